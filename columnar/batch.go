@@ -1,0 +1,360 @@
+package columnar
+
+import (
+	"unsafe"
+
+	"github.com/apache/arrow/go/v17/arrow"
+	"github.com/apache/arrow/go/v17/arrow/array"
+	"github.com/apache/arrow/go/v17/arrow/memory"
+)
+
+// BatchRows is the most rows a Batch has. More would push the columns out of
+// the second-level cache; fewer would make the cost per batch visible.
+const BatchRows = 1 << 14
+
+// A dictionary that outgrows one of these is replaced by an empty one at the
+// end of its batch, so that a column of ever new texts does not grow memory.
+const (
+	dictMaxLen  = 1 << 20
+	dictMaxSize = 32 << 20
+)
+
+// A Batch is up to BatchRows rows of one canonical table, all of one log
+// object and feed. It is an Arrow record plus what Arrow has no place for: where
+// each row came from. A column that was not asked for or that the dialect lacks
+// is all "" or all null, so a reader needs no case for it.
+//
+// A batch and all that it hands out are valid until the sink returns.
+type Batch struct {
+	Table  *Table
+	Feed   string
+	Object string
+	// First is the number of the first row's record in the object, from 1, and
+	// Record[i] how many records further row i is.
+	First  int64
+	Record []int32
+
+	rec arrow.Record
+	b   *Builder
+}
+
+// Len returns the number of rows.
+func (b *Batch) Len() int { return b.b.batchLen }
+
+// Arrow returns the batch as an Arrow record with the table's schema, without
+// copying a value. The record must be released, and a copy made of what is kept
+// beyond the batch.
+func (b *Batch) Arrow() arrow.Record {
+	if b.rec == nil {
+		b.rec = b.b.record()
+	}
+	b.rec.Retain()
+	return b.rec
+}
+
+// Int64 returns the values of an Int64 or Timestamp column. A null's value is 0.
+func (b *Batch) Int64(c Col) []int64 { return b.b.cols[c].ints[:b.Len()] }
+
+// Int32 returns the values of an Int32 column. A null's value is 0.
+func (b *Batch) Int32(c Col) []int32 { return b.b.cols[c].int32s[:b.Len()] }
+
+// Valid returns, for a nullable column, a bitmap of the rows that have a value,
+// least significant bit first, as in Arrow.
+func (b *Batch) Valid(c Col) []byte { return b.b.cols[c].valid }
+
+// Known returns how many rows have a value in c: not null, not "".
+func (b *Batch) Known(c Col) int { return b.b.cols[c].known }
+
+// Codes returns a Dictionary column: a code for each row, and the texts.
+func (b *Batch) Codes(c Col) ([]int32, *Dict) {
+	col := &b.b.cols[c]
+	return col.codes[:b.Len()], col.dict
+}
+
+// Texts returns a Text column: row i is text[offsets[i]:offsets[i+1]].
+func (b *Batch) Texts(c Col) (offsets []int32, text []byte) {
+	col := &b.b.cols[c]
+	return col.offsets[:b.Len()+1], col.text
+}
+
+// A Builder gathers rows of one table into batches. A decoder sets the cells of
+// a row, then commits it with Next or gives it up with Drop. It belongs to one
+// goroutine.
+type Builder struct {
+	table *Table
+	want  Cols
+	cols  [NumCols]column
+	set   Cols // cells set in the row being built
+	n     int  // rows committed
+	first int64
+	recs  []int32
+	out   *Out
+
+	batchLen int
+}
+
+type column struct {
+	ints    []int64
+	int32s  []int32
+	valid   []byte
+	codes   []int32
+	dict    *Dict
+	offsets []int32
+	text    []byte
+	known   int
+}
+
+func newBuilder(t *Table, out *Out) *Builder {
+	b := &Builder{table: t, want: t.Set() & (out.Want | ColSet(Time)), out: out, recs: make([]int32, BatchRows)}
+	for _, c := range t.Cols {
+		col := &b.cols[c]
+		switch c.Kind() {
+		case Timestamp:
+			col.ints = make([]int64, BatchRows)
+		case Int64:
+			col.ints = make([]int64, BatchRows)
+			col.valid = make([]byte, BatchRows/8)
+		case Int32:
+			col.int32s = make([]int32, BatchRows)
+			col.valid = make([]byte, BatchRows/8)
+		case Dictionary:
+			col.codes = make([]int32, BatchRows)
+			col.dict = NewDict()
+		case Text:
+			col.offsets = make([]int32, BatchRows+1)
+		}
+	}
+	return b
+}
+
+// Wants reports whether anyone reads the column. Setting one that nobody wants
+// is allowed and does nothing.
+func (b *Builder) Wants(c Col) bool { return b.want.Has(c) }
+
+// SetTime sets the row's time, in µs UTC.
+func (b *Builder) SetTime(us int64) {
+	b.cols[Time].ints[b.n] = us
+	b.set |= 1 << Time
+}
+
+// SetInt sets an Int64 or Int32 cell; a value beyond int32 is cut to its limits
+// there.
+func (b *Builder) SetInt(c Col, v int64) {
+	if !b.want.Has(c) {
+		return
+	}
+	col := &b.cols[c]
+	if col.ints != nil {
+		col.ints[b.n] = v
+	} else {
+		col.int32s[b.n] = int32(min(max(v, -1<<31), 1<<31-1))
+	}
+	b.set |= 1 << c
+}
+
+// SetText sets a Dictionary or Text cell. The text is copied.
+func (b *Builder) SetText(c Col, v []byte) {
+	if !b.want.Has(c) {
+		return
+	}
+	col := &b.cols[c]
+	if col.dict != nil {
+		col.codes[b.n] = col.dict.Code(v)
+	} else {
+		col.text = append(col.text[:col.offsets[b.n]], v...)
+		col.offsets[b.n+1] = int32(len(col.text))
+	}
+	b.set |= 1 << c
+}
+
+// Dict returns the dictionary of a column, for decoders that work with codes.
+// It is replaced between batches when it grows too large.
+func (b *Builder) Dict(c Col) *Dict { return b.cols[c].dict }
+
+// SetCode sets a Dictionary cell by its code in Dict(c).
+func (b *Builder) SetCode(c Col, code int32) {
+	if b.want.Has(c) {
+		b.cols[c].codes[b.n] = code
+		b.set |= 1 << c
+	}
+}
+
+// Next commits the row. record is the number of the record it comes from, from
+// 1, rising within a block. A row without a time must not be committed.
+func (b *Builder) Next(record int64) {
+	n := b.n
+	for missing := b.want &^ b.set; missing != 0; missing &= missing - 1 {
+		c := missing.first()
+		col := &b.cols[c]
+		switch {
+		case col.codes != nil:
+			col.codes[n] = 0
+		case col.offsets != nil:
+			col.text = col.text[:col.offsets[n]]
+			col.offsets[n+1] = col.offsets[n]
+		case col.ints != nil:
+			col.ints[n] = 0
+		default:
+			col.int32s[n] = 0
+		}
+	}
+	for ints := b.want & b.set & nullable; ints != 0; ints &= ints - 1 {
+		col := &b.cols[ints.first()]
+		col.valid[n>>3] |= 1 << (n & 7)
+		col.known++
+	}
+	b.set = 0
+	if n == 0 {
+		b.first = record
+	}
+	b.recs[n] = int32(record - b.first)
+	b.n++
+	if b.n == BatchRows || record-b.first > 1<<30 {
+		b.flush()
+	}
+}
+
+// Drop gives up the row being built.
+func (b *Builder) Drop() {
+	for set := b.set & b.want; set != 0; set &= set - 1 {
+		if col := &b.cols[set.first()]; col.offsets != nil {
+			col.text = col.text[:col.offsets[b.n]]
+		}
+	}
+	b.set = 0
+}
+
+var nullable = func() (s Cols) {
+	for c := range NumCols {
+		if c.Kind() >= Int64 {
+			s |= 1 << c
+		}
+	}
+	return s
+}()
+
+func (b *Builder) flush() {
+	if b.n == 0 {
+		return
+	}
+	n := b.n
+	for _, c := range b.table.Cols {
+		col := &b.cols[c]
+		switch {
+		case c == Time:
+			col.known = n
+		case !b.want.Has(c):
+		case col.codes != nil:
+			col.known = 0
+			for _, code := range col.codes[:n] {
+				if code != 0 {
+					col.known++
+				}
+			}
+		case col.offsets != nil:
+			col.known = 0
+			for i := range n {
+				if col.offsets[i] != col.offsets[i+1] {
+					col.known++
+				}
+			}
+		}
+	}
+	b.batchLen = n
+	batch := Batch{Table: b.table, Feed: b.out.Feed, Object: b.out.Object, First: b.first, Record: b.recs[:n], b: b}
+	b.out.Sink(&batch)
+	if batch.rec != nil {
+		batch.rec.Release()
+	}
+	b.n = 0
+	for _, c := range b.table.Cols {
+		col := &b.cols[c]
+		clear(col.valid)
+		col.known = 0
+		if col.dict != nil && (col.dict.Len() > dictMaxLen || col.dict.Size() > dictMaxSize) {
+			col.dict = NewDict()
+		}
+		if col.offsets != nil {
+			// A cell may have been set for the row to come: there is none, the
+			// batch ends at a committed row.
+			col.text = col.text[:0]
+		}
+	}
+}
+
+func (b *Builder) record() arrow.Record {
+	n := b.batchLen
+	arrays := make([]arrow.Array, len(b.table.Cols))
+	for i, c := range b.table.Cols {
+		arrays[i] = b.cols[c].arrow(c.Kind(), n)
+	}
+	rec := array.NewRecord(b.table.Schema(), arrays, int64(n))
+	for _, a := range arrays {
+		a.Release()
+	}
+	return rec
+}
+
+func (col *column) arrow(k Kind, n int) arrow.Array {
+	data := func(t arrow.DataType, n int, buffers ...*memory.Buffer) *array.Data {
+		return array.NewData(t, n, buffers, nil, 0, 0)
+	}
+	nulls := func(t arrow.DataType, values *memory.Buffer) arrow.Array {
+		return array.MakeFromData(array.NewData(t, n, []*memory.Buffer{memory.NewBufferBytes(col.valid[:(n+7)/8]), values}, nil, n-col.known, 0))
+	}
+	switch k {
+	case Timestamp:
+		return array.MakeFromData(data(arrowType(k), n, nil, bufferOf(col.ints[:n])))
+	case Int64:
+		return nulls(arrowType(k), bufferOf(col.ints[:n]))
+	case Int32:
+		return nulls(arrowType(k), bufferOf(col.int32s[:n]))
+	case Text:
+		return array.MakeFromData(data(arrowType(k), n, nil, bufferOf(col.offsets[:n+1]), memory.NewBufferBytes(col.text)))
+	}
+	d := col.dict
+	values := array.MakeFromData(data(arrow.BinaryTypes.String, d.Len(), nil, bufferOf(d.ends), memory.NewBufferBytes(d.arena)))
+	defer values.Release()
+	codes := array.MakeFromData(data(arrow.PrimitiveTypes.Int32, n, nil, bufferOf(col.codes[:n])))
+	defer codes.Release()
+	return array.NewDictionaryArray(arrowType(k), codes, values)
+}
+
+// bufferOf views integers as an Arrow buffer.
+func bufferOf[T int32 | int64](s []T) *memory.Buffer {
+	var zero T
+	return memory.NewBufferBytes(unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(s))), len(s)*int(unsafe.Sizeof(zero))))
+}
+
+// An Out is where one worker's decoders put their rows: a Builder for each
+// table, kept over objects so that dictionaries are too.
+type Out struct {
+	// Want is the set of columns that anyone reads. Set it before the first Table.
+	Want Cols
+	// Sink takes the batches. Set it before the first Table.
+	Sink func(*Batch)
+	// Feed and Object name the source of the rows to come; call Flush before
+	// changing them.
+	Feed, Object string
+
+	builders [NumTables]*Builder
+}
+
+// Table returns the builder of a table.
+func (o *Out) Table(t *Table) *Builder {
+	b := o.builders[t.ID]
+	if b == nil {
+		b = newBuilder(t, o)
+		o.builders[t.ID] = b
+	}
+	return b
+}
+
+// Flush hands every row that is still held to the sink.
+func (o *Out) Flush() {
+	for _, b := range o.builders {
+		if b != nil {
+			b.flush()
+		}
+	}
+}

@@ -1,0 +1,4 @@
+package logs
+
+// CloudTrail is a stub.
+var CloudTrail = &Format{Name: "cloudtrail"}

@@ -1,0 +1,4 @@
+package logs
+
+// CSV is a stub.
+var CSV = &Format{Name: "csv"}

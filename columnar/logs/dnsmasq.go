@@ -1,0 +1,4 @@
+package logs
+
+// Dnsmasq is a stub.
+var Dnsmasq = &Format{Name: "dnsmasq"}

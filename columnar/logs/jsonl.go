@@ -1,0 +1,4 @@
+package logs
+
+// JSONLines is a stub.
+var JSONLines = &Format{Name: "jsonl"}

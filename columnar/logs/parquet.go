@@ -1,0 +1,4 @@
+package logs
+
+// Parquet is a stub.
+var Parquet = &Format{Name: "parquet"}

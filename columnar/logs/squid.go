@@ -1,0 +1,4 @@
+package logs
+
+// Squid is a stub.
+var Squid = &Format{Name: "squid"}

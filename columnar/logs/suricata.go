@@ -1,0 +1,4 @@
+package logs
+
+// Suricata is a stub.
+var Suricata = &Format{Name: "suricata"}

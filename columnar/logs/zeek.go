@@ -1,0 +1,4 @@
+package logs
+
+// Zeek is a stub.
+var Zeek = &Format{Name: "zeek"}

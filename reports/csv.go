@@ -1,0 +1,3 @@
+package reports
+
+var CSV = &Format{Name: "csv"}

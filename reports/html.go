@@ -1,0 +1,3 @@
+package reports
+
+var HTML = &Format{Name: "html"}

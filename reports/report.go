@@ -1,0 +1,112 @@
+// Package reports writes what a run found. A format is a value: one file here,
+// one golden case in testdata, one line in All.
+//
+// Everything in a Report that came from a log was written by whoever wrote to
+// the log: a writer must take care that it breaks neither a CSV cell nor a page.
+package reports
+
+import (
+	"io"
+	"time"
+
+	"outflow/columnar"
+	"outflow/stats/detect"
+)
+
+// A Report is all that a run knows when it ends.
+type Report struct {
+	Version string       // of outflow
+	Job     string       // "nightly", "scan", …
+	Profile string       // "default" or "seed"
+	Days    []detect.Day // judged, ascending
+	At      time.Time    // the run's clock: the end of the window unless told otherwise, so that a re-run gives the same bytes
+	// Findings, worst first: by day descending, not allowed before allowed, unlabelled
+	// before labelled, then severity, risk score, score and key.
+	Findings   []detect.Finding
+	Entities   []Entity // worst first
+	Inputs     []Input  // sorted by name
+	Blind      []Blind
+	Warnings   []string            // what limits the result, in whole sentences
+	Detections []*detect.Detection // those that ran, with the thresholds they ran with
+	// UserDays are the user_day rows of the judged days with their baseline.
+	UserDays []UserDay
+	// Domains are the dns_pair rows of the judged days.
+	Domains []detect.Row
+	History int // days of history that were there, at most 30
+}
+
+// An Entity is the risk of one user, host or address: the sum over its findings
+// that are not allowed.
+type Entity struct {
+	EntityType string
+	Entity     string
+	Risk24h    int // over the last judged day
+	Risk7d     int
+	Findings   int
+	Tactics    []string // ATT&CK tactic ids
+	Detections []string
+	Notable    bool // Risk24h > 100, or ≥ 3 tactics and ≥ 4 detections in 7 days
+}
+
+// A UserDay is one entity's day with what was normal for it. Baselines are NaN
+// where there is none.
+type UserDay struct {
+	detect.Row
+	BaselineDays   int
+	BaselineMedian float64 // bytes
+	BaselineUpper  float64 // bytes: what the threshold allows
+	Z              float64
+	Ratio          float64 // bytes_out / (bytes_in + 1)
+}
+
+// An Input accounts for one log object, or for one table of it where the object
+// holds several.
+type Input struct {
+	Name    string
+	Feed    string
+	Format  string
+	Table   string // "" if no row came of it
+	Size    int64  // bytes as stored
+	Records int64
+	Rows    int64
+	Outside int64    // rows outside the window
+	Other   int64    // records of no canonical table
+	Skipped int64    // malformed
+	Reasons []string // why records were skipped
+	Error   string   // why the object could not be read to its end, or at all; "" if it could
+	First   int64    // µs UTC of the first and last row; 0 without rows
+	Last    int64
+	// Known is, for each column that is read, how many rows have a value.
+	Known map[columnar.Col]int64
+}
+
+// A Blind says what could not be judged, and what would mend it.
+type Blind struct {
+	Feed      string
+	Table     string
+	Detection string
+	Column    string // the column that is never filled; "" where the reason is another
+	Rows      int64  // that it could not judge
+	Why       string // one sentence
+	Remedy    string // one sentence
+}
+
+// A Format writes a report as one or more files.
+type Format struct {
+	Name  string
+	Title string // a few words, no capital, no period
+	Files []File
+}
+
+// A File is one file of a format.
+type File struct {
+	Name  string // relative to the output folder
+	Doc   string
+	Write func(w io.Writer, r *Report) error
+}
+
+// All lists the formats.
+var All = []*Format{
+	CSV,
+	HTML,
+}

@@ -1,0 +1,3 @@
+package detect
+
+func cloudUpload() *Detection { return &Detection{Name: "cloud_upload"} }

@@ -1,0 +1,3 @@
+package detect
+
+func dnsEntropy() *Detection { return &Detection{Name: "dns_entropy"} }

@@ -1,0 +1,3 @@
+package detect
+
+func dnsInformation() *Detection { return &Detection{Name: "dns_information"} }

@@ -1,0 +1,3 @@
+package detect
+
+var DNSName = &Aggregate{Name: "dns_name"}

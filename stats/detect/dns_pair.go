@@ -1,0 +1,3 @@
+package detect
+
+var DNSPair = &Aggregate{Name: "dns_pair"}

@@ -1,0 +1,3 @@
+package detect
+
+func dnsVolume() *Detection { return &Detection{Name: "dns_volume"} }

@@ -1,0 +1,3 @@
+package detect
+
+func uploadRatio() *Detection { return &Detection{Name: "upload_ratio"} }

@@ -1,0 +1,3 @@
+package detect
+
+func uploadZScore() *Detection { return &Detection{Name: "upload_zscore"} }

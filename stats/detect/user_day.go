@@ -1,0 +1,3 @@
+package detect
+
+var UserDay = &Aggregate{Name: "user_day"}

@@ -1,0 +1,3 @@
+package detect
+
+var UserDestinationDay = &Aggregate{Name: "user_destination_day"}
