@@ -52,15 +52,26 @@ func (b *Batch) Arrow() arrow.Record {
 	return b.rec
 }
 
-// Int64 returns the values of an Int64 or Timestamp column. A null's value is 0.
-func (b *Batch) Int64(c Col) []int64 { return b.b.cols[c].ints[:b.Len()] }
+// Int64 returns the values of an Int64 or Timestamp column. A null's value is 0,
+// and so is that of a column which the table does not have.
+func (b *Batch) Int64(c Col) []int64 {
+	if ints := b.b.cols[c].ints; ints != nil {
+		return ints[:b.Len()]
+	}
+	return noInts[:b.Len()]
+}
 
 // Int32 returns the values of an Int32 column. A null's value is 0.
 func (b *Batch) Int32(c Col) []int32 { return b.b.cols[c].int32s[:b.Len()] }
 
 // Valid returns, for a nullable column, a bitmap of the rows that have a value,
 // least significant bit first, as in Arrow.
-func (b *Batch) Valid(c Col) []byte { return b.b.cols[c].valid }
+func (b *Batch) Valid(c Col) []byte {
+	if valid := b.b.cols[c].valid; valid != nil {
+		return valid
+	}
+	return noValid[:]
+}
 
 // Known returns how many rows have a value in c: not null, not "".
 func (b *Batch) Known(c Col) int { return b.b.cols[c].known }
@@ -76,6 +87,12 @@ func (b *Batch) Texts(c Col) (offsets []int32, text []byte) {
 	col := &b.b.cols[c]
 	return col.offsets[:b.Len()+1], col.text
 }
+
+// What a column that the table does not have looks like. Never written.
+var (
+	noInts  [BatchRows]int64
+	noValid [BatchRows / 8]byte
+)
 
 // A Builder gathers rows of one table into batches. A decoder sets the cells of
 // a row, then commits it with Next or gives it up with Drop. It belongs to one

@@ -1,3 +1,26 @@
 package detect
 
-var DNSName = &Aggregate{Name: "dns_name"}
+import "outflow/columnar"
+
+// DNSName counts how often each client asked each name in a day. It holds every
+// distinct name, so only detections that judge single names read it.
+var DNSName = &Aggregate{
+	Name:   "dns_name",
+	Doc:    "DNS queries of each client (address, else user, else host) and UTC day by full name, as it was written.",
+	Rev:    1,
+	Tables: []*columnar.Table{columnar.DNS},
+	Reads:  columnar.ColSet(columnar.Time, columnar.User, columnar.SrcIP, columnar.Host, columnar.Query),
+	New: func(o *FoldOptions) Folder {
+		v := newVolumes(o)
+		v.entities = newEntities(addressEntity, userEntity, hostEntity)
+		var ids [columnar.BatchRows]uint32
+		v.object = func(b *columnar.Batch) []uint32 {
+			offsets, text := b.Texts(columnar.Query)
+			for i := range b.Len() {
+				ids[i] = uint32(v.objects.Code(text[offsets[i]:offsets[i+1]]))
+			}
+			return ids[:b.Len()]
+		}
+		return v
+	},
+}

@@ -1,3 +1,17 @@
 package detect
 
-var UserDay = &Aggregate{Name: "user_day"}
+import "outflow/columnar"
+
+var volumeColumns = columnar.ColSet(columnar.Time, columnar.User, columnar.SrcIP, columnar.Host,
+	columnar.BytesOut, columnar.BytesIn, columnar.DstIP)
+
+// UserDay sums what each entity sent and received in a day.
+var UserDay = &Aggregate{
+	Name: "user_day",
+	Doc: "Bytes out and in of each entity (user, else address, else host) and UTC day. " +
+		"Connections to internal addresses are left out: what is sent there has not left.",
+	Rev:    1,
+	Tables: []*columnar.Table{columnar.API, columnar.HTTP, columnar.Network},
+	Reads:  volumeColumns,
+	New:    func(o *FoldOptions) Folder { return newVolumes(o) },
+}

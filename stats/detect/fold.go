@@ -1,0 +1,187 @@
+package detect
+
+import (
+	"bytes"
+	"cmp"
+	"net/netip"
+	"slices"
+
+	"outflow/columnar"
+)
+
+// What the folds share: numbers for entities, and days cut into parts.
+
+// An entityKind is the column that an entity comes from.
+type entityKind uint32
+
+const (
+	userEntity entityKind = 1 + iota
+	addressEntity
+	hostEntity
+)
+
+var entityColumns = [...]columnar.Col{userEntity: columnar.User, addressEntity: columnar.SrcIP, hostEntity: columnar.Host}
+
+// entities numbers the entities that a worker has met. 0 is no entity.
+type entities struct {
+	order   [3]entityKind // the first column with a value wins
+	names   [4]*columnar.Dict
+	lookups [4]columnar.Lookup[uint32]
+	ids     [columnar.BatchRows]uint32
+}
+
+func newEntities(order ...entityKind) *entities {
+	e := &entities{order: [3]entityKind(order)}
+	for _, kind := range order {
+		names := columnar.NewDict()
+		e.names[kind] = names
+		e.lookups[kind].Func = func(text []byte) uint32 {
+			if len(text) == 0 {
+				return 0
+			}
+			return uint32(names.Code(text))<<2 | uint32(kind)
+		}
+	}
+	return e
+}
+
+// of returns the entity of each row.
+func (e *entities) of(b *columnar.Batch) []uint32 {
+	ids := e.ids[:b.Len()]
+	clear(ids)
+	missing := len(ids)
+	for _, kind := range e.order {
+		if known := b.Known(entityColumns[kind]); known > 0 {
+			codes, dict := b.Codes(entityColumns[kind])
+			numbers := e.lookups[kind].Of(dict)
+			if missing == len(ids) && known == len(ids) {
+				for i, code := range codes {
+					ids[i] = numbers[code]
+				}
+				return ids
+			}
+			missing = 0
+			for i, code := range codes {
+				if ids[i] == 0 {
+					ids[i] = numbers[code]
+				}
+				if ids[i] == 0 {
+					missing++
+				}
+			}
+			if missing == 0 {
+				return ids
+			}
+		}
+	}
+	return ids
+}
+
+// key returns the type and the name of an entity.
+func (e *entities) key(id uint32) (entityType, name string) {
+	kind := entityKind(id & 3)
+	return entityColumns[kind].String(), string(e.names[kind].Text(int32(id >> 2)))
+}
+
+// adopt returns the number that an entity of other has here.
+func (e *entities) adopt(other *entities, id uint32) uint32 {
+	kind := id & 3
+	return uint32(e.names[kind].Code(other.names[kind].Text(int32(id>>2))))<<2 | kind
+}
+
+// A partKey names one part of a fold: what one feed saw of one day.
+type partKey struct {
+	feed string
+	day  Day
+}
+
+// parts holds a fold's table for each feed and day. Most batches lie within
+// one day, so the last part is kept at hand.
+type parts[P any] struct {
+	all  map[partKey]*P
+	make func() *P
+}
+
+func newParts[P any](make func() *P) parts[P] {
+	return parts[P]{map[partKey]*P{}, make}
+}
+
+func (ps *parts[P]) of(k partKey) *P {
+	p := ps.all[k]
+	if p == nil {
+		p = ps.make()
+		ps.all[k] = p
+	}
+	return p
+}
+
+// days calls fold for each run of rows of one day within the options' bounds.
+func (ps *parts[P]) days(b *columnar.Batch, feed string, o *FoldOptions, fold func(p *P, from, to int)) {
+	times := b.Int64(columnar.Time)
+	for i := 0; i < len(times); {
+		day := DayOf(times[i])
+		low := max(int64(day)*86400e6, o.From)
+		high := min(int64(day+1)*86400e6, o.To)
+		j := i
+		for j < len(times) && times[j] >= low && times[j] < high {
+			j++
+		}
+		if j == i {
+			i++ // out of bounds
+			continue
+		}
+		fold(ps.of(partKey{feed, day}), i, j)
+		i = j
+	}
+}
+
+// sorted returns the rows of all parts by day and key.
+func (ps *parts[P]) sorted(rows func(p *P, k partKey, out []Row) []Row) []Row {
+	var out []Row
+	for k, p := range ps.all {
+		out = rows(p, k, out)
+	}
+	slices.SortFunc(out, func(a, b Row) int {
+		if c := cmp.Compare(a.Day, b.Day); c != 0 {
+			return c
+		}
+		return a.Key.Compare(b.Key)
+	})
+	return out
+}
+
+// feedOf returns the feed that a batch's bytes are counted under. A sensor that
+// logs both connections and the requests within them sees the same bytes twice,
+// so connections are a feed of their own.
+func feedOf(b *columnar.Batch) string {
+	if b.Table == columnar.Network {
+		return b.Feed + "/network"
+	}
+	return b.Feed
+}
+
+// hourBit returns the bit of Summary.Hours for a time.
+func hourBit(us int64) int64 { return 1 << (us / 3600e6 % 24) }
+
+// internal reports whether an address cannot be outside the company: private,
+// loopback, link-local, multicast or broadcast. What is sent there has not left.
+func internal(addr []byte) bool {
+	if len(addr) == 0 {
+		return false
+	}
+	a, err := netip.ParseAddr(string(addr))
+	if err != nil {
+		return false
+	}
+	a = a.Unmap()
+	return a.IsPrivate() || a.IsLoopback() || a.IsLinkLocalUnicast() || a.IsMulticast() || a.IsUnspecified() ||
+		a == netip.AddrFrom4([4]byte{255, 255, 255, 255})
+}
+
+// lastTwoLabels is the registered domain as profile seed has it.
+func lastTwoLabels(name []byte) []byte {
+	if i := bytes.LastIndexByte(name, '.'); i > 0 {
+		return name[bytes.LastIndexByte(name[:i], '.')+1:]
+	}
+	return name
+}
