@@ -115,10 +115,6 @@ type Tally struct {
 	Reasons []Reason
 }
 
-// maxReasons is how many different reasons a Tally names. More would make
-// inputs.csv unreadable; one alone can hide the one that matters.
-const maxReasons = 3
-
 // A Reason says why records were skipped.
 type Reason struct {
 	Text  string // lower case, of a small fixed set per format

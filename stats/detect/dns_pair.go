@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"slices"
 	"sort"
+	"strings"
 
 	"outflow/columnar"
 	"outflow/stats"
@@ -142,14 +143,14 @@ func (d *dnsPairs) fold(text []byte) []byte {
 
 // meet measures a name that the pair has not asked before.
 func (d *dnsPairs) meet(c *dnsCell, n *dnsName, sub, query []byte) {
-	entropy := d.entropy.Of(sub)
+	entropy := d.entropy.Bits(sub)
 	n.odd = entropy > d.o.Entropy || len(sub) > d.o.Length
 	c.names++
 	c.nameBytes += int64(len(sub))
 	c.maxEntropy = max(c.maxEntropy, entropy)
 	c.maxLength = max(c.maxLength, int64(len(sub)))
 	if len(c.examples) < maxExamples || len(query) >= len(c.examples[len(c.examples)-1]) {
-		c.examples = withExample(c.examples, string(query))
+		c.examples = withExample(c.examples, strings.ToLower(string(query)))
 	}
 }
 

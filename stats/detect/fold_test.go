@@ -1,0 +1,227 @@
+package detect
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"outflow/columnar"
+)
+
+// An event is one row, for tests that build batches from rows.
+type event struct {
+	table  *columnar.Table
+	feed   string
+	object string
+	record int64
+	us     int64
+	texts  map[columnar.Col]string
+	ints   map[columnar.Col]int64
+}
+
+// feedTo folds events, in batches of one table, feed and object.
+func feedTo(f Folder, a *Aggregate, events []event) {
+	out := &columnar.Out{Want: a.Reads, Sink: f.Fold}
+	for _, e := range events {
+		if !slices.Contains(a.Tables, e.table) {
+			continue
+		}
+		if out.Feed != e.feed || out.Object != e.object {
+			out.Flush()
+			out.Feed, out.Object = e.feed, e.object
+		}
+		b := out.Table(e.table)
+		b.SetTime(e.us)
+		for c, v := range e.texts {
+			b.SetText(c, []byte(v))
+		}
+		for c, v := range e.ints {
+			b.SetInt(c, v)
+		}
+		b.Next(e.record)
+	}
+	out.Flush()
+}
+
+var openBounds = FoldOptions{From: math.MinInt64, To: math.MaxInt64, Entropy: 3.8, Length: 60,
+	Uploads: []string{"PUT", "POST", "CONNECT", ""}}
+
+const testDay = int64(20000) * 86400e6
+
+func randomEvents(r *rand.Rand, n int) []event {
+	pick := func(s ...string) string { return s[r.IntN(len(s))] }
+	record := map[string]int64{}
+	var out []event
+	for range n {
+		e := event{feed: pick("proxy", "cloud"), object: pick("a.log", "b.log"), us: testDay + r.Int64N(2*86400e6)}
+		record[e.object]++
+		e.record = record[e.object]
+		e.texts = map[columnar.Col]string{
+			columnar.User: pick("", "ann", "bob"), columnar.SrcIP: pick("", "10.0.0.1", "10.0.0.2"), columnar.Host: pick("", "pc1"),
+		}
+		e.ints = map[columnar.Col]int64{}
+		if r.IntN(4) > 0 {
+			e.ints[columnar.BytesOut] = r.Int64N(5)
+		}
+		if r.IntN(4) > 0 {
+			e.ints[columnar.BytesIn] = r.Int64N(1000)
+		}
+		switch r.IntN(4) {
+		case 0:
+			e.table = columnar.API
+			e.texts[columnar.Service] = pick("s3", "box", "")
+		case 1:
+			e.table = columnar.HTTP
+			e.texts[columnar.Method] = pick("GET", "PUT", "POST")
+			e.texts[columnar.URLHost] = pick("www.example.co.uk", "example.co.uk", "a.b.example.org", "")
+		case 2:
+			e.table = columnar.Network
+			e.texts[columnar.DstIP] = pick("10.9.9.9", "198.51.100.7", "")
+		default:
+			e.table = columnar.DNS
+			sub := strings.Repeat(pick("a", "bcd", "xyz12"), r.IntN(4)) + fmt.Sprint(r.IntN(20))
+			e.texts[columnar.Domain] = pick("example.com", "example.co.uk")
+			e.texts[columnar.Query] = sub + "." + e.texts[columnar.Domain]
+			if r.IntN(2) == 0 { // 0x20
+				e.texts[columnar.Query] = strings.ToUpper(e.texts[columnar.Query])
+			}
+			e.texts[columnar.QueryType] = pick("A", "TXT")
+			e.texts[columnar.Rcode] = pick("NOERROR", "NXDOMAIN")
+		}
+		out = append(out, e)
+	}
+	return out
+}
+
+// If this fails, findings depend on how the input was split over workers,
+// files or hours.
+func TestMergeIsExact(t *testing.T) {
+	for _, a := range Aggregates {
+		t.Run(a.Name, func(t *testing.T) {
+			for seed := range uint64(20) {
+				r := rand.New(rand.NewPCG(seed, 1))
+				events := randomEvents(r, 1+r.IntN(800))
+				whole := a.New(&openBounds)
+				feedTo(whole, a, events)
+				want := whole.Rows()
+
+				r.Shuffle(len(events), func(i, j int) { events[i], events[j] = events[j], events[i] })
+				split := make([]Folder, 1+r.IntN(6))
+				for i := range split {
+					split[i] = a.New(&openBounds)
+					feedTo(split[i], a, events[i*len(events)/len(split):(i+1)*len(events)/len(split)])
+				}
+				for len(split) > 1 { // merge neighbours in random order
+					i := r.IntN(len(split) - 1)
+					split[i].Merge(split[i+1])
+					split = slices.Delete(split, i+1, i+2)
+				}
+				if diff := cmp.Diff(want, split[0].Rows()); diff != "" {
+					t.Fatalf("seed %d: split folds differ from the whole (-whole +split):\n%s", seed, diff)
+				}
+			}
+		})
+	}
+}
+
+// If this fails, a sliding window is not exact: the fold is compared with a
+// window at every query, counted anew.
+func TestDNSPairWindows(t *testing.T) {
+	r := rand.New(rand.NewPCG(7, 7))
+	for range 50 {
+		var events []event
+		for i := range 1 + r.IntN(200) {
+			sub := strings.Repeat("x", r.IntN(30))
+			name := sub + ".example.com"
+			if sub == "" {
+				name = "example.com"
+			}
+			events = append(events, event{table: columnar.DNS, feed: "f", object: "o", record: int64(i + 1),
+				us:    testDay + r.Int64N(20*60*1e6),
+				texts: map[columnar.Col]string{columnar.SrcIP: "10.0.0.1", columnar.Query: name, columnar.Domain: "example.com"}})
+		}
+		f := DNSPair.New(&openBounds)
+		feedTo(f, DNSPair, events)
+		rows := f.Rows()
+		if len(rows) != 1 {
+			t.Fatalf("got %d rows, want 1", len(rows))
+		}
+		var most, bytes int64
+		for _, start := range events {
+			var n, size int64
+			seen := map[string]bool{}
+			for _, e := range events {
+				if e.us < start.us || e.us >= start.us+5*60*1e6 {
+					continue
+				}
+				n++
+				q := e.texts[columnar.Query]
+				if !seen[q] {
+					seen[q] = true
+					size += int64(max(0, len(q)-len("example.com")-1))
+				}
+			}
+			most, bytes = max(most, n), max(bytes, size)
+		}
+		if rows[0].WindowEvents != most || rows[0].WindowBytes != bytes {
+			t.Fatalf("got %d queries and %d bytes in a window, want %d and %d", rows[0].WindowEvents, rows[0].WindowBytes, most, bytes)
+		}
+	}
+}
+
+// If this fails, bytes are added to the wrong entity, object or day, or counted
+// where they did not leave. Sums by hand.
+func TestVolumes(t *testing.T) {
+	at := func(hour int64) int64 { return testDay + hour*3600e6 }
+	texts := func(kv ...string) map[columnar.Col]string {
+		m := map[columnar.Col]string{}
+		for i := 0; i < len(kv); i += 2 {
+			c, _ := columnar.ColNamed(kv[i])
+			m[c] = kv[i+1]
+		}
+		return m
+	}
+	out := func(n int64) map[columnar.Col]int64 { return map[columnar.Col]int64{columnar.BytesOut: n} }
+	events := []event{
+		{columnar.HTTP, "f", "o", 1, at(1), texts("user", "ann", "src_ip", "10.0.0.1", "method", "PUT", "url_host", "up.example.com"), out(100)},
+		{columnar.HTTP, "f", "o", 2, at(23), texts("user", "ann", "method", "GET", "url_host", "up.example.com"), out(7)},
+		{columnar.HTTP, "f", "o", 3, at(24), texts("user", "ann", "method", "PUT", "url_host", "up.example.com"), out(1)},
+		{columnar.HTTP, "f", "o", 4, at(2), texts("src_ip", "10.0.0.1", "method", "POST", "url_host", "up.example.com"), nil},
+		{columnar.Network, "f", "o", 5, at(3), texts("src_ip", "10.0.0.1", "dst_ip", "192.168.3.4"), out(1000)},
+		{columnar.Network, "f", "o", 6, at(3), texts("src_ip", "10.0.0.1", "dst_ip", "203.0.113.9"), out(50)},
+		{columnar.HTTP, "f", "o", 7, at(4), texts("method", "POST", "url_host", "up.example.com"), out(9)}, // nobody
+	}
+	show := func(a *Aggregate) string {
+		f := a.New(&openBounds)
+		feedTo(f, a, events)
+		var b strings.Builder
+		for _, r := range f.Rows() {
+			fmt.Fprintf(&b, "%d %s %s %s %q events=%d out=%d known=%d %s\n", int64(r.Day)-20000, r.Feed, r.EntityType, r.Entity, r.Object, r.Events, r.BytesOut, r.KnownOut, r.Evidence)
+		}
+		return b.String()
+	}
+	for _, c := range []struct {
+		a    *Aggregate
+		want string
+	}{
+		{UserDay, `0 f src_ip 10.0.0.1 "" events=1 out=0 known=0 
+0 f user ann "" events=2 out=107 known=2 o:1
+0 f/network src_ip 10.0.0.1 "" events=1 out=50 known=1 o:6
+1 f user ann "" events=1 out=1 known=1 o:3
+`},
+		{UserDestinationDay, `0 f src_ip 10.0.0.1 "example.com" events=1 out=0 known=0 
+0 f user ann "example.com" events=1 out=100 known=1 o:1
+0 f/network src_ip 10.0.0.1 "203.0.113.9" events=1 out=50 known=1 o:6
+1 f user ann "example.com" events=1 out=1 known=1 o:3
+`},
+	} {
+		if got := show(c.a); got != c.want {
+			t.Errorf("%s: got\n%s\nwant\n%s", c.a.Name, got, c.want)
+		}
+	}
+}
