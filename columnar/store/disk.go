@@ -1,0 +1,401 @@
+package store
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"iter"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+)
+
+// disk is a folder of the file system.
+//
+// Everything goes through os.Root, so no name leads out of the folder: not by
+// "..", not by an absolute path, not by a symbolic link. The folder itself may be
+// a link. Below it, links that stay inside are followed by Open and OpenAt, but
+// List leaves them out: what a link leads to is listed where it lies, and events
+// that are read twice are counted twice. Devices, pipes and sockets are left out
+// too, and files that a Put has not finished.
+type disk struct{ root string }
+
+func newDisk(root string) Store { return disk{filepath.Clean(root)} }
+
+// Temporary files lie beside what they become, since a rename does not cross
+// file systems.
+const (
+	tempPrefix = ".outflow-"
+	tempSuffix = ".tmp"
+)
+
+// The state names people and what they did, so others get no access.
+const (
+	filePerm   = 0o640
+	folderPerm = 0o750
+)
+
+// open returns the root folder. The caller closes it. It is opened for each call
+// because a Store has no end at which to close it.
+func (d disk) open() (*os.Root, error) { return os.OpenRoot(d.root) }
+
+func validName(name string) error {
+	if !fs.ValidPath(name) || name == "." {
+		return fmt.Errorf("name %q: want segments parted by single slashes, none of them . or ..", name)
+	}
+	return nil
+}
+
+// fail says what was being done to which file.
+func (d disk) fail(verb, name string, err error) error {
+	return fmt.Errorf("%s %s: %w", verb, filepath.Join(d.root, filepath.FromSlash(name)), cause(err))
+}
+
+// cause strips the operation and path that os puts before an error: they name
+// the system call, and the file relative to a folder that the reader cannot see.
+func cause(err error) error {
+	if pe, ok := errors.AsType[*fs.PathError](err); ok {
+		return pe.Err
+	}
+	if le, ok := errors.AsType[*os.LinkError](err); ok {
+		return le.Err
+	}
+	return err
+}
+
+func (d disk) List(ctx context.Context, prefix string, depth Depth) iter.Seq2[Entry, error] {
+	return func(yield func(Entry, error) bool) {
+		folder, base := path.Split(prefix)
+		folder = strings.TrimSuffix(folder, "/")
+		if folder != "" && !fs.ValidPath(folder) {
+			return // no name begins so
+		}
+		root, err := d.open()
+		if err != nil {
+			if !errors.Is(err, fs.ErrNotExist) {
+				yield(Entry{}, d.fail("list", folder, err))
+			}
+			return
+		}
+		defer root.Close()
+		d.list(ctx, root, listing{folder, base, depth}, yield)
+	}
+}
+
+// A listing is what of a folder is to be listed: the names that begin with base.
+type listing struct {
+	folder string // "": the root
+	base   string
+	depth  Depth
+}
+
+// list reports whether to go on.
+func (d disk) list(ctx context.Context, root *os.Root, l listing, yield func(Entry, error) bool) bool {
+	fail := func(err error) bool {
+		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
+			return true // deleted while listing, as log rotation does; or a file, with nothing below
+		}
+		yield(Entry{}, d.fail("list", l.folder, err))
+		return false
+	}
+	if err := ctx.Err(); err != nil {
+		return fail(err)
+	}
+	f, err := root.Open(cmp.Or(l.folder, "."))
+	if err != nil {
+		return fail(err)
+	}
+	files, err := f.ReadDir(-1)
+	f.Close()
+	if err != nil {
+		return fail(err)
+	}
+	// S3 orders by whole keys, in which a folder's name is followed by a slash:
+	// "a-b" < "a/c" although "a" < "a-b".
+	type child struct {
+		key string
+		fs.DirEntry
+	}
+	children := make([]child, 0, len(files))
+	for _, f := range files {
+		key := f.Name()
+		if f.IsDir() {
+			key += "/"
+		}
+		if strings.HasPrefix(key, l.base) {
+			children = append(children, child{key, f})
+		}
+	}
+	slices.SortFunc(children, func(a, b child) int { return strings.Compare(a.key, b.key) })
+	for _, c := range children {
+		key := c.key
+		if l.folder != "" {
+			key = l.folder + "/" + key
+		}
+		switch {
+		case c.IsDir() && l.depth == Shallow:
+			if !yield(Entry{Name: key}, nil) {
+				return false
+			}
+		case c.IsDir():
+			if !d.list(ctx, root, listing{folder: strings.TrimSuffix(key, "/")}, yield) {
+				return false
+			}
+		case c.Type().IsRegular() && !isTemp(c.Name()):
+			info, err := c.Info()
+			if errors.Is(err, fs.ErrNotExist) {
+				continue
+			}
+			if err != nil {
+				return fail(err)
+			}
+			if !yield(diskEntry(key, info), nil) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+func isTemp(name string) bool {
+	return strings.HasPrefix(name, tempPrefix) && strings.HasSuffix(name, tempSuffix)
+}
+
+func diskEntry(name string, info fs.FileInfo) Entry {
+	return Entry{
+		Name:    name,
+		Size:    info.Size(),
+		Written: info.ModTime().UTC(),
+		ETag:    fmt.Sprintf("%x-%x", info.ModTime().UnixNano(), info.Size()),
+	}
+}
+
+func (d disk) Open(ctx context.Context, name string) (io.ReadCloser, error) {
+	return d.openFile(ctx, name)
+}
+
+func (d disk) OpenAt(ctx context.Context, name string) (ReaderAt, error) {
+	return d.openFile(ctx, name)
+}
+
+func (d disk) openFile(ctx context.Context, name string) (*diskFile, error) {
+	if err := validName(name); err != nil {
+		return nil, err
+	}
+	root, err := d.open()
+	if err != nil {
+		return nil, d.fail("open", name, err)
+	}
+	defer root.Close()
+	f, err := root.Open(name)
+	if errors.Is(err, syscall.ENOTDIR) {
+		err = fs.ErrNotExist // below a file, where S3 too finds nothing
+	}
+	if err != nil {
+		return nil, d.fail("open", name, err)
+	}
+	info, err := f.Stat()
+	if err == nil && info.IsDir() {
+		err = errors.New("is a folder")
+	}
+	if err != nil {
+		f.Close()
+		return nil, d.fail("open", name, err)
+	}
+	return &diskFile{f, ctx, info.Size()}, nil
+}
+
+// diskFile is an open file that stops reading when its context ends.
+type diskFile struct {
+	*os.File
+	ctx  context.Context
+	size int64
+}
+
+func (f *diskFile) Size() int64 { return f.size }
+
+func (f *diskFile) Read(p []byte) (int, error) {
+	if err := f.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return f.File.Read(p)
+}
+
+func (f *diskFile) ReadAt(p []byte, off int64) (int, error) {
+	if err := f.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return f.File.ReadAt(p, off)
+}
+
+func (d disk) Put(ctx context.Context, name string, body io.ReadSeeker, when Condition) error {
+	if err := validName(name); err != nil {
+		return err
+	}
+	err := ctx.Err()
+	if err == nil {
+		err = d.put(name, body, when)
+	}
+	if err != nil {
+		return d.fail("write", name, err)
+	}
+	return nil
+}
+
+func (d disk) put(name string, body io.ReadSeeker, when Condition) error {
+	if err := os.MkdirAll(d.root, folderPerm); err != nil {
+		return err
+	}
+	root, err := d.open()
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	folder := path.Dir(name)
+	if err := root.MkdirAll(folder, folderPerm); err != nil {
+		return err
+	}
+	temp := path.Join(folder, tempPrefix+rand.Text()+tempSuffix)
+	defer root.Remove(temp) // gone already where all went well
+	if err := writeFile(root, temp, body); err != nil {
+		return err
+	}
+	switch when {
+	case Always:
+		err = root.Rename(temp, name)
+	case IfAbsent:
+		err = linkNew(root, temp, name)
+	default:
+		err = swap(root, temp, name, string(when))
+	}
+	if err != nil {
+		return err
+	}
+	return syncFolders(root, folder)
+}
+
+func writeFile(root *os.Root, name string, body io.ReadSeeker) error {
+	if _, err := body.Seek(0, io.SeekStart); err != nil {
+		return err
+	}
+	f, err := root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, filePerm)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(f, body)
+	if err == nil {
+		err = f.Sync()
+	}
+	if cerr := f.Close(); err == nil {
+		err = cerr
+	}
+	return err
+}
+
+// linkNew gives temp the name, unless something has it: a link, unlike a rename,
+// does not replace. Where the file system has no links, an empty file takes the
+// name first, for the moment that the rename needs.
+func linkNew(root *os.Root, temp, name string) error {
+	err := root.Link(temp, name)
+	if errors.Is(err, errors.ErrUnsupported) || errors.Is(err, fs.ErrPermission) {
+		var f *os.File
+		if f, err = root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, filePerm); err == nil {
+			f.Close()
+			err = root.Rename(temp, name)
+		}
+	}
+	if errors.Is(err, fs.ErrExist) {
+		return ErrExists
+	}
+	return err
+}
+
+// swap replaces name by temp if name has the ETag. Whoever moves the old file
+// away first has won; those who come later find none. For that moment the name
+// is not there. If what was moved turns out to be another file, it is put back.
+func swap(root *os.Root, temp, name, etag string) error {
+	is := func(name string) (bool, error) {
+		info, err := root.Stat(name)
+		if errors.Is(err, fs.ErrNotExist) {
+			return false, nil
+		}
+		return err == nil && diskEntry(name, info).ETag == etag, err
+	}
+	// Looking first leaves a file that is another alone in all but a race.
+	if ok, err := is(name); !ok {
+		return cmp.Or(err, ErrChanged)
+	}
+	old := path.Join(path.Dir(name), tempPrefix+rand.Text()+tempSuffix)
+	if err := root.Rename(name, old); errors.Is(err, fs.ErrNotExist) {
+		return ErrChanged
+	} else if err != nil {
+		return err
+	}
+	defer root.Remove(old)
+	ok, err := is(old)
+	if !ok {
+		if lerr := linkNew(root, old, name); lerr != nil && !errors.Is(lerr, ErrExists) {
+			err = lerr
+		}
+		return cmp.Or(err, ErrChanged)
+	}
+	if err := linkNew(root, temp, name); errors.Is(err, ErrExists) {
+		return ErrChanged
+	} else if err != nil {
+		return err
+	}
+	return nil
+}
+
+// syncFolders makes the names in the folder durable, and the folders above it,
+// which may be new.
+func syncFolders(root *os.Root, folder string) error {
+	for ; ; folder = path.Dir(folder) {
+		f, err := root.Open(folder)
+		if err != nil {
+			return err
+		}
+		err = f.Sync()
+		f.Close()
+		// Some file systems cannot sync a folder and say so; they leave nothing to do.
+		if err != nil && !errors.Is(err, errors.ErrUnsupported) && !errors.Is(err, syscall.EINVAL) && !errors.Is(err, fs.ErrPermission) {
+			return err
+		}
+		if folder == "." {
+			return nil
+		}
+	}
+}
+
+func (d disk) Delete(ctx context.Context, name string) error {
+	if err := validName(name); err != nil {
+		return err
+	}
+	err := ctx.Err()
+	if err == nil {
+		err = d.remove(name)
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.ENOTDIR) {
+		return d.fail("delete", name, err)
+	}
+	return nil
+}
+
+func (d disk) remove(name string) error {
+	root, err := d.open()
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	if err := root.Remove(name); err != nil {
+		return err
+	}
+	return syncFolders(root, path.Dir(name))
+}

@@ -1,0 +1,110 @@
+package store
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// If it failed, a name from a listing or a configuration could read or overwrite
+// any file of the machine.
+func TestDiskStaysInside(t *testing.T) {
+	dir := t.TempDir()
+	root := filepath.Join(dir, "root")
+	secret := filepath.Join(dir, "secret")
+	write(t, secret, "secret")
+	write(t, filepath.Join(root, "in"), "inside")
+	link(t, secret, filepath.Join(root, "out"))
+	link(t, "../secret", filepath.Join(root, "up"))
+	link(t, dir, filepath.Join(root, "folder"))
+	link(t, "in", filepath.Join(root, "alias"))
+	s := mustOpen(t, root, Options{})
+	for _, name := range []string{"../secret", secret, "a/../../secret", "", ".", "..", "/", "a//b", "out", "up", "folder/secret"} {
+		if b, err := ReadAll(t.Context(), s, name); err == nil {
+			t.Errorf("open %q: got %q", name, b)
+		}
+		if err := s.Put(t.Context(), name, strings.NewReader("gone"), IfAbsent); err == nil {
+			t.Errorf("put %q: got no error", name)
+		}
+		if name != "out" && name != "up" { // they are links in the root, which may be deleted
+			if err := s.Delete(t.Context(), name); err == nil {
+				t.Errorf("delete %q: got no error", name)
+			}
+		}
+	}
+	if b, err := os.ReadFile(secret); string(b) != "secret" {
+		t.Errorf("got %q, %v", b, err)
+	}
+	for range s.List(t.Context(), "../", Deep) {
+		t.Error("listed a folder above the root")
+	}
+	if got := get(t, s, "alias"); got != "inside" {
+		t.Errorf("link that stays inside: got %q", got)
+	}
+	if got, want := names(t, s.List(t.Context(), "", Deep)), []string{"in"}; !slices.Equal(got, want) {
+		t.Errorf("list with links: got %q, want %q", got, want)
+	}
+}
+
+func TestDiskRootIsLink(t *testing.T) {
+	dir := t.TempDir()
+	write(t, filepath.Join(dir, "real", "x"), "x")
+	link(t, filepath.Join(dir, "real"), filepath.Join(dir, "link"))
+	s := mustOpen(t, "file://"+filepath.Join(dir, "link"), Options{})
+	put(t, s, "y", "y")
+	if got, want := names(t, s.List(t.Context(), "", Deep)), []string{"x", "y"}; !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+// Another process may be in the middle of a Put.
+func TestDiskTemporaryFiles(t *testing.T) {
+	dir := t.TempDir()
+	write(t, filepath.Join(dir, tempPrefix+"ABC"+tempSuffix), "half")
+	write(t, filepath.Join(dir, "x"), "whole")
+	s := mustOpen(t, dir, Options{})
+	for _, depth := range []Depth{Deep, Shallow} {
+		if got, want := names(t, s.List(t.Context(), "", depth)), []string{"x"}; !slices.Equal(got, want) {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+}
+
+func TestDiskErrors(t *testing.T) {
+	dir := t.TempDir()
+	write(t, filepath.Join(dir, "file"), "x")
+	s := mustOpen(t, dir, Options{})
+	_, err := s.Open(t.Context(), "none/x")
+	if want := "open " + filepath.Join(dir, "none", "x") + ": no such file or directory"; err == nil || err.Error() != want {
+		t.Errorf("got %v, want %s", err, want)
+	}
+	if err := s.Put(t.Context(), "file/x", strings.NewReader(""), Always); err == nil || !strings.HasPrefix(err.Error(), "write "+dir) {
+		t.Errorf("put below a file: got %v", err)
+	}
+	inFile := mustOpen(t, filepath.Join(dir, "file"), Options{})
+	for _, err := range inFile.List(t.Context(), "", Deep) {
+		if err == nil || errors.Is(err, os.ErrNotExist) {
+			t.Errorf("list with a file for a root: got %v", err)
+		}
+	}
+}
+
+func write(t *testing.T, file, body string) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(file, []byte(body), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func link(t *testing.T, target, name string) {
+	t.Helper()
+	if err := os.Symlink(target, name); err != nil {
+		t.Skip(err)
+	}
+}

@@ -1,0 +1,476 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+// An Object is an object that a pattern matched.
+type Object struct {
+	Entry       // Name is relative to Store
+	Store Store // where to open it
+	URI   string
+}
+
+// Found is what a pattern matched.
+type Found struct {
+	Objects []Object // sorted by URI, each once
+	Skipped []Skip   // sorted by reason
+}
+
+// A Skip counts what a pattern matched but no log is in. A folder that was not
+// listed counts as one.
+type Skip struct {
+	Reason string
+	Count  int
+}
+
+// Glob finds the objects of an input. A pattern is a URI as Open takes it, with
+//
+//	{yyyy} {mm} {dd} {hh}  a day's year, month and day, and each of its hours
+//	*  ?  [a-z]            within a segment, as in path.Match; \ takes the next character as it is
+//	**                     any number of segments, or none
+//
+// A folder stands for all that lies below it, if it has no glob or ends with a
+// slash. The URIs found begin as the pattern does; those of files are plain paths.
+//
+// Templates are filled in for each of the days (UTC), and only what can match is
+// listed: from the literal text before the first glob. With no days they match
+// any digits. To walk a segment with a glob, S3 lists the folders there, if
+// literal text follows that narrows what lies below (as in
+// AWSLogs/*/CloudTrail/*/2026/11/20/); else it lists everything below, since that
+// is a request for each thousand objects and not one for each folder.
+//
+// Left out and counted are names that begin with . or _ (so _SUCCESS and
+// _temporary), .crc files, metadata/ folders, folder markers, CloudTrail-Digest
+// and CloudTrail-Insight folders, and unfinished files; but not where the pattern
+// has the name as a segment, nor above its first glob. Symbolic links are left
+// out on disk, except as a path without globs.
+//
+// A pattern or a folder that matches nothing is no error. A path without globs
+// and templates that does not exist is fs.ErrNotExist.
+func Glob(ctx context.Context, pattern string, days []time.Time, o Options) (Found, error) {
+	at, err := parseURI(pattern)
+	if err != nil {
+		return Found{}, err
+	}
+	g := globber{objects: map[string]Object{}, skipped: map[string]int{}, folders: map[string][]string{}}
+	exists, err := g.glob(ctx, at, days, o)
+	if err != nil {
+		return Found{}, fmt.Errorf("input %s: %w", pattern, err)
+	}
+	if !exists && !strings.Contains(at.path, "{") && !hasGlob(at.path) {
+		return Found{}, fmt.Errorf("input %s: %w", pattern, fs.ErrNotExist)
+	}
+	return g.found(), nil
+}
+
+// Expand fills the date templates of a URI in, for each of the days (UTC). The
+// result has each URI once, in the order of the days. With no days, templates
+// become globs of digits.
+func Expand(uri string, days []time.Time) ([]string, error) {
+	for rest := uri; ; {
+		_, after, ok := strings.Cut(rest, "{")
+		if !ok {
+			break
+		}
+		name, after, ok := strings.Cut(after, "}")
+		if !ok || !slices.Contains([]string{"yyyy", "mm", "dd", "hh"}, name) {
+			return nil, fmt.Errorf("template {%s: want {yyyy}, {mm}, {dd} or {hh}", strings.SplitAfter(name, "/")[0])
+		}
+		rest = after
+	}
+	if len(days) == 0 {
+		const digit = "[0-9]"
+		return []string{strings.NewReplacer("{yyyy}", digit+digit+digit+digit,
+			"{mm}", digit+digit, "{dd}", digit+digit, "{hh}", digit+digit).Replace(uri)}, nil
+	}
+	hours := 1
+	if strings.Contains(uri, "{hh}") {
+		hours = 24
+	}
+	var uris []string
+	seen := map[string]bool{}
+	for _, day := range days {
+		day = day.UTC()
+		for hour := range hours {
+			u := strings.NewReplacer("{yyyy}", day.Format("2006"), "{mm}", day.Format("01"),
+				"{dd}", day.Format("02"), "{hh}", fmt.Sprintf("%02d", hour)).Replace(uri)
+			if !seen[u] {
+				seen[u] = true
+				uris = append(uris, u)
+			}
+		}
+	}
+	return uris, nil
+}
+
+const globChars = `*?[\`
+
+func hasGlob(s string) bool { return strings.ContainsAny(s, globChars) }
+
+// literal returns what s begins with before its first glob.
+func literal(s string) string {
+	if i := strings.IndexAny(s, globChars); i >= 0 {
+		return s[:i]
+	}
+	return s
+}
+
+// A globber collects what the paths of one pattern match.
+type globber struct {
+	objects map[string]Object // by URI
+	skipped map[string]int
+	folders map[string][]string // by URI and prefix: shared by the days of a pattern
+}
+
+func (g *globber) found() Found {
+	f := Found{Objects: make([]Object, 0, len(g.objects))}
+	for _, o := range g.objects {
+		f.Objects = append(f.Objects, o)
+	}
+	slices.SortFunc(f.Objects, func(a, b Object) int { return strings.Compare(a.URI, b.URI) })
+	for reason, n := range g.skipped {
+		f.Skipped = append(f.Skipped, Skip{reason, n})
+	}
+	slices.SortFunc(f.Skipped, func(a, b Skip) int { return strings.Compare(a.Reason, b.Reason) })
+	return f
+}
+
+// glob reports whether anything is there, if only to be skipped.
+func (g *globber) glob(ctx context.Context, at location, days []time.Time, o Options) (exists bool, err error) {
+	if at.bucket == "" {
+		// A file may have the very name, globs and all: shells leave it so.
+		if _, err := os.Stat(at.path); err == nil {
+			return g.path(ctx, at.path)
+		}
+	}
+	paths, err := Expand(at.path, days)
+	if err != nil {
+		return false, err
+	}
+	var bucket Store
+	if at.bucket != "" {
+		if bucket, err = newS3(ctx, at.bucket, "", o); err != nil {
+			return false, err
+		}
+	}
+	for _, p := range paths {
+		var ok bool
+		switch {
+		case at.bucket == "" && !hasGlob(p):
+			ok, err = g.path(ctx, p)
+		case at.bucket == "":
+			err = g.files(ctx, p)
+		case !hasGlob(p):
+			ok, err = walk{g, bucket, "s3://" + at.bucket + "/", false, nil}.key(ctx, p)
+		default:
+			segments := strings.Split(p, "/")
+			err = walk{g, bucket, "s3://" + at.bucket + "/", false, segments}.match(ctx, "", segments)
+		}
+		if err != nil {
+			return false, err
+		}
+		exists = exists || ok
+	}
+	return exists, nil
+}
+
+// path adds a file, or all files below a folder.
+func (g *globber) path(ctx context.Context, name string) (exists bool, err error) {
+	info, err := os.Stat(name)
+	if os.IsNotExist(err) {
+		return false, nil
+	}
+	if err != nil {
+		return false, cause(err)
+	}
+	if info.IsDir() {
+		_, err := walk{g, newDisk(name), filepath.Clean(name), true, nil}.below(ctx, "")
+		return true, err
+	}
+	// A store does not follow links that lead out of its folder.
+	target, err := filepath.EvalSymlinks(name)
+	if err != nil {
+		return false, cause(err)
+	}
+	folder, base := filepath.Split(target)
+	folder = filepath.Clean(folder)
+	w := walk{g, newDisk(folder), folder, true, nil}
+	w.add(diskEntry(base, info))
+	return true, nil
+}
+
+// files adds the files that a path with globs matches.
+func (g *globber) files(ctx context.Context, pattern string) error {
+	folder, _ := path.Split(literal(pattern))
+	var segments []string
+	for _, s := range strings.Split(strings.TrimPrefix(pattern, folder), "/") {
+		switch s {
+		case "", ".":
+		case "..":
+			return fmt.Errorf("%s: .. after a glob: give the folder itself", pattern)
+		default:
+			segments = append(segments, s)
+		}
+	}
+	if strings.HasSuffix(pattern, "/") {
+		segments = append(segments, "")
+	}
+	root := filepath.Clean(folder)
+	return walk{g, newDisk(root), root, true, segments}.match(ctx, "", segments)
+}
+
+// A walk follows one pattern through one store.
+type walk struct {
+	*globber
+	store Store
+	uri   string // of the store's root
+	local bool   // listing a folder costs no request
+	named []string
+}
+
+// add takes an object that matches.
+func (w walk) add(e Entry) {
+	uri := w.uri + e.Name
+	if w.local {
+		uri = filepath.Join(w.uri, filepath.FromSlash(e.Name))
+	}
+	w.objects[uri] = Object{e, w.store, uri}
+}
+
+// consider adds a matching object, unless a segment of rel, which is its name
+// below what the pattern says literally, tells that it is no log.
+func (w walk) consider(e Entry, rel string) {
+	segments := strings.Split(rel, "/")
+	last := len(segments) - 1
+	for i, s := range segments {
+		if slices.Contains(w.named, s) && s != "" {
+			continue
+		}
+		reason := ""
+		if i < last {
+			reason = skipFolder(s)
+		} else {
+			reason = skipFile(s, e.Size)
+		}
+		if reason != "" {
+			w.skipped[reason]++
+			return
+		}
+	}
+	w.add(e)
+}
+
+// skipFolder returns why nothing below a folder of this name is a log, or "".
+func skipFolder(name string) string {
+	switch {
+	case name == "metadata":
+		return "table metadata"
+	case name == "CloudTrail-Digest" || name == "CloudTrail-Insight":
+		return name
+	}
+	return skipName(name)
+}
+
+// skipFile returns why an object of this name is no log, or "".
+func skipFile(name string, size int64) string {
+	switch {
+	case size == 0 && (name == "" || strings.HasSuffix(name, "_$folder$")):
+		return "folder marker"
+	case strings.HasSuffix(name, ".crc"):
+		return "checksum (.crc)"
+	}
+	for _, suffix := range []string{".tmp", ".part", ".partial", ".inprogress", "._COPYING_", ".swp", "~"} {
+		if strings.HasSuffix(name, suffix) {
+			return "unfinished"
+		}
+	}
+	return skipName(name)
+}
+
+func skipName(name string) string {
+	switch {
+	case strings.HasPrefix(name, ".") || strings.HasPrefix(name, "_"):
+		return "hidden (. or _)"
+	case !utf8.ValidString(name):
+		// Neither the state nor a report could name it.
+		return "name is not UTF-8"
+	}
+	return ""
+}
+
+// key adds the object, or all objects below the folder, of that name.
+func (w walk) key(ctx context.Context, name string) (exists bool, err error) {
+	if name != "" && !strings.HasSuffix(name, "/") {
+		e, ok, err := stat(ctx, w.store, name)
+		if ok {
+			w.add(e)
+		}
+		if ok || err != nil {
+			return ok, err
+		}
+		name += "/"
+	}
+	return w.below(ctx, name)
+}
+
+// below adds all objects below a folder.
+func (w walk) below(ctx context.Context, folder string) (exists bool, err error) {
+	for e, err := range w.store.List(ctx, folder, Deep) {
+		if err != nil {
+			return false, err
+		}
+		exists = true
+		w.consider(e, strings.TrimPrefix(e.Name, folder))
+	}
+	return exists, nil
+}
+
+// match adds the objects whose names begin with prefix and go on as the segments
+// say. A last segment "" stands for everything below.
+func (w walk) match(ctx context.Context, prefix string, segments []string) error {
+	for len(segments) > 1 && !hasGlob(segments[0]) {
+		prefix += segments[0] + "/"
+		segments = segments[1:]
+	}
+	first := segments[0]
+	start := prefix + literal(first)
+	switch {
+	case first == "":
+		_, err := w.below(ctx, prefix)
+		return err
+	case !w.byFolder(segments):
+		for e, err := range w.store.List(ctx, start, Deep) {
+			if err != nil {
+				return err
+			}
+			rel := strings.TrimPrefix(e.Name, prefix)
+			if ok, err := matchAll(segments, strings.Split(rel, "/")); err != nil {
+				return err
+			} else if ok {
+				w.consider(e, rel)
+			}
+		}
+		return nil
+	case len(segments) == 1:
+		for e, err := range w.store.List(ctx, start, Shallow) {
+			if err != nil {
+				return err
+			}
+			rel := strings.TrimPrefix(e.Name, prefix)
+			if ok, err := matchOne(first, rel); err != nil {
+				return err
+			} else if ok {
+				w.consider(e, rel)
+			}
+		}
+		return nil
+	}
+	folders, err := w.list(ctx, start)
+	if err != nil {
+		return err
+	}
+	for _, folder := range folders {
+		name := strings.TrimPrefix(folder, prefix)
+		ok, err := matchOne(first, name)
+		if err != nil {
+			return err
+		}
+		if !ok {
+			continue
+		}
+		if reason := skipFolder(name); reason != "" {
+			w.skipped[reason]++
+			continue
+		}
+		if err := w.match(ctx, folder+"/", segments[1:]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// byFolder reports whether to list the folders that the first segment matches
+// and go on in each, rather than list everything and choose.
+func (w walk) byFolder(segments []string) bool {
+	if segments[0] == "**" {
+		return false
+	}
+	if w.local || len(segments) == 1 {
+		return true
+	}
+	for _, s := range segments[1:] {
+		if s == "**" || s == "" {
+			return false
+		}
+		if literal(s) != "" {
+			return true
+		}
+	}
+	return false
+}
+
+// list returns the folders whose names begin with start, without their slashes.
+func (w walk) list(ctx context.Context, start string) ([]string, error) {
+	at := w.uri + "\x00" + start
+	folders, ok := w.folders[at]
+	if ok {
+		return folders, nil
+	}
+	for e, err := range w.store.List(ctx, start, Shallow) {
+		if err != nil {
+			return nil, err
+		}
+		if folder, ok := strings.CutSuffix(e.Name, "/"); ok && e.ETag == "" {
+			folders = append(folders, folder)
+		}
+	}
+	w.folders[at] = folders
+	return folders, nil
+}
+
+// matchAll matches the segments of a pattern with those of a name.
+func matchAll(pattern, name []string) (bool, error) {
+	for len(pattern) > 0 && pattern[0] != "**" {
+		last := len(pattern) == 1
+		if last && pattern[0] == "" {
+			return len(name) > 0, nil
+		}
+		if len(name) == 0 {
+			return false, nil
+		}
+		if ok, err := matchOne(pattern[0], name[0]); !ok {
+			return false, err
+		}
+		pattern, name = pattern[1:], name[1:]
+	}
+	if len(pattern) == 0 {
+		return len(name) == 0, nil
+	}
+	for i := range name {
+		if len(pattern) == 1 {
+			return true, nil
+		}
+		if ok, err := matchAll(pattern[1:], name[i:]); ok || err != nil {
+			return ok, err
+		}
+	}
+	return false, nil
+}
+
+func matchOne(pattern, segment string) (bool, error) {
+	ok, err := path.Match(pattern, segment)
+	if err != nil {
+		return false, fmt.Errorf("segment %q: %w", pattern, err)
+	}
+	return ok && !strings.Contains(segment, "/"), nil
+}

@@ -1,0 +1,397 @@
+package store
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Version is the version of the state's layout, and the name of its folder.
+//
+//	1  v1/<folder>/date=<day>/{part-0.parquet,_done.json,_lock.json}
+//
+// A change that makes older programs misread the state takes the next number. A
+// changed meaning of what is folded takes the aggregate's own Rev instead.
+const Version = 1
+
+const (
+	partName = "part-0.parquet"
+	doneName = "_done.json"
+	lockName = "_lock.json"
+)
+
+// staleLock is after how long a lock is taken for that of a run that died. A
+// commit takes seconds. With less, a commit over a slow line is overtaken; with
+// more, a crash keeps the day's next runs waiting for longer.
+const staleLock = 15 * time.Minute
+
+// CheckVersion returns an error if the state holds another Version than this
+// program's. Ask before the state's first use in a run.
+func CheckVersion(ctx context.Context, s Store) error {
+	for e, err := range s.List(ctx, "v", Shallow) {
+		if err != nil {
+			return err
+		}
+		if name, ok := strings.CutSuffix(e.Name, "/"); ok && versionFolder.MatchString(name) && name != versionName {
+			return fmt.Errorf("state: folder %s is of a version that this program does not know (it knows %s): "+
+				"use the program that wrote it, or another state folder", name, versionName)
+		}
+	}
+	return nil
+}
+
+var (
+	versionName   = fmt.Sprintf("v%d", Version)
+	versionFolder = regexp.MustCompile(`^v[0-9]+$`)
+	folderForm    = regexp.MustCompile(`^([a-z_]+=)?[a-z0-9_]+$`)
+)
+
+// Partitions are the days of one table of the state, each a Parquet file of rows
+// of type T. The columns are the fields of T under their parquet tags.
+//
+// A partition is there if its _done.json is: that is written last, and deleted
+// first when the partition is replaced. Its checksum of the rows' file tells a
+// reader who comes in between.
+type Partitions[T any] struct {
+	Store  Store
+	Folder string // "aggregate=user_day", "findings": the folder below the version's
+	// Run names this run to others that find its lock. Nothing else needs it.
+	Run string
+	// Now is the wall clock. Nil: time.Now.
+	Now func() time.Time
+	// Stale is after how long a lock is taken over. 0: 15 minutes.
+	Stale time.Duration
+	// Warn is told what did not stop a commit. Nil: nobody is.
+	Warn func(warning string)
+}
+
+// Done says what a partition holds and what it was made of.
+type Done struct {
+	Rev    int        `json:"rev"`    // of the fold
+	Fold   string     `json:"fold"`   // fingerprint of the fold's options
+	Rows   int64      `json:"rows"`   // filled in by Commit
+	SHA256 string     `json:"sha256"` // of the Parquet file; filled in by Commit
+	Inputs []InputRef `json:"inputs"` // sorted by Commit
+	Late   []string   `json:"late"`   // names of inputs that came after the day was first folded; sorted by Commit
+}
+
+// An InputRef is an object that was folded into a partition.
+type InputRef struct {
+	Name    string `json:"name"` // URI
+	Size    int64  `json:"size"` // bytes as stored
+	ETag    string `json:"etag"`
+	Rows    int64  `json:"rows"`
+	Skipped int64  `json:"skipped"` // malformed records
+}
+
+// ErrLocked is what a LockedError is.
+var ErrLocked = errors.New("locked by another run")
+
+// A LockedError says that another run is committing the partition.
+type LockedError struct {
+	Run   string    // the holder, as its Partitions.Run; "" if its lock cannot be read
+	Since time.Time // by the holder's clock
+	Lock  string    // name of the lock object
+}
+
+func (e *LockedError) Error() string {
+	if e.Run == "" {
+		return fmt.Sprintf("locked by another run: try again when it has ended; if none is running, delete %s", e.Lock)
+	}
+	return fmt.Sprintf("locked by run %q since %s: try again when it has ended; if it is dead, delete %s",
+		e.Run, e.Since.UTC().Format(time.RFC3339), e.Lock)
+}
+
+func (e *LockedError) Is(target error) bool { return target == ErrLocked }
+
+// folder returns the folder of a day, with a slash at the end.
+func (p Partitions[T]) folder(day string) (string, error) {
+	if t, err := time.Parse(time.DateOnly, day); err != nil || t.Format(time.DateOnly) != day {
+		return "", fmt.Errorf("partition of %s: day %q: want the form 2006-01-02", p.Folder, day)
+	}
+	root, err := p.root()
+	return root + "date=" + day + "/", err
+}
+
+func (p Partitions[T]) root() (string, error) {
+	if !folderForm.MatchString(p.Folder) {
+		return "", fmt.Errorf("partitions: folder %q: want a form like aggregate=user_day", p.Folder)
+	}
+	return versionName + "/" + p.Folder + "/", nil
+}
+
+// List returns the days that have a partition, ascending, as 2006-01-02.
+func (p Partitions[T]) List(ctx context.Context) ([]string, error) {
+	root, err := p.root()
+	if err != nil {
+		return nil, err
+	}
+	var days []string
+	for e, err := range p.Store.List(ctx, root, Deep) {
+		if err != nil {
+			return nil, err
+		}
+		day, ok := strings.CutSuffix(strings.TrimPrefix(e.Name, root+"date="), "/"+doneName)
+		if !ok {
+			continue
+		}
+		if folder, err := p.folder(day); err == nil && folder+doneName == e.Name {
+			days = append(days, day)
+		}
+	}
+	return days, nil
+}
+
+// Done returns what a day's partition says of itself, without reading its rows.
+// A day that has none is fs.ErrNotExist.
+func (p Partitions[T]) Done(ctx context.Context, day string) (Done, error) {
+	folder, err := p.folder(day)
+	if err != nil {
+		return Done{}, err
+	}
+	b, err := ReadAll(ctx, p.Store, folder+doneName)
+	if err != nil {
+		return Done{}, p.fail(day, err)
+	}
+	var done Done
+	if err := json.Unmarshal(b, &done); err != nil {
+		return Done{}, p.damaged(day, fmt.Errorf("%s: %w", doneName, err))
+	}
+	return done, nil
+}
+
+// Read returns the rows of a day's partition, in the order in which they were
+// committed. A day that has none is fs.ErrNotExist. A partition that another run
+// replaces meanwhile is an error, never a mixture.
+func (p Partitions[T]) Read(ctx context.Context, day string) ([]T, Done, error) {
+	done, err := p.Done(ctx, day)
+	if err != nil {
+		return nil, Done{}, err
+	}
+	folder, err := p.folder(day)
+	if err != nil {
+		return nil, Done{}, err
+	}
+	b, err := ReadAll(ctx, p.Store, folder+partName)
+	if errors.Is(err, fs.ErrNotExist) {
+		// The partition is there, so this is not the caller's ErrNotExist.
+		return nil, Done{}, p.damaged(day, fmt.Errorf("%s is missing", partName))
+	}
+	if err != nil {
+		return nil, Done{}, p.fail(day, err)
+	}
+	if sum := checksum(b); sum != done.SHA256 {
+		return nil, Done{}, p.damaged(day, fmt.Errorf("sha256 of %s is %.12s…, but %s says %.12s…", partName, sum, doneName, done.SHA256))
+	}
+	rows, err := ReadRows[T](bytes.NewReader(b), int64(len(b)))
+	if err != nil {
+		return nil, Done{}, p.damaged(day, err)
+	}
+	if int64(len(rows)) != done.Rows {
+		return nil, Done{}, p.damaged(day, fmt.Errorf("%s has %d rows, but %s says %d", partName, len(rows), doneName, done.Rows))
+	}
+	return rows, done, nil
+}
+
+func checksum(b []byte) string {
+	sum := sha256.Sum256(b)
+	return hex.EncodeToString(sum[:])
+}
+
+func (p Partitions[T]) fail(day string, err error) error {
+	return fmt.Errorf("partition %s of %s: %w", day, p.Folder, err)
+}
+
+func (p Partitions[T]) damaged(day string, err error) error {
+	return fmt.Errorf("partition %s of %s: %w: fold the day again with outflow backfill --from %s --to %s", day, p.Folder, err, day, day)
+}
+
+// Commit writes or replaces the partition of a day. Rows should be sorted: the
+// same rows and Done give the same bytes. Rows and done are not changed.
+//
+// If another run is committing the same partition, or did so while this one was,
+// the error is ErrLocked. After any error the partition is the old one, the new
+// one, or not there; committing again heals it. A lock that a crash left behind
+// is taken over after Stale.
+func (p Partitions[T]) Commit(ctx context.Context, day string, rows []T, done Done) error {
+	folder, err := p.folder(day)
+	if err != nil {
+		return err
+	}
+	var part bytes.Buffer
+	if err := WriteRows(&part, rows); err != nil {
+		return p.fail(day, err)
+	}
+	done.Rows = int64(len(rows))
+	done.SHA256 = checksum(part.Bytes())
+	doneJSON, err := done.encode()
+	if err != nil {
+		return p.fail(day, err)
+	}
+	l, err := p.acquire(ctx, folder+lockName)
+	if err != nil {
+		return p.fail(day, err)
+	}
+	err = p.replace(ctx, folder, part.Bytes(), doneJSON, l)
+	p.release(ctx, l)
+	if err != nil {
+		return p.fail(day, err)
+	}
+	return nil
+}
+
+// encode returns the JSON of a Done: fields in their order, lists sorted.
+func (d Done) encode() ([]byte, error) {
+	d.Inputs = append([]InputRef{}, d.Inputs...)
+	slices.SortFunc(d.Inputs, func(a, b InputRef) int {
+		return cmp.Or(strings.Compare(a.Name, b.Name), strings.Compare(a.ETag, b.ETag))
+	})
+	d.Late = append([]string{}, d.Late...)
+	slices.Sort(d.Late)
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", " ")
+	if err := e.Encode(d); err != nil {
+		return nil, err
+	}
+	return b.Bytes(), nil
+}
+
+func (p Partitions[T]) replace(ctx context.Context, folder string, part, done []byte, l lock) error {
+	if err := p.Store.Delete(ctx, folder+doneName); err != nil {
+		return err
+	}
+	if err := p.Store.Put(ctx, folder+partName, bytes.NewReader(part), Always); err != nil {
+		return err
+	}
+	// Whoever was so slow that the lock was taken over must not say that this is done.
+	if held, holder, err := p.holds(ctx, l); err != nil {
+		return err
+	} else if !held {
+		return holder
+	}
+	err := p.Store.Put(ctx, folder+doneName, bytes.NewReader(done), IfAbsent)
+	if errors.Is(err, ErrExists) {
+		// Either another run's, or ours: a request whose answer got lost is sent again.
+		if there, rerr := ReadAll(ctx, p.Store, folder+doneName); rerr == nil && bytes.Equal(there, done) {
+			return nil
+		}
+		return fmt.Errorf("%w, which has committed the day meanwhile", ErrLocked)
+	}
+	return err
+}
+
+// A lock is what _lock.json holds.
+type lock struct {
+	Run   string    `json:"run"`
+	Since time.Time `json:"since"`
+	// ID tells runs of the same name apart.
+	ID string `json:"id"`
+
+	name string // of the object
+}
+
+// acquire takes the lock, over from another run if that is stale.
+func (p Partitions[T]) acquire(ctx context.Context, name string) (lock, error) {
+	l := lock{Run: p.Run, Since: p.now().UTC().Truncate(time.Second), ID: rand.Text(), name: name}
+	b, err := json.Marshal(l)
+	if err != nil {
+		return lock{}, err
+	}
+	err = p.Store.Put(ctx, name, bytes.NewReader(b), IfAbsent)
+	if err == nil {
+		return l, nil
+	}
+	if !errors.Is(err, ErrExists) {
+		// It may have been written all the same.
+		p.release(ctx, l)
+		return lock{}, err
+	}
+	e, there, err := stat(ctx, p.Store, name)
+	if err != nil {
+		return lock{}, err
+	}
+	held, before, err := p.holds(ctx, l)
+	if err != nil {
+		return lock{}, err
+	}
+	if held {
+		return l, nil // a request whose answer got lost was sent again
+	}
+	age := p.now().Sub(e.Written)
+	if !there || age <= cmp.Or(p.Stale, staleLock) {
+		return lock{}, before
+	}
+	err = p.Store.Put(ctx, name, bytes.NewReader(b), Condition(e.ETag))
+	if errors.Is(err, ErrChanged) {
+		var holder *LockedError
+		if held, holder, err = p.holds(ctx, l); err == nil && !held {
+			return lock{}, holder
+		}
+	}
+	if err != nil {
+		p.release(ctx, l)
+		return lock{}, err
+	}
+	p.warn("%s: took over the lock of run %q, which is %v old: that run seems to have died", name, before.Run, age.Round(time.Second))
+	return l, nil
+}
+
+// holds reports whether the lock is l, and whose it is if not.
+func (p Partitions[T]) holds(ctx context.Context, l lock) (held bool, holder *LockedError, err error) {
+	b, err := ReadAll(ctx, p.Store, l.name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, &LockedError{Lock: l.name}, nil
+	}
+	if err != nil {
+		return false, nil, err
+	}
+	var have lock
+	if err := json.Unmarshal(b, &have); err != nil {
+		return false, &LockedError{Lock: l.name}, nil // cut short: its writer died or has not finished
+	}
+	return have.ID == l.ID, &LockedError{have.Run, have.Since, l.name}, nil
+}
+
+// releaseTimeout bounds the release of a lock after the run was cancelled: long
+// enough for two requests, short enough for the grace period of a container.
+const releaseTimeout = 10 * time.Second
+
+// release gives the lock back, also when ctx has ended. If that does not work out,
+// the lock becomes stale by itself.
+func (p Partitions[T]) release(ctx context.Context, l lock) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), releaseTimeout)
+	defer cancel()
+	held, _, err := p.holds(ctx, l)
+	if held {
+		err = p.Store.Delete(ctx, l.name)
+	}
+	if err != nil {
+		p.warn("%s: the lock could not be deleted, so runs are refused until it is %v old: %v", l.name, cmp.Or(p.Stale, staleLock), err)
+	}
+}
+
+func (p Partitions[T]) now() time.Time {
+	if p.Now == nil {
+		return time.Now()
+	}
+	return p.Now()
+}
+
+func (p Partitions[T]) warn(format string, args ...any) {
+	if p.Warn != nil {
+		p.Warn(fmt.Sprintf(format, args...))
+	}
+}

@@ -1,0 +1,265 @@
+package store
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"iter"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+	"github.com/aws/smithy-go"
+)
+
+// s3Store is the part of a bucket whose keys begin with prefix.
+type s3Store struct {
+	client *s3.Client
+	bucket string
+	prefix string // "" or ends with a slash
+}
+
+// maxAttempts bounds the tries of one request. With the SDK's growing pauses six
+// outlast half a minute of throttling; more would keep a job that cannot succeed.
+const maxAttempts = 6
+
+func newS3(ctx context.Context, bucket, prefix string, o Options) (Store, error) {
+	fail := func(err error) (Store, error) {
+		return nil, fmt.Errorf("open s3://%s/%s: %w", bucket, prefix, err)
+	}
+	cfg, err := config.LoadDefaultConfig(ctx, config.WithRetryer(newRetryer))
+	if err != nil {
+		return fail(oneLine("the AWS configuration cannot be read", err))
+	}
+	if o.Region != "" {
+		cfg.Region = o.Region
+	}
+	cfg.Region = cmp.Or(cfg.Region, "us-east-1")
+	// Asking now tells missing credentials from every other refusal. The
+	// configuration keeps the answer, so this costs nothing later.
+	if cfg.Credentials == nil {
+		return fail(errNoCredentials)
+	}
+	if _, err := cfg.Credentials.Retrieve(ctx); err != nil {
+		if ctx.Err() != nil {
+			return fail(ctx.Err())
+		}
+		// The instance role is the last place that the SDK looks at.
+		if strings.Contains(err.Error(), "no EC2 IMDS role found") {
+			return fail(errNoCredentials)
+		}
+		return fail(oneLine("the AWS credentials cannot be had", err))
+	}
+	client := s3.NewFromConfig(cfg, func(so *s3.Options) {
+		so.DisableLogOutputChecksumValidationSkipped = true
+		if o.EndpointURL != "" {
+			so.BaseEndpoint = aws.String(o.EndpointURL)
+		}
+		// A server of one's own has seldom a name for each bucket, and older ones
+		// refuse the checksums that AWS takes by default.
+		if so.BaseEndpoint != nil {
+			so.UsePathStyle = true
+			so.RequestChecksumCalculation = aws.RequestChecksumCalculationWhenRequired
+			so.ResponseChecksumValidation = aws.ResponseChecksumValidationWhenRequired
+		}
+	})
+	return &s3Store{client, bucket, prefix}, nil
+}
+
+func newRetryer() aws.Retryer {
+	adaptive := retry.NewAdaptiveMode(func(o *retry.AdaptiveModeOptions) {
+		o.StandardOptions = append(o.StandardOptions, func(so *retry.StandardOptions) { so.MaxAttempts = maxAttempts })
+	})
+	// S3 answers so if two conditional writes of a key meet: neither is decided.
+	return retry.AddWithErrorCodes(adaptive, "ConditionalRequestConflict")
+}
+
+var errNoCredentials = errors.New("no AWS credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, " +
+	"or AWS_PROFILE, or run under a role (service account, task or instance)")
+
+// fail says what was being done to which object, and what to do about the error.
+func (s *s3Store) fail(verb, name string, err error) error {
+	return fmt.Errorf("%s s3://%s/%s%s: %w", verb, s.bucket, s.prefix, name, s.explain(verb, err))
+}
+
+// permissions are the IAM actions that each verb of fail needs.
+var permissions = map[string]string{
+	"list":   "s3:ListBucket on the bucket",
+	"open":   "s3:GetObject (and kms:Decrypt if the object is encrypted); without s3:ListBucket a missing object looks like this too",
+	"write":  "s3:PutObject",
+	"delete": "s3:DeleteObject",
+}
+
+// explain makes one line of an error of the SDK, which wraps many.
+func (s *s3Store) explain(verb string, err error) error {
+	for _, e := range []error{context.Canceled, context.DeadlineExceeded} {
+		if errors.Is(err, e) {
+			return e
+		}
+	}
+	if e, ok := errors.AsType[smithy.APIError](err); ok {
+		switch e.ErrorCode() {
+		case "NoSuchKey", "NotFound":
+			return fs.ErrNotExist
+		case "NoSuchBucket":
+			return errors.New("no such bucket: check its name, and the endpoint if it is not at AWS")
+		case "PreconditionFailed":
+			return ErrChanged
+		case "AccessDenied", "Forbidden", "AllAccessDisabled":
+			return fmt.Errorf("access denied: the role or user needs %s", permissions[verb])
+		case "InvalidAccessKeyId", "SignatureDoesNotMatch", "InvalidToken":
+			return fmt.Errorf("the AWS credentials are wrong (%s): check the key, and the endpoint if it is not at AWS", e.ErrorCode())
+		case "ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired":
+			return errors.New("the AWS credentials have expired: renew them and run again")
+		case "PermanentRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException":
+			return fmt.Errorf("the bucket is in another region than %s: set the region", s.client.Options().Region)
+		}
+		return oneLine(e.ErrorCode(), errors.New(e.ErrorMessage()))
+	}
+	if e, ok := errors.AsType[*url.Error](err); ok {
+		where := "AWS"
+		if u, perr := url.Parse(e.URL); perr == nil {
+			where = u.Scheme + "://" + u.Host
+		}
+		return fmt.Errorf("no answer from %s: %w", where, e.Err)
+	}
+	return oneLine("request", err)
+}
+
+// oneLine keeps the chain of err, but not its line breaks.
+func oneLine(what string, err error) error {
+	return &lineError{what + ": " + strings.Join(strings.Fields(err.Error()), " "), err}
+}
+
+type lineError struct {
+	text string
+	err  error
+}
+
+func (e *lineError) Error() string { return e.text }
+func (e *lineError) Unwrap() error { return e.err }
+
+func (s *s3Store) List(ctx context.Context, prefix string, depth Depth) iter.Seq2[Entry, error] {
+	in := &s3.ListObjectsV2Input{
+		Bucket: &s.bucket,
+		Prefix: aws.String(s.prefix + prefix),
+		// Without it, one key with a control character makes XML that no parser takes.
+		EncodingType: types.EncodingTypeUrl,
+	}
+	if depth == Shallow {
+		in.Delimiter = aws.String("/")
+	}
+	return func(yield func(Entry, error) bool) {
+		last := ""
+		for pages := s3.NewListObjectsV2Paginator(s.client, in); pages.HasMorePages(); {
+			page, err := pages.NextPage(ctx)
+			if err != nil {
+				yield(Entry{}, s.fail("list", prefix, err))
+				return
+			}
+			entries, err := s.entries(page)
+			if err != nil {
+				yield(Entry{}, s.fail("list", prefix, err))
+				return
+			}
+			for _, e := range entries {
+				// Some servers give a folder again on the page after.
+				if e.Name == "" || e.Name == last {
+					continue
+				}
+				last = e.Name
+				if !yield(e, nil) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// entries returns a page's objects and folders, which S3 lists apart, in order.
+func (s *s3Store) entries(page *s3.ListObjectsV2Output) ([]Entry, error) {
+	name := func(key *string) (string, error) {
+		k := aws.ToString(key)
+		if page.EncodingType == types.EncodingTypeUrl {
+			var err error
+			if k, err = url.QueryUnescape(k); err != nil {
+				return "", fmt.Errorf("decode key: %w", err)
+			}
+		}
+		return strings.TrimPrefix(k, s.prefix), nil
+	}
+	entries := make([]Entry, 0, len(page.Contents)+len(page.CommonPrefixes))
+	for _, o := range page.Contents {
+		n, err := name(o.Key)
+		if err != nil {
+			return nil, err
+		}
+		entries = append(entries, Entry{
+			Name:    n,
+			Size:    aws.ToInt64(o.Size),
+			Written: aws.ToTime(o.LastModified).UTC(),
+			ETag:    strings.Trim(aws.ToString(o.ETag), `"`),
+		})
+	}
+	for _, p := range page.CommonPrefixes {
+		n, err := name(p.Prefix)
+		if err != nil {
+			return nil, err
+		}
+		entries = append(entries, Entry{Name: n})
+	}
+	slices.SortFunc(entries, func(a, b Entry) int { return strings.Compare(a.Name, b.Name) })
+	return entries, nil
+}
+
+func (s *s3Store) Put(ctx context.Context, name string, body io.ReadSeeker, when Condition) error {
+	size, err := body.Seek(0, io.SeekEnd)
+	if err == nil {
+		_, err = body.Seek(0, io.SeekStart)
+	}
+	if err != nil {
+		return s.fail("write", name, err)
+	}
+	in := &s3.PutObjectInput{Bucket: &s.bucket, Key: aws.String(s.prefix + name), Body: body, ContentLength: &size}
+	lost := ErrChanged
+	switch when {
+	case Always:
+	case IfAbsent:
+		in.IfNoneMatch = aws.String("*")
+		lost = ErrExists
+	default:
+		in.IfMatch = aws.String(quote(string(when)))
+	}
+	_, err = s.client.PutObject(ctx, in)
+	if e, ok := errors.AsType[smithy.APIError](err); ok && when != Always {
+		switch e.ErrorCode() {
+		case "PreconditionFailed", "ConditionalRequestConflict", "NoSuchKey":
+			return fmt.Errorf("write s3://%s/%s%s: %w", s.bucket, s.prefix, name, lost)
+		}
+	}
+	if err != nil {
+		return s.fail("write", name, err)
+	}
+	return nil
+}
+
+func quote(etag string) string { return `"` + etag + `"` }
+
+func (s *s3Store) Delete(ctx context.Context, name string) error {
+	_, err := s.client.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: &s.bucket, Key: aws.String(s.prefix + name)})
+	if e, ok := errors.AsType[smithy.APIError](err); ok && e.ErrorCode() == "NoSuchKey" {
+		return nil
+	}
+	if err != nil {
+		return s.fail("delete", name, err)
+	}
+	return nil
+}

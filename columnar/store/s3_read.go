@@ -1,0 +1,278 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"sync/atomic"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/smithy-go"
+)
+
+const (
+	// tailSize is what opening for ranged reads fetches from the end of an
+	// object, in bytes. A Parquet footer lies there; with less, large ones cost a
+	// second request, with more, small projections read more than they need.
+	tailSize = 256 << 10
+	// windowSize is what a ranged read fetches at once, in bytes. A request takes
+	// about as long as reading a megabyte does: less makes more requests, more
+	// reads what a projection leaves out.
+	windowSize = 512 << 10
+	// maxWindows is how many of them an object keeps: one for each column that is
+	// read side by side. More columns than windows fetch the same bytes again.
+	maxWindows = 16
+	// maxResumes is how often in a row a body may break before any byte of it comes.
+	maxResumes = 4
+)
+
+// An s3Stream reads a range of an object and goes on where a broken connection
+// left it, as long as the object stays the same.
+type s3Stream struct {
+	ctx    context.Context
+	s      *s3Store
+	name   string
+	etag   string // "": not known yet
+	off    int64
+	end    int64 // -1: not known yet, up to the end
+	body   io.ReadCloser
+	broken int
+}
+
+func (s *s3Store) Open(ctx context.Context, name string) (io.ReadCloser, error) {
+	r := &s3Stream{ctx: ctx, s: s, name: name, end: -1}
+	if err := r.request(); err != nil {
+		return nil, err
+	}
+	return r, nil
+}
+
+// request asks for the rest of the range.
+func (r *s3Stream) request() error {
+	rng := ""
+	switch {
+	case r.end >= 0:
+		rng = fmt.Sprintf("bytes=%d-%d", r.off, r.end-1)
+	case r.off > 0:
+		rng = fmt.Sprintf("bytes=%d-", r.off)
+	}
+	out, err := r.s.get(r.ctx, r.name, rng, r.etag)
+	if err != nil {
+		return r.s.fail("open", r.name, err)
+	}
+	if rng != "" && out.ContentRange == nil {
+		out.Body.Close()
+		return r.s.fail("open", r.name, errors.New("the server does not do ranged reads"))
+	}
+	r.body = out.Body
+	r.etag = strings.Trim(aws.ToString(out.ETag), `"`)
+	if r.end < 0 && out.ContentLength != nil {
+		r.end = r.off + *out.ContentLength
+	}
+	return nil
+}
+
+func (s *s3Store) get(ctx context.Context, name, rng, etag string) (*s3.GetObjectOutput, error) {
+	in := &s3.GetObjectInput{Bucket: &s.bucket, Key: aws.String(s.prefix + name)}
+	if rng != "" {
+		in.Range = &rng
+	}
+	if etag != "" {
+		in.IfMatch = aws.String(quote(etag))
+	}
+	return s.client.GetObject(ctx, in)
+}
+
+func (r *s3Stream) Read(p []byte) (int, error) {
+	if len(p) == 0 {
+		return 0, nil
+	}
+	for {
+		if r.body == nil {
+			if r.off == r.end {
+				return 0, io.EOF
+			}
+			if err := r.request(); err != nil {
+				return 0, err
+			}
+		}
+		n, err := r.body.Read(p)
+		r.off += int64(n)
+		if err == nil {
+			if n > 0 {
+				r.broken = 0
+				return n, nil
+			}
+			continue
+		}
+		if err == io.EOF && (r.end < 0 || r.off >= r.end) {
+			return n, io.EOF
+		}
+		r.Close()
+		switch {
+		case r.off == r.end || r.end < 0: // whole but wrong, as its checksum says; or no telling what is missing
+			return n, r.s.fail("read", r.name, err)
+		case n > 0:
+			r.broken = 0
+			return n, nil // the next call resumes
+		case r.ctx.Err() != nil || r.broken == maxResumes:
+			return 0, r.s.fail("read", r.name, err)
+		}
+		r.broken++
+	}
+}
+
+func (r *s3Stream) Close() error {
+	if r.body != nil {
+		r.body.Close() // nothing was written, so nothing can be lost
+		r.body = nil
+	}
+	return nil
+}
+
+// An s3ReaderAt reads ranges, a window at a time.
+type s3ReaderAt struct {
+	ctx     context.Context
+	s       *s3Store
+	name    string
+	etag    string
+	size    int64
+	tail    window
+	windows atomic.Pointer[[]window] // newest first; the slice never changes
+}
+
+// A window is a part of an object. Its bytes never change.
+type window struct {
+	off  int64
+	data []byte
+}
+
+// from returns the window's bytes from off on, if it has any.
+func (w window) from(off int64) []byte {
+	if off < w.off || off >= w.off+int64(len(w.data)) {
+		return nil
+	}
+	return w.data[off-w.off:]
+}
+
+// OpenAt takes one request, which fetches the end of the object.
+func (s *s3Store) OpenAt(ctx context.Context, name string) (ReaderAt, error) {
+	out, err := s.get(ctx, name, fmt.Sprintf("bytes=-%d", tailSize), "")
+	// An empty object has no last bytes; some servers say so of any that is
+	// shorter than what is asked for.
+	if e, ok := errors.AsType[smithy.APIError](err); ok && e.ErrorCode() == "InvalidRange" {
+		out, err = s.get(ctx, name, "", "")
+	}
+	if err != nil {
+		return nil, s.fail("open", name, err)
+	}
+	off, size, err := extent(out)
+	if err != nil {
+		out.Body.Close()
+		return nil, s.fail("open", name, err)
+	}
+	r := &s3ReaderAt{ctx: ctx, s: s, name: name, size: size, etag: strings.Trim(aws.ToString(out.ETag), `"`)}
+	r.tail = window{off, make([]byte, size-off)}
+	body := &s3Stream{ctx: ctx, s: s, name: name, etag: r.etag, off: off, end: size, body: out.Body}
+	defer body.Close()
+	if _, err := io.ReadFull(body, r.tail.data); err != nil {
+		return nil, err
+	}
+	return r, nil
+}
+
+// extent returns where the body of an answer starts in its object, and the
+// object's size. The body goes to the end and is of at most tailSize bytes.
+func extent(out *s3.GetObjectOutput) (off, size int64, err error) {
+	size = aws.ToInt64(out.ContentLength)
+	if out.ContentRange != nil {
+		span, total, _ := strings.Cut(strings.TrimPrefix(*out.ContentRange, "bytes "), "/")
+		first, _, _ := strings.Cut(span, "-")
+		var err1, err2 error
+		off, err1 = strconv.ParseInt(first, 10, 64)
+		size, err2 = strconv.ParseInt(total, 10, 64)
+		if err1 != nil || err2 != nil {
+			return 0, 0, fmt.Errorf("the server's Content-Range %q has not the form bytes 0-1/2", *out.ContentRange)
+		}
+	}
+	if off < 0 || size < off || size-off > tailSize {
+		return 0, 0, errors.New("the server does not do ranged reads")
+	}
+	return off, size, nil
+}
+
+func (r *s3ReaderAt) Size() int64 { return r.size }
+
+func (r *s3ReaderAt) Close() error { return nil }
+
+func (r *s3ReaderAt) ReadAt(p []byte, off int64) (n int, err error) {
+	if off < 0 {
+		return 0, fmt.Errorf("read s3://%s/%s%s: negative offset", r.s.bucket, r.s.prefix, r.name)
+	}
+	for n < len(p) && off < r.size {
+		have := r.cached(off)
+		if have == nil {
+			end := r.size
+			if off < r.tail.off {
+				end = r.tail.off
+			}
+			missing := min(int64(len(p)-n), end-off)
+			if missing >= windowSize {
+				// Too long to be worth keeping.
+				have = p[n : n+int(missing)]
+				if err := r.fetch(have, off); err != nil {
+					return n, err
+				}
+			} else {
+				w := window{off, make([]byte, min(windowSize, end-off))}
+				if err := r.fetch(w.data, off); err != nil {
+					return n, err
+				}
+				r.keep(w)
+				have = w.data
+			}
+		}
+		k := copy(p[n:], have)
+		n += k
+		off += int64(k)
+	}
+	if n < len(p) {
+		return n, io.EOF
+	}
+	return n, nil
+}
+
+func (r *s3ReaderAt) cached(off int64) []byte {
+	if b := r.tail.from(off); b != nil {
+		return b
+	}
+	if ws := r.windows.Load(); ws != nil {
+		for _, w := range *ws {
+			if b := w.from(off); b != nil {
+				return b
+			}
+		}
+	}
+	return nil
+}
+
+// keep adds a window. If another goroutine adds one at the same time, one of the
+// two is lost, and fetched again if need be.
+func (r *s3ReaderAt) keep(w window) {
+	ws := []window{w}
+	if old := r.windows.Load(); old != nil {
+		ws = append(ws, (*old)[:min(len(*old), maxWindows-1)]...)
+	}
+	r.windows.Store(&ws)
+}
+
+func (r *s3ReaderAt) fetch(p []byte, off int64) error {
+	body := &s3Stream{ctx: r.ctx, s: r.s, name: r.name, etag: r.etag, off: off, end: off + int64(len(p))}
+	defer body.Close()
+	_, err := io.ReadFull(body, p)
+	return err
+}
