@@ -5,12 +5,12 @@ import "math"
 // An Entropy measures texts. The zero value is ready; it is used by one
 // goroutine at a time and allocates nothing.
 type Entropy struct {
-	count [256]uint16
+	count [256]uint8
 }
 
-// A DNS name has at most 255 bytes, so a table of 256 counts serves all but
-// hostile text.
-const entropyTable = 256
+// entropyTable is the longest text that the table serves. A DNS name has at
+// most 255 bytes, and so much fits a count of 8 bits.
+const entropyTable = 255
 
 // entropyLog holds what the loop adds and divides by, so that it needs no
 // logarithm: gain[c] = f(c+1) − f(c) with f(c) = c·log2 c.
@@ -46,12 +46,10 @@ func (e *Entropy) Bits(text []byte) float64 {
 			continue
 		}
 		c := e.count[b]
-		sum += t.gain[c&0xff]
+		sum += t.gain[c]
 		e.count[b] = c + 1
 	}
-	for _, b := range text {
-		e.count[b] = 0
-	}
+	clear(e.count[:])
 	n := len(text) - dots
 	// The sum of gains is off by a few units in the last place: text of one kind
 	// of byte must not come out below nothing.

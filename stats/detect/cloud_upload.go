@@ -1,3 +1,221 @@
 package detect
 
-func cloudUpload() *Detection { return &Detection{Name: "cloud_upload"} }
+import (
+	"cmp"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+
+	"outflow/columnar"
+)
+
+type cloudUploadOptions struct {
+	Floor       Bytes   `yaml:"floor" unit:"B/day" doc:"a destination that is new for the entity is reported from here; less is a picture or a form"`
+	TextFloor   Bytes   `yaml:"text_floor" unit:"B/day" doc:"the same for paste sites and webhooks, which carry text"`
+	CommonFloor Bytes   `yaml:"common_floor" unit:"B/day" doc:"the same where at least common others upload, and for entities or logs without enough history to call anything new"`
+	Common      int     `yaml:"common" unit:"entities" doc:"how many others uploading to a destination make it ordinary"`
+	KnownFloor  Bytes   `yaml:"known_floor" unit:"B/day" doc:"a destination used before is reported from here, if it is also over rise"`
+	Rise        float64 `yaml:"rise" unit:"" doc:"how many times the highest earlier day a known destination must reach; a sync client doubles, a copied share does not stop there"`
+	MinDays     int     `yaml:"min_days" unit:"days" doc:"days that must have been read before a destination can be called new"`
+	BlindEvents int     `yaml:"blind_events" unit:"uploads/day" doc:"a new destination without byte counts is mentioned from here"`
+}
+
+const cloudUploadDoc = `Uploads to cloud storage, file sharing, paste sites, webhooks, code forges and web mail that are not the
+company's own, per user and destination.
+
+What it sees: the upload methods' bytes to hosts of a catalogue (regional and virtual-hosted buckets too), when the
+destination is new for the user and got 20 MB, or got 100 MB and three times the highest day before. Destinations that ten
+others use, and logs with under seven days of history, take 200 MB. CONNECT-only proxies are judged by host and bytes.
+Why that means exfiltration: such services are reachable from everywhere, trusted by every proxy and free.
+Who does it innocently: a new project with a customer's share, a backup agent's first run, a phone on the company's wireless.
+What it cannot see: services outside the catalogue, personal accounts on a service that the company uses itself, and
+bytes where the log has none; new destinations without byte counts are mentioned with their number of uploads.
+How to investigate: who owns the bucket or account, and what was read before the peak named in the evidence. Put own
+tenants and buckets into the configuration: they are not foreign.`
+
+func cloudUpload() *Detection {
+	o := &cloudUploadOptions{
+		Floor: 20e6, TextFloor: 1e6, CommonFloor: 200e6, Common: 10, KnownFloor: 100e6, Rise: 3, MinDays: 7, BlindEvents: 10,
+	}
+	d := &Detection{
+		Name:       "cloud_upload",
+		Title:      "upload to a foreign cloud service",
+		Doc:        cloudUploadDoc,
+		Technique:  "T1567.002",
+		Impact:     70,
+		Confidence: 60,
+		Reads:      "user_destination_day",
+		Needs:      columnar.ColSet(columnar.URLHost, columnar.BytesOut),
+		History:    baselineDays,
+		Options:    o,
+	}
+	seed := false
+	d.Seed = func() {
+		seed = true
+		d.History = allHistory
+	}
+	d.Score = func(in *Input) []Finding {
+		if seed {
+			return scoreCloudSeed(in)
+		}
+		return o.score(in, d.Risk())
+	}
+	return d
+}
+
+type destination struct{ feed, object string }
+
+func (o *cloudUploadOptions) score(in *Input, risk int) []Finding {
+	users := map[destination]int{}
+	for key := range in.Series() {
+		users[destination{key.Feed, key.Object}]++
+	}
+	covered := 0
+	for _, d := range in.Covered {
+		if d < in.Day && d >= in.Day-baselineDays {
+			covered++
+		}
+	}
+	var findings []Finding
+	for key, rows := range in.Series() {
+		past, today := in.before(rows)
+		if today == nil {
+			continue
+		}
+		service, ok := CloudHost([]byte(key.Object))
+		if !ok || in.Own(key.Object) {
+			continue
+		}
+		u := upload{
+			service: service, past: past, today: today, covered: covered,
+			others: users[destination{key.Feed, key.Object}] - 1,
+		}
+		if f, ok := o.judge(in, &u); ok {
+			f.Technique = service.Technique
+			f.RiskScore = risk * f.RiskScore / 100
+			findings = append(findings, f)
+		}
+	}
+	return findings
+}
+
+// An upload is an entity's day at one destination.
+type upload struct {
+	service CloudService
+	past    []Row
+	today   *Row
+	covered int // days read before
+	others  int // other entities that upload there
+}
+
+// judge returns the finding, its RiskScore in percent of the detection's.
+func (o *cloudUploadOptions) judge(in *Input, u *upload) (Finding, bool) {
+	key, out := u.today.Key, u.today.BytesOut
+	highest, days := int64(0), 0
+	points := make([]Point, 0, len(u.past)+1)
+	for i := range u.past {
+		r := &u.past[i]
+		trained := !in.Flagged(r.Key, r.Day)
+		if trained {
+			highest, days = max(highest, r.BytesOut), days+1
+		}
+		points = append(points, Point{Day: r.Day, Value: float64(r.BytesOut), Trained: trained})
+	}
+	floor := o.Floor
+	switch {
+	case u.covered < o.MinDays:
+		floor = o.CommonFloor
+	case u.service.Kind == "paste" || u.service.Kind == "webhook":
+		floor = o.TextFloor
+	case u.others >= o.Common:
+		floor = o.CommonFloor
+	}
+	// A first day of next to nothing must not make the destination a known one.
+	fresh := highest < int64(floor)/10
+	f := Finding{
+		Key: key, Score: float64(out), Threshold: float64(floor), Observed: float64(out), Baseline: math.NaN(), Unit: "B/day",
+		Window: in.Day.window(), Summary: u.today.Summary, RiskScore: 100,
+	}
+	said := fmt.Sprintf("%s uploaded %s to %s (%s, %s) on %s", name(key.Entity), size(f.Observed), name(key.Object),
+		u.service.Name, u.service.Kind, in.Day)
+	prevalence := fmt.Sprintf("%s uploads there", count(int64(u.others), "other"))
+	if u.others != 1 {
+		prevalence = fmt.Sprintf("%s upload there", count(int64(u.others), "other"))
+	}
+	switch {
+	case blind(u.today):
+		if len(u.past) > 0 || u.covered < o.MinDays || u.today.Events < int64(o.BlindEvents) {
+			return f, false
+		}
+		f.RiskScore, f.Unit = 25, "uploads/day"
+		f.Score, f.Threshold, f.Observed = float64(u.today.Events), float64(o.BlindEvents), float64(u.today.Events)
+		f.Why = fmt.Sprintf("%s made %s to %s (%s, %s) on %s, never before in %s; the log does not say how many bytes, so it cannot be said whether that is much.",
+			name(key.Entity), count(u.today.Events, "upload"), name(key.Object), u.service.Name, u.service.Kind, in.Day,
+			count(int64(u.covered), "day"))
+		return f, true
+	case fresh && out >= int64(floor):
+		if habitual(out, u.past) {
+			return f, false
+		}
+		f.Baseline = 0
+		switch {
+		case u.covered < o.MinDays:
+			f.RiskScore = 50
+			f.Why = fmt.Sprintf("%s; only %s of history cannot tell whether that is new, and above %s is reported for anyone (%s).",
+				said, count(int64(u.covered), "day"), size(float64(floor)), prevalence)
+		case len(u.past) == 0:
+			f.Why = fmt.Sprintf("%s; it never uploaded there in the %s before, and a new destination is reported from %s (%s).",
+				said, count(int64(u.covered), "day"), size(float64(floor)), prevalence)
+		default:
+			f.Why = fmt.Sprintf("%s; in the %s before it uploaded there at most %s in a day, and a destination all but new is reported from %s (%s).",
+				said, count(int64(u.covered), "day"), size(float64(highest)), size(float64(floor)), prevalence)
+		}
+	case !fresh && out >= int64(o.KnownFloor) && float64(out) > o.Rise*float64(highest):
+		if habitual(out, u.past) {
+			return f, false
+		}
+		f.Baseline = float64(highest)
+		f.Threshold = max(float64(o.KnownFloor), o.Rise*float64(highest))
+		f.Why = fmt.Sprintf("%s; in %s there before it uploaded at most %s in a day, so this is %s its highest (%s).",
+			said, count(int64(days), "day"), size(f.Baseline), times(f.Observed/f.Baseline), prevalence)
+	default:
+		return f, false
+	}
+	if out >= 1e9 && u.covered >= o.MinDays {
+		f.Severity = High
+	}
+	f.Timeline = append(points, Point{Day: in.Day, Value: f.Observed})
+	for i := range f.Timeline {
+		f.Timeline[i].Mid, f.Timeline[i].Up = float64(highest), f.Threshold
+	}
+	return f, true
+}
+
+// seedHosts are the hosts that the document greps for, anywhere in the line.
+var seedHosts = []string{"s3.amazonaws.com", "storage.googleapis.com", "onedrive.live.com", "dropboxapi.com"}
+
+// seedTop is how many lines the document shows.
+const seedTop = 20
+
+// scoreCloudSeed returns the 20 entities and destinations with the most bytes in
+// the whole log.
+func scoreCloudSeed(in *Input) []Finding {
+	var findings []Finding
+	for key, rows := range in.Series() {
+		if !slices.ContainsFunc(seedHosts, func(host string) bool { return strings.Contains(key.Object, host) }) {
+			continue
+		}
+		s := sum(rows)
+		findings = append(findings, Finding{
+			Key: key, Score: float64(s.BytesOut), Observed: float64(s.BytesOut), Baseline: math.NaN(), Unit: "B",
+			Window: [2]int64{rows[0].Day.window()[0], rows[len(rows)-1].Day.window()[1]}, Summary: s,
+			Why: fmt.Sprintf("%s uploaded %s to %s from %s to %s, one of the %d largest uploads to known cloud storage.",
+				name(key.Entity), size(float64(s.BytesOut)), name(key.Object), rows[0].Day, rows[len(rows)-1].Day, seedTop),
+		})
+	}
+	slices.SortFunc(findings, func(a, b Finding) int {
+		return cmp.Or(cmp.Compare(b.Score, a.Score), a.Key.Compare(b.Key))
+	})
+	return findings[:min(len(findings), seedTop)]
+}

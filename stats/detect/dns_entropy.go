@@ -1,3 +1,153 @@
 package detect
 
-func dnsEntropy() *Detection { return &Detection{Name: "dns_entropy"} }
+import (
+	"fmt"
+	"maps"
+	"math"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"outflow/columnar"
+	"outflow/stats"
+)
+
+type dnsEntropyOptions struct {
+	Entropy  float64 `yaml:"entropy" unit:"bits/char" doc:"a query is odd if its subdomain exceeds this, dots removed; English words have 2 to 3.5, hexadecimal at most 4, base32 at most 5"`
+	Length   int     `yaml:"length" unit:"B" doc:"or if its subdomain is longer"`
+	MinOdd   int     `yaml:"min_odd" unit:"queries/day" doc:"fewer odd queries of a source for a domain are not reported: one hashed host name is a CDN's"`
+	MinShare float64 `yaml:"min_share" unit:"" doc:"odd queries must be this share of all to the domain, or a large site's few hashed names would add up"`
+	MinNames int     `yaml:"min_names" unit:"names/day" doc:"distinct names that the source must have asked the domain for: a repeated name says nothing new"`
+}
+
+const dnsEntropyDoc = `Queries whose subdomain looks like encoded data: more than 3.8 bits per character, or longer than 60.
+
+What it sees: per source and registered domain, at least ten such queries that are a tenth of all and at least ten distinct
+names.
+Why that means exfiltration: data put into host names uses the alphabet evenly and fills the labels; words do not.
+Who does it innocently: CDNs, ad and telemetry hosts with hashed names, reputation look-ups; known ones are labelled.
+What it cannot see: short or dictionary-coded names. Per query this rule is weak: of a hundred that are odd, most
+are innocent, which is why they are counted.
+How to investigate: decode the examples (base32, hexadecimal); dns_information says how much they can have carried.`
+
+func dnsEntropy() *Detection {
+	o := &dnsEntropyOptions{Entropy: 3.8, Length: 60, MinOdd: 10, MinShare: 0.1, MinNames: 10}
+	d := &Detection{
+		Name:       "dns_entropy",
+		Title:      "DNS names that look like encoded data",
+		Doc:        dnsEntropyDoc,
+		Technique:  "T1048.003",
+		Impact:     60,
+		Confidence: 50,
+		Reads:      "dns_pair",
+		Needs:      columnar.ColSet(columnar.Query),
+		Options:    o,
+	}
+	seed := false
+	d.Seed = func() {
+		seed = true
+		*o = dnsEntropyOptions{Entropy: 3.8, Length: 60}
+		d.Reads = "dns_name"
+		d.History = allHistory
+	}
+	d.Score = func(in *Input) []Finding {
+		if seed {
+			return o.scoreSeed(in)
+		}
+		return o.score(in)
+	}
+	return d
+}
+
+func (o *dnsEntropyOptions) score(in *Input) []Finding {
+	var findings []Finding
+	var sources dnsSources
+	for i := range in.Rows {
+		r := &in.Rows[i]
+		if r.Day != in.Day || r.Odd < int64(o.MinOdd) || r.Names < int64(o.MinNames) ||
+			float64(r.Odd) < o.MinShare*float64(r.Events) {
+			continue
+		}
+		if sources.domains == nil {
+			sources = countSources(in)
+		}
+		f := Finding{
+			Key: r.Key, Score: r.MaxEntropy, Threshold: o.Entropy, Observed: r.MaxEntropy, Baseline: math.NaN(), Unit: "bits/char",
+			Window: in.Day.window(), Summary: r.Summary, Label: innocent(r.Object, r.Examples),
+		}
+		if !(r.MaxEntropy > o.Entropy) {
+			f.Score, f.Threshold, f.Observed, f.Unit = float64(r.MaxLength), float64(o.Length), float64(r.MaxLength), "B"
+		}
+		f.Why = fmt.Sprintf("%s asked for %d odd names of %s in %d queries, up to %.2f bits per character and %d bytes%s; words stay below %s bits and %d bytes%s.",
+			name(r.Entity), r.Odd, name(r.Object), r.Events, r.MaxEntropy, r.MaxLength, quoteExamples(r.Examples),
+			num(o.Entropy), o.Length, sources.context(r.Key))
+		findings = append(findings, f)
+	}
+	return findings
+}
+
+// scoreSeed judges each query by itself: what stands before its last two labels.
+func (o *dnsEntropyOptions) scoreSeed(in *Input) []Finding {
+	var findings []Finding
+	var meter stats.Entropy
+	for key, rows := range in.Series() {
+		query := strings.TrimRight(key.Object, ".")
+		subdomain, ok := beforeTwoLabels(query)
+		if !ok {
+			continue
+		}
+		// The document counts characters. In a name as it is on the wire these are
+		// bytes; log text may hold others.
+		bits, length := meter.Bits([]byte(subdomain)), len(subdomain)
+		if n := utf8.RuneCountInString(subdomain); n < length {
+			bits, length = runeBits(subdomain), n
+		}
+		if !(bits > o.Entropy) && length <= o.Length {
+			continue
+		}
+		s := sum(rows)
+		f := Finding{
+			Key: key, Score: bits, Threshold: o.Entropy, Observed: bits, Baseline: math.NaN(), Unit: "bits/char",
+			Window: [2]int64{rows[0].Day.window()[0], rows[len(rows)-1].Day.window()[1]}, Summary: s,
+			Why: fmt.Sprintf("%s asked for %s, whose subdomain has %.2f bits per character and %d bytes; above %s bits or %d bytes is suspicious.",
+				name(key.Entity), name(query), bits, length, num(o.Entropy), o.Length),
+		}
+		if !(bits > o.Entropy) {
+			f.Score, f.Threshold, f.Observed, f.Unit = float64(length), float64(o.Length), float64(length), "B"
+		}
+		findings = append(findings, f)
+	}
+	return findings
+}
+
+// beforeTwoLabels returns what stands before the last two labels of a name, and
+// false if it has fewer than three.
+func beforeTwoLabels(name string) (string, bool) {
+	last := strings.LastIndexByte(name, '.')
+	if last < 0 {
+		return "", false
+	}
+	second := strings.LastIndexByte(name[:last], '.')
+	if second < 0 {
+		return "", false
+	}
+	return name[:second], true
+}
+
+// runeBits is the entropy of text by characters, dots removed.
+func runeBits(text string) float64 {
+	counts := map[rune]int{}
+	n := 0
+	for _, r := range text {
+		if r != '.' {
+			counts[r]++
+			n++
+		}
+	}
+	sum := 0.0
+	for _, r := range slices.Sorted(maps.Keys(counts)) {
+		p := float64(counts[r]) / float64(n)
+		sum -= p * math.Log2(p)
+	}
+	return max(0, sum)
+}

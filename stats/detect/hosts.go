@@ -1,5 +1,10 @@
 package detect
 
+import (
+	"bytes"
+	"strings"
+)
+
 // A CloudService is a kind of place on the internet that data can be put.
 type CloudService struct {
 	Name      string // "Amazon S3"
@@ -7,6 +12,251 @@ type CloudService struct {
 	Technique string // ATT&CK technique id of uploading there
 }
 
+// kindTechniques holds the technique of uploading to a kind of service.
+var kindTechniques = map[string]string{
+	"storage": "T1567.002",
+	"sharing": "T1567.002",
+	"paste":   "T1567.003",
+	"webhook": "T1567.004",
+	"code":    "T1567.001",
+	"mail":    "T1567",
+}
+
+// cloudCatalogue lists services and the hosts that take their uploads: a host
+// belongs to a pattern if its last labels are the pattern's. * is any one label,
+// or any rest of a label. Hosts that only serve downloads (CDNs, avatars) and
+// that carry calls are left out: their bytes are no upload of data.
+var cloudCatalogue = []struct{ name, kind, hosts string }{
+	{"Amazon S3", "storage", `s3.amazonaws.com s3.*.amazonaws.com s3-*.amazonaws.com s3.dualstack.*.amazonaws.com
+		s3-fips.*.amazonaws.com s3-fips.dualstack.*.amazonaws.com s3-accelerate.dualstack.amazonaws.com
+		s3-accesspoint.*.amazonaws.com s3-accesspoint.dualstack.*.amazonaws.com s3express-*.*.amazonaws.com
+		s3-outposts.*.amazonaws.com s3.*.amazonaws.com.cn s3.dualstack.*.amazonaws.com.cn
+		s3-website.*.amazonaws.com s3.*.vpce.amazonaws.com mrap.accesspoint.s3-global.amazonaws.com`},
+	{"AWS Transfer Family", "storage", `server.transfer.*.amazonaws.com`},
+	{"Amazon Glacier", "storage", `glacier.*.amazonaws.com`},
+	{"Google Cloud Storage", "storage", `storage.googleapis.com storage.cloud.google.com commondatastorage.googleapis.com
+		storage.*.rep.googleapis.com storage-upload.googleapis.com`},
+	{"Firebase Storage", "storage", `firebasestorage.googleapis.com firebasestorage.app`},
+	{"Azure Storage", "storage", `blob.core.windows.net file.core.windows.net dfs.core.windows.net queue.core.windows.net
+		table.core.windows.net blob.storage.azure.net blob.core.chinacloudapi.cn blob.core.usgovcloudapi.net
+		dfs.core.usgovcloudapi.net file.core.usgovcloudapi.net`},
+	{"Cloudflare R2", "storage", `r2.cloudflarestorage.com r2.dev`},
+	{"Backblaze B2", "storage", `backblazeb2.com backblaze.com`},
+	{"Wasabi", "storage", `wasabisys.com`},
+	{"DigitalOcean Spaces", "storage", `digitaloceanspaces.com`},
+	{"Linode Object Storage", "storage", `linodeobjects.com`},
+	{"Vultr Object Storage", "storage", `vultrobjects.com`},
+	{"Scaleway Object Storage", "storage", `s3.*.scw.cloud`},
+	{"OVH Object Storage", "storage", `storage.*.cloud.ovh.net s3.*.cloud.ovh.net s3.*.io.cloud.ovh.net s3.*.perf.cloud.ovh.net`},
+	{"Hetzner Object Storage", "storage", `your-objectstorage.com your-storagebox.de`},
+	{"IBM Cloud Object Storage", "storage", `cloud-object-storage.appdomain.cloud objectstorage.softlayer.net`},
+	{"Oracle Object Storage", "storage", `objectstorage.*.oraclecloud.com compat.objectstorage.*.oraclecloud.com
+		objectstorage.*.oci.customer-oci.com`},
+	{"Alibaba OSS", "storage", `oss-*.aliyuncs.com`},
+	{"Tencent COS", "storage", `cos.*.myqcloud.com cos.accelerate.myqcloud.com`},
+	{"Huawei OBS", "storage", `obs.*.myhuaweicloud.com obs.*.myhuaweicloud.eu`},
+	{"Yandex Object Storage", "storage", `storage.yandexcloud.net`},
+	{"Exoscale", "storage", `sos-*.exo.io`},
+	{"Contabo", "storage", `contabostorage.com`},
+	{"iDrive e2", "storage", `idrivee2.com idrivee2-*.com`},
+	{"Storj", "storage", `gateway.storjshare.io gateway.*.storjshare.io link.storjshare.io`},
+	{"Filebase", "storage", `s3.filebase.com`},
+	{"Supabase Storage", "storage", `supabase.co`},
+	{"Rackspace Cloud Files", "storage", `clouddrive.com`},
+	{"rsync.net", "storage", `rsync.net`},
+
+	{"OneDrive", "sharing", `onedrive.live.com api.onedrive.com livefilestore.com storage.live.com my.microsoftpersonalcontent.com
+		1drv.com 1drv.ms docs.live.net d.docs.live.net skyapi.onedrive.live.com`},
+	{"SharePoint", "sharing", `sharepoint.com sharepoint.cn sharepoint.us sharepoint.de`},
+	{"Google Drive", "sharing", `drive.google.com docs.google.com clients6.google.com drivefrontend-pa.clients6.google.com
+		upload.drive.google.com content.googleapis.com www.googleapis.com photos.google.com photoslibrary.googleapis.com`},
+	{"Dropbox", "sharing", `dropbox.com dropboxapi.com dropboxusercontent.com dropbox-dns.com getdropbox.com`},
+	{"Box", "sharing", `box.com boxcloud.com app.box.com upload.box.com boxenterprise.net`},
+	{"iCloud", "sharing", `icloud.com icloud-content.com icloud.com.cn`},
+	{"Mega", "sharing", `mega.nz mega.co.nz mega.io userstorage.mega.co.nz`},
+	{"WeTransfer", "sharing", `wetransfer.com wetransfer.net we.tl`},
+	{"pCloud", "sharing", `pcloud.com pcloud.link`},
+	{"MediaFire", "sharing", `mediafire.com`},
+	{"4shared", "sharing", `4shared.com`},
+	{"Sync.com", "sharing", `sync.com`},
+	{"Proton Drive", "sharing", `drive.proton.me drive-api.proton.me storage.proton.me`},
+	{"Tresorit", "sharing", `tresorit.com`},
+	{"Koofr", "sharing", `koofr.net koofr.eu`},
+	{"Icedrive", "sharing", `icedrive.net`},
+	{"Jottacloud", "sharing", `jottacloud.com jotta.cloud`},
+	{"Yandex Disk", "sharing", `disk.yandex.ru disk.yandex.com disk.yandex.net webdav.yandex.ru cloud-api.yandex.net`},
+	{"Mail.ru Cloud", "sharing", `cloud.mail.ru`},
+	{"Baidu Pan", "sharing", `pan.baidu.com pcs.baidu.com d.pcs.baidu.com`},
+	{"Egnyte", "sharing", `egnyte.com`},
+	{"ShareFile", "sharing", `sharefile.com sf-api.com sharefile.eu`},
+	{"Citrix Files", "sharing", `citrixdata.com`},
+	{"Hightail", "sharing", `hightail.com yousendit.com`},
+	{"Smash", "sharing", `fromsmash.com fromsmash.co`},
+	{"SwissTransfer", "sharing", `swisstransfer.com`},
+	{"TransferNow", "sharing", `transfernow.net`},
+	{"Filemail", "sharing", `filemail.com`},
+	{"Send Anywhere", "sharing", `send-anywhere.com`},
+	{"gofile", "sharing", `gofile.io`},
+	{"file.io", "sharing", `file.io`},
+	{"transfer.sh", "sharing", `transfer.sh`},
+	{"temp.sh", "sharing", `temp.sh`},
+	{"0x0", "sharing", `0x0.st`},
+	{"bashupload", "sharing", `bashupload.com`},
+	{"oshi", "sharing", `oshi.at`},
+	{"catbox", "sharing", `catbox.moe`},
+	{"pixeldrain", "sharing", `pixeldrain.com`},
+	{"anonfiles and its heirs", "sharing", `anonfiles.com anonfile.com bayfiles.com anonymfile.com anonfilesnew.com filechan.org
+		letsupload.cc lolabits.se megaupload.nz myfile.is rapidshare.nu share-online.is upvid.cc vshare.is zippyshare.com`},
+	{"uguu", "sharing", `uguu.se`},
+	{"tmpfiles", "sharing", `tmpfiles.org tmpfile.link`},
+	{"filebin", "sharing", `filebin.net`},
+	{"ufile", "sharing", `ufile.io uploadfiles.io`},
+	{"krakenfiles", "sharing", `krakenfiles.com`},
+	{"workupload", "sharing", `workupload.com`},
+	{"1fichier", "sharing", `1fichier.com`},
+	{"rapidgator", "sharing", `rapidgator.net`},
+	{"uploaded and kin", "sharing", `uploaded.net nitroflare.com turbobit.net ddownload.com katfile.com`},
+	{"sendspace", "sharing", `sendspace.com`},
+	{"dropmefiles", "sharing", `dropmefiles.com`},
+	{"easyupload", "sharing", `easyupload.io`},
+	{"sendgb", "sharing", `sendgb.com`},
+	{"qaz.im", "sharing", `qaz.im qaz.su`},
+	{"Limewire", "sharing", `limewire.com`},
+	{"put.io", "sharing", `put.io`},
+	{"Telegram files", "sharing", `web.telegram.org`},
+	{"Slack files", "sharing", `files.slack.com`},
+	{"imgur", "sharing", `imgur.com`},
+	{"archive.org", "sharing", `s3.us.archive.org`},
+	{"IPFS pinning", "sharing", `api.pinata.cloud web3.storage nft.storage ipfs.io`},
+
+	{"Pastebin", "paste", `pastebin.com`},
+	{"paste.ee", "paste", `paste.ee`},
+	{"hastebin", "paste", `hastebin.com`},
+	{"GitHub Gist", "paste", `gist.github.com`},
+	{"ghostbin", "paste", `ghostbin.com ghostbin.co`},
+	{"rentry", "paste", `rentry.co rentry.org`},
+	{"dpaste", "paste", `dpaste.org dpaste.com`},
+	{"termbin", "paste", `termbin.com`},
+	{"ix.io", "paste", `ix.io sprunge.us`},
+	{"controlc", "paste", `controlc.com`},
+	{"justpaste", "paste", `justpaste.it`},
+	{"PrivateBin", "paste", `privatebin.net privatebin.info`},
+	{"small pastebins", "paste", `pastes.io paste.rs paste.c-net.org paste.mozilla.org paste.debian.net paste.ubuntu.com
+		p.ip.fi clbin.com vpaste.net write.as telegra.ph cl1p.net pastie.org doxbin.org`},
+
+	{"Slack webhook", "webhook", `hooks.slack.com`},
+	{"Discord webhook", "webhook", `discord.com discordapp.com`},
+	{"Telegram bot", "webhook", `api.telegram.org`},
+	{"Teams webhook", "webhook", `webhook.office.com webhook.office365.com logic.azure.com`},
+	{"Google Chat webhook", "webhook", `chat.googleapis.com`},
+	{"Webex webhook", "webhook", `webexapis.com`},
+	{"Zapier", "webhook", `hooks.zapier.com`},
+	{"Make", "webhook", `hook.*.make.com hook.integromat.com`},
+	{"IFTTT", "webhook", `maker.ifttt.com`},
+	{"webhook.site", "webhook", `webhook.site`},
+	{"Pipedream", "webhook", `m.pipedream.net`},
+	{"request catchers", "webhook", `requestbin.com requestbin.net requestcatcher.com beeceptor.com hookbin.com postb.in
+		ptsv2.com ptsv3.com webhook.cool putsreq.com`},
+	{"out-of-band servers", "webhook", `interact.sh oast.pro oast.live oast.site oast.online oast.fun oast.me
+		burpcollaborator.net oastify.com dnslog.cn ceye.io canarytokens.com`},
+	{"ntfy", "webhook", `ntfy.sh`},
+	{"Pushbullet", "webhook", `api.pushbullet.com upload.pushbullet.com`},
+
+	{"GitHub", "code", `github.com api.github.com uploads.github.com`},
+	{"GitLab", "code", `gitlab.com`},
+	{"Bitbucket", "code", `bitbucket.org`},
+	{"Codeberg", "code", `codeberg.org`},
+	{"SourceForge", "code", `sourceforge.net`},
+	{"Gitee", "code", `gitee.com`},
+	{"Azure DevOps", "code", `dev.azure.com visualstudio.com`},
+	{"Hugging Face", "code", `huggingface.co hf.co`},
+	{"Docker Hub", "code", `registry-1.docker.io`},
+	{"Replit", "code", `replit.com`},
+
+	{"Gmail", "mail", `mail.google.com smtp.gmail.com`},
+	{"Outlook.com", "mail", `outlook.live.com attachments.office.net`},
+	{"Yahoo Mail", "mail", `mail.yahoo.com`},
+	{"Proton Mail", "mail", `mail.proton.me mail-api.proton.me protonmail.com`},
+	{"Tuta", "mail", `tuta.com tutanota.com`},
+	{"GMX", "mail", `gmx.net gmx.com gmx.de web.de`},
+	{"Yandex Mail", "mail", `mail.yandex.ru mail.yandex.com`},
+	{"Mail.ru", "mail", `e.mail.ru`},
+	{"Zoho Mail", "mail", `mail.zoho.com mail.zoho.eu`},
+}
+
+// A hostPattern is a pattern whose labels are not all literal.
+type hostPattern struct {
+	labels  []string // all of them, first to last
+	service int
+}
+
+// hostIndex finds patterns by their literal end. It is never changed.
+type hostIndex struct {
+	services []CloudService
+	literal  map[string]int
+	wild     map[string][]hostPattern // by the labels after the last that has a *
+}
+
+var cloudHosts = indexHosts()
+
+func indexHosts() *hostIndex {
+	x := &hostIndex{literal: map[string]int{}, wild: map[string][]hostPattern{}}
+	for i, c := range cloudCatalogue {
+		x.services = append(x.services, CloudService{c.name, c.kind, kindTechniques[c.kind]})
+		for _, pattern := range strings.Fields(c.hosts) {
+			star := strings.LastIndexByte(pattern, '*')
+			if star < 0 {
+				x.literal[pattern] = i
+				continue
+			}
+			_, tail, _ := strings.Cut(pattern[star:], ".")
+			x.wild[tail] = append(x.wild[tail], hostPattern{strings.Split(pattern, "."), i})
+		}
+	}
+	return x
+}
+
 // CloudHost returns the service that a host belongs to, by the longest matching
 // domain suffix. host is in lower case, without port.
-func CloudHost(host []byte) (CloudService, bool) { return CloudService{}, false }
+func CloudHost(host []byte) (CloudService, bool) {
+	best, service := 0, 0
+	labels := 1 + bytes.Count(host, []byte{'.'})
+	for tail, n := host, labels; ; n-- {
+		if i, ok := cloudHosts.literal[string(tail)]; ok && n > best {
+			best, service = n, i
+		}
+		for _, p := range cloudHosts.wild[string(tail)] {
+			if len(p.labels) > best && p.matches(host, labels) {
+				best, service = len(p.labels), p.service
+			}
+		}
+		dot := bytes.IndexByte(tail, '.')
+		if dot < 0 {
+			break
+		}
+		tail = tail[dot+1:]
+	}
+	if best == 0 {
+		return CloudService{}, false
+	}
+	return cloudHosts.services[service], true
+}
+
+// matches reports whether the last labels of host, which has n, are the pattern's.
+func (p *hostPattern) matches(host []byte, n int) bool {
+	for ; n > len(p.labels); n-- {
+		host = host[bytes.IndexByte(host, '.')+1:]
+	}
+	if n < len(p.labels) {
+		return false
+	}
+	for _, want := range p.labels {
+		label, rest, _ := bytes.Cut(host, []byte{'.'})
+		prefix, wild := strings.CutSuffix(want, "*")
+		if !bytes.HasPrefix(label, []byte(prefix)) || len(label) <= len(prefix) && wild || !wild && len(label) != len(want) {
+			return false
+		}
+		host = rest
+	}
+	return true
+}

@@ -1,3 +1,156 @@
 package detect
 
-func uploadRatio() *Detection { return &Detection{Name: "upload_ratio"} }
+import (
+	"fmt"
+	"math"
+
+	"outflow/columnar"
+	"outflow/stats"
+)
+
+type uploadRatioOptions struct {
+	Ratio   float64 `yaml:"ratio" unit:"" doc:"bytes out for each byte in, above which a day is unusual; who works with the web receives ten times what they send"`
+	Floor   Bytes   `yaml:"floor" unit:"B/day" doc:"days with fewer bytes out are never reported: a ratio of little is chance"`
+	Rise    float64 `yaml:"rise" unit:"" doc:"a day must also exceed this many times the entity's own past ratio, so that who sends for a living is judged by that"`
+	MinDays int     `yaml:"min_days" unit:"days" doc:"days with traffic that a past ratio needs; with fewer the ratio alone judges"`
+}
+
+const uploadRatioDoc = `Bytes that an entity sent for each byte that it received.
+
+What it sees: a day on which a user (or address, or host) sent more than 50 MB and more than 0.8 of what it received, and at
+least twice its own past ratio. The producer-consumer ratio, (out − in)/(out + in), says the same from −1 to 1.
+Why that means exfiltration: people receive far more than they send; taking data out turns that round.
+Who does it innocently: backups, sync clients, video calls with the camera on, developers who push images. Their past
+says so once there are seven days of it.
+What it cannot see: uploads that hide among as many downloads, and feeds that count one direction only. A day is judged
+only if four of five of its events say both.
+How to investigate: the destinations of the day (cloud_upload), and upload_zscore for whether it was much.`
+
+// bothKnown is the least share of a day's events that must have both counts:
+// the ratio of what was counted to what was not is meaningless.
+const bothKnown = 0.8
+
+func uploadRatio() *Detection {
+	o := &uploadRatioOptions{Ratio: 0.8, Floor: 50e6, Rise: 2, MinDays: 7}
+	d := &Detection{
+		Name:       "upload_ratio",
+		Title:      "more sent than received",
+		Doc:        uploadRatioDoc,
+		Technique:  "T1567",
+		Impact:     50,
+		Confidence: 50,
+		Reads:      "user_day",
+		Needs:      columnar.ColSet(columnar.BytesOut, columnar.BytesIn),
+		History:    baselineDays,
+		Options:    o,
+	}
+	seed := false
+	d.Seed = func() {
+		seed = true
+		*o = uploadRatioOptions{Ratio: 0.8, Floor: 50e6}
+		d.History = allHistory
+	}
+	d.Score = func(in *Input) []Finding {
+		if seed {
+			return o.scoreSeed(in)
+		}
+		return o.score(in, d.Risk())
+	}
+	return d
+}
+
+func (o *uploadRatioOptions) score(in *Input, risk int) []Finding {
+	var findings []Finding
+	for key, rows := range in.Series() {
+		past, today := in.before(rows)
+		if today == nil || !directed(today) || today.BytesOut <= int64(o.Floor) {
+			continue
+		}
+		ratio := stats.Ratio(today.BytesOut, today.BytesIn)
+		if !(ratio > o.Ratio) {
+			continue
+		}
+		var out, in2 int64
+		var points []Point
+		days := 0
+		for i := range past {
+			r := &past[i]
+			if r.Day < in.Day-baselineDays || !directed(r) {
+				continue
+			}
+			trained := !in.Flagged(key, r.Day)
+			if trained {
+				out, in2, days = out+r.BytesOut, in2+r.BytesIn, days+1
+			}
+			points = append(points, Point{Day: r.Day, Value: stats.Ratio(r.BytesOut, r.BytesIn), Trained: trained})
+		}
+		usual, limit := math.NaN(), o.Ratio
+		if days >= o.MinDays {
+			usual = stats.Ratio(out, in2)
+			limit = max(limit, o.Rise*usual)
+		}
+		if !(ratio > limit) || o.habit(points, ratio) {
+			continue
+		}
+		points = append(points, Point{Day: in.Day, Value: ratio})
+		for i := range points {
+			if days >= o.MinDays {
+				points[i].Mid, points[i].Up = usual, limit
+			}
+		}
+		f := Finding{
+			Key: key, Score: ratio, Threshold: limit, Observed: ratio, Baseline: usual, Unit: "B out/B in",
+			Window: in.Day.window(), Summary: today.Summary, Timeline: points,
+		}
+		f.Why = fmt.Sprintf("%s sent %s and received %s on %s, a ratio of %.2f (producer-consumer ratio %+.2f)",
+			name(key.Entity), size(float64(today.BytesOut)), size(float64(today.BytesIn)), in.Day, ratio,
+			stats.ProducerConsumerRatio(today.BytesOut, today.BytesIn))
+		if days >= o.MinDays {
+			f.Why += fmt.Sprintf("; the %s before come to %.2f, and above %.2f is unusual.", count(int64(days), "day"), usual, limit)
+		} else {
+			f.Why += fmt.Sprintf("; the history has %s, too few to know its own ratio, and above %.2f is unusual for anyone.", count(int64(days), "day"), limit)
+			f.RiskScore = risk / 2
+		}
+		findings = append(findings, f)
+	}
+	return findings
+}
+
+// habit reports whether so high a ratio is one: at least half of it on
+// habitDays past days, flagged or not.
+func (o *uploadRatioOptions) habit(past []Point, ratio float64) bool {
+	n := 0
+	for _, p := range past {
+		if p.Value >= max(o.Ratio, ratio/2) {
+			n++
+		}
+	}
+	return n >= habitDays
+}
+
+// directed reports whether enough of the row's events count both directions.
+func directed(r *Row) bool {
+	need := bothKnown * float64(r.Events)
+	return r.Events > 0 && float64(r.KnownOut) >= need && float64(r.KnownIn) >= need
+}
+
+// scoreSeed judges each entity by its sums over the whole log. What is unknown
+// counts as nothing.
+func (o *uploadRatioOptions) scoreSeed(in *Input) []Finding {
+	var findings []Finding
+	for key, rows := range in.Series() {
+		s := sum(rows)
+		ratio := stats.Ratio(s.BytesOut, s.BytesIn)
+		if !(ratio > o.Ratio) || s.BytesOut <= int64(o.Floor) {
+			continue
+		}
+		first, last := rows[0].Day, rows[len(rows)-1].Day
+		findings = append(findings, Finding{
+			Key: key, Score: ratio, Threshold: o.Ratio, Observed: ratio, Baseline: math.NaN(), Unit: "B out/B in",
+			Window: [2]int64{first.window()[0], last.window()[1]}, Summary: s,
+			Why: fmt.Sprintf("%s sent %s and received %s from %s to %s, a ratio of %.2f, and above %s is unusual.",
+				name(key.Entity), size(float64(s.BytesOut)), size(float64(s.BytesIn)), first, last, ratio, num(o.Ratio)),
+		})
+	}
+	return findings
+}

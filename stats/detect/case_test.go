@@ -1,0 +1,267 @@
+package detect
+
+import (
+	"bytes"
+	"flag"
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/goccy/go-yaml"
+	"golang.org/x/tools/txtar"
+)
+
+var update = flag.Bool("update", false, "rewrite the want of testdata/*.txtar")
+
+// A caseFile is the "case" part of a testdata file. Its first comment line says
+// what would be wrong if it failed. "rows" is a table of the aggregate:
+// whitespace between columns, a day or a range a..b of days, lists a,b,c taken
+// in turn over the range, ? for unknown bytes. "want" is what the test writes.
+type caseFile struct {
+	Detection string
+	Profile   string
+	Day       string
+	Covered   string // a..b; "" for none
+	Flagged   string // a..b of days on which every key was flagged
+	Own       []string
+	Options   yaml.MapSlice
+	Show      string // columns of want
+}
+
+func TestCases(t *testing.T) {
+	files, err := filepath.Glob("testdata/*.txtar")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("cases: %v, %d files", err, len(files))
+	}
+	for _, file := range files {
+		t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) { runCase(t, file) })
+	}
+}
+
+func runCase(t *testing.T, file string) {
+	arc, err := txtar.ParseFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	part := map[string][]byte{}
+	for _, f := range arc.Files {
+		part[f.Name] = f.Data
+	}
+	var c caseFile
+	if err := yaml.UnmarshalWithOptions(part["case"], &c, yaml.Strict()); err != nil {
+		t.Fatal(err)
+	}
+	var d *Detection
+	for _, a := range All() {
+		if a.Name == c.Detection {
+			d = a
+		}
+	}
+	if d == nil {
+		t.Fatalf("no detection %q", c.Detection)
+	}
+	if c.Profile == "seed" {
+		d.Seed()
+	}
+	if len(c.Options) > 0 {
+		text, err := yaml.Marshal(c.Options)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := yaml.UnmarshalWithOptions(text, d.Options, yaml.Strict()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	in := Input{
+		Day:     day(t, c.Day),
+		Rows:    parseRows(t, string(part["rows"])),
+		Covered: days(t, c.Covered),
+		Own: func(host string) bool {
+			for _, own := range c.Own {
+				if host == own || strings.HasSuffix(host, "."+own) {
+					return true
+				}
+			}
+			return false
+		},
+	}
+	flagged := map[Day]bool{}
+	for _, d := range days(t, c.Flagged) {
+		flagged[d] = true
+	}
+	in.Flagged = func(_ Key, d Day) bool { return flagged[d] }
+
+	got := showFindings(t, Judge(d, &in), c.Show)
+	if *update {
+		for i := range arc.Files {
+			if arc.Files[i].Name == "want" {
+				arc.Files[i].Data = []byte(got)
+			}
+		}
+		if err := os.WriteFile(file, txtar.Format(arc), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	if want := string(part["want"]); got != want {
+		t.Errorf("%sgot:\n%swant:\n%s", arc.Comment, got, want)
+	}
+}
+
+func day(t *testing.T, s string) Day {
+	d, err := ParseDay(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+func days(t *testing.T, s string) []Day {
+	if s == "" {
+		return nil
+	}
+	from, to, ok := strings.Cut(s, "..")
+	if !ok {
+		to = from
+	}
+	var out []Day
+	for d := day(t, from); d <= day(t, to); d++ {
+		out = append(out, d)
+	}
+	return out
+}
+
+func parseRows(t *testing.T, table string) []Row {
+	lines := strings.Split(strings.TrimSpace(table), "\n")
+	head := strings.Fields(lines[0])
+	var rows []Row
+	for _, line := range lines[1:] {
+		cells := strings.Fields(line)
+		if len(cells) != len(head) {
+			t.Fatalf("row %q: want %d columns", line, len(head))
+		}
+		for i, d := range days(t, cells[0]) {
+			r := Row{Day: d, Key: Key{Feed: "feed", EntityType: "user"}}
+			r.Events, r.First = 1, int64(d)*dayMicros
+			r.Last = r.First
+			for j, column := range head[1:] {
+				values := strings.Split(cells[j+1], ",")
+				setCell(t, &r, column, values[i%len(values)])
+			}
+			rows = append(rows, r)
+		}
+	}
+	sortRows(rows)
+	return rows
+}
+
+func setCell(t *testing.T, r *Row, column, value string) {
+	number := func() int64 {
+		var b Bytes
+		if err := b.UnmarshalText([]byte(value)); err != nil {
+			t.Fatal(err)
+		}
+		return int64(b)
+	}
+	switch column {
+	case "feed":
+		r.Feed = value
+	case "type":
+		r.EntityType = value
+	case "entity":
+		r.Entity = value
+	case "object":
+		r.Object = value
+	case "events":
+		r.Events = number()
+		r.KnownOut, r.KnownIn = min(r.KnownOut, 1)*r.Events, min(r.KnownIn, 1)*r.Events
+	case "out":
+		if value != "?" {
+			r.BytesOut, r.KnownOut = number(), r.Events
+		}
+	case "in":
+		if value != "?" {
+			r.BytesIn, r.KnownIn = number(), r.Events
+		}
+	case "names":
+		r.Names = number()
+	case "name_bytes":
+		r.NameBytes = number()
+	case "window_events":
+		r.WindowEvents, r.WindowAt = number(), r.First+3600e6
+	case "window_bytes":
+		r.WindowBytes, r.BytesAt = number(), r.First+7200e6
+	case "odd":
+		r.Odd = number()
+	case "max_length":
+		r.MaxLength = number()
+	case "max_entropy":
+		f, err := strconv.ParseFloat(value, 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.MaxEntropy = f
+	case "example":
+		r.Examples = []string{value}
+	default:
+		t.Fatalf("rows: no column %q", column)
+	}
+}
+
+func showFindings(t *testing.T, findings []Finding, columns string) string {
+	var b bytes.Buffer
+	for i := range findings {
+		f := &findings[i]
+		for j, column := range strings.Fields(columns) {
+			if j > 0 {
+				b.WriteString(" | ")
+			}
+			switch column {
+			case "day":
+				b.WriteString(f.Day.String())
+			case "entity":
+				b.WriteString(f.Entity)
+			case "object":
+				b.WriteString(f.Object)
+			case "severity":
+				b.WriteString(f.Severity.String())
+			case "risk":
+				fmt.Fprint(&b, f.RiskScore)
+			case "technique":
+				b.WriteString(f.Technique)
+			case "score":
+				fmt.Fprintf(&b, "%.3g", f.Score)
+			case "threshold":
+				fmt.Fprintf(&b, "%.3g", f.Threshold)
+			case "observed":
+				fmt.Fprintf(&b, "%.4g %s", f.Observed, f.Unit)
+			case "baseline":
+				fmt.Fprintf(&b, "%.3g", f.Baseline)
+			case "label":
+				b.WriteString(f.Label)
+			case "window":
+				fmt.Fprintf(&b, "%+d s", (f.Window[0]-f.Day.window()[0])/1e6)
+			case "timeline":
+				for _, p := range f.Timeline {
+					fmt.Fprintf(&b, "%s %s [%s %s %s] %t; ", p.Day, size(p.Value), size(p.Low), size(p.Mid), size(p.Up), p.Trained)
+				}
+			case "why":
+				b.WriteString(f.Why)
+			default:
+				t.Fatalf("show: no column %q", column)
+			}
+		}
+		b.WriteByte('\n')
+		if math.IsNaN(f.Score) || f.UID == "" || f.Why == "" || f.Window[1] <= f.Window[0] {
+			t.Errorf("incomplete finding %+v", f)
+		}
+	}
+	if b.Len() == 0 {
+		return "nothing\n"
+	}
+	return b.String()
+}

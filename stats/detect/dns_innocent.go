@@ -1,0 +1,126 @@
+package detect
+
+import "strings"
+
+// dnsInnocents names services that carry data in DNS names by design, or have
+// so many names that they look like it, by domain suffix. A finding for one is
+// labelled, never left out: a tunnel may borrow the look.
+var dnsInnocents = []struct{ label, suffixes string }{
+	{"antivirus or reputation look-up", `sophosxl.net sophosxl.com mcafee.com mcafee.net trellix.com e5.sk eset.com avqs.mcafee.com
+		trendmicro.com tmufe.com trendmicro.net bitdefender.net nimbus.bitdefender.net kaspersky.com kaspersky-labs.com
+		avast.com avg.com avira.com fortinet.net fortiguard.com webrootcloudav.com brightcloud.com
+		barracudabrts.com barracudanetworks.com senderbase.org cloudmark.com pandasecurity.com f-secure.com
+		sentinelone.net cylance.com mailspike.net isipp.com dnswl.org surbl.org uribl.com ivmuri.com
+		invaluement.com abuse.ch ctmail.com cyren.com rspamd.com fuzzy.rspamd.com razor2.cloudmark.com`},
+	{"DNS block list", `spamhaus.org spamhaus.net dq.spamhaus.net spamcop.net sorbs.net barracudacentral.org abuseat.org
+		psbl.surriel.com dronebl.org nixspam.net manitu.net uceprotect.net wpbl.info mailspike.org spameatingmonkey.net
+		njabl.org rfc-clueless.org backscatterer.org`},
+	{"address or malware registry look-up", `cymru.com routeviews.org ipinfo.io shadowserver.org`},
+	{"reverse look-up of addresses", `in-addr.arpa ip6.arpa`},
+	{"local name service", `local lan home.arpa internal workgroup localdomain corp home`},
+	{"content delivery or telemetry", `safeframe.googlesyndication.com googlevideo.com gvt1.com metric.gstatic.com
+		akadns.net akamai.net akamaiedge.net akamaihd.net edgekey.net edgesuite.net cloudfront.net fastly.net fastlylb.net
+		azureedge.net trafficmanager.net azurefd.net cloudapp.azure.com msedge.net footprintdns.com fbcdn.net
+		elb.amazonaws.com compute.amazonaws.com amazonaws.com awsglobalaccelerator.com bc.googleusercontent.com
+		googleusercontent.com demdex.net omtrdc.net scorecardresearch.com imrworldwide.com adnxs.com
+		events.data.microsoft.com msftncsi.com llnwd.net cdn77.org b-cdn.net nflxvideo.net nflxso.net
+		xboxlive.com steamcontent.com ntp.org push.apple.com aaplimg.com nrdp.netflix.com conviva.com newrelic.com`},
+}
+
+var dnsInnocentLabels = func() map[string]string {
+	labels := map[string]string{}
+	for _, c := range dnsInnocents {
+		for _, suffix := range strings.Fields(c.suffixes) {
+			labels[suffix] = c.label
+		}
+	}
+	return labels
+}()
+
+// innocent returns why names like these are often innocent, or "". Names are
+// judged by their own suffix, so that safeframe.googlesyndication.com does not
+// excuse all of googlesyndication.com: every example must have the same label.
+func innocent(domain string, examples []string) string {
+	if label := suffixLabel(domain); label != "" {
+		return label
+	}
+	common := ""
+	for i, name := range examples {
+		label := suffixLabel(name)
+		if label == "" && (strings.HasPrefix(name, "_ldap.") || strings.HasPrefix(name, "_kerberos.") || strings.HasPrefix(name, "_gc.")) {
+			label = "directory service look-up"
+		}
+		if label == "" || i > 0 && label != common {
+			return ""
+		}
+		common = label
+	}
+	return common
+}
+
+func suffixLabel(name string) string {
+	for {
+		if label, ok := dnsInnocentLabels[name]; ok {
+			return label
+		}
+		dot := strings.IndexByte(name, '.')
+		if dot < 0 {
+			return ""
+		}
+		name = name[dot+1:]
+	}
+}
+
+// A source that asks for more registered domains than this in a day is taken
+// for a resolver. People and their programs ask for hundreds.
+const resolverDomains = 3000
+
+// dnsSources counts, over the rows of the judged day, the domains of each source
+// and the sources of each domain.
+type dnsSources struct {
+	domains map[Key]int // by key without object
+	sources map[destination]int
+}
+
+func countSources(in *Input) dnsSources {
+	s := dnsSources{map[Key]int{}, map[destination]int{}}
+	for i := range in.Rows {
+		if r := &in.Rows[i]; r.Day == in.Day {
+			source := r.Key
+			source.Object = ""
+			s.domains[source]++
+			s.sources[destination{r.Feed, r.Object}]++
+		}
+	}
+	return s
+}
+
+// context says what else the day knows of a source and a domain, as the end of a
+// sentence.
+func (s *dnsSources) context(k Key) string {
+	others := int64(s.sources[destination{k.Feed, k.Object}] - 1)
+	out := "; no other source asked for that domain"
+	if others == 1 {
+		out = "; 1 other source asked for that domain"
+	} else if others > 1 {
+		out = "; " + count(others, "other source") + " asked for that domain"
+	}
+	source := k
+	source.Object = ""
+	if n := s.domains[source]; n > resolverDomains {
+		out += ", and the source asked for " + count(int64(n), "domain") + " that day: it is probably a resolver that hides the true client"
+	}
+	return out
+}
+
+// quoteExamples lists names for a sentence.
+func quoteExamples(examples []string) string {
+	if len(examples) == 0 {
+		return ""
+	}
+	out := make([]string, len(examples))
+	for i, e := range examples {
+		out[i] = name(e)
+	}
+	return ", such as " + strings.Join(out, " and ")
+}

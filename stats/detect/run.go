@@ -1,0 +1,220 @@
+package detect
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"math"
+	"slices"
+	"strings"
+)
+
+// Judge runs a detection over a day and completes its findings: Day unless set,
+// Detection, Technique unless set, RiskScore and Severity unless set, UID. They
+// come sorted by day, key and window, each UID once: of two, the one with the
+// higher risk, then score. Nil functions in in mean: never.
+func Judge(d *Detection, in *Input) []Finding {
+	full := *in
+	if full.Flagged == nil {
+		full.Flagged = func(Key, Day) bool { return false }
+	}
+	if full.Own == nil {
+		full.Own = func(string) bool { return false }
+	}
+	findings := d.Score(&full)
+	for i := range findings {
+		f := &findings[i]
+		f.Detection = d.Name
+		if f.Day == 0 {
+			f.Day = in.Day
+		}
+		if f.Technique == "" {
+			f.Technique = d.Technique
+		}
+		if f.RiskScore == 0 {
+			f.RiskScore = d.Risk()
+		}
+		if f.Label != "" {
+			f.RiskScore = (f.RiskScore + 3) / 4
+			f.Severity = min(f.Severity, Low)
+		}
+		if f.Severity == Info {
+			f.Severity = severityOf(f.RiskScore)
+		}
+		f.UID = uid(f)
+	}
+	slices.SortFunc(findings, func(a, b Finding) int {
+		return cmp.Or(
+			cmp.Compare(a.Day, b.Day), a.Key.Compare(b.Key),
+			cmp.Compare(a.Window[0], b.Window[0]),
+			cmp.Compare(b.RiskScore, a.RiskScore), cmp.Compare(b.Score, a.Score), strings.Compare(a.Why, b.Why))
+	})
+	return slices.CompactFunc(findings, func(a, b Finding) bool { return a.UID == b.UID })
+}
+
+// severityOf bands risk scores. A detection that is right more often than not
+// and matters is Medium; High takes both. Critical is never given by one
+// detection alone unless it says so itself.
+func severityOf(risk int) Severity {
+	switch {
+	case risk >= 60:
+		return High
+	case risk >= 40:
+		return Medium
+	case risk >= 15:
+		return Low
+	}
+	return Info
+}
+
+// uid hashes what a finding is about, and not what was measured, so that a run
+// that knows more of the same window updates the finding. Texts are preceded by
+// their length: no two findings encode alike.
+func uid(f *Finding) string {
+	h := sha256.New()
+	var n [8]byte
+	number := func(v uint64) {
+		binary.BigEndian.PutUint64(n[:], v)
+		h.Write(n[:])
+	}
+	for _, s := range [...]string{f.Detection, f.Feed, f.EntityType, f.Entity, f.Object} {
+		number(uint64(len(s)))
+		h.Write([]byte(s))
+	}
+	number(uint64(f.Window[0]))
+	return hex.EncodeToString(h.Sum(nil)[:8])
+}
+
+// FoldFor returns the fold options that the detections need: dns_entropy counts
+// queries by thresholds that only the fold can apply. The runner adds the times.
+func FoldFor(dets []*Detection) *FoldOptions {
+	o := &FoldOptions{Entropy: math.Inf(1), Length: math.MaxInt, Uploads: []string{"PUT", "POST", "PATCH", ""}}
+	for _, d := range append(All(), dets...) {
+		if e, ok := d.Options.(*dnsEntropyOptions); ok {
+			o.Entropy, o.Length = e.Entropy, e.Length
+		}
+	}
+	return o
+}
+
+// An EntityRisk is the risk of one user, host or address: the sum over its
+// findings that are not allowed.
+type EntityRisk struct {
+	EntityType string
+	Entity     string
+	Risk24h    int // over the last day
+	Risk7d     int // over the last seven days
+	Findings   int // of the seven days
+	Tactics    []string
+	Detections []string
+	Notable    bool // Risk24h > 100, or ≥ 3 tactics and ≥ 4 detections in 7 days
+}
+
+// The notable rules. One detection alone, however sure, stays below 100; two
+// that are rather sure, or three that are not, exceed it.
+const (
+	notableRisk       = 100
+	notableTactics    = 3
+	notableDetections = 4
+)
+
+// Risk sums findings by entity over the day last and the seven days that end
+// with it, worst first. What two feeds saw of the same entity, object and day
+// counts once, with the higher risk: it may be the same bytes.
+func Risk(findings []Finding, last Day) []EntityRisk {
+	type entity struct{ kind, name string }
+	type fact struct {
+		entity
+		day       Day
+		detection string
+		object    string
+		window    int64
+	}
+	facts := map[fact]*Finding{}
+	for i := range findings {
+		f := &findings[i]
+		if f.Allowed != "" || f.Day > last || f.Day <= last-7 {
+			continue
+		}
+		k := fact{entity{f.EntityType, f.Entity}, f.Day, f.Detection, f.Object, f.Window[0]}
+		if old := facts[k]; old == nil || f.RiskScore > old.RiskScore {
+			facts[k] = f
+		}
+	}
+	sums := map[entity]*EntityRisk{}
+	for k, f := range facts {
+		e := sums[k.entity]
+		if e == nil {
+			e = &EntityRisk{EntityType: k.kind, Entity: k.name}
+			sums[k.entity] = e
+		}
+		e.Findings++
+		e.Risk7d += f.RiskScore
+		if k.day == last {
+			e.Risk24h += f.RiskScore
+		}
+		e.Detections = append(e.Detections, k.detection)
+		e.Tactics = append(e.Tactics, Tactics(f.Technique)...)
+	}
+	out := make([]EntityRisk, 0, len(sums))
+	for _, e := range sums {
+		slices.Sort(e.Detections)
+		e.Detections = slices.Compact(e.Detections)
+		slices.Sort(e.Tactics)
+		e.Tactics = slices.Compact(e.Tactics)
+		e.Notable = e.Risk24h > notableRisk ||
+			len(e.Tactics) >= notableTactics && len(e.Detections) >= notableDetections
+		out = append(out, *e)
+	}
+	slices.SortFunc(out, func(a, b EntityRisk) int {
+		return cmp.Or(
+			cmp.Compare(b.Risk24h, a.Risk24h), cmp.Compare(b.Risk7d, a.Risk7d),
+			strings.Compare(a.EntityType, b.EntityType), strings.Compare(a.Entity, b.Entity))
+	})
+	return out
+}
+
+// AttackVersion is the release of MITRE ATT&CK that techniques and tactics are of.
+const AttackVersion = "19.0"
+
+// tactics holds the tactics of the techniques that findings and rules name. A
+// sub-technique has those of its technique.
+var tactics = map[string][]string{
+	"T1005": {"TA0009"}, // data from local system
+	"T1011": {"TA0010"}, // exfiltration over other network medium
+	"T1020": {"TA0010"}, // automated exfiltration
+	"T1029": {"TA0010"}, // scheduled transfer
+	"T1030": {"TA0010"}, // data transfer size limits
+	"T1039": {"TA0009"}, // data from network shared drive
+	"T1041": {"TA0010"}, // exfiltration over C2 channel
+	"T1048": {"TA0010"}, // exfiltration over alternative protocol
+	"T1052": {"TA0010"}, // exfiltration over physical medium
+	"T1059": {"TA0002"}, // command and scripting interpreter
+	"T1071": {"TA0011"}, // application layer protocol
+	"T1074": {"TA0009"}, // data staged
+	"T1090": {"TA0011"}, // proxy
+	"T1095": {"TA0011"}, // non-application layer protocol
+	"T1102": {"TA0011"}, // web service
+	"T1105": {"TA0011"}, // ingress tool transfer
+	"T1114": {"TA0009"}, // email collection
+	"T1119": {"TA0009"}, // automated collection
+	"T1132": {"TA0011"}, // data encoding
+	"T1213": {"TA0009"}, // data from information repositories
+	"T1219": {"TA0011"}, // remote access tools
+	"T1530": {"TA0009"}, // data from cloud storage
+	"T1537": {"TA0010"}, // transfer data to cloud account
+	"T1560": {"TA0009"}, // archive collected data
+	"T1567": {"TA0010"}, // exfiltration over web service
+	"T1568": {"TA0011"}, // dynamic resolution
+	"T1572": {"TA0011"}, // protocol tunneling
+	"T1573": {"TA0011"}, // encrypted channel
+}
+
+// Tactics returns the ids of the ATT&CK tactics that a technique or
+// sub-technique serves, nil if it is not one that outflow knows. The slice is
+// shared and must not be changed.
+func Tactics(technique string) []string {
+	parent, _, _ := strings.Cut(technique, ".")
+	return tactics[parent]
+}

@@ -1,0 +1,331 @@
+package detect
+
+import (
+	"cmp"
+	"math"
+	"math/rand/v2"
+	"reflect"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/goccy/go-yaml"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	gocmp "github.com/google/go-cmp/cmp"
+)
+
+func sortRows(rows []Row) {
+	slices.SortFunc(rows, func(a, b Row) int { return cmp.Or(a.Key.Compare(b.Key), cmp.Compare(a.Day, b.Day)) })
+}
+
+func TestDescriptors(t *testing.T) {
+	technique := regexp.MustCompile(`^T\d{4}(\.\d{3})?$`)
+	tactic := regexp.MustCompile(`^TA\d{4}$`)
+	check := func(where, id string) {
+		if !technique.MatchString(id) || len(Tactics(id)) == 0 {
+			t.Errorf("%s: technique %q has no known form or tactic", where, id)
+		}
+	}
+	for _, d := range All() {
+		check(d.Name, d.Technique)
+		if d.Title == "" || d.Score == nil || d.Needs == 0 || d.Risk() <= 0 || d.Risk() > 100 {
+			t.Errorf("%s: incomplete", d.Name)
+		}
+		for _, part := range []string{"What it sees", "Why that means exfiltration", "innocently", "What it cannot see", "How to investigate"} {
+			if !strings.Contains(d.Doc, part) {
+				t.Errorf("%s: doc does not say %q", d.Name, part)
+			}
+		}
+		for _, o := range Options(d) {
+			if o.Key == "" || o.Doc == "" || strings.HasSuffix(o.Doc, ".") {
+				t.Errorf("%s.%s: want a key and a doc without period", d.Name, o.Key)
+			}
+			if err := Set(d, o.Key, o.Value); err != nil {
+				t.Errorf("a default cannot be set: %v", err)
+			}
+		}
+		if err := Check(d); err != nil {
+			t.Error(err)
+		}
+	}
+	for _, technique := range kindTechniques {
+		check("hosts", technique)
+	}
+	for id, ts := range tactics {
+		for _, ta := range ts {
+			if !tactic.MatchString(ta) {
+				t.Errorf("%s: tactic %q", id, ta)
+			}
+		}
+	}
+	if got := Tactics("T9999.001"); got != nil {
+		t.Errorf("unknown technique: got %v, want none", got)
+	}
+}
+
+func TestOptions(t *testing.T) {
+	d := uploadZScore()
+	o := d.Options.(*uploadZScoreOptions)
+	if err := yaml.UnmarshalWithOptions([]byte("threshold: 4\nfloor: 1 GiB\ncold_floor: 7\nmethod: classic"), o, yaml.Strict()); err != nil {
+		t.Fatal(err)
+	}
+	if o.Threshold != 4 || o.Floor != 1<<30 || o.ColdFloor != 7 || o.Method != "classic" || o.MinDays != 7 {
+		t.Errorf("got %+v", *o)
+	}
+	if err := yaml.UnmarshalWithOptions([]byte("treshold: 4"), o, yaml.Strict()); err == nil {
+		t.Error("unknown key: got no error")
+	}
+	for _, c := range []struct{ key, value, err string }{
+		{"floor", "2.5 MB", ""},
+		{"floor", "-1", "want a number"},
+		{"floor", "1e30", "want a number"},
+		{"floor", "MB", "want a number"},
+		{"threshold", "NaN", "finite"},
+		{"threshold", "x", "want a number"},
+		{"min_days", "-2", "negative"},
+		{"min_days", "2.5", "whole"},
+		{"method", "magic", "want one of robust, classic, seed"},
+		{"nothing", "1", "no option"},
+	} {
+		before := *o
+		err := Set(d, c.key, c.value)
+		if c.err == "" {
+			if err != nil {
+				t.Errorf("%s=%s: %v", c.key, c.value, err)
+			}
+			continue
+		}
+		if err == nil || !strings.Contains(err.Error(), c.err) || !strings.Contains(err.Error(), "upload_zscore") {
+			t.Errorf("%s=%s: got error %v, want %q", c.key, c.value, err, c.err)
+		}
+		if *o != before {
+			t.Errorf("%s=%s: a refused value was kept", c.key, c.value)
+		}
+	}
+	if o.Floor != 2.5e6 {
+		t.Errorf("got floor %d, want 2500000", o.Floor)
+	}
+	o.Threshold = math.Inf(1)
+	if err := Check(d); err == nil {
+		t.Error("an infinite threshold: got no error")
+	}
+	if uploadZScore().Options.(*uploadZScoreOptions).Threshold != 3.5 {
+		t.Error("a fresh detection shares options with another")
+	}
+}
+
+func TestFoldFor(t *testing.T) {
+	d := dnsEntropy()
+	d.Options.(*dnsEntropyOptions).Entropy = 4
+	if o := FoldFor([]*Detection{uploadRatio(), d}); o.Entropy != 4 || o.Length != 60 {
+		t.Errorf("got %v and %v, want 4 and 60", o.Entropy, o.Length)
+	}
+	if o := FoldFor(nil); o.Entropy != 3.8 {
+		t.Errorf("without dns_entropy: got %v, want its default", o.Entropy)
+	}
+}
+
+func TestJudge(t *testing.T) {
+	key := Key{Feed: "f", EntityType: "user", Entity: "ann", Object: "o"}
+	finding := func(k Key, at int64, score float64) Finding {
+		return Finding{Key: k, Window: [2]int64{at, at + 1}, Score: score}
+	}
+	d := &Detection{Name: "d", Technique: "T1567", Impact: 80, Confidence: 80}
+	d.Score = func(in *Input) []Finding {
+		if in.Own("x") || in.Flagged(key, 1) {
+			t.Error("a nil function of the input is not never")
+		}
+		labelled := finding(key, 9, 1)
+		labelled.Label, labelled.Severity = "known", Critical
+		own := finding(key, 5, 1)
+		own.RiskScore, own.Severity, own.Technique, own.Day = 20, High, "T1030", 3
+		return []Finding{labelled, finding(key, 7, 1), finding(key, 7, 2), own}
+	}
+	got := Judge(d, &Input{Day: 10})
+	want := []Finding{
+		{Key: key, Day: 3, Detection: "d", Technique: "T1030", RiskScore: 20, Severity: High, Score: 1, Window: [2]int64{5, 6}},
+		{Key: key, Day: 10, Detection: "d", Technique: "T1567", RiskScore: 64, Severity: High, Score: 2, Window: [2]int64{7, 8}},
+		{Key: key, Day: 10, Detection: "d", Technique: "T1567", RiskScore: 16, Severity: Low, Score: 1, Window: [2]int64{9, 10}, Label: "known"},
+	}
+	if diff := gocmp.Diff(want, got, cmpopts.IgnoreFields(Finding{}, "UID")); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+	seen := map[string]bool{}
+	for _, f := range got {
+		if len(f.UID) != 16 || seen[f.UID] {
+			t.Errorf("uid %q: want 16 digits, once", f.UID)
+		}
+		seen[f.UID] = true
+	}
+}
+
+func TestUID(t *testing.T) {
+	a := Finding{Detection: "d", Key: Key{Feed: "ab", EntityType: "c"}}
+	b := Finding{Detection: "d", Key: Key{Feed: "a", EntityType: "bc"}}
+	if uid(&a) == uid(&b) {
+		t.Error("texts run together in the uid")
+	}
+	c := a
+	c.Score, c.Summary.Events, c.Why, c.Window[1] = 9, 9, "x", 7
+	if uid(&a) != uid(&c) {
+		t.Error("the uid depends on what was measured")
+	}
+}
+
+func TestRisk(t *testing.T) {
+	f := func(feed, entity, detection, technique string, day Day, risk int) Finding {
+		return Finding{Day: day, Detection: detection, Technique: technique, RiskScore: risk,
+			Key: Key{Feed: feed, EntityType: "user", Entity: entity}}
+	}
+	allowed := f("p", "ann", "x", "T1567", 20, 90)
+	allowed.Allowed = "backup"
+	findings := []Finding{
+		f("p", "ann", "a", "T1567.002", 20, 60), f("zeek", "ann", "a", "T1567.002", 20, 50),
+		f("p", "ann", "b", "T1048.003", 20, 41), f("p", "ann", "b", "T1048.003", 13, 99), allowed,
+		f("p", "bob", "a", "T1567", 20, 100),
+		f("p", "cid", "a", "T1567", 14, 1), f("p", "cid", "b", "T1071.004", 15, 1), f("p", "cid", "c", "T1530", 16, 1), f("p", "cid", "d", "T1530", 17, 1),
+	}
+	want := []EntityRisk{
+		{"user", "ann", 101, 101, 2, []string{"TA0010"}, []string{"a", "b"}, true},
+		{"user", "bob", 100, 100, 1, []string{"TA0010"}, []string{"a"}, false},
+		{"user", "cid", 0, 4, 4, []string{"TA0009", "TA0010", "TA0011"}, []string{"a", "b", "c", "d"}, true},
+	}
+	if diff := gocmp.Diff(want, Risk(findings, 20)); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+	rand.New(rand.NewPCG(1, 1)).Shuffle(len(findings), func(i, j int) { findings[i], findings[j] = findings[j], findings[i] })
+	if diff := gocmp.Diff(want, Risk(findings, 20)); diff != "" {
+		t.Errorf("in another order, -want +got:\n%s", diff)
+	}
+}
+
+func TestCloudHost(t *testing.T) {
+	for _, c := range []struct{ host, want string }{
+		{"s3.amazonaws.com", "Amazon S3"},
+		{"bucket.s3.amazonaws.com", "Amazon S3"},
+		{"my.bucket.s3.eu-west-1.amazonaws.com", "Amazon S3"},
+		{"s3.eu-west-1.amazonaws.com", "Amazon S3"},
+		{"s3-eu-west-1.amazonaws.com", "Amazon S3"},
+		{"b.s3.dualstack.eu-west-1.amazonaws.com", "Amazon S3"},
+		{"b.s3-fips.us-gov-west-1.amazonaws.com", "Amazon S3"},
+		{"b.s3-accelerate.amazonaws.com", "Amazon S3"},
+		{"b.s3-accelerate.dualstack.amazonaws.com", "Amazon S3"},
+		{"ap-123.s3-accesspoint.eu-west-1.amazonaws.com", "Amazon S3"},
+		{"b--use1-az4--x-s3.s3express-use1-az4.us-east-1.amazonaws.com", "Amazon S3"},
+		{"b.s3.cn-north-1.amazonaws.com.cn", "Amazon S3"},
+		{"ec2.eu-west-1.amazonaws.com", ""},
+		{"s3-.amazonaws.com", ""},
+		{"notdropbox.com", ""},
+		{"dropbox.com.evil.example", ""},
+		{"content.dropboxapi.com", "Dropbox"},
+		{"acme-my.sharepoint.com", "SharePoint"},
+		{"acct.blob.core.windows.net", "Azure Storage"},
+		{"acc.r2.cloudflarestorage.com", "Cloudflare R2"},
+		{"s3.us-west-004.backblazeb2.com", "Backblaze B2"},
+		{"b.fra1.digitaloceanspaces.com", "DigitalOcean Spaces"},
+		{"b.oss-cn-shanghai.aliyuncs.com", "Alibaba OSS"},
+		{"storage.googleapis.com", "Google Cloud Storage"},
+		{"firebasestorage.googleapis.com", "Firebase Storage"},
+		{"maps.googleapis.com", ""},
+		{"gist.github.com", "GitHub Gist"},
+		{"github.com", "GitHub"},
+		{"files.slack.com", "Slack files"},
+		{"hooks.slack.com", "Slack webhook"},
+		{"slack.com", ""},
+		{"us05web.zoom.us", ""},
+		{"", ""}, {".", ""}, {"com", ""}, {"10.0.0.1", ""},
+	} {
+		got, ok := CloudHost([]byte(c.host))
+		if got.Name != c.want || ok != (c.want != "") {
+			t.Errorf("%s: got %q, want %q", c.host, got.Name, c.want)
+		}
+	}
+	seen := map[string]string{}
+	for _, c := range cloudCatalogue {
+		if kindTechniques[c.kind] == "" {
+			t.Errorf("%s: kind %q has no technique", c.name, c.kind)
+		}
+		for _, h := range strings.Fields(c.hosts) {
+			if seen[h] != "" || h != strings.ToLower(h) {
+				t.Errorf("%s: %s is not lower case, or also of %s", c.name, h, seen[h])
+			}
+			seen[h] = c.name
+		}
+	}
+}
+
+// What the sources of a finding's sentence hold must not leave it.
+func TestWhyIsOneLine(t *testing.T) {
+	if got, want := name("a\n\x1b[31mb\u202ec\xff"), `a'\n''\x1b'[31mb'\u202e'c'\ufffd'`; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+	if got := name(strings.Repeat("é", 100)); got != strings.Repeat("é", 80)+"…" {
+		t.Errorf("got %s", got)
+	}
+	for _, c := range []struct {
+		bytes float64
+		want  string
+	}{{0, "0 B"}, {999, "999 B"}, {999.7, "1 kB"}, {1234, "1.23 kB"}, {999.9e6, "1 GB"}, {4.2e9, "4.2 GB"}, {math.NaN(), "unknown"}} {
+		if got := size(c.bytes); got != c.want {
+			t.Errorf("%v: got %s, want %s", c.bytes, got, c.want)
+		}
+	}
+}
+
+func TestWeekend(t *testing.T) {
+	for d := Day(-20); d < 20; d++ {
+		want := d.Time().Weekday()%6 == 0
+		if got := d.weekend(); got != want {
+			t.Errorf("%s: got %v, want %v", d, got, want)
+		}
+	}
+}
+
+// Every detection must bear any rows: of one day, of none, of hostile numbers.
+func TestScoreBearsAnything(t *testing.T) {
+	r := rand.New(rand.NewPCG(5, 6))
+	number := func() int64 {
+		return [...]int64{0, 1, -1, 7, 1e6, 1e9, 1e15, math.MaxInt64, math.MinInt64}[r.IntN(9)]
+	}
+	for range 300 {
+		var rows []Row
+		for range r.IntN(60) {
+			row := Row{Day: Day(r.IntN(40)), Key: Key{Feed: "f", EntityType: "user", Entity: []string{"a", "b\n", "", "é"}[r.IntN(4)],
+				Object: []string{"", "s3.amazonaws.com", "pastebin.com", "x.y", ".", "a..b.c", "\xff.b.c"}[r.IntN(7)]}}
+			row.Summary = Summary{Events: number(), BytesOut: number(), BytesIn: number(), KnownOut: number(), KnownIn: number(),
+				Names: number(), NameBytes: number(), WindowEvents: number(), WindowBytes: number(), Odd: number(), MaxEntropy: r.Float64() * 9}
+			rows = append(rows, row)
+		}
+		sortRows(rows)
+		rows = slices.CompactFunc(rows, func(a, b Row) bool { return a.Key == b.Key && a.Day == b.Day })
+		in := Input{Day: 39, Rows: rows}
+		for d := range Day(r.IntN(40)) {
+			in.Covered = append(in.Covered, d)
+		}
+		before := slices.Clone(rows)
+		for _, d := range All() {
+			for _, seed := range []bool{false, true} {
+				if seed {
+					if d.Seed == nil {
+						continue
+					}
+					d.Seed()
+				}
+				a, b := Judge(d, &in), Judge(d, &in)
+				if diff := gocmp.Diff(a, b, cmpopts.EquateNaNs()); diff != "" {
+					t.Fatalf("%s: two runs differ: %s", d.Name, diff)
+				}
+				for _, f := range a {
+					if strings.ContainsAny(f.Why, "\n\r\x1b") || math.IsNaN(f.Score) || f.RiskScore <= 0 {
+						t.Fatalf("%s: bad finding %+v", d.Name, f)
+					}
+				}
+			}
+		}
+		if !reflect.DeepEqual(before, rows) {
+			t.Fatal("a detection changed its input")
+		}
+	}
+}

@@ -1,0 +1,148 @@
+package detect
+
+import (
+	"fmt"
+	"math"
+	"strconv"
+	"unicode"
+)
+
+// size writes bytes for a reader: three digits and a unit of powers of 1000.
+func size(bytes float64) string {
+	switch {
+	case math.IsNaN(bytes):
+		return "unknown"
+	case bytes < 999.5:
+		return fmt.Sprintf("%.0f B", bytes)
+	}
+	units := []string{"kB", "MB", "GB", "TB", "PB", "EB"}
+	i := 0
+	for bytes /= 1e3; bytes >= 999.5 && i < len(units)-1; i++ {
+		bytes /= 1e3
+	}
+	return strconv.FormatFloat(bytes, 'g', 3, 64) + " " + units[i]
+}
+
+// times writes a factor for a reader.
+func times(f float64) string {
+	switch {
+	case math.IsInf(f, 0) || math.IsNaN(f) || f > 1e5:
+		return "over 100000 times"
+	case f >= 10:
+		return fmt.Sprintf("%.0f times", f)
+	}
+	return fmt.Sprintf("%.1f times", f)
+}
+
+// count writes a number with its noun.
+func count(n int64, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return strconv.FormatInt(n, 10) + " " + noun + "s"
+}
+
+// name writes text that came from a log into a sentence: control characters and
+// what reorders the line are escaped, and it is cut to 80 characters.
+func name(text string) string {
+	out := make([]rune, 0, len(text))
+	for _, r := range text {
+		switch {
+		case len(out) == 80:
+			return string(append(out, '…'))
+		case r == unicode.ReplacementChar || !unicode.IsPrint(r):
+			out = append(out, []rune(strconv.QuoteRuneToASCII(r))...)
+		default:
+			out = append(out, r)
+		}
+	}
+	return string(out)
+}
+
+const dayMicros = 86400e6
+
+// window returns the whole of a day.
+func (d Day) window() [2]int64 { return [2]int64{int64(d) * dayMicros, (int64(d) + 1) * dayMicros} }
+
+// weekend reports whether the day is a Saturday or a Sunday. Day 0 was a
+// Thursday.
+func (d Day) weekend() bool { return ((int(d)+3)%7+7)%7 >= 5 }
+
+// merge adds what t measured to s, for findings over several days. Distinct
+// names cannot be told apart any more, so they are an upper bound.
+func (s Summary) merge(t Summary) Summary {
+	if s.Events == 0 {
+		return t
+	}
+	s.Events += t.Events
+	s.BytesOut += t.BytesOut
+	s.BytesIn += t.BytesIn
+	s.KnownOut += t.KnownOut
+	s.KnownIn += t.KnownIn
+	s.First, s.Last = min(s.First, t.First), max(s.Last, t.Last)
+	s.Hours |= t.Hours
+	if t.PeakOut > s.PeakOut {
+		s.PeakOut, s.PeakTime, s.Evidence = t.PeakOut, t.PeakTime, t.Evidence
+	}
+	s.Names += t.Names
+	s.NameBytes += t.NameBytes
+	if t.WindowEvents > s.WindowEvents {
+		s.WindowEvents, s.WindowAt = t.WindowEvents, t.WindowAt
+	}
+	if t.WindowBytes > s.WindowBytes {
+		s.WindowBytes, s.BytesAt = t.WindowBytes, t.BytesAt
+	}
+	s.Odd += t.Odd
+	s.MaxEntropy, s.MaxLength = max(s.MaxEntropy, t.MaxEntropy), max(s.MaxLength, t.MaxLength)
+	s.Rare += t.Rare
+	s.NXDomain += t.NXDomain
+	if len(s.Examples) == 0 {
+		s.Examples = t.Examples
+	}
+	return s
+}
+
+// sum merges the rows of a series.
+func sum(rows []Row) Summary {
+	var s Summary
+	for i := range rows {
+		s = s.merge(rows[i].Summary)
+	}
+	return s
+}
+
+// before splits a series into the rows before the judged day and the row of it,
+// nil if there is none.
+func (in *Input) before(rows []Row) (past []Row, today *Row) {
+	for i := range rows {
+		if rows[i].Day >= in.Day {
+			if rows[i].Day == in.Day {
+				today = &rows[i]
+			}
+			return rows[:i], today
+		}
+	}
+	return rows, nil
+}
+
+// habitDays is how many days of the history must have been about as high as the
+// judged one for it to be a habit. After a level has changed for good, the
+// detection so speaks for that many days and no longer, though flagged days
+// never join the baseline; and four makes a weekly upload a habit within a
+// history of 30 days. An exfiltration that goes on has been reported four times by then.
+const habitDays = 4
+
+// habitual reports whether a day of x bytes is a habit: at least half of x on
+// habitDays past days, flagged or not.
+func habitual(x int64, past []Row) bool {
+	n := 0
+	for i := range past {
+		if past[i].BytesOut >= x-x/2 {
+			n++
+		}
+	}
+	return n >= habitDays
+}
+
+// num writes a threshold as short as it is.
+func num(f float64) string { return strconv.FormatFloat(f, 'g', -1, 64) }
