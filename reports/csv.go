@@ -198,6 +198,9 @@ func float(f float64) string {
 	if math.IsNaN(f) {
 		return ""
 	}
+	if math.IsInf(f, 1) {
+		return "Inf" // +Inf would begin like a formula
+	}
 	if a := math.Abs(f); a != 0 && (a < 1e-6 || a >= 1e21) {
 		return strconv.FormatFloat(f, 'g', -1, 64)
 	}
