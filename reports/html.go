@@ -1,3 +1,629 @@
 package reports
 
-var HTML = &Format{Name: "html"}
+import (
+	"bytes"
+	"cmp"
+	"crypto/sha256"
+	_ "embed"
+	"encoding/base64"
+	"fmt"
+	"html/template"
+	"io"
+	"slices"
+	"strings"
+
+	"outflow/stats/detect"
+)
+
+// HTML writes one page that needs nothing but itself: no network, no folder
+// beside it, and no JavaScript to be read. It opens no link to anything that
+// was observed.
+var HTML = &Format{
+	Name:  "html",
+	Title: "one self-contained page for people",
+	Files: []File{
+		{"report.html", "what was found, why it is unusual, what could not be judged, and how it was computed", writeHTML},
+	},
+}
+
+// maxPage is the most bytes the page has: mail gateways and browsers on phones
+// take that. What does not fit is counted on the page and stands in the tables.
+const maxPage = 2_000_000
+
+// How much of each part the page shows at most. More would make it longer than
+// anyone reads; findings in full give way first when the page outgrows maxPage.
+const (
+	maxFirst    = 10
+	maxFull     = 80
+	maxBrief    = 300
+	maxEntities = 25
+	maxUploads  = 15
+	maxDomains  = 25
+	maxInputs   = 100
+	maxNotes    = 50 // of blind spots, of warnings
+)
+
+// Characters shown of a text from a log; the whole of it, up to maxTitle,
+// stands in its tooltip.
+const (
+	maxName     = 80
+	maxPlace    = 160
+	maxSentence = 600
+	maxTitle    = 300
+)
+
+var (
+	//go:embed report.tmpl
+	pageTemplate string
+	//go:embed report.css
+	pageStyle string
+	//go:embed report.js
+	pageScript string
+
+	pages = template.Must(template.New("page").Parse(pageTemplate))
+)
+
+func writeHTML(w io.Writer, r *Report) error {
+	for full := maxFull; ; full /= 2 {
+		var b bytes.Buffer
+		if err := pages.Execute(&b, newPage(r, full)); err != nil {
+			return fmt.Errorf("lay out the page: %w", err)
+		}
+		if b.Len() <= maxPage || full == 0 {
+			_, err := w.Write(b.Bytes())
+			return err
+		}
+	}
+}
+
+// policy returns the page's Content-Security-Policy: nothing but its own style
+// and script, which are known by their hashes.
+func policy() string {
+	hash := func(s string) string {
+		sum := sha256.Sum256([]byte(s))
+		return "'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"
+	}
+	return "default-src 'none'; style-src " + hash(pageStyle) + "; script-src " + hash(pageScript) +
+		"; base-uri 'none'; form-action 'none'"
+}
+
+// A page is what report.tmpl lays out. All of its strings are ready to be
+// shown: visible, cut, and in people's units.
+type page struct {
+	Style  template.CSS
+	Script template.JS
+	Policy string
+
+	Title   string // of the window or tab
+	Period  string
+	Several bool // days
+	Verdict string
+	Quiet   bool // nothing to look at
+	About   []string
+	Alerts  []string // what limits the result so much that it stands on top
+	Tiles   []tile
+
+	First     []lead
+	FirstMore int
+
+	Findings []finding
+	Brief    []finding // what is not in full: less serious, or allowed
+	Left     int       // on neither list
+
+	Entities     []entity
+	EntitiesLeft int
+	Uploads      []upload
+	UploadsNote  string
+	Matrix       *matrix
+	Domains      []domain
+	DomainsLeft  int
+
+	Feeds        []input // one per feed, format and table
+	Troubled     []input // objects with an error or skipped records
+	TroubledLeft int
+	Blind        []blind
+	BlindLeft    int
+	Warnings     []string
+	WarningsLeft int
+	Methods      []method
+	AttackNote   string
+}
+
+// A shown is text from a log as the page shows it.
+type shown struct {
+	Text string
+	Full string // more of it, where Text is cut
+}
+
+func show(s string, size int) shown {
+	head, more := cut(s, size)
+	if !more {
+		return shown{Text: head}
+	}
+	full, longer := cut(s, maxTitle)
+	if longer {
+		full += "…"
+	}
+	return shown{head + "…", full}
+}
+
+type tile struct {
+	Name, Value, Note string
+}
+
+// A fact is a line of a finding's table of facts.
+type fact struct {
+	Name  string
+	Value shown
+	Note  string
+	Wide  bool
+}
+
+// A lead is an entity to look at first, with the worst that was found on it.
+type lead struct {
+	finding
+	Also    []finding
+	AndMore int
+	Notable string
+}
+
+type finding struct {
+	ID       string // of its section; "" where it has none
+	Severity string
+	Urgency  string
+	Who      shown
+	WhoType  string
+	What     string
+	Method   string // id of the detection's section
+	Where    shown
+	Day      string
+	Unusual  string // how unusual, in a few words
+	Why      shown
+	Label    shown
+	Allowed  shown
+
+	Facts    []fact
+	Evidence []shown
+	Timeline *timeline
+	Ask      []string // how to investigate
+	Snippet  string
+}
+
+// urgency says what a severity asks of the reader.
+var urgency = map[detect.Severity]string{
+	detect.Critical: "now",
+	detect.High:     "today",
+	detect.Medium:   "this week",
+	detect.Low:      "when there is time",
+	detect.Info:     "for context",
+}
+
+func newPage(r *Report, full int) *page {
+	p := &page{
+		Style: template.CSS(pageStyle), Script: template.JS(pageScript), Policy: policy(),
+		Period: period(r.Days), Several: len(r.Days) > 1,
+		About:  about(r),
+		Alerts: alerts(r),
+		Tiles:  tiles(r),
+	}
+	open := openFindings(r)
+	p.Quiet = len(open) == 0
+	p.Verdict = verdict(r)
+	p.Title = p.Period + ": " + strings.TrimSuffix(p.Verdict, ".")
+
+	methods := map[string]*detect.Detection{}
+	for _, d := range r.Detections {
+		methods[d.Name] = d
+	}
+	for i := range r.Findings {
+		f := &r.Findings[i]
+		switch {
+		case f.Allowed == "" && len(p.Findings) < full:
+			p.Findings = append(p.Findings, newFinding(fmt.Sprintf("f%d", len(p.Findings)+1), f, methods[f.Detection]))
+		case len(p.Brief) < min(maxBrief, full*8):
+			p.Brief = append(p.Brief, briefFinding(f, methods[f.Detection]))
+		default:
+			p.Left++
+		}
+	}
+	p.First, p.FirstMore = leads(r, p.Findings, methods)
+	p.entities(r)
+	p.uploads(r)
+	p.Matrix = newMatrix(r, methods)
+	p.domains(r, open)
+	p.inputs(r)
+	p.notes(r)
+	p.methods(r)
+	return p
+}
+
+// openFindings returns those that no allow-list entry suppresses.
+func openFindings(r *Report) []*detect.Finding {
+	var open []*detect.Finding
+	for i := range r.Findings {
+		if r.Findings[i].Allowed == "" {
+			open = append(open, &r.Findings[i])
+		}
+	}
+	return open
+}
+
+// rows returns how many rows were read, and how many are in the window.
+func rows(r *Report) (n int64) {
+	for _, in := range r.Inputs {
+		n += in.Rows
+	}
+	return n
+}
+
+// verdict says in one sentence what came out.
+func verdict(r *Report) string {
+	open := openFindings(r)
+	if len(open) == 0 {
+		switch {
+		case len(r.Days) == 0 || rows(r) == 0:
+			return "Nothing could be judged: no log of this period had a row to read."
+		case len(r.Findings) > 0:
+			return "Nothing unusual but what is on the allow list."
+		}
+		return "Nothing unusual was found."
+	}
+	var by [detect.Critical + 1]int
+	for _, f := range open {
+		by[f.Severity]++
+	}
+	var parts []string
+	for s := detect.Critical; ; s-- {
+		if n := by[s]; n > 0 {
+			look := "to look at "
+			if len(parts) > 0 || s == detect.Info {
+				look = ""
+			}
+			parts = append(parts, count(int64(n))+" "+look+urgency[s])
+		}
+		if s == detect.Info {
+			break
+		}
+	}
+	return counted(len(open), "finding", "findings") + ": " + listed(parts) + "."
+}
+
+func about(r *Report) []string {
+	var a []string
+	add := func(name, value string) {
+		if value != "" {
+			value, _ = cut(value, maxName)
+			a = append(a, name+" "+value)
+		}
+	}
+	add("job", r.Job)
+	add("profile", r.Profile)
+	a = append(a, counted(r.History, "day", "days")+" of history")
+	if !r.At.IsZero() {
+		a = append(a, "as of "+r.At.UTC().Format(minute)+" UTC")
+	}
+	add("outflow", r.Version)
+	return a
+}
+
+// alerts says what a reader must know before believing the rest.
+func alerts(r *Report) []string {
+	var a []string
+	unread, short := 0, 0
+	for _, in := range r.Inputs {
+		if in.Error != "" {
+			unread++
+			if in.Rows > 0 {
+				short++
+			}
+		}
+	}
+	if unread > 0 {
+		s := counted(unread, "input", "inputs") + " could not be read to the end"
+		if short < unread {
+			s = counted(unread, "input", "inputs") + " could not be read, or not to the end"
+		}
+		a = append(a, s+".")
+	}
+	for i, b := range r.Blind {
+		if i == 3 {
+			a = append(a, "And "+counted(len(r.Blind)-i, "more blind spot", "more blind spots")+".")
+			break
+		}
+		why, _ := cut(b.Why, maxSentence)
+		a = append(a, why)
+	}
+	return a
+}
+
+func tiles(r *Report) []tile {
+	open := openFindings(r)
+	allowed := len(r.Findings) - len(open)
+	findings := tile{"Findings", count(int64(len(open))), "none on the allow list"}
+	if allowed > 0 {
+		findings.Note = "and " + count(int64(allowed)) + " on the allow list"
+	}
+
+	who := map[[2]string]bool{}
+	for _, f := range open {
+		who[[2]string{f.EntityType, f.Entity}] = true
+	}
+	notable := 0
+	for _, e := range r.Entities {
+		if e.Notable {
+			notable++
+		}
+	}
+	concerned := tile{"Users and hosts", count(int64(len(who))), "none is notable"}
+	if notable > 0 {
+		concerned.Note = counted(notable, "is notable", "are notable")
+	}
+
+	// Feeds may have seen the same bytes: the largest is said, never the sum.
+	var feeds []string
+	out := map[string]int64{}
+	for _, u := range r.UserDays {
+		if _, ok := out[u.Feed]; !ok {
+			feeds = append(feeds, u.Feed)
+		}
+		out[u.Feed] += u.BytesOut
+	}
+	slices.Sort(feeds)
+	sent := tile{"Sent out", "–", "no log says how much"}
+	most := int64(0)
+	for _, feed := range feeds {
+		if out[feed] > most {
+			most = out[feed]
+			name, _ := cut(feed, 24)
+			sent.Value, sent.Note = byteSize(float64(most)), "as "+name+" saw it"
+		}
+	}
+
+	objects := map[string]bool{}
+	var skipped, records int64
+	for _, in := range r.Inputs {
+		objects[in.Name] = true
+		skipped += in.Skipped
+		records += in.Records
+	}
+	read := tile{"Rows read", strings.TrimSpace(shortCount(rows(r))), "from " + counted(len(objects), "log object", "log objects")}
+	bad := tile{"Skipped", strings.TrimSpace(shortCount(skipped)), percent(skipped, records) + " of the records"}
+	dark := tile{"Blind spots", count(int64(len(r.Blind))), "everything could be judged"}
+	if len(r.Blind) > 0 {
+		dark.Note = "could not be judged"
+	}
+	return []tile{findings, concerned, sent, read, bad, dark}
+}
+
+// leads groups the findings that ask for something by their entity: notable
+// entities first, the others in the order of the worst that was found on them.
+// sections are the first findings, in full.
+func leads(r *Report, sections []finding, methods map[string]*detect.Detection) (first []lead, more int) {
+	type who struct{ entityType, entity string }
+	notable := map[who]string{}
+	for _, e := range r.Entities {
+		if e.Notable {
+			notable[who{e.EntityType, e.Entity}] = fmt.Sprintf("notable: risk %s in 24 hours, %s in 7 days", count(int64(e.Risk24h)), count(int64(e.Risk7d)))
+		}
+	}
+	at := map[who]int{}
+	for i, f := range openFindings(r) {
+		if f.Severity == detect.Info {
+			continue
+		}
+		var v finding
+		if i < len(sections) {
+			v = sections[i]
+		} else {
+			v = briefFinding(f, methods[f.Detection])
+		}
+		w := who{f.EntityType, f.Entity}
+		j, ok := at[w]
+		switch {
+		case !ok:
+			at[w] = len(first)
+			first = append(first, lead{finding: v, Notable: notable[w]})
+		case len(first[j].Also) < 4:
+			first[j].Also = append(first[j].Also, v)
+		default:
+			first[j].AndMore++
+		}
+	}
+	slices.SortStableFunc(first, func(a, b lead) int {
+		return cmp.Compare(min(1, len(b.Notable)), min(1, len(a.Notable)))
+	})
+	if len(first) > maxFirst {
+		more = len(first) - maxFirst
+		first = first[:maxFirst]
+	}
+	return first, more
+}
+
+// entityTypes are the words for what an entity is.
+var entityTypes = map[string]string{"user": "user", "src_ip": "address", "host": "host"}
+
+func entityType(t string) string {
+	if word, ok := entityTypes[t]; ok {
+		return word
+	}
+	t, _ = cut(t, maxName)
+	return t
+}
+
+// where returns the object of a finding as text that no program makes a link of.
+func where(object string) shown { return show(defang(object), maxPlace) }
+
+// unusual says how unusual a finding is in a few words.
+func unusual(f *detect.Finding) string {
+	if q := times(f.Observed, f.Baseline); q != "" {
+		return q + " normal"
+	}
+	if q := times(f.Score, f.Threshold); q != "" {
+		return q + " the threshold"
+	}
+	return ""
+}
+
+// title returns a detection's title as a heading, or its name if it has none.
+func title(name string, d *detect.Detection) string {
+	if d == nil || d.Title == "" {
+		name, _ = cut(name, maxName)
+		return name
+	}
+	return strings.ToUpper(d.Title[:1]) + d.Title[1:]
+}
+
+// briefFinding has what a line of a table says of a finding.
+func briefFinding(f *detect.Finding, d *detect.Detection) finding {
+	why := f.Why
+	// Names that were looked up or uploaded to must not become links when the
+	// page is mailed on.
+	if strings.Contains(f.Object, ".") {
+		why = strings.ReplaceAll(why, f.Object, defang(f.Object))
+	}
+	v := finding{
+		Severity: f.Severity.String(), Urgency: urgency[f.Severity],
+		Who: show(f.Entity, maxName), WhoType: entityType(f.EntityType),
+		What: title(f.Detection, d), Where: where(f.Object),
+		Day:     f.Day.String(),
+		Unusual: unusual(f),
+		Why:     show(why, maxSentence),
+		Label:   show(f.Label, maxPlace), Allowed: show(f.Allowed, maxPlace),
+	}
+	if f.Severity > detect.Info {
+		v.Urgency = "look at it " + v.Urgency
+	}
+	if d != nil {
+		v.Method = "how-" + d.Name
+	}
+	return v
+}
+
+func newFinding(id string, f *detect.Finding, d *detect.Detection) finding {
+	v := briefFinding(f, d)
+	v.ID = id
+	v.Timeline = newTimeline(id, f)
+	v.Facts = facts(f)
+	for _, e := range evidence(f)[min(1, len(f.Summary.Evidence)):] {
+		v.Evidence = append(v.Evidence, show(defang(e), maxPlace))
+	}
+	if d != nil {
+		v.Ask = investigate(d.Doc)
+	}
+	v.Snippet = AllowEntry(f)
+	return v
+}
+
+// facts returns who, what, where and when, then what was measured. What was
+// not measured is left out.
+func facts(f *detect.Finding) []fact {
+	var facts []fact
+	add := func(name, value, note string) {
+		if value != "" {
+			facts = append(facts, fact{name, shown{Text: value}, note, false})
+		}
+	}
+	s := &f.Summary
+	facts = append(facts, fact{"Who", show(f.Entity, maxName), entityType(f.EntityType), false})
+	if f.Object != "" {
+		facts = append(facts, fact{"Where", where(f.Object), "", true})
+	}
+	add("When", span(f.Window[0], f.Window[1]), "UTC")
+	facts = append(facts, fact{"Seen by", show(f.Feed, maxName), "", false})
+	add("Observed", quantity(f.Observed, f.Unit), "")
+	if f.Baseline == f.Baseline {
+		add("Normal", quantity(f.Baseline, f.Unit), "")
+	}
+	if f.Score == f.Score {
+		add("Score", number(f.Score), "threshold "+number(f.Threshold))
+	}
+	add("Risk", count(int64(f.RiskScore)), "of 100")
+
+	add("Events", count(s.Events), "")
+	switch {
+	case s.KnownOut > 0 && s.KnownOut < s.Events:
+		add("Bytes out", byteSize(float64(s.BytesOut)), "known for "+percent(s.KnownOut, s.Events)+" of the events")
+	case s.BytesOut > 0:
+		add("Bytes out", byteSize(float64(s.BytesOut)), "")
+	}
+	if s.BytesIn > 0 {
+		add("Bytes in", byteSize(float64(s.BytesIn)), "")
+	}
+	if s.First != 0 {
+		add("Seen", span(s.First, s.Last), "UTC")
+	}
+	if s.Hours != 0 {
+		add("Hours", hours(s.Hours), "UTC")
+	}
+	if s.PeakOut > 0 {
+		add("Largest event", byteSize(float64(s.PeakOut)), "at "+utc(s.PeakTime).Format("15:04:05"))
+	}
+	if s.Names > 0 {
+		add("Distinct names", count(s.Names), "carrying "+byteSize(float64(s.NameBytes)))
+	}
+	if s.WindowEvents > 0 {
+		add("Busiest 5 min", counted(int(s.WindowEvents), "query", "queries"), "from "+utc(s.WindowAt).Format("15:04:05"))
+	}
+	if s.WindowBytes > 0 {
+		add("Most in 5 min", byteSize(float64(s.WindowBytes)), "of names, from "+utc(s.BytesAt).Format("15:04:05"))
+	}
+	if s.Odd > 0 {
+		add("Odd names", count(s.Odd), "over the entropy or length threshold")
+	}
+	if s.MaxEntropy > 0 {
+		add("Highest entropy", number(s.MaxEntropy), "bits per character")
+	}
+	if s.MaxLength > 0 {
+		add("Longest name", byteSize(float64(s.MaxLength)), "")
+	}
+	if s.Rare > 0 {
+		add("Rare types", count(s.Rare), percent(s.Rare, s.Events)+" of the queries")
+	}
+	if s.NXDomain > 0 {
+		add("No such domain", count(s.NXDomain), percent(s.NXDomain, s.Events)+" of the queries")
+	}
+	if s.Evidence != "" {
+		facts = append(facts, fact{"Record of the log", show(s.Evidence, maxPlace), "", true})
+	}
+	if t := TechniqueOf(f.Technique); t.ID != "" {
+		facts = append(facts, fact{"ATT&CK", show(t.ID, maxName), t.Name, true})
+	}
+	return append(facts, fact{"Finding", show(f.UID, maxPlace), "", false})
+}
+
+// paragraphs splits a detection's doc at blank lines and joins the lines of
+// each. A line that begins with "- " begins one of its own.
+func paragraphs(doc string) []string {
+	var out []string
+	open := false
+	for line := range strings.Lines(doc) {
+		line = strings.TrimSpace(line)
+		item := strings.HasPrefix(line, "- ")
+		switch {
+		case line == "":
+			open = false
+			continue
+		case open && !item:
+			out[len(out)-1] += " " + line
+			continue
+		case item:
+			line = "• " + line[2:]
+		}
+		out = append(out, line)
+		open = true
+	}
+	return out
+}
+
+// investigate returns the part of a detection's doc that says how: from the
+// paragraph that begins with the word on, or else the last, for it comes last.
+func investigate(doc string) []string {
+	all := paragraphs(doc)
+	for i, p := range all {
+		head := strings.ToLower(p[:min(len(p), 24)])
+		if strings.Contains(head, "investigate") {
+			return all[i:]
+		}
+	}
+	return all[max(0, len(all)-1):]
+}

@@ -1,0 +1,81 @@
+package reports
+
+// AttackVersion is the release of MITRE ATT&CK that the names and tactics of
+// Techniques are taken from.
+const AttackVersion = "19.0"
+
+// A Technique is an ATT&CK technique, or a sub-technique, that a detection
+// stands for.
+type Technique struct {
+	ID     string // "T1567.002"
+	Name   string // of a sub-technique: its parent's, a colon, its own
+	Tactic string // id of the tactic that it is reported under
+}
+
+// Tactics that techniques are reported under.
+const (
+	Collection        = "TA0009"
+	Exfiltration      = "TA0010"
+	CommandAndControl = "TA0011"
+)
+
+// TacticName returns the name of a tactic, or its id if it is none of ours.
+func TacticName(id string) string {
+	switch id {
+	case Collection:
+		return "Collection"
+	case Exfiltration:
+		return "Exfiltration"
+	case CommandAndControl:
+		return "Command and Control"
+	}
+	return id
+}
+
+// TechniqueOf returns the technique of that id. One that is not known has only
+// its id.
+func TechniqueOf(id string) Technique {
+	for _, t := range Techniques {
+		if t.ID == id {
+			return t
+		}
+	}
+	return Technique{ID: id}
+}
+
+// Techniques lists, by id, the techniques that a log of network, API or
+// process events can give evidence of.
+var Techniques = []Technique{
+	{"T1020", "Automated Exfiltration", Exfiltration},
+	{"T1020.001", "Automated Exfiltration: Traffic Duplication", Exfiltration},
+	{"T1029", "Scheduled Transfer", Exfiltration},
+	{"T1030", "Data Transfer Size Limits", Exfiltration},
+	{"T1041", "Exfiltration Over C2 Channel", Exfiltration},
+	{"T1048", "Exfiltration Over Alternative Protocol", Exfiltration},
+	{"T1048.001", "Exfiltration Over Alternative Protocol: Symmetric Encrypted Non-C2 Protocol", Exfiltration},
+	{"T1048.002", "Exfiltration Over Alternative Protocol: Asymmetric Encrypted Non-C2 Protocol", Exfiltration},
+	{"T1048.003", "Exfiltration Over Alternative Protocol: Unencrypted Non-C2 Protocol", Exfiltration},
+	{"T1052.001", "Exfiltration Over Physical Medium: USB", Exfiltration},
+	{"T1071", "Application Layer Protocol", CommandAndControl},
+	{"T1071.001", "Application Layer Protocol: Web Protocols", CommandAndControl},
+	{"T1071.004", "Application Layer Protocol: DNS", CommandAndControl},
+	{"T1074.001", "Data Staged: Local Data Staging", Collection},
+	{"T1074.002", "Data Staged: Remote Data Staging", Collection},
+	{"T1090.003", "Proxy: Multi-hop Proxy", CommandAndControl},
+	{"T1095", "Non-Application Layer Protocol", CommandAndControl},
+	{"T1102", "Web Service", CommandAndControl},
+	{"T1114.003", "Email Collection: Email Forwarding Rule", Collection},
+	{"T1213.002", "Data from Information Repositories: Sharepoint", Collection},
+	{"T1213.003", "Data from Information Repositories: Code Repositories", Collection},
+	{"T1213.005", "Data from Information Repositories: Messaging Applications", Collection},
+	{"T1530", "Data from Cloud Storage", Collection},
+	{"T1537", "Transfer Data to Cloud Account", Exfiltration},
+	{"T1560.001", "Archive Collected Data: Archive via Utility", Collection},
+	{"T1567", "Exfiltration Over Web Service", Exfiltration},
+	{"T1567.001", "Exfiltration Over Web Service: To Code Repository", Exfiltration},
+	{"T1567.002", "Exfiltration Over Web Service: To Cloud Storage", Exfiltration},
+	{"T1567.003", "Exfiltration Over Web Service: To Text Storage Sites", Exfiltration},
+	{"T1567.004", "Exfiltration Over Web Service: Over Webhook", Exfiltration},
+	{"T1568.002", "Dynamic Resolution: Domain Generation Algorithms", CommandAndControl},
+	{"T1572", "Protocol Tunneling", CommandAndControl},
+}

@@ -1,0 +1,207 @@
+package reports
+
+import (
+	"math"
+	"strconv"
+	"strings"
+
+	"outflow/stats/detect"
+)
+
+// The timeline's drawing area, in SVG user units. The margins hold the axis
+// labels at their larger size on narrow screens.
+const (
+	chartWidth  = 720
+	chartHeight = 210
+	plotLeft    = 84
+	plotRight   = chartWidth - 12
+	plotTop     = 34
+	plotBottom  = chartHeight - 32
+)
+
+// timelineDays is the most days a timeline shows: a month of history and some
+// to spare. Bars of more days would be too thin to tell apart on a phone.
+const timelineDays = 45
+
+// A timeline is a finding's days as bars against the band of what is normal.
+type timeline struct {
+	ID            string
+	Width, Height int
+	Left, Right   int // of the grid lines
+	LabelX        int // where the labels of the vertical axis end
+	LabelY        int // base line of those of the horizontal one
+	Title, Desc   string
+	Ticks         []axisTick
+	Days          []axisTick
+	Bars          []chartBar
+	Band, Mid     string // path data; "" without a baseline
+	Value         axisTick
+	Rows          []timelineRow
+	HasOther      bool // some day is not part of the baseline
+}
+
+type axisTick struct {
+	X, Y  string
+	Label string
+	Minor bool // left out where there is little room
+}
+
+type chartBar struct {
+	X, Y, Width, Height string
+	Class               string // "judged", "trained" or "other"
+	Title               string
+}
+
+type timelineRow struct {
+	Day, Value, Normal, Part string
+}
+
+// coordinate writes a user unit to a tenth.
+func coordinate(v float64) string {
+	return strings.TrimSuffix(strconv.FormatFloat(v, 'f', 1, 64), ".0")
+}
+
+// newTimeline draws the timeline of a finding, or returns nil if there is too
+// little to draw.
+func newTimeline(id string, f *detect.Finding) *timeline {
+	points := drawable(f.Timeline)
+	if len(points) < 2 {
+		return nil
+	}
+	last := points[len(points)-1]
+	first := points[0].Day
+	top := 0.0
+	for _, p := range points {
+		top = max(top, p.Value, p.Up)
+	}
+	step, top := axisStep(top)
+	slot := (plotRight - plotLeft) / float64(last.Day-first+1)
+	x := func(d detect.Day) float64 { return plotLeft + slot*float64(d-first) }
+	y := func(v float64) float64 {
+		return plotBottom - (plotBottom-plotTop)*min(max(v/top, 0), 1)
+	}
+
+	t := &timeline{
+		ID: id, Width: chartWidth, Height: chartHeight,
+		Left: plotLeft, Right: plotRight, LabelX: plotLeft - 8, LabelY: chartHeight - 10,
+		Title: "Each day from " + first.Time().Format(shortDay) + " to " + last.Day.Time().Format(shortDay+" 2006"),
+		Desc:  "The judged day: " + quantity(last.Value, f.Unit) + ".",
+		Value: axisTick{X: coordinate(x(last.Day) + slot*.85), Y: coordinate(y(last.Value) - 8), Label: axisLabel(last.Value, f.Unit)},
+	}
+	if hasBand(last) {
+		t.Desc += " Normal: " + axisLabel(last.Low, f.Unit) + " to " + axisLabel(last.Up, f.Unit) + ", median " + axisLabel(last.Mid, f.Unit) + "."
+	}
+	for v := 0.0; v <= top+step/2; v += step {
+		t.Ticks = append(t.Ticks, axisTick{Y: coordinate(y(v)), Label: axisLabel(v, f.Unit)})
+	}
+	for back, i := last.Day, 0; back >= first; back, i = back-7, i+1 {
+		tick := axisTick{X: coordinate(x(back) + slot/2), Label: back.Time().Format(shortDay), Minor: i%2 == 1}
+		if i == 0 {
+			tick.X = coordinate(x(back) + slot*.85)
+		}
+		t.Days = append(t.Days, tick)
+	}
+	for i, p := range points {
+		bar := chartBar{
+			X: coordinate(x(p.Day) + slot*.15), Width: coordinate(slot * .7),
+			Y: coordinate(y(p.Value)), Height: coordinate(plotBottom - y(p.Value)),
+			Class: "trained",
+			Title: p.Day.Time().Format(shortDay) + ": " + quantity(p.Value, f.Unit),
+		}
+		part := "baseline"
+		switch {
+		case i == len(points)-1:
+			bar.Class, part = "judged", "judged"
+		case !p.Trained:
+			bar.Class, part = "other", "not in the baseline"
+			t.HasOther = true
+		}
+		t.Bars = append(t.Bars, bar)
+		row := timelineRow{p.Day.String(), axisLabel(p.Value, f.Unit), "–", part}
+		if hasBand(p) {
+			row.Normal = axisLabel(p.Low, f.Unit) + " – " + axisLabel(p.Up, f.Unit)
+		}
+		t.Rows = append(t.Rows, row)
+	}
+	t.Band, t.Mid = bandPaths(points, func(p detect.Point) (left, right, low, mid, up float64) {
+		left, low, mid, up = x(p.Day), y(p.Low), y(p.Mid), y(p.Up)
+		return left, left + slot, low, mid, up
+	})
+	return t
+}
+
+// drawable returns the last days of a timeline that can be drawn: finite, in
+// order, and at most timelineDays back.
+func drawable(points []detect.Point) []detect.Point {
+	if len(points) == 0 {
+		return nil
+	}
+	judged := points[len(points)-1].Day
+	var out []detect.Point
+	for _, p := range points {
+		sum := p.Value + p.Low + p.Mid + p.Up
+		late := p.Day <= judged-timelineDays || p.Day > judged
+		if late || math.IsNaN(sum) || math.IsInf(sum, 0) || len(out) > 0 && p.Day <= out[len(out)-1].Day {
+			continue
+		}
+		out = append(out, p)
+	}
+	if len(out) == 0 || out[len(out)-1].Day != judged {
+		return nil
+	}
+	return out
+}
+
+func hasBand(p detect.Point) bool { return p.Low != 0 || p.Mid != 0 || p.Up != 0 }
+
+// bandPaths outlines the band and its middle, one run for each stretch of
+// adjacent days that have one.
+func bandPaths(points []detect.Point, place func(detect.Point) (left, right, low, mid, up float64)) (band, mid string) {
+	var b, m strings.Builder
+	for i := 0; i < len(points); {
+		n := i
+		for n < len(points) && hasBand(points[n]) && (n == i || points[n].Day == points[n-1].Day+1) {
+			n++
+		}
+		if n == i {
+			i++
+			continue
+		}
+		for j, p := range points[i:n] {
+			left, right, low, middle, up := place(p)
+			// A band thinner than a line would not be seen.
+			up = min(up, low-1.5)
+			command := "L"
+			if j == 0 {
+				command = "M"
+			}
+			b.WriteString(command + coordinate(left) + " " + coordinate(up) + "H" + coordinate(right))
+			m.WriteString(command + coordinate(left) + " " + coordinate(middle) + "H" + coordinate(right))
+		}
+		for j := n - 1; j >= i; j-- {
+			left, right, low, _, _ := place(points[j])
+			b.WriteString("L" + coordinate(right) + " " + coordinate(low) + "H" + coordinate(left))
+		}
+		b.WriteString("Z")
+		i = n
+	}
+	return b.String(), m.String()
+}
+
+// axisStep returns the distance of 3 to 5 round ticks from 0, and the last of
+// them, at or above top.
+func axisStep(top float64) (step, end float64) {
+	if top <= 0 {
+		return 1, 1
+	}
+	step = math.Pow(10, math.Floor(math.Log10(top)))
+	switch q := top / step; {
+	case q <= 1:
+		step /= 4
+	case q <= 2:
+		step /= 2
+	case q > 5:
+		step *= 2
+	}
+	return step, step * math.Ceil(top/step-1e-9)
+}

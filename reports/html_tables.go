@@ -1,0 +1,465 @@
+package reports
+
+import (
+	"cmp"
+	"math"
+	"reflect"
+	"slices"
+	"strings"
+
+	"outflow/columnar"
+	"outflow/stats/detect"
+)
+
+// A cell is a number that a table shows in people's units and sorts by value.
+type cell struct {
+	Text string
+	V    string
+}
+
+func byteCell(n int64) cell  { return cell{byteSize(float64(n)), integer(n)} }
+func countCell(n int64) cell { return cell{count(n), integer(n)} }
+
+type entity struct {
+	Who        shown
+	Type       string
+	Notable    bool
+	Day, Week  cell // risk
+	Findings   cell
+	Detections shown
+	Tactics    shown
+}
+
+func (p *page) entities(r *Report) {
+	for i, e := range r.Entities {
+		if i == maxEntities {
+			p.EntitiesLeft = len(r.Entities) - i
+			break
+		}
+		names := make([]string, len(e.Tactics))
+		for j, t := range e.Tactics {
+			names[j] = TacticName(t)
+		}
+		p.Entities = append(p.Entities, entity{
+			Who: show(e.Entity, maxName), Type: entityType(e.EntityType), Notable: e.Notable,
+			Day: countCell(int64(e.Risk24h)), Week: countCell(int64(e.Risk7d)), Findings: countCell(int64(e.Findings)),
+			Detections: show(strings.Join(e.Detections, ", "), maxPlace), Tactics: show(strings.Join(names, ", "), maxPlace),
+		})
+	}
+}
+
+// An upload is a bar: what an entity sent on a day beside what was normal for it.
+type upload struct {
+	Who    shown
+	Type   string
+	Feed   shown
+	Day    string
+	Sent   cell
+	Normal cell
+	Times  string
+	Over   bool   // above what the threshold allows
+	Bar    string // width of the bar, of 100
+	Tick   string // place of the upper limit, of 100; "" if there is none
+	Title  string
+}
+
+func (p *page) uploads(r *Report) {
+	var days []*UserDay
+	for i := range r.UserDays {
+		if r.UserDays[i].BytesOut > 0 {
+			days = append(days, &r.UserDays[i])
+		}
+	}
+	slices.SortStableFunc(days, func(a, b *UserDay) int { return cmp.Compare(b.BytesOut, a.BytesOut) })
+	if len(days) > maxUploads {
+		p.UploadsNote = "The " + count(maxUploads) + " largest of " + count(int64(len(days))) + "; all are in user_day.csv."
+		days = days[:maxUploads]
+	}
+	scale := 0.0
+	for _, u := range days {
+		scale = max(scale, float64(u.BytesOut))
+	}
+	for _, u := range days {
+		v := upload{
+			Who: show(u.Entity, maxName), Type: entityType(u.EntityType), Feed: show(u.Feed, maxName), Day: u.Day.String(),
+			Sent: byteCell(u.BytesOut), Normal: cell{"–", "-1"},
+			Bar: coordinate(max(0.5, 100*float64(u.BytesOut)/scale)),
+		}
+		v.Title = v.Sent.Text
+		if !math.IsNaN(u.BaselineMedian) {
+			v.Normal = byteCell(int64(u.BaselineMedian))
+			v.Times = times(float64(u.BytesOut), u.BaselineMedian)
+			v.Title += ", normal " + v.Normal.Text
+		}
+		if !math.IsNaN(u.BaselineUpper) {
+			v.Over = float64(u.BytesOut) > u.BaselineUpper
+			v.Title += ", limit " + byteSize(u.BaselineUpper)
+			if at := 100 * u.BaselineUpper / scale; at <= 100 {
+				v.Tick = coordinate(at)
+			}
+		}
+		p.Uploads = append(p.Uploads, v)
+	}
+}
+
+// A matrix counts findings by detection and severity.
+type matrix struct {
+	Severities []string // those that occur, worst first
+	Rows       []matrixRow
+}
+
+type matrixRow struct {
+	What   string
+	Method string
+	Counts []int
+}
+
+func newMatrix(r *Report, methods map[string]*detect.Detection) *matrix {
+	if len(openFindings(r)) == 0 {
+		return nil
+	}
+	var by [detect.Critical + 1]int
+	for _, f := range openFindings(r) {
+		by[f.Severity]++
+	}
+	m := &matrix{}
+	column := map[detect.Severity]int{}
+	for s := range by {
+		s := detect.Critical - detect.Severity(s)
+		if by[s] > 0 {
+			column[s] = len(m.Severities)
+			m.Severities = append(m.Severities, s.String())
+		}
+	}
+	at := map[string]int{}
+	row := func(name string) *matrixRow {
+		i, ok := at[name]
+		if !ok {
+			i = len(m.Rows)
+			at[name] = i
+			v := matrixRow{What: title(name, methods[name]), Counts: make([]int, len(m.Severities))}
+			if methods[name] != nil {
+				v.Method = "how-" + name
+			}
+			m.Rows = append(m.Rows, v)
+		}
+		return &m.Rows[i]
+	}
+	for _, d := range r.Detections {
+		row(d.Name)
+	}
+	for _, f := range openFindings(r) {
+		row(f.Detection).Counts[column[f.Severity]]++
+	}
+	return m
+}
+
+type domain struct {
+	Domain   shown
+	Source   shown
+	Day      string
+	Queries  cell
+	Names    cell
+	Bytes    cell
+	Busiest  cell
+	At       string
+	Entropy  cell
+	Longest  cell
+	Rare     cell
+	NX       cell
+	Examples []shown
+	Finding  string // id of the section, if there is one
+}
+
+// domains shows the domains whose names carried most: the bound that no tunnel
+// can dodge.
+func (p *page) domains(r *Report, open []*detect.Finding) {
+	type place struct {
+		day detect.Day
+		key detect.Key
+	}
+	sections := map[place]string{}
+	for i, f := range open[:min(len(open), len(p.Findings))] {
+		if at := (place{f.Day, f.Key}); sections[at] == "" {
+			sections[at] = p.Findings[i].ID
+		}
+	}
+	all := make([]*detect.Row, len(r.Domains))
+	for i := range r.Domains {
+		all[i] = &r.Domains[i]
+	}
+	slices.SortStableFunc(all, func(a, b *detect.Row) int { return cmp.Compare(b.NameBytes, a.NameBytes) })
+	if len(all) > maxDomains {
+		p.DomainsLeft = len(all) - maxDomains
+		all = all[:maxDomains]
+	}
+	for _, d := range all {
+		v := domain{
+			Domain: where(d.Object), Source: show(d.Entity, maxName), Day: d.Day.String(),
+			Queries: countCell(d.Events), Names: countCell(d.Names), Bytes: byteCell(d.NameBytes),
+			Busiest: countCell(d.WindowEvents), Entropy: cell{number(d.MaxEntropy), float(d.MaxEntropy)},
+			Longest: countCell(d.MaxLength),
+			Rare:    cell{percent(d.Rare, d.Events), integer(d.Rare)}, NX: cell{percent(d.NXDomain, d.Events), integer(d.NXDomain)},
+			Finding: sections[place{d.Day, d.Key}],
+		}
+		if d.WindowAt != 0 {
+			v.At = utc(d.WindowAt).Format("15:04")
+		}
+		for _, e := range d.Examples[:min(len(d.Examples), 2)] {
+			v.Examples = append(v.Examples, show(defang(e), maxName))
+		}
+		p.Domains = append(p.Domains, v)
+	}
+}
+
+// An input is an object, or all of those of a feed, format and table.
+type input struct {
+	Name    shown
+	Feed    shown
+	Format  string
+	Table   string
+	Objects cell
+	Size    cell
+	Rows    cell
+	Outside cell
+	Other   cell
+	Skipped cell
+	Errors  cell
+	Seen    string
+	Known   []known
+	Trouble []shown
+}
+
+// A known is how complete a column is.
+type known struct {
+	Column string
+	Share  string
+	None   bool
+}
+
+// coverageColumns are those whose absence makes detections blind.
+var coverageColumns = []columnar.Col{columnar.User, columnar.BytesOut, columnar.BytesIn}
+
+func (p *page) inputs(r *Report) {
+	type kind struct{ feed, format, table string }
+	sums := map[kind]*Input{}
+	objects := map[kind]int64{}
+	errors := map[kind]int64{}
+	var kinds []kind
+	var troubled []*Input
+	for i := range r.Inputs {
+		in := &r.Inputs[i]
+		k := kind{in.Feed, in.Format, in.Table}
+		sum := sums[k]
+		if sum == nil {
+			sum = &Input{Feed: in.Feed, Format: in.Format, Table: in.Table, Known: map[columnar.Col]int64{}}
+			sums[k] = sum
+			kinds = append(kinds, k)
+		}
+		objects[k]++
+		if in.Error != "" {
+			errors[k]++
+		}
+		sum.add(in)
+		if in.Error != "" || in.Skipped > 0 {
+			troubled = append(troubled, in)
+		}
+	}
+	// What could not be read comes before what was merely malformed.
+	slices.SortStableFunc(troubled, func(a, b *Input) int {
+		return cmp.Compare(min(1, len(b.Error)), min(1, len(a.Error)))
+	})
+	for i, in := range troubled {
+		if i == maxInputs {
+			p.TroubledLeft = len(troubled) - i
+			break
+		}
+		p.Troubled = append(p.Troubled, newInput(in))
+	}
+	slices.SortFunc(kinds, func(a, b kind) int {
+		return cmp.Or(cmp.Compare(a.feed, b.feed), cmp.Compare(a.format, b.format), cmp.Compare(a.table, b.table))
+	})
+	for _, k := range kinds {
+		v := newInput(sums[k])
+		v.Objects, v.Errors = countCell(objects[k]), countCell(errors[k])
+		p.Feeds = append(p.Feeds, v)
+	}
+}
+
+func (in *Input) add(other *Input) {
+	in.Size += other.Size
+	in.Records += other.Records
+	in.Rows += other.Rows
+	in.Outside += other.Outside
+	in.Other += other.Other
+	in.Skipped += other.Skipped
+	if other.First != 0 && (in.First == 0 || other.First < in.First) {
+		in.First = other.First
+	}
+	in.Last = max(in.Last, other.Last)
+	for _, c := range coverageColumns {
+		if n, ok := other.Known[c]; ok {
+			in.Known[c] += n
+		}
+	}
+}
+
+func newInput(in *Input) input {
+	format, _ := cut(in.Format, maxName)
+	table, _ := cut(in.Table, maxName)
+	v := input{
+		Name: show(in.Name, maxPlace), Feed: show(in.Feed, maxName), Format: format, Table: cmp.Or(table, "none"),
+		Size: byteCell(in.Size), Rows: countCell(in.Rows), Outside: countCell(in.Outside),
+		Other: countCell(in.Other), Skipped: countCell(in.Skipped), Errors: countCell(0),
+	}
+	if in.First != 0 {
+		v.Seen = span(in.First, in.Last)
+	}
+	for _, c := range coverageColumns {
+		if n, of, ok := coverage(in, c); ok {
+			v.Known = append(v.Known, known{c.String(), percent(n, of), n == 0})
+		}
+	}
+	if in.Error != "" {
+		v.Errors = countCell(1)
+		v.Trouble = append(v.Trouble, show(in.Error, maxSentence))
+	}
+	for _, reason := range in.Reasons[:min(len(in.Reasons), 3)] {
+		v.Trouble = append(v.Trouble, show(reason, maxPlace))
+	}
+	return v
+}
+
+type blind struct {
+	What   string
+	Feed   shown
+	Rows   string
+	Why    shown
+	Remedy shown
+}
+
+func (p *page) notes(r *Report) {
+	for i, b := range r.Blind {
+		if i == maxNotes {
+			p.BlindLeft = len(r.Blind) - i
+			break
+		}
+		what, _ := cut(b.Detection, maxName)
+		v := blind{What: what, Feed: show(b.Feed, maxName), Why: show(b.Why, maxSentence), Remedy: show(b.Remedy, maxSentence)}
+		if b.Rows > 0 {
+			v.Rows = counted(int(b.Rows), "row", "rows")
+		}
+		p.Blind = append(p.Blind, v)
+	}
+	for i, w := range r.Warnings {
+		if i == maxNotes {
+			p.WarningsLeft = len(r.Warnings) - i
+			break
+		}
+		w, _ := cut(w, maxSentence)
+		p.Warnings = append(p.Warnings, w)
+	}
+}
+
+type method struct {
+	ID         string
+	Title      string
+	Name       string
+	Doc        []string
+	Technique  Technique
+	Tactic     string
+	Impact     int
+	Confidence int
+	Thresholds []setting
+}
+
+// A setting is a threshold as it was when the detection ran.
+type setting struct {
+	Name, Value, Unit, Doc string
+}
+
+func (p *page) methods(r *Report) {
+	p.AttackNote = "MITRE ATT&CK " + AttackVersion
+	for _, d := range r.Detections {
+		t := TechniqueOf(d.Technique)
+		p.Methods = append(p.Methods, method{
+			ID: "how-" + d.Name, Title: title(d.Name, d), Name: d.Name, Doc: paragraphs(d.Doc),
+			Technique: t, Tactic: TacticName(t.Tactic), Impact: d.Impact, Confidence: d.Confidence,
+			Thresholds: settings(d.Options),
+		})
+	}
+}
+
+// settings lists the fields of a detection's options: the name from its yaml
+// tag, unit and meaning from the tags unit and doc.
+func settings(options any) []setting {
+	v := reflect.Indirect(reflect.ValueOf(options))
+	if v.Kind() != reflect.Struct {
+		return nil
+	}
+	var out []setting
+	for i := range v.NumField() {
+		f := v.Type().Field(i)
+		name, _, _ := strings.Cut(f.Tag.Get("yaml"), ",")
+		if !f.IsExported() || name == "-" {
+			continue
+		}
+		s := setting{Name: cmp.Or(name, snake(f.Name)), Value: settingValue(v.Field(i)), Unit: f.Tag.Get("unit"), Doc: f.Tag.Get("doc")}
+		if s.Unit == "B" || s.Unit == "bytes" {
+			if n, ok := bytesOf(v.Field(i)); ok {
+				s.Value, s.Unit = byteSize(n), ""
+			}
+		}
+		out = append(out, s)
+	}
+	return out
+}
+
+func bytesOf(v reflect.Value) (float64, bool) {
+	switch {
+	case v.CanInt():
+		return float64(v.Int()), true
+	case v.CanFloat():
+		return v.Float(), true
+	}
+	return 0, false
+}
+
+func settingValue(v reflect.Value) string {
+	switch {
+	case v.CanInt():
+		return count(v.Int())
+	case v.CanFloat():
+		return number(v.Float())
+	case v.Kind() == reflect.Bool && v.Bool():
+		return "yes"
+	case v.Kind() == reflect.Bool:
+		return "no"
+	case v.Kind() == reflect.Slice:
+		parts := make([]string, min(v.Len(), 20))
+		for i := range parts {
+			parts[i] = settingValue(v.Index(i))
+		}
+		if v.Len() > len(parts) {
+			parts = append(parts, "…")
+		}
+		return strings.Join(parts, ", ")
+	case v.Kind() == reflect.String:
+		s, _ := cut(v.String(), maxPlace)
+		return s
+	}
+	return ""
+}
+
+// snake writes a Go name in snake_case; letters of an abbreviation stay together.
+func snake(name string) string {
+	upper := func(i int) bool { return i < len(name) && name[i] >= 'A' && name[i] <= 'Z' }
+	var b strings.Builder
+	for i := range len(name) {
+		if upper(i) && i > 0 && (!upper(i-1) || i+1 < len(name) && !upper(i+1)) {
+			b.WriteByte('_')
+		}
+		b.WriteString(strings.ToLower(name[i : i+1]))
+	}
+	return b.String()
+}

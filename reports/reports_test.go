@@ -1,0 +1,504 @@
+package reports
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/csv"
+	"flag"
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"unicode"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/rivo/uniseg"
+	"golang.org/x/net/html"
+
+	"outflow/stats/detect"
+)
+
+var update = flag.Bool("update", false, "rewrite the golden files")
+
+func write(t *testing.T, f File, r *Report) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	if err := f.Write(&b, r); err != nil {
+		t.Fatalf("%s: %v", f.Name, err)
+	}
+	return b.Bytes()
+}
+
+func golden(t *testing.T, name string, got []byte) {
+	t.Helper()
+	name = filepath.Join("testdata", name)
+	if *update {
+		if err := os.MkdirAll(filepath.Dir(name), 0o777); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(name, got, 0o666); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	want, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(got, want) {
+		t.Errorf("%s differs; run with -update and review it:\n%s", name, cmp.Diff(string(want), string(got)))
+	}
+}
+
+func TestGolden(t *testing.T) {
+	for name, report := range map[string]func() *Report{"rich": sampleReport, "quiet": quietReport} {
+		for _, format := range All {
+			for _, f := range format.Files {
+				got := write(t, f, report())
+				golden(t, filepath.Join(name, f.Name), got)
+				if again := write(t, f, report()); !bytes.Equal(got, again) {
+					t.Errorf("%s of the same report differs from one writing to the next", f.Name)
+				}
+			}
+		}
+	}
+}
+
+// A consumer of findings.csv depends on these names and their order.
+func TestFindingColumns(t *testing.T) {
+	const want = "finding_uid,day,time,detection,severity,risk_score,technique,entity_type,entity,object," +
+		"score,threshold,observed,baseline,unit,events,bytes_out,bytes_in,first_seen,last_seen,why,evidence," +
+		"feed,label,allowed\n"
+	if got := string(write(t, CSV.Files[0], &Report{})); got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+}
+
+func TestCSVCells(t *testing.T) {
+	for _, f := range CSV.Files {
+		b := write(t, f, sampleReport())
+		if bytes.ContainsRune(b, '\r') {
+			t.Errorf("%s holds a carriage return", f.Name)
+		}
+		records, err := csv.NewReader(bytes.NewReader(b)).ReadAll()
+		if err != nil {
+			t.Fatalf("%s: %v", f.Name, err)
+		}
+		for _, record := range records {
+			for _, c := range record {
+				if strings.IndexFunc(c, func(r rune) bool { return !unicode.IsPrint(r) }) >= 0 {
+					t.Errorf("%s: cell %q holds what is not printable", f.Name, c)
+				}
+				if c == "" || !strings.ContainsRune("=+-@＝＋－＠", []rune(c)[0]) {
+					continue
+				}
+				if _, err := strconv.ParseFloat(c, 64); err != nil || c[0] == '+' {
+					t.Errorf("%s: cell %q is a formula", f.Name, c)
+				}
+			}
+		}
+	}
+	for in, want := range map[string]string{
+		"=1": "'=1", "+1": "'+1", "-1": "'-1", "@x": "'@x", "\tx": `'\tx`, "\rx": `'\rx`, "\x00x": `'\x00x`,
+		"＝1": "'＝1", "＋1": "'＋1", "－1": "'－1", "＠x": "'＠x",
+		"": "", "a=1": "a=1", `CORP\bob`: `CORP\bob`, "a\xff": "a\uFFFD", "a\u202eb": `a\u202eb`, "石川": "石川", "nb\u00a0sp": `nb\u00a0sp`,
+	} {
+		if got := text(in); got != want {
+			t.Errorf("text(%q): got %q, want %q", in, got, want)
+		}
+	}
+	for in, want := range map[float64]string{
+		0: "0", -3: "-3", 4509715660: "4509715660", 0.1: "0.1", 1.0 / 3: "0.3333333333333333", 1e-9: "1e-09", 2e22: "2e+22",
+		math.Inf(1): "Inf", math.Inf(-1): "-Inf",
+	} {
+		if got := float(in); got != want {
+			t.Errorf("float(%g): got %s, want %s", in, got, want)
+		}
+	}
+	if got := float(math.NaN()); got != "" {
+		t.Errorf("float(NaN): got %q, want no cell", got)
+	}
+	if got, want := timestamp(1_795_132_800_250_000), "2026-11-20T00:00:00.25Z"; got != want {
+		t.Errorf("timestamp: got %s, want %s", got, want)
+	}
+	if got, want := list([]string{"a;b", "=c"}), `a\x3bb;'=c`; got != want {
+		t.Errorf("list: got %s, want %s", got, want)
+	}
+}
+
+type failing struct{ left int }
+
+func (f *failing) Write(p []byte) (int, error) {
+	if f.left -= len(p); f.left < 0 {
+		return 0, io.ErrShortWrite
+	}
+	return len(p), nil
+}
+
+// A full disk must not leave half a report behind that looks whole.
+func TestWriteError(t *testing.T) {
+	for _, format := range All {
+		for _, f := range format.Files {
+			if err := f.Write(&failing{left: 100}, sampleReport()); err == nil {
+				t.Errorf("%s: a failing writer is no error", f.Name)
+			}
+		}
+	}
+	if err := Summary(&failing{}, sampleReport(), 80, false); err == nil {
+		t.Error("summary: a failing writer is no error")
+	}
+}
+
+// pageReports are the reports whose pages are checked as HTML.
+var pageReports = map[string]func() *Report{
+	"rich":  sampleReport,
+	"quiet": quietReport,
+	"empty": func() *Report { return &Report{} },
+	"many":  func() *Report { return manyReport(5000) },
+}
+
+func TestPage(t *testing.T) {
+	for name, report := range pageReports {
+		t.Run(name, func(t *testing.T) {
+			b := write(t, HTML.Files[0], report())
+			if len(b) > maxPage {
+				t.Errorf("the page has %d bytes, want at most %d", len(b), maxPage)
+			}
+			root, err := html.Parse(bytes.NewReader(b))
+			if err != nil {
+				t.Fatal(err)
+			}
+			checkPage(t, root)
+		})
+	}
+}
+
+// checkPage holds the page to what its policy allows: no resource but itself,
+// no inline handler or style, and no element that only a log could have made.
+func checkPage(t *testing.T, root *html.Node) {
+	elements := []string{
+		"html", "head", "meta", "title", "style", "body", "script", "header", "main", "section", "article", "nav",
+		"h1", "h2", "h3", "h4", "p", "ul", "ol", "li", "dl", "dt", "dd", "div", "span", "strong", "bdi", "code", "pre", "br",
+		"a", "table", "thead", "tbody", "tr", "th", "td", "details", "summary", "figure", "figcaption",
+		"svg", "symbol", "use", "path", "rect", "circle", "text", "desc",
+	}
+	ids := map[string]int{}
+	var links []string
+	var policy, style, script string
+	for n := range root.Descendants() {
+		switch n.Type {
+		case html.TextNode:
+			if n.Parent.Data == "style" || n.Parent.Data == "script" {
+				continue
+			}
+			if i := strings.IndexFunc(n.Data, func(r rune) bool { return r != '\n' && !unicode.IsPrint(r) }); i >= 0 {
+				t.Errorf("text %.80q holds what is not printable", n.Data[i:])
+			}
+			continue
+		case html.CommentNode:
+			t.Errorf("comment %.80q", n.Data)
+		case html.ElementNode:
+		default:
+			continue
+		}
+		if !slices.Contains(elements, n.Data) {
+			t.Errorf("element <%s>", n.Data)
+		}
+		for _, a := range n.Attr {
+			switch key := strings.ToLower(a.Key); {
+			case key == "href":
+				if !strings.HasPrefix(a.Val, "#") {
+					t.Errorf("<%s href=%q> leaves the page", n.Data, a.Val)
+				}
+				links = append(links, strings.TrimPrefix(a.Val, "#"))
+			case key == "aria-labelledby":
+				links = append(links, strings.Fields(a.Val)...)
+			case key == "id":
+				ids[a.Val]++
+			case slices.Contains([]string{"src", "srcset", "action", "data", "poster", "ping", "background", "formaction"}, key):
+				t.Errorf("<%s %s=%q> may load something", n.Data, key, a.Val)
+			case strings.HasPrefix(key, "on"), key == "style", key == "nonce":
+				t.Errorf("<%s %s=%q> is against the page's policy", n.Data, key, a.Val)
+			case key == "content" && strings.Contains(a.Val, "default-src"):
+				policy = a.Val
+			}
+		}
+		switch n.Data {
+		case "style":
+			style = n.FirstChild.Data
+		case "script":
+			script = n.FirstChild.Data
+		case "svg":
+			role, hidden := attr(n, "role"), attr(n, "aria-hidden")
+			if role != "img" && hidden != "true" {
+				t.Error("an svg is neither an image with a name nor hidden from screen readers")
+			}
+			if role == "img" && (n.FirstChild == nil || !strings.Contains(content(n), "<title>")) {
+				t.Error("an svg image has no title")
+			}
+		}
+	}
+	for id, n := range ids {
+		if n > 1 {
+			t.Errorf("id %q stands %d times", id, n)
+		}
+	}
+	for _, link := range links {
+		if ids[link] == 0 {
+			t.Errorf("#%s leads nowhere", link)
+		}
+	}
+	want := fmt.Sprintf("default-src 'none'; style-src 'sha256-%s'; script-src 'sha256-%s'; base-uri 'none'; form-action 'none'", digest(style), digest(script))
+	if policy != want {
+		t.Errorf("policy: got %s, want that of the page's own style and script, %s", policy, want)
+	}
+}
+
+func attr(n *html.Node, key string) string {
+	for _, a := range n.Attr {
+		if a.Key == key {
+			return a.Val
+		}
+	}
+	return ""
+}
+
+// content lists the child elements of a node.
+func content(n *html.Node) string {
+	var b strings.Builder
+	for c := range n.ChildNodes() {
+		if c.Type == html.ElementNode {
+			b.WriteString("<" + c.Data + ">")
+		}
+	}
+	return b.String()
+}
+
+func digest(s string) string {
+	sum := sha256.Sum256([]byte(s))
+	return base64.StdEncoding.EncodeToString(sum[:])
+}
+
+// Every finding must stand on the page or be counted as left out.
+func TestPageCounts(t *testing.T) {
+	for _, n := range []int{0, 1, maxFull, maxFull + 1, maxFull + maxBrief + 1, 5000} {
+		r := manyReport(n)
+		p := newPage(r, maxFull)
+		if got := len(p.Findings) + len(p.Brief) + p.Left; got != n {
+			t.Errorf("%d findings: %d in full, %d in brief, %d left out", n, len(p.Findings), len(p.Brief), p.Left)
+		}
+	}
+}
+
+func TestVerdict(t *testing.T) {
+	allowed := quietReport()
+	allowed.Findings = []detect.Finding{{Allowed: "agreed"}}
+	for want, r := range map[string]*Report{
+		"Nothing unusual was found.":                                                                   quietReport(),
+		"Nothing unusual but what is on the allow list.":                                               allowed,
+		"Nothing could be judged: no log of this period had a row to read.":                            {Days: []detect.Day{sampleDay}},
+		"17 findings: 1 to look at now, 1 today, 2 this week, 7 when there is time and 6 for context.": sampleReport(),
+	} {
+		if got := verdict(r); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+}
+
+var ansi = regexp.MustCompile("\x1b\\[[0-9;]*m")
+
+func TestSummary(t *testing.T) {
+	for name, r := range map[string]*Report{"rich": sampleReport(), "quiet": quietReport(), "empty": {}, "many": manyReport(300)} {
+		for _, width := range []int{0, 1, 39, 40, 54, 55, 80, 120, 200} {
+			for _, colour := range []bool{false, true} {
+				var b bytes.Buffer
+				if err := Summary(&b, r, width, colour); err != nil {
+					t.Fatal(err)
+				}
+				got := b.String()
+				if colour {
+					got = ansi.ReplaceAllString(got, "")
+				}
+				if i := strings.IndexFunc(got, func(r rune) bool { return r != '\n' && !unicode.IsPrint(r) }); i >= 0 {
+					t.Errorf("%s, width %d: %.40q is not printable", name, width, got[i:])
+				}
+				for line := range strings.Lines(got) {
+					line = strings.TrimSuffix(line, "\n")
+					if n := uniseg.StringWidth(line); width > 0 && n > max(width, 40) {
+						t.Errorf("%s: a line has %d cells, want at most %d: %s", name, n, max(width, 40), line)
+					}
+				}
+				if name != "many" && !colour && (width == 54 || width == 120) {
+					golden(t, fmt.Sprintf("%s/summary%d.txt", name, width), b.Bytes())
+				}
+			}
+		}
+	}
+}
+
+func TestText(t *testing.T) {
+	for _, c := range []struct{ got, want string }{
+		{byteSize(0), "0 B"}, {byteSize(999), "999 B"}, {byteSize(1000), "1 kB"}, {byteSize(4.187e9), "4.2 GB"},
+		{byteSize(9.96e6), "10 MB"}, {byteSize(999_499), "999 kB"}, {byteSize(999_500), "1 MB"}, {byteSize(3e21), "3000 EB"},
+		{count(0), "0"}, {count(999), "999"}, {count(1000), "1,000"}, {count(-1234567), "-1,234,567"},
+		{shortCount(99_999), "99,999"}, {shortCount(12_400_000), "12 M"},
+		{number(11.4375), "11.44"}, {number(3.5), "3.5"}, {number(120), "120"}, {number(-0.5), "−0.5"}, {number(math.NaN()), "–"}, {number(99.9), "100"},
+		{quantity(4.187e9, "B/day"), "4.2 GB a day"}, {quantity(1203, "queries/5min"), "1,203 queries in 5 min"},
+		{quantity(4.4375, "bits/char"), "4.44 bits/char"}, {quantity(34.8, ""), "34.8"}, {quantity(math.NaN(), "B/day"), "–"}, {quantity(math.Inf(1), "B/day"), "∞ B a day"},
+		{percent(0, 0), "–"}, {percent(0, 5), "0 %"}, {percent(5, 5), "100 %"}, {percent(1, 100_000), "< 0.1 %"}, {percent(99_999, 100_000), "> 99.9 %"}, {percent(1, 3), "33.3 %"},
+		{times(4.187e9, 31e6), "135 ×"}, {times(3, 2), "1.5 ×"}, {times(1, 2), ""}, {times(1, 0), ""}, {times(1, math.NaN()), ""},
+		{hours(0), ""}, {hours(1 << 23), "23"}, {hours(0b1110_0010), "01, 05–07"}, {hours(1<<24 - 1), "00–23"},
+		{span(at(sampleDay, 0, 0), at(sampleDay+1, 0, 0)), "2026-11-20"},
+		{span(at(sampleDay, 2, 5), at(sampleDay, 2, 10)), "2026-11-20 02:05–02:10"},
+		{span(at(sampleDay, 2, 5), at(sampleDay, 2, 5)+59e6), "2026-11-20 02:05"},
+		{span(at(sampleDay, 23, 0), at(sampleDay+1, 1, 0)), "2026-11-20 23:00 – 2026-11-21 01:00"},
+		{period(nil), "no day"}, {period([]detect.Day{sampleDay}), "Friday 20 November 2026"},
+		{period([]detect.Day{sampleDay, sampleDay + 1}), "20 to 21 November 2026"},
+		{period([]detect.Day{sampleDay, sampleDay + 20}), "20 November to 10 December 2026"},
+		{period([]detect.Day{sampleDay, sampleDay + 60}), "20 November 2026 to 19 January 2027"},
+		{defang("https://evil.example/x"), "https[:]//evil[.]example/x"},
+		{listed(nil), ""}, {listed([]string{"a"}), "a"}, {listed([]string{"a", "b", "c"}), "a, b and c"},
+		{snake("MinBytes"), "min_bytes"}, {snake("Z"), "z"}, {snake("URLHost"), "url_host"}, {snake("MinDNSNames"), "min_dns_names"},
+	} {
+		if c.got != c.want {
+			t.Errorf("got %q, want %q", c.got, c.want)
+		}
+	}
+}
+
+func TestInvestigate(t *testing.T) {
+	for doc, want := range map[string][]string{
+		"":                   {},
+		"Sees.\n\nLast one.": {"Last one."},
+		"Sees.\n\nTo investigate:\n- one\n  more\n- two\n\nLater.": {"To investigate:", "• one more", "• two", "Later."},
+	} {
+		if diff := cmp.Diff(want, append([]string{}, investigate(doc)...)); diff != "" {
+			t.Errorf("%q: %s", doc, diff)
+		}
+	}
+}
+
+func TestAllowEntry(t *testing.T) {
+	f := dnsFinding("fd00::17", `a": "b`, detect.High)
+	want := "- detection: dns_information\n  cidr: \"fd00::17/128\"\n  domain: \"a\\\": \\\"b\"\n" +
+		"  reason: \"\"  # required: why this is expected, and who agreed\n  expires: 2027-02-18\n"
+	if got := AllowEntry(&f); got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+	f.Entity = hostile[6]
+	if got := AllowEntry(&f); !strings.HasPrefix(got, "- fingerprint: \"77aa01c2d3e4f506\"\n") || len(got) > 200 {
+		t.Errorf("a name of 10 kB: got %s, want an entry by fingerprint", got)
+	}
+}
+
+// A chart must not be drawn from what cannot be drawn, nor outside itself.
+func TestTimeline(t *testing.T) {
+	day := sampleDay
+	nan, inf := math.NaN(), math.Inf(1)
+	for name, c := range map[string]struct {
+		points []detect.Point
+		bars   int
+	}{
+		"none":       {nil, 0},
+		"one day":    {[]detect.Point{{Day: day, Value: 1}}, 0},
+		"all zero":   {[]detect.Point{{Day: day - 1}, {Day: day}}, 2},
+		"a gap":      {[]detect.Point{{Day: day - 9, Value: 4, Up: 5}, {Day: day - 2, Value: 4, Up: 5}, {Day: day, Value: 1e18}}, 3},
+		"not drawn":  {[]detect.Point{{Day: day - 3, Value: nan}, {Day: day - 2, Up: inf}, {Day: day - 1, Value: 2}, {Day: day, Value: 1}}, 2},
+		"judged nan": {[]detect.Point{{Day: day - 1, Value: 2}, {Day: day, Value: nan}}, 0},
+		"too old":    {[]detect.Point{{Day: day - 2e6, Value: 2}, {Day: day - 1, Value: 2}, {Day: day, Value: 1}}, 2},
+		"unordered":  {[]detect.Point{{Day: day - 1, Value: 2}, {Day: day - 2, Value: 2}, {Day: day, Value: 1}}, 2},
+		"negative":   {[]detect.Point{{Day: day - 1, Value: -2}, {Day: day, Value: 1}}, 2},
+	} {
+		tl := newTimeline("f", &detect.Finding{Unit: "B/day", Timeline: c.points})
+		if tl == nil {
+			if c.bars > 0 {
+				t.Errorf("%s: got no chart, want %d bars", name, c.bars)
+			}
+			continue
+		}
+		if len(tl.Bars) != c.bars {
+			t.Errorf("%s: got %d bars, want %d", name, len(tl.Bars), c.bars)
+		}
+		for _, b := range tl.Bars {
+			y, _ := strconv.ParseFloat(b.Y, 64)
+			h, err := strconv.ParseFloat(b.Height, 64)
+			if err != nil || y < plotTop || y+h > plotBottom+.1 {
+				t.Errorf("%s: a bar from %s, %s high, is outside the plot", name, b.Y, b.Height)
+			}
+		}
+		if n := len(tl.Ticks); n < 2 || n > 7 {
+			t.Errorf("%s: got %d ticks, want 2 to 7", name, n)
+		}
+	}
+}
+
+func TestTechniques(t *testing.T) {
+	form := regexp.MustCompile(`^T\d{4}(\.\d{3})?$`)
+	if !slices.IsSortedFunc(Techniques, func(a, b Technique) int { return strings.Compare(a.ID, b.ID) }) {
+		t.Error("techniques are not sorted by id")
+	}
+	for i, q := range Techniques {
+		if !form.MatchString(q.ID) || q.Name == "" || TacticName(q.Tactic) == q.Tactic {
+			t.Errorf("technique %+v: want an id, a name and a known tactic", q)
+		}
+		if i > 0 && Techniques[i-1].ID == q.ID {
+			t.Errorf("technique %s stands twice", q.ID)
+		}
+	}
+	for _, d := range detect.All() {
+		if d.Technique != "" && TechniqueOf(d.Technique).Name == "" {
+			t.Errorf("detection %s: technique %s is not in Techniques", d.Name, d.Technique)
+		}
+	}
+}
+
+// The ratios are those of WCAG 2.2: text needs 4.5, graphics 3.
+func TestContrast(t *testing.T) {
+	schemes := strings.SplitN(pageStyle, "prefers-color-scheme: dark", 2)
+	screen, _, _ := strings.Cut(schemes[1], "@media print")
+	_, print, _ := strings.Cut(schemes[1], "@media print")
+	for name, css := range map[string]string{"light": schemes[0], "dark": screen, "print": print} {
+		colours := map[string]float64{}
+		for _, m := range regexp.MustCompile(`--([a-z-]+): #([0-9a-f]{3,6});`).FindAllStringSubmatch(css, -1) {
+			colours[m[1]] = luminance(t, m[2])
+		}
+		check := func(front, back string, want float64) {
+			a, b := colours[front], colours[back]
+			if got := (max(a, b) + .05) / (min(a, b) + .05); got < want {
+				t.Errorf("%s: %s on %s: got a contrast of %.2f, want %.1f", name, front, back, got, want)
+			}
+		}
+		for _, c := range []string{"text", "quiet", "link", "critical", "high", "medium", "low", "info", "judged"} {
+			check(c, "page", 4.5)
+		}
+		check("text", "soft", 4.5)
+		check("alert-text", "alert", 4.5)
+		check("mid", "page", 3)
+		check("mid", "band", 3)
+	}
+}
+
+func luminance(t *testing.T, hex string) float64 {
+	if len(hex) == 3 {
+		hex = string([]byte{hex[0], hex[0], hex[1], hex[1], hex[2], hex[2]})
+	}
+	n, err := strconv.ParseUint(hex, 16, 32)
+	if err != nil {
+		t.Fatal(err)
+	}
+	channel := func(shift int) float64 {
+		c := float64(n>>shift&255) / 255
+		if c <= 0.04045 {
+			return c / 12.92
+		}
+		return math.Pow((c+0.055)/1.055, 2.4)
+	}
+	return .2126*channel(16) + .7152*channel(8) + .0722*channel(0)
+}

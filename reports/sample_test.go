@@ -1,0 +1,226 @@
+package reports
+
+import (
+	"fmt"
+	"math"
+	"strings"
+	"time"
+
+	"outflow/columnar"
+	"outflow/stats/detect"
+)
+
+// The names that a log could hold to break a cell, a page or a terminal.
+var hostile = []string{
+	`<script>alert(1)</script>`,
+	`=cmd|'/C calc'!A0`,
+	"\x1b[31mred\x1b]8;;http://evil.example\x07link\x1b[0m",
+	"invoice\u202egnp.exe",
+	"nul\x00l",
+	"bad\xff\xfeutf8",
+	strings.Repeat("long-user-name-", 700),
+	`" onmouseover="alert(1)" x="`,
+	"＝1+1",
+	"tab\tnew\r\nline;semi",
+	"محمد",
+	"{{.Style}}</style><img src=x onerror=alert(1)>",
+}
+
+const sampleDay = detect.Day(20777) // 2026-11-20, a Friday
+
+func at(d detect.Day, hour, minute int) int64 {
+	return d.Time().Add(time.Duration(hour)*time.Hour + time.Duration(minute)*time.Minute).UnixMicro()
+}
+
+func sampleDetections() []*detect.Detection {
+	return []*detect.Detection{
+		{
+			Name: "upload_zscore", Title: "upload volume far above the user's normal", Technique: "T1567.002", Impact: 80, Confidence: 80,
+			Doc: `Sees a user who sends out far more on a day than on the days before.
+
+People's upload volume is steady from week to week. Somebody who takes data
+along must send it, and that shows against their own past, whatever the
+destination and the tool.
+
+Innocent: the first backup of a new laptop, a video upload, a moved home folder.
+
+It cannot see what stays under the daily limit, and nothing at all where the
+log does not say how much was sent.
+
+To investigate:
+- see where it went, and whether that place is the company's;
+- compare the time of day with the user's working hours;
+- ask for the purpose, not for the files.`,
+			Options: &struct {
+				Z        float64  `yaml:"z" unit:"robust standard deviations" doc:"Less finds more, and raises about three times as many false alerts per step of 0.5."`
+				MinBytes int64    `yaml:"min_bytes" unit:"B" doc:"A day below this is never reported: nobody looks at it."`
+				MinDays  int      `unit:"days" doc:"With fewer days of history the peers' limit is used."`
+				Strata   bool     `doc:"Judge weekdays by weekdays and weekends by weekends."`
+				Methods  []string `doc:"HTTP methods whose bytes are an upload."`
+			}{3.5, 10_000_000, 7, true, []string{"PUT", "POST"}},
+		},
+		{
+			Name: "upload_ratio", Title: "more sent than received", Technique: "T1567", Impact: 60, Confidence: 50,
+			Doc:     "Sees a user whose day is mostly upload.\n\nTo investigate, look at the destinations.",
+			Options: &struct{ Ratio float64 }{0.8},
+		},
+		{
+			Name: "dns_information", Title: "data carried in DNS names", Technique: "T1048.003", Impact: 90, Confidence: 80,
+			Doc: "Sees a source that asks for many new names below one domain: what a tunnel moves must stand in names that nobody asked for before.\n\nInvestigate: ask which process on the source sent the queries.",
+			Options: &struct {
+				WindowBytes int64 `unit:"B" doc:"Bytes of distinct subdomains in any 5 minutes."`
+			}{500},
+		},
+	}
+}
+
+// sampleTimeline is four quiet weeks with an odd day in them, and a loud end.
+func sampleTimeline(last float64) []detect.Point {
+	var points []detect.Point
+	for i := range detect.Day(30) {
+		day := sampleDay - 29 + i
+		v := 28e6 + 9e6*math.Sin(float64(i)*1.7)
+		low, mid, up := 11e6, 31e6, 64e6
+		trained := true
+		switch wd := day.Time().Weekday(); {
+		case wd == time.Saturday || wd == time.Sunday:
+			v, low, mid, up = 2e6, 0.5e6, 2e6, 9e6
+		case i == 12:
+			v, trained = 210e6, false
+		case i == 29:
+			v = last
+		}
+		points = append(points, detect.Point{Day: day, Value: math.Round(v), Low: low, Mid: mid, Up: up, Trained: trained && i < 29})
+	}
+	return points
+}
+
+func uploadFinding(user string, out float64, s detect.Severity) detect.Finding {
+	return detect.Finding{
+		UID: "9b1c6e0d5f3a4427", Day: sampleDay, Detection: "upload_zscore", Technique: "T1567.002", Severity: s, RiskScore: 64,
+		Key:   detect.Key{Feed: "squid", EntityType: "user", Entity: user},
+		Score: 11.4375, Threshold: 3.5, Observed: out, Baseline: 31e6, Unit: "B/day",
+		Window: [2]int64{at(sampleDay, 0, 0), at(sampleDay+1, 0, 0)},
+		Summary: detect.Summary{
+			Events: 1204, BytesOut: int64(out), BytesIn: 120_400_000, KnownOut: 1180, KnownIn: 1204,
+			First: at(sampleDay, 7, 58), Last: at(sampleDay, 23, 41) + 250_000, Hours: 0b1110_0000_0000_0011_1000_0000,
+			PeakOut: 1_100_000_000, PeakTime: at(sampleDay, 22, 14), Evidence: "s3://logs/squid/2026/11/20/access.log.gz:88123",
+		},
+		Why:      fmt.Sprintf("%s sent out %s on Friday, 135 times the median of 31 MB over 28 days; only 0.01 %% of such days are that large.", user, byteSize(out)),
+		Timeline: sampleTimeline(out),
+	}
+}
+
+func dnsFinding(source, domain string, s detect.Severity) detect.Finding {
+	return detect.Finding{
+		UID: "77aa01c2d3e4f506", Day: sampleDay, Detection: "dns_information", Technique: "T1048.003", Severity: s, RiskScore: 72,
+		Key:   detect.Key{Feed: "dnsmasq", EntityType: "src_ip", Entity: source, Object: domain},
+		Score: 14280, Threshold: 500, Observed: 14280, Baseline: math.NaN(), Unit: "B/5min",
+		Window: [2]int64{at(sampleDay, 2, 5), at(sampleDay, 2, 10)},
+		Summary: detect.Summary{
+			Events: 3120, First: at(sampleDay, 2, 1), Last: at(sampleDay, 4, 33), Hours: 0b11100, Evidence: "pihole.log:401",
+			Names: 3080, NameBytes: 412_880, WindowEvents: 1203, WindowAt: at(sampleDay, 2, 5), WindowBytes: 14280, BytesAt: at(sampleDay, 2, 5),
+			Odd: 2990, MaxEntropy: 4.4375, MaxLength: 190, Rare: 3000, NXDomain: 12,
+			Examples: []string{"mzxw6ytboi4dsmrqgyzdsojtgaytcmbr.abzxw6ytboi4dsmr." + domain, "00e1a." + domain},
+		},
+		Why: source + " moved up to 14 kB in 5 minutes inside names below " + domain + ", where ordinary domains stay below 500 B.",
+	}
+}
+
+// sampleReport is a night with findings of each severity and with everything
+// that a log could hold against its reader.
+func sampleReport() *Report {
+	r := quietReport()
+	r.UserDays[0].BytesOut, r.UserDays[1].BytesOut = 4_187_000_000, 402_000_000
+	r.Findings = []detect.Finding{
+		uploadFinding("alice.hartmann", 4_187_000_000, detect.Critical),
+		dnsFinding("10.0.4.17", "updates-cdn.evil.example", detect.High),
+		uploadFinding("bob", 402_000_000, detect.Medium),
+	}
+	ratio := uploadFinding("alice.hartmann", 4_187_000_000, detect.Medium)
+	ratio.Detection, ratio.Technique, ratio.Unit, ratio.Object = "upload_ratio", "T1567", "", "mega.example"
+	ratio.Score, ratio.Threshold, ratio.Observed, ratio.Baseline = 34.8, 0.8, 34.8, 0.2
+	ratio.Why, ratio.Timeline, ratio.UID = "alice.hartmann sent mega.example 35 bytes for each one received; the usual is one for five.", nil, "0c"
+	r.Findings = append(r.Findings, ratio)
+	labelled := dnsFinding("10.0.4.20", "sophosxl.example", detect.Low)
+	labelled.Label, labelled.UID = "a reputation service of an antivirus product", "0d"
+	for i, name := range hostile {
+		f := uploadFinding(name, 90e6, detect.Severity(i%2)) // low and info
+		f.Timeline, f.UID, f.Score = nil, fmt.Sprintf("h%02d", i), math.Inf(1)
+		f.Object, f.Label, f.Summary.Evidence = name, name, name
+		f.Summary.Examples = []string{name, "=1;" + name}
+		r.Findings = append(r.Findings, f)
+		r.Inputs = append(r.Inputs, Input{Name: name, Feed: name, Format: "squid", Table: "http", Size: 1, Records: 3, Rows: 2, Skipped: 1, Reasons: []string{name, "a;b"}, Error: name, First: 1, Last: 2})
+		r.Entities = append(r.Entities, Entity{EntityType: "user", Entity: name, Risk24h: 5, Risk7d: 5, Findings: 1, Tactics: []string{name}, Detections: []string{name}})
+		r.UserDays = append(r.UserDays, UserDay{Row: detect.Row{Day: sampleDay, Key: detect.Key{Feed: name, EntityType: name, Entity: name}, Summary: detect.Summary{Events: 2, BytesOut: 90e6}}, BaselineMedian: math.NaN(), BaselineUpper: math.NaN(), Z: math.NaN(), Ratio: 0.5})
+		r.Domains = append(r.Domains, detect.Row{Day: sampleDay, Key: detect.Key{Feed: "dnsmasq", EntityType: "src_ip", Entity: name, Object: name}, Summary: detect.Summary{Events: 4, Names: 2, NameBytes: 300, Examples: []string{name}}})
+		r.Warnings = append(r.Warnings, "Late: "+name)
+	}
+	allowed := uploadFinding("backup-svc", 61e9, detect.High)
+	allowed.Allowed, allowed.UID = "nightly off-site backup, agreed with J. Doe", "0e"
+	r.Findings = append(r.Findings, labelled, allowed)
+	r.Entities = append([]Entity{
+		{"user", "alice.hartmann", 136, 151, 2, []string{"TA0010"}, []string{"upload_ratio", "upload_zscore"}, true},
+		{"src_ip", "10.0.4.17", 72, 72, 1, []string{"TA0010"}, []string{"dns_information"}, false},
+		{"user", "bob", 64, 90, 1, []string{"TA0010"}, []string{"upload_zscore"}, false},
+	}, r.Entities...)
+	r.Blind = []Blind{
+		{"squid", "http", "upload_ratio", "bytes_in", 1_204_331, "The ratio of 1,204,331 requests in squid could not be judged: the log never says how much was received.", "Add %<st to the log format."},
+		{"dnsmasq", "dns", "dns_information", "", 0, "Only 3 days of history are there for dnsmasq.", "Run outflow backfill for the days before 2026-11-17."},
+	}
+	r.Inputs = append(r.Inputs, Input{Name: "s3://logs/squid/2026/11/20/access-17.log.gz", Feed: "squid", Format: "squid", Size: 8_112_000, Error: "decode s3://logs/squid/2026/11/20/access-17.log.gz: unexpected EOF after 8.1 MB; upload it again"})
+	return r
+}
+
+// quietReport is a night on which nothing happened.
+func quietReport() *Report {
+	r := &Report{
+		Version: "0.1.0", Job: "nightly", Profile: "default", Days: []detect.Day{sampleDay}, History: 28,
+		At:         time.Date(2026, 11, 21, 0, 0, 0, 0, time.UTC),
+		Detections: sampleDetections(),
+		Inputs: []Input{
+			{Name: "pihole.log", Feed: "dnsmasq", Format: "dnsmasq", Table: "dns", Size: 21_400_000, Records: 180_400, Rows: 90_100, Other: 90_300, First: at(sampleDay, 0, 0), Last: at(sampleDay, 23, 59),
+				Known: map[columnar.Col]int64{columnar.User: 0}},
+			{Name: "s3://logs/squid/2026/11/20/access.log.gz", Feed: "squid", Format: "squid", Table: "http", Size: 312_900_000, Records: 1_204_433, Rows: 1_204_331, Skipped: 102, Reasons: []string{"record 17: time \"-\" is no number"}, First: at(sampleDay, 0, 0), Last: at(sampleDay, 23, 59),
+				Known: map[columnar.Col]int64{columnar.User: 1_200_000, columnar.BytesOut: 1_204_331, columnar.BytesIn: 0}},
+			{Name: "s3://logs/zeek/conn.00.log.gz", Feed: "zeek", Format: "zeek", Table: "network", Size: 97_000_000, Records: 911_000, Rows: 911_000, First: at(sampleDay, 0, 0), Last: at(sampleDay, 23, 59) + 59_123_456,
+				Known: map[columnar.Col]int64{columnar.User: 0, columnar.BytesOut: 910_998, columnar.BytesIn: 910_998}},
+		},
+	}
+	for i, user := range []string{"alice.hartmann", "bob", "carol", "dave.okafor", "erin", "build-agent-07", "Łukasz Żółw", "石川 さくら"} {
+		out := int64(290e6 / math.Pow(1.8, float64(i)))
+		r.UserDays = append(r.UserDays, UserDay{
+			Row: detect.Row{Day: sampleDay, Key: detect.Key{Feed: "squid", EntityType: "user", Entity: user},
+				Summary: detect.Summary{Events: 1204, BytesOut: out, BytesIn: 120_400_000, KnownOut: 1180, KnownIn: 1204, First: at(sampleDay, 7, 58), Last: at(sampleDay, 18, 2)}},
+			BaselineDays: 28, BaselineMedian: 31e6, BaselineUpper: 310e6, Z: 11.25 - float64(i), Ratio: 34.75,
+		})
+	}
+	for _, domain := range []string{"updates-cdn.evil.example", "akamai.example", "office.example"} {
+		f := dnsFinding("10.0.4.17", domain, detect.Info)
+		r.Domains = append(r.Domains, detect.Row{Day: sampleDay, Key: f.Key, Summary: f.Summary})
+	}
+	return r
+}
+
+// manyReport has n findings on names of the worst kind.
+func manyReport(n int) *Report {
+	r := sampleReport()
+	sample := r.Findings
+	r.Findings = nil
+	for i := range n {
+		f := sample[i%len(sample)]
+		f.Allowed = ""
+		f.Entity = hostile[i%len(hostile)]
+		f.Why = hostile[6] + f.Entity
+		f.Timeline = sampleTimeline(1e9)
+		f.UID = fmt.Sprint(i)
+		r.Findings = append(r.Findings, f)
+	}
+	for range 12 {
+		r.Inputs = append(r.Inputs, r.Inputs...)
+		if len(r.Inputs) > 4000 {
+			break
+		}
+	}
+	return r
+}

@@ -1,0 +1,252 @@
+package reports
+
+import (
+	"bytes"
+	"io"
+	"strings"
+
+	"github.com/rivo/uniseg"
+
+	"outflow/stats/detect"
+)
+
+// Rows of the findings table, and lines of each list below it. A terminal shows
+// some 40 lines; the report has the rest.
+const (
+	summaryFindings = 10
+	summaryNotes    = 5
+)
+
+// Least and most terminal cells of the table's columns. The last takes what is
+// left.
+const (
+	minWhy    = 24
+	maxWhoCol = 24
+	maxWhat   = 20
+	maxWhere  = 28
+	indent    = "  "
+)
+
+// Summary writes the few lines that a run ends with: the worst findings, what
+// was read, and what could not be judged. Lines are cut to width terminal
+// cells, or not at all if width is 0; colour allows ANSI colours. Log text can
+// neither add colours nor move the cursor.
+func Summary(w io.Writer, r *Report, width int, colour bool) error {
+	if width > 0 {
+		width = max(width, 40)
+	}
+	s := summary{width: width, colour: colour}
+	s.findings(r)
+	s.inputs(r)
+	s.notes(r)
+	_, err := w.Write(s.out.Bytes())
+	return err
+}
+
+type summary struct {
+	out    bytes.Buffer
+	width  int
+	colour bool
+}
+
+var severityColours = map[detect.Severity]string{
+	detect.Critical: "1;31",
+	detect.High:     "31",
+	detect.Medium:   "33",
+	detect.Low:      "36",
+	detect.Info:     "2",
+}
+
+// line writes text, cut to what is left of the width.
+func (s *summary) line(parts ...string) {
+	s.out.WriteString(s.fit(strings.Join(parts, ""), s.width))
+	s.out.WriteByte('\n')
+}
+
+// fit cuts text to so many cells, and marks that it did. 0 cells: no limit.
+func (s *summary) fit(text string, cells int) string {
+	if cells == 0 || uniseg.StringWidth(text) <= cells {
+		return text
+	}
+	used, size := 0, 0
+	for g := uniseg.NewGraphemes(text); g.Next(); {
+		if used+g.Width() > cells-1 {
+			break
+		}
+		used += g.Width()
+		size += len(g.Str())
+	}
+	return text[:size] + "…"
+}
+
+func (s *summary) findings(r *Report) {
+	what := visible(r.Job)
+	if what != "" {
+		what += ", "
+	}
+	s.line(what, period(r.Days), ": ", verdict(r))
+
+	open := openFindings(r)
+	if allowed := len(r.Findings) - len(open); allowed > 0 {
+		s.line(counted(allowed, "finding is", "findings are"), " on the allow list.")
+	}
+	if len(open) == 0 {
+		return
+	}
+	s.out.WriteByte('\n')
+	shown := open[:min(len(open), summaryFindings)]
+	rows := [][5]string{{"SEVERITY", "WHO", "WHAT", "WHERE", "WHY"}}
+	for _, f := range shown {
+		who, _ := cut(f.Entity, maxName)
+		where, _ := cut(f.Object, maxPlace)
+		why := visible(f.Why)
+		if s.width > 0 {
+			why, _ = cut(f.Why, s.width)
+		}
+		rows = append(rows, [5]string{f.Severity.String(), who, visible(f.Detection), where, why})
+	}
+	var cells [4]int
+	for _, row := range rows {
+		for i := range cells {
+			cells[i] = max(cells[i], uniseg.StringWidth(row[i]))
+		}
+	}
+	if s.width > 0 {
+		s.narrow(&cells)
+	}
+	for i, row := range rows {
+		for j, text := range row {
+			last := j == len(row)-1
+			if !last && cells[j] == 0 {
+				continue
+			}
+			if !last {
+				text = s.fit(text, cells[j])
+			} else if s.width > 0 {
+				text = s.fit(text, s.width-s.used(cells))
+			}
+			pad := ""
+			if !last {
+				pad = strings.Repeat(" ", cells[j]-uniseg.StringWidth(text)+len(indent))
+			}
+			if s.colour && i > 0 && j == 0 {
+				text = "\x1b[" + severityColours[shown[i-1].Severity] + "m" + text + "\x1b[0m"
+			}
+			s.out.WriteString(text + pad)
+		}
+		s.out.WriteByte('\n')
+	}
+	if more := len(open) - len(shown); more > 0 {
+		s.line("… and ", count(int64(more)), " more in the reports.")
+	}
+}
+
+// narrow gives up cells until there is room for the reason: the widest texts
+// are cut first, then the place is left out, then the detection. Both stand in
+// the reason, too.
+func (s *summary) narrow(cells *[4]int) {
+	for i, most := range [4]int{8, maxWhoCol, maxWhat, maxWhere} {
+		cells[i] = min(cells[i], most)
+	}
+	for _, column := range []int{3, 2} {
+		if s.width-s.used(*cells) < minWhy {
+			cells[column] = 0
+		}
+	}
+	if s.width-s.used(*cells) < minWhy {
+		cells[1] = min(cells[1], 10)
+	}
+}
+
+// used returns the cells that columns of these widths take.
+func (s *summary) used(cells [4]int) int {
+	n := 0
+	for _, c := range cells {
+		if c > 0 {
+			n += c + len(indent)
+		}
+	}
+	return n
+}
+
+func (s *summary) inputs(r *Report) {
+	objects := map[string]bool{}
+	var skipped int64
+	var errors []string
+	for _, in := range r.Inputs {
+		objects[in.Name] = true
+		skipped += in.Skipped
+		if in.Error != "" {
+			name, _ := cut(in.Name, maxPlace)
+			reason, _ := cut(in.Error, maxPlace)
+			if !strings.Contains(reason, name) {
+				reason = name + ": " + reason
+			}
+			errors = append(errors, reason)
+		}
+	}
+	s.out.WriteByte('\n')
+	s.line("Read ", counted(len(objects), "object", "objects"), ", ", count(rows(r)), " rows; ",
+		count(skipped), " records skipped, ", counted(len(errors), "error", "errors"), ".")
+	s.list("", errors)
+}
+
+func (s *summary) notes(r *Report) {
+	var dark []string
+	for _, b := range r.Blind {
+		why, _ := cut(b.Why, maxSentence)
+		remedy, _ := cut(b.Remedy, maxSentence)
+		what, _ := cut(b.Detection, maxName)
+		dark = append(dark, strings.TrimSpace(what+": "+why+" "+remedy))
+	}
+	s.list("Could not be judged:", dark)
+	var warnings []string
+	for _, w := range r.Warnings {
+		w, _ := cut(w, maxSentence)
+		warnings = append(warnings, w)
+	}
+	s.list("Warnings:", warnings)
+}
+
+// list writes notes below a heading, wrapped: what limits a result is not cut.
+func (s *summary) list(heading string, notes []string) {
+	if len(notes) == 0 {
+		return
+	}
+	if heading != "" {
+		s.line(heading)
+	}
+	for i, note := range notes {
+		if i == summaryNotes {
+			s.line(indent, "… and ", count(int64(len(notes)-i)), " more in the reports.")
+			return
+		}
+		s.wrap(note)
+	}
+}
+
+// wrap writes a text over as many lines as it takes, broken at spaces.
+func (s *summary) wrap(text string) {
+	prefix, used := indent, 0
+	for word := range strings.FieldsSeq(text) {
+		if s.width > 0 {
+			word = s.fit(word, s.width-2*len(indent))
+		}
+		n := uniseg.StringWidth(word)
+		switch {
+		case used == 0:
+			s.out.WriteString(prefix)
+			used = len(prefix)
+		case s.width > 0 && used+1+n > s.width:
+			prefix = indent + indent
+			s.out.WriteString("\n" + prefix)
+			used = len(prefix)
+		default:
+			s.out.WriteByte(' ')
+			used++
+		}
+		s.out.WriteString(word)
+		used += n
+	}
+	s.out.WriteByte('\n')
+}

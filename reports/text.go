@@ -1,0 +1,267 @@
+package reports
+
+import (
+	"math"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"outflow/stats/detect"
+)
+
+// visible returns log text such that it shows what it holds and does nothing
+// else: what is not printable (control characters, ANSI escapes, characters
+// that turn the direction of text, blanks other than the space) becomes an
+// escape as in Go source, and what is not UTF-8 becomes U+FFFD. A backslash
+// stays as it is: DOMAIN\user is more frequent than text that tries to look
+// escaped.
+func visible(s string) string {
+	s, _ = cut(s, math.MaxInt)
+	return s
+}
+
+// cut is visible, of at most size characters. It reports whether it left
+// something out.
+func cut(s string, size int) (string, bool) {
+	var b strings.Builder
+	n := 0
+	for i, r := range s {
+		if n >= size {
+			return b.String(), true
+		}
+		if unicode.IsPrint(r) {
+			if r == utf8.RuneError {
+				b.WriteString("\uFFFD")
+			} else {
+				b.WriteString(s[i : i+utf8.RuneLen(r)])
+			}
+			n++
+			continue
+		}
+		q := strconv.QuoteRuneToASCII(r)
+		q = q[1 : len(q)-1]
+		b.WriteString(q)
+		n += len(q)
+	}
+	return b.String(), false
+}
+
+// defang writes a host such that neither a mail reader nor a chat makes a link
+// of it.
+func defang(s string) string {
+	return strings.ReplaceAll(strings.ReplaceAll(s, "://", "[:]//"), ".", "[.]")
+}
+
+// digits writes v, not negative, with two significant digits, or all of those
+// before the point: 1.2, 12, 123.
+func digits(v float64) string {
+	if v < 9.95 {
+		return strings.TrimSuffix(strconv.FormatFloat(v, 'f', 1, 64), ".0")
+	}
+	return strconv.FormatFloat(v, 'f', 0, 64)
+}
+
+// scaled writes v as digits and the largest prefix, a power of 1000, that
+// leaves at least 1.
+func scaled(v float64, prefixes []string) string {
+	if v < 0 {
+		return "−" + scaled(-v, prefixes)
+	}
+	i := 0
+	for ; i < len(prefixes)-1 && v >= 999.5; i++ {
+		v /= 1000
+	}
+	return digits(v) + " " + prefixes[i]
+}
+
+// byteSize writes bytes as "4.2 GB"; k, M and G are powers of 1000.
+func byteSize(v float64) string {
+	return scaled(v, []string{"B", "kB", "MB", "GB", "TB", "PB", "EB"})
+}
+
+// shortCount writes a count as "12 M" where not every digit matters.
+func shortCount(n int64) string {
+	if n < 100_000 {
+		return count(n)
+	}
+	return scaled(float64(n), []string{"", "k", "M", "G", "T"})
+}
+
+// count writes a whole number as "12,345".
+func count(n int64) string {
+	s := strconv.FormatInt(n, 10)
+	for i := len(s) - 3; i > 0 && s[i-1] != '-'; i -= 3 {
+		s = s[:i] + "," + s[i:]
+	}
+	return s
+}
+
+// counted writes a number of things: "1 finding", "2 findings".
+func counted(n int, one, more string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return count(int64(n)) + " " + more
+}
+
+// number writes a measure: whole from 100 on, else up to two decimals.
+func number(v float64) string {
+	switch {
+	case math.IsNaN(v):
+		return "–"
+	case math.IsInf(v, 1):
+		return "∞"
+	case math.IsInf(v, -1):
+		return "−∞"
+	case v < 0:
+		return "−" + number(-v)
+	case v >= 1e15:
+		return strconv.FormatFloat(v, 'g', 3, 64)
+	case v >= 99.5:
+		return count(int64(math.Round(v)))
+	}
+	s := strconv.FormatFloat(v, 'f', 2, 64)
+	return strings.TrimSuffix(strings.TrimRight(s, "0"), ".")
+}
+
+// quantity writes a measure in a finding's unit: "4.2 GB a day" for B/day,
+// "1,203 queries in 5 min" for queries/5min.
+func quantity(v float64, unit string) string {
+	base, per, _ := strings.Cut(unit, "/")
+	switch {
+	case math.IsNaN(v):
+		return "–"
+	case base == "B" && !math.IsInf(v, 0):
+		base = byteSize(v)
+	default:
+		base = strings.TrimSpace(number(v) + " " + base)
+	}
+	switch per {
+	case "":
+		return base
+	case "day":
+		return base + " a day"
+	case "5min":
+		return base + " in 5 min"
+	}
+	return base + "/" + per
+}
+
+// axisLabel is quantity without what the unit is counted by.
+func axisLabel(v float64, unit string) string {
+	if base, _, _ := strings.Cut(unit, "/"); base == "B" {
+		return byteSize(v)
+	}
+	return number(v)
+}
+
+// percent writes a share of a whole. Only none is 0 % and only all is 100 %.
+func percent(part, whole int64) string {
+	switch {
+	case whole == 0:
+		return "–"
+	case part == 0:
+		return "0 %"
+	case part == whole:
+		return "100 %"
+	}
+	p := 100 * float64(part) / float64(whole)
+	switch {
+	case p < 0.1:
+		return "< 0.1 %"
+	case p > 99.9:
+		return "> 99.9 %"
+	}
+	return strconv.FormatFloat(p, 'f', 1, 64) + " %"
+}
+
+// times writes how many times a is b; "" where that says nothing.
+func times(a, b float64) string {
+	q := a / b
+	if math.IsNaN(q) || math.IsInf(q, 0) || b <= 0 || q < 1 {
+		return ""
+	}
+	if q >= 9.95 {
+		return shortCount(int64(math.Round(q))) + " ×"
+	}
+	return digits(q) + " ×"
+}
+
+const (
+	longDay  = "Monday 2 January 2006"
+	shortDay = "2 Jan"
+	minute   = "2006-01-02 15:04"
+)
+
+func utc(us int64) time.Time { return time.UnixMicro(us).UTC() }
+
+// span writes from and to, both µs UTC, to the minute. The day is said once
+// where it is the same, and the whole of a day is only the day.
+func span(from, to int64) string {
+	a, b := utc(from), utc(to)
+	switch {
+	case from%86400e6 == 0 && to-from == 86400e6:
+		return a.Format(time.DateOnly)
+	case a.Format(minute) == b.Format(minute):
+		return a.Format(minute)
+	case detect.DayOf(from) == detect.DayOf(to):
+		return a.Format(minute) + "–" + b.Format("15:04")
+	}
+	return a.Format(minute) + " – " + b.Format(minute)
+}
+
+// period writes the judged days as a reader would say them.
+func period(days []detect.Day) string {
+	if len(days) == 0 {
+		return "no day"
+	}
+	a, b := days[0].Time(), days[len(days)-1].Time()
+	switch {
+	case len(days) == 1:
+		return a.Format(longDay)
+	case a.Year() != b.Year():
+		return a.Format("2 January 2006") + " to " + b.Format("2 January 2006")
+	case a.Month() != b.Month():
+		return a.Format("2 January") + " to " + b.Format("2 January 2006")
+	}
+	return a.Format("2") + " to " + b.Format("2 January 2006")
+}
+
+// hours writes the hours of a bitmap as ranges: "01–03, 22" for bits 1, 2, 3
+// and 22.
+func hours(bitmap int64) string {
+	var parts []string
+	for h := 0; h < 24; h++ {
+		if bitmap>>h&1 == 0 {
+			continue
+		}
+		from := h
+		for h < 23 && bitmap>>(h+1)&1 != 0 {
+			h++
+		}
+		part := twoDigits(from)
+		if h > from {
+			part += "–" + twoDigits(h)
+		}
+		parts = append(parts, part)
+	}
+	return strings.Join(parts, ", ")
+}
+
+func twoDigits(n int) string {
+	if n < 10 {
+		return "0" + strconv.Itoa(n)
+	}
+	return strconv.Itoa(n)
+}
+
+// listed joins words as a sentence does: "a, b and c".
+func listed(words []string) string {
+	if len(words) < 2 {
+		return strings.Join(words, "")
+	}
+	last := len(words) - 1
+	return strings.Join(words[:last], ", ") + " and " + words[last]
+}
