@@ -1,0 +1,293 @@
+package logs
+
+import (
+	"bytes"
+	"encoding/csv"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"outflow/columnar"
+)
+
+// cloudCSV returns a log of n calls as cloud services export them.
+func cloudCSV(n int) []byte {
+	r := rand.New(rand.NewPCG(1, 2))
+	var b bytes.Buffer
+	b.WriteString("timestamp,user,src_ip,service,action,bytes_uploaded,bytes_downloaded,object\n")
+	for i := range n {
+		sec := i / 8 % 86400
+		object := fmt.Sprintf("/sites/team%d/report_%d.docx", r.IntN(30), r.IntN(20000))
+		if r.IntN(50) == 0 {
+			object = fmt.Sprintf("\"/sites/a, b/\"\"v%d\"\".pdf\"", r.IntN(100))
+		}
+		fmt.Fprintf(&b, "2026-01-%02dT%02d:%02d:%02d.%03dZ,first.last%d@corp.example.com,10.%d.%d.%d,SharePoint,FileAccessed,%d,%d,%s\n",
+			1+i/8/86400%28, sec/3600, sec/60%60, sec%60, r.IntN(1000), r.IntN(5000), r.IntN(4), r.IntN(50), r.IntN(100),
+			r.IntN(1<<r.IntN(30)+1), r.IntN(1<<r.IntN(24)+1), object)
+	}
+	return b.Bytes()
+}
+
+func BenchmarkDecodeCSV(b *testing.B) {
+	want := columnar.ColSet(columnar.Time, columnar.User, columnar.SrcIP, columnar.BytesOut, columnar.BytesIn)
+	data := cloudCSV(200_000)
+	// A whole log, as the file's first and further blocks, if one is named.
+	if name := os.Getenv("OUTFLOW_BENCH_CSV"); name != "" {
+		f, err := os.Open(name)
+		if err != nil {
+			b.Fatal(err)
+		}
+		defer f.Close()
+		if data, err = io.ReadAll(io.LimitReader(f, 256<<20)); err != nil {
+			b.Fatal(err)
+		}
+		data = data[:bytes.LastIndexByte(data, '\n')+1]
+	}
+	b.Run("format=csv", func(b *testing.B) {
+		var rows int64
+		out := &columnar.Out{Want: want, Sink: func(batch *columnar.Batch) {}}
+		b.SetBytes(int64(len(data)))
+		b.ReportAllocs()
+		for b.Loop() {
+			d, err := CSV.New(&Options{Head: data[:4096]})
+			if err != nil {
+				b.Fatal(err)
+			}
+			var t Tally
+			header := CSV.Header(nil, data[:4096])
+			for at, first := 0, int64(1); at < len(data); {
+				end := min(at+1<<20, len(data))
+				end += bytes.IndexByte(data[end-1:], '\n')
+				block := Block{Data: data[at:end], First: first}
+				if at > 0 {
+					block.Header = header
+				}
+				if err := d.Decode(&block, out, &t); err != nil {
+					b.Fatal(err)
+				}
+				at, first = end, t.Records+1
+			}
+			out.Flush()
+			if t.Skipped > 0 {
+				b.Fatal(t.Reasons)
+			}
+			rows += t.Rows
+		}
+		b.ReportMetric(float64(rows)/b.Elapsed().Seconds(), "rows/s")
+	})
+}
+
+// cells splits data with the scanner that the decoder uses.
+func cells(data []byte, sep byte) [][]string {
+	var records [][]string
+	var s csvScanner
+	s.reset(data, sep)
+	for s.next() {
+		begin := 0
+		for _, end := range s.ends {
+			var record []string
+			for i := begin; i < end; i++ {
+				cell := data[s.pos[i]+1 : s.pos[i+1]]
+				if i == end-1 {
+					cell = bytes.TrimSuffix(cell, carriage)
+				}
+				record = append(record, string(unquote(cell, nil)))
+			}
+			if len(record) > 1 || record[0] != "" || data[s.pos[begin]+1] == '"' {
+				records = append(records, record)
+			}
+			begin = end
+		}
+	}
+	return records
+}
+
+// FuzzCSVCells holds the scanner to encoding/csv where that finds no fault.
+func FuzzCSVCells(f *testing.F) {
+	f.Add([]byte("a,b\n1,\"x\ny\"\n"), byte(','))
+	f.Add([]byte("\"a\"\"b\",\"\"\r\n\n,\n"), byte(','))
+	f.Add([]byte("a;\"b;c\"\nd;e"), byte(';'))
+	f.Add(append(bytes.Repeat([]byte("x,\"y,\n\"\"\",z\n"), 5000), "a,b,\"c\""...), byte(','))
+	f.Add(bytes.Repeat([]byte(`"""",`), 40), byte(','))
+	f.Fuzz(func(t *testing.T, data []byte, sep byte) {
+		if !strings.Contains(csvDelimiters, string(rune(sep))) {
+			return
+		}
+		got := cells(data, sep)
+		r := csv.NewReader(bytes.NewReader(data))
+		r.Comma, r.FieldsPerRecord = rune(sep), -1
+		want, err := r.ReadAll()
+		if err != nil || bytes.Contains(data, []byte("\r")) && bytes.Contains(data, []byte(`"`)) {
+			return // encoding/csv turns \r\n into \n inside quotes
+		}
+		if d := cmp.Diff(want, got, cmpEmpty); d != "" {
+			t.Errorf("sep %q (-encoding/csv +got):\n%s", sep, d)
+		}
+	})
+}
+
+var cmpEmpty = cmp.Transformer("empty", func(s []string) []string { return append([]string{}, s...) })
+
+// TestCSVCellsMatch is FuzzCSVCells on random well-formed logs whose fields sit
+// on every offset of the 64-byte blocks and of the windows.
+func TestCSVCellsMatch(t *testing.T) {
+	r := rand.New(rand.NewPCG(7, 8))
+	for range 300 {
+		var want [][]string
+		var b bytes.Buffer
+		for b.Len() < r.IntN(3*csvWindow) {
+			var record []string
+			for i := range 1 + r.IntN(6) {
+				cell := strings.Repeat("v", r.IntN(40))
+				quoted := r.IntN(4) == 0
+				if quoted {
+					for range r.IntN(6) {
+						cell += []string{",", "\n", "\"", "\"\"", "é", strings.Repeat("w", r.IntN(200))}[r.IntN(6)]
+					}
+				}
+				if cell == "" || quoted {
+					quoted = true
+				}
+				record = append(record, cell)
+				if i > 0 {
+					b.WriteByte(',')
+				}
+				if quoted {
+					b.WriteString("\"" + strings.ReplaceAll(cell, "\"", "\"\"") + "\"")
+				} else {
+					b.WriteString(cell)
+				}
+			}
+			b.WriteString([]string{"\n", "\r\n"}[r.IntN(2)])
+			want = append(want, record)
+		}
+		var s csvScanner
+		s.reset(b.Bytes(), ',')
+		for s.next() {
+		}
+		if s.careful {
+			t.Fatalf("the scanner takes sound quoting for broken:\n%.300q", b.Bytes())
+		}
+		if d := cmp.Diff(want, cells(b.Bytes(), ',')); d != "" {
+			t.Fatalf("(-want +got):\n%s", d)
+		}
+	}
+}
+
+// TestCSVStrayQuotes checks that a quote that RFC 4180 does not allow swallows
+// no other record.
+func TestCSVStrayQuotes(t *testing.T) {
+	sound := strings.Repeat("2026-01-01T00:00:00Z,amy,1\n", 3000)
+	for _, c := range []struct {
+		name, in string
+		want     [][]string
+	}{
+		{"inside fields", "a,5\" disk,b\nc,d,e\nf,3\" disk,g\n", [][]string{{"a", "5\" disk", "b"}, {"c", "d", "e"}, {"f", "3\" disk", "g"}}},
+		{"never closed", "a,\"b\nc,d\n", [][]string{{"a", "\"b"}, {"c", "d"}}},
+		{"closes inside", "a,\"b\"c\nd,e\n", [][]string{{"a", "\"b\"c"}, {"d", "e"}}},
+		{"quote at the end", "a,b\"\nc,d", [][]string{{"a", "b\""}, {"c", "d"}}},
+		{"sound after broken", "a,\"b\nc,\"d\ne\"\n", [][]string{{"a", "\"b"}, {"c", "d\ne"}}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if d := cmp.Diff(c.want, cells([]byte(c.in), ',')); d != "" {
+				t.Errorf("(-want +got):\n%s", d)
+			}
+			got := cells([]byte(sound+c.in), ',')
+			if want := 3000 + len(c.want); len(got) != want {
+				t.Errorf("after sound records: got %d records, want %d", len(got), want)
+			}
+		})
+	}
+}
+
+func TestDigits(t *testing.T) {
+	r := rand.New(rand.NewPCG(3, 4))
+	for n := 1; n <= 16; n++ {
+		for range 100 {
+			text := make([]byte, n)
+			for i := range text {
+				text[i] = byte('0' + r.IntN(10))
+			}
+			want, _ := parseInt(text)
+			data := append([]byte("2026,x,\xff\x00 99,,"), text...)
+			if got, ok := digits(data, uint32(len(data)-n), uint32(len(data))); !ok || got != want {
+				t.Fatalf("digits(%s): got %d, %v, want %d", text, got, ok, want)
+			}
+			bad := slices.Clone(data)
+			bad[len(bad)-1-r.IntN(n)] = []byte("/:-. a\xb1\x00")[r.IntN(8)]
+			if got, ok := digits(bad, uint32(len(data)-n), uint32(len(data))); ok {
+				t.Fatalf("digits(%q): got %d, want none", bad[len(bad)-n:], got)
+			}
+		}
+	}
+}
+
+func TestSniffCSV(t *testing.T) {
+	for _, c := range []struct {
+		in   string
+		want bool
+	}{
+		{"timestamp,user,bytes_uploaded\n2026-01-01,amy,1\n", true},
+		{"timestamp,user,bytes_uploaded\n", true}, // a day without events
+		{"\xef\xbb\xbfTime;User;Bytes Out\r\n2026-01-01;amy;1\r\n", true},
+		{"#TYPE Selected.Object\r\n\"Time\",\"User\"\r\n\"2026-01-01\",\"amy\"\r\n", true},
+		{"#ts\tsrc\tqname\n1\t10.0.0.1\ta.example\n", true},
+		{"sep=;\r\ntime;user\r\n2026-01-01;amy\r\n", true},
+		{"timestamp,user,bytes_uploaded", false}, // cut inside the header
+		{"", false},
+		{"timestamp,value\n2026-01-01,1\n", false},
+		{"user,bytes\namy,1\n", false},
+		{"At that time, the user, who was new, left.\nNobody saw it, or her.\n", false},
+		{"time, user\nis what we want, and more, and more\nanother line\nand another\n", false},
+		{`{"time":"2026-01-01","user":"amy"}` + "\n", false},
+		{"1609459200.123    45 10.0.0.1 TCP_MISS/200 512 GET http://a.example/ - DIRECT/- text/html\n", false},
+	} {
+		if got := sniffCSV([]byte(c.in)); got != c.want {
+			t.Errorf("sniffCSV(%.60q): got %v, want %v", c.in, got, c.want)
+		}
+	}
+}
+
+// TestCSVWhere checks that a condition leaves out records without losing count.
+func TestCSVWhere(t *testing.T) {
+	in := []byte("#ts\tsrc\tqr\tqtype\trcode\tqname\n" +
+		"1700000000.5\t10.0.0.1\t0\t16\t0\tA.Tunnel.Example.COM.\n" +
+		"1700000000.6\t10.0.0.2\t1\t16\t3\tA.Tunnel.Example.COM.\n")
+	c := logCase{format: CSV, options: Options{Head: in, Mapping: &Mapping{Where: Where{Name: "QR", Equals: "0"}}}}
+	r := c.decode(whole(in))
+	if r.err != nil {
+		t.Fatal(r.err)
+	}
+	if r.tally.Records != 3 || r.tally.Rows != 1 || r.tally.Other != 2 {
+		t.Errorf("got %+v, want 1 row and 2 other of 3", r.tally)
+	}
+	var got []string
+	for i := range columnar.DNS.Cols {
+		got = append(got, r.tables[columnar.DNS.ID].Cells[i][0])
+	}
+	want := []string{"2023-11-14T22:13:20.5Z", "", "10.0.0.1", "", "a.tunnel.example.com", "example.com", "TXT", "NOERROR", "", ""}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Errorf("(-want +got):\n%s", d)
+	}
+}
+
+func TestCSVErrors(t *testing.T) {
+	for _, c := range []struct {
+		in, want string
+		m        *Mapping
+	}{
+		{"when,who,n\n1,2,3\n", `no column for time: has "when", "who", "n"; name it in mapping.columns.time`, nil},
+		{"time,user\n", `mapping.delimiter: '"' cannot separate fields; want an ASCII character other than a quote`, &Mapping{Delimiter: '"'}},
+	} {
+		_, err := CSV.New(&Options{Head: []byte(c.in), Mapping: c.m})
+		if err == nil || err.Error() != c.want {
+			t.Errorf("New(%q): got error %v, want %s", c.in, err, c.want)
+		}
+	}
+}
