@@ -24,7 +24,8 @@ type Buffers struct {
 }
 
 // NewBuffers returns n buffers for blocks of size bytes, made on first use. To
-// keep all busy, a run wants two for each goroutine that reads or decodes.
+// keep all busy, a run wants two for each goroutine that reads or decodes. An
+// object is recognised by what fits in its first block.
 func NewBuffers(n, size int) *Buffers {
 	b := &Buffers{make(chan []byte, n), size}
 	for range n {
@@ -116,7 +117,7 @@ func (c *cutter) block(buf []byte) error {
 		return nil
 	}
 	b := &Block{Data: buf[:end:end], Header: c.header, First: c.next, buffers: c.buffers, buf: buf}
-	c.next += int64(bytes.Count(b.Data, newline))
+	c.next += int64(bytes.Count(b.Data, eol))
 	if b.Data[end-1] != '\n' {
 		c.next++
 	}
@@ -213,6 +214,6 @@ func (c *cutter) skip(reason string) {
 func (c *cutter) lastRecord() int64 { return max(0, c.next-1) }
 
 var (
-	newline = []byte{'\n'}
-	quote   = []byte{'"'}
+	eol   = []byte{'\n'}
+	quote = []byte{'"'}
 )

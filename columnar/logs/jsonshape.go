@@ -35,7 +35,7 @@ func inShape(head []byte) bool {
 	case inner[0] != '"' && inner[0] != '}':
 		return false
 	}
-	line, _, found := bytes.Cut(head, newline)
+	line, _, found := bytes.Cut(head, eol)
 	if !found && len(head) > headSize/2 {
 		return true // the first line may be longer than what is looked at
 	}
@@ -43,7 +43,7 @@ func inShape(head []byte) bool {
 	s := newShaper(nil)
 	s.shape(bytes.Clone(line))
 	// One object on a line stays as it is.
-	return s.state != between || len(s.out) != len(line)+1 || bytes.Count(s.out, newline) != 1
+	return s.state != between || len(s.out) != len(line)+1 || bytes.Count(s.out, eol) != 1
 }
 
 // held is how much of an object is held back to see whether it is an envelope:

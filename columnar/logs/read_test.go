@@ -61,7 +61,7 @@ func read(t *testing.T, o *Object, ro *ReadOptions) *readResult {
 		if want := next[m] + int64(len(b.Skipped)) + 1; b.First != want {
 			t.Errorf("block %d begins with record %d, want %d", r.blocks, b.First, want)
 		}
-		next[m] = b.First - 1 + int64(bytes.Count(b.Data, newline))
+		next[m] = b.First - 1 + int64(bytes.Count(b.Data, eol))
 		if len(b.Data) > 0 && b.Data[len(b.Data)-1] != '\n' {
 			next[m]++
 		}
