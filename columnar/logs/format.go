@@ -76,6 +76,40 @@ type Block struct {
 	Header []byte // header in force where Data begins, see Format.Header
 	First  int64  // number of the first record (line, array element) of Data, from 1
 	Part   any    // what Format.Split made, instead of Data
+
+	// Skipped are records that Read could not give to a decoder. They lie
+	// before Data, which may be empty.
+	Skipped []SkippedRecord
+
+	buffers *Buffers // where buf goes back to
+	buf     []byte
+}
+
+// A SkippedRecord is a record that no decoder sees.
+type SkippedRecord struct {
+	Record int64
+	Reason string
+}
+
+// Decode accounts for the whole block in t: for what Read skipped, and by d for
+// the rest.
+func (b *Block) Decode(d Decoder, out *columnar.Out, t *Tally) error {
+	for _, s := range b.Skipped {
+		t.Skip(s.Record, s.Reason)
+	}
+	if len(b.Data) == 0 && b.Part == nil {
+		return nil
+	}
+	return d.Decode(b, out, t)
+}
+
+// Release gives the block's memory back; nothing of the block may be used
+// afterwards. It may be called by any goroutine, and again.
+func (b *Block) Release() {
+	if b.buffers != nil {
+		b.buffers.put(b.buf)
+		b.buffers, b.buf, b.Data = nil, nil, nil
+	}
 }
 
 // Options of a decoder. The zero value works for every dialect that describes

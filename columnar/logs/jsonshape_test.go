@@ -1,0 +1,198 @@
+package logs
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+	"testing"
+	"testing/iotest"
+)
+
+func TestShape(t *testing.T) {
+	tests := []struct {
+		name, in string
+		want     []string
+	}{
+		{"array", `[{"a":1},{"a":[2,{"b":"]}"}]}]`, []string{`{"a":1}`, `{"a":[2,{"b":"]}"}]}`}},
+		{"array over lines", "[\n  {\"a\":1},\r\n  {\"a\":\t2}\n]\n", []string{`{"a":1}`, `{"a": 2}`}},
+		{"empty array", `[ ]`, nil},
+		{"array of other values", `[{"a":1}, 2, "x,]", null]`, []string{`{"a":1}`, `2`, `"x,]"`, `null`}},
+		{"concatenated", `{"a":1}{"a":"\"}{"}{"a":{}}`, []string{`{"a":1}`, `{"a":"\"}{"}`, `{"a":{}}`}},
+		{"with separators", "\x1e{\"a\":1}\n\x1e{\"a\":2}\n", []string{`{"a":1}`, `{"a":2}`}},
+		{"pretty", "{\n\"a\": 1,\n\"b\": {\n\"c\": \"\\\\\"\n}\n}\n{\n\"a\": 2\n}\n", []string{`{ "a": 1, "b": { "c": "\\" } }`, `{ "a": 2 }`}},
+		{"CloudTrail", `{"Records":[{"a":1},{"a":2}]}`, []string{`{"a":1}`, `{"a":2}`}},
+		{"keys around", `{"n":"Records","x":{"records":[{}]}, "value" : [ {"a":1} , {"value":[{}]} ] ,"next":"]}","y":[{}]}`, []string{`{"a":1}`, `{"value":[{}]}`}},
+		{"envelopes one a line", "{\"items\":[{\"a\":1}]}\n{\"items\":[{\"a\":2},{\"a\":3}]}\n", []string{`{"a":1}`, `{"a":2}`, `{"a":3}`}},
+		{"envelopes put together", `{"logEvents":[{"a":1}]}{"entries":[{"a":2}]}`, []string{`{"a":1}`, `{"a":2}`}},
+		{"empty envelope", `{"Records":[]}{"records":[ ]}`, nil},
+		{"array of an envelope's key beside others", `{"items":[],"user":"eve"}{"items":[1],"user":"eve"}`, []string{`{"items":[],"user":"eve"}`, `{"items":[1],"user":"eve"}`}},
+		{"key as value", `{"a":"items","b":[{"c":1}]} {"items":{"b":[{}]}}`, []string{`{"a":"items","b":[{"c":1}]}`, `{"items":{"b":[{}]}}`}},
+		{"cut off in an element", `{"Records":[{"a":1},{"a":"x`, []string{`{"a":1}`, `{"a":"x`}},
+		{"cut off before the array", `{"a":1}{"Records":`, []string{`{"a":1}`, `{"Records":`}},
+		{"a cut-off line", "{\"Records\":[{\"a\":\"x\n{\"Records\":[{\"a\":2}]}\n", []string{`{"a":"x`, `{"a":2}`}},
+		{"junk behind", "[{\"a\":1}] junk }{\n{\"a\":2}", []string{`{"a":1}`, `junk }{`, `{"a":2}`}},
+		{"brace without a value", `[}{"a":1}]`, []string{`}{"a":1}`}},
+		{"padding", "[{\"a\":1}]\x00\x00\x00", []string{`{"a":1}`}},
+		{"byte order mark between", "[{\"a\":1}]\n\xef\xbb\xbf[{\"a\":2}]", []string{`{"a":1}`, `{"a":2}`}},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			want := strings.Join(append(test.want, ""), "\n")
+			for _, src := range []io.Reader{strings.NewReader(test.in), iotest.OneByteReader(strings.NewReader(test.in)), iotest.DataErrReader(strings.NewReader(test.in))} {
+				got, err := io.ReadAll(newShaper(src))
+				if err != nil || string(got) != want {
+					t.Errorf("from %T: got %q, %v, want %q", src, got, err, want)
+				}
+			}
+		})
+	}
+}
+
+func TestInShape(t *testing.T) {
+	for _, test := range []struct {
+		head string
+		want bool
+	}{
+		{"{\"a\":1}\n{\"a\":2}\n", false},
+		{"{\"a\":\t1} \r\n", false},
+		{"{\"a\":{\"value\":[{}]}}\nanything", false},
+		{`{"a":1}`, false},
+		{`{}`, false},
+		{"{\"a\":1} {\"a\":2}\n", true},
+		{"{\"a\":1}{\"a\":2}\n", true},
+		{"{\n\"a\":1}\n", true},
+		{"\n {\"value\":[{}]}\n", true},
+		{" [ {", true},
+		{"[]", true},
+		{`{"a":"` + strings.Repeat("x", headSize), true},
+		{"[1700000000] unbound[1:0] info: 10.0.0.1 example.com. A IN\n", false},
+		{"[INFO] 10.0.0.1:5 - 1\n", false},
+		{"{0F3A}, a, b\n", false},
+		{"time,user\n", false},
+		{"", false},
+	} {
+		if got := inShape([]byte(test.head)); got != test.want {
+			t.Errorf("inShape(%.60q): got %v, want %v", test.head, got, test.want)
+		}
+	}
+}
+
+// A record that is larger than every buffer passes whole.
+func TestShapeLong(t *testing.T) {
+	long := `{"a":"` + strings.Repeat("x\\\"", 1<<20) + `"}`
+	for _, in := range []string{long + `{"b":1}`, `[` + long + `,{"b":1}]`, `{"Records":[` + long + `,{"b":1}]}`} {
+		s := newShaper(strings.NewReader(in))
+		got, err := io.ReadAll(s)
+		if want := long + "\n{\"b\":1}\n"; err != nil || string(got) != want {
+			t.Errorf("%.12q: got %d bytes, %v, want %d", in, len(got), err, len(want))
+		}
+		if cap(s.out) > 512<<10 {
+			t.Errorf("%.12q: the shaper held %d bytes", in, cap(s.out))
+		}
+	}
+}
+
+// An object with more before the array than is held back stays as it is.
+func TestShapeLateEnvelope(t *testing.T) {
+	in := `{"a":"` + strings.Repeat("x", 2*held+2*headSize) + `","Records":[{"b":1}]}`
+	got, err := io.ReadAll(newShaper(strings.NewReader(in)))
+	if err != nil || string(got) != in+"\n" {
+		t.Errorf("got %d bytes, %v, want %d", len(got), err, len(in)+1)
+	}
+}
+
+func TestShapeError(t *testing.T) {
+	src := io.MultiReader(strings.NewReader(`[{"a":1},{"a":`), iotest.ErrReader(io.ErrUnexpectedEOF))
+	got, err := io.ReadAll(newShaper(src))
+	if want := "{\"a\":1}\n{\"a\":"; err != io.ErrUnexpectedEOF || string(got) != want {
+		t.Errorf("got %q, %v, want %q and the error", got, err, want)
+	}
+}
+
+// FuzzShape compares with encoding/json what it accepts, and the shaper with
+// itself fed byte by byte otherwise.
+func FuzzShape(f *testing.F) {
+	for _, in := range []string{`{"Records":[{"a":1},{"b":"]\""}],"c":2}`, `[{"a":[{}]},1]`, "{\"a\":1}\n{\"items\":[]}", "{\"a\":\"x\n[{}"} {
+		f.Add([]byte(in))
+	}
+	f.Fuzz(func(t *testing.T, in []byte) {
+		got, err := io.ReadAll(newShaper(bytes.NewReader(in)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		bytewise, _ := io.ReadAll(newShaper(iotest.OneByteReader(bytes.NewReader(in))))
+		if !bytes.Equal(got, bytewise) {
+			t.Fatalf("got %q at once, %q byte by byte", got, bytewise)
+		}
+		var want []string
+		for d := json.NewDecoder(bytes.NewReader(in)); ; {
+			var v json.RawMessage
+			if err := d.Decode(&v); err == io.EOF {
+				break
+			} else if err != nil {
+				return
+			}
+			switch v[0] {
+			case '{':
+				for _, key := range envelopes {
+					if bytes.Contains(v, []byte(key)) {
+						return
+					}
+				}
+				want = append(want, compact(v))
+			case '[':
+				var elements []json.RawMessage
+				json.Unmarshal(v, &elements)
+				for _, e := range elements {
+					want = append(want, compact(e))
+				}
+			default:
+				return
+			}
+		}
+		var lines []string
+		for line := range bytes.Lines(got) {
+			lines = append(lines, compact(line))
+		}
+		if fmt.Sprintf("%q", lines) != fmt.Sprintf("%q", want) {
+			t.Errorf("%q: got %q, want %q", in, lines, want)
+		}
+	})
+}
+
+func compact(v []byte) string {
+	var b bytes.Buffer
+	json.Compact(&b, v)
+	return b.String()
+}
+
+// cloudTrailLike returns an envelope of about n bytes on one line.
+func cloudTrailLike(n int) []byte {
+	var b bytes.Buffer
+	b.WriteString(`{"Records":[`)
+	for i := 0; b.Len() < n; i++ {
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		fmt.Fprintf(&b, `{"eventVersion":"1.09","userIdentity":{"type":"AssumedRole","principalId":"AROAEXAMPLE:alice@example.com","arn":"arn:aws:sts::111122223333:assumed-role/analyst/alice@example.com","accountId":"111122223333","sessionContext":{"sessionIssuer":{"type":"Role","userName":"analyst"},"attributes":{"creationDate":"2026-03-02T08:00:00Z","mfaAuthenticated":"true"}}},"eventTime":"2026-03-02T08:%02d:%02dZ","eventSource":"s3.amazonaws.com","eventName":"GetObject","awsRegion":"eu-west-1","sourceIPAddress":"198.51.100.7","userAgent":"[aws-cli/2.15 \"x\"]","requestParameters":{"bucketName":"ledger","key":"2026/%d.parquet"},"responseElements":null,"additionalEventData":{"bytesTransferredIn":0,"bytesTransferredOut":%d,"x-amz-id-2":"dGhpcyBpcyBub3QgYW4gaWQ="},"requestID":"%016d","eventID":"%032d","readOnly":true,"resources":[{"type":"AWS::S3::Object","ARN":"arn:aws:s3:::ledger/x"}],"eventType":"AwsApiCall","managementEvent":false}`,
+			i/60%60, i%60, i, i*37, i, i)
+	}
+	b.WriteString(`]}`)
+	return b.Bytes()
+}
+
+func BenchmarkShape(b *testing.B) {
+	in := cloudTrailLike(16 << 20)
+	buf := make([]byte, BlockSize)
+	b.SetBytes(int64(len(in)))
+	for b.Loop() {
+		s := newShaper(bytes.NewReader(in))
+		for {
+			if _, err := s.Read(buf); err != nil {
+				break
+			}
+		}
+	}
+}

@@ -1,0 +1,381 @@
+package logs
+
+import (
+	"archive/zip"
+	"bufio"
+	"bytes"
+	"cmp"
+	"compress/bzip2"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/klauspost/compress/flate"
+	"github.com/klauspost/compress/gzip"
+	"github.com/klauspost/compress/zstd"
+)
+
+// headSize is how much of an object is looked at to tell what it is. Zeek and
+// W3C headers have less than 4 KiB; a record that is longer is not recognised.
+const headSize = 64 << 10
+
+// zstdWindow is the largest window that is accepted, which is the memory that
+// one stream can take: 128 MiB is what zstd itself accepts unasked.
+const zstdWindow = 128 << 20
+
+// An Object is one stored log object.
+type Object struct {
+	Name    string // as findings and reports name it
+	Size    int64  // bytes as stored
+	Written time.Time
+	// Open returns the stored bytes from the start.
+	Open func() (io.ReadCloser, error)
+	// At gives access to ranges, for zip archives and formats with Split. Nil:
+	// these cannot be read.
+	At func() (ReaderAtCloser, error)
+}
+
+// A ReaderAtCloser reads ranges of an object.
+type ReaderAtCloser interface {
+	io.ReaderAt
+	io.Closer
+}
+
+// A Member is one log in an object: the object itself, or a file in a zip
+// archive. Name, Format and Options are set before its first block is yielded,
+// the rest when Read returns.
+type Member struct {
+	Name       string   // the object's, or object!file
+	Format     *Format  // nil if unknown
+	Options    *Options // for Format.New, with Head and Written
+	Size       int64    // bytes read, after decompression
+	LastRecord int64    // number of the last record that was read; 0 for formats with Split
+	Err        error    // why it was not read or ended early; nil if it is whole
+}
+
+var (
+	// ErrEmpty is the error of a member without a byte of text.
+	ErrEmpty = errors.New("is empty")
+	// ErrUnknown is the error of a member that no format recognises.
+	ErrUnknown = errors.New("is of no known format: name it with --format, or describe its columns with a mapping")
+)
+
+// ReadOptions say how objects are read. The zero value recognises formats.
+type ReadOptions struct {
+	Format  *Format // nil: recognise each member
+	Options Options // for Format.New; Head and, if zero, Written are filled in
+	// Buffers holds the blocks; it may be shared by concurrent Reads. Nil: a
+	// block is valid until yield returns.
+	Buffers *Buffers
+	// MaxRecord is how long a record may be, in bytes; longer ones are skipped
+	// and counted. 0: MaxRecord. It must not be less than a block.
+	MaxRecord int
+}
+
+// Read yields the blocks of an object's members in order, decompressed, as
+// UTF-8 and JSON as one record a line. The consumer owns a block until it
+// releases it, unless ReadOptions.Buffers is nil. An error of yield ends
+// reading, and is the Err of the member being read.
+//
+// A stream that is cut off or damaged is yielded up to there: then its member
+// has both blocks and an Err.
+func Read(o *Object, ro *ReadOptions, yield func(*Member, *Block) error) []*Member {
+	r := reader{object: o, ReadOptions: *ro, yield: yield}
+	if r.MaxRecord == 0 {
+		r.MaxRecord = MaxRecord
+	}
+	if r.Options.Written.IsZero() {
+		r.Options.Written = o.Written
+	}
+	if r.Buffers == nil {
+		r.Buffers = NewBuffers(1, BlockSize)
+		r.yield = func(m *Member, b *Block) error {
+			defer b.Release()
+			return yield(m, b)
+		}
+	}
+	m := r.member(o.Name)
+	if err := r.open(m); err != nil {
+		m.Err = fmt.Errorf("%s: %w", m.Name, err)
+	}
+	return r.members
+}
+
+type reader struct {
+	ReadOptions
+	object  *Object
+	yield   func(*Member, *Block) error
+	members []*Member
+	stopped bool // yield returned an error
+}
+
+func (r *reader) member(name string) *Member {
+	m := &Member{Name: name}
+	r.members = append(r.members, m)
+	return m
+}
+
+// open reads the object as what its first bytes say it is.
+func (r *reader) open(m *Member) error {
+	f, err := r.object.Open()
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	stored := &counter{src: f}
+	in := bufio.NewReaderSize(stored, headSize)
+	head, err := in.Peek(headSize)
+	switch {
+	case len(head) == 0 && err != io.EOF:
+		return err
+	case bytes.HasPrefix(head, []byte("PK\x03\x04")), bytes.HasPrefix(head, []byte("PK\x05\x06")):
+		return r.archive(m)
+	}
+	if format := r.binary(head); format != nil {
+		return r.split(m, format, head)
+	}
+	return r.stream(m, in, stored)
+}
+
+// binary returns the format with Split that an object beginning with head is of.
+func (r *reader) binary(head []byte) *Format {
+	if r.Format != nil {
+		if r.Format.Split != nil {
+			return r.Format
+		}
+		return nil
+	}
+	for _, f := range All {
+		if f.Split != nil && f.Sniff != nil && f.Sniff(head) {
+			return f
+		}
+	}
+	return nil
+}
+
+func (r *reader) split(m *Member, format *Format, head []byte) error {
+	if r.object.At == nil {
+		return fmt.Errorf("%s needs access to ranges of the object: copy it to a disk or a bucket", format.Name)
+	}
+	at, err := r.object.At()
+	if err != nil {
+		return err
+	}
+	defer at.Close()
+	r.begin(m, format, head)
+	m.Size = r.object.Size
+	return format.Split(at, r.object.Size, m.Options, func(b *Block) error { return r.yield(m, b) })
+}
+
+// begin sets what is known of a member once its format is.
+func (r *reader) begin(m *Member, format *Format, head []byte) {
+	options := r.Options
+	options.Head = bytes.Clone(head)
+	m.Format, m.Options = format, &options
+}
+
+// archive reads the files of a zip archive in the order of their names. m, which
+// stands for the archive, is kept only if that does not work.
+func (r *reader) archive(m *Member) error {
+	if r.object.At == nil {
+		return errors.New("zip needs access to ranges of the object: copy it to a disk or a bucket")
+	}
+	at, err := r.object.At()
+	if err != nil {
+		return err
+	}
+	defer at.Close()
+	z, err := zip.NewReader(at, r.object.Size)
+	if err != nil {
+		return fmt.Errorf("zip archive: %w", err)
+	}
+	// A buffer of this size makes few ranged reads of a remote object.
+	z.RegisterDecompressor(zip.Deflate, func(in io.Reader) io.ReadCloser {
+		return flate.NewReader(bufio.NewReaderSize(in, BlockSize))
+	})
+	files := slices.DeleteFunc(z.File, func(f *zip.File) bool {
+		// macOS adds a file of attributes for each file.
+		return f.FileInfo().IsDir() || strings.HasPrefix(f.Name, "__MACOSX/")
+	})
+	if len(files) == 0 {
+		return fmt.Errorf("zip archive %w", ErrEmpty)
+	}
+	slices.SortStableFunc(files, func(a, b *zip.File) int { return cmp.Compare(a.Name, b.Name) })
+	r.members = r.members[:0]
+	for _, f := range files {
+		m := r.member(r.object.Name + "!" + f.Name)
+		if err := r.file(m, f); err != nil {
+			m.Err = fmt.Errorf("%s: %w", m.Name, err)
+		}
+		if r.stopped {
+			break
+		}
+	}
+	return nil
+}
+
+func (r *reader) file(m *Member, f *zip.File) error {
+	in, err := f.Open()
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	stored := &counter{src: in}
+	return r.stream(m, bufio.NewReaderSize(stored, headSize), stored)
+}
+
+// stream reads one member. stored counts the bytes that in has read.
+func (r *reader) stream(m *Member, in *bufio.Reader, stored *counter) error {
+	src, compression, err := decompress(in)
+	if err != nil {
+		return err
+	}
+	if compression != "" {
+		if c, ok := src.(io.Closer); ok {
+			defer c.Close()
+		}
+		in = bufio.NewReaderSize(src, headSize)
+	}
+	c := cutter{
+		src: lines(asUTF8(in)), buffers: r.Buffers, maxRecord: r.MaxRecord,
+		start: func(head []byte) (*Format, error) {
+			format, err := r.recognise(head)
+			if err == nil {
+				r.begin(m, format, head)
+			}
+			return format, err
+		},
+		yield: func(b *Block) error {
+			err := r.yield(m, b)
+			r.stopped = err != nil
+			return err
+		},
+	}
+	err = c.run()
+	m.Size, m.LastRecord = c.size, c.lastRecord()
+	if c.err == nil || c.err == io.EOF || r.stopped {
+		return err
+	}
+	what := "object"
+	if compression != "" {
+		what = compression + " stream"
+	}
+	return fmt.Errorf("%s %s at byte %d: %w; %d records were read", what, damage(c.err), stored.n, c.err, m.LastRecord)
+}
+
+func damage(err error) string {
+	if errors.Is(err, io.ErrUnexpectedEOF) {
+		return "ends early"
+	}
+	return "cannot be read on"
+}
+
+// recognise returns the format of a member that begins with head.
+func (r *reader) recognise(head []byte) (*Format, error) {
+	if len(head) == 0 {
+		return nil, ErrEmpty
+	}
+	if r.Format != nil {
+		return r.Format, nil
+	}
+	for _, f := range All {
+		if f.Sniff == nil || !f.Sniff(head) {
+			continue
+		}
+		if f.Split != nil {
+			return nil, fmt.Errorf("is %s inside a compressed object: decompress it first", f.Name)
+		}
+		return f, nil
+	}
+	return nil, ErrUnknown
+}
+
+// compressions that are recognised, by their first bytes. Names of objects lie:
+// HTTP layers decompress on the way.
+var compressions = []struct {
+	at    int // where magic stands
+	magic string
+	name  string
+	open  func(*bufio.Reader) (io.Reader, error) // nil: not supported
+}{
+	{0, "\x1f\x8b", "gzip", openGzip},
+	{0, "\x28\xb5\x2f\xfd", "zstd", openZstd},
+	{1, "\x2a\x4d\x18", "zstd", openZstd}, // a skippable frame, of any of 16 kinds
+	{0, "BZh", "bzip2", func(in *bufio.Reader) (io.Reader, error) { return bzip2.NewReader(in), nil }},
+	{0, "\xfd7zXZ\x00", "xz", nil},
+	{0, "\x04\x22\x4d\x18", "lz4", nil},
+	{0, "\xff\x06\x00\x00sNaPpY", "snappy", nil},
+	{0, "\x1f\x9d", "compress (.Z)", nil},
+	{0, "7z\xbc\xaf\x27\x1c", "7-Zip", nil},
+	{0, "PK\x03\x04", "zip inside another archive", nil},
+	{0, "PK\x05\x06", "zip inside another archive", nil},
+}
+
+func openGzip(in *bufio.Reader) (io.Reader, error) { return gzip.NewReader(in) }
+
+func openZstd(in *bufio.Reader) (io.Reader, error) {
+	z, err := zstd.NewReader(in, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(zstdWindow))
+	if err != nil {
+		return nil, err
+	}
+	return z.IOReadCloser(), nil
+}
+
+// decompress returns the decompressed stream and the name of its compression,
+// "" if there is none.
+func decompress(in *bufio.Reader) (io.Reader, string, error) {
+	head, _ := in.Peek(16)
+	for _, c := range compressions {
+		if len(head) < c.at || !bytes.HasPrefix(head[c.at:], []byte(c.magic)) {
+			continue
+		}
+		if c.open == nil {
+			return nil, "", fmt.Errorf("%s is not supported: decompress it first, or use gzip, zstd, bzip2 or zip", c.name)
+		}
+		src, err := c.open(in)
+		if err != nil {
+			return nil, "", fmt.Errorf("%s stream: %w", c.name, err)
+		}
+		return src, c.name, nil
+	}
+	return in, "", nil
+}
+
+// asUTF8 returns in as UTF-8 without byte order mark.
+func asUTF8(in *bufio.Reader) *bufio.Reader {
+	head, _ := in.Peek(3)
+	switch {
+	case bytes.HasPrefix(head, []byte("\xef\xbb\xbf")):
+		in.Discard(3)
+	case bytes.HasPrefix(head, []byte("\xff\xfe")):
+		in.Discard(2)
+		return bufio.NewReaderSize(&utf16Reader{src: in}, headSize)
+	case bytes.HasPrefix(head, []byte("\xfe\xff")):
+		in.Discard(2)
+		return bufio.NewReaderSize(&utf16Reader{src: in, big: true}, headSize)
+	}
+	return in
+}
+
+// lines returns in with one record a line.
+func lines(in *bufio.Reader) io.Reader {
+	if head, _ := in.Peek(headSize); inShape(head) {
+		return newShaper(in)
+	}
+	return &paddingReader{src: in}
+}
+
+// A counter counts the bytes that were read.
+type counter struct {
+	src io.Reader
+	n   int64
+}
+
+func (c *counter) Read(p []byte) (int, error) {
+	n, err := c.src.Read(p)
+	c.n += int64(n)
+	return n, err
+}

@@ -1,0 +1,456 @@
+package logs
+
+import (
+	"archive/zip"
+	"bytes"
+	"cmp"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+	"unicode/utf16"
+
+	gocmp "github.com/google/go-cmp/cmp"
+	"github.com/klauspost/compress/gzip"
+	"github.com/klauspost/compress/zstd"
+
+	"outflow/columnar"
+)
+
+// plain is a format of lines, quoted one whose quotes hide newlines.
+var (
+	plain  = &Format{Name: "plain"}
+	quoted = &Format{Name: "quoted", Quoted: true}
+)
+
+type bytesAt struct{ *bytes.Reader }
+
+func (bytesAt) Close() error { return nil }
+
+func object(name string, stored []byte) *Object {
+	return &Object{
+		Name: name, Size: int64(len(stored)), Written: time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC),
+		Open: func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(stored)), nil },
+		At:   func() (ReaderAtCloser, error) { return bytesAt{bytes.NewReader(stored)}, nil },
+	}
+}
+
+// A readResult is what reading an object gave, the text of all its blocks
+// joined and checked for being numbered and cut well.
+type readResult struct {
+	text    string
+	skipped []SkippedRecord
+	members []*Member
+	blocks  int
+}
+
+func read(t *testing.T, o *Object, ro *ReadOptions) *readResult {
+	t.Helper()
+	r := &readResult{}
+	next := map[*Member]int64{}
+	r.members = Read(o, ro, func(m *Member, b *Block) error {
+		r.blocks++
+		r.text += string(b.Data)
+		r.skipped = append(r.skipped, b.Skipped...)
+		if want := next[m] + int64(len(b.Skipped)) + 1; b.First != want {
+			t.Errorf("block %d begins with record %d, want %d", r.blocks, b.First, want)
+		}
+		next[m] = b.First - 1 + int64(bytes.Count(b.Data, eol))
+		if len(b.Data) > 0 && b.Data[len(b.Data)-1] != '\n' {
+			next[m]++
+		}
+		b.Release()
+		return nil
+	})
+	for _, m := range r.members {
+		if next[m] != m.LastRecord {
+			t.Errorf("%s: got %d as the last record, want %d", m.Name, m.LastRecord, next[m])
+		}
+	}
+	return r
+}
+
+func gzipped(t *testing.T, text string) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	w := gzip.NewWriter(&b)
+	io.WriteString(w, text)
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+func zstandard(t *testing.T, text string) []byte {
+	t.Helper()
+	w, err := zstd.NewWriter(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return w.EncodeAll([]byte(text), nil)
+}
+
+func utf16Text(text string, big bool) []byte {
+	var out []byte
+	for _, u := range utf16.Encode([]rune("\ufeff" + text)) {
+		if big {
+			out = append(out, byte(u>>8), byte(u))
+		} else {
+			out = append(out, byte(u), byte(u>>8))
+		}
+	}
+	return out
+}
+
+// bzip2Hello is "one\ntwo\n" as bzip2 1.0 compresses it.
+const bzip2Hello = "QlpoOTFBWSZTWacUK3cAAALBgAAQAgGEgCAAIYAMAjj1G4u5IpwoSFOKFbuA"
+
+func TestReadStored(t *testing.T) {
+	bz, err := base64.StdEncoding.DecodeString(bzip2Hello)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const text = "one\ntwo\n"
+	for _, test := range []struct {
+		name   string
+		stored []byte
+		want   string
+	}{
+		{"plain", []byte(text), text},
+		{"no final newline", []byte("one\ntwo"), "one\ntwo"},
+		{"CRLF", []byte("one\r\ntwo\r\n"), "one\r\ntwo\r\n"},
+		{"NUL within", []byte("o\x00ne\n\x00two\x00\n"), "o\x00ne\n\x00two\x00\n"},
+		{"NUL padding", append([]byte(text), make([]byte, 3<<20)...), text},
+		{"NUL padding in a line", []byte("one\ntw\x00\x00\x00"), "one\ntw"},
+		{"UTF-8 mark", []byte("\xef\xbb\xbf" + text), text},
+		{"UTF-16LE", utf16Text("oné\n😀two\r\n", false), "oné\n😀two\r\n"},
+		{"UTF-16BE", utf16Text("oné\n😀two\r\n", true), "oné\n😀two\r\n"},
+		{"UTF-16 cut in a pair", utf16Text("one\n😀", false)[:12], "one\n\ufffd"},
+		{"gzip", gzipped(t, text), text},
+		{"gzip of two members", append(gzipped(t, "one\n"), gzipped(t, "two\n")...), text},
+		{"gzip of UTF-16", gzipped(t, string(utf16Text(text, false))), text},
+		{"zstd", zstandard(t, text), text},
+		{"zstd of two frames, one skippable", append([]byte("\x53\x2a\x4d\x18\x02\x00\x00\x00ab"), append(zstandard(t, "one\n"), zstandard(t, "two\n")...)...), text},
+		{"bzip2", bz, text},
+		{"bzip2 of two streams", slices.Concat(bz, bz), text + text},
+		{"JSON envelope in gzip", gzipped(t, `{"Records":[{"a":1},{"a":2}]}`), "{\"a\":1}\n{\"a\":2}\n"},
+		{"JSON array in UTF-16", utf16Text(`[{"a":"é"}]`, false), "{\"a\":\"é\"}\n"},
+		{"JSON lines", []byte("{\"a\":\t1}\n\n{\"a\":2}"), "{\"a\":\t1}\n\n{\"a\":2}"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			for _, size := range []int{1, 7, BlockSize} {
+				r := read(t, object("o", test.stored), &ReadOptions{Format: plain, Buffers: NewBuffers(1, size)})
+				m := r.members[0]
+				if r.text != test.want || m.Err != nil || len(r.skipped) > 0 || m.Size != int64(len(test.want)) {
+					t.Errorf("blocks of %d bytes: got %.80q, %d bytes, %v, skipped %v, want %q", size, r.text, m.Size, m.Err, r.skipped, test.want)
+				}
+			}
+		})
+	}
+}
+
+func TestReadRefused(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		stored []byte
+		format *Format
+		want   string
+	}{
+		{"empty", nil, plain, "o: is empty"},
+		{"only padding", make([]byte, 100), plain, "o: is empty"},
+		{"only a mark", []byte("\xef\xbb\xbf"), plain, "o: is empty"},
+		{"empty gzip", gzipped(t, ""), plain, "o: is empty"},
+		{"unknown", []byte("\x01\x02\x03\n"), nil, "o: is of no known format: name it with --format, or describe its columns with a mapping"},
+		{"xz", []byte("\xfd7zXZ\x00......"), nil, "o: xz is not supported: decompress it first, or use gzip, zstd, bzip2 or zip"},
+		{"lz4", []byte("\x04\x22\x4d\x18......"), nil, "o: lz4 is not supported: decompress it first, or use gzip, zstd, bzip2 or zip"},
+		{"snappy", []byte("\xff\x06\x00\x00sNaPpY......"), nil, "o: snappy is not supported: decompress it first, or use gzip, zstd, bzip2 or zip"},
+		{"damaged zip", []byte("PK\x03\x04......"), nil, "o: zip archive: zip: not a valid zip file"},
+		{"damaged gzip header", []byte("\x1f\x8bxx"), nil, "o: gzip stream: unexpected EOF"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			r := read(t, object("o", test.stored), &ReadOptions{Format: test.format})
+			if err := r.members[0].Err; err == nil || err.Error() != test.want || r.blocks != 0 {
+				t.Errorf("got %v and %d blocks, want %s", err, r.blocks, test.want)
+			}
+		})
+	}
+	r := read(t, object("o", nil), &ReadOptions{})
+	if !errors.Is(r.members[0].Err, ErrEmpty) {
+		t.Errorf("got %v, want ErrEmpty", r.members[0].Err)
+	}
+	failed := errors.New("access denied")
+	members := Read(&Object{Name: "o", Open: func() (io.ReadCloser, error) { return nil, failed }}, &ReadOptions{}, nil)
+	if !errors.Is(members[0].Err, failed) {
+		t.Errorf("got %v, want %v", members[0].Err, failed)
+	}
+}
+
+// What was decompressed before the cut is read; the line that the cut is in
+// must not pass for a whole one.
+func TestReadTruncated(t *testing.T) {
+	var text strings.Builder
+	for i := range 200_000 {
+		fmt.Fprintf(&text, "line %d of a log that ends early\n", i*7919%200_000)
+	}
+	for _, test := range []struct {
+		name, compression string
+		stored            []byte
+	}{
+		{"gzip", "gzip", gzipped(t, text.String())},
+		{"zstd", "zstd", zstandard(t, text.String())},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			stored := test.stored[:len(test.stored)*2/3]
+			r := read(t, object("o", stored), &ReadOptions{Format: plain})
+			if len(r.text) < text.Len()/2 || !strings.HasPrefix(text.String(), r.text) || r.text[len(r.text)-1] != '\n' {
+				t.Errorf("got %d bytes of %d, want most of the whole lines", len(r.text), text.Len())
+			}
+			m := r.members[0]
+			if n := int64(strings.Count(r.text, "\n")) + int64(len(r.skipped)); m.LastRecord != n {
+				t.Errorf("got %d as the last record, want %d", m.LastRecord, n)
+			}
+			want := fmt.Sprintf("o: %s stream ends early at byte %d: unexpected EOF; %d records were read", test.compression, len(stored), m.LastRecord)
+			if m.Err == nil || m.Err.Error() != want || !errors.Is(m.Err, io.ErrUnexpectedEOF) {
+				t.Errorf("got %v, want %s", m.Err, want)
+			}
+			for _, s := range r.skipped {
+				if s.Record != m.LastRecord || s.Reason != "record cut off where the object ends early" {
+					t.Errorf("skipped %v", s)
+				}
+			}
+		})
+	}
+	t.Run("a JSON envelope", func(t *testing.T) {
+		stored := gzipped(t, string(cloudTrailLike(8<<20)))
+		r := read(t, object("o", stored[:len(stored)/2]), &ReadOptions{Format: plain})
+		if r.members[0].Err == nil || len(r.skipped) > 1 || strings.Count(r.text, "\n") < 1000 || !strings.HasSuffix(r.text, "}\n") {
+			t.Errorf("got %d bytes, %v, skipped %v", len(r.text), r.members[0].Err, r.skipped)
+		}
+	})
+	t.Run("checksum", func(t *testing.T) {
+		stored := gzipped(t, "one\ntwo\n")
+		stored[len(stored)-6] ^= 1
+		r := read(t, object("o", stored), &ReadOptions{Format: plain})
+		want := fmt.Sprintf("o: gzip stream cannot be read on at byte %d: gzip: invalid checksum; 2 records were read", len(stored))
+		if err := r.members[0].Err; err == nil || err.Error() != want || r.text != "one\ntwo\n" {
+			t.Errorf("got %q, %v, want %s", r.text, err, want)
+		}
+	})
+}
+
+func zipped(t *testing.T, files map[string][]byte) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	w := zip.NewWriter(&b)
+	names := []string{}
+	for name := range files {
+		names = append(names, name)
+	}
+	slices.SortFunc(names, func(a, b string) int { return -cmp.Compare(a, b) })
+	for _, name := range names {
+		f, err := w.Create(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		f.Write(files[name])
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+func TestReadZip(t *testing.T) {
+	stored := zipped(t, map[string][]byte{
+		"b/": nil, "b/two.log.gz": gzipped(t, "two\n"), "a.log": []byte("one\n"), "c.log": nil, "d.json": []byte(`[{"a":1}]`),
+		"__MACOSX/._a.log": []byte("x"), "e.zip": zipped(t, nil), "f.zip": zipped(t, map[string][]byte{"x": nil}),
+	})
+	r := read(t, object("o.zip", stored), &ReadOptions{Format: plain})
+	var got []string
+	for _, m := range r.members {
+		got = append(got, fmt.Sprintf("%s %d %v", m.Name, m.LastRecord, m.Err))
+	}
+	want := []string{
+		"o.zip!a.log 1 <nil>", "o.zip!b/two.log.gz 1 <nil>", "o.zip!c.log 0 o.zip!c.log: is empty", "o.zip!d.json 1 <nil>",
+		"", "o.zip!f.zip 0 o.zip!f.zip: zip inside another archive is not supported: decompress it first, or use gzip, zstd, bzip2 or zip",
+	}
+	want[4] = strings.ReplaceAll(want[5], "f.zip", "e.zip")
+	if d := gocmp.Diff(want, got); d != "" || r.text != "one\ntwo\n{\"a\":1}\n" {
+		t.Errorf("got text %q, members (-want +got):\n%s", r.text, d)
+	}
+	t.Run("empty", func(t *testing.T) {
+		r := read(t, object("o.zip", zipped(t, nil)), &ReadOptions{Format: plain})
+		if err := r.members[0].Err; !errors.Is(err, ErrEmpty) {
+			t.Errorf("got %v, want ErrEmpty", err)
+		}
+	})
+	t.Run("stopped", func(t *testing.T) {
+		stop := errors.New("enough")
+		members := Read(object("o.zip", stored), &ReadOptions{Format: plain}, func(*Member, *Block) error { return stop })
+		if len(members) != 1 || !errors.Is(members[0].Err, stop) {
+			t.Errorf("got %v, want one member that was stopped", members)
+		}
+	})
+}
+
+// A 64 MiB line costs no more memory than the limit, and only itself.
+func TestReadLongRecord(t *testing.T) {
+	long := strings.Repeat("x", 64<<20)
+	for _, test := range []struct {
+		name, in, want string
+		skipped        []SkippedRecord
+	}{
+		{"in the middle", "one\n" + long + "\nthree\n", "one\nthree\n", []SkippedRecord{{2, "record longer than 4096 KiB"}}},
+		{"at the start", long + "\ntwo", "two", []SkippedRecord{{1, "record longer than 4096 KiB"}}},
+		{"at the end", "one\n" + long, "one\n", []SkippedRecord{{2, "record longer than 4096 KiB"}}},
+		{"alone", long, "", []SkippedRecord{{1, "record longer than 4096 KiB"}}},
+		{"within the limit", "one\n" + long[:MaxRecord-1] + "\n", "one\n" + long[:MaxRecord-1] + "\n", nil},
+		{"over by one", long[:MaxRecord] + "\ntwo\n", "two\n", []SkippedRecord{{1, "record longer than 4096 KiB"}}},
+		{"padding", "one\n" + strings.Repeat("\x00", 64<<20), "one\n", nil},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			for _, f := range []*Format{plain, quoted} {
+				r := read(t, object("o", []byte(test.in)), &ReadOptions{Format: f, Buffers: NewBuffers(1, BlockSize)})
+				if r.text != test.want || r.members[0].Err != nil || gocmp.Diff(test.skipped, r.skipped) != "" {
+					t.Errorf("%s: got %d bytes, skipped %v, %v, want %d bytes, skipped %v", f.Name, len(r.text), r.skipped, r.members[0].Err, len(test.want), test.skipped)
+				}
+			}
+		})
+	}
+}
+
+// Blocks of every size put every block edge at every offset: no record may be
+// cut, wherever its quotes and newlines stand.
+func TestReadQuoted(t *testing.T) {
+	records := []string{"a,b\n", "\"x\ny\",1\n", "\"\n\n\",\"\"\"\n\"\"\"\n", "c,d\r\n", "\"e\"\"f\",\"\n,\n\"\n", "last,\"one\n\""}
+	in := strings.Join(records, "")
+	starts := map[int]bool{}
+	at := 0
+	for _, r := range records {
+		starts[at] = true
+		at += len(r)
+	}
+	for size := 1; size <= len(in)+1; size++ {
+		at := 0
+		var got strings.Builder
+		Read(object("o", []byte(in)), &ReadOptions{Format: quoted, Buffers: NewBuffers(1, size)}, func(m *Member, b *Block) error {
+			if !starts[at] {
+				t.Errorf("size %d: a block begins at offset %d, in a record", size, at)
+			}
+			if want := int64(1 + strings.Count(in[:at], "\n")); b.First != want {
+				t.Errorf("size %d: the block at offset %d begins with record %d, want line %d", size, at, b.First, want)
+			}
+			at += len(b.Data)
+			got.Write(b.Data)
+			b.Release()
+			return nil
+		})
+		if got.String() != in {
+			t.Errorf("size %d: got %q, want %q", size, got.String(), in)
+		}
+	}
+}
+
+// A quote that is never closed costs its own line, not those behind it.
+func TestReadStrayQuote(t *testing.T) {
+	tail := strings.Repeat("a,b\n", 3<<20/4)
+	in := "one,\"stray\n" + tail + tail + tail
+	r := read(t, object("o", []byte(in)), &ReadOptions{Format: quoted, Buffers: NewBuffers(1, BlockSize)})
+	if r.text != in || len(r.skipped) > 0 {
+		t.Errorf("got %d bytes, skipped %v, want %d", len(r.text), r.skipped, len(in))
+	}
+	first := true
+	Read(object("o", []byte(in)), &ReadOptions{Format: quoted}, func(m *Member, b *Block) error {
+		if first && string(b.Data) != "one,\"stray\n" {
+			t.Errorf("got a first block of %d bytes, want the line alone", len(b.Data))
+		}
+		first = false
+		return nil
+	})
+}
+
+// The header that a block gets is that of the lines before it.
+func TestReadHeader(t *testing.T) {
+	f := &Format{Name: "headed", Header: func(prev, p []byte) []byte {
+		for line := range bytes.Lines(p) {
+			if line[0] == '#' {
+				prev = bytes.Clone(line)
+			}
+		}
+		return prev
+	}}
+	in := "#a\n1\n2\n#b\n3\n4\n"
+	for size := 1; size <= len(in); size++ {
+		at := 0
+		Read(object("o", []byte(in)), &ReadOptions{Format: f, Buffers: NewBuffers(1, size)}, func(m *Member, b *Block) error {
+			want := f.Header(nil, []byte(in[:at]))
+			if !bytes.Equal(b.Header, want) {
+				t.Errorf("size %d: block at %d: got header %q, want %q", size, at, b.Header, want)
+			}
+			at += len(b.Data)
+			b.Release()
+			return nil
+		})
+	}
+}
+
+// The consumer may hold all blocks but one: readers must not wait for two.
+func TestBuffers(t *testing.T) {
+	in := strings.Repeat("line\n", 1000)
+	buffers := NewBuffers(2, 64)
+	var held *Block
+	blocks := 0
+	Read(object("o", []byte(in)), &ReadOptions{Format: plain, Buffers: buffers}, func(m *Member, b *Block) error {
+		blocks++
+		if held == nil {
+			held = b
+		} else {
+			b.Release()
+		}
+		return nil
+	})
+	if string(held.Data[:5]) != "line\n" || len(buffers.free) != 1 {
+		t.Errorf("got %q and %d free buffers, want the held block whole and 1 free", held.Data, len(buffers.free))
+	}
+	held.Release()
+	held.Release()
+	if len(buffers.free) != 2 {
+		t.Errorf("got %d free buffers, want 2", len(buffers.free))
+	}
+}
+
+func TestBlockDecode(t *testing.T) {
+	b := &Block{Skipped: []SkippedRecord{{3, "record longer than 4096 KiB"}}}
+	var tally Tally
+	if err := b.Decode(nil, &columnar.Out{}, &tally); err != nil || tally.Skipped != 1 || tally.Records != 1 {
+		t.Errorf("got %+v, %v, want one skipped record", tally, err)
+	}
+}
+
+// BenchmarkRead reads a file of short lines, from the page cache.
+func BenchmarkRead(b *testing.B) {
+	name := filepath.Join(b.TempDir(), "log")
+	line := "1772000000.123    120 10.0.0.1 TCP_MISS/200 1234 GET http://example.com/ alice HIER_DIRECT/192.0.2.1 text/html\n"
+	if err := os.WriteFile(name, []byte(strings.Repeat(line, 256<<20/len(line))), 0o666); err != nil {
+		b.Fatal(err)
+	}
+	info, err := os.Stat(name)
+	if err != nil {
+		b.Fatal(err)
+	}
+	o := &Object{Name: name, Size: info.Size(), Open: func() (io.ReadCloser, error) { return os.Open(name) }}
+	for _, f := range []*Format{plain, quoted} {
+		b.Run(f.Name, func(b *testing.B) {
+			b.SetBytes(info.Size())
+			for b.Loop() {
+				Read(o, &ReadOptions{Format: f}, func(*Member, *Block) error { return nil })
+			}
+		})
+	}
+}
