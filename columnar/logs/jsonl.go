@@ -1,4 +1,319 @@
 package logs
 
-// JSONLines is a stub.
-var JSONLines = &Format{Name: "jsonl"}
+import (
+	"bytes"
+	"slices"
+	"strings"
+
+	"outflow/columnar"
+)
+
+// JSONLines decodes JSON objects with any keys, one a line.
+var JSONLines = &Format{
+	Name:  "jsonl",
+	Title: "JSON lines with any keys",
+	Doc: `Reads any JSON objects that have a time. Keys become columns by a mapping, or
+by well-known names (timestamp, user.name, sourceIPAddress, bytes_out, …), as for
+csv. A nested value is named by the path of its keys with dots: user.email is the
+email in the object user; a key that holds the dots itself (id.orig_h) goes first.
+Arrays have no name. Which keys there are is told by the records at the start of
+the object; a key that a mapping names may turn up later. The table is the
+mapping's, or the one that the names fit.
+
+Where the events are wrapped, {"event": {…}}, and the inner object has the time,
+its keys are read as if they were not. Other wrappings need a mapping with paths;
+JSON inside a string is not looked into. Records without the time are skipped.
+Of equal keys the last one counts; objects under equal keys are merged. Numbers may stand in strings.`,
+	Tables: columnar.Tables[:],
+	Sniff: func(head []byte) bool {
+		line, rest := cutLine(bytes.TrimLeft(head, " \t\r\n"))
+		if len(line) < 2 || line[0] != '{' {
+			return false
+		}
+		var w walker
+		members := 0
+		for w.open(line); w.next(); members++ {
+		}
+		return w.done() || members > 0 && len(rest) == 0
+	},
+	New: newJSONLines,
+}
+
+type jsonLines struct {
+	plan    *plan
+	root    *jsonKeys
+	wrapped bool
+
+	fields  []field
+	builder *columnar.Builder // that fields are for
+	set     setter
+	values  []jsonValue // by index of the plan's names
+	walkers []walker    // by depth
+	scratch []byte
+}
+
+// A jsonValue is what a record has under a name.
+type jsonValue struct {
+	text  []byte
+	depth int // keys that led to it; 0: not there
+}
+
+// jsonKeys are the keys, in objects of some depth, that lead to names.
+type jsonKeys struct {
+	at   int // index of the name that ends here; -1: none
+	next map[string]*jsonKeys
+}
+
+// jsonTail is what is left of a name below some keys.
+type jsonTail struct {
+	at   int
+	path string
+}
+
+// newJSONKeys returns the ways to all names: a dot may end a key or be part of it.
+func newJSONKeys(tails []jsonTail) *jsonKeys {
+	k := &jsonKeys{at: -1}
+	below := map[string][]jsonTail{}
+	for _, t := range tails {
+		if t.path == "" {
+			k.at = t.at
+			continue
+		}
+		below[t.path] = append(below[t.path], jsonTail{at: t.at})
+		for i := range len(t.path) - 1 {
+			if t.path[i] == '.' && i > 0 {
+				below[t.path[:i]] = append(below[t.path[:i]], jsonTail{t.at, t.path[i+1:]})
+			}
+		}
+	}
+	if len(below) > 0 {
+		k.next = make(map[string]*jsonKeys, len(below))
+	}
+	for key, tails := range below {
+		k.next[key] = newJSONKeys(tails)
+	}
+	return k
+}
+
+const (
+	// jsonNames is how many names are looked for. More would cost start-up time
+	// for each worker; no known source has more than a few hundred.
+	jsonNames = 1024
+	// jsonDepth is how many keys, or parts between dots, a name that is found by
+	// itself may have. The ways to a name double with each; known sources have
+	// five at most.
+	jsonDepth = 8
+)
+
+// eventKey is the key of wrapped events.
+const eventKey = "event"
+
+func newJSONLines(o *Options) (Decoder, error) {
+	d := &jsonLines{set: setter{clock: clock{zone: o.Zone}}}
+	outer, inner := jsonNamesOf(o.Head)
+	names := outer
+	if d.wrapped = hasTime(o.Mapping, inner) && !(o.Mapping != nil && hasTime(o.Mapping, outer)); d.wrapped {
+		names = inner
+	}
+	// A key that the mapping names may be rare.
+	for _, name := range mappedNames(o.Mapping) {
+		if !slices.ContainsFunc(names, func(s string) bool { return strings.EqualFold(s, name) }) {
+			names = append(names, name)
+		}
+	}
+	var err error
+	if d.plan, err = resolve(o.Mapping, names); err != nil {
+		return nil, err
+	}
+	d.values = make([]jsonValue, len(names))
+	var tails []jsonTail
+	add := func(at int) {
+		if at >= 0 && !slices.ContainsFunc(tails, func(t jsonTail) bool { return t.at == at }) {
+			tails = append(tails, jsonTail{at, names[at]})
+		}
+	}
+	add(d.plan.where)
+	for _, f := range d.plan.fields {
+		add(f.src)
+	}
+	d.root = newJSONKeys(tails)
+	return d, nil
+}
+
+// mappedNames returns the names that a mapping gives, in a fixed order.
+func mappedNames(m *Mapping) []string {
+	if m == nil {
+		return nil
+	}
+	var names []string
+	for c := range columnar.NumCols {
+		if name := m.Columns[c].Name; name != "" {
+			names = append(names, name)
+		}
+	}
+	if m.Where.Name != "" {
+		names = append(names, m.Where.Name)
+	}
+	return names
+}
+
+// hasTime reports whether there is a name for time: the mapping's, else a
+// well-known one.
+func hasTime(m *Mapping, names []string) bool {
+	if m != nil && m.Columns[columnar.Time].Name != "" {
+		name := m.Columns[columnar.Time].Name
+		return slices.ContainsFunc(names, func(s string) bool { return strings.EqualFold(s, name) })
+	}
+	return slices.ContainsFunc(names, func(s string) bool {
+		return slices.Contains(wellKnown[columnar.Time], squash(s))
+	})
+}
+
+// jsonNamesOf returns the names in the records of head in the order of their
+// first appearance; inner are those below the event of wrapped records.
+func jsonNamesOf(head []byte) (outer, inner []string) {
+	var all jsonNameSet
+	var event jsonNameSet
+	for len(head) > 0 {
+		var line []byte
+		line, head = cutLine(head)
+		all.walk(line, "", 1)
+		var w walker
+		for w.open(line); w.next(); {
+			if string(w.key) == eventKey && w.val.is('{') {
+				event.walk(w.val, "", 1)
+			}
+		}
+	}
+	return all.names, event.names
+}
+
+type jsonNameSet struct {
+	names []string
+	seen  map[string]bool
+}
+
+// walk adds the names in an object, as far as it is sound: the last record of
+// head may be cut.
+func (s *jsonNameSet) walk(b []byte, prefix string, depth int) {
+	var w walker
+	for w.open(b); w.close == '}' && len(s.names) < jsonNames && w.next(); {
+		name := prefix + string(w.key)
+		switch {
+		case w.val.is('{'):
+			if depth < jsonDepth {
+				s.walk(w.val, name+".", depth+1)
+			}
+		case !w.val.is('[') && !s.seen[name] && strings.Count(name, ".") < jsonDepth:
+			if s.seen == nil {
+				s.seen = map[string]bool{}
+			}
+			s.seen[name] = true
+			s.names = append(s.names, name)
+		}
+	}
+}
+
+func (d *jsonLines) Decode(b *Block, out *columnar.Out, t *Tally) error {
+	if builder := out.Table(d.plan.table); builder != d.builder {
+		d.builder, d.fields = builder, d.plan.wanted(builder)
+	}
+	record := b.First
+	for data := b.Data; len(data) > 0; record++ {
+		var line []byte
+		line, data = cutLine(data)
+		row, reason := d.line(line)
+		switch {
+		case row:
+			d.builder.Next(record)
+			t.Row()
+		case reason != "":
+			d.builder.Drop()
+			t.Skip(record, reason)
+		default:
+			t.Pass()
+		}
+	}
+	return nil
+}
+
+// line sets the cells of a record. If it is no row, reason says why it is
+// malformed, or is "" if it is not.
+func (d *jsonLines) line(line []byte) (row bool, reason string) {
+	if blank(line) {
+		return false, ""
+	}
+	clear(d.values)
+	d.scratch = d.scratch[:0]
+	if !d.wrapped {
+		if !d.walk(line, d.root, 0) {
+			return false, malformedJSON
+		}
+	} else {
+		event, ok := d.unwrap(line)
+		if !ok {
+			return false, malformedJSON
+		}
+		if !event.is('{') {
+			return false, "no event object"
+		}
+		d.walk(event, d.root, 0)
+	}
+	if p := d.plan; p.where >= 0 && !bytes.Equal(d.values[p.where].text, p.equals) {
+		return false, ""
+	}
+	for i := range d.fields {
+		f := &d.fields[i]
+		text := f.text
+		if f.src >= 0 {
+			text = d.values[f.src].text
+		}
+		if reason = d.set.set(d.builder, f, text); reason != "" {
+			return false, reason
+		}
+	}
+	return true, ""
+}
+
+// unwrap returns the event of a wrapped record, and whether the record is sound.
+func (d *jsonLines) unwrap(line []byte) (event value, ok bool) {
+	w := d.walker(0)
+	for w.open(line); w.next(); {
+		if string(w.key) == eventKey {
+			event = w.val
+		}
+	}
+	return event, w.doneObject()
+}
+
+// walk notes the values of an object that have a name. It returns false if the
+// object is malformed.
+func (d *jsonLines) walk(b []byte, keys *jsonKeys, depth int) bool {
+	w := d.walker(depth)
+	w.open(b)
+	for w.next() {
+		below := keys.next[string(w.key)]
+		if below == nil {
+			continue
+		}
+		val := w.val
+		if below.at >= 0 {
+			// The fewer keys, the more dots are in them: an exact key wins.
+			if have := &d.values[below.at]; have.depth == 0 || depth+1 <= have.depth {
+				*have = jsonValue{val.text(&d.scratch), depth + 1}
+			}
+		}
+		if below.next != nil && val.is('{') {
+			d.walk(val, below, depth+1)
+			w = d.walker(depth) // the walkers may have moved
+		}
+	}
+	return w.doneObject()
+}
+
+func (d *jsonLines) walker(depth int) *walker {
+	for len(d.walkers) <= depth {
+		d.walkers = append(d.walkers, walker{})
+	}
+	return &d.walkers[depth]
+}

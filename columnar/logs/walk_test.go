@@ -7,8 +7,11 @@ import (
 	"math"
 	"strings"
 	"testing"
+	"time"
 
 	gocmp "github.com/google/go-cmp/cmp"
+
+	"outflow/columnar"
 )
 
 // tree reads a JSON object with the walker into what encoding/json would give
@@ -184,4 +187,147 @@ func BenchmarkWalk(b *testing.B) {
 func zeekDNSLine(i int) string {
 	return fmt.Sprintf(`{"ts":%d.%06d,"uid":"C%013x","id.orig_h":"10.0.%d.%d","id.orig_p":%d,"id.resp_h":"10.0.0.53","id.resp_p":53,"proto":"udp","trans_id":%d,"rtt":0.0234,"query":"%s%d.example%d.com","qclass":1,"qclass_name":"C_INTERNET","qtype":1,"qtype_name":"A","rcode":0,"rcode_name":"NOERROR","AA":false,"TC":false,"RD":true,"RA":true,"Z":0,"answers":["192.0.2.%d"],"TTLs":[300.0],"rejected":false}`,
 		1767225600+i/100, i%100*10000, i, i/250%8, i%250, 1024+i%60000, i%65536, []string{"www", "api", "cdn"}[i%3], i%7, i*i%5000, i%250)
+}
+
+// A slowRow is a row that an obvious decoder on encoding/json wants: the texts
+// of the columns that have a value.
+type slowRow struct {
+	table *columnar.Table
+	cells map[columnar.Col]string
+}
+
+// A slowDecoder gives the rows of a sound JSON object, or says that it is to be
+// skipped.
+type slowDecoder func(event map[string]any) (rows []slowRow, skip bool)
+
+// checkSlow compares a format on JSON lines with its slow decoder.
+func checkSlow(t *testing.T, f *Format, slow slowDecoder, in []byte) {
+	t.Helper()
+	var want result
+	for line := range bytes.Lines(in) {
+		line = bytes.TrimRight(line, "\r\n")
+		if len(bytes.TrimSpace(line)) == 0 {
+			want.tally.Pass()
+			continue
+		}
+		event, ok := reference(line)
+		object, isObject := event.(map[string]any)
+		if depth(event) > maxDepth {
+			t.Skip()
+		}
+		if !ok || !isObject {
+			want.tally.Skip(0, "")
+			continue
+		}
+		rows, skip := slow(object)
+		switch {
+		case skip:
+			want.tally.Skip(0, "")
+		case len(rows) == 0:
+			want.tally.Pass()
+		}
+		for _, row := range rows {
+			want.tally.Row()
+			cells := &want.tables[row.table.ID].Cells
+			if *cells == nil {
+				*cells = make([][]string, len(row.table.Cols))
+			}
+			for i, c := range row.table.Cols {
+				(*cells)[i] = append((*cells)[i], row.cells[c])
+			}
+		}
+	}
+	c := logCase{format: f, options: Options{Want: ^columnar.Cols(0), Head: in}}
+	got := c.decode(whole(in))
+	if got.err != nil {
+		t.Fatal(got.err)
+	}
+	got.tally.Reasons, want.tally.Reasons = nil, nil
+	if d := gocmp.Diff(want.tally, got.tally); d != "" {
+		t.Errorf("tally (-slow +got):\n%s", d)
+	}
+	for id := range got.tables {
+		for _, column := range got.tables[id].Cells {
+			for i := range column {
+				column[i] = runes([]byte(column[i]))
+			}
+		}
+		if d := gocmp.Diff(want.tables[id].Cells, got.tables[id].Cells); d != "" {
+			t.Errorf("table %s (-slow +got):\n%s", columnar.Tables[id].Name, d)
+		}
+	}
+}
+
+// slowText is value.text of what encoding/json gives.
+func slowText(v any) string {
+	switch v := v.(type) {
+	case string:
+		return v
+	case json.Number:
+		return v.String()
+	case bool:
+		return fmt.Sprint(v)
+	}
+	return ""
+}
+
+// slowCount is countOf as the text of a cell.
+func slowCount(v any) (text string, ok bool) {
+	n, ok := countOf([]byte(slowText(v)))
+	if n < 0 {
+		return "", ok
+	}
+	return fmt.Sprint(n), ok
+}
+
+func slowTime(us int64) string {
+	return time.UnixMicro(us).UTC().Format("2006-01-02T15:04:05.999999Z07:00")
+}
+
+func slowDomain(name string) string {
+	return string(new(columnar.Domains).Registered([]byte(name)))
+}
+
+// slowLower lowers ASCII letters only.
+func slowLower(s string) string { return string(appendLower(nil, []byte(s))) }
+
+func slowObject(v any) map[string]any {
+	object, _ := v.(map[string]any)
+	return object
+}
+
+// jsonLinesOf returns the lines of the cases of a format, those for a slow
+// decoder: as they are, and each cut and damaged in a few places.
+func jsonLinesOf(t testing.TB, f *Format) []byte {
+	var out []byte
+	for _, c := range readCases(t) {
+		if c.format != f || len(c.in) > 1<<20 {
+			continue
+		}
+		for line := range bytes.Lines(c.in) {
+			if line[0] != '{' {
+				continue
+			}
+			line = bytes.TrimRight(line, "\n")
+			out = append(append(out, line...), '\n')
+			for i := 7; i < len(line); i += 31 {
+				out = append(append(append(out, line[:i]...), line[i+1:]...), '\n')
+			}
+		}
+	}
+	return out
+}
+
+// addLines adds each JSON line of the cases of a format as a seed.
+func addLines(f *testing.F, format *Format) {
+	for _, c := range readCases(f) {
+		if c.format != format {
+			continue
+		}
+		for line := range bytes.Lines(c.in) {
+			if line[0] == '{' && len(line) < 1<<16 {
+				f.Add(line)
+			}
+		}
+	}
 }

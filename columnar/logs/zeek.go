@@ -1,4 +1,864 @@
 package logs
 
-// Zeek is a stub.
-var Zeek = &Format{Name: "zeek"}
+import (
+	"bytes"
+	"encoding/binary"
+	"math/bits"
+
+	"outflow/columnar"
+)
+
+// Zeek decodes the logs of the Zeek (formerly Bro) network sensor.
+var Zeek = &Format{
+	Name:  "zeek",
+	Title: "Zeek logs, TSV or JSON",
+	Doc: `Reads conn, dns, http and ssl logs in Zeek's own TSV form, whatever its
+separators and the order of its #fields, and in JSON with dotted (id.orig_h) or
+underlined (id_orig_h) keys. Logs may be concatenated, and JSON of several logs
+mixed. Which log a line is of is told by #path, _path or @stream, never by the
+name of the file; where none of them is there, by the fields: query with
+qtype or trans_id is dns, conn_state is conn, established is ssl, trans_depth
+with both body lengths and nothing of SIP or SMTP is http.
+
+dns     → dns      id.orig_h src_ip, id.resp_h dst_ip, query, qtype_name (else
+                   qtype) query_type, rcode_name rcode, answers answers_len.
+                   Lines without a query are counted as other.
+http    → http     host or the host in uri url_host, uri url_path without the
+                   query string, request_body_len bytes_out,
+                   response_body_len bytes_in, username user. Bodies only: the
+                   sensor does not count headers. For a CONNECT it logs 0
+                   bytes; conn has those of the tunnel.
+conn    → network  time is the end, ts + duration, as that is when Zeek writes
+                   the line; orig_bytes bytes_out and resp_bytes bytes_in, but
+                   no more than orig_ip_bytes and resp_ip_bytes: the former
+                   come from TCP sequence numbers and can be wrong by
+                   gigabytes; service, else proto, protocol.
+ssl     → network  server_name dst_host. Bytes are null, as conn has them.
+
+All other logs are counted as other, among them open_conn, open_http, open_ssl
+and conn_long, whose counters are running totals of what conn, http and ssl tell
+in the end. An open_conn log in JSON that names its path conn cannot be told from
+conn: do not read both. The sensor's own name (_system_name, @system) is not the
+client's host and is left out. Long connections appear when they close.`,
+	Tables: []*columnar.Table{columnar.DNS, columnar.HTTP, columnar.Network},
+	Lacks:  columnar.ColSet(columnar.Host, columnar.Action),
+	Sniff:  sniffZeek,
+	Header: zeekHeader,
+	New: func(o *Options) (Decoder, error) {
+		d := &zeek{clock: clock{zone: o.Location()}}
+		d.tsv.reset()
+		return d, nil
+	},
+}
+
+func sniffZeek(head []byte) bool {
+	head = bytes.TrimLeft(head, " \t\r\n")
+	for _, directive := range []string{"#separator", "#set_separator", "#empty_field", "#unset_field", "#path", "#open", "#fields"} {
+		if rest, ok := bytes.CutPrefix(head, []byte(directive)); ok && len(rest) > 0 && (rest[0] == ' ' || rest[0] == '\t') {
+			return true
+		}
+	}
+	var ts, path, id bool
+	eachKey(head, func(key []byte, val value) {
+		switch string(key) {
+		case "ts":
+			ts = !val.is('{') && !val.is('[')
+		case "_path", "@stream":
+			path = val.is('"')
+		case "uid", "fuid", "uids", "id.orig_h", "id_orig_h", "peer", "node", "certificate.version":
+			id = true
+		}
+	})
+	return path || ts && id
+}
+
+// eachKey calls f with the members of the first JSON object of head, as far as
+// it goes.
+func eachKey(head []byte, f func(key []byte, val value)) {
+	line, _ := cutLine(bytes.TrimLeft(head, " \t\r\n"))
+	var w walker
+	w.open(line)
+	for w.close == '}' && w.next() {
+		f(w.key, w.val)
+	}
+}
+
+// A zeekField is a field of Zeek's that means something here.
+type zeekField uint8
+
+const (
+	zeekTS zeekField = iota
+	zeekPath
+	zeekOrigHost
+	zeekRespHost
+	zeekRespPort
+	zeekProto
+	zeekService
+	zeekDuration
+	zeekOrigBytes
+	zeekRespBytes
+	zeekOrigIPBytes
+	zeekRespIPBytes
+	zeekConnState
+	zeekTransID
+	zeekQuery
+	zeekQtype
+	zeekQtypeName
+	zeekRcode
+	zeekRcodeName
+	zeekAnswers
+	zeekTransDepth
+	zeekMethod
+	zeekHost
+	zeekURI
+	zeekUserAgent
+	zeekRequestLen
+	zeekResponseLen
+	zeekStatusCode
+	zeekUsername
+	zeekServerName
+	zeekEstablished
+	zeekNotHTTP // any that SIP or SMTP has, and HTTP has not
+	numZeekFields
+)
+
+func zeekFieldNamed(name []byte) (zeekField, bool) {
+	switch string(name) {
+	case "ts":
+		return zeekTS, true
+	case "_path", "@stream":
+		return zeekPath, true
+	case "id.orig_h", "id_orig_h":
+		return zeekOrigHost, true
+	case "id.resp_h", "id_resp_h":
+		return zeekRespHost, true
+	case "id.resp_p", "id_resp_p":
+		return zeekRespPort, true
+	case "proto":
+		return zeekProto, true
+	case "service":
+		return zeekService, true
+	case "duration":
+		return zeekDuration, true
+	case "orig_bytes":
+		return zeekOrigBytes, true
+	case "resp_bytes":
+		return zeekRespBytes, true
+	case "orig_ip_bytes":
+		return zeekOrigIPBytes, true
+	case "resp_ip_bytes":
+		return zeekRespIPBytes, true
+	case "conn_state":
+		return zeekConnState, true
+	case "trans_id":
+		return zeekTransID, true
+	case "query":
+		return zeekQuery, true
+	case "qtype":
+		return zeekQtype, true
+	case "qtype_name":
+		return zeekQtypeName, true
+	case "rcode":
+		return zeekRcode, true
+	case "rcode_name":
+		return zeekRcodeName, true
+	case "answers":
+		return zeekAnswers, true
+	case "trans_depth":
+		return zeekTransDepth, true
+	case "method":
+		return zeekMethod, true
+	case "host":
+		return zeekHost, true
+	case "uri":
+		return zeekURI, true
+	case "user_agent":
+		return zeekUserAgent, true
+	case "request_body_len":
+		return zeekRequestLen, true
+	case "response_body_len":
+		return zeekResponseLen, true
+	case "status_code":
+		return zeekStatusCode, true
+	case "username":
+		return zeekUsername, true
+	case "server_name":
+		return zeekServerName, true
+	case "established":
+		return zeekEstablished, true
+	case "call_id", "seq", "request_from", "request_to", "helo", "mailfrom", "rcptto":
+		return zeekNotHTTP, true
+	}
+	return 0, false
+}
+
+// A zeekLog is a log of Zeek's that becomes rows.
+type zeekLog uint8
+
+const (
+	zeekOther zeekLog = iota
+	zeekDNS
+	zeekHTTP
+	zeekConn
+	zeekSSL
+)
+
+func zeekLogNamed(path []byte) zeekLog {
+	switch string(path) {
+	case "dns":
+		return zeekDNS
+	case "http":
+		return zeekHTTP
+	case "conn":
+		return zeekConn
+	case "ssl":
+		return zeekSSL
+	}
+	return zeekOther
+}
+
+// zeekLogOf tells the log by the fields that its lines have.
+func zeekLogOf(has uint64) zeekLog {
+	all := func(fields ...zeekField) bool {
+		for _, f := range fields {
+			if has>>f&1 == 0 {
+				return false
+			}
+		}
+		return true
+	}
+	switch {
+	case all(zeekQuery, zeekQtype), all(zeekQuery, zeekTransID):
+		return zeekDNS
+	case all(zeekConnState):
+		return zeekConn
+	case all(zeekEstablished):
+		return zeekSSL
+	case all(zeekTransDepth, zeekRequestLen, zeekResponseLen) && !all(zeekNotHTTP):
+		return zeekHTTP
+	}
+	return zeekOther
+}
+
+func (l zeekLog) table() *columnar.Table {
+	switch l {
+	case zeekDNS:
+		return columnar.DNS
+	case zeekHTTP:
+		return columnar.HTTP
+	}
+	return columnar.Network
+}
+
+// zeekReads lists, by log, the fields that a row is made of. A field is read if
+// its column is wanted. Those that decide whether a line is a row, and counters,
+// which may make it a bad one, stand with Time, which is always wanted: what is
+// skipped must not depend on who asks.
+var zeekReads = [...][]struct {
+	field zeekField
+	col   columnar.Col
+}{
+	zeekOther: nil,
+	zeekDNS: {
+		{zeekTS, columnar.Time}, {zeekQuery, columnar.Time}, {zeekOrigHost, columnar.SrcIP}, {zeekRespHost, columnar.DstIP},
+		{zeekQtype, columnar.QueryType}, {zeekQtypeName, columnar.QueryType}, {zeekRcode, columnar.Rcode},
+		{zeekRcodeName, columnar.Rcode}, {zeekRcode, columnar.AnswersLen}, {zeekRcodeName, columnar.AnswersLen}, {zeekAnswers, columnar.AnswersLen},
+	},
+	zeekHTTP: {
+		{zeekTS, columnar.Time}, {zeekOrigHost, columnar.SrcIP}, {zeekRespHost, columnar.DstIP}, {zeekUsername, columnar.User},
+		{zeekMethod, columnar.Method}, {zeekMethod, columnar.URLHost}, {zeekMethod, columnar.URLPath}, {zeekHost, columnar.URLHost},
+		{zeekURI, columnar.URLHost}, {zeekURI, columnar.URLPath}, {zeekUserAgent, columnar.UserAgent},
+		{zeekStatusCode, columnar.Time}, {zeekRequestLen, columnar.Time}, {zeekResponseLen, columnar.Time},
+	},
+	zeekConn: {
+		{zeekTS, columnar.Time}, {zeekDuration, columnar.Time}, {zeekOrigHost, columnar.SrcIP}, {zeekRespHost, columnar.DstIP},
+		{zeekRespPort, columnar.Time}, {zeekProto, columnar.Protocol}, {zeekService, columnar.Protocol},
+		{zeekOrigBytes, columnar.Time}, {zeekRespBytes, columnar.Time},
+		{zeekOrigIPBytes, columnar.Time}, {zeekRespIPBytes, columnar.Time},
+	},
+	zeekSSL: {
+		{zeekTS, columnar.Time}, {zeekOrigHost, columnar.SrcIP}, {zeekRespHost, columnar.DstIP},
+		{zeekRespPort, columnar.Time}, {zeekServerName, columnar.DstHost},
+	},
+}
+
+// A zeekTSV is the TSV header in force.
+type zeekTSV struct {
+	sep, setSep byte
+	fault       string // why lines cannot be read
+	empty       []byte
+	unset       []byte
+	path        []byte
+	fields      int
+	at          [numZeekFields]int // where a field stands, -1 if it does not
+
+	log   zeekLog
+	plan  []zeekCell // what is read of a line, in its order
+	ends  []int32    // of the fields up to the last that is read
+	ready bool       // log and plan are made
+}
+
+type zeekCell struct {
+	at    int32
+	field zeekField
+}
+
+const (
+	zeekNoFields = "no #fields line before this line"
+	zeekSepLong  = "#separator of more than one byte"
+)
+
+func (h *zeekTSV) reset() {
+	*h = zeekTSV{sep: '\t', setSep: ',', empty: []byte("(empty)"), unset: []byte("-"), fault: zeekNoFields, plan: h.plan, ends: h.ends}
+}
+
+// directive takes a header line.
+func (h *zeekTSV) directive(line []byte) {
+	name, arg := zeekDirective(line)
+	h.ready = false
+	switch string(name) {
+	case "#separator":
+		h.reset()
+		if sep := zeekUnescape(nil, arg); len(sep) == 1 {
+			h.sep = sep[0]
+		} else {
+			h.fault = zeekSepLong
+		}
+	case "#close":
+		h.reset()
+	case "#set_separator":
+		if sep := zeekUnescape(nil, arg); len(sep) == 1 {
+			h.setSep = sep[0]
+		}
+	case "#empty_field":
+		h.empty = bytes.Clone(arg)
+	case "#unset_field":
+		h.unset = bytes.Clone(arg)
+	case "#path":
+		h.path = bytes.Clone(arg)
+	case "#fields":
+		if h.fault == zeekSepLong {
+			return
+		}
+		h.fault, h.fields = "", 0
+		for f := range h.at {
+			h.at[f] = -1
+		}
+		for name := range bytes.SplitSeq(arg, []byte{h.sep}) {
+			if f, ok := zeekFieldNamed(name); ok {
+				h.at[f] = h.fields
+			}
+			h.fields++
+		}
+	}
+}
+
+// zeekDirective splits a header line at the first space, tab or whatever byte
+// ends its name.
+func zeekDirective(line []byte) (name, arg []byte) {
+	i := 1
+	for i < len(line) && (line[i]|0x20-'a' < 26 || line[i] == '_') {
+		i++
+	}
+	return line[:i], line[min(i+1, len(line)):]
+}
+
+// zeekHeader is Zeek.Header: the header lines in force, each with its newline.
+func zeekHeader(prev, p []byte) []byte {
+	header := prev
+	for at := 0; at < len(p); {
+		if p[at] != '#' {
+			next := bytes.Index(p[at:], []byte("\n#"))
+			if next < 0 {
+				break
+			}
+			at += next + 1
+		}
+		line, rest := cutLine(p[at:])
+		header = zeekWith(header, line)
+		at = len(p) - len(rest)
+	}
+	return header
+}
+
+// zeekWith returns header after one more header line, in memory of its own.
+func zeekWith(header, line []byte) []byte {
+	name, _ := zeekDirective(line)
+	var with []byte
+	switch string(name) {
+	case "#separator":
+		return append(append(with, line...), '\n')
+	case "#close":
+		return nil
+	case "#set_separator", "#empty_field", "#unset_field", "#path", "#fields":
+	default:
+		return header
+	}
+	for have, rest := cutLine(header); len(have) > 0; have, rest = cutLine(rest) {
+		if other, _ := zeekDirective(have); !bytes.Equal(other, name) {
+			with = append(append(with, have...), '\n')
+		}
+	}
+	return append(append(with, line...), '\n')
+}
+
+// makePlan finds out what of a line is to be read for out.
+func (h *zeekTSV) makePlan(out *columnar.Out) {
+	h.ready, h.log, h.plan, h.ends = true, zeekOther, h.plan[:0], h.ends[:0]
+	if h.fault != "" {
+		return
+	}
+	if h.path != nil {
+		h.log = zeekLogNamed(h.path)
+	} else {
+		var has uint64
+		for f, at := range h.at {
+			if at >= 0 {
+				has |= 1 << f
+			}
+		}
+		h.log = zeekLogOf(has)
+	}
+	if h.log == zeekOther {
+		return
+	}
+	table := out.Table(h.log.table())
+	var planned uint64
+	for _, r := range zeekReads[h.log] {
+		if at := h.at[r.field]; at >= 0 && planned>>r.field&1 == 0 && (r.col == columnar.Time || table.Wants(r.col)) {
+			planned |= 1 << r.field
+			h.plan = append(h.plan, zeekCell{int32(at), r.field})
+			for len(h.ends) <= at {
+				h.ends = append(h.ends, 0)
+			}
+		}
+	}
+}
+
+// split notes where the fields end that are read, and returns how many fields
+// the line has.
+func (h *zeekTSV) split(line []byte) int {
+	n, i := 0, 0
+	ends, sep := h.ends, uint64(h.sep)*lows
+	for ; n < len(ends) && i+8 <= len(line); i += 8 {
+		x := binary.LittleEndian.Uint64(line[i:]) ^ sep
+		for m := ^((x&^highs + ^uint64(highs)) | x | ^uint64(highs)); m != 0; m &= m - 1 {
+			if n == len(ends) {
+				// Count the rest of this word with what follows.
+				return n + 1 + bytes.Count(line[i+bits.TrailingZeros64(m)>>3:], []byte{h.sep})
+			}
+			ends[n] = int32(i + bits.TrailingZeros64(m)>>3)
+			n++
+		}
+	}
+	for ; n < len(ends) && i < len(line); i++ {
+		if line[i] == h.sep {
+			ends[n] = int32(i)
+			n++
+		}
+	}
+	if n < len(ends) {
+		ends[n] = int32(len(line))
+		return n + 1
+	}
+	return n + 1 + bytes.Count(line[i:], []byte{h.sep})
+}
+
+// A zeek decodes lines of both forms. Each line becomes cells first, so that
+// both share what makes rows of them.
+type zeek struct {
+	clock   clock
+	header  []byte // that tsv was made of
+	tsv     zeekTSV
+	out     *columnar.Out // that the plan was made for
+	walker  walker
+	cells   [numZeekFields][]byte // nil: not said; text is unescaped, answers is raw
+	json    bool
+	domains *columnar.Domains // made when a domain is wanted: it is large
+	scratch []byte
+	lower   []byte
+}
+
+func (d *zeek) Decode(b *Block, out *columnar.Out, t *Tally) error {
+	if !bytes.Equal(d.header, b.Header) {
+		d.header = append(d.header[:0], b.Header...)
+		d.tsv.reset()
+		for line, rest := cutLine(d.header); len(line) > 0; line, rest = cutLine(rest) {
+			d.tsv.directive(line)
+		}
+	}
+	if d.out != out {
+		d.out, d.tsv.ready = out, false
+	}
+	record := b.First
+	for data := b.Data; len(data) > 0; record++ {
+		var line []byte
+		line, data = cutLine(data)
+		row, reason := d.line(line, record)
+		switch {
+		case row:
+			t.Row()
+		case reason != "":
+			t.Skip(record, reason)
+		default:
+			t.Pass()
+		}
+	}
+	return nil
+}
+
+// line decodes a line. If it is no row, reason says why it is malformed, or is
+// "" if it is not.
+func (d *zeek) line(line []byte, record int64) (row bool, reason string) {
+	if len(line) == 0 {
+		return false, ""
+	}
+	var log zeekLog
+	switch line[0] {
+	case '{':
+		if log, reason = d.readJSON(line); reason != "" {
+			return false, reason
+		}
+	case '#':
+		// The header in force for the next block is found again by
+		// zeekHeader; this keeps it in step within the block.
+		d.header = append(d.header[:0], zeekWith(d.header, line)...)
+		d.tsv.directive(line)
+		return false, ""
+	default:
+		if log, reason = d.readTSV(line); reason != "" {
+			return false, reason
+		}
+	}
+	if log == zeekOther {
+		return false, ""
+	}
+	us, ok := d.time(d.cells[zeekTS])
+	if !ok {
+		return false, "bad ts"
+	}
+	b := d.out.Table(log.table())
+	switch log {
+	case zeekDNS:
+		row = d.dns(b)
+	case zeekHTTP:
+		reason = d.http(b)
+		row = reason == ""
+	case zeekConn:
+		us, reason = d.conn(b, us)
+		row = reason == ""
+	case zeekSSL:
+		reason = d.ssl(b)
+		row = reason == ""
+	}
+	if !row {
+		b.Drop()
+		return false, reason
+	}
+	b.SetTime(us)
+	b.Next(record)
+	return true, ""
+}
+
+func (d *zeek) readTSV(line []byte) (log zeekLog, reason string) {
+	h := &d.tsv
+	if !h.ready {
+		h.makePlan(d.out)
+		clear(d.cells[:])
+	} else if d.json {
+		clear(d.cells[:])
+	}
+	d.json = false
+	if h.fault != "" {
+		if len(bytes.TrimSpace(line)) == 0 {
+			return zeekOther, ""
+		}
+		return zeekOther, h.fault
+	}
+	if h.split(line) != h.fields {
+		return zeekOther, "wrong number of fields"
+	}
+	escaped := len(h.plan) > 0 && bytes.IndexByte(line, '\\') >= 0
+	d.scratch = d.scratch[:0]
+	for _, c := range h.plan {
+		start := int32(0)
+		if c.at > 0 {
+			start = h.ends[c.at-1] + 1
+		}
+		cell := line[start:h.ends[c.at]]
+		switch {
+		case len(cell) == len(h.unset) && string(cell) == string(h.unset):
+			cell = nil
+		case len(cell) == len(h.empty) && string(cell) == string(h.empty):
+			cell = cell[:0]
+		case escaped && c.field != zeekAnswers && bytes.IndexByte(cell, '\\') >= 0:
+			at := len(d.scratch)
+			d.scratch = zeekUnescape(d.scratch, cell)
+			cell = d.scratch[at:]
+		}
+		d.cells[c.field] = cell
+	}
+	return h.log, ""
+}
+
+func (d *zeek) readJSON(line []byte) (log zeekLog, reason string) {
+	clear(d.cells[:])
+	d.json = true
+	d.scratch = d.scratch[:0]
+	var has uint64
+	w := &d.walker
+	w.open(line)
+	for w.next() {
+		f, ok := zeekFieldNamed(w.key)
+		if !ok {
+			continue
+		}
+		has |= 1 << f
+		if f == zeekAnswers {
+			d.cells[f] = w.val
+		} else {
+			d.cells[f] = w.val.text(&d.scratch)
+		}
+	}
+	if !w.doneObject() {
+		return zeekOther, malformedJSON
+	}
+	if path := d.cells[zeekPath]; path != nil {
+		return zeekLogNamed(path), ""
+	}
+	return zeekLogOf(has), ""
+}
+
+// time parses a ts: epoch seconds or milliseconds, or ISO 8601.
+func (d *zeek) time(ts []byte) (us int64, ok bool) {
+	if us, ok = parseEpoch(ts); ok {
+		return us, true
+	}
+	if us, ok = d.clock.parseISO(ts); ok {
+		return us, true
+	}
+	if us, ok = parseNumber(ts, 1e6); !ok {
+		return 0, false
+	}
+	if !plausible(us) {
+		us /= 1000
+	}
+	return us, plausible(us)
+}
+
+func (d *zeek) dns(b *columnar.Builder) bool {
+	name := bytes.TrimSuffix(d.cells[zeekQuery], dot)
+	if len(name) == 0 {
+		return false
+	}
+	name = lowered(&d.lower, name)
+	b.SetText(columnar.SrcIP, d.cells[zeekOrigHost])
+	b.SetText(columnar.DstIP, d.cells[zeekRespHost])
+	b.SetText(columnar.Query, name)
+	if b.Wants(columnar.Domain) {
+		if d.domains == nil {
+			d.domains = new(columnar.Domains)
+		}
+		b.SetText(columnar.Domain, d.domains.Registered(name))
+	}
+	b.SetText(columnar.QueryType, d.code(d.cells[zeekQtypeName], d.cells[zeekQtype], queryTypeName))
+	rcode := d.code(d.cells[zeekRcodeName], d.cells[zeekRcode], rcodeName)
+	b.SetText(columnar.Rcode, rcode)
+	if b.Wants(columnar.AnswersLen) {
+		if n, ok := d.answers(); ok || len(rcode) > 0 {
+			b.SetInt(columnar.AnswersLen, int64(n))
+		}
+	}
+	return true
+}
+
+// answers counts the answers. Zeek leaves them unset both for a reply without
+// any and for no reply: then ok is false.
+func (d *zeek) answers() (n int, ok bool) {
+	raw := d.cells[zeekAnswers]
+	switch {
+	case d.json:
+		return value(raw).length()
+	case raw == nil:
+		return 0, false
+	case len(raw) == 0:
+		return 0, true
+	}
+	return bytes.Count(raw, []byte{d.tsv.setSep}) + 1, true
+}
+
+// code returns the name of a DNS code. Zeek names what it does not know
+// "query-65" or "rcode-23", and ANY "*".
+func (d *zeek) code(name, number []byte, named func(int64) string) []byte {
+	if len(name) > 0 {
+		if name[0] != 'q' && name[0] != 'r' && name[0] != '*' {
+			return name
+		}
+		if len(name) == 1 {
+			number = []byte("255")
+		} else {
+			_, number, _ = bytes.Cut(name, []byte{'-'})
+		}
+	}
+	n, ok := parseInt(number)
+	if !ok {
+		return name
+	}
+	at := len(d.scratch)
+	d.scratch = append(d.scratch, named(n)...)
+	return d.scratch[at:]
+}
+
+func (d *zeek) http(b *columnar.Builder) (reason string) {
+	request, ok1 := countOf(d.cells[zeekRequestLen])
+	response, ok2 := countOf(d.cells[zeekResponseLen])
+	status, ok3 := countOf(d.cells[zeekStatusCode])
+	if !ok1 || !ok2 || !ok3 {
+		return "bad request_body_len, response_body_len or status_code"
+	}
+	host, path := requestTarget(d.cells[zeekMethod], d.cells[zeekURI])
+	if len(host) == 0 {
+		host = urlHost(d.cells[zeekHost])
+	}
+	b.SetText(columnar.SrcIP, d.cells[zeekOrigHost])
+	b.SetText(columnar.DstIP, d.cells[zeekRespHost])
+	b.SetText(columnar.User, d.cells[zeekUsername])
+	b.SetText(columnar.Method, d.cells[zeekMethod])
+	b.SetText(columnar.URLHost, lowered(&d.lower, host))
+	b.SetText(columnar.URLPath, path)
+	b.SetText(columnar.UserAgent, d.cells[zeekUserAgent])
+	setCount(b, columnar.StatusCode, status)
+	setCount(b, columnar.BytesOut, request)
+	setCount(b, columnar.BytesIn, response)
+	return ""
+}
+
+// conn returns the time at which the connection ended, given its start.
+func (d *zeek) conn(b *columnar.Builder, start int64) (end int64, reason string) {
+	out, ok1 := zeekPayload(d.cells[zeekOrigBytes], d.cells[zeekOrigIPBytes])
+	in, ok2 := zeekPayload(d.cells[zeekRespBytes], d.cells[zeekRespIPBytes])
+	if !ok1 || !ok2 {
+		return 0, "bad orig_bytes, resp_bytes, orig_ip_bytes or resp_ip_bytes"
+	}
+	end = start
+	duration := int64(-1)
+	if text := d.cells[zeekDuration]; len(text) > 0 {
+		var ok bool
+		if duration, ok = parseNumber(text, 1e6); !ok || duration < 0 || !plausible(start+duration) {
+			return 0, "bad duration"
+		}
+		end += duration
+	}
+	if reason = d.endpoints(b); reason != "" {
+		return 0, reason
+	}
+	protocol := d.cells[zeekService]
+	if len(protocol) == 0 {
+		protocol = d.cells[zeekProto]
+	}
+	b.SetText(columnar.Protocol, lowered(&d.lower, protocol))
+	setCount(b, columnar.BytesOut, out)
+	setCount(b, columnar.BytesIn, in)
+	setCount(b, columnar.Duration, duration)
+	return end, ""
+}
+
+func (d *zeek) ssl(b *columnar.Builder) (reason string) {
+	if reason = d.endpoints(b); reason != "" {
+		return reason
+	}
+	b.SetText(columnar.DstHost, lowered(&d.lower, bytes.TrimSuffix(d.cells[zeekServerName], dot)))
+	b.SetText(columnar.Protocol, []byte("ssl"))
+	return ""
+}
+
+func (d *zeek) endpoints(b *columnar.Builder) (reason string) {
+	port, ok := countOf(d.cells[zeekRespPort])
+	if !ok {
+		return "bad id.resp_p"
+	}
+	b.SetText(columnar.SrcIP, d.cells[zeekOrigHost])
+	b.SetText(columnar.DstIP, d.cells[zeekRespHost])
+	setCount(b, columnar.DstPort, port)
+	return ""
+}
+
+// zeekPayload parses the payload bytes of one direction; -1 if not said. They
+// are the distance of TCP sequence numbers and can be wrong by gigabytes. The
+// bytes of the IP packets, which the sensor did see, are an upper bound.
+func zeekPayload(payload, ip []byte) (n int64, ok bool) {
+	n, ok = countOf(payload)
+	seen, ok2 := countOf(ip)
+	if seen >= 0 && seen < n {
+		n = seen
+	}
+	return n, ok && ok2
+}
+
+// zeekUnescape appends a value without Zeek's escapes: \xHH is the byte HH, and
+// \\ a backslash.
+func zeekUnescape(dst, s []byte) []byte {
+	for i := 0; i < len(s); i++ {
+		c := s[i]
+		if c == '\\' && i+1 < len(s) {
+			switch s[i+1] {
+			case '\\':
+				i++
+			case 'x':
+				if i+3 < len(s) {
+					h, ok1 := hexDigit(s[i+2])
+					l, ok2 := hexDigit(s[i+3])
+					if ok1 && ok2 {
+						c = h<<4 | l
+						i += 3
+					}
+				}
+			}
+		}
+		dst = append(dst, c)
+	}
+	return dst
+}
+
+// requestTarget splits the target of an HTTP request as it was sent: host is nil
+// if the target names none, as in all requests but those to proxies.
+func requestTarget(method, uri []byte) (host, path []byte) {
+	switch {
+	case string(method) == "CONNECT":
+		return urlHost(uri), nil
+	case len(uri) > 0 && uri[0] != '/' && bytes.Contains(uri, []byte("://")):
+		return urlHost(uri), urlPath(uri)
+	}
+	return nil, urlPath(uri)
+}
+
+// lowered returns text in ASCII lower case: text itself if it is, else a copy in
+// *buf, valid until its next use.
+func lowered(buf *[]byte, text []byte) []byte {
+	i := 0
+	for ; i+8 <= len(text); i += 8 {
+		if upperMask(binary.LittleEndian.Uint64(text[i:])) != 0 {
+			break
+		}
+	}
+	for i < len(text) && text[i]-'A' >= 26 {
+		i++
+	}
+	if i == len(text) {
+		return text
+	}
+	*buf = append((*buf)[:0], text...)
+	low := *buf
+	for ; i < len(low); i++ {
+		if low[i]-'A' < 26 {
+			low[i] |= 0x20
+		}
+	}
+	return low
+}
+
+// upperMask marks the bytes of w from A to Z by their high bits.
+func upperMask(w uint64) uint64 {
+	seven := w &^ highs
+	return (seven + (0x80-'A')*lows) &^ (seven + (0x80-'Z'-1)*lows) &^ w & highs
+}

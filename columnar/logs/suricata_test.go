@@ -1,0 +1,123 @@
+package logs
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+
+	"outflow/columnar"
+)
+
+func slowSuricata(e map[string]any) (rows []slowRow, skip bool) {
+	var clock clock
+	us, timeOK := clock.parseISO([]byte(slowText(e["timestamp"])))
+	cells := map[columnar.Col]string{columnar.SrcIP: slowText(e["src_ip"]), columnar.DstIP: slowText(e["dest_ip"])}
+	kind := slowText(e["event_type"])
+	part, isObject := e[kind].(map[string]any)
+	count := func(c columnar.Col, v any) {
+		text, ok := slowCount(v)
+		cells[c] = text
+		skip = skip || !ok
+	}
+	host := func(named, method, url any) {
+		h, p := requestTarget([]byte(slowText(method)), []byte(slowText(url)))
+		if len(h) == 0 {
+			h = urlHost([]byte(slowText(named)))
+		}
+		cells[columnar.URLHost], cells[columnar.URLPath] = slowLower(string(h)), string(p)
+	}
+	protocol := slowText(e["proto"])
+	table := columnar.Network
+	switch kind {
+	case "dns":
+		if !timeOK || !isObject || slowText(part["type"]) == "" {
+			return nil, true
+		}
+		if t := slowText(part["type"]); t != "query" && t != "request" {
+			return nil, false
+		}
+		queries, ok := part["queries"].([]any)
+		if !ok {
+			queries = []any{part}
+		}
+		for _, q := range queries {
+			q := slowObject(q)
+			name := slowLower(strings.TrimSuffix(slowText(q["rrname"]), "."))
+			if name == "" {
+				continue
+			}
+			rrtype := slowText(q["rrtype"])
+			if n, ok := parseInt([]byte(rrtype)); ok {
+				rrtype = queryTypeName(n)
+			}
+			rows = append(rows, slowRow{columnar.DNS, map[columnar.Col]string{
+				columnar.Time: slowTime(us), columnar.SrcIP: cells[columnar.SrcIP], columnar.DstIP: cells[columnar.DstIP],
+				columnar.Query: name, columnar.Domain: slowDomain(name), columnar.QueryType: rrtype,
+			}})
+		}
+		return rows, false
+	case "http":
+		table = columnar.HTTP
+		host(part["hostname"], part["http_method"], part["url"])
+		cells[columnar.Method], cells[columnar.UserAgent] = slowText(part["http_method"]), slowText(part["http_user_agent"])
+		count(columnar.StatusCode, part["status"])
+		count(columnar.BytesIn, part["length"])
+		cells[columnar.StatusCode] = slowInt32(cells[columnar.StatusCode])
+	case "flow":
+		count(columnar.BytesOut, part["bytes_toserver"])
+		count(columnar.BytesIn, part["bytes_toclient"])
+		if app := slowText(e["app_proto"]); app != "" && app != "failed" && app != "unknown" {
+			protocol = app
+		}
+		switch part["end"].(type) {
+		case nil, map[string]any, []any:
+		default:
+			end, ok := clock.parseISO([]byte(slowText(part["end"])))
+			if !ok {
+				return nil, true
+			}
+			us = end
+			if start, ok := clock.parseISO([]byte(slowText(part["start"]))); ok && start <= end {
+				cells[columnar.Duration] = fmt.Sprint(end - start)
+			}
+			timeOK = timeOK && ok
+		}
+	case "tls":
+		protocol = "tls"
+		cells[columnar.DstHost] = slowLower(strings.TrimSuffix(slowText(part["sni"]), "."))
+	case "":
+		return nil, true
+	default:
+		return nil, false
+	}
+	if table == columnar.Network {
+		count(columnar.DstPort, e["dest_port"])
+		cells[columnar.DstPort] = slowInt32(cells[columnar.DstPort])
+		cells[columnar.Protocol] = slowLower(protocol)
+	}
+	cells[columnar.Time] = slowTime(us)
+	if skip || !timeOK || !isObject {
+		return nil, true
+	}
+	return []slowRow{{table, cells}}, false
+}
+
+// slowInt32 cuts a count to what an Int32 column holds.
+func slowInt32(text string) string {
+	var n int64
+	if json.Unmarshal([]byte(text), &n) == nil && n > 1<<31-1 {
+		return "2147483647"
+	}
+	return text
+}
+
+func TestSuricataSlow(t *testing.T) {
+	checkSlow(t, Suricata, slowSuricata, jsonLinesOf(t, Suricata))
+}
+
+// FuzzSuricata holds the decoder to an obvious one on encoding/json.
+func FuzzSuricata(f *testing.F) {
+	addLines(f, Suricata)
+	f.Fuzz(func(t *testing.T, in []byte) { checkSlow(t, Suricata, slowSuricata, in) })
+}
