@@ -444,21 +444,32 @@ func (s *setter) set(b *columnar.Builder, f *field, text []byte) (reason string)
 		b.SetTime(us)
 	case readNumber:
 		return s.number(b, f, text)
-	case readHost:
-		s.scratch = appendLower(s.scratch[:0], urlHost(text))
-		b.SetText(f.col, s.scratch)
-	case readPath:
-		b.SetText(f.col, urlPath(text))
 	case readQuery:
 		s.query(b, text)
-	case readQueryType:
-		b.SetText(f.col, s.code(text, queryTypeName))
-	case readRcode:
-		b.SetText(f.col, s.code(text, rcodeName))
 	default:
-		b.SetText(f.col, text)
+		b.SetText(f.col, s.text(f, text))
 	}
 	return ""
+}
+
+// text returns what a text of the source says in a Dictionary column, "" if
+// nothing. It is a function of the text alone.
+func (s *setter) text(f *field, text []byte) []byte {
+	if unknown(text) {
+		return nil
+	}
+	switch f.read {
+	case readHost:
+		s.scratch = appendLower(s.scratch[:0], urlHost(text))
+		return s.scratch
+	case readPath:
+		return urlPath(text)
+	case readQueryType:
+		return s.code(text, queryTypeName)
+	case readRcode:
+		return s.code(text, rcodeName)
+	}
+	return text
 }
 
 // unknown reports whether a source writes text for what it does not know.

@@ -1,0 +1,475 @@
+package logs
+
+import (
+	"bytes"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/parquet-go/parquet-go"
+	"github.com/parquet-go/parquet-go/compress"
+	"github.com/parquet-go/parquet-go/deprecated"
+
+	"outflow/columnar"
+)
+
+// decodeParquet decodes a file, each row group with a decoder of its own.
+func decodeParquet(data []byte, o Options) *result {
+	r := &result{}
+	out := r.collect()
+	r.err = Parquet.Split(bytes.NewReader(data), int64(len(data)), &o, func(b *Block) error {
+		d, err := Parquet.New(&o)
+		if err != nil {
+			return err
+		}
+		return d.Decode(b, out, &r.tally)
+	})
+	out.Flush()
+	return r
+}
+
+// column returns the cells of a column.
+func (r *result) column(t *columnar.Table, c columnar.Col) []string {
+	if r.tables[t.ID].Cells == nil {
+		return nil
+	}
+	return r.tables[t.ID].Cells[slices.Index(t.Cols, c)]
+}
+
+type event struct {
+	Time   int64   `parquet:"time,timestamp(microsecond)"`
+	User   *string `parquet:"user,optional"`
+	Out    *int64  `parquet:"bytes_out,optional"`
+	In     int32   `parquet:"bytes_in"`
+	Source string  `parquet:"src_ip"`
+	Object string  `parquet:"object"`
+}
+
+func events(n int) []event {
+	r := rand.New(rand.NewPCG(5, 6))
+	all := make([]event, n)
+	for i := range all {
+		e := &all[i]
+		*e = event{Time: 1767225600_000000 + int64(i)*1_500, In: int32(r.IntN(1 << 20)), Source: fmt.Sprintf("10.0.0.%d", r.IntN(200)),
+			Object: strings.Repeat("x", r.IntN(20)) + fmt.Sprint(i)}
+		if r.IntN(3) > 0 {
+			user := fmt.Sprintf("user%d", r.IntN(5000))
+			e.User = &user
+		}
+		if r.IntN(4) > 0 || i < n/2 {
+			out := int64(r.IntN(1 << 40))
+			e.Out = &out
+		}
+	}
+	return all
+}
+
+func wantEvents(all []event) map[columnar.Col][]string {
+	want := map[columnar.Col][]string{}
+	add := func(c columnar.Col, s string) { want[c] = append(want[c], s) }
+	for _, e := range all {
+		add(columnar.Time, time.UnixMicro(e.Time).UTC().Format("2006-01-02T15:04:05.999999Z07:00"))
+		user, out := "", ""
+		if e.User != nil {
+			user = *e.User
+		}
+		if e.Out != nil {
+			out = fmt.Sprint(*e.Out)
+		}
+		add(columnar.User, user)
+		add(columnar.BytesOut, out)
+		add(columnar.BytesIn, fmt.Sprint(e.In))
+		add(columnar.SrcIP, e.Source)
+		add(columnar.Resource, e.Object)
+	}
+	return want
+}
+
+// TestParquetPages reads what the library writes, in every codec, encoding and
+// page format, with pages that differ between columns.
+func TestParquetPages(t *testing.T) {
+	all := events(40_000)
+	want := wantEvents(all)
+	encoded := map[string]parquet.Node{}
+	plain := parquet.SchemaOf(event{})
+	for _, f := range plain.Fields() {
+		encoded[f.Name()] = f
+	}
+	delta := parquet.Group{}
+	dictionary := parquet.Group{}
+	for name, node := range encoded {
+		dictionary[name] = parquet.Encoded(node, &parquet.RLEDictionary)
+		switch name {
+		case "user", "object":
+			delta[name] = parquet.Encoded(node, &parquet.DeltaByteArray)
+		case "src_ip":
+			delta[name] = parquet.Encoded(node, &parquet.DeltaLengthByteArray)
+		default:
+			delta[name] = parquet.Encoded(node, &parquet.DeltaBinaryPacked)
+		}
+	}
+	for _, schema := range []struct {
+		name   string
+		schema *parquet.Schema
+	}{{"plain", plain}, {"dictionary", parquet.NewSchema("event", dictionary)}, {"delta", parquet.NewSchema("event", delta)}} {
+		for _, codec := range []compress.Codec{&parquet.Uncompressed, &parquet.Snappy, &parquet.Gzip, &parquet.Zstd} {
+			for version := 1; version <= 2; version++ {
+				t.Run(fmt.Sprintf("%s/%s/v%d", schema.name, codec, version), func(t *testing.T) {
+					var file bytes.Buffer
+					w := parquet.NewGenericWriter[event](&file, schema.schema, parquet.Compression(codec),
+						parquet.DataPageVersion(version), parquet.PageBufferSize(7_000), parquet.MaxRowsPerRowGroup(15_000))
+					if _, err := w.Write(all); err != nil {
+						t.Fatal(err)
+					}
+					if err := w.Close(); err != nil {
+						t.Fatal(err)
+					}
+					r := decodeParquet(file.Bytes(), Options{})
+					if r.err != nil {
+						t.Fatal(r.err)
+					}
+					if err := r.check(); err != nil || r.rows != int64(len(all)) {
+						t.Fatalf("got %d rows, %v, want %d", r.rows, err, len(all))
+					}
+					for c, cells := range want {
+						if got := r.column(columnar.API, c); !slices.Equal(got, cells) {
+							i := 0
+							for got[i] == cells[i] {
+								i++
+							}
+							t.Errorf("%s of row %d: got %q, want %q", c, i, got[i], cells[i])
+						}
+					}
+					records := r.tables[columnar.API.ID].Records
+					if records[0] != 1 || records[len(records)-1] != int64(len(all)) {
+						t.Errorf("got records %d to %d, want 1 to %d", records[0], records[len(records)-1], len(all))
+					}
+				})
+			}
+		}
+	}
+}
+
+// write returns a file of the rows.
+func write[T any](t *testing.T, rows []T, o ...parquet.WriterOption) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	w := parquet.NewGenericWriter[T](&b, o...)
+	if _, err := w.Write(rows); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+// TestParquetTimes reads a time in each way that writers keep one.
+func TestParquetTimes(t *testing.T) {
+	oslo, err := time.LoadLocation("Europe/Oslo")
+	if err != nil {
+		t.Fatal(err)
+	}
+	type milli struct {
+		Time int64 `parquet:"time,timestamp(millisecond)"`
+	}
+	type nano struct {
+		Time int64 `parquet:"time,timestamp(nanosecond)"`
+	}
+	type local struct {
+		Time int64 `parquet:"time,timestamp(microsecond:local)"`
+	}
+	type date struct {
+		Time int32 `parquet:"time,date"`
+	}
+	type number struct {
+		Time int64 `parquet:"time"`
+	}
+	type float struct {
+		Time float64 `parquet:"time"`
+	}
+	type text struct {
+		Time string `parquet:"time"`
+	}
+	type int96 struct {
+		Time deprecated.Int96 `parquet:"time"`
+	}
+	const us = 1767225600_123456
+	for _, c := range []struct {
+		name string
+		file []byte
+		unit string
+		want []string
+	}{
+		{"ms", write(t, []milli{{us / 1000}}), "", []string{"2026-01-01T00:00:00.123Z"}},
+		{"ns", write(t, []nano{{us * 1000}}), "", []string{"2026-01-01T00:00:00.123456Z"}},
+		{"local", write(t, []local{{us}}), "", []string{"2025-12-31T23:00:00.123456Z"}},
+		{"date", write(t, []date{{20454}}), "", []string{"2025-12-31T23:00:00Z"}},
+		{"number", write(t, []number{{us / 1000000}, {us / 1000}, {us}, {us * 1000}, {20260101}, {-1}}), "",
+			[]string{"2026-01-01T00:00:00Z", "2026-01-01T00:00:00.123Z", "2026-01-01T00:00:00.123456Z", "2026-01-01T00:00:00.123456Z"}},
+		{"number in ms", write(t, []number{{86400_000}, {1 << 62}}), "ms", []string{"1970-01-02T00:00:00Z"}},
+		{"float", write(t, []float{{us / 1e6}, {us / 1e3}, {0}}), "", []string{"2026-01-01T00:00:00.123456Z", "2026-01-01T00:00:00.123456Z"}},
+		{"text", write(t, []text{{"2026-01-01T00:00:00Z"}, {"2026-01-01 00:00:00"}, {"soon"}, {""}}), "", []string{"2026-01-01T00:00:00Z", "2025-12-31T23:00:00Z"}},
+		// 2,461,042 is the Julian day of 2026-01-01.
+		{"int96", write(t, []int96{{deprecated.Int96{123456000, 0, 2461042}}}), "", []string{"2026-01-01T00:00:00.123456Z"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			o := Options{Zone: oslo, Mapping: &Mapping{Columns: map[columnar.Col]Source{columnar.Time: {Name: "time", Time: c.unit}}}}
+			r := decodeParquet(c.file, o)
+			if r.err != nil {
+				t.Fatal(r.err)
+			}
+			if err := r.check(); err != nil {
+				t.Error(err)
+			}
+			if d := cmp.Diff(c.want, r.column(columnar.API, columnar.Time)); d != "" {
+				t.Errorf("(-want +got):\n%s", d)
+			}
+		})
+	}
+}
+
+// TestParquetNested reads OCSF-like paths, leaves out lists, and turns numbers
+// into the texts that columns want.
+func TestParquetNested(t *testing.T) {
+	type endpoint struct {
+		IP   *string `parquet:"ip,optional"`
+		Port int32   `parquet:"port"`
+	}
+	type query struct {
+		Hostname string `parquet:"hostname,dict"`
+		Type     int32  `parquet:"type"`
+	}
+	type row struct {
+		Time    int64     `parquet:"time"`
+		Src     *endpoint `parquet:"Src_Endpoint,optional"`
+		Query   query     `parquet:"query"`
+		Answers []string  `parquet:"answers,list"`
+		Rcode   string    `parquet:"rcode"`
+		Reply   bool      `parquet:"reply"`
+		User    int64     `parquet:"user"`
+		Seen    float64   `parquet:"ancount"`
+	}
+	ip := "10.1.1.1"
+	file := write(t, []row{
+		{1767225600123, &endpoint{&ip, 53}, query{"WWW.Example.co.uk.", 1}, []string{"a", "b"}, "NoError", false, 7, 2},
+		{1767225600124, &endpoint{nil, 53}, query{"a.t.example.net", 16}, nil, "NXDomain", false, 8, 0},
+		{1767225600125, nil, query{"WWW.Example.co.uk.", 1}, []string{"c"}, "-", false, 7, 1},
+		{1767225600126, nil, query{"x.example", 1}, nil, "", true, 7, 1},
+	})
+	m := &Mapping{Where: Where{Name: "Reply", Equals: "false"}, Columns: map[columnar.Col]Source{
+		columnar.QueryType: {Name: "query.type"}, columnar.DstIP: {Const: "9.9.9.9"}}}
+	r := decodeParquet(file, Options{Mapping: m})
+	if r.err != nil {
+		t.Fatal(r.err)
+	}
+	if r.tally.Rows != 3 || r.tally.Other != 1 {
+		t.Errorf("got %+v, want 3 rows and 1 other", r.tally)
+	}
+	for c, want := range map[columnar.Col][]string{
+		columnar.SrcIP:      {"10.1.1.1", "", ""},
+		columnar.Query:      {"www.example.co.uk", "a.t.example.net", "www.example.co.uk"},
+		columnar.Domain:     {"example.co.uk", "example.net", "example.co.uk"},
+		columnar.QueryType:  {"A", "TXT", "A"},
+		columnar.Rcode:      {"NOERROR", "NXDOMAIN", ""},
+		columnar.User:       {"7", "8", "7"},
+		columnar.AnswersLen: {"2", "0", "1"},
+		columnar.DstIP:      {"9.9.9.9", "9.9.9.9", "9.9.9.9"},
+	} {
+		if d := cmp.Diff(want, r.column(columnar.DNS, c)); d != "" {
+			t.Errorf("%s (-want +got):\n%s", c, d)
+		}
+	}
+}
+
+// TestParquetBad checks that bad values are skipped, and files that cannot be
+// read are refused in words.
+func TestParquetBad(t *testing.T) {
+	type row struct {
+		Time int64   `parquet:"time,timestamp(millisecond)"`
+		User string  `parquet:"user"`
+		Out  float64 `parquet:"bytes_out"`
+	}
+	sound := []row{{1767225600123, "amy", 1.9}, {-5, "amy", 1}, {1767225600123, "amy", -1}, {1767225600123, "amy", 1e300}}
+	r := decodeParquet(write(t, sound), Options{})
+	want := Tally{Records: 4, Rows: 1, Skipped: 3, Reasons: []Reason{{"bad time", 1, 2}, {"negative bytes_out", 1, 3}, {"bad bytes_out", 1, 4}}}
+	if d := cmp.Diff(want, r.tally); d != "" || r.err != nil {
+		t.Errorf("%v (-want +got):\n%s", r.err, d)
+	}
+	type decimal struct {
+		Time int64 `parquet:"time,timestamp(millisecond)"`
+		Out  int64 `parquet:"bytes_out,decimal(2:18)"`
+	}
+	type untimed struct {
+		When string `parquet:"when"`
+		Who  string `parquet:"who"`
+	}
+	file := write(t, events(5000), parquet.PageBufferSize(4000))
+	for _, c := range []struct {
+		name string
+		file []byte
+		want string
+	}{
+		{"empty", nil, "not a whole Parquet file: 0 bytes"},
+		{"cut in half", file[:len(file)/2], "not a whole Parquet file: it does not end in PAR1; cut off, or still being written"},
+		{"long footer", append([]byte("PAR1"), "\xff\xff\xff\x7fPAR1"...), "damaged Parquet file: a footer of 2147483647 bytes in a file of 12"},
+		{"lz4", write(t, sound, parquet.Compression(&parquet.Lz4Raw)), `row group 0: column "time": compressed with LZ4_RAW, which is not read: write the file with zstd, snappy or gzip`},
+		{"decimal", write(t, []decimal{{1, 2}}), `column "bytes_out" is a decimal, which is not read: write it as an integer or a double`},
+		{"no time", write(t, []untimed{{"a", "b"}}), `no column for time: has "when", "who"; name it in mapping.columns.time`},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r := decodeParquet(c.file, Options{})
+			if r.err == nil || r.err.Error() != c.want {
+				t.Errorf("got error %v, want %s", r.err, c.want)
+			}
+		})
+	}
+}
+
+// TestParquetDamage flips bytes all over a file: whatever they are, nothing
+// panics, and each row is accounted for or the row group refused.
+func TestParquetDamage(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 1))
+	for _, codec := range []compress.Codec{&parquet.Uncompressed, &parquet.Snappy, &parquet.Zstd} {
+		file := write(t, events(3000), parquet.PageBufferSize(4000), parquet.Compression(codec), parquet.MaxRowsPerRowGroup(1000))
+		refused := 0
+		for range 400 {
+			bad := slices.Clone(file)
+			for range 1 + r.IntN(3) {
+				bad[r.IntN(len(bad))] = byte(r.Uint32())
+			}
+			if r.IntN(4) == 0 { // the footer is a small part
+				bad[len(bad)-1-r.IntN(min(len(bad), 2000))] ^= byte(1 + r.IntN(255))
+			}
+			res := decodeParquet(bad, Options{})
+			if err := res.check(); err != nil && res.err == nil {
+				t.Fatal(err)
+			}
+			if res.err != nil || res.tally.Skipped > 0 {
+				refused++
+			}
+		}
+		if refused < 40 {
+			t.Errorf("%s: only %d of 400 damaged files were noticed", codec, refused)
+		}
+	}
+}
+
+// TestParquetLatePage checks that a page that is damaged in the middle of a row
+// group costs the rows after it only.
+func TestParquetLatePage(t *testing.T) {
+	all := events(5000)
+	file := write(t, all, parquet.PageBufferSize(4000), parquet.Compression(&parquet.Snappy))
+	f, err := openParquet(bytes.NewReader(file), int64(len(file)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	meta := f.Metadata().RowGroups[0].Columns[0].MetaData
+	bad := slices.Clone(file)
+	clear(bad[meta.DataPageOffset+meta.TotalCompressedSize/2:][:50])
+	r := decodeParquet(bad, Options{})
+	if r.err != nil {
+		t.Fatal(r.err)
+	}
+	if err := r.check(); err != nil {
+		t.Error(err)
+	}
+	if r.tally.Records != 5000 || r.tally.Rows < 1000 || r.tally.Skipped < 1000 || len(r.tally.Reasons) != 1 {
+		t.Errorf("got %+v, want about half of 5000 rows", r.tally)
+	}
+}
+
+// TestParquetWriter writes the rows of a csv, and reads them again.
+func TestParquetWriter(t *testing.T) {
+	for _, table := range columnar.Tables {
+		t.Run(table.Name, func(t *testing.T) {
+			var names, row, nulls []string
+			for i, c := range table.Cols {
+				names = append(names, c.String())
+				v, null := fmt.Sprintf("v%d.example", i), "-"
+				switch {
+				case c == columnar.Time:
+					v, null = "2026-01-02T03:04:05.678901Z", "2026-01-02T03:04:06Z"
+				case c.Kind() >= columnar.Int64:
+					v = fmt.Sprint(i)
+				}
+				row, nulls = append(row, v), append(nulls, null)
+			}
+			in := strings.Join(names, ",") + "\n" + strings.Repeat(strings.Join(row, ",")+"\n"+strings.Join(nulls, ",")+"\n", 10_000)
+			c := logCase{format: CSV, options: Options{Mapping: &Mapping{Table: table}}}
+			if table == columnar.DNS {
+				c.options.Mapping = nil // domain is derived
+			}
+			want := c.decode(whole([]byte(in)))
+			if want.err != nil || want.rows != 20_000 {
+				t.Fatalf("got %d rows, %v, want 20000", want.rows, want.err)
+			}
+			var file bytes.Buffer
+			w := newParquetWriter(&file, table)
+			out := &columnar.Out{Want: ^columnar.Cols(0), Sink: func(b *columnar.Batch) {
+				if err := w.Write(b); err != nil {
+					t.Fatal(err)
+				}
+			}}
+			d, _ := CSV.New(&c.options)
+			if err := d.Decode(&Block{Data: []byte(in), First: 1}, out, &Tally{}); err != nil {
+				t.Fatal(err)
+			}
+			out.Flush()
+			if err := w.Close(); err != nil {
+				t.Fatal(err)
+			}
+			if dir := os.Getenv("OUTFLOW_KEEP"); dir != "" {
+				os.WriteFile(filepath.Join(dir, table.Name+".parquet"), file.Bytes(), 0o666)
+			}
+			got := decodeParquet(file.Bytes(), c.options)
+			if got.err != nil {
+				t.Fatal(got.err)
+			}
+			if d := cmp.Diff(want.tables[table.ID].Cells, got.tables[table.ID].Cells); d != "" {
+				t.Errorf("(-csv +parquet):\n%.2000s", d)
+			}
+		})
+	}
+}
+
+func TestHybrid(t *testing.T) {
+	r := rand.New(rand.NewPCG(9, 9))
+	for width := uint(0); width <= 32; width++ {
+		for range 20 {
+			// Packed by hand: groups of 8, least significant bit first.
+			groups := 1 + r.IntN(9)
+			want := make([]uint32, groups*8)
+			packed := make([]byte, groups*int(width))
+			for i := range want {
+				want[i] = uint32(r.Uint64() & (1<<width - 1))
+				for k := range width {
+					bit := uint(i)*width + k
+					packed[bit>>3] |= byte(want[i]>>k&1) << (bit & 7)
+				}
+			}
+			data := append([]byte{byte(groups<<1 | 1)}, packed...)
+			run := uint32(r.Uint64() & (1<<width - 1))
+			data = append(data, 5<<1)
+			for k := uint(0); k < width; k += 8 {
+				data = append(data, byte(run>>k))
+			}
+			want = append(want, run, run, run, run, run)
+			for _, n := range []int{len(want), r.IntN(len(want))} {
+				got := make([]uint32, n)
+				if err := hybrid(data, width, got); err != nil || !slices.Equal(got, want[:n]) {
+					t.Fatalf("width %d: got %v, %v, want %v", width, got, err, want[:n])
+				}
+			}
+			if err := hybrid(data, width, make([]uint32, len(want)+1)); err == nil {
+				t.Fatalf("width %d: no error for a missing number", width)
+			}
+		}
+	}
+}
