@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/parquet-go/parquet-go"
+	"github.com/parquet-go/parquet-go/format"
 )
 
 const (
@@ -37,7 +38,7 @@ func WriteRows[T any](w io.Writer, rows []T) error {
 	return nil
 }
 
-// ReadRows reads the rows of a Parquet file of size bytes. Columns that T does
+// ReadRows reads the rows of a Parquet file of size bytes that WriteRows wrote. Columns that T does
 // not have are left out, and fields that the file does not have are zero. A file
 // that is damaged is an error.
 func ReadRows[T any](r io.ReaderAt, size int64) (rows []T, err error) {
@@ -50,6 +51,14 @@ func ReadRows[T any](r io.ReaderAt, size int64) (rows []T, err error) {
 	f, err := parquet.OpenFile(r, size, parquet.SkipPageIndex(true), parquet.SkipBloomFilters(true))
 	if err != nil {
 		return nil, fmt.Errorf("read parquet: %w", err)
+	}
+	// WriteRows makes no others, and on bad lz4 the library takes memory without end.
+	for _, g := range f.Metadata().RowGroups {
+		for _, c := range g.Columns {
+			if codec := c.MetaData.Codec; codec != format.Zstd {
+				return nil, fmt.Errorf("read parquet: column %v is compressed with %v, want zstd", c.MetaData.PathInSchema, codec)
+			}
+		}
 	}
 	pr := parquet.NewGenericReader[T](f)
 	defer pr.Close()
