@@ -46,10 +46,10 @@ func inShape(head []byte) bool {
 	return s.state != between || len(s.out) != len(line)+1 || bytes.Count(s.out, eol) != 1
 }
 
-// held is how much of an object is held back to see whether it is an envelope:
+// holdBack is how much of an object is held back to see whether it is an envelope:
 // more than what stands before the array in any known one. A longer object is
 // passed on as it is.
-const held = 64 << 10
+const holdBack = 64 << 10
 
 // shapeState is where in the JSON text a shaper is.
 type shapeState uint8
@@ -121,7 +121,7 @@ func (s *shaper) fill() {
 		if s.state != between {
 			s.end()
 		}
-	case err != nil, s.state == inside && s.array, len(s.out)-s.ready > held:
+	case err != nil, s.state == inside && s.array, len(s.out)-s.ready > holdBack:
 		s.whole = false
 		s.ready = len(s.out)
 	}

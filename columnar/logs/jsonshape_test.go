@@ -96,7 +96,7 @@ func TestShapeLong(t *testing.T) {
 
 // An object with more before the array than is held back stays as it is.
 func TestShapeLateEnvelope(t *testing.T) {
-	in := `{"a":"` + strings.Repeat("x", 2*held+2*headSize) + `","Records":[{"b":1}]}`
+	in := `{"a":"` + strings.Repeat("x", 2*holdBack+2*headSize) + `","Records":[{"b":1}]}`
 	got, err := io.ReadAll(newShaper(strings.NewReader(in)))
 	if err != nil || string(got) != in+"\n" {
 		t.Errorf("got %d bytes, %v, want %d", len(got), err, len(in)+1)
