@@ -38,7 +38,9 @@ func Quantile(x []float64, p float64) float64 {
 	if len(x) == 0 || !(p >= 0 && p <= 1) {
 		return math.NaN()
 	}
-	return quantileSorted(slices.Sorted(slices.Values(x)), p)
+	sorted := slices.Clone(x)
+	slices.Sort(sorted)
+	return quantileSorted(sorted, p)
 }
 
 func quantileSorted(x []float64, p float64) float64 {

@@ -155,7 +155,7 @@ func (o *cloudUploadOptions) judge(in *Input, u *upload) (Finding, bool) {
 			count(int64(u.covered), "day"))
 		return f, true
 	case fresh && out >= int64(floor):
-		if habitual(out, u.past) {
+		if habitual(out, u.past, anyDay) {
 			return f, false
 		}
 		f.Baseline = 0
@@ -167,12 +167,15 @@ func (o *cloudUploadOptions) judge(in *Input, u *upload) (Finding, bool) {
 		case len(u.past) == 0:
 			f.Why = fmt.Sprintf("%s; it never uploaded there in the %s before, and a new destination is reported from %s (%s).",
 				said, count(int64(u.covered), "day"), size(float64(floor)), prevalence)
+		case days == 0:
+			f.Why = fmt.Sprintf("%s; what it uploaded there before was reported as well, and only %s make a destination a habit (%s).",
+				said, count(habitDays, "such day"), prevalence)
 		default:
 			f.Why = fmt.Sprintf("%s; in the %s before it uploaded there at most %s in a day, and a destination all but new is reported from %s (%s).",
 				said, count(int64(u.covered), "day"), size(float64(highest)), size(float64(floor)), prevalence)
 		}
 	case !fresh && out >= int64(o.KnownFloor) && float64(out) > o.Rise*float64(highest):
-		if habitual(out, u.past) {
+		if habitual(out, u.past, anyDay) {
 			return f, false
 		}
 		f.Baseline = float64(highest)

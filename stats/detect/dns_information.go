@@ -31,7 +31,7 @@ seven tools the mean is 28 to 220 bytes; over real browsing it is under 24 where
 
 func dnsInformation() *Detection {
 	o := &dnsInformationOptions{WindowBytes: 500, NameBytes: 24, MinNames: 8, DayBytes: 4000}
-	return &Detection{
+	d := &Detection{
 		Name:       "dns_information",
 		Title:      "much said in DNS names",
 		Doc:        dnsInformationDoc,
@@ -41,11 +41,12 @@ func dnsInformation() *Detection {
 		Reads:      "dns_pair",
 		Needs:      columnar.ColSet(columnar.Query),
 		Options:    o,
-		Score:      o.score,
 	}
+	d.Score = func(in *Input) []Finding { return o.score(in, d.Risk()) }
+	return d
 }
 
-func (o *dnsInformationOptions) score(in *Input) []Finding {
+func (o *dnsInformationOptions) score(in *Input, risk int) []Finding {
 	var findings []Finding
 	var sources dnsSources
 	for i := range in.Rows {
@@ -71,7 +72,7 @@ func (o *dnsInformationOptions) score(in *Input) []Finding {
 			f.Observed, f.Unit, f.Window = float64(r.NameBytes), "B/day", in.Day.window()
 			// Short names over a day are more often a vendor with many hosts.
 			if mean < o.NameBytes {
-				f.Severity = Low
+				f.RiskScore = risk / 2
 			}
 		}
 		f.Score, f.Threshold = f.Observed, float64(limit)

@@ -66,8 +66,8 @@ func (o *dnsVolumeOptions) score(in *Input) []Finding {
 			Key: r.Key, Score: float64(r.WindowEvents), Threshold: float64(o.Queries), Observed: float64(r.WindowEvents),
 			Baseline: math.NaN(), Unit: "queries/5min", Window: [2]int64{r.WindowAt, r.WindowAt + fiveMinutes}, Summary: r.Summary,
 			Label: innocent(r.Object, r.Examples),
-			Why: fmt.Sprintf("%s asked for %s of %s in 5 minutes (%d queries that day)%s; more than %d is unusual%s.",
-				name(r.Entity), count(r.WindowEvents, "name"), name(r.Object), r.Events,
+			Why: fmt.Sprintf("%s sent %d queries for names of %s in 5 minutes (%d that day)%s; more than %d is unusual%s.",
+				name(r.Entity), r.WindowEvents, name(r.Object), r.Events,
 				quoteExamples(r.Examples), o.Queries, sources.context(r.Key)),
 		})
 	}
@@ -86,8 +86,8 @@ func (o *dnsVolumeOptions) scoreSeed(in *Input) []Finding {
 		findings = append(findings, Finding{
 			Key: key, Score: float64(s.Events), Threshold: float64(o.Queries), Observed: float64(s.Events), Baseline: math.NaN(),
 			Unit: "queries", Window: [2]int64{rows[0].Day.window()[0], rows[len(rows)-1].Day.window()[1]}, Summary: s,
-			Why: fmt.Sprintf("%s asked for %s of %s in the whole log; more than %d is unusual.",
-				name(key.Entity), count(s.Events, "name"), name(key.Object), o.Queries),
+			Why: fmt.Sprintf("%s sent %d queries for names of %s in the whole log; more than %d is unusual.",
+				name(key.Entity), s.Events, name(key.Object), o.Queries),
 		})
 	}
 	return findings

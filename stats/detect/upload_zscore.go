@@ -11,8 +11,8 @@ import (
 )
 
 type uploadZScoreOptions struct {
-	Method      string  `yaml:"method" unit:"" enum:"robust classic seed" doc:"robust: factors over the median of past days; classic: standard deviations over their mean; seed: the same with the judged day in its own sample"`
-	Threshold   float64 `yaml:"threshold" unit:"z" doc:"a day is unusual above this; 3.5 lets through 2 of 1,000 days of the most erratic users, and less finds more days and more noise"`
+	Method      string  `yaml:"method" unit:"" enum:"robust classic seed" doc:"robust: factors over the median of past days; classic: standard deviations over the mean of all of them; seed: the same with the judged day in its own sample"`
+	Threshold   float64 `yaml:"threshold" unit:"z" doc:"a day is unusual above this; at 3.5 under 2 of 1,000 ordinary days are found, and more than half of the days with a gigabyte even of erratic users; less finds more of both"`
 	Floor       Bytes   `yaml:"floor" unit:"B/day" doc:"days below are never reported; a quiet user's 100 MB are a phone's pictures, and a new destination is cloud_upload's from 20 MB on"`
 	MinDays     int     `yaml:"min_days" unit:"days" doc:"with fewer days of baseline the cold start rule judges"`
 	PeerDays    int     `yaml:"peer_days" unit:"days" doc:"days of the organisation's usual spread that are added to the entity's own; more steadies short histories, less trusts them"`
@@ -37,7 +37,7 @@ the days before.`
 
 func uploadZScore() *Detection {
 	o := &uploadZScoreOptions{
-		Method: "robust", Threshold: 3.5, Floor: 150e6, MinDays: 7, PeerDays: 15,
+		Method: "robust", Threshold: 3.5, Floor: 200e6, MinDays: 7, PeerDays: 25,
 		ColdFloor: 500e6, ColdPercent: 99.5,
 	}
 	d := &Detection{
@@ -204,6 +204,12 @@ func (o *uploadZScoreOptions) steady(all []usual) {
 	}
 }
 
+// likeDay returns whether a day is of the judged one's kind, where weekdays and
+// weekends differ.
+func (u *usual) likeDay(judged Day) func(d Day) bool {
+	return func(d Day) bool { return !u.split || d.weekend() == judged.weekend() }
+}
+
 func (o *uploadZScoreOptions) z(u *usual) float64 {
 	return (stats.LogMB(float64(u.today.BytesOut)) - u.centre) / u.spread
 }
@@ -244,7 +250,7 @@ func (o *uploadZScoreOptions) scoreRobust(in *Input, risk int) []Finding {
 			continue
 		}
 		z := o.z(u)
-		if out < int64(o.Floor) || !(z > o.Threshold) || habitual(out, u.past) {
+		if out < int64(o.Floor) || !(z > o.Threshold) || habitual(out, u.past, u.likeDay(in.Day)) {
 			continue
 		}
 		kind := "day"
@@ -256,9 +262,13 @@ func (o *uploadZScoreOptions) scoreRobust(in *Input, risk int) []Finding {
 		}
 		mid := stats.Bytes(u.centre)
 		f := o.finding(in, u, z, mid)
-		f.Why = fmt.Sprintf("%s uploaded %s on %s; the usual %s of the %s before has %s and at most %s is to be expected, so this is %s over the usual (z %.1f, threshold %s).",
+		far := "so this is " + times(f.Observed/mid) + " the usual"
+		if mid < 1e6 {
+			far = "so any upload of that size is unusual"
+		}
+		f.Why = fmt.Sprintf("%s uploaded %s on %s; the usual %s of the %s before has %s and at most %s is to be expected, %s (z %.2f, threshold %s).",
 			name(u.key.Entity), size(f.Observed), in.Day, kind, count(int64(u.days), "day"), size(mid),
-			size(o.upper(u.centre, u.spread)), times(f.Observed/max(mid, 1e6)), z, num(o.Threshold))
+			size(o.upper(u.centre, u.spread)), far, z, num(o.Threshold))
 		f.Timeline = o.timeline(in, u, func(like bool) (low, mid, up float64) {
 			c := u.centre
 			if !like {
@@ -315,7 +325,7 @@ func peers(in *Input) map[string][]float64 {
 // cold judges an entity without a past by the days of its feed.
 func (o *uploadZScoreOptions) cold(in *Input, u *usual, feed []float64) (Finding, bool) {
 	out := u.today.BytesOut
-	if out < int64(o.ColdFloor) || habitual(out, u.past) {
+	if out < int64(o.ColdFloor) || habitual(out, u.past, anyDay) {
 		return Finding{}, false
 	}
 	own, ownBelow := 1, 0
@@ -355,16 +365,12 @@ func (o *uploadZScoreOptions) scoreClassic(in *Input) []Finding {
 	var findings []Finding
 	for key, rows := range in.Series() {
 		past, today := in.before(rows)
-		if today == nil || blind(today) || today.BytesOut < int64(o.Floor) || habitual(today.BytesOut, past) {
+		if today == nil || blind(today) || today.BytesOut < int64(o.Floor) {
 			continue
 		}
 		u := usual{key: key, past: past, today: today}
 		var bytes []float64
-		o.days(in, &u, func(_ Day, b int64, trained bool) {
-			if trained {
-				bytes = append(bytes, float64(b))
-			}
-		})
+		o.days(in, &u, func(_ Day, b int64, _ bool) { bytes = append(bytes, float64(b)) })
 		z := stats.Z(float64(today.BytesOut), bytes)
 		if len(bytes) < o.MinDays || !(z > o.Threshold) {
 			continue

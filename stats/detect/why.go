@@ -26,8 +26,6 @@ func size(bytes float64) string {
 // times writes a factor for a reader.
 func times(f float64) string {
 	switch {
-	case math.IsInf(f, 0) || math.IsNaN(f) || f > 1e5:
-		return "over 100000 times"
 	case f >= 10:
 		return fmt.Sprintf("%.0f times", f)
 	}
@@ -133,16 +131,19 @@ func (in *Input) before(rows []Row) (past []Row, today *Row) {
 const habitDays = 4
 
 // habitual reports whether a day of x bytes is a habit: at least half of x on
-// habitDays past days, flagged or not.
-func habitual(x int64, past []Row) bool {
+// habitDays of the past days that count, flagged or not.
+func habitual(x int64, past []Row, counts func(d Day) bool) bool {
 	n := 0
 	for i := range past {
-		if past[i].BytesOut >= x-x/2 {
+		if past[i].BytesOut >= x-x/2 && counts(past[i].Day) {
 			n++
 		}
 	}
 	return n >= habitDays
 }
+
+// anyDay counts every day.
+func anyDay(Day) bool { return true }
 
 // num writes a threshold as short as it is.
 func num(f float64) string { return strconv.FormatFloat(f, 'g', -1, 64) }
