@@ -227,3 +227,16 @@ func manyReport(n int) *Report {
 	}
 	return r
 }
+
+// worstReport has nothing but long texts of characters that take most bytes in
+// HTML, so that not even maxFull findings fit on the page.
+func worstReport() *Report {
+	r := manyReport(1000)
+	quotes := strings.Repeat(`"`, 10_000)
+	for i := range r.Findings {
+		f := &r.Findings[i]
+		f.Entity, f.Object, f.Feed, f.Why, f.Label = quotes, quotes, quotes, quotes, quotes
+		f.Summary.Evidence, f.Summary.Examples = quotes, []string{quotes, quotes, quotes}
+	}
+	return r
+}
