@@ -12,11 +12,11 @@ import (
 // labels at their larger size on narrow screens.
 const (
 	chartWidth  = 720
-	chartHeight = 210
+	chartHeight = 230
 	plotLeft    = 84
 	plotRight   = chartWidth - 12
 	plotTop     = 34
-	plotBottom  = chartHeight - 32
+	plotBottom  = chartHeight - 38
 )
 
 // timelineDays is the most days a timeline shows: a month of history and some
@@ -83,7 +83,7 @@ func newTimeline(id string, f *detect.Finding) *timeline {
 
 	t := &timeline{
 		ID: id, Width: chartWidth, Height: chartHeight,
-		Left: plotLeft, Right: plotRight, LabelX: plotLeft - 8, LabelY: chartHeight - 10,
+		Left: plotLeft, Right: plotRight, LabelX: plotLeft - 8, LabelY: chartHeight - 8,
 		Title: "Each day from " + first.Time().Format(shortDay) + " to " + last.Day.Time().Format(shortDay+" 2006"),
 		Desc:  "The judged day: " + quantity(last.Value, f.Unit) + ".",
 		Value: axisTick{X: coordinate(x(last.Day) + slot*.85), Y: coordinate(y(last.Value) - 8), Label: axisLabel(last.Value, f.Unit)},
@@ -92,7 +92,7 @@ func newTimeline(id string, f *detect.Finding) *timeline {
 		t.Desc += " Normal: " + axisLabel(last.Low, f.Unit) + " to " + axisLabel(last.Up, f.Unit) + ", median " + axisLabel(last.Mid, f.Unit) + "."
 	}
 	for v := 0.0; v <= top+step/2; v += step {
-		t.Ticks = append(t.Ticks, axisTick{Y: coordinate(y(v)), Label: axisLabel(v, f.Unit)})
+		t.Ticks = append(t.Ticks, axisTick{Y: coordinate(y(v)), Label: axisLabel(v, f.Unit), Minor: len(t.Ticks)%2 == 1})
 	}
 	for back, i := last.Day, 0; back >= first; back, i = back-7, i+1 {
 		tick := axisTick{X: coordinate(x(back) + slot/2), Label: back.Time().Format(shortDay), Minor: i%2 == 1}

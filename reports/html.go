@@ -248,7 +248,7 @@ func openFindings(r *Report) []*detect.Finding {
 	return open
 }
 
-// rows returns how many rows were read, and how many are in the window.
+// rows returns how many rows were read.
 func rows(r *Report) (n int64) {
 	for _, in := range r.Inputs {
 		n += in.Rows
@@ -585,7 +585,7 @@ func facts(f *detect.Finding) []fact {
 	if s.Evidence != "" {
 		facts = append(facts, fact{"Record of the log", show(s.Evidence, maxPlace), "", true})
 	}
-	if t := TechniqueOf(f.Technique); t.ID != "" {
+	if t := TechniqueOf(visible(f.Technique)); t.ID != "" {
 		facts = append(facts, fact{"ATT&CK", show(t.ID, maxName), t.Name, true})
 	}
 	return append(facts, fact{"Finding", show(f.UID, maxPlace), "", false})

@@ -162,6 +162,7 @@ var pageReports = map[string]func() *Report{
 	"quiet": quietReport,
 	"empty": func() *Report { return &Report{} },
 	"many":  func() *Report { return manyReport(5000) },
+	"worst": worstReport,
 }
 
 func TestPage(t *testing.T) {

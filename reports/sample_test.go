@@ -3,6 +3,7 @@ package reports
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"time"
 
@@ -158,7 +159,9 @@ func sampleReport() *Report {
 	}
 	allowed := uploadFinding("backup-svc", 61e9, detect.High)
 	allowed.Allowed, allowed.UID = "nightly off-site backup, agreed with J. Doe", "0e"
-	r.Findings = append(r.Findings, labelled, allowed)
+	r.Findings = append(r.Findings, labelled)
+	slices.SortStableFunc(r.Findings, func(a, b detect.Finding) int { return int(b.Severity) - int(a.Severity) })
+	r.Findings = append(r.Findings, allowed)
 	r.Entities = append([]Entity{
 		{"user", "alice.hartmann", 136, 151, 2, []string{"TA0010"}, []string{"upload_ratio", "upload_zscore"}, true},
 		{"src_ip", "10.0.4.17", 72, 72, 1, []string{"TA0010"}, []string{"dns_information"}, false},
@@ -221,6 +224,19 @@ func manyReport(n int) *Report {
 		if len(r.Inputs) > 4000 {
 			break
 		}
+	}
+	return r
+}
+
+// worstReport has nothing but long texts of characters that take most bytes in
+// HTML, so that not even maxFull findings fit on the page.
+func worstReport() *Report {
+	r := manyReport(1000)
+	quotes := strings.Repeat(`"`, 10_000)
+	for i := range r.Findings {
+		f := &r.Findings[i]
+		f.Entity, f.Object, f.Feed, f.Why, f.Label = quotes, quotes, quotes, quotes, quotes
+		f.Summary.Evidence, f.Summary.Examples = quotes, []string{quotes, quotes, quotes}
 	}
 	return r
 }

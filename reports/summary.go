@@ -84,7 +84,7 @@ func (s *summary) findings(r *Report) {
 	if what != "" {
 		what += ", "
 	}
-	s.line(what, period(r.Days), ": ", verdict(r))
+	s.wrap("", what+period(r.Days)+": "+verdict(r))
 
 	open := openFindings(r)
 	if allowed := len(r.Findings) - len(open); allowed > 0 {
@@ -99,9 +99,12 @@ func (s *summary) findings(r *Report) {
 	for _, f := range shown {
 		who, _ := cut(f.Entity, maxName)
 		where, _ := cut(f.Object, maxPlace)
-		why := visible(f.Why)
+		// The column WHO has said it.
+		why := strings.TrimPrefix(f.Why, f.Entity+" ")
 		if s.width > 0 {
-			why, _ = cut(f.Why, s.width)
+			why, _ = cut(why, s.width)
+		} else {
+			why = visible(why)
 		}
 		rows = append(rows, [5]string{f.Severity.String(), who, visible(f.Detection), where, why})
 	}
@@ -186,8 +189,8 @@ func (s *summary) inputs(r *Report) {
 		}
 	}
 	s.out.WriteByte('\n')
-	s.line("Read ", counted(len(objects), "object", "objects"), ", ", count(rows(r)), " rows; ",
-		count(skipped), " records skipped, ", counted(len(errors), "error", "errors"), ".")
+	s.wrap("", "Read "+counted(len(objects), "object", "objects")+", "+count(rows(r))+" rows; "+
+		count(skipped)+" records skipped, "+counted(len(errors), "error", "errors")+".")
 	s.list("", errors)
 }
 
@@ -221,26 +224,26 @@ func (s *summary) list(heading string, notes []string) {
 			s.line(indent, "… and ", count(int64(len(notes)-i)), " more in the reports.")
 			return
 		}
-		s.wrap(note)
+		s.wrap(indent, note)
 	}
 }
 
-// wrap writes a text over as many lines as it takes, broken at spaces.
-func (s *summary) wrap(text string) {
-	prefix, used := indent, 0
-	for word := range strings.FieldsSeq(text) {
+// wrap writes a text over as many lines as it takes, broken at spaces: the
+// first after prefix, the others one indent further in.
+func (s *summary) wrap(prefix, text string) {
+	s.out.WriteString(prefix)
+	used := len(prefix)
+	rest := prefix + indent
+	for i, word := range strings.Fields(text) {
 		if s.width > 0 {
-			word = s.fit(word, s.width-2*len(indent))
+			word = s.fit(word, s.width-len(rest))
 		}
 		n := uniseg.StringWidth(word)
 		switch {
-		case used == 0:
-			s.out.WriteString(prefix)
-			used = len(prefix)
+		case i == 0:
 		case s.width > 0 && used+1+n > s.width:
-			prefix = indent + indent
-			s.out.WriteString("\n" + prefix)
-			used = len(prefix)
+			s.out.WriteString("\n" + rest)
+			used = len(rest)
 		default:
 			s.out.WriteByte(' ')
 			used++
