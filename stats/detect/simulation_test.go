@@ -70,7 +70,7 @@ func (s *simulation) found(extra int64, in *Input) []float64 {
 // finds .10/.24/.56 % of ordinary days at a floor of 50 MB (NumPy, 60,000 users)
 // and no more of the others.
 func TestUploadSimulation(t *testing.T) {
-	batches := 6
+	batches := 3
 	if os.Getenv("OUTFLOW_LONG") != "" {
 		batches = 60 // rates to a tenth of their bounds, in minutes
 	}
