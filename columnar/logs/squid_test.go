@@ -1,0 +1,104 @@
+package logs
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+	"testing"
+
+	"outflow/columnar"
+)
+
+func TestSquidLogFormat(t *testing.T) {
+	for _, format := range []string{
+		squidNative, squidOutflow, squidCommon, squidCombined,
+		"logformat squid " + squidNative, `%ts`, `%9ts.%03tu %-6tr %#ru`, `%ts "%>h{User-Agent}"`,
+	} {
+		if _, err := compileSquid(format); err != nil {
+			t.Errorf("got %v", err)
+		}
+	}
+	for _, test := range []struct{ format, want string }{
+		{"", "names no time"},
+		{"%ru", "names no time"},
+		{"%ts%tu", "nothing stands between two fields"},
+		{"%ts %nosuch", "%nosuch: the code is not known"},
+		{"%ts %", "%: the code is not known"},
+		{"%ts %{User-Agent", "no } behind {"},
+		{"%ts %{User-Agent}>h", "put its field in quotes"},
+		{"%{%H:%M}tl", "is not read: use %ts"},
+	} {
+		if _, err := compileSquid(test.format); err == nil || !strings.Contains(err.Error(), test.want) {
+			t.Errorf("logformat %q: got %v, want an error with %q", test.format, err, test.want)
+		}
+	}
+}
+
+func TestSplitURL(t *testing.T) {
+	for _, test := range []struct{ url, host, path string }{
+		{"http://example.com/a?b/c", "example.com", "/a"},
+		{"http://example.com", "example.com", ""},
+		{"http://example.com?q=/x", "example.com", ""},
+		{"https://u:p@example.com:8443/#x", "example.com", "/"},
+		{"http://a@b@example.com/", "example.com", "/"},
+		{"http://[2001:db8::1]:80/x", "2001:db8::1", "/x"},
+		{"http://[2001:db8::1]/x", "2001:db8::1", "/x"},
+		{"example.com:443", "example.com", ""},
+		{"[::1]:443", "::1", ""},
+		{"192.0.2.1:443", "192.0.2.1", ""},
+		{"/relative?x", "", "/relative"},
+		{"error:invalid-request", "", ""},
+		{"urn:x", "", ""},
+		{"http://", "", ""},
+		{"http://[::1", "[::1", ""},
+		{":", "", ""},
+		{"", "", ""},
+	} {
+		host, path := splitURL([]byte(test.url))
+		if string(host) != test.host || string(path) != test.path {
+			t.Errorf("splitURL(%q): got %q, %q, want %q, %q", test.url, host, path, test.host, test.path)
+		}
+	}
+}
+
+// BenchmarkDecodeSquid decodes lines of 130 bytes on average, with every column
+// wanted and with those of a day's uploads.
+func BenchmarkDecodeSquid(b *testing.B) {
+	const lines = 1 << 16
+	var in bytes.Buffer
+	for i := range lines {
+		fmt.Fprintf(&in, "%d.%03d %6d 10.1.%d.%d TCP_TUNNEL/200 %d CONNECT host%d.example.com:443 user%d HIER_DIRECT/203.0.113.%d text/html;x=%d\n",
+			1772000000+i/50, i%1000, i*7%90000, i%7, i%250, i*7919%1_000_003, i*31%5000, i*17%2000, i%250, i%100)
+	}
+	b.Logf("%d bytes a line", in.Len()/lines)
+	for _, test := range []struct {
+		name string
+		want columnar.Cols
+	}{
+		{"all", ^columnar.Cols(0)},
+		{"uploads", columnar.ColSet(columnar.Time, columnar.User, columnar.SrcIP, columnar.Method, columnar.URLHost, columnar.BytesOut)},
+	} {
+		b.Run("columns="+test.name, func(b *testing.B) {
+			o := &Options{Head: in.Bytes()[:headSize]}
+			d, err := Squid.New(o)
+			if err != nil {
+				b.Fatal(err)
+			}
+			out := &columnar.Out{Want: test.want, Sink: func(*columnar.Batch) {}}
+			b.SetBytes(int64(in.Len()))
+			b.ReportAllocs()
+			for b.Loop() {
+				var t Tally
+				for data := in.Bytes(); len(data) > 0; {
+					n := bytes.LastIndexByte(data[:min(len(data), BlockSize)], '\n') + 1
+					d.Decode(&Block{Data: data[:n], First: 1}, out, &t)
+					data = data[n:]
+				}
+				if t.Rows != lines {
+					b.Fatalf("got %+v", t)
+				}
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/lines, "ns/row")
+		})
+	}
+}
