@@ -2,11 +2,13 @@ package logs
 
 import (
 	"bytes"
+	"compress/gzip"
 	"encoding/csv"
 	"fmt"
 	"io"
 	"math/rand/v2"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -290,4 +292,82 @@ func TestCSVErrors(t *testing.T) {
 			t.Errorf("New(%q): got error %v, want %s", c.in, err, c.want)
 		}
 	}
+}
+
+// TestCSVPackets reads real DNS packets, one a line, from the folder that
+// OUTFLOW_DATA names, and counts queries only.
+func TestCSVPackets(t *testing.T) {
+	dir := os.Getenv("OUTFLOW_DATA")
+	if dir == "" {
+		t.Skip("OUTFLOW_DATA names no folder")
+	}
+	files, _ := filepath.Glob(filepath.Join(dir, "dns-*", "*.[ct]sv.gz"))
+	if len(files) == 0 {
+		t.Fatalf("no dns-*/*.tsv.gz in %s", dir)
+	}
+	header := strings.Fields("capture ts src sport dst dport frame_len dns_len txid qr opcode rcode qtype qname ancount answers_rdata_len")
+	for _, file := range files {
+		t.Run(filepath.Base(file), func(t *testing.T) {
+			data := gunzip(t, file)
+			m := &Mapping{Columns: map[columnar.Col]Source{}}
+			lines, queries := int64(bytes.Count(data, newline)), int64(-1)
+			headers := int64(0)
+			switch {
+			case strings.Contains(file, "isp-ziza"):
+				m.Columns[columnar.Query] = Source{Name: "text"}
+				m.Columns[columnar.Time] = Source{Const: "2026-01-01"}
+				headers = 1
+			case strings.Contains(file, "netrack"):
+				m.Header = []string{"label", "qname"}
+				m.Columns[columnar.Time] = Source{Const: "2026-01-01"}
+			default:
+				m.Where = Where{Name: "qr", Equals: "0"}
+				column := 8
+				if bytes.HasPrefix(data, []byte("#ts\t")) {
+					headers = 1
+				} else {
+					m.Header, column = header, 9
+				}
+				queries = 0
+				for line := range bytes.Lines(data) {
+					if string(bytes.Split(line, []byte("\t"))[column]) == "0" {
+						queries++
+					}
+				}
+			}
+			if queries < 0 {
+				queries = lines - headers
+			}
+			c := logCase{format: CSV, options: Options{Mapping: m, Head: data[:min(len(data), 64<<10)]}}
+			r := c.decode(whole(data))
+			if r.err != nil {
+				t.Fatal(r.err)
+			}
+			if err := r.check(); err != nil {
+				t.Error(err)
+			}
+			t.Logf("lines %d: rows %d other %d skipped %d %v", lines, r.tally.Rows, r.tally.Other, r.tally.Skipped, r.tally.Reasons)
+			if r.tally.Records != lines || r.tally.Rows != queries || r.tally.Skipped != 0 {
+				t.Errorf("got %+v, want %d queries of %d lines", r.tally, queries, lines)
+			}
+		})
+	}
+}
+
+func gunzip(t *testing.T, file string) []byte {
+	t.Helper()
+	f, err := os.Open(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	z, err := gzip.NewReader(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	data, err := io.ReadAll(z)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
 }

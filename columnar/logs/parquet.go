@@ -371,11 +371,11 @@ func (d *parquetDecoder) text(c *parquetColumn, value int) []byte {
 	return d.scratch
 }
 
-// A held says which of its slices holds the values of a page.
-type held uint8
+// A holding says which slice holds the values of a page.
+type holding uint8
 
 const (
-	heldInts held = iota
+	heldInts holding = iota
 	heldTimes
 	heldFloats
 	heldTexts
@@ -405,7 +405,7 @@ type parquetColumn struct {
 	rows, row int
 	valid     []bool
 	value     int
-	held      held
+	held      holding
 	ints      []int64
 	floats    []float64
 	texts     texts
@@ -413,7 +413,7 @@ type parquetColumn struct {
 
 	dict struct {
 		size   int
-		held   held
+		held   holding
 		ints   []int64
 		floats []float64
 		texts  texts

@@ -94,7 +94,7 @@ func wantEvents(all []event) map[columnar.Col][]string {
 // TestParquetPages reads what the library writes, in every codec, encoding and
 // page format, with pages that differ between columns.
 func TestParquetPages(t *testing.T) {
-	all := events(40_000)
+	all := events(9_000)
 	want := wantEvents(all)
 	encoded := map[string]parquet.Node{}
 	plain := parquet.SchemaOf(event{})
@@ -123,7 +123,7 @@ func TestParquetPages(t *testing.T) {
 				t.Run(fmt.Sprintf("%s/%s/v%d", schema.name, codec, version), func(t *testing.T) {
 					var file bytes.Buffer
 					w := parquet.NewGenericWriter[event](&file, schema.schema, parquet.Compression(codec),
-						parquet.DataPageVersion(version), parquet.PageBufferSize(7_000), parquet.MaxRowsPerRowGroup(15_000))
+						parquet.DataPageVersion(version), parquet.PageBufferSize(3_000), parquet.MaxRowsPerRowGroup(4_000))
 					if _, err := w.Write(all); err != nil {
 						t.Fatal(err)
 					}
@@ -337,7 +337,7 @@ func TestParquetBad(t *testing.T) {
 func TestParquetDamage(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 1))
 	for _, codec := range []compress.Codec{&parquet.Uncompressed, &parquet.Snappy, &parquet.Zstd} {
-		file := write(t, events(3000), parquet.PageBufferSize(4000), parquet.Compression(codec), parquet.MaxRowsPerRowGroup(1000))
+		file := write(t, events(600), parquet.PageBufferSize(1000), parquet.Compression(codec), parquet.MaxRowsPerRowGroup(200))
 		refused := 0
 		for range 400 {
 			bad := slices.Clone(file)
@@ -401,14 +401,14 @@ func TestParquetWriter(t *testing.T) {
 				}
 				row, nulls = append(row, v), append(nulls, null)
 			}
-			in := strings.Join(names, ",") + "\n" + strings.Repeat(strings.Join(row, ",")+"\n"+strings.Join(nulls, ",")+"\n", 10_000)
+			in := strings.Join(names, ",") + "\n" + strings.Repeat(strings.Join(row, ",")+"\n"+strings.Join(nulls, ",")+"\n", 1_000)
 			c := logCase{format: CSV, options: Options{Mapping: &Mapping{Table: table}}}
 			if table == columnar.DNS {
 				c.options.Mapping = nil // domain is derived
 			}
 			want := c.decode(whole([]byte(in)))
-			if want.err != nil || want.rows != 20_000 {
-				t.Fatalf("got %d rows, %v, want 20000", want.rows, want.err)
+			if want.err != nil || want.rows != 2_000 {
+				t.Fatalf("got %d rows, %v, want 2000", want.rows, want.err)
 			}
 			var file bytes.Buffer
 			w := newParquetWriter(&file, table)
