@@ -5,6 +5,7 @@ package logs
 import (
 	"fmt"
 	"io"
+	"sync"
 	"time"
 
 	"outflow/columnar"
@@ -83,6 +84,7 @@ type Block struct {
 
 	buffers *Buffers // where buf goes back to
 	buf     []byte
+	held    *sync.WaitGroup // counts the blocks that still need their object open
 }
 
 // A SkippedRecord is a record that no decoder sees.
@@ -109,6 +111,10 @@ func (b *Block) Release() {
 	if b.buffers != nil {
 		b.buffers.put(b.buf)
 		b.buffers, b.buf, b.Data = nil, nil, nil
+	}
+	if b.held != nil {
+		b.held.Done()
+		b.held = nil
 	}
 }
 

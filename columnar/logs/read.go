@@ -11,6 +11,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/klauspost/compress/flate"
@@ -77,7 +78,8 @@ type ReadOptions struct {
 
 // Read yields the blocks of an object's members in order, decompressed, as
 // UTF-8 and JSON as one record a line. The consumer owns a block until it
-// releases it, unless ReadOptions.Buffers is nil. An error of yield ends
+// releases it, unless ReadOptions.Buffers is nil; Read does not return before
+// the blocks of formats with Split are released. An error of yield ends
 // reading, and is the Err of the member being read.
 //
 // A stream that is cut off or damaged is yielded up to there: then its member
@@ -167,7 +169,13 @@ func (r *reader) split(m *Member, format *Format, head []byte) error {
 	defer at.Close()
 	r.begin(m, format, head)
 	m.Size = r.object.Size
-	return format.Split(at, r.object.Size, m.Options, func(b *Block) error { return r.yield(m, b) })
+	var held sync.WaitGroup
+	defer held.Wait() // decoding such a block reads the object
+	return format.Split(at, r.object.Size, m.Options, func(b *Block) error {
+		held.Add(1)
+		b.held = &held
+		return r.yield(m, b)
+	})
 }
 
 // begin sets what is known of a member once its format is.

@@ -93,6 +93,10 @@ type InputRef struct {
 	ETag    string `json:"etag"`
 	Rows    int64  `json:"rows"`
 	Skipped int64  `json:"skipped"` // malformed records
+	// First and Last are the days, as 2006-01-02, of its first and last event: a run
+	// for other days need not read it again.
+	First string `json:"first"`
+	Last  string `json:"last"`
 }
 
 // ErrLocked is what a LockedError is.

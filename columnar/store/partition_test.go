@@ -26,13 +26,13 @@ func partitions(s Store, run string) Partitions[row] {
 
 // oldRows and newRows are two contents of the same day, with what each was made of.
 func oldRows() ([]row, Done) {
-	return someRows(10), Done{Rev: 1, Fold: "f1", Inputs: []InputRef{{"s3://b/1", 10, "e1", 10, 0}}}
+	return someRows(10), Done{Rev: 1, Fold: "f1", Inputs: []InputRef{{Name: "s3://b/1", Size: 10, ETag: "e1", Rows: 10}}}
 }
 
 func newRows() ([]row, Done) {
 	rows := someRows(20)
 	return rows[5:], Done{Rev: 1, Fold: "f1", Late: []string{"s3://b/2"},
-		Inputs: []InputRef{{"s3://b/2", 20, "e2", 5, 1}, {"s3://b/1", 10, "e1", 10, 0}}}
+		Inputs: []InputRef{{Name: "s3://b/2", Size: 20, ETag: "e2", Rows: 5, Skipped: 1}, {Name: "s3://b/1", Size: 10, ETag: "e1", Rows: 10}}}
 }
 
 // which says what a day holds: "old", "new", "none", "damaged", or anything else, which is wrong.

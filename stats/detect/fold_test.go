@@ -66,7 +66,7 @@ func randomEvents(r *rand.Rand, n int) []event {
 		}
 		e.ints = map[columnar.Col]int64{}
 		if r.IntN(4) > 0 {
-			e.ints[columnar.BytesOut] = r.Int64N(5)
+			e.ints[columnar.BytesOut] = r.Int64N(5) * 400e3
 		}
 		if r.IntN(4) > 0 {
 			e.ints[columnar.BytesIn] = r.Int64N(1000)
@@ -74,7 +74,7 @@ func randomEvents(r *rand.Rand, n int) []event {
 		switch r.IntN(4) {
 		case 0:
 			e.table = columnar.API
-			e.texts[columnar.Service] = pick("s3", "box", "")
+			e.texts[columnar.Resource] = pick("arn:aws:s3:::bucket/key", "arn:aws:s3:::other", "file.txt", "")
 		case 1:
 			e.table = columnar.HTTP
 			e.texts[columnar.Method] = pick("GET", "PUT", "POST")
@@ -188,12 +188,12 @@ func TestVolumes(t *testing.T) {
 	}
 	out := func(n int64) map[columnar.Col]int64 { return map[columnar.Col]int64{columnar.BytesOut: n} }
 	events := []event{
-		{columnar.HTTP, "f", "o", 1, at(1), texts("user", "ann", "src_ip", "10.0.0.1", "method", "PUT", "url_host", "up.example.com"), out(100)},
+		{columnar.HTTP, "f", "o", 1, at(1), texts("user", "ann", "src_ip", "10.0.0.1", "method", "PUT", "url_host", "up.example.com"), out(1e6)},
 		{columnar.HTTP, "f", "o", 2, at(23), texts("user", "ann", "method", "GET", "url_host", "up.example.com"), out(7)},
-		{columnar.HTTP, "f", "o", 3, at(24), texts("user", "ann", "method", "PUT", "url_host", "up.example.com"), out(1)},
+		{columnar.HTTP, "f", "o", 3, at(24), texts("user", "ann", "method", "PUT", "url_host", "up.example.com"), out(2e6)},
 		{columnar.HTTP, "f", "o", 4, at(2), texts("src_ip", "10.0.0.1", "method", "POST", "url_host", "up.example.com"), nil},
 		{columnar.Network, "f", "o", 5, at(3), texts("src_ip", "10.0.0.1", "dst_ip", "192.168.3.4"), out(1000)},
-		{columnar.Network, "f", "o", 6, at(3), texts("src_ip", "10.0.0.1", "dst_ip", "203.0.113.9"), out(50)},
+		{columnar.Network, "f", "o", 6, at(3), texts("src_ip", "10.0.0.1", "dst_ip", "203.0.113.9"), out(3e6)},
 		{columnar.HTTP, "f", "o", 7, at(4), texts("method", "POST", "url_host", "up.example.com"), out(9)}, // nobody
 	}
 	show := func(a *Aggregate) string {
@@ -210,14 +210,13 @@ func TestVolumes(t *testing.T) {
 		want string
 	}{
 		{UserDay, `0 f src_ip 10.0.0.1 "" events=1 out=0 known=0 
-0 f user ann "" events=2 out=107 known=2 o:1
-0 f/network src_ip 10.0.0.1 "" events=1 out=50 known=1 o:6
-1 f user ann "" events=1 out=1 known=1 o:3
+0 f user ann "" events=2 out=1000007 known=2 o:1
+0 f/network src_ip 10.0.0.1 "" events=1 out=3000000 known=1 o:6
+1 f user ann "" events=1 out=2000000 known=1 o:3
 `},
-		{UserDestinationDay, `0 f src_ip 10.0.0.1 "example.com" events=1 out=0 known=0 
-0 f user ann "example.com" events=1 out=100 known=1 o:1
-0 f/network src_ip 10.0.0.1 "203.0.113.9" events=1 out=50 known=1 o:6
-1 f user ann "example.com" events=1 out=1 known=1 o:3
+		{UserDestinationDay, `0 f user ann "example.com" events=1 out=1000000 known=1 o:1
+0 f/network src_ip 10.0.0.1 "203.0.113.9" events=1 out=3000000 known=1 o:6
+1 f user ann "example.com" events=1 out=2000000 known=1 o:3
 `},
 	} {
 		if got := show(c.a); got != c.want {

@@ -39,7 +39,7 @@ func TestOracle(t *testing.T) {
 				}
 				return name, []string{r["length"]}
 			})
-			compare(t, dnsVolume(), dnsRows(t, set, lastTwoLabels), set+".volume.want.csv", func(f *Finding) (string, []float64) {
+			compare(t, dnsVolume(), dnsRows(t, set, awkDomain), set+".volume.want.csv", func(f *Finding) (string, []float64) {
 				return f.Entity + " to " + f.Object, []float64{f.Score}
 			}, func(r map[string]string) (string, []string) {
 				return r["client"] + " to " + r["domain"], []string{r["queries"]}
@@ -187,7 +187,7 @@ func dnsRows(t *testing.T, set string, object func(query string) string) []Row {
 	return y.rows()
 }
 
-func lastTwoLabels(query string) string {
+func awkDomain(query string) string {
 	labels := strings.Split(query, ".")
 	return strings.Join(labels[max(0, len(labels)-2):], ".")
 }

@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
-	"math"
 	"slices"
 	"strings"
 )
@@ -86,10 +85,28 @@ func uid(f *Finding) string {
 	return hex.EncodeToString(h.Sum(nil)[:8])
 }
 
+// Seeded sets detections to the letter of the documents they come from, and
+// leaves out those that no document has.
+func Seeded(dets []*Detection) []*Detection {
+	var out []*Detection
+	for _, d := range dets {
+		if d.Seed != nil {
+			d.Seed()
+			out = append(out, d)
+		}
+	}
+	return out
+}
+
 // FoldFor returns the fold options that the detections need: dns_entropy counts
-// queries by thresholds that only the fold can apply. The runner adds the times.
-func FoldFor(dets []*Detection) *FoldOptions {
-	o := &FoldOptions{Entropy: math.Inf(1), Length: math.MaxInt, Uploads: []string{"PUT", "POST", "PATCH", ""}}
+// queries by thresholds that only the fold can apply. seed is that of the
+// documents' profile. The runner adds the times.
+func FoldFor(dets []*Detection, seed bool) FoldOptions {
+	// CONNECT is a tunnel: what the client sent through it, it uploaded.
+	o := FoldOptions{Uploads: []string{"PUT", "POST", "PATCH", "CONNECT", ""}}
+	if seed {
+		o.Uploads, o.TwoLabels = []string{"PUT", "POST"}, true
+	}
 	for _, d := range append(All(), dets...) {
 		if e, ok := d.Options.(*dnsEntropyOptions); ok {
 			o.Entropy, o.Length = e.Entropy, e.Length

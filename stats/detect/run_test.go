@@ -119,10 +119,10 @@ func TestOptions(t *testing.T) {
 func TestFoldFor(t *testing.T) {
 	d := dnsEntropy()
 	d.Options.(*dnsEntropyOptions).Entropy = 4
-	if o := FoldFor([]*Detection{uploadRatio(), d}); o.Entropy != 4 || o.Length != 60 {
+	if o := FoldFor([]*Detection{uploadRatio(), d}, false); o.Entropy != 4 || o.Length != 60 {
 		t.Errorf("got %v and %v, want 4 and 60", o.Entropy, o.Length)
 	}
-	if o := FoldFor(nil); o.Entropy != 3.8 {
+	if o := FoldFor(nil, false); o.Entropy != 3.8 {
 		t.Errorf("without dns_entropy: got %v, want its default", o.Entropy)
 	}
 }

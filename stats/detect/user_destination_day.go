@@ -1,6 +1,7 @@
 package detect
 
 import (
+	"bytes"
 	"slices"
 
 	"outflow/columnar"
@@ -10,53 +11,73 @@ import (
 var UserDestinationDay = &Aggregate{
 	Name: "user_destination_day",
 	Doc: "Bytes of each entity and UTC day by where they went: the host of a known cloud service, else the registered " +
-		"domain, else the address; the service of an API call. Of HTTP only requests with an uploading method.",
+		"domain, else the address; the bucket of an S3 call. Of HTTP only requests with an uploading method. Destinations " +
+		"that are no known cloud service and got less than 1 MB of an entity in a day are left out.",
 	Rev:    1,
 	Tables: []*columnar.Table{columnar.API, columnar.HTTP, columnar.Network},
-	Reads: volumeColumns | columnar.ColSet(columnar.Service, columnar.Method, columnar.URLHost,
+	Reads: volumeColumns | columnar.ColSet(columnar.Resource, columnar.Method, columnar.URLHost,
 		columnar.DstHost),
 	New: func(o *FoldOptions) Folder {
 		v := newVolumes(o)
 		v.object = newDestinations(v.objects, o).of
+		v.keep = func(object string, c *volume) bool {
+			_, known := CloudHost([]byte(object))
+			return known || c.out >= minDestinationBytes
+		}
 		return v
 	},
 }
 
+// minDestinationBytes is what an unknown destination must get of an entity in a
+// day to be kept. With less, each web site that a user visits is a row of every
+// day's state; with more, what trickles out over weeks is not seen.
+const minDestinationBytes = 1e6
+
 // destinations names where the rows of a batch went.
 type destinations struct {
-	names    *columnar.Dict
-	domains  columnar.Domains
-	hosts    [columnar.NumTables]columnar.Lookup[uint32]
-	services columnar.Lookup[uint32]
-	ips      columnar.Lookup[uint32]
-	uploads  columnar.Lookup[bool]
-	ids      [columnar.BatchRows]uint32
+	names   *columnar.Dict
+	domains columnar.Domains
+	hosts   [columnar.NumTables]columnar.Lookup[uint32]
+	ips     columnar.Lookup[uint32]
+	uploads columnar.Lookup[bool]
+	bucket  []byte
+	ids     [columnar.BatchRows]uint32
 }
 
 func newDestinations(names *columnar.Dict, o *FoldOptions) *destinations {
 	d := &destinations{names: names}
-	same := func(text []byte) uint32 { return uint32(names.Code(text)) }
-	d.services.Func, d.ips.Func = same, same
+	d.ips.Func = func(ip []byte) uint32 { return uint32(names.Code(ip)) }
 	for i := range d.hosts {
 		d.hosts[i].Func = func(host []byte) uint32 {
 			if _, ok := CloudHost(host); !ok {
 				host = d.domains.Registered(host)
 			}
-			return same(host)
+			return uint32(names.Code(host))
 		}
 	}
 	d.uploads.Func = func(method []byte) bool { return slices.Contains(o.Uploads, string(method)) }
 	return d
 }
 
+var bucketARN = []byte("arn:aws:s3:::")
+
 func (d *destinations) of(b *columnar.Batch) []uint32 {
 	ids := d.ids[:b.Len()]
 	switch b.Table {
 	case columnar.API:
-		codes, dict := b.Codes(columnar.Service)
-		names := d.services.Of(dict)
-		for i, code := range codes {
-			ids[i] = names[code]
+		// Of a cloud API only a bucket is a place of its own: the rest is the
+		// company's own use of the service.
+		clear(ids)
+		if b.Known(columnar.Resource) == 0 {
+			break
+		}
+		offsets, resources := b.Texts(columnar.Resource)
+		for i := range ids {
+			if rest, ok := bytes.CutPrefix(resources[offsets[i]:offsets[i+1]], bucketARN); ok {
+				bucket, _, _ := bytes.Cut(rest, []byte("/"))
+				d.bucket = append(append(d.bucket[:0], bucket...), ".s3.amazonaws.com"...)
+				ids[i] = uint32(d.names.Code(d.bucket))
+			}
 		}
 	case columnar.HTTP:
 		codes, dict := b.Codes(columnar.URLHost)

@@ -17,7 +17,9 @@ type volumes struct {
 
 	// object returns each row's object as a code of objects, 0 for a row that
 	// does not belong here. Nil: every row belongs, under no object.
-	object   func(b *columnar.Batch) []uint32
+	object func(b *columnar.Batch) []uint32
+	// keep reports whether Rows is to have a row. Nil: all.
+	keep     func(object string, c *volume) bool
 	internal columnar.Lookup[bool]
 }
 
@@ -154,7 +156,11 @@ func (v *volumes) Rows() []Row {
 		for slot := int32(1); int(slot) < p.groups.Len(); slot++ {
 			c := &p.cells[slot]
 			who, what := p.groups.Key(slot)
-			r := Row{Day: k.day, Key: Key{Feed: k.feed, Object: string(v.objects.Text(int32(what)))}, Summary: Summary{
+			object := string(v.objects.Text(int32(what)))
+			if v.keep != nil && !v.keep(object, c) {
+				continue
+			}
+			r := Row{Day: k.day, Key: Key{Feed: k.feed, Object: object}, Summary: Summary{
 				Events: c.events, BytesOut: c.out, BytesIn: c.in, KnownOut: c.knownOut, KnownIn: c.knownIn,
 				First: c.first, Last: c.last, Hours: c.hours, PeakOut: c.peak, PeakTime: c.peakTime,
 			}}

@@ -1,0 +1,57 @@
+# outflow. The two commands that matter: make run, make test.
+export CGO_ENABLED = 0
+STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
+DAY = 2026-11-20
+VENV = bench/venv
+
+help: ## list the targets
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+
+run: bin/outflow fixtures/data/.made ## run the nightly job on the fixtures and print where the report is
+	bin/outflow run nightly --config fixtures/outflow.yaml --day $(DAY)
+
+test: ## run the tests
+	go test ./...
+
+check: ## all that a commit must pass: format, vet, staticcheck, tidy, docs, tests with -race
+	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo "run gofmt -w on these"; exit 1; }
+	go vet ./...
+	go run $(STATICCHECK) ./...
+	go mod tidy -diff
+	$(MAKE) -s docs && git diff --exit-code README.md
+	CGO_ENABLED=1 go test -race ./...
+
+docs: bin/outflow ## write the generated tables of the README
+	bin/outflow docs README.md
+
+fixtures: fixtures/data/.made ## make the sample logs
+
+fuzz: ## fuzz every decoder for a minute each
+	go test ./columnar/logs -run '^$$' -fuzz FuzzDecode -fuzztime 60s
+	go test ./columnar/logs -run '^$$' -fuzz FuzzWalk -fuzztime 60s
+
+oracle: $(VENV)/.made ## compute the seeds' rules anew with pandas, and compare
+	$(VENV)/bin/python fixtures/oracle/oracle.py fixtures/oracle
+	git diff --exit-code fixtures/oracle
+	go test ./stats/detect ./jobs -run Oracle -count=1
+
+bench: bin/outflow $(VENV)/.made ## compare with DuckDB on 20 M rows, side by side
+	$(VENV)/bin/python fixtures/bench/bench.py
+
+bin/outflow: $(shell find . -name '*.go' -not -path './fixtures/*') $(shell find reports jobs stats -type f -not -name '*.go') go.mod go.sum
+	go build -trimpath -ldflags '-s -w' -o $@ ./jobs/outflow
+
+fixtures/data/.made: $(wildcard fixtures/gen/*.go)
+	rm -rf fixtures/data
+	go run ./fixtures/gen -out fixtures/data
+	touch $@
+
+$(VENV)/.made: fixtures/bench/requirements.txt
+	python3 -m venv $(VENV)
+	$(VENV)/bin/pip install -q -r $<
+	touch $@
+
+clean: ## remove what was made
+	rm -rf bin out state fixtures/data bench
+
+.PHONY: help run test check docs fixtures fuzz oracle bench clean

@@ -1,0 +1,118 @@
+package jobs
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+	"time"
+
+	"outflow/stats/detect"
+)
+
+// An Allow is an entry of the allow-list. A finding that matches all that the
+// entry names is kept, marked as allowed, and counts for no risk. An entry that
+// has expired no longer works, and says so.
+type Allow struct {
+	Detection   string `yaml:"detection"`
+	User        string `yaml:"user"`
+	Host        string `yaml:"host"`
+	Domain      string `yaml:"domain"`      // the object, or a domain above it
+	CIDR        string `yaml:"cidr"`        // of the entity's address
+	Fingerprint string `yaml:"fingerprint"` // finding_uid
+	Reason      string `yaml:"reason"`
+	Expires     string `yaml:"expires"` // the last day on which it works
+
+	cidr    netip.Prefix
+	expires detect.Day
+	used    bool
+}
+
+func (a *Allow) check() error {
+	if a.Reason == "" {
+		return fmt.Errorf("reason is missing: say why this is known and accepted")
+	}
+	if a.Expires == "" {
+		return fmt.Errorf("expires is missing: give the last day on which it holds, as in 2027-06-30")
+	}
+	var err error
+	if a.expires, err = detect.ParseDay(a.Expires); err != nil {
+		return fmt.Errorf("expires: %w", err)
+	}
+	if a.CIDR != "" {
+		if a.cidr, err = netip.ParsePrefix(a.CIDR); err != nil {
+			return fmt.Errorf("cidr: %w", err)
+		}
+	}
+	if a.Detection == "" && a.User == "" && a.Host == "" && a.Domain == "" && a.CIDR == "" && a.Fingerprint == "" {
+		return fmt.Errorf("it names nothing and would allow everything")
+	}
+	return nil
+}
+
+func (a *Allow) String() string {
+	var parts []string
+	for _, p := range [...][2]string{{"detection", a.Detection}, {"user", a.User}, {"host", a.Host},
+		{"domain", a.Domain}, {"cidr", a.CIDR}, {"fingerprint", a.Fingerprint}} {
+		if p[1] != "" {
+			parts = append(parts, p[0]+" "+p[1])
+		}
+	}
+	return strings.Join(parts, ", ")
+}
+
+func (a *Allow) matches(f *detect.Finding) bool {
+	if a.Detection != "" && a.Detection != f.Detection || a.Fingerprint != "" && a.Fingerprint != f.UID {
+		return false
+	}
+	if a.User != "" && (f.EntityType != "user" || !strings.EqualFold(a.User, f.Entity)) {
+		return false
+	}
+	if a.Host != "" && (f.EntityType != "host" || !strings.EqualFold(a.Host, f.Entity)) {
+		return false
+	}
+	if a.Domain != "" && !below(f.Object, a.Domain) {
+		return false
+	}
+	if a.CIDR != "" {
+		addr, err := netip.ParseAddr(f.Entity)
+		if err != nil || !a.cidr.Contains(addr.Unmap()) {
+			return false
+		}
+	}
+	return true
+}
+
+// below reports whether host is domain or a name in it.
+func below(host, domain string) bool {
+	host, domain = strings.ToLower(host), strings.ToLower(domain)
+	rest, ok := strings.CutSuffix(host, domain)
+	return ok && (rest == "" || strings.HasSuffix(rest, "."))
+}
+
+// allow marks the findings that the list allows.
+func allow(list []*Allow, findings []detect.Finding) {
+	for i := range findings {
+		f := &findings[i]
+		for _, a := range list {
+			if f.Day <= a.expires && a.matches(f) {
+				a.used = true
+				f.Allowed = a.Reason
+			}
+		}
+	}
+}
+
+// allowWarnings names the entries that expired before day, and those that
+// matched nothing.
+func allowWarnings(list []*Allow, day detect.Day) []string {
+	var out []string
+	for _, a := range list {
+		switch {
+		case a.expires < day:
+			out = append(out, fmt.Sprintf("The allow-list entry for %s expired on %s and no longer works.", a, a.expires))
+		case !a.used:
+			out = append(out, fmt.Sprintf("The allow-list entry for %s matched nothing (expires %s).", a, a.expires.Time().Format(time.DateOnly)))
+		}
+	}
+	return out
+}

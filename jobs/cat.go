@@ -1,0 +1,144 @@
+package jobs
+
+import (
+	"bufio"
+	"fmt"
+	"math"
+	"sync/atomic"
+
+	"github.com/spf13/cobra"
+
+	"outflow/columnar"
+	"outflow/columnar/logs"
+	"outflow/stats/detect"
+)
+
+// everything is a set of all columns.
+const everything = columnar.Cols(1<<columnar.NumCols - 1)
+
+// allTime bounds nothing.
+var allTime = detect.FoldOptions{From: math.MinInt64, To: math.MaxInt64}
+
+func (p *program) catCommand() *cobra.Command {
+	var inputs inputFlags
+	var as, table string
+	var raw bool
+	c := &cobra.Command{
+		Use:   "cat FILE…",
+		Short: "print any log as its canonical table",
+		Long: "cat decodes logs and prints their rows. Every other output has the rows of one table: where a log\n" +
+			"holds several, choose one with --table; jsonl prints them all and names each row's table.",
+		Args: cobra.MinimumNArgs(1),
+	}
+	inputs.bind(c)
+	c.Flags().StringVar(&as, "as", "csv", "csv, jsonl, arrow or parquet")
+	c.Flags().StringVar(&table, "table", "", "print only rows of this table")
+	c.Flags().BoolVar(&raw, "raw", false, "csv: do not guard cells that a spreadsheet would run as a formula")
+	c.RunE = func(_ *cobra.Command, args []string) error {
+		var only *columnar.Table
+		if table != "" {
+			if only = columnar.TableNamed(table); only == nil {
+				return badConfig("--table %q: want api, http, dns, network or process", table)
+			}
+		}
+		sources, _, err := p.find(&inputs, args)
+		if err != nil {
+			return err
+		}
+		w := bufio.NewWriterSize(p.stdout, 1<<16)
+		writers := map[*columnar.Table]logs.Writer{}
+		var failed error
+		var other *columnar.Table
+		folded, err := Fold(p.ctx, sources, &foldOptions{FoldOptions: allTime, workers: 1, want: everything, tap: func(b *columnar.Batch) {
+			if failed != nil || only != nil && b.Table != only {
+				return
+			}
+			if only == nil && as != "jsonl" {
+				only = b.Table
+			}
+			if writers[b.Table] == nil {
+				if writers[b.Table], failed = logs.NewWriter(as, w, b.Table, logs.WriteOptions{Raw: raw}); failed != nil {
+					failed = configError{failed}
+					return
+				}
+			}
+			failed = writers[b.Table].Write(b)
+		}})
+		if err != nil {
+			return err
+		}
+		for _, t := range columnar.Tables {
+			if out := writers[t]; out != nil && failed == nil {
+				failed = out.Close()
+			}
+		}
+		if failed == nil {
+			failed = w.Flush()
+		}
+		if failed != nil {
+			return failed
+		}
+		for _, in := range folded.inputs {
+			if table == "" && only != nil && in.Table != "" && in.Table != only.Name && other == nil {
+				other = columnar.TableNamed(in.Table)
+				p.note("%s also has rows of %s: print them with --table %s", in.Name, in.Table, in.Table)
+			}
+			p.complain(&in)
+		}
+		return unreadable(folded.inputs)
+	}
+	return c
+}
+
+func (p *program) inspectCommand() *cobra.Command {
+	var inputs inputFlags
+	var workers int
+	c := &cobra.Command{
+		Use:   "inspect FILE…",
+		Short: "say what a log is and what could be judged on it",
+		Args:  cobra.MinimumNArgs(1),
+	}
+	inputs.bind(c)
+	c.Flags().IntVar(&workers, "workers", 1, "workers that decode")
+	c.RunE = func(_ *cobra.Command, args []string) error {
+		sources, total, err := p.find(&inputs, args)
+		if err != nil {
+			return err
+		}
+		var read atomic.Int64
+		stop := p.watch("inspect", total, &read)
+		folded, err := Fold(p.ctx, sources, &foldOptions{FoldOptions: allTime, workers: workers, want: everything, read: &read})
+		stop()
+		if err != nil {
+			return err
+		}
+		for i := range folded.inputs {
+			in := &folded.inputs[i]
+			if i == 0 || folded.inputs[i-1].Name != in.Name {
+				fmt.Fprintf(p.stdout, "%s\n", printable(in.Name))
+				if in.Error != "" {
+					fmt.Fprintf(p.stdout, "  error    %s\n", printable(in.Error))
+				}
+				if in.Format != "" {
+					fmt.Fprintf(p.stdout, "  format   %s: %s\n", in.Format, logs.Named(in.Format).Title)
+					fmt.Fprintf(p.stdout, "  records  %d: %d of other kinds, %d skipped\n", in.Records, in.Other, in.Skipped)
+				}
+				for _, reason := range in.Reasons {
+					fmt.Fprintf(p.stdout, "  skipped  %s\n", printable(reason))
+				}
+			}
+			if in.Table == "" {
+				continue
+			}
+			fmt.Fprintf(p.stdout, "  table    %s: %d rows, %s to %s\n", in.Table, in.Rows, stamp(in.First), stamp(in.Last))
+			for _, c := range columnar.TableNamed(in.Table).Cols {
+				fmt.Fprintf(p.stdout, "    %-14s %5.1f %%\n", c, 100*float64(in.Known[c])/float64(in.Rows))
+			}
+			for _, b := range blind(detect.All(), folded.inputs[i:i+1]) {
+				fmt.Fprintf(p.stdout, "  blind    %s: no %s. %s\n", b.Detection, b.Column, b.Remedy)
+			}
+		}
+		return unreadable(folded.inputs)
+	}
+	return c
+}

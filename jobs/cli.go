@@ -1,0 +1,188 @@
+// Package jobs runs outflow: its command line, its nightly job, and the only
+// concurrency there is (Fold).
+package jobs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+	"golang.org/x/term"
+
+	"outflow/stats/detect"
+)
+
+// Exit codes. A scheduler must not take a night that found something for a
+// night that failed, so findings alone leave 0.
+const (
+	exitOK       = 0
+	exitInternal = 1
+	exitConfig   = 2 // usage or configuration; running it again will not help
+	exitPartial  = 3 // with strict: some input could not be read to its end
+	exitNoInput  = 4 // with require-input: there was nothing to read
+	exitFindings = 10
+)
+
+// An exit is an error that has its own exit code.
+type exit struct {
+	code int
+	err  error
+}
+
+func (e exit) Error() string { return e.err.Error() }
+func (e exit) Unwrap() error { return e.err }
+
+// A program is one invocation: what it may touch of the outside.
+type program struct {
+	stdout, stderr io.Writer
+	env            func(string) (string, bool)
+	now            func() time.Time
+	tty            bool // stderr is a terminal
+	width          int  // of the terminal that stdout is, else 0
+	colour         bool
+	ctx            context.Context
+
+	configFile string
+	quiet      bool
+}
+
+// Main runs the command line and returns the exit code.
+func Main(args []string) int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	p := &program{
+		stdout: os.Stdout, stderr: os.Stderr, env: os.LookupEnv, now: time.Now,
+		tty: term.IsTerminal(int(os.Stderr.Fd())), ctx: ctx,
+	}
+	if fd := int(os.Stdout.Fd()); term.IsTerminal(fd) {
+		p.width, _, _ = term.GetSize(fd)
+		_, plain := os.LookupEnv("NO_COLOR")
+		p.colour = !plain && os.Getenv("TERM") != "dumb"
+	}
+	return p.run(args)
+}
+
+func (p *program) run(args []string) int {
+	root := p.root()
+	root.SetArgs(args)
+	root.SetOut(p.stdout)
+	root.SetErr(p.stderr)
+	err := root.ExecuteContext(p.ctx)
+	if err == nil {
+		return exitOK
+	}
+	code := exitInternal
+	var coded exit
+	var config configError
+	switch {
+	case errors.As(err, &coded):
+		code = coded.code
+	case errors.As(err, &config):
+		code = exitConfig
+	case errors.Is(err, context.Canceled):
+		err = errors.New("interrupted: nothing of the unfinished day was kept")
+	}
+	fmt.Fprintf(p.stderr, "outflow: %v\n", err)
+	return code
+}
+
+// root builds the command line. Flags are bound to values of this call, so that
+// nothing outlives it.
+func (p *program) root() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "outflow",
+		Short: "find which data left, from logs that are already there",
+		Long: "outflow reads cloud API, proxy, DNS and network logs, compares every user and host with\n" +
+			"their own past, and reports what data left.",
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		Args:          cobra.NoArgs,
+		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
+	}
+	root.PersistentFlags().BoolVarP(&p.quiet, "quiet", "q", false, "no progress and no summary")
+	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
+		return configError{fmt.Errorf("%w: see %s --help", err, c.CommandPath())}
+	})
+	root.AddCommand(p.runCommand(), p.scanCommand(), p.backfillCommand(), p.catCommand(), p.inspectCommand(),
+		p.explainCommand(), p.listCommand(), p.configCommand(), p.docsCommand(), p.versionCommand())
+	root.CompletionOptions.HiddenDefaultCmd = false
+	for _, c := range root.Commands() {
+		args := c.Args
+		c.Args = func(c *cobra.Command, a []string) error {
+			if args == nil {
+				return nil
+			}
+			if err := args(c, a); err != nil {
+				return configError{fmt.Errorf("%w: see %s --help", err, c.CommandPath())}
+			}
+			return nil
+		}
+	}
+	return root
+}
+
+// withConfig adds the flags of the configuration to a command and returns what
+// loads it after the command line is parsed.
+func (p *program) withConfig(c *cobra.Command) func() (*Config, error) {
+	c.Flags().StringVarP(&p.configFile, "config", "c", "", "configuration `file` (OUTFLOW_CONFIG)")
+	blank := defaults()
+	blank.detections = detect.All()
+	for _, s := range blank.settings() {
+		c.Flags().String(s.flag(), s.get(), s.doc)
+		flag := c.Flags().Lookup(s.flag())
+		if s.toggle {
+			flag.NoOptDefVal = "true"
+		}
+		flag.Hidden = strings.Contains(s.key, ".") && !strings.HasPrefix(s.key, "s3.")
+	}
+	return func() (*Config, error) {
+		given := map[string]string{}
+		c.Flags().Visit(func(f *pflag.Flag) { given[f.Name] = f.Value.String() })
+		file := p.configFile
+		if file == "" {
+			file, _ = p.env("OUTFLOW_CONFIG")
+		}
+		config, err := loadConfig(file, p.env, given)
+		if err != nil {
+			return nil, err
+		}
+		if config.Memory > 0 {
+			debug.SetMemoryLimit(int64(config.Memory))
+		}
+		return config, nil
+	}
+}
+
+// note tells the user how the run goes.
+func (p *program) note(format string, args ...any) {
+	if !p.quiet {
+		fmt.Fprintf(p.stderr, "outflow: "+format+"\n", args...)
+	}
+}
+
+func (p *program) versionCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "version", Short: "print the version", Args: cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			_, err := fmt.Fprintf(p.stdout, "outflow %s\n", version())
+			return err
+		},
+	}
+}
+
+// version is the module's version where the build knows one.
+func version() string {
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" && info.Main.Version != "(devel)" {
+		return info.Main.Version
+	}
+	return "0.1.0-dev"
+}

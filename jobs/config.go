@@ -1,0 +1,448 @@
+package jobs
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"reflect"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/goccy/go-yaml"
+	"github.com/goccy/go-yaml/ast"
+
+	"outflow/columnar"
+	"outflow/columnar/logs"
+	"outflow/reports"
+	"outflow/stats/detect"
+)
+
+// A Config is everything that a run can be told. Each key is a key of the
+// configuration file; those with a single value are also a flag and a variable
+// of the environment: state is --state and OUTFLOW_STATE.
+type Config struct {
+	Profile      string       `yaml:"profile" doc:"default, or seed: every detection to the letter of the document it comes from"`
+	Inputs       []*Input     `yaml:"inputs" doc:"the logs to read"`
+	Own          []string     `yaml:"own" doc:"hosts and domains (with what is below them) that are the company's own: uploads there are not exfiltration"`
+	State        string       `yaml:"state" doc:"folder or s3:// URI that keeps the daily aggregates and findings"`
+	Out          string       `yaml:"out" doc:"folder or s3:// URI for reports"`
+	Reports      []string     `yaml:"reports" doc:"report formats to write"`
+	Backfill     bool         `yaml:"backfill" doc:"fold days of history that are missing from the state, if their logs are there"`
+	Zone         string       `yaml:"zone" doc:"time zone of logs that name none, as in Europe/Paris"`
+	Allow        []*Allow     `yaml:"allow" doc:"findings that are known and accepted"`
+	Disable      []string     `yaml:"disable" doc:"detections not to run"`
+	Detections   ast.Node     `yaml:"detections" doc:"thresholds by detection"`
+	S3           S3           `yaml:"s3"`
+	Workers      int          `yaml:"workers" doc:"workers that decode and fold; 0: one for each CPU"`
+	Memory       detect.Bytes `yaml:"memory" doc:"soft limit of memory, as in 512MiB; 0: GOMEMLIMIT, else none"`
+	Strict       bool         `yaml:"strict" doc:"exit with 3 if any input could not be read to its end"`
+	RequireInput bool         `yaml:"require_input" doc:"exit with 4 if no input was found"`
+	FailOn       string       `yaml:"fail_on" doc:"exit with 10 if a finding has this severity or a higher one"`
+
+	detections []*detect.Detection
+	zone       *time.Location
+	origins    map[string]string // of settings that are not at their default
+}
+
+// S3 says how to reach the object store; credentials come from the usual AWS
+// variables, files and roles.
+type S3 struct {
+	EndpointURL string `yaml:"endpoint_url" doc:"URL of an S3-compatible server; empty: AWS"`
+	Region      string `yaml:"region" doc:"region; empty: as AWS's own tools find it"`
+}
+
+// An Input is one feed: the logs of one sensor.
+type Input struct {
+	Name      string   `yaml:"name"`
+	URI       string   `yaml:"uri"`
+	Format    string   `yaml:"format"`
+	LogFormat string   `yaml:"logformat"`
+	Zone      string   `yaml:"zone"`
+	Mapping   *Mapping `yaml:"mapping"`
+
+	format  *logs.Format
+	options logs.Options
+}
+
+// A Mapping is logs.Mapping as the configuration writes it.
+type Mapping struct {
+	Table     string            `yaml:"table"`
+	Columns   map[string]Source `yaml:"columns"`
+	Only      bool              `yaml:"only"`
+	Delimiter string            `yaml:"delimiter"`
+	Header    []string          `yaml:"header"`
+	Where     *Where            `yaml:"where"`
+}
+
+// A Where keeps only the records whose column equals a value.
+type Where struct {
+	Column string `yaml:"column"`
+	Equals string `yaml:"equals"`
+}
+
+// A Source is a column's name, or a map that says how to read it.
+type Source struct {
+	Name  string `yaml:"name"`
+	Const string `yaml:"const"`
+	Time  string `yaml:"time"`
+	Unit  string `yaml:"unit"`
+}
+
+// UnmarshalYAML reads a source that is only a name.
+func (s *Source) UnmarshalYAML(unmarshal func(any) error) error {
+	if unmarshal(&s.Name) == nil {
+		return nil
+	}
+	type plain Source
+	return unmarshal((*plain)(s))
+}
+
+// defaults returns the configuration that holds without a file.
+func defaults() *Config {
+	return &Config{
+		Profile: "default", State: "state", Out: "out", Reports: []string{"csv", "html"},
+		Backfill: true, origins: map[string]string{},
+	}
+}
+
+// A configError is a fault of the configuration or of the command line: exit 2.
+type configError struct{ err error }
+
+func (e configError) Error() string { return e.err.Error() }
+func (e configError) Unwrap() error { return e.err }
+
+func badConfig(format string, args ...any) error { return configError{fmt.Errorf(format, args...)} }
+
+// loadConfig reads the configuration: defaults, then the file (if any), then
+// the environment, then the flags that were given.
+func loadConfig(file string, env func(string) (string, bool), flags map[string]string) (*Config, error) {
+	c := defaults()
+	var text []byte
+	if file != "" {
+		var err error
+		if text, err = os.ReadFile(file); err != nil {
+			return nil, configError{fmt.Errorf("read the configuration: %w", err)}
+		}
+		d := yaml.NewDecoder(bytes.NewReader(text), yaml.Strict())
+		if err := d.Decode(c); err != nil && len(bytes.TrimSpace(text)) > 0 {
+			return nil, badConfig("%s: %s", file, yaml.FormatError(err, false, true))
+		}
+	}
+	// The profile decides what the other settings start from.
+	for _, s := range c.settings() {
+		if s.key == "profile" {
+			if err := c.overlay(s, env, flags); err != nil {
+				return nil, err
+			}
+		}
+	}
+	c.detections = detect.All()
+	switch c.Profile {
+	case "default":
+	case "seed":
+		c.detections = detect.Seeded(c.detections)
+	default:
+		return nil, badConfig("profile %q: want default or seed", c.Profile)
+	}
+	if err := c.decodeDetections(file); err != nil {
+		return nil, err
+	}
+	if file != "" {
+		c.noteOrigins(text, file)
+	}
+	for _, s := range c.settings() {
+		if err := c.overlay(s, env, flags); err != nil {
+			return nil, err
+		}
+	}
+	return c, c.check()
+}
+
+// decodeDetections reads the thresholds into the detections' options.
+func (c *Config) decodeDetections(file string) error {
+	if c.Detections == nil {
+		return nil
+	}
+	m, ok := c.Detections.(*ast.MappingNode)
+	var values []*ast.MappingValueNode
+	if ok {
+		values = m.Values
+	} else if v, ok := c.Detections.(*ast.MappingValueNode); ok {
+		values = []*ast.MappingValueNode{v}
+	}
+	for _, v := range values {
+		name := v.Key.String()
+		d := c.detection(name)
+		if d == nil {
+			return badConfig("%s:%d:%d: unknown detection %q: want one of %s", file, v.Key.GetToken().Position.Line,
+				v.Key.GetToken().Position.Column, name, strings.Join(detectionNames(c.detections), ", "))
+		}
+		if err := yaml.NodeToValue(v.Value, d.Options, yaml.Strict()); err != nil {
+			return badConfig("%s: %s", file, yaml.FormatError(err, false, true))
+		}
+		if err := detect.Check(d); err != nil {
+			return badConfig("%s:%d: %w", file, v.Key.GetToken().Position.Line, err)
+		}
+	}
+	return nil
+}
+
+func (c *Config) detection(name string) *detect.Detection {
+	for _, d := range c.detections {
+		if d.Name == name {
+			return d
+		}
+	}
+	return nil
+}
+
+func detectionNames(ds []*detect.Detection) []string {
+	names := make([]string, len(ds))
+	for i, d := range ds {
+		names[i] = d.Name
+	}
+	return names
+}
+
+// A setting is one key with a single value.
+type setting struct {
+	key    string // "state", "s3.region", "upload_zscore.threshold"
+	doc    string
+	toggle bool // true or false
+	get    func() string
+	set    func(text string) error
+}
+
+// flag returns the setting's name on the command line: "s3-region".
+func (s setting) flag() string { return strings.NewReplacer(".", "-", "_", "-").Replace(s.key) }
+
+// env returns the setting's name in the environment: "OUTFLOW_S3_REGION".
+func (s setting) env() string {
+	return "OUTFLOW_" + strings.ToUpper(strings.NewReplacer(".", "_", "-", "_").Replace(s.key))
+}
+
+// settings lists the keys with a single value, those of the configuration first.
+func (c *Config) settings() []setting {
+	out := settingsOf("", reflect.ValueOf(c).Elem())
+	for _, d := range c.detections {
+		for i, o := range detect.Options(d) {
+			doc := o.Doc
+			if o.Unit != "" {
+				doc += " (" + o.Unit + ")"
+			}
+			out = append(out, setting{key: d.Name + "." + o.Key, doc: doc,
+				get: func() string { return detect.Options(d)[i].Value },
+				set: func(text string) error { return detect.Set(d, o.Key, text) },
+			})
+		}
+	}
+	return out
+}
+
+func settingsOf(prefix string, v reflect.Value) []setting {
+	var out []setting
+	for i := range v.NumField() {
+		field, at := v.Type().Field(i), v.Field(i)
+		key := field.Tag.Get("yaml")
+		if !field.IsExported() || key == "" {
+			continue
+		}
+		s := setting{key: prefix + key, doc: field.Tag.Get("doc")}
+		switch p := at.Addr().Interface().(type) {
+		case *string:
+			s.get = func() string { return *p }
+			s.set = func(text string) error { *p = text; return nil }
+		case *[]string:
+			s.get = func() string { return strings.Join(*p, ",") }
+			s.set = func(text string) error {
+				*p = strings.FieldsFunc(text, func(r rune) bool { return r == ',' || r == ' ' })
+				return nil
+			}
+		case *int:
+			s.get = func() string { return strconv.Itoa(*p) }
+			s.set = func(text string) (err error) {
+				if *p, err = strconv.Atoi(text); err != nil {
+					err = fmt.Errorf("%q: want a whole number", text)
+				}
+				return err
+			}
+		case *bool:
+			s.toggle = true
+			s.get = func() string { return strconv.FormatBool(*p) }
+			s.set = func(text string) (err error) {
+				if *p, err = strconv.ParseBool(text); err != nil {
+					err = fmt.Errorf("%q: want true or false", text)
+				}
+				return err
+			}
+		case *detect.Bytes:
+			s.get = func() string { return strconv.FormatInt(int64(*p), 10) }
+			s.set = func(text string) error { return p.UnmarshalText([]byte(text)) }
+		case *S3:
+			out = append(out, settingsOf(prefix+key+".", at)...)
+			continue
+		default:
+			continue // a list or a map of its own
+		}
+		out = append(out, s)
+	}
+	return out
+}
+
+// overlay applies what the environment and the flags say of a setting.
+func (c *Config) overlay(s setting, env func(string) (string, bool), flags map[string]string) error {
+	if text, ok := env(s.env()); ok {
+		if err := s.set(text); err != nil {
+			return badConfig("%s: %w", s.env(), err)
+		}
+		c.origins[s.key] = s.env()
+	}
+	if text, ok := flags[s.flag()]; ok {
+		if err := s.set(text); err != nil {
+			return badConfig("--%s: %w", s.flag(), err)
+		}
+		c.origins[s.key] = "--" + s.flag()
+	}
+	return nil
+}
+
+// noteOrigins records which settings the file gives.
+func (c *Config) noteOrigins(text []byte, file string) {
+	var tree map[string]any
+	if yaml.Unmarshal(text, &tree) != nil {
+		return
+	}
+	for _, s := range c.settings() {
+		path := strings.Split(s.key, ".")
+		if c.detection(path[0]) != nil {
+			path = append([]string{"detections"}, path...)
+		}
+		var at any = tree
+		for _, key := range path {
+			m, _ := at.(map[string]any)
+			at = m[key]
+		}
+		if at != nil {
+			c.origins[s.key] = file
+		}
+	}
+}
+
+// check reports every fault of the values, and resolves what is written as text.
+func (c *Config) check() error {
+	var faults []string
+	fault := func(format string, args ...any) { faults = append(faults, fmt.Sprintf(format, args...)) }
+	zone := func(where, name string) *time.Location {
+		if name == "" {
+			return time.UTC
+		}
+		loc, err := time.LoadLocation(name)
+		if err != nil {
+			fault("%s: unknown time zone %q: want a name like Europe/Paris", where, name)
+			return time.UTC
+		}
+		return loc
+	}
+	c.zone = zone("zone", c.Zone)
+	seen := map[string]bool{}
+	for i, in := range c.Inputs {
+		where := fmt.Sprintf("inputs[%d]", i)
+		if in.Name != "" {
+			where = "inputs." + in.Name
+		}
+		if in.URI == "" {
+			fault("%s: uri is missing", where)
+		}
+		if in.Name == "" {
+			fault("%s: name is missing: it names the feed", where)
+		} else if seen[in.Name] {
+			fault("%s: a second input of this name: two sensors that see the same bytes must not share one; one sensor's logs take one uri with globs", where)
+		}
+		seen[in.Name] = true
+		if in.Format != "" {
+			if in.format = logs.Named(in.Format); in.format == nil {
+				fault("%s: unknown format %q: want one of %s", where, in.Format, strings.Join(formatNames(), ", "))
+			}
+		}
+		in.options = logs.Options{LogFormat: in.LogFormat, Zone: c.zone}
+		if in.Zone != "" {
+			in.options.Zone = zone(where, in.Zone)
+		}
+		if in.Mapping != nil {
+			m, err := in.Mapping.resolve()
+			if err != nil {
+				fault("%s.mapping: %v", where, err)
+			}
+			in.options.Mapping = m
+		}
+	}
+	for _, name := range c.Reports {
+		if !slices.ContainsFunc(reports.All, func(f *reports.Format) bool { return f.Name == name }) {
+			fault("reports: unknown format %q", name)
+		}
+	}
+	for _, name := range c.Disable {
+		if c.detection(name) == nil && c.Profile == "default" {
+			fault("disable: unknown detection %q: want one of %s", name, strings.Join(detectionNames(c.detections), ", "))
+		}
+	}
+	c.detections = slices.DeleteFunc(c.detections, func(d *detect.Detection) bool { return slices.Contains(c.Disable, d.Name) })
+	for i, a := range c.Allow {
+		if err := a.check(); err != nil {
+			fault("allow[%d]: %v", i, err)
+		}
+	}
+	if c.FailOn != "" {
+		if _, err := detect.ParseSeverity(c.FailOn); err != nil {
+			fault("fail_on: %v", err)
+		}
+	}
+	if c.Workers < 0 {
+		fault("workers: %d: want 0 or more", c.Workers)
+	} else if c.Workers == 0 {
+		c.Workers = runtime.GOMAXPROCS(0)
+	}
+	if len(faults) > 0 {
+		return badConfig("configuration: %s", strings.Join(faults, "\n  "))
+	}
+	return nil
+}
+
+func formatNames() []string {
+	names := make([]string, len(logs.All))
+	for i, f := range logs.All {
+		names[i] = f.Name
+	}
+	return names
+}
+
+func (m *Mapping) resolve() (*logs.Mapping, error) {
+	out := &logs.Mapping{Only: m.Only, Header: m.Header, Columns: map[columnar.Col]logs.Source{}}
+	if m.Table != "" {
+		if out.Table = columnar.TableNamed(m.Table); out.Table == nil {
+			return nil, fmt.Errorf("table %q: want api, http, dns, network or process", m.Table)
+		}
+	}
+	switch {
+	case m.Delimiter == `\t`:
+		out.Delimiter = '\t'
+	case len(m.Delimiter) == 1:
+		out.Delimiter = m.Delimiter[0]
+	case m.Delimiter != "":
+		return nil, fmt.Errorf("delimiter %q: want one byte", m.Delimiter)
+	}
+	for name, s := range m.Columns {
+		c, ok := columnar.ColNamed(name)
+		if !ok {
+			return nil, fmt.Errorf("columns: unknown column %q: see outflow list columns", name)
+		}
+		out.Columns[c] = logs.Source(s)
+	}
+	if m.Where != nil {
+		out.Where = logs.Where{Name: m.Where.Column, Equals: m.Where.Equals}
+	}
+	return out, nil
+}

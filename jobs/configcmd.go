@@ -1,0 +1,78 @@
+package jobs
+
+import (
+	_ "embed"
+	"fmt"
+	"os"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+)
+
+//go:embed outflow.yaml
+var sampleConfig []byte
+
+func (p *program) configCommand() *cobra.Command {
+	c := &cobra.Command{Use: "config", Short: "write, show or check the configuration", Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error { return c.Help() }}
+
+	c.AddCommand(&cobra.Command{
+		Use: "init [FILE]", Short: "write a configuration to start from", Args: cobra.MaximumNArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error {
+			name := "outflow.yaml"
+			if len(args) == 1 {
+				name = args[0]
+			}
+			f, err := os.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
+			if err != nil {
+				return configError{fmt.Errorf("write a configuration: %w", err)}
+			}
+			if _, err = f.Write(sampleConfig); err == nil {
+				p.note("wrote %s: name your logs in it, then: outflow run nightly --config %s", name, name)
+			}
+			if closeErr := f.Close(); err == nil {
+				err = closeErr
+			}
+			return err
+		},
+	})
+
+	show := &cobra.Command{Use: "show", Short: "print every setting as it holds", Args: cobra.NoArgs}
+	origin := show.Flags().Bool("origin", false, "say where each value comes from")
+	load := p.withConfig(show)
+	show.RunE = func(*cobra.Command, []string) error {
+		config, err := load()
+		if err != nil {
+			return err
+		}
+		tw := tabwriter.NewWriter(p.stdout, 0, 8, 2, ' ', 0)
+		for _, s := range config.settings() {
+			if !*origin {
+				fmt.Fprintf(tw, "%s:\t%s\n", s.key, s.get())
+				continue
+			}
+			from := config.origins[s.key]
+			if from == "" {
+				from = "default"
+			}
+			fmt.Fprintf(tw, "%s:\t%s\t# %s\n", s.key, s.get(), from)
+		}
+		for _, in := range config.Inputs {
+			fmt.Fprintf(tw, "inputs.%s:\t%s\n", in.Name, in.URI)
+		}
+		return tw.Flush()
+	}
+
+	validate := &cobra.Command{Use: "validate", Short: "check the configuration", Args: cobra.NoArgs}
+	check := p.withConfig(validate)
+	validate.RunE = func(*cobra.Command, []string) error {
+		config, err := check()
+		if err != nil {
+			return err
+		}
+		_, err = fmt.Fprintf(p.stdout, "ok: %d inputs, %d detections\n", len(config.Inputs), len(config.detections))
+		return err
+	}
+	c.AddCommand(show, validate)
+	return c
+}

@@ -1,0 +1,61 @@
+package jobs
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+// docsCommand rewrites the generated parts of a Markdown file: what stands
+// between "<!-- list formats -->" and "<!-- end -->".
+func (p *program) docsCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "docs FILE", Short: "write the generated tables of a Markdown file", Hidden: true, Args: cobra.ExactArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error {
+			text, err := os.ReadFile(args[0])
+			if err != nil {
+				return err
+			}
+			made, err := generate(text)
+			if err != nil {
+				return fmt.Errorf("%s: %w", args[0], err)
+			}
+			if bytes.Equal(text, made) {
+				return nil
+			}
+			return os.WriteFile(args[0], made, 0o644)
+		},
+	}
+}
+
+// generate returns text with its generated parts made anew.
+func generate(text []byte) ([]byte, error) {
+	const begin, end = "<!-- list ", "<!-- end -->"
+	var out bytes.Buffer
+	rest := string(text)
+	for {
+		before, after, found := strings.Cut(rest, begin)
+		out.WriteString(before)
+		if !found {
+			return out.Bytes(), nil
+		}
+		what, after, ok1 := strings.Cut(after, " -->")
+		_, after, ok2 := strings.Cut(after, end)
+		if !ok1 || !ok2 {
+			return nil, fmt.Errorf("%s%s has no %s", begin, what, end)
+		}
+		list, err := catalogueOf(what)
+		if err != nil {
+			return nil, err
+		}
+		fmt.Fprintf(&out, "%s%s -->\n", begin, what)
+		if err := list.markdown(&out); err != nil {
+			return nil, err
+		}
+		out.WriteString(end)
+		rest = after
+	}
+}

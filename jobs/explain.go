@@ -1,0 +1,161 @@
+package jobs
+
+import (
+	"encoding/csv"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"outflow/columnar/store"
+	"outflow/stats/detect"
+)
+
+func (p *program) explainCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "explain FINDING_UID|DETECTION",
+		Short: "say how a finding came about, or what a detection does",
+		Args:  cobra.ExactArgs(1),
+	}
+	load := p.withConfig(c)
+	c.RunE = func(_ *cobra.Command, args []string) error {
+		config, err := load()
+		if err != nil {
+			return err
+		}
+		if d := config.detection(args[0]); d != nil {
+			return p.explainDetection(config, d)
+		}
+		return p.explainFinding(config, args[0])
+	}
+	return c
+}
+
+func (p *program) explainDetection(config *Config, d *detect.Detection) error {
+	fmt.Fprintf(p.stdout, "%s: %s\n\n%s\n\n", d.Name, d.Title, strings.TrimSpace(d.Doc))
+	fmt.Fprintf(p.stdout, "ATT&CK %s · impact %d × confidence %d %% = risk %d · reads %s · wants %d days of history\n",
+		d.Technique, d.Impact, d.Confidence, d.Risk(), d.Reads, d.History)
+	if needs := d.Needs.List(); len(needs) > 0 {
+		var names []string
+		for _, c := range needs {
+			names = append(names, c.String())
+		}
+		fmt.Fprintf(p.stdout, "Blind without: %s\n", strings.Join(names, ", "))
+	}
+	fmt.Fprintf(p.stdout, "\nThresholds (configuration key detections.%s, or a flag):\n", d.Name)
+	for _, s := range config.settings() {
+		if key, ok := strings.CutPrefix(s.key, d.Name+"."); ok {
+			fmt.Fprintf(p.stdout, "  %-16s %-10s %s  --%s\n", key, s.get(), s.doc, s.flag())
+		}
+	}
+	return nil
+}
+
+// explainFinding looks for the finding in the state, newest day first, then in
+// the findings.csv files of the output folder.
+func (p *program) explainFinding(config *Config, uid string) error {
+	at, err := store.Open(p.ctx, config.State, config.store())
+	if err != nil {
+		return configError{fmt.Errorf("open the state: %w", err)}
+	}
+	s := &state{p: p, config: config, store: at}
+	days, err := s.findings().List(p.ctx)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	for _, day := range slices.Backward(days) {
+		rows, _, err := s.findings().Read(p.ctx, day)
+		if err != nil {
+			return err
+		}
+		for i := range rows {
+			if rows[i].UID == uid {
+				d, _ := detect.ParseDay(day)
+				f := rows[i].finding(d)
+				p.printFinding(config, &f)
+				return nil
+			}
+		}
+	}
+	if found, err := p.findInCSV(config.Out, uid); found || err != nil {
+		return err
+	}
+	return badConfig("no finding %q in %s or under %s, and no detection of that name: detections are %s", uid, config.State, config.Out,
+		strings.Join(detectionNames(config.detections), ", "))
+}
+
+func (p *program) printFinding(config *Config, f *detect.Finding) {
+	line := func(name, format string, args ...any) {
+		fmt.Fprintf(p.stdout, "  %-12s %s\n", name, printable(fmt.Sprintf(format, args...)))
+	}
+	fmt.Fprintf(p.stdout, "%s\n\n", printable(f.Why))
+	line("finding", "%s", f.UID)
+	line("day", "%s, %s to %s", f.Day, stamp(f.Window[0]), stamp(f.Window[1]))
+	line("detection", "%s (%s), severity %s, risk %d", f.Detection, f.Technique, f.Severity, f.RiskScore)
+	line("who", "%s %s, feed %s", f.EntityType, f.Entity, f.Feed)
+	if f.Object != "" {
+		line("where", "%s", f.Object)
+	}
+	line("observed", "%.6g %s", f.Observed, f.Unit)
+	if !math.IsNaN(f.Baseline) {
+		line("baseline", "%.6g %s", f.Baseline, f.Unit)
+	}
+	line("score", "%.4g, threshold %.4g", f.Score, f.Threshold)
+	line("events", "%d, %s to %s", f.Summary.Events, stamp(f.Summary.First), stamp(f.Summary.Last))
+	line("bytes", "%d out, %d in", f.Summary.BytesOut, f.Summary.BytesIn)
+	if f.Summary.Evidence != "" {
+		line("evidence", "%s", f.Summary.Evidence)
+	}
+	for _, e := range f.Summary.Examples {
+		line("example", "%s", e)
+	}
+	if f.Label != "" {
+		line("label", "%s", f.Label)
+	}
+	if f.Allowed != "" {
+		line("allowed", "%s", f.Allowed)
+	} else {
+		fmt.Fprintf(p.stdout, "\nTo accept it, add to the configuration:\n\n  allow:\n    - {fingerprint: %s, reason: WHY, expires: %s}\n", f.UID, f.Day+90)
+	}
+	if config.detection(f.Detection) != nil {
+		fmt.Fprintf(p.stdout, "\nWhat %s looks for: outflow explain %s\n", f.Detection, f.Detection)
+	}
+}
+
+// findInCSV prints a finding from the reports of a folder.
+func (p *program) findInCSV(folder, uid string) (bool, error) {
+	found := false
+	err := filepath.WalkDir(folder, func(name string, d fs.DirEntry, err error) error {
+		if err != nil || found || d.Name() != "findings.csv" {
+			return nil
+		}
+		f, err := os.Open(name)
+		if err != nil {
+			return nil
+		}
+		defer f.Close()
+		rows, err := csv.NewReader(f).ReadAll()
+		if err != nil || len(rows) == 0 {
+			return nil
+		}
+		for _, row := range rows[1:] {
+			if row[0] != uid {
+				continue
+			}
+			found = true
+			for i, cell := range row {
+				if cell != "" {
+					fmt.Fprintf(p.stdout, "  %-12s %s\n", rows[0][i], printable(cell))
+				}
+			}
+		}
+		return nil
+	})
+	return found, err
+}

@@ -1,0 +1,374 @@
+package jobs
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"io"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"outflow/columnar"
+	"outflow/columnar/logs"
+	"outflow/reports"
+	"outflow/stats/detect"
+)
+
+// A source is one log object of a feed.
+type source struct {
+	feed    string // "": the name of its format
+	object  logs.Object
+	format  *logs.Format // nil: sniffed
+	options logs.Options
+	etag    string
+}
+
+// foldOptions say what Fold does with the sources.
+type foldOptions struct {
+	aggregates []*detect.Aggregate
+	detect.FoldOptions
+	workers int
+	// want are columns read besides those of the aggregates.
+	want columnar.Cols
+	// tap, if set, is called with every batch, by one goroutine at a time.
+	tap func(*columnar.Batch)
+	// read is raised by the stored bytes that were read.
+	read *atomic.Int64
+}
+
+// folded is what Fold makes of its sources.
+type folded struct {
+	// rows of each aggregate, by name, sorted by day and key.
+	rows   map[string][]detect.Row
+	inputs []reports.Input // sorted by name, table
+	days   map[string]daySpan
+}
+
+// A daySpan is the first and last day that an object has events of.
+type daySpan struct{ first, last detect.Day }
+
+// blockBuffers is how many blocks a worker may have waiting: enough that reading
+// goes on while it decodes, few enough to stay in the cache.
+const blockBuffers = 3
+
+// blockSize is how much text is decoded at a time: enough that the cost per block
+// does not show, little enough that a block and its columns stay in the cache.
+const blockSize = 1 << 20
+
+// Fold reads, decodes and folds the sources. It is the only place where
+// anything runs concurrently: as many readers cut objects into blocks as workers
+// decode and fold them, each worker with tables of its own, which are merged at
+// the end. Merging is exact, so the result does not depend on who did what.
+//
+// An object that cannot be read becomes an input with an error. Fold itself
+// fails only when ctx ends.
+func Fold(ctx context.Context, sources []source, o *foldOptions) (*folded, error) {
+	workers := make([]*worker, max(1, o.workers))
+	buffers := logs.NewBuffers((blockBuffers+2)*len(workers), blockSize)
+	blocks := make(chan *work, len(workers))
+
+	var reading, working sync.WaitGroup
+	var next atomic.Int64
+	members := make([][]*member, len(sources))
+	for range workers {
+		reading.Go(func() {
+			for {
+				i := int(next.Add(1)) - 1
+				if i >= len(sources) || ctx.Err() != nil {
+					return
+				}
+				members[i] = read(ctx, &sources[i], buffers, o, blocks)
+			}
+		})
+	}
+	var tap sync.Mutex
+	for i := range workers {
+		w := newWorker(o, &tap)
+		workers[i] = w
+		working.Go(func() {
+			for b := range blocks {
+				w.decode(b)
+			}
+		})
+	}
+	reading.Wait()
+	close(blocks)
+	working.Wait()
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	return merge(workers, slices.Concat(members...), o), nil
+}
+
+// A work is a block to decode.
+type work struct {
+	member *member
+	block  *logs.Block
+}
+
+// A member is one log, as the reader and the workers share it.
+type member struct {
+	*logs.Member
+	source *source
+	feed   string
+	failed atomic.Pointer[error] // the first error of a decoder
+}
+
+// read cuts one source into blocks and sends them.
+func read(ctx context.Context, s *source, buffers *logs.Buffers, o *foldOptions, blocks chan<- *work) []*member {
+	object := s.object
+	object.Open = func() (io.ReadCloser, error) {
+		r, err := s.object.Open()
+		return &countingReader{r, o.read}, err
+	}
+	options := &logs.ReadOptions{Format: s.format, Options: s.options, Buffers: buffers}
+	for _, a := range o.aggregates {
+		options.Options.Want |= a.Reads
+	}
+	options.Options.Want |= o.want
+	shared := map[*logs.Member]*member{}
+	of := func(m *logs.Member) *member {
+		if shared[m] == nil {
+			feed := s.feed
+			if feed == "" && m.Format != nil {
+				feed = m.Format.Name
+			}
+			shared[m] = &member{Member: m, source: s, feed: feed}
+		}
+		return shared[m]
+	}
+	var out []*member
+	for _, m := range logs.Read(&object, options, func(m *logs.Member, b *logs.Block) error {
+		shared := of(m)
+		if err := shared.failed.Load(); err != nil {
+			b.Release()
+			return *err
+		}
+		select {
+		case blocks <- &work{shared, b}:
+			return nil
+		case <-ctx.Done():
+			b.Release()
+			return ctx.Err()
+		}
+	}) {
+		out = append(out, of(m))
+	}
+	return out
+}
+
+type countingReader struct {
+	io.ReadCloser
+	n *atomic.Int64
+}
+
+func (r *countingReader) Read(p []byte) (int, error) {
+	n, err := r.ReadCloser.Read(p)
+	if r.n != nil {
+		r.n.Add(int64(n))
+	}
+	return n, err
+}
+
+// A worker decodes and folds blocks, with tables of its own.
+type worker struct {
+	o       *foldOptions
+	out     columnar.Out
+	folders []detect.Folder // as o.aggregates
+	tallies map[*member]*tally
+
+	member  *member // of the block being decoded
+	decoder logs.Decoder
+}
+
+// A tally is what one worker counted of one member.
+type tally struct {
+	logs.Tally
+	tables [columnar.NumTables]tableTally
+}
+
+type tableTally struct {
+	rows, outside int64
+	first, last   int64
+	known         [columnar.NumCols]int64
+}
+
+func newWorker(o *foldOptions, tap *sync.Mutex) *worker {
+	w := &worker{o: o, tallies: map[*member]*tally{}}
+	w.out.Want = o.want
+	for _, a := range o.aggregates {
+		w.out.Want |= a.Reads
+		w.folders = append(w.folders, a.New(&o.FoldOptions))
+	}
+	w.out.Sink = func(b *columnar.Batch) {
+		w.count(b)
+		if o.tap != nil {
+			tap.Lock()
+			o.tap(b)
+			tap.Unlock()
+		}
+		for i, a := range o.aggregates {
+			if slices.Contains(a.Tables, b.Table) {
+				w.folders[i].Fold(b)
+			}
+		}
+	}
+	return w
+}
+
+func (w *worker) decode(b *work) {
+	defer b.block.Release()
+	if b.member.failed.Load() != nil {
+		return
+	}
+	if err := w.try(b); err != nil {
+		b.member.failed.CompareAndSwap(nil, &err)
+	}
+}
+
+func (w *worker) try(b *work) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("decode the records from %d on: %v (a fault in outflow: please report it)", b.block.First, p)
+			w.member = nil
+		}
+	}()
+	if w.member != b.member {
+		w.member, w.decoder = b.member, nil
+		if w.decoder, err = b.member.Format.New(b.member.Options); err != nil {
+			w.member = nil
+			return err
+		}
+	}
+	t := w.tallies[b.member]
+	if t == nil {
+		t = &tally{}
+		w.tallies[b.member] = t
+	}
+	w.out.Feed, w.out.Object = b.member.feed, b.member.Name
+	err = b.block.Decode(w.decoder, &w.out, &t.Tally)
+	w.out.Flush()
+	return err
+}
+
+func (w *worker) count(b *columnar.Batch) {
+	t := &w.tallies[w.member].tables[b.Table.ID]
+	times := b.Int64(columnar.Time)
+	for _, us := range times {
+		if us < w.o.From || us >= w.o.To {
+			t.outside++
+		}
+	}
+	low, high := slices.Min(times), slices.Max(times)
+	if t.rows == 0 {
+		t.first, t.last = low, high
+	}
+	t.first, t.last = min(t.first, low), max(t.last, high)
+	t.rows += int64(len(times))
+	for _, c := range b.Table.Cols {
+		t.known[c] += int64(b.Known(c))
+	}
+}
+
+// merge brings the workers' tables and counts together.
+func merge(workers []*worker, members []*member, o *foldOptions) *folded {
+	out := &folded{rows: map[string][]detect.Row{}, days: map[string]daySpan{}}
+	for i, a := range o.aggregates {
+		all := workers[0].folders[i]
+		for _, w := range workers[1:] {
+			all.Merge(w.folders[i])
+			w.folders[i] = nil
+		}
+		out.rows[a.Name] = all.Rows()
+		workers[0].folders[i] = nil
+	}
+	for _, m := range members {
+		var t tally
+		for _, w := range workers {
+			if u := w.tallies[m]; u != nil {
+				t.add(u)
+			}
+		}
+		out.inputs = append(out.inputs, m.inputs(&t)...)
+		for _, tt := range t.tables {
+			if tt.rows == 0 {
+				continue
+			}
+			span, ok := out.days[m.source.object.Name]
+			first, last := detect.DayOf(tt.first), detect.DayOf(tt.last)
+			if !ok {
+				span = daySpan{first, last}
+			}
+			out.days[m.source.object.Name] = daySpan{min(span.first, first), max(span.last, last)}
+		}
+	}
+	slices.SortFunc(out.inputs, func(a, b reports.Input) int {
+		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Feed, b.Feed), cmp.Compare(a.Table, b.Table))
+	})
+	return out
+}
+
+func (t *tally) add(u *tally) {
+	t.Tally.Add(&u.Tally)
+	for i := range t.tables {
+		a, b := &t.tables[i], &u.tables[i]
+		if b.rows == 0 {
+			continue
+		}
+		if a.rows == 0 {
+			a.first, a.last = b.first, b.last
+		}
+		a.first, a.last = min(a.first, b.first), max(a.last, b.last)
+		a.rows += b.rows
+		a.outside += b.outside
+		for c := range a.known {
+			a.known[c] += b.known[c]
+		}
+	}
+}
+
+// inputs returns a member's lines of inputs.csv: one for each table it has rows
+// of, the first with all that is not of a table.
+func (m *member) inputs(t *tally) []reports.Input {
+	first := reports.Input{Name: m.Name, Feed: m.feed, Size: m.Size, Records: t.Records, Other: t.Other, Skipped: t.Skipped}
+	if m.Format != nil {
+		first.Format = m.Format.Name
+	}
+	if err := m.failed.Load(); err != nil {
+		first.Error = (*err).Error()
+	} else if m.Err != nil {
+		first.Error = m.Err.Error()
+	}
+	slices.SortFunc(t.Reasons, func(a, b logs.Reason) int {
+		return cmp.Or(cmp.Compare(b.Count, a.Count), cmp.Compare(a.First, b.First), cmp.Compare(a.Text, b.Text))
+	})
+	for _, r := range t.Reasons[:min(len(t.Reasons), maxReasons)] {
+		first.Reasons = append(first.Reasons, r.String())
+	}
+	var out []reports.Input
+	for i, tt := range t.tables {
+		if tt.rows == 0 {
+			continue
+		}
+		in := reports.Input{Name: m.Name, Feed: m.feed, Format: first.Format, Size: m.Size}
+		if len(out) == 0 {
+			in = first
+		}
+		in.Table = columnar.Tables[i].Name
+		in.Rows, in.Outside, in.First, in.Last = tt.rows, tt.outside, tt.first, tt.last
+		in.Known = map[columnar.Col]int64{}
+		for _, c := range columnar.Tables[i].Cols {
+			in.Known[c] = tt.known[c]
+		}
+		out = append(out, in)
+	}
+	if len(out) == 0 {
+		return []reports.Input{first}
+	}
+	return out
+}
+
+// maxReasons is how many reasons for skipped records an input names. More would
+// make the report unreadable; one alone can hide the one that matters.
+const maxReasons = 3

@@ -1,0 +1,94 @@
+package jobs
+
+import (
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"path"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// mayImport says which packages of the module each may import. Imports run one
+// way: columnar, stats ← logs ← detect ← reports ← jobs.
+var mayImport = map[string][]string{
+	"columnar":       {},
+	"columnar/logs":  {"columnar"},
+	"columnar/store": {"columnar"},
+	"stats":          {},
+	"stats/detect":   {"columnar", "stats"},
+	"reports":        {"columnar", "stats", "stats/detect"},
+	"jobs":           {"columnar", "columnar/logs", "columnar/store", "stats", "stats/detect", "reports"},
+	"jobs/outflow":   {"jobs"},
+	"fixtures/gen":   {},
+}
+
+// onlyIn says where a module may be imported, by the prefix of its path.
+var onlyIn = map[string][]string{
+	"github.com/aws/":                   {"columnar/store"},
+	"github.com/parquet-go/parquet-go":  {"columnar/store", "columnar/logs/parquet.go", "fixtures/gen"},
+	"github.com/apache/arrow/":          {"columnar"},
+	"github.com/spf13/":                 {"jobs"},
+	"github.com/goccy/go-yaml":          {"jobs"},
+	"github.com/schollz/progressbar/v3": {"jobs"},
+	"os/signal":                         {"jobs"},
+}
+
+// If this fails, an import runs against the house's order.
+func TestImportsRunOneWay(t *testing.T) {
+	err := filepath.WalkDir("..", func(name string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if d.IsDir() {
+			if base := d.Name(); base == "testdata" || base == "bench" || base == ".git" || base == "data" {
+				return fs.SkipDir
+			}
+			return nil
+		}
+		name = filepath.ToSlash(strings.TrimPrefix(name, ".."+string(filepath.Separator)))
+		if !strings.HasSuffix(name, ".go") || strings.HasSuffix(name, "_test.go") {
+			return nil
+		}
+		file, err := parser.ParseFile(token.NewFileSet(), filepath.Join("..", name), nil, parser.ImportsOnly)
+		if err != nil {
+			return err
+		}
+		dir := path.Dir(name)
+		allowed, known := mayImport[dir]
+		if !known {
+			t.Errorf("%s: package %s has no place in the house: give it a line in mayImport", name, dir)
+			return nil
+		}
+		for _, spec := range file.Imports {
+			p, _ := strconv.Unquote(spec.Path.Value)
+			if own, ok := strings.CutPrefix(p, "outflow/"); ok {
+				found := false
+				for _, a := range allowed {
+					found = found || a == own
+				}
+				if !found {
+					t.Errorf("%s imports %s: %s may import only %v; move what is needed down, or the caller up", name, p, dir, allowed)
+				}
+			}
+			for prefix, places := range onlyIn {
+				if !strings.HasPrefix(p, prefix) {
+					continue
+				}
+				found := false
+				for _, place := range places {
+					found = found || strings.HasPrefix(name, place)
+				}
+				if !found {
+					t.Errorf("%s imports %s: only %v may", name, p, places)
+				}
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}

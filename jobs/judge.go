@@ -1,0 +1,251 @@
+package jobs
+
+import (
+	"cmp"
+	"math"
+	"slices"
+
+	"outflow/reports"
+	"outflow/stats"
+	"outflow/stats/detect"
+)
+
+// A history is what a run knows of the days up to the judged ones.
+type history struct {
+	rows map[string][]detect.Row // by aggregate
+	// earlier are the findings of days before the judged ones.
+	earlier []detect.Finding
+	// flagged holds the findings so far that were not allowed.
+	flagged map[flag]bool
+}
+
+type flag struct {
+	detection string
+	key       detect.Key
+	day       detect.Day
+}
+
+// byFeed returns an aggregate's rows by feed, sorted by key and then day: feeds
+// are judged apart.
+func (h *history) byFeed(aggregate string) map[string][]detect.Row {
+	out := map[string][]detect.Row{}
+	for _, r := range h.rows[aggregate] {
+		out[r.Feed] = append(out[r.Feed], r)
+	}
+	for _, rows := range out {
+		slices.SortFunc(rows, func(a, b detect.Row) int {
+			return cmp.Or(a.Key.Compare(b.Key), cmp.Compare(a.Day, b.Day))
+		})
+	}
+	return out
+}
+
+// input returns what a detection judges of one feed's rows on a day.
+func (h *history) input(c *Config, d *detect.Detection, rows []detect.Row, day detect.Day) *detect.Input {
+	in := &detect.Input{Day: day, Own: c.own, Flagged: func(k detect.Key, day detect.Day) bool {
+		return h.flagged[flag{d.Name, k, day}]
+	}}
+	covered := map[detect.Day]bool{}
+	for _, r := range rows {
+		if r.Day <= day && int(day-r.Day) <= d.History {
+			in.Rows = append(in.Rows, r)
+			if r.Day < day {
+				covered[r.Day] = true
+			}
+		}
+	}
+	in.Covered = sortedKeys(covered)
+	return in
+}
+
+// judge runs the detections on each of the days in turn. What is found on one
+// day is not taken for normal on the next.
+func (h *history) judge(c *Config, days []detect.Day) []detect.Finding {
+	if c.Profile == "seed" {
+		days = days[max(0, len(days)-1):] // the seeds judge a whole log at once
+	}
+	var all []detect.Finding
+	for _, d := range c.detections {
+		feeds := h.byFeed(d.Reads)
+		for _, feed := range sortedKeys(feeds) {
+			for _, day := range days {
+				found := detect.Judge(d, h.input(c, d, feeds[feed], day))
+				allow(c.Allow, found)
+				for _, f := range found {
+					if f.Allowed == "" {
+						h.flagged[flag{d.Name, f.Key, f.Day}] = true
+					}
+				}
+				all = append(all, found...)
+			}
+		}
+	}
+	return all
+}
+
+func sortedKeys[K cmp.Ordered, V any](m map[K]V) []K {
+	keys := make([]K, 0, len(m))
+	for k := range m {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	return keys
+}
+
+// own reports whether a host is the company's own.
+func (c *Config) own(host string) bool {
+	for _, domain := range c.Own {
+		if below(host, domain) {
+			return true
+		}
+	}
+	return false
+}
+
+// worstFirst orders findings as a report lists them.
+func worstFirst(findings []detect.Finding) {
+	boolean := func(b bool) int {
+		if b {
+			return 1
+		}
+		return 0
+	}
+	slices.SortStableFunc(findings, func(a, b detect.Finding) int {
+		return cmp.Or(
+			cmp.Compare(b.Day, a.Day),
+			cmp.Compare(boolean(a.Allowed != ""), boolean(b.Allowed != "")),
+			cmp.Compare(boolean(a.Label != ""), boolean(b.Label != "")),
+			cmp.Compare(b.Severity, a.Severity),
+			cmp.Compare(b.RiskScore, a.RiskScore),
+			cmp.Compare(b.Score/max(b.Threshold, 1e-9), a.Score/max(a.Threshold, 1e-9)),
+			a.Key.Compare(b.Key),
+			cmp.Compare(a.Detection, b.Detection),
+			cmp.Compare(a.UID, b.UID),
+		)
+	})
+}
+
+// blind says which detections could not judge which feeds, because the columns
+// that they need are never filled there.
+func blind(detections []*detect.Detection, inputs []reports.Input) []reports.Blind {
+	type place struct{ feed, table, format string }
+	rows := map[place]int64{}
+	known := map[place]map[string]int64{}
+	for _, in := range inputs {
+		if in.Rows == 0 {
+			continue
+		}
+		p := place{in.Feed, in.Table, in.Format}
+		rows[p] += in.Rows
+		if known[p] == nil {
+			known[p] = map[string]int64{}
+		}
+		for c, n := range in.Known {
+			known[p][c.String()] += n
+		}
+	}
+	places := make([]place, 0, len(rows))
+	for p := range rows {
+		places = append(places, p)
+	}
+	slices.SortFunc(places, func(a, b place) int {
+		return cmp.Or(cmp.Compare(a.feed, b.feed), cmp.Compare(a.table, b.table), cmp.Compare(a.format, b.format))
+	})
+	var out []reports.Blind
+	for _, p := range places {
+		for _, d := range detections {
+			a := detect.AggregateNamed(d.Reads)
+			for _, t := range a.Tables {
+				if t.Name != p.table {
+					continue
+				}
+				for _, c := range d.Needs.List() {
+					if t.Set().Has(c) && known[p][c.String()] == 0 {
+						out = append(out, reports.Blind{
+							Feed: p.feed, Table: p.table, Detection: d.Name, Column: c.String(), Rows: rows[p],
+							Why:    "No " + p.format + " row of feed " + p.feed + " says " + c.String() + " (" + c.Doc() + ").",
+							Remedy: remedy(p.format, c.String()),
+						})
+					}
+				}
+			}
+		}
+	}
+	return out
+}
+
+// remedy says what would make a dialect fill a column.
+func remedy(format, column string) string {
+	switch {
+	case format == "squid" && column == "bytes_out":
+		return "Let Squid log what clients send: logformat outflow %ts.%03tu %6tr %>a %Ss/%03>Hs %<st %>st %rm %ru %[un %Sh/%<a %mt \"%{User-Agent}>h\"."
+	case format == "suricata" && column == "bytes_out":
+		return "Enable the flow event in Suricata's eve-log: it counts bytes in both directions."
+	case format == "zeek" && column == "bytes_out":
+		return "Keep Zeek's conn.log beside this log: it counts bytes in both directions."
+	case format == "cloudtrail":
+		return "Enable S3 data events in the trail: management events carry no bytes."
+	case format == "csv" || format == "jsonl" || format == "parquet":
+		return "If the log has it under another name, say so in the input's mapping: columns: {" + column + ": NAME}."
+	}
+	return "This dialect does not log it; another sensor on the same path may."
+}
+
+// entities rolls the findings of the judged days, and of the days before them,
+// up to the risk of each entity.
+func entities(findings, earlier []detect.Finding, last detect.Day) []reports.Entity {
+	var out []reports.Entity
+	for _, e := range detect.Risk(slices.Concat(findings, earlier), last) {
+		out = append(out, reports.Entity(e))
+	}
+	return out
+}
+
+// userDays returns the user_day rows of the wanted days, with what was normal.
+func (h *history) userDays(c *Config, wanted map[detect.Day]bool) []reports.UserDay {
+	type place struct {
+		day detect.Day
+		key detect.Key
+	}
+	baselines := map[place]detect.UploadBaseline{}
+	for _, d := range c.detections {
+		for _, rows := range h.byFeed(d.Reads) {
+			for day := range wanted {
+				for _, b := range detect.UploadBaselines(d, h.input(c, d, rows, day)) {
+					baselines[place{day, b.Key}] = b
+				}
+			}
+		}
+	}
+	var out []reports.UserDay
+	for _, row := range h.rows[detect.UserDay.Name] {
+		if !wanted[row.Day] {
+			continue
+		}
+		u := reports.UserDay{Row: row, BaselineMedian: math.NaN(), BaselineUpper: math.NaN(), Z: math.NaN(), Ratio: math.NaN()}
+		if row.KnownOut > 0 && row.KnownIn > 0 {
+			u.Ratio = stats.Ratio(row.BytesOut, row.BytesIn)
+		}
+		if b, ok := baselines[place{row.Day, row.Key}]; ok {
+			u.BaselineDays, u.BaselineMedian, u.BaselineUpper, u.Z = b.Days, b.Median, b.Upper, b.Z
+		}
+		out = append(out, u)
+	}
+	return out
+}
+
+// span returns how many days of history there were before the first judged day.
+func (h *history) span(days []detect.Day) int {
+	if len(days) == 0 {
+		return 0
+	}
+	before := map[detect.Day]bool{}
+	for _, rows := range h.rows {
+		for _, r := range rows {
+			if r.Day < days[0] {
+				before[r.Day] = true
+			}
+		}
+	}
+	return min(len(before), 30)
+}

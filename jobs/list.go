@@ -1,0 +1,149 @@
+package jobs
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"outflow/columnar"
+	"outflow/columnar/logs"
+	"outflow/reports"
+	"outflow/stats/detect"
+)
+
+// A catalogue is a table of what outflow knows: a heading and rows. The help,
+// the README and --as json are made from it.
+type catalogue struct {
+	columns []string
+	rows    [][]string
+}
+
+var catalogues = []string{"formats", "detections", "thresholds", "reports", "columns"}
+
+func catalogueOf(what string) (*catalogue, error) {
+	switch what {
+	case "formats":
+		c := &catalogue{columns: []string{"format", "title", "tables", "cannot fill"}}
+		for _, f := range logs.All {
+			var tables, lacks []string
+			for _, t := range f.Tables {
+				tables = append(tables, t.Name)
+			}
+			for _, col := range f.Lacks.List() {
+				lacks = append(lacks, col.String())
+			}
+			c.rows = append(c.rows, []string{f.Name, f.Title, strings.Join(tables, " "), strings.Join(lacks, " ")})
+		}
+		return c, nil
+	case "detections":
+		c := &catalogue{columns: []string{"detection", "title", "ATT&CK", "reads", "history", "risk"}}
+		for _, d := range detect.All() {
+			c.rows = append(c.rows, []string{d.Name, d.Title, d.Technique, d.Reads, fmt.Sprint(d.History), fmt.Sprint(d.Risk())})
+		}
+		return c, nil
+	case "thresholds":
+		c := &catalogue{columns: []string{"key", "default", "meaning"}}
+		config := &Config{detections: detect.All()}
+		for _, s := range config.settings() {
+			if d, _, ok := strings.Cut(s.key, "."); ok && config.detection(d) != nil {
+				c.rows = append(c.rows, []string{s.key, s.get(), s.doc})
+			}
+		}
+		return c, nil
+	case "reports":
+		c := &catalogue{columns: []string{"report", "file", "what"}}
+		for _, f := range reports.All {
+			for _, file := range f.Files {
+				c.rows = append(c.rows, []string{f.Name, file.Name, file.Doc})
+			}
+		}
+		return c, nil
+	case "columns":
+		c := &catalogue{columns: []string{"column", "tables", "meaning"}}
+		for col := range columnar.NumCols {
+			var tables []string
+			for _, t := range columnar.Tables {
+				if slices.Contains(t.Cols, col) {
+					tables = append(tables, t.Name)
+				}
+			}
+			if len(tables) == columnar.NumTables {
+				tables = []string{"all"}
+			}
+			c.rows = append(c.rows, []string{col.String(), strings.Join(tables, " "), col.Doc()})
+		}
+		return c, nil
+	}
+	return nil, badConfig("list %q: want one of %s", what, strings.Join(catalogues, ", "))
+}
+
+func (c *catalogue) text(w io.Writer) error {
+	tw := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
+	fmt.Fprintln(tw, strings.ToUpper(strings.Join(c.columns, "\t")))
+	for _, row := range c.rows {
+		fmt.Fprintln(tw, strings.Join(row, "\t"))
+	}
+	return tw.Flush()
+}
+
+func (c *catalogue) json(w io.Writer) error {
+	out := make([]map[string]string, len(c.rows))
+	for i, row := range c.rows {
+		out[i] = map[string]string{}
+		for j, name := range c.columns {
+			out[i][name] = row[j]
+		}
+	}
+	e := json.NewEncoder(w)
+	e.SetIndent("", "  ")
+	return e.Encode(out)
+}
+
+func (c *catalogue) markdown(w io.Writer) error {
+	line := func(cells []string) {
+		for i, cell := range cells {
+			cells[i] = strings.ReplaceAll(cell, "|", `\|`)
+		}
+		fmt.Fprintf(w, "| %s |\n", strings.Join(cells, " | "))
+	}
+	line(slices.Clone(c.columns))
+	line(strings.Split(strings.Repeat("--- ", len(c.columns)-1)+"---", " "))
+	for _, row := range c.rows {
+		row = slices.Clone(row)
+		if strings.Contains(row[0], "_") || c.columns[0] == "format" || c.columns[0] == "key" {
+			row[0] = "`" + row[0] + "`"
+		}
+		line(row)
+	}
+	return nil
+}
+
+func (p *program) listCommand() *cobra.Command {
+	var as string
+	c := &cobra.Command{
+		Use: "list " + strings.Join(catalogues, "|"), Short: "list what outflow knows",
+		Args: cobra.ExactArgs(1), ValidArgs: catalogues,
+		RunE: func(_ *cobra.Command, args []string) error {
+			list, err := catalogueOf(args[0])
+			if err != nil {
+				return err
+			}
+			switch as {
+			case "text":
+				return list.text(p.stdout)
+			case "json":
+				return list.json(p.stdout)
+			case "markdown":
+				return list.markdown(p.stdout)
+			}
+			return badConfig("--as %q: want text, json or markdown", as)
+		},
+	}
+	c.Flags().StringVar(&as, "as", "text", "text, json or markdown")
+	return c
+}

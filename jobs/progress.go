@@ -1,0 +1,50 @@
+package jobs
+
+import (
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"github.com/schollz/progressbar/v3"
+)
+
+// quietInterval is how often a run without a terminal says that it is alive.
+const quietInterval = 30 * time.Second
+
+// watch shows how far reading has come until stop is called: a bar on a
+// terminal, else a line every half minute.
+func (p *program) watch(what string, total int64, read *atomic.Int64) (stop func()) {
+	if p.quiet {
+		return func() {}
+	}
+	interval := quietInterval
+	var bar *progressbar.ProgressBar
+	if p.tty {
+		interval = 100 * time.Millisecond
+		bar = progressbar.NewOptions64(max(total, 1), progressbar.OptionSetWriter(p.stderr),
+			progressbar.OptionSetDescription(what), progressbar.OptionShowBytes(true),
+			progressbar.OptionClearOnFinish(), progressbar.OptionFullWidth())
+	}
+	done, stopped := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(stopped)
+		tick := time.NewTicker(interval)
+		defer tick.Stop()
+		for {
+			select {
+			case <-tick.C:
+				if bar != nil {
+					bar.Set64(min(read.Load(), max(total, 1)))
+				} else {
+					fmt.Fprintf(p.stderr, "outflow: %s: %d of %d MB read\n", what, read.Load()/1e6, total/1e6)
+				}
+			case <-done:
+				if bar != nil {
+					bar.Finish()
+				}
+				return
+			}
+		}
+	}()
+	return func() { close(done); <-stopped }
+}

@@ -1,0 +1,301 @@
+package jobs
+
+import (
+	"bytes"
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"outflow/columnar/store"
+	"outflow/reports"
+	"outflow/stats/detect"
+)
+
+// backfillChunk is how many days are folded in one pass. More would hold more
+// tables in memory; fewer would read the objects at the chunks' edges more often.
+const backfillChunk = 7
+
+func (p *program) runCommand() *cobra.Command {
+	var day, from, to, at string
+	c := &cobra.Command{
+		Use:   "run JOB",
+		Short: "run a job of the configuration: nightly",
+		Long: "run nightly folds the day's logs into the state, judges the day by the days before it, and writes the\n" +
+			"reports. Without --day it judges yesterday (UTC). Running a day again replaces it.",
+		Args: cobra.ExactArgs(1), ValidArgs: []string{"nightly"},
+	}
+	c.Flags().StringVar(&day, "day", "", "judge this `day` (2006-01-02)")
+	c.Flags().StringVar(&from, "from", "", "judge from this `day` on")
+	c.Flags().StringVar(&to, "to", "", "judge up to this `day`")
+	c.Flags().StringVar(&at, "at", "", "run as if it were this `time` (RFC 3339): judges the day before it")
+	c.MarkFlagsMutuallyExclusive("day", "from")
+	c.MarkFlagsMutuallyExclusive("day", "at")
+	c.MarkFlagsRequiredTogether("from", "to")
+	load := p.withConfig(c)
+	c.RunE = func(_ *cobra.Command, args []string) error {
+		config, err := load()
+		if err != nil {
+			return err
+		}
+		if args[0] != "nightly" {
+			return badConfig("job %q: want nightly", args[0])
+		}
+		now := p.now()
+		if at != "" {
+			if now, err = time.Parse(time.RFC3339, at); err != nil {
+				return badConfig("--at %q: want a time like 2026-11-21T02:00:00Z", at)
+			}
+		}
+		days, err := dayRange(cmp.Or(day, from), cmp.Or(day, to), detect.DayOf(now.UnixMicro())-1)
+		if err != nil {
+			return err
+		}
+		return p.nightly(config, args[0], days)
+	}
+	return c
+}
+
+func (p *program) backfillCommand() *cobra.Command {
+	var from, to string
+	c := &cobra.Command{
+		Use:   "backfill --from DAY --to DAY",
+		Short: "fold past days into the state, without judging them",
+		Args:  cobra.NoArgs,
+	}
+	c.Flags().StringVar(&from, "from", "", "first `day` (2006-01-02)")
+	c.Flags().StringVar(&to, "to", "", "last `day`")
+	c.MarkFlagRequired("from")
+	c.MarkFlagRequired("to")
+	load := p.withConfig(c)
+	c.RunE = func(*cobra.Command, []string) error {
+		config, err := load()
+		if err != nil {
+			return err
+		}
+		days, err := dayRange(from, to, 0)
+		if err != nil {
+			return err
+		}
+		s, err := p.openState(config)
+		if err != nil {
+			return err
+		}
+		for chunk := range slices.Chunk(days, backfillChunk) {
+			if err := s.fold(p.ctx, chunk); err != nil {
+				return err
+			}
+		}
+		p.note("folded %d days into %s", len(s.folded), config.State)
+		return p.verdict(config, &reports.Report{Inputs: s.inputs})
+	}
+	return c
+}
+
+// dayRange returns the days from … to, or the one given by default.
+func dayRange(from, to string, otherwise detect.Day) ([]detect.Day, error) {
+	first, last := otherwise, otherwise
+	if from != "" {
+		var err error
+		if first, err = detect.ParseDay(from); err != nil {
+			return nil, configError{err}
+		}
+		if last, err = detect.ParseDay(to); err != nil {
+			return nil, configError{err}
+		}
+	}
+	if last < first {
+		return nil, badConfig("the last day %s is before the first, %s", last, first)
+	}
+	var days []detect.Day
+	for d := first; d <= last; d++ {
+		days = append(days, d)
+	}
+	return days, nil
+}
+
+// nightly folds the days, and the history that is missing, judges them, and
+// writes the reports.
+func (p *program) nightly(config *Config, job string, days []detect.Day) error {
+	s, err := p.openState(config)
+	if err != nil {
+		return err
+	}
+	if config.Backfill {
+		missing, err := s.missing(p.ctx, days[0])
+		if err != nil {
+			return err
+		}
+		if len(missing) > 0 {
+			p.note("folding %d days of history that are not in %s yet", len(missing), config.State)
+		}
+		for chunk := range slices.Chunk(missing, backfillChunk) {
+			if err := s.fold(p.ctx, chunk); err != nil {
+				return err
+			}
+		}
+	}
+	s.inputs = nil // the report accounts for the judged days
+	for chunk := range slices.Chunk(days, backfillChunk) {
+		if err := s.fold(p.ctx, chunk); err != nil {
+			return err
+		}
+	}
+	late, err := s.late(p.ctx, days[0])
+	if err != nil {
+		return err
+	}
+	for _, day := range late {
+		s.warnings = append(s.warnings, fmt.Sprintf("Logs of %s arrived late: the day was folded and judged again.", day))
+	}
+	judged := append(late, days...)
+
+	h, err := s.history(p.ctx, judged)
+	if err != nil {
+		return err
+	}
+	r := assemble(config, h, judged, s.inputs)
+	r.Job = job
+	r.Warnings = append(s.warnings, r.Warnings...)
+	for _, day := range judged {
+		if err := s.commitFindings(p.ctx, day, r.Findings); err != nil {
+			return err
+		}
+	}
+	name := days[0].String()
+	if len(days) > 1 {
+		name += "_" + days[len(days)-1].String()
+	}
+	if err := p.write(config, job+"/"+name, r); err != nil {
+		return err
+	}
+	return p.verdict(config, r)
+}
+
+// assemble judges the days and gathers all that a report says.
+func assemble(config *Config, h *history, days []detect.Day, inputs []reports.Input) *reports.Report {
+	r := &reports.Report{
+		Version: version(), Profile: config.Profile, Days: days, Inputs: inputs,
+		Detections: config.detections,
+	}
+	if len(days) > 0 {
+		r.At = (days[len(days)-1] + 1).Time()
+	}
+	r.Findings = h.judge(config, days)
+	worstFirst(r.Findings)
+	r.Blind = blind(config.detections, inputs)
+	last := detect.Day(0)
+	if len(days) > 0 {
+		last = days[len(days)-1]
+	}
+	r.Warnings = append(r.Warnings, allowWarnings(config.Allow, last)...)
+	r.Entities = entities(r.Findings, h.earlier, last)
+	wanted := map[detect.Day]bool{}
+	for _, d := range days {
+		wanted[d] = true
+	}
+	for _, row := range h.rows[detect.DNSPair.Name] {
+		if wanted[row.Day] {
+			r.Domains = append(r.Domains, row)
+		}
+	}
+	r.UserDays = h.userDays(config, wanted)
+	r.History = h.span(days)
+	return r
+}
+
+// write writes the reports under the output folder.
+func (p *program) write(config *Config, folder string, r *reports.Report) error {
+	out, err := store.Open(p.ctx, config.Out, config.store())
+	if err != nil {
+		return configError{fmt.Errorf("open the output folder: %w", err)}
+	}
+	page := ""
+	for _, f := range reports.All {
+		if !slices.Contains(config.Reports, f.Name) {
+			continue
+		}
+		for _, file := range f.Files {
+			var buf bytes.Buffer
+			if err := file.Write(&buf, r); err != nil {
+				return fmt.Errorf("write the report %s: %w", file.Name, err)
+			}
+			name := folder + "/" + file.Name
+			if folder == "" {
+				name = file.Name
+			}
+			if err := out.Put(p.ctx, name, bytes.NewReader(buf.Bytes()), store.Always); err != nil {
+				return configError{fmt.Errorf("write the report to %s: %w", config.Out, err)}
+			}
+			if page == "" || strings.HasSuffix(file.Name, ".html") {
+				page = strings.TrimSuffix(config.Out, "/") + "/" + name
+			}
+		}
+	}
+	if !p.quiet {
+		if err := reports.Summary(p.stdout, r, p.width, p.colour); err != nil {
+			return err
+		}
+		if page != "" {
+			fmt.Fprintf(p.stdout, "\nreport: %s\n", page)
+		}
+	}
+	return nil
+}
+
+// verdict turns what happened into an exit code.
+func (p *program) verdict(config *Config, r *reports.Report) error {
+	var unread, rows int64
+	for i := range r.Inputs {
+		p.complain(&r.Inputs[i])
+		if r.Inputs[i].Error != "" {
+			unread++
+		}
+		rows += r.Inputs[i].Rows
+	}
+	if config.RequireInput && len(r.Inputs) == 0 {
+		return exit{exitNoInput, errors.New("no input was found: check the uris of the inputs and the day")}
+	}
+	if config.Strict && unread > 0 {
+		return exit{exitPartial, fmt.Errorf("%d inputs could not be read to their end: see inputs.csv", unread)}
+	}
+	if config.FailOn != "" {
+		level, _ := detect.ParseSeverity(config.FailOn)
+		n := 0
+		for i := range r.Findings {
+			if f := &r.Findings[i]; f.Severity >= level && f.Allowed == "" {
+				n++
+			}
+		}
+		if n > 0 {
+			return exit{exitFindings, fmt.Errorf("%d findings of severity %s or higher", n, level)}
+		}
+	}
+	return nil
+}
+
+// complain says on stderr what was wrong with an input.
+func (p *program) complain(in *reports.Input) {
+	if in.Error != "" {
+		p.note("%s: %s", printable(in.Name), printable(in.Error))
+	}
+	if in.Skipped > 0 {
+		p.note("%s: skipped %d of %d records: %s", printable(in.Name), in.Skipped, in.Records, printable(strings.Join(in.Reasons, "; ")))
+	}
+}
+
+func unreadable(inputs []reports.Input) error {
+	for _, in := range inputs {
+		if in.Error == "" {
+			return nil
+		}
+	}
+	if len(inputs) == 0 {
+		return exit{exitNoInput, errors.New("nothing to read there")}
+	}
+	return exit{exitPartial, errors.New("none of the inputs could be read")}
+}

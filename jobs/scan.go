@@ -1,0 +1,63 @@
+package jobs
+
+import (
+	"sync/atomic"
+
+	"github.com/spf13/cobra"
+
+	"outflow/stats/detect"
+)
+
+func (p *program) scanCommand() *cobra.Command {
+	var inputs inputFlags
+	c := &cobra.Command{
+		Use:   "scan PATH…",
+		Short: "judge logs as they are: no configuration, no state",
+		Long: "scan finds out what the logs under the paths are, and judges every day in them by the days before it.\n" +
+			"The logs of one format are one feed.",
+		Args: func(c *cobra.Command, args []string) error {
+			if len(args) == 0 && len(inputs.mapped) == 0 {
+				return cobra.MinimumNArgs(1)(c, args)
+			}
+			return nil
+		},
+	}
+	load := p.withConfig(c)
+	inputs.bind(c)
+	c.Flags().StringArrayVar(&inputs.mapped, "input", nil, "read PATH as this format: `FORMAT=PATH` (repeatable)")
+	c.RunE = func(_ *cobra.Command, args []string) error {
+		config, err := load()
+		if err != nil {
+			return err
+		}
+		inputs.zone, inputs.endpointURL, inputs.region = config.Zone, config.S3.EndpointURL, config.S3.Region
+		sources, total, err := p.find(&inputs, args)
+		if err != nil {
+			return err
+		}
+		var read atomic.Int64
+		stop := p.watch("scan", total, &read)
+		folded, err := Fold(p.ctx, sources, &foldOptions{aggregates: config.aggregates(), FoldOptions: config.foldOptions(),
+			workers: config.Workers, read: &read})
+		stop()
+		if err != nil {
+			return err
+		}
+		found := map[detect.Day]bool{}
+		for _, rows := range folded.rows {
+			for _, r := range rows {
+				found[r.Day] = true
+			}
+		}
+		r := assemble(config, &history{rows: folded.rows, flagged: map[flag]bool{}}, sortedKeys(found), folded.inputs)
+		r.Job = "scan"
+		if err := p.write(config, "", r); err != nil {
+			return err
+		}
+		if err := p.verdict(config, r); err != nil {
+			return err
+		}
+		return unreadable(folded.inputs)
+	}
+	return c
+}

@@ -1,0 +1,133 @@
+package jobs
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"outflow/columnar/logs"
+	"outflow/columnar/store"
+	"outflow/stats/detect"
+)
+
+// inputFlags say how the logs named on a command line are to be read.
+type inputFlags struct {
+	format, logFormat, zone string
+	mapped                  []string // FORMAT=PATH
+	endpointURL, region     string
+}
+
+func (f *inputFlags) bind(c *cobra.Command) {
+	c.Flags().StringVarP(&f.format, "format", "f", "", "format of the logs (default: sniffed); see outflow list formats")
+	c.Flags().StringVar(&f.logFormat, "logformat", "", "Squid's logformat directive, as in squid.conf")
+	if c.Flags().Lookup("zone") == nil {
+		c.Flags().StringVar(&f.zone, "zone", "", "time zone of logs that name none, as in Europe/Paris (default UTC)")
+	}
+	if c.Flags().Lookup("s3-endpoint-url") == nil {
+		c.Flags().StringVar(&f.endpointURL, "s3-endpoint-url", "", "URL of an S3-compatible server")
+		c.Flags().StringVar(&f.region, "s3-region", "", "region of the bucket")
+	}
+}
+
+// options returns the decoders' options, and the format or nil.
+func (f *inputFlags) options() (*logs.Format, logs.Options, error) {
+	o := logs.Options{LogFormat: f.logFormat}
+	if f.zone != "" {
+		zone, err := time.LoadLocation(f.zone)
+		if err != nil {
+			return nil, o, badConfig("--zone: unknown time zone %q: want a name like Europe/Paris", f.zone)
+		}
+		o.Zone = zone
+	}
+	format, err := formatNamed(f.format)
+	return format, o, err
+}
+
+func formatNamed(name string) (*logs.Format, error) {
+	if name == "" {
+		return nil, nil
+	}
+	if f := logs.Named(name); f != nil {
+		return f, nil
+	}
+	return nil, badConfig("unknown format %q: want one of %s", name, strings.Join(formatNames(), ", "))
+}
+
+// find lists the objects that the paths of a command line name, and their size.
+func (p *program) find(f *inputFlags, paths []string) ([]source, int64, error) {
+	format, options, err := f.options()
+	if err != nil {
+		return nil, 0, err
+	}
+	var out []source
+	seen := map[string]bool{}
+	add := func(path string, format *logs.Format) error {
+		found, err := p.glob(path, nil, store.Options{EndpointURL: f.endpointURL, Region: f.region})
+		if errors.Is(err, fs.ErrNotExist) {
+			return exit{exitNoInput, fmt.Errorf("%s: no such file or folder", path)}
+		}
+		if err != nil {
+			return configError{err}
+		}
+		for _, s := range found {
+			if seen[s.object.Name] {
+				continue
+			}
+			seen[s.object.Name] = true
+			written := s.options.Written
+			s.format, s.options = format, options
+			s.options.Written = written
+			out = append(out, s)
+		}
+		return nil
+	}
+	for _, pair := range f.mapped {
+		name, path, ok := strings.Cut(pair, "=")
+		if !ok {
+			return nil, 0, badConfig("--input %q: want FORMAT=PATH", pair)
+		}
+		format, err := formatNamed(name)
+		if err != nil {
+			return nil, 0, err
+		}
+		if err := add(path, format); err != nil {
+			return nil, 0, err
+		}
+	}
+	for _, path := range paths {
+		if err := add(path, format); err != nil {
+			return nil, 0, err
+		}
+	}
+	var total int64
+	for i := range out {
+		total += out[i].object.Size
+	}
+	return out, total, nil
+}
+
+// glob lists the objects of a pattern as sources.
+func (p *program) glob(pattern string, days []detect.Day, o store.Options) ([]source, error) {
+	var times []time.Time
+	for _, d := range days {
+		times = append(times, d.Time())
+	}
+	found, err := store.Glob(p.ctx, pattern, times, o)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]source, len(found.Objects))
+	for i, at := range found.Objects {
+		out[i] = source{etag: at.ETag, options: logs.Options{Written: at.Written}, object: logs.Object{
+			Name: at.URI, Size: at.Size, Written: at.Written,
+			Open: func() (io.ReadCloser, error) { return at.Store.Open(p.ctx, at.Name) },
+			At:   func() (logs.ReaderAtCloser, error) { return at.Store.OpenAt(p.ctx, at.Name) },
+		}}
+	}
+	return out, nil
+}

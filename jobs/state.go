@@ -1,0 +1,374 @@
+package jobs
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math"
+	"os"
+	"slices"
+	"sync/atomic"
+
+	"outflow/columnar/store"
+	"outflow/reports"
+	"outflow/stats/detect"
+)
+
+// findingsTable is the partition of findings, beside those of the aggregates.
+const findingsFolder = "findings"
+
+// A state is the day partitions, and what this run did to them.
+type state struct {
+	p           *program
+	config      *Config
+	store       store.Store
+	aggregates  []*detect.Aggregate
+	options     detect.FoldOptions
+	fingerprint string // of what the meaning of a folded row depends on
+
+	folded   map[detect.Day]bool
+	inputs   []reports.Input
+	warnings []string
+}
+
+func (c *Config) store() store.Options {
+	return store.Options{EndpointURL: c.S3.EndpointURL, Region: c.S3.Region}
+}
+
+func (p *program) openState(config *Config) (*state, error) {
+	if len(config.Inputs) == 0 {
+		return nil, badConfig("no inputs: name your logs in a configuration file (outflow config init writes one) or use outflow scan")
+	}
+	at, err := store.Open(p.ctx, config.State, config.store())
+	if err != nil {
+		return nil, configError{fmt.Errorf("open the state: %w", err)}
+	}
+	if err := store.CheckVersion(p.ctx, at); err != nil {
+		return nil, configError{err}
+	}
+	s := &state{p: p, config: config, store: at, options: config.foldOptions(), folded: map[detect.Day]bool{}}
+	s.aggregates = config.aggregates()
+	h := sha256.New()
+	for _, a := range s.aggregates {
+		fmt.Fprintf(h, "%s %d\n", a.Name, a.Rev)
+	}
+	fmt.Fprintf(h, "%v %v %q %v", s.options.Entropy, s.options.Length, s.options.Uploads, s.options.TwoLabels)
+	s.fingerprint = hex.EncodeToString(h.Sum(nil))[:16]
+	return s, nil
+}
+
+// partitionsOf returns the partitions of a folder of the state.
+func partitionsOf[T any](s *state, folder string) store.Partitions[T] {
+	return store.Partitions[T]{Store: s.store, Folder: folder, Run: fmt.Sprintf("pid %d", os.Getpid()), Now: s.p.now,
+		Warn: func(warning string) { s.p.note("%s", warning) }}
+}
+
+func (s *state) aggregate(a *detect.Aggregate) store.Partitions[stateRow] {
+	return partitionsOf[stateRow](s, "aggregate="+a.Name)
+}
+
+func (s *state) findings() store.Partitions[findingRow] {
+	return partitionsOf[findingRow](s, findingsFolder)
+}
+
+// foldOptions are what the folds take from the detections' thresholds.
+func (c *Config) foldOptions() detect.FoldOptions {
+	o := detect.FoldFor(c.detections, c.Profile == "seed")
+	o.From, o.To = math.MinInt64, math.MaxInt64
+	return o
+}
+
+// aggregates lists what the detections read, and what the reports show.
+func (c *Config) aggregates() []*detect.Aggregate {
+	var out []*detect.Aggregate
+	for _, a := range detect.Aggregates {
+		read := a == detect.UserDay || a == detect.DNSPair
+		for _, d := range c.detections {
+			read = read || d.Reads == a.Name
+		}
+		if read {
+			out = append(out, a)
+		}
+	}
+	return out
+}
+
+// horizon is how many days before the judged one the detections want.
+func (c *Config) horizon() int {
+	n := 0
+	for _, d := range c.detections {
+		n = max(n, d.History)
+	}
+	return n
+}
+
+// partition returns what a day's partitions say of themselves, and false if the
+// day has to be folded: it is not there, or was folded under another meaning.
+func (s *state) partition(ctx context.Context, day detect.Day) (done store.Done, ok bool, err error) {
+	for _, a := range s.aggregates {
+		done, err = s.aggregate(a).Done(ctx, day.String())
+		if errors.Is(err, fs.ErrNotExist) || err == nil && done.Fold != s.fingerprint {
+			return done, false, nil
+		}
+		if err != nil {
+			return done, false, err
+		}
+	}
+	return done, true, nil
+}
+
+// missing lists the days of history before first that have to be folded.
+func (s *state) missing(ctx context.Context, first detect.Day) ([]detect.Day, error) {
+	var out []detect.Day
+	for day := first - detect.Day(min(s.config.horizon(), maxHistory)); day < first; day++ {
+		_, ok, err := s.partition(ctx, day)
+		if err != nil {
+			return nil, err
+		}
+		if !ok {
+			out = append(out, day)
+		}
+	}
+	return out, nil
+}
+
+// maxHistory bounds the days that a nightly run reads, whatever a profile wants.
+const maxHistory = 90
+
+// span is the range of days that an object is known to have events of.
+type span struct {
+	first, last detect.Day
+	etag        string
+}
+
+// known returns what the partitions around days say of the objects they list.
+func (s *state) known(ctx context.Context, days []detect.Day) (map[string]span, error) {
+	out := map[string]span{}
+	for day := days[0] - 2; day <= days[len(days)-1]+1; day++ {
+		if slices.Contains(days, day) {
+			continue // to be replaced
+		}
+		done, ok, err := s.partition(ctx, day)
+		if err != nil {
+			return nil, err
+		}
+		if !ok {
+			continue
+		}
+		for _, in := range done.Inputs {
+			first, err1 := detect.ParseDay(in.First)
+			last, err2 := detect.ParseDay(in.Last)
+			if err1 == nil && err2 == nil {
+				out[in.Name] = span{first, last, in.ETag}
+			}
+		}
+	}
+	return out, nil
+}
+
+// fold folds days, which follow one another, and commits their partitions. A
+// day is folded from the objects of its own date and of the days around it,
+// since logs are delivered later than their events happen; an object that is
+// known to have no event of the days is not read again.
+func (s *state) fold(ctx context.Context, days []detect.Day) error {
+	first, last := days[0], days[len(days)-1]
+	known, err := s.known(ctx, days)
+	if err != nil {
+		return err
+	}
+	all, err := s.p.sources(s.config, first-1, last+1)
+	if err != nil {
+		return err
+	}
+	var sources []source
+	var total int64
+	for _, src := range all {
+		if k, ok := known[src.object.Name]; ok && k.etag == src.etag && (k.last < first || k.first > last) {
+			continue
+		}
+		sources = append(sources, src)
+		total += src.object.Size
+	}
+	o := s.options
+	o.From, o.To = first.Time().UnixMicro(), (last + 1).Time().UnixMicro()
+	var read atomic.Int64
+	what := "fold " + first.String()
+	if first != last {
+		what += " to " + last.String()
+	}
+	stop := s.p.watch(what, total, &read)
+	result, err := Fold(ctx, sources, &foldOptions{aggregates: s.aggregates, FoldOptions: o, workers: s.config.Workers, read: &read})
+	stop()
+	if err != nil {
+		return err
+	}
+	s.inputs = append(s.inputs, result.inputs...)
+	for _, day := range days {
+		if err := s.commit(ctx, day, sources, result); err != nil {
+			return err
+		}
+		s.folded[day] = true
+	}
+	return nil
+}
+
+// commit writes a day's partitions. A day that no object has events of gets
+// none: it is missing, not quiet.
+func (s *state) commit(ctx context.Context, day detect.Day, sources []source, result *folded) error {
+	done := store.Done{Fold: s.fingerprint}
+	records := map[string][2]int64{}
+	for _, in := range result.inputs {
+		name := objectOf(in.Name, sources)
+		n := records[name]
+		records[name] = [2]int64{n[0] + in.Rows - in.Outside, n[1] + in.Skipped}
+	}
+	for _, src := range sources {
+		span, ok := result.days[src.object.Name]
+		if !ok || span.first > day || span.last < day {
+			continue
+		}
+		n := records[src.object.Name]
+		done.Inputs = append(done.Inputs, store.InputRef{Name: src.object.Name, Size: src.object.Size, ETag: src.etag,
+			Rows: n[0], Skipped: n[1], First: span.first.String(), Last: span.last.String()})
+	}
+	if len(done.Inputs) == 0 {
+		return nil
+	}
+	for _, a := range s.aggregates {
+		var rows []stateRow
+		for _, r := range result.rows[a.Name] {
+			if r.Day == day {
+				rows = append(rows, toState(r))
+			}
+		}
+		done.Rev = a.Rev
+		if err := s.aggregate(a).Commit(ctx, day.String(), rows, done); err != nil {
+			return stateError(s.config, err)
+		}
+	}
+	return nil
+}
+
+// objectOf returns the object that a member belongs to.
+func objectOf(member string, sources []source) string {
+	for i := range sources {
+		name := sources[i].object.Name
+		if member == name || len(member) > len(name) && member[:len(name)] == name && member[len(name)] == '!' {
+			return name
+		}
+	}
+	return member
+}
+
+func stateError(c *Config, err error) error {
+	if err == nil || errors.Is(err, store.ErrLocked) || errors.Is(err, context.Canceled) {
+		return err
+	}
+	return configError{fmt.Errorf("write the state to %s: %w", c.State, err)}
+}
+
+// late folds the days before first again that got logs after they were folded,
+// and returns them.
+func (s *state) late(ctx context.Context, first detect.Day) ([]detect.Day, error) {
+	day := first - 1
+	if s.folded[day] {
+		return nil, nil
+	}
+	done, ok, err := s.partition(ctx, day)
+	if err != nil || !ok {
+		return nil, err
+	}
+	listed := map[string]string{}
+	for _, in := range done.Inputs {
+		listed[in.Name] = in.ETag
+	}
+	stale := false
+	for _, in := range s.inputs {
+		if in.Rows > 0 && detect.DayOf(in.First) <= day {
+			if _, ok := listed[in.Name]; !ok {
+				stale = true
+			}
+		}
+	}
+	if !stale {
+		return nil, nil
+	}
+	return []detect.Day{day}, s.fold(ctx, []detect.Day{day})
+}
+
+// history reads what the judged days are compared with, and the days themselves.
+func (s *state) history(ctx context.Context, days []detect.Day) (*history, error) {
+	h := &history{rows: map[string][]detect.Row{}, flagged: map[flag]bool{}}
+	first, last := days[0], days[len(days)-1]
+	for day := first - detect.Day(min(s.config.horizon(), maxHistory)); day <= last; day++ {
+		if _, ok, err := s.partition(ctx, day); err != nil {
+			return nil, err
+		} else if !ok {
+			continue
+		}
+		for _, a := range s.aggregates {
+			rows, _, err := s.aggregate(a).Read(ctx, day.String())
+			if err != nil {
+				return nil, err
+			}
+			for i := range rows {
+				h.rows[a.Name] = append(h.rows[a.Name], rows[i].row(day))
+			}
+		}
+		if slices.Contains(days, day) {
+			continue // to be judged anew
+		}
+		found, _, err := s.findings().Read(ctx, day.String())
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		for i := range found {
+			f := found[i].finding(day)
+			if f.Allowed == "" {
+				h.flagged[flag{f.Detection, f.Key, day}] = true
+			}
+			h.earlier = append(h.earlier, f)
+		}
+	}
+	return h, nil
+}
+
+// commitFindings writes the findings of a day.
+func (s *state) commitFindings(ctx context.Context, day detect.Day, findings []detect.Finding) error {
+	var rows []findingRow
+	for i := range findings {
+		if findings[i].Day == day {
+			rows = append(rows, toFinding(&findings[i]))
+		}
+	}
+	return stateError(s.config, s.findings().Commit(ctx, day.String(), rows, store.Done{Rev: 1, Fold: s.fingerprint}))
+}
+
+// sources lists the objects of the configured inputs for the days first … last.
+func (p *program) sources(config *Config, first, last detect.Day) ([]source, error) {
+	var out []source
+	var days []detect.Day
+	for d := first; d <= last; d++ {
+		days = append(days, d)
+	}
+	for _, in := range config.Inputs {
+		found, err := p.glob(in.URI, days, config.store())
+		if err != nil {
+			return nil, configError{fmt.Errorf("input %s: %w", in.Name, err)}
+		}
+		for _, src := range found {
+			src.feed, src.format = in.Name, in.format
+			written := src.options.Written
+			src.options = in.options
+			src.options.Written = written
+			out = append(out, src)
+		}
+	}
+	return out, nil
+}

@@ -1,0 +1,150 @@
+package jobs
+
+import (
+	"bytes"
+	"context"
+	"encoding/csv"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// invoke runs a command line in dir and returns its output.
+func invoke(t *testing.T, dir string, args ...string) (code int, stdout, stderr string) {
+	t.Helper()
+	t.Chdir(dir)
+	var out, err bytes.Buffer
+	p := &program{stdout: &out, stderr: &err, ctx: context.Background(),
+		env: func(string) (string, bool) { return "", false },
+		now: func() time.Time { return time.Date(2026, 11, 21, 2, 0, 0, 0, time.UTC) }}
+	code = p.run(args)
+	return code, out.String(), err.String()
+}
+
+func readCSV(t *testing.T, name string) []map[string]string {
+	t.Helper()
+	text, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows, err := csv.NewReader(bytes.NewReader(text)).ReadAll()
+	if err != nil {
+		t.Fatalf("%s: %v", name, err)
+	}
+	var out []map[string]string
+	for _, row := range rows[1:] {
+		m := map[string]string{}
+		for i, name := range rows[0] {
+			m[name] = row[i]
+		}
+		out = append(out, m)
+	}
+	return out
+}
+
+// maxOthers is how many findings that nobody planted a night may have.
+const maxOthers = 3
+
+// If this fails, the product misses exfiltration that was planted, or cries wolf.
+func TestTruth(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs three weeks of nights")
+	}
+	dir := filepath.Dir(fixtures(t))
+	planted := readCSV(t, filepath.Join(dir, "fixtures/planted.csv"))
+	missed := readCSV(t, filepath.Join(dir, "fixtures/near_misses.csv"))
+
+	// Every night that has a plant or a near miss, in order, as cron would run them.
+	nights := map[string]bool{}
+	for _, p := range slices.Concat(planted, missed) {
+		nights[p["day"]] = true
+	}
+	for _, night := range sortedKeys(nights) {
+		code, stdout, stderr := invoke(t, dir, "run", "nightly", "--config", "fixtures/outflow.yaml", "--day", night)
+		if code != exitOK {
+			t.Fatalf("%s: exit %d\n%s%s", night, code, stdout, stderr)
+		}
+		findings := readCSV(t, filepath.Join(dir, "out/nightly", night, "findings.csv"))
+		for _, p := range planted {
+			if p["day"] != night {
+				continue
+			}
+			for want := range strings.SplitSeq(p["detections"], ";") {
+				name, required := strings.CutSuffix(want, "!")
+				if required && !slices.ContainsFunc(findings, func(f map[string]string) bool {
+					return f["detection"] == name && f["label"] == "" && about(f, p)
+				}) {
+					t.Errorf("%s: %s did not find %s: %s %s %s", night, name, p["id"], p["entity"], p["object"], p["note"])
+				}
+			}
+		}
+		var others []string
+		for _, f := range findings {
+			isPlant := slices.ContainsFunc(planted, func(p map[string]string) bool { return p["day"] == night && about(f, p) })
+			nearMiss := slices.ContainsFunc(missed, func(p map[string]string) bool { return p["day"] == night && about(f, p) })
+			if f["label"] != "" {
+				continue
+			}
+			if nearMiss && !isPlant {
+				t.Errorf("%s: a near miss fired: %s", night, f["why"])
+			}
+			if !isPlant {
+				others = append(others, f["detection"]+": "+f["why"])
+			}
+		}
+		if len(others) > maxOthers {
+			t.Errorf("%s: %d other findings, want at most %d:\n%s", night, len(others), maxOthers, strings.Join(others, "\n"))
+		}
+		t.Logf("%s: %d findings, %d others %q", night, len(findings), len(others), others)
+	}
+}
+
+// about reports whether a finding is about what was planted.
+func about(f, p map[string]string) bool {
+	feed, _, _ := strings.Cut(f["feed"], "/")
+	return f["entity"] == p["entity"] && feed == p["feed"] && (p["object"] == "" || f["object"] == "" || f["object"] == p["object"])
+}
+
+// If this fails, a re-run of a day does not give the same bytes, or the number
+// of workers shows in the result.
+func TestRunsAreIdentical(t *testing.T) {
+	dir := filepath.Dir(fixtures(t))
+	run := func(name string, more ...string) map[string]string {
+		args := append([]string{"run", "nightly", "--config", "fixtures/outflow.yaml", "--day", "2026-11-20",
+			"--state", name + "/state", "--out", name + "/out"}, more...)
+		if code, _, stderr := invoke(t, dir, args...); code != exitOK {
+			t.Fatalf("%s: exit %d: %s", name, code, stderr)
+		}
+		files := map[string]string{}
+		filepath.WalkDir(filepath.Join(dir, name), func(path string, d fs.DirEntry, err error) error {
+			if err == nil && !d.IsDir() {
+				text, _ := os.ReadFile(path)
+				files[strings.TrimPrefix(path, filepath.Join(dir, name))] = string(text)
+			}
+			return err
+		})
+		return files
+	}
+	want := run("a", "--workers", "1")
+	if len(want) < 60 {
+		t.Fatalf("got %d files of state and reports, want a month of partitions", len(want))
+	}
+	for _, again := range []struct {
+		name string
+		args []string
+	}{{"a", []string{"--workers", "2"}}, {"b", []string{"--workers", "8"}}} {
+		got := run(again.name, again.args...)
+		for name := range want {
+			if got[name] != want[name] {
+				t.Errorf("%s %v: %s differs", again.name, again.args, name)
+			}
+		}
+		if len(got) != len(want) {
+			t.Errorf("%s: got %d files, want %d", again.name, len(got), len(want))
+		}
+	}
+}
