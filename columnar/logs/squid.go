@@ -543,18 +543,20 @@ func said(b []byte) []byte {
 
 // addressLike reports whether b is an IP address rather than a name.
 func addressLike(b []byte) bool {
-	if len(b) == 0 {
-		return false
-	}
+	dots, letters := 0, 0
 	for _, c := range b {
-		if c == ':' {
+		switch {
+		case c == ':':
 			return true
-		}
-		if c != '.' && (c < '0' || c > '9') {
+		case c == '.':
+			dots++
+		case squidHex(c) > 15:
 			return false
+		case c > '9':
+			letters++
 		}
 	}
-	return len(b) >= len("0.0.0.0")
+	return dots == 3 && letters == 0
 }
 
 // direct reports whether a hierarchy code says that Squid went to the server
