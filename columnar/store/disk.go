@@ -259,6 +259,13 @@ func (d disk) put(name string, body io.ReadSeeker, when Condition) error {
 	}
 	defer root.Close()
 	folder := path.Dir(name)
+	durable := folder // the folder above all that are new
+	for durable != "." {
+		if _, err := root.Stat(durable); err == nil {
+			break
+		}
+		durable = path.Dir(durable)
+	}
 	if err := root.MkdirAll(folder, folderPerm); err != nil {
 		return err
 	}
@@ -278,7 +285,12 @@ func (d disk) put(name string, body io.ReadSeeker, when Condition) error {
 	if err != nil {
 		return err
 	}
-	return syncFolders(root, folder)
+	for ; folder != durable; folder = path.Dir(folder) {
+		if err := syncFolder(root, folder); err != nil {
+			return err
+		}
+	}
+	return syncFolder(root, durable)
 }
 
 func writeFile(root *os.Root, name string, body io.ReadSeeker) error {
@@ -354,24 +366,19 @@ func swap(root *os.Root, temp, name, etag string) error {
 	return nil
 }
 
-// syncFolders makes the names in the folder durable, and the folders above it,
-// which may be new.
-func syncFolders(root *os.Root, folder string) error {
-	for ; ; folder = path.Dir(folder) {
-		f, err := root.Open(folder)
-		if err != nil {
-			return err
-		}
-		err = f.Sync()
-		f.Close()
-		// Some file systems cannot sync a folder and say so; they leave nothing to do.
-		if err != nil && !errors.Is(err, errors.ErrUnsupported) && !errors.Is(err, syscall.EINVAL) && !errors.Is(err, fs.ErrPermission) {
-			return err
-		}
-		if folder == "." {
-			return nil
-		}
+// syncFolder makes the names in a folder durable.
+func syncFolder(root *os.Root, folder string) error {
+	f, err := root.Open(folder)
+	if err != nil {
+		return err
 	}
+	defer f.Close()
+	err = f.Sync()
+	// Some file systems cannot sync a folder and say so; they leave nothing to do.
+	if errors.Is(err, errors.ErrUnsupported) || errors.Is(err, syscall.EINVAL) || errors.Is(err, fs.ErrPermission) {
+		return nil
+	}
+	return err
 }
 
 func (d disk) Delete(ctx context.Context, name string) error {
@@ -397,5 +404,5 @@ func (d disk) remove(name string) error {
 	if err := root.Remove(name); err != nil {
 		return err
 	}
-	return syncFolders(root, path.Dir(name))
+	return syncFolder(root, path.Dir(name))
 }

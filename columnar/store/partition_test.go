@@ -436,6 +436,19 @@ func TestCommitCancelled(t *testing.T) {
 	})
 }
 
+// A lock whose answer got lost must not keep the next run waiting for it to go stale.
+func TestLockAnswerLost(t *testing.T) {
+	eachStore(t, func(t *testing.T, s Store) {
+		rows, done := oldRows()
+		if err := partitions(&faulty{Store: s, n: 1, late: true}, "r").Commit(t.Context(), testDay, rows, done); !errors.Is(err, errFault) {
+			t.Errorf("got %v, want the fault", err)
+		}
+		if got := names(t, s.List(t.Context(), testFolder, Deep)); got != nil {
+			t.Errorf("left: %q", got)
+		}
+	})
+}
+
 func TestPartitionNames(t *testing.T) {
 	s := mustOpen(t, t.TempDir(), Options{})
 	for _, day := range []string{"", "2026-11-31", "2026-1-1", "../2026-11-20", "2026-11-20/x", "20261120"} {

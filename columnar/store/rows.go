@@ -14,9 +14,11 @@ const (
 	// rowGroup bounds the rows that a writer holds in memory at once, and is the
 	// least that a reader can skip. More needs more memory, less compresses worse.
 	rowGroup = 1 << 20
-	// readRows is how many rows are made room for before more is known than what
-	// the file says of itself.
-	readRows = 1 << 12
+	// readRows is how many rows are read at once. The library turns values into
+	// rows by way of a buffer of so many: more falls out of the processor's cache,
+	// less costs a round of all columns for few rows. It is also what is made room
+	// for before more is known than what the file says of itself.
+	readRows = 1 << 10
 )
 
 // WriteRows writes rows as a Parquet file, compressed with zstd. The columns are
@@ -65,9 +67,9 @@ func ReadRows[T any](r io.ReaderAt, size int64) (rows []T, err error) {
 	rows = make([]T, 0, min(max(f.NumRows(), 0), readRows))
 	for {
 		if len(rows) == cap(rows) {
-			rows = slices.Grow(rows, 1)
+			rows = slices.Grow(rows, max(len(rows), 1))
 		}
-		n, err := pr.Read(rows[len(rows):cap(rows)])
+		n, err := pr.Read(rows[len(rows):min(len(rows)+readRows, cap(rows))])
 		rows = rows[:len(rows)+n]
 		if errors.Is(err, io.EOF) {
 			break
