@@ -22,18 +22,16 @@ var allTime = detect.FoldOptions{From: math.MinInt64, To: math.MaxInt64}
 func (p *program) catCommand() *cobra.Command {
 	var inputs inputFlags
 	var as, table string
-	var raw bool
 	c := &cobra.Command{
 		Use:   "cat FILE…",
 		Short: "print any log as its canonical table",
-		Long: "cat decodes logs and prints their rows. Every other output has the rows of one table: where a log\n" +
-			"holds several, choose one with --table; jsonl prints them all and names each row's table.",
+		Long: "cat decodes logs and prints the rows of one table: where the logs hold several, that of the first row,\n" +
+			"or the one that --table names.",
 		Args: cobra.MinimumNArgs(1),
 	}
 	inputs.bind(c)
-	c.Flags().StringVar(&as, "as", "csv", "csv, jsonl, arrow or parquet")
+	c.Flags().StringVar(&as, "as", "csv", "csv, csv-raw (cells unguarded against spreadsheets), jsonl, arrow or parquet")
 	c.Flags().StringVar(&table, "table", "", "print only rows of this table")
-	c.Flags().BoolVar(&raw, "raw", false, "csv: do not guard cells that a spreadsheet would run as a formula")
 	c.RunE = func(_ *cobra.Command, args []string) error {
 		var only *columnar.Table
 		if table != "" {
@@ -46,31 +44,28 @@ func (p *program) catCommand() *cobra.Command {
 			return err
 		}
 		w := bufio.NewWriterSize(p.stdout, 1<<16)
-		writers := map[*columnar.Table]logs.Writer{}
+		var out logs.Writer
 		var failed error
-		var other *columnar.Table
 		folded, err := Fold(p.ctx, sources, &foldOptions{FoldOptions: allTime, workers: 1, want: everything, tap: func(b *columnar.Batch) {
-			if failed != nil || only != nil && b.Table != only {
-				return
-			}
-			if only == nil && as != "jsonl" {
+			if only == nil {
 				only = b.Table
 			}
-			if writers[b.Table] == nil {
-				if writers[b.Table], failed = logs.NewWriter(as, w, b.Table, logs.WriteOptions{Raw: raw}); failed != nil {
+			if failed != nil || b.Table != only {
+				return
+			}
+			if out == nil {
+				if out, failed = logs.NewWriter(as, w, only); failed != nil {
 					failed = configError{failed}
 					return
 				}
 			}
-			failed = writers[b.Table].Write(b)
+			failed = out.Write(b)
 		}})
 		if err != nil {
 			return err
 		}
-		for _, t := range columnar.Tables {
-			if out := writers[t]; out != nil && failed == nil {
-				failed = out.Close()
-			}
+		if out != nil && failed == nil {
+			failed = out.Close()
 		}
 		if failed == nil {
 			failed = w.Flush()
@@ -79,9 +74,8 @@ func (p *program) catCommand() *cobra.Command {
 			return failed
 		}
 		for _, in := range folded.inputs {
-			if table == "" && only != nil && in.Table != "" && in.Table != only.Name && other == nil {
-				other = columnar.TableNamed(in.Table)
-				p.note("%s also has rows of %s: print them with --table %s", in.Name, in.Table, in.Table)
+			if table == "" && in.Table != "" && in.Table != only.Name {
+				p.note("%s also has rows of %s: print them with --table %s", printable(in.Name), in.Table, in.Table)
 			}
 			p.complain(&in)
 		}

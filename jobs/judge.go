@@ -2,8 +2,11 @@ package jobs
 
 import (
 	"cmp"
+	"iter"
 	"math"
 	"slices"
+	"sort"
+	"strings"
 
 	"outflow/reports"
 	"outflow/stats"
@@ -17,6 +20,8 @@ type history struct {
 	earlier []detect.Finding
 	// flagged holds the findings so far that were not allowed.
 	flagged map[flag]bool
+
+	input []detect.Row // of the last inputOf, to be used again
 }
 
 type flag struct {
@@ -25,35 +30,42 @@ type flag struct {
 	day       detect.Day
 }
 
-// byFeed returns an aggregate's rows by feed, sorted by key and then day: feeds
-// are judged apart.
-func (h *history) byFeed(aggregate string) map[string][]detect.Row {
-	out := map[string][]detect.Row{}
-	for _, r := range h.rows[aggregate] {
-		out[r.Feed] = append(out[r.Feed], r)
+// byFeed yields an aggregate's rows feed by feed, sorted by key and then day:
+// feeds are judged apart.
+func (h *history) byFeed(aggregate string) iter.Seq[[]detect.Row] {
+	return func(yield func([]detect.Row) bool) {
+		rows := h.rows[aggregate]
+		byKey := func(a, b detect.Row) int { return cmp.Or(a.Key.Compare(b.Key), cmp.Compare(a.Day, b.Day)) }
+		if !slices.IsSortedFunc(rows, byKey) {
+			slices.SortFunc(rows, byKey)
+		}
+		for len(rows) > 0 {
+			n := sort.Search(len(rows), func(i int) bool { return rows[i].Feed != rows[0].Feed })
+			if !yield(rows[:n:n]) {
+				return
+			}
+			rows = rows[n:]
+		}
 	}
-	for _, rows := range out {
-		slices.SortFunc(rows, func(a, b detect.Row) int {
-			return cmp.Or(a.Key.Compare(b.Key), cmp.Compare(a.Day, b.Day))
-		})
-	}
-	return out
 }
 
-// input returns what a detection judges of one feed's rows on a day.
-func (h *history) input(c *Config, d *detect.Detection, rows []detect.Row, day detect.Day) *detect.Input {
+// inputOf returns what a detection judges of one feed's rows on a day. It is
+// valid until the next call.
+func (h *history) inputOf(c *Config, d *detect.Detection, rows []detect.Row, day detect.Day) *detect.Input {
 	in := &detect.Input{Day: day, Own: c.own, Flagged: func(k detect.Key, day detect.Day) bool {
 		return h.flagged[flag{d.Name, k, day}]
 	}}
 	covered := map[detect.Day]bool{}
-	for _, r := range rows {
-		if r.Day <= day && int(day-r.Day) <= d.History {
-			in.Rows = append(in.Rows, r)
+	h.input = slices.Grow(h.input[:0], len(rows))
+	for i := range rows {
+		if r := &rows[i]; r.Day <= day && int(day-r.Day) <= d.History {
+			h.input = append(h.input, *r)
 			if r.Day < day {
 				covered[r.Day] = true
 			}
 		}
 	}
+	in.Rows = h.input
 	in.Covered = sortedKeys(covered)
 	return in
 }
@@ -66,10 +78,9 @@ func (h *history) judge(c *Config, days []detect.Day) []detect.Finding {
 	}
 	var all []detect.Finding
 	for _, d := range c.detections {
-		feeds := h.byFeed(d.Reads)
-		for _, feed := range sortedKeys(feeds) {
+		for rows := range h.byFeed(d.Reads) {
 			for _, day := range days {
-				found := detect.Judge(d, h.input(c, d, feeds[feed], day))
+				found := detect.Judge(d, h.inputOf(c, d, rows, day))
 				allow(c.Allow, found)
 				for _, f := range found {
 					if f.Allowed == "" {
@@ -92,10 +103,12 @@ func sortedKeys[K cmp.Ordered, V any](m map[K]V) []K {
 	return keys
 }
 
-// own reports whether a host is the company's own.
+// own reports whether a host is the company's own: it or a domain above it is
+// listed, or its first label is, as a bucket or tenant.
 func (c *Config) own(host string) bool {
-	for _, domain := range c.Own {
-		if below(host, domain) {
+	bucket, _, _ := strings.Cut(host, ".")
+	for _, name := range c.Own {
+		if below(host, name) || name == bucket && !strings.Contains(name, ".") {
 			return true
 		}
 	}
@@ -208,10 +221,10 @@ func (h *history) userDays(c *Config, wanted map[detect.Day]bool) []reports.User
 		key detect.Key
 	}
 	baselines := map[place]detect.UploadBaseline{}
-	for _, d := range c.detections {
-		for _, rows := range h.byFeed(d.Reads) {
+	if d := c.detection("upload_zscore"); d != nil {
+		for rows := range h.byFeed(d.Reads) {
 			for day := range wanted {
-				for _, b := range detect.UploadBaselines(d, h.input(c, d, rows, day)) {
+				for _, b := range detect.UploadBaselines(d, h.inputOf(c, d, rows, day)) {
 					baselines[place{day, b.Key}] = b
 				}
 			}
@@ -231,6 +244,9 @@ func (h *history) userDays(c *Config, wanted map[detect.Day]bool) []reports.User
 		}
 		out = append(out, u)
 	}
+	slices.SortFunc(out, func(a, b reports.UserDay) int {
+		return cmp.Or(cmp.Compare(a.Day, b.Day), a.Key.Compare(b.Key))
+	})
 	return out
 }
 

@@ -203,6 +203,9 @@ func assemble(config *Config, h *history, days []detect.Day, inputs []reports.In
 			r.Domains = append(r.Domains, row)
 		}
 	}
+	slices.SortFunc(r.Domains, func(a, b detect.Row) int {
+		return cmp.Or(cmp.Compare(a.Day, b.Day), a.Key.Compare(b.Key))
+	})
 	r.UserDays = h.userDays(config, wanted)
 	r.History = h.span(days)
 	return r

@@ -26,6 +26,7 @@ type Writer interface {
 //	csv-raw  the same, but texts as they are
 //	jsonl    an object a line, without what is unknown
 //	arrow    an Arrow IPC stream
+//	parquet  zstd, with statistics
 //
 // Bytes that are not UTF-8 become U+FFFD in all but arrow.
 func NewWriter(as string, w io.Writer, t *columnar.Table) (Writer, error) {
@@ -39,8 +40,10 @@ func NewWriter(as string, w io.Writer, t *columnar.Table) (Writer, error) {
 	case "arrow":
 		// A dictionary grows from batch to batch: only what is new is written.
 		return &arrowWriter{ipc.NewWriter(w, ipc.WithSchema(t.Schema()), ipc.WithDictionaryDeltas(true)), t}, nil
+	case "parquet":
+		return newParquetWriter(w, t), nil
 	}
-	return nil, fmt.Errorf("no output format %q: want csv, csv-raw, jsonl or arrow", as)
+	return nil, fmt.Errorf("no output format %q: want csv, csv-raw, jsonl, arrow or parquet", as)
 }
 
 // rightTable reports a batch that a writer of table t cannot write.
