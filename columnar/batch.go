@@ -33,6 +33,10 @@ type Batch struct {
 	// Record[i] how many records further row i is.
 	First  int64
 	Record []int32
+	// Repeat, if not nil, marks rows whose event the object holds more than once
+	// (at-least-once delivery), all but one of them: bit i&7 of byte i>>3. They
+	// must not be counted or added up again.
+	Repeat []byte
 
 	rec arrow.Record
 	b   *Builder

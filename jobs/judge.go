@@ -8,6 +8,7 @@ import (
 	"sort"
 	"strings"
 
+	"outflow/columnar"
 	"outflow/reports"
 	"outflow/stats"
 	"outflow/stats/detect"
@@ -138,52 +139,44 @@ func worstFirst(findings []detect.Finding) {
 	})
 }
 
-// blind says which detections could not judge which feeds, because the columns
-// that they need are never filled there.
+// blind says which detections could not judge which feeds, because a column that
+// they need is never filled in any table that they read.
 func blind(detections []*detect.Detection, inputs []reports.Input) []reports.Blind {
-	type place struct{ feed, table, format string }
-	rows := map[place]int64{}
-	known := map[place]map[string]int64{}
+	type place struct{ feed, detection, column string }
+	seen := map[place]*reports.Blind{}
+	known := map[place]bool{}
 	for _, in := range inputs {
-		if in.Rows == 0 {
-			continue
-		}
-		p := place{in.Feed, in.Table, in.Format}
-		rows[p] += in.Rows
-		if known[p] == nil {
-			known[p] = map[string]int64{}
-		}
-		for c, n := range in.Known {
-			known[p][c.String()] += n
-		}
-	}
-	places := make([]place, 0, len(rows))
-	for p := range rows {
-		places = append(places, p)
-	}
-	slices.SortFunc(places, func(a, b place) int {
-		return cmp.Or(cmp.Compare(a.feed, b.feed), cmp.Compare(a.table, b.table), cmp.Compare(a.format, b.format))
-	})
-	var out []reports.Blind
-	for _, p := range places {
+		table := columnar.TableNamed(in.Table)
 		for _, d := range detections {
-			a := detect.AggregateNamed(d.Reads)
-			for _, t := range a.Tables {
-				if t.Name != p.table {
-					continue
+			if table == nil || !slices.Contains(detect.AggregateNamed(d.Reads).Tables, table) {
+				continue
+			}
+			for _, c := range (d.Needs & table.Set()).List() {
+				p := place{in.Feed, d.Name, c.String()}
+				known[p] = known[p] || in.Known[c] > 0
+				b := seen[p]
+				if b == nil {
+					b = &reports.Blind{Feed: in.Feed, Detection: d.Name, Column: c.String(),
+						Why:    "No " + in.Format + " row of feed " + in.Feed + " says " + c.String() + " (" + c.Doc() + ").",
+						Remedy: remedy(in.Format, c.String())}
+					seen[p] = b
 				}
-				for _, c := range d.Needs.List() {
-					if t.Set().Has(c) && known[p][c.String()] == 0 {
-						out = append(out, reports.Blind{
-							Feed: p.feed, Table: p.table, Detection: d.Name, Column: c.String(), Rows: rows[p],
-							Why:    "No " + p.format + " row of feed " + p.feed + " says " + c.String() + " (" + c.Doc() + ").",
-							Remedy: remedy(p.format, c.String()),
-						})
-					}
+				b.Rows += in.Rows
+				if !slices.Contains(strings.Fields(b.Table), in.Table) {
+					b.Table = strings.TrimSpace(b.Table + " " + in.Table)
 				}
 			}
 		}
 	}
+	var out []reports.Blind
+	for p, b := range seen {
+		if !known[p] {
+			out = append(out, *b)
+		}
+	}
+	slices.SortFunc(out, func(a, b reports.Blind) int {
+		return cmp.Or(cmp.Compare(a.Feed, b.Feed), cmp.Compare(a.Detection, b.Detection), cmp.Compare(a.Column, b.Column))
+	})
 	return out
 }
 

@@ -291,6 +291,8 @@ func (p *program) complain(in *reports.Input) {
 	}
 }
 
+// unreadable is the error of a command that prints what it reads, if there was
+// nothing that it could.
 func unreadable(inputs []reports.Input) error {
 	for _, in := range inputs {
 		if in.Error == "" {
@@ -298,7 +300,7 @@ func unreadable(inputs []reports.Input) error {
 		}
 	}
 	if len(inputs) == 0 {
-		return exit{exitNoInput, errors.New("nothing to read there")}
+		return badConfig("nothing to read there")
 	}
 	return exit{exitPartial, errors.New("none of the inputs could be read")}
 }

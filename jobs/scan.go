@@ -54,10 +54,10 @@ func (p *program) scanCommand() *cobra.Command {
 		if err := p.write(config, "", r); err != nil {
 			return err
 		}
-		if err := p.verdict(config, r); err != nil {
-			return err
+		if len(sources) == 0 {
+			p.note("nothing to read there")
 		}
-		return unreadable(folded.inputs)
+		return p.verdict(config, r)
 	}
 	return c
 }

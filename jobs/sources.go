@@ -5,9 +5,11 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"os"
 	"strings"
 	"time"
 
+	"github.com/goccy/go-yaml"
 	"github.com/spf13/cobra"
 
 	"outflow/columnar/logs"
@@ -18,12 +20,14 @@ import (
 // inputFlags say how the logs named on a command line are to be read.
 type inputFlags struct {
 	format, logFormat, zone string
+	mapping                 string   // file
 	mapped                  []string // FORMAT=PATH
 	endpointURL, region     string
 }
 
 func (f *inputFlags) bind(c *cobra.Command) {
 	c.Flags().StringVarP(&f.format, "format", "f", "", "format of the logs (default: sniffed); see outflow list formats")
+	c.Flags().StringVar(&f.mapping, "mapping", "", "`file` that names the columns, as an input's mapping in the configuration")
 	c.Flags().StringVar(&f.logFormat, "logformat", "", "Squid's logformat directive, as in squid.conf")
 	if c.Flags().Lookup("zone") == nil {
 		c.Flags().StringVar(&f.zone, "zone", "", "time zone of logs that name none, as in Europe/Paris (default UTC)")
@@ -43,6 +47,19 @@ func (f *inputFlags) options() (*logs.Format, logs.Options, error) {
 			return nil, o, badConfig("--zone: unknown time zone %q: want a name like Europe/Paris", f.zone)
 		}
 		o.Zone = zone
+	}
+	if f.mapping != "" {
+		text, err := os.ReadFile(f.mapping)
+		if err != nil {
+			return nil, o, configError{fmt.Errorf("read the mapping: %w", err)}
+		}
+		var m Mapping
+		if err := yaml.UnmarshalWithOptions(text, &m, yaml.Strict()); err != nil {
+			return nil, o, badConfig("%s: %s", f.mapping, yaml.FormatError(err, false, true))
+		}
+		if o.Mapping, err = m.resolve(); err != nil {
+			return nil, o, badConfig("%s: %w", f.mapping, err)
+		}
 	}
 	format, err := formatNamed(f.format)
 	return format, o, err
@@ -69,7 +86,7 @@ func (p *program) find(f *inputFlags, paths []string) ([]source, int64, error) {
 	add := func(path string, format *logs.Format) error {
 		found, err := p.glob(path, nil, store.Options{EndpointURL: f.endpointURL, Region: f.region})
 		if errors.Is(err, fs.ErrNotExist) {
-			return exit{exitNoInput, fmt.Errorf("%s: no such file or folder", path)}
+			return badConfig("%s: no such file or folder", path)
 		}
 		if err != nil {
 			return configError{err}

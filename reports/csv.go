@@ -154,6 +154,7 @@ var inputColumns = []csvColumn[Input]{
 	{"user_share", func(in *Input) string { return share(in, columnar.User) }},
 	{"bytes_out_share", func(in *Input) string { return share(in, columnar.BytesOut) }},
 	{"bytes_in_share", func(in *Input) string { return share(in, columnar.BytesIn) }},
+	{"repeated", func(in *Input) string { return integer(in.Repeated) }},
 }
 
 var entityColumns = []csvColumn[Entity]{

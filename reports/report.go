@@ -62,20 +62,21 @@ type UserDay struct {
 // An Input accounts for one log object, or for one table of it where the object
 // holds several.
 type Input struct {
-	Name    string
-	Feed    string
-	Format  string
-	Table   string // "" if no row came of it
-	Size    int64  // bytes as stored
-	Records int64
-	Rows    int64
-	Outside int64    // rows outside the window
-	Other   int64    // records of no canonical table
-	Skipped int64    // malformed
-	Reasons []string // why records were skipped
-	Error   string   // why the object could not be read to its end, or at all; "" if it could
-	First   int64    // µs UTC of the first and last row; 0 without rows
-	Last    int64
+	Name     string
+	Feed     string
+	Format   string
+	Table    string // "" if no row came of it
+	Size     int64  // bytes as stored
+	Records  int64
+	Rows     int64
+	Outside  int64    // rows outside the window
+	Repeated int64    // rows whose event stands in the object more than once: counted once
+	Other    int64    // records of no canonical table
+	Skipped  int64    // malformed
+	Reasons  []string // why records were skipped
+	Error    string   // why the object could not be read to its end, or at all; "" if it could
+	First    int64    // µs UTC of the first and last row; 0 without rows
+	Last     int64
 	// Known is, for each column that is read, how many rows have a value.
 	Known map[columnar.Col]int64
 }

@@ -3,7 +3,7 @@ package detect
 import "outflow/columnar"
 
 var volumeColumns = columnar.ColSet(columnar.Time, columnar.User, columnar.SrcIP, columnar.Host,
-	columnar.BytesOut, columnar.BytesIn, columnar.DstIP)
+	columnar.BytesOut, columnar.BytesIn, columnar.DstIP, columnar.EventUID)
 
 // UserDay sums what each entity sent and received in a day.
 var UserDay = &Aggregate{

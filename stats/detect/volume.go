@@ -89,11 +89,15 @@ func (v *volumes) add(p *volumePart, b *columnar.Batch, who, what []uint32, log 
 			p.cells = append(p.cells, volume{first: times[i], last: times[i]})
 		}
 		c := &p.cells[slot]
-		c.events++
-		c.out += out[i]
-		c.in += in[i]
-		c.knownOut += int64(outValid[i>>3] >> (i & 7) & 1)
-		c.knownIn += int64(inValid[i>>3] >> (i & 7) & 1)
+		if b.Repeat == nil || b.Repeat[i>>3]>>(i&7)&1 == 0 {
+			c.events++
+			c.out += out[i]
+			c.in += in[i]
+			c.knownOut += int64(outValid[i>>3] >> (i & 7) & 1)
+			c.knownIn += int64(inValid[i>>3] >> (i & 7) & 1)
+		}
+		// The rest is the same however often a row is seen, so that it does not
+		// matter which of an event's copies is the one that counts.
 		c.first = min(c.first, times[i])
 		c.last = max(c.last, times[i])
 		c.hours |= hourBit(times[i])
