@@ -121,7 +121,7 @@ func Hash(text []byte) uint64 {
 	case n >= 4:
 		h = mix(uint64(binary.LittleEndian.Uint32(text))^hashKey1, uint64(binary.LittleEndian.Uint32(text[n-4:]))^h)
 	case n > 0:
-		h = mix((uint64(text[0])<<16|uint64(text[n>>1])<<8|uint64(text[n-1]))^hashKey1, h^hashKey0)
+		h = mix((uint64(text[0])<<16|uint64(text[n>>1])<<8|uint64(text[n-1]))^hashKey1, h^hashKey1)
 	}
 	return mix(h^hashKey0, hashKey1)
 }
