@@ -19,6 +19,10 @@ const (
 	dictMaxSize = 32 << 20
 )
 
+// textMaxSize ends a batch early when a Text column reaches it, as dictMaxSize
+// does: rows of megabytes each would overflow the offsets, and the memory.
+const textMaxSize = 32 << 20
+
 // A Batch is up to BatchRows rows of one canonical table, all of one log
 // object and feed. It is an Arrow record plus what Arrow has no place for: where
 // each row came from. A column that was not asked for or that the dialect lacks
@@ -106,6 +110,7 @@ type Builder struct {
 	want  Cols
 	cols  [NumCols]column
 	set   Cols // cells set in the row being built
+	full  bool // a column has as much text as a batch may have
 	n     int  // rows committed
 	first int64
 	recs  []int32
@@ -181,9 +186,11 @@ func (b *Builder) SetText(c Col, v []byte) {
 	col := &b.cols[c]
 	if col.dict != nil {
 		col.codes[b.n] = col.dict.Code(v)
+		b.full = b.full || col.dict.Size() > dictMaxSize
 	} else {
 		col.text = append(col.text[:col.offsets[b.n]], v...)
 		col.offsets[b.n+1] = int32(len(col.text))
+		b.full = b.full || len(col.text) > textMaxSize
 	}
 	b.set |= 1 << c
 }
@@ -196,6 +203,7 @@ func (b *Builder) Dict(c Col) *Dict { return b.cols[c].dict }
 func (b *Builder) SetCode(c Col, code int32) {
 	if b.want.Has(c) {
 		b.cols[c].codes[b.n] = code
+		b.full = b.full || b.cols[c].dict.Size() > dictMaxSize
 		b.set |= 1 << c
 	}
 }
@@ -230,7 +238,7 @@ func (b *Builder) Next(record int64) {
 	}
 	b.recs[n] = int32(record - b.first)
 	b.n++
-	if b.n == BatchRows || record-b.first > 1<<30 {
+	if b.n == BatchRows || b.full || record-b.first > 1<<30 {
 		b.flush()
 	}
 }
@@ -288,6 +296,7 @@ func (b *Builder) flush() {
 		batch.rec.Release()
 	}
 	b.n = 0
+	b.full = false
 	for _, c := range b.table.Cols {
 		col := &b.cols[c]
 		clear(col.valid)

@@ -1,0 +1,513 @@
+package columnar
+
+import (
+	"bytes"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/apache/arrow/go/v17/arrow/array"
+	"github.com/apache/arrow/go/v17/arrow/ipc"
+	"github.com/apache/arrow/go/v17/arrow/memory"
+	"golang.org/x/net/publicsuffix"
+)
+
+// random texts of few and many bytes, with repetitions and shared starts.
+func randomText(r *rand.Rand) []byte {
+	n := r.IntN(40)
+	if r.IntN(4) == 0 {
+		n = r.IntN(4)
+	}
+	b := make([]byte, n)
+	for i := range b {
+		b[i] = "ab\x00"[r.IntN(3)]
+	}
+	return b
+}
+
+func TestDict(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 2))
+	d := NewDict()
+	codes := map[string]int32{"": 0}
+	texts := []string{""}
+	var kept [][]byte
+	for range 100_000 {
+		text := randomText(r)
+		want, seen := codes[string(text)]
+		if got, ok := d.Find(text); ok != seen || ok && got != want {
+			t.Fatalf("Find(%q): got %d, %v, want %d, %v", text, got, ok, want, seen)
+		}
+		if !seen {
+			want = int32(len(texts))
+			codes[string(text)] = want
+			texts = append(texts, string(text))
+		}
+		if got := d.Code(text); got != want {
+			t.Fatalf("Code(%q): got %d, want %d", text, got, want)
+		}
+		if !seen {
+			kept = append(kept, d.Text(want))
+		}
+		clear(text) // the Dict must have copied it
+	}
+	if d.Len() != len(texts) || d.Len() < 10_000 {
+		t.Errorf("got %d texts, want %d", d.Len(), len(texts))
+	}
+	size := 0
+	for code, text := range texts {
+		if got := d.Text(int32(code)); string(got) != text {
+			t.Fatalf("Text(%d): got %q, want %q", code, got, text)
+		}
+		if code > 0 && string(kept[code-1]) != text {
+			t.Fatalf("text %d did not stay valid: got %q, want %q", code, kept[code-1], text)
+		}
+		size += len(text)
+	}
+	if d.Size() != size {
+		t.Errorf("got size %d, want %d", d.Size(), size)
+	}
+	text := []byte("seen before")
+	d.Code(text)
+	if n := testing.AllocsPerRun(100, func() { d.Code(text) }); n != 0 {
+		t.Errorf("Code of a known text: got %v allocations, want 0", n)
+	}
+}
+
+// Texts that logs have must not share hashes, short ones least of all.
+func TestHash(t *testing.T) {
+	seen := map[uint64]string{}
+	add := func(text string) {
+		h := Hash([]byte(text))
+		if other, ok := seen[h]; ok && other != text {
+			t.Errorf("%q and %q have the same hash", text, other)
+		}
+		seen[h] = text
+	}
+	for a := range 256 {
+		add(string([]byte{byte(a)}))
+		for b := range 256 {
+			add(string([]byte{byte(a), byte(b)}))
+		}
+	}
+	for i := range 100_000 {
+		add(fmt.Sprint(i))
+		add(fmt.Sprintf("10.%d.%d.%d", i>>16, i>>8&255, i&255))
+		add(fmt.Sprintf("host-%06d.example.com", i))
+	}
+	for n := range 100 {
+		add(strings.Repeat("\x00", n))
+	}
+}
+
+func TestGroups(t *testing.T) {
+	r := rand.New(rand.NewPCG(3, 4))
+	g := NewGroups()
+	slots := map[[2]uint32]int32{}
+	for range 200_000 {
+		a, b := r.Uint32()>>r.IntN(32), r.Uint32()>>r.IntN(32)
+		want, seen := slots[[2]uint32{a, b}]
+		if !seen {
+			want = int32(len(slots) + 1)
+			slots[[2]uint32{a, b}] = want
+		}
+		if got := g.Slot(a, b); got != want {
+			t.Fatalf("Slot(%d, %d): got %d, want %d", a, b, got, want)
+		}
+	}
+	if g.Len() != len(slots)+1 {
+		t.Errorf("got %d slots, want %d", g.Len(), len(slots)+1)
+	}
+	for key, slot := range slots {
+		if a, b := g.Key(slot); a != key[0] || b != key[1] {
+			t.Fatalf("Key(%d): got %d, %d, want %v", slot, a, b, key)
+		}
+	}
+	if g.Slot(0, 0) == 0 {
+		t.Error("the pair (0, 0) got slot 0, which is for rows of no group")
+	}
+}
+
+func TestLookup(t *testing.T) {
+	calls := map[string]int{}
+	l := Lookup[int]{Func: func(text []byte) int { calls[string(text)]++; return len(text) }}
+	d := NewDict()
+	d.Code([]byte("one"))
+	if got, want := l.Of(d), []int{0, 3}; !slices.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+	d.Code([]byte("three"))
+	if got, want := l.Of(d), []int{0, 3, 5}; !slices.Equal(got, want) || calls["one"] != 1 {
+		t.Errorf("got %v and %d calls for one, want %v and 1", got, calls["one"], want)
+	}
+	other := NewDict()
+	other.Code([]byte("xx"))
+	if got, want := l.Of(other), []int{0, 2}; !slices.Equal(got, want) {
+		t.Errorf("of another dictionary: got %v, want %v", got, want)
+	}
+}
+
+// A modelRow is what a row of a batch should be, in text; null is "null".
+type modelRow struct {
+	record int64
+	cells  [NumCols]string
+}
+
+// cellOf returns a cell as modelRow has it.
+func cellOf(b *Batch, c Col, row int) string {
+	switch c.Kind() {
+	case Timestamp:
+		return fmt.Sprint(b.Int64(c)[row])
+	case Dictionary:
+		codes, dict := b.Codes(c)
+		return string(dict.Text(codes[row]))
+	case Text:
+		offsets, text := b.Texts(c)
+		return string(text[offsets[row]:offsets[row+1]])
+	}
+	valid := b.Valid(c)[row>>3]>>(row&7)&1 != 0
+	value := int64(0)
+	if c.Kind() == Int32 {
+		value = int64(b.Int32(c)[row])
+	} else {
+		value = b.Int64(c)[row]
+	}
+	if !valid {
+		if value != 0 {
+			return "null that is not 0"
+		}
+		return "null"
+	}
+	return fmt.Sprint(value)
+}
+
+// TestBuilder builds random rows of every table, drops some and compares the
+// batches, and the Arrow records that they are, with a plain model.
+func TestBuilder(t *testing.T) {
+	for _, table := range Tables {
+		for _, want := range []Cols{^Cols(0), ColSet(User, BytesOut, Query, Resource, URLPath, CmdLine, StatusCode)} {
+			t.Run(fmt.Sprintf("%s/%x", table.Name, uint64(want)), func(t *testing.T) { testBuilder(t, table, want) })
+		}
+	}
+}
+
+func testBuilder(t *testing.T, table *Table, want Cols) {
+	mem := memory.NewCheckedAllocator(memory.DefaultAllocator)
+	defer mem.AssertSize(t, 0)
+	r := rand.New(rand.NewPCG(5, uint64(table.ID)))
+	var model []modelRow
+	var stream bytes.Buffer
+	w := ipc.NewWriter(&stream, ipc.WithSchema(table.Schema()), ipc.WithDictionaryDeltas(true), ipc.WithAllocator(mem))
+	batches := 0
+	at := 0 // rows of model that came out
+	out := &Out{Want: want, Feed: "feed", Object: "object", Sink: func(b *Batch) {
+		batches++
+		if b.Table != table || b.Feed != "feed" || b.Object != "object" || b.Len() == 0 || b.Len() > BatchRows || len(b.Record) != b.Len() {
+			t.Fatalf("got a batch of %s with %d rows", b.Table.Name, b.Len())
+		}
+		for _, c := range table.Cols {
+			known := 0
+			for row := range b.Len() {
+				got, want := cellOf(b, c, row), model[at+row].cells[c]
+				if got != want {
+					t.Fatalf("row %d: %v: got %.40q, want %.40q", at+row, c, got, want)
+				}
+				if want != "" && want != "null" {
+					known++
+				}
+			}
+			if b.Known(c) != known {
+				t.Errorf("%v: got %d known, want %d", c, b.Known(c), known)
+			}
+		}
+		for row := range b.Len() {
+			if got, want := b.First+int64(b.Record[row]), model[at+row].record; got != want {
+				t.Fatalf("row %d: got record %d, want %d", at+row, got, want)
+			}
+		}
+		rec := b.Arrow()
+		if err := w.Write(rec); err != nil {
+			t.Fatal(err)
+		}
+		rec.Release()
+		at += b.Len()
+	}}
+	b := out.Table(table)
+	wanted := table.Set() & (want | ColSet(Time))
+	record := int64(0)
+	for range BatchRows + 2000 {
+		record += int64(1 + r.IntN(3))
+		row := modelRow{record: record}
+		for _, c := range table.Cols {
+			if k := c.Kind(); k == Int64 || k == Int32 {
+				row.cells[c] = "null"
+			}
+			if c != Time && r.IntN(3) == 0 {
+				continue
+			}
+			text := ""
+			switch c.Kind() {
+			case Timestamp:
+				us := int64(r.IntN(1 << 50))
+				b.SetTime(us)
+				text = fmt.Sprint(us)
+			case Int64:
+				v := r.Int64() - r.Int64()
+				b.SetInt(c, v)
+				text = fmt.Sprint(v)
+			case Int32:
+				v := r.Int64N(1<<33) - 1<<32
+				b.SetInt(c, v)
+				text = fmt.Sprint(min(max(v, -1<<31), 1<<31-1))
+			default:
+				v := randomText(r)
+				if r.IntN(8) == 0 { // set twice: the last counts
+					b.SetText(c, []byte("first"))
+				}
+				if c.Kind() == Dictionary && b.Wants(c) && r.IntN(2) == 0 {
+					b.SetCode(c, b.Dict(c).Code(v))
+				} else {
+					b.SetText(c, v)
+				}
+				text = string(v)
+			}
+			if wanted.Has(c) {
+				row.cells[c] = text
+			}
+		}
+		if r.IntN(10) == 0 {
+			b.Drop()
+			continue
+		}
+		model = append(model, row)
+		b.Next(record)
+		if r.IntN(5000) == 0 {
+			out.Flush()
+		}
+	}
+	out.Flush()
+	out.Flush()
+	if at != len(model) || batches < 2 {
+		t.Errorf("got %d rows in %d batches, want %d", at, batches, len(model))
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	checkStream(t, mem, &stream, table, model)
+}
+
+// checkStream compares an Arrow stream with the model.
+func checkStream(t *testing.T, mem memory.Allocator, stream *bytes.Buffer, table *Table, model []modelRow) {
+	r, err := ipc.NewReader(stream, ipc.WithAllocator(mem))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Release()
+	if !r.Schema().Equal(table.Schema()) {
+		t.Errorf("got schema %v, want %v", r.Schema(), table.Schema())
+	}
+	at := 0
+	for r.Next() {
+		rec := r.Record()
+		for i, c := range table.Cols {
+			for row := range int(rec.NumRows()) {
+				got := "null"
+				switch col := rec.Column(i).(type) {
+				case *array.Timestamp:
+					got = fmt.Sprint(int64(col.Value(row)))
+				case *array.Dictionary:
+					got = col.Dictionary().(*array.String).Value(col.GetValueIndex(row))
+				case *array.String:
+					got = col.Value(row)
+				case *array.Int64:
+					if col.IsValid(row) {
+						got = fmt.Sprint(col.Value(row))
+					}
+				case *array.Int32:
+					if col.IsValid(row) {
+						got = fmt.Sprint(col.Value(row))
+					}
+				default:
+					t.Fatalf("%v: got a column of type %T", c, col)
+				}
+				if want := model[at+row].cells[c]; got != want {
+					t.Fatalf("arrow row %d: %v: got %.40q, want %.40q", at+row, c, got, want)
+				}
+			}
+		}
+		at += int(rec.NumRows())
+	}
+	if r.Err() != nil || at != len(model) {
+		t.Errorf("arrow: got %d rows, %v, want %d", at, r.Err(), len(model))
+	}
+}
+
+// Long texts end a batch early, and a dictionary that outgrew its limit is
+// replaced: memory stays bounded whatever a log holds.
+func TestBuilderLongTexts(t *testing.T) {
+	for _, test := range []struct {
+		table *Table
+		col   Col
+	}{{HTTP, UserAgent}, {HTTP, URLPath}, {Process, CmdLine}, {API, User}} {
+		t.Run(test.col.String(), func(t *testing.T) {
+			const size, rows = 1 << 20, 100
+			total, batches := 0, 0
+			out := &Out{Want: ^Cols(0), Sink: func(b *Batch) {
+				batches++
+				held := 0
+				if test.col.Kind() == Dictionary {
+					_, dict := b.Codes(test.col)
+					held = dict.Size()
+				} else {
+					_, text := b.Texts(test.col)
+					held = len(text)
+				}
+				if held > dictMaxSize+size {
+					t.Errorf("batch %d of %d rows holds %d bytes", batches, b.Len(), held)
+				}
+				for row := range b.Len() {
+					if got := cellOf(b, test.col, row); len(got) != size || got[:3] != fmt.Sprintf("%03d", total) {
+						t.Errorf("row %d: got %d bytes %.3q", total, len(got), got)
+					}
+					total++
+				}
+			}}
+			b := out.Table(test.table)
+			text := bytes.Repeat([]byte("x"), size)
+			for i := range rows {
+				copy(text, fmt.Sprintf("%03d", i))
+				b.SetTime(1)
+				b.SetText(test.col, text)
+				b.Next(int64(i + 1))
+			}
+			out.Flush()
+			if total != rows || batches < 3 {
+				t.Errorf("got %d rows in %d batches, want %d in at least 3", total, batches, rows)
+			}
+		})
+	}
+}
+
+// Rows may lie a billion records apart: the distance to the first of a batch
+// must fit its type.
+func TestBuilderFarRecords(t *testing.T) {
+	var got []int64
+	out := &Out{Sink: func(b *Batch) {
+		for _, further := range b.Record {
+			got = append(got, b.First+int64(further))
+		}
+	}}
+	b := out.Table(DNS)
+	want := []int64{1, 2, 1<<30 + 3, 1 << 31, 1<<31 + 1<<30}
+	for _, record := range want {
+		b.SetTime(1)
+		b.Next(record)
+	}
+	out.Flush()
+	if !slices.Equal(got, want) {
+		t.Errorf("got records %v, want %v", got, want)
+	}
+}
+
+func TestTables(t *testing.T) {
+	for id, table := range Tables {
+		if table.ID != id || TableNamed(table.Name) != table {
+			t.Errorf("%s: got id %d, want %d", table.Name, table.ID, id)
+		}
+		for i, c := range table.Cols {
+			if named, ok := ColNamed(c.String()); !ok || named != c {
+				t.Errorf("ColNamed(%v): got %v, %v", c, named, ok)
+			}
+			if c.Doc() == "" || slices.Contains(table.Cols[:i], c) {
+				t.Errorf("%s: %v has no doc or stands twice", table.Name, c)
+			}
+			if field := table.Schema().Field(i); field.Name != c.String() || field.Nullable != (c.Kind() >= Int64) {
+				t.Errorf("%s: got field %v for %v", table.Name, field, c)
+			}
+		}
+		if got := table.Set().List(); len(got) != len(table.Cols) || !slices.IsSorted(got) {
+			t.Errorf("%s: got columns %v", table.Name, got)
+		}
+	}
+	if TableNamed("nosuch") != nil {
+		t.Error("TableNamed(nosuch): got a table")
+	}
+	if _, ok := ColNamed("nosuch"); ok {
+		t.Error("ColNamed(nosuch): got a column")
+	}
+}
+
+func TestRegistered(t *testing.T) {
+	var d Domains
+	for _, test := range []struct{ name, want string }{
+		{"example.com", "example.com"},
+		{"a.b.example.com", "example.com"},
+		{"example.co.uk", "example.co.uk"},
+		{"alice.example.co.uk", "example.co.uk"},
+		{"com", "com"},
+		{"co.uk", "co.uk"},
+		{"localhost", "localhost"},
+		{"a.b.localhost", "b.localhost"},
+		{"", ""},
+		{"192.0.2.1", "192.0.2.1"},
+		{"1.2.0.192.in-addr.arpa", "192.in-addr.arpa"},
+		{"bucket.s3.amazonaws.com", "bucket.s3.amazonaws.com"},
+		{"x.bucket.s3.amazonaws.com", "bucket.s3.amazonaws.com"},
+		{"s3.amazonaws.com", "amazonaws.com"},
+		{"alice.github.io", "alice.github.io"},
+		{"a.city.kawasaki.jp", "city.kawasaki.jp"}, // an exception of the list
+		{"a.b.kawasaki.jp", "a.b.kawasaki.jp"},
+		{"trailing.", "trailing."},
+		{".", "."},
+		{".com", ".com"},
+	} {
+		for range 2 { // the second time from memory
+			if got := d.Registered([]byte(test.name)); string(got) != test.want {
+				t.Errorf("Registered(%q): got %q, want %q", test.name, got, test.want)
+			}
+		}
+	}
+}
+
+// What is remembered must not leak from one name to another.
+func TestRegisteredList(t *testing.T) {
+	// Not city: city.kawasaki.jp and six like it are exceptions of the list, and
+	// count as kawasaki.jp's when asked for themselves.
+	labels := []string{"a", "example", "www", "com", "uk", "co", "org", "jp", "kawasaki", "amazonaws", "s3", "github", "io", "ck", "dev", "internal"}
+	r := rand.New(rand.NewPCG(7, 8))
+	var d Domains
+	for range 50_000 {
+		parts := make([]string, 1+r.IntN(5))
+		for i := range parts {
+			parts[i] = labels[r.IntN(len(labels))]
+		}
+		name := strings.Join(parts, ".")
+		want, err := publicsuffix.EffectiveTLDPlusOne(name)
+		if err != nil {
+			continue // a public suffix: see TestRegistered
+		}
+		if got := d.Registered([]byte(name)); string(got) != want {
+			t.Fatalf("Registered(%q): got %q, want %q", name, got, want)
+		}
+	}
+}
+
+func BenchmarkDict(b *testing.B) {
+	for _, distinct := range []int{100, 100_000} {
+		b.Run(fmt.Sprintf("distinct=%d", distinct), func(b *testing.B) {
+			texts := make([][]byte, distinct)
+			for i := range texts {
+				texts[i] = fmt.Appendf(nil, "host-%d.example.com", i*7919)
+			}
+			d := NewDict()
+			i := 0
+			for b.Loop() {
+				d.Code(texts[i])
+				if i++; i == distinct {
+					i = 0
+				}
+			}
+		})
+	}
+}
