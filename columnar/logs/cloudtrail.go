@@ -157,23 +157,23 @@ func (d *cloudTrail) read(line []byte) bool {
 	for w.next() {
 		switch string(w.key) {
 		case "eventTime":
-			e.time = w.val.text(&d.scratch)
+			e.time = w.text(&d.scratch)
 		case "eventSource":
-			e.source = w.val.text(&d.scratch)
+			e.source = w.text(&d.scratch)
 		case "eventName":
-			e.name = w.val.text(&d.scratch)
+			e.name = w.text(&d.scratch)
 		case "eventCategory":
-			e.category = w.val.text(&d.scratch)
+			e.category = w.text(&d.scratch)
 		case "eventType":
-			e.kind = w.val.text(&d.scratch)
+			e.kind = w.text(&d.scratch)
 		case "sourceIPAddress":
-			e.sourceIP = w.val.text(&d.scratch)
+			e.sourceIP = w.text(&d.scratch)
 		case "userAgent":
-			e.userAgent = w.val.text(&d.scratch)
+			e.userAgent = w.text(&d.scratch)
 		case "errorCode":
-			e.errorCode = w.val.text(&d.scratch)
+			e.errorCode = w.text(&d.scratch)
 		case "eventID":
-			e.id = w.val.text(&d.scratch)
+			e.id = w.text(&d.scratch)
 		case "userIdentity":
 			e.identity = w.val
 		case "requestParameters":
@@ -203,9 +203,9 @@ func (d *cloudTrail) transferred(b *columnar.Builder) (reason string) {
 	for w := d.into(d.event.additional); w.next(); {
 		switch string(w.key) {
 		case "bytesTransferredIn":
-			in, ok1 = countOf(w.val.text(&d.scratch))
+			in, ok1 = countOf(w.text(&d.scratch))
 		case "bytesTransferredOut":
-			out, ok2 = countOf(w.val.text(&d.scratch))
+			out, ok2 = countOf(w.text(&d.scratch))
 		}
 	}
 	if !ok1 || !ok2 {
@@ -224,17 +224,17 @@ func (d *cloudTrail) readIdentity() {
 	for w := d.into(d.event.identity); w.next(); {
 		switch string(w.key) {
 		case "type":
-			id.kind = w.val.text(&d.scratch)
+			id.kind = w.text(&d.scratch)
 		case "userName":
-			id.userName = w.val.text(&d.scratch)
+			id.userName = w.text(&d.scratch)
 		case "arn":
-			id.arn = w.val.text(&d.scratch)
+			id.arn = w.text(&d.scratch)
 		case "principalId":
-			id.principalID = w.val.text(&d.scratch)
+			id.principalID = w.text(&d.scratch)
 		case "accountId":
-			id.accountID = w.val.text(&d.scratch)
+			id.accountID = w.text(&d.scratch)
 		case "invokedBy":
-			id.invokedBy = w.val.text(&d.scratch)
+			id.invokedBy = w.text(&d.scratch)
 		case "sessionContext":
 			id.issuer = d.member(d.memberOf(w.val, "sessionIssuer"), "userName")
 		case "onBehalfOf":
@@ -389,12 +389,12 @@ func (d *cloudTrail) resource() []byte {
 	if d.event.parameters.is('{') {
 		for w := d.into(d.event.parameters); w.next(); {
 			if string(w.key) == "key" {
-				key = w.val.text(&d.scratch)
+				key = w.text(&d.scratch)
 				continue
 			}
 			for i, name := range cloudTrailObjects {
 				if string(w.key) == name {
-					named[i] = w.val.text(&d.scratch)
+					named[i] = w.text(&d.scratch)
 				}
 			}
 		}

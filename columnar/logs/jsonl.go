@@ -300,7 +300,7 @@ func (d *jsonLines) walk(b []byte, keys *jsonKeys, depth int) bool {
 		if below.at >= 0 {
 			// The fewer keys, the more dots are in them: an exact key wins.
 			if have := &d.values[below.at]; have.depth == 0 || depth+1 <= have.depth {
-				*have = jsonValue{val.text(&d.scratch), depth + 1}
+				*have = jsonValue{w.text(&d.scratch), depth + 1}
 			}
 		}
 		if below.next != nil && val.is('{') {

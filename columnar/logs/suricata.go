@@ -143,19 +143,19 @@ func (d *suricata) read(line []byte) bool {
 	for w.next() {
 		switch string(w.key) {
 		case "timestamp":
-			e.timestamp = w.val.text(&d.scratch)
+			e.timestamp = w.text(&d.scratch)
 		case "event_type":
-			e.eventType = w.val.text(&d.scratch)
+			e.eventType = w.text(&d.scratch)
 		case "src_ip":
-			e.srcIP = w.val.text(&d.scratch)
+			e.srcIP = w.text(&d.scratch)
 		case "dest_ip":
-			e.destIP = w.val.text(&d.scratch)
+			e.destIP = w.text(&d.scratch)
 		case "dest_port":
-			e.destPort = w.val.text(&d.scratch)
+			e.destPort = w.text(&d.scratch)
 		case "proto":
-			e.proto = w.val.text(&d.scratch)
+			e.proto = w.text(&d.scratch)
 		case "app_proto":
-			e.appProto = w.val.text(&d.scratch)
+			e.appProto = w.text(&d.scratch)
 		case "dns":
 			e.dns = w.val
 		case "http":
@@ -185,11 +185,11 @@ func (d *suricata) dns(b *columnar.Builder, us, record int64) (rows int, reason 
 	for w.next() {
 		switch string(w.key) {
 		case "type":
-			kind = w.val.text(&d.scratch)
+			kind = w.text(&d.scratch)
 		case "rrname":
-			name = w.val.text(&d.scratch)
+			name = w.text(&d.scratch)
 		case "rrtype":
-			rrtype = w.val.text(&d.scratch)
+			rrtype = w.text(&d.scratch)
 		case "queries":
 			queries = w.val
 		}
@@ -213,9 +213,9 @@ func (d *suricata) dns(b *columnar.Builder, us, record int64) (rows int, reason 
 		for w.next() {
 			switch string(w.key) {
 			case "rrname":
-				name = w.val.text(&d.scratch)
+				name = w.text(&d.scratch)
 			case "rrtype":
-				rrtype = w.val.text(&d.scratch)
+				rrtype = w.text(&d.scratch)
 			}
 		}
 		rows += d.query(b, name, rrtype, us, record)
@@ -257,17 +257,17 @@ func (d *suricata) http(b *columnar.Builder) (reason string) {
 	for w.next() {
 		switch string(w.key) {
 		case "hostname":
-			hostname = w.val.text(&d.scratch)
+			hostname = w.text(&d.scratch)
 		case "url":
-			url = w.val.text(&d.scratch)
+			url = w.text(&d.scratch)
 		case "http_method":
-			method = w.val.text(&d.scratch)
+			method = w.text(&d.scratch)
 		case "http_user_agent":
-			agent = w.val.text(&d.scratch)
+			agent = w.text(&d.scratch)
 		case "status":
-			status = w.val.text(&d.scratch)
+			status = w.text(&d.scratch)
 		case "length":
-			length = w.val.text(&d.scratch)
+			length = w.text(&d.scratch)
 		}
 	}
 	code, ok1 := countOf(status)
@@ -299,13 +299,13 @@ func (d *suricata) flow(b *columnar.Builder, timestamp int64) (us int64, reason 
 	for w.next() {
 		switch string(w.key) {
 		case "bytes_toserver":
-			toServer = w.val.text(&d.scratch)
+			toServer = w.text(&d.scratch)
 		case "bytes_toclient":
-			toClient = w.val.text(&d.scratch)
+			toClient = w.text(&d.scratch)
 		case "start":
-			start = w.val.text(&d.scratch)
+			start = w.text(&d.scratch)
 		case "end":
-			end = w.val.text(&d.scratch)
+			end = w.text(&d.scratch)
 		}
 	}
 	bytesOut, ok1 := countOf(toServer)
@@ -339,7 +339,7 @@ func (d *suricata) tls(b *columnar.Builder) (reason string) {
 	var sni []byte
 	for w.next() {
 		if string(w.key) == "sni" {
-			sni = w.val.text(&d.scratch)
+			sni = w.text(&d.scratch)
 		}
 	}
 	b.SetText(columnar.DstHost, lowered(&d.lower, bytes.TrimSuffix(sni, dot)))

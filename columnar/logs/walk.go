@@ -30,8 +30,9 @@ const maxDepth = 256
 // order, so that who assigns keeps the last. Members before a fault have been
 // given when the fault is found: what they said counts only if done is true.
 type walker struct {
-	key []byte // unescaped; valid until the next call of next
-	val value
+	key     []byte // unescaped; valid until the next call of next
+	val     value
+	escaped bool // val is a string with escapes
 
 	b       []byte
 	i       int
@@ -97,7 +98,15 @@ func (w *walker) next() bool {
 			return false
 		}
 	}
-	end := valueEnd(b, i, maxDepth-1)
+	end := -1
+	if i < len(b) && b[i] == '"' {
+		if end, w.escaped = stringEnd(b, i+1); end >= 0 {
+			end++
+		}
+	} else {
+		w.escaped = false
+		end = valueEnd(b, i, maxDepth-1)
+	}
 	if end < 0 {
 		return false
 	}
@@ -117,6 +126,14 @@ type value []byte
 // is reports whether the value is of the kind that begins with c: {, [, ", n
 // for null.
 func (v value) is(c byte) bool { return len(v) > 0 && v[0] == c }
+
+// text returns the text of the value; see value.text.
+func (w *walker) text(scratch *[]byte) []byte {
+	if !w.escaped && w.val.is('"') {
+		return w.val[1 : len(w.val)-1]
+	}
+	return w.val.text(scratch)
+}
 
 // text returns the text of a string, or a number or boolean as it is written;
 // nil for null, objects and arrays. Unescaped text is appended to *scratch and
@@ -156,7 +173,7 @@ func (v value) length() (n int, ok bool) {
 // power of ten up to 1e9. Numbers with an exponent lose what a float64 cannot
 // hold.
 func parseNumber(b []byte, scale int64) (v int64, ok bool) {
-	if v, ok = parseDecimal(b, scale); ok || bytes.IndexAny(b, "eE") < 0 || len(b) > 32 {
+	if v, ok = parseDecimal(b, scale); ok || !bytes.ContainsAny(b, "eE") || len(b) > 32 {
 		return v, ok
 	}
 	f, err := strconv.ParseFloat(string(b), 64)
@@ -363,9 +380,25 @@ func valueEnd(b []byte, i, depth int) int {
 	case c == '{' || c == '[':
 		return nestedEnd(b, i, depth)
 	}
-	for _, word := range [...]string{"true", "false", "null"} {
-		if n := i + len(word); n <= len(b) && string(b[i:n]) == word {
-			return n
+	return literalEnd(b, i)
+}
+
+// literalEnd is valueEnd of true, false and null.
+func literalEnd(b []byte, i int) int {
+	if i+4 > len(b) {
+		return -1
+	}
+	const (
+		true4 = 't' | 'r'<<8 | 'u'<<16 | 'e'<<24
+		null4 = 'n' | 'u'<<8 | 'l'<<16 | 'l'<<24
+		fals4 = 'f' | 'a'<<8 | 'l'<<16 | 's'<<24
+	)
+	switch binary.LittleEndian.Uint32(b[i:]) {
+	case true4, null4:
+		return i + 4
+	case fals4:
+		if i+4 < len(b) && b[i+4] == 'e' {
+			return i + 5
 		}
 	}
 	return -1

@@ -46,6 +46,12 @@ client's host and is left out. Long connections appear when they close.`,
 	Header: zeekHeader,
 	New: func(o *Options) (Decoder, error) {
 		d := &zeek{clock: clock{zone: o.Location()}}
+		d.shape = newShape(func(key []byte) int {
+			if f, ok := zeekFieldNamed(key); ok {
+				return int(f)
+			}
+			return -1
+		})
 		d.tsv.reset()
 		return d, nil
 	},
@@ -64,7 +70,10 @@ func sniffZeek(head []byte) bool {
 		case "ts":
 			ts = !val.is('{') && !val.is('[')
 		case "_path", "@stream":
-			path = val.is('"')
+			path = path || val.is('"')
+		case "name":
+			// loaded_scripts has no other key.
+			path = path || bytes.HasSuffix(val, []byte(`.zeek"`)) || bytes.HasSuffix(val, []byte(`.bro"`))
 		case "uid", "fuid", "uids", "id.orig_h", "id_orig_h", "peer", "node", "certificate.version":
 			id = true
 		}
@@ -293,7 +302,7 @@ type zeekTSV struct {
 	at          [numZeekFields]int // where a field stands, -1 if it does not
 
 	log   zeekLog
-	plan  []zeekCell // what is read of a line, in its order
+	plan  []zeekCell // what is read of a line
 	ends  []int32    // of the fields up to the last that is read
 	ready bool       // log and plan are made
 }
@@ -302,6 +311,11 @@ type zeekCell struct {
 	at    int32
 	field zeekField
 }
+
+// zeekLongest is how long a header line may be, in bytes; longer ones are taken
+// for comments. The widest logs have 2 KiB of names; as the header in force is
+// copied at each header line, a hostile one could cost minutes.
+const zeekLongest = 1 << 16
 
 const (
 	zeekNoFields = "no #fields line before this line"
@@ -356,6 +370,9 @@ func (h *zeekTSV) directive(line []byte) {
 // zeekDirective splits a header line at the first space, tab or whatever byte
 // ends its name.
 func zeekDirective(line []byte) (name, arg []byte) {
+	if len(line) > zeekLongest {
+		return nil, nil
+	}
 	i := 1
 	for i < len(line) && (line[i]|0x20-'a' < 26 || line[i] == '_') {
 		i++
@@ -402,66 +419,47 @@ func zeekWith(header, line []byte) []byte {
 	return append(append(with, line...), '\n')
 }
 
-// makePlan finds out what of a line is to be read for out.
-func (h *zeekTSV) makePlan(out *columnar.Out) {
-	h.ready, h.log, h.plan, h.ends = true, zeekOther, h.plan[:0], h.ends[:0]
-	if h.fault != "" {
-		return
-	}
-	if h.path != nil {
-		h.log = zeekLogNamed(h.path)
-	} else {
-		var has uint64
-		for f, at := range h.at {
-			if at >= 0 {
-				has |= 1 << f
-			}
-		}
-		h.log = zeekLogOf(has)
-	}
-	if h.log == zeekOther {
-		return
-	}
-	table := out.Table(h.log.table())
-	var planned uint64
-	for _, r := range zeekReads[h.log] {
-		if at := h.at[r.field]; at >= 0 && planned>>r.field&1 == 0 && (r.col == columnar.Time || table.Wants(r.col)) {
-			planned |= 1 << r.field
-			h.plan = append(h.plan, zeekCell{int32(at), r.field})
-			for len(h.ends) <= at {
-				h.ends = append(h.ends, 0)
-			}
-		}
-	}
-}
-
 // split notes where the fields end that are read, and returns how many fields
 // the line has.
 func (h *zeekTSV) split(line []byte) int {
-	n, i := 0, 0
-	ends, sep := h.ends, uint64(h.sep)*lows
-	for ; n < len(ends) && i+8 <= len(line); i += 8 {
-		x := binary.LittleEndian.Uint64(line[i:]) ^ sep
-		for m := ^((x&^highs + ^uint64(highs)) | x | ^uint64(highs)); m != 0; m &= m - 1 {
-			if n == len(ends) {
-				// Count the rest of this word with what follows.
-				return n + 1 + bytes.Count(line[i+bits.TrailingZeros64(m)>>3:], []byte{h.sep})
-			}
-			ends[n] = int32(i + bits.TrailingZeros64(m)>>3)
+	n, further := 0, 0
+	ends := h.ends
+	for i := 0; i < len(line); i += 64 {
+		m := byteMask(line[i:], h.sep)
+		for ; m != 0 && n < len(ends); m &= m - 1 {
+			ends[n] = int32(i + bits.TrailingZeros64(m))
 			n++
 		}
-	}
-	for ; n < len(ends) && i < len(line); i++ {
-		if line[i] == h.sep {
-			ends[n] = int32(i)
-			n++
-		}
+		further += bits.OnesCount64(m)
 	}
 	if n < len(ends) {
 		ends[n] = int32(len(line))
-		return n + 1
 	}
-	return n + 1 + bytes.Count(line[i:], []byte{h.sep})
+	return n + further + 1
+}
+
+// byteMask marks where c stands in the first 64 bytes of b.
+func byteMask(b []byte, c byte) (m uint64) {
+	if cap(b) < 64 {
+		for i := range b {
+			if b[i] == c {
+				m |= 1 << i
+			}
+		}
+		return m
+	}
+	// Within the block it is cheaper to look at what follows b, and to cut it
+	// off, than to stop.
+	words, pattern := b[:64], uint64(c)*lows
+	for i := 0; i < 64; i += 8 {
+		x := binary.LittleEndian.Uint64(words[i:]) ^ pattern
+		equal := ^((x&^highs + ^uint64(highs)) | x | ^uint64(highs))
+		m |= (equal >> 7) * 0x0102040810204080 >> 56 << i
+	}
+	if len(b) < 64 {
+		m &= 1<<len(b) - 1
+	}
+	return m
 }
 
 // A zeek decodes lines of both forms. Each line becomes cells first, so that
@@ -471,10 +469,14 @@ type zeek struct {
 	header  []byte // that tsv was made of
 	tsv     zeekTSV
 	out     *columnar.Out // that the plan was made for
-	walker  walker
+	shape   *shape
+	values  [numZeekFields]value  // of a JSON line
+	reads   [zeekSSL + 1]uint64   // by log: the fields that are read of JSON for out
+	set     uint64                // cells that are set from JSON
 	cells   [numZeekFields][]byte // nil: not said; text is unescaped, answers is raw
-	json    bool
-	domains *columnar.Domains // made when a domain is wanted: it is large
+	json    bool                  // cells come from JSON
+	slashed bool                  // there is a backslash in the line
+	domains *columnar.Domains     // made when a domain is wanted: it is large
 	scratch []byte
 	lower   []byte
 }
@@ -489,11 +491,22 @@ func (d *zeek) Decode(b *Block, out *columnar.Out, t *Tally) error {
 	}
 	if d.out != out {
 		d.out, d.tsv.ready = out, false
+		clear(d.reads[:])
 	}
 	record := b.First
+	// slash is how many bytes there are from the next backslash to the end. Most
+	// blocks have none: they are searched once, not line by line.
+	slash := len(b.Data) + 1
 	for data := b.Data; len(data) > 0; record++ {
+		if slash > len(data) {
+			slash = 0
+			if i := bytes.IndexByte(data, '\\'); i >= 0 {
+				slash = len(data) - i
+			}
+		}
 		var line []byte
 		line, data = cutLine(data)
+		d.slashed = slash > len(data)
 		row, reason := d.line(line, record)
 		switch {
 		case row:
@@ -563,7 +576,7 @@ func (d *zeek) line(line []byte, record int64) (row bool, reason string) {
 func (d *zeek) readTSV(line []byte) (log zeekLog, reason string) {
 	h := &d.tsv
 	if !h.ready {
-		h.makePlan(d.out)
+		d.makePlan()
 		clear(d.cells[:])
 	} else if d.json {
 		clear(d.cells[:])
@@ -578,7 +591,6 @@ func (d *zeek) readTSV(line []byte) (log zeekLog, reason string) {
 	if h.split(line) != h.fields {
 		return zeekOther, "wrong number of fields"
 	}
-	escaped := len(h.plan) > 0 && bytes.IndexByte(line, '\\') >= 0
 	d.scratch = d.scratch[:0]
 	for _, c := range h.plan {
 		start := int32(0)
@@ -591,7 +603,7 @@ func (d *zeek) readTSV(line []byte) (log zeekLog, reason string) {
 			cell = nil
 		case len(cell) == len(h.empty) && string(cell) == string(h.empty):
 			cell = cell[:0]
-		case escaped && c.field != zeekAnswers && bytes.IndexByte(cell, '\\') >= 0:
+		case d.slashed && c.field != zeekAnswers && bytes.IndexByte(cell, '\\') >= 0:
 			at := len(d.scratch)
 			d.scratch = zeekUnescape(d.scratch, cell)
 			cell = d.scratch[at:]
@@ -602,35 +614,95 @@ func (d *zeek) readTSV(line []byte) (log zeekLog, reason string) {
 }
 
 func (d *zeek) readJSON(line []byte) (log zeekLog, reason string) {
-	clear(d.cells[:])
-	d.json = true
-	d.scratch = d.scratch[:0]
-	var has uint64
-	w := &d.walker
-	w.open(line)
-	for w.next() {
-		f, ok := zeekFieldNamed(w.key)
-		if !ok {
-			continue
-		}
-		has |= 1 << f
-		if f == zeekAnswers {
-			d.cells[f] = w.val
-		} else {
-			d.cells[f] = w.val.text(&d.scratch)
-		}
+	if !d.json {
+		clear(d.cells[:])
+		d.json, d.set = true, 0
 	}
-	if !w.doneObject() {
+	for ; d.set != 0; d.set &= d.set - 1 {
+		d.cells[bits.TrailingZeros64(d.set)] = nil
+	}
+	has, escaped, ok := d.shape.read(line, d.values[:])
+	if !ok {
 		return zeekOther, malformedJSON
 	}
-	if path := d.cells[zeekPath]; path != nil {
-		return zeekLogNamed(path), ""
+	d.scratch = d.scratch[:0]
+	log = zeekLogOf(has)
+	if has>>zeekPath&1 != 0 {
+		if path := d.values[zeekPath].text(&d.scratch); path != nil {
+			log = zeekLogNamed(path)
+		}
 	}
-	return zeekLogOf(has), ""
+	if log == zeekOther {
+		return zeekOther, ""
+	}
+	d.set = has & d.wants(log)
+	for set := d.set; set != 0; set &= set - 1 {
+		f := bits.TrailingZeros64(set)
+		v := d.values[f]
+		switch {
+		case f == int(zeekAnswers):
+			d.cells[f] = v
+		case v[0] == '"' && escaped>>f&1 == 0:
+			d.cells[f] = v[1 : len(v)-1]
+		default:
+			d.cells[f] = v.text(&d.scratch)
+		}
+	}
+	return log, ""
+}
+
+// makePlan finds out what of a TSV line is to be read.
+func (d *zeek) makePlan() {
+	h := &d.tsv
+	h.ready, h.log, h.plan, h.ends = true, zeekOther, h.plan[:0], h.ends[:0]
+	if h.fault != "" {
+		return
+	}
+	if h.path != nil {
+		h.log = zeekLogNamed(h.path)
+	} else {
+		var has uint64
+		for f, at := range h.at {
+			if at >= 0 {
+				has |= 1 << f
+			}
+		}
+		h.log = zeekLogOf(has)
+	}
+	if h.log == zeekOther {
+		return
+	}
+	for set := d.wants(h.log); set != 0; set &= set - 1 {
+		f := bits.TrailingZeros64(set)
+		at := h.at[f]
+		if at < 0 {
+			continue
+		}
+		h.plan = append(h.plan, zeekCell{int32(at), zeekField(f)})
+		for len(h.ends) <= at {
+			h.ends = append(h.ends, 0)
+		}
+	}
+}
+
+// wants returns the fields that are read of lines of a log.
+func (d *zeek) wants(log zeekLog) uint64 {
+	if d.reads[log] == 0 {
+		table := d.out.Table(log.table())
+		for _, r := range zeekReads[log] {
+			if r.col == columnar.Time || table.Wants(r.col) {
+				d.reads[log] |= 1 << r.field
+			}
+		}
+	}
+	return d.reads[log]
 }
 
 // time parses a ts: epoch seconds or milliseconds, or ISO 8601.
 func (d *zeek) time(ts []byte) (us int64, ok bool) {
+	if us, ok = epochMicro(ts); ok {
+		return us, true
+	}
 	if us, ok = parseEpoch(ts); ok {
 		return us, true
 	}
@@ -642,6 +714,22 @@ func (d *zeek) time(ts []byte) (us int64, ok bool) {
 	}
 	if !plausible(us) {
 		us /= 1000
+	}
+	return us, plausible(us)
+}
+
+// epochMicro parses 1767225600.002921, as Zeek writes almost every time.
+func epochMicro(b []byte) (us int64, ok bool) {
+	if len(b) != 17 || b[10] != '.' {
+		return 0, false
+	}
+	for i, c := range b {
+		if i != 10 {
+			if c -= '0'; c > 9 {
+				return 0, false
+			}
+			us = us*10 + int64(c)
+		}
 	}
 	return us, plausible(us)
 }

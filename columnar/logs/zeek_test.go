@@ -201,6 +201,16 @@ func FuzzZeekTSV(f *testing.F) {
 	})
 }
 
+func TestEpochMicro(t *testing.T) {
+	for _, text := range []string{"1767225600.002921", "0000000000.000001", "9999999999.999999", "1767225600.00292x", "1767225600:002921", "-767225600.002921", "1767225600.00292", ""} {
+		got, ok := epochMicro([]byte(text))
+		want, wantOK := parseEpoch([]byte(text))
+		if ok && (!wantOK || got != want) || !ok && wantOK && len(text) == 17 && text[0] != '-' {
+			t.Errorf("epochMicro(%q): got %d, %v, want %d, %v", text, got, ok, want, wantOK)
+		}
+	}
+}
+
 func TestLowered(t *testing.T) {
 	for c := range 256 {
 		for size := 1; size < 20; size++ {

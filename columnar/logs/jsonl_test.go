@@ -1,0 +1,124 @@
+package logs
+
+import (
+	"bytes"
+	"encoding/json"
+	"strings"
+	"testing"
+
+	gocmp "github.com/google/go-cmp/cmp"
+)
+
+// slowNames flattens an object: the texts of its values by path. Of two ways to
+// a path, the one with fewer keys goes first. An empty key leads nowhere.
+func slowNames(v any, prefix string, depth int, texts map[string]string, depths map[string]int) {
+	for key, v := range slowObject(v) {
+		if key == "" {
+			continue
+		}
+		path := prefix + key
+		if have, ok := depths[path]; !ok || depth < have {
+			texts[path], depths[path] = slowText(v), depth
+		}
+		slowNames(v, path+".", depth+1, texts, depths)
+	}
+}
+
+// duplicateKeys reports whether an object has equal keys, or two ways of equal
+// length to a path: which one counts is not said.
+func duplicateKeys(b []byte) bool {
+	seen := map[string]bool{}
+	duplicate := false
+	var walk func(b []byte, prefix string, depth int)
+	walk = func(b []byte, prefix string, depth int) {
+		var w walker
+		for w.open(b); w.next(); {
+			if w.close != '}' {
+				continue
+			}
+			path := prefix + string(w.key)
+			at := path + "\x00" + strings.Repeat("x", depth)
+			duplicate = duplicate || seen[at]
+			seen[at] = true
+			walk(w.val, path+".", depth+1)
+		}
+	}
+	walk(b, "", 0)
+	return duplicate
+}
+
+var jsonlNames = []string{"time", "user.name", "a.b.c", "x", "a..b"}
+
+func checkJSONLines(t *testing.T, line []byte) {
+	t.Helper()
+	var tails []jsonTail
+	for i, name := range jsonlNames {
+		tails = append(tails, jsonTail{i, name})
+	}
+	d := &jsonLines{root: newJSONKeys(tails), values: make([]jsonValue, len(jsonlNames))}
+	ok := d.walk(line, d.root, 0)
+	event, wantOK := reference(line)
+	if _, isObject := event.(map[string]any); !isObject {
+		wantOK = false
+	}
+	if depth(event) > maxDepth || duplicateKeys(line) {
+		return
+	}
+	if ok != wantOK {
+		t.Fatalf("%q: got sound %v, want %v", line, ok, wantOK)
+	}
+	if !ok {
+		return
+	}
+	texts := map[string]string{}
+	slowNames(event, "", 0, texts, map[string]int{})
+	var got, want []string
+	for i, name := range jsonlNames {
+		got = append(got, runes(d.values[i].text))
+		want = append(want, texts[name])
+	}
+	if diff := gocmp.Diff(want, got); diff != "" {
+		t.Errorf("%q (-slow +got):\n%s", line, diff)
+	}
+}
+
+var jsonlLines = []string{
+	`{"time":1,"user":{"name":"n"},"a":{"b":{"c":"v"}}}`,
+	`{"a.b":{"c":1},"a":{"b.c":2}}`,
+	`{"a.b.c":1,"a":{"b":{"c":2}}}`,
+	`{"a":{"b":{"c":2}},"a.b.c":1}`,
+	`{"a":{"b":{"c":2}},"a.b":{"c":1}}`,
+	`{"a":{"b":5},"x":[1],"user":"x"}`,
+	`{"a":{"b":{"c":null}},"x":{"y":1},"user.name":true}`,
+	`{"a..b":1,"a":{".b":2}}`,
+	`{"time":"\u0041","user":{"na\u006de":"\n"}}`,
+	`{"time":1`, `[1]`, `1`,
+}
+
+func TestJSONLinesSlow(t *testing.T) {
+	for _, line := range jsonlLines {
+		checkJSONLines(t, []byte(line))
+	}
+}
+
+// FuzzJSONLines holds the paths to an obvious way to follow them.
+func FuzzJSONLines(f *testing.F) {
+	for _, line := range jsonlLines {
+		f.Add([]byte(line))
+	}
+	f.Fuzz(func(t *testing.T, line []byte) {
+		if json.Valid(line) || !bytes.ContainsRune(line, 0) {
+			checkJSONLines(t, line)
+		}
+	})
+}
+
+// TestJSONNames checks that a hostile first record costs no more than it should.
+func TestJSONNames(t *testing.T) {
+	deep := strings.Repeat(`{"time":`, 100) + "1" + strings.Repeat("}", 100)
+	dots := `{"` + strings.Repeat(".", 40) + `time":1}`
+	outer, _ := jsonNamesOf([]byte(deep + "\n" + dots + "\n" + `{"time":1,"a":{"time":[],"b":null},"event":{"ts":1` + "\n"))
+	if d := gocmp.Diff([]string{"time", "a.b"}, outer); d != "" {
+		t.Errorf("(-want +got):\n%s", d)
+	}
+}
