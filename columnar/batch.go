@@ -1,6 +1,7 @@
 package columnar
 
 import (
+	"encoding/binary"
 	"unsafe"
 
 	"github.com/apache/arrow/go/v17/arrow"
@@ -13,15 +14,14 @@ import (
 const BatchRows = 1 << 14
 
 // A dictionary that outgrows one of these is replaced by an empty one at the
-// end of its batch, so that a column of ever new texts does not grow memory.
+// end of its batch, so that a column of ever new texts does not grow memory. A
+// column of texts that outgrows its limit ends the batch, long before Arrow's
+// 32-bit offsets do.
 const (
 	dictMaxLen  = 1 << 20
-	dictMaxSize = 32 << 20
+	dictMaxSize = 32 << 20 // bytes
+	textMaxSize = 32 << 20 // bytes
 )
-
-// textMaxSize ends a batch early when a Text column reaches it, as dictMaxSize
-// does: rows of megabytes each would overflow the offsets, and the memory.
-const textMaxSize = 32 << 20
 
 // A Batch is up to BatchRows rows of one canonical table, all of one log
 // object and feed. It is an Arrow record plus what Arrow has no place for: where
@@ -193,6 +193,26 @@ func (b *Builder) SetText(c Col, v []byte) {
 		b.full = b.full || len(col.text) > textMaxSize
 	}
 	b.set |= 1 << c
+}
+
+// SetLower sets a Dictionary or Text cell to the text in ASCII lower case, as
+// host names are compared.
+func (b *Builder) SetLower(c Col, v []byte) {
+	if b.want.Has(c) {
+		b.SetText(c, b.out.lowered(v))
+	}
+}
+
+// SetQuery sets the query of a row of the dns table, as it was written but for
+// the root dot, and the registered domain that goes with it.
+func (b *Builder) SetQuery(name []byte) {
+	if n := len(name); n > 0 && name[n-1] == '.' {
+		name = name[:n-1]
+	}
+	b.SetText(Query, name)
+	if b.Wants(Domain) {
+		b.SetText(Domain, b.out.domains.Registered(b.out.lowered(name)))
+	}
 }
 
 // Dict returns the dictionary of a column, for decoders that work with codes.
@@ -368,6 +388,40 @@ type Out struct {
 	Feed, Object string
 
 	builders [NumTables]*Builder
+	domains  Domains
+	lower    []byte
+}
+
+// lowered returns text in ASCII lower case: text itself if it is, else a copy
+// that is valid until the next call.
+func (o *Out) lowered(text []byte) []byte {
+	for i := 0; i < len(text); i++ {
+		if i+8 <= len(text) && capitals(binary.LittleEndian.Uint64(text[i:])) == 0 {
+			i += 7
+		} else if text[i]-'A' < 26 {
+			o.lower = AppendLower(o.lower[:0], text)
+			return o.lower
+		}
+	}
+	return text
+}
+
+// capitals marks the bytes of w from A to Z by their high bits.
+func capitals(w uint64) uint64 {
+	const ones, highs = 0x0101010101010101, 0x8080808080808080
+	seven := w &^ highs
+	return (seven + (0x80-'A')*ones) &^ (seven + (0x80-'Z'-1)*ones) &^ w & highs
+}
+
+// AppendLower appends text to dst with ASCII letters in lower case.
+func AppendLower(dst, text []byte) []byte {
+	dst = append(dst, text...)
+	for i, c := range dst[len(dst)-len(text):] {
+		if c-'A' < 26 {
+			dst[len(dst)-len(text)+i] = c | 0x20
+		}
+	}
+	return dst
 }
 
 // Table returns the builder of a table.

@@ -511,3 +511,21 @@ func BenchmarkDict(b *testing.B) {
 		})
 	}
 }
+
+// If this fails, two spellings of a host are two hosts. The slow reading is
+// byte by byte.
+func TestSetLower(t *testing.T) {
+	for c := range 256 {
+		for size := 1; size < 20; size++ {
+			text := bytes.Repeat([]byte{'x'}, size)
+			text[size/2] = byte(c)
+			want := slices.Clone(text)
+			if 'A' <= c && c <= 'Z' {
+				want[size/2] = byte(c - 'A' + 'a')
+			}
+			if got := new(Out).lowered(text); !bytes.Equal(got, want) {
+				t.Errorf("lowered(%q): got %q, want %q", text, got, want)
+			}
+		}
+	}
+}

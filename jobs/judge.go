@@ -233,7 +233,7 @@ func (h *history) userDays(c *Config, wanted map[detect.Day]bool) []reports.User
 			u.Ratio = stats.Ratio(row.BytesOut, row.BytesIn)
 		}
 		if b, ok := baselines[place{row.Day, row.Key}]; ok {
-			u.BaselineDays, u.BaselineMedian, u.BaselineUpper, u.Z = b.Days, b.Median, b.Upper, b.Z
+			u.BaselineDays, u.BaselineMedian, u.BaselineUpper, u.Z = b.Days, math.Round(b.Median), math.Round(b.Upper), b.Z
 		}
 		out = append(out, u)
 	}

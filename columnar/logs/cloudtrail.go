@@ -27,7 +27,7 @@ userIdentity  → user, by its type: IAMUser, SAMLUser, WebIdentityUser the
 sourceIPAddress → src_ip, unless it is the name of a service
 eventSource   → service, without .amazonaws.com
 eventName     → operation
-resource        bucket/key, else the first of resources, else the parameter
+resource        arn:aws:s3:::bucket/key, else the first of resources, else the parameter
                 that names what the call is about (snapshotId, secretId, …)
 errorCode     → status, "Success" without one
 bytes           additionalEventData.bytesTransferredIn, which came in to S3, is
@@ -382,6 +382,9 @@ var cloudTrailObjects = [...]string{
 	"secretId", "instanceId", "functionName", "tableName", "queueUrl", "topicArn", "roleName", "policyArn", "userName", "name",
 }
 
+// bucketARN comes before the name of a bucket.
+const bucketARN = "arn:aws:s3:::"
+
 // resource returns what the call was about, "" if it does not say.
 func (d *cloudTrail) resource() []byte {
 	var named [len(cloudTrailObjects)][]byte
@@ -401,9 +404,9 @@ func (d *cloudTrail) resource() []byte {
 	}
 	switch {
 	case len(named[0]) > 0 && len(key) > 0:
-		return d.join(named[0], key)
+		return d.join(append([]byte(bucketARN), named[0]...), key)
 	case len(named[0]) > 0:
-		return named[0]
+		return append([]byte(bucketARN), named[0]...)
 	}
 	if d.event.resources.is('[') {
 		for w := d.into(d.event.resources); w.next(); {

@@ -114,9 +114,9 @@ func slowResource(e map[string]any) string {
 	parameters := slowObject(e["requestParameters"])
 	if bucket := slowText(parameters["bucketName"]); bucket != "" {
 		if key := slowText(parameters["key"]); key != "" {
-			return bucket + "/" + key
+			return bucketARN + bucket + "/" + key
 		}
-		return bucket
+		return bucketARN + bucket
 	}
 	resources, _ := e["resources"].([]any)
 	for _, r := range resources {

@@ -46,9 +46,8 @@ the zone from the options. A name that a client sent in odd bytes is logged as
 }
 
 type dnsmasq struct {
-	syslog  syslogClock
-	domains columnar.Domains
-	text    []byte // scratch
+	syslog syslogClock
+	text   []byte // scratch
 }
 
 func (d *dnsmasq) Decode(b *Block, out *columnar.Out, t *Tally) error {
@@ -112,19 +111,7 @@ func (d *dnsmasq) query(rows *columnar.Builder, p []byte) bool {
 		kind = d.text
 	}
 	rows.SetText(columnar.QueryType, kind)
-	if rows.Wants(columnar.Query) || rows.Wants(columnar.Domain) {
-		d.text = d.text[:0]
-		for _, c := range bytes.TrimSuffix(name, dot) {
-			if 'A' <= c && c <= 'Z' {
-				c += 'a' - 'A'
-			}
-			d.text = append(d.text, c)
-		}
-		rows.SetText(columnar.Query, d.text)
-		if rows.Wants(columnar.Domain) {
-			rows.SetText(columnar.Domain, d.domains.Registered(d.text))
-		}
-	}
+	rows.SetQuery(name)
 	return true
 }
 

@@ -422,7 +422,6 @@ func (f *field) as(s Source) error {
 // used by one goroutine.
 type setter struct {
 	clock   clock
-	domains *columnar.Domains
 	scratch []byte
 }
 
@@ -445,7 +444,7 @@ func (s *setter) set(b *columnar.Builder, f *field, text []byte) (reason string)
 	case readNumber:
 		return s.number(b, f, text)
 	case readQuery:
-		s.query(b, text)
+		b.SetQuery(text) // escapes of RFC 1035 stay as they are written
 	default:
 		b.SetText(f.col, s.text(f, text))
 	}
@@ -460,7 +459,7 @@ func (s *setter) text(f *field, text []byte) []byte {
 	}
 	switch f.read {
 	case readHost:
-		s.scratch = appendLower(s.scratch[:0], urlHost(text))
+		s.scratch = columnar.AppendLower(s.scratch[:0], urlHost(text))
 		return s.scratch
 	case readPath:
 		return urlPath(text)
@@ -679,29 +678,6 @@ func afterScheme(b []byte) []byte {
 		return b[i+3:]
 	}
 	return b
-}
-
-// query sets query and domain. Escapes of RFC 1035 stay as they are written.
-func (s *setter) query(b *columnar.Builder, name []byte) {
-	s.scratch = appendLower(s.scratch[:0], bytes.TrimSuffix(name, dot))
-	b.SetText(columnar.Query, s.scratch)
-	if b.Wants(columnar.Domain) {
-		if s.domains == nil {
-			s.domains = new(columnar.Domains)
-		}
-		b.SetText(columnar.Domain, s.domains.Registered(s.scratch))
-	}
-}
-
-// appendLower appends b with ASCII letters in lower case.
-func appendLower(dst, b []byte) []byte {
-	for _, c := range b {
-		if c-'A' < 26 {
-			c += 'a' - 'A'
-		}
-		dst = append(dst, c)
-	}
-	return dst
 }
 
 // code returns the name of a DNS number, or text in upper case.

@@ -274,7 +274,7 @@ func TestParquetNested(t *testing.T) {
 	}
 	for c, want := range map[columnar.Col][]string{
 		columnar.SrcIP:      {"10.1.1.1", "", ""},
-		columnar.Query:      {"www.example.co.uk", "a.t.example.net", "www.example.co.uk"},
+		columnar.Query:      {"WWW.Example.co.uk", "a.t.example.net", "WWW.Example.co.uk"},
 		columnar.Domain:     {"example.co.uk", "example.net", "example.co.uk"},
 		columnar.QueryType:  {"A", "TXT", "A"},
 		columnar.Rcode:      {"NOERROR", "NXDOMAIN", ""},

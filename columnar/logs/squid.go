@@ -529,7 +529,7 @@ func (d *squid) set(rows *columnar.Builder, row *squidRow) {
 	} else {
 		host, path = hostOf(host), withoutQuery(path)
 	}
-	rows.SetText(columnar.URLHost, d.lower(host))
+	rows.SetLower(columnar.URLHost, host)
 	rows.SetText(columnar.URLPath, path)
 }
 
@@ -612,22 +612,6 @@ func withoutQuery(path []byte) []byte {
 		}
 	}
 	return path
-}
-
-// lower returns b in lower case. The result is valid until the next call.
-func (d *squid) lower(b []byte) []byte {
-	for i, c := range b {
-		if 'A' <= c && c <= 'Z' {
-			d.text = append(d.text[:0], b...)
-			for ; i < len(b); i++ {
-				if c := b[i]; 'A' <= c && c <= 'Z' {
-					d.text[i] = c + 'a' - 'A'
-				}
-			}
-			return d.text
-		}
-	}
-	return b
 }
 
 // unescapePercent decodes %20 and its like. What is no escape stays.

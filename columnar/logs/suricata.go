@@ -54,9 +54,7 @@ type suricata struct {
 	outer   walker
 	inner   walker
 	queries walker
-	domains *columnar.Domains // made when a domain is wanted: it is large
 	scratch []byte
-	lower   []byte
 }
 
 // A suricataEvent is what is read of the members of an event.
@@ -229,16 +227,9 @@ func (d *suricata) query(b *columnar.Builder, name, rrtype []byte, us, record in
 	if len(name) == 0 {
 		return 0
 	}
-	name = lowered(&d.lower, name)
 	b.SetText(columnar.SrcIP, d.event.srcIP)
 	b.SetText(columnar.DstIP, d.event.destIP)
-	b.SetText(columnar.Query, name)
-	if b.Wants(columnar.Domain) {
-		if d.domains == nil {
-			d.domains = new(columnar.Domains)
-		}
-		b.SetText(columnar.Domain, d.domains.Registered(name))
-	}
+	b.SetQuery(name)
 	if n, ok := parseInt(rrtype); ok {
 		rrtype = []byte(queryTypeName(n))
 	}
@@ -280,7 +271,7 @@ func (d *suricata) http(b *columnar.Builder) (reason string) {
 		host = urlHost(hostname)
 	}
 	b.SetText(columnar.Method, method)
-	b.SetText(columnar.URLHost, lowered(&d.lower, host))
+	b.SetLower(columnar.URLHost, host)
 	b.SetText(columnar.URLPath, path)
 	b.SetText(columnar.UserAgent, agent)
 	setCount(b, columnar.StatusCode, code)
@@ -342,7 +333,7 @@ func (d *suricata) tls(b *columnar.Builder) (reason string) {
 			sni = w.text(&d.scratch)
 		}
 	}
-	b.SetText(columnar.DstHost, lowered(&d.lower, bytes.TrimSuffix(sni, dot)))
+	b.SetLower(columnar.DstHost, bytes.TrimSuffix(sni, dot))
 	return d.network(b, []byte("tls"))
 }
 
@@ -355,6 +346,6 @@ func (d *suricata) network(b *columnar.Builder, protocol []byte) (reason string)
 		protocol = d.event.proto
 	}
 	setCount(b, columnar.DstPort, port)
-	b.SetText(columnar.Protocol, lowered(&d.lower, protocol))
+	b.SetLower(columnar.Protocol, protocol)
 	return ""
 }

@@ -43,7 +43,7 @@ func slowSuricata(e map[string]any) (rows []slowRow, skip bool) {
 		}
 		for _, q := range queries {
 			q := slowObject(q)
-			name := slowLower(strings.TrimSuffix(slowText(q["rrname"]), "."))
+			name := strings.TrimSuffix(slowText(q["rrname"]), ".")
 			if name == "" {
 				continue
 			}

@@ -323,11 +323,11 @@ func slowTime(us int64) string {
 }
 
 func slowDomain(name string) string {
-	return string(new(columnar.Domains).Registered([]byte(name)))
+	return string(new(columnar.Domains).Registered(columnar.AppendLower(nil, []byte(name))))
 }
 
 // slowLower lowers ASCII letters only.
-func slowLower(s string) string { return string(appendLower(nil, []byte(s))) }
+func slowLower(s string) string { return string(columnar.AppendLower(nil, []byte(s))) }
 
 func slowObject(v any) map[string]any {
 	object, _ := v.(map[string]any)

@@ -476,9 +476,7 @@ type zeek struct {
 	cells   [numZeekFields][]byte // nil: not said; text is unescaped, answers is raw
 	json    bool                  // cells come from JSON
 	slashed bool                  // there is a backslash in the line
-	domains *columnar.Domains     // made when a domain is wanted: it is large
 	scratch []byte
-	lower   []byte
 }
 
 func (d *zeek) Decode(b *Block, out *columnar.Out, t *Tally) error {
@@ -739,16 +737,9 @@ func (d *zeek) dns(b *columnar.Builder) bool {
 	if len(name) == 0 {
 		return false
 	}
-	name = lowered(&d.lower, name)
 	b.SetText(columnar.SrcIP, d.cells[zeekOrigHost])
 	b.SetText(columnar.DstIP, d.cells[zeekRespHost])
-	b.SetText(columnar.Query, name)
-	if b.Wants(columnar.Domain) {
-		if d.domains == nil {
-			d.domains = new(columnar.Domains)
-		}
-		b.SetText(columnar.Domain, d.domains.Registered(name))
-	}
+	b.SetQuery(name)
 	b.SetText(columnar.QueryType, d.code(d.cells[zeekQtypeName], d.cells[zeekQtype], queryTypeName))
 	rcode := d.code(d.cells[zeekRcodeName], d.cells[zeekRcode], rcodeName)
 	b.SetText(columnar.Rcode, rcode)
@@ -812,7 +803,7 @@ func (d *zeek) http(b *columnar.Builder) (reason string) {
 	b.SetText(columnar.DstIP, d.cells[zeekRespHost])
 	b.SetText(columnar.User, d.cells[zeekUsername])
 	b.SetText(columnar.Method, d.cells[zeekMethod])
-	b.SetText(columnar.URLHost, lowered(&d.lower, host))
+	b.SetLower(columnar.URLHost, host)
 	b.SetText(columnar.URLPath, path)
 	b.SetText(columnar.UserAgent, d.cells[zeekUserAgent])
 	setCount(b, columnar.StatusCode, status)
@@ -844,7 +835,7 @@ func (d *zeek) conn(b *columnar.Builder, start int64) (end int64, reason string)
 	if len(protocol) == 0 {
 		protocol = d.cells[zeekProto]
 	}
-	b.SetText(columnar.Protocol, lowered(&d.lower, protocol))
+	b.SetLower(columnar.Protocol, protocol)
 	setCount(b, columnar.BytesOut, out)
 	setCount(b, columnar.BytesIn, in)
 	setCount(b, columnar.Duration, duration)
@@ -855,7 +846,7 @@ func (d *zeek) ssl(b *columnar.Builder) (reason string) {
 	if reason = d.endpoints(b); reason != "" {
 		return reason
 	}
-	b.SetText(columnar.DstHost, lowered(&d.lower, bytes.TrimSuffix(d.cells[zeekServerName], dot)))
+	b.SetLower(columnar.DstHost, bytes.TrimSuffix(d.cells[zeekServerName], dot))
 	b.SetText(columnar.Protocol, []byte("ssl"))
 	return ""
 }
@@ -918,35 +909,4 @@ func requestTarget(method, uri []byte) (host, path []byte) {
 		return urlHost(uri), urlPath(uri)
 	}
 	return nil, urlPath(uri)
-}
-
-// lowered returns text in ASCII lower case: text itself if it is, else a copy in
-// *buf, valid until its next use.
-func lowered(buf *[]byte, text []byte) []byte {
-	i := 0
-	for ; i+8 <= len(text); i += 8 {
-		if upperMask(binary.LittleEndian.Uint64(text[i:])) != 0 {
-			break
-		}
-	}
-	for i < len(text) && text[i]-'A' >= 26 {
-		i++
-	}
-	if i == len(text) {
-		return text
-	}
-	*buf = append((*buf)[:0], text...)
-	low := *buf
-	for ; i < len(low); i++ {
-		if low[i]-'A' < 26 {
-			low[i] |= 0x20
-		}
-	}
-	return low
-}
-
-// upperMask marks the bytes of w from A to Z by their high bits.
-func upperMask(w uint64) uint64 {
-	seven := w &^ highs
-	return (seven + (0x80-'A')*lows) &^ (seven + (0x80-'Z'-1)*lows) &^ w & highs
 }

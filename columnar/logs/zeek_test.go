@@ -86,7 +86,7 @@ func slowZeek(e map[string]any) (rows []slowRow, skip bool) {
 	switch log {
 	case "dns":
 		table = columnar.DNS
-		name := slowLower(strings.TrimSuffix(slowText(field("query")), "."))
+		name := strings.TrimSuffix(slowText(field("query")), ".")
 		cells[columnar.Query], cells[columnar.Domain] = name, slowDomain(name)
 		cells[columnar.QueryType] = code(field("qtype_name"), field("qtype"), queryTypeName)
 		cells[columnar.Rcode] = code(field("rcode_name"), field("rcode"), rcodeName)
@@ -193,7 +193,7 @@ func FuzzZeekTSV(f *testing.F) {
 				t.Fatalf("%q: got %+v, want other", line, got.tally)
 			}
 		default:
-			want := slowLower(strings.TrimSuffix(cells[2], "."))
+			want := strings.TrimSuffix(cells[2], ".")
 			if got.rows != 1 || got.tables[columnar.DNS.ID].Cells[4][0] != want {
 				t.Fatalf("%q: got %+v, want query %q", line, got, want)
 			}
@@ -207,19 +207,6 @@ func TestEpochMicro(t *testing.T) {
 		want, wantOK := parseEpoch([]byte(text))
 		if ok && (!wantOK || got != want) || !ok && wantOK && len(text) == 17 && text[0] != '-' {
 			t.Errorf("epochMicro(%q): got %d, %v, want %d, %v", text, got, ok, want, wantOK)
-		}
-	}
-}
-
-func TestLowered(t *testing.T) {
-	for c := range 256 {
-		for size := 1; size < 20; size++ {
-			text := bytes.Repeat([]byte{'x'}, size)
-			text[size/2] = byte(c)
-			var buf []byte
-			if got, want := lowered(&buf, text), appendLower(nil, text); !bytes.Equal(got, want) {
-				t.Errorf("lowered(%q): got %q, want %q", text, got, want)
-			}
 		}
 	}
 }

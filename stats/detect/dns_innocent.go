@@ -113,14 +113,10 @@ func (s *dnsSources) context(k Key) string {
 	return out
 }
 
-// quoteExamples lists names for a sentence.
+// quoteExamples shows one name in a sentence; the others stand in the evidence.
 func quoteExamples(examples []string) string {
 	if len(examples) == 0 {
 		return ""
 	}
-	out := make([]string, len(examples))
-	for i, e := range examples {
-		out[i] = name(e)
-	}
-	return ", such as " + strings.Join(out, " and ")
+	return ", such as " + name(examples[0])
 }
