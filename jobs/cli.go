@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -70,6 +71,8 @@ func Main(args []string) int {
 		p.width, _, _ = term.GetSize(fd)
 		_, plain := os.LookupEnv("NO_COLOR")
 		p.colour = !plain && os.Getenv("TERM") != "dumb"
+	} else {
+		p.width, _ = strconv.Atoi(os.Getenv("COLUMNS")) // 0, nothing is cut, unless the user says so
 	}
 	return p.run(args)
 }

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -102,11 +103,11 @@ func (p *program) printFinding(config *Config, f *detect.Finding) {
 	if f.Object != "" {
 		line("where", "%s", f.Object)
 	}
-	line("observed", "%.6g %s", f.Observed, f.Unit)
+	line("observed", "%s %s", number(f.Observed), f.Unit)
 	if !math.IsNaN(f.Baseline) {
-		line("baseline", "%.6g %s", f.Baseline, f.Unit)
+		line("baseline", "%s %s", number(f.Baseline), f.Unit)
 	}
-	line("score", "%.4g, threshold %.4g", f.Score, f.Threshold)
+	line("score", "%s, threshold %s", number(f.Score), number(f.Threshold))
 	line("events", "%d, %s to %s", f.Summary.Events, stamp(f.Summary.First), stamp(f.Summary.Last))
 	line("bytes", "%d out, %d in", f.Summary.BytesOut, f.Summary.BytesIn)
 	if f.Summary.Evidence != "" {
@@ -126,6 +127,14 @@ func (p *program) printFinding(config *Config, f *detect.Finding) {
 	if config.detection(f.Detection) != nil {
 		fmt.Fprintf(p.stdout, "\nWhat %s looks for: outflow explain %s\n", f.Detection, f.Detection)
 	}
+}
+
+// number prints a number with six digits or, if it is larger, as a whole one.
+func number(x float64) string {
+	if math.Abs(x) >= 1e6 {
+		return strconv.FormatFloat(x, 'f', 0, 64)
+	}
+	return strconv.FormatFloat(x, 'g', 6, 64)
 }
 
 // findInCSV prints a finding from the reports of a folder.
