@@ -585,7 +585,7 @@ func facts(f *detect.Finding) []fact {
 	if s.Evidence != "" {
 		facts = append(facts, fact{"Record of the log", show(s.Evidence, maxPlace), "", true})
 	}
-	if t := TechniqueOf(visible(f.Technique)); t.ID != "" {
+	if t := detect.TechniqueOf(visible(f.Technique)); t.ID != "" {
 		facts = append(facts, fact{"ATT&CK", show(t.ID, maxName), t.Name, true})
 	}
 	return append(facts, fact{"Finding", show(f.UID, maxPlace), "", false})

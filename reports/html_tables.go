@@ -38,7 +38,7 @@ func (p *page) entities(r *Report) {
 		}
 		names := make([]string, len(e.Tactics))
 		for j, t := range e.Tactics {
-			names[j] = TacticName(t)
+			names[j] = detect.TacticName(t)
 		}
 		p.Entities = append(p.Entities, entity{
 			Who: show(e.Entity, maxName), Type: entityType(e.EntityType), Notable: e.Notable,
@@ -366,7 +366,7 @@ type method struct {
 	Title      string
 	Name       string
 	Doc        []string
-	Technique  Technique
+	Technique  detect.Technique
 	Tactic     string
 	Impact     int
 	Confidence int
@@ -379,12 +379,12 @@ type setting struct {
 }
 
 func (p *page) methods(r *Report) {
-	p.AttackNote = "MITRE ATT&CK " + AttackVersion
+	p.AttackNote = "MITRE ATT&CK " + detect.AttackVersion
 	for _, d := range r.Detections {
-		t := TechniqueOf(d.Technique)
+		t := detect.TechniqueOf(d.Technique)
 		p.Methods = append(p.Methods, method{
 			ID: "how-" + d.Name, Title: title(d.Name, d), Name: d.Name, Doc: paragraphs(d.Doc),
-			Technique: t, Tactic: TacticName(t.Tactic), Impact: d.Impact, Confidence: d.Confidence,
+			Technique: t, Tactic: detect.TacticName(t.Tactic), Impact: d.Impact, Confidence: d.Confidence,
 			Thresholds: settings(d.Options),
 		})
 	}

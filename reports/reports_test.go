@@ -440,26 +440,6 @@ func TestTimeline(t *testing.T) {
 	}
 }
 
-func TestTechniques(t *testing.T) {
-	form := regexp.MustCompile(`^T\d{4}(\.\d{3})?$`)
-	if !slices.IsSortedFunc(Techniques, func(a, b Technique) int { return strings.Compare(a.ID, b.ID) }) {
-		t.Error("techniques are not sorted by id")
-	}
-	for i, q := range Techniques {
-		if !form.MatchString(q.ID) || q.Name == "" || TacticName(q.Tactic) == q.Tactic {
-			t.Errorf("technique %+v: want an id, a name and a known tactic", q)
-		}
-		if i > 0 && Techniques[i-1].ID == q.ID {
-			t.Errorf("technique %s stands twice", q.ID)
-		}
-	}
-	for _, d := range detect.All() {
-		if d.Technique != "" && TechniqueOf(d.Technique).Name == "" {
-			t.Errorf("detection %s: technique %s is not in Techniques", d.Name, d.Technique)
-		}
-	}
-}
-
 // The ratios are those of WCAG 2.2: text needs 4.5, graphics 3.
 func TestContrast(t *testing.T) {
 	schemes := strings.SplitN(pageStyle, "prefers-color-scheme: dark", 2)

@@ -674,7 +674,7 @@ func urlPath(b []byte) []byte {
 }
 
 func afterScheme(b []byte) []byte {
-	if i := bytes.Index(b, []byte("://")); i >= 0 && bytes.IndexAny(b[:i], "/?#") < 0 {
+	if i := bytes.Index(b, []byte("://")); i >= 0 && !bytes.ContainsAny(b[:i], "/?#") {
 		return b[i+3:]
 	}
 	return b

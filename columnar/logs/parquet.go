@@ -549,6 +549,7 @@ func (c *parquetColumn) readPage(codec *pageCodec, h *format.PageHeader, body []
 	if err != nil {
 		return err
 	}
+	//lint:ignore SA1019 old files have it, and mean the same by it
 	if encoding == format.RLEDictionary || encoding == format.PlainDictionary {
 		return c.readIndexes(values, n)
 	}

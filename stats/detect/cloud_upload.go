@@ -50,17 +50,8 @@ func cloudUpload() *Detection {
 		History:    baselineDays,
 		Options:    o,
 	}
-	seed := false
-	d.Seed = func() {
-		seed = true
-		d.History = allHistory
-	}
-	d.Score = func(in *Input) []Finding {
-		if seed {
-			return scoreCloudSeed(in)
-		}
-		return o.score(in, d.Risk())
-	}
+	d.Score = func(in *Input) []Finding { return o.score(in, d.Risk()) }
+	d.Seed = func() { d.History, d.Score = allHistory, scoreCloudSeed }
 	return d
 }
 

@@ -43,18 +43,10 @@ func dnsEntropy() *Detection {
 		Needs:      columnar.ColSet(columnar.Query),
 		Options:    o,
 	}
-	seed := false
+	d.Score = o.score
 	d.Seed = func() {
-		seed = true
 		*o = dnsEntropyOptions{Entropy: 3.8, Length: 60}
-		d.Reads = "dns_name"
-		d.History = allHistory
-	}
-	d.Score = func(in *Input) []Finding {
-		if seed {
-			return o.scoreSeed(in)
-		}
-		return o.score(in)
+		d.Reads, d.History, d.Score = "dns_name", allHistory, o.scoreSeed
 	}
 	return d
 }

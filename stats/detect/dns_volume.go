@@ -34,17 +34,8 @@ func dnsVolume() *Detection {
 		Needs:      columnar.ColSet(columnar.Query),
 		Options:    o,
 	}
-	seed := false
-	d.Seed = func() {
-		seed = true
-		d.History = allHistory
-	}
-	d.Score = func(in *Input) []Finding {
-		if seed {
-			return o.scoreSeed(in)
-		}
-		return o.score(in)
-	}
+	d.Score = o.score
+	d.Seed = func() { d.History, d.Score = allHistory, o.scoreSeed }
 	return d
 }
 

@@ -53,11 +53,9 @@ func TestDescriptors(t *testing.T) {
 	for _, technique := range kindTechniques {
 		check("hosts", technique)
 	}
-	for id, ts := range tactics {
-		for _, ta := range ts {
-			if !tactic.MatchString(ta) {
-				t.Errorf("%s: tactic %q", id, ta)
-			}
+	for _, q := range Techniques {
+		if !tactic.MatchString(q.Tactic) {
+			t.Errorf("%s: tactic %q", q.ID, q.Tactic)
 		}
 	}
 	if got := Tactics("T9999.001"); got != nil {
@@ -326,6 +324,26 @@ func TestScoreBearsAnything(t *testing.T) {
 		}
 		if !reflect.DeepEqual(before, rows) {
 			t.Fatal("a detection changed its input")
+		}
+	}
+}
+
+func TestTechniques(t *testing.T) {
+	form := regexp.MustCompile(`^T\d{4}(\.\d{3})?$`)
+	if !slices.IsSortedFunc(Techniques, func(a, b Technique) int { return strings.Compare(a.ID, b.ID) }) {
+		t.Error("techniques are not sorted by id")
+	}
+	for i, q := range Techniques {
+		if !form.MatchString(q.ID) || q.Name == "" || TacticName(q.Tactic) == q.Tactic {
+			t.Errorf("technique %+v: want an id, a name and a known tactic", q)
+		}
+		if i > 0 && Techniques[i-1].ID == q.ID {
+			t.Errorf("technique %s stands twice", q.ID)
+		}
+	}
+	for _, d := range All() {
+		if d.Technique != "" && TechniqueOf(d.Technique).Name == "" {
+			t.Errorf("detection %s: technique %s is not in Techniques", d.Name, d.Technique)
 		}
 	}
 }

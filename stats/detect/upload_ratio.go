@@ -44,17 +44,10 @@ func uploadRatio() *Detection {
 		History:    baselineDays,
 		Options:    o,
 	}
-	seed := false
+	d.Score = func(in *Input) []Finding { return o.score(in, d.Risk()) }
 	d.Seed = func() {
-		seed = true
 		*o = uploadRatioOptions{Ratio: 0.8, Floor: 50e6}
-		d.History = allHistory
-	}
-	d.Score = func(in *Input) []Finding {
-		if seed {
-			return o.scoreSeed(in)
-		}
-		return o.score(in, d.Risk())
+		d.History, d.Score = allHistory, o.scoreSeed
 	}
 	return d
 }

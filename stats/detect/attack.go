@@ -1,4 +1,4 @@
-package reports
+package detect
 
 // AttackVersion is the release of MITRE ATT&CK that the names and tactics of
 // Techniques are taken from.
@@ -41,6 +41,15 @@ func TechniqueOf(id string) Technique {
 		}
 	}
 	return Technique{ID: id}
+}
+
+// Tactics returns the ids of the tactics that a technique serves, nil if it is
+// not in Techniques.
+func Tactics(technique string) []string {
+	if t := TechniqueOf(technique); t.Tactic != "" {
+		return []string{t.Tactic}
+	}
+	return nil
 }
 
 // Techniques lists, by id, the techniques that a log of network, API or
