@@ -171,20 +171,19 @@ func (c *syslogClock) parse(line []byte) (us int64, rest []byte, ok bool) {
 	}
 	inDay := (h*3600 + m*60 + s) * second
 	if [6]byte(line) != c.day {
-		if c.start, ok = c.lastSuch(line[:6], inDay); !ok {
+		if c.start, ok = c.lastSuch(line[:6], 0); !ok {
 			c.day = [6]byte{}
 			return 0, nil, false
 		}
 		c.day = [6]byte(line)
 	}
-	us, ok = c.local(c.start + inDay)
-	if us > c.written.UnixMicro()+day {
-		// The day is right only for its earlier hours.
-		if c.start, ok = c.lastSuch(line[:6], inDay); !ok {
+	if us, ok = c.local(c.start + inDay); us > c.written.UnixMicro()+day {
+		// The year is right only for earlier hours of the day.
+		start, found := c.lastSuch(line[:6], inDay)
+		if !found {
 			return 0, nil, false
 		}
-		us, ok = c.local(c.start + inDay)
-		c.day = [6]byte{}
+		us, ok = c.local(start + inDay)
 	}
 	return us, line[16:], ok
 }

@@ -2,7 +2,9 @@ package logs
 
 import (
 	"bytes"
+	"encoding/binary"
 	"fmt"
+	"math/bits"
 	"strings"
 	"time"
 
@@ -260,13 +262,22 @@ func squidCode(s string) (field squidField, rank int, header bool, rest string, 
 // A squid decodes one object.
 type squid struct {
 	layout *squidLayout
-	values [numSquidFields][]byte
-	date   [11]byte // the last 02/Jan/2006
-	base   int64    // its start as UTC, µs
-	text   []byte   // scratch
+	line   []byte
+	// spans[f] is where field f stands in line: start<<32 | end. Note: a slice
+	// costs a write barrier, and two integers a stall when they are read as one.
+	spans [numSquidFields]uint64
+	date  [11]byte // the last 02/Jan/2006
+	base  int64    // its start as UTC, µs
+	text  []byte   // scratch
 }
 
-// A squidRow is what a line says in numbers; the texts are in squid.values.
+// value returns a field of the line, "" if the layout lacks it.
+func (d *squid) value(f squidField) []byte {
+	s := d.spans[f]
+	return d.line[s>>32 : uint32(s)]
+}
+
+// A squidRow is what a line says in numbers; the texts are values of squid.
 type squidRow struct {
 	time    int64
 	status  int64 // 0: none
@@ -319,28 +330,30 @@ func (d *squid) parse(line []byte) (row squidRow, why string) {
 
 // numbers reads the numbers of a line that was cut into fields.
 func (d *squid) numbers() (row squidRow, why string) {
-	v := &d.values
 	ok := false
-	if s := v[squidSeconds]; s != nil {
-		row.time, ok = parseEpoch(s)
-		if ms := v[squidMillis]; ok && ms != nil {
+	if s := d.value(squidSeconds); len(s) > 0 {
+		row.time, ok = parseInt(s)
+		ok = ok && row.time < 1<<40 // the product must fit; plausible does the rest
+		row.time *= second
+		if ms := d.value(squidMillis); ok && len(ms) > 0 {
 			var n int64
 			n, ok = parseInt(ms)
 			ok = ok && n >= 0 && len(ms) <= 3
 			row.time += n * 1000
 		}
+		ok = ok && plausible(row.time)
 	} else {
-		row.time, ok = d.parseDate(v[squidDate])
+		row.time, ok = d.parseDate(d.value(squidDate))
 	}
 	if !ok {
 		return row, squidBadTime
 	}
-	if row.status, ok = count(v[squidStatus]); !ok || row.status > 999 {
+	if row.status, ok = count(d.value(squidStatus)); !ok || row.status > 999 {
 		return row, squidBadCode
 	}
 	var ok2 bool
-	row.out, ok = count(v[squidOut])
-	row.in, ok2 = count(v[squidIn])
+	row.out, ok = count(d.value(squidOut))
+	row.in, ok2 = count(d.value(squidIn))
 	if !ok || !ok2 {
 		return row, squidBadSize
 	}
@@ -359,8 +372,8 @@ func count(b []byte) (int64, bool) {
 // fits reports whether the fields are where they should be: the method and
 // Squid's own codes, such as TCP_MISS_ABORTED and HIER_DIRECT, look like ones.
 func (d *squid) fits() bool {
-	m := d.values[squidMethod]
-	return (len(m) == 0 || m[0] < '0' || m[0] > '9') && resultCode(d.values[squidAction]) && resultCode(d.values[squidHierarchy])
+	m := d.value(squidMethod)
+	return (len(m) == 0 || m[0] < '0' || m[0] > '9') && resultCode(d.value(squidAction)) && resultCode(d.value(squidHierarchy))
 }
 
 func resultCode(b []byte) bool {
@@ -376,76 +389,106 @@ func resultCode(b []byte) bool {
 // follows it first stands.
 func (d *squid) match(line []byte) bool {
 	l := d.layout
+	d.line = line
 	if !bytes.HasPrefix(line, []byte(l.lead)) {
 		return false
 	}
-	line = line[len(l.lead):]
+	at := len(l.lead)
 	for i := range l.fields {
 		f := &l.fields[i]
 		if !f.quoted { // padding
-			for len(line) > 0 && line[0] == ' ' {
-				line = line[1:]
+			for at < len(line) && line[at] == ' ' {
+				at++
 			}
 		}
-		var end int
+		var size int
 		switch {
 		case f.field == squidDate:
-			end = len("02/Jan/2006:15:04:05 -0700")
+			size = len("02/Jan/2006:15:04:05 -0700")
 		case f.quoted:
-			end = unescapedQuote(line)
+			size = unescapedQuote(line[at:])
 		case f.after == "":
-			end = len(line)
-			if bytes.IndexByte(line, ' ') >= 0 {
+			size = len(line) - at
+			if bytes.IndexByte(line[at:], ' ') >= 0 {
 				return false
 			}
 		default:
-			end = bytes.IndexByte(line, f.after[0])
+			size = indexNear(line[at:], f.after[0])
 		}
-		if end < 0 || len(line) < end+len(f.after) || len(f.after) > 1 && string(line[end:end+len(f.after)]) != f.after {
+		end := at + size
+		if size < 0 || size == 0 && !f.quoted || len(line) < end+len(f.after) || len(f.after) > 1 && string(line[end:end+len(f.after)]) != f.after {
 			return false
 		}
-		if end == 0 && !f.quoted {
-			return false
-		}
-		d.values[f.field] = line[:end]
-		line = line[end+len(f.after):]
+		d.span(f.field, at, end)
+		at = end + len(f.after)
 	}
-	return len(line) == 0 && d.fits()
+	return at == len(line) && d.fits()
+}
+
+func (d *squid) span(f squidField, start, end int) {
+	d.spans[f] = uint64(start)<<32 | uint64(end)
 }
 
 // matchEnds cuts the line from both ends; the URL, which nothing else can be
 // confused with then, is what is left in the middle.
 func (d *squid) matchEnds(line []byte) bool {
 	l := d.layout
-	if l.open < 0 || !bytes.HasPrefix(line, []byte(l.lead)) || !bytes.HasSuffix(line, []byte(l.fields[len(l.fields)-1].after)) {
+	d.line = line
+	tail := l.fields[len(l.fields)-1].after
+	if l.open < 0 || len(line) < len(l.lead)+len(tail) || !bytes.HasPrefix(line, []byte(l.lead)) || !bytes.HasSuffix(line, []byte(tail)) {
 		return false
 	}
-	line = line[len(l.lead) : len(line)-len(l.fields[len(l.fields)-1].after)]
+	start, end := len(l.lead), len(line)-len(tail)
 	for i := range l.fields[:l.open] {
 		f := &l.fields[i]
-		line = bytes.TrimLeft(line, " ")
-		end := bytes.Index(line, []byte(f.after))
-		if f.field == squidDate {
-			end = len("02/Jan/2006:15:04:05 -0700")
+		for start < end && line[start] == ' ' {
+			start++
 		}
-		if end <= 0 || len(line) < end || !bytes.HasPrefix(line[end:], []byte(f.after)) {
+		size := bytes.Index(line[start:end], []byte(f.after))
+		if f.field == squidDate {
+			size = len("02/Jan/2006:15:04:05 -0700")
+		}
+		if size <= 0 || end-start < size || !bytes.HasPrefix(line[start+size:end], []byte(f.after)) {
 			return false
 		}
-		d.values[f.field] = line[:end]
-		line = line[end+len(f.after):]
+		d.span(f.field, start, start+size)
+		start += size + len(f.after)
 	}
 	for i := len(l.fields) - 1; i > l.open; i-- {
-		before := []byte(l.fields[i-1].after)
-		line = bytes.TrimRight(line, " ")
-		at := bytes.LastIndex(line, before)
-		if at <= 0 || at+len(before) == len(line) {
+		before := l.fields[i-1].after
+		for start < end && line[end-1] == ' ' {
+			end--
+		}
+		at := bytes.LastIndex(line[start:end], []byte(before))
+		if at <= 0 || start+at+len(before) == end {
 			return false
 		}
-		d.values[l.fields[i].field] = line[at+len(before):]
-		line = line[:at]
+		d.span(l.fields[i].field, start+at+len(before), end)
+		end = start + at
 	}
-	d.values[l.fields[l.open].field] = line
-	return len(line) > 0 && d.fits()
+	d.span(l.fields[l.open].field, start, end)
+	return start < end && d.fits()
+}
+
+// indexNear returns where the first c in p is, -1 if there is none. It is meant
+// for fields of a few bytes, where bytes.IndexByte and any loop of a varying
+// number of steps take several times as long.
+func indexNear(p []byte, c byte) int {
+	const low, high = 0x0101010101010101, 0x8080808080808080
+	n := 0
+	for ; len(p)-n >= 16; n += 16 {
+		w0 := binary.LittleEndian.Uint64(p[n:]) ^ uint64(c)*low
+		w1 := binary.LittleEndian.Uint64(p[n+8:]) ^ uint64(c)*low
+		at0 := bits.TrailingZeros64((w0-low)&^w0&high) >> 3 // 8 if not there
+		at1 := bits.TrailingZeros64((w1-low)&^w1&high) >> 3
+		if at := at0 + at1&-(at0>>3); at < 16 {
+			return n + at
+		}
+	}
+	if at := bytes.IndexByte(p[n:], c); at >= 0 {
+		return n + at
+	}
+	return -1
 }
 
 // unescapedQuote returns where the first quote stands that no backslash
@@ -490,7 +533,6 @@ func (d *squid) parseDate(b []byte) (us int64, ok bool) {
 
 // set sets the cells of a row.
 func (d *squid) set(rows *columnar.Builder, row *squidRow) {
-	v := &d.values
 	rows.SetTime(row.time)
 	if row.status > 0 {
 		rows.SetInt(columnar.StatusCode, row.status)
@@ -501,31 +543,33 @@ func (d *squid) set(rows *columnar.Builder, row *squidRow) {
 	if row.in >= 0 {
 		rows.SetInt(columnar.BytesIn, row.in)
 	}
-	if ip := said(v[squidClient]); addressLike(ip) {
+	if ip := said(d.value(squidClient)); addressLike(ip) {
 		rows.SetText(columnar.SrcIP, ip)
-	} else if ip != nil {
+	} else if len(ip) > 0 {
 		rows.SetText(columnar.Host, ip) // log_fqdn
 	}
-	if name := said(v[squidClientName]); name != nil && !addressLike(name) {
+	if name := said(d.value(squidClientName)); len(name) > 0 && !addressLike(name) {
 		rows.SetText(columnar.Host, name)
 	}
-	if user := said(v[squidUser]); user != nil && rows.Wants(columnar.User) {
+	if user := said(d.value(squidUser)); len(user) > 0 && rows.Wants(columnar.User) {
 		rows.SetText(columnar.User, d.unescapePercent(user))
 	}
-	rows.SetText(columnar.Method, said(v[squidMethod]))
-	rows.SetText(columnar.Action, said(v[squidAction]))
-	if ip := v[squidServer]; addressLike(ip) && direct(v[squidHierarchy]) {
-		rows.SetText(columnar.DstIP, ip)
+	rows.SetText(columnar.Method, said(d.value(squidMethod)))
+	rows.SetText(columnar.Action, said(d.value(squidAction)))
+	if rows.Wants(columnar.DstIP) {
+		if ip := d.value(squidServer); addressLike(ip) && direct(d.value(squidHierarchy)) {
+			rows.SetText(columnar.DstIP, ip)
+		}
 	}
-	if agent := said(v[squidAgent]); agent != nil && rows.Wants(columnar.UserAgent) {
+	if agent := said(d.value(squidAgent)); len(agent) > 0 && rows.Wants(columnar.UserAgent) {
 		rows.SetText(columnar.UserAgent, d.unescapeQuotes(agent))
 	}
 	if !rows.Wants(columnar.URLHost) && !rows.Wants(columnar.URLPath) {
 		return
 	}
-	host, path := said(v[squidHost]), said(v[squidPath])
+	host, path := said(d.value(squidHost)), said(d.value(squidPath))
 	if d.layout.hasURL {
-		host, path = splitURL(said(v[squidURL]))
+		host, path = splitURL(said(d.value(squidURL)))
 	} else {
 		host, path = hostOf(host), withoutQuery(path)
 	}
@@ -541,65 +585,74 @@ func said(b []byte) []byte {
 	return b
 }
 
-// addressLike reports whether b is an IP address rather than a name.
+// addressLike reports whether b is an IP address rather than a name: no domain
+// ends with a digit, nor has a colon.
 func addressLike(b []byte) bool {
-	dots, letters := 0, 0
-	for _, c := range b {
-		switch {
-		case c == ':':
-			return true
-		case c == '.':
-			dots++
-		case squidHex(c) > 15:
-			return false
-		case c > '9':
-			letters++
-		}
+	if len(b) == 0 {
+		return false
 	}
-	return dots == 3 && letters == 0
+	first, last := b[0]-'0', b[len(b)-1]-'0'
+	return first <= 9 && last <= 9 || bytes.IndexByte(b, ':') >= 0
 }
 
 // direct reports whether a hierarchy code says that Squid went to the server
 // itself, or the log has no such code.
 func direct(code []byte) bool {
-	return len(code) == 0 || bytes.Contains(code, []byte("DIRECT")) || bytes.Contains(code, []byte("ORIGINAL_DST")) || bytes.Contains(code, []byte("PINNED"))
+	return len(code) == 0 || string(code) == "HIER_DIRECT" || bytes.Contains(code, []byte("DIRECT")) || bytes.Contains(code, []byte("ORIGINAL_DST")) || bytes.Contains(code, []byte("PINNED"))
 }
 
 // splitURL returns the host and path of a URL, or of the host:port of a tunnel.
 func splitURL(url []byte) (host, path []byte) {
-	if at := bytes.IndexByte(url, ':'); at > 0 && len(url) > at+2 && url[at+1] == '/' && url[at+2] == '/' {
+	at := indexNear(url, ':')
+	if at > 0 && len(url) > at+2 && url[at+1] == '/' && url[at+2] == '/' {
 		rest := url[at+3:]
-		if end := bytes.IndexAny(rest, "/?#"); end >= 0 {
-			return hostOf(rest[:end]), withoutQuery(rest[end:])
+		for i, c := range rest {
+			if c == '/' || c == '?' || c == '#' {
+				return hostOf(rest[:i]), withoutQuery(rest[i:])
+			}
 		}
 		return hostOf(rest), nil
 	}
 	if len(url) == 0 || url[0] == '/' {
 		return nil, withoutQuery(url)
 	}
-	at := bytes.LastIndexByte(url, ':')
-	if at < 0 || at == len(url)-1 {
-		return nil, nil
-	}
-	for _, c := range url[at+1:] {
-		if c < '0' || c > '9' {
-			return nil, nil // error:invalid-request, urn:…
-		}
+	switch port := portAt(url); {
+	case port < 0:
+		return nil, nil // error:invalid-request, urn:…
+	case port == at: // the only colon
+		return bytes.TrimSuffix(url[:port], dot), nil
 	}
 	return hostOf(url), nil
 }
 
+// portAt returns where the colon before a port at the end of p is, -1 if there
+// is none.
+func portAt(p []byte) int {
+	i := len(p) - 1
+	for i >= 0 && '0' <= p[i] && p[i] <= '9' {
+		i--
+	}
+	if i < 0 || i == len(p)-1 || p[i] != ':' {
+		return -1
+	}
+	return i
+}
+
 // hostOf returns the host of user@host:port, an IPv6 address without brackets.
 func hostOf(authority []byte) []byte {
-	if at := bytes.LastIndexByte(authority, '@'); at >= 0 {
-		authority = authority[at+1:]
+	for i := len(authority) - 1; i >= 0; i-- {
+		if authority[i] == '@' {
+			authority = authority[i+1:]
+			break
+		}
 	}
 	if len(authority) > 0 && authority[0] == '[' {
 		if end := bytes.IndexByte(authority, ']'); end > 0 {
 			return authority[1:end]
 		}
 	}
-	if at := bytes.LastIndexByte(authority, ':'); at >= 0 && bytes.IndexByte(authority[:at], ':') < 0 {
+	// An address without brackets has no port.
+	if at := portAt(authority); at >= 0 && bytes.IndexByte(authority[:at], ':') < 0 {
 		authority = authority[:at]
 	}
 	return bytes.TrimSuffix(authority, dot)

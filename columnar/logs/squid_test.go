@@ -51,6 +51,8 @@ func TestSplitURL(t *testing.T) {
 		{"urn:x", "", ""},
 		{"http://", "", ""},
 		{"http://[::1", "[::1", ""},
+		{"http://2001:db8::1/x", "2001:db8::1", "/x"},
+		{"http://example.com:/x", "example.com:", "/x"},
 		{":", "", ""},
 		{"", "", ""},
 	} {
