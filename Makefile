@@ -1,5 +1,7 @@
 # outflow. The two commands that matter: make run, make test.
+# The same flags everywhere, so that nothing is compiled twice.
 export CGO_ENABLED = 0
+export GOFLAGS = -trimpath
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 DAY = 2026-11-20
 VENV = bench/venv
@@ -39,7 +41,7 @@ bench: bin/outflow $(VENV)/.made ## compare with DuckDB on 20 M rows, side by si
 	$(VENV)/bin/python fixtures/bench/bench.py
 
 bin/outflow: $(shell find . -name '*.go' -not -path './fixtures/*') $(shell find reports jobs stats -type f -not -name '*.go') go.mod go.sum
-	go build -trimpath -ldflags '-s -w' -o $@ ./jobs/outflow
+	go build -ldflags '-s -w' -o $@ ./jobs/outflow
 
 fixtures/data/.made: $(wildcard fixtures/gen/*.go)
 	rm -rf fixtures/data
