@@ -187,7 +187,7 @@ func assemble(config *Config, h *history, days []detect.Day, inputs []reports.In
 	}
 	r.Findings = h.judge(config, days)
 	worstFirst(r.Findings)
-	r.Blind = blind(config.detections, inputs)
+	r.Blind = append(blind(config.detections, inputs), unread(config.detections, inputs)...)
 	last := detect.Day(0)
 	if len(days) > 0 {
 		last = days[len(days)-1]

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 
+	"outflow/columnar"
 	"outflow/stats/detect"
 )
 
@@ -370,6 +371,9 @@ func tiles(r *Report) []tile {
 	}
 	slices.Sort(feeds)
 	sent := tile{"Sent out", "–", "no log says how much"}
+	if slices.ContainsFunc(r.Inputs, func(in Input) bool { return in.Known[columnar.BytesOut] > 0 }) {
+		sent.Value, sent.Note = byteSize(0), "to outside addresses"
+	}
 	most := int64(0)
 	for _, feed := range feeds {
 		if out[feed] > most {
