@@ -10,6 +10,7 @@ import (
 
 	"outflow/columnar"
 	"outflow/columnar/logs"
+	"outflow/reports"
 	"outflow/stats/detect"
 )
 
@@ -106,33 +107,44 @@ func (p *program) inspectCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		for i := range folded.inputs {
-			in := &folded.inputs[i]
-			if i == 0 || folded.inputs[i-1].Name != in.Name {
-				fmt.Fprintf(p.stdout, "%s\n", printable(in.Name))
-				if in.Error != "" {
-					fmt.Fprintf(p.stdout, "  error    %s\n", printable(in.Error))
-				}
-				if in.Format != "" {
-					fmt.Fprintf(p.stdout, "  format   %s: %s\n", in.Format, logs.Named(in.Format).Title)
-					fmt.Fprintf(p.stdout, "  records  %d: %d of other kinds, %d skipped\n", in.Records, in.Other, in.Skipped)
-				}
-				for _, reason := range in.Reasons {
-					fmt.Fprintf(p.stdout, "  skipped  %s\n", printable(reason))
-				}
+		for rest := folded.inputs; len(rest) > 0; {
+			n := 1
+			for n < len(rest) && rest[n].Name == rest[0].Name {
+				n++
 			}
-			if in.Table == "" {
-				continue
-			}
-			fmt.Fprintf(p.stdout, "  table    %s: %d rows, %s to %s\n", in.Table, in.Rows, stamp(in.First), stamp(in.Last))
-			for _, c := range columnar.TableNamed(in.Table).Cols {
-				fmt.Fprintf(p.stdout, "    %-14s %5.1f %%\n", c, 100*float64(in.Known[c])/float64(in.Rows))
-			}
-			for _, b := range blind(detect.All(), folded.inputs[i:i+1]) {
-				fmt.Fprintf(p.stdout, "  blind    %s: no %s. %s\n", b.Detection, b.Column, b.Remedy)
-			}
+			p.printInput(rest[:n])
+			rest = rest[n:]
 		}
 		return unreadable(folded.inputs)
 	}
 	return c
+}
+
+// printInput says what one log is: tables are its lines of inputs.csv.
+func (p *program) printInput(tables []reports.Input) {
+	in := &tables[0]
+	fmt.Fprintf(p.stdout, "%s\n", printable(in.Name))
+	if in.Error != "" {
+		fmt.Fprintf(p.stdout, "  error    %s\n", printable(in.Error))
+	}
+	if in.Format != "" {
+		fmt.Fprintf(p.stdout, "  format   %s: %s\n", in.Format, logs.Named(in.Format).Title)
+		fmt.Fprintf(p.stdout, "  records  %d: %d of other kinds, %d skipped\n", in.Records, in.Other, in.Skipped)
+	}
+	for _, reason := range in.Reasons {
+		fmt.Fprintf(p.stdout, "  skipped  %s\n", printable(reason))
+	}
+	for i := range tables {
+		t := &tables[i]
+		if t.Table == "" {
+			continue
+		}
+		fmt.Fprintf(p.stdout, "  table    %s: %d rows, %s to %s\n", t.Table, t.Rows, stamp(t.First), stamp(t.Last))
+		for _, c := range columnar.TableNamed(t.Table).Cols {
+			fmt.Fprintf(p.stdout, "    %-14s %5.1f %%\n", c, 100*float64(t.Known[c])/float64(t.Rows))
+		}
+	}
+	for _, b := range blind(detect.All(), tables) {
+		fmt.Fprintf(p.stdout, "  blind    %s: no %s. %s\n", b.Detection, b.Column, b.Remedy)
+	}
 }

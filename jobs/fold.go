@@ -369,7 +369,7 @@ func (t *tally) add(u *tally) {
 }
 
 // inputs returns a member's lines of inputs.csv: one for each table it has rows
-// of, the first with all that is not of a table.
+// of, by name, the first with all that is not of a table.
 func (m *member) inputs(t *tally) []reports.Input {
 	first := reports.Input{Name: m.Name, Feed: m.feed, Size: m.Size, Records: t.Records, Other: t.Other, Skipped: t.Skipped}
 	if m.Format != nil {
@@ -391,11 +391,7 @@ func (m *member) inputs(t *tally) []reports.Input {
 		if tt.rows == 0 {
 			continue
 		}
-		in := reports.Input{Name: m.Name, Feed: m.feed, Format: first.Format, Size: m.Size}
-		if len(out) == 0 {
-			in = first
-		}
-		in.Table = columnar.Tables[i].Name
+		in := reports.Input{Name: m.Name, Feed: m.feed, Format: first.Format, Size: m.Size, Table: columnar.Tables[i].Name}
 		in.Rows, in.Outside, in.Repeated, in.First, in.Last = tt.rows, tt.outside, tt.repeated, tt.first, tt.last
 		in.Known = map[columnar.Col]int64{}
 		for _, c := range columnar.Tables[i].Cols {
@@ -406,6 +402,9 @@ func (m *member) inputs(t *tally) []reports.Input {
 	if len(out) == 0 {
 		return []reports.Input{first}
 	}
+	slices.SortFunc(out, func(a, b reports.Input) int { return cmp.Compare(a.Table, b.Table) })
+	out[0].Records, out[0].Other, out[0].Skipped = first.Records, first.Other, first.Skipped
+	out[0].Reasons, out[0].Error = first.Reasons, first.Error
 	return out
 }
 

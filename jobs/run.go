@@ -187,7 +187,7 @@ func assemble(config *Config, h *history, days []detect.Day, inputs []reports.In
 	}
 	r.Findings = h.judge(config, days)
 	worstFirst(r.Findings)
-	r.Blind = blind(config.detections, inputs)
+	r.Blind = append(blind(config.detections, inputs), unread(config.detections, inputs)...)
 	last := detect.Day(0)
 	if len(days) > 0 {
 		last = days[len(days)-1]
@@ -292,10 +292,10 @@ func (p *program) complain(in *reports.Input) {
 }
 
 // unreadable is the error of a command that prints what it reads, if there was
-// nothing that it could.
+// nothing that it could. A log that ends early was read up to there.
 func unreadable(inputs []reports.Input) error {
 	for _, in := range inputs {
-		if in.Error == "" {
+		if in.Error == "" || in.Records > 0 || in.Rows > 0 {
 			return nil
 		}
 	}

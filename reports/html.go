@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 
+	"outflow/columnar"
 	"outflow/stats/detect"
 )
 
@@ -370,6 +371,9 @@ func tiles(r *Report) []tile {
 	}
 	slices.Sort(feeds)
 	sent := tile{"Sent out", "–", "no log says how much"}
+	if slices.ContainsFunc(r.Inputs, func(in Input) bool { return in.Known[columnar.BytesOut] > 0 }) {
+		sent.Value, sent.Note = byteSize(0), "to outside addresses"
+	}
 	most := int64(0)
 	for _, feed := range feeds {
 		if out[feed] > most {
@@ -592,7 +596,8 @@ func facts(f *detect.Finding) []fact {
 }
 
 // paragraphs splits a detection's doc at blank lines and joins the lines of
-// each. A line that begins with "- " begins one of its own.
+// each. A line that begins with "- ", or with a question and a colon, begins one
+// of its own.
 func paragraphs(doc string) []string {
 	var out []string
 	open := false
@@ -603,7 +608,7 @@ func paragraphs(doc string) []string {
 		case line == "":
 			open = false
 			continue
-		case open && !item:
+		case open && !item && !asks(line):
 			out[len(out)-1] += " " + line
 			continue
 		case item:
@@ -613,6 +618,14 @@ func paragraphs(doc string) []string {
 		open = true
 	}
 	return out
+}
+
+// asks reports whether a line of a doc begins with a question that it answers:
+// "What it cannot see: …".
+func asks(line string) bool {
+	question, _, ok := strings.Cut(line, ": ")
+	word, _, _ := strings.Cut(question, " ")
+	return ok && len(question) < 40 && slices.Contains([]string{"What", "Why", "Who", "How"}, word)
 }
 
 // investigate returns the part of a detection's doc that says how: from the

@@ -83,9 +83,9 @@ type Input struct {
 
 // A Blind says what could not be judged, and what would mend it.
 type Blind struct {
-	Feed      string
+	Feed      string // "" where no feed could have been judged
 	Table     string
-	Detection string
+	Detection string // or several, separated by commas
 	Column    string // the column that is never filled; "" where the reason is another
 	Rows      int64  // that it could not judge
 	Why       string // one sentence

@@ -483,3 +483,15 @@ func luminance(t *testing.T, hex string) float64 {
 	}
 	return .2126*channel(16) + .7152*channel(8) + .0722*channel(0)
 }
+
+// Readers would be shown a wall of text, and all of it as how to investigate.
+func TestQuestions(t *testing.T) {
+	const doc = "Queries of a source.\n\nWhat it sees: many\nof them.\nWhy that means exfiltration: data\nmust go somewhere.\nHow to investigate: the names;\nwho asks.\n"
+	want := []string{"Queries of a source.", "What it sees: many of them.", "Why that means exfiltration: data must go somewhere.", "How to investigate: the names; who asks."}
+	if got := paragraphs(doc); !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	if got := investigate(doc); !slices.Equal(got, want[3:]) {
+		t.Errorf("got %q, want %q", got, want[3:])
+	}
+}

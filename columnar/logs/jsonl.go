@@ -2,6 +2,7 @@ package logs
 
 import (
 	"bytes"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -23,6 +24,9 @@ mapping's, or the one that the names fit.
 Where the events are wrapped, {"event": {…}}, and the inner object has the time,
 its keys are read as if they were not. Other wrappings need a mapping with paths;
 JSON inside a string is not looked into. Records without the time are skipped.
+Where the names told the table, records without the query of a dns log, the
+command of a process log and the like are of other kinds. A log without any key
+that says what was done, or how many bytes went, is not read: it needs a mapping.
 Of equal keys the last one counts; objects under equal keys are merged. Numbers may stand in strings.`,
 	Tables: columnar.Tables[:],
 	Sniff: func(head []byte) bool {
@@ -124,6 +128,9 @@ func newJSONLines(o *Options) (Decoder, error) {
 	var err error
 	if d.plan, err = resolve(o.Mapping, names); err != nil {
 		return nil, err
+	}
+	if o.Mapping == nil && !d.plan.hasDeed() {
+		return nil, fmt.Errorf("no key says what was done, or how many bytes went: has %s; name some in a mapping", list(names))
 	}
 	d.values = make([]jsonValue, len(names))
 	var tails []jsonTail
@@ -260,6 +267,9 @@ func (d *jsonLines) line(line []byte) (row bool, reason string) {
 		d.walk(event, d.root, 0)
 	}
 	if p := d.plan; p.where >= 0 && !bytes.Equal(d.values[p.where].text, p.equals) {
+		return false, ""
+	}
+	if p := d.plan; len(p.tells) > 0 && !slices.ContainsFunc(p.tells, func(i int) bool { return i < 0 || len(d.values[i].text) > 0 }) {
 		return false, ""
 	}
 	for i := range d.fields {

@@ -157,6 +157,7 @@ type field struct {
 // It does not change, so workers may share it.
 type plan struct {
 	table  *columnar.Table
+	tells  []int   // indexes of the names that told the table; none if the mapping did, or for api
 	fields []field // by src
 	where  int     // index of the name that equals is about; -1: none
 	equals []byte
@@ -171,6 +172,17 @@ func (p *plan) wanted(b *columnar.Builder) []field {
 		}
 	}
 	return out
+}
+
+// hasDeed reports whether rows say what was done, or how many bytes went.
+func (p *plan) hasDeed() bool {
+	return p.table != columnar.API || slices.ContainsFunc(p.fields, func(f field) bool {
+		switch f.col {
+		case columnar.Operation, columnar.BytesOut, columnar.BytesIn:
+			return true
+		}
+		return false
+	})
 }
 
 // hasEntity reports whether rows can be somebody's.
@@ -216,7 +228,13 @@ func resolve(m *Mapping, names []string) (*plan, error) {
 		}
 	}
 	if p.table = m.Table; p.table == nil {
-		p.table = r.table()
+		var told []columnar.Col
+		p.table, told = r.table()
+		for _, c := range told {
+			if i, ok := r.source(c); ok {
+				p.tells = append(p.tells, i)
+			}
+		}
 	}
 	for c := range m.Columns {
 		switch {
@@ -284,22 +302,24 @@ func (r *resolver) source(c columnar.Col) (int, bool) {
 	return 0, false
 }
 
-// table infers what kind of event the names describe.
-func (r *resolver) table() *columnar.Table {
+// table infers what kind of event the names describe. A record with a value in
+// none of the told columns is of another kind, where a log has several.
+func (r *resolver) table() (t *columnar.Table, told []columnar.Col) {
 	has := func(cols ...columnar.Col) bool {
 		return slices.ContainsFunc(cols, func(c columnar.Col) bool { _, ok := r.source(c); return ok })
 	}
 	switch {
 	case has(columnar.Query):
-		return columnar.DNS
+		return columnar.DNS, []columnar.Col{columnar.Query}
 	case has(columnar.CmdLine, columnar.ParentPath):
-		return columnar.Process
-	case has(columnar.BytesOut, columnar.BytesIn) && has(columnar.DstIP, columnar.DstPort) && !has(columnar.Service, columnar.Method) && !r.hasURL():
-		return columnar.Network
+		return columnar.Process, []columnar.Col{columnar.CmdLine, columnar.ParentPath}
+	case (has(columnar.DstIP) && has(columnar.DstPort) || has(columnar.BytesOut, columnar.BytesIn) && has(columnar.DstIP, columnar.DstPort)) &&
+		!has(columnar.Service, columnar.Method) && !r.hasURL():
+		return columnar.Network, []columnar.Col{columnar.DstIP, columnar.DstPort}
 	case has(columnar.Method) || r.hasURL():
-		return columnar.HTTP
+		return columnar.HTTP, []columnar.Col{columnar.Method, columnar.URLHost}
 	}
-	return columnar.API
+	return columnar.API, nil
 }
 
 // hasURL reports whether a name is one of url_host or a URL; that of a server

@@ -54,7 +54,7 @@ type Member struct {
 	Options    *Options // for Format.New, with Head and Written
 	Size       int64    // bytes read, after decompression
 	LastRecord int64    // number of the last record that was read; 0 for formats with Split
-	Err        error    // why it was not read or ended early; nil if it is whole
+	Err        error    // why it was not read or ended early, without its name; nil if it is whole
 }
 
 var (
@@ -100,9 +100,7 @@ func Read(o *Object, ro *ReadOptions, yield func(*Member, *Block) error) []*Memb
 		}
 	}
 	m := r.member(o.Name)
-	if err := r.open(m); err != nil {
-		m.Err = fmt.Errorf("%s: %w", m.Name, err)
-	}
+	m.Err = r.open(m)
 	return r.members
 }
 
@@ -215,9 +213,7 @@ func (r *reader) archive(m *Member) error {
 	r.members = r.members[:0]
 	for _, f := range files {
 		m := r.member(r.object.Name + "!" + f.Name)
-		if err := r.file(m, f); err != nil {
-			m.Err = fmt.Errorf("%s: %w", m.Name, err)
-		}
+		m.Err = r.file(m, f)
 		if r.stopped {
 			break
 		}

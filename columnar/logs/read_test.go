@@ -162,16 +162,16 @@ func TestReadRefused(t *testing.T) {
 		format *Format
 		want   string
 	}{
-		{"empty", nil, plain, "o: is empty"},
-		{"only padding", make([]byte, 100), plain, "o: is empty"},
-		{"only a mark", []byte("\xef\xbb\xbf"), plain, "o: is empty"},
-		{"empty gzip", gzipped(t, ""), plain, "o: is empty"},
-		{"unknown", []byte("\x01\x02\x03\n"), nil, "o: is of no known format: name it with --format, or describe its columns with a mapping"},
-		{"xz", []byte("\xfd7zXZ\x00......"), nil, "o: xz is not supported: decompress it first, or use gzip, zstd, bzip2 or zip"},
-		{"lz4", []byte("\x04\x22\x4d\x18......"), nil, "o: lz4 is not supported: decompress it first, or use gzip, zstd, bzip2 or zip"},
-		{"snappy", []byte("\xff\x06\x00\x00sNaPpY......"), nil, "o: snappy is not supported: decompress it first, or use gzip, zstd, bzip2 or zip"},
-		{"damaged zip", []byte("PK\x03\x04......"), nil, "o: zip archive: zip: not a valid zip file"},
-		{"damaged gzip header", []byte("\x1f\x8bxx"), nil, "o: gzip stream: unexpected EOF"},
+		{"empty", nil, plain, "is empty"},
+		{"only padding", make([]byte, 100), plain, "is empty"},
+		{"only a mark", []byte("\xef\xbb\xbf"), plain, "is empty"},
+		{"empty gzip", gzipped(t, ""), plain, "is empty"},
+		{"unknown", []byte("\x01\x02\x03\n"), nil, "is of no known format: name it with --format, or describe its columns with a mapping"},
+		{"xz", []byte("\xfd7zXZ\x00......"), nil, "xz is not supported: decompress it first, or use gzip, zstd, bzip2 or zip"},
+		{"lz4", []byte("\x04\x22\x4d\x18......"), nil, "lz4 is not supported: decompress it first, or use gzip, zstd, bzip2 or zip"},
+		{"snappy", []byte("\xff\x06\x00\x00sNaPpY......"), nil, "snappy is not supported: decompress it first, or use gzip, zstd, bzip2 or zip"},
+		{"damaged zip", []byte("PK\x03\x04......"), nil, "zip archive: zip: not a valid zip file"},
+		{"damaged gzip header", []byte("\x1f\x8bxx"), nil, "gzip stream: unexpected EOF"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			r := read(t, object("o", test.stored), &ReadOptions{Format: test.format})
@@ -215,7 +215,7 @@ func TestReadTruncated(t *testing.T) {
 			if n := int64(strings.Count(r.text, "\n")) + int64(len(r.skipped)); m.LastRecord != n {
 				t.Errorf("got %d as the last record, want %d", m.LastRecord, n)
 			}
-			want := fmt.Sprintf("o: %s stream ends early at byte %d: unexpected EOF; %d records were read", test.compression, len(stored), m.LastRecord)
+			want := fmt.Sprintf("%s stream ends early at byte %d: unexpected EOF; %d records were read", test.compression, len(stored), m.LastRecord)
 			if m.Err == nil || m.Err.Error() != want || !errors.Is(m.Err, io.ErrUnexpectedEOF) {
 				t.Errorf("got %v, want %s", m.Err, want)
 			}
@@ -237,7 +237,7 @@ func TestReadTruncated(t *testing.T) {
 		stored := gzipped(t, "one\ntwo\n")
 		stored[len(stored)-6] ^= 1
 		r := read(t, object("o", stored), &ReadOptions{Format: plain})
-		want := fmt.Sprintf("o: gzip stream cannot be read on at byte %d: gzip: invalid checksum; 2 records were read", len(stored))
+		want := fmt.Sprintf("gzip stream cannot be read on at byte %d: gzip: invalid checksum; 2 records were read", len(stored))
 		if err := r.members[0].Err; err == nil || err.Error() != want || r.text != "one\ntwo\n" {
 			t.Errorf("got %q, %v, want %s", r.text, err, want)
 		}
@@ -277,8 +277,8 @@ func TestReadZip(t *testing.T) {
 		got = append(got, fmt.Sprintf("%s %d %v", m.Name, m.LastRecord, m.Err))
 	}
 	want := []string{
-		"o.zip!a.log 1 <nil>", "o.zip!b/two.log.gz 1 <nil>", "o.zip!c.log 0 o.zip!c.log: is empty", "o.zip!d.json 1 <nil>",
-		"", "o.zip!f.zip 0 o.zip!f.zip: zip inside another archive is not supported: decompress it first, or use gzip, zstd, bzip2 or zip",
+		"o.zip!a.log 1 <nil>", "o.zip!b/two.log.gz 1 <nil>", "o.zip!c.log 0 is empty", "o.zip!d.json 1 <nil>",
+		"", "o.zip!f.zip 0 zip inside another archive is not supported: decompress it first, or use gzip, zstd, bzip2 or zip",
 	}
 	want[4] = strings.ReplaceAll(want[5], "f.zip", "e.zip")
 	if d := gocmp.Diff(want, got); d != "" || r.text != "one\ntwo\n{\"a\":1}\n" {

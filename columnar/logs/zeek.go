@@ -26,8 +26,10 @@ dns     → dns      id.orig_h src_ip, id.resp_h dst_ip, query, qtype_name (else
 http    → http     host or the host in uri url_host, uri url_path without the
                    query string, request_body_len bytes_out,
                    response_body_len bytes_in, username user. Bodies only: the
-                   sensor does not count headers. For a CONNECT it logs 0
-                   bytes; conn has those of the tunnel.
+                   sensor does not count headers. Those of a CONNECT
+                   are null: conn has what the tunnel carried, and
+                   counts it as staying inside if the proxy does. Read
+                   the log of such a proxy too.
 conn    → network  time is the end, ts + duration, as that is when Zeek writes
                    the line; orig_bytes bytes_out and resp_bytes bytes_in, but
                    no more than orig_ip_bytes and resp_ip_bytes: the former
@@ -276,6 +278,7 @@ var zeekReads = [...][]struct {
 	zeekHTTP: {
 		{zeekTS, columnar.Time}, {zeekOrigHost, columnar.SrcIP}, {zeekRespHost, columnar.DstIP}, {zeekUsername, columnar.User},
 		{zeekMethod, columnar.Method}, {zeekMethod, columnar.URLHost}, {zeekMethod, columnar.URLPath}, {zeekHost, columnar.URLHost},
+		{zeekMethod, columnar.BytesOut}, {zeekMethod, columnar.BytesIn},
 		{zeekURI, columnar.URLHost}, {zeekURI, columnar.URLPath}, {zeekUserAgent, columnar.UserAgent},
 		{zeekStatusCode, columnar.Time}, {zeekRequestLen, columnar.Time}, {zeekResponseLen, columnar.Time},
 	},
@@ -798,6 +801,11 @@ func (d *zeek) http(b *columnar.Builder) (reason string) {
 	host, path := requestTarget(d.cells[zeekMethod], d.cells[zeekURI])
 	if len(host) == 0 {
 		host = urlHost(d.cells[zeekHost])
+	}
+	if string(d.cells[zeekMethod]) == "CONNECT" {
+		// Bodies are of the handshake: what the tunnel carried is not known, which
+		// is not zero.
+		request, response = -1, -1
 	}
 	b.SetText(columnar.SrcIP, d.cells[zeekOrigHost])
 	b.SetText(columnar.DstIP, d.cells[zeekRespHost])
