@@ -307,13 +307,17 @@ func (p *program) verdict(config *Config, r *reports.Report) error {
 	return nil
 }
 
-// complain says on stderr what was wrong with an input.
+// complain says on stderr, in one line, what was wrong with an input.
 func (p *program) complain(in *reports.Input) {
+	var faults []string
 	if in.Error != "" {
-		p.note("%s: %s", printable(in.Name), printable(in.Error))
+		faults = append(faults, in.Error)
 	}
 	if in.Skipped > 0 {
-		p.note("%s: skipped %d of %d records: %s", printable(in.Name), in.Skipped, in.Records, printable(strings.Join(in.Reasons, "; ")))
+		faults = append(faults, fmt.Sprintf("skipped %d of %d records: %s", in.Skipped, in.Records, strings.Join(in.Reasons, "; ")))
+	}
+	if len(faults) > 0 {
+		p.note("%s: %s", printable(in.Name), printable(strings.Join(faults, "; ")))
 	}
 }
 

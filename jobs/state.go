@@ -55,7 +55,7 @@ func (p *program) openState(config *Config) (*state, error) {
 		return nil, configError{fmt.Errorf("open the state: %w", err)}
 	}
 	if err := store.CheckVersion(p.ctx, at); err != nil {
-		return nil, configError{err}
+		return nil, configError{fmt.Errorf("open the state: %w", err)}
 	}
 	s := &state{p: p, config: config, store: at, options: config.foldOptions(), folded: map[detect.Day]bool{}, read: map[string]readObject{}}
 	s.aggregates = config.aggregates()
