@@ -206,7 +206,7 @@ func (b *Builder) SetLower(c Col, v []byte) {
 // SetQuery sets the query of a row of the dns table, as it was written but for
 // the root dot, and the registered domain that goes with it.
 func (b *Builder) SetQuery(name []byte) {
-	if n := len(name); n > 0 && name[n-1] == '.' {
+	for n := len(name); n > 0 && name[n-1] == '.'; n-- { // one, or what a careless writer adds
 		name = name[:n-1]
 	}
 	b.SetText(Query, name)

@@ -69,8 +69,7 @@ func Main(args []string) int {
 	}
 	if fd := int(os.Stdout.Fd()); term.IsTerminal(fd) {
 		p.width, _, _ = term.GetSize(fd)
-		_, plain := os.LookupEnv("NO_COLOR")
-		p.colour = !plain && os.Getenv("TERM") != "dumb"
+		p.colour = os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
 	} else {
 		p.width, _ = strconv.Atoi(os.Getenv("COLUMNS")) // 0, nothing is cut, unless the user says so
 	}
@@ -121,7 +120,7 @@ func (p *program) root() *cobra.Command {
 	root.AddCommand(p.runCommand(), p.scanCommand(), p.backfillCommand(), p.catCommand(), p.inspectCommand(),
 		p.explainCommand(), p.listCommand(), p.configCommand(), p.docsCommand(), p.versionCommand())
 	root.CompletionOptions.HiddenDefaultCmd = false
-	for _, c := range root.Commands() {
+	for _, c := range append(root.Commands(), root) {
 		args := c.Args
 		c.Args = func(c *cobra.Command, a []string) error {
 			if args == nil {

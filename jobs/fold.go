@@ -3,9 +3,11 @@ package jobs
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -42,11 +44,21 @@ type folded struct {
 	// rows of each aggregate, by name, sorted by day and key.
 	rows   map[string][]detect.Row
 	inputs []reports.Input // sorted by name, table
-	days   map[string]daySpan
+	// objects by name, whatever their events' days.
+	objects map[string]*objectTally
 }
 
-// A daySpan is the first and last day that an object has events of.
-type daySpan struct{ first, last detect.Day }
+// An objectTally is what was read of one object, all its members together.
+type objectTally struct {
+	first, last   detect.Day // of its events; meaningless without rows
+	rows, skipped int64
+	whole         bool // it was read to its end
+}
+
+// meets reports whether the object may have events of the days first … last.
+func (o *objectTally) meets(first, last detect.Day) bool {
+	return o.rows > 0 && o.first <= last && o.last >= first
+}
 
 // blockBuffers is how many blocks a worker may have waiting: enough that reading
 // goes on while it decodes, few enough to stay in the cache.
@@ -312,7 +324,7 @@ func (w *worker) count(b *columnar.Batch) {
 
 // merge brings the workers' tables and counts together.
 func merge(workers []*worker, members []*member, o *foldOptions) *folded {
-	out := &folded{rows: map[string][]detect.Row{}, days: map[string]daySpan{}}
+	out := &folded{rows: map[string][]detect.Row{}, objects: map[string]*objectTally{}}
 	for i, a := range o.aggregates {
 		all := workers[0].folders[i]
 		for _, w := range workers[1:] {
@@ -330,22 +342,36 @@ func merge(workers []*worker, members []*member, o *foldOptions) *folded {
 			}
 		}
 		out.inputs = append(out.inputs, m.inputs(&t)...)
-		for _, tt := range t.tables {
-			if tt.rows == 0 {
-				continue
-			}
-			span, ok := out.days[m.source.object.Name]
-			first, last := detect.DayOf(tt.first), detect.DayOf(tt.last)
-			if !ok {
-				span = daySpan{first, last}
-			}
-			out.days[m.source.object.Name] = daySpan{min(span.first, first), max(span.last, last)}
+		o := out.objects[m.source.object.Name]
+		if o == nil {
+			o = &objectTally{whole: true}
+			out.objects[m.source.object.Name] = o
 		}
+		o.add(m, &t)
 	}
 	slices.SortFunc(out.inputs, func(a, b reports.Input) int {
 		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Feed, b.Feed), cmp.Compare(a.Table, b.Table))
 	})
 	return out
+}
+
+// add adds what was read of a member.
+func (o *objectTally) add(m *member, t *tally) {
+	if m.failed.Load() != nil || m.Err != nil && !errors.Is(m.Err, logs.ErrUnknown) && !errors.Is(m.Err, logs.ErrEmpty) {
+		o.whole = false
+	}
+	o.skipped += t.Skipped
+	for _, tt := range t.tables {
+		if tt.rows == 0 {
+			continue
+		}
+		first, last := detect.DayOf(tt.first), detect.DayOf(tt.last)
+		if o.rows == 0 {
+			o.first, o.last = first, last
+		}
+		o.first, o.last = min(o.first, first), max(o.last, last)
+		o.rows += tt.rows
+	}
 }
 
 func (t *tally) add(u *tally) {
@@ -378,7 +404,7 @@ func (m *member) inputs(t *tally) []reports.Input {
 	if err := m.failed.Load(); err != nil {
 		first.Error = (*err).Error()
 	} else if m.Err != nil {
-		first.Error = m.Err.Error()
+		first.Error = strings.TrimPrefix(m.Err.Error(), m.Name+": ")
 	}
 	slices.SortFunc(t.Reasons, func(a, b logs.Reason) int {
 		return cmp.Or(cmp.Compare(b.Count, a.Count), cmp.Compare(a.First, b.First), cmp.Compare(a.Text, b.Text))

@@ -24,6 +24,7 @@ func (p *program) watch(what string, total int64, read *atomic.Int64) (stop func
 		bar = progressbar.NewOptions64(max(total, 1), progressbar.OptionSetWriter(p.stderr),
 			progressbar.OptionSetDescription(what), progressbar.OptionShowBytes(true),
 			progressbar.OptionClearOnFinish(), progressbar.OptionFullWidth())
+		bar.RenderBlank()
 	}
 	done, stopped := make(chan struct{}), make(chan struct{})
 	go func() {

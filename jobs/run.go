@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"iter"
 	"slices"
 	"strings"
 	"time"
@@ -85,7 +86,7 @@ func (p *program) backfillCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		for chunk := range slices.Chunk(days, backfillChunk) {
+		for chunk := range inARow(days) {
 			if err := s.fold(p.ctx, chunk); err != nil {
 				return err
 			}
@@ -94,6 +95,23 @@ func (p *program) backfillCommand() *cobra.Command {
 		return p.verdict(config, &reports.Report{Inputs: s.inputs})
 	}
 	return c
+}
+
+// inARow yields the days, which ascend, in runs of at most backfillChunk that
+// follow one another: folding a span decodes all the logs in it.
+func inARow(days []detect.Day) iter.Seq[[]detect.Day] {
+	return func(yield func([]detect.Day) bool) {
+		for len(days) > 0 {
+			n := 1
+			for n < min(len(days), backfillChunk) && days[n] == days[n-1]+1 {
+				n++
+			}
+			if !yield(days[:n:n]) {
+				return
+			}
+			days = days[n:]
+		}
+	}
 }
 
 // dayRange returns the days from … to, or the one given by default.
@@ -133,17 +151,25 @@ func (p *program) nightly(config *Config, job string, days []detect.Day) error {
 		if len(missing) > 0 {
 			p.note("folding %d days of history that are not in %s yet", len(missing), config.State)
 		}
-		for chunk := range slices.Chunk(missing, backfillChunk) {
+		for chunk := range inARow(missing) {
 			if err := s.fold(p.ctx, chunk); err != nil {
 				return err
 			}
 		}
 	}
+	for i := range s.inputs {
+		if s.inputs[i].Error != "" {
+			p.complain(&s.inputs[i])
+		}
+	}
 	s.inputs = nil // the report accounts for the judged days
-	for chunk := range slices.Chunk(days, backfillChunk) {
+	for chunk := range inARow(days) {
 		if err := s.fold(p.ctx, chunk); err != nil {
 			return err
 		}
+	}
+	if err := s.tooLate(p.ctx, days[0]); err != nil {
+		return err
 	}
 	late, err := s.late(p.ctx, days[0])
 	if err != nil {
@@ -281,13 +307,17 @@ func (p *program) verdict(config *Config, r *reports.Report) error {
 	return nil
 }
 
-// complain says on stderr what was wrong with an input.
+// complain says on stderr, in one line, what was wrong with an input.
 func (p *program) complain(in *reports.Input) {
+	var faults []string
 	if in.Error != "" {
-		p.note("%s: %s", printable(in.Name), printable(in.Error))
+		faults = append(faults, in.Error)
 	}
 	if in.Skipped > 0 {
-		p.note("%s: skipped %d of %d records: %s", printable(in.Name), in.Skipped, in.Records, printable(strings.Join(in.Reasons, "; ")))
+		faults = append(faults, fmt.Sprintf("skipped %d of %d records: %s", in.Skipped, in.Records, strings.Join(in.Reasons, "; ")))
+	}
+	if len(faults) > 0 {
+		p.note("%s: %s", printable(in.Name), printable(strings.Join(faults, "; ")))
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"math"
 	"os"
 	"slices"
+	"strings"
 	"sync/atomic"
 
 	"outflow/columnar/store"
@@ -30,8 +31,15 @@ type state struct {
 	fingerprint string // of what the meaning of a folded row depends on
 
 	folded   map[detect.Day]bool
+	read     map[string]readObject // what this run has read, by name
 	inputs   []reports.Input
 	warnings []string
+}
+
+// A readObject is an object as this run found it.
+type readObject struct {
+	*objectTally
+	etag string
 }
 
 func (c *Config) store() store.Options {
@@ -47,9 +55,9 @@ func (p *program) openState(config *Config) (*state, error) {
 		return nil, configError{fmt.Errorf("open the state: %w", err)}
 	}
 	if err := store.CheckVersion(p.ctx, at); err != nil {
-		return nil, configError{err}
+		return nil, configError{fmt.Errorf("open the state: %w", err)}
 	}
-	s := &state{p: p, config: config, store: at, options: config.foldOptions(), folded: map[detect.Day]bool{}}
+	s := &state{p: p, config: config, store: at, options: config.foldOptions(), folded: map[detect.Day]bool{}, read: map[string]readObject{}}
 	s.aggregates = config.aggregates()
 	h := sha256.New()
 	for _, a := range s.aggregates {
@@ -145,9 +153,26 @@ type span struct {
 }
 
 // known returns what the partitions around days say of the objects they list.
+// Where a URI has no date, every run lists all logs there are, and all
+// partitions have a say.
 func (s *state) known(ctx context.Context, days []detect.Day) (map[string]span, error) {
-	out := map[string]span{}
+	around := map[detect.Day]bool{}
 	for day := days[0] - 2; day <= days[len(days)-1]+1; day++ {
+		around[day] = true
+	}
+	if slices.ContainsFunc(s.config.Inputs, func(in *Input) bool { return !strings.Contains(in.URI, "{dd}") }) {
+		all, err := s.aggregate(s.aggregates[0]).List(ctx)
+		if err != nil {
+			return nil, err
+		}
+		for _, text := range all {
+			if day, err := detect.ParseDay(text); err == nil {
+				around[day] = true
+			}
+		}
+	}
+	out := map[string]span{}
+	for _, day := range sortedKeys(around) {
 		if slices.Contains(days, day) {
 			continue // to be replaced
 		}
@@ -189,6 +214,9 @@ func (s *state) fold(ctx context.Context, days []detect.Day) error {
 		if k, ok := known[src.object.Name]; ok && k.etag == src.etag && (k.last < first || k.first > last) {
 			continue
 		}
+		if r, ok := s.read[src.object.Name]; ok && r.etag == src.etag && r.whole && !r.meets(first, last) {
+			continue
+		}
 		sources = append(sources, src)
 		total += src.object.Size
 	}
@@ -205,7 +233,12 @@ func (s *state) fold(ctx context.Context, days []detect.Day) error {
 	if err != nil {
 		return err
 	}
-	s.inputs = append(s.inputs, result.inputs...)
+	s.account(result.inputs)
+	for _, src := range sources {
+		if o := result.objects[src.object.Name]; o != nil {
+			s.read[src.object.Name] = readObject{o, src.etag}
+		}
+	}
 	for _, day := range days {
 		if err := s.commit(ctx, day, sources, result); err != nil {
 			return err
@@ -215,27 +248,53 @@ func (s *state) fold(ctx context.Context, days []detect.Day) error {
 	return nil
 }
 
+// account adds what was read to the run's inputs. An object that was read for
+// several spans of days, which do not overlap, is one input: what is outside of
+// one of them may be inside another.
+func (s *state) account(inputs []reports.Input) {
+	type place struct{ name, feed, table string }
+	at := map[place]int{}
+	for i := range s.inputs {
+		in := &s.inputs[i]
+		at[place{in.Name, in.Feed, in.Table}] = i
+	}
+	for _, in := range inputs {
+		i, ok := at[place{in.Name, in.Feed, in.Table}]
+		if !ok {
+			s.inputs = append(s.inputs, in)
+			continue
+		}
+		if before := &s.inputs[i]; before.Rows == in.Rows {
+			in.Outside -= in.Rows - before.Outside
+		}
+		s.inputs[i] = in
+	}
+}
+
 // commit writes a day's partitions. A day that no object has events of gets
 // none: it is missing, not quiet.
 func (s *state) commit(ctx context.Context, day detect.Day, sources []source, result *folded) error {
 	done := store.Done{Fold: s.fingerprint}
-	records := map[string][2]int64{}
-	for _, in := range result.inputs {
-		name := objectOf(in.Name, sources)
-		n := records[name]
-		records[name] = [2]int64{n[0] + in.Rows - in.Outside, n[1] + in.Skipped}
-	}
+	listed := map[string]bool{}
 	for _, src := range sources {
-		span, ok := result.days[src.object.Name]
-		if !ok || span.first > day || span.last < day {
+		name := src.object.Name
+		o := result.objects[name]
+		if o == nil || !o.meets(day, day) || listed[name] {
 			continue
 		}
-		n := records[src.object.Name]
-		done.Inputs = append(done.Inputs, store.InputRef{Name: src.object.Name, Size: src.object.Size, ETag: src.etag,
-			Rows: n[0], Skipped: n[1], First: span.first.String(), Last: span.last.String()})
+		listed[name] = true
+		in := store.InputRef{Name: name, Size: src.object.Size, ETag: src.etag, Rows: o.rows, Skipped: o.skipped}
+		if o.whole { // else nobody knows what days the rest is of
+			in.First, in.Last = o.first.String(), o.last.String()
+		}
+		done.Inputs = append(done.Inputs, in)
 	}
 	if len(done.Inputs) == 0 {
 		return nil
+	}
+	// A partition that is damaged or not there says nothing of what came late.
+	if before, err := s.aggregate(s.aggregates[0]).Done(ctx, day.String()); err == nil {
+		done.Late = lateInputs(&before, &done)
 	}
 	for _, a := range s.aggregates {
 		var rows []stateRow
@@ -252,15 +311,20 @@ func (s *state) commit(ctx context.Context, day detect.Day, sources []source, re
 	return nil
 }
 
-// objectOf returns the object that a member belongs to.
-func objectOf(member string, sources []source) string {
-	for i := range sources {
-		name := sources[i].object.Name
-		if member == name || len(member) > len(name) && member[:len(name)] == name && member[len(name)] == '!' {
-			return name
+// lateInputs names the inputs of a partition that came after the day was first
+// folded.
+func lateInputs(before, now *store.Done) []string {
+	first := map[string]bool{}
+	for _, in := range before.Inputs {
+		first[in.Name] = !slices.Contains(before.Late, in.Name)
+	}
+	var late []string
+	for _, in := range now.Inputs {
+		if !first[in.Name] {
+			late = append(late, in.Name)
 		}
 	}
-	return member
+	return late
 }
 
 func stateError(c *Config, err error) error {
@@ -281,22 +345,46 @@ func (s *state) late(ctx context.Context, first detect.Day) ([]detect.Day, error
 	if err != nil || !ok {
 		return nil, err
 	}
-	listed := map[string]string{}
+	listed := map[string]store.InputRef{}
 	for _, in := range done.Inputs {
-		listed[in.Name] = in.ETag
+		listed[in.Name] = in
 	}
-	stale := false
-	for _, in := range s.inputs {
-		if in.Rows > 0 && detect.DayOf(in.First) <= day {
-			if _, ok := listed[in.Name]; !ok {
-				stale = true
-			}
+	for name, r := range s.read {
+		in, ok := listed[name]
+		switch {
+		case !ok && r.meets(day, day), // new
+			ok && in.ETag != r.etag,            // changed
+			ok && r.whole && in.Rows != r.rows: // could not be read to its end the last time
+			return []detect.Day{day}, s.fold(ctx, []detect.Day{day})
 		}
 	}
-	if !stale {
-		return nil, nil
+	return nil, nil
+}
+
+// tooLate warns of objects with events of days that late does not fold again.
+func (s *state) tooLate(ctx context.Context, first detect.Day) error {
+	if _, ok, err := s.partition(ctx, first-2); err != nil || !ok {
+		return err // the state begins later: nothing was left out of it
 	}
-	return []detect.Day{day}, s.fold(ctx, []detect.Day{day})
+	known, err := s.known(ctx, []detect.Day{first})
+	if err != nil {
+		return err
+	}
+	objects, oldest := 0, first
+	for name, r := range s.read {
+		if k, ok := known[name]; ok && k.etag == r.etag {
+			continue
+		}
+		if r.meets(first-detect.Day(min(s.config.horizon(), maxHistory)), first-2) && !s.folded[r.first] {
+			objects++
+			oldest = min(oldest, r.first)
+		}
+	}
+	if objects > 0 {
+		s.warnings = append(s.warnings, fmt.Sprintf("%d objects came more than a day late, with events from %s on: those from before %s are in no baseline. Put the objects beside the logs of their day and run outflow backfill --from %s --to %s.",
+			objects, oldest, first-1, oldest, first-2))
+	}
+	return nil
 }
 
 // history reads what the judged days are compared with, and the days themselves.

@@ -294,6 +294,12 @@ func (r *reader) recognise(head []byte) (*Format, error) {
 		}
 		return f, nil
 	}
+	if r.Options.Mapping != nil { // whose names nobody else knows
+		if head[0] == '{' {
+			return JSONLines, nil
+		}
+		return CSV, nil
+	}
 	return nil, ErrUnknown
 }
 

@@ -1,0 +1,365 @@
+package jobs
+
+import (
+	"archive/zip"
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"outflow/columnar/store"
+)
+
+// A site is a folder of logs with one input, cloud, and a state and reports
+// beside it.
+type site struct {
+	t      *testing.T
+	dir    string
+	bucket *s3Server // where logs are; nil: in dir
+}
+
+const datedURI = "logs/{yyyy}-{mm}-{dd}/"
+
+func newSite(t *testing.T, uri string) *site {
+	s := &site{t: t, dir: t.TempDir()}
+	s.write("outflow.yaml", []byte("inputs:\n  - {name: cloud, uri: '"+uri+"'}\n"))
+	return s
+}
+
+func (s *site) write(name string, body []byte) {
+	s.t.Helper()
+	if key, ok := strings.CutPrefix(name, "logs/"); ok && s.bucket != nil {
+		s.bucket.put(s.t, key, body)
+		return
+	}
+	name = filepath.Join(s.dir, name)
+	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+		s.t.Fatal(err)
+	}
+	if err := os.WriteFile(name, body, 0o644); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// uploads is a cloud log. An event is "time user bytes", as in "2026-03-01T10:00 ann 5".
+func uploads(events ...string) []byte {
+	var b strings.Builder
+	b.WriteString("time,user,bytes_out,bytes_in\n")
+	for _, e := range events {
+		f := strings.Fields(e)
+		fmt.Fprintf(&b, "%s:00Z,%s,%s,1000\n", f[0], f[1], f[2])
+	}
+	return []byte(b.String())
+}
+
+// quiet writes a quiet log for each of the days of March from the 9th to the last.
+func (s *site) quiet(last int, without ...int) {
+	for day := 9; day <= last; day++ {
+		if slices.Contains(without, day) {
+			continue
+		}
+		date := fmt.Sprintf("2026-03-%02d", day)
+		s.write("logs/"+date+"/a.csv", uploads(date+fmt.Sprintf("T10:%02d ann 1%d00000", day, day%3), date+"T11:00 bob 900000"))
+	}
+}
+
+// run runs the nightly job for a day of March, which must work, and returns
+// what it said on stderr.
+func (s *site) run(day int, args ...string) string {
+	s.t.Helper()
+	if s.bucket != nil {
+		args = append(args, "--s3-endpoint-url", s.bucket.url)
+	}
+	args = append([]string{"run", "nightly", "--config", "outflow.yaml", "--day", fmt.Sprintf("2026-03-%02d", day)}, args...)
+	code, _, stderr := invoke(s.t, s.dir, args...)
+	if code != exitOK {
+		s.t.Fatalf("%v: exit %d: %s", args, code, stderr)
+	}
+	return stderr
+}
+
+// done returns what the partition of a day says of itself, and its rows.
+func (s *site) done(state string, day int) (store.Done, []stateRow) {
+	s.t.Helper()
+	at, err := store.Open(s.t.Context(), filepath.Join(s.dir, state), store.Options{})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	rows, done, err := store.Partitions[stateRow]{Store: at, Folder: "aggregate=user_day"}.Read(s.t.Context(), fmt.Sprintf("2026-03-%02d", day))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return done, rows
+}
+
+// events returns how many events of each user a day's partition has.
+func (s *site) events(day int) map[string]int64 {
+	s.t.Helper()
+	_, rows := s.done("state", day)
+	out := map[string]int64{}
+	for _, r := range rows {
+		out[r.Entity] += r.Events
+	}
+	return out
+}
+
+// sameAsFresh fails if what the days' partitions say is not that of a state
+// built from the logs that are there now.
+func (s *site) sameAsFresh(days ...int) {
+	s.t.Helper()
+	if err := os.RemoveAll(filepath.Join(s.dir, "fresh")); err != nil {
+		s.t.Fatal(err)
+	}
+	args := []string{"backfill", "--config", "outflow.yaml", "--state", "fresh",
+		"--from", fmt.Sprintf("2026-03-%02d", days[0]), "--to", fmt.Sprintf("2026-03-%02d", days[len(days)-1])}
+	if s.bucket != nil {
+		args = append(args, "--s3-endpoint-url", s.bucket.url)
+	}
+	if code, _, stderr := invoke(s.t, s.dir, args...); code != exitOK {
+		s.t.Fatalf("%v: exit %d: %s", args, code, stderr)
+	}
+	for _, day := range days {
+		gotDone, got := s.done("state", day)
+		wantDone, want := s.done("fresh", day)
+		if !reflect.DeepEqual(got, want) {
+			s.t.Errorf("day %d: got rows\n%+v\nwant, as of a fresh state,\n%+v", day, got, want)
+		}
+		gotDone.Late, wantDone.Late = nil, nil
+		if !reflect.DeepEqual(gotDone, wantDone) {
+			s.t.Errorf("day %d: got %+v, want, as of a fresh state, %+v", day, gotDone, wantDone)
+		}
+	}
+}
+
+// inputs returns the names of the objects that the run of a day read.
+func (s *site) inputs(day int) []string {
+	s.t.Helper()
+	var names []string
+	for _, r := range readCSV(s.t, filepath.Join(s.dir, fmt.Sprintf("out/nightly/2026-03-%02d/inputs.csv", day))) {
+		names = append(names, strings.TrimPrefix(r["name"], "logs/2026-03-"))
+	}
+	return names
+}
+
+func (s *site) page(day int) string {
+	s.t.Helper()
+	text, err := os.ReadFile(filepath.Join(s.dir, fmt.Sprintf("out/nightly/2026-03-%02d/report.html", day)))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return string(text)
+}
+
+const lateWarning = "arrived late"
+
+// If this fails, what a bucket delivers after the night it belongs to is never
+// judged, or counts twice.
+func TestLateObjects(t *testing.T) {
+	s := newSite(t, datedURI)
+	s.quiet(20)
+	s.run(20)
+
+	// Under the 21st: a log of the 20th with an exfiltration, one across
+	// midnight, and one of the 21st.
+	s.write("logs/2026-03-21/late.csv", uploads("2026-03-20T22:00 ann 9000000000"))
+	s.write("logs/2026-03-21/midnight.csv", uploads("2026-03-20T23:59 eve 1", "2026-03-21T00:01 eve 2", "2026-03-21T00:02 eve 2"))
+	s.write("logs/2026-03-21/a.csv", uploads("2026-03-21T10:00 ann 1100000"))
+	s.run(21)
+
+	if got, want := s.events(20), map[string]int64{"ann": 2, "bob": 1, "eve": 1}; !reflect.DeepEqual(got, want) {
+		t.Errorf("the 20th: got events %v, want %v", got, want)
+	}
+	if got, want := s.events(21), map[string]int64{"ann": 1, "eve": 2}; !reflect.DeepEqual(got, want) {
+		t.Errorf("the 21st: got events %v, want %v", got, want)
+	}
+	done, _ := s.done("state", 20)
+	if want := []string{"logs/2026-03-21/late.csv", "logs/2026-03-21/midnight.csv"}; !slices.Equal(done.Late, want) {
+		t.Errorf("late inputs of the 20th: got %v, want %v", done.Late, want)
+	}
+	if !strings.Contains(s.page(21), "2026-03-20 "+lateWarning) {
+		t.Error("the report does not say that logs of the 20th arrived late")
+	}
+	findings := readCSV(t, filepath.Join(s.dir, "out/nightly/2026-03-21/findings.csv"))
+	if !slices.ContainsFunc(findings, func(f map[string]string) bool {
+		return f["detection"] == "upload_zscore" && f["entity"] == "ann" && f["day"] == "2026-03-20"
+	}) {
+		t.Errorf("the upload of the 20th that arrived late is not found: %v", findings)
+	}
+	inputs := s.inputs(21)
+	if names := slices.Compact(slices.Sorted(slices.Values(inputs))); len(names) != len(inputs) {
+		t.Errorf("an object that was read for two days stands twice in inputs.csv: %v", inputs)
+	}
+	for _, r := range readCSV(t, filepath.Join(s.dir, "out/nightly/2026-03-21/inputs.csv")) {
+		if strings.HasSuffix(r["name"], "midnight.csv") && (r["rows"] != "3" || r["outside"] != "0") {
+			t.Errorf("midnight.csv: got %s rows and %s outside both days, want 3 and 0", r["rows"], r["outside"])
+		}
+	}
+	s.sameAsFresh(19, 20, 21)
+
+	// The next run has nothing new of the 20th, and knows which objects not to read.
+	s.run(21)
+	if strings.Contains(s.page(21), lateWarning) {
+		t.Error("run again, the day says once more that logs arrived late")
+	}
+	if got, want := s.inputs(21), []string{"21/a.csv", "21/midnight.csv"}; !slices.Equal(got, want) {
+		t.Errorf("run again: read %v, want %v", got, want)
+	}
+	s.sameAsFresh(19, 20, 21)
+}
+
+// If this fails, a log that went on growing after it was folded is never read again.
+func TestLateLogChanged(t *testing.T) {
+	s := newSite(t, datedURI)
+	s.quiet(20)
+	s.run(19)
+	s.run(20)
+	s.write("logs/2026-03-20/a.csv", uploads("2026-03-20T10:00 ann 1", "2026-03-20T23:58 ann 9"))
+	s.write("logs/2026-03-21/a.csv", uploads("2026-03-21T10:00 ann 1"))
+	s.run(21)
+	if got, want := s.events(20), map[string]int64{"ann": 2}; !reflect.DeepEqual(got, want) {
+		t.Errorf("got events %v, want %v", got, want)
+	}
+	s.sameAsFresh(20, 21)
+}
+
+// If this fails, a zip archive, whose files are inputs of their own, is late every night.
+func TestLateZip(t *testing.T) {
+	s := newSite(t, datedURI)
+	s.quiet(19)
+	var b bytes.Buffer
+	z := zip.NewWriter(&b)
+	for name, body := range map[string][]byte{
+		"one.csv": uploads("2026-03-20T23:00 ann 1"), "two.csv": uploads("2026-03-21T01:00 ann 1"), "README": []byte("of the logs here\n"),
+	} {
+		w, err := z.Create(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.Write(body)
+	}
+	if err := z.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s.write("logs/2026-03-20/logs.zip", b.Bytes())
+	s.run(20)
+	s.run(21)
+	s.run(21)
+	if strings.Contains(s.page(21), lateWarning) {
+		t.Error("an archive that the day before lists is late")
+	}
+	if done, _ := s.done("state", 21); len(done.Inputs) != 1 || len(done.Late) != 0 || done.Inputs[0].Rows != 2 || done.Inputs[0].First != "2026-03-20" {
+		t.Errorf("got %+v, want the archive, with 2 rows from the 20th on", done)
+	}
+	s.sameAsFresh(20, 21)
+}
+
+// If this fails, a log that could only be read in part one night stays so.
+func TestLateReadInPart(t *testing.T) {
+	s := newSite(t, datedURI)
+	s.quiet(19)
+	whole := gzipped(t, uploads("2026-03-20T09:00 ann 1", "2026-03-20T10:00 ann 1"))
+	s.write("logs/2026-03-20/a.csv.gz", whole[:len(whole)-9])
+	s.run(20)
+	done, _ := s.done("state", 20)
+	if len(done.Inputs) != 1 || done.Inputs[0].First != "" {
+		t.Fatalf("got %+v, want one input of unknown days", done.Inputs)
+	}
+	s.write("logs/2026-03-20/a.csv.gz", whole)
+	s.write("logs/2026-03-20/b.csv", uploads("2026-03-20T11:00 ann 1"))
+	s.run(21)
+	if got, want := s.events(20), map[string]int64{"ann": 3}; !reflect.DeepEqual(got, want) {
+		t.Errorf("got events %v, want %v", got, want)
+	}
+	s.sameAsFresh(20)
+}
+
+// If this fails, events that come so late that no run folds them are lost in silence.
+func TestTooLate(t *testing.T) {
+	s := newSite(t, datedURI)
+	s.quiet(21)
+	s.run(20)
+	if strings.Contains(s.page(20), "more than a day late") {
+		t.Error("the first night says that logs came late")
+	}
+	s.write("logs/2026-03-21/late.csv", uploads("2026-03-18T22:00 ann 7"))
+	s.run(21)
+	if page := s.page(21); !strings.Contains(page, "1 objects came more than a day late, with events from 2026-03-18 on") {
+		t.Error("the report does not say that events of the 18th were left out")
+	}
+}
+
+// If this fails, days without logs, as weekends are, make every run decode the
+// month, or the first night of a state does not fold what is there.
+func TestDaysWithoutLogs(t *testing.T) {
+	s := newSite(t, "s3://logs/{yyyy}-{mm}-{dd}/")
+	s.bucket = newS3Server(t)
+	s.quiet(20, 14, 15)
+	if stderr := s.run(20); !strings.Contains(stderr, "days of history") {
+		t.Errorf("the first night does not say that it folds history: %s", stderr)
+	}
+	s.bucket.opened()
+	s.run(20)
+	if got, want := s.bucket.opened(), []string{"2026-03-20/a.csv"}; !slices.Equal(got, want) {
+		t.Errorf("the second run of the day read %v, want %v", got, want)
+	}
+	s.run(21)
+	if _, err := os.Stat(filepath.Join(s.dir, "state/v1/aggregate=user_day/date=2026-03-21")); err == nil {
+		t.Error("a day without logs has a partition")
+	}
+	s.sameAsFresh(13, 16)
+}
+
+// If this fails, logs in one folder without dates are all decoded every night,
+// or several times in the first.
+func TestLogsWithoutDates(t *testing.T) {
+	s := newSite(t, "s3://logs/**")
+	s.bucket = newS3Server(t)
+	s.quiet(20)
+	s.run(20)
+	// Once to know their days, and once to fold them.
+	if got := s.bucket.opened(); len(got) > 2*12 {
+		t.Errorf("the first night opened 12 objects %d times: %v", len(got), got)
+	}
+	s.write("logs/2026-03-21/a.csv", uploads("2026-03-21T10:00 ann 1"))
+	s.run(21)
+	if got, want := slices.Compact(s.bucket.opened()), []string{"2026-03-21/a.csv"}; !slices.Equal(got, want) {
+		t.Errorf("the second night read %v, want %v", got, want)
+	}
+	if page := s.page(21); strings.Contains(page, lateWarning) || strings.Contains(page, "day late") {
+		t.Error("logs that a run has folded are late")
+	}
+	s.sameAsFresh(19, 20, 21)
+}
+
+// If this fails, what was folded under other thresholds is taken for the same,
+// or a state of another profile is lost.
+func TestStateOfOtherMeaning(t *testing.T) {
+	s := newSite(t, datedURI)
+	s.quiet(20)
+	s.run(20)
+	before, _ := s.done("state", 12)
+	if stderr := s.run(20, "--profile", "seed"); !strings.Contains(stderr, "days of history") {
+		t.Errorf("another profile does not fold the history again: %s", stderr)
+	}
+	after, _ := s.done("state", 12)
+	if before.Fold == after.Fold || len(after.Late) != 0 {
+		t.Errorf("got fingerprint %q and %d late inputs, want another than %q and none", after.Fold, len(after.Late), before.Fold)
+	}
+
+	// A partition of another Rev is another meaning too.
+	name := filepath.Join(s.dir, "state/v1/aggregate=user_day/date=2026-03-12/_done.json")
+	after.Fold = "0123456789abcdef"
+	text, _ := json.Marshal(after)
+	if err := os.WriteFile(name, text, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	s.run(20, "--profile", "seed")
+	if again, _ := s.done("state", 12); again.Fold == after.Fold {
+		t.Error("a day of another meaning is not folded again")
+	}
+}
