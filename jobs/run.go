@@ -16,8 +16,9 @@ import (
 	"outflow/stats/detect"
 )
 
-// backfillChunk is how many days are folded in one pass. More would hold more
-// tables in memory; fewer would read the objects at the chunks' edges more often.
+// backfillChunk is how many days are folded in one pass where the dates in an
+// input's URI tell which objects that takes. More would hold more tables in
+// memory; fewer would read the objects at the chunks' edges more often.
 const backfillChunk = 7
 
 func (p *program) runCommand() *cobra.Command {
@@ -85,7 +86,11 @@ func (p *program) backfillCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		for chunk := range slices.Chunk(days, backfillChunk) {
+		size := len(days) // without dates each pass would read every object
+		if slices.ContainsFunc(config.Inputs, func(in *Input) bool { return strings.Contains(in.URI, "{") }) {
+			size = backfillChunk
+		}
+		for chunk := range slices.Chunk(days, size) {
 			if err := s.fold(p.ctx, chunk); err != nil {
 				return err
 			}
