@@ -18,10 +18,12 @@ type Dict struct {
 	ends  []int32 // ends[i] is where text i begins and text i-1 ends
 }
 
+// A dictSlot has where its text lies, so that a look-up need not ask ends for it.
 type dictSlot struct {
-	hash uint64
-	code int32 // code+1, 0 if the slot is free
-	size int32
+	hash  uint32 // the half of the hash that does not choose the slot
+	code  int32  // code+1, 0 if the slot is free
+	begin int32
+	size  int32
 }
 
 // NewDict returns a Dict that holds only "".
@@ -47,7 +49,7 @@ func (d *Dict) Find(text []byte) (int32, bool) {
 	h := Hash(text)
 	mask := uint64(len(d.slots) - 1)
 	for i := h & mask; d.slots[i].code != 0; i = (i + 1) & mask {
-		if s := &d.slots[i]; s.hash == h && int(s.size) == len(text) && string(d.Text(s.code-1)) == string(text) {
+		if s := &d.slots[i]; s.hash == uint32(h>>32) && string(d.arena[s.begin:s.begin+s.size]) == string(text) {
 			return s.code - 1, true
 		}
 	}
@@ -57,21 +59,24 @@ func (d *Dict) Find(text []byte) (int32, bool) {
 // Code returns the code of text and numbers it if it is new.
 func (d *Dict) Code(text []byte) int32 {
 	h := Hash(text)
-	mask := uint64(len(d.slots) - 1)
-	i := h & mask
-	for d.slots[i].code != 0 {
-		if s := &d.slots[i]; s.hash == h && int(s.size) == len(text) {
-			if a := d.ends[s.code-1]; string(d.arena[a:a+s.size]) == string(text) {
-				return s.code - 1
-			}
+	slots := d.slots
+	i := h
+	var s *dictSlot
+	for {
+		s = &slots[i&uint64(len(slots)-1)]
+		if s.code == 0 {
+			break
 		}
-		i = (i + 1) & mask
+		if s.hash == uint32(h>>32) && string(d.arena[s.begin:s.begin+s.size]) == string(text) {
+			return s.code - 1
+		}
+		i++
 	}
 	code := int32(d.Len())
+	*s = dictSlot{uint32(h >> 32), code + 1, int32(len(d.arena)), int32(len(text))}
 	d.arena = append(d.arena, text...)
 	d.ends = append(d.ends, int32(len(d.arena)))
-	d.slots[i] = dictSlot{h, code + 1, int32(len(text))}
-	if int(code)*2 > len(d.slots) {
+	if int(code)*2 > len(slots) {
 		d.grow()
 	}
 	return code
@@ -85,7 +90,7 @@ func (d *Dict) grow() {
 		if s.code == 0 {
 			continue
 		}
-		i := s.hash & mask
+		i := Hash(d.arena[s.begin:s.begin+s.size]) & mask
 		for d.slots[i].code != 0 {
 			i = (i + 1) & mask
 		}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -17,8 +18,9 @@ import (
 	"outflow/stats/detect"
 )
 
-// backfillChunk is how many days are folded in one pass. More would hold more
-// tables in memory; fewer would read the objects at the chunks' edges more often.
+// backfillChunk is how many days are folded in one pass where the dates in an
+// input's URI tell which objects that takes. More would hold more tables in
+// memory; fewer would read the objects at the chunks' edges more often.
 const backfillChunk = 7
 
 func (p *program) runCommand() *cobra.Command {
@@ -86,7 +88,7 @@ func (p *program) backfillCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		for chunk := range inARow(days) {
+		for chunk := range inARow(days, config.chunk()) {
 			if err := s.fold(p.ctx, chunk); err != nil {
 				return err
 			}
@@ -97,13 +99,22 @@ func (p *program) backfillCommand() *cobra.Command {
 	return c
 }
 
-// inARow yields the days, which ascend, in runs of at most backfillChunk that
-// follow one another: folding a span decodes all the logs in it.
-func inARow(days []detect.Day) iter.Seq[[]detect.Day] {
+// chunk is how many days are folded in one pass. Without dates in the URIs of the
+// inputs each pass would read every object, so there is only one.
+func (c *Config) chunk() int {
+	if slices.ContainsFunc(c.Inputs, func(in *Input) bool { return strings.Contains(in.URI, "{") }) {
+		return backfillChunk
+	}
+	return math.MaxInt
+}
+
+// inARow yields the days, which ascend, in runs of at most size that follow one
+// another: folding a span decodes all the logs in it.
+func inARow(days []detect.Day, size int) iter.Seq[[]detect.Day] {
 	return func(yield func([]detect.Day) bool) {
 		for len(days) > 0 {
 			n := 1
-			for n < min(len(days), backfillChunk) && days[n] == days[n-1]+1 {
+			for n < min(len(days), size) && days[n] == days[n-1]+1 {
 				n++
 			}
 			if !yield(days[:n:n]) {
@@ -151,7 +162,7 @@ func (p *program) nightly(config *Config, job string, days []detect.Day) error {
 		if len(missing) > 0 {
 			p.note("folding %d days of history that are not in %s yet", len(missing), config.State)
 		}
-		for chunk := range inARow(missing) {
+		for chunk := range inARow(missing, config.chunk()) {
 			if err := s.fold(p.ctx, chunk); err != nil {
 				return err
 			}
@@ -163,7 +174,7 @@ func (p *program) nightly(config *Config, job string, days []detect.Day) error {
 		}
 	}
 	s.inputs = nil // the report accounts for the judged days
-	for chunk := range inARow(days) {
+	for chunk := range inARow(days, config.chunk()) {
 		if err := s.fold(p.ctx, chunk); err != nil {
 			return err
 		}

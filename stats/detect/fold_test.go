@@ -224,3 +224,36 @@ func TestVolumes(t *testing.T) {
 		}
 	}
 }
+
+// A refolder folds its first batch again and again.
+type refolder struct {
+	Folder
+	b *testing.B
+}
+
+func (f refolder) Fold(batch *columnar.Batch) {
+	for f.b.Loop() {
+		f.Folder.Fold(batch)
+	}
+	f.b.ReportMetric(float64(f.b.Elapsed().Nanoseconds())/float64(f.b.N)/float64(batch.Len()), "ns/row")
+}
+
+// BenchmarkFold folds one batch of a table that the aggregate reads, of 5,000
+// users within half an hour.
+func BenchmarkFold(b *testing.B) {
+	for _, a := range Aggregates {
+		b.Run("aggregate="+a.Name, func(b *testing.B) {
+			r := rand.New(rand.NewPCG(1, 2))
+			events := make([]event, columnar.BatchRows)
+			for i := range events {
+				domain := fmt.Sprintf("example%d.com", r.IntN(300))
+				events[i] = event{a.Tables[0], "f", "o", int64(i + 1), testDay + int64(i)*100e3, map[columnar.Col]string{
+					columnar.User: fmt.Sprintf("user%d", r.IntN(5000)), columnar.SrcIP: fmt.Sprintf("10.0.%d.%d", r.IntN(80), r.IntN(250)),
+					columnar.Resource: fmt.Sprintf("arn:aws:s3:::bucket%d/key%d", r.IntN(50), i),
+					columnar.Domain:   domain, columnar.Query: fmt.Sprintf("www%d.%s", r.IntN(20), domain), columnar.QueryType: "A",
+				}, map[columnar.Col]int64{columnar.BytesOut: r.Int64N(1e6), columnar.BytesIn: r.Int64N(1e6)}}
+			}
+			feedTo(refolder{a.New(&openBounds), b}, a, events)
+		})
+	}
+}

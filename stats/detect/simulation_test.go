@@ -146,12 +146,19 @@ func TestUploadRepeats(t *testing.T) {
 	}
 }
 
-func BenchmarkUploadZScore(b *testing.B) {
+// BenchmarkScore judges a day of 3,000 users by 30 days of history.
+func BenchmarkScore(b *testing.B) {
 	s := simulate(1, 30, 3000, 1)
 	in := s.input()
-	d := uploadZScore()
-	for b.Loop() {
-		Judge(d, in)
+	for _, d := range All() {
+		if d.Reads != UserDay.Name {
+			continue
+		}
+		b.Run("detection="+d.Name, func(b *testing.B) {
+			for b.Loop() {
+				Judge(d, in)
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(s.users), "ns/user")
+		})
 	}
-	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(s.users), "ns/user")
 }
