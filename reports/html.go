@@ -362,24 +362,24 @@ func tiles(r *Report) []tile {
 
 	// Feeds may have seen the same bytes: the largest is said, never the sum.
 	var feeds []string
-	out := map[string]int64{}
+	out := map[string]float64{} // beyond int64 where a log holds false counts
 	for _, u := range r.UserDays {
 		if _, ok := out[u.Feed]; !ok {
 			feeds = append(feeds, u.Feed)
 		}
-		out[u.Feed] += u.BytesOut
+		out[u.Feed] += float64(u.BytesOut)
 	}
 	slices.Sort(feeds)
 	sent := tile{"Sent out", "–", "no log says how much"}
 	if slices.ContainsFunc(r.Inputs, func(in Input) bool { return in.Known[columnar.BytesOut] > 0 }) {
 		sent.Value, sent.Note = byteSize(0), "to outside addresses"
 	}
-	most := int64(0)
+	most := 0.0
 	for _, feed := range feeds {
 		if out[feed] > most {
 			most = out[feed]
 			name, _ := cut(feed, 24)
-			sent.Value, sent.Note = byteSize(float64(most)), "as "+name+" saw it"
+			sent.Value, sent.Note = byteSize(most), "as "+name+" saw it"
 		}
 	}
 

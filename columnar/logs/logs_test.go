@@ -313,7 +313,7 @@ func (c *logCase) read(in []byte, size int) ([]Block, error) {
 		kept.Data = slices.Clip(bytes.Clone(b.Data))
 		kept.buffers, kept.buf = nil, nil
 		blocks = append(blocks, kept)
-		if size == wholeBlock {
+		if size > 1 {
 			c.options.Head = m.Options.Head
 		}
 		b.Release()
@@ -566,20 +566,24 @@ func TestAll(t *testing.T) {
 }
 
 // FuzzDecode feeds any bytes to the decoder of a case.
+// fuzzSize is the longest input that is fuzzed, and its block. Clearing a block
+// of wholeBlock took a third of the time of the seeds.
+const fuzzSize = 16 << 10
+
 func FuzzDecode(f *testing.F) {
 	cases := map[string]*logCase{}
 	for _, c := range readCases(f) {
-		if c.format.New != nil && len(c.in) < 1<<16 {
+		if c.format.New != nil && len(c.in) <= fuzzSize {
 			cases[c.file] = c
 			f.Add(c.file, c.in)
 		}
 	}
 	f.Fuzz(func(t *testing.T, file string, in []byte) {
 		c := cases[file]
-		if c == nil {
+		if c == nil || len(in) > fuzzSize {
 			return
 		}
-		one := c.run(in, wholeBlock)
+		one := c.run(in, fuzzSize)
 		if err := one.check(); err != nil {
 			t.Error(err)
 		}

@@ -678,7 +678,10 @@ func (c *parquetColumn) readPlain(b []byte, n int) error {
 		const epochDay = 2440588
 		for i := range c.ints {
 			v := b[i*12:]
-			c.ints[i] = (int64(binary.LittleEndian.Uint32(v[8:]))-epochDay)*day + int64(binary.LittleEndian.Uint64(v))/1000
+			c.ints[i] = noTime
+			if us := scaled(int64(binary.LittleEndian.Uint32(v[8:]))-epochDay, day); us != noTime {
+				c.ints[i] = us + int64(binary.LittleEndian.Uint64(v))/1000
+			}
 		}
 	case parquet.Float:
 		for i := range c.floats {
@@ -823,7 +826,7 @@ func (c *parquetColumn) units() func(int64) int64 {
 			unit = "ns"
 		}
 	case *format.DateType:
-		return func(v int64) int64 { return v * day }
+		return func(v int64) int64 { return scaled(v, day) }
 	}
 	if c.leaf.kind == parquet.Int96 {
 		unit = "us"

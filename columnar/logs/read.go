@@ -282,25 +282,25 @@ func (r *reader) recognise(head []byte) (*Format, error) {
 	if len(head) == 0 {
 		return nil, ErrEmpty
 	}
-	if r.Format != nil {
-		return r.Format, nil
-	}
+	format := r.Format
 	for _, f := range All {
-		if f.Sniff == nil || !f.Sniff(head) {
-			continue
+		if format == nil && f.Sniff != nil && f.Sniff(head) {
+			format = f
 		}
-		if f.Split != nil {
-			return nil, fmt.Errorf("is %s inside a compressed object: decompress it first", f.Name)
-		}
-		return f, nil
 	}
-	if r.Options.Mapping != nil { // whose names nobody else knows
+	if format == nil && r.Options.Mapping != nil { // whose names nobody else knows
+		format = CSV
 		if head[0] == '{' {
-			return JSONLines, nil
+			format = JSONLines
 		}
-		return CSV, nil
 	}
-	return nil, ErrUnknown
+	switch {
+	case format == nil:
+		return nil, ErrUnknown
+	case format.Split != nil:
+		return nil, fmt.Errorf("is %s inside a compressed object: decompress it first", format.Name)
+	}
+	return format, nil
 }
 
 // compressions that are recognised, by their first bytes. Names of objects lie:

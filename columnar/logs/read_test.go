@@ -284,6 +284,13 @@ func TestReadZip(t *testing.T) {
 	if d := gocmp.Diff(want, got); d != "" || r.text != "one\ntwo\n{\"a\":1}\n" {
 		t.Errorf("got text %q, members (-want +got):\n%s", r.text, d)
 	}
+	t.Run("format of ranges", func(t *testing.T) {
+		r := read(t, object("o.zip", zipped(t, map[string][]byte{"a": []byte("one\n")})), &ReadOptions{Format: Parquet})
+		const want = "o.zip!a: is parquet inside a compressed object: decompress it first"
+		if err := r.members[0].Err; err == nil || err.Error() != want {
+			t.Errorf("got %v, want %s", err, want)
+		}
+	})
 	t.Run("empty", func(t *testing.T) {
 		r := read(t, object("o.zip", zipped(t, nil)), &ReadOptions{Format: plain})
 		if err := r.members[0].Err; !errors.Is(err, ErrEmpty) {

@@ -42,6 +42,10 @@ const (
 	folderPerm = 0o750
 )
 
+// openFlags open for reading. To open a pipe that nobody writes to would
+// otherwise wait for ever, and no signal ends that.
+const openFlags = os.O_RDONLY | syscall.O_NONBLOCK
+
 // open returns the root folder. The caller closes it. It is opened for each call
 // because a Store has no end at which to close it.
 func (d disk) open() (*os.Root, error) { return os.OpenRoot(d.root) }
@@ -108,7 +112,7 @@ func (d disk) list(ctx context.Context, root *os.Root, l listing, yield func(Ent
 	if err := ctx.Err(); err != nil {
 		return fail(err)
 	}
-	f, err := root.Open(cmp.Or(l.folder, "."))
+	f, err := root.OpenFile(cmp.Or(l.folder, "."), openFlags, 0)
 	if err != nil {
 		return fail(err)
 	}
@@ -194,7 +198,7 @@ func (d disk) openFile(ctx context.Context, name string) (*diskFile, error) {
 		return nil, d.fail("open", name, err)
 	}
 	defer root.Close()
-	f, err := root.Open(name)
+	f, err := root.OpenFile(name, openFlags, 0)
 	if errors.Is(err, syscall.ENOTDIR) {
 		err = fs.ErrNotExist // below a file, where S3 too finds nothing
 	}
@@ -204,6 +208,8 @@ func (d disk) openFile(ctx context.Context, name string) (*diskFile, error) {
 	info, err := f.Stat()
 	if err == nil && info.IsDir() {
 		err = errors.New("is a folder")
+	} else if err == nil && !info.Mode().IsRegular() {
+		err = errors.New("is a device, pipe or socket: only files are read")
 	}
 	if err != nil {
 		f.Close()

@@ -3,6 +3,7 @@ package store
 import (
 	"errors"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -70,6 +71,22 @@ func TestDiskTemporaryFiles(t *testing.T) {
 		if got, want := names(t, s.List(t.Context(), "", depth)), []string{"x"}; !slices.Equal(got, want) {
 			t.Errorf("got %q, want %q", got, want)
 		}
+	}
+}
+
+// If it failed, a pipe in the place of a log would hang a run.
+func TestDiskPipe(t *testing.T) {
+	dir := t.TempDir()
+	pipe := filepath.Join(dir, "pipe.log")
+	if err := exec.Command("mkfifo", pipe).Run(); err != nil {
+		t.Skip(err)
+	}
+	s := mustOpen(t, dir, Options{})
+	if _, err := s.Open(t.Context(), "pipe.log"); err == nil || !strings.HasSuffix(err.Error(), "only files are read") {
+		t.Errorf("open: got %v", err)
+	}
+	if _, err := Glob(t.Context(), pipe, nil, Options{}); err != nil {
+		t.Errorf("glob: got %v", err)
 	}
 }
 

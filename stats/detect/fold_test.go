@@ -71,6 +71,9 @@ func randomEvents(r *rand.Rand, n int) []event {
 		if r.IntN(4) > 0 {
 			e.ints[columnar.BytesIn] = r.Int64N(1000)
 		}
+		if r.IntN(100) == 0 { // two of them are more than an int64 holds
+			e.ints[columnar.BytesIn] = math.MaxInt64 - r.Int64N(1000)
+		}
 		switch r.IntN(4) {
 		case 0:
 			e.table = columnar.API
@@ -195,6 +198,8 @@ func TestVolumes(t *testing.T) {
 		{columnar.Network, "f", "o", 5, at(3), texts("src_ip", "10.0.0.1", "dst_ip", "192.168.3.4"), out(1000)},
 		{columnar.Network, "f", "o", 6, at(3), texts("src_ip", "10.0.0.1", "dst_ip", "203.0.113.9"), out(3e6)},
 		{columnar.HTTP, "f", "o", 7, at(4), texts("method", "POST", "url_host", "up.example.com"), out(9)}, // nobody
+		{columnar.HTTP, "f", "o", 8, at(5), texts("user", "bob", "method", "PUT", "url_host", "x.org"), out(math.MaxInt64)},
+		{columnar.HTTP, "f", "o", 9, at(5), texts("user", "bob", "method", "PUT", "url_host", "x.org"), out(math.MaxInt64 - 1)},
 	}
 	show := func(a *Aggregate) string {
 		f := a.New(&openBounds)
@@ -211,10 +216,12 @@ func TestVolumes(t *testing.T) {
 	}{
 		{UserDay, `0 f src_ip 10.0.0.1 "" events=1 out=0 known=0 
 0 f user ann "" events=2 out=1000007 known=2 o:1
+0 f user bob "" events=2 out=9223372036854775807 known=2 o:8
 0 f/network src_ip 10.0.0.1 "" events=1 out=3000000 known=1 o:6
 1 f user ann "" events=1 out=2000000 known=1 o:3
 `},
 		{UserDestinationDay, `0 f user ann "example.com" events=1 out=1000000 known=1 o:1
+0 f user bob "x.org" events=2 out=9223372036854775807 known=2 o:8
 0 f/network src_ip 10.0.0.1 "203.0.113.9" events=1 out=3000000 known=1 o:6
 1 f user ann "example.com" events=1 out=2000000 known=1 o:3
 `},

@@ -1,6 +1,7 @@
 package detect
 
 import (
+	"math"
 	"strconv"
 
 	"outflow/columnar"
@@ -91,8 +92,8 @@ func (v *volumes) add(p *volumePart, b *columnar.Batch, who, what []uint32, log 
 		c := &p.cells[slot]
 		if b.Repeat == nil || b.Repeat[i>>3]>>(i&7)&1 == 0 {
 			c.events++
-			c.out += out[i]
-			c.in += in[i]
+			c.out = addBytes(c.out, out[i])
+			c.in = addBytes(c.in, in[i])
 			c.knownOut += int64(outValid[i>>3] >> (i & 7) & 1)
 			c.knownIn += int64(inValid[i>>3] >> (i & 7) & 1)
 		}
@@ -105,6 +106,16 @@ func (v *volumes) add(p *volumePart, b *columnar.Batch, who, what []uint32, log 
 			v.offer(c, volume{peak: out[i], peakTime: times[i], peakRecord: b.First + int64(b.Record[i]), peakLog: log})
 		}
 	}
+}
+
+// addBytes adds counts of bytes, neither negative. A sum beyond int64 stays at its
+// end, in whatever order it is made: two false counts in a log must not turn a
+// day's upload into a small or negative one.
+func addBytes(a, b int64) int64 {
+	if a += b; a < 0 {
+		return math.MaxInt64
+	}
+	return a
 }
 
 // offer makes n's peak that of c if it is larger, or as large and earlier.
@@ -142,8 +153,8 @@ func (v *volumes) Merge(other Folder) {
 			}
 			c := &p.cells[s]
 			c.events += n.events
-			c.out += n.out
-			c.in += n.in
+			c.out = addBytes(c.out, n.out)
+			c.in = addBytes(c.in, n.in)
 			c.knownOut += n.knownOut
 			c.knownIn += n.knownIn
 			c.first = min(c.first, n.first)

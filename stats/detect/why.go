@@ -73,8 +73,8 @@ func (s Summary) merge(t Summary) Summary {
 		return t
 	}
 	s.Events += t.Events
-	s.BytesOut += t.BytesOut
-	s.BytesIn += t.BytesIn
+	s.BytesOut = addBytes(s.BytesOut, t.BytesOut)
+	s.BytesIn = addBytes(s.BytesIn, t.BytesIn)
 	s.KnownOut += t.KnownOut
 	s.KnownIn += t.KnownIn
 	s.First, s.Last = min(s.First, t.First), max(s.Last, t.Last)
