@@ -109,14 +109,18 @@ func TestPartitions(t *testing.T) {
    "size": 10,
    "etag": "e1",
    "rows": 10,
-   "skipped": 0
+   "skipped": 0,
+   "first": "",
+   "last": ""
   },
   {
    "name": "s3://b/2",
    "size": 20,
    "etag": "e2",
    "rows": 5,
-   "skipped": 1
+   "skipped": 1,
+   "first": "",
+   "last": ""
   }
  ],
  "late": [
