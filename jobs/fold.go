@@ -163,7 +163,13 @@ func (s *eventSet) mark(b *columnar.Batch) (repeated int64) {
 }
 
 // read cuts one source into blocks and sends them.
-func read(ctx context.Context, s *source, buffers *logs.Buffers, o *foldOptions, blocks chan<- *work) []*member {
+func read(ctx context.Context, s *source, buffers *logs.Buffers, o *foldOptions, blocks chan<- *work) (out []*member) {
+	defer func() {
+		if p := recover(); p != nil {
+			err := fmt.Errorf("read: %v (a fault in outflow: please report it)", p)
+			out = append(out, &member{Member: &logs.Member{Name: s.object.Name, Err: err}, source: s, feed: s.feed})
+		}
+	}()
 	object := s.object
 	object.Open = func() (io.ReadCloser, error) {
 		r, err := s.object.Open()
@@ -185,7 +191,6 @@ func read(ctx context.Context, s *source, buffers *logs.Buffers, o *foldOptions,
 		}
 		return shared[m]
 	}
-	var out []*member
 	for _, m := range logs.Read(&object, options, func(m *logs.Member, b *logs.Block) error {
 		shared := of(m)
 		if err := shared.failed.Load(); err != nil {

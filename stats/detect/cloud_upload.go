@@ -46,7 +46,7 @@ func cloudUpload() *Detection {
 		Impact:     70,
 		Confidence: 60,
 		Reads:      "user_destination_day",
-		Needs:      columnar.ColSet(columnar.URLHost, columnar.BytesOut),
+		Needs:      columnar.ColSet(columnar.URLHost, columnar.DstHost, columnar.BytesOut),
 		History:    baselineDays,
 		Options:    o,
 	}
