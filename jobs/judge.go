@@ -165,7 +165,9 @@ func (h *history) userDays(c *Config, wanted map[detect.Day]bool) []reports.User
 		}
 	}
 	var out []reports.UserDay
-	for _, row := range h.rows[detect.UserDay.Name] {
+	rows := h.rows[detect.UserDay.Name]
+	for i := range rows {
+		row := &rows[i]
 		if !wanted[row.Day] {
 			continue
 		}

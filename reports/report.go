@@ -51,7 +51,7 @@ type Entity struct {
 // A UserDay is one entity's day with what was normal for it. Baselines are NaN
 // where there is none.
 type UserDay struct {
-	detect.Row
+	*detect.Row
 	BaselineDays   int
 	BaselineMedian float64 // bytes
 	BaselineUpper  float64 // bytes: what the threshold allows

@@ -153,7 +153,7 @@ func sampleReport() *Report {
 		r.Findings = append(r.Findings, f)
 		r.Inputs = append(r.Inputs, Input{Name: name, Feed: name, Format: "squid", Table: "http", Size: 1, Records: 3, Rows: 2, Skipped: 1, Reasons: []string{name, "a;b"}, Error: name, First: 1, Last: 2})
 		r.Entities = append(r.Entities, Entity{EntityType: "user", Entity: name, Risk24h: 5, Risk7d: 5, Findings: 1, Tactics: []string{name}, Detections: []string{name}})
-		r.UserDays = append(r.UserDays, UserDay{Row: detect.Row{Day: sampleDay, Key: detect.Key{Feed: name, EntityType: name, Entity: name}, Summary: detect.Summary{Events: 2, BytesOut: 90e6}}, BaselineMedian: math.NaN(), BaselineUpper: math.NaN(), Z: math.NaN(), Ratio: 0.5})
+		r.UserDays = append(r.UserDays, UserDay{Row: &detect.Row{Day: sampleDay, Key: detect.Key{Feed: name, EntityType: name, Entity: name}, Summary: detect.Summary{Events: 2, BytesOut: 90e6}}, BaselineMedian: math.NaN(), BaselineUpper: math.NaN(), Z: math.NaN(), Ratio: 0.5})
 		r.Domains = append(r.Domains, detect.Row{Day: sampleDay, Key: detect.Key{Feed: "dnsmasq", EntityType: "src_ip", Entity: name, Object: name}, Summary: detect.Summary{Events: 4, Names: 2, NameBytes: 300, Examples: []string{name}}})
 		r.Warnings = append(r.Warnings, "Late: "+name)
 	}
@@ -194,7 +194,7 @@ func quietReport() *Report {
 	for i, user := range []string{"alice.hartmann", "bob", "carol", "dave.okafor", "erin", "build-agent-07", "Łukasz Żółw", "石川 さくら"} {
 		out := int64(290e6 / math.Pow(1.8, float64(i)))
 		r.UserDays = append(r.UserDays, UserDay{
-			Row: detect.Row{Day: sampleDay, Key: detect.Key{Feed: "squid", EntityType: "user", Entity: user},
+			Row: &detect.Row{Day: sampleDay, Key: detect.Key{Feed: "squid", EntityType: "user", Entity: user},
 				Summary: detect.Summary{Events: 1204, BytesOut: out, BytesIn: 120_400_000, KnownOut: 1180, KnownIn: 1204, First: at(sampleDay, 7, 58), Last: at(sampleDay, 18, 2)}},
 			BaselineDays: 28, BaselineMedian: 31e6, BaselineUpper: 310e6, Z: 11.25 - float64(i), Ratio: 34.75,
 		})
