@@ -84,6 +84,62 @@ func unread(detections []*detect.Detection, inputs []reports.Input) []reports.Bl
 	return joined(out)
 }
 
+// silent says which feeds of the configuration had no log for the judged days.
+func silent(config *Config, h *history, days []detect.Day, inputs []reports.Input) []reports.Blind {
+	heard := map[string]bool{}
+	for _, in := range inputs {
+		heard[in.Feed] = true
+	}
+	for _, rows := range h.rows { // logs that an earlier run has folded
+		for _, r := range rows {
+			if r.Day >= days[0] {
+				feed, _, _ := strings.Cut(r.Feed, "/")
+				heard[feed] = true
+			}
+		}
+	}
+	when := days[0].String()
+	if len(days) > 1 {
+		when += " to " + days[len(days)-1].String()
+	}
+	var out []reports.Blind
+	for _, in := range config.Inputs {
+		if !heard[in.Name] {
+			out = append(out, reports.Blind{Feed: in.Name,
+				Why:    "No log of feed " + in.Name + " was found for " + when + " at " + in.URI + ".",
+				Remedy: "Check the uri, and whether the log was delivered."})
+		}
+	}
+	return out
+}
+
+// unplaced says which feeds of cloud API calls name no bucket: where their bytes
+// went is not known.
+func unplaced(config *Config, h *history, inputs []reports.Input) []reports.Blind {
+	d := config.detection("cloud_upload")
+	if d == nil {
+		return nil
+	}
+	rows, named := map[string]int64{}, map[string]bool{}
+	for _, in := range inputs {
+		if in.Table == columnar.API.Name && in.Known[columnar.BytesOut] > 0 {
+			rows[in.Feed] += in.Rows
+		}
+	}
+	for _, r := range h.rows[d.Reads] {
+		named[r.Feed] = true
+	}
+	var out []reports.Blind
+	for _, feed := range sortedKeys(rows) {
+		if !named[feed] {
+			out = append(out, reports.Blind{Feed: feed, Table: columnar.API.Name, Detection: d.Name, Column: columnar.Resource.String(), Rows: rows[feed],
+				Why:    "No call of feed " + feed + " names a bucket, so where its bytes went is not known.",
+				Remedy: "A proxy that logs hosts and upload bytes sees the destinations."})
+		}
+	}
+	return out
+}
+
 // joined makes one of the blind spots that have one cause.
 func joined(all []reports.Blind) []reports.Blind {
 	var out []reports.Blind

@@ -54,6 +54,7 @@ type program struct {
 
 	configFile string
 	quiet      bool
+	running    bool // the command line was in order
 }
 
 // Main runs the command line and returns the exit code.
@@ -91,7 +92,7 @@ func (p *program) run(args []string) int {
 	switch {
 	case errors.As(err, &coded):
 		code = coded.code
-	case errors.As(err, &config):
+	case errors.As(err, &config), !p.running:
 		code = exitConfig
 	case errors.Is(err, context.Canceled):
 		err = errors.New("interrupted: nothing of the unfinished day was kept")
@@ -120,6 +121,7 @@ func (p *program) root() *cobra.Command {
 	root.AddCommand(p.runCommand(), p.scanCommand(), p.backfillCommand(), p.catCommand(), p.inspectCommand(),
 		p.explainCommand(), p.listCommand(), p.configCommand(), p.docsCommand(), p.versionCommand())
 	root.CompletionOptions.HiddenDefaultCmd = false
+	p.started(root)
 	for _, c := range append(root.Commands(), root) {
 		args := c.Args
 		c.Args = func(c *cobra.Command, a []string) error {
@@ -133,6 +135,20 @@ func (p *program) root() *cobra.Command {
 		}
 	}
 	return root
+}
+
+// started makes a command, and those below it, note that its line was in order:
+// errors before that are the user's.
+func (p *program) started(c *cobra.Command) {
+	if run := c.RunE; run != nil {
+		c.RunE = func(c *cobra.Command, args []string) error {
+			p.running = true
+			return run(c, args)
+		}
+	}
+	for _, sub := range c.Commands() {
+		p.started(sub)
+	}
 }
 
 // withConfig adds the flags of the configuration to a command and returns what

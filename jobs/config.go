@@ -440,6 +440,9 @@ func (m *Mapping) resolve() (*logs.Mapping, error) {
 			return nil, fmt.Errorf("columns: unknown column %q: see outflow list columns", name)
 		}
 		out.Columns[c] = logs.Source(s)
+		if err := out.Columns[c].Check(); err != nil {
+			return nil, fmt.Errorf("columns.%s: %w", name, err)
+		}
 	}
 	if m.Where != nil {
 		out.Where = logs.Where{Name: m.Where.Column, Equals: m.Where.Equals}

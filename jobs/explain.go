@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"outflow/columnar/store"
+	"outflow/reports"
 	"outflow/stats/detect"
 )
 
@@ -122,7 +123,7 @@ func (p *program) printFinding(config *Config, f *detect.Finding) {
 	if f.Allowed != "" {
 		line("allowed", "%s", f.Allowed)
 	} else {
-		fmt.Fprintf(p.stdout, "\nTo accept it, add to the configuration:\n\n  allow:\n    - {fingerprint: %s, reason: WHY, expires: %s}\n", f.UID, f.Day+90)
+		fmt.Fprintf(p.stdout, "\nTo accept it and its like, add to the configuration:\n\nallow:\n%s", reports.AllowEntry(f))
 	}
 	if config.detection(f.Detection) != nil {
 		fmt.Fprintf(p.stdout, "\nWhat %s looks for: outflow explain %s\n", f.Detection, f.Detection)

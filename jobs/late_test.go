@@ -343,8 +343,15 @@ func TestStateOfOtherMeaning(t *testing.T) {
 	s.quiet(20)
 	s.run(20)
 	before, _ := s.done("state", 12)
-	if stderr := s.run(20, "--profile", "seed"); !strings.Contains(stderr, "days of history") {
-		t.Errorf("another profile does not fold the history again: %s", stderr)
+	s.run(20, "--profile", "seed")
+	if same, _ := s.done("state", 12); same.Fold != before.Fold {
+		t.Error("profile seed replaced the partitions of the default profile")
+	}
+	if _, err := os.Stat(filepath.Join(s.dir, "state/v1/seed_aggregate=user_day/date=2026-03-12/_done.json")); err != nil {
+		t.Errorf("profile seed has no partitions of its own: %v", err)
+	}
+	if stderr := s.run(20, "--dns-entropy-entropy", "4"); !strings.Contains(stderr, "days of history") {
+		t.Errorf("another threshold of a fold does not fold the history again: %s", stderr)
 	}
 	after, _ := s.done("state", 12)
 	if before.Fold == after.Fold || len(after.Late) != 0 {
@@ -358,7 +365,7 @@ func TestStateOfOtherMeaning(t *testing.T) {
 	if err := os.WriteFile(name, text, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	s.run(20, "--profile", "seed")
+	s.run(20, "--dns-entropy-entropy", "4")
 	if again, _ := s.done("state", 12); again.Fold == after.Fold {
 		t.Error("a day of another meaning is not folded again")
 	}

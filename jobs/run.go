@@ -32,7 +32,7 @@ func (p *program) runCommand() *cobra.Command {
 			"reports. Without --day it judges yesterday (UTC). Running a day again replaces it.",
 		Args: cobra.ExactArgs(1), ValidArgs: []string{"nightly"},
 	}
-	c.Flags().StringVar(&day, "day", "", "judge this `day` (2006-01-02)")
+	c.Flags().StringVar(&day, "day", "", "judge this `day`, as in 2026-11-20")
 	c.Flags().StringVar(&from, "from", "", "judge from this `day` on")
 	c.Flags().StringVar(&to, "to", "", "judge up to this `day`")
 	c.Flags().StringVar(&at, "at", "", "run as if it were this `time` (RFC 3339): judges the day before it")
@@ -70,7 +70,7 @@ func (p *program) backfillCommand() *cobra.Command {
 		Short: "fold past days into the state, without judging them",
 		Args:  cobra.NoArgs,
 	}
-	c.Flags().StringVar(&from, "from", "", "first `day` (2006-01-02)")
+	c.Flags().StringVar(&from, "from", "", "first `day`, as in 2026-11-20")
 	c.Flags().StringVar(&to, "to", "", "last `day`")
 	c.MarkFlagRequired("from")
 	c.MarkFlagRequired("to")
@@ -94,7 +94,9 @@ func (p *program) backfillCommand() *cobra.Command {
 			}
 		}
 		p.note("folded %d days into %s", len(s.folded), config.State)
-		return p.verdict(config, &reports.Report{Inputs: s.inputs})
+		r := &reports.Report{Inputs: s.inputs}
+		p.complaints(r)
+		return p.verdict(config, r)
 	}
 	return c
 }
@@ -160,7 +162,7 @@ func (p *program) nightly(config *Config, job string, days []detect.Day) error {
 			return err
 		}
 		if len(missing) > 0 {
-			p.note("folding %d days of history that are not in %s yet", len(missing), config.State)
+			p.note("looking for the logs of %d days of history that are not in %s yet", len(missing), config.State)
 		}
 		for chunk := range inARow(missing, config.chunk()) {
 			if err := s.fold(p.ctx, chunk); err != nil {
@@ -198,6 +200,7 @@ func (p *program) nightly(config *Config, job string, days []detect.Day) error {
 	r := assemble(config, h, judged, s.inputs)
 	r.Job = job
 	r.Warnings = append(s.warnings, r.Warnings...)
+	r.Blind = append(silent(config, h, judged, s.inputs), r.Blind...)
 	for _, day := range judged {
 		if err := s.commitFindings(p.ctx, day, r.Findings); err != nil {
 			return err
@@ -206,6 +209,10 @@ func (p *program) nightly(config *Config, job string, days []detect.Day) error {
 	name := days[0].String()
 	if len(days) > 1 {
 		name += "_" + days[len(days)-1].String()
+	}
+	p.complaints(r)
+	if config.Profile == "seed" {
+		job += "-seed"
 	}
 	if err := p.write(config, job+"/"+name, r); err != nil {
 		return err
@@ -224,7 +231,7 @@ func assemble(config *Config, h *history, days []detect.Day, inputs []reports.In
 	}
 	r.Findings = h.judge(config, days)
 	worstFirst(r.Findings)
-	r.Blind = append(blind(config.detections, inputs), unread(config.detections, inputs)...)
+	r.Blind = slices.Concat(blind(config.detections, inputs), unplaced(config, h, inputs), unread(config.detections, inputs))
 	last := detect.Day(0)
 	if len(days) > 0 {
 		last = days[len(days)-1]
@@ -291,7 +298,6 @@ func (p *program) write(config *Config, folder string, r *reports.Report) error 
 func (p *program) verdict(config *Config, r *reports.Report) error {
 	var unread, rows int64
 	for i := range r.Inputs {
-		p.complain(&r.Inputs[i])
 		if r.Inputs[i].Error != "" {
 			unread++
 		}
@@ -316,6 +322,13 @@ func (p *program) verdict(config *Config, r *reports.Report) error {
 		}
 	}
 	return nil
+}
+
+// complaints says on stderr what was wrong with the inputs.
+func (p *program) complaints(r *reports.Report) {
+	for i := range r.Inputs {
+		p.complain(&r.Inputs[i])
+	}
 }
 
 // complain says on stderr, in one line, what was wrong with an input.

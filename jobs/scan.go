@@ -51,6 +51,7 @@ func (p *program) scanCommand() *cobra.Command {
 		}
 		r := assemble(config, &history{rows: folded.rows, flagged: map[flag]bool{}}, sortedKeys(found), folded.inputs)
 		r.Job = "scan"
+		p.complaints(r)
 		if err := p.write(config, "", r); err != nil {
 			return err
 		}

@@ -18,9 +18,6 @@ import (
 	"outflow/stats/detect"
 )
 
-// findingsTable is the partition of findings, beside those of the aggregates.
-const findingsFolder = "findings"
-
 // A state is the day partitions, and what this run did to them.
 type state struct {
 	p           *program
@@ -74,12 +71,21 @@ func partitionsOf[T any](s *state, folder string) store.Partitions[T] {
 		Warn: func(warning string) { s.p.note("%s", warning) }}
 }
 
+// folder returns the name of a folder of the state. The profiles have folders of
+// their own: what one found is no history for the other.
+func (c *Config) folder(name string) string {
+	if c.Profile == "seed" {
+		return "seed_" + name
+	}
+	return name
+}
+
 func (s *state) aggregate(a *detect.Aggregate) store.Partitions[stateRow] {
-	return partitionsOf[stateRow](s, "aggregate="+a.Name)
+	return partitionsOf[stateRow](s, s.config.folder("aggregate")+"="+a.Name)
 }
 
 func (s *state) findings() store.Partitions[findingRow] {
-	return partitionsOf[findingRow](s, findingsFolder)
+	return partitionsOf[findingRow](s, s.config.folder("findings"))
 }
 
 // foldOptions are what the folds take from the detections' thresholds.

@@ -5,6 +5,7 @@ import (
 	"math"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 
 	"outflow/columnar"
@@ -430,7 +431,7 @@ func settingValue(v reflect.Value) string {
 	case v.CanInt():
 		return count(v.Int())
 	case v.CanFloat():
-		return number(v.Float())
+		return strconv.FormatFloat(v.Float(), 'f', -1, 64) // as it ran, not rounded
 	case v.Kind() == reflect.Bool && v.Bool():
 		return "yes"
 	case v.Kind() == reflect.Bool:

@@ -401,12 +401,20 @@ var units = map[string]float64{
 	"": 1, "B": 1, "KB": 1e3, "MB": 1e6, "GB": 1e9, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30,
 }
 
-func (f *field) as(s Source) error {
-	f.text = []byte(s.Const)
-	var ok bool
-	if f.scale, ok = units[s.Unit]; !ok {
+// Check reports a unit that there is none of.
+func (s Source) Check() error {
+	if _, ok := units[s.Unit]; !ok {
 		return fmt.Errorf("unit %q is none of B, KB, MB, GB, KiB, MiB, GiB", s.Unit)
 	}
+	return nil
+}
+
+func (f *field) as(s Source) error {
+	f.text = []byte(s.Const)
+	if err := s.Check(); err != nil {
+		return err
+	}
+	f.scale = units[s.Unit]
 	if s.Unit != "" && f.col != columnar.BytesOut && f.col != columnar.BytesIn {
 		return fmt.Errorf("unit %q: only byte counts have one", s.Unit)
 	}

@@ -286,7 +286,7 @@ func TestReadZip(t *testing.T) {
 	}
 	t.Run("format of ranges", func(t *testing.T) {
 		r := read(t, object("o.zip", zipped(t, map[string][]byte{"a": []byte("one\n")})), &ReadOptions{Format: Parquet})
-		const want = "o.zip!a: is parquet inside a compressed object: decompress it first"
+		const want = "is parquet inside a compressed object: decompress it first"
 		if err := r.members[0].Err; err == nil || err.Error() != want {
 			t.Errorf("got %v, want %s", err, want)
 		}

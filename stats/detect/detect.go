@@ -30,11 +30,11 @@ func DayOf(us int64) Day {
 	return Day(d)
 }
 
-// ParseDay parses 2006-01-02.
+// ParseDay parses a day like 2026-11-20.
 func ParseDay(s string) (Day, error) {
 	t, err := time.Parse(time.DateOnly, s)
 	if err != nil {
-		return 0, fmt.Errorf("day %q: want the form 2006-01-02", s)
+		return 0, fmt.Errorf("day %q: want a day like 2026-11-20", s)
 	}
 	return DayOf(t.UnixMicro()), nil
 }
@@ -42,7 +42,7 @@ func ParseDay(s string) (Day, error) {
 // Time returns the start of the day.
 func (d Day) Time() time.Time { return time.Unix(int64(d)*86400, 0).UTC() }
 
-// String returns the day as 2006-01-02.
+// String returns the day, as in 2026-11-20.
 func (d Day) String() string { return d.Time().Format(time.DateOnly) }
 
 // A Key is what an aggregate groups by.

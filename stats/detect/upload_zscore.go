@@ -266,7 +266,7 @@ func (o *uploadZScoreOptions) scoreRobust(in *Input, risk int) []Finding {
 		if mid < 1e6 {
 			far = "so any upload of that size is unusual"
 		}
-		f.Why = fmt.Sprintf("%s uploaded %s on %s; the usual %s of the %s before has %s and at most %s is to be expected, %s (z %.2f, threshold %s).",
+		f.Why = fmt.Sprintf("%s uploaded %s on %s; the usual %s of the %s before has %s and up to %s passes, %s (z %.2f, threshold %s).",
 			name(u.key.Entity), size(f.Observed), in.Day, kind, count(int64(u.days), "day"), size(mid),
 			size(o.upper(u.centre, u.spread)), far, z, num(o.Threshold))
 		f.Timeline = o.timeline(in, u, func(like bool) (low, mid, up float64) {
