@@ -74,7 +74,7 @@ type Summary struct {
 	Events   int64 // rows
 	BytesOut int64 // sum over the rows that say so
 	BytesIn  int64
-	KnownOut int64 // rows that say so; 0 < Events means that the log is blind here
+	KnownOut int64 // rows that say so; 0 of some Events means that the log is blind here
 	KnownIn  int64
 	First    int64 // µs UTC
 	Last     int64
@@ -157,12 +157,12 @@ type Detection struct {
 	// Doc: what it sees; why that means exfiltration; who does it innocently;
 	// what it cannot see; how to investigate.
 	Doc        string
-	Technique  string // ATT&CK technique id
-	Impact     int    // 0–100
-	Confidence int    // 0–100
-	Reads      string // name of the aggregate
-	Needs      columnar.Cols
-	History    int // days before the judged one that it wants
+	Technique  string        // ATT&CK technique id
+	Impact     int           // 0–100
+	Confidence int           // 0–100
+	Reads      string        // name of the aggregate
+	Needs      columnar.Cols // columns without which it is blind
+	History    int           // days before the judged one that it wants
 	// Options points to the thresholds, a struct of the detection's own with
 	// its defaults filled in. The configuration decodes into it.
 	Options any
