@@ -18,7 +18,7 @@ import (
 	"outflow/stats/detect"
 )
 
-// findingsTable is the partition of findings, beside those of the aggregates.
+// findingsFolder holds the partitions of findings, beside those of the aggregates.
 const findingsFolder = "findings"
 
 // A state is the day partitions, and what this run did to them.
