@@ -21,10 +21,13 @@ import (
 // A Day is a UTC day, counted from 1970-01-01.
 type Day int32
 
+// dayMicros is the length of a day in µs.
+const dayMicros = 86400e6
+
 // DayOf returns the day of a time in µs UTC.
 func DayOf(us int64) Day {
-	d := us / 86400e6
-	if us < 0 && us%86400e6 != 0 {
+	d := us / dayMicros
+	if us < 0 && us%dayMicros != 0 {
 		d--
 	}
 	return Day(d)
