@@ -44,18 +44,6 @@ func (d *Dict) Text(code int32) []byte {
 	return d.arena[d.ends[code]:d.ends[code+1]:d.ends[code+1]]
 }
 
-// Find returns the code of text, and false if the Dict has not seen it.
-func (d *Dict) Find(text []byte) (int32, bool) {
-	h := Hash(text)
-	mask := uint64(len(d.slots) - 1)
-	for i := h & mask; d.slots[i].code != 0; i = (i + 1) & mask {
-		if s := &d.slots[i]; s.hash == uint32(h>>32) && string(d.arena[s.begin:s.begin+s.size]) == string(text) {
-			return s.code - 1, true
-		}
-	}
-	return 0, false
-}
-
 // Code returns the code of text and numbers it if it is new.
 func (d *Dict) Code(text []byte) int32 {
 	h := Hash(text)

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net/netip"
 	"strings"
-	"time"
 
 	"outflow/stats/detect"
 )
@@ -111,7 +110,7 @@ func allowWarnings(list []*Allow, day detect.Day) []string {
 		case a.expires < day:
 			out = append(out, fmt.Sprintf("The allow-list entry for %s expired on %s and no longer works.", a, a.expires))
 		case !a.used:
-			out = append(out, fmt.Sprintf("The allow-list entry for %s matched nothing (expires %s).", a, a.expires.Time().Format(time.DateOnly)))
+			out = append(out, fmt.Sprintf("The allow-list entry for %s matched nothing (expires %s).", a, a.expires))
 		}
 	}
 	return out

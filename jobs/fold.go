@@ -64,10 +64,6 @@ func (o *objectTally) meets(first, last detect.Day) bool {
 // goes on while it decodes, few enough to stay in the cache.
 const blockBuffers = 3
 
-// blockSize is how much text is decoded at a time: enough that the cost per block
-// does not show, little enough that a block and its columns stay in the cache.
-const blockSize = 1 << 20
-
 // Fold reads, decodes and folds the sources. It is the only place where
 // anything runs concurrently: as many readers cut objects into blocks as workers
 // decode and fold them, each worker with tables of its own, which are merged at
@@ -77,7 +73,7 @@ const blockSize = 1 << 20
 // fails only when ctx ends.
 func Fold(ctx context.Context, sources []source, o *foldOptions) (*folded, error) {
 	workers := make([]*worker, max(1, o.workers))
-	buffers := logs.NewBuffers((blockBuffers+2)*len(workers), blockSize)
+	buffers := logs.NewBuffers((blockBuffers+2)*len(workers), logs.BlockSize)
 	blocks := make(chan *work, len(workers))
 
 	var reading, working sync.WaitGroup

@@ -138,16 +138,6 @@ func worstFirst(findings []detect.Finding) {
 	})
 }
 
-// entities rolls the findings of the judged days, and of the days before them,
-// up to the risk of each entity.
-func entities(findings, earlier []detect.Finding, last detect.Day) []reports.Entity {
-	var out []reports.Entity
-	for _, e := range detect.Risk(slices.Concat(findings, earlier), last) {
-		out = append(out, reports.Entity(e))
-	}
-	return out
-}
-
 // userDays returns the user_day rows of the wanted days, with what was normal.
 func (h *history) userDays(c *Config, wanted map[detect.Day]bool) []reports.UserDay {
 	type place struct {

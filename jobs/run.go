@@ -237,7 +237,7 @@ func assemble(config *Config, h *history, days []detect.Day, inputs []reports.In
 		last = days[len(days)-1]
 	}
 	r.Warnings = append(r.Warnings, allowWarnings(config.Allow, last)...)
-	r.Entities = entities(r.Findings, h.earlier, last)
+	r.Entities = detect.Risk(slices.Concat(r.Findings, h.earlier), last)
 	wanted := map[detect.Day]bool{}
 	for _, d := range days {
 		wanted[d] = true

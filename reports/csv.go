@@ -157,15 +157,15 @@ var inputColumns = []csvColumn[Input]{
 	{"repeated", func(in *Input) string { return integer(in.Repeated) }},
 }
 
-var entityColumns = []csvColumn[Entity]{
-	{"entity_type", func(e *Entity) string { return text(e.EntityType) }},
-	{"entity", func(e *Entity) string { return text(e.Entity) }},
-	{"risk_24h", func(e *Entity) string { return integer(int64(e.Risk24h)) }},
-	{"risk_7d", func(e *Entity) string { return integer(int64(e.Risk7d)) }},
-	{"findings", func(e *Entity) string { return integer(int64(e.Findings)) }},
-	{"tactics", func(e *Entity) string { return list(e.Tactics) }},
-	{"detections", func(e *Entity) string { return list(e.Detections) }},
-	{"notable", func(e *Entity) string { return strconv.FormatBool(e.Notable) }},
+var entityColumns = []csvColumn[detect.EntityRisk]{
+	{"entity_type", func(e *detect.EntityRisk) string { return text(e.EntityType) }},
+	{"entity", func(e *detect.EntityRisk) string { return text(e.Entity) }},
+	{"risk_24h", func(e *detect.EntityRisk) string { return integer(int64(e.Risk24h)) }},
+	{"risk_7d", func(e *detect.EntityRisk) string { return integer(int64(e.Risk7d)) }},
+	{"findings", func(e *detect.EntityRisk) string { return integer(int64(e.Findings)) }},
+	{"tactics", func(e *detect.EntityRisk) string { return list(e.Tactics) }},
+	{"detections", func(e *detect.EntityRisk) string { return list(e.Detections) }},
+	{"notable", func(e *detect.EntityRisk) string { return strconv.FormatBool(e.Notable) }},
 }
 
 // text returns a cell of text. A spreadsheet takes one that begins with = + - @

@@ -23,8 +23,8 @@ type Report struct {
 	// Findings, worst first: by day descending, not allowed before allowed, unlabelled
 	// before labelled, then severity, risk score, score and key.
 	Findings   []detect.Finding
-	Entities   []Entity // worst first
-	Inputs     []Input  // sorted by name
+	Entities   []detect.EntityRisk // worst first
+	Inputs     []Input             // sorted by name
 	Blind      []Blind
 	Warnings   []string            // what limits the result, in whole sentences
 	Detections []*detect.Detection // those that ran, with the thresholds they ran with
@@ -33,19 +33,6 @@ type Report struct {
 	// Domains are the dns_pair rows of the judged days.
 	Domains []detect.Row
 	History int // days of history that were there, at most 30
-}
-
-// An Entity is the risk of one user, host or address: the sum over its findings
-// that are not allowed.
-type Entity struct {
-	EntityType string
-	Entity     string
-	Risk24h    int // over the last judged day
-	Risk7d     int
-	Findings   int
-	Tactics    []string // ATT&CK tactic ids
-	Detections []string
-	Notable    bool // Risk24h > 100, or ≥ 3 tactics and ≥ 4 detections in 7 days
 }
 
 // A UserDay is one entity's day with what was normal for it. Baselines are NaN

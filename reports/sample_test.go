@@ -152,7 +152,7 @@ func sampleReport() *Report {
 		f.Summary.Examples = []string{name, "=1;" + name}
 		r.Findings = append(r.Findings, f)
 		r.Inputs = append(r.Inputs, Input{Name: name, Feed: name, Format: "squid", Table: "http", Size: 1, Records: 3, Rows: 2, Skipped: 1, Reasons: []string{name, "a;b"}, Error: name, First: 1, Last: 2})
-		r.Entities = append(r.Entities, Entity{EntityType: "user", Entity: name, Risk24h: 5, Risk7d: 5, Findings: 1, Tactics: []string{name}, Detections: []string{name}})
+		r.Entities = append(r.Entities, detect.EntityRisk{EntityType: "user", Entity: name, Risk24h: 5, Risk7d: 5, Findings: 1, Tactics: []string{name}, Detections: []string{name}})
 		r.UserDays = append(r.UserDays, UserDay{Row: &detect.Row{Day: sampleDay, Key: detect.Key{Feed: name, EntityType: name, Entity: name}, Summary: detect.Summary{Events: 2, BytesOut: 90e6}}, BaselineMedian: math.NaN(), BaselineUpper: math.NaN(), Z: math.NaN(), Ratio: 0.5})
 		r.Domains = append(r.Domains, detect.Row{Day: sampleDay, Key: detect.Key{Feed: "dnsmasq", EntityType: "src_ip", Entity: name, Object: name}, Summary: detect.Summary{Events: 4, Names: 2, NameBytes: 300, Examples: []string{name}}})
 		r.Warnings = append(r.Warnings, "Late: "+name)
@@ -162,10 +162,13 @@ func sampleReport() *Report {
 	r.Findings = append(r.Findings, labelled)
 	slices.SortStableFunc(r.Findings, func(a, b detect.Finding) int { return int(b.Severity) - int(a.Severity) })
 	r.Findings = append(r.Findings, allowed)
-	r.Entities = append([]Entity{
-		{"user", "alice.hartmann", 136, 151, 2, []string{"TA0010"}, []string{"upload_ratio", "upload_zscore"}, true},
-		{"src_ip", "10.0.4.17", 72, 72, 1, []string{"TA0010"}, []string{"dns_information"}, false},
-		{"user", "bob", 64, 90, 1, []string{"TA0010"}, []string{"upload_zscore"}, false},
+	r.Entities = append([]detect.EntityRisk{
+		{EntityType: "user", Entity: "alice.hartmann", Risk24h: 136, Risk7d: 151, Findings: 2,
+			Tactics: []string{"TA0010"}, Detections: []string{"upload_ratio", "upload_zscore"}, Notable: true},
+		{EntityType: "src_ip", Entity: "10.0.4.17", Risk24h: 72, Risk7d: 72, Findings: 1,
+			Tactics: []string{"TA0010"}, Detections: []string{"dns_information"}},
+		{EntityType: "user", Entity: "bob", Risk24h: 64, Risk7d: 90, Findings: 1,
+			Tactics: []string{"TA0010"}, Detections: []string{"upload_zscore"}},
 	}, r.Entities...)
 	r.Blind = []Blind{
 		{"squid", "http", "upload_ratio", "bytes_in", 1_204_331, "The ratio of 1,204,331 requests in squid could not be judged: the log never says how much was received.", "Add %<st to the log format."},

@@ -15,8 +15,8 @@ import (
 	"gonum.org/v1/gonum/stat"
 )
 
-// madScale makes the MAD of a normal sample estimate its standard deviation:
-// 1/Φ⁻¹(3/4).
+// madScale makes the median absolute deviation (MAD) of a normal sample estimate
+// its standard deviation: 1/Φ⁻¹(3/4).
 const madScale = 1.4826
 
 // ScaleFloor is the smallest spread, in natural-log units, that a robust z-score
@@ -53,26 +53,14 @@ func quantileSorted(x []float64, p float64) float64 {
 	return x[i]*(1-f) + x[i+1]*f
 }
 
-// MAD returns the median absolute deviation from the median, times 1.4826, so
-// that it estimates the standard deviation of a normal sample (Hampel 1974). It
-// is 0 if more than half of the values are equal.
-func MAD(x []float64) float64 {
-	m := Median(x)
-	d := make([]float64, len(x))
-	for i, v := range x {
-		d[i] = math.Abs(v - m)
-	}
-	return madScale * Median(d)
-}
-
 // Spread returns a robust standard deviation of residuals from their centre: the
 // root of the mean square, after pulling in what lies beyond three MADs (no less
 // than 3·ScaleFloor) to that distance. lost is the number of centres that were
 // estimated from the same values.
 //
 // Note: the MAD alone uses 37 % of what a normal sample tells about its spread.
-// With 30 days that noise is most of the false alerts: see the simulation in
-// detect.TestUploadSimulation.
+// With 30 days that noise makes most of the false findings: see the simulation
+// in detect.TestUploadSimulation.
 func Spread(residuals []float64, lost int) float64 {
 	n := len(residuals) - lost
 	if n < 1 {
@@ -109,16 +97,6 @@ func LogMB(bytes float64) float64 { return math.Log1p(max(bytes, 0) / 1e6) }
 
 // Bytes is the inverse of LogMB. Below 0 it returns 0.
 func Bytes(logMB float64) float64 { return max(0, math.Expm1(logMB)*1e6) }
-
-// RobustZ returns (LogMB(x) − median)/max(1.4826·MAD, 0.4) of the LogMB of past
-// days: the modified z-score of Iglewicz and Hoaglin (1993) with a floor. Bytes.
-func RobustZ(x float64, past []float64) float64 {
-	logs := make([]float64, len(past))
-	for i, v := range past {
-		logs[i] = LogMB(v)
-	}
-	return (LogMB(x) - Median(logs)) / max(MAD(logs), ScaleFloor)
-}
 
 // MeanSD returns the mean and the sample standard deviation (divisor n − 1), as
 // pandas does. The deviation of fewer than two values is NaN.

@@ -13,13 +13,14 @@ import (
 
 // A Format decodes one log dialect.
 type Format struct {
-	Name  string // as in -format, inputs.csv and feeds; lower case
+	Name  string // as in --format, inputs.csv and feeds; lower case
 	Title string // a few words, no capital, no period
 	Doc   string // what is read, how fields become columns, what to know
 	// Tables that the dialect can give rows of.
 	Tables []*columnar.Table
 	// Lacks are the columns that the dialect can never fill, however it is
-	// configured. Detections that need one are blind on it.
+	// configured, for the tables in help and docs. What is blind is told by the
+	// rows that were read.
 	Lacks columnar.Cols
 	// Sniff reports whether an object that begins with head is of the format.
 	// head is decompressed, valid UTF-8 where the object is, JSON already one
@@ -132,7 +133,7 @@ type Options struct {
 	Written time.Time
 	// Head is the start of the object, as Sniff sees it.
 	Head []byte
-	// Wants is the set of columns that anyone reads.
+	// Want is the set of columns that anyone reads. None: all.
 	Want columnar.Cols
 }
 

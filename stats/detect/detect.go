@@ -21,10 +21,13 @@ import (
 // A Day is a UTC day, counted from 1970-01-01.
 type Day int32
 
+// dayMicros is the length of a day in µs.
+const dayMicros = 86400e6
+
 // DayOf returns the day of a time in µs UTC.
 func DayOf(us int64) Day {
-	d := us / 86400e6
-	if us < 0 && us%86400e6 != 0 {
+	d := us / dayMicros
+	if us < 0 && us%dayMicros != 0 {
 		d--
 	}
 	return Day(d)
@@ -74,7 +77,7 @@ type Summary struct {
 	Events   int64 // rows
 	BytesOut int64 // sum over the rows that say so
 	BytesIn  int64
-	KnownOut int64 // rows that say so; 0 < Events means that the log is blind here
+	KnownOut int64 // rows that say so; 0 of some Events means that the log is blind here
 	KnownIn  int64
 	First    int64 // µs UTC
 	Last     int64
@@ -157,12 +160,12 @@ type Detection struct {
 	// Doc: what it sees; why that means exfiltration; who does it innocently;
 	// what it cannot see; how to investigate.
 	Doc        string
-	Technique  string // ATT&CK technique id
-	Impact     int    // 0–100
-	Confidence int    // 0–100
-	Reads      string // name of the aggregate
-	Needs      columnar.Cols
-	History    int // days before the judged one that it wants
+	Technique  string        // ATT&CK technique id
+	Impact     int           // 0–100
+	Confidence int           // 0–100
+	Reads      string        // name of the aggregate
+	Needs      columnar.Cols // columns without which it is blind
+	History    int           // days before the judged one that it wants
 	// Options points to the thresholds, a struct of the detection's own with
 	// its defaults filled in. The configuration decodes into it.
 	Options any

@@ -120,8 +120,8 @@ func (ps *parts[P]) days(b *columnar.Batch, feed string, o *FoldOptions, fold fu
 	times := b.Int64(columnar.Time)
 	for i := 0; i < len(times); {
 		day := DayOf(times[i])
-		low := max(int64(day)*86400e6, o.From)
-		high := min(int64(day+1)*86400e6, o.To)
+		low := max(int64(day)*dayMicros, o.From)
+		high := min(int64(day+1)*dayMicros, o.To)
 		j := i
 		for j < len(times) && times[j] >= low && times[j] < high {
 			j++

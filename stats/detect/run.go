@@ -120,10 +120,10 @@ func FoldFor(dets []*Detection, seed bool) FoldOptions {
 type EntityRisk struct {
 	EntityType string
 	Entity     string
-	Risk24h    int // over the last day
-	Risk7d     int // over the last seven days
-	Findings   int // of the seven days
-	Tactics    []string
+	Risk24h    int      // over the last day
+	Risk7d     int      // over the last seven days
+	Findings   int      // of the seven days
+	Tactics    []string // ATT&CK tactic ids
 	Detections []string
 	Notable    bool // Risk24h > 100, or ≥ 3 tactics and ≥ 4 detections in 7 days
 }

@@ -57,8 +57,6 @@ func name(text string) string {
 	return string(out)
 }
 
-const dayMicros = 86400e6
-
 // window returns the whole of a day.
 func (d Day) window() [2]int64 { return [2]int64{int64(d) * dayMicros, (int64(d) + 1) * dayMicros} }
 
