@@ -1,18 +1,37 @@
 package jobs
 
 import (
+	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
+	"sync"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){
+	testscript.Main(tidy{m}, map[string]func(){
 		"outflow": func() { os.Exit(Main(os.Args[1:])) },
 	})
+}
+
+// tidy removes the samples when all tests have run.
+type tidy struct{ *testing.M }
+
+func (m tidy) Run() int {
+	defer func() {
+		if !made {
+			return
+		}
+		if dir, err := samples(); err == nil {
+			os.RemoveAll(dir)
+		}
+	}()
+	return m.M.Run()
 }
 
 // The scripts in fixtures/scripts are what a user does, end to end. The sample
@@ -30,13 +49,44 @@ func TestScripts(t *testing.T) {
 	})
 }
 
-// fixtures makes the sample logs once and returns a folder laid out as the
-// repository's fixtures, so that fixtures/outflow.yaml holds in its parent.
+// made tells whether a test has asked for the samples.
+var made bool
+
+// samples makes the sample logs, once for all tests.
+var samples = sync.OnceValues(func() (string, error) {
+	made = true
+	dir, err := os.MkdirTemp("", "outflow-samples")
+	if err != nil {
+		return "", err
+	}
+	out, err := exec.Command("go", "run", "../fixtures/gen", "-out", dir).CombinedOutput()
+	if err != nil {
+		err = fmt.Errorf("make the sample logs: %w\n%s", err, out)
+	}
+	return dir, err
+})
+
+// fixtures returns a folder of the test's own, laid out as the repository's
+// fixtures, so that fixtures/outflow.yaml holds in its parent.
 func fixtures(t *testing.T) string {
 	t.Helper()
+	made, err := samples()
+	if err != nil {
+		t.Fatal(err)
+	}
 	dir := filepath.Join(t.TempDir(), "fixtures")
-	if out, err := exec.Command("go", "run", "../fixtures/gen", "-out", filepath.Join(dir, "data")).CombinedOutput(); err != nil {
-		t.Fatalf("make the sample logs: %v\n%s", err, out)
+	err = filepath.WalkDir(made, func(name string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		to := filepath.Join(dir, "data", strings.TrimPrefix(name, made))
+		if d.IsDir() {
+			return os.MkdirAll(to, 0o755)
+		}
+		return os.Link(name, to) // keeps the file's time, which a log without years needs
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
 	for _, name := range []string{"outflow.yaml", "planted.csv", "near_misses.csv"} {
 		text, err := os.ReadFile(filepath.Join("../fixtures", name))

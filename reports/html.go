@@ -370,7 +370,7 @@ func tiles(r *Report) []tile {
 		out[u.Feed] += float64(u.BytesOut)
 	}
 	slices.Sort(feeds)
-	sent := tile{"Most sent, by feed", "–", "no log says how much"}
+	sent := tile{"Most sent", "–", "no log says how much"}
 	if slices.ContainsFunc(r.Inputs, func(in Input) bool { return in.Known[columnar.BytesOut] > 0 }) {
 		sent.Value, sent.Note = byteSize(0), "to outside addresses"
 	}
