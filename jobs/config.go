@@ -161,6 +161,10 @@ func loadConfig(file string, env func(string) (string, bool), flags map[string]s
 	return c, c.check()
 }
 
+// seed reports whether every detection runs to the letter of the document it
+// comes from.
+func (c *Config) seed() bool { return c.Profile == "seed" }
+
 // decodeDetections reads the thresholds into the detections' options.
 func (c *Config) decodeDetections(file string) error {
 	if c.Detections == nil {

@@ -73,7 +73,7 @@ func (h *history) inputOf(c *Config, d *detect.Detection, rows []detect.Row, day
 // judge runs the detections on each of the days in turn. What is found on one
 // day is not taken for normal on the next.
 func (h *history) judge(c *Config, days []detect.Day) []detect.Finding {
-	if c.Profile == "seed" {
+	if c.seed() {
 		days = days[max(0, len(days)-1):] // the seeds judge a whole log at once
 	}
 	var all []detect.Finding

@@ -211,7 +211,7 @@ func (p *program) nightly(config *Config, job string, days []detect.Day) error {
 		name += "_" + days[len(days)-1].String()
 	}
 	p.complaints(r)
-	if config.Profile == "seed" {
+	if config.seed() {
 		job += "-seed"
 	}
 	if err := p.write(config, job+"/"+name, r); err != nil {

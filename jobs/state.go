@@ -74,7 +74,7 @@ func partitionsOf[T any](s *state, folder string) store.Partitions[T] {
 // folder returns the name of a folder of the state. The profiles have folders of
 // their own: what one found is no history for the other.
 func (c *Config) folder(name string) string {
-	if c.Profile == "seed" {
+	if c.seed() {
 		return "seed_" + name
 	}
 	return name
@@ -90,7 +90,7 @@ func (s *state) findings() store.Partitions[findingRow] {
 
 // foldOptions are what the folds take from the detections' thresholds.
 func (c *Config) foldOptions() detect.FoldOptions {
-	o := detect.FoldFor(c.detections, c.Profile == "seed")
+	o := detect.FoldFor(c.detections, c.seed())
 	o.From, o.To = math.MinInt64, math.MaxInt64
 	return o
 }
