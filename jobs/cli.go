@@ -82,7 +82,11 @@ func (p *program) run(args []string) int {
 	root.SetArgs(args)
 	root.SetOut(p.stdout)
 	root.SetErr(p.stderr)
+	stop := profiled(root)
 	err := root.ExecuteContext(p.ctx)
+	if serr := stop(); err == nil {
+		err = serr
+	}
 	if err == nil {
 		return exitOK
 	}

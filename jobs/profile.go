@@ -1,0 +1,47 @@
+package jobs
+
+import (
+	"errors"
+	"os"
+	"runtime"
+	"runtime/pprof"
+
+	"github.com/spf13/cobra"
+)
+
+// profiled adds the hidden flags --cpuprofile and --memprofile, which write what
+// go tool pprof reads, to every command. stop ends the profiles.
+func profiled(root *cobra.Command) (stop func() error) {
+	cpu := root.PersistentFlags().String("cpuprofile", "", "write a CPU profile to this `file`")
+	mem := root.PersistentFlags().String("memprofile", "", "write what was allocated to this `file`")
+	for _, name := range []string{"cpuprofile", "memprofile"} {
+		root.PersistentFlags().Lookup(name).Hidden = true
+	}
+	var file *os.File
+	root.PersistentPreRunE = func(*cobra.Command, []string) (err error) {
+		if *cpu == "" {
+			return nil
+		}
+		if file, err = os.Create(*cpu); err != nil {
+			return configError{err}
+		}
+		return pprof.StartCPUProfile(file)
+	}
+	return func() error {
+		if file != nil {
+			pprof.StopCPUProfile()
+			if err := file.Close(); err != nil {
+				return err
+			}
+		}
+		if *mem == "" {
+			return nil
+		}
+		f, err := os.Create(*mem)
+		if err != nil {
+			return configError{err}
+		}
+		runtime.GC()
+		return errors.Join(pprof.Lookup("allocs").WriteTo(f, 0), f.Close())
+	}
+}
