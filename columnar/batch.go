@@ -392,15 +392,17 @@ type Out struct {
 	lower    []byte
 }
 
-// lowered returns text in ASCII lower case: text itself if it is, else a copy
-// that is valid until the next call.
-func (o *Out) lowered(text []byte) []byte {
+func (o *Out) lowered(text []byte) []byte { return Lower(text, &o.lower) }
+
+// Lower returns text in ASCII lower case: text itself if it is, else a copy in
+// *scratch.
+func Lower(text []byte, scratch *[]byte) []byte {
 	for i := 0; i < len(text); i++ {
 		if i+8 <= len(text) && capitals(binary.LittleEndian.Uint64(text[i:])) == 0 {
 			i += 7
 		} else if text[i]-'A' < 26 {
-			o.lower = AppendLower(o.lower[:0], text)
-			return o.lower
+			*scratch = AppendLower((*scratch)[:0], text)
+			return *scratch
 		}
 	}
 	return text

@@ -5,21 +5,19 @@ package columnar
 // It is used by one goroutine at a time.
 type Groups struct {
 	keys  []uint64 // by slot
-	table []groupSlot
-}
-
-type groupSlot struct {
-	key  uint64
-	slot int32 // 0 if free
+	table []int32  // slots by the hash of their key, 0 if free
 }
 
 // NewGroups returns a Groups with no group but slot 0.
 func NewGroups() *Groups {
-	return &Groups{keys: make([]uint64, 1), table: make([]groupSlot, 1024)}
+	return &Groups{keys: make([]uint64, 1), table: make([]int32, 256)}
 }
 
 // Len returns the number of slots, slot 0 included.
 func (g *Groups) Len() int { return len(g.keys) }
+
+// Size returns the bytes of memory that the groups take.
+func (g *Groups) Size() int { return 8*cap(g.keys) + 4*len(g.table) }
 
 // Key returns the pair of a slot.
 func (g *Groups) Key(slot int32) (a, b uint32) {
@@ -32,34 +30,30 @@ func (g *Groups) Slot(a, b uint32) int32 {
 	key := uint64(a)<<32 | uint64(b)
 	mask := uint64(len(g.table) - 1)
 	i := mix(key^hashKey0, hashKey1) & mask
-	for g.table[i].slot != 0 {
-		if g.table[i].key == key {
-			return g.table[i].slot
+	for g.table[i] != 0 {
+		if slot := g.table[i]; g.keys[slot] == key {
+			return slot
 		}
 		i = (i + 1) & mask
 	}
 	slot := int32(len(g.keys))
 	g.keys = append(g.keys, key)
-	g.table[i] = groupSlot{key, slot}
-	if len(g.keys)*2 > len(g.table) {
+	g.table[i] = slot
+	if len(g.keys)*3 > len(g.table)*2 {
 		g.grow()
 	}
 	return slot
 }
 
 func (g *Groups) grow() {
-	old := g.table
-	g.table = make([]groupSlot, len(old)*2)
+	g.table = make([]int32, len(g.table)*2)
 	mask := uint64(len(g.table) - 1)
-	for _, s := range old {
-		if s.slot == 0 {
-			continue
-		}
-		i := mix(s.key^hashKey0, hashKey1) & mask
-		for g.table[i].slot != 0 {
+	for slot := 1; slot < len(g.keys); slot++ {
+		i := mix(g.keys[slot]^hashKey0, hashKey1) & mask
+		for g.table[i] != 0 {
 			i = (i + 1) & mask
 		}
-		g.table[i] = s
+		g.table[i] = int32(slot)
 	}
 }
 

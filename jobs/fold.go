@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"slices"
 	"strings"
 	"sync"
@@ -13,6 +14,7 @@ import (
 
 	"outflow/columnar"
 	"outflow/columnar/logs"
+	"outflow/columnar/store"
 	"outflow/reports"
 	"outflow/stats/detect"
 )
@@ -31,6 +33,8 @@ type foldOptions struct {
 	aggregates []*detect.Aggregate
 	detect.FoldOptions
 	workers int
+	// memory is what the run may take, in bytes; 0: defaultMemory.
+	memory int64
 	// want are columns read besides those of the aggregates.
 	want columnar.Cols
 	// tap, if set, is called with every batch, by one goroutine at a time.
@@ -41,9 +45,9 @@ type foldOptions struct {
 
 // folded is what Fold makes of its sources.
 type folded struct {
-	// rows of each aggregate, by name, sorted by day and key.
-	rows   map[string][]detect.Row
-	inputs []reports.Input // sorted by name, table
+	options *detect.FoldOptions
+	workers []*worker
+	inputs  []reports.Input // sorted by name, table
 	// objects by name, whatever their events' days.
 	objects map[string]*objectTally
 }
@@ -53,6 +57,28 @@ type objectTally struct {
 	first, last   detect.Day // of its events; meaningless without rows
 	rows, skipped int64
 	whole         bool // it was read to its end
+}
+
+// Rows yields the rows of an aggregate by day and then key; see detect.Merge.
+func (f *folded) Rows(a *detect.Aggregate) iter.Seq2[*detect.Row, error] {
+	var runs []io.Reader
+	for _, w := range f.workers {
+		for _, r := range w.runs {
+			if r.aggregate == a {
+				runs = append(runs, io.NewSectionReader(w.spool, r.from, r.to-r.from))
+			}
+		}
+	}
+	return detect.Merge(a, f.options, runs)
+}
+
+// Close frees what Rows reads.
+func (f *folded) Close() error {
+	var errs []error
+	for _, w := range f.workers {
+		errs = append(errs, w.spool.Close())
+	}
+	return errors.Join(errs...)
 }
 
 // meets reports whether the object may have events of the days first … last.
@@ -66,11 +92,13 @@ const blockBuffers = 3
 
 // Fold reads, decodes and folds the sources. It is the only place where
 // anything runs concurrently: as many readers cut objects into blocks as workers
-// decode and fold them, each worker with tables of its own, which are merged at
-// the end. Merging is exact, so the result does not depend on who did what.
+// decode and fold them, each worker with tables of its own. A table that grows
+// over its budget, and every table in the end, is written as a run, and reading
+// the result merges the runs. Merging is exact, so the result does not depend on
+// who did what when.
 //
 // An object that cannot be read becomes an input with an error. Fold itself
-// fails only when ctx ends.
+// fails only when ctx ends or there is no place for the runs.
 func Fold(ctx context.Context, sources []source, o *foldOptions) (*folded, error) {
 	workers := make([]*worker, max(1, o.workers))
 	buffers := logs.NewBuffers((blockBuffers+2)*len(workers), logs.BlockSize)
@@ -90,14 +118,19 @@ func Fold(ctx context.Context, sources []source, o *foldOptions) (*folded, error
 			}
 		})
 	}
+	memory := cmp.Or(o.memory, defaultMemory)
+	budget := int(memory / tableShare / int64(len(workers)))
 	var tap sync.Mutex
 	for i := range workers {
 		w := newWorker(o, &tap)
+		w.spool = store.NewSpool(budget / 2)
 		workers[i] = w
 		working.Go(func() {
 			for b := range blocks {
 				w.decode(b)
+				w.spill(budget)
 			}
+			w.spill(0)
 		})
 	}
 	reading.Wait()
@@ -106,7 +139,56 @@ func Fold(ctx context.Context, sources []source, o *foldOptions) (*folded, error
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	return merge(workers, slices.Concat(members...), o), nil
+	out := account(workers, slices.Concat(members...), o)
+	var errs []error
+	for _, w := range workers {
+		errs = append(errs, w.err)
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, errors.Join(err, out.Close())
+	}
+	return out, nil
+}
+
+const (
+	// defaultMemory is what a run may take unless it is told otherwise. A night of
+	// a company of 10,000 fits without a temporary file; more than this buys
+	// little speed.
+	defaultMemory = 256 << 20
+	// tableShare is which part of the memory the tables of all workers may take
+	// together. Beside them are the next tables that they grow into, what the
+	// collector has not freed yet, and the blocks and batches in work.
+	tableShare = 3
+)
+
+// A runOf is what a table of one aggregate held, in the spool of its worker.
+type runOf struct {
+	aggregate *detect.Aggregate
+	from, to  int64
+}
+
+// spill writes tables as runs and begins them anew, the largest first, until the
+// rest takes no more than budget bytes.
+func (w *worker) spill(budget int) {
+	sizes := make([]int, len(w.folders))
+	total := 0
+	for i, f := range w.folders {
+		sizes[i] = f.Size()
+		total += sizes[i]
+	}
+	for total > budget {
+		i := slices.Index(sizes, slices.Max(sizes))
+		a, from := w.o.aggregates[i], w.spool.Size()
+		run := detect.NewRunWriter(w.spool)
+		w.folders[i].Drain(run)
+		if err := run.Close(); err != nil && w.err == nil {
+			w.err = fmt.Errorf("make room in memory for %s: %w", a.Name, err)
+		}
+		w.runs = append(w.runs, runOf{a, from, w.spool.Size()})
+		w.folders[i] = a.New(&w.o.FoldOptions)
+		total -= sizes[i]
+		sizes[i] = 0
+	}
 }
 
 // A work is a block to decode.
@@ -225,6 +307,9 @@ type worker struct {
 	out     columnar.Out
 	folders []detect.Folder // as o.aggregates
 	tallies map[*member]*tally
+	spool   *store.Spool
+	runs    []runOf
+	err     error // of writing runs
 
 	member  *member // of the block being decoded
 	decoder logs.Decoder
@@ -323,18 +408,9 @@ func (w *worker) count(b *columnar.Batch) {
 	}
 }
 
-// merge brings the workers' tables and counts together.
-func merge(workers []*worker, members []*member, o *foldOptions) *folded {
-	out := &folded{rows: map[string][]detect.Row{}, objects: map[string]*objectTally{}}
-	for i, a := range o.aggregates {
-		all := workers[0].folders[i]
-		for _, w := range workers[1:] {
-			all.Merge(w.folders[i])
-			w.folders[i] = nil
-		}
-		out.rows[a.Name] = all.Rows()
-		workers[0].folders[i] = nil
-	}
+// account brings the workers' counts together.
+func account(workers []*worker, members []*member, o *foldOptions) *folded {
+	out := &folded{options: &o.FoldOptions, workers: workers, objects: map[string]*objectTally{}}
 	for _, m := range members {
 		var t tally
 		for _, w := range workers {

@@ -44,12 +44,16 @@ func (p *program) scanCommand() *cobra.Command {
 			return err
 		}
 		found := map[detect.Day]bool{}
-		for _, rows := range folded.rows {
+		rows := map[string][]detect.Row{}
+		for _, a := range config.aggregates() {
+			rows[a.Name] = folded.collect(a)
+		}
+		for _, rows := range rows {
 			for _, r := range rows {
 				found[r.Day] = true
 			}
 		}
-		r := assemble(config, &history{rows: folded.rows, flagged: map[flag]bool{}}, sortedKeys(found), folded.inputs)
+		r := assemble(config, &history{rows: rows, flagged: map[flag]bool{}}, sortedKeys(found), folded.inputs)
 		r.Job = "scan"
 		p.complaints(r)
 		if err := p.write(config, "", r); err != nil {

@@ -304,7 +304,7 @@ func (s *state) commit(ctx context.Context, day detect.Day, sources []source, re
 	}
 	for _, a := range s.aggregates {
 		var rows []stateRow
-		for _, r := range result.rows[a.Name] {
+		for _, r := range result.collect(a) {
 			if r.Day == day {
 				rows = append(rows, toState(r))
 			}

@@ -18,8 +18,8 @@ import (
 	"outflow/stats"
 )
 
-// A dnsQuery is one question of a capture or log.
-type dnsQuery struct {
+// A seenQuery is one question of a capture or log.
+type seenQuery struct {
 	at          int64 // µs UTC
 	source, kin string
 	name        string
@@ -29,17 +29,17 @@ type dnsQuery struct {
 var rareTypes = []string{"5", "10", "15", "16", "25", "33", "65399"}
 
 // pairRows measures queries as Summary says, by the most obvious code.
-func pairRows(queries []dnsQuery) []Row {
+func pairRows(queries []seenQuery) []Row {
 	var domains columnar.Domains
 	var meter stats.Entropy
-	groups := map[Key][]dnsQuery{}
+	groups := map[Key][]seenQuery{}
 	for _, q := range queries {
 		k := Key{Feed: "dns", EntityType: "src_ip", Entity: q.source, Object: string(domains.Registered([]byte(q.name)))}
 		groups[k] = append(groups[k], q)
 	}
 	var rows []Row
 	for k, qs := range groups {
-		slices.SortStableFunc(qs, func(a, b dnsQuery) int { return int(a.at - b.at) })
+		slices.SortStableFunc(qs, func(a, b seenQuery) int { return int(a.at - b.at) })
 		subdomain := func(name string) string { return strings.TrimSuffix(strings.TrimSuffix(name, k.Object), ".") }
 		r := Row{Day: DayOf(qs[0].at), Key: k}
 		names := map[string]bool{}
@@ -90,7 +90,7 @@ var escaped = regexp.MustCompile(`\\(\d\d\d|.)`)
 
 // captured reads the questions of a table of captured packets: time, source, …
 // with the name in the thirteenth column, after skip others.
-func captured(t *testing.T, file string, skip int) []dnsQuery {
+func captured(t *testing.T, file string, skip int) []seenQuery {
 	f, err := os.Open(file)
 	if err != nil {
 		t.Fatal(err)
@@ -104,7 +104,7 @@ func captured(t *testing.T, file string, skip int) []dnsQuery {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var out []dnsQuery
+	var out []seenQuery
 	for line := range strings.Lines(string(text)) {
 		c := strings.Split(strings.TrimRight(line, "\n"), "\t")
 		if strings.HasPrefix(line, "#") || len(c) < skip+13 || c[skip+8] != "0" {
@@ -121,7 +121,7 @@ func captured(t *testing.T, file string, skip int) []dnsQuery {
 			}
 			return s[1:]
 		})
-		out = append(out, dnsQuery{int64(at * 1e6), c[1], c[11], lowerASCII(strings.TrimSuffix(name, "."))})
+		out = append(out, seenQuery{int64(at * 1e6), c[1], c[11], lowerASCII(strings.TrimSuffix(name, "."))})
 	}
 	return out
 }
@@ -172,7 +172,7 @@ func TestRealDNS(t *testing.T) {
 		}
 	}
 
-	var pihole []dnsQuery
+	var pihole []seenQuery
 	log, err := os.Open(filepath.Join(data, "dnsmasq-pihole", "pihole.0236.log"))
 	if err != nil {
 		t.Fatal(err)
@@ -185,15 +185,15 @@ func TestRealDNS(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			pihole = append(pihole, dnsQuery{at.AddDate(2024, 0, 0).UnixMicro(), m[4], m[2], strings.ToLower(m[3])})
+			pihole = append(pihole, seenQuery{at.AddDate(2024, 0, 0).UnixMicro(), m[4], m[2], strings.ToLower(m[3])})
 		}
 	}
-	benign := map[string][]dnsQuery{"pihole": pihole}
+	benign := map[string][]seenQuery{"pihole": pihole}
 	for file, skip := range map[string]int{"gg_normal_00000": 0, "ndpi_apps_dns": 1} {
 		benign[file] = captured(t, filepath.Join(data, "dns-benign-pcap", file+".tsv.gz"), skip)
 	}
 	for name, queries := range benign {
-		byDay := map[Day][]dnsQuery{}
+		byDay := map[Day][]seenQuery{}
 		for _, q := range queries {
 			byDay[DayOf(q.at)] = append(byDay[DayOf(q.at)], q)
 		}

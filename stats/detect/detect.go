@@ -124,6 +124,7 @@ type Aggregate struct {
 	Tables []*columnar.Table
 	Reads  columnar.Cols
 	New    func(o *FoldOptions) Folder
+	Merger func(o *FoldOptions) Merger
 }
 
 // FoldOptions are what folds need to know of the configuration.
@@ -146,10 +147,20 @@ type FoldOptions struct {
 type Folder interface {
 	// Fold adds the rows of a batch of one of the aggregate's tables.
 	Fold(b *columnar.Batch)
-	// Merge adds what other, made by the same Aggregate, holds. other must not be used after.
-	Merge(other Folder)
-	// Rows returns the table, sorted by day and key.
-	Rows() []Row
+	// Size is about how many bytes of memory the table takes.
+	Size() int
+	// Drain writes what the table holds. The Folder must not be used after.
+	Drain(w *RunWriter)
+}
+
+// A Merger makes rows of what Folders of the same aggregate drained.
+type Merger interface {
+	// Add takes the value of one record. All of a key come in a row, by their
+	// sequence numbers.
+	Add(day Day, seq uint64, value []byte) error
+	// Row fills in the Summary of the row whose Day and Key are set from what was
+	// added since the last call, or returns false if the aggregate leaves it out.
+	Row(r *Row) bool
 }
 
 // A Detection judges a day. It does no I/O, knows no concurrency, and keeps no

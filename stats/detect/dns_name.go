@@ -23,4 +23,5 @@ var DNSName = &Aggregate{
 		}
 		return v
 	},
+	Merger: func(*FoldOptions) Merger { return newVolumeMerger(nil) },
 }

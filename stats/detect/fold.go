@@ -3,6 +3,8 @@ package detect
 import (
 	"bytes"
 	"cmp"
+	"encoding/binary"
+	"maps"
 	"net/netip"
 	"slices"
 
@@ -83,10 +85,93 @@ func (e *entities) key(id uint32) (entityType, name string) {
 	return entityColumns[kind].String(), string(e.names[kind].Text(int32(id >> 2)))
 }
 
-// adopt returns the number that an entity of other has here.
-func (e *entities) adopt(other *entities, id uint32) uint32 {
-	kind := id & 3
-	return uint32(e.names[kind].Code(other.names[kind].Text(int32(id>>2))))<<2 | kind
+// sorted returns the entities in the order of their types and names.
+func (e *entities) sorted() []uint32 {
+	var ids []uint32
+	for _, kind := range [...]entityKind{hostEntity, addressEntity, userEntity} {
+		for _, code := range sortedCodes(e.names[kind]) {
+			if code != 0 {
+				ids = append(ids, uint32(code)<<2|uint32(kind))
+			}
+		}
+	}
+	return ids
+}
+
+func (e *entities) size() (n int) {
+	for _, names := range e.names[1:] {
+		n += sizeOf(names)
+	}
+	return n
+}
+
+// sizeOf is about how many bytes a dictionary takes.
+func sizeOf(d *columnar.Dict) int { return d.Size() + 40*d.Len() }
+
+// sortedCodes returns the codes of a dictionary in the order of their texts.
+func sortedCodes(d *columnar.Dict) []int32 {
+	type item struct {
+		prefix uint64 // most texts differ here: comparing them need not look further
+		code   int32
+	}
+	items := make([]item, d.Len())
+	for code := range items {
+		var prefix [8]byte
+		copy(prefix[:], d.Text(int32(code)))
+		items[code] = item{binary.BigEndian.Uint64(prefix[:]), int32(code)}
+	}
+	slices.SortFunc(items, func(a, b item) int {
+		if a.prefix != b.prefix {
+			return cmp.Compare(a.prefix, b.prefix)
+		}
+		return bytes.Compare(d.Text(a.code), d.Text(b.code))
+	})
+	codes := make([]int32, len(items))
+	for i := range items {
+		codes[i] = items[i].code
+	}
+	return codes
+}
+
+// A keyOrder is the order of a fold's keys.
+type keyOrder struct {
+	entities   []uint32 // in order
+	objects    []int32
+	entityRank map[uint32]uint32
+	objectRank []uint32
+}
+
+func newKeyOrder(e *entities, objects *columnar.Dict) *keyOrder {
+	o := &keyOrder{entities: e.sorted(), objects: sortedCodes(objects), entityRank: map[uint32]uint32{}}
+	for rank, id := range o.entities {
+		o.entityRank[id] = uint32(rank)
+	}
+	o.objectRank = make([]uint32, len(o.objects))
+	for rank, code := range o.objects {
+		o.objectRank[code] = uint32(rank)
+	}
+	return o
+}
+
+// slots returns the slots of groups, which are pairs of an entity and an object,
+// in the order of their keys.
+func (o *keyOrder) slots(groups *columnar.Groups) []int32 {
+	type item struct {
+		key  uint64
+		slot int32
+	}
+	items := make([]item, groups.Len()-1)
+	for i := range items {
+		slot := int32(i + 1)
+		who, what := groups.Key(slot)
+		items[i] = item{uint64(o.entityRank[who])<<32 | uint64(o.objectRank[what]), slot}
+	}
+	slices.SortFunc(items, func(a, b item) int { return cmp.Compare(a.key, b.key) })
+	slots := make([]int32, len(items))
+	for i := range items {
+		slots[i] = items[i].slot
+	}
+	return slots
 }
 
 // A partKey names one part of a fold: what one feed saw of one day.
@@ -135,19 +220,11 @@ func (ps *parts[P]) days(b *columnar.Batch, feed string, o *FoldOptions, fold fu
 	}
 }
 
-// sorted returns the rows of all parts by day and key.
-func (ps *parts[P]) sorted(rows func(p *P, k partKey, out []Row) []Row) []Row {
-	var out []Row
-	for k, p := range ps.all {
-		out = rows(p, k, out)
-	}
-	slices.SortFunc(out, func(a, b Row) int {
-		if c := cmp.Compare(a.Day, b.Day); c != 0 {
-			return c
-		}
-		return a.Key.Compare(b.Key)
+// sorted returns the parts' keys, by day and then feed.
+func (ps *parts[P]) sorted() []partKey {
+	return slices.SortedFunc(maps.Keys(ps.all), func(a, b partKey) int {
+		return cmp.Or(cmp.Compare(a.day, b.day), cmp.Compare(a.feed, b.feed))
 	})
-	return out
 }
 
 // feedOf returns the feed that a batch's bytes are counted under. A sensor that

@@ -1,7 +1,10 @@
 package detect
 
 import (
+	"bytes"
+	"errors"
 	"fmt"
+	"io"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -111,7 +114,7 @@ func TestMergeIsExact(t *testing.T) {
 				events := randomEvents(r, 1+r.IntN(800))
 				whole := a.New(&openBounds)
 				feedTo(whole, a, events)
-				want := whole.Rows()
+				want := merged(t, a, &openBounds, whole)
 
 				r.Shuffle(len(events), func(i, j int) { events[i], events[j] = events[j], events[i] })
 				split := make([]Folder, 1+r.IntN(6))
@@ -119,16 +122,96 @@ func TestMergeIsExact(t *testing.T) {
 					split[i] = a.New(&openBounds)
 					feedTo(split[i], a, events[i*len(events)/len(split):(i+1)*len(events)/len(split)])
 				}
-				for len(split) > 1 { // merge neighbours in random order
-					i := r.IntN(len(split) - 1)
-					split[i].Merge(split[i+1])
-					split = slices.Delete(split, i+1, i+2)
-				}
-				if diff := cmp.Diff(want, split[0].Rows()); diff != "" {
+				if diff := cmp.Diff(want, merged(t, a, &openBounds, split...)); diff != "" {
 					t.Fatalf("seed %d: split folds differ from the whole (-whole +split):\n%s", seed, diff)
 				}
 			}
 		})
+	}
+}
+
+// merged returns the rows of what folders hold.
+func merged(t testing.TB, a *Aggregate, o *FoldOptions, folders ...Folder) []Row {
+	t.Helper()
+	var runs []io.Reader
+	for _, f := range folders {
+		run := &bytes.Buffer{}
+		w := NewRunWriter(run)
+		f.Drain(w)
+		if err := w.Close(); err != nil {
+			t.Fatal(err)
+		}
+		runs = append(runs, run)
+	}
+	var rows []Row
+	for row, err := range Merge(a, o, runs) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		rows = append(rows, *row)
+	}
+	return rows
+}
+
+// If this fails, a busy pair, whose queries fill many records, is merged
+// otherwise than a quiet one.
+func TestMergeOfBusyPair(t *testing.T) {
+	const n = 5 * maxRecordQueries
+	r := rand.New(rand.NewPCG(5, 5))
+	events := make([]event, n)
+	for i := range events {
+		name := fmt.Sprintf("%s%d.example.com", strings.Repeat("n", r.IntN(9)), r.IntN(500))
+		events[i] = event{table: columnar.DNS, feed: "f", object: "o", record: int64(i + 1), us: testDay + r.Int64N(86400e6),
+			texts: map[columnar.Col]string{columnar.SrcIP: "10.0.0.1", columnar.Query: name, columnar.Domain: "example.com",
+				columnar.QueryType: "TXT"}}
+	}
+	fold := func(events []event) Folder {
+		f := DNSPair.New(&openBounds)
+		feedTo(f, DNSPair, events)
+		return f
+	}
+	want := merged(t, DNSPair, &openBounds, fold(events))
+	// Pieces so small that their pairs have one record each.
+	var pieces []Folder
+	for piece := range slices.Chunk(events, maxRecordQueries/7) {
+		pieces = append(pieces, fold(piece))
+	}
+	if diff := cmp.Diff(want, merged(t, DNSPair, &openBounds, pieces...)); diff != "" {
+		t.Fatalf("-whole +pieces:\n%s", diff)
+	}
+	if len(want) != 1 || want[0].Events != n || want[0].Rare != n {
+		t.Fatalf("got %+v, want one row of %d queries", want, n)
+	}
+}
+
+// If this fails, a damaged temporary file gives wrong rows, or ends the process.
+func TestMergeOfDamagedRun(t *testing.T) {
+	r := rand.New(rand.NewPCG(9, 9))
+	for _, a := range Aggregates {
+		f := a.New(&openBounds)
+		feedTo(f, a, randomEvents(r, 300))
+		var run bytes.Buffer
+		w := NewRunWriter(&run)
+		f.Drain(w)
+		w.Close()
+		read := func(b []byte) (err error) {
+			for _, e := range Merge(a, &openBounds, []io.Reader{bytes.NewReader(b)}) {
+				err = e
+			}
+			return err
+		}
+		if err := read(run.Bytes()); err != nil {
+			t.Fatalf("%s: %v", a.Name, err)
+		}
+		for n := range run.Len() {
+			read(run.Bytes()[:n]) // must not panic; a cut between records cannot be told
+			b := bytes.Clone(run.Bytes())
+			b[n] ^= 1 << r.IntN(8)
+			read(b)
+		}
+		if err := read(run.Bytes()[:run.Len()-1]); !errors.Is(err, errRun) {
+			t.Errorf("%s: a run without its last byte: got %v, want %v", a.Name, err, errRun)
+		}
 	}
 }
 
@@ -150,7 +233,7 @@ func TestDNSPairWindows(t *testing.T) {
 		}
 		f := DNSPair.New(&openBounds)
 		feedTo(f, DNSPair, events)
-		rows := f.Rows()
+		rows := merged(t, DNSPair, &openBounds, f)
 		if len(rows) != 1 {
 			t.Fatalf("got %d rows, want 1", len(rows))
 		}
@@ -205,7 +288,7 @@ func TestVolumes(t *testing.T) {
 		f := a.New(&openBounds)
 		feedTo(f, a, events)
 		var b strings.Builder
-		for _, r := range f.Rows() {
+		for _, r := range merged(t, a, &openBounds, f) {
 			fmt.Fprintf(&b, "%d %s %s %s %q events=%d out=%d known=%d %s\n", int64(r.Day)-20000, r.Feed, r.EntityType, r.Entity, r.Object, r.Events, r.BytesOut, r.KnownOut, r.Evidence)
 		}
 		return b.String()

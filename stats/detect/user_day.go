@@ -14,4 +14,5 @@ var UserDay = &Aggregate{
 	Tables: []*columnar.Table{columnar.API, columnar.HTTP, columnar.Network},
 	Reads:  volumeColumns,
 	New:    func(o *FoldOptions) Folder { return newVolumes(o) },
+	Merger: func(*FoldOptions) Merger { return newVolumeMerger(nil) },
 }

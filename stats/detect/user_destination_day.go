@@ -20,11 +20,13 @@ var UserDestinationDay = &Aggregate{
 	New: func(o *FoldOptions) Folder {
 		v := newVolumes(o)
 		v.object = newDestinations(v.objects, o).of
-		v.keep = func(object string, c *volume) bool {
+		return v
+	},
+	Merger: func(*FoldOptions) Merger {
+		return newVolumeMerger(func(object string, c *volume) bool {
 			_, known := CloudHost([]byte(object))
 			return known || c.out >= minDestinationBytes
-		}
-		return v
+		})
 	},
 }
 

@@ -1,8 +1,11 @@
 package detect
 
 import (
+	"bytes"
+	"encoding/binary"
 	"math"
 	"strconv"
+	"unsafe"
 
 	"outflow/columnar"
 )
@@ -18,9 +21,7 @@ type volumes struct {
 
 	// object returns each row's object as a code of objects, 0 for a row that
 	// does not belong here. Nil: every row belongs, under no object.
-	object func(b *columnar.Batch) []uint32
-	// keep reports whether Rows is to have a row. Nil: all.
-	keep     func(object string, c *volume) bool
+	object   func(b *columnar.Batch) []uint32
 	internal columnar.Lookup[bool]
 }
 
@@ -103,7 +104,7 @@ func (v *volumes) add(p *volumePart, b *columnar.Batch, who, what []uint32, log 
 		c.last = max(c.last, times[i])
 		c.hours |= hourBit(times[i])
 		if out[i] >= c.peak && out[i] > 0 {
-			v.offer(c, volume{peak: out[i], peakTime: times[i], peakRecord: b.First + int64(b.Record[i]), peakLog: log})
+			offer(v.logs, c, volume{peak: out[i], peakTime: times[i], peakRecord: b.First + int64(b.Record[i]), peakLog: log})
 		}
 	}
 }
@@ -119,7 +120,7 @@ func addBytes(a, b int64) int64 {
 }
 
 // offer makes n's peak that of c if it is larger, or as large and earlier.
-func (v *volumes) offer(c *volume, n volume) {
+func offer(logs *columnar.Dict, c *volume, n volume) {
 	if n.peak < c.peak || n.peak == 0 {
 		return
 	}
@@ -128,8 +129,7 @@ func (v *volumes) offer(c *volume, n volume) {
 			return
 		}
 		if n.peakTime == c.peakTime {
-			have, offered := string(v.logs.Text(c.peakLog)), string(v.logs.Text(n.peakLog))
-			if offered > have || offered == have && n.peakRecord >= c.peakRecord {
+			if o := bytes.Compare(logs.Text(n.peakLog), logs.Text(c.peakLog)); o > 0 || o == 0 && n.peakRecord >= c.peakRecord {
 				return
 			}
 		}
@@ -137,54 +137,106 @@ func (v *volumes) offer(c *volume, n volume) {
 	c.peak, c.peakTime, c.peakRecord, c.peakLog = n.peak, n.peakTime, n.peakRecord, n.peakLog
 }
 
-// Merge implements Folder.
-func (v *volumes) Merge(other Folder) {
-	w := other.(*volumes)
-	for k, from := range w.parts.all {
-		p := v.parts.of(k)
-		for slot := int32(1); int(slot) < from.groups.Len(); slot++ {
-			n := from.cells[slot]
-			n.peakLog = v.logs.Code(w.logs.Text(n.peakLog))
-			who, what := from.groups.Key(slot)
-			s := p.groups.Slot(v.entities.adopt(w.entities, who), uint32(v.objects.Code(w.objects.Text(int32(what)))))
-			if int(s) == len(p.cells) {
-				p.cells = append(p.cells, n)
-				continue
-			}
-			c := &p.cells[s]
-			c.events += n.events
-			c.out = addBytes(c.out, n.out)
-			c.in = addBytes(c.in, n.in)
-			c.knownOut += n.knownOut
-			c.knownIn += n.knownIn
-			c.first = min(c.first, n.first)
-			c.last = max(c.last, n.last)
-			c.hours |= n.hours
-			v.offer(c, n)
+// Size implements Folder.
+func (v *volumes) Size() int {
+	n := v.entities.size() + sizeOf(v.objects) + sizeOf(v.logs)
+	for _, p := range v.parts.all {
+		n += p.groups.Size() + cap(p.cells)*int(unsafe.Sizeof(volume{}))
+	}
+	return n
+}
+
+// Drain implements Folder.
+func (v *volumes) Drain(w *RunWriter) {
+	order := newKeyOrder(v.entities, v.objects)
+	var key, value []byte
+	for _, at := range v.parts.sorted() {
+		p := v.parts.all[at]
+		for _, slot := range order.slots(p.groups) {
+			who, what := p.groups.Key(slot)
+			kind, name := v.entities.key(who)
+			key = appendKey(key[:0], at.day, at.feed, kind, name, string(v.objects.Text(int32(what))))
+			value = v.appendVolume(value[:0], &p.cells[slot], at.day)
+			w.record(key, 0, value)
 		}
+		delete(v.parts.all, at)
 	}
 }
 
-// Rows implements Folder.
-func (v *volumes) Rows() []Row {
-	return v.parts.sorted(func(p *volumePart, k partKey, rows []Row) []Row {
-		for slot := int32(1); int(slot) < p.groups.Len(); slot++ {
-			c := &p.cells[slot]
-			who, what := p.groups.Key(slot)
-			object := string(v.objects.Text(int32(what)))
-			if v.keep != nil && !v.keep(object, c) {
-				continue
-			}
-			r := Row{Day: k.day, Key: Key{Feed: k.feed, Object: object}, Summary: Summary{
-				Events: c.events, BytesOut: c.out, BytesIn: c.in, KnownOut: c.knownOut, KnownIn: c.knownIn,
-				First: c.first, Last: c.last, Hours: c.hours, PeakOut: c.peak, PeakTime: c.peakTime,
-			}}
-			r.EntityType, r.Entity = v.entities.key(who)
-			if c.peak > 0 {
-				r.Evidence = string(v.logs.Text(c.peakLog)) + ":" + strconv.FormatInt(c.peakRecord, 10)
-			}
-			rows = append(rows, r)
-		}
-		return rows
-	})
+func (v *volumes) appendVolume(b []byte, c *volume, day Day) []byte {
+	midnight := int64(day) * dayMicros
+	for _, n := range [...]int64{c.events, c.out, c.in, c.knownOut, c.knownIn, c.first - midnight, c.last - midnight, c.hours, c.peak} {
+		b = binary.AppendUvarint(b, uint64(n))
+	}
+	if c.peak > 0 {
+		b = binary.AppendUvarint(b, uint64(c.peakTime-midnight))
+		b = binary.AppendUvarint(b, uint64(c.peakRecord))
+		b = appendBytes(b, v.logs.Text(c.peakLog))
+	}
+	return b
+}
+
+// A volumeMerger adds volumes up.
+type volumeMerger struct {
+	// keep reports whether there is to be a row. Nil: of all.
+	keep  func(object string, c *volume) bool
+	logs  *columnar.Dict // as in volumes
+	c     volume
+	begun bool
+}
+
+func newVolumeMerger(keep func(object string, c *volume) bool) *volumeMerger {
+	return &volumeMerger{keep: keep, logs: columnar.NewDict()}
+}
+
+// Add implements Merger.
+func (m *volumeMerger) Add(day Day, _ uint64, value []byte) error {
+	d := decoder{b: value}
+	midnight := int64(day) * dayMicros
+	var n volume
+	for _, field := range [...]*int64{&n.events, &n.out, &n.in, &n.knownOut, &n.knownIn, &n.first, &n.last, &n.hours, &n.peak} {
+		*field = int64(d.uvarint())
+	}
+	n.first += midnight
+	n.last += midnight
+	if n.peak > 0 {
+		n.peakTime = int64(d.uvarint()) + midnight
+		n.peakRecord = int64(d.uvarint())
+		n.peakLog = m.logs.Code(d.bytes())
+	}
+	if d.bad {
+		return errRun
+	}
+	c := &m.c
+	if !m.begun {
+		m.begun, *c = true, n
+		return nil
+	}
+	c.events += n.events
+	c.out = addBytes(c.out, n.out)
+	c.in = addBytes(c.in, n.in)
+	c.knownOut += n.knownOut
+	c.knownIn += n.knownIn
+	c.first = min(c.first, n.first)
+	c.last = max(c.last, n.last)
+	c.hours |= n.hours
+	offer(m.logs, c, n)
+	return nil
+}
+
+// Row implements Merger.
+func (m *volumeMerger) Row(r *Row) bool {
+	c := &m.c
+	m.begun = false
+	if m.keep != nil && !m.keep(r.Object, c) {
+		return false
+	}
+	r.Summary = Summary{
+		Events: c.events, BytesOut: c.out, BytesIn: c.in, KnownOut: c.knownOut, KnownIn: c.knownIn,
+		First: c.first, Last: c.last, Hours: c.hours, PeakOut: c.peak, PeakTime: c.peakTime,
+	}
+	if c.peak > 0 {
+		r.Evidence = string(m.logs.Text(c.peakLog)) + ":" + strconv.FormatInt(c.peakRecord, 10)
+	}
+	return true
 }
