@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"os/signal"
 	"runtime/debug"
@@ -180,9 +181,13 @@ func (p *program) withConfig(c *cobra.Command) func() (*Config, error) {
 		if err != nil {
 			return nil, err
 		}
-		if config.Memory > 0 {
-			debug.SetMemoryLimit(int64(config.Memory))
+		if config.Memory == 0 {
+			config.Memory = defaultMemory
+			if limit := debug.SetMemoryLimit(-1); limit < math.MaxInt64 {
+				config.Memory = detect.Bytes(limit) // GOMEMLIMIT
+			}
 		}
+		debug.SetMemoryLimit(int64(config.Memory))
 		return config, nil
 	}
 }

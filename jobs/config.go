@@ -37,7 +37,7 @@ type Config struct {
 	Detections   ast.Node     `yaml:"detections" doc:"thresholds by detection"`
 	S3           S3           `yaml:"s3"`
 	Workers      int          `yaml:"workers" doc:"workers that decode and fold; 0: one for each CPU"`
-	Memory       detect.Bytes `yaml:"memory" doc:"soft limit of memory, as in 512MiB; 0: GOMEMLIMIT, else none"`
+	Memory       detect.Bytes `yaml:"memory" doc:"memory that a run may take, as in 1GiB: over it, tables go to temporary files; 0: GOMEMLIMIT, else 256MiB"`
 	Strict       bool         `yaml:"strict" doc:"exit with 3 if any input could not be read to its end"`
 	RequireInput bool         `yaml:"require_input" doc:"exit with 4 if no input was found"`
 	FailOn       string       `yaml:"fail_on" doc:"exit with 10 if a finding has this severity or a higher one"`

@@ -69,7 +69,66 @@ func (f *folded) Rows(a *detect.Aggregate) iter.Seq2[*detect.Row, error] {
 			}
 		}
 	}
-	return detect.Merge(a, f.options, runs)
+	return ahead(detect.Merge(a, f.options, runs))
+}
+
+// aheadRows is how many rows are handed over at once: handing over is seen no
+// more, and the rows stay in the cache.
+const aheadRows = 256
+
+// ahead yields what rows does, computed by a goroutine of its own: whoever takes
+// merged rows encodes or judges them, which takes as long as merging.
+func ahead(rows iter.Seq2[*detect.Row, error]) iter.Seq2[*detect.Row, error] {
+	return func(yield func(*detect.Row, error) bool) {
+		type chunk struct {
+			rows []detect.Row
+			err  error // after the rows
+		}
+		full, free, stop := make(chan chunk), make(chan []detect.Row, 2), make(chan struct{})
+		free <- make([]detect.Row, 0, aheadRows)
+		free <- make([]detect.Row, 0, aheadRows)
+		var working sync.WaitGroup
+		defer working.Wait()
+		defer close(stop)
+		working.Go(func() {
+			defer close(full)
+			c := chunk{rows: <-free}
+			hand := func() bool {
+				select {
+				case full <- c:
+				case <-stop:
+					return false
+				}
+				select {
+				case c.rows = <-free:
+					return true
+				case <-stop:
+					return false
+				}
+			}
+			for row, err := range rows {
+				if c.err = err; err != nil {
+					break
+				}
+				if c.rows = append(c.rows, *row); len(c.rows) == cap(c.rows) && !hand() {
+					return
+				}
+			}
+			hand()
+		})
+		for c := range full {
+			for i := range c.rows {
+				if !yield(&c.rows[i], nil) {
+					return
+				}
+			}
+			if c.err != nil {
+				yield(nil, c.err)
+				return
+			}
+			free <- c.rows[:0]
+		}
+	}
 }
 
 // Close frees what Rows reads.
@@ -204,14 +263,29 @@ type member struct {
 	feed   string
 	failed atomic.Pointer[error] // the first error of a decoder
 	events eventSet
+	users  atomic.Int32 // the reader, and the blocks that are not decoded yet
+}
+
+// leave frees what only reading and decoding need, when it is over: a night has
+// many thousand logs.
+func (m *member) leave() {
+	if m.users.Add(-1) == 0 {
+		m.Options = nil
+		m.events.seen = nil
+	}
 }
 
 // An eventSet holds the ids of the events of one log, by their hash: in a log of
-// ten million events the chance that two share one is 1 in 400,000.
+// a million events the chance that two share one is 1 in 40 million.
 type eventSet struct {
 	mu   sync.Mutex
 	seen map[uint64]struct{}
+	cut  bool // there were events beyond maxEvents
 }
+
+// maxEvents bounds the ids that are remembered of one log: only its first so many
+// records are looked at. Logs with copies are delivered in small objects.
+const maxEvents = 1 << 20
 
 // mark marks the rows of b whose event was seen before, and returns how many.
 func (s *eventSet) mark(b *columnar.Batch) (repeated int64) {
@@ -226,6 +300,10 @@ func (s *eventSet) mark(b *columnar.Batch) (repeated int64) {
 		id := ids[offsets[i]:offsets[i+1]]
 		if len(id) == 0 {
 			continue
+		}
+		if b.First+int64(b.Record[i]) > maxEvents {
+			s.cut = true
+			break
 		}
 		h := columnar.Hash(id)
 		if _, ok := s.seen[h]; ok {
@@ -266,6 +344,7 @@ func read(ctx context.Context, s *source, buffers *logs.Buffers, o *foldOptions,
 				feed = m.Format.Name
 			}
 			shared[m] = &member{Member: m, source: s, feed: feed}
+			shared[m].users.Add(1)
 		}
 		return shared[m]
 	}
@@ -275,15 +354,18 @@ func read(ctx context.Context, s *source, buffers *logs.Buffers, o *foldOptions,
 			b.Release()
 			return *err
 		}
+		shared.users.Add(1)
 		select {
 		case blocks <- &work{shared, b}:
 			return nil
 		case <-ctx.Done():
+			shared.leave()
 			b.Release()
 			return ctx.Err()
 		}
 	}) {
 		out = append(out, of(m))
+		of(m).leave()
 	}
 	return out
 }
@@ -318,7 +400,7 @@ type worker struct {
 // A tally is what one worker counted of one member.
 type tally struct {
 	logs.Tally
-	tables [columnar.NumTables]tableTally
+	tables [columnar.NumTables]*tableTally // nil: no rows
 }
 
 type tableTally struct {
@@ -352,6 +434,7 @@ func newWorker(o *foldOptions, tap *sync.Mutex) *worker {
 }
 
 func (w *worker) decode(b *work) {
+	defer b.member.leave()
 	defer b.block.Release()
 	if b.member.failed.Load() != nil {
 		return
@@ -387,7 +470,11 @@ func (w *worker) try(b *work) (err error) {
 }
 
 func (w *worker) count(b *columnar.Batch) {
-	t := &w.tallies[w.member].tables[b.Table.ID]
+	at := &w.tallies[w.member].tables[b.Table.ID]
+	if *at == nil {
+		*at = &tableTally{}
+	}
+	t := *at
 	times := b.Int64(columnar.Time)
 	for _, us := range times {
 		if us < w.o.From || us >= w.o.To {
@@ -426,6 +513,9 @@ func account(workers []*worker, members []*member, o *foldOptions) *folded {
 		}
 		o.add(m, &t)
 	}
+	for _, w := range workers {
+		w.tallies = nil
+	}
 	slices.SortFunc(out.inputs, func(a, b reports.Input) int {
 		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Feed, b.Feed), cmp.Compare(a.Table, b.Table))
 	})
@@ -439,7 +529,7 @@ func (o *objectTally) add(m *member, t *tally) {
 	}
 	o.skipped += t.Skipped
 	for _, tt := range t.tables {
-		if tt.rows == 0 {
+		if tt == nil {
 			continue
 		}
 		first, last := detect.DayOf(tt.first), detect.DayOf(tt.last)
@@ -453,13 +543,11 @@ func (o *objectTally) add(m *member, t *tally) {
 
 func (t *tally) add(u *tally) {
 	t.Tally.Add(&u.Tally)
-	for i := range t.tables {
-		a, b := &t.tables[i], &u.tables[i]
-		if b.rows == 0 {
+	for i, b := range u.tables {
+		a := t.tables[i]
+		if a == nil || b == nil {
+			t.tables[i] = cmp.Or(a, b)
 			continue
-		}
-		if a.rows == 0 {
-			a.first, a.last = b.first, b.last
 		}
 		a.first, a.last = min(a.first, b.first), max(a.last, b.last)
 		a.rows += b.rows
@@ -489,9 +577,12 @@ func (m *member) inputs(t *tally) []reports.Input {
 	for _, r := range t.Reasons[:min(len(t.Reasons), maxReasons)] {
 		first.Reasons = append(first.Reasons, r.String())
 	}
+	if m.events.cut {
+		first.Reasons = append(first.Reasons, fmt.Sprintf("copies of events are looked for in the first %d records only", maxEvents))
+	}
 	var out []reports.Input
 	for i, tt := range t.tables {
-		if tt.rows == 0 {
+		if tt == nil {
 			continue
 		}
 		in := reports.Input{Name: m.Name, Feed: m.feed, Format: first.Format, Size: m.Size, Table: columnar.Tables[i].Name}

@@ -38,7 +38,7 @@ func (p *program) scanCommand() *cobra.Command {
 		var read atomic.Int64
 		stop := p.watch("scan", total, &read)
 		folded, err := Fold(p.ctx, sources, &foldOptions{aggregates: config.aggregates(), FoldOptions: config.foldOptions(),
-			workers: config.Workers, read: &read})
+			workers: config.Workers, memory: int64(config.Memory), read: &read})
 		stop()
 		if err != nil {
 			return err

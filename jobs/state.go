@@ -234,7 +234,7 @@ func (s *state) fold(ctx context.Context, days []detect.Day) error {
 		what += " to " + last.String()
 	}
 	stop := s.p.watch(what, total, &read)
-	result, err := Fold(ctx, sources, &foldOptions{aggregates: s.aggregates, FoldOptions: o, workers: s.config.Workers, read: &read})
+	result, err := Fold(ctx, sources, &foldOptions{aggregates: s.aggregates, FoldOptions: o, workers: s.config.Workers, memory: int64(s.config.Memory), read: &read})
 	stop()
 	if err != nil {
 		return err
