@@ -48,6 +48,7 @@ type program struct {
 	stdout, stderr io.Writer
 	env            func(string) (string, bool)
 	now            func() time.Time
+	limit          func(int64) int64 // debug.SetMemoryLimit
 	tty            bool // stderr is a terminal
 	width          int  // of the terminal that stdout is, else 0
 	colour         bool
@@ -66,7 +67,7 @@ func Main(args []string) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	p := &program{
-		stdout: os.Stdout, stderr: os.Stderr, env: os.LookupEnv, now: time.Now,
+		stdout: os.Stdout, stderr: os.Stderr, env: os.LookupEnv, now: time.Now, limit: debug.SetMemoryLimit,
 		tty: term.IsTerminal(int(os.Stderr.Fd())), ctx: ctx,
 	}
 	if fd := int(os.Stdout.Fd()); term.IsTerminal(fd) {
@@ -183,11 +184,11 @@ func (p *program) withConfig(c *cobra.Command) func() (*Config, error) {
 		}
 		if config.Memory == 0 {
 			config.Memory = defaultMemory
-			if limit := debug.SetMemoryLimit(-1); limit < math.MaxInt64 {
+			if limit := p.limit(-1); limit < math.MaxInt64 {
 				config.Memory = detect.Bytes(limit) // GOMEMLIMIT
 			}
 		}
-		debug.SetMemoryLimit(int64(config.Memory))
+		p.limit(int64(config.Memory))
 		return config, nil
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/csv"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -13,12 +14,15 @@ import (
 	"time"
 )
 
+// noLimit leaves the memory of the test's process alone.
+func noLimit(int64) int64 { return math.MaxInt64 }
+
 // invoke runs a command line in dir and returns its output.
 func invoke(t *testing.T, dir string, args ...string) (code int, stdout, stderr string) {
 	t.Helper()
 	t.Chdir(dir)
 	var out, err bytes.Buffer
-	p := &program{stdout: &out, stderr: &err, ctx: context.Background(),
+	p := &program{stdout: &out, stderr: &err, ctx: context.Background(), limit: noLimit,
 		env: func(string) (string, bool) { return "", false },
 		now: func() time.Time { return time.Date(2026, 11, 21, 2, 0, 0, 0, time.UTC) }}
 	code = p.run(args)
@@ -136,7 +140,11 @@ func TestRunsAreIdentical(t *testing.T) {
 	for _, again := range []struct {
 		name string
 		args []string
-	}{{"a", []string{"--workers", "2"}}, {"b", []string{"--workers", "8"}}} {
+	}{
+		{"a", []string{"--workers", "2"}},
+		{"b", []string{"--workers", "8"}},
+		{"c", []string{"--workers", "2", "--memory", "1B"}}, // every block is spilled
+	} {
 		got := run(again.name, again.args...)
 		for name := range want {
 			if got[name] != want[name] {
