@@ -133,45 +133,62 @@ func sortedCodes(d *columnar.Dict) []int32 {
 	return codes
 }
 
-// A keyOrder is the order of a fold's keys.
-type keyOrder struct {
-	entities   []uint32 // in order
-	objects    []int32
-	entityRank map[uint32]uint32
-	objectRank []uint32
+// A keyOrder is the order of a fold's keys: the ranks of their entities and of
+// their objects, by number.
+type keyOrder struct{ entities, objects ranks }
+
+type ranks struct {
+	of []uint32
+	n  int
 }
 
 func newKeyOrder(e *entities, objects *columnar.Dict) *keyOrder {
-	o := &keyOrder{entities: e.sorted(), objects: sortedCodes(objects), entityRank: map[uint32]uint32{}}
-	for rank, id := range o.entities {
-		o.entityRank[id] = uint32(rank)
+	o := &keyOrder{}
+	for rank, id := range e.sorted() {
+		o.entities.set(id, rank)
 	}
-	o.objectRank = make([]uint32, len(o.objects))
-	for rank, code := range o.objects {
-		o.objectRank[code] = uint32(rank)
+	for rank, code := range sortedCodes(objects) {
+		o.objects.set(uint32(code), rank)
 	}
 	return o
+}
+
+func (r *ranks) set(id uint32, rank int) {
+	if int(id) >= len(r.of) {
+		r.of = append(r.of, make([]uint32, int(id)+1-len(r.of))...)
+	}
+	r.of[id] = uint32(rank)
+	r.n = max(r.n, rank+1)
 }
 
 // slots returns the slots of groups, which are pairs of an entity and an object,
 // in the order of their keys.
 func (o *keyOrder) slots(groups *columnar.Groups) []int32 {
-	type item struct {
-		key  uint64
-		slot int32
+	slots := make([]int32, groups.Len()-1)
+	for i := range slots {
+		slots[i] = int32(i + 1)
 	}
-	items := make([]item, groups.Len()-1)
-	for i := range items {
-		slot := int32(i + 1)
-		who, what := groups.Key(slot)
-		items[i] = item{uint64(o.entityRank[who])<<32 | uint64(o.objectRank[what]), slot}
+	slots = o.objects.sort(slots, func(slot int32) uint32 { _, object := groups.Key(slot); return object })
+	return o.entities.sort(slots, func(slot int32) uint32 { who, _ := groups.Key(slot); return who })
+}
+
+// sort returns the slots in the order of the ranks of what of gives, those of one
+// rank in the order in which they stand: a counting sort, as ranks are dense.
+func (r *ranks) sort(slots []int32, of func(slot int32) uint32) []int32 {
+	next := make([]int32, r.n+1)
+	for _, slot := range slots {
+		next[r.of[of(slot)]+1]++
 	}
-	slices.SortFunc(items, func(a, b item) int { return cmp.Compare(a.key, b.key) })
-	slots := make([]int32, len(items))
-	for i := range items {
-		slots[i] = items[i].slot
+	for rank := range r.n {
+		next[rank+1] += next[rank]
 	}
-	return slots
+	out := make([]int32, len(slots))
+	for _, slot := range slots {
+		rank := r.of[of(slot)]
+		out[next[rank]] = slot
+		next[rank]++
+	}
+	return out
 }
 
 // A partKey names one part of a fold: what one feed saw of one day.
