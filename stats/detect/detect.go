@@ -74,14 +74,15 @@ func (k Key) Compare(l Key) int {
 // summaries in any order and grouping gives the same. What an aggregate does
 // not measure is zero.
 type Summary struct {
-	Events   int64 // rows
-	BytesOut int64 // sum over the rows that say so
-	BytesIn  int64
-	KnownOut int64 // rows that say so; 0 of some Events means that the log is blind here
-	KnownIn  int64
-	First    int64 // µs UTC
-	Last     int64
-	Hours    int64 // bit h is set if there was an event in hour h of the day
+	Events    int64 // rows
+	BytesOut  int64 // sum over the rows that say so
+	BytesIn   int64
+	KnownOut  int64 // rows that say so; 0 of some Events means that the log is blind here
+	KnownIn   int64
+	First     int64 // µs UTC
+	Last      int64
+	Addresses int64 // distinct src_ip; 0 of an entity that is one, and where no row says
+	Hours     int64 // bit h is set if there was an event in hour h of the day
 
 	// The row with the most bytes out: how many, when, and its place.
 	PeakOut  int64

@@ -275,21 +275,21 @@ func TestVolumes(t *testing.T) {
 	out := func(n int64) map[columnar.Col]int64 { return map[columnar.Col]int64{columnar.BytesOut: n} }
 	events := []event{
 		{columnar.HTTP, "f", "o", 1, at(1), texts("user", "ann", "src_ip", "10.0.0.1", "method", "PUT", "url_host", "up.example.com"), out(1e6)},
-		{columnar.HTTP, "f", "o", 2, at(23), texts("user", "ann", "method", "GET", "url_host", "up.example.com"), out(7)},
+		{columnar.HTTP, "f", "o", 2, at(23), texts("user", "ann", "src_ip", "10.0.0.2", "method", "GET", "url_host", "up.example.com"), out(7)},
 		{columnar.HTTP, "f", "o", 3, at(24), texts("user", "ann", "method", "PUT", "url_host", "up.example.com"), out(2e6)},
 		{columnar.HTTP, "f", "o", 4, at(2), texts("src_ip", "10.0.0.1", "method", "POST", "url_host", "up.example.com"), nil},
 		{columnar.Network, "f", "o", 5, at(3), texts("src_ip", "10.0.0.1", "dst_ip", "192.168.3.4"), out(1000)},
 		{columnar.Network, "f", "o", 6, at(3), texts("src_ip", "10.0.0.1", "dst_ip", "203.0.113.9"), out(3e6)},
 		{columnar.HTTP, "f", "o", 7, at(4), texts("method", "POST", "url_host", "up.example.com"), out(9)}, // nobody
-		{columnar.HTTP, "f", "o", 8, at(5), texts("user", "bob", "method", "PUT", "url_host", "x.org"), out(math.MaxInt64)},
-		{columnar.HTTP, "f", "o", 9, at(5), texts("user", "bob", "method", "PUT", "url_host", "x.org"), out(math.MaxInt64 - 1)},
+		{columnar.HTTP, "f", "o", 8, at(5), texts("user", "bob", "src_ip", "10.0.0.1", "method", "PUT", "url_host", "x.org"), out(math.MaxInt64)},
+		{columnar.HTTP, "f", "o", 9, at(5), texts("user", "bob", "src_ip", "10.0.0.1", "method", "PUT", "url_host", "x.org"), out(math.MaxInt64 - 1)},
 	}
 	show := func(a *Aggregate) string {
 		f := a.New(&openBounds)
 		feedTo(f, a, events)
 		var b strings.Builder
 		for _, r := range merged(t, a, &openBounds, f) {
-			fmt.Fprintf(&b, "%d %s %s %s %q events=%d out=%d known=%d %s\n", int64(r.Day)-20000, r.Feed, r.EntityType, r.Entity, r.Object, r.Events, r.BytesOut, r.KnownOut, r.Evidence)
+			fmt.Fprintf(&b, "%d %s %s %s %q events=%d out=%d known=%d from=%d %s\n", int64(r.Day)-20000, r.Feed, r.EntityType, r.Entity, r.Object, r.Events, r.BytesOut, r.KnownOut, r.Addresses, r.Evidence)
 		}
 		return b.String()
 	}
@@ -297,16 +297,16 @@ func TestVolumes(t *testing.T) {
 		a    *Aggregate
 		want string
 	}{
-		{UserDay, `0 f src_ip 10.0.0.1 "" events=1 out=0 known=0 
-0 f user ann "" events=2 out=1000007 known=2 o:1
-0 f user bob "" events=2 out=9223372036854775807 known=2 o:8
-0 f/network src_ip 10.0.0.1 "" events=1 out=3000000 known=1 o:6
-1 f user ann "" events=1 out=2000000 known=1 o:3
+		{UserDay, `0 f src_ip 10.0.0.1 "" events=1 out=0 known=0 from=0 
+0 f user ann "" events=2 out=1000007 known=2 from=2 o:1
+0 f user bob "" events=2 out=9223372036854775807 known=2 from=1 o:8
+0 f/network src_ip 10.0.0.1 "" events=1 out=3000000 known=1 from=0 o:6
+1 f user ann "" events=1 out=2000000 known=1 from=0 o:3
 `},
-		{UserDestinationDay, `0 f user ann "example.com" events=1 out=1000000 known=1 o:1
-0 f user bob "x.org" events=2 out=9223372036854775807 known=2 o:8
-0 f/network src_ip 10.0.0.1 "203.0.113.9" events=1 out=3000000 known=1 o:6
-1 f user ann "example.com" events=1 out=2000000 known=1 o:3
+		{UserDestinationDay, `0 f user ann "example.com" events=1 out=1000000 known=1 from=0 o:1
+0 f user bob "x.org" events=2 out=9223372036854775807 known=2 from=0 o:8
+0 f/network src_ip 10.0.0.1 "203.0.113.9" events=1 out=3000000 known=1 from=0 o:6
+1 f user ann "example.com" events=1 out=2000000 known=1 from=0 o:3
 `},
 	} {
 		if got := show(c.a); got != c.want {

@@ -8,11 +8,15 @@ var volumeColumns = columnar.ColSet(columnar.Time, columnar.User, columnar.SrcIP
 // UserDay sums what each entity sent and received in a day.
 var UserDay = &Aggregate{
 	Name: "user_day",
-	Doc: "Bytes out and in of each entity (user, else address, else host) and UTC day. " +
+	Doc: "Bytes out and in of each entity (user, else address, else host) and UTC day, and how many addresses it came from. " +
 		"Connections to internal addresses are left out: what is sent there has not left.",
-	Rev:    1,
+	Rev:    2,
 	Tables: []*columnar.Table{columnar.API, columnar.HTTP, columnar.Network},
 	Reads:  volumeColumns,
-	New:    func(o *FoldOptions) Folder { return newVolumes(o) },
+	New: func(o *FoldOptions) Folder {
+		v := newVolumes(o)
+		v.countAddresses = true
+		return v
+	},
 	Merger: func(*FoldOptions) Merger { return newVolumeMerger(nil) },
 }

@@ -3,7 +3,9 @@ package detect
 import (
 	"bytes"
 	"encoding/binary"
+	"hash/maphash"
 	"math"
+	"slices"
 	"strconv"
 	"unsafe"
 
@@ -21,13 +23,20 @@ type volumes struct {
 
 	// object returns each row's object as a code of objects, 0 for a row that
 	// does not belong here. Nil: every row belongs, under no object.
-	object   func(b *columnar.Batch) []uint32
-	internal columnar.Lookup[bool]
+	object func(b *columnar.Batch) []uint32
+	// addresses are those that users and hosts came from.
+	addresses *columnar.Dict
+	address   columnar.Lookup[uint32] // number in addresses
+	internal  columnar.Lookup[bool]
+	slots     [columnar.BatchRows]int32 // of the rows being added
+
+	countAddresses bool
 }
 
 type volumePart struct {
 	groups *columnar.Groups
-	cells  []volume // by slot
+	cells  []volume         // by slot
+	came   *columnar.Groups // pairs of a slot and the address that it came from
 }
 
 // volume is the part of a Summary that volumes measures, in integers.
@@ -38,17 +47,21 @@ type volume struct {
 	peak, peakTime     int64
 	peakRecord         int64
 	peakLog            int32
+	address            uint32 // that the last row came from
 }
 
 func newVolumes(o *FoldOptions) *volumes {
-	return &volumes{
-		o:        o,
-		entities: newEntities(userEntity, addressEntity, hostEntity),
-		objects:  columnar.NewDict(),
-		logs:     columnar.NewDict(),
-		parts:    newParts(func() *volumePart { return &volumePart{columnar.NewGroups(), make([]volume, 1)} }),
-		internal: columnar.Lookup[bool]{Func: internal},
+	v := &volumes{
+		o:         o,
+		entities:  newEntities(userEntity, addressEntity, hostEntity),
+		objects:   columnar.NewDict(),
+		logs:      columnar.NewDict(),
+		addresses: columnar.NewDict(),
+		parts:     newParts(func() *volumePart { return &volumePart{columnar.NewGroups(), make([]volume, 1), columnar.NewGroups()} }),
+		internal:  columnar.Lookup[bool]{Func: internal},
 	}
+	v.address.Func = func(text []byte) uint32 { return uint32(v.addresses.Code(text)) }
+	return v
 }
 
 // Fold implements Folder.
@@ -69,28 +82,44 @@ func (v *volumes) Fold(b *columnar.Batch) {
 		}
 	}
 	log := v.logs.Code([]byte(b.Object))
-	v.parts.days(b, feedOf(b), v.o, func(p *volumePart, from, to int) { v.add(p, b, who, what, log, from, to) })
+	v.parts.days(b, feedOf(b), v.o, func(p *volumePart, from, to int) {
+		v.place(p, b, who, what, from, to)
+		v.add(p, b, log, from, to)
+		if v.countAddresses {
+			v.came(p, b, who, from, to)
+		}
+	})
 }
 
-func (v *volumes) add(p *volumePart, b *columnar.Batch, who, what []uint32, log int32, from, to int) {
+// place finds the slots of rows; slot 0 is of rows that do not belong here.
+func (v *volumes) place(p *volumePart, b *columnar.Batch, who, what []uint32, from, to int) {
 	times := b.Int64(columnar.Time)
-	out, outValid := b.Int64(columnar.BytesOut), b.Valid(columnar.BytesOut)
-	in, inValid := b.Int64(columnar.BytesIn), b.Valid(columnar.BytesIn)
 	for i := from; i < to; i++ {
-		if who[i] == 0 {
-			continue
-		}
 		var object uint32
 		if what != nil {
-			if object = what[i]; object == 0 {
-				continue
-			}
+			object = what[i]
+		}
+		if who[i] == 0 || what != nil && object == 0 {
+			v.slots[i] = 0
+			continue
 		}
 		slot := p.groups.Slot(who[i], object)
 		if int(slot) == len(p.cells) {
 			p.cells = append(p.cells, volume{first: times[i], last: times[i]})
 		}
-		c := &p.cells[slot]
+		v.slots[i] = slot
+	}
+}
+
+func (v *volumes) add(p *volumePart, b *columnar.Batch, log int32, from, to int) {
+	times := b.Int64(columnar.Time)
+	out, outValid := b.Int64(columnar.BytesOut), b.Valid(columnar.BytesOut)
+	in, inValid := b.Int64(columnar.BytesIn), b.Valid(columnar.BytesIn)
+	for i := from; i < to; i++ {
+		if v.slots[i] == 0 {
+			continue
+		}
+		c := &p.cells[v.slots[i]]
 		if b.Repeat == nil || b.Repeat[i>>3]>>(i&7)&1 == 0 {
 			c.events++
 			c.out = addBytes(c.out, out[i])
@@ -105,6 +134,25 @@ func (v *volumes) add(p *volumePart, b *columnar.Batch, who, what []uint32, log 
 		c.hours |= hourBit(times[i])
 		if out[i] >= c.peak && out[i] > 0 {
 			offer(v.logs, c, volume{peak: out[i], peakTime: times[i], peakRecord: b.First + int64(b.Record[i]), peakLog: log})
+		}
+	}
+}
+
+// came notes which addresses users and hosts came from.
+func (v *volumes) came(p *volumePart, b *columnar.Batch, who []uint32, from, to int) {
+	if b.Known(columnar.SrcIP) == 0 {
+		return
+	}
+	codes, dict := b.Codes(columnar.SrcIP)
+	address := v.address.Of(dict)
+	for i := from; i < to; i++ {
+		a, slot := address[codes[i]], v.slots[i]
+		if a == 0 || slot == 0 || entityKind(who[i]&3) == addressEntity {
+			continue
+		}
+		if c := &p.cells[slot]; c.address != a {
+			c.address = a
+			p.came.Slot(uint32(slot), a)
 		}
 	}
 }
@@ -139,28 +187,57 @@ func offer(logs *columnar.Dict, c *volume, n volume) {
 
 // Size implements Folder.
 func (v *volumes) Size() int {
-	n := v.entities.size() + sizeOf(v.objects) + sizeOf(v.logs)
+	n := v.entities.size() + sizeOf(v.objects) + sizeOf(v.logs) + sizeOf(v.addresses)
 	for _, p := range v.parts.all {
-		n += p.groups.Size() + cap(p.cells)*int(unsafe.Sizeof(volume{}))
+		n += p.groups.Size() + p.came.Size() + cap(p.cells)*int(unsafe.Sizeof(volume{}))
 	}
 	return n
 }
 
-// Drain implements Folder.
+// Drain implements Folder. A record's value is what appendVolume writes, and then
+// the hash of each address.
 func (v *volumes) Drain(w *RunWriter) {
 	order := newKeyOrder(v.entities, v.objects)
+	hashes := make([]uint64, v.addresses.Len())
+	for code := range hashes {
+		hashes[code] = maphash.Bytes(hashSeed, v.addresses.Text(int32(code)))
+	}
 	var key, value []byte
 	for _, at := range v.parts.sorted() {
 		p := v.parts.all[at]
+		ends, came := p.cameBySlot()
 		for _, slot := range order.slots(p.groups) {
 			who, what := p.groups.Key(slot)
 			kind, name := v.entities.key(who)
 			key = appendKey(key[:0], at.day, at.feed, kind, name, string(v.objects.Text(int32(what))))
 			value = v.appendVolume(value[:0], &p.cells[slot], at.day)
+			for _, code := range came[ends[slot-1]:ends[slot]] {
+				value = binary.LittleEndian.AppendUint64(value, hashes[code])
+			}
 			w.record(key, 0, value)
 		}
 		delete(v.parts.all, at)
 	}
+}
+
+// cameBySlot returns the addresses by slot: those of a slot are
+// came[ends[slot-1]:ends[slot]].
+func (p *volumePart) cameBySlot() (ends []int32, came []uint32) {
+	ends = make([]int32, p.groups.Len()+1)
+	for pair := int32(1); int(pair) < p.came.Len(); pair++ {
+		slot, _ := p.came.Key(pair)
+		ends[slot+1]++
+	}
+	for slot := range p.groups.Len() {
+		ends[slot+1] += ends[slot]
+	}
+	came = make([]uint32, p.came.Len()-1)
+	for pair := int32(1); int(pair) < p.came.Len(); pair++ {
+		slot, address := p.came.Key(pair)
+		came[ends[slot]] = address
+		ends[slot]++
+	}
+	return ends, came
 }
 
 func (v *volumes) appendVolume(b []byte, c *volume, day Day) []byte {
@@ -182,6 +259,7 @@ type volumeMerger struct {
 	keep  func(object string, c *volume) bool
 	logs  *columnar.Dict // as in volumes
 	c     volume
+	came  []uint64 // hashes of addresses
 	begun bool
 }
 
@@ -203,6 +281,9 @@ func (m *volumeMerger) Add(day Day, _ uint64, value []byte) error {
 		n.peakTime = int64(d.uvarint()) + midnight
 		n.peakRecord = int64(d.uvarint())
 		n.peakLog = m.logs.Code(d.bytes())
+	}
+	for len(d.b) > 0 {
+		m.came = append(m.came, d.uint64())
 	}
 	if d.bad {
 		return errRun
@@ -228,12 +309,16 @@ func (m *volumeMerger) Add(day Day, _ uint64, value []byte) error {
 func (m *volumeMerger) Row(r *Row) bool {
 	c := &m.c
 	m.begun = false
+	slices.Sort(m.came)
+	addresses := len(slices.Compact(m.came))
+	m.came = m.came[:0]
 	if m.keep != nil && !m.keep(r.Object, c) {
 		return false
 	}
 	r.Summary = Summary{
 		Events: c.events, BytesOut: c.out, BytesIn: c.in, KnownOut: c.knownOut, KnownIn: c.knownIn,
 		First: c.first, Last: c.last, Hours: c.hours, PeakOut: c.peak, PeakTime: c.peakTime,
+		Addresses: int64(addresses),
 	}
 	if c.peak > 0 {
 		r.Evidence = string(m.logs.Text(c.peakLog)) + ":" + strconv.FormatInt(c.peakRecord, 10)
