@@ -1,14 +1,14 @@
 package detect
 
 import (
-	"bufio"
 	"bytes"
-	"container/heap"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
 	"iter"
+	"math"
+	"slices"
 	"strings"
 )
 
@@ -124,76 +124,105 @@ func (p *keyParser) parse(b []byte) (day Day, k Key, err error) {
 
 // A runReader is at one record of a run.
 type runReader struct {
-	r     *bufio.Reader
+	r   io.Reader
+	buf []byte // grows to the largest record
+	at  int    // buf[at:] is not read yet
+	err error  // why r ended
+
 	key   []byte
 	seq   uint64
-	value []byte
+	value []byte // in buf
+}
+
+func newRunReader(r io.Reader, size int) *runReader {
+	return &runReader{r: r, buf: make([]byte, 0, size)}
 }
 
 // next moves to the next record; io.EOF at the end.
 func (r *runReader) next() error {
-	shared, err := binary.ReadUvarint(r.r)
-	if err != nil {
-		return err
+	if !r.have(1) {
+		return r.err
 	}
-	if shared > uint64(len(r.key)) {
-		return errRun
+	shared, rest := r.uvarint(), r.uvarint()
+	if shared > uint64(len(r.key)) || rest > maxRecord || !r.have(int(rest)) {
+		return r.short()
 	}
-	if r.key, err = r.bytes(r.key[:shared]); err != nil {
-		return err
+	r.key = append(r.key[:shared], r.buf[r.at:r.at+int(rest)]...)
+	r.at += int(rest)
+	r.seq = r.uvarint()
+	size := r.uvarint()
+	if size > maxRecord || !r.have(int(size)) {
+		return r.short()
 	}
-	if r.seq, err = binary.ReadUvarint(r.r); err != nil {
-		return short(err)
-	}
-	r.value, err = r.bytes(r.value[:0])
-	return err
+	r.value = r.buf[r.at : r.at+int(size)]
+	r.at += int(size)
+	return nil
 }
 
-// maxValue is far more than a record's value is.
-const maxValue = 1 << 30
+// maxRecord is more than a part of a record has, in bytes.
+const maxRecord = 1 << 30
 
-func (r *runReader) bytes(dst []byte) ([]byte, error) {
-	n, err := binary.ReadUvarint(r.r)
-	if err != nil {
-		return dst, short(err)
+// have reads until n bytes are at hand, and reports whether they are.
+func (r *runReader) have(n int) bool {
+	if len(r.buf)-r.at >= n {
+		return true
 	}
-	if n > maxValue {
-		return dst, errRun
-	}
-	for n > 0 {
-		part, err := r.r.Peek(int(min(n, uint64(r.r.Size()))))
-		if err != nil {
-			return dst, short(err)
+	r.buf = r.buf[:copy(r.buf, r.buf[r.at:])]
+	r.at = 0
+	for len(r.buf) < n && r.err == nil {
+		if len(r.buf) == cap(r.buf) {
+			r.buf = slices.Grow(r.buf, cap(r.buf))
 		}
-		dst = append(dst, part...)
-		r.r.Discard(len(part))
-		n -= uint64(len(part))
+		var m int
+		m, r.err = r.r.Read(r.buf[len(r.buf):cap(r.buf)])
+		r.buf = r.buf[:len(r.buf)+m]
 	}
-	return dst, nil
+	return len(r.buf) >= n
+}
+
+func (r *runReader) uvarint() uint64 {
+	r.have(binary.MaxVarintLen64) // or as much as there is
+	v, n := binary.Uvarint(r.buf[r.at:])
+	if n <= 0 {
+		return math.MaxUint64 // more than anything may be
+	}
+	r.at += n
+	return v
 }
 
 // short is the error of a run that ends within a record.
-func short(err error) error {
-	if err == io.EOF {
-		return errRun
+func (r *runReader) short() error {
+	if r.err != nil && r.err != io.EOF {
+		return r.err
 	}
-	return err
+	return errRun
 }
 
-// runHeap is a heap of readers, least record first.
+// less orders readers by their records.
+func (r *runReader) less(s *runReader) bool {
+	c := bytes.Compare(r.key, s.key)
+	return c < 0 || c == 0 && r.seq < s.seq
+}
+
+// A runHeap is a heap of readers: that with the least record is the first.
 type runHeap []*runReader
 
-func (h runHeap) Len() int      { return len(h) }
-func (h runHeap) Swap(i, j int) { h[i], h[j] = h[j], h[i] }
-func (h runHeap) Less(i, j int) bool {
-	c := bytes.Compare(h[i].key, h[j].key)
-	return c < 0 || c == 0 && h[i].seq < h[j].seq
-}
-func (h *runHeap) Push(x any) { *h = append(*h, x.(*runReader)) }
-func (h *runHeap) Pop() any {
-	r := (*h)[len(*h)-1]
-	*h = (*h)[:len(*h)-1]
-	return r
+// down restores the order after the record of h[i] became greater.
+func (h runHeap) down(i int) {
+	for {
+		least := 2*i + 1
+		if least >= len(h) {
+			return
+		}
+		if right := least + 1; right < len(h) && h[right].less(h[least]) {
+			least = right
+		}
+		if !h[least].less(h[i]) {
+			return
+		}
+		h[i], h[least] = h[least], h[i]
+		i = least
+	}
 }
 
 // Merge yields the rows of an aggregate from the runs that its Folders drained,
@@ -205,7 +234,7 @@ func Merge(a *Aggregate, o *FoldOptions, runs []io.Reader) iter.Seq2[*Row, error
 		var h runHeap
 		size := min(64<<10, max(4<<10, (8<<20)/max(1, len(runs))))
 		for _, run := range runs {
-			r := &runReader{r: bufio.NewReaderSize(run, size)}
+			r := newRunReader(run, size)
 			switch err := r.next(); err {
 			case nil:
 				h = append(h, r)
@@ -215,7 +244,9 @@ func Merge(a *Aggregate, o *FoldOptions, runs []io.Reader) iter.Seq2[*Row, error
 				return
 			}
 		}
-		heap.Init(&h)
+		for i := len(h)/2 - 1; i >= 0; i-- {
+			h.down(i)
+		}
 		m := a.Merger(o)
 		var parser keyParser
 		var key []byte
@@ -229,11 +260,11 @@ func Merge(a *Aggregate, o *FoldOptions, runs []io.Reader) iter.Seq2[*Row, error
 				}
 				switch err = r.next(); err {
 				case nil:
-					heap.Fix(&h, 0)
 				case io.EOF:
 					err = nil
-					heap.Pop(&h)
+					h[0], h = h[len(h)-1], h[:len(h)-1]
 				}
+				h.down(0)
 			}
 			if err != nil {
 				yield(nil, mergeError(a, err))
