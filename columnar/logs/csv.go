@@ -194,6 +194,15 @@ type csvDecoder struct {
 	// Of the block being decoded.
 	builder *columnar.Builder
 	fields  []field
+
+	// The run of records that are read column by column: where they begin in
+	// scanner.pos, their lines, and by field what was read of them.
+	begins []uint32
+	lines  []int64
+	spans  []columnar.Span
+	ints   [][]int64
+	copied []byte // cells that are not in the block as they are
+	most   int    // how many records the next run may have
 }
 
 // open makes the plan from the start of the object, if that is at hand.
@@ -282,20 +291,16 @@ func (d *csvDecoder) Decode(b *Block, out *columnar.Out, t *Tally) error {
 	}
 	if d.fields == nil {
 		d.fields = d.plan.wanted(d.builder)
+		d.spans = slices.Grow(d.spans[:0], csvRun)[:csvRun]
+		for len(d.ints) < len(d.fields) {
+			d.ints = append(d.ints, make([]int64, csvRun))
+		}
+		d.most = csvRun
 	}
 	s := &d.scanner
 	s.reset(data, d.sep)
 	for s.next() {
-		begin := 0
-		for _, end := range s.ends {
-			pos := s.pos[begin : end+1]
-			d.record(data, pos, line, t)
-			line++
-			if s.multiline {
-				line += int64(bytes.Count(data[pos[0]+1:pos[len(pos)-1]], newline))
-			}
-			begin = end
-		}
+		line = d.window(data, line, t)
 	}
 	return nil
 }
@@ -306,6 +311,219 @@ const (
 	csvMore    = "more fields than the header"
 	csvAnother = "another header inside the object"
 )
+
+// csvRun is the most records that are read column by column in one go. A window
+// rarely has more.
+const csvRun = 1 << 10
+
+// window decodes the records that the scanner found, and returns the number of
+// the line behind them.
+//
+// It reads runs of records column by column, which is several times as fast: one
+// dictionary, and one kind of cell, at a time. A record in which anything is odd
+// ends the run and is read for itself, by record, which says what is to become of
+// it. The next run is shorter then, as all that was read behind the odd record was
+// for nothing.
+func (d *csvDecoder) window(data []byte, line int64, t *Tally) int64 {
+	s := &d.scanner
+	begin := 0 // in s.pos, of the next record
+	for next := 0; next < len(s.ends); {
+		n, odd := 0, true
+		if d.plan.where < 0 {
+			n, odd = d.run(data, s.ends[next:], begin, line)
+		}
+		if n > 0 {
+			d.builder.NextRows(d.lines[:n])
+			t.Records += int64(n)
+			t.Rows += int64(n)
+			next += n
+			begin, line = s.ends[next-1], d.lines[n]
+		}
+		if !odd {
+			d.most = min(2*d.most, csvRun)
+			continue
+		}
+		d.most = max(n, 8)
+		pos := s.pos[begin : s.ends[next]+1]
+		d.record(data, pos, line, t)
+		begin, line = s.ends[next], line+1
+		if s.multiline {
+			line += int64(bytes.Count(data[pos[0]+1:pos[len(pos)-1]], newline))
+		}
+		next++
+	}
+	return line
+}
+
+// run puts the cells of the first records, of which the first begins at begin in
+// scanner.pos. It returns how many, and whether the record after them is odd.
+// d.lines are their lines, and that of the record after them.
+func (d *csvDecoder) run(data []byte, ends []int, begin int, line int64) (n int, odd bool) {
+	d.begins, d.lines = d.begins[:0], d.lines[:0]
+	for _, end := range ends[:min(len(ends), d.most, d.builder.Room())] {
+		if odd = end-begin != d.columns; odd {
+			break
+		}
+		d.begins = append(d.begins, uint32(begin))
+		d.lines = append(d.lines, line)
+		line++
+		if pos := d.scanner.pos; d.scanner.multiline {
+			line += int64(bytes.Count(data[pos[begin]+1:pos[end]], newline))
+		}
+		begin = end
+	}
+	d.lines = append(d.lines, line)
+	// Only times and numbers can be odd: they come first.
+	n = len(d.begins)
+	for i := range d.fields {
+		f := &d.fields[i]
+		if f.read != readTime && f.read != readNumber {
+			continue
+		}
+		text, plain := d.cells(data, f, n)
+		if f.read == readTime {
+			plain = d.times(f, text, d.spans[:plain], d.ints[i])
+		} else {
+			plain = d.numbers(f, text, d.spans[:plain], d.ints[i])
+		}
+		if plain < n {
+			n, odd = plain, true
+		}
+	}
+	if n == 0 {
+		return 0, odd
+	}
+	for i := range d.fields {
+		switch f := &d.fields[i]; f.read {
+		case readTime:
+			d.builder.PutTimes(d.ints[i][:n])
+		case readNumber:
+			d.builder.PutInts(f.col, d.ints[i][:n])
+		default:
+			d.texts(data, f, n)
+		}
+	}
+	return n, odd
+}
+
+// cells finds the cells of a field in the first n records of the run: that of
+// record i is d.spans[i] of text, without its quotes. Up to plain, none holds
+// escaped quotes.
+func (d *csvDecoder) cells(data []byte, f *field, n int) (text []byte, plain int) {
+	spans := d.spans[:n]
+	if f.src < 0 {
+		for i := range spans {
+			spans[i] = columnar.Span{End: uint32(len(f.text))}
+		}
+		return f.text, n
+	}
+	plain = n
+	pos, last := d.scanner.pos[f.src:], f.src == d.columns-1
+	for i, begin := range d.begins[:n] {
+		p := pos[begin : begin+2]
+		lo, hi := p[0]+1, p[1]
+		if lo < hi {
+			if last && data[hi-1] == '\r' {
+				hi--
+			}
+			if data[lo] == '"' && hi-lo >= 2 && data[hi-1] == '"' {
+				if bytes.IndexByte(data[lo+1:hi-1], '"') < 0 {
+					lo, hi = lo+1, hi-1
+				} else {
+					plain = min(plain, i)
+				}
+			}
+		}
+		spans[i] = columnar.Span{Begin: lo, End: hi}
+	}
+	return data, plain
+}
+
+// times reads the cells of a time into us, up to one that is odd.
+func (d *csvDecoder) times(f *field, text []byte, cells []columnar.Span, us []int64) (n int) {
+	utc := f.unit == "" || f.unit == "iso"
+	for i, s := range cells {
+		cell := text[s.Begin:s.End]
+		t, ok := d.set.clock.utc(cell)
+		if !ok || !utc {
+			if unknown(cell) {
+				return i
+			}
+			if t, ok = d.set.time(f.unit, cell); !ok {
+				return i
+			}
+		}
+		us[i] = t
+	}
+	return len(cells)
+}
+
+// numbers reads the cells of a number into v, up to one that is odd.
+func (d *csvDecoder) numbers(f *field, text []byte, cells []columnar.Span, v []int64) (n int) {
+	for i, s := range cells {
+		x, ok := digits(text, s.Begin, s.End)
+		if !ok || f.scale != 1 {
+			x = columnar.Null
+			if cell := text[s.Begin:s.End]; !unknown(cell) {
+				var reason string
+				if x, reason = f.number(cell); reason != "" {
+					return i
+				}
+			}
+		}
+		v[i] = x
+	}
+	return len(cells)
+}
+
+// texts puts the cells of a text in the first n records of the run.
+func (d *csvDecoder) texts(data []byte, f *field, n int) {
+	text, plain := d.cells(data, f, n)
+	spans := d.spans[:n]
+	if plain < n || f.read == readQueryType || f.read == readRcode {
+		// The values do not stand in data as they are.
+		d.copied = d.copied[:0]
+		for i, s := range spans {
+			begin := len(d.copied)
+			d.copied = append(d.copied, d.set.text(f, d.unquote(text[s.Begin:s.End]))...)
+			spans[i] = columnar.Span{Begin: uint32(begin), End: uint32(len(d.copied))}
+		}
+		text = d.copied
+	} else {
+		for i, s := range spans {
+			cell := text[s.Begin:s.End]
+			switch {
+			case unknown(cell):
+				cell = nil
+			case f.read == readHost:
+				cell = urlHost(cell)
+			case f.read == readPath:
+				cell = urlPath(cell)
+			default:
+				continue
+			}
+			spans[i] = spanOf(text, cell)
+		}
+	}
+	switch f.read {
+	case readHost:
+		d.builder.PutLower(f.col, text, spans)
+	case readQuery:
+		d.builder.PutQueries(text, spans)
+	default:
+		d.builder.PutTexts(f.col, text, spans)
+	}
+}
+
+// spanOf returns where part, a slice of text that reaches as far as text does,
+// stands in text.
+func spanOf(text, part []byte) columnar.Span {
+	if len(part) == 0 {
+		return columnar.Span{}
+	}
+	begin := uint32(cap(text) - cap(part))
+	return columnar.Span{Begin: begin, End: begin + uint32(len(part))}
+}
 
 // record decodes one record. Its field i is data[pos[i]+1:pos[i+1]].
 func (d *csvDecoder) record(data []byte, pos []uint32, line int64, t *Tally) {
@@ -470,7 +688,7 @@ type csvScanner struct {
 	outside uint64 // 1 if data[at-1] is a separator, a record end or a closing quote
 	closed  uint64 // 1 if data[at-1] is a closing quote
 	careful bool   // quoting is broken: go on by the byte
-	tail    [64]byte
+	marks   []mark
 }
 
 // csvWindow is how much of a block is looked at in one go. More would push the
@@ -496,7 +714,7 @@ func (s *csvScanner) next() bool {
 	for len(s.ends) == 0 && s.at < len(s.data) {
 		if s.careful {
 			s.byBytes()
-		} else if !s.byWords() {
+		} else if !s.byMarks() {
 			// Back to the first record that is not known to be sound.
 			s.careful = true
 			s.pos, s.ends = s.pos[:1], s.ends[:0]
@@ -506,56 +724,28 @@ func (s *csvScanner) next() bool {
 	return len(s.ends) > 0
 }
 
-const (
-	eachByte = 0x0101010101010101
-	lowBits  = 0x7f * eachByte
-	highBits = 0x80 * eachByte
-	// gather times a word with at most the lowest bit of each byte set has
-	// those bits in its highest byte, in order.
-	gather = 0x0102040810204080
-)
-
-// byWords looks at the next window, 64 bytes at a time: a bitmap of quotes gives
+// byMarks looks at the next window, 64 bytes at a time: a bitmap of quotes gives
 // by its running parity what is inside them, and what is left are field ends. It
 // returns false, and is of no use any more, if a quote opens inside a field or
 // closes before the end of one.
-func (s *csvScanner) byWords() bool {
+func (s *csvScanner) byMarks() bool {
 	data, n := s.data, len(s.pos)
 	end := min(s.at+csvWindow, len(data))
+	s.marks = markText(s.marks, data[s.at:end], s.sep, '"')
 	s.pos = slices.Grow(s.pos, csvWindow+64)
 	pos := s.pos[:cap(s.pos)]
-	sep := uint64(s.sep) * eachByte
-	const lf, quote = '\n' * eachByte, '"' * eachByte
-	for i := s.at; i < end; i += 64 {
-		block := &s.tail
-		if i+64 <= len(data) {
-			block = (*[64]byte)(data[i:])
-		} else {
-			clear(s.tail[copy(s.tail[:], data[i:]):])
-		}
-		var fields, records, quoted uint64
-		for k := 0; k < 64; k += 8 {
-			w := binary.LittleEndian.Uint64(block[k:])
-			low := w & lowBits
-			// The highest bit of a byte stays clear where it is the one sought.
-			isSep, isLF, isQuote := low^sep+lowBits, low^lf+lowBits, low^quote+lowBits
-			fields |= (^(isSep&isLF | w) & highBits >> 7) * gather >> 56 << k
-			records |= (^(isLF | w) & highBits >> 7) * gather >> 56 << k
-			quoted |= ^(isQuote | w) & highBits
-		}
-		if quoted|s.inside|s.closed != 0 {
-			var quotes uint64
-			for k := 0; k < 64; k += 8 {
-				w := binary.LittleEndian.Uint64(block[k:])
-				quotes |= (^((w & lowBits) ^ quote + lowBits | w) & highBits >> 7) * gather >> 56 << k
-			}
-			in := runningParity(quotes) ^ s.inside
+	i := s.at
+	for k := range s.marks {
+		m := &s.marks[k]
+		fields, records := m.sep|m.line, m.line
+		if m.other|s.inside|s.closed != 0 {
+			in := runningParity(m.other) ^ s.inside
 			if records&in != 0 {
 				s.multiline = true
 			}
 			fields &^= in
 			records &^= in
-			opening, closing := quotes&in, quotes&^in
+			opening, closing := m.other&in, m.other&^in
 			// A quote opens after a field end, or after a closing quote: a
 			// doubled one. It closes before a field end, or before an opening one.
 			if opening&^((fields|closing)<<1|s.outside) != 0 {
@@ -574,15 +764,8 @@ func (s *csvScanner) byWords() bool {
 		for ; records != 0; records &= records - 1 {
 			s.ends = append(s.ends, n+bits.OnesCount64(fields&(records&-records-1)))
 		}
-		count := bits.OnesCount64(fields)
-		for m := n; fields != 0; m += 4 {
-			p := (*[4]uint32)(pos[m:])
-			for j := range p {
-				p[j] = uint32(i + bits.TrailingZeros64(fields))
-				fields &= fields - 1
-			}
-		}
-		n += count
+		n = appendBits(pos, n, i, fields)
+		i += 64
 	}
 	s.pos, s.at = pos[:n], end
 	if end == len(data) {
