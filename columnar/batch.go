@@ -461,9 +461,6 @@ func (b *Builder) PutQueries(data []byte, names []Span) {
 // NextRows commits the rows that were put, given the numbers of the records that
 // they come from.
 func (b *Builder) NextRows(records []int64) {
-	if len(records) == 0 {
-		return
-	}
 	end := b.n + len(records)
 	for missing := b.want &^ b.set; missing != 0; missing &= missing - 1 {
 		col := &b.cols[missing.first()]
@@ -482,6 +479,9 @@ func (b *Builder) NextRows(records []int64) {
 		}
 	}
 	b.set = 0
+	if len(records) == 0 {
+		return
+	}
 	if b.n == 0 {
 		b.first = records[0]
 	}

@@ -2,11 +2,9 @@ package logs
 
 import (
 	"bytes"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"math"
-	"math/bits"
 	"slices"
 	"strings"
 
@@ -100,8 +98,8 @@ func csvRecordEnd(p []byte) int {
 
 // csvFields splits one record. It is for headers and sniffing.
 func csvFields(record []byte, sep byte) []string {
-	var s csvScanner
-	s.reset(record, sep)
+	var s fieldScanner
+	s.reset(record, sep, '"')
 	if !s.next() {
 		return nil
 	}
@@ -188,7 +186,7 @@ type csvDecoder struct {
 	timeName []byte
 
 	set     setter
-	scanner csvScanner
+	scanner fieldScanner
 	scratch []byte // an unquoted field
 
 	// Of the block being decoded.
@@ -298,7 +296,7 @@ func (d *csvDecoder) Decode(b *Block, out *columnar.Out, t *Tally) error {
 		d.most = csvRun
 	}
 	s := &d.scanner
-	s.reset(data, d.sep)
+	s.reset(data, d.sep, '"')
 	for s.next() {
 		line = d.window(data, line, t)
 	}
@@ -347,7 +345,7 @@ func (d *csvDecoder) window(data []byte, line int64, t *Tally) int64 {
 		pos := s.pos[begin : s.ends[next]+1]
 		d.record(data, pos, line, t)
 		begin, line = s.ends[next], line+1
-		if s.multiline {
+		if s.noted {
 			line += int64(bytes.Count(data[pos[0]+1:pos[len(pos)-1]], newline))
 		}
 		next++
@@ -367,7 +365,7 @@ func (d *csvDecoder) run(data []byte, ends []int, begin int, line int64) (n int,
 		d.begins = append(d.begins, uint32(begin))
 		d.lines = append(d.lines, line)
 		line++
-		if pos := d.scanner.pos; d.scanner.multiline {
+		if pos := d.scanner.pos; d.scanner.noted {
 			line += int64(bytes.Count(data[pos[begin]+1:pos[end]], newline))
 		}
 		begin = end
@@ -640,210 +638,4 @@ func unquote(cell, scratch []byte) []byte {
 		}
 	}
 	return out
-}
-
-// digits parses data[lo:hi] if it is 1 to 16 digits that have as much before
-// them; anything else is left to parseInt.
-func digits(data []byte, lo, hi uint32) (v int64, ok bool) {
-	n := hi - lo
-	if n-1 < 8 && hi >= 8 {
-		w, ok := eightDigits(data[hi-8:], 8-n)
-		return w, ok
-	}
-	if n-9 < 8 && hi >= 16 {
-		high, ok1 := eightDigits(data[hi-16:], 16-n)
-		low, ok2 := eightDigits(data[hi-8:], 0)
-		return high*1e8 + low, ok1 && ok2
-	}
-	return 0, false
-}
-
-// eightDigits parses the 8 bytes at b, of which the first skip are not looked at.
-func eightDigits(b []byte, skip uint32) (v int64, ok bool) {
-	w := binary.LittleEndian.Uint64(b) ^ 0x3030303030303030
-	w = w >> (8 * skip & 63) << (8 * skip & 63)
-	ok = (w|(w+0x7676767676767676))&0x8080808080808080 == 0
-	const m = 0x000000FF000000FF
-	w = w*10 + w>>8
-	w = ((w&m)*(100+1000000<<32) + (w>>16&m)*(1+10000<<32)) >> 32
-	return int64(w), ok
-}
-
-// A csvScanner finds the fields of a block, one window after the other.
-type csvScanner struct {
-	data []byte
-	sep  byte
-	at   int // data[:at] has been looked at
-
-	// pos holds where fields end, that is the offsets of separators and record
-	// ends outside quotes. pos[0] is the end of the record before, 2³²−1 at the
-	// start, so that field i of the first record is data[pos[i]+1:pos[i+1]].
-	pos []uint32
-	// ends are the indexes in pos of record ends, for the whole records in pos.
-	ends []int
-	// multiline says that a record of the window may hold newlines.
-	multiline bool
-
-	inside  uint64 // all ones if data[at] is within quotes
-	outside uint64 // 1 if data[at-1] is a separator, a record end or a closing quote
-	closed  uint64 // 1 if data[at-1] is a closing quote
-	careful bool   // quoting is broken: go on by the byte
-	marks   []mark
-}
-
-// csvWindow is how much of a block is looked at in one go. More would push the
-// bytes out of the first-level cache before they are read as fields; less would
-// make the cost per window visible.
-const csvWindow = 32 << 10
-
-func (s *csvScanner) reset(data []byte, sep byte) {
-	s.data, s.sep, s.at = data, sep, 0
-	s.pos = append(s.pos[:0], math.MaxUint32)
-	s.ends = s.ends[:0]
-	s.inside, s.outside, s.closed, s.careful = 0, 1, 0, false
-}
-
-// next finds the records that end in the next window, or in as many windows as
-// it takes. It returns false at the end of the data.
-func (s *csvScanner) next() bool {
-	if n := len(s.ends); n > 0 {
-		s.pos = s.pos[:copy(s.pos, s.pos[s.ends[n-1]:])]
-		s.ends = s.ends[:0]
-	}
-	s.multiline = false
-	for len(s.ends) == 0 && s.at < len(s.data) {
-		if s.careful {
-			s.byBytes()
-		} else if !s.byMarks() {
-			// Back to the first record that is not known to be sound.
-			s.careful = true
-			s.pos, s.ends = s.pos[:1], s.ends[:0]
-			s.at = int(s.pos[0] + 1)
-		}
-	}
-	return len(s.ends) > 0
-}
-
-// byMarks looks at the next window, 64 bytes at a time: a bitmap of quotes gives
-// by its running parity what is inside them, and what is left are field ends. It
-// returns false, and is of no use any more, if a quote opens inside a field or
-// closes before the end of one.
-func (s *csvScanner) byMarks() bool {
-	data, n := s.data, len(s.pos)
-	end := min(s.at+csvWindow, len(data))
-	s.marks = markText(s.marks, data[s.at:end], s.sep, '"')
-	s.pos = slices.Grow(s.pos, csvWindow+64)
-	pos := s.pos[:cap(s.pos)]
-	i := s.at
-	for k := range s.marks {
-		m := &s.marks[k]
-		fields, records := m.sep|m.line, m.line
-		if m.other|s.inside|s.closed != 0 {
-			in := runningParity(m.other) ^ s.inside
-			if records&in != 0 {
-				s.multiline = true
-			}
-			fields &^= in
-			records &^= in
-			opening, closing := m.other&in, m.other&^in
-			// A quote opens after a field end, or after a closing quote: a
-			// doubled one. It closes before a field end, or before an opening one.
-			if opening&^((fields|closing)<<1|s.outside) != 0 {
-				return false
-			}
-			for odd := (closing<<1 | s.closed) &^ (fields | opening); odd != 0; odd &= odd - 1 {
-				j := i + bits.TrailingZeros64(odd)
-				if j < len(data) && !(data[j] == '\r' && (j+1 == len(data) || data[j+1] == '\n')) {
-					return false
-				}
-			}
-			s.inside = uint64(int64(in) >> 63)
-			s.closed = closing >> 63
-		}
-		s.outside = fields>>63 | s.closed
-		for ; records != 0; records &= records - 1 {
-			s.ends = append(s.ends, n+bits.OnesCount64(fields&(records&-records-1)))
-		}
-		n = appendBits(pos, n, i, fields)
-		i += 64
-	}
-	s.pos, s.at = pos[:n], end
-	if end == len(data) {
-		if s.inside != 0 {
-			return false
-		}
-		s.finish()
-	}
-	return true
-}
-
-// finish ends a last record that has no newline.
-func (s *csvScanner) finish() {
-	last := 0
-	if n := len(s.ends); n > 0 {
-		last = s.ends[n-1]
-	}
-	if int(s.pos[last]+1) < len(s.data) {
-		s.ends = append(s.ends, len(s.pos))
-		s.pos = append(s.pos, uint32(len(s.data)))
-	}
-}
-
-// runningParity returns a bitmap whose bit i is the parity of the bits 0 to i.
-func runningParity(x uint64) uint64 {
-	x ^= x << 1
-	x ^= x << 2
-	x ^= x << 4
-	x ^= x << 8
-	x ^= x << 16
-	x ^= x << 32
-	return x
-}
-
-// byBytes looks at the records of the next window where quoting is broken.
-func (s *csvScanner) byBytes() {
-	s.multiline = true
-	for i, stop := s.at, s.at+csvWindow; i < len(s.data) && i < stop; s.at = i {
-		for {
-			end := s.fieldEnd(i)
-			s.pos = append(s.pos, uint32(end))
-			i = end + 1
-			if end >= len(s.data) || s.data[end] == '\n' {
-				break
-			}
-		}
-		s.ends = append(s.ends, len(s.pos)-1)
-	}
-	s.at = min(s.at, len(s.data))
-}
-
-// fieldEnd returns where the field that begins at i ends. A quote that does not
-// close before the end of a field is a character like others.
-//
-// Note: a quote that is never closed makes this look ahead, but only to the next
-// odd run of quotes, where the search from there begins: linear in all.
-func (s *csvScanner) fieldEnd(i int) int {
-	data := s.data
-	if i < len(data) && data[i] == '"' {
-		for k := i + 1; k < len(data); k++ {
-			j := bytes.IndexByte(data[k:], '"')
-			if j < 0 {
-				break
-			}
-			k += j + 1 // after the quote
-			switch {
-			case k == len(data), data[k] == s.sep, data[k] == '\n':
-				return k
-			case data[k] == '\r' && (k+1 == len(data) || data[k+1] == '\n'):
-				return k + 1
-			}
-			if data[k] != '"' {
-				break
-			}
-		}
-	}
-	for i < len(data) && data[i] != s.sep && data[i] != '\n' {
-		i++
-	}
-	return i
 }

@@ -103,8 +103,8 @@ func benchDecode(b *testing.B, format *Format, data []byte, want columnar.Cols) 
 // cells splits data with the scanner that the decoder uses.
 func cells(data []byte, sep byte) [][]string {
 	var records [][]string
-	var s csvScanner
-	s.reset(data, sep)
+	var s fieldScanner
+	s.reset(data, sep, '"')
 	for s.next() {
 		begin := 0
 		for _, end := range s.ends {
@@ -158,7 +158,7 @@ func TestCSVCellsMatch(t *testing.T) {
 	for range 300 {
 		var want [][]string
 		var b bytes.Buffer
-		for b.Len() < r.IntN(3*csvWindow) {
+		for b.Len() < r.IntN(3*scanWindow) {
 			var record []string
 			for i := range 1 + r.IntN(6) {
 				cell := strings.Repeat("v", r.IntN(40))
@@ -184,8 +184,8 @@ func TestCSVCellsMatch(t *testing.T) {
 			b.WriteString([]string{"\n", "\r\n"}[r.IntN(2)])
 			want = append(want, record)
 		}
-		var s csvScanner
-		s.reset(b.Bytes(), ',')
+		var s fieldScanner
+		s.reset(b.Bytes(), ',', '"')
 		for s.next() {
 		}
 		if s.careful {
