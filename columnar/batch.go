@@ -2,6 +2,8 @@ package columnar
 
 import (
 	"encoding/binary"
+	"math"
+	"slices"
 	"unsafe"
 
 	"github.com/apache/arrow/go/v17/arrow"
@@ -116,6 +118,13 @@ type Builder struct {
 	recs  []int32
 	out   *Out
 
+	// byParent is the code of the domain in the dictionary byParentIn by the
+	// code of the parent in byParentOf.
+	byParent               []int32
+	byParentOf, byParentIn *Dict
+
+	names, lower []Span // scratch
+
 	batchLen int
 }
 
@@ -211,9 +220,43 @@ func (b *Builder) SetQuery(name []byte) {
 	}
 	b.SetText(Query, name)
 	if b.Wants(Domain) {
-		b.SetText(Domain, b.out.domains.Registered(b.out.lowered(name)))
+		domains, name := &b.out.domains, b.out.lowered(name)
+		domains.bound()
+		parent := parentOf(name, Span{0, uint32(len(name))})
+		b.SetCode(Domain, b.domain(domains.parents.Code(name[parent.Begin:]), name))
 	}
 }
+
+// domain returns the code of the domain of a name, in lower case, given the code
+// of its parent.
+func (b *Builder) domain(parent int32, name []byte) int32 {
+	domains, dict := &b.out.domains, b.cols[Domain].dict
+	if b.byParentOf != domains.parents || b.byParentIn != dict {
+		b.byParent, b.byParentOf, b.byParentIn = b.byParent[:0], domains.parents, dict
+	}
+	for int(parent) >= len(b.byParent) {
+		b.byParent = append(b.byParent, notAsked)
+	}
+	code := b.byParent[parent]
+	if code == notAsked {
+		code = wholeName
+		if size := domains.ofParent(parent); size > 0 {
+			text := domains.parents.Text(parent)
+			code = dict.Code(text[len(text)-int(size):])
+		}
+		b.byParent[parent] = code
+	}
+	if code == wholeName {
+		code = dict.Code(name)
+	}
+	return code
+}
+
+// What stands in byParent instead of a code.
+const (
+	wholeName = -1 // the domain is the name
+	notAsked  = -2
+)
 
 // Dict returns the dictionary of a column, for decoders that work with codes.
 // It is replaced between batches when it grows too large.
@@ -273,6 +316,185 @@ func (b *Builder) Drop() {
 	b.set = 0
 }
 
+// A decoder that has many rows at hand can put them column by column, which is
+// several times as fast: as many cells into each column that is wanted, then
+// NextRows. Room says how many rows may be put; no row may be half built.
+
+// Room returns how many rows may be put before the next NextRows, at least 1.
+func (b *Builder) Room() int { return BatchRows - b.n }
+
+// Null is an integer that is put for a cell without a value.
+const Null = math.MinInt64
+
+// PutTimes sets the time of rows, in µs UTC.
+func (b *Builder) PutTimes(us []int64) {
+	copy(b.cols[Time].ints[b.n:], us)
+	b.set |= 1 << Time
+}
+
+// PutInts sets an Int64 or Int32 column of rows, as SetInt.
+func (b *Builder) PutInts(c Col, v []int64) {
+	if !b.want.Has(c) {
+		return
+	}
+	col := &b.cols[c]
+	if col.ints != nil {
+		copy(col.ints[b.n:], v)
+	} else {
+		for i, x := range v {
+			col.int32s[b.n+i] = int32(min(max(x, -1<<31), 1<<31-1))
+		}
+	}
+	setBits(col.valid, b.n, b.n+len(v))
+	col.known += len(v)
+	for i, x := range v {
+		if x == Null {
+			n := b.n + i
+			if col.ints != nil {
+				col.ints[n] = 0
+			} else {
+				col.int32s[n] = 0
+			}
+			col.valid[n>>3] &^= 1 << (n & 7)
+			col.known--
+		}
+	}
+	b.set |= 1 << c
+}
+
+// setBits sets the bits from lo to hi of a bitmap.
+func setBits(bitmap []byte, lo, hi int) {
+	for ; lo < hi && lo&7 != 0; lo++ {
+		bitmap[lo>>3] |= 1 << (lo & 7)
+	}
+	for ; lo+8 <= hi; lo += 8 {
+		bitmap[lo>>3] = 0xff
+	}
+	for ; lo < hi; lo++ {
+		bitmap[lo>>3] |= 1 << (lo & 7)
+	}
+}
+
+// PutTexts sets a Dictionary or Text column of rows: row i has the text of
+// spans[i] in data, which is copied.
+func (b *Builder) PutTexts(c Col, data []byte, spans []Span) {
+	if !b.want.Has(c) {
+		return
+	}
+	col := &b.cols[c]
+	if col.dict != nil {
+		col.dict.Codes(col.codes[b.n:b.n+len(spans)], data, spans)
+		b.full = b.full || col.dict.Size() > dictMaxSize
+	} else {
+		ends := col.offsets[b.n+1 : b.n+1+len(spans)]
+		text := col.text[:col.offsets[b.n]]
+		for i, s := range spans {
+			text = append(text, data[s.Begin:s.End]...)
+			ends[i] = int32(len(text))
+		}
+		col.text = text
+		b.full = b.full || len(text) > textMaxSize
+	}
+	b.set |= 1 << c
+}
+
+// PutLower sets a Dictionary or Text column of rows, as SetLower.
+func (b *Builder) PutLower(c Col, data []byte, spans []Span) {
+	if b.want.Has(c) {
+		data, spans = b.lowered(data, spans)
+		b.PutTexts(c, data, spans)
+	}
+}
+
+// lowered returns texts in ASCII lower case, valid until the next call.
+func (b *Builder) lowered(data []byte, spans []Span) ([]byte, []Span) {
+	if !slices.ContainsFunc(spans, func(s Span) bool { return hasCapital(data[s.Begin:s.End]) }) {
+		return data, spans
+	}
+	lower := b.out.lower[:0]
+	b.lower = b.lower[:0]
+	for _, s := range spans {
+		begin := uint32(len(lower))
+		lower = AppendLower(lower, data[s.Begin:s.End])
+		b.lower = append(b.lower, Span{begin, uint32(len(lower))})
+	}
+	b.out.lower = lower
+	return lower, b.lower
+}
+
+// PutQueries sets the query of rows of the dns table, and the registered domains
+// that go with them, as SetQuery.
+func (b *Builder) PutQueries(data []byte, names []Span) {
+	b.names = append(b.names[:0], names...)
+	names = b.names
+	for i, s := range names {
+		for s.End > s.Begin && data[s.End-1] == '.' {
+			s.End--
+			names[i].End = s.End
+		}
+	}
+	b.PutTexts(Query, data, names)
+	if !b.Wants(Domain) {
+		return
+	}
+	data, names = b.lowered(data, names)
+	domains := &b.out.domains
+	domains.bound()
+	var parents [64]Span
+	var codes [64]int32
+	col := &b.cols[Domain]
+	for at := b.n; len(names) > 0; {
+		n := min(len(names), len(parents))
+		for i, s := range names[:n] {
+			parents[i] = parentOf(data, s)
+		}
+		domains.parents.Codes(codes[:n], data, parents[:n])
+		for i, s := range names[:n] {
+			col.codes[at+i] = b.domain(codes[i], data[s.Begin:s.End])
+		}
+		at, names = at+n, names[n:]
+	}
+	b.full = b.full || col.dict.Size() > dictMaxSize
+	b.set |= 1 << Domain
+}
+
+// NextRows commits the rows that were put, given the numbers of the records that
+// they come from.
+func (b *Builder) NextRows(records []int64) {
+	end := b.n + len(records)
+	for missing := b.want &^ b.set; missing != 0; missing &= missing - 1 {
+		col := &b.cols[missing.first()]
+		switch {
+		case col.codes != nil:
+			clear(col.codes[b.n:end])
+		case col.offsets != nil:
+			col.text = col.text[:col.offsets[b.n]]
+			for i := b.n; i < end; i++ {
+				col.offsets[i+1] = col.offsets[i]
+			}
+		case col.ints != nil:
+			clear(col.ints[b.n:end])
+		default:
+			clear(col.int32s[b.n:end])
+		}
+	}
+	b.set = 0
+	if len(records) == 0 {
+		return
+	}
+	if b.n == 0 {
+		b.first = records[0]
+	}
+	recs := b.recs[b.n:end]
+	for i, record := range records {
+		recs[i] = int32(record - b.first)
+	}
+	b.n = end
+	if b.n == BatchRows || b.full || records[len(records)-1]-b.first > 1<<30 {
+		b.flush()
+	}
+}
+
 var nullable = func() (s Cols) {
 	for c := range NumCols {
 		if c.Kind() >= Int64 {
@@ -296,16 +518,12 @@ func (b *Builder) flush() {
 		case col.codes != nil:
 			col.known = 0
 			for _, code := range col.codes[:n] {
-				if code != 0 {
-					col.known++
-				}
+				col.known += int(uint32(-code) >> 31) // 1 unless code is 0
 			}
 		case col.offsets != nil:
 			col.known = 0
-			for i := range n {
-				if col.offsets[i] != col.offsets[i+1] {
-					col.known++
-				}
+			for i, end := range col.offsets[1 : n+1] {
+				col.known += int(uint32(col.offsets[i]-end) >> 31) // 1 unless it is empty
 			}
 		}
 	}
@@ -406,6 +624,25 @@ func Lower(text []byte, scratch *[]byte) []byte {
 		}
 	}
 	return text
+}
+
+// hasCapital reports whether a letter from A to Z is in text.
+func hasCapital(text []byte) bool {
+	n := len(text)
+	if n < 8 {
+		for _, c := range text {
+			if c-'A' < 26 {
+				return true
+			}
+		}
+		return false
+	}
+	found := capitals(binary.LittleEndian.Uint64(text[n-8:]))
+	for ; n > 8; n -= 8 {
+		found |= capitals(binary.LittleEndian.Uint64(text))
+		text = text[8:]
+	}
+	return found != 0
 }
 
 // capitals marks the bytes of w from A to Z by their high bits.

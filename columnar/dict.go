@@ -45,8 +45,9 @@ func (d *Dict) Text(code int32) []byte {
 }
 
 // Code returns the code of text and numbers it if it is new.
-func (d *Dict) Code(text []byte) int32 {
-	h := Hash(text)
+func (d *Dict) Code(text []byte) int32 { return d.code(text, Hash(text)) }
+
+func (d *Dict) code(text []byte, h uint64) int32 {
 	slots := d.slots
 	i := h
 	var s *dictSlot
@@ -68,6 +69,46 @@ func (d *Dict) Code(text []byte) int32 {
 		d.grow()
 	}
 	return code
+}
+
+// A Span is where a text lies in a block: data[Begin:End].
+type Span struct{ Begin, End uint32 }
+
+// Codes sets codes[i] to the code of the text of spans[i] in data, as Code would
+// one after the other.
+func (d *Dict) Codes(codes []int32, data []byte, spans []Span) {
+	var hashes [64]uint64
+	for len(spans) > 0 {
+		n := min(len(spans), len(hashes))
+		// Hashed first, the look-ups do not wait for each other's memory.
+		for i, s := range spans[:n] {
+			text := data[s.Begin:s.End]
+			if n := len(text); n-8 <= 8 && n >= 8 {
+				hashes[i] = hash16(binary.LittleEndian.Uint64(text), binary.LittleEndian.Uint64(text[n-8:]), n)
+			} else {
+				hashes[i] = Hash(text)
+			}
+		}
+		for i, s := range spans[:n] {
+			text, h := data[s.Begin:s.End], hashes[i]
+			slot := &d.slots[h&uint64(len(d.slots)-1)]
+			if slot.hash == uint32(h>>32) && int(slot.size) == len(text) && slot.code != 0 {
+				have := d.arena[slot.begin : slot.begin+slot.size]
+				if n := len(text); n-8 <= 8 && n >= 8 {
+					if (binary.LittleEndian.Uint64(text)^binary.LittleEndian.Uint64(have))|
+						(binary.LittleEndian.Uint64(text[n-8:])^binary.LittleEndian.Uint64(have[n-8:])) == 0 {
+						codes[i] = slot.code - 1
+						continue
+					}
+				} else if string(text) == string(have) {
+					codes[i] = slot.code - 1
+					continue
+				}
+			}
+			codes[i] = d.code(text, h)
+		}
+		codes, spans = codes[n:], spans[n:]
+	}
 }
 
 func (d *Dict) grow() {
@@ -117,4 +158,9 @@ func Hash(text []byte) uint64 {
 		h = mix((uint64(text[0])<<16|uint64(text[n>>1])<<8|uint64(text[n-1]))^hashKey1, h^hashKey1)
 	}
 	return mix(h^hashKey0, hashKey1)
+}
+
+// hash16 is Hash of a text of n bytes, 8 to 16, given its first and its last 8.
+func hash16(first, last uint64, n int) uint64 {
+	return mix(mix(first^hashKey1, last^uint64(n)*hashKey0)^hashKey0, hashKey1)
 }

@@ -1,7 +1,8 @@
 package columnar
 
 import (
-	"bytes"
+	"encoding/binary"
+	"math/bits"
 
 	"golang.org/x/net/publicsuffix"
 )
@@ -11,13 +12,17 @@ import (
 // itself. It remembers what it found, so that the list is asked once per parent
 // name. It is used by one goroutine at a time.
 type Domains struct {
-	memo [1 << 14]domainMemo
+	parents *Dict   // what stands behind the first dot of names; nil: not made yet
+	sizes   []int32 // by parent: of the registered domain within it, 0 if it is a public suffix
 }
 
-type domainMemo struct {
-	parent string
-	size   int32 // of the registered domain within parent; -1 if parent is a public suffix
-}
+// parentsMaxLen is how many parents are remembered, parentsMaxSize how many
+// bytes of them. Beyond, all are forgotten: more would take a worker over 10 MiB,
+// fewer would make the list be asked again in a log of a large network.
+const (
+	parentsMaxLen  = 1 << 17
+	parentsMaxSize = 4 << 20
+)
 
 // Registered returns the registered domain of a name that is in lower case and
 // has no root dot: a suffix of name, and the whole of it where the list has
@@ -25,29 +30,58 @@ type domainMemo struct {
 // itself belongs to the domain above it if that is none: s3.amazonaws.com to
 // amazonaws.com.
 func (d *Domains) Registered(name []byte) []byte {
-	dot := bytes.IndexByte(name, '.')
-	if dot < 0 || dot == len(name)-1 || isIPv4(name) {
-		return name
-	}
-	// What holds of the parent holds of the name, unless the parent is a suffix.
-	if size := d.ofParent(name[dot+1:]); size > 0 {
-		return name[len(name)-size:]
+	d.bound()
+	parent := parentOf(name, Span{0, uint32(len(name))})
+	if size := d.ofParent(d.parents.Code(name[parent.Begin:])); size > 0 {
+		return name[len(name)-int(size):]
 	}
 	return name
 }
 
-func (d *Domains) ofParent(parent []byte) int {
-	m := &d.memo[Hash(parent)&uint64(len(d.memo)-1)]
-	if m.parent == string(parent) {
-		return int(m.size)
+// bound forgets the parents if there are too many.
+func (d *Domains) bound() {
+	if d.parents == nil || d.parents.Len() > parentsMaxLen || d.parents.Size() > parentsMaxSize {
+		d.parents, d.sizes = NewDict(), append(d.sizes[:0], 0)
 	}
-	size := -1
-	text := string(parent)
-	if suffix, _ := publicsuffix.PublicSuffix(text); suffix != text {
-		size = len(registered(text, suffix))
+}
+
+// parentOf returns what stands behind the first dot of a name, which holds of
+// the name too unless it is a public suffix. It is empty, at the end of the name,
+// where there is nothing to cut.
+func parentOf(data []byte, name Span) Span {
+	const dots = '.' * 0x0101010101010101
+	i := name.Begin
+	for ; int(i)+8 <= len(data); i += 8 {
+		w := binary.LittleEndian.Uint64(data[i:]) ^ dots
+		if found := (w - dots/'.') &^ w & (dots / '.' << 7); found != 0 {
+			i += uint32(bits.TrailingZeros64(found) >> 3)
+			break
+		}
+		if i+8 >= name.End {
+			return Span{name.End, name.End}
+		}
 	}
-	*m = domainMemo{text, int32(size)}
-	return size
+	for i < name.End && data[i] != '.' {
+		i++
+	}
+	if i >= name.End || data[name.End-1]-'0' < 10 && isIPv4(data[name.Begin:name.End]) {
+		return Span{name.End, name.End}
+	}
+	return Span{i + 1, name.End}
+}
+
+// ofParent returns the size of the registered domain of names with that parent,
+// 0 if it is the whole name.
+func (d *Domains) ofParent(parent int32) int32 {
+	for code := int32(len(d.sizes)); code <= parent; code++ {
+		text := string(d.parents.Text(code))
+		size := 0
+		if suffix, _ := publicsuffix.PublicSuffix(text); suffix != text {
+			size = len(registered(text, suffix))
+		}
+		d.sizes = append(d.sizes, int32(size))
+	}
+	return d.sizes[parent]
 }
 
 func registered(name, suffix string) string {

@@ -2,11 +2,9 @@ package logs
 
 import (
 	"bytes"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"math"
-	"math/bits"
 	"slices"
 	"strings"
 
@@ -100,8 +98,8 @@ func csvRecordEnd(p []byte) int {
 
 // csvFields splits one record. It is for headers and sniffing.
 func csvFields(record []byte, sep byte) []string {
-	var s csvScanner
-	s.reset(record, sep)
+	var s fieldScanner
+	s.reset(record, sep, '"')
 	if !s.next() {
 		return nil
 	}
@@ -188,12 +186,21 @@ type csvDecoder struct {
 	timeName []byte
 
 	set     setter
-	scanner csvScanner
+	scanner fieldScanner
 	scratch []byte // an unquoted field
 
 	// Of the block being decoded.
 	builder *columnar.Builder
 	fields  []field
+
+	// The run of records that are read column by column: where they begin in
+	// scanner.pos, their lines, and by field what was read of them.
+	begins []uint32
+	lines  []int64
+	spans  []columnar.Span
+	ints   [][]int64
+	copied []byte // cells that are not in the block as they are
+	most   int    // how many records the next run may have
 }
 
 // open makes the plan from the start of the object, if that is at hand.
@@ -282,20 +289,16 @@ func (d *csvDecoder) Decode(b *Block, out *columnar.Out, t *Tally) error {
 	}
 	if d.fields == nil {
 		d.fields = d.plan.wanted(d.builder)
+		d.spans = slices.Grow(d.spans[:0], csvRun)[:csvRun]
+		for len(d.ints) < len(d.fields) {
+			d.ints = append(d.ints, make([]int64, csvRun))
+		}
+		d.most = csvRun
 	}
 	s := &d.scanner
-	s.reset(data, d.sep)
+	s.reset(data, d.sep, '"')
 	for s.next() {
-		begin := 0
-		for _, end := range s.ends {
-			pos := s.pos[begin : end+1]
-			d.record(data, pos, line, t)
-			line++
-			if s.multiline {
-				line += int64(bytes.Count(data[pos[0]+1:pos[len(pos)-1]], newline))
-			}
-			begin = end
-		}
+		line = d.window(data, line, t)
 	}
 	return nil
 }
@@ -306,6 +309,219 @@ const (
 	csvMore    = "more fields than the header"
 	csvAnother = "another header inside the object"
 )
+
+// csvRun is the most records that are read column by column in one go. A window
+// rarely has more.
+const csvRun = 1 << 10
+
+// window decodes the records that the scanner found, and returns the number of
+// the line behind them.
+//
+// It reads runs of records column by column, which is several times as fast: one
+// dictionary, and one kind of cell, at a time. A record in which anything is odd
+// ends the run and is read for itself, by record, which says what is to become of
+// it. The next run is shorter then, as all that was read behind the odd record was
+// for nothing.
+func (d *csvDecoder) window(data []byte, line int64, t *Tally) int64 {
+	s := &d.scanner
+	begin := 0 // in s.pos, of the next record
+	for next := 0; next < len(s.ends); {
+		n, odd := 0, true
+		if d.plan.where < 0 {
+			n, odd = d.run(data, s.ends[next:], begin, line)
+		}
+		if n > 0 {
+			d.builder.NextRows(d.lines[:n])
+			t.Records += int64(n)
+			t.Rows += int64(n)
+			next += n
+			begin, line = s.ends[next-1], d.lines[n]
+		}
+		if !odd {
+			d.most = min(2*d.most, csvRun)
+			continue
+		}
+		d.most = max(n, 8)
+		pos := s.pos[begin : s.ends[next]+1]
+		d.record(data, pos, line, t)
+		begin, line = s.ends[next], line+1
+		if s.noted {
+			line += int64(bytes.Count(data[pos[0]+1:pos[len(pos)-1]], newline))
+		}
+		next++
+	}
+	return line
+}
+
+// run puts the cells of the first records, of which the first begins at begin in
+// scanner.pos. It returns how many, and whether the record after them is odd.
+// d.lines are their lines, and that of the record after them.
+func (d *csvDecoder) run(data []byte, ends []int, begin int, line int64) (n int, odd bool) {
+	d.begins, d.lines = d.begins[:0], d.lines[:0]
+	for _, end := range ends[:min(len(ends), d.most, d.builder.Room())] {
+		if odd = end-begin != d.columns; odd {
+			break
+		}
+		d.begins = append(d.begins, uint32(begin))
+		d.lines = append(d.lines, line)
+		line++
+		if pos := d.scanner.pos; d.scanner.noted {
+			line += int64(bytes.Count(data[pos[begin]+1:pos[end]], newline))
+		}
+		begin = end
+	}
+	d.lines = append(d.lines, line)
+	// Only times and numbers can be odd: they come first.
+	n = len(d.begins)
+	for i := range d.fields {
+		f := &d.fields[i]
+		if f.read != readTime && f.read != readNumber {
+			continue
+		}
+		text, plain := d.cells(data, f, n)
+		if f.read == readTime {
+			plain = d.times(f, text, d.spans[:plain], d.ints[i])
+		} else {
+			plain = d.numbers(f, text, d.spans[:plain], d.ints[i])
+		}
+		if plain < n {
+			n, odd = plain, true
+		}
+	}
+	if n == 0 {
+		return 0, odd
+	}
+	for i := range d.fields {
+		switch f := &d.fields[i]; f.read {
+		case readTime:
+			d.builder.PutTimes(d.ints[i][:n])
+		case readNumber:
+			d.builder.PutInts(f.col, d.ints[i][:n])
+		default:
+			d.texts(data, f, n)
+		}
+	}
+	return n, odd
+}
+
+// cells finds the cells of a field in the first n records of the run: that of
+// record i is d.spans[i] of text, without its quotes. Up to plain, none holds
+// escaped quotes.
+func (d *csvDecoder) cells(data []byte, f *field, n int) (text []byte, plain int) {
+	spans := d.spans[:n]
+	if f.src < 0 {
+		for i := range spans {
+			spans[i] = columnar.Span{End: uint32(len(f.text))}
+		}
+		return f.text, n
+	}
+	plain = n
+	pos, last := d.scanner.pos[f.src:], f.src == d.columns-1
+	for i, begin := range d.begins[:n] {
+		p := pos[begin : begin+2]
+		lo, hi := p[0]+1, p[1]
+		if lo < hi {
+			if last && data[hi-1] == '\r' {
+				hi--
+			}
+			if data[lo] == '"' && hi-lo >= 2 && data[hi-1] == '"' {
+				if bytes.IndexByte(data[lo+1:hi-1], '"') < 0 {
+					lo, hi = lo+1, hi-1
+				} else {
+					plain = min(plain, i)
+				}
+			}
+		}
+		spans[i] = columnar.Span{Begin: lo, End: hi}
+	}
+	return data, plain
+}
+
+// times reads the cells of a time into us, up to one that is odd.
+func (d *csvDecoder) times(f *field, text []byte, cells []columnar.Span, us []int64) (n int) {
+	utc := f.unit == "" || f.unit == "iso"
+	for i, s := range cells {
+		cell := text[s.Begin:s.End]
+		t, ok := d.set.clock.utc(cell)
+		if !ok || !utc {
+			if unknown(cell) {
+				return i
+			}
+			if t, ok = d.set.time(f.unit, cell); !ok {
+				return i
+			}
+		}
+		us[i] = t
+	}
+	return len(cells)
+}
+
+// numbers reads the cells of a number into v, up to one that is odd.
+func (d *csvDecoder) numbers(f *field, text []byte, cells []columnar.Span, v []int64) (n int) {
+	for i, s := range cells {
+		x, ok := digits(text, s.Begin, s.End)
+		if !ok || f.scale != 1 {
+			x = columnar.Null
+			if cell := text[s.Begin:s.End]; !unknown(cell) {
+				var reason string
+				if x, reason = f.number(cell); reason != "" {
+					return i
+				}
+			}
+		}
+		v[i] = x
+	}
+	return len(cells)
+}
+
+// texts puts the cells of a text in the first n records of the run.
+func (d *csvDecoder) texts(data []byte, f *field, n int) {
+	text, plain := d.cells(data, f, n)
+	spans := d.spans[:n]
+	if plain < n || f.read == readQueryType || f.read == readRcode {
+		// The values do not stand in data as they are.
+		d.copied = d.copied[:0]
+		for i, s := range spans {
+			begin := len(d.copied)
+			d.copied = append(d.copied, d.set.text(f, d.unquote(text[s.Begin:s.End]))...)
+			spans[i] = columnar.Span{Begin: uint32(begin), End: uint32(len(d.copied))}
+		}
+		text = d.copied
+	} else {
+		for i, s := range spans {
+			cell := text[s.Begin:s.End]
+			switch {
+			case unknown(cell):
+				cell = nil
+			case f.read == readHost:
+				cell = urlHost(cell)
+			case f.read == readPath:
+				cell = urlPath(cell)
+			default:
+				continue
+			}
+			spans[i] = spanOf(text, cell)
+		}
+	}
+	switch f.read {
+	case readHost:
+		d.builder.PutLower(f.col, text, spans)
+	case readQuery:
+		d.builder.PutQueries(text, spans)
+	default:
+		d.builder.PutTexts(f.col, text, spans)
+	}
+}
+
+// spanOf returns where part, a slice of text that reaches as far as text does,
+// stands in text.
+func spanOf(text, part []byte) columnar.Span {
+	if len(part) == 0 {
+		return columnar.Span{}
+	}
+	begin := uint32(cap(text) - cap(part))
+	return columnar.Span{Begin: begin, End: begin + uint32(len(part))}
+}
 
 // record decodes one record. Its field i is data[pos[i]+1:pos[i+1]].
 func (d *csvDecoder) record(data []byte, pos []uint32, line int64, t *Tally) {
@@ -422,245 +638,4 @@ func unquote(cell, scratch []byte) []byte {
 		}
 	}
 	return out
-}
-
-// digits parses data[lo:hi] if it is 1 to 16 digits that have as much before
-// them; anything else is left to parseInt.
-func digits(data []byte, lo, hi uint32) (v int64, ok bool) {
-	n := hi - lo
-	if n-1 < 8 && hi >= 8 {
-		w, ok := eightDigits(data[hi-8:], 8-n)
-		return w, ok
-	}
-	if n-9 < 8 && hi >= 16 {
-		high, ok1 := eightDigits(data[hi-16:], 16-n)
-		low, ok2 := eightDigits(data[hi-8:], 0)
-		return high*1e8 + low, ok1 && ok2
-	}
-	return 0, false
-}
-
-// eightDigits parses the 8 bytes at b, of which the first skip are not looked at.
-func eightDigits(b []byte, skip uint32) (v int64, ok bool) {
-	w := binary.LittleEndian.Uint64(b) ^ 0x3030303030303030
-	w = w >> (8 * skip & 63) << (8 * skip & 63)
-	ok = (w|(w+0x7676767676767676))&0x8080808080808080 == 0
-	const m = 0x000000FF000000FF
-	w = w*10 + w>>8
-	w = ((w&m)*(100+1000000<<32) + (w>>16&m)*(1+10000<<32)) >> 32
-	return int64(w), ok
-}
-
-// A csvScanner finds the fields of a block, one window after the other.
-type csvScanner struct {
-	data []byte
-	sep  byte
-	at   int // data[:at] has been looked at
-
-	// pos holds where fields end, that is the offsets of separators and record
-	// ends outside quotes. pos[0] is the end of the record before, 2³²−1 at the
-	// start, so that field i of the first record is data[pos[i]+1:pos[i+1]].
-	pos []uint32
-	// ends are the indexes in pos of record ends, for the whole records in pos.
-	ends []int
-	// multiline says that a record of the window may hold newlines.
-	multiline bool
-
-	inside  uint64 // all ones if data[at] is within quotes
-	outside uint64 // 1 if data[at-1] is a separator, a record end or a closing quote
-	closed  uint64 // 1 if data[at-1] is a closing quote
-	careful bool   // quoting is broken: go on by the byte
-	tail    [64]byte
-}
-
-// csvWindow is how much of a block is looked at in one go. More would push the
-// bytes out of the first-level cache before they are read as fields; less would
-// make the cost per window visible.
-const csvWindow = 32 << 10
-
-func (s *csvScanner) reset(data []byte, sep byte) {
-	s.data, s.sep, s.at = data, sep, 0
-	s.pos = append(s.pos[:0], math.MaxUint32)
-	s.ends = s.ends[:0]
-	s.inside, s.outside, s.closed, s.careful = 0, 1, 0, false
-}
-
-// next finds the records that end in the next window, or in as many windows as
-// it takes. It returns false at the end of the data.
-func (s *csvScanner) next() bool {
-	if n := len(s.ends); n > 0 {
-		s.pos = s.pos[:copy(s.pos, s.pos[s.ends[n-1]:])]
-		s.ends = s.ends[:0]
-	}
-	s.multiline = false
-	for len(s.ends) == 0 && s.at < len(s.data) {
-		if s.careful {
-			s.byBytes()
-		} else if !s.byWords() {
-			// Back to the first record that is not known to be sound.
-			s.careful = true
-			s.pos, s.ends = s.pos[:1], s.ends[:0]
-			s.at = int(s.pos[0] + 1)
-		}
-	}
-	return len(s.ends) > 0
-}
-
-const (
-	eachByte = 0x0101010101010101
-	lowBits  = 0x7f * eachByte
-	highBits = 0x80 * eachByte
-	// gather times a word with at most the lowest bit of each byte set has
-	// those bits in its highest byte, in order.
-	gather = 0x0102040810204080
-)
-
-// byWords looks at the next window, 64 bytes at a time: a bitmap of quotes gives
-// by its running parity what is inside them, and what is left are field ends. It
-// returns false, and is of no use any more, if a quote opens inside a field or
-// closes before the end of one.
-func (s *csvScanner) byWords() bool {
-	data, n := s.data, len(s.pos)
-	end := min(s.at+csvWindow, len(data))
-	s.pos = slices.Grow(s.pos, csvWindow+64)
-	pos := s.pos[:cap(s.pos)]
-	sep := uint64(s.sep) * eachByte
-	const lf, quote = '\n' * eachByte, '"' * eachByte
-	for i := s.at; i < end; i += 64 {
-		block := &s.tail
-		if i+64 <= len(data) {
-			block = (*[64]byte)(data[i:])
-		} else {
-			clear(s.tail[copy(s.tail[:], data[i:]):])
-		}
-		var fields, records, quoted uint64
-		for k := 0; k < 64; k += 8 {
-			w := binary.LittleEndian.Uint64(block[k:])
-			low := w & lowBits
-			// The highest bit of a byte stays clear where it is the one sought.
-			isSep, isLF, isQuote := low^sep+lowBits, low^lf+lowBits, low^quote+lowBits
-			fields |= (^(isSep&isLF | w) & highBits >> 7) * gather >> 56 << k
-			records |= (^(isLF | w) & highBits >> 7) * gather >> 56 << k
-			quoted |= ^(isQuote | w) & highBits
-		}
-		if quoted|s.inside|s.closed != 0 {
-			var quotes uint64
-			for k := 0; k < 64; k += 8 {
-				w := binary.LittleEndian.Uint64(block[k:])
-				quotes |= (^((w & lowBits) ^ quote + lowBits | w) & highBits >> 7) * gather >> 56 << k
-			}
-			in := runningParity(quotes) ^ s.inside
-			if records&in != 0 {
-				s.multiline = true
-			}
-			fields &^= in
-			records &^= in
-			opening, closing := quotes&in, quotes&^in
-			// A quote opens after a field end, or after a closing quote: a
-			// doubled one. It closes before a field end, or before an opening one.
-			if opening&^((fields|closing)<<1|s.outside) != 0 {
-				return false
-			}
-			for odd := (closing<<1 | s.closed) &^ (fields | opening); odd != 0; odd &= odd - 1 {
-				j := i + bits.TrailingZeros64(odd)
-				if j < len(data) && !(data[j] == '\r' && (j+1 == len(data) || data[j+1] == '\n')) {
-					return false
-				}
-			}
-			s.inside = uint64(int64(in) >> 63)
-			s.closed = closing >> 63
-		}
-		s.outside = fields>>63 | s.closed
-		for ; records != 0; records &= records - 1 {
-			s.ends = append(s.ends, n+bits.OnesCount64(fields&(records&-records-1)))
-		}
-		count := bits.OnesCount64(fields)
-		for m := n; fields != 0; m += 4 {
-			p := (*[4]uint32)(pos[m:])
-			for j := range p {
-				p[j] = uint32(i + bits.TrailingZeros64(fields))
-				fields &= fields - 1
-			}
-		}
-		n += count
-	}
-	s.pos, s.at = pos[:n], end
-	if end == len(data) {
-		if s.inside != 0 {
-			return false
-		}
-		s.finish()
-	}
-	return true
-}
-
-// finish ends a last record that has no newline.
-func (s *csvScanner) finish() {
-	last := 0
-	if n := len(s.ends); n > 0 {
-		last = s.ends[n-1]
-	}
-	if int(s.pos[last]+1) < len(s.data) {
-		s.ends = append(s.ends, len(s.pos))
-		s.pos = append(s.pos, uint32(len(s.data)))
-	}
-}
-
-// runningParity returns a bitmap whose bit i is the parity of the bits 0 to i.
-func runningParity(x uint64) uint64 {
-	x ^= x << 1
-	x ^= x << 2
-	x ^= x << 4
-	x ^= x << 8
-	x ^= x << 16
-	x ^= x << 32
-	return x
-}
-
-// byBytes looks at the records of the next window where quoting is broken.
-func (s *csvScanner) byBytes() {
-	s.multiline = true
-	for i, stop := s.at, s.at+csvWindow; i < len(s.data) && i < stop; s.at = i {
-		for {
-			end := s.fieldEnd(i)
-			s.pos = append(s.pos, uint32(end))
-			i = end + 1
-			if end >= len(s.data) || s.data[end] == '\n' {
-				break
-			}
-		}
-		s.ends = append(s.ends, len(s.pos)-1)
-	}
-	s.at = min(s.at, len(s.data))
-}
-
-// fieldEnd returns where the field that begins at i ends. A quote that does not
-// close before the end of a field is a character like others.
-//
-// Note: a quote that is never closed makes this look ahead, but only to the next
-// odd run of quotes, where the search from there begins: linear in all.
-func (s *csvScanner) fieldEnd(i int) int {
-	data := s.data
-	if i < len(data) && data[i] == '"' {
-		for k := i + 1; k < len(data); k++ {
-			j := bytes.IndexByte(data[k:], '"')
-			if j < 0 {
-				break
-			}
-			k += j + 1 // after the quote
-			switch {
-			case k == len(data), data[k] == s.sep, data[k] == '\n':
-				return k
-			case data[k] == '\r' && (k+1 == len(data) || data[k+1] == '\n'):
-				return k + 1
-			}
-			if data[k] != '"' {
-				break
-			}
-		}
-	}
-	for i < len(data) && data[i] != s.sep && data[i] != '\n' {
-		i++
-	}
-	return i
 }

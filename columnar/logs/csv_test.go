@@ -37,59 +37,74 @@ func cloudCSV(n int) []byte {
 }
 
 func BenchmarkDecodeCSV(b *testing.B) {
+	data := benchLog(b, "OUTFLOW_BENCH_CSV", func() []byte { return cloudCSV(200_000) })
 	want := columnar.ColSet(columnar.Time, columnar.User, columnar.SrcIP, columnar.BytesOut, columnar.BytesIn)
-	data := cloudCSV(200_000)
-	// A whole log, as the file's first and further blocks, if one is named.
-	if name := os.Getenv("OUTFLOW_BENCH_CSV"); name != "" {
-		f, err := os.Open(name)
+	b.Run("format=csv", func(b *testing.B) { benchDecode(b, CSV, data, want) })
+}
+
+// benchLog returns the start of the log that the environment names, else what
+// made returns.
+func benchLog(b *testing.B, env string, made func() []byte) []byte {
+	name := os.Getenv(env)
+	if name == "" {
+		return made()
+	}
+	f, err := os.Open(name)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, 256<<20))
+	if err != nil {
+		b.Fatal(err)
+	}
+	return data[:bytes.LastIndexByte(data, '\n')+1]
+}
+
+// benchDecode decodes a log block by block, as a worker does.
+func benchDecode(b *testing.B, format *Format, data []byte, want columnar.Cols) {
+	var blocks []Block
+	var header []byte
+	for rest, first := data, int64(1); len(rest) > 0; {
+		n := min(len(rest), BlockSize)
+		n += bytes.IndexByte(rest[n-1:], '\n')
+		blocks = append(blocks, Block{Data: rest[:n:n], Header: header, First: first})
+		first += int64(bytes.Count(rest[:n], newline))
+		if format.Header != nil {
+			header = format.Header(header, rest[:n])
+		}
+		rest = rest[n:]
+	}
+	var rows int64
+	out := &columnar.Out{Want: want, Sink: func(*columnar.Batch) {}}
+	b.SetBytes(int64(len(data)))
+	b.ReportAllocs()
+	for b.Loop() {
+		d, err := format.New(&Options{Head: data[:min(len(data), headSize)], Want: want})
 		if err != nil {
 			b.Fatal(err)
 		}
-		defer f.Close()
-		if data, err = io.ReadAll(io.LimitReader(f, 256<<20)); err != nil {
-			b.Fatal(err)
-		}
-		data = data[:bytes.LastIndexByte(data, '\n')+1]
-	}
-	b.Run("format=csv", func(b *testing.B) {
-		var rows int64
-		out := &columnar.Out{Want: want, Sink: func(batch *columnar.Batch) {}}
-		b.SetBytes(int64(len(data)))
-		b.ReportAllocs()
-		for b.Loop() {
-			d, err := CSV.New(&Options{Head: data[:4096]})
-			if err != nil {
+		var t Tally
+		for i := range blocks {
+			if err := d.Decode(&blocks[i], out, &t); err != nil {
 				b.Fatal(err)
 			}
-			var t Tally
-			header := CSV.Header(nil, data[:4096])
-			for at, first := 0, int64(1); at < len(data); {
-				end := min(at+1<<20, len(data))
-				end += bytes.IndexByte(data[end-1:], '\n')
-				block := Block{Data: data[at:end], First: first}
-				if at > 0 {
-					block.Header = header
-				}
-				if err := d.Decode(&block, out, &t); err != nil {
-					b.Fatal(err)
-				}
-				at, first = end, t.Records+1
-			}
-			out.Flush()
-			if t.Skipped > 0 {
-				b.Fatal(t.Reasons)
-			}
-			rows += t.Rows
 		}
-		b.ReportMetric(float64(rows)/b.Elapsed().Seconds(), "rows/s")
-	})
+		out.Flush()
+		if t.Skipped > 0 {
+			b.Fatal(t.Reasons)
+		}
+		rows += t.Rows
+	}
+	b.ReportMetric(float64(rows)/b.Elapsed().Seconds(), "rows/s")
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(rows), "ns/row")
 }
 
 // cells splits data with the scanner that the decoder uses.
 func cells(data []byte, sep byte) [][]string {
 	var records [][]string
-	var s csvScanner
-	s.reset(data, sep)
+	var s fieldScanner
+	s.reset(data, sep, '"')
 	for s.next() {
 		begin := 0
 		for _, end := range s.ends {
@@ -143,7 +158,7 @@ func TestCSVCellsMatch(t *testing.T) {
 	for range 300 {
 		var want [][]string
 		var b bytes.Buffer
-		for b.Len() < r.IntN(3*csvWindow) {
+		for b.Len() < r.IntN(3*scanWindow) {
 			var record []string
 			for i := range 1 + r.IntN(6) {
 				cell := strings.Repeat("v", r.IntN(40))
@@ -169,8 +184,8 @@ func TestCSVCellsMatch(t *testing.T) {
 			b.WriteString([]string{"\n", "\r\n"}[r.IntN(2)])
 			want = append(want, record)
 		}
-		var s csvScanner
-		s.reset(b.Bytes(), ',')
+		var s fieldScanner
+		s.reset(b.Bytes(), ',', '"')
 		for s.next() {
 		}
 		if s.careful {

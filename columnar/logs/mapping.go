@@ -470,7 +470,8 @@ func (s *setter) set(b *columnar.Builder, f *field, text []byte) (reason string)
 		}
 		b.SetTime(us)
 	case readNumber:
-		return s.number(b, f, text)
+		v, reason := f.number(text)
+		return f.set(b, v, reason)
 	case readQuery:
 		b.SetQuery(text) // escapes of RFC 1035 stay as they are written
 	default:
@@ -614,7 +615,28 @@ func epochIn(unit string, text []byte) (us int64, ok bool) {
 	return us / divide, ok
 }
 
-func (s *setter) number(b *columnar.Builder, f *field, text []byte) (reason string) {
+// set sets the cell of a readNumber field to what number, integer or float gave.
+func (f *field) set(b *columnar.Builder, v int64, reason string) string {
+	if reason == "" && v != columnar.Null {
+		b.SetInt(f.col, v)
+	}
+	return reason
+}
+
+// integer sets the cell of a readNumber field whose scale is 1.
+func (s *setter) integer(b *columnar.Builder, f *field, v int64) (reason string) {
+	v, reason = f.integer(v)
+	return f.set(b, v, reason)
+}
+
+// float sets the cell of a readNumber field.
+func (s *setter) float(b *columnar.Builder, f *field, x float64) (reason string) {
+	v, reason := f.float(x)
+	return f.set(b, v, reason)
+}
+
+// number reads the text of a readNumber field: columnar.Null if it says nothing.
+func (f *field) number(text []byte) (v int64, reason string) {
 	v, ok := parseInt(text)
 	if !ok {
 		text = bytes.TrimSpace(text)
@@ -622,36 +644,34 @@ func (s *setter) number(b *columnar.Builder, f *field, text []byte) (reason stri
 	}
 	if !ok || f.scale != 1 {
 		x, isFloat := parseFloat(text)
-		if isFloat && math.IsNaN(x) {
-			return ""
-		}
 		if !isFloat {
-			return f.bad
+			return 0, f.bad
 		}
-		return s.float(b, f, x)
+		return f.float(x)
 	}
-	return s.integer(b, f, v)
+	return f.integer(v)
 }
 
-// integer sets a cell of a readNumber field whose scale is 1.
-func (s *setter) integer(b *columnar.Builder, f *field, v int64) (reason string) {
-	if v >= 0 {
-		b.SetInt(f.col, v)
-	} else if f.col == columnar.BytesOut || f.col == columnar.BytesIn {
-		return f.negative
+// integer is number of a field whose scale is 1.
+func (f *field) integer(v int64) (int64, string) {
+	if v < 0 {
+		if f.col == columnar.BytesOut || f.col == columnar.BytesIn {
+			return 0, f.negative
+		}
+		v = columnar.Null
 	}
-	return ""
+	return v, ""
 }
 
-// float sets a cell of a readNumber field, rounded down; NaN is null.
-func (s *setter) float(b *columnar.Builder, f *field, x float64) (reason string) {
+// float is number, rounded down; NaN is null.
+func (f *field) float(x float64) (int64, string) {
 	if x = math.Floor(x * f.scale); x != x {
-		return ""
+		return columnar.Null, ""
 	}
 	if math.Abs(x) >= 1<<63 {
-		return f.bad
+		return 0, f.bad
 	}
-	return s.integer(b, f, int64(x))
+	return f.integer(int64(x))
 }
 
 // parseFloat parses what programs print for a float in decimal.

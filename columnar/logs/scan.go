@@ -50,6 +50,33 @@ func parseInt(b []byte) (v int64, ok bool) {
 	return v, true
 }
 
+// digits parses data[lo:hi] if it is 1 to 16 digits that have as much before
+// them; anything else is left to parseInt.
+func digits(data []byte, lo, hi uint32) (v int64, ok bool) {
+	n := hi - lo
+	if n-1 < 8 && hi >= 8 {
+		w, ok := eightDigits(data[hi-8:], 8-n)
+		return w, ok
+	}
+	if n-9 < 8 && hi >= 16 {
+		high, ok1 := eightDigits(data[hi-16:], 16-n)
+		low, ok2 := eightDigits(data[hi-8:], 0)
+		return high*1e8 + low, ok1 && ok2
+	}
+	return 0, false
+}
+
+// eightDigits parses the 8 bytes at b, of which the first skip are not looked at.
+func eightDigits(b []byte, skip uint32) (v int64, ok bool) {
+	w := binary.LittleEndian.Uint64(b) ^ 0x3030303030303030
+	w = w >> (8 * skip & 63) << (8 * skip & 63)
+	ok = (w|(w+0x7676767676767676))&0x8080808080808080 == 0
+	const m = 0x000000FF000000FF
+	w = w*10 + w>>8
+	w = ((w&m)*(100+1000000<<32) + (w>>16&m)*(1+10000<<32)) >> 32
+	return int64(w), ok
+}
+
 // parseDecimal parses a decimal number with an optional fraction, as
 // value × scale rounded down; scale is a power of ten up to 1e9.
 func parseDecimal(b []byte, scale int64) (v int64, ok bool) {

@@ -63,16 +63,17 @@ func TestSplitURL(t *testing.T) {
 	}
 }
 
-// BenchmarkDecodeSquid decodes lines of 130 bytes on average, with every column
-// wanted and with those of a day's uploads.
+// BenchmarkDecodeSquid decodes with every column wanted and with those of a
+// day's uploads.
 func BenchmarkDecodeSquid(b *testing.B) {
-	const lines = 1 << 16
-	var in bytes.Buffer
-	for i := range lines {
-		fmt.Fprintf(&in, "%d.%03d %6d 10.1.%d.%d TCP_TUNNEL/200 %d CONNECT host%d.example.com:443 user%d HIER_DIRECT/203.0.113.%d text/html;x=%d\n",
-			1772000000+i/50, i%1000, i*7%90000, i%7, i%250, i*7919%1_000_003, i*31%5000, i*17%2000, i%250, i%100)
-	}
-	b.Logf("%d bytes a line", in.Len()/lines)
+	data := benchLog(b, "OUTFLOW_BENCH_SQUID", func() []byte {
+		var in bytes.Buffer
+		for i := range 1 << 16 {
+			fmt.Fprintf(&in, "%d.%03d %6d 10.1.%d.%d TCP_TUNNEL/200 %d CONNECT host%d.example.com:443 user%d HIER_DIRECT/203.0.113.%d text/html;x=%d\n",
+				1772000000+i/50, i%1000, i*7%90000, i%7, i%250, i*7919%1_000_003, i*31%5000, i*17%2000, i%250, i%100)
+		}
+		return in.Bytes()
+	})
 	for _, test := range []struct {
 		name string
 		want columnar.Cols
@@ -80,27 +81,6 @@ func BenchmarkDecodeSquid(b *testing.B) {
 		{"all", ^columnar.Cols(0)},
 		{"uploads", columnar.ColSet(columnar.Time, columnar.User, columnar.SrcIP, columnar.Method, columnar.URLHost, columnar.BytesOut)},
 	} {
-		b.Run("columns="+test.name, func(b *testing.B) {
-			o := &Options{Head: in.Bytes()[:headSize]}
-			d, err := Squid.New(o)
-			if err != nil {
-				b.Fatal(err)
-			}
-			out := &columnar.Out{Want: test.want, Sink: func(*columnar.Batch) {}}
-			b.SetBytes(int64(in.Len()))
-			b.ReportAllocs()
-			for b.Loop() {
-				var t Tally
-				for data := in.Bytes(); len(data) > 0; {
-					n := bytes.LastIndexByte(data[:min(len(data), BlockSize)], '\n') + 1
-					d.Decode(&Block{Data: data[:n], First: 1}, out, &t)
-					data = data[n:]
-				}
-				if t.Rows != lines {
-					b.Fatalf("got %+v", t)
-				}
-			}
-			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/lines, "ns/row")
-		})
+		b.Run("columns="+test.name, func(b *testing.B) { benchDecode(b, Squid, data, test.want) })
 	}
 }

@@ -478,8 +478,8 @@ type zeek struct {
 	set     uint64                // cells that are set from JSON
 	cells   [numZeekFields][]byte // nil: not said; text is unescaped, answers is raw
 	json    bool                  // cells come from JSON
-	slashed bool                  // there is a backslash in the line
 	scratch []byte
+	rows    zeekRows
 }
 
 func (d *zeek) Decode(b *Block, out *columnar.Out, t *Tally) error {
@@ -495,30 +495,30 @@ func (d *zeek) Decode(b *Block, out *columnar.Out, t *Tally) error {
 		clear(d.reads[:])
 	}
 	record := b.First
-	// slash is how many bytes there are from the next backslash to the end. Most
-	// blocks have none: they are searched once, not line by line.
-	slash := len(b.Data) + 1
-	for data := b.Data; len(data) > 0; record++ {
-		if slash > len(data) {
-			slash = 0
-			if i := bytes.IndexByte(data, '\\'); i >= 0 {
-				slash = len(data) - i
-			}
+	for data := b.Data; len(data) > 0; {
+		if data[0] == '{' {
+			var line []byte
+			line, data = cutLine(data)
+			d.count(line, record, t)
+			record++
+			continue
 		}
-		var line []byte
-		line, data = cutLine(data)
-		d.slashed = slash > len(data)
-		row, reason := d.line(line, record)
-		switch {
-		case row:
-			t.Row()
-		case reason != "":
-			t.Skip(record, reason)
-		default:
-			t.Pass()
-		}
+		size, records := d.table(data, record, t)
+		data, record = data[size:], record+records
 	}
 	return nil
+}
+
+// count decodes a line and accounts for it.
+func (d *zeek) count(line []byte, record int64, t *Tally) {
+	switch row, reason := d.line(line, record); {
+	case row:
+		t.Row()
+	case reason != "":
+		t.Skip(record, reason)
+	default:
+		t.Pass()
+	}
 }
 
 // line decodes a line. If it is no row, reason says why it is malformed, or is
@@ -604,7 +604,7 @@ func (d *zeek) readTSV(line []byte) (log zeekLog, reason string) {
 			cell = nil
 		case len(cell) == len(h.empty) && string(cell) == string(h.empty):
 			cell = cell[:0]
-		case d.slashed && c.field != zeekAnswers && bytes.IndexByte(cell, '\\') >= 0:
+		case c.field != zeekAnswers && bytes.IndexByte(cell, '\\') >= 0:
 			at := len(d.scratch)
 			d.scratch = zeekUnescape(d.scratch, cell)
 			cell = d.scratch[at:]
@@ -724,15 +724,11 @@ func epochMicro(b []byte) (us int64, ok bool) {
 	if len(b) != 17 || b[10] != '.' {
 		return 0, false
 	}
-	for i, c := range b {
-		if i != 10 {
-			if c -= '0'; c > 9 {
-				return 0, false
-			}
-			us = us*10 + int64(c)
-		}
-	}
-	return us, plausible(us)
+	high, ok1 := eightDigits(b, 0)
+	low, ok2 := eightDigits(b[9:], 2)
+	c8, c9 := b[8]-'0', b[9]-'0'
+	us = high*100_000_000 + int64(c8)*10_000_000 + int64(c9)*1_000_000 + low
+	return us, ok1 && ok2 && c8 <= 9 && c9 <= 9 && plausible(us)
 }
 
 func (d *zeek) dns(b *columnar.Builder) bool {

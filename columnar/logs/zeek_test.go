@@ -272,24 +272,9 @@ func BenchmarkDecodeZeek(b *testing.B) {
 		name string
 		data []byte
 	}{
-		{"form=tsv", zeekDNSTSV(rows)},
+		{"form=tsv", benchLog(b, "OUTFLOW_BENCH_ZEEK", func() []byte { return zeekDNSTSV(rows) })},
 		{"form=json", zeekDNSJSON(rows)},
 	} {
-		b.Run(c.name, func(b *testing.B) {
-			out := &columnar.Out{Want: dns, Sink: func(*columnar.Batch) {}}
-			d, err := Zeek.New(&Options{Want: dns})
-			if err != nil {
-				b.Fatal(err)
-			}
-			b.SetBytes(int64(len(c.data)))
-			b.ReportAllocs()
-			for b.Loop() {
-				var t Tally
-				if err := d.Decode(&Block{Data: c.data, First: 1}, out, &t); err != nil || t.Rows != rows {
-					b.Fatal(err, t)
-				}
-			}
-			b.ReportMetric(rows*float64(b.N)/b.Elapsed().Seconds(), "rows/s")
-		})
+		b.Run(c.name, func(b *testing.B) { benchDecode(b, Zeek, c.data, dns) })
 	}
 }

@@ -1,0 +1,389 @@
+package logs
+
+import (
+	"bytes"
+
+	"outflow/columnar"
+)
+
+// Lines of Zeek's TSV form are read in runs, column by column, which is several
+// times as fast as line by line: one dictionary, and one kind of cell, at a time.
+// A line in which anything is odd ends the run and is read for itself, by
+// zeek.line, which says what is to become of it.
+
+// zeekRun is the most lines of a run. A window rarely has more.
+const zeekRun = 1 << 9
+
+// zeekRows is the run of lines that is being read.
+type zeekRows struct {
+	scanner fieldScanner
+	begins  []uint32 // where lines begin in scanner.pos
+	records []int64
+	most    int // how many lines the next run may have
+
+	// What was read of the lines. Each column of a log has a place here.
+	ints  [6][]int64
+	spans [4][]columnar.Span
+	text  []byte // cells that are not in the block as they are
+}
+
+// table decodes lines until the separator changes, and returns how many bytes
+// and lines that were.
+func (d *zeek) table(data []byte, first int64, t *Tally) (size int, lines int64) {
+	r, s := &d.rows, &d.rows.scanner
+	if r.most == 0 {
+		r.most = zeekRun
+		for i := range r.ints {
+			r.ints[i] = make([]int64, zeekRun)
+		}
+		for i := range r.spans {
+			r.spans[i] = make([]columnar.Span, zeekRun)
+		}
+	}
+	sep, record := d.tsv.sep, first
+	s.reset(data, sep, '\\')
+	for s.next() {
+		begin := 0 // in s.pos, of the next line
+		for next := 0; next < len(s.ends); {
+			n, odd := d.run(data, s.ends[next:], begin, record, t)
+			if n > 0 {
+				next += n
+				begin, record = s.ends[next-1], record+int64(n)
+			}
+			if !odd {
+				r.most = min(2*r.most, zeekRun)
+				continue
+			}
+			// All that was read behind the odd line was for nothing.
+			r.most = max(n, 8)
+			line := data[s.pos[begin]+1 : s.pos[s.ends[next]]]
+			d.count(bytes.TrimSuffix(line, carriage), record, t)
+			begin, record = s.ends[next], record+1
+			next++
+			if d.tsv.sep != sep {
+				return min(int(s.pos[begin])+1, len(data)), record - first
+			}
+		}
+	}
+	return len(data), record - first
+}
+
+// run decodes the first lines, of which the first begins at begin in
+// scanner.pos. It returns how many, and whether the line after them is odd.
+func (d *zeek) run(data []byte, ends []int, begin int, record int64, t *Tally) (n int, odd bool) {
+	h, r, s := &d.tsv, &d.rows, &d.rows.scanner
+	if !h.ready {
+		d.makePlan()
+		clear(d.cells[:])
+	}
+	if h.fault != "" || h.fields < 2 || h.sep == '\r' {
+		return 0, true
+	}
+	most := min(len(ends), r.most)
+	var b *columnar.Builder
+	if h.log != zeekOther {
+		b = d.out.Table(h.log.table())
+		most = min(most, b.Room())
+	}
+	r.begins, r.records = r.begins[:0], r.records[:0]
+	for _, end := range ends[:most] {
+		line := s.pos[begin] + 1
+		odd = end-begin != h.fields || data[line] == '#' || data[line] == '{' ||
+			s.noted && bytes.IndexByte(data[line:s.pos[end]], s.other) >= 0
+		if odd {
+			break
+		}
+		r.begins = append(r.begins, uint32(begin))
+		r.records = append(r.records, record)
+		record++
+		begin = end
+	}
+	found := len(r.begins)
+	if found == 0 {
+		return 0, odd
+	}
+	switch h.log {
+	case zeekDNS:
+		n = d.dnsRows(b, data, found)
+	case zeekHTTP:
+		n = d.httpRows(b, data, found)
+	case zeekConn:
+		n = d.connRows(b, data, found)
+	case zeekSSL:
+		n = d.sslRows(b, data, found)
+	default:
+		t.Records += int64(found)
+		t.Other += int64(found)
+		return found, odd
+	}
+	b.NextRows(r.records[:n])
+	t.Records += int64(n)
+	t.Rows += int64(n)
+	return n, odd || n < found
+}
+
+// column finds the cells of a field in the first n lines: that of line i is
+// spans[i] of the block. What is not said, or empty, is an empty one.
+func (d *zeek) column(spans []columnar.Span, data []byte, f zeekField, n int) []columnar.Span {
+	h := &d.tsv
+	spans = spans[:n]
+	at := h.at[f]
+	if at < 0 {
+		clear(spans)
+		return spans
+	}
+	pos, last := d.rows.scanner.pos[at:], at == h.fields-1
+	for i, begin := range d.rows.begins[:n] {
+		p := pos[begin : begin+2]
+		lo, hi := p[0]+1, p[1]
+		if last && lo < hi && data[hi-1] == '\r' {
+			hi--
+		}
+		if lo < hi && (isText(data[lo:hi], h.unset) || isText(data[lo:hi], h.empty)) {
+			hi = lo
+		}
+		spans[i] = columnar.Span{Begin: lo, End: hi}
+	}
+	return spans
+}
+
+// isText reports whether b, which is not empty, is text.
+func isText(b, text []byte) bool {
+	return len(b) == len(text) && b[0] == text[0] && string(b) == string(text)
+}
+
+// times reads the times of the first n lines, up to one that is odd.
+func (d *zeek) times(us []int64, data []byte, n int) int {
+	for i, s := range d.column(d.rows.spans[0], data, zeekTS, n) {
+		t, ok := d.time(data[s.Begin:s.End])
+		if !ok {
+			return i
+		}
+		us[i] = t
+	}
+	return n
+}
+
+// counts reads a count of the first n lines, up to one that is odd. What is not
+// said is columnar.Null.
+func (d *zeek) counts(v []int64, data []byte, f zeekField, n int) int {
+	for i, s := range d.column(d.rows.spans[0], data, f, n) {
+		x, ok := digits(data, s.Begin, s.End)
+		if !ok {
+			x = columnar.Null
+			if s.Begin < s.End {
+				if x, ok = countOf(data[s.Begin:s.End]); !ok {
+					return i
+				}
+			}
+		}
+		v[i] = x
+	}
+	return n
+}
+
+// texts puts the texts of a field in the first n lines.
+func (d *zeek) texts(b *columnar.Builder, c columnar.Col, data []byte, f zeekField, n int) {
+	if b.Wants(c) {
+		b.PutTexts(c, data, d.column(d.rows.spans[0], data, f, n))
+	}
+}
+
+func (d *zeek) dnsRows(b *columnar.Builder, data []byte, n int) int {
+	r := &d.rows
+	us, answers, names := r.ints[0], r.ints[1], r.spans[1]
+	n = d.times(us, data, n)
+	for i, s := range d.column(names, data, zeekQuery, n) {
+		if s.Begin < s.End && data[s.End-1] == '.' {
+			s.End--
+			names[i] = s
+		}
+		if s.Begin == s.End {
+			n = i
+			break
+		}
+	}
+	b.PutTimes(us[:n])
+	b.PutQueries(data, names[:n])
+	d.texts(b, columnar.SrcIP, data, zeekOrigHost, n)
+	d.texts(b, columnar.DstIP, data, zeekRespHost, n)
+	if b.Wants(columnar.QueryType) {
+		text, codes := d.codes(data, zeekQtypeName, zeekQtype, n, queryTypeName)
+		b.PutTexts(columnar.QueryType, text, codes)
+	}
+	if !b.Wants(columnar.Rcode) && !b.Wants(columnar.AnswersLen) {
+		return n
+	}
+	text, codes := d.codes(data, zeekRcodeName, zeekRcode, n, rcodeName)
+	b.PutTexts(columnar.Rcode, text, codes)
+	if !b.Wants(columnar.AnswersLen) {
+		return n
+	}
+	at := d.tsv.at[zeekAnswers]
+	for i, code := range codes {
+		answers[i] = columnar.Null
+		if code.Begin < code.End {
+			answers[i] = 0 // a reply without any, if they are unset
+		}
+		if at >= 0 {
+			p := r.scanner.pos[int(r.begins[i])+at:]
+			raw := data[p[0]+1 : p[1]]
+			if at == d.tsv.fields-1 {
+				raw = bytes.TrimSuffix(raw, carriage)
+			}
+			switch {
+			case string(raw) == string(d.tsv.unset):
+			case len(raw) == 0, string(raw) == string(d.tsv.empty):
+				answers[i] = 0
+			default:
+				answers[i] = int64(bytes.Count(raw, []byte{d.tsv.setSep})) + 1
+			}
+		}
+	}
+	b.PutInts(columnar.AnswersLen, answers[:n])
+	return n
+}
+
+// codes finds the names of a DNS code in the first n lines, as zeek.code: that of
+// line i is spans[i] of text.
+func (d *zeek) codes(data []byte, name, number zeekField, n int, named func(int64) string) (text []byte, spans []columnar.Span) {
+	names := d.column(d.rows.spans[0], data, name, n)
+	plain := true
+	for _, s := range names {
+		plain = plain && s.Begin < s.End && data[s.Begin] != 'q' && data[s.Begin] != 'r' && data[s.Begin] != '*'
+	}
+	if plain {
+		return data, names
+	}
+	numbers := d.column(d.rows.spans[1], data, number, n)
+	text = d.rows.text[:0]
+	d.scratch = d.scratch[:0]
+	for i, s := range names {
+		begin := uint32(len(text))
+		text = append(text, d.code(data[s.Begin:s.End], data[numbers[i].Begin:numbers[i].End], named)...)
+		names[i] = columnar.Span{Begin: begin, End: uint32(len(text))}
+	}
+	d.rows.text = text
+	return text, names
+}
+
+func (d *zeek) httpRows(b *columnar.Builder, data []byte, n int) int {
+	r := &d.rows
+	us, request, response, status := r.ints[0], r.ints[1], r.ints[2], r.ints[3]
+	n = d.times(us, data, n)
+	n = d.counts(request, data, zeekRequestLen, n)
+	n = d.counts(response, data, zeekResponseLen, n)
+	n = d.counts(status, data, zeekStatusCode, n)
+	methods := d.column(r.spans[1], data, zeekMethod, n)
+	for i, s := range methods {
+		if string(data[s.Begin:s.End]) == "CONNECT" {
+			request[i], response[i] = columnar.Null, columnar.Null // see http
+		}
+	}
+	b.PutTimes(us[:n])
+	b.PutInts(columnar.BytesOut, request[:n])
+	b.PutInts(columnar.BytesIn, response[:n])
+	b.PutInts(columnar.StatusCode, status[:n])
+	b.PutTexts(columnar.Method, data, methods)
+	d.texts(b, columnar.SrcIP, data, zeekOrigHost, n)
+	d.texts(b, columnar.DstIP, data, zeekRespHost, n)
+	d.texts(b, columnar.User, data, zeekUsername, n)
+	d.texts(b, columnar.UserAgent, data, zeekUserAgent, n)
+	if !b.Wants(columnar.URLHost) && !b.Wants(columnar.URLPath) {
+		return n
+	}
+	hosts, paths := d.column(r.spans[2], data, zeekHost, n), d.column(r.spans[3], data, zeekURI, n)
+	for i, uri := range paths {
+		method := data[methods[i].Begin:methods[i].End]
+		host, path := requestTarget(method, data[uri.Begin:uri.End])
+		if len(host) == 0 {
+			host = urlHost(data[hosts[i].Begin:hosts[i].End])
+		}
+		hosts[i], paths[i] = spanOf(data, host), spanOf(data, path)
+	}
+	b.PutLower(columnar.URLHost, data, hosts)
+	b.PutTexts(columnar.URLPath, data, paths)
+	return n
+}
+
+func (d *zeek) connRows(b *columnar.Builder, data []byte, n int) int {
+	r := &d.rows
+	us, out, in, seen, duration := r.ints[0], r.ints[1], r.ints[2], r.ints[3], r.ints[4]
+	n = d.times(us, data, n)
+	n = d.counts(out, data, zeekOrigBytes, n)
+	n = d.counts(seen, data, zeekOrigIPBytes, n)
+	atMost(out[:n], seen)
+	n = d.counts(in, data, zeekRespBytes, n)
+	n = d.counts(seen, data, zeekRespIPBytes, n)
+	atMost(in[:n], seen)
+	for i, s := range d.column(r.spans[0], data, zeekDuration, n) {
+		duration[i] = columnar.Null
+		if s.Begin < s.End {
+			v, ok := parseNumber(data[s.Begin:s.End], 1e6)
+			if !ok || v < 0 || !plausible(us[i]+v) {
+				n = i
+				break
+			}
+			duration[i] = v
+			us[i] += v
+		}
+	}
+	n = d.portRows(b, data, n)
+	b.PutTimes(us[:n])
+	b.PutInts(columnar.BytesOut, out[:n])
+	b.PutInts(columnar.BytesIn, in[:n])
+	b.PutInts(columnar.Duration, duration[:n])
+	if b.Wants(columnar.Protocol) {
+		services, protos := d.column(r.spans[0], data, zeekService, n), d.column(r.spans[1], data, zeekProto, n)
+		for i, s := range services {
+			if s.Begin == s.End {
+				services[i] = protos[i]
+			}
+		}
+		b.PutLower(columnar.Protocol, data, services)
+	}
+	return n
+}
+
+// atMost bounds values that are known by bounds that are.
+func atMost(v, bounds []int64) {
+	for i := range v {
+		if bound := bounds[i]; bound != columnar.Null && bound < v[i] {
+			v[i] = bound
+		}
+	}
+}
+
+func (d *zeek) sslRows(b *columnar.Builder, data []byte, n int) int {
+	r := &d.rows
+	us := r.ints[0]
+	n = d.times(us, data, n)
+	n = d.portRows(b, data, n)
+	b.PutTimes(us[:n])
+	if b.Wants(columnar.DstHost) {
+		names := d.column(r.spans[0], data, zeekServerName, n)
+		for i, s := range names {
+			if s.Begin < s.End && data[s.End-1] == '.' {
+				names[i].End--
+			}
+		}
+		b.PutLower(columnar.DstHost, data, names)
+	}
+	protocols := r.spans[0][:n]
+	for i := range protocols {
+		protocols[i] = columnar.Span{End: 3}
+	}
+	b.PutTexts(columnar.Protocol, []byte("ssl"), protocols)
+	return n
+}
+
+// portRows puts the addresses and the port of the first n lines, up to one whose
+// port is odd.
+func (d *zeek) portRows(b *columnar.Builder, data []byte, n int) int {
+	port := d.rows.ints[5]
+	n = d.counts(port, data, zeekRespPort, n)
+	b.PutInts(columnar.DstPort, port[:n])
+	d.texts(b, columnar.SrcIP, data, zeekOrigHost, n)
+	d.texts(b, columnar.DstIP, data, zeekRespHost, n)
+	return n
+}
