@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"math/bits"
+	"slices"
 )
 
 // A shape reads objects that are alike, such as the lines of one log, faster
@@ -12,38 +13,41 @@ import (
 // walker accepts. It is used by one goroutine.
 //
 // An object within the object may have a shape of its own, whose fields are
-// noted as if they were the outer object's:
+// noted as if they were those of the outer one:
 //
-//	s := newShape(outerField)
-//	s.within("dns", newShape(dnsField))
+//	s := shapeOf(outerFields, "time", "dns")
+//	s.within("dns", shapeOf(dnsFields, "name"))
+//	if _, _, ok := s.read(line, values); ok {
+//		name := s.text(dnsFields, &scratch)
+//	}
 type shape struct {
-	field func(key []byte) int // what a key is to the decoder, below 64; -1: nothing
-	inner map[string]innerShape
-	first *shapeKey            // stands for the beginning of an object
-	keys  map[string]*shapeKey // by raw
-	line  shapeRead
-}
-
-// An innerShape is how the object under a key is read.
-type innerShape struct {
-	shape  *shape
-	forget uint64 // fields that an equal key before it may have set
+	field  func(key []byte) int // what a key is to the decoder, below 64; -1: nothing
+	inner  map[string]*shape
+	fields uint64               // those that an equal key behind its object takes back, of what is within too
+	rank   uint8                // see shapeRead.ranks
+	first  *shapeKey            // stands for the beginning of an object
+	keys   map[string]*shapeKey // by raw
+	line   shapeRead
 }
 
 // A shapeRead is what was read of one line.
 type shapeRead struct {
 	jsonText
-	values []value
+	values []value // by field; of those that are not in has, anything
 	// has and escaped are sets of fields: those that the object has, and those
 	// that are strings with escapes.
 	has, escaped uint64
+	// ranks, if not nil, has for each field the rank of the shape it is from:
+	// where shapes share a field the lower rank goes first, and of equal ranks
+	// the last.
+	ranks []uint8
 }
 
 // A shapeKey is a key of an object and where it stood: behind '{' or a comma.
 type shapeKey struct {
 	raw   string // as it stands in the line, from the end of the value before it up to its own
 	field int
-	inner innerShape
+	inner *shape    // how an object under it is read; nil: like any value
 	next  *shapeKey // the key that came next the last time
 
 	// The first 16 bytes of raw as words, and masks of those that it has. Others
@@ -65,6 +69,27 @@ func newShape(field func(key []byte) int) *shape {
 	return &shape{field: field, first: &shapeKey{field: -1, next: noKey}, keys: map[string]*shapeKey{}}
 }
 
+// shapeOf returns the shape of objects whose keys are fields, from first on.
+func shapeOf(first int, keys ...string) *shape {
+	s := newShape(func(key []byte) int {
+		if i := slices.Index(keys, string(key)); i >= 0 {
+			return first + i
+		}
+		return -1
+	})
+	s.fields = (1<<len(keys) - 1) << first
+	return s
+}
+
+// within sets the shape of objects under a key. Set those within inner first.
+func (s *shape) within(key string, inner *shape) {
+	if s.inner == nil {
+		s.inner = map[string]*shape{}
+	}
+	s.inner[key] = inner
+	s.fields |= inner.fields
+}
+
 // read notes the values of the object in b by field; of equal keys the last
 // one's. has and escaped are sets of fields: those that the object has, and those
 // that are strings with escapes. If ok is false, the object is malformed.
@@ -78,6 +103,24 @@ func (s *shape) read(b []byte, values []value) (has, escaped uint64, ok bool) {
 	}
 	i = s.object(r, i, maxDepth)
 	return r.has, r.escaped, i >= 0 && blank(b[i:])
+}
+
+// value returns the value of a field of the object that was read; nil if it has
+// none.
+func (s *shape) value(field int) value {
+	if s.line.has>>field&1 == 0 {
+		return nil
+	}
+	return s.line.values[field]
+}
+
+// text returns the text of a field of the object that was read; see value.text.
+func (s *shape) text(field int, scratch *[]byte) []byte {
+	v := s.value(field)
+	if s.line.escaped>>field&1 == 0 && v.is('"') {
+		return v[1 : len(v)-1]
+	}
+	return v.text(scratch)
 }
 
 // object notes the values of the object that begins at b[i], and returns where it
@@ -101,6 +144,9 @@ func (s *shape) object(r *shapeRead, i, depth int) int {
 		last = k
 		if i >= len(b) {
 			return -1
+		}
+		if k.inner != nil {
+			r.has &^= k.inner.fields
 		}
 		end, slashed := 0, false
 		switch c := b[i]; {
@@ -127,9 +173,8 @@ func (s *shape) object(r *shapeRead, i, depth int) int {
 				}
 			}
 			end = numberEnd(b, i)
-		case c == '{' && k.inner.shape != nil:
-			r.has &^= k.inner.forget
-			end = k.inner.shape.object(r, i, depth-1)
+		case c == '{' && k.inner != nil:
+			end = k.inner.object(r, i, depth-1)
 		case c == '[' || c == '{':
 			end = r.nestedEnd(i, depth-1)
 		case c == '-':
@@ -140,7 +185,7 @@ func (s *shape) object(r *shapeRead, i, depth int) int {
 		if end <= 0 {
 			return -1
 		}
-		if k.field >= 0 {
+		if k.field >= 0 && (r.ranks == nil || r.outranks(s.rank, k.field)) {
 			bit := uint64(1) << k.field
 			r.values[k.field] = b[i:end]
 			r.has |= bit
@@ -151,6 +196,16 @@ func (s *shape) object(r *shapeRead, i, depth int) int {
 		}
 		i = end
 	}
+}
+
+// outranks reports whether a shape of that rank may set a field, and notes that
+// it does.
+func (r *shapeRead) outranks(rank uint8, field int) bool {
+	if r.has>>field&1 != 0 && r.ranks[field] < rank {
+		return false
+	}
+	r.ranks[field] = rank
+	return true
 }
 
 // restAt reports whether what raw has behind its head stands there too.
