@@ -51,31 +51,65 @@ Events arrive late and in no order. Events of more than 256 KiB come cut by AWS.
 		})
 		return event >= 3 || digest == 3
 	},
-	New: func(*Options) (Decoder, error) { return &cloudTrail{}, nil },
+	New: func(*Options) (Decoder, error) { return newCloudTrail(), nil },
 }
+
+// Fields of an event, in the order of the shapes that read them.
+const (
+	trailTime = iota
+	trailSource
+	trailName
+	trailCategory
+	trailType
+	trailSourceIP
+	trailUserAgent
+	trailErrorCode
+	trailID
+	trailResources
+	trailDigestEnd
+
+	trailIdentityType // of userIdentity
+	trailUserName
+	trailARN
+	trailPrincipal
+	trailAccount
+	trailInvokedBy
+
+	trailIssuer     // of userIdentity.sessionContext.sessionIssuer
+	trailOnBehalfOf // of userIdentity.onBehalfOf
+
+	trailBytesIn // of additionalEventData
+	trailBytesOut
+
+	trailKey // of requestParameters
+	trailBucket
+	trailObjects // those of cloudTrailObjects
+
+	numTrailFields = trailObjects + len(cloudTrailObjects)
+)
 
 type cloudTrail struct {
-	clock    clock
-	event    cloudTrailEvent
-	identity cloudTrailIdentity
-	outer    walker
-	inner    walker
-	element  walker
-	scratch  []byte
-	joined   []byte // resource or user that is put together
+	clock   clock
+	event   *shape
+	values  [numTrailFields]value
+	array   walker
+	element walker
+	scratch []byte
+	joined  []byte // resource or user that is put together
 }
 
-// A cloudTrailEvent is what is read of the members of an event.
-type cloudTrailEvent struct {
-	time, source, name, category, kind, sourceIP, userAgent, errorCode, id []byte
-
-	identity, parameters, additional, resources value
-
-	digest bool
-}
-
-type cloudTrailIdentity struct {
-	kind, userName, arn, principalID, accountID, invokedBy, issuer, onBehalfOf []byte
+func newCloudTrail() *cloudTrail {
+	session := shapeOf(0)
+	session.within("sessionIssuer", shapeOf(trailIssuer, "userName"))
+	identity := shapeOf(trailIdentityType, "type", "userName", "arn", "principalId", "accountId", "invokedBy")
+	identity.within("sessionContext", session)
+	identity.within("onBehalfOf", shapeOf(trailOnBehalfOf, "userId"))
+	event := shapeOf(trailTime, "eventTime", "eventSource", "eventName", "eventCategory", "eventType", "sourceIPAddress",
+		"userAgent", "errorCode", "eventID", "resources", "digestEndTime")
+	event.within("userIdentity", identity)
+	event.within("additionalEventData", shapeOf(trailBytesIn, "bytesTransferredIn", "bytesTransferredOut"))
+	event.within("requestParameters", shapeOf(trailKey, append([]string{"key", "bucketName"}, cloudTrailObjects[:]...)...))
+	return &cloudTrail{event: event}
 }
 
 func (d *cloudTrail) Decode(b *Block, out *columnar.Out, t *Tally) error {
@@ -105,196 +139,105 @@ func (d *cloudTrail) line(line []byte, b *columnar.Builder) (row bool, reason st
 	if blank(line) {
 		return false, ""
 	}
-	if !d.read(line) {
+	d.scratch = d.scratch[:0]
+	has, _, ok := d.event.read(line, d.values[:])
+	if !ok {
 		return false, malformedJSON
 	}
-	e := &d.event
+	category, kind, name := d.text(trailCategory), d.text(trailType), d.text(trailName)
 	switch {
-	case e.digest, string(e.category) == "Insight", string(e.kind) == "AwsCloudTrailInsight",
-		string(e.category) == "NetworkActivity", string(e.kind) == "AwsVpceEvent":
+	case has>>trailDigestEnd&1 != 0, string(category) == "Insight", string(kind) == "AwsCloudTrailInsight",
+		string(category) == "NetworkActivity", string(kind) == "AwsVpceEvent":
 		return false, ""
-	case len(e.name) == 0:
+	case len(name) == 0:
 		return false, "no eventName"
 	}
-	us, ok := d.clock.parseISO(e.time)
+	us, ok := d.clock.parseISO(d.text(trailTime))
 	if !ok {
 		return false, "bad eventTime"
 	}
+	errorCode := d.text(trailErrorCode)
 	b.SetTime(us)
-	if reason = d.transferred(b); reason != "" {
+	if reason = d.transferred(b, len(errorCode) == 0); reason != "" {
 		return false, reason
 	}
-	d.readIdentity()
 	b.SetText(columnar.User, d.user())
-	if isAddress(e.sourceIP) {
-		b.SetText(columnar.SrcIP, e.sourceIP)
+	if ip := d.text(trailSourceIP); isAddress(ip) {
+		b.SetText(columnar.SrcIP, ip)
 	}
-	b.SetText(columnar.Service, bytes.TrimSuffix(e.source, []byte(".amazonaws.com")))
-	b.SetText(columnar.Operation, e.name)
+	b.SetText(columnar.Service, bytes.TrimSuffix(d.text(trailSource), []byte(".amazonaws.com")))
+	b.SetText(columnar.Operation, name)
 	if b.Wants(columnar.Resource) {
 		b.SetText(columnar.Resource, d.resource())
 	}
-	status := e.errorCode
-	if len(status) == 0 {
-		status = []byte("Success")
+	if len(errorCode) == 0 {
+		errorCode = []byte("Success")
 	}
-	b.SetText(columnar.Status, status)
-	agent := e.userAgent
+	b.SetText(columnar.Status, errorCode)
+	agent := d.text(trailUserAgent)
 	if n := len(agent); n > 1 && agent[0] == '[' && agent[n-1] == ']' {
 		agent = agent[1 : n-1]
 	}
 	b.SetText(columnar.UserAgent, agent)
-	b.SetText(columnar.EventUID, e.id)
+	b.SetText(columnar.EventUID, d.text(trailID))
 	return true, ""
 }
 
-// read fills d.event. It returns false if the line is no sound JSON object.
-func (d *cloudTrail) read(line []byte) bool {
-	d.event = cloudTrailEvent{}
-	d.scratch = d.scratch[:0]
-	e, w := &d.event, &d.outer
-	w.open(line)
-	for w.next() {
-		switch string(w.key) {
-		case "eventTime":
-			e.time = w.text(&d.scratch)
-		case "eventSource":
-			e.source = w.text(&d.scratch)
-		case "eventName":
-			e.name = w.text(&d.scratch)
-		case "eventCategory":
-			e.category = w.text(&d.scratch)
-		case "eventType":
-			e.kind = w.text(&d.scratch)
-		case "sourceIPAddress":
-			e.sourceIP = w.text(&d.scratch)
-		case "userAgent":
-			e.userAgent = w.text(&d.scratch)
-		case "errorCode":
-			e.errorCode = w.text(&d.scratch)
-		case "eventID":
-			e.id = w.text(&d.scratch)
-		case "userIdentity":
-			e.identity = w.val
-		case "requestParameters":
-			e.parameters = w.val
-		case "additionalEventData":
-			e.additional = w.val
-		case "resources":
-			e.resources = w.val
-		case "digestEndTime":
-			e.digest = true
-		}
-	}
-	return w.doneObject()
-}
+// text returns the text of a field of the event; see value.text.
+func (d *cloudTrail) text(field int) []byte { return d.event.text(field, &d.scratch) }
 
-// into starts at an object or array within the event, which read has found
-// sound. Of any other value it finds no members.
-func (d *cloudTrail) into(v value) *walker {
-	d.inner.open(v)
-	return &d.inner
-}
-
-// transferred sets the bytes of an S3 data event, in the client's direction.
-func (d *cloudTrail) transferred(b *columnar.Builder) (reason string) {
-	in, out := int64(-1), int64(-1)
-	ok1, ok2 := true, true
-	for w := d.into(d.event.additional); w.next(); {
-		switch string(w.key) {
-		case "bytesTransferredIn":
-			in, ok1 = countOf(w.text(&d.scratch))
-		case "bytesTransferredOut":
-			out, ok2 = countOf(w.text(&d.scratch))
-		}
-	}
+// transferred sets the bytes of an S3 data event, in the client's direction;
+// those of a call that failed are only looked at.
+func (d *cloudTrail) transferred(b *columnar.Builder, success bool) (reason string) {
+	in, ok1 := countOf(d.text(trailBytesIn))
+	out, ok2 := countOf(d.text(trailBytesOut))
 	if !ok1 || !ok2 {
 		return "bad bytesTransferredIn or bytesTransferredOut"
 	}
-	if len(d.event.errorCode) == 0 {
+	if success {
 		setCount(b, columnar.BytesOut, in)
 		setCount(b, columnar.BytesIn, out)
 	}
 	return ""
 }
 
-func (d *cloudTrail) readIdentity() {
-	d.identity = cloudTrailIdentity{}
-	id := &d.identity
-	for w := d.into(d.event.identity); w.next(); {
-		switch string(w.key) {
-		case "type":
-			id.kind = w.text(&d.scratch)
-		case "userName":
-			id.userName = w.text(&d.scratch)
-		case "arn":
-			id.arn = w.text(&d.scratch)
-		case "principalId":
-			id.principalID = w.text(&d.scratch)
-		case "accountId":
-			id.accountID = w.text(&d.scratch)
-		case "invokedBy":
-			id.invokedBy = w.text(&d.scratch)
-		case "sessionContext":
-			id.issuer = d.member(d.memberOf(w.val, "sessionIssuer"), "userName")
-		case "onBehalfOf":
-			id.onBehalfOf = d.member(w.val, "userId")
-		}
-	}
-}
-
-// memberOf returns a member of an object; nil if there is none.
-func (d *cloudTrail) memberOf(v value, key string) (found value) {
-	if !v.is('{') {
-		return nil
-	}
-	w := &d.element
-	for w.open(v); w.next(); {
-		if string(w.key) == key {
-			found = w.val
-		}
-	}
-	return found
-}
-
-// member returns the text of a member of an object.
-func (d *cloudTrail) member(v value, key string) []byte {
-	return d.memberOf(v, key).text(&d.scratch)
-}
-
 // user returns who called; see the format's Doc.
 func (d *cloudTrail) user() []byte {
-	id := &d.identity
-	switch string(id.kind) {
+	var (
+		arn       = d.text(trailARN)
+		principal = d.text(trailPrincipal)
+	)
+	switch string(d.text(trailIdentityType)) {
 	case "Root":
 		return []byte("root")
 	case "AWSService":
-		return id.invokedBy
+		return d.text(trailInvokedBy)
 	case "IdentityCenterUser":
-		if len(id.onBehalfOf) > 0 {
-			return id.onBehalfOf
+		if user := d.text(trailOnBehalfOf); len(user) > 0 {
+			return user
 		}
 	case "FederatedUser":
-		if name := afterLast(id.arn, '/'); len(name) > 0 {
+		if name := afterLast(arn, '/'); len(name) > 0 {
 			return name
 		}
 	case "AWSAccount":
+		account := d.text(trailAccount)
 		switch {
-		case string(id.accountID) == "ANONYMOUS_PRINCIPAL", len(id.accountID) == 0:
+		case string(account) == "ANONYMOUS_PRINCIPAL", len(account) == 0:
 			return nil
-		case len(id.principalID) == 0:
-			return id.accountID
+		case len(principal) == 0:
+			return account
 		}
-		return d.join(id.accountID, afterLast(id.principalID, ':'))
+		return d.join(account, afterLast(principal, ':'))
 	case "AssumedRole":
 		// arn:aws:sts::111122223333:assumed-role/ROLE/SESSION
-		_, path, _ := bytes.Cut(id.arn, []byte(":assumed-role/"))
+		_, path, _ := bytes.Cut(arn, []byte(":assumed-role/"))
 		role, session, _ := bytes.Cut(path, []byte{'/'})
-		if len(session) == 0 && bytes.IndexByte(id.principalID, ':') >= 0 {
-			session = afterLast(id.principalID, ':')
+		if len(session) == 0 && bytes.IndexByte(principal, ':') >= 0 {
+			session = afterLast(principal, ':')
 		}
-		if len(id.issuer) > 0 {
-			role = id.issuer
+		if issuer := d.text(trailIssuer); len(issuer) > 0 {
+			role = issuer
 		}
 		switch {
 		case len(role) > 0 && (len(session) == 0 || isFleeting(session)):
@@ -305,13 +248,13 @@ func (d *cloudTrail) user() []byte {
 			return session
 		}
 	}
-	switch {
-	case len(id.userName) > 0:
-		return id.userName
-	case len(id.arn) > 0:
-		return afterLast(id.arn, '/')
+	switch name := d.text(trailUserName); {
+	case len(name) > 0:
+		return name
+	case len(arn) > 0:
+		return afterLast(arn, '/')
 	}
-	return afterLast(id.principalID, ':')
+	return afterLast(principal, ':')
 }
 
 func (d *cloudTrail) join(a, b []byte) []byte {
@@ -375,10 +318,10 @@ func isAddress(b []byte) bool {
 }
 
 // cloudTrailObjects are the parameters that name what a call is about, the first
-// that is there. bucketName comes with key; the next are those of calls that share
-// or copy data away.
+// that is there; bucketName, which comes with key, goes before them. The first are
+// those of calls that share or copy data away.
 var cloudTrailObjects = [...]string{
-	"bucketName", "snapshotId", "imageId", "dBSnapshotIdentifier", "dBClusterSnapshotIdentifier",
+	"snapshotId", "imageId", "dBSnapshotIdentifier", "dBClusterSnapshotIdentifier",
 	"secretId", "instanceId", "functionName", "tableName", "queueUrl", "topicArn", "roleName", "policyArn", "userName", "name",
 }
 
@@ -387,38 +330,38 @@ const bucketARN = "arn:aws:s3:::"
 
 // resource returns what the call was about, "" if it does not say.
 func (d *cloudTrail) resource() []byte {
-	var named [len(cloudTrailObjects)][]byte
-	var key []byte
-	if d.event.parameters.is('{') {
-		for w := d.into(d.event.parameters); w.next(); {
-			if string(w.key) == "key" {
-				key = w.text(&d.scratch)
-				continue
-			}
-			for i, name := range cloudTrailObjects {
-				if string(w.key) == name {
-					named[i] = w.text(&d.scratch)
-				}
-			}
+	if bucket := d.text(trailBucket); len(bucket) > 0 {
+		d.joined = append(append(d.joined[:0], bucketARN...), bucket...)
+		if key := d.text(trailKey); len(key) > 0 {
+			d.joined = append(append(d.joined, '/'), key...)
 		}
+		return d.joined
 	}
-	switch {
-	case len(named[0]) > 0 && len(key) > 0:
-		return d.join(append([]byte(bucketARN), named[0]...), key)
-	case len(named[0]) > 0:
-		return append([]byte(bucketARN), named[0]...)
-	}
-	if d.event.resources.is('[') {
-		for w := d.into(d.event.resources); w.next(); {
-			if arn := d.member(w.val, "ARN"); len(arn) > 0 {
+	if resources := d.event.value(trailResources); resources.is('[') {
+		for d.array.open(resources); d.array.next(); {
+			if arn := d.arnOf(d.array.val); len(arn) > 0 {
 				return arn
 			}
 		}
 	}
-	for _, text := range named {
-		if len(text) > 0 {
+	for i := range cloudTrailObjects {
+		if text := d.text(trailObjects + i); len(text) > 0 {
 			return text
 		}
 	}
 	return nil
+}
+
+// arnOf returns the ARN of an element of resources.
+func (d *cloudTrail) arnOf(resource value) (arn []byte) {
+	if !resource.is('{') {
+		return nil
+	}
+	w := &d.element
+	for w.open(resource); w.next(); {
+		if string(w.key) == "ARN" {
+			arn = w.text(&d.scratch)
+		}
+	}
+	return arn
 }

@@ -45,26 +45,23 @@ Of equal keys the last one counts; objects under equal keys are merged. Numbers 
 
 type jsonLines struct {
 	plan    *plan
-	root    *jsonKeys
+	shape   *shape
 	wrapped bool
+	slots   []int8 // by index of the plan's names: the field of the shape; -1: nobody reads it
 
 	fields  []field
 	builder *columnar.Builder // that fields are for
 	set     setter
-	values  []jsonValue // by index of the plan's names
-	walkers []walker    // by depth
+	values  [64]value
 	scratch []byte
 }
 
-// A jsonValue is what a record has under a name.
-type jsonValue struct {
-	text  []byte
-	depth int // keys that led to it; 0: not there
-}
+// jsonEvent is the field of the event in a wrapped record.
+const jsonEvent = 63
 
 // jsonKeys are the keys, in objects of some depth, that lead to names.
 type jsonKeys struct {
-	at   int // index of the name that ends here; -1: none
+	at   int // the field that ends here; -1: none
 	next map[string]*jsonKeys
 }
 
@@ -132,19 +129,46 @@ func newJSONLines(o *Options) (Decoder, error) {
 	if o.Mapping == nil && !d.plan.hasDeed() {
 		return nil, fmt.Errorf("no key says what was done, or how many bytes went: has %s; name some in a mapping", list(names))
 	}
-	d.values = make([]jsonValue, len(names))
+	d.slots = slices.Repeat([]int8{-1}, len(names))
 	var tails []jsonTail
 	add := func(at int) {
-		if at >= 0 && !slices.ContainsFunc(tails, func(t jsonTail) bool { return t.at == at }) {
-			tails = append(tails, jsonTail{at, names[at]})
+		if at >= 0 && d.slots[at] < 0 {
+			d.slots[at] = int8(len(tails))
+			tails = append(tails, jsonTail{len(tails), names[at]})
 		}
 	}
 	add(d.plan.where)
 	for _, f := range d.plan.fields {
 		add(f.src)
 	}
-	d.root = newJSONKeys(tails)
+	d.shape = jsonShape(newJSONKeys(tails), 1)
+	if d.wrapped {
+		event := d.shape
+		event.fields = 1<<len(tails) - 1
+		d.shape = shapeOf(jsonEvent, eventKey)
+		d.shape.within(eventKey, event)
+	}
+	d.shape.line.ranks = make([]uint8, len(d.values))
 	return d, nil
+}
+
+// jsonShape returns the shape of the objects that have some keys. The fewer keys
+// lead to a name, the more dots are in them: an exact key wins. Objects under
+// equal keys are merged.
+func jsonShape(keys *jsonKeys, rank uint8) *shape {
+	s := newShape(func(key []byte) int {
+		if below := keys.next[string(key)]; below != nil {
+			return below.at
+		}
+		return -1
+	})
+	s.rank = rank
+	for key, below := range keys.next {
+		if below.next != nil {
+			s.within(key, jsonShape(below, rank+1))
+		}
+	}
+	return s
 }
 
 // mappedNames returns the names that a mapping gives, in a fixed order.
@@ -250,33 +274,24 @@ func (d *jsonLines) line(line []byte) (row bool, reason string) {
 	if blank(line) {
 		return false, ""
 	}
-	clear(d.values)
 	d.scratch = d.scratch[:0]
-	if !d.wrapped {
-		if !d.walk(line, d.root, 0) {
-			return false, malformedJSON
-		}
-	} else {
-		event, ok := d.unwrap(line)
-		if !ok {
-			return false, malformedJSON
-		}
-		if !event.is('{') {
-			return false, "no event object"
-		}
-		d.walk(event, d.root, 0)
+	if _, _, ok := d.shape.read(line, d.values[:]); !ok {
+		return false, malformedJSON
 	}
-	if p := d.plan; p.where >= 0 && !bytes.Equal(d.values[p.where].text, p.equals) {
+	if d.wrapped && !d.shape.value(jsonEvent).is('{') {
+		return false, "no event object"
+	}
+	if p := d.plan; p.where >= 0 && !bytes.Equal(d.text(p.where), p.equals) {
 		return false, ""
 	}
-	if p := d.plan; len(p.tells) > 0 && !slices.ContainsFunc(p.tells, func(i int) bool { return i < 0 || len(d.values[i].text) > 0 }) {
+	if p := d.plan; len(p.tells) > 0 && !slices.ContainsFunc(p.tells, func(i int) bool { return i < 0 || len(d.text(i)) > 0 }) {
 		return false, ""
 	}
 	for i := range d.fields {
 		f := &d.fields[i]
 		text := f.text
 		if f.src >= 0 {
-			text = d.values[f.src].text
+			text = d.text(f.src)
 		}
 		if reason = d.set.set(d.builder, f, text); reason != "" {
 			return false, reason
@@ -285,45 +300,10 @@ func (d *jsonLines) line(line []byte) (row bool, reason string) {
 	return true, ""
 }
 
-// unwrap returns the event of a wrapped record, and whether the record is sound.
-func (d *jsonLines) unwrap(line []byte) (event value, ok bool) {
-	w := d.walker(0)
-	for w.open(line); w.next(); {
-		if string(w.key) == eventKey {
-			event = w.val
-		}
+// text returns the text of a name; nil if the record has none.
+func (d *jsonLines) text(name int) []byte {
+	if slot := d.slots[name]; slot >= 0 {
+		return d.shape.text(int(slot), &d.scratch)
 	}
-	return event, w.doneObject()
-}
-
-// walk notes the values of an object that have a name. It returns false if the
-// object is malformed.
-func (d *jsonLines) walk(b []byte, keys *jsonKeys, depth int) bool {
-	w := d.walker(depth)
-	w.open(b)
-	for w.next() {
-		below := keys.next[string(w.key)]
-		if below == nil {
-			continue
-		}
-		val := w.val
-		if below.at >= 0 {
-			// The fewer keys, the more dots are in them: an exact key wins.
-			if have := &d.values[below.at]; have.depth == 0 || depth+1 <= have.depth {
-				*have = jsonValue{w.text(&d.scratch), depth + 1}
-			}
-		}
-		if below.next != nil && val.is('{') {
-			d.walk(val, below, depth+1)
-			w = d.walker(depth) // the walkers may have moved
-		}
-	}
-	return w.doneObject()
-}
-
-func (d *jsonLines) walker(depth int) *walker {
-	for len(d.walkers) <= depth {
-		d.walkers = append(d.walkers, walker{})
-	}
-	return &d.walkers[depth]
+	return nil
 }

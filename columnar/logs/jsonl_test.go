@@ -55,8 +55,11 @@ func checkJSONLines(t *testing.T, line []byte) {
 	for i, name := range jsonlNames {
 		tails = append(tails, jsonTail{i, name})
 	}
-	d := &jsonLines{root: newJSONKeys(tails), values: make([]jsonValue, len(jsonlNames))}
-	ok := d.walk(line, d.root, 0)
+	shape := jsonShape(newJSONKeys(tails), 1)
+	var values [64]value
+	shape.line.ranks = make([]uint8, len(values))
+	shape.read([]byte(`{"x":5,"a":{"b":{"c":"old"}}}`), values[:])
+	_, _, ok := shape.read(line, values[:])
 	event, wantOK := reference(line)
 	if _, isObject := event.(map[string]any); !isObject {
 		wantOK = false
@@ -73,8 +76,9 @@ func checkJSONLines(t *testing.T, line []byte) {
 	texts := map[string]string{}
 	slowNames(event, "", 0, texts, map[string]int{})
 	var got, want []string
+	var scratch []byte
 	for i, name := range jsonlNames {
-		got = append(got, runes(d.values[i].text))
+		got = append(got, runes(shape.text(i, &scratch)))
 		want = append(want, texts[name])
 	}
 	if diff := gocmp.Diff(want, got); diff != "" {

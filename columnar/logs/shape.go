@@ -3,25 +3,56 @@ package logs
 import (
 	"bytes"
 	"encoding/binary"
+	"math/bits"
+	"slices"
 )
 
 // A shape reads objects that are alike, such as the lines of one log, faster
 // than a walker: all members at once, and their keys mostly without a scan or a
 // look-up, as they follow each other as they did the last time. It accepts what a
 // walker accepts. It is used by one goroutine.
+//
+// An object within the object may have a shape of its own, whose fields are
+// noted as if they were those of the outer one:
+//
+//	s := shapeOf(outerFields, "time", "dns")
+//	s.within("dns", shapeOf(dnsFields, "name"))
+//	if _, _, ok := s.read(line, values); ok {
+//		name := s.text(dnsFields, &scratch)
+//	}
 type shape struct {
-	field func(key []byte) int // what a key is to the decoder, below 64; -1: nothing
-	keys  []shapeKey           // the first stands for the beginning of an object
-	index map[string]int
+	field  func(key []byte) int // what a key is to the decoder, below 64; -1: nothing
+	inner  map[string]*shape
+	fields uint64               // those that an equal key behind its object takes back, of what is within too
+	rank   uint8                // see shapeRead.ranks
+	first  *shapeKey            // stands for the beginning of an object
+	keys   map[string]*shapeKey // by raw
+	line   shapeRead
 }
 
-type shapeKey struct {
-	raw   string // as it stands in the line, up to the value
-	field int
-	next  int // the key that came next the last time
+// A shapeRead is what was read of one line.
+type shapeRead struct {
+	jsonText
+	values []value // by field; of those that are not in has, anything
+	// has and escaped are sets of fields: those that the object has, and those
+	// that are strings with escapes.
+	has, escaped uint64
+	// ranks, if not nil, has for each field the rank of the shape it is from:
+	// where shapes share a field the lower rank goes first, and of equal ranks
+	// the last.
+	ranks []uint8
+}
 
-	// The first 16 bytes of raw as two words, and masks of those it has.
-	words, masks [2]uint64
+// A shapeKey is a key of an object and where it stood: behind '{' or a comma.
+type shapeKey struct {
+	raw   string // as it stands in the line, from the end of the value before it up to its own
+	field int
+	inner *shape    // how an object under it is read; nil: like any value
+	next  *shapeKey // the key that came next the last time
+
+	// The first 16 bytes of raw as words, and masks of those that it has. Others
+	// are zero; a key with one that is not comes at no place.
+	head, masks [2]uint64
 }
 
 // shapeKeys is how many keys a shape remembers, and shapeKeyLen of what length.
@@ -31,131 +62,214 @@ const (
 	shapeKeyLen = 256
 )
 
+// noKey comes at no place.
+var noKey = &shapeKey{head: [2]uint64{1}}
+
 func newShape(field func(key []byte) int) *shape {
-	return &shape{field: field, keys: make([]shapeKey, 1, 64), index: map[string]int{}}
+	return &shape{field: field, first: &shapeKey{field: -1, next: noKey}, keys: map[string]*shapeKey{}}
+}
+
+// shapeOf returns the shape of objects whose keys are fields, from first on.
+func shapeOf(first int, keys ...string) *shape {
+	s := newShape(func(key []byte) int {
+		if i := slices.Index(keys, string(key)); i >= 0 {
+			return first + i
+		}
+		return -1
+	})
+	s.fields = (1<<len(keys) - 1) << first
+	return s
+}
+
+// within sets the shape of objects under a key. Set those within inner first.
+func (s *shape) within(key string, inner *shape) {
+	if s.inner == nil {
+		s.inner = map[string]*shape{}
+	}
+	s.inner[key] = inner
+	s.fields |= inner.fields
 }
 
 // read notes the values of the object in b by field; of equal keys the last
 // one's. has and escaped are sets of fields: those that the object has, and those
 // that are strings with escapes. If ok is false, the object is malformed.
 func (s *shape) read(b []byte, values []value) (has, escaped uint64, ok bool) {
+	r := &s.line
+	r.mark(b)
+	r.values, r.has, r.escaped = values, 0, 0
 	i := skipSpace(b, 0)
 	if i == len(b) || b[i] != '{' {
 		return 0, 0, false
 	}
-	if i = skipSpace(b, i+1); i < len(b) && b[i] == '}' {
-		return 0, 0, blank(b[i+1:])
+	i = s.object(r, i, maxDepth)
+	return r.has, r.escaped, i >= 0 && blank(b[i:])
+}
+
+// value returns the value of a field of the object that was read; nil if it has
+// none.
+func (s *shape) value(field int) value {
+	if s.line.has>>field&1 == 0 {
+		return nil
 	}
-	last := 0
+	return s.line.values[field]
+}
+
+// text returns the text of a field of the object that was read; see value.text.
+func (s *shape) text(field int, scratch *[]byte) []byte {
+	v := s.value(field)
+	if s.line.escaped>>field&1 == 0 && v.is('"') {
+		return v[1 : len(v)-1]
+	}
+	return v.text(scratch)
+}
+
+// object notes the values of the object that begins at b[i], and returns where it
+// ends; -1 if it is malformed or nests deeper than depth levels.
+func (s *shape) object(r *shapeRead, i, depth int) int {
+	if depth == 0 {
+		return -1
+	}
+	b, stops := r.b, r.stops
+	wide := b[:cap(b)] // what is found behind the text is of no account
+	last := s.first
 	for {
-		field := -1
-		at := s.keys[last].next
-		if k := &s.keys[at]; k.isAt(b, i) {
-			last, field = at, k.field
+		k := last.next
+		if i+16 <= len(wide) &&
+			(binary.LittleEndian.Uint64(wide[i:])&k.masks[0]^k.head[0])|(binary.LittleEndian.Uint64(wide[i+8:])&k.masks[1]^k.head[1]) == 0 &&
+			(len(k.raw) <= 16 || k.restAt(b, i)) {
 			i += len(k.raw)
-		} else if i, last, field = s.slowKey(b, i, last); i < 0 {
-			return 0, 0, false
+		} else if k, i = s.slowKey(b, i, last); k == nil {
+			return i
 		}
-		if i < len(b) && b[i] <= ' ' {
-			i = skipSpace(b, i)
+		last = k
+		if i >= len(b) {
+			return -1
 		}
-		if i == len(b) {
-			return 0, 0, false
+		if k.inner != nil {
+			r.has &^= k.inner.fields
 		}
 		end, slashed := 0, false
 		switch c := b[i]; {
 		case c == '"':
-			end, slashed = stringEnd(b, i+1)
+			from := i + 1
+			if at := from >> 3; at+8 <= len(stops) {
+				m := binary.LittleEndian.Uint64(stops[at:]) >> (from & 7)
+				end = from + bits.TrailingZeros64(m)
+				if end < len(b) && b[end] == '"' && m != 0 {
+					end++
+					break
+				}
+			}
+			end, slashed = r.stringEnd(i + 1)
 			end++
 		case c-'0' <= 9:
+			if i+8 <= len(wide) {
+				// Few numbers are longer than this; see digitsEnd.
+				w := binary.LittleEndian.Uint64(wide[i:]) ^ '0'*lows
+				m := (w + (0x80-10)*lows | w) & highs
+				end = i + bits.TrailingZeros64(m)>>3
+				if m != 0 && wide[end] == ',' && (c != '0' || end == i+1) {
+					break
+				}
+			}
+			end = numberEnd(b, i)
+		case c == '{' && k.inner != nil:
+			end = k.inner.object(r, i, depth-1)
+		case c == '[' || c == '{':
+			end = r.nestedEnd(i, depth-1)
+		case c == '-':
 			end = numberEnd(b, i)
 		default:
-			end = valueEnd(b, i, maxDepth-1)
+			end = literalEnd(b, i)
 		}
 		if end <= 0 {
-			return 0, 0, false
+			return -1
 		}
-		if field >= 0 {
-			values[field] = b[i:end]
-			bit := uint64(1) << field
-			has |= bit
-			escaped &^= bit
+		if k.field >= 0 && (r.ranks == nil || r.outranks(s.rank, k.field)) {
+			bit := uint64(1) << k.field
+			r.values[k.field] = b[i:end]
+			r.has |= bit
+			r.escaped &^= bit
 			if slashed {
-				escaped |= bit
+				r.escaped |= bit
 			}
 		}
-		if i = end; i < len(b) && b[i] <= ' ' {
-			i = skipSpace(b, i)
-		}
-		if i == len(b) {
-			return 0, 0, false
-		}
-		switch b[i] {
-		case ',':
-			if i++; i < len(b) && b[i] <= ' ' {
-				i = skipSpace(b, i)
-			}
-		case '}':
-			return has, escaped, blank(b[i+1:])
-		default:
-			return 0, 0, false
-		}
+		i = end
 	}
 }
 
-// isAt reports whether the key stands at b[i].
-func (k *shapeKey) isAt(b []byte, i int) bool {
-	n := len(k.raw)
-	if i+16 > len(b) {
-		return n > 0 && i+n <= len(b) && string(b[i:i+n]) == k.raw
-	}
-	w0, w1 := binary.LittleEndian.Uint64(b[i:]), binary.LittleEndian.Uint64(b[i+8:])
-	if (w0^k.words[0])&k.masks[0]|(w1^k.words[1])&k.masks[1] != 0 || n == 0 {
+// outranks reports whether a shape of that rank may set a field, and notes that
+// it does.
+func (r *shapeRead) outranks(rank uint8, field int) bool {
+	if r.has>>field&1 != 0 && r.ranks[field] < rank {
 		return false
 	}
-	return n <= 16 || i+n <= len(b) && string(b[i+16:i+n]) == k.raw[16:]
+	r.ranks[field] = rank
+	return true
 }
 
-// slowKey reads any key, and notes that it followed the last one. It returns
-// where the key ends, -1 if it is malformed, the key to go on from, and what it
-// is to the decoder.
-func (s *shape) slowKey(b []byte, i, last int) (end, at, field int) {
-	if i >= len(b) || b[i] != '"' {
-		return -1, last, -1
+// restAt reports whether what raw has behind its head stands there too.
+func (k *shapeKey) restAt(b []byte, i int) bool {
+	n := len(k.raw)
+	return i+n <= len(b) && string(b[i+16:i+n]) == k.raw[16:]
+}
+
+// slowKey reads any key, or the end of the object, and notes that it followed
+// the last one. It returns where the value begins; if no key is there, nil and
+// where the object ends, -1 if that is malformed.
+func (s *shape) slowKey(b []byte, i int, last *shapeKey) (k *shapeKey, at int) {
+	from := i
+	if i = skipSpace(b, i); i >= len(b) {
+		return nil, -1
+	}
+	switch {
+	case b[i] == '}' && last != s.first:
+		return nil, i + 1
+	case b[i] == ',' && last != s.first, b[i] == '{' && last == s.first:
+		i = skipSpace(b, i+1)
+	default:
+		return nil, -1
+	}
+	if last == s.first && i < len(b) && b[i] == '}' {
+		return nil, i + 1
+	}
+	if i == len(b) || b[i] != '"' {
+		return nil, -1
 	}
 	quote, escaped := stringEnd(b, i+1)
 	if quote < 0 {
-		return -1, last, -1
+		return nil, -1
 	}
-	if end = colonEnd(b, quote+1); end < 0 {
-		return -1, last, -1
+	end := colonEnd(b, quote+1)
+	if end < 0 {
+		return nil, -1
 	}
-	raw := b[i:end]
-	at, known := s.index[string(raw)]
+	raw := b[from:end]
+	k, known := s.keys[string(raw)]
 	if !known {
 		key := b[i+1 : quote]
 		if escaped {
 			key = appendUnescaped(nil, key)
 		}
-		field = s.field(key)
+		k = newShapeKey(string(raw), s.field(key))
+		k.inner = s.inner[string(key)]
 		if len(s.keys) == shapeKeys || len(raw) > shapeKeyLen {
-			return end, last, field
+			k.next = last.next
+			return k, end
 		}
-		at = len(s.keys)
-		s.keys = append(s.keys, newShapeKey(string(raw), field))
-		s.index[s.keys[at].raw] = at
+		s.keys[k.raw] = k
 	}
-	s.keys[last].next = at
-	return end, at, s.keys[at].field
+	last.next = k
+	return k, end
 }
 
-func newShapeKey(raw string, field int) shapeKey {
-	k := shapeKey{raw: raw, field: field}
+func newShapeKey(raw string, field int) *shapeKey {
+	k := &shapeKey{raw: raw, field: field, next: noKey}
 	var words, masks [16]byte
 	n := copy(words[:], raw)
 	copy(masks[:], bytes.Repeat([]byte{0xff}, n))
-	for i := range k.words {
-		k.words[i] = binary.LittleEndian.Uint64(words[8*i:])
+	for i := range k.head {
+		k.head[i] = binary.LittleEndian.Uint64(words[8*i:])
 		k.masks[i] = binary.LittleEndian.Uint64(masks[8*i:])
 	}
 	return k

@@ -44,24 +44,58 @@ tls   → network  tls.sni dst_host. Bytes are null, as flow has them.`,
 		return timestamp && event
 	},
 	New: func(o *Options) (Decoder, error) {
-		return &suricata{clock: clock{zone: o.Location()}}, nil
+		d := &suricata{clock: clock{zone: o.Location()}}
+		d.event = shapeOf(eveTimestamp, "timestamp", "event_type", "src_ip", "dest_ip", "dest_port", "proto", "app_proto", "dns", "http", "flow", "tls")
+		d.event.within("dns", shapeOf(eveDNSType, "type", "rrname", "rrtype", "queries"))
+		d.event.within("http", shapeOf(eveHostname, "hostname", "url", "http_method", "http_user_agent", "status", "length"))
+		d.event.within("flow", shapeOf(eveToServer, "bytes_toserver", "bytes_toclient", "start", "end"))
+		d.event.within("tls", shapeOf(eveSNI, "sni"))
+		return d, nil
 	},
 }
 
+// Fields of an event, in the order of the shapes that read them.
+const (
+	eveTimestamp = iota
+	eveType
+	eveSrcIP
+	eveDestIP
+	eveDestPort
+	eveProto
+	eveAppProto
+	eveDNS
+	eveHTTP
+	eveFlow
+	eveTLS
+
+	eveDNSType // of dns
+	eveRRName
+	eveRRType
+	eveQueries
+
+	eveHostname // of http
+	eveURL
+	eveMethod
+	eveUserAgent
+	eveStatus
+	eveLength
+
+	eveToServer // of flow
+	eveToClient
+	eveStart
+	eveEnd
+
+	eveSNI // of tls
+	numEveFields
+)
+
 type suricata struct {
 	clock   clock
-	event   suricataEvent
-	outer   walker
-	inner   walker
+	event   *shape
+	values  [numEveFields]value
 	queries walker
+	query   walker
 	scratch []byte
-}
-
-// A suricataEvent is what is read of the members of an event.
-type suricataEvent struct {
-	timestamp, eventType, srcIP, destIP, destPort, proto, appProto []byte
-
-	dns, http, flow, tls value
 }
 
 func (d *suricata) Decode(b *Block, out *columnar.Out, t *Tally) error {
@@ -89,12 +123,13 @@ func (d *suricata) line(line []byte, record int64, out *columnar.Out) (rows int,
 	if blank(line) {
 		return 0, ""
 	}
-	if !d.read(line) {
+	d.scratch = d.scratch[:0]
+	if _, _, ok := d.event.read(line, d.values[:]); !ok {
 		return 0, malformedJSON
 	}
-	e := &d.event
+	kind := d.text(eveType)
 	var table *columnar.Table
-	switch string(e.eventType) {
+	switch string(kind) {
 	case "dns":
 		table = columnar.DNS
 	case "http":
@@ -106,12 +141,12 @@ func (d *suricata) line(line []byte, record int64, out *columnar.Out) (rows int,
 	default:
 		return 0, ""
 	}
-	us, ok := d.clock.parseISO(e.timestamp)
+	us, ok := d.clock.parseISO(d.text(eveTimestamp))
 	if !ok {
 		return 0, "bad timestamp"
 	}
 	b := out.Table(table)
-	switch string(e.eventType) {
+	switch string(kind) {
 	case "dns":
 		return d.dns(b, us, record)
 	case "http":
@@ -125,90 +160,38 @@ func (d *suricata) line(line []byte, record int64, out *columnar.Out) (rows int,
 		b.Drop()
 		return 0, reason
 	}
-	b.SetText(columnar.SrcIP, e.srcIP)
-	b.SetText(columnar.DstIP, e.destIP)
+	b.SetText(columnar.SrcIP, d.text(eveSrcIP))
+	b.SetText(columnar.DstIP, d.text(eveDestIP))
 	b.SetTime(us)
 	b.Next(record)
 	return 1, ""
 }
 
-// read fills d.event. It returns false if the line is no sound JSON object.
-func (d *suricata) read(line []byte) bool {
-	d.event = suricataEvent{}
-	d.scratch = d.scratch[:0]
-	e, w := &d.event, &d.outer
-	w.open(line)
-	for w.next() {
-		switch string(w.key) {
-		case "timestamp":
-			e.timestamp = w.text(&d.scratch)
-		case "event_type":
-			e.eventType = w.text(&d.scratch)
-		case "src_ip":
-			e.srcIP = w.text(&d.scratch)
-		case "dest_ip":
-			e.destIP = w.text(&d.scratch)
-		case "dest_port":
-			e.destPort = w.text(&d.scratch)
-		case "proto":
-			e.proto = w.text(&d.scratch)
-		case "app_proto":
-			e.appProto = w.text(&d.scratch)
-		case "dns":
-			e.dns = w.val
-		case "http":
-			e.http = w.val
-		case "flow":
-			e.flow = w.val
-		case "tls":
-			e.tls = w.val
-		}
-	}
-	return w.doneObject()
-}
-
-// into starts at an object within the event, which read has found sound.
-func (d *suricata) into(v value) (w *walker, ok bool) {
-	d.inner.open(v)
-	return &d.inner, v.is('{')
-}
+// text returns the text of a field of the event; see value.text.
+func (d *suricata) text(field int) []byte { return d.event.text(field, &d.scratch) }
 
 func (d *suricata) dns(b *columnar.Builder, us, record int64) (rows int, reason string) {
-	w, ok := d.into(d.event.dns)
-	if !ok {
+	if !d.event.value(eveDNS).is('{') {
 		return 0, "no dns object"
 	}
-	var kind, name, rrtype []byte
-	var queries value
-	for w.next() {
-		switch string(w.key) {
-		case "type":
-			kind = w.text(&d.scratch)
-		case "rrname":
-			name = w.text(&d.scratch)
-		case "rrtype":
-			rrtype = w.text(&d.scratch)
-		case "queries":
-			queries = w.val
-		}
-	}
-	switch string(kind) {
+	switch string(d.text(eveDNSType)) {
 	case "query", "request":
 	case "":
 		return 0, "no dns.type"
 	default:
 		return 0, ""
 	}
+	queries := d.event.value(eveQueries)
 	if !queries.is('[') {
-		return d.query(b, name, rrtype, us, record), ""
+		return d.row(b, d.text(eveRRName), d.text(eveRRType), us, record), ""
 	}
 	for d.queries.open(queries); d.queries.next(); {
-		w, ok := d.into(d.queries.val)
-		if !ok {
+		if !d.queries.val.is('{') {
 			continue
 		}
-		name, rrtype = nil, nil
-		for w.next() {
+		var name, rrtype []byte
+		w := &d.query
+		for w.open(d.queries.val); w.next(); {
 			switch string(w.key) {
 			case "rrname":
 				name = w.text(&d.scratch)
@@ -216,19 +199,19 @@ func (d *suricata) dns(b *columnar.Builder, us, record int64) (rows int, reason 
 				rrtype = w.text(&d.scratch)
 			}
 		}
-		rows += d.query(b, name, rrtype, us, record)
+		rows += d.row(b, name, rrtype, us, record)
 	}
 	return rows, ""
 }
 
-// query gives a row, unless the name is that of the root.
-func (d *suricata) query(b *columnar.Builder, name, rrtype []byte, us, record int64) (rows int) {
+// row gives the row of a query, unless the name is that of the root.
+func (d *suricata) row(b *columnar.Builder, name, rrtype []byte, us, record int64) (rows int) {
 	name = bytes.TrimSuffix(name, dot)
 	if len(name) == 0 {
 		return 0
 	}
-	b.SetText(columnar.SrcIP, d.event.srcIP)
-	b.SetText(columnar.DstIP, d.event.destIP)
+	b.SetText(columnar.SrcIP, d.text(eveSrcIP))
+	b.SetText(columnar.DstIP, d.text(eveDestIP))
 	b.SetQuery(name)
 	if n, ok := parseInt(rrtype); ok {
 		rrtype = []byte(queryTypeName(n))
@@ -240,40 +223,23 @@ func (d *suricata) query(b *columnar.Builder, name, rrtype []byte, us, record in
 }
 
 func (d *suricata) http(b *columnar.Builder) (reason string) {
-	w, ok := d.into(d.event.http)
-	if !ok {
+	if !d.event.value(eveHTTP).is('{') {
 		return "no http object"
 	}
-	var hostname, url, method, agent, status, length []byte
-	for w.next() {
-		switch string(w.key) {
-		case "hostname":
-			hostname = w.text(&d.scratch)
-		case "url":
-			url = w.text(&d.scratch)
-		case "http_method":
-			method = w.text(&d.scratch)
-		case "http_user_agent":
-			agent = w.text(&d.scratch)
-		case "status":
-			status = w.text(&d.scratch)
-		case "length":
-			length = w.text(&d.scratch)
-		}
-	}
-	code, ok1 := countOf(status)
-	bytesIn, ok2 := countOf(length)
+	method := d.text(eveMethod)
+	code, ok1 := countOf(d.text(eveStatus))
+	bytesIn, ok2 := countOf(d.text(eveLength))
 	if !ok1 || !ok2 {
 		return "bad http.status or http.length"
 	}
-	host, path := requestTarget(method, url)
+	host, path := requestTarget(method, d.text(eveURL))
 	if len(host) == 0 {
-		host = urlHost(hostname)
+		host = urlHost(d.text(eveHostname))
 	}
 	b.SetText(columnar.Method, method)
 	b.SetLower(columnar.URLHost, host)
 	b.SetText(columnar.URLPath, path)
-	b.SetText(columnar.UserAgent, agent)
+	b.SetText(columnar.UserAgent, d.text(eveUserAgent))
 	setCount(b, columnar.StatusCode, code)
 	setCount(b, columnar.BytesIn, bytesIn)
 	return ""
@@ -282,38 +248,25 @@ func (d *suricata) http(b *columnar.Builder) (reason string) {
 // flow returns the time at which the flow ended; that of the event, which comes
 // after a timeout, if it does not say.
 func (d *suricata) flow(b *columnar.Builder, timestamp int64) (us int64, reason string) {
-	w, ok := d.into(d.event.flow)
-	if !ok {
+	if !d.event.value(eveFlow).is('{') {
 		return 0, "no flow object"
 	}
-	var toServer, toClient, start, end []byte
-	for w.next() {
-		switch string(w.key) {
-		case "bytes_toserver":
-			toServer = w.text(&d.scratch)
-		case "bytes_toclient":
-			toClient = w.text(&d.scratch)
-		case "start":
-			start = w.text(&d.scratch)
-		case "end":
-			end = w.text(&d.scratch)
-		}
-	}
-	bytesOut, ok1 := countOf(toServer)
-	bytesIn, ok2 := countOf(toClient)
+	bytesOut, ok1 := countOf(d.text(eveToServer))
+	bytesIn, ok2 := countOf(d.text(eveToClient))
 	if !ok1 || !ok2 {
 		return 0, "bad flow.bytes_toserver or flow.bytes_toclient"
 	}
 	us = timestamp
-	if end != nil {
+	if end := d.text(eveEnd); end != nil {
+		var ok bool
 		if us, ok = d.clock.parseISO(end); !ok {
 			return 0, "bad flow.end"
 		}
-		if began, ok := d.clock.parseISO(start); ok && began <= us {
+		if began, ok := d.clock.parseISO(d.text(eveStart)); ok && began <= us {
 			b.SetInt(columnar.Duration, us-began)
 		}
 	}
-	protocol := d.event.appProto
+	protocol := d.text(eveAppProto)
 	if string(protocol) == "failed" || string(protocol) == "unknown" {
 		protocol = nil
 	}
@@ -323,27 +276,20 @@ func (d *suricata) flow(b *columnar.Builder, timestamp int64) (us int64, reason 
 }
 
 func (d *suricata) tls(b *columnar.Builder) (reason string) {
-	w, ok := d.into(d.event.tls)
-	if !ok {
+	if !d.event.value(eveTLS).is('{') {
 		return "no tls object"
 	}
-	var sni []byte
-	for w.next() {
-		if string(w.key) == "sni" {
-			sni = w.text(&d.scratch)
-		}
-	}
-	b.SetLower(columnar.DstHost, bytes.TrimSuffix(sni, dot))
+	b.SetLower(columnar.DstHost, bytes.TrimSuffix(d.text(eveSNI), dot))
 	return d.network(b, []byte("tls"))
 }
 
 func (d *suricata) network(b *columnar.Builder, protocol []byte) (reason string) {
-	port, ok := countOf(d.event.destPort)
+	port, ok := countOf(d.text(eveDestPort))
 	if !ok {
 		return "bad dest_port"
 	}
 	if len(protocol) == 0 {
-		protocol = d.event.proto
+		protocol = d.text(eveProto)
 	}
 	setCount(b, columnar.DstPort, port)
 	b.SetLower(columnar.Protocol, protocol)

@@ -34,12 +34,12 @@ type walker struct {
 	val     value
 	escaped bool // val is a string with escapes
 
-	b       []byte
-	i       int
-	close   byte
-	begun   bool
-	ended   bool
-	scratch []byte
+	jsonText // not marked: most are short
+	i        int
+	close    byte
+	begun    bool
+	ended    bool
+	scratch  []byte
 }
 
 // open starts at the object or array that b holds.
@@ -105,7 +105,7 @@ func (w *walker) next() bool {
 		}
 	} else {
 		w.escaped = false
-		end = valueEnd(b, i, maxDepth-1)
+		end = w.valueEnd(i, maxDepth-1)
 	}
 	if end < 0 {
 		return false
@@ -249,8 +249,7 @@ const (
 	highs = 0x8080808080808080 // the high bit of each byte
 )
 
-// stringEnd returns where the closing quote of the string is whose text begins
-// at b[i], and whether there are escapes before it; -1 if it is malformed.
+// stringEnd is jsonText.stringEnd of a text that is not marked.
 func stringEnd(b []byte, i int) (end int, escaped bool) {
 	for i < len(b) {
 		if i+8 <= len(b) {
@@ -362,27 +361,6 @@ func appendUnescaped(dst, s []byte) []byte {
 	}
 }
 
-// valueEnd returns where the value that begins at b[i] ends; -1 if it is
-// malformed or nests deeper than depth further levels.
-func valueEnd(b []byte, i, depth int) int {
-	if i >= len(b) {
-		return -1
-	}
-	switch c := b[i]; {
-	case c == '"':
-		end, _ := stringEnd(b, i+1)
-		if end < 0 {
-			return -1
-		}
-		return end + 1
-	case c-'0' <= 9 || c == '-':
-		return numberEnd(b, i)
-	case c == '{' || c == '[':
-		return nestedEnd(b, i, depth)
-	}
-	return literalEnd(b, i)
-}
-
 // literalEnd is valueEnd of true, false and null.
 func literalEnd(b []byte, i int) int {
 	if i+4 > len(b) {
@@ -404,46 +382,7 @@ func literalEnd(b []byte, i int) int {
 	return -1
 }
 
-// nestedEnd is valueEnd of an object or array.
-func nestedEnd(b []byte, i, depth int) int {
-	if depth == 0 {
-		return -1
-	}
-	close := b[i] + 2 // { and }, [ and ]
-	if i = skipSpace(b, i+1); i < len(b) && b[i] == close {
-		return i + 1
-	}
-	for {
-		if close == '}' {
-			if i >= len(b) || b[i] != '"' {
-				return -1
-			}
-			end, _ := stringEnd(b, i+1)
-			if end < 0 {
-				return -1
-			}
-			if i = colonEnd(b, end+1); i < 0 {
-				return -1
-			}
-		}
-		if i = valueEnd(b, i, depth-1); i < 0 {
-			return -1
-		}
-		if i = skipSpace(b, i); i >= len(b) {
-			return -1
-		}
-		switch b[i] {
-		case close:
-			return i + 1
-		case ',':
-			i = skipSpace(b, i+1)
-		default:
-			return -1
-		}
-	}
-}
-
-// numberEnd is valueEnd of a number.
+// numberEnd is valueEnd of a number in a text that is not marked.
 func numberEnd(b []byte, i int) int {
 	if b[i] == '-' {
 		i++
@@ -473,6 +412,14 @@ func numberEnd(b []byte, i int) int {
 }
 
 func digitsEnd(b []byte, i int) int {
+	for i+8 <= len(b) {
+		// As in stringEnd, carries can only spoil what is above the first mark.
+		w := binary.LittleEndian.Uint64(b[i:]) ^ '0'*lows
+		if m := (w + (0x80-10)*lows | w) & highs; m != 0 {
+			return i + bits.TrailingZeros64(m)>>3
+		}
+		i += 8
+	}
 	for i < len(b) && b[i]-'0' <= 9 {
 		i++
 	}

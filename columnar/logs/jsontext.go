@@ -1,0 +1,137 @@
+package logs
+
+import (
+	"encoding/binary"
+	"math/bits"
+)
+
+// A jsonText is JSON text and, once it is marked, where in it strings may end:
+// then their ends are found without a look at each byte. Its methods find the
+// end of what begins at b[i] and return -1 if that is malformed; marked or not,
+// they return the same. It is used by one goroutine.
+type jsonText struct {
+	b []byte
+	// Bit i&7 of byte i>>3 of stops says that b[i] is a quote, a backslash or a
+	// control character. Behind the text it may say anything.
+	stops []byte
+}
+
+// mark takes b as the text and marks it. It may read what b has the capacity
+// for.
+func (t *jsonText) mark(b []byte) {
+	t.b = b
+	n := (len(b) + 63) / 64
+	// The last byte of marks is followed by seven more, so that each can be the
+	// first of a word.
+	if size := 8*n + 8; cap(t.stops) < size {
+		t.stops = make([]byte, size, 2*size)
+	} else {
+		t.stops = t.stops[:size]
+	}
+	if cap(b) < 64*n { // at the end of a buffer
+		n--
+		var last [64]byte
+		copy(last[:], b[64*n:])
+		markBlocks(t.stops[8*n:], last[:])
+	}
+	markBlocks(t.stops, b[:64*n])
+}
+
+// markWords is markBlocks for any machine.
+func markWords(stops, text []byte) {
+	for ; len(text) >= 64; stops, text = stops[8:], text[64:] {
+		for i := range 8 {
+			w := binary.LittleEndian.Uint64(text[8*i:])
+			seven := w &^ highs
+			// Added to seven bits, 128 less a bound sets the high bit from that
+			// bound on, and carries nothing over.
+			plain := ((seven ^ '"'*lows) + 0x7f*lows) & ((seven ^ '\\'*lows) + 0x7f*lows) & (seven + (0x80-' ')*lows)
+			m := ^(plain | w) & highs
+			stops[i] = byte(m >> 7 * 0x0102040810204080 >> 56) // the high bits side by side
+		}
+	}
+}
+
+// stringEnd returns where the closing quote of the string is whose text begins
+// at b[i], and whether there are escapes before it.
+func (t *jsonText) stringEnd(i int) (end int, escaped bool) {
+	for at := i >> 3; at+8 <= len(t.stops); at = i >> 3 {
+		m := binary.LittleEndian.Uint64(t.stops[at:]) >> (i & 7)
+		if m == 0 {
+			i += 64 - i&7
+			continue
+		}
+		i += bits.TrailingZeros64(m)
+		if i < len(t.b) && t.b[i] == '"' {
+			return i, false
+		}
+		break
+	}
+	return stringEnd(t.b, i)
+}
+
+// valueEnd returns where the value that begins at b[i] ends; -1 if it is
+// malformed or nests deeper than depth further levels.
+func (t *jsonText) valueEnd(i, depth int) int {
+	if i >= len(t.b) {
+		return -1
+	}
+	switch c := t.b[i]; {
+	case c == '"':
+		end, _ := t.stringEnd(i + 1)
+		if end < 0 {
+			return -1
+		}
+		return end + 1
+	case c-'0' <= 9 || c == '-':
+		return numberEnd(t.b, i)
+	case c == '{' || c == '[':
+		return t.nestedEnd(i, depth)
+	}
+	return literalEnd(t.b, i)
+}
+
+// nestedEnd is valueEnd of an object or array.
+func (t *jsonText) nestedEnd(i, depth int) int {
+	if depth == 0 {
+		return -1
+	}
+	b := t.b
+	close := b[i] + 2 // { and }, [ and ]
+	if i = skipSpace(b, i+1); i < len(b) && b[i] == close {
+		return i + 1
+	}
+	for {
+		if close == '}' {
+			if i >= len(b) || b[i] != '"' {
+				return -1
+			}
+			end, _ := t.stringEnd(i + 1)
+			if end < 0 {
+				return -1
+			}
+			if i = colonEnd(b, end+1); i < 0 {
+				return -1
+			}
+		}
+		if i = t.valueEnd(i, depth-1); i < 0 {
+			return -1
+		}
+		if i < len(b) && b[i] <= ' ' {
+			i = skipSpace(b, i)
+		}
+		if i >= len(b) {
+			return -1
+		}
+		switch b[i] {
+		case close:
+			return i + 1
+		case ',':
+			if i++; i < len(b) && b[i] <= ' ' {
+				i = skipSpace(b, i)
+			}
+		default:
+			return -1
+		}
+	}
+}
