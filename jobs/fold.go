@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"slices"
 	"strings"
 	"sync"
@@ -46,6 +47,20 @@ type folded struct {
 	inputs []reports.Input // sorted by name, table
 	// objects by name, whatever their events' days.
 	objects map[string]*objectTally
+}
+
+// Rows yields the rows of an aggregate in the order of day and key, once: then
+// they are given up. A row is valid until the next step, its texts for good.
+func (f *folded) Rows(a *detect.Aggregate) iter.Seq2[*detect.Row, error] {
+	return func(yield func(*detect.Row, error) bool) {
+		rows := f.rows[a.Name]
+		delete(f.rows, a.Name)
+		for i := range rows {
+			if !yield(&rows[i], nil) {
+				return
+			}
+		}
+	}
 }
 
 // An objectTally is what was read of one object, all its members together.

@@ -4,8 +4,6 @@ import (
 	"sync/atomic"
 
 	"github.com/spf13/cobra"
-
-	"outflow/stats/detect"
 )
 
 func (p *program) scanCommand() *cobra.Command {
@@ -43,13 +41,15 @@ func (p *program) scanCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		found := map[detect.Day]bool{}
-		for _, rows := range folded.rows {
-			for _, r := range rows {
-				found[r.Day] = true
-			}
+		h, err := scratched(folded, config.aggregates())
+		defer h.close()
+		if err != nil {
+			return err
 		}
-		r := assemble(config, &history{rows: folded.rows, flagged: map[flag]bool{}}, sortedKeys(found), folded.inputs)
+		r, err := assemble(config, h, h.days(), folded.inputs)
+		if err != nil {
+			return err
+		}
 		r.Job = "scan"
 		p.complaints(r)
 		if err := p.write(config, "", r); err != nil {

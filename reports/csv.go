@@ -3,6 +3,7 @@ package reports
 import (
 	"encoding/csv"
 	"io"
+	"iter"
 	"math"
 	"strconv"
 	"strings"
@@ -24,7 +25,7 @@ var CSV = &Format{
 	Title: "tables for spreadsheets and scripts",
 	Files: []File{
 		{"findings.csv", "a row per finding, worst first", func(w io.Writer, r *Report) error {
-			return writeCSV(w, findingColumns, r.Findings)
+			return writeCSV(w, findingColumns, each(r.Findings))
 		}},
 		{"user_day.csv", "a row per feed, entity and judged day, with what was normal", func(w io.Writer, r *Report) error {
 			return writeCSV(w, userDayColumns, r.UserDays)
@@ -33,10 +34,10 @@ var CSV = &Format{
 			return writeCSV(w, domainColumns, r.Domains)
 		}},
 		{"inputs.csv", "a row per log object and table: what was read, what was skipped, and how complete it is", func(w io.Writer, r *Report) error {
-			return writeCSV(w, inputColumns, r.Inputs)
+			return writeCSV(w, inputColumns, each(r.Inputs))
 		}},
 		{"entities.csv", "a row per user, host or address with a finding, worst first", func(w io.Writer, r *Report) error {
-			return writeCSV(w, entityColumns, r.Entities)
+			return writeCSV(w, entityColumns, each(r.Entities))
 		}},
 	},
 }
@@ -47,7 +48,18 @@ type csvColumn[T any] struct {
 	cell func(row *T) string
 }
 
-func writeCSV[T any](w io.Writer, columns []csvColumn[T], rows []T) error {
+// each yields the rows of a table that is held in memory.
+func each[T any](rows []T) iter.Seq2[*T, error] {
+	return func(yield func(*T, error) bool) {
+		for i := range rows {
+			if !yield(&rows[i], nil) {
+				return
+			}
+		}
+	}
+}
+
+func writeCSV[T any](w io.Writer, columns []csvColumn[T], rows iter.Seq2[*T, error]) error {
 	c := csv.NewWriter(w)
 	record := make([]string, len(columns))
 	for i := range columns {
@@ -56,9 +68,15 @@ func writeCSV[T any](w io.Writer, columns []csvColumn[T], rows []T) error {
 	if err := c.Write(record); err != nil {
 		return err
 	}
-	for i := range rows {
+	if rows == nil {
+		rows = each[T](nil)
+	}
+	for row, err := range rows {
+		if err != nil {
+			return err
+		}
 		for j := range columns {
-			record[j] = columns[j].cell(&rows[i])
+			record[j] = columns[j].cell(row)
 		}
 		if err := c.Write(record); err != nil {
 			return err

@@ -5,10 +5,12 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/csv"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"math"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -291,7 +293,11 @@ func digest(s string) string {
 func TestPageCounts(t *testing.T) {
 	for _, n := range []int{0, 1, maxFull, maxFull + 1, maxFull + maxBrief + 1, 5000} {
 		r := manyReport(n)
-		p := newPage(r, maxFull)
+		g, err := newGist(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p := newPage(r, g, maxFull)
 		if got := len(p.Findings) + len(p.Brief) + p.Left; got != n {
 			t.Errorf("%d findings: %d in full, %d in brief, %d left out", n, len(p.Findings), len(p.Brief), p.Left)
 		}
@@ -493,5 +499,38 @@ func TestQuestions(t *testing.T) {
 	}
 	if got := investigate(doc); !slices.Equal(got, want[3:]) {
 		t.Errorf("got %q, want %q", got, want[3:])
+	}
+}
+
+// The largest rows are those that a stable sort puts first, whatever their number.
+func TestTop(t *testing.T) {
+	r := rand.New(rand.NewPCG(7, 7))
+	for range 200 {
+		got := top[[2]int64]{size: 5, by: func(v *[2]int64) int64 { return v[0] }}
+		var want [][2]int64
+		for i := range r.Int64N(40) {
+			v := [2]int64{r.Int64N(8), i}
+			want = append(want, v)
+			if got.takes(&v) {
+				got.add(v)
+			}
+		}
+		slices.SortStableFunc(want, func(a, b [2]int64) int { return int(b[0] - a[0]) })
+		if want := want[:min(len(want), 5)]; !slices.Equal(got.rows, want) {
+			t.Fatalf("got %v, want %v", got.rows, want)
+		}
+	}
+}
+
+// A table that cannot be read to its end must not pass for a whole one.
+func TestBrokenTables(t *testing.T) {
+	broken := errors.New("the partition is damaged")
+	for _, f := range []File{CSV.Files[1], CSV.Files[2], HTML.Files[0]} {
+		r := quietReport()
+		r.UserDays = func(yield func(*UserDay, error) bool) { yield(nil, broken) }
+		r.Domains = func(yield func(*detect.Row, error) bool) { yield(nil, broken) }
+		if err := f.Write(io.Discard, r); !errors.Is(err, broken) {
+			t.Errorf("%s: got error %v, want %v", f.Name, err, broken)
+		}
 	}
 }
