@@ -22,20 +22,22 @@ const spoolBytes = 16 << 20
 const scratchBuffer = 32 << 10
 
 // A scratch is an aggregate's rows until the run ends, in the order of day and
-// key: the state of a run that has none.
+// key: the state of a run that has none. Its form is nobody else's:
 //
-// A row is its length and, as uvarint, which of its parts are there, then these:
-// the texts of the key that are not those of the row before, the measures that are
-// not zero, the entropy, the evidence, the examples. The form is nobody else's.
+//	4 bytes  length of the numbers
+//	4 bytes  length of the texts
+//	4 bytes  what there is of the rest, a bit each
+//	numbers  measures that are not zero, entropy, lengths of the texts
+//	texts    those of the key that the row before does not have, evidence, examples
 type scratch struct {
-	spool *spool
-	w     *bufio.Writer
-	parts []*part
-	from  int64 // where the last part begins
-	size  int64
-	last  detect.Key // of that part
-	row   []byte
-	head  []byte
+	spool   *spool
+	w       *bufio.Writer
+	parts   []*part
+	from    int64 // where the last part begins
+	size    int64
+	last    detect.Key // of that part
+	numbers []byte
+	texts   []byte
 }
 
 func newScratch() *scratch {
@@ -44,7 +46,9 @@ func newScratch() *scratch {
 	return s
 }
 
-// The bits of a row's parts after those of its key and measures.
+const scratchHead = 3 * 4
+
+// What there may be of a row besides texts of its key and measures.
 const (
 	hasEntropy = 1 << (24 + iota)
 	hasEvidence
@@ -72,47 +76,50 @@ func (s *scratch) add(r *detect.Row) error {
 	p := s.parts[len(s.parts)-1]
 	p.feeds = withFeed(p.feeds, r.Feed)
 
-	b, bits := s.row[:0], uint64(0)
-	text := func(bit uint64, text string) {
-		bits |= bit
-		b = append(binary.AppendUvarint(b, uint64(len(text))), text...)
-	}
-	before := keyTexts(&s.last)
-	for i, t := range keyTexts(&r.Key) {
-		if *t != *before[i] {
-			text(1<<i, *t)
-		}
-	}
-	s.last = r.Key
+	s.numbers, s.texts = append(s.numbers[:0], make([]byte, scratchHead)...), s.texts[:0]
+	bits := uint32(0)
 	for i, v := range measures(&r.Summary) {
 		if *v != 0 {
 			bits |= 1 << (4 + i)
-			b = binary.AppendVarint(b, *v)
+			s.numbers = binary.AppendVarint(s.numbers, *v)
 		}
 	}
 	if r.MaxEntropy != 0 {
 		bits |= hasEntropy
-		b = binary.LittleEndian.AppendUint64(b, math.Float64bits(r.MaxEntropy))
+		s.numbers = binary.LittleEndian.AppendUint64(s.numbers, math.Float64bits(r.MaxEntropy))
 	}
+	text := func(t string) {
+		s.numbers = binary.AppendUvarint(s.numbers, uint64(len(t)))
+		s.texts = append(s.texts, t...)
+	}
+	before := keyTexts(&s.last)
+	for i, t := range keyTexts(&r.Key) {
+		if *t != *before[i] {
+			bits |= 1 << i
+			text(*t)
+		}
+	}
+	s.last = r.Key
 	if r.Evidence != "" {
-		text(hasEvidence, r.Evidence)
+		bits |= hasEvidence
+		text(r.Evidence)
 	}
 	if len(r.Examples) > 0 {
 		bits |= hasExamples
-		b = binary.AppendUvarint(b, uint64(len(r.Examples)))
+		s.numbers = binary.AppendUvarint(s.numbers, uint64(len(r.Examples)))
 		for _, e := range r.Examples {
-			text(hasExamples, e)
+			text(e)
 		}
 	}
-	s.row = b
-
-	s.head = binary.AppendUvarint(s.head[:0], uint64(len(b)))
-	s.head = binary.AppendUvarint(s.head, bits)
-	s.size += int64(len(s.head) + len(b))
-	if _, err := s.w.Write(s.head); err != nil {
+	head := s.numbers[:scratchHead]
+	binary.LittleEndian.PutUint32(head, uint32(len(s.numbers)-scratchHead))
+	binary.LittleEndian.PutUint32(head[4:], uint32(len(s.texts)))
+	binary.LittleEndian.PutUint32(head[8:], bits)
+	s.size += int64(len(s.numbers) + len(s.texts))
+	if _, err := s.w.Write(s.numbers); err != nil {
 		return err
 	}
-	_, err := s.w.Write(b)
+	_, err := s.w.Write(s.texts)
 	return err
 }
 
@@ -158,26 +165,46 @@ func (s *scratch) rows(day detect.Day, from, size int64) rowBlocks {
 }
 
 type scratchReader struct {
-	r      *bufio.Reader
-	last   detect.Key
-	buffer []byte
-	row    []byte // what is left of the row in it
+	r       *bufio.Reader
+	last    detect.Key
+	row     []byte // room for one that is longer than the reader's
+	numbers []byte // what is left of the row's
+	texts   string
 }
 
 // read returns io.EOF at the end of the part, and only there.
 func (in *scratchReader) read(r *detect.Row) error {
-	size, err := binary.ReadUvarint(in.r)
+	head, err := in.r.Peek(scratchHead)
 	if err != nil {
+		if len(head) > 0 {
+			err = io.ErrUnexpectedEOF
+		}
 		return err
 	}
-	bits, err := binary.ReadUvarint(in.r)
+	numbers := scratchHead + int(binary.LittleEndian.Uint32(head))
+	size := numbers + int(binary.LittleEndian.Uint32(head[4:]))
+	bits := binary.LittleEndian.Uint32(head[8:])
+	row, err := in.r.Peek(size)
+	if errors.Is(err, bufio.ErrBufferFull) {
+		in.row = slices.Grow(in.row[:0], size)[:size]
+		row = in.row
+		_, err = io.ReadFull(in.r, row)
+		size = 0
+	}
 	if err != nil {
 		return io.ErrUnexpectedEOF
 	}
-	in.buffer = slices.Grow(in.buffer[:0], int(size))
-	in.row = in.buffer[:size]
-	if _, err := io.ReadFull(in.r, in.row); err != nil {
-		return io.ErrUnexpectedEOF
+	in.numbers, in.texts = row[scratchHead:numbers], string(row[numbers:])
+
+	for i, v := range measures(&r.Summary) {
+		if bits>>(4+i)&1 != 0 {
+			n, size := binary.Varint(in.numbers)
+			*v, in.numbers = n, in.numbers[size:]
+		}
+	}
+	if bits&hasEntropy != 0 {
+		r.MaxEntropy = math.Float64frombits(binary.LittleEndian.Uint64(in.numbers))
+		in.numbers = in.numbers[8:]
 	}
 	r.Key = in.last
 	for i, t := range keyTexts(&r.Key) {
@@ -186,33 +213,29 @@ func (in *scratchReader) read(r *detect.Row) error {
 		}
 	}
 	in.last = r.Key
-	for i, v := range measures(&r.Summary) {
-		if bits>>(4+i)&1 != 0 {
-			n, size := binary.Varint(in.row)
-			*v, in.row = n, in.row[size:]
-		}
-	}
-	if bits&hasEntropy != 0 {
-		r.MaxEntropy, in.row = math.Float64frombits(binary.LittleEndian.Uint64(in.row)), in.row[8:]
-	}
 	if bits&hasEvidence != 0 {
 		r.Evidence = in.text()
 	}
 	if bits&hasExamples != 0 {
-		n, size := binary.Uvarint(in.row)
-		in.row = in.row[size:]
-		r.Examples = make([]string, n)
+		r.Examples = make([]string, in.length())
 		for i := range r.Examples {
 			r.Examples[i] = in.text()
 		}
 	}
-	return nil
+	_, err = in.r.Discard(size)
+	return err
+}
+
+func (in *scratchReader) length() int {
+	n, size := binary.Uvarint(in.numbers)
+	in.numbers = in.numbers[size:]
+	return int(n)
 }
 
 func (in *scratchReader) text() string {
-	n, size := binary.Uvarint(in.row)
-	text := string(in.row[size:][:n])
-	in.row = in.row[uint64(size)+n:]
+	n := in.length()
+	text := in.texts[:n]
+	in.texts = in.texts[n:]
 	return text
 }
 

@@ -18,8 +18,8 @@ type cell struct {
 	V    string
 }
 
-func byteCell(n int64) cell  { return cell{byteSize(float64(n)), integer(n)} }
-func countCell(n int64) cell { return cell{count(n), integer(n)} }
+func byteCell(n int64) cell  { return cell{byteSize(float64(n)), strconv.FormatInt(n, 10)} }
+func countCell(n int64) cell { return cell{count(n), strconv.FormatInt(n, 10)} }
 
 type entity struct {
 	Who        shown
@@ -182,9 +182,9 @@ func (p *page) domains(all *top[detect.Row], open []*detect.Finding) {
 		v := domain{
 			Domain: where(d.Object), Source: show(d.Entity, maxName), Day: d.Day.String(),
 			Queries: countCell(d.Events), Names: countCell(d.Names), Bytes: byteCell(d.NameBytes),
-			Busiest: countCell(d.WindowEvents), Entropy: cell{number(d.MaxEntropy), float(d.MaxEntropy)},
+			Busiest: countCell(d.WindowEvents), Entropy: cell{number(d.MaxEntropy), string(appendFloat(nil, d.MaxEntropy))},
 			Longest: countCell(d.MaxLength),
-			Rare:    cell{percent(d.Rare, d.Events), integer(d.Rare)}, NX: cell{percent(d.NXDomain, d.Events), integer(d.NXDomain)},
+			Rare:    cell{percent(d.Rare, d.Events), strconv.FormatInt(d.Rare, 10)}, NX: cell{percent(d.NXDomain, d.Events), strconv.FormatInt(d.NXDomain, 10)},
 			Finding: sections[place{d.Day, d.Key}],
 		}
 		if d.WindowAt != 0 {

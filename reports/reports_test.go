@@ -120,17 +120,17 @@ func TestCSVCells(t *testing.T) {
 		0: "0", -3: "-3", 4509715660: "4509715660", 0.1: "0.1", 1.0 / 3: "0.3333333333333333", 1e-9: "1e-09", 2e22: "2e+22",
 		math.Inf(1): "Inf", math.Inf(-1): "-Inf",
 	} {
-		if got := float(in); got != want {
+		if got := string(appendFloat(nil, in)); got != want {
 			t.Errorf("float(%g): got %s, want %s", in, got, want)
 		}
 	}
-	if got := float(math.NaN()); got != "" {
+	if got := string(appendFloat(nil, math.NaN())); got != "" {
 		t.Errorf("float(NaN): got %q, want no cell", got)
 	}
-	if got, want := timestamp(1_795_132_800_250_000), "2026-11-20T00:00:00.25Z"; got != want {
+	if got, want := string(appendTime(nil, 1_795_132_800_250_000)), "2026-11-20T00:00:00.25Z"; got != want {
 		t.Errorf("timestamp: got %s, want %s", got, want)
 	}
-	if got, want := list([]string{"a;b", "=c"}), `a\x3bb;'=c`; got != want {
+	if got, want := string(appendList(nil, []string{"a;b", "=c"})), `a\x3bb;'=c`; got != want {
 		t.Errorf("list: got %s, want %s", got, want)
 	}
 }
@@ -531,6 +531,25 @@ func TestBrokenTables(t *testing.T) {
 		r.Domains = func(yield func(*detect.Row, error) bool) { yield(nil, broken) }
 		if err := f.Write(io.Discard, r); !errors.Is(err, broken) {
 			t.Errorf("%s: got error %v, want %v", f.Name, err, broken)
+		}
+	}
+}
+
+// Cells must be quoted as a CSV reader expects, whatever stands in them.
+func TestQuoting(t *testing.T) {
+	r := rand.New(rand.NewPCG(8, 8))
+	parts := []string{"a", "-", "@", ".", " ", ",", "\"", "\\", "\\.", "=", "é", "\t", "\r\n", "\n", "\xff", "\u2028", "\u00a0", ";", "\x00"}
+	for range 20_000 {
+		s := ""
+		for range r.IntN(4) {
+			s += parts[r.IntN(len(parts))]
+		}
+		var want bytes.Buffer
+		w := csv.NewWriter(&want)
+		w.Write([]string{text(s), "x"})
+		w.Flush()
+		if got := string(appendText(nil, s)) + ",x\n"; got != want.String() {
+			t.Fatalf("%q: got %s, want %s", s, got, want.String())
 		}
 	}
 }

@@ -58,15 +58,16 @@ type Key struct {
 
 // Compare orders keys by their fields in turn.
 func (k Key) Compare(l Key) int {
-	for _, c := range [...]int{
-		strings.Compare(k.Feed, l.Feed), strings.Compare(k.EntityType, l.EntityType),
-		strings.Compare(k.Entity, l.Entity), strings.Compare(k.Object, l.Object),
-	} {
-		if c != 0 {
-			return c
-		}
+	if c := strings.Compare(k.Feed, l.Feed); c != 0 {
+		return c
 	}
-	return 0
+	if c := strings.Compare(k.EntityType, l.EntityType); c != 0 {
+		return c
+	}
+	if c := strings.Compare(k.Entity, l.Entity); c != 0 {
+		return c
+	}
+	return strings.Compare(k.Object, l.Object)
 }
 
 // A Summary is what is kept of the events of one key and day: a small
