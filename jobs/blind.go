@@ -90,10 +90,10 @@ func silent(config *Config, h *history, days []detect.Day, inputs []reports.Inpu
 	for _, in := range inputs {
 		heard[in.Feed] = true
 	}
-	for _, rows := range h.rows { // logs that an earlier run has folded
-		for _, r := range rows {
-			if r.Day >= days[0] {
-				feed, _, _ := strings.Cut(r.Feed, "/")
+	for aggregate := range h.tables { // logs that an earlier run has folded
+		for _, p := range h.between(aggregate, days[0], days[len(days)-1]) {
+			for _, feed := range p.feeds {
+				feed, _, _ := strings.Cut(feed, "/")
 				heard[feed] = true
 			}
 		}
@@ -126,8 +126,10 @@ func unplaced(config *Config, h *history, inputs []reports.Input) []reports.Blin
 			rows[in.Feed] += in.Rows
 		}
 	}
-	for _, r := range h.rows[d.Reads] {
-		named[r.Feed] = true
+	for _, p := range h.tables[d.Reads] {
+		for _, feed := range p.feeds {
+			named[feed] = true
+		}
 	}
 	var out []reports.Blind
 	for _, feed := range sortedKeys(rows) {

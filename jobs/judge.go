@@ -1,11 +1,14 @@
 package jobs
 
 import (
+	"bufio"
 	"cmp"
+	"encoding/binary"
+	"fmt"
+	"io"
 	"iter"
 	"math"
 	"slices"
-	"sort"
 	"strings"
 
 	"outflow/reports"
@@ -15,13 +18,16 @@ import (
 
 // A history is what a run knows of the days up to the judged ones.
 type history struct {
-	rows map[string][]detect.Row // by aggregate
+	// tables are the days of each aggregate, by its name, ascending.
+	tables map[string][]*part
 	// earlier are the findings of days before the judged ones.
 	earlier []detect.Finding
 	// flagged holds the findings so far that were not allowed.
 	flagged map[flag]bool
-
-	input []detect.Row // of the last inputOf, to be used again
+	// baselines holds what upload_zscore takes for normal: a record for each row of
+	// user_day of the judged days, in their order. Empty where it does not run.
+	baselines *spool
+	closers   []io.Closer
 }
 
 type flag struct {
@@ -30,68 +36,156 @@ type flag struct {
 	day       detect.Day
 }
 
-// byFeed yields an aggregate's rows feed by feed, sorted by key and then day:
-// feeds are judged apart.
-func (h *history) byFeed(aggregate string) iter.Seq[[]detect.Row] {
-	return func(yield func([]detect.Row) bool) {
-		rows := h.rows[aggregate]
-		byKey := func(a, b detect.Row) int { return cmp.Or(a.Key.Compare(b.Key), cmp.Compare(a.Day, b.Day)) }
-		if !slices.IsSortedFunc(rows, byKey) {
-			slices.SortFunc(rows, byKey)
-		}
-		for len(rows) > 0 {
-			n := sort.Search(len(rows), func(i int) bool { return rows[i].Feed != rows[0].Feed })
-			if !yield(rows[:n:n]) {
-				return
-			}
-			rows = rows[n:]
-		}
+func newHistory() *history {
+	h := &history{tables: map[string][]*part{}, flagged: map[flag]bool{}, baselines: newSpool(spoolBytes)}
+	h.closers = append(h.closers, h.baselines)
+	return h
+}
+
+// close ends the reading. The rows of the report are of no use afterwards.
+func (h *history) close() {
+	for _, c := range h.closers {
+		c.Close() // of what was only read, or is to be thrown away
 	}
 }
 
-// inputOf returns what a detection judges of one feed's rows on a day. It is
-// valid until the next call.
-func (h *history) inputOf(c *Config, d *detect.Detection, rows []detect.Row, day detect.Day) *detect.Input {
-	in := &detect.Input{Day: day, Own: c.own, Flagged: func(k detect.Key, day detect.Day) bool {
-		return h.flagged[flag{d.Name, k, day}]
-	}}
-	covered := map[detect.Day]bool{}
-	h.input = slices.Grow(h.input[:0], len(rows))
-	for i := range rows {
-		if r := &rows[i]; r.Day <= day && int(day-r.Day) <= d.History {
-			h.input = append(h.input, *r)
-			if r.Day < day {
-				covered[r.Day] = true
-			}
+// between returns the parts of an aggregate for the days first … last.
+func (h *history) between(aggregate string, first, last detect.Day) []*part {
+	parts := h.tables[aggregate]
+	from, _ := slices.BinarySearchFunc(parts, first, func(p *part, d detect.Day) int { return cmp.Compare(p.day, d) })
+	to, _ := slices.BinarySearchFunc(parts, last+1, func(p *part, d detect.Day) int { return cmp.Compare(p.day, d) })
+	return parts[from:to]
+}
+
+// days returns the days that there is anything of, ascending.
+func (h *history) days() []detect.Day {
+	days := map[detect.Day]bool{}
+	for _, parts := range h.tables {
+		for _, p := range parts {
+			days[p.day] = true
 		}
 	}
-	in.Rows = h.input
-	in.Covered = sortedKeys(covered)
-	return in
+	return sortedKeys(days)
+}
+
+// rows yields the rows of an aggregate on days, which ascend.
+func (h *history) rows(a *detect.Aggregate, days []detect.Day) iter.Seq2[*detect.Row, error] {
+	var parts []*part
+	for _, day := range days {
+		parts = append(parts, h.between(a.Name, day, day)...)
+	}
+	return rowsOf(parts)
 }
 
 // judge runs the detections on each of the days in turn. What is found on one
 // day is not taken for normal on the next.
-func (h *history) judge(c *Config, days []detect.Day) []detect.Finding {
+func (h *history) judge(c *Config, days []detect.Day) ([]detect.Finding, error) {
+	judged := days
 	if c.seed() {
-		days = days[max(0, len(days)-1):] // the seeds judge a whole log at once
+		judged = days[max(0, len(days)-1):] // the seeds judge a whole log at once
 	}
-	var all []detect.Finding
+	// Detections that read the same rows do so side by side.
+	type reading struct {
+		aggregate string
+		history   int
+	}
+	groups := map[reading][]*detect.Detection{}
 	for _, d := range c.detections {
-		for rows := range h.byFeed(d.Reads) {
-			for _, day := range days {
-				found := detect.Judge(d, h.inputOf(c, d, rows, day))
-				allow(c.Allow, found)
-				for _, f := range found {
-					if f.Allowed == "" {
-						h.flagged[flag{d.Name, f.Key, f.Day}] = true
-					}
+		r := reading{d.Reads, d.History}
+		groups[r] = append(groups[r], d)
+	}
+	w := bufio.NewWriter(h.baselines)
+	var all []detect.Finding
+	for _, day := range judged {
+		for _, group := range groups {
+			found, err := h.judgeDay(c, group, day, w)
+			if err != nil {
+				return nil, err
+			}
+			allow(c.Allow, found)
+			for i := range found {
+				if f := &found[i]; f.Allowed == "" {
+					h.flagged[flag{f.Detection, f.Key, f.Day}] = true
 				}
-				all = append(all, found...)
+			}
+			all = append(all, found...)
+		}
+	}
+	if d := c.detection("upload_zscore"); d != nil && c.seed() {
+		for _, day := range days {
+			parts := h.between(d.Reads, day-detect.Day(d.History), day)
+			in := h.input(c, d, parts, day)
+			in.Baseline = keepBaseline(w)
+			if err := sideBySide(merged(parts), []judge{func(rows series) {
+				in.Series = rows
+				detect.UploadBaselines(d, in)
+			}}); err != nil {
+				return nil, err
 			}
 		}
 	}
-	return all
+	return all, w.Flush()
+}
+
+// judgeDay judges a day by detections that read the same rows.
+func (h *history) judgeDay(c *Config, group []*detect.Detection, day detect.Day, baselines io.Writer) ([]detect.Finding, error) {
+	parts := h.between(group[0].Reads, day-detect.Day(group[0].History), day)
+	found := make([][]detect.Finding, len(group))
+	judges := make([]judge, len(group))
+	for i, d := range group {
+		in := h.input(c, d, parts, day)
+		if !c.seed() {
+			in.Baseline = keepBaseline(baselines)
+		}
+		judges[i] = func(rows series) {
+			in.Series = rows
+			found[i] = detect.Judge(d, in)
+		}
+	}
+	err := sideBySide(merged(parts), judges)
+	return slices.Concat(found...), err
+}
+
+// input returns what a detection judges on a day, but for the rows.
+func (h *history) input(c *Config, d *detect.Detection, parts []*part, day detect.Day) *detect.Input {
+	covered := map[string][]detect.Day{}
+	for _, p := range parts {
+		if p.day < day {
+			for _, feed := range p.feeds {
+				covered[feed] = append(covered[feed], p.day)
+			}
+		}
+	}
+	return &detect.Input{
+		Day: day, Own: c.own,
+		Covered: func(feed string) []detect.Day { return covered[feed] },
+		Flagged: func(k detect.Key, day detect.Day) bool { return h.flagged[flag{d.Name, k, day}] },
+	}
+}
+
+// keepBaseline returns a function that writes a baseline as a record of four
+// numbers. The writer's error is that of its Flush.
+func keepBaseline(w io.Writer) func(detect.UploadBaseline) {
+	var record []byte
+	return func(b detect.UploadBaseline) {
+		record = binary.LittleEndian.AppendUint64(record[:0], uint64(b.Days))
+		for _, v := range [...]float64{b.Median, b.Upper, b.Z} {
+			record = binary.LittleEndian.AppendUint64(record, math.Float64bits(v))
+		}
+		w.Write(record)
+	}
+}
+
+func readBaseline(r io.Reader) (b detect.UploadBaseline, err error) {
+	var record [4 * 8]byte
+	if _, err := io.ReadFull(r, record[:]); err != nil {
+		return b, fmt.Errorf("read the baselines of the run: %w", err)
+	}
+	b.Days = int(binary.LittleEndian.Uint64(record[:]))
+	for i, v := range [...]*float64{&b.Median, &b.Upper, &b.Z} {
+		*v = math.Float64frombits(binary.LittleEndian.Uint64(record[8+8*i:]))
+	}
+	return b, nil
 }
 
 func sortedKeys[K cmp.Ordered, V any](m map[K]V) []K {
@@ -138,42 +232,29 @@ func worstFirst(findings []detect.Finding) {
 	})
 }
 
-// userDays returns the user_day rows of the wanted days, with what was normal.
-func (h *history) userDays(c *Config, wanted map[detect.Day]bool) []reports.UserDay {
-	type place struct {
-		day detect.Day
-		key detect.Key
-	}
-	baselines := map[place]detect.UploadBaseline{}
-	if d := c.detection("upload_zscore"); d != nil {
-		for rows := range h.byFeed(d.Reads) {
-			for day := range wanted {
-				for _, b := range detect.UploadBaselines(d, h.inputOf(c, d, rows, day)) {
-					baselines[place{day, b.Key}] = b
-				}
+// userDays yields the user_day rows of the judged days, with what was normal.
+func (h *history) userDays(days []detect.Day) iter.Seq2[*reports.UserDay, error] {
+	return func(yield func(*reports.UserDay, error) bool) {
+		baselines := bufio.NewReader(h.baselines.Reader())
+		for row, err := range h.rows(detect.UserDay, days) {
+			u := reports.UserDay{Row: row, Ratio: math.NaN()}
+			b := detect.UploadBaseline{Median: math.NaN(), Upper: math.NaN(), Z: math.NaN()}
+			if err == nil && h.baselines.Size() > 0 {
+				b, err = readBaseline(baselines)
+			}
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+			u.BaselineDays, u.BaselineMedian, u.BaselineUpper, u.Z = b.Days, math.Round(b.Median), math.Round(b.Upper), b.Z
+			if row.KnownOut > 0 && row.KnownIn > 0 {
+				u.Ratio = stats.Ratio(row.BytesOut, row.BytesIn)
+			}
+			if !yield(&u, nil) {
+				return
 			}
 		}
 	}
-	var out []reports.UserDay
-	rows := h.rows[detect.UserDay.Name]
-	for i := range rows {
-		row := &rows[i]
-		if !wanted[row.Day] {
-			continue
-		}
-		u := reports.UserDay{Row: row, BaselineMedian: math.NaN(), BaselineUpper: math.NaN(), Z: math.NaN(), Ratio: math.NaN()}
-		if row.KnownOut > 0 && row.KnownIn > 0 {
-			u.Ratio = stats.Ratio(row.BytesOut, row.BytesIn)
-		}
-		if b, ok := baselines[place{row.Day, row.Key}]; ok {
-			u.BaselineDays, u.BaselineMedian, u.BaselineUpper, u.Z = b.Days, math.Round(b.Median), math.Round(b.Upper), b.Z
-		}
-		out = append(out, u)
-	}
-	slices.SortFunc(out, func(a, b reports.UserDay) int {
-		return cmp.Or(cmp.Compare(a.Day, b.Day), a.Key.Compare(b.Key))
-	})
-	return out
 }
 
 // span returns how many days of history there were before the first judged day.
@@ -182,10 +263,10 @@ func (h *history) span(days []detect.Day) int {
 		return 0
 	}
 	before := map[detect.Day]bool{}
-	for _, rows := range h.rows {
-		for _, r := range rows {
-			if r.Day < days[0] {
-				before[r.Day] = true
+	for _, parts := range h.tables {
+		for _, p := range parts {
+			if p.day < days[0] && len(p.feeds) > 0 {
+				before[p.day] = true
 			}
 		}
 	}

@@ -37,7 +37,7 @@ type stateRow struct {
 	Examples     []string `parquet:"examples,list"`
 }
 
-func toState(r detect.Row) stateRow {
+func toState(r *detect.Row) stateRow {
 	s := &r.Summary
 	return stateRow{
 		r.Feed, r.EntityType, r.Entity, r.Object,

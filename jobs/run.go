@@ -1,12 +1,14 @@
 package jobs
 
 import (
-	"bytes"
+	"bufio"
 	"cmp"
 	"errors"
 	"fmt"
+	"io"
 	"iter"
 	"math"
+	"path"
 	"slices"
 	"strings"
 	"time"
@@ -194,10 +196,14 @@ func (p *program) nightly(config *Config, job string, days []detect.Day) error {
 	judged := append(late, days...)
 
 	h, err := s.history(p.ctx, judged)
+	defer h.close()
 	if err != nil {
 		return err
 	}
-	r := assemble(config, h, judged, s.inputs)
+	r, err := assemble(config, h, judged, s.inputs)
+	if err != nil {
+		return err
+	}
 	r.Job = job
 	r.Warnings = append(s.warnings, r.Warnings...)
 	r.Blind = append(silent(config, h, judged, s.inputs), r.Blind...)
@@ -220,8 +226,9 @@ func (p *program) nightly(config *Config, job string, days []detect.Day) error {
 	return p.verdict(config, r)
 }
 
-// assemble judges the days and gathers all that a report says.
-func assemble(config *Config, h *history, days []detect.Day, inputs []reports.Input) *reports.Report {
+// assemble judges the days and gathers all that a report says. The report reads
+// its tables from h.
+func assemble(config *Config, h *history, days []detect.Day, inputs []reports.Input) (*reports.Report, error) {
 	r := &reports.Report{
 		Version: version(), Profile: config.Profile, Days: days, Inputs: inputs,
 		Detections: config.detections,
@@ -229,7 +236,10 @@ func assemble(config *Config, h *history, days []detect.Day, inputs []reports.In
 	if len(days) > 0 {
 		r.At = (days[len(days)-1] + 1).Time()
 	}
-	r.Findings = h.judge(config, days)
+	var err error
+	if r.Findings, err = h.judge(config, days); err != nil {
+		return nil, err
+	}
 	worstFirst(r.Findings)
 	r.Blind = slices.Concat(blind(config.detections, inputs), unplaced(config, h, inputs), unread(config.detections, inputs))
 	last := detect.Day(0)
@@ -238,21 +248,10 @@ func assemble(config *Config, h *history, days []detect.Day, inputs []reports.In
 	}
 	r.Warnings = append(r.Warnings, allowWarnings(config.Allow, last)...)
 	r.Entities = detect.Risk(slices.Concat(r.Findings, h.earlier), last)
-	wanted := map[detect.Day]bool{}
-	for _, d := range days {
-		wanted[d] = true
-	}
-	for _, row := range h.rows[detect.DNSPair.Name] {
-		if wanted[row.Day] {
-			r.Domains = append(r.Domains, row)
-		}
-	}
-	slices.SortFunc(r.Domains, func(a, b detect.Row) int {
-		return cmp.Or(cmp.Compare(a.Day, b.Day), a.Key.Compare(b.Key))
-	})
-	r.UserDays = h.userDays(config, wanted)
+	r.Domains = h.rows(detect.DNSPair, days)
+	r.UserDays = h.userDays(days)
 	r.History = h.span(days)
-	return r
+	return r, nil
 }
 
 // write writes the reports under the output folder.
@@ -267,16 +266,15 @@ func (p *program) write(config *Config, folder string, r *reports.Report) error 
 			continue
 		}
 		for _, file := range f.Files {
-			var buf bytes.Buffer
-			if err := file.Write(&buf, r); err != nil {
-				return fmt.Errorf("write the report %s: %w", file.Name, err)
-			}
-			name := folder + "/" + file.Name
-			if folder == "" {
-				name = file.Name
-			}
-			if err := out.Put(p.ctx, name, bytes.NewReader(buf.Bytes()), store.Always); err != nil {
-				return configError{fmt.Errorf("write the report to %s: %w", config.Out, err)}
+			name := path.Join(folder, file.Name)
+			if err := writeFile(file, r, func(body io.ReadSeeker) error {
+				err := out.Put(p.ctx, name, body, store.Always)
+				if err != nil {
+					err = configError{fmt.Errorf("write the report to %s: %w", config.Out, err)}
+				}
+				return err
+			}); err != nil {
+				return err
 			}
 			if page == "" || strings.HasSuffix(file.Name, ".html") {
 				page = strings.TrimSuffix(config.Out, "/") + "/" + name
@@ -292,6 +290,22 @@ func (p *program) write(config *Config, folder string, r *reports.Report) error 
 		}
 	}
 	return nil
+}
+
+// writeFile writes a file of the reports and hands it to put: the store takes none
+// that it could not read again.
+func writeFile(file reports.File, r *reports.Report, put func(body io.ReadSeeker) error) error {
+	s := newSpool(spoolBytes)
+	defer s.Close()
+	w := bufio.NewWriterSize(s, scratchBuffer)
+	err := file.Write(w, r)
+	if err == nil {
+		err = w.Flush()
+	}
+	if err != nil {
+		return fmt.Errorf("write the report %s: %w", file.Name, err)
+	}
+	return put(s.Reader())
 }
 
 // verdict turns what happened into an exit code.

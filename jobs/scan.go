@@ -4,8 +4,6 @@ import (
 	"sync/atomic"
 
 	"github.com/spf13/cobra"
-
-	"outflow/stats/detect"
 )
 
 func (p *program) scanCommand() *cobra.Command {
@@ -38,22 +36,20 @@ func (p *program) scanCommand() *cobra.Command {
 		var read atomic.Int64
 		stop := p.watch("scan", total, &read)
 		folded, err := Fold(p.ctx, sources, &foldOptions{aggregates: config.aggregates(), FoldOptions: config.foldOptions(),
-			workers: config.Workers, memory: int64(config.Memory), read: &read})
+			workers: config.Workers, read: &read})
 		stop()
 		if err != nil {
 			return err
 		}
-		found := map[detect.Day]bool{}
-		rows := map[string][]detect.Row{}
-		for _, a := range config.aggregates() {
-			rows[a.Name] = folded.collect(a)
+		h, err := scratched(folded, config.aggregates())
+		defer h.close()
+		if err != nil {
+			return err
 		}
-		for _, rows := range rows {
-			for _, r := range rows {
-				found[r.Day] = true
-			}
+		r, err := assemble(config, h, h.days(), folded.inputs)
+		if err != nil {
+			return err
 		}
-		r := assemble(config, &history{rows: rows, flagged: map[flag]bool{}}, sortedKeys(found), folded.inputs)
 		r.Job = "scan"
 		p.complaints(r)
 		if err := p.write(config, "", r); err != nil {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"iter"
 	"math"
 	"os"
 	"slices"
@@ -119,20 +120,26 @@ func (c *Config) horizon() int {
 	return n
 }
 
-// partition returns what a day's partitions say of themselves, and false if the
-// day has to be folded: it is not there, or was folded under another meaning.
-func (s *state) partition(ctx context.Context, day detect.Day) (done store.Done, ok bool, err error) {
+// partition returns what a day's partitions say of themselves, in the order of the
+// aggregates, and false if the day has to be folded: it is not there, or was
+// folded under another meaning.
+func (s *state) partition(ctx context.Context, day detect.Day) (dones []store.Done, ok bool, err error) {
 	for _, a := range s.aggregates {
-		done, err = s.aggregate(a).Done(ctx, day.String())
+		done, err := s.aggregate(a).Done(ctx, day.String())
 		if errors.Is(err, fs.ErrNotExist) || err == nil && done.Fold != s.fingerprint {
-			return done, false, nil
+			return nil, false, nil
 		}
 		if err != nil {
-			return done, false, err
+			return nil, false, err
 		}
+		dones = append(dones, done)
 	}
-	return done, true, nil
+	return dones, true, nil
 }
+
+// inputsOf returns what a day was folded from. The last aggregate is committed
+// last, so what it lists is in all of them.
+func inputsOf(dones []store.Done) []store.InputRef { return dones[len(dones)-1].Inputs }
 
 // missing lists the days of history before first that have to be folded.
 func (s *state) missing(ctx context.Context, first detect.Day) ([]detect.Day, error) {
@@ -182,14 +189,14 @@ func (s *state) known(ctx context.Context, days []detect.Day) (map[string]span, 
 		if slices.Contains(days, day) {
 			continue // to be replaced
 		}
-		done, ok, err := s.partition(ctx, day)
+		dones, ok, err := s.partition(ctx, day)
 		if err != nil {
 			return nil, err
 		}
 		if !ok {
 			continue
 		}
-		for _, in := range done.Inputs {
+		for _, in := range inputsOf(dones) {
 			first, err1 := detect.ParseDay(in.First)
 			last, err2 := detect.ParseDay(in.Last)
 			if err1 == nil && err2 == nil {
@@ -234,7 +241,7 @@ func (s *state) fold(ctx context.Context, days []detect.Day) error {
 		what += " to " + last.String()
 	}
 	stop := s.p.watch(what, total, &read)
-	result, err := Fold(ctx, sources, &foldOptions{aggregates: s.aggregates, FoldOptions: o, workers: s.config.Workers, memory: int64(s.config.Memory), read: &read})
+	result, err := Fold(ctx, sources, &foldOptions{aggregates: s.aggregates, FoldOptions: o, workers: s.config.Workers, read: &read})
 	stop()
 	if err != nil {
 		return err
@@ -245,10 +252,10 @@ func (s *state) fold(ctx context.Context, days []detect.Day) error {
 			s.read[src.object.Name] = readObject{o, src.etag}
 		}
 	}
+	if err := s.commit(ctx, days, sources, result); err != nil {
+		return err
+	}
 	for _, day := range days {
-		if err := s.commit(ctx, day, sources, result); err != nil {
-			return err
-		}
 		s.folded[day] = true
 	}
 	return nil
@@ -277,10 +284,32 @@ func (s *state) account(inputs []reports.Input) {
 	}
 }
 
-// commit writes a day's partitions. A day that no object has events of gets
+// commit writes the days' partitions. A day that no object has events of gets
 // none: it is missing, not quiet.
-func (s *state) commit(ctx context.Context, day detect.Day, sources []source, result *folded) error {
-	done := store.Done{Fold: s.fingerprint}
+func (s *state) commit(ctx context.Context, days []detect.Day, sources []source, result *folded) error {
+	dones := map[detect.Day]store.Done{}
+	for _, day := range days {
+		done := store.Done{Fold: s.fingerprint, Inputs: inputsOn(day, sources, result)}
+		if len(done.Inputs) == 0 {
+			continue
+		}
+		// A partition that is damaged or not there says nothing of what came late.
+		if before, err := s.aggregate(s.aggregates[0]).Done(ctx, day.String()); err == nil {
+			done.Late = lateInputs(&before, &done)
+		}
+		dones[day] = done
+	}
+	for _, a := range s.aggregates {
+		if err := s.commitRows(ctx, a, dones, result.Rows(a)); err != nil {
+			return stateError(s.config, err)
+		}
+	}
+	return nil
+}
+
+// inputsOn lists the objects with events of a day.
+func inputsOn(day detect.Day, sources []source, result *folded) []store.InputRef {
+	var inputs []store.InputRef
 	listed := map[string]bool{}
 	for _, src := range sources {
 		name := src.object.Name
@@ -293,28 +322,39 @@ func (s *state) commit(ctx context.Context, day detect.Day, sources []source, re
 		if o.whole { // else nobody knows what days the rest is of
 			in.First, in.Last = o.first.String(), o.last.String()
 		}
-		done.Inputs = append(done.Inputs, in)
+		inputs = append(inputs, in)
 	}
-	if len(done.Inputs) == 0 {
-		return nil
-	}
-	// A partition that is damaged or not there says nothing of what came late.
-	if before, err := s.aggregate(s.aggregates[0]).Done(ctx, day.String()); err == nil {
-		done.Late = lateInputs(&before, &done)
-	}
-	for _, a := range s.aggregates {
-		var rows []stateRow
-		for _, r := range result.collect(a) {
-			if r.Day == day {
-				rows = append(rows, toState(r))
+	return inputs
+}
+
+// commitRows writes an aggregate's partitions of the days that there is a Done for.
+func (s *state) commitRows(ctx context.Context, a *detect.Aggregate, dones map[detect.Day]store.Done, all iter.Seq2[*detect.Row, error]) error {
+	next, stop := iter.Pull2(all)
+	defer stop()
+	row, err, more := next()
+	for _, day := range sortedKeys(dones) {
+		done := dones[day]
+		done.Rev = a.Rev
+		rows := func(yield func(*stateRow, error) bool) {
+			var r stateRow
+			for ; more && err == nil && row.Day <= day; row, err, more = next() {
+				if row.Day < day {
+					continue
+				}
+				done.Feeds = withFeed(done.Feeds, row.Feed)
+				if r = toState(row); !yield(&r, nil) {
+					return
+				}
+			}
+			if err != nil {
+				yield(nil, err)
 			}
 		}
-		done.Rev = a.Rev
-		if err := s.aggregate(a).Commit(ctx, day.String(), rows, done); err != nil {
-			return stateError(s.config, err)
+		if err := commitRows(ctx, s.aggregate(a), day.String(), rows, &done); err != nil {
+			return err
 		}
 	}
-	return nil
+	return err
 }
 
 // lateInputs names the inputs of a partition that came after the day was first
@@ -347,12 +387,12 @@ func (s *state) late(ctx context.Context, first detect.Day) ([]detect.Day, error
 	if s.folded[day] {
 		return nil, nil
 	}
-	done, ok, err := s.partition(ctx, day)
+	dones, ok, err := s.partition(ctx, day)
 	if err != nil || !ok {
 		return nil, err
 	}
 	listed := map[string]store.InputRef{}
-	for _, in := range done.Inputs {
+	for _, in := range inputsOf(dones) {
 		listed[in.Name] = in
 	}
 	for name, r := range s.read {
@@ -393,24 +433,20 @@ func (s *state) tooLate(ctx context.Context, first detect.Day) error {
 	return nil
 }
 
-// history reads what the judged days are compared with, and the days themselves.
+// history opens what the judged days are compared with, and the days themselves.
+// The caller closes it, also after an error.
 func (s *state) history(ctx context.Context, days []detect.Day) (*history, error) {
-	h := &history{rows: map[string][]detect.Row{}, flagged: map[flag]bool{}}
+	h := newHistory()
 	first, last := days[0], days[len(days)-1]
 	for day := first - detect.Day(min(s.config.horizon(), maxHistory)); day <= last; day++ {
-		if _, ok, err := s.partition(ctx, day); err != nil {
-			return nil, err
+		dones, ok, err := s.partition(ctx, day)
+		if err != nil {
+			return h, err
 		} else if !ok {
 			continue
 		}
-		for _, a := range s.aggregates {
-			rows, _, err := s.aggregate(a).Read(ctx, day.String())
-			if err != nil {
-				return nil, err
-			}
-			for i := range rows {
-				h.rows[a.Name] = append(h.rows[a.Name], rows[i].row(day))
-			}
+		for i, a := range s.aggregates {
+			h.tables[a.Name] = append(h.tables[a.Name], &part{day, dones[i].Feeds, s.rows(ctx, h, a, day)})
 		}
 		if slices.Contains(days, day) {
 			continue // to be judged anew
@@ -420,7 +456,7 @@ func (s *state) history(ctx context.Context, days []detect.Day) (*history, error
 			continue
 		}
 		if err != nil {
-			return nil, err
+			return h, err
 		}
 		for i := range found {
 			f := found[i].finding(day)
@@ -433,15 +469,51 @@ func (s *state) history(ctx context.Context, days []detect.Day) (*history, error
 	return h, nil
 }
 
-// commitFindings writes the findings of a day.
-func (s *state) commitFindings(ctx context.Context, day detect.Day, findings []detect.Finding) error {
-	var rows []findingRow
-	for i := range findings {
-		if findings[i].Day == day {
-			rows = append(rows, toFinding(&findings[i]))
+// rows reads the rows of a partition, which is opened for the first who wants
+// them and closed with h: most aggregates are not read for most days.
+func (s *state) rows(ctx context.Context, h *history, a *detect.Aggregate, day detect.Day) rowBlocks {
+	var partition *storePart[stateRow]
+	return func(yield func([]detect.Row, error) bool) {
+		if partition == nil {
+			p, err := openPart(ctx, s.aggregate(a), day.String())
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+			partition = p
+			h.closers = append(h.closers, p)
+		}
+		block := make([]detect.Row, 0, blockRows)
+		for r, err := range partition.Rows() {
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+			if block = append(block, r.row(day)); len(block) == blockRows {
+				if !yield(block, nil) {
+					return
+				}
+				block = block[:0]
+			}
+		}
+		if len(block) > 0 {
+			yield(block, nil)
 		}
 	}
-	return stateError(s.config, s.findings().Commit(ctx, day.String(), rows, store.Done{Rev: 1, Fold: s.fingerprint}))
+}
+
+// commitFindings writes the findings of a day.
+func (s *state) commitFindings(ctx context.Context, day detect.Day, findings []detect.Finding) error {
+	rows := func(yield func(*findingRow, error) bool) {
+		for i := range findings {
+			if findings[i].Day == day {
+				if r := toFinding(&findings[i]); !yield(&r, nil) {
+					return
+				}
+			}
+		}
+	}
+	return stateError(s.config, commitRows(ctx, s.findings(), day.String(), rows, &store.Done{Rev: 1, Fold: s.fingerprint}))
 }
 
 // sources lists the objects of the configured inputs for the days first … last.

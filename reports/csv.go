@@ -1,8 +1,8 @@
 package reports
 
 import (
-	"encoding/csv"
 	"io"
+	"iter"
 	"math"
 	"strconv"
 	"strings"
@@ -24,7 +24,7 @@ var CSV = &Format{
 	Title: "tables for spreadsheets and scripts",
 	Files: []File{
 		{"findings.csv", "a row per finding, worst first", func(w io.Writer, r *Report) error {
-			return writeCSV(w, findingColumns, r.Findings)
+			return writeCSV(w, findingColumns, each(r.Findings))
 		}},
 		{"user_day.csv", "a row per feed, entity and judged day, with what was normal", func(w io.Writer, r *Report) error {
 			return writeCSV(w, userDayColumns, r.UserDays)
@@ -33,142 +33,202 @@ var CSV = &Format{
 			return writeCSV(w, domainColumns, r.Domains)
 		}},
 		{"inputs.csv", "a row per log object and table: what was read, what was skipped, and how complete it is", func(w io.Writer, r *Report) error {
-			return writeCSV(w, inputColumns, r.Inputs)
+			return writeCSV(w, inputColumns, each(r.Inputs))
 		}},
 		{"entities.csv", "a row per user, host or address with a finding, worst first", func(w io.Writer, r *Report) error {
-			return writeCSV(w, entityColumns, r.Entities)
+			return writeCSV(w, entityColumns, each(r.Entities))
 		}},
 	},
 }
 
-// A csvColumn is one column of a table of T: its name, and its cell of a row.
+// A csvColumn is one column of a table of T: its name, and what appends its cell
+// of a row, quoted where it must be.
 type csvColumn[T any] struct {
 	name string
-	cell func(row *T) string
+	cell func(b []byte, row *T) []byte
 }
 
-func writeCSV[T any](w io.Writer, columns []csvColumn[T], rows []T) error {
-	c := csv.NewWriter(w)
-	record := make([]string, len(columns))
-	for i := range columns {
-		record[i] = columns[i].name
+// each yields the rows of a table that is held in memory.
+func each[T any](rows []T) iter.Seq2[*T, error] {
+	return func(yield func(*T, error) bool) {
+		for i := range rows {
+			if !yield(&rows[i], nil) {
+				return
+			}
+		}
 	}
-	if err := c.Write(record); err != nil {
+}
+
+func writeCSV[T any](w io.Writer, columns []csvColumn[T], rows iter.Seq2[*T, error]) error {
+	var line []byte
+	for i := range columns {
+		line = append(append(line, columns[i].name...), ',')
+	}
+	line[len(line)-1] = '\n'
+	if _, err := w.Write(line); err != nil {
 		return err
 	}
-	for i := range rows {
-		for j := range columns {
-			record[j] = columns[j].cell(&rows[i])
+	if rows == nil {
+		return nil
+	}
+	for row, err := range rows {
+		if err != nil {
+			return err
 		}
-		if err := c.Write(record); err != nil {
+		line = line[:0]
+		for i := range columns {
+			line = append(columns[i].cell(line, row), ',')
+		}
+		line[len(line)-1] = '\n'
+		if _, err := w.Write(line); err != nil {
 			return err
 		}
 	}
-	c.Flush()
-	return c.Error()
+	return nil
 }
 
 var findingColumns = []csvColumn[detect.Finding]{
-	{"finding_uid", func(f *detect.Finding) string { return text(f.UID) }},
-	{"day", func(f *detect.Finding) string { return f.Day.String() }},
-	{"time", func(f *detect.Finding) string { return timestamp(f.Window[0]) }},
-	{"detection", func(f *detect.Finding) string { return text(f.Detection) }},
-	{"severity", func(f *detect.Finding) string { return f.Severity.String() }},
-	{"risk_score", func(f *detect.Finding) string { return integer(int64(f.RiskScore)) }},
-	{"technique", func(f *detect.Finding) string { return text(f.Technique) }},
-	{"entity_type", func(f *detect.Finding) string { return text(f.EntityType) }},
-	{"entity", func(f *detect.Finding) string { return text(f.Entity) }},
-	{"object", func(f *detect.Finding) string { return text(f.Object) }},
-	{"score", func(f *detect.Finding) string { return float(f.Score) }},
-	{"threshold", func(f *detect.Finding) string { return float(f.Threshold) }},
-	{"observed", func(f *detect.Finding) string { return float(f.Observed) }},
-	{"baseline", func(f *detect.Finding) string { return float(f.Baseline) }},
-	{"unit", func(f *detect.Finding) string { return text(f.Unit) }},
-	{"events", func(f *detect.Finding) string { return integer(f.Summary.Events) }},
-	{"bytes_out", func(f *detect.Finding) string { return integer(f.Summary.BytesOut) }},
-	{"bytes_in", func(f *detect.Finding) string { return integer(f.Summary.BytesIn) }},
-	{"first_seen", func(f *detect.Finding) string { return seen(f.Summary.First) }},
-	{"last_seen", func(f *detect.Finding) string { return seen(f.Summary.Last) }},
-	{"why", func(f *detect.Finding) string { return text(f.Why) }},
-	{"evidence", func(f *detect.Finding) string { return list(evidence(f)) }},
-	{"feed", func(f *detect.Finding) string { return text(f.Feed) }},
-	{"label", func(f *detect.Finding) string { return text(f.Label) }},
-	{"allowed", func(f *detect.Finding) string { return text(f.Allowed) }},
+	{"finding_uid", func(b []byte, f *detect.Finding) []byte { return appendText(b, f.UID) }},
+	{"day", func(b []byte, f *detect.Finding) []byte { return append(b, f.Day.String()...) }},
+	{"time", func(b []byte, f *detect.Finding) []byte { return appendTime(b, f.Window[0]) }},
+	{"detection", func(b []byte, f *detect.Finding) []byte { return appendText(b, f.Detection) }},
+	{"severity", func(b []byte, f *detect.Finding) []byte { return append(b, f.Severity.String()...) }},
+	{"risk_score", func(b []byte, f *detect.Finding) []byte { return appendInteger(b, int64(f.RiskScore)) }},
+	{"technique", func(b []byte, f *detect.Finding) []byte { return appendText(b, f.Technique) }},
+	{"entity_type", func(b []byte, f *detect.Finding) []byte { return appendText(b, f.EntityType) }},
+	{"entity", func(b []byte, f *detect.Finding) []byte { return appendText(b, f.Entity) }},
+	{"object", func(b []byte, f *detect.Finding) []byte { return appendText(b, f.Object) }},
+	{"score", func(b []byte, f *detect.Finding) []byte { return appendFloat(b, f.Score) }},
+	{"threshold", func(b []byte, f *detect.Finding) []byte { return appendFloat(b, f.Threshold) }},
+	{"observed", func(b []byte, f *detect.Finding) []byte { return appendFloat(b, f.Observed) }},
+	{"baseline", func(b []byte, f *detect.Finding) []byte { return appendFloat(b, f.Baseline) }},
+	{"unit", func(b []byte, f *detect.Finding) []byte { return appendText(b, f.Unit) }},
+	{"events", func(b []byte, f *detect.Finding) []byte { return appendInteger(b, f.Summary.Events) }},
+	{"bytes_out", func(b []byte, f *detect.Finding) []byte { return appendInteger(b, f.Summary.BytesOut) }},
+	{"bytes_in", func(b []byte, f *detect.Finding) []byte { return appendInteger(b, f.Summary.BytesIn) }},
+	{"first_seen", func(b []byte, f *detect.Finding) []byte { return appendSeen(b, f.Summary.First) }},
+	{"last_seen", func(b []byte, f *detect.Finding) []byte { return appendSeen(b, f.Summary.Last) }},
+	{"why", func(b []byte, f *detect.Finding) []byte { return appendText(b, f.Why) }},
+	{"evidence", func(b []byte, f *detect.Finding) []byte { return appendList(b, evidence(f)) }},
+	{"feed", func(b []byte, f *detect.Finding) []byte { return appendText(b, f.Feed) }},
+	{"label", func(b []byte, f *detect.Finding) []byte { return appendText(b, f.Label) }},
+	{"allowed", func(b []byte, f *detect.Finding) []byte { return appendText(b, f.Allowed) }},
 }
 
 var userDayColumns = []csvColumn[UserDay]{
-	{"day", func(u *UserDay) string { return u.Day.String() }},
-	{"feed", func(u *UserDay) string { return text(u.Feed) }},
-	{"entity_type", func(u *UserDay) string { return text(u.EntityType) }},
-	{"entity", func(u *UserDay) string { return text(u.Entity) }},
-	{"events", func(u *UserDay) string { return integer(u.Events) }},
-	{"bytes_out", func(u *UserDay) string { return integer(u.BytesOut) }},
-	{"bytes_in", func(u *UserDay) string { return integer(u.BytesIn) }},
-	{"known_out", func(u *UserDay) string { return integer(u.KnownOut) }},
-	{"known_in", func(u *UserDay) string { return integer(u.KnownIn) }},
-	{"first_seen", func(u *UserDay) string { return seen(u.First) }},
-	{"last_seen", func(u *UserDay) string { return seen(u.Last) }},
-	{"baseline_days", func(u *UserDay) string { return integer(int64(u.BaselineDays)) }},
-	{"baseline_median", func(u *UserDay) string { return float(u.BaselineMedian) }},
-	{"baseline_upper", func(u *UserDay) string { return float(u.BaselineUpper) }},
-	{"z", func(u *UserDay) string { return float(u.Z) }},
-	{"ratio", func(u *UserDay) string { return float(u.Ratio) }},
+	{"day", func(b []byte, u *UserDay) []byte { return append(b, u.Day.String()...) }},
+	{"feed", func(b []byte, u *UserDay) []byte { return appendText(b, u.Feed) }},
+	{"entity_type", func(b []byte, u *UserDay) []byte { return appendText(b, u.EntityType) }},
+	{"entity", func(b []byte, u *UserDay) []byte { return appendText(b, u.Entity) }},
+	{"events", func(b []byte, u *UserDay) []byte { return appendInteger(b, u.Events) }},
+	{"bytes_out", func(b []byte, u *UserDay) []byte { return appendInteger(b, u.BytesOut) }},
+	{"bytes_in", func(b []byte, u *UserDay) []byte { return appendInteger(b, u.BytesIn) }},
+	{"known_out", func(b []byte, u *UserDay) []byte { return appendInteger(b, u.KnownOut) }},
+	{"known_in", func(b []byte, u *UserDay) []byte { return appendInteger(b, u.KnownIn) }},
+	{"first_seen", func(b []byte, u *UserDay) []byte { return appendSeen(b, u.First) }},
+	{"last_seen", func(b []byte, u *UserDay) []byte { return appendSeen(b, u.Last) }},
+	{"baseline_days", func(b []byte, u *UserDay) []byte { return appendInteger(b, int64(u.BaselineDays)) }},
+	{"baseline_median", func(b []byte, u *UserDay) []byte { return appendFloat(b, u.BaselineMedian) }},
+	{"baseline_upper", func(b []byte, u *UserDay) []byte { return appendFloat(b, u.BaselineUpper) }},
+	{"z", func(b []byte, u *UserDay) []byte { return appendFloat(b, u.Z) }},
+	{"ratio", func(b []byte, u *UserDay) []byte { return appendFloat(b, u.Ratio) }},
 }
 
 var domainColumns = []csvColumn[detect.Row]{
-	{"day", func(d *detect.Row) string { return d.Day.String() }},
-	{"feed", func(d *detect.Row) string { return text(d.Feed) }},
-	{"entity_type", func(d *detect.Row) string { return text(d.EntityType) }},
-	{"entity", func(d *detect.Row) string { return text(d.Entity) }},
-	{"domain", func(d *detect.Row) string { return text(d.Object) }},
-	{"events", func(d *detect.Row) string { return integer(d.Events) }},
-	{"names", func(d *detect.Row) string { return integer(d.Names) }},
-	{"name_bytes", func(d *detect.Row) string { return integer(d.NameBytes) }},
-	{"window_events", func(d *detect.Row) string { return integer(d.WindowEvents) }},
-	{"window_at", func(d *detect.Row) string { return seen(d.WindowAt) }},
-	{"window_bytes", func(d *detect.Row) string { return integer(d.WindowBytes) }},
-	{"bytes_at", func(d *detect.Row) string { return seen(d.BytesAt) }},
-	{"odd", func(d *detect.Row) string { return integer(d.Odd) }},
-	{"max_entropy", func(d *detect.Row) string { return float(d.MaxEntropy) }},
-	{"max_length", func(d *detect.Row) string { return integer(d.MaxLength) }},
-	{"rare", func(d *detect.Row) string { return integer(d.Rare) }},
-	{"nxdomain", func(d *detect.Row) string { return integer(d.NXDomain) }},
-	{"examples", func(d *detect.Row) string { return list(d.Examples) }},
+	{"day", func(b []byte, d *detect.Row) []byte { return append(b, d.Day.String()...) }},
+	{"feed", func(b []byte, d *detect.Row) []byte { return appendText(b, d.Feed) }},
+	{"entity_type", func(b []byte, d *detect.Row) []byte { return appendText(b, d.EntityType) }},
+	{"entity", func(b []byte, d *detect.Row) []byte { return appendText(b, d.Entity) }},
+	{"domain", func(b []byte, d *detect.Row) []byte { return appendText(b, d.Object) }},
+	{"events", func(b []byte, d *detect.Row) []byte { return appendInteger(b, d.Events) }},
+	{"names", func(b []byte, d *detect.Row) []byte { return appendInteger(b, d.Names) }},
+	{"name_bytes", func(b []byte, d *detect.Row) []byte { return appendInteger(b, d.NameBytes) }},
+	{"window_events", func(b []byte, d *detect.Row) []byte { return appendInteger(b, d.WindowEvents) }},
+	{"window_at", func(b []byte, d *detect.Row) []byte { return appendSeen(b, d.WindowAt) }},
+	{"window_bytes", func(b []byte, d *detect.Row) []byte { return appendInteger(b, d.WindowBytes) }},
+	{"bytes_at", func(b []byte, d *detect.Row) []byte { return appendSeen(b, d.BytesAt) }},
+	{"odd", func(b []byte, d *detect.Row) []byte { return appendInteger(b, d.Odd) }},
+	{"max_entropy", func(b []byte, d *detect.Row) []byte { return appendFloat(b, d.MaxEntropy) }},
+	{"max_length", func(b []byte, d *detect.Row) []byte { return appendInteger(b, d.MaxLength) }},
+	{"rare", func(b []byte, d *detect.Row) []byte { return appendInteger(b, d.Rare) }},
+	{"nxdomain", func(b []byte, d *detect.Row) []byte { return appendInteger(b, d.NXDomain) }},
+	{"examples", func(b []byte, d *detect.Row) []byte { return appendList(b, d.Examples) }},
 }
 
 var inputColumns = []csvColumn[Input]{
-	{"name", func(in *Input) string { return text(in.Name) }},
-	{"feed", func(in *Input) string { return text(in.Feed) }},
-	{"format", func(in *Input) string { return text(in.Format) }},
-	{"table", func(in *Input) string { return text(in.Table) }},
-	{"size", func(in *Input) string { return integer(in.Size) }},
-	{"records", func(in *Input) string { return integer(in.Records) }},
-	{"rows", func(in *Input) string { return integer(in.Rows) }},
-	{"outside", func(in *Input) string { return integer(in.Outside) }},
-	{"other", func(in *Input) string { return integer(in.Other) }},
-	{"skipped", func(in *Input) string { return integer(in.Skipped) }},
-	{"reasons", func(in *Input) string { return list(in.Reasons) }},
-	{"error", func(in *Input) string { return text(in.Error) }},
-	{"first_seen", func(in *Input) string { return seen(in.First) }},
-	{"last_seen", func(in *Input) string { return seen(in.Last) }},
-	{"user_share", func(in *Input) string { return share(in, columnar.User) }},
-	{"bytes_out_share", func(in *Input) string { return share(in, columnar.BytesOut) }},
-	{"bytes_in_share", func(in *Input) string { return share(in, columnar.BytesIn) }},
-	{"repeated", func(in *Input) string { return integer(in.Repeated) }},
+	{"name", func(b []byte, in *Input) []byte { return appendText(b, in.Name) }},
+	{"feed", func(b []byte, in *Input) []byte { return appendText(b, in.Feed) }},
+	{"format", func(b []byte, in *Input) []byte { return appendText(b, in.Format) }},
+	{"table", func(b []byte, in *Input) []byte { return appendText(b, in.Table) }},
+	{"size", func(b []byte, in *Input) []byte { return appendInteger(b, in.Size) }},
+	{"records", func(b []byte, in *Input) []byte { return appendInteger(b, in.Records) }},
+	{"rows", func(b []byte, in *Input) []byte { return appendInteger(b, in.Rows) }},
+	{"outside", func(b []byte, in *Input) []byte { return appendInteger(b, in.Outside) }},
+	{"other", func(b []byte, in *Input) []byte { return appendInteger(b, in.Other) }},
+	{"skipped", func(b []byte, in *Input) []byte { return appendInteger(b, in.Skipped) }},
+	{"reasons", func(b []byte, in *Input) []byte { return appendList(b, in.Reasons) }},
+	{"error", func(b []byte, in *Input) []byte { return appendText(b, in.Error) }},
+	{"first_seen", func(b []byte, in *Input) []byte { return appendSeen(b, in.First) }},
+	{"last_seen", func(b []byte, in *Input) []byte { return appendSeen(b, in.Last) }},
+	{"user_share", func(b []byte, in *Input) []byte { return appendShare(b, in, columnar.User) }},
+	{"bytes_out_share", func(b []byte, in *Input) []byte { return appendShare(b, in, columnar.BytesOut) }},
+	{"bytes_in_share", func(b []byte, in *Input) []byte { return appendShare(b, in, columnar.BytesIn) }},
+	{"repeated", func(b []byte, in *Input) []byte { return appendInteger(b, in.Repeated) }},
 }
 
 var entityColumns = []csvColumn[detect.EntityRisk]{
-	{"entity_type", func(e *detect.EntityRisk) string { return text(e.EntityType) }},
-	{"entity", func(e *detect.EntityRisk) string { return text(e.Entity) }},
-	{"risk_24h", func(e *detect.EntityRisk) string { return integer(int64(e.Risk24h)) }},
-	{"risk_7d", func(e *detect.EntityRisk) string { return integer(int64(e.Risk7d)) }},
-	{"findings", func(e *detect.EntityRisk) string { return integer(int64(e.Findings)) }},
-	{"tactics", func(e *detect.EntityRisk) string { return list(e.Tactics) }},
-	{"detections", func(e *detect.EntityRisk) string { return list(e.Detections) }},
-	{"notable", func(e *detect.EntityRisk) string { return strconv.FormatBool(e.Notable) }},
+	{"entity_type", func(b []byte, e *detect.EntityRisk) []byte { return appendText(b, e.EntityType) }},
+	{"entity", func(b []byte, e *detect.EntityRisk) []byte { return appendText(b, e.Entity) }},
+	{"risk_24h", func(b []byte, e *detect.EntityRisk) []byte { return appendInteger(b, int64(e.Risk24h)) }},
+	{"risk_7d", func(b []byte, e *detect.EntityRisk) []byte { return appendInteger(b, int64(e.Risk7d)) }},
+	{"findings", func(b []byte, e *detect.EntityRisk) []byte { return appendInteger(b, int64(e.Findings)) }},
+	{"tactics", func(b []byte, e *detect.EntityRisk) []byte { return appendList(b, e.Tactics) }},
+	{"detections", func(b []byte, e *detect.EntityRisk) []byte { return appendList(b, e.Detections) }},
+	{"notable", func(b []byte, e *detect.EntityRisk) []byte { return strconv.AppendBool(b, e.Notable) }},
 }
 
-// text returns a cell of text. A spreadsheet takes one that begins with = + - @
+// appendText appends a cell of text.
+func appendText(b []byte, s string) []byte {
+	if plain(s) {
+		return append(b, s...)
+	}
+	return appendQuoted(b, text(s))
+}
+
+// plain reports whether text is a cell as it is: letters, digits and what stands
+// in the names of hosts and people, which most texts are of.
+func plain(s string) bool {
+	for i := range len(s) {
+		switch c := s[i]; {
+		case c-'a' < 26, c-'A' < 26, c-'0' < 10, c == '_', c == '/', c == ':':
+		case c == '.', c == '-', c == '@':
+			if i == 0 {
+				return false
+			}
+		default:
+			return false
+		}
+	}
+	return true
+}
+
+// appendQuoted appends a cell that may hold anything, in quotes where RFC 4180
+// or a reader wants them.
+func appendQuoted(b []byte, s string) []byte {
+	if s == "" || s != `\.` && s[0] != ' ' && !strings.ContainsAny(s, ",\"\r\n") {
+		return append(b, s...)
+	}
+	b = append(b, '"')
+	for i := range len(s) {
+		if s[i] == '"' {
+			b = append(b, '"')
+		}
+		b = append(b, s[i])
+	}
+	return append(b, '"')
+}
+
+// text returns visible text. A spreadsheet takes one that begins with = + - @
 // (or their full-width forms), a tab, a carriage return or NUL for a formula:
 // a ' before it makes it text.
 func text(s string) string {
@@ -181,52 +241,52 @@ func text(s string) string {
 	return s
 }
 
-// list returns a cell of several texts. A semicolon within one is escaped, as
-// what is not printable is.
-func list(items []string) string {
+// appendList appends a cell of several texts. A semicolon within one is escaped,
+// as what is not printable is.
+func appendList(b []byte, items []string) []byte {
 	cells := make([]string, len(items))
 	for i, s := range items {
 		cells[i] = strings.ReplaceAll(text(s), ";", `\x3b`)
 	}
-	return strings.Join(cells, ";")
+	return appendQuoted(b, strings.Join(cells, ";"))
 }
 
-func integer(n int64) string { return strconv.FormatInt(n, 10) }
+func appendInteger(b []byte, n int64) []byte { return strconv.AppendInt(b, n, 10) }
 
-// float returns the fewest digits that read back as f, and "" for NaN. There is
-// an exponent only where plain digits would be mostly zeros.
-func float(f float64) string {
+// appendFloat appends the fewest digits that read back as f, and nothing for NaN.
+// There is an exponent only where plain digits would be mostly zeros.
+func appendFloat(b []byte, f float64) []byte {
 	if math.IsNaN(f) {
-		return ""
+		return b
 	}
 	if math.IsInf(f, 1) {
-		return "Inf" // +Inf would begin like a formula
+		return append(b, "Inf"...) // +Inf would begin like a formula
 	}
 	if a := math.Abs(f); a != 0 && (a < 1e-6 || a >= 1e21) {
-		return strconv.FormatFloat(f, 'g', -1, 64)
+		return strconv.AppendFloat(b, f, 'g', -1, 64)
 	}
-	return strconv.FormatFloat(f, 'f', -1, 64)
+	return strconv.AppendFloat(b, f, 'f', -1, 64)
 }
 
-// timestamp returns µs UTC as RFC 3339, with as much of the second as is not zero.
-func timestamp(us int64) string { return utc(us).Format(time.RFC3339Nano) }
+// appendTime appends µs UTC as RFC 3339, with as much of the second as is not zero.
+func appendTime(b []byte, us int64) []byte { return utc(us).AppendFormat(b, time.RFC3339Nano) }
 
-// seen is timestamp where 0 means never.
-func seen(us int64) string {
+// appendSeen is appendTime where 0 means never.
+func appendSeen(b []byte, us int64) []byte {
 	if us == 0 {
-		return ""
+		return b
 	}
-	return timestamp(us)
+	return appendTime(b, us)
 }
 
-// share returns the part of an input's rows that have a value in c, "" where
-// there is no row, no such column, or nobody reads it.
-func share(in *Input, c columnar.Col) string {
+// appendShare appends the part of an input's rows that have a value in c, nothing
+// where there is no row, no such column, or nobody reads it.
+func appendShare(b []byte, in *Input, c columnar.Col) []byte {
 	known, rows, ok := coverage(in, c)
 	if !ok {
-		return ""
+		return b
 	}
-	return float(float64(known) / float64(rows))
+	return appendFloat(b, float64(known)/float64(rows))
 }
 
 // coverage returns how many of an input's rows have a value in c, and false

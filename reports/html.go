@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"html/template"
 	"io"
+	"maps"
 	"slices"
 	"strings"
 
@@ -65,9 +66,13 @@ var (
 )
 
 func writeHTML(w io.Writer, r *Report) error {
+	g, err := newGist(r)
+	if err != nil {
+		return err
+	}
 	for full := maxFull; ; full /= 2 {
 		var b bytes.Buffer
-		if err := pages.Execute(&b, newPage(r, full)); err != nil {
+		if err := pages.Execute(&b, newPage(r, g, full)); err != nil {
 			return fmt.Errorf("lay out the page: %w", err)
 		}
 		if b.Len() <= maxPage || full == 0 {
@@ -75,6 +80,69 @@ func writeHTML(w io.Writer, r *Report) error {
 			return err
 		}
 	}
+}
+
+// A gist is what the page needs of the report's large tables.
+type gist struct {
+	sent    map[string]float64 // by feed; beyond int64 where a log holds false counts
+	uploads top[UserDay]
+	domains top[detect.Row]
+}
+
+func newGist(r *Report) (*gist, error) {
+	g := &gist{
+		sent:    map[string]float64{},
+		uploads: top[UserDay]{size: maxUploads, by: func(u *UserDay) int64 { return u.BytesOut }},
+		domains: top[detect.Row]{size: maxDomains, by: func(d *detect.Row) int64 { return d.NameBytes }},
+	}
+	if r.UserDays != nil {
+		for u, err := range r.UserDays {
+			if err != nil {
+				return nil, err
+			}
+			g.sent[u.Feed] += float64(u.BytesOut)
+			if u.BytesOut > 0 && g.uploads.takes(u) {
+				row := *u.Row
+				kept := *u
+				kept.Row = &row
+				g.uploads.add(kept)
+			}
+		}
+	}
+	if r.Domains != nil {
+		for d, err := range r.Domains {
+			if err != nil {
+				return nil, err
+			}
+			if g.domains.takes(d) {
+				g.domains.add(*d)
+			}
+		}
+	}
+	return g, nil
+}
+
+// A top holds the rows of a stream with the largest values, largest first, and of
+// equal ones those that came first.
+type top[T any] struct {
+	size int
+	by   func(row *T) int64
+	rows []T
+	of   int64 // how many there were
+}
+
+// takes counts a row, and reports whether it is to be added.
+func (t *top[T]) takes(row *T) bool {
+	t.of++
+	return len(t.rows) < t.size || t.by(row) > t.by(&t.rows[t.size-1])
+}
+
+func (t *top[T]) add(row T) {
+	i := len(t.rows)
+	for i > 0 && t.by(&row) > t.by(&t.rows[i-1]) {
+		i--
+	}
+	t.rows = slices.Insert(t.rows[:min(len(t.rows), t.size-1)], i, row)
 }
 
 // policy returns the page's Content-Security-Policy: nothing but its own style
@@ -199,13 +267,13 @@ var urgency = map[detect.Severity]string{
 	detect.Info:     "for context",
 }
 
-func newPage(r *Report, full int) *page {
+func newPage(r *Report, g *gist, full int) *page {
 	p := &page{
 		Style: template.CSS(pageStyle), Script: template.JS(pageScript), Policy: policy(),
 		Period: period(r.Days), Several: len(r.Days) > 1,
 		About:  about(r),
 		Alerts: alerts(r),
-		Tiles:  tiles(r),
+		Tiles:  tiles(r, g),
 	}
 	open := openFindings(r)
 	p.Quiet = len(open) == 0
@@ -229,9 +297,9 @@ func newPage(r *Report, full int) *page {
 	}
 	p.First, p.FirstMore = leads(r, p.Findings, methods)
 	p.entities(r)
-	p.uploads(r)
+	p.uploads(&g.uploads)
 	p.Matrix = newMatrix(r, methods)
-	p.domains(r, open)
+	p.domains(&g.domains, open)
 	p.inputs(r)
 	p.notes(r)
 	p.methods(r)
@@ -337,7 +405,7 @@ func alerts(r *Report) []string {
 	return a
 }
 
-func tiles(r *Report) []tile {
+func tiles(r *Report, g *gist) []tile {
 	open := openFindings(r)
 	allowed := len(r.Findings) - len(open)
 	findings := tile{"Findings", count(int64(len(open))), "none on the allow list"}
@@ -361,23 +429,14 @@ func tiles(r *Report) []tile {
 	}
 
 	// Feeds may have seen the same bytes: the largest is said, never the sum.
-	var feeds []string
-	out := map[string]float64{} // beyond int64 where a log holds false counts
-	for _, u := range r.UserDays {
-		if _, ok := out[u.Feed]; !ok {
-			feeds = append(feeds, u.Feed)
-		}
-		out[u.Feed] += float64(u.BytesOut)
-	}
-	slices.Sort(feeds)
 	sent := tile{"Most sent", "–", "no log says how much"}
 	if slices.ContainsFunc(r.Inputs, func(in Input) bool { return in.Known[columnar.BytesOut] > 0 }) {
 		sent.Value, sent.Note = byteSize(0), "to outside addresses"
 	}
 	most := 0.0
-	for _, feed := range feeds {
-		if out[feed] > most {
-			most = out[feed]
+	for _, feed := range slices.Sorted(maps.Keys(g.sent)) {
+		if g.sent[feed] > most {
+			most = g.sent[feed]
 			name, _ := cut(feed, 24)
 			sent.Value, sent.Note = byteSize(most), "as "+name+" saw it"
 		}

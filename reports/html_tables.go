@@ -18,8 +18,8 @@ type cell struct {
 	V    string
 }
 
-func byteCell(n int64) cell  { return cell{byteSize(float64(n)), integer(n)} }
-func countCell(n int64) cell { return cell{count(n), integer(n)} }
+func byteCell(n int64) cell  { return cell{byteSize(float64(n)), strconv.FormatInt(n, 10)} }
+func countCell(n int64) cell { return cell{count(n), strconv.FormatInt(n, 10)} }
 
 type entity struct {
 	Who        shown
@@ -64,23 +64,15 @@ type upload struct {
 	Title  string
 }
 
-func (p *page) uploads(r *Report) {
-	var days []*UserDay
-	for i := range r.UserDays {
-		if r.UserDays[i].BytesOut > 0 {
-			days = append(days, &r.UserDays[i])
-		}
-	}
-	slices.SortStableFunc(days, func(a, b *UserDay) int { return cmp.Compare(b.BytesOut, a.BytesOut) })
-	if len(days) > maxUploads {
-		p.UploadsNote = "The " + count(maxUploads) + " largest of " + count(int64(len(days))) + "; all are in user_day.csv."
-		days = days[:maxUploads]
+func (p *page) uploads(days *top[UserDay]) {
+	if days.of > maxUploads {
+		p.UploadsNote = "The " + count(maxUploads) + " largest of " + count(days.of) + "; all are in user_day.csv."
 	}
 	scale := 0.0
-	for _, u := range days {
+	for _, u := range days.rows {
 		scale = max(scale, float64(u.BytesOut))
 	}
-	for _, u := range days {
+	for _, u := range days.rows {
 		v := upload{
 			Who: show(u.Entity, maxName), Type: entityType(u.EntityType), Feed: show(u.Feed, maxName), Day: u.Day.String(),
 			Sent: byteCell(u.BytesOut), Normal: cell{"–", "-1"},
@@ -174,7 +166,7 @@ type domain struct {
 
 // domains shows the domains whose names carried most: the bound that no tunnel
 // can dodge.
-func (p *page) domains(r *Report, open []*detect.Finding) {
+func (p *page) domains(all *top[detect.Row], open []*detect.Finding) {
 	type place struct {
 		day detect.Day
 		key detect.Key
@@ -185,22 +177,14 @@ func (p *page) domains(r *Report, open []*detect.Finding) {
 			sections[at] = p.Findings[i].ID
 		}
 	}
-	all := make([]*detect.Row, len(r.Domains))
-	for i := range r.Domains {
-		all[i] = &r.Domains[i]
-	}
-	slices.SortStableFunc(all, func(a, b *detect.Row) int { return cmp.Compare(b.NameBytes, a.NameBytes) })
-	if len(all) > maxDomains {
-		p.DomainsLeft = len(all) - maxDomains
-		all = all[:maxDomains]
-	}
-	for _, d := range all {
+	p.DomainsLeft = int(all.of) - len(all.rows)
+	for _, d := range all.rows {
 		v := domain{
 			Domain: where(d.Object), Source: show(d.Entity, maxName), Day: d.Day.String(),
 			Queries: countCell(d.Events), Names: countCell(d.Names), Bytes: byteCell(d.NameBytes),
-			Busiest: countCell(d.WindowEvents), Entropy: cell{number(d.MaxEntropy), float(d.MaxEntropy)},
+			Busiest: countCell(d.WindowEvents), Entropy: cell{number(d.MaxEntropy), string(appendFloat(nil, d.MaxEntropy))},
 			Longest: countCell(d.MaxLength),
-			Rare:    cell{percent(d.Rare, d.Events), integer(d.Rare)}, NX: cell{percent(d.NXDomain, d.Events), integer(d.NXDomain)},
+			Rare:    cell{percent(d.Rare, d.Events), strconv.FormatInt(d.Rare, 10)}, NX: cell{percent(d.NXDomain, d.Events), strconv.FormatInt(d.NXDomain, 10)},
 			Finding: sections[place{d.Day, d.Key}],
 		}
 		if d.WindowAt != 0 {

@@ -7,6 +7,7 @@ package reports
 
 import (
 	"io"
+	"iter"
 	"time"
 
 	"outflow/columnar"
@@ -28,11 +29,13 @@ type Report struct {
 	Blind      []Blind
 	Warnings   []string            // what limits the result, in whole sentences
 	Detections []*detect.Detection // those that ran, with the thresholds they ran with
-	// UserDays are the user_day rows of the judged days with their baseline.
-	UserDays []UserDay
-	// Domains are the dns_pair rows of the judged days.
-	Domains []detect.Row
-	History int // days of history that were there, at most 30
+	// UserDays are the user_day rows of the judged days with their baseline, and
+	// Domains the dns_pair rows, both by day and key. A row is valid until the next
+	// step, its texts for good. Each writer may range over them again; an error ends
+	// them. Nil: none.
+	UserDays iter.Seq2[*UserDay, error]
+	Domains  iter.Seq2[*detect.Row, error]
+	History  int // days of history that were there, at most 30
 }
 
 // A UserDay is one entity's day with what was normal for it. Baselines are NaN

@@ -5,10 +5,12 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/csv"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"math"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -118,17 +120,17 @@ func TestCSVCells(t *testing.T) {
 		0: "0", -3: "-3", 4509715660: "4509715660", 0.1: "0.1", 1.0 / 3: "0.3333333333333333", 1e-9: "1e-09", 2e22: "2e+22",
 		math.Inf(1): "Inf", math.Inf(-1): "-Inf",
 	} {
-		if got := float(in); got != want {
+		if got := string(appendFloat(nil, in)); got != want {
 			t.Errorf("float(%g): got %s, want %s", in, got, want)
 		}
 	}
-	if got := float(math.NaN()); got != "" {
+	if got := string(appendFloat(nil, math.NaN())); got != "" {
 		t.Errorf("float(NaN): got %q, want no cell", got)
 	}
-	if got, want := timestamp(1_795_132_800_250_000), "2026-11-20T00:00:00.25Z"; got != want {
+	if got, want := string(appendTime(nil, 1_795_132_800_250_000)), "2026-11-20T00:00:00.25Z"; got != want {
 		t.Errorf("timestamp: got %s, want %s", got, want)
 	}
-	if got, want := list([]string{"a;b", "=c"}), `a\x3bb;'=c`; got != want {
+	if got, want := string(appendList(nil, []string{"a;b", "=c"})), `a\x3bb;'=c`; got != want {
 		t.Errorf("list: got %s, want %s", got, want)
 	}
 }
@@ -291,7 +293,11 @@ func digest(s string) string {
 func TestPageCounts(t *testing.T) {
 	for _, n := range []int{0, 1, maxFull, maxFull + 1, maxFull + maxBrief + 1, 5000} {
 		r := manyReport(n)
-		p := newPage(r, maxFull)
+		g, err := newGist(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p := newPage(r, g, maxFull)
 		if got := len(p.Findings) + len(p.Brief) + p.Left; got != n {
 			t.Errorf("%d findings: %d in full, %d in brief, %d left out", n, len(p.Findings), len(p.Brief), p.Left)
 		}
@@ -493,5 +499,57 @@ func TestQuestions(t *testing.T) {
 	}
 	if got := investigate(doc); !slices.Equal(got, want[3:]) {
 		t.Errorf("got %q, want %q", got, want[3:])
+	}
+}
+
+// The largest rows are those that a stable sort puts first, whatever their number.
+func TestTop(t *testing.T) {
+	r := rand.New(rand.NewPCG(7, 7))
+	for range 200 {
+		got := top[[2]int64]{size: 5, by: func(v *[2]int64) int64 { return v[0] }}
+		var want [][2]int64
+		for i := range r.Int64N(40) {
+			v := [2]int64{r.Int64N(8), i}
+			want = append(want, v)
+			if got.takes(&v) {
+				got.add(v)
+			}
+		}
+		slices.SortStableFunc(want, func(a, b [2]int64) int { return int(b[0] - a[0]) })
+		if want := want[:min(len(want), 5)]; !slices.Equal(got.rows, want) {
+			t.Fatalf("got %v, want %v", got.rows, want)
+		}
+	}
+}
+
+// A table that cannot be read to its end must not pass for a whole one.
+func TestBrokenTables(t *testing.T) {
+	broken := errors.New("the partition is damaged")
+	for _, f := range []File{CSV.Files[1], CSV.Files[2], HTML.Files[0]} {
+		r := quietReport()
+		r.UserDays = func(yield func(*UserDay, error) bool) { yield(nil, broken) }
+		r.Domains = func(yield func(*detect.Row, error) bool) { yield(nil, broken) }
+		if err := f.Write(io.Discard, r); !errors.Is(err, broken) {
+			t.Errorf("%s: got error %v, want %v", f.Name, err, broken)
+		}
+	}
+}
+
+// Cells must be quoted as a CSV reader expects, whatever stands in them.
+func TestQuoting(t *testing.T) {
+	r := rand.New(rand.NewPCG(8, 8))
+	parts := []string{"a", "-", "@", ".", " ", ",", "\"", "\\", "\\.", "=", "é", "\t", "\r\n", "\n", "\xff", "\u2028", "\u00a0", ";", "\x00"}
+	for range 20_000 {
+		s := ""
+		for range r.IntN(4) {
+			s += parts[r.IntN(len(parts))]
+		}
+		var want bytes.Buffer
+		w := csv.NewWriter(&want)
+		w.Write([]string{text(s), "x"})
+		w.Flush()
+		if got := string(appendText(nil, s)) + ",x\n"; got != want.String() {
+			t.Fatalf("%q: got %s, want %s", s, got, want.String())
+		}
 	}
 }

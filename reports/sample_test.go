@@ -131,8 +131,8 @@ func dnsFinding(source, domain string, s detect.Severity) detect.Finding {
 // sampleReport is a night with findings of each severity and with everything
 // that a log could hold against its reader.
 func sampleReport() *Report {
-	r := quietReport()
-	r.UserDays[0].BytesOut, r.UserDays[1].BytesOut = 4_187_000_000, 402_000_000
+	r, userDays, domains := quietTables()
+	userDays[0].BytesOut, userDays[1].BytesOut = 4_187_000_000, 402_000_000
 	r.Findings = []detect.Finding{
 		uploadFinding("alice.hartmann", 4_187_000_000, detect.Critical),
 		dnsFinding("10.0.4.17", "updates-cdn.evil.example", detect.High),
@@ -153,8 +153,8 @@ func sampleReport() *Report {
 		r.Findings = append(r.Findings, f)
 		r.Inputs = append(r.Inputs, Input{Name: name, Feed: name, Format: "squid", Table: "http", Size: 1, Records: 3, Rows: 2, Skipped: 1, Reasons: []string{name, "a;b"}, Error: name, First: 1, Last: 2})
 		r.Entities = append(r.Entities, detect.EntityRisk{EntityType: "user", Entity: name, Risk24h: 5, Risk7d: 5, Findings: 1, Tactics: []string{name}, Detections: []string{name}})
-		r.UserDays = append(r.UserDays, UserDay{Row: &detect.Row{Day: sampleDay, Key: detect.Key{Feed: name, EntityType: name, Entity: name}, Summary: detect.Summary{Events: 2, BytesOut: 90e6}}, BaselineMedian: math.NaN(), BaselineUpper: math.NaN(), Z: math.NaN(), Ratio: 0.5})
-		r.Domains = append(r.Domains, detect.Row{Day: sampleDay, Key: detect.Key{Feed: "dnsmasq", EntityType: "src_ip", Entity: name, Object: name}, Summary: detect.Summary{Events: 4, Names: 2, NameBytes: 300, Examples: []string{name}}})
+		userDays = append(userDays, UserDay{Row: &detect.Row{Day: sampleDay, Key: detect.Key{Feed: name, EntityType: name, Entity: name}, Summary: detect.Summary{Events: 2, BytesOut: 90e6}}, BaselineMedian: math.NaN(), BaselineUpper: math.NaN(), Z: math.NaN(), Ratio: 0.5})
+		domains = append(domains, detect.Row{Day: sampleDay, Key: detect.Key{Feed: "dnsmasq", EntityType: "src_ip", Entity: name, Object: name}, Summary: detect.Summary{Events: 4, Names: 2, NameBytes: 300, Examples: []string{name}}})
 		r.Warnings = append(r.Warnings, "Late: "+name)
 	}
 	allowed := uploadFinding("backup-svc", 61e9, detect.High)
@@ -176,12 +176,19 @@ func sampleReport() *Report {
 		{"", "dns", "dns_entropy, dns_volume", "", 0, "No log with rows of dns was read.", "Add one: outflow list formats says which logs have such rows."},
 	}
 	r.Inputs = append(r.Inputs, Input{Name: "s3://logs/squid/2026/11/20/access-17.log.gz", Feed: "squid", Format: "squid", Size: 8_112_000, Error: "decode s3://logs/squid/2026/11/20/access-17.log.gz: unexpected EOF after 8.1 MB; upload it again"})
+	r.UserDays, r.Domains = each(userDays), each(domains)
 	return r
 }
 
 // quietReport is a night on which nothing happened.
 func quietReport() *Report {
-	r := &Report{
+	r, userDays, domains := quietTables()
+	r.UserDays, r.Domains = each(userDays), each(domains)
+	return r
+}
+
+func quietTables() (r *Report, userDays []UserDay, domains []detect.Row) {
+	r = &Report{
 		Version: "0.1.0", Job: "nightly", Profile: "default", Days: []detect.Day{sampleDay}, History: 28,
 		At:         time.Date(2026, 11, 21, 0, 0, 0, 0, time.UTC),
 		Detections: sampleDetections(),
@@ -196,7 +203,7 @@ func quietReport() *Report {
 	}
 	for i, user := range []string{"alice.hartmann", "bob", "carol", "dave.okafor", "erin", "build-agent-07", "Łukasz Żółw", "石川 さくら"} {
 		out := int64(290e6 / math.Pow(1.8, float64(i)))
-		r.UserDays = append(r.UserDays, UserDay{
+		userDays = append(userDays, UserDay{
 			Row: &detect.Row{Day: sampleDay, Key: detect.Key{Feed: "squid", EntityType: "user", Entity: user},
 				Summary: detect.Summary{Events: 1204, BytesOut: out, BytesIn: 120_400_000, KnownOut: 1180, KnownIn: 1204, First: at(sampleDay, 7, 58), Last: at(sampleDay, 18, 2)}},
 			BaselineDays: 28, BaselineMedian: 31e6, BaselineUpper: 310e6, Z: 11.25 - float64(i), Ratio: 34.75,
@@ -204,9 +211,9 @@ func quietReport() *Report {
 	}
 	for _, domain := range []string{"updates-cdn.evil.example", "akamai.example", "office.example"} {
 		f := dnsFinding("10.0.4.17", domain, detect.Info)
-		r.Domains = append(r.Domains, detect.Row{Day: sampleDay, Key: f.Key, Summary: f.Summary})
+		domains = append(domains, detect.Row{Day: sampleDay, Key: f.Key, Summary: f.Summary})
 	}
-	return r
+	return r, userDays, domains
 }
 
 // manyReport has n findings on names of the worst kind.

@@ -32,13 +32,13 @@ func (t *jsonText) mark(b []byte) {
 		n--
 		var last [64]byte
 		copy(last[:], b[64*n:])
-		markBlocks(t.stops[8*n:], last[:])
+		stopBlocks(t.stops[8*n:], last[:])
 	}
-	markBlocks(t.stops, b[:64*n])
+	stopBlocks(t.stops, b[:64*n])
 }
 
-// markWords is markBlocks for any machine.
-func markWords(stops, text []byte) {
+// stopWords is stopBlocks for any machine.
+func stopWords(stops, text []byte) {
 	for ; len(text) >= 64; stops, text = stops[8:], text[64:] {
 		for i := range 8 {
 			w := binary.LittleEndian.Uint64(text[8*i:])

@@ -16,7 +16,7 @@ func checkMarks(t *testing.T, b []byte) {
 	text.mark(b)
 	n := len(b) / 64 * 64
 	words := make([]byte, n/8)
-	markWords(words, b[:n])
+	stopWords(words, b[:n])
 	for i, c := range b {
 		want := c == '"' || c == '\\' || c < ' '
 		if got := text.stops[i>>3]>>(i&7)&1 != 0; got != want {

@@ -82,6 +82,7 @@ type Done struct {
 	Fold   string     `json:"fold"`   // fingerprint of the fold's options
 	Rows   int64      `json:"rows"`   // filled in by Commit
 	SHA256 string     `json:"sha256"` // of the Parquet file; filled in by Commit
+	Feeds  []string   `json:"feeds"`  // whose events the rows are of; sorted by Commit
 	Inputs []InputRef `json:"inputs"` // sorted by Commit
 	Late   []string   `json:"late"`   // names of inputs that came after the day was first folded; sorted by Commit
 }

@@ -78,8 +78,8 @@ func runCase(t *testing.T, file string) {
 	}
 	in := Input{
 		Day:     day(t, c.Day),
-		Rows:    parseRows(t, string(part["rows"])),
-		Covered: days(t, c.Covered),
+		Series:  seriesOf(parseRows(t, string(part["rows"]))),
+		Covered: func(string) []Day { return days(t, c.Covered) },
 		Own: func(host string) bool {
 			for _, own := range c.Own {
 				if host == own || strings.HasSuffix(host, "."+own) {

@@ -58,30 +58,21 @@ func cloudUpload() *Detection {
 type destination struct{ feed, object string }
 
 func (o *cloudUploadOptions) score(in *Input, risk int) []Finding {
-	users := map[destination]int{}
-	for key := range in.Series() {
-		users[destination{key.Feed, key.Object}]++
-	}
-	covered := 0
-	for _, d := range in.Covered {
-		if d < in.Day && d >= in.Day-baselineDays {
-			covered++
+	users := map[destination]int{} // of services: of other places nobody asks
+	for key := range in.Series {
+		if _, ok := CloudHost([]byte(key.Object)); ok {
+			users[destination{key.Feed, key.Object}]++
 		}
 	}
 	var findings []Finding
-	for key, rows := range in.Series() {
+	for key, rows := range in.Series {
 		past, today := in.before(rows)
-		if today == nil {
+		others, ok := users[destination{key.Feed, key.Object}]
+		if today == nil || !ok || in.Own(key.Object) {
 			continue
 		}
-		service, ok := CloudHost([]byte(key.Object))
-		if !ok || in.Own(key.Object) {
-			continue
-		}
-		u := upload{
-			service: service, past: past, today: today, covered: covered,
-			others: users[destination{key.Feed, key.Object}] - 1,
-		}
+		service, _ := CloudHost([]byte(key.Object))
+		u := upload{service: service, past: past, today: today, covered: len(in.baselineDays(key.Feed)), others: others - 1}
 		if f, ok := o.judge(in, &u); ok {
 			f.Technique = service.Technique
 			f.RiskScore = risk * f.RiskScore / 100
@@ -196,7 +187,7 @@ const seedTop = 20
 // the whole log.
 func scoreCloudSeed(in *Input) []Finding {
 	var findings []Finding
-	for key, rows := range in.Series() {
+	for key, rows := range in.Series {
 		if !slices.ContainsFunc(seedHosts, func(host string) bool { return strings.Contains(key.Object, host) }) {
 			continue
 		}

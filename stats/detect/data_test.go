@@ -149,7 +149,7 @@ func TestRealDNS(t *testing.T) {
 		if len(rows) == 0 {
 			t.Fatal("no rows")
 		}
-		for _, f := range Judge(d, &Input{Day: rows[0].Day, Rows: rows}) {
+		for _, f := range Judge(d, &Input{Day: rows[0].Day, Series: seriesOf(rows)}) {
 			if f.Label == "" {
 				found = append(found, f.Object)
 			}

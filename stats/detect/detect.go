@@ -58,15 +58,16 @@ type Key struct {
 
 // Compare orders keys by their fields in turn.
 func (k Key) Compare(l Key) int {
-	for _, c := range [...]int{
-		strings.Compare(k.Feed, l.Feed), strings.Compare(k.EntityType, l.EntityType),
-		strings.Compare(k.Entity, l.Entity), strings.Compare(k.Object, l.Object),
-	} {
-		if c != 0 {
-			return c
-		}
+	if c := strings.Compare(k.Feed, l.Feed); c != 0 {
+		return c
 	}
-	return 0
+	if c := strings.Compare(k.EntityType, l.EntityType); c != 0 {
+		return c
+	}
+	if c := strings.Compare(k.Entity, l.Entity); c != 0 {
+		return c
+	}
+	return strings.Compare(k.Object, l.Object)
 }
 
 // A Summary is what is kept of the events of one key and day: a small
@@ -195,34 +196,23 @@ func (d *Detection) Risk() int { return d.Impact * d.Confidence / 100 }
 // Input is what a detection judges: a day, and the days before it.
 type Input struct {
 	Day Day
-	// Rows are those of the aggregate that the detection reads, for Day and the
-	// History before it, sorted by key and then day.
-	Rows []Row
-	// Covered holds the days before Day, ascending, that were folded at all: a
-	// day that is not here is missing, not quiet.
-	Covered []Day
+	// Series yields, in the order of keys, what each did: its rows of the aggregate
+	// that the detection reads, of Day and the History before it, in the order of
+	// their days. It may be ranged over again, one range after the other, and yields
+	// the same. The slice is valid until the next step and must not be changed; the
+	// texts in it stay valid.
+	Series iter.Seq2[Key, []Row]
+	// Covered returns the days before Day, ascending, that were folded at all for a
+	// feed: a day that is not here is missing, not quiet.
+	Covered func(feed string) []Day
 	// Flagged reports whether the detection had a finding for the key on an
 	// earlier day. Such days are no example of normal.
 	Flagged func(k Key, d Day) bool
 	// Own reports whether a host or bucket is the company's own (config).
 	Own func(host string) bool
-}
-
-// Series yields each key's rows in the order of their days. The slice is part of
-// in.Rows and must not be changed.
-func (in *Input) Series() iter.Seq2[Key, []Row] {
-	return func(yield func(Key, []Row) bool) {
-		for rows := in.Rows; len(rows) > 0; {
-			n := 1
-			for n < len(rows) && rows[n].Key == rows[0].Key {
-				n++
-			}
-			if !yield(rows[0].Key, rows[:n:n]) {
-				return
-			}
-			rows = rows[n:]
-		}
-	}
+	// Baseline, if set, is called by upload_zscore for each row of Day, in the
+	// order of keys, with what is normal for its entity.
+	Baseline func(b UploadBaseline)
 }
 
 // A Finding says that a window of an entity is unusual.

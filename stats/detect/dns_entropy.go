@@ -53,15 +53,9 @@ func dnsEntropy() *Detection {
 
 func (o *dnsEntropyOptions) score(in *Input) []Finding {
 	var findings []Finding
-	var sources dnsSources
-	for i := range in.Rows {
-		r := &in.Rows[i]
-		if r.Day != in.Day || r.Odd < int64(o.MinOdd) || r.Names < int64(o.MinNames) ||
-			float64(r.Odd) < o.MinShare*float64(r.Events) {
+	for r := range in.today() {
+		if r.Odd < int64(o.MinOdd) || r.Names < int64(o.MinNames) || float64(r.Odd) < o.MinShare*float64(r.Events) {
 			continue
-		}
-		if sources.domains == nil {
-			sources = countSources(in)
 		}
 		f := Finding{
 			Key: r.Key, Score: r.MaxEntropy, Threshold: o.Entropy, Observed: r.MaxEntropy, Baseline: math.NaN(), Unit: "bits/char",
@@ -70,11 +64,12 @@ func (o *dnsEntropyOptions) score(in *Input) []Finding {
 		if !(r.MaxEntropy > o.Entropy) {
 			f.Score, f.Threshold, f.Observed, f.Unit = float64(r.MaxLength), float64(o.Length), float64(r.MaxLength), "B"
 		}
-		f.Why = fmt.Sprintf("%s asked for %d odd names of %s in %d queries, up to %.2f bits per character and %d bytes%s; words stay below %s bits and %d bytes%s.",
+		f.Why = fmt.Sprintf("%s asked for %d odd names of %s in %d queries, up to %.2f bits per character and %d bytes%s; words stay below %s bits and %d bytes",
 			name(r.Entity), r.Odd, name(r.Object), r.Events, r.MaxEntropy, r.MaxLength, quoteExamples(r.Examples),
-			num(o.Entropy), o.Length, sources.context(r.Key))
+			num(o.Entropy), o.Length)
 		findings = append(findings, f)
 	}
+	in.addContext(findings)
 	return findings
 }
 
@@ -82,7 +77,7 @@ func (o *dnsEntropyOptions) score(in *Input) []Finding {
 func (o *dnsEntropyOptions) scoreSeed(in *Input) []Finding {
 	var findings []Finding
 	var meter stats.Entropy
-	for key, rows := range in.Series() {
+	for key, rows := range in.Series {
 		query := strings.TrimRight(key.Object, ".")
 		subdomain, ok := beforeTwoLabels(query)
 		if !ok {

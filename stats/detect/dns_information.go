@@ -48,10 +48,8 @@ func dnsInformation() *Detection {
 
 func (o *dnsInformationOptions) score(in *Input, risk int) []Finding {
 	var findings []Finding
-	var sources dnsSources
-	for i := range in.Rows {
-		r := &in.Rows[i]
-		if r.Day != in.Day || r.Names == 0 {
+	for r := range in.today() {
+		if r.Names == 0 {
 			continue
 		}
 		mean := float64(r.NameBytes) / float64(r.Names)
@@ -59,9 +57,6 @@ func (o *dnsInformationOptions) score(in *Input, risk int) []Finding {
 		day := r.NameBytes >= int64(o.DayBytes)
 		if !window && !day {
 			continue
-		}
-		if sources.domains == nil {
-			sources = countSources(in)
 		}
 		f := Finding{Key: r.Key, Baseline: math.NaN(), Summary: r.Summary, Label: innocent(r.Object, r.Examples)}
 		span, limit := "a day", o.DayBytes
@@ -76,10 +71,11 @@ func (o *dnsInformationOptions) score(in *Input, risk int) []Finding {
 			}
 		}
 		f.Score, f.Threshold = f.Observed, float64(limit)
-		f.Why = fmt.Sprintf("%s asked %s for names that hold %s of distinct subdomains in %s (%s of %.0f bytes on average and %s that day)%s; ordinary clients stay below %s%s.",
+		f.Why = fmt.Sprintf("%s asked %s for names that hold %s of distinct subdomains in %s (%s of %.0f bytes on average and %s that day)%s; ordinary clients stay below %s",
 			name(r.Entity), name(r.Object), size(f.Observed), span, count(r.Names, "name"), mean, size(float64(r.NameBytes)),
-			quoteExamples(r.Examples), size(f.Threshold), sources.context(r.Key))
+			quoteExamples(r.Examples), size(f.Threshold))
 		findings = append(findings, f)
 	}
+	in.addContext(findings)
 	return findings
 }

@@ -75,42 +75,46 @@ func suffixLabel(name string) string {
 // for a resolver. People and their programs ask for hundreds.
 const resolverDomains = 3000
 
-// dnsSources counts, over the rows of the judged day, the domains of each source
-// and the sources of each domain.
-type dnsSources struct {
-	domains map[Key]int // by key without object
-	sources map[destination]int
-}
-
-func countSources(in *Input) dnsSources {
-	s := dnsSources{map[Key]int{}, map[destination]int{}}
-	for i := range in.Rows {
-		if r := &in.Rows[i]; r.Day == in.Day {
-			source := r.Key
-			source.Object = ""
-			s.domains[source]++
-			s.sources[destination{r.Feed, r.Object}]++
+// addContext ends the sentence of each finding with what else the day knows of
+// its source and of its domain.
+func (in *Input) addContext(findings []Finding) {
+	if len(findings) == 0 {
+		return
+	}
+	domains := map[Key]int{} // by source: the key without its object
+	sources := map[destination]int{}
+	source := func(k Key) Key {
+		k.Object = ""
+		return k
+	}
+	for i := range findings {
+		k := findings[i].Key
+		domains[source(k)], sources[destination{k.Feed, k.Object}] = 0, 0
+	}
+	for r := range in.today() {
+		if n, ok := domains[source(r.Key)]; ok {
+			domains[source(r.Key)] = n + 1
+		}
+		d := destination{r.Feed, r.Object}
+		if n, ok := sources[d]; ok {
+			sources[d] = n + 1
 		}
 	}
-	return s
-}
-
-// context says what else the day knows of a source and a domain, as the end of a
-// sentence.
-func (s *dnsSources) context(k Key) string {
-	others := int64(s.sources[destination{k.Feed, k.Object}] - 1)
-	out := "; no other source asked for that domain"
-	if others == 1 {
-		out = "; 1 other source asked for that domain"
-	} else if others > 1 {
-		out = "; " + count(others, "other source") + " asked for that domain"
+	for i := range findings {
+		f := &findings[i]
+		switch others := int64(sources[destination{f.Feed, f.Object}] - 1); {
+		case others == 1:
+			f.Why += "; 1 other source asked for that domain"
+		case others > 1:
+			f.Why += "; " + count(others, "other source") + " asked for that domain"
+		default:
+			f.Why += "; no other source asked for that domain"
+		}
+		if n := domains[source(f.Key)]; n > resolverDomains {
+			f.Why += ", and the source asked for " + count(int64(n), "domain") + " that day: it is probably a resolver that hides the true client"
+		}
+		f.Why += "."
 	}
-	source := k
-	source.Object = ""
-	if n := s.domains[source]; n > resolverDomains {
-		out += ", and the source asked for " + count(int64(n), "domain") + " that day: it is probably a resolver that hides the true client"
-	}
-	return out
 }
 
 // quoteExamples shows one name in a sentence; the others stand in the evidence.

@@ -44,24 +44,19 @@ const fiveMinutes = 300e6
 
 func (o *dnsVolumeOptions) score(in *Input) []Finding {
 	var findings []Finding
-	var sources dnsSources
-	for i := range in.Rows {
-		r := &in.Rows[i]
-		if r.Day != in.Day || r.WindowEvents <= int64(o.Queries) {
+	for r := range in.today() {
+		if r.WindowEvents <= int64(o.Queries) {
 			continue
-		}
-		if sources.domains == nil {
-			sources = countSources(in)
 		}
 		findings = append(findings, Finding{
 			Key: r.Key, Score: float64(r.WindowEvents), Threshold: float64(o.Queries), Observed: float64(r.WindowEvents),
 			Baseline: math.NaN(), Unit: "queries/5min", Window: [2]int64{r.WindowAt, r.WindowAt + fiveMinutes}, Summary: r.Summary,
 			Label: innocent(r.Object, r.Examples),
-			Why: fmt.Sprintf("%s sent %d queries for names of %s in 5 minutes (%d that day)%s; more than %d is unusual%s.",
-				name(r.Entity), r.WindowEvents, name(r.Object), r.Events,
-				quoteExamples(r.Examples), o.Queries, sources.context(r.Key)),
+			Why: fmt.Sprintf("%s sent %d queries for names of %s in 5 minutes (%d that day)%s; more than %d is unusual",
+				name(r.Entity), r.WindowEvents, name(r.Object), r.Events, quoteExamples(r.Examples), o.Queries),
 		})
 	}
+	in.addContext(findings)
 	return findings
 }
 
@@ -69,7 +64,7 @@ func (o *dnsVolumeOptions) score(in *Input) []Finding {
 // minutes and does not apply it. A name of one label has no domain there.
 func (o *dnsVolumeOptions) scoreSeed(in *Input) []Finding {
 	var findings []Finding
-	for key, rows := range in.Series() {
+	for key, rows := range in.Series {
 		s := sum(rows)
 		if s.Events <= int64(o.Queries) || !strings.Contains(key.Object, ".") {
 			continue

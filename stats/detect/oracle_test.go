@@ -54,7 +54,7 @@ func compare(t *testing.T, d *Detection, rows []Row, want string, got func(*Find
 	t.Helper()
 	d.Seed()
 	sortRows(rows)
-	in := &Input{Rows: rows}
+	in := &Input{Series: seriesOf(rows)}
 	for i := range rows {
 		in.Day = max(in.Day, rows[i].Day)
 	}

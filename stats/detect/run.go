@@ -14,14 +14,7 @@ import (
 // come sorted by day, key and window, each UID once: of two, the one with the
 // higher risk, then score. Nil functions in in mean: never.
 func Judge(d *Detection, in *Input) []Finding {
-	full := *in
-	if full.Flagged == nil {
-		full.Flagged = func(Key, Day) bool { return false }
-	}
-	if full.Own == nil {
-		full.Own = func(string) bool { return false }
-	}
-	findings := d.Score(&full)
+	findings := d.Score(in.whole())
 	for i := range findings {
 		f := &findings[i]
 		f.Detection = d.Name
@@ -50,6 +43,21 @@ func Judge(d *Detection, in *Input) []Finding {
 			cmp.Compare(b.RiskScore, a.RiskScore), cmp.Compare(b.Score, a.Score), strings.Compare(a.Why, b.Why))
 	})
 	return slices.CompactFunc(findings, func(a, b Finding) bool { return a.UID == b.UID })
+}
+
+// whole returns in with every function set.
+func (in *Input) whole() *Input {
+	out := *in
+	if out.Covered == nil {
+		out.Covered = func(string) []Day { return nil }
+	}
+	if out.Flagged == nil {
+		out.Flagged = func(Key, Day) bool { return false }
+	}
+	if out.Own == nil {
+		out.Own = func(string) bool { return false }
+	}
+	return &out
 }
 
 // severityOf bands risk scores. A detection that is right more often than not

@@ -2,6 +2,7 @@ package detect
 
 import (
 	"cmp"
+	"iter"
 	"math"
 	"math/rand/v2"
 	"reflect"
@@ -18,6 +19,25 @@ import (
 
 func sortRows(rows []Row) {
 	slices.SortFunc(rows, func(a, b Row) int { return cmp.Or(a.Key.Compare(b.Key), cmp.Compare(a.Day, b.Day)) })
+}
+
+// seriesOf yields rows, sorted by key and day, key by key. Each slice is of no use
+// after its step, as a detection must expect.
+func seriesOf(rows []Row) iter.Seq2[Key, []Row] {
+	return func(yield func(Key, []Row) bool) {
+		var step []Row
+		for rest := rows; len(rest) > 0; rest = rest[len(step):] {
+			n := 1
+			for n < len(rest) && rest[n].Key == rest[0].Key {
+				n++
+			}
+			clear(step)
+			step = append(step[:0], rest[:n]...)
+			if !yield(rest[0].Key, step) {
+				return
+			}
+		}
+	}
 }
 
 func TestDescriptors(t *testing.T) {
@@ -298,10 +318,12 @@ func TestScoreBearsAnything(t *testing.T) {
 		}
 		sortRows(rows)
 		rows = slices.CompactFunc(rows, func(a, b Row) bool { return a.Key == b.Key && a.Day == b.Day })
-		in := Input{Day: 39, Rows: rows}
+		in := Input{Day: 39, Series: seriesOf(rows)}
+		var covered []Day
 		for d := range Day(r.IntN(40)) {
-			in.Covered = append(in.Covered, d)
+			covered = append(covered, d)
 		}
+		in.Covered = func(string) []Day { return covered }
 		before := slices.Clone(rows)
 		for _, d := range All() {
 			for _, seed := range []bool{false, true} {

@@ -37,11 +37,11 @@ func simulate(seed uint64, history, users int, sigmas ...float64) *simulation {
 }
 
 func (s *simulation) input() *Input {
-	in := &Input{Day: simulatedDay, Rows: s.rows}
-	for d := in.Day - 60; d < in.Day; d++ {
-		in.Covered = append(in.Covered, d)
+	var covered []Day
+	for d := simulatedDay - 60; d < simulatedDay; d++ {
+		covered = append(covered, d)
 	}
-	return in
+	return &Input{Day: simulatedDay, Series: seriesOf(s.rows), Covered: func(string) []Day { return covered }}
 }
 
 // found returns the share of users of each sigma that are found when every

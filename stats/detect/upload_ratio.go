@@ -54,7 +54,7 @@ func uploadRatio() *Detection {
 
 func (o *uploadRatioOptions) score(in *Input, risk int) []Finding {
 	var findings []Finding
-	for key, rows := range in.Series() {
+	for key, rows := range in.Series {
 		past, today := in.before(rows)
 		if today == nil || !directed(today) || today.BytesOut <= int64(o.Floor) {
 			continue
@@ -131,7 +131,7 @@ func directed(r *Row) bool {
 // counts as nothing.
 func (o *uploadRatioOptions) scoreSeed(in *Input) []Finding {
 	var findings []Finding
-	for key, rows := range in.Series() {
+	for key, rows := range in.Series {
 		s := sum(rows)
 		ratio := stats.Ratio(s.BytesOut, s.BytesIn)
 		if !(ratio > o.Ratio) || s.BytesOut <= int64(o.Floor) {

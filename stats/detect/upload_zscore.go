@@ -75,43 +75,45 @@ const baselineDays = 30
 // allHistory is every day there is, for the profile that sums over the whole log.
 const allHistory = 1 << 20
 
-// A usual is what is normal for an entity.
+// A usual is what is normal for an entity: what the first pass over the rows
+// leaves of them.
 type usual struct {
+	out int64 // bytes of the judged day; unknown if it is blind
+	// Trained days: all of them, and those like the judged one.
+	days, like int32
+	blind      bool
+	split      bool // weekdays and weekends differ
+	// centre is of days like the judged one, other of the rest; log(1 + MB).
+	centre, other float64
+	spread        float64 // of all trained days around their centre; after steady, what z divides by
+}
+
+// A series is an entity's rows, cut at the judged day.
+type series struct {
 	key   Key
 	past  []Row
 	today *Row
-	// Trained days: all of them, and those like the judged one.
-	days, like int
-	// centre is of days like the judged one, other of the rest; log(1 + MB).
-	centre, other float64
-	split         bool    // weekdays and weekends differ
-	spread        float64 // of all trained days around their centre; after steady, what z divides by
 }
 
 // days calls f for every day of the baseline: a covered day since the entity was
 // first seen. trained is false for a flagged one.
-func (o *uploadZScoreOptions) days(in *Input, u *usual, f func(d Day, bytes int64, trained bool)) {
-	if len(u.past) == 0 {
-		return
-	}
-	from := max(u.past[0].Day, in.Day-baselineDays)
-	first, _ := slices.BinarySearch(in.Covered, from)
+func (in *Input) days(s series, f func(d Day, bytes int64, trained bool)) {
 	next := 0
-	for _, d := range in.Covered[first:] {
-		if d >= in.Day {
-			return
-		}
-		for next < len(u.past) && u.past[next].Day < d {
+	for _, d := range in.baselineDays(s.key.Feed) {
+		for next < len(s.past) && s.past[next].Day < d {
 			next++
 		}
 		bytes := int64(0)
-		if next < len(u.past) && u.past[next].Day == d {
-			if blind(&u.past[next]) {
+		switch {
+		case len(s.past) == 0 || d < s.past[0].Day:
+			continue // not seen yet
+		case next < len(s.past) && s.past[next].Day == d:
+			if blind(&s.past[next]) {
 				continue
 			}
-			bytes = u.past[next].BytesOut
+			bytes = s.past[next].BytesOut
 		}
-		f(d, bytes, !in.Flagged(u.key, d))
+		f(d, bytes, !in.Flagged(s.key, d))
 	}
 }
 
@@ -122,35 +124,44 @@ func blind(r *Row) bool { return r.KnownOut == 0 && r.Events > 0 }
 // own: the median of less is hardly better than a guess.
 const minStratum = 5
 
-func (o *uploadZScoreOptions) usual(in *Input, key Key, past []Row, today *Row) usual {
-	u := usual{key: key, past: past, today: today}
-	var logs [2][]float64 // unlike and like the judged day
-	o.days(in, &u, func(d Day, bytes int64, trained bool) {
-		if trained {
-			like := 0
-			if d.weekend() == in.Day.weekend() {
-				like = 1
-			}
-			logs[like] = append(logs[like], stats.LogMB(float64(bytes)))
+// A sample is room for the days of one entity after the other.
+type sample struct{ unlike, like []float64 } // the judged day
+
+// usual returns what is normal for an entity, but for what the others of its feed
+// say of the spread.
+func (x *sample) usual(in *Input, s series) usual {
+	u := usual{out: s.today.BytesOut, blind: blind(s.today)}
+	if u.blind {
+		return u
+	}
+	x.unlike, x.like = x.unlike[:0], x.like[:0]
+	in.days(s, func(d Day, bytes int64, trained bool) {
+		switch {
+		case !trained:
+		case d.weekend() == in.Day.weekend():
+			x.like = append(x.like, stats.LogMB(float64(bytes)))
+		default:
+			x.unlike = append(x.unlike, stats.LogMB(float64(bytes)))
 		}
 	})
-	all := append(slices.Clone(logs[0]), logs[1]...)
-	u.days, u.like = len(all), len(all)
+	unlike, like := len(x.unlike), len(x.like)
+	x.unlike = append(x.unlike, x.like...)
+	all := x.unlike
+	u.days, u.like = int32(len(all)), int32(len(all))
 	u.centre = stats.Median(all)
 	u.other = u.centre
 	u.spread = spreadAround(u.centre, all, u.centre, nil)
-	if len(logs[0]) < minStratum || len(logs[1]) < minStratum {
+	if unlike < minStratum || like < minStratum {
 		return u
 	}
 	// Two medians of the same days differ by chance. Splitting nonetheless would
 	// leave weekends with eight days of history, so they must differ by more
 	// than three standard errors: 1.25·σ/√n is that of a median.
-	other, like := stats.Median(logs[0]), stats.Median(logs[1])
-	spread := spreadAround(like, logs[1], other, logs[0])
-	chance := math.Sqrt(math.Pi/2) * max(spread, stats.ScaleFloor) *
-		math.Sqrt(1/float64(len(logs[0]))+1/float64(len(logs[1])))
-	if math.Abs(like-other) > 3*chance {
-		u.like, u.centre, u.other, u.split, u.spread = len(logs[1]), like, other, true, spread
+	other, centre := stats.Median(all[:unlike]), stats.Median(x.like)
+	spread := spreadAround(centre, x.like, other, all[:unlike])
+	chance := math.Sqrt(math.Pi/2) * max(spread, stats.ScaleFloor) * math.Sqrt(1/float64(unlike)+1/float64(like))
+	if math.Abs(centre-other) > 3*chance {
+		u.like, u.centre, u.other, u.split, u.spread = int32(like), centre, other, true, spread
 	}
 	return u
 }
@@ -179,27 +190,23 @@ const (
 	commonSpread = 1.0
 )
 
-// steady pools the spread of each with that of its feed, and adds that the
-// centre itself is uncertain: the median of n days varies by π/2n of their
-// variance.
-func (o *uploadZScoreOptions) steady(all []usual) {
-	byFeed := map[string][]float64{}
-	for i := range all {
-		if u := &all[i]; u.days >= o.MinDays && u.centre > 0 {
-			byFeed[u.key.Feed] = append(byFeed[u.key.Feed], u.spread)
+// steady pools the spread of each of a feed with what is common there, and adds
+// that the centre itself is uncertain: the median of n days varies by π/2n of
+// their variance.
+func (o *uploadZScoreOptions) steady(feed []usual) {
+	var spreads []float64
+	for i := range feed {
+		if u := &feed[i]; !u.blind && int(u.days) >= o.MinDays && u.centre > 0 {
+			spreads = append(spreads, u.spread)
 		}
 	}
-	common := map[string]float64{}
-	for feed, spreads := range byFeed {
-		common[feed] = commonSpread
-		if len(spreads) >= minPeers {
-			common[feed] = stats.Median(spreads)
-		}
+	common := commonSpread
+	if len(spreads) >= minPeers {
+		common = cmp.Or(stats.Median(spreads), commonSpread)
 	}
-	for i := range all {
-		u := &all[i]
-		prior := cmp.Or(common[u.key.Feed], commonSpread)
-		s := max(stats.Pool(u.spread, u.days, prior, o.PeerDays), stats.ScaleFloor)
+	for i := range feed {
+		u := &feed[i]
+		s := max(stats.Pool(u.spread, int(u.days), common, o.PeerDays), stats.ScaleFloor)
 		u.spread = s * math.Sqrt(1+math.Pi/2/float64(u.like))
 	}
 }
@@ -210,81 +217,111 @@ func (u *usual) likeDay(judged Day) func(d Day) bool {
 	return func(d Day) bool { return !u.split || d.weekend() == judged.weekend() }
 }
 
-func (o *uploadZScoreOptions) z(u *usual) float64 {
-	return (stats.LogMB(float64(u.today.BytesOut)) - u.centre) / u.spread
-}
+func (u *usual) z() float64 { return (stats.LogMB(float64(u.out)) - u.centre) / u.spread }
 
 // upper is what the threshold allows on a day with that centre, in bytes.
 func (o *uploadZScoreOptions) upper(centre, spread float64) float64 {
 	return max(stats.Bytes(centre+o.Threshold*spread), float64(o.Floor))
 }
 
-// usuals returns the entities that have bytes to judge, with what is normal for
-// them: in the order of their keys.
+// usuals returns what is normal for each entity with a row of the judged day, in
+// the order of their keys.
 func (o *uploadZScoreOptions) usuals(in *Input) []usual {
 	var all []usual
-	for key, rows := range in.Series() {
-		if past, today := in.before(rows); today != nil && !blind(today) {
-			all = append(all, o.usual(in, key, past, today))
+	var x sample
+	feed, first := "", 0
+	for key, rows := range in.Series {
+		past, today := in.before(rows)
+		if today == nil {
+			continue
 		}
+		if key.Feed != feed {
+			o.steady(all[first:])
+			feed, first = key.Feed, len(all)
+		}
+		all = append(all, x.usual(in, series{key, past, today}))
 	}
-	o.steady(all)
+	o.steady(all[first:])
 	return all
 }
 
-func (o *uploadZScoreOptions) scoreRobust(in *Input, risk int) []Finding {
-	var findings []Finding
-	var feeds map[string][]float64
-	all := o.usuals(in)
-	for i := range all {
-		u := &all[i]
-		out := u.today.BytesOut
-		if u.days < o.MinDays {
-			if feeds == nil {
-				feeds = peers(in)
-			}
-			if f, ok := o.cold(in, u, feeds[u.key.Feed]); ok {
-				f.RiskScore = risk / 2 // the past of others says half as much as one's own
-				findings = append(findings, f)
-			}
-			continue
-		}
-		z := o.z(u)
-		if out < int64(o.Floor) || !(z > o.Threshold) || habitual(out, u.past, u.likeDay(in.Day)) {
-			continue
-		}
-		kind := "day"
-		if u.split {
-			kind = "weekday"
-			if in.Day.weekend() {
-				kind = "weekend day"
-			}
-		}
-		mid := stats.Bytes(u.centre)
-		f := o.finding(in, u, z, mid)
-		far := "so this is " + times(f.Observed/mid) + " the usual"
-		if mid < 1e6 {
-			far = "so any upload of that size is unusual"
-		}
-		f.Why = fmt.Sprintf("%s uploaded %s on %s; the usual %s of the %s before has %s and up to %s passes, %s (z %.2f, threshold %s).",
-			name(u.key.Entity), size(f.Observed), in.Day, kind, count(int64(u.days), "day"), size(mid),
-			size(o.upper(u.centre, u.spread)), far, z, num(o.Threshold))
-		f.Timeline = o.timeline(in, u, func(like bool) (low, mid, up float64) {
-			c := u.centre
-			if !like {
-				c = u.other
-			}
-			return stats.Bytes(c - o.Threshold*u.spread), stats.Bytes(c), o.upper(c, u.spread)
-		})
-		findings = append(findings, f)
-	}
-	return findings
+// cold reports whether the day is to be judged by those of others.
+func (o *uploadZScoreOptions) cold(u *usual) bool {
+	return !u.blind && int(u.days) < o.MinDays && u.out >= int64(o.ColdFloor)
 }
 
-func (o *uploadZScoreOptions) finding(in *Input, u *usual, score, baseline float64) Finding {
+// over reports whether the day is over the threshold of its own past.
+func (o *uploadZScoreOptions) over(u *usual) bool {
+	return !u.blind && int(u.days) >= o.MinDays && u.out >= int64(o.Floor) && u.z() > o.Threshold
+}
+
+// scoreRobust ranges over the rows once for what is normal and, if a day may be
+// unusual, again for what the finding says of it.
+func (o *uploadZScoreOptions) scoreRobust(in *Input, risk int) []Finding {
+	all := o.usuals(in)
+	o.tell(in, all)
+	cold := slices.ContainsFunc(all, func(u usual) bool { return o.cold(&u) })
+	if !cold && !slices.ContainsFunc(all, func(u usual) bool { return o.over(&u) }) {
+		return nil
+	}
+	var findings []Finding
+	var feed peers
+	for key, rows := range in.Series {
+		if key.Feed != feed.name {
+			findings = append(findings, o.judgeCold(&feed, risk)...)
+			feed = peers{name: key.Feed}
+		}
+		past, today := in.before(rows)
+		if cold {
+			feed.add(rows)
+		}
+		if today == nil {
+			continue
+		}
+		s, u := series{key, past, today}, &all[0]
+		all = all[1:]
+		switch {
+		case o.cold(u) && !habitual(u.out, past, anyDay):
+			feed.cold = append(feed.cold, o.newcomer(in, s, u))
+		case o.over(u) && !habitual(u.out, past, u.likeDay(in.Day)):
+			findings = append(findings, o.unusual(in, s, u))
+		}
+	}
+	return append(findings, o.judgeCold(&feed, risk)...)
+}
+
+// unusual is the finding of a day that is over the threshold.
+func (o *uploadZScoreOptions) unusual(in *Input, s series, u *usual) Finding {
+	kind := "day"
+	if u.split {
+		kind = "weekday"
+		if in.Day.weekend() {
+			kind = "weekend day"
+		}
+	}
+	mid, z := stats.Bytes(u.centre), u.z()
+	f := o.finding(in, s, z, mid)
+	far := "so this is " + times(f.Observed/mid) + " the usual"
+	if mid < 1e6 {
+		far = "so any upload of that size is unusual"
+	}
+	f.Why = fmt.Sprintf("%s uploaded %s on %s; the usual %s of the %s before has %s and up to %s passes, %s (z %.2f, threshold %s).",
+		name(s.key.Entity), size(f.Observed), in.Day, kind, count(int64(u.days), "day"), size(mid),
+		size(o.upper(u.centre, u.spread)), far, z, num(o.Threshold))
+	f.Timeline = timeline(in, s, func(like bool) (low, mid, up float64) {
+		c := u.centre
+		if !like {
+			c = u.other
+		}
+		return stats.Bytes(c - o.Threshold*u.spread), stats.Bytes(c), o.upper(c, u.spread)
+	})
+	return f
+}
+
+func (o *uploadZScoreOptions) finding(in *Input, s series, score, baseline float64) Finding {
 	f := Finding{
-		Key: u.key, Score: score, Threshold: o.Threshold, Observed: float64(u.today.BytesOut), Baseline: baseline,
-		Unit: "B/day", Window: in.Day.window(), Summary: u.today.Summary,
+		Key: s.key, Score: score, Threshold: o.Threshold, Observed: float64(s.today.BytesOut), Baseline: baseline,
+		Unit: "B/day", Window: in.Day.window(), Summary: s.today.Summary,
 	}
 	// Twice the threshold and a gigabyte is past what erratic days explain.
 	if score >= 2*o.Threshold && f.Observed >= 1e9 {
@@ -293,93 +330,113 @@ func (o *uploadZScoreOptions) finding(in *Input, u *usual, score, baseline float
 	return f
 }
 
-func (o *uploadZScoreOptions) timeline(in *Input, u *usual, band func(like bool) (low, mid, up float64)) []Point {
+func timeline(in *Input, s series, band func(like bool) (low, mid, up float64)) []Point {
 	var points []Point
 	point := func(d Day, bytes int64, trained bool) {
 		p := Point{Day: d, Value: float64(bytes), Trained: trained}
 		p.Low, p.Mid, p.Up = band(d.weekend() == in.Day.weekend())
 		points = append(points, p)
 	}
-	o.days(in, u, point)
-	point(in.Day, u.today.BytesOut, false)
+	in.days(s, point)
+	point(in.Day, s.today.BytesOut, false)
 	return points
 }
 
 // minPeerDays is how many days of others a percentile of them needs.
 const minPeerDays = 20
 
-// peers holds the bytes of all days of all entities of each feed, ascending.
-func peers(in *Input) map[string][]float64 {
-	byFeed := map[string][]float64{}
-	for i := range in.Rows {
-		if r := &in.Rows[i]; r.Day <= in.Day && !blind(r) {
-			byFeed[r.Feed] = append(byFeed[r.Feed], float64(r.BytesOut))
-		}
-	}
-	for _, days := range byFeed {
-		slices.Sort(days)
-	}
-	return byFeed
+// peers are the days of one feed, and the entities to be judged by them.
+type peers struct {
+	name string
+	days []float64 // bytes
+	cold []newcomer
 }
 
-// cold judges an entity without a past by the days of its feed.
-func (o *uploadZScoreOptions) cold(in *Input, u *usual, feed []float64) (Finding, bool) {
-	out := u.today.BytesOut
-	if out < int64(o.ColdFloor) || habitual(out, u.past, anyDay) {
-		return Finding{}, false
+// A newcomer is an entity without a past to judge its day by.
+type newcomer struct {
+	Finding
+	days, below int // of its own that others are not: all, and those below the judged one
+	history     int // days of baseline
+}
+
+func (p *peers) add(rows []Row) {
+	for i := range rows {
+		if r := &rows[i]; !blind(r) {
+			p.days = append(p.days, float64(r.BytesOut))
+		}
 	}
-	own, ownBelow := 1, 0
-	for i := range u.past {
-		if r := &u.past[i]; !blind(r) {
-			own++
-			if r.BytesOut < out {
-				ownBelow++
+}
+
+func (o *uploadZScoreOptions) newcomer(in *Input, s series, u *usual) newcomer {
+	n := newcomer{Finding: o.finding(in, s, float64(u.out)/float64(o.ColdFloor), math.NaN()), days: 1, history: int(u.days)}
+	for i := range s.past {
+		if r := &s.past[i]; !blind(r) {
+			n.days++
+			if r.BytesOut < u.out {
+				n.below++
 			}
 		}
 	}
-	below, _ := slices.BinarySearch(feed, float64(out))
-	below, others := below-ownBelow, len(feed)-own
+	return n
+}
 
-	f := o.finding(in, u, float64(out)/float64(o.ColdFloor), math.NaN())
-	f.Threshold, f.Severity = 1, Low
-	history := "has no history"
-	if u.days > 0 {
-		history = "has only " + count(int64(u.days), "day") + " of history"
+// judgeCold judges the newcomers of a feed by its days.
+func (o *uploadZScoreOptions) judgeCold(p *peers, risk int) []Finding {
+	if len(p.cold) == 0 {
+		return nil
 	}
-	if others < minPeerDays {
-		f.Why = fmt.Sprintf("%s uploaded %s on %s and %s, too little for a baseline; with %s of others to compare with, only the floor of %s says that this is much.",
-			name(u.key.Entity), size(f.Observed), in.Day, history, count(int64(others), "day"), size(float64(o.ColdFloor)))
-		return f, true
+	slices.Sort(p.days)
+	var findings []Finding
+	for _, n := range p.cold {
+		f := n.Finding
+		f.Threshold, f.Severity = 1, Low
+		f.RiskScore = risk / 2 // the past of others says half as much as one's own
+		history := "has no history"
+		if n.history > 0 {
+			history = "has only " + count(int64(n.history), "day") + " of history"
+		}
+		below, _ := slices.BinarySearch(p.days, f.Observed)
+		below, others := below-n.below, len(p.days)-n.days
+		said := fmt.Sprintf("%s uploaded %s on %s and %s, too little for a baseline", name(f.Entity), size(f.Observed), DayOf(f.Window[0]), history)
+		share := 100 * float64(below) / float64(others)
+		switch {
+		case others < minPeerDays:
+			f.Why = fmt.Sprintf("%s; with %s of others to compare with, only the floor of %s says that this is much.",
+				said, count(int64(others), "day"), size(float64(o.ColdFloor)))
+		case share < o.ColdPercent:
+			continue
+		default:
+			f.Baseline = stats.Quantile(p.days, 0.5)
+			f.Why = fmt.Sprintf("%s; of the %s of others in this feed %.1f %% stay below that, half of them below %s.",
+				said, count(int64(others), "day"), share, size(f.Baseline))
+		}
+		findings = append(findings, f)
 	}
-	share := 100 * float64(below) / float64(others)
-	if share < o.ColdPercent {
-		return Finding{}, false
-	}
-	f.Baseline = stats.Quantile(feed, 0.5)
-	f.Why = fmt.Sprintf("%s uploaded %s on %s and %s, too little for a baseline; of the %s of others in this feed %.1f %% stay below that, half of them below %s.",
-		name(u.key.Entity), size(f.Observed), in.Day, history, count(int64(others), "day"), share, size(f.Baseline))
-	return f, true
+	return findings
 }
 
 func (o *uploadZScoreOptions) scoreClassic(in *Input) []Finding {
+	if in.Baseline != nil {
+		o.tell(in, o.usuals(in))
+	}
 	var findings []Finding
-	for key, rows := range in.Series() {
+	for key, rows := range in.Series {
 		past, today := in.before(rows)
 		if today == nil || blind(today) || today.BytesOut < int64(o.Floor) {
 			continue
 		}
-		u := usual{key: key, past: past, today: today}
+		s := series{key, past, today}
 		var bytes []float64
-		o.days(in, &u, func(_ Day, b int64, _ bool) { bytes = append(bytes, float64(b)) })
+		in.days(s, func(_ Day, b int64, _ bool) { bytes = append(bytes, float64(b)) })
 		z := stats.Z(float64(today.BytesOut), bytes)
 		if len(bytes) < o.MinDays || !(z > o.Threshold) {
 			continue
 		}
 		mean, sd := stats.MeanSD(bytes)
-		f := o.finding(in, &u, z, mean)
+		f := o.finding(in, s, z, mean)
 		f.Why = fmt.Sprintf("%s uploaded %s on %s; the mean of the %s before is %s with a standard deviation of %s, so this is %.1f deviations above it (threshold %s).",
 			name(key.Entity), size(f.Observed), in.Day, count(int64(len(bytes)), "day"), size(mean), size(sd), z, num(o.Threshold))
-		f.Timeline = o.timeline(in, &u, func(bool) (low, mid, up float64) {
+		f.Timeline = timeline(in, s, func(bool) (low, mid, up float64) {
 			return max(0, mean-o.Threshold*sd), mean, mean + o.Threshold*sd
 		})
 		findings = append(findings, f)
@@ -391,7 +448,7 @@ func (o *uploadZScoreOptions) scoreClassic(in *Input) []Finding {
 // itself included, whatever day that is.
 func (o *uploadZScoreOptions) scoreSeed(in *Input) []Finding {
 	var findings []Finding
-	for key, rows := range in.Series() {
+	for key, rows := range in.Series {
 		bytes := make([]float64, len(rows))
 		for i := range rows {
 			bytes[i] = float64(rows[i].BytesOut)
@@ -420,39 +477,39 @@ func (o *uploadZScoreOptions) scoreSeed(in *Input) []Finding {
 }
 
 // An UploadBaseline is what upload_zscore holds for normal of an entity on the
-// judged day, whether or not it found anything.
+// judged day, whether or not it found anything. Of a day without byte counts
+// nothing is.
 type UploadBaseline struct {
-	Key
 	Days   int     // of baseline
 	Median float64 // bytes; NaN without days
 	Upper  float64 // bytes: what the threshold allows; NaN with too few days
 	Z      float64 // NaN with too few days
 }
 
-// UploadBaselines returns the baselines by which the robust method judges the
-// rows of the day, in the order of their keys. Rows without byte counts have
-// none. d is an upload_zscore; of any other detection there are none.
-func UploadBaselines(d *Detection, in *Input) []UploadBaseline {
-	o, ok := d.Options.(*uploadZScoreOptions)
-	if !ok {
-		return nil
+// tell calls in.Baseline, if there is one, for each row of the judged day.
+func (o *uploadZScoreOptions) tell(in *Input, all []usual) {
+	if in.Baseline == nil {
+		return
 	}
-	full := *in
-	if full.Flagged == nil {
-		full.Flagged = func(Key, Day) bool { return false }
-	}
-	all := o.usuals(&full)
-	out := make([]UploadBaseline, len(all))
 	for i := range all {
 		u := &all[i]
-		b := UploadBaseline{Key: u.key, Days: u.days, Median: math.NaN(), Upper: math.NaN(), Z: math.NaN()}
-		if u.days > 0 {
-			b.Median = stats.Bytes(u.centre)
+		b := UploadBaseline{Median: math.NaN(), Upper: math.NaN(), Z: math.NaN()}
+		if !u.blind && u.days > 0 {
+			b.Days, b.Median = int(u.days), stats.Bytes(u.centre)
 		}
-		if u.days >= o.MinDays {
-			b.Upper, b.Z = o.upper(u.centre, u.spread), o.z(u)
+		if !u.blind && int(u.days) >= o.MinDays {
+			b.Upper, b.Z = o.upper(u.centre, u.spread), u.z()
 		}
-		out[i] = b
+		in.Baseline(b)
 	}
-	return out
+}
+
+// UploadBaselines calls in.Baseline as Score does, by the robust method whatever
+// the detection's. It is for profile seed, which judges the log as a whole and so
+// has no baseline of a day. d is an upload_zscore; of any other there are none.
+func UploadBaselines(d *Detection, in *Input) {
+	if o, ok := d.Options.(*uploadZScoreOptions); ok {
+		full := in.whole()
+		o.tell(full, o.usuals(full))
+	}
 }

@@ -2,7 +2,9 @@ package detect
 
 import (
 	"fmt"
+	"iter"
 	"math"
+	"slices"
 	"strconv"
 	"unicode"
 )
@@ -119,6 +121,25 @@ func (in *Input) before(rows []Row) (past []Row, today *Row) {
 		}
 	}
 	return rows, nil
+}
+
+// today yields the rows of the judged day.
+func (in *Input) today() iter.Seq[*Row] {
+	return func(yield func(*Row) bool) {
+		for _, rows := range in.Series {
+			if _, today := in.before(rows); today != nil && !yield(today) {
+				return
+			}
+		}
+	}
+}
+
+// baselineDays returns the days of the baseline that were folded for a feed.
+func (in *Input) baselineDays(feed string) []Day {
+	days := in.Covered(feed)
+	first, _ := slices.BinarySearch(days, in.Day-baselineDays)
+	last, _ := slices.BinarySearch(days, in.Day)
+	return days[first:last]
 }
 
 // habitDays is how many days of the history must have been about as high as the

@@ -1,7 +1,9 @@
+//go:build !purego
+
 #include "textflag.h"
 
-// func markAVX2(stops, text *byte, blocks int)
-TEXT ·markAVX2(SB), NOSPLIT, $0-24
+// func stopAVX2(stops, text *byte, blocks int)
+TEXT ·stopAVX2(SB), NOSPLIT, $0-24
 	MOVQ stops+0(FP), DI
 	MOVQ text+8(FP), DX
 	MOVQ blocks+16(FP), CX
