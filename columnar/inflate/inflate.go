@@ -1,0 +1,454 @@
+// Package inflate decompresses DEFLATE (RFC 1951) and gzip (RFC 1952). Logs are
+// stored compressed so often that this is most of the time of many a run.
+//
+// It accepts and rejects what compress/flate and compress/gzip do, and delivers
+// the same bytes before an error; of a stream that is cut off it may deliver
+// some bytes more, all that are certain. It takes less than 300 KiB for each
+// reader, whatever the stream says.
+package inflate
+
+import (
+	"bufio"
+	"encoding/binary"
+	"io"
+)
+
+const (
+	// history is how far back a match may reach, in bytes: the format's limit.
+	history = 32 << 10
+	// span is what copying a match may write, in bytes: the longest is 258, and
+	// 16 are copied at a time.
+	span = 272
+	// room is what a step of the quick loop may write, in bytes: four literals,
+	// then a match.
+	room = span + 4
+	// windowSize is what is decoded at a time and the history before it. The
+	// history is moved once for each, so a smaller one costs time; a larger one
+	// leaves the second-level cache before it is read.
+	windowSize = 160 << 10
+	// reach is how many bytes of input a step of the quick loop may look at: two
+	// loads of 8, 7 behind each other.
+	reach = 15
+	// ahead is how many bytes of input are asked for. The quick loop takes 7 of
+	// them before its first step.
+	ahead = 64
+)
+
+// A CorruptError says what in a stream is not DEFLATE.
+type CorruptError struct {
+	What string
+}
+
+func (e *CorruptError) Error() string { return "deflate: " + e.What }
+
+// A Reader reads one DEFLATE stream, decompressed. Its errors are a
+// *CorruptError, io.ErrUnexpectedEOF if the stream is cut off, or the error of
+// the input; all that was decoded before is read first.
+type Reader struct {
+	in    *bufio.Reader
+	chunk []byte // what in has buffered
+	pos   int    // what of chunk was taken
+	end   error  // why nothing follows chunk; nil if something may
+
+	// The next bits of the stream, the first in the lowest. Those above count
+	// are of the stream or zero. They were taken from chunk, not from one before.
+	bits  uint64
+	count uint
+
+	window []byte // decoded; from read to write not read yet
+	read   int
+	write  int
+	start  int // of the stream in window; 0 if it is not there any more
+
+	block  blockKind
+	last   bool  // this block is the last
+	stored int   // bytes left of a stored block
+	err    error // why nothing is decoded any more
+
+	fixed   bool // the tables are those of a fixed block
+	litLen  [litLenSize]entry
+	dist    [distSize]entry
+	widths  [maxLitLen + maxDist]uint8
+}
+
+type blockKind uint8
+
+const (
+	noBlock blockKind = iota // a header follows
+	storedBlock
+	codedBlock
+)
+
+// NewReader returns a reader of the stream that in is at. It takes no byte of
+// in that follows the stream.
+func NewReader(in *bufio.Reader) *Reader {
+	return &Reader{in: in, window: make([]byte, windowSize)}
+}
+
+// restart begins a new stream where the last one ended.
+func (r *Reader) restart() {
+	r.start = r.write
+	r.block, r.last, r.err = noBlock, false, nil
+}
+
+func (r *Reader) Read(p []byte) (int, error) {
+	for r.read == r.write {
+		if r.err != nil {
+			return 0, r.err
+		}
+		r.decode()
+	}
+	n := copy(p, r.window[r.read:r.write])
+	r.read += n
+	return n, nil
+}
+
+// decode decodes until the window is full, or sets why it could not. All that
+// was decoded before must have been read.
+func (r *Reader) decode() {
+	if r.write > history {
+		drop := r.write - history
+		copy(r.window, r.window[drop:r.write])
+		r.start = max(0, r.start-drop)
+		r.write = history
+		r.read = history
+	}
+	for r.err == nil && r.write <= len(r.window)-room {
+		switch r.block {
+		case noBlock:
+			if r.last {
+				r.finish()
+				r.err = io.EOF
+				return
+			}
+			r.err = r.header()
+		case storedBlock:
+			r.err = r.copyStored()
+		case codedBlock:
+			r.err = r.decodeBlock()
+		}
+	}
+	if r.err != nil {
+		r.finish()
+	}
+}
+
+// finish gives back what follows the stream.
+func (r *Reader) finish() {
+	r.unread()
+	r.in.Discard(r.pos)
+	r.chunk, r.pos = r.chunk[r.pos:], 0
+	r.bits, r.count = 0, 0
+}
+
+// unread gives the whole bytes among the bits back to the chunk.
+func (r *Reader) unread() {
+	r.pos -= int(r.count >> 3)
+	r.count &= 7
+	r.bits &= 1<<r.count - 1
+}
+
+// more gets more of the input into the chunk, unless the input ends.
+func (r *Reader) more() {
+	r.unread()
+	r.in.Discard(r.pos)
+	r.pos = 0
+	if r.end == nil {
+		_, r.end = r.in.Peek(min(ahead, r.in.Size()))
+	}
+	r.chunk, _ = r.in.Peek(r.in.Buffered())
+}
+
+// fill takes bits until there are at least 48 or the input ends.
+func (r *Reader) fill() {
+	for r.count < 48 {
+		if r.pos == len(r.chunk) {
+			if r.end != nil {
+				return
+			}
+			if r.more(); r.pos == len(r.chunk) {
+				return
+			}
+		}
+		if len(r.chunk)-r.pos >= 8 {
+			r.bits |= binary.LittleEndian.Uint64(r.chunk[r.pos:]) << (r.count & 63)
+			r.pos += int((63 - r.count) >> 3)
+			r.count |= 56
+			return
+		}
+		r.bits |= uint64(r.chunk[r.pos]) << (r.count & 63)
+		r.pos++
+		r.count += 8
+	}
+}
+
+// need makes n bits be there, at most 48.
+func (r *Reader) need(n uint) error {
+	if r.count >= n {
+		return nil
+	}
+	if r.fill(); r.count >= n {
+		return nil
+	}
+	return r.cutOff()
+}
+
+func (r *Reader) cutOff() error {
+	if r.end == io.EOF {
+		return io.ErrUnexpectedEOF
+	}
+	return r.end
+}
+
+func (r *Reader) take(n uint) uint {
+	v := uint(r.bits & (1<<(n&63) - 1))
+	r.bits >>= n & 63
+	r.count -= n
+	return v
+}
+
+// header reads a block's header.
+func (r *Reader) header() error {
+	if err := r.need(3); err != nil {
+		return err
+	}
+	r.last = r.take(1) != 0
+	switch r.take(2) {
+	case 0:
+		r.take(r.count & 7)
+		if err := r.need(32); err != nil {
+			return err
+		}
+		n := r.take(16)
+		if r.take(16) != n^0xffff {
+			return &CorruptError{"the length of a stored block and its complement do not match"}
+		}
+		r.unread()
+		r.block, r.stored = storedBlock, int(n)
+	case 1:
+		r.block = codedBlock
+		r.useFixed()
+	case 2:
+		r.block = codedBlock
+		return r.readCodes()
+	default:
+		return &CorruptError{"a block is of the reserved kind 3"}
+	}
+	return nil
+}
+
+// copyStored copies what there is of a stored block.
+func (r *Reader) copyStored() error {
+	for r.stored > 0 {
+		if r.pos == len(r.chunk) {
+			if r.end == nil {
+				r.more()
+			}
+			if r.pos == len(r.chunk) {
+				return r.cutOff()
+			}
+		}
+		n := min(r.stored, len(r.chunk)-r.pos)
+		n = copy(r.window[r.write:len(r.window)-room+1], r.chunk[r.pos:r.pos+n])
+		r.pos += n
+		r.write += n
+		r.stored -= n
+		if r.write > len(r.window)-room {
+			return nil
+		}
+	}
+	r.block = noBlock
+	return nil
+}
+
+var (
+	errCode     = &CorruptError{"a block's codes are not codes"}
+	errSymbol   = &CorruptError{"bits that no code begins with"}
+	errDistance = &CorruptError{"a match that begins before the stream"}
+)
+
+// useFixed makes the tables those of a fixed block.
+func (r *Reader) useFixed() {
+	if r.fixed {
+		return
+	}
+	var widths [fixedLitLen + fixedDist]uint8
+	for i := range widths {
+		switch {
+		case i < 144:
+			widths[i] = 8
+		case i < 256:
+			widths[i] = 9
+		case i < 280:
+			widths[i] = 7
+		case i < fixedLitLen:
+			widths[i] = 8
+		default:
+			widths[i] = 5
+		}
+	}
+	build(r.litLen[:], litLenBits, widths[:fixedLitLen], litLenSymbols[:])
+	pair(&r.litLen)
+	build(r.dist[:], distBits, widths[fixedLitLen:], distSymbols[:])
+	r.fixed = true
+}
+
+// preOrder is the order in which the widths of the code for widths come.
+var preOrder = [19]uint8{16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15}
+
+// readCodes reads the codes of a block and makes their tables.
+func (r *Reader) readCodes() error {
+	if err := r.need(14); err != nil {
+		return err
+	}
+	litLens := int(r.take(5)) + 257
+	dists := int(r.take(5)) + 1
+	pres := int(r.take(4)) + 4
+	if litLens > maxLitLen || dists > maxDist {
+		return errCode
+	}
+	var widths [19]uint8
+	for _, s := range preOrder[:pres] {
+		if err := r.need(3); err != nil {
+			return err
+		}
+		widths[s] = uint8(r.take(3))
+	}
+	var pre [1 << preBits]entry
+	if !build(pre[:], preBits, widths[:], preSymbols[:]) {
+		return errCode
+	}
+	all := r.widths[:litLens+dists]
+	for i := 0; i < len(all); {
+		// The code and its extra bits have at most 14 bits.
+		if r.count < 14 {
+			r.fill()
+		}
+		e := pre[r.bits&(1<<preBits-1)]
+		switch {
+		case e&special != 0:
+			return errSymbol
+		case e.size() > r.count:
+			return r.cutOff()
+		}
+		r.take(e.size())
+		w := e.value()
+		if w <= maxWidth {
+			all[i] = uint8(w)
+			i++
+			continue
+		}
+		var again, width uint8
+		var n uint
+		switch w {
+		case 16:
+			if i == 0 {
+				return errCode
+			}
+			width = all[i-1]
+			again, n = 3, 2
+		case 17:
+			again, n = 3, 3
+		case 18:
+			again, n = 11, 7
+		}
+		if err := r.need(n); err != nil {
+			return err
+		}
+		end := i + int(again) + int(r.take(n))
+		if end > len(all) {
+			return errCode
+		}
+		for ; i < end; i++ {
+			all[i] = width
+		}
+	}
+	r.fixed = false
+	if !build(r.litLen[:], litLenBits, all[:litLens], litLenSymbols[:]) ||
+		!build(r.dist[:], distBits, all[litLens:], distSymbols[:]) {
+		return errCode
+	}
+	pair(&r.litLen)
+	return nil
+}
+
+// decodeBlock decodes until the block ends or the window is full.
+func (r *Reader) decodeBlock() error {
+	for r.block == codedBlock && r.write <= len(r.window)-room {
+		if len(r.chunk)-r.pos < reach+7 && r.end == nil {
+			r.more()
+		}
+		var err error
+		if len(r.chunk)-r.pos >= reach+7 {
+			err = r.quick()
+		} else {
+			err = r.careful()
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// careful decodes a symbol, of which all bits must be there.
+func (r *Reader) careful() error {
+	r.fill()
+	b, left := r.bits, r.count
+	e := r.litLen[b&(1<<litLenBits-1)]
+	if e&(special|subtable) == special|subtable {
+		if left < litLenBits {
+			return r.cutOff()
+		}
+		b >>= litLenBits
+		left -= litLenBits
+		e = r.litLen[e.under(b)&(litLenSize-1)]
+	}
+	if e&literal != 0 {
+		if e.width() > left {
+			return r.cutOff()
+		}
+		r.bits, r.count = b>>e.width(), left-e.width()
+		r.window[r.write] = uint8(e >> 16)
+		r.write++
+		return nil
+	}
+	if e.size() > left {
+		return r.cutOff()
+	}
+	length := e.extra(b)
+	b >>= e.size()
+	left -= e.size()
+	if e&special != 0 {
+		if e&endOfBlock == 0 {
+			return errSymbol
+		}
+		r.bits, r.count = b, left
+		r.block = noBlock
+		return nil
+	}
+	e = r.dist[b&(1<<distBits-1)]
+	if e&subtable != 0 {
+		if left < distBits {
+			return r.cutOff()
+		}
+		b >>= distBits
+		left -= distBits
+		e = r.dist[e.under(b)&(distSize-1)]
+	}
+	distance := e.extra(b)
+	switch {
+	case e.size() > left:
+		return r.cutOff()
+	case e&special != 0:
+		return errSymbol
+	case int(distance) > r.write-r.start:
+		return errDistance
+	}
+	r.bits, r.count = b>>e.size(), left-e.size()
+	for range length {
+		r.window[r.write] = r.window[r.write-int(distance)]
+		r.write++
+	}
+	return nil
+}
