@@ -32,7 +32,6 @@ func NewGzipReader(in *bufio.Reader) (*GzipReader, error) {
 	if err := z.header(); err != nil {
 		return nil, err
 	}
-	z.deflate.window = make([]byte, windowSize)
 	return z, nil
 }
 

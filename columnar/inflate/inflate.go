@@ -55,7 +55,7 @@ type Reader struct {
 	bits  uint64
 	count uint
 
-	window []byte // decoded; from read to write not read yet
+	window [windowSize]byte // decoded; from read to write not read yet
 	read   int
 	write  int
 	start  int // of the stream in window; 0 if it is not there any more
@@ -65,10 +65,10 @@ type Reader struct {
 	stored int   // bytes left of a stored block
 	err    error // why nothing is decoded any more
 
-	fixed   bool // the tables are those of a fixed block
-	litLen  [litLenSize]entry
-	dist    [distSize]entry
-	widths  [maxLitLen + maxDist]uint8
+	fixed  bool // the tables are those of a fixed block
+	litLen [litLenSize]entry
+	dist   [distSize]entry
+	widths [maxLitLen + maxDist]uint8
 }
 
 type blockKind uint8
@@ -82,7 +82,7 @@ const (
 // NewReader returns a reader of the stream that in is at. It takes no byte of
 // in that follows the stream.
 func NewReader(in *bufio.Reader) *Reader {
-	return &Reader{in: in, window: make([]byte, windowSize)}
+	return &Reader{in: in}
 }
 
 // restart begins a new stream where the last one ended.
@@ -108,12 +108,12 @@ func (r *Reader) Read(p []byte) (int, error) {
 func (r *Reader) decode() {
 	if r.write > history {
 		drop := r.write - history
-		copy(r.window, r.window[drop:r.write])
+		copy(r.window[:], r.window[drop:r.write])
 		r.start = max(0, r.start-drop)
 		r.write = history
 		r.read = history
 	}
-	for r.err == nil && r.write <= len(r.window)-room {
+	for r.err == nil && r.write <= windowSize-room {
 		switch r.block {
 		case noBlock:
 			if r.last {
@@ -249,11 +249,11 @@ func (r *Reader) copyStored() error {
 			}
 		}
 		n := min(r.stored, len(r.chunk)-r.pos)
-		n = copy(r.window[r.write:len(r.window)-room+1], r.chunk[r.pos:r.pos+n])
+		n = copy(r.window[r.write:windowSize-room+1], r.chunk[r.pos:r.pos+n])
 		r.pos += n
 		r.write += n
 		r.stored -= n
-		if r.write > len(r.window)-room {
+		if r.write > windowSize-room {
 			return nil
 		}
 	}
@@ -374,7 +374,7 @@ func (r *Reader) readCodes() error {
 
 // decodeBlock decodes until the block ends or the window is full.
 func (r *Reader) decodeBlock() error {
-	for r.block == codedBlock && r.write <= len(r.window)-room {
+	for r.block == codedBlock && r.write <= windowSize-room {
 		if len(r.chunk)-r.pos < reach+7 && r.end == nil {
 			r.more()
 		}
@@ -396,7 +396,7 @@ func (r *Reader) careful() error {
 	r.fill()
 	b, left := r.bits, r.count
 	e := r.litLen[b&(1<<litLenBits-1)]
-	if e&(special|subtable) == special|subtable {
+	if e&literal == 0 && e&subtable != 0 {
 		if left < litLenBits {
 			return r.cutOff()
 		}
@@ -419,13 +419,13 @@ func (r *Reader) careful() error {
 	length := e.extra(b)
 	b >>= e.size()
 	left -= e.size()
-	if e&special != 0 {
-		if e&endOfBlock == 0 {
-			return errSymbol
-		}
+	switch {
+	case e&endOfBlock != 0:
 		r.bits, r.count = b, left
 		r.block = noBlock
 		return nil
+	case e&special != 0 && e&long == 0:
+		return errSymbol
 	}
 	e = r.dist[b&(1<<distBits-1)]
 	if e&subtable != 0 {

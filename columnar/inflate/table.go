@@ -20,6 +20,7 @@ const (
 	endOfBlock entry = 1 << 13 // with special
 	special    entry = 1 << 14 // neither literal nor match; alone, it stands for nothing
 	literal    entry = 1 << 15
+	long       entry = 1 << 7 // with special: a match whose value lacks its extra bits
 )
 
 func (e entry) size() uint  { return uint(e & 63) }
@@ -180,17 +181,23 @@ func after(code, mask int) int {
 }
 
 // pair makes an entry of two literals where the table's width has room for both
-// codes.
+// codes, and puts the extra bits of lengths into the value where it has room
+// for them. Lengths for which it has none become special.
 func pair(table *[litLenSize]entry) {
 	// Downwards, since what follows the first code is looked up further up.
 	for i := 1<<litLenBits - 1; i >= 0; i-- {
 		e := table[i]
-		if e&literal == 0 {
-			continue
-		}
-		f := table[i>>e.width()]
-		if f&literal != 0 && e.width()+f.width() <= litLenBits {
-			table[i] = e&^63 + one + f>>16&0xff<<24 + entry(e.width()+f.width())
+		switch {
+		case e&literal != 0:
+			f := table[i>>e.width()]
+			if f&literal != 0 && e.width()+f.width() <= litLenBits {
+				table[i] = e&^63 + one + f>>16&0xff<<24 + entry(e.width()+f.width())
+			}
+		case e&special != 0:
+		case e.size() <= litLenBits:
+			table[i] = entry(e.extra(uint64(i)))<<16 | entry(e.size())*0x101
+		default:
+			table[i] |= special | long
 		}
 	}
 }
