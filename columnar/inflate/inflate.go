@@ -68,6 +68,7 @@ type Reader struct {
 	fixed  bool // the tables are those of a fixed block
 	litLen [litLenSize]entry
 	dist   [distSize]entry
+	code   code
 	widths [maxLitLen + maxDist]uint8
 }
 
@@ -287,9 +288,9 @@ func (r *Reader) useFixed() {
 			widths[i] = 5
 		}
 	}
-	build(r.litLen[:], litLenBits, widths[:fixedLitLen], litLenSymbols[:])
-	pair(&r.litLen)
-	build(r.dist[:], distBits, widths[fixedLitLen:], distSymbols[:])
+	r.code.build(r.litLen[:], litLenBits, widths[:fixedLitLen], litLenSymbols[:])
+	r.code.join(&r.litLen, widths[:fixedLitLen])
+	r.code.build(r.dist[:], distBits, widths[fixedLitLen:], distSymbols[:])
 	r.fixed = true
 }
 
@@ -315,7 +316,7 @@ func (r *Reader) readCodes() error {
 		widths[s] = uint8(r.take(3))
 	}
 	var pre [1 << preBits]entry
-	if !build(pre[:], preBits, widths[:], preSymbols[:]) {
+	if !r.code.build(pre[:], preBits, widths[:], preSymbols[:]) {
 		return errCode
 	}
 	all := r.widths[:litLens+dists]
@@ -364,11 +365,13 @@ func (r *Reader) readCodes() error {
 		}
 	}
 	r.fixed = false
-	if !build(r.litLen[:], litLenBits, all[:litLens], litLenSymbols[:]) ||
-		!build(r.dist[:], distBits, all[litLens:], distSymbols[:]) {
+	if !r.code.build(r.litLen[:], litLenBits, all[:litLens], litLenSymbols[:]) {
 		return errCode
 	}
-	pair(&r.litLen)
+	r.code.join(&r.litLen, all[:litLens])
+	if !r.code.build(r.dist[:], distBits, all[litLens:], distSymbols[:]) {
+		return errCode
+	}
 	return nil
 }
 

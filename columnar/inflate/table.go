@@ -96,54 +96,65 @@ func makePreSymbols() (s [19]entry) {
 	return s
 }
 
-// build makes the table of the code whose symbols have codes of these widths, 0
-// for none, and reports whether there is such a code: each sequence of bits must
-// stand for something, unless there is no symbol, or one whose code is one bit.
-func build(table []entry, tableBits int, widths []uint8, symbols []entry) bool {
+// A code is a set of symbols and the bits that stand for each. The zero value is
+// ready for use; it is only there so that building one takes no memory.
+type code struct {
+	symbols [fixedLitLen]uint16 // those that have bits, the fewest first
+	bits    [fixedLitLen]uint16 // of each of them, the first in the lowest
+	n       int
+}
+
+// build makes c the code whose symbols have so many bits each, 0 for none, and
+// table the one that is looked up with tableBits. It reports whether there is
+// such a code: all sequences of bits must stand for something, unless there is
+// no symbol, or one of a single bit.
+func (c *code) build(table []entry, tableBits int, widths []uint8, entries []entry) bool {
 	var count [maxWidth + 1]int
 	for _, w := range widths {
 		count[w&15]++
 	}
-	// next is where among the sorted symbols those of a width are put.
-	var next [maxWidth + 2]int
+	// next is where a symbol of a width comes among all that are sorted by it,
+	// those without bits last.
+	var next [maxWidth + 1]int
 	used := 0 // of the 1<<maxWidth sequences of bits
-	for w, c := range count {
-		next[w+1] = next[w] + c
-		if w > 0 {
-			used += c << (maxWidth - w)
-		}
+	n := 0
+	for w := 1; w <= maxWidth; w++ {
+		next[w] = n
+		n += count[w]
+		used += count[w] << (maxWidth - w)
 	}
-	first := count[0] // that has a code
-	var sorted [fixedLitLen]uint16
+	next[0] = n
+	c.n = n
 	for s, w := range widths {
-		at := next[w&15]
-		next[w&15]++
-		sorted[at] = uint16(s)
+		at := &next[w&15]
+		c.symbols[*at] = uint16(s)
+		*at++
 	}
 	if used != 1<<maxWidth {
 		for i := range table[:1<<tableBits] {
 			table[i] = special
 		}
-		if used == 0 {
+		if n == 1 && count[1] == 1 {
+			for i := 0; i < 1<<tableBits; i += 2 {
+				table[i] = entries[c.symbols[0]] + 0x101
+			}
+			c.bits[0] = 0
 			return true
 		}
-		for i := 0; i < 1<<tableBits; i += 2 {
-			table[i] = symbols[sorted[first]] + 0x101
-		}
-		return count[1] == 1 && used == 1<<(maxWidth-1)
+		return n == 0
 	}
-	// Codes are looked up from their first bit in the lowest, so they count up
-	// from the highest bit. The table begins with one entry and is doubled for
-	// each bit more: entries of shorter codes are then where they belong.
-	code, size := 0, 1
-	at := first
+	// Bits are looked up from the first in the lowest, so codes count up from the
+	// highest. The table begins with one entry and is doubled for each bit more:
+	// then the entries of codes with fewer bits are wherever they belong.
+	bits, size, at := 0, 1, 0
 	for w := 1; w <= tableBits; w++ {
 		copy(table[size:2*size], table[:size])
 		size *= 2
 		for range count[w] {
-			table[code] = symbols[sorted[at]] + entry(w)*0x101
+			table[bits] = entries[c.symbols[at]] + entry(w)*0x101
+			c.bits[at] = uint16(bits)
 			at++
-			code = after(code, size-1)
+			bits = after(bits, size-1)
 		}
 	}
 	end := size
@@ -151,23 +162,23 @@ func build(table []entry, tableBits int, widths []uint8, symbols []entry) bool {
 	for w := tableBits + 1; w <= maxWidth; w++ {
 		width := w - tableBits
 		for left := count[w]; left > 0; left-- {
-			if p := code & (size - 1); p != prefix {
-				// Make it as wide as the codes that share the prefix.
+			if p := bits & (size - 1); p != prefix {
+				// Make it as wide as the longest code with this prefix.
 				sub := width
-				for room := left; room < 1<<sub; {
+				for have := left; have < 1<<sub; {
 					sub++
-					room = room<<1 + count[tableBits+sub]
+					have = have<<1 + count[tableBits+sub]
 				}
 				prefix, base = p, end
 				end += 1 << sub
 				table[p] = special | subtable | entry(base)<<16 | entry(sub)<<8 | entry(tableBits)
 			}
-			e := symbols[sorted[at]] + entry(width)*0x101
+			e := entries[c.symbols[at]] + entry(width)*0x101
 			at++
-			for i := base + code>>tableBits; i < end; i += 1 << width {
+			for i := base + bits>>tableBits; i < end; i += 1 << width {
 				table[i] = e
 			}
-			code = after(code, 1<<w-1)
+			bits = after(bits, 1<<w-1)
 		}
 	}
 	return true
@@ -180,24 +191,57 @@ func after(code, mask int) int {
 	return code&(bit-1) | bit
 }
 
-// pair makes an entry of two literals where the table's width has room for both
-// codes, and puts the extra bits of lengths into the value where it has room
-// for them. Lengths for which it has none become special.
-func pair(table *[litLenSize]entry) {
-	// Downwards, since what follows the first code is looked up further up.
-	for i := 1<<litLenBits - 1; i >= 0; i-- {
-		e := table[i]
+// join puts two literals into an entry, and the extra bits of a length into its
+// value, where the bits of both are no more than the table is looked up with.
+// c is the table's code. Lengths for which they are too many become special.
+func (c *code) join(table *[litLenSize]entry, widths []uint8) {
+	var literals, bits [256]entry
+	n := 0
+	for i, s := range c.symbols[:c.n] {
+		w := int(widths[s])
+		if w > litLenBits {
+			break
+		}
+		b := int(c.bits[i])
+		e := litLenSymbols[s]
 		switch {
 		case e&literal != 0:
-			f := table[i>>e.width()]
-			if f&literal != 0 && e.width()+f.width() <= litLenBits {
-				table[i] = e&^63 + one + f>>16&0xff<<24 + entry(e.width()+f.width())
+			literals[n&255] = e + one + entry(w)*0x101
+			bits[n&255] = entry(b)
+			n++
+		case e&special == 0 && e.size() != 0:
+			extra := int(e.size())
+			size := w + extra
+			if size > litLenBits {
+				for ; b < 1<<litLenBits; b += 1 << w {
+					table[b] |= special | long
+				}
+				break
 			}
-		case e&special != 0:
-		case e.size() <= litLenBits:
-			table[i] = entry(e.extra(uint64(i)))<<16 | entry(e.size())*0x101
-		default:
-			table[i] |= special | long
+			e = e&^0xffff | entry(size)*0x101
+			for range 1 << extra {
+				for i := b; i < 1<<litLenBits; i += 1 << size {
+					table[i] = e
+				}
+				e += 1 << 16
+				b += 1 << w
+			}
+		}
+	}
+	for i, e := range literals[:n] {
+		w := e.width()
+		if w > litLenBits-literals[0].width() {
+			break
+		}
+		for j, f := range literals[:n] {
+			size := w + f.width()
+			if size > litLenBits {
+				break
+			}
+			both := e + f>>16&0xff<<24 + entry(f.width())
+			for k := bits[i] + bits[j]<<w; k < 1<<litLenBits; k += 1 << size {
+				table[k&(litLenSize-1)] = both
+			}
 		}
 	}
 }
