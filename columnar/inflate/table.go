@@ -44,13 +44,13 @@ const (
 
 	// Wider tables need subtables less often, but take longer to build and more
 	// of the first-level cache.
-	litLenBits = 11
+	litLenBits = 10
 	distBits   = 8
 	preBits    = 7
 
-	// Room for the worst code: 2,342 and 402 entries. A power of two makes
+	// Room for the worst code: 1,334 and 402 entries. A power of two makes
 	// checks of an index unnecessary.
-	litLenSize = 4096
+	litLenSize = 2048
 	distSize   = 512
 )
 
