@@ -9,24 +9,26 @@ import (
 )
 
 var (
-	// ErrHeader is the error of a gzip member that does not begin as one.
+	// ErrHeader is the error of what does not begin as a gzip member.
 	ErrHeader = errors.New("gzip: invalid header")
-	// ErrChecksum is the error of a gzip member that is not what was compressed.
+	// ErrChecksum is the error of a member that is not as long as what was
+	// compressed, or not the same.
 	ErrChecksum = errors.New("gzip: invalid checksum")
 )
 
-// A GzipReader reads a gzip stream of any number of members, decompressed and
-// joined.
+// A GzipReader reads a gzip stream: members, decompressed, one after the other.
+// All that was decoded before an error is read first. The error is
+// io.ErrUnexpectedEOF if the stream is cut off.
 type GzipReader struct {
 	deflate Reader
 	sum     uint32 // CRC-32 of what was read of the member
 	size    uint32
 	err     error
+	buf     [10]byte // of a header or trailer
 }
 
 // NewGzipReader returns a reader of the gzip stream that in is at, of which it
-// reads the first header. As to compress/gzip, a stream without a byte is one
-// without members: the error is io.EOF.
+// reads the first header. Its error is io.EOF if there is no byte of one.
 func NewGzipReader(in *bufio.Reader) (*GzipReader, error) {
 	z := &GzipReader{deflate: Reader{in: in}}
 	if err := z.header(); err != nil {
@@ -54,11 +56,10 @@ func (z *GzipReader) Read(p []byte) (int, error) {
 // next reads from a member's trailer to the header of the next one.
 func (z *GzipReader) next() error {
 	sum, size := z.sum, z.size
-	var trailer [8]byte
-	if err := z.fill(trailer[:]); err != nil {
+	if err := z.take(8); err != nil {
 		return err
 	}
-	if binary.LittleEndian.Uint32(trailer[:]) != sum || binary.LittleEndian.Uint32(trailer[4:]) != size {
+	if binary.LittleEndian.Uint32(z.buf[:]) != sum || binary.LittleEndian.Uint32(z.buf[4:]) != size {
 		return ErrChecksum
 	}
 	z.sum, z.size = 0, 0
@@ -73,51 +74,51 @@ const (
 	gzipCheck   = 1 << 1 // of the header
 )
 
-// maxText is how long a member's name or comment may be, with its final NUL. It
-// is that of compress/gzip.
+// maxText is how long a name or comment may be, in bytes with the NUL that ends
+// it: as long as compress/gzip lets it be.
 const maxText = 512
 
 // header reads a member's header. Its error is io.EOF if nothing is there.
 func (z *GzipReader) header() error {
-	var fixed [10]byte
-	if err := z.fill(fixed[:1]); err != nil {
-		if err == io.ErrUnexpectedEOF {
-			return io.EOF
-		}
+	if err := z.take(1); err == io.ErrUnexpectedEOF {
+		return io.EOF
+	} else if err != nil {
 		return err
 	}
-	if err := z.fill(fixed[1:]); err != nil {
+	first := z.buf[0]
+	if err := z.take(9); err != nil {
 		return err
 	}
-	if fixed[0] != 0x1f || fixed[1] != 0x8b || fixed[2] != 8 {
+	if first != 0x1f || z.buf[0] != 0x8b || z.buf[1] != 8 {
 		return ErrHeader
 	}
-	flags := fixed[3]
+	flags := z.buf[2]
 	if flags&gzipExtra != 0 {
-		var length [2]byte
-		if err := z.fill(length[:]); err != nil {
+		if err := z.take(2); err != nil {
 			return err
 		}
-		for range binary.LittleEndian.Uint16(length[:]) {
-			if err := z.fill(fixed[:1]); err != nil {
+		for range binary.LittleEndian.Uint16(z.buf[:]) {
+			if err := z.take(1); err != nil {
 				return err
 			}
 		}
 	}
-	for _, flag := range []byte{gzipName, gzipComment} {
-		if flags&flag == 0 {
-			continue
+	if flags&gzipName != 0 {
+		if err := z.skipText(); err != nil {
+			return err
 		}
-		if err := z.text(); err != nil {
+	}
+	if flags&gzipComment != 0 {
+		if err := z.skipText(); err != nil {
 			return err
 		}
 	}
 	if flags&gzipCheck != 0 {
 		sum := uint16(z.sum)
-		if err := z.fill(fixed[:2]); err != nil {
+		if err := z.take(2); err != nil {
 			return err
 		}
-		if binary.LittleEndian.Uint16(fixed[:]) != sum {
+		if binary.LittleEndian.Uint16(z.buf[:]) != sum {
 			return ErrHeader
 		}
 	}
@@ -125,28 +126,27 @@ func (z *GzipReader) header() error {
 	return nil
 }
 
-// text skips a name or comment.
-func (z *GzipReader) text() error {
-	var b [1]byte
+// skipText skips a name or comment.
+func (z *GzipReader) skipText() error {
 	for range maxText {
-		if err := z.fill(b[:]); err != nil {
+		if err := z.take(1); err != nil {
 			return err
 		}
-		if b[0] == 0 {
+		if z.buf[0] == 0 {
 			return nil
 		}
 	}
 	return ErrHeader
 }
 
-// fill reads all of p, and adds it to the sum, from outside the DEFLATE stream.
-func (z *GzipReader) fill(p []byte) error {
-	for i := range p {
+// take reads n bytes of a header or trailer into buf, and adds them to the sum.
+func (z *GzipReader) take(n int) error {
+	for i := range z.buf[:n] {
 		if err := z.deflate.need(8); err != nil {
 			return err
 		}
-		p[i] = byte(z.deflate.take(8))
+		z.buf[i] = byte(z.deflate.take(8))
 	}
-	z.sum = crc32.Update(z.sum, crc32.IEEETable, p)
+	z.sum = crc32.Update(z.sum, crc32.IEEETable, z.buf[:n])
 	return nil
 }
