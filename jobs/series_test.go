@@ -1,0 +1,175 @@
+package jobs
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"outflow/stats/detect"
+)
+
+// randomRows returns rows of so many days, by day and key.
+func randomRows(r *rand.Rand, days int) []detect.Row {
+	texts := []string{"", "a", "ann", "b\x00", "é"}
+	text := func() string {
+		if r.IntN(500) == 0 {
+			return strings.Repeat("long", 20_000)
+		}
+		return texts[r.IntN(len(texts))]
+	}
+	number := func() int64 { return [...]int64{0, 0, 1, -1, 1 << 40, -1 << 63, 1<<63 - 1}[r.IntN(7)] }
+	seen := map[string]bool{}
+	var rows []detect.Row
+	for range r.IntN(40 * days) {
+		row := detect.Row{Day: detect.Day(r.IntN(days)), Key: detect.Key{Feed: text(), EntityType: text(), Entity: text(), Object: text()}}
+		for _, v := range measures(&row.Summary) {
+			*v = number()
+		}
+		row.MaxEntropy, row.Evidence = float64(r.IntN(3)), text()
+		for range r.IntN(3) {
+			row.Examples = append(row.Examples, text())
+		}
+		if id := fmt.Sprintf("%d %q", row.Day, row.Key); !seen[id] {
+			seen[id] = true
+			rows = append(rows, row)
+		}
+	}
+	slices.SortFunc(rows, func(a, b detect.Row) int { return cmp.Or(cmp.Compare(a.Day, b.Day), a.Key.Compare(b.Key)) })
+	return rows
+}
+
+func scratchOf(t *testing.T, rows []detect.Row) []*part {
+	t.Helper()
+	s := newScratch()
+	for i := range rows {
+		if err := s.add(&rows[i]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.end(); err != nil {
+		t.Fatal(err)
+	}
+	return s.parts
+}
+
+// What a scan keeps must come back as it was, and in the order in which it is
+// judged.
+func TestScratchAndMerge(t *testing.T) {
+	r := rand.New(rand.NewPCG(3, 3))
+	for range 60 {
+		days := 1 + r.IntN(9)
+		want := randomRows(r, days)
+		parts := scratchOf(t, want)
+		var got []detect.Row
+		for row, err := range rowsOf(parts) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			got = append(got, *row)
+		}
+		if !reflect.DeepEqual(got, want) {
+			t.Fatal("rows differ after they were kept")
+		}
+		for _, p := range parts {
+			var feeds []string
+			for _, row := range want {
+				if row.Day == p.day && !slices.Contains(feeds, row.Feed) {
+					feeds = append(feeds, row.Feed)
+				}
+			}
+			if !slices.Equal(p.feeds, feeds) {
+				t.Fatalf("day %s: got feeds %q, want %q", p.day, p.feeds, feeds)
+			}
+		}
+
+		slices.SortStableFunc(want, func(a, b detect.Row) int { return a.Key.Compare(b.Key) })
+		got = nil
+		for block, err := range merged(parts) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			if n := len(got); n > 0 && got[n-1].Key == block[0].Key {
+				t.Fatal("a key is in two blocks")
+			}
+			got = append(got, block...)
+		}
+		if !reflect.DeepEqual(got, want) {
+			t.Fatal("rows differ after they were merged")
+		}
+	}
+}
+
+// Each judge must see all rows in each of its passes, however many the others make
+// and wherever they stop.
+func TestSideBySide(t *testing.T) {
+	parts := scratchOf(t, randomRows(rand.New(rand.NewPCG(4, 4)), 5))
+	keys := func(rows series) (out []detect.Key) {
+		for key := range rows {
+			out = append(out, key)
+		}
+		return out
+	}
+	var want []detect.Key
+	readings := 0
+	counted := func(yield func([]detect.Row, error) bool) {
+		readings++
+		merged(parts)(yield)
+	}
+	if err := sideBySide(counted, []judge{func(rows series) { want = keys(rows) }}); err != nil || len(want) == 0 {
+		t.Fatalf("%d keys, %v", len(want), err)
+	}
+	readings = 0
+	check := func(who string, rows series) {
+		if got := keys(rows); !slices.Equal(got, want) {
+			t.Errorf("%s: got %d keys, want %d", who, len(got), len(want))
+		}
+	}
+	err := sideBySide(counted, []judge{
+		func(rows series) { check("once", rows) },
+		func(rows series) {},
+		func(rows series) { check("first of three", rows); check("second", rows); check("third", rows) },
+		func(rows series) {
+			for range rows {
+				break
+			}
+			check("after it stopped early", rows)
+		},
+	})
+	if err != nil || readings != 3 {
+		t.Errorf("got %d readings, %v; want 3", readings, err)
+	}
+}
+
+// Rows that cannot be read must end the judges and the run.
+func TestSideBySideFails(t *testing.T) {
+	broken := errors.New("damaged")
+	var rows rowBlocks = func(yield func([]detect.Row, error) bool) {
+		if yield([]detect.Row{{Key: detect.Key{Entity: "ann"}}}, nil) {
+			yield(nil, broken)
+		}
+	}
+	seen, ended := 0, false
+	err := sideBySide(rows, []judge{func(rows series) {
+		for range 2 {
+			for range rows {
+				seen++
+			}
+		}
+		ended = true
+	}})
+	if !errors.Is(err, broken) || seen != 1 || !ended {
+		t.Errorf("got error %v, %d rows, ended %t", err, seen, ended)
+	}
+	good := &part{day: 1, rows: scratchOf(t, []detect.Row{{Day: 1}})[0].rows}
+	for _, err := range merged([]*part{good, {day: 2, rows: rows}}) {
+		if err != nil {
+			return
+		}
+	}
+	t.Error("merged rows hide an error")
+}
