@@ -23,6 +23,7 @@ type stateRow struct {
 	PeakOut      int64    `parquet:"peak_out"`
 	PeakTime     int64    `parquet:"peak_time,timestamp(microsecond)"`
 	Evidence     string   `parquet:"evidence"`
+	Addresses    int64    `parquet:"addresses"`
 	Names        int64    `parquet:"names"`
 	NameBytes    int64    `parquet:"name_bytes"`
 	WindowEvents int64    `parquet:"window_events"`
@@ -42,7 +43,7 @@ func toState(r *detect.Row) stateRow {
 	return stateRow{
 		r.Feed, r.EntityType, r.Entity, r.Object,
 		s.Events, s.BytesOut, s.BytesIn, s.KnownOut, s.KnownIn, s.First, s.Last, s.Hours, s.PeakOut, s.PeakTime, s.Evidence,
-		s.Names, s.NameBytes, s.WindowEvents, s.WindowAt, s.WindowBytes, s.BytesAt, s.Odd, s.MaxEntropy, s.MaxLength,
+		s.Addresses, s.Names, s.NameBytes, s.WindowEvents, s.WindowAt, s.WindowBytes, s.BytesAt, s.Odd, s.MaxEntropy, s.MaxLength,
 		s.Rare, s.NXDomain, s.Examples,
 	}
 }
@@ -54,7 +55,7 @@ func (r *stateRow) row(day detect.Day) detect.Row {
 		Summary: detect.Summary{
 			Events: r.Events, BytesOut: r.BytesOut, BytesIn: r.BytesIn, KnownOut: r.KnownOut, KnownIn: r.KnownIn,
 			First: r.First, Last: r.Last, Hours: r.Hours, PeakOut: r.PeakOut, PeakTime: r.PeakTime, Evidence: r.Evidence,
-			Names: r.Names, NameBytes: r.NameBytes, WindowEvents: r.WindowEvents, WindowAt: r.WindowAt,
+			Addresses: r.Addresses, Names: r.Names, NameBytes: r.NameBytes, WindowEvents: r.WindowEvents, WindowAt: r.WindowAt,
 			WindowBytes: r.WindowBytes, BytesAt: r.BytesAt, Odd: r.Odd, MaxEntropy: r.MaxEntropy, MaxLength: r.MaxLength,
 			Rare: r.Rare, NXDomain: r.NXDomain, Examples: r.Examples,
 		},

@@ -50,7 +50,7 @@ const scratchHead = 3 * 4
 
 // What there may be of a row besides texts of its key and measures.
 const (
-	hasEntropy = 1 << (24 + iota)
+	hasEntropy = 1 << (25 + iota)
 	hasEvidence
 	hasExamples
 )
@@ -60,10 +60,10 @@ func keyTexts(k *detect.Key) [4]*string {
 }
 
 // measures lists the whole numbers of a Summary.
-func measures(s *detect.Summary) [20]*int64 {
+func measures(s *detect.Summary) [21]*int64 {
 	return [...]*int64{
 		&s.Events, &s.BytesOut, &s.BytesIn, &s.KnownOut, &s.KnownIn, &s.First, &s.Last, &s.Hours, &s.PeakOut, &s.PeakTime,
-		&s.Names, &s.NameBytes, &s.WindowEvents, &s.WindowAt, &s.WindowBytes, &s.BytesAt, &s.Odd, &s.MaxLength, &s.Rare, &s.NXDomain,
+		&s.Addresses, &s.Names, &s.NameBytes, &s.WindowEvents, &s.WindowAt, &s.WindowBytes, &s.BytesAt, &s.Odd, &s.MaxLength, &s.Rare, &s.NXDomain,
 	}
 }
 

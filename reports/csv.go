@@ -132,6 +132,7 @@ var userDayColumns = []csvColumn[UserDay]{
 	{"baseline_upper", func(b []byte, u *UserDay) []byte { return appendFloat(b, u.BaselineUpper) }},
 	{"z", func(b []byte, u *UserDay) []byte { return appendFloat(b, u.Z) }},
 	{"ratio", func(b []byte, u *UserDay) []byte { return appendFloat(b, u.Ratio) }},
+	{"addresses", func(b []byte, u *UserDay) []byte { return appendInteger(b, u.Addresses) }},
 }
 
 var domainColumns = []csvColumn[detect.Row]{

@@ -618,6 +618,9 @@ func facts(f *detect.Finding) []fact {
 	if s.Hours != 0 {
 		add("Hours", hours(s.Hours), "UTC")
 	}
+	if s.Addresses > 0 {
+		add("Came from", counted(int(s.Addresses), "address", "addresses"), "")
+	}
 	if s.PeakOut > 0 {
 		add("Largest event", byteSize(float64(s.PeakOut)), "at "+utc(s.PeakTime).Format("15:04:05"))
 	}

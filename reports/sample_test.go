@@ -103,7 +103,7 @@ func uploadFinding(user string, out float64, s detect.Severity) detect.Finding {
 		Score: 11.4375, Threshold: 3.5, Observed: out, Baseline: 31e6, Unit: "B/day",
 		Window: [2]int64{at(sampleDay, 0, 0), at(sampleDay+1, 0, 0)},
 		Summary: detect.Summary{
-			Events: 1204, BytesOut: int64(out), BytesIn: 120_400_000, KnownOut: 1180, KnownIn: 1204,
+			Events: 1204, BytesOut: int64(out), BytesIn: 120_400_000, KnownOut: 1180, KnownIn: 1204, Addresses: 3,
 			First: at(sampleDay, 7, 58), Last: at(sampleDay, 23, 41) + 250_000, Hours: 0b1110_0000_0000_0011_1000_0000,
 			PeakOut: 1_100_000_000, PeakTime: at(sampleDay, 22, 14), Evidence: "s3://logs/squid/2026/11/20/access.log.gz:88123",
 		},

@@ -8,9 +8,9 @@ import (
 	"testing"
 )
 
-// checkMarks holds both ways to mark to the definition of a stop, and marked
+// checkStops holds both ways to mark to the definition of a stop, and marked
 // text to what is said of text that is not.
-func checkMarks(t *testing.T, b []byte) {
+func checkStops(t *testing.T, b []byte) {
 	t.Helper()
 	var text jsonText
 	text.mark(b)
@@ -39,7 +39,7 @@ func checkMarks(t *testing.T, b []byte) {
 	}
 }
 
-func TestMark(t *testing.T) {
+func TestStops(t *testing.T) {
 	// Every byte at every place of a block, among bytes that must not matter.
 	for _, fill := range []byte{'x', 0xff, 0x80, '#', '!', 0x1f} {
 		for c := range 256 {
@@ -47,7 +47,7 @@ func TestMark(t *testing.T) {
 			for i := c % 7; i < len(b); i += 7 {
 				b[i] = byte(c)
 			}
-			checkMarks(t, b)
+			checkStops(t, b)
 		}
 	}
 	random := rand.New(rand.NewPCG(1, 2))
@@ -57,8 +57,8 @@ func TestMark(t *testing.T) {
 			b[i] = `"\\ab{}[],:01.-eu`[random.IntN(17)]
 		}
 		// What follows within the capacity must not count.
-		checkMarks(t, b[:random.IntN(len(b)+1)])
-		checkMarks(t, slices.Clip(b))
+		checkStops(t, b[:random.IntN(len(b)+1)])
+		checkStops(t, slices.Clip(b))
 	}
 	var text jsonText
 	for _, n := range []int{1000, 10, 0, 64, 100_000, 63} { // marks of longer text are left over
@@ -70,10 +70,10 @@ func TestMark(t *testing.T) {
 	}
 }
 
-// FuzzMark holds the marks to their definition.
-func FuzzMark(f *testing.F) {
+// FuzzStops holds the stops to their definition.
+func FuzzStops(f *testing.F) {
 	for _, s := range walks {
 		f.Add([]byte(s))
 	}
-	f.Fuzz(checkMarks)
+	f.Fuzz(checkStops)
 }
