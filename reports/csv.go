@@ -4,6 +4,7 @@ import (
 	"io"
 	"iter"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -245,6 +246,15 @@ func text(s string) string {
 // appendList appends a cell of several texts. A semicolon within one is escaped,
 // as what is not printable is.
 func appendList(b []byte, items []string) []byte {
+	if !slices.ContainsFunc(items, func(s string) bool { return !plain(s) }) {
+		for i, s := range items {
+			if i > 0 {
+				b = append(b, ';')
+			}
+			b = append(b, s...)
+		}
+		return b
+	}
 	cells := make([]string, len(items))
 	for i, s := range items {
 		cells[i] = strings.ReplaceAll(text(s), ";", `\x3b`)
