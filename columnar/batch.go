@@ -108,15 +108,16 @@ var (
 // a row, then commits it with Next or gives it up with Drop. It belongs to one
 // goroutine.
 type Builder struct {
-	table *Table
-	want  Cols
-	cols  [NumCols]column
-	set   Cols // cells set in the row being built
-	full  bool // a column has as much text as a batch may have
-	n     int  // rows committed
-	first int64
-	recs  []int32
-	out   *Out
+	table   *Table
+	want    Cols
+	cols    [NumCols]column
+	set     Cols // cells set in the row being built
+	full    bool // a column has as much text as a batch may have
+	n       int  // rows committed
+	counted int  // rows whose texts are in the columns' known
+	first   int64
+	recs    []int32
+	out     *Out
 
 	// byParent is the code of the domain in the dictionary byParentIn by the
 	// code of the parent in byParentOf.
@@ -382,6 +383,9 @@ func (b *Builder) PutTexts(c Col, data []byte, spans []Span) {
 		return
 	}
 	col := &b.cols[c]
+	if !slices.ContainsFunc(spans, func(s Span) bool { return s.Begin < s.End }) {
+		return // as if it was not put
+	}
 	if col.dict != nil {
 		col.dict.Codes(col.codes[b.n:b.n+len(spans)], data, spans)
 		b.full = b.full || col.dict.Size() > dictMaxSize
@@ -490,6 +494,7 @@ func (b *Builder) NextRows(records []int64) {
 		recs[i] = int32(record - b.first)
 	}
 	b.n = end
+	b.count() // while they are in the first-level cache
 	if b.n == BatchRows || b.full || records[len(records)-1]-b.first > 1<<30 {
 		b.flush()
 	}
@@ -504,36 +509,29 @@ var nullable = func() (s Cols) {
 	return s
 }()
 
+var texts = func() (s Cols) {
+	for c := range NumCols {
+		if c.Kind() == Dictionary || c.Kind() == Text {
+			s |= 1 << c
+		}
+	}
+	return s
+}()
+
 func (b *Builder) flush() {
 	if b.n == 0 {
 		return
 	}
+	b.count()
 	n := b.n
-	for _, c := range b.table.Cols {
-		col := &b.cols[c]
-		switch {
-		case c == Time:
-			col.known = n
-		case !b.want.Has(c):
-		case col.codes != nil:
-			col.known = 0
-			for _, code := range col.codes[:n] {
-				col.known += int(uint32(-code) >> 31) // 1 unless code is 0
-			}
-		case col.offsets != nil:
-			col.known = 0
-			for i, end := range col.offsets[1 : n+1] {
-				col.known += int(uint32(col.offsets[i]-end) >> 31) // 1 unless it is empty
-			}
-		}
-	}
+	b.cols[Time].known = n
 	b.batchLen = n
 	batch := Batch{Table: b.table, Feed: b.out.Feed, Object: b.out.Object, First: b.first, Record: b.recs[:n], b: b}
 	b.out.Sink(&batch)
 	if batch.rec != nil {
 		batch.rec.Release()
 	}
-	b.n = 0
+	b.n, b.counted = 0, 0
 	b.full = false
 	for _, c := range b.table.Cols {
 		col := &b.cols[c]
@@ -547,6 +545,27 @@ func (b *Builder) flush() {
 			// batch ends at a committed row.
 			col.text = col.text[:0]
 		}
+	}
+}
+
+// count counts the texts that are known in the rows since it was last called.
+func (b *Builder) count() {
+	lo, hi := b.counted, b.n
+	b.counted = hi
+	for set := b.want & texts; set != 0; set &= set - 1 {
+		col := &b.cols[set.first()]
+		known := 0
+		if col.codes != nil {
+			for _, code := range col.codes[lo:hi] {
+				known += int(uint32(-code) >> 31) // 1 unless code is 0
+			}
+		} else {
+			ends := col.offsets[lo : hi+1]
+			for i, end := range ends[1:] {
+				known += int(uint32(ends[i]-end) >> 31) // 1 unless it is empty
+			}
+		}
+		col.known += known
 	}
 }
 

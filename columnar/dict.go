@@ -45,7 +45,7 @@ func (d *Dict) Text(code int32) []byte {
 }
 
 // Code returns the code of text and numbers it if it is new.
-func (d *Dict) Code(text []byte) int32 { return d.code(text, Hash(text)) }
+func (d *Dict) Code(text []byte) int32 { return d.code(text, hash(text)) }
 
 func (d *Dict) code(text []byte, h uint64) int32 {
 	slots := d.slots
@@ -76,31 +76,40 @@ type Span struct{ Begin, End uint32 }
 
 // Codes sets codes[i] to the code of the text of spans[i] in data, as Code would
 // one after the other.
+//
+// Note: hashed first, look-ups do not wait for each other's memory; and texts of
+// up to 16 bytes, which most are, are hashed and compared as two words.
 func (d *Dict) Codes(codes []int32, data []byte, spans []Span) {
 	var hashes [64]uint64
 	for len(spans) > 0 {
 		n := min(len(spans), len(hashes))
-		// Hashed first, the look-ups do not wait for each other's memory.
 		for i, s := range spans[:n] {
 			text := data[s.Begin:s.End]
-			if n := len(text); n-8 <= 8 && n >= 8 {
-				hashes[i] = hash16(binary.LittleEndian.Uint64(text), binary.LittleEndian.Uint64(text[n-8:]), n)
-			} else {
-				hashes[i] = Hash(text)
+			switch size := len(text); {
+			case size-8 <= 8 && size >= 8:
+				hashes[i] = hashWords(binary.LittleEndian.Uint64(text), binary.LittleEndian.Uint64(text[size-8:]), size)
+			case size < 8 && int(s.Begin)+8 <= len(data):
+				hashes[i] = hashWords(binary.LittleEndian.Uint64(data[s.Begin:])&(1<<(8*size)-1), 0, size)
+			default:
+				hashes[i] = hash(text)
 			}
 		}
 		for i, s := range spans[:n] {
 			text, h := data[s.Begin:s.End], hashes[i]
 			slot := &d.slots[h&uint64(len(d.slots)-1)]
 			if slot.hash == uint32(h>>32) && int(slot.size) == len(text) && slot.code != 0 {
-				have := d.arena[slot.begin : slot.begin+slot.size]
-				if n := len(text); n-8 <= 8 && n >= 8 {
-					if (binary.LittleEndian.Uint64(text)^binary.LittleEndian.Uint64(have))|
-						(binary.LittleEndian.Uint64(text[n-8:])^binary.LittleEndian.Uint64(have[n-8:])) == 0 {
-						codes[i] = slot.code - 1
-						continue
-					}
-				} else if string(text) == string(have) {
+				have := d.arena[slot.begin:]
+				equal := false
+				switch size := len(text); {
+				case size-8 <= 8 && size >= 8:
+					equal = (binary.LittleEndian.Uint64(text)^binary.LittleEndian.Uint64(have))|
+						(binary.LittleEndian.Uint64(text[size-8:])^binary.LittleEndian.Uint64(have[size-8:])) == 0
+				case size < 8 && int(s.Begin)+8 <= len(data) && len(have) >= 8:
+					equal = (binary.LittleEndian.Uint64(data[s.Begin:])^binary.LittleEndian.Uint64(have))&(1<<(8*size)-1) == 0
+				default:
+					equal = string(text) == string(have[:size])
+				}
+				if equal {
 					codes[i] = slot.code - 1
 					continue
 				}
@@ -119,7 +128,7 @@ func (d *Dict) grow() {
 		if s.code == 0 {
 			continue
 		}
-		i := Hash(d.arena[s.begin:s.begin+s.size]) & mask
+		i := hash(d.arena[s.begin:s.begin+s.size]) & mask
 		for d.slots[i].code != 0 {
 			i = (i + 1) & mask
 		}
@@ -160,7 +169,25 @@ func Hash(text []byte) uint64 {
 	return mix(h^hashKey0, hashKey1)
 }
 
-// hash16 is Hash of a text of n bytes, 8 to 16, given its first and its last 8.
-func hash16(first, last uint64, n int) uint64 {
-	return mix(mix(first^hashKey1, last^uint64(n)*hashKey0)^hashKey0, hashKey1)
+// hash is the hash of a Dict's texts: one multiplication cheaper than Hash where
+// texts are short.
+func hash(text []byte) uint64 {
+	switch n := len(text); {
+	case n > 16:
+		return Hash(text)
+	case n >= 8:
+		return hashWords(binary.LittleEndian.Uint64(text), binary.LittleEndian.Uint64(text[n-8:]), n)
+	default:
+		var w uint64
+		for i := n - 1; i >= 0; i-- {
+			w = w<<8 | uint64(text[i])
+		}
+		return hashWords(w, 0, n)
+	}
+}
+
+// hashWords is hash of a text of n bytes, given its first and last 8 if it has as
+// many, else all of it and 0.
+func hashWords(first, last uint64, n int) uint64 {
+	return mix(first^hashKey0, last^hashKey1^uint64(n)<<56)
 }

@@ -74,8 +74,6 @@ func (s *fieldScanner) byMarks() bool {
 	data, n, quotes := s.data, len(s.pos), s.other == '"'
 	end := min(s.at+scanWindow, len(data))
 	s.marks = markText(s.marks, data[s.at:end], s.sep, s.other)
-	s.pos = slices.Grow(s.pos, scanWindow+64)
-	pos := s.pos[:cap(s.pos)]
 	i := s.at
 	for k := range s.marks {
 		m := &s.marks[k]
@@ -85,6 +83,7 @@ func (s *fieldScanner) byMarks() bool {
 			noted = records & in
 			fields &^= in
 			records &^= in
+			m.sep, m.line = m.sep&^in, records
 			opening, closing := m.other&in, m.other&^in
 			// A quote opens after a field end, or after a closing quote: a
 			// doubled one. It closes before a field end, or before an opening one.
@@ -110,10 +109,12 @@ func (s *fieldScanner) byMarks() bool {
 		for ; records != 0; records &= records - 1 {
 			s.ends = append(s.ends, n+bits.OnesCount64(fields&(records&-records-1)))
 		}
-		n = appendBits(pos, n, i, fields)
+		n += bits.OnesCount64(fields)
 		i += 64
 	}
-	s.pos, s.at = pos[:n], end
+	s.pos = slices.Grow(s.pos, scanWindow+2*64)
+	s.pos = s.pos[:len(s.pos)+places(s.pos[len(s.pos):cap(s.pos)], s.marks, s.at)]
+	s.at = end
 	if end == len(data) {
 		if s.inside != 0 {
 			return false

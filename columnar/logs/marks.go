@@ -64,16 +64,20 @@ func equalBytes(w, v uint64) uint64 {
 	return (^(w&lowBits + lowBits | w) & highBits >> 7) * gather >> 56
 }
 
-// appendBits writes i plus the place of each bit of m to pos[n:], which must
-// have room for 64, and returns the new n.
-func appendBits(pos []uint32, n, i int, m uint64) int {
-	count := bits.OnesCount64(m)
-	for at := n; m != 0; at += 4 {
-		p := (*[4]uint32)(pos[at:])
-		for j := range p {
-			p[j] = uint32(i + bits.TrailingZeros64(m))
-			m &= m - 1
+// placesWords is places, on any machine.
+func placesWords(pos []uint32, marks []mark, at int) (count int) {
+	for i := range marks {
+		fields := marks[i].sep | marks[i].line
+		n := count
+		count += bits.OnesCount64(fields)
+		for ; fields != 0; n += 4 {
+			p := (*[4]uint32)(pos[n:])
+			for j := range p {
+				p[j] = uint32(at + bits.TrailingZeros64(fields))
+				fields &= fields - 1
+			}
 		}
+		at += 64
 	}
-	return n + count
+	return count
 }

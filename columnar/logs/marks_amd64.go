@@ -4,7 +4,7 @@ package logs
 
 import "golang.org/x/sys/cpu"
 
-var hasAVX2 = cpu.X86.HasAVX2
+var hasAVX2 = cpu.X86.HasAVX2 && cpu.X86.HasBMI1 && cpu.X86.HasPOPCNT
 
 // markBlocks marks as many blocks of 64 bytes of p as there are marks.
 func markBlocks(marks []mark, p []byte, sep, other byte) {
@@ -20,3 +20,21 @@ func markBlocks(marks []mark, p []byte, sep, other byte) {
 //
 //go:noescape
 func markAVX2(marks *mark, p *byte, n int, sep, other byte)
+
+// places writes to pos where a separator or a newline is marked, plus at, and
+// returns how many are. pos must have room for 64 more.
+func places(pos []uint32, marks []mark, at int) int {
+	if !hasAVX2 {
+		return placesWords(pos, marks, at)
+	}
+	if len(marks) == 0 {
+		return 0
+	}
+	_ = pos[64*len(marks)+63]
+	return placesBMI(&pos[0], &marks[0], len(marks), at)
+}
+
+// placesBMI is placesWords of n marks, more than none.
+//
+//go:noescape
+func placesBMI(pos *uint32, marks *mark, n, at int) (count int)

@@ -36,3 +36,55 @@ block:
 	JNZ     block
 	VZEROUPPER
 	RET
+
+// PLACE writes the place of the lowest bit of AX, and clears it.
+#define PLACE(off) \
+	TZCNTQ AX, BX; \
+	ADDL   DX, BX; \
+	MOVL   BX, off(DI); \
+	BLSRQ  AX, AX
+
+#define PLACES(off) \
+	PLACE(off+0) \
+	PLACE(off+4) \
+	PLACE(off+8) \
+	PLACE(off+12)
+
+// func placesBMI(pos *uint32, marks *mark, n, at int) (count int)
+//
+// A block rarely has more than 8 fields: so many are written without asking how
+// many there are, which would be mispredicted.
+TEXT ·placesBMI(SB), NOSPLIT, $0-40
+	MOVQ pos+0(FP), DI
+	MOVQ DI, R8
+	MOVQ marks+8(FP), SI
+	MOVQ n+16(FP), CX
+	MOVQ at+24(FP), DX
+
+block:
+	MOVQ    (SI), AX
+	ORQ     8(SI), AX
+	POPCNTQ AX, R9
+	MOVQ    DI, R10
+	PLACES(0)
+	PLACES(16)
+	CMPQ    R9, $8
+	JLE     done
+
+more:
+	ADDQ  $32, DI
+	PLACES(0)
+	PLACES(16)
+	TESTQ AX, AX
+	JNZ   more
+
+done:
+	LEAQ (R10)(R9*4), DI
+	ADDQ $24, SI
+	ADDQ $64, DX
+	DECQ CX
+	JNZ  block
+	SUBQ R8, DI
+	SHRQ $2, DI
+	MOVQ DI, count+32(FP)
+	RET

@@ -33,6 +33,18 @@ func checkMarks(t *testing.T, p []byte, sep, other byte) {
 	if got := markText(nil, p, sep, other); !slices.Equal(got, want) {
 		t.Errorf("markText(%q, %q, %q):\ngot  %x\nwant %x", p, sep, other, got, want)
 	}
+	var at []uint32
+	for i, c := range p {
+		if c == sep || c == '\n' {
+			at = append(at, uint32(i+7))
+		}
+	}
+	for by, write := range map[string]func(pos []uint32, marks []mark, at int) int{"places": places, "placesWords": placesWords} {
+		pos := make([]uint32, 64*len(want)+64)
+		if got := pos[:write(pos, want, 7)]; !slices.Equal(got, at) {
+			t.Errorf("%s of %q, %q: got %d, want %d", by, p, sep, got, at)
+		}
+	}
 	whole := len(p) / 64
 	got := make([]mark, whole)
 	if markWords(got, p, sep, other); !slices.Equal(got, want[:whole]) {

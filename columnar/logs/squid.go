@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math/bits"
+	"slices"
 	"strings"
 	"time"
 
@@ -71,7 +72,9 @@ func bestSquidLayout(head []byte) (best *squidLayout, most int) {
 			if lines++; lines > 32 {
 				break
 			}
-			if d.match(bytes.TrimRight(line, " \r\n")) {
+			line = bytes.TrimRight(line, " \r\n")
+			d.scanner.reset(line, ' ', '\\')
+			if d.scanner.next() && d.match(line, 0, d.scanner.pos[1:]) {
 				if _, why := d.numbers(); why == "" {
 					fit++
 				}
@@ -268,7 +271,29 @@ type squid struct {
 	spans [numSquidFields]uint64
 	date  [11]byte // the last 02/Jan/2006
 	base  int64    // its start as UTC, µs
-	text  []byte   // scratch
+	rows  squidRows
+
+	scanner fieldScanner // of spaces
+}
+
+// squidRun is how many lines are gathered to be put column by column, which
+// keeps one dictionary at a time at hand. More would push them out of the
+// first-level cache.
+const squidRun = 256
+
+// squidRows are lines that are to be put.
+type squidRows struct {
+	n       int
+	records [squidRun]int64
+	time    [squidRun]int64
+	status  [squidRun]int64 // columnar.Null: none
+	out, in [squidRun]int64 // columnar.Null: not said
+	// texts[f][i] is where field f of line i stands in the block, for the fields
+	// that are wanted.
+	texts  [numSquidFields][]columnar.Span
+	wanted []squidField
+	cells  [squidRun]columnar.Span
+	text   []byte // cells that are not in the block as they are
 }
 
 // value returns a field of the line, "" if the layout lacks it.
@@ -280,8 +305,8 @@ func (d *squid) value(f squidField) []byte {
 // A squidRow is what a line says in numbers; the texts are values of squid.
 type squidRow struct {
 	time    int64
-	status  int64 // 0: none
-	out, in int64 // -1: not said
+	status  int64 // columnar.Null: none
+	out, in int64 // columnar.Null: not said
 }
 
 const (
@@ -292,37 +317,85 @@ const (
 )
 
 func (d *squid) Decode(b *Block, out *columnar.Out, t *Tally) error {
-	rows := out.Table(columnar.HTTP)
+	rows, r := out.Table(columnar.HTTP), &d.rows
+	d.want(rows)
 	record := b.First
-	for data := b.Data; len(data) > 0; record++ {
-		line := data
-		if at := bytes.IndexByte(data, '\n'); at >= 0 {
-			line, data = data[:at], data[at+1:]
-		} else {
-			data = nil
+	s := &d.scanner
+	s.reset(b.Data, ' ', '\\')
+	for s.next() {
+		begin := 0
+		for _, end := range s.ends {
+			start := s.pos[begin] + 1
+			line := b.Data[start:s.pos[end]]
+			for len(line) > 0 && (line[len(line)-1] == '\r' || line[len(line)-1] == ' ') {
+				line = line[:len(line)-1]
+			}
+			if len(line) > 0 {
+				row, why := d.parse(line, start, s.pos[begin+1:])
+				if why != "" {
+					t.Skip(record, why)
+				} else {
+					if r.n == min(squidRun, rows.Room()) {
+						d.put(rows, b.Data)
+					}
+					d.gather(&row, record, start)
+					t.Row()
+				}
+			}
+			begin = end
+			record++
 		}
-		for len(line) > 0 && (line[len(line)-1] == '\r' || line[len(line)-1] == ' ') {
-			line = line[:len(line)-1]
-		}
-		if len(line) == 0 {
-			continue
-		}
-		row, why := d.parse(line)
-		if why != "" {
-			t.Skip(record, why)
-			continue
-		}
-		d.set(rows, &row)
-		rows.Next(record)
-		t.Row()
 	}
+	d.put(rows, b.Data)
 	return nil
 }
 
-// parse reads a line, without line end and spaces before that. It returns why
-// it must be skipped.
-func (d *squid) parse(line []byte) (row squidRow, why string) {
-	if !d.match(line) && !d.matchEnds(line) {
+// want finds out which texts the wanted columns are made of.
+func (d *squid) want(b *columnar.Builder) {
+	r := &d.rows
+	r.wanted = r.wanted[:0]
+	for _, w := range []struct {
+		col    columnar.Col
+		fields []squidField
+	}{
+		{columnar.User, []squidField{squidUser}},
+		{columnar.SrcIP, []squidField{squidClient}},
+		{columnar.Host, []squidField{squidClient, squidClientName}},
+		{columnar.Method, []squidField{squidMethod}},
+		{columnar.URLHost, []squidField{squidURL, squidHost}},
+		{columnar.URLPath, []squidField{squidURL, squidPath}},
+		{columnar.UserAgent, []squidField{squidAgent}},
+		{columnar.DstIP, []squidField{squidServer, squidHierarchy}},
+		{columnar.Action, []squidField{squidAction}},
+	} {
+		if !b.Wants(w.col) {
+			continue
+		}
+		for _, f := range w.fields {
+			if !slices.Contains(r.wanted, f) {
+				r.wanted = append(r.wanted, f)
+				r.texts[f] = slices.Grow(r.texts[f][:0], squidRun)[:squidRun]
+			}
+		}
+	}
+}
+
+// gather keeps the line that was parsed, which begins at start in the block.
+func (d *squid) gather(row *squidRow, record int64, start uint32) {
+	r := &d.rows
+	n := r.n & (squidRun - 1)
+	r.records[n], r.time[n], r.status[n], r.out[n], r.in[n] = record, row.time, row.status, row.out, row.in
+	for _, f := range r.wanted {
+		s := d.spans[f]
+		r.texts[f][n] = columnar.Span{Begin: start + uint32(s>>32), End: start + uint32(s)}
+	}
+	r.n++
+}
+
+// parse reads a line, without line end and spaces before that, see match. It
+// returns why it must be skipped.
+func (d *squid) parse(line []byte, start uint32, spaces []uint32) (row squidRow, why string) {
+	if !d.match(line, start, spaces) && !d.matchEnds(line) {
 		return row, squidMisfit
 	}
 	return d.numbers()
@@ -348,22 +421,30 @@ func (d *squid) numbers() (row squidRow, why string) {
 	if !ok {
 		return row, squidBadTime
 	}
-	if row.status, ok = count(d.value(squidStatus)); !ok || row.status > 999 {
+	if row.status, ok = d.count(squidStatus); !ok || row.status > 999 {
 		return row, squidBadCode
 	}
+	if row.status == 0 {
+		row.status = columnar.Null // the client went before there was an answer
+	}
 	var ok2 bool
-	row.out, ok = count(d.value(squidOut))
-	row.in, ok2 = count(d.value(squidIn))
+	row.out, ok = d.count(squidOut)
+	row.in, ok2 = d.count(squidIn)
 	if !ok || !ok2 {
 		return row, squidBadSize
 	}
 	return row, ""
 }
 
-// count parses a number that is not negative; none is -1.
-func count(b []byte) (int64, bool) {
+// count parses a number that is not negative; none is columnar.Null.
+func (d *squid) count(f squidField) (int64, bool) {
+	span := d.spans[f]
+	if n, ok := digits(d.line, uint32(span>>32), uint32(span)); ok {
+		return n, true
+	}
+	b := d.value(f)
 	if len(b) == 0 || len(b) == 1 && b[0] == '-' {
-		return -1, true
+		return columnar.Null, true
 	}
 	n, ok := parseInt(b)
 	return n, ok && n >= 0
@@ -377,23 +458,35 @@ func (d *squid) fits() bool {
 }
 
 func resultCode(b []byte) bool {
+	odd := byte(0)
 	for _, c := range b {
-		if (c < 'A' || c > 'Z') && c != '_' && c != '-' && (c < '0' || c > '9') {
-			return false
-		}
+		odd |= notInCode[c]
 	}
-	return true
+	return odd == 0
 }
 
+// notInCode marks the bytes that are in none of Squid's codes.
+var notInCode = func() (marks [256]byte) {
+	for c := range marks {
+		if (c < 'A' || c > 'Z') && c != '_' && c != '-' && (c < '0' || c > '9') {
+			marks[c] = 1
+		}
+	}
+	return marks
+}()
+
 // match cuts the line into fields from the left: each ends where the text that
-// follows it first stands.
-func (d *squid) match(line []byte) bool {
+// follows it first stands. The line begins at start in the block; spaces are where
+// spaces are there, from the line's first on, and at last a line end. Looking
+// spaces up, the search for one field's end does not wait for that of the field
+// before.
+func (d *squid) match(line []byte, start uint32, spaces []uint32) bool {
 	l := d.layout
 	d.line = line
 	if !bytes.HasPrefix(line, []byte(l.lead)) {
 		return false
 	}
-	at := len(l.lead)
+	at, next := len(l.lead), 0
 	for i := range l.fields {
 		f := &l.fields[i]
 		if !f.quoted { // padding
@@ -401,22 +494,32 @@ func (d *squid) match(line []byte) bool {
 				at++
 			}
 		}
-		var size int
+		end := 0
 		switch {
 		case f.field == squidDate:
-			size = len("02/Jan/2006:15:04:05 -0700")
+			end = at + len("02/Jan/2006:15:04:05 -0700")
 		case f.quoted:
-			size = unescapedQuote(line[at:])
-		case f.after == "":
-			size = len(line) - at
-			if bytes.IndexByte(line[at:], ' ') >= 0 {
+			size := unescapedQuote(line[at:])
+			if size < 0 {
+				return false
+			}
+			end = at + size
+		case f.after == "" || f.after[0] == ' ':
+			for int(spaces[next]-start) < at {
+				next++
+			}
+			end = min(int(spaces[next]-start), len(line))
+			if f.after == "" && end < len(line) {
 				return false
 			}
 		default:
-			size = indexNear(line[at:], f.after[0])
+			size := indexNear(line[at:], f.after[0])
+			if size < 0 {
+				return false
+			}
+			end = at + size
 		}
-		end := at + size
-		if size < 0 || size == 0 && !f.quoted || len(line) < end+len(f.after) || len(f.after) > 1 && string(line[end:end+len(f.after)]) != f.after {
+		if end == at && !f.quoted || len(line) < end+len(f.after) || len(f.after) > 1 && string(line[end:end+len(f.after)]) != f.after {
 			return false
 		}
 		d.span(f.field, at, end)
@@ -531,58 +634,117 @@ func (d *squid) parseDate(b []byte) (us int64, ok bool) {
 	return us, ok1 && ok2 && ok3 && ok4 && h < 24 && m < 60 && s <= 60 && plausible(us)
 }
 
-// set sets the cells of a row.
-func (d *squid) set(rows *columnar.Builder, row *squidRow) {
-	rows.SetTime(row.time)
-	if row.status > 0 {
-		rows.SetInt(columnar.StatusCode, row.status)
-	}
-	if row.out >= 0 {
-		rows.SetInt(columnar.BytesOut, row.out)
-	}
-	if row.in >= 0 {
-		rows.SetInt(columnar.BytesIn, row.in)
-	}
-	if ip := said(d.value(squidClient)); addressLike(ip) {
-		rows.SetText(columnar.SrcIP, ip)
-	} else if len(ip) > 0 {
-		rows.SetText(columnar.Host, ip) // log_fqdn
-	}
-	if name := said(d.value(squidClientName)); len(name) > 0 && !addressLike(name) {
-		rows.SetText(columnar.Host, name)
-	}
-	if user := said(d.value(squidUser)); len(user) > 0 && rows.Wants(columnar.User) {
-		rows.SetText(columnar.User, d.unescapePercent(user))
-	}
-	rows.SetText(columnar.Method, said(d.value(squidMethod)))
-	rows.SetText(columnar.Action, said(d.value(squidAction)))
-	if rows.Wants(columnar.DstIP) {
-		if ip := d.value(squidServer); addressLike(ip) && direct(d.value(squidHierarchy)) {
-			rows.SetText(columnar.DstIP, ip)
+// put puts the lines that were gathered.
+func (d *squid) put(b *columnar.Builder, data []byte) {
+	r := &d.rows
+	n := r.n
+	r.n = 0
+	b.PutTimes(r.time[:n])
+	b.PutInts(columnar.StatusCode, r.status[:n])
+	b.PutInts(columnar.BytesOut, r.out[:n])
+	b.PutInts(columnar.BytesIn, r.in[:n])
+	for _, f := range r.wanted {
+		if f == squidHierarchy { // whose "-" is not to be taken for no such field
+			continue
+		}
+		for i, s := range r.texts[f][:n] {
+			if s.End == s.Begin+1 && data[s.Begin] == '-' { // not said
+				r.texts[f][i].End = s.Begin
+			}
 		}
 	}
-	if agent := said(d.value(squidAgent)); len(agent) > 0 && rows.Wants(columnar.UserAgent) {
-		rows.SetText(columnar.UserAgent, d.unescapeQuotes(agent))
+	if b.Wants(columnar.Host) {
+		for i, client := range r.texts[squidClient][:n] {
+			name := r.texts[squidClientName][i]
+			switch {
+			case name.Begin < name.End && !addressLike(data[name.Begin:name.End]):
+			case !addressLike(data[client.Begin:client.End]):
+				name = client // log_fqdn
+			default:
+				name.End = name.Begin
+			}
+			r.cells[i] = name
+		}
+		b.PutTexts(columnar.Host, data, r.cells[:n])
 	}
-	if !rows.Wants(columnar.URLHost) && !rows.Wants(columnar.URLPath) {
-		return
+	if b.Wants(columnar.SrcIP) {
+		for i, client := range r.texts[squidClient][:n] {
+			if !addressLike(data[client.Begin:client.End]) {
+				client.End = client.Begin
+			}
+			r.cells[i] = client
+		}
+		b.PutTexts(columnar.SrcIP, data, r.cells[:n])
 	}
-	host, path := said(d.value(squidHost)), said(d.value(squidPath))
-	if d.layout.hasURL {
-		host, path = splitURL(said(d.value(squidURL)))
-	} else {
-		host, path = hostOf(host), withoutQuery(path)
+	if b.Wants(columnar.User) {
+		b.PutTexts(columnar.User, r.unescaped(data, r.texts[squidUser][:n], '%', unescapePercent), r.texts[squidUser][:n])
 	}
-	rows.SetLower(columnar.URLHost, host)
-	rows.SetText(columnar.URLPath, path)
+	if b.Wants(columnar.Method) {
+		b.PutTexts(columnar.Method, data, r.texts[squidMethod][:n])
+	}
+	if b.Wants(columnar.Action) {
+		b.PutTexts(columnar.Action, data, r.texts[squidAction][:n])
+	}
+	if b.Wants(columnar.DstIP) {
+		for i, ip := range r.texts[squidServer][:n] {
+			hierarchy := r.texts[squidHierarchy][i]
+			if !addressLike(data[ip.Begin:ip.End]) || !direct(data[hierarchy.Begin:hierarchy.End]) {
+				ip.End = ip.Begin
+			}
+			r.cells[i] = ip
+		}
+		b.PutTexts(columnar.DstIP, data, r.cells[:n])
+	}
+	if b.Wants(columnar.UserAgent) {
+		b.PutTexts(columnar.UserAgent, r.unescaped(data, r.texts[squidAgent][:n], '\\', unescapeQuotes), r.texts[squidAgent][:n])
+	}
+	if b.Wants(columnar.URLHost) || b.Wants(columnar.URLPath) {
+		d.putURLs(b, data, n)
+	}
+	b.NextRows(r.records[:n])
 }
 
-// said returns b, nil if it is "-".
-func said(b []byte) []byte {
-	if len(b) == 1 && b[0] == '-' {
-		return nil
+// unescaped returns the text in which the cells stand when they have been
+// unescaped, and changes them to that. Cells without mark need not be.
+func (r *squidRows) unescaped(data []byte, cells []columnar.Span, mark byte, unescape func(dst, b []byte) []byte) []byte {
+	if !slices.ContainsFunc(cells, func(s columnar.Span) bool { return bytes.IndexByte(data[s.Begin:s.End], mark) >= 0 }) {
+		return data
 	}
-	return b
+	r.text = r.text[:0]
+	for i, s := range cells {
+		begin := uint32(len(r.text))
+		r.text = unescape(r.text, data[s.Begin:s.End])
+		cells[i] = columnar.Span{Begin: begin, End: uint32(len(r.text))}
+	}
+	return r.text
+}
+
+func (d *squid) putURLs(b *columnar.Builder, data []byte, n int) {
+	r := &d.rows
+	hosts, paths := r.cells[:n], r.texts[squidPath]
+	if d.layout.hasURL {
+		paths = r.texts[squidURL]
+		for i, s := range paths[:n] {
+			host, path := splitURL(data[s.Begin:s.End])
+			hosts[i], paths[i] = spanOf(data, host), spanOf(data, path)
+		}
+	} else {
+		for i := range hosts {
+			hosts[i] = columnar.Span{}
+			if b.Wants(columnar.URLHost) {
+				s := r.texts[squidHost][i]
+				hosts[i] = spanOf(data, hostOf(data[s.Begin:s.End]))
+			}
+			if b.Wants(columnar.URLPath) {
+				s := paths[i]
+				paths[i].End = s.Begin + uint32(len(withoutQuery(data[s.Begin:s.End])))
+			}
+		}
+	}
+	b.PutLower(columnar.URLHost, data, hosts)
+	if b.Wants(columnar.URLPath) {
+		b.PutTexts(columnar.URLPath, data, paths[:n])
+	}
 }
 
 // addressLike reports whether b is an IP address rather than a name: no domain
@@ -667,23 +829,20 @@ func withoutQuery(path []byte) []byte {
 	return path
 }
 
-// unescapePercent decodes %20 and its like. What is no escape stays.
-func (d *squid) unescapePercent(b []byte) []byte {
-	if bytes.IndexByte(b, '%') < 0 {
-		return b
-	}
-	d.text = d.text[:0]
+// unescapePercent appends b with %20 and its like decoded. What is no escape
+// stays.
+func unescapePercent(dst, b []byte) []byte {
 	for i := 0; i < len(b); i++ {
 		if b[i] == '%' && i+2 < len(b) {
 			if h, l := squidHex(b[i+1]), squidHex(b[i+2]); h < 16 && l < 16 {
-				d.text = append(d.text, h<<4|l)
+				dst = append(dst, h<<4|l)
 				i += 2
 				continue
 			}
 		}
-		d.text = append(d.text, b[i])
+		dst = append(dst, b[i])
 	}
-	return d.text
+	return dst
 }
 
 func squidHex(c byte) byte {
@@ -696,17 +855,13 @@ func squidHex(c byte) byte {
 	return 16
 }
 
-// unescapeQuotes drops the backslashes that escape.
-func (d *squid) unescapeQuotes(b []byte) []byte {
-	if bytes.IndexByte(b, '\\') < 0 {
-		return b
-	}
-	d.text = d.text[:0]
+// unescapeQuotes appends b without the backslashes that escape.
+func unescapeQuotes(dst, b []byte) []byte {
 	for i := 0; i < len(b); i++ {
 		if b[i] == '\\' && i+1 < len(b) && (b[i+1] == '"' || b[i+1] == '\\') {
 			i++
 		}
-		d.text = append(d.text, b[i])
+		dst = append(dst, b[i])
 	}
-	return d.text
+	return dst
 }
