@@ -14,9 +14,9 @@ import (
 	"sync"
 	"time"
 
-	"github.com/klauspost/compress/flate"
-	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
+
+	"outflow/columnar/inflate"
 )
 
 // headSize is how much of an object is looked at to tell what it is. Zeek and
@@ -200,7 +200,7 @@ func (r *reader) archive(m *Member) error {
 	}
 	// A buffer of this size makes few ranged reads of a remote object.
 	z.RegisterDecompressor(zip.Deflate, func(in io.Reader) io.ReadCloser {
-		return flate.NewReader(bufio.NewReaderSize(in, BlockSize))
+		return io.NopCloser(inflate.NewReader(bufio.NewReaderSize(in, BlockSize)))
 	})
 	files := slices.DeleteFunc(z.File, func(f *zip.File) bool {
 		// macOS adds a file of attributes for each file.
@@ -324,7 +324,7 @@ var compressions = []struct {
 	{0, "PK\x05\x06", "zip inside another archive", nil},
 }
 
-func openGzip(in *bufio.Reader) (io.Reader, error) { return gzip.NewReader(in) }
+func openGzip(in *bufio.Reader) (io.Reader, error) { return inflate.NewGzipReader(in) }
 
 func openZstd(in *bufio.Reader) (io.Reader, error) {
 	z, err := zstd.NewReader(in, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(zstdWindow))
