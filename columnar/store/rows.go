@@ -1,88 +1,103 @@
 package store
 
 import (
-	"errors"
+	"context"
 	"fmt"
 	"io"
+	"iter"
+	"reflect"
 	"slices"
+	"unsafe"
 
 	"github.com/parquet-go/parquet-go"
+	"github.com/parquet-go/parquet-go/compress/zstd"
 	"github.com/parquet-go/parquet-go/format"
 )
 
 const (
-	// rowGroup bounds the rows that a writer holds in memory at once, and is the
-	// least that a reader can skip. More needs more memory, less compresses worse.
-	rowGroup = 1 << 20
-	// readRows is how many rows are read at once. The library turns values into
-	// rows by way of a buffer of so many: more falls out of the processor's cache,
-	// less costs a round of all columns for few rows. It is also what is made room
-	// for before more is known than what the file says of itself.
-	readRows = 1 << 10
+	// groupRows is how many rows a row group has. A writer holds one in memory,
+	// compressed: some 3 MB. More also makes dictionaries longer, which readers
+	// hold; less makes more of them, and a longer footer.
+	groupRows = 1 << 16
+	// groupBytes ends a row group earlier that takes more memory than this.
+	groupBytes = 16 << 20
+	// pageBytes is about how long a page is before compression. A reader holds one
+	// of each column, of each day it reads: more needs more memory, less costs more
+	// headers and compresses worse.
+	pageBytes = 32 << 10
+	// dictionaryBytes is how long the texts of a column's dictionary may become in
+	// a row group before the rest of its texts are written as they are. Readers
+	// hold the dictionaries.
+	dictionaryBytes = 256 << 10
+	// batchRows is how many rows are turned into columns and back at once. More
+	// falls out of the processor's cache, less costs a round of all columns for few
+	// rows. Dividing groupRows, it makes all row groups but the last equally long.
+	batchRows = 256
+	// batchBytes ends a batch earlier whose texts take more bytes than this.
+	batchBytes = 1 << 20
 )
 
-// WriteRows writes rows as a Parquet file, compressed with zstd. The columns are
-// the fields of T under their parquet tags. The same rows give the same bytes,
-// whatever the build.
-func WriteRows[T any](w io.Writer, rows []T) error {
-	pw := parquet.NewGenericWriter[T](w,
-		parquet.Compression(&parquet.Zstd),
+// writeRows writes rows as a Parquet file, compressed with zstd, and returns how
+// many there were. The columns are the fields of T under their parquet tags. The
+// same rows give the same bytes, whatever the build and the machine.
+func writeRows[T any](ctx context.Context, w io.Writer, rows iter.Seq2[*T, error]) (n int64, err error) {
+	columns, err := columnsOf(reflect.TypeFor[T]())
+	if err != nil {
+		return 0, err
+	}
+	columns = slices.DeleteFunc(columns, func(c column) bool { return c.kind != format.ByteArray && !c.optional })
+	options := []parquet.WriterOption{
+		// The level that follows is a tenth smaller for twice the time.
+		parquet.Compression(&zstd.Codec{Level: zstd.SpeedFastest}),
+		// Of numbers that are zero in all rows, which most are in any one
+		// aggregate, almost nothing is left to compress.
+		parquet.DefaultEncodingFor(parquet.Int64, &parquet.DeltaBinaryPacked),
 		parquet.CreatedBy("outflow", fmt.Sprint(Version), ""),
-		parquet.MaxRowsPerRowGroup(rowGroup),
-	)
-	_, err := pw.Write(rows)
+		parquet.PageBufferSize(pageBytes),
+		parquet.DictionaryMaxBytes(dictionaryBytes),
+	}
+	pw := parquet.NewGenericWriter[T](w, options...)
+	batch := make([]T, 0, batchRows)
+	texts := 0           // bytes of them in the batch
+	group := int64(0)    // rows in it
+	written := pw.Size() // bytes before the row group
+	flush := func() error {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		k, err := pw.Write(batch)
+		n += int64(k)
+		group += int64(k)
+		clear(batch) // it must keep nothing alive
+		batch, texts = batch[:0], 0
+		if err == nil && (group >= groupRows || pw.Size()-written > groupBytes) {
+			err = pw.Flush()
+			group, written = 0, pw.Size()
+		}
+		return err
+	}
+	for r, err := range rows {
+		if err != nil {
+			return 0, err
+		}
+		batch = append(batch, *r)
+		last := unsafe.Pointer(&batch[len(batch)-1])
+		for i := range columns {
+			columns[i].detach(last)
+			texts += columns[i].textBytes(last)
+		}
+		if len(batch) == batchRows || texts > batchBytes {
+			if err := flush(); err != nil {
+				return 0, fmt.Errorf("write parquet: %w", err)
+			}
+		}
+	}
+	err = flush()
 	if cerr := pw.Close(); err == nil {
 		err = cerr
 	}
 	if err != nil {
-		return fmt.Errorf("write parquet: %w", err)
+		return 0, fmt.Errorf("write parquet: %w", err)
 	}
-	return nil
-}
-
-// ReadRows reads the rows of a Parquet file of size bytes that WriteRows wrote. Columns that T does
-// not have are left out, and fields that the file does not have are zero. A file
-// that is damaged is an error.
-func ReadRows[T any](r io.ReaderAt, size int64) (rows []T, err error) {
-	// The library checks the footer but trusts the pages, and panics on bad ones.
-	defer func() {
-		if p := recover(); p != nil {
-			rows, err = nil, fmt.Errorf("read parquet: damaged file: %v", p)
-		}
-	}()
-	f, err := parquet.OpenFile(r, size, parquet.SkipPageIndex(true), parquet.SkipBloomFilters(true))
-	if err != nil {
-		return nil, fmt.Errorf("read parquet: %w", err)
-	}
-	// WriteRows makes no others, and on bad lz4 the library takes memory without end.
-	for _, g := range f.Metadata().RowGroups {
-		for _, c := range g.Columns {
-			if codec := c.MetaData.Codec; codec != format.Zstd {
-				return nil, fmt.Errorf("read parquet: column %v is compressed with %v, want zstd", c.MetaData.PathInSchema, codec)
-			}
-		}
-	}
-	pr := parquet.NewGenericReader[T](f)
-	defer pr.Close()
-	rows = make([]T, 0, min(max(f.NumRows(), 0), readRows))
-	for {
-		if len(rows) == cap(rows) {
-			rows = slices.Grow(rows, max(len(rows), 1))
-		}
-		n, err := pr.Read(rows[len(rows):min(len(rows)+readRows, cap(rows))])
-		rows = rows[:len(rows)+n]
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err != nil {
-			return nil, fmt.Errorf("read parquet: row %d: %w", len(rows)+1, err)
-		}
-		if n == 0 {
-			return nil, fmt.Errorf("read parquet: %w after row %d", io.ErrNoProgress, len(rows))
-		}
-	}
-	if int64(len(rows)) != f.NumRows() {
-		return nil, fmt.Errorf("read parquet: %d rows, but the footer says %d", len(rows), f.NumRows())
-	}
-	return rows, nil
+	return n, nil
 }
