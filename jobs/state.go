@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"iter"
 	"math"
 	"os"
 	"slices"
@@ -310,11 +311,22 @@ func (s *state) commit(ctx context.Context, day detect.Day, sources []source, re
 			}
 		}
 		done.Rev = a.Rev
-		if err := s.aggregate(a).Commit(ctx, day.String(), rows, done); err != nil {
+		if err := s.aggregate(a).Commit(ctx, day.String(), each(rows), done); err != nil {
 			return stateError(s.config, err)
 		}
 	}
 	return nil
+}
+
+// each yields rows that are all there.
+func each[T any](rows []T) iter.Seq2[*T, error] {
+	return func(yield func(*T, error) bool) {
+		for i := range rows {
+			if !yield(&rows[i], nil) {
+				return
+			}
+		}
+	}
 }
 
 // lateInputs names the inputs of a partition that came after the day was first
@@ -441,7 +453,7 @@ func (s *state) commitFindings(ctx context.Context, day detect.Day, findings []d
 			rows = append(rows, toFinding(&findings[i]))
 		}
 	}
-	return stateError(s.config, s.findings().Commit(ctx, day.String(), rows, store.Done{Rev: 1, Fold: s.fingerprint}))
+	return stateError(s.config, s.findings().Commit(ctx, day.String(), each(rows), store.Done{Rev: 1, Fold: s.fingerprint}))
 }
 
 // sources lists the objects of the configured inputs for the days first … last.
