@@ -20,6 +20,7 @@ type column struct {
 	kind     format.Type // Int32, Int64, Double or ByteArray: int32, int64, float64, string
 	optional bool        // *kind: nil is null
 	list     bool        // []kind; Parquet does not tell nil from an empty one
+	dict     bool        // texts come again, so they are written once
 }
 
 // columnsOf returns the columns of a struct, those of embedded structs too.
@@ -41,7 +42,7 @@ func columnsOf(t reflect.Type) ([]column, error) {
 			}
 			continue
 		}
-		name, _, _ := strings.Cut(tag, ",")
+		name, options, _ := strings.Cut(tag, ",")
 		if !f.IsExported() || name == "" {
 			return nil, fmt.Errorf("field %v.%s: want it exported, with a parquet tag", t, f.Name)
 		}
@@ -58,6 +59,7 @@ func columnsOf(t reflect.Type) ([]column, error) {
 		if c.kind, ok = kinds[typ]; !ok || c.list && c.kind != format.ByteArray || c.optional && c.kind != format.Double {
 			return nil, fmt.Errorf("field %v.%s: got type %v, want int32, int64, float64, string, *float64 or []string", t, f.Name, f.Type)
 		}
+		c.dict = c.kind == format.ByteArray && slices.Contains(strings.Split(options, ","), "dict")
 		columns = append(columns, c)
 	}
 	return columns, nil
@@ -73,30 +75,23 @@ var kinds = map[reflect.Type]format.Type{
 // in returns the column's field of the row at an address.
 func in[V any](row unsafe.Pointer, c *column) *V { return (*V)(unsafe.Add(row, c.offset)) }
 
-// textBytes returns how long the column's texts are in a row.
-func (c *column) textBytes(row unsafe.Pointer) (n int) {
-	switch {
-	case c.kind != format.ByteArray:
-	case c.list:
-		for _, s := range *in[[]string](row, c) {
-			n += len(s)
-		}
-	default:
-		n = len(*in[string](row, c))
-	}
-	return n
-}
-
-// detach makes a row's own what it refers to and its maker may change.
-func (c *column) detach(row unsafe.Pointer) {
+// detach makes a row's own what it refers to and its maker may change, and
+// returns how long the column's texts are.
+func (c *column) detach(row unsafe.Pointer) (texts int) {
 	switch {
 	case c.list:
 		s := in[[]string](row, c)
 		*s = slices.Clone(*s)
+		for _, s := range *s {
+			texts += len(s)
+		}
 	case c.optional:
 		if v := in[*float64](row, c); *v != nil {
 			own := **v
 			*v = &own
 		}
+	case c.kind == format.ByteArray:
+		texts = len(*in[string](row, c))
 	}
+	return texts
 }
