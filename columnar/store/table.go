@@ -283,6 +283,11 @@ func newTableReader(t *table) (*tableReader, error) {
 func (r *tableReader) read(row unsafe.Pointer, size uintptr, max int) (n int, err error) {
 	defer recoverDamage(&err)
 	if r.left == 0 {
+		for i := range r.cursors {
+			if c := &r.cursors[i]; c.level != c.levels || c.from != c.to {
+				return 0, fmt.Errorf("read parquet: row group %d, column %s: more values than rows", r.group-1, c.name)
+			}
+		}
 		if r.group == len(r.groups) {
 			return 0, nil
 		}
@@ -291,9 +296,6 @@ func (r *tableReader) read(row unsafe.Pointer, size uintptr, max int) (n int, er
 		r.left = g.rows
 		for i := range r.cursors {
 			c := &r.cursors[i]
-			if c.level != c.levels || c.from != c.to {
-				return 0, fmt.Errorf("read parquet: column %s: more values than rows in row group %d", c.name, r.group-1)
-			}
 			c.from, c.to = g.chunks[i].from, g.chunks[i].to
 			c.dictionary = nil
 		}
