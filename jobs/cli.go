@@ -49,8 +49,8 @@ type program struct {
 	env            func(string) (string, bool)
 	now            func() time.Time
 	limit          func(int64) int64 // debug.SetMemoryLimit
-	tty            bool // stderr is a terminal
-	width          int  // of the terminal that stdout is, else 0
+	tty            bool              // stderr is a terminal
+	width          int               // of the terminal that stdout is, else 0
 	colour         bool
 	ctx            context.Context
 

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 
+	"outflow/columnar/store"
 	"outflow/reports"
 	"outflow/stats"
 	"outflow/stats/detect"
@@ -26,7 +27,7 @@ type history struct {
 	flagged map[flag]bool
 	// baselines holds what upload_zscore takes for normal: a record for each row of
 	// user_day of the judged days, in their order. Empty where it does not run.
-	baselines *spool
+	baselines *store.Spool
 	closers   []io.Closer
 }
 
@@ -37,7 +38,7 @@ type flag struct {
 }
 
 func newHistory() *history {
-	h := &history{tables: map[string][]*part{}, flagged: map[flag]bool{}, baselines: newSpool(spoolBytes)}
+	h := &history{tables: map[string][]*part{}, flagged: map[flag]bool{}, baselines: store.NewSpool(spoolBytes)}
 	h.closers = append(h.closers, h.baselines)
 	return h
 }

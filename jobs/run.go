@@ -295,7 +295,7 @@ func (p *program) write(config *Config, folder string, r *reports.Report) error 
 // writeFile writes a file of the reports and hands it to put: the store takes none
 // that it could not read again.
 func writeFile(file reports.File, r *reports.Report, put func(body io.ReadSeeker) error) error {
-	s := newSpool(spoolBytes)
+	s := store.NewSpool(spoolBytes)
 	defer s.Close()
 	w := bufio.NewWriterSize(s, scratchBuffer)
 	err := file.Write(w, r)

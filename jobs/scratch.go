@@ -9,6 +9,7 @@ import (
 	"math"
 	"slices"
 
+	"outflow/columnar/store"
 	"outflow/stats/detect"
 )
 
@@ -30,7 +31,7 @@ const scratchBuffer = 32 << 10
 //	numbers  measures that are not zero, entropy, lengths of the texts
 //	texts    those of the key that the row before does not have, evidence, examples
 type scratch struct {
-	spool   *spool
+	spool   *store.Spool
 	w       *bufio.Writer
 	parts   []*part
 	from    int64 // where the last part begins
@@ -41,7 +42,7 @@ type scratch struct {
 }
 
 func newScratch() *scratch {
-	s := &scratch{spool: newSpool(spoolBytes)}
+	s := &scratch{spool: store.NewSpool(spoolBytes)}
 	s.w = bufio.NewWriterSize(s.spool, scratchBuffer)
 	return s
 }

@@ -350,7 +350,7 @@ func (s *state) commitRows(ctx context.Context, a *detect.Aggregate, dones map[d
 				yield(nil, err)
 			}
 		}
-		if err := commitRows(ctx, s.aggregate(a), day.String(), rows, &done); err != nil {
+		if err := s.aggregate(a).Commit(ctx, day.String(), rows, &done); err != nil {
 			return err
 		}
 	}
@@ -472,10 +472,10 @@ func (s *state) history(ctx context.Context, days []detect.Day) (*history, error
 // rows reads the rows of a partition, which is opened for the first who wants
 // them and closed with h: most aggregates are not read for most days.
 func (s *state) rows(ctx context.Context, h *history, a *detect.Aggregate, day detect.Day) rowBlocks {
-	var partition *storePart[stateRow]
+	var partition *store.Part[stateRow]
 	return func(yield func([]detect.Row, error) bool) {
 		if partition == nil {
-			p, err := openPart(ctx, s.aggregate(a), day.String())
+			p, err := s.aggregate(a).Open(ctx, day.String())
 			if err != nil {
 				yield(nil, err)
 				return
@@ -513,7 +513,7 @@ func (s *state) commitFindings(ctx context.Context, day detect.Day, findings []d
 			}
 		}
 	}
-	return stateError(s.config, commitRows(ctx, s.findings(), day.String(), rows, &store.Done{Rev: 1, Fold: s.fingerprint}))
+	return stateError(s.config, s.findings().Commit(ctx, day.String(), rows, &store.Done{Rev: 1, Fold: s.fingerprint}))
 }
 
 // sources lists the objects of the configured inputs for the days first … last.

@@ -10,7 +10,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
+	"iter"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -35,6 +38,11 @@ const (
 // commit takes seconds. With less, a commit over a slow line is overtaken; with
 // more, a crash keeps the day's next runs waiting for longer.
 const staleLock = 15 * time.Minute
+
+// partMemory is how many bytes of a partition's file are held in memory before a
+// temporary file takes them. With less, small days cost a file each; a month's
+// partitions are open at the same time, and with more, that many times more.
+const partMemory = 1 << 20
 
 // CheckVersion returns an error if the state holds another Version than this
 // program's. Ask before the state's first use in a run.
@@ -176,42 +184,118 @@ func (p Partitions[T]) Done(ctx context.Context, day string) (Done, error) {
 	return done, nil
 }
 
-// Read returns the rows of a day's partition, in the order in which they were
-// committed. A day that has none is fs.ErrNotExist. A partition that another run
-// replaces meanwhile is an error, never a mixture.
-func (p Partitions[T]) Read(ctx context.Context, day string) ([]T, Done, error) {
+// Open returns the partition of a day, after it has read it once to check its
+// checksum. A day that has none is fs.ErrNotExist. The context also bounds the
+// reading. A partition that another run replaces meanwhile is an error, never a
+// mixture; once it is open, it stays as it is.
+//
+// An open partition takes one to two megabytes while its rows are read, however
+// many they are. That of an S3 store is copied first: into memory if it is
+// small, else into a temporary file.
+func (p Partitions[T]) Open(ctx context.Context, day string) (*Part[T], error) {
 	done, err := p.Done(ctx, day)
 	if err != nil {
-		return nil, Done{}, err
+		return nil, err
 	}
 	folder, err := p.folder(day)
 	if err != nil {
-		return nil, Done{}, err
+		return nil, err
 	}
-	b, err := ReadAll(ctx, p.Store, folder+partName)
+	body, err := p.Store.Open(ctx, folder+partName)
 	if errors.Is(err, fs.ErrNotExist) {
 		// The partition is there, so this is not the caller's ErrNotExist.
-		return nil, Done{}, p.damaged(day, fmt.Errorf("%s is missing", partName))
+		return nil, p.damaged(day, fmt.Errorf("%s is missing", partName))
 	}
 	if err != nil {
-		return nil, Done{}, p.fail(day, err)
+		return nil, p.fail(day, err)
 	}
-	if sum := checksum(b); sum != done.SHA256 {
-		return nil, Done{}, p.damaged(day, fmt.Errorf("sha256 of %s is %.12s…, but %s says %.12s…", partName, sum, doneName, done.SHA256))
-	}
-	rows, err := ReadRows[T](bytes.NewReader(b), int64(len(b)))
+	file, sum, err := hashed(body)
 	if err != nil {
-		return nil, Done{}, p.damaged(day, err)
+		return nil, p.fail(day, err)
 	}
-	if int64(len(rows)) != done.Rows {
-		return nil, Done{}, p.damaged(day, fmt.Errorf("%s has %d rows, but %s says %d", partName, len(rows), doneName, done.Rows))
+	part := &Part[T]{Done: done, file: file, damaged: func(err error) error { return p.damaged(day, err) }}
+	if sum != done.SHA256 {
+		err = fmt.Errorf("sha256 of %s is %.12s…, but %s says %.12s…", partName, sum, doneName, done.SHA256)
+	} else {
+		part.table, err = openTable(file, file.Size(), reflect.TypeFor[T]())
 	}
-	return rows, done, nil
+	if err == nil && part.table.rows != done.Rows {
+		err = fmt.Errorf("%s has %d rows, but %s says %d", partName, part.table.rows, doneName, done.Rows)
+	}
+	if err != nil {
+		part.Close()
+		return nil, p.damaged(day, err)
+	}
+	return part, nil
 }
 
-func checksum(b []byte) string {
-	sum := sha256.Sum256(b)
-	return hex.EncodeToString(sum[:])
+// hashed reads a stream to its end and returns it for reads at any offset, with
+// its checksum: by the same handle if that does both, else from a copy.
+func hashed(body io.ReadCloser) (ReaderAt, string, error) {
+	sum := sha256.New()
+	file, ok := body.(ReaderAt)
+	var err error
+	if ok {
+		_, err = io.Copy(sum, io.NewSectionReader(file, 0, file.Size()))
+	} else {
+		spool := NewSpool(partMemory)
+		_, err = io.Copy(io.MultiWriter(spool, sum), body)
+		body.Close() // all of it was read, or err says why not
+		file = spool
+	}
+	if err != nil {
+		file.Close()
+		return nil, "", err
+	}
+	return file, hex.EncodeToString(sum.Sum(nil)), nil
+}
+
+// A Part is the open partition of a day. Its methods may be called concurrently,
+// but for Close.
+type Part[T any] struct {
+	Done Done
+
+	file    ReaderAt
+	table   *table
+	damaged func(error) error
+}
+
+// Rows yields the rows in the order in which they were committed. It may be
+// ranged over again, and several times at once. A row is the caller's until the
+// next step; the texts and lists in it stay as they are. An error ends the rows.
+func (p *Part[T]) Rows() iter.Seq2[*T, error] {
+	return func(yield func(*T, error) bool) {
+		for r, err := range rowsOf[T](p.table) {
+			if err != nil && !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded) {
+				err = p.damaged(err)
+			}
+			if !yield(r, err) {
+				return
+			}
+		}
+	}
+}
+
+// Close frees what the partition holds. No Rows may be read any more.
+func (p *Part[T]) Close() error { return p.file.Close() }
+
+// Read returns the rows of a day's partition, in the order in which they were
+// committed, all at once: it is for tables that are small. A day that has none is
+// fs.ErrNotExist.
+func (p Partitions[T]) Read(ctx context.Context, day string) ([]T, Done, error) {
+	part, err := p.Open(ctx, day)
+	if err != nil {
+		return nil, Done{}, err
+	}
+	defer part.Close()
+	var rows []T
+	for r, err := range part.Rows() {
+		if err != nil {
+			return nil, Done{}, err
+		}
+		rows = append(rows, *r)
+	}
+	return rows, part.Done, nil
 }
 
 func (p Partitions[T]) fail(day string, err error) error {
@@ -222,24 +306,32 @@ func (p Partitions[T]) damaged(day string, err error) error {
 	return fmt.Errorf("partition %s of %s: %w: fold the day again with outflow backfill --from %s --to %s", day, p.Folder, err, day, day)
 }
 
-// Commit writes or replaces the partition of a day. Rows should be sorted: the
-// same rows and Done give the same bytes. Rows and done are not changed.
+// Commit writes or replaces the partition of a day from rows, in their order.
+// They should be sorted: the same rows and Done give the same bytes. A row must
+// stay as it is until the next, its texts until Commit returns. What the partition
+// says of itself is read when the rows have ended, and not changed. The memory that it takes, some megabytes, does not grow with the rows:
+// the file is made in a temporary one if it is large.
 //
-// If another run is committing the same partition, or did so while this one was,
-// the error is ErrLocked. After any error the partition is the old one, the new
-// one, or not there; committing again heals it. A lock that a crash left behind
-// is taken over after Stale.
-func (p Partitions[T]) Commit(ctx context.Context, day string, rows []T, done Done) error {
+// If rows yields an error, that is Commit's, and the partition is as before. If
+// another run is committing the same partition, or did so while this one was, the
+// error is ErrLocked. After any error the partition is the old one, the new one,
+// or not there; committing again heals it. A lock that a crash left behind is
+// taken over after Stale.
+func (p Partitions[T]) Commit(ctx context.Context, day string, rows iter.Seq2[*T, error], about *Done) error {
 	folder, err := p.folder(day)
 	if err != nil {
 		return err
 	}
-	var part bytes.Buffer
-	if err := WriteRows(&part, rows); err != nil {
+	part := NewSpool(partMemory)
+	defer part.Close()
+	sum := sha256.New()
+	n, err := writeRows(ctx, io.MultiWriter(part, sum), rows)
+	if err != nil {
 		return p.fail(day, err)
 	}
-	done.Rows = int64(len(rows))
-	done.SHA256 = checksum(part.Bytes())
+	done := *about
+	done.Rows = n
+	done.SHA256 = hex.EncodeToString(sum.Sum(nil))
 	doneJSON, err := done.encode()
 	if err != nil {
 		return p.fail(day, err)
@@ -248,7 +340,7 @@ func (p Partitions[T]) Commit(ctx context.Context, day string, rows []T, done Do
 	if err != nil {
 		return p.fail(day, err)
 	}
-	err = p.replace(ctx, folder, part.Bytes(), doneJSON, l)
+	err = p.replace(ctx, folder, part.Reader(), doneJSON, l)
 	p.release(ctx, l)
 	if err != nil {
 		return p.fail(day, err)
@@ -262,6 +354,8 @@ func (d Done) encode() ([]byte, error) {
 	slices.SortFunc(d.Inputs, func(a, b InputRef) int {
 		return cmp.Or(strings.Compare(a.Name, b.Name), strings.Compare(a.ETag, b.ETag))
 	})
+	d.Feeds = append([]string{}, d.Feeds...)
+	slices.Sort(d.Feeds)
 	d.Late = append([]string{}, d.Late...)
 	slices.Sort(d.Late)
 	var b bytes.Buffer
@@ -274,11 +368,11 @@ func (d Done) encode() ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-func (p Partitions[T]) replace(ctx context.Context, folder string, part, done []byte, l lock) error {
+func (p Partitions[T]) replace(ctx context.Context, folder string, part io.ReadSeeker, done []byte, l lock) error {
 	if err := p.Store.Delete(ctx, folder+doneName); err != nil {
 		return err
 	}
-	if err := p.Store.Put(ctx, folder+partName, bytes.NewReader(part), Always); err != nil {
+	if err := p.Store.Put(ctx, folder+partName, part, Always); err != nil {
 		return err
 	}
 	// Whoever was so slow that the lock was taken over must not say that this is done.

@@ -3,6 +3,7 @@ package store
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -13,6 +14,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/parquet-go/parquet-go"
 )
 
 const (
@@ -31,7 +34,7 @@ func oldRows() ([]row, Done) {
 
 func newRows() ([]row, Done) {
 	rows := someRows(20)
-	return rows[5:], Done{Rev: 1, Fold: "f1", Late: []string{"s3://b/2"},
+	return rows[5:], Done{Rev: 1, Fold: "f1", Feeds: []string{"proxy", "dns"}, Late: []string{"s3://b/2"},
 		Inputs: []InputRef{{Name: "s3://b/2", Size: 20, ETag: "e2", Rows: 5, Skipped: 1}, {Name: "s3://b/1", Size: 10, ETag: "e1", Rows: 10}}}
 }
 
@@ -63,6 +66,8 @@ func sameRow(a, b row) bool {
 	return a.key == b.key && a.Day == b.Day && a.BytesOut == b.BytesOut && slices.Equal(a.Examples, b.Examples)
 }
 
+func checksum(s string) string { return fmt.Sprintf("%x", sha256.Sum256([]byte(s))) }
+
 func TestPartitions(t *testing.T) {
 	eachStore(t, func(t *testing.T, s Store) {
 		ctx := t.Context()
@@ -74,16 +79,16 @@ func TestPartitions(t *testing.T) {
 			t.Errorf("before: got %s", got)
 		}
 		rows, done := newRows()
-		if err := p.Commit(ctx, testDay, rows, done); err != nil {
+		if err := p.Commit(ctx, testDay, each(rows), &done); err != nil {
 			t.Fatal(err)
 		}
 		if got := which(t, p); got != "new" {
 			t.Errorf("after: got %s", got)
 		}
-		if done.Inputs[0].Name != "s3://b/2" {
-			t.Error("Commit changed the caller's inputs")
+		if done.Inputs[0].Name != "s3://b/2" || done.Feeds[0] != "proxy" {
+			t.Error("Commit changed the caller's inputs or feeds")
 		}
-		if err := p.Commit(ctx, "2026-11-19", nil, Done{}); err != nil {
+		if err := p.Commit(ctx, "2026-11-19", each[row](nil), &Done{}); err != nil {
 			t.Fatal(err)
 		}
 		if rows, done, err := p.Read(ctx, "2026-11-19"); len(rows) != 0 || done.Rows != 0 || err != nil {
@@ -103,6 +108,10 @@ func TestPartitions(t *testing.T) {
  "fold": "f1",
  "rows": 15,
  "sha256": "%s",
+ "feeds": [
+  "dns",
+  "proxy"
+ ],
  "inputs": [
   {
    "name": "s3://b/1",
@@ -130,14 +139,14 @@ func TestPartitions(t *testing.T) {
 `
 		part := get(t, s, testFolder+partName)
 		json := get(t, s, testFolder+doneName)
-		if want := fmt.Sprintf(wantDone, checksum([]byte(part))); json != want {
+		if want := fmt.Sprintf(wantDone, checksum(part)); json != want {
 			t.Errorf("%s:\n got %s\nwant %s", doneName, json, want)
 		}
 		// Again, with the inputs in another order, by another run at another time.
 		slices.Reverse(done.Inputs)
 		p.Run = "again"
 		p.Now = func() time.Time { return time.Now().Add(time.Hour) }
-		if err := p.Commit(ctx, testDay, rows, done); err != nil {
+		if err := p.Commit(ctx, testDay, each(rows), &done); err != nil {
 			t.Fatal(err)
 		}
 		if get(t, s, testFolder+partName) != part || get(t, s, testFolder+doneName) != json {
@@ -154,7 +163,7 @@ func TestPartitionDamaged(t *testing.T) {
 		p := partitions(s, "r")
 		commit := func() {
 			rows, done := oldRows()
-			if err := p.Commit(t.Context(), testDay, rows, done); err != nil {
+			if err := p.Commit(t.Context(), testDay, each(rows), &done); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -169,7 +178,7 @@ func TestPartitionDamaged(t *testing.T) {
 			"other count":  func() { put(t, s, testFolder+doneName, strings.Replace(done, `"rows": 10,`, `"rows": 11,`, 1)) },
 			"no parquet, but the right sum": func() {
 				put(t, s, testFolder+partName, "x")
-				put(t, s, testFolder+doneName, `{"rows": 10, "sha256": "`+checksum([]byte("x"))+`"}`)
+				put(t, s, testFolder+doneName, `{"rows": 10, "sha256": "`+checksum("x")+`"}`)
 			},
 		} {
 			damage()
@@ -254,7 +263,7 @@ func TestCommitFaults(t *testing.T) {
 					}
 					if before != "none" {
 						oldR, oldD := oldRows()
-						if err := p.Commit(ctx, testDay, oldR, oldD); err != nil {
+						if err := p.Commit(ctx, testDay, each(oldR), &oldD); err != nil {
 							t.Fatal(err)
 						}
 					}
@@ -265,7 +274,7 @@ func TestCommitFaults(t *testing.T) {
 					f.Store, f.n = s, n
 					q := p
 					q.Store, q.Run = &f, "fails"
-					err := q.Commit(ctx, testDay, rows, done)
+					err := q.Commit(ctx, testDay, each(rows), &done)
 					name := fmt.Sprintf("late %v, dead %v, over %s, call %d", f.late, f.dead, before, n)
 					got := which(t, p)
 					switch {
@@ -280,7 +289,7 @@ func TestCommitFaults(t *testing.T) {
 					default:
 						t.Errorf("%s: got %s", name, got)
 					}
-					if err := p.Commit(ctx, testDay, rows, done); err != nil {
+					if err := p.Commit(ctx, testDay, each(rows), &done); err != nil {
 						t.Errorf("%s: then: %v", name, err)
 					}
 					if got := which(t, p); got != "new" {
@@ -328,7 +337,7 @@ func TestCommitLocked(t *testing.T) {
 		hits := 0
 		first := partitions(hooked{Store: s, name: partName, before: func() {
 			hits++
-			err := second.Commit(ctx, testDay, oldR, oldD)
+			err := second.Commit(ctx, testDay, each(oldR), &oldD)
 			var locked *LockedError
 			if !errors.Is(err, ErrLocked) || !errors.As(err, &locked) || locked.Run != "first" || time.Since(locked.Since) > time.Minute {
 				t.Errorf("got %v, want ErrLocked by first", err)
@@ -336,17 +345,17 @@ func TestCommitLocked(t *testing.T) {
 				t.Errorf("got %v, want the holder and the lock", err)
 			}
 			// Another day is free.
-			if err := second.Commit(ctx, "2026-11-19", oldR, oldD); err != nil {
+			if err := second.Commit(ctx, "2026-11-19", each(oldR), &oldD); err != nil {
 				t.Errorf("another day: %v", err)
 			}
 		}}, "first")
-		if err := first.Commit(ctx, testDay, newR, newD); err != nil {
+		if err := first.Commit(ctx, testDay, each(newR), &newD); err != nil {
 			t.Error(err)
 		}
 		if got := which(t, second); got != "new" || hits != 1 {
 			t.Errorf("got %s after %d hits, want new after 1", got, hits)
 		}
-		if err := second.Commit(ctx, testDay, oldR, oldD); err != nil {
+		if err := second.Commit(ctx, testDay, each(oldR), &oldD); err != nil {
 			t.Errorf("after the first has ended: %v", err)
 		}
 	})
@@ -363,7 +372,7 @@ func TestCommitOvertaken(t *testing.T) {
 		fast.Now = func() time.Time { return time.Now().Add(time.Hour) }
 		fast.Warn = func(w string) { warnings = append(warnings, w) }
 		overtake := func() {
-			if err := fast.Commit(ctx, testDay, newR, newD); err != nil {
+			if err := fast.Commit(ctx, testDay, each(newR), &newD); err != nil {
 				t.Errorf("fast: %v", err)
 			}
 		}
@@ -377,7 +386,7 @@ func TestCommitOvertaken(t *testing.T) {
 		} {
 			warnings = nil
 			slow := partitions(c.store, "slow")
-			if err := slow.Commit(ctx, testDay, oldR, oldD); !errors.Is(err, ErrLocked) {
+			if err := slow.Commit(ctx, testDay, each(oldR), &oldD); !errors.Is(err, ErrLocked) {
 				t.Errorf("slow: got %v, want ErrLocked", err)
 			}
 			if got := which(t, fast); got != c.want {
@@ -402,7 +411,7 @@ func TestLockTakenOverOnce(t *testing.T) {
 		oldR, oldD := oldRows()
 		second := partitions(s, "second")
 		second.Now = func() time.Time { return time.Now().Add(staleLock + time.Minute) }
-		if err := partitions(s, "early").Commit(ctx, testDay, oldR, oldD); !errors.Is(err, ErrLocked) {
+		if err := partitions(s, "early").Commit(ctx, testDay, each(oldR), &oldD); !errors.Is(err, ErrLocked) {
 			t.Errorf("fresh lock: got %v, want ErrLocked", err)
 		}
 		hits := 0
@@ -411,13 +420,13 @@ func TestLockTakenOverOnce(t *testing.T) {
 		// The second comes in when the first has found the lock stale.
 		first.Store = hooked{Store: s, name: lockName, before: func() {
 			if hits++; hits == 2 {
-				if err := second.Commit(ctx, testDay, oldR, oldD); err != nil {
+				if err := second.Commit(ctx, testDay, each(oldR), &oldD); err != nil {
 					t.Errorf("second: %v", err)
 				}
 				put(t, s, testFolder+lockName, `{"run":"third","since":"2026-11-20T00:00:00Z","id":"Y"}`)
 			}
 		}}
-		err := first.Commit(ctx, testDay, oldR, oldD)
+		err := first.Commit(ctx, testDay, each(oldR), &oldD)
 		var locked *LockedError
 		if !errors.As(err, &locked) || locked.Run != "third" {
 			t.Errorf("first: got %v, want it locked by third", err)
@@ -431,7 +440,7 @@ func TestCommitCancelled(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		rows, done := oldRows()
 		p := partitions(hooked{Store: s, name: partName, before: cancel}, "r")
-		if err := p.Commit(ctx, testDay, rows, done); !errors.Is(err, context.Canceled) {
+		if err := p.Commit(ctx, testDay, each(rows), &done); !errors.Is(err, context.Canceled) {
 			t.Errorf("got %v, want cancelled", err)
 		}
 		if got := names(t, s.List(t.Context(), testFolder, Deep)); got != nil {
@@ -444,7 +453,7 @@ func TestCommitCancelled(t *testing.T) {
 func TestLockAnswerLost(t *testing.T) {
 	eachStore(t, func(t *testing.T, s Store) {
 		rows, done := oldRows()
-		if err := partitions(&faulty{Store: s, n: 1, late: true}, "r").Commit(t.Context(), testDay, rows, done); !errors.Is(err, errFault) {
+		if err := partitions(&faulty{Store: s, n: 1, late: true}, "r").Commit(t.Context(), testDay, each(rows), &done); !errors.Is(err, errFault) {
 			t.Errorf("got %v, want the fault", err)
 		}
 		if got := names(t, s.List(t.Context(), testFolder, Deep)); got != nil {
@@ -456,7 +465,7 @@ func TestLockAnswerLost(t *testing.T) {
 func TestPartitionNames(t *testing.T) {
 	s := mustOpen(t, t.TempDir(), Options{})
 	for _, day := range []string{"", "2026-11-31", "2026-1-1", "../2026-11-20", "2026-11-20/x", "20261120"} {
-		if err := partitions(s, "r").Commit(t.Context(), day, nil, Done{}); err == nil || !strings.Contains(err.Error(), "2006-01-02") {
+		if err := partitions(s, "r").Commit(t.Context(), day, each[row](nil), &Done{}); err == nil || !strings.Contains(err.Error(), "2006-01-02") {
 			t.Errorf("day %q: got %v", day, err)
 		}
 	}
@@ -467,7 +476,7 @@ func TestPartitionNames(t *testing.T) {
 		}
 	}
 	p := Partitions[row]{Store: s, Folder: "findings"}
-	if err := p.Commit(t.Context(), testDay, nil, Done{}); err != nil || get(t, s, "v1/findings/date=2026-11-20/_done.json") == "" {
+	if err := p.Commit(t.Context(), testDay, each[row](nil), &Done{}); err != nil || get(t, s, "v1/findings/date=2026-11-20/_done.json") == "" {
 		t.Errorf("findings: %v", err)
 	}
 }
@@ -494,7 +503,7 @@ func TestCheckVersion(t *testing.T) {
 func TestPartFileColumns(t *testing.T) {
 	s := mustOpen(t, t.TempDir(), Options{})
 	rows, done := oldRows()
-	if err := partitions(s, "r").Commit(t.Context(), testDay, rows, done); err != nil {
+	if err := partitions(s, "r").Commit(t.Context(), testDay, each(rows), &done); err != nil {
 		t.Fatal(err)
 	}
 	type hive struct {
@@ -502,7 +511,7 @@ func TestPartFileColumns(t *testing.T) {
 		BytesOut int64  `parquet:"bytes_out"`
 	}
 	b := []byte(get(t, s, testFolder+partName))
-	got, err := ReadRows[hive](bytes.NewReader(b), int64(len(b)))
+	got, err := parquet.Read[hive](bytes.NewReader(b), int64(len(b)))
 	if err != nil || len(got) != len(rows) || !reflect.DeepEqual(got[3], hive{rows[3].Feed, rows[3].BytesOut}) {
 		t.Errorf("got %v, %v", got, err)
 	}

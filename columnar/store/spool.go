@@ -1,31 +1,102 @@
 package store
 
 import (
+	"fmt"
 	"io"
 	"os"
 )
 
-// A Spool holds bytes.
+// A Spool holds bytes that are written once and then read at any offset: in
+// memory as long as they are few, in a temporary file as soon as they are not.
+// It lies in os.TempDir, readable by this user only, and goes with the process
+// where the system lets a file be deleted while it is open.
+//
+// Write must not be called at the same time as any other method. The others may
+// be called concurrently.
 type Spool struct {
-	f *os.File
-	n int64
+	limit  int
+	memory []byte   // all of it, or nothing if there is a file
+	file   *os.File // nil: all is in memory
+	named  bool     // the file still has its name
+	size   int64
 }
 
-// NewSpool returns an empty Spool.
-func NewSpool(limit int) *Spool {
-	f, err := os.CreateTemp("", "outflow")
-	if err != nil {
-		panic(err)
-	}
-	os.Remove(f.Name())
-	return &Spool{f: f}
-}
+// NewSpool returns an empty Spool that keeps up to limit bytes in memory.
+func NewSpool(limit int) *Spool { return &Spool{limit: limit} }
 
+// Write appends p. An error names the temporary folder and says what to do; after
+// it, only Close may be called.
 func (s *Spool) Write(p []byte) (int, error) {
-	s.n += int64(len(p))
-	return s.f.Write(p)
+	if s.file == nil && s.size+int64(len(p)) <= int64(s.limit) {
+		s.memory = append(s.memory, p...)
+		s.size += int64(len(p))
+		return len(p), nil
+	}
+	n, err := s.writeFile(p)
+	s.size += int64(n)
+	if err != nil {
+		return n, fmt.Errorf("write a temporary file in %s: %w: make room, or set TMPDIR to a folder with more", os.TempDir(), cause(err))
+	}
+	return n, nil
 }
-func (s *Spool) ReadAt(p []byte, off int64) (int, error) { return s.f.ReadAt(p, off) }
-func (s *Spool) Size() int64                             { return s.n }
-func (s *Spool) Reader() *io.SectionReader               { return io.NewSectionReader(s, 0, s.Size()) }
-func (s *Spool) Close() error                            { return s.f.Close() }
+
+func (s *Spool) writeFile(p []byte) (int, error) {
+	if s.file == nil {
+		f, err := os.CreateTemp("", tempPrefix+"*"+tempSuffix)
+		if err != nil {
+			return 0, err
+		}
+		s.named = os.Remove(f.Name()) != nil
+		s.file = f
+		if _, err := f.Write(s.memory); err != nil {
+			return 0, err
+		}
+		s.memory = nil
+	}
+	return s.file.Write(p)
+}
+
+// ReadAt reads what has been written, as io.ReaderAt has it.
+func (s *Spool) ReadAt(p []byte, off int64) (int, error) {
+	if s.file != nil {
+		n, err := s.file.ReadAt(p, off)
+		if err != nil && err != io.EOF {
+			err = fmt.Errorf("read a temporary file in %s: %w", os.TempDir(), cause(err))
+		}
+		return n, err
+	}
+	if off < 0 {
+		return 0, fmt.Errorf("read a spool: negative offset %d", off)
+	}
+	n := 0
+	if off < int64(len(s.memory)) {
+		n = copy(p, s.memory[off:])
+	}
+	if n < len(p) {
+		return n, io.EOF
+	}
+	return n, nil
+}
+
+// Size returns how many bytes have been written.
+func (s *Spool) Size() int64 { return s.size }
+
+// Reader returns a reader of what has been written so far, from its start. Each
+// has its own place.
+func (s *Spool) Reader() *io.SectionReader { return io.NewSectionReader(s, 0, s.size) }
+
+// Close frees the memory and deletes the file. The Spool is empty afterwards.
+func (s *Spool) Close() error {
+	f, named := s.file, s.named
+	*s = Spool{}
+	if f == nil {
+		return nil
+	}
+	err := f.Close()
+	if named {
+		if rerr := os.Remove(f.Name()); err == nil {
+			err = rerr
+		}
+	}
+	return err
+}

@@ -1,0 +1,97 @@
+package store
+
+import (
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+	"unsafe"
+
+	"github.com/parquet-go/parquet-go/format"
+)
+
+// A column is a field of a row type, and where it lies in the row.
+//
+// Note: rows are reached by their address. Package reflect takes ten times as
+// long for a field, which at some thirty fields a row is most of reading it.
+type column struct {
+	name     string // the parquet tag's
+	offset   uintptr
+	kind     format.Type // Int32, Int64, Double or ByteArray: int32, int64, float64, string
+	optional bool        // *kind: nil is null
+	list     bool        // []kind; Parquet does not tell nil from an empty one
+	dict     bool        // texts come again, so they are written once
+}
+
+// columnsOf returns the columns of a struct, those of embedded structs too.
+func columnsOf(t reflect.Type) ([]column, error) {
+	if t.Kind() != reflect.Struct {
+		return nil, fmt.Errorf("rows of type %v: want a struct", t)
+	}
+	var columns []column
+	for f := range t.Fields() {
+		tag, tagged := f.Tag.Lookup("parquet")
+		if f.Anonymous && !tagged {
+			inner, err := columnsOf(f.Type)
+			if err != nil {
+				return nil, err
+			}
+			for _, c := range inner {
+				c.offset += f.Offset
+				columns = append(columns, c)
+			}
+			continue
+		}
+		name, options, _ := strings.Cut(tag, ",")
+		if !f.IsExported() || name == "" {
+			return nil, fmt.Errorf("field %v.%s: want it exported, with a parquet tag", t, f.Name)
+		}
+		c := column{name: name, offset: f.Offset}
+		typ := f.Type
+		switch typ.Kind() {
+		case reflect.Pointer:
+			c.optional, typ = true, typ.Elem()
+		case reflect.Slice:
+			c.list, typ = true, typ.Elem()
+		}
+		// A type of its own would be written in its own way by the library.
+		var ok bool
+		if c.kind, ok = kinds[typ]; !ok || c.list && c.kind != format.ByteArray || c.optional && c.kind != format.Double {
+			return nil, fmt.Errorf("field %v.%s: got type %v, want int32, int64, float64, string, *float64 or []string", t, f.Name, f.Type)
+		}
+		c.dict = c.kind == format.ByteArray && slices.Contains(strings.Split(options, ","), "dict")
+		columns = append(columns, c)
+	}
+	return columns, nil
+}
+
+var kinds = map[reflect.Type]format.Type{
+	reflect.TypeFor[int32]():   format.Int32,
+	reflect.TypeFor[int64]():   format.Int64,
+	reflect.TypeFor[float64](): format.Double,
+	reflect.TypeFor[string]():  format.ByteArray,
+}
+
+// in returns the column's field of the row at an address.
+func in[V any](row unsafe.Pointer, c *column) *V { return (*V)(unsafe.Add(row, c.offset)) }
+
+// detach makes a row's own what it refers to and its maker may change, and
+// returns how long the column's texts are.
+func (c *column) detach(row unsafe.Pointer) (texts int) {
+	switch {
+	case c.list:
+		s := in[[]string](row, c)
+		*s = slices.Clone(*s)
+		for _, s := range *s {
+			texts += len(s)
+		}
+	case c.optional:
+		if v := in[*float64](row, c); *v != nil {
+			own := **v
+			*v = &own
+		}
+	case c.kind == format.ByteArray:
+		texts = len(*in[string](row, c))
+	}
+	return texts
+}

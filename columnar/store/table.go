@@ -1,0 +1,709 @@
+package store
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"reflect"
+	"slices"
+	"unsafe"
+
+	"github.com/klauspost/compress/zstd"
+	"github.com/parquet-go/parquet-go"
+	"github.com/parquet-go/parquet-go/encoding/thrift"
+	"github.com/parquet-go/parquet-go/format"
+)
+
+// What a damaged or hostile file may say of itself before it is refused, since
+// memory is taken for it. All are far above what writeRows makes.
+const (
+	maxFooter     = 64 << 20 // bytes
+	maxPage       = 64 << 20 // bytes, compressed or not
+	maxPageValues = 1 << 20
+)
+
+// Texts and lists are allocated together, up to so much: a caller that keeps one
+// of them keeps the others alive, one that keeps none pays for fewer allocations.
+const (
+	textSlab = 1 << 10 // bytes
+	listSlab = 64      // texts
+)
+
+// A table is a Parquet file that writeRows wrote, in this version or an earlier
+// one, as the columns of a row type. It may be read by several at once.
+//
+// Note: the library's own reader takes five times as long for a row, and holds
+// several times as much memory of an open file; the files of a month are read at
+// the same time. Its encodings are used.
+type table struct {
+	r       io.ReaderAt
+	columns []column
+	groups  []rowGroup
+	rows    int64
+}
+
+// A rowGroup is where the rows of a group lie. Columns that the file does not
+// have are empty chunks.
+type rowGroup struct {
+	rows   int64
+	chunks []chunk // of each column of the table
+}
+
+// A chunk is the pages of a column in a row group: a range of the file.
+type chunk struct{ from, to int64 }
+
+// A leaf is a column of a file.
+type leaf struct {
+	name       string // of the outermost group
+	kind       format.Type
+	repetition int // highest level of each
+	definition int
+}
+
+// openTable reads the footer of a file of size bytes. Columns that the file has
+// and t does not are left out; fields that t has and the file does not stay zero.
+func openTable(r io.ReaderAt, size int64, t reflect.Type) (tab *table, err error) {
+	defer recoverDamage(&err)
+	columns, err := columnsOf(t)
+	if err != nil {
+		return nil, err
+	}
+	meta, err := readFooter(r, size)
+	if err != nil {
+		return nil, fmt.Errorf("read parquet: footer: %w", err)
+	}
+	leaves, err := leavesOf(meta.Schema)
+	if err != nil {
+		return nil, fmt.Errorf("read parquet: footer: %w", err)
+	}
+	at := make([]int, len(columns)) // index in leaves
+	for i, c := range columns {
+		at[i] = slices.IndexFunc(leaves, func(l leaf) bool { return l.name == c.name })
+		if at[i] < 0 {
+			continue
+		}
+		if l := leaves[at[i]]; l != c.leaf() {
+			return nil, fmt.Errorf("read parquet: column %s: got %+v, want %+v", c.name, l, c.leaf())
+		}
+	}
+	tab = &table{r: r, columns: columns, groups: make([]rowGroup, 0, len(meta.RowGroups)), rows: meta.NumRows}
+	rows := int64(0)
+	for i, g := range meta.RowGroups {
+		if len(g.Columns) != len(leaves) || g.NumRows <= 0 {
+			return nil, fmt.Errorf("read parquet: row group %d has %d columns and %d rows", i, len(g.Columns), g.NumRows)
+		}
+		chunks := make([]chunk, len(columns))
+		for k := range columns {
+			if at[k] < 0 {
+				continue
+			}
+			m := &g.Columns[at[k]].MetaData
+			from := m.DataPageOffset
+			if m.DictionaryPageOffset > 0 {
+				from = min(from, m.DictionaryPageOffset)
+			}
+			if m.Codec != format.Zstd || from < 4 || m.TotalCompressedSize <= 0 || m.TotalCompressedSize > size-from {
+				return nil, fmt.Errorf("read parquet: row group %d, column %s: got %d bytes of %v at %d, want zstd inside the file",
+					i, columns[k].name, m.TotalCompressedSize, m.Codec, from)
+			}
+			chunks[k] = chunk{from, from + m.TotalCompressedSize}
+		}
+		tab.groups = append(tab.groups, rowGroup{g.NumRows, chunks})
+		rows += g.NumRows
+	}
+	if rows != meta.NumRows {
+		return nil, fmt.Errorf("read parquet: %d rows, but the footer says %d", rows, meta.NumRows)
+	}
+	return tab, nil
+}
+
+// recoverDamage makes an error of a panic of the library, which does not expect
+// bad files everywhere.
+func recoverDamage(err *error) {
+	if p := recover(); p != nil {
+		*err = fmt.Errorf("read parquet: damaged file: %v", p)
+	}
+}
+
+func readFooter(r io.ReaderAt, size int64) (*format.FileMetaData, error) {
+	var tail [8]byte
+	if size < 12 {
+		return nil, io.ErrUnexpectedEOF
+	}
+	if _, err := r.ReadAt(tail[:], size-8); err != nil && err != io.EOF {
+		return nil, err
+	}
+	n := int64(binary.LittleEndian.Uint32(tail[:]))
+	if string(tail[4:]) != "PAR1" || n > size-12 || n > maxFooter {
+		return nil, fmt.Errorf("got %d bytes and the mark %q, want at most %d and PAR1", n, tail[4:], min(size-12, maxFooter))
+	}
+	b := make([]byte, n)
+	if _, err := r.ReadAt(b, size-8-n); err != nil {
+		return nil, err
+	}
+	meta := new(format.FileMetaData)
+	return meta, thrift.Unmarshal(new(thrift.CompactProtocol), b, meta)
+}
+
+// leaf returns how the column is written.
+func (c *column) leaf() leaf {
+	l := leaf{name: c.name, kind: c.kind}
+	if c.list {
+		l.repetition, l.definition = 1, 1
+	}
+	if c.optional {
+		l.definition = 1
+	}
+	return l
+}
+
+// leavesOf lists the columns of a schema, which is a tree in the order of a walk.
+func leavesOf(schema []format.SchemaElement) ([]leaf, error) {
+	if len(schema) == 0 {
+		return nil, errors.New("no schema")
+	}
+	var leaves []leaf
+	next := 1
+	var walk func(children int32, above leaf) error
+	walk = func(children int32, above leaf) error {
+		for range children {
+			if next == len(schema) || above.definition > 100 {
+				return errors.New("the schema is no tree")
+			}
+			e := schema[next]
+			next++
+			l := above
+			if l.name == "" {
+				l.name = e.Name
+			}
+			switch e.RepetitionType.V {
+			case format.Repeated:
+				l.repetition++
+				l.definition++
+			case format.Optional:
+				l.definition++
+			}
+			if n := e.NumChildren.V; n > 0 {
+				if err := walk(n, l); err != nil {
+					return err
+				}
+				continue
+			}
+			l.kind = e.Type.V
+			leaves = append(leaves, l)
+		}
+		return nil
+	}
+	if err := walk(schema[0].NumChildren.V, leaf{}); err != nil {
+		return nil, err
+	}
+	return leaves, nil
+}
+
+// A tableReader reads the rows of a table one after another.
+type tableReader struct {
+	*table
+	cursors []cursor
+	group   int   // next one
+	left    int64 // rows of this group that have not been read
+
+	zstd       *zstd.Decoder
+	compressed []byte // scratch, as are the next three
+	plain      []byte
+	bytes      []byte
+	offsets    []uint32
+	lists      []string // what of it is free goes to the next lists
+}
+
+// A cursor is a place in a column.
+type cursor struct {
+	*column
+	from, to int64 // what of the chunk has not been read
+	guess    int   // bytes that the next page takes, with its header
+
+	// The page, and how much of it has been read.
+	levels, level int      // of a list or an optional column, else values
+	repetition    []uint32 // 1: goes on with the row before
+	definition    []uint32 // 1: there is a value
+	value         int
+	ints          []int64
+	int32s        []int32
+	floats        []float64
+	strings       []string
+	codes         []uint32 // into dictionary, in place of strings
+	coded         bool
+	dictionary    []string // of the chunk
+}
+
+// rowsOf yields the rows of a table. Each is the caller's until the next; what it refers to
+// stays as it is.
+func rowsOf[T any](t *table) iter.Seq2[*T, error] {
+	return func(yield func(*T, error) bool) {
+		r, err := newTableReader(t)
+		if err != nil {
+			yield(nil, err)
+			return
+		}
+		defer r.zstd.Close()
+		batch := make([]T, batchRows)
+		for {
+			n, err := r.read(unsafe.Pointer(&batch[0]), unsafe.Sizeof(batch[0]), len(batch))
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+			if n == 0 {
+				return
+			}
+			for i := range batch[:n] {
+				if !yield(&batch[i], nil) {
+					return
+				}
+			}
+		}
+	}
+}
+
+func newTableReader(t *table) (*tableReader, error) {
+	d, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecodeAllCapLimit(true))
+	if err != nil {
+		return nil, err
+	}
+	r := &tableReader{table: t, zstd: d, cursors: make([]cursor, len(t.columns))}
+	for i := range r.cursors {
+		r.cursors[i].column = &t.columns[i]
+	}
+	return r, nil
+}
+
+// read fills in up to max rows, of size bytes each, from an address on. At the
+// end there are 0.
+func (r *tableReader) read(row unsafe.Pointer, size uintptr, max int) (n int, err error) {
+	defer recoverDamage(&err)
+	if r.left == 0 {
+		for i := range r.cursors {
+			if c := &r.cursors[i]; c.level != c.levels || c.from != c.to {
+				return 0, fmt.Errorf("read parquet: row group %d, column %s: more values than rows", r.group-1, c.name)
+			}
+		}
+		if r.group == len(r.groups) {
+			return 0, nil
+		}
+		g := &r.groups[r.group]
+		r.group++
+		r.left = g.rows
+		for i := range r.cursors {
+			c := &r.cursors[i]
+			c.from, c.to = g.chunks[i].from, g.chunks[i].to
+			c.dictionary = nil
+		}
+	}
+	n = int(min(int64(max), r.left))
+	for i := range r.cursors {
+		c := &r.cursors[i]
+		if r.groups[r.group-1].chunks[i] == (chunk{}) {
+			continue
+		}
+		if err := r.fill(c, row, size, n); err != nil {
+			return 0, fmt.Errorf("read parquet: row group %d, column %s: %w", r.group-1, c.name, err)
+		}
+	}
+	r.left -= int64(n)
+	return n, nil
+}
+
+// fill reads a column of n rows.
+func (r *tableReader) fill(c *cursor, row unsafe.Pointer, size uintptr, n int) error {
+	row = unsafe.Add(row, c.offset)
+	for n > 0 {
+		if c.level == c.levels {
+			if err := r.page(c); err != nil {
+				return err
+			}
+		}
+		k := 0
+		switch {
+		case c.list:
+			for k < n && c.level < c.levels {
+				*(*[]string)(unsafe.Add(row, uintptr(k)*size)) = r.list(c)
+				k++
+			}
+		case c.optional:
+			for k < n && c.level < c.levels {
+				var v *float64
+				if c.definition[c.level] != 0 {
+					v = new(float64)
+					*v = c.floats[c.value]
+					c.value++
+				}
+				*(**float64)(unsafe.Add(row, uintptr(k)*size)) = v
+				c.level++
+				k++
+			}
+		default:
+			k = min(n, c.levels-c.level)
+			switch c.kind {
+			case format.Int32:
+				spread(row, size, c.int32s[c.level:c.level+k])
+			case format.Int64:
+				spread(row, size, c.ints[c.level:c.level+k])
+			case format.Double:
+				spread(row, size, c.floats[c.level:c.level+k])
+			default:
+				if c.coded {
+					for i, code := range c.codes[c.level : c.level+k] {
+						*(*string)(unsafe.Add(row, uintptr(i)*size)) = c.dictionary[code]
+					}
+				} else {
+					spread(row, size, c.strings[c.level:c.level+k])
+				}
+			}
+			c.level += k
+		}
+		row = unsafe.Add(row, uintptr(k)*size)
+		n -= k
+	}
+	return nil
+}
+
+// spread writes values into a field of rows that are size bytes apart.
+func spread[V any](field unsafe.Pointer, size uintptr, values []V) {
+	for i, v := range values {
+		*(*V)(unsafe.Add(field, uintptr(i)*size)) = v
+	}
+}
+
+// page reads the next data page of a column, and a dictionary that comes before.
+func (r *tableReader) page(c *cursor) error {
+	for {
+		h, body, err := r.readPage(c)
+		if err != nil {
+			return err
+		}
+		switch h.Type {
+		case format.DictionaryPage:
+			if c.dictionary != nil || c.kind != format.ByteArray || h.DictionaryPageHeader.V.Encoding != format.Plain {
+				return errors.New("got a dictionary where none is expected")
+			}
+			b, err := r.decompress(body, h.UncompressedPageSize)
+			if err != nil {
+				return err
+			}
+			c.dictionary, err = r.decodeTexts(nil, b, format.Plain, int(h.DictionaryPageHeader.V.NumValues))
+			if err != nil {
+				return err
+			}
+		case format.DataPageV2:
+			return r.dataPage(c, &h, body)
+		default:
+			return fmt.Errorf("got a page of type %v, want a data page of version 2", h.Type)
+		}
+	}
+}
+
+// readPage reads a page's header and body, which is valid until the next.
+func (r *tableReader) readPage(c *cursor) (h format.PageHeader, body []byte, err error) {
+	// A header has no length that would be known before. It is read together with
+	// the body, of which the one before tells about how long it is.
+	n := min(max(c.guess, 1<<10), int(min(c.to-c.from, maxPage)))
+	for {
+		b, err := r.at(c.from, n)
+		if err != nil {
+			return h, nil, err
+		}
+		p := new(thrift.CompactProtocol)
+		pr := p.NewReaderFromBytes(b)
+		h = format.PageHeader{}
+		err = thrift.NewDecoder(pr).Decode(&h)
+		if err != nil {
+			if int64(n) == c.to-c.from || n >= maxPage {
+				return h, nil, fmt.Errorf("page header: %w", err)
+			}
+			n = int(min(2*int64(n), c.to-c.from, maxPage)) // it may have been cut off
+			continue
+		}
+		head, size := pr.BytesRead(), int(h.CompressedPageSize)
+		if size < 0 || size > maxPage || h.UncompressedPageSize < 0 || h.UncompressedPageSize > maxPage || int64(head+size) > c.to-c.from {
+			return h, nil, fmt.Errorf("page of %d bytes, compressed from %d: want it inside the chunk", size, h.UncompressedPageSize)
+		}
+		if head+size > len(b) {
+			if b, err = r.at(c.from, head+size); err != nil {
+				return h, nil, err
+			}
+		}
+		c.from += int64(head + size)
+		c.guess = head + size + size/8
+		return h, b[head : head+size], nil
+	}
+}
+
+// at returns n bytes of the file. They are valid until the next call.
+func (r *tableReader) at(off int64, n int) ([]byte, error) {
+	if cap(r.compressed) < n {
+		r.compressed = make([]byte, n+n/4)
+	}
+	b := r.compressed[:n]
+	if k, err := r.r.ReadAt(b, off); k < n {
+		if err == io.EOF {
+			err = io.ErrUnexpectedEOF
+		}
+		return nil, err
+	}
+	return b, nil
+}
+
+// decompress returns what b was before. It is valid until the next call.
+func (r *tableReader) decompress(b []byte, size int32) ([]byte, error) {
+	if cap(r.plain) < int(size) {
+		r.plain = make([]byte, size+size/4)
+	}
+	out, err := r.zstd.DecodeAll(b, r.plain[:0:size])
+	if err == nil && len(out) != int(size) {
+		err = fmt.Errorf("%d bytes, but the page's header says %d", len(out), size)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("decompress: %w", err)
+	}
+	return out, nil
+}
+
+// dataPage decodes a page.
+func (r *tableReader) dataPage(c *cursor, header *format.PageHeader, body []byte) error {
+	h := &header.DataPageHeaderV2.V
+	levels, values := int(h.NumValues), int(h.NumValues-h.NumNulls)
+	reps, defs := int(h.RepetitionLevelsByteLength), int(h.DefinitionLevelsByteLength)
+	if levels <= 0 || levels > maxPageValues || values < 0 || values > levels ||
+		reps < 0 || defs < 0 || reps > len(body) || defs > len(body)-reps || int(header.UncompressedPageSize) < reps+defs {
+		return fmt.Errorf("a page of %d values, %d of them null", levels, h.NumNulls)
+	}
+	var err error
+	if c.list {
+		if c.repetition, err = decodeHybrid(c.repetition, body[:reps], 1, levels); err != nil {
+			return fmt.Errorf("repetition levels: %w", err)
+		}
+		if c.repetition[0] != 0 {
+			return errors.New("repetition levels: a row begins on the page before")
+		}
+	}
+	if c.list || c.optional {
+		if c.definition, err = decodeHybrid(c.definition, body[reps:reps+defs], 1, levels); err != nil {
+			return fmt.Errorf("definition levels: %w", err)
+		}
+		n := 0
+		for _, d := range c.definition {
+			n += int(d)
+		}
+		if n != values {
+			return fmt.Errorf("definition levels: %d values, but the page's header says %d", n, values)
+		}
+	} else if values != levels {
+		return fmt.Errorf("%d nulls in a column that has none", h.NumNulls)
+	}
+	body = body[reps+defs:]
+	if compressed, said := h.IsCompressed.Get(); compressed || !said {
+		if body, err = r.decompress(body, header.UncompressedPageSize-int32(reps+defs)); err != nil {
+			return err
+		}
+	}
+	c.levels, c.level, c.value = 0, 0, 0 // nothing, should it not decode
+	c.coded = false
+	switch {
+	case c.kind == format.ByteArray && h.Encoding == format.RLEDictionary:
+		c.coded = true
+		err = c.decodeCodes(body, values)
+	case c.kind == format.ByteArray:
+		c.strings, err = r.decodeTexts(c.strings, body, h.Encoding, values)
+	case c.kind == format.Int64 && h.Encoding == format.DeltaBinaryPacked:
+		if err = checkDelta(body, values); err == nil {
+			c.ints, err = parquet.DeltaBinaryPacked.DecodeInt64(c.ints[:0], body)
+		}
+	case h.Encoding != format.Plain:
+		err = fmt.Errorf("encoding %v", h.Encoding)
+	case c.kind == format.Int32:
+		c.int32s, err = decodePlain(c.int32s, body, values)
+	case c.kind == format.Int64:
+		c.ints, err = decodePlain(c.ints, body, values)
+	default:
+		c.floats, err = decodePlain(c.floats, body, values)
+	}
+	if err != nil {
+		return err
+	}
+	c.levels = levels
+	return nil
+}
+
+// decodePlain decodes numbers as they lie in memory, the lowest byte first.
+func decodePlain[V int32 | int64 | float64](dst []V, b []byte, n int) ([]V, error) {
+	dst = slices.Grow(dst[:0], n)[:n]
+	k, err := binary.Decode(b, binary.LittleEndian, dst)
+	if err == nil && k != len(b) {
+		err = fmt.Errorf("%d bytes are left over", len(b)-k)
+	}
+	return dst, err
+}
+
+// checkDelta checks that a delta-encoded page is of n values: the library takes
+// memory for as many as it says.
+func checkDelta(b []byte, n int) error {
+	for range 2 { // sizes of blocks
+		_, k := binary.Uvarint(b)
+		if k <= 0 {
+			return io.ErrUnexpectedEOF
+		}
+		b = b[k:]
+	}
+	if total, k := binary.Uvarint(b); k <= 0 || total != uint64(n) {
+		return fmt.Errorf("%d values, but the page's header says %d", total, n)
+	}
+	return nil
+}
+
+// decodeCodes decodes a page of n codes of the dictionary.
+func (c *cursor) decodeCodes(b []byte, n int) (err error) {
+	if len(b) == 0 {
+		c.codes = c.codes[:0]
+		if n > 0 {
+			err = io.ErrUnexpectedEOF
+		}
+		return err
+	}
+	if c.codes, err = decodeHybrid(c.codes, b[1:], uint(b[0]), n); err != nil {
+		return err
+	}
+	top := uint32(0)
+	for _, code := range c.codes {
+		top = max(top, code)
+	}
+	if n > 0 && int(top) >= len(c.dictionary) {
+		return fmt.Errorf("code %d in a dictionary of %d texts", top, len(c.dictionary))
+	}
+	return nil
+}
+
+// decodeHybrid decodes n numbers of width bits, which lie there as runs of one
+// number and as groups of eight packed ones.
+//
+// Note: the library decodes them faster, but takes memory for as many as the
+// bytes say, which a few can say are billions.
+func decodeHybrid(dst []uint32, b []byte, width uint, n int) ([]uint32, error) {
+	if width > 32 {
+		return dst, fmt.Errorf("numbers of %d bits", width)
+	}
+	dst = slices.Grow(dst[:0], n)[:n]
+	for i := 0; i < n; {
+		header, k := binary.Uvarint(b)
+		if k <= 0 {
+			return dst, io.ErrUnexpectedEOF
+		}
+		b = b[k:]
+		if header&1 == 0 {
+			var v [4]byte
+			size := int(width+7) / 8
+			if len(b) < size || header>>1 == 0 {
+				return dst, io.ErrUnexpectedEOF
+			}
+			copy(v[:], b[:size])
+			b = b[size:]
+			run := dst[i : i+int(min(header>>1, uint64(n-i)))]
+			for j := range run {
+				run[j] = binary.LittleEndian.Uint32(v[:])
+			}
+			i += len(run)
+			continue
+		}
+		groups := header >> 1
+		if groups == 0 || groups*uint64(width) > uint64(len(b)) || groups > maxPageValues {
+			return dst, io.ErrUnexpectedEOF
+		}
+		packed := b[:groups*uint64(width)]
+		b = b[len(packed):]
+		run := dst[i : i+int(min(8*groups, uint64(n-i)))]
+		var bits uint64
+		have := uint(0)
+		mask := uint64(1)<<width - 1
+		for j := range run {
+			for have < width {
+				if len(packed) >= 4 {
+					bits |= uint64(binary.LittleEndian.Uint32(packed)) << have
+					packed, have = packed[4:], have+32
+				} else {
+					bits |= uint64(packed[0]) << have
+					packed, have = packed[1:], have+8
+				}
+			}
+			run[j] = uint32(bits & mask)
+			bits >>= width
+			have -= width
+		}
+		i += len(run)
+	}
+	return dst, nil
+}
+
+// decodeTexts decodes n texts.
+func (r *tableReader) decodeTexts(dst []string, b []byte, e format.Encoding, n int) ([]string, error) {
+	if n < 0 || n > maxPageValues {
+		return dst, fmt.Errorf("%d texts", n)
+	}
+	var err error
+	switch e {
+	case format.DeltaLengthByteArray:
+		if err := checkDelta(b, n); err != nil {
+			return dst, err
+		}
+		r.bytes, r.offsets, err = parquet.DeltaLengthByteArray.DecodeByteArray(r.bytes, b, r.offsets)
+	case format.Plain:
+		r.bytes, r.offsets, err = parquet.Plain.DecodeByteArray(r.bytes, b, r.offsets)
+	default:
+		err = fmt.Errorf("encoding %v", e)
+	}
+	if err == nil && len(r.offsets) != n+1 {
+		err = fmt.Errorf("%d texts, but the page's header says %d", len(r.offsets)-1, n)
+	}
+	if err != nil {
+		return dst, err
+	}
+	dst = slices.Grow(dst[:0], n)
+	for i := 0; i < n; {
+		// Texts that follow one another share an allocation.
+		first, j := r.offsets[i], i+1
+		for j < n && r.offsets[j+1]-first <= textSlab {
+			j++
+		}
+		slab := string(r.bytes[first:r.offsets[j]])
+		for ; i < j; i++ {
+			dst = append(dst, slab[r.offsets[i]-first:r.offsets[i+1]-first])
+		}
+	}
+	return dst, nil
+}
+
+// list reads the list of one row, which ends where the next row's begins.
+func (r *tableReader) list(c *cursor) []string {
+	from := c.value
+	for {
+		c.value += int(c.definition[c.level])
+		if c.level++; c.level == c.levels || c.repetition[c.level] == 0 {
+			break
+		}
+	}
+	n := c.value - from
+	if n == 0 {
+		return nil
+	}
+	if cap(r.lists)-len(r.lists) < n {
+		r.lists = make([]string, 0, max(n, listSlab))
+	}
+	k := len(r.lists)
+	if c.coded {
+		for _, code := range c.codes[from:c.value] {
+			r.lists = append(r.lists, c.dictionary[code])
+		}
+	} else {
+		r.lists = append(r.lists, c.strings[from:c.value]...)
+	}
+	return r.lists[k:len(r.lists):len(r.lists)]
+}
