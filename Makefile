@@ -37,7 +37,7 @@ oracle: $(VENV)/.made ## compute the seeds' rules anew with pandas, and compare
 	git diff --exit-code fixtures/oracle
 	go test ./stats/detect ./jobs -run Oracle -count=1
 
-bench: bin/outflow $(VENV)/.made ## compare with DuckDB, ClickHouse, polars and pandas; ARGS="--scale 0.1 --only W1,W3" for a quick look
+bench: bin/outflow $(VENV)/.made ## compare with DuckDB, ClickHouse, polars and pandas; ARGS="--scale 0.1" for a tenth of 19 GB of logs
 	$(VENV)/bin/python fixtures/bench/bench.py $(ARGS)
 
 profile: bin/outflow $(VENV)/.made ## where the time and the memory go, on W1 and W3 of bench
