@@ -37,8 +37,11 @@ oracle: $(VENV)/.made ## compute the seeds' rules anew with pandas, and compare
 	git diff --exit-code fixtures/oracle
 	go test ./stats/detect ./jobs -run Oracle -count=1
 
-bench: bin/outflow $(VENV)/.made ## compare with DuckDB on 20 M rows, side by side
-	$(VENV)/bin/python fixtures/bench/bench.py
+bench: bin/outflow $(VENV)/.made ## compare with DuckDB, ClickHouse, polars and pandas; ARGS="--scale 0.1" for a tenth of 19 GB of logs
+	$(VENV)/bin/python fixtures/bench/bench.py $(ARGS)
+
+profile: bin/outflow $(VENV)/.made ## where the time and the memory go, on W1 and W3 of bench
+	$(VENV)/bin/python fixtures/bench/profiles.py $(ARGS)
 
 bin/outflow: $(shell find . -name '*.go' -not -path './fixtures/*') $(shell find reports jobs stats -type f -not -name '*.go') go.mod go.sum
 	go build -ldflags '-s -w' -o $@ ./jobs/outflow
@@ -56,4 +59,4 @@ $(VENV)/.made: fixtures/bench/requirements.txt
 clean: ## remove what was made
 	rm -rf bin out state fixtures/data bench
 
-.PHONY: help run test check docs fixtures fuzz oracle bench clean
+.PHONY: help run test check docs fixtures fuzz oracle bench profile clean
