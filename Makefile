@@ -29,8 +29,8 @@ docs: bin/outflow ## write the generated tables of the README
 fixtures: fixtures/data/.made ## make the sample logs
 
 fuzz: ## fuzz every decoder for a minute each
-	go test ./columnar/logs -run '^$$' -fuzz FuzzDecode -fuzztime 60s
-	go test ./columnar/logs -run '^$$' -fuzz FuzzWalk -fuzztime 60s
+	go test ./columnar/logs -run '^$$' -fuzz FuzzDecode -fuzztime 60s -fuzzminimizetime 10x
+	go test ./columnar/logs -run '^$$' -fuzz FuzzWalk -fuzztime 60s -fuzzminimizetime 10x
 
 oracle: $(VENV)/.made ## compute the seeds' rules anew with pandas, and compare
 	$(VENV)/bin/python fixtures/oracle/oracle.py fixtures/oracle

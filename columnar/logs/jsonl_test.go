@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	gocmp "github.com/google/go-cmp/cmp"
+
+	"outflow/columnar"
 )
 
 // slowNames flattens an object: the texts of its values by path. Of two ways to
@@ -125,4 +127,65 @@ func TestJSONNames(t *testing.T) {
 	if d := gocmp.Diff([]string{"time", "a.b"}, outer); d != "" {
 		t.Errorf("(-want +got):\n%s", d)
 	}
+}
+
+// checkJSONLinesDecode holds the decoder of lines that are wrapped or not to an
+// obvious one.
+func checkJSONLinesDecode(t *testing.T, in []byte) {
+	t.Helper()
+	for line := range bytes.Lines(in) {
+		if duplicateKeys(bytes.TrimRight(line, "\r\n")) {
+			return
+		}
+	}
+	slow := func(e map[string]any) (rows []slowRow, skip bool) {
+		texts := map[string]string{}
+		slowNames(e, "", 0, texts, map[string]int{})
+		cell := func(name string) string {
+			if unknown([]byte(texts[name])) {
+				return ""
+			}
+			return texts[name]
+		}
+		var s setter
+		us, ok := s.time("", []byte(texts["time"]))
+		if !ok || cell("time") == "" {
+			return nil, true
+		}
+		return []slowRow{{columnar.API, map[columnar.Col]string{columnar.Time: slowTime(us),
+			columnar.User: cell("user.name"), columnar.Operation: cell("a.b.c"), columnar.Service: cell("x")}}}, false
+	}
+	m := &Mapping{Table: columnar.API, Only: true, Columns: map[columnar.Col]Source{
+		columnar.Time: {Name: "time"}, columnar.User: {Name: "user.name"}, columnar.Operation: {Name: "a.b.c"}, columnar.Service: {Name: "x"}}}
+	c := &logCase{format: JSONLines, options: Options{Mapping: m, Want: ^columnar.Cols(0), Head: []byte(`{"time":1}`)}}
+	checkSlowCase(t, c, slow, in)
+	c.options.Head = []byte(`{"event":{"time":1}}`)
+	checkSlowCase(t, c, func(e map[string]any) (rows []slowRow, skip bool) {
+		event, ok := e[eventKey].(map[string]any)
+		if !ok {
+			return nil, true
+		}
+		return slow(event)
+	}, in)
+}
+
+func TestJSONLinesDecodeSlow(t *testing.T) {
+	in := jsonLinesOf(t, JSONLines)
+	for _, line := range jsonlLines {
+		line = strings.Replace(line, `"time":1`, `"time":1700000000`, 1)
+		in = append(append(in, line...), '\n')
+		in = append(append(append(in, `{"x":1,"event":`...), line...), "}\n"...)
+	}
+	for line := range bytes.Lines(in) {
+		checkJSONLinesDecode(t, line)
+	}
+}
+
+// FuzzJSONLinesDecode holds the decoder to an obvious one on encoding/json.
+func FuzzJSONLinesDecode(f *testing.F) {
+	for _, line := range jsonlLines {
+		f.Add([]byte(line + "\n" + `{"event":` + line + `}`))
+	}
+	addLines(f, JSONLines)
+	f.Fuzz(checkJSONLinesDecode)
 }

@@ -2,9 +2,7 @@ package logs
 
 import (
 	"bytes"
-	"encoding/binary"
 	"io"
-	"math/bits"
 )
 
 // JSON logs come as objects one a line, one after another without a newline or
@@ -66,9 +64,10 @@ const (
 // for sure: from there the text is read as if it began anew, so that a cut-off
 // line does not take those behind it along.
 type shaper struct {
-	src io.Reader
-	in  []byte // what src fills
-	err error
+	src    io.Reader
+	in     []byte // what src fills
+	marked jsonText
+	err    error
 
 	out   []byte // shaped text; out[ready:] is held back
 	read  int    // out[:read] was handed out
@@ -129,6 +128,7 @@ func (s *shaper) fill() {
 
 // shape adds in to out, and changes newlines in it.
 func (s *shaper) shape(in []byte) {
+	s.marked.mark(in)
 	for len(in) > 0 {
 		var n int
 		switch s.state {
@@ -192,14 +192,14 @@ func (s *shaper) begin(in []byte) int {
 // value passes on a value up to its end or that of in.
 func (s *shaper) value(in []byte) int {
 	from, i := 0, 0
+	base := len(s.marked.b) - len(in)
 	if s.escape {
 		s.escape = false
 		i = 1
 	}
 	for i < len(in) {
 		if s.text {
-			i += plainText(in[i:])
-			if i == len(in) {
+			if i = s.marked.stop(base+i) - base; i >= len(in) {
 				break
 			}
 			c := in[i]
@@ -343,26 +343,4 @@ const (
 var jsonClass = [256]uint8{
 	' ': spaceByte, '\n': spaceByte, '\r': spaceByte, '\t': spaceByte,
 	'"': quoteByte, '{': openByte, '[': openByte, '}': closeByte, ']': closeByte, ',': commaByte,
-}
-
-// plainText returns how many bytes of p come before the first quote, backslash
-// or control character.
-func plainText(p []byte) int {
-	const low, high = 0x0101010101010101, 0x8080808080808080
-	n := 0
-	for ; len(p)-n >= 8; n += 8 {
-		w := binary.LittleEndian.Uint64(p[n:])
-		q := w ^ '"'*low
-		b := w ^ '\\'*low
-		// A borrow makes false marks only above the first true one.
-		if m := ((q-low)&^q | (b-low)&^b | (w-' '*low)&^w) & high; m != 0 {
-			return n + bits.TrailingZeros64(m)>>3
-		}
-	}
-	for ; n < len(p); n++ {
-		if c := p[n]; c == '"' || c == '\\' || c < ' ' {
-			break
-		}
-	}
-	return n
 }

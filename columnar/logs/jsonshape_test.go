@@ -117,49 +117,52 @@ func FuzzShape(f *testing.F) {
 	for _, in := range []string{`{"Records":[{"a":1},{"b":"]\""}],"c":2}`, `[{"a":[{}]},1]`, "{\"a\":1}\n{\"items\":[]}", "{\"a\":\"x\n[{}"} {
 		f.Add([]byte(in))
 	}
-	f.Fuzz(func(t *testing.T, in []byte) {
-		got, err := io.ReadAll(newShaper(bytes.NewReader(in)))
-		if err != nil {
-			t.Fatal(err)
+	f.Fuzz(checkShaper)
+}
+
+func checkShaper(t *testing.T, in []byte) {
+	t.Helper()
+	got, err := io.ReadAll(newShaper(bytes.NewReader(in)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	bytewise, _ := io.ReadAll(newShaper(iotest.OneByteReader(bytes.NewReader(in))))
+	if !bytes.Equal(got, bytewise) {
+		t.Fatalf("got %q at once, %q byte by byte", got, bytewise)
+	}
+	var want []string
+	for d := json.NewDecoder(bytes.NewReader(in)); ; {
+		var v json.RawMessage
+		if err := d.Decode(&v); err == io.EOF {
+			break
+		} else if err != nil {
+			return
 		}
-		bytewise, _ := io.ReadAll(newShaper(iotest.OneByteReader(bytes.NewReader(in))))
-		if !bytes.Equal(got, bytewise) {
-			t.Fatalf("got %q at once, %q byte by byte", got, bytewise)
-		}
-		var want []string
-		for d := json.NewDecoder(bytes.NewReader(in)); ; {
-			var v json.RawMessage
-			if err := d.Decode(&v); err == io.EOF {
-				break
-			} else if err != nil {
-				return
-			}
-			switch v[0] {
-			case '{':
-				for _, key := range envelopes {
-					if bytes.Contains(v, []byte(key)) {
-						return
-					}
+		switch v[0] {
+		case '{':
+			for _, key := range envelopes {
+				if bytes.Contains(v, []byte(key)) {
+					return
 				}
-				want = append(want, compact(v))
-			case '[':
-				var elements []json.RawMessage
-				json.Unmarshal(v, &elements)
-				for _, e := range elements {
-					want = append(want, compact(e))
-				}
-			default:
-				return
 			}
+			want = append(want, compact(v))
+		case '[':
+			var elements []json.RawMessage
+			json.Unmarshal(v, &elements)
+			for _, e := range elements {
+				want = append(want, compact(e))
+			}
+		default:
+			return
 		}
-		var lines []string
-		for line := range bytes.Lines(got) {
-			lines = append(lines, compact(line))
-		}
-		if fmt.Sprintf("%q", lines) != fmt.Sprintf("%q", want) {
-			t.Errorf("%q: got %q, want %q", in, lines, want)
-		}
-	})
+	}
+	var lines []string
+	for line := range bytes.Lines(got) {
+		lines = append(lines, compact(line))
+	}
+	if fmt.Sprintf("%q", lines) != fmt.Sprintf("%q", want) {
+		t.Errorf("%q: got %q, want %q", in, lines, want)
+	}
 }
 
 func compact(v []byte) string {

@@ -52,20 +52,25 @@ func stopWords(stops, text []byte) {
 	}
 }
 
+// stop returns where the first quote, backslash or control character is from b[i]
+// on, of marked text; len(b) or more if there is none.
+func (t *jsonText) stop(i int) int {
+	for at := i >> 3; at+8 <= len(t.stops); at = i >> 3 {
+		if m := binary.LittleEndian.Uint64(t.stops[at:]) >> (i & 7); m != 0 {
+			return i + bits.TrailingZeros64(m)
+		}
+		i += 64 - i&7
+	}
+	return i
+}
+
 // stringEnd returns where the closing quote of the string is whose text begins
 // at b[i], and whether there are escapes before it.
 func (t *jsonText) stringEnd(i int) (end int, escaped bool) {
-	for at := i >> 3; at+8 <= len(t.stops); at = i >> 3 {
-		m := binary.LittleEndian.Uint64(t.stops[at:]) >> (i & 7)
-		if m == 0 {
-			i += 64 - i&7
-			continue
-		}
-		i += bits.TrailingZeros64(m)
-		if i < len(t.b) && t.b[i] == '"' {
+	if len(t.stops) > 0 {
+		if i = t.stop(i); i < len(t.b) && t.b[i] == '"' {
 			return i, false
 		}
-		break
 	}
 	return stringEnd(t.b, i)
 }

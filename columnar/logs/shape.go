@@ -137,7 +137,9 @@ func (s *shape) object(r *shapeRead, i, depth int) int {
 		if i+16 <= len(wide) &&
 			(binary.LittleEndian.Uint64(wide[i:])&k.masks[0]^k.head[0])|(binary.LittleEndian.Uint64(wide[i+8:])&k.masks[1]^k.head[1]) == 0 &&
 			(len(k.raw) <= 16 || k.restAt(b, i)) {
-			i += len(k.raw)
+			if i += len(k.raw); i < len(b) && b[i] <= ' ' {
+				i = skipSpace(b, i) // more of it than the last time
+			}
 		} else if k, i = s.slowKey(b, i, last); k == nil {
 			return i
 		}
