@@ -371,8 +371,10 @@ func (d *csvDecoder) run(data []byte, ends []int, begin int, line int64) (n int,
 		begin = end
 	}
 	d.lines = append(d.lines, line)
+	if n = len(d.begins); n == 0 {
+		return 0, odd
+	}
 	// Only times and numbers can be odd: they come first.
-	n = len(d.begins)
 	for i := range d.fields {
 		f := &d.fields[i]
 		if f.read != readTime && f.read != readNumber {
