@@ -509,7 +509,7 @@ func TestMutated(t *testing.T) {
 		for _, s := range walks {
 			b := mutate(random, []byte(s))
 			checkWalk(t, b)
-			checkMarks(t, b)
+			checkStops(t, b)
 			checkShaper(t, append(b, s...))
 		}
 		for _, f := range formats {
