@@ -20,9 +20,9 @@ const BatchRows = 1 << 14
 // column of texts that outgrows its limit ends the batch, long before Arrow's
 // 32-bit offsets do.
 const (
-	dictMaxLen  = 1 << 20
-	dictMaxSize = 32 << 20 // bytes
-	textMaxSize = 32 << 20 // bytes
+	dictMaxLen  = 1 << 17
+	dictMaxSize = 8 << 20 // bytes
+	textMaxSize = 8 << 20 // bytes
 )
 
 // A Batch is up to BatchRows rows of one canonical table, all of one log

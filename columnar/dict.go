@@ -3,15 +3,14 @@ package columnar
 import (
 	"encoding/binary"
 	"math/bits"
+	"math/rand/v2"
 )
 
 // A Dict numbers distinct texts in the order in which it first sees them. Code
 // 0 is always "". It is used by one goroutine at a time.
 //
 // Note: the built-in map costs three times as much per look-up here, because
-// the key must become a string and its hash is stronger than needed. Flooding
-// it with chosen collisions costs an attacker's own row time, not a wrong
-// answer: texts are compared, not hashes.
+// the key must become a string and its hash is stronger than needed.
 type Dict struct {
 	slots []dictSlot
 	arena []byte
@@ -136,10 +135,9 @@ func (d *Dict) grow() {
 	}
 }
 
-const (
-	hashKey0 = 0xa0761d6478bd642f
-	hashKey1 = 0xe7037ed1a0b428db
-)
+// The keys of the hash are of this process: who does not know them cannot make
+// texts that meet in one slot. Nothing depends on them but speed.
+var hashKey0, hashKey1 = rand.Uint64(), rand.Uint64()
 
 // mix folds the 128-bit product of its arguments. Note: the low half alone
 // clusters badly in an open-addressed table.
@@ -148,8 +146,8 @@ func mix(a, b uint64) uint64 {
 	return hi ^ lo
 }
 
-// Hash returns a 64-bit hash of text, the same in every process (in the manner
-// of wyhash). It must not decide that two texts are equal.
+// Hash returns a 64-bit hash of text, another in every process (in the manner of
+// wyhash). It must not decide that two texts are equal.
 func Hash(text []byte) uint64 {
 	n := len(text)
 	h := uint64(n) * hashKey0

@@ -16,8 +16,14 @@ func NewGroups() *Groups {
 // Len returns the number of slots, slot 0 included.
 func (g *Groups) Len() int { return len(g.keys) }
 
-// Size returns the bytes of memory that the groups take.
-func (g *Groups) Size() int { return 8*cap(g.keys) + 4*len(g.table) }
+// Reset empties g and keeps its memory.
+func (g *Groups) Reset() {
+	g.keys = g.keys[:1]
+	clear(g.table)
+}
+
+// Size is about how many bytes of memory the groups fill.
+func (g *Groups) Size() int { return 16 * len(g.keys) }
 
 // Key returns the pair of a slot.
 func (g *Groups) Key(slot int32) (a, b uint32) {

@@ -188,7 +188,7 @@ func (p *program) withConfig(c *cobra.Command) func() (*Config, error) {
 				config.Memory = detect.Bytes(limit) // GOMEMLIMIT
 			}
 		}
-		p.limit(int64(config.Memory))
+		p.limit(max(int64(config.Memory)-programBytes, programBytes))
 		return config, nil
 	}
 }

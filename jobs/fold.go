@@ -190,6 +190,7 @@ func Fold(ctx context.Context, sources []source, o *foldOptions) (*folded, error
 				w.spill(budget)
 			}
 			w.spill(0)
+			w.folders, w.out = nil, columnar.Out{} // merging needs the memory
 		})
 	}
 	reading.Wait()
@@ -214,6 +215,8 @@ const (
 	// a company of 10,000 fits without a temporary file; more than this buys
 	// little speed.
 	defaultMemory = 256 << 20
+	// programBytes is what the program itself takes of the memory.
+	programBytes = 36 << 20
 	// tableShare is which part of the memory the tables of all workers may take
 	// together. Beside them are the next tables that they grow into, what the
 	// collector has not freed yet, and the blocks and batches in work.
@@ -244,7 +247,9 @@ func (w *worker) spill(budget int) {
 			w.err = fmt.Errorf("make room in memory for %s: %w", a.Name, err)
 		}
 		w.runs = append(w.runs, runOf{a, from, w.spool.Size()})
-		w.folders[i] = a.New(&w.o.FoldOptions)
+		if w.folders[i].Size() > budget/4 { // of names
+			w.folders[i] = a.New(&w.o.FoldOptions)
+		}
 		total -= sizes[i]
 		sizes[i] = 0
 	}

@@ -149,9 +149,10 @@ type FoldOptions struct {
 type Folder interface {
 	// Fold adds the rows of a batch of one of the aggregate's tables.
 	Fold(b *columnar.Batch)
-	// Size is about how many bytes of memory the table takes.
+	// Size is about how many bytes of memory the table fills.
 	Size() int
-	// Drain writes what the table holds. The Folder must not be used after.
+	// Drain writes what the table holds and empties it. It may keep names, so
+	// that its Size is not nothing.
 	Drain(w *RunWriter)
 }
 

@@ -57,7 +57,7 @@ func newDNSPairs(o *FoldOptions) *dnsPairs {
 		domains:  columnar.NewDict(),
 		rare:     columnar.Lookup[bool]{Func: rareType},
 		nxdomain: columnar.Lookup[bool]{Func: func(rcode []byte) bool { return string(rcode) == "NXDOMAIN" }},
-		parts:    newParts(newDNSPart),
+		parts:    newParts(newDNSPart, (*dnsPart).reset),
 	}
 	d.domain.Func = func(text []byte) uint32 { return uint32(d.domains.Code(text)) }
 	return d
@@ -104,6 +104,12 @@ func newDNSPart() *dnsPart {
 	return &dnsPart{
 		groups: columnar.NewGroups(), cells: make([]dnsCell, 1), arena: make([]byte, 1), table: make([]uint64, 1024),
 	}
+}
+
+func (p *dnsPart) reset() {
+	p.groups.Reset()
+	p.cells, p.arena, p.names, p.queries, p.count = p.cells[:1], p.arena[:1], p.names[:0], p.queries[:0], 0
+	clear(p.table)
 }
 
 // hashSeed is of this process: who does not know it cannot make names that are
@@ -265,7 +271,7 @@ func (d *dnsPairs) Size() int {
 		if len(p.names) > maxNames-2*columnar.BatchRows || len(p.arena) > math.MaxUint32/2 {
 			return math.MaxInt // no number is left for another name
 		}
-		n += p.groups.Size() + cap(p.cells)*24 + cap(p.arena) + cap(p.names)*16 + len(p.table)*8 + p.count*8
+		n += p.groups.Size() + len(p.cells)*24 + len(p.arena) + len(p.names)*(16+16) + p.count*8
 	}
 	return n
 }
@@ -281,7 +287,13 @@ func (d *dnsPairs) Size() int {
 // then a new one: its hash, and its subdomain's bytes and, lowest bit, whether
 // it is odd. The first record of a pair has its examples.
 func (d *dnsPairs) Drain(w *RunWriter) {
-	order := newKeyOrder(d.entities, d.domains)
+	order := newKeyOrder(d.entities, d.domains, func(yield func(*columnar.Groups) bool) {
+		for _, p := range d.parts.all {
+			if !yield(p.groups) {
+				return
+			}
+		}
+	})
 	var key, value []byte
 	for _, at := range d.parts.sorted() {
 		p := d.parts.all[at]
@@ -300,7 +312,7 @@ func (d *dnsPairs) Drain(w *RunWriter) {
 				rest = rest[n:]
 			}
 		}
-		delete(d.parts.all, at)
+		d.parts.drop(at)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"encoding/binary"
+	"iter"
 	"maps"
 	"net/netip"
 	"slices"
@@ -85,19 +86,6 @@ func (e *entities) key(id uint32) (entityType, name string) {
 	return entityColumns[kind].String(), string(e.names[kind].Text(int32(id >> 2)))
 }
 
-// sorted returns the entities in the order of their types and names.
-func (e *entities) sorted() []uint32 {
-	var ids []uint32
-	for _, kind := range [...]entityKind{hostEntity, addressEntity, userEntity} {
-		for _, code := range sortedCodes(e.names[kind]) {
-			if code != 0 {
-				ids = append(ids, uint32(code)<<2|uint32(kind))
-			}
-		}
-	}
-	return ids
-}
-
 func (e *entities) size() (n int) {
 	for _, names := range e.names[1:] {
 		n += sizeOf(names)
@@ -108,17 +96,19 @@ func (e *entities) size() (n int) {
 // sizeOf is about how many bytes a dictionary takes.
 func sizeOf(d *columnar.Dict) int { return d.Size() + 40*d.Len() }
 
-// sortedCodes returns the codes of a dictionary in the order of their texts.
-func sortedCodes(d *columnar.Dict) []int32 {
+// sortedCodes returns the used codes of a dictionary in the order of their texts.
+func sortedCodes(d *columnar.Dict, used []bool) []int32 {
 	type item struct {
 		prefix uint64 // most texts differ here: comparing them need not look further
 		code   int32
 	}
-	items := make([]item, d.Len())
-	for code := range items {
-		var prefix [8]byte
-		copy(prefix[:], d.Text(int32(code)))
-		items[code] = item{binary.BigEndian.Uint64(prefix[:]), int32(code)}
+	var items []item
+	for code, used := range used {
+		if used {
+			var prefix [8]byte
+			copy(prefix[:], d.Text(int32(code)))
+			items = append(items, item{binary.BigEndian.Uint64(prefix[:]), int32(code)})
+		}
 	}
 	slices.SortFunc(items, func(a, b item) int {
 		if a.prefix != b.prefix {
@@ -142,12 +132,31 @@ type ranks struct {
 	n  int
 }
 
-func newKeyOrder(e *entities, objects *columnar.Dict) *keyOrder {
-	o := &keyOrder{}
-	for rank, id := range e.sorted() {
-		o.entities.set(id, rank)
+// newKeyOrder orders the keys of groups.
+func newKeyOrder(e *entities, objects *columnar.Dict, groups iter.Seq[*columnar.Groups]) *keyOrder {
+	var used [4][]bool // of each kind of entities, and objects
+	for kind, names := range e.names {
+		if names != nil {
+			used[kind] = make([]bool, names.Len())
+		}
 	}
-	for rank, code := range sortedCodes(objects) {
+	used[0] = make([]bool, objects.Len())
+	for g := range groups {
+		for slot := int32(1); int(slot) < g.Len(); slot++ {
+			who, what := g.Key(slot)
+			used[who&3][who>>2] = true
+			used[0][what] = true
+		}
+	}
+	o := &keyOrder{}
+	rank := 0
+	for _, kind := range [...]entityKind{hostEntity, addressEntity, userEntity} { // by their names
+		for _, code := range sortedCodes(e.names[kind], used[kind]) {
+			o.entities.set(uint32(code)<<2|uint32(kind), rank)
+			rank++
+		}
+	}
+	for rank, code := range sortedCodes(objects, used[0]) {
 		o.objects.set(uint32(code), rank)
 	}
 	return o
@@ -197,24 +206,35 @@ type partKey struct {
 	day  Day
 }
 
-// parts holds a fold's table for each feed and day. Most batches lie within
-// one day, so the last part is kept at hand.
+// parts holds a fold's table for each feed and day.
 type parts[P any] struct {
-	all  map[partKey]*P
-	make func() *P
+	all   map[partKey]*P
+	make  func() *P
+	reset func(p *P) // empties a part and keeps its memory
+	free  *P         // for a day to come: a table that grows anew takes twice the memory while it does
 }
 
-func newParts[P any](make func() *P) parts[P] {
-	return parts[P]{map[partKey]*P{}, make}
+func newParts[P any](make func() *P, reset func(p *P)) parts[P] {
+	return parts[P]{all: map[partKey]*P{}, make: make, reset: reset}
 }
 
 func (ps *parts[P]) of(k partKey) *P {
 	p := ps.all[k]
 	if p == nil {
-		p = ps.make()
+		if p, ps.free = ps.free, nil; p == nil {
+			p = ps.make()
+		}
 		ps.all[k] = p
 	}
 	return p
+}
+
+// drop empties a part.
+func (ps *parts[P]) drop(k partKey) {
+	p := ps.all[k]
+	delete(ps.all, k)
+	ps.reset(p)
+	ps.free = p // the last day drained is the one that goes on
 }
 
 // days calls fold for each run of rows of one day within the options' bounds.

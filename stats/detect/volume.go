@@ -39,6 +39,16 @@ type volumePart struct {
 	came   *columnar.Groups // pairs of a slot and the address that it came from
 }
 
+func newVolumePart() *volumePart {
+	return &volumePart{columnar.NewGroups(), make([]volume, 1), columnar.NewGroups()}
+}
+
+func (p *volumePart) reset() {
+	p.groups.Reset()
+	p.came.Reset()
+	p.cells = p.cells[:1]
+}
+
 // volume is the part of a Summary that volumes measures, in integers.
 type volume struct {
 	events, out, in    int64
@@ -57,7 +67,7 @@ func newVolumes(o *FoldOptions) *volumes {
 		objects:   columnar.NewDict(),
 		logs:      columnar.NewDict(),
 		addresses: columnar.NewDict(),
-		parts:     newParts(func() *volumePart { return &volumePart{columnar.NewGroups(), make([]volume, 1), columnar.NewGroups()} }),
+		parts:     newParts(newVolumePart, (*volumePart).reset),
 		internal:  columnar.Lookup[bool]{Func: internal},
 	}
 	v.address.Func = func(text []byte) uint32 { return uint32(v.addresses.Code(text)) }
@@ -189,7 +199,7 @@ func offer(logs *columnar.Dict, c *volume, n volume) {
 func (v *volumes) Size() int {
 	n := v.entities.size() + sizeOf(v.objects) + sizeOf(v.logs) + sizeOf(v.addresses)
 	for _, p := range v.parts.all {
-		n += p.groups.Size() + p.came.Size() + cap(p.cells)*int(unsafe.Sizeof(volume{}))
+		n += p.groups.Size() + p.came.Size() + len(p.cells)*int(unsafe.Sizeof(volume{}))
 	}
 	return n
 }
@@ -197,7 +207,13 @@ func (v *volumes) Size() int {
 // Drain implements Folder. A record's value is what appendVolume writes, and then
 // the hash of each address.
 func (v *volumes) Drain(w *RunWriter) {
-	order := newKeyOrder(v.entities, v.objects)
+	order := newKeyOrder(v.entities, v.objects, func(yield func(*columnar.Groups) bool) {
+		for _, p := range v.parts.all {
+			if !yield(p.groups) {
+				return
+			}
+		}
+	})
 	hashes := make([]uint64, v.addresses.Len())
 	for code := range hashes {
 		hashes[code] = maphash.Bytes(hashSeed, v.addresses.Text(int32(code)))
@@ -216,7 +232,7 @@ func (v *volumes) Drain(w *RunWriter) {
 			}
 			w.record(key, 0, value)
 		}
-		delete(v.parts.all, at)
+		v.parts.drop(at)
 	}
 }
 
