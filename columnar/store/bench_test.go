@@ -51,7 +51,7 @@ func wideRows(n int) []wideRow {
 			Feed: "proxy", EntityType: "user", Entity: fmt.Sprintf("user%06d@example.com", i/10),
 			Object: fmt.Sprintf("host%d.example.net", i%10*1000+rnd.IntN(1000)),
 			Events: rnd.Int64N(500), BytesOut: out, BytesIn: 20 * out, KnownOut: rnd.Int64N(500), KnownIn: 500,
-			First: first, Last: first + rnd.Int64N(43_200_000_000), Hours: 1<<rnd.IntN(24) | 1<<rnd.IntN(24),
+			First: first, Last: first + rnd.Int64N(43_200_000_000), Hours: 3 << rnd.IntN(23),
 			PeakOut: out / 3, PeakTime: first,
 			Evidence: fmt.Sprintf("s3://logs/proxy/2026/11/20/access-%02d.log.gz:%d", rnd.IntN(24), rnd.IntN(1_000_000)),
 		}

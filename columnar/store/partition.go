@@ -189,7 +189,7 @@ func (p Partitions[T]) Done(ctx context.Context, day string) (Done, error) {
 // reading. A partition that another run replaces meanwhile is an error, never a
 // mixture; once it is open, it stays as it is.
 //
-// An open partition takes one to two megabytes while its rows are read, however
+// An open partition takes two or three megabytes while its rows are read, however
 // many they are. That of an S3 store is copied first: into memory if it is
 // small, else into a temporary file.
 func (p Partitions[T]) Open(ctx context.Context, day string) (*Part[T], error) {

@@ -34,9 +34,9 @@ const (
 // A table is a Parquet file that writeRows wrote, in this version or an earlier
 // one, as the columns of a row type. It may be read by several at once.
 //
-// Note: the library's own reader takes five times as long for a row, and holds
-// several times as much memory of an open file; the files of a month are read at
-// the same time. Its encodings are used.
+// Note: the library's own reader of rows takes six times as long, and its files
+// hold half a kilobyte for each column of each row group, where those of a month
+// are open at the same time. Its encodings are used.
 type table struct {
 	r       io.ReaderAt
 	columns []column
