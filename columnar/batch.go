@@ -20,7 +20,7 @@ const BatchRows = 1 << 14
 // column of texts that outgrows its limit ends the batch, long before Arrow's
 // 32-bit offsets do.
 const (
-	dictMaxLen  = 1 << 17
+	dictMaxLen  = 1 << 18
 	dictMaxSize = 8 << 20 // bytes
 	textMaxSize = 8 << 20 // bytes
 )
