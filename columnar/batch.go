@@ -402,6 +402,15 @@ func (b *Builder) PutTexts(c Col, data []byte, spans []Span) {
 	b.set |= 1 << c
 }
 
+// PutCodes sets a Dictionary column of rows, as SetCode.
+func (b *Builder) PutCodes(c Col, codes []int32) {
+	if b.want.Has(c) {
+		copy(b.cols[c].codes[b.n:], codes)
+		b.full = b.full || b.cols[c].dict.Size() > dictMaxSize
+		b.set |= 1 << c
+	}
+}
+
 // PutLower sets a Dictionary or Text column of rows, as SetLower.
 func (b *Builder) PutLower(c Col, data []byte, spans []Span) {
 	if b.want.Has(c) {

@@ -212,6 +212,7 @@ type parquetDecoder struct {
 	set     setter
 	codec   pageCodec
 	columns []*parquetColumn
+	records []int64 // of the rows being put
 	scratch []byte
 }
 
@@ -267,6 +268,15 @@ func (d *parquetDecoder) rows(part *parquetPart, first int64, done *int64, b *co
 			}
 			run = min(run, c.rows-c.row)
 		}
+		if where == nil && len(constants) == 0 {
+			run = min(run, parquetBlock, b.Room())
+			if d.block(b, columns, run, first+*done) {
+				t.Records += int64(run)
+				t.Rows += int64(run)
+				*done += int64(run)
+				continue
+			}
+		}
 		for range run {
 			reason, match := "", true
 			for _, c := range columns {
@@ -307,6 +317,122 @@ func (d *parquetDecoder) rows(part *parquetPart, first int64, done *int64, b *co
 		}
 	}
 	return nil
+}
+
+// parquetBlock is how many rows are put at once: few enough that their cells stay
+// in the first-level cache, and that going over them again because of an odd one
+// costs little.
+const parquetBlock = 1 << 10
+
+// block puts n rows column by column. It returns false, and has done nothing, if
+// a cell wants a closer look.
+func (d *parquetDecoder) block(b *columnar.Builder, columns []*parquetColumn, n int, record int64) bool {
+	for _, c := range columns {
+		if !c.gather(b, &d.set, n) {
+			return false
+		}
+	}
+	for _, c := range columns {
+		c.row += n
+		c.value += c.cells.values
+		switch f := c.field; {
+		case f.read == readTime:
+			b.PutTimes(c.cells.ints)
+		case f.read == readNumber:
+			b.PutInts(f.col, c.cells.ints)
+		case f.col.Kind() == columnar.Dictionary:
+			b.PutCodes(f.col, c.cells.codes)
+		default:
+			b.PutTexts(f.col, c.cells.text, c.cells.spans)
+		}
+	}
+	d.records = d.records[:0]
+	for i := range n {
+		d.records = append(d.records, record+int64(i))
+	}
+	b.NextRows(d.records)
+	return true
+}
+
+// gather makes the cells of the next n rows ready to be put, or returns false.
+func (c *parquetColumn) gather(b *columnar.Builder, s *setter, n int) bool {
+	f, cells := c.field, &c.cells
+	cells.values = n
+	var valid []bool // nil: all are
+	if c.valid != nil {
+		valid = c.valid[c.row : c.row+n]
+		cells.values = 0
+		for _, ok := range valid {
+			if ok {
+				cells.values++
+			}
+		}
+		if cells.values == n {
+			valid = nil
+		}
+	}
+	from, to := c.value, c.value+cells.values
+	switch {
+	case c.held == heldTimes && f.read == readTime:
+		cells.ints = c.ints[from:to]
+		return valid == nil && !slices.Contains(cells.ints, noTime)
+	case c.held == heldInts && f.read == readNumber && f.scale == 1:
+		for _, v := range c.ints[from:to] {
+			if v < 0 {
+				return false
+			}
+		}
+		cells.ints = c.ints[from:to]
+		if valid != nil {
+			c.spread = c.spread[:0]
+			for _, ok := range valid {
+				v := int64(columnar.Null)
+				if ok {
+					v, from = c.ints[from], from+1
+				}
+				c.spread = append(c.spread, v)
+			}
+			cells.ints = c.spread
+		}
+		return true
+	case c.held == heldIndexes && f.col.Kind() == columnar.Dictionary:
+		cells.codes = cells.codes[:0]
+		if valid == nil {
+			for _, index := range c.indexes[from:to] {
+				cells.codes = append(cells.codes, c.code(b, s, index))
+			}
+			return true
+		}
+		for _, ok := range valid {
+			code := int32(0)
+			if ok {
+				code, from = c.code(b, s, c.indexes[from]), from+1
+			}
+			cells.codes = append(cells.codes, code)
+		}
+		return true
+	case f.col.Kind() == columnar.Text && f.read == readText && (c.held == heldTexts || c.held == heldIndexes):
+		of := &c.texts
+		if c.held == heldIndexes {
+			of = &c.dict.texts
+		}
+		cells.text, cells.spans = of.data, cells.spans[:0]
+		for i := range n {
+			var span columnar.Span
+			if valid == nil || valid[i] {
+				at := from
+				if c.held == heldIndexes {
+					at = int(c.indexes[from])
+				}
+				if from++; !unknown(of.at(at)) {
+					span = columnar.Span{Begin: of.offsets[at], End: of.offsets[at+1]}
+				}
+			}
+			cells.spans = append(cells.spans, span)
+		}
+		return true
+	}
+	return false
 }
 
 // column returns the i-th column with the buffers it has from other row groups.
@@ -425,7 +551,17 @@ type parquetColumn struct {
 	codes []int32
 	of    *columnar.Dict
 
+	// What gather made ready: of the next rows, as many as values have one.
+	cells struct {
+		values int
+		ints   []int64 // columnar.Null: none
+		codes  []int32
+		text   []byte
+		spans  []columnar.Span
+	}
+
 	// Buffers.
+	spread  []int64
 	levels  []uint32
 	known   []bool
 	scratch []byte
