@@ -564,7 +564,7 @@ type parquetColumn struct {
 	spread  []int64
 	levels  []uint32
 	known   []bool
-	scratch []byte
+	texted  []byte
 }
 
 func (c *parquetColumn) open(part *parquetPart, src int, f *field) {
@@ -647,10 +647,10 @@ func (c *parquetColumn) readPage(codec *pageCodec, h *format.PageHeader, body []
 	if h.Type == format.DataPage {
 		p := h.DataPageHeader.V
 		rows, encoding = p.NumValues, p.Encoding
-		if c.scratch, err = codec.decompress(c.pages.codec, c.scratch, body, int(h.UncompressedPageSize)); err != nil {
+		if codec.page, err = codec.decompress(c.pages.codec, codec.page, body, int(h.UncompressedPageSize)); err != nil {
 			return err
 		}
-		values = c.scratch
+		values = codec.page
 		if c.leaf.levels > 0 {
 			if p.DefinitionLevelEncoding != format.RLE {
 				return fmt.Errorf("definition levels in encoding %s, which is not read", p.DefinitionLevelEncoding)
@@ -670,10 +670,10 @@ func (c *parquetColumn) readPage(codec *pageCodec, h *format.PageHeader, body []
 		}
 		levels, values = body[skip:skip+size], body[skip+size:]
 		if !p.IsCompressed.Valid || p.IsCompressed.V {
-			if c.scratch, err = codec.decompress(c.pages.codec, c.scratch, values, int(h.UncompressedPageSize)-int(skip+size)); err != nil {
+			if codec.page, err = codec.decompress(c.pages.codec, codec.page, values, int(h.UncompressedPageSize)-int(skip+size)); err != nil {
 				return err
 			}
-			values = c.scratch
+			values = codec.page
 		}
 	}
 	if rows < 0 || int64(rows) > c.left || rows > parquetMaxRows {
@@ -689,7 +689,11 @@ func (c *parquetColumn) readPage(codec *pageCodec, h *format.PageHeader, body []
 	if encoding == format.RLEDictionary || encoding == format.PlainDictionary {
 		return c.readIndexes(values, n)
 	}
-	return c.readValues(encoding, values, n)
+	err = c.readValues(encoding, values, n)
+	if c.held == heldTexts { // which lie in the page
+		c.texted, codec.page = codec.page, c.texted
+	}
+	return err
 }
 
 // readLevels finds which rows of the page have values, and how many.
@@ -1198,6 +1202,7 @@ func (p *pageReader) fill(n int) error {
 
 // A pageCodec decompresses pages.
 type pageCodec struct {
+	page []byte // decompressed: a row group in one page has many megabytes, so columns share it
 	zstd *zstd.Decoder
 	gzip *gzip.Reader
 }
