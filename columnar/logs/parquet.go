@@ -561,10 +561,10 @@ type parquetColumn struct {
 	}
 
 	// Buffers.
-	spread  []int64
-	levels  []uint32
-	known   []bool
-	texted  []byte
+	spread []int64
+	levels []uint32
+	known  []bool
+	texted []byte
 }
 
 func (c *parquetColumn) open(part *parquetPart, src int, f *field) {
