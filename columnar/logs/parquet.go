@@ -398,8 +398,16 @@ func (c *parquetColumn) gather(b *columnar.Builder, s *setter, n int) bool {
 	case c.held == heldIndexes && f.col.Kind() == columnar.Dictionary:
 		cells.codes = cells.codes[:0]
 		if valid == nil {
-			for _, index := range c.indexes[from:to] {
-				cells.codes = append(cells.codes, c.code(b, s, index))
+			cells.codes = slices.Grow(cells.codes, n)[:n]
+			for i, index := range c.indexes[from:to] {
+				code := int32(-1)
+				if int(index) < len(c.codes) && c.of == b.Dict(f.col) {
+					code = c.codes[index]
+				}
+				if code < 0 {
+					code = c.code(b, s, index)
+				}
+				cells.codes[i] = code
 			}
 			return true
 		}
@@ -937,7 +945,7 @@ func (c *parquetColumn) toTimes(clock *clock) {
 	}
 	local = local && clock.zone != nil && clock.zone != time.UTC
 	for i, v := range c.ints {
-		if c.held == heldInts {
+		if c.held == heldInts && toUS != nil {
 			v = toUS(v)
 		}
 		ok := plausible(v)
@@ -952,7 +960,7 @@ func (c *parquetColumn) toTimes(clock *clock) {
 	c.held = heldTimes
 }
 
-// units returns how an integer of the column becomes µs.
+// units returns how an integer of the column becomes µs; nil: it is that.
 func (c *parquetColumn) units() func(int64) int64 {
 	unit := c.field.unit
 	switch t := c.leaf.logical.(type) {
@@ -977,7 +985,7 @@ func (c *parquetColumn) units() func(int64) int64 {
 	case "ms":
 		return func(v int64) int64 { return scaled(v, 1e3) }
 	case "us":
-		return func(v int64) int64 { return v }
+		return nil
 	case "ns":
 		return func(v int64) int64 { return v / 1e3 }
 	}

@@ -15,11 +15,15 @@ import (
 // be called concurrently.
 type Spool struct {
 	limit  int
-	memory []byte   // all of it, or nothing if there is a file
+	memory [][]byte // all of it in chunks, or nothing if there is a file
 	file   *os.File // nil: all is in memory
 	named  bool     // the file still has its name
 	size   int64
 }
+
+// spoolChunk is how many bytes of memory are taken at once: one piece that grows
+// would be copied, and be there twice meanwhile.
+const spoolChunk = 256 << 10
 
 // NewSpool returns an empty Spool that keeps up to limit bytes in memory.
 func NewSpool(limit int) *Spool { return &Spool{limit: limit} }
@@ -28,8 +32,16 @@ func NewSpool(limit int) *Spool { return &Spool{limit: limit} }
 // it, only Close may be called.
 func (s *Spool) Write(p []byte) (int, error) {
 	if s.file == nil && s.size+int64(len(p)) <= int64(s.limit) {
-		s.memory = append(s.memory, p...)
-		s.size += int64(len(p))
+		for rest := p; len(rest) > 0; {
+			if s.size%spoolChunk == 0 {
+				s.memory = append(s.memory, make([]byte, 0, min(spoolChunk, max(s.limit, 0))))
+			}
+			last := &s.memory[len(s.memory)-1]
+			n := min(len(rest), spoolChunk-len(*last))
+			*last = append(*last, rest[:n]...)
+			s.size += int64(n)
+			rest = rest[n:]
+		}
 		return len(p), nil
 	}
 	n, err := s.writeFile(p)
@@ -48,8 +60,10 @@ func (s *Spool) writeFile(p []byte) (int, error) {
 		}
 		s.named = os.Remove(f.Name()) != nil
 		s.file = f
-		if _, err := f.Write(s.memory); err != nil {
-			return 0, err
+		for _, chunk := range s.memory {
+			if _, err := f.Write(chunk); err != nil {
+				return 0, err
+			}
 		}
 		s.memory = nil
 	}
@@ -69,8 +83,9 @@ func (s *Spool) ReadAt(p []byte, off int64) (int, error) {
 		return 0, fmt.Errorf("read a spool: negative offset %d", off)
 	}
 	n := 0
-	if off < int64(len(s.memory)) {
-		n = copy(p, s.memory[off:])
+	for n < len(p) && off < s.size {
+		m := copy(p[n:], s.memory[off/spoolChunk][off%spoolChunk:])
+		n, off = n+m, off+int64(m)
 	}
 	if n < len(p) {
 		return n, io.EOF

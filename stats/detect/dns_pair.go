@@ -79,7 +79,8 @@ type dnsPart struct {
 type dnsCell struct {
 	maxEntropy float64
 	examples   [maxExamples]uint32 // where in the arena subdomains are, behind their length; 0: none
-	shortest   uint16              // bytes of the last example once all are there: what is shorter is none
+	shortest   uint16              // bytes of the last example once all are there: what is shorter is none,
+	first      byte                // and so is what is as long and begins with a greater byte than this, its first
 }
 
 // A dnsName is a name that an entity has asked.
@@ -241,7 +242,7 @@ func moreTelling(a, b []byte) int {
 
 // offer makes sub one of the examples if it is more telling than one of them.
 func (p *dnsPart) offer(c *dnsCell, sub []byte) {
-	if len(sub) < int(c.shortest) {
+	if len(sub) < int(c.shortest) || len(sub) == int(c.shortest) && len(sub) > 0 && sub[0] > c.first {
 		return
 	}
 	i := len(c.examples)
@@ -255,7 +256,11 @@ func (p *dnsPart) offer(c *dnsCell, sub []byte) {
 	c.examples[i] = uint32(len(p.arena))
 	p.arena = appendBytes(p.arena, sub)
 	if last := c.examples[maxExamples-1]; last != 0 {
-		c.shortest = uint16(min(len(p.example(last)), math.MaxUint16))
+		text := p.example(last)
+		c.shortest, c.first = uint16(min(len(text), math.MaxUint16)), math.MaxUint8
+		if len(text) > 0 {
+			c.first = text[0]
+		}
 	}
 }
 
@@ -402,6 +407,7 @@ type dnsMerger struct {
 	// the last five minutes before them, of which the first are gone from the window.
 	pending []mergedQuery
 	recent  []mergedQuery
+	mixed   []mergedQuery // room for mix
 	gone    int
 	bytes   int64 // of the distinct names in the window
 }
@@ -432,6 +438,7 @@ func (m *dnsMerger) Add(day Day, seq uint64, value []byte) error {
 	m.s.Rare += int64(d.uvarint())
 	m.s.NXDomain += int64(d.uvarint())
 	m.local = m.local[:0]
+	before := len(m.pending)
 	time := int64(seq)
 	for len(d.b) > 0 {
 		time += int64(d.uvarint())
@@ -449,7 +456,26 @@ func (m *dnsMerger) Add(day Day, seq uint64, value []byte) error {
 	if d.bad {
 		return errRun
 	}
+	m.mix(before)
 	return nil
+}
+
+// mix brings the pending queries from n on, which are in the order of time, in
+// line with those before them, which are so too.
+func (m *dnsMerger) mix(n int) {
+	p := m.pending
+	if n == 0 || n == len(p) || p[n-1].time <= p[n].time {
+		return
+	}
+	m.mixed = append(m.mixed[:0], p[n:]...)
+	i, j := n-1, len(m.mixed)-1
+	for at := len(p) - 1; j >= 0; at-- {
+		if i >= 0 && p[i].time > m.mixed[j].time {
+			p[at], i = p[i], i-1
+		} else {
+			p[at], j = m.mixed[j], j-1
+		}
+	}
 }
 
 // offer is dnsPart.offer for copies.
@@ -515,10 +541,6 @@ func (m *dnsMerger) grow() {
 // slide moves the window over the pending queries before the time until, after
 // which none can come between them.
 func (m *dnsMerger) slide(until int64) {
-	byTime := func(a, b mergedQuery) int { return cmp.Compare(a.time, b.time) }
-	if !slices.IsSortedFunc(m.pending, byTime) {
-		slices.SortFunc(m.pending, byTime)
-	}
 	ready := 0
 	for ; ready < len(m.pending) && m.pending[ready].time < until; ready++ {
 		q := m.pending[ready]

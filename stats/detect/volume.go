@@ -37,16 +37,18 @@ type volumePart struct {
 	groups *columnar.Groups
 	cells  []volume         // by slot
 	came   *columnar.Groups // pairs of a slot and the address that it came from
+	alone  []int32          // slots by entity, where there is no object: needs no hash
 }
 
 func newVolumePart() *volumePart {
-	return &volumePart{columnar.NewGroups(), make([]volume, 1), columnar.NewGroups()}
+	return &volumePart{groups: columnar.NewGroups(), cells: make([]volume, 1), came: columnar.NewGroups()}
 }
 
 func (p *volumePart) reset() {
 	p.groups.Reset()
 	p.came.Reset()
 	p.cells = p.cells[:1]
+	clear(p.alone)
 }
 
 // volume is the part of a Summary that volumes measures, in integers.
@@ -57,7 +59,7 @@ type volume struct {
 	peak, peakTime     int64
 	peakRecord         int64
 	peakLog            int32
-	address            uint32 // that the last row came from
+	addresses          [4]uint32 // some that it came from
 }
 
 func newVolumes(o *FoldOptions) *volumes {
@@ -113,7 +115,17 @@ func (v *volumes) place(p *volumePart, b *columnar.Batch, who, what []uint32, fr
 			v.slots[i] = 0
 			continue
 		}
+		if object == 0 && int(who[i]) < len(p.alone) && p.alone[who[i]] != 0 {
+			v.slots[i] = p.alone[who[i]]
+			continue
+		}
 		slot := p.groups.Slot(who[i], object)
+		if object == 0 {
+			if n := int(who[i]) + 1 - len(p.alone); n > 0 {
+				p.alone = append(p.alone, make([]int32, n)...)
+			}
+			p.alone[who[i]] = slot
+		}
 		if int(slot) == len(p.cells) {
 			p.cells = append(p.cells, volume{first: times[i], last: times[i]})
 		}
@@ -160,8 +172,10 @@ func (v *volumes) came(p *volumePart, b *columnar.Batch, who []uint32, from, to 
 		if a == 0 || slot == 0 || entityKind(who[i]&3) == addressEntity {
 			continue
 		}
-		if c := &p.cells[slot]; c.address != a {
-			c.address = a
+		// Most users come from a few addresses.
+		if known := &p.cells[slot].addresses; a != known[0] && a != known[1] && a != known[2] && a != known[3] {
+			copy(known[1:], known[:])
+			known[0] = a
 			p.came.Slot(uint32(slot), a)
 		}
 	}
@@ -199,7 +213,7 @@ func offer(logs *columnar.Dict, c *volume, n volume) {
 func (v *volumes) Size() int {
 	n := v.entities.size() + sizeOf(v.objects) + sizeOf(v.logs) + sizeOf(v.addresses)
 	for _, p := range v.parts.all {
-		n += p.groups.Size() + p.came.Size() + len(p.cells)*int(unsafe.Sizeof(volume{}))
+		n += p.groups.Size() + p.came.Size() + 4*len(p.alone) + len(p.cells)*int(unsafe.Sizeof(volume{}))
 	}
 	return n
 }
