@@ -499,14 +499,14 @@ func (d *squid) parse(line *squidLine) (row squidRow, why string) {
 // numbers reads the numbers of a line that was cut into fields.
 func (d *squid) numbers() (row squidRow, why string) {
 	ok := false
-	if s := d.value(squidSeconds); len(s) > 0 {
-		row.time, ok = parseInt(s)
+	if span := d.spans[squidSeconds]; uint32(span>>32) < uint32(span) {
+		row.time, ok = d.integer(squidSeconds)
 		ok = ok && row.time < 1<<40 // the product must fit; plausible does the rest
 		row.time *= second
-		if ms := d.value(squidMillis); ok && len(ms) > 0 {
+		if span := d.spans[squidMillis]; ok && uint32(span>>32) < uint32(span) {
 			var n int64
-			n, ok = parseInt(ms)
-			ok = ok && n >= 0 && len(ms) <= 3
+			n, ok = d.integer(squidMillis)
+			ok = ok && n >= 0 && uint32(span)-uint32(span>>32) <= 3
 			row.time += n * 1000
 		}
 		ok = ok && plausible(row.time)
@@ -529,6 +529,15 @@ func (d *squid) numbers() (row squidRow, why string) {
 		return row, squidBadSize
 	}
 	return row, ""
+}
+
+// integer parses a number.
+func (d *squid) integer(f squidField) (int64, bool) {
+	span := d.spans[f]
+	if n, ok := digits(d.data, uint32(span>>32), uint32(span)); ok {
+		return n, true
+	}
+	return parseInt(d.value(f))
 }
 
 // count parses a number that is not negative; none is columnar.Null.
@@ -893,6 +902,9 @@ func (d *squid) put(b *columnar.Builder, data []byte) {
 // unescaped returns the text in which the cells stand when they have been
 // unescaped, and changes them to that. Cells without mark need not be.
 func (r *squidRows) unescaped(data []byte, cells []columnar.Span, mark byte, unescape func(dst, b []byte) []byte) []byte {
+	if len(cells) == 0 || bytes.IndexByte(data[cells[0].Begin:cells[len(cells)-1].End], mark) < 0 {
+		return data // nor is one between them, which is most cheaply found
+	}
 	if !slices.ContainsFunc(cells, func(s columnar.Span) bool { return bytes.IndexByte(data[s.Begin:s.End], mark) >= 0 }) {
 		return data
 	}
@@ -911,6 +923,10 @@ func (d *squid) putURLs(b *columnar.Builder, data []byte, n int) {
 	if d.layout.hasURL {
 		paths = r.texts[squidURL]
 		for i, s := range paths[:n] {
+			if host, path, ok := usualURL(data, s); ok {
+				hosts[i], paths[i] = host, path
+				continue
+			}
 			host, path := splitURL(data[s.Begin:s.End])
 			hosts[i], paths[i] = spanOf(data, host), spanOf(data, path)
 		}
@@ -947,6 +963,80 @@ func addressLike(b []byte) bool {
 // itself, or the log has no such code.
 func direct(code []byte) bool {
 	return len(code) == 0 || string(code) == "HIER_DIRECT" || bytes.Contains(code, []byte("DIRECT")) || bytes.Contains(code, []byte("ORIGINAL_DST")) || bytes.Contains(code, []byte("PINNED"))
+}
+
+// usualURL is splitURL of the URL at s, or false: one of HTTP whose host is a name
+// or an address alone, with text behind it in data.
+func usualURL(data []byte, s columnar.Span) (host, path columnar.Span, ok bool) {
+	const https, http = 0x2f2f3a7370747468, 0x2f2f3a70747468 // ://, from the last byte on
+	if int(s.Begin)+8 > len(data) {
+		return host, path, false
+	}
+	scheme := binary.LittleEndian.Uint64(data[s.Begin:])
+	host.Begin = s.Begin + 8
+	if scheme != https {
+		if scheme&(1<<56-1) != http {
+			return host, path, false
+		}
+		host.Begin--
+	}
+	at := host.Begin
+	for size := uint32(24); size == 24; at += size {
+		if int(at)+24 > len(data) {
+			return host, path, false
+		}
+		size = firstOf3(
+			inHostEnd(binary.LittleEndian.Uint64(data[at:])),
+			inHostEnd(binary.LittleEndian.Uint64(data[at+8:])),
+			inHostEnd(binary.LittleEndian.Uint64(data[at+16:])))
+	}
+	// What ends the host may as well be the start of a port, or of the host behind
+	// a user.
+	host.End = min(at, s.End)
+	if host.End <= host.Begin || data[host.End-1] == '.' {
+		return host, path, false
+	}
+	if at >= s.End {
+		return host, path, true
+	}
+	if c := data[at]; c != '/' && c != '?' && c != '#' {
+		return host, path, false
+	}
+	path.Begin = at
+	for size := uint32(24); size == 24 && at < s.End; at += size {
+		if int(at)+24 > len(data) {
+			return host, path, false
+		}
+		size = firstOf3(
+			inPathEnd(binary.LittleEndian.Uint64(data[at:])),
+			inPathEnd(binary.LittleEndian.Uint64(data[at+8:])),
+			inPathEnd(binary.LittleEndian.Uint64(data[at+16:])))
+	}
+	path.End = min(at, s.End)
+	return host, path, true
+}
+
+// inHostEnd marks by its high bit the first byte of w that is one of / ? # : @ [
+// or one of some others that are not in host names in lower case; the bits
+// behind it say nothing.
+func inHostEnd(w uint64) uint64 {
+	slash, colon, at := (w|0x0c*eachByte)^'/'*eachByte, (w|0x05*eachByte)^'?'*eachByte, (w|0x1b*eachByte)^'['*eachByte
+	return ((slash-eachByte)&^slash | (colon-eachByte)&^colon | (at-eachByte)&^at) & highBits
+}
+
+// inPathEnd marks by its high bit the first byte of w that is ? or #; the bits
+// behind it say nothing.
+func inPathEnd(w uint64) uint64 {
+	query, fragment := w^'?'*eachByte, w^'#'*eachByte
+	return ((query-eachByte)&^query | (fragment-eachByte)&^fragment) & highBits
+}
+
+// firstOf3 returns which byte of three words is the first that is marked by its
+// high bit, 24 if none is.
+func firstOf3(m0, m1, m2 uint64) uint32 {
+	at0, at1, at2 := bits.TrailingZeros64(m0)>>3, bits.TrailingZeros64(m1)>>3, bits.TrailingZeros64(m2)>>3
+	at := at0 + at1&-(at0>>3)
+	return uint32(at + at2&-(at>>4))
 }
 
 // splitURL returns the host and path of a URL, or of the host:port of a tunnel.

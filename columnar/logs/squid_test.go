@@ -50,6 +50,11 @@ func TestSplitURL(t *testing.T) {
 		{"error:invalid-request", "", ""},
 		{"urn:x", "", ""},
 		{"http://", "", ""},
+		{"http:///x", "", "/x"},
+		{"http://example.com./x#y?z", "example.com", "/x"},
+		{"https://EXAMPLE.com/A", "EXAMPLE.com", "/A"},
+		{"https://a-rather-long-name.of-a-host.example.com/and/a/path/that/is/longer/than/24?b", "a-rather-long-name.of-a-host.example.com", "/and/a/path/that/is/longer/than/24"},
+		{"https://é.example;x/+'", "é.example;x", "/+'"},
 		{"http://[::1", "[::1", ""},
 		{"http://2001:db8::1/x", "2001:db8::1", "/x"},
 		{"http://example.com:/x", "example.com:", "/x"},
@@ -59,6 +64,17 @@ func TestSplitURL(t *testing.T) {
 		host, path := splitURL([]byte(test.url))
 		if string(host) != test.host || string(path) != test.path {
 			t.Errorf("splitURL(%q): got %q, %q, want %q, %q", test.url, host, path, test.host, test.path)
+		}
+		// What stands around it must not matter.
+		for _, behind := range []string{"", " ", " HTTP/1.1? # GET http://b.example/c", "\" - - a.example/ ..............."} {
+			data := []byte("GET " + test.url + behind)
+			host, path, ok := usualURL(data, columnar.Span{Begin: 4, End: 4 + uint32(len(test.url))})
+			if !ok {
+				continue
+			}
+			if gotHost, gotPath := string(data[host.Begin:host.End]), string(data[path.Begin:path.End]); gotHost != test.host || gotPath != test.path {
+				t.Errorf("usualURL(%q): got %q, %q, want %q, %q", data, gotHost, gotPath, test.host, test.path)
+			}
 		}
 	}
 }
