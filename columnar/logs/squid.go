@@ -609,7 +609,6 @@ func (d *squid) usual(line *squidLine) bool {
 		return false
 	}
 	at, shift := line.start+uint32(len(l.lead)), 0 // shift: of indexes in spaces
-	odd := uint64(0)
 	for i := range l.fields {
 		f := &l.fields[i]
 		if f.padded {
@@ -621,60 +620,67 @@ func (d *squid) usual(line *squidLine) bool {
 					shift++
 				}
 			}
-			begin := spaces[f.space-1+shift] + 1
-			odd |= uint64(spaces[first]+1^at) | uint64(begin-at) ^ uint64(f.space-1+shift-first)
-			at = begin
+			before := f.space - 1 + shift
+			if spaces[first]+1 != at || spaces[before]-spaces[first] != uint32(before-first) {
+				return false
+			}
+			at = spaces[before] + 1
 		}
 		var end uint32
 		switch f.end {
-		case squidToSpace, squidToEnd:
+		case squidToSpace:
+			// It must be the first from the field on.
 			k := f.space + shift
-			end = line.end
-			if f.end == squidToSpace {
-				end = spaces[k]
-			} else {
-				odd |= uint64(k ^ len(spaces))
+			end = spaces[k]
+			if end <= at || k > 0 && spaces[k-1] >= at {
+				return false
 			}
-			if k > 0 { // it must be the first from the field on
-				odd |= uint64(int64(at)-1-int64(spaces[k-1])) >> 63
-			}
-			odd |= uint64(int64(end)-1-int64(at)) >> 63
-		case squidToQuote:
-			end = line.quotes[f.quote]
-			odd |= uint64(int64(at)-1-int64(line.quotes[max(f.quote, 1)-1])) >> 63 &^ (uint64(int64(f.quote)-1) >> 63)
-			if f.quoted {
-				if data[end-1] == '\\' {
-					return false
-				}
-				odd |= uint64(int64(end)-int64(at)) >> 63
-				if f.last {
-					shift = more
-				} else {
-					for shift < more && spaces[f.space+shift] < end {
-						shift++
-					}
-				}
-			} else {
-				odd |= uint64(int64(end)-1-int64(at)) >> 63
-			}
-		case squidToSize:
-			end = at + uint32(len("02/Jan/2006:15:04:05 -0700"))
 		case squidToByte:
 			size := indexNear(data[at:line.end], f.after[0])
-			if size <= 0 {
+			if size <= 0 || data[at] == ' ' { // padding
 				return false
 			}
 			end = at + uint32(size)
+		case squidToQuote:
+			end = line.quotes[f.quote]
+			if end < at || f.quote > 0 && line.quotes[f.quote-1] >= at {
+				return false
+			}
+			if !f.quoted {
+				if end == at || data[at] == ' ' {
+					return false
+				}
+				break
+			}
+			if data[end-1] == '\\' {
+				return false
+			}
+			if f.last {
+				shift = more
+			} else {
+				for shift < more && spaces[f.space+shift] < end {
+					shift++
+				}
+			}
+		case squidToSize:
+			end = at + uint32(len("02/Jan/2006:15:04:05 -0700"))
+			if end > line.end || data[at] == ' ' {
+				return false
+			}
+		case squidToEnd:
+			k := f.space + shift
+			end = line.end
+			if end <= at || k != len(spaces) || k > 0 && spaces[k-1] >= at {
+				return false
+			}
 		}
-		if odd != 0 || end+uint32(len(f.after)) > line.end || (binary.LittleEndian.Uint64(data[end:])^f.word)&f.mask != 0 {
-			return false
-		}
-		// A field that is not in quotes does not begin with a space: that is padding.
-		if !f.quoted && data[at] == ' ' {
+		after := uint32(len(f.after))
+		// One byte was found already, but behind a date.
+		if (after != 1 || f.end == squidToSize) && (end+after > line.end || (binary.LittleEndian.Uint64(data[end:])^f.word)&f.mask != 0) {
 			return false
 		}
 		d.spans[f.field] = uint64(at)<<32 | uint64(end)
-		at = end + uint32(len(f.after))
+		at = end + after
 	}
 	return at == line.end
 }
