@@ -374,15 +374,106 @@ func slowSquid(in []byte) *slowLog {
 		if ip.MatchString(server) && hierarchy == "HIER_DIRECT" {
 			cells[columnar.DstIP] = server
 		}
-		if m := regexp.MustCompile(`^https?://([^/?]+)(/[^?]*)?`).FindStringSubmatch(f[6]); m != nil {
-			host, _, _ := strings.Cut(m[1], ":")
-			cells[columnar.URLHost], cells[columnar.URLPath] = strings.ToLower(host), m[2]
-		} else if host, _, ok := strings.Cut(f[6], ":"); ok {
-			cells[columnar.URLHost] = strings.ToLower(host)
+		slowURL(f[6], cells)
+		l.row(i+1, columnar.HTTP, cells)
+	}
+	return l
+}
+
+func slowURL(url string, cells map[columnar.Col]string) {
+	if m := regexp.MustCompile(`^https?://([^/?]+)(/[^?]*)?`).FindStringSubmatch(url); m != nil {
+		host, _, _ := strings.Cut(m[1], ":")
+		cells[columnar.URLHost], cells[columnar.URLPath] = strings.ToLower(host), m[2]
+	} else if strings.HasPrefix(url, "/") {
+		cells[columnar.URLPath], _, _ = strings.Cut(url, "?")
+	} else if host, _, ok := strings.Cut(url, ":"); ok {
+		cells[columnar.URLHost] = strings.ToLower(host)
+	}
+}
+
+// slowSquidCombined reads Squid's combined format.
+func slowSquidCombined(in []byte) *slowLog {
+	l := &slowLog{}
+	quoted := `"((?:[^"\\]|\\.)*)"`
+	pattern := regexp.MustCompile(`^ *([^ ]+) +[^ ]+ +([^ ]+) \[ *(.{26})\] " *([^ ]+) +([^ ]+) HTTP/[^"]+" +([^ ]+) +([^ ]+) ` +
+		quoted + " " + quoted + ` +([A-Z0-9_-]+): *([A-Z0-9_-]+)$`)
+	ip := regexp.MustCompile(`^[0-9.]+$`)
+	for i, line := range strings.Split(string(in), "\n") {
+		line = strings.TrimRight(line, " \r")
+		if line == "" {
+			continue
+		}
+		m := pattern.FindStringSubmatch(line)
+		if m == nil || m[4][0] >= '0' && m[4][0] <= '9' {
+			l.skipped++
+			continue
+		}
+		skip := false
+		number := func(s string) string {
+			if s == "-" {
+				return ""
+			}
+			n, err := strconv.ParseInt(s, 10, 64)
+			skip = skip || err != nil || n < 0
+			return strconv.FormatInt(n, 10)
+		}
+		cells := map[columnar.Col]string{columnar.Method: m[4], columnar.StatusCode: number(m[6]), columnar.BytesIn: number(m[7]), columnar.Action: m[10]}
+		if cells[columnar.StatusCode] == "0" {
+			cells[columnar.StatusCode] = ""
+		}
+		at, err := time.Parse("02/Jan/2006:15:04:05 -0700", m[3])
+		if skip || err != nil || len(cells[columnar.StatusCode]) > 3 {
+			l.skipped++
+			continue
+		}
+		cells[columnar.Time] = micros(at)
+		if ip.MatchString(m[1]) {
+			cells[columnar.SrcIP] = m[1]
+		} else {
+			cells[columnar.Host] = m[1]
+		}
+		if m[2] != "-" {
+			cells[columnar.User] = strings.ReplaceAll(m[2], "%20", " ")
+		}
+		slowURL(m[5], cells)
+		if m[9] != "-" {
+			cells[columnar.UserAgent] = regexp.MustCompile(`\\(["\\])`).ReplaceAllString(m[9], "$1")
 		}
 		l.row(i+1, columnar.HTTP, cells)
 	}
 	return l
+}
+
+func randomSquidCombined(r *rand.Rand, n, odd int) []byte {
+	end := pick(r, "\n", "\r\n")
+	var b strings.Builder
+	for k := range n {
+		at := time.Unix(1_770_000_000+r.Int64N(1e6), 0).In(time.FixedZone("", []int{0, 0, 7200, -12600}[r.IntN(4)]))
+		agents := []string{"curl/8.5", "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Safari/537.36", "x", ""}
+		cells := []string{
+			fmt.Sprintf("10.0.0.%d", r.IntN(99)), " - ", fmt.Sprintf("user%d", r.IntN(40)), " [" + at.Format("02/Jan/2006:15:04:05 -0700") + `] "`,
+			pick(r, "GET", "POST"), " ", fmt.Sprintf("https://www%d.example.com/a/%d?q=%d", r.IntN(50), r.IntN(1e5), r.IntN(9)), ` HTTP/1.1" `,
+			"200", " ", strconv.Itoa(r.IntN(1e6)), ` "`, pick(r, "-", "https://example.com/x y"), `" "`, pick(r, agents...), `" `, "TCP_MISS", ":", "HIER_DIRECT", pick(r, "", "", " "),
+		}
+		for i := range cells {
+			if r.IntN(200) >= odd || k < 40 {
+				continue
+			}
+			cells[i] = pick(r, [][]string{
+				0: {"client7", " 10.0.0.1", "a b"}, 1: {" guess ", "  -  ", " "}, 2: {"-", "a%20b", "x%2"},
+				3: {` [30/Feb/2026:10:11:12 +0000] "`, ` [01/Mar/2026:24:11:12 +0000] "`, ` [01/Mar/2026:10:1x:12 +0000] "`, ` [01/Mar/2026:10:11:12 UTC] "`, ` [01/Mar/2026:10:11:12 +9900] "`, `  [01/Mar/2026:10:11:12 +0000] "`, ` [01/Mar/2026:10:11:12 +0000]  "`},
+				4: {"CONNECT", "9", " PUT"}, 5: {"  ", " / "}, 6: {"Host7.Example:443", "http://A.example:8080", "http://a.example?x", "/x", "https://b.example/", `http://c.example/"`},
+				7: {` HTTP/1.1 "`, ` HTTP/1.1"  `, ` HTTP/" `, ` http/1.1" `}, 8: {"000", "-", "2000", "x", "-1"}, 9: {"  "}, 10: {"-", "x", "12345678901234567"},
+				11: {`  "`, ` ""`}, 12: {"", `a\"b`, `a\`, `\\`, `a"b`, "   "}, 13: {`"  "`, `\" "`, `""`}, 14: {"-", `\"q\" \\`, `"`, `" "`, `x\`, " a ", `" TCP_MISS:HIER_NONE`},
+				15: {`"`, `"  `, `\" `}, 16: {"NONE", "tcp", "TCP_MISS_ABORTED", "TCP_REFRESH_MODIFIED"}, 17: {"::", " :", ": ", ""}, 18: {"HIER_NONE", "hier", "A B", "-"}, 19: {"  ", "x"},
+			}[i]...)
+		}
+		b.WriteString(strings.Join(cells, "") + end)
+		if r.IntN(1000) < odd {
+			b.WriteString(end)
+		}
+	}
+	return []byte(strings.TrimSuffix(b.String(), pick(r, "", end)))
 }
 
 func randomSquid(r *rand.Rand, n, odd int) []byte {
@@ -419,6 +510,15 @@ func TestSquidIsAsSlow(t *testing.T) {
 	}
 }
 
+// If this fails, rows of Squid's combined format are not what its lines say.
+func TestSquidCombinedIsAsSlow(t *testing.T) {
+	r := rand.New(rand.NewPCG(17, 18))
+	for i := range 24 {
+		in := randomSquidCombined(r, 41+r.IntN(1<<(2+i/3)), []int{0, 1, 10, 50}[i%4])
+		checkLog(t, Squid, Options{LogFormat: squidCombined}, columnar.HTTP, in, slowSquidCombined(in))
+	}
+}
+
 // FuzzAsSlow looks for logs that the tests above do not make.
 func FuzzAsSlow(f *testing.F) {
 	f.Add(uint64(1), uint16(300), uint8(5))
@@ -431,6 +531,8 @@ func FuzzAsSlow(f *testing.F) {
 		checkLog(t, Zeek, Options{}, columnar.DNS, in, slowZeekDNS(in))
 		in = randomSquid(r, rows, int(odd)%100)
 		checkLog(t, Squid, Options{}, columnar.HTTP, in, slowSquid(in))
+		in = randomSquidCombined(r, rows, int(odd)%100)
+		checkLog(t, Squid, Options{LogFormat: squidCombined}, columnar.HTTP, in, slowSquidCombined(in))
 	})
 }
 

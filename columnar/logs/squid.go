@@ -73,8 +73,8 @@ func bestSquidLayout(head []byte) (best *squidLayout, most int) {
 				break
 			}
 			line = bytes.TrimRight(line, " \r\n")
-			d.scanner.reset(line, ' ', '\\')
-			if d.scanner.next() && d.match(line, 0, d.scanner.pos[1:]) {
+			d.data = line
+			if d.match(0, uint32(len(line))) {
 				if _, why := d.numbers(); why == "" {
 					fit++
 				}
@@ -141,13 +141,37 @@ type squidLayout struct {
 	fields []squidItem
 	open   int  // the one field that may have spaces, -1 if there is no such or more than one
 	hasURL bool // else from host and path
+
+	// For usual.
+	regular bool // usual can read it
+	spaces  int  // spaces in a line without padding, and none within quotes
+	quotes  int  // quotes in a line without more
 }
 
 type squidItem struct {
 	field  squidField
 	quoted bool   // in quotes, within which quotes are escaped
+	padded bool   // spaces may stand before it
 	after  string // the text behind it
+
+	// For usual.
+	end        squidEnd
+	space      int    // spaces before its end in a line of squidLayout.spaces
+	quote      int    // quotes before its end
+	last       bool   // no field behind it brings spaces that are not in the format
+	word, mask uint64 // after, and which of the 8 bytes at its place that is
 }
+
+// squidEnd is how the end of a field is found.
+type squidEnd uint8
+
+const (
+	squidToSpace squidEnd = iota
+	squidToQuote
+	squidToSize // of a date
+	squidToByte
+	squidToEnd // of the line
+)
 
 // compileSquid compiles a logformat directive, or what stands in one behind its
 // name.
@@ -183,7 +207,11 @@ func compileSquid(format string) (*squidLayout, error) {
 		if err != nil {
 			return nil, fmt.Errorf("logformat %q: %w", format, err)
 		}
-		item := squidItem{field: field, quoted: strings.HasSuffix(literal, `"`) && strings.HasPrefix(left, `"`)}
+		item := squidItem{
+			field:  field,
+			quoted: strings.HasSuffix(literal, `"`) && strings.HasPrefix(left, `"`),
+			padded: strings.HasSuffix(literal, " ") && rest[0]-'1' < 9,
+		}
 		if header && !item.quoted {
 			return nil, fmt.Errorf(`logformat %q: a header can hold spaces: put its field in quotes, as in "%%{User-Agent}>h"`, format)
 		}
@@ -218,7 +246,48 @@ func compileSquid(format string) (*squidLayout, error) {
 		l.open = free[0]
 	}
 	l.hasURL = rank[squidURL] != 0
+	l.plan()
 	return l, nil
+}
+
+// plan finds out where in a usual line the ends of fields are.
+func (l *squidLayout) plan() {
+	l.regular = true
+	l.spaces, l.quotes = strings.Count(l.lead, " "), strings.Count(l.lead, `"`)
+	for i := range l.fields {
+		f := &l.fields[i]
+		switch {
+		case f.field == squidDate:
+			f.end = squidToSize
+			l.spaces++ // before the zone
+		case f.quoted:
+			f.end = squidToQuote
+		case f.after == "":
+			f.end = squidToEnd
+		case f.after[0] == ' ':
+			f.end = squidToSpace
+		case f.after[0] == '"':
+			f.end = squidToQuote
+		default:
+			f.end = squidToByte
+		}
+		f.space, f.quote = l.spaces, l.quotes
+		l.spaces += strings.Count(f.after, " ")
+		l.quotes += strings.Count(f.after, `"`)
+		f.mask = 1<<(8*len(f.after)) - 1
+		for k := range len(f.after) {
+			f.word |= uint64(f.after[k]) << (8 * k)
+		}
+		// A text that is compared as one word; and padding that is there without
+		// being looked for would be taken for an empty field.
+		l.regular = l.regular && len(f.after) <= 8 && !(f.padded && f.end != squidToSpace)
+	}
+	for i := len(l.fields) - 1; i >= 0; i-- {
+		if f := &l.fields[i]; f.quoted || f.padded {
+			f.last = true
+			break
+		}
+	}
 }
 
 // squidCode parses the code behind a percent sign: modifiers, width, argument,
@@ -265,15 +334,17 @@ func squidCode(s string) (field squidField, rank int, header bool, rest string, 
 // A squid decodes one object.
 type squid struct {
 	layout *squidLayout
-	line   []byte
-	// spans[f] is where field f stands in line: start<<32 | end. Note: a slice
+	data   []byte // the block
+	// spans[f] is where field f stands in data: start<<32 | end. Note: a slice
 	// costs a write barrier, and two integers a stall when they are read as one.
-	spans [numSquidFields]uint64
-	date  [11]byte // the last 02/Jan/2006
-	base  int64    // its start as UTC, µs
-	rows  squidRows
+	spans  [numSquidFields]uint64
+	date   [11]byte // the last 02/Jan/2006
+	zone   [6]byte  // the last " -0700"
+	base   int64    // the start of the date as UTC, µs
+	offset int64    // of the zone, µs
+	rows   squidRows
 
-	scanner fieldScanner // of spaces
+	scanner fieldScanner // of spaces, and of quotes if the layout has some
 }
 
 // squidRun is how many lines are gathered to be put column by column, which
@@ -299,7 +370,7 @@ type squidRows struct {
 // value returns a field of the line, "" if the layout lacks it.
 func (d *squid) value(f squidField) []byte {
 	s := d.spans[f]
-	return d.line[s>>32 : uint32(s)]
+	return d.data[s>>32 : uint32(s)]
 }
 
 // A squidRow is what a line says in numbers; the texts are values of squid.
@@ -321,24 +392,43 @@ func (d *squid) Decode(b *Block, out *columnar.Out, t *Tally) error {
 	d.want(rows)
 	record := b.First
 	s := &d.scanner
-	s.reset(b.Data, ' ', '\\')
+	d.data = b.Data
+	s.list = d.layout.quotes > 0
+	s.reset(b.Data, ' ', '"')
+	if !s.list {
+		s.other = '\\' // quotes are nothing special
+	}
 	for s.next() {
-		begin := 0
+		begin, quotes := 0, s.others
 		for _, end := range s.ends {
-			start := s.pos[begin] + 1
-			line := b.Data[start:s.pos[end]]
-			for len(line) > 0 && (line[len(line)-1] == '\r' || line[len(line)-1] == ' ') {
-				line = line[:len(line)-1]
+			line := squidLine{start: s.pos[begin] + 1, end: s.pos[end], spaces: s.pos[begin+1 : end]}
+			if s.list {
+				n := d.layout.quotes
+				if n >= len(quotes) || quotes[n] < line.end || quotes[n-1] >= line.end {
+					for n = 0; quotes[n] < line.end; {
+						n++
+					}
+				}
+				line.quotes, quotes = quotes[:n], quotes[n:]
 			}
-			if len(line) > 0 {
-				row, why := d.parse(line, start, s.pos[begin+1:])
+			for line.start < line.end {
+				c := b.Data[line.end-1]
+				if c == ' ' {
+					line.spaces = line.spaces[:len(line.spaces)-1]
+				} else if c != '\r' {
+					break
+				}
+				line.end--
+			}
+			if line.start < line.end {
+				row, why := d.parse(&line)
 				if why != "" {
 					t.Skip(record, why)
 				} else {
 					if r.n == min(squidRun, rows.Room()) {
 						d.put(rows, b.Data)
 					}
-					d.gather(&row, record, start)
+					d.gather(&row, record)
 					t.Row()
 				}
 			}
@@ -348,6 +438,12 @@ func (d *squid) Decode(b *Block, out *columnar.Out, t *Tally) error {
 	}
 	d.put(rows, b.Data)
 	return nil
+}
+
+// A squidLine is a line without its end and spaces before that.
+type squidLine struct {
+	start, end     uint32   // in the block
+	spaces, quotes []uint32 // where they stand in the block; quotes if the layout has some
 }
 
 // want finds out which texts the wanted columns are made of.
@@ -380,22 +476,21 @@ func (d *squid) want(b *columnar.Builder) {
 	}
 }
 
-// gather keeps the line that was parsed, which begins at start in the block.
-func (d *squid) gather(row *squidRow, record int64, start uint32) {
+// gather keeps the line that was parsed.
+func (d *squid) gather(row *squidRow, record int64) {
 	r := &d.rows
 	n := r.n & (squidRun - 1)
 	r.records[n], r.time[n], r.status[n], r.out[n], r.in[n] = record, row.time, row.status, row.out, row.in
 	for _, f := range r.wanted {
 		s := d.spans[f]
-		r.texts[f][n] = columnar.Span{Begin: start + uint32(s>>32), End: start + uint32(s)}
+		r.texts[f][n] = columnar.Span{Begin: uint32(s >> 32), End: uint32(s)}
 	}
 	r.n++
 }
 
-// parse reads a line, without line end and spaces before that, see match. It
-// returns why it must be skipped.
-func (d *squid) parse(line []byte, start uint32, spaces []uint32) (row squidRow, why string) {
-	if !d.match(line, start, spaces) && !d.matchEnds(line) {
+// parse reads a line. It returns why it must be skipped.
+func (d *squid) parse(line *squidLine) (row squidRow, why string) {
+	if !(d.usual(line) && d.fits()) && !d.match(line.start, line.end) && !d.matchEnds(line.start, line.end) {
 		return row, squidMisfit
 	}
 	return d.numbers()
@@ -404,14 +499,14 @@ func (d *squid) parse(line []byte, start uint32, spaces []uint32) (row squidRow,
 // numbers reads the numbers of a line that was cut into fields.
 func (d *squid) numbers() (row squidRow, why string) {
 	ok := false
-	if s := d.value(squidSeconds); len(s) > 0 {
-		row.time, ok = parseInt(s)
+	if span := d.spans[squidSeconds]; uint32(span>>32) < uint32(span) {
+		row.time, ok = d.integer(squidSeconds)
 		ok = ok && row.time < 1<<40 // the product must fit; plausible does the rest
 		row.time *= second
-		if ms := d.value(squidMillis); ok && len(ms) > 0 {
+		if span := d.spans[squidMillis]; ok && uint32(span>>32) < uint32(span) {
 			var n int64
-			n, ok = parseInt(ms)
-			ok = ok && n >= 0 && len(ms) <= 3
+			n, ok = d.integer(squidMillis)
+			ok = ok && n >= 0 && uint32(span)-uint32(span>>32) <= 3
 			row.time += n * 1000
 		}
 		ok = ok && plausible(row.time)
@@ -436,10 +531,19 @@ func (d *squid) numbers() (row squidRow, why string) {
 	return row, ""
 }
 
+// integer parses a number.
+func (d *squid) integer(f squidField) (int64, bool) {
+	span := d.spans[f]
+	if n, ok := digits(d.data, uint32(span>>32), uint32(span)); ok {
+		return n, true
+	}
+	return parseInt(d.value(f))
+}
+
 // count parses a number that is not negative; none is columnar.Null.
 func (d *squid) count(f squidField) (int64, bool) {
 	span := d.spans[f]
-	if n, ok := digits(d.line, uint32(span>>32), uint32(span)); ok {
+	if n, ok := digits(d.data, uint32(span>>32), uint32(span)); ok {
 		return n, true
 	}
 	b := d.value(f)
@@ -454,39 +558,141 @@ func (d *squid) count(f squidField) (int64, bool) {
 // Squid's own codes, such as TCP_MISS_ABORTED and HIER_DIRECT, look like ones.
 func (d *squid) fits() bool {
 	m := d.value(squidMethod)
-	return (len(m) == 0 || m[0] < '0' || m[0] > '9') && resultCode(d.value(squidAction)) && resultCode(d.value(squidHierarchy))
+	return (len(m) == 0 || m[0] < '0' || m[0] > '9') && d.resultCode(squidAction) && d.resultCode(squidHierarchy)
 }
 
-func resultCode(b []byte) bool {
-	odd := byte(0)
-	for _, c := range b {
-		odd |= notInCode[c]
+// resultCode reports whether a field has only bytes that are in Squid's codes.
+// Note: these are short, and a loop over bytes costs more to leave than to run.
+func (d *squid) resultCode(f squidField) bool {
+	s := d.spans[f]
+	b := d.data[s>>32 : uint32(s)]
+	switch end := uint32(s); {
+	case len(b) > 8:
+		odd := notInCode(binary.LittleEndian.Uint64(b[len(b)-8:]))
+		for ; len(b) > 8; b = b[8:] {
+			odd |= notInCode(binary.LittleEndian.Uint64(b))
+		}
+		return odd == 0
+	case end >= 8:
+		return notInCode(binary.LittleEndian.Uint64(d.data[end-8:]))>>(64-8*len(b)) == 0
 	}
-	return odd == 0
-}
-
-// notInCode marks the bytes that are in none of Squid's codes.
-var notInCode = func() (marks [256]byte) {
-	for c := range marks {
+	for _, c := range b {
 		if (c < 'A' || c > 'Z') && c != '_' && c != '-' && (c < '0' || c > '9') {
-			marks[c] = 1
+			return false
 		}
 	}
-	return marks
-}()
+	return true
+}
 
-// match cuts the line into fields from the left: each ends where the text that
-// follows it first stands. The line begins at start in the block; spaces are where
-// spaces are there, from the line's first on, and at last a line end. Looking
-// spaces up, the search for one field's end does not wait for that of the field
-// before.
-func (d *squid) match(line []byte, start uint32, spaces []uint32) bool {
-	l := d.layout
-	d.line = line
+// notInCode marks the bytes of w that are in none of Squid's codes by their high
+// bits.
+func notInCode(w uint64) uint64 {
+	seven := w & lowBits
+	capital := (seven + (0x80-'A')*eachByte) &^ (seven + (0x80-'Z'-1)*eachByte)
+	digit := (seven + (0x80-'0')*eachByte) &^ (seven + (0x80-'9'-1)*eachByte)
+	other := ^((seven ^ '_'*eachByte) + lowBits) | ^((seven ^ '-'*eachByte) + lowBits)
+	return (^(capital | digit | other) | w) & highBits
+}
+
+// usual cuts the line into fields as match does, or returns false: a line without
+// escaped quotes whose spaces and quotes are those of the format, but for the
+// ones within quotes and padding in one place.
+//
+// Note: then the places of spaces and quotes are known, and a field's end is not
+// searched for. A search is a jump that depends on the text, and a dozen of those
+// in a line cost more than all else.
+func (d *squid) usual(line *squidLine) bool {
+	l, data := d.layout, d.data
+	spaces, more := line.spaces, len(line.spaces)-l.spaces
+	if !l.regular || more < 0 || len(line.quotes) != l.quotes && l.quotes > 0 ||
+		int(line.end)+8 > len(data) || string(data[line.start:min(line.end, line.start+uint32(len(l.lead)))]) != l.lead {
+		return false
+	}
+	at, shift := line.start+uint32(len(l.lead)), 0 // shift: of indexes in spaces
+	for i := range l.fields {
+		f := &l.fields[i]
+		if f.padded {
+			first := f.space - 1 + shift
+			if f.last {
+				shift = more
+			} else {
+				for shift < more && spaces[f.space+shift] == at+uint32(f.space+shift-first-1) {
+					shift++
+				}
+			}
+			before := f.space - 1 + shift
+			if spaces[first]+1 != at || spaces[before]-spaces[first] != uint32(before-first) {
+				return false
+			}
+			at = spaces[before] + 1
+		}
+		var end uint32
+		switch f.end {
+		case squidToSpace:
+			// It must be the first from the field on.
+			k := f.space + shift
+			end = spaces[k]
+			if end <= at || k > 0 && spaces[k-1] >= at {
+				return false
+			}
+		case squidToByte:
+			size := indexNear(data[at:line.end], f.after[0])
+			if size <= 0 || data[at] == ' ' { // padding
+				return false
+			}
+			end = at + uint32(size)
+		case squidToQuote:
+			end = line.quotes[f.quote]
+			if end < at || f.quote > 0 && line.quotes[f.quote-1] >= at {
+				return false
+			}
+			if !f.quoted {
+				if end == at || data[at] == ' ' {
+					return false
+				}
+				break
+			}
+			if data[end-1] == '\\' {
+				return false
+			}
+			if f.last {
+				shift = more
+			} else {
+				for shift < more && spaces[f.space+shift] < end {
+					shift++
+				}
+			}
+		case squidToSize:
+			end = at + uint32(len("02/Jan/2006:15:04:05 -0700"))
+			if end > line.end || data[at] == ' ' {
+				return false
+			}
+		case squidToEnd:
+			k := f.space + shift
+			end = line.end
+			if end <= at || k != len(spaces) || k > 0 && spaces[k-1] >= at {
+				return false
+			}
+		}
+		after := uint32(len(f.after))
+		// One byte was found already, but behind a date.
+		if (after != 1 || f.end == squidToSize) && (end+after > line.end || (binary.LittleEndian.Uint64(data[end:])^f.word)&f.mask != 0) {
+			return false
+		}
+		d.spans[f.field] = uint64(at)<<32 | uint64(end)
+		at = end + after
+	}
+	return at == line.end
+}
+
+// match cuts the line from start to end into fields from the left: each ends
+// where the text that follows it first stands.
+func (d *squid) match(start, end uint32) bool {
+	l, line := d.layout, d.data[start:end]
 	if !bytes.HasPrefix(line, []byte(l.lead)) {
 		return false
 	}
-	at, next := len(l.lead), 0
+	at := len(l.lead)
 	for i := range l.fields {
 		f := &l.fields[i]
 		if !f.quoted { // padding
@@ -494,49 +700,38 @@ func (d *squid) match(line []byte, start uint32, spaces []uint32) bool {
 				at++
 			}
 		}
-		end := 0
+		size := 0
 		switch {
 		case f.field == squidDate:
-			end = at + len("02/Jan/2006:15:04:05 -0700")
+			size = len("02/Jan/2006:15:04:05 -0700")
 		case f.quoted:
-			size := unescapedQuote(line[at:])
-			if size < 0 {
-				return false
-			}
-			end = at + size
-		case f.after == "" || f.after[0] == ' ':
-			for int(spaces[next]-start) < at {
-				next++
-			}
-			end = min(int(spaces[next]-start), len(line))
-			if f.after == "" && end < len(line) {
+			size = unescapedQuote(line[at:])
+		case f.after == "":
+			if size = len(line) - at; bytes.IndexByte(line[at:], ' ') >= 0 {
 				return false
 			}
 		default:
-			size := indexNear(line[at:], f.after[0])
-			if size < 0 {
-				return false
-			}
-			end = at + size
+			size = indexNear(line[at:], f.after[0])
 		}
-		if end == at && !f.quoted || len(line) < end+len(f.after) || len(f.after) > 1 && string(line[end:end+len(f.after)]) != f.after {
+		end := at + size
+		if size < 0 || size == 0 && !f.quoted || len(line) < end+len(f.after) || string(line[end:end+len(f.after)]) != f.after {
 			return false
 		}
-		d.span(f.field, at, end)
+		d.span(f.field, start, at, end)
 		at = end + len(f.after)
 	}
 	return at == len(line) && d.fits()
 }
 
-func (d *squid) span(f squidField, start, end int) {
-	d.spans[f] = uint64(start)<<32 | uint64(end)
+// span notes where a field is in the line that begins at start.
+func (d *squid) span(f squidField, start uint32, begin, end int) {
+	d.spans[f] = uint64(start+uint32(begin))<<32 | uint64(start+uint32(end))
 }
 
 // matchEnds cuts the line from both ends; the URL, which nothing else can be
 // confused with then, is what is left in the middle.
-func (d *squid) matchEnds(line []byte) bool {
-	l := d.layout
-	d.line = line
+func (d *squid) matchEnds(first, behind uint32) bool {
+	l, line := d.layout, d.data[first:behind]
 	tail := l.fields[len(l.fields)-1].after
 	if l.open < 0 || len(line) < len(l.lead)+len(tail) || !bytes.HasPrefix(line, []byte(l.lead)) || !bytes.HasSuffix(line, []byte(tail)) {
 		return false
@@ -554,7 +749,7 @@ func (d *squid) matchEnds(line []byte) bool {
 		if size <= 0 || end-start < size || !bytes.HasPrefix(line[start+size:end], []byte(f.after)) {
 			return false
 		}
-		d.span(f.field, start, start+size)
+		d.span(f.field, first, start, start+size)
 		start += size + len(f.after)
 	}
 	for i := len(l.fields) - 1; i > l.open; i-- {
@@ -566,10 +761,10 @@ func (d *squid) matchEnds(line []byte) bool {
 		if at <= 0 || start+at+len(before) == end {
 			return false
 		}
-		d.span(l.fields[i].field, start+at+len(before), end)
+		d.span(l.fields[i].field, first, start+at+len(before), end)
 		end = start + at
 	}
-	d.span(l.fields[l.open].field, start, end)
+	d.span(l.fields[l.open].field, first, start, end)
 	return start < end && d.fits()
 }
 
@@ -626,12 +821,18 @@ func (d *squid) parseDate(b []byte) (us int64, ok bool) {
 		}
 		d.date, d.base = [11]byte(b), t.UnixMicro()
 	}
-	h, ok1 := twoDigits(b[12:])
-	m, ok2 := twoDigits(b[15:])
-	s, ok3 := twoDigits(b[18:])
-	offset, ok4 := parseOffset(b[21:])
-	us = d.base + (h*3600+m*60+s)*second - offset
-	return us, ok1 && ok2 && ok3 && ok4 && h < 24 && m < 60 && s <= 60 && plausible(us)
+	if [6]byte(b[20:]) != d.zone {
+		offset, ok := parseOffset(b[21:])
+		if !ok {
+			return 0, false
+		}
+		d.zone, d.offset = [6]byte(b[20:]), offset
+	}
+	const zeros, nines = 0x30303a30303a3030, 0x76767f76767f7676 // 00:00:00
+	w := binary.LittleEndian.Uint64(b[12:]) ^ zeros
+	h, m, s := w&15*10+w>>8&15, w>>24&15*10+w>>32&15, w>>48&15*10+w>>56
+	us = d.base + int64(h*3600+m*60+s)*second - d.offset
+	return us, (w|(w+nines))&highBits == 0 && h < 24 && m < 60 && s <= 60 && plausible(us)
 }
 
 // put puts the lines that were gathered.
@@ -707,6 +908,9 @@ func (d *squid) put(b *columnar.Builder, data []byte) {
 // unescaped returns the text in which the cells stand when they have been
 // unescaped, and changes them to that. Cells without mark need not be.
 func (r *squidRows) unescaped(data []byte, cells []columnar.Span, mark byte, unescape func(dst, b []byte) []byte) []byte {
+	if len(cells) == 0 || bytes.IndexByte(data[cells[0].Begin:cells[len(cells)-1].End], mark) < 0 {
+		return data // nor is one between them, which is most cheaply found
+	}
 	if !slices.ContainsFunc(cells, func(s columnar.Span) bool { return bytes.IndexByte(data[s.Begin:s.End], mark) >= 0 }) {
 		return data
 	}
@@ -725,6 +929,10 @@ func (d *squid) putURLs(b *columnar.Builder, data []byte, n int) {
 	if d.layout.hasURL {
 		paths = r.texts[squidURL]
 		for i, s := range paths[:n] {
+			if host, path, ok := usualURL(data, s); ok {
+				hosts[i], paths[i] = host, path
+				continue
+			}
 			host, path := splitURL(data[s.Begin:s.End])
 			hosts[i], paths[i] = spanOf(data, host), spanOf(data, path)
 		}
@@ -761,6 +969,80 @@ func addressLike(b []byte) bool {
 // itself, or the log has no such code.
 func direct(code []byte) bool {
 	return len(code) == 0 || string(code) == "HIER_DIRECT" || bytes.Contains(code, []byte("DIRECT")) || bytes.Contains(code, []byte("ORIGINAL_DST")) || bytes.Contains(code, []byte("PINNED"))
+}
+
+// usualURL is splitURL of the URL at s, or false: one of HTTP whose host is a name
+// or an address alone, with text behind it in data.
+func usualURL(data []byte, s columnar.Span) (host, path columnar.Span, ok bool) {
+	const https, http = 0x2f2f3a7370747468, 0x2f2f3a70747468 // ://, from the last byte on
+	if int(s.Begin)+8 > len(data) {
+		return host, path, false
+	}
+	scheme := binary.LittleEndian.Uint64(data[s.Begin:])
+	host.Begin = s.Begin + 8
+	if scheme != https {
+		if scheme&(1<<56-1) != http {
+			return host, path, false
+		}
+		host.Begin--
+	}
+	at := host.Begin
+	for size := uint32(24); size == 24; at += size {
+		if int(at)+24 > len(data) {
+			return host, path, false
+		}
+		size = firstOf3(
+			inHostEnd(binary.LittleEndian.Uint64(data[at:])),
+			inHostEnd(binary.LittleEndian.Uint64(data[at+8:])),
+			inHostEnd(binary.LittleEndian.Uint64(data[at+16:])))
+	}
+	// What ends the host may as well be the start of a port, or of the host behind
+	// a user.
+	host.End = min(at, s.End)
+	if host.End <= host.Begin || data[host.End-1] == '.' {
+		return host, path, false
+	}
+	if at >= s.End {
+		return host, path, true
+	}
+	if c := data[at]; c != '/' && c != '?' && c != '#' {
+		return host, path, false
+	}
+	path.Begin = at
+	for size := uint32(24); size == 24 && at < s.End; at += size {
+		if int(at)+24 > len(data) {
+			return host, path, false
+		}
+		size = firstOf3(
+			inPathEnd(binary.LittleEndian.Uint64(data[at:])),
+			inPathEnd(binary.LittleEndian.Uint64(data[at+8:])),
+			inPathEnd(binary.LittleEndian.Uint64(data[at+16:])))
+	}
+	path.End = min(at, s.End)
+	return host, path, true
+}
+
+// inHostEnd marks by its high bit the first byte of w that is one of / ? # : @ [
+// or one of some others that are not in host names in lower case; the bits
+// behind it say nothing.
+func inHostEnd(w uint64) uint64 {
+	slash, colon, at := (w|0x0c*eachByte)^'/'*eachByte, (w|0x05*eachByte)^'?'*eachByte, (w|0x1b*eachByte)^'['*eachByte
+	return ((slash-eachByte)&^slash | (colon-eachByte)&^colon | (at-eachByte)&^at) & highBits
+}
+
+// inPathEnd marks by its high bit the first byte of w that is ? or #; the bits
+// behind it say nothing.
+func inPathEnd(w uint64) uint64 {
+	query, fragment := w^'?'*eachByte, w^'#'*eachByte
+	return ((query-eachByte)&^query | (fragment-eachByte)&^fragment) & highBits
+}
+
+// firstOf3 returns which byte of three words is the first that is marked by its
+// high bit, 24 if none is.
+func firstOf3(m0, m1, m2 uint64) uint32 {
+	at0, at1, at2 := bits.TrailingZeros64(m0)>>3, bits.TrailingZeros64(m1)>>3, bits.TrailingZeros64(m2)>>3
+	at := at0 + at1&-(at0>>3)
+	return uint32(at + at2&-(at>>4))
 }
 
 // splitURL returns the host and path of a URL, or of the host:port of a tunnel.

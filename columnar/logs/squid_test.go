@@ -3,6 +3,7 @@ package logs
 import (
 	"bytes"
 	"fmt"
+	"math/rand/v2"
 	"strings"
 	"testing"
 
@@ -50,6 +51,11 @@ func TestSplitURL(t *testing.T) {
 		{"error:invalid-request", "", ""},
 		{"urn:x", "", ""},
 		{"http://", "", ""},
+		{"http:///x", "", "/x"},
+		{"http://example.com./x#y?z", "example.com", "/x"},
+		{"https://EXAMPLE.com/A", "EXAMPLE.com", "/A"},
+		{"https://a-rather-long-name.of-a-host.example.com/and/a/path/that/is/longer/than/24?b", "a-rather-long-name.of-a-host.example.com", "/and/a/path/that/is/longer/than/24"},
+		{"https://é.example;x/+'", "é.example;x", "/+'"},
 		{"http://[::1", "[::1", ""},
 		{"http://2001:db8::1/x", "2001:db8::1", "/x"},
 		{"http://example.com:/x", "example.com:", "/x"},
@@ -59,6 +65,67 @@ func TestSplitURL(t *testing.T) {
 		host, path := splitURL([]byte(test.url))
 		if string(host) != test.host || string(path) != test.path {
 			t.Errorf("splitURL(%q): got %q, %q, want %q, %q", test.url, host, path, test.host, test.path)
+		}
+		// What stands around it must not matter.
+		for _, behind := range []string{"", " ", " HTTP/1.1? # GET http://b.example/c", "\" - - a.example/ ..............."} {
+			data := []byte("GET " + test.url + behind)
+			host, path, ok := usualURL(data, columnar.Span{Begin: 4, End: 4 + uint32(len(test.url))})
+			if !ok {
+				continue
+			}
+			if gotHost, gotPath := string(data[host.Begin:host.End]), string(data[path.Begin:path.End]); gotHost != test.host || gotPath != test.path {
+				t.Errorf("usualURL(%q): got %q, %q, want %q, %q", data, gotHost, gotPath, test.host, test.path)
+			}
+		}
+	}
+}
+
+// If this fails, the fields of some lines are not cut where the format says.
+func TestSquidUsual(t *testing.T) {
+	r := rand.New(rand.NewPCG(19, 20))
+	agent := "Mozilla/5.0 (X11; Linux x86_64)"
+	for _, test := range []struct{ format, line string }{
+		{squidNative, "1772000000.123     45 10.0.0.1 TCP_MISS/200 512 GET http://a.example/x bob HIER_DIRECT/192.0.2.1 text/html"},
+		{squidOutflow, `1772000000.123     45 10.0.0.1 TCP_MISS/200 512 99 GET http://a.example/x bob HIER_DIRECT/192.0.2.1 text/html "` + agent + `"`},
+		{squidCommon, `10.0.0.1 - bob [01/Mar/2026:10:11:12 +0000] "GET http://a.example/x HTTP/1.1" 200 512 TCP_MISS:HIER_DIRECT`},
+		{squidCombined, `10.0.0.1 - bob [01/Mar/2026:10:11:12 +0000] "GET http://a.example/x HTTP/1.1" 200 512 "-" "` + agent + `" TCP_MISS:HIER_DIRECT`},
+		{`x "%{User-Agent}>h" %6tr "%{Referer}>h" %ts %5>a %ru "`, `x "` + agent + `"     17 "a b" 1772000000   10.0.0.1 http://a.example/x "`},
+	} {
+		l, err := compileSquid(test.format)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for n := range 20_000 {
+			text := []byte(test.line)
+			for range min(n, r.IntN(4)) {
+				at := r.IntN(len(text))
+				switch c := " \"\\:/1aA"[r.IntN(8)]; r.IntN(3) {
+				case 0:
+					text = append(text[:at], append([]byte{c}, text[at:]...)...)
+				case 1:
+					text[at] = c
+				default:
+					text = append(text[:at], text[at+1:]...)
+				}
+			}
+			line := squidLine{start: 2, end: uint32(2 + len(text))}
+			for i, c := range text {
+				switch c {
+				case ' ':
+					line.spaces = append(line.spaces, uint32(2+i))
+				case '"':
+					line.quotes = append(line.quotes, uint32(2+i))
+				}
+			}
+			data := []byte("x\n" + string(text) + "\nanother \"line")
+			fast, slow := squid{layout: l, data: data}, squid{layout: l, data: data}
+			usual := fast.usual(&line) && fast.fits()
+			if n == 0 && !usual {
+				t.Errorf("%q is not usual", text)
+			}
+			if usual && (!slow.match(line.start, line.end) || fast.spans != slow.spans) {
+				t.Fatalf("logformat %s: %q:\ngot  %x\nwant %x", test.format, text, fast.spans, slow.spans)
+			}
 		}
 	}
 }
