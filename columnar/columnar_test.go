@@ -76,7 +76,7 @@ func TestDict(t *testing.T) {
 func TestHash(t *testing.T) {
 	seen := map[uint64]string{}
 	add := func(text string) {
-		h := Hash([]byte(text))
+		h := longHash([]byte(text))
 		if other, ok := seen[h]; ok && other != text {
 			t.Errorf("%q and %q have the same hash", text, other)
 		}

@@ -146,9 +146,9 @@ func mix(a, b uint64) uint64 {
 	return hi ^ lo
 }
 
-// Hash returns a 64-bit hash of text, another in every process (in the manner of
-// wyhash). It must not decide that two texts are equal.
-func Hash(text []byte) uint64 {
+// longHash returns a 64-bit hash of text, another in every process (in the manner
+// of wyhash).
+func longHash(text []byte) uint64 {
 	n := len(text)
 	h := uint64(n) * hashKey0
 	switch {
@@ -167,12 +167,12 @@ func Hash(text []byte) uint64 {
 	return mix(h^hashKey0, hashKey1)
 }
 
-// hash is the hash of a Dict's texts: one multiplication cheaper than Hash where
+// hash is the hash of a Dict's texts: one multiplication cheaper than longHash where
 // texts are short.
 func hash(text []byte) uint64 {
 	switch n := len(text); {
 	case n > 16:
-		return Hash(text)
+		return longHash(text)
 	case n >= 8:
 		return hashWords(binary.LittleEndian.Uint64(text), binary.LittleEndian.Uint64(text[n-8:]), n)
 	default:

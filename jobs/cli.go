@@ -61,8 +61,8 @@ type program struct {
 
 // Main runs the command line and returns the exit code.
 func Main(args []string) int {
-	// Folding allocates little and judging keeps most of what it allocates: a
-	// smaller heap costs next to no time.
+	// All that is hot works in memory of its own, so a smaller heap costs next to
+	// no time.
 	debug.SetGCPercent(50)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()

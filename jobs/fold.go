@@ -5,8 +5,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"io"
 	"iter"
+	"math"
 	"slices"
 	"strings"
 	"sync"
@@ -159,21 +161,23 @@ const blockBuffers = 3
 // An object that cannot be read becomes an input with an error. Fold itself
 // fails only when ctx ends or there is no place for the runs.
 func Fold(ctx context.Context, sources []source, o *foldOptions) (*folded, error) {
+	reading, cancel := context.WithCancel(ctx)
+	defer cancel()
 	workers := make([]*worker, max(1, o.workers))
 	buffers := logs.NewBuffers((blockBuffers+2)*len(workers), logs.BlockSize)
 	blocks := make(chan *work, len(workers))
 
-	var reading, working sync.WaitGroup
+	var readers, working sync.WaitGroup
 	var next atomic.Int64
 	members := make([][]*member, len(sources))
 	for range workers {
-		reading.Go(func() {
+		readers.Go(func() {
 			for {
 				i := int(next.Add(1)) - 1
-				if i >= len(sources) || ctx.Err() != nil {
+				if i >= len(sources) || reading.Err() != nil {
 					return
 				}
-				members[i] = read(ctx, &sources[i], buffers, o, blocks)
+				members[i] = read(reading, &sources[i], buffers, o, blocks)
 			}
 		})
 	}
@@ -182,29 +186,28 @@ func Fold(ctx context.Context, sources []source, o *foldOptions) (*folded, error
 	var tap sync.Mutex
 	for i := range workers {
 		w := newWorker(o, &tap)
-		w.spool = store.NewSpool(budget / 2)
+		w.budget, w.spool = budget, store.NewSpool(budget/2)
 		workers[i] = w
 		working.Go(func() {
 			for b := range blocks {
-				w.decode(b)
-				w.spill(budget)
+				if w.decode(b); w.err != nil {
+					cancel() // there is no place for more
+				}
 			}
 			w.spill(0)
-			w.folders, w.out = nil, columnar.Out{} // merging needs the memory
+			// Merging needs the memory.
+			w.folders, w.out, w.member, w.decoder = nil, columnar.Out{}, nil, nil
 		})
 	}
-	reading.Wait()
+	readers.Wait()
 	close(blocks)
 	working.Wait()
-	if err := ctx.Err(); err != nil {
-		return nil, err
-	}
 	out := account(workers, slices.Concat(members...), o)
-	var errs []error
+	err := ctx.Err()
 	for _, w := range workers {
-		errs = append(errs, w.err)
+		err = cmp.Or(err, w.err)
 	}
-	if err := errors.Join(errs...); err != nil {
+	if err != nil {
 		return nil, errors.Join(err, out.Close())
 	}
 	return out, nil
@@ -235,19 +238,19 @@ func (w *worker) spill(budget int) {
 	sizes := make([]int, len(w.folders))
 	total := 0
 	for i, f := range w.folders {
-		sizes[i] = f.Size()
+		sizes[i] = min(f.Size(), math.MaxInt/len(w.folders))
 		total += sizes[i]
 	}
-	for total > budget {
+	for total > budget && w.err == nil {
 		i := slices.Index(sizes, slices.Max(sizes))
 		a, from := w.o.aggregates[i], w.spool.Size()
 		run := detect.NewRunWriter(w.spool)
 		w.folders[i].Drain(run)
-		if err := run.Close(); err != nil && w.err == nil {
+		if err := run.Close(); err != nil {
 			w.err = fmt.Errorf("make room in memory for %s: %w", a.Name, err)
 		}
 		w.runs = append(w.runs, runOf{a, from, w.spool.Size()})
-		if w.folders[i].Size() > budget/4 { // of names
+		if w.folders[i].Size() > budget/(4*len(w.folders)) { // of names
 			w.folders[i] = a.New(&w.o.FoldOptions)
 		}
 		total -= sizes[i]
@@ -288,6 +291,10 @@ type eventSet struct {
 	cut  bool // there were events beyond maxEvents
 }
 
+// eventSeed is of this process: who does not know it cannot make ids that are
+// taken for one.
+var eventSeed = maphash.MakeSeed()
+
 // maxEvents bounds the ids that are remembered of one log: only its first so many
 // records are looked at. Logs with copies are delivered in small objects.
 const maxEvents = 1 << 20
@@ -310,7 +317,7 @@ func (s *eventSet) mark(b *columnar.Batch) (repeated int64) {
 			s.cut = true
 			break
 		}
-		h := columnar.Hash(id)
+		h := maphash.Bytes(eventSeed, id)
 		if _, ok := s.seen[h]; ok {
 			marks[i>>3] |= 1 << (i & 7)
 			repeated++
@@ -394,6 +401,7 @@ type worker struct {
 	out     columnar.Out
 	folders []detect.Folder // as o.aggregates
 	tallies map[*member]*tally
+	budget  int // of the tables, in bytes
 	spool   *store.Spool
 	runs    []runOf
 	err     error // of writing runs
@@ -434,6 +442,7 @@ func newWorker(o *foldOptions, tap *sync.Mutex) *worker {
 				w.folders[i].Fold(b)
 			}
 		}
+		w.spill(w.budget)
 	}
 	return w
 }
@@ -441,7 +450,7 @@ func newWorker(o *foldOptions, tap *sync.Mutex) *worker {
 func (w *worker) decode(b *work) {
 	defer b.member.leave()
 	defer b.block.Release()
-	if b.member.failed.Load() != nil {
+	if b.member.failed.Load() != nil || w.err != nil {
 		return
 	}
 	if err := w.try(b); err != nil {
@@ -453,7 +462,8 @@ func (w *worker) try(b *work) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("decode the records from %d on: %v (a fault in outflow: please report it)", b.block.First, p)
-			w.member = nil
+			w.member, w.decoder = nil, nil
+			w.out = columnar.Out{Want: w.out.Want, Sink: w.out.Sink} // what it holds is of the broken block
 		}
 	}()
 	if w.member != b.member {

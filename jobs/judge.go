@@ -91,15 +91,19 @@ func (h *history) judge(c *Config, days []detect.Day) ([]detect.Finding, error) 
 		history   int
 	}
 	groups := map[reading][]*detect.Detection{}
+	var order []reading
 	for _, d := range c.detections {
 		r := reading{d.Reads, d.History}
+		if groups[r] == nil {
+			order = append(order, r)
+		}
 		groups[r] = append(groups[r], d)
 	}
 	w := bufio.NewWriter(h.baselines)
 	var all []detect.Finding
 	for _, day := range judged {
-		for _, group := range groups {
-			found, err := h.judgeDay(c, group, day, w)
+		for _, r := range order {
+			found, err := h.judgeDay(c, groups[r], day, w)
 			if err != nil {
 				return nil, err
 			}

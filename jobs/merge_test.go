@@ -117,10 +117,10 @@ func TestScanMerges(t *testing.T) {
 			s.write("one/all.log", []byte(head+strings.Join(lines, "")))
 			rnd := rand.New(rand.NewPCG(1, 2))
 			rnd.Shuffle(len(lines), func(i, j int) { lines[i], lines[j] = lines[j], lines[i] })
-			const files = 50
+			const files = 1000
 			for i := range files {
 				part := lines[i*len(lines)/files : (i+1)*len(lines)/files]
-				s.write(fmt.Sprintf("cut/%02d.log", rnd.IntN(1e6)*100+i), []byte(head+strings.Join(part, "")))
+				s.write(fmt.Sprintf("cut/%d.log", rnd.IntN(1e6)*files+i), []byte(head+strings.Join(part, "")))
 			}
 			scan := func(folder string, workers int) string {
 				out := fmt.Sprintf("out-%s-%d", folder, workers)

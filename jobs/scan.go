@@ -1,6 +1,7 @@
 package jobs
 
 import (
+	"errors"
 	"sync/atomic"
 
 	"github.com/spf13/cobra"
@@ -36,14 +37,14 @@ func (p *program) scanCommand() *cobra.Command {
 		var read atomic.Int64
 		stop := p.watch("scan", total, &read)
 		folded, err := Fold(p.ctx, sources, &foldOptions{aggregates: config.aggregates(), FoldOptions: config.foldOptions(),
-			workers: config.Workers, read: &read})
+			workers: config.Workers, memory: int64(config.Memory), read: &read})
 		stop()
 		if err != nil {
 			return err
 		}
-		h, err := scratched(folded, config.aggregates())
+		h, err := scratched(p.ctx, folded, config.aggregates())
 		defer h.close()
-		if err != nil {
+		if err = errors.Join(err, folded.Close()); err != nil {
 			return err
 		}
 		r, err := assemble(config, h, h.days(), folded.inputs)

@@ -2,6 +2,7 @@ package jobs
 
 import (
 	"bufio"
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -178,7 +179,7 @@ func (in *scratchReader) read(r *detect.Row) error {
 	head, err := in.r.Peek(scratchHead)
 	if err != nil {
 		if len(head) > 0 {
-			err = io.ErrUnexpectedEOF
+			err = short(err)
 		}
 		return err
 	}
@@ -193,7 +194,7 @@ func (in *scratchReader) read(r *detect.Row) error {
 		size = 0
 	}
 	if err != nil {
-		return io.ErrUnexpectedEOF
+		return short(err)
 	}
 	in.numbers, in.texts = row[scratchHead:numbers], string(row[numbers:])
 
@@ -227,6 +228,14 @@ func (in *scratchReader) read(r *detect.Row) error {
 	return err
 }
 
+// short is the error of a row that is not there as a whole.
+func short(err error) error {
+	if errors.Is(err, io.EOF) {
+		return io.ErrUnexpectedEOF
+	}
+	return err
+}
+
 func (in *scratchReader) length() int {
 	n, size := binary.Uvarint(in.numbers)
 	in.numbers = in.numbers[size:]
@@ -241,12 +250,16 @@ func (in *scratchReader) text() string {
 }
 
 // scratched keeps the rows that were folded as the state would.
-func scratched(f *folded, aggregates []*detect.Aggregate) (*history, error) {
+func scratched(ctx context.Context, f *folded, aggregates []*detect.Aggregate) (*history, error) {
 	h := newHistory()
+	n := 0
 	for _, a := range aggregates {
 		s := newScratch()
 		h.closers = append(h.closers, s.spool)
 		for r, err := range f.Rows(a) {
+			if n++; err == nil && n%aheadRows == 0 {
+				err = ctx.Err()
+			}
 			if err == nil {
 				err = s.add(r)
 			}

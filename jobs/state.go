@@ -241,11 +241,13 @@ func (s *state) fold(ctx context.Context, days []detect.Day) error {
 		what += " to " + last.String()
 	}
 	stop := s.p.watch(what, total, &read)
-	result, err := Fold(ctx, sources, &foldOptions{aggregates: s.aggregates, FoldOptions: o, workers: s.config.Workers, read: &read})
+	result, err := Fold(ctx, sources, &foldOptions{aggregates: s.aggregates, FoldOptions: o, workers: s.config.Workers,
+		memory: int64(s.config.Memory), read: &read})
 	stop()
 	if err != nil {
 		return err
 	}
+	defer result.Close() // it was only read
 	s.account(result.inputs)
 	for _, src := range sources {
 		if o := result.objects[src.object.Name]; o != nil {

@@ -324,6 +324,11 @@ func (d *parquetDecoder) rows(part *parquetPart, first int64, done *int64, b *co
 // costs little.
 const parquetBlock = 1 << 10
 
+// parquetBlockText is how much text of a column is put at once, in bytes. A few
+// bytes of a file can stand for rows of a hundred megabytes; row by row, a batch
+// ends when it has enough of them.
+const parquetBlockText = 8 << 20
+
 // block puts n rows column by column. It returns false, and has done nothing, if
 // a cell wants a closer look.
 func (d *parquetDecoder) block(b *columnar.Builder, columns []*parquetColumn, n int, record int64) bool {
@@ -425,6 +430,7 @@ func (c *parquetColumn) gather(b *columnar.Builder, s *setter, n int) bool {
 			of = &c.dict.texts
 		}
 		cells.text, cells.spans = of.data, cells.spans[:0]
+		size := 0
 		for i := range n {
 			var span columnar.Span
 			if valid == nil || valid[i] {
@@ -437,8 +443,9 @@ func (c *parquetColumn) gather(b *columnar.Builder, s *setter, n int) bool {
 				}
 			}
 			cells.spans = append(cells.spans, span)
+			size += int(span.End - span.Begin)
 		}
-		return true
+		return size <= parquetBlockText
 	}
 	return false
 }
@@ -572,7 +579,6 @@ type parquetColumn struct {
 	spread []int64
 	levels []uint32
 	known  []bool
-	texted []byte
 }
 
 func (c *parquetColumn) open(part *parquetPart, src int, f *field) {
@@ -697,11 +703,7 @@ func (c *parquetColumn) readPage(codec *pageCodec, h *format.PageHeader, body []
 	if encoding == format.RLEDictionary || encoding == format.PlainDictionary {
 		return c.readIndexes(values, n)
 	}
-	err = c.readValues(encoding, values, n)
-	if c.held == heldTexts { // which lie in the page
-		c.texted, codec.page = codec.page, c.texted
-	}
-	return err
+	return c.readValues(encoding, values, n)
 }
 
 // readLevels finds which rows of the page have values, and how many.

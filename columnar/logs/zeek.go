@@ -497,6 +497,10 @@ func (d *zeek) Decode(b *Block, out *columnar.Out, t *Tally) error {
 	record := b.First
 	for data := b.Data; len(data) > 0; {
 		if data[0] == '{' {
+			if size, n := d.objects(data, record, t); n > 0 {
+				data, record = data[size:], record+int64(n)
+				continue
+			}
 			var line []byte
 			line, data = cutLine(data)
 			d.count(line, record, t)

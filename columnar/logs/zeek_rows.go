@@ -2,11 +2,12 @@ package logs
 
 import (
 	"bytes"
+	"math/bits"
 
 	"outflow/columnar"
 )
 
-// Lines of Zeek's TSV form are read in runs, column by column, which is several
+// Lines of either form are read in runs, column by column, which is several
 // times as fast as line by line: one dictionary, and one kind of cell, at a time.
 // A line in which anything is odd ends the run and is read for itself, by
 // zeek.line, which says what is to become of it.
@@ -21,6 +22,12 @@ type zeekRows struct {
 	records []int64
 	most    int // how many lines the next run may have
 
+	// Of a run of JSON, which has none of begins: where lines end, and their cells.
+	json  bool
+	reads uint64 // the fields that cells has
+	ends  []int
+	cells [numZeekFields][]columnar.Span
+
 	// What was read of the lines. Each column of a log has a place here.
 	ints  [6][]int64
 	spans [4][]columnar.Span
@@ -31,15 +38,7 @@ type zeekRows struct {
 // and lines that were.
 func (d *zeek) table(data []byte, first int64, t *Tally) (size int, lines int64) {
 	r, s := &d.rows, &d.rows.scanner
-	if r.most == 0 {
-		r.most = zeekRun
-		for i := range r.ints {
-			r.ints[i] = make([]int64, zeekRun)
-		}
-		for i := range r.spans {
-			r.spans[i] = make([]columnar.Span, zeekRun)
-		}
-	}
+	r.begin(false)
 	sep, record := d.tsv.sep, first
 	s.reset(data, sep, '\\')
 	for s.next() {
@@ -66,6 +65,101 @@ func (d *zeek) table(data []byte, first int64, t *Tally) (size int, lines int64)
 		}
 	}
 	return len(data), record - first
+}
+
+func (r *zeekRows) begin(json bool) {
+	r.json = json
+	if r.most > 0 {
+		return
+	}
+	r.most = zeekRun
+	for i := range r.ints {
+		r.ints[i] = make([]int64, zeekRun)
+	}
+	for i := range r.spans {
+		r.spans[i] = make([]columnar.Span, zeekRun)
+	}
+}
+
+// objects decodes the first lines if they are JSON of one log, and returns how
+// many bytes and lines that were; none if the first one is odd.
+func (d *zeek) objects(data []byte, record int64, t *Tally) (size, n int) {
+	r := &d.rows
+	r.begin(true)
+	r.ends, r.records = r.ends[:0], r.records[:0]
+	var b *columnar.Builder
+	var log zeekLog
+	most, odd := r.most, false
+	for at := 0; len(r.ends) < most && at < len(data) && data[at] == '{'; {
+		line, rest := cutLine(data[at:])
+		l, plain := d.object(data, line, len(r.ends))
+		if odd = !plain || len(r.ends) > 0 && l != log; odd {
+			break
+		}
+		if b == nil {
+			log, b = l, d.out.Table(l.table())
+			r.reads = d.wants(l)
+			most = min(most, b.Room())
+		}
+		at = len(data) - len(rest)
+		r.ends = append(r.ends, at)
+		r.records = append(r.records, record)
+		record++
+	}
+	found := len(r.ends)
+	if found == 0 {
+		return 0, 0
+	}
+	n = d.put(b, data, log, found)
+	t.Records += int64(n)
+	t.Rows += int64(n)
+	switch {
+	case n < found: // what was read behind the odd line was for nothing
+		r.most = max(n, 8)
+	case !odd:
+		r.most = min(2*r.most, zeekRun)
+	}
+	if n == 0 {
+		return 0, 0
+	}
+	return r.ends[n-1], n
+}
+
+// object notes the cells of a JSON line, the i-th of its run. plain is false if
+// it is of no log, malformed, or has a cell that is not as it is written.
+func (d *zeek) object(data, line []byte, i int) (log zeekLog, plain bool) {
+	has, escaped, ok := d.shape.read(line, d.values[:])
+	if !ok {
+		return zeekOther, false
+	}
+	log = zeekLogOf(has)
+	if has>>zeekPath&1 != 0 {
+		path := d.values[zeekPath]
+		if !path.is('"') {
+			return zeekOther, false
+		}
+		log = zeekLogNamed(path[1 : len(path)-1])
+	}
+	if log == zeekOther || escaped&(d.wants(log)|1<<zeekPath) != 0 {
+		return zeekOther, false
+	}
+	for set := d.wants(log); set != 0; set &= set - 1 {
+		f := bits.TrailingZeros64(set)
+		if d.rows.cells[f] == nil {
+			d.rows.cells[f] = make([]columnar.Span, zeekRun)
+		}
+		var cell []byte
+		if has>>f&1 != 0 {
+			switch v := d.values[f]; {
+			case v[0] == '"':
+				cell = v[1 : len(v)-1]
+			case v[0] != 'n' && v[0] != '{' && v[0] != '[' || f == int(zeekAnswers):
+				cell = v
+			}
+		}
+		d.rows.cells[f][i] = spanOf(data, cell)
+	}
+	return log, true
 }
 
 // run decodes the first lines, of which the first begins at begin in
@@ -102,24 +196,32 @@ func (d *zeek) run(data []byte, ends []int, begin int, record int64, t *Tally) (
 	if found == 0 {
 		return 0, odd
 	}
-	switch h.log {
-	case zeekDNS:
-		n = d.dnsRows(b, data, found)
-	case zeekHTTP:
-		n = d.httpRows(b, data, found)
-	case zeekConn:
-		n = d.connRows(b, data, found)
-	case zeekSSL:
-		n = d.sslRows(b, data, found)
-	default:
+	if h.log == zeekOther {
 		t.Records += int64(found)
 		t.Other += int64(found)
 		return found, odd
 	}
-	b.NextRows(r.records[:n])
+	n = d.put(b, data, h.log, found)
 	t.Records += int64(n)
 	t.Rows += int64(n)
 	return n, odd || n < found
+}
+
+// put puts the first n lines of the run, up to one that is odd, and returns how
+// many that were.
+func (d *zeek) put(b *columnar.Builder, data []byte, log zeekLog, n int) int {
+	switch log {
+	case zeekDNS:
+		n = d.dnsRows(b, data, n)
+	case zeekHTTP:
+		n = d.httpRows(b, data, n)
+	case zeekConn:
+		n = d.connRows(b, data, n)
+	default:
+		n = d.sslRows(b, data, n)
+	}
+	b.NextRows(d.rows.records[:n])
+	return n
 }
 
 // column finds the cells of a field in the first n lines: that of line i is
@@ -127,6 +229,14 @@ func (d *zeek) run(data []byte, ends []int, begin int, record int64, t *Tally) (
 func (d *zeek) column(spans []columnar.Span, data []byte, f zeekField, n int) []columnar.Span {
 	h := &d.tsv
 	spans = spans[:n]
+	if d.rows.json {
+		if d.rows.reads>>f&1 != 0 {
+			copy(spans, d.rows.cells[f])
+		} else {
+			clear(spans)
+		}
+		return spans
+	}
 	at := h.at[f]
 	if at < 0 {
 		clear(spans)
@@ -225,7 +335,12 @@ func (d *zeek) dnsRows(b *columnar.Builder, data []byte, n int) int {
 		if code.Begin < code.End {
 			answers[i] = 0 // a reply without any, if they are unset
 		}
-		if at >= 0 {
+		if r.json {
+			raw := r.cells[zeekAnswers][i]
+			if n, ok := value(data[raw.Begin:raw.End]).length(); ok {
+				answers[i] = int64(n)
+			}
+		} else if at >= 0 {
 			p := r.scanner.pos[int(r.begins[i])+at:]
 			raw := data[p[0]+1 : p[1]]
 			if at == d.tsv.fields-1 {

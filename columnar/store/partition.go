@@ -309,8 +309,9 @@ func (p Partitions[T]) damaged(day string, err error) error {
 // Commit writes or replaces the partition of a day from rows, in their order.
 // They should be sorted: the same rows and Done give the same bytes. A row must
 // stay as it is until the next, its texts until Commit returns. What the partition
-// says of itself is read when the rows have ended, and not changed. The memory that it takes, some megabytes, does not grow with the rows:
-// the file is made in a temporary one if it is large.
+// says of itself is read when the rows have ended, and not changed. The memory
+// that it takes, some megabytes, does not grow with the rows: the file is made in
+// a temporary one if it is large.
 //
 // If rows yields an error, that is Commit's, and the partition is as before. If
 // another run is committing the same partition, or did so while this one was, the

@@ -166,10 +166,11 @@ func leavesOf(schema []format.SchemaElement) ([]leaf, error) {
 	}
 	var leaves []leaf
 	next := 1
-	var walk func(children int32, above leaf) error
-	walk = func(children int32, above leaf) error {
+	const deepest = 100 // no schema of ours has more than three levels
+	var walk func(children int32, above leaf, depth int) error
+	walk = func(children int32, above leaf, depth int) error {
 		for range children {
-			if next == len(schema) || above.definition > 100 {
+			if next == len(schema) || depth > deepest {
 				return errors.New("the schema is no tree")
 			}
 			e := schema[next]
@@ -186,7 +187,7 @@ func leavesOf(schema []format.SchemaElement) ([]leaf, error) {
 				l.definition++
 			}
 			if n := e.NumChildren.V; n > 0 {
-				if err := walk(n, l); err != nil {
+				if err := walk(n, l, depth+1); err != nil {
 					return err
 				}
 				continue
@@ -196,7 +197,7 @@ func leavesOf(schema []format.SchemaElement) ([]leaf, error) {
 		}
 		return nil
 	}
-	if err := walk(schema[0].NumChildren.V, leaf{}); err != nil {
+	if err := walk(schema[0].NumChildren.V, leaf{}, 0); err != nil {
 		return nil, err
 	}
 	return leaves, nil
@@ -237,8 +238,8 @@ type cursor struct {
 	dictionary    []string // of the chunk
 }
 
-// rowsOf yields the rows of a table. Each is the caller's until the next; what it refers to
-// stays as it is.
+// rowsOf yields the rows of a table. Each is the caller's until the next; what it
+// refers to stays as it is.
 func rowsOf[T any](t *table) iter.Seq2[*T, error] {
 	return func(yield func(*T, error) bool) {
 		r, err := newTableReader(t)
@@ -587,7 +588,8 @@ func (c *cursor) decodeCodes(b []byte, n int) (err error) {
 // number and as groups of eight packed ones.
 //
 // Note: the library decodes them faster, but takes memory for as many as the
-// bytes say, which a few can say are billions.
+// bytes say, which a few can say are billions. The decoder of Parquet logs has
+// one of its own, into memory of known size: neither package imports the other.
 func decodeHybrid(dst []uint32, b []byte, width uint, n int) ([]uint32, error) {
 	if width > 32 {
 		return dst, fmt.Errorf("numbers of %d bits", width)

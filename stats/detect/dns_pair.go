@@ -114,7 +114,8 @@ func (p *dnsPart) reset() {
 }
 
 // hashSeed is of this process: who does not know it cannot make names that are
-// taken for one. Nothing that is kept or reported depends on it.
+// taken for one. What is kept and reported does not depend on it, but for the
+// chance of one in 10^5 that name speaks of.
 var hashSeed = maphash.MakeSeed()
 
 // Fold implements Folder.
@@ -166,9 +167,12 @@ const queryChunk = 1 << 15
 
 func (p *dnsPart) add(q dnsQuery) {
 	if p.count%queryChunk == 0 {
-		p.queries = append(p.queries, make([]dnsQuery, 0, queryChunk))
+		p.queries = append(p.queries, nil)
 	}
 	last := &p.queries[len(p.queries)-1]
+	if len(*last) == cap(*last) { // most parts have few: they grow
+		*last = slices.Grow(*last, min(queryChunk-len(*last), max(64, p.count)))
+	}
 	*last = append(*last, q)
 	p.count++
 }
@@ -273,7 +277,7 @@ func (p *dnsPart) example(at uint32) []byte {
 func (d *dnsPairs) Size() int {
 	n := d.entities.size() + sizeOf(d.domains)
 	for _, p := range d.parts.all {
-		if len(p.names) > maxNames-2*columnar.BatchRows || len(p.arena) > math.MaxUint32/2 {
+		if len(p.names) > maxNames-columnar.BatchRows || len(p.arena) > math.MaxUint32/2 {
 			return math.MaxInt // no number is left for another name
 		}
 		n += p.groups.Size() + len(p.cells)*24 + len(p.arena) + len(p.names)*(16+16) + p.count*8
