@@ -30,6 +30,9 @@ func hugeRows(n int) iter.Seq2[*wideRow, error] {
 // of which a month's are at the same time. Measured from outside, in a process
 // of its own, it is what a container would be killed for.
 func TestMemory(t *testing.T) {
+	if raced {
+		t.Skip("the race detector takes memory of its own")
+	}
 	if dir := os.Getenv("STORE_TEST_MEMORY"); dir != "" {
 		useMemory(t, dir)
 		return

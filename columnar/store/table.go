@@ -316,9 +316,10 @@ func (r *tableReader) read(row unsafe.Pointer, size uintptr, max int) (n int, er
 }
 
 // fill reads a column of n rows.
-func (r *tableReader) fill(c *cursor, row unsafe.Pointer, size uintptr, n int) error {
-	row = unsafe.Add(row, c.offset)
-	for n > 0 {
+func (r *tableReader) fill(c *cursor, rows unsafe.Pointer, size uintptr, n int) error {
+	for done := 0; done < n; {
+		// Never one beyond the last row: the collector must not see that.
+		row := unsafe.Add(rows, uintptr(done)*size+c.offset)
 		if c.level == c.levels {
 			if err := r.page(c); err != nil {
 				return err
@@ -327,12 +328,12 @@ func (r *tableReader) fill(c *cursor, row unsafe.Pointer, size uintptr, n int) e
 		k := 0
 		switch {
 		case c.list:
-			for k < n && c.level < c.levels {
+			for k < n-done && c.level < c.levels {
 				*(*[]string)(unsafe.Add(row, uintptr(k)*size)) = r.list(c)
 				k++
 			}
 		case c.optional:
-			for k < n && c.level < c.levels {
+			for k < n-done && c.level < c.levels {
 				var v *float64
 				if c.definition[c.level] != 0 {
 					v = new(float64)
@@ -344,7 +345,7 @@ func (r *tableReader) fill(c *cursor, row unsafe.Pointer, size uintptr, n int) e
 				k++
 			}
 		default:
-			k = min(n, c.levels-c.level)
+			k = min(n-done, c.levels-c.level)
 			switch c.kind {
 			case format.Int32:
 				spread(row, size, c.int32s[c.level:c.level+k])
@@ -363,8 +364,7 @@ func (r *tableReader) fill(c *cursor, row unsafe.Pointer, size uintptr, n int) e
 			}
 			c.level += k
 		}
-		row = unsafe.Add(row, uintptr(k)*size)
-		n -= k
+		done += k
 	}
 	return nil
 }
