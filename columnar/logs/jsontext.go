@@ -42,11 +42,11 @@ func stopWords(stops, text []byte) {
 	for ; len(text) >= 64; stops, text = stops[8:], text[64:] {
 		for i := range 8 {
 			w := binary.LittleEndian.Uint64(text[8*i:])
-			seven := w &^ highs
+			seven := w &^ highBits
 			// Added to seven bits, 128 less a bound sets the high bit from that
 			// bound on, and carries nothing over.
-			plain := ((seven ^ '"'*lows) + 0x7f*lows) & ((seven ^ '\\'*lows) + 0x7f*lows) & (seven + (0x80-' ')*lows)
-			m := ^(plain | w) & highs
+			plain := ((seven ^ '"'*eachByte) + 0x7f*eachByte) & ((seven ^ '\\'*eachByte) + 0x7f*eachByte) & (seven + (0x80-' ')*eachByte)
+			m := ^(plain | w) & highBits
 			stops[i] = byte(m >> 7 * 0x0102040810204080 >> 56) // the high bits side by side
 		}
 	}

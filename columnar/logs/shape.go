@@ -167,8 +167,8 @@ func (s *shape) object(r *shapeRead, i, depth int) int {
 		case c-'0' <= 9:
 			if i+8 <= len(wide) {
 				// Few numbers are longer than this; see digitsEnd.
-				w := binary.LittleEndian.Uint64(wide[i:]) ^ '0'*lows
-				m := (w + (0x80-10)*lows | w) & highs
+				w := binary.LittleEndian.Uint64(wide[i:]) ^ '0'*eachByte
+				m := (w + (0x80-10)*eachByte | w) & highBits
 				end = i + bits.TrailingZeros64(m)>>3
 				if m != 0 && wide[end] == ',' && (c != '0' || end == i+1) {
 					break

@@ -244,11 +244,6 @@ func colonEnd(b []byte, i int) int {
 	return i
 }
 
-const (
-	lows  = 0x0101010101010101 // a one in each byte
-	highs = 0x8080808080808080 // the high bit of each byte
-)
-
 // stringEnd is jsonText.stringEnd of a text that is not marked.
 func stringEnd(b []byte, i int) (end int, escaped bool) {
 	for i < len(b) {
@@ -256,8 +251,8 @@ func stringEnd(b []byte, i int) (end int, escaped bool) {
 			// The lowest high bit marks the first byte that is a quote, a
 			// backslash or below a space; a borrow can only spoil higher ones.
 			w := binary.LittleEndian.Uint64(b[i:])
-			quote, slash := w^('"'*lows), w^('\\'*lows)
-			m := ((quote-lows)&^quote | (slash-lows)&^slash | (w-' '*lows)&^w) & highs
+			quote, slash := w^('"'*eachByte), w^('\\'*eachByte)
+			m := ((quote-eachByte)&^quote | (slash-eachByte)&^slash | (w-' '*eachByte)&^w) & highBits
 			if m == 0 {
 				i += 8
 				continue
@@ -414,8 +409,8 @@ func numberEnd(b []byte, i int) int {
 func digitsEnd(b []byte, i int) int {
 	for i+8 <= len(b) {
 		// As in stringEnd, carries can only spoil what is above the first mark.
-		w := binary.LittleEndian.Uint64(b[i:]) ^ '0'*lows
-		if m := (w + (0x80-10)*lows | w) & highs; m != 0 {
+		w := binary.LittleEndian.Uint64(b[i:]) ^ '0'*eachByte
+		if m := (w + (0x80-10)*eachByte | w) & highBits; m != 0 {
 			return i + bits.TrailingZeros64(m)>>3
 		}
 		i += 8

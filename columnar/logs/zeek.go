@@ -453,11 +453,9 @@ func byteMask(b []byte, c byte) (m uint64) {
 	}
 	// Within the block it is cheaper to look at what follows b, and to cut it
 	// off, than to stop.
-	words, pattern := b[:64], uint64(c)*lows
+	words, pattern := b[:64], uint64(c)*eachByte
 	for i := 0; i < 64; i += 8 {
-		x := binary.LittleEndian.Uint64(words[i:]) ^ pattern
-		equal := ^((x&^highs + ^uint64(highs)) | x | ^uint64(highs))
-		m |= (equal >> 7) * 0x0102040810204080 >> 56 << i
+		m |= equalBytes(binary.LittleEndian.Uint64(words[i:]), pattern) << i
 	}
 	if len(b) < 64 {
 		m &= 1<<len(b) - 1
