@@ -12,6 +12,8 @@ import (
 
 var update = flag.Bool("update", false, "rewrite the errors of testdata/*.txtar")
 
+var testOptions = Options{Placeholders: map[string][]string{"servers": {"srv-*", "dc?"}, "nets": {"10.1.0.0/16", "10.2.0.0/16"}}}
+
 // A case file has rules in files x.yml, cases about them in x_test.yml, and in errors
 // what does not load and why. Its first line says what would be wrong if it failed.
 func TestCases(t *testing.T) {
@@ -42,7 +44,7 @@ func runCases(t *testing.T, name string) {
 			rules = append(rules, file)
 		}
 	}
-	set, errs := Load(rules, Options{Placeholders: map[string][]string{"servers": {"srv-*", "dc?"}, "nets": {"10.1.0.0/16", "10.2.0.0/16"}}})
+	set, errs := Load(rules, testOptions)
 	var got strings.Builder
 	for _, err := range errs {
 		got.WriteString(err.Error() + "\n")
