@@ -46,12 +46,11 @@ type ruleLine struct {
 func (p *program) rulesCheckCommand() *cobra.Command {
 	var as string
 	c := &cobra.Command{
-		Use:   "check DIR…",
+		Use:   "check [DIR…]",
 		Short: "say which Sigma rules load, and why others do not",
 		Long: "check reads the rules, filters and correlations of files and folders (*.yml, *.yaml; not *_test.yml) and prints\n" +
-			"a line for each: where its events are, and which of their fields no column holds. It exits with 2 if one does\n" +
-			"not load.",
-		Args: cobra.MinimumNArgs(1),
+			"a line for each: where its events are, and which of their fields no column holds. Without a folder, it reads the\n" +
+			"rules that come with outflow. It exits with 2 if one does not load.",
 	}
 	c.Flags().StringVar(&as, "as", "text", "text or json")
 	c.RunE = func(_ *cobra.Command, args []string) error {
@@ -142,7 +141,7 @@ func printableLines(s string) string {
 
 func (p *program) rulesTestCommand() *cobra.Command {
 	c := &cobra.Command{
-		Use:   "test DIR…",
+		Use:   "test [DIR…]",
 		Short: "try Sigma rules on the events written for them",
 		Long: "test runs the cases of files x_test.yml on the rules of x.yml, beside them. A case is an event, or several, and\n" +
 			"which of the rules must match; all others must not:\n\n" +
@@ -150,8 +149,8 @@ func (p *program) rulesTestCommand() *cobra.Command {
 			"    event: {Image: 'C:\\Temp\\svchost.exe', OriginalFileName: rclone.exe}\n" +
 			"    match: true                   # all rules of the file, false: none, or a list of ids, names or titles\n\n" +
 			"For correlations, events has a list; their times are those of UtcTime or time, else a second apart. A map in an\n" +
-			"event gives fields with a dot in their name. It exits with 2 if a case fails or a rule does not load.",
-		Args: cobra.MinimumNArgs(1),
+			"event gives fields with a dot in their name. Without a folder, test runs the cases of the rules that come with\n" +
+			"outflow. It exits with 2 if a case fails or a rule does not load.",
 	}
 	c.RunE = func(_ *cobra.Command, args []string) error {
 		files, cases, err := ruleFiles(args)
@@ -198,8 +197,12 @@ func (p *program) rulesTestCommand() *cobra.Command {
 }
 
 // ruleFiles reads the YAML files of files and folders, in the order of their names:
-// rules, and cases about them.
+// rules, and cases about them. Without any, they are those that come with outflow.
 func ruleFiles(paths []string) (rules, cases []sigma.File, err error) {
+	if len(paths) == 0 {
+		rules, cases = sigma.Bundled()
+		return rules, cases, nil
+	}
 	seen := map[string]bool{}
 	read := func(name string) error {
 		if seen[name] {

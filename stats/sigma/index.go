@@ -38,7 +38,7 @@ const minLiteral = 2
 // grams are where the literals of an index are looked for.
 type grams struct {
 	width int
-	shift uint8    // of a hash to its bit
+	shift uint8    // of the hash of four bytes to its bit; two bytes are their bit
 	bits  []uint64 // nil: there are no literals
 	slots []gramSlot
 	list  []gramEntry
@@ -91,6 +91,9 @@ func (x *index) grams(width int, takes func(size int) bool) grams {
 	}
 	logSlots := bits.Len(uint(2 * n))
 	logBits := min(max(bits.Len(uint(32*n)), 12), 19) // at most 64 KiB, of a second-level cache
+	if width == 2 {
+		logBits = 16
+	}
 	g.shift = uint8(32 - logBits)
 	g.bits = make([]uint64, 1<<logBits/64)
 	g.slots = make([]gramSlot, 1<<logSlots)
@@ -105,8 +108,11 @@ func (x *index) grams(width int, takes func(size int) bool) grams {
 			}
 		}
 		w := gramAt(l.text, best, width)
-		h := gramHash(w)
-		g.bits[h>>g.shift>>6] |= 1 << (h >> g.shift & 63)
+		h := w
+		if width == 4 {
+			h = gramHash(w) >> g.shift
+		}
+		g.bits[h>>6] |= 1 << (h & 63)
 		s := g.slot(w)
 		s.gram = w
 		g.list = append(g.list, gramEntry{int32(li), int32(best), s.head})
@@ -128,24 +134,48 @@ func (g *grams) slot(w uint32) *gramSlot {
 // scan calls found with the number of each literal in a text, which is folded: once
 // for each place where it is.
 func (x *index) scan(text []byte, found func(literal int32)) {
-	if g := &x.words; g.bits != nil {
-		bitmap, shift := g.bits, g.shift
-		for i := 0; i+4 <= len(text); i++ {
+	words, pairs := &x.words, &x.pairs
+	if words.bits == nil {
+		if pairs.bits != nil {
+			x.scanPairs(text, 0, found)
+		}
+		return
+	}
+	bitmap, shift := words.bits, words.shift
+	i := 0
+	if pairs.bits == nil {
+		for ; i+4 <= len(text); i++ {
 			w := binary.LittleEndian.Uint32(text[i:])
-			h := gramHash(w) >> shift
-			if bitmap[h>>6]>>(h&63)&1 != 0 {
-				x.probe(g, w, text, i, found)
+			if h := gramHash(w) >> shift; bitmap[h>>6]>>(h&63)&1 != 0 {
+				x.probe(words, w, text, i, found)
+			}
+		}
+		return
+	}
+	inPairs := (*[1 << 16 / 64]uint64)(pairs.bits)
+	for ; i+4 <= len(text); i++ {
+		w := binary.LittleEndian.Uint32(text[i:])
+		h := gramHash(w) >> shift
+		inWords, inPair := bitmap[h>>6]>>(h&63)&1, inPairs[w&0xffff>>6]>>(w&63)&1
+		if inWords|inPair != 0 {
+			if inWords != 0 {
+				x.probe(words, w, text, i, found)
+			}
+			if inPair != 0 {
+				x.probe(pairs, w&0xffff, text, i, found)
 			}
 		}
 	}
-	if g := &x.pairs; g.bits != nil {
-		bitmap, shift := g.bits, g.shift
-		for i := 0; i+2 <= len(text); i++ {
-			w := uint32(binary.LittleEndian.Uint16(text[i:]))
-			h := gramHash(w) >> shift
-			if bitmap[h>>6]>>(h&63)&1 != 0 {
-				x.probe(g, w, text, i, found)
-			}
+	x.scanPairs(text, i, found)
+}
+
+// scanPairs looks for short literals from a place on.
+func (x *index) scanPairs(text []byte, from int, found func(literal int32)) {
+	inPairs := (*[1 << 16 / 64]uint64)(x.pairs.bits)
+	for i := from; i+2 <= len(text); i++ {
+		w := uint32(binary.LittleEndian.Uint16(text[i:]))
+		if inPairs[w>>6]>>(w&63)&1 != 0 {
+			x.probe(&x.pairs, w, text, i, found)
 		}
 	}
 }

@@ -2,6 +2,7 @@ package sigma
 
 import (
 	"bytes"
+	"encoding/binary"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -281,12 +282,24 @@ func hasSuffix(text []byte, s string) bool {
 func fold(dst, text []byte) []byte {
 	at := len(dst)
 	dst = append(dst, text...)
-	for i, c := range dst[at:] {
+	out := dst[at:]
+	i := 0
+	for ; i+8 <= len(out); i += 8 {
+		const ones, highs = 0x0101010101010101, 0x8080808080808080
+		w := binary.LittleEndian.Uint64(out[i:])
+		if w&highs != 0 {
+			break
+		}
+		capitals := (w + (0x80-'A')*ones) &^ (w + (0x80-'Z'-1)*ones) & highs
+		binary.LittleEndian.PutUint64(out[i:], w|capitals>>2)
+	}
+	for ; i < len(out); i++ {
+		c := out[i]
 		if c >= utf8.RuneSelf {
 			return foldRunes(dst[:at+i], text[i:])
 		}
 		if c-'A' < 26 {
-			dst[at+i] = c | 0x20
+			out[i] = c | 0x20
 		}
 	}
 	return dst

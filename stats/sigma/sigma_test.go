@@ -77,3 +77,35 @@ func runCases(t *testing.T, name string) {
 		t.Error("there are no cases")
 	}
 }
+
+// If this fails, a rule that comes with outflow does not load, lacks what a reader
+// needs, or a case of its own fails.
+func TestBundled(t *testing.T) {
+	rules, cases := Bundled()
+	set, errs := Load(rules, Options{})
+	for _, err := range errs {
+		t.Error(err)
+	}
+	said := map[string][2]bool{} // a case that matches, one that does not
+	for _, f := range cases {
+		list, err := ParseCases(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range list {
+			s := said[f.Rules()]
+			said[f.Rules()] = [2]bool{s[0] || list[i].All, s[1] || !list[i].All}
+			if wrong := set.Run(&list[i], f.Rules()); wrong != "" {
+				t.Errorf("%s:%d: %s: %s", f.Name, list[i].Line, list[i].Name, wrong)
+			}
+		}
+	}
+	for _, r := range set.Rules {
+		if r.ID == "" || r.Name == "" || r.Level == "" || r.Description == "" || len(r.References) == 0 || len(r.Techniques()) == 0 || len(r.FalsePositives) == 0 {
+			t.Errorf("%s: an id, name, level, description, reference, technique or false positive is missing", r.File)
+		}
+		if said[r.File] != [2]bool{true, true} {
+			t.Errorf("%s: want a case that matches and one that does not", r.File)
+		}
+	}
+}
