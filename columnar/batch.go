@@ -126,8 +126,9 @@ type Builder struct {
 
 	names, lower []Span // scratch
 
-	fields  []field // nil if nobody wants any
-	fieldAt map[string]int
+	fields     []field // nil if nobody wants any
+	fieldAt    map[string]int
+	fieldsSize int // bytes that their dictionaries take
 
 	batchLen int
 }

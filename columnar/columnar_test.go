@@ -542,6 +542,9 @@ func TestFields(t *testing.T) {
 			r := row{}
 			for _, name := range []string{"a", "b"} {
 				codes, dict := b.Field(name)
+				if codes == nil {
+					continue
+				}
 				if codes[i] != FieldAbsent {
 					r[name] = string(dict.Text(codes[i]))
 				}
@@ -581,7 +584,7 @@ func TestFields(t *testing.T) {
 	want = append(want, row{}, row{})
 	put(1<<20+2, row{"b": "last"})
 	// A dictionary that is replaced keeps the meaning of its first codes.
-	big := bytes.Repeat([]byte("x"), dictMaxSize+1)
+	big := bytes.Repeat([]byte("x"), fieldsMaxSize+1)
 	put(1<<20+3, row{"a": string(big)})
 	put(1<<20+4, row{"a": "", "b": "y"})
 	out.Flush()

@@ -1,13 +1,20 @@
 package columnar
 
+import "unsafe"
+
 // A field is a value of events that no column holds. It is kept because a rule
 // names it, as the source names it.
 type field struct {
 	name  string
-	codes []int32
+	codes []int32 // nil until an event has the field
 	dict  *Dict
 	set   bool // in the row being built
 }
+
+// fieldsMaxSize is how many bytes the dictionaries of all fields of a builder may
+// take before they are replaced. Rules name hundreds of fields, of which many hold
+// ever new texts.
+const fieldsMaxSize = 8 << 20
 
 // What the codes of a field mean beside its texts.
 const (
@@ -16,10 +23,10 @@ const (
 )
 
 // Field returns a field of the events, one of Out.WantFields: a code for each row,
-// and the texts. Both are nil if nobody wants the field.
+// and the texts. Both are nil if nobody wants the field, or no event so far had it.
 func (b *Batch) Field(name string) ([]int32, *Dict) {
 	for i := range b.b.fields {
-		if f := &b.b.fields[i]; f.name == name {
+		if f := &b.b.fields[i]; f.name == name && f.codes != nil {
 			return f.codes[:b.Len()], f.dict
 		}
 	}
@@ -37,10 +44,17 @@ func (b *Builder) SetField(name, v []byte) {
 		return
 	}
 	f := &b.fields[i]
+	if f.codes == nil {
+		f.codes, f.dict = make([]int32, BatchRows), newFieldDict()
+	}
 	f.codes[b.n], f.set = FieldEmpty, true
 	if len(v) > 0 {
+		known := f.dict.Len()
 		f.codes[b.n] = f.dict.Code(v)
-		b.full = b.full || f.dict.Size() > dictMaxSize
+		if f.dict.Len() > known {
+			b.fieldsSize += len(v) + 2*int(unsafe.Sizeof(dictSlot{}))
+			b.full = b.full || b.fieldsSize > fieldsMaxSize
+		}
 	}
 }
 
@@ -58,7 +72,7 @@ func (b *Builder) makeFields(names []string) {
 	for _, name := range names {
 		if _, ok := b.fieldAt[name]; !ok {
 			b.fieldAt[name] = len(b.fields)
-			b.fields = append(b.fields, field{name: name, codes: make([]int32, BatchRows), dict: newFieldDict()})
+			b.fields = append(b.fields, field{name: name})
 		}
 	}
 }
@@ -75,7 +89,7 @@ func newFieldDict() *Dict {
 func (b *Builder) endFields(lo, hi int) {
 	for i := range b.fields {
 		f := &b.fields[i]
-		if !f.set {
+		if !f.set && f.codes != nil {
 			clear(f.codes[lo:hi])
 		}
 		f.set = false
@@ -83,8 +97,12 @@ func (b *Builder) endFields(lo, hi int) {
 }
 
 func (b *Builder) boundFields() {
+	if b.fieldsSize <= fieldsMaxSize {
+		return
+	}
+	b.fieldsSize = 0
 	for i := range b.fields {
-		if f := &b.fields[i]; f.dict.Len() > dictMaxLen || f.dict.Size() > dictMaxSize {
+		if f := &b.fields[i]; f.dict != nil {
 			f.dict = newFieldDict()
 		}
 	}
