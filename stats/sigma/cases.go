@@ -217,11 +217,14 @@ func (s *Set) Try(events [][]Pair) []*Rule {
 	return rules
 }
 
-// batches hands events to a sink as rows of every table, with the columns that none
-// of them fills.
+// batches hands events to a sink as rows of every table that rules are about, with the
+// columns that none of them fills.
 func (s *Set) batches(events [][]Pair, sink func(b *columnar.Batch, lacks columnar.Cols)) {
 	cols, fields := s.Want()
 	for _, t := range columnar.Tables {
+		if s.plans[t.ID] == nil {
+			continue
+		}
 		lacks := t.Set()
 		for _, pairs := range events {
 			for _, p := range pairs {

@@ -25,15 +25,16 @@ type Correlation struct {
 	// Generate says that the rules are to be reported by themselves, too.
 	Generate bool
 
-	refs       []node
 	aliases    map[string]map[string]string // alias, then rule's id or name, to field
-	aliasAt    map[string]node
-	fields     []string // of value_…
+	fields     []string                     // of value_…
 	bounds     []bound
 	percentile float64
-	both       *expr    // temporal: a condition over names of rules
-	names      []string // of the rules in both
-	cond       *node
+	both       *expr // temporal: a condition over rules
+
+	// While rules are loaded, where they are referred to.
+	refs    []node
+	aliasAt map[string]node
+	cond    *node
 }
 
 // A bound is a part of a condition: the count stands so to a number.
@@ -254,12 +255,12 @@ func (c *Correlation) resolve(byRef map[string]*Rule) error {
 	}
 	if c.cond != nil && c.cond.kind == textNode {
 		named := map[string]*expr{}
-		c.names = c.names[:0]
+		var names []string
 		for i, ref := range c.refs {
 			named[ref.text] = &expr{op: opTest, n: i}
-			c.names = append(c.names, ref.text)
+			names = append(names, ref.text)
 		}
-		both, err := parseCondition(c.cond.text, c.names, named)
+		both, err := parseCondition(c.cond.text, names, named)
 		if err != nil {
 			return faultAt(c.cond.at, "condition: %v", err)
 		}

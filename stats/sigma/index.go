@@ -1,21 +1,20 @@
 package sigma
 
-import (
-	"encoding/binary"
-	"math/bits"
-)
-
-// An index finds which of many literals are in a text, in one pass that costs about
-// as much for ten literals as for ten thousand. Each literal is looked for by the
-// four of its bytes in a row that the fewest other literals have: a small bitmap
-// says of almost every place of a text that none begins there.
+// An index finds which of many literals are in a text, in one pass whose cost hardly
+// depends on how many they are: an Aho-Corasick automaton, as a table of states by
+// classes of bytes.
 //
-// Note: an Aho-Corasick automaton of the same literals takes megabytes, and waits
-// for one load after the other.
+// Note: looking for the rarest four bytes of each literal by a bitmap takes less
+// memory, but twice the time for the literals of a thousand rules.
 type index struct {
 	literals []indexed
-	words    grams // literals of 4 bytes and more, by 4 of them
-	pairs    grams // shorter ones, by 2
+
+	class [256]uint16 // of bytes; all that are in no literal are one class, 0
+	width int32       // how many classes there are; 0: there are no literals
+	next  []int32     // by state and class; a state is the place of its first class here
+	ends  []int32     // by state/width: the first in list that ends there, from 1, or 0
+	link  []int32     // by state/width: the longest other state that is its end and has such
+	list  []piece
 }
 
 // An indexed literal, and whose it is.
@@ -31,162 +30,150 @@ type ref struct {
 	sure bool  // it asks for no more than the literal
 }
 
-// minLiteral is the shortest literal that an index takes, in bytes. Single bytes are
-// in most texts.
-const minLiteral = 2
-
-// grams are where the literals of an index are looked for.
-type grams struct {
-	width int
-	shift uint8    // of the hash of four bytes to its bit; two bytes are their bit
-	bits  []uint64 // nil: there are no literals
-	slots []gramSlot
-	list  []gramEntry
+// A piece is the part of a literal that the automaton knows.
+type piece struct {
+	literal int32
+	end     int32 // of the piece in the literal
+	next    int32 // in list, from 1: another piece of the same text
 }
 
-type gramSlot struct {
-	gram uint32
-	head int32 // in list, from 1; 0: free
-}
-
-type gramEntry struct {
-	literal, offset int32 // of the gram in the literal
-	next            int32
-}
-
-func gramHash(w uint32) uint32 { return w * 0x9e3779b1 }
-
-func gramAt(s string, i, width int) uint32 {
-	if width == 2 {
-		return uint32(s[i]) | uint32(s[i+1])<<8
-	}
-	return uint32(s[i]) | uint32(s[i+1])<<8 | uint32(s[i+2])<<16 | uint32(s[i+3])<<24
-}
+const (
+	// minLiteral is the shortest literal that an index takes, in bytes. Single bytes
+	// are in most texts.
+	minLiteral = 2
+	// maxTable is how many entries of 4 bytes a table may have. Where whole literals
+	// need more, as tens of thousands of hashes do, it knows only pieces of them.
+	maxTable = 4 << 20
+)
 
 // seal makes the index ready after its literals are known.
 func (x *index) seal() {
-	x.words = x.grams(4, func(n int) bool { return n >= 4 })
-	x.pairs = x.grams(2, func(n int) bool { return n < 4 })
-}
-
-func (x *index) grams(width int, takes func(size int) bool) grams {
-	g := grams{width: width}
-	common := map[uint32]int{} // how many literals have a gram
-	n := 0
+	if len(x.literals) == 0 {
+		return
+	}
+	x.width = 1
 	for _, l := range x.literals {
-		if !takes(len(l.text)) {
-			continue
-		}
-		n++
-		seen := map[uint32]bool{}
-		for i := 0; i+width <= len(l.text); i++ {
-			if w := gramAt(l.text, i, width); !seen[w] {
-				seen[w] = true
-				common[w]++
+		for i := range len(l.text) {
+			if c := &x.class[l.text[i]]; *c == 0 {
+				*c = uint16(x.width)
+				x.width++
 			}
 		}
 	}
-	if n == 0 {
-		return g
-	}
-	logSlots := bits.Len(uint(2 * n))
-	logBits := min(max(bits.Len(uint(32*n)), 12), 19) // at most 64 KiB, of a second-level cache
-	if width == 2 {
-		logBits = 16
-	}
-	g.shift = uint8(32 - logBits)
-	g.bits = make([]uint64, 1<<logBits/64)
-	g.slots = make([]gramSlot, 1<<logSlots)
-	for li, l := range x.literals {
-		if !takes(len(l.text)) {
-			continue
+	for _, size := range []int{1 << 20, 16, 8, 4, 3} {
+		if x.build(size, maxTable) {
+			return
 		}
-		best := 0
-		for i := 1; i+width <= len(l.text); i++ {
-			if common[gramAt(l.text, i, width)] < common[gramAt(l.text, best, width)] {
-				best = i
-			}
-		}
-		w := gramAt(l.text, best, width)
-		h := w
-		if width == 4 {
-			h = gramHash(w) >> g.shift
-		}
-		g.bits[h>>6] |= 1 << (h & 63)
-		s := g.slot(w)
-		s.gram = w
-		g.list = append(g.list, gramEntry{int32(li), int32(best), s.head})
-		s.head = int32(len(g.list))
 	}
-	return g
+	x.build(2, 1<<30) // at most 257 states of as many bytes each
 }
 
-// slot returns the slot of a gram, or the free one where it would be.
-func (g *grams) slot(w uint32) *gramSlot {
-	mask := uint32(len(g.slots) - 1)
-	for i := gramHash(w) >> 7; ; i++ {
-		if s := &g.slots[i&mask]; s.head == 0 || s.gram == w {
-			return s
+// build makes the table of pieces of at most size bytes, and reports whether it has
+// no more than most entries.
+func (x *index) build(size, most int) bool {
+	x.next, x.ends, x.link, x.list = nil, nil, nil, nil
+	width := int(x.width)
+	add := func() int32 {
+		x.next = append(x.next, make([]int32, width)...)
+		x.ends = append(x.ends, 0)
+		return int32(len(x.next) - width)
+	}
+	add()
+	// A trie; 0, which no literal leads to, stands for what is not there yet.
+	common := map[string]int{} // how many literals have a piece
+	if size < 1<<20 {
+		for _, l := range x.literals {
+			for i := 0; i+size <= len(l.text); i++ {
+				common[l.text[i:i+size]]++
+			}
 		}
 	}
+	for li, l := range x.literals {
+		begin, end := 0, len(l.text)
+		if size < end {
+			for i := 1; i+size <= len(l.text); i++ {
+				if common[l.text[i:i+size]] < common[l.text[begin:begin+size]] {
+					begin = i
+				}
+			}
+			end = begin + size
+		}
+		state := int32(0)
+		for i := begin; i < end; i++ {
+			to := state + int32(x.class[l.text[i]])
+			if x.next[to] == 0 {
+				if len(x.next) >= most {
+					return false
+				}
+				s := add()
+				x.next[to] = s
+			}
+			state = x.next[to]
+		}
+		head := &x.ends[int(state)/width]
+		x.list = append(x.list, piece{int32(li), int32(end), *head})
+		*head = int32(len(x.list))
+	}
+	// Where the trie ends, go on from the longest end of what was read that it has.
+	x.link = make([]int32, len(x.ends))
+	fail := make([]int32, len(x.ends))
+	var queue []int32
+	for c := range width {
+		if s := x.next[c]; s != 0 {
+			queue = append(queue, s)
+		}
+	}
+	for len(queue) > 0 {
+		state := queue[0]
+		queue = queue[1:]
+		back := fail[int(state)/width]
+		if x.link[int(state)/width] = back; x.ends[int(back)/width] == 0 {
+			x.link[int(state)/width] = x.link[int(back)/width]
+		}
+		for c := range width {
+			to := &x.next[int(state)+c]
+			if *to == 0 {
+				*to = x.next[int(back)+c]
+			} else {
+				fail[int(*to)/width] = x.next[int(back)+c]
+				queue = append(queue, *to)
+			}
+		}
+	}
+	// A state in which something ends is known by its sign.
+	for i, s := range x.next {
+		if at := int(s) / width; x.ends[at] != 0 || x.link[at] != 0 {
+			x.next[i] = ^s
+		}
+	}
+	return true
 }
 
 // scan calls found with the number of each literal in a text, which is folded: once
 // for each place where it is.
 func (x *index) scan(text []byte, found func(literal int32)) {
-	words, pairs := &x.words, &x.pairs
-	if words.bits == nil {
-		if pairs.bits != nil {
-			x.scanPairs(text, 0, found)
-		}
+	if x.width == 0 {
 		return
 	}
-	bitmap, shift := words.bits, words.shift
-	i := 0
-	if pairs.bits == nil {
-		for ; i+4 <= len(text); i++ {
-			w := binary.LittleEndian.Uint32(text[i:])
-			if h := gramHash(w) >> shift; bitmap[h>>6]>>(h&63)&1 != 0 {
-				x.probe(words, w, text, i, found)
-			}
-		}
-		return
-	}
-	inPairs := (*[1 << 16 / 64]uint64)(pairs.bits)
-	for ; i+4 <= len(text); i++ {
-		w := binary.LittleEndian.Uint32(text[i:])
-		h := gramHash(w) >> shift
-		inWords, inPair := bitmap[h>>6]>>(h&63)&1, inPairs[w&0xffff>>6]>>(w&63)&1
-		if inWords|inPair != 0 {
-			if inWords != 0 {
-				x.probe(words, w, text, i, found)
-			}
-			if inPair != 0 {
-				x.probe(pairs, w&0xffff, text, i, found)
-			}
-		}
-	}
-	x.scanPairs(text, i, found)
-}
-
-// scanPairs looks for short literals from a place on.
-func (x *index) scanPairs(text []byte, from int, found func(literal int32)) {
-	inPairs := (*[1 << 16 / 64]uint64)(x.pairs.bits)
-	for i := from; i+2 <= len(text); i++ {
-		w := uint32(binary.LittleEndian.Uint16(text[i:]))
-		if inPairs[w>>6]>>(w&63)&1 != 0 {
-			x.probe(&x.pairs, w, text, i, found)
+	next := x.next
+	state := int32(0)
+	for i, c := range text {
+		if state = next[state+int32(x.class[c])]; state < 0 {
+			state = ^state
+			x.ending(state, text, i+1, found)
 		}
 	}
 }
 
-func (x *index) probe(g *grams, w uint32, text []byte, i int, found func(literal int32)) {
-	s := g.slot(w)
-	for at := s.head; at != 0; at = g.list[at-1].next {
-		e := &g.list[at-1]
-		begin := i - int(e.offset)
-		if begin >= 0 && hasPrefix(text[begin:], x.literals[e.literal].text) {
-			found(e.literal)
+// ending calls found with the literals whose pieces end in a state, at a place of a
+// text, if the rest of them is there, too.
+func (x *index) ending(state int32, text []byte, at int, found func(literal int32)) {
+	for ; state != 0; state = x.link[state/x.width] {
+		for i := x.ends[state/x.width]; i != 0; i = x.list[i-1].next {
+			p := &x.list[i-1]
+			if begin := at - int(p.end); begin >= 0 && hasPrefix(text[begin:], x.literals[p.literal].text) {
+				found(p.literal)
+			}
 		}
 	}
 }

@@ -330,7 +330,7 @@ func (p *plan) order(e *asked) int {
 		}
 		return 5
 	}
-	costs := make(map[int]int, len(e.kids))
+	costs := make([]int, len(e.kids))
 	at := make([]int, len(e.kids))
 	total := 0
 	for i := range e.kids {

@@ -76,6 +76,13 @@ func Load(files []File, o Options) (*Set, []*Error) {
 	})
 	s := &Set{Rules: l.rules}
 	s.compile()
+	for _, r := range s.Rules {
+		// Places in the files hold all their tokens.
+		r.titled = nil
+		if c := r.Correlation; c != nil {
+			c.refs, c.aliasAt, c.cond = nil, nil, nil
+		}
+	}
 	return s, l.faults
 }
 

@@ -12,13 +12,14 @@ import (
 	"github.com/goccy/go-yaml/token"
 )
 
-// What one file of rules may hold. The largest of SigmaHQ's files has some 100 kB.
-// Without bounds, a file of a few kB could take hours: the parser takes quadratic
-// time for deep nesting, and aliases of aliases double what they name.
+// What one file of rules may hold; a rule takes some kB. Without bounds, one file could
+// take hours: the parser takes quadratic time for what is nested deep or has very many
+// parts, and aliases of aliases double what they name.
 const (
-	maxFile  = 1 << 20 // bytes
-	maxDepth = 64      // lists in lists
-	maxNodes = 1 << 18 // values, aliases replaced by what they name
+	maxFile  = 512 << 10 // bytes
+	maxDepth = 64        // lists in lists
+	maxNodes = 1 << 17   // values, aliases replaced by what they name
+	maxKeys  = 1 << 12   // of one map
 )
 
 // An Error says why a document, or a part of one, cannot be used.
@@ -229,6 +230,9 @@ func (r *resolver) resolve(n ast.Node) (node, error) {
 func (r *resolver) mapping(values []*ast.MappingValueNode, at *token.Token) (node, error) {
 	out := node{kind: mapNode, at: at}
 	for _, v := range values {
+		if len(out.keys) > maxKeys {
+			return node{}, faultAt(v.Key.GetToken(), "a map of more than %d keys", maxKeys)
+		}
 		value, err := r.resolve(v.Value)
 		if err != nil {
 			return node{}, err
