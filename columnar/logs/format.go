@@ -56,6 +56,7 @@ var All = []*Format{
 	WinJSON,
 	WinXML,
 	JSONLines,
+	Auditd,
 	Dnsmasq,
 	Squid,
 	CSV,

@@ -226,19 +226,21 @@ func (e *winEvent) end() {
 	}
 }
 
-// A winNames keeps the names of fields, of which a log has few, so that each is
-// made once.
-type winNames map[string]string
+// A nameSet keeps names, of which a log has few, so that each is made once.
+type nameSet map[string]string
 
-// maxWinNames is how many names are kept: more than all providers' have.
-// Hostile logs must not fill the memory.
-const maxWinNames = 1 << 14
+// maxNames is how many names are kept, and maxNameLen of what length: more than
+// the fields of all providers. Hostile logs must not fill the memory.
+const (
+	maxNames   = 1 << 14
+	maxNameLen = 256
+)
 
-func (n winNames) of(b []byte) string {
+func (n nameSet) of(b []byte) string {
 	name, ok := n[string(b)]
 	if !ok {
 		name = string(b)
-		if len(n) < maxWinNames && len(b) <= 256 {
+		if len(n) < maxNames && len(b) <= maxNameLen {
 			n[name] = name
 		}
 	}

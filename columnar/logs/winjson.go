@@ -47,7 +47,7 @@ EventTime) are taken as of the zone of the input.`,
 
 type winJSON struct {
 	event   winEvent
-	names   winNames
+	names   nameSet
 	walkers [winJSONDepth]walker // of the objects that are open
 	depth   int
 	message []byte
@@ -59,7 +59,7 @@ type winJSON struct {
 const winJSONDepth = 10
 
 func newWinJSON(o *Options) *winJSON {
-	d := &winJSON{names: winNames{}}
+	d := &winJSON{names: nameSet{}}
 	if o != nil {
 		d.event.clock.zone = o.Zone
 	}

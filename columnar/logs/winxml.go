@@ -67,7 +67,7 @@ passed over.`,
 		return end, records
 	},
 	New: func(o *Options) (Decoder, error) {
-		return &winXML{event: winEvent{clock: clock{zone: o.Zone}}, names: winNames{}}, nil
+		return &winXML{event: winEvent{clock: clock{zone: o.Zone}}, names: nameSet{}}, nil
 	},
 }
 
@@ -115,7 +115,7 @@ func cutEvent(p []byte, all bool) (event []byte, n int, lost int64, ok bool) {
 
 type winXML struct {
 	event   winEvent
-	names   winNames
+	names   nameSet
 	scratch []byte
 }
 
