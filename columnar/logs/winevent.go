@@ -401,9 +401,6 @@ func (e *winEvent) user() []byte {
 	if user := e.said(winUser); len(user) > 0 {
 		return user
 	}
-	if string(e.slots[winEventID]) != "4688" {
-		return nil
-	}
 	// A process that is started for another account acts as that.
 	name, domain := e.said(winTargetUser), e.said(winTargetDomain)
 	if len(name) == 0 {
