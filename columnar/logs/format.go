@@ -52,7 +52,6 @@ var All = []*Format{
 	Zeek,
 	Suricata,
 	CloudTrail,
-
 	WinJSON,
 	WinXML,
 	JSONLines,

@@ -64,6 +64,9 @@ passed over.`,
 			}
 			end += n
 		}
+		if end == 0 && !bytes.Contains(p, eventOpen) {
+			end = bytes.LastIndexByte(p, '\n') + 1 // lines of other programs
+		}
 		return end, records
 	},
 	New: func(o *Options) (Decoder, error) {
