@@ -25,7 +25,8 @@ Sysmon 22      → dns      QueryName, QueryStatus rcode, QueryResults answers_l
 
 user is the event's User; in 4688 TargetDomainName\TargetUserName, the account
 that the process acts as, or SubjectDomainName\SubjectUserName where that is
-the same. host is Computer.`
+the same. host is Computer. A machine that logs both Sysmon 1 and Security 4688
+gives two rows of each process.`
 
 var (
 	winTables = []*columnar.Table{columnar.Process, columnar.Network, columnar.DNS}
