@@ -47,14 +47,14 @@ read. A file may be compressed, in a zip archive, or begin with a chunk.`,
 		return prev
 	},
 	New: func(o *Options) (Decoder, error) {
-		return &evtxDecoder{event: winEvent{clock: clock{zone: o.Zone}}, names: winNames{}}, nil
+		return &evtxDecoder{event: winEvent{clock: clock{zone: o.Zone}}, names: nameSet{}}, nil
 	},
 }
 
 type evtxDecoder struct {
 	reader evtx.Reader
 	event  winEvent
-	names  winNames
+	names  nameSet
 }
 
 func (d *evtxDecoder) Decode(b *Block, out *columnar.Out, t *Tally) error {

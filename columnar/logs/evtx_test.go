@@ -199,6 +199,30 @@ func TestEVTXIsAsXML(t *testing.T) {
 	}
 }
 
+// If this fails, long stretches of a syslog without events are taken for a record
+// that is too long.
+func TestWinXMLCut(t *testing.T) {
+	const event = "<Event><System></System></Event>"
+	for _, test := range []struct {
+		in      string
+		all     bool
+		end     int
+		records int64
+	}{
+		{"Mar 20 09:46:40 web3 sshd: x\nMar 20", false, 29, 0},
+		{"Mar 20 09:46:40 web3 sshd: x\nMar 20", true, 35, 0},
+		{"Mar 20 09:46:40 web3 sysmon: <Event><System>\nx", false, 0, 0},
+		{"Mar 20 09:46:40 web3 sysmon: <Event><System>\nx", true, 46, 1},
+		{event + "\n" + event + "\nx\n", false, 2*len(event) + 1, 2},
+		{event[:20] + "\n" + event, false, len(event) + 21, 2},
+		{"x" + event[10:] + event, false, 2*len(event) - 9, 2},
+	} {
+		if end, records := WinXML.Cut([]byte(test.in), test.all); end != test.end || records != test.records {
+			t.Errorf("%q, all %v: got %d, %d records, want %d, %d", test.in, test.all, end, records, test.end, test.records)
+		}
+	}
+}
+
 func BenchmarkDecodeEVTX(b *testing.B) {
 	sample := evtxSample(b)
 	chunk := sample[evtx.HeaderSize:] // five events, without the zeros behind them

@@ -52,10 +52,10 @@ var All = []*Format{
 	Zeek,
 	Suricata,
 	CloudTrail,
-
 	WinJSON,
 	WinXML,
 	JSONLines,
+	Auditd,
 	Dnsmasq,
 	Squid,
 	CSV,

@@ -226,19 +226,21 @@ func (e *winEvent) end() {
 	}
 }
 
-// A winNames keeps the names of fields, of which a log has few, so that each is
-// made once.
-type winNames map[string]string
+// A nameSet keeps names, of which a log has few, so that each is made once.
+type nameSet map[string]string
 
-// maxWinNames is how many names are kept: more than all providers' have.
-// Hostile logs must not fill the memory.
-const maxWinNames = 1 << 14
+// maxNames is how many names are kept, and maxNameLen of what length: more than
+// the fields of all providers. Hostile logs must not fill the memory.
+const (
+	maxNames   = 1 << 14
+	maxNameLen = 256
+)
 
-func (n winNames) of(b []byte) string {
+func (n nameSet) of(b []byte) string {
 	name, ok := n[string(b)]
 	if !ok {
 		name = string(b)
-		if len(n) < maxWinNames && len(b) <= 256 {
+		if len(n) < maxNames && len(b) <= maxNameLen {
 			n[name] = name
 		}
 	}
@@ -398,9 +400,6 @@ func (e *winEvent) time() (us int64, ok bool) {
 func (e *winEvent) user() []byte {
 	if user := e.said(winUser); len(user) > 0 {
 		return user
-	}
-	if string(e.slots[winEventID]) != "4688" {
-		return nil
 	}
 	// A process that is started for another account acts as that.
 	name, domain := e.said(winTargetUser), e.said(winTargetDomain)

@@ -12,7 +12,8 @@ var WinJSON = &Format{
 	Title: "Windows events as JSON",
 	Doc: winDoc + `
 
-Reads one event a line, as these write it: Winlogbeat (winlog.event_data), NXLog
+Reads one event a line, as these write it: Winlogbeat (winlog.event_data, or the
+names of the common schema where its modules put them in their place), NXLog
 (all keys side by side), Wazuh (data.win.eventdata), evtx_dump and Velocidex' evtx
 (Event.EventData), PowerShell's Get-WinEvent | ConvertTo-Json, Chainsaw and
 Hayabusa. Keys may be nested or hold the dots themselves.
@@ -47,10 +48,11 @@ EventTime) are taken as of the zone of the input.`,
 
 type winJSON struct {
 	event   winEvent
-	names   winNames
+	names   nameSet
 	walkers [winJSONDepth]walker // of the objects that are open
 	depth   int
 	message []byte
+	ecs     []winField // for what the event does not say under its own name
 	scratch []byte
 }
 
@@ -59,7 +61,7 @@ type winJSON struct {
 const winJSONDepth = 10
 
 func newWinJSON(o *Options) *winJSON {
-	d := &winJSON{names: winNames{}}
+	d := &winJSON{names: nameSet{}}
 	if o != nil {
 		d.event.clock.zone = o.Zone
 	}
@@ -76,6 +78,7 @@ const (
 	winFields            // fields of the event
 	winWazuh             // the same, with small initials and escaped twice
 	winDetails           // the same under Hayabusa's short names
+	winECS               // the same under the names of Elastic's common schema
 )
 
 // winPlaces are the keys of the objects that are looked into.
@@ -97,6 +100,25 @@ var winPlaces = map[string]winPlace{
 	"ExtraFieldInfo": winFields,
 	"eventdata":      winWazuh,
 	"Details":        winDetails,
+	"process":        winECS,
+	"user":           winECS,
+	"source":         winECS,
+	"destination":    winECS,
+	"network":        winECS,
+	"dns":            winECS,
+	"sysmon":         winECS,
+}
+
+// winECSNames are what Winlogbeat's modules call fields, in place of their own
+// names.
+var winECSNames = map[string]string{
+	"process.executable": "Image", "process.command_line": "CommandLine", "process.pid": "ProcessId", "process.parent.executable": "ParentImage",
+	"process.parent.command_line": "ParentCommandLine", "process.pe.original_file_name": "OriginalFileName", "process.pe.description": "Description",
+	"process.hash.md5": "md5", "process.hash.sha1": "sha1", "process.hash.sha256": "sha256",
+	"user.name": "SubjectUserName", "user.domain": "SubjectDomainName",
+	"source.ip": "SourceIp", "source.port": "SourcePort", "destination.ip": "DestinationIp", "destination.port": "DestinationPort",
+	"destination.domain": "DestinationHostname", "network.transport": "Protocol", "network.direction": "Initiated",
+	"dns.question.name": "QueryName", "dns.answers.data": "QueryResults", "sysmon.dns.status": "QueryStatus",
 }
 
 // winSystemNames are what the sources call what the log says of an event.
@@ -146,8 +168,9 @@ func (d *winJSON) Decode(b *Block, out *columnar.Out, t *Tally) error {
 // flatten turns an event into fields; false if it is malformed.
 func (d *winJSON) flatten(line []byte) bool {
 	d.event.reset()
-	d.scratch, d.message, d.depth = d.scratch[:0], nil, 0
+	d.scratch, d.message, d.ecs, d.depth = d.scratch[:0], nil, d.ecs[:0], 0
 	w := d.object(line, winRecord, nil)
+	d.fromECS()
 	if d.message != nil && d.fromMessage() {
 		d.event.parseMessage(d.message, d.names.of)
 	}
@@ -169,12 +192,19 @@ func (d *winJSON) object(v value, place winPlace, element []byte) *walker {
 func (d *winJSON) member(place winPlace, element, key []byte, w *walker) {
 	if place == winRecord || place == winOfSystem && element == nil {
 		if inner, ok := winPlaces[string(key)]; ok && w.val.is('{') {
-			d.inside(w.val, inner, nil)
+			if inner != winECS {
+				d.inside(w.val, inner, nil)
+			} else if place == winRecord {
+				d.inside(w.val, inner, bytes.Clone(key))
+			}
 			return
 		}
 		if at := bytes.IndexByte(key, '.'); at > 0 {
-			if inner, ok := winPlaces[string(key[:at])]; ok {
+			switch inner, ok := winPlaces[string(key[:at])]; {
+			case ok && inner != winECS:
 				d.member(inner, nil, key[at+1:], w)
+			case ok && place == winRecord:
+				d.common(nil, key, w)
 			}
 			return
 		}
@@ -184,6 +214,77 @@ func (d *winJSON) member(place winPlace, element, key []byte, w *walker) {
 		d.said(place, element, key, w)
 	case winFields, winWazuh, winDetails:
 		d.field(place, element, key, w)
+	case winECS:
+		d.common(element, key, w)
+	}
+}
+
+// common notes a field of the common schema; path is that of its object.
+func (d *winJSON) common(path, key []byte, w *walker) {
+	if path != nil {
+		d.event.joined = append(append(append(d.event.joined[:0], path...), '.'), key...)
+		key = d.event.joined
+	}
+	if w.val.is('{') {
+		d.inside(w.val, winECS, bytes.Clone(key))
+		return
+	}
+	if w.val.is('[') && d.depth < winJSONDepth {
+		path := bytes.Clone(key)
+		list := &d.walkers[d.depth]
+		d.depth++
+		for list.open(w.val); list.next(); {
+			if list.val.is('{') {
+				d.inside(list.val, winECS, path)
+			}
+		}
+		d.depth--
+		return
+	}
+	if name := winECSNames[string(key)]; name != "" {
+		if text := w.text(&d.scratch); len(text) > 0 {
+			d.ecs = append(d.ecs, winField{name: name, value: text})
+		}
+	}
+}
+
+// fromECS adds what the event says under names of the common schema only, in the
+// form of its own ones.
+func (d *winJSON) fromECS() {
+	slots := &d.event.slots
+	if len(d.ecs) == 0 || len(slots[winEventID]) == 0 {
+		return
+	}
+	var hashes, answers []byte
+	own := *slots
+	for _, f := range d.ecs {
+		switch f.name {
+		case "md5", "sha1", "sha256":
+			hashes = append(hashes, ","[:min(1, len(hashes))]...)
+			hashes = append(append(append(hashes, bytes.ToUpper([]byte(f.name))...), '='), f.value...)
+			continue
+		case "QueryResults":
+			answers = append(append(answers, f.value...), ';')
+			continue
+		case "Initiated":
+			if string(f.value) != "ingress" && string(f.value) != "inbound" {
+				continue
+			}
+			f.value = []byte("false")
+		case "QueryStatus":
+			if string(f.value) == "SUCCESS" {
+				f.value = []byte("0")
+			}
+		}
+		if slot, ok := winSlotOf(false, f.name); !ok || own[slot] == nil {
+			d.event.add(false, f.name, f.value)
+		}
+	}
+	if hashes != nil && own[winHashes] == nil {
+		d.event.add(false, "Hashes", hashes)
+	}
+	if answers != nil && own[winQueryResults] == nil {
+		d.event.add(false, "QueryResults", answers)
 	}
 }
 

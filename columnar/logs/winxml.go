@@ -25,7 +25,8 @@ Sysmon 22      → dns      QueryName, QueryStatus rcode, QueryResults answers_l
 
 user is the event's User; in 4688 TargetDomainName\TargetUserName, the account
 that the process acts as, or SubjectDomainName\SubjectUserName where that is
-the same. host is Computer.`
+the same. host is Computer. A machine that logs both Sysmon 1 and Security 4688
+gives two rows of each process.`
 
 var (
 	winTables = []*columnar.Table{columnar.Process, columnar.Network, columnar.DNS}
@@ -64,10 +65,13 @@ passed over.`,
 			}
 			end += n
 		}
+		if end == 0 && !bytes.Contains(p, eventOpen) {
+			end = bytes.LastIndexByte(p, '\n') + 1 // lines of other programs
+		}
 		return end, records
 	},
 	New: func(o *Options) (Decoder, error) {
-		return &winXML{event: winEvent{clock: clock{zone: o.Zone}}, names: winNames{}}, nil
+		return &winXML{event: winEvent{clock: clock{zone: o.Zone}}, names: nameSet{}}, nil
 	},
 }
 
@@ -115,7 +119,7 @@ func cutEvent(p []byte, all bool) (event []byte, n int, lost int64, ok bool) {
 
 type winXML struct {
 	event   winEvent
-	names   winNames
+	names   nameSet
 	scratch []byte
 }
 
