@@ -35,6 +35,9 @@ type Batch struct {
 	Table  *Table
 	Feed   string
 	Object string
+	// Product and Lacks are what the source says of itself, see Out.
+	Product string
+	Lacks   Cols
 	// First is the number of the first row's record in the object, from 1, and
 	// Record[i] how many records further row i is.
 	First  int64
@@ -551,7 +554,7 @@ func (b *Builder) flush() {
 	n := b.n
 	b.cols[Time].known = n
 	b.batchLen = n
-	batch := Batch{Table: b.table, Feed: b.out.Feed, Object: b.out.Object, First: b.first, Record: b.recs[:n], b: b}
+	batch := Batch{Table: b.table, Feed: b.out.Feed, Object: b.out.Object, Product: b.out.Product, Lacks: b.out.Lacks, First: b.first, Record: b.recs[:n], b: b}
 	b.out.Sink(&batch)
 	if batch.rec != nil {
 		batch.rec.Release()
@@ -652,6 +655,11 @@ type Out struct {
 	// Feed and Object name the source of the rows to come; call Flush before
 	// changing them.
 	Feed, Object string
+	// Product names whose logs the source holds, as Sigma does (windows, linux, aws);
+	// "" if they may be anybody's. Lacks are the columns that its dialect cannot fill.
+	// They change with Feed and Object.
+	Product string
+	Lacks   Cols
 
 	builders [NumTables]*Builder
 	domains  Domains

@@ -33,7 +33,8 @@ type Config struct {
 	Backfill     bool         `yaml:"backfill" doc:"fold days of history that are missing from the state, if their logs are there"`
 	Zone         string       `yaml:"zone" doc:"time zone of logs that name none, as in Europe/Paris"`
 	Allow        []*Allow     `yaml:"allow" doc:"findings that are known and accepted"`
-	Disable      []string     `yaml:"disable" doc:"detections not to run"`
+	Rules        []string     `yaml:"rules" doc:"files and folders of Sigma rules to run beside those that come with outflow"`
+	Disable      []string     `yaml:"disable" doc:"detections and rules not to run"`
 	Detections   ast.Node     `yaml:"detections" doc:"thresholds by detection"`
 	S3           S3           `yaml:"s3"`
 	Workers      int          `yaml:"workers" doc:"workers that decode and fold; 0: one for each CPU"`
@@ -43,6 +44,7 @@ type Config struct {
 	FailOn       string       `yaml:"fail_on" doc:"exit with 10 if a finding has this severity or a higher one"`
 
 	detections []*detect.Detection
+	rules      ruleSet
 	zone       *time.Location
 	origins    map[string]string // of settings that are not at their default
 }
@@ -388,9 +390,14 @@ func (c *Config) check() error {
 			fault("reports: unknown format %q", name)
 		}
 	}
+	if !c.seed() {
+		if err := c.loadRules(); err != nil {
+			fault("rules: %v", err)
+		}
+	}
 	for _, name := range c.Disable {
-		if c.detection(name) == nil && c.Profile == "default" {
-			fault("disable: unknown detection %q: want one of %s", name, strings.Join(detectionNames(c.detections), ", "))
+		if c.detection(name) == nil && !c.rules.names[name] && c.Profile == "default" {
+			fault("disable: unknown detection %q: want one of %s, or a rule of outflow list rules", name, strings.Join(detectionNames(c.detections), ", "))
 		}
 	}
 	c.detections = slices.DeleteFunc(c.detections, func(d *detect.Detection) bool { return slices.Contains(c.Disable, d.Name) })

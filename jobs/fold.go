@@ -39,6 +39,8 @@ type foldOptions struct {
 	memory int64
 	// want are columns read besides those of the aggregates.
 	want columnar.Cols
+	// fields are read of events by their names, for rules.
+	fields []string
 	// tap, if set, is called with every batch, by one goroutine at a time.
 	tap func(*columnar.Batch)
 	// read is raised by the stored bytes that were read.
@@ -161,6 +163,10 @@ const blockBuffers = 3
 // An object that cannot be read becomes an input with an error. Fold itself
 // fails only when ctx ends or there is no place for the runs.
 func Fold(ctx context.Context, sources []source, o *foldOptions) (*folded, error) {
+	if slices.Contains(o.aggregates, detect.RuleDay) {
+		cols, fields := detect.RuleReads(o.Rules)
+		o.want, o.fields = o.want|cols, fields
+	}
 	reading, cancel := context.WithCancel(ctx)
 	defer cancel()
 	workers := make([]*worker, max(1, o.workers))
@@ -425,7 +431,7 @@ type tableTally struct {
 
 func newWorker(o *foldOptions, tap *sync.Mutex) *worker {
 	w := &worker{o: o, tallies: map[*member]*tally{}}
-	w.out.Want = o.want
+	w.out.Want, w.out.WantFields = o.want, o.fields
 	for _, a := range o.aggregates {
 		w.out.Want |= a.Reads
 		w.folders = append(w.folders, a.New(&o.FoldOptions))
@@ -463,7 +469,7 @@ func (w *worker) try(b *work) (err error) {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("decode the records from %d on: %v (a fault in outflow: please report it)", b.block.First, p)
 			w.member, w.decoder = nil, nil
-			w.out = columnar.Out{Want: w.out.Want, Sink: w.out.Sink} // what it holds is of the broken block
+			w.out = columnar.Out{Want: w.out.Want, WantFields: w.out.WantFields, Sink: w.out.Sink} // what it holds is of the broken block
 		}
 	}()
 	if w.member != b.member {
@@ -479,6 +485,7 @@ func (w *worker) try(b *work) (err error) {
 		w.tallies[b.member] = t
 	}
 	w.out.Feed, w.out.Object = b.member.feed, b.member.Name
+	w.out.Product, w.out.Lacks = b.member.Format.Product, b.member.Format.Lacks
 	err = b.block.Decode(w.decoder, &w.out, &t.Tally)
 	w.out.Flush()
 	return err

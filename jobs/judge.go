@@ -162,7 +162,7 @@ func (h *history) input(c *Config, d *detect.Detection, parts []*part, day detec
 		}
 	}
 	return &detect.Input{
-		Day: day, Own: c.own,
+		Day: day, Own: c.own, Rules: c.rules.set,
 		Covered: func(feed string) []detect.Day { return covered[feed] },
 		Flagged: func(k detect.Key, day detect.Day) bool { return h.flagged[flag{d.Name, k, day}] },
 	}

@@ -23,7 +23,7 @@ type catalogue struct {
 	rows    [][]string
 }
 
-var catalogues = []string{"formats", "detections", "thresholds", "reports", "columns"}
+var catalogues = []string{"formats", "detections", "thresholds", "rules", "reports", "columns"}
 
 func catalogueOf(what string) (*catalogue, error) {
 	switch what {
@@ -55,6 +55,8 @@ func catalogueOf(what string) (*catalogue, error) {
 			}
 		}
 		return c, nil
+	case "rules":
+		return ruleCatalogue(), nil
 	case "reports":
 		c := &catalogue{columns: []string{"report", "file", "what"}}
 		for _, f := range reports.All {

@@ -178,6 +178,7 @@ func (p *program) nightly(config *Config, job string, days []detect.Day) error {
 		}
 	}
 	s.inputs = nil // the report accounts for the judged days
+	s.judging = true
 	for chunk := range inARow(days, config.chunk()) {
 		if err := s.fold(p.ctx, chunk); err != nil {
 			return err
@@ -241,11 +242,12 @@ func assemble(config *Config, h *history, days []detect.Day, inputs []reports.In
 		return nil, err
 	}
 	worstFirst(r.Findings)
-	r.Blind = slices.Concat(blind(config.detections, inputs), unplaced(config, h, inputs), unread(config.detections, inputs))
+	r.Blind = slices.Concat(blind(config.detections, inputs), unplaced(config, h, inputs), unread(config.detections, inputs), ruleBlind(config, inputs))
 	last := detect.Day(0)
 	if len(days) > 0 {
 		last = days[len(days)-1]
 	}
+	r.Warnings = append(r.Warnings, config.rules.warnings...)
 	r.Warnings = append(r.Warnings, allowWarnings(config.Allow, last)...)
 	r.Entities = detect.Risk(slices.Concat(r.Findings, h.earlier), last)
 	r.Domains = h.rows(detect.DNSPair, days)

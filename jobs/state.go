@@ -27,6 +27,7 @@ type state struct {
 	aggregates  []*detect.Aggregate
 	options     detect.FoldOptions
 	fingerprint string // of what the meaning of a folded row depends on
+	judging     bool   // the days to fold are to be judged
 
 	folded   map[detect.Day]bool
 	read     map[string]readObject // what this run has read, by name
@@ -59,6 +60,9 @@ func (p *program) openState(config *Config) (*state, error) {
 	s.aggregates = config.aggregates()
 	h := sha256.New()
 	for _, a := range s.aggregates {
+		if judgedOnly(a) {
+			continue // its own affair
+		}
 		fmt.Fprintf(h, "%s %d\n", a.Name, a.Rev)
 	}
 	fmt.Fprintf(h, "%v %v %q %v", s.options.Entropy, s.options.Length, s.options.Uploads, s.options.TwoLabels)
@@ -85,6 +89,15 @@ func (s *state) aggregate(a *detect.Aggregate) store.Partitions[stateRow] {
 	return partitionsOf[stateRow](s, s.config.folder("aggregate")+"="+a.Name)
 }
 
+// fingerprintOf is the fingerprint of an aggregate's rows. That the rules changed
+// is nothing to the others, nor to the history.
+func (s *state) fingerprintOf(a *detect.Aggregate) string {
+	if a == detect.RuleDay {
+		return fmt.Sprintf("%s %d %s", s.fingerprint, a.Rev, s.config.rules.hash)
+	}
+	return s.fingerprint
+}
+
 func (s *state) findings() store.Partitions[findingRow] {
 	return partitionsOf[findingRow](s, s.config.folder("findings"))
 }
@@ -93,6 +106,7 @@ func (s *state) findings() store.Partitions[findingRow] {
 func (c *Config) foldOptions() detect.FoldOptions {
 	o := detect.FoldFor(c.detections, c.seed())
 	o.From, o.To = math.MinInt64, math.MaxInt64
+	o.Rules = c.rules.set
 	return o
 }
 
@@ -103,6 +117,9 @@ func (c *Config) aggregates() []*detect.Aggregate {
 		read := a == detect.UserDay || a == detect.DNSPair
 		for _, d := range c.detections {
 			read = read || d.Reads == a.Name
+		}
+		if a == detect.RuleDay {
+			read = c.runsRules()
 		}
 		if read {
 			out = append(out, a)
@@ -126,7 +143,11 @@ func (c *Config) horizon() int {
 func (s *state) partition(ctx context.Context, day detect.Day) (dones []store.Done, ok bool, err error) {
 	for _, a := range s.aggregates {
 		done, err := s.aggregate(a).Done(ctx, day.String())
-		if errors.Is(err, fs.ErrNotExist) || err == nil && done.Fold != s.fingerprint {
+		if errors.Is(err, fs.ErrNotExist) || err == nil && done.Fold != s.fingerprintOf(a) {
+			if judgedOnly(a) {
+				dones = append(dones, store.Done{})
+				continue
+			}
 			return nil, false, nil
 		}
 		if err != nil {
@@ -241,7 +262,11 @@ func (s *state) fold(ctx context.Context, days []detect.Day) error {
 		what += " to " + last.String()
 	}
 	stop := s.p.watch(what, total, &read)
-	result, err := Fold(ctx, sources, &foldOptions{aggregates: s.aggregates, FoldOptions: o, workers: s.config.Workers,
+	aggregates := s.aggregates
+	if !s.judging {
+		aggregates = slices.DeleteFunc(slices.Clone(aggregates), judgedOnly)
+	}
+	result, err := Fold(ctx, sources, &foldOptions{aggregates: aggregates, FoldOptions: o, workers: s.config.Workers,
 		memory: int64(s.config.Memory), read: &read})
 	stop()
 	if err != nil {
@@ -254,7 +279,7 @@ func (s *state) fold(ctx context.Context, days []detect.Day) error {
 			s.read[src.object.Name] = readObject{o, src.etag}
 		}
 	}
-	if err := s.commit(ctx, days, sources, result); err != nil {
+	if err := s.commit(ctx, days, aggregates, sources, result); err != nil {
 		return err
 	}
 	for _, day := range days {
@@ -288,10 +313,10 @@ func (s *state) account(inputs []reports.Input) {
 
 // commit writes the days' partitions. A day that no object has events of gets
 // none: it is missing, not quiet.
-func (s *state) commit(ctx context.Context, days []detect.Day, sources []source, result *folded) error {
+func (s *state) commit(ctx context.Context, days []detect.Day, aggregates []*detect.Aggregate, sources []source, result *folded) error {
 	dones := map[detect.Day]store.Done{}
 	for _, day := range days {
-		done := store.Done{Fold: s.fingerprint, Inputs: inputsOn(day, sources, result)}
+		done := store.Done{Inputs: inputsOn(day, sources, result)}
 		if len(done.Inputs) == 0 {
 			continue
 		}
@@ -301,7 +326,7 @@ func (s *state) commit(ctx context.Context, days []detect.Day, sources []source,
 		}
 		dones[day] = done
 	}
-	for _, a := range s.aggregates {
+	for _, a := range aggregates {
 		if err := s.commitRows(ctx, a, dones, result.Rows(a)); err != nil {
 			return stateError(s.config, err)
 		}
@@ -336,7 +361,7 @@ func (s *state) commitRows(ctx context.Context, a *detect.Aggregate, dones map[d
 	row, err, more := next()
 	for _, day := range sortedKeys(dones) {
 		done := dones[day]
-		done.Rev = a.Rev
+		done.Rev, done.Fold = a.Rev, s.fingerprintOf(a)
 		rows := func(yield func(*stateRow, error) bool) {
 			var r stateRow
 			for ; more && err == nil && row.Day <= day; row, err, more = next() {
@@ -448,6 +473,12 @@ func (s *state) history(ctx context.Context, days []detect.Day) (*history, error
 			continue
 		}
 		for i, a := range s.aggregates {
+			if judgedOnly(a) && (dones[i].Fold == "" || !slices.Contains(days, day)) {
+				if slices.Contains(days, day) {
+					s.warnings = append(s.warnings, fmt.Sprintf("The rules did not run on %s: there are no logs of it any more.", day))
+				}
+				continue
+			}
 			h.tables[a.Name] = append(h.tables[a.Name], &part{day, dones[i].Feeds, s.rows(ctx, h, a, day)})
 		}
 		if slices.Contains(days, day) {

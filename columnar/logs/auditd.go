@@ -8,8 +8,9 @@ import (
 
 // Auditd decodes the log of Linux' audit daemon.
 var Auditd = &Format{
-	Name:  "auditd",
-	Title: "Linux audit log, programs executed",
+	Name:    "auditd",
+	Product: "linux",
+	Title:   "Linux audit log, programs executed",
 	Doc: `Reads what auditd writes to audit.log or its plugins send to syslog, raw or
 ENRICHED, also as the kernel logs it without a daemon. Programs that are started
 must be audited (-a always,exit -S execve); all other events count as other, and

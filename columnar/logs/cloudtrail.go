@@ -8,8 +8,9 @@ import (
 
 // CloudTrail decodes the audit log of AWS.
 var CloudTrail = &Format{
-	Name:  "cloudtrail",
-	Title: "AWS CloudTrail events",
+	Name:    "cloudtrail",
+	Product: "aws",
+	Title:   "AWS CloudTrail events",
 	Doc: `Reads management and S3 data events into api. Insight and network activity
 events, which tell of calls that have an event of their own, and digest files are
 counted as other.

@@ -11,8 +11,9 @@ import (
 
 // EVTX decodes Windows event logs in their binary form.
 var EVTX = &Format{
-	Name:  "evtx",
-	Title: "Windows event log, binary (EVTX)",
+	Name:    "evtx",
+	Product: "windows",
+	Title:   "Windows event log, binary (EVTX)",
 	Doc: winDoc + `
 
 What is intact of a damaged file is read: chunks are found by their own mark,

@@ -22,6 +22,9 @@ type Format struct {
 	// configured, for the tables in help and docs. What is blind is told by the
 	// rows that were read.
 	Lacks columnar.Cols
+	// Product is whose logs all objects of the dialect are, as Sigma names it:
+	// windows, linux, aws. "": anybody's.
+	Product string
 	// Sniff reports whether an object that begins with head is of the format.
 	// head is decompressed, valid UTF-8 where the object is, JSON already one
 	// record a line, and cut at any byte.

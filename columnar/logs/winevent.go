@@ -305,6 +305,11 @@ func (e *winEvent) put(record int64, out *columnar.Out, t *Tally) {
 		t.Skip(record, reason)
 		return
 	}
+	if b.WantsFields() {
+		for i := len(e.fields) - 1; i >= 0; i-- { // of equal names the first stands
+			b.SetField([]byte(e.fields[i].name), e.fields[i].value)
+		}
+	}
 	b.Next(record)
 	t.Row()
 }

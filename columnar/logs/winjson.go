@@ -8,8 +8,9 @@ import (
 
 // WinJSON decodes Windows events as JSON.
 var WinJSON = &Format{
-	Name:  "winjson",
-	Title: "Windows events as JSON",
+	Name:    "winjson",
+	Product: "windows",
+	Title:   "Windows events as JSON",
 	Doc: winDoc + `
 
 Reads one event a line, as these write it: Winlogbeat (winlog.event_data, or the

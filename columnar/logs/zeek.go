@@ -10,8 +10,9 @@ import (
 
 // Zeek decodes the logs of the Zeek (formerly Bro) network sensor.
 var Zeek = &Format{
-	Name:  "zeek",
-	Title: "Zeek logs, TSV or JSON",
+	Name:    "zeek",
+	Product: "zeek",
+	Title:   "Zeek logs, TSV or JSON",
 	Doc: `Reads conn, dns, http and ssl logs in Zeek's own TSV form, whatever its
 separators and the order of its #fields, and in JSON with dotted (id.orig_h) or
 underlined (id_orig_h) keys. Logs may be concatenated, and JSON of several logs

@@ -89,6 +89,9 @@ func runCase(t *testing.T, file string) {
 			return false
 		},
 	}
+	if text := part["rules"]; text != nil {
+		in.Rules = loadRules(t, string(text))
+	}
 	flagged := map[Day]bool{}
 	for _, d := range days(t, c.Flagged) {
 		flagged[d] = true
@@ -175,7 +178,7 @@ func setCell(t *testing.T, r *Row, column, value string) {
 	case "entity":
 		r.Entity = value
 	case "object":
-		r.Object = value
+		r.Object = strings.ReplaceAll(value, "␣", " ")
 	case "events":
 		r.Events = number()
 		r.KnownOut, r.KnownIn = min(r.KnownOut, 1)*r.Events, min(r.KnownIn, 1)*r.Events

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"outflow/columnar"
+	"outflow/stats/sigma"
 )
 
 // A Day is a UTC day, counted from 1970-01-01.
@@ -104,7 +105,7 @@ type Summary struct {
 	MaxLength    int64   // bytes of the longest subdomain
 	Rare         int64   // queries of types that ordinary clients seldom ask for: TXT, NULL, KEY, MX, CNAME, SRV, PRIVATE
 	NXDomain     int64
-	Examples     []string // up to 3 queries, the longest subdomains first
+	Examples     []string // up to 3 queries, the longest subdomains first; of rule_day command lines or places, the earliest first
 }
 
 // A Row is a Summary with its key and day: the rows of an aggregate's table.
@@ -142,6 +143,8 @@ type FoldOptions struct {
 	// TwoLabels takes a name's last two labels for its registered domain, as
 	// profile seed does.
 	TwoLabels bool
+	// Rules are those that rule_day counts the matches of; nil: none.
+	Rules *sigma.Set
 }
 
 // A Folder is one worker's table of an aggregate. Its methods are called from
@@ -211,6 +214,8 @@ type Input struct {
 	Flagged func(k Key, d Day) bool
 	// Own reports whether a host or bucket is the company's own (config).
 	Own func(host string) bool
+	// Rules are those that rule_day was folded with; nil: none.
+	Rules *sigma.Set
 	// Baseline, if set, is called by upload_zscore for each row of Day, in the
 	// order of keys, with what is normal for its entity.
 	Baseline func(b UploadBaseline)
@@ -286,6 +291,7 @@ func ParseSeverity(name string) (Severity, error) {
 var Aggregates = []*Aggregate{
 	UserDay,
 	UserDestinationDay,
+	RuleDay, // neither first nor last: days are known by those
 	DNSPair,
 	DNSName,
 }
@@ -310,5 +316,6 @@ func All() []*Detection {
 		dnsEntropy(),
 		dnsVolume(),
 		dnsInformation(),
+		sigmaRule(),
 	}
 }

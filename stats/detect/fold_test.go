@@ -30,6 +30,9 @@ type event struct {
 // feedTo folds events, in batches of one table, feed and object.
 func feedTo(f Folder, a *Aggregate, events []event) {
 	out := &columnar.Out{Want: a.Reads, Sink: f.Fold}
+	if a == RuleDay {
+		out.Want, out.WantFields = RuleReads(openBounds.Rules)
+	}
 	for _, e := range events {
 		if !slices.Contains(a.Tables, e.table) {
 			continue
@@ -52,7 +55,7 @@ func feedTo(f Folder, a *Aggregate, events []event) {
 }
 
 var openBounds = FoldOptions{From: math.MinInt64, To: math.MaxInt64, Entropy: 3.8, Length: 60,
-	Uploads: []string{"PUT", "POST", "CONNECT", ""}}
+	Uploads: []string{"PUT", "POST", "CONNECT", ""}, Rules: testRules()}
 
 const testDay = int64(20000) * 86400e6
 

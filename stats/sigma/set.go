@@ -35,6 +35,9 @@ type File struct {
 type Options struct {
 	// Placeholders has what %name% stands for where a rule says expand.
 	Placeholders map[string][]string
+	// Keep, if set, is asked of every rule that loads, in their order, whether it is to
+	// be in the Set. What filters and correlations refer to need not be.
+	Keep func(*Rule) bool
 }
 
 // A Set is rules ready to match. It may be used concurrently.
@@ -74,6 +77,9 @@ func Load(files []File, o Options) (*Set, []*Error) {
 		at := func(e *Error) int { return slices.IndexFunc(files, func(f File) bool { return f.Name == e.File }) }
 		return cmp.Or(at(a)-at(b), a.Line-b.Line)
 	})
+	if o.Keep != nil {
+		l.rules = slices.DeleteFunc(l.rules, func(r *Rule) bool { return !o.Keep(r) })
+	}
 	s := &Set{Rules: l.rules}
 	s.compile()
 	for _, r := range s.Rules {
@@ -251,6 +257,16 @@ func (r *Rule) Kept(t *columnar.Table) []string {
 		}
 	}
 	return sortedKeys(fields)
+}
+
+// Columns returns the columns of a table that a rule reads.
+func (r *Rule) Columns(t *columnar.Table) (cols columnar.Cols) {
+	for _, name := range r.reads() {
+		if c, ok := ColumnOf(t, name); ok {
+			cols |= columnar.ColSet(c)
+		}
+	}
+	return cols
 }
 
 // reads returns the fields that a rule's own condition names; Message for keywords.

@@ -1,0 +1,177 @@
+package jobs
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"slices"
+	"strings"
+
+	"outflow/columnar"
+	"outflow/reports"
+	"outflow/stats/detect"
+	"outflow/stats/sigma"
+)
+
+// ruleSet is the rules that a run has, and what there is to say about others.
+type ruleSet struct {
+	set  *sigma.Set
+	hash string // of all that decides what they match
+	// names are what disable may call rules.
+	names map[string]bool
+	// correlations load but do not run: a day's fold has no windows of time.
+	correlations []string
+	warnings     []string
+}
+
+// maxRuleWarnings is how many rules that do not load a report names.
+const maxRuleWarnings = 5
+
+// loadRules reads the rules that come with outflow and those of the configuration.
+// What does not load is a warning: the others run.
+func (c *Config) loadRules() error {
+	files, _ := sigma.Bundled()
+	if len(c.Rules) > 0 {
+		more, _, err := ruleFiles(c.Rules)
+		if err != nil {
+			return err
+		}
+		files = append(files, more...)
+	}
+	r := &c.rules
+	r.names = map[string]bool{}
+	h := sha256.New()
+	for _, f := range files {
+		fmt.Fprintf(h, "%d %s%d ", len(f.Name), f.Name, len(f.Text))
+		h.Write(f.Text)
+	}
+	fmt.Fprintf(h, "%q", c.Disable)
+	r.hash = hex.EncodeToString(h.Sum(nil))[:16]
+	set, faults := sigma.Load(files, sigma.Options{Keep: func(rule *sigma.Rule) bool {
+		off := false
+		for _, name := range []string{rule.ID, rule.Name, rule.Title} {
+			r.names[name] = true
+			off = off || name != "" && slices.Contains(c.Disable, name)
+		}
+		if rule.Correlation != nil && !off {
+			r.correlations = append(r.correlations, rule.Ref())
+		}
+		return !off && rule.Correlation == nil && !rule.Part
+	}})
+	r.set = set
+	for i, f := range faults {
+		if i == maxRuleWarnings {
+			r.warnings = append(r.warnings, fmt.Sprintf("%d more rules do not load: outflow rules check says which.", len(faults)-i))
+			break
+		}
+		r.warnings = append(r.warnings, fmt.Sprintf("A rule does not load and does not run: %s:%d: %s.", f.File, f.Line, f.Msg))
+	}
+	return nil
+}
+
+// runsRules reports whether the configuration has a detection that rules are run for.
+func (c *Config) runsRules() bool {
+	return c.rules.set != nil && len(c.rules.set.Rules) > 0 && c.detection("sigma_rule") != nil
+}
+
+// ruleBlind says which rules could not match: of a table or a column that no log
+// has, or of a kind that does not run.
+func ruleBlind(c *Config, inputs []reports.Input) []reports.Blind {
+	if c.detection("sigma_rule") == nil {
+		return nil
+	}
+	var out []reports.Blind
+	if n := len(c.rules.correlations); n > 0 {
+		out = append(out, reports.Blind{Detection: "sigma_rule",
+			Why:    fmt.Sprintf("%s: correlation rules load, but no job runs them yet.", someOf("rule", c.rules.correlations)),
+			Remedy: "The rules that they count can run by themselves: a copy without the correlation is reported for each match."})
+	}
+	if !c.runsRules() {
+		return out
+	}
+	rows := map[*columnar.Table]int64{}
+	known := map[*columnar.Table]columnar.Cols{}
+	for i := range inputs {
+		in := &inputs[i]
+		t := columnar.TableNamed(in.Table)
+		if t == nil {
+			continue
+		}
+		rows[t] += in.Rows
+		for col, n := range in.Known {
+			if n > 0 {
+				known[t] |= columnar.ColSet(col)
+			}
+		}
+	}
+	if len(rows) == 0 {
+		return out // the report says that nothing was read
+	}
+	without := map[string][]string{}                           // rules by their tables, none of which was read
+	lacking := map[*columnar.Table]map[columnar.Col][]string{} // by a column that no row has
+	for _, r := range c.rules.set.Rules {
+		tables := r.Tables()
+		if !slices.ContainsFunc(tables, func(t *columnar.Table) bool { return rows[t] > 0 }) {
+			var names []string
+			for _, t := range tables {
+				names = append(names, t.Name)
+			}
+			without[strings.Join(names, " ")] = append(without[strings.Join(names, " ")], r.Ref())
+			continue
+		}
+		if len(tables) > 1 {
+			continue // what one lacks the other may have
+		}
+		for _, col := range (r.Columns(tables[0]) &^ known[tables[0]]).List() {
+			if lacking[tables[0]] == nil {
+				lacking[tables[0]] = map[columnar.Col][]string{}
+			}
+			lacking[tables[0]][col] = append(lacking[tables[0]][col], r.Ref())
+		}
+	}
+	for _, tables := range sortedKeys(without) {
+		out = append(out, reports.Blind{Detection: "sigma_rule", Table: tables,
+			Why:    fmt.Sprintf("%s: no log with rows of %s was read.", someOf("rule", without[tables]), strings.ReplaceAll(tables, " ", " or ")),
+			Remedy: "Add one: outflow list formats says which logs have such rows. Or name the rules in disable."})
+	}
+	for _, t := range columnar.Tables {
+		for _, col := range sortedKeys(lacking[t]) {
+			out = append(out, reports.Blind{Detection: "sigma_rule", Table: t.Name, Column: col.String(), Rows: rows[t],
+				Why:    fmt.Sprintf("%s: no log with rows of %s says %s, which the rule reads.", someOf("rule", lacking[t][col]), t.Name, col),
+				Remedy: "What the rule says of other columns is still looked for."})
+		}
+	}
+	return out
+}
+
+// someOf names up to five of many things.
+func someOf(noun string, names []string) string {
+	const most = 5
+	if len(names) > 1 {
+		noun += "s"
+	}
+	text := fmt.Sprintf("%d %s (%s", len(names), noun, strings.Join(names[:min(len(names), most)], ", "))
+	if len(names) > most {
+		text += ", …"
+	}
+	return text + ")"
+}
+
+// ruleCatalogue lists the rules that come with outflow.
+func ruleCatalogue() *catalogue {
+	c := &catalogue{columns: []string{"rule", "title", "level", "ATT&CK", "tables"}}
+	files, _ := sigma.Bundled()
+	set, _ := sigma.Load(files, sigma.Options{})
+	for _, r := range set.Rules {
+		var tables []string
+		for _, t := range r.Tables() {
+			tables = append(tables, t.Name)
+		}
+		c.rows = append(c.rows, []string{r.Ref(), r.Title, r.Level, strings.Join(r.Techniques(), " "), strings.Join(tables, " ")})
+	}
+	return c
+}
+
+// judgedOnly reports whether an aggregate is read of the judged days alone, so that
+// days of history need not have it.
+func judgedOnly(a *detect.Aggregate) bool { return a == detect.RuleDay }
