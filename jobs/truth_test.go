@@ -79,8 +79,9 @@ func TestTruth(t *testing.T) {
 			}
 			for want := range strings.SplitSeq(p["detections"], ";") {
 				name, required := strings.CutSuffix(want, "!")
+				name, rule, byRule := strings.Cut(name, ":")
 				if required && !slices.ContainsFunc(findings, func(f map[string]string) bool {
-					return f["detection"] == name && f["label"] == "" && about(f, p)
+					return f["detection"] == name && (!byRule || strings.HasPrefix(f["object"], rule+": ")) && f["label"] == "" && about(f, p)
 				}) {
 					t.Errorf("%s: %s did not find %s: %s %s %s", night, name, p["id"], p["entity"], p["object"], p["note"])
 				}
@@ -110,7 +111,13 @@ func TestTruth(t *testing.T) {
 // about reports whether a finding is about what was planted.
 func about(f, p map[string]string) bool {
 	feed, _, _ := strings.Cut(f["feed"], "/")
-	return f["entity"] == p["entity"] && feed == p["feed"] && (p["object"] == "" || f["object"] == "" || f["object"] == p["object"])
+	return f["entity"] == p["entity"] && feed == p["feed"] && (p["object"] == "" || f["object"] == "" || f["object"] == p["object"] || f["detection"] == "sigma_rule" && inRule(f["object"], p["object"]))
+}
+
+// inRule reports whether what a rule matched in is at a host or is a program.
+func inRule(object, at string) bool {
+	_, what, _ := strings.Cut(object, ": ")
+	return what == at || strings.HasPrefix(what, at+"/")
 }
 
 // If this fails, a re-run of a day does not give the same bytes, or the number

@@ -51,7 +51,7 @@ func TestDescriptors(t *testing.T) {
 	for _, d := range All() {
 		check(d.Name, d.Technique)
 		if d.Title == "" || d.Score == nil || d.Needs == 0 && d.Reads != RuleDay.Name || // its rules say what they need
-			 d.Risk() <= 0 || d.Risk() > 100 {
+			d.Risk() <= 0 || d.Risk() > 100 {
 			t.Errorf("%s: incomplete", d.Name)
 		}
 		for _, part := range []string{"What it sees", "Why that means exfiltration", "innocently", "What it cannot see", "How to investigate"} {

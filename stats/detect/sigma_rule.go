@@ -164,13 +164,13 @@ func matched(in *Input, r *Row, rule *sigma.Rule, what string) Finding {
 	}
 	example := ""
 	if len(r.Examples) > 0 && r.Examples[0] != what {
-		example = fmt.Sprintf(", the first as %q", name(r.Examples[0]))
+		example = fmt.Sprintf(", the first as \"%s\"", name(r.Examples[0]))
 	}
 	innocent := "the rule names no innocent cause"
 	if len(rule.FalsePositives) > 0 {
 		innocent = "innocent causes: " + name(lowerFirst(strings.Join(rule.FalsePositives, "; ")))
 	}
-	f.Why = fmt.Sprintf("%s matched the rule %q %s on %s: %s%s%s; a rule of level %s is reported at its first match (%s).",
+	f.Why = fmt.Sprintf("%s matched the rule \"%s\" %s on %s: %s%s%s; a rule of level %s is reported at its first match (%s).",
 		name(r.Entity), name(rule.Title), count(r.Events, "time"), in.Day, name(what), bytes, example, cmp.Or(rule.Level, "medium"), innocent)
 	return f
 }
