@@ -117,7 +117,7 @@ func (c *catalogue) markdown(w io.Writer) error {
 	line(strings.Split(strings.Repeat("--- ", len(c.columns)-1)+"---", " "))
 	for _, row := range c.rows {
 		row = slices.Clone(row)
-		if strings.Contains(row[0], "_") || c.columns[0] == "format" || c.columns[0] == "key" {
+		if strings.Contains(row[0], "_") || c.columns[0] == "format" || c.columns[0] == "rule" || c.columns[0] == "key" {
 			row[0] = "`" + row[0] + "`"
 		}
 		line(row)
