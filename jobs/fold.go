@@ -184,8 +184,10 @@ func Fold(ctx context.Context, sources []source, o *foldOptions) (*folded, error
 	memory := cmp.Or(o.memory, defaultMemory)
 	budget := int(memory / tableShare / int64(len(workers)))
 	var tap sync.Mutex
+	scales := &scales{weights: make([]detect.Weights, len(o.aggregates))}
 	for i := range workers {
 		w := newWorker(o, &tap)
+		w.scales = scales
 		w.budget, w.spool = budget, store.NewSpool(budget/2)
 		workers[i] = w
 		working.Go(func() {
@@ -194,13 +196,28 @@ func Fold(ctx context.Context, sources []source, o *foldOptions) (*folded, error
 					cancel() // there is no place for more
 				}
 			}
-			w.spill(0)
-			// Merging needs the memory.
-			w.folders, w.out, w.member, w.decoder = nil, columnar.Out{}, nil, nil
+			w.out, w.member, w.decoder = columnar.Out{}, nil, nil
+			for i := range w.folders {
+				w.weigh(i)
+			}
 		})
 	}
 	readers.Wait()
 	close(blocks)
+	working.Wait()
+	for _, w := range workers {
+		working.Go(func() {
+			for i, f := range w.folders {
+				if s, ok := f.(detect.Sifter); ok {
+					s.Sift(&scales.weights[i])
+				}
+				if w.err == nil {
+					w.drain(i)
+				}
+				w.folders[i] = nil // merging needs the memory
+			}
+		})
+	}
 	working.Wait()
 	out := account(workers, slices.Concat(members...), o)
 	err := ctx.Err()
@@ -232,29 +249,52 @@ type runOf struct {
 	from, to  int64
 }
 
-// spill writes tables as runs and begins them anew, the largest first, until the
-// rest takes no more than budget bytes.
-func (w *worker) spill(budget int) {
+// scales hold what all workers fold, by aggregate, where tables are detect.Sifters.
+type scales struct {
+	mu      sync.Mutex
+	weights []detect.Weights
+}
+
+// weigh weighs a table that is a detect.Sifter.
+func (w *worker) weigh(i int) {
+	if s, ok := w.folders[i].(detect.Sifter); ok {
+		w.scales.mu.Lock()
+		defer w.scales.mu.Unlock()
+		s.Weigh(&w.scales.weights[i])
+	}
+}
+
+// spill drains tables and begins them anew, the largest first, until the rest
+// takes no more than the budget.
+func (w *worker) spill() {
 	sizes := make([]int, len(w.folders))
 	total := 0
 	for i, f := range w.folders {
 		sizes[i] = min(f.Size(), math.MaxInt/len(w.folders))
 		total += sizes[i]
 	}
-	for total > budget && w.err == nil {
+	for total > w.budget && w.err == nil {
 		i := slices.Index(sizes, slices.Max(sizes))
-		a, from := w.o.aggregates[i], w.spool.Size()
-		run := detect.NewRunWriter(w.spool)
-		w.folders[i].Drain(run)
-		if err := run.Close(); err != nil {
-			w.err = fmt.Errorf("make room in memory for %s: %w", a.Name, err)
-		}
-		w.runs = append(w.runs, runOf{a, from, w.spool.Size()})
-		if w.folders[i].Size() > budget/(4*len(w.folders)) { // of names
-			w.folders[i] = a.New(&w.o.FoldOptions)
+		w.weigh(i)
+		w.drain(i)
+		if w.folders[i].Size() > w.budget/(4*len(w.folders)) { // of names
+			w.folders[i] = w.o.aggregates[i].New(&w.o.FoldOptions)
 		}
 		total -= sizes[i]
 		sizes[i] = 0
+	}
+}
+
+// drain writes a table as a run.
+func (w *worker) drain(i int) {
+	a, from := w.o.aggregates[i], w.spool.Size()
+	run := detect.NewRunWriter(w.spool)
+	w.folders[i].Drain(run)
+	if err := run.Close(); err != nil {
+		w.err = fmt.Errorf("make room in memory for %s: %w", a.Name, err)
+	}
+	if to := w.spool.Size(); to > from {
+		w.runs = append(w.runs, runOf{a, from, to})
 	}
 }
 
@@ -401,6 +441,7 @@ type worker struct {
 	out     columnar.Out
 	folders []detect.Folder // as o.aggregates
 	tallies map[*member]*tally
+	scales  *scales
 	budget  int // of the tables, in bytes
 	spool   *store.Spool
 	runs    []runOf
@@ -442,7 +483,7 @@ func newWorker(o *foldOptions, tap *sync.Mutex) *worker {
 				w.folders[i].Fold(b)
 			}
 		}
-		w.spill(w.budget)
+		w.spill()
 	}
 	return w
 }

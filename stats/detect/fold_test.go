@@ -25,17 +25,30 @@ type event struct {
 	us     int64
 	texts  map[columnar.Col]string
 	ints   map[columnar.Col]int64
+	copied bool // seen before, so that it does not count again
 }
 
 // feedTo folds events, in batches of one table, feed and object.
 func feedTo(f Folder, a *Aggregate, events []event) {
-	out := &columnar.Out{Want: a.Reads, Sink: f.Fold}
+	copied := map[int64]bool{} // records of the object
+	out := &columnar.Out{Want: a.Reads, Sink: func(b *columnar.Batch) {
+		if len(copied) > 0 {
+			b.Repeat = make([]byte, (b.Len()+7)/8)
+			for i, n := range b.Record {
+				if copied[b.First+int64(n)] {
+					b.Repeat[i>>3] |= 1 << (i & 7)
+				}
+			}
+		}
+		f.Fold(b)
+	}}
 	for _, e := range events {
 		if !slices.Contains(a.Tables, e.table) {
 			continue
 		}
 		if out.Feed != e.feed || out.Object != e.object {
 			out.Flush()
+			clear(copied)
 			out.Feed, out.Object = e.feed, e.object
 		}
 		b := out.Table(e.table)
@@ -45,6 +58,9 @@ func feedTo(f Folder, a *Aggregate, events []event) {
 		}
 		for c, v := range e.ints {
 			b.SetInt(c, v)
+		}
+		if e.copied {
+			copied[e.record] = true
 		}
 		b.Next(e.record)
 	}
@@ -58,10 +74,10 @@ const testDay = int64(20000) * 86400e6
 
 func randomEvents(r *rand.Rand, n int) []event {
 	pick := func(s ...string) string { return s[r.IntN(len(s))] }
-	record := map[string]int64{}
+	record := map[string]int64{"b.log": math.MaxUint32 - 50}
 	var out []event
 	for range n {
-		e := event{feed: pick("proxy", "cloud"), object: pick("a.log", "b.log"), us: testDay + r.Int64N(2*86400e6)}
+		e := event{feed: pick("proxy", "cloud"), object: pick("a.log", "b.log"), us: testDay + r.Int64N(2*86400e6), copied: r.IntN(10) == 0}
 		record[e.object]++
 		e.record = record[e.object]
 		e.texts = map[columnar.Col]string{
@@ -127,6 +143,73 @@ func TestMergeIsExact(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// If this fails, a table leaves out a destination that got enough, from several
+// workers together or before the table was last drained, or leaves out nothing.
+func TestSift(t *testing.T) {
+	pairs := func(f Folder) (n int) {
+		for _, p := range f.(*uploads).parts.all {
+			n += p.groups.Len() - 1
+		}
+		return n
+	}
+	before, after := 0, 0
+	for seed := range uint64(20) {
+		r := rand.New(rand.NewPCG(seed, 2))
+		var events []event
+		for i := range 1 + r.IntN(2000) {
+			host := fmt.Sprintf("site%d.example", r.IntN(100))
+			if r.IntN(20) == 0 {
+				host = fmt.Sprintf("bucket%d.s3.amazonaws.com", r.IntN(9))
+			}
+			events = append(events, event{table: columnar.HTTP, feed: fmt.Sprintf("f%d", r.IntN(2)), object: "o", record: int64(i + 1), us: testDay + r.Int64N(2*86400e6),
+				texts: map[columnar.Col]string{columnar.User: fmt.Sprintf("user%d", r.IntN(3)), columnar.Method: "PUT", columnar.URLHost: host},
+				ints:  map[columnar.Col]int64{columnar.BytesOut: r.Int64N(1e6) >> r.IntN(9)}})
+		}
+		whole := UserDestinationDay.New(&openBounds)
+		feedTo(whole, UserDestinationDay, events)
+		want := merged(t, UserDestinationDay, &openBounds, whole)
+
+		var w Weights
+		var drained, rest []Folder
+		workers := 1 + r.IntN(4)
+		for i := range workers {
+			f := UserDestinationDay.New(&openBounds)
+			feedTo(f, UserDestinationDay, events[i*len(events)/workers:(i+1)*len(events)/workers])
+			f.(Sifter).Weigh(&w)
+			if r.IntN(3) == 0 {
+				drained = append(drained, f)
+			} else {
+				rest = append(rest, f)
+			}
+		}
+		for _, f := range rest {
+			before += pairs(f)
+			f.(Sifter).Sift(&w)
+			after += pairs(f)
+		}
+		if diff := cmp.Diff(want, merged(t, UserDestinationDay, &openBounds, append(drained, rest...)...)); diff != "" {
+			t.Fatalf("seed %d: sifted tables differ from the whole (-whole +sifted):\n%s", seed, diff)
+		}
+	}
+	if after > before*3/4 {
+		t.Errorf("of %d pairs %d are left, want a quarter left out", before, after)
+	}
+}
+
+// If this fails, a sum of many bytes is taken for one of few.
+func TestWeightsStayAtTheirEnd(t *testing.T) {
+	var w Weights
+	if got := w.most(7); got != 0 {
+		t.Errorf("of nothing: got %d, want 0", got)
+	}
+	for _, n := range []int64{math.MaxUint32 - 1, 1, 1, math.MaxInt64, math.MaxInt64} {
+		w.add(7, n)
+	}
+	if got := w.most(7); got != math.MaxUint32 {
+		t.Errorf("got %d, want %d", got, uint32(math.MaxUint32))
 	}
 }
 
@@ -274,15 +357,15 @@ func TestVolumes(t *testing.T) {
 	}
 	out := func(n int64) map[columnar.Col]int64 { return map[columnar.Col]int64{columnar.BytesOut: n} }
 	events := []event{
-		{columnar.HTTP, "f", "o", 1, at(1), texts("user", "ann", "src_ip", "10.0.0.1", "method", "PUT", "url_host", "up.example.com"), out(1e6)},
-		{columnar.HTTP, "f", "o", 2, at(23), texts("user", "ann", "src_ip", "10.0.0.2", "method", "GET", "url_host", "up.example.com"), out(7)},
-		{columnar.HTTP, "f", "o", 3, at(24), texts("user", "ann", "method", "PUT", "url_host", "up.example.com"), out(2e6)},
-		{columnar.HTTP, "f", "o", 4, at(2), texts("src_ip", "10.0.0.1", "method", "POST", "url_host", "up.example.com"), nil},
-		{columnar.Network, "f", "o", 5, at(3), texts("src_ip", "10.0.0.1", "dst_ip", "192.168.3.4"), out(1000)},
-		{columnar.Network, "f", "o", 6, at(3), texts("src_ip", "10.0.0.1", "dst_ip", "203.0.113.9"), out(3e6)},
-		{columnar.HTTP, "f", "o", 7, at(4), texts("method", "POST", "url_host", "up.example.com"), out(9)}, // nobody
-		{columnar.HTTP, "f", "o", 8, at(5), texts("user", "bob", "src_ip", "10.0.0.1", "method", "PUT", "url_host", "x.org"), out(math.MaxInt64)},
-		{columnar.HTTP, "f", "o", 9, at(5), texts("user", "bob", "src_ip", "10.0.0.1", "method", "PUT", "url_host", "x.org"), out(math.MaxInt64 - 1)},
+		{columnar.HTTP, "f", "o", 1, at(1), texts("user", "ann", "src_ip", "10.0.0.1", "method", "PUT", "url_host", "up.example.com"), out(1e6), false},
+		{columnar.HTTP, "f", "o", 2, at(23), texts("user", "ann", "src_ip", "10.0.0.2", "method", "GET", "url_host", "up.example.com"), out(7), false},
+		{columnar.HTTP, "f", "o", 3, at(24), texts("user", "ann", "method", "PUT", "url_host", "up.example.com"), out(2e6), false},
+		{columnar.HTTP, "f", "o", 4, at(2), texts("src_ip", "10.0.0.1", "method", "POST", "url_host", "up.example.com"), nil, false},
+		{columnar.Network, "f", "o", 5, at(3), texts("src_ip", "10.0.0.1", "dst_ip", "192.168.3.4"), out(1000), false},
+		{columnar.Network, "f", "o", 6, at(3), texts("src_ip", "10.0.0.1", "dst_ip", "203.0.113.9"), out(3e6), false},
+		{columnar.HTTP, "f", "o", 7, at(4), texts("method", "POST", "url_host", "up.example.com"), out(9), false}, // nobody
+		{columnar.HTTP, "f", "o", 8, at(5), texts("user", "bob", "src_ip", "10.0.0.1", "method", "PUT", "url_host", "x.org"), out(math.MaxInt64), false},
+		{columnar.HTTP, "f", "o", 9, at(5), texts("user", "bob", "src_ip", "10.0.0.1", "method", "PUT", "url_host", "x.org"), out(math.MaxInt64 - 1), false},
 	}
 	show := func(a *Aggregate) string {
 		f := a.New(&openBounds)
@@ -341,7 +424,7 @@ func BenchmarkFold(b *testing.B) {
 					columnar.User: fmt.Sprintf("user%d", r.IntN(5000)), columnar.SrcIP: fmt.Sprintf("10.0.%d.%d", r.IntN(80), r.IntN(250)),
 					columnar.Resource: fmt.Sprintf("arn:aws:s3:::bucket%d/key%d", r.IntN(50), i),
 					columnar.Domain:   domain, columnar.Query: fmt.Sprintf("www%d.%s", r.IntN(20), domain), columnar.QueryType: "A",
-				}, map[columnar.Col]int64{columnar.BytesOut: r.Int64N(1e6), columnar.BytesIn: r.Int64N(1e6)}}
+				}, map[columnar.Col]int64{columnar.BytesOut: r.Int64N(1e6), columnar.BytesIn: r.Int64N(1e6)}, false}
 			}
 			feedTo(refolder{a.New(&openBounds), b}, a, events)
 		})
