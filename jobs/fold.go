@@ -63,72 +63,125 @@ type objectTally struct {
 
 // Rows yields the rows of an aggregate by day and then key; see detect.Merge.
 func (f *folded) Rows(a *detect.Aggregate) iter.Seq2[*detect.Row, error] {
-	var runs []io.Reader
-	for _, w := range f.workers {
-		for _, r := range w.runs {
-			if r.aggregate == a {
-				runs = append(runs, io.NewSectionReader(w.spool, r.from, r.to-r.from))
+	shards := make([]iter.Seq2[*detect.Row, error], shardsOf(f.workers))
+	for i := range shards {
+		var runs []io.Reader
+		for _, w := range f.workers {
+			for _, r := range w.runs {
+				if r.aggregate == a && r.shard == i {
+					runs = append(runs, r.reader(w.spool))
+				}
 			}
 		}
+		shards[i] = detect.Merge(a, f.options, runs)
 	}
-	return ahead(detect.Merge(a, f.options, runs))
+	return ahead(shards)
 }
+
+// shardsOf returns how many shards of the runs are merged side by side. With more
+// than four, they would only wait for who takes the rows.
+func shardsOf(workers []*worker) int { return min(len(workers), 4) }
 
 // aheadRows is how many rows are handed over at once: handing over is seen no
 // more, and the rows stay in the cache.
 const aheadRows = 256
 
-// ahead yields what rows does, computed by a goroutine of its own: whoever takes
-// merged rows encodes or judges them, which takes as long as merging.
-func ahead(rows iter.Seq2[*detect.Row, error]) iter.Seq2[*detect.Row, error] {
-	return func(yield func(*detect.Row, error) bool) {
-		type chunk struct {
-			rows []detect.Row
-			err  error // after the rows
+// A merging is one of several that rows come from, in a goroutine of its own.
+type merging struct {
+	full chan []detect.Row // closed after the last
+	free chan []detect.Row
+	err  error // after all rows; to be read when full is closed
+
+	rows []detect.Row // those at hand
+	at   int
+}
+
+// run hands the rows over until stop is closed.
+func (m *merging) run(rows iter.Seq2[*detect.Row, error], stop <-chan struct{}) {
+	defer close(m.full)
+	room := make([]detect.Row, 0, aheadRows)
+	for row, err := range rows {
+		if m.err = err; err != nil {
+			break
 		}
-		full, free, stop := make(chan chunk), make(chan []detect.Row, 2), make(chan struct{})
-		free <- make([]detect.Row, 0, aheadRows)
-		free <- make([]detect.Row, 0, aheadRows)
+		if room = append(room, *row); len(room) < cap(room) {
+			continue
+		}
+		select {
+		case m.full <- room:
+		case <-stop:
+			return
+		}
+		select {
+		case room = <-m.free:
+		case <-stop:
+			return
+		}
+	}
+	if len(room) > 0 {
+		select {
+		case m.full <- room:
+		case <-stop:
+		}
+	}
+}
+
+// next goes to the next row, and reports whether there is one.
+func (m *merging) next() bool {
+	if m.at++; m.at < len(m.rows) {
+		return true
+	}
+	if m.rows != nil {
+		m.free <- m.rows[:0]
+	}
+	m.rows, m.at = <-m.full, 0
+	return m.rows != nil
+}
+
+// ahead yields the rows of all shards by day and then key, each merged by a
+// goroutine of its own: whoever takes merged rows encodes or judges them, which
+// takes as long as merging. No two shards have a key in common.
+func ahead(shards []iter.Seq2[*detect.Row, error]) iter.Seq2[*detect.Row, error] {
+	return func(yield func(*detect.Row, error) bool) {
+		stop := make(chan struct{})
 		var working sync.WaitGroup
 		defer working.Wait()
 		defer close(stop)
-		working.Go(func() {
-			defer close(full)
-			c := chunk{rows: <-free}
-			hand := func() bool {
-				select {
-				case full <- c:
-				case <-stop:
-					return false
-				}
-				select {
-				case c.rows = <-free:
-					return true
-				case <-stop:
-					return false
-				}
+		var left []*merging
+		for _, rows := range shards {
+			m := &merging{full: make(chan []detect.Row), free: make(chan []detect.Row, 2)}
+			m.free <- make([]detect.Row, 0, aheadRows)
+			working.Go(func() { m.run(rows, stop) })
+			left = append(left, m)
+		}
+		// step goes to a merging's next row.
+		step := func(m *merging) error {
+			if !m.next() {
+				left = slices.DeleteFunc(left, func(l *merging) bool { return l == m })
+				return m.err
 			}
-			for row, err := range rows {
-				if c.err = err; err != nil {
-					break
-				}
-				if c.rows = append(c.rows, *row); len(c.rows) == cap(c.rows) && !hand() {
-					return
-				}
-			}
-			hand()
-		})
-		for c := range full {
-			for i := range c.rows {
-				if !yield(&c.rows[i], nil) {
-					return
-				}
-			}
-			if c.err != nil {
-				yield(nil, c.err)
+			return nil
+		}
+		for _, m := range slices.Clone(left) {
+			if err := step(m); err != nil {
+				yield(nil, err)
 				return
 			}
-			free <- c.rows[:0]
+		}
+		for len(left) > 0 {
+			least := left[0]
+			for _, m := range left[1:] {
+				if a, b := &m.rows[m.at], &least.rows[least.at]; a.Day < b.Day || a.Day == b.Day && a.Key.Compare(b.Key) < 0 {
+					least = m
+				}
+			}
+			if !yield(&least.rows[least.at], nil) {
+				return
+			}
+			if err := step(least); err != nil {
+				yield(nil, err)
+				return
+			}
 		}
 	}
 }
@@ -187,7 +240,7 @@ func Fold(ctx context.Context, sources []source, o *foldOptions) (*folded, error
 	scales := &scales{weights: make([]detect.Weights, len(o.aggregates))}
 	for i := range workers {
 		w := newWorker(o, &tap)
-		w.scales = scales
+		w.scales, w.shards = scales, shardsOf(workers)
 		w.budget, w.spool = budget, store.NewSpool(budget/2)
 		workers[i] = w
 		working.Go(func() {
@@ -243,10 +296,41 @@ const (
 	tableShare = 3
 )
 
-// A runOf is what a table of one aggregate held, in the spool of its worker.
+// A runOf is what a table of one aggregate held of one shard, in the spool of its
+// worker.
 type runOf struct {
 	aggregate *detect.Aggregate
-	from, to  int64
+	shard     int
+	pieces    []piece
+}
+
+// A piece is a range of a spool.
+type piece struct{ from, to int64 }
+
+// reader returns a reader of the run.
+func (r *runOf) reader(spool *store.Spool) io.Reader {
+	pieces := make([]io.Reader, len(r.pieces))
+	for i, p := range r.pieces {
+		pieces[i] = io.NewSectionReader(spool, p.from, p.to-p.from)
+	}
+	return io.MultiReader(pieces...)
+}
+
+// A runShard writes a run to a spool that other runs are written to in turn.
+type runShard struct {
+	runOf
+	spool *store.Spool
+}
+
+func (r *runShard) Write(p []byte) (int, error) {
+	from := r.spool.Size()
+	n, err := r.spool.Write(p)
+	if k := len(r.pieces); k > 0 && r.pieces[k-1].to == from {
+		r.pieces[k-1].to += int64(n)
+	} else if n > 0 {
+		r.pieces = append(r.pieces, piece{from, from + int64(n)})
+	}
+	return n, err
 }
 
 // scales hold what all workers fold, by aggregate, where tables are detect.Sifters.
@@ -287,14 +371,22 @@ func (w *worker) spill() {
 
 // drain writes a table as a run.
 func (w *worker) drain(i int) {
-	a, from := w.o.aggregates[i], w.spool.Size()
-	run := detect.NewRunWriter(w.spool)
+	a := w.o.aggregates[i]
+	shards := make([]runShard, w.shards)
+	writers := make([]io.Writer, w.shards)
+	for i := range shards {
+		shards[i] = runShard{runOf{aggregate: a, shard: i}, w.spool}
+		writers[i] = &shards[i]
+	}
+	run := detect.NewRunWriter(writers...)
 	w.folders[i].Drain(run)
 	if err := run.Close(); err != nil {
 		w.err = fmt.Errorf("make room in memory for %s: %w", a.Name, err)
 	}
-	if to := w.spool.Size(); to > from {
-		w.runs = append(w.runs, runOf{a, from, to})
+	for _, s := range shards {
+		if len(s.pieces) > 0 {
+			w.runs = append(w.runs, s.runOf)
+		}
 	}
 }
 
@@ -444,6 +536,7 @@ type worker struct {
 	scales  *scales
 	budget  int // of the tables, in bytes
 	spool   *store.Spool
+	shards  int // of runs
 	runs    []runOf
 	err     error // of writing runs
 

@@ -2,9 +2,12 @@ package jobs
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 
@@ -90,6 +93,92 @@ func TestFoldAnyWorkersAndMemory(t *testing.T) {
 			if diff := cmp.Diff(want, fold(workers, memory)); diff != "" {
 				t.Errorf("%d workers, %d bytes of memory (-1 worker, 1 byte +this):\n%s", workers, memory, diff)
 			}
+		}
+	}
+}
+
+// shardsOfRows cuts n rows into k shards, each of which ends with an error if there
+// is one.
+func shardsOfRows(n, k int, err error) (want []detect.Row, shards []iter.Seq2[*detect.Row, error]) {
+	r := rand.New(rand.NewPCG(uint64(n), uint64(k)))
+	cut := make([][]detect.Row, k)
+	for i := range n {
+		row := detect.Row{Day: detect.Day(i / 1000), Key: detect.Key{Feed: "f", EntityType: "user", Entity: fmt.Sprintf("user%06d", i)}}
+		want = append(want, row)
+		shard := &cut[r.IntN(k)]
+		*shard = append(*shard, row)
+	}
+	for _, rows := range cut {
+		shards = append(shards, func(yield func(*detect.Row, error) bool) {
+			for _, row := range rows { // each in a place of its own, that goes with the step
+				if !yield(&row, nil) {
+					return
+				}
+				row = detect.Row{}
+			}
+			if err != nil {
+				yield(nil, err)
+			}
+		})
+	}
+	return want, shards
+}
+
+// If this fails, rows of the shards come in another order than that of their keys,
+// or are lost.
+func TestAheadInOrder(t *testing.T) {
+	for _, k := range []int{1, 2, 4, 9} {
+		for _, n := range []int{0, 1, aheadRows - 1, aheadRows, aheadRows + 1, 20 * aheadRows} {
+			want, shards := shardsOfRows(n, k, nil)
+			var got []detect.Row
+			for row, err := range ahead(shards) {
+				if err != nil {
+					t.Fatal(err)
+				}
+				got = append(got, *row)
+			}
+			if !slices.EqualFunc(got, want, func(a, b detect.Row) bool { return a.Day == b.Day && a.Key == b.Key }) {
+				t.Errorf("%d rows in %d shards: got %d, or others, or in another order", n, k, len(got))
+			}
+		}
+	}
+}
+
+// If this fails, whoever wants no more rows waits for ever, a shard goes on without
+// him, or the error of a shard is lost.
+func TestAheadEnds(t *testing.T) {
+	for _, k := range []int{1, 2, 4} {
+		for _, after := range []int{0, 1, aheadRows, 3*aheadRows + 7} {
+			_, shards := shardsOfRows(20*aheadRows, k, nil)
+			n, working := 0, make(chan int, k)
+			for i, rows := range shards {
+				shards[i] = func(yield func(*detect.Row, error) bool) {
+					rows(yield)
+					working <- i
+				}
+			}
+			for range ahead(shards) {
+				if n++; n > after {
+					break
+				}
+			}
+			if len(working) != k {
+				t.Errorf("%d of %d shards have ended after %d rows", len(working), k, n)
+			}
+		}
+		broken := errors.New("broken")
+		_, shards := shardsOfRows(5*aheadRows, k, nil)
+		_, ends := shardsOfRows(3*aheadRows, k, broken)
+		shards[k-1] = ends[k-1]
+		var got error
+		for _, err := range ahead(shards) {
+			if got != nil {
+				t.Fatalf("%d shards: it goes on after an error", k)
+			}
+			got = err
+		}
+		if !errors.Is(got, broken) {
+			t.Errorf("%d shards: got %v, want %v", k, got, broken)
 		}
 	}
 }

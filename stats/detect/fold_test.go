@@ -267,6 +267,75 @@ func TestMergeOfBusyPair(t *testing.T) {
 	}
 }
 
+// If this fails, an entity's day is in several shards of the runs, or its rows
+// depend on how many there are.
+func TestMergeOfShards(t *testing.T) {
+	for _, a := range Aggregates {
+		r := rand.New(rand.NewPCG(11, 11))
+		events := randomEvents(r, 2000)
+		for i := range events { // names with what separates the parts of keys
+			if e := &events[i]; r.IntN(4) == 0 {
+				e.feed, e.texts[columnar.User] = "a\x00", "b\x00\x01c"
+			}
+		}
+		const workers, n = 3, 4
+		runs := make([][]bytes.Buffer, n)
+		var whole []Folder
+		for i := range workers {
+			part := events[i*len(events)/workers : (i+1)*len(events)/workers]
+			f := a.New(&openBounds)
+			feedTo(f, a, part)
+			whole = append(whole, f)
+			f = a.New(&openBounds)
+			feedTo(f, a, part)
+			var writers []io.Writer
+			for shard := range runs {
+				runs[shard] = append(runs[shard], bytes.Buffer{})
+			}
+			for shard := range runs {
+				writers = append(writers, &runs[shard][i])
+			}
+			w := NewRunWriter(writers...)
+			f.Drain(w)
+			if err := w.Close(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		type owner struct {
+			day                Day
+			feed, kind, entity string
+		}
+		shardOf := map[owner]int{}
+		var got []Row
+		for shard := range runs {
+			var readers []io.Reader
+			for i := range runs[shard] {
+				readers = append(readers, &runs[shard][i])
+			}
+			for row, err := range Merge(a, &openBounds, readers) {
+				if err != nil {
+					t.Fatal(err)
+				}
+				o := owner{row.Day, row.Feed, row.EntityType, row.Entity}
+				if before, ok := shardOf[o]; ok && before != shard {
+					t.Errorf("%s: %v is in shards %d and %d", a.Name, o, before, shard)
+				}
+				shardOf[o] = shard
+				got = append(got, *row)
+			}
+		}
+		slices.SortFunc(got, func(x, y Row) int {
+			if x.Day != y.Day {
+				return int(x.Day - y.Day)
+			}
+			return x.Key.Compare(y.Key)
+		})
+		if diff := cmp.Diff(merged(t, a, &openBounds, whole...), got); diff != "" {
+			t.Errorf("%s: -one shard +%d:\n%s", a.Name, n, diff)
+		}
+	}
+}
+
 // If this fails, a damaged temporary file gives wrong rows, or ends the process.
 func TestMergeOfDamagedRun(t *testing.T) {
 	r := rand.New(rand.NewPCG(9, 9))
