@@ -236,10 +236,10 @@ func Fold(ctx context.Context, sources []source, o *foldOptions) (*folded, error
 	memory := cmp.Or(o.memory, defaultMemory)
 	budget := int(memory / tableShare / int64(len(workers)))
 	var tap sync.Mutex
-	scales := &scales{weights: make([]detect.Weights, len(o.aggregates))}
+	shared := &scales{weights: make([]detect.Weights, len(o.aggregates))}
 	for i := range workers {
 		w := newWorker(o, &tap)
-		w.scales, w.shards = scales, shardsOf(workers)
+		w.scales, w.shards = shared, shardsOf(workers)
 		w.budget, w.spool = budget, store.NewSpool(budget/2)
 		workers[i] = w
 		working.Go(func() {
@@ -261,13 +261,14 @@ func Fold(ctx context.Context, sources []source, o *foldOptions) (*folded, error
 		working.Go(func() {
 			for i, f := range w.folders {
 				if s, ok := f.(detect.Sifter); ok {
-					s.Sift(&scales.weights[i])
+					s.Sift(&shared.weights[i])
 				}
 				if w.err == nil {
 					w.drain(i)
 				}
 				w.folders[i] = nil // merging needs the memory
 			}
+			w.scales = nil
 		})
 	}
 	working.Wait()
