@@ -3,6 +3,7 @@ package logs
 import (
 	"bytes"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -157,7 +158,7 @@ func TestParquetPages(t *testing.T) {
 }
 
 // write returns a file of the rows.
-func write[T any](t *testing.T, rows []T, o ...parquet.WriterOption) []byte {
+func write[T any](t testing.TB, rows []T, o ...parquet.WriterOption) []byte {
 	t.Helper()
 	var b bytes.Buffer
 	w := parquet.NewGenericWriter[T](&b, o...)
@@ -441,6 +442,18 @@ func TestParquetWriter(t *testing.T) {
 	}
 }
 
+// hybrids reads n numbers, some at a time.
+func hybrids(data []byte, width uint, n int, some func(left int) int) ([]uint32, error) {
+	all := make([]uint32, n)
+	h, err := newHybrid(data, width)
+	for left := all; len(left) > 0 && err == nil; {
+		k := some(len(left))
+		err = h.read(left[:k])
+		left = left[k:]
+	}
+	return all, err
+}
+
 func TestHybrid(t *testing.T) {
 	r := rand.New(rand.NewPCG(9, 9))
 	for width := uint(0); width <= 32; width++ {
@@ -464,14 +477,63 @@ func TestHybrid(t *testing.T) {
 			}
 			want = append(want, run, run, run, run, run)
 			for _, n := range []int{len(want), r.IntN(len(want))} {
-				got := make([]uint32, n)
-				if err := hybrid(data, width, got); err != nil || !slices.Equal(got, want[:n]) {
+				got, err := hybrids(data, width, n, func(left int) int { return 1 + r.IntN(left) })
+				if err != nil || !slices.Equal(got, want[:n]) {
 					t.Fatalf("width %d: got %v, %v, want %v", width, got, err, want[:n])
 				}
 			}
-			if err := hybrid(data, width, make([]uint32, len(want)+1)); err == nil {
+			if _, err := hybrids(data, width, len(want)+1, func(left int) int { return left }); err == nil {
 				t.Fatalf("width %d: no error for a missing number", width)
 			}
+		}
+	}
+}
+
+// BenchmarkDecodeParquet decodes what the fold of user_day reads. The environment
+// may name a file, of which the first row groups are decoded.
+func BenchmarkDecodeParquet(b *testing.B) {
+	want := columnar.ColSet(columnar.Time, columnar.User, columnar.SrcIP, columnar.BytesOut, columnar.BytesIn)
+	bench := func(b *testing.B, file io.ReaderAt, size int64) {
+		o := &Options{Want: want}
+		var blocks []Block
+		if err := Parquet.Split(file, size, o, func(block *Block) error {
+			if len(blocks) < 4 {
+				blocks = append(blocks, *block)
+			}
+			return nil
+		}); err != nil {
+			b.Fatal(err)
+		}
+		benchBlocks(b, Parquet, o, blocks)
+	}
+	if name := os.Getenv("OUTFLOW_BENCH_PARQUET"); name != "" {
+		f, err := os.Open(name)
+		if err != nil {
+			b.Fatal(err)
+		}
+		defer f.Close()
+		s, err := f.Stat()
+		if err != nil {
+			b.Fatal(err)
+		}
+		bench(b, f, s.Size())
+		return
+	}
+	all := events(1 << 18)
+	for _, codec := range []compress.Codec{&parquet.Uncompressed, &parquet.Snappy, &parquet.Zstd} {
+		for _, encoding := range []string{"plain", "dictionary"} {
+			b.Run(fmt.Sprintf("codec=%s/encoding=%s", codec, encoding), func(b *testing.B) {
+				schema := parquet.SchemaOf(event{})
+				if encoding == "dictionary" {
+					columns := parquet.Group{}
+					for _, f := range schema.Fields() {
+						columns[f.Name()] = parquet.Encoded(f, &parquet.RLEDictionary)
+					}
+					schema = parquet.NewSchema("event", columns)
+				}
+				file := write(b, all, schema, parquet.Compression(codec), parquet.PageBufferSize(1<<20))
+				bench(b, bytes.NewReader(file), int64(len(file)))
+			})
 		}
 	}
 }
