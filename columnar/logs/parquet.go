@@ -55,6 +55,7 @@ const (
 	parquetMaxFooter = 64 << 20  // bytes
 	parquetMaxPage   = 256 << 20 // bytes, as it is and decompressed
 	parquetMaxRows   = 1 << 26   // rows of a page: a constant column has all rows of a group in one
+	parquetMaxRatio  = 1 << 15   // decompressed to compressed: zstd can have 128 KiB in 4 bytes, the others less
 )
 
 // parquetRead is how much of a column is read in one go. Less would be one
@@ -1536,8 +1537,8 @@ type pageCodec struct {
 // decompress returns the size bytes that src decompresses to: src itself if it is
 // not compressed, else in *buf, which grows as needed.
 func (c *pageCodec) decompress(codec format.CompressionCodec, buf *[]byte, src []byte, size int) (out []byte, err error) {
-	if size < 0 {
-		return nil, fmt.Errorf("%w page", errDamaged)
+	if size < 0 || codec != format.Uncompressed && size/parquetMaxRatio > len(src) {
+		return nil, fmt.Errorf("%w page: %d bytes decompressed from %d", errDamaged, size, len(src))
 	}
 	if codec != format.Uncompressed && cap(*buf) < size {
 		*buf = make([]byte, size+size/16) // pages of a column are about as large
