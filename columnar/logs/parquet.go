@@ -212,9 +212,10 @@ func (l *parquetLeaf) readable(f *field) error {
 type parquetDecoder struct {
 	set     setter
 	codec   pageCodec
-	columns []*parquetColumn
-	match   []bool  // the rows that a condition holds for
-	records []int64 // of the rows being put
+	columns []*parquetColumn // of the row group, those that are wanted
+	where   *parquetColumn   // the one of them that a condition is about, or nil
+	match   []bool           // the rows that it holds for
+	records []int64          // of the rows being put
 	scratch []byte
 }
 
@@ -255,10 +256,10 @@ func (d *parquetDecoder) rows(part *parquetPart, first int64, done *int64, b *co
 			err = fmt.Errorf("%w: %v", errDamaged, r)
 		}
 	}()
-	columns, where := d.open(part, b)
+	d.open(part, b)
 	for *done < part.group.NumRows {
 		n := int(min(part.group.NumRows-*done, parquetWindow, int64(b.Room())))
-		for _, c := range columns {
+		for _, c := range d.columns {
 			if c.rows == 0 {
 				if err := c.nextPage(&d.codec); err != nil {
 					return fmt.Errorf("column %q: %w", c.leaf.name, err)
@@ -266,17 +267,17 @@ func (d *parquetDecoder) rows(part *parquetPart, first int64, done *int64, b *co
 			}
 			n = min(n, c.rows)
 		}
-		for _, c := range columns {
+		for _, c := range d.columns {
 			if err := c.load(n, &d.set.clock); err != nil {
 				return fmt.Errorf("column %q: %w", c.leaf.name, err)
 			}
 		}
-		if d.block(b, columns, where, n, first+*done, t) {
+		if d.block(b, n, first+*done, t) {
 			*done += int64(n)
 			continue
 		}
 		for range n {
-			d.row(b, columns, where, first+*done, t)
+			d.row(b, first+*done, t)
 			*done++
 		}
 	}
@@ -284,14 +285,15 @@ func (d *parquetDecoder) rows(part *parquetPart, first int64, done *int64, b *co
 }
 
 // open makes the columns that are wanted ready, that of a condition among them.
-func (d *parquetDecoder) open(part *parquetPart, b *columnar.Builder) (columns []*parquetColumn, where *parquetColumn) {
+func (d *parquetDecoder) open(part *parquetPart, b *columnar.Builder) {
+	d.columns, d.where = d.columns[:0], nil
 	next := func() *parquetColumn { // with the buffers that it has from other row groups
-		n := len(columns)
-		if n == len(d.columns) {
-			d.columns = append(d.columns, new(parquetColumn))
+		n := len(d.columns)
+		d.columns = slices.Grow(d.columns, 1)[:n+1]
+		if d.columns[n] == nil {
+			d.columns[n] = new(parquetColumn)
 		}
-		columns = d.columns[:n+1]
-		return columns[n]
+		return d.columns[n]
 	}
 	fields := part.plan.wanted(b)
 	for i := range fields {
@@ -300,25 +302,24 @@ func (d *parquetDecoder) open(part *parquetPart, b *columnar.Builder) (columns [
 		}
 	}
 	if part.plan.where >= 0 {
-		where = next()
-		where.open(part, part.plan.where, nil)
+		d.where = next()
+		d.where.open(part, part.plan.where, nil)
 	}
 	for i := range fields { // last: a reason of another column goes before theirs
 		if f := &fields[i]; f.src < 0 {
 			next().openConstant(f, int(part.group.NumRows))
 		}
 	}
-	return columns, where
 }
 
 // row puts the next row of the window.
-func (d *parquetDecoder) row(b *columnar.Builder, columns []*parquetColumn, where *parquetColumn, record int64, t *Tally) {
+func (d *parquetDecoder) row(b *columnar.Builder, record int64, t *Tally) {
 	reason, match := "", true
-	for _, c := range columns {
+	for _, c := range d.columns {
 		row := c.row
 		c.row++
 		if c.valid != nil && !c.valid[row] {
-			if c == where {
+			if c == d.where {
 				match = false
 			} else if c.field.read == readTime {
 				reason = "no time"
@@ -328,7 +329,7 @@ func (d *parquetDecoder) row(b *columnar.Builder, columns []*parquetColumn, wher
 		value := c.value
 		c.value++
 		switch {
-		case c == where:
+		case c == d.where:
 			match = bytes.Equal(d.text(c, value), c.equals)
 		case reason == "":
 			reason = d.put(b, c, value)
@@ -349,9 +350,9 @@ func (d *parquetDecoder) row(b *columnar.Builder, columns []*parquetColumn, wher
 
 // block puts the n rows of the window column by column. It returns false, and has
 // done nothing, if a cell wants a closer look.
-func (d *parquetDecoder) block(b *columnar.Builder, columns []*parquetColumn, where *parquetColumn, n int, record int64, t *Tally) bool {
-	for _, c := range columns {
-		if c != where && !d.gather(b, c, n) {
+func (d *parquetDecoder) block(b *columnar.Builder, n int, record int64, t *Tally) bool {
+	for _, c := range d.columns {
+		if c != d.where && !d.gather(b, c, n) {
 			return false
 		}
 	}
@@ -359,13 +360,13 @@ func (d *parquetDecoder) block(b *columnar.Builder, columns []*parquetColumn, wh
 	for i := range n {
 		d.records = append(d.records, record+int64(i))
 	}
-	if where != nil {
+	if d.where != nil {
 		d.match = d.match[:0]
 		value := 0
 		for i := range n {
-			match := where.valid == nil || where.valid[i]
+			match := d.where.valid == nil || d.where.valid[i]
 			if match {
-				match = bytes.Equal(d.text(where, value), where.equals)
+				match = bytes.Equal(d.text(d.where, value), d.where.equals)
 				value++
 			}
 			d.match = append(d.match, match)
@@ -373,11 +374,11 @@ func (d *parquetDecoder) block(b *columnar.Builder, columns []*parquetColumn, wh
 		d.records = matching(d.records, d.match)
 	}
 	if len(d.records) > 0 {
-		for _, c := range columns {
-			if c == where {
+		for _, c := range d.columns {
+			if c == d.where {
 				continue
 			}
-			if where != nil {
+			if d.where != nil {
 				c.cells.match(d.match)
 			}
 			switch f := c.field; {
@@ -514,13 +515,7 @@ func (d *parquetDecoder) gatherNumbers(c *parquetColumn) bool {
 }
 
 func (d *parquetDecoder) gatherCodes(b *columnar.Builder, c *parquetColumn) {
-	if dict := b.Dict(c.field.col); c.of != dict {
-		c.of = dict
-		c.codes = slices.Grow(c.codes[:0], c.dict.size)[:c.dict.size]
-		for i := range c.codes {
-			c.codes[i] = -1
-		}
-	}
+	c.number(b.Dict(c.field.col))
 	codes := slices.Grow(c.buf.cells.codes[:0], len(c.indexes))[:len(c.indexes)]
 	signs := int32(0)
 	for i, index := range c.indexes {
@@ -548,6 +543,18 @@ func (d *parquetDecoder) gatherCodes(b *columnar.Builder, c *parquetColumn) {
 		}
 	}
 	c.buf.cells.codes, c.cells.codes = codes, codes
+}
+
+// number makes codes those of the texts in dict.
+func (c *parquetColumn) number(dict *columnar.Dict) {
+	if c.of == dict {
+		return
+	}
+	c.of = dict
+	c.codes = slices.Grow(c.codes[:0], c.dict.size)[:c.dict.size]
+	for i := range c.codes {
+		c.codes[i] = -1
+	}
 }
 
 // lookUp finds the codes of those texts of the dictionary that the window has and
@@ -636,6 +643,16 @@ func (d *parquetDecoder) put(b *columnar.Builder, c *parquetColumn, value int) (
 	case heldFloats:
 		if f.read == readNumber {
 			return d.set.float(b, f, c.floats[value])
+		}
+	case heldIndexes:
+		if f.col.Kind() == columnar.Dictionary {
+			c.number(b.Dict(f.col))
+			code := &c.codes[c.indexes[value]]
+			if *code < 0 {
+				*code = c.of.Code(d.set.text(f, d.text(c, value)))
+			}
+			b.SetCode(f.col, *code)
+			return ""
 		}
 	}
 	return d.set.set(b, f, d.text(c, value))
@@ -1349,7 +1366,7 @@ func (h *hybrid) next() error {
 			h.left, h.rest = int(count), b[size:]
 			continue
 		}
-		h.left, h.packed, h.bit = int(count*8), b, 0
+		h.left, h.packed, h.bit = int(min(count*8, math.MaxInt32)), b, 0
 		if size := count * uint64(h.width); size <= uint64(len(b)) {
 			h.rest = b[size:]
 		} else { // writers may cut the last group off
