@@ -155,6 +155,25 @@ func checkHash(t *testing.T, hash func([]byte) uint64) {
 	}
 }
 
+// If this fails, rows are counted in the group of other ones when their groups are
+// looked up together.
+func TestGroupsSlots(t *testing.T) {
+	r := rand.New(rand.NewPCG(3, 4))
+	together, alone := NewGroups(), NewGroups()
+	for range 500 {
+		n := r.IntN(200) // as many as it takes at once, more, and less
+		a, b := make([]uint32, n), make([]uint32, n)
+		slots, want := make([]int32, n), make([]int32, n)
+		for i := range n {
+			a[i], b[i] = r.Uint32N(60), r.Uint32N(60) // some again within the call
+			want[i] = alone.Slot(a[i], b[i])
+		}
+		if together.Slots(slots, a, b); !slices.Equal(slots, want) {
+			t.Fatalf("slots of %v, %v: got %v, want %v", a, b, slots, want)
+		}
+	}
+}
+
 func TestGroups(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 4))
 	g := NewGroups()

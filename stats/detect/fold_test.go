@@ -2,9 +2,11 @@ package detect
 
 import (
 	"bytes"
+	stdcmp "cmp"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -408,6 +410,59 @@ func TestDNSPairWindows(t *testing.T) {
 		}
 		if rows[0].WindowEvents != most || rows[0].WindowBytes != bytes {
 			t.Fatalf("got %d queries and %d bytes in a window, want %d and %d", rows[0].WindowEvents, rows[0].WindowBytes, most, bytes)
+		}
+	}
+}
+
+// If this fails, queries that are folded at once get into each other's way: new and
+// known names, rows without client or name, in one batch with many names.
+func TestDNSPairFoldsBatches(t *testing.T) {
+	r := rand.New(rand.NewPCG(11, 11))
+	var events []event
+	type pair struct{ client, domain string }
+	names := map[pair]map[string]int64{} // queries of each
+	for i := range 3 * columnar.BatchRows {
+		p := pair{fmt.Sprintf("10.0.0.%d", r.IntN(40)), fmt.Sprintf("example%d.com", r.IntN(200))}
+		name := fmt.Sprintf("%s%d.%s", strings.Repeat("s", r.IntN(40)), r.IntN(4), p.domain)
+		e := event{table: columnar.DNS, feed: "f", object: "o", record: int64(i + 1), us: testDay + r.Int64N(86400e6),
+			texts: map[columnar.Col]string{columnar.SrcIP: p.client, columnar.Query: name, columnar.Domain: p.domain}}
+		switch r.IntN(20) {
+		case 0:
+			delete(e.texts, columnar.SrcIP)
+		case 1:
+			delete(e.texts, columnar.Query)
+		case 2:
+			e.texts[columnar.Query] = strings.ToUpper(name)
+			fallthrough
+		default:
+			if names[p] == nil {
+				names[p] = map[string]int64{}
+			}
+			names[p][name]++
+		}
+		events = append(events, e)
+	}
+	f := DNSPair.New(&openBounds)
+	feedTo(f, DNSPair, events)
+	rows := merged(t, DNSPair, &openBounds, f)
+	if len(rows) != len(names) {
+		t.Fatalf("got %d pairs, want %d", len(rows), len(names))
+	}
+	for _, row := range rows {
+		asked := names[pair{row.Entity, row.Object}]
+		want := Summary{Names: int64(len(asked))}
+		texts := slices.SortedFunc(maps.Keys(asked), func(a, b string) int {
+			return stdcmp.Or(stdcmp.Compare(len(b), len(a)), stdcmp.Compare(a, b))
+		})
+		for _, name := range texts {
+			want.Events += asked[name]
+			want.NameBytes += int64(len(name) - len(row.Object) - 1)
+		}
+		want.MaxLength = int64(len(texts[0]) - len(row.Object) - 1)
+		want.Examples = texts[:min(len(texts), 3)]
+		got := Summary{Names: row.Names, Events: row.Events, NameBytes: row.NameBytes, MaxLength: row.MaxLength, Examples: row.Examples}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Fatalf("%s and %s (-want +got):\n%s", row.Entity, row.Object, diff)
 		}
 	}
 }

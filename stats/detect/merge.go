@@ -11,7 +11,6 @@ import (
 	"math"
 	"math/bits"
 	"slices"
-	"strings"
 )
 
 // What workers fold comes together by way of runs: each worker writes what its
@@ -113,15 +112,7 @@ func appendBytes(b, v []byte) []byte { return append(binary.AppendUvarint(b, uin
 func appendKey(b []byte, day Day, texts ...string) []byte {
 	b = binary.BigEndian.AppendUint32(b, uint32(day)^1<<31)
 	for _, s := range texts {
-		for {
-			zero := strings.IndexByte(s, 0)
-			if zero < 0 {
-				break
-			}
-			b = append(append(b, s[:zero]...), 0, 0xff)
-			s = s[zero+1:]
-		}
-		b = append(append(b, s...), 0, 1)
+		b = appendKeyText(b, []byte(s))
 	}
 	return b
 }
@@ -138,6 +129,17 @@ func entityEnd(key []byte) int {
 		}
 	}
 	return at
+}
+
+func appendKeyText(b, s []byte) []byte {
+	for {
+		zero := bytes.IndexByte(s, 0)
+		if zero < 0 {
+			return append(append(b, s...), 0, 1)
+		}
+		b = append(append(b, s[:zero]...), 0, 0xff)
+		s = s[zero+1:]
+	}
 }
 
 // errRun is for a run that is not what a RunWriter wrote: its file was changed.
@@ -306,6 +308,7 @@ func Merge(a *Aggregate, o *FoldOptions, runs []io.Reader) iter.Seq2[*Row, error
 		m := a.Merger(o)
 		var parser keyParser
 		var key []byte
+		var row Row
 		for len(h) > 0 {
 			key = append(key[:0], h[0].key...)
 			day, k, err := parser.parse(key)
@@ -326,7 +329,7 @@ func Merge(a *Aggregate, o *FoldOptions, runs []io.Reader) iter.Seq2[*Row, error
 				yield(nil, mergeError(a, err))
 				return
 			}
-			row := Row{Day: day, Key: k}
+			row = Row{Day: day, Key: k}
 			if m.Row(&row) && !yield(&row, nil) {
 				return
 			}
