@@ -151,12 +151,11 @@ func (o *objectTally) meets(first, last detect.Day) bool {
 // goes on while it decodes, few enough to stay in the cache.
 const blockBuffers = 3
 
-// Fold reads, decodes and folds the sources. It is the only place where
-// anything runs concurrently: as many readers cut objects into blocks as workers
-// decode and fold them, each worker with tables of its own. A table that grows
-// over its budget, and every table in the end, is written as a run, and reading
-// the result merges the runs. Merging is exact, so the result does not depend on
-// who did what when.
+// Fold reads, decodes and folds the sources: as many readers cut objects into
+// blocks as workers decode and fold them, each worker with tables of its own. A
+// table that grows over its budget, and every table in the end, is written as a
+// run, and reading the result merges the runs. Merging is exact, so the result
+// does not depend on who did what when.
 //
 // An object that cannot be read becomes an input with an error. Fold itself
 // fails only when ctx ends or there is no place for the runs.
