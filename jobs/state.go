@@ -479,7 +479,7 @@ func (s *state) history(ctx context.Context, days []detect.Day) (*history, error
 			continue
 		}
 		for i, a := range s.aggregates {
-			h.tables[a.Name] = append(h.tables[a.Name], &part{day, dones[i].Feeds, s.rows(ctx, h, a, day)})
+			h.tables[a.Name] = append(h.tables[a.Name], &part{day, dones[i].Feeds, dones[i].Rows, s.rows(ctx, h, a, day)})
 		}
 		if slices.Contains(days, day) {
 			continue // to be judged anew
@@ -494,7 +494,7 @@ func (s *state) history(ctx context.Context, days []detect.Day) (*history, error
 		for i := range found {
 			f := found[i].finding(day)
 			if f.Allowed == "" {
-				h.flagged[flag{f.Detection, f.Key, day}] = true
+				h.flag(&f)
 			}
 			h.earlier = append(h.earlier, f)
 		}
@@ -505,16 +505,20 @@ func (s *state) history(ctx context.Context, days []detect.Day) (*history, error
 // rows reads the rows of a partition, which is opened for the first who wants
 // them and closed with h: most aggregates are not read for most days.
 func (s *state) rows(ctx context.Context, h *history, a *detect.Aggregate, day detect.Day) rowBlocks {
-	var partition *store.Part[stateRow]
-	return func(yield func([]detect.Row, error) bool) {
-		if partition == nil {
-			p, err := s.aggregate(a).Open(ctx, day.String())
-			if err != nil {
-				yield(nil, err)
-				return
-			}
-			partition = p
+	open := sync.OnceValues(func() (*store.Part[stateRow], error) {
+		p, err := s.aggregate(a).Open(ctx, day.String())
+		if err == nil {
+			h.mu.Lock()
 			h.closers = append(h.closers, p)
+			h.mu.Unlock()
+		}
+		return p, err
+	})
+	return func(yield func([]detect.Row, error) bool) {
+		partition, err := open()
+		if err != nil {
+			yield(nil, err)
+			return
 		}
 		block := make([]detect.Row, 0, blockRows)
 		for r, err := range partition.Rows() {
