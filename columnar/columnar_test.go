@@ -16,7 +16,7 @@ import (
 
 // randomText returns texts of few and many bytes, with repetitions and shared starts.
 func randomText(r *rand.Rand) []byte {
-	n := r.IntN(40)
+	n := r.IntN(80)
 	if r.IntN(4) == 0 {
 		n = r.IntN(4)
 	}
@@ -102,7 +102,7 @@ func TestDictCodes(t *testing.T) {
 						t.Fatalf("%s: got %q, want %q", by, got, text)
 					}
 					known, found = known+1, found+1
-				} else if n := d.Len(); d.Code(text) < int32(n) && int(s.Begin)+longest <= len(data) && len(text) <= longest {
+				} else if n := d.Len(); d.Code(text) < int32(n) && int(s.Begin)+room <= len(data) && len(text) <= longest {
 					known++
 				}
 				want.Code(text)
@@ -152,6 +152,12 @@ func checkHash(t *testing.T, hash func([]byte) uint64) {
 	}
 	for n := range 100 {
 		add(strings.Repeat("\x00", n))
+		for at := range n {
+			add(strings.Repeat("a", at) + "b" + strings.Repeat("a", n-at-1))
+		}
+	}
+	for i := range 1000 { // the first and the last half are the same
+		add(strings.Repeat(fmt.Sprintf("%032d", i), 2))
 	}
 }
 

@@ -14,7 +14,7 @@ import (
 // the key must become a string and its hash is stronger than needed.
 type Dict struct {
 	slots []dictSlot
-	arena []byte  // with room for longest more
+	arena []byte  // with a capacity of room more
 	ends  []int32 // ends[i] is where text i begins and text i-1 ends
 }
 
@@ -56,7 +56,7 @@ func (d *Dict) Code(text []byte) int32 {
 	}
 	code := int32(d.Len())
 	d.slots[i] = dictSlot{tag, code, uint32(len(d.arena)), uint32(len(text))}
-	d.arena = slices.Grow(append(d.arena, text...), longest)
+	d.arena = slices.Grow(append(d.arena, text...), room)
 	d.ends = append(d.ends, int32(len(d.arena)))
 	if int(code)*2 > len(d.slots) {
 		d.grow()
@@ -80,8 +80,12 @@ func (d *Dict) Codes(codes []int32, data []byte, spans []Span) {
 	}
 }
 
-// longest is up to which size, in bytes, texts are hashed and compared as words.
-const longest = 32
+const (
+	// longest is up to which size, in bytes, texts are hashed and compared as words.
+	longest = 64
+	// room is how many bytes may be read from where a text begins.
+	room = 32
+)
 
 // findWords is find, on any machine.
 func (d *Dict) findWords(codes []int32, data []byte, spans []Span) (missed uint64) {
@@ -122,6 +126,8 @@ func (d *Dict) grow() {
 var (
 	hashKey0, hashKey1 = rand.Uint64(), rand.Uint64()
 	hashKey2, hashKey3 = rand.Uint64(), rand.Uint64()
+	hashKey4, hashKey5 = rand.Uint64(), rand.Uint64()
+	hashKey6, hashKey7 = rand.Uint64(), rand.Uint64()
 )
 
 // mix folds the 128-bit product of its arguments. Note: the low half alone
@@ -159,6 +165,10 @@ func hash(text []byte) uint64 {
 	switch {
 	case n > longest:
 		return longHash(text)
+	case n > 32:
+		word := func(at int) uint64 { return binary.LittleEndian.Uint64(text[at:]) }
+		return mix(word(0)^hashKey0, word(8)^hashKey1^uint64(n)<<56) ^ mix(word(16)^hashKey2, word(24)^hashKey3) ^
+			mix(word(n-32)^hashKey4, word(n-24)^hashKey5) ^ mix(word(n-16)^hashKey6, word(n-8)^hashKey7)
 	case n > 24:
 		w2 = binary.LittleEndian.Uint64(text[16:])
 		w3 = binary.LittleEndian.Uint64(text[n-8:]) >> (8 * (32 - n))

@@ -18,8 +18,8 @@ GLOBL ·ones<>(SB), RODATA|NOPTR, $64
 //
 // In a large dictionary a look-up waits for memory twice: for the slot and for its
 // text. So all texts are hashed and their slots asked for, then the texts of all
-// slots, before the first is compared; and nothing on the way is a jump that
-// depends on a size.
+// slots, before the first is compared; and no jump on the way depends on a size, but
+// for that of texts over 32 bytes.
 TEXT ·findAVX2(SB), NOSPLIT, $512-72
 	MOVQ data+8(FP), SI
 	MOVQ last+16(FP), DI
@@ -38,7 +38,7 @@ hash:
 	CMPQ       AX, DI
 	JHI        odd
 	CMPL       R11, $32
-	JHI        odd
+	JHI        long
 	ADDQ       SI, AX
 	MOVQ       R12, DX
 	SUBQ       R11, DX
@@ -63,6 +63,8 @@ hash:
 	MULQ       R15
 	XORQ       DX, AX
 	XORQ       R11, AX
+
+mixed:
 	MOVQ       AX, (SP)(BX*8)
 	ANDQ       R10, AX
 	SHLQ       $4, AX
@@ -115,6 +117,8 @@ compare:
 	SUBL    R14, R15
 	CMPL    R15, 12(AX)
 	JNE     miss
+	CMPL    R15, $32
+	JHI     longer
 	MOVQ    R12, DX
 	SUBQ    R15, DX
 	MOVL    8(AX), R15
@@ -122,8 +126,10 @@ compare:
 	VPXOR   (R11)(R15*1), Y0, Y0
 	VPTEST  (DX), Y0
 	JNE     miss
-	MOVL    4(AX), AX
-	MOVL    AX, (DI)(BX*4)
+
+found:
+	MOVL 4(AX), AX
+	MOVL AX, (DI)(BX*4)
 
 next:
 	INCQ BX
@@ -136,6 +142,57 @@ next:
 miss:
 	BTSQ BX, R13
 	JMP  next
+
+longer: // the first 32 bytes, and the last
+	VMOVDQU (SI)(R14*1), Y0
+	ADDQ    SI, R14
+	VMOVDQU -32(R14)(R15*1), Y1
+	MOVL    8(AX), DX
+	ADDQ    R11, DX
+	VPXOR   (DX), Y0, Y0
+	VPXOR   -32(DX)(R15*1), Y1, Y1
+	VPOR    Y0, Y1, Y0
+	VPTEST  Y0, Y0
+	JNE     miss
+	JMP     found
+
+long: // the first 32 bytes, and the last
+	CMPL R11, $64
+	JHI  odd
+	ADDQ SI, AX
+	LEAQ -32(AX)(R11*1), R15
+	SHLQ $56, R11
+	XORQ ·hashKey1(SB), R11
+	XORQ 8(AX), R11
+	MOVQ 24(AX), R14
+	XORQ ·hashKey3(SB), R14
+	MOVQ 16(AX), DX
+	XORQ ·hashKey2(SB), DX
+	MOVQ DX, (SP)(BX*8)
+	MOVQ (AX), AX
+	XORQ ·hashKey0(SB), AX
+	MULQ R11
+	XORQ DX, AX
+	MOVQ AX, R11
+	MOVQ (SP)(BX*8), AX
+	MULQ R14
+	XORQ DX, AX
+	XORQ AX, R11
+	MOVQ (R15), AX
+	XORQ ·hashKey4(SB), AX
+	MOVQ 8(R15), R14
+	XORQ ·hashKey5(SB), R14
+	MULQ R14
+	XORQ DX, AX
+	XORQ AX, R11
+	MOVQ 16(R15), AX
+	XORQ ·hashKey6(SB), AX
+	MOVQ 24(R15), R14
+	XORQ ·hashKey7(SB), R14
+	MULQ R14
+	XORQ DX, AX
+	XORQ R11, AX
+	JMP  mixed
 
 odd:
 	BTSQ BX, R13
