@@ -15,7 +15,7 @@ import (
 // way: columnar, stats ← logs ← detect ← reports ← jobs.
 var mayImport = map[string][]string{
 	"columnar":       {},
-	"columnar/logs":  {"columnar", "columnar/inflate"},
+	"columnar/logs":  {"columnar", "columnar/evtx", "columnar/inflate"},
 	"columnar/store": {"columnar"},
 	"stats":          {},
 	"stats/detect":   {"columnar", "stats"},
@@ -24,6 +24,7 @@ var mayImport = map[string][]string{
 	"jobs/outflow":   {"jobs"},
 	"fixtures/gen":   {},
 
+	"columnar/evtx":      {},
 	"columnar/inflate":   {},
 	"fixtures/bench/gen": {},
 }

@@ -102,14 +102,15 @@ func (c *cutter) block(buf []byte) error {
 		}
 		c.format = format
 	}
-	end := c.lastEnd(buf[:n])
+	end, records := c.lastEnd(buf[:n])
 	for end == 0 && c.err == nil && len(buf) < c.maxRecord {
 		buf = append(buf, make([]byte, min(len(buf), c.maxRecord-len(buf)))...)
 		n = c.fill(buf, n)
-		end = c.lastEnd(buf[:n])
+		end, records = c.lastEnd(buf[:n])
 	}
 	if end == 0 && n > 0 {
 		end, n = c.noEnd(buf, n)
+		records = countLines(buf[:end])
 	}
 	c.carry = append(c.carry, buf[end:n]...)
 	if end == 0 {
@@ -117,10 +118,7 @@ func (c *cutter) block(buf []byte) error {
 		return nil
 	}
 	b := &Block{Data: buf[:end:end], Header: c.header, First: c.next, buffers: c.buffers, buf: buf}
-	c.next += int64(bytes.Count(b.Data, eol))
-	if b.Data[end-1] != '\n' {
-		c.next++
-	}
+	c.next += records
 	if c.format.Header != nil {
 		c.header = c.format.Header(c.header, b.Data)
 	}
@@ -148,9 +146,27 @@ func (c *cutter) fill(buf []byte, n int) int {
 	return n
 }
 
-// lastEnd returns where the last whole record of p ends, 0 if none does. At the
-// proper end of the stream the last record needs no newline.
-func (c *cutter) lastEnd(p []byte) int {
+// lastEnd returns where the last whole record of p ends, 0 if none does, and how
+// many records end there. At the proper end of the stream the last record needs no
+// newline.
+func (c *cutter) lastEnd(p []byte) (end int, records int64) {
+	if c.format.Cut != nil {
+		return c.format.Cut(p, c.err != nil)
+	}
+	end = c.lastLineEnd(p)
+	return end, countLines(p[:end])
+}
+
+// countLines returns the number of lines; the last needs no newline.
+func countLines(p []byte) int64 {
+	n := int64(bytes.Count(p, eol))
+	if len(p) > 0 && p[len(p)-1] != '\n' {
+		n++
+	}
+	return n
+}
+
+func (c *cutter) lastLineEnd(p []byte) int {
 	if !c.format.Quoted {
 		if c.err == io.EOF {
 			return len(p)

@@ -28,6 +28,10 @@ type Format struct {
 	Sniff func(head []byte) bool
 	// Quoted says that a newline inside double quotes does not end a record.
 	Quoted bool
+	// Cut, if set, takes the place of cutting at newlines. It returns where in p,
+	// which begins with a record, the last whole record ends, and how many there
+	// are; end is 0 if more has to be read first. All says that nothing follows p.
+	Cut func(p []byte, all bool) (end int, records int64)
 	// Header returns the header in force after the whole lines p, when prev was
 	// in force before them; prev is nil at the start. Nil Header: no header.
 	// The result must not alias p.
@@ -44,10 +48,14 @@ type Format struct {
 // unknown format, and in which help and docs list them.
 var All = []*Format{
 	Parquet,
+	EVTX,
 	Zeek,
 	Suricata,
 	CloudTrail,
+	WinJSON,
+	WinXML,
 	JSONLines,
+	Auditd,
 	Dnsmasq,
 	Squid,
 	CSV,

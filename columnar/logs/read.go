@@ -370,9 +370,13 @@ func asUTF8(in *bufio.Reader) *bufio.Reader {
 	return in
 }
 
-// lines returns in with one record a line.
+// lines returns text with one record a line, and what is binary as it is.
 func lines(in *bufio.Reader) io.Reader {
-	if head, _ := in.Peek(headSize); inShape(head) {
+	head, _ := in.Peek(headSize)
+	switch {
+	case EVTX.Sniff(head):
+		return in
+	case inShape(head):
 		return newShaper(in)
 	}
 	return &paddingReader{src: in}

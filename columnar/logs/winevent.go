@@ -1,0 +1,468 @@
+package logs
+
+import (
+	"bytes"
+	"net/netip"
+	"strconv"
+	"strings"
+
+	"outflow/columnar"
+)
+
+// A winEvent is one event of a Windows event log as a list of fields, whatever
+// form it was written in. The fields bear the names that Sigma rules use: what
+// the event says under its own name (Image, CommandLine), what the log says of it
+// under that of the element (EventID, Channel, Computer), an attribute behind that
+// of its element (Provider_Name, Execution_ProcessID).
+type winEvent struct {
+	fields []winField
+	slots  [numWinSlots][]byte // values of fields that rows are made of; nil: none
+	clock  clock
+	joined []byte // scratch
+
+	// Of the elements that are open:
+	depth   int
+	section winSection
+	element string // the innermost
+	name    string // of its Name attribute
+	text    []byte
+	leaf    bool // no element is in it
+	bare    bool // it has no attribute
+}
+
+// A winField is a field of an event. Names may repeat.
+type winField struct {
+	name   string
+	value  []byte
+	system bool // the log says it of the event, not the event
+}
+
+// A winSection is a part of an event.
+type winSection uint8
+
+const (
+	winNowhere winSection = iota // outside of Event
+	winTop                       // in Event alone
+	winSystem
+	winData     // EventData, UserData, …
+	winRendered // the texts for people
+)
+
+// A winSlot is a field that rows are made of.
+type winSlot uint8
+
+const (
+	winEventID winSlot = iota
+	winProvider
+	winChannel
+	winComputer
+	winTimeCreated
+	winTimestamp
+	winUtcTime
+	winImage
+	winOriginalFileName
+	winCommandLine
+	winParentImage
+	winProcessID
+	winDescription
+	winHashes
+	winUser
+	winNewProcessName
+	winNewProcessID
+	winParentProcessName
+	winSubjectUser
+	winSubjectDomain
+	winTargetUser
+	winTargetDomain
+	winSourceIP
+	winDestinationIP
+	winDestinationHost
+	winDestinationPort
+	winProtocol
+	winInitiated
+	winQueryName
+	winQueryStatus
+	winQueryResults
+	numWinSlots
+)
+
+// winSlotOf returns the slot of a field.
+func winSlotOf(system bool, name string) (slot winSlot, ok bool) {
+	if system {
+		switch name {
+		case "EventID":
+			return winEventID, true
+		case providerName:
+			return winProvider, true
+		case "Channel":
+			return winChannel, true
+		case "Computer":
+			return winComputer, true
+		case timeCreated:
+			return winTimeCreated, true
+		case timeStamp:
+			return winTimestamp, true
+		}
+		return 0, false
+	}
+	switch name {
+	case "UtcTime":
+		return winUtcTime, true
+	case "Image":
+		return winImage, true
+	case "OriginalFileName":
+		return winOriginalFileName, true
+	case "CommandLine":
+		return winCommandLine, true
+	case "ParentImage":
+		return winParentImage, true
+	case "ProcessId":
+		return winProcessID, true
+	case "Description":
+		return winDescription, true
+	case "Hashes":
+		return winHashes, true
+	case "User":
+		return winUser, true
+	case "NewProcessName":
+		return winNewProcessName, true
+	case "NewProcessId":
+		return winNewProcessID, true
+	case "ParentProcessName":
+		return winParentProcessName, true
+	case "SubjectUserName":
+		return winSubjectUser, true
+	case "SubjectDomainName":
+		return winSubjectDomain, true
+	case "TargetUserName":
+		return winTargetUser, true
+	case "TargetDomainName":
+		return winTargetDomain, true
+	case "SourceIp":
+		return winSourceIP, true
+	case "DestinationIp":
+		return winDestinationIP, true
+	case "DestinationHostname":
+		return winDestinationHost, true
+	case "DestinationPort":
+		return winDestinationPort, true
+	case "Protocol":
+		return winProtocol, true
+	case "Initiated":
+		return winInitiated, true
+	case "QueryName":
+		return winQueryName, true
+	case "QueryStatus":
+		return winQueryStatus, true
+	case "QueryResults":
+		return winQueryResults, true
+	}
+	return 0, false
+}
+
+// reset begins an event.
+func (e *winEvent) reset() {
+	e.fields = e.fields[:0]
+	e.slots = [numWinSlots][]byte{}
+	e.depth, e.section = 0, winNowhere
+}
+
+// add adds a field, whose value must stay as it is until the event's row is made.
+// Of equal names the first is what rows are made of.
+func (e *winEvent) add(system bool, name string, value []byte) {
+	e.fields = append(e.fields, winField{name, value, system})
+	if slot, ok := winSlotOf(system, name); ok && e.slots[slot] == nil {
+		e.slots[slot] = value
+	}
+}
+
+// An event in XML, be it text or binary, is told by these four, in the order of
+// the document. text comes at most once between two others.
+
+func (e *winEvent) start(name string) {
+	e.depth++
+	switch {
+	case e.depth == 1 && name == "Event":
+		e.section = winTop
+	case e.depth == 2 && e.section == winTop:
+		switch name {
+		case "System":
+			e.section = winSystem
+		case "RenderingInfo":
+			e.section = winRendered
+		default:
+			e.section = winData
+		}
+	}
+	e.element, e.name, e.text, e.leaf, e.bare = name, "", nil, true, true
+}
+
+func (e *winEvent) attribute(name string, value []byte, nameOf func([]byte) string) {
+	switch {
+	case e.depth < 3 || strings.HasPrefix(name, "xmlns"):
+	case name == "Name" && e.section == winData:
+		e.name = nameOf(value)
+	case e.section == winSystem || e.section == winData:
+		e.bare = false
+		e.joined = append(append(append(e.joined[:0], e.element...), '_'), name...)
+		e.add(e.section == winSystem, nameOf(e.joined), value)
+	}
+}
+
+func (e *winEvent) content(text []byte) { e.text = text }
+
+func (e *winEvent) end() {
+	if e.leaf && e.depth > 2 && (len(e.text) > 0 || e.bare) {
+		switch {
+		case e.name != "":
+			e.add(false, e.name, e.text)
+		case e.section != winRendered || e.element == "Message":
+			e.add(e.section == winSystem, e.element, e.text)
+		}
+	}
+	e.leaf = false
+	if e.depth--; e.depth == 1 && e.section != winNowhere {
+		e.section = winTop
+	}
+}
+
+// A nameSet keeps names, of which a log has few, so that each is made once.
+type nameSet map[string]string
+
+// maxNames is how many names are kept, and maxNameLen of what length: more than
+// the fields of all providers. Hostile logs must not fill the memory.
+const (
+	maxNames   = 1 << 14
+	maxNameLen = 256
+)
+
+func (n nameSet) of(b []byte) string {
+	name, ok := n[string(b)]
+	if !ok {
+		name = string(b)
+		if len(n) < maxNames && len(b) <= maxNameLen {
+			n[name] = name
+		}
+	}
+	return name
+}
+
+// said returns the value of a field; nil if it is written as not known.
+func (e *winEvent) said(slot winSlot) []byte {
+	v := e.slots[slot]
+	if len(v) == 1 && (v[0] == '-' || v[0] == '?') {
+		return nil
+	}
+	return v
+}
+
+var (
+	sysmonWord   = []byte("Sysmon")
+	securityWord = []byte("Security")
+)
+
+// kind returns the table of the event; nil: none of ours.
+func (e *winEvent) kind() *columnar.Table {
+	provider, channel := e.slots[winProvider], e.slots[winChannel]
+	unnamed := len(provider) == 0 && len(channel) == 0
+	sysmon := bytes.HasSuffix(provider, sysmonWord) || len(provider) == 0 && bytes.Contains(channel, sysmonWord) || unnamed && e.slots[winUtcTime] != nil
+	switch string(e.slots[winEventID]) {
+	case "1":
+		if sysmon {
+			return columnar.Process
+		}
+	case "3":
+		if sysmon && !bytes.EqualFold(e.slots[winInitiated], []byte("false")) {
+			return columnar.Network
+		}
+	case "22":
+		if sysmon {
+			return columnar.DNS
+		}
+	case "4688":
+		if string(provider) == "Microsoft-Windows-Security-Auditing" || unnamed ||
+			len(provider) == 0 && (bytes.EqualFold(channel, securityWord) || string(channel) == "Sec") {
+			return columnar.Process
+		}
+	}
+	return nil
+}
+
+// put counts the event in t, and puts its row into out if it has one.
+func (e *winEvent) put(record int64, out *columnar.Out, t *Tally) {
+	if len(e.slots[winEventID]) == 0 {
+		t.Skip(record, "no EventID")
+		return
+	}
+	table := e.kind()
+	if table == nil {
+		t.Pass()
+		return
+	}
+	b := out.Table(table)
+	if reason := e.row(b); reason != "" {
+		b.Drop()
+		t.Skip(record, reason)
+		return
+	}
+	b.Next(record)
+	t.Row()
+}
+
+// row sets the cells of the event's row.
+func (e *winEvent) row(b *columnar.Builder) (reason string) {
+	us, ok := e.time()
+	if !ok {
+		return "bad or no time"
+	}
+	b.SetTime(us)
+	b.SetText(columnar.Host, e.said(winComputer))
+	b.SetText(columnar.User, e.user())
+	id := e.slots[winEventID]
+	switch string(id) {
+	case "1", "4688":
+		path, parent, pid := e.said(winImage), e.said(winParentImage), e.said(winProcessID)
+		if string(id) == "4688" {
+			// ProcessId is the parent's, except in Hayabusa's words.
+			if v := e.said(winNewProcessName); len(v) > 0 {
+				path, parent, pid = v, e.said(winParentProcessName), e.said(winNewProcessID)
+			}
+		}
+		if len(path) == 0 && len(e.said(winCommandLine)) == 0 {
+			return "neither Image nor CommandLine"
+		}
+		b.SetText(columnar.Path, path)
+		b.SetText(columnar.InternalName, e.said(winOriginalFileName))
+		b.SetText(columnar.CmdLine, e.slots[winCommandLine])
+		b.SetText(columnar.ParentPath, parent)
+		b.SetText(columnar.Description, e.said(winDescription))
+		b.SetText(columnar.Hashes, e.said(winHashes))
+		if len(pid) > 0 {
+			n, ok := parseWinInt(pid)
+			if !ok {
+				return "bad ProcessId"
+			}
+			b.SetInt(columnar.PID, n)
+		}
+	case "3":
+		if len(e.said(winDestinationIP)) == 0 {
+			return "no DestinationIp"
+		}
+		port, ok := countOf(e.said(winDestinationPort))
+		if !ok {
+			return "bad DestinationPort"
+		}
+		e.joined = e.joined[:0]
+		b.SetText(columnar.SrcIP, e.address(winSourceIP))
+		b.SetText(columnar.DstIP, e.address(winDestinationIP))
+		b.SetLower(columnar.DstHost, bytes.TrimSuffix(e.said(winDestinationHost), dot))
+		b.SetLower(columnar.Protocol, e.said(winProtocol))
+		setCount(b, columnar.DstPort, port)
+	case "22":
+		name := bytes.TrimSuffix(e.said(winQueryName), dot)
+		if len(name) == 0 {
+			return "no QueryName"
+		}
+		b.SetQuery(name)
+		e.answers(b)
+	}
+	return ""
+}
+
+// time returns when the event happened by its own word, else when the log says it
+// was written.
+func (e *winEvent) time() (us int64, ok bool) {
+	zone := e.clock.zone
+	e.clock.zone = nil // UtcTime
+	us, ok = e.clock.parseISO(e.slots[winUtcTime])
+	e.clock.zone = zone
+	if ok {
+		return us, true
+	}
+	created := e.slots[winTimeCreated]
+	if us, ok = e.clock.parseISO(created); ok {
+		return us, true
+	}
+	// PowerShell's JSON has milliseconds.
+	if ms, ok := bytes.CutPrefix(created, []byte("/Date(")); ok {
+		ms, _, _ := bytes.Cut(ms, []byte(")"))
+		us, ok = parseDecimal(ms, 1e3)
+		return us, ok && plausible(us)
+	}
+	if len(created) == 0 {
+		return e.clock.parseISO(e.slots[winTimestamp])
+	}
+	us, ok = parseNumber(created, second)
+	return us, ok && plausible(us)
+}
+
+// user returns who acted, as DOMAIN\name.
+func (e *winEvent) user() []byte {
+	if user := e.said(winUser); len(user) > 0 {
+		return user
+	}
+	// A process that is started for another account acts as that.
+	name, domain := e.said(winTargetUser), e.said(winTargetDomain)
+	if len(name) == 0 {
+		name, domain = e.said(winSubjectUser), e.said(winSubjectDomain)
+	}
+	if len(name) == 0 || len(domain) == 0 {
+		return name
+	}
+	e.joined = append(append(append(e.joined[:0], domain...), '\\'), name...)
+	return e.joined
+}
+
+// address returns an address in the form that other logs have. Sysmon writes all
+// groups of an IPv6 address.
+func (e *winEvent) address(slot winSlot) []byte {
+	v := e.said(slot)
+	if bytes.IndexByte(v, ':') < 0 || len(v) > 64 {
+		return v
+	}
+	ip, err := netip.ParseAddr(string(v))
+	if err != nil {
+		return v
+	}
+	at := len(e.joined)
+	e.joined = ip.Unmap().AppendTo(e.joined)
+	return e.joined[at:]
+}
+
+// answers sets what came of a DNS query.
+func (e *winEvent) answers(b *columnar.Builder) {
+	// Windows counts the response codes of DNS from 9000, of which 9501 is an
+	// answer without records of the type.
+	const codes, noRecords = 9000, 9501
+	status, ok := parseInt(e.slots[winQueryStatus])
+	switch {
+	case !ok:
+		return
+	case status == noRecords:
+		status = 0
+	case status > codes && status < codes+int64(len(rcodes)):
+		status -= codes
+	case status != 0:
+		return // no answer
+	}
+	b.SetText(columnar.Rcode, []byte(rcodeName(status)))
+	n := int64(0)
+	for rest := e.said(winQueryResults); len(rest) > 0; {
+		var answer []byte
+		answer, rest, _ = bytes.Cut(rest, []byte(";"))
+		if len(bytes.TrimSpace(answer)) > 0 {
+			n++
+		}
+	}
+	b.SetInt(columnar.AnswersLen, n)
+}
+
+// parseWinInt parses an integer in decimal or, with 0x, in hexadecimal digits.
+func parseWinInt(b []byte) (v int64, ok bool) {
+	if len(b) > 2 && b[0] == '0' && b[1]|0x20 == 'x' && len(b) <= 18 {
+		u, err := strconv.ParseUint(string(b[2:]), 16, 63)
+		return int64(u), err == nil
+	}
+	v, ok = parseInt(b)
+	return v, ok && v >= 0
+}

@@ -1,0 +1,524 @@
+package logs
+
+import (
+	"bytes"
+
+	"outflow/columnar"
+)
+
+// WinJSON decodes Windows events as JSON.
+var WinJSON = &Format{
+	Name:  "winjson",
+	Title: "Windows events as JSON",
+	Doc: winDoc + `
+
+Reads one event a line, as these write it: Winlogbeat (winlog.event_data, or the
+names of the common schema where its modules put them in their place), NXLog
+(all keys side by side), Wazuh (data.win.eventdata), evtx_dump and Velocidex' evtx
+(Event.EventData), PowerShell's Get-WinEvent | ConvertTo-Json, Chainsaw and
+Hayabusa. Keys may be nested or hold the dots themselves.
+
+PowerShell gives an event's fields only in the text of its message, which is read
+where it is English. A program can put lines into its command line that look like
+fields there; of equal fields the first counts. Chainsaw and Hayabusa write the
+events that their rules matched, some more than once. Records without an EventID,
+such as those that Wazuh has of other systems, are of other kinds. Times without a zone (NXLog's
+EventTime) are taken as of the zone of the input.`,
+	Tables: winTables,
+	Lacks:  winLacks,
+	Sniff: func(head []byte) bool {
+		// Wazuh writes events of all systems.
+		d := newWinJSON(nil)
+		for lines := 0; len(head) > 0 && lines < 32; lines++ {
+			var line []byte
+			line, head = cutLine(head)
+			if at := skipSpace(line, 0); at == len(line) || line[at] != '{' {
+				continue
+			}
+			d.flatten(line)
+			s := &d.event.slots
+			if _, number := parseInt(s[winEventID]); number && len(s[winProvider])+len(s[winChannel]) > 0 {
+				return true
+			}
+		}
+		return false
+	},
+	New: func(o *Options) (Decoder, error) { return newWinJSON(o), nil },
+}
+
+type winJSON struct {
+	event   winEvent
+	names   nameSet
+	walkers [winJSONDepth]walker // of the objects that are open
+	depth   int
+	message []byte
+	ecs     []winField // for what the event does not say under its own name
+	scratch []byte
+}
+
+// winJSONDepth is how deep objects are looked into: two more than the deepest
+// known have.
+const winJSONDepth = 10
+
+func newWinJSON(o *Options) *winJSON {
+	d := &winJSON{names: nameSet{}}
+	if o != nil {
+		d.event.clock.zone = o.Zone
+	}
+	return d
+}
+
+// A winPlace is what an object in a record holds.
+type winPlace uint8
+
+const (
+	winIgnored  winPlace = iota
+	winRecord            // what the log says of the event, or fields, or both
+	winOfSystem          // what the log says of the event
+	winFields            // fields of the event
+	winWazuh             // the same, with small initials and escaped twice
+	winDetails           // the same under Hayabusa's short names
+	winECS               // the same under the names of Elastic's common schema
+)
+
+// winPlaces are the keys of the objects that are looked into.
+var winPlaces = map[string]winPlace{
+	"Event":          winRecord,
+	"data":           winRecord, // Wazuh, Chainsaw
+	"document":       winRecord, // Chainsaw
+	"win":            winRecord, // Wazuh
+	"_source":        winRecord, // Elasticsearch
+	"event":          winRecord, // Splunk's collector
+	"winlog":         winOfSystem,
+	"System":         winOfSystem,
+	"system":         winOfSystem,
+	"event_data":     winFields,
+	"user_data":      winFields,
+	"EventData":      winFields,
+	"UserData":       winFields,
+	"AllFieldInfo":   winFields,
+	"ExtraFieldInfo": winFields,
+	"eventdata":      winWazuh,
+	"Details":        winDetails,
+	"process":        winECS,
+	"user":           winECS,
+	"source":         winECS,
+	"destination":    winECS,
+	"network":        winECS,
+	"dns":            winECS,
+	"sysmon":         winECS,
+}
+
+// winECSNames are what Winlogbeat's modules call fields, in place of their own
+// names.
+var winECSNames = map[string]string{
+	"process.executable": "Image", "process.command_line": "CommandLine", "process.pid": "ProcessId", "process.parent.executable": "ParentImage",
+	"process.parent.command_line": "ParentCommandLine", "process.pe.original_file_name": "OriginalFileName", "process.pe.description": "Description",
+	"process.hash.md5": "md5", "process.hash.sha1": "sha1", "process.hash.sha256": "sha256",
+	"user.name": "SubjectUserName", "user.domain": "SubjectDomainName",
+	"source.ip": "SourceIp", "source.port": "SourcePort", "destination.ip": "DestinationIp", "destination.port": "DestinationPort",
+	"destination.domain": "DestinationHostname", "network.transport": "Protocol", "network.direction": "Initiated",
+	"dns.question.name": "QueryName", "dns.answers.data": "QueryResults", "sysmon.dns.status": "QueryStatus",
+}
+
+// winSystemNames are what the sources call what the log says of an event.
+var winSystemNames = map[string]string{
+	"EventID": "EventID", "event_id": "EventID", "eventID": "EventID", "Id": "EventID",
+	"SourceName": providerName, "source_name": providerName, "provider_name": providerName, "providerName": providerName,
+	"ProviderName": providerName, "Provider": providerName, providerName: providerName,
+	"Channel": "Channel", "channel": "Channel", "log_name": "Channel", "LogName": "Channel",
+	"Computer": "Computer", "computer": "Computer", "computer_name": "Computer", "Hostname": "Computer", "MachineName": "Computer",
+	"TimeCreated": timeCreated, "SystemTime": timeCreated, "systemTime": timeCreated, "EventTime": timeCreated, "Timestamp": timeCreated,
+	"@timestamp": timeStamp, "timestamp": timeStamp,
+}
+
+const (
+	providerName = "Provider_Name"
+	timeCreated  = "TimeCreated_SystemTime"
+	timeStamp    = "@timestamp" // of who passed the event on: not so good
+)
+
+// winShortNames are Hayabusa's.
+var winShortNames = map[string]string{
+	"Proc": "Image", "Cmdline": "CommandLine", "PID": "ProcessId", "ParentProc": "ParentImage", "ParentCmdline": "ParentCommandLine",
+	"ParentPID": "ParentProcessId", "Hash": "Hashes", "Desc": "Description", "SrcIP": "SourceIp", "SrcPort": "SourcePort",
+	"TgtIP": "DestinationIp", "TgtPort": "DestinationPort", "TgtHost": "DestinationHostname", "Proto": "Protocol",
+	"Query": "QueryName", "Result": "QueryResults",
+}
+
+func (d *winJSON) Decode(b *Block, out *columnar.Out, t *Tally) error {
+	record := b.First
+	for data := b.Data; len(data) > 0; record++ {
+		var line []byte
+		line, data = cutLine(data)
+		switch {
+		case blank(line):
+			t.Pass()
+		case !d.flatten(line):
+			t.Skip(record, malformedJSON)
+		case len(d.event.slots[winEventID]) == 0:
+			t.Pass() // of another system
+		default:
+			d.event.put(record, out, t)
+		}
+	}
+	return nil
+}
+
+// flatten turns an event into fields; false if it is malformed.
+func (d *winJSON) flatten(line []byte) bool {
+	d.event.reset()
+	d.scratch, d.message, d.ecs, d.depth = d.scratch[:0], nil, d.ecs[:0], 0
+	w := d.object(line, winRecord, nil)
+	d.fromECS()
+	if d.message != nil && d.fromMessage() {
+		d.event.parseMessage(d.message, d.names.of)
+	}
+	return w.doneObject()
+}
+
+// object adds what an object says. element is the key of an object in winOfSystem
+// that says more than one thing of the same; nil if it is the whole.
+func (d *winJSON) object(v value, place winPlace, element []byte) *walker {
+	w := &d.walkers[d.depth]
+	d.depth++
+	for w.open(v); w.close != ']' && w.next(); {
+		d.member(place, element, w.key, w)
+	}
+	d.depth--
+	return w
+}
+
+func (d *winJSON) member(place winPlace, element, key []byte, w *walker) {
+	if place == winRecord || place == winOfSystem && element == nil {
+		if inner, ok := winPlaces[string(key)]; ok && w.val.is('{') {
+			if inner != winECS {
+				d.inside(w.val, inner, nil)
+			} else if place == winRecord {
+				d.inside(w.val, inner, bytes.Clone(key))
+			}
+			return
+		}
+		if at := bytes.IndexByte(key, '.'); at > 0 {
+			switch inner, ok := winPlaces[string(key[:at])]; {
+			case ok && inner != winECS:
+				d.member(inner, nil, key[at+1:], w)
+			case ok && place == winRecord:
+				d.common(nil, key, w)
+			}
+			return
+		}
+	}
+	switch place {
+	case winRecord, winOfSystem:
+		d.said(place, element, key, w)
+	case winFields, winWazuh, winDetails:
+		d.field(place, element, key, w)
+	case winECS:
+		d.common(element, key, w)
+	}
+}
+
+// common notes a field of the common schema; path is that of its object.
+func (d *winJSON) common(path, key []byte, w *walker) {
+	if path != nil {
+		d.event.joined = append(append(append(d.event.joined[:0], path...), '.'), key...)
+		key = d.event.joined
+	}
+	if w.val.is('{') {
+		d.inside(w.val, winECS, bytes.Clone(key))
+		return
+	}
+	if w.val.is('[') && d.depth < winJSONDepth {
+		path := bytes.Clone(key)
+		list := &d.walkers[d.depth]
+		d.depth++
+		for list.open(w.val); list.next(); {
+			if list.val.is('{') {
+				d.inside(list.val, winECS, path)
+			}
+		}
+		d.depth--
+		return
+	}
+	if name := winECSNames[string(key)]; name != "" {
+		if text := w.text(&d.scratch); len(text) > 0 {
+			d.ecs = append(d.ecs, winField{name: name, value: text})
+		}
+	}
+}
+
+// fromECS adds what the event says under names of the common schema only, in the
+// form of its own ones.
+func (d *winJSON) fromECS() {
+	slots := &d.event.slots
+	if len(d.ecs) == 0 || len(slots[winEventID]) == 0 {
+		return
+	}
+	var hashes, answers []byte
+	own := *slots
+	for _, f := range d.ecs {
+		switch f.name {
+		case "md5", "sha1", "sha256":
+			hashes = append(hashes, ","[:min(1, len(hashes))]...)
+			hashes = append(append(append(hashes, bytes.ToUpper([]byte(f.name))...), '='), f.value...)
+			continue
+		case "QueryResults":
+			answers = append(append(answers, f.value...), ';')
+			continue
+		case "Initiated":
+			if string(f.value) != "ingress" && string(f.value) != "inbound" {
+				continue
+			}
+			f.value = []byte("false")
+		case "QueryStatus":
+			if string(f.value) == "SUCCESS" {
+				f.value = []byte("0")
+			}
+		}
+		if slot, ok := winSlotOf(false, f.name); !ok || own[slot] == nil {
+			d.event.add(false, f.name, f.value)
+		}
+	}
+	if hashes != nil && own[winHashes] == nil {
+		d.event.add(false, "Hashes", hashes)
+	}
+	if answers != nil && own[winQueryResults] == nil {
+		d.event.add(false, "QueryResults", answers)
+	}
+}
+
+func (d *winJSON) inside(v value, place winPlace, element []byte) {
+	if d.depth < winJSONDepth {
+		d.object(v, place, element)
+	}
+}
+
+// said adds what the log says of an event, or a field where all are side by side.
+func (d *winJSON) said(place winPlace, element, key []byte, w *walker) {
+	name, system := winSystemNames[string(key)]
+	switch {
+	case element != nil:
+		// {"EventID": {"#text": 1, "#attributes": {"Qualifiers": 0}}}, {"EventID":
+		// {"Value": 1}}, {"TimeCreated": {"SystemTime": …}}
+		system = true
+		switch string(key) {
+		case "#attributes":
+			if w.val.is('{') {
+				d.inside(w.val, winOfSystem, element)
+			}
+			return
+		case "#text", "Value", "value":
+			if name, system = winSystemNames[string(element)]; !system {
+				name, system = d.names.of(element), true
+			}
+		default:
+			d.event.joined = append(append(append(d.event.joined[:0], element...), '_'), key...)
+			name = d.names.of(d.event.joined)
+		}
+	case w.val.is('{'):
+		element = bytes.TrimSuffix(key, []byte("_attributes"))
+		if place == winOfSystem || system {
+			d.inside(w.val, winOfSystem, bytes.Clone(element))
+		}
+		return
+	case string(key) == "Message" && place == winRecord:
+		d.message = w.text(&d.scratch)
+	}
+	if name == "" {
+		name = d.names.of(key)
+	}
+	if text := w.text(&d.scratch); text != nil {
+		d.event.add(system || place == winOfSystem, name, text)
+	}
+}
+
+// field adds a field of the event. Objects in it have fields too; of an array each
+// element is one.
+func (d *winJSON) field(place winPlace, element, key []byte, w *walker) {
+	switch {
+	case w.val.is('{'):
+		if string(key) != "#attributes" {
+			d.inside(w.val, place, bytes.Clone(key))
+		}
+		return
+	case w.val.is('['):
+		d.array(w.val, place, key)
+		return
+	case string(key) == "#text" && element != nil:
+		key = element
+	}
+	text := w.text(&d.scratch)
+	var name string
+	switch place {
+	case winWazuh:
+		d.event.joined = append(d.event.joined[:0], key...)
+		if len(key) > 0 && key[0]-'a' < 26 {
+			d.event.joined[0] -= 'a' - 'A'
+		}
+		name = d.names.of(d.event.joined)
+		text = d.unescapeAgain(text)
+	case winDetails:
+		name = winShortNames[string(key)]
+	}
+	if name == "" {
+		name = d.names.of(key)
+	}
+	if text != nil {
+		d.event.add(false, name, text)
+	}
+}
+
+// array adds the elements of an array as fields of one name, or each under its
+// own: [{"Name": "Image", "#text": …}].
+func (d *winJSON) array(v value, place winPlace, key []byte) {
+	if d.depth+1 >= winJSONDepth {
+		return
+	}
+	name := d.names.of(key)
+	w := &d.walkers[d.depth]
+	d.depth++
+	for w.open(v); w.next(); {
+		if !w.val.is('{') {
+			if text := w.text(&d.scratch); text != nil {
+				d.event.add(false, name, text)
+			}
+			continue
+		}
+		own, text := name, []byte(nil)
+		m := &d.walkers[d.depth]
+		for m.open(w.val); m.next(); {
+			switch string(m.key) {
+			case "Name", "@Name":
+				own = d.names.of(m.text(&d.scratch))
+			case "#text", "Text", "text", "content", "Value", "value":
+				text = m.text(&d.scratch)
+			case "#attributes":
+				if m.val.is('{') {
+					var a walker
+					for a.open(m.val); a.next(); {
+						if string(a.key) == "Name" {
+							own = d.names.of(a.text(&d.scratch))
+						}
+					}
+				}
+			}
+		}
+		if text != nil {
+			d.event.add(false, own, text)
+		}
+	}
+	d.depth--
+}
+
+// unescapeAgain takes back what Wazuh escapes before it writes JSON: backslashes
+// and quotes. Text in which not all are escaped stays as it is.
+func (d *winJSON) unescapeAgain(s []byte) []byte {
+	if bytes.IndexByte(s, '\\') < 0 {
+		return s
+	}
+	start := len(d.scratch)
+	for i := 0; i < len(s); i++ {
+		c := s[i]
+		if c == '\\' {
+			if i++; i == len(s) || s[i] != '\\' && s[i] != '"' {
+				d.scratch = d.scratch[:start]
+				return s
+			}
+			c = s[i]
+		}
+		d.scratch = append(d.scratch, c)
+	}
+	return d.scratch[start:]
+}
+
+// fromMessage reports whether fields are to be found in the message only.
+func (d *winJSON) fromMessage() bool {
+	s := &d.event.slots
+	for _, slot := range []winSlot{winUtcTime, winImage, winCommandLine, winNewProcessName, winDestinationIP, winQueryName} {
+		if s[slot] != nil {
+			return false
+		}
+	}
+	return d.event.kind() != nil
+}
+
+// parseMessage adds the fields that a message tells of in lines "Name: value", in
+// sections or not. A line that is no such goes on with the value before it.
+func (e *winEvent) parseMessage(p []byte, nameOf func([]byte) string) {
+	// What has a slot so far is of the record, not of the event.
+	for slot := winUtcTime; slot < numWinSlots; slot++ {
+		e.slots[slot] = nil
+	}
+	var section, name string
+	from, to := 0, 0 // the value of name
+	add := func() {
+		if name != "" {
+			e.add(false, name, bytes.TrimRight(p[from:to], " \t\r\n"))
+			name = ""
+		}
+	}
+	for at := 0; at < len(p); {
+		end := bytes.IndexByte(p[at:], '\n')
+		if end < 0 {
+			end = len(p) - at
+		}
+		end += at
+		line := bytes.TrimSpace(p[at:end])
+		key, value, ok := bytes.Cut(line, []byte(":"))
+		switch {
+		case len(line) == 0:
+			add()
+		case ok && messageKey(key) && (len(value) == 0 || value[0] == ' ' || value[0] == '\t'):
+			add()
+			if value = bytes.TrimSpace(value); len(value) == 0 && bytes.IndexByte(key, ' ') >= 0 || string(key) == "Subject" {
+				section = nameOf(key)
+				break
+			}
+			e.joined = append(e.joined[:0], key...)
+			name = messageName(section, nameOf(e.joined))
+			to = end
+			from = end - len(bytes.TrimLeft(p[at+bytes.IndexByte(p[at:end], ':')+1:end], " \t"))
+		case name != "":
+			to = end
+		}
+		at = end + 1
+	}
+	add()
+}
+
+// messageKey reports whether a text can be the name of a field in a message.
+func messageKey(b []byte) bool {
+	for _, c := range b {
+		if c|0x20-'a' >= 26 && c != ' ' {
+			return false
+		}
+	}
+	return len(b) > 0 && len(b) < 40
+}
+
+// messageName returns the name of a field by what a message calls it.
+func messageName(section, name string) string {
+	switch name {
+	case "Account Name", "Account Domain":
+		who := "Subject"
+		if section == "Target Subject" {
+			who = "Target"
+		}
+		if name == "Account Name" {
+			return who + "UserName"
+		}
+		return who + "DomainName"
+	case "New Process Name":
+		return "NewProcessName"
+	case "New Process ID":
+		return "NewProcessId"
+	case "Creator Process Name":
+		return "ParentProcessName"
+	case "Creator Process ID":
+		return "ProcessId"
+	case "Process Command Line":
+		return "CommandLine"
+	}
+	return name
+}
