@@ -30,8 +30,8 @@ fixtures: fixtures/data/.made ## make the sample logs
 
 # Without a limit, most of the time goes into making inputs smaller.
 FUZZTIME = 60s
-fuzz: ## fuzz every decoder and the assembly, FUZZTIME=60s each
-	@grep -rHo '^func Fuzz[A-Za-z]*' --include='*_test.go' columnar | while IFS=: read -r file fuzz; do \
+fuzz: ## fuzz every decoder, the assembly and the rules, FUZZTIME=60s each
+	@grep -rHo '^func Fuzz[A-Za-z]*' --include='*_test.go' columnar stats | while IFS=: read -r file fuzz; do \
 		echo "$$file: $${fuzz#func }"; \
 		go test "./$$(dirname "$$file")" -run '^$$' -fuzz "^$${fuzz#func }$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x || exit 1; done
 

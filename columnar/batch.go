@@ -126,6 +126,10 @@ type Builder struct {
 
 	names, lower []Span // scratch
 
+	fields     []field // nil if nobody wants any
+	fieldAt    map[string]int
+	fieldsSize int // bytes that their dictionaries take
+
 	batchLen int
 }
 
@@ -159,6 +163,9 @@ func newBuilder(t *Table, out *Out) *Builder {
 		case Text:
 			col.offsets = make([]int32, BatchRows+1)
 		}
+	}
+	if len(out.WantFields) > 0 {
+		b.makeFields(out.WantFields)
 	}
 	return b
 }
@@ -297,6 +304,9 @@ func (b *Builder) Next(record int64) {
 		col.known++
 	}
 	b.set = 0
+	if b.fields != nil {
+		b.endFields(n, n+1)
+	}
 	if n == 0 {
 		b.first = record
 	}
@@ -315,6 +325,9 @@ func (b *Builder) Drop() {
 		}
 	}
 	b.set = 0
+	for i := range b.fields {
+		b.fields[i].set = false
+	}
 }
 
 // A decoder that has many rows at hand can put them column by column, which is
@@ -492,6 +505,9 @@ func (b *Builder) NextRows(records []int64) {
 		}
 	}
 	b.set = 0
+	if b.fields != nil {
+		b.endFields(b.n, end)
+	}
 	if len(records) == 0 {
 		return
 	}
@@ -555,6 +571,7 @@ func (b *Builder) flush() {
 			col.text = col.text[:0]
 		}
 	}
+	b.boundFields()
 }
 
 // count counts the texts that are known in the rows since it was last called.
@@ -627,6 +644,9 @@ func bufferOf[T int32 | int64](s []T) *memory.Buffer {
 type Out struct {
 	// Want is the set of columns that anyone reads. Set it before the first Table.
 	Want Cols
+	// WantFields names what else is read of the events, beside the columns. Set it
+	// before the first Table.
+	WantFields []string
 	// Sink takes the batches. Set it before the first Table.
 	Sink func(*Batch)
 	// Feed and Object name the source of the rows to come; call Flush before

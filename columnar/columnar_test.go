@@ -3,6 +3,7 @@ package columnar
 import (
 	"bytes"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -645,5 +646,70 @@ func BenchmarkCodes(b *testing.B) {
 			}
 			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*len(spans)), "ns/row")
 		})
+	}
+}
+
+// If this fails, a field that rules name is lost, shows in a row of another event, or
+// is not told from one without a text.
+func TestFields(t *testing.T) {
+	type row map[string]string
+	events := []row{{"a": "x", "b": ""}, {}, {"b": "y", "other": "z"}, {"a": "x"}, {"a": "z"}}
+	var got []row
+	out := Out{Want: ColSet(Time, Host), WantFields: []string{"a", "b", "a"}, Sink: func(b *Batch) {
+		if codes, dict := b.Field("other"); codes != nil || dict != nil {
+			t.Error("a field that nobody wants is there")
+		}
+		for i := range b.Len() {
+			r := row{}
+			for _, name := range []string{"a", "b"} {
+				codes, dict := b.Field(name)
+				if codes == nil {
+					continue
+				}
+				if codes[i] != FieldAbsent {
+					r[name] = string(dict.Text(codes[i]))
+				}
+				if (codes[i] == FieldEmpty) != (codes[i] != FieldAbsent && r[name] == "") {
+					t.Errorf("code %d of %q", codes[i], r[name])
+				}
+			}
+			got = append(got, r)
+		}
+	}}
+	b := out.Table(Event)
+	if !b.WantsFields() || !b.WantsField("a") || b.WantsField("other") {
+		t.Error("what is wanted is not told")
+	}
+	var want []row
+	put := func(i int64, e row) {
+		for name, text := range e {
+			b.SetField([]byte(name), []byte(text))
+		}
+		b.SetTime(i)
+		b.Next(i)
+		r := maps.Clone(e)
+		delete(r, "other")
+		want = append(want, r)
+	}
+	for i := range int64(BatchRows + 100) {
+		if i%7 == 0 {
+			b.SetField([]byte("a"), []byte("dropped"))
+			b.SetField([]byte("b"), []byte("dropped"))
+			b.Drop()
+		}
+		put(i+1, events[i%int64(len(events))])
+	}
+	// Rows that are put in bulk have no fields.
+	b.PutTimes([]int64{1, 2})
+	b.NextRows([]int64{1 << 20, 1<<20 + 1})
+	want = append(want, row{}, row{})
+	put(1<<20+2, row{"b": "last"})
+	// A dictionary that is replaced keeps the meaning of its first codes.
+	big := bytes.Repeat([]byte("x"), fieldsMaxSize+1)
+	put(1<<20+3, row{"a": string(big)})
+	put(1<<20+4, row{"a": "", "b": "y"})
+	out.Flush()
+	if !slices.EqualFunc(got, want, maps.Equal) {
+		t.Errorf("got %d rows, want %d, or others", len(got), len(want))
 	}
 }

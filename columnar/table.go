@@ -172,13 +172,15 @@ var (
 		Time, User, SrcIP, Host, DstIP, DstHost, DstPort, Protocol, BytesOut, BytesIn, Duration}}
 	Process = &Table{ID: 4, Name: "process", Class: 1007, Doc: "processes started", Cols: []Col{
 		Time, User, SrcIP, Host, Path, InternalName, CmdLine, ParentPath, PID, Description, Hashes}}
+	Event = &Table{ID: 5, Name: "event", Class: 0, Doc: "other events of an endpoint or a service, for rules that name their fields", Cols: []Col{
+		Time, User, SrcIP, Host}}
 )
 
 // NumTables is the number of canonical tables.
-const NumTables = 5
+const NumTables = 6
 
 // Tables lists the canonical tables in the order of their ID.
-var Tables = [NumTables]*Table{API, HTTP, DNS, Network, Process}
+var Tables = [NumTables]*Table{API, HTTP, DNS, Network, Process, Event}
 
 // TableNamed returns the table of that name, or nil.
 func TableNamed(name string) *Table {

@@ -12,15 +12,16 @@ import (
 )
 
 // mayImport says which packages of the module each may import. Imports run one
-// way: columnar, stats ← logs ← detect ← reports ← jobs.
+// way: columnar, stats ← logs, sigma ← detect ← reports ← jobs.
 var mayImport = map[string][]string{
 	"columnar":       {},
 	"columnar/logs":  {"columnar", "columnar/evtx", "columnar/inflate"},
 	"columnar/store": {"columnar"},
 	"stats":          {},
-	"stats/detect":   {"columnar", "stats"},
+	"stats/sigma":    {"columnar"},
+	"stats/detect":   {"columnar", "stats", "stats/sigma"},
 	"reports":        {"columnar", "stats", "stats/detect"},
-	"jobs":           {"columnar", "columnar/logs", "columnar/store", "stats", "stats/detect", "reports"},
+	"jobs":           {"columnar", "columnar/logs", "columnar/store", "stats", "stats/sigma", "stats/detect", "reports"},
 	"jobs/outflow":   {"jobs"},
 	"fixtures/gen":   {},
 
@@ -35,7 +36,7 @@ var onlyIn = map[string][]string{
 	"github.com/parquet-go/parquet-go":  {"columnar/store", "columnar/logs/parquet.go", "fixtures/gen"},
 	"github.com/apache/arrow/":          {"columnar"},
 	"github.com/spf13/":                 {"jobs"},
-	"github.com/goccy/go-yaml":          {"jobs"},
+	"github.com/goccy/go-yaml":          {"jobs", "stats/sigma"},
 	"github.com/schollz/progressbar/v3": {"jobs"},
 	"os/signal":                         {"jobs"},
 }

@@ -63,6 +63,9 @@ func describe(p *plan, names []string) string {
 // TestResolveCanonical checks that what outflow writes, it reads.
 func TestResolveCanonical(t *testing.T) {
 	for _, table := range columnar.Tables {
+		if table == columnar.Event {
+			continue // it has no column of its own to be told by
+		}
 		var names []string
 		for _, c := range table.Cols {
 			names = append(names, c.String())

@@ -1,0 +1,109 @@
+package columnar
+
+import "unsafe"
+
+// A field is a value of events that no column holds. It is kept because a rule
+// names it, as the source names it.
+type field struct {
+	name  string
+	codes []int32 // nil until an event has the field
+	dict  *Dict
+	set   bool // in the row being built
+}
+
+// fieldsMaxSize is how many bytes the dictionaries of all fields of a builder may
+// take before they are replaced. Rules name hundreds of fields, of which many hold
+// ever new texts.
+const fieldsMaxSize = 8 << 20
+
+// What the codes of a field mean beside its texts.
+const (
+	FieldAbsent = 0 // the event does not have the field
+	FieldEmpty  = 1 // it has it, without a text
+)
+
+// Field returns a field of the events, one of Out.WantFields: a code for each row,
+// and the texts. Both are nil if nobody wants the field, or no event so far had it.
+func (b *Batch) Field(name string) ([]int32, *Dict) {
+	for i := range b.b.fields {
+		if f := &b.b.fields[i]; f.name == name && f.codes != nil {
+			return f.codes[:b.Len()], f.dict
+		}
+	}
+	return nil, nil
+}
+
+// SetField sets a field of the row's event, named as the source names it. One that
+// nobody wants costs a look-up; if no field is wanted, nothing.
+func (b *Builder) SetField(name, v []byte) {
+	if b.fields == nil {
+		return
+	}
+	i, ok := b.fieldAt[string(name)]
+	if !ok {
+		return
+	}
+	f := &b.fields[i]
+	if f.codes == nil {
+		f.codes, f.dict = make([]int32, BatchRows), newFieldDict()
+	}
+	f.codes[b.n], f.set = FieldEmpty, true
+	if len(v) > 0 {
+		known := f.dict.Len()
+		f.codes[b.n] = f.dict.Code(v)
+		if f.dict.Len() > known {
+			b.fieldsSize += len(v) + 2*int(unsafe.Sizeof(dictSlot{}))
+			b.full = b.full || b.fieldsSize > fieldsMaxSize
+		}
+	}
+}
+
+// WantsFields reports whether anyone reads a field.
+func (b *Builder) WantsFields() bool { return b.fields != nil }
+
+// WantsField reports whether anyone reads the field of that name.
+func (b *Builder) WantsField(name string) bool {
+	_, ok := b.fieldAt[name]
+	return ok
+}
+
+func (b *Builder) makeFields(names []string) {
+	b.fieldAt = map[string]int{}
+	for _, name := range names {
+		if _, ok := b.fieldAt[name]; !ok {
+			b.fieldAt[name] = len(b.fields)
+			b.fields = append(b.fields, field{name: name})
+		}
+	}
+}
+
+// newFieldDict returns a dictionary whose code FieldEmpty is never given out: Code
+// of no text is FieldAbsent.
+func newFieldDict() *Dict {
+	d := NewDict()
+	d.ends = append(d.ends, d.ends[d.Len()])
+	return d
+}
+
+// endFields ends rows from lo to hi: events without a field get the code for that.
+func (b *Builder) endFields(lo, hi int) {
+	for i := range b.fields {
+		f := &b.fields[i]
+		if !f.set && f.codes != nil {
+			clear(f.codes[lo:hi])
+		}
+		f.set = false
+	}
+}
+
+func (b *Builder) boundFields() {
+	if b.fieldsSize <= fieldsMaxSize {
+		return
+	}
+	b.fieldsSize = 0
+	for i := range b.fields {
+		if f := &b.fields[i]; f.dict != nil {
+			f.dict = newFieldDict()
+		}
+	}
+}

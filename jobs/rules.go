@@ -1,0 +1,244 @@
+package jobs
+
+import (
+	"encoding/json"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"outflow/stats/sigma"
+)
+
+func (p *program) rulesCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use: "rules check|test", Short: "check and test Sigma rules", Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
+	}
+	c.AddCommand(p.rulesCheckCommand(), p.rulesTestCommand())
+	return c
+}
+
+// A ruleLine is what rules check says of one document.
+type ruleLine struct {
+	File       string   `json:"file"`
+	Line       int      `json:"line,omitempty"`
+	Loads      bool     `json:"loads"`
+	Error      string   `json:"error,omitempty"`
+	Column     int      `json:"column,omitempty"`
+	Title      string   `json:"title,omitempty"`
+	ID         string   `json:"id,omitempty"`
+	Name       string   `json:"name,omitempty"`
+	Status     string   `json:"status,omitempty"`
+	Level      string   `json:"level,omitempty"`
+	Techniques []string `json:"techniques,omitempty"`
+	Logsource  string   `json:"logsource,omitempty"`
+	Tables     []string `json:"tables,omitempty"`
+	// Fields are read by name: no column holds them.
+	Fields []string `json:"fields,omitempty"`
+}
+
+func (p *program) rulesCheckCommand() *cobra.Command {
+	var as string
+	c := &cobra.Command{
+		Use:   "check [DIR…]",
+		Short: "say which Sigma rules load, and why others do not",
+		Long: "check reads the rules, filters and correlations of files and folders (*.yml, *.yaml; not *_test.yml) and prints\n" +
+			"a line for each: where its events are, and which of their fields no column holds. Without a folder, it reads the\n" +
+			"rules that come with outflow. It exits with 2 if one does not load.",
+	}
+	c.Flags().StringVar(&as, "as", "text", "text or json")
+	c.RunE = func(_ *cobra.Command, args []string) error {
+		if as != "text" && as != "json" {
+			return badConfig("--as %q: want text or json", as)
+		}
+		files, _, err := ruleFiles(args)
+		if err != nil {
+			return err
+		}
+		set, faults := sigma.Load(files, sigma.Options{})
+		lines := ruleLines(set, faults)
+		if as == "json" {
+			e := json.NewEncoder(p.stdout)
+			e.SetIndent("", "  ")
+			err = e.Encode(lines)
+		} else {
+			err = p.printRules(lines, faults)
+		}
+		if err == nil && len(faults) > 0 {
+			err = badConfig("%d rules load, %d do not", len(set.Rules), len(faults))
+		}
+		if err == nil {
+			p.note("%d rules load", len(set.Rules))
+		}
+		return err
+	}
+	return c
+}
+
+func ruleLines(set *sigma.Set, faults []*sigma.Error) []ruleLine {
+	var lines []ruleLine
+	for _, r := range set.Rules {
+		l := ruleLine{File: r.File, Line: r.Line, Loads: true, Title: r.Title, ID: r.ID, Name: r.Name, Status: r.Status, Level: r.Level,
+			Techniques: r.Techniques(), Logsource: r.Logsource.String()}
+		if r.Correlation != nil {
+			l.Logsource = r.Correlation.Type
+		}
+		for _, t := range r.Tables() {
+			l.Tables = append(l.Tables, t.Name)
+			for _, field := range r.Kept(t) {
+				if !slices.Contains(l.Fields, field) {
+					l.Fields = append(l.Fields, field)
+				}
+			}
+		}
+		slices.Sort(l.Fields)
+		lines = append(lines, l)
+	}
+	for _, f := range faults {
+		lines = append(lines, ruleLine{File: f.File, Line: f.Line, Column: f.Column, Error: f.Msg})
+	}
+	slices.SortStableFunc(lines, func(a, b ruleLine) int {
+		if c := strings.Compare(a.File, b.File); c != 0 {
+			return c
+		}
+		return a.Line - b.Line
+	})
+	return lines
+}
+
+func (p *program) printRules(lines []ruleLine, faults []*sigma.Error) error {
+	tw := tabwriter.NewWriter(p.stdout, 0, 8, 2, ' ', 0)
+	fmt.Fprintln(tw, "FILE\tRULE\tLEVEL\tLOGSOURCE\tTABLES\tFIELDS WITHOUT A COLUMN")
+	for _, l := range lines {
+		if l.Loads {
+			fmt.Fprintf(tw, "%s:%d\t%s\t%s\t%s\t%s\t%s\n", printable(l.File), l.Line, printable(l.Title), l.Level, printable(l.Logsource),
+				strings.Join(l.Tables, " "), printable(strings.Join(l.Fields, " ")))
+		}
+	}
+	if err := tw.Flush(); err != nil {
+		return err
+	}
+	for _, f := range faults {
+		fmt.Fprintf(p.stderr, "\n%s\n", printableLines(f.Error()))
+	}
+	return nil
+}
+
+// printableLines is printable for text of several lines.
+func printableLines(s string) string {
+	lines := strings.Split(s, "\n")
+	for i := range lines {
+		lines[i] = printable(lines[i])
+	}
+	return strings.Join(lines, "\n")
+}
+
+func (p *program) rulesTestCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "test [DIR…]",
+		Short: "try Sigma rules on the events written for them",
+		Long: "test runs the cases of files x_test.yml on the rules of x.yml, beside them. A case is an event, or several, and\n" +
+			"which of the rules must match; all others must not:\n\n" +
+			"  - name: a renamed binary\n" +
+			"    event: {Image: 'C:\\Temp\\svchost.exe', OriginalFileName: rclone.exe}\n" +
+			"    match: true                   # all rules of the file, false: none, or a list of ids, names or titles\n\n" +
+			"For correlations, events has a list; their times are those of UtcTime or time, else a second apart. A map in an\n" +
+			"event gives fields with a dot in their name. Without a folder, test runs the cases of the rules that come with\n" +
+			"outflow. It exits with 2 if a case fails or a rule does not load.",
+	}
+	c.RunE = func(_ *cobra.Command, args []string) error {
+		files, cases, err := ruleFiles(args)
+		if err != nil {
+			return err
+		}
+		if len(cases) == 0 {
+			return badConfig("no cases in %s: want files *_test.yml beside the rules", strings.Join(args, ", "))
+		}
+		set, faults := sigma.Load(files, sigma.Options{})
+		ran, failed := 0, 0
+		tried := map[string]bool{}
+		for _, f := range cases {
+			list, fault := sigma.ParseCases(f)
+			if fault != nil {
+				faults = append(faults, fault)
+				continue
+			}
+			tried[f.Rules()] = true
+			for i := range list {
+				ran++
+				if wrong := set.Run(&list[i], f.Rules()); wrong != "" {
+					failed++
+					fmt.Fprintf(p.stdout, "%s:%d: %s: %s\n", printable(f.Name), list[i].Line, printable(list[i].Name), printable(wrong))
+				}
+			}
+		}
+		for _, f := range faults {
+			fmt.Fprintf(p.stderr, "%s\n", printableLines(f.Error()))
+		}
+		untried := 0
+		for _, r := range set.Rules {
+			if !tried[r.File] {
+				untried++
+			}
+		}
+		fmt.Fprintf(p.stdout, "%d cases, %d failed; %d of %d rules have no case\n", ran, failed, untried, len(set.Rules))
+		if failed > 0 || len(faults) > 0 {
+			return badConfig("%d cases failed, %d files or rules do not load", failed, len(faults))
+		}
+		return nil
+	}
+	return c
+}
+
+// ruleFiles reads the YAML files of files and folders, in the order of their names:
+// rules, and cases about them. Without any, they are those that come with outflow.
+func ruleFiles(paths []string) (rules, cases []sigma.File, err error) {
+	if len(paths) == 0 {
+		rules, cases = sigma.Bundled()
+		return rules, cases, nil
+	}
+	seen := map[string]bool{}
+	read := func(name string) error {
+		if seen[name] {
+			return nil
+		}
+		seen[name] = true
+		text, err := os.ReadFile(name)
+		if err != nil {
+			return err
+		}
+		f := sigma.File{Name: name, Text: text}
+		if f.Rules() != "" {
+			cases = append(cases, f)
+		} else {
+			rules = append(rules, f)
+		}
+		return nil
+	}
+	for _, path := range paths {
+		err := filepath.WalkDir(path, func(name string, d fs.DirEntry, err error) error {
+			switch ext := filepath.Ext(name); {
+			case err != nil:
+				return err
+			case d.IsDir() && name != path && strings.HasPrefix(d.Name(), "."):
+				return fs.SkipDir
+			case d.IsDir(), name != path && ext != ".yml" && ext != ".yaml":
+				return nil
+			}
+			return read(name)
+		})
+		if err != nil {
+			return nil, nil, configError{fmt.Errorf("read rules: %w", err)}
+		}
+	}
+	if len(rules) == 0 {
+		return nil, nil, badConfig("no rules in %s: want files *.yml", strings.Join(paths, ", "))
+	}
+	return rules, cases, nil
+}

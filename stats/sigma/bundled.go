@@ -1,0 +1,29 @@
+package sigma
+
+import (
+	"embed"
+	"io/fs"
+)
+
+//go:embed rules/*.yml
+var bundled embed.FS
+
+// Bundled returns the rules, and the cases about them, that come with outflow.
+func Bundled() (rules, cases []File) {
+	names, err := fs.Glob(bundled, "rules/*.yml")
+	if err != nil {
+		panic(err)
+	}
+	for _, name := range names {
+		text, err := bundled.ReadFile(name)
+		if err != nil {
+			panic(err)
+		}
+		if f := (File{name, text}); f.Rules() != "" {
+			cases = append(cases, f)
+		} else {
+			rules = append(rules, f)
+		}
+	}
+	return rules, cases
+}

@@ -1,0 +1,167 @@
+package sigma
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// The operators of an expression.
+type op byte
+
+const (
+	opTest  op = iota // one test
+	opNot             // of one operand
+	opAnd             // all operands
+	opOr              // at least one
+	opCount           // at least n operands
+)
+
+// An expr is a condition over tests.
+type expr struct {
+	op   op
+	n    int // of opCount
+	test *test
+	kids []*expr
+}
+
+// join returns the operands under an operator, or the only one.
+func join(o op, kids []*expr) *expr {
+	if len(kids) == 1 {
+		return kids[0]
+	}
+	return &expr{op: o, kids: kids}
+}
+
+// A conditionParser reads the condition of a rule.
+//
+//	or    = and { "or" and }
+//	and   = not { "and" not }
+//	not   = { "not" } operand
+//	operand = "(" or ")" | ("1" | N | "any" | "all") "of" ("them" | pattern) | name
+type conditionParser struct {
+	words []string
+	names []string // of the searches, in the order of the rule
+	named map[string]*expr
+	depth int
+}
+
+// parseCondition reads a condition over named searches.
+func parseCondition(text string, names []string, named map[string]*expr) (*expr, error) {
+	if strings.ContainsRune(text, '|') {
+		return nil, fmt.Errorf("aggregations (|) are of Sigma 1: write a correlation rule")
+	}
+	text = strings.NewReplacer("(", " ( ", ")", " ) ").Replace(text)
+	p := &conditionParser{words: strings.Fields(text), names: names, named: named}
+	if len(p.words) == 0 {
+		return nil, fmt.Errorf("the condition is empty")
+	}
+	e, err := p.or()
+	if err != nil {
+		return nil, err
+	}
+	if len(p.words) > 0 {
+		return nil, fmt.Errorf("%q is not expected here", p.words[0])
+	}
+	return e, nil
+}
+
+// next reports whether the next word is word, and takes it. Names go before
+// operators in capitals.
+func (p *conditionParser) next(word string) bool {
+	if len(p.words) == 0 || !strings.EqualFold(p.words[0], word) || p.words[0] != word && p.named[p.words[0]] != nil {
+		return false
+	}
+	p.words = p.words[1:]
+	return true
+}
+
+func (p *conditionParser) or() (*expr, error) {
+	if p.depth++; p.depth > maxDepth {
+		return nil, fmt.Errorf("parentheses are nested more than %d deep", maxDepth)
+	}
+	defer func() { p.depth-- }()
+	return p.chain("or", opOr, func() (*expr, error) { return p.chain("and", opAnd, p.not) })
+}
+
+func (p *conditionParser) chain(word string, o op, operand func() (*expr, error)) (*expr, error) {
+	var kids []*expr
+	for {
+		e, err := operand()
+		if err != nil {
+			return nil, err
+		}
+		kids = append(kids, e)
+		if !p.next(word) {
+			return join(o, kids), nil
+		}
+	}
+}
+
+func (p *conditionParser) not() (*expr, error) {
+	negated := false
+	for p.next("not") {
+		negated = !negated
+	}
+	e, err := p.operand()
+	if negated && err == nil {
+		e = &expr{op: opNot, kids: []*expr{e}}
+	}
+	return e, err
+}
+
+func (p *conditionParser) operand() (*expr, error) {
+	if len(p.words) == 0 {
+		return nil, fmt.Errorf("the condition ends where a name is wanted")
+	}
+	if p.next("(") {
+		e, err := p.or()
+		if err == nil && !p.next(")") {
+			err = fmt.Errorf("a parenthesis is not closed")
+		}
+		return e, err
+	}
+	word := p.words[0]
+	p.words = p.words[1:]
+	if len(p.words) >= 2 && strings.EqualFold(p.words[0], "of") {
+		pattern := p.words[1]
+		kids := p.matching(pattern)
+		if len(kids) == 0 {
+			return nil, fmt.Errorf("no search is named like %q", pattern)
+		}
+		p.words = p.words[2:]
+		switch n, err := strconv.Atoi(word); {
+		case strings.EqualFold(word, "all"):
+			return join(opAnd, kids), nil
+		case strings.EqualFold(word, "any"), n == 1:
+			return join(opOr, kids), nil
+		case err != nil || n < 1:
+			return nil, fmt.Errorf("%q of: want 1, another number, any or all", word)
+		case n > len(kids):
+			return nil, fmt.Errorf("%d of %s: only %d searches are named so", n, pattern, len(kids))
+		default:
+			return &expr{op: opCount, n: n, kids: kids}, nil
+		}
+	}
+	e := p.named[word]
+	if e == nil {
+		return nil, fmt.Errorf("no search is named %q", word)
+	}
+	return e, nil
+}
+
+// matching returns the searches whose names a pattern with * stands for. Those that
+// begin with an underscore must be asked for by one.
+func (p *conditionParser) matching(wanted string) []*expr {
+	if strings.EqualFold(wanted, "them") && p.named[wanted] == nil {
+		wanted = "*"
+	}
+	var kids []*expr
+	glob := parsePattern(strings.ReplaceAll(wanted, "?", `\?`))
+	for _, name := range p.names {
+		if glob.match([]byte(name)) && (name[0] != '_' || wanted[0] == '_') {
+			kids = append(kids, p.named[name])
+		}
+	}
+	return kids
+}

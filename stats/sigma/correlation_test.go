@@ -1,0 +1,173 @@
+package sigma
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"testing"
+	"time"
+)
+
+// If this fails, a correlation fires at other times than a window looked at event by
+// event says, or its firings depend on the order of what it is given.
+func TestCorrelateByHand(t *testing.T) {
+	const text = `
+title: a
+name: a
+logsource: {category: process_creation}
+detection: {s: {Image: a}, condition: s}
+---
+title: b
+name: b
+logsource: {category: process_creation}
+detection: {s: {Image: b}, condition: s}
+---
+title: c
+name: c
+logsource: {category: process_creation}
+detection: {s: {Image: c}, condition: s}
+---
+title: test
+name: test
+correlation: {type: %s, rules: [a, b, c], group-by: [User], timespan: 10s, %s}
+`
+	types := []struct {
+		name, condition string
+		holds           func(w []Occurrence) bool
+	}{
+		{"event_count", "condition: {gte: 4}", func(w []Occurrence) bool { return len(w) >= 4 }},
+		{"event_count", "condition: {gt: 2, lte: 4}", func(w []Occurrence) bool { return len(w) > 2 && len(w) <= 4 }},
+		{"value_count", "condition: {field: Image, eq: 3}", func(w []Occurrence) bool { return len(distinct(w)) == 3 }},
+		{"value_sum", "condition: {field: Image, lt: 8.5}", func(w []Occurrence) bool { return sum(w) < 8.5 }},
+		{"value_avg", "condition: {field: Image, gte: 2.5}", func(w []Occurrence) bool { return sum(w)/float64(len(w)) >= 2.5 }},
+		{"value_median", "condition: {field: Image, eq: 2}", func(w []Occurrence) bool {
+			v := numbers(w)
+			return (v[(len(v)-1)/2]+v[len(v)/2])/2 == 2
+		}},
+		{"value_percentile", "condition: {field: Image, percentile: 100, gte: 5}", func(w []Occurrence) bool { v := numbers(w); return v[len(v)-1] >= 5 }},
+		{"temporal", "condition: {gte: 2}", func(w []Occurrence) bool { return len(rulesOf(w)) >= 2 }},
+		{"temporal", "condition: a and not (b or c)", func(w []Occurrence) bool { r := rulesOf(w); return r[0] && !r[1] && !r[2] }},
+		{"temporal_ordered", "aliases: {}", func(w []Occurrence) bool {
+			for _, a := range w {
+				for _, b := range w {
+					for _, c := range w {
+						if a.Rule == 0 && b.Rule == 1 && c.Rule == 2 && a.Time <= b.Time && b.Time <= c.Time {
+							return true
+						}
+					}
+				}
+			}
+			return false
+		}},
+	}
+	for i, typ := range types {
+		t.Run(fmt.Sprint(typ.name, i), func(t *testing.T) {
+			set, errs := Load([]File{{"x.yml", fmt.Appendf(nil, text, typ.name, typ.condition)}}, Options{})
+			if len(errs) > 0 {
+				t.Fatal(errs)
+			}
+			fired := 0
+			for seed := range uint64(200) {
+				r := rand.New(rand.NewPCG(seed, 1))
+				needs := set.Needs(0)
+				var events []Occurrence
+				for range 1 + r.IntN(25) {
+					e := Occurrence{Rule: r.IntN(3), Time: int64(r.IntN(60)) * time.Second.Microseconds()}
+					for _, name := range needs {
+						e.Values = append(e.Values, map[string]string{"User": []string{"ann", "bob", ""}[r.IntN(3)], "Image": fmt.Sprint(1 + r.IntN(5))}[name])
+					}
+					events = append(events, e)
+				}
+				got := set.Correlate(events)
+				fired += len(got)
+				r.Shuffle(len(events), func(i, j int) { events[i], events[j] = events[j], events[i] })
+				if again := fmt.Sprint(set.Correlate(events)); again != fmt.Sprint(got) {
+					t.Fatalf("got %v, and in another order %v", got, again)
+				}
+				if want := byHand(events, slices.Index(needs, "User"), typ.holds); fmt.Sprint(got) != want {
+					t.Fatalf("got %v, want %s of %v", got, want, events)
+				}
+			}
+			if fired == 0 {
+				t.Error("nothing fired: the test cannot fail")
+			}
+		})
+	}
+}
+
+// byHand prints the firings: for each group, runs of times at which the window that
+// ends there holds.
+func byHand(events []Occurrence, user int, holds func(w []Occurrence) bool) string {
+	span := (10 * time.Second).Microseconds()
+	var out []Firing
+	for _, name := range []string{"ann", "bob"} {
+		var group []Occurrence
+		for _, e := range events {
+			if e.Values[user] == name {
+				group = append(group, e)
+			}
+		}
+		slices.SortFunc(group, func(a, b Occurrence) int { return int(a.Time - b.Time) })
+		running := false
+		for i, last := range group {
+			if i+1 < len(group) && group[i+1].Time == last.Time {
+				continue
+			}
+			var w []Occurrence
+			for _, e := range group {
+				if e.Time <= last.Time && last.Time-e.Time <= span {
+					w = append(w, e)
+				}
+			}
+			if !holds(w) {
+				running = false
+				continue
+			}
+			if !running {
+				out = append(out, Firing{Rule: 3, First: w[0].Time, Group: []string{name}})
+				running = true
+			}
+			f := &out[len(out)-1]
+			f.Last, f.Events = last.Time, max(f.Events, len(w))
+		}
+	}
+	slices.SortStableFunc(out, func(a, b Firing) int {
+		if a.First != b.First {
+			return int(a.First - b.First)
+		}
+		return slices.Compare(a.Group, b.Group)
+	})
+	return fmt.Sprint(out)
+}
+
+func distinct(w []Occurrence) map[string]bool {
+	out := map[string]bool{}
+	for _, e := range w {
+		out[e.Values[0]] = true // Image
+	}
+	return out
+}
+
+func rulesOf(w []Occurrence) map[int]bool {
+	out := map[int]bool{}
+	for _, e := range w {
+		out[e.Rule] = true
+	}
+	return out
+}
+
+func numbers(w []Occurrence) (out []float64) {
+	for _, e := range w {
+		n, _ := parseNumber(e.Values[0])
+		out = append(out, n.f)
+	}
+	slices.Sort(out)
+	return out
+}
+
+func sum(w []Occurrence) (s float64) {
+	for _, n := range numbers(w) {
+		s += n
+	}
+	return s
+}

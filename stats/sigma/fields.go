@@ -1,0 +1,191 @@
+package sigma
+
+import (
+	"slices"
+
+	"outflow/columnar"
+)
+
+// Message is the field in which a format may keep the whole record as text:
+// keywords are looked for there, and in every text column of the table.
+const Message = "message"
+
+// A source is where events of a log source are. The first source of sources that
+// holds a rule's logsource is the rule's.
+type source struct {
+	logsource Logsource // empty parts stand for any
+	tables    []*columnar.Table
+	// where says what else holds of the source's events among those of its tables.
+	where []where
+}
+
+// A where holds of events whose field has one of the values, and of those that do
+// not have the field: a format may have dropped what is the same in all its events.
+type where struct {
+	field  string
+	values []string
+}
+
+// sources is the field map's first half: from a rule's logsource to tables. Windows
+// events that are not processes, connections or queries are in the table event, and
+// told apart as Sysmon's and Windows' own documentation numbers them.
+var sources = slices.Concat(
+	[]source{
+		{Logsource{Category: "process_creation"}, tables(columnar.Process), nil},
+		{Logsource{Category: "network_connection"}, tables(columnar.Network), nil},
+		{Logsource{Category: "firewall"}, tables(columnar.Network), nil},
+		{Logsource{Category: "dns_query"}, tables(columnar.DNS), nil},
+		{Logsource{Category: "dns"}, tables(columnar.DNS), nil},
+		{Logsource{Category: "proxy"}, tables(columnar.HTTP), nil},
+		{Logsource{Category: "webserver"}, tables(columnar.HTTP), nil},
+		{Logsource{Product: "zeek", Service: "dns"}, tables(columnar.DNS), nil},
+		{Logsource{Product: "zeek", Service: "http"}, tables(columnar.HTTP), nil},
+		{Logsource{Product: "zeek", Service: "conn"}, tables(columnar.Network), nil},
+		{Logsource{Product: "linux", Service: "auditd"}, tables(columnar.Process, columnar.Event), nil},
+		{Logsource{Product: "windows", Service: "dns-client"}, tables(columnar.DNS, columnar.Event), channel("Microsoft-Windows-DNS Client Events/Operational", "Microsoft-Windows-DNS-Client/Operational")},
+		{Logsource{Product: "windows", Service: "security"}, tables(columnar.Process, columnar.Network, columnar.Event), channel("Security")},
+		{Logsource{Product: "windows", Service: "sysmon"}, tables(columnar.Process, columnar.Network, columnar.DNS, columnar.Event), sysmon()},
+		{Logsource{Product: "linux", Service: "sysmon"}, tables(columnar.Process, columnar.Network, columnar.DNS, columnar.Event), sysmon()},
+	},
+	services("aws", "azure", "bitbucket", "gcp", "github", "google_workspace", "m365", "okta", "onelogin"),
+	categories("sysmon", map[string][]string{
+		"clipboard_capture": {"24"}, "create_remote_thread": {"8"}, "create_stream_hash": {"15"}, "driver_load": {"6"},
+		"file_block_executable": {"27"}, "file_block_shredding": {"28"}, "file_change": {"2"}, "file_delete": {"23", "26"},
+		"file_delete_detected": {"26"}, "file_event": {"11"}, "file_executable_detected": {"29"}, "image_load": {"7"},
+		"pipe_created": {"17", "18"}, "process_access": {"10"}, "process_tampering": {"25"}, "process_termination": {"5"},
+		"raw_access_thread": {"9"}, "registry_add": {"12"}, "registry_delete": {"12"}, "registry_event": {"12", "13", "14"},
+		"registry_rename": {"14"}, "registry_set": {"13"}, "sysmon_error": {"255"}, "sysmon_status": {"4", "16"}, "wmi_event": {"19", "20", "21"},
+	}),
+	categories("powershell", map[string][]string{"ps_module": {"4103"}, "ps_script": {"4104"}}),
+	categories("powershell-classic", map[string][]string{"ps_classic_provider_start": {"600"}, "ps_classic_start": {"400"}, "ps_classic_script": {"800"}}),
+	channels(map[string][]string{
+		"application": {"Application"}, "applocker": {"Microsoft-Windows-AppLocker/EXE and DLL", "Microsoft-Windows-AppLocker/MSI and Script",
+			"Microsoft-Windows-AppLocker/Packaged app-Deployment", "Microsoft-Windows-AppLocker/Packaged app-Execution"},
+		"appxdeployment-server": {"Microsoft-Windows-AppXDeploymentServer/Operational"}, "bits-client": {"Microsoft-Windows-Bits-Client/Operational"},
+		"capi2": {"Microsoft-Windows-CAPI2/Operational"}, "codeintegrity-operational": {"Microsoft-Windows-CodeIntegrity/Operational"},
+		"dns-server": {"DNS Server"}, "dns-server-analytic": {"Microsoft-Windows-DNS-Server/Analytical"}, "dns-server-audit": {"Microsoft-Windows-DNS-Server/Audit"},
+		"driver-framework": {"Microsoft-Windows-DriverFrameworks-UserMode/Operational"}, "firewall-as": {"Microsoft-Windows-Windows Firewall With Advanced Security/Firewall"},
+		"ldap": {"Microsoft-Windows-LDAP-Client/Debug"}, "msexchange-management": {"MSExchange Management"}, "ntlm": {"Microsoft-Windows-NTLM/Operational"},
+		"openssh": {"OpenSSH/Operational"}, "powershell": powershell, "powershell-classic": {"Windows PowerShell"},
+		"printservice-admin": {"Microsoft-Windows-PrintService/Admin"}, "printservice-operational": {"Microsoft-Windows-PrintService/Operational"},
+		"security-mitigations": {"Microsoft-Windows-Security-Mitigations/Kernel Mode", "Microsoft-Windows-Security-Mitigations/User Mode"},
+		"shell-core":           {"Microsoft-Windows-Shell-Core/Operational"}, "smbclient-connectivity": {"Microsoft-Windows-SmbClient/Connectivity"},
+		"smbclient-security": {"Microsoft-Windows-SmbClient/Security"}, "smbserver-connectivity": {"Microsoft-Windows-SMBServer/Connectivity"},
+		"system": {"System"}, "taskscheduler": {"Microsoft-Windows-TaskScheduler/Operational"},
+		"terminalservices-localsessionmanager": {"Microsoft-Windows-TerminalServices-LocalSessionManager/Operational"},
+		"windefend":                            {"Microsoft-Windows-Windows Defender/Operational"}, "wmi": {"Microsoft-Windows-WMI-Activity/Operational"},
+	}),
+	[]source{{Logsource{}, tables(columnar.Event), nil}},
+)
+
+func tables(t ...*columnar.Table) []*columnar.Table { return t }
+
+var powershell = []string{"Microsoft-Windows-PowerShell/Operational", "PowerShellCore/Operational"}
+
+func channel(names ...string) []where { return []where{{"Channel", names}} }
+
+func sysmon() []where {
+	return channel("Microsoft-Windows-Sysmon/Operational", "Linux-Sysmon/Operational")
+}
+
+// services are products that are called by an API.
+func services(products ...string) (out []source) {
+	for _, p := range products {
+		out = append(out, source{Logsource{Product: p}, tables(columnar.API), nil})
+	}
+	return out
+}
+
+// categories are events of one channel by their numbers.
+func categories(of string, ids map[string][]string) (out []source) {
+	in := map[string][]where{"sysmon": sysmon(), "powershell": channel(powershell...), "powershell-classic": channel("Windows PowerShell")}[of]
+	for _, category := range sortedKeys(ids) {
+		out = append(out, source{Logsource{Category: category}, tables(columnar.Event), append(slices.Clone(in), where{"EventID", ids[category]})})
+	}
+	return out
+}
+
+// channels are services of Windows by the names of their logs.
+func channels(names map[string][]string) (out []source) {
+	for _, service := range sortedKeys(names) {
+		out = append(out, source{Logsource{Product: "windows", Service: service}, tables(columnar.Event), channel(names[service]...)})
+	}
+	return out
+}
+
+// sourceOf returns where the events of a logsource are.
+func sourceOf(l Logsource) *source {
+	for i := range sources {
+		if sources[i].logsource.holds(l) {
+			return &sources[i]
+		}
+	}
+	panic("the last source holds all")
+}
+
+// columns is the field map's second half: from the field names of Sigma's taxonomies,
+// and of the logs that its rules are written for, to the columns of a table. Fields
+// that are not here are read by name (columnar.Batch.Field).
+//
+// Note: c-uri and c-uri-query have no column, as no table keeps what follows the
+// path of a URL; a format may keep them as fields.
+var columns = map[*columnar.Table]map[string]columnar.Col{
+	columnar.API: {
+		"eventSource": columnar.Service, "eventName": columnar.Operation, "userAgent": columnar.UserAgent, "sourceIPAddress": columnar.SrcIP,
+		"eventID": columnar.EventUID, "eventTime": columnar.Time, "src_ip": columnar.SrcIP,
+	},
+	columnar.HTTP: {
+		"c-uri-stem": columnar.URLPath, "cs-uri-stem": columnar.URLPath, "cs-host": columnar.URLHost, "r-dns": columnar.URLHost,
+		"c-useragent": columnar.UserAgent, "cs-user-agent": columnar.UserAgent, "cs-method": columnar.Method, "sc-status": columnar.StatusCode,
+		"cs-bytes": columnar.BytesOut, "sc-bytes": columnar.BytesIn, "src_ip": columnar.SrcIP, "c-ip": columnar.SrcIP,
+		"dst_ip": columnar.DstIP, "r-ip": columnar.DstIP, "cs-username": columnar.User, "s-action": columnar.Action,
+		"id.orig_h": columnar.SrcIP, "id.resp_h": columnar.DstIP, "method": columnar.Method, "host": columnar.URLHost,
+		"user_agent": columnar.UserAgent, "status_code": columnar.StatusCode, "request_body_len": columnar.BytesOut,
+		"response_body_len": columnar.BytesIn, "username": columnar.User,
+	},
+	columnar.DNS: {
+		"QueryName": columnar.Query, "query": columnar.Query, "record_type": columnar.QueryType, "qtype_name": columnar.QueryType,
+		"rcode_name": columnar.Rcode, "src_ip": columnar.SrcIP, "dst_ip": columnar.DstIP, "id.orig_h": columnar.SrcIP,
+		"id.resp_h": columnar.DstIP, "Computer": columnar.Host, "ComputerName": columnar.Host, "Hostname": columnar.Host,
+		"User": columnar.User, "UtcTime": columnar.Time,
+	},
+	columnar.Network: {
+		"DestinationHostname": columnar.DstHost, "DestinationIp": columnar.DstIP, "DestinationPort": columnar.DstPort,
+		"SourceIp": columnar.SrcIP, "Protocol": columnar.Protocol, "dst_ip": columnar.DstIP, "dst_port": columnar.DstPort,
+		"src_ip": columnar.SrcIP, "id.orig_h": columnar.SrcIP, "id.resp_h": columnar.DstIP, "id.resp_p": columnar.DstPort,
+		"proto": columnar.Protocol, "orig_bytes": columnar.BytesOut, "resp_bytes": columnar.BytesIn, "Computer": columnar.Host,
+		"ComputerName": columnar.Host, "Hostname": columnar.Host, "User": columnar.User, "UtcTime": columnar.Time,
+	},
+	columnar.Process: {
+		"Image": columnar.Path, "NewProcessName": columnar.Path, "CommandLine": columnar.CmdLine,
+		"OriginalFileName": columnar.InternalName, "ParentImage": columnar.ParentPath, "ParentProcessName": columnar.ParentPath,
+		"User": columnar.User, "Description": columnar.Description, "Hashes": columnar.Hashes, "ProcessId": columnar.PID,
+		"Computer": columnar.Host, "ComputerName": columnar.Host, "Hostname": columnar.Host, "UtcTime": columnar.Time,
+	},
+	columnar.Event: {
+		"Computer": columnar.Host, "ComputerName": columnar.Host, "Hostname": columnar.Host, "User": columnar.User,
+		"UtcTime": columnar.Time,
+	},
+}
+
+// ColumnOf returns the column of a table that holds a field of Sigma's, if there is
+// one; else it is a field of the event (columnar.Batch.Field).
+func ColumnOf(t *columnar.Table, field string) (columnar.Col, bool) {
+	c, ok := columns[t][field]
+	return c, ok
+}
+
+// stored returns how a column writes what a rule says of a field, if not as the
+// source does.
+func stored(c columnar.Col, p pattern) pattern {
+	if c == columnar.Service {
+		// The suffix of AWS's services is not kept.
+		const suffix = ".amazonaws.com"
+		if n := len(p) - 1; n >= 0 && p[n].kind == literal && len(p[n].text) > len(suffix) && p[n].text[len(p[n].text)-len(suffix):] == suffix {
+			out := slices.Clone(p)
+			out[n].text = p[n].text[:len(p[n].text)-len(suffix)]
+			return out
+		}
+	}
+	return p
+}

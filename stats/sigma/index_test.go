@@ -1,0 +1,76 @@
+package sigma
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// If this fails, an index misses a literal of a text, or finds one that is not there,
+// with whole literals in its table or with pieces of them.
+func TestIndex(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 2))
+	text := func(n int) string {
+		b := make([]byte, n)
+		for i := range b {
+			b[i] = "aab\x00\xff"[r.IntN(5)]
+		}
+		return string(b)
+	}
+	for _, size := range []int{1 << 20, 16, 8, 4, 3, 2} {
+		for range 200 {
+			seen := map[string]bool{}
+			x := &index{}
+			for range 1 + r.IntN(20) {
+				if l := text(minLiteral + r.IntN(20)); !seen[l] {
+					seen[l] = true
+					x.literals = append(x.literals, indexed{text: l})
+				}
+			}
+			x.seal()
+			if !x.build(size, 1<<20) {
+				t.Fatal("the table is too large")
+			}
+			for range 20 {
+				in := text(r.IntN(60))
+				if r.IntN(2) == 0 {
+					in += x.literals[r.IntN(len(x.literals))].text + text(r.IntN(5))
+				}
+				var want []int32
+				for i, l := range x.literals {
+					for at := 0; at+len(l.text) <= len(in); at++ {
+						if strings.HasPrefix(in[at:], l.text) {
+							want = append(want, int32(i))
+						}
+					}
+				}
+				var got []int32
+				x.scan([]byte(in), func(l int32) { got = append(got, l) })
+				slices.Sort(got)
+				if !slices.Equal(got, want) {
+					t.Fatalf("pieces of %d: got %v, want %v in %q", size, got, want, in)
+				}
+			}
+		}
+	}
+	// Many hashes must not take more memory than there is.
+	x := &index{}
+	for i := range 60000 {
+		x.literals = append(x.literals, indexed{text: fmt.Sprintf("%016x%016x", uint64(i)*0x9e3779b97f4a7c15, r.Uint64())})
+	}
+	x.seal()
+	if len(x.next) > maxTable+1<<9 {
+		t.Errorf("a table of %d entries", len(x.next))
+	}
+	n := 0
+	x.scan([]byte("x"+x.literals[777].text+"y"), func(l int32) {
+		if n++; l != 777 {
+			t.Errorf("got literal %d", l)
+		}
+	})
+	if n != 1 {
+		t.Errorf("found %d times", n)
+	}
+}

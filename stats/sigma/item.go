@@ -1,0 +1,607 @@
+package sigma
+
+import (
+	"encoding/base64"
+	"encoding/binary"
+	"fmt"
+	"net/netip"
+	"regexp"
+	"regexp/syntax"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode/utf16"
+	"unicode/utf8"
+
+	"github.com/goccy/go-yaml/token"
+)
+
+// The kinds of a test.
+type testKind byte
+
+const (
+	testText   testKind = iota // one of patterns
+	testRegexp                 // one of regexps is found
+	testNet                    // an address in one of nets
+	testNumber                 // compares with number by cmp
+	testPart                   // the part of a time is number
+	testNull                   // nothing is said
+	testExists                 // the event has the field
+	testField                  // compares with the field other
+)
+
+// A test asks one thing of one field of an event. Only testNull can hold where an
+// event does not have the field.
+type test struct {
+	field    string // as the rule names it; "": anywhere in the event
+	kind     testKind
+	cased    bool
+	patterns []pattern // folded, unless cased
+	regexps  []*regexp.Regexp
+	nets     []netip.Prefix
+	cmp      string // gt, gte, lt or lte
+	part     string // minute, hour, day, week, month or year
+	number   number
+	absent   bool   // testExists: the event must not have the field
+	other    string // a field
+	before   bool   // testField: any text may come before what other holds
+	after    bool   // or after it
+}
+
+// A number is an integer, or else a float.
+type number struct {
+	i     int64
+	f     float64
+	whole bool
+}
+
+func parseNumber(s string) (number, bool) {
+	s = strings.TrimSpace(s)
+	base := 10
+	if digits, ok := strings.CutPrefix(strings.ToLower(s), "0x"); ok {
+		s, base = digits, 16
+	}
+	if i, err := strconv.ParseInt(s, base, 64); err == nil {
+		return number{i, float64(i), true}, true
+	}
+	if base == 16 {
+		u, err := strconv.ParseUint(s, 16, 64)
+		return number{f: float64(u)}, err == nil
+	}
+	f, err := strconv.ParseFloat(s, 64)
+	return number{f: f}, err == nil && f == f
+}
+
+// compare returns -1, 0 or 1.
+func (n number) compare(m number) int {
+	switch {
+	case n.whole && m.whole && n.i < m.i, !(n.whole && m.whole) && n.f < m.f:
+		return -1
+	case n.whole && m.whole && n.i > m.i, !(n.whole && m.whole) && n.f > m.f:
+		return 1
+	}
+	return 0
+}
+
+// compares reports whether n stands to m as cmp says.
+func (n number) compares(cmp string, m number) bool {
+	c := n.compare(m)
+	switch cmp {
+	case "gt":
+		return c > 0
+	case "gte":
+		return c >= 0
+	case "lt":
+		return c < 0
+	case "lte":
+		return c <= 0
+	case "eq":
+		return c == 0
+	}
+	return c != 0 // neq
+}
+
+var timeParts = []string{"minute", "hour", "day", "week", "month", "year"}
+
+// modifiers are all that an item's key may name.
+var modifiers = append([]string{"contains", "startswith", "endswith", "all", "exists", "cased", "neq", "windash", "re", "i", "m", "s",
+	"base64", "base64offset", "utf16le", "utf16be", "utf16", "wide", "lt", "lte", "gt", "gte", "cidr", "expand", "fieldref"}, timeParts...)
+
+// A value is one value of an item, while modifiers change it.
+type value struct {
+	node     *node
+	patterns []pattern // what it may be as a text
+}
+
+// parseItem reads a key, which is a field and its modifiers, and its values.
+func parseItem(key, values *node, o *Options) (*expr, error) {
+	words := strings.Split(key.text, "|")
+	field, mods := strings.TrimSpace(words[0]), words[1:]
+	for i, m := range mods {
+		if !slices.Contains(modifiers, m) {
+			return nil, faultAt(key.at, "unknown modifier %q", m)
+		}
+		if slices.Contains(mods[:i], m) {
+			return nil, faultAt(key.at, "modifier %q is there twice", m)
+		}
+	}
+	list := []node{*values}
+	if values.kind == listNode {
+		list = values.items
+	}
+	if len(list) == 0 {
+		return nil, faultAt(key.at, "%s: the list of values is empty", key.text)
+	}
+	it := item{field: field, mods: mods, o: o}
+	for i := range list {
+		if !list[i].scalar() {
+			return nil, faultAt(list[i].at, "%s: want a text, a number, true, false or null, this is %v", key.text, &list[i])
+		}
+		v := value{node: &list[i]}
+		switch n := v.node; n.kind {
+		case numberNode:
+			v.patterns = []pattern{{{literal, n.text}}}
+			if s := fmt.Sprint(n.value); s != n.text {
+				v.patterns = append(v.patterns, pattern{{literal, s}})
+			}
+		case boolNode, textNode:
+			v.patterns = []pattern{parsePattern(n.text)}
+		}
+		it.values = append(it.values, v)
+	}
+	return it.read(key.at)
+}
+
+// An item is a key and its values while they are read.
+type item struct {
+	field  string
+	mods   []string
+	values []value
+	o      *Options
+}
+
+func (it *item) has(mod string) bool { return slices.Contains(it.mods, mod) }
+
+func (it *item) read(at *token.Token) (*expr, error) {
+	// A modifier that makes something else of the values; there can be only one.
+	kinds := map[string]testKind{"re": testRegexp, "cidr": testNet, "lt": testNumber, "lte": testNumber, "gt": testNumber, "gte": testNumber,
+		"exists": testExists, "fieldref": testField}
+	for _, part := range timeParts {
+		kinds[part] = testPart
+	}
+	blank := test{field: it.field, kind: testText, cased: it.has("cased")}
+	named := ""
+	for _, m := range it.mods {
+		k, ok := kinds[m]
+		if !ok {
+			continue
+		}
+		if named != "" {
+			return nil, faultAt(at, "modifiers %s and %s do not go together", named, m)
+		}
+		named, blank.kind = m, k
+		blank.cmp, blank.part = m, m
+	}
+	if it.field == "" && blank.kind != testText && blank.kind != testRegexp {
+		return nil, faultAt(at, "modifier %q wants a field", named)
+	}
+	if named != "" {
+		goes := []string{named, "neq", "all"}
+		switch blank.kind {
+		case testRegexp:
+			goes = append(goes, "i", "m", "s", "contains", "startswith", "endswith", "expand")
+		case testField:
+			goes = append(goes, "contains", "startswith", "endswith", "cased")
+		case testNet:
+			goes = append(goes, "expand")
+		}
+		for _, m := range it.mods {
+			if !slices.Contains(goes, m) {
+				return nil, faultAt(at, "modifiers %s and %s do not go together", named, m)
+			}
+		}
+	} else if it.has("i") || it.has("m") || it.has("s") {
+		return nil, faultAt(at, "modifiers i, m and s belong to re")
+	}
+	var tests []*test
+	for i := range it.values {
+		t, err := it.test(blank, &it.values[i])
+		if err != nil {
+			return nil, err
+		}
+		tests = append(tests, t...)
+	}
+	link := opOr
+	if it.has("all") {
+		link = opAnd
+	} else {
+		tests = merged(tests)
+	}
+	kids := make([]*expr, len(tests))
+	for i, t := range tests {
+		kids[i] = &expr{op: opTest, test: t}
+	}
+	e := join(link, kids)
+	if it.has("neq") {
+		e = &expr{op: opNot, kids: []*expr{e}}
+	}
+	return e, nil
+}
+
+// merged puts tests of which one must hold into one, where one test can ask as
+// much.
+func merged(tests []*test) []*test {
+	var out []*test
+next:
+	for _, t := range tests {
+		for _, u := range out {
+			if u.kind == t.kind && (t.kind == testText || t.kind == testRegexp || t.kind == testNet) {
+				u.patterns = append(u.patterns, t.patterns...)
+				u.regexps = append(u.regexps, t.regexps...)
+				u.nets = append(u.nets, t.nets...)
+				continue next
+			}
+		}
+		out = append(out, t)
+	}
+	return out
+}
+
+// test makes the tests of one value: several if a placeholder stands for several
+// values, which are alternatives.
+func (it *item) test(t test, v *value) ([]*test, error) {
+	n := v.node
+	want := func(what string) error { return faultAt(n.at, "%s: want %s, this is %v", it.field, what, n) }
+	if n.kind == nullNode && t.kind != testRegexp && t.kind != testExists {
+		if it.field == "" {
+			return nil, faultAt(n.at, "null wants a field")
+		}
+		t.kind = testNull
+		return []*test{&t}, nil
+	}
+	switch t.kind {
+	case testExists:
+		b, ok := n.value.(bool)
+		if !ok {
+			switch strings.ToLower(n.text) {
+			case "true", "yes":
+				b, ok = true, true
+			case "false", "no":
+				ok = true
+			}
+		}
+		if !ok {
+			return nil, want("true or false")
+		}
+		t.absent = !b
+		return []*test{&t}, nil
+	case testNumber, testPart:
+		num, ok := parseNumber(n.text)
+		if !ok {
+			return nil, want("a number")
+		}
+		t.number = num
+		return []*test{&t}, nil
+	case testField:
+		plain, ok := parsePattern(n.text).plain()
+		if !ok || plain == "" {
+			return nil, want("the name of a field")
+		}
+		t.other = plain
+		t.before, t.after = it.has("contains") || it.has("endswith"), it.has("contains") || it.has("startswith")
+		return []*test{&t}, nil
+	}
+	if t.kind == testRegexp || t.kind == testNet {
+		texts := []string{n.text}
+		if n.kind == nullNode {
+			return nil, want("a text")
+		}
+		if it.has("expand") {
+			var err error
+			if texts, err = it.o.expandPlain(n, t.kind == testRegexp); err != nil {
+				return nil, err
+			}
+		}
+		for _, text := range texts {
+			if err := it.add(&t, n, text); err != nil {
+				return nil, err
+			}
+		}
+		return []*test{&t}, nil
+	}
+	for _, m := range it.mods {
+		if err := it.modify(m, v); err != nil {
+			return nil, err
+		}
+	}
+	if it.field == "" {
+		for i, p := range v.patterns {
+			v.patterns[i] = p.open(true, true)
+		}
+	}
+	for _, p := range v.patterns {
+		if !t.cased {
+			p = p.mapText(foldText)
+		}
+		t.patterns = append(t.patterns, p)
+	}
+	return []*test{&t}, nil
+}
+
+// add adds a regular expression or a network to a test.
+func (it *item) add(t *test, n *node, text string) error {
+	if t.kind == testNet {
+		net, err := netip.ParsePrefix(text)
+		if err != nil {
+			addr, aerr := netip.ParseAddr(text)
+			if aerr != nil {
+				return faultAt(n.at, "%s: %q is no network: want one as in 10.0.0.0/8", it.field, text)
+			}
+			net = netip.PrefixFrom(addr, addr.BitLen())
+		}
+		t.nets = append(t.nets, net.Masked())
+		return nil
+	}
+	flags := ""
+	for _, m := range it.mods {
+		if m == "i" || m == "m" || m == "s" {
+			flags += m
+		}
+	}
+	re := text
+	if it.has("startswith") {
+		re = "^(?:" + re + ")"
+	}
+	if it.has("endswith") {
+		re = "(?:" + re + ")$"
+	}
+	if flags != "" {
+		re = "(?" + flags + ")" + re
+	}
+	r, err := regexp.Compile(re)
+	if err != nil {
+		msg := strings.TrimPrefix(err.Error(), "error parsing regexp: ")
+		if strings.Contains(text, "(?=") || strings.Contains(text, "(?!") || strings.Contains(text, "(?<") {
+			msg += " (looking ahead or behind is not in Sigma's specification)"
+		}
+		return faultAt(n.at, "%s: %s", it.field, msg)
+	}
+	t.regexps = append(t.regexps, r)
+	return nil
+}
+
+// modify applies one modifier to a value that is matched as a text.
+func (it *item) modify(mod string, v *value) error {
+	each := func(f func(pattern) pattern) {
+		for i, p := range v.patterns {
+			v.patterns[i] = f(p)
+		}
+	}
+	switch mod {
+	case "contains":
+		each(func(p pattern) pattern { return p.open(true, true) })
+	case "startswith":
+		each(func(p pattern) pattern { return p.open(false, true) })
+	case "endswith":
+		each(func(p pattern) pattern { return p.open(true, false) })
+	case "windash":
+		each(pattern.windash)
+	case "expand":
+		var out []pattern
+		for _, p := range v.patterns {
+			expanded, err := it.o.expand(v.node, p, parsePattern)
+			if err != nil {
+				return err
+			}
+			out = append(out, expanded...)
+		}
+		v.patterns = out
+	case "wide", "utf16le", "utf16be", "utf16":
+		var order binary.AppendByteOrder = binary.LittleEndian
+		if mod == "utf16be" {
+			order = binary.BigEndian
+		}
+		var out []pattern
+		for _, p := range v.patterns {
+			spellings, err := it.spellings(v, p)
+			if err != nil {
+				return err
+			}
+			for _, s := range spellings {
+				s = s.mapText(func(text string) string {
+					var b []byte
+					for _, u := range utf16.Encode([]rune(text)) {
+						b = order.AppendUint16(b, u)
+					}
+					return string(b)
+				})
+				if mod == "utf16" {
+					s = append(pattern{{literal, "\xff\xfe"}}, s...).joined()
+				}
+				out = append(out, s)
+			}
+		}
+		v.patterns = out
+	case "base64", "base64offset":
+		var out []pattern
+		for _, p := range v.patterns {
+			spellings, err := it.spellings(v, p)
+			if err != nil {
+				return err
+			}
+			for _, s := range spellings {
+				text, ok := s.plain()
+				if !ok {
+					return faultAt(v.node.at, "%s: a text with wildcards cannot be encoded in Base64", it.field)
+				}
+				if mod == "base64" {
+					out = append(out, pattern{{literal, base64.StdEncoding.EncodeToString([]byte(text))}})
+					continue
+				}
+				for offset := range 3 {
+					if code := base64At(text, offset); code != "" {
+						out = append(out, pattern{{literal, code}})
+					}
+				}
+			}
+		}
+		if len(out) == 0 {
+			return faultAt(v.node.at, "%s: too short a text to be found in Base64", it.field)
+		}
+		v.patterns = out
+	}
+	return nil
+}
+
+// spellings returns what p stands for, to be encoded.
+func (it *item) spellings(v *value, p pattern) ([]pattern, error) {
+	n := 0
+	for _, e := range p {
+		if e.kind == dash {
+			n++
+		}
+	}
+	if n > 3 {
+		return nil, faultAt(v.node.at, "%s: windash before an encoding is for at most 3 dashes, this has %d", it.field, n)
+	}
+	return p.spellings(), nil
+}
+
+// base64At returns the characters of Base64 that text alone decides if it begins
+// at byte 3n+offset of what is encoded.
+func base64At(text string, offset int) string {
+	code := base64.StdEncoding.EncodeToString([]byte(strings.Repeat(" ", offset) + text))
+	begin := [3]int{0, 2, 3}[offset]
+	end := len(code) - [3]int{0, 3, 2}[(len(text)+offset)%3]
+	return code[min(begin, end):end]
+}
+
+// joined returns p with neighbouring literals in one.
+func (p pattern) joined() pattern {
+	var out pattern
+	for _, e := range p {
+		if n := len(out); n > 0 && e.kind == literal && out[n-1].kind == literal {
+			out[n-1].text += e.text
+		} else {
+			out = append(out, e)
+		}
+	}
+	return out
+}
+
+// expand replaces the placeholders, as in %servers%, of a pattern by what they stand
+// for, each value read by parse. A placeholder without values is an error.
+func (o *Options) expand(n *node, p pattern, parse func(string) pattern) ([]pattern, error) {
+	out := []pattern{nil}
+	put := func(alternatives []pattern) {
+		var next []pattern
+		for _, head := range out {
+			for _, tail := range alternatives {
+				next = append(next, append(head[:len(head):len(head)], tail...))
+			}
+		}
+		out = next
+	}
+	for _, e := range p {
+		text := e.text
+		for e.kind == literal {
+			before, name, after, ok := cutPlaceholder(text)
+			if before != "" {
+				put([]pattern{{{literal, before}}})
+			}
+			if !ok {
+				break
+			}
+			values := o.Placeholders[name]
+			if len(values) == 0 {
+				return nil, faultAt(n.at, "placeholder %%%s%% has no values", name)
+			}
+			alternatives := make([]pattern, len(values))
+			for i, v := range values {
+				alternatives[i] = parse(v)
+			}
+			put(alternatives)
+			text = after
+			if len(out) > maxSpellings {
+				return nil, faultAt(n.at, "placeholders stand for more than %d texts", maxSpellings)
+			}
+		}
+		if e.kind != literal {
+			put([]pattern{{e}})
+		}
+	}
+	for i := range out {
+		out[i] = out[i].joined()
+	}
+	return out, nil
+}
+
+// maxSpellings bounds what one value with placeholders may stand for.
+const maxSpellings = 10000
+
+// expandPlain is expand for regular expressions, in which values stand for
+// themselves, and networks.
+func (o *Options) expandPlain(n *node, regex bool) ([]string, error) {
+	patterns, err := o.expand(n, pattern{{literal, n.text}}, func(v string) pattern {
+		if regex {
+			v = regexp.QuoteMeta(v)
+		}
+		return pattern{{literal, v}}
+	})
+	out := make([]string, len(patterns))
+	for i, p := range patterns {
+		out[i], _ = p.plain()
+	}
+	return out, err
+}
+
+// cutPlaceholder cuts text around the first %name%. A percent sign after a backslash
+// is plain.
+func cutPlaceholder(text string) (before, name, after string, ok bool) {
+	var plain strings.Builder
+	for i := 0; i < len(text); i++ {
+		switch {
+		case text[i] == '\\' && i+1 < len(text) && text[i+1] == '%':
+			i++
+			plain.WriteByte('%')
+			continue
+		case text[i] == '%':
+			if end := strings.IndexAny(text[i+1:], `%\`); end > 0 && text[i+1+end] == '%' {
+				return plain.String(), text[i+1 : i+1+end], text[i+end+2:], true
+			}
+		}
+		plain.WriteByte(text[i])
+	}
+	return plain.String(), "", "", false
+}
+
+// required returns a text, folded, that is in whatever a regular expression
+// matches, or "".
+func required(re *regexp.Regexp) string {
+	parsed, err := syntax.Parse(re.String(), syntax.Perl)
+	if err != nil {
+		return ""
+	}
+	return requiredBy(parsed.Simplify())
+}
+
+func requiredBy(re *syntax.Regexp) string {
+	switch re.Op {
+	case syntax.OpLiteral:
+		if slices.Contains(re.Rune, utf8.RuneError) {
+			return ""
+		}
+		return foldText(string(re.Rune))
+	case syntax.OpCapture, syntax.OpPlus:
+		return requiredBy(re.Sub[0])
+	case syntax.OpConcat:
+		longest := ""
+		for _, sub := range re.Sub {
+			if s := requiredBy(sub); len(s) > len(longest) {
+				longest = s
+			}
+		}
+		return longest
+	}
+	return ""
+}

@@ -1,0 +1,547 @@
+package sigma
+
+import (
+	"bytes"
+	"net/netip"
+	"slices"
+	"strconv"
+	"time"
+
+	"outflow/columnar"
+)
+
+// A Match is a row of a batch that a rule matches.
+type Match struct {
+	Row  int32
+	Rule int32 // in Set.Rules
+}
+
+// A Matcher finds the rows that the rules of a Set match. It remembers what holds of
+// the texts of dictionaries, and belongs to one goroutine.
+type Matcher struct {
+	// Product is the product whose logs the next batches are, as Sigma names it:
+	// windows, linux, aws. Rules for another product are passed over. "": not known,
+	// all rules apply.
+	Product string
+	// Lacks are the columns that the next batches' format cannot fill: that one is
+	// empty there says nothing, so a test for '' does not hold of it.
+	Lacks columnar.Cols
+
+	set    *Set
+	states [columnar.NumTables]*state
+	out    []Match
+}
+
+// Matcher returns a new Matcher of the set.
+func (s *Set) Matcher() *Matcher { return &Matcher{set: s} }
+
+// Match returns the matches in a batch by row, then by rule. They are valid until
+// the next call.
+func (m *Matcher) Match(b *columnar.Batch) []Match {
+	m.out = m.out[:0]
+	p := m.set.plans[b.Table.ID]
+	if p == nil || len(p.rules) == 0 {
+		return nil
+	}
+	s := m.states[b.Table.ID]
+	if s == nil {
+		s = newState(p)
+		m.states[b.Table.ID] = s
+	}
+	s.begin(b, m.Product, m.Lacks)
+	s.rows(func(row int) {
+		from := len(m.out)
+		for _, i := range s.hits {
+			m.out = append(m.out, Match{int32(row), p.rules[i].rule})
+		}
+		slices.SortFunc(m.out[from:], func(a, b Match) int { return int(a.Rule - b.Rule) })
+	})
+	return m.out
+}
+
+// Value returns what a row says of a field of Sigma's, and whether it says anything.
+// The text is valid until the next call.
+func (m *Matcher) Value(b *columnar.Batch, row int, field string) ([]byte, bool) {
+	in := input{field: field, kind: columnar.Dictionary}
+	if c, ok := ColumnOf(b.Table, field); ok {
+		in = input{col: c, kind: c.Kind()}
+	}
+	var r reader
+	r.begin(b, &in, m.Lacks)
+	text, said := r.text(row)
+	return text, said == saidText
+}
+
+// What an event says of a field.
+type said byte
+
+const (
+	saidNothing  said = iota // it does not have the field
+	saidNotKnown             // a column is empty: it has no field, or one without a text
+	saidEmpty                // it has the field, without a text
+	saidText
+)
+
+// A reader reads one input of a batch.
+type reader struct {
+	kind    columnar.Kind
+	column  bool
+	empty   said    // what it means that a column has no text
+	codes   []int32 // nil: a field that the batch does not have
+	dict    *columnar.Dict
+	offsets []int32
+	texts   []byte
+	ints    []int64
+	int32s  []int32
+	valid   []byte
+	scratch []byte
+}
+
+func (r *reader) begin(b *columnar.Batch, in *input, lacks columnar.Cols) {
+	*r = reader{kind: in.kind, column: in.field == "", empty: saidNotKnown, scratch: r.scratch}
+	if lacks.Has(in.col) {
+		r.empty = saidNothing
+	}
+	switch {
+	case in.field != "":
+		r.codes, r.dict = b.Field(in.field)
+	case in.kind == columnar.Dictionary:
+		r.codes, r.dict = b.Codes(in.col)
+	case in.kind == columnar.Text:
+		r.offsets, r.texts = b.Texts(in.col)
+	case in.kind == columnar.Int32:
+		r.int32s, r.valid = b.Int32(in.col), b.Valid(in.col)
+	default:
+		r.ints = b.Int64(in.col)
+		if in.kind == columnar.Int64 {
+			r.valid = b.Valid(in.col)
+		}
+	}
+}
+
+// int returns the value of an integer column or of the time.
+func (r *reader) int(row int) (int64, bool) {
+	if r.valid != nil && r.valid[row>>3]>>(row&7)&1 == 0 {
+		return 0, false
+	}
+	if r.int32s != nil {
+		return int64(r.int32s[row]), true
+	}
+	return r.ints[row], true
+}
+
+func (r *reader) ofCode(code int32) ([]byte, said) {
+	text := r.dict.Text(code)
+	switch {
+	case len(text) > 0:
+		return text, saidText
+	case r.column:
+		return nil, r.empty
+	case code == columnar.FieldAbsent:
+		return nil, saidNothing
+	}
+	return nil, saidEmpty
+}
+
+func (r *reader) text(row int) ([]byte, said) {
+	switch r.kind {
+	case columnar.Dictionary:
+		if r.codes == nil {
+			return nil, saidNothing
+		}
+		return r.ofCode(r.codes[row])
+	case columnar.Text:
+		if text := r.texts[r.offsets[row]:r.offsets[row+1]]; len(text) > 0 {
+			return text, saidText
+		}
+		return nil, r.empty
+	}
+	i, ok := r.int(row)
+	if !ok {
+		return nil, r.empty
+	}
+	if r.kind == columnar.Timestamp {
+		r.scratch = time.UnixMicro(i).UTC().AppendFormat(r.scratch[:0], "2006-01-02T15:04:05.999999Z")
+	} else {
+		r.scratch = strconv.AppendInt(r.scratch[:0], i, 10)
+	}
+	return r.scratch, saidText
+}
+
+// A state is what a Matcher remembers of one table.
+type state struct {
+	plan    *plan
+	inputs  []inputState
+	n       int    // rows of the batch
+	skip    []bool // rules of other products
+	ready   bool   // skip is for product
+	product string
+	lacks   columnar.Cols
+
+	marked []bool   // rows in which a trigger of a dictionary holds
+	seen   []uint32 // by atom: the row, by its stamp, in which it holds
+	rule   []uint32 // by rule: the row in which it is a candidate
+	row    uint32
+	cands  []int32
+	hits   []int32
+	memo   [][]byte // by atom that is not indexed: what it comes to, by code
+	folded []byte
+}
+
+// An inputState is what is remembered of an input's texts.
+type inputState struct {
+	reader
+	known *columnar.Dict // whose texts are in spans
+	spans []span         // by code
+	atoms []int32        // that hold, by span
+	hot   []bool         // by code: a rule may hold
+	row   []int32        // atoms of the row's text
+
+	folded []byte
+	stamp  uint32
+	found  []uint32 // by literal: the text, by its stamp, that it was found in
+	holds  []uint32 // by atom of the plan: the text in which it holds
+}
+
+type span struct{ begin, end int32 }
+
+func newState(p *plan) *state {
+	s := &state{plan: p, inputs: make([]inputState, len(p.inputs)), skip: make([]bool, len(p.rules)), marked: make([]bool, columnar.BatchRows),
+		seen: make([]uint32, len(p.atoms)), rule: make([]uint32, len(p.rules)), memo: make([][]byte, len(p.atoms))}
+	for i := range s.inputs {
+		s.inputs[i].found = make([]uint32, len(p.inputs[i].index.literals))
+		s.inputs[i].holds = make([]uint32, len(p.atoms))
+	}
+	return s
+}
+
+// begin makes a batch the one that is read, and finds the rows in which a
+// dictionary's text may make a rule hold.
+func (s *state) begin(b *columnar.Batch, product string, lacks columnar.Cols) {
+	if !s.ready || s.product != product {
+		s.ready, s.product = true, product
+		for i, r := range s.plan.rules {
+			s.skip[i] = product != "" && r.product != "" && r.product != product
+		}
+	}
+	if s.lacks != lacks {
+		s.lacks = lacks
+		for i := range s.inputs {
+			s.inputs[i].known = nil
+		}
+	}
+	s.n = b.Len()
+	clear(s.marked[:s.n])
+	for i := range s.inputs {
+		in := &s.inputs[i]
+		in.begin(b, &s.plan.inputs[i], lacks)
+		if in.codes == nil {
+			continue
+		}
+		if in.known != in.dict {
+			in.known, in.spans, in.atoms, in.hot = in.dict, in.spans[:0], in.atoms[:0], in.hot[:0]
+			for a := range s.plan.atoms {
+				if s.plan.atoms[a].in == int32(i) {
+					s.memo[a] = s.memo[a][:0]
+				}
+			}
+		}
+		anyHot := false
+		for code := len(in.spans); code < in.dict.Len(); code++ {
+			begin := int32(len(in.atoms))
+			text, what := in.ofCode(int32(code))
+			in.atoms = s.holding(i, text, what, in.atoms)
+			in.spans = append(in.spans, span{begin, int32(len(in.atoms))})
+			in.hot = append(in.hot, s.triggered(in.atoms[begin:]))
+		}
+		for _, hot := range in.hot {
+			anyHot = anyHot || hot
+		}
+		if anyHot {
+			hot := in.hot
+			for row, code := range in.codes {
+				if hot[code] {
+					s.marked[row] = true
+				}
+			}
+		}
+	}
+}
+
+// triggered reports whether one of the atoms makes a rule a candidate.
+func (s *state) triggered(atoms []int32) bool {
+	return slices.ContainsFunc(atoms, func(a int32) bool { return len(s.plan.atoms[a].rules) > 0 })
+}
+
+// holding appends the indexed and eager atoms that hold of a text of an input.
+func (s *state) holding(i int, text []byte, what said, atoms []int32) []int32 {
+	in, of := &s.inputs[i], &s.plan.inputs[i]
+	if in.stamp++; in.stamp == 0 {
+		clear(in.found)
+		clear(in.holds)
+		in.stamp = 1
+	}
+	if what == saidText && len(of.index.literals) > 0 {
+		in.folded = fold(in.folded[:0], text)
+		of.index.scan(in.folded, func(l int32) {
+			if in.found[l] == in.stamp {
+				return
+			}
+			in.found[l] = in.stamp
+			for _, ref := range of.index.literals[l].refs {
+				if in.holds[ref.atom] == in.stamp {
+					continue
+				}
+				t := s.plan.atoms[ref.atom].test
+				ok := ref.sure
+				switch {
+				case ok:
+				case t.kind == testRegexp:
+					ok = t.regexps[ref.at].Match(text)
+				case t.cased:
+					ok = t.patterns[ref.at].match(text)
+				default:
+					ok = t.patterns[ref.at].match(in.folded)
+				}
+				if ok {
+					in.holds[ref.atom] = in.stamp
+					atoms = append(atoms, ref.atom)
+				}
+			}
+		})
+	}
+	for _, a := range of.eager {
+		if s.decide(&s.plan.atoms[a], text, what) {
+			atoms = append(atoms, a)
+		}
+	}
+	return atoms
+}
+
+// rows calls hit for the rows in which rules hold; they are in s.hits.
+func (s *state) rows(hit func(row int)) {
+	var scanned []int // inputs whose texts can make rules hold
+	for i := range s.inputs {
+		in := &s.inputs[i]
+		in.row = in.row[:0]
+		if in.kind == columnar.Text && len(s.plan.inputs[i].index.literals) > 0 {
+			scanned = append(scanned, i)
+		}
+	}
+	for row := range s.n {
+		hot := s.marked[row] || len(s.plan.always) > 0
+		for _, i := range scanned {
+			in := &s.inputs[i]
+			text, what := in.text(row)
+			in.row = s.holding(i, text, what, in.row[:0])
+			hot = hot || s.triggered(in.row)
+		}
+		if hot && s.judge(row) {
+			hit(row)
+		}
+	}
+}
+
+// judge finds the rules that hold in a row.
+func (s *state) judge(row int) bool {
+	if s.row++; s.row == 0 {
+		clear(s.seen)
+		clear(s.rule)
+		s.row = 1
+	}
+	s.cands = append(s.cands[:0], s.plan.always...)
+	for i := range s.inputs {
+		in := &s.inputs[i]
+		atoms := in.row
+		if in.codes != nil {
+			sp := in.spans[in.codes[row]]
+			atoms = in.atoms[sp.begin:sp.end]
+		}
+		for _, a := range atoms {
+			s.seen[a] = s.row
+			for _, r := range s.plan.atoms[a].rules {
+				if s.rule[r] != s.row {
+					s.rule[r] = s.row
+					s.cands = append(s.cands, r)
+				}
+			}
+		}
+	}
+	s.hits = s.hits[:0]
+	for _, r := range s.cands {
+		if !s.skip[r] && s.holdsIn(&s.plan.rules[r].expr, row) {
+			s.hits = append(s.hits, r)
+		}
+	}
+	return len(s.hits) > 0
+}
+
+// holdsIn reports whether an expression holds in a row.
+func (s *state) holdsIn(e *asked, row int) bool {
+	switch e.op {
+	case opTest:
+		return s.atom(e.atom, row)
+	case opNot:
+		return !s.holdsIn(&e.kids[0], row)
+	case opAnd:
+		for i := range e.kids {
+			if !s.holdsIn(&e.kids[i], row) {
+				return false
+			}
+		}
+		return true
+	case opOr:
+		for i := range e.kids {
+			if s.holdsIn(&e.kids[i], row) {
+				return true
+			}
+		}
+		return false
+	}
+	n := 0
+	for i := range e.kids {
+		if s.holdsIn(&e.kids[i], row) {
+			n++
+		}
+	}
+	return n >= e.n
+}
+
+func (s *state) atom(i int32, row int) bool {
+	a := &s.plan.atoms[i]
+	if a.indexed || a.eager {
+		return s.seen[i] == s.row
+	}
+	in := &s.inputs[a.in]
+	if in.codes == nil || a.test.kind == testField {
+		return s.compute(a, row)
+	}
+	// Once for each distinct text.
+	code := in.codes[row]
+	for len(s.memo[i]) <= int(code) {
+		s.memo[i] = append(s.memo[i], 0)
+	}
+	if s.memo[i][code] == 0 {
+		s.memo[i][code] = 1
+		if text, what := in.ofCode(code); s.decide(a, text, what) {
+			s.memo[i][code] = 2
+		}
+	}
+	return s.memo[i][code] == 2
+}
+
+// compute decides an atom in a row.
+func (s *state) compute(a *atom, row int) bool {
+	in, t := &s.inputs[a.in], a.test
+	if in.kind >= columnar.Int64 || in.kind == columnar.Timestamp {
+		i, ok := in.int(row)
+		switch {
+		case t.kind == testNumber:
+			return ok && number{i, float64(i), true}.compares(t.cmp, t.number)
+		case a.ints != nil:
+			return ok && slices.Contains(a.ints, i)
+		case t.kind == testPart && in.kind == columnar.Timestamp:
+			return partOf(time.UnixMicro(i).UTC(), t.part, t.number)
+		}
+	}
+	text, what := in.text(row)
+	if t.kind != testField {
+		return s.decide(a, text, what)
+	}
+	other, whatOther := s.inputs[a.other].text(row)
+	if what != saidText || whatOther != saidText {
+		return what == whatOther && what == saidEmpty
+	}
+	if !t.cased {
+		s.folded = fold(s.folded[:0], text)
+		n := len(s.folded)
+		s.folded = fold(s.folded, other)
+		text, other = s.folded[:n], s.folded[n:]
+	}
+	switch {
+	case t.before && t.after:
+		return bytes.Contains(text, other)
+	case t.before:
+		return bytes.HasSuffix(text, other)
+	case t.after:
+		return bytes.HasPrefix(text, other)
+	}
+	return bytes.Equal(text, other)
+}
+
+// decide decides an atom of a text.
+func (s *state) decide(a *atom, text []byte, what said) bool {
+	t := a.test
+	switch t.kind {
+	case testNull:
+		return what != saidText
+	case testExists:
+		return (what == saidText || what == saidEmpty) != t.absent
+	}
+	switch what {
+	case saidNothing:
+		return false
+	case saidNotKnown:
+		return t.kind == testText && slices.ContainsFunc(t.patterns, func(p pattern) bool { return len(p) == 0 })
+	}
+	switch t.kind {
+	case testText:
+		if !t.cased {
+			s.folded = fold(s.folded[:0], text)
+			text = s.folded
+		}
+		return slices.ContainsFunc(t.patterns, func(p pattern) bool { return p.match(text) })
+	case testRegexp:
+		for _, re := range t.regexps {
+			if re.Match(text) {
+				return true
+			}
+		}
+	case testNet:
+		addr, err := netip.ParseAddr(string(bytes.TrimSpace(text)))
+		if err != nil {
+			return false
+		}
+		addr = addr.Unmap().WithZone("")
+		return slices.ContainsFunc(t.nets, func(n netip.Prefix) bool { return n.Contains(addr) })
+	case testNumber:
+		n, ok := parseNumber(string(text))
+		return ok && n.compares(t.cmp, t.number)
+	case testPart:
+		at, ok := parseTime(string(text))
+		return ok && partOf(at, t.part, t.number)
+	}
+	return false
+}
+
+var timeLayouts = []string{time.RFC3339Nano, "2006-01-02 15:04:05.999999999", "2006-01-02T15:04:05.999999999", "2006-01-02"}
+
+// parseTime reads a time as logs of events write it. Zones are not converted: the
+// hour is that which is written.
+func parseTime(s string) (time.Time, bool) {
+	for _, layout := range timeLayouts {
+		if t, err := time.Parse(layout, s); err == nil {
+			return t, true
+		}
+	}
+	return time.Time{}, false
+}
+
+func partOf(t time.Time, part string, want number) bool {
+	n := 0
+	switch part {
+	case "minute":
+		n = t.Minute()
+	case "hour":
+		n = t.Hour()
+	case "day":
+		n = t.Day()
+	case "week":
+		_, n = t.ISOWeek()
+	case "month":
+		n = int(t.Month())
+	case "year":
+		n = t.Year()
+	}
+	return number{int64(n), float64(n), true}.compare(want) == 0
+}

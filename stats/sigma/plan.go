@@ -1,0 +1,373 @@
+package sigma
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+
+	"outflow/columnar"
+)
+
+// A plan is what a Set asks of the rows of one table.
+type plan struct {
+	table  *columnar.Table
+	inputs []input
+	atoms  []atom
+	rules  []planned
+	always []int32 // rules that no single atom can rule out
+}
+
+// An input is a column, or a field by name, that tests read.
+type input struct {
+	col   columnar.Col
+	field string // "": it is a column
+	kind  columnar.Kind
+	// What may hold of a text: literals of indexed atoms, and eager ones.
+	index index
+	eager []int32
+}
+
+// An atom is one test of one input, shared by all rules that ask the same.
+type atom struct {
+	in    int32
+	other int32 // testField: the input that it compares with
+	test  *test
+	ints  []int64 // an integer column: what its patterns come to, if all are integers
+	// How it is decided: an indexed atom by the literals of a text, an eager one once
+	// for each distinct text, any other when a rule asks.
+	indexed, eager bool
+	uses           int
+	rules          []int32 // that may hold if this does
+}
+
+// A planned rule is one on a table.
+type planned struct {
+	rule    int32 // in Set.Rules
+	product string
+	expr    asked
+}
+
+// An asked is an expr over atoms.
+type asked struct {
+	op   op
+	n    int
+	atom int32
+	kids []asked
+}
+
+// compile makes the plans.
+func (s *Set) compile() {
+	builders := [columnar.NumTables]*planner{}
+	on := func(t *columnar.Table) *planner {
+		if builders[t.ID] == nil {
+			builders[t.ID] = &planner{plan: &plan{table: t}, inputs: map[string]int32{}, atoms: map[string]int32{}}
+		}
+		return builders[t.ID]
+	}
+	for i, r := range s.Rules {
+		if r.Correlation != nil {
+			continue
+		}
+		src := sourceOf(r.Logsource)
+		for _, t := range src.tables {
+			on(t).add(int32(i), r, src)
+		}
+	}
+	for i, r := range s.Rules {
+		for _, name := range s.Needs(i) {
+			if r.Correlation == nil {
+				for _, t := range r.Tables() {
+					on(t).input(name)
+				}
+			}
+		}
+	}
+	for _, b := range builders {
+		if b != nil {
+			s.plans[b.plan.table.ID] = b.seal()
+		}
+	}
+}
+
+// A planner makes a plan.
+type planner struct {
+	plan   *plan
+	inputs map[string]int32 // by field
+	atoms  map[string]int32
+}
+
+// input returns the number of what holds a field of Sigma's.
+func (b *planner) input(field string) int32 {
+	in := input{field: field, kind: columnar.Dictionary}
+	key := field
+	if c, ok := ColumnOf(b.plan.table, field); ok {
+		in, key = input{col: c, kind: c.Kind()}, "\x00"+c.String()
+	}
+	i, ok := b.inputs[key]
+	if !ok {
+		i = int32(len(b.plan.inputs))
+		b.inputs[key] = i
+		b.plan.inputs = append(b.plan.inputs, in)
+	}
+	return i
+}
+
+func (b *planner) column(c columnar.Col) int32 {
+	key := "\x00" + c.String()
+	i, ok := b.inputs[key]
+	if !ok {
+		i = int32(len(b.plan.inputs))
+		b.inputs[key] = i
+		b.plan.inputs = append(b.plan.inputs, input{col: c, kind: c.Kind()})
+	}
+	return i
+}
+
+func (b *planner) add(i int32, r *Rule, src *source) {
+	e := b.ask(r.cond)
+	var kids []asked
+	for _, w := range src.where {
+		var patterns []pattern
+		for _, v := range w.values {
+			patterns = append(patterns, pattern{{literal, foldText(v)}})
+		}
+		kids = append(kids, asked{op: opOr, kids: []asked{
+			b.leaf(b.input(w.field), &test{field: w.field, kind: testText, patterns: patterns}),
+			b.leaf(b.input(w.field), &test{field: w.field, kind: testNull}),
+		}})
+	}
+	if len(kids) > 0 {
+		e = asked{op: opAnd, kids: append(kids, e)}
+	}
+	b.plan.rules = append(b.plan.rules, planned{rule: i, product: r.Logsource.Product, expr: e})
+}
+
+func (b *planner) ask(e *expr) asked {
+	if e.op != opTest {
+		out := asked{op: e.op, n: e.n}
+		for _, k := range e.kids {
+			kid := b.ask(k)
+			if kid.op == e.op && (e.op == opAnd || e.op == opOr) {
+				out.kids = append(out.kids, kid.kids...)
+			} else {
+				out.kids = append(out.kids, kid)
+			}
+		}
+		return out
+	}
+	if e.test.field != "" {
+		return b.leaf(b.input(e.test.field), e.test)
+	}
+	// Each pattern of a keyword may be in another place.
+	out := asked{op: opOr, kids: []asked{b.leaf(b.input(Message), e.test)}}
+	for _, c := range b.plan.table.Cols {
+		if k := c.Kind(); k == columnar.Dictionary || k == columnar.Text {
+			out.kids = append(out.kids, b.leaf(b.column(c), e.test))
+		}
+	}
+	return out
+}
+
+// leaf returns the atom that asks a test of an input.
+func (b *planner) leaf(in int32, t *test) asked {
+	a := atom{in: in, test: t}
+	input := &b.plan.inputs[in]
+	if input.field == "" && input.col == columnar.Service && t.kind == testText {
+		changed := *t
+		changed.patterns = make([]pattern, len(t.patterns))
+		for i, p := range t.patterns {
+			changed.patterns[i] = stored(input.col, p)
+		}
+		a.test = &changed
+	}
+	if t.kind == testField {
+		a.other = b.input(t.other)
+	}
+	regexps := make([]string, len(t.regexps))
+	for i, re := range t.regexps {
+		regexps[i] = re.String()
+	}
+	key := fmt.Sprintf("%d %d %t %t %t %t %q %q %v %s %s %v %d", in, t.kind, t.cased, t.absent, t.before, t.after, a.test.patterns, regexps, t.nets,
+		t.cmp, t.part, t.number, a.other)
+	i, ok := b.atoms[key]
+	if !ok {
+		if k := b.plan.inputs[in].kind; k == columnar.Int64 || k == columnar.Int32 {
+			a.ints = integers(t)
+		}
+		i = int32(len(b.plan.atoms))
+		b.atoms[key] = i
+		b.plan.atoms = append(b.plan.atoms, a)
+	}
+	b.plan.atoms[i].uses++
+	return asked{op: opTest, atom: i}
+}
+
+// integers returns what the patterns of a test come to, nil if one is no integer.
+func integers(t *test) []int64 {
+	var out []int64
+	for _, p := range t.patterns {
+		text, ok := p.plain()
+		i, err := strconv.ParseInt(text, 10, 64)
+		if !ok || err != nil {
+			return nil
+		}
+		out = append(out, i)
+	}
+	return out
+}
+
+// literalsOf returns, for each pattern or regular expression of an atom, a literal
+// that a text must have, nil if not all have one.
+func (p *plan) literalsOf(a *atom) []string {
+	if k := p.inputs[a.in].kind; k != columnar.Dictionary && k != columnar.Text {
+		return nil
+	}
+	var out []string
+	switch a.test.kind {
+	case testText:
+		for _, p := range a.test.patterns {
+			out = append(out, foldText(p.longest()))
+		}
+	case testRegexp:
+		for _, re := range a.test.regexps {
+			out = append(out, required(re))
+		}
+	}
+	if slices.ContainsFunc(out, func(s string) bool { return len(s) < minLiteral }) {
+		return nil
+	}
+	return out
+}
+
+func (b *planner) seal() *plan {
+	p := b.plan
+	literals := make([][]string, len(p.atoms))
+	uses := map[string]float64{} // of a literal of an input
+	key := func(a *atom, s string) string { return fmt.Sprint(a.in, " ", s) }
+	for i := range p.atoms {
+		a := &p.atoms[i]
+		literals[i] = p.literalsOf(a)
+		a.indexed = literals[i] != nil
+		for _, s := range literals[i] {
+			uses[key(a, s)] += float64(a.uses)
+		}
+	}
+	// How often an atom holds is not known; but a literal that many rules ask for is
+	// of a program that everybody uses, and a short one is found by chance.
+	cost := make([]float64, len(p.atoms))
+	for i := range p.atoms {
+		a := &p.atoms[i]
+		input := &p.inputs[a.in]
+		switch text := a.test.kind == testText || a.test.kind == testRegexp || a.test.kind == testNet; {
+		case a.indexed:
+			for _, s := range literals[i] {
+				cost[i] += uses[key(a, s)] / float64(min(len(s), 16))
+			}
+		case text && input.kind == columnar.Dictionary:
+			cost[i] = 100 + float64(a.uses)
+		default:
+			cost[i] = -1 // no trigger
+		}
+	}
+	for i := range p.rules {
+		r := &p.rules[i]
+		p.order(&r.expr)
+		atoms, _, ok := triggers(&r.expr, cost)
+		if !ok {
+			p.always = append(p.always, int32(i))
+			continue
+		}
+		for _, at := range atoms {
+			a := &p.atoms[at]
+			if !slices.Contains(a.rules, int32(i)) {
+				a.rules = append(a.rules, int32(i))
+			}
+			if !a.indexed && !a.eager {
+				a.eager = true
+				p.inputs[a.in].eager = append(p.inputs[a.in].eager, at)
+			}
+		}
+	}
+	byText := map[string]int{}
+	for i := range p.atoms {
+		a := &p.atoms[i]
+		x := &p.inputs[a.in].index
+		for j, s := range literals[i] {
+			k := key(a, s)
+			n, ok := byText[k]
+			if !ok {
+				n = len(x.literals)
+				byText[k] = n
+				x.literals = append(x.literals, indexed{text: s})
+			}
+			x.literals[n].refs = append(x.literals[n].refs, ref{atom: int32(i), at: int32(j), sure: sure(a.test, j)})
+		}
+	}
+	for i := range p.inputs {
+		p.inputs[i].index.seal()
+	}
+	return p
+}
+
+// sure reports whether a pattern holds wherever its literal is.
+func sure(t *test, i int) bool {
+	if t.kind != testText || t.cased {
+		return false
+	}
+	p := t.patterns[i]
+	return len(p) == 3 && p[0].kind == star && p[1].kind == literal && p[2].kind == star
+}
+
+// order puts what is soon decided before what must be computed.
+func (p *plan) order(e *asked) int {
+	if e.op == opTest {
+		a := &p.atoms[e.atom]
+		switch {
+		case a.indexed, a.eager:
+			return 1
+		case a.test.kind == testRegexp:
+			return 50
+		}
+		return 5
+	}
+	costs := make([]int, len(e.kids))
+	at := make([]int, len(e.kids))
+	total := 0
+	for i := range e.kids {
+		costs[i] = p.order(&e.kids[i])
+		at[i] = i
+		total += costs[i]
+	}
+	slices.SortStableFunc(at, func(a, b int) int { return costs[a] - costs[b] })
+	kids := make([]asked, len(at))
+	for i, j := range at {
+		kids[i] = e.kids[j]
+	}
+	e.kids = kids
+	return total
+}
+
+// triggers returns atoms of which at least one holds wherever e does, the cheapest.
+func triggers(e *asked, cost []float64) (atoms []int32, sum float64, ok bool) {
+	switch e.op {
+	case opTest:
+		return []int32{e.atom}, cost[e.atom], cost[e.atom] >= 0
+	case opAnd:
+		for i := range e.kids {
+			if a, c, yes := triggers(&e.kids[i], cost); yes && (!ok || c < sum) {
+				atoms, sum, ok = a, c, true
+			}
+		}
+		return atoms, sum, ok
+	case opOr, opCount:
+		for i := range e.kids {
+			a, c, yes := triggers(&e.kids[i], cost)
+			if !yes {
+				return nil, 0, false
+			}
+			atoms, sum = append(atoms, a...), sum+c
+		}
+		return atoms, sum, true
+	}
+	return nil, 0, false
+}

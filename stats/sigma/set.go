@@ -1,0 +1,285 @@
+// Package sigma evaluates Sigma rules (https://sigmahq.io) over batches of the
+// canonical tables.
+//
+// Load reads rules, filters and correlations as the specification of Sigma 2 has
+// them and compiles what can be used; a Matcher finds the rows of a batch that rules
+// match; Correlate counts matches in windows of time. What the specification leaves
+// to the engine is so here:
+//
+//   - A column cannot tell "not said" from empty: there ” and null both hold, and
+//     exists does not. Fields kept aside (columnar.Batch.Field) can: ” is a field
+//     without text, null one that is absent or empty, exists one that is there.
+//   - A test of a field that an event does not have is false, and its negation true.
+//   - Keywords are looked for in every text column and in the field Message.
+//   - Regular expressions are Go's (RE2), searched for anywhere in the text.
+//   - Texts differ in case only if Unicode's simple folding keeps them apart.
+//   - N of a pattern, with N over 1, holds if at least N of the searches do.
+//   - The condition of a filter must hold, too: to suppress, it says not.
+package sigma
+
+import (
+	"cmp"
+	"errors"
+	"slices"
+
+	"outflow/columnar"
+)
+
+// A File is a file of rules: any number of YAML documents.
+type File struct {
+	Name string
+	Text []byte
+}
+
+// Options say how rules are read.
+type Options struct {
+	// Placeholders has what %name% stands for where a rule says expand.
+	Placeholders map[string][]string
+}
+
+// A Set is rules ready to match. It may be used concurrently.
+type Set struct {
+	// Rules are in the order of the files and of the documents in them.
+	Rules []*Rule
+
+	plans [columnar.NumTables]*plan
+}
+
+// Load reads rules. What cannot be used is left out and has an error, in the order of
+// the files; a correlation needs all that it refers to.
+func Load(files []File, o Options) (*Set, []*Error) {
+	l := &loader{byRef: map[string]*Rule{}, o: o}
+	for _, f := range files {
+		docs, err := documents(f.Text)
+		if err == nil && len(docs) == 0 {
+			err = errors.New("there is no document")
+		}
+		if err != nil {
+			l.fault(f.Name, err)
+			continue
+		}
+		for i := range docs {
+			if err := l.document(f.Name, &docs[i]); err != nil {
+				l.fault(f.Name, err)
+			}
+		}
+	}
+	for _, f := range l.filters {
+		if err := l.apply(f); err != nil {
+			l.fault(f.File, err)
+		}
+	}
+	l.correlate()
+	slices.SortStableFunc(l.faults, func(a, b *Error) int {
+		at := func(e *Error) int { return slices.IndexFunc(files, func(f File) bool { return f.Name == e.File }) }
+		return cmp.Or(at(a)-at(b), a.Line-b.Line)
+	})
+	s := &Set{Rules: l.rules}
+	s.compile()
+	for _, r := range s.Rules {
+		// Places in the files hold all their tokens.
+		r.titled = nil
+		if c := r.Correlation; c != nil {
+			c.refs, c.aliasAt, c.cond = nil, nil, nil
+		}
+	}
+	return s, l.faults
+}
+
+// A loader is the state of Load.
+type loader struct {
+	o       Options
+	rules   []*Rule
+	filters []*filterRule
+	byRef   map[string]*Rule // by id and by name
+	faults  []*Error
+}
+
+func (l *loader) fault(file string, err error) { l.faults = append(l.faults, errorIn(file, err)) }
+
+func (l *loader) document(file string, doc *node) error {
+	if doc.kind != mapNode {
+		return faultAt(doc.at, "a rule is a map, this is %v", doc)
+	}
+	has := func(key string) bool { return doc.key(key) != nil }
+	switch {
+	case has("action"):
+		return faultAt(doc.key("action").at, "action is of Sigma 1: each document must be whole")
+	case has("filter"):
+		f, err := parseFilter(doc, &l.o)
+		if err == nil {
+			f.File = file
+			l.filters = append(l.filters, f)
+		}
+		return err
+	case !has("detection") && !has("correlation"):
+		return faultAt(doc.at, "want a key detection, correlation or filter")
+	}
+	parse := parseRule
+	if has("correlation") {
+		parse = parseCorrelation
+	}
+	r, err := parse(doc, &l.o)
+	if err != nil {
+		return err
+	}
+	r.File = file
+	for _, ref := range []string{r.ID, r.Name} {
+		if ref == "" {
+			continue
+		}
+		if other := l.byRef[ref]; other != nil && other != r {
+			return faultAt(r.titled.at, "%q is also the id or name of the rule %q in %s", ref, other.Title, other.File)
+		}
+	}
+	for _, ref := range []string{r.ID, r.Name} {
+		if ref != "" {
+			l.byRef[ref] = r
+		}
+	}
+	l.rules = append(l.rules, r)
+	return nil
+}
+
+// apply narrows the rules that a filter names.
+func (l *loader) apply(f *filterRule) error {
+	var rules []*Rule
+	if f.every {
+		for _, r := range l.rules {
+			if r.Correlation == nil && f.Logsource.holds(r.Logsource) {
+				rules = append(rules, r)
+			}
+		}
+	}
+	for _, ref := range f.refs {
+		r := l.byRef[ref.text]
+		switch {
+		case r == nil:
+			return faultAt(ref.at, "filter: no rule that loads has the id or name %q", ref.text)
+		case r.Correlation != nil:
+			return faultAt(ref.at, "filter: %q is a correlation: filter the rules that it counts", ref.text)
+		case !f.Logsource.holds(r.Logsource):
+			return faultAt(ref.at, "filter: %q is about %v, not %v", ref.text, r.Logsource, f.Logsource)
+		}
+		rules = append(rules, r)
+	}
+	for _, r := range rules {
+		r.cond = &expr{op: opAnd, kids: []*expr{r.cond, f.cond}}
+	}
+	return nil
+}
+
+// correlate resolves what correlations refer to, and drops those that refer to what
+// is not there, until none does.
+func (l *loader) correlate() {
+	for {
+		var keep []*Rule
+		for _, r := range l.rules {
+			if r.Correlation != nil {
+				if err := r.Correlation.resolve(l.byRef); err != nil {
+					l.fault(r.File, err)
+					for _, ref := range []string{r.ID, r.Name} {
+						delete(l.byRef, ref)
+					}
+					continue
+				}
+			}
+			keep = append(keep, r)
+		}
+		if len(keep) == len(l.rules) {
+			break
+		}
+		l.rules = keep
+	}
+	alone := map[*Rule]bool{} // reported for its own sake, too
+	for _, r := range l.rules {
+		if c := r.Correlation; c != nil {
+			for _, of := range c.Rules {
+				of.Part = true
+				if c.Generate {
+					alone[of] = true
+				}
+			}
+		}
+	}
+	for r := range alone {
+		r.Part = false
+	}
+}
+
+// Want returns what the rules read of each event: columns, and fields by name.
+func (s *Set) Want() (columnar.Cols, []string) {
+	var cols columnar.Cols
+	fields := map[string]bool{}
+	for _, p := range s.plans {
+		if p == nil {
+			continue
+		}
+		for _, in := range p.inputs {
+			if in.field == "" {
+				cols |= columnar.ColSet(in.col)
+			} else {
+				fields[in.field] = true
+			}
+		}
+	}
+	return cols, sortedKeys(fields)
+}
+
+// Tables returns the tables that a rule reads; of a correlation, those of its rules.
+func (r *Rule) Tables() []*columnar.Table {
+	if r.Correlation == nil {
+		return sourceOf(r.Logsource).tables
+	}
+	var out []*columnar.Table
+	for _, of := range r.Correlation.Rules {
+		for _, t := range of.Tables() {
+			if !slices.Contains(out, t) {
+				out = append(out, t)
+			}
+		}
+	}
+	return out
+}
+
+// Kept returns the fields, on a table, that a rule reads but no column holds, sorted.
+func (r *Rule) Kept(t *columnar.Table) []string {
+	fields := map[string]bool{}
+	for _, name := range r.reads() {
+		if _, ok := ColumnOf(t, name); !ok {
+			fields[name] = true
+		}
+	}
+	return sortedKeys(fields)
+}
+
+// reads returns the fields that a rule's own condition names; Message for keywords.
+func (r *Rule) reads() []string {
+	var out []string
+	var walk func(e *expr)
+	walk = func(e *expr) {
+		if e == nil {
+			return
+		}
+		if e.op == opTest {
+			out = append(out, cmp.Or(e.test.field, Message))
+			if e.test.other != "" {
+				out = append(out, e.test.other)
+			}
+		}
+		for _, k := range e.kids {
+			walk(k)
+		}
+	}
+	walk(r.cond)
+	return out
+}
+
+func sortedKeys[V any](m map[string]V) []string {
+	keys := make([]string, 0, len(m))
+	for k := range m {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	return keys
+}

@@ -1,0 +1,111 @@
+package sigma
+
+import (
+	"flag"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"golang.org/x/tools/txtar"
+)
+
+var update = flag.Bool("update", false, "rewrite the errors of testdata/*.txtar")
+
+var testOptions = Options{Placeholders: map[string][]string{"servers": {"srv-*", "dc?"}, "nets": {"10.1.0.0/16", "10.2.0.0/16"}}}
+
+// A case file has rules in files x.yml, cases about them in x_test.yml, and in errors
+// what does not load and why. Its first line says what would be wrong if it failed.
+func TestCases(t *testing.T) {
+	names, err := filepath.Glob("testdata/*.txtar")
+	if err != nil || len(names) == 0 {
+		t.Fatalf("cases: %v, %d files", err, len(names))
+	}
+	for _, name := range names {
+		t.Run(strings.TrimSuffix(filepath.Base(name), ".txtar"), func(t *testing.T) { runCases(t, name) })
+	}
+}
+
+func runCases(t *testing.T, name string) {
+	arc, err := txtar.ParseFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var rules, cases []File
+	want := -1
+	for i, f := range arc.Files {
+		file := File{f.Name, f.Data}
+		switch {
+		case f.Name == "errors":
+			want = i
+		case file.Rules() != "":
+			cases = append(cases, file)
+		default:
+			rules = append(rules, file)
+		}
+	}
+	set, errs := Load(rules, testOptions)
+	var got strings.Builder
+	for _, err := range errs {
+		got.WriteString(err.Error() + "\n")
+	}
+	switch {
+	case want < 0 && got.Len() > 0:
+		t.Fatal(got.String())
+	case want >= 0 && *update:
+		arc.Files[want].Data = []byte(got.String())
+		if err := os.WriteFile(name, txtar.Format(arc), 0o666); err != nil {
+			t.Fatal(err)
+		}
+	case want >= 0 && got.String() != string(arc.Files[want].Data):
+		t.Errorf("got errors\n%s\nwant\n%s", got.String(), arc.Files[want].Data)
+	}
+	n := 0
+	for _, f := range cases {
+		list, err := ParseCases(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range list {
+			n++
+			if wrong := set.Run(&list[i], f.Rules()); wrong != "" {
+				t.Errorf("%s:%d: %s: %s", f.Name, list[i].Line, list[i].Name, wrong)
+			}
+		}
+	}
+	if n == 0 && want < 0 {
+		t.Error("there are no cases")
+	}
+}
+
+// If this fails, a rule that comes with outflow does not load, lacks what a reader
+// needs, or a case of its own fails.
+func TestBundled(t *testing.T) {
+	rules, cases := Bundled()
+	set, errs := Load(rules, Options{})
+	for _, err := range errs {
+		t.Error(err)
+	}
+	said := map[string][2]bool{} // a case that matches, one that does not
+	for _, f := range cases {
+		list, err := ParseCases(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range list {
+			s := said[f.Rules()]
+			said[f.Rules()] = [2]bool{s[0] || list[i].All, s[1] || !list[i].All}
+			if wrong := set.Run(&list[i], f.Rules()); wrong != "" {
+				t.Errorf("%s:%d: %s: %s", f.Name, list[i].Line, list[i].Name, wrong)
+			}
+		}
+	}
+	for _, r := range set.Rules {
+		if r.ID == "" || r.Name == "" || r.Level == "" || r.Description == "" || len(r.References) == 0 || len(r.Techniques()) == 0 || len(r.FalsePositives) == 0 {
+			t.Errorf("%s: an id, name, level, description, reference, technique or false positive is missing", r.File)
+		}
+		if said[r.File] != [2]bool{true, true} {
+			t.Errorf("%s: want a case that matches and one that does not", r.File)
+		}
+	}
+}

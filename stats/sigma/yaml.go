@@ -1,0 +1,268 @@
+package sigma
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/goccy/go-yaml"
+	"github.com/goccy/go-yaml/ast"
+	"github.com/goccy/go-yaml/lexer"
+	"github.com/goccy/go-yaml/parser"
+	"github.com/goccy/go-yaml/token"
+)
+
+// What one file of rules may hold; a rule takes some kB. Without bounds, one file could
+// take hours: the parser takes quadratic time for what is nested deep or has very many
+// parts, and aliases of aliases double what they name.
+const (
+	maxFile  = 512 << 10 // bytes
+	maxDepth = 64        // lists in lists
+	maxNodes = 1 << 17   // values, aliases replaced by what they name
+	maxKeys  = 1 << 12   // of one map
+)
+
+// An Error says why a document, or a part of one, cannot be used.
+type Error struct {
+	File         string
+	Line, Column int // from 1; 0 if the whole file is meant
+	Msg          string
+	// Source shows the lines around the place and marks it; it may be "".
+	Source string
+}
+
+func (e *Error) Error() string {
+	var b strings.Builder
+	b.WriteString(e.File)
+	if e.Line > 0 {
+		fmt.Fprintf(&b, ":%d:%d", e.Line, e.Column)
+	}
+	b.WriteString(": ")
+	b.WriteString(e.Msg)
+	if e.Source != "" {
+		b.WriteString("\n")
+		b.WriteString(e.Source)
+	}
+	return b.String()
+}
+
+// faultAt returns an Error at a place of a file.
+func faultAt(at *token.Token, format string, args ...any) error {
+	return &yaml.SyntaxError{Message: fmt.Sprintf(format, args...), Token: at}
+}
+
+// errorIn makes an Error of what went wrong in a file.
+func errorIn(file string, err error) *Error {
+	out := &Error{File: file, Msg: err.Error()}
+	var at yaml.Error
+	if !errors.As(err, &at) {
+		return out
+	}
+	out.Msg = at.GetMessage()
+	if t := at.GetToken(); t != nil && t.Position != nil {
+		out.Line, out.Column = t.Position.Line, t.Position.Column
+		if _, source, ok := strings.Cut(yaml.FormatError(err, false, true), "\n"); ok {
+			out.Source = strings.TrimRight(source, " \n")
+		}
+	}
+	return out
+}
+
+// The kinds of a node.
+type nodeKind byte
+
+const (
+	nullNode nodeKind = iota
+	boolNode
+	numberNode
+	textNode
+	listNode
+	mapNode
+)
+
+var kindNames = [...]string{"null", "a boolean", "a number", "a text", "a list", "a map"}
+
+// A node is a value of a YAML document, with the place that it is written at.
+type node struct {
+	kind  nodeKind
+	text  string // of a scalar, as it is written but for quotes
+	value any    // of a boolean or a number: bool, int64, uint64 or float64
+	keys  []node // of a map
+	items []node // of a list or a map
+	at    *token.Token
+}
+
+func (n *node) String() string { return kindNames[n.kind] }
+
+// key returns the value of a key, or nil.
+func (n *node) key(name string) *node {
+	for i := range n.keys {
+		if n.keys[i].text == name {
+			return &n.items[i]
+		}
+	}
+	return nil
+}
+
+// scalar reports whether n is a single value.
+func (n *node) scalar() bool { return n.kind < listNode }
+
+// documents parses the documents of a YAML file, leaving out empty ones.
+func documents(text []byte) (docs []node, err error) {
+	if len(text) > maxFile {
+		return nil, fmt.Errorf("the file has %d bytes: want at most %d", len(text), maxFile)
+	}
+	defer func() {
+		// Note: a panic of the parser is a fault of the file, as far as its reader is
+		// concerned.
+		if r := recover(); r != nil {
+			docs, err = nil, fmt.Errorf("the YAML parser cannot read this: %v", r)
+		}
+	}()
+	tokens := lexer.Tokenize(string(text))
+	if err := checkDepth(tokens); err != nil {
+		return nil, err
+	}
+	file, err := parser.Parse(tokens, 0)
+	if err != nil {
+		return nil, err
+	}
+	for _, doc := range file.Docs {
+		if doc.Body == nil {
+			continue
+		}
+		r := resolver{anchors: map[string]ast.Node{}}
+		n, err := r.resolve(doc.Body)
+		if err != nil {
+			return nil, err
+		}
+		if n.kind != nullNode {
+			docs = append(docs, n)
+		}
+	}
+	return docs, nil
+}
+
+// checkDepth refuses lists and maps nested deeper than maxDepth.
+func checkDepth(tokens token.Tokens) error {
+	flow, line, dashes := 0, 0, 0
+	for _, t := range tokens {
+		switch t.Type {
+		case token.SequenceStartType, token.MappingStartType:
+			flow++
+		case token.SequenceEndType, token.MappingEndType:
+			flow--
+		case token.SequenceEntryType, token.MappingKeyType:
+			if t.Position.Line != line {
+				line, dashes = t.Position.Line, 0
+			}
+			dashes++
+		}
+		// A block is nested no deeper than its column.
+		if flow > maxDepth || dashes > maxDepth || t.Type == token.MappingValueType && t.Position.Column > 1<<14 {
+			return faultAt(t, "nested more than %d deep", maxDepth)
+		}
+	}
+	return nil
+}
+
+// A resolver replaces aliases by what they name.
+type resolver struct {
+	anchors map[string]ast.Node
+	nodes   int
+	depth   int
+}
+
+func (r *resolver) resolve(n ast.Node) (node, error) {
+	r.depth++
+	defer func() { r.depth-- }()
+	if r.nodes++; r.nodes > maxNodes {
+		return node{}, faultAt(n.GetToken(), "more than %d values", maxNodes)
+	}
+	if r.depth > 4*maxDepth {
+		return node{}, faultAt(n.GetToken(), "nested more than %d deep", 4*maxDepth)
+	}
+	at := n.GetToken()
+	switch n := n.(type) {
+	case *ast.NullNode:
+		return node{kind: nullNode, at: at}, nil
+	case *ast.BoolNode:
+		return node{kind: boolNode, value: n.Value, text: n.Token.Value, at: at}, nil
+	case *ast.IntegerNode:
+		return node{kind: numberNode, value: n.Value, text: n.Token.Value, at: at}, nil
+	case *ast.FloatNode:
+		return node{kind: numberNode, value: n.Value, text: n.Token.Value, at: at}, nil
+	case *ast.InfinityNode, *ast.NanNode:
+		return node{kind: textNode, text: at.Value, at: at}, nil
+	case *ast.StringNode:
+		return node{kind: textNode, text: n.Value, at: at}, nil
+	case *ast.LiteralNode:
+		return node{kind: textNode, text: n.Value.Value, at: at}, nil
+	case *ast.TagNode:
+		return r.resolve(n.Value)
+	case *ast.AnchorNode:
+		r.anchors[n.Name.GetToken().Value] = n.Value
+		return r.resolve(n.Value)
+	case *ast.AliasNode:
+		named, ok := r.anchors[n.Value.GetToken().Value]
+		if !ok {
+			return node{}, faultAt(at, "no anchor %q before this", n.Value.GetToken().Value)
+		}
+		return r.resolve(named)
+	case *ast.SequenceNode:
+		out := node{kind: listNode, at: at}
+		for _, v := range n.Values {
+			item, err := r.resolve(v)
+			if err != nil {
+				return node{}, err
+			}
+			out.items = append(out.items, item)
+		}
+		return out, nil
+	case *ast.MappingNode:
+		return r.mapping(n.Values, at)
+	case *ast.MappingValueNode:
+		return r.mapping([]*ast.MappingValueNode{n}, n.Key.GetToken())
+	}
+	return node{}, faultAt(at, "this kind of YAML is not for rules")
+}
+
+func (r *resolver) mapping(values []*ast.MappingValueNode, at *token.Token) (node, error) {
+	out := node{kind: mapNode, at: at}
+	for _, v := range values {
+		if len(out.keys) > maxKeys {
+			return node{}, faultAt(v.Key.GetToken(), "a map of more than %d keys", maxKeys)
+		}
+		value, err := r.resolve(v.Value)
+		if err != nil {
+			return node{}, err
+		}
+		if v.Key.IsMergeKey() {
+			if value.kind != mapNode {
+				return node{}, faultAt(v.Key.GetToken(), "<< wants a map, this is %v", &value)
+			}
+			for i := range value.keys {
+				if out.key(value.keys[i].text) == nil {
+					out.keys, out.items = append(out.keys, value.keys[i]), append(out.items, value.items[i])
+				}
+			}
+			continue
+		}
+		var inner ast.Node = v.Key
+		if k, ok := inner.(*ast.MappingKeyNode); ok {
+			inner = k.Value
+		}
+		key, err := r.resolve(inner)
+		if err != nil {
+			return node{}, err
+		}
+		if !key.scalar() {
+			return node{}, faultAt(key.at, "a key must be a text")
+		}
+		if out.key(key.text) != nil {
+			return node{}, faultAt(key.at, "key %q is there twice", key.text)
+		}
+		out.keys, out.items = append(out.keys, key), append(out.items, value)
+	}
+	return out, nil
+}
