@@ -17,7 +17,7 @@ import (
 
 // randomText returns texts of few and many bytes, with repetitions and shared starts.
 func randomText(r *rand.Rand) []byte {
-	n := r.IntN(40)
+	n := r.IntN(80)
 	if r.IntN(4) == 0 {
 		n = r.IntN(4)
 	}
@@ -73,11 +73,68 @@ func TestDict(t *testing.T) {
 	}
 }
 
+// If this fails, cells of a column have another's text, perhaps on some machines
+// only, or every look-up takes the slow way.
+func TestDictCodes(t *testing.T) {
+	r := rand.New(rand.NewPCG(17, 18))
+	for by, find := range map[string]func(d *Dict, codes []int32, data []byte, spans []Span) uint64{"find": (*Dict).find, "findWords": (*Dict).findWords} {
+		d, want := NewDict(), NewDict()
+		known, found := 0, 0
+		for range 3000 {
+			var data []byte
+			var spans []Span
+			for range 1 + r.IntN(150) {
+				text := randomText(r)
+				if r.IntN(3) == 0 && d.Len() > 1 {
+					text = d.Text(int32(r.IntN(d.Len())))
+				}
+				begin := uint32(len(data))
+				data = append(data, text...)
+				spans = append(spans, Span{begin, uint32(len(data))})
+				data = append(data, "abab\x00\x00"[:r.IntN(7)]...)
+			}
+			some := spans[:min(len(spans), 64)]
+			codes := make([]int32, len(spans))
+			missed := find(d, codes, data, some)
+			for i, s := range some {
+				text := data[s.Begin:s.End]
+				if missed>>i&1 == 0 {
+					if got := d.Text(codes[i]); string(got) != string(text) {
+						t.Fatalf("%s: got %q, want %q", by, got, text)
+					}
+					known, found = known+1, found+1
+				} else if n := d.Len(); d.Code(text) < int32(n) && int(s.Begin)+room <= len(data) && len(text) <= longest {
+					known++
+				}
+				want.Code(text)
+			}
+			d.Codes(codes, data, spans)
+			for i, s := range spans {
+				if code := want.Code(data[s.Begin:s.End]); codes[i] != code {
+					t.Fatalf("%q: got code %d, want %d", data[s.Begin:s.End], codes[i], code)
+				}
+			}
+		}
+		if found*4 < known*3 {
+			t.Errorf("%s found %d of %d texts", by, found, known)
+		}
+	}
+}
+
 // Texts that logs have must not share hashes, short ones least of all.
 func TestHash(t *testing.T) {
+	for _, test := range []struct {
+		name string
+		hash func([]byte) uint64
+	}{{"hash", hash}, {"longHash", longHash}} {
+		t.Run(test.name, func(t *testing.T) { checkHash(t, test.hash) })
+	}
+}
+
+func checkHash(t *testing.T, hash func([]byte) uint64) {
 	seen := map[uint64]string{}
 	add := func(text string) {
-		h := longHash([]byte(text))
+		h := hash([]byte(text))
 		if other, ok := seen[h]; ok && other != text {
 			t.Errorf("%q and %q have the same hash", text, other)
 		}
@@ -96,6 +153,31 @@ func TestHash(t *testing.T) {
 	}
 	for n := range 100 {
 		add(strings.Repeat("\x00", n))
+		for at := range n {
+			add(strings.Repeat("a", at) + "b" + strings.Repeat("a", n-at-1))
+		}
+	}
+	for i := range 1000 { // the first and the last half are the same
+		add(strings.Repeat(fmt.Sprintf("%032d", i), 2))
+	}
+}
+
+// If this fails, rows are counted in the group of other ones when their groups are
+// looked up together.
+func TestGroupsSlots(t *testing.T) {
+	r := rand.New(rand.NewPCG(3, 4))
+	together, alone := NewGroups(), NewGroups()
+	for range 500 {
+		n := r.IntN(200) // as many as it takes at once, more, and less
+		a, b := make([]uint32, n), make([]uint32, n)
+		slots, want := make([]int32, n), make([]int32, n)
+		for i := range n {
+			a[i], b[i] = r.Uint32N(60), r.Uint32N(60) // some again within the call
+			want[i] = alone.Slot(a[i], b[i])
+		}
+		if together.Slots(slots, a, b); !slices.Equal(slots, want) {
+			t.Fatalf("slots of %v, %v: got %v, want %v", a, b, slots, want)
+		}
 	}
 }
 
@@ -525,6 +607,45 @@ func TestSetLower(t *testing.T) {
 				t.Errorf("lowered(%q): got %q, want %q", text, got, want)
 			}
 		}
+	}
+}
+
+// BenchmarkCodes looks up the texts of a column of a large log.
+func BenchmarkCodes(b *testing.B) {
+	r := rand.New(rand.NewPCG(15, 16))
+	for _, test := range []struct {
+		name, format string
+		texts        int
+	}{
+		{"methods", "", 6},
+		{"users", "user%d", 3000},
+		{"emails", "first.last%d@corp.example", 3000},
+		{"hosts", "www.report%d.example", 200_000},
+	} {
+		zipf := rand.NewZipf(r, 1.05, 1, uint64(test.texts-1))
+		var data []byte
+		var spans []Span
+		for range 1 << 20 {
+			data = append(data, "GET https://"...)
+			begin := uint32(len(data))
+			if n := zipf.Uint64(); test.texts > 6 {
+				data = fmt.Appendf(data, test.format, n)
+			} else {
+				data = append(data, "POST\x00CONNECT\x00GET\x00HEAD\x00PUT\x00OPTIONS\x00"[n*4:n*4+3+n%3]...)
+			}
+			spans = append(spans, Span{begin, uint32(len(data))})
+		}
+		data = append(data, "                                "...)
+		b.Run("texts="+test.name, func(b *testing.B) {
+			d := NewDict()
+			var codes [256]int32
+			for b.Loop() {
+				for i := 0; i < len(spans); i += len(codes) {
+					d.Codes(codes[:], data, spans[i:i+len(codes)])
+				}
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*len(spans)), "ns/row")
+		})
 	}
 }
 

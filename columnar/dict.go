@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"math/bits"
 	"math/rand/v2"
+	"slices"
 )
 
 // A Dict numbers distinct texts in the order in which it first sees them. Code
@@ -13,16 +14,16 @@ import (
 // the key must become a string and its hash is stronger than needed.
 type Dict struct {
 	slots []dictSlot
-	arena []byte
+	arena []byte  // with a capacity of room more
 	ends  []int32 // ends[i] is where text i begins and text i-1 ends
 }
 
 // A dictSlot has where its text lies, so that a look-up need not ask ends for it.
 type dictSlot struct {
-	hash  uint32 // the half of the hash that does not choose the slot
-	code  int32  // code+1, 0 if the slot is free
-	begin int32
-	size  int32
+	tag   uint32 // of the hash, never 0; 0 if the slot is free
+	code  int32
+	begin uint32
+	size  uint32
 }
 
 // NewDict returns a Dict that holds only "".
@@ -44,27 +45,20 @@ func (d *Dict) Text(code int32) []byte {
 }
 
 // Code returns the code of text and numbers it if it is new.
-func (d *Dict) Code(text []byte) int32 { return d.code(text, hash(text)) }
-
-func (d *Dict) code(text []byte, h uint64) int32 {
-	slots := d.slots
-	i := h
-	var s *dictSlot
-	for {
-		s = &slots[i&uint64(len(slots)-1)]
-		if s.code == 0 {
-			break
+func (d *Dict) Code(text []byte) int32 {
+	h := hash(text)
+	tag, mask := tagOf(h), uint64(len(d.slots)-1)
+	i := h & mask
+	for ; d.slots[i].tag != 0; i = (i + 1) & mask {
+		if s := &d.slots[i]; s.tag == tag && string(d.arena[s.begin:s.begin+s.size]) == string(text) {
+			return s.code
 		}
-		if s.hash == uint32(h>>32) && string(d.arena[s.begin:s.begin+s.size]) == string(text) {
-			return s.code - 1
-		}
-		i++
 	}
 	code := int32(d.Len())
-	*s = dictSlot{uint32(h >> 32), code + 1, int32(len(d.arena)), int32(len(text))}
-	d.arena = append(d.arena, text...)
+	d.slots[i] = dictSlot{tag, code, uint32(len(d.arena)), uint32(len(text))}
+	d.arena = slices.Grow(append(d.arena, text...), room)
 	d.ends = append(d.ends, int32(len(d.arena)))
-	if int(code)*2 > len(slots) {
+	if int(code)*2 > len(d.slots) {
 		d.grow()
 	}
 	return code
@@ -75,48 +69,40 @@ type Span struct{ Begin, End uint32 }
 
 // Codes sets codes[i] to the code of the text of spans[i] in data, as Code would
 // one after the other.
-//
-// Note: hashed first, look-ups do not wait for each other's memory; and texts of
-// up to 16 bytes, which most are, are hashed and compared as two words.
 func (d *Dict) Codes(codes []int32, data []byte, spans []Span) {
-	var hashes [64]uint64
 	for len(spans) > 0 {
-		n := min(len(spans), len(hashes))
-		for i, s := range spans[:n] {
-			text := data[s.Begin:s.End]
-			switch size := len(text); {
-			case size-8 <= 8 && size >= 8:
-				hashes[i] = hashWords(binary.LittleEndian.Uint64(text), binary.LittleEndian.Uint64(text[size-8:]), size)
-			case size < 8 && int(s.Begin)+8 <= len(data):
-				hashes[i] = hashWords(binary.LittleEndian.Uint64(data[s.Begin:])&(1<<(8*size)-1), 0, size)
-			default:
-				hashes[i] = hash(text)
-			}
-		}
-		for i, s := range spans[:n] {
-			text, h := data[s.Begin:s.End], hashes[i]
-			slot := &d.slots[h&uint64(len(d.slots)-1)]
-			if slot.hash == uint32(h>>32) && int(slot.size) == len(text) && slot.code != 0 {
-				have := d.arena[slot.begin:]
-				equal := false
-				switch size := len(text); {
-				case size-8 <= 8 && size >= 8:
-					equal = (binary.LittleEndian.Uint64(text)^binary.LittleEndian.Uint64(have))|
-						(binary.LittleEndian.Uint64(text[size-8:])^binary.LittleEndian.Uint64(have[size-8:])) == 0
-				case size < 8 && int(s.Begin)+8 <= len(data) && len(have) >= 8:
-					equal = (binary.LittleEndian.Uint64(data[s.Begin:])^binary.LittleEndian.Uint64(have))&(1<<(8*size)-1) == 0
-				default:
-					equal = string(text) == string(have[:size])
-				}
-				if equal {
-					codes[i] = slot.code - 1
-					continue
-				}
-			}
-			codes[i] = d.code(text, h)
+		n := min(len(spans), 64)
+		for missed := d.find(codes[:n], data, spans[:n]); missed != 0; missed &= missed - 1 {
+			i := bits.TrailingZeros64(missed)
+			codes[i] = d.Code(data[spans[i].Begin:spans[i].End])
 		}
 		codes, spans = codes[n:], spans[n:]
 	}
+}
+
+const (
+	// longest is up to which size, in bytes, texts are hashed and compared as words.
+	longest = 64
+	// room is how many bytes may be read from where a text begins.
+	room = 32
+)
+
+// findWords is find, on any machine.
+func (d *Dict) findWords(codes []int32, data []byte, spans []Span) (missed uint64) {
+	var hashes [64]uint64 // all at first, so that look-ups do not wait for each other's memory
+	for i, s := range spans {
+		hashes[i&63] = hash(data[s.Begin:s.End])
+	}
+	for i, s := range spans {
+		h := hashes[i&63]
+		slot := &d.slots[h&uint64(len(d.slots)-1)]
+		if slot.tag == tagOf(h) && string(d.arena[slot.begin:slot.begin+slot.size]) == string(data[s.Begin:s.End]) {
+			codes[i] = slot.code
+		} else {
+			missed |= 1 << i
+		}
+	}
+	return missed
 }
 
 func (d *Dict) grow() {
@@ -124,11 +110,11 @@ func (d *Dict) grow() {
 	d.slots = make([]dictSlot, len(old)*2)
 	mask := uint64(len(d.slots) - 1)
 	for _, s := range old {
-		if s.code == 0 {
+		if s.tag == 0 {
 			continue
 		}
 		i := hash(d.arena[s.begin:s.begin+s.size]) & mask
-		for d.slots[i].code != 0 {
+		for d.slots[i].tag != 0 {
 			i = (i + 1) & mask
 		}
 		d.slots[i] = s
@@ -137,7 +123,12 @@ func (d *Dict) grow() {
 
 // The keys of the hash are of this process: who does not know them cannot make
 // texts that meet in one slot. Nothing depends on them but speed.
-var hashKey0, hashKey1 = rand.Uint64(), rand.Uint64()
+var (
+	hashKey0, hashKey1 = rand.Uint64(), rand.Uint64()
+	hashKey2, hashKey3 = rand.Uint64(), rand.Uint64()
+	hashKey4, hashKey5 = rand.Uint64(), rand.Uint64()
+	hashKey6, hashKey7 = rand.Uint64(), rand.Uint64()
+)
 
 // mix folds the 128-bit product of its arguments. Note: the low half alone
 // clusters badly in an open-addressed table.
@@ -167,25 +158,35 @@ func longHash(text []byte) uint64 {
 	return mix(h^hashKey0, hashKey1)
 }
 
-// hash is the hash of a Dict's texts: one multiplication cheaper than longHash where
-// texts are short.
+// hash is the hash of a Dict's texts.
 func hash(text []byte) uint64 {
-	switch n := len(text); {
-	case n > 16:
+	var w0, w1, w2, w3 uint64 // text, and zeros behind it
+	n := len(text)
+	switch {
+	case n > longest:
 		return longHash(text)
-	case n >= 8:
-		return hashWords(binary.LittleEndian.Uint64(text), binary.LittleEndian.Uint64(text[n-8:]), n)
-	default:
-		var w uint64
-		for i := n - 1; i >= 0; i-- {
-			w = w<<8 | uint64(text[i])
-		}
-		return hashWords(w, 0, n)
+	case n > 32:
+		word := func(at int) uint64 { return binary.LittleEndian.Uint64(text[at:]) }
+		return mix(word(0)^hashKey0, word(8)^hashKey1^uint64(n)<<56) ^ mix(word(16)^hashKey2, word(24)^hashKey3) ^
+			mix(word(n-32)^hashKey4, word(n-24)^hashKey5) ^ mix(word(n-16)^hashKey6, word(n-8)^hashKey7)
+	case n > 24:
+		w2 = binary.LittleEndian.Uint64(text[16:])
+		w3 = binary.LittleEndian.Uint64(text[n-8:]) >> (8 * (32 - n))
+	case n > 16:
+		w2 = binary.LittleEndian.Uint64(text[n-8:]) >> (8 * (24 - n))
 	}
+	switch {
+	case n > 16:
+		w0, w1 = binary.LittleEndian.Uint64(text), binary.LittleEndian.Uint64(text[8:])
+	case n >= 8:
+		w0, w1 = binary.LittleEndian.Uint64(text), binary.LittleEndian.Uint64(text[n-8:])>>(8*(16-n))
+	default:
+		for i := n - 1; i >= 0; i-- {
+			w0 = w0<<8 | uint64(text[i])
+		}
+	}
+	return mix(w0^hashKey0, w1^hashKey1^uint64(n)<<56) ^ mix(w2^hashKey2, w3^hashKey3)
 }
 
-// hashWords is hash of a text of n bytes, given its first and last 8 if it has as
-// many, else all of it and 0.
-func hashWords(first, last uint64, n int) uint64 {
-	return mix(first^hashKey0, last^hashKey1^uint64(n)<<56)
-}
+// tagOf returns the half of a hash that does not choose the slot, but for a bit.
+func tagOf(h uint64) uint32 { return uint32(h>>32) | 1 }

@@ -51,6 +51,32 @@ func (g *Groups) Slot(a, b uint32) int32 {
 	return slot
 }
 
+// Slots sets slots[i] to the slot of the pair (a[i], b[i]), as Slot would one
+// after the other.
+//
+// Note: looked at first, the places of the table and the keys of all do not wait
+// for each other's memory.
+func (g *Groups) Slots(slots []int32, a, b []uint32) {
+	var keys [64]uint64
+	for len(slots) > 0 {
+		n := min(len(slots), len(keys))
+		mask := uint64(len(g.table) - 1)
+		for i := range n {
+			keys[i] = uint64(a[i])<<32 | uint64(b[i])
+			slots[i] = g.table[mix(keys[i]^hashKey0, hashKey1)&mask]
+		}
+		for i, slot := range slots[:n] {
+			keys[i] ^= g.keys[slot]
+		}
+		for i := range n {
+			if slots[i] == 0 || keys[i] != 0 {
+				slots[i] = g.Slot(a[i], b[i])
+			}
+		}
+		slots, a, b = slots[n:], a[n:], b[n:]
+	}
+}
+
 func (g *Groups) grow() {
 	g.table = make([]int32, len(g.table)*2)
 	mask := uint64(len(g.table) - 1)

@@ -176,7 +176,7 @@ func TestInterrupted(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	stderr := &cancelling{when: "days of history", cancel: cancel}
 	var stdout bytes.Buffer
-	p := &program{stdout: &stdout, stderr: stderr, ctx: ctx, now: time.Now, limit: noLimit, env: func(string) (string, bool) { return "", false }}
+	p := &program{stdout: &stdout, stderr: stderr, ctx: ctx, now: time.Now, limit: noLimit, collect: noCollect, env: func(string) (string, bool) { return "", false }}
 	if code := p.run([]string{"run", "nightly", "--config", "outflow.yaml", "--day", "2026-03-20"}); code != exitInternal {
 		t.Errorf("exit %d, want 1", code)
 	}
@@ -199,7 +199,7 @@ func TestProgressAndColour(t *testing.T) {
 	t.Chdir(s.dir)
 	run := func(tty, colour bool) (string, string) {
 		var stdout, stderr bytes.Buffer
-		p := &program{stdout: &stdout, stderr: &stderr, ctx: t.Context(), now: time.Now, limit: noLimit, tty: tty, colour: colour,
+		p := &program{stdout: &stdout, stderr: &stderr, ctx: t.Context(), now: time.Now, limit: noLimit, collect: noCollect, tty: tty, colour: colour,
 			env: func(string) (string, bool) { return "", false }}
 		if code := p.run([]string{"scan", "logs"}); code != exitOK {
 			t.Fatalf("exit %d: %s", code, &stderr)

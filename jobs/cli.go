@@ -1,5 +1,5 @@
 // Package jobs runs outflow: its command line, its nightly job, and the only
-// concurrency there is (Fold).
+// concurrency there is (Fold, ahead, together).
 package jobs
 
 import (
@@ -49,6 +49,7 @@ type program struct {
 	env            func(string) (string, bool)
 	now            func() time.Time
 	limit          func(int64) int64 // debug.SetMemoryLimit
+	collect        func(int) int     // debug.SetGCPercent
 	tty            bool              // stderr is a terminal
 	width          int               // of the terminal that stdout is, else 0
 	colour         bool
@@ -59,16 +60,25 @@ type program struct {
 	running    bool // the command line was in order
 }
 
+// How much garbage there may be, in percent of what is in use.
+const (
+	// All that is hot in folding works in memory of its own, so a smaller heap costs
+	// next to no time.
+	foldingGarbage = 50
+	// Judging streams rows through a small heap, which would be collected hundreds of
+	// times; the limit keeps it from taking more than folding did.
+	judgingGarbage = 200
+)
+
 // Main runs the command line and returns the exit code.
 func Main(args []string) int {
-	// All that is hot works in memory of its own, so a smaller heap costs next to
-	// no time.
-	debug.SetGCPercent(50)
+	debug.SetGCPercent(foldingGarbage)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	p := &program{
 		stdout: os.Stdout, stderr: os.Stderr, env: os.LookupEnv, now: time.Now, limit: debug.SetMemoryLimit,
-		tty: term.IsTerminal(int(os.Stderr.Fd())), ctx: ctx,
+		collect: debug.SetGCPercent,
+		tty:     term.IsTerminal(int(os.Stderr.Fd())), ctx: ctx,
 	}
 	if fd := int(os.Stdout.Fd()); term.IsTerminal(fd) {
 		p.width, _, _ = term.GetSize(fd)

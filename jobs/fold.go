@@ -65,72 +65,125 @@ type objectTally struct {
 
 // Rows yields the rows of an aggregate by day and then key; see detect.Merge.
 func (f *folded) Rows(a *detect.Aggregate) iter.Seq2[*detect.Row, error] {
-	var runs []io.Reader
-	for _, w := range f.workers {
-		for _, r := range w.runs {
-			if r.aggregate == a {
-				runs = append(runs, io.NewSectionReader(w.spool, r.from, r.to-r.from))
+	shards := make([]iter.Seq2[*detect.Row, error], shardsOf(f.workers))
+	for i := range shards {
+		var runs []io.Reader
+		for _, w := range f.workers {
+			for _, r := range w.runs {
+				if r.aggregate == a && r.shard == i {
+					runs = append(runs, r.reader(w.spool))
+				}
 			}
 		}
+		shards[i] = detect.Merge(a, f.options, runs)
 	}
-	return ahead(detect.Merge(a, f.options, runs))
+	return ahead(shards)
 }
+
+// shardsOf returns how many shards of the runs are merged side by side. With more
+// than four, they would only wait for who takes the rows.
+func shardsOf(workers []*worker) int { return min(len(workers), 4) }
 
 // aheadRows is how many rows are handed over at once: handing over is seen no
 // more, and the rows stay in the cache.
 const aheadRows = 256
 
-// ahead yields what rows does, computed by a goroutine of its own: whoever takes
-// merged rows encodes or judges them, which takes as long as merging.
-func ahead(rows iter.Seq2[*detect.Row, error]) iter.Seq2[*detect.Row, error] {
-	return func(yield func(*detect.Row, error) bool) {
-		type chunk struct {
-			rows []detect.Row
-			err  error // after the rows
+// A merging is one of several that rows come from, in a goroutine of its own.
+type merging struct {
+	full chan []detect.Row // closed after the last
+	free chan []detect.Row
+	err  error // after all rows; to be read when full is closed
+
+	rows []detect.Row // those at hand
+	at   int
+}
+
+// run hands the rows over until stop is closed.
+func (m *merging) run(rows iter.Seq2[*detect.Row, error], stop <-chan struct{}) {
+	defer close(m.full)
+	room := make([]detect.Row, 0, aheadRows)
+	for row, err := range rows {
+		if m.err = err; err != nil {
+			break
 		}
-		full, free, stop := make(chan chunk), make(chan []detect.Row, 2), make(chan struct{})
-		free <- make([]detect.Row, 0, aheadRows)
-		free <- make([]detect.Row, 0, aheadRows)
+		if room = append(room, *row); len(room) < cap(room) {
+			continue
+		}
+		select {
+		case m.full <- room:
+		case <-stop:
+			return
+		}
+		select {
+		case room = <-m.free:
+		case <-stop:
+			return
+		}
+	}
+	if len(room) > 0 {
+		select {
+		case m.full <- room:
+		case <-stop:
+		}
+	}
+}
+
+// next goes to the next row, and reports whether there is one.
+func (m *merging) next() bool {
+	if m.at++; m.at < len(m.rows) {
+		return true
+	}
+	if m.rows != nil {
+		m.free <- m.rows[:0]
+	}
+	m.rows, m.at = <-m.full, 0
+	return m.rows != nil
+}
+
+// ahead yields the rows of all shards by day and then key, each merged by a
+// goroutine of its own: whoever takes merged rows encodes or judges them, which
+// takes as long as merging. No two shards have a key in common.
+func ahead(shards []iter.Seq2[*detect.Row, error]) iter.Seq2[*detect.Row, error] {
+	return func(yield func(*detect.Row, error) bool) {
+		stop := make(chan struct{})
 		var working sync.WaitGroup
 		defer working.Wait()
 		defer close(stop)
-		working.Go(func() {
-			defer close(full)
-			c := chunk{rows: <-free}
-			hand := func() bool {
-				select {
-				case full <- c:
-				case <-stop:
-					return false
-				}
-				select {
-				case c.rows = <-free:
-					return true
-				case <-stop:
-					return false
-				}
+		var left []*merging
+		for _, rows := range shards {
+			m := &merging{full: make(chan []detect.Row), free: make(chan []detect.Row, 2)}
+			m.free <- make([]detect.Row, 0, aheadRows)
+			working.Go(func() { m.run(rows, stop) })
+			left = append(left, m)
+		}
+		// step goes to a merging's next row.
+		step := func(m *merging) error {
+			if !m.next() {
+				left = slices.DeleteFunc(left, func(l *merging) bool { return l == m })
+				return m.err
 			}
-			for row, err := range rows {
-				if c.err = err; err != nil {
-					break
-				}
-				if c.rows = append(c.rows, *row); len(c.rows) == cap(c.rows) && !hand() {
-					return
-				}
-			}
-			hand()
-		})
-		for c := range full {
-			for i := range c.rows {
-				if !yield(&c.rows[i], nil) {
-					return
-				}
-			}
-			if c.err != nil {
-				yield(nil, c.err)
+			return nil
+		}
+		for _, m := range slices.Clone(left) {
+			if err := step(m); err != nil {
+				yield(nil, err)
 				return
 			}
-			free <- c.rows[:0]
+		}
+		for len(left) > 0 {
+			least := left[0]
+			for _, m := range left[1:] {
+				if a, b := &m.rows[m.at], &least.rows[least.at]; a.Day < b.Day || a.Day == b.Day && a.Key.Compare(b.Key) < 0 {
+					least = m
+				}
+			}
+			if !yield(&least.rows[least.at], nil) {
+				return
+			}
+			if err := step(least); err != nil {
+				yield(nil, err)
+				return
+			}
 		}
 	}
 }
@@ -153,12 +206,11 @@ func (o *objectTally) meets(first, last detect.Day) bool {
 // goes on while it decodes, few enough to stay in the cache.
 const blockBuffers = 3
 
-// Fold reads, decodes and folds the sources. It is the only place where
-// anything runs concurrently: as many readers cut objects into blocks as workers
-// decode and fold them, each worker with tables of its own. A table that grows
-// over its budget, and every table in the end, is written as a run, and reading
-// the result merges the runs. Merging is exact, so the result does not depend on
-// who did what when.
+// Fold reads, decodes and folds the sources, concurrently: as many readers cut
+// objects into blocks as workers decode and fold them, each worker with tables of
+// its own. A table that grows over its budget, and every table in the end, is
+// written as a run, less what can be sifted out, and reading the result merges the
+// runs. Merging is exact, so the result does not depend on who did what when.
 //
 // An object that cannot be read becomes an input with an error. Fold itself
 // fails only when ctx ends or there is no place for the runs.
@@ -190,8 +242,10 @@ func Fold(ctx context.Context, sources []source, o *foldOptions) (*folded, error
 	memory := cmp.Or(o.memory, defaultMemory)
 	budget := int(memory / tableShare / int64(len(workers)))
 	var tap sync.Mutex
+	shared := &scales{weights: make([]detect.Weights, len(o.aggregates))}
 	for i := range workers {
 		w := newWorker(o, &tap)
+		w.scales, w.shards = shared, shardsOf(workers)
 		w.budget, w.spool = budget, store.NewSpool(budget/2)
 		workers[i] = w
 		working.Go(func() {
@@ -200,13 +254,29 @@ func Fold(ctx context.Context, sources []source, o *foldOptions) (*folded, error
 					cancel() // there is no place for more
 				}
 			}
-			w.spill(0)
-			// Merging needs the memory.
-			w.folders, w.out, w.member, w.decoder = nil, columnar.Out{}, nil, nil
+			w.out, w.member, w.decoder = columnar.Out{}, nil, nil
+			for i := range w.folders {
+				w.weigh(i)
+			}
 		})
 	}
 	readers.Wait()
 	close(blocks)
+	working.Wait()
+	for _, w := range workers {
+		working.Go(func() {
+			for i, f := range w.folders {
+				if s, ok := f.(detect.Sifter); ok {
+					s.Sift(&shared.weights[i])
+				}
+				if w.err == nil {
+					w.drain(i)
+				}
+				w.folders[i] = nil // merging needs the memory
+			}
+			w.scales = nil
+		})
+	}
 	working.Wait()
 	out := account(workers, slices.Concat(members...), o)
 	err := ctx.Err()
@@ -232,35 +302,97 @@ const (
 	tableShare = 3
 )
 
-// A runOf is what a table of one aggregate held, in the spool of its worker.
+// A runOf is what a table of one aggregate held of one shard, in the spool of its
+// worker.
 type runOf struct {
 	aggregate *detect.Aggregate
-	from, to  int64
+	shard     int
+	pieces    []piece
 }
 
-// spill writes tables as runs and begins them anew, the largest first, until the
-// rest takes no more than budget bytes.
-func (w *worker) spill(budget int) {
+// A piece is a range of a spool.
+type piece struct{ from, to int64 }
+
+// reader returns a reader of the run.
+func (r *runOf) reader(spool *store.Spool) io.Reader {
+	pieces := make([]io.Reader, len(r.pieces))
+	for i, p := range r.pieces {
+		pieces[i] = io.NewSectionReader(spool, p.from, p.to-p.from)
+	}
+	return io.MultiReader(pieces...)
+}
+
+// A runShard writes a run to a spool that other runs are written to in turn.
+type runShard struct {
+	runOf
+	spool *store.Spool
+}
+
+func (r *runShard) Write(p []byte) (int, error) {
+	from := r.spool.Size()
+	n, err := r.spool.Write(p)
+	if k := len(r.pieces); k > 0 && r.pieces[k-1].to == from {
+		r.pieces[k-1].to += int64(n)
+	} else if n > 0 {
+		r.pieces = append(r.pieces, piece{from, from + int64(n)})
+	}
+	return n, err
+}
+
+// scales hold what all workers fold, by aggregate, where tables are detect.Sifters.
+type scales struct {
+	mu      sync.Mutex
+	weights []detect.Weights
+}
+
+// weigh weighs a table that is a detect.Sifter.
+func (w *worker) weigh(i int) {
+	if s, ok := w.folders[i].(detect.Sifter); ok {
+		w.scales.mu.Lock()
+		defer w.scales.mu.Unlock()
+		s.Weigh(&w.scales.weights[i])
+	}
+}
+
+// spill drains tables and begins them anew, the largest first, until the rest
+// takes no more than the budget.
+func (w *worker) spill() {
 	sizes := make([]int, len(w.folders))
 	total := 0
 	for i, f := range w.folders {
 		sizes[i] = min(f.Size(), math.MaxInt/len(w.folders))
 		total += sizes[i]
 	}
-	for total > budget && w.err == nil {
+	for total > w.budget && w.err == nil {
 		i := slices.Index(sizes, slices.Max(sizes))
-		a, from := w.o.aggregates[i], w.spool.Size()
-		run := detect.NewRunWriter(w.spool)
-		w.folders[i].Drain(run)
-		if err := run.Close(); err != nil {
-			w.err = fmt.Errorf("make room in memory for %s: %w", a.Name, err)
-		}
-		w.runs = append(w.runs, runOf{a, from, w.spool.Size()})
-		if w.folders[i].Size() > budget/(4*len(w.folders)) { // of names
-			w.folders[i] = a.New(&w.o.FoldOptions)
+		w.weigh(i)
+		w.drain(i)
+		if w.folders[i].Size() > w.budget/(4*len(w.folders)) { // of names
+			w.folders[i] = w.o.aggregates[i].New(&w.o.FoldOptions)
 		}
 		total -= sizes[i]
 		sizes[i] = 0
+	}
+}
+
+// drain writes a table as a run.
+func (w *worker) drain(i int) {
+	a := w.o.aggregates[i]
+	shards := make([]runShard, w.shards)
+	writers := make([]io.Writer, w.shards)
+	for i := range shards {
+		shards[i] = runShard{runOf{aggregate: a, shard: i}, w.spool}
+		writers[i] = &shards[i]
+	}
+	run := detect.NewRunWriter(writers...)
+	w.folders[i].Drain(run)
+	if err := run.Close(); err != nil {
+		w.err = fmt.Errorf("make room in memory for %s: %w", a.Name, err)
+	}
+	for _, s := range shards {
+		if len(s.pieces) > 0 {
+			w.runs = append(w.runs, s.runOf)
+		}
 	}
 }
 
@@ -407,8 +539,10 @@ type worker struct {
 	out     columnar.Out
 	folders []detect.Folder // as o.aggregates
 	tallies map[*member]*tally
+	scales  *scales
 	budget  int // of the tables, in bytes
 	spool   *store.Spool
+	shards  int // of runs
 	runs    []runOf
 	err     error // of writing runs
 
@@ -448,7 +582,7 @@ func newWorker(o *foldOptions, tap *sync.Mutex) *worker {
 				w.folders[i].Fold(b)
 			}
 		}
-		w.spill(w.budget)
+		w.spill()
 	}
 	return w
 }

@@ -10,6 +10,7 @@ import (
 	"math"
 	"slices"
 	"strings"
+	"sync"
 
 	"outflow/columnar/store"
 	"outflow/reports"
@@ -23,22 +24,30 @@ type history struct {
 	tables map[string][]*part
 	// earlier are the findings of days before the judged ones.
 	earlier []detect.Finding
-	// flagged holds the findings so far that were not allowed.
-	flagged map[flag]bool
+	// flagged holds, by detection, the findings so far that were not allowed.
+	flagged map[string]map[flag]bool
 	// baselines holds what upload_zscore takes for normal: a record for each row of
 	// user_day of the judged days, in their order. Empty where it does not run.
 	baselines *store.Spool
+	mu        sync.Mutex // of closers
 	closers   []io.Closer
 }
 
 type flag struct {
-	detection string
-	key       detect.Key
-	day       detect.Day
+	key detect.Key
+	day detect.Day
+}
+
+// flag notes that there was a finding.
+func (h *history) flag(f *detect.Finding) {
+	if h.flagged[f.Detection] == nil {
+		h.flagged[f.Detection] = map[flag]bool{}
+	}
+	h.flagged[f.Detection][flag{f.Key, f.Day}] = true
 }
 
 func newHistory() *history {
-	h := &history{tables: map[string][]*part{}, flagged: map[flag]bool{}, baselines: store.NewSpool(spoolBytes)}
+	h := &history{tables: map[string][]*part{}, flagged: map[string]map[flag]bool{}, baselines: store.NewSpool(spoolBytes)}
 	h.closers = append(h.closers, h.baselines)
 	return h
 }
@@ -78,43 +87,80 @@ func (h *history) rows(a *detect.Aggregate, days []detect.Day) iter.Seq2[*detect
 	return rowsOf(parts)
 }
 
+// A reading is the detections that read the same rows.
+type reading struct {
+	detections []*detect.Detection
+	parts      []*part // for all the judged days
+	held       *held   // the rows of parts, where there is room for them
+}
+
+// readings returns what the detections read to judge days first … last.
+func (h *history) readings(c *Config, first, last detect.Day) []*reading {
+	var all []*reading
+	for _, d := range c.detections {
+		i := slices.IndexFunc(all, func(r *reading) bool {
+			return r.detections[0].Reads == d.Reads && r.detections[0].History == d.History
+		})
+		if i < 0 {
+			i = len(all)
+			all = append(all, &reading{parts: h.between(d.Reads, first-detect.Day(d.History), last)})
+		}
+		all[i].detections = append(all[i].detections, d)
+	}
+	return all
+}
+
 // judge runs the detections on each of the days in turn. What is found on one
-// day is not taken for normal on the next.
+// day is not taken for normal on the next. Detections do not know of one another,
+// so those that read different rows judge at the same time.
 func (h *history) judge(c *Config, days []detect.Day) ([]detect.Finding, error) {
+	if len(days) == 0 {
+		return nil, nil
+	}
 	judged := days
 	if c.seed() {
-		judged = days[max(0, len(days)-1):] // the seeds judge a whole log at once
+		judged = days[len(days)-1:] // the seeds judge a whole log at once
 	}
-	// Detections that read the same rows do so side by side.
-	type reading struct {
-		aggregate string
-		history   int
-	}
-	groups := map[reading][]*detect.Detection{}
-	var order []reading
-	for _, d := range c.detections {
-		r := reading{d.Reads, d.History}
-		if groups[r] == nil {
-			order = append(order, r)
-		}
-		groups[r] = append(groups[r], d)
-	}
-	w := bufio.NewWriter(h.baselines)
-	var all []detect.Finding
-	for _, day := range judged {
-		for _, r := range order {
-			found, err := h.judgeDay(c, groups[r], day, w)
-			if err != nil {
+	readings := h.readings(c, judged[0], judged[len(judged)-1])
+	if len(judged) > 1 { // one day looks at its history no more than twice
+		room := int64(c.Memory) / tableShare // what the tables took that the rows were folded in
+		for _, r := range readings {
+			var err error
+			if r.held, err = hold(r.parts, room); err != nil {
 				return nil, err
 			}
-			allow(c.Allow, found)
-			for i := range found {
-				if f := &found[i]; f.Allowed == "" {
-					h.flagged[flag{f.Detection, f.Key, f.Day}] = true
+			room -= r.held.size()
+		}
+	}
+	for _, d := range c.detections {
+		if h.flagged[d.Name] == nil {
+			h.flagged[d.Name] = map[flag]bool{}
+		}
+	}
+	w := bufio.NewWriter(h.baselines)
+	var allowing sync.Mutex
+	found := make([][]detect.Finding, len(judged)*len(readings))
+	if err := together(c.Workers, len(readings), func(i int) error {
+		for j, day := range judged {
+			findings, err := h.judgeDay(c, readings[i], day, w)
+			if err != nil {
+				return err
+			}
+			allowing.Lock()
+			allow(c.Allow, findings)
+			allowing.Unlock()
+			for k := range findings {
+				f := &findings[k]
+				detach(f)
+				if f.Allowed == "" {
+					h.flag(f)
 				}
 			}
-			all = append(all, found...)
+			found[j*len(readings)+i] = findings
 		}
+		return nil
+	}); err != nil {
+		return nil, err
 	}
 	if d := c.detection("upload_zscore"); d != nil && c.seed() {
 		for _, day := range days {
@@ -129,15 +175,29 @@ func (h *history) judge(c *Config, days []detect.Day) ([]detect.Finding, error) 
 			}
 		}
 	}
-	return all, w.Flush()
+	return slices.Concat(found...), w.Flush()
+}
+
+// detach gives a finding texts of its own. Those of a row keep all the rows in
+// memory that were read with it.
+func detach(f *detect.Finding) {
+	for _, t := range keyTexts(&f.Key) {
+		*t = strings.Clone(*t)
+	}
+	f.Summary.Evidence = strings.Clone(f.Summary.Evidence)
+	f.Summary.Examples = slices.Clone(f.Summary.Examples)
+	for i, e := range f.Summary.Examples {
+		f.Summary.Examples[i] = strings.Clone(e)
+	}
 }
 
 // judgeDay judges a day by detections that read the same rows.
-func (h *history) judgeDay(c *Config, group []*detect.Detection, day detect.Day, baselines io.Writer) ([]detect.Finding, error) {
-	parts := h.between(group[0].Reads, day-detect.Day(group[0].History), day)
-	found := make([][]detect.Finding, len(group))
-	judges := make([]judge, len(group))
-	for i, d := range group {
+func (h *history) judgeDay(c *Config, r *reading, day detect.Day, baselines io.Writer) ([]detect.Finding, error) {
+	first := day - detect.Day(r.detections[0].History)
+	parts := h.between(r.detections[0].Reads, first, day)
+	found := make([][]detect.Finding, len(r.detections))
+	judges := make([]judge, len(r.detections))
+	for i, d := range r.detections {
 		in := h.input(c, d, parts, day)
 		if !c.seed() {
 			in.Baseline = keepBaseline(baselines)
@@ -147,12 +207,19 @@ func (h *history) judgeDay(c *Config, group []*detect.Detection, day detect.Day,
 			found[i] = detect.Judge(d, in)
 		}
 	}
+	if r.held != nil {
+		for _, judge := range judges {
+			judge(r.held.series(first, day))
+		}
+		return slices.Concat(found...), nil
+	}
 	err := sideBySide(merged(parts), judges)
 	return slices.Concat(found...), err
 }
 
 // input returns what a detection judges on a day, but for the rows.
 func (h *history) input(c *Config, d *detect.Detection, parts []*part, day detect.Day) *detect.Input {
+	flagged := h.flagged[d.Name]
 	covered := map[string][]detect.Day{}
 	for _, p := range parts {
 		if p.day < day {
@@ -164,7 +231,7 @@ func (h *history) input(c *Config, d *detect.Detection, parts []*part, day detec
 	return &detect.Input{
 		Day: day, Own: c.own, Rules: c.rules.set,
 		Covered: func(feed string) []detect.Day { return covered[feed] },
-		Flagged: func(k detect.Key, day detect.Day) bool { return h.flagged[flag{d.Name, k, day}] },
+		Flagged: func(k detect.Key, day detect.Day) bool { return flagged[flag{k, day}] },
 	}
 }
 

@@ -196,6 +196,7 @@ func (p *program) nightly(config *Config, job string, days []detect.Day) error {
 	}
 	judged := append(late, days...)
 
+	p.collect(judgingGarbage)
 	h, err := s.history(p.ctx, judged)
 	defer h.close()
 	if err != nil {
@@ -262,25 +263,27 @@ func (p *program) write(config *Config, folder string, r *reports.Report) error 
 	if err != nil {
 		return configError{fmt.Errorf("open the output folder: %w", err)}
 	}
-	page := ""
+	var files []reports.File
 	for _, f := range reports.All {
-		if !slices.Contains(config.Reports, f.Name) {
-			continue
+		if slices.Contains(config.Reports, f.Name) {
+			files = append(files, f.Files...)
 		}
-		for _, file := range f.Files {
-			name := path.Join(folder, file.Name)
-			if err := writeFile(file, r, func(body io.ReadSeeker) error {
-				err := out.Put(p.ctx, name, body, store.Always)
-				if err != nil {
-					err = configError{fmt.Errorf("write the report to %s: %w", config.Out, err)}
-				}
-				return err
-			}); err != nil {
-				return err
+	}
+	if err := together(config.Workers, len(files), func(i int) error {
+		return writeFile(files[i], r, func(body io.ReadSeeker) error {
+			err := out.Put(p.ctx, path.Join(folder, files[i].Name), body, store.Always)
+			if err != nil {
+				err = configError{fmt.Errorf("write the report to %s: %w", config.Out, err)}
 			}
-			if page == "" || strings.HasSuffix(file.Name, ".html") {
-				page = strings.TrimSuffix(config.Out, "/") + "/" + name
-			}
+			return err
+		})
+	}); err != nil {
+		return err
+	}
+	page := ""
+	for _, file := range files {
+		if page == "" || strings.HasSuffix(file.Name, ".html") {
+			page = strings.TrimSuffix(config.Out, "/") + "/" + path.Join(folder, file.Name)
 		}
 	}
 	if !p.quiet {

@@ -42,7 +42,8 @@ func (p *program) scanCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		h, err := scratched(p.ctx, folded, config.aggregates())
+		p.collect(judgingGarbage)
+		h, err := scratched(p.ctx, folded, config.aggregates(), config.Workers)
 		defer h.close()
 		if err = errors.Join(err, folded.Close()); err != nil {
 			return err

@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"iter"
 	"slices"
+	"sort"
+	"unsafe"
 
 	"outflow/stats/detect"
 )
@@ -21,6 +23,7 @@ type rowBlocks = iter.Seq2[[]detect.Row, error]
 type part struct {
 	day   detect.Day
 	feeds []string  // that it has rows of, sorted
+	count int64     // of rows
 	rows  rowBlocks // by key; may be ranged over again, and by several at a time
 }
 
@@ -140,6 +143,78 @@ func (m *merger) before(i, j int) bool {
 		return len(a) > 0
 	}
 	return cmp.Or(a[0].Key.Compare(b[0].Key), cmp.Compare(i, j)) < 0
+}
+
+// held are the rows of parts in memory. A run that judges a month day by day looks
+// at a row up to sixty times, which is most of its work if each time it is decoded
+// and merged.
+type held struct {
+	rows  []detect.Row // as merged has them
+	ends  []int        // of each key's rows
+	texts int64        // bytes
+}
+
+const rowBytes = int64(unsafe.Sizeof(detect.Row{}))
+
+// hold returns the rows of parts, or nil if they take more bytes than there is
+// room for.
+func hold(parts []*part, room int64) (*held, error) {
+	count := int64(0)
+	for _, p := range parts {
+		count += p.count
+	}
+	if count > room/rowBytes {
+		return nil, nil
+	}
+	h := &held{rows: make([]detect.Row, 0, count)}
+	for block, err := range merged(parts) {
+		if err != nil {
+			return nil, err
+		}
+		for i := range block {
+			r := &block[i]
+			for _, t := range keyTexts(&r.Key) {
+				h.texts += int64(len(*t))
+			}
+			h.texts += int64(len(r.Evidence))
+			for _, e := range r.Examples {
+				h.texts += int64(len(e))
+			}
+			if n := len(h.rows); n == 0 || h.rows[n-1].Key != r.Key {
+				h.ends = append(h.ends, n)
+			}
+			h.rows = append(h.rows, *r)
+			h.ends[len(h.ends)-1] = len(h.rows)
+		}
+		if h.size() > room {
+			return nil, nil
+		}
+	}
+	return h, nil
+}
+
+// size is about how many bytes are held.
+func (h *held) size() int64 {
+	if h == nil {
+		return 0
+	}
+	return int64(cap(h.rows))*rowBytes + h.texts
+}
+
+// series yields the rows of days first … last.
+func (h *held) series(first, last detect.Day) series {
+	return func(yield func(detect.Key, []detect.Row) bool) {
+		begin := 0
+		for _, end := range h.ends {
+			rows := h.rows[begin:end]
+			begin = end
+			from := sort.Search(len(rows), func(i int) bool { return rows[i].Day >= first })
+			to := sort.Search(len(rows), func(i int) bool { return rows[i].Day > last })
+			if from < to && !yield(rows[from].Key, rows[from:to:to]) {
+				return
+			}
+		}
+	}
 }
 
 // A series is the rows of a table by key, as detect.Input has them.

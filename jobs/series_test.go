@@ -101,6 +101,30 @@ func TestScratchAndMerge(t *testing.T) {
 		if !reflect.DeepEqual(got, want) {
 			t.Fatal("rows differ after they were merged")
 		}
+
+		first := detect.Day(r.IntN(days))
+		last := first + detect.Day(r.IntN(days))
+		want = slices.DeleteFunc(want, func(row detect.Row) bool { return row.Day < first || row.Day > last })
+		h, err := hold(parts, 1<<40)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got = got[:0:0]
+		for range 2 {
+			got = got[:0]
+			for key, rows := range h.series(first, last) {
+				if n := len(got); n > 0 && got[n-1].Key == key || key != rows[0].Key {
+					t.Fatalf("the rows of %q are not in one place", key)
+				}
+				got = append(got, rows...)
+			}
+		}
+		if len(got)+len(want) > 0 && !reflect.DeepEqual(got, want) {
+			t.Fatal("rows differ after they were held")
+		}
+		if h, err := hold(parts, h.size()-1); h != nil && h.size() > 0 || err != nil {
+			t.Fatalf("%d bytes are held where there is no room, %v", h.size(), err)
+		}
 	}
 }
 

@@ -1,6 +1,7 @@
 package jobs
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -12,6 +13,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 
 	"outflow/columnar/store"
@@ -33,6 +35,7 @@ type state struct {
 	read     map[string]readObject // what this run has read, by name
 	inputs   []reports.Input
 	warnings []string
+	noting   sync.Mutex // of what commits side by side warn of
 }
 
 // A readObject is an object as this run found it.
@@ -73,7 +76,11 @@ func (p *program) openState(config *Config) (*state, error) {
 // partitionsOf returns the partitions of a folder of the state.
 func partitionsOf[T any](s *state, folder string) store.Partitions[T] {
 	return store.Partitions[T]{Store: s.store, Folder: folder, Run: fmt.Sprintf("pid %d", os.Getpid()), Now: s.p.now,
-		Warn: func(warning string) { s.p.note("%s", warning) }}
+		Warn: func(warning string) {
+			s.noting.Lock()
+			defer s.noting.Unlock()
+			s.p.note("%s", warning)
+		}}
 }
 
 // folder returns the name of a folder of the state. The profiles have folders of
@@ -359,7 +366,12 @@ func (s *state) commitRows(ctx context.Context, a *detect.Aggregate, dones map[d
 	next, stop := iter.Pull2(all)
 	defer stop()
 	row, err, more := next()
-	for _, day := range sortedKeys(dones) {
+	days := sortedKeys(dones)
+	var committing sync.WaitGroup
+	room := make(chan struct{}, commitsAtOnce)
+	errs := make([]error, len(days))
+	var failed atomic.Bool
+	for i, day := range days {
 		done := dones[day]
 		done.Rev, done.Fold = a.Rev, s.fingerprintOf(a)
 		rows := func(yield func(*stateRow, error) bool) {
@@ -377,12 +389,31 @@ func (s *state) commitRows(ctx context.Context, a *detect.Aggregate, dones map[d
 				yield(nil, err)
 			}
 		}
-		if err := s.aggregate(a).Commit(ctx, day.String(), rows, &done); err != nil {
-			return err
+		staged, serr := s.aggregate(a).Stage(ctx, day.String(), rows, &done)
+		if serr != nil {
+			errs[i] = serr
+			break
+		}
+		room <- struct{}{}
+		committing.Go(func() {
+			errs[i] = staged.Commit(ctx)
+			if errs[i] != nil {
+				failed.Store(true)
+			}
+			<-room
+		})
+		if failed.Load() {
+			break
 		}
 	}
-	return err
+	committing.Wait()
+	return cmp.Or(cmp.Or(errs...), err)
 }
+
+// commitsAtOnce is how many days are put in their places while the next one is
+// made. A commit waits for the disk or S3 some eight times; each holds a megabyte
+// or a temporary file.
+const commitsAtOnce = 4
 
 // lateInputs names the inputs of a partition that came after the day was first
 // folded.
@@ -479,7 +510,7 @@ func (s *state) history(ctx context.Context, days []detect.Day) (*history, error
 				}
 				continue
 			}
-			h.tables[a.Name] = append(h.tables[a.Name], &part{day, dones[i].Feeds, s.rows(ctx, h, a, day)})
+			h.tables[a.Name] = append(h.tables[a.Name], &part{day, dones[i].Feeds, dones[i].Rows, s.rows(ctx, h, a, day)})
 		}
 		if slices.Contains(days, day) {
 			continue // to be judged anew
@@ -494,7 +525,7 @@ func (s *state) history(ctx context.Context, days []detect.Day) (*history, error
 		for i := range found {
 			f := found[i].finding(day)
 			if f.Allowed == "" {
-				h.flagged[flag{f.Detection, f.Key, day}] = true
+				h.flag(&f)
 			}
 			h.earlier = append(h.earlier, f)
 		}
@@ -505,16 +536,20 @@ func (s *state) history(ctx context.Context, days []detect.Day) (*history, error
 // rows reads the rows of a partition, which is opened for the first who wants
 // them and closed with h: most aggregates are not read for most days.
 func (s *state) rows(ctx context.Context, h *history, a *detect.Aggregate, day detect.Day) rowBlocks {
-	var partition *store.Part[stateRow]
-	return func(yield func([]detect.Row, error) bool) {
-		if partition == nil {
-			p, err := s.aggregate(a).Open(ctx, day.String())
-			if err != nil {
-				yield(nil, err)
-				return
-			}
-			partition = p
+	open := sync.OnceValues(func() (*store.Part[stateRow], error) {
+		p, err := s.aggregate(a).Open(ctx, day.String())
+		if err == nil {
+			h.mu.Lock()
 			h.closers = append(h.closers, p)
+			h.mu.Unlock()
+		}
+		return p, err
+	})
+	return func(yield func([]detect.Row, error) bool) {
+		partition, err := open()
+		if err != nil {
+			yield(nil, err)
+			return
 		}
 		block := make([]detect.Row, 0, blockRows)
 		for r, err := range partition.Rows() {

@@ -14,15 +14,16 @@ import (
 	"time"
 )
 
-// noLimit leaves the memory of the test's process alone.
+// noLimit and noCollect leave the memory of the test's process alone.
 func noLimit(int64) int64 { return math.MaxInt64 }
+func noCollect(int) int   { return 0 }
 
 // invoke runs a command line in dir and returns its output.
 func invoke(t *testing.T, dir string, args ...string) (code int, stdout, stderr string) {
 	t.Helper()
 	t.Chdir(dir)
 	var out, err bytes.Buffer
-	p := &program{stdout: &out, stderr: &err, ctx: context.Background(), limit: noLimit,
+	p := &program{stdout: &out, stderr: &err, ctx: context.Background(), limit: noLimit, collect: noCollect,
 		env: func(string) (string, bool) { return "", false },
 		now: func() time.Time { return time.Date(2026, 11, 21, 2, 0, 0, 0, time.UTC) }}
 	code = p.run(args)

@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 	"unicode/utf8"
 
 	"outflow/columnar"
@@ -90,7 +89,7 @@ func writeCSV[T any](w io.Writer, columns []csvColumn[T], rows iter.Seq2[*T, err
 
 var findingColumns = []csvColumn[detect.Finding]{
 	{"finding_uid", func(b []byte, f *detect.Finding) []byte { return appendText(b, f.UID) }},
-	{"day", func(b []byte, f *detect.Finding) []byte { return append(b, f.Day.String()...) }},
+	{"day", func(b []byte, f *detect.Finding) []byte { return appendDay(b, f.Day) }},
 	{"time", func(b []byte, f *detect.Finding) []byte { return appendTime(b, f.Window[0]) }},
 	{"detection", func(b []byte, f *detect.Finding) []byte { return appendText(b, f.Detection) }},
 	{"severity", func(b []byte, f *detect.Finding) []byte { return append(b, f.Severity.String()...) }},
@@ -117,7 +116,7 @@ var findingColumns = []csvColumn[detect.Finding]{
 }
 
 var userDayColumns = []csvColumn[UserDay]{
-	{"day", func(b []byte, u *UserDay) []byte { return append(b, u.Day.String()...) }},
+	{"day", func(b []byte, u *UserDay) []byte { return appendDay(b, u.Day) }},
 	{"feed", func(b []byte, u *UserDay) []byte { return appendText(b, u.Feed) }},
 	{"entity_type", func(b []byte, u *UserDay) []byte { return appendText(b, u.EntityType) }},
 	{"entity", func(b []byte, u *UserDay) []byte { return appendText(b, u.Entity) }},
@@ -137,7 +136,7 @@ var userDayColumns = []csvColumn[UserDay]{
 }
 
 var domainColumns = []csvColumn[detect.Row]{
-	{"day", func(b []byte, d *detect.Row) []byte { return append(b, d.Day.String()...) }},
+	{"day", func(b []byte, d *detect.Row) []byte { return appendDay(b, d.Day) }},
 	{"feed", func(b []byte, d *detect.Row) []byte { return appendText(b, d.Feed) }},
 	{"entity_type", func(b []byte, d *detect.Row) []byte { return appendText(b, d.EntityType) }},
 	{"entity", func(b []byte, d *detect.Row) []byte { return appendText(b, d.Entity) }},
@@ -279,8 +278,47 @@ func appendFloat(b []byte, f float64) []byte {
 	return strconv.AppendFloat(b, f, 'f', -1, 64)
 }
 
+// appendDay appends a day as in 2026-11-20.
+func appendDay(b []byte, d detect.Day) []byte {
+	year, month, day := d.Time().Date()
+	if year < 0 || year > 9999 {
+		return append(b, d.String()...)
+	}
+	b = append(b, "0000-00-00"...)
+	s := b[len(b)-10:]
+	put2(s, year/100)
+	put2(s[2:], year%100)
+	put2(s[5:], int(month))
+	put2(s[8:], day)
+	return b
+}
+
 // appendTime appends µs UTC as RFC 3339, with as much of the second as is not zero.
-func appendTime(b []byte, us int64) []byte { return utc(us).AppendFormat(b, time.RFC3339Nano) }
+func appendTime(b []byte, us int64) []byte {
+	day := detect.DayOf(us)
+	b = appendDay(b, day)
+	us -= int64(day) * 86400e6
+	second := int(us / 1e6)
+	b = append(b, "T00:00:00"...)
+	s := b[len(b)-8:]
+	put2(s, second/3600)
+	put2(s[3:], second/60%60)
+	put2(s[6:], second%60)
+	if fraction := int(us % 1e6); fraction > 0 {
+		b = append(b, ".000000"...)
+		s := b[len(b)-6:]
+		put2(s, fraction/1e4)
+		put2(s[2:], fraction/100%100)
+		put2(s[4:], fraction%100)
+		for b[len(b)-1] == '0' {
+			b = b[:len(b)-1]
+		}
+	}
+	return append(b, 'Z')
+}
+
+// put2 writes two digits.
+func put2(b []byte, n int) { b[0], b[1] = byte('0'+n/10), byte('0'+n%10) }
 
 // appendSeen is appendTime where 0 means never.
 func appendSeen(b []byte, us int64) []byte {

@@ -18,6 +18,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 	"unicode"
 
 	"github.com/google/go-cmp/cmp"
@@ -129,6 +130,19 @@ func TestCSVCells(t *testing.T) {
 	}
 	if got, want := string(appendTime(nil, 1_795_132_800_250_000)), "2026-11-20T00:00:00.25Z"; got != want {
 		t.Errorf("timestamp: got %s, want %s", got, want)
+	}
+	rnd := rand.New(rand.NewPCG(5, 5))
+	for range 10_000 {
+		us := rnd.Int64N(1<<58) - 1<<57
+		us >>= rnd.IntN(58)
+		us -= us % [...]int64{1, 1000, 1e6, 86400e6}[rnd.IntN(4)]
+		at := time.UnixMicro(us).UTC()
+		if got, want := string(appendTime(nil, us)), at.Format(time.RFC3339Nano); got != want {
+			t.Fatalf("timestamp of %d: got %s, want %s", us, got, want)
+		}
+		if got, want := string(appendDay(nil, detect.DayOf(us))), at.Format(time.DateOnly); got != want {
+			t.Fatalf("day of %d: got %s, want %s", us, got, want)
+		}
 	}
 	if got, want := string(appendList(nil, []string{"a;b", "=c"})), `a\x3bb;'=c`; got != want {
 		t.Errorf("list: got %s, want %s", got, want)

@@ -75,12 +75,17 @@ func benchDecode(b *testing.B, format *Format, data []byte, want columnar.Cols) 
 		}
 		rest = rest[n:]
 	}
-	var rows int64
-	out := &columnar.Out{Want: want, Sink: func(*columnar.Batch) {}}
+	benchBlocks(b, format, &Options{Head: data[:min(len(data), headSize)], Want: want}, blocks)
 	b.SetBytes(int64(len(data)))
+}
+
+// benchBlocks decodes blocks as a worker does.
+func benchBlocks(b *testing.B, format *Format, o *Options, blocks []Block) {
+	var rows int64
+	out := &columnar.Out{Want: o.Want, Sink: func(*columnar.Batch) {}}
 	b.ReportAllocs()
 	for b.Loop() {
-		d, err := format.New(&Options{Head: data[:min(len(data), headSize)], Want: want})
+		d, err := format.New(o)
 		if err != nil {
 			b.Fatal(err)
 		}

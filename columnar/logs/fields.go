@@ -13,16 +13,12 @@ type fieldScanner struct {
 	data  []byte
 	sep   byte
 	other byte // '"': quotes as in RFC 4180; any other: only looked for
-	list  bool // other is no quote, but listed in others
 	at    int  // data[:at] has been looked at
 
 	// pos holds where fields end, that is the offsets of separators and record
 	// ends outside quotes. pos[0] is the end of the record before, 2³²−1 at the
 	// start, so that field i of the first record is data[pos[i]+1:pos[i+1]].
 	pos []uint32
-	// others are the offsets of other from the first record on, if they are
-	// listed, and at last 2³²−1.
-	others []uint32
 	// ends are the indexes in pos of record ends, for the whole records in pos.
 	ends []int
 	// noted says that a record of the window may hold what is worth a look: a
@@ -45,7 +41,7 @@ const scanWindow = 32 << 10
 func (s *fieldScanner) reset(data []byte, sep, other byte) {
 	s.data, s.sep, s.other, s.at = data, sep, other, 0
 	s.pos = append(s.pos[:0], math.MaxUint32)
-	s.ends, s.others = s.ends[:0], s.others[:0]
+	s.ends = s.ends[:0]
 	s.inside, s.outside, s.closed, s.careful, s.later = 0, 1, 0, false, false
 }
 
@@ -55,10 +51,6 @@ func (s *fieldScanner) next() bool {
 	if n := len(s.ends); n > 0 {
 		s.pos = s.pos[:copy(s.pos, s.pos[s.ends[n-1]:])]
 		s.ends = s.ends[:0]
-		if s.list {
-			first, _ := slices.BinarySearch(s.others, s.pos[0])
-			s.others = s.others[:copy(s.others, s.others[first:])]
-		}
 	}
 	s.noted = s.later
 	for len(s.ends) == 0 && s.at < len(s.data) {
@@ -79,7 +71,7 @@ func (s *fieldScanner) next() bool {
 // returns false, and is of no use any more, if a quote opens inside a field or
 // closes before the end of one.
 func (s *fieldScanner) byMarks() bool {
-	data, n, quotes := s.data, len(s.pos), s.other == '"' && !s.list
+	data, n, quotes := s.data, len(s.pos), s.other == '"'
 	end := min(s.at+scanWindow, len(data))
 	s.marks = markText(s.marks, data[s.at:end], s.sep, s.other)
 	i := s.at
@@ -122,17 +114,6 @@ func (s *fieldScanner) byMarks() bool {
 	}
 	s.pos = slices.Grow(s.pos, scanWindow+2*64)
 	s.pos = s.pos[:len(s.pos)+places(s.pos[len(s.pos):cap(s.pos)], s.marks, s.at)]
-	if s.list {
-		if n := len(s.others); n > 0 {
-			s.others = s.others[:n-1] // 2³²−1
-		}
-		for k := range s.marks {
-			s.marks[k].sep, s.marks[k].line = s.marks[k].other, 0
-		}
-		s.others = slices.Grow(s.others, scanWindow+2*64)
-		s.others = s.others[:len(s.others)+places(s.others[len(s.others):cap(s.others)], s.marks, s.at)]
-		s.others = append(s.others, math.MaxUint32)
-	}
 	s.at = end
 	if end == len(data) {
 		if s.inside != 0 {

@@ -4,7 +4,7 @@ package logs
 
 import "golang.org/x/sys/cpu"
 
-var hasAVX2 = cpu.X86.HasAVX2 && cpu.X86.HasBMI1 && cpu.X86.HasPOPCNT
+var hasAVX2 = cpu.X86.HasAVX2 && cpu.X86.HasBMI1 && cpu.X86.HasBMI2 && cpu.X86.HasPOPCNT
 
 // markBlocks marks as many blocks of 64 bytes of p as there are marks.
 func markBlocks(marks []mark, p []byte, sep, other byte) {

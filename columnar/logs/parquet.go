@@ -37,7 +37,7 @@ magnitude unless a mapping does) or text as in csv. Timestamps without UTC adjus
 fixed-length binaries are refused where they are needed. Pages are plain or compressed with snappy, gzip or zstd; LZ4
 is refused, because writers disagree on what it means.
 
-A damaged page ends its row group: the rows after it are skipped with a reason.`,
+Damage in a page ends its row group: the rows after it are skipped with a reason.`,
 	Tables: []*columnar.Table{columnar.API, columnar.HTTP, columnar.DNS, columnar.Network, columnar.Process},
 	Sniff:  func(head []byte) bool { return bytes.HasPrefix(head, []byte(parquetMagic)) },
 	New: func(o *Options) (Decoder, error) {
@@ -55,6 +55,7 @@ const (
 	parquetMaxFooter = 64 << 20  // bytes
 	parquetMaxPage   = 256 << 20 // bytes, as it is and decompressed
 	parquetMaxRows   = 1 << 26   // rows of a page: a constant column has all rows of a group in one
+	parquetMaxRatio  = 1 << 15   // decompressed to compressed: zstd can have 128 KiB in 4 bytes, the others less
 )
 
 // parquetRead is how much of a column is read in one go. Less would be one
@@ -211,8 +212,10 @@ func (l *parquetLeaf) readable(f *field) error {
 type parquetDecoder struct {
 	set     setter
 	codec   pageCodec
-	columns []*parquetColumn
-	records []int64 // of the rows being put
+	columns []*parquetColumn // of the row group, those that are wanted
+	where   *parquetColumn   // the one of them that a condition is about, or nil
+	match   []bool           // the rows that it holds for
+	records []int64          // of the rows being put
 	scratch []byte
 }
 
@@ -235,6 +238,16 @@ func (d *parquetDecoder) Decode(b *Block, out *columnar.Out, t *Tally) error {
 	return nil
 }
 
+// parquetWindow is how many rows are decoded and put at once: few enough that
+// their cells stay in the first-level cache from the page to the batch, and that
+// going over them again because of an odd one costs little.
+const parquetWindow = 1 << 10
+
+// parquetWindowText is how much text of a column is put at once, in bytes. A few
+// bytes of a file can stand for rows of a hundred megabytes; row by row, a batch
+// ends when it has enough of them.
+const parquetWindowText = 8 << 20
+
 // rows decodes a row group and counts in done the rows that are in t.
 func (d *parquetDecoder) rows(part *parquetPart, first int64, done *int64, b *columnar.Builder, t *Tally) (err error) {
 	defer func() {
@@ -243,219 +256,369 @@ func (d *parquetDecoder) rows(part *parquetPart, first int64, done *int64, b *co
 			err = fmt.Errorf("%w: %v", errDamaged, r)
 		}
 	}()
-	fields, columns, where := part.plan.wanted(b), d.columns[:0], (*parquetColumn)(nil)
-	constants := fields[:0:0]
-	for i := range fields {
-		if fields[i].src < 0 {
-			constants = append(constants, fields[i])
-			continue
-		}
-		columns = append(columns, d.column(len(columns)))
-		columns[len(columns)-1].open(part, fields[i].src, &fields[i])
-	}
-	if part.plan.where >= 0 {
-		where = d.column(len(columns))
-		columns = append(columns, where)
-		where.open(part, part.plan.where, nil)
-	}
+	d.open(part, b)
 	for *done < part.group.NumRows {
-		run := int(part.group.NumRows - *done)
-		for _, c := range columns {
-			if c.row == c.rows {
-				if err := c.nextPage(&d.codec, &d.set.clock); err != nil {
+		n := int(min(part.group.NumRows-*done, parquetWindow, int64(b.Room())))
+		for _, c := range d.columns {
+			if c.rows == 0 {
+				if err := c.nextPage(&d.codec); err != nil {
 					return fmt.Errorf("column %q: %w", c.leaf.name, err)
 				}
 			}
-			run = min(run, c.rows-c.row)
+			n = min(n, c.rows)
 		}
-		if where == nil && len(constants) == 0 {
-			run = min(run, parquetBlock, b.Room())
-			if d.block(b, columns, run, first+*done) {
-				t.Records += int64(run)
-				t.Rows += int64(run)
-				*done += int64(run)
-				continue
+		for _, c := range d.columns {
+			if err := c.load(n, &d.set.clock); err != nil {
+				return fmt.Errorf("column %q: %w", c.leaf.name, err)
 			}
 		}
-		for range run {
-			reason, match := "", true
-			for _, c := range columns {
-				row := c.row
-				c.row++
-				if c.valid != nil && !c.valid[row] {
-					if c == where {
-						match = false
-					} else if c.field.read == readTime {
-						reason = "no time"
-					}
-					continue
-				}
-				value := c.value
-				c.value++
-				switch {
-				case c == where:
-					match = bytes.Equal(d.text(c, value), part.plan.equals)
-				case reason == "":
-					reason = d.put(b, c, value)
-				}
-			}
-			for i := 0; i < len(constants) && reason == ""; i++ {
-				reason = d.set.set(b, &constants[i], constants[i].text)
-			}
-			switch record := first + *done; {
-			case !match:
-				b.Drop()
-				t.Pass()
-			case reason != "":
-				b.Drop()
-				t.Skip(record, reason)
-			default:
-				b.Next(record)
-				t.Row()
-			}
+		if d.block(b, n, first+*done, t) {
+			*done += int64(n)
+			continue
+		}
+		for range n {
+			d.row(b, first+*done, t)
 			*done++
 		}
 	}
 	return nil
 }
 
-// parquetBlock is how many rows are put at once: few enough that their cells stay
-// in the first-level cache, and that going over them again because of an odd one
-// costs little.
-const parquetBlock = 1 << 10
-
-// parquetBlockText is how much text of a column is put at once, in bytes. A few
-// bytes of a file can stand for rows of a hundred megabytes; row by row, a batch
-// ends when it has enough of them.
-const parquetBlockText = 8 << 20
-
-// block puts n rows column by column. It returns false, and has done nothing, if
-// a cell wants a closer look.
-func (d *parquetDecoder) block(b *columnar.Builder, columns []*parquetColumn, n int, record int64) bool {
-	for _, c := range columns {
-		if !c.gather(b, &d.set, n) {
-			return false
+// open makes the columns that are wanted ready, that of a condition among them.
+func (d *parquetDecoder) open(part *parquetPart, b *columnar.Builder) {
+	d.columns, d.where = d.columns[:0], nil
+	next := func() *parquetColumn { // with the buffers that it has from other row groups
+		n := len(d.columns)
+		d.columns = slices.Grow(d.columns, 1)[:n+1]
+		if d.columns[n] == nil {
+			d.columns[n] = new(parquetColumn)
+		}
+		return d.columns[n]
+	}
+	fields := part.plan.wanted(b)
+	for i := range fields {
+		if f := &fields[i]; f.src >= 0 {
+			next().open(part, f.src, f)
 		}
 	}
-	for _, c := range columns {
-		c.row += n
-		c.value += c.cells.values
-		switch f := c.field; {
-		case f.read == readTime:
-			b.PutTimes(c.cells.ints)
-		case f.read == readNumber:
-			b.PutInts(f.col, c.cells.ints)
-		case f.col.Kind() == columnar.Dictionary:
-			b.PutCodes(f.col, c.cells.codes)
-		default:
-			b.PutTexts(f.col, c.cells.text, c.cells.spans)
+	if part.plan.where >= 0 {
+		d.where = next()
+		d.where.open(part, part.plan.where, nil)
+	}
+	for i := range fields { // last: a reason of another column goes before theirs
+		if f := &fields[i]; f.src < 0 {
+			next().openConstant(f, int(part.group.NumRows))
+		}
+	}
+}
+
+// row puts the next row of the window.
+func (d *parquetDecoder) row(b *columnar.Builder, record int64, t *Tally) {
+	reason, match := "", true
+	for _, c := range d.columns {
+		row := c.row
+		c.row++
+		if c.valid != nil && !c.valid[row] {
+			if c == d.where {
+				match = false
+			} else if c.field.read == readTime {
+				reason = "no time"
+			}
+			continue
+		}
+		value := c.value
+		c.value++
+		switch {
+		case c == d.where:
+			match = bytes.Equal(d.text(c, value), c.equals)
+		case reason == "":
+			reason = d.put(b, c, value)
+		}
+	}
+	switch {
+	case !match:
+		b.Drop()
+		t.Pass()
+	case reason != "":
+		b.Drop()
+		t.Skip(record, reason)
+	default:
+		b.Next(record)
+		t.Row()
+	}
+}
+
+// block puts the n rows of the window column by column. It returns false, and has
+// done nothing, if a cell wants a closer look.
+func (d *parquetDecoder) block(b *columnar.Builder, n int, record int64, t *Tally) bool {
+	for _, c := range d.columns {
+		if c != d.where && !d.gather(b, c, n) {
+			return false
 		}
 	}
 	d.records = d.records[:0]
 	for i := range n {
 		d.records = append(d.records, record+int64(i))
 	}
-	b.NextRows(d.records)
+	if d.where != nil {
+		d.match = d.match[:0]
+		value := 0
+		for i := range n {
+			match := d.where.valid == nil || d.where.valid[i]
+			if match {
+				match = bytes.Equal(d.text(d.where, value), d.where.equals)
+				value++
+			}
+			d.match = append(d.match, match)
+		}
+		d.records = matching(d.records, d.match)
+	}
+	if len(d.records) > 0 {
+		for _, c := range d.columns {
+			if c == d.where {
+				continue
+			}
+			if d.where != nil {
+				c.cells.match(d.match)
+			}
+			switch f := c.field; {
+			case f.read == readTime:
+				b.PutTimes(c.cells.ints)
+			case f.read == readNumber:
+				b.PutInts(f.col, c.cells.ints)
+			case f.read == readQuery:
+				b.PutQueries(c.cells.text, c.cells.spans)
+			case c.cells.codes != nil:
+				b.PutCodes(f.col, c.cells.codes)
+			default:
+				b.PutTexts(f.col, c.cells.text, c.cells.spans)
+			}
+		}
+		b.NextRows(d.records)
+	}
+	t.Records += int64(n)
+	t.Rows += int64(len(d.records))
+	t.Other += int64(n - len(d.records))
 	return true
 }
 
-// gather makes the cells of the next n rows ready to be put, or returns false.
-func (c *parquetColumn) gather(b *columnar.Builder, s *setter, n int) bool {
-	f, cells := c.field, &c.cells
-	cells.values = n
-	var valid []bool // nil: all are
-	if c.valid != nil {
-		valid = c.valid[c.row : c.row+n]
-		cells.values = 0
-		for _, ok := range valid {
-			if ok {
-				cells.values++
-			}
-		}
-		if cells.values == n {
-			valid = nil
-		}
-	}
-	from, to := c.value, c.value+cells.values
-	switch {
-	case c.held == heldTimes && f.read == readTime:
-		cells.ints = c.ints[from:to]
-		return valid == nil && !slices.Contains(cells.ints, noTime)
-	case c.held == heldInts && f.read == readNumber && f.scale == 1:
-		for _, v := range c.ints[from:to] {
-			if v < 0 {
-				return false
-			}
-		}
-		cells.ints = c.ints[from:to]
-		if valid != nil {
-			c.spread = c.spread[:0]
-			for _, ok := range valid {
-				v := int64(columnar.Null)
-				if ok {
-					v, from = c.ints[from], from+1
-				}
-				c.spread = append(c.spread, v)
-			}
-			cells.ints = c.spread
-		}
-		return true
-	case c.held == heldIndexes && f.col.Kind() == columnar.Dictionary:
-		cells.codes = cells.codes[:0]
-		if valid == nil {
-			cells.codes = slices.Grow(cells.codes, n)[:n]
-			for i, index := range c.indexes[from:to] {
-				code := int32(-1)
-				if int(index) < len(c.codes) && c.of == b.Dict(f.col) {
-					code = c.codes[index]
-				}
-				if code < 0 {
-					code = c.code(b, s, index)
-				}
-				cells.codes[i] = code
-			}
-			return true
-		}
-		for _, ok := range valid {
-			code := int32(0)
-			if ok {
-				code, from = c.code(b, s, c.indexes[from]), from+1
-			}
-			cells.codes = append(cells.codes, code)
-		}
-		return true
-	case f.col.Kind() == columnar.Text && f.read == readText && (c.held == heldTexts || c.held == heldIndexes):
-		of := &c.texts
-		if c.held == heldIndexes {
-			of = &c.dict.texts
-		}
-		cells.text, cells.spans = of.data, cells.spans[:0]
-		size := 0
-		for i := range n {
-			var span columnar.Span
-			if valid == nil || valid[i] {
-				at := from
-				if c.held == heldIndexes {
-					at = int(c.indexes[from])
-				}
-				if from++; !unknown(of.at(at)) {
-					span = columnar.Span{Begin: of.offsets[at], End: of.offsets[at+1]}
-				}
-			}
-			cells.spans = append(cells.spans, span)
-			size += int(span.End - span.Begin)
-		}
-		return size <= parquetBlockText
-	}
-	return false
+// parquetCells are what is put of the rows of a window: ints, columnar.Null where there is
+// none, or codes, or spans of text.
+type parquetCells struct {
+	ints  []int64
+	codes []int32
+	text  []byte
+	spans []columnar.Span
 }
 
-// column returns the i-th column with the buffers it has from other row groups.
-func (d *parquetDecoder) column(i int) *parquetColumn {
-	if i == len(d.columns) {
-		d.columns = append(d.columns, new(parquetColumn))
+// match keeps the cells of the rows that match.
+func (c *parquetCells) match(match []bool) {
+	c.ints = matching(c.ints, match)
+	c.codes = matching(c.codes, match)
+	c.spans = matching(c.spans, match)
+}
+
+// matching keeps the elements that match, of all or none.
+func matching[T any](all []T, match []bool) []T {
+	n := 0
+	for i := range all {
+		all[n] = all[i]
+		if match[i] {
+			n++
+		}
 	}
-	return d.columns[i]
+	return all[:n]
+}
+
+// gather makes the cells of a column of the n rows of the window, or returns false.
+func (d *parquetDecoder) gather(b *columnar.Builder, c *parquetColumn, n int) bool {
+	c.cells = parquetCells{}
+	switch f := c.field; {
+	case f.read == readTime:
+		return d.gatherTimes(c)
+	case f.read == readNumber:
+		return d.gatherNumbers(c)
+	case c.held == heldIndexes && f.col.Kind() == columnar.Dictionary:
+		d.gatherCodes(b, c)
+		return true
+	}
+	return d.gatherTexts(c, n)
+}
+
+func (d *parquetDecoder) gatherTimes(c *parquetColumn) bool {
+	if c.valid != nil {
+		return false
+	}
+	if c.held == heldTimes {
+		c.cells.ints = c.ints
+		return !slices.Contains(c.ints, noTime)
+	}
+	c.buf.cells.ints = c.buf.cells.ints[:0]
+	for value := range c.n {
+		text := d.text(c, value)
+		us, ok := d.set.time(c.field.unit, text)
+		if !ok || unknown(text) {
+			return false
+		}
+		c.buf.cells.ints = append(c.buf.cells.ints, us)
+	}
+	c.cells.ints = c.buf.cells.ints
+	return true
+}
+
+func (d *parquetDecoder) gatherNumbers(c *parquetColumn) bool {
+	ints := c.ints
+	if c.held == heldInts && c.field.scale == 1 {
+		signs := int64(0)
+		for _, v := range ints {
+			signs |= v
+		}
+		if signs < 0 {
+			return false
+		}
+	} else {
+		ints = c.buf.cells.ints[:0]
+		for value := range c.n {
+			v, reason := int64(columnar.Null), ""
+			switch c.held {
+			case heldInts:
+				v, reason = c.field.float(float64(c.ints[value]))
+			case heldFloats:
+				v, reason = c.field.float(c.floats[value])
+			default:
+				if text := d.text(c, value); !unknown(text) {
+					v, reason = c.field.number(text)
+				}
+			}
+			if reason != "" {
+				return false
+			}
+			ints = append(ints, v)
+		}
+		c.buf.cells.ints = ints
+	}
+	if c.valid != nil {
+		spread := c.buf.spread[:0]
+		value := 0
+		for _, ok := range c.valid {
+			v := int64(columnar.Null)
+			if ok {
+				v = ints[value]
+				value++
+			}
+			spread = append(spread, v)
+		}
+		c.buf.spread, ints = spread, spread
+	}
+	c.cells.ints = ints
+	return true
+}
+
+func (d *parquetDecoder) gatherCodes(b *columnar.Builder, c *parquetColumn) {
+	c.number(b.Dict(c.field.col))
+	codes := slices.Grow(c.buf.cells.codes[:0], len(c.indexes))[:len(c.indexes)]
+	signs := int32(0)
+	for i, index := range c.indexes {
+		code := c.codes[index]
+		codes[i] = code
+		signs |= code
+	}
+	if signs < 0 {
+		d.lookUp(c)
+		for i, index := range c.indexes {
+			codes[i] = c.codes[index]
+		}
+	}
+	if c.valid != nil {
+		// From the end, as codes move there.
+		value := len(codes)
+		codes = slices.Grow(codes, len(c.valid)-value)[:len(c.valid)]
+		for i := len(c.valid) - 1; i >= 0; i-- {
+			code := int32(0)
+			if c.valid[i] {
+				value--
+				code = codes[value]
+			}
+			codes[i] = code
+		}
+	}
+	c.buf.cells.codes, c.cells.codes = codes, codes
+}
+
+// number makes codes those of the texts in dict.
+func (c *parquetColumn) number(dict *columnar.Dict) {
+	if c.of == dict {
+		return
+	}
+	c.of = dict
+	c.codes = slices.Grow(c.codes[:0], c.dict.size)[:c.dict.size]
+	for i := range c.codes {
+		c.codes[i] = -1
+	}
+}
+
+// lookUp finds the codes of those texts of the dictionary that the window has and
+// that have none yet.
+func (d *parquetDecoder) lookUp(c *parquetColumn) {
+	asked, spans := c.buf.asked[:0], c.buf.cells.spans[:0]
+	for _, index := range c.indexes {
+		if c.codes[index] >= 0 {
+			continue
+		}
+		span := c.dict.spans[index]
+		text := c.dict.text[span.Begin:span.End]
+		if c.field.read != readText {
+			c.codes[index] = c.of.Code(d.set.text(c.field, text))
+			continue
+		}
+		if unknown(text) {
+			span = columnar.Span{}
+		}
+		asked, spans = append(asked, index), append(spans, span)
+	}
+	codes := slices.Grow(c.buf.found[:0], len(asked))[:len(asked)]
+	c.of.Codes(codes, c.dict.text, spans)
+	for i, index := range asked {
+		c.codes[index] = codes[i]
+	}
+	c.buf.asked, c.buf.cells.spans, c.buf.found = asked, spans, codes
+}
+
+func (d *parquetDecoder) gatherTexts(c *parquetColumn, n int) bool {
+	f := c.field
+	asIs := (f.read == readText || f.read == readQuery) && (c.held == heldTexts || c.held == heldIndexes)
+	text, spans, size, value := c.buf.cells.text[:0], c.buf.cells.spans[:0], 0, 0
+	for i := range n {
+		var span columnar.Span
+		switch {
+		case c.valid != nil && !c.valid[i]:
+		case asIs:
+			if c.held == heldTexts {
+				span = c.spans[value]
+			} else {
+				span = c.dict.spans[c.indexes[value]]
+			}
+			value++
+			if span.End-span.Begin <= 4 && unknown(c.text[span.Begin:span.End]) {
+				span = columnar.Span{}
+			}
+		default:
+			span.Begin = uint32(len(text))
+			text = append(text, d.set.text(f, d.text(c, value))...)
+			span.End = uint32(len(text))
+			value++
+		}
+		spans = append(spans, span)
+		if size += int(span.End - span.Begin); size > parquetWindowText {
+			return false
+		}
+	}
+	c.buf.cells.text, c.buf.cells.spans = text, spans
+	if asIs {
+		text = c.text
+	}
+	c.cells.text, c.cells.spans = text, spans
+	return true
 }
 
 // put sets the cell that a value is for. It returns why the row must be skipped,
@@ -483,7 +646,12 @@ func (d *parquetDecoder) put(b *columnar.Builder, c *parquetColumn, value int) (
 		}
 	case heldIndexes:
 		if f.col.Kind() == columnar.Dictionary {
-			b.SetCode(f.col, c.code(b, &d.set, c.indexes[value]))
+			c.number(b.Dict(f.col))
+			code := &c.codes[c.indexes[value]]
+			if *code < 0 {
+				*code = c.of.Code(d.set.text(f, d.text(c, value)))
+			}
+			b.SetCode(f.col, *code)
 			return ""
 		}
 	}
@@ -492,13 +660,15 @@ func (d *parquetDecoder) put(b *columnar.Builder, c *parquetColumn, value int) (
 
 // text returns a value as text.
 func (d *parquetDecoder) text(c *parquetColumn, value int) []byte {
+	var span columnar.Span
 	switch c.held {
 	case heldIndexes:
-		return c.dict.texts.at(int(c.indexes[value]))
+		span = c.dict.spans[c.indexes[value]]
 	case heldTexts:
-		return c.texts.at(value)
+		span = c.spans[value]
 	case heldFloats:
 		d.scratch = strconv.AppendFloat(d.scratch[:0], c.floats[value], 'f', -1, 64)
+		return d.scratch
 	default:
 		switch v := c.ints[value]; {
 		case c.leaf.kind == parquet.Boolean:
@@ -508,11 +678,12 @@ func (d *parquetDecoder) text(c *parquetColumn, value int) []byte {
 		default:
 			d.scratch = strconv.AppendInt(d.scratch[:0], v, 10)
 		}
+		return d.scratch
 	}
-	return d.scratch
+	return c.text[span.Begin:span.End]
 }
 
-// A holding says which slice holds the values of a page.
+// A holding says which slice holds values.
 type holding uint8
 
 const (
@@ -526,39 +697,57 @@ const (
 // noTime stands for a time that is none.
 const noTime = math.MinInt64
 
-// texts are n texts one after the other.
-type texts struct {
-	data    []byte
-	offsets []uint32 // n+1
+// values are values of a column, in the slice that a holding says.
+type values struct {
+	held   holding
+	ints   []int64
+	floats []float64
+	text   []byte // of spans, or of the dictionary's if indexes are held
+	spans  []columnar.Span
 }
 
-func (t *texts) at(i int) []byte { return t.data[t.offsets[i]:t.offsets[i+1]] }
+// A storing says where the values of a page are.
+type storing uint8
 
-// A parquetColumn walks the pages of one column chunk.
+const (
+	storedPlain   storing = iota // in plain
+	storedIndexes                // in numbers, as indexes in the dictionary
+	storedNumbers                // in numbers
+	storedAll                    // in all: decoded at once
+)
+
+// A parquetColumn walks the pages of one column chunk, and each page by windows,
+// whose rows are decoded when it is their turn: so what is decoded is in the
+// cache still when it is put, and of a page, which may have the whole row group,
+// only the bytes are in memory.
 type parquetColumn struct {
-	leaf  *parquetLeaf
-	field *field // nil: read for a condition only
-	pages pageReader
-	left  int64 // rows of the chunk in pages to come
+	leaf   *parquetLeaf
+	field  *field // nil: read for a condition only
+	equals []byte // that one
+	pages  pageReader
+	left   int64 // rows of the chunk in pages to come
 
-	// The page: its rows, of which valid tells those with a value (nil: all),
-	// and its values. row and value are the next ones.
-	rows, row int
-	valid     []bool
-	value     int
-	held      holding
-	ints      []int64
-	floats    []float64
-	texts     texts
-	indexes   []uint32
+	// Of the page, what is to come.
+	rows    int
+	levels  hybrid // those of definition, if the leaf has any
+	stored  storing
+	plain   []byte
+	from    int // where in plain, or in all
+	numbers hybrid
+	all     values
+
+	// The window: its rows, of which valid tells those with a value (nil: all),
+	// and the n values. row and value are the next ones.
+	values
+	indexes    []uint32
+	valid      []bool
+	n          int
+	row, value int
 
 	dict struct {
-		size   int
-		held   holding
-		ints   []int64
-		floats []float64
-		texts  texts
-		data   []byte
+		values
+		size int
+		page []byte
 	}
 	// codes are, by index in the dictionary, the codes in a builder's Dict, −1
 	// where not known yet: most texts of a dictionary may be of rows that other
@@ -566,49 +755,46 @@ type parquetColumn struct {
 	codes []int32
 	of    *columnar.Dict
 
-	// What gather made ready: of the next rows, as many as values have one.
-	cells struct {
-		values int
-		ints   []int64 // columnar.Null: none
-		codes  []int32
-		text   []byte
-		spans  []columnar.Span
-	}
+	cells parquetCells
 
-	// Buffers.
-	spread []int64
-	levels []uint32
-	known  []bool
+	// Buffers, which keep their memory.
+	buf struct {
+		page []byte // decompressed
+
+		// Of the window.
+		values  values
+		indexes []uint32
+		levels  []uint32
+		valid   []bool
+
+		// Of its cells.
+		cells  parquetCells
+		spread []int64
+		asked  []uint32
+		found  []int32
+	}
 }
 
 func (c *parquetColumn) open(part *parquetPart, src int, f *field) {
-	c.leaf, c.field = &part.leaves[src], f
+	c.leaf, c.field, c.equals = &part.leaves[src], f, part.plan.equals
 	meta := &part.group.Columns[c.leaf.index].MetaData
 	c.left = part.group.NumRows
-	c.rows, c.row, c.value, c.dict.size, c.of = 0, 0, 0, 0, nil
+	c.rows, c.dict.size, c.of = 0, 0, nil
 	c.pages.open(part.file, part.size, meta)
 }
 
-// code returns the code that a text of the dictionary has in b's.
-func (c *parquetColumn) code(b *columnar.Builder, s *setter, index uint32) int32 {
-	dict := b.Dict(c.field.col)
-	if c.of != dict {
-		c.of = dict
-		c.codes = slices.Grow(c.codes[:0], c.dict.size)[:c.dict.size]
-		for i := range c.codes {
-			c.codes[i] = -1
-		}
-	}
-	code := c.codes[index]
-	if code < 0 {
-		code = dict.Code(s.text(c.field, c.dict.texts.at(int(index))))
-		c.codes[index] = code
-	}
-	return code
+// openConstant makes c a column that has the field's text in all rows, as one page
+// with a dictionary would.
+func (c *parquetColumn) openConstant(f *field, rows int) {
+	c.leaf, c.field = &parquetLeaf{name: f.col.String()}, f
+	c.rows, c.left, c.of = rows, 0, nil
+	c.dict.size, c.dict.held, c.dict.text = 1, heldTexts, f.text
+	c.dict.spans = append(c.dict.spans[:0], columnar.Span{End: uint32(len(f.text))})
+	c.stored, c.numbers = storedIndexes, hybrid{one: true, left: rows}
 }
 
 // nextPage goes to the next page that has rows.
-func (c *parquetColumn) nextPage(codec *pageCodec, clock *clock) error {
+func (c *parquetColumn) nextPage(codec *pageCodec) error {
 	for {
 		h, body, err := c.pages.next()
 		if err != nil {
@@ -618,20 +804,15 @@ func (c *parquetColumn) nextPage(codec *pageCodec, clock *clock) error {
 		case format.DictionaryPage:
 			err = c.readDictionary(codec, h, body)
 		case format.DataPage, format.DataPageV2:
-			if err = c.readPage(codec, h, body); err == nil && c.rows > 0 {
-				if c.field != nil && c.field.read == readTime {
-					c.toTimes(clock)
-				}
-				return nil
-			}
+			err = c.readPage(codec, h, body)
 		}
-		if err != nil {
+		if err != nil || c.rows > 0 {
 			return err
 		}
 	}
 }
 
-func (c *parquetColumn) readDictionary(codec *pageCodec, h *format.PageHeader, body []byte) (err error) {
+func (c *parquetColumn) readDictionary(codec *pageCodec, h *format.PageHeader, body []byte) error {
 	if !h.DictionaryPageHeader.Valid || c.dict.size > 0 {
 		return fmt.Errorf("%w dictionary", errDamaged)
 	}
@@ -639,21 +820,22 @@ func (c *parquetColumn) readDictionary(codec *pageCodec, h *format.PageHeader, b
 	if n < 0 || n > parquetMaxRows {
 		return fmt.Errorf("%w dictionary of %d values", errDamaged, n)
 	}
-	// The dictionary outlives the page buffer.
-	if c.dict.data, err = codec.decompress(c.pages.codec, c.dict.data, body, int(h.UncompressedPageSize)); err != nil {
+	page, err := codec.decompress(c.pages.codec, &c.dict.page, body, int(h.UncompressedPageSize))
+	if err != nil {
 		return err
 	}
-	if err := c.readValues(format.Plain, c.dict.data, n); err != nil {
+	if c.pages.codec == format.Uncompressed { // what was read goes with the next page
+		c.dict.page = append(c.dict.page[:0], page...)
+		page = c.dict.page
+	}
+	if _, err = c.leaf.readPlain(&c.dict.values, page, 0, n); err != nil {
 		return err
 	}
-	c.dict.size, c.dict.held = n, c.held
-	c.dict.ints, c.ints = c.ints, c.dict.ints
-	c.dict.floats, c.floats = c.floats, c.dict.floats
-	c.dict.texts, c.texts = c.texts, c.dict.texts
+	c.dict.size = n
 	return nil
 }
 
-// readPage reads the levels and values of a data page.
+// readPage reads what stands before the values of a data page.
 func (c *parquetColumn) readPage(codec *pageCodec, h *format.PageHeader, body []byte) (err error) {
 	var rows int32
 	var encoding format.Encoding
@@ -661,10 +843,9 @@ func (c *parquetColumn) readPage(codec *pageCodec, h *format.PageHeader, body []
 	if h.Type == format.DataPage {
 		p := h.DataPageHeader.V
 		rows, encoding = p.NumValues, p.Encoding
-		if codec.page, err = codec.decompress(c.pages.codec, codec.page, body, int(h.UncompressedPageSize)); err != nil {
+		if values, err = codec.decompress(c.pages.codec, &c.buf.page, body, int(h.UncompressedPageSize)); err != nil {
 			return err
 		}
-		values = codec.page
 		if c.leaf.levels > 0 {
 			if p.DefinitionLevelEncoding != format.RLE {
 				return fmt.Errorf("definition levels in encoding %s, which is not read", p.DefinitionLevelEncoding)
@@ -684,196 +865,264 @@ func (c *parquetColumn) readPage(codec *pageCodec, h *format.PageHeader, body []
 		}
 		levels, values = body[skip:skip+size], body[skip+size:]
 		if !p.IsCompressed.Valid || p.IsCompressed.V {
-			if codec.page, err = codec.decompress(c.pages.codec, codec.page, values, int(h.UncompressedPageSize)-int(skip+size)); err != nil {
+			if values, err = codec.decompress(c.pages.codec, &c.buf.page, values, int(h.UncompressedPageSize)-int(skip+size)); err != nil {
 				return err
 			}
-			values = codec.page
 		}
 	}
 	if rows < 0 || int64(rows) > c.left || rows > parquetMaxRows {
 		return fmt.Errorf("%w: a page of %d rows, of which the row group has %d left", errDamaged, rows, c.left)
 	}
-	c.rows, c.row, c.value = int(rows), 0, 0
 	c.left -= int64(rows)
-	n, err := c.readLevels(levels)
-	if err != nil {
-		return err
+	if c.leaf.levels > 0 {
+		if c.levels, err = newHybrid(levels, uint(bits.Len(uint(c.leaf.levels)))); err != nil {
+			return err
+		}
 	}
-	//lint:ignore SA1019 old files have it, and mean the same by it
-	if encoding == format.RLEDictionary || encoding == format.PlainDictionary {
-		return c.readIndexes(values, n)
+	if err = c.store(encoding, values, int(rows)); err == nil {
+		c.rows = int(rows)
 	}
-	return c.readValues(encoding, values, n)
+	return err
 }
 
-// readLevels finds which rows of the page have values, and how many.
-func (c *parquetColumn) readLevels(b []byte) (n int, err error) {
+// store makes the values of a page ready.
+func (c *parquetColumn) store(encoding format.Encoding, b []byte, rows int) (err error) {
+	c.plain, c.from, c.numbers = b, 0, hybrid{}
+	switch {
+	//lint:ignore SA1019 old files have it, and mean the same by it
+	case encoding == format.RLEDictionary || encoding == format.PlainDictionary:
+		c.stored = storedIndexes
+		if len(b) > 0 { // there may be no value
+			c.numbers, err = newHybrid(b[1:], uint(b[0]))
+		}
+	case c.leaf.kind == parquet.Boolean && encoding == format.Plain:
+		c.stored = storedNumbers
+		c.numbers = hybrid{width: 1, packed: b, left: len(b) * 8}
+	case c.leaf.kind == parquet.Boolean && encoding == format.RLE:
+		if len(b) < 4 {
+			return fmt.Errorf("%w booleans", errDamaged)
+		}
+		c.stored = storedNumbers
+		c.numbers, err = newHybrid(b[4:], 1)
+	case encoding == format.Plain:
+		c.stored = storedPlain
+	default:
+		c.stored = storedAll
+		n, levels := 0, c.levels
+		for left := rows; left > 0 && err == nil; left -= min(left, parquetWindow) {
+			var k int
+			k, err = c.readLevels(min(left, parquetWindow))
+			n += k
+		}
+		c.levels = levels
+		if err == nil {
+			err = c.readEncoded(encoding, b, n)
+		}
+	}
+	return err
+}
+
+// load decodes the next n rows of the page, which has them.
+func (c *parquetColumn) load(n int, clock *clock) (err error) {
+	c.rows -= n
+	c.row, c.value = 0, 0
+	if c.n, err = c.readLevels(n); err != nil {
+		return err
+	}
+	n = c.n
+	switch c.stored {
+	case storedPlain:
+		c.from, err = c.leaf.readPlain(&c.buf.values, c.plain, c.from, n)
+		c.values = c.buf.values
+	case storedIndexes:
+		err = c.readIndexes(n)
+	case storedNumbers:
+		c.indexes = slices.Grow(c.buf.indexes[:0], n)[:n]
+		c.buf.indexes = c.indexes
+		err = c.numbers.read(c.indexes)
+		c.held, c.ints = heldInts, c.buf.values.ints[:0]
+		for _, v := range c.indexes {
+			c.ints = append(c.ints, int64(v))
+		}
+		c.buf.values.ints = c.ints
+	default:
+		c.values = c.all
+		switch from, to := c.from, c.from+n; c.held {
+		case heldInts:
+			c.ints = c.ints[from:to]
+		case heldFloats:
+			c.floats = c.floats[from:to]
+		default:
+			c.spans = c.spans[from:to]
+		}
+		c.from += n
+	}
+	if err == nil && c.field != nil && c.field.read == readTime {
+		c.toTimes(clock)
+	}
+	return err
+}
+
+// readLevels finds which of the next n rows have values, and how many.
+func (c *parquetColumn) readLevels(n int) (values int, err error) {
 	c.valid = nil
 	highest := uint32(c.leaf.levels)
 	if highest == 0 {
-		return c.rows, nil
+		return n, nil
 	}
-	width := uint(bits.Len32(highest))
 	// Most pages have no null, which is one run.
-	if h, k := binary.Uvarint(b); k > 0 && h&1 == 0 && h>>1 >= uint64(c.rows) && len(b) > k && uint32(b[k]) == highest {
-		return c.rows, nil
+	if c.levels.all(n, highest) {
+		c.levels.skip(n)
+		return n, nil
 	}
-	c.levels = slices.Grow(c.levels[:0], c.rows)[:c.rows]
-	if err := hybrid(b, width, c.levels); err != nil {
+	levels := slices.Grow(c.buf.levels[:0], n)[:n]
+	valid := slices.Grow(c.buf.valid[:0], n)[:n]
+	c.buf.levels, c.buf.valid = levels, valid
+	if err := c.levels.read(levels); err != nil {
 		return 0, fmt.Errorf("definition levels: %w", err)
 	}
-	c.known = slices.Grow(c.known[:0], c.rows)[:c.rows]
-	for i, level := range c.levels {
-		c.known[i] = level == highest
+	for i, level := range levels {
+		valid[i] = level == highest
 		if level == highest {
-			n++
+			values++
 		}
 	}
-	c.valid = c.known
-	return n, nil
+	if values < n {
+		c.valid = valid
+	}
+	return values, nil
 }
 
 // readIndexes reads n values that are indexes in the dictionary.
-func (c *parquetColumn) readIndexes(b []byte, n int) error {
-	c.indexes = slices.Grow(c.indexes[:0], n)[:n]
-	c.held = c.dict.held
-	if n == 0 {
-		return nil
-	}
-	if len(b) == 0 {
-		return fmt.Errorf("%w page of indexes", errDamaged)
-	}
-	if err := hybrid(b[1:], uint(b[0]), c.indexes); err != nil {
+func (c *parquetColumn) readIndexes(n int) error {
+	c.indexes = slices.Grow(c.buf.indexes[:0], n)[:n]
+	c.buf.indexes = c.indexes
+	if err := c.numbers.read(c.indexes); err != nil {
 		return err
 	}
-	if highest := slices.Max(c.indexes); int64(highest) >= int64(c.dict.size) {
+	highest := uint32(0)
+	for _, index := range c.indexes {
+		highest = max(highest, index)
+	}
+	if n > 0 && int64(highest) >= int64(c.dict.size) {
 		return fmt.Errorf("%w: index %d in a dictionary of %d", errDamaged, highest, c.dict.size)
 	}
-	switch c.dict.held {
+	to := &c.buf.values
+	switch c.held = c.dict.held; c.held {
 	case heldInts:
-		c.ints = slices.Grow(c.ints[:0], n)[:n]
+		to.ints = slices.Grow(to.ints[:0], n)[:n]
 		for i, index := range c.indexes {
-			c.ints[i] = c.dict.ints[index]
+			to.ints[i] = c.dict.ints[index]
 		}
+		c.ints = to.ints
 	case heldFloats:
-		c.floats = slices.Grow(c.floats[:0], n)[:n]
+		to.floats = slices.Grow(to.floats[:0], n)[:n]
 		for i, index := range c.indexes {
-			c.floats[i] = c.dict.floats[index]
+			to.floats[i] = c.dict.floats[index]
 		}
+		c.floats = to.floats
 	default:
-		c.held = heldIndexes
+		c.held, c.text = heldIndexes, c.dict.text
 	}
 	return nil
 }
 
-// readValues reads n values that stand in the page themselves.
-func (c *parquetColumn) readValues(encoding format.Encoding, b []byte, n int) error {
-	switch c.leaf.kind {
-	case parquet.ByteArray:
-		c.held = heldTexts
-	case parquet.Float, parquet.Double:
-		c.held = heldFloats
-		c.floats = slices.Grow(c.floats[:0], n)[:n]
-	default:
-		c.held = heldInts
-		c.ints = slices.Grow(c.ints[:0], n)[:n]
-	}
-	if encoding == format.Plain {
-		return c.readPlain(b, n)
-	}
-	if c.leaf.kind == parquet.Boolean && encoding == format.RLE {
-		if len(b) < 4 {
-			return fmt.Errorf("%w booleans", errDamaged)
-		}
-		c.indexes = slices.Grow(c.indexes[:0], n)[:n]
-		err := hybrid(b[4:], 1, c.indexes)
-		for i, v := range c.indexes {
-			c.ints[i] = int64(v)
-		}
-		return err
-	}
-	return c.readEncoded(encoding, b, n)
-}
-
-func (c *parquetColumn) readPlain(b []byte, n int) error {
-	size := 0 // bits
-	switch c.leaf.kind {
+// readPlain reads the next n values from b, of which from bytes are read already,
+// and returns how many are then.
+func (l *parquetLeaf) readPlain(to *values, b []byte, from, n int) (int, error) {
+	bits := 0
+	switch l.kind {
 	case parquet.Boolean:
-		size = 1
+		bits = 1
 	case parquet.Int32, parquet.Float:
-		size = 32
+		bits = 32
 	case parquet.Int64, parquet.Double:
-		size = 64
+		bits = 64
 	case parquet.Int96:
-		size = 96
+		bits = 96
+	case parquet.ByteArray:
+		to.held = heldTexts
+		return to.readTexts(b, from, n)
+	default:
+		return 0, fmt.Errorf("values of type %s, which are not read", l.kind)
 	}
-	if len(b)*8 < n*size {
-		return fmt.Errorf("%w: %d bytes for %d values", errDamaged, len(b), n)
+	size := (n*bits + 7) / 8
+	if len(b)-from < size {
+		return 0, fmt.Errorf("%w: %d bytes for %d values", errDamaged, len(b)-from, n)
 	}
-	switch c.leaf.kind {
+	b = b[from : from+size]
+	if l.kind == parquet.Float || l.kind == parquet.Double {
+		to.held, to.floats = heldFloats, slices.Grow(to.floats[:0], n)[:n]
+	} else {
+		to.held, to.ints = heldInts, slices.Grow(to.ints[:0], n)[:n]
+	}
+	switch l.kind {
 	case parquet.Boolean:
-		for i := range n {
-			c.ints[i] = int64(b[i>>3] >> (i & 7) & 1)
+		for i := range to.ints {
+			to.ints[i] = int64(b[i>>3] >> (i & 7) & 1)
 		}
 	case parquet.Int32:
-		for i := range c.ints {
-			c.ints[i] = c.int32(int32(binary.LittleEndian.Uint32(b[i*4:])))
+		for i := range to.ints {
+			to.ints[i] = l.int32(int32(binary.LittleEndian.Uint32(b[i*4:])))
 		}
 	case parquet.Int64:
-		for i := range c.ints {
-			c.ints[i] = int64(binary.LittleEndian.Uint64(b[i*8:]))
+		ints := to.ints
+		for ; len(ints) >= 4; ints, b = ints[4:], b[32:] {
+			four, v := (*[4]int64)(ints), (*[32]byte)(b)
+			four[0] = int64(binary.LittleEndian.Uint64(v[0:]))
+			four[1] = int64(binary.LittleEndian.Uint64(v[8:]))
+			four[2] = int64(binary.LittleEndian.Uint64(v[16:]))
+			four[3] = int64(binary.LittleEndian.Uint64(v[24:]))
+		}
+		for i := range ints {
+			ints[i] = int64(binary.LittleEndian.Uint64(b[i*8:]))
 		}
 	case parquet.Int96:
 		// Nanoseconds of the day and the Julian day: kept as µs since 1970.
 		const epochDay = 2440588
-		for i := range c.ints {
+		for i := range to.ints {
 			v := b[i*12:]
-			c.ints[i] = noTime
+			to.ints[i] = noTime
 			if us := scaled(int64(binary.LittleEndian.Uint32(v[8:]))-epochDay, day); us != noTime {
-				c.ints[i] = us + int64(binary.LittleEndian.Uint64(v))/1000
+				to.ints[i] = us + int64(binary.LittleEndian.Uint64(v))/1000
 			}
 		}
 	case parquet.Float:
-		for i := range c.floats {
-			c.floats[i] = float64(math.Float32frombits(binary.LittleEndian.Uint32(b[i*4:])))
+		for i := range to.floats {
+			to.floats[i] = float64(math.Float32frombits(binary.LittleEndian.Uint32(b[i*4:])))
 		}
 	case parquet.Double:
-		for i := range c.floats {
-			c.floats[i] = math.Float64frombits(binary.LittleEndian.Uint64(b[i*8:]))
+		for i := range to.floats {
+			to.floats[i] = math.Float64frombits(binary.LittleEndian.Uint64(b[i*8:]))
 		}
-	case parquet.ByteArray:
-		return c.texts.readPlain(b, n)
-	default:
-		return fmt.Errorf("values of type %s, which are not read", c.leaf.kind)
 	}
-	return nil
+	return from + size, nil
 }
 
 // int32 widens a value.
-func (c *parquetColumn) int32(v int32) int64 {
-	if c.leaf.unsigned {
+func (l *parquetLeaf) int32(v int32) int64 {
+	if l.unsigned {
 		return int64(uint32(v))
 	}
 	return int64(v)
 }
 
-// readPlain reads n texts, each after its size.
-func (t *texts) readPlain(b []byte, n int) error {
-	t.data = slices.Grow(t.data[:0], len(b))
-	t.offsets = append(slices.Grow(t.offsets[:0], n+1), 0)
-	for range n {
-		if len(b) < 4 || uint64(binary.LittleEndian.Uint32(b)) > uint64(len(b)-4) {
-			return fmt.Errorf("%w texts", errDamaged)
+// readTexts is readPlain of texts, each of which stands after its size.
+func (t *values) readTexts(b []byte, from, n int) (int, error) {
+	t.text, t.spans = b, slices.Grow(t.spans[:0], n)[:n]
+	for i := range t.spans {
+		if len(b)-from < 4 || uint64(binary.LittleEndian.Uint32(b[from:])) > uint64(len(b)-from-4) {
+			return 0, fmt.Errorf("%w texts", errDamaged)
 		}
-		size := binary.LittleEndian.Uint32(b)
-		t.data = append(t.data, b[4:4+size]...)
-		t.offsets = append(t.offsets, uint32(len(t.data)))
-		b = b[4+size:]
+		begin := from + 4
+		from = begin + int(binary.LittleEndian.Uint32(b[from:]))
+		t.spans[i] = columnar.Span{Begin: uint32(begin), End: uint32(from)}
 	}
-	return nil
+	return from, nil
 }
 
-// readEncoded reads the encodings that are rare in logs with the library.
+// readEncoded reads the n values of a page in one of the encodings that are rare
+// in logs, with the library.
 func (c *parquetColumn) readEncoded(encoding format.Encoding, b []byte, n int) (err error) {
 	if encoding == format.DeltaBinaryPacked || encoding == format.DeltaLengthByteArray || encoding == format.DeltaByteArray {
 		// The library allocates what the page says it holds.
@@ -881,31 +1130,40 @@ func (c *parquetColumn) readEncoded(encoding format.Encoding, b []byte, n int) (
 			return fmt.Errorf("%w: %s of %d values for %d", errDamaged, encoding, count, n)
 		}
 	}
-	got, e := 0, parquet.LookupEncoding(encoding)
+	got, e, all := 0, parquet.LookupEncoding(encoding), &c.all
+	all.held = heldInts
 	switch c.leaf.kind {
 	case parquet.Int32:
 		var v []int32
 		v, err = e.DecodeInt32(nil, b)
-		for i := range min(n, len(v)) {
-			c.ints[i] = c.int32(v[i])
+		all.ints = all.ints[:0]
+		for _, x := range v {
+			all.ints = append(all.ints, c.leaf.int32(x))
 		}
 		got = len(v)
 	case parquet.Int64:
-		c.ints, err = e.DecodeInt64(c.ints[:0], b)
-		got = len(c.ints)
+		all.ints, err = e.DecodeInt64(all.ints[:0], b)
+		got = len(all.ints)
 	case parquet.Float:
 		var v []float32
 		v, err = e.DecodeFloat(nil, b)
-		for i := range min(n, len(v)) {
-			c.floats[i] = float64(v[i])
+		all.held, all.floats = heldFloats, all.floats[:0]
+		for _, x := range v {
+			all.floats = append(all.floats, float64(x))
 		}
 		got = len(v)
 	case parquet.Double:
-		c.floats, err = e.DecodeDouble(c.floats[:0], b)
-		got = len(c.floats)
+		all.held = heldFloats
+		all.floats, err = e.DecodeDouble(all.floats[:0], b)
+		got = len(all.floats)
 	case parquet.ByteArray:
-		c.texts.data, c.texts.offsets, err = e.DecodeByteArray(c.texts.data[:0], b, c.texts.offsets[:0])
-		got = len(c.texts.offsets) - 1
+		var offsets []uint32
+		all.text, offsets, err = e.DecodeByteArray(all.text[:0], b, nil)
+		all.held, all.spans = heldTexts, all.spans[:0]
+		for i := 1; i < len(offsets); i++ {
+			all.spans = append(all.spans, columnar.Span{Begin: offsets[i-1], End: offsets[i]})
+		}
+		got = len(all.spans)
 	default:
 		return fmt.Errorf("%s in encoding %s, which is not read", c.leaf.kind, encoding)
 	}
@@ -927,43 +1185,54 @@ func deltaCount(b []byte) (n uint64, ok bool) {
 	return n, true
 }
 
-// toTimes turns the numbers of a page into µs UTC.
+// toTimes turns the numbers of the window into µs UTC.
 func (c *parquetColumn) toTimes(clock *clock) {
-	if c.held == heldFloats {
-		c.ints = slices.Grow(c.ints[:0], len(c.floats))[:len(c.floats)]
+	switch c.held {
+	case heldFloats:
+		c.ints = slices.Grow(c.buf.values.ints[:0], len(c.floats))[:len(c.floats)]
+		c.buf.values.ints = c.ints
 		for i, x := range c.floats {
 			c.ints[i] = epochFloat(c.field.unit, x)
 		}
-	}
-	if c.held != heldFloats && c.held != heldInts {
+	case heldInts:
+		c.toMicros()
+	default:
 		return
 	}
-	toUS := c.units()
+	c.held = heldTimes
+	odd := false
+	for _, us := range c.ints {
+		odd = odd || !plausible(us)
+	}
+	if odd {
+		for i, us := range c.ints {
+			if !plausible(us) {
+				c.ints[i] = noTime
+			}
+		}
+	}
 	local := false
 	if t, ok := c.leaf.logical.(*format.TimestampType); ok {
 		local = !t.IsAdjustedToUTC
 	} else if _, ok := c.leaf.logical.(*format.DateType); ok {
 		local = true
 	}
-	local = local && clock.zone != nil && clock.zone != time.UTC
-	for i, v := range c.ints {
-		if c.held == heldInts && toUS != nil {
-			v = toUS(v)
-		}
-		ok := plausible(v)
-		if local && ok {
-			v, ok = clock.local(v)
-		}
-		if !ok {
-			v = noTime
-		}
-		c.ints[i] = v
+	if !local || clock.zone == nil || clock.zone == time.UTC {
+		return
 	}
-	c.held = heldTimes
+	for i, us := range c.ints {
+		if us != noTime {
+			if us, ok := clock.local(us); ok {
+				c.ints[i] = us
+			} else {
+				c.ints[i] = noTime
+			}
+		}
+	}
 }
 
-// units returns how an integer of the column becomes µs; nil: it is that.
-func (c *parquetColumn) units() func(int64) int64 {
+// toMicros turns the integers of the window into µs.
+func (c *parquetColumn) toMicros() {
 	unit := c.field.unit
 	switch t := c.leaf.logical.(type) {
 	case *format.TimestampType:
@@ -976,22 +1245,33 @@ func (c *parquetColumn) units() func(int64) int64 {
 			unit = "ns"
 		}
 	case *format.DateType:
-		return func(v int64) int64 { return scaled(v, day) }
+		scale(c.ints, day)
+		return
 	}
 	if c.leaf.kind == parquet.Int96 {
 		unit = "us"
 	}
 	switch unit {
 	case "s":
-		return func(v int64) int64 { return scaled(v, 1e6) }
+		scale(c.ints, 1e6)
 	case "ms":
-		return func(v int64) int64 { return scaled(v, 1e3) }
+		scale(c.ints, 1e3)
 	case "us":
-		return nil
 	case "ns":
-		return func(v int64) int64 { return v / 1e3 }
+		for i, v := range c.ints {
+			c.ints[i] = v / 1e3
+		}
+	default:
+		for i, v := range c.ints {
+			c.ints[i] = epochInt(v)
+		}
 	}
-	return epochInt
+}
+
+func scale(ints []int64, by int64) {
+	for i, v := range ints {
+		ints[i] = scaled(v, by)
+	}
 }
 
 func scaled(v, scale int64) int64 {
@@ -1046,58 +1326,113 @@ func epochFloat(unit string, x float64) int64 {
 	return int64(x)
 }
 
-// hybrid decodes runs and bit-packed groups of numbers of width bits until out
-// is full.
-func hybrid(b []byte, width uint, out []uint32) error {
+// A hybrid reads numbers of a fixed width that stand in runs of one number and in
+// bit-packed groups. The zero value has none.
+type hybrid struct {
+	width  uint   // in bits
+	rest   []byte // what follows the run
+	left   int    // numbers of the run to come
+	one    bool   // the run is of one number
+	number uint32 // that one
+	packed []byte // from where the other numbers stand
+	bit    uint   // of packed, where the next one begins
+}
+
+func newHybrid(b []byte, width uint) (hybrid, error) {
 	if width > 32 {
-		return fmt.Errorf("%w: numbers of %d bits", errDamaged, width)
+		return hybrid{}, fmt.Errorf("%w: numbers of %d bits", errDamaged, width)
 	}
-	for len(out) > 0 {
-		h, k := binary.Uvarint(b)
+	return hybrid{width: width, rest: b}, nil
+}
+
+// next goes to the next run if this one is over.
+func (h *hybrid) next() error {
+	for h.left == 0 {
+		head, k := binary.Uvarint(h.rest)
 		if k <= 0 {
-			return fmt.Errorf("%w: %d numbers missing", errDamaged, len(out))
+			return fmt.Errorf("%w: numbers missing", errDamaged)
 		}
-		b = b[k:]
-		count := min(h>>1, math.MaxInt32)
-		if h&1 == 0 {
-			n := int(min(count, uint64(len(out))))
-			size := int(width+7) / 8
+		b := h.rest[k:]
+		count := min(head>>1, math.MaxInt32)
+		if h.one = head&1 == 0; h.one {
+			size := int(h.width+7) / 8
 			if len(b) < size {
 				return fmt.Errorf("%w run", errDamaged)
 			}
-			var v uint32
+			h.number = 0
 			for i := range size {
-				v |= uint32(b[i]) << (8 * i)
+				h.number |= uint32(b[i]) << (8 * i)
 			}
-			for i := range out[:n] {
-				out[i] = v
-			}
-			b, out = b[size:], out[n:]
+			h.left, h.rest = int(count), b[size:]
 			continue
 		}
-		n := int(min(count*8, uint64(len(out))))
-		if uint64(len(b))*8 < uint64(n)*uint64(width) {
-			return fmt.Errorf("%w group", errDamaged)
+		h.left, h.packed, h.bit = int(min(count*8, math.MaxInt32)), b, 0
+		if size := count * uint64(h.width); size <= uint64(len(b)) {
+			h.rest = b[size:]
+		} else { // writers may cut the last group off
+			h.left, h.rest = len(b)*8/int(h.width), nil
 		}
-		unpack(b, width, out[:n])
-		b, out = b[min(uint64(len(b)), count*uint64(width)):], out[n:]
 	}
 	return nil
 }
 
-// unpack reads numbers of width bits, least significant first. b must hold them.
-func unpack(b []byte, width uint, out []uint32) {
+// all reports whether the next n numbers stand in one run of v.
+func (h *hybrid) all(n int, v uint32) bool {
+	return h.next() == nil && h.one && h.number == v && h.left >= n
+}
+
+// skip passes n numbers of the run, which has them.
+func (h *hybrid) skip(n int) {
+	h.left -= n
+	h.bit += uint(n) * h.width
+}
+
+// read reads as many numbers as out is long.
+func (h *hybrid) read(out []uint32) error {
+	for len(out) > 0 {
+		if err := h.next(); err != nil {
+			return err
+		}
+		n := min(h.left, len(out))
+		if h.one {
+			for i := range out[:n] {
+				out[i] = h.number
+			}
+		} else {
+			unpack(h.packed[h.bit>>3:], h.bit&7, h.width, out[:n])
+		}
+		h.skip(n)
+		out = out[n:]
+	}
+	return nil
+}
+
+// unpack reads numbers of width bits from a bit on, least significant first. b
+// must hold them.
+func unpack(b []byte, bit, width uint, out []uint32) {
 	mask := uint64(1)<<width - 1
-	bit, i := uint(0), 0
-	if width <= 14 { // four and the odd bits fit in a word
+	i := 0
+	switch { // several numbers and the odd bits fit in a word
+	case width <= 14:
 		for ; i+4 <= len(out) && int(bit>>3)+8 <= len(b); i += 4 {
 			w := binary.LittleEndian.Uint64(b[bit>>3:]) >> (bit & 7)
 			o := (*[4]uint32)(out[i:])
 			o[0] = uint32(w & mask)
-			o[1] = uint32(w >> (width & 63) & mask)
-			o[2] = uint32(w >> (2 * width & 63) & mask)
-			o[3] = uint32(w >> (3 * width & 63) & mask)
+			w >>= width & 63
+			o[1] = uint32(w & mask)
+			w >>= width & 63
+			o[2] = uint32(w & mask)
+			w >>= width & 63
+			o[3] = uint32(w & mask)
 			bit += 4 * width
+		}
+	case width <= 28:
+		for ; i+2 <= len(out) && int(bit>>3)+8 <= len(b); i += 2 {
+			w := binary.LittleEndian.Uint64(b[bit>>3:]) >> (bit & 7)
+			o := (*[2]uint32)(out[i:])
+			o[0] = uint32(w & mask)
+			o[1] = uint32(w >> (width & 63) & mask)
+			bit += 2 * width
 		}
 	}
 	for ; i < len(out) && int(bit>>3)+8 <= len(b); i++ {
@@ -1212,32 +1547,33 @@ func (p *pageReader) fill(n int) error {
 
 // A pageCodec decompresses pages.
 type pageCodec struct {
-	page []byte // decompressed: a row group in one page has many megabytes, so columns share it
 	zstd *zstd.Decoder
 	gzip *gzip.Reader
 }
 
-// decompress returns the size bytes that src decompresses to, in dst if that is
-// large enough.
-func (c *pageCodec) decompress(codec format.CompressionCodec, dst, src []byte, size int) (out []byte, err error) {
-	if size < 0 {
-		return nil, fmt.Errorf("%w page", errDamaged)
+// decompress returns the size bytes that src decompresses to: src itself if it is
+// not compressed, else in *buf, which grows as needed.
+func (c *pageCodec) decompress(codec format.CompressionCodec, buf *[]byte, src []byte, size int) (out []byte, err error) {
+	if size < 0 || codec != format.Uncompressed && size/parquetMaxRatio > len(src) {
+		return nil, fmt.Errorf("%w page: %d bytes decompressed from %d", errDamaged, size, len(src))
 	}
-	dst = slices.Grow(dst[:0], size)
+	if codec != format.Uncompressed && cap(*buf) < size {
+		*buf = make([]byte, size+size/16) // pages of a column are about as large
+	}
 	switch codec {
 	case format.Uncompressed:
-		out = append(dst, src...)
+		out = src
 	case format.Snappy:
 		if n, err := snappy.DecodedLen(src); err != nil || n != size {
 			return nil, fmt.Errorf("%w snappy page", errDamaged)
 		}
-		out, err = snappy.Decode(dst[:size], src)
+		out, err = snappy.Decode((*buf)[:size], src)
 	case format.Gzip:
 		if c.gzip == nil {
 			c.gzip = new(gzip.Reader)
 		}
 		if err = c.gzip.Reset(bytes.NewReader(src)); err == nil {
-			out = dst[:size]
+			out = (*buf)[:size]
 			_, err = io.ReadFull(c.gzip, out)
 		}
 	case format.Zstd:
@@ -1246,7 +1582,7 @@ func (c *pageCodec) decompress(codec format.CompressionCodec, dst, src []byte, s
 				return nil, err
 			}
 		}
-		out, err = c.zstd.DecodeAll(src, dst)
+		out, err = c.zstd.DecodeAll(src, (*buf)[:0])
 	default:
 		return nil, fmt.Errorf("compressed with %s, which is not read: write the file with zstd, snappy or gzip", codec)
 	}

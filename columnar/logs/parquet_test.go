@@ -3,6 +3,8 @@ package logs
 import (
 	"bytes"
 	"fmt"
+	"io"
+	"math"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -12,9 +14,12 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/klauspost/compress/snappy"
+	"github.com/klauspost/compress/zstd"
 	"github.com/parquet-go/parquet-go"
 	"github.com/parquet-go/parquet-go/compress"
 	"github.com/parquet-go/parquet-go/deprecated"
+	"github.com/parquet-go/parquet-go/format"
 
 	"outflow/columnar"
 )
@@ -156,8 +161,128 @@ func TestParquetPages(t *testing.T) {
 	}
 }
 
+// TestParquetOddRows checks that rows are the same whether they are put by columns
+// or, because a row among them has no sound time, one by one.
+func TestParquetOddRows(t *testing.T) {
+	type request struct {
+		Time   string   `parquet:"time"`
+		User   *string  `parquet:"user,optional"`
+		Src    int32    `parquet:"src_ip"`
+		Method string   `parquet:"method"`
+		URL    string   `parquet:"url"`
+		Agent  *string  `parquet:"user_agent,optional"`
+		Status string   `parquet:"status_code"`
+		Out    *float64 `parquet:"bytes_out,optional"`
+		In     string   `parquet:"bytes_in"`
+		Kind   *string  `parquet:"kind,optional"`
+	}
+	type question struct {
+		Time   float64 `parquet:"time"`
+		Src    *string `parquet:"src_ip,optional"`
+		Query  *string `parquet:"query,optional"`
+		Type   int32   `parquet:"qtype"`
+		Rcode  *string `parquet:"rcode,optional"`
+		Count  *int64  `parquet:"ancount,optional"`
+		Cached bool    `parquet:"host"`
+	}
+	r := rand.New(rand.NewPCG(7, 7))
+	pick := func(of ...string) string { return one(r, of...) }
+	maybe := func(of ...string) *string {
+		if r.IntN(3) == 0 {
+			return nil
+		}
+		s := pick(of...)
+		return &s
+	}
+	const rows, stretch = 6_000, 700 // of which some have no null, and are longer than a page
+	var requests []request
+	var questions []question
+	for i := range rows {
+		id := fmt.Sprint(r.IntN(300))
+		q := request{Time: fmt.Sprintf("2026-01-02T03:%02d:%02d%s", i/60%60, i%60, pick("Z", ".5Z", "+01:00")), User: maybe("amy", "bo"+id, "-", ""),
+			Src: int32(i % 77), Method: pick("GET", "POST", "null"), URL: pick("https://A.example/x"+id+"?k=secret", "b.example:443", "/path", "-"),
+			Agent: maybe("curl", "N/A", strings.Repeat("agent ", 20)+id), Status: pick("200", "-", " 404"), In: pick("12", "1.5", "", "7e3"), Kind: maybe("up", "down")}
+		if r.IntN(4) > 0 {
+			out := one(r, 0, 12.5, 1e9, math.NaN())
+			q.Out = &out
+		}
+		n := question{Time: 1767225600.25 + float64(i), Src: maybe("10.0.0."+id, "-"), Type: int32(r.IntN(70)), Rcode: maybe("noerror", "3", "NXDOMAIN", ""),
+			Query: maybe("WWW.example.com.", id+".x.example.co.uk", "10.1.2.3", "com", "-", "..", strings.Repeat("a", 30)+".t.example.net"), Cached: i%3 == 0}
+		if count := int64(r.IntN(9)) - 1; count != 0 {
+			n.Count = &count
+		}
+		if i/stretch%2 == 1 {
+			q.User, q.Agent, q.Kind, q.Out = &q.Method, &q.URL, &q.Method, new(float64)
+			n.Src, n.Query, n.Rcode, n.Count = &q.Method, &q.URL, &q.Method, new(int64)
+		}
+		requests, questions = append(requests, q), append(questions, n)
+	}
+	const every = 300 // fewer than a window has
+	oddRequests, oddQuestions := withOdd(requests, every, request{Time: "soon"}), withOdd(questions, every, question{Time: -1})
+	up := &Mapping{Where: Where{Name: "kind", Equals: "up"}, Columns: map[columnar.Col]Source{
+		columnar.DstIP: {Const: "9.9.9.9"}, columnar.BytesOut: {Name: "bytes_out", Unit: "KiB"}}}
+	for _, encoding := range []string{"plain", "dictionary"} {
+		for _, size := range []int{1_000, 100_000} {
+			o := []parquet.WriterOption{parquet.PageBufferSize(size), parquet.MaxRowsPerRowGroup(3_500), parquet.Compression(&parquet.Snappy)}
+			for _, c := range []struct {
+				name        string
+				table       *columnar.Table
+				mapping     *Mapping
+				plain, odds []byte
+			}{
+				{"requests", columnar.HTTP, nil, write(t, requests, encodedAs[request](encoding, o)...), write(t, oddRequests, encodedAs[request](encoding, o)...)},
+				{"uploads", columnar.HTTP, up, write(t, requests, encodedAs[request](encoding, o)...), write(t, oddRequests, encodedAs[request](encoding, o)...)},
+				{"questions", columnar.DNS, nil, write(t, questions, encodedAs[question](encoding, o)...), write(t, oddQuestions, encodedAs[question](encoding, o)...)},
+			} {
+				t.Run(fmt.Sprintf("%s/%s/%d", c.name, encoding, size), func(t *testing.T) {
+					want, got := decodeParquet(c.odds, Options{Mapping: c.mapping}), decodeParquet(c.plain, Options{Mapping: c.mapping})
+					for _, r := range []*result{want, got} {
+						if err := r.check(); err != nil || r.err != nil {
+							t.Fatal(err, r.err)
+						}
+					}
+					odd := want.tally.Skipped + want.tally.Other - got.tally.Other
+					if want.tally.Rows != got.tally.Rows || got.tally.Rows < rows/10 || got.tally.Skipped != 0 || odd != rows/every {
+						t.Errorf("got %+v, with odd rows %+v", got.tally, want.tally)
+					}
+					for i, col := range c.table.Cols {
+						if d := cmp.Diff(want.tables[c.table.ID].Cells[i], got.tables[c.table.ID].Cells[i]); d != "" {
+							t.Errorf("%s (-one by one +by columns):\n%.1000s", col, d)
+						}
+					}
+				})
+			}
+		}
+	}
+}
+
+func one[T any](r *rand.Rand, of ...T) T { return of[r.IntN(len(of))] }
+
+// withOdd puts odd after every so many rows.
+func withOdd[T any](rows []T, every int, odd T) []T {
+	var all []T
+	for part := range slices.Chunk(rows, every) {
+		all = append(append(all, part...), odd)
+	}
+	return all
+}
+
+// encodedAs adds the schema of T, with all columns in that encoding.
+func encodedAs[T any](encoding string, o []parquet.WriterOption) []parquet.WriterOption {
+	var row T
+	schema := parquet.SchemaOf(row)
+	if encoding == "dictionary" {
+		columns := parquet.Group{}
+		for _, f := range schema.Fields() {
+			columns[f.Name()] = parquet.Encoded(f, &parquet.RLEDictionary)
+		}
+		schema = parquet.NewSchema("row", columns)
+	}
+	return append(slices.Clone(o), schema)
+}
+
 // write returns a file of the rows.
-func write[T any](t *testing.T, rows []T, o ...parquet.WriterOption) []byte {
+func write[T any](t testing.TB, rows []T, o ...parquet.WriterOption) []byte {
 	t.Helper()
 	var b bytes.Buffer
 	w := parquet.NewGenericWriter[T](&b, o...)
@@ -441,6 +566,41 @@ func TestParquetWriter(t *testing.T) {
 	}
 }
 
+// TestPageSize checks that a page gets the memory that it says it needs only if
+// so few bytes can hold as much.
+func TestPageSize(t *testing.T) {
+	var c pageCodec
+	var buf []byte
+	if _, err := c.decompress(format.Zstd, &buf, make([]byte, 1000), 200<<20); err == nil || cap(buf) > 0 {
+		t.Errorf("got error %v and %d bytes for a page of 200 MiB in 1,000 bytes", err, cap(buf))
+	}
+	zeros := make([]byte, 64<<20)
+	w, err := zstd.NewWriter(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, codec := range []struct {
+		format.CompressionCodec
+		page []byte
+	}{{format.Zstd, w.EncodeAll(zeros, nil)}, {format.Snappy, snappy.Encode(nil, zeros)}} {
+		if out, err := c.decompress(codec.CompressionCodec, &buf, codec.page, len(zeros)); err != nil || !bytes.Equal(out, zeros) {
+			t.Errorf("%s: got error %v for a page of zeros in %d bytes", codec, err, len(codec.page))
+		}
+	}
+}
+
+// hybrids reads n numbers, some at a time.
+func hybrids(data []byte, width uint, n int, some func(left int) int) ([]uint32, error) {
+	all := make([]uint32, n)
+	h, err := newHybrid(data, width)
+	for left := all; len(left) > 0 && err == nil; {
+		k := some(len(left))
+		err = h.read(left[:k])
+		left = left[k:]
+	}
+	return all, err
+}
+
 func TestHybrid(t *testing.T) {
 	r := rand.New(rand.NewPCG(9, 9))
 	for width := uint(0); width <= 32; width++ {
@@ -464,14 +624,55 @@ func TestHybrid(t *testing.T) {
 			}
 			want = append(want, run, run, run, run, run)
 			for _, n := range []int{len(want), r.IntN(len(want))} {
-				got := make([]uint32, n)
-				if err := hybrid(data, width, got); err != nil || !slices.Equal(got, want[:n]) {
+				got, err := hybrids(data, width, n, func(left int) int { return 1 + r.IntN(left) })
+				if err != nil || !slices.Equal(got, want[:n]) {
 					t.Fatalf("width %d: got %v, %v, want %v", width, got, err, want[:n])
 				}
 			}
-			if err := hybrid(data, width, make([]uint32, len(want)+1)); err == nil {
+			if _, err := hybrids(data, width, len(want)+1, func(left int) int { return left }); err == nil {
 				t.Fatalf("width %d: no error for a missing number", width)
 			}
+		}
+	}
+}
+
+// BenchmarkDecodeParquet decodes what the fold of user_day reads. The environment
+// may name a file, of which the first row groups are decoded.
+func BenchmarkDecodeParquet(b *testing.B) {
+	want := columnar.ColSet(columnar.Time, columnar.User, columnar.SrcIP, columnar.BytesOut, columnar.BytesIn)
+	bench := func(b *testing.B, file io.ReaderAt, size int64) {
+		o := &Options{Want: want}
+		var blocks []Block
+		if err := Parquet.Split(file, size, o, func(block *Block) error {
+			if len(blocks) < 4 {
+				blocks = append(blocks, *block)
+			}
+			return nil
+		}); err != nil {
+			b.Fatal(err)
+		}
+		benchBlocks(b, Parquet, o, blocks)
+	}
+	if name := os.Getenv("OUTFLOW_BENCH_PARQUET"); name != "" {
+		f, err := os.Open(name)
+		if err != nil {
+			b.Fatal(err)
+		}
+		defer f.Close()
+		s, err := f.Stat()
+		if err != nil {
+			b.Fatal(err)
+		}
+		bench(b, f, s.Size())
+		return
+	}
+	all := events(1 << 18)
+	for _, codec := range []compress.Codec{&parquet.Uncompressed, &parquet.Snappy, &parquet.Zstd} {
+		for _, encoding := range []string{"plain", "dictionary"} {
+			b.Run(fmt.Sprintf("codec=%s/encoding=%s", codec, encoding), func(b *testing.B) {
+				file := write(b, all, encodedAs[event](encoding, []parquet.WriterOption{parquet.Compression(codec), parquet.PageBufferSize(1 << 20)})...)
+				bench(b, bytes.NewReader(file), int64(len(file)))
+			})
 		}
 	}
 }

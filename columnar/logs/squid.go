@@ -74,7 +74,7 @@ func bestSquidLayout(head []byte) (best *squidLayout, most int) {
 			}
 			line = bytes.TrimRight(line, " \r\n")
 			d.data = line
-			if d.match(0, uint32(len(line))) {
+			if d.match(0, len(line)) {
 				if _, why := d.numbers(); why == "" {
 					fit++
 				}
@@ -142,10 +142,7 @@ type squidLayout struct {
 	open   int  // the one field that may have spaces, -1 if there is no such or more than one
 	hasURL bool // else from host and path
 
-	// For usual.
-	regular bool // usual can read it
-	spaces  int  // spaces in a line without padding, and none within quotes
-	quotes  int  // quotes in a line without more
+	steps []squidStep // what usual does, nil if it cannot read the format
 }
 
 type squidItem struct {
@@ -153,13 +150,16 @@ type squidItem struct {
 	quoted bool   // in quotes, within which quotes are escaped
 	padded bool   // spaces may stand before it
 	after  string // the text behind it
+}
 
-	// For usual.
+// A squidStep cuts one field off a usual line.
+type squidStep struct {
+	word, mask uint64 // the text behind the field, and which of the 8 bytes at its place that is
+	size       uint32 // of that text
 	end        squidEnd
-	space      int    // spaces before its end in a line of squidLayout.spaces
-	quote      int    // quotes before its end
-	last       bool   // no field behind it brings spaces that are not in the format
-	word, mask uint64 // after, and which of the 8 bytes at its place that is
+	field      squidField
+	quoted     bool
+	padded     bool
 }
 
 // squidEnd is how the end of a field is found.
@@ -172,6 +172,8 @@ const (
 	squidToByte
 	squidToEnd // of the line
 )
+
+const squidDateSize = len("02/Jan/2006:15:04:05 -0700")
 
 // compileSquid compiles a logformat directive, or what stands in one behind its
 // name.
@@ -250,44 +252,36 @@ func compileSquid(format string) (*squidLayout, error) {
 	return l, nil
 }
 
-// plan finds out where in a usual line the ends of fields are.
+// plan finds out how a usual line is cut.
 func (l *squidLayout) plan() {
-	l.regular = true
-	l.spaces, l.quotes = strings.Count(l.lead, " "), strings.Count(l.lead, `"`)
-	for i := range l.fields {
-		f := &l.fields[i]
+	if strings.ContainsAny(l.lead, "\r\n") {
+		return
+	}
+	steps := make([]squidStep, len(l.fields))
+	for i, f := range l.fields {
+		if len(f.after) > 8 || strings.ContainsAny(f.after, "\r\n") {
+			return
+		}
+		s := squidStep{size: uint32(len(f.after)), field: f.field, quoted: f.quoted, padded: f.padded}
+		s.mask = 1<<(8*s.size) - 1
+		for k := range f.after {
+			s.word |= uint64(f.after[k]) << (8 * k)
+		}
 		switch {
 		case f.field == squidDate:
-			f.end = squidToSize
-			l.spaces++ // before the zone
-		case f.quoted:
-			f.end = squidToQuote
+			s.end = squidToSize
+		case f.quoted || f.after != "" && f.after[0] == '"':
+			s.end = squidToQuote
 		case f.after == "":
-			f.end = squidToEnd
+			s.end = squidToEnd
 		case f.after[0] == ' ':
-			f.end = squidToSpace
-		case f.after[0] == '"':
-			f.end = squidToQuote
+			s.end = squidToSpace
 		default:
-			f.end = squidToByte
+			s.end = squidToByte
 		}
-		f.space, f.quote = l.spaces, l.quotes
-		l.spaces += strings.Count(f.after, " ")
-		l.quotes += strings.Count(f.after, `"`)
-		f.mask = 1<<(8*len(f.after)) - 1
-		for k := range len(f.after) {
-			f.word |= uint64(f.after[k]) << (8 * k)
-		}
-		// A text that is compared as one word; and padding that is there without
-		// being looked for would be taken for an empty field.
-		l.regular = l.regular && len(f.after) <= 8 && !(f.padded && f.end != squidToSpace)
+		steps[i] = s
 	}
-	for i := len(l.fields) - 1; i >= 0; i-- {
-		if f := &l.fields[i]; f.quoted || f.padded {
-			f.last = true
-			break
-		}
-	}
+	l.steps = steps
 }
 
 // squidCode parses the code behind a percent sign: modifiers, width, argument,
@@ -344,7 +338,12 @@ type squid struct {
 	offset int64    // of the zone, µs
 	rows   squidRows
 
-	scanner fieldScanner // of spaces, and of quotes if the layout has some
+	// The window of the block in which lines are cut, from window on: bit i&63 of
+	// spaces[i>>6] says whether byte i is a space or a newline, and so on.
+	window         int
+	spaces, quotes []uint64
+	behind         []int  // the ends of its lines, newlines included
+	marks          []mark // scratch
 }
 
 // squidRun is how many lines are gathered to be put column by column, which
@@ -391,37 +390,20 @@ func (d *squid) Decode(b *Block, out *columnar.Out, t *Tally) error {
 	rows, r := out.Table(columnar.HTTP), &d.rows
 	d.want(rows)
 	record := b.First
-	s := &d.scanner
 	d.data = b.Data
-	s.list = d.layout.quotes > 0
-	s.reset(b.Data, ' ', '"')
-	if !s.list {
-		s.other = '\\' // quotes are nothing special
-	}
-	for s.next() {
-		begin, quotes := 0, s.others
-		for _, end := range s.ends {
-			line := squidLine{start: s.pos[begin] + 1, end: s.pos[end], spaces: s.pos[begin+1 : end]}
-			if s.list {
-				n := d.layout.quotes
-				if n >= len(quotes) || quotes[n] < line.end || quotes[n-1] >= line.end {
-					for n = 0; quotes[n] < line.end; {
-						n++
-					}
-				}
-				line.quotes, quotes = quotes[:n], quotes[n:]
+	for at := 0; at < len(b.Data); {
+		usual := d.look(at)
+		for _, behind := range d.behind {
+			known := usual && d.usual(at, behind) && d.fits()
+			line := b.Data[at:behind]
+			if !known {
+				line = bytes.TrimRight(line, " \r\n")
 			}
-			for line.start < line.end {
-				c := b.Data[line.end-1]
-				if c == ' ' {
-					line.spaces = line.spaces[:len(line.spaces)-1]
-				} else if c != '\r' {
-					break
+			if len(line) > 0 {
+				row, why := squidRow{}, squidMisfit
+				if known || d.match(at, at+len(line)) || d.matchEnds(at, at+len(line)) {
+					row, why = d.numbers()
 				}
-				line.end--
-			}
-			if line.start < line.end {
-				row, why := d.parse(&line)
 				if why != "" {
 					t.Skip(record, why)
 				} else {
@@ -432,7 +414,7 @@ func (d *squid) Decode(b *Block, out *columnar.Out, t *Tally) error {
 					t.Row()
 				}
 			}
-			begin = end
+			at = behind
 			record++
 		}
 	}
@@ -440,10 +422,54 @@ func (d *squid) Decode(b *Block, out *columnar.Out, t *Tally) error {
 	return nil
 }
 
-// A squidLine is a line without its end and spaces before that.
-type squidLine struct {
-	start, end     uint32   // in the block
-	spaces, quotes []uint32 // where they stand in the block; quotes if the layout has some
+// lineEnd returns where the line that begins at i ends, its newline included.
+func lineEnd(data []byte, i int) int {
+	if n := bytes.IndexByte(data[i:], '\n'); n >= 0 {
+		return i + n + 1
+	}
+	return len(data)
+}
+
+// squidWindow is how much of a block is looked at in one go, as scanWindow.
+const squidWindow = 32 << 10
+
+// squidBehind is how many bytes there must be behind a line for usual, which reads as
+// many where it looks for a byte.
+const squidBehind = 32
+
+// look makes a window that begins with the line at i, and finds the lines in it. If
+// there is none that usual can look at, it returns false, and the line at i is all.
+func (d *squid) look(i int) (usual bool) {
+	d.window = i
+	text := d.data[i:min(i+squidWindow, len(d.data))]
+	d.marks = markText(d.marks, text, ' ', '"')
+	n := len(d.marks)
+	d.spaces, d.quotes = slices.Grow(d.spaces[:0], n+1)[:n+1], slices.Grow(d.quotes[:0], n+1)[:n+1]
+	d.spaces[n], d.quotes[n] = 0, 0
+	lines := 0
+	for k, m := range d.marks {
+		d.spaces[k], d.quotes[k] = m.sep|m.line, m.other|m.line
+		d.behind = slices.Grow(d.behind[:lines], 64)[:lines+64]
+		// Whether there is one in 64 bytes is not to be foreseen, more than two are rare.
+		at, behind := i+64*k+1, (*[64]int)(d.behind[lines:])
+		behind[0] = at + bits.TrailingZeros64(m.line)
+		rest := m.line & (m.line - 1)
+		behind[1] = at + bits.TrailingZeros64(rest)
+		for n := 2; rest&(rest-1) != 0; n++ {
+			rest &= rest - 1
+			behind[n] = at + bits.TrailingZeros64(rest)
+		}
+		lines += bits.OnesCount64(m.line)
+	}
+	for lines > 0 && d.behind[lines-1]+squidBehind > len(d.data) {
+		lines--
+	}
+	if lines == 0 {
+		d.behind = append(d.behind[:0], lineEnd(d.data, i))
+		return false
+	}
+	d.behind = d.behind[:lines]
+	return true
 }
 
 // want finds out which texts the wanted columns are made of.
@@ -486,14 +512,6 @@ func (d *squid) gather(row *squidRow, record int64) {
 		r.texts[f][n] = columnar.Span{Begin: uint32(s >> 32), End: uint32(s)}
 	}
 	r.n++
-}
-
-// parse reads a line. It returns why it must be skipped.
-func (d *squid) parse(line *squidLine) (row squidRow, why string) {
-	if !(d.usual(line) && d.fits()) && !d.match(line.start, line.end) && !d.matchEnds(line.start, line.end) {
-		return row, squidMisfit
-	}
-	return d.numbers()
 }
 
 // numbers reads the numbers of a line that was cut into fields.
@@ -594,100 +612,101 @@ func notInCode(w uint64) uint64 {
 	return (^(capital | digit | other) | w) & highBits
 }
 
-// usual cuts the line into fields as match does, or returns false: a line without
-// escaped quotes whose spaces and quotes are those of the format, but for the
-// ones within quotes and padding in one place.
+// usual cuts the line from i to behind, its newline included, into fields as match
+// does, or returns false. It cuts none with escaped quotes, or more than 8 spaces
+// before a field.
 //
-// Note: then the places of spaces and quotes are known, and a field's end is not
-// searched for. A search is a jump that depends on the text, and a dozen of those
-// in a line cost more than all else.
-func (d *squid) usual(line *squidLine) bool {
-	l, data := d.layout, d.data
-	spaces, more := line.spaces, len(line.spaces)-l.spaces
-	if !l.regular || more < 0 || len(line.quotes) != l.quotes && l.quotes > 0 ||
-		int(line.end)+8 > len(data) || string(data[line.start:min(line.end, line.start+uint32(len(l.lead)))]) != l.lead {
+// Note: a search through the text is a jump that depends on it, and a dozen of
+// those in a line cost more than all else. So the end of a field is found in bitmaps,
+// and a newline ends each of them: no field can run into the next line.
+func (d *squid) usual(i, behind int) bool {
+	l, text := d.layout, d.data[d.window:]
+	at := i - d.window
+	if len(l.steps) == 0 || !bytes.HasPrefix(text[at:], []byte(l.lead)) {
 		return false
 	}
-	at, shift := line.start+uint32(len(l.lead)), 0 // shift: of indexes in spaces
-	for i := range l.fields {
-		f := &l.fields[i]
+	at = d.cut(at + len(l.lead))
+	if at < 0 {
+		return false
+	}
+	if text[at] == '\r' {
+		at++
+	}
+	return d.window+at+1 == behind
+}
+
+// cutGo is cut, on any machine.
+func (d *squid) cutGo(at int) (end int) {
+	text := d.data[d.window:]
+	window := uint64(d.window)<<32 | uint64(d.window)
+	for k := range d.layout.steps {
+		f := &d.layout.steps[k]
 		if f.padded {
-			first := f.space - 1 + shift
-			if f.last {
-				shift = more
-			} else {
-				for shift < more && spaces[f.space+shift] == at+uint32(f.space+shift-first-1) {
-					shift++
-				}
-			}
-			before := f.space - 1 + shift
-			if spaces[first]+1 != at || spaces[before]-spaces[first] != uint32(before-first) {
-				return false
-			}
-			at = spaces[before] + 1
+			at += bits.TrailingZeros64(binary.LittleEndian.Uint64(text[at:])^' '*eachByte) >> 3
 		}
-		var end uint32
+		var end int
 		switch f.end {
 		case squidToSpace:
-			// It must be the first from the field on.
-			k := f.space + shift
-			end = spaces[k]
-			if end <= at || k > 0 && spaces[k-1] >= at {
-				return false
+			if end = nextMark(d.spaces, at); end == at {
+				return -1
+			}
+		case squidToQuote:
+			end = nextMark(d.quotes, at)
+			if f.quoted {
+				if text[end-1] == '\\' {
+					return -1
+				}
+			} else if end == at || text[at] == ' ' {
+				return -1
 			}
 		case squidToByte:
-			size := indexNear(data[at:line.end], f.after[0])
-			if size <= 0 || data[at] == ' ' { // padding
-				return false
+			size := indexNear(text[at:nextMark(d.spaces, at)], byte(f.word))
+			if size <= 0 {
+				return -1
 			}
-			end = at + uint32(size)
-		case squidToQuote:
-			end = line.quotes[f.quote]
-			if end < at || f.quote > 0 && line.quotes[f.quote-1] >= at {
-				return false
-			}
-			if !f.quoted {
-				if end == at || data[at] == ' ' {
-					return false
-				}
-				break
-			}
-			if data[end-1] == '\\' {
-				return false
-			}
-			if f.last {
-				shift = more
-			} else {
-				for shift < more && spaces[f.space+shift] < end {
-					shift++
-				}
-			}
+			end = at + size
 		case squidToSize:
-			end = at + uint32(len("02/Jan/2006:15:04:05 -0700"))
-			if end > line.end || data[at] == ' ' {
-				return false
+			if marksFrom(d.spaces, at)&(1<<squidDateSize-1) != 1<<20 || text[at+20] != ' ' {
+				return -1
 			}
+			end = at + squidDateSize
 		case squidToEnd:
-			k := f.space + shift
-			end = line.end
-			if end <= at || k != len(spaces) || k > 0 && spaces[k-1] >= at {
-				return false
+			end = nextMark(d.spaces, at)
+			if end > at && text[end-1] == '\r' {
+				end--
+			}
+			if end == at || text[end-1] == '\r' {
+				return -1
 			}
 		}
-		after := uint32(len(f.after))
-		// One byte was found already, but behind a date.
-		if (after != 1 || f.end == squidToSize) && (end+after > line.end || (binary.LittleEndian.Uint64(data[end:])^f.word)&f.mask != 0) {
-			return false
+		if (binary.LittleEndian.Uint64(text[end:])^f.word)&f.mask != 0 {
+			return -1
 		}
-		d.spans[f.field] = uint64(at)<<32 | uint64(end)
-		at = end + after
+		d.spans[f.field] = uint64(at)<<32 + uint64(end) + window
+		at = end + int(f.size)
 	}
-	return at == line.end
+	return at
+}
+
+// marksFrom returns 64 bits of a bitmap from at on.
+func marksFrom(marks []uint64, at int) uint64 {
+	return marks[at>>6]>>(at&63) | marks[at>>6+1]<<1<<(^at&63)
+}
+
+// nextMark returns the place of the first bit that is set in a bitmap from at on.
+// There must be one.
+func nextMark(marks []uint64, at int) int {
+	for {
+		if w := marksFrom(marks, at); w != 0 {
+			return at + bits.TrailingZeros64(w)
+		}
+		at += 64
+	}
 }
 
 // match cuts the line from start to end into fields from the left: each ends
 // where the text that follows it first stands.
-func (d *squid) match(start, end uint32) bool {
+func (d *squid) match(start, end int) bool {
 	l, line := d.layout, d.data[start:end]
 	if !bytes.HasPrefix(line, []byte(l.lead)) {
 		return false
@@ -703,7 +722,7 @@ func (d *squid) match(start, end uint32) bool {
 		size := 0
 		switch {
 		case f.field == squidDate:
-			size = len("02/Jan/2006:15:04:05 -0700")
+			size = squidDateSize
 		case f.quoted:
 			size = unescapedQuote(line[at:])
 		case f.after == "":
@@ -724,13 +743,13 @@ func (d *squid) match(start, end uint32) bool {
 }
 
 // span notes where a field is in the line that begins at start.
-func (d *squid) span(f squidField, start uint32, begin, end int) {
-	d.spans[f] = uint64(start+uint32(begin))<<32 | uint64(start+uint32(end))
+func (d *squid) span(f squidField, start, begin, end int) {
+	d.spans[f] = uint64(start+begin)<<32 | uint64(start+end)
 }
 
 // matchEnds cuts the line from both ends; the URL, which nothing else can be
 // confused with then, is what is left in the middle.
-func (d *squid) matchEnds(first, behind uint32) bool {
+func (d *squid) matchEnds(first, behind int) bool {
 	l, line := d.layout, d.data[first:behind]
 	tail := l.fields[len(l.fields)-1].after
 	if l.open < 0 || len(line) < len(l.lead)+len(tail) || !bytes.HasPrefix(line, []byte(l.lead)) || !bytes.HasSuffix(line, []byte(tail)) {
@@ -744,7 +763,7 @@ func (d *squid) matchEnds(first, behind uint32) bool {
 		}
 		size := bytes.Index(line[start:end], []byte(f.after))
 		if f.field == squidDate {
-			size = len("02/Jan/2006:15:04:05 -0700")
+			size = squidDateSize
 		}
 		if size <= 0 || end-start < size || !bytes.HasPrefix(line[start+size:end], []byte(f.after)) {
 			return false

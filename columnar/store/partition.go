@@ -80,7 +80,8 @@ type Partitions[T any] struct {
 	Now func() time.Time
 	// Stale is after how long a lock is taken over. 0: 15 minutes.
 	Stale time.Duration
-	// Warn is told what did not stop a commit. Nil: nobody is.
+	// Warn is told what did not stop a commit, by several commits at once if there
+	// are. Nil: nobody is.
 	Warn func(warning string)
 }
 
@@ -319,32 +320,60 @@ func (p Partitions[T]) damaged(day string, err error) error {
 // or not there; committing again heals it. A lock that a crash left behind is
 // taken over after Stale.
 func (p Partitions[T]) Commit(ctx context.Context, day string, rows iter.Seq2[*T, error], about *Done) error {
-	folder, err := p.folder(day)
+	staged, err := p.Stage(ctx, day, rows, about)
 	if err != nil {
 		return err
 	}
-	part := NewSpool(partMemory)
-	defer part.Close()
-	sum := sha256.New()
-	n, err := writeRows(ctx, io.MultiWriter(part, sum), rows)
+	return staged.Commit(ctx)
+}
+
+// A Staged partition is made but not in its place yet. It holds a megabyte, or a
+// temporary file, until Commit.
+type Staged[T any] struct {
+	p           Partitions[T]
+	day, folder string
+	part        *Spool
+	done        []byte
+}
+
+// Stage is the part of Commit that makes the file: what is left to do takes no
+// time but that of the store. The partition is as before.
+func (p Partitions[T]) Stage(ctx context.Context, day string, rows iter.Seq2[*T, error], about *Done) (_ *Staged[T], err error) {
+	folder, err := p.folder(day)
 	if err != nil {
-		return p.fail(day, err)
+		return nil, err
+	}
+	s := &Staged[T]{p: p, day: day, folder: folder, part: NewSpool(partMemory)}
+	defer func() {
+		if err != nil {
+			s.part.Close()
+			err = p.fail(day, err)
+		}
+	}()
+	sum := sha256.New()
+	n, err := writeRows(ctx, io.MultiWriter(s.part, sum), rows)
+	if err != nil {
+		return nil, err
 	}
 	done := *about
 	done.Rows = n
 	done.SHA256 = hex.EncodeToString(sum.Sum(nil))
-	doneJSON, err := done.encode()
+	s.done, err = done.encode()
+	return s, err
+}
+
+// Commit puts the partition in its place; see Partitions.Commit. It must be called
+// once, and may be called while other days are staged and committed.
+func (s *Staged[T]) Commit(ctx context.Context) error {
+	defer s.part.Close()
+	l, err := s.p.acquire(ctx, s.folder+lockName)
 	if err != nil {
-		return p.fail(day, err)
+		return s.p.fail(s.day, err)
 	}
-	l, err := p.acquire(ctx, folder+lockName)
+	err = s.p.replace(ctx, s.folder, s.part.Reader(), s.done, l)
+	s.p.release(ctx, l)
 	if err != nil {
-		return p.fail(day, err)
-	}
-	err = p.replace(ctx, folder, part.Reader(), doneJSON, l)
-	p.release(ctx, l)
-	if err != nil {
-		return p.fail(day, err)
+		return s.p.fail(s.day, err)
 	}
 	return nil
 }

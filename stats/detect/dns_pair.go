@@ -8,7 +8,6 @@ import (
 	"math"
 	"math/bits"
 	"slices"
-	"strings"
 
 	"outflow/columnar"
 	"outflow/stats"
@@ -48,6 +47,7 @@ type dnsPairs struct {
 	entropy  stats.Entropy
 	lower    []byte
 	parts    parts[dnsPart]
+	piece    dnsPiece
 }
 
 func newDNSPairs(o *FoldOptions) *dnsPairs {
@@ -85,7 +85,7 @@ type dnsCell struct {
 
 // A dnsName is a name that an entity has asked.
 type dnsName struct {
-	hash uint64 // of the name
+	key  uint64 // of the name and the entity
 	slot int32
 	size uint16 // bytes of the subdomain
 	odd  bool
@@ -118,6 +118,23 @@ func (p *dnsPart) reset() {
 // chance of one in 10^5 that name speaks of.
 var hashSeed = maphash.MakeSeed()
 
+// foldRows is how many rows are folded at once. What they look up in tables that
+// are larger than the processor's caches is loaded for all of them before any of it
+// is used, so that loads need not wait for each other; more rows would only take
+// room in the first-level cache.
+const foldRows = 128
+
+// A dnsPiece is room for what is known of rows that are folded at once.
+type dnsPiece struct {
+	keys, found [foldRows]uint64 // of each row's name, and what stands in its place in the table
+	// The rest is of the rows with a new name.
+	rows        [foldRows]int32
+	who, domain [foldRows]uint32
+	slots       [foldRows]int32
+	subs        [foldRows][]byte
+	entropies   [foldRows]float64
+}
+
 // Fold implements Folder.
 func (d *dnsPairs) Fold(b *columnar.Batch) {
 	who := d.entities.of(b)
@@ -129,34 +146,60 @@ func (d *dnsPairs) Fold(b *columnar.Batch) {
 	rcodes, rcodeDict := b.Codes(columnar.Rcode)
 	nxdomain := d.nxdomain.Of(rcodeDict)
 	times := b.Int64(columnar.Time)
+	piece := &d.piece
 	d.parts.days(b, b.Feed, d.o, func(p *dnsPart, from, to int) {
 		midnight := int64(DayOf(times[from])) * dayMicros
-		for i := from; i < to; i++ {
-			query := queries[offsets[i]:offsets[i+1]]
-			if who[i] == 0 || len(query) == 0 {
-				continue
-			}
+		for ; from < to; from += foldRows {
+			n := min(foldRows, to-from)
 			// Resolvers and clients vary the case of names (0x20), which makes no
 			// new name.
-			query = columnar.Lower(query, &d.lower)
-			hash := maphash.Bytes(hashSeed, query)
-			name, new := p.name(hash, who[i])
-			if new {
-				domain, size := domains[codes[i]], len(dict.Text(codes[i]))
+			begin := offsets[from]
+			text := columnar.Lower(queries[begin:offsets[from+n]], &d.lower)
+			for i, who := range who[from:][:n] {
+				name := text[offsets[from+i]-begin : offsets[from+i+1]-begin]
+				piece.keys[i] = nameKey(maphash.Bytes(hashSeed, name), who)
+			}
+			p.reserve(n)
+			mask := uint64(len(p.table) - 1)
+			for i, key := range piece.keys[:n] {
+				piece.found[i] = p.table[key&mask]
+			}
+			met := 0 // new names
+			for i, key := range piece.keys[:n] {
+				row := from + i
+				if who[row] == 0 || offsets[row] == offsets[row+1] {
+					continue
+				}
+				name := int(piece.found[i]&maxNames) - 1
+				if name < 0 || (piece.found[i]^key)&^maxNames != 0 {
+					var new bool
+					if name, new = p.name(key); new {
+						p.names = append(p.names, dnsName{key: key})
+						piece.rows[met] = int32(row)
+						met++
+					}
+				}
+				q := dnsQuery(times[row]-midnight)<<(nameBits+2) | dnsQuery(name)
+				if rare[types[row]] {
+					q |= 1 << (nameBits + 1)
+				}
+				if nxdomain[rcodes[row]] {
+					q |= 1 << nameBits
+				}
+				p.add(q)
+			}
+			for i, row := range piece.rows[:met] {
+				name := text[offsets[row]-begin : offsets[row+1]-begin]
+				domain, size := domains[codes[row]], len(dict.Text(codes[row]))
 				if d.o.TwoLabels {
-					text := lastTwoLabels(query)
+					text := lastTwoLabels(name)
 					domain, size = uint32(d.domains.Code(text)), len(text)
 				}
-				d.meet(p, hash, p.groups.Slot(who[i], domain), query[:max(0, len(query)-size-1)])
+				piece.who[i], piece.domain[i] = who[row], domain
+				piece.subs[i] = name[:max(0, len(name)-size-1)]
 			}
-			q := dnsQuery(times[i]-midnight)<<(nameBits+2) | dnsQuery(name)
-			if rare[types[i]] {
-				q |= 1 << (nameBits + 1)
-			}
-			if nxdomain[rcodes[i]] {
-				q |= 1 << nameBits
-			}
-			p.add(q)
+			p.groups.Slots(piece.slots[:met], piece.who[:met], piece.domain[:met])
+			d.meet(p, piece.slots[:met], piece.subs[:met])
 		}
 	})
 }
@@ -177,22 +220,15 @@ func (p *dnsPart) add(q dnsQuery) {
 	p.count++
 }
 
-// key is what a name of an entity is found by.
-func (n *dnsName) key(p *dnsPart) uint64 {
-	who, _ := p.groups.Key(n.slot)
-	return nameKey(n.hash, who)
-}
-
 func nameKey(hash uint64, who uint32) uint64 { return hash ^ uint64(who)*0x9E3779B97F4A7C15 }
 
-// name returns the index of a name that an entity asks, and whether it is new:
-// then it is the next one, and must be met.
+// name returns the index of a name that an entity asks, given its key, and whether
+// it is new: then it is the next one, and must be appended.
 //
 // Two names of an entity are taken for one if their hashes agree in the 39 bits
 // that the table keeps and, to some 15 to 25 bits, in their place: for an entity
 // that asks a million names, a chance of one in 10^5.
-func (p *dnsPart) name(hash uint64, who uint32) (index int, new bool) {
-	key := nameKey(hash, who)
+func (p *dnsPart) name(key uint64) (index int, new bool) {
 	mask := uint64(len(p.table) - 1)
 	for i := key & mask; ; i = (i + 1) & mask {
 		switch e := p.table[i]; {
@@ -205,29 +241,37 @@ func (p *dnsPart) name(hash uint64, who uint32) (index int, new bool) {
 	}
 }
 
-// meet takes up the name that is next: a subdomain of the slot's domain.
-func (d *dnsPairs) meet(p *dnsPart, hash uint64, slot int32, sub []byte) {
-	if int(slot) == len(p.cells) {
+// meet takes up the last names: subdomains of their slots' domains.
+func (d *dnsPairs) meet(p *dnsPart, slots []int32, subs [][]byte) {
+	for len(p.cells) < p.groups.Len() {
 		p.cells = append(p.cells, dnsCell{})
 	}
-	c := &p.cells[slot]
-	entropy := d.entropy.Bits(sub)
-	c.maxEntropy = max(c.maxEntropy, entropy)
-	p.names = append(p.names, dnsName{
-		hash: hash, slot: slot, size: uint16(min(len(sub), math.MaxUint16)),
-		odd: entropy > d.o.Entropy || len(sub) > d.o.Length,
-	})
-	if len(p.names)*3 > len(p.table)*2 {
-		p.grow()
+	names := p.names[len(p.names)-len(slots):]
+	entropies := d.piece.entropies[:len(slots)]
+	for i, sub := range subs {
+		entropy := d.entropy.Bits(sub)
+		entropies[i] = entropy
+		names[i].slot, names[i].size = slots[i], uint16(min(len(sub), math.MaxUint16))
+		names[i].odd = entropy > d.o.Entropy || len(sub) > d.o.Length
 	}
-	p.offer(c, sub)
+	for i, slot := range slots {
+		c := &p.cells[slot]
+		c.maxEntropy = max(c.maxEntropy, entropies[i])
+	}
+	for i, slot := range slots {
+		p.offer(&p.cells[slot], subs[i])
+	}
 }
 
-func (p *dnsPart) grow() {
+// reserve makes room in the table for n names.
+func (p *dnsPart) reserve(n int) {
+	if (len(p.names)+n)*3 <= len(p.table)*2 {
+		return
+	}
 	p.table = make([]uint64, len(p.table)*2)
 	mask := uint64(len(p.table) - 1)
 	for index := range p.names {
-		key := p.names[index].key(p)
+		key := p.names[index].key
 		i := key & mask
 		for p.table[i] != 0 {
 			i = (i + 1) & mask
@@ -277,8 +321,8 @@ func (p *dnsPart) example(at uint32) []byte {
 func (d *dnsPairs) Size() int {
 	n := d.entities.size() + sizeOf(d.domains)
 	for _, p := range d.parts.all {
-		if len(p.names) > maxNames-columnar.BatchRows || len(p.arena) > math.MaxUint32/2 {
-			return math.MaxInt // no number is left for another name
+		if len(p.names) > maxNames-columnar.BatchRows || len(p.arena) > math.MaxUint32/2 || p.count > math.MaxUint32/2 {
+			return math.MaxInt // no number is left for another name or query
 		}
 		n += p.groups.Size() + len(p.cells)*24 + len(p.arena) + len(p.names)*(16+16) + p.count*8
 	}
@@ -304,72 +348,147 @@ func (d *dnsPairs) Drain(w *RunWriter) {
 		}
 	})
 	var key, value []byte
+	var pairs [foldRows]dnsPair
 	for _, at := range d.parts.sorted() {
 		p := d.parts.all[at]
-		queries, ends := p.bySlot()
-		local := make([]uint32, len(p.names)) // its number in the record, above base
-		base := uint32(0)
-		for _, slot := range order.slots(p.groups) {
-			who, domain := p.groups.Key(slot)
-			kind, name := d.entities.key(who)
-			key = appendKey(key[:0], at.day, at.feed, kind, name, string(d.domains.Text(int32(domain))))
-			c := &p.cells[slot]
-			for rest := queries[ends[slot-1]:ends[slot]]; len(rest) > 0; c = nil {
-				n := min(len(rest), maxRecordQueries)
-				value, base = p.appendRecord(value[:0], c, rest[:n], local, base)
-				w.record(key, uint64(rest[0]>>(nameBits+2)), value)
-				rest = rest[n:]
+		slots := order.slots(p.groups)
+		o := p.inOrder(slots)
+		var last uint32 // entity, and how many bytes of the key are before the object
+		var entity int
+		for rank := 0; rank < len(slots); rank += len(pairs) {
+			n := min(len(pairs), len(slots)-rank)
+			for i, slot := range slots[rank:][:n] {
+				pairs[i].who, pairs[i].domain = p.groups.Key(slot)
+				pairs[i].cell = p.cells[slot]
+			}
+			for i := range n {
+				c := &pairs[i]
+				c.object = d.domains.Text(int32(c.domain))
+				for k, at := range c.cell.examples {
+					c.examples[k] = p.example(at)
+				}
+			}
+			for i := range n {
+				c := &pairs[i]
+				if c.who != last {
+					kind, name := d.entities.key(c.who)
+					key = appendKey(key[:0], at.day, at.feed, kind, name)
+					last, entity = c.who, len(key)
+				}
+				key = appendKeyText(key[:entity], c.object)
+				names := o.names[rank+i]
+				for rest := o.queries[o.ends[rank+i]:o.ends[rank+i+1]]; len(rest) > 0; {
+					n := min(len(rest), maxRecordQueries)
+					value = o.appendQueries(c.appendExamples(value[:0]), c.who, names, rest[:n])
+					w.record(key, uint64(rest[0]>>(nameBits+2)), value)
+					rest = rest[n:]
+					c.cell.examples[0] = 0 // they are in the first record
+				}
 			}
 		}
 		d.parts.drop(at)
 	}
 }
 
+// A dnsPair is what is written of a pair beside its names and queries.
+type dnsPair struct {
+	who, domain uint32
+	cell        dnsCell
+	object      []byte
+	examples    [maxExamples][]byte
+}
+
+func (c *dnsPair) appendExamples(b []byte) []byte {
+	n := 0
+	for n < maxExamples && c.cell.examples[n] != 0 {
+		n++
+	}
+	b = binary.AppendUvarint(b, uint64(n))
+	if n > 0 {
+		b = binary.LittleEndian.AppendUint64(b, math.Float64bits(c.cell.maxEntropy))
+	}
+	for _, sub := range c.examples[:n] {
+		b = appendBytes(b, sub)
+	}
+	return b
+}
+
 // maxRecordQueries is how many queries a record has at most, which bounds what a
 // Merger must hold at once.
 const maxRecordQueries = 4096
 
-// bySlot returns the queries by slot and then time: those of a slot are
-// queries[ends[slot-1]:ends[slot]].
-func (p *dnsPart) bySlot() (queries []dnsQuery, ends []int) {
-	ends = make([]int, p.groups.Len()+1)
+// A dnsOrder holds the names and queries of a part by pair, the pairs by rank, so
+// that they are written from end to end.
+type dnsOrder struct {
+	names   []uint32   // by rank: the first of the pair's names
+	keys    []uint64   // of the names
+	sizes   []uint32   // of the names: bytes of the subdomain<<1, and the lowest bit set if it is odd
+	ends    []uint32   // by rank: the first of the pair's queries, and thus where those of the rank before end
+	queries []dnsQuery // of a pair by time, with the number of the name among the pair's
+	numbers []uint32   // of a pair's names: their numbers in the record, above base
+	base    uint32
+}
+
+// inOrder returns the names and queries, given the slots in the order of their
+// ranks. It takes the memory of the part, which can only be reset then.
+func (p *dnsPart) inOrder(slots []int32) *dnsOrder {
+	o := &dnsOrder{
+		names: make([]uint32, len(slots)+1), keys: p.table[:len(p.names)], sizes: make([]uint32, len(p.names)),
+		ends: make([]uint32, len(slots)+1), queries: make([]dnsQuery, p.count),
+	}
+	rankOf := make([]uint32, len(slots)+1)
+	for rank, slot := range slots {
+		rankOf[slot] = uint32(rank)
+	}
+	for i := range p.names {
+		o.names[rankOf[p.names[i].slot]+1]++
+	}
+	most := uint32(0)
+	for rank := range slots {
+		most = max(most, o.names[rank+1])
+		o.names[rank+1] += o.names[rank]
+	}
+	next := slices.Clone(o.names)
+	for i := range p.names {
+		n := &p.names[i]
+		rank := rankOf[n.slot]
+		at := next[rank]
+		next[rank]++
+		o.keys[at], o.sizes[at] = n.key, uint32(n.size)<<1
+		if n.odd {
+			o.sizes[at] |= 1
+		}
+		n.key = uint64(rank)<<32 | uint64(at-o.names[rank]) // for its queries
+	}
 	for _, chunk := range p.queries {
 		for _, q := range chunk {
-			ends[p.names[q&maxNames].slot+1]++
+			o.ends[p.names[q&maxNames].key>>32+1]++
 		}
 	}
-	for slot := 1; slot < len(ends); slot++ {
-		ends[slot] += ends[slot-1]
+	for rank := range slots {
+		o.ends[rank+1] += o.ends[rank]
 	}
-	queries = make([]dnsQuery, p.count)
+	copy(next, o.ends)
 	for i, chunk := range p.queries {
 		for _, q := range chunk {
-			slot := p.names[q&maxNames].slot
-			queries[ends[slot]] = q
-			ends[slot]++
+			key := p.names[q&maxNames].key
+			at := &next[key>>32]
+			o.queries[*at] = q&^maxNames | dnsQuery(key&maxNames)
+			*at++
 		}
 		p.queries[i] = nil
 	}
-	for slot := 1; slot < p.groups.Len(); slot++ {
-		if of := queries[ends[slot-1]:ends[slot]]; !slices.IsSorted(of) {
+	for rank := range slots {
+		if of := o.queries[o.ends[rank]:o.ends[rank+1]]; !slices.IsSorted(of) {
 			slices.Sort(of)
 		}
 	}
-	return queries, ends
+	o.numbers = make([]uint32, most)
+	return o
 }
 
-func (p *dnsPart) appendRecord(b []byte, c *dnsCell, queries []dnsQuery, local []uint32, base uint32) ([]byte, uint32) {
-	examples := 0
-	for c != nil && examples < len(c.examples) && c.examples[examples] != 0 {
-		examples++
-	}
-	b = binary.AppendUvarint(b, uint64(examples))
-	if examples > 0 {
-		b = binary.LittleEndian.AppendUint64(b, math.Float64bits(c.maxEntropy))
-		for _, at := range c.examples[:examples] {
-			b = appendBytes(b, p.example(at))
-		}
-	}
+// appendQueries appends queries of a pair, whose names begin at names.
+func (o *dnsOrder) appendQueries(b []byte, who, names uint32, queries []dnsQuery) []byte {
 	var rare, nxdomain uint64
 	for _, q := range queries {
 		rare += uint64(q >> (nameBits + 1) & 1)
@@ -377,36 +496,37 @@ func (p *dnsPart) appendRecord(b []byte, c *dnsCell, queries []dnsQuery, local [
 	}
 	b = binary.AppendUvarint(binary.AppendUvarint(b, rare), nxdomain)
 	before := queries[0] >> (nameBits + 2)
-	met := base
+	met := o.base
 	for _, q := range queries {
 		b = binary.AppendUvarint(b, uint64(q>>(nameBits+2)-before))
 		before = q >> (nameBits + 2)
-		n := &local[q&maxNames]
-		if *n > base {
-			b = binary.AppendUvarint(b, uint64(*n-base))
+		n := &o.numbers[q&maxNames]
+		if *n > o.base {
+			b = binary.AppendUvarint(b, uint64(*n-o.base))
 			continue
 		}
 		met++
 		*n = met
-		name := &p.names[q&maxNames]
-		b = binary.LittleEndian.AppendUint64(append(b, 0), name.hash)
-		size := uint64(name.size) << 1
-		if name.odd {
-			size |= 1
-		}
-		b = binary.AppendUvarint(b, size)
+		name := names + uint32(q&maxNames)
+		b = binary.LittleEndian.AppendUint64(append(b, 0), nameKey(o.keys[name], who))
+		b = binary.AppendUvarint(b, uint64(o.sizes[name]))
 	}
-	return b, met
+	o.base = met
+	return b
 }
 
 // A dnsMerger puts the queries of a pair in the order of time.
 type dnsMerger struct {
-	day      Day
-	s        Summary
-	examples [][]byte
-	names    []mergedName
-	table    []uint32 // of names by hash: index+1, 0 if free
-	local    []uint32 // of the record's names, their indexes in names
+	day   Day
+	s     Summary
+	names []mergedName
+	table []uint32 // of names by hash: index+1, 0 if free
+	local []uint32 // of the record's names, their indexes in names
+	// examples are those met so far, and behind them room for more; text is room
+	// for those of the row.
+	examples [maxExamples][]byte
+	met      int
+	text     []byte
 	// pending are queries that those to come may stand between; recent those of
 	// the last five minutes before them, of which the first are gone from the window.
 	pending []mergedQuery
@@ -484,12 +604,14 @@ func (m *dnsMerger) mix(n int) {
 
 // offer is dnsPart.offer for copies.
 func (m *dnsMerger) offer(sub []byte) {
-	i, found := slices.BinarySearchFunc(m.examples, sub, moreTelling)
+	i, found := slices.BinarySearchFunc(m.examples[:m.met], sub, moreTelling)
 	if found || i == maxExamples {
 		return
 	}
-	m.examples = slices.Insert(m.examples, i, bytes.Clone(sub))
-	m.examples = m.examples[:min(len(m.examples), maxExamples)]
+	m.met = min(m.met+1, maxExamples)
+	room := m.examples[m.met-1]
+	copy(m.examples[i+1:m.met], m.examples[i:])
+	m.examples[i] = append(room[:0], sub...)
 }
 
 // smallNames is how many names are found by looking at each: most pairs have one.
@@ -594,22 +716,23 @@ func (m *dnsMerger) Row(r *Row) bool {
 		m.s.BytesAt += midnight
 	}
 	// One text holds all the examples.
-	var text strings.Builder
-	var ends [maxExamples]int
-	for i, sub := range m.examples {
-		text.Write(sub)
+	var ends [maxExamples + 1]int
+	m.text = m.text[:0]
+	for i, sub := range m.examples[:m.met] {
+		m.text = append(m.text, sub...)
 		if len(sub) > 0 {
-			text.WriteByte('.')
+			m.text = append(m.text, '.')
 		}
-		text.WriteString(r.Object)
-		ends[i] = text.Len()
+		m.text = append(m.text, r.Object...)
+		ends[i+1] = len(m.text)
 	}
-	m.s.Examples = make([]string, len(m.examples))
-	for i, from := range append([]int{0}, ends[:len(m.examples)]...)[:len(m.examples)] {
-		m.s.Examples[i] = text.String()[from:ends[i]]
+	text := string(m.text)
+	m.s.Examples = make([]string, m.met)
+	for i := range m.s.Examples {
+		m.s.Examples[i] = text[ends[i]:ends[i+1]]
 	}
 	r.Summary = m.s
-	m.s, m.examples, m.names, m.pending, m.recent = Summary{}, m.examples[:0], m.names[:0], m.pending[:0], m.recent[:0]
+	m.s, m.met, m.names, m.pending, m.recent = Summary{}, 0, m.names[:0], m.pending[:0], m.recent[:0]
 	m.gone, m.bytes = 0, 0
 	return true
 }

@@ -2,9 +2,11 @@ package detect
 
 import (
 	"bytes"
+	stdcmp "cmp"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -25,11 +27,23 @@ type event struct {
 	us     int64
 	texts  map[columnar.Col]string
 	ints   map[columnar.Col]int64
+	copied bool // seen before, so that it does not count again
 }
 
 // feedTo folds events, in batches of one table, feed and object.
 func feedTo(f Folder, a *Aggregate, events []event) {
-	out := &columnar.Out{Want: a.Reads, Sink: f.Fold}
+	copied := map[int64]bool{} // records of the object
+	out := &columnar.Out{Want: a.Reads, Sink: func(b *columnar.Batch) {
+		if len(copied) > 0 {
+			b.Repeat = make([]byte, (b.Len()+7)/8)
+			for i, n := range b.Record {
+				if copied[b.First+int64(n)] {
+					b.Repeat[i>>3] |= 1 << (i & 7)
+				}
+			}
+		}
+		f.Fold(b)
+	}}
 	if a == RuleDay {
 		out.Want, out.WantFields = RuleReads(openBounds.Rules)
 	}
@@ -39,6 +53,7 @@ func feedTo(f Folder, a *Aggregate, events []event) {
 		}
 		if out.Feed != e.feed || out.Object != e.object {
 			out.Flush()
+			clear(copied)
 			out.Feed, out.Object = e.feed, e.object
 		}
 		b := out.Table(e.table)
@@ -48,6 +63,9 @@ func feedTo(f Folder, a *Aggregate, events []event) {
 		}
 		for c, v := range e.ints {
 			b.SetInt(c, v)
+		}
+		if e.copied {
+			copied[e.record] = true
 		}
 		b.Next(e.record)
 	}
@@ -61,10 +79,10 @@ const testDay = int64(20000) * 86400e6
 
 func randomEvents(r *rand.Rand, n int) []event {
 	pick := func(s ...string) string { return s[r.IntN(len(s))] }
-	record := map[string]int64{}
+	record := map[string]int64{"b.log": math.MaxUint32 - 50}
 	var out []event
 	for range n {
-		e := event{feed: pick("proxy", "cloud"), object: pick("a.log", "b.log"), us: testDay + r.Int64N(2*86400e6)}
+		e := event{feed: pick("proxy", "cloud"), object: pick("a.log", "b.log"), us: testDay + r.Int64N(2*86400e6), copied: r.IntN(10) == 0}
 		record[e.object]++
 		e.record = record[e.object]
 		e.texts = map[columnar.Col]string{
@@ -133,6 +151,73 @@ func TestMergeIsExact(t *testing.T) {
 	}
 }
 
+// If this fails, a table leaves out a destination that got enough, from several
+// workers together or before the table was last drained, or leaves out nothing.
+func TestSift(t *testing.T) {
+	pairs := func(f Folder) (n int) {
+		for _, p := range f.(*uploads).parts.all {
+			n += p.groups.Len() - 1
+		}
+		return n
+	}
+	before, after := 0, 0
+	for seed := range uint64(20) {
+		r := rand.New(rand.NewPCG(seed, 2))
+		var events []event
+		for i := range 1 + r.IntN(2000) {
+			host := fmt.Sprintf("site%d.example", r.IntN(100))
+			if r.IntN(20) == 0 {
+				host = fmt.Sprintf("bucket%d.s3.amazonaws.com", r.IntN(9))
+			}
+			events = append(events, event{table: columnar.HTTP, feed: fmt.Sprintf("f%d", r.IntN(2)), object: "o", record: int64(i + 1), us: testDay + r.Int64N(2*86400e6),
+				texts: map[columnar.Col]string{columnar.User: fmt.Sprintf("user%d", r.IntN(3)), columnar.Method: "PUT", columnar.URLHost: host},
+				ints:  map[columnar.Col]int64{columnar.BytesOut: r.Int64N(1e6) >> r.IntN(9)}})
+		}
+		whole := UserDestinationDay.New(&openBounds)
+		feedTo(whole, UserDestinationDay, events)
+		want := merged(t, UserDestinationDay, &openBounds, whole)
+
+		var w Weights
+		var drained, rest []Folder
+		workers := 1 + r.IntN(4)
+		for i := range workers {
+			f := UserDestinationDay.New(&openBounds)
+			feedTo(f, UserDestinationDay, events[i*len(events)/workers:(i+1)*len(events)/workers])
+			f.(Sifter).Weigh(&w)
+			if r.IntN(3) == 0 {
+				drained = append(drained, f)
+			} else {
+				rest = append(rest, f)
+			}
+		}
+		for _, f := range rest {
+			before += pairs(f)
+			f.(Sifter).Sift(&w)
+			after += pairs(f)
+		}
+		if diff := cmp.Diff(want, merged(t, UserDestinationDay, &openBounds, append(drained, rest...)...)); diff != "" {
+			t.Fatalf("seed %d: sifted tables differ from the whole (-whole +sifted):\n%s", seed, diff)
+		}
+	}
+	if after > before*3/4 {
+		t.Errorf("of %d pairs %d are left, want a quarter left out", before, after)
+	}
+}
+
+// If this fails, a sum of many bytes is taken for one of few.
+func TestWeightsStayAtTheirEnd(t *testing.T) {
+	var w Weights
+	if got := w.most(7); got != 0 {
+		t.Errorf("of nothing: got %d, want 0", got)
+	}
+	for _, n := range []int64{math.MaxUint32 - 1, 1, 1, math.MaxInt64, math.MaxInt64} {
+		w.add(7, n)
+	}
+	if got := w.most(7); got != math.MaxUint32 {
+		t.Errorf("got %d, want %d", got, uint32(math.MaxUint32))
+	}
+}
+
 // merged returns the rows of what folders hold.
 func merged(t testing.TB, a *Aggregate, o *FoldOptions, folders ...Folder) []Row {
 	t.Helper()
@@ -184,6 +269,75 @@ func TestMergeOfBusyPair(t *testing.T) {
 	}
 	if len(want) != 1 || want[0].Events != n || want[0].Rare != n {
 		t.Fatalf("got %+v, want one row of %d queries", want, n)
+	}
+}
+
+// If this fails, an entity's day is in several shards of the runs, or its rows
+// depend on how many there are.
+func TestMergeOfShards(t *testing.T) {
+	for _, a := range Aggregates {
+		r := rand.New(rand.NewPCG(11, 11))
+		events := randomEvents(r, 2000)
+		for i := range events { // names with what separates the parts of keys
+			if e := &events[i]; r.IntN(4) == 0 {
+				e.feed, e.texts[columnar.User] = "a\x00", "b\x00\x01c"
+			}
+		}
+		const workers, n = 3, 4
+		runs := make([][]bytes.Buffer, n)
+		var whole []Folder
+		for i := range workers {
+			part := events[i*len(events)/workers : (i+1)*len(events)/workers]
+			f := a.New(&openBounds)
+			feedTo(f, a, part)
+			whole = append(whole, f)
+			f = a.New(&openBounds)
+			feedTo(f, a, part)
+			var writers []io.Writer
+			for shard := range runs {
+				runs[shard] = append(runs[shard], bytes.Buffer{})
+			}
+			for shard := range runs {
+				writers = append(writers, &runs[shard][i])
+			}
+			w := NewRunWriter(writers...)
+			f.Drain(w)
+			if err := w.Close(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		type owner struct {
+			day                Day
+			feed, kind, entity string
+		}
+		shardOf := map[owner]int{}
+		var got []Row
+		for shard := range runs {
+			var readers []io.Reader
+			for i := range runs[shard] {
+				readers = append(readers, &runs[shard][i])
+			}
+			for row, err := range Merge(a, &openBounds, readers) {
+				if err != nil {
+					t.Fatal(err)
+				}
+				o := owner{row.Day, row.Feed, row.EntityType, row.Entity}
+				if before, ok := shardOf[o]; ok && before != shard {
+					t.Errorf("%s: %v is in shards %d and %d", a.Name, o, before, shard)
+				}
+				shardOf[o] = shard
+				got = append(got, *row)
+			}
+		}
+		slices.SortFunc(got, func(x, y Row) int {
+			if x.Day != y.Day {
+				return int(x.Day - y.Day)
+			}
+			return x.Key.Compare(y.Key)
+		})
+		if diff := cmp.Diff(merged(t, a, &openBounds, whole...), got); diff != "" {
+			t.Errorf("%s: -one shard +%d:\n%s", a.Name, n, diff)
+		}
 	}
 }
 
@@ -263,6 +417,59 @@ func TestDNSPairWindows(t *testing.T) {
 	}
 }
 
+// If this fails, queries that are folded at once get into each other's way: new and
+// known names, rows without client or name, in one batch with many names.
+func TestDNSPairFoldsBatches(t *testing.T) {
+	r := rand.New(rand.NewPCG(11, 11))
+	var events []event
+	type pair struct{ client, domain string }
+	names := map[pair]map[string]int64{} // queries of each
+	for i := range 3 * columnar.BatchRows {
+		p := pair{fmt.Sprintf("10.0.0.%d", r.IntN(40)), fmt.Sprintf("example%d.com", r.IntN(200))}
+		name := fmt.Sprintf("%s%d.%s", strings.Repeat("s", r.IntN(40)), r.IntN(4), p.domain)
+		e := event{table: columnar.DNS, feed: "f", object: "o", record: int64(i + 1), us: testDay + r.Int64N(86400e6),
+			texts: map[columnar.Col]string{columnar.SrcIP: p.client, columnar.Query: name, columnar.Domain: p.domain}}
+		switch r.IntN(20) {
+		case 0:
+			delete(e.texts, columnar.SrcIP)
+		case 1:
+			delete(e.texts, columnar.Query)
+		case 2:
+			e.texts[columnar.Query] = strings.ToUpper(name)
+			fallthrough
+		default:
+			if names[p] == nil {
+				names[p] = map[string]int64{}
+			}
+			names[p][name]++
+		}
+		events = append(events, e)
+	}
+	f := DNSPair.New(&openBounds)
+	feedTo(f, DNSPair, events)
+	rows := merged(t, DNSPair, &openBounds, f)
+	if len(rows) != len(names) {
+		t.Fatalf("got %d pairs, want %d", len(rows), len(names))
+	}
+	for _, row := range rows {
+		asked := names[pair{row.Entity, row.Object}]
+		want := Summary{Names: int64(len(asked))}
+		texts := slices.SortedFunc(maps.Keys(asked), func(a, b string) int {
+			return stdcmp.Or(stdcmp.Compare(len(b), len(a)), stdcmp.Compare(a, b))
+		})
+		for _, name := range texts {
+			want.Events += asked[name]
+			want.NameBytes += int64(len(name) - len(row.Object) - 1)
+		}
+		want.MaxLength = int64(len(texts[0]) - len(row.Object) - 1)
+		want.Examples = texts[:min(len(texts), 3)]
+		got := Summary{Names: row.Names, Events: row.Events, NameBytes: row.NameBytes, MaxLength: row.MaxLength, Examples: row.Examples}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Fatalf("%s and %s (-want +got):\n%s", row.Entity, row.Object, diff)
+		}
+	}
+}
+
 // If this fails, bytes are added to the wrong entity, object or day, or counted
 // where they did not leave. Sums by hand.
 func TestVolumes(t *testing.T) {
@@ -277,15 +484,15 @@ func TestVolumes(t *testing.T) {
 	}
 	out := func(n int64) map[columnar.Col]int64 { return map[columnar.Col]int64{columnar.BytesOut: n} }
 	events := []event{
-		{columnar.HTTP, "f", "o", 1, at(1), texts("user", "ann", "src_ip", "10.0.0.1", "method", "PUT", "url_host", "up.example.com"), out(1e6)},
-		{columnar.HTTP, "f", "o", 2, at(23), texts("user", "ann", "src_ip", "10.0.0.2", "method", "GET", "url_host", "up.example.com"), out(7)},
-		{columnar.HTTP, "f", "o", 3, at(24), texts("user", "ann", "method", "PUT", "url_host", "up.example.com"), out(2e6)},
-		{columnar.HTTP, "f", "o", 4, at(2), texts("src_ip", "10.0.0.1", "method", "POST", "url_host", "up.example.com"), nil},
-		{columnar.Network, "f", "o", 5, at(3), texts("src_ip", "10.0.0.1", "dst_ip", "192.168.3.4"), out(1000)},
-		{columnar.Network, "f", "o", 6, at(3), texts("src_ip", "10.0.0.1", "dst_ip", "203.0.113.9"), out(3e6)},
-		{columnar.HTTP, "f", "o", 7, at(4), texts("method", "POST", "url_host", "up.example.com"), out(9)}, // nobody
-		{columnar.HTTP, "f", "o", 8, at(5), texts("user", "bob", "src_ip", "10.0.0.1", "method", "PUT", "url_host", "x.org"), out(math.MaxInt64)},
-		{columnar.HTTP, "f", "o", 9, at(5), texts("user", "bob", "src_ip", "10.0.0.1", "method", "PUT", "url_host", "x.org"), out(math.MaxInt64 - 1)},
+		{columnar.HTTP, "f", "o", 1, at(1), texts("user", "ann", "src_ip", "10.0.0.1", "method", "PUT", "url_host", "up.example.com"), out(1e6), false},
+		{columnar.HTTP, "f", "o", 2, at(23), texts("user", "ann", "src_ip", "10.0.0.2", "method", "GET", "url_host", "up.example.com"), out(7), false},
+		{columnar.HTTP, "f", "o", 3, at(24), texts("user", "ann", "method", "PUT", "url_host", "up.example.com"), out(2e6), false},
+		{columnar.HTTP, "f", "o", 4, at(2), texts("src_ip", "10.0.0.1", "method", "POST", "url_host", "up.example.com"), nil, false},
+		{columnar.Network, "f", "o", 5, at(3), texts("src_ip", "10.0.0.1", "dst_ip", "192.168.3.4"), out(1000), false},
+		{columnar.Network, "f", "o", 6, at(3), texts("src_ip", "10.0.0.1", "dst_ip", "203.0.113.9"), out(3e6), false},
+		{columnar.HTTP, "f", "o", 7, at(4), texts("method", "POST", "url_host", "up.example.com"), out(9), false}, // nobody
+		{columnar.HTTP, "f", "o", 8, at(5), texts("user", "bob", "src_ip", "10.0.0.1", "method", "PUT", "url_host", "x.org"), out(math.MaxInt64), false},
+		{columnar.HTTP, "f", "o", 9, at(5), texts("user", "bob", "src_ip", "10.0.0.1", "method", "PUT", "url_host", "x.org"), out(math.MaxInt64 - 1), false},
 	}
 	show := func(a *Aggregate) string {
 		f := a.New(&openBounds)
@@ -344,7 +551,7 @@ func BenchmarkFold(b *testing.B) {
 					columnar.User: fmt.Sprintf("user%d", r.IntN(5000)), columnar.SrcIP: fmt.Sprintf("10.0.%d.%d", r.IntN(80), r.IntN(250)),
 					columnar.Resource: fmt.Sprintf("arn:aws:s3:::bucket%d/key%d", r.IntN(50), i),
 					columnar.Domain:   domain, columnar.Query: fmt.Sprintf("www%d.%s", r.IntN(20), domain), columnar.QueryType: "A",
-				}, map[columnar.Col]int64{columnar.BytesOut: r.Int64N(1e6), columnar.BytesIn: r.Int64N(1e6)}}
+				}, map[columnar.Col]int64{columnar.BytesOut: r.Int64N(1e6), columnar.BytesIn: r.Int64N(1e6)}, false}
 			}
 			feedTo(refolder{a.New(&openBounds), b}, a, events)
 		})

@@ -5,11 +5,12 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"io"
 	"iter"
 	"math"
+	"math/bits"
 	"slices"
-	"strings"
 )
 
 // What workers fold comes together by way of runs: each worker writes what its
@@ -17,51 +18,91 @@ import (
 // merged into rows. A table that grows over its budget is written as a run and
 // begun anew, so memory is bounded by the budget and not by the number of keys.
 
-// A RunWriter writes one run. A record is, with numbers as uvarints:
+// A RunWriter writes one run, cut into shards by entity: all tables of a process
+// put a day of an entity into the same shard, so that shards can be merged side by
+// side. A record is, with numbers as uvarints:
 //
 //	bytes of the key that are those of the key before, bytes of the rest, the rest,
 //	sequence number, bytes of the value, the value
 //
 // Records come by key and then sequence number.
 type RunWriter struct {
+	shards []runShard
+	last   *runShard // of the record before
+	entity int       // bytes of its key up to the entity's end; 0: there is one shard
+	err    error
+}
+
+type runShard struct {
 	w   io.Writer
 	buf []byte
 	key []byte // of the record before
-	err error
 }
 
-// NewRunWriter returns a writer of a run to w.
-func NewRunWriter(w io.Writer) *RunWriter { return &RunWriter{w: w} }
+// NewRunWriter returns a writer of a run to its shards, one writer each.
+func NewRunWriter(shards ...io.Writer) *RunWriter {
+	w := &RunWriter{shards: make([]runShard, len(shards))}
+	for i := range shards {
+		w.shards[i].w = shards[i]
+	}
+	w.last = &w.shards[0]
+	if len(shards) > 1 {
+		w.entity = math.MaxInt
+	}
+	return w
+}
 
-// runBuffer is how many bytes are written at once.
+// runBuffer is how many bytes of a shard are written at once.
 const runBuffer = 64 << 10
 
 func (w *RunWriter) record(key []byte, seq uint64, value []byte) {
-	shared := 0
-	for shared < len(key) && shared < len(w.key) && key[shared] == w.key[shared] {
-		shared++
+	s := w.last
+	shared := commonPrefix(key, s.key)
+	if shared < w.entity {
+		w.entity = entityEnd(key)
+		s = &w.shards[maphash.Bytes(hashSeed, key[:w.entity])%uint64(len(w.shards))]
+		if s != w.last {
+			w.last, shared = s, commonPrefix(key, s.key)
+		}
 	}
-	w.key = append(w.key[:shared], key[shared:]...)
-	w.buf = binary.AppendUvarint(w.buf, uint64(shared))
-	w.buf = appendBytes(w.buf, key[shared:])
-	w.buf = binary.AppendUvarint(w.buf, seq)
-	w.buf = appendBytes(w.buf, value)
-	if len(w.buf) >= runBuffer {
-		w.flush()
+	s.key = append(s.key[:shared], key[shared:]...)
+	s.buf = binary.AppendUvarint(s.buf, uint64(shared))
+	s.buf = appendBytes(s.buf, key[shared:])
+	s.buf = binary.AppendUvarint(s.buf, seq)
+	s.buf = appendBytes(s.buf, value)
+	if len(s.buf) >= runBuffer {
+		w.flush(s)
 	}
 }
 
-func (w *RunWriter) flush() {
-	if _, err := w.w.Write(w.buf); w.err == nil {
+func (w *RunWriter) flush(s *runShard) {
+	if _, err := s.w.Write(s.buf); w.err == nil {
 		w.err = err
 	}
-	w.buf = w.buf[:0]
+	s.buf = s.buf[:0]
 }
 
 // Close writes what is left and returns the first error.
 func (w *RunWriter) Close() error {
-	w.flush()
+	for i := range w.shards {
+		w.flush(&w.shards[i])
+	}
 	return w.err
+}
+
+// commonPrefix returns how many bytes a and b begin with alike.
+func commonPrefix(a, b []byte) int {
+	n := min(len(a), len(b))
+	i := 0
+	for ; i+8 <= n; i += 8 {
+		if x := binary.LittleEndian.Uint64(a[i:]) ^ binary.LittleEndian.Uint64(b[i:]); x != 0 {
+			return i + bits.TrailingZeros64(x)/8
+		}
+	}
+	for i < n && a[i] == b[i] {
+		i++
+	}
+	return i
 }
 
 func appendBytes(b, v []byte) []byte { return append(binary.AppendUvarint(b, uint64(len(v))), v...) }
@@ -71,17 +112,34 @@ func appendBytes(b, v []byte) []byte { return append(binary.AppendUvarint(b, uin
 func appendKey(b []byte, day Day, texts ...string) []byte {
 	b = binary.BigEndian.AppendUint32(b, uint32(day)^1<<31)
 	for _, s := range texts {
-		for {
-			zero := strings.IndexByte(s, 0)
-			if zero < 0 {
-				break
-			}
-			b = append(append(b, s[:zero]...), 0, 0xff)
-			s = s[zero+1:]
-		}
-		b = append(append(b, s...), 0, 1)
+		b = appendKeyText(b, []byte(s))
 	}
 	return b
+}
+
+// entityEnd returns where in a key of appendKey the object begins.
+func entityEnd(key []byte) int {
+	at := 4
+	for range 3 { // feed, type and entity
+		for {
+			at += bytes.IndexByte(key[at:], 0) + 2
+			if key[at-1] == 1 {
+				break
+			}
+		}
+	}
+	return at
+}
+
+func appendKeyText(b, s []byte) []byte {
+	for {
+		zero := bytes.IndexByte(s, 0)
+		if zero < 0 {
+			return append(append(b, s...), 0, 1)
+		}
+		b = append(append(b, s[:zero]...), 0, 0xff)
+		s = s[zero+1:]
+	}
 }
 
 // errRun is for a run that is not what a RunWriter wrote: its file was changed.
@@ -225,14 +283,14 @@ func (h runHeap) down(i int) {
 	}
 }
 
-// Merge yields the rows of an aggregate from the runs that its Folders drained,
-// in the order of their days and then keys. A *Row is valid until the next step,
+// Merge yields the rows of an aggregate from the runs that its Folders drained, or
+// from one shard of each, in the order of their days and then keys. A *Row is valid until the next step,
 // its strings stay so. It reads runs of one aggregate only once, in a few KiB of
 // memory for each and what the aggregate's Merger needs for one key.
 func Merge(a *Aggregate, o *FoldOptions, runs []io.Reader) iter.Seq2[*Row, error] {
 	return func(yield func(*Row, error) bool) {
 		var h runHeap
-		size := min(64<<10, max(4<<10, (8<<20)/max(1, len(runs))))
+		size := min(64<<10, max(4<<10, (4<<20)/max(1, len(runs))))
 		for _, run := range runs {
 			r := newRunReader(run, size)
 			switch err := r.next(); err {
@@ -250,6 +308,7 @@ func Merge(a *Aggregate, o *FoldOptions, runs []io.Reader) iter.Seq2[*Row, error
 		m := a.Merger(o)
 		var parser keyParser
 		var key []byte
+		var row Row
 		for len(h) > 0 {
 			key = append(key[:0], h[0].key...)
 			day, k, err := parser.parse(key)
@@ -270,7 +329,7 @@ func Merge(a *Aggregate, o *FoldOptions, runs []io.Reader) iter.Seq2[*Row, error
 				yield(nil, mergeError(a, err))
 				return
 			}
-			row := Row{Day: day, Key: k}
+			row = Row{Day: day, Key: k}
 			if m.Row(&row) && !yield(&row, nil) {
 				return
 			}

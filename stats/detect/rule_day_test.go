@@ -61,14 +61,15 @@ func TestRuleDay(t *testing.T) {
 	out := func(n int64) map[columnar.Col]int64 { return map[columnar.Col]int64{columnar.BytesOut: n} }
 	long := strings.Repeat("ä", 100)
 	events := []event{
-		{columnar.HTTP, "f", "o", 1, at(9), texts("ann", "PUT", "x.example", "/a/b/c/d"), out(5)},
-		{columnar.HTTP, "f", "o", 2, at(8), texts("ann", "PUT", "x.example", "/a/b/c/e/f"), out(7)},
-		{columnar.HTTP, "f", "o", 3, at(7), texts("ann", "POST", "x.example", "/a/b/c/"), nil},
-		{columnar.HTTP, "f", "o", 4, at(6), texts("ann", "GET", "x.example", "/a/b/c/d"), out(100)},
-		{columnar.HTTP, "f", "o", 5, at(5), texts("", "PUT", "x.example", "/a"), out(7)},
-		{columnar.HTTP, "f", "o", 6, at(4), texts("bob", "PUT", "y.example", "/"+long), out(0)},
-		{columnar.HTTP, "f", "o", 7, at(3000), texts("bob", "PUT", "y.example", ""), out(1)},
-		{columnar.HTTP, "f", "o", 8, at(3000), map[columnar.Col]string{columnar.Method: "PUT"}, out(1)}, // nobody
+		{columnar.HTTP, "f", "o", 1, at(9), texts("ann", "PUT", "x.example", "/a/b/c/d"), out(5), false},
+		{columnar.HTTP, "f", "o", 2, at(8), texts("ann", "PUT", "x.example", "/a/b/c/e/f"), out(7), false},
+		{columnar.HTTP, "f", "o", 3, at(7), texts("ann", "POST", "x.example", "/a/b/c/"), nil, false},
+		{columnar.HTTP, "f", "o", 4, at(6), texts("ann", "GET", "x.example", "/a/b/c/d"), out(100), false},
+		{columnar.HTTP, "f", "o", 5, at(5), texts("", "PUT", "x.example", "/a"), out(7), false},
+		{columnar.HTTP, "f", "o", 6, at(4), texts("bob", "PUT", "y.example", "/"+long), out(0), false},
+		{columnar.HTTP, "f", "o", 7, at(3000), texts("bob", "PUT", "y.example", ""), out(1), false},
+		{columnar.HTTP, "f", "o", 8, at(3000), map[columnar.Col]string{columnar.Method: "PUT"}, out(1), false}, // nobody
+		{columnar.HTTP, "f", "o", 9, at(9), texts("ann", "PUT", "x.example", "/a/b/c/d"), out(5), true},
 	}
 	f := RuleDay.New(&openBounds)
 	feedTo(f, RuleDay, events)

@@ -2,6 +2,8 @@ package detect
 
 import (
 	"bytes"
+	"hash/maphash"
+	"math/bits"
 	"slices"
 
 	"outflow/columnar"
@@ -17,17 +19,77 @@ var UserDestinationDay = &Aggregate{
 	Tables: []*columnar.Table{columnar.API, columnar.HTTP, columnar.Network},
 	Reads: volumeColumns | columnar.ColSet(columnar.Resource, columnar.Method, columnar.URLHost,
 		columnar.DstHost),
-	New: func(o *FoldOptions) Folder {
-		v := newVolumes(o)
-		v.object = newDestinations(v.objects, o).of
-		return v
-	},
+	New: func(o *FoldOptions) Folder { return newUploads(o) },
 	Merger: func(*FoldOptions) Merger {
 		return newVolumeMerger(func(object string, c *volume) bool {
-			_, known := CloudHost([]byte(object))
-			return known || c.out >= minDestinationBytes
+			return c.out >= minDestinationBytes || isCloudHost([]byte(object))
 		})
 	},
+}
+
+func isCloudHost(name []byte) bool {
+	_, known := CloudHost(name)
+	return known
+}
+
+// uploads are volumes by destination, almost all of which are left out in the end.
+type uploads struct {
+	*volumes
+	known    columnar.Lookup[bool] // objects that are never left out
+	entities [4]columnar.Lookup[uint64]
+	objects  columnar.Lookup[uint64]
+}
+
+func newUploads(o *FoldOptions) *uploads {
+	u := &uploads{volumes: newVolumes(o)}
+	u.object = newDestinations(u.volumes.objects, o).of
+	u.known.Func = isCloudHost
+	u.objects.Func = hashText
+	for kind := range u.entities {
+		u.entities[kind].Func = hashText
+	}
+	return u
+}
+
+func hashText(text []byte) uint64 { return maphash.Bytes(hashSeed, text) }
+
+// hash returns a function that hashes the keys of a part.
+func (u *uploads) hash(at partKey, p *volumePart) func(slot int32) uint64 {
+	part := maphash.Comparable(hashSeed, at)
+	var entities [4][]uint64
+	for kind, names := range u.volumes.entities.names {
+		if names != nil {
+			entities[kind] = u.entities[kind].Of(names)
+		}
+	}
+	objects := u.objects.Of(u.volumes.objects)
+	return func(slot int32) uint64 {
+		who, what := p.groups.Key(slot)
+		high, low := bits.Mul64(part^entities[who&3][who>>2], objects[what])
+		return high ^ low
+	}
+}
+
+// Weigh implements Sifter.
+func (u *uploads) Weigh(w *Weights) {
+	for at, p := range u.parts.all {
+		hash := u.hash(at, p)
+		for slot := int32(1); int(slot) < p.groups.Len(); slot++ {
+			w.add(hash(slot), p.out(slot))
+		}
+	}
+}
+
+// Sift implements Sifter.
+func (u *uploads) Sift(w *Weights) {
+	known := u.known.Of(u.volumes.objects)
+	for at, p := range u.parts.all {
+		hash := u.hash(at, p)
+		p.leave(func(slot int32) bool {
+			_, what := p.groups.Key(slot)
+			return !known[what] && w.most(hash(slot)) < minDestinationBytes
+		})
+	}
 }
 
 // minDestinationBytes is what an unknown destination must get of an entity in a

@@ -28,27 +28,66 @@ type volumes struct {
 	addresses *columnar.Dict
 	address   columnar.Lookup[uint32] // number in addresses
 	internal  columnar.Lookup[bool]
-	slots     [columnar.BatchRows]int32 // of the rows being added
+	slots     [columnar.BatchRows]int32 // of the rows being added, in their part's cells
 
 	countAddresses bool
 }
 
 type volumePart struct {
 	groups *columnar.Groups
-	cells  []volume         // by slot
+	cells  []volume         // by slot, or as onlys say
+	onlys  []only           // by slot, where there are objects
 	came   *columnar.Groups // pairs of a slot and the address that it came from
 	alone  []int32          // slots by entity, where there is no object: needs no hash
 }
 
 func newVolumePart() *volumePart {
-	return &volumePart{groups: columnar.NewGroups(), cells: make([]volume, 1), came: columnar.NewGroups()}
+	return &volumePart{groups: columnar.NewGroups(), cells: make([]volume, 1), onlys: make([]only, 1), came: columnar.NewGroups()}
 }
 
 func (p *volumePart) reset() {
 	p.groups.Reset()
 	p.came.Reset()
-	p.cells = p.cells[:1]
+	p.cells, p.onlys = p.cells[:1], p.onlys[:1]
 	clear(p.alone)
+}
+
+// An only is the only event of a pair, or says where the cell of all its events
+// is. Most pairs of an entity and an object have one event, which takes a quarter
+// of the memory like this.
+type only struct {
+	out, in, record uint32
+	cell            int32  // in cells; 0: there is none yet
+	when            uint64 // from the highest bit: 37 bits of µs since midnight, 24 of log, repeated, in and out known
+}
+
+// onlyOf returns the only event of a pair, and false if it does not fit.
+func onlyOf(b *columnar.Batch, i int, midnight int64, log int32) (only, bool) {
+	out, in, record := b.Int64(columnar.BytesOut)[i], b.Int64(columnar.BytesIn)[i], b.First+int64(b.Record[i])
+	if uint64(out|in|record) > math.MaxUint32 || log >= 1<<24 {
+		return only{}, false
+	}
+	bit := func(marks []byte) uint64 { return uint64(marks[i>>3] >> (i & 7) & 1) }
+	when := uint64(b.Int64(columnar.Time)[i]-midnight)<<27 | uint64(log)<<3 |
+		bit(b.Valid(columnar.BytesIn))<<1 | bit(b.Valid(columnar.BytesOut))
+	if b.Repeat != nil {
+		when |= bit(b.Repeat) << 2
+	}
+	return only{out: uint32(out), in: uint32(in), record: uint32(record), when: when}, true
+}
+
+// volume returns the cell of the event, for which add would have made the same.
+func (o *only) volume(midnight int64) volume {
+	us := midnight + int64(o.when>>27)
+	c := volume{first: us, last: us, hours: hourBit(us)}
+	if o.when&4 == 0 {
+		c.events, c.out, c.in = 1, int64(o.out), int64(o.in)
+		c.knownOut, c.knownIn = int64(o.when&1), int64(o.when>>1&1)
+	}
+	if o.out > 0 {
+		c.peak, c.peakTime, c.peakRecord, c.peakLog = int64(o.out), us, int64(o.record), int32(o.when>>3&(1<<24-1))
+	}
+	return c
 }
 
 // volume is the part of a Summary that volumes measures, in integers.
@@ -95,7 +134,11 @@ func (v *volumes) Fold(b *columnar.Batch) {
 	}
 	log := v.logs.Code([]byte(b.Object))
 	v.parts.days(b, feedOf(b), v.o, func(p *volumePart, from, to int) {
-		v.place(p, b, who, what, from, to)
+		if what != nil {
+			v.placePairs(p, b, log, who, what, from, to)
+		} else {
+			v.place(p, b, who, from, to)
+		}
 		v.add(p, b, log, from, to)
 		if v.countAddresses {
 			v.came(p, b, who, from, to)
@@ -103,33 +146,56 @@ func (v *volumes) Fold(b *columnar.Batch) {
 	})
 }
 
-// place finds the slots of rows; slot 0 is of rows that do not belong here.
-func (v *volumes) place(p *volumePart, b *columnar.Batch, who, what []uint32, from, to int) {
+// place finds the cells of rows; 0 is of rows that do not belong here.
+func (v *volumes) place(p *volumePart, b *columnar.Batch, who []uint32, from, to int) {
 	times := b.Int64(columnar.Time)
 	for i := from; i < to; i++ {
-		var object uint32
-		if what != nil {
-			object = what[i]
-		}
-		if who[i] == 0 || what != nil && object == 0 {
+		if who[i] == 0 {
 			v.slots[i] = 0
 			continue
 		}
-		if object == 0 && int(who[i]) < len(p.alone) && p.alone[who[i]] != 0 {
+		if int(who[i]) < len(p.alone) && p.alone[who[i]] != 0 {
 			v.slots[i] = p.alone[who[i]]
 			continue
 		}
-		slot := p.groups.Slot(who[i], object)
-		if object == 0 {
-			if n := int(who[i]) + 1 - len(p.alone); n > 0 {
-				p.alone = append(p.alone, make([]int32, n)...)
-			}
-			p.alone[who[i]] = slot
+		slot := p.groups.Slot(who[i], 0)
+		if n := int(who[i]) + 1 - len(p.alone); n > 0 {
+			p.alone = append(p.alone, make([]int32, n)...)
 		}
+		p.alone[who[i]] = slot
 		if int(slot) == len(p.cells) {
 			p.cells = append(p.cells, volume{first: times[i], last: times[i]})
 		}
 		v.slots[i] = slot
+	}
+}
+
+// placePairs is place where there are objects. The first row of a pair is done
+// with, unless it is odd.
+func (v *volumes) placePairs(p *volumePart, b *columnar.Batch, log int32, who, what []uint32, from, to int) {
+	times := b.Int64(columnar.Time)
+	midnight := int64(DayOf(times[from])) * dayMicros
+	for i := from; i < to; i++ {
+		v.slots[i] = 0
+		if who[i] == 0 || what[i] == 0 {
+			continue
+		}
+		slot := p.groups.Slot(who[i], what[i])
+		if int(slot) == len(p.onlys) {
+			first, ok := onlyOf(b, i, midnight, log)
+			p.onlys = append(p.onlys, first)
+			if ok {
+				continue
+			}
+			p.onlys[slot].cell = int32(len(p.cells))
+			p.cells = append(p.cells, volume{first: times[i], last: times[i]})
+		}
+		o := &p.onlys[slot]
+		if o.cell == 0 {
+			o.cell = int32(len(p.cells))
+			p.cells = append(p.cells, o.volume(midnight))
+		}
+		v.slots[i] = o.cell
 	}
 }
 
@@ -213,7 +279,7 @@ func offer(logs *columnar.Dict, c *volume, n volume) {
 func (v *volumes) Size() int {
 	n := v.entities.size() + sizeOf(v.objects) + sizeOf(v.logs) + sizeOf(v.addresses)
 	for _, p := range v.parts.all {
-		n += p.groups.Size() + p.came.Size() + 4*len(p.alone) + len(p.cells)*int(unsafe.Sizeof(volume{}))
+		n += p.groups.Size() + p.came.Size() + 4*len(p.alone) + len(p.cells)*int(unsafe.Sizeof(volume{})) + len(p.onlys)*int(unsafe.Sizeof(only{}))
 	}
 	return n
 }
@@ -240,7 +306,8 @@ func (v *volumes) Drain(w *RunWriter) {
 			who, what := p.groups.Key(slot)
 			kind, name := v.entities.key(who)
 			key = appendKey(key[:0], at.day, at.feed, kind, name, string(v.objects.Text(int32(what))))
-			value = v.appendVolume(value[:0], &p.cells[slot], at.day)
+			c := p.cell(slot, at.day)
+			value = v.appendVolume(value[:0], &c, at.day)
 			for _, code := range came[ends[slot-1]:ends[slot]] {
 				value = binary.LittleEndian.AppendUint64(value, hashes[code])
 			}
@@ -248,6 +315,41 @@ func (v *volumes) Drain(w *RunWriter) {
 		}
 		v.parts.drop(at)
 	}
+}
+
+// cell returns the cell of a slot.
+func (p *volumePart) cell(slot int32, day Day) volume {
+	if len(p.onlys) == 1 {
+		return p.cells[slot]
+	}
+	o := &p.onlys[slot]
+	if o.cell == 0 {
+		return o.volume(int64(day) * dayMicros)
+	}
+	return p.cells[o.cell]
+}
+
+// out returns the bytes out of a slot, where there are objects.
+func (p *volumePart) out(slot int32) int64 {
+	switch o := &p.onlys[slot]; {
+	case o.cell != 0:
+		return p.cells[o.cell].out
+	case o.when&4 == 0:
+		return int64(o.out)
+	}
+	return 0
+}
+
+// leave empties the slots that out reports, where there are objects.
+func (p *volumePart) leave(out func(slot int32) bool) {
+	groups, onlys := columnar.NewGroups(), p.onlys[:1]
+	for slot := int32(1); int(slot) < p.groups.Len(); slot++ {
+		if !out(slot) {
+			groups.Slot(p.groups.Key(slot))
+			onlys = append(onlys, p.onlys[slot])
+		}
+	}
+	p.groups, p.onlys = groups, onlys
 }
 
 // cameBySlot returns the addresses by slot: those of a slot are

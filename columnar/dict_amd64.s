@@ -1,0 +1,200 @@
+//go:build !purego
+
+#include "textflag.h"
+
+// 32 bytes of ones before as many zeros: what lies n bytes before the zeros
+// masks the first n of 32 bytes.
+DATA ·ones<>+0(SB)/8, $-1
+DATA ·ones<>+8(SB)/8, $-1
+DATA ·ones<>+16(SB)/8, $-1
+DATA ·ones<>+24(SB)/8, $-1
+DATA ·ones<>+32(SB)/8, $0
+DATA ·ones<>+40(SB)/8, $0
+DATA ·ones<>+48(SB)/8, $0
+DATA ·ones<>+56(SB)/8, $0
+GLOBL ·ones<>(SB), RODATA|NOPTR, $64
+
+// func findAVX2(codes *int32, data *byte, last uint64, spans *Span, n int, slots *dictSlot, mask int, arena *byte) (missed uint64)
+//
+// In a large dictionary a look-up waits for memory twice: for the slot and for its
+// text. So all texts are hashed and their slots asked for, then the texts of all
+// slots, before the first is compared; and no jump on the way depends on a size, but
+// for that of texts over 32 bytes.
+TEXT ·findAVX2(SB), NOSPLIT, $512-72
+	MOVQ data+8(FP), SI
+	MOVQ last+16(FP), DI
+	MOVQ spans+24(FP), R8
+	MOVQ n+32(FP), CX
+	MOVQ slots+40(FP), R9
+	MOVQ mask+48(FP), R10
+	LEAQ ·ones<>+32(SB), R12
+	XORL R13, R13 // missed
+	XORL BX, BX
+
+hash:
+	MOVL       (R8)(BX*8), AX
+	MOVL       4(R8)(BX*8), R11
+	SUBL       AX, R11
+	CMPQ       AX, DI
+	JHI        odd
+	CMPL       R11, $32
+	JHI        long
+	ADDQ       SI, AX
+	MOVQ       R12, DX
+	SUBQ       R11, DX
+	SHLQ       $56, R11
+	XORQ       ·hashKey1(SB), R11
+	MOVQ       8(AX), R14
+	ANDQ       8(DX), R14
+	XORQ       R14, R11
+	MOVQ       16(AX), R14
+	ANDQ       16(DX), R14
+	XORQ       ·hashKey2(SB), R14
+	MOVQ       24(AX), R15
+	ANDQ       24(DX), R15
+	XORQ       ·hashKey3(SB), R15
+	MOVQ       (AX), AX
+	ANDQ       (DX), AX
+	XORQ       ·hashKey0(SB), AX
+	MULQ       R11
+	XORQ       DX, AX
+	MOVQ       AX, R11
+	MOVQ       R14, AX
+	MULQ       R15
+	XORQ       DX, AX
+	XORQ       R11, AX
+
+mixed:
+	MOVQ       AX, (SP)(BX*8)
+	ANDQ       R10, AX
+	SHLQ       $4, AX
+	PREFETCHT0 (R9)(AX*1)
+
+hashed:
+	INCQ BX
+	CMPQ BX, CX
+	JCS  hash
+	MOVQ arena+56(FP), R11
+	XORL BX, BX
+
+fetch: // the slot, or the next if it is another's
+	MOVQ       (SP)(BX*8), AX
+	MOVQ       AX, DX
+	SHRQ       $32, DX
+	ORL        $1, DX
+	ANDQ       R10, AX
+	MOVQ       AX, R14
+	SHLQ       $4, R14
+	XORL       R15, R15
+	CMPL       DX, (R9)(R14*1)
+	SETNE      R15
+	ADDQ       R15, AX
+	ANDQ       R10, AX
+	SHLQ       $32, DX
+	ORQ        AX, DX
+	MOVQ       DX, (SP)(BX*8)
+	SHLQ       $4, AX
+	MOVL       8(R9)(AX*1), AX
+	PREFETCHT0 (R11)(AX*1)
+	INCQ       BX
+	CMPQ       BX, CX
+	JCS        fetch
+	MOVQ       codes+0(FP), DI
+	XORL       BX, BX
+
+compare:
+	BTQ     BX, R13
+	JCS     next
+	MOVQ    (SP)(BX*8), DX
+	MOVL    DX, AX
+	SHRQ    $32, DX
+	SHLQ    $4, AX
+	ADDQ    R9, AX
+	CMPL    DX, (AX)
+	JNE     miss
+	MOVL    (R8)(BX*8), R14
+	MOVL    4(R8)(BX*8), R15
+	SUBL    R14, R15
+	CMPL    R15, 12(AX)
+	JNE     miss
+	CMPL    R15, $32
+	JHI     longer
+	MOVQ    R12, DX
+	SUBQ    R15, DX
+	MOVL    8(AX), R15
+	VMOVDQU (SI)(R14*1), Y0
+	VPXOR   (R11)(R15*1), Y0, Y0
+	VPTEST  (DX), Y0
+	JNE     miss
+
+found:
+	MOVL 4(AX), AX
+	MOVL AX, (DI)(BX*4)
+
+next:
+	INCQ BX
+	CMPQ BX, CX
+	JCS  compare
+	VZEROUPPER
+	MOVQ R13, missed+64(FP)
+	RET
+
+miss:
+	BTSQ BX, R13
+	JMP  next
+
+longer: // the first 32 bytes, and the last
+	VMOVDQU (SI)(R14*1), Y0
+	ADDQ    SI, R14
+	VMOVDQU -32(R14)(R15*1), Y1
+	MOVL    8(AX), DX
+	ADDQ    R11, DX
+	VPXOR   (DX), Y0, Y0
+	VPXOR   -32(DX)(R15*1), Y1, Y1
+	VPOR    Y0, Y1, Y0
+	VPTEST  Y0, Y0
+	JNE     miss
+	JMP     found
+
+long: // the first 32 bytes, and the last
+	CMPL R11, $64
+	JHI  odd
+	ADDQ SI, AX
+	LEAQ -32(AX)(R11*1), R15
+	SHLQ $56, R11
+	XORQ ·hashKey1(SB), R11
+	XORQ 8(AX), R11
+	MOVQ 24(AX), R14
+	XORQ ·hashKey3(SB), R14
+	MOVQ 16(AX), DX
+	XORQ ·hashKey2(SB), DX
+	MOVQ DX, (SP)(BX*8)
+	MOVQ (AX), AX
+	XORQ ·hashKey0(SB), AX
+	MULQ R11
+	XORQ DX, AX
+	MOVQ AX, R11
+	MOVQ (SP)(BX*8), AX
+	MULQ R14
+	XORQ DX, AX
+	XORQ AX, R11
+	MOVQ (R15), AX
+	XORQ ·hashKey4(SB), AX
+	MOVQ 8(R15), R14
+	XORQ ·hashKey5(SB), R14
+	MULQ R14
+	XORQ DX, AX
+	XORQ AX, R11
+	MOVQ 16(R15), AX
+	XORQ ·hashKey6(SB), AX
+	MOVQ 24(R15), R14
+	XORQ ·hashKey7(SB), R14
+	MULQ R14
+	XORQ DX, AX
+	XORQ R11, AX
+	JMP  mixed
+
+odd:
+	BTSQ BX, R13
+	MOVQ $0, (SP)(BX*8)
+	JMP  hashed

@@ -1,0 +1,85 @@
+package jobs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"outflow/columnar/store"
+	"outflow/stats/detect"
+)
+
+// If this fails, a day that cannot be committed is passed over, or takes the days
+// before it along, while days are committed side by side.
+func TestCommitRowsOfManyDays(t *testing.T) {
+	s := newSite(t, datedURI)
+	p := &program{ctx: context.Background(), now: time.Now, env: func(string) (string, bool) { return "", false }, stderr: os.Stderr}
+	st, err := p.openState(&Config{State: s.dir + "/state", Inputs: []*Input{{Name: "cloud", URI: s.dir + "/" + datedURI}}, detections: detect.All()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	first, err := detect.ParseDay("2026-03-01")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const days, rows, locked = 20, 50, 11
+	dones := map[detect.Day]store.Done{}
+	for i := range days {
+		dones[first+detect.Day(i)] = store.Done{Fold: st.fingerprint}
+	}
+	commit := func(broken error) error {
+		return st.commitRows(p.ctx, detect.UserDay, dones, func(yield func(*detect.Row, error) bool) {
+			for i := range days * rows {
+				day := first + detect.Day(i/rows)
+				if broken != nil && day == first+locked {
+					yield(nil, broken)
+					return
+				}
+				row := detect.Row{Day: day, Key: detect.Key{Feed: "cloud", EntityType: "user", Entity: fmt.Sprintf("user%04d", i)}}
+				if !yield(&row, nil) {
+					return
+				}
+			}
+		})
+	}
+	check := func(want int) {
+		t.Helper()
+		for i := range want {
+			day := (first + detect.Day(i)).String()
+			got, done, err := st.aggregate(detect.UserDay).Read(p.ctx, day)
+			if err != nil || len(got) != rows || done.Rows != rows || got[0].Entity != fmt.Sprintf("user%04d", i*rows) {
+				t.Errorf("%s: got %d rows, %v, want its %d", day, len(got), err, rows)
+			}
+		}
+	}
+	broken := errors.New("broken")
+	if err := commit(broken); !errors.Is(err, broken) {
+		t.Errorf("rows that end with an error: got %v, want %v", err, broken)
+	}
+	check(locked - 1) // the error came in place of the last one's next row
+
+	lock := filepath.Join(s.dir, "state/v1/aggregate=user_day", "date="+(first+locked).String(), "_lock.json")
+	if err := os.MkdirAll(filepath.Dir(lock), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(lock, []byte(`{"run":"another","id":"x"}`), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := commit(nil); !errors.Is(err, store.ErrLocked) || !strings.Contains(err.Error(), (first+locked).String()) {
+		t.Errorf("a locked day: got %v, want %v of %v", err, store.ErrLocked, first+locked)
+	}
+	check(locked)
+
+	if err := os.Remove(lock); err != nil {
+		t.Fatal(err)
+	}
+	if err := commit(nil); err != nil {
+		t.Error(err)
+	}
+	check(days)
+}
