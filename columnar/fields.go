@@ -67,6 +67,20 @@ func (b *Builder) WantsField(name string) bool {
 	return ok
 }
 
+// Fields calls yield for every table and field that an event of it has had.
+func (o *Out) Fields(yield func(t *Table, field string)) {
+	for _, b := range o.builders {
+		if b == nil {
+			continue
+		}
+		for i := range b.fields {
+			if b.fields[i].codes != nil {
+				yield(b.table, b.fields[i].name)
+			}
+		}
+	}
+}
+
 func (b *Builder) makeFields(names []string) {
 	b.fieldAt = map[string]int{}
 	for _, name := range names {

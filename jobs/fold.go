@@ -8,6 +8,7 @@ import (
 	"hash/maphash"
 	"io"
 	"iter"
+	"maps"
 	"math"
 	"slices"
 	"strings"
@@ -54,7 +55,19 @@ type folded struct {
 	inputs  []reports.Input // sorted by name, table
 	// objects by name, whatever their events' days.
 	objects map[string]*objectTally
+	// seen are the fields that rules read and events have, by table.
+	seen fieldSet
 }
+
+// A fieldSet is a set of fields of tables.
+type fieldSet map[tableField]bool
+
+type tableField struct {
+	table *columnar.Table
+	field string
+}
+
+func (s fieldSet) add(t *columnar.Table, field string) { s[tableField{t, field}] = true }
 
 // An objectTally is what was read of one object, all its members together.
 type objectTally struct {
@@ -254,6 +267,7 @@ func Fold(ctx context.Context, sources []source, o *foldOptions) (*folded, error
 					cancel() // there is no place for more
 				}
 			}
+			w.out.Fields(w.seen.add)
 			w.out, w.member, w.decoder = columnar.Out{}, nil, nil
 			for i := range w.folders {
 				w.weigh(i)
@@ -279,6 +293,10 @@ func Fold(ctx context.Context, sources []source, o *foldOptions) (*folded, error
 	}
 	working.Wait()
 	out := account(workers, slices.Concat(members...), o)
+	out.seen = fieldSet{}
+	for _, w := range workers {
+		maps.Copy(out.seen, w.seen)
+	}
 	err := ctx.Err()
 	for _, w := range workers {
 		err = cmp.Or(err, w.err)
@@ -545,6 +563,7 @@ type worker struct {
 	shards  int // of runs
 	runs    []runOf
 	err     error // of writing runs
+	seen    fieldSet
 
 	member  *member // of the block being decoded
 	decoder logs.Decoder
@@ -564,7 +583,7 @@ type tableTally struct {
 }
 
 func newWorker(o *foldOptions, tap *sync.Mutex) *worker {
-	w := &worker{o: o, tallies: map[*member]*tally{}}
+	w := &worker{o: o, tallies: map[*member]*tally{}, seen: fieldSet{}}
 	w.out.Want, w.out.WantFields = o.want, o.fields
 	for _, a := range o.aggregates {
 		w.out.Want |= a.Reads
@@ -603,6 +622,7 @@ func (w *worker) try(b *work) (err error) {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("decode the records from %d on: %v (a fault in outflow: please report it)", b.block.First, p)
 			w.member, w.decoder = nil, nil
+			w.out.Fields(w.seen.add)
 			w.out = columnar.Out{Want: w.out.Want, WantFields: w.out.WantFields, Sink: w.out.Sink} // what it holds is of the broken block
 		}
 	}()

@@ -31,6 +31,7 @@ type history struct {
 	baselines *store.Spool
 	mu        sync.Mutex // of closers
 	closers   []io.Closer
+	seen      fieldSet // see folded
 }
 
 type flag struct {

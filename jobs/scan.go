@@ -48,6 +48,7 @@ func (p *program) scanCommand() *cobra.Command {
 		if err = errors.Join(err, folded.Close()); err != nil {
 			return err
 		}
+		h.seen = folded.seen
 		r, err := assemble(config, h, h.days(), folded.inputs)
 		if err != nil {
 			return err

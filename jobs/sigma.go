@@ -76,7 +76,7 @@ func (c *Config) runsRules() bool {
 
 // ruleBlind says which rules could not match: of a table or a column that no log
 // has, or of a kind that does not run.
-func ruleBlind(c *Config, inputs []reports.Input) []reports.Blind {
+func ruleBlind(c *Config, inputs []reports.Input, seen fieldSet) []reports.Blind {
 	if c.detection("sigma_rule") == nil {
 		return nil
 	}
@@ -109,6 +109,8 @@ func ruleBlind(c *Config, inputs []reports.Input) []reports.Blind {
 	}
 	without := map[string][]string{}                           // rules by their tables, none of which was read
 	lacking := map[*columnar.Table]map[columnar.Col][]string{} // by a column that no row has
+	reading := map[*columnar.Table][]string{}                  // that read fields which no event has
+	unsaid := map[*columnar.Table][]string{}                   // those fields
 	for _, r := range c.rules.set.Rules {
 		tables := r.Tables()
 		if !slices.ContainsFunc(tables, func(t *columnar.Table) bool { return rows[t] > 0 }) {
@@ -121,6 +123,16 @@ func ruleBlind(c *Config, inputs []reports.Input) []reports.Blind {
 		}
 		if len(tables) > 1 {
 			continue // what one lacks the other may have
+		}
+		fieldless := false
+		for _, field := range r.Kept(tables[0]) {
+			if field != sigma.Message && !seen[tableField{tables[0], field}] {
+				fieldless = true
+				unsaid[tables[0]] = withText(unsaid[tables[0]], field)
+			}
+		}
+		if fieldless {
+			reading[tables[0]] = append(reading[tables[0]], r.Ref())
 		}
 		for _, col := range (r.Columns(tables[0]) &^ known[tables[0]]).List() {
 			if lacking[tables[0]] == nil {
@@ -140,8 +152,22 @@ func ruleBlind(c *Config, inputs []reports.Input) []reports.Blind {
 				Why:    fmt.Sprintf("%s: no log with rows of %s says %s, which the rule reads.", someOf("rule", lacking[t][col]), t.Name, col),
 				Remedy: "What the rule says of other columns is still looked for."})
 		}
+		if rules := reading[t]; len(rules) > 0 {
+			slices.Sort(unsaid[t])
+			out = append(out, reports.Blind{Detection: "sigma_rule", Table: t.Name, Rows: rows[t],
+				Why:    fmt.Sprintf("%s: no log with rows of %s has what they read besides columns: %s.", someOf("rule", rules), t.Name, someOf("field", unsaid[t])),
+				Remedy: "Formats of Windows events keep all fields; of other logs only columns are read."})
+		}
 	}
 	return out
+}
+
+// withText adds a text to a set of a few.
+func withText(texts []string, text string) []string {
+	if slices.Contains(texts, text) {
+		return texts
+	}
+	return append(texts, text)
 }
 
 // someOf names up to five of many things.

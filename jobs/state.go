@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io/fs"
 	"iter"
+	"maps"
 	"math"
 	"os"
 	"slices"
@@ -34,6 +35,7 @@ type state struct {
 	folded   map[detect.Day]bool
 	read     map[string]readObject // what this run has read, by name
 	inputs   []reports.Input
+	seen     fieldSet
 	warnings []string
 	noting   sync.Mutex // of what commits side by side warn of
 }
@@ -59,7 +61,7 @@ func (p *program) openState(config *Config) (*state, error) {
 	if err := store.CheckVersion(p.ctx, at); err != nil {
 		return nil, configError{fmt.Errorf("open the state: %w", err)}
 	}
-	s := &state{p: p, config: config, store: at, options: config.foldOptions(), folded: map[detect.Day]bool{}, read: map[string]readObject{}}
+	s := &state{p: p, config: config, store: at, options: config.foldOptions(), folded: map[detect.Day]bool{}, read: map[string]readObject{}, seen: fieldSet{}}
 	s.aggregates = config.aggregates()
 	h := sha256.New()
 	for _, a := range s.aggregates {
@@ -281,6 +283,7 @@ func (s *state) fold(ctx context.Context, days []detect.Day) error {
 	}
 	defer result.Close() // it was only read
 	s.account(result.inputs)
+	maps.Copy(s.seen, result.seen)
 	for _, src := range sources {
 		if o := result.objects[src.object.Name]; o != nil {
 			s.read[src.object.Name] = readObject{o, src.etag}
@@ -495,6 +498,7 @@ func (s *state) tooLate(ctx context.Context, first detect.Day) error {
 // The caller closes it, also after an error.
 func (s *state) history(ctx context.Context, days []detect.Day) (*history, error) {
 	h := newHistory()
+	h.seen = s.seen
 	first, last := days[0], days[len(days)-1]
 	for day := first - detect.Day(min(s.config.horizon(), maxHistory)); day <= last; day++ {
 		dones, ok, err := s.partition(ctx, day)

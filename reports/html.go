@@ -521,7 +521,7 @@ func unusual(f *detect.Finding) string {
 	if q := times(f.Observed, f.Baseline); q != "" {
 		return q + " normal"
 	}
-	if q := times(f.Score, f.Threshold); q != "" {
+	if q := times(f.Score, f.Threshold); q != "" && f.Score > f.Threshold {
 		return q + " the threshold"
 	}
 	return ""
