@@ -15,7 +15,7 @@ type Allow struct {
 	Detection   string `yaml:"detection"`
 	User        string `yaml:"user"`
 	Host        string `yaml:"host"`
-	Domain      string `yaml:"domain"`      // the object, or a domain above it
+	Domain      string `yaml:"domain"`      // the object or its host, or a domain above it
 	CIDR        string `yaml:"cidr"`        // of the entity's address
 	Fingerprint string `yaml:"fingerprint"` // finding_uid
 	Reason      string `yaml:"reason"`
@@ -69,7 +69,7 @@ func (a *Allow) matches(f *detect.Finding) bool {
 	if a.Host != "" && (f.EntityType != "host" || !strings.EqualFold(a.Host, f.Entity)) {
 		return false
 	}
-	if a.Domain != "" && !below(f.Object, a.Domain) {
+	if a.Domain != "" && !below(f.Object, a.Domain) && !below(detect.RuleHost(f), a.Domain) {
 		return false
 	}
 	if a.CIDR != "" {

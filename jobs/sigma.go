@@ -113,7 +113,13 @@ func ruleBlind(c *Config, inputs []reports.Input, seen fieldSet) []reports.Blind
 	unsaid := map[*columnar.Table][]string{}                   // those fields
 	for _, r := range c.rules.set.Rules {
 		tables := r.Tables()
-		if !slices.ContainsFunc(tables, func(t *columnar.Table) bool { return rows[t] > 0 }) {
+		var read []*columnar.Table
+		for _, t := range tables {
+			if rows[t] > 0 {
+				read = append(read, t)
+			}
+		}
+		if len(read) == 0 {
 			var names []string
 			for _, t := range tables {
 				names = append(names, t.Name)
@@ -121,24 +127,25 @@ func ruleBlind(c *Config, inputs []reports.Input, seen fieldSet) []reports.Blind
 			without[strings.Join(names, " ")] = append(without[strings.Join(names, " ")], r.Ref())
 			continue
 		}
-		if len(tables) > 1 {
+		t := read[0]
+		if len(read) > 1 {
 			continue // what one lacks the other may have
 		}
 		fieldless := false
-		for _, field := range r.Kept(tables[0]) {
-			if field != sigma.Message && !seen[tableField{tables[0], field}] {
+		for _, field := range r.Kept(t) {
+			if field != sigma.Message && !seen[tableField{t, field}] {
 				fieldless = true
-				unsaid[tables[0]] = withText(unsaid[tables[0]], field)
+				unsaid[t] = withText(unsaid[t], field)
 			}
 		}
 		if fieldless {
-			reading[tables[0]] = append(reading[tables[0]], r.Ref())
+			reading[t] = append(reading[t], r.Ref())
 		}
-		for _, col := range (r.Columns(tables[0]) &^ known[tables[0]]).List() {
-			if lacking[tables[0]] == nil {
-				lacking[tables[0]] = map[columnar.Col][]string{}
+		for _, col := range (r.Columns(t) &^ known[t]).List() {
+			if lacking[t] == nil {
+				lacking[t] = map[columnar.Col][]string{}
 			}
-			lacking[tables[0]][col] = append(lacking[tables[0]][col], r.Ref())
+			lacking[t][col] = append(lacking[t][col], r.Ref())
 		}
 	}
 	for _, tables := range sortedKeys(without) {

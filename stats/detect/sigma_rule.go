@@ -115,6 +115,12 @@ func placeOf(r *Row) string {
 	return host
 }
 
+// RuleHost returns the host of what a rule matched in, "" if the finding is not of
+// a rule.
+func RuleHost(f *Finding) string {
+	return placeOf(&Row{Key: f.Key})
+}
+
 // maxPaths is how many paths of one host are findings of their own. Three methods
 // of an API are worth telling apart, a hundred files are not.
 const maxPaths = 3
