@@ -144,3 +144,48 @@ func TestManyObjects(t *testing.T) {
 		t.Errorf("got %+v, want one finding of a host with many paths", found)
 	}
 }
+
+// If this fails, rules for one system judge the logs of another, or a rule for an
+// empty field fires on every row of a log that cannot have it.
+func TestRuleSources(t *testing.T) {
+	rules := loadRules(t, `
+title: no agent
+name: no_agent
+logsource: {category: proxy}
+detection: {s: {c-useragent: ''}, condition: s}
+---
+title: of zeek
+name: of_zeek
+logsource: {product: zeek, service: http}
+detection: {s: {method: GET}, condition: s}
+`)
+	cols, _ := RuleReads(rules)
+	for _, c := range []struct {
+		product string
+		lacks   columnar.Cols
+		want    string
+	}{
+		{"", 0, "no_agent: x.example of_zeek: x.example "},
+		{"suricata", 0, "no_agent: x.example "},
+		{"zeek", columnar.ColSet(columnar.UserAgent), "of_zeek: x.example "},
+	} {
+		o := openBounds
+		o.Rules = rules
+		f := RuleDay.New(&o)
+		out := &columnar.Out{Want: cols, Product: c.product, Lacks: c.lacks, Sink: f.Fold}
+		b := out.Table(columnar.HTTP)
+		b.SetTime(testDay)
+		b.SetText(columnar.User, []byte("ann"))
+		b.SetText(columnar.Method, []byte("GET"))
+		b.SetText(columnar.URLHost, []byte("x.example"))
+		b.Next(1)
+		out.Flush()
+		got := ""
+		for _, r := range merged(t, RuleDay, &o, f) {
+			got += r.Object + " "
+		}
+		if got != c.want {
+			t.Errorf("product %q: got %q, want %q", c.product, got, c.want)
+		}
+	}
+}
