@@ -610,6 +610,46 @@ func TestSetLower(t *testing.T) {
 	}
 }
 
+// FuzzCodes looks up texts of a block, of every other of which the dictionary knows
+// the text before.
+func FuzzCodes(f *testing.F) {
+	f.Add([]byte("GETPOSTGETann@corp.exampleabob.jones@subsidiary.of.the.corp.example"), []byte{3, 4, 3, 16, 1, 40})
+	f.Add(bytes.Repeat([]byte("ab"), 200), []byte{0, 31, 32, 33, 63, 64, 65, 7, 8, 9, 64})
+	f.Fuzz(func(t *testing.T, data, sizes []byte) {
+		var spans []Span
+		d, want := NewDict(), NewDict()
+		at := 0
+		for i, size := range sizes[:min(len(sizes), 150)] {
+			end := min(at+int(size), len(data))
+			spans = append(spans, Span{uint32(at), uint32(end)})
+			if i&1 == 0 {
+				d.Code(data[at:end])
+				want.Code(data[at:end])
+			}
+			at = end
+		}
+		if len(spans) == 0 {
+			return
+		}
+		some := spans[:min(len(spans), 64)]
+		codes, twin := make([]int32, len(spans)), make([]int32, len(spans))
+		missed, missedByTwin := d.find(codes, data, some), d.findWords(twin, data, some)
+		for i, s := range some {
+			if found := missed>>i&1 == 0; found && string(d.Text(codes[i])) != string(data[s.Begin:s.End]) {
+				t.Fatalf("%q: got %q", data[s.Begin:s.End], d.Text(codes[i]))
+			} else if found && missedByTwin>>i&1 == 0 && codes[i] != twin[i] {
+				t.Fatalf("%q: got code %d, want %d", data[s.Begin:s.End], codes[i], twin[i])
+			}
+		}
+		d.Codes(codes, data, spans)
+		for i, s := range spans {
+			if code := want.Code(data[s.Begin:s.End]); codes[i] != code {
+				t.Fatalf("%q: got code %d, want %d", data[s.Begin:s.End], codes[i], code)
+			}
+		}
+	})
+}
+
 // BenchmarkCodes looks up the texts of a column of a large log.
 func BenchmarkCodes(b *testing.B) {
 	r := rand.New(rand.NewPCG(15, 16))

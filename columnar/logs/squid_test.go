@@ -108,28 +108,58 @@ func TestSquidUsual(t *testing.T) {
 					text = append(text[:at], text[at+1:]...)
 				}
 			}
-			data := []byte("x\n" + string(text) + []string{"\n", "\r\n"}[n&1] + test.line + "\nanother \"line, of which usual reads the start")
-			line := bytes.TrimRight(data[2:lineEnd(data, 2)], " \r\n")
-			fast, slow := squid{layout: l, data: data}, squid{layout: l, data: data}
-			begin := n & 2
-			if want := lineEnd(data, 2); !fast.look(begin) || fast.behind[1-begin/2] != want || data[fast.behind[len(fast.behind)-1]] != 'a' {
-				t.Fatalf("%q: got lines up to %d, want %d among them", data, fast.behind, want)
-			}
-			usual := fast.usual(2, lineEnd(data, 2)) && fast.fits()
-			any := squid{layout: l, data: data, window: fast.window, spaces: fast.spaces, quotes: fast.quotes}
-			if at := 2 - begin + len(l.lead); bytes.HasPrefix(data[2:], []byte(l.lead)) {
-				if got, want := fast.cut(at), any.cutGo(at); got != want || fast.spans != any.spans {
-					t.Fatalf("logformat %s: %q:\ngot  %x, to %d\nwant %x, to %d", test.format, data, fast.spans, got, any.spans, want)
-				}
-			}
+			usual := checkUsual(t, l, test.line, text, n)
 			if n < 4 && !usual {
 				t.Errorf("%q is not usual", text)
 			}
-			if usual && (!slow.match(2, 2+len(line)) || fast.spans != slow.spans) {
-				t.Fatalf("logformat %s: %q:\ngot  %x\nwant %x", test.format, data, fast.spans, slow.spans)
-			}
 		}
 	}
+}
+
+// checkUsual reads a line that another follows, with n&2 bytes before it in the
+// window and an end that n&1 chooses, and reports whether it is a usual one. The
+// assembly must do what its twin does, and a usual line must be cut as any other.
+func checkUsual(t *testing.T, l *squidLayout, next string, text []byte, n int) (usual bool) {
+	t.Helper()
+	data := []byte("x\n" + string(text) + []string{"\n", "\r\n"}[n&1] + next + "\nanother \"line, of which usual reads the start")
+	line := bytes.TrimRight(data[2:lineEnd(data, 2)], " \r\n")
+	fast, slow := squid{layout: l, data: data}, squid{layout: l, data: data}
+	begin := n & 2
+	if want := lineEnd(data, 2); !fast.look(begin) || fast.behind[1-begin/2] != want || data[fast.behind[len(fast.behind)-1]] != 'a' {
+		t.Fatalf("%q: got lines up to %d, want %d among them", data, fast.behind, want)
+	}
+	usual = fast.usual(2, lineEnd(data, 2)) && fast.fits()
+	any := squid{layout: l, data: data, window: fast.window, spaces: fast.spaces, quotes: fast.quotes}
+	if at := 2 - begin + len(l.lead); bytes.HasPrefix(data[2:], []byte(l.lead)) {
+		if got, want := fast.cut(at), any.cutGo(at); got != want || fast.spans != any.spans {
+			t.Fatalf("%q:\ngot  %x, to %d\nwant %x, to %d", data, fast.spans, got, any.spans, want)
+		}
+	}
+	if usual && (!slow.match(2, 2+len(line)) || fast.spans != slow.spans) {
+		t.Fatalf("%q:\ngot  %x\nwant %x", data, fast.spans, slow.spans)
+	}
+	return usual
+}
+
+func FuzzUsual(f *testing.F) {
+	formats := []string{squidNative, squidOutflow, squidCommon, squidCombined}
+	f.Add([]byte("1772000000.123     45 10.0.0.1 TCP_MISS/200 512 GET http://a.example/x bob HIER_DIRECT/192.0.2.1 text/html"), uint8(0), false)
+	f.Add([]byte(`10.0.0.1 - bob [01/Mar/2026:10:11:12 +0000] "GET http://a.example/x HTTP/1.1" 200 512 TCP_MISS:HIER_DIRECT`), uint8(2), true)
+	f.Add([]byte(`10.0.0.1 - bob [01/Mar/2026:10:11:12 +0000] "GET http://a.example/x HTTP/1.1" 200 512 "-" "a\"b" TCP_MISS:HIER_DIRECT`), uint8(3), false)
+	f.Fuzz(func(t *testing.T, text []byte, format uint8, crlf bool) {
+		if len(text) > 1000 || bytes.IndexByte(text, '\n') >= 0 { // a window holds the line and those around it
+			return
+		}
+		l, err := compileSquid(formats[int(format)%len(formats)])
+		if err != nil {
+			t.Fatal(err)
+		}
+		n := 2
+		if crlf {
+			n = 1
+		}
+		checkUsual(t, l, "1772000000.123 45 10.0.0.1 TCP_MISS/200 512 GET http://a.example/x bob HIER_DIRECT/192.0.2.1 text/html", text, n)
+	})
 }
 
 // BenchmarkDecodeSquid decodes with every column wanted and with those of a

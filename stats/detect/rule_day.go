@@ -204,6 +204,26 @@ const (
 	maxRulePath = 3
 )
 
+// kindOfPath returns the start of a path that requests of one kind share: up to
+// maxRulePath parts, and none from a numbered file on, as in offer-17.zip.
+func kindOfPath(path []byte) []byte {
+	end := 0
+	for range maxRulePath {
+		if end == len(path) {
+			break
+		}
+		next := len(path)
+		if i := bytes.IndexByte(path[end+1:], '/'); i >= 0 {
+			next = end + 1 + i
+		}
+		if part := path[end+1 : next]; bytes.IndexByte(part, '.') >= 0 && bytes.ContainsAny(part, "0123456789") {
+			return path[:end+1]
+		}
+		end = next
+	}
+	return path[:end]
+}
+
 // ruleWhat returns what a rule matched in.
 func ruleWhat(b *columnar.Batch, row int) []byte {
 	var what []byte
@@ -211,20 +231,7 @@ func ruleWhat(b *columnar.Batch, row int) []byte {
 	case columnar.API:
 		what = joinTexts(ruleText(b, columnar.Service, row), "/", ruleText(b, columnar.Operation, row))
 	case columnar.HTTP:
-		path := ruleText(b, columnar.URLPath, row)
-		end := 0
-		for range maxRulePath {
-			next := -1
-			if end < len(path) {
-				next = bytes.IndexByte(path[end+1:], '/')
-			}
-			if next < 0 {
-				end = len(path)
-				break
-			}
-			end += 1 + next
-		}
-		what = joinTexts(ruleText(b, columnar.URLHost, row), "", path[:end])
+		what = joinTexts(ruleText(b, columnar.URLHost, row), "", kindOfPath(ruleText(b, columnar.URLPath, row)))
 	case columnar.DNS:
 		what = ruleText(b, columnar.Domain, row)
 	case columnar.Network:

@@ -24,7 +24,7 @@ What it cannot see: what no rule describes; fields that a log does not have; cor
 How to investigate: read the examples, then the row that the evidence names; who started it, and what did it read?`
 
 func sigmaRule() *Detection {
-	o := &sigmaRuleOptions{Objects: 20}
+	o := &sigmaRuleOptions{Objects: 3}
 	d := &Detection{
 		Name:       "sigma_rule",
 		Title:      "match of a Sigma rule",
