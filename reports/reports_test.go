@@ -385,6 +385,7 @@ func TestText(t *testing.T) {
 		{period([]detect.Day{sampleDay, sampleDay + 20}), "20 November to 10 December 2026"},
 		{period([]detect.Day{sampleDay, sampleDay + 60}), "20 November 2026 to 19 January 2027"},
 		{defang("https://evil.example/x"), "https[:]//evil[.]example/x"},
+		{defang(`rclone: C:\Temp\svchost.exe`), `rclone: C:\Temp\svchost.exe`},
 		{listed(nil), ""}, {listed([]string{"a"}), "a"}, {listed([]string{"a", "b", "c"}), "a, b and c"},
 		{snake("MinBytes"), "min_bytes"}, {snake("Z"), "z"}, {snake("URLHost"), "url_host"}, {snake("MinDNSNames"), "min_dns_names"},
 	} {

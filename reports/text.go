@@ -51,7 +51,11 @@ func cut(s string, size int) (string, bool) {
 // defang writes a host such that neither a mail reader nor a chat makes a link
 // of it.
 func defang(s string) string {
-	return strings.ReplaceAll(strings.ReplaceAll(s, "://", "[:]//"), ".", "[.]")
+	s = strings.ReplaceAll(s, "://", "[:]//")
+	if strings.Contains(s, `:\`) { // a path of Windows
+		return s
+	}
+	return strings.ReplaceAll(s, ".", "[.]")
 }
 
 // digits writes v, not negative, with two significant digits, or all of those
