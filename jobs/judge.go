@@ -68,9 +68,15 @@ func (h *history) between(aggregate string, first, last detect.Day) []*part {
 	return parts[from:to]
 }
 
-// days returns the days that there is anything of, ascending.
-func (h *history) days() []detect.Day {
+// days returns the days that there is anything of, ascending: rows of a table, or
+// the first or the last row of a log, of which no table need have kept any.
+func (h *history) days(inputs []reports.Input) []detect.Day {
 	days := map[detect.Day]bool{}
+	for _, in := range inputs {
+		if in.Rows > 0 {
+			days[detect.DayOf(in.First)], days[detect.DayOf(in.Last)] = true, true
+		}
+	}
 	for _, parts := range h.tables {
 		for _, p := range parts {
 			days[p.day] = true

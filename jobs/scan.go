@@ -49,7 +49,7 @@ func (p *program) scanCommand() *cobra.Command {
 			return err
 		}
 		h.seen = folded.seen
-		r, err := assemble(config, h, h.days(), folded.inputs)
+		r, err := assemble(config, h, h.days(folded.inputs), folded.inputs)
 		if err != nil {
 			return err
 		}

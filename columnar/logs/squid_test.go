@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"math/rand/v2"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -131,7 +132,9 @@ func checkUsual(t *testing.T, l *squidLayout, next string, text []byte, n int) (
 	usual = fast.usual(2, lineEnd(data, 2)) && fast.fits()
 	any := squid{layout: l, data: data, window: fast.window, spaces: fast.spaces, quotes: fast.quotes}
 	if at := 2 - begin + len(l.lead); bytes.HasPrefix(data[2:], []byte(l.lead)) {
-		if got, want := fast.cut(at), any.cutGo(at); got != want || fast.spans != any.spans {
+		// What the assembly does not find within 32 bytes is left to the careful path.
+		got, want := fast.cut(at), any.cutGo(at)
+		if got != want && !(got < 0 && farApart.Match(line)) || got >= 0 && fast.spans != any.spans {
 			t.Fatalf("%q:\ngot  %x, to %d\nwant %x, to %d", data, fast.spans, got, any.spans, want)
 		}
 	}
@@ -140,6 +143,9 @@ func checkUsual(t *testing.T, l *squidLayout, next string, text []byte, n int) (
 	}
 	return usual
 }
+
+// farApart matches lines in which a byte that ends a field may be far from its start.
+var farApart = regexp.MustCompile(`[^./:\] "]{32}`)
 
 func FuzzUsual(f *testing.F) {
 	formats := []string{squidNative, squidOutflow, squidCommon, squidCombined}
