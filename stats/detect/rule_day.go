@@ -89,11 +89,9 @@ type ruleKey struct{ who, what uint32 }
 
 // A ruleCell is what is counted of one key.
 type ruleCell struct {
-	events, out, in    int64
-	knownOut, knownIn  int64
-	first, last, hours int64
-	peak               ruleRow
-	examples           []ruleExample // the earliest, sorted
+	counts
+	peak     ruleRow
+	examples []ruleExample // the earliest, sorted
 }
 
 // A ruleRow is where a row is.
@@ -146,7 +144,7 @@ func (f *ruleFold) Fold(b *columnar.Batch) {
 		k := ruleKey{who[i], uint32(f.objects.Code(f.object))}
 		c := part[k]
 		if c == nil {
-			c = &ruleCell{first: times[i], last: times[i], peak: ruleRow{out: -1}}
+			c = &ruleCell{counts: counts{first: times[i], last: times[i]}, peak: ruleRow{out: -1}}
 			part[k] = c
 			f.size += int(unsafe.Sizeof(*c)) + 3*int(unsafe.Sizeof(k))
 		}
@@ -336,8 +334,8 @@ func (f *ruleFold) Drain(w *RunWriter) {
 
 func (c *ruleCell) append(b []byte, day Day) []byte {
 	midnight := int64(day) * dayMicros
-	for _, n := range [...]int64{c.events, c.out, c.in, c.knownOut, c.knownIn, c.first - midnight, c.last - midnight, c.hours,
-		c.peak.out, c.peak.time - midnight, c.peak.record} {
+	b = c.counts.append(b, midnight)
+	for _, n := range [...]int64{c.peak.out, c.peak.time - midnight, c.peak.record} {
 		b = binary.AppendUvarint(b, uint64(n))
 	}
 	b = appendBytes(b, []byte(c.peak.log))
@@ -357,9 +355,8 @@ type ruleMerger struct {
 func (m *ruleMerger) Add(day Day, _ uint64, value []byte) error {
 	d := decoder{b: value}
 	midnight := int64(day) * dayMicros
-	var n ruleCell
-	for _, field := range [...]*int64{&n.events, &n.out, &n.in, &n.knownOut, &n.knownIn, &n.first, &n.last, &n.hours,
-		&n.peak.out, &n.peak.time, &n.peak.record} {
+	n := ruleCell{counts: d.counts(midnight)}
+	for _, field := range [...]*int64{&n.peak.out, &n.peak.time, &n.peak.record} {
 		*field = int64(d.uvarint())
 	}
 	n.peak.log = string(d.bytes())
@@ -370,20 +367,13 @@ func (m *ruleMerger) Add(day Day, _ uint64, value []byte) error {
 	if d.bad {
 		return errRun
 	}
-	n.first += midnight
-	n.last += midnight
 	n.peak.time += midnight
 	c := &m.c
 	if !m.begun {
 		m.begun, *c = true, n
 		return nil
 	}
-	c.events += n.events
-	c.out, c.in = addBytes(c.out, n.out), addBytes(c.in, n.in)
-	c.knownOut += n.knownOut
-	c.knownIn += n.knownIn
-	c.first, c.last = min(c.first, n.first), max(c.last, n.last)
-	c.hours |= n.hours
+	c.merge(&n.counts)
 	c.offer(n.peak)
 	for _, e := range n.examples {
 		c.show(e)

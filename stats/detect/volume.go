@@ -79,7 +79,7 @@ func onlyOf(b *columnar.Batch, i int, midnight int64, log int32) (only, bool) {
 // volume returns the cell of the event, for which add would have made the same.
 func (o *only) volume(midnight int64) volume {
 	us := midnight + int64(o.when>>27)
-	c := volume{first: us, last: us, hours: hourBit(us)}
+	c := volume{counts: counts{first: us, last: us, hours: hourBit(us)}}
 	if o.when&4 == 0 {
 		c.events, c.out, c.in = 1, int64(o.out), int64(o.in)
 		c.knownOut, c.knownIn = int64(o.when&1), int64(o.when>>1&1)
@@ -92,13 +92,48 @@ func (o *only) volume(midnight int64) volume {
 
 // volume is the part of a Summary that volumes measures, in integers.
 type volume struct {
+	counts
+	peak, peakTime int64
+	peakRecord     int64
+	peakLog        int32
+	addresses      [4]uint32 // some that it came from
+}
+
+// counts are what is kept of rows that are only added up.
+type counts struct {
 	events, out, in    int64
 	knownOut, knownIn  int64
 	first, last, hours int64
-	peak, peakTime     int64
-	peakRecord         int64
-	peakLog            int32
-	addresses          [4]uint32 // some that it came from
+}
+
+// merge adds what was counted of other rows.
+func (c *counts) merge(n *counts) {
+	c.events += n.events
+	c.out = addBytes(c.out, n.out)
+	c.in = addBytes(c.in, n.in)
+	c.knownOut += n.knownOut
+	c.knownIn += n.knownIn
+	c.first = min(c.first, n.first)
+	c.last = max(c.last, n.last)
+	c.hours |= n.hours
+}
+
+// append appends c to the value of a record.
+func (c *counts) append(b []byte, midnight int64) []byte {
+	for _, n := range [...]int64{c.events, c.out, c.in, c.knownOut, c.knownIn, c.first - midnight, c.last - midnight, c.hours} {
+		b = binary.AppendUvarint(b, uint64(n))
+	}
+	return b
+}
+
+// counts reads what append wrote.
+func (d *decoder) counts(midnight int64) (c counts) {
+	for _, field := range [...]*int64{&c.events, &c.out, &c.in, &c.knownOut, &c.knownIn, &c.first, &c.last, &c.hours} {
+		*field = int64(d.uvarint())
+	}
+	c.first += midnight
+	c.last += midnight
+	return c
 }
 
 func newVolumes(o *FoldOptions) *volumes {
@@ -164,7 +199,7 @@ func (v *volumes) place(p *volumePart, b *columnar.Batch, who []uint32, from, to
 		}
 		p.alone[who[i]] = slot
 		if int(slot) == len(p.cells) {
-			p.cells = append(p.cells, volume{first: times[i], last: times[i]})
+			p.cells = append(p.cells, volume{counts: counts{first: times[i], last: times[i]}})
 		}
 		v.slots[i] = slot
 	}
@@ -188,7 +223,7 @@ func (v *volumes) placePairs(p *volumePart, b *columnar.Batch, log int32, who, w
 				continue
 			}
 			p.onlys[slot].cell = int32(len(p.cells))
-			p.cells = append(p.cells, volume{first: times[i], last: times[i]})
+			p.cells = append(p.cells, volume{counts: counts{first: times[i], last: times[i]}})
 		}
 		o := &p.onlys[slot]
 		if o.cell == 0 {
@@ -374,9 +409,7 @@ func (p *volumePart) cameBySlot() (ends []int32, came []uint32) {
 
 func (v *volumes) appendVolume(b []byte, c *volume, day Day) []byte {
 	midnight := int64(day) * dayMicros
-	for _, n := range [...]int64{c.events, c.out, c.in, c.knownOut, c.knownIn, c.first - midnight, c.last - midnight, c.hours, c.peak} {
-		b = binary.AppendUvarint(b, uint64(n))
-	}
+	b = binary.AppendUvarint(c.counts.append(b, midnight), uint64(c.peak))
 	if c.peak > 0 {
 		b = binary.AppendUvarint(b, uint64(c.peakTime-midnight))
 		b = binary.AppendUvarint(b, uint64(c.peakRecord))
@@ -403,12 +436,8 @@ func newVolumeMerger(keep func(object string, c *volume) bool) *volumeMerger {
 func (m *volumeMerger) Add(day Day, _ uint64, value []byte) error {
 	d := decoder{b: value}
 	midnight := int64(day) * dayMicros
-	var n volume
-	for _, field := range [...]*int64{&n.events, &n.out, &n.in, &n.knownOut, &n.knownIn, &n.first, &n.last, &n.hours, &n.peak} {
-		*field = int64(d.uvarint())
-	}
-	n.first += midnight
-	n.last += midnight
+	n := volume{counts: d.counts(midnight)}
+	n.peak = int64(d.uvarint())
 	if n.peak > 0 {
 		n.peakTime = int64(d.uvarint()) + midnight
 		n.peakRecord = int64(d.uvarint())
@@ -425,14 +454,7 @@ func (m *volumeMerger) Add(day Day, _ uint64, value []byte) error {
 		m.begun, *c = true, n
 		return nil
 	}
-	c.events += n.events
-	c.out = addBytes(c.out, n.out)
-	c.in = addBytes(c.in, n.in)
-	c.knownOut += n.knownOut
-	c.knownIn += n.knownIn
-	c.first = min(c.first, n.first)
-	c.last = max(c.last, n.last)
-	c.hours |= n.hours
+	c.merge(&n.counts)
 	offer(m.logs, c, n)
 	return nil
 }
