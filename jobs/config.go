@@ -390,10 +390,8 @@ func (c *Config) check() error {
 			fault("reports: unknown format %q", name)
 		}
 	}
-	if !c.seed() {
-		if err := c.loadRules(); err != nil {
-			fault("rules: %v", err)
-		}
+	if err := c.loadRules(); err != nil {
+		fault("rules: %v", err)
 	}
 	for _, name := range c.Disable {
 		if c.detection(name) == nil && !c.rules.names[name] && c.Profile == "default" {

@@ -201,7 +201,8 @@ func (p *program) rulesTestCommand() *cobra.Command {
 func ruleFiles(paths []string) (rules, cases []sigma.File, err error) {
 	if len(paths) == 0 {
 		rules, cases = sigma.Bundled()
-		return rules, cases, nil
+		seed, of := sigma.Seed()
+		return append(rules, seed...), append(cases, of...), nil
 	}
 	seen := map[string]bool{}
 	read := func(name string) error {

@@ -1,6 +1,7 @@
 package jobs
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
@@ -27,10 +28,13 @@ type ruleSet struct {
 // maxRuleWarnings is how many rules that do not load a report names.
 const maxRuleWarnings = 5
 
-// loadRules reads the rules that come with outflow and those of the configuration.
-// What does not load is a warning: the others run.
+// loadRules reads the rules that come with outflow for the profile, and those of the
+// configuration. What does not load is a warning: the others run.
 func (c *Config) loadRules() error {
 	files, _ := sigma.Bundled()
+	if c.seed() {
+		files, _ = sigma.Seed()
+	}
 	if len(c.Rules) > 0 {
 		more, _, err := ruleFiles(c.Rules)
 		if err != nil {
@@ -190,18 +194,25 @@ func someOf(noun string, names []string) string {
 	return text + ")"
 }
 
-// ruleCatalogue lists the rules that come with outflow.
+// ruleCatalogue lists the rules that come with outflow, those of profile default first.
+// A rule without a technique of its own has that of sigma_rule.
 func ruleCatalogue() *catalogue {
-	c := &catalogue{columns: []string{"rule", "title", "level", "ATT&CK", "tables"}}
-	files, _ := sigma.Bundled()
-	set, _ := sigma.Load(files, sigma.Options{})
-	for _, r := range set.Rules {
-		var tables []string
-		for _, t := range r.Tables() {
-			tables = append(tables, t.Name)
+	otherwise := (&Config{detections: detect.All()}).detection("sigma_rule").Technique
+	c := &catalogue{columns: []string{"rule", "title", "level", "ATT&CK", "tables", "profile"}}
+	list := func(profile string, files []sigma.File) {
+		set, _ := sigma.Load(files, sigma.Options{})
+		for _, r := range set.Rules {
+			var tables []string
+			for _, t := range r.Tables() {
+				tables = append(tables, t.Name)
+			}
+			c.rows = append(c.rows, []string{r.Ref(), r.Title, r.Level, cmp.Or(strings.Join(r.Techniques(), " "), otherwise), strings.Join(tables, " "), profile})
 		}
-		c.rows = append(c.rows, []string{r.Ref(), r.Title, r.Level, strings.Join(r.Techniques(), " "), strings.Join(tables, " ")})
 	}
+	files, _ := sigma.Bundled()
+	list("default", files)
+	files, _ = sigma.Seed()
+	list("seed", files)
 	return c
 }
 

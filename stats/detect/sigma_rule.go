@@ -36,6 +36,7 @@ func sigmaRule() *Detection {
 		Options:    o,
 	}
 	d.Score = func(in *Input) []Finding { return o.score(in) }
+	d.Seed = func() { d.History, d.Score = allHistory, scoreRulesSeed }
 	return d
 }
 
@@ -103,9 +104,41 @@ func (o *sigmaRuleOptions) score(in *Input) []Finding {
 	return findings
 }
 
+// scoreRulesSeed reports what each rule matched in on each day of the whole log: the
+// documents list every line, and know of no hosts that are the company's own.
+func scoreRulesSeed(in *Input) []Finding {
+	if in.Rules == nil {
+		return nil
+	}
+	byRef := map[string]*sigma.Rule{}
+	for i, ref := range ruleRefs(in.Rules) {
+		byRef[ref] = in.Rules.Rules[i]
+	}
+	var findings []Finding
+	for key, rows := range in.Series {
+		ref, what := RuleMatch(key)
+		rule := byRef[ref]
+		for i := range rows {
+			if rule != nil { // it may be among the rules no more
+				f := matched(&Input{Day: rows[i].Day}, &rows[i], rule, what)
+				f.Day = rows[i].Day
+				findings = append(findings, f)
+			}
+		}
+	}
+	return findings
+}
+
+// RuleMatch returns the rule of a key of rule_day, by its name, id or title, and what
+// it matched in.
+func RuleMatch(key Key) (rule, what string) {
+	rule, what, _ = strings.Cut(key.Object, ruleObject)
+	return rule, what
+}
+
 // whatOf returns what the rule of a row matched in.
 func whatOf(r *Row) string {
-	_, what, _ := strings.Cut(r.Object, ruleObject)
+	_, what := RuleMatch(r.Key)
 	return what
 }
 

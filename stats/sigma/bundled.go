@@ -5,12 +5,18 @@ import (
 	"io/fs"
 )
 
-//go:embed rules/*.yml
+//go:embed rules/*.yml rules/seed/*.yml
 var bundled embed.FS
 
 // Bundled returns the rules, and the cases about them, that come with outflow.
-func Bundled() (rules, cases []File) {
-	names, err := fs.Glob(bundled, "rules/*.yml")
+func Bundled() (rules, cases []File) { return bundledIn("rules") }
+
+// Seed returns those that profile seed runs in their place: what the document that
+// outflow grew from has of rules and searches, to the letter.
+func Seed() (rules, cases []File) { return bundledIn("rules/seed") }
+
+func bundledIn(folder string) (rules, cases []File) {
+	names, err := fs.Glob(bundled, folder+"/*.yml")
 	if err != nil {
 		panic(err)
 	}
