@@ -336,6 +336,26 @@ func (h *history) userDays(days []detect.Day) iter.Seq2[*reports.UserDay, error]
 	}
 }
 
+// storage yields the user_destination_day rows of days whose object is a place of
+// cloud storage or file sharing that is not own; for profile seed those, own or not,
+// that its document greps for.
+func (h *history) storage(c *Config, days []detect.Day) iter.Seq2[*detect.Row, error] {
+	is := func(host string) bool {
+		if c.seed() {
+			return detect.SeedHost(host)
+		}
+		service, _ := detect.CloudHost([]byte(host))
+		return (service.Kind == "storage" || service.Kind == "sharing") && !c.own(host)
+	}
+	return func(yield func(*detect.Row, error) bool) {
+		for row, err := range h.rows(detect.UserDestinationDay, days) {
+			if (err != nil || is(row.Object)) && !yield(row, err) {
+				return
+			}
+		}
+	}
+}
+
 // span returns how many days of history there were before the first judged day.
 func (h *history) span(days []detect.Day) int {
 	if len(days) == 0 {

@@ -252,6 +252,8 @@ func assemble(config *Config, h *history, days []detect.Day, inputs []reports.In
 	r.Warnings = append(r.Warnings, allowWarnings(config.Allow, last)...)
 	r.Entities = detect.Risk(slices.Concat(r.Findings, h.earlier), last)
 	r.Domains = h.rows(detect.DNSPair, days)
+	r.Destinations = h.storage(config, days)
+	r.Matches = h.rows(detect.RuleDay, days)
 	r.UserDays = h.userDays(days)
 	r.History = h.span(days)
 	return r, nil

@@ -123,7 +123,7 @@ func (c *Config) foldOptions() detect.FoldOptions {
 func (c *Config) aggregates() []*detect.Aggregate {
 	var out []*detect.Aggregate
 	for _, a := range detect.Aggregates {
-		read := a == detect.UserDay || a == detect.DNSPair
+		read := a == detect.UserDay || a == detect.UserDestinationDay || a == detect.DNSPair
 		for _, d := range c.detections {
 			read = read || d.Reads == a.Name
 		}

@@ -38,6 +38,20 @@ var CSV = &Format{
 		{"entities.csv", "a row per user, host or address with a finding, worst first", func(w io.Writer, r *Report) error {
 			return writeCSV(w, entityColumns, each(r.Entities))
 		}},
+		{"cloud_uploads.csv", "the 20 largest uploads to cloud storage and file sharing, by client, destination and judged day", func(w io.Writer, r *Report) error {
+			uploads, err := cloudUploads(r)
+			if err != nil {
+				return err
+			}
+			return writeCSV(w, cloudUploadColumns, each(uploads))
+		}},
+		{"slack.csv", "how often each client called which method of Slack's API, by judged day, most calls first: 1,000 rows at most", func(w io.Writer, r *Report) error {
+			calls, err := slackCalls(r)
+			if err != nil {
+				return err
+			}
+			return writeCSV(w, slackColumns, each(calls))
+		}},
 	},
 }
 

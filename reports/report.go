@@ -35,7 +35,12 @@ type Report struct {
 	// them. Nil: none.
 	UserDays iter.Seq2[*UserDay, error]
 	Domains  iter.Seq2[*detect.Row, error]
-	History  int // days of history that were there, at most 30
+	// Destinations are the user_destination_day rows of the judged days whose object is
+	// a place of cloud storage or file sharing that is not the company's own, and
+	// Matches the rule_day rows, both as Domains are.
+	Destinations iter.Seq2[*detect.Row, error]
+	Matches      iter.Seq2[*detect.Row, error]
+	History      int // days of history that were there, at most 30
 }
 
 // A UserDay is one entity's day with what was normal for it. Baselines are NaN

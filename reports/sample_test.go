@@ -177,7 +177,50 @@ func sampleReport() *Report {
 	}
 	r.Inputs = append(r.Inputs, Input{Name: "s3://logs/squid/2026/11/20/access-17.log.gz", Feed: "squid", Format: "squid", Size: 8_112_000, Error: "decode s3://logs/squid/2026/11/20/access-17.log.gz: unexpected EOF after 8.1 MB; upload it again"})
 	r.UserDays, r.Domains = each(userDays), each(domains)
+	r.Destinations, r.Matches = each(sampleDestinations()), each(sampleMatches())
 	return r
+}
+
+// sampleDestinations are more than cloud_uploads.csv has, the least of a name that a
+// log made up.
+func sampleDestinations() (rows []detect.Row) {
+	add := func(feed, entity, object string, out, known int64) {
+		rows = append(rows, detect.Row{Day: sampleDay, Key: detect.Key{Feed: feed, EntityType: "user", Entity: entity, Object: object},
+			Summary: detect.Summary{Events: 3, BytesOut: out, KnownOut: known, First: at(sampleDay, 9, 0), Last: at(sampleDay, 9, 59),
+				PeakOut: out / 2, PeakTime: at(sampleDay, 9, 30), Evidence: "access.log.gz:17"}})
+	}
+	add("squid", "alice.hartmann", "content.dropboxapi.com", 4_100_000_000, 3)
+	add("squid", "alice.hartmann", "evil.s3.eu-west-1.amazonaws.com", 77_000_000, 3)
+	add("squid", "bob", "content.dropboxapi.com", 402_000_000, 3)
+	add("squid", "carol", "content.dropboxapi.com", 0, 0) // nobody knows how much
+	for i, name := range hostile {
+		add(name, name, name, 90e6, 3)
+		add("squid", fmt.Sprint("user", i), "upload.box.com", int64(i)*1e6, 3)
+		rows[len(rows)-2].Evidence = name
+	}
+	return rows
+}
+
+// sampleMatches are of rules about Slack and storage, and of another one.
+func sampleMatches() (rows []detect.Row) {
+	add := func(feed, entity, object string, events, out int64) {
+		rows = append(rows, detect.Row{Day: sampleDay, Key: detect.Key{Feed: feed, EntityType: "user", Entity: entity, Object: object},
+			Summary: detect.Summary{Events: events, BytesOut: out, BytesIn: 5, KnownOut: events, First: at(sampleDay, 9, 0) + events, Last: at(sampleDay, 9, 59) + events}})
+	}
+	add("squid", "alice.hartmann", "cloud_put: content.dropboxapi.com/2/files/download", 9, 1_000)
+	add("squid", "alice.hartmann", "cloud_put: content.dropboxapi.com/2/files/upload", 3, 4_099_999_000)
+	add("squid", "alice.hartmann", "slack_message: slack.com/api/chat.postMessage", 412, 90_000)
+	add("squid", "alice.hartmann", "slack_upload: files.slack.com/upload/v1/AAA", 1, 1_000_000)
+	add("squid", "alice.hartmann", "slack_upload: files.slack.com/upload/v1/BBB", 2, 2_000_000)
+	add("squid", "alice.hartmann", "slack_upload: slack.com/api/files.getUploadURLExternal", 3, 900)
+	add("squid", "bob", "slack_upload: acme.slack.com/api/files.upload", 3, 7)
+	add("squid", "bob", "slack_upload: slack.com/api/files.upload", 1, 7)
+	add("squid", "bob", "webhook: hooks.slack.com/services/T0/B0", 900, 7)
+	for _, name := range hostile {
+		add(name, name, "cloud_put: "+name+"/"+name, 1, 5)
+		add(name, name, "slack_upload: "+name+"/api/"+name, 1, 5)
+	}
+	return rows
 }
 
 // quietReport is a night on which nothing happened.

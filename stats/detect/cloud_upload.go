@@ -180,6 +180,11 @@ func (o *cloudUploadOptions) judge(in *Input, u *upload) (Finding, bool) {
 // seedHosts are the hosts that the document greps for, anywhere in the line.
 var seedHosts = []string{"s3.amazonaws.com", "storage.googleapis.com", "onedrive.live.com", "dropboxapi.com"}
 
+// SeedHost reports whether the document greps for uploads to a host.
+func SeedHost(host string) bool {
+	return slices.ContainsFunc(seedHosts, func(s string) bool { return strings.Contains(host, s) })
+}
+
 // seedTop is how many lines the document shows.
 const seedTop = 20
 
@@ -188,7 +193,7 @@ const seedTop = 20
 func scoreCloudSeed(in *Input) []Finding {
 	var findings []Finding
 	for key, rows := range in.Series {
-		if !slices.ContainsFunc(seedHosts, func(host string) bool { return strings.Contains(key.Object, host) }) {
+		if !SeedHost(key.Object) {
 			continue
 		}
 		s := sum(rows)

@@ -66,9 +66,9 @@ func (d Day) window() [2]int64 { return [2]int64{int64(d) * dayMicros, (int64(d)
 // Thursday.
 func (d Day) weekend() bool { return ((int(d)+3)%7+7)%7 >= 5 }
 
-// merge adds what t measured to s, for findings over several days. Distinct
+// Merge adds what t measured to s, for findings over several days. Distinct
 // names cannot be told apart any more, so they are an upper bound.
-func (s Summary) merge(t Summary) Summary {
+func (s Summary) Merge(t Summary) Summary {
 	if s.Events == 0 {
 		return t
 	}
@@ -104,7 +104,7 @@ func (s Summary) merge(t Summary) Summary {
 func sum(rows []Row) Summary {
 	var s Summary
 	for i := range rows {
-		s = s.merge(rows[i].Summary)
+		s = s.Merge(rows[i].Summary)
 	}
 	return s
 }
