@@ -86,6 +86,7 @@ func writeHTML(w io.Writer, r *Report) error {
 type gist struct {
 	sent    map[string]float64 // by feed; beyond int64 where a log holds false counts
 	uploads top[UserDay]
+	cloud   []cloudUpload
 	domains top[detect.Row]
 }
 
@@ -119,7 +120,9 @@ func newGist(r *Report) (*gist, error) {
 			}
 		}
 	}
-	return g, nil
+	var err error
+	g.cloud, err = cloudUploads(r)
+	return g, err
 }
 
 // A top holds the rows of a stream with the largest values, largest first, and of
@@ -183,6 +186,7 @@ type page struct {
 	EntitiesLeft int
 	Uploads      []upload
 	UploadsNote  string
+	Stored       []stored
 	Matrix       *matrix
 	Domains      []domain
 	DomainsLeft  int
@@ -298,6 +302,7 @@ func newPage(r *Report, g *gist, full int) *page {
 	p.First, p.FirstMore = leads(r, p.Findings, methods)
 	p.entities(r)
 	p.uploads(&g.uploads)
+	p.stored(g.cloud)
 	p.Matrix = newMatrix(r, methods)
 	p.domains(&g.domains, open)
 	p.inputs(r)

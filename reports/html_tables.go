@@ -95,6 +95,29 @@ func (p *page) uploads(days *top[UserDay]) {
 	}
 }
 
+// A stored is what an entity sent to one place of cloud storage on a day.
+type stored struct {
+	Who     shown
+	Type    string
+	Day     string
+	Where   shown
+	Service string
+	Sent    cell
+	Times   cell // requests or connections
+	Largest cell // of them
+	At      string
+}
+
+func (p *page) stored(uploads []cloudUpload) {
+	for i := range uploads {
+		u := &uploads[i]
+		p.Stored = append(p.Stored, stored{
+			Who: show(u.Entity, maxName), Type: entityType(u.EntityType), Day: u.Day.String(), Where: where(u.Object + u.path), Service: u.service.Name,
+			Sent: byteCell(u.BytesOut), Times: countCell(u.Events), Largest: byteCell(u.PeakOut), At: utc(u.PeakTime).Format("15:04"),
+		})
+	}
+}
+
 // A matrix counts findings by detection and severity.
 type matrix struct {
 	Severities []string // those that occur, worst first
