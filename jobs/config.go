@@ -24,7 +24,7 @@ import (
 // configuration file; those with a single value are also a flag and a variable
 // of the environment: state is --state and OUTFLOW_STATE.
 type Config struct {
-	Profile      string       `yaml:"profile" doc:"default, or seed: every detection to the letter of the document it comes from"`
+	Profile      string       `yaml:"profile" doc:"default, or seed: every detection and rule to the letter of the document it comes from"`
 	Inputs       []*Input     `yaml:"inputs" doc:"the logs to read"`
 	Own          []string     `yaml:"own" doc:"hosts and domains (with what is below them) that are the company's own: uploads there are not exfiltration"`
 	State        string       `yaml:"state" doc:"folder or s3:// URI that keeps the daily aggregates and findings"`
