@@ -9,7 +9,6 @@ import (
 
 	"outflow/columnar"
 	"outflow/reports"
-	"outflow/stats/detect"
 	"outflow/stats/sigma"
 )
 
@@ -18,10 +17,8 @@ type ruleSet struct {
 	set  *sigma.Set
 	hash string // of all that decides what they match
 	// names are what disable may call rules.
-	names map[string]bool
-	// correlations load but do not run: a day's fold has no windows of time.
-	correlations []string
-	warnings     []string
+	names    map[string]bool
+	warnings []string
 }
 
 // maxRuleWarnings is how many rules that do not load a report names.
@@ -53,10 +50,7 @@ func (c *Config) loadRules() error {
 			r.names[name] = true
 			off = off || name != "" && slices.Contains(c.Disable, name)
 		}
-		if rule.Correlation != nil && !off {
-			r.correlations = append(r.correlations, rule.Ref())
-		}
-		return !off && rule.Correlation == nil && !rule.Part
+		return !off
 	}})
 	r.set = set
 	for i, f := range faults {
@@ -75,20 +69,12 @@ func (c *Config) runsRules() bool {
 }
 
 // ruleBlind says which rules could not match: of a table or a column that no log
-// has, or of a kind that does not run.
+// has. A correlation is blind by the rules that it is about.
 func ruleBlind(c *Config, inputs []reports.Input, seen fieldSet) []reports.Blind {
-	if c.detection("sigma_rule") == nil {
+	if !c.runsRules() {
 		return nil
 	}
 	var out []reports.Blind
-	if n := len(c.rules.correlations); n > 0 {
-		out = append(out, reports.Blind{Detection: "sigma_rule",
-			Why:    fmt.Sprintf("%s: correlation rules load, but no job runs them yet.", someOf("rule", c.rules.correlations)),
-			Remedy: "The rules that they count can run by themselves: a copy without the correlation is reported for each match."})
-	}
-	if !c.runsRules() {
-		return out
-	}
 	rows := map[*columnar.Table]int64{}
 	known := map[*columnar.Table]columnar.Cols{}
 	for i := range inputs {
@@ -148,6 +134,20 @@ func ruleBlind(c *Config, inputs []reports.Input, seen fieldSet) []reports.Blind
 			lacking[t][col] = append(lacking[t][col], r.Ref())
 		}
 	}
+	for by, r := range c.rules.set.Rules {
+		for i, of := range c.rules.set.Rules {
+			needs := c.rules.set.Needs(i)
+			for _, group := range c.rules.set.Groupings(by, i) {
+				for _, at := range group {
+					if t := unsaidBy(of, needs[at], rows, known, seen); t != nil {
+						out = append(out, reports.Blind{Detection: "sigma_rule", Table: t.Name, Rows: rows[t],
+							Why:    fmt.Sprintf("%s groups what %s matches by %s, which no log with rows of %s says.", r.Ref(), of.Ref(), needs[at], t.Name),
+							Remedy: "It finds nothing there: an alias in the correlation can name another field."})
+					}
+				}
+			}
+		}
+	}
 	for _, tables := range sortedKeys(without) {
 		out = append(out, reports.Blind{Detection: "sigma_rule", Table: tables,
 			Why:    fmt.Sprintf("%s: no log with rows of %s was read.", someOf("rule", without[tables]), strings.ReplaceAll(tables, " ", " or ")),
@@ -167,6 +167,24 @@ func ruleBlind(c *Config, inputs []reports.Input, seen fieldSet) []reports.Blind
 		}
 	}
 	return out
+}
+
+// unsaidBy returns the table of a rule if it is about one alone, of which there are
+// rows that never say a field.
+func unsaidBy(r *sigma.Rule, field string, rows map[*columnar.Table]int64, known map[*columnar.Table]columnar.Cols, seen fieldSet) *columnar.Table {
+	tables := r.Tables()
+	if r.Correlation != nil || len(tables) != 1 || rows[tables[0]] == 0 {
+		return nil
+	}
+	t := tables[0]
+	said := seen[tableField{t, field}]
+	if col, ok := sigma.ColumnOf(t, field); ok {
+		said = known[t].Has(col)
+	}
+	if said {
+		return nil
+	}
+	return t
 }
 
 // withText adds a text to a set of a few.
@@ -192,7 +210,7 @@ func someOf(noun string, names []string) string {
 
 // ruleCatalogue lists the rules that come with outflow.
 func ruleCatalogue() *catalogue {
-	c := &catalogue{columns: []string{"rule", "title", "level", "ATT&CK", "tables"}}
+	c := &catalogue{columns: []string{"rule", "title", "kind", "level", "ATT&CK", "tables"}}
 	files, _ := sigma.Bundled()
 	set, _ := sigma.Load(files, sigma.Options{})
 	for _, r := range set.Rules {
@@ -200,11 +218,14 @@ func ruleCatalogue() *catalogue {
 		for _, t := range r.Tables() {
 			tables = append(tables, t.Name)
 		}
-		c.rows = append(c.rows, []string{r.Ref(), r.Title, r.Level, strings.Join(r.Techniques(), " "), strings.Join(tables, " ")})
+		kind := "event"
+		switch {
+		case r.Part:
+			kind = "part" // of correlations, and not reported itself
+		case r.Correlation != nil:
+			kind = r.Correlation.Type
+		}
+		c.rows = append(c.rows, []string{r.Ref(), r.Title, kind, r.Level, strings.Join(r.Techniques(), " "), strings.Join(tables, " ")})
 	}
 	return c
 }
-
-// judgedOnly reports whether an aggregate is read of the judged days alone, so that
-// days of history need not have it.
-func judgedOnly(a *detect.Aggregate) bool { return a == detect.RuleDay }
