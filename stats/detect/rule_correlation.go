@@ -96,12 +96,11 @@ const maxRuleValue = 256
 
 // correlate writes a match for the correlations that are about it: under the
 // correlation's group. A match without a value of it is of none.
-func (f *ruleFold) correlate(b *columnar.Batch, m sigma.Match, who uint32, feed string, row *counts, repeat bool) {
-	i := int(m.Row)
+func (f *ruleFold) correlate(b *columnar.Batch, h *ruleHit) {
 	f.values = f.values[:0]
-	for _, field := range f.needs[m.Rule] {
-		text, _ := f.matcher.Value(b, i, field)
-		f.values = append(f.values, bytes.Clone(text[:min(len(text), maxRuleValue)]))
+	for _, field := range f.needs[h.Rule] {
+		text, _ := f.matcher.Value(b, int(h.Row), field)
+		f.values = append(f.values, bytes.Clone(text[:charEnd(text, maxRuleValue)]))
 	}
 	type place struct {
 		by        int
@@ -109,7 +108,7 @@ func (f *ruleFold) correlate(b *columnar.Batch, m sigma.Match, who uint32, feed 
 	}
 	var places []place
 next:
-	for way, c := range f.correlations[m.Rule] {
+	for way, c := range f.correlations[h.Rule] {
 		object := append(append(f.object[:0], f.refs[c.by]...), ruleObject...)
 		rest := 0
 		for k, at := range c.group {
@@ -137,7 +136,7 @@ next:
 		if c.kind != groupEntity {
 			name = f.values[c.group[c.entity]]
 		}
-		at := partKey{feed, DayOf(row.first)}
+		at := partKey{h.feed, DayOf(h.row.first)}
 		if c.across {
 			at.feed = AllFeeds
 		}
@@ -148,36 +147,36 @@ next:
 		places = append(places, p)
 		part := f.parts.of(at)
 		from := len(part.arena)
-		part.arena = f.appendMatch(part.arena, b, m, way, who, feed, row, repeat)
-		part.matches = append(part.matches, ruleMatch{part.slot(p.who, p.what), row.first - int64(at.day)*dayMicros, from, len(part.arena)})
+		part.arena = f.appendMatch(part.arena, b, h, way)
+		part.matches = append(part.matches, ruleMatch{part.slot(p.who, p.what), h.row.first - int64(at.day)*dayMicros, from, len(part.arena)})
 	}
 }
 
-// appendMatch appends the record of a match: what it is, the correlation's place
-// among those about the rule, whether the row is a copy, and then what tells copies
-// of a row from other rows: all but the number of the record, which comes last.
-func (f *ruleFold) appendMatch(to []byte, b *columnar.Batch, m sigma.Match, way int, who uint32, feed string, row *counts, repeat bool) []byte {
+// appendMatch appends the record of a match: whether the row is a copy, and then what
+// tells copies of a row from other rows, which is all but the number of the record,
+// the last 8 bytes. way is the place in f.correlations.
+func (f *ruleFold) appendMatch(to []byte, b *columnar.Batch, h *ruleHit, way int) []byte {
 	copied := byte(0)
-	if repeat {
+	if h.copied {
 		copied = 1
 	}
 	to = append(to, matchRecord, copied)
-	for _, n := range [...]int64{int64(m.Rule), int64(way), row.out, row.in, row.knownOut, row.knownIn} {
+	for _, n := range [...]int64{int64(h.Rule), int64(way), h.row.out, h.row.in, h.row.knownOut, h.row.knownIn} {
 		to = binary.AppendUvarint(to, uint64(n))
 	}
 	for _, v := range f.values {
 		to = appendBytes(to, v)
 	}
-	to = appendBytes(to, []byte(feed))
+	to = appendBytes(to, []byte(h.feed))
 	f.example = f.example[:0]
-	if f.correlations[m.Rule][way].kind == groupEntity && who != 0 {
-		_, name := f.entities.key(who)
+	if f.correlations[h.Rule][way].kind == groupEntity && h.who != 0 {
+		_, name := f.entities.key(h.who)
 		f.example = append(append(f.example, cutText([]byte(name), maxRuleWhat)...), ruleObject...)
 	}
-	f.example = append(f.example, appendRuleExample(nil, b, int(m.Row))...)
+	f.example = append(f.example, appendRuleExample(nil, b, int(h.Row))...)
 	to = appendBytes(to, f.example)
 	to = appendBytes(to, []byte(b.Object))
-	return binary.BigEndian.AppendUint64(to, uint64(b.First+int64(b.Record[m.Row])))
+	return binary.BigEndian.AppendUint64(to, uint64(b.First+int64(b.Record[h.Row])))
 }
 
 // A following follows a correlation through the matches of one group and day.

@@ -123,6 +123,15 @@ func (p *rulePart) slot(who, what uint32) int32 {
 	return slot
 }
 
+// A ruleHit is a row that a rule matched.
+type ruleHit struct {
+	sigma.Match
+	who    uint32
+	feed   string
+	row    counts // of this row alone, be it a copy or not
+	copied bool
+}
+
 // A ruleCell is what is counted of one key.
 type ruleCell struct {
 	counts
@@ -174,13 +183,13 @@ func (f *ruleFold) Fold(b *columnar.Batch) {
 		if times[i] < f.o.From || times[i] >= f.o.To {
 			continue
 		}
-		var row counts // of this row alone, whether it is a copy or not
+		var row counts
 		row.events, row.out, row.in = 1, out[i], in[i]
 		row.knownOut, row.knownIn = int64(outValid[i>>3]>>(i&7)&1), int64(inValid[i>>3]>>(i&7)&1)
 		row.first, row.last, row.hours = times[i], times[i], hourBit(times[i])
 		repeat := b.Repeat != nil && b.Repeat[i>>3]>>(i&7)&1 != 0
 		if len(f.correlations[m.Rule]) > 0 {
-			f.correlate(b, m, who[i], feed, &row, repeat)
+			f.correlate(b, &ruleHit{m, who[i], feed, row, repeat})
 		}
 		if who[i] == 0 || f.o.Rules.Rules[m.Rule].Part {
 			continue
@@ -340,10 +349,18 @@ func cutText(text []byte, max int) []byte {
 	if len(text) <= max {
 		return text
 	}
+	return append(slices.Clip(text[:charEnd(text, max)]), "…"...)
+}
+
+// charEnd returns the end of the last character that ends within max bytes.
+func charEnd(text []byte, max int) int {
+	if len(text) <= max {
+		return len(text)
+	}
 	for max > 0 && text[max]&0xc0 == 0x80 {
 		max--
 	}
-	return append(slices.Clip(text[:max]), "…"...)
+	return max
 }
 
 // Size implements Folder.
