@@ -197,6 +197,7 @@ type following struct {
 	events  []sigma.Occurrence
 
 	recent []counts                 // of those that may yet be in a window that holds
+	gone   int                      // recent[gone:] are
 	latest map[int][]followed       // by rule: the last few, as examples
 	found  ruleCell                 // what was in windows that hold
 	window struct{ at, most int64 } // that with most events: its start, and how many
@@ -308,26 +309,25 @@ func (m *following) step() {
 		return
 	}
 	held := m.watch.Step(m.events)
-	cut = cut || m.watch.Cut || len(m.recent) > sigma.MaxWindow
+	for m.recent[m.gone].first < m.now-m.span {
+		m.gone++
+	}
+	if m.gone > len(m.recent)/2 {
+		m.recent = m.recent[:copy(m.recent, m.recent[m.gone:])]
+		m.gone = 0
+	}
+	cut = cut || m.watch.Cut || len(m.recent)-m.gone > sigma.MaxWindow
 	m.watch.Cut = false
 	i := slices.IndexFunc(held, func(h sigma.Held) bool { return slices.Equal(h.Group, m.group) })
 	switch {
 	case cut: // what was forgotten is reported
 		m.cut = true
-		m.take(m.recent[0].first, last)
+		m.take(m.recent[m.gone].first, last)
 	case i >= 0:
 		if n := int64(held[i].Events); n > m.window.most {
 			m.window.at, m.window.most = held[i].First, n
 		}
 		m.take(held[i].First, last)
-	default:
-		gone := 0
-		for gone < len(m.recent) && m.recent[gone].first < m.now-m.span {
-			gone++
-		}
-		if gone > len(m.recent)/2 {
-			m.recent = m.recent[:copy(m.recent, m.recent[gone:])]
-		}
 	}
 }
 
@@ -344,7 +344,7 @@ func (m *following) take(first int64, last *followed) {
 			}
 		}
 	}
-	m.recent = m.recent[:0]
+	m.recent, m.gone = m.recent[:0], 0
 	if !new {
 		return
 	}
@@ -380,7 +380,7 @@ func (m *following) row(r *Row) bool {
 	}
 	m.watch, m.found, m.cut = nil, ruleCell{}, false
 	m.window.at, m.window.most = 0, 0
-	m.recent = m.recent[:0]
+	m.recent, m.gone = m.recent[:0], 0
 	clear(m.latest)
 	return found
 }

@@ -195,7 +195,7 @@ correlation: {type: event_count, rules: [puts], group-by: [cs-username], timespa
 	}{
 		{"in one window", sigma.MaxWindow + 1, func(i int) int64 { return int64(i) * 1000 }, sigma.MaxWindow + 1},
 		{"all that are looked at", sigma.MaxWindow, func(i int) int64 { return int64(i) * 1000 }, 0},
-		{"in many windows", 2 * sigma.MaxWindow, func(i int) int64 { return int64(i) * 600e3 }, 0},
+		{"in many windows", 2 * sigma.MaxWindow, func(i int) int64 { return int64(i) * 90e3 }, 0},
 		{"of one time", 3*maxAtOnce + 1, func(int) int64 { return 0 }, maxAtOnce},
 		{"no more than are looked at of one time", maxAtOnce, func(int) int64 { return 0 }, 0},
 	} {
