@@ -185,7 +185,6 @@ type following struct {
 	correlations [][]correlating
 	needs        []int // by rule: how many values a match has
 
-	by    int
 	group []string
 	watch *sigma.Watch // nil: there was no match yet
 	span  int64        // µs
@@ -254,7 +253,7 @@ func (m *following) add(at int64, d *decoder) error {
 	f.record = int64(binary.BigEndian.Uint64(d.b))
 	if m.watch == nil {
 		c := &m.correlations[f.rule][f.way]
-		m.by, m.watch = c.by, m.rules.Watch(c.by)
+		m.watch = m.rules.Watch(c.by)
 		m.span = m.rules.Rules[c.by].Correlation.Span().Microseconds()
 		m.group = nil
 		for _, at := range c.group {
