@@ -228,7 +228,7 @@ const blockBuffers = 3
 // An object that cannot be read becomes an input with an error. Fold itself
 // fails only when ctx ends or there is no place for the runs.
 func Fold(ctx context.Context, sources []source, o *foldOptions) (*folded, error) {
-	if slices.Contains(o.aggregates, detect.RuleDay) {
+	if slices.ContainsFunc(o.aggregates, func(a *detect.Aggregate) bool { return a.Judged }) {
 		cols, fields := detect.RuleReads(o.Rules)
 		o.want, o.fields = o.want|cols, fields
 	}

@@ -19,10 +19,8 @@ type ruleSet struct {
 	set  *sigma.Set
 	hash string // of all that decides what they match
 	// names are what disable may call rules.
-	names map[string]bool
-	// correlations load but do not run: a day's fold has no windows of time.
-	correlations []string
-	warnings     []string
+	names    map[string]bool
+	warnings []string
 }
 
 // maxRuleWarnings is how many rules that do not load a report names.
@@ -57,10 +55,7 @@ func (c *Config) loadRules() error {
 			r.names[name] = true
 			off = off || name != "" && slices.Contains(c.Disable, name)
 		}
-		if rule.Correlation != nil && !off {
-			r.correlations = append(r.correlations, rule.Ref())
-		}
-		return !off && rule.Correlation == nil && !rule.Part
+		return !off
 	}})
 	r.set = set
 	for i, f := range faults {
@@ -79,20 +74,12 @@ func (c *Config) runsRules() bool {
 }
 
 // ruleBlind says which rules could not match: of a table or a column that no log
-// has, or of a kind that does not run.
+// has. A correlation is blind by the rules that it is about.
 func ruleBlind(c *Config, inputs []reports.Input, seen fieldSet) []reports.Blind {
-	if c.detection("sigma_rule") == nil {
+	if !c.runsRules() {
 		return nil
 	}
 	var out []reports.Blind
-	if n := len(c.rules.correlations); n > 0 {
-		out = append(out, reports.Blind{Detection: "sigma_rule",
-			Why:    fmt.Sprintf("%s: correlation rules load, but no job runs them yet.", someOf("rule", c.rules.correlations)),
-			Remedy: "The rules that they count can run by themselves: a copy without the correlation is reported for each match."})
-	}
-	if !c.runsRules() {
-		return out
-	}
 	rows := map[*columnar.Table]int64{}
 	known := map[*columnar.Table]columnar.Cols{}
 	for i := range inputs {
@@ -152,6 +139,20 @@ func ruleBlind(c *Config, inputs []reports.Input, seen fieldSet) []reports.Blind
 			lacking[t][col] = append(lacking[t][col], r.Ref())
 		}
 	}
+	for by, r := range c.rules.set.Rules {
+		for i, of := range c.rules.set.Rules {
+			needs := c.rules.set.Needs(i)
+			for _, group := range c.rules.set.Groupings(by, i) {
+				for _, at := range group {
+					if t := unsaidBy(of, needs[at], rows, known, seen); t != nil {
+						out = append(out, reports.Blind{Detection: "sigma_rule", Table: t.Name, Rows: rows[t],
+							Why:    fmt.Sprintf("%s groups what %s matches by %s, which no log with rows of %s says.", r.Ref(), of.Ref(), needs[at], t.Name),
+							Remedy: "It finds nothing there: an alias in the correlation can name another field."})
+					}
+				}
+			}
+		}
+	}
 	for _, tables := range sortedKeys(without) {
 		out = append(out, reports.Blind{Detection: "sigma_rule", Table: tables,
 			Why:    fmt.Sprintf("%s: no log with rows of %s was read.", someOf("rule", without[tables]), strings.ReplaceAll(tables, " ", " or ")),
@@ -171,6 +172,24 @@ func ruleBlind(c *Config, inputs []reports.Input, seen fieldSet) []reports.Blind
 		}
 	}
 	return out
+}
+
+// unsaidBy returns the table of a rule if it is about one alone, of which there are
+// rows that never say a field.
+func unsaidBy(r *sigma.Rule, field string, rows map[*columnar.Table]int64, known map[*columnar.Table]columnar.Cols, seen fieldSet) *columnar.Table {
+	tables := r.Tables()
+	if r.Correlation != nil || len(tables) != 1 || rows[tables[0]] == 0 {
+		return nil
+	}
+	t := tables[0]
+	said := seen[tableField{t, field}]
+	if col, ok := sigma.ColumnOf(t, field); ok {
+		said = known[t].Has(col)
+	}
+	if said {
+		return nil
+	}
+	return t
 }
 
 // withText adds a text to a set of a few.
@@ -198,7 +217,7 @@ func someOf(noun string, names []string) string {
 // A rule without a technique of its own has that of sigma_rule.
 func ruleCatalogue() *catalogue {
 	otherwise := (&Config{detections: detect.All()}).detection("sigma_rule").Technique
-	c := &catalogue{columns: []string{"rule", "title", "level", "ATT&CK", "tables", "profile"}}
+	c := &catalogue{columns: []string{"rule", "title", "kind", "level", "ATT&CK", "tables", "profile"}}
 	list := func(profile string, files []sigma.File) {
 		set, _ := sigma.Load(files, sigma.Options{})
 		for _, r := range set.Rules {
@@ -206,7 +225,14 @@ func ruleCatalogue() *catalogue {
 			for _, t := range r.Tables() {
 				tables = append(tables, t.Name)
 			}
-			c.rows = append(c.rows, []string{r.Ref(), r.Title, r.Level, cmp.Or(strings.Join(r.Techniques(), " "), otherwise), strings.Join(tables, " "), profile})
+			kind := "event"
+			switch {
+			case r.Part:
+				kind = "part" // of correlations, and not reported itself
+			case r.Correlation != nil:
+				kind = r.Correlation.Type
+			}
+			c.rows = append(c.rows, []string{r.Ref(), r.Title, kind, r.Level, cmp.Or(strings.Join(r.Techniques(), " "), otherwise), strings.Join(tables, " "), profile})
 		}
 	}
 	files, _ := sigma.Bundled()
@@ -215,7 +241,3 @@ func ruleCatalogue() *catalogue {
 	list("seed", files)
 	return c
 }
-
-// judgedOnly reports whether an aggregate is read of the judged days alone, so that
-// days of history need not have it.
-func judgedOnly(a *detect.Aggregate) bool { return a == detect.RuleDay }

@@ -65,7 +65,7 @@ func (p *program) openState(config *Config) (*state, error) {
 	s.aggregates = config.aggregates()
 	h := sha256.New()
 	for _, a := range s.aggregates {
-		if judgedOnly(a) {
+		if a.Judged {
 			continue // its own affair
 		}
 		fmt.Fprintf(h, "%s %d\n", a.Name, a.Rev)
@@ -99,9 +99,9 @@ func (s *state) aggregate(a *detect.Aggregate) store.Partitions[stateRow] {
 }
 
 // fingerprintOf is the fingerprint of an aggregate's rows. That the rules changed
-// is nothing to the others, nor to the history.
+// is nothing to those that are not Judged, nor to the history.
 func (s *state) fingerprintOf(a *detect.Aggregate) string {
-	if a == detect.RuleDay {
+	if a.Judged {
 		return fmt.Sprintf("%s %d %s", s.fingerprint, a.Rev, s.config.rules.hash)
 	}
 	return s.fingerprint
@@ -127,7 +127,7 @@ func (c *Config) aggregates() []*detect.Aggregate {
 		for _, d := range c.detections {
 			read = read || d.Reads == a.Name
 		}
-		if a == detect.RuleDay {
+		if a.Judged {
 			read = c.runsRules()
 		}
 		if read {
@@ -153,7 +153,7 @@ func (s *state) partition(ctx context.Context, day detect.Day) (dones []store.Do
 	for _, a := range s.aggregates {
 		done, err := s.aggregate(a).Done(ctx, day.String())
 		if errors.Is(err, fs.ErrNotExist) || err == nil && done.Fold != s.fingerprintOf(a) {
-			if judgedOnly(a) {
+			if a.Judged {
 				dones = append(dones, store.Done{})
 				continue
 			}
@@ -273,7 +273,7 @@ func (s *state) fold(ctx context.Context, days []detect.Day) error {
 	stop := s.p.watch(what, total, &read)
 	aggregates := s.aggregates
 	if !s.judging {
-		aggregates = slices.DeleteFunc(slices.Clone(aggregates), judgedOnly)
+		aggregates = slices.DeleteFunc(slices.Clone(aggregates), func(a *detect.Aggregate) bool { return a.Judged })
 	}
 	result, err := Fold(ctx, sources, &foldOptions{aggregates: aggregates, FoldOptions: o, workers: s.config.Workers,
 		memory: int64(s.config.Memory), read: &read})
@@ -508,7 +508,7 @@ func (s *state) history(ctx context.Context, days []detect.Day) (*history, error
 			continue
 		}
 		for i, a := range s.aggregates {
-			if judgedOnly(a) && (dones[i].Fold == "" || !slices.Contains(days, day)) {
+			if a.Judged && (dones[i].Fold == "" || !slices.Contains(days, day)) {
 				if slices.Contains(days, day) {
 					s.warnings = append(s.warnings, fmt.Sprintf("The rules did not run on %s: there are no logs of it any more.", day))
 				}

@@ -12,6 +12,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"outflow/stats/detect"
 )
 
 // noLimit and noCollect leave the memory of the test's process alone.
@@ -112,7 +114,7 @@ func TestTruth(t *testing.T) {
 // about reports whether a finding is about what was planted.
 func about(f, p map[string]string) bool {
 	feed, _, _ := strings.Cut(f["feed"], "/")
-	return f["entity"] == p["entity"] && feed == p["feed"] && (p["object"] == "" || f["object"] == "" || f["object"] == p["object"] || f["detection"] == "sigma_rule" && inRule(f["object"], p["object"]))
+	return f["entity"] == p["entity"] && (feed == p["feed"] || feed == detect.AllFeeds) && (p["object"] == "" || f["object"] == "" || f["object"] == p["object"] || f["detection"] == "sigma_rule" && inRule(f["object"], p["object"]))
 }
 
 // inRule reports whether what a rule matched in is at a host or is a program.

@@ -25,6 +25,7 @@ func AllowEntry(f *detect.Finding) string {
 			bits = "/128"
 		}
 		line("  cidr", yamlText(f.Entity+bits))
+	case "group": // the object says it all
 	default:
 		line("  "+f.EntityType, yamlText(f.Entity))
 	}

@@ -51,11 +51,14 @@ func (d Day) String() string { return d.Time().Format(time.DateOnly) }
 
 // A Key is what an aggregate groups by.
 type Key struct {
-	Feed       string // which sensor saw it; see Aggregate
-	EntityType string // "user", "src_ip" or "host"
-	Entity     string
+	Feed       string // which sensor saw it; see Aggregate; AllFeeds where those of several meet
+	EntityType string // "user", "src_ip" or "host"; "group" where a correlation's groups are of no one of these
+	Entity     string // of "group", the name of the rule
 	Object     string // "" where the aggregate has none
 }
+
+// AllFeeds is the feed of correlations that ask what is there, whoever saw it.
+const AllFeeds = "*"
 
 // Compare orders keys by their fields in turn.
 func (k Key) Compare(l Key) int {
@@ -86,7 +89,8 @@ type Summary struct {
 	Addresses int64 // distinct src_ip; 0 of an entity that is one, and where no row says
 	Hours     int64 // bit h is set if there was an event in hour h of the day
 
-	// The row with the most bytes out: how many, when, and its place.
+	// The row with the most bytes out: how many, when, and its place. Of a correlation
+	// that at which it first came true.
 	PeakOut  int64
 	PeakTime int64
 	Evidence string // "object:record"
@@ -95,7 +99,8 @@ type Summary struct {
 	Names     int64 // distinct names
 	NameBytes int64 // bytes of the distinct subdomains: names less the registered domain and its dot
 	// Most queries, and most bytes of distinct subdomains, in any 5 minutes
-	// [t, t+5min), with the earliest such t.
+	// [t, t+5min), with the earliest such t. Of a correlation WindowEvents is of its own
+	// windows: over sigma.MaxWindow if not all matches were looked at.
 	WindowEvents int64
 	WindowAt     int64
 	WindowBytes  int64
@@ -126,6 +131,9 @@ type Aggregate struct {
 	Rev    int // raised when the meaning of the fold changes
 	Tables []*columnar.Table
 	Reads  columnar.Cols
+	// Judged says that it is read of judged days alone, so that days of history need
+	// not have it, and that its rows depend on FoldOptions.Rules.
+	Judged bool
 	New    func(o *FoldOptions) Folder
 	Merger func(o *FoldOptions) Merger
 }
@@ -287,11 +295,13 @@ func ParseSeverity(name string) (Severity, error) {
 	return 0, fmt.Errorf("severity %q: want one of %s", name, strings.Join(severities[:], ", "))
 }
 
-// Aggregates lists the aggregates.
+// Aggregates lists the aggregates. What a state knows of a day is in the partitions
+// of the first, whose inputs tell what came late, and of the last, which is committed
+// when all the others are: neither may be Judged.
 var Aggregates = []*Aggregate{
 	UserDay,
 	UserDestinationDay,
-	RuleDay, // neither first nor last: days are known by those
+	RuleDay,
 	DNSPair,
 	DNSName,
 }

@@ -18,7 +18,8 @@ import (
 type entityKind uint32
 
 const (
-	userEntity entityKind = 1 + iota
+	groupEntity entityKind = iota // no column: what a correlation groups, whoever it is of
+	userEntity
 	addressEntity
 	hostEntity
 )
@@ -83,12 +84,18 @@ func (e *entities) of(b *columnar.Batch) []uint32 {
 // key returns the type and the name of an entity.
 func (e *entities) key(id uint32) (entityType, name string) {
 	kind := entityKind(id & 3)
-	return entityColumns[kind].String(), string(e.names[kind].Text(int32(id >> 2)))
+	entityType = "group"
+	if kind != groupEntity {
+		entityType = entityColumns[kind].String()
+	}
+	return entityType, string(e.names[kind].Text(int32(id >> 2)))
 }
 
 func (e *entities) size() (n int) {
-	for _, names := range e.names[1:] {
-		n += sizeOf(names)
+	for _, names := range e.names {
+		if names != nil {
+			n += sizeOf(names)
+		}
 	}
 	return n
 }
@@ -134,29 +141,32 @@ type ranks struct {
 
 // newKeyOrder orders the keys of groups.
 func newKeyOrder(e *entities, objects *columnar.Dict, groups iter.Seq[*columnar.Groups]) *keyOrder {
-	var used [4][]bool // of each kind of entities, and objects
+	var used [4][]bool // of each kind of entities
 	for kind, names := range e.names {
 		if names != nil {
 			used[kind] = make([]bool, names.Len())
 		}
 	}
-	used[0] = make([]bool, objects.Len())
+	usedObjects := make([]bool, objects.Len())
 	for g := range groups {
 		for slot := int32(1); int(slot) < g.Len(); slot++ {
 			who, what := g.Key(slot)
 			used[who&3][who>>2] = true
-			used[0][what] = true
+			usedObjects[what] = true
 		}
 	}
 	o := &keyOrder{}
 	rank := 0
-	for _, kind := range [...]entityKind{hostEntity, addressEntity, userEntity} { // by their names
+	for _, kind := range [...]entityKind{groupEntity, hostEntity, addressEntity, userEntity} { // by their names
+		if e.names[kind] == nil {
+			continue
+		}
 		for _, code := range sortedCodes(e.names[kind], used[kind]) {
 			o.entities.set(uint32(code)<<2|uint32(kind), rank)
 			rank++
 		}
 	}
-	for rank, code := range sortedCodes(objects, used[0]) {
+	for rank, code := range sortedCodes(objects, usedObjects) {
 		o.objects.set(uint32(code), rank)
 	}
 	return o

@@ -31,7 +31,10 @@ type event struct {
 }
 
 // feedTo folds events, in batches of one table, feed and object.
-func feedTo(f Folder, a *Aggregate, events []event) {
+func feedTo(f Folder, a *Aggregate, events []event) { feedWith(f, a, &openBounds, events) }
+
+// feedWith is feedTo for a table of other options.
+func feedWith(f Folder, a *Aggregate, o *FoldOptions, events []event) {
 	copied := map[int64]bool{} // records of the object
 	out := &columnar.Out{Want: a.Reads, Sink: func(b *columnar.Batch) {
 		if len(copied) > 0 {
@@ -44,8 +47,8 @@ func feedTo(f Folder, a *Aggregate, events []event) {
 		}
 		f.Fold(b)
 	}}
-	if a == RuleDay {
-		out.Want, out.WantFields = RuleReads(openBounds.Rules)
+	if a.Judged {
+		out.Want, out.WantFields = RuleReads(o.Rules)
 	}
 	for _, e := range events {
 		if !slices.Contains(a.Tables, e.table) {

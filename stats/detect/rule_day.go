@@ -19,11 +19,12 @@ var RuleDay = &Aggregate{
 	Name: "rule_day",
 	Doc: "Matches of Sigma rules by entity, UTC day and object: the rule, and what it matched in: the host and the first " +
 		"parts of the path of a request, the registered domain of a query, the program of a process, the host or address of " +
-		"a connection, the service and operation of a call.",
-	Rev:    1,
+		"a connection, the service and operation of a call. Of a correlation, the matches within its windows, by its group.",
+	Rev:    2, // 2: correlations
 	Tables: columnar.Tables[:],
+	Judged: true,
 	New:    func(o *FoldOptions) Folder { return newRuleFold(o) },
-	Merger: func(*FoldOptions) Merger { return &ruleMerger{} },
+	Merger: func(o *FoldOptions) Merger { return newRuleMerger(o) },
 }
 
 // ruleColumns are, by table, what matches are counted under and shown by.
@@ -74,18 +75,62 @@ const ruleObject = ": "
 // A ruleFold is rule_day's Folder. Matches are few, so it is not built for speed,
 // but to look at no row that no rule matches.
 type ruleFold struct {
-	o        *FoldOptions
-	matcher  *sigma.Matcher // nil: there are no rules
-	refs     []string
-	entities *entities
-	objects  *columnar.Dict
-	parts    map[partKey]map[ruleKey]*ruleCell
-	size     int // of the parts, in bytes
-	object   []byte
-	example  []byte
+	o            *FoldOptions
+	matcher      *sigma.Matcher // nil: there are no rules
+	refs         []string
+	correlations [][]correlating // by rule
+	needs        [][]string      // by rule: see sigma.Set.Needs
+	entities     *entities
+	objects      *columnar.Dict
+	parts        parts[rulePart]
+	size         int // of the parts' cells, in bytes
+	object       []byte
+	example      []byte
+	values       [][]byte
 }
 
-type ruleKey struct{ who, what uint32 }
+// A rulePart is what one feed saw of a day.
+type rulePart struct {
+	groups  *columnar.Groups
+	cells   []*ruleCell // by slot; nil: the slot is of a correlation
+	matches []ruleMatch // of correlations
+	arena   []byte      // what is written of them
+}
+
+// A ruleMatch is a match that a correlation is about.
+type ruleMatch struct {
+	slot     int32
+	time     int64 // µs since midnight
+	from, to int   // in the arena
+}
+
+func newRulePart() *rulePart {
+	return &rulePart{groups: columnar.NewGroups(), cells: make([]*ruleCell, 1)}
+}
+
+func (p *rulePart) reset() {
+	p.groups.Reset()
+	clear(p.cells)
+	p.cells, p.matches, p.arena = p.cells[:1], p.matches[:0], p.arena[:0]
+}
+
+// slot returns the slot of a pair of an entity and an object.
+func (p *rulePart) slot(who, what uint32) int32 {
+	slot := p.groups.Slot(who, what)
+	for len(p.cells) < p.groups.Len() {
+		p.cells = append(p.cells, nil)
+	}
+	return slot
+}
+
+// A ruleHit is a row that a rule matched.
+type ruleHit struct {
+	sigma.Match
+	who    uint32
+	feed   string
+	row    counts // of this row alone, be it a copy or not
+	copied bool
+}
 
 // A ruleCell is what is counted of one key.
 type ruleCell struct {
@@ -107,9 +152,13 @@ type ruleExample struct {
 
 func newRuleFold(o *FoldOptions) *ruleFold {
 	f := &ruleFold{o: o, entities: newEntities(userEntity, addressEntity, hostEntity), objects: columnar.NewDict(),
-		parts: map[partKey]map[ruleKey]*ruleCell{}}
+		parts: newParts(newRulePart, (*rulePart).reset)}
+	f.entities.names[groupEntity] = columnar.NewDict()
 	if o.Rules != nil && len(o.Rules.Rules) > 0 {
-		f.matcher, f.refs = o.Rules.Matcher(), ruleRefs(o.Rules)
+		f.matcher, f.refs, f.correlations = o.Rules.Matcher(), ruleRefs(o.Rules), correlationsOf(o.Rules)
+		for i := range o.Rules.Rules {
+			f.needs = append(f.needs, o.Rules.Needs(i))
+		}
 	}
 	return f
 }
@@ -131,32 +180,33 @@ func (f *ruleFold) Fold(b *columnar.Batch) {
 	feed := feedOf(b)
 	for _, m := range matches {
 		i := int(m.Row)
-		if who[i] == 0 || times[i] < f.o.From || times[i] >= f.o.To {
+		if times[i] < f.o.From || times[i] >= f.o.To {
 			continue
 		}
-		at := partKey{feed, DayOf(times[i])}
-		part := f.parts[at]
-		if part == nil {
-			part = map[ruleKey]*ruleCell{}
-			f.parts[at] = part
+		var row counts
+		row.events, row.out, row.in = 1, out[i], in[i]
+		row.knownOut, row.knownIn = int64(outValid[i>>3]>>(i&7)&1), int64(inValid[i>>3]>>(i&7)&1)
+		row.first, row.last, row.hours = times[i], times[i], hourBit(times[i])
+		repeat := b.Repeat != nil && b.Repeat[i>>3]>>(i&7)&1 != 0
+		if len(f.correlations[m.Rule]) > 0 {
+			f.correlate(b, &ruleHit{m, who[i], feed, row, repeat})
 		}
+		if who[i] == 0 || f.o.Rules.Rules[m.Rule].Part {
+			continue
+		}
+		part := f.parts.of(partKey{feed, DayOf(times[i])})
 		f.object = append(append(append(f.object[:0], f.refs[m.Rule]...), ruleObject...), ruleWhat(b, i)...)
-		k := ruleKey{who[i], uint32(f.objects.Code(f.object))}
-		c := part[k]
+		slot := part.slot(who[i], uint32(f.objects.Code(f.object)))
+		c := part.cells[slot]
 		if c == nil {
 			c = &ruleCell{counts: counts{first: times[i], last: times[i]}, peak: ruleRow{out: -1}}
-			part[k] = c
-			f.size += int(unsafe.Sizeof(*c)) + 3*int(unsafe.Sizeof(k))
+			part.cells[slot] = c
+			f.size += int(unsafe.Sizeof(*c))
 		}
-		if b.Repeat == nil || b.Repeat[i>>3]>>(i&7)&1 == 0 {
-			c.events++
-			c.out, c.in = addBytes(c.out, out[i]), addBytes(c.in, in[i])
-			c.knownOut += int64(outValid[i>>3] >> (i & 7) & 1)
-			c.knownIn += int64(inValid[i>>3] >> (i & 7) & 1)
+		if repeat { // the rest is the same however often a row is seen
+			row.events, row.out, row.in, row.knownOut, row.knownIn = 0, 0, 0, 0, 0
 		}
-		// The rest is the same however often a row is seen.
-		c.first, c.last = min(c.first, times[i]), max(c.last, times[i])
-		c.hours |= hourBit(times[i])
+		c.merge(&row)
 		c.offer(ruleRow{out[i], times[i], b.First + int64(b.Record[i]), b.Object})
 		if n := len(c.examples); n < maxExamples || times[i] <= c.examples[n-1].time {
 			f.example = appendRuleExample(f.example[:0], b, i)
@@ -299,38 +349,69 @@ func cutText(text []byte, max int) []byte {
 	if len(text) <= max {
 		return text
 	}
+	return append(slices.Clip(text[:charEnd(text, max)]), "…"...)
+}
+
+// charEnd returns the end of the last character that ends within max bytes.
+func charEnd(text []byte, max int) int {
+	if len(text) <= max {
+		return len(text)
+	}
 	for max > 0 && text[max]&0xc0 == 0x80 {
 		max--
 	}
-	return append(slices.Clip(text[:max]), "…"...)
+	return max
 }
 
 // Size implements Folder.
-func (f *ruleFold) Size() int { return f.entities.size() + sizeOf(f.objects) + f.size }
+func (f *ruleFold) Size() int {
+	n := f.entities.size() + sizeOf(f.objects) + f.size
+	for _, p := range f.parts.all {
+		n += p.groups.Size() + 8*len(p.cells) + int(unsafe.Sizeof(ruleMatch{}))*len(p.matches) + len(p.arena)
+	}
+	return n
+}
 
-// Drain implements Folder.
+// Drain implements Folder. A record is a cell with sequence number 0, or a match of
+// a correlation with the µs since midnight.
 func (f *ruleFold) Drain(w *RunWriter) {
-	type record struct {
-		key  []byte
-		day  Day
-		cell *ruleCell
-	}
-	var records []record
-	for at, part := range f.parts {
-		for k, c := range part {
-			kind, name := f.entities.key(k.who)
-			records = append(records, record{appendKey(nil, at.day, at.feed, kind, name, string(f.objects.Text(int32(k.what)))), at.day, c})
+	order := newKeyOrder(f.entities, f.objects, func(yield func(*columnar.Groups) bool) {
+		for _, p := range f.parts.all {
+			if !yield(p.groups) {
+				return
+			}
 		}
+	})
+	var key, value []byte
+	for _, at := range f.parts.sorted() {
+		p := f.parts.all[at]
+		slices.SortFunc(p.matches, func(a, b ruleMatch) int { return cmp.Or(cmp.Compare(a.slot, b.slot), cmp.Compare(a.time, b.time)) })
+		for _, slot := range order.slots(p.groups) {
+			who, what := p.groups.Key(slot)
+			kind, name := f.entities.key(who)
+			key = appendKey(key[:0], at.day, at.feed, kind, name, string(f.objects.Text(int32(what))))
+			if c := p.cells[slot]; c != nil {
+				value = c.append(append(value[:0], cellRecord), at.day)
+				w.record(key, 0, value)
+			}
+			from, _ := slices.BinarySearchFunc(p.matches, slot, func(m ruleMatch, slot int32) int { return cmp.Compare(m.slot, slot) })
+			for _, m := range p.matches[from:] {
+				if m.slot != slot {
+					break
+				}
+				w.record(key, uint64(m.time), p.arena[m.from:m.to])
+			}
+		}
+		f.parts.drop(at)
 	}
-	slices.SortFunc(records, func(a, b record) int { return bytes.Compare(a.key, b.key) })
-	var value []byte
-	for _, r := range records {
-		value = r.cell.append(value[:0], r.day)
-		w.record(r.key, 0, value)
-	}
-	clear(f.parts)
 	f.size = 0
 }
+
+// The first byte of a record's value says what it is.
+const (
+	cellRecord = iota
+	matchRecord
+)
 
 func (c *ruleCell) append(b []byte, day Day) []byte {
 	midnight := int64(day) * dayMicros
@@ -345,16 +426,27 @@ func (c *ruleCell) append(b []byte, day Day) []byte {
 	return b
 }
 
-// A ruleMerger adds ruleCells up.
+// A ruleMerger adds ruleCells up, and follows correlations.
 type ruleMerger struct {
 	c     ruleCell
 	begun bool
+	following
+}
+
+func newRuleMerger(o *FoldOptions) *ruleMerger {
+	return &ruleMerger{following: following{rules: o.Rules}}
 }
 
 // Add implements Merger.
-func (m *ruleMerger) Add(day Day, _ uint64, value []byte) error {
-	d := decoder{b: value}
+func (m *ruleMerger) Add(day Day, seq uint64, value []byte) error {
 	midnight := int64(day) * dayMicros
+	if len(value) == 0 {
+		return errRun
+	}
+	d := decoder{b: value[1:]}
+	if value[0] == matchRecord {
+		return m.following.add(midnight+int64(seq), &d)
+	}
 	n := ruleCell{counts: d.counts(midnight)}
 	for _, field := range [...]*int64{&n.peak.out, &n.peak.time, &n.peak.record} {
 		*field = int64(d.uvarint())
@@ -383,8 +475,16 @@ func (m *ruleMerger) Add(day Day, _ uint64, value []byte) error {
 
 // Row implements Merger.
 func (m *ruleMerger) Row(r *Row) bool {
-	c := &m.c
+	if !m.begun {
+		return m.following.row(r)
+	}
 	m.begun = false
+	m.c.row(r)
+	return true
+}
+
+// row fills in the Summary.
+func (c *ruleCell) row(r *Row) {
 	r.Summary = Summary{
 		Events: c.events, BytesOut: c.out, BytesIn: c.in, KnownOut: c.knownOut, KnownIn: c.knownIn,
 		First: c.first, Last: c.last, Hours: c.hours, PeakOut: c.peak.out, PeakTime: c.peak.time,
@@ -393,5 +493,4 @@ func (m *ruleMerger) Row(r *Row) bool {
 	for _, e := range c.examples {
 		r.Examples = append(r.Examples, e.text)
 	}
-	return true
 }

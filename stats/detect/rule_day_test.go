@@ -19,9 +19,8 @@ func loadRules(t testing.TB, text string) *sigma.Set {
 	return set
 }
 
-// testRules are rules about the tables of randomEvents.
-func testRules() *sigma.Set {
-	set, faults := sigma.Load([]sigma.File{{Name: "rules.yml", Text: []byte(`
+// ruleTexts are rules about the tables of randomEvents.
+const ruleTexts = `
 title: puts
 name: puts
 logsource: {category: proxy}
@@ -44,7 +43,10 @@ title: calls
 name: calls
 logsource: {product: aws}
 detection: {s: {sourceIPAddress|startswith: '10.'}, condition: s}
-`)}}, sigma.Options{})
+`
+
+func testRules() *sigma.Set {
+	set, faults := sigma.Load([]sigma.File{{Name: "rules.yml", Text: []byte(ruleTexts)}}, sigma.Options{})
 	if len(faults) > 0 {
 		panic(faults[0])
 	}

@@ -6,6 +6,7 @@ import (
 	"math"
 	"slices"
 	"strings"
+	"time"
 
 	"outflow/stats/sigma"
 )
@@ -17,10 +18,15 @@ type sigmaRuleOptions struct {
 const sigmaRuleDoc = `What Sigma rules match: those that come with outflow (outflow list rules) and those of the folders in rules.
 
 What it sees: rows of any log that a rule describes. All of a day that one entity did to one object is one finding, with
-its count, bytes and first examples; severity and risk are those of the rule's level, the technique is its tag.
+its count, bytes and first examples; severity and risk are those of the rule's level, the technique is its tag. Of a
+correlation, all windows of a day and group are one: its entity is the user, address or host that it groups by, else the
+rule itself; it counts the matches in windows that hold, shows the last of each rule when it first came true, and its
+evidence is the one that made it so. Counts and values are of each feed by itself, temporal correlations see all feeds.
 Why that means exfiltration: each rule says so of its own; the bundled ones are about tools and channels that carry data out.
 Who does it innocently: see the rule's falsepositives, which each finding repeats.
-What it cannot see: what no rule describes; fields that a log does not have; correlations, which load but are not run.
+What it cannot see: what no rule describes; fields that a log does not have. Windows of correlations do not reach over
+midnight, UTC, and values that begin with the same 256 bytes are one to them. Where one group has more matches in its
+windows than 65536, or than 8192 of one time, the finding says that some were not looked at.
 How to investigate: read the examples, then the row that the evidence names; who started it, and what did it read?`
 
 func sigmaRule() *Detection {
@@ -205,13 +211,49 @@ func matched(in *Input, r *Row, rule *sigma.Rule, what string) Finding {
 	if len(r.Examples) > 0 && r.Examples[0] != what {
 		example = fmt.Sprintf(", the first as \"%s\"", name(r.Examples[0]))
 	}
-	innocent := "the rule names no innocent cause"
-	if len(rule.FalsePositives) > 0 {
-		innocent = "innocent causes: " + name(lowerFirst(strings.Join(rule.FalsePositives, "; ")))
+	if rule.Correlation != nil {
+		return correlated(f, in.Day, rule, what)
 	}
+	innocent := innocentCauses(rule)
 	f.Why = fmt.Sprintf("%s matched the rule \"%s\" %s on %s: %s%s%s; a rule of level %s is reported at its first match (%s).",
 		name(r.Entity), name(rule.Title), count(r.Events, "time"), in.Day, name(what), bytes, example, cmp.Or(rule.Level, "medium"), innocent)
 	return f
+}
+
+// correlated completes the finding of a correlation.
+func correlated(f Finding, day Day, rule *sigma.Rule, what string) Finding {
+	who := name(f.Entity)
+	if f.EntityType == "group" {
+		who = "events of any entity"
+	}
+	examples := ""
+	for i, e := range f.Summary.Examples {
+		examples += [...]string{", as \"", "\", then \"", "\", then \""}[min(i, 2)] + name(e)
+	}
+	if examples != "" {
+		examples += "\""
+	}
+	cut := ""
+	if f.Summary.WindowEvents > sigma.MaxWindow {
+		cut = "; a window had too many to look at all, so it may not have held"
+	}
+	if what == "within "+spanText(rule.Correlation.Span()) {
+		what = "" // the entity is all there is to say
+	} else {
+		what = " (" + name(what) + ")"
+	}
+	at := func(us int64) string { return time.UnixMicro(us).UTC().Format(time.TimeOnly) }
+	f.Why = fmt.Sprintf("%s matched the correlation \"%s\" on %s: %s of %s%s%s within %s, from %s to %s%s%s; a rule of level %s is reported at its first match (%s).",
+		who, name(rule.Title), day, count(f.Summary.Events, "event"), name(ruleNames(rule)), name(whereText(rule)), what, spanText(rule.Correlation.Span()),
+		at(f.Summary.First), at(f.Summary.Last), examples, cut, cmp.Or(rule.Level, "medium"), innocentCauses(rule))
+	return f
+}
+
+func innocentCauses(rule *sigma.Rule) string {
+	if len(rule.FalsePositives) == 0 {
+		return "the rule names no innocent cause"
+	}
+	return "innocent causes: " + name(lowerFirst(strings.Join(rule.FalsePositives, "; ")))
 }
 
 // about reports whether a rule's tags have a technique of a tactic.

@@ -173,6 +173,9 @@ func (c *Correlation) parseCondition(body *node) error {
 			if !ok || !v.scalar() {
 				return faultAt(v.at, "condition: %s: want a number, this is %v", key.text, v)
 			}
+			if num.f > MaxWindow && strings.HasSuffix(c.Type, "_count") {
+				return faultAt(v.at, "condition: %s: no more than %d events of a window are counted", key.text, MaxWindow)
+			}
 			c.bounds = append(c.bounds, bound{key.text, num})
 		case key.text == "field" && strings.HasPrefix(c.Type, "value_"):
 			fields, err := texts(n, "field")
@@ -245,6 +248,14 @@ func (c *Correlation) resolve(byRef map[string]*Rule) error {
 		if c.cycles(r) {
 			return faultAt(ref.at, "correlation: %q refers back to this rule", ref.text)
 		}
+		if of := r.Correlation; of != nil {
+			// Else the events of one of its groups would belong to several of c's.
+			for _, name := range c.GroupBy {
+				if field := c.fieldOf(r, name); !slices.Contains(of.GroupBy, field) {
+					return faultAt(ref.at, "correlation: group-by: %q is not in the group-by of the correlation %q", field, ref.text)
+				}
+			}
+		}
 		c.Rules = append(c.Rules, r)
 		known[r.ID], known[r.Name] = true, true
 	}
@@ -289,38 +300,86 @@ func (c *Correlation) fieldOf(r *Rule, name string) string {
 // Most rules need none: no correlation is about them.
 func (s *Set) Needs(rule int) []string {
 	fields := map[string]bool{}
-	var need func(r *Rule)
-	need = func(r *Rule) {
+	var need func(r *Rule, has []string)
+	need = func(r *Rule, has []string) {
 		for _, by := range s.Rules {
 			c := by.Correlation
 			if c == nil || !slices.Contains(c.Rules, r) {
 				continue
 			}
-			for _, g := range c.GroupBy {
-				fields[c.fieldOf(r, g)] = true
+			for _, name := range slices.Concat(c.GroupBy, c.fields) {
+				if field := c.fieldOf(r, name); !slices.Contains(has, field) {
+					fields[field] = true
+				}
 			}
-			for _, f := range c.fields {
-				fields[c.fieldOf(r, f)] = true
-			}
-			need(by) // what it passes on
+			need(by, c.GroupBy) // what it passes on besides its own
 		}
 	}
-	need(s.Rules[rule])
+	need(s.Rules[rule], nil)
 	return sortedKeys(fields)
 }
 
-// Correlated reports whether a correlation is about a rule.
-func (s *Set) Correlated(rule int) bool {
-	return slices.ContainsFunc(s.Rules, func(r *Rule) bool {
-		return r.Correlation != nil && slices.Contains(r.Correlation.Rules, s.Rules[rule])
-	})
+// Across reports whether events of several feeds meet in the correlation: it asks
+// what is there, so that an event which two sensors saw changes nothing. Others count
+// or add up, of each feed by itself.
+func (c *Correlation) Across() bool {
+	return strings.HasPrefix(c.Type, "temporal") ||
+		slices.ContainsFunc(c.Rules, func(r *Rule) bool { return r.Correlation != nil && r.Correlation.Across() })
+}
+
+// Span is how far the first match that the correlation is about can be before the
+// last: longer than Timespan if it is about correlations.
+func (c *Correlation) Span() time.Duration {
+	longest := time.Duration(0)
+	for _, r := range c.Rules {
+		if r.Correlation != nil {
+			longest = max(longest, r.Correlation.Span())
+		}
+	}
+	return min(c.Timespan+longest, 1<<62)
+}
+
+// Groupings returns where in the values of a rule's Occurrences (see Needs) those
+// of a correlation's GroupBy are. There is none if the correlation is not about the
+// rule, directly or by way of others, and may be several if it is so in several ways.
+func (s *Set) Groupings(by, rule int) [][]int {
+	needs := s.Needs(rule)
+	var out [][]int
+	var find func(c *Correlation, names []string)
+	find = func(c *Correlation, names []string) {
+		for _, of := range c.Rules {
+			fields := make([]string, len(names))
+			for i, name := range names {
+				fields[i] = c.fieldOf(of, name)
+			}
+			switch {
+			case of == s.Rules[rule]:
+				at := make([]int, len(fields))
+				for i, field := range fields {
+					at[i] = slices.Index(needs, field)
+				}
+				if !slices.ContainsFunc(out, func(o []int) bool { return slices.Equal(o, at) }) {
+					out = append(out, at)
+				}
+			case of.Correlation != nil:
+				find(of.Correlation, fields)
+			}
+		}
+	}
+	if c := s.Rules[by].Correlation; c != nil {
+		find(c, c.GroupBy)
+	}
+	return out
 }
 
 // An Occurrence is an event that a rule matched, as far as correlations care.
 type Occurrence struct {
 	Rule   int      // in Set.Rules
 	Time   int64    // µs UTC
+	Feed   string   // see Correlation.Across
 	Values []string // of the fields that Set.Needs names; "": not said
+
+	first int64 // of a correlation that came true: the start of its window
 }
 
 // A Firing is a time in which a correlation holds: from the first event of the
@@ -330,139 +389,319 @@ type Firing struct {
 	First, Last int64
 	// Events is how many events the largest window had.
 	Events int
-	// Group has the values of the rule's GroupBy.
+	// Group has the values of the rule's GroupBy; Feed is "" if those of several meet.
 	Group []string
+	Feed  string
 }
 
 // Correlate returns the firings of all correlations, given all matches of the rules
-// they are about, in any order. Windows end at an event and reach back by the
-// timespan, both ends included. Events without a value of a field of GroupBy count
-// for no group. Firings are by rule, time and group.
+// they are about, in any order. Firings are by rule, time and group.
 func (s *Set) Correlate(events []Occurrence) []Firing {
-	byRule := map[*Rule][]Occurrence{}
-	at := map[*Rule]int{}
-	for i, r := range s.Rules {
-		at[r] = i
-	}
-	for _, e := range events {
-		r := s.Rules[e.Rule]
-		byRule[r] = append(byRule[r], e)
-	}
-	done := map[*Rule]bool{}
+	events = slices.Clone(events)
+	slices.SortStableFunc(events, func(a, b Occurrence) int { return cmp.Compare(a.Time, b.Time) })
 	var out []Firing
-	var run func(r *Rule)
-	run = func(r *Rule) {
-		c := r.Correlation
-		if c == nil || done[r] {
-			return
+	for i, r := range s.Rules {
+		if r.Correlation == nil {
+			continue
 		}
-		done[r] = true
-		for _, of := range c.Rules {
-			run(of)
+		w := s.Watch(i)
+		last := map[string]int{} // firing of a group
+		for rest := events; len(rest) > 0; {
+			n := 1
+			for n < len(rest) && rest[n].Time == rest[0].Time {
+				n++
+			}
+			for _, h := range w.Step(rest[:n]) {
+				id := groupID(h.Feed, h.Group)
+				if h.New {
+					last[id] = len(out)
+					out = append(out, Firing{Rule: i, First: h.First, Group: h.Group, Feed: h.Feed})
+				}
+				f := &out[last[id]]
+				f.Last, f.Events = rest[0].Time, max(f.Events, h.Events)
+			}
+			rest = rest[n:]
 		}
-		firings, passed := s.correlate(at, r, byRule)
-		out = append(out, firings...)
-		byRule[r] = append(byRule[r], passed...)
-	}
-	for _, r := range s.Rules {
-		run(r)
 	}
 	slices.SortStableFunc(out, func(a, b Firing) int {
-		return cmp.Or(a.Rule-b.Rule, cmp.Compare(a.First, b.First), slices.Compare(a.Group, b.Group))
+		return cmp.Or(a.Rule-b.Rule, cmp.Compare(a.First, b.First), slices.Compare(a.Group, b.Group), strings.Compare(a.Feed, b.Feed))
 	})
 	return out
 }
 
-// An occasion is an event in the window of a correlation.
-type occasion struct {
-	time   int64
-	rule   int // in Correlation.Rules
-	values []string
-	fields []string // what values are of
-	of     string   // what value_… is about, "" if not said
-	said   bool
+// MaxWindow is how many events the windows of a correlation that is watched hold
+// together. With more they would take the memory of a small machine (some 100 bytes
+// each, and of value_count the values); with less, ordinary counts would be cut.
+const MaxWindow = 1 << 16
+
+// A Watch follows a correlation through the matches of the rules that it is about,
+// directly or by way of other correlations.
+//
+// Windows end at an event and reach back by the timespan, both ends included. Events
+// without a value of a field of GroupBy count for no group.
+type Watch struct {
+	// Cut is set when there were more than MaxWindow events in the windows: all of
+	// them were forgotten then, and began anew.
+	Cut bool
+
+	follows []*follow // the correlation comes last, each after those that it is about
+	size    int       // events in all windows
+	events  []Occurrence
 }
 
-// correlate runs one correlation over the matches of its rules. Its firings are
-// also events, which other correlations may be about.
-func (s *Set) correlate(at map[*Rule]int, r *Rule, byRule map[*Rule][]Occurrence) (out []Firing, passed []Occurrence) {
-	c := r.Correlation
-	type group struct {
-		key    []string
-		events []occasion
+// A Held says that a correlation holds of a group's window.
+type Held struct {
+	Group []string // the values of GroupBy
+	Feed  string   // "" if events of several meet
+	// First is when the window's first event was; if New, what made that one true,
+	// where it is a correlation, counts too.
+	First  int64
+	Events int
+	// New says that it did not hold of the window before, or that nothing in that one
+	// is in this one.
+	New bool
+}
+
+// A follow follows one of a Watch's correlations.
+type follow struct {
+	rule   int
+	c      *Correlation
+	across bool
+	needs  []string
+	parts  []part // as c.Rules
+	groups map[string]*group
+	met    []meeting
+}
+
+// A part is a rule that a correlation is about.
+type part struct {
+	rule          int
+	needs         []string
+	group, fields []int // where in an Occurrence's values those of GroupBy and of value_… are
+}
+
+type meeting struct {
+	part  int
+	event *Occurrence
+}
+
+type group struct {
+	key     []string
+	feed    string
+	events  []occasion
+	from    int // events[from:] are in the window
+	window  *window
+	holding bool
+	last    meeting // of the step
+	touched bool
+}
+
+// An occasion is an event in the window of a correlation.
+type occasion struct {
+	time, first int64
+	rule        int    // in Correlation.Rules
+	of          string // what value_… is about
+	said        bool
+}
+
+// Watch returns a new Watch of a correlation.
+func (s *Set) Watch(rule int) *Watch {
+	at := map[*Rule]int{}
+	for i, r := range s.Rules {
+		at[r] = i
 	}
-	groups := map[string]*group{}
-	for i, of := range c.Rules {
-		fields := s.Needs(at[of])
-		index := func(name string) int { return slices.Index(fields, c.fieldOf(of, name)) }
-	next:
-		for _, e := range byRule[of] {
-			key := make([]string, len(c.GroupBy))
-			id := ""
-			for j, name := range c.GroupBy {
-				if key[j] = e.Values[index(name)]; key[j] == "" {
-					continue next
-				}
-				id += strconv.Itoa(len(key[j])) + ":" + key[j] // lengths keep parts apart
-			}
-			o := occasion{time: e.Time, rule: i, values: e.Values, fields: fields, said: true}
-			for _, name := range c.fields {
-				v := e.Values[index(name)]
-				o.said = o.said && v != ""
-				o.of += strconv.Itoa(len(v)) + ":" + v
-			}
-			if len(c.fields) == 1 {
-				o.of = e.Values[index(c.fields[0])]
-			}
-			g := groups[id]
-			if g == nil {
-				g = &group{key: key}
-				groups[id] = g
-			}
-			g.events = append(g.events, o)
+	w := &Watch{}
+	var add func(r *Rule)
+	add = func(r *Rule) {
+		if r.Correlation == nil || slices.ContainsFunc(w.follows, func(f *follow) bool { return f.rule == at[r] }) {
+			return
 		}
+		c := r.Correlation
+		f := &follow{rule: at[r], c: c, across: c.Across(), needs: s.Needs(at[r]), groups: map[string]*group{}}
+		for _, of := range c.Rules {
+			add(of)
+			p := part{rule: at[of], needs: s.Needs(at[of])}
+			for _, name := range c.GroupBy {
+				p.group = append(p.group, slices.Index(p.needs, c.fieldOf(of, name)))
+			}
+			for _, name := range c.fields {
+				p.fields = append(p.fields, slices.Index(p.needs, c.fieldOf(of, name)))
+			}
+			f.parts = append(f.parts, p)
+		}
+		w.follows = append(w.follows, f)
 	}
-	needs := s.Needs(at[r])
-	for _, id := range sortedKeys(groups) {
-		g := groups[id]
-		slices.SortStableFunc(g.events, func(a, b occasion) int {
-			return cmp.Or(cmp.Compare(a.time, b.time), a.rule-b.rule, slices.Compare(a.values, b.values))
-		})
-		w := newWindow(c)
-		var firing *Firing
-		for i, from := 0, 0; i < len(g.events); {
-			now := g.events[i].time
-			for ; i < len(g.events) && g.events[i].time == now; i++ {
-				w.add(&g.events[i], 1)
+	add(s.Rules[rule])
+	return w
+}
+
+// Step takes the events of one time, later than that of the step before: all that
+// there are, in any order. It returns which groups hold then, by their values. Groups
+// without an event of that time are not looked at.
+func (w *Watch) Step(events []Occurrence) []Held {
+	w.events = append(w.events[:0], events...)
+	now := events[0].Time
+	var held []Held
+	for i, f := range w.follows {
+		groups := f.take(w)
+		for _, g := range groups {
+			g.touched = false
+			w.size -= g.expire(now - f.c.Timespan.Microseconds())
+			if g.events[g.from].time == now {
+				g.holding = false // it has nothing of the window before
 			}
-			for now-g.events[from].time > c.Timespan.Microseconds() {
-				w.add(&g.events[from], -1)
-				from++
-			}
-			if !w.holds(now) {
-				firing = nil
+			if !g.window.holds(now) {
+				g.holding = false
 				continue
 			}
-			if firing == nil {
-				out = append(out, Firing{Rule: at[r], First: g.events[from].time, Group: g.key})
-				firing = &out[len(out)-1]
-				// What comes after takes it for an event of the time at which it came true.
-				o := Occurrence{Rule: at[r], Time: now, Values: make([]string, len(needs))}
-				last := &g.events[i-1]
-				for j, field := range needs {
-					if k := slices.Index(c.GroupBy, field); k >= 0 {
-						o.Values[j] = g.key[k]
-					} else if k := slices.Index(last.fields, field); k >= 0 {
-						o.Values[j] = last.values[k]
-					}
+			h := Held{Group: g.key, Feed: g.feed, First: g.events[g.from].time, Events: len(g.events) - g.from, New: !g.holding}
+			if h.New {
+				for _, e := range g.events[g.from:] {
+					h.First = min(h.First, e.first)
 				}
-				passed = append(passed, o)
+				w.events = append(w.events, f.pass(g, now, h.First))
 			}
-			firing.Last = now
-			firing.Events = max(firing.Events, i-from)
+			g.holding = true
+			if i == len(w.follows)-1 {
+				held = append(held, h)
+			}
 		}
 	}
-	return out, passed
+	if w.size > MaxWindow {
+		w.shrink(now)
+	}
+	slices.SortFunc(held, func(a, b Held) int { return cmp.Or(slices.Compare(a.Group, b.Group), strings.Compare(a.Feed, b.Feed)) })
+	return held
+}
+
+// take puts the events of the step that f is about into their windows, and returns
+// the groups that have one. Their order is that of the rules and then of the values.
+func (f *follow) take(w *Watch) (groups []*group) {
+	f.met = f.met[:0]
+	for i := range f.parts {
+		from := len(f.met)
+		for j := range w.events {
+			if w.events[j].Rule == f.parts[i].rule {
+				f.met = append(f.met, meeting{i, &w.events[j]})
+			}
+		}
+		slices.SortFunc(f.met[from:], func(a, b meeting) int {
+			return cmp.Or(slices.Compare(a.event.Values, b.event.Values), strings.Compare(a.event.Feed, b.event.Feed), cmp.Compare(a.event.first, b.event.first))
+		})
+	}
+	for _, m := range f.met {
+		g := f.groupOf(m)
+		if g == nil {
+			continue
+		}
+		if !g.touched {
+			g.touched = true
+			groups = append(groups, g)
+		}
+		p := &f.parts[m.part]
+		o := occasion{time: m.event.Time, first: cmp.Or(m.event.first, m.event.Time), rule: m.part, said: true}
+		for _, i := range p.fields {
+			v := m.event.Values[i]
+			o.said = o.said && v != ""
+			if o.of = v; len(p.fields) > 1 {
+				o.of = groupID("", o.values(p, m.event))
+			}
+		}
+		g.last = m
+		g.events = append(g.events, o)
+		g.window.add(&o, 1)
+		w.size++
+	}
+	return groups
+}
+
+// values returns those of the fields that value_… is about.
+func (*occasion) values(p *part, e *Occurrence) []string {
+	var out []string
+	for _, i := range p.fields {
+		out = append(out, e.Values[i])
+	}
+	return out
+}
+
+// groupID joins the values of a group so that no two groups have the same.
+func groupID(feed string, values []string) string {
+	id := strconv.Itoa(len(feed)) + ":" + feed
+	for _, v := range values {
+		id += strconv.Itoa(len(v)) + ":" + v // lengths keep parts apart
+	}
+	return id
+}
+
+// groupOf returns the group of an event, nil if it has none.
+func (f *follow) groupOf(m meeting) *group {
+	key := make([]string, len(f.c.GroupBy))
+	for i, at := range f.parts[m.part].group {
+		if key[i] = m.event.Values[at]; key[i] == "" {
+			return nil
+		}
+	}
+	feed := m.event.Feed
+	if f.across {
+		feed = ""
+	}
+	id := groupID(feed, key)
+	g := f.groups[id]
+	if g == nil {
+		g = &group{key: key, feed: feed, window: newWindow(f.c)}
+		f.groups[id] = g
+	}
+	return g
+}
+
+// expire takes events from before a time out of the window, and returns how many.
+func (g *group) expire(before int64) int {
+	from := g.from
+	for g.from < len(g.events) && g.events[g.from].time < before {
+		g.window.add(&g.events[g.from], -1)
+		g.from++
+	}
+	gone := g.from - from
+	if g.from > len(g.events)/2 {
+		n := copy(g.events, g.events[g.from:])
+		clear(g.events[n:])
+		g.events, g.from = g.events[:n], 0
+	}
+	return gone
+}
+
+// pass returns what correlations about f take for an event of the time at which it
+// came true.
+func (f *follow) pass(g *group, now, first int64) Occurrence {
+	o := Occurrence{Rule: f.rule, Time: now, Feed: g.feed, Values: make([]string, len(f.needs)), first: first}
+	p := &f.parts[g.last.part]
+	for i, field := range f.needs {
+		if k := slices.Index(f.c.GroupBy, field); k >= 0 {
+			o.Values[i] = g.key[k]
+		} else if k := slices.Index(p.needs, field); k >= 0 {
+			o.Values[i] = g.last.event.Values[k]
+		}
+	}
+	return o
+}
+
+// shrink forgets groups whose events are all too old, and everything if that is not
+// enough.
+func (w *Watch) shrink(now int64) {
+	for _, f := range w.follows {
+		for id, g := range f.groups {
+			w.size -= g.expire(now - f.c.Timespan.Microseconds())
+			if g.from == len(g.events) {
+				delete(f.groups, id)
+			}
+		}
+	}
+	if w.size > MaxWindow/2 { // else it would be looked for again soon
+		for _, f := range w.follows {
+			clear(f.groups)
+		}
+		w.size, w.Cut = 0, true
+	}
 }
 
 // A window measures the events in it.

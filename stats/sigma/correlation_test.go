@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 )
@@ -119,7 +120,7 @@ func byHand(events []Occurrence, user int, holds func(w []Occurrence) bool) stri
 					w = append(w, e)
 				}
 			}
-			if !holds(w) {
+			if running = running && w[0].Time < last.Time; !holds(w) { // else nothing of the window before is left
 				running = false
 				continue
 			}
@@ -170,4 +171,132 @@ func sum(w []Occurrence) (s float64) {
 		s += n
 	}
 	return s
+}
+
+// If this fails, a correlation of correlations does not see when those come true, or
+// what two feeds saw of the same is added up.
+func TestWatchChain(t *testing.T) {
+	set, errs := Load([]File{{"x.yml", []byte(`
+title: a
+name: a
+logsource: {category: process_creation}
+detection: {s: {Image: a}, condition: s}
+---
+title: b
+name: b
+logsource: {category: proxy}
+detection: {s: {c-uri: b}, condition: s}
+---
+title: many
+name: many
+correlation: {type: event_count, rules: [a], group-by: [User, Computer], timespan: 10s, condition: {gte: 3}}
+---
+title: then
+name: then
+correlation:
+  type: temporal_ordered
+  rules: [many, b]
+  group-by: [who]
+  aliases: {who: {many: User, b: cs-username}}
+  timespan: 1m
+`)}}, Options{})
+	if len(errs) > 0 {
+		t.Fatal(errs)
+	}
+	if got := fmt.Sprint(set.Needs(0), set.Groupings(3, 0), set.Needs(1), set.Groupings(3, 1), set.Groupings(2, 1), set.Rules[3].Correlation.Span()); got != "[Computer User] [[1]] [cs-username] [[0]] [] 1m10s" {
+		t.Errorf("got %s", got)
+	}
+	a := func(second int64, feed, computer string) Occurrence {
+		return Occurrence{Rule: 0, Time: second * 1e6, Feed: feed, Values: []string{computer, "ann"}}
+	}
+	b := func(second int64) Occurrence {
+		return Occurrence{Rule: 1, Time: second * 1e6, Feed: "proxy", Values: []string{"ann"}}
+	}
+	for _, c := range []struct {
+		events []Occurrence
+		want   string
+	}{
+		{[]Occurrence{a(1, "f", "x"), a(2, "f", "x"), a(3, "f", "x"), b(60)}, "[{2 1000000 3000000 3 [ann x] f} {3 1000000 60000000 2 [ann] }]"},
+		{[]Occurrence{a(1, "f", "x"), a(2, "g", "x"), a(3, "f", "x"), b(60)}, "[]"}, // three of two feeds
+		{[]Occurrence{a(1, "f", "x"), a(2, "f", "y"), a(3, "f", "x"), b(60)}, "[]"}, // of two groups
+		{[]Occurrence{a(1, "f", "x"), a(2, "f", "x"), a(3, "f", "x"), b(2), b(64)}, "[{2 1000000 3000000 3 [ann x] f}]"},
+	} {
+		if got := fmt.Sprint(set.Correlate(c.events)); got != c.want {
+			t.Errorf("got %s, want %s", got, c.want)
+		}
+	}
+}
+
+// If this fails, a correlation loads whose groups cannot be told apart, or a count
+// that is never reached.
+func TestCorrelationsThatCannotRun(t *testing.T) {
+	const rules = `
+title: a
+name: a
+logsource: {category: process_creation}
+detection: {s: {Image: a}, condition: s}
+---
+title: many
+name: many
+correlation: {type: event_count, rules: [a], group-by: [User], timespan: 10s, condition: {gte: %s}}
+---
+title: of many
+name: of_many
+correlation: {type: event_count, rules: [many], group-by: [%s], timespan: 10s, condition: {gte: 3}}
+`
+	for _, c := range []struct{ count, by, want string }{
+		{"65536", "User", ""},
+		{"65537", "User", "no more than 65536 events of a window are counted"},
+		{"3", "Computer", `"Computer" is not in the group-by of the correlation "many"`},
+	} {
+		_, errs := Load([]File{{"x.yml", fmt.Appendf(nil, rules, c.count, c.by)}}, Options{})
+		if got := fmt.Sprint(errs); !strings.Contains(got, c.want) || c.want == "" && len(errs) > 0 {
+			t.Errorf("%s, %s: got %s, want %q", c.count, c.by, got, c.want)
+		}
+	}
+}
+
+// If this fails, whoever makes many matches fills the memory, or nobody learns that
+// some were forgotten.
+func TestWatchCut(t *testing.T) {
+	set, errs := Load([]File{{"x.yml", []byte(`
+title: a
+name: a
+logsource: {category: process_creation}
+detection: {s: {Image: a}, condition: s}
+---
+title: sum
+name: sum
+correlation: {type: value_sum, rules: [a], group-by: [User], timespan: 1h, condition: {field: Size, gte: 1e9}}
+`)}}, Options{})
+	if len(errs) > 0 {
+		t.Fatal(errs)
+	}
+	for _, c := range []struct {
+		name string
+		step int64 // µs between events
+		user func(i int) string
+		cut  bool
+	}{
+		{"within the timespan", 1e3, func(int) string { return "ann" }, true},
+		{"of many groups", 1e3, func(i int) string { return fmt.Sprint(i) }, true},
+		{"one after the other", 1e6, func(int) string { return "ann" }, false},
+		{"of many groups, one after the other", 1e6, func(i int) string { return fmt.Sprint(i) }, false},
+	} {
+		w := set.Watch(1)
+		most := 0
+		for i := range 2 * MaxWindow {
+			if held := w.Step([]Occurrence{{Time: int64(i) * c.step, Values: []string{"1", c.user(i)}}}); len(held) > 0 {
+				t.Fatalf("%s: got %v", c.name, held)
+			}
+			n := 0
+			for _, f := range w.follows {
+				n += len(f.groups)
+			}
+			most = max(most, n, w.size)
+		}
+		if w.Cut != c.cut || most > MaxWindow {
+			t.Errorf("%s: got cut %v, %d at most, want %v and %d", c.name, w.Cut, most, c.cut, MaxWindow)
+		}
+	}
 }

@@ -401,55 +401,61 @@ func (it *item) modify(mod string, v *value) error {
 		if mod == "utf16be" {
 			order = binary.BigEndian
 		}
-		var out []pattern
-		for _, p := range v.patterns {
-			spellings, err := it.spellings(v, p)
-			if err != nil {
-				return err
-			}
-			for _, s := range spellings {
-				s = s.mapText(func(text string) string {
-					var b []byte
-					for _, u := range utf16.Encode([]rune(text)) {
-						b = order.AppendUint16(b, u)
-					}
-					return string(b)
-				})
-				if mod == "utf16" {
-					s = append(pattern{{literal, "\xff\xfe"}}, s...).joined()
+		return it.encode(v, func(s pattern) ([]pattern, error) {
+			s = s.mapText(func(text string) string {
+				var b []byte
+				for _, u := range utf16.Encode([]rune(text)) {
+					b = order.AppendUint16(b, u)
 				}
-				out = append(out, s)
+				return string(b)
+			})
+			if mod == "utf16" {
+				s = append(pattern{{literal, "\xff\xfe"}}, s...).joined()
 			}
-		}
-		v.patterns = out
+			return []pattern{s}, nil
+		})
 	case "base64", "base64offset":
-		var out []pattern
-		for _, p := range v.patterns {
-			spellings, err := it.spellings(v, p)
-			if err != nil {
-				return err
+		if err := it.encode(v, func(s pattern) (out []pattern, err error) {
+			text, ok := s.plain()
+			if !ok {
+				return nil, faultAt(v.node.at, "%s: a text with wildcards cannot be encoded in Base64", it.field)
 			}
-			for _, s := range spellings {
-				text, ok := s.plain()
-				if !ok {
-					return faultAt(v.node.at, "%s: a text with wildcards cannot be encoded in Base64", it.field)
-				}
-				if mod == "base64" {
-					out = append(out, pattern{{literal, base64.StdEncoding.EncodeToString([]byte(text))}})
-					continue
-				}
-				for offset := range 3 {
-					if code := base64At(text, offset); code != "" {
-						out = append(out, pattern{{literal, code}})
-					}
+			if mod == "base64" {
+				return []pattern{{{literal, base64.StdEncoding.EncodeToString([]byte(text))}}}, nil
+			}
+			for offset := range 3 {
+				if code := base64At(text, offset); code != "" {
+					out = append(out, pattern{{literal, code}})
 				}
 			}
+			return out, nil
+		}); err != nil {
+			return err
 		}
-		if len(out) == 0 {
+		if len(v.patterns) == 0 {
 			return faultAt(v.node.at, "%s: too short a text to be found in Base64", it.field)
 		}
-		v.patterns = out
 	}
+	return nil
+}
+
+// encode replaces the patterns of v by what as gives for each of their spellings.
+func (it *item) encode(v *value, as func(pattern) ([]pattern, error)) error {
+	var out []pattern
+	for _, p := range v.patterns {
+		spellings, err := it.spellings(v, p)
+		if err != nil {
+			return err
+		}
+		for _, s := range spellings {
+			encoded, err := as(s)
+			if err != nil {
+				return err
+			}
+			out = append(out, encoded...)
+		}
+	}
+	v.patterns = out
 	return nil
 }
 

@@ -3,7 +3,7 @@
 //
 // Load reads rules, filters and correlations as the specification of Sigma 2 has
 // them and compiles what can be used; a Matcher finds the rows of a batch that rules
-// match; Correlate counts matches in windows of time. What the specification leaves
+// match; a Watch counts matches in windows of time. What the specification leaves
 // to the engine is so here:
 //
 //   - A column cannot tell "not said" from empty: there ” and null both hold, and
@@ -15,6 +15,7 @@
 //   - Texts differ in case only if Unicode's simple folding keeps them apart.
 //   - N of a pattern, with N over 1, holds if at least N of the searches do.
 //   - The condition of a filter must hold, too: to suppress, it says not.
+//   - A correlation of correlations groups by fields that those group by, too.
 package sigma
 
 import (
@@ -36,7 +37,8 @@ type Options struct {
 	// Placeholders has what %name% stands for where a rule says expand.
 	Placeholders map[string][]string
 	// Keep, if set, is asked of every rule that loads, in their order, whether it is to
-	// be in the Set. What filters and correlations refer to need not be.
+	// be reported. The Set has those that are, and what the correlations among them are
+	// about as Part.
 	Keep func(*Rule) bool
 }
 
@@ -78,7 +80,7 @@ func Load(files []File, o Options) (*Set, []*Error) {
 		return cmp.Or(at(a)-at(b), a.Line-b.Line)
 	})
 	if o.Keep != nil {
-		l.rules = slices.DeleteFunc(l.rules, func(r *Rule) bool { return !o.Keep(r) })
+		l.keep()
 	}
 	s := &Set{Rules: l.rules}
 	s.compile()
@@ -210,6 +212,29 @@ func (l *loader) correlate() {
 	}
 	for r := range alone {
 		r.Part = false
+	}
+}
+
+// keep leaves the rules that Options.Keep wants, and what they are about.
+func (l *loader) keep() {
+	wanted, about := map[*Rule]bool{}, map[*Rule]bool{}
+	var walk func(r *Rule)
+	walk = func(r *Rule) {
+		if r.Correlation != nil {
+			for _, of := range r.Correlation.Rules {
+				about[of] = true
+				walk(of)
+			}
+		}
+	}
+	for _, r := range l.rules {
+		if wanted[r] = l.o.Keep(r) && !r.Part; wanted[r] {
+			walk(r)
+		}
+	}
+	l.rules = slices.DeleteFunc(l.rules, func(r *Rule) bool { return !wanted[r] && !about[r] })
+	for _, r := range l.rules {
+		r.Part = !wanted[r]
 	}
 }
 
