@@ -22,8 +22,7 @@ the zone from the options. A name that a client sent in odd bytes is logged as
 	Tables: []*columnar.Table{columnar.DNS},
 	Lacks:  columnar.ColSet(columnar.User, columnar.Host, columnar.Rcode, columnar.AnswersLen, columnar.DstIP),
 	Sniff: func(head []byte) bool {
-		// Any year will do.
-		d := dnsmasq{syslog: syslogClock{written: time.Date(2001, 1, 1, 0, 0, 0, 0, time.UTC)}}
+		d := dnsmasq{syslog: syslogClock{written: anyYear}}
 		lines := 0
 		for line := range bytes.Lines(head) {
 			if lines++; lines > 32 {
@@ -152,6 +151,9 @@ type syslogClock struct {
 	day     [6]byte // the last "Jan _2"
 	start   int64   // µs of its midnight, as if the zone were UTC
 }
+
+// anyYear is when an object was written that is only looked at.
+var anyYear = time.Date(2001, 1, 1, 0, 0, 0, 0, time.UTC)
 
 // parse returns the time in µs UTC and what stands behind it.
 func (c *syslogClock) parse(line []byte) (us int64, rest []byte, ok bool) {

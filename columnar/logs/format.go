@@ -60,6 +60,8 @@ var All = []*Format{
 	JSONLines,
 	Auditd,
 	Dnsmasq,
+	BIND,
+	Unbound,
 	Squid,
 	CSV,
 }

@@ -1,0 +1,67 @@
+package logs
+
+import "outflow/columnar"
+
+// A lookup is a row of the dns table as it stands in a block. A span without
+// text is not said.
+type lookup struct {
+	us                                 int64 // µs UTC
+	client, query, kind, server, rcode columnar.Span
+}
+
+// lookupRun is how many lookups are put at once: enough that the cost of putting
+// columns does not show, few enough to stay in the first-level cache.
+const lookupRun = 256
+
+// lookups gathers the rows of a block for decoders of DNS servers' logs, and puts
+// them column by column.
+type lookups struct {
+	n                                  int
+	time, records                      [lookupRun]int64
+	client, query, kind, server, rcode [lookupRun]columnar.Span
+
+	// names has the queries, if they are not in the block as they are to be read:
+	// those of all rows that were added, or of none.
+	names []byte
+}
+
+// name returns the span of what names has been extended by.
+func (l *lookups) name(extended []byte) columnar.Span {
+	begin := len(l.names)
+	l.names = extended
+	return columnar.Span{Begin: uint32(begin), End: uint32(len(extended))}
+}
+
+// room makes sure that a lookup can be added.
+func (l *lookups) room(b *columnar.Builder, data []byte) {
+	if l.n == lookupRun || l.n == b.Room() {
+		l.put(b, data)
+	}
+}
+
+// add adds a lookup, given the number of its record. There must be room.
+func (l *lookups) add(row *lookup, record int64) {
+	i := l.n
+	l.time[i], l.records[i] = row.us, record
+	l.client[i], l.query[i], l.kind[i], l.server[i], l.rcode[i] = row.client, row.query, row.kind, row.server, row.rcode
+	l.n++
+}
+
+// put puts what was added. The spans are of data, those of queries of l.names if
+// anything is there.
+func (l *lookups) put(b *columnar.Builder, data []byte) {
+	n := l.n
+	l.n = 0
+	b.PutTimes(l.time[:n])
+	b.PutTexts(columnar.SrcIP, data, l.client[:n])
+	b.PutTexts(columnar.DstIP, data, l.server[:n])
+	b.PutTexts(columnar.QueryType, data, l.kind[:n])
+	b.PutTexts(columnar.Rcode, data, l.rcode[:n])
+	if names := l.names; len(names) > 0 {
+		b.PutQueries(names, l.query[:n])
+		l.names = names[:0]
+	} else {
+		b.PutQueries(data, l.query[:n])
+	}
+	b.NextRows(l.records[:n])
+}
