@@ -71,6 +71,18 @@ var dnsDialects = []struct {
 		fmt.Fprintf(b, "[%d] unbound[812:0] query: %s %s. %s IN\n", q.at.Unix(), q.client, q.name, q.rrtype)
 		fmt.Fprintf(b, "[%d] unbound[812:0] reply: %s %s. %s IN NOERROR 0.004017 0 189\n", q.at.Unix(), q.client, q.name, q.rrtype)
 	}},
+	{"windns", "windns", "DNS Server log file creation at 11/20/2026 7:59:59 AM\r\n\r\n", func(b *strings.Builder, q lookup) {
+		var name strings.Builder
+		for label := range strings.SplitSeq(q.name, ".") {
+			fmt.Fprintf(&name, "(%d)%s", len(label), label)
+		}
+		for _, packet := range []struct{ direction, address, flags string }{
+			{"Rcv", q.client, "  Q [0001   D   NOERROR]"}, {"Snd", "203.0.113.53", "  Q [0001   D   NOERROR]"},
+			{"Rcv", "203.0.113.53", "R Q [8081   DR  NOERROR]"}, {"Snd", q.client, "R Q [8081   DR  NOERROR]"},
+		} {
+			fmt.Fprintf(b, "%s 0D48 PACKET  000000000181D1C0 UDP %s %-15s 0c6b %s %-6s %s(0)\r\n\r\n", q.at.Format("1/2/2006 3:04:05 PM"), packet.direction, packet.address, packet.flags, q.rrtype, &name)
+		}
+	}},
 	{"zeek TSV", "zeek", "#separator \\x09\n#set_separator\t,\n#empty_field\t(empty)\n#unset_field\t-\n#path\tdns\n#fields\tts\tid.orig_h\tid.resp_h\tquery\tqtype_name\trcode_name\tanswers\n", func(b *strings.Builder, q lookup) {
 		fmt.Fprintf(b, "%d.000000\t%s\t192.0.2.53\t%s\t%s\tNOERROR\t203.0.113.9\n", q.at.Unix(), q.client, q.name, q.rrtype)
 	}},

@@ -74,17 +74,15 @@ func (d *bind) Decode(b *Block, out *columnar.Out, t *Tally) error {
 			continue
 		}
 		l.room(rows, b.Data)
-		row := lookup{us: us, client: spanOf(b.Data, q.client), kind: spanOf(b.Data, q.kind), server: spanOf(b.Data, q.server)}
-		switch {
-		case bytes.IndexByte(q.name, '\\') >= 0:
-			if len(l.names) == 0 && l.n > 0 {
-				l.put(rows, b.Data)
-			}
-			row.query = l.name(unescapeName(l.names, q.name))
-		case len(l.names) > 0:
-			row.query = l.name(append(l.names, q.name...))
-		default:
-			row.query = spanOf(b.Data, q.name)
+		row := lookup{us: us, client: spanOf(b.Data, q.client), server: spanOf(b.Data, q.server)}
+		escaped := bytes.IndexByte(q.name, '\\') >= 0
+		if escaped && len(l.text) == 0 && l.n > 0 {
+			l.put(rows, b.Data)
+		}
+		if escaped || len(l.text) > 0 {
+			row.query, row.kind = l.extend(unescapeName(l.text, q.name)), l.extend(append(l.text, q.kind...))
+		} else {
+			row.query, row.kind = spanOf(b.Data, q.name), spanOf(b.Data, q.kind)
 		}
 		l.add(&row, record)
 		t.Row()

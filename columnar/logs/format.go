@@ -62,6 +62,7 @@ var All = []*Format{
 	Dnsmasq,
 	BIND,
 	Unbound,
+	WinDNS,
 	Squid,
 	CSV,
 }

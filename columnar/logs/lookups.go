@@ -20,15 +20,15 @@ type lookups struct {
 	time, records                      [lookupRun]int64
 	client, query, kind, server, rcode [lookupRun]columnar.Span
 
-	// names has the queries, if they are not in the block as they are to be read:
-	// those of all rows that were added, or of none.
-	names []byte
+	// text has the queries and types, if they are not in the block as they are to
+	// be read: those of all rows that were added, or of none.
+	text []byte
 }
 
-// name returns the span of what names has been extended by.
-func (l *lookups) name(extended []byte) columnar.Span {
-	begin := len(l.names)
-	l.names = extended
+// extend returns the span of what text has been extended by.
+func (l *lookups) extend(extended []byte) columnar.Span {
+	begin := len(l.text)
+	l.text = extended
 	return columnar.Span{Begin: uint32(begin), End: uint32(len(extended))}
 }
 
@@ -47,21 +47,20 @@ func (l *lookups) add(row *lookup, record int64) {
 	l.n++
 }
 
-// put puts what was added. The spans are of data, those of queries of l.names if
-// anything is there.
+// put puts what was added. The spans are of data, those of queries and types of
+// l.text if anything is there.
 func (l *lookups) put(b *columnar.Builder, data []byte) {
 	n := l.n
 	l.n = 0
 	b.PutTimes(l.time[:n])
 	b.PutTexts(columnar.SrcIP, data, l.client[:n])
 	b.PutTexts(columnar.DstIP, data, l.server[:n])
-	b.PutTexts(columnar.QueryType, data, l.kind[:n])
 	b.PutTexts(columnar.Rcode, data, l.rcode[:n])
-	if names := l.names; len(names) > 0 {
-		b.PutQueries(names, l.query[:n])
-		l.names = names[:0]
-	} else {
-		b.PutQueries(data, l.query[:n])
+	if len(l.text) > 0 {
+		data = l.text
+		l.text = l.text[:0]
 	}
+	b.PutTexts(columnar.QueryType, data, l.kind[:n])
+	b.PutQueries(data, l.query[:n])
 	b.NextRows(l.records[:n])
 }

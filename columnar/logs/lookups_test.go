@@ -3,6 +3,7 @@ package logs
 import (
 	"bytes"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -32,6 +33,13 @@ func BenchmarkDecodeServers(b *testing.B) {
 		{"unbound-replies", Unbound, func(t time.Time, client, name string) string {
 			return fmt.Sprintf("[%d] unbound[713:0] info: %s %s. A IN NOERROR 0.004017 0 89\n", t.Unix(), client, name)
 		}},
+		{"windns", WinDNS, func(t time.Time, client, name string) string {
+			var text string
+			for label := range strings.SplitSeq(name, ".") {
+				text += fmt.Sprintf("(%d)%s", len(label), label)
+			}
+			return fmt.Sprintf("%s 0D48 PACKET  000000000181D1C0 UDP Rcv %-15s 0c6b   Q [0001   D   NOERROR] A      %s(0)\r\n", t.Format("1/2/2006 3:04:05 PM"), client, text)
+		}},
 	} {
 		var log bytes.Buffer
 		random := uint64(1)
@@ -50,5 +58,42 @@ func BenchmarkDecodeServers(b *testing.B) {
 			benchBlocks(b, c.format, &Options{Written: written, Want: want}, blocks)
 			b.SetBytes(int64(log.Len()))
 		})
+	}
+}
+
+// If this fails, the log of one DNS server is taken for that of another: what each
+// format recognises must be its own cases only.
+func TestSniffServers(t *testing.T) {
+	servers := []*Format{Dnsmasq, BIND, Unbound, WinDNS}
+	for _, c := range readCases(t) {
+		if !c.sniff || c.format == Parquet || c.format == EVTX {
+			continue
+		}
+		for _, f := range servers {
+			if got, want := f.Sniff(c.in[:min(len(c.in), headSize)]), f == c.format; got != want {
+				t.Errorf("%s: %s says %v", c.file, f.Name, got)
+			}
+		}
+	}
+}
+
+// If this fails, a log of which only a few lines are of queries is not recognised,
+// or one that looks like it is.
+func TestSniffServersAmong(t *testing.T) {
+	syslog := strings.Repeat("Feb  9 02:36:02 ns1 sshd[9]: Accepted publickey for root from 192.0.2.99 port 50022 ssh2\n", 100)
+	for _, c := range []struct{ in, want string }{
+		{syslog + "Feb  9 02:36:03 ns1 named[812]: client 192.0.2.1#5 (a.example): query: a.example IN A + (192.0.2.53)\n", "bind"},
+		{syslog + "Feb  9 02:36:03 ns1 unbound[812]: [812:0] info: 192.0.2.1 a.example. A IN\n", "unbound"},
+		{strings.Repeat("11-Feb-2026 08:15:02.361 general: info: zone a.example/IN: loaded serial 7\n", 200) +
+			"11-Feb-2026 08:15:02.361 queries: info: client 192.0.2.1#5 (a.example): query: a.example IN A + (192.0.2.53)\n", "bind"},
+		{"[1770797702] unbound[812:0] info: start of service (unbound 1.17.1).\n", "unbound"},
+		{syslog, "no format"},
+		{syslog + "Feb  9 02:36:03 ns1 sshd[9]: Invalid user [812:0] info: 192.0.2.1 a.example. A IN\n", "no format"},
+		{syslog + "Feb  9 02:36:03 ns1 sshd[9]: client 192.0.2.1#5 (a.example): query: a.example IN A + (192.0.2.53)\n", "no format"},
+		{"11-Feb-2026 08:15:02.361 INFO [main] org.apache.catalina.startup.Catalina.start Server startup in 812 ms\n", "no format"},
+	} {
+		if got := sniffed([]byte(c.in)); got != c.want {
+			t.Errorf("got %s, want %s, of …%.90q", got, c.want, c.in[max(0, len(c.in)-90):])
+		}
 	}
 }
