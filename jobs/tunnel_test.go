@@ -71,6 +71,12 @@ var dnsDialects = []struct {
 		fmt.Fprintf(b, "[%d] unbound[812:0] query: %s %s. %s IN\n", q.at.Unix(), q.client, q.name, q.rrtype)
 		fmt.Fprintf(b, "[%d] unbound[812:0] reply: %s %s. %s IN NOERROR 0.004017 0 189\n", q.at.Unix(), q.client, q.name, q.rrtype)
 	}},
+	{"coredns under CRI", "coredns", "2026-11-20T07:59:59.000000000Z stdout F .:53\n", func(b *strings.Builder, q lookup) {
+		fmt.Fprintf(b, "%s stdout F [INFO] %s:43582 - 38739 \"%s IN %s. udp 57 false 1232\" NOERROR qr,rd,ra 66 0.001189942s\n", q.at.Format("2006-01-02T15:04:05.000000000Z"), q.client, q.rrtype, q.name)
+	}},
+	{"coredns under Docker", "coredns", "", func(b *strings.Builder, q lookup) {
+		fmt.Fprintf(b, `{"log":"[INFO] %s:43582 - 38739 \"%s IN %s. udp 57 false 1232\" NOERROR qr,rd,ra 66 0.001189942s\n","stream":"stdout","time":%q}`+"\n", q.client, q.rrtype, q.name, q.at.Format(time.RFC3339Nano))
+	}},
 	{"windns", "windns", "DNS Server log file creation at 11/20/2026 7:59:59 AM\r\n\r\n", func(b *strings.Builder, q lookup) {
 		var name strings.Builder
 		for label := range strings.SplitSeq(q.name, ".") {

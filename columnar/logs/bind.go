@@ -74,17 +74,7 @@ func (d *bind) Decode(b *Block, out *columnar.Out, t *Tally) error {
 			continue
 		}
 		l.room(rows, b.Data)
-		row := lookup{us: us, client: spanOf(b.Data, q.client), server: spanOf(b.Data, q.server)}
-		escaped := bytes.IndexByte(q.name, '\\') >= 0
-		if escaped && len(l.text) == 0 && l.n > 0 {
-			l.put(rows, b.Data)
-		}
-		if escaped || len(l.text) > 0 {
-			row.query, row.kind = l.extend(unescapeName(l.text, q.name)), l.extend(append(l.text, q.kind...))
-		} else {
-			row.query, row.kind = spanOf(b.Data, q.name), spanOf(b.Data, q.kind)
-		}
-		l.add(&row, record)
+		l.addEscaped(rows, b.Data, &lookup{us: us, client: spanOf(b.Data, q.client), server: spanOf(b.Data, q.server)}, q.name, q.kind, record)
 		t.Row()
 	}
 	d.rows.put(rows, b.Data)
@@ -197,40 +187,4 @@ func (q *bindQuery) parse(p []byte) (isQuery, ok bool) {
 		q.server = withoutScope(word[1 : len(word)-1])
 	}
 	return true, true
-}
-
-// cutWord returns what stands before the first space of p, and behind it.
-func cutWord(p []byte) (word, rest []byte) {
-	if at := indexNear(p, ' '); at >= 0 {
-		return p[:at], p[at+1:]
-	}
-	return p, nil
-}
-
-// withoutScope returns an address without its scope: fe80::1%eth0.
-func withoutScope(address []byte) []byte {
-	if at := bytes.IndexByte(address, '%'); at >= 0 {
-		return address[:at]
-	}
-	return address
-}
-
-// unescapeName appends a domain name without its escapes (RFC 1035, 5.1): \DDD is
-// the byte of that decimal number, \ before anything else takes it as it is.
-func unescapeName(dst, name []byte) []byte {
-	for i := 0; i < len(name); i++ {
-		c := name[i]
-		if c == '\\' && i+1 < len(name) {
-			i++
-			c = name[i]
-			if i+2 < len(name) && c-'0' <= 2 && name[i+1]-'0' <= 9 && name[i+2]-'0' <= 9 {
-				if n := int(c-'0')*100 + int(name[i+1]-'0')*10 + int(name[i+2]-'0'); n < 256 {
-					c = byte(n)
-					i += 2
-				}
-			}
-		}
-		dst = append(dst, c)
-	}
-	return dst
 }

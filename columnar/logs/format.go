@@ -54,6 +54,7 @@ var All = []*Format{
 	EVTX,
 	Zeek,
 	Suricata,
+	CoreDNS,
 	CloudTrail,
 	WinJSON,
 	WinXML,

@@ -33,6 +33,9 @@ func BenchmarkDecodeServers(b *testing.B) {
 		{"unbound-replies", Unbound, func(t time.Time, client, name string) string {
 			return fmt.Sprintf("[%d] unbound[713:0] info: %s %s. A IN NOERROR 0.004017 0 89\n", t.Unix(), client, name)
 		}},
+		{"coredns", CoreDNS, func(t time.Time, client, name string) string {
+			return fmt.Sprintf("%s stdout F [INFO] %s:43582 - 38739 \"A IN %s. udp 57 false 1232\" NOERROR qr,aa,rd 66 0.001189942s\n", t.Format("2006-01-02T15:04:05.000000000Z"), client, name)
+		}},
 		{"windns", WinDNS, func(t time.Time, client, name string) string {
 			var text string
 			for label := range strings.SplitSeq(name, ".") {
@@ -64,7 +67,7 @@ func BenchmarkDecodeServers(b *testing.B) {
 // If this fails, the log of one DNS server is taken for that of another: what each
 // format recognises must be its own cases only.
 func TestSniffServers(t *testing.T) {
-	servers := []*Format{Dnsmasq, BIND, Unbound, WinDNS}
+	servers := []*Format{CoreDNS, Dnsmasq, BIND, Unbound, WinDNS}
 	for _, c := range readCases(t) {
 		if !c.sniff || c.format == Parquet || c.format == EVTX {
 			continue
