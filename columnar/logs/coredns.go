@@ -21,7 +21,10 @@ writes them in lower case.`,
 	Tables: []*columnar.Table{columnar.DNS},
 	Lacks:  columnar.ColSet(columnar.User, columnar.Host, columnar.AnswersLen, columnar.DstIP),
 	Sniff: func(head []byte) bool {
-		d := coreDNS{clock: syslogClock{written: anyYear}}
+		if !bytes.Contains(head, []byte("[INFO] ")) {
+			return false // without a look into JSON
+		}
+		var d coreDNS
 		for len(head) > 0 {
 			var line []byte
 			line, head = cutLine(head)

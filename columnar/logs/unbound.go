@@ -90,26 +90,24 @@ func (d *unbound) Decode(b *Block, out *columnar.Out, t *Tally) error {
 
 // unboundHeader keeps, as a header, whether queries were logged.
 func unboundHeader(prev, p []byte) []byte {
-	// Only lines about the service have a bracket, and lines of queries end like
-	// this: they are found without looking at all others.
-	for from := 0; ; {
-		at := bytes.Index(p[from:], []byte("(unbound "))
+	// Only lines about the service have such a bracket, and lines that tell of
+	// queries such an end: they are found without parsing all others.
+	for search := p; ; {
+		at := bytes.Index(search, []byte("(unbound "))
 		if at < 0 {
 			break
 		}
-		from += at + 1
-		if u, _ := unboundLine(lineOf(p, from)); u.starts {
-			prev, p, from = nil, p[from:], 0
+		line, rest := cutLine(search[bytes.LastIndexByte(search[:at], '\n')+1:])
+		if u, _ := unboundLine(line); u.starts {
+			prev, p = nil, rest
 		}
+		search = rest
 	}
-	for _, end := range []string{" IN\n", " IN\r\n"} {
-		for from := 0; prev == nil; {
-			at := bytes.Index(p[from:], []byte(end))
-			if at < 0 {
-				break
-			}
-			from += at + 1
-			if u, _ := unboundLine(lineOf(p, from)); u.tellsQueries {
+	for prev == nil && len(p) > 0 {
+		var line []byte
+		line, p = cutLine(p)
+		if bytes.HasSuffix(line, []byte(" IN")) {
+			if u, _ := unboundLine(line); u.tellsQueries {
 				prev = queriesLogged
 			}
 		}
@@ -118,12 +116,6 @@ func unboundHeader(prev, p []byte) []byte {
 }
 
 var queriesLogged = []byte("queries are logged")
-
-// lineOf returns the line of p in which at is.
-func lineOf(p []byte, at int) []byte {
-	line, _ := cutLine(p[bytes.LastIndexByte(p[:at], '\n')+1:])
-	return line
-}
 
 // time returns the time of a line in µs UTC.
 func (d *unbound) time(line []byte) (us int64, ok bool) {
