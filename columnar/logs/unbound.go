@@ -20,9 +20,10 @@ only if no query was logged before it, in the object or since the service last
 started. Use log-queries.
 
 Unbound writes most bytes of a name other than letters, digits, - and _ as ?, so a
-tunnel of raw bytes shows fewer distinct names than it had. Of syslog and
-log-time-ascii the year comes from when the object was written, the zone from the
-options.`,
+tunnel of raw bytes shows fewer distinct names than it had. In a name of the greatest
+length it writes & for the last label, and the domain is then that: tunnel.&. Of
+syslog and log-time-ascii the year comes from when the object was written, the zone
+from the options.`,
 	Tables: []*columnar.Table{columnar.DNS},
 	Lacks:  columnar.ColSet(columnar.User, columnar.Host, columnar.AnswersLen),
 	Sniff: func(head []byte) bool {
@@ -185,7 +186,10 @@ func unboundLine(line []byte) (u unboundLookup, sound bool) {
 	}
 	kind, p := cutWord(p)
 	class, p := cutWord(p)
-	if len(name) == 0 || name[len(name)-1] != '.' || len(kind) == 0 || len(class) == 0 {
+	if len(name) == 0 || len(kind) == 0 || len(class) == 0 {
+		return u, false
+	}
+	if last := name[len(name)-1]; last != '.' && last != '&' { // for the last label of the longest names
 		return u, false
 	}
 	u.tellsQueries = p == nil && string(class) == "IN"
