@@ -63,7 +63,12 @@ func benchLog(b *testing.B, env string, made func() []byte) []byte {
 
 // benchDecode decodes a log block by block, as a worker does.
 func benchDecode(b *testing.B, format *Format, data []byte, want columnar.Cols) {
-	var blocks []Block
+	benchBlocks(b, format, &Options{Head: data[:min(len(data), headSize)], Want: want}, blocksOf(format, data))
+	b.SetBytes(int64(len(data)))
+}
+
+// blocksOf cuts a log into blocks, as Read does.
+func blocksOf(format *Format, data []byte) (blocks []Block) {
 	var header []byte
 	for rest, first := data, int64(1); len(rest) > 0; {
 		n := min(len(rest), BlockSize)
@@ -75,8 +80,7 @@ func benchDecode(b *testing.B, format *Format, data []byte, want columnar.Cols) 
 		}
 		rest = rest[n:]
 	}
-	benchBlocks(b, format, &Options{Head: data[:min(len(data), headSize)], Want: want}, blocks)
-	b.SetBytes(int64(len(data)))
+	return blocks
 }
 
 // benchBlocks decodes blocks as a worker does.

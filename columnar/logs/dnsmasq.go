@@ -22,8 +22,7 @@ the zone from the options. A name that a client sent in odd bytes is logged as
 	Tables: []*columnar.Table{columnar.DNS},
 	Lacks:  columnar.ColSet(columnar.User, columnar.Host, columnar.Rcode, columnar.AnswersLen, columnar.DstIP),
 	Sniff: func(head []byte) bool {
-		// Any year will do.
-		d := dnsmasq{syslog: syslogClock{written: time.Date(2001, 1, 1, 0, 0, 0, 0, time.UTC)}}
+		d := dnsmasq{syslog: syslogClock{written: anyYear}}
 		lines := 0
 		for line := range bytes.Lines(head) {
 			if lines++; lines > 32 {
@@ -47,11 +46,11 @@ the zone from the options. A name that a client sent in odd bytes is logged as
 
 type dnsmasq struct {
 	syslog syslogClock
-	text   []byte // scratch
+	rows   lookups
 }
 
 func (d *dnsmasq) Decode(b *Block, out *columnar.Out, t *Tally) error {
-	rows := out.Table(columnar.DNS)
+	rows, l := out.Table(columnar.DNS), &d.rows
 	record := b.First
 	for data := b.Data; len(data) > 0; record++ {
 		line := data
@@ -75,44 +74,52 @@ func (d *dnsmasq) Decode(b *Block, out *columnar.Out, t *Tally) error {
 			t.Pass()
 			continue
 		}
-		if !d.query(rows, query) {
-			rows.Drop()
+		client, name, kind := dnsmasqQuery(query)
+		if client == nil {
 			t.Skip(record, "malformed query line")
 			continue
 		}
-		rows.SetTime(us)
-		rows.Next(record)
 		t.Row()
+		if number, isNumber := bytes.CutPrefix(kind, []byte("type=")); isNumber {
+			l.put(rows, b.Data)
+			rows.SetTime(us)
+			rows.SetText(columnar.SrcIP, client)
+			rows.SetText(columnar.QueryType, append([]byte("TYPE"), number...))
+			rows.SetQuery(name)
+			rows.Next(record)
+			continue
+		}
+		l.room(rows, b.Data)
+		l.add(&lookup{us: us, client: spanOf(b.Data, client), query: spanOf(b.Data, name), kind: spanOf(b.Data, kind)}, record)
 	}
+	l.put(rows, b.Data)
 	return nil
 }
 
 var (
 	queryWord = []byte("query[")
-	fromWord  = []byte(" from ")
+	fromWord  = []byte(" from")
 )
 
-// query sets the cells of "A] example.com from 192.0.2.1".
-func (d *dnsmasq) query(rows *columnar.Builder, p []byte) bool {
-	kind, p, ok := bytes.Cut(p, []byte("] "))
+// dnsmasqQuery returns what "A] example.com from 192.0.2.1" says; client is nil if
+// it is malformed.
+func dnsmasqQuery(p []byte) (client, name, kind []byte) {
+	end := indexNear(p, ']')
+	if end <= 0 || end+1 == len(p) || p[end+1] != ' ' {
+		return nil, nil, nil
+	}
+	kind, p = p[:end], p[end+2:]
 	// A name can hold anything printable, " from " too: the last one counts.
-	at := bytes.LastIndex(p, fromWord)
-	if !ok || len(kind) == 0 || at <= 0 {
-		return false
+	at := bytes.LastIndexByte(p, ' ')
+	if at < 0 {
+		return nil, nil, nil
 	}
-	name, client := p[:at], p[at+len(fromWord):]
-	client, _, _ = bytes.Cut(client, []byte("%")) // fe80::1%eth0
-	if !addressLike(client) {
-		return false
+	name, isFrom := bytes.CutSuffix(p[:at], fromWord)
+	client = withoutScope(p[at+1:])
+	if !isFrom || len(name) == 0 || !addressLike(client) {
+		return nil, nil, nil
 	}
-	rows.SetText(columnar.SrcIP, client)
-	if number, ok := bytes.CutPrefix(kind, []byte("type=")); ok {
-		d.text = append(append(d.text[:0], "TYPE"...), number...)
-		kind = d.text
-	}
-	rows.SetText(columnar.QueryType, kind)
-	rows.SetQuery(name)
-	return true
+	return client, name, kind
 }
 
 // dnsmasqMessage splits "dnsmasq[71]: 12 192.0.2.1/5353 query[A] …", with the
@@ -152,6 +159,9 @@ type syslogClock struct {
 	day     [6]byte // the last "Jan _2"
 	start   int64   // µs of its midnight, as if the zone were UTC
 }
+
+// anyYear is when an object was written that is only looked at.
+var anyYear = time.Date(2001, 1, 1, 0, 0, 0, 0, time.UTC)
 
 // parse returns the time in µs UTC and what stands behind it.
 func (c *syslogClock) parse(line []byte) (us int64, rest []byte, ok bool) {

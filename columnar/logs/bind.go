@@ -1,0 +1,190 @@
+package logs
+
+import (
+	"bytes"
+	"encoding/binary"
+	"time"
+
+	"outflow/columnar"
+)
+
+// BIND decodes the query log of BIND 9.
+var BIND = &Format{
+	Name:  "bind",
+	Title: "BIND 9 query log",
+	Doc: `Written with querylog yes, to a file with print-time yes, iso8601 or iso8601-utc,
+or through syslog; print-category and print-severity as you like. Each "query:" is
+a row: the client src_ip, the server's address that it asked dst_ip. All else that
+named says, and what other programs wrote to the same syslog, counts as other,
+responses too.
+
+Times are local, of the zone of the options, unless they say otherwise; through
+syslog they have no year, which comes from when the object was written. Names are
+read back from their escapes: \032 is a space, \. a dot within a label.`,
+	Tables: []*columnar.Table{columnar.DNS},
+	Lacks:  columnar.ColSet(columnar.User, columnar.Host, columnar.Rcode, columnar.AnswersLen),
+	Sniff: func(head []byte) bool {
+		d := bind{clock: syslogClock{written: anyYear}}
+		for len(head) > 0 {
+			var line []byte
+			line, head = cutLine(head)
+			if us, message, ok := d.time(line); ok && us > 0 {
+				var row bindQuery
+				if isQuery, ok := row.parse(message); isQuery && ok {
+					return true
+				}
+			}
+		}
+		return false
+	},
+	New: func(o *Options) (Decoder, error) {
+		return &bind{clock: syslogClock{clock: clock{zone: o.Location()}, written: o.Written}}, nil
+	},
+}
+
+type bind struct {
+	clock syslogClock
+	date  [11]byte // the last "02-Jan-2006"
+	start int64    // µs of its midnight, as if the zone were UTC
+	rows  lookups
+}
+
+func (d *bind) Decode(b *Block, out *columnar.Out, t *Tally) error {
+	rows, l := out.Table(columnar.DNS), &d.rows
+	record := b.First
+	for data := b.Data; len(data) > 0; record++ {
+		var line []byte
+		line, data = cutLine(data)
+		if len(line) == 0 {
+			continue
+		}
+		us, message, ok := d.time(line)
+		if !ok {
+			t.Skip(record, "bad time")
+			continue
+		}
+		var q bindQuery
+		isQuery, ok := q.parse(message)
+		switch {
+		case !isQuery:
+			t.Pass()
+			continue
+		case !ok:
+			t.Skip(record, "malformed query line")
+			continue
+		}
+		l.room(rows, b.Data)
+		l.addEscaped(rows, b.Data, &lookup{us: us, client: spanOf(b.Data, q.client), server: spanOf(b.Data, q.server)}, q.name, q.kind, record)
+		t.Row()
+	}
+	d.rows.put(rows, b.Data)
+	return nil
+}
+
+// time returns the time of a line in µs UTC, and what named wrote behind it: nil
+// if another program wrote the line.
+func (d *bind) time(line []byte) (us int64, message []byte, ok bool) {
+	if len(line) > 24 && line[2] == '-' && line[6] == '-' {
+		us, ok = d.parseTime(line[:24])
+		return us, line[25:], ok && line[24] == ' '
+	}
+	us, rest, ok := d.clock.parse(line)
+	if !ok {
+		return 0, nil, false
+	}
+	word, behind := cutWord(rest)
+	switch last := len(word) - 1; {
+	case string(word) == "client", last >= 0 && word[last] == ':' && line[4] == '-' && !bytes.HasPrefix(word, named):
+		return us, rest, true // of a file
+	case last >= 0 && word[last] != ':': // a machine's name
+		word, behind = cutWord(behind)
+	}
+	if !bytes.HasPrefix(word, named) || word[len(word)-1] != ':' {
+		return us, nil, true
+	}
+	return us, behind, true
+}
+
+var named = []byte("named")
+
+// parseTime parses 02-Jan-2006 15:04:05.000.
+func (d *bind) parseTime(b []byte) (us int64, ok bool) {
+	if [11]byte(b) != d.date {
+		t, err := time.Parse("02-Jan-2006", string(b[:11]))
+		if err != nil {
+			return 0, false
+		}
+		d.date, d.start = [11]byte(b), t.UnixMicro()
+	}
+	const zeros, nines = 0x30303a30303a3030, 0x76767f76767f7676 // 00:00:00
+	w := binary.LittleEndian.Uint64(b[12:]) ^ zeros
+	h, m, s := w&15*10+w>>8&15, w>>24&15*10+w>>32&15, w>>48&15*10+w>>56
+	ms := uint64(b[21]-'0')*100 + uint64(b[22]-'0')*10 + uint64(b[23]-'0')
+	if (w|(w+nines))&highBits != 0 || h > 23 || m > 59 || s > 60 || b[11] != ' ' || b[20] != '.' ||
+		b[21]-'0' > 9 || b[22]-'0' > 9 || b[23]-'0' > 9 {
+		return 0, false
+	}
+	return d.clock.local(d.start + int64(h*3600+m*60+s)*second + int64(ms)*1000)
+}
+
+// A bindQuery is what a line says of a query.
+type bindQuery struct{ client, name, kind, server []byte }
+
+// parse parses
+//
+//	queries: info: client @0x7f841c26d098 192.0.2.1#33151/key k (example.com): view v: query: example.com IN A +E(0)K (192.0.2.53)
+//
+// of which the words before client, @0x…, /key k, (example.com) and view v: may
+// be missing. isQuery is false if named says something else.
+//
+// A client can put neither a space nor a bracket in a name: named escapes them.
+func (q *bindQuery) parse(p []byte) (isQuery, ok bool) {
+	p = bytes.TrimPrefix(p, []byte("queries: "))
+	p = bytes.TrimPrefix(p, []byte("info: "))
+	p, isClient := bytes.CutPrefix(p, []byte("client "))
+	if !isClient {
+		return false, false
+	}
+	word, p := cutWord(p)
+	if len(word) > 0 && word[0] == '@' {
+		word, p = cutWord(p)
+	}
+	client := word
+	if bytes.HasSuffix(word, []byte("/key")) {
+		word, p = cutWord(p)
+	}
+	if len(p) > 0 && p[0] == '(' {
+		word, p = cutWord(p)
+	}
+	if len(word) == 0 || word[len(word)-1] != ':' {
+		return false, false
+	}
+	if view, isView := bytes.CutPrefix(p, []byte("view ")); isView {
+		_, p, _ = bytes.Cut(view, []byte(": "))
+	}
+	p, isQuery = bytes.CutPrefix(p, []byte("query: "))
+	if !isQuery {
+		return false, false
+	}
+	at := indexNear(client, '#')
+	if at < 0 {
+		return true, false
+	}
+	q.client = withoutScope(client[:at])
+	q.name, p = cutWord(p)
+	_, p = cutWord(p) // class
+	q.kind, p = cutWord(p)
+	flags, p := cutWord(p)
+	if !addressLike(q.client) || len(q.name) == 0 || len(flags) == 0 || flags[0] != '+' && flags[0] != '-' {
+		return true, false
+	}
+	q.server = nil
+	if len(p) > 0 { // not so in BIND 9.4
+		word, _ = cutWord(p)
+		if len(word) < 3 || word[0] != '(' || word[len(word)-1] != ')' {
+			return true, false
+		}
+		q.server = withoutScope(word[1 : len(word)-1])
+	}
+	return true, true
+}

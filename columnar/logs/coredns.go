@@ -1,0 +1,200 @@
+package logs
+
+import (
+	"bytes"
+
+	"outflow/columnar"
+)
+
+// CoreDNS decodes what the log plugin of CoreDNS writes.
+var CoreDNS = &Format{
+	Name:  "coredns",
+	Title: "CoreDNS query log",
+	Doc: `Written by the log plugin in the common or combined format. Each query is a row,
+with the rcode of the answer; all else that CoreDNS says counts as other.
+
+CoreDNS writes no time. It is read from what the line was stored with: by the
+container runtime (CRI, or the JSON of Docker), kubectl logs --timestamps, syslog,
+or a collector that keeps the line as log or message beside time or @timestamp. A
+query without any time is skipped. Names are read back from their escapes; CoreDNS
+writes them in lower case.`,
+	Tables: []*columnar.Table{columnar.DNS},
+	Lacks:  columnar.ColSet(columnar.User, columnar.Host, columnar.AnswersLen, columnar.DstIP),
+	Sniff: func(head []byte) bool {
+		if !bytes.Contains(head, []byte("[INFO] ")) {
+			return false // without a look into JSON
+		}
+		var d coreDNS
+		for len(head) > 0 {
+			var line []byte
+			line, head = cutLine(head)
+			_, message := d.unwrap(line)
+			var q coreQuery
+			if q.parse(message) && q.name != nil {
+				return true
+			}
+		}
+		return false
+	},
+	New: func(o *Options) (Decoder, error) {
+		return &coreDNS{clock: syslogClock{clock: clock{zone: o.Location()}, written: o.Written}}, nil
+	},
+}
+
+type coreDNS struct {
+	clock   syslogClock
+	rows    lookups
+	scratch []byte
+}
+
+func (d *coreDNS) Decode(b *Block, out *columnar.Out, t *Tally) error {
+	rows, l := out.Table(columnar.DNS), &d.rows
+	record := b.First
+	for data := b.Data; len(data) > 0; record++ {
+		var line []byte
+		line, data = cutLine(data)
+		if blank(line) {
+			continue
+		}
+		stamp, message := d.unwrap(line)
+		var q coreQuery
+		sound := q.parse(message)
+		if sound && q.name == nil {
+			t.Pass()
+			continue
+		}
+		us, ok := d.time(stamp)
+		switch {
+		case len(stamp) == 0:
+			t.Skip(record, "no time: CoreDNS writes none, and nothing was stored with the line")
+			continue
+		case !ok:
+			t.Skip(record, "bad time")
+			continue
+		case !sound:
+			t.Skip(record, "malformed query line")
+			continue
+		}
+		t.Row()
+		if line[0] == '{' { // its text is not that of the block
+			l.put(rows, b.Data)
+			rows.SetTime(us)
+			rows.SetText(columnar.SrcIP, q.client)
+			rows.SetText(columnar.QueryType, q.kind)
+			rows.SetText(columnar.Rcode, q.rcode)
+			rows.SetQuery(unescapeName(nil, q.name))
+			rows.Next(record)
+			continue
+		}
+		l.room(rows, b.Data)
+		l.addEscaped(rows, b.Data, &lookup{us: us, client: spanOf(b.Data, q.client), rcode: spanOf(b.Data, q.rcode)}, q.name, q.kind, record)
+	}
+	l.put(rows, b.Data)
+	return nil
+}
+
+// time parses a stamp, in µs UTC.
+func (d *coreDNS) time(stamp []byte) (us int64, ok bool) {
+	if len(stamp) > 19 && stamp[4] == '/' { // CoreDNS before 1.3: 2006/01/02 15:04:05
+		return d.clock.parseISO(stamp[:19])
+	}
+	us, _, ok = d.clock.parse(stamp)
+	return us, ok
+}
+
+// unwrap returns the time that a line was stored with, up to the end of the line
+// if it is not in JSON, and what CoreDNS wrote.
+func (d *coreDNS) unwrap(line []byte) (stamp, message []byte) {
+	if len(line) > 0 && line[0] == '{' {
+		d.scratch = d.scratch[:0]
+		eachKey(line, func(key []byte, val value) {
+			switch string(key) {
+			case "log", "message":
+				message = bytes.TrimRight(val.text(&d.scratch), "\r\n")
+			case "time", "@timestamp":
+				stamp = val.text(&d.scratch)
+			}
+		})
+		return stamp, message
+	}
+	at := bytes.Index(line, []byte("[INFO] "))
+	if at < 0 || !coreWrote(line[:at]) {
+		return nil, nil
+	}
+	return line[:at], line[at:]
+}
+
+// coreWrote reports whether what stands before a message is of CoreDNS: nothing,
+// a time, "TIME stdout F " of CRI, or of syslog with that program. Within what
+// another program says there would be more.
+func coreWrote(before []byte) bool {
+	spaces := bytes.Count(before, []byte(" "))
+	if tag, isTag := bytes.CutSuffix(before, []byte(": ")); isTag {
+		program := tag[bytes.LastIndexByte(tag, ' ')+1:]
+		return bytes.HasPrefix(program, []byte("coredns")) && !bytes.Contains(tag, []byte(": "))
+	}
+	return spaces <= 2 || spaces == 3 && bytes.HasSuffix(before, []byte(" F "))
+}
+
+// A coreQuery is what a line says of a query. name is nil if it says something
+// else.
+type coreQuery struct{ client, name, kind, rcode []byte }
+
+// parse parses
+//
+//	[INFO] 192.0.2.1:39824 - 51793 "A IN example.com. udp 59 false 1232" NOERROR qr,aa,rd 106 0.000118s
+//
+// and returns false if it is damaged. Behind it may stand more. In a name that a
+// client made up, a space has a backslash before it, as has a quote.
+func (q *coreQuery) parse(p []byte) bool {
+	p, isInfo := bytes.CutPrefix(p, []byte("[INFO] "))
+	if !isInfo {
+		return true
+	}
+	client, p := cutWord(p)
+	dash, p := cutWord(p)
+	id, p := cutWord(p)
+	_, isNumber := parseInt(id)
+	if string(dash) != "-" || !isNumber || len(p) == 0 || p[0] != '"' {
+		return true
+	}
+	kind, p := cutWord(p[1:])
+	_, p = cutWord(p) // class
+	end := indexNear(p, ' ')
+	for end > 0 && escapedAt(p, end) {
+		next := indexNear(p[end+1:], ' ')
+		if next < 0 {
+			return false
+		}
+		end += 1 + next
+	}
+	port := portAt(client)
+	if end <= 0 || p[end-1] != '.' || len(kind) == 0 || port < 0 {
+		return false
+	}
+	name, p := p[:end], p[end+1:]
+	quote := bytes.Index(p, []byte(`" `))
+	if quote < 0 {
+		return false
+	}
+	rcode, p := cutWord(p[quote+2:])
+	_, p = cutWord(p) // flags
+	size, p := cutWord(p)
+	if client = bytes.Trim(client[:port], "[]"); !addressLike(client) || len(size) == 0 || len(p) == 0 {
+		return false
+	}
+	if string(rcode) != "-" {
+		q.rcode = rcode
+	}
+	q.client, q.name, q.kind = withoutScope(client), name, kind
+	return true
+}
+
+// escapedAt reports whether an odd number of backslashes stands before p[at].
+func escapedAt(p []byte, at int) bool {
+	n := 0
+	for n < at && p[at-1-n] == '\\' {
+		n++
+	}
+	return n%2 == 1
+}
