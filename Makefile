@@ -28,6 +28,20 @@ docs: bin/outflow ## write the generated tables of the README
 
 fixtures: fixtures/data/.made ## make the sample logs
 
+traindata: traindata/real.tsv.gz traindata/own.tsv.gz traindata/benign.tsv.gz ## make the traffic that the DNS model learns from; real tunnels need root and half an hour
+
+# Not again when only the code changed: real tunnels are never the same twice.
+traindata/real.tsv.gz:
+	python3 fixtures/tunnels/lab.py traindata
+
+traindata/own.tsv.gz: $(wildcard fixtures/tunnels/*.py)
+	@mkdir -p $(@D)
+	python3 fixtures/tunnels/encoders.py $@
+
+traindata/benign.tsv.gz: $(wildcard fixtures/tunnels/*.py)
+	@mkdir -p $(@D)
+	python3 fixtures/tunnels/benign.py $@
+
 # Without a limit, most of the time goes into making inputs smaller.
 FUZZTIME = 60s
 fuzz: ## fuzz every decoder, the assembly and the rules, FUZZTIME=60s each
@@ -60,6 +74,6 @@ $(VENV)/.made: fixtures/bench/requirements.txt
 	touch $@
 
 clean: ## remove what was made
-	rm -rf bin out state fixtures/data bench
+	rm -rf bin out state fixtures/data bench traindata
 
-.PHONY: help run test check docs fixtures fuzz oracle bench profile clean
+.PHONY: help run test check docs fixtures traindata fuzz oracle bench profile clean
