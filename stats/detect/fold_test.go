@@ -45,7 +45,8 @@ func feedTo(f Folder, a *Aggregate, events []event) {
 		f.Fold(b)
 	}}
 	if a == RuleDay {
-		out.Want, out.WantFields = RuleReads(openBounds.Rules)
+		want := RuleReads(openBounds.Rules)
+		out.Want, out.WantFields, out.WantEvents = want.Cols, want.Fields, want.Events
 	}
 	for _, e := range events {
 		if !slices.Contains(a.Tables, e.table) {

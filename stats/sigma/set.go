@@ -213,23 +213,34 @@ func (l *loader) correlate() {
 	}
 }
 
-// Want returns what the rules read of each event: columns, and fields by name.
-func (s *Set) Want() (columnar.Cols, []string) {
-	var cols columnar.Cols
-	fields := map[string]bool{}
+// Want returns what the rules read of events.
+func (s *Set) Want() (w columnar.Wanted) {
 	for _, p := range s.plans {
 		if p == nil {
 			continue
 		}
+		fields := map[string]bool{}
 		for _, in := range p.inputs {
 			if in.field == "" {
-				cols |= columnar.ColSet(in.col)
+				w.Cols |= columnar.ColSet(in.col)
 			} else {
 				fields[in.field] = true
 			}
 		}
+		w.Fields[p.table.ID] = sortedKeys(fields)
 	}
-	return cols, sortedKeys(fields)
+	kinds := map[columnar.EventKind]bool{}
+	for _, r := range s.Rules {
+		if r.Correlation == nil && slices.Contains(r.Tables(), columnar.Event) {
+			for _, k := range r.kinds() {
+				if !kinds[k] {
+					kinds[k] = true
+					w.Events = append(w.Events, k)
+				}
+			}
+		}
+	}
+	return w
 }
 
 // Tables returns the tables that a rule reads; of a correlation, those of its rules.
