@@ -742,10 +742,14 @@ func TestFields(t *testing.T) {
 		}
 		put(i+1, events[i%int64(len(events))])
 	}
-	// Rows that are put in bulk have no fields.
 	b.PutTimes([]int64{1, 2})
 	b.NextRows([]int64{1 << 20, 1<<20 + 1})
 	want = append(want, row{}, row{})
+	b.PutTimes([]int64{1, 2})
+	b.PutField("a", []byte("xyz"), []Span{{2, 3}, {}})
+	b.PutField("other", []byte("xyz"), []Span{{2, 3}, {}})
+	b.NextRows([]int64{1 << 20, 1<<20 + 1})
+	want = append(want, row{"a": "z"}, row{})
 	put(1<<20+2, row{"b": "last"})
 	// A dictionary that is replaced keeps the meaning of its first codes.
 	big := bytes.Repeat([]byte("x"), fieldsMaxSize+1)

@@ -1,6 +1,7 @@
 package columnar
 
 import (
+	"slices"
 	"strings"
 	"unsafe"
 )
@@ -116,6 +117,41 @@ func (b *Builder) SetField(name, v []byte) {
 			b.full = b.full || b.fieldsSize > fieldsMaxSize
 		}
 	}
+}
+
+// PutField sets a field of rows that are put column by column: row i has the text of
+// spans[i] in data; an empty one is of an event that does not have the field.
+func (b *Builder) PutField(name string, data []byte, spans []Span) {
+	i, ok := b.fieldAt[name]
+	if !ok || !slices.ContainsFunc(spans, func(s Span) bool { return s.Begin < s.End }) {
+		return
+	}
+	f := &b.fields[i]
+	if f.codes == nil {
+		f.codes, f.dict = make([]int32, BatchRows), newFieldDict()
+	}
+	f.set = true
+	for k, s := range spans {
+		code := int32(FieldAbsent)
+		if s.Begin < s.End {
+			known := f.dict.Len()
+			code = f.dict.Code(data[s.Begin:s.End])
+			if f.dict.Len() > known {
+				b.fieldsSize += int(s.End-s.Begin) + 2*int(unsafe.Sizeof(dictSlot{}))
+			}
+		}
+		f.codes[b.n+k] = code
+	}
+	b.full = b.full || b.fieldsSize > fieldsMaxSize
+}
+
+// FieldNames returns the names of the fields that anyone reads.
+func (b *Builder) FieldNames() []string {
+	names := make([]string, len(b.fields))
+	for i := range b.fields {
+		names[i] = b.fields[i].name
+	}
+	return names
 }
 
 // WantsFields reports whether anyone reads a field.

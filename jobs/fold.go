@@ -503,6 +503,7 @@ func read(ctx context.Context, s *source, buffers *logs.Buffers, o *foldOptions,
 		options.Options.Want |= a.Reads
 	}
 	options.Options.Want |= o.want.Cols
+	options.Options.WantFields = o.want.Fields
 	shared := map[*logs.Member]*member{}
 	of := func(m *logs.Member) *member {
 		if shared[m] == nil {

@@ -499,6 +499,8 @@ func (d *csvDecoder) texts(data []byte, f *field, n int) {
 				cell = urlHost(cell)
 			case f.read == readPath:
 				cell = urlPath(cell)
+			case f.read == readKept:
+				cell = f.part.of(cell)
 			default:
 				continue
 			}
@@ -510,6 +512,8 @@ func (d *csvDecoder) texts(data []byte, f *field, n int) {
 		d.builder.PutLower(f.col, text, spans)
 	case readQuery:
 		d.builder.PutQueries(text, spans)
+	case readKept:
+		d.builder.PutField(f.name, text, spans)
 	default:
 		d.builder.PutTexts(f.col, text, spans)
 	}

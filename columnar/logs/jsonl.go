@@ -141,6 +141,11 @@ func newJSONLines(o *Options) (Decoder, error) {
 	for _, f := range d.plan.fields {
 		add(f.src)
 	}
+	for _, f := range d.plan.kept(o.WantFields[d.plan.table.ID]) {
+		if len(tails) < jsonEvent {
+			add(f.src)
+		}
+	}
 	d.shape = jsonShape(newJSONKeys(tails), 1)
 	if d.wrapped {
 		event := d.shape

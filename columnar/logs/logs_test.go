@@ -135,6 +135,9 @@ func readCase(file string) (*logCase, error) {
 				return nil, err
 			}
 			c.events, c.fields = o.Events, o.Fields
+			for i := range c.options.WantFields {
+				c.options.WantFields[i] = o.Fields
+			}
 		case f.Name == "in":
 			if c.in, err = decodeCarets(f.Data); err != nil {
 				return nil, err

@@ -429,7 +429,7 @@ func (e *winEvent) user(table *columnar.Table) []byte {
 	// A process that is started for another account acts as that, and so does who
 	// logs on. In other events the target is what something is done to.
 	name, domain := e.said(winTargetUser), e.said(winTargetDomain)
-	if id := string(e.slots[winEventID]); len(name) == 0 || table == columnar.Event && id != "4624" && id != "4625" {
+	if len(name) == 0 || table == columnar.Event && !e.logon() {
 		if subject := e.said(winSubjectUser); len(subject) > 0 {
 			name, domain = subject, e.said(winSubjectDomain)
 		}
@@ -439,6 +439,12 @@ func (e *winEvent) user(table *columnar.Table) []byte {
 	}
 	e.joined = append(append(append(e.joined[:0], domain...), '\\'), name...)
 	return e.joined
+}
+
+// logon reports whether somebody logged on, or tried to.
+func (e *winEvent) logon() bool {
+	id := e.slots[winEventID]
+	return string(id) == "4624" || string(id) == "4625"
 }
 
 // address returns an address in the form that other logs have. Sysmon writes all
