@@ -15,7 +15,8 @@ type Wanted struct {
 }
 
 // An EventKind is events of the table event that are alike: of a product as Sigma
-// names it, of a log of it (Windows' Channel), of one number there (EventID). ""
+// names it, of a log of it (Windows' Channel), of one number or type there (Windows'
+// EventID, the type of an audit record). ""
 // stands for any, in the event as in the kind. Case does not count.
 type EventKind struct{ Product, Channel, ID string }
 

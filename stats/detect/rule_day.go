@@ -41,7 +41,7 @@ var ruleColumns = map[*columnar.Table]columnar.Cols{
 var (
 	eventActors  = []string{"Image", "SourceImage", "ProcessName", "exe", "HostApplication"}
 	eventObjects = []string{"TargetFilename", "TargetObject", "ImageLoaded", "PipeName", "TargetImage", "RelativeTargetName", "ObjectName", "ShareName",
-		"ServiceName", "TaskName", "DestinationHostname", "DestinationIp", "Path", "Destination", "name", "a0"}
+		"ServiceName", "TaskName", "DestinationHostname", "DestinationIp", "Path", "Destination", "name", "acct"}
 	eventDetails = []string{"ScriptBlockText", "Payload", "Details", "ImagePath", "ServiceFileName", "Contents", "GrantedAccess", "CommandLine", "Message"}
 	eventNames   = []string{"Provider_Name", "type"}
 	eventNumber  = []string{"EventID"}
@@ -256,6 +256,9 @@ func ruleWhat(b *columnar.Batch, row int) []byte {
 		what = ruleText(b, columnar.Path, row)
 	case columnar.Event:
 		if what = eventText(b, eventObjects, row); len(what) == 0 {
+			what = eventText(b, eventActors, row)
+		}
+		if len(what) == 0 {
 			what = joinTexts(eventText(b, eventNames, row), " ", eventText(b, eventNumber, row))
 		}
 		if len(what) == 0 {

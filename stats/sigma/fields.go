@@ -124,7 +124,8 @@ func sourceOf(l Logsource) *source {
 }
 
 // kinds returns the kinds of events of the table event that a rule can match: by its
-// log source, else by what its condition wants of Channel and EventID.
+// log source, else by what its condition wants of Channel and EventID, or of the type
+// of an audit record.
 func (r *Rule) kinds() (out []columnar.EventKind) {
 	of := func(field string) []string {
 		for _, w := range sourceOf(r.Logsource).where {
@@ -137,8 +138,12 @@ func (r *Rule) kinds() (out []columnar.EventKind) {
 		}
 		return []string{""}
 	}
+	number := "EventID"
+	if r.Logsource.Service == "auditd" {
+		number = "type"
+	}
 	for _, channel := range of("Channel") {
-		for _, id := range of("EventID") {
+		for _, id := range of(number) {
 			out = append(out, columnar.EventKind{Product: r.Logsource.Product, Channel: channel, ID: id})
 		}
 	}

@@ -15,6 +15,33 @@
 //   - Texts differ in case only if Unicode's simple folding keeps them apart.
 //   - N of a pattern, with N over 1, holds if at least N of the searches do.
 //   - The condition of a filter must hold, too: to suppress, it says not.
+//
+// What the rules of SigmaHQ use, by a count over its 3,780 documents of August 2026,
+// and what of it is here:
+//
+//	modifiers    contains 4616, endswith 3437, all 1181, startswith 570, re 202,
+//	             windash 110, cidr 39, base64offset 9, fieldref 5, wide 2, base64 1:
+//	             all. expand 34: loads once Options.Placeholders says what for.
+//	values       lists of maps 977, integers 125, keywords 107, null 96: all
+//	conditions   not 825, parentheses 104, 1 or all of a pattern 1641: all. None of
+//	             them aggregates, as Sigma 1 could.
+//	re           RE2 has no looking ahead or behind and no back-references, which the
+//	             specification leaves out, too. Another engine with RE2's limits reads
+//	             3,744 of 3,754 of the files, so a handful of rules may not load; none
+//	             of the 115 that the tests know. Note: an engine that backtracks would
+//	             need a bound on its steps, as attackers write what it reads.
+//	logsources   Every log source loads. Read are those of processes, connections,
+//	             DNS, proxies, web servers, cloud APIs, Zeek's dns, http and conn,
+//	             auditd, and all categories and services of Windows: see sources.
+//	             Others (other logs of Zeek, network devices, applications, other
+//	             services of Linux, macOS) are in the table event, which a mapping of
+//	             CSV or JSON lines can fill, and else blind.
+//	fields       By the name that they have in the log, or that of Sigma's taxonomies
+//	             for proxies and web servers: Windows events and audit records all,
+//	             CloudTrail by path, CSV and JSON lines by column and key; of requests
+//	             in Squid, Zeek and Suricata the URI, its query and extension, and the
+//	             referrer; in Zeek those that rows are made of. Parquet and dnsmasq
+//	             have columns only.
 package sigma
 
 import (
@@ -33,7 +60,8 @@ type File struct {
 
 // Options say how rules are read.
 type Options struct {
-	// Placeholders has what %name% stands for where a rule says expand.
+	// Placeholders has what %name% stands for where a rule says expand. A rule with one
+	// that is not here does not load.
 	Placeholders map[string][]string
 	// Keep, if set, is asked of every rule that loads, in their order, whether it is to
 	// be in the Set. What filters and correlations refer to need not be.

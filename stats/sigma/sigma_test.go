@@ -121,7 +121,7 @@ func TestWantedEvents(t *testing.T) {
 		"{product: windows, service: system}|{a: {EventID: 1}, b: {x: y}, condition: b and not a}":        "{windows System }",
 		"{product: windows, service: system}|{a: {EventID|startswith: '1'}, condition: a}":                "{windows System }",
 		"{product: windows, service: of_its_own}|{a: {EventID: 7, Channel: [c, d]}, condition: a}":        "{windows c 7} {windows d 7}",
-		"{product: linux, service: auditd}|{a: {type: PATH}, condition: a}":                               "{linux  }",
+		"{product: linux, service: auditd}|{a: {type: PATH}, condition: a}":                               "{linux  path}",
 		"{category: proxy}|{s: {cs-method: PUT}, condition: s}":                                           "",
 	} {
 		logsource, detection, _ := strings.Cut(rule, "|{")
