@@ -26,7 +26,7 @@ another header inside an object is skipped with a reason, and its rows are read 
 
 Times without a zone are in the input's zone. Empty, "-", null, NULL, None and N/A say nothing: the row has no
 such value, and is skipped if it is the time.`,
-	Tables: []*columnar.Table{columnar.API, columnar.HTTP, columnar.DNS, columnar.Network, columnar.Process},
+	Tables: []*columnar.Table{columnar.API, columnar.HTTP, columnar.DNS, columnar.Network, columnar.Process, columnar.Event},
 	Sniff:  sniffCSV,
 	Quoted: true,
 	Header: csvHeader,
