@@ -78,6 +78,9 @@ type field struct {
 // ever new texts.
 const fieldsMaxSize = 8 << 20
 
+// Message is the field that holds the whole event as text, for rules with keywords.
+const Message = "message"
+
 // What the codes of a field mean beside its texts.
 const (
 	FieldAbsent = 0 // the event does not have the field

@@ -328,6 +328,7 @@ func (r *auditRecord) execve() bool { return string(r.kind) == "EXECVE" || strin
 func (d *auditd) fields(b *columnar.Builder, r *auditRecord) {
 	exec := r.execve()
 	b.SetField(typeKey, r.kind)
+	b.SetField(wholeKey, bytes.TrimSpace(r.fields))
 	d.scratch = d.scratch[:0]
 	var part []byte // of which argument scratch holds the start
 	for p := r.fields; ; {
@@ -352,7 +353,7 @@ func (d *auditd) fields(b *columnar.Builder, r *auditRecord) {
 	}
 }
 
-var typeKey = []byte("type")
+var typeKey, wholeKey = []byte("type"), []byte(columnar.Message)
 
 // hexKey reports whether the value of a field is in hexadecimal digits if it is not in
 // quotes.

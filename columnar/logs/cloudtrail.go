@@ -191,6 +191,7 @@ func (d *cloudTrail) line(line []byte, b *columnar.Builder) (row bool, reason st
 	b.SetText(columnar.EventUID, d.text(trailID))
 	if d.kept != nil {
 		d.kept.put(b, line, 1, &d.scratch)
+		b.SetField(wholeKey, line)
 	}
 	return true, ""
 }

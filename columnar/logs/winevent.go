@@ -324,6 +324,13 @@ func (e *winEvent) put(record int64, out *columnar.Out, t *Tally) {
 		for i := len(e.fields) - 1; i >= 0; i-- { // of equal names the first stands
 			b.SetField([]byte(e.fields[i].name), e.fields[i].value)
 		}
+		if b.WantsField(columnar.Message) {
+			e.joined = e.joined[:0]
+			for i := range e.fields {
+				e.joined = append(append(e.joined, e.fields[i].value...), '\n')
+			}
+			b.SetField([]byte(columnar.Message), e.joined)
+		}
 	}
 	b.Next(record)
 	t.Row()

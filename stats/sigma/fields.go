@@ -8,7 +8,7 @@ import (
 
 // Message is the field in which a format may keep the whole record as text:
 // keywords are looked for there, and in every text column of the table.
-const Message = "message"
+const Message = columnar.Message
 
 // A source is where events of a log source are. The first source of sources that
 // holds a rule's logsource is the rule's.

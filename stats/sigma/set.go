@@ -10,7 +10,8 @@
 //     exists does not. Fields kept aside (columnar.Batch.Field) can: ” is a field
 //     without text, null one that is absent or empty, exists one that is there.
 //   - A test of a field that an event does not have is false, and its negation true.
-//   - Keywords are looked for in every text column and in the field Message.
+//   - Keywords are looked for in every text column and in the field Message, which
+//     Windows events, audit records and CloudTrail's calls have.
 //   - Regular expressions are Go's (RE2), searched for anywhere in the text.
 //   - Texts differ in case only if Unicode's simple folding keeps them apart.
 //   - N of a pattern, with N over 1, holds if at least N of the searches do.
