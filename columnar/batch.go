@@ -167,8 +167,8 @@ func newBuilder(t *Table, out *Out) *Builder {
 			col.offsets = make([]int32, BatchRows+1)
 		}
 	}
-	if len(out.WantFields) > 0 {
-		b.makeFields(out.WantFields)
+	if fields := out.WantFields[t.ID]; len(fields) > 0 {
+		b.makeFields(fields)
 	}
 	return b
 }
@@ -647,9 +647,11 @@ func bufferOf[T int32 | int64](s []T) *memory.Buffer {
 type Out struct {
 	// Want is the set of columns that anyone reads. Set it before the first Table.
 	Want Cols
-	// WantFields names what else is read of the events, beside the columns. Set it
-	// before the first Table.
-	WantFields []string
+	// WantFields names, by table, what else is read of the events, beside the
+	// columns; WantEvents says which events that no other table holds are read. Set
+	// them before the first Table.
+	WantFields [NumTables][]string
+	WantEvents []EventKind
 	// Sink takes the batches. Set it before the first Table.
 	Sink func(*Batch)
 	// Feed and Object name the source of the rows to come; call Flush before
@@ -664,6 +666,7 @@ type Out struct {
 	builders [NumTables]*Builder
 	domains  Domains
 	lower    []byte
+	events   eventsWanted
 }
 
 func (o *Out) lowered(text []byte) []byte { return Lower(text, &o.lower) }

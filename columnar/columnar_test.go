@@ -6,6 +6,7 @@ import (
 	"maps"
 	"math/rand/v2"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -695,7 +696,9 @@ func TestFields(t *testing.T) {
 	type row map[string]string
 	events := []row{{"a": "x", "b": ""}, {}, {"b": "y", "other": "z"}, {"a": "x"}, {"a": "z"}}
 	var got []row
-	out := Out{Want: ColSet(Time, Host), WantFields: []string{"a", "b", "a"}, Sink: func(b *Batch) {
+	var fields [NumTables][]string
+	fields[Event.ID] = []string{"a", "b", "a"}
+	out := Out{Want: ColSet(Time, Host), WantFields: fields, Sink: func(b *Batch) {
 		if codes, dict := b.Field("other"); codes != nil || dict != nil {
 			t.Error("a field that nobody wants is there")
 		}
@@ -739,10 +742,14 @@ func TestFields(t *testing.T) {
 		}
 		put(i+1, events[i%int64(len(events))])
 	}
-	// Rows that are put in bulk have no fields.
 	b.PutTimes([]int64{1, 2})
 	b.NextRows([]int64{1 << 20, 1<<20 + 1})
 	want = append(want, row{}, row{})
+	b.PutTimes([]int64{1, 2})
+	b.PutField("a", []byte("xyz"), []Span{{2, 3}, {}})
+	b.PutField("other", []byte("xyz"), []Span{{2, 3}, {}})
+	b.NextRows([]int64{1 << 20, 1<<20 + 1})
+	want = append(want, row{"a": "z"}, row{})
 	put(1<<20+2, row{"b": "last"})
 	// A dictionary that is replaced keeps the meaning of its first codes.
 	big := bytes.Repeat([]byte("x"), fieldsMaxSize+1)
@@ -751,5 +758,41 @@ func TestFields(t *testing.T) {
 	out.Flush()
 	if !slices.EqualFunc(got, want, maps.Equal) {
 		t.Errorf("got %d rows, want %d, or others", len(got), len(want))
+	}
+}
+
+// If this fails, events that a rule reads are no rows, or all events are.
+func TestWantsEvent(t *testing.T) {
+	out := Out{WantEvents: []EventKind{{"windows", "Security", "4663"}, {"", "Sysmon", "11"}, {"linux", "", ""}}}
+	for _, c := range []struct {
+		product, channel, id string
+		want                 bool
+	}{
+		{"windows", "Security", "4663", true},
+		{"windows", "security", "4663", true},
+		{"windows", "Security", "4624", false},
+		{"windows", "", "4663", true}, // it may be
+		{"windows", "Sysmon", "11", true},
+		{"windows", "System", "11", false},
+		{"linux", "x", "y", true},
+		{"aws", "x", "y", false},
+		{"", "Sysmon", "12", true}, // if the product is linux
+	} {
+		for range 2 {
+			out.Product = c.product
+			if got := out.WantsEvent([]byte(c.channel), []byte(c.id)); got != c.want {
+				t.Errorf("%v: got %v", c, got)
+			}
+		}
+	}
+	for i := range 2 * eventsKnown {
+		out.Product = "windows"
+		out.WantsEvent([]byte("Security"), []byte(strconv.Itoa(i)))
+	}
+	if n := len(out.events.known); n > eventsKnown {
+		t.Errorf("%d kinds are remembered", n)
+	}
+	if none := (&Out{}); none.WantsEvent([]byte("Security"), []byte("4663")) {
+		t.Error("nobody wants events, but they are")
 	}
 }

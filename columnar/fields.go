@@ -1,6 +1,68 @@
 package columnar
 
-import "unsafe"
+import (
+	"slices"
+	"strings"
+	"unsafe"
+)
+
+// Wanted is what anyone reads of events: columns, fields that no column holds by the
+// table of the events, and which events of the table event.
+type Wanted struct {
+	Cols   Cols
+	Fields [NumTables][]string
+	Events []EventKind
+}
+
+// An EventKind is events of the table event that are alike: of a product as Sigma
+// names it, of a log of it (Windows' Channel), of one number or type there (Windows'
+// EventID, the type of an audit record). ""
+// stands for any, in the event as in the kind. Case does not count.
+type EventKind struct{ Product, Channel, ID string }
+
+// AnyEvent is every event.
+var AnyEvent = []EventKind{{}}
+
+// eventsWanted remembers which kinds of events are wanted.
+type eventsWanted struct {
+	known map[string]bool
+	key   []byte
+}
+
+// eventsKnown is how many kinds of events are remembered, more than the numbers of a
+// system's logs: hostile logs must not fill the memory.
+const eventsKnown = 1 << 12
+
+// WantsEvent reports whether anyone reads an event that no other table holds. If not,
+// it is to be counted as other; if so, it is a row of the table event.
+func (o *Out) WantsEvent(channel, id []byte) bool {
+	if len(o.WantEvents) == 0 {
+		return false
+	}
+	e := &o.events
+	e.key = append(append(append(append(append(e.key[:0], o.Product...), 0), channel...), 0), id...)
+	wanted, ok := e.known[string(e.key)]
+	if !ok {
+		for _, k := range o.WantEvents {
+			if k.holds(o.Product, string(channel), string(id)) {
+				wanted = true
+				break
+			}
+		}
+		if e.known == nil {
+			e.known = map[string]bool{}
+		}
+		if len(e.known) < eventsKnown && len(e.key) < 256 {
+			e.known[string(e.key)] = wanted
+		}
+	}
+	return wanted
+}
+
+func (k *EventKind) holds(product, channel, id string) bool {
+	one := func(a, b string) bool { return a == "" || b == "" || strings.EqualFold(a, b) }
+	return one(k.Product, product) && one(k.Channel, channel) && one(k.ID, id)
+}
 
 // A field is a value of events that no column holds. It is kept because a rule
 // names it, as the source names it.
@@ -16,13 +78,16 @@ type field struct {
 // ever new texts.
 const fieldsMaxSize = 8 << 20
 
+// Message is the field that holds the whole event as text, for rules with keywords.
+const Message = "message"
+
 // What the codes of a field mean beside its texts.
 const (
 	FieldAbsent = 0 // the event does not have the field
 	FieldEmpty  = 1 // it has it, without a text
 )
 
-// Field returns a field of the events, one of Out.WantFields: a code for each row,
+// Field returns a field of the events, one of Out.WantFields of the table: a code for each row,
 // and the texts. Both are nil if nobody wants the field, or no event so far had it.
 func (b *Batch) Field(name string) ([]int32, *Dict) {
 	for i := range b.b.fields {
@@ -56,6 +121,41 @@ func (b *Builder) SetField(name, v []byte) {
 			b.full = b.full || b.fieldsSize > fieldsMaxSize
 		}
 	}
+}
+
+// PutField sets a field of rows that are put column by column: row i has the text of
+// spans[i] in data; an empty one is of an event that does not have the field.
+func (b *Builder) PutField(name string, data []byte, spans []Span) {
+	i, ok := b.fieldAt[name]
+	if !ok || !slices.ContainsFunc(spans, func(s Span) bool { return s.Begin < s.End }) {
+		return
+	}
+	f := &b.fields[i]
+	if f.codes == nil {
+		f.codes, f.dict = make([]int32, BatchRows), newFieldDict()
+	}
+	f.set = true
+	for k, s := range spans {
+		code := int32(FieldAbsent)
+		if s.Begin < s.End {
+			known := f.dict.Len()
+			code = f.dict.Code(data[s.Begin:s.End])
+			if f.dict.Len() > known {
+				b.fieldsSize += int(s.End-s.Begin) + 2*int(unsafe.Sizeof(dictSlot{}))
+			}
+		}
+		f.codes[b.n+k] = code
+	}
+	b.full = b.full || b.fieldsSize > fieldsMaxSize
+}
+
+// FieldNames returns the names of the fields that anyone reads.
+func (b *Builder) FieldNames() []string {
+	names := make([]string, len(b.fields))
+	for i := range b.fields {
+		names[i] = b.fields[i].name
+	}
+	return names
 }
 
 // WantsFields reports whether anyone reads a field.

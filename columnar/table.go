@@ -172,7 +172,7 @@ var (
 		Time, User, SrcIP, Host, DstIP, DstHost, DstPort, Protocol, BytesOut, BytesIn, Duration}}
 	Process = &Table{ID: 4, Name: "process", Class: 1007, Doc: "processes started", Cols: []Col{
 		Time, User, SrcIP, Host, Path, InternalName, CmdLine, ParentPath, PID, Description, Hashes}}
-	Event = &Table{ID: 5, Name: "event", Class: 0, Doc: "other events of an endpoint or a service, for rules that name their fields", Cols: []Col{
+	Event = &Table{ID: 5, Name: "event", Class: 0, Doc: "events that no other table holds, if a Sigma rule reads them by their fields", Cols: []Col{
 		Time, User, SrcIP, Host}}
 )
 

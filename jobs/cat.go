@@ -27,7 +27,8 @@ func (p *program) catCommand() *cobra.Command {
 		Use:   "cat FILE…",
 		Short: "print any log as its canonical table",
 		Long: "cat decodes logs and prints the rows of one table: where the logs hold several, that of the first row,\n" +
-			"or the one that --table names.",
+			"or the one that --table names. The table event has what no other holds, of Windows' logs and auditd's, and is\n" +
+			"printed only if it is named.",
 		Args: cobra.MinimumNArgs(1),
 	}
 	inputs.bind(c)
@@ -37,8 +38,12 @@ func (p *program) catCommand() *cobra.Command {
 		var only *columnar.Table
 		if table != "" {
 			if only = columnar.TableNamed(table); only == nil {
-				return badConfig("--table %q: want api, http, dns, network or process", table)
+				return badConfig("--table %q: want api, http, dns, network, process or event", table)
 			}
+		}
+		var events []columnar.EventKind
+		if only == columnar.Event {
+			events = columnar.AnyEvent
 		}
 		sources, _, err := p.find(&inputs, args)
 		if err != nil {
@@ -47,7 +52,7 @@ func (p *program) catCommand() *cobra.Command {
 		w := bufio.NewWriterSize(p.stdout, 1<<16)
 		var out logs.Writer
 		var failed error
-		folded, err := Fold(p.ctx, sources, &foldOptions{FoldOptions: allTime, workers: 1, want: everything, tap: func(b *columnar.Batch) {
+		folded, err := Fold(p.ctx, sources, &foldOptions{FoldOptions: allTime, workers: 1, want: columnar.Wanted{Cols: everything, Events: events}, tap: func(b *columnar.Batch) {
 			if only == nil {
 				only = b.Table
 			}
@@ -102,7 +107,7 @@ func (p *program) inspectCommand() *cobra.Command {
 		}
 		var read atomic.Int64
 		stop := p.watch("inspect", total, &read)
-		folded, err := Fold(p.ctx, sources, &foldOptions{FoldOptions: allTime, workers: workers, want: everything, read: &read})
+		folded, err := Fold(p.ctx, sources, &foldOptions{FoldOptions: allTime, workers: workers, want: columnar.Wanted{Cols: everything}, read: &read})
 		stop()
 		if err != nil {
 			return err

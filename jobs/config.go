@@ -34,6 +34,7 @@ type Config struct {
 	Zone         string       `yaml:"zone" doc:"time zone of logs that name none, as in Europe/Paris"`
 	Allow        []*Allow     `yaml:"allow" doc:"findings that are known and accepted"`
 	Rules        []string     `yaml:"rules" doc:"files and folders of Sigma rules to run beside those that come with outflow"`
+	Placeholders Placeholders `yaml:"placeholders" doc:"what %name% stands for in Sigma rules that say expand, by name"`
 	Disable      []string     `yaml:"disable" doc:"detections and rules not to run"`
 	Detections   ast.Node     `yaml:"detections" doc:"thresholds by detection"`
 	S3           S3           `yaml:"s3"`
@@ -48,6 +49,9 @@ type Config struct {
 	zone       *time.Location
 	origins    map[string]string // of settings that are not at their default
 }
+
+// Placeholders are what the placeholders of Sigma rules stand for: each a list.
+type Placeholders map[string][]string
 
 // S3 says how to reach the object store; credentials come from the usual AWS
 // variables, files and roles.
@@ -432,7 +436,7 @@ func (m *Mapping) resolve() (*logs.Mapping, error) {
 	out := &logs.Mapping{Only: m.Only, Header: m.Header, Columns: map[columnar.Col]logs.Source{}}
 	if m.Table != "" {
 		if out.Table = columnar.TableNamed(m.Table); out.Table == nil {
-			return nil, fmt.Errorf("table %q: want api, http, dns, network or process", m.Table)
+			return nil, fmt.Errorf("table %q: want api, http, dns, network, process or event", m.Table)
 		}
 	}
 	switch {

@@ -38,10 +38,8 @@ type foldOptions struct {
 	workers int
 	// memory is what the run may take, in bytes; 0: defaultMemory.
 	memory int64
-	// want are columns read besides those of the aggregates.
-	want columnar.Cols
-	// fields are read of events by their names, for rules.
-	fields []string
+	// want is read besides the columns of the aggregates.
+	want columnar.Wanted
 	// tap, if set, is called with every batch, by one goroutine at a time.
 	tap func(*columnar.Batch)
 	// read is raised by the stored bytes that were read.
@@ -229,8 +227,9 @@ const blockBuffers = 3
 // fails only when ctx ends or there is no place for the runs.
 func Fold(ctx context.Context, sources []source, o *foldOptions) (*folded, error) {
 	if slices.ContainsFunc(o.aggregates, func(a *detect.Aggregate) bool { return a.Judged }) {
-		cols, fields := detect.RuleReads(o.Rules)
-		o.want, o.fields = o.want|cols, fields
+		cols := o.want.Cols
+		o.want = detect.RuleReads(o.Rules)
+		o.want.Cols |= cols
 	}
 	reading, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -503,7 +502,8 @@ func read(ctx context.Context, s *source, buffers *logs.Buffers, o *foldOptions,
 	for _, a := range o.aggregates {
 		options.Options.Want |= a.Reads
 	}
-	options.Options.Want |= o.want
+	options.Options.Want |= o.want.Cols
+	options.Options.WantFields = o.want.Fields
 	shared := map[*logs.Member]*member{}
 	of := func(m *logs.Member) *member {
 		if shared[m] == nil {
@@ -584,7 +584,7 @@ type tableTally struct {
 
 func newWorker(o *foldOptions, tap *sync.Mutex) *worker {
 	w := &worker{o: o, tallies: map[*member]*tally{}, seen: fieldSet{}}
-	w.out.Want, w.out.WantFields = o.want, o.fields
+	w.out = columnar.Out{Want: o.want.Cols, WantFields: o.want.Fields, WantEvents: o.want.Events}
 	for _, a := range o.aggregates {
 		w.out.Want |= a.Reads
 		w.folders = append(w.folders, a.New(&o.FoldOptions))
@@ -623,7 +623,7 @@ func (w *worker) try(b *work) (err error) {
 			err = fmt.Errorf("decode the records from %d on: %v (a fault in outflow: please report it)", b.block.First, p)
 			w.member, w.decoder = nil, nil
 			w.out.Fields(w.seen.add)
-			w.out = columnar.Out{Want: w.out.Want, WantFields: w.out.WantFields, Sink: w.out.Sink} // what it holds is of the broken block
+			w.out = columnar.Out{Want: w.out.Want, WantFields: w.out.WantFields, WantEvents: w.out.WantEvents, Sink: w.out.Sink} // what it holds is of the broken block
 		}
 	}()
 	if w.member != b.member {

@@ -45,6 +45,7 @@ type ruleLine struct {
 
 func (p *program) rulesCheckCommand() *cobra.Command {
 	var as string
+	var placeholders []string
 	c := &cobra.Command{
 		Use:   "check [DIR…]",
 		Short: "say which Sigma rules load, and why others do not",
@@ -53,6 +54,7 @@ func (p *program) rulesCheckCommand() *cobra.Command {
 			"rules that come with outflow. It exits with 2 if one does not load.",
 	}
 	c.Flags().StringVar(&as, "as", "text", "text or json")
+	bindPlaceholders(c, &placeholders)
 	c.RunE = func(_ *cobra.Command, args []string) error {
 		if as != "text" && as != "json" {
 			return badConfig("--as %q: want text or json", as)
@@ -61,7 +63,11 @@ func (p *program) rulesCheckCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		set, faults := sigma.Load(files, sigma.Options{})
+		options, err := rulesOptions(placeholders)
+		if err != nil {
+			return err
+		}
+		set, faults := sigma.Load(files, options)
 		lines := ruleLines(set, faults)
 		if as == "json" {
 			e := json.NewEncoder(p.stdout)
@@ -152,6 +158,8 @@ func (p *program) rulesTestCommand() *cobra.Command {
 			"event gives fields with a dot in their name. Without a folder, test runs the cases of the rules that come with\n" +
 			"outflow. It exits with 2 if a case fails or a rule does not load.",
 	}
+	var placeholders []string
+	bindPlaceholders(c, &placeholders)
 	c.RunE = func(_ *cobra.Command, args []string) error {
 		files, cases, err := ruleFiles(args)
 		if err != nil {
@@ -160,7 +168,11 @@ func (p *program) rulesTestCommand() *cobra.Command {
 		if len(cases) == 0 {
 			return badConfig("no cases in %s: want files *_test.yml beside the rules", strings.Join(args, ", "))
 		}
-		set, faults := sigma.Load(files, sigma.Options{})
+		options, err := rulesOptions(placeholders)
+		if err != nil {
+			return err
+		}
+		set, faults := sigma.Load(files, options)
 		ran, failed := 0, 0
 		tried := map[string]bool{}
 		for _, f := range cases {
@@ -194,6 +206,22 @@ func (p *program) rulesTestCommand() *cobra.Command {
 		return nil
 	}
 	return c
+}
+
+func bindPlaceholders(c *cobra.Command, to *[]string) {
+	c.Flags().StringArrayVar(to, "placeholder", nil, "what %NAME% stands for in rules that say expand: `NAME=VALUE,…` (repeatable)")
+}
+
+func rulesOptions(placeholders []string) (o sigma.Options, err error) {
+	o.Placeholders = map[string][]string{}
+	for _, p := range placeholders {
+		name, values, ok := strings.Cut(p, "=")
+		if !ok || name == "" || values == "" {
+			return o, badConfig("--placeholder %q: want NAME=VALUE,…", p)
+		}
+		o.Placeholders[name] = append(o.Placeholders[name], strings.Split(values, ",")...)
+	}
+	return o, nil
 }
 
 // ruleFiles reads the YAML files of files and folders, in the order of their names:

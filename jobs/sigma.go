@@ -19,7 +19,10 @@ type ruleSet struct {
 	set  *sigma.Set
 	hash string // of all that decides what they match
 	// names are what disable may call rules.
-	names    map[string]bool
+	names map[string]bool
+	// unset are the placeholders without values that keep rules from loading, with
+	// the files of those.
+	unset    map[string][]string
 	warnings []string
 }
 
@@ -47,9 +50,9 @@ func (c *Config) loadRules() error {
 		fmt.Fprintf(h, "%d %s%d ", len(f.Name), f.Name, len(f.Text))
 		h.Write(f.Text)
 	}
-	fmt.Fprintf(h, "%q", c.Disable)
+	fmt.Fprintf(h, "%q %q", c.Disable, c.Placeholders) // fmt sorts the keys
 	r.hash = hex.EncodeToString(h.Sum(nil))[:16]
-	set, faults := sigma.Load(files, sigma.Options{Keep: func(rule *sigma.Rule) bool {
+	set, faults := sigma.Load(files, sigma.Options{Placeholders: c.Placeholders, Keep: func(rule *sigma.Rule) bool {
 		off := false
 		for _, name := range []string{rule.ID, rule.Name, rule.Title} {
 			r.names[name] = true
@@ -57,7 +60,13 @@ func (c *Config) loadRules() error {
 		}
 		return !off
 	}})
-	r.set = set
+	r.set, r.unset = set, map[string][]string{}
+	faults = slices.DeleteFunc(faults, func(f *sigma.Error) bool {
+		if f.Placeholder != "" {
+			r.unset[f.Placeholder] = withText(r.unset[f.Placeholder], f.File)
+		}
+		return f.Placeholder != ""
+	})
 	for i, f := range faults {
 		if i == maxRuleWarnings {
 			r.warnings = append(r.warnings, fmt.Sprintf("%d more rules do not load: outflow rules check says which.", len(faults)-i))
@@ -76,10 +85,18 @@ func (c *Config) runsRules() bool {
 // ruleBlind says which rules could not match: of a table or a column that no log
 // has. A correlation is blind by the rules that it is about.
 func ruleBlind(c *Config, inputs []reports.Input, seen fieldSet) []reports.Blind {
-	if !c.runsRules() {
+	if c.detection("sigma_rule") == nil {
 		return nil
 	}
 	var out []reports.Blind
+	for _, name := range sortedKeys(c.rules.unset) {
+		out = append(out, reports.Blind{Detection: "sigma_rule",
+			Why:    fmt.Sprintf("%s: the rules do not load, as nobody says what %%%s%% stands for.", someOf("file", c.rules.unset[name]), name),
+			Remedy: "Say so in the configuration: placeholders: {" + name + ": [VALUE, …]}. * and ? in a value are wildcards."})
+	}
+	if !c.runsRules() {
+		return out
+	}
 	rows := map[*columnar.Table]int64{}
 	known := map[*columnar.Table]columnar.Cols{}
 	for i := range inputs {
@@ -168,7 +185,7 @@ func ruleBlind(c *Config, inputs []reports.Input, seen fieldSet) []reports.Blind
 			slices.Sort(unsaid[t])
 			out = append(out, reports.Blind{Detection: "sigma_rule", Table: t.Name, Rows: rows[t],
 				Why:    fmt.Sprintf("%s: no log with rows of %s has what they read besides columns: %s.", someOf("rule", rules), t.Name, someOf("field", unsaid[t])),
-				Remedy: "Formats of Windows events keep all fields; of other logs only columns are read."})
+				Remedy: fieldRemedy(t)})
 		}
 	}
 	return out
@@ -190,6 +207,17 @@ func unsaidBy(r *sigma.Rule, field string, rows map[*columnar.Table]int64, known
 		return nil
 	}
 	return t
+}
+
+// fieldRemedy says where fields that no column of a table holds are read.
+func fieldRemedy(t *columnar.Table) string {
+	switch t {
+	case columnar.HTTP:
+		return "The query, extension and referrer of a request are read where the log has them: Squid leaves queries out unless strip_query_terms is off."
+	case columnar.API:
+		return "CloudTrail's fields are read by their paths; CSV's and JSON's by the names that they have there."
+	}
+	return "Windows events, audit records, CSV and JSON lines keep their fields; of other logs columns are read, and few fields."
 }
 
 // withText adds a text to a set of a few.

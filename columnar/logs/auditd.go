@@ -13,8 +13,9 @@ var Auditd = &Format{
 	Title:   "Linux audit log, programs executed",
 	Doc: `Reads what auditd writes to audit.log or its plugins send to syslog, raw or
 ENRICHED, also as the kernel logs it without a daemon. Programs that are started
-must be audited (-a always,exit -S execve); all other events count as other, and
-so does a start that failed.
+must be audited (-a always,exit -S execve). Records of other types are rows of
+event if a rule reads that type; else their events count as other, and so does a
+start that failed.
 
 The records of an event are found by its time and serial number, wherever they
 stand among others within 256 lines; each event counts once.
@@ -28,8 +29,11 @@ SYSCALL  path       exe, else comm
                     numbers.
 host     node, or the machine of the syslog line
 
+Rules read the fields of each record by itself, as the log has them, with its type;
+those of a start in process are those of EXECVE.
+
 Arguments that are secret by nature, such as passwords, are in the log as in here.`,
-	Tables: []*columnar.Table{columnar.Process},
+	Tables: []*columnar.Table{columnar.Process, columnar.Event},
 	Lacks:  columnar.ColSet(columnar.SrcIP, columnar.InternalName, columnar.ParentPath, columnar.Description, columnar.Hashes),
 	Sniff: func(head []byte) bool {
 		lines := 0
@@ -238,10 +242,13 @@ type auditEvent struct {
 	// As they stand in the log.
 	exe, comm, pid []byte
 	who            [4][]byte // AUID, auid, UID, uid: the first that is known counts
+
+	records []auditRecord // if rules read any
 }
 
 type auditd struct {
 	events  []auditEvent
+	keep    bool             // what rules read
 	open    map[auditKey]int // the latest event of a key
 	nodes   auditNodes
 	scratch []byte
@@ -250,6 +257,8 @@ type auditd struct {
 func (d *auditd) Decode(b *Block, out *columnar.Out, t *Tally) error {
 	clear(d.open)
 	d.events, d.nodes = d.events[:0], auditNodes{}
+	rows := out.Table(columnar.Process)
+	d.keep = rows.WantsFields() || len(out.WantEvents) > 0
 	record := b.First
 	for data := b.Data; len(data) > 0; record++ {
 		var line []byte
@@ -264,11 +273,16 @@ func (d *auditd) Decode(b *Block, out *columnar.Out, t *Tally) error {
 			t.Pass()
 		}
 	}
-	rows := out.Table(columnar.Process)
 	for i := range d.events {
 		e := &d.events[i]
+		others := 0
+		if d.keep {
+			others = d.others(e, out, t)
+		}
 		if !e.exec || e.failed {
-			t.Pass()
+			if others == 0 {
+				t.Pass()
+			}
 			continue
 		}
 		if reason := d.row(e, rows); reason != "" {
@@ -280,6 +294,75 @@ func (d *auditd) Decode(b *Block, out *columnar.Out, t *Tally) error {
 		t.Row()
 	}
 	return nil
+}
+
+// others puts rows of the records of an event that rules read, but for those that say
+// what program was started, and returns how many they are.
+func (d *auditd) others(e *auditEvent, out *columnar.Out, t *Tally) (n int) {
+	for i := range e.records {
+		r := &e.records[i]
+		if r.execve() || !out.WantsEvent(nil, r.kind) {
+			continue
+		}
+		b := out.Table(columnar.Event)
+		b.SetTime(e.key.us)
+		b.SetText(columnar.Host, []byte(d.nodes.name(e.key.node)))
+		user := e.user()
+		if user == nil {
+			var own auditEvent
+			own.syscall(r.fields)
+			user = own.user()
+		}
+		b.SetText(columnar.User, user)
+		d.fields(b, r)
+		b.Next(e.first)
+		t.Row()
+		n++
+	}
+	return n
+}
+
+func (r *auditRecord) execve() bool { return string(r.kind) == "EXECVE" || string(r.kind) == "1309" }
+
+// fields sets the fields of a record.
+func (d *auditd) fields(b *columnar.Builder, r *auditRecord) {
+	exec := r.execve()
+	b.SetField(typeKey, r.kind)
+	b.SetField(wholeKey, bytes.TrimSpace(r.fields))
+	d.scratch = d.scratch[:0]
+	var part []byte // of which argument scratch holds the start
+	for p := r.fields; ; {
+		key, value, rest, ok := nextAuditField(p)
+		if !ok {
+			return
+		}
+		p = rest
+		name, _, parts := bytes.Cut(key, []byte("["))
+		if !parts || !bytes.Equal(name, part) {
+			d.scratch, part = d.scratch[:0], name
+		}
+		switch {
+		case exec || hexKey(key):
+			d.scratch = appendAuditText(d.scratch, value)
+		default:
+			d.scratch = append(d.scratch, bytes.Trim(value, `"'`)...)
+		}
+		if text := d.scratch; string(text) != "(null)" {
+			b.SetField(name, text)
+		}
+	}
+}
+
+var typeKey, wholeKey = []byte("type"), []byte(columnar.Message)
+
+// hexKey reports whether the value of a field is in hexadecimal digits if it is not in
+// quotes.
+func hexKey(key []byte) bool {
+	switch string(key) {
+	case "exe", "comm", "name", "cwd", "proctitle", "cmd", "data", "key", "acct", "path":
+		return true
+	}
+	return false
 }
 
 // add adds a record to its event.
@@ -295,11 +378,14 @@ func (d *auditd) add(r *auditRecord, record int64) {
 			d.events = append(d.events, auditEvent{})
 		}
 		d.events = d.events[:i+1]
-		d.events[i] = auditEvent{key: r.key, first: record, arg: -1, cmdLine: d.events[i].cmdLine[:0]}
+		d.events[i] = auditEvent{key: r.key, first: record, arg: -1, cmdLine: d.events[i].cmdLine[:0], records: d.events[i].records[:0]}
 		d.open[r.key] = i
 	}
 	e := &d.events[i]
 	e.last = record
+	if d.keep {
+		e.records = append(e.records, *r)
+	}
 	switch string(r.kind) {
 	case "EXECVE", "1309":
 		e.exec = true
@@ -427,6 +513,13 @@ func (d *auditd) row(e *auditEvent, b *columnar.Builder) (reason string) {
 			return "bad pid"
 		}
 		b.SetInt(columnar.PID, pid)
+	}
+	if b.WantsFields() {
+		for i := range e.records {
+			if e.records[i].execve() {
+				d.fields(b, &e.records[i])
+			}
+		}
 	}
 	return ""
 }

@@ -37,6 +37,9 @@ bytes           additionalEventData.bytesTransferredIn, which came in to S3, is
                 them, and a trail has those only if it is told to.
 eventID       → event_uid
 
+What else Sigma rules read is found by its path, as in userIdentity.type and
+requestParameters.bucketName.
+
 Events arrive late and in no order. Events of more than 256 KiB come cut by AWS.`,
 	Tables: []*columnar.Table{columnar.API},
 	Lacks:  columnar.ColSet(columnar.Host),
@@ -97,6 +100,8 @@ type cloudTrail struct {
 	element walker
 	scratch []byte
 	joined  []byte // resource or user that is put together
+	builder *columnar.Builder
+	kept    *keptKeys // that rules read of the builder's rows
 }
 
 func newCloudTrail() *cloudTrail {
@@ -116,6 +121,9 @@ func newCloudTrail() *cloudTrail {
 func (d *cloudTrail) Decode(b *Block, out *columnar.Out, t *Tally) error {
 	record := b.First
 	builder := out.Table(columnar.API)
+	if builder != d.builder {
+		d.builder, d.kept = builder, newKeptKeys(builder.FieldNames())
+	}
 	for data := b.Data; len(data) > 0; record++ {
 		var line []byte
 		line, data = cutLine(data)
@@ -181,6 +189,10 @@ func (d *cloudTrail) line(line []byte, b *columnar.Builder) (row bool, reason st
 	}
 	b.SetText(columnar.UserAgent, agent)
 	b.SetText(columnar.EventUID, d.text(trailID))
+	if d.kept != nil {
+		d.kept.put(b, line, 1, &d.scratch)
+		b.SetField(wholeKey, line)
+	}
 	return true, ""
 }
 

@@ -26,7 +26,7 @@ another header inside an object is skipped with a reason, and its rows are read 
 
 Times without a zone are in the input's zone. Empty, "-", null, NULL, None and N/A say nothing: the row has no
 such value, and is skipped if it is the time.`,
-	Tables: []*columnar.Table{columnar.API, columnar.HTTP, columnar.DNS, columnar.Network, columnar.Process},
+	Tables: []*columnar.Table{columnar.API, columnar.HTTP, columnar.DNS, columnar.Network, columnar.Process, columnar.Event},
 	Sniff:  sniffCSV,
 	Quoted: true,
 	Header: csvHeader,
@@ -499,6 +499,8 @@ func (d *csvDecoder) texts(data []byte, f *field, n int) {
 				cell = urlHost(cell)
 			case f.read == readPath:
 				cell = urlPath(cell)
+			case f.read == readKept:
+				cell = f.part.of(cell)
 			default:
 				continue
 			}
@@ -510,6 +512,8 @@ func (d *csvDecoder) texts(data []byte, f *field, n int) {
 		d.builder.PutLower(f.col, text, spans)
 	case readQuery:
 		d.builder.PutQueries(text, spans)
+	case readKept:
+		d.builder.PutField(f.name, text, spans)
 	default:
 		d.builder.PutTexts(f.col, text, spans)
 	}

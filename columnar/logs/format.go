@@ -150,6 +150,8 @@ type Options struct {
 	Head []byte
 	// Want is the set of columns that anyone reads. None: all.
 	Want columnar.Cols
+	// WantFields are the fields, by table, that rules read beside columns.
+	WantFields [columnar.NumTables][]string
 }
 
 // Location returns the zone of times that name none.

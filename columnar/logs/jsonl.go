@@ -28,7 +28,7 @@ Where the names told the table, records without the query of a dns log, the
 command of a process log and the like are of other kinds. A log without any key
 that says what was done, or how many bytes went, is not read: it needs a mapping.
 Of equal keys the last one counts; objects under equal keys are merged. Numbers may stand in strings.`,
-	Tables: columnar.Tables[:columnar.Event.ID],
+	Tables: columnar.Tables[:],
 	Sniff: func(head []byte) bool {
 		line, rest := cutLine(bytes.TrimLeft(head, " \t\r\n"))
 		if len(line) < 2 || line[0] != '{' {
@@ -140,6 +140,11 @@ func newJSONLines(o *Options) (Decoder, error) {
 	add(d.plan.where)
 	for _, f := range d.plan.fields {
 		add(f.src)
+	}
+	for _, f := range d.plan.kept(o.WantFields[d.plan.table.ID]) {
+		if len(tails) < jsonEvent {
+			add(f.src)
+		}
 	}
 	d.shape = jsonShape(newJSONKeys(tails), 1)
 	if d.wrapped {

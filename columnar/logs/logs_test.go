@@ -6,7 +6,8 @@ package logs
 //	options     YAML, optional; see caseOptions
 //	in          the log
 //	want.TABLE  the rows of a canonical table as CSV: the columns that have a
-//	            value in any row, in the table's order
+//	            value in any row, in the table's order, then the fields of the
+//	            options that any row has; one without a text is written ""
 //	tally       "records 5 rows 3 other 1 skipped 1", then one reason a line
 //
 // Bytes that an editor would eat are written with carets, in "in" and in what is
@@ -56,6 +57,8 @@ type caseOptions struct {
 	Written   time.Time
 	LogFormat string `yaml:"logformat"`
 	Mapping   *caseMapping
+	Events    bool     // rows of the table event are read
+	Fields    []string // that rules read, of every table
 }
 
 type caseMapping struct {
@@ -86,6 +89,8 @@ type logCase struct {
 	format  *Format
 	sniff   bool
 	options Options
+	events  bool
+	fields  []string
 	in      []byte
 }
 
@@ -128,6 +133,10 @@ func readCase(file string) (*logCase, error) {
 			}
 			if c.options, err = o.options(); err != nil {
 				return nil, err
+			}
+			c.events, c.fields = o.Events, o.Fields
+			for i := range c.options.WantFields {
+				c.options.WantFields[i] = o.Fields
 			}
 		case f.Name == "in":
 			if c.in, err = decodeCarets(f.Data); err != nil {
@@ -247,6 +256,7 @@ func encodeCarets(s string) string {
 
 // A result is all that decoding an object gave.
 type result struct {
+	fields []string
 	tables [columnar.NumTables]resultTable
 	rows   int64
 	tally  Tally
@@ -254,7 +264,7 @@ type result struct {
 }
 
 type resultTable struct {
-	Cells   [][]string // by column of the table, then row
+	Cells   [][]string // by column of the table, then field of the case, then row
 	Records []int64
 }
 
@@ -264,11 +274,24 @@ func (r *result) collect() *columnar.Out {
 		r.rows += int64(b.Len())
 		t := &r.tables[b.Table.ID]
 		if t.Cells == nil {
-			t.Cells = make([][]string, len(b.Table.Cols))
+			t.Cells = make([][]string, len(b.Table.Cols)+len(r.fields))
 		}
 		for i, c := range b.Table.Cols {
 			for row := range b.Len() {
 				t.Cells[i] = append(t.Cells[i], cell(b, c, row))
+			}
+		}
+		for i, name := range r.fields {
+			codes, dict := b.Field(name)
+			at := len(b.Table.Cols) + i
+			for row := range b.Len() {
+				text := ""
+				if codes != nil && codes[row] != columnar.FieldAbsent {
+					if text = string(dict.Text(codes[row])); text == "" {
+						text = `""`
+					}
+				}
+				t.Cells[at] = append(t.Cells[at], text)
 			}
 		}
 		for _, further := range b.Record {
@@ -335,8 +358,15 @@ func whole(data []byte) []Block {
 
 // decode decodes blocks; each gets its own decoder, and all of them one Out.
 func (c *logCase) decode(blocks []Block) *result {
-	r := &result{}
+	r := &result{fields: c.fields}
 	out := r.collect()
+	out.Product = c.format.Product
+	if c.events {
+		out.WantEvents = columnar.AnyEvent
+	}
+	for i := range out.WantFields {
+		out.WantFields[i] = c.fields
+	}
 	for i := range blocks {
 		d, err := c.format.New(&c.options)
 		if err == nil {
@@ -376,7 +406,11 @@ func (r *result) files() []txtar.File {
 		w := csv.NewWriter(&b)
 		line := make([]string, len(used))
 		for k, i := range used {
-			line[k] = columnar.Tables[id].Cols[i].String()
+			if cols := columnar.Tables[id].Cols; i < len(cols) {
+				line[k] = cols[i].String()
+			} else {
+				line[k] = r.fields[i-len(cols)]
+			}
 		}
 		w.Write(line)
 		for row := range t.Records {

@@ -139,6 +139,7 @@ const (
 	readQuery          // DNS name; gives domain too
 	readQueryType
 	readRcode
+	readKept // a field that rules read: as it is, or a part of a URI
 )
 
 // A field is one column of a plan.
@@ -149,6 +150,8 @@ type field struct {
 	read  reading
 	scale float64 // readNumber: what one unit is in units of the column
 	unit  string  // readTime: Source.Time
+	name  string  // readKept: of the field
+	part  uriPart // readKept
 	// Reasons to skip a record, made once.
 	bad, negative string
 }
@@ -159,7 +162,8 @@ type plan struct {
 	table  *columnar.Table
 	tells  []int   // indexes of the names that told the table; none if the mapping did, or for api
 	fields []field // by src
-	where  int     // index of the name that equals is about; -1: none
+	names  []string
+	where  int // index of the name that equals is about; -1: none
 	equals []byte
 }
 
@@ -171,7 +175,51 @@ func (p *plan) wanted(b *columnar.Builder) []field {
 			out = append(out, f)
 		}
 	}
+	return append(out, p.kept(b.FieldNames())...)
+}
+
+// kept returns how fields that rules read are found: under their own name, however it
+// is spelt; parts of a URI where that stands.
+func (p *plan) kept(fields []string) (out []field) {
+	if len(fields) == 0 {
+		return nil
+	}
+	spelt := map[string]int{}
+	for i, name := range slices.Backward(p.names) {
+		spelt[keptName(name)] = i
+	}
+	for _, name := range fields {
+		part, isPart := uriPartNamed(name)
+		f := field{src: -1, read: readKept, name: name}
+		if i, ok := spelt[keptName(name)]; ok {
+			f.src = i
+		}
+		if f.src < 0 && isPart && p.table == columnar.HTTP {
+			for _, u := range p.fields {
+				if u.src >= 0 && (u.read == readPath || u.read == readHost && f.src < 0) {
+					f.src, f.part = u.src, part
+				}
+			}
+		}
+		if f.src >= 0 {
+			out = append(out, f)
+		}
+	}
 	return out
+}
+
+// keptName is the form in which fields that rules read are compared with names.
+func keptName(name string) string {
+	name = squash(name)
+	for _, prefix := range []string{"cs", "c", "http"} {
+		switch rest := strings.TrimPrefix(name, prefix); rest {
+		case "referer", "referrer":
+			return "referrer"
+		case "uri", "uriquery", "uriextension":
+			return rest
+		}
+	}
+	return name
 }
 
 // hasDeed reports whether rows say what was done, or how many bytes went.
@@ -209,7 +257,7 @@ func resolve(m *Mapping, names []string) (*plan, error) {
 			}
 		}
 	}
-	p := &plan{where: -1}
+	p := &plan{names: names, where: -1}
 	if m.Where.Name != "" {
 		i, ok := r.named(m.Where.Name)
 		if !ok {
@@ -474,6 +522,10 @@ func (s *setter) set(b *columnar.Builder, f *field, text []byte) (reason string)
 		return f.set(b, v, reason)
 	case readQuery:
 		b.SetQuery(text) // escapes of RFC 1035 stay as they are written
+	case readKept:
+		if text = f.part.of(text); len(text) > 0 {
+			b.SetField([]byte(f.name), text)
+		}
 	default:
 		b.SetText(f.col, s.text(f, text))
 	}
@@ -492,6 +544,8 @@ func (s *setter) text(f *field, text []byte) []byte {
 		return s.scratch
 	case readPath:
 		return urlPath(text)
+	case readKept:
+		return f.part.of(text)
 	case readQueryType:
 		return s.code(text, queryTypeName)
 	case readRcode:

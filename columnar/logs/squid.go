@@ -109,6 +109,7 @@ const (
 	squidAction
 	squidHierarchy
 	squidAgent
+	squidReferrer
 	numSquidFields
 )
 
@@ -127,7 +128,7 @@ var squidCodes = []struct {
 	{"rp", squidPath}, {">rp", squidPath}, {"<rp", squidPath}, {">rd", squidHost}, {"<rd", squidHost},
 	{">Hs", squidStatus}, {"Hs", squidStatus}, {"<Hs", squidStatus},
 	{">st", squidOut}, {"<st", squidIn}, {"Ss", squidAction}, {"Sh", squidHierarchy},
-	{">h", squidAgent}, // of the header User-Agent only
+	{">h", squidAgent}, // of the header User-Agent; of Referer squidReferrer
 	{"tr", squidOther}, {"dt", squidOther}, {"st", squidOther}, {">sh", squidOther}, {"<sh", squidOther}, {"mt", squidOther},
 	{">p", squidOther}, {"la", squidOther}, {"lp", squidOther}, {"<A", squidOther}, {"<p", squidOther}, {"<la", squidOther}, {"<lp", squidOther},
 	{"<h", squidOther}, {"rv", squidOther}, {">rv", squidOther}, {"<rv", squidOther}, {">rs", squidOther}, {"<rs", squidOther}, {">rP", squidOther}, {"<rP", squidOther},
@@ -316,7 +317,11 @@ func squidCode(s string) (field squidField, rank int, header bool, rest string, 
 	switch {
 	case longest == ">h" || longest == "<h":
 		header = true
-		if field == squidAgent && !strings.EqualFold(arg, "User-Agent") {
+		switch {
+		case field != squidAgent || strings.EqualFold(arg, "User-Agent"):
+		case strings.EqualFold(arg, "Referer"):
+			field = squidReferrer
+		default:
 			field = squidOther
 		}
 	case field == squidDate && arg != "":
@@ -351,6 +356,13 @@ type squid struct {
 // first-level cache.
 const squidRun = 256
 
+// A squidKept is a field that rules read beside columns, and what it is of a line.
+type squidKept struct {
+	name  string
+	field squidField
+	part  uriPart
+}
+
 // squidRows are lines that are to be put.
 type squidRows struct {
 	n       int
@@ -362,8 +374,10 @@ type squidRows struct {
 	// that are wanted.
 	texts  [numSquidFields][]columnar.Span
 	wanted []squidField
+	kept   []squidKept
 	cells  [squidRun]columnar.Span
-	text   []byte // cells that are not in the block as they are
+	spans  []columnar.Span // of a kept field
+	text   []byte          // cells that are not in the block as they are
 }
 
 // value returns a field of the line, "" if the layout lacks it.
@@ -475,7 +489,27 @@ func (d *squid) look(i int) (usual bool) {
 // want finds out which texts the wanted columns are made of.
 func (d *squid) want(b *columnar.Builder) {
 	r := &d.rows
-	r.wanted = r.wanted[:0]
+	r.wanted, r.kept = r.wanted[:0], r.kept[:0]
+	want := func(f squidField) {
+		if !slices.Contains(r.wanted, f) {
+			r.wanted = append(r.wanted, f)
+			r.texts[f] = slices.Grow(r.texts[f][:0], squidRun)[:squidRun]
+		}
+	}
+	for _, name := range b.FieldNames() {
+		part, ok := uriPartNamed(name)
+		field := squidURL
+		switch {
+		case ok && !d.layout.hasURL:
+			field = squidPath
+		case isReferrer(name):
+			field = squidReferrer
+		case !ok:
+			continue
+		}
+		want(field)
+		r.kept = append(r.kept, squidKept{name, field, part})
+	}
 	for _, w := range []struct {
 		col    columnar.Col
 		fields []squidField
@@ -494,10 +528,7 @@ func (d *squid) want(b *columnar.Builder) {
 			continue
 		}
 		for _, f := range w.fields {
-			if !slices.Contains(r.wanted, f) {
-				r.wanted = append(r.wanted, f)
-				r.texts[f] = slices.Grow(r.texts[f][:0], squidRun)[:squidRun]
-			}
+			want(f)
 		}
 	}
 }
@@ -917,6 +948,18 @@ func (d *squid) put(b *columnar.Builder, data []byte) {
 	}
 	if b.Wants(columnar.UserAgent) {
 		b.PutTexts(columnar.UserAgent, r.unescaped(data, r.texts[squidAgent][:n], '\\', unescapeQuotes), r.texts[squidAgent][:n])
+	}
+	for _, k := range r.kept {
+		spans, text := append(r.spans[:0], r.texts[k.field][:n]...), data
+		if k.field == squidReferrer {
+			text = r.unescaped(data, spans, '\\', unescapeQuotes)
+		} else if k.part != uriWhole {
+			for i, s := range spans {
+				spans[i] = spanOf(data, k.part.of(data[s.Begin:s.End]))
+			}
+		}
+		b.PutField(k.name, text, spans)
+		r.spans = spans
 	}
 	if b.Wants(columnar.URLHost) || b.Wants(columnar.URLPath) {
 		d.putURLs(b, data, n)

@@ -47,7 +47,7 @@ tls   → network  tls.sni dst_host. Bytes are null, as flow has them.`,
 		d := &suricata{clock: clock{zone: o.Location()}}
 		d.event = shapeOf(eveTimestamp, "timestamp", "event_type", "src_ip", "dest_ip", "dest_port", "proto", "app_proto", "dns", "http", "flow", "tls")
 		d.event.within("dns", shapeOf(eveDNSType, "type", "rrname", "rrtype", "queries"))
-		d.event.within("http", shapeOf(eveHostname, "hostname", "url", "http_method", "http_user_agent", "status", "length"))
+		d.event.within("http", shapeOf(eveHostname, "hostname", "url", "http_method", "http_user_agent", "status", "length", "http_refer"))
 		d.event.within("flow", shapeOf(eveToServer, "bytes_toserver", "bytes_toclient", "start", "end"))
 		d.event.within("tls", shapeOf(eveSNI, "sni"))
 		return d, nil
@@ -79,6 +79,7 @@ const (
 	eveUserAgent
 	eveStatus
 	eveLength
+	eveReferrer
 
 	eveToServer // of flow
 	eveToClient
@@ -96,6 +97,8 @@ type suricata struct {
 	queries walker
 	query   walker
 	scratch []byte
+	keptIn  *columnar.Builder // that kept is for
+	kept    []eveKept
 }
 
 func (d *suricata) Decode(b *Block, out *columnar.Out, t *Tally) error {
@@ -242,7 +245,36 @@ func (d *suricata) http(b *columnar.Builder) (reason string) {
 	b.SetText(columnar.UserAgent, d.text(eveUserAgent))
 	setCount(b, columnar.StatusCode, code)
 	setCount(b, columnar.BytesIn, bytesIn)
+	if b.WantsFields() {
+		d.fields(b)
+	}
 	return ""
+}
+
+// An eveKept is a field of a request that rules read beside columns.
+type eveKept struct {
+	name  []byte
+	field int
+	part  uriPart
+}
+
+// fields sets what rules read of a request beside columns.
+func (d *suricata) fields(b *columnar.Builder) {
+	if d.keptIn != b {
+		d.keptIn, d.kept = b, d.kept[:0]
+		for _, name := range b.FieldNames() {
+			if part, ok := uriPartNamed(name); ok {
+				d.kept = append(d.kept, eveKept{[]byte(name), eveURL, part})
+			} else if isReferrer(name) {
+				d.kept = append(d.kept, eveKept{name: []byte(name), field: eveReferrer})
+			}
+		}
+	}
+	for _, k := range d.kept {
+		if text := k.part.of(d.text(k.field)); len(text) > 0 {
+			b.SetField(k.name, text)
+		}
+	}
 }
 
 // flow returns the time at which the flow ended; that of the event, which comes

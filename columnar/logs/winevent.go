@@ -75,6 +75,7 @@ const (
 	winTargetUser
 	winTargetDomain
 	winSourceIP
+	winIPAddress
 	winDestinationIP
 	winDestinationHost
 	winDestinationPort
@@ -140,6 +141,8 @@ func winSlotOf(system bool, name string) (slot winSlot, ok bool) {
 		return winTargetDomain, true
 	case "SourceIp":
 		return winSourceIP, true
+	case "IpAddress":
+		return winIPAddress, true
 	case "DestinationIp":
 		return winDestinationIP, true
 	case "DestinationHostname":
@@ -261,11 +264,11 @@ var (
 	securityWord = []byte("Security")
 )
 
-// kind returns the table of the event; nil: none of ours.
+// kind returns the table of the event; nil: that of what no other table holds.
 func (e *winEvent) kind() *columnar.Table {
 	provider, channel := e.slots[winProvider], e.slots[winChannel]
 	unnamed := len(provider) == 0 && len(channel) == 0
-	sysmon := bytes.HasSuffix(provider, sysmonWord) || len(provider) == 0 && bytes.Contains(channel, sysmonWord) || unnamed && e.slots[winUtcTime] != nil
+	sysmon := e.bySysmon()
 	switch string(e.slots[winEventID]) {
 	case "1":
 		if sysmon {
@@ -281,11 +284,20 @@ func (e *winEvent) kind() *columnar.Table {
 		}
 	case "4688":
 		if string(provider) == "Microsoft-Windows-Security-Auditing" || unnamed ||
-			len(provider) == 0 && (bytes.EqualFold(channel, securityWord) || string(channel) == "Sec") {
+			len(provider) == 0 && bytes.EqualFold(channel, securityWord) {
 			return columnar.Process
 		}
 	}
 	return nil
+}
+
+// bySysmon reports whether Sysmon wrote the event.
+func (e *winEvent) bySysmon() bool {
+	provider, channel := e.slots[winProvider], e.slots[winChannel]
+	if len(provider) == 0 && len(channel) == 0 {
+		return e.slots[winUtcTime] != nil
+	}
+	return bytes.HasSuffix(provider, sysmonWord) || len(provider) == 0 && bytes.Contains(channel, sysmonWord)
 }
 
 // put counts the event in t, and puts its row into out if it has one.
@@ -296,11 +308,14 @@ func (e *winEvent) put(record int64, out *columnar.Out, t *Tally) {
 	}
 	table := e.kind()
 	if table == nil {
-		t.Pass()
-		return
+		if !out.WantsEvent(e.slots[winChannel], e.slots[winEventID]) {
+			t.Pass()
+			return
+		}
+		table = columnar.Event
 	}
 	b := out.Table(table)
-	if reason := e.row(b); reason != "" {
+	if reason := e.row(table, b); reason != "" {
 		b.Drop()
 		t.Skip(record, reason)
 		return
@@ -309,25 +324,32 @@ func (e *winEvent) put(record int64, out *columnar.Out, t *Tally) {
 		for i := len(e.fields) - 1; i >= 0; i-- { // of equal names the first stands
 			b.SetField([]byte(e.fields[i].name), e.fields[i].value)
 		}
+		if b.WantsField(columnar.Message) {
+			e.joined = e.joined[:0]
+			for i := range e.fields {
+				e.joined = append(append(e.joined, e.fields[i].value...), '\n')
+			}
+			b.SetField([]byte(columnar.Message), e.joined)
+		}
 	}
 	b.Next(record)
 	t.Row()
 }
 
 // row sets the cells of the event's row.
-func (e *winEvent) row(b *columnar.Builder) (reason string) {
+func (e *winEvent) row(table *columnar.Table, b *columnar.Builder) (reason string) {
 	us, ok := e.time()
 	if !ok {
 		return "bad or no time"
 	}
 	b.SetTime(us)
 	b.SetText(columnar.Host, e.said(winComputer))
-	b.SetText(columnar.User, e.user())
-	id := e.slots[winEventID]
-	switch string(id) {
-	case "1", "4688":
+	b.SetText(columnar.User, e.user(table))
+	e.joined = e.joined[:0]
+	switch table {
+	case columnar.Process:
 		path, parent, pid := e.said(winImage), e.said(winParentImage), e.said(winProcessID)
-		if string(id) == "4688" {
+		if string(e.slots[winEventID]) == "4688" {
 			// ProcessId is the parent's, except in Hayabusa's words.
 			if v := e.said(winNewProcessName); len(v) > 0 {
 				path, parent, pid = v, e.said(winParentProcessName), e.said(winNewProcessID)
@@ -349,7 +371,7 @@ func (e *winEvent) row(b *columnar.Builder) (reason string) {
 			}
 			b.SetInt(columnar.PID, n)
 		}
-	case "3":
+	case columnar.Network:
 		if len(e.said(winDestinationIP)) == 0 {
 			return "no DestinationIp"
 		}
@@ -357,19 +379,24 @@ func (e *winEvent) row(b *columnar.Builder) (reason string) {
 		if !ok {
 			return "bad DestinationPort"
 		}
-		e.joined = e.joined[:0]
 		b.SetText(columnar.SrcIP, e.address(winSourceIP))
 		b.SetText(columnar.DstIP, e.address(winDestinationIP))
 		b.SetLower(columnar.DstHost, bytes.TrimSuffix(e.said(winDestinationHost), dot))
 		b.SetLower(columnar.Protocol, e.said(winProtocol))
 		setCount(b, columnar.DstPort, port)
-	case "22":
+	case columnar.DNS:
 		name := bytes.TrimSuffix(e.said(winQueryName), dot)
 		if len(name) == 0 {
 			return "no QueryName"
 		}
 		b.SetQuery(name)
 		e.answers(b)
+	default:
+		ip := e.address(winSourceIP)
+		if len(ip) == 0 {
+			ip = e.address(winIPAddress)
+		}
+		b.SetText(columnar.SrcIP, ip)
 	}
 	return ""
 }
@@ -402,20 +429,29 @@ func (e *winEvent) time() (us int64, ok bool) {
 }
 
 // user returns who acted, as DOMAIN\name.
-func (e *winEvent) user() []byte {
+func (e *winEvent) user(table *columnar.Table) []byte {
 	if user := e.said(winUser); len(user) > 0 {
 		return user
 	}
-	// A process that is started for another account acts as that.
+	// A process that is started for another account acts as that, and so does who
+	// logs on. In other events the target is what something is done to.
 	name, domain := e.said(winTargetUser), e.said(winTargetDomain)
-	if len(name) == 0 {
-		name, domain = e.said(winSubjectUser), e.said(winSubjectDomain)
+	if len(name) == 0 || table == columnar.Event && !e.logon() {
+		if subject := e.said(winSubjectUser); len(subject) > 0 {
+			name, domain = subject, e.said(winSubjectDomain)
+		}
 	}
 	if len(name) == 0 || len(domain) == 0 {
 		return name
 	}
 	e.joined = append(append(append(e.joined[:0], domain...), '\\'), name...)
 	return e.joined
+}
+
+// logon reports whether somebody logged on, or tried to.
+func (e *winEvent) logon() bool {
+	id := e.slots[winEventID]
+	return string(id) == "4624" || string(id) == "4625"
 }
 
 // address returns an address in the form that other logs have. Sysmon writes all

@@ -49,6 +49,7 @@ EventTime) are taken as of the zone of the input.`,
 
 type winJSON struct {
 	event   winEvent
+	out     *columnar.Out // says which events are read; nil: those that have a table of their own
 	names   nameSet
 	walkers [winJSONDepth]walker // of the objects that are open
 	depth   int
@@ -127,27 +128,39 @@ var winSystemNames = map[string]string{
 	"EventID": "EventID", "event_id": "EventID", "eventID": "EventID", "Id": "EventID",
 	"SourceName": providerName, "source_name": providerName, "provider_name": providerName, "providerName": providerName,
 	"ProviderName": providerName, "Provider": providerName, providerName: providerName,
-	"Channel": "Channel", "channel": "Channel", "log_name": "Channel", "LogName": "Channel",
+	channelName: channelName, "channel": channelName, "log_name": channelName, "LogName": channelName,
 	"Computer": "Computer", "computer": "Computer", "computer_name": "Computer", "Hostname": "Computer", "MachineName": "Computer",
 	"TimeCreated": timeCreated, "SystemTime": timeCreated, "systemTime": timeCreated, "EventTime": timeCreated, "Timestamp": timeCreated,
 	"@timestamp": timeStamp, "timestamp": timeStamp,
 }
 
 const (
+	channelName  = "Channel"
 	providerName = "Provider_Name"
 	timeCreated  = "TimeCreated_SystemTime"
 	timeStamp    = "@timestamp" // of who passed the event on: not so good
 )
+
+// winChannels are the logs that Hayabusa calls by short names.
+var winChannels = map[string]string{
+	"App": "Application", "Sec": "Security", "Sys": "System", "Sysmon": "Microsoft-Windows-Sysmon/Operational",
+	"PwSh": "Microsoft-Windows-PowerShell/Operational", "PwShClassic": "Windows PowerShell",
+	"Defender": "Microsoft-Windows-Windows Defender/Operational", "TaskSch": "Microsoft-Windows-TaskScheduler/Operational",
+	"WMI": "Microsoft-Windows-WMI-Activity/Operational", "BitsCli": "Microsoft-Windows-Bits-Client/Operational",
+	"Firewall": "Microsoft-Windows-Windows Firewall With Advanced Security/Firewall", "CodeInteg": "Microsoft-Windows-CodeIntegrity/Operational",
+	"NTLM": "Microsoft-Windows-NTLM/Operational", "OpenSSH": "OpenSSH/Operational",
+}
 
 // winShortNames are Hayabusa's.
 var winShortNames = map[string]string{
 	"Proc": "Image", "Cmdline": "CommandLine", "PID": "ProcessId", "ParentProc": "ParentImage", "ParentCmdline": "ParentCommandLine",
 	"ParentPID": "ParentProcessId", "Hash": "Hashes", "Desc": "Description", "SrcIP": "SourceIp", "SrcPort": "SourcePort",
 	"TgtIP": "DestinationIp", "TgtPort": "DestinationPort", "TgtHost": "DestinationHostname", "Proto": "Protocol",
-	"Query": "QueryName", "Result": "QueryResults",
+	"Query": "QueryName", "Result": "QueryResults", "TgtObj": "TargetObject", "ScriptBlock": "ScriptBlockText",
 }
 
 func (d *winJSON) Decode(b *Block, out *columnar.Out, t *Tally) error {
+	d.out = out
 	record := b.First
 	for data := b.Data; len(data) > 0; record++ {
 		var line []byte
@@ -330,6 +343,11 @@ func (d *winJSON) said(place winPlace, element, key []byte, w *walker) {
 		name = d.names.of(key)
 	}
 	if text := w.text(&d.scratch); text != nil {
+		if name == channelName {
+			if long := winChannels[string(text)]; long != "" {
+				text = []byte(long)
+			}
+		}
 		d.event.add(system || place == winOfSystem, name, text)
 	}
 }
@@ -441,7 +459,7 @@ func (d *winJSON) fromMessage() bool {
 			return false
 		}
 	}
-	return d.event.kind() != nil
+	return d.event.kind() != nil || d.event.bySysmon() && d.out != nil && d.out.WantsEvent(s[winChannel], s[winEventID])
 }
 
 // parseMessage adds the fields that a message tells of in lines "Name: value", in

@@ -9,8 +9,8 @@ import (
 )
 
 // winDoc tells what all forms of Windows events have in common.
-const winDoc = `Reads the events of Sysmon and the Security log that say what a machine did; all
-others are counted as other. The time is the event's UtcTime, else when the log
+const winDoc = `Reads the events of Sysmon and the Security log that say what a machine did. All
+others are rows of event if a rule reads them, else they are counted as other. The time is the event's UtcTime, else when the log
 says it was written.
 
 Sysmon 1       → process  Image path, OriginalFileName internal_name, CommandLine,
@@ -19,17 +19,18 @@ Security 4688  → process  NewProcessName path, CommandLine (if the policy has 
                           logged), ParentProcessName, NewProcessId pid
 Sysmon 3       → network  SourceIp, DestinationIp, DestinationHostname,
                           DestinationPort, Protocol; bytes are null. Where
-                          Initiated is false another machine is the client: other.
+                          Initiated is false another machine is the client: event.
 Sysmon 22      → dns      QueryName, QueryStatus rcode, QueryResults answers_len.
                           The type that was asked for is not logged.
 
 user is the event's User; in 4688 TargetDomainName\TargetUserName, the account
 that the process acts as, or SubjectDomainName\SubjectUserName where that is
-the same. host is Computer. A machine that logs both Sysmon 1 and Security 4688
+the same; in other events the subject, but for those of a logon (4624, 4625) the
+account that logs on. src_ip of an event is SourceIp or IpAddress. host is Computer. A machine that logs both Sysmon 1 and Security 4688
 gives two rows of each process.`
 
 var (
-	winTables = []*columnar.Table{columnar.Process, columnar.Network, columnar.DNS}
+	winTables = []*columnar.Table{columnar.Process, columnar.Network, columnar.DNS, columnar.Event}
 	winLacks  = columnar.ColSet(columnar.QueryType, columnar.BytesOut, columnar.BytesIn, columnar.Duration)
 )
 

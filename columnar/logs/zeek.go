@@ -130,6 +130,8 @@ const (
 	zeekUsername
 	zeekServerName
 	zeekEstablished
+	zeekReferrer
+	zeekOrigPort
 	zeekNotHTTP // any that SIP or SMTP has, and HTTP has not
 	numZeekFields
 )
@@ -194,6 +196,10 @@ func zeekFieldNamed(name []byte) (zeekField, bool) {
 		return zeekStatusCode, true
 	case "username":
 		return zeekUsername, true
+	case "referrer":
+		return zeekReferrer, true
+	case "id.orig_p", "id_orig_p":
+		return zeekOrigPort, true
 	case "server_name":
 		return zeekServerName, true
 	case "established":
@@ -472,8 +478,9 @@ type zeek struct {
 	tsv     zeekTSV
 	out     *columnar.Out // that the plan was made for
 	shape   *shape
-	values  [numZeekFields]value  // of a JSON line
-	reads   [zeekSSL + 1]uint64   // by log: the fields that are read of JSON for out
+	values  [numZeekFields]value // of a JSON line
+	reads   [zeekSSL + 1]uint64  // by log: the fields that are read of JSON for out
+	kept    [zeekSSL + 1][]zeekKept
 	set     uint64                // cells that are set from JSON
 	cells   [numZeekFields][]byte // nil: not said; text is unescaped, answers is raw
 	json    bool                  // cells come from JSON
@@ -571,6 +578,11 @@ func (d *zeek) line(line []byte, record int64) (row bool, reason string) {
 	if !row {
 		b.Drop()
 		return false, reason
+	}
+	for _, k := range d.kept[log] {
+		if text := k.part.of(d.cells[k.field]); len(text) > 0 {
+			b.SetField([]byte(k.name), text)
+		}
 	}
 	b.SetTime(us)
 	b.Next(record)
@@ -698,8 +710,35 @@ func (d *zeek) wants(log zeekLog) uint64 {
 				d.reads[log] |= 1 << r.field
 			}
 		}
+		d.kept[log] = d.kept[log][:0]
+		for _, name := range table.FieldNames() {
+			if k, ok := zeekKeptOf(log, name); ok {
+				d.kept[log] = append(d.kept[log], k)
+				d.reads[log] |= 1 << k.field
+			}
+		}
 	}
 	return d.reads[log]
+}
+
+// A zeekKept is a field that rules read beside columns, and what it is of a line.
+type zeekKept struct {
+	name  string
+	field zeekField
+	part  uriPart
+}
+
+// zeekKeptOf returns where a field that rules read stands in the lines of a log: under
+// Zeek's own name or that of Sigma's taxonomy for proxies.
+func zeekKeptOf(log zeekLog, name string) (k zeekKept, ok bool) {
+	if part, ok := uriPartNamed(name); ok && log == zeekHTTP {
+		return zeekKept{name, zeekURI, part}, true
+	}
+	if isReferrer(name) {
+		return zeekKept{name: name, field: zeekReferrer}, log == zeekHTTP
+	}
+	f, ok := zeekFieldNamed([]byte(name))
+	return zeekKept{name: name, field: f}, ok && f != zeekNotHTTP && f != zeekAnswers
 }
 
 // time parses a ts: epoch seconds or milliseconds, or ISO 8601.

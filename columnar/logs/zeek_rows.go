@@ -220,6 +220,15 @@ func (d *zeek) put(b *columnar.Builder, data []byte, log zeekLog, n int) int {
 	default:
 		n = d.sslRows(b, data, n)
 	}
+	for _, k := range d.kept[log] {
+		spans := d.column(d.rows.spans[0], data, k.field, n)
+		if k.part != uriWhole {
+			for i, s := range spans {
+				spans[i] = spanOf(data, k.part.of(data[s.Begin:s.End]))
+			}
+		}
+		b.PutField(k.name, data, spans)
+	}
 	b.NextRows(d.rows.records[:n])
 	return n
 }

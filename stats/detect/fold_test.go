@@ -48,7 +48,8 @@ func feedWith(f Folder, a *Aggregate, o *FoldOptions, events []event) {
 		f.Fold(b)
 	}}
 	if a.Judged {
-		out.Want, out.WantFields = RuleReads(o.Rules)
+		want := RuleReads(o.Rules)
+		out.Want, out.WantFields, out.WantEvents = want.Cols, want.Fields, want.Events
 	}
 	for _, e := range events {
 		if !slices.Contains(a.Tables, e.table) {

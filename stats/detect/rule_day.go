@@ -36,20 +36,36 @@ var ruleColumns = map[*columnar.Table]columnar.Cols{
 	columnar.Process: columnar.ColSet(columnar.Path, columnar.CmdLine),
 }
 
-// RuleReads returns what rule_day reads with these rules: columns, and fields of
-// events by name. Of a table that no rule is about it reads nothing.
-func RuleReads(rules *sigma.Set) (columnar.Cols, []string) {
+// Fields by which an event of the table event is shown, the first that it has of
+// each: who acted, on what, how, and what the log calls it. They are those of Sysmon,
+// the Security log, PowerShell and Linux' audit log.
+var (
+	eventActors  = []string{"Image", "SourceImage", "ProcessName", "exe", "HostApplication"}
+	eventObjects = []string{"TargetFilename", "TargetObject", "ImageLoaded", "PipeName", "TargetImage", "RelativeTargetName", "ObjectName", "ShareName",
+		"ServiceName", "TaskName", "DestinationHostname", "DestinationIp", "Path", "Destination", "name", "acct"}
+	eventDetails = []string{"ScriptBlockText", "Payload", "Details", "ImagePath", "ServiceFileName", "Contents", "GrantedAccess", "CommandLine", "Message"}
+	eventNames   = []string{"Provider_Name", "type"}
+	eventNumber  = []string{"EventID"}
+)
+
+// RuleReads returns what rule_day reads with these rules. Of a table that no rule is
+// about it reads nothing.
+func RuleReads(rules *sigma.Set) (want columnar.Wanted) {
 	if rules == nil || len(rules.Rules) == 0 {
-		return 0, nil
+		return want
 	}
-	cols, fields := rules.Want()
-	cols |= columnar.ColSet(columnar.Time, columnar.User, columnar.SrcIP, columnar.Host, columnar.BytesOut, columnar.BytesIn, columnar.EventUID)
+	want = rules.Want()
+	want.Cols |= columnar.ColSet(columnar.Time, columnar.User, columnar.SrcIP, columnar.Host, columnar.BytesOut, columnar.BytesIn, columnar.EventUID)
 	for _, r := range rules.Rules {
 		for _, t := range r.Tables() {
-			cols |= ruleColumns[t]
+			want.Cols |= ruleColumns[t]
 		}
 	}
-	return cols, fields
+	if len(want.Events) > 0 {
+		f := &want.Fields[columnar.Event.ID]
+		*f = slices.Concat(*f, eventActors, eventObjects, eventDetails, eventNames, eventNumber)
+	}
+	return want
 }
 
 // ruleRefs names the rules of a set within objects, by their place in it. A rule
@@ -288,8 +304,16 @@ func ruleWhat(b *columnar.Batch, row int) []byte {
 		}
 	case columnar.Process:
 		what = ruleText(b, columnar.Path, row)
-	default:
-		what = []byte("events")
+	case columnar.Event:
+		if what = eventText(b, eventObjects, row); len(what) == 0 {
+			what = eventText(b, eventActors, row)
+		}
+		if len(what) == 0 {
+			what = joinTexts(eventText(b, eventNames, row), " ", eventText(b, eventNumber, row))
+		}
+		if len(what) == 0 {
+			what = []byte("events")
+		}
 	}
 	return cutText(what, maxRuleWhat)
 }
@@ -323,8 +347,24 @@ func appendRuleExample(to []byte, b *columnar.Batch, row int) []byte {
 		if add("", ruleText(b, columnar.CmdLine, row)); len(to) == 0 {
 			add("", ruleText(b, columnar.Path, row))
 		}
+	case columnar.Event:
+		add("", eventText(b, eventActors, row))
+		add(": ", eventText(b, eventObjects, row))
+		add(": ", eventText(b, eventDetails, row))
 	}
 	return cutText(to, maxRuleExample)
+}
+
+// eventText returns the text of the first of some fields that an event has.
+func eventText(b *columnar.Batch, fields []string, row int) []byte {
+	for _, name := range fields {
+		if codes, dict := b.Field(name); codes != nil {
+			if text := dict.Text(codes[row]); len(text) > 0 && string(text) != "-" {
+				return text
+			}
+		}
+	}
+	return nil
 }
 
 // ruleText returns the text of a Dictionary or Text column.

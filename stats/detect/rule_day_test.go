@@ -3,6 +3,7 @@ package detect
 import (
 	"fmt"
 	"math"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -97,15 +98,17 @@ title: agent
 logsource: {category: proxy}
 detection: {s: {c-useragent: x, c-uri-query: y}, condition: s}
 `)
-	cols, fields := RuleReads(http)
+	want := RuleReads(http)
+	cols, fields := want.Cols, want.Fields[columnar.HTTP.ID]
 	if !cols.Has(columnar.UserAgent) || !cols.Has(columnar.URLPath) || cols.Has(columnar.Query) || cols.Has(columnar.CmdLine) {
 		t.Errorf("got %v, want the columns of http", cols.List())
 	}
 	if len(fields) != 1 || fields[0] != "c-uri-query" {
 		t.Errorf("got fields %q", fields)
 	}
-	if cols, fields := RuleReads(&sigma.Set{}); cols != 0 || fields != nil {
-		t.Errorf("without a rule, got %v %q", cols.List(), fields)
+	want.Cols, want.Fields[columnar.HTTP.ID] = 0, nil
+	if none := RuleReads(&sigma.Set{}); !reflect.DeepEqual(none, want) {
+		t.Errorf("without a rule, or of other tables, got %v", none)
 	}
 }
 
@@ -161,7 +164,7 @@ name: of_zeek
 logsource: {product: zeek, service: http}
 detection: {s: {method: GET}, condition: s}
 `)
-	cols, _ := RuleReads(rules)
+	cols := RuleReads(rules).Cols
 	for _, c := range []struct {
 		product string
 		lacks   columnar.Cols

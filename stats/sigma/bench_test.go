@@ -78,11 +78,11 @@ func BenchmarkMatch(b *testing.B) {
 			if len(errs) > 0 {
 				b.Fatal(errs[0])
 			}
-			cols, fields := set.Want()
+			want := set.Want()
 			m := set.Matcher()
 			matches, rows := 0, 0
 			// A sink runs while its batch is valid, so the measure is in it.
-			out := columnar.Out{Want: cols, WantFields: fields}
+			out := columnar.Out{Want: want.Cols, WantFields: want.Fields}
 			out.Sink = func(batch *columnar.Batch) {
 				b.StartTimer()
 				matches += len(m.Match(batch))

@@ -8,6 +8,12 @@ import (
 //go:embed rules/*.yml rules/seed/*.yml
 var bundled embed.FS
 
+// ownPlaceholders are what the placeholders of the rules that come with outflow stand
+// for if nobody says more: they narrow rules which must find something without.
+var ownPlaceholders = map[string][]string{
+	"production_networks": {"0.0.0.0/0", "::/0"},
+}
+
 // Bundled returns the rules, and the cases about them, that come with outflow.
 func Bundled() (rules, cases []File) { return bundledIn("rules") }
 

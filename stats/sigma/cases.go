@@ -220,7 +220,7 @@ func (s *Set) Try(events [][]Pair) []*Rule {
 // batches hands events to a sink as rows of every table that rules are about, with the
 // columns that none of them fills.
 func (s *Set) batches(events [][]Pair, sink func(b *columnar.Batch, lacks columnar.Cols)) {
-	cols, fields := s.Want()
+	want := s.Want()
 	for _, t := range columnar.Tables {
 		if s.plans[t.ID] == nil {
 			continue
@@ -233,7 +233,7 @@ func (s *Set) batches(events [][]Pair, sink func(b *columnar.Batch, lacks column
 				}
 			}
 		}
-		out := columnar.Out{Want: cols, WantFields: fields, Sink: func(b *columnar.Batch) { sink(b, lacks) }}
+		out := columnar.Out{Want: want.Cols, WantFields: want.Fields, Sink: func(b *columnar.Batch) { sink(b, lacks) }}
 		b := out.Table(t)
 		for i, pairs := range events {
 			b.SetTime(timeOf(pairs, i))

@@ -8,7 +8,7 @@ import (
 
 // Message is the field in which a format may keep the whole record as text:
 // keywords are looked for there, and in every text column of the table.
-const Message = "message"
+const Message = columnar.Message
 
 // A source is where events of a log source are. The first source of sources that
 // holds a rule's logsource is the rule's.
@@ -121,6 +121,67 @@ func sourceOf(l Logsource) *source {
 		}
 	}
 	panic("the last source holds all")
+}
+
+// kinds returns the kinds of events of the table event that a rule can match: by its
+// log source, else by what its condition wants of Channel and EventID, or of the type
+// of an audit record.
+func (r *Rule) kinds() (out []columnar.EventKind) {
+	of := func(field string) []string {
+		for _, w := range sourceOf(r.Logsource).where {
+			if w.field == field {
+				return w.values
+			}
+		}
+		if values, ok := wanted(r.cond, field); ok {
+			return values
+		}
+		return []string{""}
+	}
+	number := "EventID"
+	if r.Logsource.Service == "auditd" {
+		number = "type"
+	}
+	for _, channel := range of("Channel") {
+		for _, id := range of(number) {
+			out = append(out, columnar.EventKind{Product: r.Logsource.Product, Channel: channel, ID: id})
+		}
+	}
+	return out
+}
+
+// wanted returns values one of which a field must have where e holds.
+func wanted(e *expr, field string) (values []string, ok bool) {
+	switch e.op {
+	case opTest:
+		if e.test.field != field || e.test.kind != testText {
+			return nil, false
+		}
+		for _, p := range e.test.patterns {
+			text, plain := p.plain()
+			if !plain || text == "" {
+				return nil, false
+			}
+			values = append(values, text)
+		}
+		return values, len(values) > 0
+	case opAnd:
+		for _, k := range e.kids {
+			if values, ok = wanted(k, field); ok {
+				return values, true
+			}
+		}
+	case opOr, opCount:
+		for _, k := range e.kids {
+			more, ok := wanted(k, field)
+			if !ok {
+				return nil, false
+			}
+			values = append(values, more...)
+		}
+		return values, len(values) > 0
+	}
+	return nil, false
 }
 
 // columns is the field map's second half: from the field names of Sigma's taxonomies,

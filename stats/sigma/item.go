@@ -520,7 +520,10 @@ func (o *Options) expand(n *node, p pattern, parse func(string) pattern) ([]patt
 			}
 			values := o.Placeholders[name]
 			if len(values) == 0 {
-				return nil, faultAt(n.at, "placeholder %%%s%% has no values", name)
+				values = ownPlaceholders[name]
+			}
+			if len(values) == 0 {
+				return nil, &unset{faultAt(n.at, "placeholder %%%s%% has no values: say in placeholders.%s what it stands for", name, name), name}
 			}
 			alternatives := make([]pattern, len(values))
 			for i, v := range values {

@@ -10,12 +10,40 @@
 //     exists does not. Fields kept aside (columnar.Batch.Field) can: ” is a field
 //     without text, null one that is absent or empty, exists one that is there.
 //   - A test of a field that an event does not have is false, and its negation true.
-//   - Keywords are looked for in every text column and in the field Message.
+//   - Keywords are looked for in every text column and in the field Message, which
+//     Windows events, audit records and CloudTrail's calls have.
 //   - Regular expressions are Go's (RE2), searched for anywhere in the text.
 //   - Texts differ in case only if Unicode's simple folding keeps them apart.
 //   - N of a pattern, with N over 1, holds if at least N of the searches do.
 //   - The condition of a filter must hold, too: to suppress, it says not.
 //   - A correlation of correlations groups by fields that those group by, too.
+//
+// What the rules of SigmaHQ use, by a count over its 3,780 documents of August 2026,
+// and what of it is here:
+//
+//	modifiers    contains 4616, endswith 3437, all 1181, startswith 570, re 202,
+//	             windash 110, cidr 39, base64offset 9, fieldref 5, wide 2, base64 1:
+//	             all. expand 34: loads once Options.Placeholders says what for.
+//	values       lists of maps 977, integers 125, keywords 107, null 96: all
+//	conditions   not 825, parentheses 104, 1 or all of a pattern 1641: all. None of
+//	             them aggregates, as Sigma 1 could.
+//	re           RE2 has no looking ahead or behind and no back-references, which the
+//	             specification leaves out, too. Another engine with RE2's limits reads
+//	             3,744 of 3,754 of the files, so a handful of rules may not load; none
+//	             of the 115 that the tests know. Note: an engine that backtracks would
+//	             need a bound on its steps, as attackers write what it reads.
+//	logsources   Every log source loads. Read are those of processes, connections,
+//	             DNS, proxies, web servers, cloud APIs, Zeek's dns, http and conn,
+//	             auditd, and all categories and services of Windows: see sources.
+//	             Others (other logs of Zeek, network devices, applications, other
+//	             services of Linux, macOS) are in the table event, which a mapping of
+//	             CSV or JSON lines can fill, and else blind.
+//	fields       By the name that they have in the log, or that of Sigma's taxonomies
+//	             for proxies and web servers: Windows events and audit records all,
+//	             CloudTrail by path, CSV and JSON lines by column and key; of requests
+//	             in Squid, Zeek and Suricata the URI, its query and extension, and the
+//	             referrer; in Zeek those that rows are made of. Parquet and dnsmasq
+//	             have columns only.
 package sigma
 
 import (
@@ -34,7 +62,8 @@ type File struct {
 
 // Options say how rules are read.
 type Options struct {
-	// Placeholders has what %name% stands for where a rule says expand.
+	// Placeholders has what %name% stands for where a rule says expand. A rule with one
+	// that is not here does not load.
 	Placeholders map[string][]string
 	// Keep, if set, is asked of every rule that loads, in their order, whether it is to
 	// be reported. The Set has those that are, and what the correlations among them are
@@ -238,23 +267,34 @@ func (l *loader) keep() {
 	}
 }
 
-// Want returns what the rules read of each event: columns, and fields by name.
-func (s *Set) Want() (columnar.Cols, []string) {
-	var cols columnar.Cols
-	fields := map[string]bool{}
+// Want returns what the rules read of events.
+func (s *Set) Want() (w columnar.Wanted) {
 	for _, p := range s.plans {
 		if p == nil {
 			continue
 		}
+		fields := map[string]bool{}
 		for _, in := range p.inputs {
 			if in.field == "" {
-				cols |= columnar.ColSet(in.col)
+				w.Cols |= columnar.ColSet(in.col)
 			} else {
 				fields[in.field] = true
 			}
 		}
+		w.Fields[p.table.ID] = sortedKeys(fields)
 	}
-	return cols, sortedKeys(fields)
+	kinds := map[columnar.EventKind]bool{}
+	for _, r := range s.Rules {
+		if r.Correlation == nil && slices.Contains(r.Tables(), columnar.Event) {
+			for _, k := range r.kinds() {
+				if !kinds[k] {
+					kinds[k] = true
+					w.Events = append(w.Events, k)
+				}
+			}
+		}
+	}
+	return w
 }
 
 // Tables returns the tables that a rule reads; of a correlation, those of its rules.

@@ -2,6 +2,7 @@ package sigma
 
 import (
 	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -131,4 +132,32 @@ func tryBundled(t *testing.T, rules, cases []File) []*Rule {
 		}
 	}
 	return set.Rules
+}
+
+// If this fails, events are read that no rule can match, or those that one can are not.
+func TestWantedEvents(t *testing.T) {
+	for rule, want := range map[string]string{
+		"{category: registry_set, product: windows}|{s: {TargetObject: x}, condition: s}":                 "{windows Microsoft-Windows-Sysmon/Operational 13} {windows Linux-Sysmon/Operational 13}",
+		"{product: windows, service: security}|{s: {EventID: [4663, 5145], ObjectName: x}, condition: s}": "{windows Security 4663} {windows Security 5145}",
+		"{product: windows, service: system}|{a: {EventID: 1}, b: {EventID: 2, x: y}, condition: a or b}": "{windows System 1} {windows System 2}",
+		"{product: windows, service: system}|{a: {EventID: 1}, b: {x: y}, condition: a or b}":             "{windows System }",
+		"{product: windows, service: system}|{a: {EventID: 1}, b: {x: y}, condition: b and not a}":        "{windows System }",
+		"{product: windows, service: system}|{a: {EventID|startswith: '1'}, condition: a}":                "{windows System }",
+		"{product: windows, service: of_its_own}|{a: {EventID: 7, Channel: [c, d]}, condition: a}":        "{windows c 7} {windows d 7}",
+		"{product: linux, service: auditd}|{a: {type: PATH}, condition: a}":                               "{linux  path}",
+		"{category: proxy}|{s: {cs-method: PUT}, condition: s}":                                           "",
+	} {
+		logsource, detection, _ := strings.Cut(rule, "|{")
+		set, errs := Load([]File{{"r.yml", []byte("title: x\nlogsource: " + logsource + "\ndetection: {" + detection)}}, Options{})
+		if len(errs) > 0 {
+			t.Fatal(errs[0])
+		}
+		var got []string
+		for _, k := range set.Want().Events {
+			got = append(got, fmt.Sprint(k))
+		}
+		if s := strings.Join(got, " "); s != want {
+			t.Errorf("%s: got %s, want %s", rule, s, want)
+		}
+	}
 }

@@ -29,7 +29,17 @@ type Error struct {
 	Msg          string
 	// Source shows the lines around the place and marks it; it may be "".
 	Source string
+	// Placeholder is what Options.Placeholders lacks, if that is why.
+	Placeholder string
 }
+
+// An unset is the error of a placeholder without values.
+type unset struct {
+	error
+	name string
+}
+
+func (u *unset) Unwrap() error { return u.error }
 
 func (e *Error) Error() string {
 	var b strings.Builder
@@ -54,6 +64,10 @@ func faultAt(at *token.Token, format string, args ...any) error {
 // errorIn makes an Error of what went wrong in a file.
 func errorIn(file string, err error) *Error {
 	out := &Error{File: file, Msg: err.Error()}
+	var u *unset
+	if errors.As(err, &u) {
+		out.Placeholder = u.name
+	}
 	var at yaml.Error
 	if !errors.As(err, &at) {
 		return out
