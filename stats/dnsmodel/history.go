@@ -36,8 +36,8 @@ const (
 	means                       // of the features in averaged, one behind the other
 )
 const (
-	maxExcess     = means + len(averaged) + iota
-	minExcess     //
+	maxExcess = means + len(averaged) + iota // of the earlier names
+	minExcess
 	lengthOff     // how far the length is from the mean
 	excessOff     // how far the excess is from the mean
 	distinctShare // of the names

@@ -98,7 +98,7 @@ func calibrate(judged []judgement, in func(*judgement) bool) []dnsmodel.Point {
 	for i, j := range order {
 		w := weigh(j)
 		weight += w
-		s.logits += j.logit * w
+		s.logits += float64(j.logit * w)
 		if j.label {
 			s.yes += w
 		} else {
@@ -112,7 +112,7 @@ func calibrate(judged []judgement, in func(*judgement) bool) []dnsmodel.Point {
 		for n := len(steps); n > 1 && steps[n-2].share() >= steps[n-1].share(); n-- {
 			a, b := steps[n-2], steps[n-1]
 			wa, wb := a.yes+a.no, b.yes+b.no
-			steps = append(steps[:n-2], step{(a.logits*wa + b.logits*wb) / (wa + wb), a.yes + b.yes, a.no + b.no})
+			steps = append(steps[:n-2], step{(float64(a.logits*wa) + float64(b.logits*wb)) / (wa + wb), a.yes + b.yes, a.no + b.no})
 		}
 		s = step{}
 	}
@@ -120,7 +120,7 @@ func calibrate(judged []judgement, in func(*judgement) bool) []dnsmodel.Point {
 	half := 0.5 * (1 - prevalence) / float64(len(order))
 	curve := make([]dnsmodel.Point, 0, len(steps))
 	for _, s := range steps {
-		y := math.Log((s.yes + half*prevalence) / (s.no + half))
+		y := math.Log((s.yes + float64(half*prevalence)) / (s.no + half))
 		curve = append(curve, dnsmodel.Point{X: grid(s.logits), Y: grid(y)})
 	}
 	return curve
