@@ -3,6 +3,8 @@ package dnsmodel
 import (
 	"math"
 	"math/rand/v2"
+	"slices"
+	"strings"
 	"testing"
 )
 
@@ -158,5 +160,46 @@ func BenchmarkScore(b *testing.B) {
 		k := i % len(f)
 		h.Score(f[k], int64(i), false)
 		h.Add(f[k], int64(i), false, false)
+	}
+}
+
+// If this fails, a finding gives reasons that are not there, or none.
+func TestWhy(t *testing.T) {
+	var x Extractor
+	var h History
+	f := x.Of([]byte("ovydcnrnonugcnjrgiwgi2lgmzuwkllimvwgy3lb.nywwo4tpovydcobnonugcn"))
+	for _, why := range h.Why(f, 0, false) {
+		if strings.Contains(why, "queries") {
+			t.Errorf("no query before: got %q", why)
+		}
+	}
+	for i := range 9 {
+		h.Add(x.Of([]byte{'a' + byte(i), 'z', '4', 'q', 'x', '7', 'k', 'k'}), int64(i)*1e6, false, false)
+	}
+	got := h.Why(f, 9e6, false)
+	if len(got) != maxReasons {
+		t.Errorf("got %q, want %d reasons", got, maxReasons)
+	}
+	if again := h.Why(f, 9e6, false); !slices.Equal(got, again) {
+		t.Errorf("got %q, then %q", got, again)
+	}
+	h = History{}
+	for i := range 2 {
+		h.Add(x.Of([]byte{'a' + byte(i)}), int64(i), false, false)
+	}
+	input := h.Input(&f, 2, false)
+	for _, r := range reasons {
+		if say := r.say(&input); strings.Contains(say, "different") && say != "2 different names in the 2 queries before" {
+			t.Errorf("got %q", say)
+		}
+	}
+}
+
+// If this fails, the card was written without its figures.
+func TestCardHasFigures(t *testing.T) {
+	for _, part := range []string{"### Names of an ISP", "### With history", "### A tool never trained on", "### Calibration", "### Captures", "## What it cannot do"} {
+		if !strings.Contains(Card(), part) {
+			t.Errorf("no %q", part)
+		}
 	}
 }

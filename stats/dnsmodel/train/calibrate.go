@@ -12,6 +12,12 @@ import (
 // calibrated: that of the ISP's names, and of the target for precision.
 const prevalence = 0.005
 
+// caution is how much more benign queries count than they are: each half has classes
+// that the other has not, and a curve of one half gave the queries of the other up to
+// three times the odds that they had. With it they are about as likely as is said
+// where that is a third to a half, and likelier above: see the card.
+const caution = 3
+
 // A judgement is what a model said of a query that it was not trained on.
 type judgement struct {
 	*query
@@ -120,7 +126,7 @@ func calibrate(judged []judgement, in func(*judgement) bool) []dnsmodel.Point {
 	half := 0.5 * (1 - prevalence) / float64(len(order))
 	curve := make([]dnsmodel.Point, 0, len(steps))
 	for _, s := range steps {
-		y := math.Log((s.yes + float64(half*prevalence)) / (s.no + half))
+		y := math.Log((s.yes + float64(half*prevalence)) / float64(caution*(s.no+half)))
 		curve = append(curve, dnsmodel.Point{X: grid(s.logits), Y: grid(y)})
 	}
 	return curve
