@@ -12,18 +12,21 @@ import (
 )
 
 // mayImport says which packages of the module each may import. Imports run one
-// way: columnar, stats ← logs, sigma ← detect ← reports ← jobs.
+// way: columnar, stats ← logs, sigma, dnsmodel ← detect ← reports ← jobs.
 var mayImport = map[string][]string{
 	"columnar":       {},
 	"columnar/logs":  {"columnar", "columnar/evtx", "columnar/inflate"},
 	"columnar/store": {"columnar"},
 	"stats":          {},
+	"stats/dnsmodel": {},
 	"stats/sigma":    {"columnar"},
-	"stats/detect":   {"columnar", "stats", "stats/sigma"},
+	"stats/detect":   {"columnar", "stats", "stats/dnsmodel", "stats/sigma"},
 	"reports":        {"columnar", "stats", "stats/detect"},
 	"jobs":           {"columnar", "columnar/logs", "columnar/store", "stats", "stats/sigma", "stats/detect", "reports"},
 	"jobs/outflow":   {"jobs"},
 	"fixtures/gen":   {},
+
+	"stats/dnsmodel/train": {"columnar", "stats/dnsmodel"},
 
 	"columnar/evtx":      {},
 	"columnar/inflate":   {},
