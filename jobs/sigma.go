@@ -207,4 +207,6 @@ func ruleCatalogue() *catalogue {
 
 // judgedOnly reports whether an aggregate is read of the judged days alone, so that
 // days of history need not have it.
-func judgedOnly(a *detect.Aggregate) bool { return a == detect.RuleDay }
+func (c *Config) judgedOnly(a *detect.Aggregate) bool {
+	return a == detect.RuleDay || a == detect.DNSScore && !c.seed()
+}

@@ -65,12 +65,15 @@ func (p *program) openState(config *Config) (*state, error) {
 	s.aggregates = config.aggregates()
 	h := sha256.New()
 	for _, a := range s.aggregates {
-		if judgedOnly(a) {
+		if config.judgedOnly(a) {
 			continue // its own affair
 		}
 		fmt.Fprintf(h, "%s %d\n", a.Name, a.Rev)
 	}
 	fmt.Fprintf(h, "%v %v %q %v", s.options.Entropy, s.options.Length, s.options.Uploads, s.options.TwoLabels)
+	if s.options.Model != nil {
+		fmt.Fprintf(h, " %v", *s.options.Model)
+	}
 	s.fingerprint = hex.EncodeToString(h.Sum(nil))[:16]
 	return s, nil
 }
@@ -101,8 +104,12 @@ func (s *state) aggregate(a *detect.Aggregate) store.Partitions[stateRow] {
 // fingerprintOf is the fingerprint of an aggregate's rows. That the rules changed
 // is nothing to the others, nor to the history.
 func (s *state) fingerprintOf(a *detect.Aggregate) string {
-	if a == detect.RuleDay {
-		return fmt.Sprintf("%s %d %s", s.fingerprint, a.Rev, s.config.rules.hash)
+	if s.config.judgedOnly(a) {
+		rules := ""
+		if a == detect.RuleDay {
+			rules = s.config.rules.hash
+		}
+		return fmt.Sprintf("%s %d %s", s.fingerprint, a.Rev, rules)
 	}
 	return s.fingerprint
 }
@@ -123,7 +130,8 @@ func (c *Config) foldOptions() detect.FoldOptions {
 func (c *Config) aggregates() []*detect.Aggregate {
 	var out []*detect.Aggregate
 	for _, a := range detect.Aggregates {
-		read := a == detect.UserDay || a == detect.DNSPair
+		read := a == detect.UserDay && !c.onlyDNS || a == detect.DNSPair ||
+			a == detect.DNSScore && slices.Contains(c.Reports, reports.DNSScores.Name)
 		for _, d := range c.detections {
 			read = read || d.Reads == a.Name
 		}
@@ -153,7 +161,7 @@ func (s *state) partition(ctx context.Context, day detect.Day) (dones []store.Do
 	for _, a := range s.aggregates {
 		done, err := s.aggregate(a).Done(ctx, day.String())
 		if errors.Is(err, fs.ErrNotExist) || err == nil && done.Fold != s.fingerprintOf(a) {
-			if judgedOnly(a) {
+			if s.config.judgedOnly(a) {
 				dones = append(dones, store.Done{})
 				continue
 			}
@@ -273,7 +281,7 @@ func (s *state) fold(ctx context.Context, days []detect.Day) error {
 	stop := s.p.watch(what, total, &read)
 	aggregates := s.aggregates
 	if !s.judging {
-		aggregates = slices.DeleteFunc(slices.Clone(aggregates), judgedOnly)
+		aggregates = slices.DeleteFunc(slices.Clone(aggregates), s.config.judgedOnly)
 	}
 	result, err := Fold(ctx, sources, &foldOptions{aggregates: aggregates, FoldOptions: o, workers: s.config.Workers,
 		memory: int64(s.config.Memory), read: &read})
@@ -508,9 +516,13 @@ func (s *state) history(ctx context.Context, days []detect.Day) (*history, error
 			continue
 		}
 		for i, a := range s.aggregates {
-			if judgedOnly(a) && (dones[i].Fold == "" || !slices.Contains(days, day)) {
+			if s.config.judgedOnly(a) && (dones[i].Fold == "" || !slices.Contains(days, day)) {
 				if slices.Contains(days, day) {
-					s.warnings = append(s.warnings, fmt.Sprintf("The rules did not run on %s: there are no logs of it any more.", day))
+					what := "The rules did not run on"
+					if a == detect.DNSScore {
+						what = "There are no scores of the names of"
+					}
+					s.warnings = append(s.warnings, fmt.Sprintf("%s %s: there are no logs of it any more.", what, day))
 				}
 				continue
 			}

@@ -33,9 +33,10 @@ func dnsVolume() *Detection {
 		Reads:      "dns_pair",
 		Needs:      columnar.ColSet(columnar.Query),
 		Options:    o,
+		Verdict:    dnsTunnel,
 	}
 	d.Score = o.score
-	d.Seed = func() { d.History, d.Score = allHistory, o.scoreSeed }
+	d.Seed = func() { d.History, d.Score, d.Verdict = allHistory, o.scoreSeed, "" }
 	return d
 }
 

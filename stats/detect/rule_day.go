@@ -383,6 +383,9 @@ func (m *ruleMerger) Add(day Day, _ uint64, value []byte) error {
 
 // Row implements Merger.
 func (m *ruleMerger) Row(r *Row) bool {
+	if !m.begun {
+		return false
+	}
 	c := &m.c
 	m.begun = false
 	r.Summary = Summary{
