@@ -88,6 +88,18 @@ func TestTruth(t *testing.T) {
 				}
 			}
 		}
+		// What one source did with one domain is one finding, whoever saw it.
+		tunnels := map[[3]string]string{}
+		for _, f := range findings {
+			if !strings.HasPrefix(f["detection"], "dns_") || f["allowed"] != "" {
+				continue
+			}
+			k := [3]string{f["feed"], f["entity"], f["object"]}
+			if before, ok := tunnels[k]; ok {
+				t.Errorf("%s: %v is a finding of %s and of %s", night, k, before, f["detection"])
+			}
+			tunnels[k] = f["detection"]
+		}
 		var others []string
 		for _, f := range findings {
 			isPlant := slices.ContainsFunc(planted, func(p map[string]string) bool { return p["day"] == night && about(f, p) })

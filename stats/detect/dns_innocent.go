@@ -111,7 +111,7 @@ func (in *Input) addContext(findings []Finding) {
 			f.Why += "; no other source asked for that domain"
 		}
 		if n := domains[source(f.Key)]; n > resolverDomains {
-			f.Why += ", and the source asked for " + count(int64(n), "domain") + " that day: it is probably a resolver that hides the true client"
+			f.Why += ", and the source asked for " + count(int64(n), "domain") + " " + in.when() + ": it is probably a resolver that hides the true client"
 		}
 		f.Why += "."
 	}

@@ -123,6 +123,14 @@ func (in *Input) before(rows []Row) (past []Row, today *Row) {
 	return rows, nil
 }
 
+// when says in a sentence what time is judged.
+func (in *Input) when() string {
+	if in.Window != [2]int64{} {
+		return "in that time"
+	}
+	return "that day"
+}
+
 // window returns the time that is judged.
 func (in *Input) window() [2]int64 {
 	if in.Window != [2]int64{} {
