@@ -40,6 +40,21 @@ oracle: $(VENV)/.made ## compute the seeds' rules anew with pandas, and compare
 	git diff --exit-code fixtures/oracle
 	go test ./stats/detect ./jobs -run Oracle -count=1
 
+# THIRD holds the third-party data of the model's card, TRAFFIC made and captured
+# traffic; neither is part of the repository.
+THIRD = data
+TRAFFIC = traindata
+train: ## train the DNS model anew: the same data gives the same bytes; THIRD=folder TRAFFIC=folder
+	go run ./stats/dnsmodel/train -data '$(THIRD)' -traffic '$(TRAFFIC)'
+
+evaluate: ## train it, judge it, and write the tables of its card
+	go run ./stats/dnsmodel/train -data '$(THIRD)' -traffic '$(TRAFFIC)' -evaluate
+
+parity: $(VENV)/.made ## hold the DNS model's Go code to NumPy, on the inputs of its test
+	cut -f 1 stats/dnsmodel/testdata/parity.tsv | $(VENV)/bin/python stats/dnsmodel/train/parity.py stats/dnsmodel/model.bin > $(VENV)/parity.tsv
+	mv $(VENV)/parity.tsv stats/dnsmodel/testdata/parity.tsv
+	go test ./stats/dnsmodel -run Parity -count=1
+
 bench: bin/outflow $(VENV)/.made ## compare with DuckDB, ClickHouse, polars and pandas; ARGS="--scale 0.1" for a tenth of 19 GB of logs
 	$(VENV)/bin/python fixtures/bench/bench.py $(ARGS)
 
@@ -62,4 +77,4 @@ $(VENV)/.made: fixtures/bench/requirements.txt
 clean: ## remove what was made
 	rm -rf bin out state fixtures/data bench
 
-.PHONY: help run test check docs fixtures fuzz oracle bench profile clean
+.PHONY: help run test check docs fixtures fuzz oracle train evaluate parity bench profile clean

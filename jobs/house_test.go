@@ -26,7 +26,7 @@ var mayImport = map[string][]string{
 	"jobs/outflow":   {"jobs"},
 	"fixtures/gen":   {},
 
-	"stats/dnsmodel/train": {"stats/dnsmodel"},
+	"stats/dnsmodel/train": {"columnar", "stats/dnsmodel"},
 
 	"columnar/evtx":      {},
 	"columnar/inflate":   {},

@@ -24,7 +24,8 @@ func TestScoreTellsTunnels(t *testing.T) {
 		}
 		name[60] = '.'
 		f := x.Of(name)
-		if p := h.Score(f, int64(i)*1e6, true); p < Threshold {
+		// One such name can be a look-up; a few after one another are none.
+		if p := h.Score(f, int64(i)*1e6, true); i >= 3 && p < Threshold {
 			t.Errorf("%q: got %v, want at least %v", name, p, Threshold)
 		}
 		if len(h.Why(f, int64(i)*1e6, true)) == 0 {
@@ -112,7 +113,7 @@ func TestPackedSums(t *testing.T) {
 		m.Units[i].Bias, m.Units[i].Out = r.Int64N(1e9)-5e8, float64(r.IntN(3)-1)
 	}
 	m.Curve = []Point{{0, 0}}
-	m.pack()
+	m.Packed()
 	for range 200 {
 		var x Input
 		for k := range x {

@@ -61,21 +61,45 @@ const (
 	otherSym   = 30
 )
 
-// kinds of bytes
+// What is counted of bytes stands side by side in a word, 10 bits each: a name has
+// fewer than 1024.
 const (
-	isDigit = 1 << iota
-	isHex
-	isVowel
-	isLetter
-	isBase32
-	isHyphen
+	countDigits = 10 * iota
+	countHex
+	countVowels
+	countLetters
+	countHyphens
+	countOther
+	countMask = 1<<10 - 1
+)
+
+// Runs stand side by side too, 16 bits each, of which the highest is free.
+const (
+	consonants = 16 * iota
+	digitsOnly
+	hexOnly
+	base32Only
+	runMask  = 1<<15 - 1
+	runOnes  = 1<<consonants | 1<<digitsOnly | 1<<hexOnly | 1<<base32Only
+	runTests = runOnes << 15
 )
 
 // A byteClass is what the loop asks of a byte.
 type byteClass struct {
-	lower, symbol, kind uint8
-	shape               uint8 // which of letter, digit, hyphen, dot, other it is
+	counts        uint64 // what to add
+	runs          uint64 // all bits of the runs that it continues
+	lower, symbol uint8
+	shape         uint8
 }
+
+// shapes of bytes
+const (
+	letterShape = iota
+	digitShape
+	hyphenShape
+	dotShape
+	otherShape
+)
 
 var classes = func() (t [256]byteClass) {
 	for i := range t {
@@ -84,43 +108,50 @@ var classes = func() (t [256]byteClass) {
 		if 'A' <= b && b <= 'Z' {
 			b += 'a' - 'A'
 		}
-		c.lower, c.symbol, c.shape = b, otherSym, 4
+		c.lower, c.symbol, c.shape = b, otherSym, otherShape
 		switch {
 		case 'a' <= b && b <= 'z':
-			c.symbol, c.shape = b-'a'+1, 0
-			c.kind = isLetter | isBase32
-			if b <= 'f' {
-				c.kind |= isHex
-			}
+			c.symbol, c.shape = b-'a'+1, letterShape
+			c.counts = 1 << countLetters
+			c.runs = runMask << base32Only
 			switch b {
 			case 'a', 'e', 'i', 'o', 'u', 'y':
-				c.kind |= isVowel
+				c.counts |= 1 << countVowels
+			default:
+				c.runs |= runMask << consonants
 			}
 		case '0' <= b && b <= '9':
-			c.symbol, c.shape = digitSym, 1
-			c.kind = isDigit | isHex
+			c.symbol, c.shape = digitSym, digitShape
+			c.counts = 1 << countDigits
+			c.runs = runMask << digitsOnly
 			if '2' <= b && b <= '7' {
-				c.kind |= isBase32
+				c.runs |= runMask << base32Only
 			}
 		case b == '-':
-			c.symbol, c.shape, c.kind = hyphenSym, 2, isHyphen
+			c.symbol, c.shape, c.counts = hyphenSym, hyphenShape, 1<<countHyphens
 		case b == '_':
-			c.symbol, c.shape, c.kind = underSym, 2, isHyphen
+			c.symbol, c.shape, c.counts = underSym, hyphenShape, 1<<countHyphens
 		case b == '.':
-			c.symbol, c.shape = 0, 3
+			c.symbol, c.shape = 0, dotShape
+		default:
+			c.counts = 1 << countOther
+		}
+		if '0' <= b && b <= '9' || 'a' <= b && b <= 'f' {
+			c.counts |= 1 << countHex
+			c.runs |= runMask << hexOnly
 		}
 	}
 	return t
 }()
 
-// information is n·log2 n in 1/65536, in whole numbers so that every machine sums
-// the same.
-var information = func() (t struct{ total, gain [maxName + 1]int32 }) {
+// totals holds n·log2 n in 1/65536, gains what the nth of equal bytes adds to it: in
+// whole numbers, so that every machine sums the same.
+var totals, gains = func() (totals, gains [maxName + 1]int32) {
 	for n := 1; n <= maxName; n++ {
-		t.total[n] = int32(math.Round(float64(n) * math.Log2(float64(n)) * 65536))
-		t.gain[n-1] = t.total[n] - t.total[n-1]
+		totals[n] = int32(math.Round(float64(n) * math.Log2(float64(n)) * 65536))
+		gains[n] = totals[n] - totals[n-1]
 	}
-	return t
+	return totals, gains
 }()
 
 // An Extractor computes Features. The zero value is ready; it is used by one
@@ -147,97 +178,79 @@ func (x *Extractor) Of(subdomain []byte) (f Features) {
 		return f
 	}
 	text := subdomain[:min(len(subdomain), maxName)]
-	var kinds [6]int // digits, hex, vowels, letters, base 32, hyphens: see isDigit
+	const fnv, prime = 2166136261, 16777619 // FNV-1a
 	var (
-		labelCount, numericLabels, others, dots, switched int
-		run                                               [4]int // consonants, digits, hex, base 32
-		longestRun                                        [4]int
-		labelAt, labelSum, labelDigits                    int
-		longestLength, longestSum, firstLength            int
-		total, stretch, best                              int
-		info                                              int32
-		different, most                                   int
-		context                                           uint32
-		name                                              uint32 = 2166136261 // FNV-1a
-		label                                             uint32 = 2166136261
-		shape                                             uint32 = 2166136261
-		firstLabel                                        uint32
-		before                                            byteClass
+		labelCount, numericLabels, dots, switched    int
+		labelAt, labelSum, longestLength, longestSum int
+		total, stretch, best                         int
+		information                                  int32
+		different                                    int
+		most                                         uint8
+		counts, digitsBefore, runs, longestRuns      uint64
+		context                                      uint32
+		name, label, shape, firstLabel               uint32 = fnv, fnv, fnv, 0
+		firstLength                                  int
+		before                                       uint8 = dotShape
 	)
-	before.shape = 3
-	for i := 0; i <= len(text); i++ {
-		c := classes['.']
+	for i := 0; ; i++ {
+		c := &classes['.']
 		if i < len(text) {
-			c = classes[text[i]]
-			name = (name ^ uint32(c.lower)) * 16777619
+			c = &classes[text[i]]
+			name = (name ^ uint32(c.lower)) * prime
 		}
 		context = (context<<symbolBits | uint32(c.symbol)) & symbolMask
 		s := int(bits[context])
 		total += s
 		stretch = max(0, stretch+s-usualBits)
 		best = max(best, stretch)
-		if c.shape != before.shape {
-			shape = (shape ^ uint32(c.shape)) * 16777619
+		if c.shape != before {
+			shape = (shape ^ uint32(c.shape)) * prime
+			if c.shape+before == letterShape+digitShape {
+				switched++
+			}
+			before = c.shape
 		}
-		if c.shape == 3 {
-			n := i - labelAt
-			if labelCount++; labelCount == 1 {
-				firstLength, firstLabel = n, label
+		if c.shape != dotShape {
+			labelSum += s
+			label = (label ^ uint32(c.lower)) * prime
+			n := x.count[c.lower] + 1
+			x.count[c.lower] = n
+			information += gains[n]
+			if n == 1 {
+				different++
 			}
-			if n > longestLength {
-				longestLength, longestSum = n, labelSum
-			}
-			if n > 0 && labelDigits == n {
-				numericLabels++
-			}
-			if i == len(text) {
-				f[last], f[lastHash] = uint8(n), fold8(label)
-				f[lastBits] = mean(labelSum, n)
-				break
-			}
-			dots++
-			labelAt, labelSum, labelDigits, label = i+1, 0, 0, 2166136261
-			run = [4]int{}
-			before = c
+			most = max(most, n)
+			counts += c.counts
+			runs = (runs + runOnes) & c.runs
+			// Where a run is at least the longest, it takes its place.
+			longer := (runs | runTests) - longestRuns&^runTests
+			longer &= runTests
+			longer -= longer >> 15
+			longestRuns = longestRuns&^longer | runs&longer
 			continue
 		}
-		labelSum += s
-		label = (label ^ uint32(c.lower)) * 16777619
-		n := x.count[c.lower]
-		info += information.gain[n]
-		if n == 0 {
-			different++
+		n := i - labelAt
+		if labelCount++; labelCount == 1 {
+			firstLength, firstLabel = n, label
 		}
-		x.count[c.lower] = n + 1
-		most = max(most, int(n)+1)
-		k := int(c.kind)
-		digit, letter, vowel := k&1, k>>3&1, k>>2&1
-		labelDigits += digit
-		kinds[0] += digit
-		kinds[1] += k >> 1 & 1
-		kinds[2] += vowel
-		kinds[3] += letter
-		kinds[4] += k >> 4 & 1
-		kinds[5] += k >> 5 & 1
-		if k == 0 {
-			others++
+		if n > longestLength {
+			longestLength, longestSum = n, labelSum
 		}
-		if (c.kind|before.kind)&(isDigit|isLetter) == isDigit|isLetter {
-			switched++
+		if n > 0 && int(counts>>countDigits&countMask-digitsBefore) == n {
+			numericLabels++
 		}
-		run[0] = (run[0] + 1) * (letter &^ vowel)
-		run[1] = (run[1] + 1) * digit
-		run[2] = (run[2] + 1) * (k >> 1 & 1)
-		run[3] = (run[3] + 1) * (k >> 4 & 1)
-		for r := range run {
-			longestRun[r] = max(longestRun[r], run[r])
+		if i == len(text) {
+			f[last], f[lastHash], f[lastBits] = uint8(n), fold8(label), mean(labelSum, n)
+			break
 		}
-		before = c
+		dots++
+		digitsBefore = counts >> countDigits & countMask
+		labelAt, labelSum, label, runs = i+1, 0, fnv, 0
 	}
-	n := len(text) - dots
 	for _, b := range text {
 		x.count[classes[b].lower] = 0
 	}
+	n := len(text) - dots
 	f[length] = uint8(len(text))
 	f[labels] = uint8(labelCount)
 	f[longest] = uint8(longestLength)
@@ -245,22 +258,24 @@ func (x *Extractor) Of(subdomain []byte) (f Features) {
 	f[distinct] = uint8(different)
 	f[numeric] = uint8(numericLabels)
 	if n > 0 {
-		f[entropy] = uint8(min(255, max(0, (information.total[n]-info)/int32(n)>>11)))
+		left := max(0, totals[n]-information)
+		f[entropy] = uint8(min(255, left/int32(n)>>11))
 		if n > 1 {
-			f[evenness] = uint8(min(255, max(0, 255*int64(information.total[n]-info)/int64(information.total[n]))))
+			f[evenness] = uint8(min(255, 255*int64(left)/int64(totals[n])))
 		}
-		f[commonest] = share(most, n)
-		f[digits] = share(kinds[0], n)
-		f[hex] = share(kinds[1], n)
-		f[vowels] = share(kinds[2], kinds[3])
-		f[hyphens] = share(kinds[5], n)
-		f[other] = share(others, n)
+		count := func(at int) int { return int(counts >> at & countMask) }
+		f[commonest] = share(int(most), n)
+		f[digits] = share(count(countDigits), n)
+		f[hex] = share(count(countHex), n)
+		f[vowels] = share(count(countVowels), count(countLetters))
+		f[hyphens] = share(count(countHyphens), n)
+		f[other] = share(count(countOther), n)
 		f[switches] = share(switched, n)
 	}
-	f[consonantRun] = uint8(longestRun[0])
-	f[digitRun] = uint8(longestRun[1])
-	f[hexRun] = uint8(longestRun[2])
-	f[base32Run] = uint8(longestRun[3])
+	f[consonantRun] = uint8(longestRuns >> consonants & runMask)
+	f[digitRun] = uint8(longestRuns >> digitsOnly & runMask)
+	f[hexRun] = uint8(longestRuns >> hexOnly & runMask)
+	f[base32Run] = uint8(longestRuns >> base32Only & runMask)
 	f[surprise] = mean(total, len(text)+1)
 	f[excess] = uint8(min(255, best>>5))
 	f[longestBits] = mean(longestSum, longestLength)

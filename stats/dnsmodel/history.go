@@ -168,3 +168,20 @@ func logTime(t int64) uint8 {
 	eighth := ms << 3 >> octave & 7
 	return uint8(min(255, 8*uint64(octave)+eighth))
 }
+
+// WithoutHistory takes away what tells of earlier queries, to see what it brings.
+func WithoutHistory(x *Input) { clear(x[earlier:rareQuery]) }
+
+// WithoutLanguage takes away what the language model says of the name and of earlier
+// ones.
+func WithoutLanguage(x *Input) {
+	for _, i := range [...]int{surprise, excess, longestBits, lastBits, means + 4, means + 5, means + 6, maxExcess, minExcess, excessOff} {
+		x[i] = 0
+	}
+}
+
+// LengthAndEntropy returns what the seed looks at beside characters: of the name, and
+// the means over the history.
+func LengthAndEntropy(x *Input) (l, e, meanLength, meanEntropy uint8) {
+	return x[length], x[entropy], x[means], x[means+2]
+}

@@ -93,16 +93,18 @@ func Read(b []byte) *Model {
 	for i := range m.Curve {
 		m.Curve[i] = Point{float(), float()}
 	}
-	m.pack()
-	return m
+	return m.Packed()
 }
 
-func (m *Model) pack() {
+// Packed makes a model that was put together ready for Logit, and returns it.
+func (m *Model) Packed() *Model {
+	m.packed = [HiddenUnits / 2][inputCount]uint64{}
 	for i := range m.Units {
 		for k, w := range m.Units[i].Weights {
 			m.packed[i/2][k] |= uint64(int64(w)+offset) << (32 * (i % 2))
 		}
 	}
+	return m
 }
 
 // Logit returns what the network says before it is calibrated.
@@ -149,5 +151,35 @@ func (m *Model) Probability(z float64) float64 {
 		a, b := c[i-1], c[i]
 		z = a.Y + float64((b.Y-a.Y)*float64((z-a.X)/(b.X-a.X)))
 	}
-	return 1 / (1 + math.Exp(-z))
+	return Sigmoid(z)
 }
+
+// Sigmoid returns 1/(1 + e^−z). Unlike math.Exp it is the same on every machine.
+func Sigmoid(z float64) float64 {
+	// e^|z| = 2^k · e^r, |r| ≤ ln 2 / 2, where 13 terms of the series are exact to
+	// a few units in the last place.
+	a := min(math.Abs(z), 700)
+	k := math.Floor(float64(a*math.Log2E) + 0.5)
+	r := (a - float64(k*ln2High)) - float64(k*ln2Low)
+	e := 0.0
+	for _, c := range &inverseFactorials {
+		e = c + float64(e*r)
+	}
+	e = math.Ldexp(e, int(k))
+	if z < 0 {
+		return 1 / (1 + e)
+	}
+	return 1 - 1/(1+e)
+}
+
+// inverseFactorials are 1/n! from n = 13 to 0.
+var inverseFactorials = [...]float64{
+	1.0 / 6227020800, 1.0 / 479001600, 1.0 / 39916800, 1.0 / 3628800, 1.0 / 362880, 1.0 / 40320, 1.0 / 5040,
+	1.0 / 720, 1.0 / 120, 1.0 / 24, 1.0 / 6, 1.0 / 2, 1, 1,
+}
+
+// ln 2 in two parts, so that k times the first is exact.
+const (
+	ln2High = 6.93147180369123816490e-01
+	ln2Low  = 1.90821492927058770002e-10
+)

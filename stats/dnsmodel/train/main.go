@@ -1,46 +1,164 @@
-// Command train makes the DNS exfiltration model of package dnsmodel.
+// Command train makes the DNS exfiltration model of package dnsmodel, model.bin,
+// and with -evaluate the tables of its card. The same data gives the same bytes
+// on every machine.
 package main
 
 import (
-	"bufio"
-	"compress/gzip"
+	"crypto/sha256"
 	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"outflow/stats/dnsmodel"
 )
 
 func main() {
-	data := flag.String("data", "", "folder with domain-lists")
-	out := flag.String("out", "stats/dnsmodel/model.bin", "where the model goes")
+	data := flag.String("data", "", "folder with the third-party data")
+	traffic := flag.String("traffic", "", "folder with the made and captured traffic, *.tsv.gz: see fixtures/tunnels")
+	dir := flag.String("out", "stats/dnsmodel", "folder where model.bin and, with -evaluate, card.md are written")
+	evaluate := flag.Bool("evaluate", false, "judge, and write the card's tables; trains some twenty models more")
 	flag.Parse()
-	if err := run(*data, *out); err != nil {
+	if err := run(*data, *traffic, *dir, *evaluate); err != nil {
 		fmt.Fprintln(os.Stderr, "train:", err)
 		os.Exit(1)
 	}
 }
 
-func run(data, out string) error {
-	f, err := os.Open(filepath.Join(data, "domain-lists", "alexa_100k.csv.gz"))
+func run(data, traffic, dir string, evaluate bool) error {
+	for _, folder := range []struct{ path, needs string }{{data, "domain-lists, dns-names-isp-ziza and dns-benign-pcap"}, {traffic, "made and captured traffic, *.tsv.gz"}} {
+		if s, err := os.Stat(folder.path); err != nil || !s.IsDir() {
+			return fmt.Errorf("%q is no folder: it must hold %s", folder.path, folder.needs)
+		}
+	}
+	c, err := load(data, traffic)
 	if err != nil {
 		return err
 	}
-	defer f.Close()
-	z, err := gzip.NewReader(f)
+	judged := c.judgeFolds(nil)
+	m := c.train(func(*query) bool { return true }, plan{})
+	m.Curve = calibrate(judged, func(*judgement) bool { return true })
+	m.Usual = usual(c, &m.Surprise)
+	if err := os.WriteFile(filepath.Join(dir, "model.bin"), m.Append(nil), 0o644); err != nil {
+		return err
+	}
+	tables, err := c.tables(m, judged, data, evaluate)
 	if err != nil {
 		return err
 	}
+	if !evaluate {
+		return nil
+	}
+	return writeTables(filepath.Join(dir, "card.md"), tables)
+}
+
+// A corpus is all that is trained on or judged by folds, in the order of histories.
+type corpus struct {
+	words   []string
+	queries []query
+	sums    []string // of the files of the made and captured traffic
+}
+
+func load(data, traffic string) (*corpus, error) {
+	r := &reader{dir: data}
+	c := new(corpus)
+	var err error
+	if c.words, err = r.words(); err != nil {
+		return nil, err
+	}
+	names, err := filepath.Glob(filepath.Join(traffic, "*.tsv.gz"))
+	if err != nil || len(names) == 0 {
+		return nil, fmt.Errorf("%s: no made or captured traffic, *.tsv.gz (%v)", traffic, err)
+	}
+	for _, name := range names {
+		b, err := os.ReadFile(name)
+		if err != nil {
+			return nil, err
+		}
+		c.sums = append(c.sums, fmt.Sprintf("%s: SHA-256 %x", filepath.Base(name), sha256.Sum256(b)))
+		q, err := r.own(name)
+		if err != nil {
+			return nil, err
+		}
+		c.queries = append(c.queries, q...)
+	}
+	q, err := r.ziza()
+	if err != nil {
+		return nil, err
+	}
+	c.queries = append(c.queries, q...)
+	if q, err = r.pcap("dns-benign-pcap", "gg_normal_00000", "crawl"); err != nil {
+		return nil, err
+	}
+	c.queries = append(c.queries, q...)
+	c.queries = append(c.queries, serviceNames()...)
+	inOrder(c.queries)
+	return c, nil
+}
+
+// language learns from the words and the benign names of an ISP that are in. A name
+// of the ISP counts for three words, as there are fewer and they are what is judged.
+func (c *corpus) language(in func(*query) bool) *dnsmodel.Surprise {
 	var l language
-	for s := bufio.NewScanner(z); s.Scan(); {
-		_, domain, _ := strings.Cut(s.Text(), ",")
-		label, _, _ := strings.Cut(domain, ".")
-		l.add(label, 1)
+	for _, w := range c.words {
+		l.add(w, 1)
 	}
-	m := &dnsmodel.Model{Surprise: *l.surprise(), Bias: -8, Curve: []dnsmodel.Point{{X: -20, Y: -20}, {X: 20, Y: 20}}}
-	// The stretch that surprises most, alone: 0.5 at 80 bits above the usual.
-	m.Units[0].Weights[21], m.Units[0].Out = 1, 0.2
-	return os.WriteFile(out, m.Append(nil), 0o644)
+	seen := map[string]bool{}
+	for i := range c.queries {
+		q := &c.queries[i]
+		if q.set == "ziza" && !q.label && in(q) && !seen[q.name] {
+			seen[q.name] = true
+			l.add(q.name, 3)
+		}
+	}
+	return l.surprise()
+}
+
+// each calls f with every query that is in, its features and its history.
+func each(queries []query, surprise *dnsmodel.Surprise, in func(*query) bool, f func(q *query, events int, h *dnsmodel.History, v *dnsmodel.Features)) {
+	x := dnsmodel.Extractor{Surprise: surprise}
+	for from := 0; from < len(queries); {
+		to := from + 1
+		for to < len(queries) && queries[to].of == queries[from].of {
+			to++
+		}
+		var h dnsmodel.History
+		for i := from; i < to; i++ {
+			q := &queries[i]
+			if !in(q) {
+				continue
+			}
+			v := x.Of([]byte(q.name))
+			f(q, to-from, &h, &v)
+			h.Add(v, q.at, q.rare, q.nx)
+		}
+		from = to
+	}
+}
+
+// usual returns the middle benign query: each input's median over names of the ISP
+// and, for what tells of the past, over ten queries for www.
+func usual(c *corpus, surprise *dnsmodel.Surprise) dnsmodel.Input {
+	var counts [inputs][256]int
+	n := 0
+	each(c.queries, surprise, func(q *query) bool { return q.set == "ziza" && !q.label }, func(q *query, _ int, h *dnsmodel.History, v *dnsmodel.Features) {
+		for range 10 {
+			h.Add(*v, 0, false, false)
+		}
+		for k, b := range h.Input(v, 600e6, false) {
+			counts[k][b]++
+		}
+		n++
+	})
+	var x dnsmodel.Input
+	for k := range counts {
+		sum := 0
+		for b, count := range counts[k] {
+			if sum += count; sum*2 >= n {
+				x[k] = uint8(b)
+				break
+			}
+		}
+	}
+	return x
 }

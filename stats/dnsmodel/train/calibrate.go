@@ -1,0 +1,130 @@
+package main
+
+import (
+	"cmp"
+	"math"
+	"slices"
+
+	"outflow/stats/dnsmodel"
+)
+
+// prevalence is the share of exfiltration among queries at which probabilities are
+// calibrated: that of the ISP's names, and of the target for precision.
+const prevalence = 0.005
+
+// A judgement is what a model said of a query that it was not trained on.
+type judgement struct {
+	*query
+	logit float64
+}
+
+// judgeFolds returns what models of the other fold say of all queries.
+func (c *corpus) judgeFolds(blank func(*dnsmodel.Input)) []judgement {
+	all := make([]judgement, 0, len(c.queries))
+	for f := range folds {
+		m := c.train(func(q *query) bool { return q.fold != f }, plan{blank: blank, quick: blank != nil})
+		all = append(all, judge(m, c.queries, func(q *query) bool { return q.fold == f }, blank)...)
+	}
+	return all
+}
+
+func judge(m *dnsmodel.Model, queries []query, in func(*query) bool, blank func(*dnsmodel.Input)) []judgement {
+	var all []judgement
+	each(queries, &m.Surprise, in, func(q *query, _ int, h *dnsmodel.History, v *dnsmodel.Features) {
+		x := h.Input(v, q.at, q.rare)
+		if blank != nil {
+			blank(&x)
+		}
+		all = append(all, judgement{q, m.Logit(&x)})
+	})
+	return all
+}
+
+// weights returns what judgements count for, so that tunnels are prevalence of all
+// and each tool counts the same. Look-ups that carry hashes do not count: whether
+// one is innocent only its domain tells, which the model does not know and the
+// detection labels.
+func weights(judged []judgement) func(*judgement) float64 {
+	tools := map[string]int{}
+	benign := 0
+	for i := range judged {
+		if lookUp(judged[i].query) {
+			continue
+		}
+		if judged[i].label {
+			tools[judged[i].tool]++
+		} else {
+			benign++
+		}
+	}
+	return func(j *judgement) float64 {
+		switch {
+		case lookUp(j.query):
+			return 0
+		case j.label:
+			return prevalence / float64(len(tools)) / float64(tools[j.tool])
+		}
+		return (1 - prevalence) / float64(benign)
+	}
+}
+
+// A step of a calibration is a range of logits that count the same.
+type step struct{ logits, yes, no float64 }
+
+func (s step) share() float64 { return s.yes / (s.yes + s.no) }
+
+// curvePoints is how many points a curve has at most; its file allows 255.
+const curvePoints = 24
+
+// calibrate returns the curve by isotonic regression (pool adjacent violators)
+// over ranges of logits with as many of the labelled each.
+func calibrate(judged []judgement, in func(*judgement) bool) []dnsmodel.Point {
+	weigh := weights(judged)
+	order := make([]*judgement, 0, len(judged))
+	for i := range judged {
+		if in(&judged[i]) {
+			order = append(order, &judged[i])
+		}
+	}
+	slices.SortFunc(order, func(a, b *judgement) int { return cmp.Compare(a.logit, b.logit) })
+	var steps []step
+	var s step
+	weight, total := 0.0, 0.0
+	for _, j := range order {
+		if j.label {
+			total += weigh(j)
+		}
+	}
+	for i, j := range order {
+		w := weigh(j)
+		weight += w
+		s.logits += j.logit * w
+		if j.label {
+			s.yes += w
+		} else {
+			s.no += w
+		}
+		if s.yes < total/curvePoints && i+1 < len(order) {
+			continue
+		}
+		s.logits /= s.yes + s.no
+		steps = append(steps, s)
+		for n := len(steps); n > 1 && steps[n-2].share() >= steps[n-1].share(); n-- {
+			a, b := steps[n-2], steps[n-1]
+			wa, wb := a.yes+a.no, b.yes+b.no
+			steps = append(steps[:n-2], step{(a.logits*wa + b.logits*wb) / (wa + wb), a.yes + b.yes, a.no + b.no})
+		}
+		s = step{}
+	}
+	// Half a query on either side keeps the ends finite.
+	half := 0.5 * (1 - prevalence) / float64(len(order))
+	curve := make([]dnsmodel.Point, 0, len(steps))
+	for _, s := range steps {
+		y := math.Log((s.yes + half*prevalence) / (s.no + half))
+		curve = append(curve, dnsmodel.Point{X: grid(s.logits), Y: grid(y)})
+	}
+	return curve
+}
+
+// grid rounds to what no machine's logarithm is off by.
+func grid(v float64) float64 { return math.Round(v*1e6) / 1e6 }
