@@ -13,14 +13,14 @@ type dnsModelOptions struct {
 	Threshold float64 `yaml:"threshold" unit:"" doc:"a name is taken for data if the model's probability exceeds this; it is calibrated: at 0.5 as many are data as are not"`
 	MinOver   int     `yaml:"min_over" unit:"names/day" doc:"so many distinct names of a domain must be taken for data: a site with one hashed name is none, and ten carry a password"`
 	MinShare  float64 `yaml:"min_share" unit:"" doc:"and they must be this share of the names that the source asked the domain for, or a large site's few would add up"`
-	MinBytes  Bytes   `yaml:"min_bytes" unit:"B/day" doc:"and hold so many bytes of subdomains: less carries nothing of use, and short names are hard to tell apart"`
+	MinBytes  Bytes   `yaml:"min_bytes" unit:"B/day" doc:"and hold so many bytes of subdomains: less carries nothing of use, and a page of pictures asks for 30 hashed names of a dozen bytes"`
 }
 
 const dnsModelDoc = `Names that a pretrained model takes for data, by how they are built and by the ten queries of the same source
 for the same domain before them.
 
 What it sees: ten distinct names of a domain with a probability over one half, a fifth of all that the source asked of it,
-and 200 bytes of subdomains. Each name counts once, when it is first asked for.
+and 500 bytes of subdomains. Each name counts once, when it is first asked for.
 Why that means exfiltration: encoded text has letters in an order that names do not have, and a tunnel's names follow one
 another without repeating. It is seen after the first few dozen queries, long before they add up to what dns_information
 bounds.
@@ -31,7 +31,7 @@ a source that has asked for fewer than ten names of the domain.
 How to investigate: the likeliest name and what speaks for it; whether the names decode; which process asks.`
 
 func dnsModel() *Detection {
-	o := &dnsModelOptions{Threshold: dnsmodel.Threshold, MinOver: 10, MinShare: 0.2, MinBytes: 200}
+	o := &dnsModelOptions{Threshold: dnsmodel.Threshold, MinOver: 10, MinShare: 0.2, MinBytes: 500}
 	d := &Detection{
 		Name:       "dns_model",
 		Title:      "DNS names that a model takes for data",
