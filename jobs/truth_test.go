@@ -144,7 +144,7 @@ func TestRunsAreIdentical(t *testing.T) {
 	dir := filepath.Dir(fixtures(t))
 	run := func(name string, more ...string) map[string]string {
 		args := append([]string{"run", "nightly", "--config", "fixtures/outflow.yaml", "--day", "2026-11-20",
-			"--state", name + "/state", "--out", name + "/out"}, more...)
+			"--state", name + "/state", "--out", name + "/out", "--reports", "csv,html,dns_scores"}, more...)
 		if code, _, stderr := invoke(t, dir, args...); code != exitOK {
 			t.Fatalf("%s: exit %d: %s", name, code, stderr)
 		}
