@@ -46,6 +46,7 @@ type Config struct {
 
 	detections []*detect.Detection
 	rules      ruleSet
+	onlyDNS    bool // nothing but DNS is folded
 	zone       *time.Location
 	origins    map[string]string // of settings that are not at their default
 }

@@ -56,6 +56,9 @@ func (p *program) explainDetection(config *Config, d *detect.Detection) error {
 			fmt.Fprintf(p.stdout, "  %-16s %-10s %s  --%s\n", key, s.get(), s.doc, s.flag())
 		}
 	}
+	if d.Card != "" {
+		fmt.Fprintf(p.stdout, "\n%s\n", strings.TrimSpace(d.Card))
+	}
 	return nil
 }
 
@@ -100,6 +103,9 @@ func (p *program) printFinding(config *Config, f *detect.Finding) {
 	line("finding", "%s", f.UID)
 	line("day", "%s, %s to %s", f.Day, stamp(f.Window[0]), stamp(f.Window[1]))
 	line("detection", "%s (%s), severity %s, risk %d", f.Detection, f.Technique, f.Severity, f.RiskScore)
+	if len(f.Also) > 0 {
+		line("also", "%s", strings.Join(f.Also, ", "))
+	}
 	line("who", "%s %s, feed %s", f.EntityType, f.Entity, f.Feed)
 	if f.Object != "" {
 		line("where", "%s", f.Object)

@@ -226,7 +226,7 @@ const blockBuffers = 3
 // An object that cannot be read becomes an input with an error. Fold itself
 // fails only when ctx ends or there is no place for the runs.
 func Fold(ctx context.Context, sources []source, o *foldOptions) (*folded, error) {
-	if slices.ContainsFunc(o.aggregates, func(a *detect.Aggregate) bool { return a.Judged }) {
+	if slices.Contains(o.aggregates, detect.RuleDay) {
 		cols := o.want.Cols
 		o.want = detect.RuleReads(o.Rules)
 		o.want.Cols |= cols

@@ -32,6 +32,7 @@ type history struct {
 	mu        sync.Mutex // of closers
 	closers   []io.Closer
 	seen      fieldSet // see folded
+	window    [2]int64 // see detect.Input
 }
 
 type flag struct {
@@ -182,7 +183,7 @@ func (h *history) judge(c *Config, days []detect.Day) ([]detect.Finding, error) 
 			}
 		}
 	}
-	return slices.Concat(found...), w.Flush()
+	return detect.Join(c.detections, slices.Concat(found...)), w.Flush()
 }
 
 // detach gives a finding texts of its own. Those of a row keep all the rows in
@@ -191,7 +192,9 @@ func detach(f *detect.Finding) {
 	for _, t := range keyTexts(&f.Key) {
 		*t = strings.Clone(*t)
 	}
-	f.Summary.Evidence = strings.Clone(f.Summary.Evidence)
+	for _, t := range [...]*string{&f.Summary.Evidence, &f.Summary.Likely, &f.Summary.Signs} {
+		*t = strings.Clone(*t)
+	}
 	f.Summary.Examples = slices.Clone(f.Summary.Examples)
 	for i, e := range f.Summary.Examples {
 		f.Summary.Examples[i] = strings.Clone(e)
@@ -236,7 +239,7 @@ func (h *history) input(c *Config, d *detect.Detection, parts []*part, day detec
 		}
 	}
 	return &detect.Input{
-		Day: day, Own: c.own, Rules: c.rules.set,
+		Day: day, Window: h.window, Own: c.own, Rules: c.rules.set,
 		Covered: func(feed string) []detect.Day { return covered[feed] },
 		Flagged: func(k detect.Key, day detect.Day) bool { return flagged[flag{k, day}] },
 	}

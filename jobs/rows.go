@@ -36,6 +36,13 @@ type stateRow struct {
 	Rare         int64    `parquet:"rare"`
 	NXDomain     int64    `parquet:"nxdomain"`
 	Examples     []string `parquet:"examples,list"`
+	Scored       int64    `parquet:"scored"`
+	Over         int64    `parquet:"over"`
+	OverBytes    int64    `parquet:"over_bytes"`
+	OverScore    int64    `parquet:"over_score"`
+	MaxScore     int64    `parquet:"max_score"`
+	Likely       string   `parquet:"likely"`
+	Signs        string   `parquet:"signs"`
 }
 
 func toState(r *detect.Row) stateRow {
@@ -44,7 +51,7 @@ func toState(r *detect.Row) stateRow {
 		r.Feed, r.EntityType, r.Entity, r.Object,
 		s.Events, s.BytesOut, s.BytesIn, s.KnownOut, s.KnownIn, s.First, s.Last, s.Hours, s.PeakOut, s.PeakTime, s.Evidence,
 		s.Addresses, s.Names, s.NameBytes, s.WindowEvents, s.WindowAt, s.WindowBytes, s.BytesAt, s.Odd, s.MaxEntropy, s.MaxLength,
-		s.Rare, s.NXDomain, s.Examples,
+		s.Rare, s.NXDomain, s.Examples, s.Scored, s.Over, s.OverBytes, s.OverScore, s.MaxScore, s.Likely, s.Signs,
 	}
 }
 
@@ -57,7 +64,8 @@ func (r *stateRow) row(day detect.Day) detect.Row {
 			First: r.First, Last: r.Last, Hours: r.Hours, PeakOut: r.PeakOut, PeakTime: r.PeakTime, Evidence: r.Evidence,
 			Addresses: r.Addresses, Names: r.Names, NameBytes: r.NameBytes, WindowEvents: r.WindowEvents, WindowAt: r.WindowAt,
 			WindowBytes: r.WindowBytes, BytesAt: r.BytesAt, Odd: r.Odd, MaxEntropy: r.MaxEntropy, MaxLength: r.MaxLength,
-			Rare: r.Rare, NXDomain: r.NXDomain, Examples: r.Examples,
+			Rare: r.Rare, NXDomain: r.NXDomain, Examples: r.Examples, Scored: r.Scored, Over: r.Over, OverBytes: r.OverBytes,
+			OverScore: r.OverScore, MaxScore: r.MaxScore, Likely: r.Likely, Signs: r.Signs,
 		},
 	}
 }
@@ -91,6 +99,7 @@ type findingRow struct {
 	Examples   []string `parquet:"examples,list"`
 	Label      string   `parquet:"label"`
 	Allowed    string   `parquet:"allowed"`
+	Also       []string `parquet:"also,list"`
 }
 
 func toFinding(f *detect.Finding) findingRow {
@@ -100,7 +109,7 @@ func toFinding(f *detect.Finding) findingRow {
 		Score: f.Score, Threshold: f.Threshold, Observed: f.Observed, Unit: f.Unit, From: f.Window[0], To: f.Window[1],
 		Events: f.Summary.Events, BytesOut: f.Summary.BytesOut, BytesIn: f.Summary.BytesIn,
 		First: f.Summary.First, Last: f.Summary.Last, Why: f.Why, Evidence: f.Summary.Evidence, Examples: f.Summary.Examples,
-		Label: f.Label, Allowed: f.Allowed,
+		Label: f.Label, Allowed: f.Allowed, Also: f.Also,
 	}
 	if !math.IsNaN(f.Baseline) {
 		r.Baseline = &f.Baseline
@@ -119,7 +128,7 @@ func (r *findingRow) finding(day detect.Day) detect.Finding {
 		Score: r.Score, Threshold: r.Threshold, Observed: r.Observed, Baseline: math.NaN(), Unit: r.Unit, Window: [2]int64{r.From, r.To},
 		Summary: detect.Summary{Events: r.Events, BytesOut: r.BytesOut, BytesIn: r.BytesIn, First: r.First, Last: r.Last,
 			Evidence: r.Evidence, Examples: r.Examples},
-		Why: r.Why, Label: r.Label, Allowed: r.Allowed,
+		Why: r.Why, Label: r.Label, Allowed: r.Allowed, Also: r.Also,
 	}
 	if r.Baseline != nil {
 		f.Baseline = *r.Baseline

@@ -29,15 +29,17 @@ func (p *program) runCommand() *cobra.Command {
 	var day, from, to, at string
 	c := &cobra.Command{
 		Use:   "run JOB",
-		Short: "run a job of the configuration: nightly",
+		Short: "run a job of the configuration: nightly or hourly-dns",
 		Long: "run nightly folds the day's logs into the state, judges the day by the days before it, and writes the\n" +
-			"reports. Without --day it judges yesterday (UTC). Running a day again replaces it.",
-		Args: cobra.ExactArgs(1), ValidArgs: []string{"nightly"},
+			"reports. Without --day it judges yesterday (UTC). Running a day again replaces it.\n\n" +
+			"run hourly-dns judges the DNS queries of the hour that ended ten minutes ago, or before --at: from 70 to 10\n" +
+			"minutes before, at whole minutes. It leaves no state and may run beside the nightly job.",
+		Args: cobra.ExactArgs(1), ValidArgs: []string{"nightly", "hourly-dns"},
 	}
 	c.Flags().StringVar(&day, "day", "", "judge this `day`, as in 2026-11-20")
 	c.Flags().StringVar(&from, "from", "", "judge from this `day` on")
 	c.Flags().StringVar(&to, "to", "", "judge up to this `day`")
-	c.Flags().StringVar(&at, "at", "", "run as if it were this `time` (RFC 3339): judges the day before it")
+	c.Flags().StringVar(&at, "at", "", "run as if it were this `time` (RFC 3339): judges the day or the hour before it")
 	c.MarkFlagsMutuallyExclusive("day", "from")
 	c.MarkFlagsMutuallyExclusive("day", "at")
 	c.MarkFlagsRequiredTogether("from", "to")
@@ -47,14 +49,20 @@ func (p *program) runCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		if args[0] != "nightly" {
-			return badConfig("job %q: want nightly", args[0])
+		if args[0] != "nightly" && args[0] != "hourly-dns" {
+			return badConfig("job %q: want nightly or hourly-dns", args[0])
 		}
 		now := p.now()
 		if at != "" {
 			if now, err = time.Parse(time.RFC3339, at); err != nil {
 				return badConfig("--at %q: want a time like 2026-11-21T02:00:00Z", at)
 			}
+		}
+		if args[0] == "hourly-dns" {
+			if day != "" || from != "" {
+				return badConfig("hourly-dns judges an hour: give it --at, not a day")
+			}
+			return p.hourlyDNS(config, args[0], now)
 		}
 		days, err := dayRange(cmp.Or(day, from), cmp.Or(day, to), detect.DayOf(now.UnixMicro())-1)
 		if err != nil {
@@ -254,6 +262,7 @@ func assemble(config *Config, h *history, days []detect.Day, inputs []reports.In
 	r.Domains = h.rows(detect.DNSPair, days)
 	r.Destinations = h.storage(config, days)
 	r.Matches = h.rows(detect.RuleDay, days)
+	r.Scores = h.rows(detect.DNSScore, days)
 	r.UserDays = h.userDays(days)
 	r.History = h.span(days)
 	return r, nil

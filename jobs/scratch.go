@@ -33,9 +33,9 @@ const scratchBuffer = 32 << 10
 //	4 bytes  rows
 //	4 bytes  examples of all the rows
 //	numbers  of each row: 8 bytes with the widths of its measures, 3 bits each; a byte
-//	         with what else there is of it; the measures; entropy; lengths of its texts
+//	         with what else there is of it; the measures; entropy; scores; lengths of its texts
 //	texts    of each row: those of the key that the row before does not have,
-//	         evidence, examples
+//	         evidence, the likeliest name and its signs, examples
 //
 // So a block's texts are one piece of memory, and a measure is read in one step.
 type scratch struct {
@@ -68,6 +68,7 @@ const (
 	hasEntropy = 1 << (4 + iota)
 	hasEvidence
 	hasExamples
+	hasScores
 )
 
 func keyTexts(k *detect.Key) [4]*string {
@@ -80,6 +81,11 @@ func measures(s *detect.Summary) [21]*int64 {
 		&s.Events, &s.BytesOut, &s.BytesIn, &s.KnownOut, &s.KnownIn, &s.First, &s.Last, &s.Hours, &s.PeakOut, &s.PeakTime,
 		&s.Addresses, &s.Names, &s.NameBytes, &s.WindowEvents, &s.WindowAt, &s.WindowBytes, &s.BytesAt, &s.Odd, &s.MaxLength, &s.Rare, &s.NXDomain,
 	}
+}
+
+// scores are measures that few rows have: the widths of measures are full.
+func scores(s *detect.Summary) [5]*int64 {
+	return [...]*int64{&s.Scored, &s.Over, &s.OverBytes, &s.OverScore, &s.MaxScore}
 }
 
 // timeMeasures are those of measures that are times, a bit each: they are kept
@@ -131,6 +137,12 @@ func (s *scratch) add(r *detect.Row) error {
 		has |= hasEntropy
 		s.numbers = binary.LittleEndian.AppendUint64(s.numbers, math.Float64bits(r.MaxEntropy))
 	}
+	if r.Scored != 0 {
+		has |= hasScores
+		for _, v := range scores(&r.Summary) {
+			s.numbers = binary.AppendUvarint(s.numbers, uint64(*v))
+		}
+	}
 	text := func(t string) {
 		s.numbers = binary.AppendUvarint(s.numbers, uint64(len(t)))
 		s.texts = append(s.texts, t...)
@@ -146,6 +158,10 @@ func (s *scratch) add(r *detect.Row) error {
 	if r.Evidence != "" {
 		has |= hasEvidence
 		text(r.Evidence)
+	}
+	if r.Scored != 0 {
+		text(r.Likely)
+		text(r.Signs)
 	}
 	if len(r.Examples) > 0 {
 		has |= hasExamples
@@ -284,6 +300,11 @@ func (in *scratchReader) row(r *detect.Row, midnight int64) {
 		b = b[8:]
 	}
 	in.numbers = b
+	if has&hasScores != 0 {
+		for _, v := range scores(&r.Summary) {
+			*v = int64(in.length())
+		}
+	}
 	for i, t := range keyTexts(&in.last) {
 		if has>>i&1 != 0 {
 			*t = in.text()
@@ -292,6 +313,9 @@ func (in *scratchReader) row(r *detect.Row, midnight int64) {
 	r.Key = in.last
 	if has&hasEvidence != 0 {
 		r.Evidence = in.text()
+	}
+	if has&hasScores != 0 {
+		r.Likely, r.Signs = in.text(), in.text()
 	}
 	if has&hasExamples != 0 {
 		n := in.length()

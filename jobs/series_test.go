@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 
+	gocmp "github.com/google/go-cmp/cmp"
+
 	"outflow/stats/detect"
 )
 
@@ -31,6 +33,12 @@ func randomRows(r *rand.Rand, days int) []detect.Row {
 			*v = number()
 		}
 		row.MaxEntropy, row.Evidence = float64(r.IntN(3)), text()
+		if r.IntN(3) == 0 {
+			for _, v := range scores(&row.Summary) {
+				*v = number()
+			}
+			row.Scored, row.Likely, row.Signs = 1+r.Int64N(9), text(), text()
+		}
 		for range r.IntN(3) {
 			row.Examples = append(row.Examples, text())
 		}
@@ -55,6 +63,39 @@ func scratchOf(t *testing.T, rows []detect.Row) []*part {
 		t.Fatal(err)
 	}
 	return s.parts
+}
+
+// If this fails, a measure of a Summary is lost on its way from the fold to who judges
+// it: by scans, or by the state.
+func TestSummaryIsKept(t *testing.T) {
+	row := detect.Row{Day: 9, Key: detect.Key{Feed: "f", EntityType: "user", Entity: "e", Object: "o"}}
+	v := reflect.ValueOf(&row.Summary).Elem()
+	for i := range v.NumField() {
+		switch f := v.Field(i).Addr().Interface().(type) {
+		case *int64:
+			*f = int64(1000 + i)
+		case *float64:
+			*f = 0.5
+		case *string:
+			*f = v.Type().Field(i).Name
+		case *[]string:
+			*f = []string{v.Type().Field(i).Name}
+		default:
+			t.Fatalf("%s: of a type that the test does not know", v.Type().Field(i).Name)
+		}
+	}
+	for block, err := range scratchOf(t, []detect.Row{row})[0].rows {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := gocmp.Diff(row, block[0]); diff != "" {
+			t.Errorf("a scan (-want +got):\n%s", diff)
+		}
+	}
+	kept := toState(&row)
+	if diff := gocmp.Diff(row, kept.row(9)); diff != "" {
+		t.Errorf("the state (-want +got):\n%s", diff)
+	}
 }
 
 // What a scan keeps must come back as it was, and in the order in which it is

@@ -71,6 +71,9 @@ func (p *program) openState(config *Config) (*state, error) {
 		fmt.Fprintf(h, "%s %d\n", a.Name, a.Rev)
 	}
 	fmt.Fprintf(h, "%v %v %q %v", s.options.Entropy, s.options.Length, s.options.Uploads, s.options.TwoLabels)
+	if s.options.Model != nil {
+		fmt.Fprintf(h, " %v", *s.options.Model)
+	}
 	s.fingerprint = hex.EncodeToString(h.Sum(nil))[:16]
 	return s, nil
 }
@@ -123,11 +126,12 @@ func (c *Config) foldOptions() detect.FoldOptions {
 func (c *Config) aggregates() []*detect.Aggregate {
 	var out []*detect.Aggregate
 	for _, a := range detect.Aggregates {
-		read := a == detect.UserDay || a == detect.UserDestinationDay || a == detect.DNSPair
+		read := (a == detect.UserDay || a == detect.UserDestinationDay) && !c.onlyDNS || a == detect.DNSPair ||
+			a == detect.DNSScore && slices.Contains(c.Reports, reports.DNSScores.Name)
 		for _, d := range c.detections {
 			read = read || d.Reads == a.Name
 		}
-		if a.Judged {
+		if a == detect.RuleDay {
 			read = c.runsRules()
 		}
 		if read {
@@ -510,7 +514,11 @@ func (s *state) history(ctx context.Context, days []detect.Day) (*history, error
 		for i, a := range s.aggregates {
 			if a.Judged && (dones[i].Fold == "" || !slices.Contains(days, day)) {
 				if slices.Contains(days, day) {
-					s.warnings = append(s.warnings, fmt.Sprintf("The rules did not run on %s: there are no logs of it any more.", day))
+					what := "The rules did not run on"
+					if a == detect.DNSScore {
+						what = "There are no scores of the names of"
+					}
+					s.warnings = append(s.warnings, fmt.Sprintf("%s %s: there are no logs of it any more.", what, day))
 				}
 				continue
 			}

@@ -16,29 +16,36 @@ const allowDays = 90
 // entry is refused.
 func AllowEntry(f *detect.Finding) string {
 	var b strings.Builder
-	line := func(key, value string) { b.WriteString(key + ": " + value + "\n") }
-	line("- detection", yamlText(f.Detection))
+	lead := "- "
+	line := func(key, value string) {
+		b.WriteString(lead + key + ": " + value + "\n")
+		lead = "  "
+	}
+	if len(f.Also) == 0 { // else any of several would find it the next time
+		line("detection", yamlText(f.Detection))
+	}
 	switch f.EntityType {
 	case "src_ip":
 		bits := "/32"
 		if strings.Contains(f.Entity, ":") {
 			bits = "/128"
 		}
-		line("  cidr", yamlText(f.Entity+bits))
+		line("cidr", yamlText(f.Entity+bits))
 	case "group": // the object says it all
 	default:
-		line("  "+f.EntityType, yamlText(f.Entity))
+		line(f.EntityType, yamlText(f.Entity))
 	}
 	if f.Object != "" {
-		line("  domain", yamlText(f.Object))
+		line("domain", yamlText(f.Object))
 	}
 	if b.Len() > 1000 {
 		// Names of that length are no names; the finding itself still has one.
 		b.Reset()
-		line("- fingerprint", yamlText(f.UID))
+		lead = "- "
+		line("fingerprint", yamlText(f.UID))
 	}
-	line("  reason", `""  # required: why this is expected, and who agreed`)
-	line("  expires", (f.Day + allowDays).String())
+	line("reason", `""  # required: why this is expected, and who agreed`)
+	line("expires", (f.Day + allowDays).String())
 	return b.String()
 }
 

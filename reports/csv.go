@@ -127,6 +127,7 @@ var findingColumns = []csvColumn[detect.Finding]{
 	{"feed", func(b []byte, f *detect.Finding) []byte { return appendText(b, f.Feed) }},
 	{"label", func(b []byte, f *detect.Finding) []byte { return appendText(b, f.Label) }},
 	{"allowed", func(b []byte, f *detect.Finding) []byte { return appendText(b, f.Allowed) }},
+	{"also", func(b []byte, f *detect.Finding) []byte { return appendList(b, f.Also) }},
 }
 
 var userDayColumns = []csvColumn[UserDay]{
@@ -168,6 +169,9 @@ var domainColumns = []csvColumn[detect.Row]{
 	{"rare", func(b []byte, d *detect.Row) []byte { return appendInteger(b, d.Rare) }},
 	{"nxdomain", func(b []byte, d *detect.Row) []byte { return appendInteger(b, d.NXDomain) }},
 	{"examples", func(b []byte, d *detect.Row) []byte { return appendList(b, d.Examples) }},
+	{"scored", func(b []byte, d *detect.Row) []byte { return appendInteger(b, d.Scored) }},
+	{"over", func(b []byte, d *detect.Row) []byte { return appendInteger(b, d.Over) }},
+	{"max_score", func(b []byte, d *detect.Row) []byte { return appendScore(b, d.MaxScore) }},
 }
 
 var inputColumns = []csvColumn[Input]{
@@ -292,6 +296,9 @@ func appendFloat(b []byte, f float64) []byte {
 	return strconv.AppendFloat(b, f, 'f', -1, 64)
 }
 
+// appendScore appends a probability of a Summary.
+func appendScore(b []byte, n int64) []byte { return appendFloat(b, float64(n)/1e6) }
+
 // appendDay appends a day as in 2026-11-20.
 func appendDay(b []byte, d detect.Day) []byte {
 	year, month, day := d.Time().Date()
@@ -369,6 +376,9 @@ func evidence(f *detect.Finding) []string {
 	var e []string
 	if f.Summary.Evidence != "" {
 		e = append(e, f.Summary.Evidence)
+	}
+	if f.Summary.Likely != "" && !slices.Contains(f.Summary.Examples, f.Summary.Likely) {
+		e = append(e, f.Summary.Likely)
 	}
 	return append(e, f.Summary.Examples...)
 }

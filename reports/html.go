@@ -274,7 +274,7 @@ var urgency = map[detect.Severity]string{
 func newPage(r *Report, g *gist, full int) *page {
 	p := &page{
 		Style: template.CSS(pageStyle), Script: template.JS(pageScript), Policy: policy(),
-		Period: period(r.Days), Several: len(r.Days) > 1,
+		Period: r.period(), Several: len(r.Days) > 1,
 		About:  about(r),
 		Alerts: alerts(r),
 		Tiles:  tiles(r, g),
@@ -606,6 +606,7 @@ func facts(f *detect.Finding) []fact {
 		add("Score", number(f.Score), "threshold "+number(f.Threshold))
 	}
 	add("Risk", count(int64(f.RiskScore)), "of 100")
+	add("Also found by", strings.Join(f.Also, ", "), "the risk is that of all together")
 
 	add("Events", count(s.Events), "")
 	switch {
@@ -646,6 +647,10 @@ func facts(f *detect.Finding) []fact {
 	}
 	if s.MaxLength > 0 {
 		add("Longest name", byteSize(float64(s.MaxLength)), "")
+	}
+	if s.Over > 0 {
+		add("Taken for data", counted(int(s.Over), "name", "names"), "by the model, of "+count(s.Scored)+" that it scored")
+		facts = append(facts, fact{"Likeliest name", show(defang(s.Likely), maxPlace), s.Signs, true})
 	}
 	if s.Rare > 0 {
 		add("Rare types", count(s.Rare), percent(s.Rare, s.Events)+" of the queries")

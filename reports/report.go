@@ -20,6 +20,7 @@ type Report struct {
 	Job     string       // "nightly", "scan", …
 	Profile string       // "default" or "seed"
 	Days    []detect.Day // judged, ascending
+	Window  [2]int64     // the part of Days that was judged, µs UTC, from and to; zero: all
 	At      time.Time    // the run's clock: the end of the window unless told otherwise, so that a re-run gives the same bytes
 	// Findings, worst first: by day descending, not allowed before allowed, unlabelled
 	// before labelled, then severity, risk score, score and key.
@@ -40,7 +41,9 @@ type Report struct {
 	// Matches the rule_day rows, both as Domains are.
 	Destinations iter.Seq2[*detect.Row, error]
 	Matches      iter.Seq2[*detect.Row, error]
-	History      int // days of history that were there, at most 30
+	// Scores are the dns_score rows of the judged days, in the same way.
+	Scores  iter.Seq2[*detect.Row, error]
+	History int // days of history that were there, at most 30
 }
 
 // A UserDay is one entity's day with what was normal for it. Baselines are NaN
@@ -105,4 +108,5 @@ type File struct {
 var All = []*Format{
 	CSV,
 	HTML,
+	DNSScores,
 }

@@ -78,7 +78,7 @@ func TestGolden(t *testing.T) {
 func TestFindingColumns(t *testing.T) {
 	const want = "finding_uid,day,time,detection,severity,risk_score,technique,entity_type,entity,object," +
 		"score,threshold,observed,baseline,unit,events,bytes_out,bytes_in,first_seen,last_seen,why,evidence," +
-		"feed,label,allowed\n"
+		"feed,label,allowed,also\n"
 	if got := string(write(t, CSV.Files[0], &Report{})); got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
@@ -380,10 +380,11 @@ func TestText(t *testing.T) {
 		{span(at(sampleDay, 2, 5), at(sampleDay, 2, 10)), "2026-11-20 02:05–02:10"},
 		{span(at(sampleDay, 2, 5), at(sampleDay, 2, 5)+59e6), "2026-11-20 02:05"},
 		{span(at(sampleDay, 23, 0), at(sampleDay+1, 1, 0)), "2026-11-20 23:00 – 2026-11-21 01:00"},
-		{period(nil), "no day"}, {period([]detect.Day{sampleDay}), "Friday 20 November 2026"},
-		{period([]detect.Day{sampleDay, sampleDay + 1}), "20 to 21 November 2026"},
-		{period([]detect.Day{sampleDay, sampleDay + 20}), "20 November to 10 December 2026"},
-		{period([]detect.Day{sampleDay, sampleDay + 60}), "20 November 2026 to 19 January 2027"},
+		{(&Report{}).period(), "no day"}, {(&Report{Days: []detect.Day{sampleDay}}).period(), "Friday 20 November 2026"},
+		{(&Report{Days: []detect.Day{sampleDay, sampleDay + 1}}).period(), "20 to 21 November 2026"},
+		{(&Report{Days: []detect.Day{sampleDay, sampleDay + 20}}).period(), "20 November to 10 December 2026"},
+		{(&Report{Days: []detect.Day{sampleDay, sampleDay + 60}}).period(), "20 November 2026 to 19 January 2027"},
+		{(&Report{Days: []detect.Day{sampleDay}, Window: [2]int64{at(sampleDay, 2, 5), at(sampleDay, 3, 5)}}).period(), "2026-11-20 02:05–03:05 UTC"},
 		{defang("https://evil.example/x"), "https[:]//evil[.]example/x"},
 		{defang(`rclone: C:\Temp\svchost.exe`), `rclone: C:\Temp\svchost.exe`},
 		{listed(nil), ""}, {listed([]string{"a"}), "a"}, {listed([]string{"a", "b", "c"}), "a, b and c"},
@@ -409,9 +410,13 @@ func TestInvestigate(t *testing.T) {
 
 func TestAllowEntry(t *testing.T) {
 	f := dnsFinding("fd00::17", `a": "b`, detect.High)
-	want := "- detection: dns_information\n  cidr: \"fd00::17/128\"\n  domain: \"a\\\": \\\"b\"\n" +
+	const rest = "cidr: \"fd00::17/128\"\n  domain: \"a\\\": \\\"b\"\n" +
 		"  reason: \"\"  # required: why this is expected, and who agreed\n  expires: 2027-02-18\n"
-	if got := AllowEntry(&f); got != want {
+	if got, want := AllowEntry(&f), "- "+rest; got != want { // that of one would leave it to the others
+		t.Errorf("of several detections: got %s, want %s", got, want)
+	}
+	f.Also = nil
+	if got, want := AllowEntry(&f), "- detection: dns_information\n  "+rest; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
 	f.Entity = hostile[6]

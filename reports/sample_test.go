@@ -122,9 +122,12 @@ func dnsFinding(source, domain string, s detect.Severity) detect.Finding {
 			Events: 3120, First: at(sampleDay, 2, 1), Last: at(sampleDay, 4, 33), Hours: 0b11100, Evidence: "pihole.log:401",
 			Names: 3080, NameBytes: 412_880, WindowEvents: 1203, WindowAt: at(sampleDay, 2, 5), WindowBytes: 14280, BytesAt: at(sampleDay, 2, 5),
 			Odd: 2990, MaxEntropy: 4.4375, MaxLength: 190, Rare: 3000, NXDomain: 12,
+			Scored: 3080, Over: 3071, OverBytes: 411_904, OverScore: 3_051_000_000, MaxScore: 998_112,
+			Likely: "onqwy5dnmfzhg2bbmv4gc3lqnrs.qmzrxg43vpb2gs3th." + domain, Signs: "45 bytes before the domain, 4.4 bits of entropy a byte",
 			Examples: []string{"mzxw6ytboi4dsmrqgyzdsojtgaytcmbr.abzxw6ytboi4dsmr." + domain, "00e1a." + domain},
 		},
-		Why: source + " moved up to 14 kB in 5 minutes inside names below " + domain + ", where ordinary domains stay below 500 B.",
+		Why:  source + " moved up to 14 kB in 5 minutes inside names below " + domain + ", where ordinary domains stay below 500 B.",
+		Also: []string{"dns_model", "dns_volume"},
 	}
 }
 
@@ -176,8 +179,13 @@ func sampleReport() *Report {
 		{"", "dns", "dns_entropy, dns_volume", "", 0, "No log with rows of dns was read.", "Add one: outflow list formats says which logs have such rows."},
 	}
 	r.Inputs = append(r.Inputs, Input{Name: "s3://logs/squid/2026/11/20/access-17.log.gz", Feed: "squid", Format: "squid", Size: 8_112_000, Error: "decode s3://logs/squid/2026/11/20/access-17.log.gz: unexpected EOF after 8.1 MB; upload it again"})
-	r.UserDays, r.Domains = each(userDays), each(domains)
 	r.Destinations, r.Matches = each(sampleDestinations()), each(sampleMatches())
+	var scores []detect.Row
+	for _, d := range domains {
+		d.Summary = detect.Summary{Events: 2, Last: at(sampleDay, 3, 4), Names: 1, Scored: 1, Over: 1, MaxScore: 987_654, Examples: d.Examples[:1]}
+		scores = append(scores, d)
+	}
+	r.UserDays, r.Domains, r.Scores = each(userDays), each(domains), each(scores)
 	return r
 }
 

@@ -84,7 +84,7 @@ func (s *summary) findings(r *Report) {
 	if what != "" {
 		what += ", "
 	}
-	s.wrap("", what+period(r.Days)+": "+verdict(r))
+	s.wrap("", what+r.period()+": "+verdict(r))
 
 	open := openFindings(r)
 	if allowed := len(r.Findings) - len(open); allowed > 0 {

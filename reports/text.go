@@ -216,8 +216,12 @@ func span(from, to int64) string {
 	return a.Format(minute) + " – " + b.Format(minute)
 }
 
-// period writes the judged days as a reader would say them.
-func period(days []detect.Day) string {
+// period writes what was judged as a reader would say it.
+func (r *Report) period() string {
+	if r.Window != [2]int64{} {
+		return span(r.Window[0], r.Window[1]) + " UTC"
+	}
+	days := r.Days
 	if len(days) == 0 {
 		return "no day"
 	}

@@ -202,6 +202,18 @@ func setCell(t *testing.T, r *Row, column, value string) {
 		r.Odd = number()
 	case "max_length":
 		r.MaxLength = number()
+	case "scored":
+		r.Scored = number()
+	case "over":
+		r.Over = number()
+	case "over_bytes":
+		r.OverBytes = number()
+	case "over_score": // 1e-6, as in the state
+		r.OverScore = number()
+	case "max_score":
+		r.MaxScore = number()
+	case "likely":
+		r.Likely, r.Signs = value, "90 % digits"
 	case "max_entropy":
 		f, err := strconv.ParseFloat(value, 64)
 		if err != nil {

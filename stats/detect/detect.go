@@ -110,7 +110,15 @@ type Summary struct {
 	MaxLength    int64   // bytes of the longest subdomain
 	Rare         int64   // queries of types that ordinary clients seldom ask for: TXT, NULL, KEY, MX, CNAME, SRV, PRIVATE
 	NXDomain     int64
-	Examples     []string // up to 3 queries, the longest subdomains first; of rule_day command lines or places, the earliest first
+	// What dns_model makes of the names; see ModelOptions.
+	Scored    int64    // distinct names that it scored
+	Over      int64    // of them, those that it takes for data
+	OverBytes int64    // of their subdomains
+	OverScore int64    // sum of their probabilities, 1e-6
+	MaxScore  int64    // the greatest probability, 1e-6
+	Likely    string   // the first name that has it, if it is over the threshold,
+	Signs     string   // and what speaks for it, in words
+	Examples  []string // up to 3 queries, the longest subdomains first; of rule_day command lines or places, the earliest first
 }
 
 // A Row is a Summary with its key and day: the rows of an aggregate's table.
@@ -132,7 +140,7 @@ type Aggregate struct {
 	Tables []*columnar.Table
 	Reads  columnar.Cols
 	// Judged says that it is read of judged days alone, so that days of history need
-	// not have it, and that its rows depend on FoldOptions.Rules.
+	// not have it. Its rows may depend on FoldOptions.Rules, those of others not.
 	Judged bool
 	New    func(o *FoldOptions) Folder
 	Merger func(o *FoldOptions) Merger
@@ -142,6 +150,9 @@ type Aggregate struct {
 type FoldOptions struct {
 	// From and To bound the events that are folded, µs UTC: From ≤ time < To.
 	From, To int64
+	// OneDay takes all of that time, at most 26 hours, for part of the day that From
+	// is of.
+	OneDay bool
 	// Entropy and Length: a query over either is Odd.
 	Entropy float64 // bits per character
 	Length  int     // bytes
@@ -153,6 +164,8 @@ type FoldOptions struct {
 	TwoLabels bool
 	// Rules are those that rule_day counts the matches of; nil: none.
 	Rules *sigma.Set
+	// Model is what dns_model wants of dns_pair; nil: nothing.
+	Model *ModelOptions
 }
 
 // A Folder is one worker's table of an aggregate. Its methods are called from
@@ -173,7 +186,8 @@ type Merger interface {
 	// sequence numbers.
 	Add(day Day, seq uint64, value []byte) error
 	// Row fills in the Summary of the row whose Day and Key are set from what was
-	// added since the last call, or returns false if the aggregate leaves it out.
+	// added of the key, or returns false if the aggregate leaves it out. It is called
+	// until it returns false: some aggregates have several rows of a key.
 	Row(r *Row) bool
 }
 
@@ -194,6 +208,11 @@ type Detection struct {
 	// Options points to the thresholds, a struct of the detection's own with
 	// its defaults filled in. The configuration decodes into it.
 	Options any
+	// Verdict names what the detection and others that have the same verdict are
+	// joined into, where they say it of the same; see Join. "": it stands alone.
+	Verdict string
+	// Card is what a trained model says of itself; "": it is none.
+	Card string
 	// Seed sets Options to the letter of the document that the detection comes
 	// from. Nil: that document has no such detection, and profile seed leaves it out.
 	Seed func()
@@ -208,6 +227,8 @@ func (d *Detection) Risk() int { return d.Impact * d.Confidence / 100 }
 // Input is what a detection judges: a day, and the days before it.
 type Input struct {
 	Day Day
+	// Window is the time that is judged, µs UTC, from and to; zero: all of Day.
+	Window [2]int64
 	// Series yields, in the order of keys, what each did: its rows of the aggregate
 	// that the detection reads, of Day and the History before it, in the order of
 	// their days. It may be ranged over again, one range after the other, and yields
@@ -260,6 +281,8 @@ type Finding struct {
 	Label string
 	// Allowed is the reason of the allow-list entry that suppresses it, or "".
 	Allowed string
+	// Also are the other detections that say the same; see Join.
+	Also []string
 }
 
 // A Point is one day of a timeline, in the finding's unit.
@@ -302,6 +325,7 @@ var Aggregates = []*Aggregate{
 	UserDay,
 	UserDestinationDay,
 	RuleDay,
+	DNSScore,
 	DNSPair,
 	DNSName,
 }
@@ -326,6 +350,7 @@ func All() []*Detection {
 		dnsEntropy(),
 		dnsVolume(),
 		dnsInformation(),
+		dnsModel(),
 		sigmaRule(),
 	}
 }

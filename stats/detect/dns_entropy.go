@@ -42,11 +42,12 @@ func dnsEntropy() *Detection {
 		Reads:      "dns_pair",
 		Needs:      columnar.ColSet(columnar.Query),
 		Options:    o,
+		Verdict:    dnsTunnel,
 	}
 	d.Score = o.score
 	d.Seed = func() {
 		*o = dnsEntropyOptions{Entropy: 3.8, Length: 60}
-		d.Reads, d.History, d.Score = "dns_name", allHistory, o.scoreSeed
+		d.Reads, d.History, d.Score, d.Verdict = "dns_name", allHistory, o.scoreSeed, ""
 	}
 	return d
 }
@@ -59,7 +60,7 @@ func (o *dnsEntropyOptions) score(in *Input) []Finding {
 		}
 		f := Finding{
 			Key: r.Key, Score: r.MaxEntropy, Threshold: o.Entropy, Observed: r.MaxEntropy, Baseline: math.NaN(), Unit: "bits/char",
-			Window: in.Day.window(), Summary: r.Summary, Label: innocent(r.Object, r.Examples),
+			Window: in.window(), Summary: r.Summary, Label: innocent(r.Object, r.Examples),
 		}
 		if !(r.MaxEntropy > o.Entropy) {
 			f.Score, f.Threshold, f.Observed, f.Unit = float64(r.MaxLength), float64(o.Length), float64(r.MaxLength), "B"

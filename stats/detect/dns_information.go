@@ -41,6 +41,7 @@ func dnsInformation() *Detection {
 		Reads:      "dns_pair",
 		Needs:      columnar.ColSet(columnar.Query),
 		Options:    o,
+		Verdict:    dnsTunnel,
 	}
 	d.Score = func(in *Input) []Finding { return o.score(in, d.Risk()) }
 	return d
@@ -64,15 +65,15 @@ func (o *dnsInformationOptions) score(in *Input, risk int) []Finding {
 			span, limit = "5 minutes", o.WindowBytes
 			f.Observed, f.Unit, f.Window = float64(r.WindowBytes), "B/5min", [2]int64{r.BytesAt, r.BytesAt + fiveMinutes}
 		} else {
-			f.Observed, f.Unit, f.Window = float64(r.NameBytes), "B/day", in.Day.window()
+			f.Observed, f.Unit, f.Window = float64(r.NameBytes), "B/day", in.window()
 			// Short names over a day are more often a vendor with many hosts.
 			if mean < o.NameBytes {
 				f.RiskScore = risk / 2
 			}
 		}
 		f.Score, f.Threshold = f.Observed, float64(limit)
-		f.Why = fmt.Sprintf("%s asked %s for names that hold %s of distinct subdomains in %s (%s of %.0f bytes on average and %s that day)%s; ordinary clients stay below %s",
-			name(r.Entity), name(r.Object), size(f.Observed), span, count(r.Names, "name"), mean, size(float64(r.NameBytes)),
+		f.Why = fmt.Sprintf("%s asked %s for names that hold %s of distinct subdomains in %s (%s of %.0f bytes on average and %s %s)%s; ordinary clients stay below %s",
+			name(r.Entity), name(r.Object), size(f.Observed), span, count(r.Names, "name"), mean, size(float64(r.NameBytes)), in.when(),
 			quoteExamples(r.Examples), size(f.Threshold))
 		findings = append(findings, f)
 	}

@@ -11,10 +11,11 @@ var dnsInnocents = []struct{ label, suffixes string }{
 		avast.com avg.com avira.com fortinet.net fortiguard.com webrootcloudav.com brightcloud.com
 		barracudabrts.com barracudanetworks.com senderbase.org cloudmark.com pandasecurity.com f-secure.com
 		sentinelone.net cylance.com mailspike.net isipp.com dnswl.org surbl.org uribl.com ivmuri.com
-		invaluement.com abuse.ch ctmail.com cyren.com rspamd.com fuzzy.rspamd.com razor2.cloudmark.com`},
+		invaluement.com abuse.ch ctmail.com cyren.com rspamd.com fuzzy.rspamd.com razor2.cloudmark.com
+		webroot.com gdatasecurity.de ikarus.at quickheal.com cloudsink.net confer.net zscaler.net zscalertwo.net`},
 	{"DNS block list", `spamhaus.org spamhaus.net dq.spamhaus.net spamcop.net sorbs.net barracudacentral.org abuseat.org
 		psbl.surriel.com dronebl.org nixspam.net manitu.net uceprotect.net wpbl.info mailspike.org spameatingmonkey.net
-		njabl.org rfc-clueless.org backscatterer.org`},
+		njabl.org rfc-clueless.org backscatterer.org spamrats.com senderscore.com blocklist.de s5h.net zapbl.net`},
 	{"address or malware registry look-up", `cymru.com routeviews.org ipinfo.io shadowserver.org`},
 	{"reverse look-up of addresses", `in-addr.arpa ip6.arpa`},
 	{"local name service", `local lan home.arpa internal workgroup localdomain corp home`},
@@ -24,7 +25,10 @@ var dnsInnocents = []struct{ label, suffixes string }{
 		elb.amazonaws.com compute.amazonaws.com amazonaws.com awsglobalaccelerator.com bc.googleusercontent.com
 		googleusercontent.com demdex.net omtrdc.net scorecardresearch.com imrworldwide.com adnxs.com
 		events.data.microsoft.com msftncsi.com llnwd.net cdn77.org b-cdn.net nflxvideo.net nflxso.net
-		xboxlive.com steamcontent.com ntp.org push.apple.com aaplimg.com nrdp.netflix.com conviva.com newrelic.com`},
+		xboxlive.com steamcontent.com ntp.org push.apple.com aaplimg.com nrdp.netflix.com conviva.com newrelic.com
+		edgecastcdn.net systemcdn.net kxcdn.com hwcdn.net gcdn.co apple-dns.net cloudapp.net akadns6.net
+		nr-data.net app-measurement.com crashlytics.com moatads.com adsafeprotected.com 2mdn.net doubleclick.net
+		everesttech.net adobedc.net rlcdn.com in.appcenter.ms events.data.msn.com`},
 }
 
 var dnsInnocentLabels = func() map[string]string {
@@ -111,7 +115,7 @@ func (in *Input) addContext(findings []Finding) {
 			f.Why += "; no other source asked for that domain"
 		}
 		if n := domains[source(f.Key)]; n > resolverDomains {
-			f.Why += ", and the source asked for " + count(int64(n), "domain") + " that day: it is probably a resolver that hides the true client"
+			f.Why += ", and the source asked for " + count(int64(n), "domain") + " " + in.when() + ": it is probably a resolver that hides the true client"
 		}
 		f.Why += "."
 	}

@@ -17,13 +17,13 @@ import (
 var DNSPair = &Aggregate{
 	Name: "dns_pair",
 	Doc: "DNS queries of each client (address, else user, else host) to each registered domain and UTC day: how many, " +
-		"how many distinct names, their bytes, the busiest 5 minutes, how many look random.",
-	Rev:    1,
+		"how many distinct names, their bytes, the busiest 5 minutes, how many look random, how many dns_model takes for data.",
+	Rev:    2, // 2: the scores of dns_model
 	Tables: []*columnar.Table{columnar.DNS},
 	Reads: columnar.ColSet(columnar.Time, columnar.User, columnar.SrcIP, columnar.Host, columnar.Query,
 		columnar.Domain, columnar.QueryType, columnar.Rcode),
 	New:    func(o *FoldOptions) Folder { return newDNSPairs(o) },
-	Merger: func(*FoldOptions) Merger { return &dnsMerger{} },
+	Merger: func(o *FoldOptions) Merger { return newDNSMerger(o, false) },
 }
 
 // window is how long the sliding windows of WindowEvents and WindowBytes are.
@@ -67,28 +67,19 @@ func newDNSPairs(o *FoldOptions) *dnsPairs {
 // the input only if no query is forgotten before all have been seen: 8 bytes each.
 type dnsPart struct {
 	groups  *columnar.Groups
-	cells   []dnsCell // by slot
-	arena   []byte    // the cells' examples
+	most    []float64 // entropy of a name, by slot
+	arena   []byte    // the names' subdomains
 	names   []dnsName
 	table   []uint64 // of names, by their hash and entity: 39 bits of the hash, and index+1; 0 if free
 	queries [][]dnsQuery
 	count   int // of queries
 }
 
-// A dnsCell is what cannot be told from the names and queries of a pair.
-type dnsCell struct {
-	maxEntropy float64
-	examples   [maxExamples]uint32 // where in the arena subdomains are, behind their length; 0: none
-	shortest   uint16              // bytes of the last example once all are there: what is shorter is none,
-	first      byte                // and so is what is as long and begins with a greater byte than this, its first
-}
-
 // A dnsName is a name that an entity has asked.
 type dnsName struct {
 	key  uint64 // of the name and the entity
 	slot int32
-	size uint16 // bytes of the subdomain
-	odd  bool
+	text uint32 // where in the arena the subdomain is, behind its length, <<1; the lowest bit is set if it is odd
 }
 
 // A dnsQuery is, from the highest bit: 37 bits of µs since midnight, whether its
@@ -103,13 +94,13 @@ const (
 
 func newDNSPart() *dnsPart {
 	return &dnsPart{
-		groups: columnar.NewGroups(), cells: make([]dnsCell, 1), arena: make([]byte, 1), table: make([]uint64, 1024),
+		groups: columnar.NewGroups(), most: make([]float64, 1), table: make([]uint64, 1024),
 	}
 }
 
 func (p *dnsPart) reset() {
 	p.groups.Reset()
-	p.cells, p.arena, p.names, p.queries, p.count = p.cells[:1], p.arena[:1], p.names[:0], p.queries[:0], 0
+	p.most, p.arena, p.names, p.queries, p.count = p.most[:1], p.arena[:0], p.names[:0], p.queries[:0], 0
 	clear(p.table)
 }
 
@@ -149,6 +140,9 @@ func (d *dnsPairs) Fold(b *columnar.Batch) {
 	piece := &d.piece
 	d.parts.days(b, b.Feed, d.o, func(p *dnsPart, from, to int) {
 		midnight := int64(DayOf(times[from])) * dayMicros
+		if d.o.OneDay {
+			midnight = int64(DayOf(d.o.From)) * dayMicros
+		}
 		for ; from < to; from += foldRows {
 			n := min(foldRows, to-from)
 			// Resolvers and clients vary the case of names (0x20), which makes no
@@ -243,23 +237,22 @@ func (p *dnsPart) name(key uint64) (index int, new bool) {
 
 // meet takes up the last names: subdomains of their slots' domains.
 func (d *dnsPairs) meet(p *dnsPart, slots []int32, subs [][]byte) {
-	for len(p.cells) < p.groups.Len() {
-		p.cells = append(p.cells, dnsCell{})
+	for len(p.most) < p.groups.Len() {
+		p.most = append(p.most, 0)
 	}
 	names := p.names[len(p.names)-len(slots):]
 	entropies := d.piece.entropies[:len(slots)]
 	for i, sub := range subs {
 		entropy := d.entropy.Bits(sub)
 		entropies[i] = entropy
-		names[i].slot, names[i].size = slots[i], uint16(min(len(sub), math.MaxUint16))
-		names[i].odd = entropy > d.o.Entropy || len(sub) > d.o.Length
+		names[i].slot, names[i].text = slots[i], uint32(len(p.arena))<<1
+		if entropy > d.o.Entropy || len(sub) > d.o.Length {
+			names[i].text |= 1
+		}
+		p.arena = appendBytes(p.arena, sub)
 	}
 	for i, slot := range slots {
-		c := &p.cells[slot]
-		c.maxEntropy = max(c.maxEntropy, entropies[i])
-	}
-	for i, slot := range slots {
-		p.offer(&p.cells[slot], subs[i])
+		p.most[slot] = max(p.most[slot], entropies[i])
 	}
 }
 
@@ -288,31 +281,9 @@ func moreTelling(a, b []byte) int {
 	return cmp.Or(cmp.Compare(len(b), len(a)), bytes.Compare(a, b))
 }
 
-// offer makes sub one of the examples if it is more telling than one of them.
-func (p *dnsPart) offer(c *dnsCell, sub []byte) {
-	if len(sub) < int(c.shortest) || len(sub) == int(c.shortest) && len(sub) > 0 && sub[0] > c.first {
-		return
-	}
-	i := len(c.examples)
-	for i > 0 && (c.examples[i-1] == 0 || moreTelling(sub, p.example(c.examples[i-1])) < 0) {
-		i--
-	}
-	if i == len(c.examples) {
-		return
-	}
-	copy(c.examples[i+1:], c.examples[i:])
-	c.examples[i] = uint32(len(p.arena))
-	p.arena = appendBytes(p.arena, sub)
-	if last := c.examples[maxExamples-1]; last != 0 {
-		text := p.example(last)
-		c.shortest, c.first = uint16(min(len(text), math.MaxUint16)), math.MaxUint8
-		if len(text) > 0 {
-			c.first = text[0]
-		}
-	}
-}
-
-func (p *dnsPart) example(at uint32) []byte {
+// subdomain returns what stands in the arena at the place of a name's text.
+func (p *dnsPart) subdomain(text uint32) []byte {
+	at := text >> 1
 	size, n := binary.Uvarint(p.arena[at:])
 	return p.arena[int(at)+n:][:size]
 }
@@ -321,24 +292,24 @@ func (p *dnsPart) example(at uint32) []byte {
 func (d *dnsPairs) Size() int {
 	n := d.entities.size() + sizeOf(d.domains)
 	for _, p := range d.parts.all {
-		if len(p.names) > maxNames-columnar.BatchRows || len(p.arena) > math.MaxUint32/2 || p.count > math.MaxUint32/2 {
+		if len(p.names) > maxNames-columnar.BatchRows || len(p.arena) > math.MaxUint32/4 || p.count > math.MaxUint32/2 {
 			return math.MaxInt // no number is left for another name or query
 		}
-		n += p.groups.Size() + len(p.cells)*24 + len(p.arena) + len(p.names)*(16+16) + p.count*8
+		n += p.groups.Size() + len(p.most)*8 + len(p.arena) + len(p.names)*(16+16) + p.count*8
 	}
 	return n
 }
 
 // Drain implements Folder. A record's value is
 //
-//	how many examples; if any: entropy, and the examples' subdomains
-//	queries of rare types, queries of names that do not exist
-//	per query: µs since the one before, name
+//	greatest entropy of a name of the pair
+//	per query: µs since the one before, <<2, and two bits: whether its type is rare,
+//	and whether there was no such name; then its name
 //
 // where the sequence number is the µs since midnight of the first query, and
 // name is the number of a name that the record has introduced, from 1, or 0 and
 // then a new one: its hash, and its subdomain's bytes and, lowest bit, whether
-// it is odd. The first record of a pair has its examples.
+// it is odd, and then the subdomain.
 func (d *dnsPairs) Drain(w *RunWriter) {
 	order := newKeyOrder(d.entities, d.domains, func(yield func(*columnar.Groups) bool) {
 		for _, p := range d.parts.all {
@@ -359,15 +330,12 @@ func (d *dnsPairs) Drain(w *RunWriter) {
 			n := min(len(pairs), len(slots)-rank)
 			for i, slot := range slots[rank:][:n] {
 				pairs[i].who, pairs[i].domain = p.groups.Key(slot)
-				pairs[i].cell = p.cells[slot]
+				pairs[i].entropy = p.most[slot]
 			}
 			for i := range n {
-				c := &pairs[i]
-				c.object = d.domains.Text(int32(c.domain))
-				for k, at := range c.cell.examples {
-					c.examples[k] = p.example(at)
-				}
+				pairs[i].object = d.domains.Text(int32(pairs[i].domain))
 			}
+			o.load(o.names[rank], o.names[rank+n])
 			for i := range n {
 				c := &pairs[i]
 				if c.who != last {
@@ -376,13 +344,12 @@ func (d *dnsPairs) Drain(w *RunWriter) {
 					last, entity = c.who, len(key)
 				}
 				key = appendKeyText(key[:entity], c.object)
-				names := o.names[rank+i]
 				for rest := o.queries[o.ends[rank+i]:o.ends[rank+i+1]]; len(rest) > 0; {
 					n := min(len(rest), maxRecordQueries)
-					value = o.appendQueries(c.appendExamples(value[:0]), c.who, names, rest[:n])
+					value = binary.LittleEndian.AppendUint64(value[:0], math.Float64bits(c.entropy))
+					value = o.appendQueries(value, c.who, o.names[rank+i], rest[:n])
 					w.record(key, uint64(rest[0]>>(nameBits+2)), value)
 					rest = rest[n:]
-					c.cell.examples[0] = 0 // they are in the first record
 				}
 			}
 		}
@@ -393,24 +360,8 @@ func (d *dnsPairs) Drain(w *RunWriter) {
 // A dnsPair is what is written of a pair beside its names and queries.
 type dnsPair struct {
 	who, domain uint32
-	cell        dnsCell
+	entropy     float64
 	object      []byte
-	examples    [maxExamples][]byte
-}
-
-func (c *dnsPair) appendExamples(b []byte) []byte {
-	n := 0
-	for n < maxExamples && c.cell.examples[n] != 0 {
-		n++
-	}
-	b = binary.AppendUvarint(b, uint64(n))
-	if n > 0 {
-		b = binary.LittleEndian.AppendUint64(b, math.Float64bits(c.cell.maxEntropy))
-	}
-	for _, sub := range c.examples[:n] {
-		b = appendBytes(b, sub)
-	}
-	return b
 }
 
 // maxRecordQueries is how many queries a record has at most, which bounds what a
@@ -420,20 +371,22 @@ const maxRecordQueries = 4096
 // A dnsOrder holds the names and queries of a part by pair, the pairs by rank, so
 // that they are written from end to end.
 type dnsOrder struct {
+	part    *dnsPart
 	names   []uint32   // by rank: the first of the pair's names
 	keys    []uint64   // of the names
-	sizes   []uint32   // of the names: bytes of the subdomain<<1, and the lowest bit set if it is odd
+	texts   []uint32   // of the names
 	ends    []uint32   // by rank: the first of the pair's queries, and thus where those of the rank before end
 	queries []dnsQuery // of a pair by time, with the number of the name among the pair's
 	numbers []uint32   // of a pair's names: their numbers in the record, above base
 	base    uint32
+	loaded  uint8 // what load has read: of no use, but it must be used
 }
 
 // inOrder returns the names and queries, given the slots in the order of their
 // ranks. It takes the memory of the part, which can only be reset then.
 func (p *dnsPart) inOrder(slots []int32) *dnsOrder {
 	o := &dnsOrder{
-		names: make([]uint32, len(slots)+1), keys: p.table[:len(p.names)], sizes: make([]uint32, len(p.names)),
+		part: p, names: make([]uint32, len(slots)+1), keys: p.table[:len(p.names)], texts: make([]uint32, len(p.names)),
 		ends: make([]uint32, len(slots)+1), queries: make([]dnsQuery, p.count),
 	}
 	rankOf := make([]uint32, len(slots)+1)
@@ -454,10 +407,7 @@ func (p *dnsPart) inOrder(slots []int32) *dnsOrder {
 		rank := rankOf[n.slot]
 		at := next[rank]
 		next[rank]++
-		o.keys[at], o.sizes[at] = n.key, uint32(n.size)<<1
-		if n.odd {
-			o.sizes[at] |= 1
-		}
+		o.keys[at], o.texts[at] = n.key, n.text
 		n.key = uint64(rank)<<32 | uint64(at-o.names[rank]) // for its queries
 	}
 	for _, chunk := range p.queries {
@@ -487,18 +437,20 @@ func (p *dnsPart) inOrder(slots []int32) *dnsOrder {
 	return o
 }
 
+// load brings the subdomains of names into the cache, all at once: they stand where
+// the log had them.
+func (o *dnsOrder) load(from, to uint32) {
+	for _, text := range o.texts[from:to] {
+		o.loaded += o.part.arena[text>>1]
+	}
+}
+
 // appendQueries appends queries of a pair, whose names begin at names.
 func (o *dnsOrder) appendQueries(b []byte, who, names uint32, queries []dnsQuery) []byte {
-	var rare, nxdomain uint64
-	for _, q := range queries {
-		rare += uint64(q >> (nameBits + 1) & 1)
-		nxdomain += uint64(q >> nameBits & 1)
-	}
-	b = binary.AppendUvarint(binary.AppendUvarint(b, rare), nxdomain)
 	before := queries[0] >> (nameBits + 2)
 	met := o.base
 	for _, q := range queries {
-		b = binary.AppendUvarint(b, uint64(q>>(nameBits+2)-before))
+		b = binary.AppendUvarint(b, uint64((q>>(nameBits+2)-before)<<2|q>>nameBits&3))
 		before = q >> (nameBits + 2)
 		n := &o.numbers[q&maxNames]
 		if *n > o.base {
@@ -508,14 +460,17 @@ func (o *dnsOrder) appendQueries(b []byte, who, names uint32, queries []dnsQuery
 		met++
 		*n = met
 		name := names + uint32(q&maxNames)
+		sub := o.part.subdomain(o.texts[name])
 		b = binary.LittleEndian.AppendUint64(append(b, 0), nameKey(o.keys[name], who))
-		b = binary.AppendUvarint(b, uint64(o.sizes[name]))
+		b = binary.AppendUvarint(b, uint64(len(sub))<<1|uint64(o.texts[name]&1))
+		b = append(b, sub...)
 	}
 	o.base = met
 	return b
 }
 
-// A dnsMerger puts the queries of a pair in the order of time.
+// A dnsMerger puts the queries of a pair in the order of time; those of the same
+// time in that of a hash of their names, which is arbitrary and always the same.
 type dnsMerger struct {
 	day   Day
 	s     Summary
@@ -533,54 +488,68 @@ type dnsMerger struct {
 	recent  []mergedQuery
 	mixed   []mergedQuery // room for mix
 	gone    int
-	bytes   int64 // of the distinct names in the window
+	bytes   int64      // of the distinct names in the window
+	scorer  *dnsScorer // nil: nobody wants scores
+}
+
+func newDNSMerger(o *FoldOptions, rows bool) *dnsMerger {
+	m := &dnsMerger{}
+	if o.Model != nil {
+		m.scorer = newDNSScorer(m, *o.Model, rows)
+	}
+	return m
 }
 
 type mergedName struct {
 	hash   uint64
+	order  uint64 // among queries of one time
+	within int32  // how often it is in the window
 	size   uint16
 	odd    bool
-	within int32 // how often it is in the window
 }
 
 type mergedQuery struct {
-	time int64 // µs since midnight
-	name uint32
+	time  int64 // µs since midnight
+	name  uint32
+	flags uint8 // rareQuery, nxQuery
 }
+
+// Bits of mergedQuery.flags, as a record has them.
+const (
+	nxQuery = 1 << iota
+	rareQuery
+)
 
 // Add implements Merger.
 func (m *dnsMerger) Add(day Day, seq uint64, value []byte) error {
 	m.day = day
 	m.slide(int64(seq))
 	d := decoder{b: value}
-	if n := d.uvarint(); n > 0 {
-		m.s.MaxEntropy = max(m.s.MaxEntropy, math.Float64frombits(d.uint64()))
-		for range min(n, maxExamples) {
-			m.offer(d.bytes())
-		}
-	}
-	m.s.Rare += int64(d.uvarint())
-	m.s.NXDomain += int64(d.uvarint())
+	m.s.MaxEntropy = max(m.s.MaxEntropy, math.Float64frombits(d.uint64()))
 	m.local = m.local[:0]
 	before := len(m.pending)
 	time := int64(seq)
 	for len(d.b) > 0 {
-		time += int64(d.uvarint())
+		gap := d.uvarint()
+		time += int64(gap >> 2)
 		n := d.uvarint()
 		switch {
 		case n == 0:
 			hash, size := d.uint64(), d.uvarint()
-			m.local = append(m.local, m.name(hash, size))
+			m.local = append(m.local, m.name(hash, d.take(size>>1), size&1 != 0))
 			n = uint64(len(m.local))
 		case n > uint64(len(m.local)):
 			return errRun
 		}
-		m.pending = append(m.pending, mergedQuery{time, m.local[n-1]})
+		m.pending = append(m.pending, mergedQuery{time, m.local[n-1], uint8(gap & 3)})
 	}
 	if d.bad {
 		return errRun
 	}
 	m.mix(before)
+	if m.scorer != nil {
+		return m.scorer.added()
+	}
 	return nil
 }
 
@@ -602,8 +571,11 @@ func (m *dnsMerger) mix(n int) {
 	}
 }
 
-// offer is dnsPart.offer for copies.
+// offer makes sub one of the examples if it is more telling than one of them.
 func (m *dnsMerger) offer(sub []byte) {
+	if m.met == maxExamples && len(sub) < len(m.examples[maxExamples-1]) {
+		return
+	}
 	i, found := slices.BinarySearchFunc(m.examples[:m.met], sub, moreTelling)
 	if found || i == maxExamples {
 		return
@@ -618,7 +590,7 @@ func (m *dnsMerger) offer(sub []byte) {
 const smallNames = 8
 
 // name returns the index of a name.
-func (m *dnsMerger) name(hash, size uint64) uint32 {
+func (m *dnsMerger) name(hash uint64, sub []byte, odd bool) uint32 {
 	if len(m.names) <= smallNames {
 		for i := range m.names {
 			if m.names[i].hash == hash {
@@ -635,14 +607,28 @@ func (m *dnsMerger) name(hash, size uint64) uint32 {
 		}
 		m.table[i] = uint32(len(m.names) + 1)
 	}
-	m.names = append(m.names, mergedName{hash: hash, size: uint16(size >> 1), odd: size&1 != 0})
+	n := mergedName{hash: hash, order: orderOf(sub), size: uint16(min(len(sub), math.MaxUint16)), odd: odd}
+	m.names = append(m.names, n)
 	m.s.Names++
-	m.s.NameBytes += int64(size >> 1)
-	m.s.MaxLength = max(m.s.MaxLength, int64(size>>1))
+	m.s.NameBytes += int64(n.size)
+	m.s.MaxLength = max(m.s.MaxLength, int64(n.size))
+	m.offer(sub)
+	if m.scorer != nil {
+		m.scorer.name(sub)
+	}
 	if len(m.names) > smallNames && len(m.names)*2 > len(m.table) || len(m.names) == smallNames+1 {
 		m.grow()
 	}
 	return uint32(len(m.names) - 1)
+}
+
+// orderOf is the 64-bit FNV-1a hash of a name.
+func orderOf(sub []byte) uint64 {
+	h := uint64(14695981039346656037)
+	for _, c := range sub {
+		h = (h ^ uint64(c)) * 1099511628211
+	}
+	return h
 }
 
 func (m *dnsMerger) grow() {
@@ -667,13 +653,18 @@ func (m *dnsMerger) grow() {
 // slide moves the window over the pending queries before the time until, after
 // which none can come between them.
 func (m *dnsMerger) slide(until int64) {
-	ready := 0
+	ready, ordered := 0, 0
 	for ; ready < len(m.pending) && m.pending[ready].time < until; ready++ {
+		if ready >= ordered {
+			ordered = m.order(ready)
+		}
 		q := m.pending[ready]
 		n := &m.names[q.name]
 		if n.odd {
 			m.s.Odd++
 		}
+		m.s.Rare += int64(q.flags / rareQuery)
+		m.s.NXDomain += int64(q.flags & nxQuery)
 		if n.within++; n.within == 1 {
 			m.bytes += int64(n.size)
 		}
@@ -697,17 +688,48 @@ func (m *dnsMerger) slide(until int64) {
 		}
 		m.s.Last = q.time
 		m.s.Hours |= 1 << (q.time / 3600e6)
+		if m.scorer != nil {
+			m.scorer.ask(q)
+		}
 	}
 	m.pending = m.pending[:copy(m.pending, m.pending[ready:])]
 	if m.gone > len(m.recent)/2 {
 		m.recent = m.recent[:copy(m.recent, m.recent[m.gone:])]
 		m.gone = 0
 	}
+	if m.scorer != nil {
+		m.scorer.forget()
+	}
+}
+
+// order puts the pending queries from n on that are of one time in their order, and
+// returns where they end.
+func (m *dnsMerger) order(n int) int {
+	end := n + 1
+	for end < len(m.pending) && m.pending[end].time == m.pending[n].time {
+		end++
+	}
+	if end == n+1 {
+		return end
+	}
+	compare := func(a, b mergedQuery) int {
+		return cmp.Or(cmp.Compare(m.names[a.name].order, m.names[b.name].order), cmp.Compare(a.flags, b.flags))
+	}
+	if of := m.pending[n:end]; !slices.IsSortedFunc(of, compare) {
+		slices.SortFunc(of, compare)
+	}
+	return end
 }
 
 // Row implements Merger.
 func (m *dnsMerger) Row(r *Row) bool {
-	m.slide(dayMicros)
+	if m.scorer != nil && m.scorer.rows != nil {
+		return m.scorer.row(r)
+	}
+	if len(m.names) == 0 {
+		return false
+	}
+	m.slide(math.MaxInt64)
 	midnight := int64(m.day) * dayMicros
 	m.s.First += midnight
 	m.s.Last += midnight
@@ -719,11 +741,7 @@ func (m *dnsMerger) Row(r *Row) bool {
 	var ends [maxExamples + 1]int
 	m.text = m.text[:0]
 	for i, sub := range m.examples[:m.met] {
-		m.text = append(m.text, sub...)
-		if len(sub) > 0 {
-			m.text = append(m.text, '.')
-		}
-		m.text = append(m.text, r.Object...)
+		m.text = appendName(m.text, sub, r.Object)
 		ends[i+1] = len(m.text)
 	}
 	text := string(m.text)
@@ -731,8 +749,28 @@ func (m *dnsMerger) Row(r *Row) bool {
 	for i := range m.s.Examples {
 		m.s.Examples[i] = text[ends[i]:ends[i+1]]
 	}
+	if m.scorer != nil {
+		m.scorer.sum(r.Object)
+	}
 	r.Summary = m.s
+	m.reset()
+	return true
+}
+
+// appendName appends a name of a domain.
+func appendName(b, sub []byte, domain string) []byte {
+	b = append(b, sub...)
+	if len(sub) > 0 {
+		b = append(b, '.')
+	}
+	return append(b, domain...)
+}
+
+// reset makes the merger ready for another pair.
+func (m *dnsMerger) reset() {
 	m.s, m.met, m.names, m.pending, m.recent = Summary{}, 0, m.names[:0], m.pending[:0], m.recent[:0]
 	m.gone, m.bytes = 0, 0
-	return true
+	if m.scorer != nil {
+		m.scorer.reset()
+	}
 }

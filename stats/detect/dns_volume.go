@@ -33,9 +33,10 @@ func dnsVolume() *Detection {
 		Reads:      "dns_pair",
 		Needs:      columnar.ColSet(columnar.Query),
 		Options:    o,
+		Verdict:    dnsTunnel,
 	}
 	d.Score = o.score
-	d.Seed = func() { d.History, d.Score = allHistory, o.scoreSeed }
+	d.Seed = func() { d.History, d.Score, d.Verdict = allHistory, o.scoreSeed, "" }
 	return d
 }
 
@@ -52,8 +53,8 @@ func (o *dnsVolumeOptions) score(in *Input) []Finding {
 			Key: r.Key, Score: float64(r.WindowEvents), Threshold: float64(o.Queries), Observed: float64(r.WindowEvents),
 			Baseline: math.NaN(), Unit: "queries/5min", Window: [2]int64{r.WindowAt, r.WindowAt + fiveMinutes}, Summary: r.Summary,
 			Label: innocent(r.Object, r.Examples),
-			Why: fmt.Sprintf("%s sent %d queries for names of %s in 5 minutes (%d that day)%s; more than %d is unusual",
-				name(r.Entity), r.WindowEvents, name(r.Object), r.Events, quoteExamples(r.Examples), o.Queries),
+			Why: fmt.Sprintf("%s sent %d queries for names of %s in 5 minutes (%d %s)%s; more than %d is unusual",
+				name(r.Entity), r.WindowEvents, name(r.Object), r.Events, in.when(), quoteExamples(r.Examples), o.Queries),
 		})
 	}
 	in.addContext(findings)

@@ -254,6 +254,9 @@ func (ps *parts[P]) days(b *columnar.Batch, feed string, o *FoldOptions, fold fu
 		day := DayOf(times[i])
 		low := max(int64(day)*dayMicros, o.From)
 		high := min(int64(day+1)*dayMicros, o.To)
+		if o.OneDay {
+			day, low, high = DayOf(o.From), o.From, o.To
+		}
 		j := i
 		for j < len(times) && times[j] >= low && times[j] < high {
 			j++

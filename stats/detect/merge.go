@@ -329,9 +329,10 @@ func Merge(a *Aggregate, o *FoldOptions, runs []io.Reader) iter.Seq2[*Row, error
 				yield(nil, mergeError(a, err))
 				return
 			}
-			row = Row{Day: day, Key: k}
-			if m.Row(&row) && !yield(&row, nil) {
-				return
+			for row = (Row{Day: day, Key: k}); m.Row(&row); row = (Row{Day: day, Key: k}) {
+				if !yield(&row, nil) {
+					return
+				}
 			}
 		}
 	}
@@ -368,8 +369,9 @@ func (d *decoder) uint64() uint64 {
 	return v
 }
 
-func (d *decoder) bytes() []byte {
-	n := d.uvarint()
+func (d *decoder) bytes() []byte { return d.take(d.uvarint()) }
+
+func (d *decoder) take(n uint64) []byte {
 	if n > uint64(len(d.b)) {
 		d.b, d.bad = nil, true
 		return nil

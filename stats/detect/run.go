@@ -34,7 +34,9 @@ func Judge(d *Detection, in *Input) []Finding {
 		if f.Severity == Info {
 			f.Severity = severityOf(f.RiskScore)
 		}
-		f.UID = uid(f)
+		if f.UID = uid(d.Name, f, f.Window[0]); d.Verdict != "" {
+			f.UID = uid(d.Verdict, f, in.window()[0])
+		}
 	}
 	slices.SortFunc(findings, func(a, b Finding) int {
 		return cmp.Or(
@@ -76,20 +78,21 @@ func severityOf(risk int) Severity {
 }
 
 // uid hashes what a finding is about, and not what was measured, so that a run
-// that knows more of the same window updates the finding. Texts are preceded by
+// that knows more of the same window updates the finding: who says it, of whom, and
+// the window that begins at a time. Texts are preceded by
 // their length: no two findings encode alike.
-func uid(f *Finding) string {
+func uid(by string, f *Finding, from int64) string {
 	h := sha256.New()
 	var n [8]byte
 	number := func(v uint64) {
 		binary.BigEndian.PutUint64(n[:], v)
 		h.Write(n[:])
 	}
-	for _, s := range [...]string{f.Detection, f.Feed, f.EntityType, f.Entity, f.Object} {
+	for _, s := range [...]string{by, f.Feed, f.EntityType, f.Entity, f.Object} {
 		number(uint64(len(s)))
 		h.Write([]byte(s))
 	}
-	number(uint64(f.Window[0]))
+	number(uint64(from))
 	return hex.EncodeToString(h.Sum(nil)[:8])
 }
 
@@ -106,8 +109,8 @@ func Seeded(dets []*Detection) []*Detection {
 	return out
 }
 
-// FoldFor returns the fold options that the detections need: dns_entropy counts
-// queries by thresholds that only the fold can apply. seed is that of the
+// FoldFor returns the fold options that the detections need: dns_entropy and
+// dns_model count queries by thresholds that only the fold can apply. seed is that of the
 // documents' profile. The runner adds the times.
 func FoldFor(dets []*Detection, seed bool) FoldOptions {
 	// CONNECT is a tunnel: what the client sent through it, it uploaded.
@@ -118,6 +121,11 @@ func FoldFor(dets []*Detection, seed bool) FoldOptions {
 	for _, d := range append(All(), dets...) {
 		if e, ok := d.Options.(*dnsEntropyOptions); ok {
 			o.Entropy, o.Length = e.Entropy, e.Length
+		}
+	}
+	for _, d := range dets {
+		if m, ok := d.Options.(*dnsModelOptions); ok {
+			o.Model = &ModelOptions{Threshold: m.Threshold, Names: m.MinOver, Bytes: int(m.MinBytes)}
 		}
 	}
 	return o
@@ -179,8 +187,8 @@ func Risk(findings []Finding, last Day) []EntityRisk {
 		if k.day == last {
 			e.Risk24h += f.RiskScore
 		}
-		e.Detections = append(e.Detections, k.detection)
 		e.Tactics = append(e.Tactics, Tactics(f.Technique)...)
+		e.Detections = append(append(e.Detections, k.detection), f.Also...)
 	}
 	out := make([]EntityRisk, 0, len(sums))
 	for _, e := range sums {

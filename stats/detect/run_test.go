@@ -18,7 +18,7 @@ import (
 )
 
 func sortRows(rows []Row) {
-	slices.SortFunc(rows, func(a, b Row) int { return cmp.Or(a.Key.Compare(b.Key), cmp.Compare(a.Day, b.Day)) })
+	slices.SortStableFunc(rows, func(a, b Row) int { return cmp.Or(a.Key.Compare(b.Key), cmp.Compare(a.Day, b.Day)) })
 }
 
 // seriesOf yields rows, sorted by key and day, key by key. Each slice is of no use
@@ -183,12 +183,12 @@ func TestJudge(t *testing.T) {
 func TestUID(t *testing.T) {
 	a := Finding{Detection: "d", Key: Key{Feed: "ab", EntityType: "c"}}
 	b := Finding{Detection: "d", Key: Key{Feed: "a", EntityType: "bc"}}
-	if uid(&a) == uid(&b) {
+	if uid("d", &a, 5) == uid("d", &b, 5) {
 		t.Error("texts run together in the uid")
 	}
 	c := a
 	c.Score, c.Summary.Events, c.Why, c.Window[1] = 9, 9, "x", 7
-	if uid(&a) != uid(&c) {
+	if uid("d", &a, 5) != uid("d", &c, 5) {
 		t.Error("the uid depends on what was measured")
 	}
 }

@@ -461,6 +461,9 @@ func (m *volumeMerger) Add(day Day, _ uint64, value []byte) error {
 
 // Row implements Merger.
 func (m *volumeMerger) Row(r *Row) bool {
+	if !m.begun {
+		return false
+	}
 	c := &m.c
 	m.begun = false
 	slices.Sort(m.came)

@@ -123,6 +123,22 @@ func (in *Input) before(rows []Row) (past []Row, today *Row) {
 	return rows, nil
 }
 
+// when says in a sentence what time is judged.
+func (in *Input) when() string {
+	if in.Window != [2]int64{} {
+		return "in that time"
+	}
+	return "that day"
+}
+
+// window returns the time that is judged.
+func (in *Input) window() [2]int64 {
+	if in.Window != [2]int64{} {
+		return in.Window
+	}
+	return in.Day.window()
+}
+
 // today yields the rows of the judged day.
 func (in *Input) today() iter.Seq[*Row] {
 	return func(yield func(*Row) bool) {
@@ -166,3 +182,12 @@ func anyDay(Day) bool { return true }
 
 // num writes a threshold as short as it is.
 func num(f float64) string { return strconv.FormatFloat(f, 'g', -1, 64) }
+
+// measure writes what was observed: whole numbers as they are, others with three
+// digits.
+func measure(f float64) string {
+	if f == math.Trunc(f) {
+		return strconv.FormatFloat(f, 'f', -1, 64)
+	}
+	return strconv.FormatFloat(f, 'g', 3, 64)
+}

@@ -1,0 +1,38 @@
+package reports
+
+import (
+	"io"
+
+	"outflow/stats/detect"
+)
+
+// DNSScores writes what dns_model makes of every name that a source asked for: the
+// table that the search it comes from ends with. It has as many rows as there are
+// sources and names, so it is written only if asked for.
+var DNSScores = &Format{
+	Name:  "dns_scores",
+	Title: "the model's probability for each source and DNS name",
+	Files: []File{
+		{"dns_scores.csv", "a row per feed, source and DNS name of a judged day: the newest query, and the probability that the name carries data, as it was when first asked", func(w io.Writer, r *Report) error {
+			return writeCSV(w, scoreColumns, r.Scores)
+		}},
+	},
+}
+
+// Rows are of the newest query of a source and name, which has rank 1.
+var scoreColumns = []csvColumn[detect.Row]{
+	{"src", func(b []byte, s *detect.Row) []byte { return appendText(b, s.Entity) }},
+	{"time", func(b []byte, s *detect.Row) []byte { return appendTime(b, s.Last) }},
+	{"query", func(b []byte, s *detect.Row) []byte {
+		for _, query := range s.Examples { // one
+			b = appendText(b, query)
+		}
+		return b
+	}},
+	{"rank", func(b []byte, _ *detect.Row) []byte { return appendInteger(b, 1) }},
+	{"score", func(b []byte, s *detect.Row) []byte { return appendScore(b, s.MaxScore) }},
+	{"verdict", func(b []byte, s *detect.Row) []byte { return appendInteger(b, s.Over) }},
+	{"domain", func(b []byte, s *detect.Row) []byte { return appendText(b, s.Object) }},
+	{"feed", func(b []byte, s *detect.Row) []byte { return appendText(b, s.Feed) }},
+	{"events", func(b []byte, s *detect.Row) []byte { return appendInteger(b, s.Events) }},
+}

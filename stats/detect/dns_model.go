@@ -1,0 +1,114 @@
+package detect
+
+import (
+	"fmt"
+	"math"
+	"slices"
+
+	"outflow/columnar"
+	"outflow/stats/dnsmodel"
+)
+
+type dnsModelOptions struct {
+	Threshold float64 `yaml:"threshold" unit:"" doc:"a name is taken for data if the model's probability exceeds this; it is calibrated: at 0.5 as many are data as are not"`
+	MinOver   int     `yaml:"min_over" unit:"names/day" doc:"so many distinct names of a domain must be taken for data: a site with one hashed name is none, and ten carry a password"`
+	MinShare  float64 `yaml:"min_share" unit:"" doc:"and they must be this share of the names that the source asked the domain for, or a large site's few would add up"`
+	MinBytes  Bytes   `yaml:"min_bytes" unit:"B/day" doc:"and hold so many bytes of subdomains: less carries nothing of use, and a page of pictures asks for 30 hashed names of a dozen bytes"`
+}
+
+const dnsModelDoc = `Names that a pretrained model takes for data, by how they are built and by the ten queries of the same source
+for the same domain before them.
+
+What it sees: ten distinct names of a domain with a probability over one half, a fifth of all that the source asked of it,
+and 500 bytes of subdomains. Each name counts once, when it is first asked for.
+Why that means exfiltration: encoded text has letters in an order that names do not have, and a tunnel's names follow one
+another without repeating. It is seen after the first few dozen queries, long before they add up to what dns_information
+bounds.
+Who does it innocently: reputation and block list look-ups, content networks and telemetry with hashed names; known ones
+are labelled.
+What it cannot see: names made of words, and what looks like the benign names that it was trained on. Nor does it judge
+a source that has asked for fewer than ten names of the domain.
+How to investigate: the likeliest name and what speaks for it; whether the names decode; which process asks.`
+
+func dnsModel() *Detection {
+	o := &dnsModelOptions{Threshold: dnsmodel.Threshold, MinOver: 10, MinShare: 0.2, MinBytes: 500}
+	d := &Detection{
+		Name:       "dns_model",
+		Title:      "DNS names that a model takes for data",
+		Doc:        dnsModelDoc,
+		Technique:  "T1048.003",
+		Impact:     50,
+		Confidence: 90,
+		Reads:      "dns_pair",
+		Needs:      columnar.ColSet(columnar.Query),
+		Options:    o,
+		Card:       dnsmodel.Card(),
+		Verdict:    dnsTunnel,
+	}
+	d.Score = o.score
+	d.Seed = func() {
+		*o = dnsModelOptions{Threshold: 0.5}
+		d.Reads, d.History, d.Score, d.Verdict = DNSScore.Name, allHistory, o.scoreSeed, ""
+	}
+	return d
+}
+
+func (o *dnsModelOptions) score(in *Input) []Finding {
+	var findings []Finding
+	for r := range in.today() {
+		if r.Over == 0 || r.Over < int64(o.MinOver) || r.OverBytes < int64(o.MinBytes) || float64(r.Over) < o.MinShare*float64(r.Scored) {
+			continue
+		}
+		mean := float64(r.OverScore) / float64(r.Over) / certain
+		f := Finding{
+			Key: r.Key, Score: mean, Threshold: o.Threshold, Observed: float64(r.Over), Baseline: math.NaN(), Unit: "names/day",
+			Window: in.window(), Summary: r.Summary, Label: innocent(r.Object, r.Examples),
+		}
+		f.Why = fmt.Sprintf("%s asked %s for %s that look like data, of %s, with a probability of %.2f on average and %.2f at most",
+			name(r.Entity), name(r.Object), count(r.Over, "name"), count(r.Scored, "distinct name"), mean, float64(r.MaxScore)/certain)
+		if r.Likely != "" {
+			f.Why += ": " + name(r.Likely)
+		}
+		if r.Signs != "" {
+			f.Why += ", with " + r.Signs
+		}
+		f.Why += fmt.Sprintf("; over %s counts", num(o.Threshold))
+		findings = append(findings, f)
+	}
+	in.addContext(findings)
+	return findings
+}
+
+// scoreSeed judges each query by itself, the newest of a source and name. Its
+// message is the seed's.
+func (o *dnsModelOptions) scoreSeed(in *Input) []Finding {
+	threshold := int64(math.Round(o.Threshold * certain))
+	var findings []Finding
+	for key, rows := range in.Series {
+		first, at := len(findings), map[string]int{} // what earlier days made of the names
+		for i := range rows {
+			r := &rows[i]
+			if len(r.Examples) != 1 {
+				continue // not of dns_score
+			}
+			query := r.Examples[0]
+			if before, ok := at[query]; ok {
+				findings[before].Summary.MaxScore = 0
+				delete(at, query)
+			}
+			if r.MaxScore <= threshold {
+				continue
+			}
+			key.Object, at[query] = query, len(findings)
+			score := float64(r.MaxScore) / certain
+			findings = append(findings, Finding{
+				Key: key, Score: score, Threshold: o.Threshold, Observed: score, Baseline: math.NaN(), Unit: "probability",
+				Window: [2]int64{r.Last, r.Last + 1}, Summary: r.Summary,
+				Why: fmt.Sprintf("A DNS data exfiltration request was sent by this host %s , kindly review.", name(key.Entity)),
+			})
+		}
+		newest := slices.DeleteFunc(findings[first:], func(f Finding) bool { return f.Summary.MaxScore == 0 })
+		findings = findings[:first+len(newest)]
+	}
+	return findings
+}

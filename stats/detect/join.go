@@ -1,0 +1,86 @@
+package detect
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// dnsTunnel is the verdict of the detections that look at what a source asks of one
+// domain.
+const dnsTunnel = "dns_tunnel"
+
+// Join makes one finding of those that detections of the same verdict have of the
+// same feed, entity, object and day: four measures of one tunnel are one thing to look
+// at. It is the finding with the highest risk, which names the others. Its risk is
+// 100 − ∏(100 − risk), in hundredths, as if each were a chance of its own to be
+// right: more than the highest, never over 100, and no sum, as they look at the same
+// names. Those that are allowed count for nothing; where all are, they are joined too.
+func Join(detections []*Detection, findings []Finding) []Finding {
+	type fact struct {
+		verdict string
+		Key
+		day Day
+	}
+	verdicts := map[string]string{}
+	for _, d := range detections {
+		verdicts[d.Name] = d.Verdict
+	}
+	groups := map[fact][]*Finding{}
+	var order []fact
+	var out []Finding
+	for i := range findings {
+		f := &findings[i]
+		verdict := verdicts[f.Detection]
+		if verdict == "" {
+			out = append(out, *f)
+			continue
+		}
+		k := fact{verdict, f.Key, f.Day}
+		if groups[k] == nil {
+			order = append(order, k)
+		}
+		groups[k] = append(groups[k], f)
+	}
+	for _, k := range order {
+		group := groups[k]
+		slices.SortStableFunc(group, func(a, b *Finding) int {
+			return cmp.Or(cmp.Compare(min(len(a.Allowed), 1), min(len(b.Allowed), 1)), cmp.Compare(b.RiskScore, a.RiskScore), strings.Compare(a.Detection, b.Detection))
+		})
+		open := slices.IndexFunc(group, func(f *Finding) bool { return f.Allowed != "" })
+		if open <= 0 { // all, or none
+			open = len(group)
+		}
+		out = append(out, joined(group[:open]))
+		for _, f := range group[open:] {
+			f.UID = uid(f.Detection, f, f.Window[0]) // the other has the verdict's
+			out = append(out, *f)
+		}
+	}
+	return out
+}
+
+// joined makes one of findings, the strongest first.
+func joined(group []*Finding) Finding {
+	f := *group[0]
+	if len(group) == 1 {
+		return f
+	}
+	left := 100.0
+	var also []string
+	for _, g := range group {
+		left *= 1 - float64(g.RiskScore)/100
+		f.Severity = max(f.Severity, g.Severity)
+	}
+	for _, g := range group[1:] {
+		f.Also = append(f.Also, g.Detection)
+		also = append(also, fmt.Sprintf("%s (%s %s)", g.Detection, measure(g.Observed), g.Unit))
+	}
+	f.RiskScore = int(100 - left)
+	if f.Severity = max(f.Severity, severityOf(f.RiskScore)); f.Label != "" {
+		f.Severity = min(f.Severity, Low)
+	}
+	f.Why += " Also seen by " + strings.Join(also, ", ") + "."
+	return f
+}

@@ -1,0 +1,95 @@
+package detect
+
+import (
+	"slices"
+	"testing"
+)
+
+// tunnelRow is a source's day with a domain that all four DNS detections find.
+func tunnelRow(domain string) Row {
+	return Row{Day: 10, Key: Key{Feed: "dns", EntityType: "src_ip", Entity: "10.0.0.1", Object: domain}, Summary: Summary{
+		Events: 900, First: 10 * dayMicros, Last: 10*dayMicros + 1, Names: 900, NameBytes: 90_000, WindowEvents: 700, WindowBytes: 70_000,
+		Odd: 890, MaxEntropy: 4.9, MaxLength: 120, Scored: 900, Over: 880, OverBytes: 88_000, OverScore: 870e6, MaxScore: 999_000,
+		Likely: "x." + domain, Examples: []string{"x." + domain}}}
+}
+
+func judgeAll(dets []*Detection, rows ...Row) []Finding {
+	var all []Finding
+	for _, d := range dets {
+		all = append(all, Judge(d, &Input{Day: 10, Series: seriesOf(rows)})...)
+	}
+	return all
+}
+
+// If this fails, one tunnel is several findings, or its risk is not that of all of
+// them together.
+func TestJoin(t *testing.T) {
+	dets := All()
+	apart := judgeAll(dets, tunnelRow("quill.example"), tunnelRow("spamhaus.org"))
+	if len(apart) != 8 {
+		t.Fatalf("got %d findings, want four for each domain", len(apart))
+	}
+	got := Join(dets, apart)
+	if len(got) != 2 {
+		t.Fatalf("got %d findings, want one for each domain: %+v", len(got), got)
+	}
+	f := got[0]
+	// 68, 45, 36 and 30: 100 − 100·.32·.55·.64·.70 = 92.1
+	if f.Detection != "dns_information" || !slices.Equal(f.Also, []string{"dns_model", "dns_volume", "dns_entropy"}) || f.RiskScore != 92 || f.Severity != High {
+		t.Errorf("got %s and %v, risk %d, severity %v", f.Detection, f.Also, f.RiskScore, f.Severity)
+	}
+	// A quarter of each, rounded up: 17, 12, 9 and 8.
+	if f := got[1]; f.Label == "" || f.RiskScore != 38 || f.Severity != Low {
+		t.Errorf("labelled: got %q, risk %d, severity %v, want 38 and low", f.Label, f.RiskScore, f.Severity)
+	}
+	if e := Risk(got, 10); len(e) != 1 || e[0].Risk24h != 92+38 || len(e[0].Detections) != 4 {
+		t.Errorf("risk: got %+v", e)
+	}
+	// Whichever of them finds it, it is the same finding.
+	for _, one := range apart {
+		if one.UID != f.UID && one.UID != got[1].UID {
+			t.Errorf("%s alone has the uid %s, all together %s", one.Detection, one.UID, f.UID)
+		}
+	}
+}
+
+// If this fails, what is allowed counts, or hides what is not.
+func TestJoinAllowed(t *testing.T) {
+	dets := All()
+	for _, c := range []struct {
+		allowed  []string
+		findings int
+		open     string
+	}{
+		{nil, 1, "dns_information"},
+		{[]string{"dns_information"}, 2, "dns_model"},
+		{[]string{"dns_information", "dns_model", "dns_volume", "dns_entropy"}, 1, ""},
+	} {
+		apart := judgeAll(dets, tunnelRow("quill.example"))
+		for i := range apart {
+			if slices.Contains(c.allowed, apart[i].Detection) {
+				apart[i].Allowed = "known"
+			}
+		}
+		got := Join(dets, apart)
+		open, uids := "", map[string]bool{}
+		for _, f := range got {
+			uids[f.UID] = true
+			if f.Allowed == "" {
+				open += f.Detection
+			}
+		}
+		if len(got) != c.findings || open != c.open || len(uids) != len(got) {
+			t.Errorf("%v allowed: got %d findings with %d uids, open %q, want %d, open %q", c.allowed, len(got), len(uids), open, c.findings, c.open)
+		}
+	}
+}
+
+// If this fails, the documents' rules are no longer judged each by itself.
+func TestSeedsAreNotJoined(t *testing.T) {
+	for _, d := range Seeded(All()) {
+		if d.Verdict != "" {
+			t.Errorf("%s: verdict %s under profile seed", d.Name, d.Verdict)
+		}
+	}
+}
