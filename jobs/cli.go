@@ -123,8 +123,8 @@ func (p *program) root() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "outflow",
 		Short: "find which data left, from logs that are already there",
-		Long: "outflow reads cloud API, proxy, DNS and network logs, compares every user and host with\n" +
-			"their own past, and reports what data left.",
+		Long: "outflow reads cloud API, proxy, DNS, network and endpoint logs, compares every user and\n" +
+			"host with their own past, and reports what data left.",
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		Args:          cobra.NoArgs,
@@ -174,8 +174,7 @@ func (p *program) withConfig(c *cobra.Command) func() (*Config, error) {
 	blank := defaults()
 	blank.detections = detect.All()
 	for _, s := range blank.settings() {
-		c.Flags().String(s.flag(), s.get(), s.doc)
-		flag := c.Flags().Lookup(s.flag())
+		flag := c.Flags().VarPF(&flagText{text: s.get(), of: s}, s.flag(), "", s.doc)
 		if s.toggle {
 			flag.NoOptDefVal = "true"
 		}
@@ -201,6 +200,35 @@ func (p *program) withConfig(c *cobra.Command) func() (*Config, error) {
 		p.limit(max(int64(config.Memory)-programBytes, programBytes))
 		return config, nil
 	}
+}
+
+// A flagText is what the flag of a setting says. A list's may be repeated: what they
+// say adds up.
+type flagText struct {
+	text  string
+	given bool
+	of    setting
+}
+
+func (f *flagText) String() string { return f.text }
+
+func (f *flagText) Set(text string) error {
+	if f.of.list && f.given {
+		text = f.text + "," + text
+	}
+	f.text, f.given = text, true
+	return nil
+}
+
+// Type is what help calls the value.
+func (f *flagText) Type() string {
+	switch {
+	case f.of.toggle:
+		return "bool"
+	case f.of.list:
+		return "list"
+	}
+	return "string"
 }
 
 // note tells the user how the run goes.

@@ -29,7 +29,7 @@ type Config struct {
 	Own          []string     `yaml:"own" doc:"hosts and domains (with what is below them) that are the company's own: uploads there are not exfiltration"`
 	State        string       `yaml:"state" doc:"folder or s3:// URI that keeps the daily aggregates and findings"`
 	Out          string       `yaml:"out" doc:"folder or s3:// URI for reports"`
-	Reports      []string     `yaml:"reports" doc:"report formats to write"`
+	Reports      []string     `yaml:"reports" doc:"report formats to write, of outflow list reports"`
 	Backfill     bool         `yaml:"backfill" doc:"fold days of history that are missing from the state, if their logs are there"`
 	Zone         string       `yaml:"zone" doc:"time zone of logs that name none, as in Europe/Paris"`
 	Allow        []*Allow     `yaml:"allow" doc:"findings that are known and accepted"`
@@ -42,7 +42,7 @@ type Config struct {
 	Memory       detect.Bytes `yaml:"memory" doc:"memory that a run may take, as in 1GiB: over it, tables go to temporary files; 0: GOMEMLIMIT, else 256MiB"`
 	Strict       bool         `yaml:"strict" doc:"exit with 3 if any input could not be read to its end"`
 	RequireInput bool         `yaml:"require_input" doc:"exit with 4 if no input was found"`
-	FailOn       string       `yaml:"fail_on" doc:"exit with 10 if a finding has this severity or a higher one"`
+	FailOn       string       `yaml:"fail_on" doc:"exit with 10 if a finding has this severity or a higher one: info, low, medium, high or critical"`
 
 	detections []*detect.Detection
 	rules      ruleSet
@@ -223,6 +223,7 @@ type setting struct {
 	key    string // "state", "s3.region", "upload_zscore.threshold"
 	doc    string
 	toggle bool // true or false
+	list   bool // of texts, apart by commas
 	get    func() string
 	set    func(text string) error
 }
@@ -267,6 +268,7 @@ func settingsOf(prefix string, v reflect.Value) []setting {
 			s.get = func() string { return *p }
 			s.set = func(text string) error { *p = text; return nil }
 		case *[]string:
+			s.list = true
 			s.get = func() string { return strings.Join(*p, ",") }
 			s.set = func(text string) error {
 				*p = strings.FieldsFunc(text, func(r rune) bool { return r == ',' || r == ' ' })

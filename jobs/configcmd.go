@@ -18,6 +18,7 @@ func (p *program) configCommand() *cobra.Command {
 
 	c.AddCommand(&cobra.Command{
 		Use: "init [FILE]", Short: "write a configuration to start from", Args: cobra.MaximumNArgs(1),
+		Long: "init writes a configuration with comments to FILE, or outflow.yaml. A file that is there is left as it is.",
 		RunE: func(_ *cobra.Command, args []string) error {
 			name := "outflow.yaml"
 			if len(args) == 1 {
@@ -37,7 +38,9 @@ func (p *program) configCommand() *cobra.Command {
 		},
 	})
 
-	show := &cobra.Command{Use: "show", Short: "print every setting as it holds", Args: cobra.NoArgs}
+	show := &cobra.Command{Use: "show", Short: "print every setting as it holds", Args: cobra.NoArgs,
+		Long: "show prints every setting that has a single value or is a list of texts, defaults too, and the inputs; with\n" +
+			"--origin also whether a value is that of a flag, a variable, the file or the default."}
 	origin := show.Flags().Bool("origin", false, "say where each value comes from")
 	load := p.withConfig(show)
 	show.RunE = func(*cobra.Command, []string) error {
@@ -69,6 +72,9 @@ func (p *program) configCommand() *cobra.Command {
 		config, err := check()
 		if err != nil {
 			return err
+		}
+		for _, w := range config.rules.warnings {
+			p.note("%s", printable(w))
 		}
 		_, err = fmt.Fprintf(p.stdout, "ok: %d inputs, %d detections\n", len(config.Inputs), len(config.detections))
 		return err

@@ -23,7 +23,10 @@ func (p *program) explainCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "explain FINDING_UID|DETECTION",
 		Short: "say how a finding came about, or what a detection does",
-		Args:  cobra.ExactArgs(1),
+		Long: "explain takes the finding_uid of a finding of findings.csv (\"Finding\" on the page) and shows its numbers, from the\n" +
+			"state and the reports of the configuration; or a detection of outflow list detections, and says what it sees,\n" +
+			"who does it innocently, what it cannot see, and its thresholds.",
+		Args: cobra.ExactArgs(1),
 	}
 	load := p.withConfig(c)
 	c.RunE = func(_ *cobra.Command, args []string) error {
@@ -116,7 +119,9 @@ func (p *program) printFinding(config *Config, f *detect.Finding) {
 	}
 	line("score", "%s, threshold %s", number(f.Score), number(f.Threshold))
 	line("events", "%d, %s to %s", f.Summary.Events, stamp(f.Summary.First), stamp(f.Summary.Last))
-	line("bytes", "%d out, %d in", f.Summary.BytesOut, f.Summary.BytesIn)
+	if s := &f.Summary; s.KnownOut > 0 || s.KnownIn > 0 {
+		line("bytes", "%d out, %d in", s.BytesOut, s.BytesIn)
+	}
 	if f.Summary.Evidence != "" {
 		line("evidence", "%s", f.Summary.Evidence)
 	}

@@ -51,7 +51,8 @@ func (p *program) rulesCheckCommand() *cobra.Command {
 		Short: "say which Sigma rules load, and why others do not",
 		Long: "check reads the rules, filters and correlations of files and folders (*.yml, *.yaml; not *_test.yml) and prints\n" +
 			"a line for each: where its events are, and which of their fields no column holds. Without a folder, it reads the\n" +
-			"rules that come with outflow. It exits with 2 if one does not load.",
+			"rules that come with outflow. It exits with 2 if one does not load. Files without a title, detection, correlation\n" +
+			"or filter are no rules and are left out.",
 	}
 	c.Flags().StringVar(&as, "as", "text", "text or json")
 	bindPlaceholders(c, &placeholders)
@@ -75,6 +76,9 @@ func (p *program) rulesCheckCommand() *cobra.Command {
 			err = e.Encode(lines)
 		} else {
 			err = p.printRules(lines, faults)
+		}
+		if err == nil && len(set.Other) > 0 {
+			p.note("left out, as no Sigma rule is in it: %s", printable(someOf("file", set.Other)))
 		}
 		if err == nil && len(faults) > 0 {
 			err = badConfig("%d rules load, %d do not", len(set.Rules), len(faults))
@@ -209,7 +213,7 @@ func (p *program) rulesTestCommand() *cobra.Command {
 }
 
 func bindPlaceholders(c *cobra.Command, to *[]string) {
-	c.Flags().StringArrayVar(to, "placeholder", nil, "what %NAME% stands for in rules that say expand: `NAME=VALUE,…` (repeatable)")
+	c.Flags().StringArrayVar(to, "placeholder", nil, "what %NAME% stands for in rules that say expand: `NAME=VALUES`, apart by commas (repeatable)")
 }
 
 func rulesOptions(placeholders []string) (o sigma.Options, err error) {

@@ -523,6 +523,9 @@ func where(object string) shown { return show(defang(object), maxPlace) }
 
 // unusual says how unusual a finding is in a few words.
 func unusual(f *detect.Finding) string {
+	if isRule(f) {
+		return "" // one match is enough, and many need not be worse
+	}
 	if q := times(f.Observed, f.Baseline); q != "" {
 		return q + " normal"
 	}
@@ -531,6 +534,9 @@ func unusual(f *detect.Finding) string {
 	}
 	return ""
 }
+
+// isRule reports whether a Sigma rule made a finding.
+func isRule(f *detect.Finding) bool { return f.Detection == "sigma_rule" }
 
 // title returns a detection's title as a heading, or its name if it has none.
 func title(name string, d *detect.Detection) string {
@@ -546,9 +552,17 @@ func briefFinding(f *detect.Finding, d *detect.Detection) finding {
 	why := f.Why
 	// Names that were looked up or uploaded to must not become links when the
 	// page is mailed on.
-	if strings.Contains(f.Object, ".") {
-		why = strings.ReplaceAll(why, f.Object, defang(f.Object))
+	places := []string{f.Object}
+	if isRule(f) {
+		_, what := detect.RuleMatch(f.Key)
+		places = []string{what, detect.RuleHost(f)}
 	}
+	for _, place := range places {
+		if strings.Contains(place, ".") {
+			why = strings.ReplaceAll(why, place, defang(place))
+		}
+	}
+	why = strings.ReplaceAll(why, "://", "[:]//")
 	v := finding{
 		Severity: f.Severity.String(), Urgency: urgency[f.Severity],
 		Who: show(f.Entity, maxName), WhoType: entityType(f.EntityType),
@@ -597,7 +611,11 @@ func facts(f *detect.Finding) []fact {
 		facts = append(facts, fact{"Where", where(f.Object), "", true})
 	}
 	add("When", span(f.Window[0], f.Window[1]), "UTC")
-	facts = append(facts, fact{"Seen by", show(f.Feed, maxName), "", false})
+	if f.Feed == detect.AllFeeds {
+		add("Seen by", "all feeds", "together")
+	} else {
+		facts = append(facts, fact{"Seen by", show(f.Feed, maxName), "", false})
+	}
 	add("Observed", quantity(f.Observed, f.Unit), "")
 	if f.Baseline == f.Baseline {
 		add("Normal", quantity(f.Baseline, f.Unit), "")
@@ -633,8 +651,12 @@ func facts(f *detect.Finding) []fact {
 	if s.Names > 0 {
 		add("Distinct names", count(s.Names), "carrying "+byteSize(float64(s.NameBytes)))
 	}
-	if s.WindowEvents > 0 {
-		add("Busiest 5 min", counted(int(s.WindowEvents), "query", "queries"), "from "+utc(s.WindowAt).Format("15:04:05"))
+	switch from := "from " + utc(s.WindowAt).Format("15:04:05"); {
+	case s.WindowEvents == 0:
+	case s.Names > 0:
+		add("Busiest 5 min", counted(int(s.WindowEvents), "query", "queries"), from)
+	default: // a correlation's
+		add("Fullest window", counted(int(s.WindowEvents), "event", "events"), from)
 	}
 	if s.WindowBytes > 0 {
 		add("Most in 5 min", byteSize(float64(s.WindowBytes)), "of names, from "+utc(s.BytesAt).Format("15:04:05"))

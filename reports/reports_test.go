@@ -60,6 +60,33 @@ func golden(t *testing.T, name string, got []byte) {
 	}
 }
 
+// If this fails, the page says of a rule's finding what holds of DNS queries, or has a
+// link to where data went.
+func TestRuleFinding(t *testing.T) {
+	f := detect.Finding{
+		Key:       detect.Key{Feed: detect.AllFeeds, EntityType: "user", Entity: "ann", Object: "slack_upload: slack.com/api/files.upload"},
+		Detection: "sigma_rule", Score: 1, Threshold: 0.5, Observed: 1, Baseline: math.NaN(), Unit: "matches/day",
+		Why:     `ann matched the rule "x" 1 time: slack.com/api/files.upload, the first as "curl https://slack.com/api/x"`,
+		Summary: detect.Summary{Events: 2, WindowEvents: 2, WindowAt: at(sampleDay, 16, 4)},
+	}
+	got := briefFinding(&f, nil)
+	if want := `ann matched the rule "x" 1 time: slack[.]com/api/files[.]upload, the first as "curl https[:]//slack[.]com/api/x"`; got.Why.Text != want {
+		t.Errorf("got %s\nwant %s", got.Why.Text, want)
+	}
+	if got.Unusual != "" {
+		t.Errorf("got %q, want nothing: one match is enough", got.Unusual)
+	}
+	said := map[string]string{}
+	for _, fact := range facts(&f) {
+		said[fact.Name] = fact.Value.Text
+	}
+	for name, want := range map[string]string{"Seen by": "all feeds", "Observed": "1 match a day", "Fullest window": "2 events", "Busiest 5 min": ""} {
+		if said[name] != want {
+			t.Errorf("%s: got %q, want %q", name, said[name], want)
+		}
+	}
+}
+
 func TestGolden(t *testing.T) {
 	for name, report := range map[string]func() *Report{"rich": sampleReport, "quiet": quietReport} {
 		for _, format := range All {

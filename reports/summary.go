@@ -200,7 +200,10 @@ func (s *summary) notes(r *Report) {
 		why, _ := cut(b.Why, maxSentence)
 		remedy, _ := cut(b.Remedy, maxSentence)
 		what, _ := cut(b.Detection, maxName)
-		dark = append(dark, strings.TrimSpace(what+": "+why+" "+remedy))
+		if what != "" {
+			what += ": "
+		}
+		dark = append(dark, strings.TrimSpace(what+why+" "+remedy))
 	}
 	s.list("Could not be judged:", dark)
 	var warnings []string

@@ -139,6 +139,8 @@ func quantity(v float64, unit string) string {
 		return "–"
 	case base == "B" && !math.IsInf(v, 0):
 		base = byteSize(v)
+	case base == "matches" && v == 1:
+		base = "1 match"
 	default:
 		base = strings.TrimSpace(number(v) + " " + base)
 	}

@@ -122,7 +122,11 @@ func (o *cloudUploadOptions) judge(in *Input, u *upload) (Finding, bool) {
 	said := fmt.Sprintf("%s uploaded %s to %s (%s, %s) on %s", name(key.Entity), size(f.Observed), name(key.Object),
 		u.service.Name, u.service.Kind, in.Day)
 	prevalence := fmt.Sprintf("%s uploads there", count(int64(u.others), "other"))
-	if u.others != 1 {
+	switch u.others {
+	case 0:
+		prevalence = "nobody else uploads there"
+	case 1:
+	default:
 		prevalence = fmt.Sprintf("%s upload there", count(int64(u.others), "other"))
 	}
 	switch {

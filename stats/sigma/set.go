@@ -75,6 +75,9 @@ type Options struct {
 type Set struct {
 	// Rules are in the order of the files and of the documents in them.
 	Rules []*Rule
+	// Other are the files that hold YAML about other things than rules: none of their
+	// documents has a title or is a rule.
+	Other []string
 
 	plans [columnar.NumTables]*plan
 }
@@ -83,6 +86,7 @@ type Set struct {
 // the files; a correlation needs all that it refers to.
 func Load(files []File, o Options) (*Set, []*Error) {
 	l := &loader{byRef: map[string]*Rule{}, o: o}
+	var other []string
 	for _, f := range files {
 		docs, err := documents(f.Text)
 		if err == nil && len(docs) == 0 {
@@ -90,6 +94,10 @@ func Load(files []File, o Options) (*Set, []*Error) {
 		}
 		if err != nil {
 			l.fault(f.Name, err)
+			continue
+		}
+		if !slices.ContainsFunc(docs, meantAsRule) {
+			other = append(other, f.Name)
 			continue
 		}
 		for i := range docs {
@@ -111,7 +119,7 @@ func Load(files []File, o Options) (*Set, []*Error) {
 	if o.Keep != nil {
 		l.keep()
 	}
-	s := &Set{Rules: l.rules}
+	s := &Set{Rules: l.rules, Other: other}
 	s.compile()
 	for _, r := range s.Rules {
 		// Places in the files hold all their tokens.
@@ -133,6 +141,13 @@ type loader struct {
 }
 
 func (l *loader) fault(file string, err error) { l.faults = append(l.faults, errorIn(file, err)) }
+
+// meantAsRule reports whether a document is a rule, or what somebody takes for one.
+// Folders of rules hold other YAML, too: SigmaHQ's info.yml, settings of editors and builds.
+func meantAsRule(doc node) bool {
+	return doc.kind != mapNode || slices.ContainsFunc([]string{"title", "detection", "correlation", "filter", "action"},
+		func(key string) bool { return doc.key(key) != nil })
+}
 
 func (l *loader) document(file string, doc *node) error {
 	if doc.kind != mapNode {
