@@ -297,26 +297,37 @@ func (c *Correlation) fieldOf(r *Rule, name string) string {
 }
 
 // Needs returns the fields whose values an Occurrence of a rule must carry, sorted.
-// Most rules need none: no correlation is about them.
-func (s *Set) Needs(rule int) []string {
-	fields := map[string]bool{}
-	var need func(r *Rule, has []string)
-	need = func(r *Rule, has []string) {
-		for _, by := range s.Rules {
-			c := by.Correlation
-			if c == nil || !slices.Contains(c.Rules, r) {
-				continue
+// Most rules need none: no correlation is about them. The slice must not be changed.
+func (s *Set) Needs(rule int) []string { return s.needs[rule] }
+
+// need works out what Needs returns.
+func (s *Set) need() {
+	about := map[*Rule][]*Rule{} // by rule: the correlations that name it
+	for _, by := range s.Rules {
+		if by.Correlation != nil {
+			for _, of := range by.Correlation.Rules {
+				about[of] = append(about[of], by)
 			}
-			for _, name := range slices.Concat(c.GroupBy, c.fields) {
-				if field := c.fieldOf(r, name); !slices.Contains(has, field) {
-					fields[field] = true
-				}
-			}
-			need(by, c.GroupBy) // what it passes on besides its own
 		}
 	}
-	need(s.Rules[rule], nil)
-	return sortedKeys(fields)
+	s.needs = make([][]string, len(s.Rules))
+	for i, r := range s.Rules {
+		fields := map[string]bool{}
+		var need func(r *Rule, has []string)
+		need = func(r *Rule, has []string) {
+			for _, by := range about[r] {
+				c := by.Correlation
+				for _, name := range slices.Concat(c.GroupBy, c.fields) {
+					if field := c.fieldOf(r, name); !slices.Contains(has, field) {
+						fields[field] = true
+					}
+				}
+				need(by, c.GroupBy) // what it passes on besides its own
+			}
+		}
+		need(r, nil)
+		s.needs[i] = sortedKeys(fields)
+	}
 }
 
 // Across reports whether events of several feeds meet in the correlation: it asks
@@ -343,6 +354,10 @@ func (c *Correlation) Span() time.Duration {
 // of a correlation's GroupBy are. There is none if the correlation is not about the
 // rule, directly or by way of others, and may be several if it is so in several ways.
 func (s *Set) Groupings(by, rule int) [][]int {
+	top := s.Rules[by].Correlation
+	if top == nil {
+		return nil
+	}
 	needs := s.Needs(rule)
 	var out [][]int
 	var find func(c *Correlation, names []string)
@@ -366,9 +381,7 @@ func (s *Set) Groupings(by, rule int) [][]int {
 			}
 		}
 	}
-	if c := s.Rules[by].Correlation; c != nil {
-		find(c, c.GroupBy)
-	}
+	find(top, top.GroupBy)
 	return out
 }
 

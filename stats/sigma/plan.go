@@ -57,6 +57,7 @@ type asked struct {
 
 // compile makes the plans.
 func (s *Set) compile() {
+	s.need()
 	builders := [columnar.NumTables]*planner{}
 	on := func(t *columnar.Table) *planner {
 		if builders[t.ID] == nil {
@@ -74,11 +75,12 @@ func (s *Set) compile() {
 		}
 	}
 	for i, r := range s.Rules {
+		if r.Correlation != nil {
+			continue
+		}
 		for _, name := range s.Needs(i) {
-			if r.Correlation == nil {
-				for _, t := range r.Tables() {
-					on(t).input(name)
-				}
+			for _, t := range r.Tables() {
+				on(t).input(name)
 			}
 		}
 	}
@@ -92,33 +94,28 @@ func (s *Set) compile() {
 // A planner makes a plan.
 type planner struct {
 	plan   *plan
-	inputs map[string]int32 // by field
+	inputs map[string]int32 // by field or column
 	atoms  map[string]int32
 }
 
 // input returns the number of what holds a field of Sigma's.
 func (b *planner) input(field string) int32 {
-	in := input{field: field, kind: columnar.Dictionary}
-	key := field
 	if c, ok := ColumnOf(b.plan.table, field); ok {
-		in, key = input{col: c, kind: c.Kind()}, "\x00"+c.String()
+		return b.column(c)
 	}
+	return b.number(field, input{field: field, kind: columnar.Dictionary})
+}
+
+func (b *planner) column(c columnar.Col) int32 {
+	return b.number("\x00"+c.String(), input{col: c, kind: c.Kind()}) // no field's name
+}
+
+func (b *planner) number(key string, in input) int32 {
 	i, ok := b.inputs[key]
 	if !ok {
 		i = int32(len(b.plan.inputs))
 		b.inputs[key] = i
 		b.plan.inputs = append(b.plan.inputs, in)
-	}
-	return i
-}
-
-func (b *planner) column(c columnar.Col) int32 {
-	key := "\x00" + c.String()
-	i, ok := b.inputs[key]
-	if !ok {
-		i = int32(len(b.plan.inputs))
-		b.inputs[key] = i
-		b.plan.inputs = append(b.plan.inputs, input{col: c, kind: c.Kind()})
 	}
 	return i
 }

@@ -6,9 +6,10 @@
 // match; a Watch counts matches in windows of time. What the specification leaves
 // to the engine is so here:
 //
-//   - A column cannot tell "not said" from empty: there ” and null both hold, and
-//     exists does not. Fields kept aside (columnar.Batch.Field) can: ” is a field
-//     without text, null one that is absent or empty, exists one that is there.
+//   - A column cannot tell "not said" from empty: there an empty text and null both
+//     hold, and exists does not. Fields kept aside (columnar.Batch.Field) can: an empty
+//     text is a field without text, null one that is absent or empty, exists one that
+//     is there.
 //   - A test of a field that an event does not have is false, and its negation true.
 //   - Keywords are looked for in every text column and in the field Message, which
 //     Windows events, audit records and CloudTrail's calls have.
@@ -16,7 +17,14 @@
 //   - Texts differ in case only if Unicode's simple folding keeps them apart.
 //   - N of a pattern, with N over 1, holds if at least N of the searches do.
 //   - The condition of a filter must hold, too: to suppress, it says not.
-//   - A correlation of correlations groups by fields that those group by, too.
+//   - Windows of correlations slide: each ends at an event and reaches back by the
+//     timespan, both ends included. So a correlation cannot say that nothing happened:
+//     lt and eq: 0 are asked at events only. Rows of one time are ordered as the
+//     rules are, so temporal_ordered holds of them.
+//   - A match without a value of a group-by field is of no group; one without the
+//     field of value_… counts for the window, but is no value.
+//   - A correlation of correlations groups by fields that those group by, too, and
+//     takes each of them for one event, at the time at which it came true.
 //
 // What the rules of SigmaHQ use, by a count over its 3,780 documents of August 2026,
 // and what of it is here:
@@ -79,6 +87,7 @@ type Set struct {
 	// documents has a title or is a rule.
 	Other []string
 
+	needs [][]string // see Needs
 	plans [columnar.NumTables]*plan
 }
 
