@@ -202,6 +202,16 @@ func TestDNSModelSaysWhatItScored(t *testing.T) {
 	}
 }
 
+// If this fails, a tunnel's record type is not known by the name that a log gives it.
+func TestRareType(t *testing.T) {
+	for name, want := range map[string]bool{"A": false, "AAAA": false, "HTTPS": false, "TYPE64": false, "": false,
+		"TXT": true, "NULL": true, "TYPE65399": true, "query-65399": true} {
+		if got := rareType([]byte(name)); got != want {
+			t.Errorf("%q: got %v, want %v", name, got, want)
+		}
+	}
+}
+
 // If this fails, a history remembers more than is kept for it.
 func TestHistoryQueries(t *testing.T) {
 	var h dnsmodel.History
