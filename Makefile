@@ -28,7 +28,7 @@ docs: bin/outflow ## write the generated tables of the README
 
 fixtures: fixtures/data/.made ## make the sample logs
 
-traindata: traindata/real.tsv.gz traindata/own.tsv.gz traindata/benign.tsv.gz ## make the traffic that the DNS model learns from; real tunnels need root and half an hour
+traindata: traindata/real.tsv.gz traindata/own.tsv.gz traindata/benign.tsv.gz ## make the traffic that the DNS model learns from; real tunnels need root and 40 minutes
 
 # Not again when only the code changed: real tunnels are never the same twice.
 traindata/real.tsv.gz:

@@ -2,6 +2,7 @@ package jobs
 
 import (
 	"cmp"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -138,6 +139,44 @@ func unplaced(config *Config, h *history, inputs []reports.Input) []reports.Blin
 				Why:    "No call of feed " + feed + " names a bucket, so where its bytes went is not known.",
 				Remedy: "A proxy that logs hosts and upload bytes sees the destinations."})
 		}
+	}
+	return out
+}
+
+// masked says of which feeds a dialect does not write all DNS names as they were
+// asked: what judges names sees less of them than there was. dns_volume counts queries,
+// whatever their names.
+func masked(detections []*detect.Detection, inputs []reports.Input) []reports.Blind {
+	var judges []string
+	for _, d := range detections {
+		if d.Needs.Has(columnar.Query) && d.Name != "dns_volume" {
+			judges = append(judges, d.Name)
+		}
+	}
+	type place struct{ feed, format string }
+	rows, masked := map[place]int64{}, map[place]int64{}
+	var places []place
+	for _, in := range inputs {
+		p := place{in.Feed, in.Format}
+		if in.Masked > 0 && masked[p] == 0 {
+			places = append(places, p)
+		}
+		rows[p] += in.Rows
+		masked[p] += in.Masked
+	}
+	slices.SortFunc(places, func(a, b place) int { return cmp.Or(cmp.Compare(a.feed, b.feed), cmp.Compare(a.format, b.format)) })
+	var out []reports.Blind
+	for _, p := range places {
+		if len(judges) == 0 {
+			break
+		}
+		how := "as <name unprintable>, all of a client together: only how many there are is known"
+		if p.format == "unbound" {
+			how = "with ? for odd bytes or & for the last label: fewer are distinct, or they are of another domain than shorter ones"
+		}
+		out = append(out, reports.Blind{Feed: p.feed, Table: columnar.DNS.Name, Detection: strings.Join(judges, ", "), Column: columnar.Query.String(), Rows: masked[p],
+			Why:    fmt.Sprintf("Of %d queries of feed %s, %d have names that %s does not write as they were asked, but %s.", rows[p], p.feed, masked[p], p.format, how),
+			Remedy: "Ordinary clients seldom ask for such names, tunnels of raw bytes do: look who asked, or let BIND, CoreDNS or a network sensor log the names in full."})
 	}
 	return out
 }

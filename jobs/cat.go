@@ -136,6 +136,9 @@ func (p *program) printInput(tables []reports.Input) {
 		fmt.Fprintf(p.stdout, "  format   %s: %s\n", in.Format, logs.Named(in.Format).Title)
 		fmt.Fprintf(p.stdout, "  records  %d: %d of other kinds, %d skipped\n", in.Records, in.Other, in.Skipped)
 	}
+	if in.Masked > 0 {
+		fmt.Fprintf(p.stdout, "  masked   %d names: not written as they were asked\n", in.Masked)
+	}
 	for _, reason := range in.Reasons {
 		fmt.Fprintf(p.stdout, "  skipped  %s\n", printable(reason))
 	}

@@ -738,7 +738,7 @@ func (t *tally) add(u *tally) {
 // inputs returns a member's lines of inputs.csv: one for each table it has rows
 // of, by name, the first with all that is not of a table.
 func (m *member) inputs(t *tally) []reports.Input {
-	first := reports.Input{Name: m.Name, Feed: m.feed, Size: m.Size, Records: t.Records, Other: t.Other, Skipped: t.Skipped}
+	first := reports.Input{Name: m.Name, Feed: m.feed, Size: m.Size, Records: t.Records, Other: t.Other, Skipped: t.Skipped, Masked: t.Masked}
 	if m.Format != nil {
 		first.Format = m.Format.Name
 	}
@@ -773,7 +773,7 @@ func (m *member) inputs(t *tally) []reports.Input {
 		return []reports.Input{first}
 	}
 	slices.SortFunc(out, func(a, b reports.Input) int { return cmp.Compare(a.Table, b.Table) })
-	out[0].Records, out[0].Other, out[0].Skipped = first.Records, first.Other, first.Skipped
+	out[0].Records, out[0].Other, out[0].Skipped, out[0].Masked = first.Records, first.Other, first.Skipped, first.Masked
 	out[0].Reasons, out[0].Error = first.Reasons, first.Error
 	return out
 }

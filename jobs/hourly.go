@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"outflow/columnar"
+	"outflow/reports"
 	"outflow/stats/detect"
 )
 
@@ -59,6 +60,7 @@ func (p *program) hourlyDNS(config *Config, job string, at time.Time) error {
 	}
 	r.Job, r.Window, r.At = job, h.window, to
 	r.Warnings = append(r.Warnings, fmt.Sprintf("What was asked before %s is not known to this run: a slow tunnel shows in the nightly job first.", from.Format("15:04")))
+	r.Blind = slices.Concat(silent(config, h, r.Days, folded.inputs), stale(folded.inputs, from, to), r.Blind)
 	p.complaints(r)
 	folder := job
 	if config.seed() {
@@ -68,6 +70,25 @@ func (p *program) hourlyDNS(config *Config, job string, at time.Time) error {
 		return err
 	}
 	return p.verdict(config, r)
+}
+
+// stale says of which feeds there are logs, but no row of the window: what is late, or
+// has stopped, looks like a quiet hour.
+func stale(inputs []reports.Input, from, to time.Time) []reports.Blind {
+	inside, rows := map[string]int64{}, map[string]int64{}
+	for _, in := range inputs {
+		rows[in.Feed] += in.Rows
+		inside[in.Feed] += in.Rows - in.Outside
+	}
+	var out []reports.Blind
+	for _, feed := range sortedKeys(rows) {
+		if inside[feed] == 0 {
+			out = append(out, reports.Blind{Feed: feed,
+				Why:    fmt.Sprintf("No row of feed %s is of the time from %s to %s.", feed, from.Format("15:04"), to.Format("15:04")),
+				Remedy: "Check whether its log is still written, and delivered within ten minutes."})
+		}
+	}
+	return out
 }
 
 // hourly returns the configuration of hourly-dns: the detections that judge what a

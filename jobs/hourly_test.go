@@ -81,6 +81,23 @@ func TestHourlyWindow(t *testing.T) {
 	}
 }
 
+// If this fails, a log that has stopped, or is not there, looks like a quiet hour.
+func TestHourlyStale(t *testing.T) {
+	dir := writeDNS(t, time.Date(2026, 3, 20, 8, 0, 0, 0, time.UTC), time.Minute, 60)
+	for at, want := range map[string]string{
+		"2026-03-20T10:10:00Z": "No row of feed dns is of the time from 09:00 to 10:00.",
+		"2026-03-21T10:10:00Z": "No log of feed dns was found for 2026-03-21",
+	} {
+		code, stdout, stderr := invoke(t, dir, "run", "hourly-dns", "--config", "outflow.yaml", "--at", at)
+		if said := strings.Join(strings.Fields(stdout), " "); code != exitOK || !strings.Contains(said, want) {
+			t.Errorf("%s: exit %d, got %s%s, want %q", at, code, stdout, stderr, want)
+		}
+	}
+	if _, stdout, _ := invoke(t, dir, "run", "hourly-dns", "--config", "outflow.yaml", "--at", "2026-03-20T09:10:00Z"); strings.Contains(stdout, "No row") {
+		t.Errorf("an hour with queries: got %s", stdout)
+	}
+}
+
 // If this fails, the hour does not give the seed's message and risk under its profile,
 // or the bytes depend on the number of workers or on the memory.
 func TestHourlySeed(t *testing.T) {

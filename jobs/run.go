@@ -251,7 +251,7 @@ func assemble(config *Config, h *history, days []detect.Day, inputs []reports.In
 		return nil, err
 	}
 	worstFirst(r.Findings)
-	r.Blind = slices.Concat(blind(config.detections, inputs), unplaced(config, h, inputs), unread(config.detections, inputs), ruleBlind(config, inputs, h.seen))
+	r.Blind = slices.Concat(blind(config.detections, inputs), unplaced(config, h, inputs), masked(config.detections, inputs), unread(config.detections, inputs), ruleBlind(config, inputs, h.seen))
 	last := detect.Day(0)
 	if len(days) > 0 {
 		last = days[len(days)-1]

@@ -42,6 +42,67 @@ func tunnelled(client, domain string, queries int) []lookup {
 	return all
 }
 
+// If this fails, a tunnel whose names the resolver does not write passes unseen, or the
+// report does not say that it could.
+func TestMaskedTunnel(t *testing.T) {
+	day := time.Date(2026, 11, 20, 8, 0, 0, 0, time.UTC)
+	const dnsmasqLine = "Nov 20 09:00:00 dnsmasq[71]: query[A] www.example.com from 192.0.2.78\n"
+	const unboundLine = "[1795165200] unbound[812:0] info: 192.0.2.78 www.example.com. A IN\n"
+	dnsmasq := func(b *strings.Builder, at time.Time, i int) {
+		fmt.Fprintf(b, "%s dnsmasq[71]: query[NULL] <name unprintable> from 192.0.2.77\n", at.Format(time.Stamp))
+	}
+	unbound := func(b *strings.Builder, at time.Time, i int) {
+		fmt.Fprintf(b, "[%d] unbound[812:0] info: 192.0.2.77 b?%dn?.tunnel.& NULL IN\n", at.Unix(), i%3)
+	}
+	for _, c := range []struct {
+		name, object string
+		write        func(b *strings.Builder, at time.Time, i int)
+		sound        string // a query with a name as it was asked
+		every        time.Duration
+		found        int
+	}{
+		{"dnsmasq, fast", "<name unprintable>", dnsmasq, dnsmasqLine, 500 * time.Millisecond, 1},
+		{"dnsmasq, slow", "<name unprintable>", dnsmasq, dnsmasqLine, 2 * time.Second, 0},
+		{"unbound, fast", "tunnel.&", unbound, unboundLine, 500 * time.Millisecond, 1},
+		{"unbound, slow", "tunnel.&", unbound, unboundLine, 2 * time.Second, 0},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			dir := t.TempDir()
+			var log strings.Builder
+			for i := range 600 {
+				c.write(&log, day.Add(time.Duration(i)*c.every), i)
+			}
+			log.WriteString(c.sound)
+			file := filepath.Join(dir, "dns.log")
+			if err := os.WriteFile(file, []byte(log.String()), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.Chtimes(file, day.Add(9*time.Hour), day.Add(9*time.Hour)); err != nil {
+				t.Fatal(err)
+			}
+			code, stdout, stderr := invoke(t, dir, "scan", "--out", "out", "dns.log")
+			if code != exitOK {
+				t.Fatalf("exit %d: %s", code, stderr)
+			}
+			findings := readCSV(t, filepath.Join(dir, "out", "findings.csv"))
+			if len(findings) != c.found {
+				t.Errorf("got %d findings, want %d: %v", len(findings), c.found, findings)
+			}
+			for _, f := range findings {
+				if f["detection"] != "dns_volume" || f["object"] != c.object {
+					t.Errorf("got %s of %s, want dns_volume of %s", f["detection"], f["object"], c.object)
+				}
+			}
+			if said := strings.Join(strings.Fields(stdout), " "); !strings.Contains(said, "Of 601 queries of feed "+strings.Split(c.name, ",")[0]+", 600 have names") {
+				t.Errorf("no blind spot in %s", stdout)
+			}
+			if input := readCSV(t, filepath.Join(dir, "out", "inputs.csv"))[0]; input["masked"] != "600" {
+				t.Errorf("inputs.csv: got %s masked, want 600", input["masked"])
+			}
+		})
+	}
+}
+
 // dnsDialects write lookups as the servers and sensors log them, with what else
 // they log of each.
 var dnsDialects = []struct {

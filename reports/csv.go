@@ -193,6 +193,7 @@ var inputColumns = []csvColumn[Input]{
 	{"bytes_out_share", func(b []byte, in *Input) []byte { return appendShare(b, in, columnar.BytesOut) }},
 	{"bytes_in_share", func(b []byte, in *Input) []byte { return appendShare(b, in, columnar.BytesIn) }},
 	{"repeated", func(b []byte, in *Input) []byte { return appendInteger(b, in.Repeated) }},
+	{"masked", func(b []byte, in *Input) []byte { return appendInteger(b, in.Masked) }},
 }
 
 var entityColumns = []csvColumn[detect.EntityRisk]{

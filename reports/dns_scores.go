@@ -13,7 +13,7 @@ var DNSScores = &Format{
 	Name:  "dns_scores",
 	Title: "the model's probability for each source and DNS name",
 	Files: []File{
-		{"dns_scores.csv", "a row per feed, source and DNS name of a judged day: the newest query, and the probability that the name carries data, as it was when first asked", func(w io.Writer, r *Report) error {
+		{"dns_scores.csv", "a row per feed, source and DNS name of a judged day: the newest query, and the probability that the name carries data, as it was when first asked; of a source and domain the first 1,048,576 names", func(w io.Writer, r *Report) error {
 			return writeCSV(w, scoreColumns, r.Scores)
 		}},
 	},

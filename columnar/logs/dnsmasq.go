@@ -18,7 +18,7 @@ and what other programs wrote to the same syslog, counts as other.
 
 Times have no year and no zone: the year comes from when the object was written,
 the zone from the options. A name that a client sent in odd bytes is logged as
-"<name unprintable>".`,
+"<name unprintable>": such queries are counted, and nothing else is known of them.`,
 	Tables: []*columnar.Table{columnar.DNS},
 	Lacks:  columnar.ColSet(columnar.User, columnar.Host, columnar.Rcode, columnar.AnswersLen, columnar.DstIP),
 	Sniff: func(head []byte) bool {
@@ -80,6 +80,9 @@ func (d *dnsmasq) Decode(b *Block, out *columnar.Out, t *Tally) error {
 			continue
 		}
 		t.Row()
+		if bytes.Equal(name, unprintable) {
+			t.Masked++
+		}
 		if number, isNumber := bytes.CutPrefix(kind, []byte("type=")); isNumber {
 			l.put(rows, b.Data)
 			rows.SetTime(us)
@@ -99,6 +102,8 @@ func (d *dnsmasq) Decode(b *Block, out *columnar.Out, t *Tally) error {
 var (
 	queryWord = []byte("query[")
 	fromWord  = []byte(" from")
+
+	unprintable = []byte("<name unprintable>")
 )
 
 // dnsmasqQuery returns what "A] example.com from 192.0.2.1" says; client is nil if

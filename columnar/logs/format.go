@@ -170,6 +170,7 @@ type Tally struct {
 	Rows    int64
 	Other   int64 // sound, but of no canonical table: comments of the dialect's own kind, other event types
 	Skipped int64 // malformed
+	Masked  int64 // of Rows, those with a DNS name that the dialect does not write as it was asked
 	Reasons []Reason
 }
 
@@ -214,6 +215,7 @@ func (t *Tally) Add(u *Tally) {
 	t.Rows += u.Rows
 	t.Other += u.Other
 	t.Skipped += u.Skipped
+	t.Masked += u.Masked
 	for _, r := range u.Reasons {
 		t.because(r)
 	}

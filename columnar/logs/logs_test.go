@@ -424,6 +424,9 @@ func (r *result) files() []txtar.File {
 	}
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "records %d rows %d other %d skipped %d\n", r.tally.Records, r.tally.Rows, r.tally.Other, r.tally.Skipped)
+	if r.tally.Masked > 0 {
+		fmt.Fprintf(&b, "masked %d\n", r.tally.Masked)
+	}
 	for _, reason := range r.tally.Reasons {
 		fmt.Fprintln(&b, reason)
 	}

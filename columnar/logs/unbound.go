@@ -84,6 +84,9 @@ func (d *unbound) Decode(b *Block, out *columnar.Out, t *Tally) error {
 		l.add(&lookup{us: us, client: spanOf(b.Data, u.client), query: spanOf(b.Data, u.name), kind: spanOf(b.Data, u.kind),
 			rcode: spanOf(b.Data, u.rcode), server: spanOf(b.Data, u.server)}, record)
 		t.Row()
+		if u.name[len(u.name)-1] == lastLabelCut || bytes.IndexByte(u.name, '?') >= 0 {
+			t.Masked++
+		}
 	}
 	l.put(rows, b.Data)
 	return nil
@@ -115,6 +118,9 @@ func unboundHeader(prev, p []byte) []byte {
 	}
 	return prev
 }
+
+// lastLabelCut stands for the last label of the longest names.
+const lastLabelCut = '&'
 
 var queriesLogged = []byte("queries are logged")
 
@@ -189,7 +195,7 @@ func unboundLine(line []byte) (u unboundLookup, sound bool) {
 	if len(name) == 0 || len(kind) == 0 || len(class) == 0 {
 		return u, false
 	}
-	if last := name[len(name)-1]; last != '.' && last != '&' { // for the last label of the longest names
+	if last := name[len(name)-1]; last != '.' && last != lastLabelCut {
 		return u, false
 	}
 	u.tellsQueries = p == nil && string(class) == "IN"

@@ -60,7 +60,7 @@ func pairRows(queries []seenQuery) []Row {
 			}
 			inWindow, events, bytes := map[string]bool{}, int64(0), int64(0)
 			for _, w := range qs[i:] {
-				if w.at >= q.at+fiveMinutes {
+				if w.at >= q.at+window {
 					break
 				}
 				events++

@@ -108,10 +108,10 @@ type Summary struct {
 	Odd          int64   // queries over the entropy or length threshold of the fold
 	MaxEntropy   float64 // bits per character, over subdomains
 	MaxLength    int64   // bytes of the longest subdomain
-	Rare         int64   // queries of types that ordinary clients seldom ask for: TXT, NULL, KEY, MX, CNAME, SRV, PRIVATE
+	Rare         int64   // queries of types that ordinary clients seldom ask for: TXT, NULL, KEY, MX, CNAME, SRV, TYPE65399
 	NXDomain     int64
 	// What dns_model makes of the names; see ModelOptions.
-	Scored    int64    // distinct names that it scored
+	Scored    int64    // distinct names that it scored: all, or the first 2^20
 	Over      int64    // of them, those that it takes for data
 	OverBytes int64    // of their subdomains
 	OverScore int64    // sum of their probabilities, 1e-6

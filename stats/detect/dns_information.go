@@ -54,16 +54,16 @@ func (o *dnsInformationOptions) score(in *Input, risk int) []Finding {
 			continue
 		}
 		mean := float64(r.NameBytes) / float64(r.Names)
-		window := r.WindowBytes >= int64(o.WindowBytes) && mean >= o.NameBytes && r.Names >= int64(o.MinNames)
+		inWindow := r.WindowBytes >= int64(o.WindowBytes) && mean >= o.NameBytes && r.Names >= int64(o.MinNames)
 		day := r.NameBytes >= int64(o.DayBytes)
-		if !window && !day {
+		if !inWindow && !day {
 			continue
 		}
 		f := Finding{Key: r.Key, Baseline: math.NaN(), Summary: r.Summary, Label: innocent(r.Object, r.Examples)}
 		span, limit := "a day", o.DayBytes
-		if window {
+		if inWindow {
 			span, limit = "5 minutes", o.WindowBytes
-			f.Observed, f.Unit, f.Window = float64(r.WindowBytes), "B/5min", [2]int64{r.BytesAt, r.BytesAt + fiveMinutes}
+			f.Observed, f.Unit, f.Window = float64(r.WindowBytes), "B/5min", [2]int64{r.BytesAt, r.BytesAt + window}
 		} else {
 			f.Observed, f.Unit, f.Window = float64(r.NameBytes), "B/day", in.window()
 			// Short names over a day are more often a vendor with many hosts.

@@ -64,8 +64,12 @@ func (o *dnsModelOptions) score(in *Input) []Finding {
 			Key: r.Key, Score: mean, Threshold: o.Threshold, Observed: float64(r.Over), Baseline: math.NaN(), Unit: "names/day",
 			Window: in.window(), Summary: r.Summary, Label: innocent(r.Object, r.Examples),
 		}
-		f.Why = fmt.Sprintf("%s asked %s for %s that look like data, of %s, with a probability of %.2f on average and %.2f at most",
-			name(r.Entity), name(r.Object), count(r.Over, "name"), count(r.Scored, "distinct name"), mean, float64(r.MaxScore)/certain)
+		first := ""
+		if r.Scored < r.Names {
+			first = "the first "
+		}
+		f.Why = fmt.Sprintf("%s asked %s for %s that look like data, of %s%s, with a probability of %.2f on average and %.2f at most",
+			name(r.Entity), name(r.Object), count(r.Over, "name"), first, count(r.Scored, "distinct name"), mean, float64(r.MaxScore)/certain)
 		if r.Likely != "" {
 			f.Why += ": " + name(r.Likely)
 		}

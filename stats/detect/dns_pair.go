@@ -29,9 +29,11 @@ var DNSPair = &Aggregate{
 // window is how long the sliding windows of WindowEvents and WindowBytes are.
 const window = 5 * 60 * 1e6 // µs
 
+// rareType tells whether ordinary clients seldom ask for records of a type. That
+// which iodine calls PRIVATE has no name: resolvers and our decoders write its number.
 func rareType(queryType []byte) bool {
 	switch string(queryType) {
-	case "TXT", "NULL", "KEY", "MX", "CNAME", "SRV", "PRIVATE":
+	case "TXT", "NULL", "KEY", "MX", "CNAME", "SRV", "PRIVATE", "TYPE65399", "query-65399": // the last is Zeek's
 		return true
 	}
 	return false

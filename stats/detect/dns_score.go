@@ -15,7 +15,7 @@ import (
 var DNSScore = &Aggregate{
 	Name: "dns_score",
 	Doc: "DNS queries of each client (address, else user, else host) by UTC day and name, with the probability that it carries data out; " +
-		"keyed by the registered domain, so that a key has a row for each of its names.",
+		"keyed by the registered domain, so that a key has a row for each of its names: the first 2^20 that are asked for.",
 	Rev:    1,
 	Tables: DNSPair.Tables,
 	Reads:  DNSPair.Reads,
@@ -46,6 +46,15 @@ type ModelOptions struct {
 // would depend on the order.
 const certain = 1e6
 
+// A pair is scored up to so many names, or bytes of their subdomains: 40 bytes and,
+// where rows are wanted, 40 and the subdomain are kept of each. More would fill the
+// memory, and say nothing new of the domain; with fewer, the rows of a busy resolver's
+// reverse look-ups would end before the day does.
+const (
+	maxScored      = 1 << 20
+	maxScoredBytes = 256 << 20
+)
+
 // A dnsScorer scores the names of a pair, each when it is asked for the first time:
 // only then can it say anything new, and what comes later does not change it. What
 // is known then are the queries of the pair before it.
@@ -57,7 +66,10 @@ type dnsScorer struct {
 	threshold int64 // of certain
 	m         *dnsMerger
 	extract   dnsmodel.Extractor
+	most      int64         // maxScored
 	open      bool          // the pair is scored
+	full      bool          // no further names are
+	bytes     int           // of the subdomains of those that are
 	past      []mergedQuery // those that went through the window before it was
 	repeats   int           // at the end of past
 	names     []scoredName  // as in dnsMerger
@@ -101,7 +113,7 @@ type scoreRow struct {
 }
 
 func newDNSScorer(m *dnsMerger, o ModelOptions, rows bool) *dnsScorer {
-	s := &dnsScorer{m: m, o: o, threshold: int64(math.Round(o.Threshold * certain))}
+	s := &dnsScorer{m: m, o: o, threshold: int64(math.Round(o.Threshold * certain)), most: maxScored}
 	if rows {
 		s.rows = &scoreRows{}
 	}
@@ -110,6 +122,9 @@ func newDNSScorer(m *dnsMerger, o ModelOptions, rows bool) *dnsScorer {
 
 // name takes up a new name.
 func (s *dnsScorer) name(sub []byte) {
+	if s.full {
+		return
+	}
 	n := scoredName{text: uint32(len(s.texts))}
 	s.texts = appendBytes(s.texts, sub)
 	if s.open {
@@ -142,7 +157,7 @@ func (s *dnsScorer) added() error {
 		n.features = s.extract.Of(s.text(n))
 	}
 	for _, q := range s.past {
-		s.score(q)
+		s.ask(q)
 	}
 	return nil
 }
@@ -152,6 +167,10 @@ const historyQueries = 10
 
 // ask takes up a query, in the order of time.
 func (s *dnsScorer) ask(q mergedQuery) {
+	if s.full {
+		s.count(q)
+		return
+	}
 	if s.open {
 		s.score(q)
 		return
@@ -177,6 +196,8 @@ func (s *dnsScorer) score(q mergedQuery) {
 		p := int64(math.Round(s.history.Score(n.features, at, rare) * certain))
 		sum := &s.m.s
 		sum.Scored++
+		s.bytes += int(s.m.names[q.name].size)
+		s.full = sum.Scored == s.most || s.bytes >= maxScoredBytes
 		if p > s.threshold {
 			sum.Over++
 			sum.OverBytes += int64(s.m.names[q.name].size)
@@ -190,11 +211,16 @@ func (s *dnsScorer) score(q mergedQuery) {
 			s.rows.of[q.name].score, s.rows.of[q.name].first = p, q.time
 		}
 	}
-	if s.rows != nil {
+	s.count(q)
+	s.history.Add(n.features, at, rare, q.flags&nxQuery != 0)
+}
+
+// count counts a query in the row of its name, if it has one.
+func (s *dnsScorer) count(q mergedQuery) {
+	if s.rows != nil && int(q.name) < len(s.names) && s.names[q.name].scored {
 		s.rows.of[q.name].events++
 		s.rows.of[q.name].last = q.time
 	}
-	s.history.Add(n.features, at, rare, q.flags&nxQuery != 0)
 }
 
 // at is the time of a query, µs UTC.
@@ -205,7 +231,7 @@ const textSlack = 64 << 10
 
 // forget drops the texts of names that have been scored.
 func (s *dnsScorer) forget() {
-	if !s.open || s.rows != nil || len(s.texts) < 2*s.kept+textSlack {
+	if !s.open || s.full || s.rows != nil || len(s.texts) < 2*s.kept+textSlack {
 		return
 	}
 	s.spare = s.spare[:0]
@@ -242,7 +268,9 @@ func (s *dnsScorer) row(r *Row) bool {
 	if len(rows.sorted) == 0 {
 		s.m.slide(math.MaxInt64)
 		for i := range s.names {
-			rows.sorted = append(rows.sorted, int32(i))
+			if s.names[i].scored {
+				rows.sorted = append(rows.sorted, int32(i))
+			}
 		}
 		slices.SortFunc(rows.sorted, func(a, b int32) int {
 			return cmp.Compare(string(s.text(&s.names[a])), string(s.text(&s.names[b])))
@@ -268,7 +296,7 @@ func (s *dnsScorer) row(r *Row) bool {
 // reset makes the scorer ready for another pair.
 func (s *dnsScorer) reset() {
 	if s.open {
-		s.open, s.history, s.best.score, s.kept = false, dnsmodel.History{}, 0, 0
+		s.open, s.full, s.bytes, s.history, s.best.score, s.kept = false, false, 0, dnsmodel.History{}, 0, 0
 	}
 	s.past, s.repeats, s.names, s.texts = s.past[:0], 0, s.names[:0], s.texts[:0]
 	if s.rows != nil {

@@ -133,6 +133,85 @@ func TestDNSScores(t *testing.T) {
 	}
 }
 
+// If this fails, a pair of more names than are scored fills the memory, or which of them
+// are scored depends on how the input is split.
+func TestDNSScoresFull(t *testing.T) {
+	const most = 40
+	r := rand.New(rand.NewPCG(5, 5))
+	for range 20 {
+		events := namedEvents(r, 400)
+		want, order := scored(events)
+		order = order[:most]
+		highest := int64(0)
+		for _, name := range order {
+			highest = max(highest, want[name])
+		}
+		asked := map[string]int64{}
+		for _, e := range events {
+			asked[strings.ToLower(e.texts[columnar.Query])]++
+		}
+		r.Shuffle(len(events), func(i, j int) { events[i], events[j] = events[j], events[i] })
+		for _, a := range []*Aggregate{DNSPair, DNSScore} {
+			var scorer *dnsScorer
+			limited := *a
+			limited.Merger = func(o *FoldOptions) Merger {
+				m := a.Merger(o).(*dnsMerger)
+				scorer, m.scorer.most = m.scorer, most
+				return m
+			}
+			var folders []Folder
+			for part := range slices.Chunk(events, 1+r.IntN(len(events))) {
+				folders = append(folders, a.New(&openBounds))
+				feedTo(folders[len(folders)-1], a, part)
+			}
+			rows := merged(t, &limited, &openBounds, folders...)
+			if a == DNSPair {
+				if s := rows[0].Summary; s.Scored != most || s.Names != int64(len(want)) || s.MaxScore != highest {
+					t.Fatalf("got %d scored of %d, at most %d, want %d of %d, at most %d", s.Scored, s.Names, s.MaxScore, most, len(want), highest)
+				}
+				continue
+			}
+			if len(rows) != most {
+				t.Fatalf("got %d rows, want %d", len(rows), most)
+			}
+			for _, row := range rows {
+				name, _ := strings.CutSuffix(row.Examples[0], ".example.com")
+				if !slices.Contains(order, name) || row.MaxScore != want[name] || row.Events != asked[row.Examples[0]] {
+					t.Fatalf("%s: got %d of %d queries, want %d of %d, if it is one of the first", name, row.MaxScore, row.Events, want[name], asked[row.Examples[0]])
+				}
+			}
+			if scorer.full || len(scorer.names) > 0 {
+				t.Error("the scorer is not ready for another pair")
+			}
+		}
+	}
+}
+
+// If this fails, a finding passes the names that were scored for all that there were.
+func TestDNSModelSaysWhatItScored(t *testing.T) {
+	row := tunnelRow("quill.example")
+	for _, c := range []struct {
+		names int64
+		want  string
+	}{{900, "of 900 distinct names"}, {5000, "of the first 900 distinct names"}} {
+		row.Names = c.names
+		found := Judge(dnsModel(), &Input{Day: 10, Series: seriesOf([]Row{row})})
+		if len(found) != 1 || !strings.Contains(found[0].Why, c.want) {
+			t.Errorf("%d names: got %v, want one finding with %q", c.names, found, c.want)
+		}
+	}
+}
+
+// If this fails, a tunnel's record type is not known by the name that a log gives it.
+func TestRareType(t *testing.T) {
+	for name, want := range map[string]bool{"A": false, "AAAA": false, "HTTPS": false, "TYPE64": false, "": false,
+		"TXT": true, "NULL": true, "TYPE65399": true, "query-65399": true} {
+		if got := rareType([]byte(name)); got != want {
+			t.Errorf("%q: got %v, want %v", name, got, want)
+		}
+	}
+}
+
 // If this fails, a history remembers more than is kept for it.
 func TestHistoryQueries(t *testing.T) {
 	var h dnsmodel.History

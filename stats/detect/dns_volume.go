@@ -40,9 +40,6 @@ func dnsVolume() *Detection {
 	return d
 }
 
-// fiveMinutes is the length of a DNS window, µs.
-const fiveMinutes = 300e6
-
 func (o *dnsVolumeOptions) score(in *Input) []Finding {
 	var findings []Finding
 	for r := range in.today() {
@@ -51,7 +48,7 @@ func (o *dnsVolumeOptions) score(in *Input) []Finding {
 		}
 		findings = append(findings, Finding{
 			Key: r.Key, Score: float64(r.WindowEvents), Threshold: float64(o.Queries), Observed: float64(r.WindowEvents),
-			Baseline: math.NaN(), Unit: "queries/5min", Window: [2]int64{r.WindowAt, r.WindowAt + fiveMinutes}, Summary: r.Summary,
+			Baseline: math.NaN(), Unit: "queries/5min", Window: [2]int64{r.WindowAt, r.WindowAt + window}, Summary: r.Summary,
 			Label: innocent(r.Object, r.Examples),
 			Why: fmt.Sprintf("%s sent %d queries for names of %s in 5 minutes (%d %s)%s; more than %d is unusual",
 				name(r.Entity), r.WindowEvents, name(r.Object), r.Events, in.when(), quoteExamples(r.Examples), o.Queries),

@@ -14,9 +14,9 @@ const dnsTunnel = "dns_tunnel"
 // Join makes one finding of those that detections of the same verdict have of the
 // same feed, entity, object and day: four measures of one tunnel are one thing to look
 // at. It is the finding with the highest risk, which names the others. Its risk is
-// 100 − ∏(100 − risk), in hundredths, as if each were a chance of its own to be
-// right: more than the highest, never over 100, and no sum, as they look at the same
-// names. Those that are allowed count for nothing; where all are, they are joined too.
+// 100 − ∏(100 − risk), in hundredths and rounded down, as if each were a chance of its
+// own to be right: not less than the highest, never over 100, and no sum, as they look
+// at the same names. Those that are allowed count for nothing; where all are, they are joined too.
 func Join(detections []*Detection, findings []Finding) []Finding {
 	type fact struct {
 		verdict string
@@ -67,17 +67,18 @@ func joined(group []*Finding) Finding {
 	if len(group) == 1 {
 		return f
 	}
-	left := 100.0
+	left, whole := 1, 1 // exact for eight of them
 	var also []string
 	for _, g := range group {
-		left *= 1 - float64(g.RiskScore)/100
+		left *= 100 - g.RiskScore
+		whole *= 100
 		f.Severity = max(f.Severity, g.Severity)
 	}
 	for _, g := range group[1:] {
 		f.Also = append(f.Also, g.Detection)
 		also = append(also, fmt.Sprintf("%s (%s %s)", g.Detection, measure(g.Observed), g.Unit))
 	}
-	f.RiskScore = int(100 - left)
+	f.RiskScore = (whole - left) * 100 / whole
 	if f.Severity = max(f.Severity, severityOf(f.RiskScore)); f.Label != "" {
 		f.Severity = min(f.Severity, Low)
 	}

@@ -53,6 +53,15 @@ func TestJoin(t *testing.T) {
 	}
 }
 
+// If this fails, a risk is a point too low: 1 − 0.7 is not 0.3 in floating point.
+func TestJoinedRisk(t *testing.T) {
+	for _, c := range []struct{ a, b, want int }{{70, 50, 85}, {100, 30, 100}, {45, 1, 45}, {0, 0, 0}, {60, 50, 80}} {
+		if f := joined([]*Finding{{RiskScore: c.a}, {RiskScore: c.b}}); f.RiskScore != c.want {
+			t.Errorf("%d and %d: got %d, want %d", c.a, c.b, f.RiskScore, c.want)
+		}
+	}
+}
+
 // If this fails, what is allowed counts, or hides what is not.
 func TestJoinAllowed(t *testing.T) {
 	dets := All()

@@ -94,6 +94,13 @@ func (s Summary) Merge(t Summary) Summary {
 	s.MaxEntropy, s.MaxLength = max(s.MaxEntropy, t.MaxEntropy), max(s.MaxLength, t.MaxLength)
 	s.Rare += t.Rare
 	s.NXDomain += t.NXDomain
+	s.Scored += t.Scored
+	s.Over += t.Over
+	s.OverBytes += t.OverBytes
+	s.OverScore += t.OverScore
+	if t.MaxScore > s.MaxScore {
+		s.MaxScore, s.Likely, s.Signs = t.MaxScore, t.Likely, t.Signs
+	}
 	if len(s.Examples) == 0 {
 		s.Examples = t.Examples
 	}
