@@ -12,16 +12,21 @@ var dnsInnocents = []struct{ label, suffixes string }{
 		barracudabrts.com barracudanetworks.com senderbase.org cloudmark.com pandasecurity.com f-secure.com
 		sentinelone.net cylance.com mailspike.net isipp.com dnswl.org surbl.org uribl.com ivmuri.com
 		invaluement.com abuse.ch ctmail.com cyren.com rspamd.com fuzzy.rspamd.com razor2.cloudmark.com
-		webroot.com gdatasecurity.de ikarus.at quickheal.com cloudsink.net confer.net zscaler.net zscalertwo.net`},
+		webroot.com gdatasecurity.de ikarus.at quickheal.com cloudsink.net confer.net zscaler.net zscalertwo.net msbl.org`},
 	{"DNS block list", `spamhaus.org spamhaus.net dq.spamhaus.net spamcop.net sorbs.net barracudacentral.org abuseat.org
 		psbl.surriel.com dronebl.org nixspam.net manitu.net uceprotect.net wpbl.info mailspike.org spameatingmonkey.net
-		njabl.org rfc-clueless.org backscatterer.org spamrats.com senderscore.com blocklist.de s5h.net zapbl.net`},
+		njabl.org rfc-clueless.org backscatterer.org spamrats.com senderscore.com blocklist.de s5h.net zapbl.net
+		junkemailfilter.com gbudb.net`},
 	{"address or malware registry look-up", `cymru.com routeviews.org ipinfo.io shadowserver.org`},
 	{"reverse look-up of addresses", `in-addr.arpa ip6.arpa`},
 	{"local name service", `local lan home.arpa internal workgroup localdomain corp home`},
+	{"content addressed by its hash", `dweb.link inbrowser.link cf-ipfs.com w3s.link nftstorage.link infura-ipfs.io 4everland.io
+		arweave.net arweave.dev ar-io.dev acm-validations.aws acme-dns.io`},
+	{"measurement of networks", `cedexis-radar.net measure.office.com footprintdns.com dotnxdomain.net fastly-insights.com
+		dnsleaktest.com bash.ws ipleak.net browserleaks.org`},
 	{"content delivery or telemetry", `safeframe.googlesyndication.com googlevideo.com gvt1.com metric.gstatic.com
 		akadns.net akamai.net akamaiedge.net akamaihd.net edgekey.net edgesuite.net cloudfront.net fastly.net fastlylb.net
-		azureedge.net trafficmanager.net azurefd.net cloudapp.azure.com msedge.net footprintdns.com fbcdn.net
+		azureedge.net trafficmanager.net azurefd.net cloudapp.azure.com msedge.net fbcdn.net
 		elb.amazonaws.com compute.amazonaws.com amazonaws.com awsglobalaccelerator.com bc.googleusercontent.com
 		googleusercontent.com demdex.net omtrdc.net scorecardresearch.com imrworldwide.com adnxs.com
 		events.data.microsoft.com msftncsi.com llnwd.net cdn77.org b-cdn.net nflxvideo.net nflxso.net

@@ -169,6 +169,14 @@ func logTime(t int64) uint8 {
 	return uint8(min(255, 8*uint64(octave)+eighth))
 }
 
+// Slow makes what an input tells of a past that comes at a higher rate that of one
+// whose events lie gap µs apart on average, with the same jitter.
+func Slow(x *Input, gap int64) {
+	if more := int(logTime(gap)) - int(x[meanGap]); more > 0 {
+		x[sinceLast], x[meanGap] = uint8(min(255, int(x[sinceLast])+more)), uint8(min(255, int(x[meanGap])+more))
+	}
+}
+
 // WithoutHistory takes away what tells of earlier queries, to see what it brings.
 func WithoutHistory(x *Input) { clear(x[earlier:rareQuery]) }
 

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"math"
 	"slices"
+	"sync"
 
 	"outflow/stats/dnsmodel"
 )
@@ -26,12 +27,22 @@ type judgement struct {
 
 // judgeFolds returns what models of the other fold say of all queries.
 func (c *corpus) judgeFolds(blank func(*dnsmodel.Input)) []judgement {
-	all := make([]judgement, 0, len(c.queries))
-	for f := range folds {
+	var parts [folds][]judgement
+	together(folds, func(f int) {
 		m := c.train(func(q *query) bool { return q.fold != f }, plan{blank: blank, quick: blank != nil})
-		all = append(all, judge(m, c.queries, func(q *query) bool { return q.fold == f }, blank)...)
+		parts[f] = judge(m, c.queries, func(q *query) bool { return q.fold == f }, blank)
+	})
+	return slices.Concat(parts[:]...)
+}
+
+// together calls f with 0 to n−1, all at the same time: what one trains does not
+// depend on another.
+func together(n int, f func(i int)) {
+	var all sync.WaitGroup
+	for i := range n {
+		all.Go(func() { f(i) })
 	}
-	return all
+	all.Wait()
 }
 
 func judge(m *dnsmodel.Model, queries []query, in func(*query) bool, blank func(*dnsmodel.Input)) []judgement {

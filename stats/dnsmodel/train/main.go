@@ -35,8 +35,15 @@ func run(data, traffic, dir string, evaluate bool) error {
 	if err != nil {
 		return err
 	}
-	judged := c.judgeFolds(nil)
-	m := c.train(func(*query) bool { return true }, plan{})
+	var judged []judgement
+	var m *dnsmodel.Model
+	together(2, func(i int) {
+		if i == 0 {
+			judged = c.judgeFolds(nil)
+		} else {
+			m = c.train(func(*query) bool { return true }, plan{})
+		}
+	})
 	m.Curve = calibrate(judged, func(*judgement) bool { return true })
 	m.Usual = usual(c, &m.Surprise)
 	if err := os.WriteFile(filepath.Join(dir, "model.bin"), m.Append(nil), 0o644); err != nil {
@@ -92,6 +99,7 @@ func load(data, traffic string) (*corpus, error) {
 	}
 	c.queries = append(c.queries, q...)
 	c.queries = append(c.queries, serviceNames()...)
+	c.queries = append(c.queries, numberedHosts()...)
 	inOrder(c.queries)
 	return c, nil
 }

@@ -54,3 +54,49 @@ func serviceNames() (all []query) {
 	}
 	return all
 }
+
+// numberedHosts makes queries for the machines of a house that numbers them, by
+// whoever watches or serves from them all: one name is hardly like another's
+// repetition, and none has anything new.
+func numberedHosts() (all []query) {
+	r := rand.New(rand.NewPCG(47, 53))
+	pick := func(from ...string) string { return from[r.IntN(len(from))] }
+	role := func() string {
+		return pick("app", "db", "srv", "host", "vm", "worker", "cache", "kafka", "esx", "sw", "ap", "cam", "gw", "build", "gpu", "storage", "proxy",
+			"front", "queue", "es-data", "ceph-osd", "hadoop-dn", "win", "lnx", "mx")
+	}
+	place := func() string {
+		return pick("ams2", "lon", "dc1", "nyc3", "par01", "sin", "eu-west-1b", "hq", "fra", "z4")
+	}
+	stage := func() string { return pick("stage", "live", "test", "int", "mgmt", "lab", "prd") }
+	for source := range 240 {
+		a, p, s := role(), place(), stage()
+		form := r.IntN(9)
+		shift := r.IntN(300)
+		number := func(n int) string {
+			return []string{
+				fmt.Sprintf("%s%d", a, n), fmt.Sprintf("%s-%02d", a, n), fmt.Sprintf("%s%03d", a, n), fmt.Sprintf("%s-%s-%03d", p, a, n),
+				fmt.Sprintf("%s%d.%s.%s", a, n, p, s), fmt.Sprintf("%s-%d.%s", a, n, s), fmt.Sprintf("ip-10-%d-%d-%d", shift%256, n/16, n*7%256),
+				fmt.Sprintf("%s%02d.rack%d.%s", a, n%24, n/24, p), fmt.Sprintf("%s-%s%04d-%s", s, a, n, p),
+			}[form]
+		}
+		hosts, gap := 6+r.IntN(150), []float64{0, 0.05, 0.5, 1, 5, 30, 120, 600}[r.IntN(8)]
+		inTurn, both := r.IntN(2) == 0, r.IntN(2) == 0
+		at := int64(1795000000e6)
+		for i := range 80 {
+			n := i
+			if !inTurn {
+				n = r.IntN(hosts)
+			}
+			q := query{of: fmt.Sprint("numbered ", source), name: number(shift + n%hosts), domain: "example", set: "hard", tool: "numbered_hosts", fold: source % folds}
+			at += int64(gap * 1e6 * (0.7 + 0.6*r.Float64()))
+			q.at = at
+			all = append(all, q)
+			if both {
+				q.at += 300
+				all = append(all, q)
+			}
+		}
+	}
+	return all
+}

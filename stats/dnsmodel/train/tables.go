@@ -18,7 +18,8 @@ import (
 // what is looked up is in the name.
 func lookUp(q *query) bool {
 	switch q.tool {
-	case "eset", "mcafee", "sophos", "antivirus", "reputation", "mail_content", "block_list", "registry", "reverse", "service_names":
+	case "eset", "mcafee", "sophos", "antivirus", "reputation", "mail_content", "block_list", "registry", "safeframe", "probe_ids",
+		"content_address", "reverse", "service_names":
 		return true
 	}
 	return false
@@ -41,7 +42,7 @@ type flags struct {
 // What dns_model wants of a pair, see detect.
 const (
 	minOver  = 10
-	minBytes = 200
+	minBytes = 500
 	minShare = 0.2
 )
 
@@ -105,7 +106,7 @@ func scoresOf(judged []judgement, in func(*query) bool) (s []scored) {
 }
 
 func isZiza(q *query) bool   { return q.set == "ziza" }
-func hasPast(q *query) bool  { return q.set != "ziza" && !omitted(q) }
+func hasPast(q *query) bool  { return q.set != "ziza" }
 func noLookUp(q *query) bool { return hasPast(q) && !lookUp(q) }
 
 func (c *corpus) tables(m *dnsmodel.Model, judged []judgement, data string, more bool) (string, error) {
@@ -311,7 +312,10 @@ func (c *corpus) leaveOut(say func(string, ...any)) {
 			tools[q.tool] = true
 		}
 	}
-	for _, tool := range sortedKeys(tools) {
+	names := sortedKeys(tools)
+	rows := make([]string, len(names))
+	together(len(names), func(i int) {
+		tool := names[i]
 		like := func(q *query) bool {
 			return q.label && strings.TrimSuffix(q.tool, "-style") == strings.TrimSuffix(tool, "-style")
 		}
@@ -322,7 +326,10 @@ func (c *corpus) leaveOut(say func(string, ...any)) {
 		r := rank(scoresOf(judged, noLookUp))
 		one, _ := r.found(0.01)
 		tenth, _ := r.found(0.001)
-		say("| %s | %d | %s | %s |\n", tool, r.positive, share(one, r.positive), share(tenth, r.positive))
+		rows[i] = fmt.Sprintf("| %s | %d | %s | %s |\n", tool, r.positive, share(one, r.positive), share(tenth, r.positive))
+	})
+	for _, row := range rows {
+		say("%s", row)
 	}
 }
 
