@@ -135,7 +135,7 @@ func ruleBlind(c *Config, inputs []reports.Input, seen fieldSet) []reports.Blind
 			for _, t := range tables {
 				names = append(names, t.Name)
 			}
-			without[strings.Join(names, " ")] = append(without[strings.Join(names, " ")], called(r))
+			without[strings.Join(names, " ")] = append(without[strings.Join(names, " ")], r.Ref())
 			continue
 		}
 		t := read[0]
@@ -150,13 +150,13 @@ func ruleBlind(c *Config, inputs []reports.Input, seen fieldSet) []reports.Blind
 			}
 		}
 		if fieldless {
-			reading[t] = append(reading[t], called(r))
+			reading[t] = append(reading[t], r.Ref())
 		}
 		for _, col := range (r.Columns(t) &^ known[t]).List() {
 			if lacking[t] == nil {
 				lacking[t] = map[columnar.Col][]string{}
 			}
-			lacking[t][col] = append(lacking[t][col], called(r))
+			lacking[t][col] = append(lacking[t][col], r.Ref())
 		}
 	}
 	for by, r := range c.rules.set.Rules {
@@ -166,7 +166,7 @@ func ruleBlind(c *Config, inputs []reports.Input, seen fieldSet) []reports.Blind
 				for _, at := range group {
 					if t := unsaidBy(of, needs[at], rows, known, seen); t != nil {
 						out = append(out, reports.Blind{Detection: "sigma_rule", Table: t.Name, Rows: rows[t],
-							Why:    fmt.Sprintf("%s groups what %s matches by %s, which no log with rows of %s says.", called(r), called(of), needs[at], t.Name),
+							Why:    fmt.Sprintf("%s groups what %s matches by %s, which no log with rows of %s says.", r.Ref(), of.Ref(), needs[at], t.Name),
 							Remedy: "It finds nothing there: an alias in the correlation can name another field."})
 					}
 				}
@@ -222,9 +222,6 @@ func fieldRemedy(t *columnar.Table) string {
 	}
 	return "Windows events, audit records, CSV and JSON lines keep their fields; of other logs columns are read, and few fields."
 }
-
-// called is what a rule is called where people read it: ids are for programs.
-func called(r *sigma.Rule) string { return cmp.Or(r.Name, r.Title) }
 
 // withText adds a text to a set of a few.
 func withText(texts []string, text string) []string {

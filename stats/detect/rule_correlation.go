@@ -2,7 +2,6 @@ package detect
 
 import (
 	"bytes"
-	"cmp"
 	"encoding/binary"
 	"slices"
 	"strconv"
@@ -396,7 +395,7 @@ func whereText(rule *sigma.Rule) string {
 func ruleNames(rule *sigma.Rule) string {
 	var names []string
 	for _, r := range rule.Correlation.Rules {
-		names = append(names, cmp.Or(r.Name, r.Title))
+		names = append(names, r.Ref())
 	}
 	return strings.Join(names, ", ")
 }

@@ -20,7 +20,7 @@ var RuleDay = &Aggregate{
 	Doc: "Matches of Sigma rules by entity, UTC day and object: the rule, and what it matched in: the host and the first " +
 		"parts of the path of a request, the registered domain of a query, the program of a process, the host or address of " +
 		"a connection, the service and operation of a call. Of a correlation, the matches within its windows, by its group.",
-	Rev:    2, // 2: correlations
+	Rev:    3, // 2: correlations; 3: rules without a name are called by their title, not their id
 	Tables: columnar.Tables[:],
 	Judged: true,
 	New:    func(o *FoldOptions) Folder { return newRuleFold(o) },

@@ -135,7 +135,7 @@ func scoreRulesSeed(in *Input) []Finding {
 	return findings
 }
 
-// RuleMatch returns the rule of a key of rule_day, by its name, id or title, and what
+// RuleMatch returns the rule of a key of rule_day, by its name or title, and what
 // it matched in.
 func RuleMatch(key Key) (rule, what string) {
 	rule, what, _ = strings.Cut(key.Object, ruleObject)

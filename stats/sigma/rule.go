@@ -1,6 +1,7 @@
 package sigma
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -59,16 +60,9 @@ type Rule struct {
 	titled *node // where the title is
 }
 
-// Ref returns the shortest text that names the rule: its name, id or title.
-func (r *Rule) Ref() string {
-	switch {
-	case r.Name != "":
-		return r.Name
-	case r.ID != "":
-		return r.ID
-	}
-	return r.Title
-}
+// Ref returns what people call the rule: its name, else its title. Ids are for
+// programs.
+func (r *Rule) Ref() string { return cmp.Or(r.Name, r.Title) }
 
 // Techniques returns the ids of ATT&CK techniques among the tags, as in T1567.002.
 func (r *Rule) Techniques() []string {
