@@ -103,7 +103,8 @@ func (c *Config) hourly() *Config {
 		return d.Reads != detect.DNSPair.Name
 	})
 	h.Inputs = slices.DeleteFunc(slices.Clone(c.Inputs), func(in *Input) bool {
-		return in.format != nil && !slices.Contains(in.format.Tables, columnar.DNS)
+		return in.format != nil && !slices.Contains(in.format.Tables, columnar.DNS) ||
+			in.Mapping != nil && in.Mapping.Table != "" && in.Mapping.Table != columnar.DNS.Name
 	})
 	h.Allow = nil
 	for _, a := range c.Allow {
