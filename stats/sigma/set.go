@@ -84,8 +84,9 @@ type Set struct {
 	// Rules are in the order of the files and of the documents in them.
 	Rules []*Rule
 
-	needs [][]string // see Needs
-	plans [columnar.NumTables]*plan
+	needs    [][]string           // see Needs
+	neededBy []map[string][]*Rule // see NeededBy
+	plans    [columnar.NumTables]*plan
 }
 
 // Load reads rules. What cannot be used is left out and has an error, in the order of
