@@ -14,10 +14,20 @@ type Wanted struct {
 	Events []EventKind
 }
 
+// And returns what either reads.
+func (w Wanted) And(v Wanted) Wanted {
+	w.Cols |= v.Cols
+	for i, fields := range v.Fields {
+		w.Fields[i] = slices.Concat(w.Fields[i], fields)
+	}
+	w.Events = slices.Concat(w.Events, v.Events)
+	return w
+}
+
 // An EventKind is events of the table event that are alike: of a product as Sigma
 // names it, of a log of it (Windows' Channel), of one number or type there (Windows'
-// EventID, the type of an audit record). ""
-// stands for any, in the event as in the kind. Case does not count.
+// EventID, the type of an audit record). "" stands for any, in the event as in the
+// kind. Case does not count.
 type EventKind struct{ Product, Channel, ID string }
 
 // AnyEvent is every event.
@@ -87,15 +97,15 @@ const (
 	FieldEmpty  = 1 // it has it, without a text
 )
 
-// Field returns a field of the events, one of Out.WantFields of the table: a code for each row,
-// and the texts. Both are nil if nobody wants the field, or no event so far had it.
+// Field returns a field of the events, one of Out.WantFields of the table: a code for
+// each row, and the texts. Both are nil if nobody wants the field, or no event so far had it.
 func (b *Batch) Field(name string) ([]int32, *Dict) {
-	for i := range b.b.fields {
-		if f := &b.b.fields[i]; f.name == name && f.codes != nil {
-			return f.codes[:b.Len()], f.dict
-		}
+	i, ok := b.b.fieldAt[name]
+	if !ok || b.b.fields[i].codes == nil {
+		return nil, nil
 	}
-	return nil, nil
+	f := &b.b.fields[i]
+	return f.codes[:b.Len()], f.dict
 }
 
 // SetField sets a field of the row's event, named as the source names it. One that

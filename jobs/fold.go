@@ -38,7 +38,7 @@ type foldOptions struct {
 	workers int
 	// memory is what the run may take, in bytes; 0: defaultMemory.
 	memory int64
-	// want is read besides the columns of the aggregates.
+	// want is read besides what the aggregates read; Fold adds that.
 	want columnar.Wanted
 	// tap, if set, is called with every batch, by one goroutine at a time.
 	tap func(*columnar.Batch)
@@ -226,10 +226,11 @@ const blockBuffers = 3
 // An object that cannot be read becomes an input with an error. Fold itself
 // fails only when ctx ends or there is no place for the runs.
 func Fold(ctx context.Context, sources []source, o *foldOptions) (*folded, error) {
-	if slices.Contains(o.aggregates, detect.RuleDay) {
-		cols := o.want.Cols
-		o.want = detect.RuleReads(o.Rules)
-		o.want.Cols |= cols
+	for _, a := range o.aggregates {
+		o.want.Cols |= a.Reads
+		if a.Wants != nil {
+			o.want = o.want.And(a.Wants(&o.FoldOptions))
+		}
 	}
 	reading, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -499,9 +500,6 @@ func read(ctx context.Context, s *source, buffers *logs.Buffers, o *foldOptions,
 		return &countingReader{r, o.read}, err
 	}
 	options := &logs.ReadOptions{Format: s.format, Options: s.options, Buffers: buffers}
-	for _, a := range o.aggregates {
-		options.Options.Want |= a.Reads
-	}
 	options.Options.Want |= o.want.Cols
 	options.Options.WantFields = o.want.Fields
 	shared := map[*logs.Member]*member{}
@@ -586,7 +584,6 @@ func newWorker(o *foldOptions, tap *sync.Mutex) *worker {
 	w := &worker{o: o, tallies: map[*member]*tally{}, seen: fieldSet{}}
 	w.out = columnar.Out{Want: o.want.Cols, WantFields: o.want.Fields, WantEvents: o.want.Events}
 	for _, a := range o.aggregates {
-		w.out.Want |= a.Reads
 		w.folders = append(w.folders, a.New(&o.FoldOptions))
 	}
 	w.out.Sink = func(b *columnar.Batch) {

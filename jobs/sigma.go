@@ -86,7 +86,8 @@ func (c *Config) runsRules() bool {
 }
 
 // ruleBlind says which rules could not match: of a table or a column that no log
-// has. A correlation is blind by the rules that it is about.
+// has. A correlation is blind by the rules that it is about, and by what it asks of
+// their matches.
 func ruleBlind(c *Config, inputs []reports.Input, seen fieldSet) []reports.Blind {
 	if c.detection("sigma_rule") == nil {
 		return nil
@@ -159,18 +160,20 @@ func ruleBlind(c *Config, inputs []reports.Input, seen fieldSet) []reports.Blind
 			lacking[t][col] = append(lacking[t][col], r.Ref())
 		}
 	}
-	for by, r := range c.rules.set.Rules {
-		for i, of := range c.rules.set.Rules {
-			needs := c.rules.set.Needs(i)
-			for _, group := range c.rules.set.Groupings(by, i) {
-				for _, at := range group {
-					if t := unsaidBy(of, needs[at], rows, known, seen); t != nil {
-						out = append(out, reports.Blind{Detection: "sigma_rule", Table: t.Name, Rows: rows[t],
-							Why:    fmt.Sprintf("%s groups what %s matches by %s, which no log with rows of %s says.", r.Ref(), of.Ref(), needs[at], t.Name),
-							Remedy: "It finds nothing there: an alias in the correlation can name another field."})
-					}
-				}
+	for i, of := range c.rules.set.Rules {
+		for _, field := range c.rules.set.Needs(i) {
+			t := unsaidBy(of, field, rows, known, seen)
+			if t == nil {
+				continue
 			}
+			var names []string
+			for _, r := range c.rules.set.NeededBy(i, field) {
+				names = append(names, r.Ref())
+			}
+			out = append(out, reports.Blind{Detection: "sigma_rule", Table: t.Name, Rows: rows[t],
+				Why: fmt.Sprintf("%s: no log with rows of %s says %s, by which what %s matches is to be grouped or measured.",
+					someOf("correlation", names), t.Name, field, of.Ref()),
+				Remedy: "It finds nothing there: an alias in the correlation can name another field."})
 		}
 	}
 	for _, tables := range sortedKeys(without) {

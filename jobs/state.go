@@ -514,11 +514,7 @@ func (s *state) history(ctx context.Context, days []detect.Day) (*history, error
 		for i, a := range s.aggregates {
 			if a.Judged && (dones[i].Fold == "" || !slices.Contains(days, day)) {
 				if slices.Contains(days, day) {
-					what := "The rules did not run on"
-					if a == detect.DNSScore {
-						what = "There are no scores of the names of"
-					}
-					s.warnings = append(s.warnings, fmt.Sprintf("%s %s: there are no logs of it any more.", what, day))
+					s.warnings = append(s.warnings, fmt.Sprintf("There is no %s of %s, as there are no logs of that day any more: what reads it finds nothing.", a.Name, day))
 				}
 				continue
 			}

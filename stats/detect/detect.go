@@ -139,8 +139,11 @@ type Aggregate struct {
 	Rev    int // raised when the meaning of the fold changes
 	Tables []*columnar.Table
 	Reads  columnar.Cols
+	// Wants returns what it reads besides, which the options tell; nil: nothing.
+	Wants func(o *FoldOptions) columnar.Wanted
 	// Judged says that it is read of judged days alone, so that days of history need
-	// not have it. Its rows may depend on FoldOptions.Rules, those of others not.
+	// not have it. Only such rows may depend on FoldOptions.Rules: if the rules change,
+	// they are folded anew and the others are not.
 	Judged bool
 	New    func(o *FoldOptions) Folder
 	Merger func(o *FoldOptions) Merger
@@ -243,7 +246,7 @@ type Input struct {
 	Flagged func(k Key, d Day) bool
 	// Own reports whether a host or bucket is the company's own (config).
 	Own func(host string) bool
-	// Rules are those that rule_day was folded with; nil: none.
+	// Rules are FoldOptions.Rules.
 	Rules *sigma.Set
 	// Baseline, if set, is called by upload_zscore for each row of Day, in the
 	// order of keys, with what is normal for its entity.

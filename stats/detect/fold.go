@@ -251,11 +251,11 @@ func (ps *parts[P]) drop(k partKey) {
 func (ps *parts[P]) days(b *columnar.Batch, feed string, o *FoldOptions, fold func(p *P, from, to int)) {
 	times := b.Int64(columnar.Time)
 	for i := 0; i < len(times); {
-		day := DayOf(times[i])
+		day := o.dayOf(times[i])
 		low := max(int64(day)*dayMicros, o.From)
 		high := min(int64(day+1)*dayMicros, o.To)
 		if o.OneDay {
-			day, low, high = DayOf(o.From), o.From, o.To
+			low, high = o.From, o.To
 		}
 		j := i
 		for j < len(times) && times[j] >= low && times[j] < high {
@@ -268,6 +268,14 @@ func (ps *parts[P]) days(b *columnar.Batch, feed string, o *FoldOptions, fold fu
 		fold(ps.of(partKey{feed, day}), i, j)
 		i = j
 	}
+}
+
+// dayOf returns the day that an event within the bounds is folded for.
+func (o *FoldOptions) dayOf(us int64) Day {
+	if o.OneDay {
+		return DayOf(o.From)
+	}
+	return DayOf(us)
 }
 
 // sorted returns the parts' keys, by day and then feed.

@@ -47,8 +47,8 @@ func feedWith(f Folder, a *Aggregate, o *FoldOptions, events []event) {
 		}
 		f.Fold(b)
 	}}
-	if a == RuleDay {
-		want := RuleReads(o.Rules)
+	if a.Wants != nil {
+		want := a.Wants(o)
 		out.Want, out.WantFields, out.WantEvents = want.Cols, want.Fields, want.Events
 	}
 	for _, e := range events {

@@ -97,7 +97,7 @@ const maxRuleValue = 256
 // correlation's group. A match without a value of it is of none.
 func (f *ruleFold) correlate(b *columnar.Batch, h *ruleHit) {
 	f.values = f.values[:0]
-	for _, field := range f.needs[h.Rule] {
+	for _, field := range f.o.Rules.Needs(int(h.Rule)) {
 		text, _ := f.matcher.Value(b, int(h.Row), field)
 		f.values = append(f.values, bytes.Clone(text[:charEnd(text, maxRuleValue)]))
 	}
@@ -135,7 +135,7 @@ next:
 		if c.kind != groupEntity {
 			name = f.values[c.group[c.entity]]
 		}
-		at := partKey{h.feed, DayOf(h.row.first)}
+		at := partKey{h.feed, f.o.dayOf(h.row.first)}
 		if c.across {
 			at.feed = AllFeeds
 		}
@@ -182,7 +182,6 @@ func (f *ruleFold) appendMatch(to []byte, b *columnar.Batch, h *ruleHit, way int
 type following struct {
 	rules        *sigma.Set
 	correlations [][]correlating
-	needs        []int // by rule: how many values a match has
 
 	group []string
 	watch *sigma.Watch // nil: there was no match yet
@@ -227,22 +226,19 @@ func (m *following) add(at int64, d *decoder) error {
 			return errRun
 		}
 		m.correlations, m.latest = correlationsOf(m.rules), map[int][]followed{}
-		for i := range m.rules.Rules {
-			m.needs = append(m.needs, len(m.rules.Needs(i)))
-		}
 	}
 	f := followed{copied: len(d.b) > 0 && d.b[0] == 1}
 	d.b = d.b[min(1, len(d.b)):]
 	f.raw = bytes.Clone(d.b)
 	var rule, way uint64
 	rule, way = d.uvarint(), d.uvarint()
-	if rule >= uint64(len(m.needs)) || way >= uint64(len(m.correlations[rule])) {
+	if rule >= uint64(len(m.correlations)) || way >= uint64(len(m.correlations[rule])) {
 		return errRun
 	}
 	f.rule, f.way = int(rule), int(way)
 	f.row = counts{events: 1, out: int64(d.uvarint()), in: int64(d.uvarint()), knownOut: int64(d.uvarint()), knownIn: int64(d.uvarint()),
 		first: at, last: at, hours: hourBit(at)}
-	for range m.needs[rule] {
+	for range m.rules.Needs(f.rule) {
 		f.values = append(f.values, string(d.bytes()))
 	}
 	f.feed, f.example, f.log = string(d.bytes()), string(d.bytes()), string(d.bytes())
@@ -271,9 +267,25 @@ func (m *following) add(at int64, d *decoder) error {
 	return nil
 }
 
-// settle puts the pending matches in order and leaves the first maxAtOnce.
+// alike is what copies of a row have in common, and other rows have not.
+func (f *followed) alike() []byte { return f.raw[:len(f.raw)-8] }
+
+// settle puts the pending matches in order and leaves the first maxAtOnce. Copies go
+// last among those that are alike: of which row another is the copy depends on the
+// order in which they were read, how many there are does not.
 func (m *following) settle() {
-	slices.SortFunc(m.pending, func(a, b followed) int { return bytes.Compare(a.raw, b.raw) })
+	slices.SortFunc(m.pending, func(a, b followed) int {
+		switch c := bytes.Compare(a.alike(), b.alike()); {
+		case c != 0:
+			return c
+		case a.copied != b.copied:
+			if a.copied {
+				return 1
+			}
+			return -1
+		}
+		return bytes.Compare(a.raw, b.raw)
+	})
 	m.pending = m.pending[:min(len(m.pending), maxAtOnce)]
 }
 
@@ -287,12 +299,13 @@ func (m *following) step() {
 	var last *followed
 	for len(all) > 0 {
 		n, rows := 0, 0
-		for n < len(all) && bytes.Equal(all[n].raw[:len(all[n].raw)-8], all[0].raw[:len(all[0].raw)-8]) {
+		for n < len(all) && bytes.Equal(all[n].alike(), all[0].alike()) {
 			if !all[n].copied {
 				rows++
 			}
 			n++
 		}
+		slices.SortFunc(all[:n], func(a, b followed) int { return bytes.Compare(a.raw, b.raw) })
 		for i := range all[:rows] {
 			f := &all[i]
 			m.recent = append(m.recent, f.row)
@@ -332,7 +345,7 @@ func (m *following) step() {
 // take counts the matches since first, which are in a window that holds; last is
 // one at which it does. Those from before are in no window to come.
 func (m *following) take(first int64, last *followed) {
-	new := m.found.events == 0
+	begun := m.found.events > 0
 	for i := range m.recent {
 		if row := &m.recent[i]; row.first >= first {
 			if m.found.events == 0 {
@@ -343,7 +356,7 @@ func (m *following) take(first int64, last *followed) {
 		}
 	}
 	m.recent, m.gone = m.recent[:0], 0
-	if !new {
+	if begun {
 		return
 	}
 	m.found.peak = ruleRow{last.row.out, last.row.first, last.record, last.log}

@@ -13,8 +13,7 @@ import (
 	"outflow/stats/sigma"
 )
 
-// RuleDay counts what Sigma rules matched in a day. What it reads is what the rules
-// do (RuleReads), which only the options tell.
+// RuleDay counts what Sigma rules matched in a day.
 var RuleDay = &Aggregate{
 	Name: "rule_day",
 	Doc: "Matches of Sigma rules by entity, UTC day and object: the rule, and what it matched in: the host and the first " +
@@ -22,6 +21,7 @@ var RuleDay = &Aggregate{
 		"a connection, the service and operation of a call. Of a correlation, the matches within its windows, by its group.",
 	Rev:    3, // 2: correlations; 3: rules without a name are called by their title, not their id
 	Tables: columnar.Tables[:],
+	Wants:  func(o *FoldOptions) columnar.Wanted { return ruleWants(o.Rules) },
 	Judged: true,
 	New:    func(o *FoldOptions) Folder { return newRuleFold(o) },
 	Merger: func(o *FoldOptions) Merger { return newRuleMerger(o) },
@@ -48,9 +48,9 @@ var (
 	eventNumber  = []string{"EventID"}
 )
 
-// RuleReads returns what rule_day reads with these rules. Of a table that no rule is
+// ruleWants returns what rule_day reads with these rules. Of a table that no rule is
 // about it reads nothing.
-func RuleReads(rules *sigma.Set) (want columnar.Wanted) {
+func ruleWants(rules *sigma.Set) (want columnar.Wanted) {
 	if rules == nil || len(rules.Rules) == 0 {
 		return want
 	}
@@ -84,6 +84,15 @@ func ruleRefs(rules *sigma.Set) []string {
 	return refs
 }
 
+// rulesByRef returns the rules of a set by what ruleRefs calls them.
+func rulesByRef(rules *sigma.Set) map[string]*sigma.Rule {
+	out := map[string]*sigma.Rule{}
+	for i, ref := range ruleRefs(rules) {
+		out[ref] = rules.Rules[i]
+	}
+	return out
+}
+
 // ruleObject stands in an object between the rule and what it matched in. No
 // rule's name has it.
 const ruleObject = ": "
@@ -95,7 +104,6 @@ type ruleFold struct {
 	matcher      *sigma.Matcher // nil: there are no rules
 	refs         []string
 	correlations [][]correlating // by rule
-	needs        [][]string      // by rule: see sigma.Set.Needs
 	entities     *entities
 	objects      *columnar.Dict
 	parts        parts[rulePart]
@@ -172,9 +180,6 @@ func newRuleFold(o *FoldOptions) *ruleFold {
 	f.entities.names[groupEntity] = columnar.NewDict()
 	if o.Rules != nil && len(o.Rules.Rules) > 0 {
 		f.matcher, f.refs, f.correlations = o.Rules.Matcher(), ruleRefs(o.Rules), correlationsOf(o.Rules)
-		for i := range o.Rules.Rules {
-			f.needs = append(f.needs, o.Rules.Needs(i))
-		}
 	}
 	return f
 }
@@ -210,7 +215,7 @@ func (f *ruleFold) Fold(b *columnar.Batch) {
 		if who[i] == 0 || f.o.Rules.Rules[m.Rule].Part {
 			continue
 		}
-		part := f.parts.of(partKey{feed, DayOf(times[i])})
+		part := f.parts.of(partKey{feed, f.o.dayOf(times[i])})
 		f.object = append(append(append(f.object[:0], f.refs[m.Rule]...), ruleObject...), ruleWhat(b, i)...)
 		slot := part.slot(who[i], uint32(f.objects.Code(f.object)))
 		c := part.cells[slot]

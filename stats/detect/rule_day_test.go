@@ -92,13 +92,13 @@ func TestRuleDay(t *testing.T) {
 }
 
 // If this fails, a run decodes columns of tables that no rule is about.
-func TestRuleReads(t *testing.T) {
+func TestRuleWants(t *testing.T) {
 	http := loadRules(t, `
 title: agent
 logsource: {category: proxy}
 detection: {s: {c-useragent: x, c-uri-query: y}, condition: s}
 `)
-	want := RuleReads(http)
+	want := ruleWants(http)
 	cols, fields := want.Cols, want.Fields[columnar.HTTP.ID]
 	if !cols.Has(columnar.UserAgent) || !cols.Has(columnar.URLPath) || cols.Has(columnar.Query) || cols.Has(columnar.CmdLine) {
 		t.Errorf("got %v, want the columns of http", cols.List())
@@ -107,7 +107,7 @@ detection: {s: {c-useragent: x, c-uri-query: y}, condition: s}
 		t.Errorf("got fields %q", fields)
 	}
 	want.Cols, want.Fields[columnar.HTTP.ID] = 0, nil
-	if none := RuleReads(&sigma.Set{}); !reflect.DeepEqual(none, want) {
+	if none := ruleWants(&sigma.Set{}); !reflect.DeepEqual(none, want) {
 		t.Errorf("without a rule, or of other tables, got %v", none)
 	}
 }
@@ -164,7 +164,7 @@ name: of_zeek
 logsource: {product: zeek, service: http}
 detection: {s: {method: GET}, condition: s}
 `)
-	cols := RuleReads(rules).Cols
+	cols := ruleWants(rules).Cols
 	for _, c := range []struct {
 		product string
 		lacks   columnar.Cols

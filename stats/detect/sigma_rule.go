@@ -65,15 +65,17 @@ func (o *sigmaRuleOptions) score(in *Input) []Finding {
 	if in.Rules == nil {
 		return nil
 	}
-	byRef := map[string]*sigma.Rule{}
-	for i, ref := range ruleRefs(in.Rules) {
-		byRef[ref] = in.Rules.Rules[i]
-	}
+	byRef := rulesByRef(in.Rules)
 	var findings []Finding
 	var rows []Row // of one entity and rule
 	var of *sigma.Rule
 	finish := func() {
-		rows = byPlace(rows)
+		if len(rows) == 0 {
+			return
+		}
+		if of.Correlation == nil { // whose objects are groups
+			rows = byPlace(rows)
+		}
 		slices.SortStableFunc(rows, func(a, b Row) int {
 			return cmp.Or(cmp.Compare(b.BytesOut, a.BytesOut), cmp.Compare(b.Events, a.Events), strings.Compare(a.Object, b.Object))
 		})
@@ -116,10 +118,7 @@ func scoreRulesSeed(in *Input) []Finding {
 	if in.Rules == nil {
 		return nil
 	}
-	byRef := map[string]*sigma.Rule{}
-	for i, ref := range ruleRefs(in.Rules) {
-		byRef[ref] = in.Rules.Rules[i]
-	}
+	byRef := rulesByRef(in.Rules)
 	var findings []Finding
 	for key, rows := range in.Series {
 		ref, what := RuleMatch(key)

@@ -300,7 +300,11 @@ func (c *Correlation) fieldOf(r *Rule, name string) string {
 // Most rules need none: no correlation is about them. The slice must not be changed.
 func (s *Set) Needs(rule int) []string { return s.needs[rule] }
 
-// need works out what Needs returns.
+// NeededBy returns the correlations that group by a field of a rule's Needs, or
+// measure it.
+func (s *Set) NeededBy(rule int, field string) []*Rule { return s.neededBy[rule][field] }
+
+// need works out what Needs and NeededBy return.
 func (s *Set) need() {
 	about := map[*Rule][]*Rule{} // by rule: the correlations that name it
 	for _, by := range s.Rules {
@@ -310,23 +314,23 @@ func (s *Set) need() {
 			}
 		}
 	}
-	s.needs = make([][]string, len(s.Rules))
+	s.needs, s.neededBy = make([][]string, len(s.Rules)), make([]map[string][]*Rule, len(s.Rules))
 	for i, r := range s.Rules {
-		fields := map[string]bool{}
+		fields := map[string][]*Rule{}
 		var need func(r *Rule, has []string)
 		need = func(r *Rule, has []string) {
 			for _, by := range about[r] {
 				c := by.Correlation
 				for _, name := range slices.Concat(c.GroupBy, c.fields) {
-					if field := c.fieldOf(r, name); !slices.Contains(has, field) {
-						fields[field] = true
+					if field := c.fieldOf(r, name); !slices.Contains(has, field) && !slices.Contains(fields[field], by) {
+						fields[field] = append(fields[field], by)
 					}
 				}
 				need(by, c.GroupBy) // what it passes on besides its own
 			}
 		}
 		need(r, nil)
-		s.needs[i] = sortedKeys(fields)
+		s.needs[i], s.neededBy[i] = sortedKeys(fields), fields
 	}
 }
 

@@ -87,8 +87,9 @@ type Set struct {
 	// documents has a title or is a rule.
 	Other []string
 
-	needs [][]string // see Needs
-	plans [columnar.NumTables]*plan
+	needs    [][]string           // see Needs
+	neededBy []map[string][]*Rule // see NeededBy
+	plans    [columnar.NumTables]*plan
 }
 
 // Load reads rules. What cannot be used is left out and has an error, in the order of
