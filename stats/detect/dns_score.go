@@ -1,7 +1,7 @@
 package detect
 
 import (
-	"cmp"
+	"bytes"
 	"errors"
 	"math"
 	"slices"
@@ -273,7 +273,7 @@ func (s *dnsScorer) row(r *Row) bool {
 			}
 		}
 		slices.SortFunc(rows.sorted, func(a, b int32) int {
-			return cmp.Compare(string(s.text(&s.names[a])), string(s.text(&s.names[b])))
+			return bytes.Compare(s.text(&s.names[a]), s.text(&s.names[b]))
 		})
 	}
 	if rows.next == len(rows.sorted) {

@@ -48,10 +48,11 @@ func name(text string) string {
 	out := make([]rune, 0, len(text))
 	for _, r := range text {
 		switch {
-		case len(out) == 80:
+		case len(out) >= 80:
 			return string(append(out, '…'))
 		case r == unicode.ReplacementChar || !unicode.IsPrint(r):
-			out = append(out, []rune(strconv.QuoteRuneToASCII(r))...)
+			quoted := strconv.QuoteRuneToASCII(r)
+			out = append(out, []rune(quoted[1:len(quoted)-1])...)
 		default:
 			out = append(out, r)
 		}

@@ -237,6 +237,7 @@ func parseTimespan(s string) (time.Duration, error) {
 func (c *Correlation) resolve(byRef map[string]*Rule) error {
 	c.Rules = c.Rules[:0]
 	known := map[string]bool{}
+	left := maxAbout
 	for _, ref := range c.refs {
 		r := byRef[ref.text]
 		if r == nil {
@@ -245,8 +246,11 @@ func (c *Correlation) resolve(byRef map[string]*Rule) error {
 		if slices.Contains(c.Rules, r) {
 			return faultAt(ref.at, "correlation: %q is there twice", ref.text)
 		}
-		if c.cycles(r) {
+		if c.cycles(r, &left) {
 			return faultAt(ref.at, "correlation: %q refers back to this rule", ref.text)
+		}
+		if left < 0 {
+			return faultAt(ref.at, "correlation: with %q it is about more than %d correlations, each counted in every way that leads to it", ref.text, maxAbout)
 		}
 		if of := r.Correlation; of != nil {
 			// Else the events of one of its groups would belong to several of c's.
@@ -280,12 +284,18 @@ func (c *Correlation) resolve(byRef map[string]*Rule) error {
 	return nil
 }
 
-// cycles reports whether r leads back to c by what is resolved so far.
-func (c *Correlation) cycles(r *Rule) bool {
-	if r.Correlation == nil {
+// maxAbout is how many other correlations one may be about, in however many ways:
+// pairs about pairs double the ways, and all of them are followed.
+const maxAbout = 256
+
+// cycles reports whether r leads back to c by what is resolved so far. It takes from
+// left the correlations that it meets, and ends when there is none left.
+func (c *Correlation) cycles(r *Rule, left *int) bool {
+	if r.Correlation == nil || *left < 0 {
 		return false
 	}
-	return r.Correlation == c || slices.ContainsFunc(r.Correlation.Rules, c.cycles)
+	*left--
+	return r.Correlation == c || slices.ContainsFunc(r.Correlation.Rules, func(of *Rule) bool { return c.cycles(of, left) })
 }
 
 // fieldOf returns the field of a rule's events that a name in group-by stands for.

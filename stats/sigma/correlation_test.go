@@ -300,3 +300,25 @@ correlation: {type: value_sum, rules: [a], group-by: [User], timespan: 1h, condi
 		}
 	}
 }
+
+// If this fails, a file of rules that is small takes hours to load: each of these pairs
+// is about both of the pair before.
+func TestPairsOfPairs(t *testing.T) {
+	const rule = "title: r\nname: %s\nlogsource: {category: process_creation}\ndetection: {s: {Image: a}, condition: s}\n---\n"
+	const pair = "title: p\nname: %s%d\ncorrelation: {type: temporal, rules: [a%[3]d, b%[3]d], timespan: 1h}\n---\n"
+	layers := []string{fmt.Sprintf(rule, "a0") + fmt.Sprintf(rule, "b0")}
+	for i := 1; i < 40; i++ {
+		layers = append(layers, fmt.Sprintf(pair, "a", i, i-1)+fmt.Sprintf(pair, "b", i, i-1))
+	}
+	up := strings.Join(layers, "")
+	slices.Reverse(layers)
+	for _, text := range []string{up, strings.Join(layers, "")} {
+		set, faults := Load([]File{{Name: "pairs.yml", Text: []byte("\ufeff" + text)}}, Options{})
+		if len(faults) == 0 || !strings.Contains(fmt.Sprint(faults), "more than 256 correlations") {
+			t.Errorf("got faults %v, want one that says how many correlations there may be", faults)
+		}
+		if len(set.Rules) < 10 {
+			t.Errorf("got %d rules, want those that are about few", len(set.Rules))
+		}
+	}
+}

@@ -234,7 +234,7 @@ func (l *loader) apply(f *filterRule) error {
 // correlate resolves what correlations refer to, and drops those that refer to what
 // is not there, until none does.
 func (l *loader) correlate() {
-	for {
+	for known := false; ; known = true { // what later ones are about, that is
 		var keep []*Rule
 		for _, r := range l.rules {
 			if r.Correlation != nil {
@@ -248,7 +248,7 @@ func (l *loader) correlate() {
 			}
 			keep = append(keep, r)
 		}
-		if len(keep) == len(l.rules) {
+		if len(keep) == len(l.rules) && known {
 			break
 		}
 		l.rules = keep

@@ -133,7 +133,7 @@ func documents(text []byte) (docs []node, err error) {
 			docs, err = nil, fmt.Errorf("the YAML parser cannot read this: %v", r)
 		}
 	}()
-	tokens := lexer.Tokenize(string(text))
+	tokens := lexer.Tokenize(strings.TrimPrefix(string(text), "\ufeff")) // which some editors write first
 	if err := checkDepth(tokens); err != nil {
 		return nil, err
 	}
