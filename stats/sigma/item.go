@@ -584,33 +584,99 @@ func cutPlaceholder(text string) (before, name, after string, ok bool) {
 	return plain.String(), "", "", false
 }
 
-// required returns a text, folded, that is in whatever a regular expression
-// matches, or "".
-func required(re *regexp.Regexp) string {
+// required returns texts, folded, one of which is in whatever a regular expression
+// matches, or nil.
+func required(re *regexp.Regexp) []string {
 	parsed, err := syntax.Parse(re.String(), syntax.Perl)
 	if err != nil {
-		return ""
+		return nil
 	}
-	return requiredBy(parsed.Simplify())
+	texts := requiredBy(parsed.Simplify())
+	slices.Sort(texts)
+	return slices.Compact(texts)
 }
 
-func requiredBy(re *syntax.Regexp) string {
+// maxRequired is how many texts are looked for in place of one expression.
+const maxRequired = 32
+
+func requiredBy(re *syntax.Regexp) []string {
 	switch re.Op {
 	case syntax.OpLiteral:
 		if slices.Contains(re.Rune, utf8.RuneError) {
-			return ""
+			return nil
 		}
-		return foldText(string(re.Rune))
+		return []string{foldText(string(re.Rune))}
 	case syntax.OpCapture, syntax.OpPlus:
 		return requiredBy(re.Sub[0])
-	case syntax.OpConcat:
-		longest := ""
-		for _, sub := range re.Sub {
-			if s := requiredBy(sub); len(s) > len(longest) {
-				longest = s
+	case syntax.OpConcat: // the place whose shortest text is the longest
+		var best []string
+		for i, sub := range re.Sub {
+			begins, _ := beginnings(re.Sub[i:])
+			for _, texts := range [][]string{begins, requiredBy(sub)} {
+				if shortest(texts) > shortest(best) {
+					best = texts
+				}
 			}
 		}
-		return longest
+		return best
+	case syntax.OpAlternate:
+		var all []string
+		for _, sub := range re.Sub {
+			texts := requiredBy(sub)
+			if all = append(all, texts...); len(texts) == 0 || len(all) > maxRequired {
+				return nil
+			}
+		}
+		return all
 	}
-	return ""
+	return nil
+}
+
+// beginnings returns texts, folded, with one of which begins whatever matches
+// expressions one after the other, and whether they are the whole of it. They join
+// what parsing takes apart: azcopy|aws is parsed as a(zcopy|ws).
+func beginnings(parts []*syntax.Regexp) (texts []string, whole bool) {
+	texts = []string{""}
+	for _, re := range parts {
+		var next []string
+		whole := true
+		switch re.Op {
+		case syntax.OpEmptyMatch:
+			continue
+		case syntax.OpLiteral:
+			next = requiredBy(re)
+		case syntax.OpCapture, syntax.OpConcat:
+			next, whole = beginnings(re.Sub)
+		case syntax.OpAlternate:
+			for i := range re.Sub {
+				some, all := beginnings(re.Sub[i : i+1])
+				next, whole = append(next, some...), whole && all
+			}
+		}
+		if len(next) == 0 || len(texts)*len(next) > maxRequired {
+			return texts, false
+		}
+		var joined []string
+		for _, a := range texts {
+			for _, b := range next {
+				joined = append(joined, a+b)
+			}
+		}
+		if texts = joined; !whole {
+			return texts, false
+		}
+	}
+	return texts, true
+}
+
+// shortest returns the length of the shortest text, 0 if there is none.
+func shortest(texts []string) int {
+	if len(texts) == 0 {
+		return 0
+	}
+	n := len(texts[0])
+	for _, text := range texts[1:] {
+		n = min(n, len(text))
+	}
+	return n
 }

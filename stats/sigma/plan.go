@@ -213,24 +213,36 @@ func integers(t *test) []int64 {
 	return out
 }
 
-// literalsOf returns, for each pattern or regular expression of an atom, a literal
-// that a text must have, nil if not all have one.
-func (p *plan) literalsOf(a *atom) []string {
+// A needed literal is one that a text must have for a test's pattern or regular
+// expression to match; where there are several for one, any of them.
+type needed struct {
+	text string
+	at   int32 // of the pattern
+}
+
+// literalsOf returns what an atom's patterns need, nil if one of them needs none.
+func (p *plan) literalsOf(a *atom) []needed {
 	if k := p.inputs[a.in].kind; k != columnar.Dictionary && k != columnar.Text {
 		return nil
 	}
-	var out []string
+	var out []needed
 	switch a.test.kind {
 	case testText:
-		for _, p := range a.test.patterns {
-			out = append(out, foldText(p.longest()))
+		for i, p := range a.test.patterns {
+			out = append(out, needed{foldText(p.longest()), int32(i)})
 		}
 	case testRegexp:
-		for _, re := range a.test.regexps {
-			out = append(out, required(re))
+		for i, re := range a.test.regexps {
+			texts := required(re)
+			if len(texts) == 0 {
+				return nil
+			}
+			for _, text := range texts {
+				out = append(out, needed{text, int32(i)})
+			}
 		}
 	}
-	if slices.ContainsFunc(out, func(s string) bool { return len(s) < minLiteral }) {
+	if slices.ContainsFunc(out, func(n needed) bool { return len(n.text) < minLiteral }) {
 		return nil
 	}
 	return out
@@ -238,15 +250,15 @@ func (p *plan) literalsOf(a *atom) []string {
 
 func (b *planner) seal() *plan {
 	p := b.plan
-	literals := make([][]string, len(p.atoms))
+	literals := make([][]needed, len(p.atoms))
 	uses := map[string]float64{} // of a literal of an input
 	key := func(a *atom, s string) string { return fmt.Sprint(a.in, " ", s) }
 	for i := range p.atoms {
 		a := &p.atoms[i]
 		literals[i] = p.literalsOf(a)
 		a.indexed = literals[i] != nil
-		for _, s := range literals[i] {
-			uses[key(a, s)] += float64(a.uses)
+		for _, n := range literals[i] {
+			uses[key(a, n.text)] += float64(a.uses)
 		}
 	}
 	// How often an atom holds is not known; but a literal that many rules ask for is
@@ -257,8 +269,8 @@ func (b *planner) seal() *plan {
 		input := &p.inputs[a.in]
 		switch text := a.test.kind == testText || a.test.kind == testRegexp || a.test.kind == testNet; {
 		case a.indexed:
-			for _, s := range literals[i] {
-				cost[i] += uses[key(a, s)] / float64(min(len(s), 16))
+			for _, n := range literals[i] {
+				cost[i] += uses[key(a, n.text)] / float64(min(len(n.text), 16))
 			}
 		case text && input.kind == columnar.Dictionary:
 			cost[i] = 100 + float64(a.uses)
@@ -289,15 +301,15 @@ func (b *planner) seal() *plan {
 	for i := range p.atoms {
 		a := &p.atoms[i]
 		x := &p.inputs[a.in].index
-		for j, s := range literals[i] {
-			k := key(a, s)
+		for _, need := range literals[i] {
+			k := key(a, need.text)
 			n, ok := byText[k]
 			if !ok {
 				n = len(x.literals)
 				byText[k] = n
-				x.literals = append(x.literals, indexed{text: s})
+				x.literals = append(x.literals, indexed{text: need.text})
 			}
-			x.literals[n].refs = append(x.literals[n].refs, ref{atom: int32(i), at: int32(j), sure: sure(a.test, j)})
+			x.literals[n].refs = append(x.literals[n].refs, ref{atom: int32(i), at: need.at, sure: sure(a.test, int(need.at))})
 		}
 	}
 	for i := range p.inputs {
