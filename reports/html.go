@@ -238,6 +238,7 @@ type lead struct {
 	Also    []finding
 	AndMore int
 	Notable string
+	worst   detect.Severity
 }
 
 type finding struct {
@@ -463,8 +464,8 @@ func tiles(r *Report, g *gist) []tile {
 	return []tile{findings, concerned, sent, read, bad, dark}
 }
 
-// leads groups the findings that ask for something by their entity: notable
-// entities first, the others in the order of the worst that was found on them.
+// leads groups the findings that ask for something by their entity, in the order of
+// the worst that was found on each; among those of one severity notable ones first.
 // sections are the first findings, in full.
 func leads(r *Report, sections []finding, methods map[string]*detect.Detection) (first []lead, more int) {
 	type who struct{ entityType, entity string }
@@ -490,7 +491,7 @@ func leads(r *Report, sections []finding, methods map[string]*detect.Detection) 
 		switch {
 		case !ok:
 			at[w] = len(first)
-			first = append(first, lead{finding: v, Notable: notable[w]})
+			first = append(first, lead{finding: v, Notable: notable[w], worst: f.Severity})
 		case len(first[j].Also) < 4:
 			first[j].Also = append(first[j].Also, v)
 		default:
@@ -498,7 +499,7 @@ func leads(r *Report, sections []finding, methods map[string]*detect.Detection) 
 		}
 	}
 	slices.SortStableFunc(first, func(a, b lead) int {
-		return cmp.Compare(min(1, len(b.Notable)), min(1, len(a.Notable)))
+		return cmp.Or(cmp.Compare(b.worst, a.worst), cmp.Compare(min(1, len(b.Notable)), min(1, len(a.Notable))))
 	})
 	if len(first) > maxFirst {
 		more = len(first) - maxFirst
