@@ -212,6 +212,9 @@ func TestTunnelInEveryDialect(t *testing.T) {
 					if !slices.Equal(got, want) {
 						t.Errorf("got %q, want %q", got, want)
 					}
+					if !seenBy(f, "dns_model") {
+						t.Errorf("only %s and %s see it, want dns_model, too", f["detection"], f["also"])
+					}
 				}
 			}
 			if found != 1 {
