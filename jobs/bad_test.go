@@ -132,6 +132,8 @@ func TestExitCodes(t *testing.T) {
 		{exitConfig, []string{"no-such"}, "unknown command"},
 		{exitConfig, []string{"scan", "nowhere"}, "no such file or folder"},
 		{exitConfig, []string{"run", "nightly"}, "no inputs"},
+		{exitConfig, []string{"run", "nightly", "--day", ""}, "--day is empty"},
+		{exitConfig, []string{"run", "hourly-dns", "--at", ""}, "--at is empty"},
 		{exitConfig, []string{"run", "nightly", "--config", "unknown.yaml"}, `unknown field "inptus"`},
 		{exitConfig, append(night, "--fail-on", "dreadful"), "fail_on"},
 		{exitConfig, append(night, "--out", "file"), "write the report to file"},

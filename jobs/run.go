@@ -45,6 +45,12 @@ func (p *program) runCommand() *cobra.Command {
 	c.MarkFlagsRequiredTogether("from", "to")
 	load := p.withConfig(c)
 	c.RunE = func(_ *cobra.Command, args []string) error {
+		// A script whose variable is unset must not get another day than it meant.
+		for _, name := range []string{"day", "from", "to", "at"} {
+			if f := c.Flags().Lookup(name); f.Changed && f.Value.String() == "" {
+				return badConfig("--%s is empty", name)
+			}
+		}
 		config, err := load()
 		if err != nil {
 			return err
