@@ -133,7 +133,7 @@ func unplaced(config *Config, h *history, inputs []reports.Input) []reports.Blin
 		}
 	}
 	var out []reports.Blind
-	for _, feed := range sortedKeys(rows) {
+	for _, feed := range slices.Sorted(maps.Keys(rows)) {
 		if !named[feed] {
 			out = append(out, reports.Blind{Feed: feed, Table: columnar.API.Name, Detection: d.Name, Column: columnar.Resource.String(), Rows: rows[feed],
 				Why:    "No call of feed " + feed + " names a bucket, so where its bytes went is not known.",

@@ -3,6 +3,7 @@ package jobs
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -81,7 +82,7 @@ func stale(inputs []reports.Input, from, to time.Time) []reports.Blind {
 		inside[in.Feed] += in.Rows - in.Outside
 	}
 	var out []reports.Blind
-	for _, feed := range sortedKeys(rows) {
+	for _, feed := range slices.Sorted(maps.Keys(rows)) {
 		if inside[feed] == 0 {
 			out = append(out, reports.Blind{Feed: feed,
 				Why:    fmt.Sprintf("No row of feed %s is of the time from %s to %s.", feed, from.Format("15:04"), to.Format("15:04")),

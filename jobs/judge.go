@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"maps"
 	"math"
 	"slices"
 	"strings"
@@ -83,7 +84,7 @@ func (h *history) days(inputs []reports.Input) []detect.Day {
 			days[p.day] = true
 		}
 	}
-	return sortedKeys(days)
+	return slices.Sorted(maps.Keys(days))
 }
 
 // rows yields the rows of an aggregate on days, which ascend.
@@ -268,15 +269,6 @@ func readBaseline(r io.Reader) (b detect.UploadBaseline, err error) {
 		*v = math.Float64frombits(binary.LittleEndian.Uint64(record[8+8*i:]))
 	}
 	return b, nil
-}
-
-func sortedKeys[K cmp.Ordered, V any](m map[K]V) []K {
-	keys := make([]K, 0, len(m))
-	for k := range m {
-		keys = append(keys, k)
-	}
-	slices.Sort(keys)
-	return keys
 }
 
 // own reports whether a host is the company's own: it or a domain above it is

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -93,7 +94,7 @@ func ruleBlind(c *Config, inputs []reports.Input, seen fieldSet) []reports.Blind
 		return nil
 	}
 	var out []reports.Blind
-	for _, name := range sortedKeys(c.rules.unset) {
+	for _, name := range slices.Sorted(maps.Keys(c.rules.unset)) {
 		out = append(out, reports.Blind{Detection: "sigma_rule",
 			Why:    fmt.Sprintf("%s: the rules do not load, as nobody says what %%%s%% stands for.", someOf("file", c.rules.unset[name]), name),
 			Remedy: "Say so in the configuration: placeholders: {" + name + ": [VALUE, …]}. * and ? in a value are wildcards."})
@@ -176,13 +177,13 @@ func ruleBlind(c *Config, inputs []reports.Input, seen fieldSet) []reports.Blind
 				Remedy: "It finds nothing there: an alias in the correlation can name another field."})
 		}
 	}
-	for _, tables := range sortedKeys(without) {
+	for _, tables := range slices.Sorted(maps.Keys(without)) {
 		out = append(out, reports.Blind{Detection: "sigma_rule", Table: tables,
 			Why:    fmt.Sprintf("%s: no log with rows of %s was read.", someOf("rule", without[tables]), strings.ReplaceAll(tables, " ", " or ")),
 			Remedy: "Add one: outflow list formats says which logs have such rows. Or name the rules in disable."})
 	}
 	for _, t := range columnar.Tables {
-		for _, col := range sortedKeys(lacking[t]) {
+		for _, col := range slices.Sorted(maps.Keys(lacking[t])) {
 			out = append(out, reports.Blind{Detection: "sigma_rule", Table: t.Name, Column: col.String(), Rows: rows[t],
 				Why:    fmt.Sprintf("%s: no log with rows of %s says %s, which the rule reads.", someOf("rule", lacking[t][col]), t.Name, col),
 				Remedy: "What the rule says of other columns is still looked for."})

@@ -219,7 +219,7 @@ func (s *state) known(ctx context.Context, days []detect.Day) (map[string]span, 
 		}
 	}
 	out := map[string]span{}
-	for _, day := range sortedKeys(around) {
+	for _, day := range slices.Sorted(maps.Keys(around)) {
 		if slices.Contains(days, day) {
 			continue // to be replaced
 		}
@@ -373,7 +373,7 @@ func (s *state) commitRows(ctx context.Context, a *detect.Aggregate, dones map[d
 	next, stop := iter.Pull2(all)
 	defer stop()
 	row, err, more := next()
-	days := sortedKeys(dones)
+	days := slices.Sorted(maps.Keys(dones))
 	var committing sync.WaitGroup
 	room := make(chan struct{}, commitsAtOnce)
 	errs := make([]error, len(days))

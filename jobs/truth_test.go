@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/csv"
 	"io/fs"
+	"maps"
 	"math"
 	"os"
 	"path/filepath"
@@ -70,7 +71,7 @@ func TestTruth(t *testing.T) {
 	for _, p := range slices.Concat(planted, missed) {
 		nights[p["day"]] = true
 	}
-	for _, night := range sortedKeys(nights) {
+	for _, night := range slices.Sorted(maps.Keys(nights)) {
 		code, stdout, stderr := invoke(t, dir, "run", "nightly", "--config", "fixtures/outflow.yaml", "--day", night)
 		if code != exitOK {
 			t.Fatalf("%s: exit %d\n%s%s", night, code, stdout, stderr)

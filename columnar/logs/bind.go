@@ -25,17 +25,15 @@ read back from their escapes: \032 is a space, \. a dot within a label.`,
 	Lacks:  columnar.ColSet(columnar.User, columnar.Host, columnar.Rcode, columnar.AnswersLen),
 	Sniff: func(head []byte) bool {
 		d := bind{clock: syslogClock{written: anyYear}}
-		for len(head) > 0 {
-			var line []byte
-			line, head = cutLine(head)
-			if us, message, ok := d.time(line); ok && us > 0 {
-				var row bindQuery
-				if isQuery, ok := row.parse(message); isQuery && ok {
-					return true
-				}
+		return anyLine(head, func(line []byte) bool {
+			us, message, ok := d.time(line)
+			if !ok || us <= 0 {
+				return false
 			}
-		}
-		return false
+			var row bindQuery
+			isQuery, ok := row.parse(message)
+			return isQuery && ok
+		})
 	},
 	New: func(o *Options) (Decoder, error) {
 		return &bind{clock: syslogClock{clock: clock{zone: o.Location()}, written: o.Written}}, nil

@@ -25,16 +25,11 @@ writes them in lower case.`,
 			return false // without a look into JSON
 		}
 		var d coreDNS
-		for len(head) > 0 {
-			var line []byte
-			line, head = cutLine(head)
+		return anyLine(head, func(line []byte) bool {
 			_, message := d.unwrap(line)
 			var q coreQuery
-			if q.parse(message) && q.name != nil {
-				return true
-			}
-		}
-		return false
+			return q.parse(message) && q.name != nil
+		})
 	},
 	New: func(o *Options) (Decoder, error) {
 		return &coreDNS{clock: syslogClock{clock: clock{zone: o.Location()}, written: o.Written}}, nil

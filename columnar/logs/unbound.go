@@ -28,16 +28,14 @@ from the options.`,
 	Lacks:  columnar.ColSet(columnar.User, columnar.Host, columnar.AnswersLen),
 	Sniff: func(head []byte) bool {
 		d := unbound{clock: syslogClock{written: anyYear}}
-		for len(head) > 0 {
-			var line []byte
-			line, head = cutLine(head)
-			if u, _ := unboundLine(line); u.name != nil || u.starts {
-				if _, ok := d.time(line); ok {
-					return true
-				}
+		return anyLine(head, func(line []byte) bool {
+			u, _ := unboundLine(line)
+			if u.name == nil && !u.starts {
+				return false
 			}
-		}
-		return false
+			_, ok := d.time(line)
+			return ok
+		})
 	},
 	Header: unboundHeader,
 	New: func(o *Options) (Decoder, error) {

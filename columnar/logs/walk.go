@@ -214,6 +214,17 @@ func cutLine(p []byte) (line, rest []byte) {
 	return line, rest
 }
 
+// anyLine reports whether a line of head is so.
+func anyLine(head []byte, so func(line []byte) bool) bool {
+	for len(head) > 0 {
+		var line []byte
+		if line, head = cutLine(head); so(line) {
+			return true
+		}
+	}
+	return false
+}
+
 // blank reports whether a line holds nothing but white space. Such a line is no
 // damage: some writers end with one.
 func blank(line []byte) bool { return skipSpace(line, 0) == len(line) }

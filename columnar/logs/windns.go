@@ -22,18 +22,10 @@ Times are local, of the zone of the options.`,
 	Tables: []*columnar.Table{columnar.DNS},
 	Lacks:  columnar.ColSet(columnar.User, columnar.Host, columnar.Rcode, columnar.AnswersLen, columnar.DstIP),
 	Sniff: func(head []byte) bool {
-		for len(head) > 0 {
-			var line []byte
-			line, head = cutLine(head)
-			if bytes.HasPrefix(line, []byte("DNS Server log file creation at ")) {
-				return true
-			}
+		return anyLine(head, func(line []byte) bool {
 			var p winPacket
-			if p.parse(line) && p.whole {
-				return true
-			}
-		}
-		return false
+			return bytes.HasPrefix(line, []byte("DNS Server log file creation at ")) || p.parse(line) && p.whole
+		})
 	},
 	New: func(o *Options) (Decoder, error) {
 		return &winDNS{clock: clock{zone: o.Location()}, monthFirst: winMonthFirst(o)}, nil

@@ -313,13 +313,7 @@ func (d *dnsPairs) Size() int {
 // then a new one: its hash, and its subdomain's bytes and, lowest bit, whether
 // it is odd, and then the subdomain.
 func (d *dnsPairs) Drain(w *RunWriter) {
-	order := newKeyOrder(d.entities, d.domains, func(yield func(*columnar.Groups) bool) {
-		for _, p := range d.parts.all {
-			if !yield(p.groups) {
-				return
-			}
-		}
-	})
+	order := newKeyOrder(d.entities, d.domains, d.parts.groups(func(p *dnsPart) *columnar.Groups { return p.groups }))
 	var key, value []byte
 	var pairs [foldRows]dnsPair
 	for _, at := range d.parts.sorted() {

@@ -239,6 +239,17 @@ func (ps *parts[P]) of(k partKey) *P {
 	return p
 }
 
+// groups yields the groups of all parts.
+func (ps *parts[P]) groups(of func(*P) *columnar.Groups) iter.Seq[*columnar.Groups] {
+	return func(yield func(*columnar.Groups) bool) {
+		for _, p := range ps.all {
+			if !yield(of(p)) {
+				return
+			}
+		}
+	}
+}
+
 // drop empties a part.
 func (ps *parts[P]) drop(k partKey) {
 	p := ps.all[k]

@@ -420,13 +420,7 @@ func (f *ruleFold) Size() int {
 // Drain implements Folder. A record is a cell with sequence number 0, or a match of
 // a correlation with the µs since midnight.
 func (f *ruleFold) Drain(w *RunWriter) {
-	order := newKeyOrder(f.entities, f.objects, func(yield func(*columnar.Groups) bool) {
-		for _, p := range f.parts.all {
-			if !yield(p.groups) {
-				return
-			}
-		}
-	})
+	order := newKeyOrder(f.entities, f.objects, f.parts.groups(func(p *rulePart) *columnar.Groups { return p.groups }))
 	var key, value []byte
 	for _, at := range f.parts.sorted() {
 		p := f.parts.all[at]

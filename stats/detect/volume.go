@@ -322,13 +322,7 @@ func (v *volumes) Size() int {
 // Drain implements Folder. A record's value is what appendVolume writes, and then
 // the hash of each address.
 func (v *volumes) Drain(w *RunWriter) {
-	order := newKeyOrder(v.entities, v.objects, func(yield func(*columnar.Groups) bool) {
-		for _, p := range v.parts.all {
-			if !yield(p.groups) {
-				return
-			}
-		}
-	})
+	order := newKeyOrder(v.entities, v.objects, v.parts.groups(func(p *volumePart) *columnar.Groups { return p.groups }))
 	hashes := make([]uint64, v.addresses.Len())
 	for code := range hashes {
 		hashes[code] = maphash.Bytes(hashSeed, v.addresses.Text(int32(code)))

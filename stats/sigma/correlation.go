@@ -3,6 +3,7 @@ package sigma
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"math/big"
 	"slices"
 	"strconv"
@@ -340,7 +341,7 @@ func (s *Set) need() {
 			}
 		}
 		need(r, nil)
-		s.needs[i], s.neededBy[i] = sortedKeys(fields), fields
+		s.needs[i], s.neededBy[i] = slices.Sorted(maps.Keys(fields)), fields
 	}
 }
 

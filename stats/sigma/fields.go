@@ -1,6 +1,7 @@
 package sigma
 
 import (
+	"maps"
 	"slices"
 
 	"outflow/columnar"
@@ -99,7 +100,7 @@ func services(products ...string) (out []source) {
 // categories are events of one channel by their numbers.
 func categories(of string, ids map[string][]string) (out []source) {
 	in := map[string][]where{"sysmon": sysmon(), "powershell": channel(powershell...), "powershell-classic": channel("Windows PowerShell")}[of]
-	for _, category := range sortedKeys(ids) {
+	for _, category := range slices.Sorted(maps.Keys(ids)) {
 		out = append(out, source{Logsource{Category: category}, tables(columnar.Event), append(slices.Clone(in), where{"EventID", ids[category]})})
 	}
 	return out
@@ -107,7 +108,7 @@ func categories(of string, ids map[string][]string) (out []source) {
 
 // channels are services of Windows by the names of their logs.
 func channels(names map[string][]string) (out []source) {
-	for _, service := range sortedKeys(names) {
+	for _, service := range slices.Sorted(maps.Keys(names)) {
 		out = append(out, source{Logsource{Product: "windows", Service: service}, tables(columnar.Event), channel(names[service]...)})
 	}
 	return out

@@ -57,6 +57,7 @@ package sigma
 import (
 	"cmp"
 	"errors"
+	"maps"
 	"slices"
 
 	"outflow/columnar"
@@ -306,7 +307,7 @@ func (s *Set) Want() (w columnar.Wanted) {
 				fields[in.field] = true
 			}
 		}
-		w.Fields[p.table.ID] = sortedKeys(fields)
+		w.Fields[p.table.ID] = slices.Sorted(maps.Keys(fields))
 	}
 	kinds := map[columnar.EventKind]bool{}
 	for _, r := range s.Rules {
@@ -346,7 +347,7 @@ func (r *Rule) Kept(t *columnar.Table) []string {
 			fields[name] = true
 		}
 	}
-	return sortedKeys(fields)
+	return slices.Sorted(maps.Keys(fields))
 }
 
 // Columns returns the columns of a table that a rule reads.
@@ -379,13 +380,4 @@ func (r *Rule) reads() []string {
 	}
 	walk(r.cond)
 	return out
-}
-
-func sortedKeys[V any](m map[string]V) []string {
-	keys := make([]string, 0, len(m))
-	for k := range m {
-		keys = append(keys, k)
-	}
-	slices.Sort(keys)
-	return keys
 }

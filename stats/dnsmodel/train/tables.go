@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"fmt"
 	"io"
 	"maps"
@@ -80,8 +79,6 @@ func (f *flags) close() {
 	f.pair, f.over, f.bytes = "", 0, 0
 }
 
-func sortedKeys[K cmp.Ordered, V any](m map[K]V) []K { return slices.Sorted(maps.Keys(m)) }
-
 // share writes a share with its 95 % interval.
 func share(k, n int) string {
 	low, high := wilson(k, n)
@@ -119,7 +116,7 @@ func (c *corpus) tables(m *dnsmodel.Model, judged []judgement, data string, more
 		n := sets[q.set]
 		sets[q.set] = [2]int{n[0] + 1, n[1] + one(q.label)}
 	}
-	for _, k := range sortedKeys(sets) {
+	for _, k := range slices.Sorted(maps.Keys(sets)) {
 		say("| %s | %d | %d |\n", k, sets[k][0], sets[k][1])
 	}
 	say("\n%s\n", strings.Join(c.sums, "  \n"))
@@ -183,14 +180,14 @@ func (c *corpus) tables(m *dnsmodel.Model, judged []judgement, data string, more
 	say("\nAt the threshold of 0.5: TPR %s, FPR %s; at 0.5 %% prevalence a precision of %.3f.\n",
 		share(tp, yes), share(fp, no), precision(float64(tp)/float64(yes), float64(fp)/float64(no)))
 	say("\n### What is flagged at 0.5, by class (domains never trained on)\n\n| class | queries | flagged | source and domain pairs a day | findings of dns_model a day |\n|---|---|---|---|---|\n")
-	for _, k := range sortedKeys(classes) {
+	for _, k := range slices.Sorted(maps.Keys(classes)) {
 		f := classes[k]
 		f.close()
 		days := float64(len(f.days))
 		say("| %s | %d | %d | %.1f | %.1f |\n", k, f.queries, f.flagged, float64(f.pairs)/days, float64(f.findings)/days)
 	}
 	say("\n### What is found at 0.5, by tool (domains never trained on)\n\n| tool | queries | found | tunnels (source, domain, day) | with a query found | reported by dns_model |\n|---|---|---|---|---|---|\n")
-	for _, k := range sortedKeys(tools) {
+	for _, k := range slices.Sorted(maps.Keys(tools)) {
 		f := tools[k]
 		f.close()
 		tunnels := map[string]bool{}
@@ -312,7 +309,7 @@ func (c *corpus) leaveOut(say func(string, ...any)) {
 			tools[q.tool] = true
 		}
 	}
-	names := sortedKeys(tools)
+	names := slices.Sorted(maps.Keys(tools))
 	rows := make([]string, len(names))
 	together(len(names), func(i int) {
 		tool := names[i]
