@@ -48,7 +48,7 @@ func (p *program) runCommand() *cobra.Command {
 		// A script whose variable is unset must not get another day than it meant.
 		for _, name := range []string{"day", "from", "to", "at"} {
 			if f := c.Flags().Lookup(name); f.Changed && f.Value.String() == "" {
-				return badConfig("--%s is empty", name)
+				return badConfig("--%s is empty: give it a value, or leave it out", name)
 			}
 		}
 		config, err := load()
