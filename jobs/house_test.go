@@ -15,7 +15,8 @@ import (
 // way: columnar, stats ← logs, sigma, dnsmodel ← detect ← reports ← jobs.
 var mayImport = map[string][]string{
 	"columnar":       {},
-	"columnar/logs":  {"columnar", "columnar/evtx", "columnar/inflate"},
+	"columnar/logs":  {"columnar", "columnar/evtx", "columnar/inflate", "columnar/scan"},
+	"columnar/scan":  {},
 	"columnar/store": {"columnar"},
 	"stats":          {},
 	"stats/dnsmodel": {},

@@ -4,6 +4,7 @@ import (
 	"bytes"
 
 	"outflow/columnar"
+	"outflow/columnar/scan"
 )
 
 // Auditd decodes the log of Linux' audit daemon.
@@ -197,8 +198,8 @@ func parseAudit(line []byte, nodes *auditNodes) (r auditRecord, damaged bool) {
 	if !ok || colon < 0 || len(kind) == 0 {
 		return r, len(before) == 0 || ok
 	}
-	us, ok1 := parseEpoch(stamp[:colon])
-	serial, ok2 := parseInt(stamp[colon+1 : close])
+	us, ok1 := scan.Epoch(stamp[:colon])
+	serial, ok2 := scan.Int(stamp[colon+1 : close])
 	if !ok1 || !ok2 {
 		return r, true
 	}
@@ -262,14 +263,14 @@ func (d *auditd) Decode(b *Block, out *columnar.Out, t *Tally) error {
 	record := b.First
 	for data := b.Data; len(data) > 0; record++ {
 		var line []byte
-		line, data = cutLine(data)
+		line, data = scan.CutLine(data)
 		r, damaged := parseAudit(line, &d.nodes)
 		switch {
 		case damaged:
 			t.Skip(record, "malformed audit record")
 		case r.kind != nil:
 			d.add(&r, record)
-		case !blank(line) && string(line) != "----" && !bytes.HasPrefix(line, []byte("time->")): // ausearch
+		case !scan.Blank(line) && string(line) != "----" && !bytes.HasPrefix(line, []byte("time->")): // ausearch
 			t.Pass()
 		}
 	}
@@ -353,7 +354,7 @@ func (d *auditd) fields(b *columnar.Builder, r *auditRecord) {
 	}
 }
 
-var typeKey, wholeKey = []byte("type"), []byte(columnar.Message)
+var typeKey = []byte("type")
 
 // hexKey reports whether the value of a field is in hexadecimal digits if it is not in
 // quotes.
@@ -429,8 +430,8 @@ func appendAuditText(dst, v []byte) []byte {
 	}
 	start := len(dst)
 	for i := 0; i+1 < len(v); i += 2 {
-		high, ok1 := hexDigit(v[i])
-		low, ok2 := hexDigit(v[i+1])
+		high, ok1 := scan.HexDigit(v[i])
+		low, ok2 := scan.HexDigit(v[i+1])
 		if !ok1 || !ok2 {
 			return append(dst[:start], v...)
 		}
@@ -454,7 +455,7 @@ func (e *auditEvent) arguments(p []byte) {
 			continue
 		}
 		number, _, _ := bytes.Cut(key[1:], []byte("["))
-		n, ok := parseInt(number) // not argc, a1_len
+		n, ok := scan.Int(number) // not argc, a1_len
 		if !ok || n < 0 || n > 1<<30 {
 			continue
 		}
@@ -508,7 +509,7 @@ func (d *auditd) row(e *auditEvent, b *columnar.Builder) (reason string) {
 	b.SetText(columnar.Path, d.scratch)
 	b.SetText(columnar.User, e.user())
 	if e.pid != nil {
-		pid, ok := parseInt(e.pid)
+		pid, ok := scan.Int(e.pid)
 		if !ok || pid < 0 {
 			return "bad pid"
 		}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"outflow/columnar"
+	"outflow/columnar/scan"
 )
 
 // BIND decodes the query log of BIND 9.
@@ -24,8 +25,8 @@ read back from their escapes: \032 is a space, \. a dot within a label.`,
 	Tables: []*columnar.Table{columnar.DNS},
 	Lacks:  columnar.ColSet(columnar.User, columnar.Host, columnar.Rcode, columnar.AnswersLen),
 	Sniff: func(head []byte) bool {
-		d := bind{clock: syslogClock{written: anyYear}}
-		return anyLine(head, func(line []byte) bool {
+		d := bind{clock: scan.SyslogClock{Written: scan.AnyYear}}
+		return scan.AnyLine(head, func(line []byte) bool {
 			us, message, ok := d.time(line)
 			if !ok || us <= 0 {
 				return false
@@ -36,12 +37,12 @@ read back from their escapes: \032 is a space, \. a dot within a label.`,
 		})
 	},
 	New: func(o *Options) (Decoder, error) {
-		return &bind{clock: syslogClock{clock: clock{zone: o.Location()}, written: o.Written}}, nil
+		return &bind{clock: scan.SyslogClock{Clock: scan.Clock{Zone: o.Location()}, Written: o.Written}}, nil
 	},
 }
 
 type bind struct {
-	clock syslogClock
+	clock scan.SyslogClock
 	date  [11]byte // the last "02-Jan-2006"
 	start int64    // µs of its midnight, as if the zone were UTC
 	rows  lookups
@@ -52,7 +53,7 @@ func (d *bind) Decode(b *Block, out *columnar.Out, t *Tally) error {
 	record := b.First
 	for data := b.Data; len(data) > 0; record++ {
 		var line []byte
-		line, data = cutLine(data)
+		line, data = scan.CutLine(data)
 		if len(line) == 0 {
 			continue
 		}
@@ -86,16 +87,16 @@ func (d *bind) time(line []byte) (us int64, message []byte, ok bool) {
 		us, ok = d.parseTime(line[:24])
 		return us, line[25:], ok && line[24] == ' '
 	}
-	us, rest, ok := d.clock.parse(line)
+	us, rest, ok := d.clock.Parse(line)
 	if !ok {
 		return 0, nil, false
 	}
-	word, behind := cutWord(rest)
+	word, behind := scan.CutWord(rest)
 	switch last := len(word) - 1; {
 	case string(word) == "client", last >= 0 && word[last] == ':' && line[4] == '-' && !bytes.HasPrefix(word, named):
 		return us, rest, true // of a file
 	case last >= 0 && word[last] != ':': // a machine's name
-		word, behind = cutWord(behind)
+		word, behind = scan.CutWord(behind)
 	}
 	if !bytes.HasPrefix(word, named) || word[len(word)-1] != ':' {
 		return us, nil, true
@@ -118,11 +119,11 @@ func (d *bind) parseTime(b []byte) (us int64, ok bool) {
 	w := binary.LittleEndian.Uint64(b[12:]) ^ zeros
 	h, m, s := w&15*10+w>>8&15, w>>24&15*10+w>>32&15, w>>48&15*10+w>>56
 	ms := uint64(b[21]-'0')*100 + uint64(b[22]-'0')*10 + uint64(b[23]-'0')
-	if (w|(w+nines))&highBits != 0 || h > 23 || m > 59 || s > 60 || b[11] != ' ' || b[20] != '.' ||
+	if (w|(w+nines))&scan.HighBits != 0 || h > 23 || m > 59 || s > 60 || b[11] != ' ' || b[20] != '.' ||
 		b[21]-'0' > 9 || b[22]-'0' > 9 || b[23]-'0' > 9 {
 		return 0, false
 	}
-	return d.clock.local(d.start + int64(h*3600+m*60+s)*second + int64(ms)*1000)
+	return d.clock.Local(d.start + int64(h*3600+m*60+s)*scan.Second + int64(ms)*1000)
 }
 
 // A bindQuery is what a line says of a query.
@@ -143,16 +144,16 @@ func (q *bindQuery) parse(p []byte) (isQuery, ok bool) {
 	if !isClient {
 		return false, false
 	}
-	word, p := cutWord(p)
+	word, p := scan.CutWord(p)
 	if len(word) > 0 && word[0] == '@' {
-		word, p = cutWord(p)
+		word, p = scan.CutWord(p)
 	}
 	client := word
 	if bytes.HasSuffix(word, []byte("/key")) {
-		word, p = cutWord(p)
+		word, p = scan.CutWord(p)
 	}
 	if len(p) > 0 && p[0] == '(' {
-		word, p = cutWord(p)
+		word, p = scan.CutWord(p)
 	}
 	if len(word) == 0 || word[len(word)-1] != ':' {
 		return false, false
@@ -164,25 +165,25 @@ func (q *bindQuery) parse(p []byte) (isQuery, ok bool) {
 	if !isQuery {
 		return false, false
 	}
-	at := indexNear(client, '#')
+	at := scan.IndexNear(client, '#')
 	if at < 0 {
 		return true, false
 	}
-	q.client = withoutScope(client[:at])
-	q.name, p = cutWord(p)
-	_, p = cutWord(p) // class
-	q.kind, p = cutWord(p)
-	flags, p := cutWord(p)
-	if !addressLike(q.client) || len(q.name) == 0 || len(flags) == 0 || flags[0] != '+' && flags[0] != '-' {
+	q.client = scan.WithoutScope(client[:at])
+	q.name, p = scan.CutWord(p)
+	_, p = scan.CutWord(p) // class
+	q.kind, p = scan.CutWord(p)
+	flags, p := scan.CutWord(p)
+	if !scan.AddressLike(q.client) || len(q.name) == 0 || len(flags) == 0 || flags[0] != '+' && flags[0] != '-' {
 		return true, false
 	}
 	q.server = nil
 	if len(p) > 0 { // not so in BIND 9.4
-		word, _ = cutWord(p)
+		word, _ = scan.CutWord(p)
 		if len(word) < 3 || word[0] != '(' || word[len(word)-1] != ')' {
 			return true, false
 		}
-		q.server = withoutScope(word[1 : len(word)-1])
+		q.server = scan.WithoutScope(word[1 : len(word)-1])
 	}
 	return true, true
 }

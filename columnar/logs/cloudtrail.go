@@ -4,6 +4,7 @@ import (
 	"bytes"
 
 	"outflow/columnar"
+	"outflow/columnar/scan"
 )
 
 // CloudTrail decodes the audit log of AWS.
@@ -45,7 +46,7 @@ Events arrive late and in no order. Events of more than 256 KiB come cut by AWS.
 	Lacks:  columnar.ColSet(columnar.Host),
 	Sniff: func(head []byte) bool {
 		var event, digest int
-		eachKey(head, func(key []byte, _ value) {
+		scan.EachKey(head, func(key []byte, _ scan.Value) {
 			switch string(key) {
 			case "eventVersion", "userIdentity", "eventSource", "eventName", "awsRegion", "sourceIPAddress":
 				event++
@@ -93,11 +94,11 @@ const (
 )
 
 type cloudTrail struct {
-	clock   clock
-	event   *shape
-	values  [numTrailFields]value
-	array   walker
-	element walker
+	clock   scan.Clock
+	event   *scan.Shape
+	values  [numTrailFields]scan.Value
+	array   scan.Walker
+	element scan.Walker
 	scratch []byte
 	joined  []byte // resource or user that is put together
 	builder *columnar.Builder
@@ -105,16 +106,16 @@ type cloudTrail struct {
 }
 
 func newCloudTrail() *cloudTrail {
-	session := shapeOf(0)
-	session.within("sessionIssuer", shapeOf(trailIssuer, "userName"))
-	identity := shapeOf(trailIdentityType, "type", "userName", "arn", "principalId", "accountId", "invokedBy")
-	identity.within("sessionContext", session)
-	identity.within("onBehalfOf", shapeOf(trailOnBehalfOf, "userId"))
-	event := shapeOf(trailTime, "eventTime", "eventSource", "eventName", "eventCategory", "eventType", "sourceIPAddress",
+	session := scan.ShapeOf(0)
+	session.Within("sessionIssuer", scan.ShapeOf(trailIssuer, "userName"))
+	identity := scan.ShapeOf(trailIdentityType, "type", "userName", "arn", "principalId", "accountId", "invokedBy")
+	identity.Within("sessionContext", session)
+	identity.Within("onBehalfOf", scan.ShapeOf(trailOnBehalfOf, "userId"))
+	event := scan.ShapeOf(trailTime, "eventTime", "eventSource", "eventName", "eventCategory", "eventType", "sourceIPAddress",
 		"userAgent", "errorCode", "eventID", "resources", "digestEndTime")
-	event.within("userIdentity", identity)
-	event.within("additionalEventData", shapeOf(trailBytesIn, "bytesTransferredIn", "bytesTransferredOut"))
-	event.within("requestParameters", shapeOf(trailKey, append([]string{"key", "bucketName"}, cloudTrailObjects[:]...)...))
+	event.Within("userIdentity", identity)
+	event.Within("additionalEventData", scan.ShapeOf(trailBytesIn, "bytesTransferredIn", "bytesTransferredOut"))
+	event.Within("requestParameters", scan.ShapeOf(trailKey, append([]string{"key", "bucketName"}, cloudTrailObjects[:]...)...))
 	return &cloudTrail{event: event}
 }
 
@@ -126,7 +127,7 @@ func (d *cloudTrail) Decode(b *Block, out *columnar.Out, t *Tally) error {
 	}
 	for data := b.Data; len(data) > 0; record++ {
 		var line []byte
-		line, data = cutLine(data)
+		line, data = scan.CutLine(data)
 		row, reason := d.line(line, builder)
 		switch {
 		case row:
@@ -145,11 +146,11 @@ func (d *cloudTrail) Decode(b *Block, out *columnar.Out, t *Tally) error {
 // line sets the cells of an event. If it is no row, reason says why it is
 // malformed, or is "" if it is not.
 func (d *cloudTrail) line(line []byte, b *columnar.Builder) (row bool, reason string) {
-	if blank(line) {
+	if scan.Blank(line) {
 		return false, ""
 	}
 	d.scratch = d.scratch[:0]
-	has, _, ok := d.event.read(line, d.values[:])
+	has, _, ok := d.event.Read(line, d.values[:])
 	if !ok {
 		return false, malformedJSON
 	}
@@ -161,7 +162,7 @@ func (d *cloudTrail) line(line []byte, b *columnar.Builder) (row bool, reason st
 	case len(name) == 0:
 		return false, "no eventName"
 	}
-	us, ok := d.clock.parseISO(d.text(trailTime))
+	us, ok := d.clock.ISO(d.text(trailTime))
 	if !ok {
 		return false, "bad eventTime"
 	}
@@ -171,7 +172,7 @@ func (d *cloudTrail) line(line []byte, b *columnar.Builder) (row bool, reason st
 		return false, reason
 	}
 	b.SetText(columnar.User, d.user())
-	if ip := d.text(trailSourceIP); isAddress(ip) {
+	if ip := d.text(trailSourceIP); scan.IsAddress(ip) {
 		b.SetText(columnar.SrcIP, ip)
 	}
 	b.SetText(columnar.Service, bytes.TrimSuffix(d.text(trailSource), []byte(".amazonaws.com")))
@@ -197,13 +198,13 @@ func (d *cloudTrail) line(line []byte, b *columnar.Builder) (row bool, reason st
 }
 
 // text returns the text of a field of the event; see value.text.
-func (d *cloudTrail) text(field int) []byte { return d.event.text(field, &d.scratch) }
+func (d *cloudTrail) text(field int) []byte { return d.event.Text(field, &d.scratch) }
 
 // transferred sets the bytes of an S3 data event, in the client's direction;
 // those of a call that failed are only looked at.
 func (d *cloudTrail) transferred(b *columnar.Builder, success bool) (reason string) {
-	in, ok1 := countOf(d.text(trailBytesIn))
-	out, ok2 := countOf(d.text(trailBytesOut))
+	in, ok1 := scan.Count(d.text(trailBytesIn))
+	out, ok2 := scan.Count(d.text(trailBytesOut))
 	if !ok1 || !ok2 {
 		return "bad bytesTransferredIn or bytesTransferredOut"
 	}
@@ -230,7 +231,7 @@ func (d *cloudTrail) user() []byte {
 			return user
 		}
 	case "FederatedUser":
-		if name := afterLast(arn, '/'); len(name) > 0 {
+		if name := scan.AfterLast(arn, '/'); len(name) > 0 {
 			return name
 		}
 	case "AWSAccount":
@@ -241,13 +242,13 @@ func (d *cloudTrail) user() []byte {
 		case len(principal) == 0:
 			return account
 		}
-		return d.join(account, afterLast(principal, ':'))
+		return d.join(account, scan.AfterLast(principal, ':'))
 	case "AssumedRole":
 		// arn:aws:sts::111122223333:assumed-role/ROLE/SESSION
 		_, path, _ := bytes.Cut(arn, []byte(":assumed-role/"))
 		role, session, _ := bytes.Cut(path, []byte{'/'})
 		if len(session) == 0 && bytes.IndexByte(principal, ':') >= 0 {
-			session = afterLast(principal, ':')
+			session = scan.AfterLast(principal, ':')
 		}
 		if issuer := d.text(trailIssuer); len(issuer) > 0 {
 			role = issuer
@@ -265,9 +266,9 @@ func (d *cloudTrail) user() []byte {
 	case len(name) > 0:
 		return name
 	case len(arn) > 0:
-		return afterLast(arn, '/')
+		return scan.AfterLast(arn, '/')
 	}
-	return afterLast(principal, ':')
+	return scan.AfterLast(principal, ':')
 }
 
 func (d *cloudTrail) join(a, b []byte) []byte {
@@ -281,7 +282,7 @@ func (d *cloudTrail) join(a, b []byte) []byte {
 func isFleeting(session []byte) bool {
 	n := len(session)
 	decimal, hex := 0, 0
-	for hex < n && isHex(session[n-1-hex]) {
+	for hex < n && scan.IsHex(session[n-1-hex]) {
 		if hex == decimal && session[n-1-hex]-'0' <= 9 {
 			decimal++
 		}
@@ -299,32 +300,9 @@ func isUUID(b []byte) bool {
 				return false
 			}
 		default:
-			if !isHex(c) {
+			if !scan.IsHex(c) {
 				return false
 			}
-		}
-	}
-	return true
-}
-
-func isHex(c byte) bool {
-	_, ok := hexDigit(c)
-	return ok
-}
-
-// afterLast returns what follows the last c of b, all of b if there is none.
-func afterLast(b []byte, c byte) []byte { return b[bytes.LastIndexByte(b, c)+1:] }
-
-// isAddress tells an IP address from the name of a service ("AWS Internal",
-// s3.amazonaws.com). It accepts octets with leading zeros, which anonymised logs
-// have.
-func isAddress(b []byte) bool {
-	if bytes.IndexByte(b, '.') < 0 && bytes.IndexByte(b, ':') < 0 {
-		return false
-	}
-	for _, c := range b {
-		if !isHex(c) && c != '.' && c != ':' {
-			return false
 		}
 	}
 	return true
@@ -350,9 +328,9 @@ func (d *cloudTrail) resource() []byte {
 		}
 		return d.joined
 	}
-	if resources := d.event.value(trailResources); resources.is('[') {
-		for d.array.open(resources); d.array.next(); {
-			if arn := d.arnOf(d.array.val); len(arn) > 0 {
+	if resources := d.event.Value(trailResources); resources.Is('[') {
+		for d.array.Open(resources); d.array.Next(); {
+			if arn := d.arnOf(d.array.Val); len(arn) > 0 {
 				return arn
 			}
 		}
@@ -366,14 +344,14 @@ func (d *cloudTrail) resource() []byte {
 }
 
 // arnOf returns the ARN of an element of resources.
-func (d *cloudTrail) arnOf(resource value) (arn []byte) {
-	if !resource.is('{') {
+func (d *cloudTrail) arnOf(resource scan.Value) (arn []byte) {
+	if !resource.Is('{') {
 		return nil
 	}
 	w := &d.element
-	for w.open(resource); w.next(); {
-		if string(w.key) == "ARN" {
-			arn = w.text(&d.scratch)
+	for w.Open(resource); w.Next(); {
+		if string(w.Key) == "ARN" {
+			arn = w.Text(&d.scratch)
 		}
 	}
 	return arn

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"outflow/columnar"
+	"outflow/columnar/scan"
 )
 
 var (
@@ -27,8 +28,8 @@ func slowCloudTrail(e map[string]any) (rows []slowRow, skip bool) {
 	case "AwsCloudTrailInsight", "AwsVpceEvent":
 		return nil, false
 	}
-	var clock clock
-	us, timeOK := clock.parseISO([]byte(text("eventTime")))
+	var clock scan.Clock
+	us, timeOK := clock.ISO([]byte(text("eventTime")))
 	bytesOut, ok1 := slowCount(slowObject(e["additionalEventData"])["bytesTransferredIn"])
 	bytesIn, ok2 := slowCount(slowObject(e["additionalEventData"])["bytesTransferredOut"])
 	if text("eventName") == "" || !timeOK || !ok1 || !ok2 {

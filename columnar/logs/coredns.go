@@ -4,6 +4,7 @@ import (
 	"bytes"
 
 	"outflow/columnar"
+	"outflow/columnar/scan"
 )
 
 // CoreDNS decodes what the log plugin of CoreDNS writes.
@@ -25,19 +26,19 @@ writes them in lower case.`,
 			return false // without a look into JSON
 		}
 		var d coreDNS
-		return anyLine(head, func(line []byte) bool {
+		return scan.AnyLine(head, func(line []byte) bool {
 			_, message := d.unwrap(line)
 			var q coreQuery
 			return q.parse(message) && q.name != nil
 		})
 	},
 	New: func(o *Options) (Decoder, error) {
-		return &coreDNS{clock: syslogClock{clock: clock{zone: o.Location()}, written: o.Written}}, nil
+		return &coreDNS{clock: scan.SyslogClock{Clock: scan.Clock{Zone: o.Location()}, Written: o.Written}}, nil
 	},
 }
 
 type coreDNS struct {
-	clock   syslogClock
+	clock   scan.SyslogClock
 	rows    lookups
 	scratch []byte
 }
@@ -47,8 +48,8 @@ func (d *coreDNS) Decode(b *Block, out *columnar.Out, t *Tally) error {
 	record := b.First
 	for data := b.Data; len(data) > 0; record++ {
 		var line []byte
-		line, data = cutLine(data)
-		if blank(line) {
+		line, data = scan.CutLine(data)
+		if scan.Blank(line) {
 			continue
 		}
 		stamp, message := d.unwrap(line)
@@ -77,7 +78,7 @@ func (d *coreDNS) Decode(b *Block, out *columnar.Out, t *Tally) error {
 			rows.SetText(columnar.SrcIP, q.client)
 			rows.SetText(columnar.QueryType, q.kind)
 			rows.SetText(columnar.Rcode, q.rcode)
-			rows.SetQuery(unescapeName(nil, q.name))
+			rows.SetQuery(scan.UnescapeName(nil, q.name))
 			rows.Next(record)
 			continue
 		}
@@ -91,9 +92,9 @@ func (d *coreDNS) Decode(b *Block, out *columnar.Out, t *Tally) error {
 // time parses a stamp, in µs UTC.
 func (d *coreDNS) time(stamp []byte) (us int64, ok bool) {
 	if len(stamp) > 19 && stamp[4] == '/' { // CoreDNS before 1.3: 2006/01/02 15:04:05
-		return d.clock.parseISO(stamp[:19])
+		return d.clock.ISO(stamp[:19])
 	}
-	us, _, ok = d.clock.parse(stamp)
+	us, _, ok = d.clock.Parse(stamp)
 	return us, ok
 }
 
@@ -102,12 +103,12 @@ func (d *coreDNS) time(stamp []byte) (us int64, ok bool) {
 func (d *coreDNS) unwrap(line []byte) (stamp, message []byte) {
 	if len(line) > 0 && line[0] == '{' {
 		d.scratch = d.scratch[:0]
-		eachKey(line, func(key []byte, val value) {
+		scan.EachKey(line, func(key []byte, val scan.Value) {
 			switch string(key) {
 			case "log", "message":
-				message = bytes.TrimRight(val.text(&d.scratch), "\r\n")
+				message = bytes.TrimRight(val.Text(&d.scratch), "\r\n")
 			case "time", "@timestamp":
-				stamp = val.text(&d.scratch)
+				stamp = val.Text(&d.scratch)
 			}
 		})
 		return stamp, message
@@ -146,24 +147,24 @@ func (q *coreQuery) parse(p []byte) bool {
 	if !isInfo {
 		return true
 	}
-	client, p := cutWord(p)
-	dash, p := cutWord(p)
-	id, p := cutWord(p)
-	_, isNumber := parseInt(id)
+	client, p := scan.CutWord(p)
+	dash, p := scan.CutWord(p)
+	id, p := scan.CutWord(p)
+	_, isNumber := scan.Int(id)
 	if string(dash) != "-" || !isNumber || len(p) == 0 || p[0] != '"' {
 		return true
 	}
-	kind, p := cutWord(p[1:])
-	_, p = cutWord(p) // class
-	end := indexNear(p, ' ')
+	kind, p := scan.CutWord(p[1:])
+	_, p = scan.CutWord(p) // class
+	end := scan.IndexNear(p, ' ')
 	for end > 0 && escapedAt(p, end) {
-		next := indexNear(p[end+1:], ' ')
+		next := scan.IndexNear(p[end+1:], ' ')
 		if next < 0 {
 			return false
 		}
 		end += 1 + next
 	}
-	port := portAt(client)
+	port := scan.PortAt(client)
 	if end <= 0 || p[end-1] != '.' || len(kind) == 0 || port < 0 {
 		return false
 	}
@@ -172,16 +173,16 @@ func (q *coreQuery) parse(p []byte) bool {
 	if quote < 0 {
 		return false
 	}
-	rcode, p := cutWord(p[quote+2:])
-	_, p = cutWord(p) // flags
-	size, p := cutWord(p)
-	if client = bytes.Trim(client[:port], "[]"); !addressLike(client) || len(size) == 0 || len(p) == 0 {
+	rcode, p := scan.CutWord(p[quote+2:])
+	_, p = scan.CutWord(p) // flags
+	size, p := scan.CutWord(p)
+	if client = bytes.Trim(client[:port], "[]"); !scan.AddressLike(client) || len(size) == 0 || len(p) == 0 {
 		return false
 	}
 	if string(rcode) != "-" {
 		q.rcode = rcode
 	}
-	q.client, q.name, q.kind = withoutScope(client), name, kind
+	q.client, q.name, q.kind = scan.WithoutScope(client), name, kind
 	return true
 }
 

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"outflow/columnar"
+	"outflow/columnar/scan"
 )
 
 // CSV is text in columns with a header.
@@ -34,7 +35,7 @@ such value, and is skipped if it is the time.`,
 		if m := o.Mapping; m != nil && m.Delimiter != 0 && (m.Delimiter >= 0x80 || strings.IndexByte("\"\r\n", m.Delimiter) >= 0) {
 			return nil, fmt.Errorf("mapping.delimiter: %q cannot separate fields; want an ASCII character other than a quote", m.Delimiter)
 		}
-		d := &csvDecoder{mapping: o.Mapping, set: setter{clock: clock{zone: o.Zone}}}
+		d := &csvDecoder{mapping: o.Mapping, set: setter{clock: scan.Clock{Zone: o.Zone}}}
 		return d, d.open(o.Head)
 	},
 }
@@ -48,7 +49,7 @@ const csvDelimiters = ",\t;|"
 func csvPreamble(p []byte) int {
 	rest := bytes.TrimPrefix(p, utf8BOM)
 	for len(rest) > 0 {
-		line, after, _ := bytes.Cut(rest, newline)
+		line, after, _ := bytes.Cut(rest, eol)
 		line = bytes.TrimSuffix(line, carriage)
 		if len(line) > 0 && !bytes.HasPrefix(line, []byte("#TYPE ")) && !(len(line) == 5 && bytes.HasPrefix(line, []byte("sep="))) {
 			break
@@ -61,11 +62,7 @@ func csvPreamble(p []byte) int {
 	return len(p) - len(rest)
 }
 
-var (
-	utf8BOM  = []byte("\xef\xbb\xbf")
-	newline  = []byte{'\n'}
-	carriage = []byte{'\r'}
-)
+var utf8BOM = []byte("\xef\xbb\xbf")
 
 // csvHeader is the header line in force. The first stays in force: see Doc.
 func csvHeader(prev, p []byte) []byte {
@@ -98,14 +95,14 @@ func csvRecordEnd(p []byte) int {
 
 // csvFields splits one record. It is for headers and sniffing.
 func csvFields(record []byte, sep byte) []string {
-	var s fieldScanner
-	s.reset(record, sep, '"')
-	if !s.next() {
+	var s scan.Fields
+	s.Reset(record, sep, '"')
+	if !s.Next() {
 		return nil
 	}
-	fields := make([]string, s.ends[0])
+	fields := make([]string, s.Ends[0])
 	for i := range fields {
-		cell := record[s.pos[i]+1 : s.pos[i+1]]
+		cell := record[s.Pos[i]+1 : s.Pos[i+1]]
 		if i == len(fields)-1 {
 			cell = bytes.TrimSuffix(cell, carriage)
 		}
@@ -186,7 +183,7 @@ type csvDecoder struct {
 	timeName []byte
 
 	set     setter
-	scanner fieldScanner
+	scanner scan.Fields
 	scratch []byte // an unquoted field
 
 	// Of the block being decoded.
@@ -270,7 +267,7 @@ func (d *csvDecoder) Decode(b *Block, out *columnar.Out, t *Tally) error {
 		skip := csvPreamble(data)
 		end := skip + csvRecordEnd(data[skip:])
 		if end == skip {
-			for range bytes.Count(data, newline) {
+			for range bytes.Count(data, eol) {
 				t.Pass()
 			}
 			return nil
@@ -278,10 +275,10 @@ func (d *csvDecoder) Decode(b *Block, out *columnar.Out, t *Tally) error {
 		if err := d.use(data[skip:end]); err != nil {
 			return fmt.Errorf("header: %w", err)
 		}
-		for range bytes.Count(data[:skip], newline) + 1 {
+		for range bytes.Count(data[:skip], eol) + 1 {
 			t.Pass()
 		}
-		line += int64(bytes.Count(data[:end], newline))
+		line += int64(bytes.Count(data[:end], eol))
 		data = data[end:]
 	}
 	if builder := out.Table(d.plan.table); builder != d.builder {
@@ -296,8 +293,8 @@ func (d *csvDecoder) Decode(b *Block, out *columnar.Out, t *Tally) error {
 		d.most = csvRun
 	}
 	s := &d.scanner
-	s.reset(data, d.sep, '"')
-	for s.next() {
+	s.Reset(data, d.sep, '"')
+	for s.Next() {
 		line = d.window(data, line, t)
 	}
 	return nil
@@ -325,28 +322,28 @@ const csvRun = 1 << 10
 func (d *csvDecoder) window(data []byte, line int64, t *Tally) int64 {
 	s := &d.scanner
 	begin := 0 // in s.pos, of the next record
-	for next := 0; next < len(s.ends); {
+	for next := 0; next < len(s.Ends); {
 		n, odd := 0, true
 		if d.plan.where < 0 {
-			n, odd = d.run(data, s.ends[next:], begin, line)
+			n, odd = d.run(data, s.Ends[next:], begin, line)
 		}
 		if n > 0 {
 			d.builder.NextRows(d.lines[:n])
 			t.Records += int64(n)
 			t.Rows += int64(n)
 			next += n
-			begin, line = s.ends[next-1], d.lines[n]
+			begin, line = s.Ends[next-1], d.lines[n]
 		}
 		if !odd {
 			d.most = min(2*d.most, csvRun)
 			continue
 		}
 		d.most = max(n, 8)
-		pos := s.pos[begin : s.ends[next]+1]
+		pos := s.Pos[begin : s.Ends[next]+1]
 		d.record(data, pos, line, t)
-		begin, line = s.ends[next], line+1
-		if s.noted {
-			line += int64(bytes.Count(data[pos[0]+1:pos[len(pos)-1]], newline))
+		begin, line = s.Ends[next], line+1
+		if s.Noted {
+			line += int64(bytes.Count(data[pos[0]+1:pos[len(pos)-1]], eol))
 		}
 		next++
 	}
@@ -365,8 +362,8 @@ func (d *csvDecoder) run(data []byte, ends []int, begin int, line int64) (n int,
 		d.begins = append(d.begins, uint32(begin))
 		d.lines = append(d.lines, line)
 		line++
-		if pos := d.scanner.pos; d.scanner.noted {
-			line += int64(bytes.Count(data[pos[begin]+1:pos[end]], newline))
+		if pos := d.scanner.Pos; d.scanner.Noted {
+			line += int64(bytes.Count(data[pos[begin]+1:pos[end]], eol))
 		}
 		begin = end
 	}
@@ -418,7 +415,7 @@ func (d *csvDecoder) cells(data []byte, f *field, n int) (text []byte, plain int
 		return f.text, n
 	}
 	plain = n
-	pos, last := d.scanner.pos[f.src:], f.src == d.columns-1
+	pos, last := d.scanner.Pos[f.src:], f.src == d.columns-1
 	for i, begin := range d.begins[:n] {
 		p := pos[begin : begin+2]
 		lo, hi := p[0]+1, p[1]
@@ -444,7 +441,7 @@ func (d *csvDecoder) times(f *field, text []byte, cells []columnar.Span, us []in
 	utc := f.unit == "" || f.unit == "iso"
 	for i, s := range cells {
 		cell := text[s.Begin:s.End]
-		t, ok := d.set.clock.utc(cell)
+		t, ok := d.set.clock.UTC(cell)
 		if !ok || !utc {
 			if unknown(cell) {
 				return i
@@ -461,7 +458,7 @@ func (d *csvDecoder) times(f *field, text []byte, cells []columnar.Span, us []in
 // numbers reads the cells of a number into v, up to one that is odd.
 func (d *csvDecoder) numbers(f *field, text []byte, cells []columnar.Span, v []int64) (n int) {
 	for i, s := range cells {
-		x, ok := digits(text, s.Begin, s.End)
+		x, ok := scan.Digits(text, s.Begin, s.End)
 		if !ok || f.scale != 1 {
 			x = columnar.Null
 			if cell := text[s.Begin:s.End]; !unknown(cell) {
@@ -496,11 +493,11 @@ func (d *csvDecoder) texts(data []byte, f *field, n int) {
 			case unknown(cell):
 				cell = nil
 			case f.read == readHost:
-				cell = urlHost(cell)
+				cell = scan.URLHost(cell)
 			case f.read == readPath:
-				cell = urlPath(cell)
+				cell = scan.URLPath(cell)
 			case f.read == readKept:
-				cell = f.part.of(cell)
+				cell = f.part.Of(cell)
 			default:
 				continue
 			}
@@ -517,16 +514,6 @@ func (d *csvDecoder) texts(data []byte, f *field, n int) {
 	default:
 		d.builder.PutTexts(f.col, text, spans)
 	}
-}
-
-// spanOf returns where part, a slice of text that reaches as far as text does,
-// stands in text.
-func spanOf(text, part []byte) columnar.Span {
-	if len(part) == 0 {
-		return columnar.Span{}
-	}
-	begin := uint32(cap(text) - cap(part))
-	return columnar.Span{Begin: begin, End: begin + uint32(len(part))}
 }
 
 // record decodes one record. Its field i is data[pos[i]+1:pos[i+1]].
@@ -553,7 +540,7 @@ func (d *csvDecoder) record(data []byte, pos []uint32, line int64, t *Tally) {
 			if len(cell) > 0 && cell[0] == '"' {
 				cell = d.unquote(cell)
 			} else if f.read == readNumber && f.scale == 1 {
-				if v, ok := digits(data, lo, hi); ok {
+				if v, ok := scan.Digits(data, lo, hi); ok {
 					b.SetInt(f.col, v)
 					continue
 				}
@@ -566,7 +553,7 @@ func (d *csvDecoder) record(data []byte, pos []uint32, line int64, t *Tally) {
 			}
 			continue
 		case readTime:
-			if us, ok := d.set.clock.utc(cell); ok && f.unit == "" {
+			if us, ok := d.set.clock.UTC(cell); ok && f.unit == "" {
 				b.SetTime(us)
 				continue
 			}

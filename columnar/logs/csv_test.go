@@ -16,6 +16,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"outflow/columnar"
+	"outflow/columnar/scan"
 )
 
 // cloudCSV returns a log of n calls as cloud services export them.
@@ -74,7 +75,7 @@ func blocksOf(format *Format, data []byte) (blocks []Block) {
 		n := min(len(rest), BlockSize)
 		n += bytes.IndexByte(rest[n-1:], '\n')
 		blocks = append(blocks, Block{Data: rest[:n:n], Header: header, First: first})
-		first += int64(bytes.Count(rest[:n], newline))
+		first += int64(bytes.Count(rest[:n], eol))
 		if format.Header != nil {
 			header = format.Header(header, rest[:n])
 		}
@@ -112,20 +113,20 @@ func benchBlocks(b *testing.B, format *Format, o *Options, blocks []Block) {
 // cells splits data with the scanner that the decoder uses.
 func cells(data []byte, sep byte) [][]string {
 	var records [][]string
-	var s fieldScanner
-	s.reset(data, sep, '"')
-	for s.next() {
+	var s scan.Fields
+	s.Reset(data, sep, '"')
+	for s.Next() {
 		begin := 0
-		for _, end := range s.ends {
+		for _, end := range s.Ends {
 			var record []string
 			for i := begin; i < end; i++ {
-				cell := data[s.pos[i]+1 : s.pos[i+1]]
+				cell := data[s.Pos[i]+1 : s.Pos[i+1]]
 				if i == end-1 {
 					cell = bytes.TrimSuffix(cell, carriage)
 				}
 				record = append(record, string(unquote(cell, nil)))
 			}
-			if len(record) > 1 || record[0] != "" || data[s.pos[begin]+1] == '"' {
+			if len(record) > 1 || record[0] != "" || data[s.Pos[begin]+1] == '"' {
 				records = append(records, record)
 			}
 			begin = end
@@ -167,7 +168,7 @@ func TestCSVCellsMatch(t *testing.T) {
 	for range 300 {
 		var want [][]string
 		var b bytes.Buffer
-		for b.Len() < r.IntN(3*scanWindow) {
+		for b.Len() < r.IntN(3*scan.Window) {
 			var record []string
 			for i := range 1 + r.IntN(6) {
 				cell := strings.Repeat("v", r.IntN(40))
@@ -193,11 +194,11 @@ func TestCSVCellsMatch(t *testing.T) {
 			b.WriteString([]string{"\n", "\r\n"}[r.IntN(2)])
 			want = append(want, record)
 		}
-		var s fieldScanner
-		s.reset(b.Bytes(), ',', '"')
-		for s.next() {
+		var s scan.Fields
+		s.Reset(b.Bytes(), ',', '"')
+		for s.Next() {
 		}
-		if s.careful {
+		if s.Careful {
 			t.Fatalf("the scanner takes sound quoting for broken:\n%.300q", b.Bytes())
 		}
 		if d := cmp.Diff(want, cells(b.Bytes(), ',')); d != "" {
@@ -240,14 +241,14 @@ func TestDigits(t *testing.T) {
 			for i := range text {
 				text[i] = byte('0' + r.IntN(10))
 			}
-			want, _ := parseInt(text)
+			want, _ := scan.Int(text)
 			data := append([]byte("2026,x,\xff\x00 99,,"), text...)
-			if got, ok := digits(data, uint32(len(data)-n), uint32(len(data))); !ok || got != want {
+			if got, ok := scan.Digits(data, uint32(len(data)-n), uint32(len(data))); !ok || got != want {
 				t.Fatalf("digits(%s): got %d, %v, want %d", text, got, ok, want)
 			}
 			bad := slices.Clone(data)
 			bad[len(bad)-1-r.IntN(n)] = []byte("/:-. a\xb1\x00")[r.IntN(8)]
-			if got, ok := digits(bad, uint32(len(data)-n), uint32(len(data))); ok {
+			if got, ok := scan.Digits(bad, uint32(len(data)-n), uint32(len(data))); ok {
 				t.Fatalf("digits(%q): got %d, want none", bad[len(bad)-n:], got)
 			}
 		}
@@ -334,7 +335,7 @@ func TestCSVPackets(t *testing.T) {
 		t.Run(filepath.Base(file), func(t *testing.T) {
 			data := gunzip(t, file)
 			m := &Mapping{Columns: map[columnar.Col]Source{}}
-			lines, queries := int64(bytes.Count(data, newline)), int64(-1)
+			lines, queries := int64(bytes.Count(data, eol)), int64(-1)
 			headers := int64(0)
 			switch {
 			case strings.Contains(file, "isp-ziza"):

@@ -230,6 +230,7 @@ func (c *cutter) skip(reason string) {
 func (c *cutter) lastRecord() int64 { return max(0, c.next-1) }
 
 var (
-	eol   = []byte{'\n'}
-	quote = []byte{'"'}
+	eol      = []byte{'\n'}
+	carriage = []byte{'\r'}
+	quote    = []byte{'"'}
 )

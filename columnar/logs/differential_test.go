@@ -20,6 +20,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"outflow/columnar"
+	"outflow/columnar/scan"
 )
 
 // A slowLog is what a slow reading of a log gives.
@@ -241,7 +242,7 @@ func slowZeekDNS(in []byte) *slowLog {
 		if query == "" {
 			continue
 		}
-		rcode, answers := code("rcode_name", "rcode", rcodeName), ""
+		rcode, answers := code("rcode_name", "rcode", scan.RcodeName), ""
 		for k := range fields {
 			if fields[k] == "answers" {
 				switch values[k] {
@@ -259,7 +260,7 @@ func slowZeekDNS(in []byte) *slowLog {
 		l.row(i+1, columnar.DNS, map[columnar.Col]string{
 			columnar.Time: micros(time.Unix(seconds, nano)), columnar.SrcIP: cell("id.orig_h"), columnar.DstIP: cell("id.resp_h"), columnar.Query: query,
 			columnar.Domain:    string(new(columnar.Domains).Registered(columnar.AppendLower(nil, []byte(query)))),
-			columnar.QueryType: code("qtype_name", "qtype", queryTypeName), columnar.Rcode: rcode, columnar.AnswersLen: answers,
+			columnar.QueryType: code("qtype_name", "qtype", scan.QueryTypeName), columnar.Rcode: rcode, columnar.AnswersLen: answers,
 		})
 	}
 	return l

@@ -3,9 +3,9 @@ package logs
 import (
 	"bytes"
 	"errors"
-	"time"
 
 	"outflow/columnar"
+	"outflow/columnar/scan"
 )
 
 // Dnsmasq decodes the query log of dnsmasq, and so that of Pi-hole.
@@ -22,13 +22,13 @@ the zone from the options. A name that a client sent in odd bytes is logged as
 	Tables: []*columnar.Table{columnar.DNS},
 	Lacks:  columnar.ColSet(columnar.User, columnar.Host, columnar.Rcode, columnar.AnswersLen, columnar.DstIP),
 	Sniff: func(head []byte) bool {
-		d := dnsmasq{syslog: syslogClock{written: anyYear}}
+		d := dnsmasq{syslog: scan.SyslogClock{Written: scan.AnyYear}}
 		lines := 0
 		for line := range bytes.Lines(head) {
 			if lines++; lines > 32 {
 				break
 			}
-			if _, message, ok := d.syslog.parse(line); ok {
+			if _, message, ok := d.syslog.Parse(line); ok {
 				if program, _ := dnsmasqMessage(message); program != nil {
 					return true
 				}
@@ -40,12 +40,12 @@ the zone from the options. A name that a client sent in odd bytes is logged as
 		if o.Written.IsZero() {
 			return nil, errors.New("dnsmasq: times have no year, and when the object was written is not known")
 		}
-		return &dnsmasq{syslog: syslogClock{clock: clock{zone: o.Location()}, written: o.Written}}, nil
+		return &dnsmasq{syslog: scan.SyslogClock{Clock: scan.Clock{Zone: o.Location()}, Written: o.Written}}, nil
 	},
 }
 
 type dnsmasq struct {
-	syslog syslogClock
+	syslog scan.SyslogClock
 	rows   lookups
 }
 
@@ -63,7 +63,7 @@ func (d *dnsmasq) Decode(b *Block, out *columnar.Out, t *Tally) error {
 		if len(line) == 0 {
 			continue
 		}
-		us, message, ok := d.syslog.parse(line)
+		us, message, ok := d.syslog.Parse(line)
 		if !ok {
 			t.Skip(record, "bad time")
 			continue
@@ -109,7 +109,7 @@ var (
 // dnsmasqQuery returns what "A] example.com from 192.0.2.1" says; client is nil if
 // it is malformed.
 func dnsmasqQuery(p []byte) (client, name, kind []byte) {
-	end := indexNear(p, ']')
+	end := scan.IndexNear(p, ']')
 	if end <= 0 || end+1 == len(p) || p[end+1] != ' ' {
 		return nil, nil, nil
 	}
@@ -120,8 +120,8 @@ func dnsmasqQuery(p []byte) (client, name, kind []byte) {
 		return nil, nil, nil
 	}
 	name, isFrom := bytes.CutSuffix(p[:at], fromWord)
-	client = withoutScope(p[at+1:])
-	if !isFrom || len(name) == 0 || !addressLike(client) {
+	client = scan.WithoutScope(p[at+1:])
+	if !isFrom || len(name) == 0 || !scan.AddressLike(client) {
 		return nil, nil, nil
 	}
 	return client, name, kind
@@ -154,73 +154,4 @@ func dnsmasqMessage(p []byte) (program, event []byte) {
 		}
 	}
 	return tag, rest
-}
-
-// A syslogClock parses the time at the start of a syslog line, with or without
-// a year.
-type syslogClock struct {
-	clock
-	written time.Time
-	day     [6]byte // the last "Jan _2"
-	start   int64   // µs of its midnight, as if the zone were UTC
-}
-
-// anyYear is when an object was written that is only looked at.
-var anyYear = time.Date(2001, 1, 1, 0, 0, 0, 0, time.UTC)
-
-// parse returns the time in µs UTC and what stands behind it.
-func (c *syslogClock) parse(line []byte) (us int64, rest []byte, ok bool) {
-	if len(line) > 11 && line[4] == '-' && line[10] == 'T' {
-		stamp, rest, _ := bytes.Cut(line, []byte(" "))
-		us, ok = c.parseISO(stamp)
-		return us, rest, ok
-	}
-	if len(line) < 16 || line[6] != ' ' || line[9] != ':' || line[12] != ':' || line[15] != ' ' {
-		return 0, nil, false
-	}
-	h, ok1 := twoDigits(line[7:])
-	m, ok2 := twoDigits(line[10:])
-	s, ok3 := twoDigits(line[13:])
-	if !ok1 || !ok2 || !ok3 || h > 23 || m > 59 || s > 60 {
-		return 0, nil, false
-	}
-	inDay := (h*3600 + m*60 + s) * second
-	if [6]byte(line) != c.day {
-		if c.start, ok = c.lastSuch(line[:6], 0); !ok {
-			c.day = [6]byte{}
-			return 0, nil, false
-		}
-		c.day = [6]byte(line)
-	}
-	if us, ok = c.local(c.start + inDay); us > c.written.UnixMicro()+day {
-		// The year is right only for earlier hours of the day.
-		start, found := c.lastSuch(line[:6], inDay)
-		if !found {
-			return 0, nil, false
-		}
-		us, ok = c.local(start + inDay)
-	}
-	return us, line[16:], ok
-}
-
-// lastSuch returns the start of the day written as "Jan _2", in the last year
-// that does not put the time inDay more than a day after the object was written.
-func (c *syslogClock) lastSuch(b []byte, inDay int64) (start int64, ok bool) {
-	t, err := time.Parse("Jan _2", string(b))
-	if err != nil {
-		return 0, false
-	}
-	limit := c.written.UnixMicro() + day
-	// 29 February may be eight years back.
-	for year := c.written.Year() + 1; year > c.written.Year()-9; year-- {
-		d := time.Date(year, t.Month(), t.Day(), 0, 0, 0, 0, time.UTC)
-		if d.Day() != t.Day() {
-			continue
-		}
-		start = d.UnixMicro()
-		if us, ok := c.local(start + inDay); ok && us <= limit {
-			return start, true
-		}
-	}
-	return 0, false
 }

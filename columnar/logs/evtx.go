@@ -7,6 +7,7 @@ import (
 
 	"outflow/columnar"
 	"outflow/columnar/evtx"
+	"outflow/columnar/scan"
 )
 
 // EVTX decodes Windows event logs in their binary form.
@@ -48,7 +49,7 @@ read. A file may be compressed, in a zip archive, or begin with a chunk.`,
 		return prev
 	},
 	New: func(o *Options) (Decoder, error) {
-		return &evtxDecoder{event: winEvent{clock: clock{zone: o.Zone}}, names: nameSet{}}, nil
+		return &evtxDecoder{event: winEvent{clock: scan.Clock{Zone: o.Zone}}, names: nameSet{}}, nil
 	},
 }
 

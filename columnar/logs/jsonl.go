@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"outflow/columnar"
+	"outflow/columnar/scan"
 )
 
 // JSONLines decodes JSON objects with any keys, one a line.
@@ -30,29 +31,29 @@ that says what was done, or how many bytes went, is not read: it needs a mapping
 Of equal keys the last one counts; objects under equal keys are merged. Numbers may stand in strings.`,
 	Tables: columnar.Tables[:],
 	Sniff: func(head []byte) bool {
-		line, rest := cutLine(bytes.TrimLeft(head, " \t\r\n"))
+		line, rest := scan.CutLine(bytes.TrimLeft(head, " \t\r\n"))
 		if len(line) < 2 || line[0] != '{' {
 			return false
 		}
-		var w walker
+		var w scan.Walker
 		members := 0
-		for w.open(line); w.next(); members++ {
+		for w.Open(line); w.Next(); members++ {
 		}
-		return w.done() || members > 0 && len(rest) == 0
+		return w.Done() || members > 0 && len(rest) == 0
 	},
 	New: newJSONLines,
 }
 
 type jsonLines struct {
 	plan    *plan
-	shape   *shape
+	shape   *scan.Shape
 	wrapped bool
 	slots   []int8 // by index of the plan's names: the field of the shape; -1: nobody reads it
 
 	fields  []field
 	builder *columnar.Builder // that fields are for
 	set     setter
-	values  [64]value
+	values  [64]scan.Value
 	scratch []byte
 }
 
@@ -110,7 +111,7 @@ const (
 const eventKey = "event"
 
 func newJSONLines(o *Options) (Decoder, error) {
-	d := &jsonLines{set: setter{clock: clock{zone: o.Zone}}}
+	d := &jsonLines{set: setter{clock: scan.Clock{Zone: o.Zone}}}
 	outer, inner := jsonNamesOf(o.Head)
 	names := outer
 	if d.wrapped = hasTime(o.Mapping, inner) && !(o.Mapping != nil && hasTime(o.Mapping, outer)); d.wrapped {
@@ -149,28 +150,28 @@ func newJSONLines(o *Options) (Decoder, error) {
 	d.shape = jsonShape(newJSONKeys(tails), 1)
 	if d.wrapped {
 		event := d.shape
-		event.fields = 1<<len(tails) - 1
-		d.shape = shapeOf(jsonEvent, eventKey)
-		d.shape.within(eventKey, event)
+		event.Fields = 1<<len(tails) - 1
+		d.shape = scan.ShapeOf(jsonEvent, eventKey)
+		d.shape.Within(eventKey, event)
 	}
-	d.shape.line.ranks = make([]uint8, len(d.values))
+	d.shape.Ranked(len(d.values))
 	return d, nil
 }
 
 // jsonShape returns the shape of the objects that have some keys. The fewer keys
 // lead to a name, the more dots are in them: an exact key wins. Objects under
 // equal keys are merged.
-func jsonShape(keys *jsonKeys, rank uint8) *shape {
-	s := newShape(func(key []byte) int {
+func jsonShape(keys *jsonKeys, rank uint8) *scan.Shape {
+	s := scan.NewShape(func(key []byte) int {
 		if below := keys.next[string(key)]; below != nil {
 			return below.at
 		}
 		return -1
 	})
-	s.rank = rank
+	s.Rank = rank
 	for key, below := range keys.next {
 		if below.next != nil {
-			s.within(key, jsonShape(below, rank+1))
+			s.Within(key, jsonShape(below, rank+1))
 		}
 	}
 	return s
@@ -212,12 +213,12 @@ func jsonNamesOf(head []byte) (outer, inner []string) {
 	var event jsonNameSet
 	for len(head) > 0 {
 		var line []byte
-		line, head = cutLine(head)
+		line, head = scan.CutLine(head)
 		all.walk(line, "", 1)
-		var w walker
-		for w.open(line); w.next(); {
-			if string(w.key) == eventKey && w.val.is('{') {
-				event.walk(w.val, "", 1)
+		var w scan.Walker
+		for w.Open(line); w.Next(); {
+			if string(w.Key) == eventKey && w.Val.Is('{') {
+				event.walk(w.Val, "", 1)
 			}
 		}
 	}
@@ -232,15 +233,15 @@ type jsonNameSet struct {
 // walk adds the names in an object, as far as it is sound: the last record of
 // head may be cut.
 func (s *jsonNameSet) walk(b []byte, prefix string, depth int) {
-	var w walker
-	for w.open(b); w.close == '}' && len(s.names) < jsonNames && w.next(); {
-		name := prefix + string(w.key)
+	var w scan.Walker
+	for w.Open(b); w.InObject() && len(s.names) < jsonNames && w.Next(); {
+		name := prefix + string(w.Key)
 		switch {
-		case w.val.is('{'):
+		case w.Val.Is('{'):
 			if depth < jsonDepth {
-				s.walk(w.val, name+".", depth+1)
+				s.walk(w.Val, name+".", depth+1)
 			}
-		case !w.val.is('[') && !s.seen[name] && strings.Count(name, ".") < jsonDepth:
+		case !w.Val.Is('[') && !s.seen[name] && strings.Count(name, ".") < jsonDepth:
 			if s.seen == nil {
 				s.seen = map[string]bool{}
 			}
@@ -257,7 +258,7 @@ func (d *jsonLines) Decode(b *Block, out *columnar.Out, t *Tally) error {
 	record := b.First
 	for data := b.Data; len(data) > 0; record++ {
 		var line []byte
-		line, data = cutLine(data)
+		line, data = scan.CutLine(data)
 		row, reason := d.line(line)
 		switch {
 		case row:
@@ -276,14 +277,14 @@ func (d *jsonLines) Decode(b *Block, out *columnar.Out, t *Tally) error {
 // line sets the cells of a record. If it is no row, reason says why it is
 // malformed, or is "" if it is not.
 func (d *jsonLines) line(line []byte) (row bool, reason string) {
-	if blank(line) {
+	if scan.Blank(line) {
 		return false, ""
 	}
 	d.scratch = d.scratch[:0]
-	if _, _, ok := d.shape.read(line, d.values[:]); !ok {
+	if _, _, ok := d.shape.Read(line, d.values[:]); !ok {
 		return false, malformedJSON
 	}
-	if d.wrapped && !d.shape.value(jsonEvent).is('{') {
+	if d.wrapped && !d.shape.Value(jsonEvent).Is('{') {
 		return false, "no event object"
 	}
 	if p := d.plan; p.where >= 0 && !bytes.Equal(d.text(p.where), p.equals) {
@@ -308,7 +309,7 @@ func (d *jsonLines) line(line []byte) (row bool, reason string) {
 // text returns the text of a name; nil if the record has none.
 func (d *jsonLines) text(name int) []byte {
 	if slot := d.slots[name]; slot >= 0 {
-		return d.shape.text(int(slot), &d.scratch)
+		return d.shape.Text(int(slot), &d.scratch)
 	}
 	return nil
 }

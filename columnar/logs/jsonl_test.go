@@ -9,6 +9,7 @@ import (
 	gocmp "github.com/google/go-cmp/cmp"
 
 	"outflow/columnar"
+	"outflow/columnar/scan"
 )
 
 // slowNames flattens an object: the texts of its values by path. Of two ways to
@@ -33,16 +34,16 @@ func duplicateKeys(b []byte) bool {
 	duplicate := false
 	var walk func(b []byte, prefix string, depth int)
 	walk = func(b []byte, prefix string, depth int) {
-		var w walker
-		for w.open(b); w.next(); {
-			if w.close != '}' {
+		var w scan.Walker
+		for w.Open(b); w.Next(); {
+			if !w.InObject() {
 				continue
 			}
-			path := prefix + string(w.key)
+			path := prefix + string(w.Key)
 			at := path + "\x00" + strings.Repeat("x", depth)
 			duplicate = duplicate || seen[at]
 			seen[at] = true
-			walk(w.val, path+".", depth+1)
+			walk(w.Val, path+".", depth+1)
 		}
 	}
 	walk(b, "", 0)
@@ -58,15 +59,15 @@ func checkJSONLines(t *testing.T, line []byte) {
 		tails = append(tails, jsonTail{i, name})
 	}
 	shape := jsonShape(newJSONKeys(tails), 1)
-	var values [64]value
-	shape.line.ranks = make([]uint8, len(values))
-	shape.read([]byte(`{"x":5,"a":{"b":{"c":"old"}}}`), values[:])
-	_, _, ok := shape.read(line, values[:])
+	var values [64]scan.Value
+	shape.Ranked(len(values))
+	shape.Read([]byte(`{"x":5,"a":{"b":{"c":"old"}}}`), values[:])
+	_, _, ok := shape.Read(line, values[:])
 	event, wantOK := reference(line)
 	if _, isObject := event.(map[string]any); !isObject {
 		wantOK = false
 	}
-	if depth(event) > maxDepth || duplicateKeys(line) {
+	if depth(event) > scan.MaxDepth || duplicateKeys(line) {
 		return
 	}
 	if ok != wantOK {
@@ -80,7 +81,7 @@ func checkJSONLines(t *testing.T, line []byte) {
 	var got, want []string
 	var scratch []byte
 	for i, name := range jsonlNames {
-		got = append(got, runes(shape.text(i, &scratch)))
+		got = append(got, runes(shape.Text(i, &scratch)))
 		want = append(want, texts[name])
 	}
 	if diff := gocmp.Diff(want, got); diff != "" {

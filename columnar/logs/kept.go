@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"outflow/columnar"
+	"outflow/columnar/scan"
 )
 
 // keptKeys are the keys of nested JSON objects that lead to fields which rules read,
@@ -12,6 +13,9 @@ type keptKeys struct {
 	name []byte // of the field that ends here; nil: none
 	next map[string]*keptKeys
 }
+
+// wholeKey is the name of the field that is the whole text of an event.
+var wholeKey = []byte(columnar.Message)
 
 // newKeptKeys returns the way to the fields; nil if there is none.
 func newKeptKeys(names []string) *keptKeys {
@@ -41,27 +45,27 @@ const maxKeptDepth = 16
 
 // put sets the fields that an object has. An object or array that is a field itself is
 // its JSON text; of the objects of an array the last that has a field counts.
-func (k *keptKeys) put(b *columnar.Builder, object value, depth int, scratch *[]byte) {
-	var w walker
-	for w.open(object); w.next(); {
+func (k *keptKeys) put(b *columnar.Builder, object scan.Value, depth int, scratch *[]byte) {
+	var w scan.Walker
+	for w.Open(object); w.Next(); {
 		below := k
-		if w.close == '}' {
-			if below = k.next[string(w.key)]; below == nil {
+		if w.InObject() {
+			if below = k.next[string(w.Key)]; below == nil {
 				continue
 			}
 		}
-		nested := w.val.is('{') || w.val.is('[')
+		nested := w.Val.Is('{') || w.Val.Is('[')
 		switch {
-		case below.name == nil || w.close != '}':
+		case below.name == nil || !w.InObject():
 		case nested:
-			b.SetField(below.name, w.val)
+			b.SetField(below.name, w.Val)
 		default:
-			if text := w.text(scratch); text != nil {
+			if text := w.Text(scratch); text != nil {
 				b.SetField(below.name, text)
 			}
 		}
 		if nested && below.next != nil && depth < maxKeptDepth {
-			below.put(b, w.val, depth+1, scratch)
+			below.put(b, w.Val, depth+1, scratch)
 		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 
 	"outflow/columnar"
+	"outflow/columnar/scan"
 )
 
 // A lookup is a row of the dns table as it stands in a block. A span without
@@ -58,7 +59,7 @@ func (l *lookups) addEscaped(b *columnar.Builder, data []byte, row *lookup, name
 		l.put(b, data)
 	}
 	if escaped || len(l.text) > 0 {
-		row.query, row.kind = l.extend(unescapeName(l.text, name)), l.extend(append(l.text, kind...))
+		row.query, row.kind = l.extend(scan.UnescapeName(l.text, name)), l.extend(append(l.text, kind...))
 	} else {
 		row.query, row.kind = spanOf(data, name), spanOf(data, kind)
 	}
@@ -81,40 +82,4 @@ func (l *lookups) put(b *columnar.Builder, data []byte) {
 	b.PutTexts(columnar.QueryType, data, l.kind[:n])
 	b.PutQueries(data, l.query[:n])
 	b.NextRows(l.records[:n])
-}
-
-// unescapeName appends a domain name without its escapes (RFC 1035, 5.1): \DDD is
-// the byte of that decimal number, \ before anything else takes it as it is.
-func unescapeName(dst, name []byte) []byte {
-	for i := 0; i < len(name); i++ {
-		c := name[i]
-		if c == '\\' && i+1 < len(name) {
-			i++
-			c = name[i]
-			if i+2 < len(name) && c-'0' <= 2 && name[i+1]-'0' <= 9 && name[i+2]-'0' <= 9 {
-				if n := int(c-'0')*100 + int(name[i+1]-'0')*10 + int(name[i+2]-'0'); n < 256 {
-					c = byte(n)
-					i += 2
-				}
-			}
-		}
-		dst = append(dst, c)
-	}
-	return dst
-}
-
-// cutWord returns what stands before the first space of p, and behind it.
-func cutWord(p []byte) (word, rest []byte) {
-	if at := indexNear(p, ' '); at >= 0 {
-		return p[:at], p[at+1:]
-	}
-	return p, nil
-}
-
-// withoutScope returns an address without its scope: fe80::1%eth0.
-func withoutScope(address []byte) []byte {
-	if at := bytes.IndexByte(address, '%'); at >= 0 {
-		return address[:at]
-	}
-	return address
 }

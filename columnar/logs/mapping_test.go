@@ -7,9 +7,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-
 	"outflow/columnar"
+	"outflow/columnar/scan"
 )
 
 func TestResolve(t *testing.T) {
@@ -174,7 +173,7 @@ func TestSetTime(t *testing.T) {
 		{"2006/01/02 15.04", "2026/07/02 10.30", oslo, "2026-07-02T08:30:00Z"},
 		{"2006/01/02 15.04", "2026-07-02T10:30:00Z", oslo, ""},
 	} {
-		s := setter{clock: clock{zone: c.zone}}
+		s := setter{clock: scan.Clock{Zone: c.zone}}
 		got := ""
 		if us, ok := s.time(c.unit, []byte(c.text)); ok {
 			got = time.UnixMicro(us).UTC().Format(time.RFC3339Nano)
@@ -226,42 +225,5 @@ func TestSetNumber(t *testing.T) {
 		if got != c.want {
 			t.Errorf("%q %s: got %q, want %q", c.text, c.unit, got, c.want)
 		}
-	}
-}
-
-func TestURL(t *testing.T) {
-	for _, c := range []struct{ url, host, path string }{
-		{"https://a.example/x/y?token=1#z", "a.example", "/x/y"},
-		{"http://user:pw@A.example:8080", "A.example", ""},
-		{"a.example:443", "a.example", ""},
-		{"a.example", "a.example", ""},
-		{"/x?to=http://b.example/", "", "/x"},
-		{"https://[2001:db8::1]:443/", "2001:db8::1", "/"},
-		{"2001:db8::1", "2001:db8::1", ""},
-		{"https://a.example.?q=1", "a.example", ""},
-		{":", "", ""},
-		{"", "", ""},
-	} {
-		if got := string(urlHost([]byte(c.url))); got != c.host {
-			t.Errorf("urlHost(%q): got %q, want %q", c.url, got, c.host)
-		}
-		if got := string(urlPath([]byte(c.url))); got != c.path {
-			t.Errorf("urlPath(%q): got %q, want %q", c.url, got, c.path)
-		}
-	}
-}
-
-func TestDNSNumbers(t *testing.T) {
-	var got []string
-	for _, n := range []int64{1, 5, 10, 15, 16, 28, 65, 257, 65399, -1} {
-		got = append(got, queryTypeName(n))
-	}
-	for _, n := range []int64{0, 2, 3, 11, 99} {
-		got = append(got, rcodeName(n))
-	}
-	want := []string{"A", "CNAME", "NULL", "MX", "TXT", "AAAA", "HTTPS", "CAA", "TYPE65399", "TYPE-1",
-		"NOERROR", "SERVFAIL", "NXDOMAIN", "RCODE11", "RCODE99"}
-	if d := cmp.Diff(want, got); d != "" {
-		t.Errorf("(-want +got):\n%s", d)
 	}
 }

@@ -22,6 +22,7 @@ import (
 	"github.com/parquet-go/parquet-go/format"
 
 	"outflow/columnar"
+	"outflow/columnar/scan"
 )
 
 // Parquet is a columnar file; its blocks are its row groups.
@@ -41,7 +42,7 @@ Damage in a page ends its row group: the rows after it are skipped with a reason
 	Tables: []*columnar.Table{columnar.API, columnar.HTTP, columnar.DNS, columnar.Network, columnar.Process},
 	Sniff:  func(head []byte) bool { return bytes.HasPrefix(head, []byte(parquetMagic)) },
 	New: func(o *Options) (Decoder, error) {
-		return &parquetDecoder{set: setter{clock: clock{zone: o.Zone}}}, nil
+		return &parquetDecoder{set: setter{clock: scan.Clock{Zone: o.Zone}}}, nil
 	},
 	Split: splitParquet,
 }
@@ -923,7 +924,7 @@ func (c *parquetColumn) store(encoding format.Encoding, b []byte, rows int) (err
 }
 
 // load decodes the next n rows of the page, which has them.
-func (c *parquetColumn) load(n int, clock *clock) (err error) {
+func (c *parquetColumn) load(n int, clock *scan.Clock) (err error) {
 	c.rows -= n
 	c.row, c.value = 0, 0
 	if c.n, err = c.readLevels(n); err != nil {
@@ -1083,7 +1084,7 @@ func (l *parquetLeaf) readPlain(to *values, b []byte, from, n int) (int, error) 
 		for i := range to.ints {
 			v := b[i*12:]
 			to.ints[i] = noTime
-			if us := scaled(int64(binary.LittleEndian.Uint32(v[8:]))-epochDay, day); us != noTime {
+			if us := scaled(int64(binary.LittleEndian.Uint32(v[8:]))-epochDay, scan.Day); us != noTime {
 				to.ints[i] = us + int64(binary.LittleEndian.Uint64(v))/1000
 			}
 		}
@@ -1186,7 +1187,7 @@ func deltaCount(b []byte) (n uint64, ok bool) {
 }
 
 // toTimes turns the numbers of the window into µs UTC.
-func (c *parquetColumn) toTimes(clock *clock) {
+func (c *parquetColumn) toTimes(clock *scan.Clock) {
 	switch c.held {
 	case heldFloats:
 		c.ints = slices.Grow(c.buf.values.ints[:0], len(c.floats))[:len(c.floats)]
@@ -1202,11 +1203,11 @@ func (c *parquetColumn) toTimes(clock *clock) {
 	c.held = heldTimes
 	odd := false
 	for _, us := range c.ints {
-		odd = odd || !plausible(us)
+		odd = odd || !scan.Plausible(us)
 	}
 	if odd {
 		for i, us := range c.ints {
-			if !plausible(us) {
+			if !scan.Plausible(us) {
 				c.ints[i] = noTime
 			}
 		}
@@ -1217,12 +1218,12 @@ func (c *parquetColumn) toTimes(clock *clock) {
 	} else if _, ok := c.leaf.logical.(*format.DateType); ok {
 		local = true
 	}
-	if !local || clock.zone == nil || clock.zone == time.UTC {
+	if !local || clock.Zone == nil || clock.Zone == time.UTC {
 		return
 	}
 	for i, us := range c.ints {
 		if us != noTime {
-			if us, ok := clock.local(us); ok {
+			if us, ok := clock.Local(us); ok {
 				c.ints[i] = us
 			} else {
 				c.ints[i] = noTime
@@ -1245,7 +1246,7 @@ func (c *parquetColumn) toMicros() {
 			unit = "ns"
 		}
 	case *format.DateType:
-		scale(c.ints, day)
+		scale(c.ints, scan.Day)
 		return
 	}
 	if c.leaf.kind == parquet.Int96 {

@@ -17,6 +17,7 @@ import (
 	"github.com/klauspost/compress/zstd"
 
 	"outflow/columnar/inflate"
+	"outflow/columnar/scan"
 )
 
 // headSize is how much of an object is looked at to tell what it is. Zeek and
@@ -376,8 +377,8 @@ func lines(in *bufio.Reader) io.Reader {
 	switch {
 	case EVTX.Sniff(head):
 		return in
-	case inShape(head):
-		return newShaper(in)
+	case scan.NeedsJSONLines(head, headSize):
+		return scan.JSONLines(in)
 	}
 	return &paddingReader{src: in}
 }

@@ -1,27 +1,19 @@
 package logs
 
-import "bytes"
+import "outflow/columnar/scan"
 
-// A uriPart is what a field that rules read says of the URI of a request, and no
-// column holds: columns leave out what follows the path, as it may hold secrets.
-type uriPart uint8
-
-const (
-	uriWhole     uriPart = iota // as the log has it
-	uriQuery                    // behind the ?, without a fragment
-	uriExtension                // of the last part of the path, without the dot
-)
+// The fields of requests that rules name and no column holds.
 
 // uriPartNamed returns what a field of Sigma's taxonomies for proxies and web servers
 // says of the URI.
-func uriPartNamed(field string) (part uriPart, ok bool) {
+func uriPartNamed(field string) (part scan.URIPart, ok bool) {
 	switch field {
 	case "c-uri", "cs-uri":
-		return uriWhole, true
+		return scan.URIWhole, true
 	case "c-uri-query", "cs-uri-query":
-		return uriQuery, true
+		return scan.URIQuery, true
 	case "c-uri-extension", "cs-uri-extension":
-		return uriExtension, true
+		return scan.URIExtension, true
 	}
 	return 0, false
 }
@@ -34,26 +26,4 @@ func isReferrer(field string) bool {
 		return true
 	}
 	return false
-}
-
-// of returns the part of a URI, nil if it has none.
-func (p uriPart) of(uri []byte) []byte {
-	switch p {
-	case uriQuery:
-		if i := bytes.IndexByte(uri, '#'); i >= 0 {
-			uri = uri[:i]
-		}
-		if i := bytes.IndexByte(uri, '?'); i >= 0 {
-			return uri[i+1:]
-		}
-		return nil
-	case uriExtension:
-		path := urlPath(uri)
-		path = afterLast(path, '/')
-		if i := bytes.LastIndexByte(path, '.'); i >= 0 {
-			return path[i+1:]
-		}
-		return nil
-	}
-	return uri
 }

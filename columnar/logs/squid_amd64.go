@@ -2,10 +2,12 @@
 
 package logs
 
+import "outflow/columnar/scan"
+
 // cut does the steps of the layout from at on in the window. It returns where the
 // last ends, -1 if one cannot be done. A newline must follow in the window.
 func (d *squid) cut(at int) (end int) {
-	if !hasAVX2 {
+	if !scan.AVX2() {
 		return d.cutGo(at)
 	}
 	steps := d.layout.steps

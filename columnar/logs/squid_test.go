@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"outflow/columnar"
+	"outflow/columnar/scan"
 )
 
 func TestSquidLogFormat(t *testing.T) {
@@ -32,51 +33,6 @@ func TestSquidLogFormat(t *testing.T) {
 	} {
 		if _, err := compileSquid(test.format); err == nil || !strings.Contains(err.Error(), test.want) {
 			t.Errorf("logformat %q: got %v, want an error with %q", test.format, err, test.want)
-		}
-	}
-}
-
-func TestSplitURL(t *testing.T) {
-	for _, test := range []struct{ url, host, path string }{
-		{"http://example.com/a?b/c", "example.com", "/a"},
-		{"http://example.com", "example.com", ""},
-		{"http://example.com?q=/x", "example.com", ""},
-		{"https://u:p@example.com:8443/#x", "example.com", "/"},
-		{"http://a@b@example.com/", "example.com", "/"},
-		{"http://[2001:db8::1]:80/x", "2001:db8::1", "/x"},
-		{"http://[2001:db8::1]/x", "2001:db8::1", "/x"},
-		{"example.com:443", "example.com", ""},
-		{"[::1]:443", "::1", ""},
-		{"192.0.2.1:443", "192.0.2.1", ""},
-		{"/relative?x", "", "/relative"},
-		{"error:invalid-request", "", ""},
-		{"urn:x", "", ""},
-		{"http://", "", ""},
-		{"http:///x", "", "/x"},
-		{"http://example.com./x#y?z", "example.com", "/x"},
-		{"https://EXAMPLE.com/A", "EXAMPLE.com", "/A"},
-		{"https://a-rather-long-name.of-a-host.example.com/and/a/path/that/is/longer/than/24?b", "a-rather-long-name.of-a-host.example.com", "/and/a/path/that/is/longer/than/24"},
-		{"https://é.example;x/+'", "é.example;x", "/+'"},
-		{"http://[::1", "[::1", ""},
-		{"http://2001:db8::1/x", "2001:db8::1", "/x"},
-		{"http://example.com:/x", "example.com:", "/x"},
-		{":", "", ""},
-		{"", "", ""},
-	} {
-		host, path := splitURL([]byte(test.url))
-		if string(host) != test.host || string(path) != test.path {
-			t.Errorf("splitURL(%q): got %q, %q, want %q, %q", test.url, host, path, test.host, test.path)
-		}
-		// What stands around it must not matter.
-		for _, behind := range []string{"", " ", " HTTP/1.1? # GET http://b.example/c", "\" - - a.example/ ..............."} {
-			data := []byte("GET " + test.url + behind)
-			host, path, ok := usualURL(data, columnar.Span{Begin: 4, End: 4 + uint32(len(test.url))})
-			if !ok {
-				continue
-			}
-			if gotHost, gotPath := string(data[host.Begin:host.End]), string(data[path.Begin:path.End]); gotHost != test.host || gotPath != test.path {
-				t.Errorf("usualURL(%q): got %q, %q, want %q, %q", data, gotHost, gotPath, test.host, test.path)
-			}
 		}
 	}
 }
@@ -123,13 +79,13 @@ func TestSquidUsual(t *testing.T) {
 func checkUsual(t *testing.T, l *squidLayout, next string, text []byte, n int) (usual bool) {
 	t.Helper()
 	data := []byte("x\n" + string(text) + []string{"\n", "\r\n"}[n&1] + next + "\nanother \"line, of which usual reads the start")
-	line := bytes.TrimRight(data[2:lineEnd(data, 2)], " \r\n")
+	line := bytes.TrimRight(data[2:scan.LineEnd(data, 2)], " \r\n")
 	fast, slow := squid{layout: l, data: data}, squid{layout: l, data: data}
 	begin := n & 2
-	if want := lineEnd(data, 2); !fast.look(begin) || fast.behind[1-begin/2] != want || data[fast.behind[len(fast.behind)-1]] != 'a' {
+	if want := scan.LineEnd(data, 2); !fast.look(begin) || fast.behind[1-begin/2] != want || data[fast.behind[len(fast.behind)-1]] != 'a' {
 		t.Fatalf("%q: got lines up to %d, want %d among them", data, fast.behind, want)
 	}
-	usual = fast.usual(2, lineEnd(data, 2)) && fast.fits()
+	usual = fast.usual(2, scan.LineEnd(data, 2)) && fast.fits()
 	any := squid{layout: l, data: data, window: fast.window, spaces: fast.spaces, quotes: fast.quotes}
 	if at := 2 - begin + len(l.lead); bytes.HasPrefix(data[2:], []byte(l.lead)) {
 		// What the assembly does not find within 32 bytes is left to the careful path.

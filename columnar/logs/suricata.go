@@ -1,9 +1,8 @@
 package logs
 
 import (
-	"bytes"
-
 	"outflow/columnar"
+	"outflow/columnar/scan"
 )
 
 // Suricata decodes EVE, the JSON log of the Suricata network sensor.
@@ -33,23 +32,23 @@ tls   → network  tls.sni dst_host. Bytes are null, as flow has them.`,
 	Lacks:  columnar.ColSet(columnar.User, columnar.Host, columnar.Action, columnar.Rcode, columnar.AnswersLen),
 	Sniff: func(head []byte) bool {
 		var timestamp, event bool
-		eachKey(head, func(key []byte, val value) {
+		scan.EachKey(head, func(key []byte, val scan.Value) {
 			switch string(key) {
 			case "timestamp":
-				timestamp = val.is('"')
+				timestamp = val.Is('"')
 			case "event_type":
-				event = val.is('"')
+				event = val.Is('"')
 			}
 		})
 		return timestamp && event
 	},
 	New: func(o *Options) (Decoder, error) {
-		d := &suricata{clock: clock{zone: o.Location()}}
-		d.event = shapeOf(eveTimestamp, "timestamp", "event_type", "src_ip", "dest_ip", "dest_port", "proto", "app_proto", "dns", "http", "flow", "tls")
-		d.event.within("dns", shapeOf(eveDNSType, "type", "rrname", "rrtype", "queries"))
-		d.event.within("http", shapeOf(eveHostname, "hostname", "url", "http_method", "http_user_agent", "status", "length", "http_refer"))
-		d.event.within("flow", shapeOf(eveToServer, "bytes_toserver", "bytes_toclient", "start", "end"))
-		d.event.within("tls", shapeOf(eveSNI, "sni"))
+		d := &suricata{clock: scan.Clock{Zone: o.Location()}}
+		d.event = scan.ShapeOf(eveTimestamp, "timestamp", "event_type", "src_ip", "dest_ip", "dest_port", "proto", "app_proto", "dns", "http", "flow", "tls")
+		d.event.Within("dns", scan.ShapeOf(eveDNSType, "type", "rrname", "rrtype", "queries"))
+		d.event.Within("http", scan.ShapeOf(eveHostname, "hostname", "url", "http_method", "http_user_agent", "status", "length", "http_refer"))
+		d.event.Within("flow", scan.ShapeOf(eveToServer, "bytes_toserver", "bytes_toclient", "start", "end"))
+		d.event.Within("tls", scan.ShapeOf(eveSNI, "sni"))
 		return d, nil
 	},
 }
@@ -91,11 +90,11 @@ const (
 )
 
 type suricata struct {
-	clock   clock
-	event   *shape
-	values  [numEveFields]value
-	queries walker
-	query   walker
+	clock   scan.Clock
+	event   *scan.Shape
+	values  [numEveFields]scan.Value
+	queries scan.Walker
+	query   scan.Walker
 	scratch []byte
 	keptIn  *columnar.Builder // that kept is for
 	kept    []eveKept
@@ -105,7 +104,7 @@ func (d *suricata) Decode(b *Block, out *columnar.Out, t *Tally) error {
 	record := b.First
 	for data := b.Data; len(data) > 0; record++ {
 		var line []byte
-		line, data = cutLine(data)
+		line, data = scan.CutLine(data)
 		rows, reason := d.line(line, record, out)
 		switch {
 		case reason != "":
@@ -123,11 +122,11 @@ func (d *suricata) Decode(b *Block, out *columnar.Out, t *Tally) error {
 // line decodes an event and returns how many rows it gave. If it is malformed
 // it gives none, and reason says why.
 func (d *suricata) line(line []byte, record int64, out *columnar.Out) (rows int, reason string) {
-	if blank(line) {
+	if scan.Blank(line) {
 		return 0, ""
 	}
 	d.scratch = d.scratch[:0]
-	if _, _, ok := d.event.read(line, d.values[:]); !ok {
+	if _, _, ok := d.event.Read(line, d.values[:]); !ok {
 		return 0, malformedJSON
 	}
 	kind := d.text(eveType)
@@ -144,7 +143,7 @@ func (d *suricata) line(line []byte, record int64, out *columnar.Out) (rows int,
 	default:
 		return 0, ""
 	}
-	us, ok := d.clock.parseISO(d.text(eveTimestamp))
+	us, ok := d.clock.ISO(d.text(eveTimestamp))
 	if !ok {
 		return 0, "bad timestamp"
 	}
@@ -171,10 +170,10 @@ func (d *suricata) line(line []byte, record int64, out *columnar.Out) (rows int,
 }
 
 // text returns the text of a field of the event; see value.text.
-func (d *suricata) text(field int) []byte { return d.event.text(field, &d.scratch) }
+func (d *suricata) text(field int) []byte { return d.event.Text(field, &d.scratch) }
 
 func (d *suricata) dns(b *columnar.Builder, us, record int64) (rows int, reason string) {
-	if !d.event.value(eveDNS).is('{') {
+	if !d.event.Value(eveDNS).Is('{') {
 		return 0, "no dns object"
 	}
 	switch string(d.text(eveDNSType)) {
@@ -184,22 +183,22 @@ func (d *suricata) dns(b *columnar.Builder, us, record int64) (rows int, reason 
 	default:
 		return 0, ""
 	}
-	queries := d.event.value(eveQueries)
-	if !queries.is('[') {
+	queries := d.event.Value(eveQueries)
+	if !queries.Is('[') {
 		return d.row(b, d.text(eveRRName), d.text(eveRRType), us, record), ""
 	}
-	for d.queries.open(queries); d.queries.next(); {
-		if !d.queries.val.is('{') {
+	for d.queries.Open(queries); d.queries.Next(); {
+		if !d.queries.Val.Is('{') {
 			continue
 		}
 		var name, rrtype []byte
 		w := &d.query
-		for w.open(d.queries.val); w.next(); {
-			switch string(w.key) {
+		for w.Open(d.queries.Val); w.Next(); {
+			switch string(w.Key) {
 			case "rrname":
-				name = w.text(&d.scratch)
+				name = w.Text(&d.scratch)
 			case "rrtype":
-				rrtype = w.text(&d.scratch)
+				rrtype = w.Text(&d.scratch)
 			}
 		}
 		rows += d.row(b, name, rrtype, us, record)
@@ -209,15 +208,15 @@ func (d *suricata) dns(b *columnar.Builder, us, record int64) (rows int, reason 
 
 // row gives the row of a query, unless the name is that of the root.
 func (d *suricata) row(b *columnar.Builder, name, rrtype []byte, us, record int64) (rows int) {
-	name = bytes.TrimSuffix(name, dot)
+	name = scan.TrimDot(name)
 	if len(name) == 0 {
 		return 0
 	}
 	b.SetText(columnar.SrcIP, d.text(eveSrcIP))
 	b.SetText(columnar.DstIP, d.text(eveDestIP))
 	b.SetQuery(name)
-	if n, ok := parseInt(rrtype); ok {
-		rrtype = []byte(queryTypeName(n))
+	if n, ok := scan.Int(rrtype); ok {
+		rrtype = []byte(scan.QueryTypeName(n))
 	}
 	b.SetText(columnar.QueryType, rrtype)
 	b.SetTime(us)
@@ -226,18 +225,18 @@ func (d *suricata) row(b *columnar.Builder, name, rrtype []byte, us, record int6
 }
 
 func (d *suricata) http(b *columnar.Builder) (reason string) {
-	if !d.event.value(eveHTTP).is('{') {
+	if !d.event.Value(eveHTTP).Is('{') {
 		return "no http object"
 	}
 	method := d.text(eveMethod)
-	code, ok1 := countOf(d.text(eveStatus))
-	bytesIn, ok2 := countOf(d.text(eveLength))
+	code, ok1 := scan.Count(d.text(eveStatus))
+	bytesIn, ok2 := scan.Count(d.text(eveLength))
 	if !ok1 || !ok2 {
 		return "bad http.status or http.length"
 	}
-	host, path := requestTarget(method, d.text(eveURL))
+	host, path := scan.RequestTarget(method, d.text(eveURL))
 	if len(host) == 0 {
-		host = urlHost(d.text(eveHostname))
+		host = scan.URLHost(d.text(eveHostname))
 	}
 	b.SetText(columnar.Method, method)
 	b.SetLower(columnar.URLHost, host)
@@ -255,7 +254,7 @@ func (d *suricata) http(b *columnar.Builder) (reason string) {
 type eveKept struct {
 	name  []byte
 	field int
-	part  uriPart
+	part  scan.URIPart
 }
 
 // fields sets what rules read of a request beside columns.
@@ -271,7 +270,7 @@ func (d *suricata) fields(b *columnar.Builder) {
 		}
 	}
 	for _, k := range d.kept {
-		if text := k.part.of(d.text(k.field)); len(text) > 0 {
+		if text := k.part.Of(d.text(k.field)); len(text) > 0 {
 			b.SetField(k.name, text)
 		}
 	}
@@ -280,21 +279,21 @@ func (d *suricata) fields(b *columnar.Builder) {
 // flow returns the time at which the flow ended; that of the event, which comes
 // after a timeout, if it does not say.
 func (d *suricata) flow(b *columnar.Builder, timestamp int64) (us int64, reason string) {
-	if !d.event.value(eveFlow).is('{') {
+	if !d.event.Value(eveFlow).Is('{') {
 		return 0, "no flow object"
 	}
-	bytesOut, ok1 := countOf(d.text(eveToServer))
-	bytesIn, ok2 := countOf(d.text(eveToClient))
+	bytesOut, ok1 := scan.Count(d.text(eveToServer))
+	bytesIn, ok2 := scan.Count(d.text(eveToClient))
 	if !ok1 || !ok2 {
 		return 0, "bad flow.bytes_toserver or flow.bytes_toclient"
 	}
 	us = timestamp
 	if end := d.text(eveEnd); end != nil {
 		var ok bool
-		if us, ok = d.clock.parseISO(end); !ok {
+		if us, ok = d.clock.ISO(end); !ok {
 			return 0, "bad flow.end"
 		}
-		if began, ok := d.clock.parseISO(d.text(eveStart)); ok && began <= us {
+		if began, ok := d.clock.ISO(d.text(eveStart)); ok && began <= us {
 			b.SetInt(columnar.Duration, us-began)
 		}
 	}
@@ -308,15 +307,15 @@ func (d *suricata) flow(b *columnar.Builder, timestamp int64) (us int64, reason 
 }
 
 func (d *suricata) tls(b *columnar.Builder) (reason string) {
-	if !d.event.value(eveTLS).is('{') {
+	if !d.event.Value(eveTLS).Is('{') {
 		return "no tls object"
 	}
-	b.SetLower(columnar.DstHost, bytes.TrimSuffix(d.text(eveSNI), dot))
+	b.SetLower(columnar.DstHost, scan.TrimDot(d.text(eveSNI)))
 	return d.network(b, []byte("tls"))
 }
 
 func (d *suricata) network(b *columnar.Builder, protocol []byte) (reason string) {
-	port, ok := countOf(d.text(eveDestPort))
+	port, ok := scan.Count(d.text(eveDestPort))
 	if !ok {
 		return "bad dest_port"
 	}

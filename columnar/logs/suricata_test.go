@@ -7,11 +7,12 @@ import (
 	"testing"
 
 	"outflow/columnar"
+	"outflow/columnar/scan"
 )
 
 func slowSuricata(e map[string]any) (rows []slowRow, skip bool) {
-	var clock clock
-	us, timeOK := clock.parseISO([]byte(slowText(e["timestamp"])))
+	var clock scan.Clock
+	us, timeOK := clock.ISO([]byte(slowText(e["timestamp"])))
 	cells := map[columnar.Col]string{columnar.SrcIP: slowText(e["src_ip"]), columnar.DstIP: slowText(e["dest_ip"])}
 	kind := slowText(e["event_type"])
 	part, isObject := e[kind].(map[string]any)
@@ -21,9 +22,9 @@ func slowSuricata(e map[string]any) (rows []slowRow, skip bool) {
 		skip = skip || !ok
 	}
 	host := func(named, method, url any) {
-		h, p := requestTarget([]byte(slowText(method)), []byte(slowText(url)))
+		h, p := scan.RequestTarget([]byte(slowText(method)), []byte(slowText(url)))
 		if len(h) == 0 {
-			h = urlHost([]byte(slowText(named)))
+			h = scan.URLHost([]byte(slowText(named)))
 		}
 		cells[columnar.URLHost], cells[columnar.URLPath] = slowLower(string(h)), string(p)
 	}
@@ -48,8 +49,8 @@ func slowSuricata(e map[string]any) (rows []slowRow, skip bool) {
 				continue
 			}
 			rrtype := slowText(q["rrtype"])
-			if n, ok := parseInt([]byte(rrtype)); ok {
-				rrtype = queryTypeName(n)
+			if n, ok := scan.Int([]byte(rrtype)); ok {
+				rrtype = scan.QueryTypeName(n)
 			}
 			rows = append(rows, slowRow{columnar.DNS, map[columnar.Col]string{
 				columnar.Time: slowTime(us), columnar.SrcIP: cells[columnar.SrcIP], columnar.DstIP: cells[columnar.DstIP],
@@ -73,12 +74,12 @@ func slowSuricata(e map[string]any) (rows []slowRow, skip bool) {
 		switch part["end"].(type) {
 		case nil, map[string]any, []any:
 		default:
-			end, ok := clock.parseISO([]byte(slowText(part["end"])))
+			end, ok := clock.ISO([]byte(slowText(part["end"])))
 			if !ok {
 				return nil, true
 			}
 			us = end
-			if start, ok := clock.parseISO([]byte(slowText(part["start"]))); ok && start <= end {
+			if start, ok := clock.ISO([]byte(slowText(part["start"]))); ok && start <= end {
 				cells[columnar.Duration] = fmt.Sprint(end - start)
 			}
 			timeOK = timeOK && ok

@@ -4,6 +4,7 @@ import (
 	"bytes"
 
 	"outflow/columnar"
+	"outflow/columnar/scan"
 )
 
 // Unbound decodes the log of the Unbound resolver.
@@ -27,8 +28,8 @@ from the options.`,
 	Tables: []*columnar.Table{columnar.DNS},
 	Lacks:  columnar.ColSet(columnar.User, columnar.Host, columnar.AnswersLen),
 	Sniff: func(head []byte) bool {
-		d := unbound{clock: syslogClock{written: anyYear}}
-		return anyLine(head, func(line []byte) bool {
+		d := unbound{clock: scan.SyslogClock{Written: scan.AnyYear}}
+		return scan.AnyLine(head, func(line []byte) bool {
 			u, _ := unboundLine(line)
 			if u.name == nil && !u.starts {
 				return false
@@ -39,12 +40,12 @@ from the options.`,
 	},
 	Header: unboundHeader,
 	New: func(o *Options) (Decoder, error) {
-		return &unbound{clock: syslogClock{clock: clock{zone: o.Location()}, written: o.Written}}, nil
+		return &unbound{clock: scan.SyslogClock{Clock: scan.Clock{Zone: o.Location()}, Written: o.Written}}, nil
 	},
 }
 
 type unbound struct {
-	clock syslogClock
+	clock scan.SyslogClock
 	epoch []byte // the last "[1795654828"
 	us    int64  // its time
 	rows  lookups
@@ -56,7 +57,7 @@ func (d *unbound) Decode(b *Block, out *columnar.Out, t *Tally) error {
 	record := b.First
 	for data := b.Data; len(data) > 0; record++ {
 		var line []byte
-		line, data = cutLine(data)
+		line, data = scan.CutLine(data)
 		if len(line) == 0 {
 			continue
 		}
@@ -99,7 +100,7 @@ func unboundHeader(prev, p []byte) []byte {
 		if at < 0 {
 			break
 		}
-		line, rest := cutLine(search[bytes.LastIndexByte(search[:at], '\n')+1:])
+		line, rest := scan.CutLine(search[bytes.LastIndexByte(search[:at], '\n')+1:])
 		if u, _ := unboundLine(line); u.starts {
 			prev, p = nil, rest
 		}
@@ -107,7 +108,7 @@ func unboundHeader(prev, p []byte) []byte {
 	}
 	for prev == nil && len(p) > 0 {
 		var line []byte
-		line, p = cutLine(p)
+		line, p = scan.CutLine(p)
 		if bytes.HasSuffix(line, []byte(" IN")) {
 			if u, _ := unboundLine(line); u.tellsQueries {
 				prev = queriesLogged
@@ -125,15 +126,15 @@ var queriesLogged = []byte("queries are logged")
 // time returns the time of a line in µs UTC.
 func (d *unbound) time(line []byte) (us int64, ok bool) {
 	if len(line) == 0 || line[0] != '[' {
-		us, _, ok = d.clock.parse(withoutPriority(line))
+		us, _, ok = d.clock.Parse(withoutPriority(line))
 		return us, ok
 	}
-	at := indexNear(line, ']')
+	at := scan.IndexNear(line, ']')
 	if at < 0 {
 		return 0, false
 	}
 	if !bytes.Equal(line[:at], d.epoch) {
-		if us, ok = parseEpoch(line[1:at]); !ok {
+		if us, ok = scan.Epoch(line[1:at]); !ok {
 			return 0, false
 		}
 		d.epoch, d.us = append(d.epoch[:0], line[:at]...), us
@@ -145,7 +146,7 @@ func (d *unbound) time(line []byte) (us int64, ok bool) {
 // stored with.
 func withoutPriority(line []byte) []byte {
 	if len(line) > 0 && line[0] == '<' {
-		if at := indexNear(line, '>'); at > 0 && at < 5 {
+		if at := scan.IndexNear(line, '>'); at > 0 && at < 5 {
 			line = bytes.TrimPrefix(line[at+1:], []byte("1 "))
 		}
 	}
@@ -173,23 +174,23 @@ type unboundLookup struct {
 //
 // A client can put no space in a name: Unbound writes it as a question mark.
 func unboundLine(line []byte) (u unboundLookup, sound bool) {
-	tag, p := cutWord(unboundMessage(line))
+	tag, p := scan.CutWord(unboundMessage(line))
 	switch string(tag) {
 	case "info:", "query:", "reply:":
 	default:
 		return u, true
 	}
-	client, p := cutWord(p)
-	if !addressLike(client) {
+	client, p := scan.CutWord(p)
+	if !scan.AddressLike(client) {
 		u.starts = string(client) == "start" && bytes.HasPrefix(p, []byte("of service (unbound "))
 		return u, true
 	}
-	name, p := cutWord(p)
+	name, p := scan.CutWord(p)
 	if string(name) == "-" {
 		return u, true
 	}
-	kind, p := cutWord(p)
-	class, p := cutWord(p)
+	kind, p := scan.CutWord(p)
+	class, p := scan.CutWord(p)
 	if len(name) == 0 || len(kind) == 0 || len(class) == 0 {
 		return u, false
 	}
@@ -198,22 +199,22 @@ func unboundLine(line []byte) (u unboundLookup, sound bool) {
 	}
 	u.tellsQueries = p == nil && string(class) == "IN"
 	if len(p) > 0 {
-		u.rcode, p = cutWord(p)
-		_, p = cutWord(p) // how long it took, in s
-		_, p = cutWord(p) // whether it was cached
-		size, p := cutWord(p)
+		u.rcode, p = scan.CutWord(p)
+		_, p = scan.CutWord(p) // how long it took, in s
+		_, p = scan.CutWord(p) // whether it was cached
+		size, p := scan.CutWord(p)
 		if len(size) == 0 {
 			return unboundLookup{}, false
 		}
 		if on, isOn := bytes.CutPrefix(p, []byte("on ")); isOn {
-			_, on = cutWord(on) // udp, tcp
-			server, _ := cutWord(on)
-			u.server = withoutScope(server)
+			_, on = scan.CutWord(on) // udp, tcp
+			server, _ := scan.CutWord(on)
+			u.server = scan.WithoutScope(server)
 		}
 	} else if string(tag) == "reply:" {
 		return unboundLookup{}, false
 	}
-	u.client, u.name, u.kind = withoutScope(client), name, kind
+	u.client, u.name, u.kind = scan.WithoutScope(client), name, kind
 	return u, true
 }
 
@@ -222,7 +223,7 @@ func unboundLine(line []byte) (u unboundLookup, sound bool) {
 func unboundMessage(line []byte) []byte {
 	whole := line
 	for {
-		open := indexNear(line, '[')
+		open := scan.IndexNear(line, '[')
 		if open < 0 {
 			return nil
 		}

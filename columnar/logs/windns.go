@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"outflow/columnar"
+	"outflow/columnar/scan"
 )
 
 // WinDNS decodes the debug log of the Windows DNS server.
@@ -22,18 +23,18 @@ Times are local, of the zone of the options.`,
 	Tables: []*columnar.Table{columnar.DNS},
 	Lacks:  columnar.ColSet(columnar.User, columnar.Host, columnar.Rcode, columnar.AnswersLen, columnar.DstIP),
 	Sniff: func(head []byte) bool {
-		return anyLine(head, func(line []byte) bool {
+		return scan.AnyLine(head, func(line []byte) bool {
 			var p winPacket
 			return bytes.HasPrefix(line, []byte("DNS Server log file creation at ")) || p.parse(line) && p.whole
 		})
 	},
 	New: func(o *Options) (Decoder, error) {
-		return &winDNS{clock: clock{zone: o.Location()}, monthFirst: winMonthFirst(o)}, nil
+		return &winDNS{clock: scan.Clock{Zone: o.Location()}, monthFirst: winMonthFirst(o)}, nil
 	},
 }
 
 type winDNS struct {
-	clock      clock
+	clock      scan.Clock
 	monthFirst bool   // in dates with strokes
 	date       []byte // the last one
 	start      int64  // µs of its midnight, as if the zone were UTC
@@ -45,8 +46,8 @@ func (d *winDNS) Decode(b *Block, out *columnar.Out, t *Tally) error {
 	record := b.First
 	for data := b.Data; len(data) > 0; record++ {
 		var line []byte
-		line, data = cutLine(data)
-		if blank(line) {
+		line, data = scan.CutLine(data)
+		if scan.Blank(line) {
 			continue
 		}
 		var p winPacket
@@ -73,9 +74,9 @@ func (d *winDNS) Decode(b *Block, out *columnar.Out, t *Tally) error {
 			continue
 		}
 		row := lookup{us: us, client: spanOf(b.Data, p.client), query: l.extend(text)}
-		switch n, isNumber := parseInt(p.kind); {
+		switch n, isNumber := scan.Int(p.kind); {
 		case isNumber:
-			row.kind = l.extend(append(l.text, queryTypeName(n)...))
+			row.kind = l.extend(append(l.text, scan.QueryTypeName(n)...))
 		case string(p.kind) == "ALL":
 			row.kind = l.extend(append(l.text, "ANY"...))
 		default:
@@ -109,7 +110,7 @@ func (d *winDNS) time(p *winPacket) (us int64, ok bool) {
 	if !ok || h > 23 || m > 59 || s > 60 {
 		return 0, false
 	}
-	return d.clock.local(d.start + (h*3600+m*60+s)*second)
+	return d.clock.Local(d.start + (h*3600+m*60+s)*scan.Second)
 }
 
 // winClock parses 1:51:18 or 13:51:18.
@@ -118,14 +119,14 @@ func winClock(b []byte) (h, m, s int64, ok bool) {
 		h, b = int64(b[0]-'0'), b[1:]
 		ok = h <= 9
 	} else if len(b) == 8 {
-		h, ok = twoDigits(b)
+		h, ok = scan.TwoDigits(b)
 		b = b[2:]
 	}
 	if !ok || b[0] != ':' || b[3] != ':' {
 		return 0, 0, 0, false
 	}
-	m, ok1 := twoDigits(b[1:])
-	s, ok2 := twoDigits(b[4:])
+	m, ok1 := scan.TwoDigits(b[1:])
+	s, ok2 := scan.TwoDigits(b[4:])
 	return h, m, s, ok1 && ok2
 }
 
@@ -172,7 +173,7 @@ func winMonthFirst(o *Options) bool {
 	monthFirst, sure := true, false
 	for head := o.Head; len(head) > 0 && !sure; {
 		var line []byte
-		line, head = cutLine(head)
+		line, head = scan.CutLine(head)
 		var p winPacket
 		if !p.parse(line) {
 			continue
@@ -213,14 +214,14 @@ func (p *winPacket) parse(line []byte) bool {
 		return false
 	}
 	var word []byte
-	p.date, line = cutWord(line)
-	p.clock, line = cutWord(line)
-	word, line = cutWord(line)
+	p.date, line = scan.CutWord(line)
+	p.clock, line = scan.CutWord(line)
+	word, line = scan.CutWord(line)
 	if string(word) == "AM" || string(word) == "PM" {
 		p.half = word
-		_, line = cutWord(line) // thread
+		_, line = scan.CutWord(line) // thread
 	}
-	word, line = cutWord(line)
+	word, line = scan.CutWord(line)
 	if string(word) != "PACKET" {
 		return false
 	}
@@ -236,23 +237,23 @@ func (p *winPacket) parse(line []byte) bool {
 	if response {
 		opcode, line = cutPadded(line)
 	}
-	at := indexNear(line, ']')
-	if len(opcode) != 1 || !addressLike(client) || len(line) == 0 || line[0] != '[' || at < 0 {
+	at := scan.IndexNear(line, ']')
+	if len(opcode) != 1 || !scan.AddressLike(client) || len(line) == 0 || line[0] != '[' || at < 0 {
 		return true
 	}
 	p.kind, line = cutPadded(line[at+1:])
-	p.client, p.name = withoutScope(client), bytes.TrimLeft(line, " ")
+	p.client, p.name = scan.WithoutScope(client), bytes.TrimLeft(line, " ")
 	p.whole = (string(protocol) == "UDP" || string(protocol) == "TCP") && (string(direction) == "Rcv" || string(direction) == "Snd") && len(p.name) > 0
 	p.query = p.whole && direction[0] == 'R' && !response && opcode[0] == 'Q'
 	return true
 }
 
-// cutPadded is cutWord of what stands behind the spaces that p may begin with.
+// cutPadded is scan.CutWord of what stands behind the spaces that p may begin with.
 func cutPadded(p []byte) (word, rest []byte) {
 	for len(p) > 0 && p[0] == ' ' {
 		p = p[1:]
 	}
-	return cutWord(p)
+	return scan.CutWord(p)
 }
 
 // appendWinName appends a name that is written with the length before each label.

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"outflow/columnar"
+	"outflow/columnar/scan"
 )
 
 // A winEvent is one event of a Windows event log as a list of fields, whatever
@@ -17,7 +18,7 @@ import (
 type winEvent struct {
 	fields []winField
 	slots  [numWinSlots][]byte // values of fields that rows are made of; nil: none
-	clock  clock
+	clock  scan.Clock
 	joined []byte // scratch
 
 	// Of the elements that are open:
@@ -375,17 +376,17 @@ func (e *winEvent) row(table *columnar.Table, b *columnar.Builder) (reason strin
 		if len(e.said(winDestinationIP)) == 0 {
 			return "no DestinationIp"
 		}
-		port, ok := countOf(e.said(winDestinationPort))
+		port, ok := scan.Count(e.said(winDestinationPort))
 		if !ok {
 			return "bad DestinationPort"
 		}
 		b.SetText(columnar.SrcIP, e.address(winSourceIP))
 		b.SetText(columnar.DstIP, e.address(winDestinationIP))
-		b.SetLower(columnar.DstHost, bytes.TrimSuffix(e.said(winDestinationHost), dot))
+		b.SetLower(columnar.DstHost, scan.TrimDot(e.said(winDestinationHost)))
 		b.SetLower(columnar.Protocol, e.said(winProtocol))
 		setCount(b, columnar.DstPort, port)
 	case columnar.DNS:
-		name := bytes.TrimSuffix(e.said(winQueryName), dot)
+		name := scan.TrimDot(e.said(winQueryName))
 		if len(name) == 0 {
 			return "no QueryName"
 		}
@@ -404,28 +405,28 @@ func (e *winEvent) row(table *columnar.Table, b *columnar.Builder) (reason strin
 // time returns when the event happened by its own word, else when the log says it
 // was written.
 func (e *winEvent) time() (us int64, ok bool) {
-	zone := e.clock.zone
-	e.clock.zone = nil // UtcTime
-	us, ok = e.clock.parseISO(e.slots[winUtcTime])
-	e.clock.zone = zone
+	zone := e.clock.Zone
+	e.clock.Zone = nil // UtcTime
+	us, ok = e.clock.ISO(e.slots[winUtcTime])
+	e.clock.Zone = zone
 	if ok {
 		return us, true
 	}
 	created := e.slots[winTimeCreated]
-	if us, ok = e.clock.parseISO(created); ok {
+	if us, ok = e.clock.ISO(created); ok {
 		return us, true
 	}
 	// PowerShell's JSON has milliseconds.
 	if ms, ok := bytes.CutPrefix(created, []byte("/Date(")); ok {
 		ms, _, _ := bytes.Cut(ms, []byte(")"))
-		us, ok = parseDecimal(ms, 1e3)
-		return us, ok && plausible(us)
+		us, ok = scan.Decimal(ms, 1e3)
+		return us, ok && scan.Plausible(us)
 	}
 	if len(created) == 0 {
-		return e.clock.parseISO(e.slots[winTimestamp])
+		return e.clock.ISO(e.slots[winTimestamp])
 	}
-	us, ok = parseNumber(created, second)
-	return us, ok && plausible(us)
+	us, ok = scan.Number(created, scan.Second)
+	return us, ok && scan.Plausible(us)
 }
 
 // user returns who acted, as DOMAIN\name.
@@ -475,18 +476,18 @@ func (e *winEvent) answers(b *columnar.Builder) {
 	// Windows counts the response codes of DNS from 9000, of which 9501 is an
 	// answer without records of the type.
 	const codes, noRecords = 9000, 9501
-	status, ok := parseInt(e.slots[winQueryStatus])
+	status, ok := scan.Int(e.slots[winQueryStatus])
 	switch {
 	case !ok:
 		return
 	case status == noRecords:
 		status = 0
-	case status > codes && status < codes+int64(len(rcodes)):
+	case status > codes && status < codes+int64(scan.NumRcodes):
 		status -= codes
 	case status != 0:
 		return // no answer
 	}
-	b.SetText(columnar.Rcode, []byte(rcodeName(status)))
+	b.SetText(columnar.Rcode, []byte(scan.RcodeName(status)))
 	n := int64(0)
 	for rest := e.said(winQueryResults); len(rest) > 0; {
 		var answer []byte
@@ -504,6 +505,39 @@ func parseWinInt(b []byte) (v int64, ok bool) {
 		u, err := strconv.ParseUint(string(b[2:]), 16, 63)
 		return int64(u), err == nil
 	}
-	v, ok = parseInt(b)
+	v, ok = scan.Int(b)
 	return v, ok && v >= 0
 }
+
+const (
+	channelName  = "Channel"
+	providerName = "Provider_Name"
+	timeCreated  = "TimeCreated_SystemTime"
+	timeStamp    = "@timestamp" // of who passed the event on: not so good
+)
+
+// winDoc tells what all forms of Windows events have in common.
+const winDoc = `Reads the events of Sysmon and the Security log that say what a machine did. All
+others are rows of event if a rule reads them, else they are counted as other. The time is the event's UtcTime, else when the log
+says it was written.
+
+Sysmon 1       → process  Image path, OriginalFileName internal_name, CommandLine,
+                          ParentImage, ProcessId pid, Description, Hashes
+Security 4688  → process  NewProcessName path, CommandLine (if the policy has it
+                          logged), ParentProcessName, NewProcessId pid
+Sysmon 3       → network  SourceIp, DestinationIp, DestinationHostname,
+                          DestinationPort, Protocol; bytes are null. Where
+                          Initiated is false another machine is the client: event.
+Sysmon 22      → dns      QueryName, QueryStatus rcode, QueryResults answers_len.
+                          The type that was asked for is not logged.
+
+user is the event's User; in 4688 TargetDomainName\TargetUserName, the account
+that the process acts as, or SubjectDomainName\SubjectUserName where that is
+the same; in other events the subject, but for those of a logon (4624, 4625) the
+account that logs on. src_ip of an event is SourceIp or IpAddress. host is Computer. A machine that logs both Sysmon 1 and Security 4688
+gives two rows of each process.`
+
+var (
+	winTables = []*columnar.Table{columnar.Process, columnar.Network, columnar.DNS, columnar.Event}
+	winLacks  = columnar.ColSet(columnar.QueryType, columnar.BytesOut, columnar.BytesIn, columnar.Duration)
+)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 
 	"outflow/columnar"
+	"outflow/columnar/scan"
 )
 
 // WinJSON decodes Windows events as JSON.
@@ -32,13 +33,13 @@ EventTime) are taken as of the zone of the input.`,
 		d := newWinJSON(nil)
 		for lines := 0; len(head) > 0 && lines < 32; lines++ {
 			var line []byte
-			line, head = cutLine(head)
-			if at := skipSpace(line, 0); at == len(line) || line[at] != '{' {
+			line, head = scan.CutLine(head)
+			if at := scan.SkipSpace(line, 0); at == len(line) || line[at] != '{' {
 				continue
 			}
 			d.flatten(line)
 			s := &d.event.slots
-			if _, number := parseInt(s[winEventID]); number && len(s[winProvider])+len(s[winChannel]) > 0 {
+			if _, number := scan.Int(s[winEventID]); number && len(s[winProvider])+len(s[winChannel]) > 0 {
 				return true
 			}
 		}
@@ -51,7 +52,7 @@ type winJSON struct {
 	event   winEvent
 	out     *columnar.Out // says which events are read; nil: those that have a table of their own
 	names   nameSet
-	walkers [winJSONDepth]walker // of the objects that are open
+	walkers [winJSONDepth]scan.Walker // of the objects that are open
 	depth   int
 	message []byte
 	ecs     []winField // for what the event does not say under its own name
@@ -65,7 +66,7 @@ const winJSONDepth = 10
 func newWinJSON(o *Options) *winJSON {
 	d := &winJSON{names: nameSet{}}
 	if o != nil {
-		d.event.clock.zone = o.Zone
+		d.event.clock.Zone = o.Zone
 	}
 	return d
 }
@@ -134,13 +135,6 @@ var winSystemNames = map[string]string{
 	"@timestamp": timeStamp, "timestamp": timeStamp,
 }
 
-const (
-	channelName  = "Channel"
-	providerName = "Provider_Name"
-	timeCreated  = "TimeCreated_SystemTime"
-	timeStamp    = "@timestamp" // of who passed the event on: not so good
-)
-
 // winChannels are the logs that Hayabusa calls by short names.
 var winChannels = map[string]string{
 	"App": "Application", "Sec": "Security", "Sys": "System", "Sysmon": "Microsoft-Windows-Sysmon/Operational",
@@ -164,9 +158,9 @@ func (d *winJSON) Decode(b *Block, out *columnar.Out, t *Tally) error {
 	record := b.First
 	for data := b.Data; len(data) > 0; record++ {
 		var line []byte
-		line, data = cutLine(data)
+		line, data = scan.CutLine(data)
 		switch {
-		case blank(line):
+		case scan.Blank(line):
 			t.Pass()
 		case !d.flatten(line):
 			t.Skip(record, malformedJSON)
@@ -188,28 +182,28 @@ func (d *winJSON) flatten(line []byte) bool {
 	if d.message != nil && d.fromMessage() {
 		d.event.parseMessage(d.message, d.names.of)
 	}
-	return w.doneObject()
+	return w.DoneObject()
 }
 
 // object adds what an object says. element is the key of an object in winOfSystem
 // that says more than one thing of the same; nil if it is the whole.
-func (d *winJSON) object(v value, place winPlace, element []byte) *walker {
+func (d *winJSON) object(v scan.Value, place winPlace, element []byte) *scan.Walker {
 	w := &d.walkers[d.depth]
 	d.depth++
-	for w.open(v); w.close != ']' && w.next(); {
-		d.member(place, element, w.key, w)
+	for w.Open(v); !w.InArray() && w.Next(); {
+		d.member(place, element, w.Key, w)
 	}
 	d.depth--
 	return w
 }
 
-func (d *winJSON) member(place winPlace, element, key []byte, w *walker) {
+func (d *winJSON) member(place winPlace, element, key []byte, w *scan.Walker) {
 	if place == winRecord || place == winOfSystem && element == nil {
-		if inner, ok := winPlaces[string(key)]; ok && w.val.is('{') {
+		if inner, ok := winPlaces[string(key)]; ok && w.Val.Is('{') {
 			if inner != winECS {
-				d.inside(w.val, inner, nil)
+				d.inside(w.Val, inner, nil)
 			} else if place == winRecord {
-				d.inside(w.val, inner, bytes.Clone(key))
+				d.inside(w.Val, inner, bytes.Clone(key))
 			}
 			return
 		}
@@ -234,29 +228,29 @@ func (d *winJSON) member(place winPlace, element, key []byte, w *walker) {
 }
 
 // common notes a field of the common schema; path is that of its object.
-func (d *winJSON) common(path, key []byte, w *walker) {
+func (d *winJSON) common(path, key []byte, w *scan.Walker) {
 	if path != nil {
 		d.event.joined = append(append(append(d.event.joined[:0], path...), '.'), key...)
 		key = d.event.joined
 	}
-	if w.val.is('{') {
-		d.inside(w.val, winECS, bytes.Clone(key))
+	if w.Val.Is('{') {
+		d.inside(w.Val, winECS, bytes.Clone(key))
 		return
 	}
-	if w.val.is('[') && d.depth < winJSONDepth {
+	if w.Val.Is('[') && d.depth < winJSONDepth {
 		path := bytes.Clone(key)
 		list := &d.walkers[d.depth]
 		d.depth++
-		for list.open(w.val); list.next(); {
-			if list.val.is('{') {
-				d.inside(list.val, winECS, path)
+		for list.Open(w.Val); list.Next(); {
+			if list.Val.Is('{') {
+				d.inside(list.Val, winECS, path)
 			}
 		}
 		d.depth--
 		return
 	}
 	if name := winECSNames[string(key)]; name != "" {
-		if text := w.text(&d.scratch); len(text) > 0 {
+		if text := w.Text(&d.scratch); len(text) > 0 {
 			d.ecs = append(d.ecs, winField{name: name, value: text})
 		}
 	}
@@ -302,14 +296,14 @@ func (d *winJSON) fromECS() {
 	}
 }
 
-func (d *winJSON) inside(v value, place winPlace, element []byte) {
+func (d *winJSON) inside(v scan.Value, place winPlace, element []byte) {
 	if d.depth < winJSONDepth {
 		d.object(v, place, element)
 	}
 }
 
 // said adds what the log says of an event, or a field where all are side by side.
-func (d *winJSON) said(place winPlace, element, key []byte, w *walker) {
+func (d *winJSON) said(place winPlace, element, key []byte, w *scan.Walker) {
 	name, system := winSystemNames[string(key)]
 	switch {
 	case element != nil:
@@ -318,8 +312,8 @@ func (d *winJSON) said(place winPlace, element, key []byte, w *walker) {
 		system = true
 		switch string(key) {
 		case "#attributes":
-			if w.val.is('{') {
-				d.inside(w.val, winOfSystem, element)
+			if w.Val.Is('{') {
+				d.inside(w.Val, winOfSystem, element)
 			}
 			return
 		case "#text", "Value", "value":
@@ -330,19 +324,19 @@ func (d *winJSON) said(place winPlace, element, key []byte, w *walker) {
 			d.event.joined = append(append(append(d.event.joined[:0], element...), '_'), key...)
 			name = d.names.of(d.event.joined)
 		}
-	case w.val.is('{'):
+	case w.Val.Is('{'):
 		element = bytes.TrimSuffix(key, []byte("_attributes"))
 		if place == winOfSystem || system {
-			d.inside(w.val, winOfSystem, bytes.Clone(element))
+			d.inside(w.Val, winOfSystem, bytes.Clone(element))
 		}
 		return
 	case string(key) == "Message" && place == winRecord:
-		d.message = w.text(&d.scratch)
+		d.message = w.Text(&d.scratch)
 	}
 	if name == "" {
 		name = d.names.of(key)
 	}
-	if text := w.text(&d.scratch); text != nil {
+	if text := w.Text(&d.scratch); text != nil {
 		if name == channelName {
 			if long := winChannels[string(text)]; long != "" {
 				text = []byte(long)
@@ -354,20 +348,20 @@ func (d *winJSON) said(place winPlace, element, key []byte, w *walker) {
 
 // field adds a field of the event. Objects in it have fields too; of an array each
 // element is one.
-func (d *winJSON) field(place winPlace, element, key []byte, w *walker) {
+func (d *winJSON) field(place winPlace, element, key []byte, w *scan.Walker) {
 	switch {
-	case w.val.is('{'):
+	case w.Val.Is('{'):
 		if string(key) != "#attributes" {
-			d.inside(w.val, place, bytes.Clone(key))
+			d.inside(w.Val, place, bytes.Clone(key))
 		}
 		return
-	case w.val.is('['):
-		d.array(w.val, place, key)
+	case w.Val.Is('['):
+		d.array(w.Val, place, key)
 		return
 	case string(key) == "#text" && element != nil:
 		key = element
 	}
-	text := w.text(&d.scratch)
+	text := w.Text(&d.scratch)
 	var name string
 	switch place {
 	case winWazuh:
@@ -390,34 +384,34 @@ func (d *winJSON) field(place winPlace, element, key []byte, w *walker) {
 
 // array adds the elements of an array as fields of one name, or each under its
 // own: [{"Name": "Image", "#text": …}].
-func (d *winJSON) array(v value, place winPlace, key []byte) {
+func (d *winJSON) array(v scan.Value, place winPlace, key []byte) {
 	if d.depth+1 >= winJSONDepth {
 		return
 	}
 	name := d.names.of(key)
 	w := &d.walkers[d.depth]
 	d.depth++
-	for w.open(v); w.next(); {
-		if !w.val.is('{') {
-			if text := w.text(&d.scratch); text != nil {
+	for w.Open(v); w.Next(); {
+		if !w.Val.Is('{') {
+			if text := w.Text(&d.scratch); text != nil {
 				d.event.add(false, name, text)
 			}
 			continue
 		}
 		own, text := name, []byte(nil)
 		m := &d.walkers[d.depth]
-		for m.open(w.val); m.next(); {
-			switch string(m.key) {
+		for m.Open(w.Val); m.Next(); {
+			switch string(m.Key) {
 			case "Name", "@Name":
-				own = d.names.of(m.text(&d.scratch))
+				own = d.names.of(m.Text(&d.scratch))
 			case "#text", "Text", "text", "content", "Value", "value":
-				text = m.text(&d.scratch)
+				text = m.Text(&d.scratch)
 			case "#attributes":
-				if m.val.is('{') {
-					var a walker
-					for a.open(m.val); a.next(); {
-						if string(a.key) == "Name" {
-							own = d.names.of(a.text(&d.scratch))
+				if m.Val.Is('{') {
+					var a scan.Walker
+					for a.Open(m.Val); a.Next(); {
+						if string(a.Key) == "Name" {
+							own = d.names.of(a.Text(&d.scratch))
 						}
 					}
 				}

@@ -6,32 +6,7 @@ import (
 	"unicode/utf8"
 
 	"outflow/columnar"
-)
-
-// winDoc tells what all forms of Windows events have in common.
-const winDoc = `Reads the events of Sysmon and the Security log that say what a machine did. All
-others are rows of event if a rule reads them, else they are counted as other. The time is the event's UtcTime, else when the log
-says it was written.
-
-Sysmon 1       → process  Image path, OriginalFileName internal_name, CommandLine,
-                          ParentImage, ProcessId pid, Description, Hashes
-Security 4688  → process  NewProcessName path, CommandLine (if the policy has it
-                          logged), ParentProcessName, NewProcessId pid
-Sysmon 3       → network  SourceIp, DestinationIp, DestinationHostname,
-                          DestinationPort, Protocol; bytes are null. Where
-                          Initiated is false another machine is the client: event.
-Sysmon 22      → dns      QueryName, QueryStatus rcode, QueryResults answers_len.
-                          The type that was asked for is not logged.
-
-user is the event's User; in 4688 TargetDomainName\TargetUserName, the account
-that the process acts as, or SubjectDomainName\SubjectUserName where that is
-the same; in other events the subject, but for those of a logon (4624, 4625) the
-account that logs on. src_ip of an event is SourceIp or IpAddress. host is Computer. A machine that logs both Sysmon 1 and Security 4688
-gives two rows of each process.`
-
-var (
-	winTables = []*columnar.Table{columnar.Process, columnar.Network, columnar.DNS, columnar.Event}
-	winLacks  = columnar.ColSet(columnar.QueryType, columnar.BytesOut, columnar.BytesIn, columnar.Duration)
+	"outflow/columnar/scan"
 )
 
 // WinXML decodes Windows events as XML.
@@ -72,7 +47,7 @@ passed over.`,
 		return end, records
 	},
 	New: func(o *Options) (Decoder, error) {
-		return &winXML{event: winEvent{clock: clock{zone: o.Zone}}, names: nameSet{}}, nil
+		return &winXML{event: winEvent{clock: scan.Clock{Zone: o.Zone}}, names: nameSet{}}, nil
 	},
 }
 
@@ -244,7 +219,7 @@ func (d *winXML) tag(p []byte, depth int) (name, rest []byte, empty, ok bool) {
 	}
 	d.event.start(d.names.of(name))
 	for {
-		i = skipSpace(p, i)
+		i = scan.SkipSpace(p, i)
 		switch {
 		case i == len(p):
 			return nil, nil, false, false
@@ -258,11 +233,11 @@ func (d *winXML) tag(p []byte, depth int) (name, rest []byte, empty, ok bool) {
 			i++
 		}
 		key := p[from:i]
-		i = skipSpace(p, i)
+		i = scan.SkipSpace(p, i)
 		if len(key) == 0 || i == len(p) || p[i] != '=' {
 			return nil, nil, false, false
 		}
-		if i = skipSpace(p, i+1); i == len(p) || p[i] != '"' && p[i] != '\'' {
+		if i = scan.SkipSpace(p, i+1); i == len(p) || p[i] != '"' && p[i] != '\'' {
 			return nil, nil, false, false
 		}
 		end := bytes.IndexByte(p[i+1:], p[i])

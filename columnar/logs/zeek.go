@@ -2,10 +2,10 @@ package logs
 
 import (
 	"bytes"
-	"encoding/binary"
 	"math/bits"
 
 	"outflow/columnar"
+	"outflow/columnar/scan"
 )
 
 // Zeek decodes the logs of the Zeek (formerly Bro) network sensor.
@@ -48,8 +48,8 @@ client's host and is left out. Long connections appear when they close.`,
 	Sniff:  sniffZeek,
 	Header: zeekHeader,
 	New: func(o *Options) (Decoder, error) {
-		d := &zeek{clock: clock{zone: o.Location()}}
-		d.shape = newShape(func(key []byte) int {
+		d := &zeek{clock: scan.Clock{Zone: o.Location()}}
+		d.shape = scan.NewShape(func(key []byte) int {
 			if f, ok := zeekFieldNamed(key); ok {
 				return int(f)
 			}
@@ -68,12 +68,12 @@ func sniffZeek(head []byte) bool {
 		}
 	}
 	var ts, path, id bool
-	eachKey(head, func(key []byte, val value) {
+	scan.EachKey(head, func(key []byte, val scan.Value) {
 		switch string(key) {
 		case "ts":
-			ts = !val.is('{') && !val.is('[')
+			ts = !val.Is('{') && !val.Is('[')
 		case "_path", "@stream":
-			path = path || val.is('"')
+			path = path || val.Is('"')
 		case "name":
 			// loaded_scripts has no other key.
 			path = path || bytes.HasSuffix(val, []byte(`.zeek"`)) || bytes.HasSuffix(val, []byte(`.bro"`))
@@ -84,402 +84,16 @@ func sniffZeek(head []byte) bool {
 	return path || ts && id
 }
 
-// eachKey calls f with the members of the first JSON object of head, as far as
-// it goes.
-func eachKey(head []byte, f func(key []byte, val value)) {
-	line, _ := cutLine(bytes.TrimLeft(head, " \t\r\n"))
-	var w walker
-	w.open(line)
-	for w.close == '}' && w.next() {
-		f(w.key, w.val)
-	}
-}
-
-// A zeekField is a field of Zeek's that means something here.
-type zeekField uint8
-
-const (
-	zeekTS zeekField = iota
-	zeekPath
-	zeekOrigHost
-	zeekRespHost
-	zeekRespPort
-	zeekProto
-	zeekService
-	zeekDuration
-	zeekOrigBytes
-	zeekRespBytes
-	zeekOrigIPBytes
-	zeekRespIPBytes
-	zeekConnState
-	zeekTransID
-	zeekQuery
-	zeekQtype
-	zeekQtypeName
-	zeekRcode
-	zeekRcodeName
-	zeekAnswers
-	zeekTransDepth
-	zeekMethod
-	zeekHost
-	zeekURI
-	zeekUserAgent
-	zeekRequestLen
-	zeekResponseLen
-	zeekStatusCode
-	zeekUsername
-	zeekServerName
-	zeekEstablished
-	zeekReferrer
-	zeekOrigPort
-	zeekNotHTTP // any that SIP or SMTP has, and HTTP has not
-	numZeekFields
-)
-
-func zeekFieldNamed(name []byte) (zeekField, bool) {
-	switch string(name) {
-	case "ts":
-		return zeekTS, true
-	case "_path", "@stream":
-		return zeekPath, true
-	case "id.orig_h", "id_orig_h":
-		return zeekOrigHost, true
-	case "id.resp_h", "id_resp_h":
-		return zeekRespHost, true
-	case "id.resp_p", "id_resp_p":
-		return zeekRespPort, true
-	case "proto":
-		return zeekProto, true
-	case "service":
-		return zeekService, true
-	case "duration":
-		return zeekDuration, true
-	case "orig_bytes":
-		return zeekOrigBytes, true
-	case "resp_bytes":
-		return zeekRespBytes, true
-	case "orig_ip_bytes":
-		return zeekOrigIPBytes, true
-	case "resp_ip_bytes":
-		return zeekRespIPBytes, true
-	case "conn_state":
-		return zeekConnState, true
-	case "trans_id":
-		return zeekTransID, true
-	case "query":
-		return zeekQuery, true
-	case "qtype":
-		return zeekQtype, true
-	case "qtype_name":
-		return zeekQtypeName, true
-	case "rcode":
-		return zeekRcode, true
-	case "rcode_name":
-		return zeekRcodeName, true
-	case "answers":
-		return zeekAnswers, true
-	case "trans_depth":
-		return zeekTransDepth, true
-	case "method":
-		return zeekMethod, true
-	case "host":
-		return zeekHost, true
-	case "uri":
-		return zeekURI, true
-	case "user_agent":
-		return zeekUserAgent, true
-	case "request_body_len":
-		return zeekRequestLen, true
-	case "response_body_len":
-		return zeekResponseLen, true
-	case "status_code":
-		return zeekStatusCode, true
-	case "username":
-		return zeekUsername, true
-	case "referrer":
-		return zeekReferrer, true
-	case "id.orig_p", "id_orig_p":
-		return zeekOrigPort, true
-	case "server_name":
-		return zeekServerName, true
-	case "established":
-		return zeekEstablished, true
-	case "call_id", "seq", "request_from", "request_to", "helo", "mailfrom", "rcptto":
-		return zeekNotHTTP, true
-	}
-	return 0, false
-}
-
-// A zeekLog is a log of Zeek's that becomes rows.
-type zeekLog uint8
-
-const (
-	zeekOther zeekLog = iota
-	zeekDNS
-	zeekHTTP
-	zeekConn
-	zeekSSL
-)
-
-func zeekLogNamed(path []byte) zeekLog {
-	switch string(path) {
-	case "dns":
-		return zeekDNS
-	case "http":
-		return zeekHTTP
-	case "conn":
-		return zeekConn
-	case "ssl":
-		return zeekSSL
-	}
-	return zeekOther
-}
-
-// zeekLogOf tells the log by the fields that its lines have.
-func zeekLogOf(has uint64) zeekLog {
-	all := func(fields ...zeekField) bool {
-		for _, f := range fields {
-			if has>>f&1 == 0 {
-				return false
-			}
-		}
-		return true
-	}
-	switch {
-	case all(zeekQuery, zeekQtype), all(zeekQuery, zeekTransID):
-		return zeekDNS
-	case all(zeekConnState):
-		return zeekConn
-	case all(zeekEstablished):
-		return zeekSSL
-	case all(zeekTransDepth, zeekRequestLen, zeekResponseLen) && !all(zeekNotHTTP):
-		return zeekHTTP
-	}
-	return zeekOther
-}
-
-func (l zeekLog) table() *columnar.Table {
-	switch l {
-	case zeekDNS:
-		return columnar.DNS
-	case zeekHTTP:
-		return columnar.HTTP
-	}
-	return columnar.Network
-}
-
-// zeekReads lists, by log, the fields that a row is made of. A field is read if
-// its column is wanted. Those that decide whether a line is a row, and counters,
-// which may make it a bad one, stand with Time, which is always wanted: what is
-// skipped must not depend on who asks.
-var zeekReads = [...][]struct {
-	field zeekField
-	col   columnar.Col
-}{
-	zeekOther: nil,
-	zeekDNS: {
-		{zeekTS, columnar.Time}, {zeekQuery, columnar.Time}, {zeekOrigHost, columnar.SrcIP}, {zeekRespHost, columnar.DstIP},
-		{zeekQtype, columnar.QueryType}, {zeekQtypeName, columnar.QueryType}, {zeekRcode, columnar.Rcode},
-		{zeekRcodeName, columnar.Rcode}, {zeekRcode, columnar.AnswersLen}, {zeekRcodeName, columnar.AnswersLen}, {zeekAnswers, columnar.AnswersLen},
-	},
-	zeekHTTP: {
-		{zeekTS, columnar.Time}, {zeekOrigHost, columnar.SrcIP}, {zeekRespHost, columnar.DstIP}, {zeekUsername, columnar.User},
-		{zeekMethod, columnar.Method}, {zeekMethod, columnar.URLHost}, {zeekMethod, columnar.URLPath}, {zeekHost, columnar.URLHost},
-		{zeekMethod, columnar.BytesOut}, {zeekMethod, columnar.BytesIn},
-		{zeekURI, columnar.URLHost}, {zeekURI, columnar.URLPath}, {zeekUserAgent, columnar.UserAgent},
-		{zeekStatusCode, columnar.Time}, {zeekRequestLen, columnar.Time}, {zeekResponseLen, columnar.Time},
-	},
-	zeekConn: {
-		{zeekTS, columnar.Time}, {zeekDuration, columnar.Time}, {zeekOrigHost, columnar.SrcIP}, {zeekRespHost, columnar.DstIP},
-		{zeekRespPort, columnar.Time}, {zeekProto, columnar.Protocol}, {zeekService, columnar.Protocol},
-		{zeekOrigBytes, columnar.Time}, {zeekRespBytes, columnar.Time},
-		{zeekOrigIPBytes, columnar.Time}, {zeekRespIPBytes, columnar.Time},
-	},
-	zeekSSL: {
-		{zeekTS, columnar.Time}, {zeekOrigHost, columnar.SrcIP}, {zeekRespHost, columnar.DstIP},
-		{zeekRespPort, columnar.Time}, {zeekServerName, columnar.DstHost},
-	},
-}
-
-// A zeekTSV is the TSV header in force.
-type zeekTSV struct {
-	sep, setSep byte
-	fault       string // why lines cannot be read
-	empty       []byte
-	unset       []byte
-	path        []byte
-	fields      int
-	at          [numZeekFields]int // where a field stands, -1 if it does not
-
-	log   zeekLog
-	plan  []zeekCell // what is read of a line
-	ends  []int32    // of the fields up to the last that is read
-	ready bool       // log and plan are made
-}
-
-type zeekCell struct {
-	at    int32
-	field zeekField
-}
-
-// zeekLongest is how long a header line may be, in bytes; longer ones are taken
-// for comments. The widest logs have 2 KiB of names; as the header in force is
-// copied at each header line, a hostile one could cost minutes.
-const zeekLongest = 1 << 16
-
-const (
-	zeekNoFields = "no #fields line before this line"
-	zeekSepLong  = "#separator of more than one byte"
-)
-
-func (h *zeekTSV) reset() {
-	*h = zeekTSV{sep: '\t', setSep: ',', empty: []byte("(empty)"), unset: []byte("-"), fault: zeekNoFields, plan: h.plan, ends: h.ends}
-}
-
-// directive takes a header line.
-func (h *zeekTSV) directive(line []byte) {
-	name, arg := zeekDirective(line)
-	h.ready = false
-	switch string(name) {
-	case "#separator":
-		h.reset()
-		if sep := zeekUnescape(nil, arg); len(sep) == 1 {
-			h.sep = sep[0]
-		} else {
-			h.fault = zeekSepLong
-		}
-	case "#close":
-		h.reset()
-	case "#set_separator":
-		if sep := zeekUnescape(nil, arg); len(sep) == 1 {
-			h.setSep = sep[0]
-		}
-	case "#empty_field":
-		h.empty = bytes.Clone(arg)
-	case "#unset_field":
-		h.unset = bytes.Clone(arg)
-	case "#path":
-		h.path = bytes.Clone(arg)
-	case "#fields":
-		if h.fault == zeekSepLong {
-			return
-		}
-		h.fault, h.fields = "", 0
-		for f := range h.at {
-			h.at[f] = -1
-		}
-		for name := range bytes.SplitSeq(arg, []byte{h.sep}) {
-			if f, ok := zeekFieldNamed(name); ok {
-				h.at[f] = h.fields
-			}
-			h.fields++
-		}
-	}
-}
-
-// zeekDirective splits a header line at the first space, tab or whatever byte
-// ends its name.
-func zeekDirective(line []byte) (name, arg []byte) {
-	if len(line) > zeekLongest {
-		return nil, nil
-	}
-	i := 1
-	for i < len(line) && (line[i]|0x20-'a' < 26 || line[i] == '_') {
-		i++
-	}
-	return line[:i], line[min(i+1, len(line)):]
-}
-
-// zeekHeader is Zeek.Header: the header lines in force, each with its newline.
-func zeekHeader(prev, p []byte) []byte {
-	header := prev
-	for at := 0; at < len(p); {
-		if p[at] != '#' {
-			next := bytes.Index(p[at:], []byte("\n#"))
-			if next < 0 {
-				break
-			}
-			at += next + 1
-		}
-		line, rest := cutLine(p[at:])
-		header = zeekWith(header, line)
-		at = len(p) - len(rest)
-	}
-	return header
-}
-
-// zeekWith returns header after one more header line, in memory of its own.
-func zeekWith(header, line []byte) []byte {
-	name, _ := zeekDirective(line)
-	var with []byte
-	switch string(name) {
-	case "#separator":
-		return append(append(with, line...), '\n')
-	case "#close":
-		return nil
-	case "#set_separator", "#empty_field", "#unset_field", "#path", "#fields":
-	default:
-		return header
-	}
-	for have, rest := cutLine(header); len(have) > 0; have, rest = cutLine(rest) {
-		if other, _ := zeekDirective(have); !bytes.Equal(other, name) {
-			with = append(append(with, have...), '\n')
-		}
-	}
-	return append(append(with, line...), '\n')
-}
-
-// split notes where the fields end that are read, and returns how many fields
-// the line has.
-func (h *zeekTSV) split(line []byte) int {
-	n, further := 0, 0
-	ends := h.ends
-	for i := 0; i < len(line); i += 64 {
-		m := byteMask(line[i:], h.sep)
-		for ; m != 0 && n < len(ends); m &= m - 1 {
-			ends[n] = int32(i + bits.TrailingZeros64(m))
-			n++
-		}
-		further += bits.OnesCount64(m)
-	}
-	if n < len(ends) {
-		ends[n] = int32(len(line))
-	}
-	return n + further + 1
-}
-
-// byteMask marks where c stands in the first 64 bytes of b.
-func byteMask(b []byte, c byte) (m uint64) {
-	if cap(b) < 64 {
-		for i := range b {
-			if b[i] == c {
-				m |= 1 << i
-			}
-		}
-		return m
-	}
-	// Within the block it is cheaper to look at what follows b, and to cut it
-	// off, than to stop.
-	words, pattern := b[:64], uint64(c)*eachByte
-	for i := 0; i < 64; i += 8 {
-		m |= equalBytes(binary.LittleEndian.Uint64(words[i:]), pattern) << i
-	}
-	if len(b) < 64 {
-		m &= 1<<len(b) - 1
-	}
-	return m
-}
-
 // A zeek decodes lines of both forms. Each line becomes cells first, so that
 // both share what makes rows of them.
 type zeek struct {
-	clock   clock
+	clock   scan.Clock
 	header  []byte // that tsv was made of
 	tsv     zeekTSV
 	out     *columnar.Out // that the plan was made for
-	shape   *shape
-	values  [numZeekFields]value // of a JSON line
-	reads   [zeekSSL + 1]uint64  // by log: the fields that are read of JSON for out
+	shape   *scan.Shape
+	values  [numZeekFields]scan.Value // of a JSON line
+	reads   [zeekSSL + 1]uint64       // by log: the fields that are read of JSON for out
 	kept    [zeekSSL + 1][]zeekKept
 	set     uint64                // cells that are set from JSON
 	cells   [numZeekFields][]byte // nil: not said; text is unescaped, answers is raw
@@ -492,7 +106,7 @@ func (d *zeek) Decode(b *Block, out *columnar.Out, t *Tally) error {
 	if !bytes.Equal(d.header, b.Header) {
 		d.header = append(d.header[:0], b.Header...)
 		d.tsv.reset()
-		for line, rest := cutLine(d.header); len(line) > 0; line, rest = cutLine(rest) {
+		for line, rest := scan.CutLine(d.header); len(line) > 0; line, rest = scan.CutLine(rest) {
 			d.tsv.directive(line)
 		}
 	}
@@ -508,7 +122,7 @@ func (d *zeek) Decode(b *Block, out *columnar.Out, t *Tally) error {
 				continue
 			}
 			var line []byte
-			line, data = cutLine(data)
+			line, data = scan.CutLine(data)
 			d.count(line, record, t)
 			record++
 			continue
@@ -580,7 +194,7 @@ func (d *zeek) line(line []byte, record int64) (row bool, reason string) {
 		return false, reason
 	}
 	for _, k := range d.kept[log] {
-		if text := k.part.of(d.cells[k.field]); len(text) > 0 {
+		if text := k.part.Of(d.cells[k.field]); len(text) > 0 {
 			b.SetField([]byte(k.name), text)
 		}
 	}
@@ -637,14 +251,14 @@ func (d *zeek) readJSON(line []byte) (log zeekLog, reason string) {
 	for ; d.set != 0; d.set &= d.set - 1 {
 		d.cells[bits.TrailingZeros64(d.set)] = nil
 	}
-	has, escaped, ok := d.shape.read(line, d.values[:])
+	has, escaped, ok := d.shape.Read(line, d.values[:])
 	if !ok {
 		return zeekOther, malformedJSON
 	}
 	d.scratch = d.scratch[:0]
 	log = zeekLogOf(has)
 	if has>>zeekPath&1 != 0 {
-		if path := d.values[zeekPath].text(&d.scratch); path != nil {
+		if path := d.values[zeekPath].Text(&d.scratch); path != nil {
 			log = zeekLogNamed(path)
 		}
 	}
@@ -661,7 +275,7 @@ func (d *zeek) readJSON(line []byte) (log zeekLog, reason string) {
 		case v[0] == '"' && escaped>>f&1 == 0:
 			d.cells[f] = v[1 : len(v)-1]
 		default:
-			d.cells[f] = v.text(&d.scratch)
+			d.cells[f] = v.Text(&d.scratch)
 		}
 	}
 	return log, ""
@@ -721,44 +335,24 @@ func (d *zeek) wants(log zeekLog) uint64 {
 	return d.reads[log]
 }
 
-// A zeekKept is a field that rules read beside columns, and what it is of a line.
-type zeekKept struct {
-	name  string
-	field zeekField
-	part  uriPart
-}
-
-// zeekKeptOf returns where a field that rules read stands in the lines of a log: under
-// Zeek's own name or that of Sigma's taxonomy for proxies.
-func zeekKeptOf(log zeekLog, name string) (k zeekKept, ok bool) {
-	if part, ok := uriPartNamed(name); ok && log == zeekHTTP {
-		return zeekKept{name, zeekURI, part}, true
-	}
-	if isReferrer(name) {
-		return zeekKept{name: name, field: zeekReferrer}, log == zeekHTTP
-	}
-	f, ok := zeekFieldNamed([]byte(name))
-	return zeekKept{name: name, field: f}, ok && f != zeekNotHTTP && f != zeekAnswers
-}
-
 // time parses a ts: epoch seconds or milliseconds, or ISO 8601.
 func (d *zeek) time(ts []byte) (us int64, ok bool) {
 	if us, ok = epochMicro(ts); ok {
 		return us, true
 	}
-	if us, ok = parseEpoch(ts); ok {
+	if us, ok = scan.Epoch(ts); ok {
 		return us, true
 	}
-	if us, ok = d.clock.parseISO(ts); ok {
+	if us, ok = d.clock.ISO(ts); ok {
 		return us, true
 	}
-	if us, ok = parseNumber(ts, 1e6); !ok {
+	if us, ok = scan.Number(ts, 1e6); !ok {
 		return 0, false
 	}
-	if !plausible(us) {
+	if !scan.Plausible(us) {
 		us /= 1000
 	}
-	return us, plausible(us)
+	return us, scan.Plausible(us)
 }
 
 // epochMicro parses 1767225600.002921, as Zeek writes almost every time.
@@ -766,23 +360,23 @@ func epochMicro(b []byte) (us int64, ok bool) {
 	if len(b) != 17 || b[10] != '.' {
 		return 0, false
 	}
-	high, ok1 := eightDigits(b, 0)
-	low, ok2 := eightDigits(b[9:], 2)
+	high, ok1 := scan.EightDigits(b, 0)
+	low, ok2 := scan.EightDigits(b[9:], 2)
 	c8, c9 := b[8]-'0', b[9]-'0'
 	us = high*100_000_000 + int64(c8)*10_000_000 + int64(c9)*1_000_000 + low
-	return us, ok1 && ok2 && c8 <= 9 && c9 <= 9 && plausible(us)
+	return us, ok1 && ok2 && c8 <= 9 && c9 <= 9 && scan.Plausible(us)
 }
 
 func (d *zeek) dns(b *columnar.Builder) bool {
-	name := bytes.TrimSuffix(d.cells[zeekQuery], dot)
+	name := scan.TrimDot(d.cells[zeekQuery])
 	if len(name) == 0 {
 		return false
 	}
 	b.SetText(columnar.SrcIP, d.cells[zeekOrigHost])
 	b.SetText(columnar.DstIP, d.cells[zeekRespHost])
 	b.SetQuery(name)
-	b.SetText(columnar.QueryType, d.code(d.cells[zeekQtypeName], d.cells[zeekQtype], queryTypeName))
-	rcode := d.code(d.cells[zeekRcodeName], d.cells[zeekRcode], rcodeName)
+	b.SetText(columnar.QueryType, d.code(d.cells[zeekQtypeName], d.cells[zeekQtype], scan.QueryTypeName))
+	rcode := d.code(d.cells[zeekRcodeName], d.cells[zeekRcode], scan.RcodeName)
 	b.SetText(columnar.Rcode, rcode)
 	if b.Wants(columnar.AnswersLen) {
 		if n, ok := d.answers(); ok || len(rcode) > 0 {
@@ -798,7 +392,7 @@ func (d *zeek) answers() (n int, ok bool) {
 	raw := d.cells[zeekAnswers]
 	switch {
 	case d.json:
-		return value(raw).length()
+		return scan.Value(raw).Length()
 	case raw == nil:
 		return 0, false
 	case len(raw) == 0:
@@ -820,7 +414,7 @@ func (d *zeek) code(name, number []byte, named func(int64) string) []byte {
 			_, number, _ = bytes.Cut(name, []byte{'-'})
 		}
 	}
-	n, ok := parseInt(number)
+	n, ok := scan.Int(number)
 	if !ok {
 		return name
 	}
@@ -830,15 +424,15 @@ func (d *zeek) code(name, number []byte, named func(int64) string) []byte {
 }
 
 func (d *zeek) http(b *columnar.Builder) (reason string) {
-	request, ok1 := countOf(d.cells[zeekRequestLen])
-	response, ok2 := countOf(d.cells[zeekResponseLen])
-	status, ok3 := countOf(d.cells[zeekStatusCode])
+	request, ok1 := scan.Count(d.cells[zeekRequestLen])
+	response, ok2 := scan.Count(d.cells[zeekResponseLen])
+	status, ok3 := scan.Count(d.cells[zeekStatusCode])
 	if !ok1 || !ok2 || !ok3 {
 		return "bad request_body_len, response_body_len or status_code"
 	}
-	host, path := requestTarget(d.cells[zeekMethod], d.cells[zeekURI])
+	host, path := scan.RequestTarget(d.cells[zeekMethod], d.cells[zeekURI])
 	if len(host) == 0 {
-		host = urlHost(d.cells[zeekHost])
+		host = scan.URLHost(d.cells[zeekHost])
 	}
 	if string(d.cells[zeekMethod]) == "CONNECT" {
 		// Bodies are of the handshake: what the tunnel carried is not known, which
@@ -869,7 +463,7 @@ func (d *zeek) conn(b *columnar.Builder, start int64) (end int64, reason string)
 	duration := int64(-1)
 	if text := d.cells[zeekDuration]; len(text) > 0 {
 		var ok bool
-		if duration, ok = parseNumber(text, 1e6); !ok || duration < 0 || !plausible(start+duration) {
+		if duration, ok = scan.Number(text, 1e6); !ok || duration < 0 || !scan.Plausible(start+duration) {
 			return 0, "bad duration"
 		}
 		end += duration
@@ -892,13 +486,13 @@ func (d *zeek) ssl(b *columnar.Builder) (reason string) {
 	if reason = d.endpoints(b); reason != "" {
 		return reason
 	}
-	b.SetLower(columnar.DstHost, bytes.TrimSuffix(d.cells[zeekServerName], dot))
+	b.SetLower(columnar.DstHost, scan.TrimDot(d.cells[zeekServerName]))
 	b.SetText(columnar.Protocol, []byte("ssl"))
 	return ""
 }
 
 func (d *zeek) endpoints(b *columnar.Builder) (reason string) {
-	port, ok := countOf(d.cells[zeekRespPort])
+	port, ok := scan.Count(d.cells[zeekRespPort])
 	if !ok {
 		return "bad id.resp_p"
 	}
@@ -912,47 +506,10 @@ func (d *zeek) endpoints(b *columnar.Builder) (reason string) {
 // are the distance of TCP sequence numbers and can be wrong by gigabytes. The
 // bytes of the IP packets, which the sensor did see, are an upper bound.
 func zeekPayload(payload, ip []byte) (n int64, ok bool) {
-	n, ok = countOf(payload)
-	seen, ok2 := countOf(ip)
+	n, ok = scan.Count(payload)
+	seen, ok2 := scan.Count(ip)
 	if seen >= 0 && seen < n {
 		n = seen
 	}
 	return n, ok && ok2
-}
-
-// zeekUnescape appends a value without Zeek's escapes: \xHH is the byte HH, and
-// \\ a backslash.
-func zeekUnescape(dst, s []byte) []byte {
-	for i := 0; i < len(s); i++ {
-		c := s[i]
-		if c == '\\' && i+1 < len(s) {
-			switch s[i+1] {
-			case '\\':
-				i++
-			case 'x':
-				if i+3 < len(s) {
-					h, ok1 := hexDigit(s[i+2])
-					l, ok2 := hexDigit(s[i+3])
-					if ok1 && ok2 {
-						c = h<<4 | l
-						i += 3
-					}
-				}
-			}
-		}
-		dst = append(dst, c)
-	}
-	return dst
-}
-
-// requestTarget splits the target of an HTTP request as it was sent: host is nil
-// if the target names none, as in all requests but those to proxies.
-func requestTarget(method, uri []byte) (host, path []byte) {
-	switch {
-	case string(method) == "CONNECT":
-		return urlHost(uri), nil
-	case len(uri) > 0 && uri[0] != '/' && bytes.Contains(uri, []byte("://")):
-		return urlHost(uri), urlPath(uri)
-	}
-	return nil, urlPath(uri)
 }

@@ -5,6 +5,7 @@ import (
 	"math/bits"
 
 	"outflow/columnar"
+	"outflow/columnar/scan"
 )
 
 // Lines of either form are read in runs, column by column, which is several
@@ -17,7 +18,7 @@ const zeekRun = 1 << 9
 
 // zeekRows is the run of lines that is being read.
 type zeekRows struct {
-	scanner fieldScanner
+	scanner scan.Fields
 	begins  []uint32 // where lines begin in scanner.pos
 	records []int64
 	most    int // how many lines the next run may have
@@ -40,14 +41,14 @@ func (d *zeek) table(data []byte, first int64, t *Tally) (size int, lines int64)
 	r, s := &d.rows, &d.rows.scanner
 	r.begin(false)
 	sep, record := d.tsv.sep, first
-	s.reset(data, sep, '\\')
-	for s.next() {
+	s.Reset(data, sep, '\\')
+	for s.Next() {
 		begin := 0 // in s.pos, of the next line
-		for next := 0; next < len(s.ends); {
-			n, odd := d.run(data, s.ends[next:], begin, record, t)
+		for next := 0; next < len(s.Ends); {
+			n, odd := d.run(data, s.Ends[next:], begin, record, t)
 			if n > 0 {
 				next += n
-				begin, record = s.ends[next-1], record+int64(n)
+				begin, record = s.Ends[next-1], record+int64(n)
 			}
 			if !odd {
 				r.most = min(2*r.most, zeekRun)
@@ -55,12 +56,12 @@ func (d *zeek) table(data []byte, first int64, t *Tally) (size int, lines int64)
 			}
 			// All that was read behind the odd line was for nothing.
 			r.most = max(n, 8)
-			line := data[s.pos[begin]+1 : s.pos[s.ends[next]]]
+			line := data[s.Pos[begin]+1 : s.Pos[s.Ends[next]]]
 			d.count(bytes.TrimSuffix(line, carriage), record, t)
-			begin, record = s.ends[next], record+1
+			begin, record = s.Ends[next], record+1
 			next++
 			if d.tsv.sep != sep {
-				return min(int(s.pos[begin])+1, len(data)), record - first
+				return min(int(s.Pos[begin])+1, len(data)), record - first
 			}
 		}
 	}
@@ -91,7 +92,7 @@ func (d *zeek) objects(data []byte, record int64, t *Tally) (size, n int) {
 	var log zeekLog
 	most, odd := r.most, false
 	for at := 0; len(r.ends) < most && at < len(data) && data[at] == '{'; {
-		line, rest := cutLine(data[at:])
+		line, rest := scan.CutLine(data[at:])
 		l, plain := d.object(data, line, len(r.ends))
 		if odd = !plain || len(r.ends) > 0 && l != log; odd {
 			break
@@ -128,14 +129,14 @@ func (d *zeek) objects(data []byte, record int64, t *Tally) (size, n int) {
 // object notes the cells of a JSON line, the i-th of its run. plain is false if
 // it is of no log, malformed, or has a cell that is not as it is written.
 func (d *zeek) object(data, line []byte, i int) (log zeekLog, plain bool) {
-	has, escaped, ok := d.shape.read(line, d.values[:])
+	has, escaped, ok := d.shape.Read(line, d.values[:])
 	if !ok {
 		return zeekOther, false
 	}
 	log = zeekLogOf(has)
 	if has>>zeekPath&1 != 0 {
 		path := d.values[zeekPath]
-		if !path.is('"') {
+		if !path.Is('"') {
 			return zeekOther, false
 		}
 		log = zeekLogNamed(path[1 : len(path)-1])
@@ -181,9 +182,9 @@ func (d *zeek) run(data []byte, ends []int, begin int, record int64, t *Tally) (
 	}
 	r.begins, r.records = r.begins[:0], r.records[:0]
 	for _, end := range ends[:most] {
-		line := s.pos[begin] + 1
+		line := s.Pos[begin] + 1
 		odd = end-begin != h.fields || data[line] == '#' || data[line] == '{' ||
-			s.noted && bytes.IndexByte(data[line:s.pos[end]], s.other) >= 0
+			s.Noted && bytes.IndexByte(data[line:s.Pos[end]], s.Other) >= 0
 		if odd {
 			break
 		}
@@ -222,9 +223,9 @@ func (d *zeek) put(b *columnar.Builder, data []byte, log zeekLog, n int) int {
 	}
 	for _, k := range d.kept[log] {
 		spans := d.column(d.rows.spans[0], data, k.field, n)
-		if k.part != uriWhole {
+		if k.part != scan.URIWhole {
 			for i, s := range spans {
-				spans[i] = spanOf(data, k.part.of(data[s.Begin:s.End]))
+				spans[i] = spanOf(data, k.part.Of(data[s.Begin:s.End]))
 			}
 		}
 		b.PutField(k.name, data, spans)
@@ -251,7 +252,7 @@ func (d *zeek) column(spans []columnar.Span, data []byte, f zeekField, n int) []
 		clear(spans)
 		return spans
 	}
-	pos, last := d.rows.scanner.pos[at:], at == h.fields-1
+	pos, last := d.rows.scanner.Pos[at:], at == h.fields-1
 	for i, begin := range d.rows.begins[:n] {
 		p := pos[begin : begin+2]
 		lo, hi := p[0]+1, p[1]
@@ -287,11 +288,11 @@ func (d *zeek) times(us []int64, data []byte, n int) int {
 // said is columnar.Null.
 func (d *zeek) counts(v []int64, data []byte, f zeekField, n int) int {
 	for i, s := range d.column(d.rows.spans[0], data, f, n) {
-		x, ok := digits(data, s.Begin, s.End)
+		x, ok := scan.Digits(data, s.Begin, s.End)
 		if !ok {
 			x = columnar.Null
 			if s.Begin < s.End {
-				if x, ok = countOf(data[s.Begin:s.End]); !ok {
+				if x, ok = scan.Count(data[s.Begin:s.End]); !ok {
 					return i
 				}
 			}
@@ -327,13 +328,13 @@ func (d *zeek) dnsRows(b *columnar.Builder, data []byte, n int) int {
 	d.texts(b, columnar.SrcIP, data, zeekOrigHost, n)
 	d.texts(b, columnar.DstIP, data, zeekRespHost, n)
 	if b.Wants(columnar.QueryType) {
-		text, codes := d.codes(data, zeekQtypeName, zeekQtype, n, queryTypeName)
+		text, codes := d.codes(data, zeekQtypeName, zeekQtype, n, scan.QueryTypeName)
 		b.PutTexts(columnar.QueryType, text, codes)
 	}
 	if !b.Wants(columnar.Rcode) && !b.Wants(columnar.AnswersLen) {
 		return n
 	}
-	text, codes := d.codes(data, zeekRcodeName, zeekRcode, n, rcodeName)
+	text, codes := d.codes(data, zeekRcodeName, zeekRcode, n, scan.RcodeName)
 	b.PutTexts(columnar.Rcode, text, codes)
 	if !b.Wants(columnar.AnswersLen) {
 		return n
@@ -346,11 +347,11 @@ func (d *zeek) dnsRows(b *columnar.Builder, data []byte, n int) int {
 		}
 		if r.json {
 			raw := r.cells[zeekAnswers][i]
-			if n, ok := value(data[raw.Begin:raw.End]).length(); ok {
+			if n, ok := scan.Value(data[raw.Begin:raw.End]).Length(); ok {
 				answers[i] = int64(n)
 			}
 		} else if at >= 0 {
-			p := r.scanner.pos[int(r.begins[i])+at:]
+			p := r.scanner.Pos[int(r.begins[i])+at:]
 			raw := data[p[0]+1 : p[1]]
 			if at == d.tsv.fields-1 {
 				raw = bytes.TrimSuffix(raw, carriage)
@@ -419,9 +420,9 @@ func (d *zeek) httpRows(b *columnar.Builder, data []byte, n int) int {
 	hosts, paths := d.column(r.spans[2], data, zeekHost, n), d.column(r.spans[3], data, zeekURI, n)
 	for i, uri := range paths {
 		method := data[methods[i].Begin:methods[i].End]
-		host, path := requestTarget(method, data[uri.Begin:uri.End])
+		host, path := scan.RequestTarget(method, data[uri.Begin:uri.End])
 		if len(host) == 0 {
-			host = urlHost(data[hosts[i].Begin:hosts[i].End])
+			host = scan.URLHost(data[hosts[i].Begin:hosts[i].End])
 		}
 		hosts[i], paths[i] = spanOf(data, host), spanOf(data, path)
 	}
@@ -443,8 +444,8 @@ func (d *zeek) connRows(b *columnar.Builder, data []byte, n int) int {
 	for i, s := range d.column(r.spans[0], data, zeekDuration, n) {
 		duration[i] = columnar.Null
 		if s.Begin < s.End {
-			v, ok := parseNumber(data[s.Begin:s.End], 1e6)
-			if !ok || v < 0 || !plausible(us[i]+v) {
+			v, ok := scan.Number(data[s.Begin:s.End], 1e6)
+			if !ok || v < 0 || !scan.Plausible(us[i]+v) {
 				n = i
 				break
 			}

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"outflow/columnar"
+	"outflow/columnar/scan"
 )
 
 func slowZeek(e map[string]any) (rows []slowRow, skip bool) {
@@ -60,8 +61,8 @@ func slowZeek(e map[string]any) (rows []slowRow, skip bool) {
 	}
 	least := func(c columnar.Col, payload, ip any) {
 		count(c, payload)
-		n, ok1 := countOf([]byte(slowText(payload)))
-		seen, ok2 := countOf([]byte(slowText(ip)))
+		n, ok1 := scan.Count([]byte(slowText(payload)))
+		seen, ok2 := scan.Count([]byte(slowText(ip)))
 		if skip = skip || !ok2; ok1 && ok2 && seen >= 0 && seen < n {
 			cells[c] = fmt.Sprint(seen)
 		}
@@ -76,7 +77,7 @@ func slowZeek(e map[string]any) (rows []slowRow, skip bool) {
 			if text != "" {
 				_, digits, _ = strings.Cut(text, "-")
 			}
-			if n, ok := parseInt([]byte(digits)); ok {
+			if n, ok := scan.Int([]byte(digits)); ok {
 				return named(n)
 			}
 		}
@@ -88,8 +89,8 @@ func slowZeek(e map[string]any) (rows []slowRow, skip bool) {
 		table = columnar.DNS
 		name := strings.TrimSuffix(slowText(field("query")), ".")
 		cells[columnar.Query], cells[columnar.Domain] = name, slowDomain(name)
-		cells[columnar.QueryType] = code(field("qtype_name"), field("qtype"), queryTypeName)
-		cells[columnar.Rcode] = code(field("rcode_name"), field("rcode"), rcodeName)
+		cells[columnar.QueryType] = code(field("qtype_name"), field("qtype"), scan.QueryTypeName)
+		cells[columnar.Rcode] = code(field("rcode_name"), field("rcode"), scan.RcodeName)
 		if answers, ok := field("answers").([]any); ok || cells[columnar.Rcode] != "" {
 			cells[columnar.AnswersLen] = fmt.Sprint(len(answers))
 		}
@@ -99,9 +100,9 @@ func slowZeek(e map[string]any) (rows []slowRow, skip bool) {
 	case "http":
 		table = columnar.HTTP
 		method, uri := slowText(field("method")), slowText(field("uri"))
-		host, path := requestTarget([]byte(method), []byte(uri))
+		host, path := scan.RequestTarget([]byte(method), []byte(uri))
 		if len(host) == 0 {
-			host = urlHost([]byte(slowText(field("host"))))
+			host = scan.URLHost([]byte(slowText(field("host"))))
 		}
 		cells[columnar.User], cells[columnar.UserAgent], cells[columnar.Method] = slowText(field("username")), slowText(field("user_agent")), method
 		cells[columnar.URLHost], cells[columnar.URLPath] = slowLower(string(host)), string(path)
@@ -112,8 +113,8 @@ func slowZeek(e map[string]any) (rows []slowRow, skip bool) {
 		least(columnar.BytesOut, field("orig_bytes"), field("orig_ip_bytes"))
 		least(columnar.BytesIn, field("resp_bytes"), field("resp_ip_bytes"))
 		if text := slowText(field("duration")); text != "" {
-			n, ok := parseNumber([]byte(text), 1e6)
-			skip = skip || !ok || n < 0 || !plausible(us+n)
+			n, ok := scan.Number([]byte(text), 1e6)
+			skip = skip || !ok || n < 0 || !scan.Plausible(us+n)
 			us += n
 			cells[columnar.Duration] = fmt.Sprint(n)
 		}
@@ -204,7 +205,7 @@ func FuzzZeekTSV(f *testing.F) {
 func TestEpochMicro(t *testing.T) {
 	for _, text := range []string{"1767225600.002921", "0000000000.000001", "9999999999.999999", "1767225600.00292x", "1767225600:002921", "-767225600.002921", "1767225600.00292", ""} {
 		got, ok := epochMicro([]byte(text))
-		want, wantOK := parseEpoch([]byte(text))
+		want, wantOK := scan.Epoch([]byte(text))
 		if ok && (!wantOK || got != want) || !ok && wantOK && len(text) == 17 && text[0] != '-' {
 			t.Errorf("epochMicro(%q): got %d, %v, want %d, %v", text, got, ok, want, wantOK)
 		}

@@ -4,62 +4,19 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"math"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
-	"reflect"
 	"slices"
 	"strconv"
-	"strings"
 	"testing"
 	"time"
 
 	gocmp "github.com/google/go-cmp/cmp"
 
 	"outflow/columnar"
+	"outflow/columnar/scan"
 )
-
-// tree reads a JSON object with the walker into what encoding/json would give
-// for it. ok is false if the walker finds it malformed.
-func tree(b []byte) (v any, ok bool) {
-	var w walker
-	w.open(b)
-	object := map[string]any{}
-	array := []any{}
-	for w.next() {
-		member, ok := leaf(w.val)
-		if !ok {
-			return nil, false
-		}
-		if w.close == '}' {
-			object[runes(w.key)] = member
-		} else {
-			array = append(array, member)
-		}
-	}
-	if first := bytes.TrimLeft(b, " \t\r\n"); len(first) > 0 && first[0] == '[' {
-		return array, w.done()
-	}
-	return object, w.done()
-}
-
-func leaf(v value) (any, bool) {
-	switch {
-	case v.is('{'), v.is('['):
-		return tree(v)
-	case v.is('n'):
-		return nil, true
-	case v.is('t'), v.is('f'):
-		return v.is('t'), true
-	}
-	var scratch []byte
-	text := v.text(&scratch)
-	if v.is('"') {
-		return runes(text), true
-	}
-	return json.Number(text), true
-}
 
 // runes writes bytes that are not UTF-8 as encoding/json does: each as U+FFFD.
 func runes(b []byte) string { return string([]rune(string(b))) }
@@ -77,106 +34,6 @@ func reference(b []byte) (v any, ok bool) {
 	return nil, false
 }
 
-var walks = []string{
-	`{}`, ` { } `, `[]`, `{"a":1}`, `{"a":1,"a":2}`, `{"a":{"b":1},"a":{"c":2}}`, "{\"a\"\t:\r1 ,\n\"b\": [1, 2,{}]}\r",
-	`{"":""}`, `{"a b":"\u00e9\n\t\"\\\/\b\f\r"}`, `{"\u0061.b":"\ud83d\ude00"}`,
-	`{"a":"\ud83d"}`, `{"a":"\ud83dx"}`, `{"a":"\ud83d\u0041"}`, `{"a":"\ud83d\ud83d\ude00"}`, `{"a":"\ude00\ud83d"}`,
-	"{\"a\":\"\xff\xfe\",\"\xff\":1}", "{\"a\":\"\x7f\"}", "{\"a\":\"1234567\x1f\"}", "{\"a\":\"\x00\"}",
-	`{"a":-0.5e+10,"b":0,"c":-0,"d":1E5}`, `{"a":01}`, `{"a":1.}`, `{"a":.5}`, `{"a":+1}`, `{"a":1e}`, `{"a":-}`, `{"a":1x}`,
-	`{"a":true,"b":false,"c":null}`, `{"a":tru}`, `{"a":nullx}`, `{"a":True}`,
-	`{"a":"x`, `{"a":"x\`, `{"a":"\u12"}`, `{"a":"\x41"}`, `{"a":"12345678`, `{"a"`, `{"a":`, `{"a":1`, `{"a":1,`, `{"a":1,}`, `{,}`,
-	`{"a" 1}`, `{"a":1 "b":2}`, `{a:1}`, `{"a":1}}`, `{"a":1}{`, `{"a":1} x`, `{"a":[1,]}`, `{"a":[1}`, `{"a":{"b":1]}`, `{"a":[,1]}`,
-	``, ` `, `x`, `"a"`, `1`, `null`, `{"a":"` + strings.Repeat("é", 100) + `"}`, `{"a":` + strings.Repeat("[", 300) + strings.Repeat("]", 300) + `}`,
-	"{\"a\":1}\x00\x00", `{"a":[[[{"b":[{}]}]]]}`,
-	`{"a":{"b":"\u0041","a":1,"c":{"b":2}},"c":{"a":[]},"b":0}`, `{"a":{"b":1,"c":{"a":1}},"a":5}`, `{"a":{"c":{"a":1},"c":null,"a":{}},"c":{"a":1},"c":{}}`,
-	`{"a":01,"b":1}`, `{"a":-01,"b":0}`, `{"a":1.,"b":0}`, `{"a":12345678,"b":123456789}`, `{"a":"\n","a":"x"}`, `{"a":{"b":1,}}`, `{"a":{"b":1},"c": {"a":1}}`, `{"a":{"c":{"a":}}}`, `{"a":{"c":{"a":1}`, `{"a":{"b":` + strings.Repeat("[", 254) + strings.Repeat("]", 254) + `}}`,
-}
-
-func checkWalk(t *testing.T, b []byte) {
-	t.Helper()
-	got, ok := tree(b)
-	want, wantOK := reference(b)
-	if ok != wantOK {
-		if wantOK && depth(want) > maxDepth {
-			return
-		}
-		t.Fatalf("%q: got sound %v, want %v", b, ok, wantOK)
-	}
-	// Diff takes minutes for some that are deep and equal.
-	if ok && !reflect.DeepEqual(got, want) {
-		t.Errorf("%q (-encoding/json +walker):\n%s", b, gocmp.Diff(want, got))
-	}
-	checkShape(t, b)
-	checkInner(t, b)
-}
-
-// checkShape checks that a shape sees what a walker does, of keys that are new
-// to it, that come as foretold, and that come otherwise.
-func checkShape(t *testing.T, b []byte) {
-	t.Helper()
-	fields := []string{"a", "b", "", "a b"}
-	s := newShape(func(key []byte) int { return slices.Index(fields, string(key)) })
-	for _, line := range [][]byte{b, b, []byte(`{"a":1,"b":2,"":3}`), b, b} {
-		want := make([]value, len(fields))
-		var wantHas, wantEscaped uint64
-		var w walker
-		for w.open(line); w.next(); {
-			if f := slices.Index(fields, string(w.key)); f >= 0 && w.close == '}' {
-				want[f] = w.val
-				wantHas |= 1 << f
-				wantEscaped &^= 1 << f
-				if w.escaped {
-					wantEscaped |= 1 << f
-				}
-			}
-		}
-		got := make([]value, len(fields))
-		has, escaped, ok := s.read(line, got)
-		if ok != w.doneObject() {
-			t.Fatalf("%q: shape: got sound %v, want %v", line, ok, w.doneObject())
-		}
-		if !ok {
-			continue
-		}
-		if d := gocmp.Diff(want, got); d != "" || has != wantHas || escaped != wantEscaped {
-			t.Fatalf("%q: shape: got fields %b, escaped %b, want %b, %b (-walker +shape)\n%s", line, has, escaped, wantHas, wantEscaped, d)
-		}
-	}
-}
-
-// checkInner checks that a shape reads the objects within an object as
-// encoding/json does, for which of equal keys only the last is there.
-func checkInner(t *testing.T, b []byte) {
-	t.Helper()
-	s, in := shapeOf(0, "a", "b"), shapeOf(2, "a", "b")
-	in.within("c", shapeOf(4, "a", "b"))
-	s.within("a", in)
-	s.within("c", shapeOf(6, "a"))
-	values := make([]value, 7)
-	for _, line := range [][]byte{[]byte(`{"a":{"b":1,"a":2,"c":{"a":3,"b":"\n"}},"c":{"a":1}}`), b, b} {
-		_, _, ok := s.read(line, values)
-		event, wantOK := reference(line)
-		object, isObject := event.(map[string]any)
-		if depth(event) > maxDepth {
-			return
-		}
-		if ok != (wantOK && isObject) {
-			t.Fatalf("%q: inner shape: got sound %v", line, ok)
-		}
-		if !ok {
-			continue
-		}
-		a := slowObject(object["a"])
-		for field, of := range []map[string]any{object, object, a, a, slowObject(a["c"]), slowObject(a["c"]), slowObject(object["c"])} {
-			want, has := of["ab"[field%2:][:1]]
-			var scratch []byte
-			if v := s.value(field); (v != nil) != has || runes(s.text(field, &scratch)) != slowText(want) {
-				t.Fatalf("%q: inner field %d: got %q, want %v (%v)", line, field, v, want, has)
-			}
-		}
-	}
-}
-
 func depth(v any) int {
 	deepest := 0
 	switch v := v.(type) {
@@ -192,73 +49,6 @@ func depth(v any) int {
 		return 0
 	}
 	return deepest + 1
-}
-
-func TestWalk(t *testing.T) {
-	for _, s := range walks {
-		checkWalk(t, []byte(s))
-		// A fault or an end at any byte.
-		for i := range s {
-			if i < 40 {
-				checkWalk(t, []byte(s[:i]))
-			}
-		}
-	}
-	for _, n := range []int{maxDepth - 1, maxDepth} {
-		deep := []byte(`{"a":` + strings.Repeat("[", n) + strings.Repeat("]", n) + `}`)
-		if _, ok := tree(deep); ok != (n < maxDepth) {
-			t.Errorf("%d levels below the first: got sound %v, want %v", n, ok, n < maxDepth)
-		}
-	}
-}
-
-// FuzzWalk holds the walker to encoding/json: the same inputs are sound, and
-// have the same keys and values.
-func FuzzWalk(f *testing.F) {
-	for _, s := range walks {
-		f.Add([]byte(s))
-	}
-	f.Fuzz(checkWalk)
-}
-
-func TestParseNumber(t *testing.T) {
-	for _, c := range []struct {
-		in    string
-		scale int64
-		want  int64
-		ok    bool
-	}{
-		{"0.0", 1, 0, true},
-		{"1.073741824E9", 1, 1 << 30, true},
-		{"9.5367431640625e-07", 1e6, 0, true},
-		{"2.5e-3", 1e6, 2500, true},
-		{"9223372036854775807", 1, math.MaxInt64, false}, // beyond what arithmetic on sums stands
-		{"4611686018427387904", 1, 1 << 62, true},
-		{"1e300", 1, 0, false},
-		{"-1e2", 1, -100, true},
-		{"e", 1, 0, false},
-		{"", 1, 0, false},
-		{"NaN", 1, 0, false},
-	} {
-		got, ok := parseNumber([]byte(c.in), c.scale)
-		if ok != c.ok || ok && got != c.want {
-			t.Errorf("parseNumber(%q, %d): got %d, %v, want %d, %v", c.in, c.scale, got, ok, c.want, c.ok)
-		}
-	}
-}
-
-func BenchmarkWalk(b *testing.B) {
-	line := []byte(zeekDNSLine(0))
-	b.SetBytes(int64(len(line)))
-	var w walker
-	for b.Loop() {
-		w.open(line)
-		for w.next() {
-		}
-		if !w.done() {
-			b.Fatal("malformed")
-		}
-	}
 }
 
 // zeekDNSLine returns the i-th line of a made-up dns.log in JSON.
@@ -295,7 +85,7 @@ func checkSlowCase(t *testing.T, c *logCase, slow slowDecoder, in []byte) {
 		}
 		event, ok := reference(line)
 		object, isObject := event.(map[string]any)
-		if depth(event) > maxDepth {
+		if depth(event) > scan.MaxDepth {
 			t.Skip()
 		}
 		if !ok || !isObject {
@@ -391,9 +181,9 @@ func slowText(v any) string {
 	return ""
 }
 
-// slowCount is countOf as the text of a cell.
+// slowCount is scan.Count as the text of a cell.
 func slowCount(v any) (text string, ok bool) {
-	n, ok := countOf([]byte(slowText(v)))
+	n, ok := scan.Count([]byte(slowText(v)))
 	if n < 0 {
 		return "", ok
 	}
@@ -480,7 +270,7 @@ func mutate(random *rand.Rand, b []byte) []byte {
 }
 
 func TestMutated(t *testing.T) {
-	random := rand.New(rand.NewPCG(7, uint64(len(walks))))
+	random := rand.New(rand.NewPCG(7, 4))
 	rounds := 30
 	if text := os.Getenv("OUTFLOW_MUTATE"); text != "" {
 		rounds, _ = strconv.Atoi(text)
@@ -506,12 +296,6 @@ func TestMutated(t *testing.T) {
 		{lines(JSONLines), checkJSONLinesDecode},
 	}
 	for range rounds {
-		for _, s := range walks {
-			b := mutate(random, []byte(s))
-			checkWalk(t, b)
-			checkStops(t, b)
-			checkShaper(t, append(b, s...))
-		}
 		for _, f := range formats {
 			// Several lines to a block, so that the keys of one foretell those
 			// of the next.

@@ -13,7 +13,7 @@
 	ORQ       BX, AX; \
 	MOVQ      AX, off(DI)
 
-// func markAVX2(marks *mark, p *byte, n int, sep, other byte)
+// func markAVX2(marks *Mark, p *byte, n int, sep, other byte)
 TEXT ·markAVX2(SB), NOSPLIT, $0-26
 	MOVQ         marks+0(FP), DI
 	MOVQ         p+8(FP), SI
@@ -50,7 +50,7 @@ block:
 	PLACE(off+8) \
 	PLACE(off+12)
 
-// func placesBMI(pos *uint32, marks *mark, n, at int) (count int)
+// func placesBMI(pos *uint32, marks *Mark, n, at int) (count int)
 //
 // A block rarely has more than 8 fields: so many are written without asking how
 // many there are, which would be mispredicted.

@@ -1,4 +1,4 @@
-package logs
+package scan
 
 import (
 	"bytes"
@@ -41,7 +41,7 @@ func TestShape(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			want := strings.Join(append(test.want, ""), "\n")
 			for _, src := range []io.Reader{strings.NewReader(test.in), iotest.OneByteReader(strings.NewReader(test.in)), iotest.DataErrReader(strings.NewReader(test.in))} {
-				got, err := io.ReadAll(newShaper(src))
+				got, err := io.ReadAll(JSONLines(src))
 				if err != nil || string(got) != want {
 					t.Errorf("from %T: got %q, %v, want %q", src, got, err, want)
 				}
@@ -66,14 +66,14 @@ func TestInShape(t *testing.T) {
 		{"\n {\"value\":[{}]}\n", true},
 		{" [ {", true},
 		{"[]", true},
-		{`{"a":"` + strings.Repeat("x", headSize), true},
+		{`{"a":"` + strings.Repeat("x", shaperBlock), true},
 		{"[1700000000] unbound[1:0] info: 10.0.0.1 example.com. A IN\n", false},
 		{"[INFO] 10.0.0.1:5 - 1\n", false},
 		{"{0F3A}, a, b\n", false},
 		{"time,user\n", false},
 		{"", false},
 	} {
-		if got := inShape([]byte(test.head)); got != test.want {
+		if got := NeedsJSONLines([]byte(test.head), shaperBlock); got != test.want {
 			t.Errorf("inShape(%.60q): got %v, want %v", test.head, got, test.want)
 		}
 	}
@@ -83,7 +83,7 @@ func TestInShape(t *testing.T) {
 func TestShapeLong(t *testing.T) {
 	long := `{"a":"` + strings.Repeat("x\\\"", 1<<20) + `"}`
 	for _, in := range []string{long + `{"b":1}`, `[` + long + `,{"b":1}]`, `{"Records":[` + long + `,{"b":1}]}`} {
-		s := newShaper(strings.NewReader(in))
+		s := &shaper{src: strings.NewReader(in)}
 		got, err := io.ReadAll(s)
 		if want := long + "\n{\"b\":1}\n"; err != nil || string(got) != want {
 			t.Errorf("%.12q: got %d bytes, %v, want %d", in, len(got), err, len(want))
@@ -96,8 +96,8 @@ func TestShapeLong(t *testing.T) {
 
 // An object with more before the array than is held back stays as it is.
 func TestShapeLateEnvelope(t *testing.T) {
-	in := `{"a":"` + strings.Repeat("x", 2*holdBack+2*headSize) + `","Records":[{"b":1}]}`
-	got, err := io.ReadAll(newShaper(strings.NewReader(in)))
+	in := `{"a":"` + strings.Repeat("x", 2*holdBack+2*shaperBlock) + `","Records":[{"b":1}]}`
+	got, err := io.ReadAll(JSONLines(strings.NewReader(in)))
 	if err != nil || string(got) != in+"\n" {
 		t.Errorf("got %d bytes, %v, want %d", len(got), err, len(in)+1)
 	}
@@ -105,7 +105,7 @@ func TestShapeLateEnvelope(t *testing.T) {
 
 func TestShapeError(t *testing.T) {
 	src := io.MultiReader(strings.NewReader(`[{"a":1},{"a":`), iotest.ErrReader(io.ErrUnexpectedEOF))
-	got, err := io.ReadAll(newShaper(src))
+	got, err := io.ReadAll(JSONLines(src))
 	if want := "{\"a\":1}\n{\"a\":"; err != io.ErrUnexpectedEOF || string(got) != want {
 		t.Errorf("got %q, %v, want %q and the error", got, err, want)
 	}
@@ -122,11 +122,11 @@ func FuzzShape(f *testing.F) {
 
 func checkShaper(t *testing.T, in []byte) {
 	t.Helper()
-	got, err := io.ReadAll(newShaper(bytes.NewReader(in)))
+	got, err := io.ReadAll(JSONLines(bytes.NewReader(in)))
 	if err != nil {
 		t.Fatal(err)
 	}
-	bytewise, _ := io.ReadAll(newShaper(iotest.OneByteReader(bytes.NewReader(in))))
+	bytewise, _ := io.ReadAll(JSONLines(iotest.OneByteReader(bytes.NewReader(in))))
 	if !bytes.Equal(got, bytewise) {
 		t.Fatalf("got %q at once, %q byte by byte", got, bytewise)
 	}
@@ -188,10 +188,10 @@ func cloudTrailLike(n int) []byte {
 
 func BenchmarkShape(b *testing.B) {
 	in := cloudTrailLike(16 << 20)
-	buf := make([]byte, BlockSize)
+	buf := make([]byte, 1<<20)
 	b.SetBytes(int64(len(in)))
 	for b.Loop() {
-		s := newShaper(bytes.NewReader(in))
+		s := JSONLines(bytes.NewReader(in))
 		for {
 			if _, err := s.Read(buf); err != nil {
 				break

@@ -1,4 +1,4 @@
-package logs
+package scan
 
 import (
 	"bytes"
@@ -7,7 +7,9 @@ import (
 	"slices"
 )
 
-// A shape reads objects that are alike, such as the lines of one log, faster
+// JSON objects that are alike, all members at once.
+
+// A Shape reads objects that are alike, such as the lines of one log, faster
 // than a walker: all members at once, and their keys mostly without a scan or a
 // look-up, as they follow each other as they did the last time. It accepts what a
 // walker accepts. It is used by one goroutine.
@@ -15,16 +17,16 @@ import (
 // An object within the object may have a shape of its own, whose fields are
 // noted as if they were those of the outer one:
 //
-//	s := shapeOf(outerFields, "time", "dns")
-//	s.within("dns", shapeOf(dnsFields, "name"))
-//	if _, _, ok := s.read(line, values); ok {
-//		name := s.text(dnsFields, &scratch)
+//	s := ShapeOf(outerFields, "time", "dns")
+//	s.Within("dns", ShapeOf(dnsFields, "name"))
+//	if _, _, ok := s.Read(line, values); ok {
+//		name := s.Text(dnsFields, &scratch)
 //	}
-type shape struct {
+type Shape struct {
 	field  func(key []byte) int // what a key is to the decoder, below 64; -1: nothing
-	inner  map[string]*shape
-	fields uint64               // those that an equal key behind its object takes back, of what is within too
-	rank   uint8                // see shapeRead.ranks
+	inner  map[string]*Shape
+	Fields uint64               // those that an equal key behind its object takes back, of what is within too
+	Rank   uint8                // see shapeRead.ranks
 	first  *shapeKey            // stands for the beginning of an object
 	keys   map[string]*shapeKey // by raw
 	line   shapeRead
@@ -33,7 +35,7 @@ type shape struct {
 // A shapeRead is what was read of one line.
 type shapeRead struct {
 	jsonText
-	values []value // by field; of those that are not in has, anything
+	values []Value // by field; of those that are not in has, anything
 	// has and escaped are sets of fields: those that the object has, and those
 	// that are strings with escapes.
 	has, escaped uint64
@@ -47,7 +49,7 @@ type shapeRead struct {
 type shapeKey struct {
 	raw   string // as it stands in the line, from the end of the value before it up to its own
 	field int
-	inner *shape    // how an object under it is read; nil: like any value
+	inner *Shape    // how an object under it is read; nil: like any value
 	next  *shapeKey // the key that came next the last time
 
 	// The first 16 bytes of raw as words, and masks of those that it has. Others
@@ -65,67 +67,73 @@ const (
 // noKey comes at no place.
 var noKey = &shapeKey{head: [2]uint64{1}}
 
-func newShape(field func(key []byte) int) *shape {
-	return &shape{field: field, first: &shapeKey{field: -1, next: noKey}, keys: map[string]*shapeKey{}}
+// NewShape returns the shape of objects whose keys mean what field says: a number
+// below 64, or -1 if nothing. It is asked once for each key, or seldom.
+func NewShape(field func(key []byte) int) *Shape {
+	return &Shape{field: field, first: &shapeKey{field: -1, next: noKey}, keys: map[string]*shapeKey{}}
 }
 
-// shapeOf returns the shape of objects whose keys are fields, from first on.
-func shapeOf(first int, keys ...string) *shape {
-	s := newShape(func(key []byte) int {
+// ShapeOf returns the shape of objects whose keys are fields, from first on.
+func ShapeOf(first int, keys ...string) *Shape {
+	s := NewShape(func(key []byte) int {
 		if i := slices.Index(keys, string(key)); i >= 0 {
 			return first + i
 		}
 		return -1
 	})
-	s.fields = (1<<len(keys) - 1) << first
+	s.Fields = (1<<len(keys) - 1) << first
 	return s
 }
 
-// within sets the shape of objects under a key. Set those within inner first.
-func (s *shape) within(key string, inner *shape) {
+// Ranked makes the rank of a shape count where several set a field; fields is how
+// many there are. Call it once, of the outer shape.
+func (s *Shape) Ranked(fields int) { s.line.ranks = make([]uint8, fields) }
+
+// Within sets the shape of objects under a key. Set those within inner first.
+func (s *Shape) Within(key string, inner *Shape) {
 	if s.inner == nil {
-		s.inner = map[string]*shape{}
+		s.inner = map[string]*Shape{}
 	}
 	s.inner[key] = inner
-	s.fields |= inner.fields
+	s.Fields |= inner.Fields
 }
 
-// read notes the values of the object in b by field; of equal keys the last
+// Read notes the values of the object in b by field; of equal keys the last
 // one's. has and escaped are sets of fields: those that the object has, and those
 // that are strings with escapes. If ok is false, the object is malformed.
-func (s *shape) read(b []byte, values []value) (has, escaped uint64, ok bool) {
+func (s *Shape) Read(b []byte, values []Value) (has, escaped uint64, ok bool) {
 	r := &s.line
 	r.mark(b)
 	r.values, r.has, r.escaped = values, 0, 0
-	i := skipSpace(b, 0)
+	i := SkipSpace(b, 0)
 	if i == len(b) || b[i] != '{' {
 		return 0, 0, false
 	}
-	i = s.object(r, i, maxDepth)
-	return r.has, r.escaped, i >= 0 && blank(b[i:])
+	i = s.object(r, i, MaxDepth)
+	return r.has, r.escaped, i >= 0 && Blank(b[i:])
 }
 
-// value returns the value of a field of the object that was read; nil if it has
+// Value returns the value of a field of the object that was read; nil if it has
 // none.
-func (s *shape) value(field int) value {
+func (s *Shape) Value(field int) Value {
 	if s.line.has>>field&1 == 0 {
 		return nil
 	}
 	return s.line.values[field]
 }
 
-// text returns the text of a field of the object that was read; see value.text.
-func (s *shape) text(field int, scratch *[]byte) []byte {
-	v := s.value(field)
-	if s.line.escaped>>field&1 == 0 && v.is('"') {
+// Text returns the text of a field of the object that was read; see Value.Text.
+func (s *Shape) Text(field int, scratch *[]byte) []byte {
+	v := s.Value(field)
+	if s.line.escaped>>field&1 == 0 && v.Is('"') {
 		return v[1 : len(v)-1]
 	}
-	return v.text(scratch)
+	return v.Text(scratch)
 }
 
 // object notes the values of the object that begins at b[i], and returns where it
 // ends; -1 if it is malformed or nests deeper than depth levels.
-func (s *shape) object(r *shapeRead, i, depth int) int {
+func (s *Shape) object(r *shapeRead, i, depth int) int {
 	if depth == 0 {
 		return -1
 	}
@@ -138,7 +146,7 @@ func (s *shape) object(r *shapeRead, i, depth int) int {
 			(binary.LittleEndian.Uint64(wide[i:])&k.masks[0]^k.head[0])|(binary.LittleEndian.Uint64(wide[i+8:])&k.masks[1]^k.head[1]) == 0 &&
 			(len(k.raw) <= 16 || k.restAt(b, i)) {
 			if i += len(k.raw); i < len(b) && b[i] <= ' ' {
-				i = skipSpace(b, i) // more of it than the last time
+				i = SkipSpace(b, i) // more of it than the last time
 			}
 		} else if k, i = s.slowKey(b, i, last); k == nil {
 			return i
@@ -148,7 +156,7 @@ func (s *shape) object(r *shapeRead, i, depth int) int {
 			return -1
 		}
 		if k.inner != nil {
-			r.has &^= k.inner.fields
+			r.has &^= k.inner.Fields
 		}
 		end, slashed := 0, false
 		switch c := b[i]; {
@@ -167,8 +175,8 @@ func (s *shape) object(r *shapeRead, i, depth int) int {
 		case c-'0' <= 9:
 			if i+8 <= len(wide) {
 				// Few numbers are longer than this; see digitsEnd.
-				w := binary.LittleEndian.Uint64(wide[i:]) ^ '0'*eachByte
-				m := (w + (0x80-10)*eachByte | w) & highBits
+				w := binary.LittleEndian.Uint64(wide[i:]) ^ '0'*EachByte
+				m := (w + (0x80-10)*EachByte | w) & HighBits
 				end = i + bits.TrailingZeros64(m)>>3
 				if m != 0 && wide[end] == ',' && (c != '0' || end == i+1) {
 					break
@@ -187,7 +195,7 @@ func (s *shape) object(r *shapeRead, i, depth int) int {
 		if end <= 0 {
 			return -1
 		}
-		if k.field >= 0 && (r.ranks == nil || r.outranks(s.rank, k.field)) {
+		if k.field >= 0 && (r.ranks == nil || r.outranks(s.Rank, k.field)) {
 			bit := uint64(1) << k.field
 			r.values[k.field] = b[i:end]
 			r.has |= bit
@@ -219,16 +227,16 @@ func (k *shapeKey) restAt(b []byte, i int) bool {
 // slowKey reads any key, or the end of the object, and notes that it followed
 // the last one. It returns where the value begins; if no key is there, nil and
 // where the object ends, -1 if that is malformed.
-func (s *shape) slowKey(b []byte, i int, last *shapeKey) (k *shapeKey, at int) {
+func (s *Shape) slowKey(b []byte, i int, last *shapeKey) (k *shapeKey, at int) {
 	from := i
-	if i = skipSpace(b, i); i >= len(b) {
+	if i = SkipSpace(b, i); i >= len(b) {
 		return nil, -1
 	}
 	switch {
 	case b[i] == '}' && last != s.first:
 		return nil, i + 1
 	case b[i] == ',' && last != s.first, b[i] == '{' && last == s.first:
-		i = skipSpace(b, i+1)
+		i = SkipSpace(b, i+1)
 	default:
 		return nil, -1
 	}

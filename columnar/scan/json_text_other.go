@@ -1,6 +1,6 @@
 //go:build !amd64 || purego
 
-package logs
+package scan
 
 // stopBlocks notes the stops of whole blocks of 64 bytes.
 func stopBlocks(stops, text []byte) { stopWords(stops, text) }

@@ -1,4 +1,4 @@
-package logs
+package scan
 
 import (
 	"bytes"
@@ -7,19 +7,19 @@ import (
 	"testing"
 )
 
-// markSlowly is what markText means.
-func markSlowly(p []byte, sep, other byte) []mark {
-	marks := make([]mark, (len(p)+63)/64)
+// markSlowly is what MarkText means.
+func markSlowly(p []byte, sep, other byte) []Mark {
+	marks := make([]Mark, (len(p)+63)/64)
 	for i, c := range p {
 		m, bit := &marks[i/64], uint64(1)<<(i%64)
 		if c == sep {
-			m.sep |= bit
+			m.Sep |= bit
 		}
 		if c == '\n' {
-			m.line |= bit
+			m.Line |= bit
 		}
 		if c == other {
-			m.other |= bit
+			m.Other |= bit
 		}
 	}
 	return marks
@@ -30,7 +30,7 @@ func markSlowly(p []byte, sep, other byte) []mark {
 func checkMarks(t *testing.T, p []byte, sep, other byte) {
 	t.Helper()
 	want := markSlowly(p, sep, other)
-	if got := markText(nil, p, sep, other); !slices.Equal(got, want) {
+	if got := MarkText(nil, p, sep, other); !slices.Equal(got, want) {
 		t.Errorf("markText(%q, %q, %q):\ngot  %x\nwant %x", p, sep, other, got, want)
 	}
 	var at []uint32
@@ -39,14 +39,14 @@ func checkMarks(t *testing.T, p []byte, sep, other byte) {
 			at = append(at, uint32(i+7))
 		}
 	}
-	for by, write := range map[string]func(pos []uint32, marks []mark, at int) int{"places": places, "placesWords": placesWords} {
+	for by, write := range map[string]func(pos []uint32, marks []Mark, at int) int{"places": places, "placesWords": placesWords} {
 		pos := make([]uint32, 64*len(want)+64)
 		if got := pos[:write(pos, want, 7)]; !slices.Equal(got, at) {
 			t.Errorf("%s of %q, %q: got %d, want %d", by, p, sep, got, at)
 		}
 	}
 	whole := len(p) / 64
-	got := make([]mark, whole)
+	got := make([]Mark, whole)
 	if markWords(got, p, sep, other); !slices.Equal(got, want[:whole]) {
 		t.Errorf("markWords(%q, %q, %q):\ngot  %x\nwant %x", p, sep, other, got, want)
 	}
@@ -75,9 +75,9 @@ func TestMarks(t *testing.T) {
 
 // The memory of an earlier text must not show through.
 func TestMarksAgain(t *testing.T) {
-	marks := markText(nil, bytes.Repeat([]byte{','}, 1000), ',', '"')
+	marks := MarkText(nil, bytes.Repeat([]byte{','}, 1000), ',', '"')
 	p := []byte("a,b\n\"")
-	if got, want := markText(marks, p, ',', '"'), markSlowly(p, ',', '"'); !slices.Equal(got, want) {
+	if got, want := MarkText(marks, p, ',', '"'), markSlowly(p, ',', '"'); !slices.Equal(got, want) {
 		t.Errorf("got %x, want %x", got, want)
 	}
 }
@@ -90,10 +90,10 @@ func FuzzMarks(f *testing.F) {
 
 func BenchmarkMarks(b *testing.B) {
 	p := bytes.Repeat([]byte("2026-01-01T00:00:01.687Z,liam@corp.example.com,10.34.182.87,0,2801\n"), 480)
-	marks := make([]mark, len(p)/64)
+	marks := make([]Mark, len(p)/64)
 	for _, by := range []struct {
 		name string
-		mark func(marks []mark, p []byte, sep, other byte)
+		mark func(marks []Mark, p []byte, sep, other byte)
 	}{{"this", markBlocks}, {"any", markWords}} {
 		b.Run("machine="+by.name, func(b *testing.B) {
 			b.SetBytes(int64(len(p)))

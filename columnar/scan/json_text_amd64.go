@@ -1,6 +1,6 @@
 //go:build !purego
 
-package logs
+package scan
 
 import "unsafe"
 

@@ -1,4 +1,4 @@
-package logs
+package scan
 
 import (
 	"bytes"
@@ -15,10 +15,11 @@ import (
 // object's other keys are ignored.
 var envelopes = []string{"Records", "records", "items", "entries", "value", "logEvents"}
 
-// inShape reports whether an object that begins with head is JSON of another
-// shape than one object a line. Looking at the first line is enough: nothing
+// NeedsJSONLines reports whether an object that begins with head is JSON of another
+// shape than one object a line, and so has to be read through JSONLines. size is
+// the most that head could have been. Looking at the first line is enough: nothing
 // known writes one shape and then another.
-func inShape(head []byte) bool {
+func NeedsJSONLines(head []byte, size int) bool {
 	head = bytes.TrimLeft(head, " \t\r\n")
 	if len(head) == 0 || head[0] != '{' && head[0] != '[' {
 		return false
@@ -33,16 +34,19 @@ func inShape(head []byte) bool {
 	case inner[0] != '"' && inner[0] != '}':
 		return false
 	}
-	line, _, found := bytes.Cut(head, eol)
-	if !found && len(head) > headSize/2 {
+	line, _, found := bytes.Cut(head, []byte{'\n'})
+	if !found && len(head) > size/2 {
 		return true // the first line may be longer than what is looked at
 	}
 	line = bytes.TrimRight(line, " \t\r")
-	s := newShaper(nil)
+	var s shaper
 	s.shape(bytes.Clone(line))
 	// One object on a line stays as it is.
-	return s.state != between || len(s.out) != len(line)+1 || bytes.Count(s.out, eol) != 1
+	return s.state != between || len(s.out) != len(line)+1 || bytes.Count(s.out, []byte{'\n'}) != 1
 }
+
+// shaperBlock is half of what is read in one go, in bytes.
+const shaperBlock = 64 << 10
 
 // holdBack is how much of an object is held back to see whether it is an envelope:
 // more than what stands before the array in any known one. A longer object is
@@ -89,7 +93,8 @@ type shaper struct {
 	empty bool // its only key is one of envelopes, with an empty array
 }
 
-func newShaper(src io.Reader) *shaper { return &shaper{src: src} }
+// JSONLines returns a reader of src as one JSON object a line.
+func JSONLines(src io.Reader) io.Reader { return &shaper{src: src} }
 
 func (s *shaper) Read(p []byte) (int, error) {
 	for s.read == s.ready {
@@ -105,8 +110,8 @@ func (s *shaper) Read(p []byte) (int, error) {
 
 func (s *shaper) fill() {
 	if s.in == nil {
-		s.in = make([]byte, 2*headSize)
-		s.out = make([]byte, 0, 3*headSize)
+		s.in = make([]byte, 2*shaperBlock)
+		s.out = make([]byte, 0, 3*shaperBlock)
 	}
 	s.out = s.out[:copy(s.out, s.out[s.ready:])]
 	s.start -= s.ready

@@ -1,38 +1,37 @@
-package logs
+package scan
 
 import (
 	"bytes"
 	"encoding/binary"
 	"math/bits"
-	"strconv"
 	"unicode/utf16"
 	"unicode/utf8"
-
-	"outflow/columnar"
 )
 
-// maxDepth is how deep the values of a JSON line may nest. The deepest events
-// known nest about twenty levels; each level costs a stack frame.
-const maxDepth = 256
+// JSON objects, member by member.
 
-// A walker iterates over the members of one JSON object, or the elements of one
+// MaxDepth is how deep the values of a JSON line may nest. The deepest events
+// known nest about twenty levels; each level costs a stack frame.
+const MaxDepth = 256
+
+// A Walker iterates over the members of one JSON object, or the elements of one
 // array, in place and without allocation:
 //
-//	w.open(line)
-//	for w.next() {
-//		// w.key, w.val
+//	w.Open(line)
+//	for w.Next() {
+//		// w.Key, w.Val
 //	}
-//	if !w.done() { // malformed
+//	if !w.Done() { // malformed
 //
 // It accepts what encoding/json accepts and nothing else, with three
-// differences: values that nest deeper than maxDepth are malformed; bytes that
+// differences: values that nest deeper than MaxDepth are malformed; bytes that
 // are not UTF-8 stay as they are; and of equal keys it gives all, in their
 // order, so that who assigns keeps the last. Members before a fault have been
-// given when the fault is found: what they said counts only if done is true.
-type walker struct {
-	key     []byte // unescaped; valid until the next call of next
-	val     value
-	escaped bool // val is a string with escapes
+// given when the fault is found: what they said counts only if Done is true.
+type Walker struct {
+	Key     []byte // unescaped; valid until the next call of Next
+	Val     Value
+	Escaped bool // val is a string with escapes
 
 	jsonText // not marked: most are short
 	i        int
@@ -42,10 +41,10 @@ type walker struct {
 	scratch  []byte
 }
 
-// open starts at the object or array that b holds.
-func (w *walker) open(b []byte) {
-	w.key, w.b, w.begun, w.ended, w.close = nil, b, false, false, 0
-	w.i = skipSpace(b, 0)
+// Open starts at the object or array that b holds.
+func (w *Walker) Open(b []byte) {
+	w.Key, w.b, w.begun, w.ended, w.close = nil, b, false, false, 0
+	w.i = SkipSpace(b, 0)
 	if w.i < len(b) {
 		switch b[w.i] {
 		case '{':
@@ -57,14 +56,14 @@ func (w *walker) open(b []byte) {
 	w.i++
 }
 
-// next moves to the next member. It returns false at the end and at a fault.
-func (w *walker) next() bool {
+// Next moves to the next member. It returns false at the end and at a fault.
+func (w *Walker) Next() bool {
 	b, i := w.b, w.i
 	if w.close == 0 || i >= len(b) {
 		return false
 	}
 	if b[i] <= ' ' {
-		if i = skipSpace(b, i); i == len(b) {
+		if i = SkipSpace(b, i); i == len(b) {
 			return false
 		}
 	}
@@ -77,7 +76,7 @@ func (w *walker) next() bool {
 			return false
 		}
 		if i++; i < len(b) && b[i] <= ' ' {
-			i = skipSpace(b, i)
+			i = SkipSpace(b, i)
 		}
 	}
 	w.begun = true
@@ -89,10 +88,10 @@ func (w *walker) next() bool {
 		if end < 0 {
 			return false
 		}
-		w.key = b[i+1 : end]
+		w.Key = b[i+1 : end]
 		if escaped {
-			w.scratch = appendUnescaped(w.scratch[:0], w.key)
-			w.key = w.scratch
+			w.scratch = appendUnescaped(w.scratch[:0], w.Key)
+			w.Key = w.scratch
 		}
 		if i = colonEnd(b, end+1); i < 0 {
 			return false
@@ -100,45 +99,62 @@ func (w *walker) next() bool {
 	}
 	end := -1
 	if i < len(b) && b[i] == '"' {
-		if end, w.escaped = stringEnd(b, i+1); end >= 0 {
+		if end, w.Escaped = stringEnd(b, i+1); end >= 0 {
 			end++
 		}
 	} else {
-		w.escaped = false
-		end = w.valueEnd(i, maxDepth-1)
+		w.Escaped = false
+		end = w.valueEnd(i, MaxDepth-1)
 	}
 	if end < 0 {
 		return false
 	}
-	w.val, w.i = b[i:end], end
+	w.Val, w.i = b[i:end], end
 	return true
 }
 
-// done reports whether the object ended soundly and nothing follows it.
-func (w *walker) done() bool { return w.ended && skipSpace(w.b, w.i) == len(w.b) }
+// InObject reports whether the walk is of an object and has not ended.
+func (w *Walker) InObject() bool { return w.close == '}' }
 
-// doneObject is done of an object.
-func (w *walker) doneObject() bool { return w.done() && w.b[w.i-1] == '}' }
+// InArray reports whether the walk is of an array and has not ended.
+func (w *Walker) InArray() bool { return w.close == ']' }
 
-// A value is one JSON value as it stands in the line. Nil: none.
-type value []byte
+// Done reports whether the object ended soundly and nothing follows it.
+func (w *Walker) Done() bool { return w.ended && SkipSpace(w.b, w.i) == len(w.b) }
 
-// is reports whether the value is of the kind that begins with c: {, [, ", n
-// for null.
-func (v value) is(c byte) bool { return len(v) > 0 && v[0] == c }
+// DoneObject is done of an object.
+func (w *Walker) DoneObject() bool { return w.Done() && w.b[w.i-1] == '}' }
 
-// text returns the text of the value; see value.text.
-func (w *walker) text(scratch *[]byte) []byte {
-	if !w.escaped && w.val.is('"') {
-		return w.val[1 : len(w.val)-1]
+// Text returns the text of the value; see Value.Text.
+func (w *Walker) Text(scratch *[]byte) []byte {
+	if !w.Escaped && w.Val.Is('"') {
+		return w.Val[1 : len(w.Val)-1]
 	}
-	return w.val.text(scratch)
+	return w.Val.Text(scratch)
 }
 
-// text returns the text of a string, or a number or boolean as it is written;
+// EachKey calls f with the members of the first JSON object of head, as far as
+// it goes.
+func EachKey(head []byte, f func(key []byte, val Value)) {
+	line, _ := CutLine(bytes.TrimLeft(head, " \t\r\n"))
+	var w Walker
+	w.Open(line)
+	for w.InObject() && w.Next() {
+		f(w.Key, w.Val)
+	}
+}
+
+// A Value is one JSON value as it stands in the line. Nil: none.
+type Value []byte
+
+// Is reports whether the value is of the kind that begins with c: {, [, ", n
+// for null.
+func (v Value) Is(c byte) bool { return len(v) > 0 && v[0] == c }
+
+// Text returns the text of a string, or a number or boolean as it is written;
 // nil for null, objects and arrays. Unescaped text is appended to *scratch and
 // stays valid as long as nobody cuts that.
-func (v value) text(scratch *[]byte) []byte {
+func (v Value) Text(scratch *[]byte) []byte {
 	if len(v) == 0 {
 		return nil
 	}
@@ -157,100 +173,29 @@ func (v value) text(scratch *[]byte) []byte {
 	return v
 }
 
-// length returns the number of elements of an array, and false if the value is
+// Length returns the number of elements of an array, and false if the value is
 // none.
-func (v value) length() (n int, ok bool) {
-	if !v.is('[') {
+func (v Value) Length() (n int, ok bool) {
+	if !v.Is('[') {
 		return 0, false
 	}
-	var w walker
-	for w.open(v); w.next(); n++ {
+	var w Walker
+	for w.Open(v); w.Next(); n++ {
 	}
 	return n, true
-}
-
-// parseNumber parses a JSON number, as value × scale rounded down; scale is a
-// power of ten up to 1e9. Numbers with an exponent lose what a float64 cannot
-// hold.
-func parseNumber(b []byte, scale int64) (v int64, ok bool) {
-	if v, ok = parseDecimal(b, scale); ok || !bytes.ContainsAny(b, "eE") || len(b) > 32 {
-		return v, ok
-	}
-	f, err := strconv.ParseFloat(string(b), 64)
-	f *= float64(scale)
-	if err != nil || !(f > -1<<62 && f < 1<<62) {
-		return 0, false
-	}
-	return int64(f), true
-}
-
-// countOf parses a count: a number that is not negative; -1 if b is empty, which
-// is not said.
-func countOf(b []byte) (n int64, ok bool) {
-	if len(b) == 0 {
-		return -1, true
-	}
-	n, ok = parseNumber(b, 1)
-	return n, ok && n >= 0
-}
-
-// setCount sets a cell, unless n is -1: not said.
-func setCount(b *columnar.Builder, c columnar.Col, n int64) {
-	if n >= 0 {
-		b.SetInt(c, n)
-	}
-}
-
-// cutLine cuts the first line off p, without its newline and carriage return.
-func cutLine(p []byte) (line, rest []byte) {
-	if i := bytes.IndexByte(p, '\n'); i >= 0 {
-		line, rest = p[:i], p[i+1:]
-	} else {
-		line = p
-	}
-	if n := len(line); n > 0 && line[n-1] == '\r' {
-		line = line[:n-1]
-	}
-	return line, rest
-}
-
-// anyLine reports whether a line of head is so.
-func anyLine(head []byte, so func(line []byte) bool) bool {
-	for len(head) > 0 {
-		var line []byte
-		if line, head = cutLine(head); so(line) {
-			return true
-		}
-	}
-	return false
-}
-
-// blank reports whether a line holds nothing but white space. Such a line is no
-// damage: some writers end with one.
-func blank(line []byte) bool { return skipSpace(line, 0) == len(line) }
-
-// malformedJSON is the reason to skip a line that is no JSON object, or a part of
-// one.
-const malformedJSON = "malformed JSON object"
-
-func skipSpace(b []byte, i int) int {
-	for i < len(b) && (b[i] == ' ' || b[i] == '\t' || b[i] == '\r' || b[i] == '\n') {
-		i++
-	}
-	return i
 }
 
 // colonEnd returns where the value after a key begins, given where the key
 // ended; -1 if there is no colon.
 func colonEnd(b []byte, i int) int {
 	if i < len(b) && b[i] != ':' {
-		i = skipSpace(b, i)
+		i = SkipSpace(b, i)
 	}
 	if i >= len(b) || b[i] != ':' {
 		return -1
 	}
 	if i++; i < len(b) && b[i] <= ' ' {
-		i = skipSpace(b, i)
+		i = SkipSpace(b, i)
 	}
 	return i
 }
@@ -262,8 +207,8 @@ func stringEnd(b []byte, i int) (end int, escaped bool) {
 			// The lowest high bit marks the first byte that is a quote, a
 			// backslash or below a space; a borrow can only spoil higher ones.
 			w := binary.LittleEndian.Uint64(b[i:])
-			quote, slash := w^('"'*eachByte), w^('\\'*eachByte)
-			m := ((quote-eachByte)&^quote | (slash-eachByte)&^slash | (w-' '*eachByte)&^w) & highBits
+			quote, slash := w^('"'*EachByte), w^('\\'*EachByte)
+			m := ((quote-EachByte)&^quote | (slash-EachByte)&^slash | (w-' '*EachByte)&^w) & HighBits
 			if m == 0 {
 				i += 8
 				continue
@@ -307,23 +252,13 @@ func hex4(b []byte) (r rune, ok bool) {
 		return 0, false
 	}
 	for _, c := range b[:4] {
-		d, ok := hexDigit(c)
+		d, ok := HexDigit(c)
 		if !ok {
 			return 0, false
 		}
 		r = r<<4 | rune(d)
 	}
 	return r, true
-}
-
-func hexDigit(c byte) (d byte, ok bool) {
-	switch {
-	case c-'0' <= 9:
-		return c - '0', true
-	case c|0x20-'a' <= 5:
-		return c | 0x20 - 'a' + 10, true
-	}
-	return 0, false
 }
 
 // appendUnescaped appends the text of a string that stringEnd has accepted.
@@ -420,8 +355,8 @@ func numberEnd(b []byte, i int) int {
 func digitsEnd(b []byte, i int) int {
 	for i+8 <= len(b) {
 		// As in stringEnd, carries can only spoil what is above the first mark.
-		w := binary.LittleEndian.Uint64(b[i:]) ^ '0'*eachByte
-		if m := (w + (0x80-10)*eachByte | w) & highBits; m != 0 {
+		w := binary.LittleEndian.Uint64(b[i:]) ^ '0'*EachByte
+		if m := (w + (0x80-10)*EachByte | w) & HighBits; m != 0 {
 			return i + bits.TrailingZeros64(m)>>3
 		}
 		i += 8

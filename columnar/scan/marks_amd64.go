@@ -1,13 +1,14 @@
 //go:build !purego
 
-package logs
+package scan
 
 import "golang.org/x/sys/cpu"
 
+// hasAVX2 says whether the functions in assembly can run on this machine.
 var hasAVX2 = cpu.X86.HasAVX2 && cpu.X86.HasBMI1 && cpu.X86.HasBMI2 && cpu.X86.HasPOPCNT
 
 // markBlocks marks as many blocks of 64 bytes of p as there are marks.
-func markBlocks(marks []mark, p []byte, sep, other byte) {
+func markBlocks(marks []Mark, p []byte, sep, other byte) {
 	if !hasAVX2 {
 		markWords(marks, p, sep, other)
 	} else if len(marks) > 0 {
@@ -19,11 +20,11 @@ func markBlocks(marks []mark, p []byte, sep, other byte) {
 // markAVX2 is markWords of n blocks, more than none.
 //
 //go:noescape
-func markAVX2(marks *mark, p *byte, n int, sep, other byte)
+func markAVX2(marks *Mark, p *byte, n int, sep, other byte)
 
 // places writes to pos where a separator or a newline is marked, plus at, and
 // returns how many are. pos must have room for 64 more.
-func places(pos []uint32, marks []mark, at int) int {
+func places(pos []uint32, marks []Mark, at int) int {
 	if !hasAVX2 {
 		return placesWords(pos, marks, at)
 	}
@@ -37,4 +38,7 @@ func places(pos []uint32, marks []mark, at int) int {
 // placesBMI is placesWords of n marks, more than none.
 //
 //go:noescape
-func placesBMI(pos *uint32, marks *mark, n, at int) (count int)
+func placesBMI(pos *uint32, marks *Mark, n, at int) (count int)
+
+// AVX2 reports whether this machine has AVX2, BMI1, BMI2 and POPCNT.
+func AVX2() bool { return hasAVX2 }

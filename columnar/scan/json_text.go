@@ -1,9 +1,11 @@
-package logs
+package scan
 
 import (
 	"encoding/binary"
 	"math/bits"
 )
+
+// JSON text: where its values end.
 
 // A jsonText is JSON text and, once it is marked, where in it strings may end:
 // then their ends are found without a look at each byte. Its methods find the
@@ -42,11 +44,11 @@ func stopWords(stops, text []byte) {
 	for ; len(text) >= 64; stops, text = stops[8:], text[64:] {
 		for i := range 8 {
 			w := binary.LittleEndian.Uint64(text[8*i:])
-			seven := w &^ highBits
+			seven := w &^ HighBits
 			// Added to seven bits, 128 less a bound sets the high bit from that
 			// bound on, and carries nothing over.
-			plain := ((seven ^ '"'*eachByte) + 0x7f*eachByte) & ((seven ^ '\\'*eachByte) + 0x7f*eachByte) & (seven + (0x80-' ')*eachByte)
-			m := ^(plain | w) & highBits
+			plain := ((seven ^ '"'*EachByte) + 0x7f*EachByte) & ((seven ^ '\\'*EachByte) + 0x7f*EachByte) & (seven + (0x80-' ')*EachByte)
+			m := ^(plain | w) & HighBits
 			stops[i] = byte(m >> 7 * 0x0102040810204080 >> 56) // the high bits side by side
 		}
 	}
@@ -103,7 +105,7 @@ func (t *jsonText) nestedEnd(i, depth int) int {
 	}
 	b := t.b
 	close := b[i] + 2 // { and }, [ and ]
-	if i = skipSpace(b, i+1); i < len(b) && b[i] == close {
+	if i = SkipSpace(b, i+1); i < len(b) && b[i] == close {
 		return i + 1
 	}
 	for {
@@ -123,7 +125,7 @@ func (t *jsonText) nestedEnd(i, depth int) int {
 			return -1
 		}
 		if i < len(b) && b[i] <= ' ' {
-			i = skipSpace(b, i)
+			i = SkipSpace(b, i)
 		}
 		if i >= len(b) {
 			return -1
@@ -133,7 +135,7 @@ func (t *jsonText) nestedEnd(i, depth int) int {
 			return i + 1
 		case ',':
 			if i++; i < len(b) && b[i] <= ' ' {
-				i = skipSpace(b, i)
+				i = SkipSpace(b, i)
 			}
 		default:
 			return -1

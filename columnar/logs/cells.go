@@ -1,0 +1,38 @@
+package logs
+
+import "outflow/columnar"
+
+// What dialects share where they put the cells of a row.
+
+// spanOf returns where part, a slice of text that reaches as far as text does,
+// stands in text.
+func spanOf(text, part []byte) columnar.Span {
+	if len(part) == 0 {
+		return columnar.Span{}
+	}
+	begin := uint32(cap(text) - cap(part))
+	return columnar.Span{Begin: begin, End: begin + uint32(len(part))}
+}
+
+// setCount sets a cell, unless n is -1: not said.
+func setCount(b *columnar.Builder, c columnar.Col, n int64) {
+	if n >= 0 {
+		b.SetInt(c, n)
+	}
+}
+
+// unknown reports whether a source writes text for what it does not know.
+func unknown(text []byte) bool {
+	if len(text) > 4 {
+		return false
+	}
+	switch string(text) {
+	case "", "-", "null", "NULL", "None", "N/A":
+		return true
+	}
+	return false
+}
+
+// malformedJSON is the reason to skip a line that is no JSON object, or a part of
+// one.
+const malformedJSON = "malformed JSON object"

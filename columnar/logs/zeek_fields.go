@@ -1,0 +1,234 @@
+package logs
+
+import (
+	"outflow/columnar"
+	"outflow/columnar/scan"
+)
+
+// The fields and logs of Zeek that mean something here.
+
+// A zeekField is a field of Zeek's that means something here.
+type zeekField uint8
+
+const (
+	zeekTS zeekField = iota
+	zeekPath
+	zeekOrigHost
+	zeekRespHost
+	zeekRespPort
+	zeekProto
+	zeekService
+	zeekDuration
+	zeekOrigBytes
+	zeekRespBytes
+	zeekOrigIPBytes
+	zeekRespIPBytes
+	zeekConnState
+	zeekTransID
+	zeekQuery
+	zeekQtype
+	zeekQtypeName
+	zeekRcode
+	zeekRcodeName
+	zeekAnswers
+	zeekTransDepth
+	zeekMethod
+	zeekHost
+	zeekURI
+	zeekUserAgent
+	zeekRequestLen
+	zeekResponseLen
+	zeekStatusCode
+	zeekUsername
+	zeekServerName
+	zeekEstablished
+	zeekReferrer
+	zeekOrigPort
+	zeekNotHTTP // any that SIP or SMTP has, and HTTP has not
+	numZeekFields
+)
+
+func zeekFieldNamed(name []byte) (zeekField, bool) {
+	switch string(name) {
+	case "ts":
+		return zeekTS, true
+	case "_path", "@stream":
+		return zeekPath, true
+	case "id.orig_h", "id_orig_h":
+		return zeekOrigHost, true
+	case "id.resp_h", "id_resp_h":
+		return zeekRespHost, true
+	case "id.resp_p", "id_resp_p":
+		return zeekRespPort, true
+	case "proto":
+		return zeekProto, true
+	case "service":
+		return zeekService, true
+	case "duration":
+		return zeekDuration, true
+	case "orig_bytes":
+		return zeekOrigBytes, true
+	case "resp_bytes":
+		return zeekRespBytes, true
+	case "orig_ip_bytes":
+		return zeekOrigIPBytes, true
+	case "resp_ip_bytes":
+		return zeekRespIPBytes, true
+	case "conn_state":
+		return zeekConnState, true
+	case "trans_id":
+		return zeekTransID, true
+	case "query":
+		return zeekQuery, true
+	case "qtype":
+		return zeekQtype, true
+	case "qtype_name":
+		return zeekQtypeName, true
+	case "rcode":
+		return zeekRcode, true
+	case "rcode_name":
+		return zeekRcodeName, true
+	case "answers":
+		return zeekAnswers, true
+	case "trans_depth":
+		return zeekTransDepth, true
+	case "method":
+		return zeekMethod, true
+	case "host":
+		return zeekHost, true
+	case "uri":
+		return zeekURI, true
+	case "user_agent":
+		return zeekUserAgent, true
+	case "request_body_len":
+		return zeekRequestLen, true
+	case "response_body_len":
+		return zeekResponseLen, true
+	case "status_code":
+		return zeekStatusCode, true
+	case "username":
+		return zeekUsername, true
+	case "referrer":
+		return zeekReferrer, true
+	case "id.orig_p", "id_orig_p":
+		return zeekOrigPort, true
+	case "server_name":
+		return zeekServerName, true
+	case "established":
+		return zeekEstablished, true
+	case "call_id", "seq", "request_from", "request_to", "helo", "mailfrom", "rcptto":
+		return zeekNotHTTP, true
+	}
+	return 0, false
+}
+
+// A zeekLog is a log of Zeek's that becomes rows.
+type zeekLog uint8
+
+const (
+	zeekOther zeekLog = iota
+	zeekDNS
+	zeekHTTP
+	zeekConn
+	zeekSSL
+)
+
+func zeekLogNamed(path []byte) zeekLog {
+	switch string(path) {
+	case "dns":
+		return zeekDNS
+	case "http":
+		return zeekHTTP
+	case "conn":
+		return zeekConn
+	case "ssl":
+		return zeekSSL
+	}
+	return zeekOther
+}
+
+// zeekLogOf tells the log by the fields that its lines have.
+func zeekLogOf(has uint64) zeekLog {
+	all := func(fields ...zeekField) bool {
+		for _, f := range fields {
+			if has>>f&1 == 0 {
+				return false
+			}
+		}
+		return true
+	}
+	switch {
+	case all(zeekQuery, zeekQtype), all(zeekQuery, zeekTransID):
+		return zeekDNS
+	case all(zeekConnState):
+		return zeekConn
+	case all(zeekEstablished):
+		return zeekSSL
+	case all(zeekTransDepth, zeekRequestLen, zeekResponseLen) && !all(zeekNotHTTP):
+		return zeekHTTP
+	}
+	return zeekOther
+}
+
+func (l zeekLog) table() *columnar.Table {
+	switch l {
+	case zeekDNS:
+		return columnar.DNS
+	case zeekHTTP:
+		return columnar.HTTP
+	}
+	return columnar.Network
+}
+
+// zeekReads lists, by log, the fields that a row is made of. A field is read if
+// its column is wanted. Those that decide whether a line is a row, and counters,
+// which may make it a bad one, stand with Time, which is always wanted: what is
+// skipped must not depend on who asks.
+var zeekReads = [...][]struct {
+	field zeekField
+	col   columnar.Col
+}{
+	zeekOther: nil,
+	zeekDNS: {
+		{zeekTS, columnar.Time}, {zeekQuery, columnar.Time}, {zeekOrigHost, columnar.SrcIP}, {zeekRespHost, columnar.DstIP},
+		{zeekQtype, columnar.QueryType}, {zeekQtypeName, columnar.QueryType}, {zeekRcode, columnar.Rcode},
+		{zeekRcodeName, columnar.Rcode}, {zeekRcode, columnar.AnswersLen}, {zeekRcodeName, columnar.AnswersLen}, {zeekAnswers, columnar.AnswersLen},
+	},
+	zeekHTTP: {
+		{zeekTS, columnar.Time}, {zeekOrigHost, columnar.SrcIP}, {zeekRespHost, columnar.DstIP}, {zeekUsername, columnar.User},
+		{zeekMethod, columnar.Method}, {zeekMethod, columnar.URLHost}, {zeekMethod, columnar.URLPath}, {zeekHost, columnar.URLHost},
+		{zeekMethod, columnar.BytesOut}, {zeekMethod, columnar.BytesIn},
+		{zeekURI, columnar.URLHost}, {zeekURI, columnar.URLPath}, {zeekUserAgent, columnar.UserAgent},
+		{zeekStatusCode, columnar.Time}, {zeekRequestLen, columnar.Time}, {zeekResponseLen, columnar.Time},
+	},
+	zeekConn: {
+		{zeekTS, columnar.Time}, {zeekDuration, columnar.Time}, {zeekOrigHost, columnar.SrcIP}, {zeekRespHost, columnar.DstIP},
+		{zeekRespPort, columnar.Time}, {zeekProto, columnar.Protocol}, {zeekService, columnar.Protocol},
+		{zeekOrigBytes, columnar.Time}, {zeekRespBytes, columnar.Time},
+		{zeekOrigIPBytes, columnar.Time}, {zeekRespIPBytes, columnar.Time},
+	},
+	zeekSSL: {
+		{zeekTS, columnar.Time}, {zeekOrigHost, columnar.SrcIP}, {zeekRespHost, columnar.DstIP},
+		{zeekRespPort, columnar.Time}, {zeekServerName, columnar.DstHost},
+	},
+}
+
+// A zeekKept is a field that rules read beside columns, and what it is of a line.
+type zeekKept struct {
+	name  string
+	field zeekField
+	part  scan.URIPart
+}
+
+// zeekKeptOf returns where a field that rules read stands in the lines of a log: under
+// Zeek's own name or that of Sigma's taxonomy for proxies.
+func zeekKeptOf(log zeekLog, name string) (k zeekKept, ok bool) {
+	if part, ok := uriPartNamed(name); ok && log == zeekHTTP {
+		return zeekKept{name, zeekURI, part}, true
+	}
+	if isReferrer(name) {
+		return zeekKept{name: name, field: zeekReferrer}, log == zeekHTTP
+	}
+	f, ok := zeekFieldNamed([]byte(name))
+	return zeekKept{name: name, field: f}, ok && f != zeekNotHTTP && f != zeekAnswers
+}

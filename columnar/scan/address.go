@@ -1,0 +1,38 @@
+package scan
+
+import "bytes"
+
+// IP addresses in text.
+
+// IsAddress tells an IP address from the name of a service ("AWS Internal",
+// s3.amazonaws.com). It accepts octets with leading zeros, which anonymised logs
+// have.
+func IsAddress(b []byte) bool {
+	if bytes.IndexByte(b, '.') < 0 && bytes.IndexByte(b, ':') < 0 {
+		return false
+	}
+	for _, c := range b {
+		if !IsHex(c) && c != '.' && c != ':' {
+			return false
+		}
+	}
+	return true
+}
+
+// AddressLike reports whether b is an IP address rather than a name: no domain
+// ends with a digit, nor has a colon.
+func AddressLike(b []byte) bool {
+	if len(b) == 0 {
+		return false
+	}
+	first, last := b[0]-'0', b[len(b)-1]-'0'
+	return first <= 9 && last <= 9 || bytes.IndexByte(b, ':') >= 0
+}
+
+// WithoutScope returns an address without its scope: fe80::1%eth0.
+func WithoutScope(address []byte) []byte {
+	if at := bytes.IndexByte(address, '%'); at >= 0 {
+		return address[:at]
+	}
+	return address
+}

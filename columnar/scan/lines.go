@@ -1,0 +1,86 @@
+package scan
+
+import (
+	"bytes"
+	"encoding/binary"
+	"math/bits"
+)
+
+// Lines, words and the spaces between them.
+
+// CutLine cuts the first line off p, without its newline and carriage return.
+func CutLine(p []byte) (line, rest []byte) {
+	if i := bytes.IndexByte(p, '\n'); i >= 0 {
+		line, rest = p[:i], p[i+1:]
+	} else {
+		line = p
+	}
+	if n := len(line); n > 0 && line[n-1] == '\r' {
+		line = line[:n-1]
+	}
+	return line, rest
+}
+
+// AnyLine reports whether a line of head is so.
+func AnyLine(head []byte, so func(line []byte) bool) bool {
+	for len(head) > 0 {
+		var line []byte
+		if line, head = CutLine(head); so(line) {
+			return true
+		}
+	}
+	return false
+}
+
+// LineEnd returns where the line that begins at i ends, its newline included.
+func LineEnd(data []byte, i int) int {
+	if n := bytes.IndexByte(data[i:], '\n'); n >= 0 {
+		return i + n + 1
+	}
+	return len(data)
+}
+
+// Blank reports whether a line holds nothing but white space. Such a line is no
+// damage: some writers end with one.
+func Blank(line []byte) bool { return SkipSpace(line, 0) == len(line) }
+
+// SkipSpace returns where the first byte from b[i] on is that is no white space,
+// len(b) if there is none.
+func SkipSpace(b []byte, i int) int {
+	for i < len(b) && (b[i] == ' ' || b[i] == '\t' || b[i] == '\r' || b[i] == '\n') {
+		i++
+	}
+	return i
+}
+
+// CutWord returns what stands before the first space of p, and behind it.
+func CutWord(p []byte) (word, rest []byte) {
+	if at := IndexNear(p, ' '); at >= 0 {
+		return p[:at], p[at+1:]
+	}
+	return p, nil
+}
+
+// AfterLast returns what follows the last c of b, all of b if there is none.
+func AfterLast(b []byte, c byte) []byte { return b[bytes.LastIndexByte(b, c)+1:] }
+
+// IndexNear returns where the first c in p is, -1 if there is none. It is meant
+// for fields of a few bytes, where bytes.IndexByte and any loop of a varying
+// number of steps take several times as long.
+func IndexNear(p []byte, c byte) int {
+	const low, high = 0x0101010101010101, 0x8080808080808080
+	n := 0
+	for ; len(p)-n >= 16; n += 16 {
+		w0 := binary.LittleEndian.Uint64(p[n:]) ^ uint64(c)*low
+		w1 := binary.LittleEndian.Uint64(p[n+8:]) ^ uint64(c)*low
+		at0 := bits.TrailingZeros64((w0-low)&^w0&high) >> 3 // 8 if not there
+		at1 := bits.TrailingZeros64((w1-low)&^w1&high) >> 3
+		if at := at0 + at1&-(at0>>3); at < 16 {
+			return n + at
+		}
+	}
+	if at := bytes.IndexByte(p[n:], c); at >= 0 {
+		return n + at
+	}
+	return -1
+}

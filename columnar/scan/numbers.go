@@ -1,0 +1,165 @@
+package scan
+
+import (
+	"bytes"
+	"encoding/binary"
+	"math"
+	"strconv"
+)
+
+// Numbers in decimal, without allocation. A function whose ok is false has met
+// anything else, or a number that does not fit.
+
+// Int parses a decimal integer with an optional sign. ok is false if b is
+// anything else or does not fit.
+func Int(b []byte) (v int64, ok bool) {
+	neg := false
+	if len(b) > 0 && (b[0] == '-' || b[0] == '+') {
+		neg, b = b[0] == '-', b[1:]
+	}
+	if len(b) == 0 || len(b) > 19 {
+		return 0, false
+	}
+	for len(b) >= 8 {
+		w := binary.LittleEndian.Uint64(b) ^ 0x3030303030303030
+		if (w|(w+0x7676767676767676))&0x8080808080808080 != 0 {
+			return 0, false
+		}
+		const m = 0x000000FF000000FF
+		w = w*10 + w>>8
+		w = ((w&m)*(100+1000000<<32) + (w>>16&m)*(1+10000<<32)) >> 32
+		v = v*100000000 + int64(w)
+		b = b[8:]
+	}
+	for _, c := range b {
+		if c -= '0'; c > 9 {
+			return 0, false
+		} else {
+			v = v*10 + int64(c)
+		}
+	}
+	if v < 0 {
+		return 0, false
+	}
+	if neg {
+		v = -v
+	}
+	return v, true
+}
+
+// Digits parses data[lo:hi] if it is 1 to 16 digits that have as much before
+// them; anything else is left to Int.
+func Digits(data []byte, lo, hi uint32) (v int64, ok bool) {
+	n := hi - lo
+	if n-1 < 8 && hi >= 8 {
+		w, ok := EightDigits(data[hi-8:], 8-n)
+		return w, ok
+	}
+	if n-9 < 8 && hi >= 16 {
+		high, ok1 := EightDigits(data[hi-16:], 16-n)
+		low, ok2 := EightDigits(data[hi-8:], 0)
+		return high*1e8 + low, ok1 && ok2
+	}
+	return 0, false
+}
+
+// EightDigits parses the 8 bytes at b, of which the first skip are not looked at.
+func EightDigits(b []byte, skip uint32) (v int64, ok bool) {
+	w := binary.LittleEndian.Uint64(b) ^ 0x3030303030303030
+	w = w >> (8 * skip & 63) << (8 * skip & 63)
+	ok = (w|(w+0x7676767676767676))&0x8080808080808080 == 0
+	const m = 0x000000FF000000FF
+	w = w*10 + w>>8
+	w = ((w&m)*(100+1000000<<32) + (w>>16&m)*(1+10000<<32)) >> 32
+	return int64(w), ok
+}
+
+// Decimal parses a decimal number with an optional fraction, as
+// value × scale rounded down; scale is a power of ten up to 1e9.
+func Decimal(b []byte, scale int64) (v int64, ok bool) {
+	whole, frac := b, []byte(nil)
+	if i := bytes.IndexByte(b, '.'); i >= 0 {
+		whole, frac = b[:i], b[i+1:]
+	}
+	neg := len(whole) > 0 && whole[0] == '-'
+	if neg {
+		whole = whole[1:]
+	}
+	if len(whole) == 0 && len(frac) == 0 {
+		return 0, false
+	}
+	if len(whole) > 0 {
+		if v, ok = Int(whole); !ok || v > 1<<62/scale {
+			return 0, false
+		}
+	}
+	v *= scale
+	for _, c := range frac {
+		if c -= '0'; c > 9 {
+			return 0, false
+		}
+		scale /= 10
+		v += int64(c) * scale
+	}
+	if neg {
+		v = -v
+	}
+	return v, true
+}
+
+// Number parses a JSON number, as value × scale rounded down; scale is a
+// power of ten up to 1e9. Numbers with an exponent lose what a float64 cannot
+// hold.
+func Number(b []byte, scale int64) (v int64, ok bool) {
+	if v, ok = Decimal(b, scale); ok || !bytes.ContainsAny(b, "eE") || len(b) > 32 {
+		return v, ok
+	}
+	f, err := strconv.ParseFloat(string(b), 64)
+	f *= float64(scale)
+	if err != nil || !(f > -1<<62 && f < 1<<62) {
+		return 0, false
+	}
+	return int64(f), true
+}
+
+// Count parses a count: a number that is not negative; -1 if b is empty, which
+// is not said.
+func Count(b []byte) (n int64, ok bool) {
+	if len(b) == 0 {
+		return -1, true
+	}
+	n, ok = Number(b, 1)
+	return n, ok && n >= 0
+}
+
+// Float parses what programs print for a float in decimal.
+func Float(b []byte) (float64, bool) {
+	switch string(b) {
+	case "NaN", "nan":
+		return math.NaN(), true
+	}
+	for _, c := range b {
+		if c-'0' > 9 && c != '.' && c != '-' && c != '+' && c != 'e' && c != 'E' {
+			return 0, false
+		}
+	}
+	x, err := strconv.ParseFloat(string(b), 64)
+	return x, err == nil
+}
+
+// HexDigit returns the value of a hexadecimal digit.
+func HexDigit(c byte) (d byte, ok bool) {
+	switch {
+	case c-'0' <= 9:
+		return c - '0', true
+	case c|0x20-'a' <= 5:
+		return c | 0x20 - 'a' + 10, true
+	}
+	return 0, false
+}
+
+// IsHex reports whether c is a hexadecimal digit.
+func IsHex(c byte) bool {
+	_, ok := HexDigit(c)
+	return ok
+}

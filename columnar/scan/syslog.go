@@ -1,0 +1,77 @@
+package scan
+
+import (
+	"bytes"
+	"time"
+)
+
+// The time at the start of a syslog line.
+
+// A SyslogClock parses the time at the start of a syslog line, with or without
+// a year.
+type SyslogClock struct {
+	Clock
+	Written time.Time
+	day     [6]byte // the last "Jan _2"
+	start   int64   // µs of its midnight, as if the zone were UTC
+}
+
+// AnyYear is when an object was written that is only looked at.
+var AnyYear = time.Date(2001, 1, 1, 0, 0, 0, 0, time.UTC)
+
+// Parse returns the time in µs UTC and what stands behind it.
+func (c *SyslogClock) Parse(line []byte) (us int64, rest []byte, ok bool) {
+	if len(line) > 11 && line[4] == '-' && line[10] == 'T' {
+		stamp, rest, _ := bytes.Cut(line, []byte(" "))
+		us, ok = c.ISO(stamp)
+		return us, rest, ok
+	}
+	if len(line) < 16 || line[6] != ' ' || line[9] != ':' || line[12] != ':' || line[15] != ' ' {
+		return 0, nil, false
+	}
+	h, ok1 := TwoDigits(line[7:])
+	m, ok2 := TwoDigits(line[10:])
+	s, ok3 := TwoDigits(line[13:])
+	if !ok1 || !ok2 || !ok3 || h > 23 || m > 59 || s > 60 {
+		return 0, nil, false
+	}
+	inDay := (h*3600 + m*60 + s) * Second
+	if [6]byte(line) != c.day {
+		if c.start, ok = c.lastSuch(line[:6], 0); !ok {
+			c.day = [6]byte{}
+			return 0, nil, false
+		}
+		c.day = [6]byte(line)
+	}
+	if us, ok = c.Local(c.start + inDay); us > c.Written.UnixMicro()+Day {
+		// The year is right only for earlier hours of the day.
+		start, found := c.lastSuch(line[:6], inDay)
+		if !found {
+			return 0, nil, false
+		}
+		us, ok = c.Local(start + inDay)
+	}
+	return us, line[16:], ok
+}
+
+// lastSuch returns the start of the day written as "Jan _2", in the last year
+// that does not put the time inDay more than a day after the object was written.
+func (c *SyslogClock) lastSuch(b []byte, inDay int64) (start int64, ok bool) {
+	t, err := time.Parse("Jan _2", string(b))
+	if err != nil {
+		return 0, false
+	}
+	limit := c.Written.UnixMicro() + Day
+	// 29 February may be eight years back.
+	for year := c.Written.Year() + 1; year > c.Written.Year()-9; year-- {
+		d := time.Date(year, t.Month(), t.Day(), 0, 0, 0, 0, time.UTC)
+		if d.Day() != t.Day() {
+			continue
+		}
+		start = d.UnixMicro()
+		if us, ok := c.Local(start + inDay); ok && us <= limit {
+			return start, true
+		}
+	}
+	return 0, false
+}

@@ -1,0 +1,256 @@
+package scan
+
+import (
+	"bytes"
+	"encoding/binary"
+	"math/bits"
+)
+
+// URLs, and what requests name by them.
+
+// URLHost returns the host of a URL, of "host:port" or of "host"; nothing of a
+// path.
+func URLHost(b []byte) []byte {
+	b = afterScheme(b)
+	if i := bytes.IndexAny(b, "/?#"); i >= 0 {
+		b = b[:i]
+	}
+	if i := bytes.LastIndexByte(b, '@'); i >= 0 {
+		b = b[i+1:]
+	}
+	if i := bytes.LastIndexByte(b, ':'); i >= 0 && (b[0] == '[' && b[i-1] == ']' || bytes.IndexByte(b, ':') == i) {
+		b = b[:i]
+	}
+	if len(b) > 1 && b[0] == '[' && b[len(b)-1] == ']' {
+		b = b[1 : len(b)-1]
+	}
+	return TrimDot(b)
+}
+
+// URLPath returns the path of a URL or of a path, without the query string,
+// which may hold secrets.
+func URLPath(b []byte) []byte {
+	if i := bytes.IndexAny(b, "?#"); i >= 0 {
+		b = b[:i]
+	}
+	b = afterScheme(b)
+	if i := bytes.IndexByte(b, '/'); i >= 0 {
+		return b[i:]
+	}
+	return nil
+}
+
+func afterScheme(b []byte) []byte {
+	if i := bytes.Index(b, []byte("://")); i >= 0 && !bytes.ContainsAny(b[:i], "/?#") {
+		return b[i+3:]
+	}
+	return b
+}
+
+// RequestTarget splits the target of an HTTP request as it was sent: host is nil
+// if the target names none, as in all requests but those to proxies.
+func RequestTarget(method, uri []byte) (host, path []byte) {
+	switch {
+	case string(method) == "CONNECT":
+		return URLHost(uri), nil
+	case len(uri) > 0 && uri[0] != '/' && bytes.Contains(uri, []byte("://")):
+		return URLHost(uri), URLPath(uri)
+	}
+	return nil, URLPath(uri)
+}
+
+// SplitURL returns the host and path of a URL, or of the host:port of a tunnel.
+func SplitURL(url []byte) (host, path []byte) {
+	at := IndexNear(url, ':')
+	if at > 0 && len(url) > at+2 && url[at+1] == '/' && url[at+2] == '/' {
+		rest := url[at+3:]
+		for i, c := range rest {
+			if c == '/' || c == '?' || c == '#' {
+				return HostOf(rest[:i]), WithoutQuery(rest[i:])
+			}
+		}
+		return HostOf(rest), nil
+	}
+	if len(url) == 0 || url[0] == '/' {
+		return nil, WithoutQuery(url)
+	}
+	switch port := PortAt(url); {
+	case port < 0:
+		return nil, nil // error:invalid-request, urn:…
+	case port == at: // the only colon
+		return TrimDot(url[:port]), nil
+	}
+	return HostOf(url), nil
+}
+
+// A Span is where a text stands in a block, data[Begin:End]. It converts to and from
+// the one of columnar.
+type Span struct{ Begin, End uint32 }
+
+// UsualURL is SplitURL of the URL at s, or false: one of HTTP whose host is a name
+// or an address alone, with text behind it in data.
+func UsualURL(data []byte, s Span) (host, path Span, ok bool) {
+	const https, http = 0x2f2f3a7370747468, 0x2f2f3a70747468 // ://, from the last byte on
+	if int(s.Begin)+8 > len(data) {
+		return host, path, false
+	}
+	scheme := binary.LittleEndian.Uint64(data[s.Begin:])
+	host.Begin = s.Begin + 8
+	if scheme != https {
+		if scheme&(1<<56-1) != http {
+			return host, path, false
+		}
+		host.Begin--
+	}
+	at := host.Begin
+	for size := uint32(24); size == 24; at += size {
+		if int(at)+24 > len(data) {
+			return host, path, false
+		}
+		size = firstOf3(
+			inHostEnd(binary.LittleEndian.Uint64(data[at:])),
+			inHostEnd(binary.LittleEndian.Uint64(data[at+8:])),
+			inHostEnd(binary.LittleEndian.Uint64(data[at+16:])))
+	}
+	// What ends the host may as well be the start of a port, or of the host behind
+	// a user.
+	host.End = min(at, s.End)
+	if host.End <= host.Begin || data[host.End-1] == '.' {
+		return host, path, false
+	}
+	if at >= s.End {
+		return host, path, true
+	}
+	if c := data[at]; c != '/' && c != '?' && c != '#' {
+		return host, path, false
+	}
+	path.Begin = at
+	for size := uint32(24); size == 24 && at < s.End; at += size {
+		if int(at)+24 > len(data) {
+			return host, path, false
+		}
+		size = firstOf3(
+			inPathEnd(binary.LittleEndian.Uint64(data[at:])),
+			inPathEnd(binary.LittleEndian.Uint64(data[at+8:])),
+			inPathEnd(binary.LittleEndian.Uint64(data[at+16:])))
+	}
+	path.End = min(at, s.End)
+	return host, path, true
+}
+
+// inHostEnd marks by its high bit the first byte of w that is one of / ? # : @ [
+// or one of some others that are not in host names in lower case; the bits
+// behind it say nothing.
+func inHostEnd(w uint64) uint64 {
+	slash, colon, at := (w|0x0c*EachByte)^'/'*EachByte, (w|0x05*EachByte)^'?'*EachByte, (w|0x1b*EachByte)^'['*EachByte
+	return ((slash-EachByte)&^slash | (colon-EachByte)&^colon | (at-EachByte)&^at) & HighBits
+}
+
+// inPathEnd marks by its high bit the first byte of w that is ? or #; the bits
+// behind it say nothing.
+func inPathEnd(w uint64) uint64 {
+	query, fragment := w^'?'*EachByte, w^'#'*EachByte
+	return ((query-EachByte)&^query | (fragment-EachByte)&^fragment) & HighBits
+}
+
+// firstOf3 returns which byte of three words is the first that is marked by its
+// high bit, 24 if none is.
+func firstOf3(m0, m1, m2 uint64) uint32 {
+	at0, at1, at2 := bits.TrailingZeros64(m0)>>3, bits.TrailingZeros64(m1)>>3, bits.TrailingZeros64(m2)>>3
+	at := at0 + at1&-(at0>>3)
+	return uint32(at + at2&-(at>>4))
+}
+
+// HostOf returns the host of user@host:port, an IPv6 address without brackets.
+func HostOf(authority []byte) []byte {
+	for i := len(authority) - 1; i >= 0; i-- {
+		if authority[i] == '@' {
+			authority = authority[i+1:]
+			break
+		}
+	}
+	if len(authority) > 0 && authority[0] == '[' {
+		if end := bytes.IndexByte(authority, ']'); end > 0 {
+			return authority[1:end]
+		}
+	}
+	// An address without brackets has no port.
+	if at := PortAt(authority); at >= 0 && bytes.IndexByte(authority[:at], ':') < 0 {
+		authority = authority[:at]
+	}
+	return TrimDot(authority)
+}
+
+// PortAt returns where the colon before a port at the end of p is, -1 if there
+// is none.
+func PortAt(p []byte) int {
+	i := len(p) - 1
+	for i >= 0 && '0' <= p[i] && p[i] <= '9' {
+		i--
+	}
+	if i < 0 || i == len(p)-1 || p[i] != ':' {
+		return -1
+	}
+	return i
+}
+
+// WithoutQuery returns a path without its query string and fragment, which may hold
+// secrets.
+func WithoutQuery(path []byte) []byte {
+	for i, c := range path {
+		if c == '?' || c == '#' {
+			return path[:i]
+		}
+	}
+	return path
+}
+
+// UnescapePercent appends b with %20 and its like decoded. What is no escape
+// stays.
+func UnescapePercent(dst, b []byte) []byte {
+	for i := 0; i < len(b); i++ {
+		if b[i] == '%' && i+2 < len(b) {
+			h, ok1 := HexDigit(b[i+1])
+			l, ok2 := HexDigit(b[i+2])
+			if ok1 && ok2 {
+				dst = append(dst, h<<4|l)
+				i += 2
+				continue
+			}
+		}
+		dst = append(dst, b[i])
+	}
+	return dst
+}
+
+// A URIPart is what a field that rules read says of the URI of a request, and no
+// column holds: columns leave out what follows the path, as it may hold secrets.
+type URIPart uint8
+
+const (
+	URIWhole     URIPart = iota // as the log has it
+	URIQuery                    // behind the ?, without a fragment
+	URIExtension                // of the last part of the path, without the dot
+)
+
+// Of returns the part of a URI, nil if it has none.
+func (p URIPart) Of(uri []byte) []byte {
+	switch p {
+	case URIQuery:
+		if i := bytes.IndexByte(uri, '#'); i >= 0 {
+			uri = uri[:i]
+		}
+		if i := bytes.IndexByte(uri, '?'); i >= 0 {
+			return uri[i+1:]
+		}
+		return nil
+	case URIExtension:
+		path := URLPath(uri)
+		path = AfterLast(path, '/')
+		if i := bytes.LastIndexByte(path, '.'); i >= 0 {
+			return path[i+1:]
+		}
+		return nil
+	}
+	return uri
+}
