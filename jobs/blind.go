@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"outflow/columnar"
+	"outflow/columnar/logs"
 	"outflow/reports"
 	"outflow/stats/detect"
 )
@@ -37,7 +38,7 @@ func blind(detections []*detect.Detection, inputs []reports.Input) []reports.Bli
 			if b == nil {
 				b = &reports.Blind{Feed: in.Feed, Table: in.Table, Detection: d.Name, Column: c.String(),
 					Why:    "No " + in.Format + " log of feed " + in.Feed + " says " + c.String() + " (" + c.Doc() + ") where the rest is.",
-					Remedy: remedy(in.Format, c.String())}
+					Remedy: remedy(in.Format, c)}
 				missing[p] = b
 			}
 			b.Rows += in.Rows
@@ -170,9 +171,9 @@ func masked(detections []*detect.Detection, inputs []reports.Input) []reports.Bl
 		if len(judges) == 0 {
 			break
 		}
-		how := "as <name unprintable>, all of a client together: only how many there are is known"
-		if p.format == "unbound" {
-			how = "with ? for odd bytes or & for the last label: fewer are distinct, or they are of another domain than shorter ones"
+		how := ""
+		if f := logs.Named(p.format); f != nil {
+			how = f.Masks
 		}
 		out = append(out, reports.Blind{Feed: p.feed, Table: columnar.DNS.Name, Detection: strings.Join(judges, ", "), Column: columnar.Query.String(), Rows: masked[p],
 			Why:    fmt.Sprintf("Of %d queries of feed %s, %d have names that %s does not write as they were asked, but %s.", rows[p], p.feed, masked[p], p.format, how),
@@ -197,20 +198,14 @@ func joined(all []reports.Blind) []reports.Blind {
 }
 
 // remedy says what would make a dialect fill a column.
-func remedy(format, column string) string {
-	switch {
-	case format == "squid" && column == "bytes_out":
-		return "Let Squid log what clients send: logformat outflow %ts.%03tu %6tr %>a %Ss/%03>Hs %<st %>st %rm %ru %[un %Sh/%<a %mt \"%{User-Agent}>h\"."
-	case format == "suricata" && (column == "bytes_out" || column == "bytes_in"):
-		return "Enable the flow event in Suricata's eve-log: it counts bytes in both directions."
-	case format == "zeek" && (column == "bytes_out" || column == "bytes_in"):
-		return "Keep Zeek's conn.log beside this log: it counts bytes in both directions."
-	case column == "dst_host":
+func remedy(format string, c columnar.Col) string {
+	if c == columnar.DstHost {
 		return "Connections have bytes without the name of the server: a proxy that logs hosts and upload bytes has both."
-	case format == "cloudtrail":
-		return "Enable S3 data events in the trail: management events carry no bytes."
-	case format == "csv" || format == "jsonl" || format == "parquet":
-		return "If the log has it under another name, say so in the input's mapping: columns: {" + column + ": NAME}."
+	}
+	if f := logs.Named(format); f != nil {
+		if text := f.Remedy(c); text != "" {
+			return text
+		}
 	}
 	return "This dialect does not log it; another sensor on the same path may."
 }

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"outflow/columnar"
+	"outflow/columnar/logs"
 	"outflow/reports"
 	"outflow/stats/detect"
 )
@@ -47,6 +48,65 @@ func TestBlind(t *testing.T) {
 		}
 		if s := strings.Join(got, ";"); s != c.want {
 			t.Errorf("%s: got %q, want %q", c.name, s, c.want)
+		}
+	}
+}
+
+// If this fails, a report tells users to do what does not help, or nothing.
+func TestRemedy(t *testing.T) {
+	const (
+		server  = "Connections have bytes without the name of the server: a proxy that logs hosts and upload bytes has both."
+		sensor  = "This dialect does not log it; another sensor on the same path may."
+		eve     = "Enable the flow event in Suricata's eve-log: it counts bytes in both directions."
+		conn    = "Keep Zeek's conn.log beside this log: it counts bytes in both directions."
+		trail   = "Enable S3 data events in the trail: management events carry no bytes."
+		mapping = "If the log has it under another name, say so in the input's mapping: columns: {NAMED: NAME}."
+	)
+	want := map[string]map[columnar.Col]string{
+		"squid":      {columnar.BytesOut: `Let Squid log what clients send: logformat outflow %ts.%03tu %6tr %>a %Ss/%03>Hs %<st %>st %rm %ru %[un %Sh/%<a %mt "%{User-Agent}>h".`},
+		"suricata":   {columnar.BytesOut: eve, columnar.BytesIn: eve},
+		"zeek":       {columnar.BytesOut: conn, columnar.BytesIn: conn},
+		"cloudtrail": {},
+		"csv":        {},
+		"jsonl":      {},
+		"parquet":    {},
+	}
+	other := map[string]string{"cloudtrail": trail, "csv": mapping, "jsonl": mapping, "parquet": mapping}
+	names := []string{"of no format"}
+	for _, f := range logs.All {
+		names = append(names, f.Name)
+	}
+	for _, name := range names {
+		for c := range columnar.NumCols {
+			text, found := want[name][c]
+			if !found {
+				if text = other[name]; text == "" {
+					text = sensor
+				}
+			}
+			if c == columnar.DstHost {
+				text = server
+			}
+			text = strings.ReplaceAll(text, "NAMED", c.String())
+			if got := remedy(name, c); got != text {
+				t.Errorf("%s without %v:\ngot  %s\nwant %s", name, c, got, text)
+			}
+		}
+	}
+}
+
+// If this fails, a report does not say how much is known of names that a dialect
+// masks.
+func TestMaskedSaysHow(t *testing.T) {
+	d := &detect.Detection{Name: "dns_tunnel", Needs: columnar.ColSet(columnar.Query)}
+	for format, how := range map[string]string{
+		"dnsmasq": "as <name unprintable>, all of a client together: only how many there are is known",
+		"unbound": "with ? for odd bytes or & for the last label: fewer are distinct, or they are of another domain than shorter ones",
+	} {
+		got := masked([]*detect.Detection{d}, []reports.Input{{Feed: "dns", Format: format, Rows: 9, Masked: 2}})
+		want := "Of 9 queries of feed dns, 2 have names that " + format + " does not write as they were asked, but " + how + "."
+		if len(got) != 1 || got[0].Why != want {
+			t.Errorf("%s: got %+v, want %s", format, got, want)
 		}
 	}
 }

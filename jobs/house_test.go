@@ -12,7 +12,7 @@ import (
 )
 
 // mayImport says which packages of the module each may import. Imports run one
-// way: columnar, stats ← logs, sigma, dnsmodel ← detect ← reports ← jobs.
+// way: columnar, scan, stats ← logs, sigma, dnsmodel ← detect ← reports ← jobs.
 var mayImport = map[string][]string{
 	"columnar":       {},
 	"columnar/logs":  {"columnar", "columnar/evtx", "columnar/inflate", "columnar/scan"},
@@ -81,6 +81,9 @@ func TestImportsRunOneWay(t *testing.T) {
 				if !found {
 					t.Errorf("%s imports %s: %s may import only %v; move what is needed down, or the caller up", name, p, dir, allowed)
 				}
+			}
+			if dir == "columnar/scan" && strings.Contains(p, ".") && !strings.HasPrefix(p, "golang.org/x/sys/") {
+				t.Errorf("%s imports %s: columnar/scan reads bytes by the standard library and golang.org/x/sys alone", name, p)
 			}
 			for prefix, places := range onlyIn {
 				if !strings.HasPrefix(p, prefix) {

@@ -42,8 +42,9 @@ What else Sigma rules read is found by its path, as in userIdentity.type and
 requestParameters.bucketName.
 
 Events arrive late and in no order. Events of more than 256 KiB come cut by AWS.`,
-	Tables: []*columnar.Table{columnar.API},
-	Lacks:  columnar.ColSet(columnar.Host),
+	Tables:   []*columnar.Table{columnar.API},
+	Lacks:    columnar.ColSet(columnar.Host),
+	Remedies: []Remedy{{Text: "Enable S3 data events in the trail: management events carry no bytes."}},
 	Sniff: func(head []byte) bool {
 		var event, digest int
 		scan.EachKey(head, func(key []byte, _ scan.Value) {

@@ -27,10 +27,11 @@ another header inside an object is skipped with a reason, and its rows are read 
 
 Times without a zone are in the input's zone. Empty, "-", null, NULL, None and N/A say nothing: the row has no
 such value, and is skipped if it is the time.`,
-	Tables: []*columnar.Table{columnar.API, columnar.HTTP, columnar.DNS, columnar.Network, columnar.Process, columnar.Event},
-	Sniff:  sniffCSV,
-	Quoted: true,
-	Header: csvHeader,
+	Tables:   []*columnar.Table{columnar.API, columnar.HTTP, columnar.DNS, columnar.Network, columnar.Process, columnar.Event},
+	Remedies: mappingRemedies,
+	Sniff:    sniffCSV,
+	Quoted:   true,
+	Header:   csvHeader,
 	New: func(o *Options) (Decoder, error) {
 		if m := o.Mapping; m != nil && m.Delimiter != 0 && (m.Delimiter >= 0x80 || strings.IndexByte("\"\r\n", m.Delimiter) >= 0) {
 			return nil, fmt.Errorf("mapping.delimiter: %q cannot separate fields; want an ASCII character other than a quote", m.Delimiter)

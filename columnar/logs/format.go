@@ -5,6 +5,7 @@ package logs
 import (
 	"fmt"
 	"io"
+	"strings"
 	"sync"
 	"time"
 
@@ -22,6 +23,13 @@ type Format struct {
 	// configured, for the tables in help and docs. What is blind is told by the
 	// rows that were read.
 	Lacks columnar.Cols
+	// Remedies say what would make the logs fill a column that none of them fills. The
+	// first that is for the column counts. None: nothing would, as far as is known.
+	Remedies []Remedy
+	// Masks says how the dialect writes the DNS names that it does not write as they
+	// were asked, those of Tally.Masked, and what of them is known then. It goes on
+	// from "does not write as they were asked, but". "": it writes all as asked.
+	Masks string
 	// Product is whose logs all objects of the dialect are, as Sigma names it:
 	// windows, linux, aws. "": anybody's.
 	Product string
@@ -66,6 +74,23 @@ var All = []*Format{
 	WinDNS,
 	Squid,
 	CSV,
+}
+
+// A Remedy is what a user can do so that a column is filled.
+type Remedy struct {
+	Columns columnar.Cols // the columns that it is for; none: any
+	Text    string        // a sentence; COLUMN stands for the column's name
+}
+
+// Remedy returns what would make the logs fill a column, "" if the dialect knows
+// nothing.
+func (f *Format) Remedy(c columnar.Col) string {
+	for _, r := range f.Remedies {
+		if r.Columns == 0 || r.Columns.Has(c) {
+			return strings.ReplaceAll(r.Text, "COLUMN", c.String())
+		}
+	}
+	return ""
 }
 
 // Named returns the format of that name, or nil.

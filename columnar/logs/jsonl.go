@@ -29,7 +29,8 @@ Where the names told the table, records without the query of a dns log, the
 command of a process log and the like are of other kinds. A log without any key
 that says what was done, or how many bytes went, is not read: it needs a mapping.
 Of equal keys the last one counts; objects under equal keys are merged. Numbers may stand in strings.`,
-	Tables: columnar.Tables[:],
+	Tables:   columnar.Tables[:],
+	Remedies: mappingRemedies,
 	Sniff: func(head []byte) bool {
 		line, rest := scan.CutLine(bytes.TrimLeft(head, " \t\r\n"))
 		if len(line) < 2 || line[0] != '{' {

@@ -490,6 +490,9 @@ func TestDecode(t *testing.T) {
 			if err := one.check(); err != nil {
 				t.Error(err)
 			}
+			if one.tally.Masked > 0 && c.format.Masks == "" {
+				t.Errorf("%d names are masked, and Masks of %s does not say how", one.tally.Masked, c.format.Name)
+			}
 			got := one.files()
 			if *update {
 				c.rewrite(t, got)

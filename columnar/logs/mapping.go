@@ -26,6 +26,9 @@ type Mapping struct {
 	Header []string
 }
 
+// mappingRemedies are those of the dialects that a mapping describes.
+var mappingRemedies = []Remedy{{Text: "If the log has it under another name, say so in the input's mapping: columns: {COLUMN: NAME}."}}
+
 // A Source says where the value of one column stands and how to read it.
 type Source struct {
 	Name  string // column name, or path of keys with dots; letter case does not matter

@@ -39,8 +39,9 @@ fixed-length binaries are refused where they are needed. Pages are plain or comp
 is refused, because writers disagree on what it means.
 
 Damage in a page ends its row group: the rows after it are skipped with a reason.`,
-	Tables: []*columnar.Table{columnar.API, columnar.HTTP, columnar.DNS, columnar.Network, columnar.Process},
-	Sniff:  func(head []byte) bool { return bytes.HasPrefix(head, []byte(parquetMagic)) },
+	Tables:   []*columnar.Table{columnar.API, columnar.HTTP, columnar.DNS, columnar.Network, columnar.Process},
+	Remedies: mappingRemedies,
+	Sniff:    func(head []byte) bool { return bytes.HasPrefix(head, []byte(parquetMagic)) },
 	New: func(o *Options) (Decoder, error) {
 		return &parquetDecoder{set: setter{clock: scan.Clock{Zone: o.Zone}}}, nil
 	},

@@ -28,8 +28,9 @@ flow  → network  time is flow.end, flow.bytes_toserver bytes_out,
                  The flow objects in other events are running totals and are
                  not read.
 tls   → network  tls.sni dst_host. Bytes are null, as flow has them.`,
-	Tables: []*columnar.Table{columnar.DNS, columnar.HTTP, columnar.Network},
-	Lacks:  columnar.ColSet(columnar.User, columnar.Host, columnar.Action, columnar.Rcode, columnar.AnswersLen),
+	Tables:   []*columnar.Table{columnar.DNS, columnar.HTTP, columnar.Network},
+	Lacks:    columnar.ColSet(columnar.User, columnar.Host, columnar.Action, columnar.Rcode, columnar.AnswersLen),
+	Remedies: []Remedy{{Columns: columnar.ColSet(columnar.BytesOut, columnar.BytesIn), Text: "Enable the flow event in Suricata's eve-log: it counts bytes in both directions."}},
 	Sniff: func(head []byte) bool {
 		var timestamp, event bool
 		scan.EachKey(head, func(key []byte, val scan.Value) {

@@ -27,6 +27,7 @@ syslog and log-time-ascii the year comes from when the object was written, the z
 from the options.`,
 	Tables: []*columnar.Table{columnar.DNS},
 	Lacks:  columnar.ColSet(columnar.User, columnar.Host, columnar.AnswersLen),
+	Masks:  "with ? for odd bytes or & for the last label: fewer are distinct, or they are of another domain than shorter ones",
 	Sniff: func(head []byte) bool {
 		d := unbound{clock: scan.SyslogClock{Written: scan.AnyYear}}
 		return scan.AnyLine(head, func(line []byte) bool {

@@ -43,10 +43,11 @@ and conn_long, whose counters are running totals of what conn, http and ssl tell
 in the end. An open_conn log in JSON that names its path conn cannot be told from
 conn: do not read both. The sensor's own name (_system_name, @system) is not the
 client's host and is left out. Long connections appear when they close.`,
-	Tables: []*columnar.Table{columnar.DNS, columnar.HTTP, columnar.Network},
-	Lacks:  columnar.ColSet(columnar.Host, columnar.Action),
-	Sniff:  sniffZeek,
-	Header: zeekHeader,
+	Tables:   []*columnar.Table{columnar.DNS, columnar.HTTP, columnar.Network},
+	Lacks:    columnar.ColSet(columnar.Host, columnar.Action),
+	Remedies: []Remedy{{Columns: columnar.ColSet(columnar.BytesOut, columnar.BytesIn), Text: "Keep Zeek's conn.log beside this log: it counts bytes in both directions."}},
+	Sniff:    sniffZeek,
+	Header:   zeekHeader,
 	New: func(o *Options) (Decoder, error) {
 		d := &zeek{clock: scan.Clock{Zone: o.Location()}}
 		d.shape = scan.NewShape(func(key []byte) int {

@@ -1,0 +1,109 @@
+package logs
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// knowDialects are the files that are no dialect's and yet use what dialects declare:
+// they list or open formats, or write one.
+var knowDialects = map[string]bool{"format.go": true, "read.go": true, "write.go": true}
+
+// If this fails, a dialect leans on another: who changes one breaks the other. A
+// dialect has the file that declares its Format, zeek.go, and those named after
+// it, zeek_rows.go.
+func TestDialectsStandAlone(t *testing.T) {
+	names, err := filepath.Glob("*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	fset := token.NewFileSet()
+	files := map[string]*ast.File{}
+	var dialects []string
+	for _, name := range names {
+		if strings.HasSuffix(name, "_test.go") {
+			continue
+		}
+		// The parser's own resolution tells what a file takes from elsewhere.
+		file, err := parser.ParseFile(fset, name, nil, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		files[name] = file
+		if declaresFormat(file) {
+			dialects = append(dialects, strings.TrimSuffix(name, ".go"))
+		}
+	}
+	if len(dialects) != len(All) {
+		t.Fatalf("got %d files that declare a Format, want %d, one for each of All: %v", len(dialects), len(All), dialects)
+	}
+	dialectOf := func(file string) string {
+		for _, d := range dialects {
+			if file == d+".go" || strings.HasPrefix(file, d+"_") {
+				return d
+			}
+		}
+		return ""
+	}
+	declared := map[string]string{} // by name: the file
+	for name, file := range files {
+		for _, decl := range file.Decls {
+			switch decl := decl.(type) {
+			case *ast.FuncDecl:
+				if decl.Recv == nil {
+					declared[decl.Name.Name] = name
+				}
+			case *ast.GenDecl:
+				for _, spec := range decl.Specs {
+					switch spec := spec.(type) {
+					case *ast.TypeSpec:
+						declared[spec.Name.Name] = name
+					case *ast.ValueSpec:
+						for _, id := range spec.Names {
+							declared[id.Name] = name
+						}
+					}
+				}
+			}
+		}
+	}
+	for name, file := range files {
+		own := dialectOf(name)
+		if own == "" && knowDialects[name] {
+			continue
+		}
+		for _, id := range file.Unresolved {
+			from, found := declared[id.Name]
+			if other := dialectOf(from); found && other != "" && other != own {
+				t.Errorf("%v: %s uses %s of %s: move what both need to columnar/scan if it is about bytes, else to a file of columnar/logs named for it",
+					fset.Position(id.Pos()), name, id.Name, from)
+			}
+		}
+	}
+}
+
+// declaresFormat reports whether a file declares a variable that is a *Format.
+func declaresFormat(file *ast.File) bool {
+	for _, decl := range file.Decls {
+		decl, ok := decl.(*ast.GenDecl)
+		if !ok || decl.Tok != token.VAR {
+			continue
+		}
+		for _, spec := range decl.Specs {
+			for _, value := range spec.(*ast.ValueSpec).Values {
+				if and, ok := value.(*ast.UnaryExpr); ok && and.Op == token.AND {
+					if literal, ok := and.X.(*ast.CompositeLit); ok {
+						if id, ok := literal.Type.(*ast.Ident); ok && id.Name == "Format" {
+							return true
+						}
+					}
+				}
+			}
+		}
+	}
+	return false
+}
