@@ -198,7 +198,7 @@ func (d *cloudTrail) line(line []byte, b *columnar.Builder) (row bool, reason st
 	return true, ""
 }
 
-// text returns the text of a field of the event; see value.text.
+// text returns the text of a field of the event; see scan.Value.Text.
 func (d *cloudTrail) text(field int) []byte { return d.event.Text(field, &d.scratch) }
 
 // transferred sets the bytes of an S3 data event, in the client's direction;

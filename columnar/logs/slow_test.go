@@ -168,7 +168,7 @@ func TestJSONReal(t *testing.T) {
 	}
 }
 
-// slowText is value.text of what encoding/json gives.
+// slowText is scan.Value.Text of what encoding/json gives.
 func slowText(v any) string {
 	switch v := v.(type) {
 	case string:

@@ -170,7 +170,7 @@ func (d *suricata) line(line []byte, record int64, out *columnar.Out) (rows int,
 	return 1, ""
 }
 
-// text returns the text of a field of the event; see value.text.
+// text returns the text of a field of the event; see scan.Value.Text.
 func (d *suricata) text(field int) []byte { return d.event.Text(field, &d.scratch) }
 
 func (d *suricata) dns(b *columnar.Builder, us, record int64) (rows int, reason string) {

@@ -10,6 +10,40 @@ import (
 	"outflow/columnar/scan"
 )
 
+// winDoc tells what all forms of Windows events have in common.
+const winDoc = `Reads the events of Sysmon and the Security log that say what a machine did. All
+others are rows of event if a rule reads them, else they are counted as other. The time is the event's UtcTime, else when the log
+says it was written.
+
+Sysmon 1       → process  Image path, OriginalFileName internal_name, CommandLine,
+                          ParentImage, ProcessId pid, Description, Hashes
+Security 4688  → process  NewProcessName path, CommandLine (if the policy has it
+                          logged), ParentProcessName, NewProcessId pid
+Sysmon 3       → network  SourceIp, DestinationIp, DestinationHostname,
+                          DestinationPort, Protocol; bytes are null. Where
+                          Initiated is false another machine is the client: event.
+Sysmon 22      → dns      QueryName, QueryStatus rcode, QueryResults answers_len.
+                          The type that was asked for is not logged.
+
+user is the event's User; in 4688 TargetDomainName\TargetUserName, the account
+that the process acts as, or SubjectDomainName\SubjectUserName where that is
+the same; in other events the subject, but for those of a logon (4624, 4625) the
+account that logs on. src_ip of an event is SourceIp or IpAddress. host is Computer. A machine that logs both Sysmon 1 and Security 4688
+gives two rows of each process.`
+
+var (
+	winTables = []*columnar.Table{columnar.Process, columnar.Network, columnar.DNS, columnar.Event}
+	winLacks  = columnar.ColSet(columnar.QueryType, columnar.BytesOut, columnar.BytesIn, columnar.Duration)
+)
+
+// The names of fields of the system section of an event, in any form.
+const (
+	channelName  = "Channel"
+	providerName = "Provider_Name"
+	timeCreated  = "TimeCreated_SystemTime"
+	timeStamp    = "@timestamp" // of who passed the event on: not so good
+)
+
 // A winEvent is one event of a Windows event log as a list of fields, whatever
 // form it was written in. The fields bear the names that Sigma rules use: what
 // the event says under its own name (Image, CommandLine), what the log says of it
@@ -508,36 +542,3 @@ func parseWinInt(b []byte) (v int64, ok bool) {
 	v, ok = scan.Int(b)
 	return v, ok && v >= 0
 }
-
-const (
-	channelName  = "Channel"
-	providerName = "Provider_Name"
-	timeCreated  = "TimeCreated_SystemTime"
-	timeStamp    = "@timestamp" // of who passed the event on: not so good
-)
-
-// winDoc tells what all forms of Windows events have in common.
-const winDoc = `Reads the events of Sysmon and the Security log that say what a machine did. All
-others are rows of event if a rule reads them, else they are counted as other. The time is the event's UtcTime, else when the log
-says it was written.
-
-Sysmon 1       → process  Image path, OriginalFileName internal_name, CommandLine,
-                          ParentImage, ProcessId pid, Description, Hashes
-Security 4688  → process  NewProcessName path, CommandLine (if the policy has it
-                          logged), ParentProcessName, NewProcessId pid
-Sysmon 3       → network  SourceIp, DestinationIp, DestinationHostname,
-                          DestinationPort, Protocol; bytes are null. Where
-                          Initiated is false another machine is the client: event.
-Sysmon 22      → dns      QueryName, QueryStatus rcode, QueryResults answers_len.
-                          The type that was asked for is not logged.
-
-user is the event's User; in 4688 TargetDomainName\TargetUserName, the account
-that the process acts as, or SubjectDomainName\SubjectUserName where that is
-the same; in other events the subject, but for those of a logon (4624, 4625) the
-account that logs on. src_ip of an event is SourceIp or IpAddress. host is Computer. A machine that logs both Sysmon 1 and Security 4688
-gives two rows of each process.`
-
-var (
-	winTables = []*columnar.Table{columnar.Process, columnar.Network, columnar.DNS, columnar.Event}
-	winLacks  = columnar.ColSet(columnar.QueryType, columnar.BytesOut, columnar.BytesIn, columnar.Duration)
-)
