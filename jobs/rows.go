@@ -92,6 +92,8 @@ type findingRow struct {
 	Events     int64    `parquet:"events"`
 	BytesOut   int64    `parquet:"bytes_out"`
 	BytesIn    int64    `parquet:"bytes_in"`
+	KnownOut   int64    `parquet:"known_out"`
+	KnownIn    int64    `parquet:"known_in"`
 	First      int64    `parquet:"first_seen,timestamp(microsecond)"`
 	Last       int64    `parquet:"last_seen,timestamp(microsecond)"`
 	Why        string   `parquet:"why"`
@@ -108,6 +110,7 @@ func toFinding(f *detect.Finding) findingRow {
 		Feed: f.Feed, EntityType: f.EntityType, Entity: f.Entity, Object: f.Object,
 		Score: f.Score, Threshold: f.Threshold, Observed: f.Observed, Unit: f.Unit, From: f.Window[0], To: f.Window[1],
 		Events: f.Summary.Events, BytesOut: f.Summary.BytesOut, BytesIn: f.Summary.BytesIn,
+		KnownOut: f.Summary.KnownOut, KnownIn: f.Summary.KnownIn,
 		First: f.Summary.First, Last: f.Summary.Last, Why: f.Why, Evidence: f.Summary.Evidence, Examples: f.Summary.Examples,
 		Label: f.Label, Allowed: f.Allowed, Also: f.Also,
 	}
@@ -126,7 +129,7 @@ func (r *findingRow) finding(day detect.Day) detect.Finding {
 		UID: r.UID, Day: day, Detection: r.Detection, Technique: r.Technique, Severity: severity, RiskScore: int(r.RiskScore),
 		Key:   detect.Key{Feed: r.Feed, EntityType: r.EntityType, Entity: r.Entity, Object: r.Object},
 		Score: r.Score, Threshold: r.Threshold, Observed: r.Observed, Baseline: math.NaN(), Unit: r.Unit, Window: [2]int64{r.From, r.To},
-		Summary: detect.Summary{Events: r.Events, BytesOut: r.BytesOut, BytesIn: r.BytesIn, First: r.First, Last: r.Last,
+		Summary: detect.Summary{Events: r.Events, BytesOut: r.BytesOut, BytesIn: r.BytesIn, KnownOut: r.KnownOut, KnownIn: r.KnownIn, First: r.First, Last: r.Last,
 			Evidence: r.Evidence, Examples: r.Examples},
 		Why: r.Why, Label: r.Label, Allowed: r.Allowed, Also: r.Also,
 	}

@@ -176,7 +176,7 @@ func hold(parts []*part, room int64) (*held, error) {
 			for _, t := range keyTexts(&r.Key) {
 				h.texts += int64(len(*t))
 			}
-			h.texts += int64(len(r.Evidence))
+			h.texts += int64(len(r.Evidence) + len(r.Likely) + len(r.Signs))
 			for _, e := range r.Examples {
 				h.texts += int64(len(e))
 			}

@@ -68,7 +68,8 @@ func (d Day) window() [2]int64 { return [2]int64{int64(d) * dayMicros, (int64(d)
 func (d Day) weekend() bool { return ((int(d)+3)%7+7)%7 >= 5 }
 
 // Merge adds what t measured to s, for findings over several days. Distinct
-// names cannot be told apart any more, so they are an upper bound.
+// names cannot be told apart any more, so they are an upper bound; distinct
+// addresses are a lower one, as who works at one place every day comes from one.
 func (s Summary) Merge(t Summary) Summary {
 	if s.Events == 0 {
 		return t
@@ -80,6 +81,7 @@ func (s Summary) Merge(t Summary) Summary {
 	s.KnownIn += t.KnownIn
 	s.First, s.Last = min(s.First, t.First), max(s.Last, t.Last)
 	s.Hours |= t.Hours
+	s.Addresses = max(s.Addresses, t.Addresses)
 	if t.PeakOut > s.PeakOut {
 		s.PeakOut, s.PeakTime, s.Evidence = t.PeakOut, t.PeakTime, t.Evidence
 	}
