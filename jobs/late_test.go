@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"outflow/columnar/store"
+	"outflow/stats/detect"
 )
 
 // A site is a folder of logs with one input, cloud, and a state and reports
@@ -84,13 +85,13 @@ func (s *site) run(day int, args ...string) string {
 }
 
 // done returns what the partition of a day says of itself, and its rows.
-func (s *site) done(state string, day int) (store.Done, []stateRow) {
+func (s *site) done(state string, day int) (store.Done, []detect.Row) {
 	s.t.Helper()
 	at, err := store.Open(s.t.Context(), filepath.Join(s.dir, state), store.Options{})
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	rows, done, err := store.Partitions[stateRow]{Store: at, Folder: "aggregate=user_day"}.Read(s.t.Context(), fmt.Sprintf("2026-03-%02d", day))
+	rows, done, err := store.Partitions[detect.Row]{Store: at, Folder: "aggregate=user_day"}.Read(s.t.Context(), fmt.Sprintf("2026-03-%02d", day))
 	if err != nil {
 		s.t.Fatal(err)
 	}

@@ -314,12 +314,15 @@ func (p *program) write(config *Config, folder string, r *reports.Report) error 
 	return nil
 }
 
+// reportBuffer is how many bytes of a report are written at once.
+const reportBuffer = 32 << 10
+
 // writeFile writes a file of the reports and hands it to put: the store takes none
 // that it could not read again.
 func writeFile(file reports.File, r *reports.Report, put func(body io.ReadSeeker) error) error {
 	s := store.NewSpool(spoolBytes)
 	defer s.Close()
-	w := bufio.NewWriterSize(s, scratchBuffer)
+	w := bufio.NewWriterSize(s, reportBuffer)
 	err := file.Write(w, r)
 	if err == nil {
 		err = w.Flush()

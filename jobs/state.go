@@ -97,8 +97,8 @@ func (c *Config) folder(name string) string {
 	return name
 }
 
-func (s *state) aggregate(a *detect.Aggregate) store.Partitions[stateRow] {
-	return partitionsOf[stateRow](s, s.config.folder("aggregate")+"="+a.Name)
+func (s *state) aggregate(a *detect.Aggregate) store.Partitions[detect.Row] {
+	return partitionsOf[detect.Row](s, s.config.folder("aggregate")+"="+a.Name)
 }
 
 // fingerprintOf is the fingerprint of an aggregate's rows. That the rules changed
@@ -381,14 +381,13 @@ func (s *state) commitRows(ctx context.Context, a *detect.Aggregate, dones map[d
 	for i, day := range days {
 		done := dones[day]
 		done.Rev, done.Fold = a.Rev, s.fingerprintOf(a)
-		rows := func(yield func(*stateRow, error) bool) {
-			var r stateRow
+		rows := func(yield func(*detect.Row, error) bool) {
 			for ; more && err == nil && row.Day <= day; row, err, more = next() {
 				if row.Day < day {
 					continue
 				}
 				done.Feeds = withFeed(done.Feeds, row.Feed)
-				if r = toState(row); !yield(&r, nil) {
+				if !yield(row, nil) {
 					return
 				}
 			}
@@ -544,7 +543,7 @@ func (s *state) history(ctx context.Context, days []detect.Day) (*history, error
 // rows reads the rows of a partition, which is opened for the first who wants
 // them and closed with h: most aggregates are not read for most days.
 func (s *state) rows(ctx context.Context, h *history, a *detect.Aggregate, day detect.Day) rowBlocks {
-	open := sync.OnceValues(func() (*store.Part[stateRow], error) {
+	open := sync.OnceValues(func() (*store.Part[detect.Row], error) {
 		p, err := s.aggregate(a).Open(ctx, day.String())
 		if err == nil {
 			h.mu.Lock()
@@ -565,7 +564,9 @@ func (s *state) rows(ctx context.Context, h *history, a *detect.Aggregate, day d
 				yield(nil, err)
 				return
 			}
-			if block = append(block, r.row(day)); len(block) == blockRows {
+			block = append(block, *r)
+			block[len(block)-1].Day = day
+			if len(block) == blockRows {
 				if !yield(block, nil) {
 					return
 				}
@@ -589,7 +590,7 @@ func (s *state) commitFindings(ctx context.Context, day detect.Day, findings []d
 			}
 		}
 	}
-	return stateError(s.config, s.findings().Commit(ctx, day.String(), rows, &store.Done{Rev: 1, Fold: s.fingerprint}))
+	return stateError(s.config, s.findings().Commit(ctx, day.String(), rows, &store.Done{Rev: findingsRev, Fold: s.fingerprint}))
 }
 
 // sources lists the objects of the configured inputs for the days first … last.
