@@ -31,6 +31,9 @@ type Aggregate struct {
 	Reads  columnar.Cols
 	// Wants returns what it reads besides, which the options tell; nil: nothing.
 	Wants func(o *FoldOptions) columnar.Wanted
+	// Depends returns the options that the rows depend on: rows that were folded under
+	// others mean something else. Nil: they depend on none.
+	Depends func(o *FoldOptions) []any
 	// Judged says that it is read of judged days alone, so that days of history need
 	// not have it. Only such rows may depend on FoldOptions.Rules: if the rules change,
 	// they are folded anew and the others are not.
@@ -211,9 +214,7 @@ func ParseSeverity(name string) (Severity, error) {
 	return 0, fmt.Errorf("severity %q: want one of %s", name, strings.Join(severities[:], ", "))
 }
 
-// Aggregates lists the aggregates. What a state knows of a day is in the partitions
-// of the first, whose inputs tell what came late, and of the last, which is committed
-// when all the others are: neither may be Judged.
+// Aggregates lists the aggregates.
 var Aggregates = []*Aggregate{
 	UserDay,
 	UserDestinationDay,
