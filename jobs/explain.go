@@ -45,7 +45,7 @@ func (p *program) explainCommand() *cobra.Command {
 func (p *program) explainDetection(config *Config, d *detect.Detection) error {
 	fmt.Fprintf(p.stdout, "%s: %s\n\n%s\n\n", d.Name, d.Title, strings.TrimSpace(d.Doc))
 	fmt.Fprintf(p.stdout, "ATT&CK %s · impact %d × confidence %d %% = risk %d · reads %s · wants %d days of history\n",
-		d.Technique, d.Impact, d.Confidence, d.Risk(), d.Reads, d.History)
+		d.Technique, d.Impact, d.Confidence, d.Risk(), d.Aggregate.Name, d.History)
 	if needs := d.Needs.List(); len(needs) > 0 {
 		var names []string
 		for _, c := range needs {

@@ -115,7 +115,7 @@ func (c *Config) horizon() int {
 func (c *Config) horizonOf(a *detect.Aggregate) int {
 	n := 0
 	for _, d := range c.detections {
-		if d.Reads == a.Name && !a.Judged {
+		if d.Aggregate == a && !a.Judged {
 			n = max(n, d.History)
 		}
 	}

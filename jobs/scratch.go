@@ -79,7 +79,7 @@ func scratched(ctx context.Context, f *folded, aggregates []*detect.Aggregate, w
 		return all[i].end()
 	})
 	for i, a := range aggregates {
-		h.tables[a.Name] = all[i].parts
+		h.tables[a] = all[i].parts
 	}
 	return h, err
 }

@@ -104,7 +104,7 @@ func (c *Config) aggregates() []*detect.Aggregate {
 		read := a == detect.UserDay && !c.onlyDNS || a == detect.DNSPair ||
 			a == detect.DNSScore && slices.Contains(c.Reports, reports.DNSScores.Name)
 		for _, d := range c.detections {
-			read = read || d.Reads == a.Name
+			read = read || d.Aggregate == a
 		}
 		if a == detect.RuleDay {
 			read = c.runsRules()
@@ -450,7 +450,7 @@ func (s *state) history(ctx context.Context, days []detect.Day) (*history, error
 			k := &all[i]
 			switch {
 			case k.fresh && (judged || !a.Judged):
-				h.tables[a.Name] = append(h.tables[a.Name], &part{day, k.Feeds, k.Rows, s.rows(ctx, h, a, day)})
+				h.tables[a] = append(h.tables[a], &part{day, k.Feeds, k.Rows, s.rows(ctx, h, a, day)})
 			case judged && folded:
 				s.warnings = append(s.warnings, fmt.Sprintf("There is no %s of %s, as there are no logs of that day any more: what reads it finds nothing.", a.Name, day))
 			}

@@ -10,82 +10,11 @@
 package detect
 
 import (
-	"fmt"
 	"iter"
-	"strings"
 
 	"outflow/columnar"
 	"outflow/stats/sigma"
 )
-
-// An Aggregate says what is kept of a day: which rows, grouped by what. Several
-// detections share one, so a log is read and folded once.
-//
-// Every aggregate is keyed by feed: what two sensors saw of the same bytes is
-// never added up.
-type Aggregate struct {
-	Name   string
-	Doc    string
-	Rev    int // raised when the meaning of the fold changes
-	Tables []*columnar.Table
-	Reads  columnar.Cols
-	// Wants returns what it reads besides, which the options tell; nil: nothing.
-	Wants func(o *FoldOptions) columnar.Wanted
-	// Depends returns the options that the rows depend on: rows that were folded under
-	// others mean something else. Nil: they depend on none.
-	Depends func(o *FoldOptions) []any
-	// Judged says that it is read of judged days alone, so that days of history need
-	// not have it. Only such rows may depend on FoldOptions.Rules: if the rules change,
-	// they are folded anew and the others are not.
-	Judged bool
-	New    func(o *FoldOptions) Folder
-	Merger func(o *FoldOptions) Merger
-}
-
-// FoldOptions are what folds need to know of the configuration.
-type FoldOptions struct {
-	// From and To bound the events that are folded, µs UTC: From ≤ time < To.
-	From, To int64
-	// OneDay takes all of that time, at most 26 hours, for part of the day that From
-	// is of.
-	OneDay bool
-	// Entropy and Length: a query over either is Odd.
-	Entropy float64 // bits per character
-	Length  int     // bytes
-	// Uploads are the HTTP methods whose bytes are taken for an upload; "" is
-	// that of tables without one.
-	Uploads []string
-	// TwoLabels takes a name's last two labels for its registered domain, as
-	// profile seed does.
-	TwoLabels bool
-	// Rules are those that rule_day counts the matches of; nil: none.
-	Rules *sigma.Set
-	// Model is what dns_model wants of dns_pair; nil: nothing.
-	Model *ModelOptions
-}
-
-// A Folder is one worker's table of an aggregate. Its methods are called from
-// one goroutine at a time.
-type Folder interface {
-	// Fold adds the rows of a batch of one of the aggregate's tables.
-	Fold(b *columnar.Batch)
-	// Size is about how many bytes of memory the table fills.
-	Size() int
-	// Drain writes what the table holds and empties it. It may keep names, so
-	// that its Size is not nothing.
-	Drain(w *RunWriter)
-}
-
-// A Merger makes rows of what Folders of the same aggregate drained.
-type Merger interface {
-	// Add takes the value of one record. All of a key come in a row, by their
-	// sequence numbers.
-	Add(day Day, seq uint64, value []byte) error
-	// Row fills in the Summary of the row whose Day and Key are set from what was
-	// added of the key, or returns false if the aggregate leaves it out. It is called
-	// until it returns false: some aggregates have several rows of a key.
-	Row(r *Row) bool
-}
 
 // A Detection judges a day. It does no I/O, knows no concurrency, and keeps no
 // state between calls.
@@ -98,12 +27,14 @@ type Detection struct {
 	Technique  string        // ATT&CK technique id
 	Impact     int           // 0–100
 	Confidence int           // 0–100
-	Reads      string        // name of the aggregate
+	Aggregate  *Aggregate    // whose rows it reads
 	Needs      columnar.Cols // columns without which it is blind
 	History    int           // days before the judged one that it wants
 	// Options points to the thresholds, a struct of the detection's own with
 	// its defaults filled in. The configuration decodes into it.
 	Options any
+	// Fold sets what the aggregate's fold has to know of the thresholds. Nil: nothing.
+	Fold func(o *FoldOptions)
 	// Verdict names what the detection and others that have the same verdict are
 	// joined into, where they say it of the same; see Join. "": it stands alone.
 	Verdict string
@@ -144,94 +75,6 @@ type Input struct {
 	// Baseline, if set, is called by upload_zscore for each row of Day, in the
 	// order of keys, with what is normal for its entity.
 	Baseline func(b UploadBaseline)
-}
-
-// A Finding says that a window of an entity is unusual.
-//
-// The detection fills Key, Score, Threshold, Observed, Baseline, Unit, Window,
-// Summary, Why and Timeline, and Severity where it knows better than its risk;
-// the runner fills the rest.
-type Finding struct {
-	UID       string // stable: a re-run of the same window gives the same
-	Day       Day
-	Detection string
-	Technique string
-	Severity  Severity
-	RiskScore int // impact × confidence / 100, scaled by the detection where it can say more
-	Key
-	Score     float64 // in the detection's own measure
-	Threshold float64
-	Observed  float64  // in Unit
-	Baseline  float64  // in Unit; NaN if there is none
-	Unit      string   // "B/day", "queries/5min", "bits/char", …
-	Window    [2]int64 // µs UTC, from and to
-	Summary   Summary
-	// Why says in one sentence what happened, what is normal, and why that is
-	// unusual.
-	Why string
-	// Timeline is the entity's days against the baseline band, oldest first,
-	// the judged day last. Nil where the detection has no history.
-	Timeline []Point
-	// Label, if set, names why this shape is often innocent (a known
-	// reputation service, say). Labelled findings are reported last.
-	Label string
-	// Allowed is the reason of the allow-list entry that suppresses it, or "".
-	Allowed string
-	// Also are the other detections that say the same; see Join.
-	Also []string
-}
-
-// A Point is one day of a timeline, in the finding's unit.
-type Point struct {
-	Day          Day
-	Value        float64
-	Low, Mid, Up float64 // the baseline band; all zero where there is none
-	Trained      bool    // the day is part of the baseline
-}
-
-// A Severity is defined by what the reader must do.
-type Severity uint8
-
-const (
-	Info     Severity = iota // for context; nothing to do
-	Low                      // look at it when there is time
-	Medium                   // look at it this week
-	High                     // look at it today
-	Critical                 // look at it now
-)
-
-var severities = [...]string{"info", "low", "medium", "high", "critical"}
-
-func (s Severity) String() string { return severities[s] }
-
-// ParseSeverity returns the severity of that name.
-func ParseSeverity(name string) (Severity, error) {
-	for i, s := range severities {
-		if s == name {
-			return Severity(i), nil
-		}
-	}
-	return 0, fmt.Errorf("severity %q: want one of %s", name, strings.Join(severities[:], ", "))
-}
-
-// Aggregates lists the aggregates.
-var Aggregates = []*Aggregate{
-	UserDay,
-	UserDestinationDay,
-	RuleDay,
-	DNSScore,
-	DNSPair,
-	DNSName,
-}
-
-// AggregateNamed returns the aggregate of that name, or nil.
-func AggregateNamed(name string) *Aggregate {
-	for _, a := range Aggregates {
-		if a.Name == name {
-			return a
-		}
-	}
-	return nil
 }
 
 // All returns the detections with their default thresholds, in the order in
