@@ -3,6 +3,8 @@ package sigma
 import (
 	"maps"
 	"slices"
+	"strconv"
+	"strings"
 
 	"outflow/columnar"
 )
@@ -155,8 +157,18 @@ func (r *Rule) kinds() (out []columnar.EventKind) {
 func wanted(e *expr, field string) (values []string, ok bool) {
 	switch e.op {
 	case opTest:
-		if e.test.field != field || e.test.kind != testText {
+		if e.test.field != field {
 			return nil, false
+		}
+		for _, n := range e.test.numbers {
+			i, ok := n.int64()
+			if !ok {
+				return nil, false
+			}
+			values = append(values, strconv.FormatInt(i, 10))
+		}
+		if e.test.kind != testText {
+			return values, len(values) > 0
 		}
 		for _, p := range e.test.patterns {
 			text, plain := p.plain()
@@ -240,13 +252,24 @@ func ColumnOf(t *columnar.Table, field string) (columnar.Col, bool) {
 // stored returns how a column writes what a rule says of a field, if not as the
 // source does.
 func stored(c columnar.Col, p pattern) pattern {
-	if c == columnar.Service {
+	if n := len(p) - 1; c == columnar.Service && n >= 0 && p[n].kind == literal {
 		// The suffix of AWS's services is not kept.
-		const suffix = ".amazonaws.com"
-		if n := len(p) - 1; n >= 0 && p[n].kind == literal && len(p[n].text) > len(suffix) && p[n].text[len(p[n].text)-len(suffix):] == suffix {
+		if short, ok := strings.CutSuffix(p[n].text, ".amazonaws.com"); ok && short != "" {
 			out := slices.Clone(p)
-			out[n].text = p[n].text[:len(p[n].text)-len(suffix)]
+			out[n].text = short
 			return out
+		}
+	}
+	text, plain := p.plain()
+	if !plain {
+		return p
+	}
+	switch c.Kind() {
+	case columnar.Int64, columnar.Int32: // Windows' events have 0x4 for 4
+		if n, ok := parseNumber(text); ok {
+			if i, ok := n.int64(); ok {
+				return pattern{{literal, strconv.FormatInt(i, 10)}}
+			}
 		}
 	}
 	return p

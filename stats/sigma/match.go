@@ -310,6 +310,11 @@ func (s *state) holding(i int, text []byte, what said, atoms []int32) []int32 {
 			}
 		})
 	}
+	if what == saidText && len(of.numbers) > 0 {
+		if n, ok := parseNumber(string(text)); ok {
+			atoms = append(atoms, of.numbers[n]...)
+		}
+	}
 	for _, a := range of.eager {
 		if s.decide(&s.plan.atoms[a], text, what) {
 			atoms = append(atoms, a)
@@ -324,7 +329,7 @@ func (s *state) rows(hit func(row int)) {
 	for i := range s.inputs {
 		in := &s.inputs[i]
 		in.row = in.row[:0]
-		if in.kind == columnar.Text && len(s.plan.inputs[i].index.literals) > 0 {
+		if in.kind == columnar.Text && (len(s.plan.inputs[i].index.literals) > 0 || len(s.plan.inputs[i].numbers) > 0) {
 			scanned = append(scanned, i)
 		}
 	}
@@ -437,7 +442,7 @@ func (s *state) compute(a *atom, row int) bool {
 		i, ok := in.int(row)
 		switch {
 		case t.kind == testNumber:
-			return ok && number{i, float64(i), true}.compares(t.cmp, t.number)
+			return ok && integer(i).compares(t.cmp, t.number)
 		case a.ints != nil:
 			return ok && slices.Contains(a.ints, i)
 		case t.kind == testPart && in.kind == columnar.Timestamp:
@@ -451,6 +456,11 @@ func (s *state) compute(a *atom, row int) bool {
 	other, whatOther := s.inputs[a.other].text(row)
 	if what != saidText || whatOther != saidText {
 		return what == whatOther && what == saidEmpty
+	}
+	if n, ok := parseNumber(string(text)); ok && !t.before && !t.after {
+		if m, ok := parseNumber(string(other)); ok {
+			return n == m
+		}
 	}
 	if !t.cased {
 		s.folded = fold(s.folded[:0], text)
@@ -504,6 +514,9 @@ func (s *state) decide(a *atom, text []byte, what said) bool {
 		}
 		addr = addr.Unmap().WithZone("")
 		return slices.ContainsFunc(t.nets, func(n netip.Prefix) bool { return n.Contains(addr) })
+	case testEqual:
+		n, ok := parseNumber(string(text))
+		return ok && slices.Contains(t.numbers, n)
 	case testNumber:
 		n, ok := parseNumber(string(text))
 		return ok && n.compares(t.cmp, t.number)
@@ -543,5 +556,5 @@ func partOf(t time.Time, part string, want number) bool {
 	case "year":
 		n = t.Year()
 	}
-	return number{int64(n), float64(n), true}.compare(want) == 0
+	return integer(int64(n)) == want
 }
