@@ -22,9 +22,9 @@ type Format struct {
 	// configured, for the tables in help and docs. What is blind is told by the
 	// rows that were read.
 	Lacks columnar.Cols
-	// Product is whose logs all objects of the dialect are, as Sigma names it:
-	// windows, linux, aws. "": anybody's.
-	Product string
+	// Origins are whose logs objects of the dialect are. None: anybody's. Where there are
+	// several, the decoder says of which each event is.
+	Origins []columnar.Origin
 	// Sniff reports whether an object that begins with head is of the format.
 	// head is decompressed, valid UTF-8 where the object is, JSON already one
 	// record a line, and cut at any byte.
@@ -66,6 +66,15 @@ var All = []*Format{
 	WinDNS,
 	Squid,
 	CSV,
+}
+
+// Origin returns whose logs all objects of the dialect are; the zero value if that is not
+// known of all alike.
+func (f *Format) Origin() columnar.Origin {
+	if len(f.Origins) == 1 {
+		return f.Origins[0]
+	}
+	return columnar.Origin{}
 }
 
 // Named returns the format of that name, or nil.

@@ -300,6 +300,15 @@ func (e *winEvent) bySysmon() bool {
 	return bytes.HasSuffix(provider, sysmonWord) || len(provider) == 0 && bytes.Contains(channel, sysmonWord)
 }
 
+// origin returns whose event it is: Windows', if it does not say that Sysmon for Linux
+// wrote it.
+func (e *winEvent) origin() columnar.Origin {
+	if bytes.HasPrefix(e.slots[winProvider], []byte("Linux-")) || bytes.HasPrefix(e.slots[winChannel], []byte("Linux-")) {
+		return ofLinuxSysmon
+	}
+	return ofWindows
+}
+
 // put counts the event in t, and puts its row into out if it has one.
 func (e *winEvent) put(record int64, out *columnar.Out, t *Tally) {
 	if len(e.slots[winEventID]) == 0 {

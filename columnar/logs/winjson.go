@@ -9,7 +9,7 @@ import (
 // WinJSON decodes Windows events as JSON.
 var WinJSON = &Format{
 	Name:    "winjson",
-	Product: "windows",
+	Origins: []columnar.Origin{{Product: "windows"}},
 	Title:   "Windows events as JSON",
 	Doc: winDoc + `
 

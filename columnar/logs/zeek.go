@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"math/bits"
+	"slices"
 
 	"outflow/columnar"
 )
@@ -11,7 +12,7 @@ import (
 // Zeek decodes the logs of the Zeek (formerly Bro) network sensor.
 var Zeek = &Format{
 	Name:    "zeek",
-	Product: "zeek",
+	Origins: []columnar.Origin{{Product: "zeek"}},
 	Title:   "Zeek logs, TSV or JSON",
 	Doc: `Reads conn, dns, http and ssl logs in Zeek's own TSV form, whatever its
 separators and the order of its #fields, and in JSON with dotted (id.orig_h) or
@@ -133,8 +134,20 @@ const (
 	zeekReferrer
 	zeekOrigPort
 	zeekNotHTTP // any that SIP or SMTP has, and HTTP has not
-	numZeekFields
+	zeekFurther // the first of zeekRuleFields
 )
+
+// numZeekFields is at most 64: sets of fields are words.
+const numZeekFields = int(zeekFurther) + len(zeekRuleFields)
+
+// zeekRuleFields are fields that only rules read.
+var zeekRuleFields = [...]string{
+	"uid", "local_orig", "local_resp",
+	"rtt", "qclass", "qclass_name", "AA", "TC", "RD", "RA", "Z", "rejected", // dns
+	"version", "status_msg", "info_msg", "origin", // http; ssl has a version, too
+	"missed_bytes", "history", "orig_pkts", "resp_pkts", // conn
+	"cipher", "ja3", "ja3s", "subject", "issuer", "validation_status", "next_protocol", // ssl
+}
 
 func zeekFieldNamed(name []byte) (zeekField, bool) {
 	switch string(name) {
@@ -207,6 +220,9 @@ func zeekFieldNamed(name []byte) (zeekField, bool) {
 	case "call_id", "seq", "request_from", "request_to", "helo", "mailfrom", "rcptto":
 		return zeekNotHTTP, true
 	}
+	if i := slices.Index(zeekRuleFields[:], string(name)); i >= 0 {
+		return zeekFurther + zeekField(i), true
+	}
 	return 0, false
 }
 
@@ -221,18 +237,10 @@ const (
 	zeekSSL
 )
 
+var zeekLogNames = [...]string{zeekOther: "", zeekDNS: "dns", zeekHTTP: "http", zeekConn: "conn", zeekSSL: "ssl"}
+
 func zeekLogNamed(path []byte) zeekLog {
-	switch string(path) {
-	case "dns":
-		return zeekDNS
-	case "http":
-		return zeekHTTP
-	case "conn":
-		return zeekConn
-	case "ssl":
-		return zeekSSL
-	}
-	return zeekOther
+	return zeekLog(max(0, slices.Index(zeekLogNames[:], string(path))))
 }
 
 // zeekLogOf tells the log by the fields that its lines have.
@@ -580,7 +588,9 @@ func (d *zeek) line(line []byte, record int64) (row bool, reason string) {
 		return false, reason
 	}
 	for _, k := range d.kept[log] {
-		if text := k.part.of(d.cells[k.field]); len(text) > 0 {
+		if k.field == zeekPath {
+			b.SetField([]byte(k.name), []byte(zeekLogNames[log]))
+		} else if text := k.part.of(d.cells[k.field]); len(text) > 0 {
 			b.SetField([]byte(k.name), text)
 		}
 	}

@@ -189,7 +189,7 @@ func (f *ruleFold) Fold(b *columnar.Batch) {
 	if f.matcher == nil {
 		return
 	}
-	f.matcher.Product, f.matcher.Lacks = b.Product, b.Lacks
+	f.matcher.Origin, f.matcher.Lacks = b.Origin, b.Lacks
 	matches := f.matcher.Match(b)
 	if len(matches) == 0 {
 		return

@@ -214,7 +214,7 @@ func (c *Correlation) parseCondition(body *node) error {
 // compareAll returns an error unless the bound asks for n of n.
 func (b bound) compareAll(n int) error {
 	all := integer(int64(n))
-	less := integer(int64(n-1))
+	less := integer(int64(n - 1))
 	if all.compares(b.cmp, b.number) && !less.compares(b.cmp, b.number) {
 		return nil
 	}

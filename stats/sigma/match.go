@@ -19,10 +19,8 @@ type Match struct {
 // A Matcher finds the rows that the rules of a Set match. It remembers what holds of
 // the texts of dictionaries, and belongs to one goroutine.
 type Matcher struct {
-	// Product is the product whose logs the next batches are, as Sigma names it:
-	// windows, linux, aws. Rules for another product are passed over. "": not known,
-	// all rules apply.
-	Product string
+	// Origin says whose logs the next batches are. Rules about others are passed over.
+	Origin columnar.Origin
 	// Lacks are the columns that the next batches' format cannot fill: that one is
 	// empty there says nothing, so a test for '' does not hold of it.
 	Lacks columnar.Cols
@@ -48,7 +46,7 @@ func (m *Matcher) Match(b *columnar.Batch) []Match {
 		s = newState(p)
 		m.states[b.Table.ID] = s
 	}
-	s.begin(b, m.Product, m.Lacks)
+	s.begin(b, m.Origin, m.Lacks)
 	s.rows(func(row int) {
 		from := len(m.out)
 		for _, i := range s.hits {
@@ -170,13 +168,13 @@ func (r *reader) text(row int) ([]byte, said) {
 
 // A state is what a Matcher remembers of one table.
 type state struct {
-	plan    *plan
-	inputs  []inputState
-	n       int    // rows of the batch
-	skip    []bool // rules of other products
-	ready   bool   // skip is for product
-	product string
-	lacks   columnar.Cols
+	plan   *plan
+	inputs []inputState
+	n      int    // rows of the batch
+	skip   []bool // rules about other origins
+	ready  bool   // skip is for origin
+	origin columnar.Origin
+	lacks  columnar.Cols
 
 	marked []bool   // rows in which a trigger of a dictionary holds
 	seen   []uint32 // by atom: the row, by its stamp, in which it holds
@@ -217,11 +215,11 @@ func newState(p *plan) *state {
 
 // begin makes a batch the one that is read, and finds the rows in which a
 // dictionary's text may make a rule hold.
-func (s *state) begin(b *columnar.Batch, product string, lacks columnar.Cols) {
-	if !s.ready || s.product != product {
-		s.ready, s.product = true, product
+func (s *state) begin(b *columnar.Batch, origin columnar.Origin, lacks columnar.Cols) {
+	if !s.ready || s.origin != origin {
+		s.ready, s.origin = true, origin
 		for i, r := range s.plan.rules {
-			s.skip[i] = product != "" && r.product != "" && r.product != product
+			s.skip[i] = !origin.Fits(r.origin)
 		}
 	}
 	if s.lacks != lacks {

@@ -43,9 +43,9 @@ type atom struct {
 
 // A planned rule is one on a table.
 type planned struct {
-	rule    int32 // in Set.Rules
-	product string
-	expr    asked
+	rule   int32 // in Set.Rules
+	origin columnar.Origin
+	expr   asked
 }
 
 // An asked is an expr over atoms.
@@ -137,7 +137,7 @@ func (b *planner) add(i int32, r *Rule, src *source) {
 	if len(kids) > 0 {
 		e = asked{op: opAnd, kids: append(kids, e)}
 	}
-	b.plan.rules = append(b.plan.rules, planned{rule: i, product: r.Logsource.Product, expr: e})
+	b.plan.rules = append(b.plan.rules, planned{rule: i, origin: r.Logsource.Origin(), expr: e})
 }
 
 func (b *planner) ask(e *expr) asked {
@@ -172,9 +172,9 @@ func (b *planner) leaf(in int32, t *test) asked {
 	input := &b.plan.inputs[in]
 	if input.field == "" && t.kind == testText {
 		changed := *t
-		changed.patterns = make([]pattern, len(t.patterns))
-		for i, p := range t.patterns {
-			changed.patterns[i] = stored(input.col, p)
+		changed.patterns = nil
+		for _, p := range t.patterns {
+			changed.patterns = append(changed.patterns, stored(input.col, p)...)
 		}
 		a.test = &changed
 	}
