@@ -229,7 +229,8 @@ func (e *winEvent) end() {
 	}
 }
 
-// A nameSet keeps names, of which a log has few, so that each is made once.
+// A nameSet keeps names, of which a log has few, so that each is made once. Rules name
+// fields without the blanks that logs have in them.
 type nameSet map[string]string
 
 // maxNames is how many names are kept, and maxNameLen of what length: more than
@@ -242,9 +243,9 @@ const (
 func (n nameSet) of(b []byte) string {
 	name, ok := n[string(b)]
 	if !ok {
-		name = string(b)
+		name = strings.ReplaceAll(string(b), " ", "")
 		if len(n) < maxNames && len(b) <= maxNameLen {
-			n[name] = name
+			n[string(b)] = name
 		}
 	}
 	return name
