@@ -5,6 +5,7 @@ package logs
 import (
 	"fmt"
 	"io"
+	"slices"
 	"sync"
 	"time"
 
@@ -75,6 +76,11 @@ func (f *Format) Origin() columnar.Origin {
 		return f.Origins[0]
 	}
 	return columnar.Origin{}
+}
+
+// Fits reports whether an object of the dialect may hold what is said of an origin.
+func (f *Format) Fits(o columnar.Origin) bool {
+	return len(f.Origins) == 0 || slices.ContainsFunc(f.Origins, o.Fits)
 }
 
 // Named returns the format of that name, or nil.
