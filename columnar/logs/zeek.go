@@ -43,7 +43,10 @@ All other logs are counted as other, among them open_conn, open_http, open_ssl
 and conn_long, whose counters are running totals of what conn, http and ssl tell
 in the end. An open_conn log in JSON that names its path conn cannot be told from
 conn: do not read both. The sensor's own name (_system_name, @system) is not the
-client's host and is left out. Long connections appear when they close.`,
+client's host and is left out. Long connections appear when they close.
+
+Rules read, beside columns, fields that hold one value: flags and Z of dns, history
+and packets of conn, ja3, cipher and certificates of ssl, and the log by _path.`,
 	Tables: []*columnar.Table{columnar.DNS, columnar.HTTP, columnar.Network},
 	Lacks:  columnar.ColSet(columnar.Host, columnar.Action),
 	Sniff:  sniffZeek,
