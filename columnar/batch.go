@@ -35,9 +35,9 @@ type Batch struct {
 	Table  *Table
 	Feed   string
 	Object string
-	// Product and Lacks are what the source says of itself, see Out.
-	Product string
-	Lacks   Cols
+	// Origin and Lacks are what the source says of itself, see Out.
+	Origin
+	Lacks Cols
 	// First is the number of the first row's record in the object, from 1, and
 	// Record[i] how many records further row i is.
 	First  int64
@@ -554,7 +554,7 @@ func (b *Builder) flush() {
 	n := b.n
 	b.cols[Time].known = n
 	b.batchLen = n
-	batch := Batch{Table: b.table, Feed: b.out.Feed, Object: b.out.Object, Product: b.out.Product, Lacks: b.out.Lacks, First: b.first, Record: b.recs[:n], b: b}
+	batch := Batch{Table: b.table, Feed: b.out.Feed, Object: b.out.Object, Origin: b.out.Origin, Lacks: b.out.Lacks, First: b.first, Record: b.recs[:n], b: b}
 	b.out.Sink(&batch)
 	if batch.rec != nil {
 		batch.rec.Release()
@@ -642,6 +642,17 @@ func bufferOf[T int32 | int64](s []T) *memory.Buffer {
 	return memory.NewBufferBytes(unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(s))), len(s)*int(unsafe.Sizeof(zero))))
 }
 
+// An Origin says whose log a source is, as Sigma names it: a product (windows, linux,
+// aws), and a service of it (auditd, cloudtrail). "" stands for any, as in logs whose
+// origin is not known.
+type Origin struct{ Product, Service string }
+
+// Fits reports whether a log of origin o may hold what is said of origin p.
+func (o Origin) Fits(p Origin) bool {
+	one := func(a, b string) bool { return a == "" || b == "" || a == b }
+	return one(o.Product, p.Product) && one(o.Service, p.Service)
+}
+
 // An Out is where one worker's decoders put their rows: a Builder for each
 // table, kept over objects so that dictionaries are too.
 type Out struct {
@@ -657,11 +668,11 @@ type Out struct {
 	// Feed and Object name the source of the rows to come; call Flush before
 	// changing them.
 	Feed, Object string
-	// Product names whose logs the source holds, as Sigma does (windows, linux, aws);
-	// "" if they may be anybody's. Lacks are the columns that its dialect cannot fill.
-	// They change with Feed and Object.
-	Product string
-	Lacks   Cols
+	// Origin says whose log the source is, and Lacks which columns its dialect cannot fill.
+	// They change with Feed and Object; a decoder of logs of several origins calls Flush
+	// before it changes Origin.
+	Origin
+	Lacks Cols
 
 	builders [NumTables]*Builder
 	domains  Domains

@@ -763,23 +763,25 @@ func TestFields(t *testing.T) {
 
 // If this fails, events that a rule reads are no rows, or all events are.
 func TestWantsEvent(t *testing.T) {
-	out := Out{WantEvents: []EventKind{{"windows", "Security", "4663"}, {"", "Sysmon", "11"}, {"linux", "", ""}}}
+	out := Out{WantEvents: []EventKind{{Origin{"windows", ""}, "Security", "4663"}, {Origin{}, "Sysmon", "11"}, {Origin{"linux", "auditd"}, "", ""}}}
 	for _, c := range []struct {
-		product, channel, id string
-		want                 bool
+		product, service, channel, id string
+		want                          bool
 	}{
-		{"windows", "Security", "4663", true},
-		{"windows", "security", "4663", true},
-		{"windows", "Security", "4624", false},
-		{"windows", "", "4663", true}, // it may be
-		{"windows", "Sysmon", "11", true},
-		{"windows", "System", "11", false},
-		{"linux", "x", "y", true},
-		{"aws", "x", "y", false},
-		{"", "Sysmon", "12", true}, // if the product is linux
+		{"windows", "", "Security", "4663", true},
+		{"windows", "", "security", "4663", true},
+		{"windows", "", "Security", "4624", false},
+		{"windows", "", "", "4663", true}, // it may be
+		{"windows", "", "Sysmon", "11", true},
+		{"windows", "", "System", "11", false},
+		{"linux", "", "x", "y", true},
+		{"linux", "auditd", "x", "y", true},
+		{"linux", "sysmon", "x", "y", false},
+		{"aws", "", "x", "y", false},
+		{"", "", "Sysmon", "12", true}, // if the product is linux
 	} {
 		for range 2 {
-			out.Product = c.product
+			out.Origin = Origin{c.product, c.service}
 			if got := out.WantsEvent([]byte(c.channel), []byte(c.id)); got != c.want {
 				t.Errorf("%v: got %v", c, got)
 			}

@@ -24,11 +24,14 @@ func (w Wanted) And(v Wanted) Wanted {
 	return w
 }
 
-// An EventKind is events of the table event that are alike: of a product as Sigma
-// names it, of a log of it (Windows' Channel), of one number or type there (Windows'
-// EventID, the type of an audit record). "" stands for any, in the event as in the
-// kind. Case does not count.
-type EventKind struct{ Product, Channel, ID string }
+// An EventKind is events of the table event that are alike: of an origin, of a log of it
+// (Windows' Channel), of one number or type there (Windows' EventID, the type of an audit
+// record). "" stands for any, in the event as in the kind. Case does not count, but in the
+// origin.
+type EventKind struct {
+	Origin
+	Channel, ID string
+}
 
 // AnyEvent is every event.
 var AnyEvent = []EventKind{{}}
@@ -50,11 +53,12 @@ func (o *Out) WantsEvent(channel, id []byte) bool {
 		return false
 	}
 	e := &o.events
-	e.key = append(append(append(append(append(e.key[:0], o.Product...), 0), channel...), 0), id...)
+	e.key = append(append(append(append(e.key[:0], o.Product...), 0), o.Service...), 0)
+	e.key = append(append(append(e.key, channel...), 0), id...)
 	wanted, ok := e.known[string(e.key)]
 	if !ok {
 		for _, k := range o.WantEvents {
-			if k.holds(o.Product, string(channel), string(id)) {
+			if k.holds(o.Origin, string(channel), string(id)) {
 				wanted = true
 				break
 			}
@@ -69,9 +73,9 @@ func (o *Out) WantsEvent(channel, id []byte) bool {
 	return wanted
 }
 
-func (k *EventKind) holds(product, channel, id string) bool {
+func (k *EventKind) holds(of Origin, channel, id string) bool {
 	one := func(a, b string) bool { return a == "" || b == "" || strings.EqualFold(a, b) }
-	return one(k.Product, product) && one(k.Channel, channel) && one(k.ID, id)
+	return k.Fits(of) && one(k.Channel, channel) && one(k.ID, id)
 }
 
 // A field is a value of events that no column holds. It is kept because a rule

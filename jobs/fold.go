@@ -636,7 +636,7 @@ func (w *worker) try(b *work) (err error) {
 		w.tallies[b.member] = t
 	}
 	w.out.Feed, w.out.Object = b.member.feed, b.member.Name
-	w.out.Product, w.out.Lacks = b.member.Format.Product, b.member.Format.Lacks
+	w.out.Origin, w.out.Lacks = b.member.Format.Origin(), b.member.Format.Lacks
 	err = b.block.Decode(w.decoder, &w.out, &t.Tally)
 	w.out.Flush()
 	return err

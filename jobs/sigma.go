@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"outflow/columnar"
+	"outflow/columnar/logs"
 	"outflow/reports"
 	"outflow/stats/detect"
 	"outflow/stats/sigma"
@@ -102,25 +103,23 @@ func ruleBlind(c *Config, inputs []reports.Input, seen fieldSet) []reports.Blind
 	if !c.runsRules() {
 		return out
 	}
-	rows := map[*columnar.Table]int64{}
-	known := map[*columnar.Table]columnar.Cols{}
-	for i := range inputs {
-		in := &inputs[i]
-		t := columnar.TableNamed(in.Table)
-		if t == nil {
-			continue
-		}
-		rows[t] += in.Rows
-		for col, n := range in.Known {
-			if n > 0 {
-				known[t] |= columnar.ColSet(col)
-			}
-		}
-	}
+	read := readOf(inputs, columnar.Origin{})
+	rows := read.rows
 	if len(rows) == 0 {
 		return out // the report says that nothing was read
 	}
+	byOrigin := map[columnar.Origin]rowsRead{{}: read}
+	of := func(r *sigma.Rule) rowsRead {
+		origin := r.Logsource.Origin() // any, of a correlation
+		read, ok := byOrigin[origin]
+		if !ok {
+			read = readOf(inputs, origin)
+			byOrigin[origin] = read
+		}
+		return read
+	}
 	without := map[string][]string{}                           // rules by their tables, none of which was read
+	elsewhere := map[string][]string{}                         // by what they are about, of which no log was read
 	lacking := map[*columnar.Table]map[columnar.Col][]string{} // by a column that no row has
 	reading := map[*columnar.Table][]string{}                  // that read fields which no event has
 	unsaid := map[*columnar.Table][]string{}                   // those fields
@@ -128,14 +127,21 @@ func ruleBlind(c *Config, inputs []reports.Input, seen fieldSet) []reports.Blind
 		tables := r.Tables()
 		var read []*columnar.Table
 		for _, t := range tables {
-			if rows[t] > 0 {
+			if of(r).rows[t] > 0 {
 				read = append(read, t)
 			}
 		}
 		if len(read) == 0 {
 			var names []string
+			about := false // logs with rows of those tables, but of other origins, were read
 			for _, t := range tables {
 				names = append(names, t.Name)
+				about = about || rows[t] > 0
+			}
+			if about {
+				source := r.Logsource.String()
+				elsewhere[source] = append(elsewhere[source], r.Ref())
+				continue
 			}
 			without[strings.Join(names, " ")] = append(without[strings.Join(names, " ")], r.Ref())
 			continue
@@ -154,26 +160,26 @@ func ruleBlind(c *Config, inputs []reports.Input, seen fieldSet) []reports.Blind
 		if fieldless {
 			reading[t] = append(reading[t], r.Ref())
 		}
-		for _, col := range (r.Columns(t) &^ known[t]).List() {
+		for _, col := range (r.Columns(t) &^ of(r).known[t]).List() {
 			if lacking[t] == nil {
 				lacking[t] = map[columnar.Col][]string{}
 			}
 			lacking[t][col] = append(lacking[t][col], r.Ref())
 		}
 	}
-	for i, of := range c.rules.set.Rules {
+	for i, r := range c.rules.set.Rules {
 		for _, field := range c.rules.set.Needs(i) {
-			t := unsaidBy(of, field, rows, known, seen)
+			t := unsaidBy(r, field, of(r), seen)
 			if t == nil {
 				continue
 			}
 			var names []string
-			for _, r := range c.rules.set.NeededBy(i, field) {
-				names = append(names, r.Ref())
+			for _, by := range c.rules.set.NeededBy(i, field) {
+				names = append(names, by.Ref())
 			}
 			out = append(out, reports.Blind{Detection: "sigma_rule", Table: t.Name, Rows: rows[t],
 				Why: fmt.Sprintf("%s: no log with rows of %s says %s, by which what %s matches is to be grouped or measured.",
-					someOf("correlation", names), t.Name, field, of.Ref()),
+					someOf("correlation", names), t.Name, field, r.Ref()),
 				Remedy: "It finds nothing there: an alias in the correlation can name another field."})
 		}
 	}
@@ -181,6 +187,11 @@ func ruleBlind(c *Config, inputs []reports.Input, seen fieldSet) []reports.Blind
 		out = append(out, reports.Blind{Detection: "sigma_rule", Table: tables,
 			Why:    fmt.Sprintf("%s: no log with rows of %s was read.", someOf("rule", without[tables]), strings.ReplaceAll(tables, " ", " or ")),
 			Remedy: "Add one: outflow list formats says which logs have such rows. Or name the rules in disable."})
+	}
+	for _, source := range slices.Sorted(maps.Keys(elsewhere)) {
+		out = append(out, reports.Blind{Detection: "sigma_rule",
+			Why:    fmt.Sprintf("%s: no log of %s was read, which the rules are about.", someOf("rule", elsewhere[source]), source),
+			Remedy: "Add one: a log whose product is not known, such as CSV and JSON lines, fits every rule. Or name the rules in disable."})
 	}
 	for _, t := range columnar.Tables {
 		for _, col := range slices.Sorted(maps.Keys(lacking[t])) {
@@ -198,17 +209,42 @@ func ruleBlind(c *Config, inputs []reports.Input, seen fieldSet) []reports.Blind
 	return out
 }
 
+// rowsRead is what was read of logs: rows by table, and the columns that any of them says.
+type rowsRead struct {
+	rows  map[*columnar.Table]int64
+	known map[*columnar.Table]columnar.Cols
+}
+
+// readOf returns what was read of logs that rules about an origin fit.
+func readOf(inputs []reports.Input, origin columnar.Origin) rowsRead {
+	read := rowsRead{map[*columnar.Table]int64{}, map[*columnar.Table]columnar.Cols{}}
+	for i := range inputs {
+		in := &inputs[i]
+		t, f := columnar.TableNamed(in.Table), logs.Named(in.Format)
+		if t == nil || f != nil && !f.Fits(origin) {
+			continue
+		}
+		read.rows[t] += in.Rows
+		for col, n := range in.Known {
+			if n > 0 {
+				read.known[t] |= columnar.ColSet(col)
+			}
+		}
+	}
+	return read
+}
+
 // unsaidBy returns the table of a rule if it is about one alone, of which there are
 // rows that never say a field.
-func unsaidBy(r *sigma.Rule, field string, rows map[*columnar.Table]int64, known map[*columnar.Table]columnar.Cols, seen fieldSet) *columnar.Table {
+func unsaidBy(r *sigma.Rule, field string, read rowsRead, seen fieldSet) *columnar.Table {
 	tables := r.Tables()
-	if r.Correlation != nil || len(tables) != 1 || rows[tables[0]] == 0 {
+	if r.Correlation != nil || len(tables) != 1 || read.rows[tables[0]] == 0 {
 		return nil
 	}
 	t := tables[0]
 	said := seen[tableField{t, field}]
 	if col, ok := sigma.ColumnOf(t, field); ok {
-		said = known[t].Has(col)
+		said = read.known[t].Has(col)
 	}
 	if said {
 		return nil

@@ -10,7 +10,7 @@ import (
 // Auditd decodes the log of Linux' audit daemon.
 var Auditd = &Format{
 	Name:    "auditd",
-	Product: "linux",
+	Origins: []columnar.Origin{{Product: "linux", Service: "auditd"}},
 	Title:   "Linux audit log, programs executed",
 	Doc: `Reads what auditd writes to audit.log or its plugins send to syslog, raw or
 ENRICHED, also as the kernel logs it without a daemon. Programs that are started

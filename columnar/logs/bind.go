@@ -11,8 +11,9 @@ import (
 
 // BIND decodes the query log of BIND 9.
 var BIND = &Format{
-	Name:  "bind",
-	Title: "BIND 9 query log",
+	Name:    "bind",
+	Origins: []columnar.Origin{{Product: "bind"}},
+	Title:   "BIND 9 query log",
 	Doc: `Written with querylog yes, to a file with print-time yes, iso8601 or iso8601-utc,
 or through syslog; print-category and print-severity as you like. Each "query:" is
 a row: the client src_ip, the server's address that it asked dst_ip. All else that

@@ -10,7 +10,7 @@ import (
 // CloudTrail decodes the audit log of AWS.
 var CloudTrail = &Format{
 	Name:    "cloudtrail",
-	Product: "aws",
+	Origins: []columnar.Origin{{Product: "aws", Service: "cloudtrail"}},
 	Title:   "AWS CloudTrail events",
 	Doc: `Reads management and S3 data events into api. Insight and network activity
 events, which tell of calls that have an event of their own, and digest files are

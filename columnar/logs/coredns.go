@@ -9,8 +9,9 @@ import (
 
 // CoreDNS decodes what the log plugin of CoreDNS writes.
 var CoreDNS = &Format{
-	Name:  "coredns",
-	Title: "CoreDNS query log",
+	Name:    "coredns",
+	Origins: []columnar.Origin{{Product: "coredns"}},
+	Title:   "CoreDNS query log",
 	Doc: `Written by the log plugin in the common or combined format. Each query is a row,
 with the rcode of the answer; all else that CoreDNS says counts as other.
 

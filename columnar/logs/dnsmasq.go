@@ -10,8 +10,9 @@ import (
 
 // Dnsmasq decodes the query log of dnsmasq, and so that of Pi-hole.
 var Dnsmasq = &Format{
-	Name:  "dnsmasq",
-	Title: "dnsmasq and Pi-hole query log",
+	Name:    "dnsmasq",
+	Origins: []columnar.Origin{{Product: "dnsmasq"}},
+	Title:   "dnsmasq and Pi-hole query log",
 	Doc: `Written with log-queries or log-queries=extra, to a file or through syslog. Each
 query line is a row; what was forwarded, cached, replied, validated or configured,
 and what other programs wrote to the same syslog, counts as other.

@@ -13,7 +13,7 @@ import (
 // EVTX decodes Windows event logs in their binary form.
 var EVTX = &Format{
 	Name:    "evtx",
-	Product: "windows",
+	Origins: []columnar.Origin{{Product: "windows"}},
 	Title:   "Windows event log, binary (EVTX)",
 	Doc: winDoc + `
 

@@ -5,6 +5,7 @@ package logs
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -30,9 +31,9 @@ type Format struct {
 	// were asked, those of Tally.Masked, and what of them is known then. It goes on
 	// from "does not write as they were asked, but". "": it writes all as asked.
 	Masks string
-	// Product is whose logs all objects of the dialect are, as Sigma names it:
-	// windows, linux, aws. "": anybody's.
-	Product string
+	// Origins are whose logs objects of the dialect are. None: anybody's. Where there are
+	// several, the decoder says of which each event is.
+	Origins []columnar.Origin
 	// Sniff reports whether an object that begins with head is of the format.
 	// head is decompressed, valid UTF-8 where the object is, JSON already one
 	// record a line, and cut at any byte.
@@ -91,6 +92,20 @@ func (f *Format) Remedy(c columnar.Col) string {
 		}
 	}
 	return ""
+}
+
+// Origin returns whose logs all objects of the dialect are; the zero value if that is not
+// known of all alike.
+func (f *Format) Origin() columnar.Origin {
+	if len(f.Origins) == 1 {
+		return f.Origins[0]
+	}
+	return columnar.Origin{}
+}
+
+// Fits reports whether an object of the dialect may hold what is said of an origin.
+func (f *Format) Fits(o columnar.Origin) bool {
+	return len(f.Origins) == 0 || slices.ContainsFunc(f.Origins, o.Fits)
 }
 
 // Named returns the format of that name, or nil.

@@ -360,7 +360,7 @@ func whole(data []byte) []Block {
 func (c *logCase) decode(blocks []Block) *result {
 	r := &result{fields: c.fields}
 	out := r.collect()
-	out.Product = c.format.Product
+	out.Origin = c.format.Origin()
 	if c.events {
 		out.WantEvents = columnar.AnyEvent
 	}

@@ -11,8 +11,9 @@ import (
 
 // Squid decodes the access log of the Squid proxy.
 var Squid = &Format{
-	Name:  "squid",
-	Title: "Squid access log, any logformat",
+	Name:    "squid",
+	Origins: []columnar.Origin{{Product: "squid"}},
+	Title:   "Squid access log, any logformat",
 	Doc: `A line is a request, at the time at which it ended. Read without being told are
 Squid's own formats squid (native), common and combined, and
 

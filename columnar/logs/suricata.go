@@ -7,8 +7,9 @@ import (
 
 // Suricata decodes EVE, the JSON log of the Suricata network sensor.
 var Suricata = &Format{
-	Name:  "suricata",
-	Title: "Suricata EVE JSON",
+	Name:    "suricata",
+	Origins: []columnar.Origin{{Product: "suricata"}},
+	Title:   "Suricata EVE JSON",
 	Doc: `Reads the events dns, http, flow and tls; alerts, fileinfo, netflow, stats and
 all others are counted as other. Times without a zone are taken as of the zone
 of the input. The event's host is the sensor's name, not the client's, and is

@@ -9,8 +9,9 @@ import (
 
 // Unbound decodes the log of the Unbound resolver.
 var Unbound = &Format{
-	Name:  "unbound",
-	Title: "Unbound query and reply log",
+	Name:    "unbound",
+	Origins: []columnar.Origin{{Product: "unbound"}},
+	Title:   "Unbound query and reply log",
 	Doc: `Written with log-queries or log-replies, tagged or not, to a file with any of
 Unbound's times or through syslog. All else that Unbound says, replies without a
 name (FORMERR), and what other programs wrote to the same syslog, count as other.

@@ -10,8 +10,9 @@ import (
 
 // WinDNS decodes the debug log of the Windows DNS server.
 var WinDNS = &Format{
-	Name:  "windns",
-	Title: "Windows DNS server debug log",
+	Name:    "windns",
+	Origins: []columnar.Origin{{Product: "windows", Service: "dns-server"}},
+	Title:   "Windows DNS server debug log",
 	Doc: `Each packet that carries a query and was received is a row. What the server sends,
 and answers to it, repeat these and count as other, as do updates, the details of
 packets and the server's own events: let it log incoming queries, at least.

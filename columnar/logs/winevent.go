@@ -264,7 +264,8 @@ func (e *winEvent) end() {
 	}
 }
 
-// A nameSet keeps names, of which a log has few, so that each is made once.
+// A nameSet keeps names, of which a log has few, so that each is made once. Rules name
+// fields without the blanks that logs have in them.
 type nameSet map[string]string
 
 // maxNames is how many names are kept, and maxNameLen of what length: more than
@@ -277,9 +278,9 @@ const (
 func (n nameSet) of(b []byte) string {
 	name, ok := n[string(b)]
 	if !ok {
-		name = string(b)
+		name = strings.ReplaceAll(string(b), " ", "")
 		if len(n) < maxNames && len(b) <= maxNameLen {
-			n[name] = name
+			n[string(b)] = name
 		}
 	}
 	return name
@@ -333,6 +334,15 @@ func (e *winEvent) bySysmon() bool {
 		return e.slots[winUtcTime] != nil
 	}
 	return bytes.HasSuffix(provider, sysmonWord) || len(provider) == 0 && bytes.Contains(channel, sysmonWord)
+}
+
+// origin returns whose event it is: Windows', if it does not say that Sysmon for Linux
+// wrote it.
+func (e *winEvent) origin() columnar.Origin {
+	if bytes.HasPrefix(e.slots[winProvider], []byte("Linux-")) || bytes.HasPrefix(e.slots[winChannel], []byte("Linux-")) {
+		return ofLinuxSysmon
+	}
+	return ofWindows
 }
 
 // put counts the event in t, and puts its row into out if it has one.

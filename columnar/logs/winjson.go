@@ -10,7 +10,7 @@ import (
 // WinJSON decodes Windows events as JSON.
 var WinJSON = &Format{
 	Name:    "winjson",
-	Product: "windows",
+	Origins: []columnar.Origin{{Product: "windows"}},
 	Title:   "Windows events as JSON",
 	Doc: winDoc + `
 
@@ -513,24 +513,22 @@ func messageKey(b []byte) bool {
 // messageName returns the name of a field by what a message calls it.
 func messageName(section, name string) string {
 	switch name {
-	case "Account Name", "Account Domain":
+	case "AccountName", "AccountDomain":
 		who := "Subject"
-		if section == "Target Subject" {
+		if section == "TargetSubject" {
 			who = "Target"
 		}
-		if name == "Account Name" {
+		if name == "AccountName" {
 			return who + "UserName"
 		}
 		return who + "DomainName"
-	case "New Process Name":
-		return "NewProcessName"
-	case "New Process ID":
+	case "NewProcessID":
 		return "NewProcessId"
-	case "Creator Process Name":
+	case "CreatorProcessName":
 		return "ParentProcessName"
-	case "Creator Process ID":
+	case "CreatorProcessID":
 		return "ProcessId"
-	case "Process Command Line":
+	case "ProcessCommandLine":
 		return "CommandLine"
 	}
 	return name

@@ -11,8 +11,9 @@ import (
 
 // WinXML decodes Windows events as XML.
 var WinXML = &Format{
-	Name:  "winxml",
-	Title: "Windows events as XML, and Sysmon for Linux",
+	Name:    "winxml",
+	Origins: []columnar.Origin{ofWindows, ofLinuxSysmon},
+	Title:   "Windows events as XML, and Sysmon for Linux",
 	Doc: winDoc + `
 
 Reads <Event> elements, one after another, on one line or on many, in a root
@@ -93,6 +94,11 @@ func cutEvent(p []byte, all bool) (event []byte, n int, lost int64, ok bool) {
 	return event, n, lost, event != nil
 }
 
+var (
+	ofWindows     = columnar.Origin{Product: "windows"}
+	ofLinuxSysmon = columnar.Origin{Product: "linux", Service: "sysmon"}
+)
+
 type winXML struct {
 	event   winEvent
 	names   nameSet
@@ -112,6 +118,10 @@ func (d *winXML) Decode(b *Block, out *columnar.Out, t *Tally) error {
 			continue
 		}
 		if d.flatten(event) {
+			if of := d.event.origin(); of != out.Origin {
+				out.Flush()
+				out.Origin = of
+			}
 			d.event.put(record, out, t)
 		} else {
 			t.Skip(record, "malformed XML")

@@ -11,7 +11,7 @@ import (
 // Zeek decodes the logs of the Zeek (formerly Bro) network sensor.
 var Zeek = &Format{
 	Name:    "zeek",
-	Product: "zeek",
+	Origins: []columnar.Origin{{Product: "zeek"}},
 	Title:   "Zeek logs, TSV or JSON",
 	Doc: `Reads conn, dns, http and ssl logs in Zeek's own TSV form, whatever its
 separators and the order of its #fields, and in JSON with dotted (id.orig_h) or
@@ -42,7 +42,10 @@ All other logs are counted as other, among them open_conn, open_http, open_ssl
 and conn_long, whose counters are running totals of what conn, http and ssl tell
 in the end. An open_conn log in JSON that names its path conn cannot be told from
 conn: do not read both. The sensor's own name (_system_name, @system) is not the
-client's host and is left out. Long connections appear when they close.`,
+client's host and is left out. Long connections appear when they close.
+
+Rules read, beside columns, fields that hold one value: flags and Z of dns, history
+and packets of conn, ja3, cipher and certificates of ssl, and the log by _path.`,
 	Tables:   []*columnar.Table{columnar.DNS, columnar.HTTP, columnar.Network},
 	Lacks:    columnar.ColSet(columnar.Host, columnar.Action),
 	Remedies: []Remedy{{Columns: columnar.ColSet(columnar.BytesOut, columnar.BytesIn), Text: "Keep Zeek's conn.log beside this log: it counts bytes in both directions."}},
@@ -195,7 +198,9 @@ func (d *zeek) line(line []byte, record int64) (row bool, reason string) {
 		return false, reason
 	}
 	for _, k := range d.kept[log] {
-		if text := k.part.Of(d.cells[k.field]); len(text) > 0 {
+		if k.field == zeekPath {
+			b.SetField([]byte(k.name), []byte(zeekLogNames[log]))
+		} else if text := k.part.Of(d.cells[k.field]); len(text) > 0 {
 			b.SetField([]byte(k.name), text)
 		}
 	}

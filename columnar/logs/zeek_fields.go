@@ -1,6 +1,8 @@
 package logs
 
 import (
+	"slices"
+
 	"outflow/columnar"
 	"outflow/columnar/scan"
 )
@@ -45,8 +47,20 @@ const (
 	zeekReferrer
 	zeekOrigPort
 	zeekNotHTTP // any that SIP or SMTP has, and HTTP has not
-	numZeekFields
+	zeekFurther // the first of zeekRuleFields
 )
+
+// numZeekFields is at most 64: sets of fields are words.
+const numZeekFields = int(zeekFurther) + len(zeekRuleFields)
+
+// zeekRuleFields are fields that only rules read.
+var zeekRuleFields = [...]string{
+	"uid", "local_orig", "local_resp",
+	"rtt", "qclass", "qclass_name", "AA", "TC", "RD", "RA", "Z", "rejected", // dns
+	"version", "status_msg", "info_msg", "origin", // http; ssl has a version, too
+	"missed_bytes", "history", "orig_pkts", "resp_pkts", // conn
+	"cipher", "ja3", "ja3s", "subject", "issuer", "validation_status", "next_protocol", // ssl
+}
 
 func zeekFieldNamed(name []byte) (zeekField, bool) {
 	switch string(name) {
@@ -119,6 +133,9 @@ func zeekFieldNamed(name []byte) (zeekField, bool) {
 	case "call_id", "seq", "request_from", "request_to", "helo", "mailfrom", "rcptto":
 		return zeekNotHTTP, true
 	}
+	if i := slices.Index(zeekRuleFields[:], string(name)); i >= 0 {
+		return zeekFurther + zeekField(i), true
+	}
 	return 0, false
 }
 
@@ -133,18 +150,10 @@ const (
 	zeekSSL
 )
 
+var zeekLogNames = [...]string{zeekOther: "", zeekDNS: "dns", zeekHTTP: "http", zeekConn: "conn", zeekSSL: "ssl"}
+
 func zeekLogNamed(path []byte) zeekLog {
-	switch string(path) {
-	case "dns":
-		return zeekDNS
-	case "http":
-		return zeekHTTP
-	case "conn":
-		return zeekConn
-	case "ssl":
-		return zeekSSL
-	}
-	return zeekOther
+	return zeekLog(max(0, slices.Index(zeekLogNames[:], string(path))))
 }
 
 // zeekLogOf tells the log by the fields that its lines have.
@@ -222,6 +231,7 @@ type zeekKept struct {
 
 // zeekKeptOf returns where a field that rules read stands in the lines of a log: under
 // Zeek's own name or that of Sigma's taxonomy for proxies.
+// _path is the log that the line is of, whether or not the line says so.
 func zeekKeptOf(log zeekLog, name string) (k zeekKept, ok bool) {
 	if part, ok := uriPartNamed(name); ok && log == zeekHTTP {
 		return zeekKept{name, zeekURI, part}, true

@@ -222,6 +222,14 @@ func (d *zeek) put(b *columnar.Builder, data []byte, log zeekLog, n int) int {
 		n = d.sslRows(b, data, n)
 	}
 	for _, k := range d.kept[log] {
+		if k.field == zeekPath {
+			name, spans := zeekLogNames[log], d.rows.spans[0][:n]
+			for i := range spans {
+				spans[i] = columnar.Span{End: uint32(len(name))}
+			}
+			b.PutField(k.name, []byte(name), spans)
+			continue
+		}
 		spans := d.column(d.rows.spans[0], data, k.field, n)
 		if k.part != scan.URIWhole {
 			for i, s := range spans {

@@ -19,7 +19,9 @@ var RuleDay = &Aggregate{
 	Doc: "Matches of Sigma rules by entity, UTC day and object: the rule, and what it matched in: the host and the first " +
 		"parts of the path of a request, the registered domain of a query, the program of a process, the host or address of " +
 		"a connection, the service and operation of a call. Of a correlation, the matches within its windows, by its group.",
-	Rev:    3, // 2: correlations; 3: rules without a name are called by their title, not their id
+	// 2: correlations; 3: rules without a name are called by their title, not their id; 4:
+	// numbers and booleans compare as such, and rules run on logs of their product alone.
+	Rev:    4,
 	Tables: columnar.Tables[:],
 	Wants:  func(o *FoldOptions) columnar.Wanted { return ruleWants(o.Rules) },
 	Judged: true,
@@ -189,7 +191,7 @@ func (f *ruleFold) Fold(b *columnar.Batch) {
 	if f.matcher == nil {
 		return
 	}
-	f.matcher.Product, f.matcher.Lacks = b.Product, b.Lacks
+	f.matcher.Origin, f.matcher.Lacks = b.Origin, b.Lacks
 	matches := f.matcher.Match(b)
 	if len(matches) == 0 {
 		return

@@ -177,7 +177,7 @@ detection: {s: {method: GET}, condition: s}
 		o := openBounds
 		o.Rules = rules
 		f := RuleDay.New(&o)
-		out := &columnar.Out{Want: cols, Product: c.product, Lacks: c.lacks, Sink: f.Fold}
+		out := &columnar.Out{Want: cols, Origin: columnar.Origin{Product: c.product}, Lacks: c.lacks, Sink: f.Fold}
 		b := out.Table(columnar.HTTP)
 		b.SetTime(testDay)
 		b.SetText(columnar.User, []byte("ann"))

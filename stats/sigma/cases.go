@@ -13,6 +13,7 @@ import (
 // Put sets what a field of Sigma's says of the row being built: a column if the
 // table has one for it, else a field of the event.
 func Put(b *columnar.Builder, t *columnar.Table, field string, text []byte) {
+	field = fieldName(field)
 	c, ok := ColumnOf(t, field)
 	if !ok {
 		b.SetField([]byte(field), text)
@@ -24,8 +25,10 @@ func Put(b *columnar.Builder, t *columnar.Table, field string, text []byte) {
 			b.SetTime(at.UnixMicro())
 		}
 	case columnar.Int64, columnar.Int32:
-		if n, ok := parseNumber(string(text)); ok && n.whole {
-			b.SetInt(c, n.i)
+		if n, ok := parseNumber(string(text)); ok {
+			if i, ok := n.int64(); ok {
+				b.SetInt(c, i)
+			}
 		}
 	default:
 		if c == columnar.Service {

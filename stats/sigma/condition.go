@@ -2,6 +2,7 @@ package sigma
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -48,13 +49,12 @@ type conditionParser struct {
 
 // parseCondition reads a condition over named searches.
 func parseCondition(text string, names []string, named map[string]*expr) (*expr, error) {
-	if strings.ContainsRune(text, '|') {
-		return nil, fmt.Errorf("aggregations (|) are of Sigma 1: write a correlation rule")
-	}
-	text = strings.NewReplacer("(", " ( ", ")", " ) ").Replace(text)
-	p := &conditionParser{words: strings.Fields(text), names: names, named: named}
+	p := &conditionParser{words: conditionWords(text, names), names: names, named: named}
 	if len(p.words) == 0 {
 		return nil, fmt.Errorf("the condition is empty")
+	}
+	if slices.ContainsFunc(p.words, func(w string) bool { return strings.Contains(w, "|") && !strings.Contains(w, "*") && named[w] == nil }) {
+		return nil, fmt.Errorf("aggregations (|) are of Sigma 1: write a correlation rule")
 	}
 	e, err := p.or()
 	if err != nil {
@@ -64,6 +64,32 @@ func parseCondition(text string, names []string, named map[string]*expr) (*expr,
 		return nil, fmt.Errorf("%q is not expected here", p.words[0])
 	}
 	return e, nil
+}
+
+// conditionWords cuts a condition into words. A name of a search that has blanks or
+// parentheses in it is one word; of several the longest.
+func conditionWords(text string, names []string) (words []string) {
+	odd := slices.DeleteFunc(slices.Clone(names), func(name string) bool { return !strings.ContainsAny(name, " \t\n()") })
+	slices.SortFunc(odd, func(a, b string) int { return len(b) - len(a) })
+	const ends = " \t\r\n()"
+next:
+	for text = strings.TrimLeft(text, ends[:4]); text != ""; text = strings.TrimLeft(text, ends[:4]) {
+		for _, name := range odd {
+			if rest, ok := strings.CutPrefix(text, name); ok && (rest == "" || strings.IndexByte(ends, rest[0]) >= 0) {
+				words, text = append(words, name), rest
+				continue next
+			}
+		}
+		n := strings.IndexAny(text, ends)
+		switch {
+		case n < 0:
+			n = len(text)
+		case n == 0:
+			n = 1 // a parenthesis
+		}
+		words, text = append(words, text[:n]), text[n:]
+	}
+	return words
 }
 
 // next reports whether the next word is word, and takes it. Names go before

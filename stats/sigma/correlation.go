@@ -83,7 +83,7 @@ func parseCorrelation(doc *node, _ *Options) (*Rule, error) {
 		return nil, err
 	}
 	for _, g := range groups {
-		c.GroupBy = append(c.GroupBy, g.text)
+		c.GroupBy = append(c.GroupBy, fieldName(g.text))
 	}
 	span := body.key("timespan")
 	if span == nil {
@@ -154,7 +154,7 @@ func (c *Correlation) parseCondition(body *node) error {
 	temporal := strings.HasPrefix(c.Type, "temporal")
 	if n == nil {
 		if temporal {
-			c.bounds = []bound{{"gte", number{int64(len(c.refs)), float64(len(c.refs)), true}}}
+			c.bounds = []bound{{"gte", integer(int64(len(c.refs)))}}
 			return nil
 		}
 		return faultAt(body.at, "correlation: condition is missing")
@@ -170,7 +170,7 @@ func (c *Correlation) parseCondition(body *node) error {
 		key, v := &n.keys[i], &n.items[i]
 		switch {
 		case slices.Contains(comparisons, key.text):
-			num, ok := parseNumber(v.text)
+			num, ok := numberOf(v)
 			if !ok || !v.scalar() {
 				return faultAt(v.at, "condition: %s: want a number, this is %v", key.text, v)
 			}
@@ -184,10 +184,10 @@ func (c *Correlation) parseCondition(body *node) error {
 				return err
 			}
 			for _, f := range fields {
-				c.fields = append(c.fields, f.text)
+				c.fields = append(c.fields, fieldName(f.text))
 			}
 		case key.text == "percentile" && c.Type == "value_percentile":
-			p, ok := parseNumber(v.text)
+			p, ok := numberOf(v)
 			if !ok || p.f < 0 || p.f > 100 {
 				return faultAt(v.at, "condition: percentile: want a number from 0 to 100")
 			}
@@ -213,8 +213,8 @@ func (c *Correlation) parseCondition(body *node) error {
 
 // compareAll returns an error unless the bound asks for n of n.
 func (b bound) compareAll(n int) error {
-	all := number{int64(n), float64(n), true}
-	less := number{int64(n - 1), float64(n - 1), true}
+	all := integer(int64(n))
+	less := integer(int64(n - 1))
 	if all.compares(b.cmp, b.number) && !less.compares(b.cmp, b.number) {
 		return nil
 	}
@@ -772,11 +772,14 @@ func (w *window) add(e *occasion, by int) {
 			}
 		}
 	case "value_sum", "value_avg":
-		if num, ok := parseNumber(e.of); ok && num.f-num.f == 0 {
+		if num, ok := parseNumber(e.of); ok {
 			// Exact, so that what was added can be taken away.
 			var x big.Rat
 			if num.whole {
-				x.SetInt64(num.i)
+				x.SetUint64(num.abs)
+				if num.f < 0 {
+					x.Neg(&x)
+				}
 			} else {
 				x.SetFloat64(num.f)
 			}
@@ -787,7 +790,7 @@ func (w *window) add(e *occasion, by int) {
 			}
 		}
 	case "value_median", "value_percentile":
-		if num, ok := parseNumber(e.of); ok && num.f-num.f == 0 {
+		if num, ok := parseNumber(e.of); ok {
 			i, _ := slices.BinarySearch(w.sorted, num.f)
 			if by > 0 {
 				w.sorted = slices.Insert(w.sorted, i, num.f)
@@ -800,7 +803,7 @@ func (w *window) add(e *occasion, by int) {
 
 // holds reports whether the condition holds of the window that ends now.
 func (w *window) holds(now int64) bool {
-	whole := func(n int) number { return number{int64(n), float64(n), true} }
+	whole := func(n int) number { return integer(int64(n)) }
 	var have number
 	switch w.c.Type {
 	case "event_count":
@@ -816,9 +819,10 @@ func (w *window) holds(now int64) bool {
 			sum.Quo(sum, new(big.Rat).SetInt64(int64(w.n)))
 		}
 		if sum.IsInt() && sum.Num().IsInt64() {
-			have = number{i: sum.Num().Int64(), whole: true}
+			have = integer(sum.Num().Int64())
+		} else {
+			have.f, _ = sum.Float64()
 		}
-		have.f, _ = sum.Float64()
 	case "value_median", "value_percentile":
 		p := w.c.percentile
 		if w.c.Type == "value_median" {

@@ -2,7 +2,10 @@ package sigma
 
 import (
 	"maps"
+	"net/netip"
 	"slices"
+	"strconv"
+	"strings"
 
 	"outflow/columnar"
 )
@@ -41,12 +44,12 @@ var sources = slices.Concat(
 		{Logsource{Category: "webserver"}, tables(columnar.HTTP), nil},
 		{Logsource{Product: "zeek", Service: "dns"}, tables(columnar.DNS), nil},
 		{Logsource{Product: "zeek", Service: "http"}, tables(columnar.HTTP), nil},
-		{Logsource{Product: "zeek", Service: "conn"}, tables(columnar.Network), nil},
-		{Logsource{Product: "linux", Service: "auditd"}, tables(columnar.Process, columnar.Event), nil},
+		{Logsource{Product: "zeek", Service: "conn"}, tables(columnar.Network), path("conn")},
+		{Logsource{Product: "zeek", Service: "ssl"}, tables(columnar.Network), path("ssl")},
+		{Logsource{Service: "auditd"}, tables(columnar.Process, columnar.Event), nil},
 		{Logsource{Product: "windows", Service: "dns-client"}, tables(columnar.DNS, columnar.Event), channel("Microsoft-Windows-DNS Client Events/Operational", "Microsoft-Windows-DNS-Client/Operational")},
 		{Logsource{Product: "windows", Service: "security"}, tables(columnar.Process, columnar.Network, columnar.Event), channel("Security")},
-		{Logsource{Product: "windows", Service: "sysmon"}, tables(columnar.Process, columnar.Network, columnar.DNS, columnar.Event), sysmon()},
-		{Logsource{Product: "linux", Service: "sysmon"}, tables(columnar.Process, columnar.Network, columnar.DNS, columnar.Event), sysmon()},
+		{Logsource{Service: "sysmon"}, tables(columnar.Process, columnar.Network, columnar.DNS, columnar.Event), sysmon()},
 	},
 	services("aws", "azure", "bitbucket", "gcp", "github", "google_workspace", "m365", "okta", "onelogin"),
 	categories("sysmon", map[string][]string{
@@ -79,11 +82,27 @@ var sources = slices.Concat(
 	[]source{{Logsource{}, tables(columnar.Event), nil}},
 )
 
+// products are where all events of a product are, for rules that say no more.
+var products = []source{
+	{Logsource{Product: "windows"}, tables(columnar.Process, columnar.Network, columnar.DNS, columnar.Event), nil},
+	{Logsource{Product: "linux"}, tables(columnar.Process, columnar.Network, columnar.DNS, columnar.Event), nil},
+	{Logsource{Product: "zeek"}, tables(columnar.DNS, columnar.HTTP, columnar.Network), nil},
+	{Logsource{Product: "suricata"}, tables(columnar.DNS, columnar.HTTP, columnar.Network), nil},
+	{Logsource{Product: "squid"}, tables(columnar.HTTP), nil},
+	{Logsource{Product: "bind"}, tables(columnar.DNS), nil},
+	{Logsource{Product: "coredns"}, tables(columnar.DNS), nil},
+	{Logsource{Product: "dnsmasq"}, tables(columnar.DNS), nil},
+	{Logsource{Product: "unbound"}, tables(columnar.DNS), nil},
+}
+
 func tables(t ...*columnar.Table) []*columnar.Table { return t }
 
 var powershell = []string{"Microsoft-Windows-PowerShell/Operational", "PowerShellCore/Operational"}
 
 func channel(names ...string) []where { return []where{{"Channel", names}} }
+
+// path is a log of Zeek's: conn and ssl are in one table.
+func path(log string) []where { return []where{{"_path", []string{log}}} }
 
 func sysmon() []where {
 	return channel("Microsoft-Windows-Sysmon/Operational", "Linux-Sysmon/Operational")
@@ -116,6 +135,13 @@ func channels(names map[string][]string) (out []source) {
 
 // sourceOf returns where the events of a logsource are.
 func sourceOf(l Logsource) *source {
+	if l == (Logsource{Product: l.Product}) {
+		for i := range products {
+			if products[i].logsource == l {
+				return &products[i]
+			}
+		}
+	}
 	for i := range sources {
 		if sources[i].logsource.holds(l) {
 			return &sources[i]
@@ -145,7 +171,7 @@ func (r *Rule) kinds() (out []columnar.EventKind) {
 	}
 	for _, channel := range of("Channel") {
 		for _, id := range of(number) {
-			out = append(out, columnar.EventKind{Product: r.Logsource.Product, Channel: channel, ID: id})
+			out = append(out, columnar.EventKind{Origin: r.Logsource.Origin(), Channel: channel, ID: id})
 		}
 	}
 	return out
@@ -155,8 +181,18 @@ func (r *Rule) kinds() (out []columnar.EventKind) {
 func wanted(e *expr, field string) (values []string, ok bool) {
 	switch e.op {
 	case opTest:
-		if e.test.field != field || e.test.kind != testText {
+		if e.test.field != field {
 			return nil, false
+		}
+		for _, n := range e.test.numbers {
+			i, ok := n.int64()
+			if !ok {
+				return nil, false
+			}
+			values = append(values, strconv.FormatInt(i, 10))
+		}
+		if e.test.kind != testText {
+			return values, len(values) > 0
 		}
 		for _, p := range e.test.patterns {
 			text, plain := p.plain()
@@ -237,17 +273,30 @@ func ColumnOf(t *columnar.Table, field string) (columnar.Col, bool) {
 	return c, ok
 }
 
-// stored returns how a column writes what a rule says of a field, if not as the
-// source does.
-func stored(c columnar.Col, p pattern) pattern {
-	if c == columnar.Service {
+// stored returns what a column may hold for what a rule says of a field.
+func stored(c columnar.Col, p pattern) []pattern {
+	if n := len(p) - 1; c == columnar.Service && n >= 0 && p[n].kind == literal {
 		// The suffix of AWS's services is not kept.
-		const suffix = ".amazonaws.com"
-		if n := len(p) - 1; n >= 0 && p[n].kind == literal && len(p[n].text) > len(suffix) && p[n].text[len(p[n].text)-len(suffix):] == suffix {
+		if short, ok := strings.CutSuffix(p[n].text, ".amazonaws.com"); ok && short != "" {
 			out := slices.Clone(p)
-			out[n].text = p[n].text[:len(p[n].text)-len(suffix)]
-			return out
+			out[n].text = short
+			return []pattern{out}
 		}
 	}
-	return p
+	text, plain := p.plain()
+	k := c.Kind()
+	switch {
+	case !plain:
+	case k == columnar.Int64 || k == columnar.Int32: // Windows' events have 0x4 for 4
+		if n, ok := parseNumber(text); ok {
+			if i, ok := n.int64(); ok {
+				return []pattern{{{literal, strconv.FormatInt(i, 10)}}}
+			}
+		}
+	case c == columnar.SrcIP || c == columnar.DstIP: // Sysmon's have 0:0:0:0:0:0:0:1 for ::1
+		if addr, err := netip.ParseAddr(text); err == nil && addr.Unmap().String() != text {
+			return []pattern{p, {{literal, addr.Unmap().String()}}}
+		}
+	}
+	return []pattern{p}
 }

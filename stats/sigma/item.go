@@ -1,9 +1,11 @@
 package sigma
 
 import (
+	"cmp"
 	"encoding/base64"
 	"encoding/binary"
 	"fmt"
+	"math"
 	"net/netip"
 	"regexp"
 	"regexp/syntax"
@@ -23,6 +25,7 @@ const (
 	testText   testKind = iota // one of patterns
 	testRegexp                 // one of regexps is found
 	testNet                    // an address in one of nets
+	testEqual                  // one of numbers
 	testNumber                 // compares with number by cmp
 	testPart                   // the part of a time is number
 	testNull                   // nothing is said
@@ -39,6 +42,7 @@ type test struct {
 	patterns []pattern // folded, unless cased
 	regexps  []*regexp.Regexp
 	nets     []netip.Prefix
+	numbers  []number
 	cmp      string // gt, gte, lt or lte
 	part     string // minute, hour, day, week, month or year
 	number   number
@@ -48,45 +52,90 @@ type test struct {
 	after    bool   // or after it
 }
 
-// A number is an integer, or else a float.
+// A number is an integer of up to 64 bits beside its sign, or else a finite float. Equal
+// numbers are equal in Go, too: 0x10, 16 and 16.0 are one.
 type number struct {
-	i     int64
-	f     float64
+	f     float64 // nearest to an integer
+	abs   uint64  // of an integer
 	whole bool
 }
 
+func integer(i int64) number {
+	if i < 0 {
+		return number{float64(i), -uint64(i), true}
+	}
+	return number{float64(i), uint64(i), true}
+}
+
+// int64 returns n if it is an int64.
+func (n number) int64() (int64, bool) {
+	i := int64(n.abs)
+	if n.f < 0 {
+		i = -i
+	}
+	return i, n.whole && integer(i) == n
+}
+
+// exact is the integers up to which a float has all of them.
+const exact = 1 << 53
+
+// parseNumber reads a number as logs and rules write them: decimal, with 0x hexadecimal,
+// or with a fraction or an exponent.
 func parseNumber(s string) (number, bool) {
 	s = strings.TrimSpace(s)
-	base := 10
-	if digits, ok := strings.CutPrefix(strings.ToLower(s), "0x"); ok {
-		s, base = digits, 16
+	if s == "" || s[0]-'0' > 9 && s[0] != '-' && s[0] != '+' && s[0] != '.' {
+		return number{}, false // most texts
 	}
-	if i, err := strconv.ParseInt(s, base, 64); err == nil {
-		return number{i, float64(i), true}, true
+	digits, base := s, 10
+	if s[0] == '-' || s[0] == '+' {
+		digits = s[1:]
 	}
-	if base == 16 {
-		u, err := strconv.ParseUint(s, 16, 64)
-		return number{f: float64(u)}, err == nil
+	if len(digits) > 2 && digits[0] == '0' && digits[1]|0x20 == 'x' {
+		digits, base = digits[2:], 16
+	}
+	if n, err := strconv.ParseUint(digits, base, 64); err == nil {
+		out := number{float64(n), n, true}
+		if s[0] == '-' && n > 0 {
+			out.f = -out.f
+		}
+		return out, true
+	}
+	if strings.Trim(s, "0123456789.eE+-") != "" {
+		return number{}, false
 	}
 	f, err := strconv.ParseFloat(s, 64)
-	return number{f: f}, err == nil && f == f
+	switch {
+	case err != nil:
+		return number{}, false
+	case math.Abs(f) <= exact && f == math.Trunc(f):
+		return integer(int64(f)), true
+	}
+	return number{f: f}, true
+}
+
+// numberOf returns the number that a scalar of a rule is.
+func numberOf(n *node) (number, bool) {
+	if n.kind == numberNode {
+		return parseNumber(fmt.Sprint(n.value)) // whatever notation YAML has
+	}
+	return parseNumber(n.text)
 }
 
 // compare returns -1, 0 or 1.
 func (n number) compare(m number) int {
-	switch {
-	case n.whole && m.whole && n.i < m.i, !(n.whole && m.whole) && n.f < m.f:
-		return -1
-	case n.whole && m.whole && n.i > m.i, !(n.whole && m.whole) && n.f > m.f:
-		return 1
+	if n.whole && m.whole && (n.f < 0) == (m.f < 0) {
+		if n.f < 0 {
+			n, m = m, n
+		}
+		return cmp.Compare(n.abs, m.abs)
 	}
-	return 0
+	return cmp.Compare(n.f, m.f)
 }
 
-// compares reports whether n stands to m as cmp says.
-func (n number) compares(cmp string, m number) bool {
+// compares reports whether n stands to m as the modifier says.
+func (n number) compares(as string, m number) bool {
 	c := n.compare(m)
-	switch cmp {
+	switch as {
 	case "gt":
 		return c > 0
 	case "gte":
@@ -116,7 +165,7 @@ type value struct {
 // parseItem reads a key, which is a field and its modifiers, and its values.
 func parseItem(key, values *node, o *Options) (*expr, error) {
 	words := strings.Split(key.text, "|")
-	field, mods := strings.TrimSpace(words[0]), words[1:]
+	field, mods := fieldName(words[0]), words[1:]
 	for i, m := range mods {
 		if !slices.Contains(modifiers, m) {
 			return nil, faultAt(key.at, "unknown modifier %q", m)
@@ -144,12 +193,38 @@ func parseItem(key, values *node, o *Options) (*expr, error) {
 			if s := fmt.Sprint(n.value); s != n.text {
 				v.patterns = append(v.patterns, pattern{{literal, s}})
 			}
-		case boolNode, textNode:
+		case boolNode:
+			v.patterns = []pattern{{{literal, n.text}}}
+			if b, _ := n.value.(bool); field != "" && !slices.ContainsFunc(mods, asText) {
+				v.patterns = spellings(b)
+			}
+		case textNode:
 			v.patterns = []pattern{parsePattern(n.text)}
 		}
 		it.values = append(it.values, v)
 	}
 	return it.read(key.at)
+}
+
+// fieldName returns a field as rules are to name it: what logs call "Client Address" is
+// ClientAddress.
+func fieldName(s string) string { return strings.ReplaceAll(strings.TrimSpace(s), " ", "") }
+
+// asText reports whether a modifier takes a number or a boolean for its text.
+func asText(mod string) bool { return !slices.Contains([]string{"all", "neq", "expand"}, mod) }
+
+// spellings returns what logs write for a boolean: JSON and XML true, Zeek T, the audit
+// log yes, databases 1.
+func spellings(b bool) []pattern {
+	words := []string{"false", "f", "no", "0"}
+	if b {
+		words = []string{"true", "t", "yes", "1"}
+	}
+	patterns := make([]pattern, len(words))
+	for i, w := range words {
+		patterns[i] = pattern{{literal, w}}
+	}
+	return patterns
 }
 
 // An item is a key and its values while they are read.
@@ -235,10 +310,11 @@ func merged(tests []*test) []*test {
 next:
 	for _, t := range tests {
 		for _, u := range out {
-			if u.kind == t.kind && (t.kind == testText || t.kind == testRegexp || t.kind == testNet) {
+			if u.kind == t.kind && (t.kind == testText || t.kind == testRegexp || t.kind == testNet || t.kind == testEqual) {
 				u.patterns = append(u.patterns, t.patterns...)
 				u.regexps = append(u.regexps, t.regexps...)
 				u.nets = append(u.nets, t.nets...)
+				u.numbers = append(u.numbers, t.numbers...)
 				continue next
 			}
 		}
@@ -276,7 +352,7 @@ func (it *item) test(t test, v *value) ([]*test, error) {
 		t.absent = !b
 		return []*test{&t}, nil
 	case testNumber, testPart:
-		num, ok := parseNumber(n.text)
+		num, ok := numberOf(n)
 		if !ok {
 			return nil, want("a number")
 		}
@@ -287,7 +363,7 @@ func (it *item) test(t test, v *value) ([]*test, error) {
 		if !ok || plain == "" {
 			return nil, want("the name of a field")
 		}
-		t.other = plain
+		t.other = fieldName(plain)
 		t.before, t.after = it.has("contains") || it.has("endswith"), it.has("contains") || it.has("startswith")
 		return []*test{&t}, nil
 	}
@@ -308,6 +384,12 @@ func (it *item) test(t test, v *value) ([]*test, error) {
 			}
 		}
 		return []*test{&t}, nil
+	}
+	if n.kind == numberNode && it.field != "" && !slices.ContainsFunc(it.mods, asText) {
+		if num, ok := numberOf(n); ok {
+			t.kind, t.numbers = testEqual, []number{num}
+			return []*test{&t}, nil
+		}
 	}
 	for _, m := range it.mods {
 		if err := it.modify(m, v); err != nil {
@@ -338,6 +420,9 @@ func (it *item) add(t *test, n *node, text string) error {
 				return faultAt(n.at, "%s: %q is no network: want one as in 10.0.0.0/8", it.field, text)
 			}
 			net = netip.PrefixFrom(addr, addr.BitLen())
+		}
+		if addr := net.Addr(); addr.Is4In6() && net.Bits() >= 96 { // as logged addresses are compared
+			net = netip.PrefixFrom(addr.Unmap(), net.Bits()-96)
 		}
 		t.nets = append(t.nets, net.Masked())
 		return nil

@@ -19,10 +19,8 @@ type Match struct {
 // A Matcher finds the rows that the rules of a Set match. It remembers what holds of
 // the texts of dictionaries, and belongs to one goroutine.
 type Matcher struct {
-	// Product is the product whose logs the next batches are, as Sigma names it:
-	// windows, linux, aws. Rules for another product are passed over. "": not known,
-	// all rules apply.
-	Product string
+	// Origin says whose logs the next batches are. Rules about others are passed over.
+	Origin columnar.Origin
 	// Lacks are the columns that the next batches' format cannot fill: that one is
 	// empty there says nothing, so a test for '' does not hold of it.
 	Lacks columnar.Cols
@@ -48,7 +46,7 @@ func (m *Matcher) Match(b *columnar.Batch) []Match {
 		s = newState(p)
 		m.states[b.Table.ID] = s
 	}
-	s.begin(b, m.Product, m.Lacks)
+	s.begin(b, m.Origin, m.Lacks)
 	s.rows(func(row int) {
 		from := len(m.out)
 		for _, i := range s.hits {
@@ -170,13 +168,13 @@ func (r *reader) text(row int) ([]byte, said) {
 
 // A state is what a Matcher remembers of one table.
 type state struct {
-	plan    *plan
-	inputs  []inputState
-	n       int    // rows of the batch
-	skip    []bool // rules of other products
-	ready   bool   // skip is for product
-	product string
-	lacks   columnar.Cols
+	plan   *plan
+	inputs []inputState
+	n      int    // rows of the batch
+	skip   []bool // rules about other origins
+	ready  bool   // skip is for origin
+	origin columnar.Origin
+	lacks  columnar.Cols
 
 	marked []bool   // rows in which a trigger of a dictionary holds
 	seen   []uint32 // by atom: the row, by its stamp, in which it holds
@@ -217,11 +215,11 @@ func newState(p *plan) *state {
 
 // begin makes a batch the one that is read, and finds the rows in which a
 // dictionary's text may make a rule hold.
-func (s *state) begin(b *columnar.Batch, product string, lacks columnar.Cols) {
-	if !s.ready || s.product != product {
-		s.ready, s.product = true, product
+func (s *state) begin(b *columnar.Batch, origin columnar.Origin, lacks columnar.Cols) {
+	if !s.ready || s.origin != origin {
+		s.ready, s.origin = true, origin
 		for i, r := range s.plan.rules {
-			s.skip[i] = product != "" && r.product != "" && r.product != product
+			s.skip[i] = !origin.Fits(r.origin)
 		}
 	}
 	if s.lacks != lacks {
@@ -310,6 +308,11 @@ func (s *state) holding(i int, text []byte, what said, atoms []int32) []int32 {
 			}
 		})
 	}
+	if what == saidText && len(of.numbers) > 0 {
+		if n, ok := parseNumber(string(text)); ok {
+			atoms = append(atoms, of.numbers[n]...)
+		}
+	}
 	for _, a := range of.eager {
 		if s.decide(&s.plan.atoms[a], text, what) {
 			atoms = append(atoms, a)
@@ -324,7 +327,7 @@ func (s *state) rows(hit func(row int)) {
 	for i := range s.inputs {
 		in := &s.inputs[i]
 		in.row = in.row[:0]
-		if in.kind == columnar.Text && len(s.plan.inputs[i].index.literals) > 0 {
+		if in.kind == columnar.Text && (len(s.plan.inputs[i].index.literals) > 0 || len(s.plan.inputs[i].numbers) > 0) {
 			scanned = append(scanned, i)
 		}
 	}
@@ -437,7 +440,7 @@ func (s *state) compute(a *atom, row int) bool {
 		i, ok := in.int(row)
 		switch {
 		case t.kind == testNumber:
-			return ok && number{i, float64(i), true}.compares(t.cmp, t.number)
+			return ok && integer(i).compares(t.cmp, t.number)
 		case a.ints != nil:
 			return ok && slices.Contains(a.ints, i)
 		case t.kind == testPart && in.kind == columnar.Timestamp:
@@ -451,6 +454,11 @@ func (s *state) compute(a *atom, row int) bool {
 	other, whatOther := s.inputs[a.other].text(row)
 	if what != saidText || whatOther != saidText {
 		return what == whatOther && what == saidEmpty
+	}
+	if n, ok := parseNumber(string(text)); ok && !t.before && !t.after {
+		if m, ok := parseNumber(string(other)); ok {
+			return n == m
+		}
 	}
 	if !t.cased {
 		s.folded = fold(s.folded[:0], text)
@@ -504,6 +512,9 @@ func (s *state) decide(a *atom, text []byte, what said) bool {
 		}
 		addr = addr.Unmap().WithZone("")
 		return slices.ContainsFunc(t.nets, func(n netip.Prefix) bool { return n.Contains(addr) })
+	case testEqual:
+		n, ok := parseNumber(string(text))
+		return ok && slices.Contains(t.numbers, n)
 	case testNumber:
 		n, ok := parseNumber(string(text))
 		return ok && n.compares(t.cmp, t.number)
@@ -543,5 +554,5 @@ func partOf(t time.Time, part string, want number) bool {
 	case "year":
 		n = t.Year()
 	}
-	return number{int64(n), float64(n), true}.compare(want) == 0
+	return integer(int64(n)) == want
 }

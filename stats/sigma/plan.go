@@ -22,9 +22,10 @@ type input struct {
 	col   columnar.Col
 	field string // "": it is a column
 	kind  columnar.Kind
-	// What may hold of a text: literals of indexed atoms, and eager ones.
-	index index
-	eager []int32
+	// What may hold of a text: literals and numbers of indexed atoms, and eager ones.
+	index   index
+	numbers map[number][]int32
+	eager   []int32
 }
 
 // An atom is one test of one input, shared by all rules that ask the same.
@@ -33,7 +34,7 @@ type atom struct {
 	other int32 // testField: the input that it compares with
 	test  *test
 	ints  []int64 // an integer column: what its patterns come to, if all are integers
-	// How it is decided: an indexed atom by the literals of a text, an eager one once
+	// How it is decided: an indexed atom by the literals of a text or by its number, an eager one once
 	// for each distinct text, any other when a rule asks.
 	indexed, eager bool
 	uses           int
@@ -42,9 +43,9 @@ type atom struct {
 
 // A planned rule is one on a table.
 type planned struct {
-	rule    int32 // in Set.Rules
-	product string
-	expr    asked
+	rule   int32 // in Set.Rules
+	origin columnar.Origin
+	expr   asked
 }
 
 // An asked is an expr over atoms.
@@ -136,7 +137,7 @@ func (b *planner) add(i int32, r *Rule, src *source) {
 	if len(kids) > 0 {
 		e = asked{op: opAnd, kids: append(kids, e)}
 	}
-	b.plan.rules = append(b.plan.rules, planned{rule: i, product: r.Logsource.Product, expr: e})
+	b.plan.rules = append(b.plan.rules, planned{rule: i, origin: r.Logsource.Origin(), expr: e})
 }
 
 func (b *planner) ask(e *expr) asked {
@@ -169,11 +170,11 @@ func (b *planner) ask(e *expr) asked {
 func (b *planner) leaf(in int32, t *test) asked {
 	a := atom{in: in, test: t}
 	input := &b.plan.inputs[in]
-	if input.field == "" && input.col == columnar.Service && t.kind == testText {
+	if input.field == "" && t.kind == testText {
 		changed := *t
-		changed.patterns = make([]pattern, len(t.patterns))
-		for i, p := range t.patterns {
-			changed.patterns[i] = stored(input.col, p)
+		changed.patterns = nil
+		for _, p := range t.patterns {
+			changed.patterns = append(changed.patterns, stored(input.col, p)...)
 		}
 		a.test = &changed
 	}
@@ -184,12 +185,12 @@ func (b *planner) leaf(in int32, t *test) asked {
 	for i, re := range t.regexps {
 		regexps[i] = re.String()
 	}
-	key := fmt.Sprintf("%d %d %t %t %t %t %q %q %v %s %s %v %d", in, t.kind, t.cased, t.absent, t.before, t.after, a.test.patterns, regexps, t.nets,
-		t.cmp, t.part, t.number, a.other)
+	key := fmt.Sprintf("%d %d %t %t %t %t %q %q %v %v %s %s %v %d", in, t.kind, t.cased, t.absent, t.before, t.after, a.test.patterns, regexps, t.nets,
+		t.numbers, t.cmp, t.part, t.number, a.other)
 	i, ok := b.atoms[key]
 	if !ok {
 		if k := b.plan.inputs[in].kind; k == columnar.Int64 || k == columnar.Int32 {
-			a.ints = integers(t)
+			a.ints = integers(a.test)
 		}
 		i = int32(len(b.plan.atoms))
 		b.atoms[key] = i
@@ -199,16 +200,26 @@ func (b *planner) leaf(in int32, t *test) asked {
 	return asked{op: opTest, atom: i}
 }
 
-// integers returns what the patterns of a test come to, nil if one is no integer.
+// integers returns the integers that a test asks for, nil if it asks for more.
 func integers(t *test) []int64 {
 	var out []int64
-	for _, p := range t.patterns {
-		text, ok := p.plain()
-		i, err := strconv.ParseInt(text, 10, 64)
-		if !ok || err != nil {
-			return nil
+	switch t.kind {
+	case testText:
+		for _, p := range t.patterns {
+			text, ok := p.plain()
+			i, err := strconv.ParseInt(text, 10, 64)
+			if !ok || err != nil {
+				return nil
+			}
+			out = append(out, i)
 		}
-		out = append(out, i)
+	case testEqual:
+		out = []int64{} // no column has other numbers
+		for _, n := range t.numbers {
+			if i, ok := n.int64(); ok {
+				out = append(out, i)
+			}
+		}
 	}
 	return out
 }
@@ -220,9 +231,15 @@ type needed struct {
 	at   int32 // of the pattern
 }
 
+// texts reports whether an input has texts.
+func (p *plan) texts(in int32) bool {
+	k := p.inputs[in].kind
+	return k == columnar.Dictionary || k == columnar.Text
+}
+
 // literalsOf returns what an atom's patterns need, nil if one of them needs none.
 func (p *plan) literalsOf(a *atom) []needed {
-	if k := p.inputs[a.in].kind; k != columnar.Dictionary && k != columnar.Text {
+	if !p.texts(a.in) {
 		return nil
 	}
 	var out []needed
@@ -256,9 +273,13 @@ func (b *planner) seal() *plan {
 	for i := range p.atoms {
 		a := &p.atoms[i]
 		literals[i] = p.literalsOf(a)
-		a.indexed = literals[i] != nil
+		numbered := a.test.kind == testEqual && p.texts(a.in)
+		a.indexed = literals[i] != nil || numbered
 		for _, n := range literals[i] {
 			uses[key(a, n.text)] += float64(a.uses)
+		}
+		for _, n := range a.test.numbers {
+			uses[key(a, fmt.Sprint(n.f))] += float64(a.uses)
 		}
 	}
 	// How often an atom holds is not known; but a literal that many rules ask for is
@@ -271,6 +292,9 @@ func (b *planner) seal() *plan {
 		case a.indexed:
 			for _, n := range literals[i] {
 				cost[i] += uses[key(a, n.text)] / float64(min(len(n.text), 16))
+			}
+			for _, n := range a.test.numbers { // kinds of events, mostly: of one there are many
+				cost[i] += uses[key(a, fmt.Sprint(n.f))]
 			}
 		case text && input.kind == columnar.Dictionary:
 			cost[i] = 100 + float64(a.uses)
@@ -310,6 +334,15 @@ func (b *planner) seal() *plan {
 				x.literals = append(x.literals, indexed{text: need.text})
 			}
 			x.literals[n].refs = append(x.literals[n].refs, ref{atom: int32(i), at: need.at, sure: sure(a.test, int(need.at))})
+		}
+		if a.test.kind == testEqual && a.indexed {
+			in := &p.inputs[a.in]
+			if in.numbers == nil {
+				in.numbers = map[number][]int32{}
+			}
+			for _, n := range a.test.numbers {
+				in.numbers[n] = append(in.numbers[n], int32(i))
+			}
 		}
 	}
 	for i := range p.inputs {

@@ -5,11 +5,18 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"outflow/columnar"
 )
 
 // A Logsource says which events a rule is about. An empty part stands for any.
 type Logsource struct {
 	Category, Product, Service string
+}
+
+// Origin returns whose logs l is about.
+func (l Logsource) Origin() columnar.Origin {
+	return columnar.Origin{Product: l.Product, Service: l.Service}
 }
 
 func (l Logsource) String() string {
@@ -171,6 +178,7 @@ func parseMeta(doc *node) (*Rule, error) {
 			*l.to = append(*l.to, n.items[i].text)
 		}
 	}
+	r.Level, r.Status = strings.ToLower(r.Level), strings.ToLower(r.Status)
 	r.Line = doc.at.Position.Line
 	switch r.titled = doc.key("title"); {
 	case r.Title == "":
@@ -199,7 +207,7 @@ func parseLogsource(doc *node) (l Logsource, err error) {
 			if !v.scalar() {
 				return l, faultAt(v.at, "logsource: %s: want a text, this is %v", key, v)
 			}
-			*to = strings.ToLower(v.text)
+			*to = strings.ToLower(strings.TrimSpace(v.text))
 		}
 	}
 	if l == (Logsource{}) {
@@ -225,8 +233,8 @@ func parseDetection(body *node, beside []string, o *Options) (*expr, error) {
 			continue
 		case key.text == "timeframe":
 			return nil, faultAt(key.at, "timeframe is of Sigma 1: write a correlation rule")
-		case key.text == "" || strings.ContainsAny(key.text, " \t\n()|*"):
-			return nil, faultAt(key.at, "%q cannot be the name of a search: conditions could not say it", key.text)
+		case key.text == "":
+			return nil, faultAt(key.at, "a search has no name")
 		}
 		e, err := parseSearch(&body.items[i], o)
 		if err != nil {

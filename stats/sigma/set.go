@@ -11,6 +11,12 @@
 //     text is a field without text, null one that is absent or empty, exists one that
 //     is there.
 //   - A test of a field that an event does not have is false, and its negation true.
+//   - A number equals whatever text is that number: 16, 0x10, 16.0. A boolean is what
+//     logs write for it: true, T, yes, 1. In quotes, either is a text.
+//   - Fields are named without the blanks that they have in logs or rules. Of two names
+//     that are one so, the first counts.
+//   - A rule is asked of logs of its product and service, and of those whose origin is
+//     not known (columnar.Origin).
 //   - Keywords are looked for in every text column and in the field Message, which
 //     Windows events, audit records and CloudTrail's calls have.
 //   - Regular expressions are Go's (RE2), searched for anywhere in the text.
@@ -41,7 +47,7 @@
 //	             of the 115 that the tests know. Note: an engine that backtracks would
 //	             need a bound on its steps, as attackers write what it reads.
 //	logsources   Every log source loads. Read are those of processes, connections,
-//	             DNS, proxies, web servers, cloud APIs, Zeek's dns, http and conn,
+//	             DNS, proxies, web servers, cloud APIs, Zeek's dns, http, conn, ssl,
 //	             auditd, and all categories and services of Windows: see sources.
 //	             Others (other logs of Zeek, network devices, applications, other
 //	             services of Linux, macOS) are in the table event, which a mapping of
@@ -50,7 +56,7 @@
 //	             for proxies and web servers: Windows events and audit records all,
 //	             CloudTrail by path, CSV and JSON lines by column and key; of requests
 //	             in Squid, Zeek and Suricata the URI, its query and extension, and the
-//	             referrer; in Zeek those that rows are made of. Parquet and dnsmasq
+//	             referrer; in Zeek those with one value. Parquet and dnsmasq
 //	             have columns only.
 package sigma
 

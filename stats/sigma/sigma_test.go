@@ -154,7 +154,7 @@ func TestWantedEvents(t *testing.T) {
 		}
 		var got []string
 		for _, k := range set.Want().Events {
-			got = append(got, fmt.Sprint(k))
+			got = append(got, fmt.Sprintf("{%s %s %s}", k.Product, k.Channel, k.ID))
 		}
 		if s := strings.Join(got, " "); s != want {
 			t.Errorf("%s: got %s, want %s", rule, s, want)
