@@ -317,7 +317,7 @@ const (
 // compare compares two logs that begin alike. head is that of k.
 func compare(a, k *content, head []byte) (how int, err error) {
 	switch {
-	case a.whole: // its digest told
+	case a.whole && a.size < k.size: // its digest told
 		return shorter, nil
 	case k.whole:
 		err = logs.Bytes(&a.source.object, a.member.Name, func(in io.Reader) error {
@@ -561,19 +561,17 @@ func sameStored(a, b *source) bool {
 	return err == nil && how == equal
 }
 
-// elsewhere lists the sources that a run for the days has read only to find that their
-// events count on other days, where another object has them: the next run need not
+// elsewhere lists the objects that this run has read only to find that their events
+// count on other days than these, where another object has them: the next run need not
 // read them.
-func (s *state) elsewhere(days []detect.Day, sources []source) []store.InputRef {
+func (s *state) elsewhere(first, last detect.Day) []store.InputRef {
 	var out []store.InputRef
-	for i := range sources {
-		r := s.read[sources[i].object.Name]
-		if r.objectTally == nil || r.copyOf == "" && r.before == "" || r.meets(days[0], days[len(days)-1]) {
-			continue
+	for _, r := range s.read {
+		if (r.copyOf != "" || r.before != "") && !r.meets(first, last) {
+			in := r.ref(r.source)
+			in.CopyOf = cmp.Or(in.CopyOf, r.before)
+			out = append(out, in)
 		}
-		in := r.ref(&sources[i])
-		in.CopyOf = cmp.Or(in.CopyOf, r.before)
-		out = append(out, in)
 	}
 	return out
 }

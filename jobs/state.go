@@ -43,7 +43,8 @@ type state struct {
 // A readObject is an object as this run found it.
 type readObject struct {
 	*objectTally
-	etag string
+	source *source
+	etag   string
 	// before names the object that an earlier run read the same log as; "": none.
 	before string
 }
@@ -291,9 +292,10 @@ func (s *state) fold(ctx context.Context, days []detect.Day) error {
 	before := readBefore(known, all, sources, result)
 	s.account(result.inputs)
 	maps.Copy(s.seen, result.seen)
-	for _, src := range sources {
+	for i := range sources {
+		src := &sources[i]
 		if o := result.objects[src.object.Name]; o != nil {
-			s.read[src.object.Name] = readObject{o, src.etag, before[src.object.Name]}
+			s.read[src.object.Name] = readObject{o, src, src.etag, before[src.object.Name]}
 		}
 	}
 	if err := s.commit(ctx, days, aggregates, sources, result); err != nil {
@@ -338,7 +340,7 @@ func (s *state) commit(ctx context.Context, days []detect.Day, aggregates []*det
 			continue
 		}
 		if day == days[len(days)-1] {
-			done.Inputs = append(done.Inputs, s.elsewhere(days, sources)...)
+			done.Inputs = append(done.Inputs, s.elsewhere(days[0], day)...)
 		}
 		// A partition that is damaged or not there says nothing of what came late.
 		if before, err := s.aggregate(s.aggregates[0]).Done(ctx, day.String()); err == nil {
