@@ -72,7 +72,7 @@ func TestBadInput(t *testing.T) {
 			s := newSite(t, datedURI)
 			s.write("in/a.csv", good)
 			s.write("in/"+c.file, c.body)
-			s.write("in/z.csv", good)
+			s.write("in/z.csv", bytes.ReplaceAll(good, []byte("2026-03-01T1"), []byte("2026-03-01T0")))
 			s.write("mapping.yaml", []byte("columns: {bytes_out: bytes_out}\n"))
 			args := append([]string{"scan", "--reports", "csv", "in"}, c.args...)
 			code, _, stderr := invoke(t, s.dir, args...)

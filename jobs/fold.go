@@ -72,6 +72,10 @@ type objectTally struct {
 	first, last   detect.Day // of its events; meaningless without rows
 	rows, skipped int64
 	whole         bool // it was read to its end
+	// copyOf names an object whose log this one holds a copy of, if it holds nothing
+	// else; its days are those of that object. content is what it holds, if all is known.
+	copyOf  string
+	content store.Content
 }
 
 // Rows yields the rows of an aggregate by day and then key; see detect.Merge.
@@ -210,7 +214,7 @@ func (f *folded) Close() error {
 
 // meets reports whether the object may have events of the days first … last.
 func (o *objectTally) meets(first, last detect.Day) bool {
-	return o.rows > 0 && o.first <= last && o.last >= first
+	return (o.rows > 0 || o.copyOf != "") && o.first <= last && o.last >= first
 }
 
 // blockBuffers is how many blocks a worker may have waiting: enough that reading
@@ -232,6 +236,24 @@ func Fold(ctx context.Context, sources []source, o *foldOptions) (*folded, error
 			o.want = o.want.And(a.Wants(&o.FoldOptions))
 		}
 	}
+	if len(o.aggregates) == 0 { // what only shows logs shows copies too
+		return fold(ctx, sources, nil, o)
+	}
+	last := map[int]bool{}
+	for {
+		out, err := fold(ctx, sources, newContents(sources, last), o)
+		if !errors.Is(err, errAgain) {
+			return out, err
+		}
+		if o.read != nil {
+			o.read.Store(0)
+		}
+	}
+}
+
+// fold is a pass of Fold. It is errAgain if c found that the sources have to be read
+// in another order. Nil c: copies are not looked for.
+func fold(ctx context.Context, sources []source, c *contents, o *foldOptions) (*folded, error) {
 	reading, cancel := context.WithCancel(ctx)
 	defer cancel()
 	workers := make([]*worker, max(1, o.workers))
@@ -241,14 +263,17 @@ func Fold(ctx context.Context, sources []source, o *foldOptions) (*folded, error
 	var readers, working sync.WaitGroup
 	var next atomic.Int64
 	members := make([][]*member, len(sources))
+	defer c.begin(reading, cancel)()
 	for range workers {
 		readers.Go(func() {
 			for {
-				i := int(next.Add(1)) - 1
-				if i >= len(sources) || reading.Err() != nil {
+				place := int(next.Add(1)) - 1
+				if place >= len(sources) || reading.Err() != nil {
 					return
 				}
-				members[i] = read(reading, &sources[i], buffers, o, blocks)
+				i := c.at(place)
+				members[i] = read(reading, &sources[i], buffers, c.shower(reading, place, &sources[i]), o, blocks)
+				c.over(place)
 			}
 		})
 	}
@@ -277,6 +302,9 @@ func Fold(ctx context.Context, sources []source, o *foldOptions) (*folded, error
 	readers.Wait()
 	close(blocks)
 	working.Wait()
+	if c.void() {
+		return nil, errors.Join(errAgain, (&folded{workers: workers}).Close())
+	}
 	for _, w := range workers {
 		working.Go(func() {
 			for i, f := range w.folders {
@@ -292,7 +320,10 @@ func Fold(ctx context.Context, sources []source, o *foldOptions) (*folded, error
 		})
 	}
 	working.Wait()
-	out := account(workers, slices.Concat(members...), o)
+	all := slices.Concat(members...)
+	settle(all)
+	out := account(workers, all, o)
+	out.print(all)
 	out.seen = fieldSet{}
 	for _, w := range workers {
 		maps.Copy(out.seen, w.seen)
@@ -423,11 +454,12 @@ type work struct {
 // A member is one log, as the reader and the workers share it.
 type member struct {
 	*logs.Member
-	source *source
-	feed   string
-	failed atomic.Pointer[error] // the first error of a decoder
-	events eventSet
-	users  atomic.Int32 // the reader, and the blocks that are not decoded yet
+	source  *source
+	feed    string
+	failed  atomic.Pointer[error] // the first error of a decoder
+	content *content              // nil: not shown
+	events  eventSet
+	users   atomic.Int32 // the reader, and the blocks that are not decoded yet
 }
 
 // leave frees what only reading and decoding need, when it is over: a night has
@@ -486,8 +518,9 @@ func (s *eventSet) mark(b *columnar.Batch) (repeated int64) {
 	return repeated
 }
 
-// read cuts one source into blocks and sends them.
-func read(ctx context.Context, s *source, buffers *logs.Buffers, o *foldOptions, blocks chan<- *work) (out []*member) {
+// read cuts one source into blocks and sends them, but for the logs that show says
+// are copies.
+func read(ctx context.Context, s *source, buffers *logs.Buffers, show shower, o *foldOptions, blocks chan<- *work) (out []*member) {
 	defer func() {
 		if p := recover(); p != nil {
 			err := fmt.Errorf("read: %v (a fault in outflow: please report it)", p)
@@ -514,6 +547,13 @@ func read(ctx context.Context, s *source, buffers *logs.Buffers, o *foldOptions,
 		}
 		return shared[m]
 	}
+	contents := map[*logs.Member]*content{}
+	if show != nil {
+		options.Content = func(m *logs.Member, x *logs.Content) (err error) {
+			contents[m], err = show(m, x)
+			return err
+		}
+	}
 	for _, m := range logs.Read(&object, options, func(m *logs.Member, b *logs.Block) error {
 		shared := of(m)
 		if err := shared.failed.Load(); err != nil {
@@ -530,6 +570,7 @@ func read(ctx context.Context, s *source, buffers *logs.Buffers, o *foldOptions,
 			return ctx.Err()
 		}
 	}) {
+		of(m).content = contents[m]
 		out = append(out, of(m))
 		of(m).leave()
 	}
@@ -743,6 +784,13 @@ func (m *member) inputs(t *tally) []reports.Input {
 		first.Error = (*err).Error()
 	} else if m.Err != nil {
 		first.Error = strings.TrimPrefix(m.Err.Error(), m.Name+": ")
+	}
+	if k := m.content; k != nil && k.of != nil {
+		of, _ := k.root()
+		first.CopyOf = of.member.Name
+		first.Reasons = append(first.Reasons, k.what())
+	} else if k != nil && k.holds != nil {
+		first.Reasons = append(first.Reasons, "begins with all of "+k.holds.member.Name+", which counts too")
 	}
 	slices.SortFunc(t.Reasons, func(a, b logs.Reason) int {
 		return cmp.Or(cmp.Compare(b.Count, a.Count), cmp.Compare(a.First, b.First), cmp.Compare(a.Text, b.Text))

@@ -187,7 +187,8 @@ func (p *program) nightly(config *Config, job string, days []detect.Day) error {
 			p.complain(&s.inputs[i])
 		}
 	}
-	s.inputs = nil // the report accounts for the judged days
+	// The report accounts for the judged days, and says what is there twice.
+	s.inputs = slices.DeleteFunc(s.inputs, func(in reports.Input) bool { return in.CopyOf == "" })
 	if err := s.stale(p.ctx, days[0]); err != nil {
 		return err
 	}

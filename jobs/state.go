@@ -39,7 +39,10 @@ type state struct {
 // A readObject is an object as this run found it.
 type readObject struct {
 	*objectTally
-	etag string
+	source *source
+	etag   string
+	// before names the object that an earlier run read the same log as; "": none.
+	before string
 }
 
 func (c *Config) store() store.Options {
@@ -119,7 +122,7 @@ func (c *Config) aggregates() []*detect.Aggregate {
 // span is the range of days that an object is known to have events of.
 type span struct {
 	first, last detect.Day
-	etag        string
+	store.InputRef
 }
 
 // known returns what the partitions around days say of the objects they list.
@@ -157,7 +160,7 @@ func (s *state) known(ctx context.Context, days []detect.Day) (map[string]span, 
 			first, err1 := detect.ParseDay(in.First)
 			last, err2 := detect.ParseDay(in.Last)
 			if err1 == nil && err2 == nil {
-				out[in.Name] = span{first, last, in.ETag}
+				out[in.Name] = span{first, last, in}
 			}
 		}
 	}
@@ -182,7 +185,7 @@ func (s *state) fold(ctx context.Context, days []detect.Day, aggregates []*detec
 	var sources []source
 	var total int64
 	for _, src := range all {
-		if k, ok := known[src.object.Name]; ok && k.etag == src.etag && (k.last < first || k.first > last) {
+		if k, ok := known[src.object.Name]; ok && k.ETag == src.etag && (k.last < first || k.first > last) {
 			continue
 		}
 		if r, ok := s.read[src.object.Name]; ok && r.etag == src.etag && r.whole && !r.meets(first, last) {
@@ -206,11 +209,13 @@ func (s *state) fold(ctx context.Context, days []detect.Day, aggregates []*detec
 		return err
 	}
 	defer result.Close() // it was only read
+	before := readBefore(known, all, sources, result)
 	s.account(result.inputs)
 	maps.Copy(s.seen, result.seen)
-	for _, src := range sources {
+	for i := range sources {
+		src := &sources[i]
 		if o := result.objects[src.object.Name]; o != nil {
-			s.read[src.object.Name] = readObject{o, src.etag}
+			s.read[src.object.Name] = readObject{o, src, src.etag, before[src.object.Name]}
 		}
 	}
 	if err := s.commit(ctx, days, aggregates, lacks, sources, result); err != nil {
@@ -255,6 +260,9 @@ func (s *state) commit(ctx context.Context, days []detect.Day, aggregates []*det
 		if len(done.Inputs) == 0 {
 			continue
 		}
+		if day == days[len(days)-1] {
+			done.Inputs = append(done.Inputs, s.elsewhere(days[0], day)...)
+		}
 		// A partition that is damaged or not there says nothing of what came late.
 		if before, err := s.aggregate(aggregates[0]).Done(ctx, day.String()); err == nil {
 			done.Late = lateInputs(&before, &done)
@@ -287,13 +295,19 @@ func inputsOn(day detect.Day, sources []source, result *folded) []store.InputRef
 			continue
 		}
 		listed[name] = true
-		in := store.InputRef{Name: name, Size: src.object.Size, ETag: src.etag, Rows: o.rows, Skipped: o.skipped}
-		if o.whole { // else nobody knows what days the rest is of
-			in.First, in.Last = o.first.String(), o.last.String()
-		}
-		inputs = append(inputs, in)
+		inputs = append(inputs, o.ref(&src))
 	}
 	return inputs
+}
+
+// ref is what a partition says of an object with events.
+func (o *objectTally) ref(src *source) store.InputRef {
+	in := store.InputRef{Name: src.object.Name, Size: src.object.Size, ETag: src.etag, Rows: o.rows, Skipped: o.skipped,
+		Feed: src.feed, Content: o.content, CopyOf: o.copyOf}
+	if o.whole { // else nobody knows what days the rest is of
+		in.First, in.Last = o.first.String(), o.last.String()
+	}
+	return in
 }
 
 // commitRows writes an aggregate's partitions of the days that there is a Done for.
@@ -358,7 +372,7 @@ func lateInputs(before, now *store.Done) []string {
 	}
 	var late []string
 	for _, in := range now.Inputs {
-		if !first[in.Name] {
+		if !first[in.Name] && in.CopyOf == "" {
 			late = append(late, in.Name)
 		}
 	}
@@ -388,12 +402,23 @@ func (s *state) late(ctx context.Context, first detect.Day) ([]detect.Day, error
 		return nil, nil
 	}
 	listed := map[string]store.InputRef{}
+	folded := map[store.Content]bool{}
 	for _, in := range inputs {
 		listed[in.Name] = in
+		folded[in.Content] = true
 	}
+	there := map[store.Content]bool{}
+	for _, r := range s.read {
+		there[r.content] = true
+	}
+	delete(folded, store.Content{})
+	delete(there, store.Content{})
 	for name, r := range s.read {
 		in, ok := listed[name]
 		switch {
+		case r.copyOf != "", // says nothing that its original does not
+			r.before != "" && folded[r.content],
+			ok && there[in.Content] && !r.meets(day, day): // it has another name now
 		case !ok && r.meets(day, day), // new
 			ok && in.ETag != r.etag,            // changed
 			ok && r.whole && in.Rows != r.rows: // could not be read to its end the last time
@@ -418,7 +443,7 @@ func (s *state) tooLate(ctx context.Context, first detect.Day) error {
 	}
 	objects, oldest := 0, first
 	for name, r := range s.read {
-		if k, ok := known[name]; ok && k.etag == r.etag {
+		if k, ok := known[name]; ok && k.ETag == r.etag || r.before != "" || r.copyOf != "" {
 			continue
 		}
 		if r.meets(first-detect.Day(s.config.horizon()), first-2) && !s.folded[r.first] {

@@ -194,6 +194,7 @@ var inputColumns = []csvColumn[Input]{
 	{"bytes_in_share", func(b []byte, in *Input) []byte { return appendShare(b, in, columnar.BytesIn) }},
 	{"repeated", func(b []byte, in *Input) []byte { return appendInteger(b, in.Repeated) }},
 	{"masked", func(b []byte, in *Input) []byte { return appendInteger(b, in.Masked) }},
+	{"copy_of", func(b []byte, in *Input) []byte { return appendText(b, in.CopyOf) }},
 }
 
 var entityColumns = []csvColumn[detect.EntityRisk]{

@@ -72,6 +72,7 @@ type Input struct {
 	Other    int64    // records of no canonical table
 	Skipped  int64    // malformed
 	Masked   int64    // rows with a DNS name that the log does not have as it was asked
+	CopyOf   string   // the log that this is a copy of, which was counted in its place; "" if none
 	Reasons  []string // why records were skipped
 	Error    string   // why the object could not be read to its end, or at all; "" if it could
 	First    int64    // µs UTC of the first and last row; 0 without rows

@@ -173,11 +173,14 @@ func (s *summary) used(cells [4]int) int {
 }
 
 func (s *summary) inputs(r *Report) {
-	objects := map[string]bool{}
+	objects, copies := map[string]bool{}, map[string]bool{}
 	var skipped int64
 	var errors []string
 	for _, in := range r.Inputs {
 		objects[in.Name] = true
+		if in.CopyOf != "" {
+			copies[in.Name] = true
+		}
 		skipped += in.Skipped
 		if in.Error != "" {
 			name, _ := cut(in.Name, maxPlace)
@@ -191,6 +194,9 @@ func (s *summary) inputs(r *Report) {
 	s.out.WriteByte('\n')
 	s.wrap("", "Read "+counted(len(objects), "object", "objects")+", "+count(rows(r))+" rows; "+
 		count(skipped)+" records skipped, "+counted(len(errors), "error", "errors")+".")
+	if n := len(copies); n > 0 {
+		s.wrap("", counted(n, "object is a copy of another and was counted once.", "objects are copies of others and were counted once."))
+	}
 	s.list("", errors)
 }
 

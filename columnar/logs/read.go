@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"cmp"
 	"compress/bzip2"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -56,6 +57,11 @@ type Member struct {
 	Size       int64    // bytes read, after decompression
 	LastRecord int64    // number of the last record that was read; 0 for formats with Split
 	Err        error    // why it was not read or ended early, without its name; nil if it is whole
+
+	// Length and Tail are the length of the member's Content in bytes, and the SHA-256
+	// of its last 4 KiB. 0 unless it was read to its end and ReadOptions.Content is set.
+	Length int64
+	Tail   [sha256.Size]byte
 }
 
 var (
@@ -75,6 +81,9 @@ type ReadOptions struct {
 	// MaxRecord is how long a record may be, in bytes; longer ones are skipped
 	// and counted. 0: MaxRecord. It must not be less than a block.
 	MaxRecord int
+	// Content, if set, is called for each member that is not empty, before anything of
+	// it is decoded. An error ends the member and is its Err.
+	Content func(*Member, *Content) error
 }
 
 // Read yields the blocks of an object's members in order, decompressed, as
@@ -110,7 +119,8 @@ type reader struct {
 	object  *Object
 	yield   func(*Member, *Block) error
 	members []*Member
-	stopped bool // yield returned an error
+	more    bool // members may follow
+	stopped bool // yield returned an error, or no more is wanted
 }
 
 func (r *reader) member(name string) *Member {
@@ -136,6 +146,9 @@ func (r *reader) open(m *Member) error {
 		return r.archive(m)
 	}
 	if format := r.binary(head); format != nil {
+		if err := r.show(m, in); err != nil {
+			return err
+		}
 		return r.split(m, format, head)
 	}
 	return r.stream(m, in, stored)
@@ -168,6 +181,7 @@ func (r *reader) split(m *Member, format *Format, head []byte) error {
 	defer at.Close()
 	r.begin(m, format, head)
 	m.Size = r.object.Size
+	r.sealStored(m, at)
 	var held sync.WaitGroup
 	defer held.Wait() // decoding such a block reads the object
 	return format.Split(at, r.object.Size, m.Options, func(b *Block) error {
@@ -212,7 +226,8 @@ func (r *reader) archive(m *Member) error {
 	}
 	slices.SortStableFunc(files, func(a, b *zip.File) int { return cmp.Compare(a.Name, b.Name) })
 	r.members = r.members[:0]
-	for _, f := range files {
+	for i, f := range files {
+		r.more = i < len(files)-1
 		m := r.member(r.object.Name + "!" + f.Name)
 		m.Err = r.file(m, f)
 		if r.stopped {
@@ -238,11 +253,16 @@ func (r *reader) stream(m *Member, in *bufio.Reader, stored *counter) error {
 	if err != nil {
 		return err
 	}
+	content := stored
 	if compression != "" {
 		if c, ok := src.(io.Closer); ok {
 			defer c.Close()
 		}
-		in = bufio.NewReaderSize(src, headSize)
+		content = &counter{src: src}
+		in = bufio.NewReaderSize(content, headSize)
+	}
+	if err := r.show(m, in); err != nil {
+		return err
 	}
 	c := cutter{
 		src: lines(asUTF8(in)), buffers: r.Buffers, maxRecord: r.MaxRecord,
@@ -261,6 +281,9 @@ func (r *reader) stream(m *Member, in *bufio.Reader, stored *counter) error {
 	}
 	err = c.run()
 	m.Size, m.LastRecord = c.size, c.lastRecord()
+	if c.err == io.EOF && r.Content != nil {
+		content.seal(m)
+	}
 	if c.err == nil || c.err == io.EOF || r.stopped {
 		return err
 	}
@@ -381,16 +404,4 @@ func lines(in *bufio.Reader) io.Reader {
 		return scan.JSONLines(in)
 	}
 	return &paddingReader{src: in}
-}
-
-// A counter counts the bytes that were read.
-type counter struct {
-	src io.Reader
-	n   int64
-}
-
-func (c *counter) Read(p []byte) (int, error) {
-	n, err := c.src.Read(p)
-	c.n += int64(n)
-	return n, err
 }

@@ -107,6 +107,22 @@ type InputRef struct {
 	// for other days need not read it again.
 	First string `json:"first"`
 	Last  string `json:"last"`
+
+	// What older versions do not say: the input, what the object holds, and the name of
+	// the object that it is a copy of, which counts in its place.
+	Feed    string  `json:"feed,omitempty"`
+	Content Content `json:"content,omitzero"`
+	CopyOf  string  `json:"copy_of,omitempty"`
+}
+
+// A Content tells what the logs of an object hold, decompressed, from what others do.
+// The zero value: not known.
+type Content struct {
+	Length int64 `json:"length"` // bytes
+	// Head and Tail are the first 128 bits, in hexadecimal, of the SHA-256 of the SHA-256
+	// of the logs' first 16 KiB and last 4 KiB.
+	Head string `json:"head"`
+	Tail string `json:"tail"`
 }
 
 // ErrLocked is what a LockedError is.
