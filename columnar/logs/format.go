@@ -73,6 +73,8 @@ var All = []*Format{
 	Unbound,
 	WinDNS,
 	Squid,
+	W3C,
+	VPCFlow,
 	CSV,
 }
 
