@@ -21,7 +21,7 @@ var mayImport = map[string][]string{
 	"stats":          {},
 	"stats/dnsmodel": {},
 	"stats/sigma":    {"columnar"},
-	"stats/detect":   {"columnar", "stats", "stats/dnsmodel", "stats/sigma"},
+	"stats/detect":   {"columnar", "columnar/scan", "stats", "stats/dnsmodel", "stats/sigma"},
 	"reports":        {"columnar", "stats", "stats/detect"},
 	"jobs":           {"columnar", "columnar/logs", "columnar/store", "stats", "stats/sigma", "stats/detect", "reports"},
 	"jobs/outflow":   {"jobs"},

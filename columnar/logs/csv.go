@@ -282,6 +282,17 @@ func (d *csvDecoder) Decode(b *Block, out *columnar.Out, t *Tally) error {
 		line += int64(bytes.Count(data[:end], eol))
 		data = data[end:]
 	}
+	d.begin(out)
+	s := &d.scanner
+	s.Reset(data, d.sep, '"')
+	for s.Next() {
+		line = d.window(data, line, t)
+	}
+	return nil
+}
+
+// begin makes ready to put rows of the plan into out.
+func (d *csvDecoder) begin(out *columnar.Out) {
 	if builder := out.Table(d.plan.table); builder != d.builder {
 		d.builder, d.fields = builder, nil
 	}
@@ -293,12 +304,6 @@ func (d *csvDecoder) Decode(b *Block, out *columnar.Out, t *Tally) error {
 		}
 		d.most = csvRun
 	}
-	s := &d.scanner
-	s.Reset(data, d.sep, '"')
-	for s.Next() {
-		line = d.window(data, line, t)
-	}
-	return nil
 }
 
 // Reasons to skip a record, beside those of field.
@@ -416,10 +421,13 @@ func (d *csvDecoder) cells(data []byte, f *field, n int) (text []byte, plain int
 		return f.text, n
 	}
 	plain = n
-	pos, last := d.scanner.Pos[f.src:], f.src == d.columns-1
+	behind := f.src + 1
+	if f.joined {
+		behind++
+	}
+	pos, last := d.scanner.Pos, behind == d.columns
 	for i, begin := range d.begins[:n] {
-		p := pos[begin : begin+2]
-		lo, hi := p[0]+1, p[1]
+		lo, hi := pos[int(begin)+f.src]+1, pos[int(begin)+behind]
 		if lo < hi {
 			if last && data[hi-1] == '\r' {
 				hi--
@@ -533,8 +541,12 @@ func (d *csvDecoder) record(data []byte, pos []uint32, line int64, t *Tally) {
 		f := &d.fields[i]
 		cell := f.text
 		if f.src >= 0 {
-			lo, hi := pos[f.src]+1, pos[f.src+1]
-			if f.src == last && hi > lo && data[hi-1] == '\r' {
+			at := f.src
+			if f.joined {
+				at++
+			}
+			lo, hi := pos[f.src]+1, pos[at+1]
+			if at == last && hi > lo && data[hi-1] == '\r' {
 				hi--
 			}
 			cell = data[lo:hi]

@@ -74,6 +74,8 @@ var All = []*Format{
 	Unbound,
 	WinDNS,
 	Squid,
+	W3C,
+	VPCFlow,
 	CSV,
 }
 

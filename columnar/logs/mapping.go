@@ -62,7 +62,7 @@ var wellKnown = [columnar.NumCols][]string{
 	columnar.Time: {"time", "timestamp", "ts", "datetime", "eventtime", "eventtimestamp", "timecreated", "creationtime",
 		"creationdate", "querytimestamp", "timemicros", "timedt", "starttime", "utctime", "date"},
 	columnar.User: {"user", "username", "userid", "useremail", "actor", "actoremail", "actorusername", "actoruseremailaddr",
-		"principal", "principalemail", "userprincipalname", "upn", "login", "email"},
+		"principal", "principalemail", "userprincipalname", "upn", "login", "email", "csusername"},
 	columnar.SrcIP: {"srcip", "src", "sourceip", "sourceaddress", "sourceipaddress", "srcaddr", "clientip", "clientipaddress",
 		"cip", "ip", "ipaddress", "remoteip", "remoteaddr", "callerip", "calleripaddress", "srcendpointip", "idorigh"},
 	columnar.Host: {"host", "hostname", "clienthost", "srchost", "sourcehost", "computer", "computername", "machine",
@@ -82,12 +82,12 @@ var wellKnown = [columnar.NumCols][]string{
 	columnar.Method: {"method", "httpmethod", "requestmethod", "csmethod", "verb", "httprequesthttpmethod"},
 	columnar.URLHost: append([]string{"urlhost", "urlhostname", "urldomain", "cshost", "requesthost", "httphost", "dsthost", "desthost",
 		"destinationhost", "httprequesturlhostname"}, urlNames...),
-	columnar.URLPath: append([]string{"urlpath", "uripath", "csuristem", "requestpath", "httprequesturlpath", "path", "uri", "requesturi",
-		"csuri"}, urlNames...),
+	columnar.URLPath: append([]string{"urlpath", "uripath", "csuristem", "csuripath", "requestpath", "httprequesturlpath", "path", "uri", "requesturi"},
+		urlNames...),
 	columnar.StatusCode: {"statuscode", "httpstatus", "httpstatuscode", "scstatus", "responsecode", "httpresponsecode", "status", "code"},
 	columnar.DstIP: {"dstip", "dst", "destip", "destinationip", "destinationaddress", "destinationipaddress", "dstaddr", "destaddr",
-		"serverip", "dstendpointip", "idresph"},
-	columnar.Action: {"action", "saction", "verdict", "disposition"},
+		"serverip", "dstendpointip", "idresph", "rip"},
+	columnar.Action: {"action", "saction", "verdict", "disposition", "scfilterresult"},
 
 	columnar.Query:      {"query", "qname", "queryname", "dnsquery", "dnsqname", "dnsquestionname", "queryhostname", "rrname", "dnsrrname"},
 	columnar.QueryType:  {"querytype", "qtype", "qtypename", "dnsquestiontype", "dnsqtype", "rrtype", "dnsrrtype", "recordtype"},
@@ -109,7 +109,7 @@ var wellKnown = [columnar.NumCols][]string{
 }
 
 // urlNames hold a whole URL, which gives url_host and url_path.
-var urlNames = []string{"url", "urloriginal", "urlfull", "fullurl", "requesturl", "httprequesturlurlstring"}
+var urlNames = []string{"url", "urloriginal", "urlfull", "fullurl", "requesturl", "httprequesturlurlstring", "csuri"}
 
 // squash is the form in which names are compared with wellKnown.
 func squash(name string) string {

@@ -38,6 +38,9 @@ type field struct {
 	unit  string       // readTime: Source.Time
 	name  string       // readKept: of the field
 	part  scan.URIPart // readKept
+	// joined says that the value reaches to the end of the source's next name, as a
+	// date and the time of day behind it.
+	joined bool
 	// Reasons to skip a record, made once.
 	bad, negative string
 }

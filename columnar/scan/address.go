@@ -1,6 +1,9 @@
 package scan
 
-import "bytes"
+import (
+	"bytes"
+	"net/netip"
+)
 
 // IP addresses in text.
 
@@ -35,4 +38,19 @@ func WithoutScope(address []byte) []byte {
 		return address[:at]
 	}
 	return address
+}
+
+// IsInternal reports whether an address cannot be outside the company: private,
+// loopback, link-local, multicast or broadcast.
+func IsInternal(address []byte) bool {
+	if len(address) == 0 {
+		return false
+	}
+	a, err := netip.ParseAddr(string(address))
+	if err != nil {
+		return false
+	}
+	a = a.Unmap()
+	return a.IsPrivate() || a.IsLoopback() || a.IsLinkLocalUnicast() || a.IsMulticast() || a.IsUnspecified() ||
+		a == netip.AddrFrom4([4]byte{255, 255, 255, 255})
 }

@@ -27,7 +27,7 @@ type Clock struct {
 	err  bool
 }
 
-// ISO parses 2006-01-02T15:04:05 with T or a space, an optional fraction
+// ISO parses 2006-01-02T15:04:05 with T, a space or a tab, an optional fraction
 // of up to nine digits, and Z, ±hh:mm, ±hhmm, ±hh or no zone. A date alone is its
 // midnight.
 func (c *Clock) ISO(b []byte) (us int64, ok bool) {
@@ -37,7 +37,7 @@ func (c *Clock) ISO(b []byte) (us int64, ok bool) {
 	if len(b) == 10 {
 		return c.Local(c.base)
 	}
-	if len(b) < 19 || b[10] != 'T' && b[10] != ' ' && b[10] != 't' || b[13] != ':' || b[16] != ':' {
+	if len(b) < 19 || b[10] != 'T' && b[10] != ' ' && b[10] != '\t' && b[10] != 't' || b[13] != ':' || b[16] != ':' {
 		return 0, false
 	}
 	h, ok1 := TwoDigits(b[11:])

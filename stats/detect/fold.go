@@ -6,7 +6,6 @@ import (
 	"encoding/binary"
 	"iter"
 	"maps"
-	"net/netip"
 	"slices"
 
 	"outflow/columnar"
@@ -308,21 +307,6 @@ func feedOf(b *columnar.Batch) string {
 
 // hourBit returns the bit of Summary.Hours for a time.
 func hourBit(us int64) int64 { return 1 << (us / 3600e6 % 24) }
-
-// internal reports whether an address cannot be outside the company: private,
-// loopback, link-local, multicast or broadcast. What is sent there has not left.
-func internal(addr []byte) bool {
-	if len(addr) == 0 {
-		return false
-	}
-	a, err := netip.ParseAddr(string(addr))
-	if err != nil {
-		return false
-	}
-	a = a.Unmap()
-	return a.IsPrivate() || a.IsLoopback() || a.IsLinkLocalUnicast() || a.IsMulticast() || a.IsUnspecified() ||
-		a == netip.AddrFrom4([4]byte{255, 255, 255, 255})
-}
 
 // lastTwoLabels is the registered domain as profile seed has it.
 func lastTwoLabels(name []byte) []byte {

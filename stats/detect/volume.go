@@ -10,6 +10,7 @@ import (
 	"unsafe"
 
 	"outflow/columnar"
+	"outflow/columnar/scan"
 )
 
 // volumes folds bytes by entity and object: the table behind user_day and
@@ -144,7 +145,7 @@ func newVolumes(o *FoldOptions) *volumes {
 		logs:      columnar.NewDict(),
 		addresses: columnar.NewDict(),
 		parts:     newParts(newVolumePart, (*volumePart).reset),
-		internal:  columnar.Lookup[bool]{Func: internal},
+		internal:  columnar.Lookup[bool]{Func: scan.IsInternal},
 	}
 	v.address.Func = func(text []byte) uint32 { return uint32(v.addresses.Code(text)) }
 	return v

@@ -1,0 +1,163 @@
+package logs
+
+import (
+	"bytes"
+	"fmt"
+	"slices"
+	"strings"
+
+	"outflow/columnar"
+	"outflow/columnar/scan"
+)
+
+// W3C decodes logs in the W3C extended log file format.
+var W3C = &Format{
+	Name:  "w3c",
+	Title: "W3C extended log of a proxy or web server",
+	Doc: `Written by Symantec (Blue Coat) ProxySG and Edge SWG, IIS, Forefront TMG, Netskope's transaction events and
+Amazon CloudFront: columns that the directive #Fields names, separated by spaces or tabs. The directive may stand
+anywhere and again, with other columns; the records behind it are read by it. Records before the first one are
+skipped.
+
+Columns are found as in csv, by well-known names or a mapping: cs-bytes is bytes_out, sc-bytes bytes_in,
+cs-username user, cs-host url_host, cs-uri-path or cs-uri-stem url_path. A column date with the column time behind
+it is the time; it is in the input's zone (the format's own is UTC).
+
+Quotes are as in csv, but end with the line. "-" says nothing. Text stays as it was written: IIS writes + for a
+space, and CloudFront percent escapes.`,
+	Tables:   []*columnar.Table{columnar.HTTP, columnar.API, columnar.DNS, columnar.Network, columnar.Process, columnar.Event},
+	Remedies: []Remedy{{Text: "Add the column to the fields that the device logs: cs-bytes is bytes_out, sc-bytes bytes_in, cs-username user."}},
+	Sniff: func(head []byte) bool {
+		for len(head) > 0 && head[0] == '#' {
+			var line []byte
+			if line, head = scan.CutLine(head); bytes.HasPrefix(line, w3cFields) {
+				p, _, err := w3cPlan(nil, line)
+				return err == nil && p.hasEntity()
+			}
+		}
+		return false
+	},
+	Header: w3cHeader,
+	New: func(o *Options) (Decoder, error) {
+		return &w3c{csvDecoder: csvDecoder{mapping: o.Mapping, set: setter{clock: scan.Clock{Zone: o.Zone}}}}, nil
+	},
+}
+
+var w3cFields = []byte("#Fields:")
+
+// w3cHeader is the last directive #Fields.
+func w3cHeader(prev, p []byte) []byte {
+	for {
+		i := bytes.LastIndex(p, w3cFields)
+		if i < 0 {
+			return prev
+		}
+		if i == 0 || p[i-1] == '\n' {
+			line, _ := scan.CutLine(p[i:])
+			return slices.Clone(line)
+		}
+		p = p[:i]
+	}
+}
+
+// w3cPlan makes the plan for the columns that a directive #Fields names.
+func w3cPlan(m *Mapping, directive []byte) (p *plan, columns int, err error) {
+	names := strings.Fields(string(directive[len(w3cFields):]))
+	if p, err = resolve(m, names); err != nil {
+		return nil, 0, fmt.Errorf("#Fields: %w", err)
+	}
+	for i := range p.fields {
+		if f := &p.fields[i]; f.col == columnar.Time && f.src > 0 && f.unit == "" && names[f.src-1] == "date" && names[f.src] == "time" {
+			f.src, f.joined = f.src-1, true
+		}
+	}
+	slices.SortStableFunc(p.fields, func(a, b field) int { return a.src - b.src })
+	return p, len(names), nil
+}
+
+// w3c is a csvDecoder whose header changes, and whose records are lines.
+type w3c struct {
+	csvDecoder
+	line  scan.Fields // of one line
+	unfit string      // why no plan is in force, if header is nil
+}
+
+func (d *w3c) Decode(b *Block, out *columnar.Out, t *Tally) error {
+	d.useFields(b.Header)
+	for data, line := b.Data, b.First; len(data) > 0; line++ {
+		if data[0] != '#' {
+			n := len(data)
+			if i := bytes.Index(data, []byte("\n#")); i >= 0 {
+				n = i + 1
+			}
+			line = d.records(data[:n], line, out, t) - 1
+			data = data[n:]
+			continue
+		}
+		var directive []byte
+		directive, data = scan.CutLine(data)
+		if bytes.HasPrefix(directive, w3cFields) {
+			if d.useFields(directive); d.header == nil {
+				t.Skip(line, d.unfit)
+				continue
+			}
+		}
+		t.Pass()
+	}
+	return nil
+}
+
+// useFields makes the plan of a directive #Fields the one that is in force. If it
+// is nil or gives no plan, none is.
+func (d *w3c) useFields(directive []byte) {
+	if d.header != nil && bytes.Equal(directive, d.header) {
+		return
+	}
+	d.header, d.unfit = nil, "no directive #Fields says what the columns are"
+	if directive == nil {
+		return
+	}
+	p, columns, err := w3cPlan(d.mapping, directive)
+	if err != nil {
+		d.unfit = err.Error()
+		return
+	}
+	d.plan, d.columns, d.header, d.fields = p, columns, slices.Clone(directive), nil
+}
+
+// records decodes lines without directives, and returns the number of the line
+// behind them.
+func (d *w3c) records(data []byte, line int64, out *columnar.Out, t *Tally) int64 {
+	if d.header == nil {
+		for len(data) > 0 {
+			_, data = scan.CutLine(data)
+			t.Skip(line, d.unfit)
+			line++
+		}
+		return line
+	}
+	d.begin(out)
+	d.sep = ' '
+	if first, _ := scan.CutLine(data); bytes.IndexByte(first, '\t') >= 0 && bytes.Count(first, []byte{'\t'}) >= d.columns-1 {
+		d.sep = '\t'
+	}
+	s := &d.scanner
+	s.Reset(data, d.sep, '"')
+	for s.Next() {
+		if !s.Noted {
+			line = d.window(data, line, t)
+			continue
+		}
+		// A quote that is not closed on its line stands for itself.
+		behind := min(int(s.Pos[s.Ends[len(s.Ends)-1]])+1, len(data))
+		for lines := data[s.Pos[0]+1 : behind]; len(lines) > 0; line++ {
+			end := scan.LineEnd(lines, 0)
+			d.line.Reset(lines[:end], d.sep, '"')
+			if d.line.Next() {
+				d.record(lines[:end], d.line.Pos[:d.line.Ends[0]+1], line, t)
+			}
+			lines = lines[end:]
+		}
+	}
+	return line
+}
