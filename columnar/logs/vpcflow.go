@@ -25,7 +25,7 @@ The time is start. instance-id, else interface-id, is host; the number of the pr
 Records of intervals without traffic, or that were not captured (NODATA, SKIPDATA), are of other kinds.`,
 	Tables:   []*columnar.Table{columnar.Network},
 	Lacks:    columnar.ColSet(columnar.User, columnar.DstHost, columnar.Duration),
-	Product:  "aws",
+	Origins:  []columnar.Origin{{Product: "aws", Service: "vpcflow"}},
 	Remedies: []Remedy{{Text: "Add the field to the flow log's format; srcaddr, dstaddr, bytes and start are the least that is needed."}},
 	Sniff: func(head []byte) bool {
 		line, rest := scan.CutLine(head)
