@@ -164,41 +164,38 @@ func ahead(shards []iter.Seq2[*detect.Row, error]) iter.Seq2[*detect.Row, error]
 		var working sync.WaitGroup
 		defer working.Wait()
 		defer close(stop)
-		var left []*merging
+		var all []*merging
 		for _, rows := range shards {
 			m := &merging{full: make(chan []detect.Row), free: make(chan []detect.Row, 2)}
 			m.free <- make([]detect.Row, 0, aheadRows)
 			working.Go(func() { m.run(rows, stop) })
-			left = append(left, m)
+			all = append(all, m)
 		}
-		// step goes to a merging's next row.
-		step := func(m *merging) error {
-			if !m.next() {
-				left = slices.DeleteFunc(left, func(l *merging) bool { return l == m })
-				return m.err
+		tree := newLosers(len(all), func(i, j int) bool {
+			m, n := all[i], all[j]
+			if m.rows == nil || n.rows == nil {
+				return m.rows != nil
 			}
-			return nil
-		}
-		for _, m := range slices.Clone(left) {
-			if err := step(m); err != nil {
-				yield(nil, err)
+			a, b := &m.rows[m.at], &n.rows[n.at]
+			return a.Day < b.Day || a.Day == b.Day && a.Key.Compare(b.Key) < 0
+		})
+		for i, m := range all {
+			if !m.next() && m.err != nil {
+				yield(nil, m.err)
 				return
 			}
+			tree.play(i)
 		}
-		for len(left) > 0 {
-			least := left[0]
-			for _, m := range left[1:] {
-				if a, b := &m.rows[m.at], &least.rows[least.at]; a.Day < b.Day || a.Day == b.Day && a.Key.Compare(b.Key) < 0 {
-					least = m
-				}
-			}
-			if !yield(&least.rows[least.at], nil) {
+		for len(all) > 0 {
+			least := all[tree.winner()]
+			if least.rows == nil || !yield(&least.rows[least.at], nil) {
 				return
 			}
-			if err := step(least); err != nil {
-				yield(nil, err)
+			if !least.next() && least.err != nil {
+				yield(nil, least.err)
 				return
 			}
+			tree.play(tree.winner())
 		}
 	}
 }

@@ -15,9 +15,9 @@ import (
 // way: columnar, scan, stats ← logs, sigma, dnsmodel ← detect ← reports ← jobs.
 var mayImport = map[string][]string{
 	"columnar":       {},
-	"columnar/logs":  {"columnar", "columnar/evtx", "columnar/inflate", "columnar/scan"},
+	"columnar/logs":  {"columnar", "columnar/evtx", "columnar/inflate", "columnar/pages", "columnar/scan"},
 	"columnar/scan":  {},
-	"columnar/store": {"columnar"},
+	"columnar/store": {"columnar", "columnar/pages"},
 	"stats":          {},
 	"stats/dnsmodel": {},
 	"stats/sigma":    {"columnar"},
@@ -31,13 +31,14 @@ var mayImport = map[string][]string{
 
 	"columnar/evtx":      {},
 	"columnar/inflate":   {},
+	"columnar/pages":     {},
 	"fixtures/bench/gen": {},
 }
 
 // onlyIn says where a module may be imported, by the prefix of its path.
 var onlyIn = map[string][]string{
 	"github.com/aws/":                   {"columnar/store"},
-	"github.com/parquet-go/parquet-go":  {"columnar/store", "columnar/logs/parquet.go", "fixtures/gen"},
+	"github.com/parquet-go/parquet-go":  {"columnar/pages", "columnar/store", "columnar/logs/parquet", "fixtures/gen"},
 	"github.com/apache/arrow/":          {"columnar"},
 	"github.com/spf13/":                 {"jobs"},
 	"github.com/goccy/go-yaml":          {"jobs", "stats/sigma"},

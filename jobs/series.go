@@ -62,22 +62,30 @@ func merged(parts []*part) rowBlocks {
 		return parts[0].rows // one row a key
 	}
 	return func(yield func([]detect.Row, error) bool) {
-		m := merger{cursors: make([]cursor, len(parts)), losers: slices.Repeat([]int{-1}, len(parts))}
+		cursors := make([]cursor, len(parts))
+		tree := newLosers(len(parts), func(i, j int) bool {
+			a, b := cursors[i].rows, cursors[j].rows
+			if len(a) == 0 || len(b) == 0 {
+				return len(a) > 0
+			}
+			return cmp.Or(a[0].Key.Compare(b[0].Key), cmp.Compare(i, j)) < 0
+		})
 		for i, p := range parts {
 			next, stop := iter.Pull2(p.rows)
 			defer stop()
-			m.cursors[i].next = next
+			cursors[i].next = next
 		}
-		for i := range m.cursors {
-			if err := m.advance(i); err != nil {
+		for i := range cursors {
+			if err := cursors[i].step(); err != nil {
 				yield(nil, err)
 				return
 			}
+			tree.play(i)
 		}
 		var block []detect.Row
 		for len(parts) > 0 {
-			first := m.losers[0]
-			rows := m.cursors[first].rows
+			first := tree.winner()
+			rows := cursors[first].rows
 			n := len(block)
 			if n > 0 && (len(rows) == 0 || n >= blockRows && block[n-1].Key != rows[0].Key) {
 				if !yield(block, nil) {
@@ -89,20 +97,45 @@ func merged(parts []*part) rowBlocks {
 				return
 			}
 			block = append(block, rows[0])
-			if err := m.advance(first); err != nil {
+			if err := cursors[first].step(); err != nil {
 				yield(nil, err)
 				return
 			}
+			tree.play(first)
 		}
 	}
 }
 
-// A merger is a tree of losers: of the first rows of its cursors it knows the
-// least, and for each node between it and them which one lost there. So the row
-// after the least is found with one comparison a level.
-type merger struct {
-	cursors []cursor
-	losers  []int // [0] is the winner; -1 where nobody has played
+// A losers is a tree of sources that are in order: it knows whose first is the least,
+// and for each node between it and the sources who lost there. So the next one is
+// found with one comparison a level.
+type losers struct {
+	nodes  []int // [0] is the winner; -1 where nobody has played
+	before func(i, j int) bool
+}
+
+// newLosers returns a tree of n sources, each of which has to play before there is a
+// winner. before reports whether the first of one comes before that of another; a
+// source that has ended comes last.
+func newLosers(n int, before func(i, j int) bool) *losers {
+	return &losers{slices.Repeat([]int{-1}, n), before}
+}
+
+// winner returns the source whose first is the least.
+func (l *losers) winner() int { return l.nodes[0] }
+
+// play takes in that a source, the winner but for the first time, has another first.
+func (l *losers) play(i int) {
+	for node := (i + len(l.nodes)) / 2; node > 0; node /= 2 {
+		switch loser := l.nodes[node]; {
+		case loser < 0:
+			l.nodes[node] = i // waits for its opponent
+			return
+		case l.before(loser, i):
+			l.nodes[node], i = i, loser
+		}
+	}
+	l.nodes[0] = i
 }
 
 // A cursor is at the first of its rows; without rows it is at its end.
@@ -111,38 +144,15 @@ type cursor struct {
 	next func() ([]detect.Row, error, bool)
 }
 
-// advance moves a cursor to its next row and finds the new winner.
-func (m *merger) advance(i int) error {
-	c := &m.cursors[i]
+// step goes to the next row.
+func (c *cursor) step() (err error) {
 	if len(c.rows) > 0 {
 		c.rows = c.rows[1:]
 	}
 	if len(c.rows) == 0 {
-		rows, err, _ := c.next()
-		if err != nil {
-			return err
-		}
-		c.rows = rows
+		c.rows, err, _ = c.next()
 	}
-	for node := (i + len(m.cursors)) / 2; node > 0; node /= 2 {
-		switch loser := m.losers[node]; {
-		case loser < 0:
-			m.losers[node] = i // waits for its opponent
-			return nil
-		case m.before(loser, i):
-			m.losers[node], i = i, loser
-		}
-	}
-	m.losers[0] = i
-	return nil
-}
-
-func (m *merger) before(i, j int) bool {
-	a, b := m.cursors[i].rows, m.cursors[j].rows
-	if len(a) == 0 || len(b) == 0 {
-		return len(a) > 0
-	}
-	return cmp.Or(a[0].Key.Compare(b[0].Key), cmp.Compare(i, j)) < 0
+	return err
 }
 
 // held are the rows of parts in memory. A run that judges a month day by day looks

@@ -14,12 +14,9 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/klauspost/compress/snappy"
-	"github.com/klauspost/compress/zstd"
 	"github.com/parquet-go/parquet-go"
 	"github.com/parquet-go/parquet-go/compress"
 	"github.com/parquet-go/parquet-go/deprecated"
-	"github.com/parquet-go/parquet-go/format"
 
 	"outflow/columnar"
 )
@@ -563,76 +560,6 @@ func TestParquetWriter(t *testing.T) {
 				t.Errorf("(-csv +parquet):\n%.2000s", d)
 			}
 		})
-	}
-}
-
-// TestPageSize checks that a page gets the memory that it says it needs only if
-// so few bytes can hold as much.
-func TestPageSize(t *testing.T) {
-	var c pageCodec
-	var buf []byte
-	if _, err := c.decompress(format.Zstd, &buf, make([]byte, 1000), 200<<20); err == nil || cap(buf) > 0 {
-		t.Errorf("got error %v and %d bytes for a page of 200 MiB in 1,000 bytes", err, cap(buf))
-	}
-	zeros := make([]byte, 64<<20)
-	w, err := zstd.NewWriter(nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, codec := range []struct {
-		format.CompressionCodec
-		page []byte
-	}{{format.Zstd, w.EncodeAll(zeros, nil)}, {format.Snappy, snappy.Encode(nil, zeros)}} {
-		if out, err := c.decompress(codec.CompressionCodec, &buf, codec.page, len(zeros)); err != nil || !bytes.Equal(out, zeros) {
-			t.Errorf("%s: got error %v for a page of zeros in %d bytes", codec, err, len(codec.page))
-		}
-	}
-}
-
-// hybrids reads n numbers, some at a time.
-func hybrids(data []byte, width uint, n int, some func(left int) int) ([]uint32, error) {
-	all := make([]uint32, n)
-	h, err := newHybrid(data, width)
-	for left := all; len(left) > 0 && err == nil; {
-		k := some(len(left))
-		err = h.read(left[:k])
-		left = left[k:]
-	}
-	return all, err
-}
-
-func TestHybrid(t *testing.T) {
-	r := rand.New(rand.NewPCG(9, 9))
-	for width := uint(0); width <= 32; width++ {
-		for range 20 {
-			// Packed by hand: groups of 8, least significant bit first.
-			groups := 1 + r.IntN(9)
-			want := make([]uint32, groups*8)
-			packed := make([]byte, groups*int(width))
-			for i := range want {
-				want[i] = uint32(r.Uint64() & (1<<width - 1))
-				for k := range width {
-					bit := uint(i)*width + k
-					packed[bit>>3] |= byte(want[i]>>k&1) << (bit & 7)
-				}
-			}
-			data := append([]byte{byte(groups<<1 | 1)}, packed...)
-			run := uint32(r.Uint64() & (1<<width - 1))
-			data = append(data, 5<<1)
-			for k := uint(0); k < width; k += 8 {
-				data = append(data, byte(run>>k))
-			}
-			want = append(want, run, run, run, run, run)
-			for _, n := range []int{len(want), r.IntN(len(want))} {
-				got, err := hybrids(data, width, n, func(left int) int { return 1 + r.IntN(left) })
-				if err != nil || !slices.Equal(got, want[:n]) {
-					t.Fatalf("width %d: got %v, %v, want %v", width, got, err, want[:n])
-				}
-			}
-			if _, err := hybrids(data, width, len(want)+1, func(left int) int { return left }); err == nil {
-				t.Fatalf("width %d: no error for a missing number", width)
-			}
-		}
 	}
 }
 

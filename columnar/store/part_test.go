@@ -19,6 +19,8 @@ import (
 	"github.com/parquet-go/parquet-go"
 	"github.com/parquet-go/parquet-go/encoding/thrift"
 	"github.com/parquet-go/parquet-go/format"
+
+	"outflow/columnar/pages"
 )
 
 func collect(t *testing.T, rows iter.Seq2[*row, error]) (all []row) {
@@ -161,7 +163,7 @@ func TestPartCancelled(t *testing.T) {
 func TestPagesDamaged(t *testing.T) {
 	rows := someRows(600)
 	good := encode(t, rows)
-	meta, err := readFooter(bytes.NewReader(good), int64(len(good)))
+	meta, err := pages.ReadFooter(bytes.NewReader(good), int64(len(good)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -265,7 +267,7 @@ func withPage(t *testing.T, file []byte, meta *format.FileMetaData, column int, 
 func TestPageUnchanged(t *testing.T) {
 	rows := someRows(600)
 	good := encode(t, rows)
-	meta, err := readFooter(bytes.NewReader(good), int64(len(good)))
+	meta, err := pages.ReadFooter(bytes.NewReader(good), int64(len(good)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -275,51 +277,5 @@ func TestPageUnchanged(t *testing.T) {
 			t.Fatal(err)
 		}
 		same(t, got, rows)
-	}
-}
-
-// Packed numbers against a decoder that takes one bit at a time.
-func TestDecodeHybrid(t *testing.T) {
-	rnd := rand.New(rand.NewPCG(19, 20))
-	for range 2000 {
-		width := uint(rnd.IntN(33))
-		var b []byte
-		var want []uint32
-		for range 1 + rnd.IntN(4) {
-			if rnd.IntN(2) == 0 {
-				n, v := 1+rnd.IntN(200), rnd.Uint32()&uint32(1<<width-1)
-				b = binary.AppendUvarint(b, uint64(n)<<1)
-				b = append(b, binary.LittleEndian.AppendUint32(nil, v)[:(width+7)/8]...)
-				want = append(want, slices.Repeat([]uint32{v}, n)...)
-				continue
-			}
-			groups := 1 + rnd.IntN(9)
-			b = binary.AppendUvarint(b, uint64(groups)<<1|1)
-			packed := make([]byte, groups*int(width))
-			for i := range packed {
-				packed[i] = byte(rnd.Uint32())
-			}
-			b = append(b, packed...)
-			for i := range uint(8 * groups) {
-				v := uint32(0)
-				for bit := range width {
-					at := i*width + bit
-					v |= uint32(packed[at/8]>>(at%8)&1) << bit
-				}
-				want = append(want, v)
-			}
-		}
-		n := len(want) - rnd.IntN(min(8, len(want)))
-		got, err := decodeHybrid(nil, b, width, n)
-		if err != nil || !slices.Equal(got, want[:n]) {
-			t.Fatalf("width %d: got %v, %v, want %v", width, got, err, want[:n])
-		}
-		for range 20 {
-			c := bytes.Clone(b[:rnd.IntN(len(b)+1)])
-			if len(c) > 0 {
-				c[rnd.IntN(len(c))] = byte(rnd.Uint32())
-			}
-			decodeHybrid(nil, c, width, n)
-		}
 	}
 }

@@ -17,6 +17,8 @@ import (
 	"github.com/parquet-go/parquet-go"
 	"github.com/parquet-go/parquet-go/encoding/thrift"
 	"github.com/parquet-go/parquet-go/format"
+
+	"outflow/columnar/pages"
 )
 
 const (
@@ -147,7 +149,7 @@ func newTableWriter[T any](w io.Writer) (*tableWriter, error) {
 	if err := parquet.NewGenericWriter[T](&empty, parquet.CreatedBy("outflow", fmt.Sprint(Version), "")).Close(); err != nil {
 		return nil, err
 	}
-	meta, err := readFooter(bytes.NewReader(empty.Bytes()), int64(empty.Len()))
+	meta, err := pages.ReadFooter(bytes.NewReader(empty.Bytes()), int64(empty.Len()))
 	if err != nil {
 		return nil, err
 	}
@@ -175,7 +177,7 @@ func newTableWriter[T any](w io.Writer) (*tableWriter, error) {
 			t.loose = append(t.loose, c.column)
 		}
 	}
-	return t, t.write([]byte("PAR1"))
+	return t, t.write([]byte(pages.Magic))
 }
 
 func (t *tableWriter) write(b []byte) error {
@@ -314,19 +316,19 @@ func (t *tableWriter) dataPage(c *columnWriter) error {
 	case c.coded:
 		e = format.RLEDictionary
 		width := uint(bits.Len32(uint32(max(len(c.dictionary)-1, 0))))
-		b = appendHybrid(append(b, byte(width)), c.codes, width)
+		b = pages.AppendHybrid(append(b, byte(width)), c.codes, width)
 	case c.kind == format.ByteArray:
 		e = format.DeltaLengthByteArray
 		c.ints = c.ints[:0]
 		for i, end := range c.offsets[1:] {
 			c.ints = append(c.ints, int64(end-c.offsets[i]))
 		}
-		b = append(appendDelta(b, c.ints), c.texts...)
+		b = append(pages.AppendDelta(b, c.ints), c.texts...)
 	case c.kind == format.Int64:
 		// Of numbers that are zero in all rows, which most are in any one
 		// aggregate, almost nothing is left to compress.
 		e = format.DeltaBinaryPacked
-		b = appendDelta(b, c.ints)
+		b = pages.AppendDelta(b, c.ints)
 	case c.kind == format.Int32:
 		b, values = append(b, c.plain...), len(c.plain)/4
 	default:
@@ -339,9 +341,9 @@ func (t *tableWriter) dataPage(c *columnWriter) error {
 		h.NumValues = int32(len(c.definition))
 		h.NumNulls = h.NumValues - int32(values)
 		h.Statistics.NullCount = int64(h.NumNulls)
-		levels = appendHybrid(nil, c.repetition, 1)
+		levels = pages.AppendHybrid(nil, c.repetition, 1)
 		h.RepetitionLevelsByteLength = int32(len(levels))
-		levels = appendHybrid(levels, c.definition, 1)
+		levels = pages.AppendHybrid(levels, c.definition, 1)
 		h.DefinitionLevelsByteLength = int32(len(levels)) - h.RepetitionLevelsByteLength
 	}
 	err := t.appendPage(c, levels, format.PageHeader{Type: format.DataPageV2, DataPageHeaderV2: thrift.New(h)})
@@ -373,7 +375,7 @@ func (t *tableWriter) appendPage(c *columnWriter, levels []byte, h format.PageHe
 	h.UncompressedPageSize = int32(len(levels) + len(t.bytes))
 	h.CompressedPageSize = int32(len(levels) + len(t.small))
 	t.head.Reset()
-	if err := thrift.NewEncoder(new(thrift.CompactProtocol).NewWriter(&t.head)).Encode(&h); err != nil {
+	if err := pages.AppendHeader(&t.head, &h); err != nil {
 		return err
 	}
 	c.pages = append(append(append(c.pages, t.head.Bytes()...), levels...), t.small...)
@@ -431,102 +433,9 @@ func (t *tableWriter) close() error {
 			return err
 		}
 	}
-	footer, err := thrift.Marshal(new(thrift.CompactProtocol), &t.meta)
+	footer, err := pages.AppendFooter(nil, &t.meta)
 	if err != nil {
 		return err
 	}
-	footer = binary.LittleEndian.AppendUint32(footer, uint32(len(footer)))
-	return t.write(append(footer, "PAR1"...))
-}
-
-// appendDelta appends numbers in Parquet's DELTA_BINARY_PACKED: blocks of 128
-// differences, less the least of them, packed in four groups of a width each.
-func appendDelta(dst []byte, v []int64) []byte {
-	const block, group = 128, 32
-	dst = binary.AppendUvarint(dst, block)
-	dst = binary.AppendUvarint(dst, block/group)
-	dst = binary.AppendUvarint(dst, uint64(len(v)))
-	if len(v) == 0 {
-		return append(dst, 0)
-	}
-	last := v[0]
-	dst = binary.AppendVarint(dst, last)
-	for v = v[1:]; len(v) > 0; {
-		n := min(len(v), block)
-		var deltas [block]uint64
-		least := int64(math.MaxInt64)
-		for i, x := range v[:n] {
-			d := x - last // wraps around, as it does when they are added up
-			deltas[i], last, least = uint64(d), x, min(least, d)
-		}
-		v = v[n:]
-		dst = binary.AppendVarint(dst, least)
-		at := len(dst)
-		dst = append(dst, 0, 0, 0, 0)
-		for g := 0; g*group < n; g++ {
-			var all uint64
-			for i := g * group; i < min(n, (g+1)*group); i++ {
-				deltas[i] -= uint64(least)
-				all |= deltas[i]
-			}
-			width := uint(bits.Len64(all))
-			dst[at+g] = byte(width)
-			if width == 0 {
-				continue
-			}
-			var word uint64
-			have := uint(0)
-			for _, d := range deltas[g*group : (g+1)*group] {
-				word |= d << have
-				if have += width; have >= 64 {
-					dst = binary.LittleEndian.AppendUint64(dst, word)
-					have -= 64
-					word = d >> (width - have)
-				}
-			}
-			if have > 0 { // 32 numbers fill whole bytes, by fours
-				dst = binary.LittleEndian.AppendUint32(dst, uint32(word))
-			}
-		}
-	}
-	return dst
-}
-
-// appendHybrid appends numbers of width bits as decodeHybrid reads them: eight or
-// more that are the same as a run, all others in packed groups of eight.
-func appendHybrid(dst []byte, v []uint32, width uint) []byte {
-	same := func(i, most int) int { // how many numbers from i on are the same
-		n := 1
-		for n < most && i+n < len(v) && v[i+n] == v[i] {
-			n++
-		}
-		return n
-	}
-	for i := 0; i < len(v); {
-		if n := same(i, len(v)); n >= 8 {
-			dst = binary.AppendUvarint(dst, uint64(n)<<1)
-			for bit := uint(0); bit < width; bit += 8 {
-				dst = append(dst, byte(v[i]>>bit))
-			}
-			i += n
-			continue
-		}
-		end := i + 8
-		for end < len(v) && same(end, 8) < 8 {
-			end += 8
-		}
-		dst = binary.AppendUvarint(dst, uint64(end-i)/8<<1|1)
-		var word uint64
-		have := uint(0)
-		for ; i < end; i++ {
-			if i < len(v) {
-				word |= uint64(v[i]) << have
-			}
-			for have += width; have >= 8; have -= 8 {
-				dst = append(dst, byte(word))
-				word >>= 8
-			}
-		}
-	}
-	return dst
+	return t.write(footer)
 }

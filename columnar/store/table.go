@@ -10,16 +10,15 @@ import (
 	"slices"
 	"unsafe"
 
-	"github.com/klauspost/compress/zstd"
 	"github.com/parquet-go/parquet-go"
-	"github.com/parquet-go/parquet-go/encoding/thrift"
 	"github.com/parquet-go/parquet-go/format"
+
+	"outflow/columnar/pages"
 )
 
 // What a damaged or hostile file may say of itself before it is refused, since
 // memory is taken for it. All are far above what writeRows makes.
 const (
-	maxFooter     = 64 << 20 // bytes
 	maxPage       = 64 << 20 // bytes, compressed or not
 	maxPageValues = 1 << 20
 )
@@ -39,20 +38,18 @@ const (
 // are open at the same time. Its encodings are used.
 type table struct {
 	r       io.ReaderAt
+	size    int64 // bytes
 	columns []column
 	groups  []rowGroup
 	rows    int64
 }
 
 // A rowGroup is where the rows of a group lie. Columns that the file does not
-// have are empty chunks.
+// have are nil.
 type rowGroup struct {
 	rows   int64
-	chunks []chunk // of each column of the table
+	chunks []*format.ColumnMetaData // of each column of the table
 }
-
-// A chunk is the pages of a column in a row group: a range of the file.
-type chunk struct{ from, to int64 }
 
 // A leaf is a column of a file.
 type leaf struct {
@@ -65,14 +62,14 @@ type leaf struct {
 // openTable reads the footer of a file of size bytes. Columns that the file has
 // and t does not are left out; fields that t has and the file does not stay zero.
 func openTable(r io.ReaderAt, size int64, t reflect.Type) (tab *table, err error) {
-	defer recoverDamage(&err)
+	defer pages.Recovered("read parquet", &err)
 	columns, err := columnsOf(t)
 	if err != nil {
 		return nil, err
 	}
-	meta, err := readFooter(r, size)
+	meta, err := pages.ReadFooter(r, size)
 	if err != nil {
-		return nil, fmt.Errorf("read parquet: footer: %w", err)
+		return nil, fmt.Errorf("read parquet: %w", err)
 	}
 	leaves, err := leavesOf(meta.Schema)
 	if err != nil {
@@ -88,27 +85,20 @@ func openTable(r io.ReaderAt, size int64, t reflect.Type) (tab *table, err error
 			return nil, fmt.Errorf("read parquet: column %s: got %+v, want %+v", c.name, l, c.leaf())
 		}
 	}
-	tab = &table{r: r, columns: columns, groups: make([]rowGroup, 0, len(meta.RowGroups)), rows: meta.NumRows}
+	tab = &table{r: r, size: size, columns: columns, groups: make([]rowGroup, 0, len(meta.RowGroups)), rows: meta.NumRows}
 	rows := int64(0)
 	for i, g := range meta.RowGroups {
 		if len(g.Columns) != len(leaves) || g.NumRows <= 0 {
 			return nil, fmt.Errorf("read parquet: row group %d has %d columns and %d rows", i, len(g.Columns), g.NumRows)
 		}
-		chunks := make([]chunk, len(columns))
+		chunks := make([]*format.ColumnMetaData, len(columns))
 		for k := range columns {
 			if at[k] < 0 {
 				continue
 			}
-			m := &g.Columns[at[k]].MetaData
-			from := m.DataPageOffset
-			if m.DictionaryPageOffset > 0 {
-				from = min(from, m.DictionaryPageOffset)
+			if chunks[k] = &g.Columns[at[k]].MetaData; chunks[k].TotalCompressedSize <= 0 {
+				return nil, fmt.Errorf("read parquet: row group %d, column %s: no pages", i, columns[k].name)
 			}
-			if m.Codec != format.Zstd || from < 4 || m.TotalCompressedSize <= 0 || m.TotalCompressedSize > size-from {
-				return nil, fmt.Errorf("read parquet: row group %d, column %s: got %d bytes of %v at %d, want zstd inside the file",
-					i, columns[k].name, m.TotalCompressedSize, m.Codec, from)
-			}
-			chunks[k] = chunk{from, from + m.TotalCompressedSize}
 		}
 		tab.groups = append(tab.groups, rowGroup{g.NumRows, chunks})
 		rows += g.NumRows
@@ -117,34 +107,6 @@ func openTable(r io.ReaderAt, size int64, t reflect.Type) (tab *table, err error
 		return nil, fmt.Errorf("read parquet: %d rows, but the footer says %d", rows, meta.NumRows)
 	}
 	return tab, nil
-}
-
-// recoverDamage makes an error of a panic of the library, which does not expect
-// bad files everywhere.
-func recoverDamage(err *error) {
-	if p := recover(); p != nil {
-		*err = fmt.Errorf("read parquet: damaged file: %v", p)
-	}
-}
-
-func readFooter(r io.ReaderAt, size int64) (*format.FileMetaData, error) {
-	var tail [8]byte
-	if size < 12 {
-		return nil, io.ErrUnexpectedEOF
-	}
-	if _, err := r.ReadAt(tail[:], size-8); err != nil && err != io.EOF {
-		return nil, err
-	}
-	n := int64(binary.LittleEndian.Uint32(tail[:]))
-	if string(tail[4:]) != "PAR1" || n > size-12 || n > maxFooter {
-		return nil, fmt.Errorf("got %d bytes and the mark %q, want at most %d and PAR1", n, tail[4:], min(size-12, maxFooter))
-	}
-	b := make([]byte, n)
-	if _, err := r.ReadAt(b, size-8-n); err != nil {
-		return nil, err
-	}
-	meta := new(format.FileMetaData)
-	return meta, thrift.Unmarshal(new(thrift.CompactProtocol), b, meta)
 }
 
 // leaf returns how the column is written.
@@ -210,8 +172,8 @@ type tableReader struct {
 	group   int   // next one
 	left    int64 // rows of this group that have not been read
 
-	zstd       *zstd.Decoder
-	compressed []byte // scratch, as are the next three
+	codec      pages.Codec
+	compressed []byte // scratch, as are the next four
 	plain      []byte
 	bytes      []byte
 	offsets    []uint32
@@ -221,8 +183,7 @@ type tableReader struct {
 // A cursor is a place in a column.
 type cursor struct {
 	*column
-	from, to int64 // what of the chunk has not been read
-	guess    int   // bytes that the next page takes, with its header
+	pages pages.Reader
 
 	// The page, and how much of it has been read.
 	levels, level int      // of a list or an optional column, else values
@@ -242,12 +203,7 @@ type cursor struct {
 // refers to stays as it is.
 func rowsOf[T any](t *table) iter.Seq2[*T, error] {
 	return func(yield func(*T, error) bool) {
-		r, err := newTableReader(t)
-		if err != nil {
-			yield(nil, err)
-			return
-		}
-		defer r.zstd.Close()
+		r := newTableReader(t)
 		batch := make([]T, batchRows)
 		for {
 			n, err := r.read(unsafe.Pointer(&batch[0]), unsafe.Sizeof(batch[0]), len(batch))
@@ -267,25 +223,22 @@ func rowsOf[T any](t *table) iter.Seq2[*T, error] {
 	}
 }
 
-func newTableReader(t *table) (*tableReader, error) {
-	d, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecodeAllCapLimit(true))
-	if err != nil {
-		return nil, err
-	}
-	r := &tableReader{table: t, zstd: d, cursors: make([]cursor, len(t.columns))}
+func newTableReader(t *table) *tableReader {
+	r := &tableReader{table: t, cursors: make([]cursor, len(t.columns))}
 	for i := range r.cursors {
-		r.cursors[i].column = &t.columns[i]
+		c := &r.cursors[i]
+		c.column, c.pages.Buffer = &t.columns[i], &r.compressed
 	}
-	return r, nil
+	return r
 }
 
 // read fills in up to max rows, of size bytes each, from an address on. At the
 // end there are 0.
 func (r *tableReader) read(row unsafe.Pointer, size uintptr, max int) (n int, err error) {
-	defer recoverDamage(&err)
+	defer pages.Recovered("read parquet", &err)
 	if r.left == 0 {
 		for i := range r.cursors {
-			if c := &r.cursors[i]; c.level != c.levels || c.from != c.to {
+			if c := &r.cursors[i]; c.level != c.levels || r.group > 0 && r.groups[r.group-1].chunks[i] != nil && !c.pages.Done() {
 				return 0, fmt.Errorf("read parquet: row group %d, column %s: more values than rows", r.group-1, c.name)
 			}
 		}
@@ -297,14 +250,16 @@ func (r *tableReader) read(row unsafe.Pointer, size uintptr, max int) (n int, er
 		r.left = g.rows
 		for i := range r.cursors {
 			c := &r.cursors[i]
-			c.from, c.to = g.chunks[i].from, g.chunks[i].to
+			if g.chunks[i] != nil {
+				c.pages.Open(r.r, r.size, g.chunks[i])
+			}
 			c.dictionary = nil
 		}
 	}
 	n = int(min(int64(max), r.left))
 	for i := range r.cursors {
 		c := &r.cursors[i]
-		if r.groups[r.group-1].chunks[i] == (chunk{}) {
+		if r.groups[r.group-1].chunks[i] == nil {
 			continue
 		}
 		if err := r.fill(c, row, size, n); err != nil {
@@ -379,7 +334,7 @@ func spread[V any](field unsafe.Pointer, size uintptr, values []V) {
 // page reads the next data page of a column, and a dictionary that comes before.
 func (r *tableReader) page(c *cursor) error {
 	for {
-		h, body, err := r.readPage(c)
+		h, body, err := c.pages.Next()
 		if err != nil {
 			return err
 		}
@@ -388,7 +343,7 @@ func (r *tableReader) page(c *cursor) error {
 			if c.dictionary != nil || c.kind != format.ByteArray || h.DictionaryPageHeader.V.Encoding != format.Plain {
 				return errors.New("got a dictionary where none is expected")
 			}
-			b, err := r.decompress(body, h.UncompressedPageSize)
+			b, err := r.codec.Decompress(c.pages.Codec, &r.plain, body, int(h.UncompressedPageSize))
 			if err != nil {
 				return err
 			}
@@ -397,77 +352,11 @@ func (r *tableReader) page(c *cursor) error {
 				return err
 			}
 		case format.DataPageV2:
-			return r.dataPage(c, &h, body)
+			return r.dataPage(c, h, body)
 		default:
 			return fmt.Errorf("got a page of type %v, want a data page of version 2", h.Type)
 		}
 	}
-}
-
-// readPage reads a page's header and body, which is valid until the next.
-func (r *tableReader) readPage(c *cursor) (h format.PageHeader, body []byte, err error) {
-	// A header has no length that would be known before. It is read together with
-	// the body, of which the one before tells about how long it is.
-	n := min(max(c.guess, 1<<10), int(min(c.to-c.from, maxPage)))
-	for {
-		b, err := r.at(c.from, n)
-		if err != nil {
-			return h, nil, err
-		}
-		p := new(thrift.CompactProtocol)
-		pr := p.NewReaderFromBytes(b)
-		h = format.PageHeader{}
-		err = thrift.NewDecoder(pr).Decode(&h)
-		if err != nil {
-			if int64(n) == c.to-c.from || n >= maxPage {
-				return h, nil, fmt.Errorf("page header: %w", err)
-			}
-			n = int(min(2*int64(n), c.to-c.from, maxPage)) // it may have been cut off
-			continue
-		}
-		head, size := pr.BytesRead(), int(h.CompressedPageSize)
-		if size < 0 || size > maxPage || h.UncompressedPageSize < 0 || h.UncompressedPageSize > maxPage || int64(head+size) > c.to-c.from {
-			return h, nil, fmt.Errorf("page of %d bytes, compressed from %d: want it inside the chunk", size, h.UncompressedPageSize)
-		}
-		if head+size > len(b) {
-			if b, err = r.at(c.from, head+size); err != nil {
-				return h, nil, err
-			}
-		}
-		c.from += int64(head + size)
-		c.guess = head + size + size/8
-		return h, b[head : head+size], nil
-	}
-}
-
-// at returns n bytes of the file. They are valid until the next call.
-func (r *tableReader) at(off int64, n int) ([]byte, error) {
-	if cap(r.compressed) < n {
-		r.compressed = make([]byte, n+n/4)
-	}
-	b := r.compressed[:n]
-	if k, err := r.r.ReadAt(b, off); k < n {
-		if err == io.EOF {
-			err = io.ErrUnexpectedEOF
-		}
-		return nil, err
-	}
-	return b, nil
-}
-
-// decompress returns what b was before. It is valid until the next call.
-func (r *tableReader) decompress(b []byte, size int32) ([]byte, error) {
-	if cap(r.plain) < int(size) {
-		r.plain = make([]byte, size+size/4)
-	}
-	out, err := r.zstd.DecodeAll(b, r.plain[:0:size])
-	if err == nil && len(out) != int(size) {
-		err = fmt.Errorf("%d bytes, but the page's header says %d", len(out), size)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("decompress: %w", err)
-	}
-	return out, nil
 }
 
 // dataPage decodes a page.
@@ -504,7 +393,7 @@ func (r *tableReader) dataPage(c *cursor, header *format.PageHeader, body []byte
 	}
 	body = body[reps+defs:]
 	if compressed, said := h.IsCompressed.Get(); compressed || !said {
-		if body, err = r.decompress(body, header.UncompressedPageSize-int32(reps+defs)); err != nil {
+		if body, err = r.codec.Decompress(c.pages.Codec, &r.plain, body, int(header.UncompressedPageSize)-reps-defs); err != nil {
 			return err
 		}
 	}
@@ -549,14 +438,7 @@ func decodePlain[V int32 | int64 | float64](dst []V, b []byte, n int) ([]V, erro
 // checkDelta checks that a delta-encoded page is of n values: the library takes
 // memory for as many as it says.
 func checkDelta(b []byte, n int) error {
-	for range 2 { // sizes of blocks
-		_, k := binary.Uvarint(b)
-		if k <= 0 {
-			return io.ErrUnexpectedEOF
-		}
-		b = b[k:]
-	}
-	if total, k := binary.Uvarint(b); k <= 0 || total != uint64(n) {
+	if total, ok := pages.DeltaCount(b); !ok || total != uint64(n) {
 		return fmt.Errorf("%d values, but the page's header says %d", total, n)
 	}
 	return nil
@@ -584,65 +466,17 @@ func (c *cursor) decodeCodes(b []byte, n int) (err error) {
 	return nil
 }
 
-// decodeHybrid decodes n numbers of width bits, which lie there as runs of one
-// number and as groups of eight packed ones.
+// decodeHybrid decodes n numbers of width bits.
 //
-// Note: the library decodes them faster, but takes memory for as many as the
-// bytes say, which a few can say are billions. The decoder of Parquet logs has
-// one of its own, into memory of known size: neither package imports the other.
+// Note: the library takes memory for as many as the bytes say, which a few can say
+// are billions.
 func decodeHybrid(dst []uint32, b []byte, width uint, n int) ([]uint32, error) {
-	if width > 32 {
-		return dst, fmt.Errorf("numbers of %d bits", width)
+	h, err := pages.NewHybrid(b, width)
+	if err != nil {
+		return dst, err
 	}
 	dst = slices.Grow(dst[:0], n)[:n]
-	for i := 0; i < n; {
-		header, k := binary.Uvarint(b)
-		if k <= 0 {
-			return dst, io.ErrUnexpectedEOF
-		}
-		b = b[k:]
-		if header&1 == 0 {
-			var v [4]byte
-			size := int(width+7) / 8
-			if len(b) < size || header>>1 == 0 {
-				return dst, io.ErrUnexpectedEOF
-			}
-			copy(v[:], b[:size])
-			b = b[size:]
-			run := dst[i : i+int(min(header>>1, uint64(n-i)))]
-			for j := range run {
-				run[j] = binary.LittleEndian.Uint32(v[:])
-			}
-			i += len(run)
-			continue
-		}
-		groups := header >> 1
-		if groups == 0 || groups*uint64(width) > uint64(len(b)) || groups > maxPageValues {
-			return dst, io.ErrUnexpectedEOF
-		}
-		packed := b[:groups*uint64(width)]
-		b = b[len(packed):]
-		run := dst[i : i+int(min(8*groups, uint64(n-i)))]
-		var bits uint64
-		have := uint(0)
-		mask := uint64(1)<<width - 1
-		for j := range run {
-			for have < width {
-				if len(packed) >= 4 {
-					bits |= uint64(binary.LittleEndian.Uint32(packed)) << have
-					packed, have = packed[4:], have+32
-				} else {
-					bits |= uint64(packed[0]) << have
-					packed, have = packed[1:], have+8
-				}
-			}
-			run[j] = uint32(bits & mask)
-			bits >>= width
-			have -= width
-		}
-		i += len(run)
-	}
-	return dst, nil
+	return dst, h.Read(dst)
 }
 
 // decodeTexts decodes n texts.

@@ -1,0 +1,270 @@
+// Package pages reads and writes what Parquet files are made of: footers, pages,
+// their compression and encodings. It knows no tables: what the values of a column
+// mean, and how they lie in memory, is its callers' affair.
+package pages
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+
+	"github.com/klauspost/compress/gzip"
+	"github.com/klauspost/compress/snappy"
+	"github.com/klauspost/compress/zstd"
+	"github.com/parquet-go/parquet-go/encoding/thrift"
+	"github.com/parquet-go/parquet-go/format"
+)
+
+// Magic begins and ends a Parquet file.
+const Magic = "PAR1"
+
+// Limits of what a file may ask for. Sound writers stay far below: theirs are
+// pages of about 1 MiB and footers of a few. They bound what a damaged or
+// hostile file can make us allocate.
+const (
+	maxFooter = 64 << 20  // bytes
+	MaxPage   = 256 << 20 // bytes, as it is and decompressed
+	maxRatio  = 1 << 15   // decompressed to compressed: zstd can have 128 KiB in 4 bytes, the others less
+)
+
+// ErrDamaged is in errors about what cannot be so in a sound file.
+var ErrDamaged = errors.New("damaged")
+
+// FooterSize returns how many bytes the footer of a file of size bytes has, which
+// stand before the last eight, or why there is none that can be read.
+func FooterSize(r io.ReaderAt, size int64) (int64, error) {
+	const least = int64(len(Magic) + 4 + len(Magic))
+	if size < least {
+		return 0, fmt.Errorf("not a whole Parquet file: %d bytes", size)
+	}
+	var tail [8]byte
+	if n, err := r.ReadAt(tail[:], size-8); n < len(tail) {
+		return 0, fmt.Errorf("read footer: %w", err)
+	}
+	footer := int64(binary.LittleEndian.Uint32(tail[:]))
+	switch {
+	case string(tail[4:]) == "PARE":
+		return 0, errors.New("the Parquet file is encrypted")
+	case string(tail[4:]) != Magic:
+		return 0, errors.New("not a whole Parquet file: it does not end in PAR1; cut off, or still being written")
+	case footer > size-least:
+		return 0, fmt.Errorf("damaged Parquet file: a footer of %d bytes in a file of %d", footer, size)
+	case footer > maxFooter:
+		return 0, fmt.Errorf("a Parquet footer of %d bytes; at most %d are read", footer, maxFooter)
+	}
+	return footer, nil
+}
+
+// ReadFooter reads the footer of a file of size bytes.
+func ReadFooter(r io.ReaderAt, size int64) (meta *format.FileMetaData, err error) {
+	n, err := FooterSize(r, size)
+	if err != nil {
+		return nil, err
+	}
+	defer Recovered("read footer", &err)
+	b := make([]byte, n)
+	if k, err := r.ReadAt(b, size-8-n); k < len(b) {
+		return nil, fmt.Errorf("read footer: %w", err)
+	}
+	meta = new(format.FileMetaData)
+	if err := thrift.Unmarshal(new(thrift.CompactProtocol), b, meta); err != nil {
+		return nil, fmt.Errorf("read footer: %w", err)
+	}
+	return meta, nil
+}
+
+// AppendFooter appends the end of a file.
+func AppendFooter(b []byte, meta *format.FileMetaData) ([]byte, error) {
+	footer, err := thrift.Marshal(new(thrift.CompactProtocol), meta)
+	if err != nil {
+		return nil, err
+	}
+	b = binary.LittleEndian.AppendUint32(append(b, footer...), uint32(len(footer)))
+	return append(b, Magic...), nil
+}
+
+// Recovered turns a panic into an error, by defer: the Parquet library panics on
+// some damaged files.
+func Recovered(what string, err *error) {
+	if r := recover(); r != nil {
+		*err = fmt.Errorf("%s: damaged Parquet file: %v", what, r)
+	}
+}
+
+// A Reader reads the pages of a column chunk.
+type Reader struct {
+	// Buffer, if set, is what pages are read into, one at a time and together with
+	// other Readers: a page is valid until the next page of any of them. Else a
+	// Reader has a buffer of its own and reads a megabyte at a time.
+	Buffer *[]byte
+	Codec  format.CompressionCodec // of the chunk
+
+	file   io.ReaderAt
+	at     int64 // where what was read ends in the file
+	end    int64 // of the chunk
+	own    []byte
+	rest   []byte // what was read and not yet handed out
+	guess  int    // bytes that the next page takes, with its header
+	sound  bool   // the chunk lies within the file
+	thrift thrift.CompactProtocol
+}
+
+// readAhead is how much of a column is read in one go. Less would be one
+// request a page on object stores; more would be memory times columns.
+const readAhead = 1 << 20
+
+// Open goes to the first page of a chunk in a file of size bytes.
+func (p *Reader) Open(file io.ReaderAt, size int64, meta *format.ColumnMetaData) {
+	p.file, p.Codec, p.rest = file, meta.Codec, nil
+	p.at = meta.DataPageOffset
+	if d := meta.DictionaryPageOffset; d > 0 && d < p.at {
+		p.at = d
+	}
+	p.sound = p.at >= int64(len(Magic)) && meta.TotalCompressedSize >= 0 && meta.TotalCompressedSize <= size-p.at
+	p.end = p.at + meta.TotalCompressedSize
+}
+
+// Done reports whether all pages have been read.
+func (p *Reader) Done() bool { return p.sound && p.at-int64(len(p.rest)) == p.end }
+
+// Next returns the next page. Both are valid until the next call.
+func (p *Reader) Next() (*format.PageHeader, []byte, error) {
+	if !p.sound {
+		return nil, nil, fmt.Errorf("%w: the column lies outside the file", ErrDamaged)
+	}
+	if p.Buffer != nil { // what is left in it may be another's
+		p.at -= int64(len(p.rest))
+		p.rest = nil
+	}
+	h, err := p.header()
+	if err != nil {
+		return nil, nil, err
+	}
+	size := int(h.CompressedPageSize)
+	switch {
+	case size < 0 || h.UncompressedPageSize < 0:
+		return nil, nil, fmt.Errorf("%w: a page of %d bytes, %d decompressed", ErrDamaged, size, h.UncompressedPageSize)
+	case size > MaxPage || h.UncompressedPageSize > MaxPage:
+		return nil, nil, fmt.Errorf("a page of %d bytes, %d decompressed; at most %d are read", size, h.UncompressedPageSize, MaxPage)
+	}
+	if err := p.fill(size); err != nil {
+		return nil, nil, err
+	}
+	if len(p.rest) < size {
+		return nil, nil, fmt.Errorf("%w: a page beyond the end of the column", ErrDamaged)
+	}
+	body := p.rest[:size:size]
+	p.rest = p.rest[size:]
+	p.guess += size + size/8
+	if h.CRC != 0 && crc32.ChecksumIEEE(body) != uint32(h.CRC) {
+		return nil, nil, fmt.Errorf("%w page: wrong checksum", ErrDamaged)
+	}
+	return h, body, nil
+}
+
+// header reads a page header, whose size is not known before.
+func (p *Reader) header() (*format.PageHeader, error) {
+	for size := 4 << 10; ; size *= 16 {
+		if err := p.fill(size); err != nil {
+			return nil, err
+		}
+		if len(p.rest) == 0 {
+			return nil, fmt.Errorf("%w: the column ends before the row group", ErrDamaged)
+		}
+		h := new(format.PageHeader)
+		r := p.thrift.NewReaderFromBytes(p.rest)
+		err := thrift.NewDecoder(r).Decode(h)
+		if err == nil {
+			p.guess = r.BytesRead()
+			p.rest = p.rest[p.guess:]
+			return h, nil
+		}
+		if len(p.rest) < size || size > readAhead { // more will not help
+			return nil, fmt.Errorf("page header: %w", err)
+		}
+	}
+}
+
+// fill makes rest at least n bytes long, or all that the chunk has.
+func (p *Reader) fill(n int) error {
+	if len(p.rest) >= n || p.at == p.end {
+		return nil
+	}
+	buffer, ahead := &p.own, readAhead
+	if p.Buffer != nil {
+		buffer, ahead = p.Buffer, p.guess
+	}
+	size := int(min(int64(max(n, ahead)), int64(len(p.rest))+p.end-p.at))
+	buf := *buffer
+	if cap(buf) < size {
+		buf = make([]byte, size)
+	}
+	buf = buf[:size]
+	have := copy(buf, p.rest)
+	k, err := p.file.ReadAt(buf[have:], p.at)
+	if k < size-have {
+		return fmt.Errorf("read page: %w", err)
+	}
+	p.at += int64(k)
+	*buffer, p.rest = buf, buf
+	return nil
+}
+
+// AppendHeader appends the header of a page.
+func AppendHeader(b *bytes.Buffer, h *format.PageHeader) error {
+	return thrift.NewEncoder(new(thrift.CompactProtocol).NewWriter(b)).Encode(h)
+}
+
+// A Codec decompresses pages, one at a time. The zero value is ready.
+type Codec struct {
+	zstd *zstd.Decoder
+	gzip *gzip.Reader
+}
+
+// Decompress returns the size bytes that src decompresses to: src itself if it is
+// not compressed, else in *buf, which grows as needed.
+func (c *Codec) Decompress(codec format.CompressionCodec, buf *[]byte, src []byte, size int) (out []byte, err error) {
+	if size < 0 || codec != format.Uncompressed && size/maxRatio > len(src) {
+		return nil, fmt.Errorf("%w page: %d bytes decompressed from %d", ErrDamaged, size, len(src))
+	}
+	if codec != format.Uncompressed && cap(*buf) < size {
+		*buf = make([]byte, size+size/16) // pages of a column are about as large
+	}
+	switch codec {
+	case format.Uncompressed:
+		out = src
+	case format.Snappy:
+		if n, err := snappy.DecodedLen(src); err != nil || n != size {
+			return nil, fmt.Errorf("%w snappy page", ErrDamaged)
+		}
+		out, err = snappy.Decode((*buf)[:size], src)
+	case format.Gzip:
+		if c.gzip == nil {
+			c.gzip = new(gzip.Reader)
+		}
+		if err = c.gzip.Reset(bytes.NewReader(src)); err == nil {
+			out = (*buf)[:size]
+			_, err = io.ReadFull(c.gzip, out)
+		}
+	case format.Zstd:
+		if c.zstd == nil {
+			if c.zstd, err = zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(MaxPage),
+				zstd.WithDecoderLowmem(true), zstd.WithDecodeAllCapLimit(true)); err != nil {
+				return nil, err
+			}
+		}
+		out, err = c.zstd.DecodeAll(src, (*buf)[:0])
+	default:
+		return nil, fmt.Errorf("compressed with %s, which is not read: write the file with zstd, snappy or gzip", codec)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%w %s page: %w", ErrDamaged, codec, err)
+	}
+	if len(out) != size {
+		return nil, fmt.Errorf("%w %s page: %d bytes, want %d", ErrDamaged, codec, len(out), size)
+	}
+	return out, nil
+}
