@@ -8,7 +8,8 @@ package logs
 //	want.TABLE  the rows of a canonical table as CSV: the columns that have a
 //	            value in any row, in the table's order, then the fields of the
 //	            options that any row has; one without a text is written ""
-//	tally       "records 5 rows 3 other 1 skipped 1", then one reason a line
+//	tally       "records 5 rows 3 other 1 skipped 1", then a line for each kind
+//	            of other records that has a name, "kind alert 1", and for each reason
 //
 // Bytes that an editor would eat are written with carets, in "in" and in what is
 // wanted:
@@ -427,6 +428,12 @@ func (r *result) files() []txtar.File {
 	if r.tally.Masked > 0 {
 		fmt.Fprintf(&b, "masked %d\n", r.tally.Masked)
 	}
+	for _, k := range r.tally.Kinds {
+		fmt.Fprintf(&b, "kind %s %d\n", encodeCarets(k.Name), k.Count)
+	}
+	if r.tally.Unlisted > 0 {
+		fmt.Fprintf(&b, "unlisted %d\n", r.tally.Unlisted)
+	}
 	for _, reason := range r.tally.Reasons {
 		fmt.Fprintln(&b, reason)
 	}
@@ -444,6 +451,13 @@ func (r *result) check() error {
 	}
 	if r.rows != t.Rows {
 		return fmt.Errorf("got %d rows, want the %d of the tally", r.rows, t.Rows)
+	}
+	named := t.Unlisted
+	for _, k := range t.Kinds {
+		named += k.Count
+	}
+	if named > t.Other {
+		return fmt.Errorf("got %d records of kinds with a name, want no more than the %d other ones", named, t.Other)
 	}
 	var skipped int64
 	for _, reason := range t.Reasons {

@@ -65,7 +65,7 @@ type Member struct {
 }
 
 var (
-	// ErrEmpty is the error of a member without a byte of text.
+	// ErrEmpty is the error of a member without a byte of text. See also NotLog.
 	ErrEmpty = errors.New("is empty")
 	// ErrUnknown is the error of a member that no format recognises.
 	ErrUnknown = errors.New("is of no known format: name it with --format, or describe its columns with a mapping")
@@ -213,6 +213,9 @@ func (r *reader) archive(m *Member) error {
 	if err != nil {
 		return fmt.Errorf("zip archive: %w", err)
 	}
+	if err := notLogZip(z.File); err != nil {
+		return err
+	}
 	// A buffer of this size makes few ranged reads of a remote object.
 	z.RegisterDecompressor(zip.Deflate, func(in io.Reader) io.ReadCloser {
 		return io.NopCloser(inflate.NewReader(bufio.NewReaderSize(in, BlockSize)))
@@ -262,6 +265,10 @@ func (r *reader) stream(m *Member, in *bufio.Reader, stored *counter) error {
 		in = bufio.NewReaderSize(content, headSize)
 	}
 	if err := r.show(m, in); err != nil {
+		return err
+	}
+	head, _ := in.Peek(headSize)
+	if err := notLog(head); err != nil {
 		return err
 	}
 	c := cutter{
