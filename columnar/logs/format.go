@@ -190,6 +190,9 @@ type Options struct {
 	Written time.Time
 	// Head is the start of the object, as Sniff sees it.
 	Head []byte
+	// Name is the object's name without folders, for dialects whose names say what
+	// is in them. "": not known.
+	Name string
 	// Want is the set of columns that anyone reads. None: all.
 	Want columnar.Cols
 	// WantFields are the fields, by table, that rules read beside columns.
@@ -241,13 +244,9 @@ func (r Reason) String() string {
 // Row counts a record that became a row.
 func (t *Tally) Row() { t.Records++; t.Rows++ }
 
-// Pass counts a record that is sound but belongs to no canonical table, of a kind
-// that has no name.
-func (t *Tally) Pass() { t.Records++; t.Other++ }
-
 // Known counts a record that is sound but belongs to no canonical table, of a kind
-// that the dialect knows: "alert", "x509", "comment". "" is Pass. The name may come
-// from the log; Known keeps none of it.
+// that the dialect knows: "alert", "x509", "blank line". The name may come from the
+// log; Known keeps none of it. "" is a kind without a name.
 func (t *Tally) Known(kind string) {
 	t.Records++
 	t.Other++

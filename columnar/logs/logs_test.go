@@ -56,6 +56,7 @@ type caseOptions struct {
 	Format    string // do not sniff
 	Zone      string // as in time.LoadLocation
 	Written   time.Time
+	Name      string // of the object
 	LogFormat string `yaml:"logformat"`
 	Mapping   *caseMapping
 	Events    bool     // rows of the table event are read
@@ -156,7 +157,7 @@ func readCase(file string) (*logCase, error) {
 }
 
 func (o *caseOptions) options() (Options, error) {
-	out := Options{LogFormat: o.LogFormat, Written: o.Written}
+	out := Options{LogFormat: o.LogFormat, Written: o.Written, Name: o.Name}
 	if o.Zone != "" {
 		zone, err := time.LoadLocation(o.Zone)
 		if err != nil {

@@ -98,7 +98,7 @@ type suricata struct {
 	queries scan.Walker
 	query   scan.Walker
 	scratch []byte
-	other   []byte            // kind of the last event that gave no row; valid like its line
+	other   string            // kind of the last event that gave no row
 	keptIn  *columnar.Builder // that kept is for
 	kept    []eveKept
 }
@@ -113,7 +113,7 @@ func (d *suricata) Decode(b *Block, out *columnar.Out, t *Tally) error {
 		case reason != "":
 			t.Skip(record, reason)
 		case rows == 0:
-			t.Known(string(d.other))
+			t.Known(d.other)
 		}
 		for range rows {
 			t.Row()
@@ -123,10 +123,9 @@ func (d *suricata) Decode(b *Block, out *columnar.Out, t *Tally) error {
 }
 
 // Kinds that are not an event_type.
-var (
-	blankLine = []byte("blank line")
-	dnsAnswer = []byte("dns answer")
-	dnsRoot   = []byte("dns query of the root")
+const (
+	dnsAnswer = "dns answer"
+	dnsRoot   = "dns query of the root"
 )
 
 // line decodes an event and returns how many rows it gave. If it is malformed
@@ -152,7 +151,7 @@ func (d *suricata) line(line []byte, record int64, out *columnar.Out) (rows int,
 	case "":
 		return 0, "no event_type"
 	default:
-		d.other = kind
+		d.other = string(kind)
 		return 0, ""
 	}
 	us, ok := d.clock.ISO(d.text(eveTimestamp))
