@@ -232,7 +232,8 @@ func syslogHost(head []byte) (host []byte, ok bool) {
 // An auditEvent is an event of a block.
 type auditEvent struct {
 	key    auditKey
-	first  int64 // number of its first record
+	kind   []byte // of its first record, as it stands in the log
+	first  int64  // number of its first record
 	last   int64
 	exec   bool // has EXECVE
 	failed bool
@@ -245,6 +246,14 @@ type auditEvent struct {
 	who            [4][]byte // AUID, auid, UID, uid: the first that is known counts
 
 	records []auditRecord // if rules read any
+}
+
+// what returns the kind of an event that is no row.
+func (e *auditEvent) what() string {
+	if e.exec {
+		return "execve that failed"
+	}
+	return string(e.kind)
 }
 
 type auditd struct {
@@ -271,7 +280,7 @@ func (d *auditd) Decode(b *Block, out *columnar.Out, t *Tally) error {
 		case r.kind != nil:
 			d.add(&r, record)
 		case !scan.Blank(line) && string(line) != "----" && !bytes.HasPrefix(line, []byte("time->")): // ausearch
-			t.Pass()
+			t.Known("line of another program")
 		}
 	}
 	for i := range d.events {
@@ -282,7 +291,7 @@ func (d *auditd) Decode(b *Block, out *columnar.Out, t *Tally) error {
 		}
 		if !e.exec || e.failed {
 			if others == 0 {
-				t.Pass()
+				t.Known(e.what())
 			}
 			continue
 		}
@@ -379,7 +388,7 @@ func (d *auditd) add(r *auditRecord, record int64) {
 			d.events = append(d.events, auditEvent{})
 		}
 		d.events = d.events[:i+1]
-		d.events[i] = auditEvent{key: r.key, first: record, arg: -1, cmdLine: d.events[i].cmdLine[:0], records: d.events[i].records[:0]}
+		d.events[i] = auditEvent{key: r.key, kind: r.kind, first: record, arg: -1, cmdLine: d.events[i].cmdLine[:0], records: d.events[i].records[:0]}
 		d.open[r.key] = i
 	}
 	e := &d.events[i]

@@ -67,7 +67,7 @@ func (d *bind) Decode(b *Block, out *columnar.Out, t *Tally) error {
 		isQuery, ok := q.parse(message)
 		switch {
 		case !isQuery:
-			t.Pass()
+			t.Known(bindKind(message))
 			continue
 		case !ok:
 			t.Skip(record, "malformed query line")
@@ -106,6 +106,20 @@ func (d *bind) time(line []byte) (us int64, message []byte, ok bool) {
 }
 
 var named = []byte("named")
+
+// bindKind returns what kind of line one is that is no query; message is nil if
+// another program wrote it.
+func bindKind(message []byte) string {
+	switch {
+	case message == nil:
+		return "line of another program"
+	case bytes.Contains(message, []byte("response: ")):
+		return "response"
+	case bytes.HasSuffix(message, []byte(" denied")):
+		return "query that was denied"
+	}
+	return "message of named"
+}
 
 // parseTime parses 02-Jan-2006 15:04:05.000.
 func (d *bind) parseTime(b []byte) (us int64, ok bool) {

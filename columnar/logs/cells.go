@@ -33,6 +33,12 @@ func unknown(text []byte) bool {
 	return false
 }
 
+// Kinds of records that several dialects have.
+const (
+	blankLine = "blank line"
+	leftOut   = "left out by mapping.where"
+)
+
 // malformedJSON is the reason to skip a line that is no JSON object, or a part of
 // one.
 const malformedJSON = "malformed JSON object"

@@ -95,6 +95,7 @@ const (
 )
 
 type cloudTrail struct {
+	other   string // kind of the last event that gave no row
 	clock   scan.Clock
 	event   *scan.Shape
 	values  [numTrailFields]scan.Value
@@ -138,16 +139,17 @@ func (d *cloudTrail) Decode(b *Block, out *columnar.Out, t *Tally) error {
 			builder.Drop()
 			t.Skip(record, reason)
 		default:
-			t.Pass()
+			t.Known(d.other)
 		}
 	}
 	return nil
 }
 
 // line sets the cells of an event. If it is no row, reason says why it is
-// malformed, or is "" if it is not.
+// malformed, or d.other of which kind it is.
 func (d *cloudTrail) line(line []byte, b *columnar.Builder) (row bool, reason string) {
 	if scan.Blank(line) {
+		d.other = blankLine
 		return false, ""
 	}
 	d.scratch = d.scratch[:0]
@@ -157,8 +159,14 @@ func (d *cloudTrail) line(line []byte, b *columnar.Builder) (row bool, reason st
 	}
 	category, kind, name := d.text(trailCategory), d.text(trailType), d.text(trailName)
 	switch {
-	case has>>trailDigestEnd&1 != 0, string(category) == "Insight", string(kind) == "AwsCloudTrailInsight",
-		string(category) == "NetworkActivity", string(kind) == "AwsVpceEvent":
+	case has>>trailDigestEnd&1 != 0:
+		d.other = "digest"
+		return false, ""
+	case string(category) == "Insight", string(kind) == "AwsCloudTrailInsight":
+		d.other = "insight"
+		return false, ""
+	case string(category) == "NetworkActivity", string(kind) == "AwsVpceEvent":
+		d.other = "network activity"
 		return false, ""
 	case len(name) == 0:
 		return false, "no eventName"

@@ -57,7 +57,7 @@ func (d *coreDNS) Decode(b *Block, out *columnar.Out, t *Tally) error {
 		var q coreQuery
 		sound := q.parse(message)
 		if sound && q.name == nil {
-			t.Pass()
+			t.Known("other message")
 			continue
 		}
 		us, ok := d.time(stamp)

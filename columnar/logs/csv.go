@@ -269,7 +269,7 @@ func (d *csvDecoder) Decode(b *Block, out *columnar.Out, t *Tally) error {
 		end := skip + csvRecordEnd(data[skip:])
 		if end == skip {
 			for range bytes.Count(data, eol) {
-				t.Pass()
+				t.Known("header")
 			}
 			return nil
 		}
@@ -277,7 +277,7 @@ func (d *csvDecoder) Decode(b *Block, out *columnar.Out, t *Tally) error {
 			return fmt.Errorf("header: %w", err)
 		}
 		for range bytes.Count(data[:skip], eol) + 1 {
-			t.Pass()
+			t.Known("header")
 		}
 		line += int64(bytes.Count(data[:end], eol))
 		data = data[end:]
@@ -533,7 +533,7 @@ func (d *csvDecoder) record(data []byte, pos []uint32, line int64, t *Tally) {
 		return
 	}
 	if w := d.plan.where; w >= 0 && !bytes.Equal(d.cell(data, pos, w), d.plan.equals) {
-		t.Pass()
+		t.Known(leftOut)
 		return
 	}
 	b := d.builder
@@ -598,7 +598,7 @@ func (d *csvDecoder) unquote(cell []byte) []byte {
 func (d *csvDecoder) ragged(data []byte, pos []uint32, line int64, t *Tally) {
 	switch n := len(pos) - 1; {
 	case n == 1 && len(d.cell(data, pos, 0)) == 0:
-		t.Pass() // a blank line
+		t.Known(blankLine)
 	case n < d.columns:
 		d.skip(data, pos, line, csvFewer, t)
 	default:
@@ -611,7 +611,7 @@ func (d *csvDecoder) skip(data []byte, pos []uint32, line int64, reason string, 
 	record := bytes.TrimSuffix(data[pos[0]+1:pos[len(pos)-1]], carriage)
 	if d.header != nil {
 		if bytes.Equal(record, bytes.TrimPrefix(d.header, utf8BOM)) {
-			t.Pass()
+			t.Known("header")
 			return
 		}
 		for i := range len(pos) - 1 {

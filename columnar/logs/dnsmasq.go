@@ -13,9 +13,10 @@ var Dnsmasq = &Format{
 	Name:    "dnsmasq",
 	Origins: []columnar.Origin{{Product: "dnsmasq"}},
 	Title:   "dnsmasq and Pi-hole query log",
-	Doc: `Written with log-queries or log-queries=extra, to a file or through syslog. Each
-query line is a row; what was forwarded, cached, replied, validated or configured,
-and what other programs wrote to the same syslog, counts as other.
+	Doc: `Written with log-queries, log-queries=extra or log-queries=proto, to a file, through
+syslog, or as OpenWrt's logread prints it. Each query line is a row; what was forwarded,
+cached, replied, validated or configured, and what other programs wrote to the same
+syslog, counts as other.
 
 Times have no year and no zone: the year comes from when the object was written,
 the zone from the options. A name that a client sent in odd bytes is logged as
@@ -70,10 +71,14 @@ func (d *dnsmasq) Decode(b *Block, out *columnar.Out, t *Tally) error {
 			t.Skip(record, "bad time")
 			continue
 		}
-		_, event := dnsmasqMessage(message)
+		program, event := dnsmasqMessage(message)
 		query, isQuery := bytes.CutPrefix(event, queryWord)
 		if !isQuery {
-			t.Pass()
+			if kind := dnsmasqKind(program, event); kind != "" {
+				t.Known(kind)
+			} else {
+				t.Skip(record, "malformed query line")
+			}
 			continue
 		}
 		client, name, kind := dnsmasqQuery(query)
@@ -129,7 +134,35 @@ func dnsmasqQuery(p []byte) (client, name, kind []byte) {
 	return client, name, kind
 }
 
-// dnsmasqMessage splits "dnsmasq[71]: 12 192.0.2.1/5353 query[A] …", with the
+// dnsmasqKinds are the first words of what dnsmasq writes about a name, but for
+// queries.
+var dnsmasqKinds = [...]string{"forwarded", "reply", "cached", "cached-stale", "config", "validation", "auth", "dnssec-query", "dnssec-retry",
+	"DHCP", "gravity", "exactly", "regex", "special", "Rate-limiting", "nameserver"}
+
+// dnsmasqKind returns what kind of line one is that does not begin like a query; ""
+// if it is a query all the same, in a form that is not known. What a client wrote, a
+// name, is never in the first word of an event.
+func dnsmasqKind(program, event []byte) string {
+	if program == nil {
+		return "line of another program"
+	}
+	first, _ := scan.CutWord(event)
+	word, _, _ := bytes.Cut(first, []byte{'['}) // dnssec-query[DS]
+	for _, kind := range dnsmasqKinds {
+		if string(word) == kind {
+			return kind
+		}
+	}
+	switch {
+	case len(first) > 0 && first[0] == '/':
+		return "name of a file of hosts"
+	case bytes.Contains(event, queryWord):
+		return ""
+	}
+	return "message of dnsmasq"
+}
+
+// dnsmasqMessage splits "dnsmasq[71]: UDP 12 192.0.2.1/5353 query[A] …", with the
 // name of a machine before it or not, into program and event. program is nil if
 // another one wrote the line.
 func dnsmasqMessage(p []byte) (program, event []byte) {
@@ -140,12 +173,17 @@ func dnsmasqMessage(p []byte) (program, event []byte) {
 	if at := bytes.LastIndexByte(tag, ' '); at >= 0 {
 		tag = tag[at+1:]
 	}
-	if string(tag) != "dnsmasq" && !bytes.HasPrefix(tag, []byte("dnsmasq[")) {
+	if name, _, _ := bytes.Cut(tag, []byte{'['}); string(name) != "dnsmasq" && string(name) != "pihole-FTL" {
 		return nil, nil
 	}
 	// log-queries=extra: a serial number and the client's address and port, in
-	// brackets or not.
+	// brackets or not; =proto: with the transport before them.
 	extra := bytes.TrimPrefix(rest, []byte("["))
+	if p, ok := bytes.CutPrefix(extra, []byte("UDP ")); ok {
+		extra = p
+	} else if p, ok := bytes.CutPrefix(extra, []byte("TCP ")); ok {
+		extra = p
+	}
 	digits := 0
 	for digits < len(extra) && '0' <= extra[digits] && extra[digits] <= '9' {
 		digits++

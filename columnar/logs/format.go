@@ -190,6 +190,9 @@ type Options struct {
 	Written time.Time
 	// Head is the start of the object, as Sniff sees it.
 	Head []byte
+	// Name is the object's name without folders, for dialects whose names say what
+	// is in them. "": not known.
+	Name string
 	// Want is the set of columns that anyone reads. None: all.
 	Want columnar.Cols
 	// WantFields are the fields, by table, that rules read beside columns.
@@ -214,6 +217,17 @@ type Tally struct {
 	Skipped int64 // malformed
 	Masked  int64 // of Rows, those with a DNS name that the dialect does not write as it was asked
 	Reasons []Reason
+	// Kinds are the records among Other whose kind has a name, ascending by name, and
+	// Unlisted those whose kind found no room there.
+	Kinds    []Kind
+	Unlisted int64
+}
+
+// A Kind is records of a kind that the dialect knows, but that no canonical table
+// holds.
+type Kind struct {
+	Name  string // as the dialect calls it: "alert", "x509"; from the log, so anything
+	Count int64
 }
 
 // A Reason says why records were skipped.
@@ -230,8 +244,48 @@ func (r Reason) String() string {
 // Row counts a record that became a row.
 func (t *Tally) Row() { t.Records++; t.Rows++ }
 
-// Pass counts a record that is sound but belongs to no canonical table.
-func (t *Tally) Pass() { t.Records++; t.Other++ }
+// Known counts a record that is sound but belongs to no canonical table, of a kind
+// that the dialect knows: "alert", "x509", "blank line". The name may come from the
+// log; Known keeps none of it. "" is a kind without a name.
+func (t *Tally) Known(kind string) {
+	t.Records++
+	t.Other++
+	for i := range t.Kinds { // most logs have a few: looking is four times as fast as searching
+		if t.Kinds[i].Name == kind {
+			t.Kinds[i].Count++
+			return
+		}
+	}
+	if kind != "" {
+		t.kind(kind, 1)
+	}
+}
+
+const (
+	// maxKinds is how many names of kinds are kept, and maxKindName how long they are,
+	// in bytes. Names that a hostile log makes up must fill neither memory nor report.
+	maxKinds    = 64
+	maxKindName = 64
+)
+
+// kind counts n records of a kind. Of too many names those that come first in their
+// order are kept: which they are must not depend on who counted what first.
+func (t *Tally) kind(name string, n int64) {
+	name = name[:min(len(name), maxKindName)]
+	at, ok := slices.BinarySearchFunc(t.Kinds, name, func(k Kind, name string) int { return strings.Compare(k.Name, name) })
+	switch {
+	case ok:
+		t.Kinds[at].Count += n
+		return
+	case at == maxKinds:
+		t.Unlisted += n
+		return
+	case len(t.Kinds) == maxKinds:
+		t.Unlisted += t.Kinds[maxKinds-1].Count
+		t.Kinds = t.Kinds[:maxKinds-1]
+	}
+	t.Kinds = slices.Insert(t.Kinds, at, Kind{strings.Clone(name), n})
+}
 
 // Skip counts a malformed record.
 func (t *Tally) Skip(record int64, reason string) {
@@ -261,4 +315,8 @@ func (t *Tally) Add(u *Tally) {
 	for _, r := range u.Reasons {
 		t.because(r)
 	}
+	for _, k := range u.Kinds {
+		t.kind(k.Name, k.Count)
+	}
+	t.Unlisted += u.Unlisted
 }

@@ -46,6 +46,7 @@ Of equal keys the last one counts; objects under equal keys are merged. Numbers 
 }
 
 type jsonLines struct {
+	other   string // kind of the last record that gave no row
 	plan    *plan
 	shape   *scan.Shape
 	wrapped bool
@@ -269,7 +270,7 @@ func (d *jsonLines) Decode(b *Block, out *columnar.Out, t *Tally) error {
 			d.builder.Drop()
 			t.Skip(record, reason)
 		default:
-			t.Pass()
+			t.Known(d.other)
 		}
 	}
 	return nil
@@ -279,6 +280,7 @@ func (d *jsonLines) Decode(b *Block, out *columnar.Out, t *Tally) error {
 // malformed, or is "" if it is not.
 func (d *jsonLines) line(line []byte) (row bool, reason string) {
 	if scan.Blank(line) {
+		d.other = blankLine
 		return false, ""
 	}
 	d.scratch = d.scratch[:0]
@@ -289,9 +291,11 @@ func (d *jsonLines) line(line []byte) (row bool, reason string) {
 		return false, "no event object"
 	}
 	if p := d.plan; p.where >= 0 && !bytes.Equal(d.text(p.where), p.equals) {
+		d.other = leftOut
 		return false, ""
 	}
 	if p := d.plan; len(p.tells) > 0 && !slices.ContainsFunc(p.tells, func(i int) bool { return i < 0 || len(d.text(i)) > 0 }) {
+		d.other = "no " + d.plan.table.Name + " record"
 		return false, ""
 	}
 	for i := range d.fields {

@@ -8,7 +8,8 @@ package logs
 //	want.TABLE  the rows of a canonical table as CSV: the columns that have a
 //	            value in any row, in the table's order, then the fields of the
 //	            options that any row has; one without a text is written ""
-//	tally       "records 5 rows 3 other 1 skipped 1", then one reason a line
+//	tally       "records 5 rows 3 other 1 skipped 1", then a line for each kind
+//	            of other records that has a name, "kind alert 1", and for each reason
 //
 // Bytes that an editor would eat are written with carets, in "in" and in what is
 // wanted:
@@ -55,6 +56,7 @@ type caseOptions struct {
 	Format    string // do not sniff
 	Zone      string // as in time.LoadLocation
 	Written   time.Time
+	Name      string // of the object
 	LogFormat string `yaml:"logformat"`
 	Mapping   *caseMapping
 	Events    bool     // rows of the table event are read
@@ -155,7 +157,7 @@ func readCase(file string) (*logCase, error) {
 }
 
 func (o *caseOptions) options() (Options, error) {
-	out := Options{LogFormat: o.LogFormat, Written: o.Written}
+	out := Options{LogFormat: o.LogFormat, Written: o.Written, Name: o.Name}
 	if o.Zone != "" {
 		zone, err := time.LoadLocation(o.Zone)
 		if err != nil {
@@ -427,6 +429,12 @@ func (r *result) files() []txtar.File {
 	if r.tally.Masked > 0 {
 		fmt.Fprintf(&b, "masked %d\n", r.tally.Masked)
 	}
+	for _, k := range r.tally.Kinds {
+		fmt.Fprintf(&b, "kind %s %d\n", encodeCarets(k.Name), k.Count)
+	}
+	if r.tally.Unlisted > 0 {
+		fmt.Fprintf(&b, "unlisted %d\n", r.tally.Unlisted)
+	}
 	for _, reason := range r.tally.Reasons {
 		fmt.Fprintln(&b, reason)
 	}
@@ -444,6 +452,13 @@ func (r *result) check() error {
 	}
 	if r.rows != t.Rows {
 		return fmt.Errorf("got %d rows, want the %d of the tally", r.rows, t.Rows)
+	}
+	named := t.Unlisted
+	for _, k := range t.Kinds {
+		named += k.Count
+	}
+	if named > t.Other {
+		return fmt.Errorf("got %d records of kinds with a name, want no more than the %d other ones", named, t.Other)
 	}
 	var skipped int64
 	for _, reason := range t.Reasons {

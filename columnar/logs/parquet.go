@@ -294,7 +294,7 @@ func (d *parquetDecoder) row(b *columnar.Builder, record int64, t *Tally) {
 	switch {
 	case !match:
 		b.Drop()
-		t.Pass()
+		t.Known(leftOut)
 	case reason != "":
 		b.Drop()
 		t.Skip(record, reason)

@@ -65,7 +65,7 @@ type Member struct {
 }
 
 var (
-	// ErrEmpty is the error of a member without a byte of text.
+	// ErrEmpty is the error of a member without a byte of text. See also NotLog.
 	ErrEmpty = errors.New("is empty")
 	// ErrUnknown is the error of a member that no format recognises.
 	ErrUnknown = errors.New("is of no known format: name it with --format, or describe its columns with a mapping")
@@ -194,7 +194,7 @@ func (r *reader) split(m *Member, format *Format, head []byte) error {
 // begin sets what is known of a member once its format is.
 func (r *reader) begin(m *Member, format *Format, head []byte) {
 	options := r.Options
-	options.Head = bytes.Clone(head)
+	options.Head, options.Name = bytes.Clone(head), m.Name[strings.LastIndexAny(m.Name, "/!\\")+1:]
 	m.Format, m.Options = format, &options
 }
 
@@ -212,6 +212,9 @@ func (r *reader) archive(m *Member) error {
 	z, err := zip.NewReader(at, r.object.Size)
 	if err != nil {
 		return fmt.Errorf("zip archive: %w", err)
+	}
+	if err := notLogZip(z.File); err != nil {
+		return err
 	}
 	// A buffer of this size makes few ranged reads of a remote object.
 	z.RegisterDecompressor(zip.Deflate, func(in io.Reader) io.ReadCloser {
@@ -262,6 +265,10 @@ func (r *reader) stream(m *Member, in *bufio.Reader, stored *counter) error {
 		in = bufio.NewReaderSize(content, headSize)
 	}
 	if err := r.show(m, in); err != nil {
+		return err
+	}
+	head, _ := in.Peek(headSize)
+	if err := notLog(head); err != nil {
 		return err
 	}
 	c := cutter{

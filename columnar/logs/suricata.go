@@ -11,14 +11,14 @@ var Suricata = &Format{
 	Origins: []columnar.Origin{{Product: "suricata"}},
 	Title:   "Suricata EVE JSON",
 	Doc: `Reads the events dns, http, flow and tls; alerts, fileinfo, netflow, stats and
-all others are counted as other. Times without a zone are taken as of the zone
+all others are counted as other, each by its event_type. Times without a zone are taken as of the zone
 of the input. The event's host is the sensor's name, not the client's, and is
 left out.
 
 dns   → dns      one row for each name that is asked: dns.rrname and dns.rrtype
                  of type query (versions 1 and 2), or each of dns.queries of
                  type request (version 3). The same lookup is logged again as
-                 answer or response; those are counted as other, so response
+                 answer or response; those are counted as dns answer, so response
                  codes and answers are not read. A sensor that is set to log
                  answers only gives no rows: let it log queries.
 http  → http     http.hostname url_host, http.url url_path without the query
@@ -98,6 +98,7 @@ type suricata struct {
 	queries scan.Walker
 	query   scan.Walker
 	scratch []byte
+	other   string            // kind of the last event that gave no row
 	keptIn  *columnar.Builder // that kept is for
 	kept    []eveKept
 }
@@ -112,7 +113,7 @@ func (d *suricata) Decode(b *Block, out *columnar.Out, t *Tally) error {
 		case reason != "":
 			t.Skip(record, reason)
 		case rows == 0:
-			t.Pass()
+			t.Known(d.other)
 		}
 		for range rows {
 			t.Row()
@@ -121,10 +122,17 @@ func (d *suricata) Decode(b *Block, out *columnar.Out, t *Tally) error {
 	return nil
 }
 
+// Kinds that are not an event_type.
+const (
+	dnsAnswer = "dns answer"
+	dnsRoot   = "dns query of the root"
+)
+
 // line decodes an event and returns how many rows it gave. If it is malformed
-// it gives none, and reason says why.
+// it gives none, and reason says why; if it is of another kind, d.other says which.
 func (d *suricata) line(line []byte, record int64, out *columnar.Out) (rows int, reason string) {
 	if scan.Blank(line) {
+		d.other = blankLine
 		return 0, ""
 	}
 	d.scratch = d.scratch[:0]
@@ -143,6 +151,7 @@ func (d *suricata) line(line []byte, record int64, out *columnar.Out) (rows int,
 	case "":
 		return 0, "no event_type"
 	default:
+		d.other = string(kind)
 		return 0, ""
 	}
 	us, ok := d.clock.ISO(d.text(eveTimestamp))
@@ -183,8 +192,10 @@ func (d *suricata) dns(b *columnar.Builder, us, record int64) (rows int, reason 
 	case "":
 		return 0, "no dns.type"
 	default:
+		d.other = dnsAnswer
 		return 0, ""
 	}
+	d.other = dnsRoot // if no query gives a row
 	queries := d.event.Value(eveQueries)
 	if !queries.Is('[') {
 		return d.row(b, d.text(eveRRName), d.text(eveRRType), us, record), ""

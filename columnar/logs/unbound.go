@@ -77,8 +77,14 @@ func (d *unbound) Decode(b *Block, out *columnar.Out, t *Tally) error {
 		case !sound:
 			t.Skip(record, "malformed query or reply line")
 			continue
-		case u.name == nil, u.rcode != nil && logged:
-			t.Pass()
+		case u.name == nil && unboundMessage(line) == nil:
+			t.Known("line of another program")
+			continue
+		case u.name == nil:
+			t.Known("message of unbound")
+			continue
+		case u.rcode != nil && logged:
+			t.Known("reply to a query that was logged")
 			continue
 		}
 		l.room(rows, b.Data)

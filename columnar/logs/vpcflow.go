@@ -131,14 +131,14 @@ func (d *vpcFlow) Decode(b *Block, out *columnar.Out, t *Tally) error {
 		line, data = scan.CutLine(data)
 		switch {
 		case len(line) == 0:
-			t.Pass()
+			t.Known(blankLine)
 		case line[0] >= 'a' && isVPCHeader(line):
 			d.use(line)
-			t.Pass()
+			t.Known("header")
 		case !d.split(line):
 			t.Skip(record, "not as many fields as the header")
 		case string(d.cells[vpcStatus]) == "NODATA", string(d.cells[vpcStatus]) == "SKIPDATA":
-			t.Pass()
+			t.Known(string(d.cells[vpcStatus]))
 		default:
 			if reason := d.row(rows); reason != "" {
 				rows.Drop()

@@ -2,6 +2,8 @@ package logs
 
 import (
 	"bytes"
+	"slices"
+	"strings"
 	"time"
 
 	"outflow/columnar"
@@ -26,7 +28,7 @@ Times are local, of the zone of the options.`,
 	Sniff: func(head []byte) bool {
 		return scan.AnyLine(head, func(line []byte) bool {
 			var p winPacket
-			return bytes.HasPrefix(line, []byte("DNS Server log file creation at ")) || p.parse(line) && p.whole
+			return bytes.HasPrefix(line, []byte("DNS Server log file creation at ")) || p.parse(line) == packetKind && p.whole
 		})
 	},
 	New: func(o *Options) (Decoder, error) {
@@ -52,8 +54,12 @@ func (d *winDNS) Decode(b *Block, out *columnar.Out, t *Tally) error {
 			continue
 		}
 		var p winPacket
-		if !p.parse(line) {
-			t.Pass()
+		if kind := p.parse(line); kind != packetKind {
+			if kind == "" {
+				t.Skip(record, "malformed line")
+			} else {
+				t.Known(kind)
+			}
 			continue
 		}
 		us, ok := d.time(&p)
@@ -65,7 +71,7 @@ func (d *winDNS) Decode(b *Block, out *columnar.Out, t *Tally) error {
 			t.Skip(record, "malformed packet line")
 			continue
 		case !p.query:
-			t.Pass()
+			t.Known(p.other())
 			continue
 		}
 		l.room(rows, b.Data)
@@ -100,11 +106,10 @@ func (d *winDNS) time(p *winPacket) (us int64, ok bool) {
 		d.date, d.start = append(d.date[:0], p.date...), date.UnixMicro()
 	}
 	h, m, s, ok := winClock(p.clock)
-	switch string(p.half) {
-	case "":
-	case "AM", "PM":
-		ok = ok && 1 <= h && h <= 12
-		if h %= 12; p.half[0] == 'P' {
+	if len(p.half) > 0 {
+		afternoon, known := winHalf(p.half)
+		ok = ok && known && 1 <= h && h <= 12
+		if h %= 12; afternoon {
 			h += 12
 		}
 	}
@@ -114,7 +119,25 @@ func (d *winDNS) time(p *winPacket) (us int64, ok bool) {
 	return d.clock.Local(d.start + (h*3600+m*60+s)*scan.Second)
 }
 
-// winClock parses 1:51:18 or 13:51:18.
+// winHalves are how the languages of Windows write AM and PM, in lower case and
+// without dots and spaces.
+var winHalves = [...][]string{
+	{"am", "上午", "오전", "午前", "πμ", "fm", "vm", "de", "dop", "sa", "ص", "قظ", "पूर्वाह्न", "paradite", "өө", "ip"},
+	{"pm", "下午", "오후", "午後", "μμ", "em", "nm", "du", "odp", "ch", "م", "بظ", "अपराह्न", "pasdite", "үх", "ep"},
+}
+
+// winHalf reports which half of the day a text names, and whether it names one.
+func winHalf(b []byte) (afternoon, known bool) {
+	text := strings.NewReplacer(".", "", " ", "", "\u00a0", "", "\u202f", "").Replace(strings.ToLower(string(b)))
+	for i, texts := range winHalves {
+		if slices.Contains(texts, text) {
+			return i == 1, true
+		}
+	}
+	return false, false
+}
+
+// winClock parses 1:51:18 or 13:51:18, with colons or dots.
 func winClock(b []byte) (h, m, s int64, ok bool) {
 	if len(b) == 7 {
 		h, b = int64(b[0]-'0'), b[1:]
@@ -123,7 +146,7 @@ func winClock(b []byte) (h, m, s int64, ok bool) {
 		h, ok = scan.TwoDigits(b)
 		b = b[2:]
 	}
-	if !ok || b[0] != ':' || b[3] != ':' {
+	if !ok || b[0] != ':' && b[0] != '.' || b[3] != b[0] {
 		return 0, 0, 0, false
 	}
 	m, ok1 := scan.TwoDigits(b[1:])
@@ -132,13 +155,14 @@ func winClock(b []byte) (h, m, s int64, ok bool) {
 }
 
 // winDate parses a date: 20150521, or day, month and year with . - or / between
-// them. A year of four digits may come first, and is followed by the month.
+// them, and spaces behind those. A year of four digits may come first, and is followed by the month.
 func winDate(b []byte, monthFirst bool) (t time.Time, ok bool) {
 	var part [3]int
 	n, digits := 0, 0
 	var mark byte
 	for i, c := range b {
 		switch {
+		case c == ' ' && i > 0 && b[i-1] == mark || c == mark && n == 2 && i == len(b)-1:
 		case c-'0' <= 9:
 			part[n] = part[n]*10 + int(c-'0')
 			if digits++; digits > 8 {
@@ -176,7 +200,7 @@ func winMonthFirst(o *Options) bool {
 		var line []byte
 		line, head = scan.CutLine(head)
 		var p winPacket
-		if !p.parse(line) {
+		if p.parse(line) != packetKind {
 			continue
 		}
 		month, ok1 := winDate(p.date, true)
@@ -197,9 +221,10 @@ func winMonthFirst(o *Options) bool {
 
 // A winPacket is what the line of a packet says.
 type winPacket struct {
-	date, clock, half []byte // half: AM, PM or none
+	date, clock, half []byte // half: AM or PM in some language, or none
 	whole             bool   // the line is what it should be
 	query             bool   // that was received
+	sent, response    bool
 	client, kind      []byte
 	name              []byte // (3)www(7)example(3)com(0)
 }
@@ -208,23 +233,15 @@ type winPacket struct {
 //
 //	5/21/2015 1:51:18 PM 0D48 PACKET  000000000181D1C0 UDP Rcv 192.0.2.1       0c6b   Q [0001   D   NOERROR] A      (3)www(7)example(3)com(0)
 //
-// and returns false if the line is not that of a packet. All that a client chooses
-// freely is at the end.
-func (p *winPacket) parse(line []byte) bool {
+// and returns of which kind the line is: packetKind, another, or "" if it is damaged.
+// All that a client chooses freely is at the end.
+func (p *winPacket) parse(line []byte) (kind string) {
 	if len(line) == 0 || line[0]-'0' > 9 {
-		return false
+		return "preamble or detail"
 	}
-	var word []byte
-	p.date, line = scan.CutWord(line)
-	p.clock, line = scan.CutWord(line)
-	word, line = scan.CutWord(line)
-	if string(word) == "AM" || string(word) == "PM" {
-		p.half = word
-		_, line = scan.CutWord(line) // thread
-	}
-	word, line = scan.CutWord(line)
-	if string(word) != "PACKET" {
-		return false
+	line, kind = p.stamp(line)
+	if kind != packetKind {
+		return kind
 	}
 	protocol, line := cutPadded(line)
 	if len(protocol) > 3 { // its address in memory, since Windows Server 2008
@@ -234,19 +251,88 @@ func (p *winPacket) parse(line []byte) bool {
 	client, line := cutPadded(line)
 	_, line = cutPadded(line) // transaction
 	opcode, line := cutPadded(line)
-	response := string(opcode) == "R"
-	if response {
+	if p.response = string(opcode) == "R"; p.response {
 		opcode, line = cutPadded(line)
 	}
+	p.sent = string(direction) == "Snd"
 	at := scan.IndexNear(line, ']')
 	if len(opcode) != 1 || !scan.AddressLike(client) || len(line) == 0 || line[0] != '[' || at < 0 {
-		return true
+		return packetKind
 	}
 	p.kind, line = cutPadded(line[at+1:])
 	p.client, p.name = scan.WithoutScope(client), bytes.TrimLeft(line, " ")
-	p.whole = (string(protocol) == "UDP" || string(protocol) == "TCP") && (string(direction) == "Rcv" || string(direction) == "Snd") && len(p.name) > 0
-	p.query = p.whole && direction[0] == 'R' && !response && opcode[0] == 'Q'
-	return true
+	p.whole = (string(protocol) == "UDP" || string(protocol) == "TCP") && (string(direction) == "Rcv" || p.sent) && len(p.name) > 0
+	p.query = p.whole && !p.sent && !p.response && opcode[0] == 'Q'
+	return packetKind
+}
+
+// packetKind is the kind of lines that may be rows.
+const packetKind = "packet"
+
+// stamp parses the date, the time, the thread and the context that a line begins
+// with, and returns what stands behind them and the kind that the context tells: "" if
+// the line does not begin so. The date and AM and PM are in the language of the
+// server: the date may hold spaces, and AM may stand before the time.
+func (p *winPacket) stamp(line []byte) (rest []byte, kind string) {
+	const longest = 12 // words
+	clock, last := -1, 0
+	at := 0
+	for n := range longest {
+		word, behind := scan.CutWord(line[at:])
+		if behind == nil {
+			return nil, ""
+		}
+		begin := at
+		at += len(word) + 1
+		switch {
+		case len(word) == 0:
+			continue
+		case clock < 0:
+			if _, _, _, ok := winClock(word); ok && n > 0 {
+				clock, p.clock = n, word
+				p.date = bytes.TrimRight(line[:begin], " ")
+				if i := bytes.IndexFunc(p.date, func(r rune) bool { return r > '9' }); i >= 0 {
+					p.half, p.date = p.date[i:], bytes.TrimRight(p.date[:i], " ")
+				}
+				last = at
+			}
+			continue
+		case n > clock+1 && isContext(word):
+			if between := bytes.TrimSpace(line[bytes.Index(line, p.clock)+len(p.clock) : last]); len(between) > 0 {
+				p.half = between
+			}
+			if string(word) == "PACKET" {
+				return line[at:], packetKind
+			}
+			return line[at:], string(bytes.ToLower(word)) + " line"
+		}
+		last = begin // of the thread, if the context is next
+	}
+	return nil, ""
+}
+
+// isContext reports whether a word may be the context of a line, as PACKET and EVENT
+// are. Threads are hexadecimal numbers.
+func isContext(word []byte) bool {
+	hex := true
+	for _, c := range word {
+		if c-'A' >= 26 {
+			return false
+		}
+		hex = hex && scan.IsHex(c)
+	}
+	return len(word) >= 4 && !hex
+}
+
+// other returns the kind of a packet that is no query from a client.
+func (p *winPacket) other() string {
+	switch {
+	case p.response:
+		return "response"
+	case p.sent:
+		return "query to another server"
+	}
+	return "packet that is no query"
 }
 
 // cutPadded is scan.CutWord of what stands behind the spaces that p may begin with.

@@ -50,10 +50,11 @@ const (
 // under that of the element (EventID, Channel, Computer), an attribute behind that
 // of its element (Provider_Name, Execution_ProcessID).
 type winEvent struct {
-	fields []winField
-	slots  [numWinSlots][]byte // values of fields that rows are made of; nil: none
-	clock  scan.Clock
-	joined []byte // scratch
+	kindName []byte // of the last event that gave no row
+	fields   []winField
+	slots    [numWinSlots][]byte // values of fields that rows are made of; nil: none
+	clock    scan.Clock
+	joined   []byte // scratch
 
 	// Of the elements that are open:
 	depth   int
@@ -336,6 +337,11 @@ func (e *winEvent) bySysmon() bool {
 	return bytes.HasSuffix(provider, sysmonWord) || len(provider) == 0 && bytes.Contains(channel, sysmonWord)
 }
 
+var (
+	ofWindows     = columnar.Origin{Product: "windows"}
+	ofLinuxSysmon = columnar.Origin{Product: "linux", Service: "sysmon"}
+)
+
 // origin returns whose event it is: Windows', if it does not say that Sysmon for Linux
 // wrote it.
 func (e *winEvent) origin() columnar.Origin {
@@ -343,6 +349,14 @@ func (e *winEvent) origin() columnar.Origin {
 		return ofLinuxSysmon
 	}
 	return ofWindows
+}
+
+// channel returns the log that the event is of, else who wrote it.
+func (e *winEvent) channel() []byte {
+	if channel := e.slots[winChannel]; len(channel) > 0 {
+		return channel
+	}
+	return e.slots[winProvider]
 }
 
 // put counts the event in t, and puts its row into out if it has one.
@@ -354,7 +368,8 @@ func (e *winEvent) put(record int64, out *columnar.Out, t *Tally) {
 	table := e.kind()
 	if table == nil {
 		if !out.WantsEvent(e.slots[winChannel], e.slots[winEventID]) {
-			t.Pass()
+			e.kindName = append(append(append(e.kindName[:0], e.channel()...), ' '), e.slots[winEventID]...)
+			t.Known(string(e.kindName))
 			return
 		}
 		table = columnar.Event

@@ -161,11 +161,11 @@ func (d *winJSON) Decode(b *Block, out *columnar.Out, t *Tally) error {
 		line, data = scan.CutLine(data)
 		switch {
 		case scan.Blank(line):
-			t.Pass()
+			t.Known(blankLine)
 		case !d.flatten(line):
 			t.Skip(record, malformedJSON)
 		case len(d.event.slots[winEventID]) == 0:
-			t.Pass() // of another system
+			t.Known("event without an EventID")
 		default:
 			d.event.put(record, out, t)
 		}

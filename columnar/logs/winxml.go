@@ -94,11 +94,6 @@ func cutEvent(p []byte, all bool) (event []byte, n int, lost int64, ok bool) {
 	return event, n, lost, event != nil
 }
 
-var (
-	ofWindows     = columnar.Origin{Product: "windows"}
-	ofLinuxSysmon = columnar.Origin{Product: "linux", Service: "sysmon"}
-)
-
 type winXML struct {
 	event   winEvent
 	names   nameSet

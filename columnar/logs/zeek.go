@@ -59,6 +59,8 @@ and packets of conn, ja3, cipher and certificates of ssl, and the log by _path.`
 			}
 			return -1
 		})
+		d.shape.Within("id", scan.ShapeOf(int(zeekOrigHost), "orig_h", "resp_h", "resp_p", "orig_p"))
+		d.named, d.running = zeekLogOfName(o.Name)
 		d.tsv.reset()
 		return d, nil
 	},
@@ -81,6 +83,8 @@ func sniffZeek(head []byte) bool {
 		case "name":
 			// loaded_scripts has no other key.
 			path = path || bytes.HasSuffix(val, []byte(`.zeek"`)) || bytes.HasSuffix(val, []byte(`.bro"`))
+		case "id":
+			id = id || val.Is('{')
 		case "uid", "fuid", "uids", "id.orig_h", "id_orig_h", "peer", "node", "certificate.version":
 			id = true
 		}
@@ -102,6 +106,9 @@ type zeek struct {
 	set     uint64                // cells that are set from JSON
 	cells   [numZeekFields][]byte // nil: not said; text is unescaped, answers is raw
 	json    bool                  // cells come from JSON
+	named   string                // the log that the object's name is of; "": none that Zeek has
+	running bool                  // it holds running totals
+	other   string                // kind of the last line that gave no row
 	scratch []byte
 	rows    zeekRows
 }
@@ -145,14 +152,15 @@ func (d *zeek) count(line []byte, record int64, t *Tally) {
 	case reason != "":
 		t.Skip(record, reason)
 	default:
-		t.Pass()
+		t.Known(d.other)
 	}
 }
 
-// line decodes a line. If it is no row, reason says why it is malformed, or is
-// "" if it is not.
+// line decodes a line. If it is no row, reason says why it is malformed, or d.other
+// of which kind it is.
 func (d *zeek) line(line []byte, record int64) (row bool, reason string) {
 	if len(line) == 0 {
+		d.other = blankLine
 		return false, ""
 	}
 	var log zeekLog
@@ -166,6 +174,7 @@ func (d *zeek) line(line []byte, record int64) (row bool, reason string) {
 		// zeekHeader; this keeps it in step within the block.
 		d.header = append(d.header[:0], zeekWith(d.header, line)...)
 		d.tsv.directive(line)
+		d.other = "header"
 		return false, ""
 	default:
 		if log, reason = d.readTSV(line); reason != "" {
@@ -182,7 +191,7 @@ func (d *zeek) line(line []byte, record int64) (row bool, reason string) {
 	b := d.out.Table(log.table())
 	switch log {
 	case zeekDNS:
-		row = d.dns(b)
+		row, d.other = d.dns(b), "dns record without a query"
 	case zeekHTTP:
 		reason = d.http(b)
 		row = reason == ""
@@ -220,6 +229,7 @@ func (d *zeek) readTSV(line []byte) (log zeekLog, reason string) {
 	d.json = false
 	if h.fault != "" {
 		if len(bytes.TrimSpace(line)) == 0 {
+			d.other = blankLine
 			return zeekOther, ""
 		}
 		return zeekOther, h.fault
@@ -246,7 +256,22 @@ func (d *zeek) readTSV(line []byte) (log zeekLog, reason string) {
 		}
 		d.cells[c.field] = cell
 	}
-	return h.log, ""
+	if h.log == zeekOther {
+		d.other, reason = d.kindOf(h.path)
+	}
+	return h.log, reason
+}
+
+// kindOf returns what kind of log a line is of that gives no rows: its path, else
+// what the object's name begins with. Of lines that say neither it is not known.
+func (d *zeek) kindOf(path []byte) (kind, reason string) {
+	if len(path) > 0 {
+		return string(path), ""
+	}
+	if d.named != "" {
+		return d.named, ""
+	}
+	return "", "of no log that is known: neither _path nor the fields of dns, http, conn or ssl"
 }
 
 func (d *zeek) readJSON(line []byte) (log zeekLog, reason string) {
@@ -262,14 +287,16 @@ func (d *zeek) readJSON(line []byte) (log zeekLog, reason string) {
 		return zeekOther, malformedJSON
 	}
 	d.scratch = d.scratch[:0]
-	log = zeekLogOf(has)
+	log = d.logOf(has)
+	var path []byte
 	if has>>zeekPath&1 != 0 {
-		if path := d.values[zeekPath].Text(&d.scratch); path != nil {
+		if path = d.values[zeekPath].Text(&d.scratch); path != nil {
 			log = zeekLogNamed(path)
 		}
 	}
 	if log == zeekOther {
-		return zeekOther, ""
+		d.other, reason = d.kindOf(path)
+		return zeekOther, reason
 	}
 	d.set = has & d.wants(log)
 	for set := d.set; set != 0; set &= set - 1 {
@@ -303,7 +330,7 @@ func (d *zeek) makePlan() {
 				has |= 1 << f
 			}
 		}
-		h.log = zeekLogOf(has)
+		h.log = d.logOf(has)
 	}
 	if h.log == zeekOther {
 		return

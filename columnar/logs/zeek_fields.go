@@ -2,6 +2,7 @@ package logs
 
 import (
 	"slices"
+	"strings"
 
 	"outflow/columnar"
 	"outflow/columnar/scan"
@@ -18,6 +19,7 @@ const (
 	zeekOrigHost
 	zeekRespHost
 	zeekRespPort
+	zeekOrigPort
 	zeekProto
 	zeekService
 	zeekDuration
@@ -45,7 +47,6 @@ const (
 	zeekServerName
 	zeekEstablished
 	zeekReferrer
-	zeekOrigPort
 	zeekNotHTTP // any that SIP or SMTP has, and HTTP has not
 	zeekFurther // the first of zeekRuleFields
 )
@@ -177,6 +178,42 @@ func zeekLogOf(has uint64) zeekLog {
 		return zeekHTTP
 	}
 	return zeekOther
+}
+
+// logOf tells the log by the fields that a line has, where it does not say its path.
+// Running totals look like what they are the totals of: the object's name tells.
+func (d *zeek) logOf(has uint64) zeekLog {
+	if d.running {
+		return zeekOther
+	}
+	return zeekLogOf(has)
+}
+
+// zeekLogs are the logs that Zeek and its usual packages write and that give no rows,
+// as they are named where a line says no path. The first few hold running totals.
+var zeekLogs = [...]string{
+	"conn_long", "open_conn", "open_http", "open_ssl", // runningLogs
+	"analyzer", "analyzer_failed", "broker", "capture_loss", "certificate", "cluster", "communication", "config", "conn-summary", "dce_rpc",
+	"dhcp", "dnp3", "dpd", "files", "ftp", "intel", "irc", "kerberos", "known_certs", "known_devices", "known_hosts", "known_modbus", "known_services",
+	"ldap", "ldap_search", "loaded_scripts", "modbus", "mqtt_connect", "mqtt_publish", "mqtt_subscribe", "mysql", "netcontrol", "notice", "notice_alarm",
+	"ntlm", "ntp", "ocsp", "openflow", "packet_filter", "pe", "postgresql", "prof", "quic", "radius", "rdp", "redis", "reporter", "rfb", "signatures", "sip",
+	"smb_cmd", "smb_files", "smb_mapping", "smtp", "snmp", "socks", "software", "ssh", "stats", "stderr", "stdout", "suricata_corelight", "syslog",
+	"telemetry", "traceroute", "tunnel", "weird", "weird_stats", "websocket", "x509",
+}
+
+const runningLogs = 4
+
+// zeekLogOfName returns the log that an object's name begins with: conn_long of
+// conn_long.10:00:00-11:00:00.log.gz. It is "" for logs that give rows and for other
+// names. running says that the log holds running totals.
+func zeekLogOfName(name string) (log string, running bool) {
+	for i, l := range zeekLogs {
+		if rest, ok := strings.CutPrefix(name, l); ok && len(l) > len(log) &&
+			(rest == "" || strings.IndexByte("._-", rest[0]) >= 0) {
+			log, running = l, i < runningLogs
+		}
+	}
+	return log, running
 }
 
 func (l zeekLog) table() *columnar.Table {

@@ -133,7 +133,7 @@ func (d *zeek) object(data, line []byte, i int) (log zeekLog, plain bool) {
 	if !ok {
 		return zeekOther, false
 	}
-	log = zeekLogOf(has)
+	log = d.logOf(has)
 	if has>>zeekPath&1 != 0 {
 		path := d.values[zeekPath]
 		if !path.Is('"') {

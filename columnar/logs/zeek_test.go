@@ -20,6 +20,12 @@ func slowZeek(e map[string]any) (rows []slowRow, skip bool) {
 		}
 		return nil
 	}
+	for name, v := range slowObject(e["id"]) {
+		switch name {
+		case "orig_h", "resp_h", "resp_p":
+			e["id."+name] = v
+		}
+	}
 	has := func(names ...string) bool {
 		for _, name := range names {
 			if _, ok := e[name]; ok {
@@ -127,7 +133,7 @@ func slowZeek(e map[string]any) (rows []slowRow, skip bool) {
 		cells[columnar.DstHost] = slowLower(strings.TrimSuffix(slowText(field("server_name")), "."))
 		cells[columnar.Protocol] = "ssl"
 	default:
-		return nil, false
+		return nil, log == "" // a log of no name is not known
 	}
 	if table == columnar.Network {
 		count(columnar.DstPort, field("id.resp_p", "id_resp_p"))
@@ -146,9 +152,11 @@ func zeekJSON(in []byte) []byte {
 	for line := range bytes.Lines(in) {
 		for _, pair := range [][2]string{{"id.orig_h", "id_orig_h"}, {"id.resp_h", "id_resp_h"}, {"id.resp_p", "id_resp_p"}, {"_path", "@stream"}} {
 			event, _ := reference(bytes.TrimRight(line, "\r\n"))
-			_, ok1 := slowObject(event)[pair[0]]
-			_, ok2 := slowObject(event)[pair[1]]
-			if ok1 && ok2 {
+			e := slowObject(event)
+			_, ok1 := e[pair[0]]
+			_, ok2 := e[pair[1]]
+			_, nested := slowObject(e["id"])[strings.TrimPrefix(pair[0], "id.")]
+			if ok1 && ok2 || nested && (ok1 || ok2) {
 				line = nil
 			}
 		}

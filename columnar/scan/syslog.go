@@ -8,7 +8,7 @@ import (
 // The time at the start of a syslog line.
 
 // A SyslogClock parses the time at the start of a syslog line, with or without
-// a year.
+// a year: "Nov 20 12:36:11", "2026-11-20T12:36:11Z" or "Fri Nov 20 12:36:11 2026".
 type SyslogClock struct {
 	Clock
 	Written time.Time
@@ -26,6 +26,10 @@ func (c *SyslogClock) Parse(line []byte) (us int64, rest []byte, ok bool) {
 		us, ok = c.ISO(stamp)
 		return us, rest, ok
 	}
+	year := ctimeYear(line)
+	if year > 0 {
+		line = line[4:]
+	}
 	if len(line) < 16 || line[6] != ' ' || line[9] != ':' || line[12] != ':' || line[15] != ' ' {
 		return 0, nil, false
 	}
@@ -36,6 +40,14 @@ func (c *SyslogClock) Parse(line []byte) (us int64, rest []byte, ok bool) {
 		return 0, nil, false
 	}
 	inDay := (h*3600 + m*60 + s) * Second
+	if year > 0 {
+		t, err := time.Parse("Jan _2", string(line[:6]))
+		if err != nil {
+			return 0, nil, false
+		}
+		us, ok = c.Local(time.Date(year, t.Month(), t.Day(), 0, 0, 0, 0, time.UTC).UnixMicro() + inDay)
+		return us, line[21:], ok
+	}
 	if [6]byte(line) != c.day {
 		if c.start, ok = c.lastSuch(line[:6], 0); !ok {
 			c.day = [6]byte{}
@@ -52,6 +64,20 @@ func (c *SyslogClock) Parse(line []byte) (us int64, rest []byte, ok bool) {
 		us, ok = c.Local(start + inDay)
 	}
 	return us, line[16:], ok
+}
+
+// ctimeYear returns the year of a line that begins as C's ctime prints a time, "Fri
+// Nov 20 12:36:11 2026 ", as logread does; 0 if it does not begin so.
+func ctimeYear(line []byte) int {
+	if len(line) < 25 || line[3] != ' ' || line[7] != ' ' || line[19] != ' ' || line[24] != ' ' {
+		return 0
+	}
+	high, ok1 := TwoDigits(line[20:])
+	low, ok2 := TwoDigits(line[22:])
+	if !ok1 || !ok2 {
+		return 0
+	}
+	return int(high*100 + low)
 }
 
 // lastSuch returns the start of the day written as "Jan _2", in the last year
