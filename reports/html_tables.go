@@ -350,11 +350,13 @@ func newInput(in *Input) input {
 			v.Known = append(v.Known, known{c.String(), percent(n, of), n == 0})
 		}
 	}
-	if n := in.Unattributed.Rows; n > 0 {
-		v.Known = append(v.Known, known{"nobody's rows", count(n) + ", " + byteSize(float64(in.Unattributed.BytesOut)) + " out", true})
+	if u := in.Unattributed; u.BytesOut > 0 {
+		v.Known = append(v.Known, known{"nobody's", byteSize(float64(u.BytesOut)), true})
+	} else if u.Rows > 0 {
+		v.Known = append(v.Known, known{"nobody's", counted(int(u.Rows), "row", "rows"), true})
 	}
-	if n := in.Unplaced.Rows; n > 0 {
-		v.Known = append(v.Known, known{"rows without destination", count(n) + ", " + byteSize(float64(in.Unplaced.BytesOut)) + " out", true})
+	if u := in.Unplaced; u.Rows > 0 {
+		v.Known = append(v.Known, known{"nowhere", byteSize(float64(u.BytesOut)), true})
 	}
 	v.Kinds = show(listKinds(in.Kinds, maxKinds), maxPlace)
 	if in.Status.Incomplete() {
