@@ -11,6 +11,7 @@ import (
 	"outflow/columnar/logs"
 	"outflow/reports"
 	"outflow/stats/detect"
+	"outflow/stats/sigma"
 )
 
 // blind says which detections could not judge which tables of which feeds: no
@@ -86,11 +87,13 @@ func unread(detections []*detect.Detection, inputs []reports.Input) []reports.Bl
 	return joined(out)
 }
 
-// silent says which feeds of the configuration had no log for the judged days.
-func silent(config *Config, h *history, days []detect.Day, inputs []reports.Input) []reports.Blind {
-	heard := map[string]bool{}
+// silent says which feeds of the configuration have no row of what is judged, which
+// when says: a log that is late, has stopped or was not read looks like a quiet time.
+func silent(config *Config, h *history, days []detect.Day, inputs []reports.Input, when string) []reports.Blind {
+	found, heard := map[string]bool{}, map[string]bool{}
 	for _, in := range inputs {
-		heard[in.Feed] = true
+		found[in.Feed] = true
+		heard[in.Feed] = heard[in.Feed] || in.Rows > in.Outside
 	}
 	for aggregate := range h.tables { // logs that an earlier run has folded
 		for _, p := range h.between(aggregate, days[0], days[len(days)-1]) {
@@ -100,19 +103,131 @@ func silent(config *Config, h *history, days []detect.Day, inputs []reports.Inpu
 			}
 		}
 	}
-	when := days[0].String()
-	if len(days) > 1 {
-		when += " to " + days[len(days)-1].String()
-	}
 	var out []reports.Blind
 	for _, in := range config.Inputs {
-		if !heard[in.Name] {
+		switch {
+		case heard[in.Name]:
+		case found[in.Name]:
 			out = append(out, reports.Blind{Feed: in.Name,
-				Why:    "No log of feed " + in.Name + " was found for " + when + " at " + in.URI + ".",
+				Why:    "Feed " + in.Name + " has logs, but no row " + when + ".",
+				Remedy: "Check whether its log is still written, and delivered in time."})
+		default:
+			out = append(out, reports.Blind{Feed: in.Name,
+				Why:    "No log of feed " + in.Name + " was found for " + spanOf(days) + " at " + in.URI + ".",
 				Remedy: "Check the uri, and whether the log was delivered."})
 		}
 	}
 	return out
+}
+
+// spanOf writes the first and the last of days, which ascend.
+func spanOf(days []detect.Day) string {
+	if len(days) > 1 {
+		return days[0].String() + " to " + days[len(days)-1].String()
+	}
+	return days[0].String()
+}
+
+// What rows without an entity or a destination must be to be a blind spot: a share of
+// their table's, or bytes. Fewer are in inputs.csv: proxies log a few requests that
+// broke before they knew whose they were.
+const (
+	minLackingShare = 0.01
+	minLackingBytes = 1_000_000
+)
+
+// unattributed says which rows of feeds belong to nobody, and which went nobody knows
+// where. Columns that are never filled are blind's.
+func unattributed(inputs []reports.Input) []reports.Blind {
+	type place struct{ feed, table string }
+	type sum struct {
+		rows            int64
+		nobody, nowhere reports.Volume
+	}
+	sums := map[place]*sum{}
+	var places []place
+	for _, in := range inputs {
+		p := place{in.Feed, in.Table}
+		if sums[p] == nil {
+			sums[p] = &sum{}
+			places = append(places, p)
+		}
+		sums[p].rows += in.Rows - in.Outside
+		sums[p].nobody.Add(in.Unattributed)
+		sums[p].nowhere.Add(in.Unplaced)
+	}
+	slices.SortFunc(places, func(a, b place) int { return cmp.Or(cmp.Compare(a.feed, b.feed), cmp.Compare(a.table, b.table)) })
+	var out []reports.Blind
+	for _, p := range places {
+		s := sums[p]
+		matters := func(v reports.Volume) bool {
+			return v.Rows > 0 && (v.BytesOut >= minLackingBytes || float64(v.Rows) >= minLackingShare*float64(s.rows))
+		}
+		if v := s.nobody; matters(v) {
+			out = append(out, reports.Blind{Feed: p.feed, Table: p.table, Rows: v.Rows,
+				Why:    fmt.Sprintf("%s of feed %s (%s) %s to nobody: no user, address or host is named.", v, p.feed, p.table, verb(v.Rows, "belongs", "belong")),
+				Remedy: "Let the log name the user, or the client's address; if it does, say under which name in the input's mapping."})
+		}
+		if v := s.nowhere; matters(v) && v.Rows < s.rows {
+			out = append(out, reports.Blind{Feed: p.feed, Table: p.table, Rows: v.Rows, Detection: "cloud_upload",
+				Why:    fmt.Sprintf("%s of feed %s (%s) went nobody knows where: no destination is named.", v, p.feed, p.table),
+				Remedy: "The other detections count them. A proxy that logs hosts and upload bytes sees the destinations."})
+		}
+	}
+	return out
+}
+
+// verb returns the form of a verb for a number.
+func verb(n int64, one, more string) string {
+	if n == 1 {
+		return one
+	}
+	return more
+}
+
+// judged says which tables of feeds have rows of the judged days with all that some
+// detection needs.
+func judged(config *Config, h *history, inputs []reports.Input) []reports.Judged {
+	type place struct{ feed, table string }
+	by := map[place]map[string]bool{}
+	nowhere := map[string]bool{}
+	for _, b := range unplaced(config, h, inputs) {
+		nowhere[b.Feed] = true
+	}
+	for _, in := range inputs {
+		table := columnar.TableNamed(in.Table)
+		if table == nil || in.Rows <= in.Outside {
+			continue
+		}
+		for _, d := range config.detections {
+			lacks := func(c columnar.Col) bool { return in.Known[c] == 0 }
+			switch {
+			case !slices.Contains(d.Aggregate.Tables, table),
+				slices.ContainsFunc((d.Needs & table.Set()).List(), lacks),
+				d.Name == "cloud_upload" && table == columnar.API && nowhere[in.Feed],
+				d.Name == "sigma_rule" && !config.hasRuleOf(table):
+				continue
+			}
+			p := place{in.Feed, in.Table}
+			if by[p] == nil {
+				by[p] = map[string]bool{}
+			}
+			by[p][d.Name] = true
+		}
+	}
+	var out []reports.Judged
+	for p, detections := range by {
+		out = append(out, reports.Judged{Feed: p.feed, Table: p.table, Detections: slices.Sorted(maps.Keys(detections))})
+	}
+	slices.SortFunc(out, func(a, b reports.Judged) int {
+		return cmp.Or(cmp.Compare(a.Feed, b.Feed), cmp.Compare(a.Table, b.Table))
+	})
+	return out
+}
+
+// hasRuleOf reports whether some rule is run on rows of a table.
+func (c *Config) hasRuleOf(t *columnar.Table) bool {
+	return c.runsRules() && slices.ContainsFunc(c.rules.set.Rules, func(r *sigma.Rule) bool { return slices.Contains(r.Tables(), t) })
 }
 
 // unplaced says which feeds of cloud API calls name no bucket: where their bytes

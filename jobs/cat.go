@@ -79,6 +79,7 @@ func (p *program) catCommand() *cobra.Command {
 		if failed != nil {
 			return failed
 		}
+		p.incomplete(folded.inputs)
 		for _, in := range folded.inputs {
 			if table == "" && in.Table != "" && in.Table != only.Name {
 				p.note("%s also has rows of %s: print them with --table %s", printable(in.Name), in.Table, in.Table)
@@ -112,6 +113,9 @@ func (p *program) inspectCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
+		if headline := reports.Incomplete(folded.inputs); headline != "" {
+			fmt.Fprintln(p.stdout, headline)
+		}
 		for rest := folded.inputs; len(rest) > 0; {
 			n := 1
 			for n < len(rest) && rest[n].Name == rest[0].Name {
@@ -129,12 +133,18 @@ func (p *program) inspectCommand() *cobra.Command {
 func (p *program) printInput(tables []reports.Input) {
 	in := &tables[0]
 	fmt.Fprintf(p.stdout, "%s\n", printable(in.Name))
-	if in.Error != "" {
+	switch {
+	case in.Status == reports.NoLog:
+		fmt.Fprintf(p.stdout, "  no log   %s\n", printable(in.NoLog))
+	case in.Error != "":
 		fmt.Fprintf(p.stdout, "  error    %s\n", printable(in.Error))
 	}
 	if in.Format != "" {
 		fmt.Fprintf(p.stdout, "  format   %s: %s\n", in.Format, logs.Named(in.Format).Title)
 		fmt.Fprintf(p.stdout, "  records  %d: %d of other kinds, %d skipped\n", in.Records, in.Other, in.Skipped)
+	}
+	for _, k := range in.Kinds {
+		fmt.Fprintf(p.stdout, "  other    %s: %d records\n", printable(k.Name), k.Count)
 	}
 	if in.Masked > 0 {
 		fmt.Fprintf(p.stdout, "  masked   %d names: not written as they were asked\n", in.Masked)
@@ -148,6 +158,12 @@ func (p *program) printInput(tables []reports.Input) {
 			continue
 		}
 		fmt.Fprintf(p.stdout, "  table    %s: %d rows, %s to %s\n", t.Table, t.Rows, stamp(t.First), stamp(t.Last))
+		if v := t.Unattributed; v.Rows > 0 {
+			fmt.Fprintf(p.stdout, "    %s %s to nobody: no user, src_ip or host\n", v, verb(v.Rows, "belongs", "belong"))
+		}
+		if v := t.Unplaced; v.Rows > 0 {
+			fmt.Fprintf(p.stdout, "    %s went nobody knows where: no destination\n", v)
+		}
 		for _, c := range columnar.TableNamed(t.Table).Cols {
 			fmt.Fprintf(p.stdout, "    %-14s %5.1f %%\n", c, 100*float64(t.Known[c])/float64(t.Rows))
 		}

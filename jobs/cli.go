@@ -29,7 +29,7 @@ const (
 	exitOK       = 0
 	exitInternal = 1
 	exitConfig   = 2 // usage or configuration; running it again will not help
-	exitPartial  = 3 // with strict: some input could not be read to its end
+	exitPartial  = 3 // with strict: some log was not read, or not in full
 	exitNoInput  = 4 // with require-input: there was nothing to read
 	exitFindings = 10
 )

@@ -40,7 +40,7 @@ type Config struct {
 	S3           S3           `yaml:"s3"`
 	Workers      int          `yaml:"workers" doc:"workers that decode and fold; 0: one for each CPU"`
 	Memory       detect.Bytes `yaml:"memory" doc:"memory that a run may take, as in 1GiB: over it, tables go to temporary files; 0: GOMEMLIMIT, else 256MiB"`
-	Strict       bool         `yaml:"strict" doc:"exit with 3 if any input could not be read to its end"`
+	Strict       bool         `yaml:"strict" doc:"exit with 3 if the run is incomplete: a log was not read, or not in full"`
 	RequireInput bool         `yaml:"require_input" doc:"exit with 4 if no input was found"`
 	FailOn       string       `yaml:"fail_on" doc:"exit with 10 if a finding has this severity or a higher one: info, low, medium, high or critical"`
 

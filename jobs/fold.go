@@ -76,6 +76,8 @@ type objectTally struct {
 	// else; its days are those of that object. content is what it holds, if all is known.
 	copyOf  string
 	content store.Content
+	// inputs account for it where it has no rows: then it is of no day, and of any.
+	inputs []reports.Input
 }
 
 // Rows yields the rows of an aggregate by day and then key; see detect.Merge.
@@ -616,6 +618,8 @@ type tableTally struct {
 	repeated      int64
 	first, last   int64
 	known         [columnar.NumCols]int64
+	// See reports.Input.
+	unattributed, unplaced reports.Volume
 }
 
 func newWorker(o *foldOptions, tap *sync.Mutex) *worker {
@@ -704,6 +708,50 @@ func (w *worker) count(b *columnar.Batch) {
 	for _, c := range b.Table.Cols {
 		t.known[c] += int64(b.Known(c))
 	}
+	if w.lacking(b, columnar.User, columnar.SrcIP, columnar.Host) {
+		w.countLacking(b, &t.unattributed, 0, columnar.User, columnar.SrcIP, columnar.Host)
+	}
+	// Calls of a cloud API need not name a place: most are the company's own use of it.
+	switch {
+	case b.Known(columnar.BytesOut) == 0:
+	case b.Table == columnar.HTTP && w.lacking(b, columnar.URLHost):
+		w.countLacking(b, &t.unplaced, 1, columnar.URLHost)
+	case b.Table == columnar.Network && w.lacking(b, columnar.DstIP, columnar.DstHost):
+		w.countLacking(b, &t.unplaced, 1, columnar.DstIP, columnar.DstHost)
+	}
+}
+
+// lacking reports whether some row may have no value in any of the columns, all of
+// which are read.
+func (w *worker) lacking(b *columnar.Batch, columns ...columnar.Col) bool {
+	for _, c := range columns {
+		if b.Known(c) == b.Len() || !w.o.want.Cols.Has(c) {
+			return false
+		}
+	}
+	return true
+}
+
+// countLacking adds the rows within the bounds that have no value in any of the
+// columns, which are Dictionary columns, and sent at least so many bytes.
+func (w *worker) countLacking(b *columnar.Batch, v *reports.Volume, least int64, columns ...columnar.Col) {
+	out, in := b.Int64(columnar.BytesOut), b.Int64(columnar.BytesIn)
+	var codes [3][]int32
+	for i, c := range columns {
+		codes[i], _ = b.Codes(c)
+	}
+rows:
+	for i, us := range b.Int64(columnar.Time) {
+		for _, c := range codes[:len(columns)] {
+			if c[i] != 0 { // the code of ""
+				continue rows
+			}
+		}
+		repeated := b.Repeat != nil && b.Repeat[i>>3]>>(i&7)&1 != 0
+		if us >= w.o.From && us < w.o.To && out[i] >= least && !repeated {
+			v.Add(reports.Volume{Rows: 1, BytesOut: out[i], BytesIn: in[i]})
+		}
+	}
 }
 
 // account brings the workers' counts together.
@@ -716,13 +764,18 @@ func account(workers []*worker, members []*member, o *foldOptions) *folded {
 				t.add(u)
 			}
 		}
-		out.inputs = append(out.inputs, m.inputs(&t)...)
+		inputs := m.inputs(&t)
+		out.inputs = append(out.inputs, inputs...)
 		o := out.objects[m.source.object.Name]
 		if o == nil {
 			o = &objectTally{whole: true}
 			out.objects[m.source.object.Name] = o
 		}
-		o.add(m, &t)
+		if o.add(m, &t); o.rows == 0 {
+			o.inputs = append(o.inputs, inputs...)
+		} else {
+			o.inputs = nil
+		}
 	}
 	for _, w := range workers {
 		w.tallies = nil
@@ -735,7 +788,8 @@ func account(workers []*worker, members []*member, o *foldOptions) *folded {
 
 // add adds what was read of a member.
 func (o *objectTally) add(m *member, t *tally) {
-	if m.failed.Load() != nil || m.Err != nil && !errors.Is(m.Err, logs.ErrUnknown) && !errors.Is(m.Err, logs.ErrEmpty) {
+	switch status, _ := m.status(t); status {
+	case reports.Unreadable, reports.Damaged:
 		o.whole = false
 	}
 	o.skipped += t.Skipped
@@ -764,23 +818,68 @@ func (t *tally) add(u *tally) {
 		a.rows += b.rows
 		a.outside += b.outside
 		a.repeated += b.repeated
+		a.unattributed.Add(b.unattributed)
+		a.unplaced.Add(b.unplaced)
 		for c := range a.known {
 			a.known[c] += b.known[c]
 		}
 	}
 }
 
+// status says how far a member was understood, and why it was not.
+func (m *member) status(t *tally) (s reports.Status, err error) {
+	err = m.Err
+	if failed := m.failed.Load(); failed != nil {
+		err = *failed
+	}
+	var noLog logs.NotLog
+	switch {
+	case errors.As(err, &noLog):
+		return reports.NoLog, err
+	case errors.Is(err, logs.ErrEmpty):
+		return reports.Empty, err
+	case errors.Is(err, logs.ErrUnknown):
+		return reports.Unknown, err
+	case err != nil && t.Records > 0:
+		return reports.Damaged, err
+	case err != nil:
+		return reports.Unreadable, err
+	case t.Skipped > 0 && t.Skipped >= t.Records-t.Skipped:
+		return reports.Malformed, nil
+	case t.Other > 0 && t.Rows == 0 && len(t.Kinds) == 0:
+		return reports.Unnamed, nil
+	}
+	return reports.Read, nil
+}
+
+// kinds returns the kinds of other records of a member, most first; those for which
+// there was no room are "other".
+func kinds(t *logs.Tally) []reports.Kind {
+	var out []reports.Kind
+	for _, k := range t.Kinds {
+		out = append(out, reports.Kind(k))
+	}
+	slices.SortStableFunc(out, func(a, b reports.Kind) int { return cmp.Compare(b.Count, a.Count) })
+	if t.Unlisted > 0 {
+		out = append(out, reports.Kind{Name: "other", Count: t.Unlisted})
+	}
+	return out
+}
+
 // inputs returns a member's lines of inputs.csv: one for each table it has rows
 // of, by name, the first with all that is not of a table.
 func (m *member) inputs(t *tally) []reports.Input {
-	first := reports.Input{Name: m.Name, Feed: m.feed, Size: m.Size, Records: t.Records, Other: t.Other, Skipped: t.Skipped, Masked: t.Masked}
+	first := reports.Input{Name: m.Name, Feed: m.feed, Size: m.Size, Records: t.Records, Other: t.Other, Skipped: t.Skipped, Masked: t.Masked, Kinds: kinds(&t.Tally)}
 	if m.Format != nil {
 		first.Format = m.Format.Name
 	}
-	if err := m.failed.Load(); err != nil {
-		first.Error = (*err).Error()
-	} else if m.Err != nil {
-		first.Error = strings.TrimPrefix(m.Err.Error(), m.Name+": ")
+	var err error
+	if first.Status, err = m.status(t); err != nil {
+		first.Error = strings.TrimPrefix(err.Error(), m.Name+": ")
+		var noLog logs.NotLog
+		if errors.As(err, &noLog) {
+			first.NoLog = string(noLog)
+		}
 	}
 	if k := m.content; k != nil && k.of != nil {
 		of, _ := k.root()
@@ -803,7 +902,8 @@ func (m *member) inputs(t *tally) []reports.Input {
 		if tt == nil {
 			continue
 		}
-		in := reports.Input{Name: m.Name, Feed: m.feed, Format: first.Format, Size: m.Size, Table: columnar.Tables[i].Name}
+		in := reports.Input{Name: m.Name, Feed: m.feed, Format: first.Format, Size: m.Size, Table: columnar.Tables[i].Name, Status: first.Status}
+		in.Unattributed, in.Unplaced = tt.unattributed, tt.unplaced
 		in.Rows, in.Outside, in.Repeated, in.First, in.Last = tt.rows, tt.outside, tt.repeated, tt.first, tt.last
 		in.Known = map[columnar.Col]int64{}
 		for _, c := range columnar.Tables[i].Cols {
@@ -816,7 +916,7 @@ func (m *member) inputs(t *tally) []reports.Input {
 	}
 	slices.SortFunc(out, func(a, b reports.Input) int { return cmp.Compare(a.Table, b.Table) })
 	out[0].Records, out[0].Other, out[0].Skipped, out[0].Masked = first.Records, first.Other, first.Skipped, first.Masked
-	out[0].Reasons, out[0].Error = first.Reasons, first.Error
+	out[0].Reasons, out[0].Error, out[0].Kinds = first.Reasons, first.Error, first.Kinds
 	return out
 }
 

@@ -3,13 +3,11 @@ package jobs
 import (
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"sync/atomic"
 	"time"
 
 	"outflow/columnar"
-	"outflow/reports"
 	"outflow/stats/detect"
 )
 
@@ -61,8 +59,7 @@ func (p *program) hourlyDNS(config *Config, job string, at time.Time) error {
 	}
 	r.Job, r.Window, r.At = job, h.window, to
 	r.Warnings = append(r.Warnings, fmt.Sprintf("What was asked before %s is not known to this run: a slow tunnel shows in the nightly job first.", from.Format("15:04")))
-	r.Blind = slices.Concat(silent(config, h, r.Days, folded.inputs), stale(folded.inputs, from, to), r.Blind)
-	p.complaints(r)
+	r.Blind = append(silent(config, h, r.Days, folded.inputs, "from "+from.Format("15:04")+" to "+to.Format("15:04")), r.Blind...)
 	folder := job
 	if config.seed() {
 		folder += "-seed"
@@ -70,26 +67,8 @@ func (p *program) hourlyDNS(config *Config, job string, at time.Time) error {
 	if err := p.write(config, folder+"/"+from.Format("2006-01-02T1504Z"), r); err != nil {
 		return err
 	}
+	p.complaints(r)
 	return p.verdict(config, r)
-}
-
-// stale says of which feeds there are logs, but no row of the window: what is late, or
-// has stopped, looks like a quiet hour.
-func stale(inputs []reports.Input, from, to time.Time) []reports.Blind {
-	inside, rows := map[string]int64{}, map[string]int64{}
-	for _, in := range inputs {
-		rows[in.Feed] += in.Rows
-		inside[in.Feed] += in.Rows - in.Outside
-	}
-	var out []reports.Blind
-	for _, feed := range slices.Sorted(maps.Keys(rows)) {
-		if inside[feed] == 0 {
-			out = append(out, reports.Blind{Feed: feed,
-				Why:    fmt.Sprintf("No row of feed %s is of the time from %s to %s.", feed, from.Format("15:04"), to.Format("15:04")),
-				Remedy: "Check whether its log is still written, and delivered within ten minutes."})
-		}
-	}
-	return out
 }
 
 // hourly returns the configuration of hourly-dns: the detections that judge what a

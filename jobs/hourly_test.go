@@ -85,7 +85,7 @@ func TestHourlyWindow(t *testing.T) {
 func TestHourlyStale(t *testing.T) {
 	dir := writeDNS(t, time.Date(2026, 3, 20, 8, 0, 0, 0, time.UTC), time.Minute, 60)
 	for at, want := range map[string]string{
-		"2026-03-20T10:10:00Z": "No row of feed dns is of the time from 09:00 to 10:00.",
+		"2026-03-20T10:10:00Z": "Feed dns has logs, but no row from 09:00 to 10:00.",
 		"2026-03-21T10:10:00Z": "No log of feed dns was found for 2026-03-21",
 	} {
 		code, stdout, stderr := invoke(t, dir, "run", "hourly-dns", "--config", "outflow.yaml", "--at", at)
@@ -93,7 +93,7 @@ func TestHourlyStale(t *testing.T) {
 			t.Errorf("%s: exit %d, got %s%s, want %q", at, code, stdout, stderr, want)
 		}
 	}
-	if _, stdout, _ := invoke(t, dir, "run", "hourly-dns", "--config", "outflow.yaml", "--at", "2026-03-20T09:10:00Z"); strings.Contains(stdout, "No row") {
+	if _, stdout, _ := invoke(t, dir, "run", "hourly-dns", "--config", "outflow.yaml", "--at", "2026-03-20T09:10:00Z"); strings.Contains(stdout, "but no row") {
 		t.Errorf("an hour with queries: got %s", stdout)
 	}
 }

@@ -31,7 +31,8 @@ func assemble(config *Config, h *history, days []detect.Day, inputs []reports.In
 		return nil, err
 	}
 	worstFirst(r.Findings)
-	r.Blind = slices.Concat(blind(config.detections, inputs), unplaced(config, h, inputs), masked(config.detections, inputs), unread(config.detections, inputs), ruleBlind(config, inputs, h.seen))
+	r.Judged = judged(config, h, inputs)
+	r.Blind = slices.Concat(unattributed(inputs), blind(config.detections, inputs), unplaced(config, h, inputs), masked(config.detections, inputs), unread(config.detections, inputs), ruleBlind(config, inputs, h.seen))
 	last := detect.Day(0)
 	if len(days) > 0 {
 		last = days[len(days)-1]
@@ -109,18 +110,14 @@ func writeFile(file reports.File, r *reports.Report, put func(body io.ReadSeeker
 
 // verdict turns what happened into an exit code.
 func (p *program) verdict(config *Config, r *reports.Report) error {
-	var unread, rows int64
-	for i := range r.Inputs {
-		if r.Inputs[i].Error != "" {
-			unread++
-		}
-		rows += r.Inputs[i].Rows
-	}
 	if config.RequireInput && len(r.Inputs) == 0 {
 		return exit{exitNoInput, errors.New("no input was found: check the uris of the inputs and the day")}
 	}
-	if config.Strict && unread > 0 {
-		return exit{exitPartial, fmt.Errorf("%d inputs could not be read to their end: see inputs.csv", unread)}
+	if incomplete := reports.Incomplete(r.Inputs); config.Strict && incomplete != "" {
+		return exit{exitPartial, errors.New(strings.TrimSuffix(incomplete, "."))}
+	}
+	if p.quiet { // there was no summary
+		p.incomplete(r.Inputs)
 	}
 	if config.FailOn != "" {
 		level, _ := detect.ParseSeverity(config.FailOn)
@@ -137,6 +134,17 @@ func (p *program) verdict(config *Config, r *reports.Report) error {
 	return nil
 }
 
+// incomplete says on stderr that objects were not read, also if nothing else is to
+// be said: what they hold was not judged.
+func (p *program) incomplete(inputs []reports.Input) {
+	if headline := reports.Incomplete(inputs); headline != "" {
+		fmt.Fprintf(p.stderr, "outflow: %s\n", headline)
+	}
+	if none := reports.NoLogs(inputs); none != "" {
+		p.note("%s", none)
+	}
+}
+
 // complaints says on stderr what was wrong with the inputs.
 func (p *program) complaints(r *reports.Report) {
 	for i := range r.Inputs {
@@ -147,8 +155,11 @@ func (p *program) complaints(r *reports.Report) {
 // complain says on stderr, in one line, what was wrong with an input.
 func (p *program) complain(in *reports.Input) {
 	var faults []string
-	if in.Error != "" {
+	if in.Error != "" && in.Status != reports.NoLog {
 		faults = append(faults, in.Error)
+	}
+	if in.Status == reports.Unnamed && in.Records > 0 {
+		faults = append(faults, fmt.Sprintf("none of %d records is of a kind that %s knows", in.Records, in.Format))
 	}
 	if in.Skipped > 0 {
 		faults = append(faults, fmt.Sprintf("skipped %d of %d records: %s", in.Skipped, in.Records, strings.Join(in.Reasons, "; ")))

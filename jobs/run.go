@@ -105,8 +105,11 @@ func (p *program) backfillCommand() *cobra.Command {
 				return err
 			}
 		}
-		p.note("folded %d days into %s", len(s.folded), config.State)
 		r := &reports.Report{Inputs: s.inputs}
+		if !p.quiet { // else the verdict says it
+			p.incomplete(r.Inputs)
+		}
+		p.note("folded %d days into %s", len(s.folded), config.State)
 		p.complaints(r)
 		return p.verdict(config, r)
 	}
@@ -182,8 +185,11 @@ func (p *program) nightly(config *Config, job string, days []detect.Day) error {
 			}
 		}
 	}
+	if before := reports.Incomplete(s.inputs); before != "" {
+		s.warnings = append(s.warnings, "History is incomplete, and so is what counts as normal. "+before)
+	}
 	for i := range s.inputs {
-		if s.inputs[i].Error != "" {
+		if s.inputs[i].Status.Incomplete() {
 			p.complain(&s.inputs[i])
 		}
 	}
@@ -221,7 +227,7 @@ func (p *program) nightly(config *Config, job string, days []detect.Day) error {
 	}
 	r.Job = job
 	r.Warnings = append(s.warnings, r.Warnings...)
-	r.Blind = append(silent(config, h, judged, s.inputs), r.Blind...)
+	r.Blind = append(silent(config, h, judged, s.inputs, "of "+spanOf(judged)), r.Blind...)
 	for _, day := range judged {
 		if err := s.commitFindings(p.ctx, day, r.Findings); err != nil {
 			return err
@@ -231,12 +237,12 @@ func (p *program) nightly(config *Config, job string, days []detect.Day) error {
 	if len(days) > 1 {
 		name += "_" + days[len(days)-1].String()
 	}
-	p.complaints(r)
 	if config.seed() {
 		job += "-seed"
 	}
 	if err := p.write(config, job+"/"+name, r); err != nil {
 		return err
 	}
+	p.complaints(r)
 	return p.verdict(config, r)
 }

@@ -54,10 +54,10 @@ func (p *program) scanCommand() *cobra.Command {
 			return err
 		}
 		r.Job = "scan"
-		p.complaints(r)
 		if err := p.write(config, "", r); err != nil {
 			return err
 		}
+		p.complaints(r)
 		if len(sources) == 0 {
 			p.note("nothing to read there")
 		}

@@ -189,6 +189,7 @@ func (s *state) fold(ctx context.Context, days []detect.Day, aggregates []*detec
 			continue
 		}
 		if r, ok := s.read[src.object.Name]; ok && r.etag == src.etag && r.whole && !r.meets(first, last) {
+			s.account(r.inputs)
 			continue
 		}
 		sources = append(sources, src)
@@ -245,6 +246,8 @@ func (s *state) account(inputs []reports.Input) {
 		}
 		if before := &s.inputs[i]; before.Rows == in.Rows {
 			in.Outside -= in.Rows - before.Outside
+			in.Unattributed.Add(before.Unattributed)
+			in.Unplaced.Add(before.Unplaced)
 		}
 		s.inputs[i] = in
 	}

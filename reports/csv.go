@@ -33,7 +33,7 @@ var CSV = &Format{
 			return writeCSV(w, domainColumns, r.Domains)
 		}},
 		{"inputs.csv", "a row per log object and table: what was read, what was skipped, and how complete it is", func(w io.Writer, r *Report) error {
-			return writeCSV(w, inputColumns, each(r.Inputs))
+			return writeCSV(w, inputColumns, each(incompleteFirst(r.Inputs)))
 		}},
 		{"entities.csv", "a row per user, host or address with a finding, worst first", func(w io.Writer, r *Report) error {
 			return writeCSV(w, entityColumns, each(r.Entities))
@@ -195,6 +195,13 @@ var inputColumns = []csvColumn[Input]{
 	{"repeated", func(b []byte, in *Input) []byte { return appendInteger(b, in.Repeated) }},
 	{"masked", func(b []byte, in *Input) []byte { return appendInteger(b, in.Masked) }},
 	{"copy_of", func(b []byte, in *Input) []byte { return appendText(b, in.CopyOf) }},
+	{"status", func(b []byte, in *Input) []byte { return append(b, statuses[in.Status].name...) }},
+	{"kinds", func(b []byte, in *Input) []byte { return appendList(b, kindCounts(in.Kinds)) }},
+	{"unattributed_rows", func(b []byte, in *Input) []byte { return appendInteger(b, in.Unattributed.Rows) }},
+	{"unattributed_bytes_out", func(b []byte, in *Input) []byte { return appendInteger(b, in.Unattributed.BytesOut) }},
+	{"unattributed_bytes_in", func(b []byte, in *Input) []byte { return appendInteger(b, in.Unattributed.BytesIn) }},
+	{"unplaced_rows", func(b []byte, in *Input) []byte { return appendInteger(b, in.Unplaced.Rows) }},
+	{"unplaced_bytes_out", func(b []byte, in *Input) []byte { return appendInteger(b, in.Unplaced.BytesOut) }},
 }
 
 var entityColumns = []csvColumn[detect.EntityRisk]{
@@ -206,6 +213,34 @@ var entityColumns = []csvColumn[detect.EntityRisk]{
 	{"tactics", func(b []byte, e *detect.EntityRisk) []byte { return appendList(b, e.Tactics) }},
 	{"detections", func(b []byte, e *detect.EntityRisk) []byte { return appendList(b, e.Detections) }},
 	{"notable", func(b []byte, e *detect.EntityRisk) []byte { return strconv.AppendBool(b, e.Notable) }},
+}
+
+// incompleteFirst returns the inputs of objects that were not read before the others.
+func incompleteFirst(inputs []Input) []Input {
+	incomplete := map[string]bool{}
+	for i := range inputs {
+		if inputs[i].Status.Incomplete() {
+			incomplete[inputs[i].Name] = true
+		}
+	}
+	first := func(in *Input) int {
+		if incomplete[in.Name] {
+			return 0
+		}
+		return 1
+	}
+	inputs = slices.Clone(inputs)
+	slices.SortStableFunc(inputs, func(a, b Input) int { return first(&a) - first(&b) })
+	return inputs
+}
+
+// kindCounts writes kinds as cells of a list: "alert=12".
+func kindCounts(kinds []Kind) []string {
+	out := make([]string, len(kinds))
+	for i, k := range kinds {
+		out[i] = k.Name + "=" + strconv.FormatInt(k.Count, 10)
+	}
+	return out
 }
 
 // appendText appends a cell of text.

@@ -170,10 +170,14 @@ type page struct {
 	Period  string
 	Several bool // days
 	Verdict string
-	Quiet   bool // nothing to look at
-	About   []string
-	Alerts  []string // what limits the result so much that it stands on top
-	Tiles   []tile
+	Quiet   bool // everything was read, and there is nothing to look at
+
+	Incomplete string // that objects were not read
+	Missed     []pageMissed
+	NoLogs     string
+	About      []string
+	Alerts     []string // what limits the result so much that it stands on top
+	Tiles      []tile
 
 	First     []lead
 	FirstMore int
@@ -199,6 +203,7 @@ type page struct {
 	Warnings     []string
 	WarningsLeft int
 	Methods      []method
+	Judging      []method // those that judged anything
 	AttackNote   string
 }
 
@@ -218,6 +223,14 @@ func show(s string, size int) shown {
 		full += "…"
 	}
 	return shown{head + "…", full}
+}
+
+// A pageMissed is what was not read for one reason.
+type pageMissed struct {
+	What   string
+	Name   shown
+	Why    shown
+	Remedy string
 }
 
 type tile struct {
@@ -281,9 +294,17 @@ func newPage(r *Report, g *gist, full int) *page {
 		Tiles:  tiles(r, g),
 	}
 	open := openFindings(r)
-	p.Quiet = len(open) == 0
+	c := covered(r.Inputs)
 	p.Verdict = verdict(r)
-	p.Title = p.Period + ": " + strings.TrimSuffix(p.Verdict, ".")
+	p.Title = p.Period + ": " + conclusion(r)
+	p.NoLogs = c.noLogs()
+	if p.Incomplete = c.headline(); p.Incomplete != "" {
+		p.Title = incompleteWord + ": " + p.Title
+	}
+	for _, m := range c.missed() {
+		p.Missed = append(p.Missed, pageMissed{m.What, show(m.Name, maxPlace), show(m.Why, maxSentence), m.Remedy})
+	}
+	p.Quiet = len(open) == 0 && p.Incomplete == "" && len(r.Judged) > 0
 
 	methods := map[string]*detect.Detection{}
 	for _, d := range r.Detections {
@@ -331,17 +352,34 @@ func rows(r *Report) (n int64) {
 	return n
 }
 
-// verdict says in one sentence what came out.
+// verdict says in one sentence what came out, and where nothing did, what was
+// judged: the same words about a night of which nothing was read would be false.
 func verdict(r *Report) string {
+	short := conclusion(r)
+	switch {
+	case len(openFindings(r)) > 0:
+		return short + "."
+	case len(r.Judged) == 0 && len(r.Findings) == 0:
+		return short + ": " + r.unjudged() + "."
+	case len(r.Judged) == 0:
+		return short + "."
+	case covered(r.Inputs).incomplete() > 0:
+		return short + " in what was read: " + r.scope() + "."
+	}
+	return short + " in " + r.scope() + "."
+}
+
+// conclusion is the verdict in a few words.
+func conclusion(r *Report) string {
 	open := openFindings(r)
-	if len(open) == 0 {
-		switch {
-		case len(r.Days) == 0 || rows(r) == 0:
-			return "Nothing could be judged: no log of this period had a row to read."
-		case len(r.Findings) > 0:
-			return "Nothing unusual but what is on the allow list."
-		}
-		return "Nothing unusual was found."
+	switch {
+	case len(open) > 0:
+	case len(r.Findings) > 0:
+		return "Nothing unusual but what is on the allow list"
+	case len(r.Judged) == 0:
+		return "Nothing could be judged"
+	default:
+		return "Nothing unusual was found"
 	}
 	var by [detect.Critical + 1]int
 	for _, f := range open {
@@ -360,7 +398,7 @@ func verdict(r *Report) string {
 			break
 		}
 	}
-	return counted(len(open), "finding", "findings") + ": " + listed(parts) + "."
+	return counted(len(open), "finding", "findings") + ": " + listed(parts)
 }
 
 func about(r *Report) []string {
@@ -384,22 +422,6 @@ func about(r *Report) []string {
 // alerts says what a reader must know before believing the rest.
 func alerts(r *Report) []string {
 	var a []string
-	unread, short := 0, 0
-	for _, in := range r.Inputs {
-		if in.Error != "" {
-			unread++
-			if in.Rows > 0 {
-				short++
-			}
-		}
-	}
-	if unread > 0 {
-		s := counted(unread, "input", "inputs") + " could not be read to the end"
-		if short < unread {
-			s = counted(unread, "input", "inputs") + " could not be read, or not to the end"
-		}
-		a = append(a, s+".")
-	}
 	for i, b := range r.Blind {
 		if i == 3 {
 			a = append(a, "And "+counted(len(r.Blind)-i, "more blind spot", "more blind spots")+".")
@@ -448,14 +470,17 @@ func tiles(r *Report, g *gist) []tile {
 		}
 	}
 
-	objects := map[string]bool{}
+	c := covered(r.Inputs)
+	from := "from " + counted(c.objects, "log object", "log objects")
+	if n := c.incomplete(); n > 0 {
+		from = "from " + count(int64(c.objects-n)) + " of " + counted(c.objects, "log object", "log objects")
+	}
 	var skipped, records int64
 	for _, in := range r.Inputs {
-		objects[in.Name] = true
 		skipped += in.Skipped
 		records += in.Records
 	}
-	read := tile{"Rows read", strings.TrimSpace(shortCount(rows(r))), "from " + counted(len(objects), "log object", "log objects")}
+	read := tile{"Rows read", strings.TrimSpace(shortCount(rows(r))), from}
 	bad := tile{"Skipped", strings.TrimSpace(shortCount(skipped)), percent(skipped, records) + " of the records"}
 	dark := tile{"Blind spots", count(int64(len(r.Blind))), "everything could be judged"}
 	if len(r.Blind) > 0 {

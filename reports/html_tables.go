@@ -231,8 +231,10 @@ type input struct {
 	Rows    cell
 	Outside cell
 	Other   cell
+	Kinds   shown // of Other
 	Skipped cell
 	Errors  cell
+	Status  string // why the object is incomplete; "" if it is not
 	Seen    string
 	Known   []known
 	Trouble []shown
@@ -245,11 +247,15 @@ type known struct {
 	None   bool
 }
 
+// maxKinds is how many kinds of other records a line of the table of inputs names.
+const maxKinds = 4
+
 // coverageColumns are those whose absence makes detections blind.
 var coverageColumns = []columnar.Col{columnar.User, columnar.BytesOut, columnar.BytesIn}
 
 func (p *page) inputs(r *Report) {
 	type kind struct{ feed, format, table string }
+	others := map[kind]map[string]int64{}
 	sums := map[kind]*Input{}
 	objects := map[kind]int64{}
 	errors := map[kind]int64{}
@@ -257,25 +263,38 @@ func (p *page) inputs(r *Report) {
 	var troubled []*Input
 	for i := range r.Inputs {
 		in := &r.Inputs[i]
+		if in.Status == NoLog {
+			continue // said in a line of its own
+		}
 		k := kind{in.Feed, in.Format, in.Table}
 		sum := sums[k]
 		if sum == nil {
 			sum = &Input{Feed: in.Feed, Format: in.Format, Table: in.Table, Known: map[columnar.Col]int64{}}
 			sums[k] = sum
+			others[k] = map[string]int64{}
 			kinds = append(kinds, k)
 		}
 		objects[k]++
-		if in.Error != "" {
+		for _, other := range in.Kinds {
+			others[k][other.Name] += other.Count
+		}
+		if in.Status.Incomplete() {
 			errors[k]++
 		}
 		sum.add(in)
-		if in.Error != "" || in.Skipped > 0 {
+		if in.Status != Read || in.Skipped > 0 {
 			troubled = append(troubled, in)
 		}
 	}
-	// What could not be read comes before what was merely malformed.
+	// What was not read comes before what has a few malformed records.
 	slices.SortStableFunc(troubled, func(a, b *Input) int {
-		return cmp.Compare(min(1, len(b.Error)), min(1, len(a.Error)))
+		switch {
+		case a.Status.Incomplete() == b.Status.Incomplete():
+			return 0
+		case a.Status.Incomplete():
+			return -1
+		}
+		return 1
 	})
 	for i, in := range troubled {
 		if i == maxInputs {
@@ -288,6 +307,7 @@ func (p *page) inputs(r *Report) {
 		return cmp.Or(cmp.Compare(a.feed, b.feed), cmp.Compare(a.format, b.format), cmp.Compare(a.table, b.table))
 	})
 	for _, k := range kinds {
+		sums[k].Kinds = byCount(others[k])
 		v := newInput(sums[k])
 		v.Objects, v.Errors = countCell(objects[k]), countCell(errors[k])
 		p.Feeds = append(p.Feeds, v)
@@ -301,6 +321,8 @@ func (in *Input) add(other *Input) {
 	in.Outside += other.Outside
 	in.Other += other.Other
 	in.Skipped += other.Skipped
+	in.Unattributed.Add(other.Unattributed)
+	in.Unplaced.Add(other.Unplaced)
 	if other.First != 0 && (in.First == 0 || other.First < in.First) {
 		in.First = other.First
 	}
@@ -328,9 +350,23 @@ func newInput(in *Input) input {
 			v.Known = append(v.Known, known{c.String(), percent(n, of), n == 0})
 		}
 	}
-	if in.Error != "" {
+	if u := in.Unattributed; u.BytesOut > 0 {
+		v.Known = append(v.Known, known{"nobody's", byteSize(float64(u.BytesOut)), true})
+	} else if u.Rows > 0 {
+		v.Known = append(v.Known, known{"nobody's", counted(int(u.Rows), "row", "rows"), true})
+	}
+	if u := in.Unplaced; u.Rows > 0 {
+		v.Known = append(v.Known, known{"nowhere", byteSize(float64(u.BytesOut)), true})
+	}
+	v.Kinds = show(listKinds(in.Kinds, maxKinds), maxPlace)
+	if in.Status.Incomplete() {
 		v.Errors = countCell(1)
+		v.Status = statuses[in.Status].phrase
+	}
+	if in.Error != "" {
 		v.Trouble = append(v.Trouble, show(in.Error, maxSentence))
+	} else if in.Status == Unnamed {
+		v.Trouble = append(v.Trouble, show(in.fault(), maxSentence))
 	}
 	for _, reason := range in.Reasons[:min(len(in.Reasons), 3)] {
 		v.Trouble = append(v.Trouble, show(reason, maxPlace))
@@ -388,13 +424,18 @@ type setting struct {
 
 func (p *page) methods(r *Report) {
 	p.AttackNote = "MITRE ATT&CK " + detect.AttackVersion
+	judging := r.judgedBy()
 	for _, d := range r.Detections {
 		t := detect.TechniqueOf(d.Technique)
-		p.Methods = append(p.Methods, method{
+		m := method{
 			ID: "how-" + d.Name, Title: title(d.Name, d), Name: d.Name, Doc: paragraphs(d.Doc),
 			Technique: t, Tactic: detect.TacticName(t.Tactic), Impact: d.Impact, Confidence: d.Confidence,
 			Thresholds: settings(d.Options),
-		})
+		}
+		p.Methods = append(p.Methods, m)
+		if judging[d.Name] {
+			p.Judging = append(p.Judging, m)
+		}
 	}
 }
 

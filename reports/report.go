@@ -27,6 +27,7 @@ type Report struct {
 	Findings   []detect.Finding
 	Entities   []detect.EntityRisk // worst first
 	Inputs     []Input             // sorted by name
+	Judged     []Judged            // what of the days was judged, sorted by feed and table
 	Blind      []Blind
 	Warnings   []string            // what limits the result, in whole sentences
 	Detections []*detect.Detection // those that ran, with the thresholds they ran with
@@ -73,10 +74,17 @@ type Input struct {
 	Skipped  int64    // malformed
 	Masked   int64    // rows with a DNS name that the log does not have as it was asked
 	CopyOf   string   // the log that this is a copy of, which was counted in its place; "" if none
+	Kinds    []Kind   // of Other, those whose kind has a name, most first
 	Reasons  []string // why records were skipped
-	Error    string   // why the object could not be read to its end, or at all; "" if it could
-	First    int64    // µs UTC of the first and last row; 0 without rows
+	Status   Status
+	NoLog    string // what the object is if its Status is NoLog: "PNG"
+	Error    string // why the object could not be read to its end, or at all; "" if it could
+	First    int64  // µs UTC of the first and last row; 0 without rows
 	Last     int64
+	// Unattributed are rows within the window that name no user, address or host: they
+	// belong to nobody, so nobody is judged by them. Unplaced are those that sent bytes
+	// and do not say where.
+	Unattributed, Unplaced Volume
 	// Known is, for each column that is read, how many rows have a value.
 	Known map[columnar.Col]int64
 }

@@ -348,10 +348,22 @@ func TestPageCounts(t *testing.T) {
 func TestVerdict(t *testing.T) {
 	allowed := quietReport()
 	allowed.Findings = []detect.Finding{{Allowed: "agreed"}}
+	incomplete := quietReport()
+	incomplete.Inputs = append(incomplete.Inputs, Input{Name: "x", Status: Unknown})
+	blind, outside := quietReport(), quietReport()
+	blind.Judged, outside.Judged = nil, nil
+	for i := range outside.Inputs {
+		outside.Inputs[i].Outside = outside.Inputs[i].Rows
+	}
+	const scope = "dnsmasq (dns), squid (http) and zeek (dns, network) by dns_information, upload_ratio and upload_zscore."
 	for want, r := range map[string]*Report{
-		"Nothing unusual was found.":                                                                   quietReport(),
-		"Nothing unusual but what is on the allow list.":                                               allowed,
-		"Nothing could be judged: no log of this period had a row to read.":                            {Days: []detect.Day{sampleDay}},
+		"Nothing unusual was found in " + scope:                                                        quietReport(),
+		"Nothing unusual was found in what was read: " + scope:                                         incomplete,
+		"Nothing unusual but what is on the allow list in " + scope:                                    allowed,
+		"Nothing could be judged: no log was found.":                                                   {Days: []detect.Day{sampleDay}},
+		"Nothing could be judged: no log of this period had a row to read.":                            {Days: []detect.Day{sampleDay}, Inputs: []Input{{Name: "x"}}},
+		"Nothing could be judged: no row is of this period.":                                           outside,
+		"Nothing could be judged: no detection finds all that it needs in what was read.":              blind,
 		"17 findings: 1 to look at now, 1 today, 2 this week, 7 when there is time and 6 for context.": sampleReport(),
 	} {
 		if got := verdict(r); got != want {
@@ -361,6 +373,54 @@ func TestVerdict(t *testing.T) {
 }
 
 var ansi = regexp.MustCompile("\x1b\\[[0-9;]*m")
+
+// If this fails, logs that were not read look like logs without anything unusual, or
+// pictures and empty files look like logs that were not read.
+func TestIncomplete(t *testing.T) {
+	in := func(name string, s Status, rows int64) Input { return Input{Name: name, Status: s, Rows: rows} }
+	for _, c := range []struct {
+		inputs []Input
+		want   string
+	}{
+		{nil, ""},
+		{[]Input{in("a", Read, 5), in("b", Empty, 0), in("c", NoLog, 0)}, ""},
+		{[]Input{in("a", Unknown, 0)}, "INCOMPLETE: 1 of 1 object was not read (1 of unrecognised format)."},
+		{[]Input{in("a", Read, 5), in("b", Empty, 0), in("c", NoLog, 0), in("d", Unknown, 0), in("e", Unknown, 0), in("f", Unreadable, 0)},
+			"INCOMPLETE: 3 of 5 objects were not read (2 of unrecognised format, 1 unreadable)."},
+		{[]Input{in("a", Damaged, 5), in("a", Damaged, 9), in("b", Read, 1)}, "INCOMPLETE: 1 of 2 objects was not fully read (1 damaged)."},
+		{[]Input{in("a", Malformed, 5), in("b", Unnamed, 0)},
+			"INCOMPLETE: 2 of 2 objects were not fully read (1 mostly malformed, 1 without a known record type)."},
+		// One feed reads what another cannot: it is still not read for that one.
+		{[]Input{in("a", Read, 5), in("a", Unknown, 0)}, "INCOMPLETE: 1 of 1 object was not fully read (1 of unrecognised format)."},
+	} {
+		if got := Incomplete(c.inputs); got != c.want {
+			t.Errorf("%+v:\ngot  %s\nwant %s", c.inputs, got, c.want)
+		}
+	}
+	r := sampleReport()
+	headline := Incomplete(r.Inputs)
+	var b bytes.Buffer
+	if err := Summary(&b, r, 0, false); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.HasPrefix(b.String(), headline+"\n") {
+		t.Errorf("the summary does not begin with %q:\n%.300s", headline, &b)
+	}
+	if _, page, _ := strings.Cut(string(write(t, HTML.Files[0], r)), "</h1>"); strings.Index(page, headline) > strings.Index(page, `class="verdict`) || !strings.Contains(page, headline) {
+		t.Error("the page does not say before the verdict that it is incomplete")
+	}
+	records, err := csv.NewReader(bytes.NewReader(write(t, CSV.Files[3], r))).ReadAll()
+	if err != nil {
+		t.Fatal(err)
+	}
+	status := slices.Index(records[0], "status")
+	read := slices.IndexFunc(records, func(r []string) bool { return r[status] == "read" })
+	for i, record := range records[1:] {
+		if good := slices.Contains([]string{"read", "empty", "no_log"}, record[status]); good != (i+1 >= read) && record[status] != "no_log" {
+			t.Errorf("inputs.csv, line %d: status %s does not stand before the objects that were read", i+2, record[status])
+		}
+	}
+}
 
 func TestSummary(t *testing.T) {
 	for name, r := range map[string]*Report{"rich": sampleReport(), "quiet": quietReport(), "empty": {}, "many": manyReport(300)} {

@@ -154,7 +154,9 @@ func sampleReport() *Report {
 		f.Object, f.Label, f.Summary.Evidence = name, name, name
 		f.Summary.Examples = []string{name, "=1;" + name}
 		r.Findings = append(r.Findings, f)
-		r.Inputs = append(r.Inputs, Input{Name: name, Feed: name, Format: "squid", Table: "http", Size: 1, Records: 3, Rows: 2, Skipped: 1, Reasons: []string{name, "a;b"}, Error: name, First: 1, Last: 2})
+		r.Inputs = append(r.Inputs, Input{Name: name, Feed: name, Format: "squid", Table: "http", Size: 1, Records: 3, Rows: 2, Skipped: 1, Reasons: []string{name, "a;b"}, Error: name, First: 1, Last: 2,
+			Status: Damaged, Kinds: []Kind{{name, 2}, {"a;b", 1}}})
+		r.Inputs = append(r.Inputs, Input{Name: name + ".pic", Size: 7, Status: NoLog, NoLog: name, Error: name})
 		r.Entities = append(r.Entities, detect.EntityRisk{EntityType: "user", Entity: name, Risk24h: 5, Risk7d: 5, Findings: 1, Tactics: []string{name}, Detections: []string{name}})
 		userDays = append(userDays, UserDay{Row: &detect.Row{Day: sampleDay, Key: detect.Key{Feed: name, EntityType: name, Entity: name}, Summary: detect.Summary{Events: 2, BytesOut: 90e6}}, BaselineMedian: math.NaN(), BaselineUpper: math.NaN(), Z: math.NaN(), Ratio: 0.5})
 		domains = append(domains, detect.Row{Day: sampleDay, Key: detect.Key{Feed: "dnsmasq", EntityType: "src_ip", Entity: name, Object: name}, Summary: detect.Summary{Events: 4, Names: 2, NameBytes: 300, Examples: []string{name}}})
@@ -178,7 +180,15 @@ func sampleReport() *Report {
 		{"dnsmasq", "dns", "dns_information", "", 0, "Only 3 days of history are there for dnsmasq.", "Run outflow backfill for the days before 2026-11-17."},
 		{"", "dns", "dns_entropy, dns_volume", "", 0, "No log with rows of dns was read.", "Add one: outflow list formats says which logs have such rows."},
 	}
-	r.Inputs = append(r.Inputs, Input{Name: "s3://logs/squid/2026/11/20/access-17.log.gz", Feed: "squid", Format: "squid", Size: 8_112_000, Error: "decode s3://logs/squid/2026/11/20/access-17.log.gz: unexpected EOF after 8.1 MB; upload it again"})
+	r.Inputs = append(r.Inputs, Input{Name: "s3://logs/squid/2026/11/20/access-17.log.gz", Feed: "squid", Format: "squid", Size: 8_112_000, Status: Unreadable, Error: "decode s3://logs/squid/2026/11/20/access-17.log.gz: unexpected EOF after 8.1 MB; upload it again"})
+	r.Inputs = append(r.Inputs,
+		Input{Name: "logs/notes.txt", Size: 90, Status: Unknown, Error: "is of no known format"},
+		Input{Name: "logs/letter.txt", Size: 91, Status: Unknown, Error: "is of no known format"},
+		Input{Name: "logs/odd.log", Feed: "dnsmasq", Format: "dnsmasq", Size: 91, Records: 8, Other: 1, Skipped: 7, Status: Malformed, Reasons: []string{"no query (7, first at record 1)"}},
+		Input{Name: "logs/strange.log", Feed: "dnsmasq", Format: "dnsmasq", Size: 91, Records: 8, Other: 8, Status: Unnamed},
+		Input{Name: "logs/none.log", Status: Empty, Error: "is empty"},
+		Input{Name: "logs/scan.png", Status: NoLog, NoLog: "PNG", Error: "is no log: PNG"})
+	r.Inputs[0].Unattributed, r.Inputs[0].Unplaced = Volume{5, 4_500_000_000, 5}, Volume{2, 7_000, 0}
 	r.Destinations, r.Matches = each(sampleDestinations()), each(sampleMatches())
 	var scores []detect.Row
 	for _, d := range domains {
@@ -243,8 +253,12 @@ func quietTables() (r *Report, userDays []UserDay, domains []detect.Row) {
 		Version: "0.1.0", Job: "nightly", Profile: "default", Days: []detect.Day{sampleDay}, History: 28,
 		At:         time.Date(2026, 11, 21, 0, 0, 0, 0, time.UTC),
 		Detections: sampleDetections(),
+		Judged: []Judged{
+			{"dnsmasq", "dns", []string{"dns_information"}}, {"squid", "http", []string{"upload_zscore"}},
+			{"zeek", "dns", []string{"dns_information"}}, {"zeek", "network", []string{"upload_ratio", "upload_zscore"}},
+		},
 		Inputs: []Input{
-			{Name: "pihole.log", Feed: "dnsmasq", Format: "dnsmasq", Table: "dns", Size: 21_400_000, Records: 180_400, Rows: 90_100, Other: 90_300, First: at(sampleDay, 0, 0), Last: at(sampleDay, 23, 59),
+			{Name: "pihole.log", Feed: "dnsmasq", Format: "dnsmasq", Table: "dns", Size: 21_400_000, Records: 180_400, Rows: 90_100, Other: 90_300, Kinds: []Kind{{"reply", 60_000}, {"forwarded", 30_000}, {"cached", 250}, {"config", 50}}, First: at(sampleDay, 0, 0), Last: at(sampleDay, 23, 59),
 				Known: map[columnar.Col]int64{columnar.User: 0}},
 			{Name: "s3://logs/squid/2026/11/20/access.log.gz", Feed: "squid", Format: "squid", Table: "http", Size: 312_900_000, Records: 1_204_433, Rows: 1_204_331, Skipped: 102, Reasons: []string{"record 17: time \"-\" is no number"}, First: at(sampleDay, 0, 0), Last: at(sampleDay, 23, 59),
 				Known: map[columnar.Col]int64{columnar.User: 1_200_000, columnar.BytesOut: 1_204_331, columnar.BytesIn: 0}},

@@ -27,8 +27,8 @@ const (
 	indent    = "  "
 )
 
-// Summary writes the few lines that a run ends with: the worst findings, what
-// was read, and what could not be judged. Lines are cut to width terminal
+// Summary writes the few lines that a run ends with: what was not read, if anything;
+// the worst findings, what was read, and what could not be judged. Lines are cut to width terminal
 // cells, or not at all if width is 0; colour allows ANSI colours. Log text can
 // neither add colours nor move the cursor.
 func Summary(w io.Writer, r *Report, width int, colour bool) error {
@@ -36,8 +36,10 @@ func Summary(w io.Writer, r *Report, width int, colour bool) error {
 		width = max(width, 40)
 	}
 	s := summary{width: width, colour: colour}
+	c := covered(r.Inputs)
+	s.incomplete(c)
 	s.findings(r)
-	s.inputs(r)
+	s.inputs(r, c)
 	s.notes(r)
 	_, err := w.Write(s.out.Bytes())
 	return err
@@ -77,6 +79,32 @@ func (s *summary) fit(text string, cells int) string {
 		size += len(g.Str())
 	}
 	return text[:size] + "…"
+}
+
+// incomplete says first of all that objects were not read, and what to do.
+func (s *summary) incomplete(c *completeness) {
+	headline := c.headline()
+	if headline == "" {
+		return
+	}
+	if rest, ok := strings.CutPrefix(headline, incompleteWord); ok && s.colour {
+		s.out.WriteString("\x1b[" + severityColours[detect.Critical] + "m" + incompleteWord + "\x1b[0m")
+		s.wrapBehind(len(incompleteWord), "", rest)
+	} else {
+		s.wrap("", headline)
+	}
+	for _, m := range c.missed() {
+		name, _ := cut(m.Name, maxPlace)
+		why, _ := cut(strings.TrimSuffix(m.Why, "."), maxPlace)
+		switch {
+		case why == "":
+			why = name
+		case !strings.Contains(why, name):
+			why = name + ": " + why
+		}
+		s.wrap(indent, m.What+why+". "+m.Remedy)
+	}
+	s.out.WriteByte('\n')
 }
 
 func (s *summary) findings(r *Report) {
@@ -172,32 +200,28 @@ func (s *summary) used(cells [4]int) int {
 	return n
 }
 
-func (s *summary) inputs(r *Report) {
-	objects, copies := map[string]bool{}, map[string]bool{}
+func (s *summary) inputs(r *Report, c *completeness) {
+	copies := map[string]bool{}
 	var skipped int64
-	var errors []string
-	for _, in := range r.Inputs {
-		objects[in.Name] = true
-		if in.CopyOf != "" {
-			copies[in.Name] = true
+	for i := range r.Inputs {
+		if r.Inputs[i].CopyOf != "" {
+			copies[r.Inputs[i].Name] = true
 		}
-		skipped += in.Skipped
-		if in.Error != "" {
-			name, _ := cut(in.Name, maxPlace)
-			reason, _ := cut(in.Error, maxPlace)
-			if !strings.Contains(reason, name) {
-				reason = name + ": " + reason
-			}
-			errors = append(errors, reason)
-		}
+		skipped += r.Inputs[i].Skipped
+	}
+	objects := counted(c.objects, "object", "objects")
+	if n := c.incomplete(); n > 0 {
+		objects = count(int64(c.objects-n)) + " of " + objects + " in full"
 	}
 	s.out.WriteByte('\n')
-	s.wrap("", "Read "+counted(len(objects), "object", "objects")+", "+count(rows(r))+" rows; "+
-		count(skipped)+" records skipped, "+counted(len(errors), "error", "errors")+".")
+	s.wrap("", "Read "+objects+", "+counted(int(rows(r)), "row", "rows")+"; "+
+		counted(int(skipped), "record", "records")+" skipped, "+counted(c.incomplete(), "error", "errors")+".")
 	if n := len(copies); n > 0 {
 		s.wrap("", counted(n, "object is a copy of another and was counted once.", "objects are copies of others and were counted once."))
 	}
-	s.list("", errors)
+	if none := c.noLogs(); none != "" {
+		s.wrap("", none)
+	}
 }
 
 func (s *summary) notes(r *Report) {
@@ -241,7 +265,11 @@ func (s *summary) list(heading string, notes []string) {
 // first after prefix, the others one indent further in.
 func (s *summary) wrap(prefix, text string) {
 	s.out.WriteString(prefix)
-	used := len(prefix)
+	s.wrapBehind(len(prefix), prefix, text)
+}
+
+// wrapBehind is wrap where so many cells of the first line are already written.
+func (s *summary) wrapBehind(used int, prefix, text string) {
 	rest := prefix + indent
 	for i, word := range strings.Fields(text) {
 		if s.width > 0 {

@@ -62,6 +62,7 @@ time,user,host,path,internal_name,cmd_line,parent_path,pid,description,hashes
 2026-03-20T09:46:43Z,CORP\ann,ws7.corp.example,C:\Windows\System32\curl.exe,,curl -T x https://files.example,C:\Windows\System32\cmd.exe,7540,,
 -- tally --
 records 5 rows 4 other 1 skipped 0
+kind Windows PowerShell 400 1
 `
 	if diff := gocmp.Diff(want, string(txtar.Format(&txtar.Archive{Files: r.files()}))); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
@@ -130,11 +131,11 @@ func TestEVTXDamage(t *testing.T) {
 		tally string
 	}{
 		{"a wrong checksum", func(f []byte) []byte { f[chunk+52] ^= 1; f[chunk+124] ^= 1; return f },
-			"records 6 rows 4 other 1 skipped 1\nchunk does not match its checksum (1, first at record 1)\n"},
+			"records 6 rows 4 other 1 skipped 1\nkind Windows PowerShell 400 1\nchunk does not match its checksum (1, first at record 1)\n"},
 		{"a wrong checksum in a file that is open", func(f []byte) []byte { f[120] |= 1; f[chunk+124] ^= 1; return f },
-			"records 5 rows 4 other 1 skipped 0\n"},
+			"records 5 rows 4 other 1 skipped 0\nkind Windows PowerShell 400 1\n"},
 		{"a broken record", func(f []byte) []byte { f[second] = 'x'; return f },
-			"records 6 rows 3 other 1 skipped 2\nchunk does not match its checksum (1, first at record 1)\ndamaged record (1, first at record 2)\n"},
+			"records 6 rows 3 other 1 skipped 2\nkind Windows PowerShell 400 1\nchunk does not match its checksum (1, first at record 1)\ndamaged record (1, first at record 2)\n"},
 		{"an event without Event", func(f []byte) []byte {
 			// Its name is in the template that all share.
 			at := bytes.Index(f, []byte("E\x00v\x00e\x00n\x00t\x00\x00\x00"))
