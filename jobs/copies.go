@@ -151,8 +151,8 @@ func (c *contents) show(ctx context.Context, place int, s *source, m *logs.Membe
 // take waits until all logs before k were shown, and shows k. It finds out whether k
 // is a copy of a short log, or else returns the earlier logs that begin like k.
 func (c *contents) take(ctx context.Context, k *content, x *logs.Content) (similar []*content, err error) {
-	steps := ladder(k.source.feed, x.Head)
-	k.head = sha256.Sum256(x.Head)
+	var steps []beginning
+	steps, k.head = ladder(k.source.feed, x.Head)
 	whole := beginning{k.source.feed, len(x.Head), binary.LittleEndian.Uint64(k.head[:])}
 	if !k.whole {
 		whole.size = -1 // and on
@@ -367,17 +367,18 @@ func compareBytes(first, second io.Reader) (how int, err error) {
 }
 
 // ladder returns the beginnings of a log of which leastBeginning bytes, twice as
-// many, and so on are made.
-func ladder(feed string, head []byte) (steps []beginning) {
+// many, and so on are made, and the sum of the head.
+func ladder(feed string, head []byte) (steps []beginning, sum [sha256.Size]byte) {
 	h := sha256.New()
-	var sum [sha256.Size]byte
 	at := 0
 	for size := leastBeginning; size <= len(head); size *= 2 {
 		h.Write(head[at:size])
 		at = size
 		steps = append(steps, beginning{feed, size, binary.LittleEndian.Uint64(h.Sum(sum[:0]))})
 	}
-	return steps
+	h.Write(head[at:])
+	h.Sum(sum[:0])
+	return steps, sum
 }
 
 // steps returns how many steps the ladder of k has.

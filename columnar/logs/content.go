@@ -10,17 +10,17 @@ import (
 
 const (
 	// contentHead is how much of the start of a member ReadOptions.Content is shown,
-	// in bytes. Headers of text logs have less than 4 KiB; more costs time to hash.
-	contentHead = 16 << 10
+	// in bytes. Headers of text logs rarely have more; more costs time to hash.
+	contentHead = 4 << 10
 	// contentTail is how many bytes of the end Member.Tail is made of. More is copied
 	// with each read, less tells fewer logs apart.
-	contentTail = 4 << 10
+	contentTail = 1 << 10
 )
 
 // A Content is what a member holds after decompression, before anything else is
 // done to it: the bytes by which copies are known.
 type Content struct {
-	Head []byte // the first bytes, 16 KiB at most; valid until the function returns
+	Head []byte // the first bytes, 4 KiB at most; valid until the function returns
 	// Whole says that Head is all there is. The stream may end early.
 	Whole bool
 	More  bool // other members may follow in the object

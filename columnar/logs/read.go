@@ -59,7 +59,7 @@ type Member struct {
 	Err        error    // why it was not read or ended early, without its name; nil if it is whole
 
 	// Length and Tail are the length of the member's Content in bytes, and the SHA-256
-	// of its last 4 KiB. 0 unless it was read to its end and ReadOptions.Content is set.
+	// of its last KiB. 0 unless it was read to its end and ReadOptions.Content is set.
 	Length int64
 	Tail   [sha256.Size]byte
 }

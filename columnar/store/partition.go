@@ -120,7 +120,7 @@ type InputRef struct {
 type Content struct {
 	Length int64 `json:"length"` // bytes
 	// Head and Tail are the first 128 bits, in hexadecimal, of the SHA-256 of the SHA-256
-	// of the logs' first 16 KiB and last 4 KiB.
+	// of the logs' first 4 KiB and last KiB.
 	Head string `json:"head"`
 	Tail string `json:"tail"`
 }
