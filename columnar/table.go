@@ -91,7 +91,7 @@ var attributes = [NumCols]Attribute{
 	DstIP:        {"dst_ip", Dictionary, "address of the server"},
 	Action:       {"action", Dictionary, "what the proxy did"},
 	Query:        {"query", Text, "queried name as it was written, no root dot"},
-	Domain:       {"domain", Dictionary, "registered domain of query by the public suffix list, lower case"},
+	Domain:       {"domain", Dictionary, "registered domain of query by the public suffix list, lower case; empty if no such top-level domain exists"},
 	QueryType:    {"query_type", Dictionary, "DNS record type asked for"},
 	Rcode:        {"rcode", Dictionary, "DNS response code"},
 	AnswersLen:   {"answers_len", Int32, "number of answers"},

@@ -43,6 +43,7 @@ type stateRow struct {
 	MaxScore     int64    `parquet:"max_score"`
 	Likely       string   `parquet:"likely"`
 	Signs        string   `parquet:"signs"`
+	WindowNames  int64    `parquet:"window_names"`
 }
 
 func toState(r *detect.Row) stateRow {
@@ -51,7 +52,7 @@ func toState(r *detect.Row) stateRow {
 		r.Feed, r.EntityType, r.Entity, r.Object,
 		s.Events, s.BytesOut, s.BytesIn, s.KnownOut, s.KnownIn, s.First, s.Last, s.Hours, s.PeakOut, s.PeakTime, s.Evidence,
 		s.Addresses, s.Names, s.NameBytes, s.WindowEvents, s.WindowAt, s.WindowBytes, s.BytesAt, s.Odd, s.MaxEntropy, s.MaxLength,
-		s.Rare, s.NXDomain, s.Examples, s.Scored, s.Over, s.OverBytes, s.OverScore, s.MaxScore, s.Likely, s.Signs,
+		s.Rare, s.NXDomain, s.Examples, s.Scored, s.Over, s.OverBytes, s.OverScore, s.MaxScore, s.Likely, s.Signs, s.WindowNames,
 	}
 }
 
@@ -65,7 +66,7 @@ func (r *stateRow) row(day detect.Day) detect.Row {
 			Addresses: r.Addresses, Names: r.Names, NameBytes: r.NameBytes, WindowEvents: r.WindowEvents, WindowAt: r.WindowAt,
 			WindowBytes: r.WindowBytes, BytesAt: r.BytesAt, Odd: r.Odd, MaxEntropy: r.MaxEntropy, MaxLength: r.MaxLength,
 			Rare: r.Rare, NXDomain: r.NXDomain, Examples: r.Examples, Scored: r.Scored, Over: r.Over, OverBytes: r.OverBytes,
-			OverScore: r.OverScore, MaxScore: r.MaxScore, Likely: r.Likely, Signs: r.Signs,
+			OverScore: r.OverScore, MaxScore: r.MaxScore, Likely: r.Likely, Signs: r.Signs, WindowNames: r.WindowNames,
 		},
 	}
 }

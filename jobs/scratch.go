@@ -84,8 +84,8 @@ func measures(s *detect.Summary) [21]*int64 {
 }
 
 // scores are measures that few rows have: the widths of measures are full.
-func scores(s *detect.Summary) [5]*int64 {
-	return [...]*int64{&s.Scored, &s.Over, &s.OverBytes, &s.OverScore, &s.MaxScore}
+func scores(s *detect.Summary) [6]*int64 {
+	return [...]*int64{&s.Scored, &s.Over, &s.OverBytes, &s.OverScore, &s.MaxScore, &s.WindowNames}
 }
 
 // timeMeasures are those of measures that are times, a bit each: they are kept
@@ -137,7 +137,8 @@ func (s *scratch) add(r *detect.Row) error {
 		has |= hasEntropy
 		s.numbers = binary.LittleEndian.AppendUint64(s.numbers, math.Float64bits(r.MaxEntropy))
 	}
-	if r.Scored != 0 {
+	scored := r.Scored != 0 || r.WindowNames != 0
+	if scored {
 		has |= hasScores
 		for _, v := range scores(&r.Summary) {
 			s.numbers = binary.AppendUvarint(s.numbers, uint64(*v))
@@ -159,7 +160,7 @@ func (s *scratch) add(r *detect.Row) error {
 		has |= hasEvidence
 		text(r.Evidence)
 	}
-	if r.Scored != 0 {
+	if scored {
 		text(r.Likely)
 		text(r.Signs)
 	}

@@ -172,6 +172,7 @@ var domainColumns = []csvColumn[detect.Row]{
 	{"scored", func(b []byte, d *detect.Row) []byte { return appendInteger(b, d.Scored) }},
 	{"over", func(b []byte, d *detect.Row) []byte { return appendInteger(b, d.Over) }},
 	{"max_score", func(b []byte, d *detect.Row) []byte { return appendScore(b, d.MaxScore) }},
+	{"window_names", func(b []byte, d *detect.Row) []byte { return appendInteger(b, d.WindowNames) }},
 }
 
 var inputColumns = []csvColumn[Input]{

@@ -196,6 +196,8 @@ func setCell(t *testing.T, r *Row, column, value string) {
 		r.NameBytes = number()
 	case "window_events":
 		r.WindowEvents, r.WindowAt = number(), r.First+3600e6
+	case "window_names":
+		r.WindowNames = number()
 	case "window_bytes":
 		r.WindowBytes, r.BytesAt = number(), r.First+7200e6
 	case "odd":
@@ -221,7 +223,7 @@ func setCell(t *testing.T, r *Row, column, value string) {
 		}
 		r.MaxEntropy = f
 	case "example":
-		r.Examples = []string{value}
+		r.Examples = strings.Split(value, "+")
 	default:
 		t.Fatalf("rows: no column %q", column)
 	}

@@ -103,6 +103,7 @@ type Summary struct {
 	// windows: over sigma.MaxWindow if not all matches were looked at.
 	WindowEvents int64
 	WindowAt     int64
+	WindowNames  int64 // most distinct names in any 5 minutes
 	WindowBytes  int64
 	BytesAt      int64
 	Odd          int64   // queries over the entropy or length threshold of the fold

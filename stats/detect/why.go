@@ -88,6 +88,7 @@ func (s Summary) Merge(t Summary) Summary {
 	if t.WindowEvents > s.WindowEvents {
 		s.WindowEvents, s.WindowAt = t.WindowEvents, t.WindowAt
 	}
+	s.WindowNames = max(s.WindowNames, t.WindowNames)
 	if t.WindowBytes > s.WindowBytes {
 		s.WindowBytes, s.BytesAt = t.WindowBytes, t.BytesAt
 	}
