@@ -23,7 +23,7 @@ func blind(detections []*detect.Detection, inputs []reports.Input) []reports.Bli
 	for _, in := range inputs {
 		table := columnar.TableNamed(in.Table)
 		for _, d := range detections {
-			if table == nil || !slices.Contains(detect.AggregateNamed(d.Reads).Tables, table) {
+			if table == nil || !slices.Contains(d.Aggregate.Tables, table) {
 				continue
 			}
 			p := place{in.Feed, in.Table, d.Name}
@@ -69,7 +69,7 @@ func unread(detections []*detect.Detection, inputs []reports.Input) []reports.Bl
 	var out []reports.Blind
 	for _, d := range detections {
 		var tables []string
-		for _, t := range detect.AggregateNamed(d.Reads).Tables {
+		for _, t := range d.Aggregate.Tables {
 			tables = append(tables, t.Name)
 		}
 		if slices.ContainsFunc(tables, func(t string) bool { return read[t] }) {
@@ -127,7 +127,7 @@ func unplaced(config *Config, h *history, inputs []reports.Input) []reports.Blin
 			rows[in.Feed] += in.Rows
 		}
 	}
-	for _, p := range h.tables[d.Reads] {
+	for _, p := range h.tables[d.Aggregate] {
 		for _, feed := range p.feeds {
 			named[feed] = true
 		}

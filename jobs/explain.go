@@ -45,7 +45,7 @@ func (p *program) explainCommand() *cobra.Command {
 func (p *program) explainDetection(config *Config, d *detect.Detection) error {
 	fmt.Fprintf(p.stdout, "%s: %s\n\n%s\n\n", d.Name, d.Title, strings.TrimSpace(d.Doc))
 	fmt.Fprintf(p.stdout, "ATT&CK %s · impact %d × confidence %d %% = risk %d · reads %s · wants %d days of history\n",
-		d.Technique, d.Impact, d.Confidence, d.Risk(), d.Reads, d.History)
+		d.Technique, d.Impact, d.Confidence, d.Risk(), d.Aggregate.Name, d.History)
 	if needs := d.Needs.List(); len(needs) > 0 {
 		var names []string
 		for _, c := range needs {
@@ -119,7 +119,7 @@ func (p *program) printFinding(config *Config, f *detect.Finding) {
 	}
 	line("score", "%s, threshold %s", number(f.Score), number(f.Threshold))
 	line("events", "%d, %s to %s", f.Summary.Events, stamp(f.Summary.First), stamp(f.Summary.Last))
-	if s := &f.Summary; s.KnownOut > 0 || s.KnownIn > 0 {
+	if s := &f.Summary; s.KnownOut > 0 || s.KnownIn > 0 || s.BytesOut > 0 || s.BytesIn > 0 {
 		line("bytes", "%d out, %d in", s.BytesOut, s.BytesIn)
 	}
 	if f.Summary.Evidence != "" {

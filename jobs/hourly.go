@@ -101,7 +101,7 @@ func (c *Config) hourly() *Config {
 		if c.seed() {
 			return d.Name != "dns_model" // the document gives this schedule to it alone
 		}
-		return d.Reads != detect.DNSPair.Name
+		return d.Aggregate != detect.DNSPair
 	})
 	h.Inputs = slices.DeleteFunc(slices.Clone(c.Inputs), func(in *Input) bool {
 		return in.format != nil && !slices.Contains(in.format.Tables, columnar.DNS) ||

@@ -21,8 +21,8 @@ import (
 
 // A history is what a run knows of the days up to the judged ones.
 type history struct {
-	// tables are the days of each aggregate, by its name, ascending.
-	tables map[string][]*part
+	// tables are the days of each aggregate, ascending.
+	tables map[*detect.Aggregate][]*part
 	// earlier are the findings of days before the judged ones.
 	earlier []detect.Finding
 	// flagged holds, by detection, the findings so far that were not allowed.
@@ -50,7 +50,7 @@ func (h *history) flag(f *detect.Finding) {
 }
 
 func newHistory() *history {
-	h := &history{tables: map[string][]*part{}, flagged: map[string]map[flag]bool{}, baselines: store.NewSpool(spoolBytes)}
+	h := &history{tables: map[*detect.Aggregate][]*part{}, flagged: map[string]map[flag]bool{}, baselines: store.NewSpool(spoolBytes)}
 	h.closers = append(h.closers, h.baselines)
 	return h
 }
@@ -63,7 +63,7 @@ func (h *history) close() {
 }
 
 // between returns the parts of an aggregate for the days first … last.
-func (h *history) between(aggregate string, first, last detect.Day) []*part {
+func (h *history) between(aggregate *detect.Aggregate, first, last detect.Day) []*part {
 	parts := h.tables[aggregate]
 	from, _ := slices.BinarySearchFunc(parts, first, func(p *part, d detect.Day) int { return cmp.Compare(p.day, d) })
 	to, _ := slices.BinarySearchFunc(parts, last+1, func(p *part, d detect.Day) int { return cmp.Compare(p.day, d) })
@@ -91,7 +91,7 @@ func (h *history) days(inputs []reports.Input) []detect.Day {
 func (h *history) rows(a *detect.Aggregate, days []detect.Day) iter.Seq2[*detect.Row, error] {
 	var parts []*part
 	for _, day := range days {
-		parts = append(parts, h.between(a.Name, day, day)...)
+		parts = append(parts, h.between(a, day, day)...)
 	}
 	return rowsOf(parts)
 }
@@ -108,11 +108,11 @@ func (h *history) readings(c *Config, first, last detect.Day) []*reading {
 	var all []*reading
 	for _, d := range c.detections {
 		i := slices.IndexFunc(all, func(r *reading) bool {
-			return r.detections[0].Reads == d.Reads && r.detections[0].History == d.History
+			return r.detections[0].Aggregate == d.Aggregate && r.detections[0].History == d.History
 		})
 		if i < 0 {
 			i = len(all)
-			all = append(all, &reading{parts: h.between(d.Reads, first-detect.Day(d.History), last)})
+			all = append(all, &reading{parts: h.between(d.Aggregate, first-detect.Day(d.History), last)})
 		}
 		all[i].detections = append(all[i].detections, d)
 	}
@@ -147,6 +147,7 @@ func (h *history) judge(c *Config, days []detect.Day) ([]detect.Finding, error) 
 		}
 	}
 	w := bufio.NewWriter(h.baselines)
+	keys, summaries := store.ColumnsOf[detect.Key](), store.ColumnsOf[detect.Summary]()
 	var allowing sync.Mutex
 	found := make([][]detect.Finding, len(judged)*len(readings))
 	if err := together(c.Workers, len(readings), func(i int) error {
@@ -160,7 +161,9 @@ func (h *history) judge(c *Config, days []detect.Day) ([]detect.Finding, error) 
 			allowing.Unlock()
 			for k := range findings {
 				f := &findings[k]
-				detach(f)
+				// The texts of a row keep all the rows in memory that were read with it.
+				keys.Detach(&f.Key)
+				summaries.Detach(&f.Summary)
 				if f.Allowed == "" {
 					h.flag(f)
 				}
@@ -173,7 +176,7 @@ func (h *history) judge(c *Config, days []detect.Day) ([]detect.Finding, error) 
 	}
 	if d := c.detection("upload_zscore"); d != nil && c.seed() {
 		for _, day := range days {
-			parts := h.between(d.Reads, day-detect.Day(d.History), day)
+			parts := h.between(d.Aggregate, day-detect.Day(d.History), day)
 			in := h.input(c, d, parts, day)
 			in.Baseline = keepBaseline(w)
 			if err := sideBySide(merged(parts), []judge{func(rows series) {
@@ -187,25 +190,10 @@ func (h *history) judge(c *Config, days []detect.Day) ([]detect.Finding, error) 
 	return detect.Join(c.detections, slices.Concat(found...)), w.Flush()
 }
 
-// detach gives a finding texts of its own. Those of a row keep all the rows in
-// memory that were read with it.
-func detach(f *detect.Finding) {
-	for _, t := range keyTexts(&f.Key) {
-		*t = strings.Clone(*t)
-	}
-	for _, t := range [...]*string{&f.Summary.Evidence, &f.Summary.Likely, &f.Summary.Signs} {
-		*t = strings.Clone(*t)
-	}
-	f.Summary.Examples = slices.Clone(f.Summary.Examples)
-	for i, e := range f.Summary.Examples {
-		f.Summary.Examples[i] = strings.Clone(e)
-	}
-}
-
 // judgeDay judges a day by detections that read the same rows.
 func (h *history) judgeDay(c *Config, r *reading, day detect.Day, baselines io.Writer) ([]detect.Finding, error) {
 	first := day - detect.Day(r.detections[0].History)
-	parts := h.between(r.detections[0].Reads, first, day)
+	parts := h.between(r.detections[0].Aggregate, first, day)
 	found := make([][]detect.Finding, len(r.detections))
 	judges := make([]judge, len(r.detections))
 	for i, d := range r.detections {

@@ -43,7 +43,7 @@ func catalogueOf(what string) (*catalogue, error) {
 	case "detections":
 		c := &catalogue{columns: []string{"detection", "title", "ATT&CK", "reads", "history", "risk"}}
 		for _, d := range detect.All() {
-			c.rows = append(c.rows, []string{d.Name, d.Title, d.Technique, d.Reads, fmt.Sprint(d.History), fmt.Sprint(d.Risk())})
+			c.rows = append(c.rows, []string{d.Name, d.Title, d.Technique, d.Aggregate.Name, fmt.Sprint(d.History), fmt.Sprint(d.Risk())})
 		}
 		return c, nil
 	case "thresholds":

@@ -1,21 +1,16 @@
 package jobs
 
 import (
-	"bufio"
 	"cmp"
-	"errors"
 	"fmt"
-	"io"
 	"iter"
 	"math"
-	"path"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
-	"outflow/columnar/store"
 	"outflow/reports"
 	"outflow/stats/detect"
 )
@@ -104,8 +99,9 @@ func (p *program) backfillCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
+		history := slices.DeleteFunc(slices.Clone(s.aggregates), func(a *detect.Aggregate) bool { return a.Judged })
 		for chunk := range inARow(days, config.chunk()) {
-			if err := s.fold(p.ctx, chunk); err != nil {
+			if err := s.fold(p.ctx, chunk, history, nil); err != nil {
 				return err
 			}
 		}
@@ -173,15 +169,15 @@ func (p *program) nightly(config *Config, job string, days []detect.Day) error {
 		return err
 	}
 	if config.Backfill {
-		missing, err := s.missing(p.ctx, days[0])
+		lacks, err := s.lacking(p.ctx, days[0])
 		if err != nil {
 			return err
 		}
-		if len(missing) > 0 {
-			p.note("looking for the logs of %d days of history that are not in %s yet", len(missing), config.State)
-		}
+		missing := lacks.days()
+		p.lookFor(lacks, config)
+		aggregates := slices.DeleteFunc(slices.Clone(s.aggregates), func(a *detect.Aggregate) bool { return lacks[a] == nil })
 		for chunk := range inARow(missing, config.chunk()) {
-			if err := s.fold(p.ctx, chunk); err != nil {
+			if err := s.fold(p.ctx, chunk, aggregates, lacks); err != nil {
 				return err
 			}
 		}
@@ -192,9 +188,11 @@ func (p *program) nightly(config *Config, job string, days []detect.Day) error {
 		}
 	}
 	s.inputs = nil // the report accounts for the judged days
-	s.judging = true
+	if err := s.stale(p.ctx, days[0]); err != nil {
+		return err
+	}
 	for chunk := range inARow(days, config.chunk()) {
-		if err := s.fold(p.ctx, chunk); err != nil {
+		if err := s.fold(p.ctx, chunk, s.aggregates, nil); err != nil {
 			return err
 		}
 	}
@@ -240,157 +238,4 @@ func (p *program) nightly(config *Config, job string, days []detect.Day) error {
 		return err
 	}
 	return p.verdict(config, r)
-}
-
-// assemble judges the days and gathers all that a report says. The report reads
-// its tables from h.
-func assemble(config *Config, h *history, days []detect.Day, inputs []reports.Input) (*reports.Report, error) {
-	r := &reports.Report{
-		Version: version(), Profile: config.Profile, Days: days, Inputs: inputs,
-		Detections: config.detections,
-	}
-	if len(days) > 0 {
-		r.At = (days[len(days)-1] + 1).Time()
-	}
-	var err error
-	if r.Findings, err = h.judge(config, days); err != nil {
-		return nil, err
-	}
-	worstFirst(r.Findings)
-	r.Blind = slices.Concat(blind(config.detections, inputs), unplaced(config, h, inputs), masked(config.detections, inputs), unread(config.detections, inputs), ruleBlind(config, inputs, h.seen))
-	last := detect.Day(0)
-	if len(days) > 0 {
-		last = days[len(days)-1]
-	}
-	r.Warnings = append(r.Warnings, config.rules.warnings...)
-	r.Warnings = append(r.Warnings, allowWarnings(config.Allow, last)...)
-	r.Entities = detect.Risk(slices.Concat(r.Findings, h.earlier), last)
-	r.Domains = h.rows(detect.DNSPair, days)
-	r.Destinations = h.storage(config, days)
-	r.Matches = h.rows(detect.RuleDay, days)
-	r.Scores = h.rows(detect.DNSScore, days)
-	r.UserDays = h.userDays(days)
-	r.History = h.span(days)
-	return r, nil
-}
-
-// write writes the reports under the output folder.
-func (p *program) write(config *Config, folder string, r *reports.Report) error {
-	out, err := store.Open(p.ctx, config.Out, config.store())
-	if err != nil {
-		return configError{fmt.Errorf("open the output folder: %w", err)}
-	}
-	var files []reports.File
-	for _, f := range reports.All {
-		if slices.Contains(config.Reports, f.Name) {
-			files = append(files, f.Files...)
-		}
-	}
-	if err := together(config.Workers, len(files), func(i int) error {
-		return writeFile(files[i], r, func(body io.ReadSeeker) error {
-			err := out.Put(p.ctx, path.Join(folder, files[i].Name), body, store.Always)
-			if err != nil {
-				err = configError{fmt.Errorf("write the report to %s: %w", config.Out, err)}
-			}
-			return err
-		})
-	}); err != nil {
-		return err
-	}
-	page := ""
-	for _, file := range files {
-		if page == "" || strings.HasSuffix(file.Name, ".html") {
-			page = strings.TrimSuffix(config.Out, "/") + "/" + path.Join(folder, file.Name)
-		}
-	}
-	if !p.quiet {
-		if err := reports.Summary(p.stdout, r, p.width, p.colour); err != nil {
-			return err
-		}
-		if page != "" {
-			fmt.Fprintf(p.stdout, "\nreport: %s\n", page)
-		}
-	}
-	return nil
-}
-
-// writeFile writes a file of the reports and hands it to put: the store takes none
-// that it could not read again.
-func writeFile(file reports.File, r *reports.Report, put func(body io.ReadSeeker) error) error {
-	s := store.NewSpool(spoolBytes)
-	defer s.Close()
-	w := bufio.NewWriterSize(s, scratchBuffer)
-	err := file.Write(w, r)
-	if err == nil {
-		err = w.Flush()
-	}
-	if err != nil {
-		return fmt.Errorf("write the report %s: %w", file.Name, err)
-	}
-	return put(s.Reader())
-}
-
-// verdict turns what happened into an exit code.
-func (p *program) verdict(config *Config, r *reports.Report) error {
-	var unread, rows int64
-	for i := range r.Inputs {
-		if r.Inputs[i].Error != "" {
-			unread++
-		}
-		rows += r.Inputs[i].Rows
-	}
-	if config.RequireInput && len(r.Inputs) == 0 {
-		return exit{exitNoInput, errors.New("no input was found: check the uris of the inputs and the day")}
-	}
-	if config.Strict && unread > 0 {
-		return exit{exitPartial, fmt.Errorf("%d inputs could not be read to their end: see inputs.csv", unread)}
-	}
-	if config.FailOn != "" {
-		level, _ := detect.ParseSeverity(config.FailOn)
-		n := 0
-		for i := range r.Findings {
-			if f := &r.Findings[i]; f.Severity >= level && f.Allowed == "" {
-				n++
-			}
-		}
-		if n > 0 {
-			return exit{exitFindings, fmt.Errorf("%d findings of severity %s or higher", n, level)}
-		}
-	}
-	return nil
-}
-
-// complaints says on stderr what was wrong with the inputs.
-func (p *program) complaints(r *reports.Report) {
-	for i := range r.Inputs {
-		p.complain(&r.Inputs[i])
-	}
-}
-
-// complain says on stderr, in one line, what was wrong with an input.
-func (p *program) complain(in *reports.Input) {
-	var faults []string
-	if in.Error != "" {
-		faults = append(faults, in.Error)
-	}
-	if in.Skipped > 0 {
-		faults = append(faults, fmt.Sprintf("skipped %d of %d records: %s", in.Skipped, in.Records, strings.Join(in.Reasons, "; ")))
-	}
-	if len(faults) > 0 {
-		p.note("%s: %s", printable(in.Name), printable(strings.Join(faults, "; ")))
-	}
-}
-
-// unreadable is the error of a command that prints what it reads, if there was
-// nothing that it could. A log that ends early was read up to there.
-func unreadable(inputs []reports.Input) error {
-	for _, in := range inputs {
-		if in.Error == "" || in.Records > 0 || in.Rows > 0 {
-			return nil
-		}
-	}
-	if len(inputs) == 0 {
-		return badConfig("nothing to read there")
-	}
-	return exit{exitPartial, errors.New("none of the inputs could be read")}
 }

@@ -45,7 +45,7 @@ func cloudUpload() *Detection {
 		Technique:  "T1567.002",
 		Impact:     70,
 		Confidence: 60,
-		Reads:      "user_destination_day",
+		Aggregate:  UserDestinationDay,
 		Needs:      columnar.ColSet(columnar.URLHost, columnar.DstHost, columnar.BytesOut),
 		History:    baselineDays,
 		Options:    o,

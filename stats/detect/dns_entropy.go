@@ -30,8 +30,15 @@ What it cannot see: short or dictionary-coded names. Per query this rule is weak
 are innocent, which is why they are counted.
 How to investigate: decode the examples (base32, hexadecimal); dns_information says how much they can have carried.`
 
+// A subdomain over either is odd, unless the configuration says otherwise, whether or
+// not dns_entropy runs: in bits per character and bytes. See dnsEntropyDoc.
+const (
+	oddEntropy = 3.8
+	oddLength  = 60
+)
+
 func dnsEntropy() *Detection {
-	o := &dnsEntropyOptions{Entropy: 3.8, Length: 60, MinOdd: 10, MinShare: 0.1, MinNames: 10}
+	o := &dnsEntropyOptions{Entropy: oddEntropy, Length: oddLength, MinOdd: 10, MinShare: 0.1, MinNames: 10}
 	d := &Detection{
 		Name:       "dns_entropy",
 		Title:      "DNS names that look like encoded data",
@@ -39,15 +46,16 @@ func dnsEntropy() *Detection {
 		Technique:  "T1048.003",
 		Impact:     60,
 		Confidence: 50,
-		Reads:      "dns_pair",
+		Aggregate:  DNSPair,
 		Needs:      columnar.ColSet(columnar.Query),
 		Options:    o,
 		Verdict:    dnsTunnel,
 	}
 	d.Score = o.score
+	d.Fold = func(f *FoldOptions) { f.Entropy, f.Length = o.Entropy, o.Length }
 	d.Seed = func() {
 		*o = dnsEntropyOptions{Entropy: 3.8, Length: 60}
-		d.Reads, d.History, d.Score, d.Verdict = "dns_name", allHistory, o.scoreSeed, ""
+		d.Aggregate, d.History, d.Score, d.Verdict = DNSName, allHistory, o.scoreSeed, ""
 	}
 	return d
 }

@@ -38,7 +38,7 @@ func dnsInformation() *Detection {
 		Technique:  "T1048.003",
 		Impact:     80,
 		Confidence: 85,
-		Reads:      "dns_pair",
+		Aggregate:  DNSPair,
 		Needs:      columnar.ColSet(columnar.Query),
 		Options:    o,
 		Verdict:    dnsTunnel,

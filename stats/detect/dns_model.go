@@ -39,16 +39,19 @@ func dnsModel() *Detection {
 		Technique:  "T1048.003",
 		Impact:     50,
 		Confidence: 90,
-		Reads:      "dns_pair",
+		Aggregate:  DNSPair,
 		Needs:      columnar.ColSet(columnar.Query),
 		Options:    o,
 		Card:       dnsmodel.Card(),
 		Verdict:    dnsTunnel,
 	}
 	d.Score = o.score
+	d.Fold = func(f *FoldOptions) {
+		f.Model = &ModelOptions{Threshold: o.Threshold, Names: o.MinOver, Bytes: int(o.MinBytes)}
+	}
 	d.Seed = func() {
 		*o = dnsModelOptions{Threshold: 0.5}
-		d.Reads, d.History, d.Score, d.Verdict = DNSScore.Name, allHistory, o.scoreSeed, ""
+		d.Aggregate, d.History, d.Score, d.Verdict = DNSScore, allHistory, o.scoreSeed, ""
 	}
 	return d
 }

@@ -25,6 +25,13 @@ var DNSPair = &Aggregate{
 	Tables: []*columnar.Table{columnar.DNS},
 	Reads: columnar.ColSet(columnar.Time, columnar.User, columnar.SrcIP, columnar.Host, columnar.Query,
 		columnar.Domain, columnar.QueryType, columnar.Rcode),
+	Depends: func(o *FoldOptions) []any {
+		depends := []any{o.Entropy, o.Length, o.TwoLabels}
+		if o.Model != nil {
+			depends = append(depends, *o.Model)
+		}
+		return depends
+	},
 	New:    func(o *FoldOptions) Folder { return newDNSPairs(o) },
 	Merger: func(o *FoldOptions) Merger { return newDNSMerger(o, false) },
 }

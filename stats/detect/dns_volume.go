@@ -37,7 +37,7 @@ func dnsVolume() *Detection {
 		Technique:  "T1071.004",
 		Impact:     60,
 		Confidence: 60,
-		Reads:      "dns_pair",
+		Aggregate:  DNSPair,
 		Needs:      columnar.ColSet(columnar.Query),
 		Options:    o,
 		Verdict:    dnsTunnel,

@@ -50,7 +50,7 @@ func TestDescriptors(t *testing.T) {
 	}
 	for _, d := range All() {
 		check(d.Name, d.Technique)
-		if d.Title == "" || d.Score == nil || d.Needs == 0 && d.Reads != RuleDay.Name || // its rules say what they need
+		if d.Title == "" || d.Score == nil || d.Needs == 0 && d.Aggregate != RuleDay || // its rules say what they need
 			d.Risk() <= 0 || d.Risk() > 100 {
 			t.Errorf("%s: incomplete", d.Name)
 		}

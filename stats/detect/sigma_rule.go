@@ -38,7 +38,7 @@ func sigmaRule() *Detection {
 		Technique:  "T1567",
 		Impact:     70,
 		Confidence: 70,
-		Reads:      "rule_day",
+		Aggregate:  RuleDay,
 		Options:    o,
 	}
 	d.Score = func(in *Input) []Finding { return o.score(in) }

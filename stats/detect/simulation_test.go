@@ -151,7 +151,7 @@ func BenchmarkScore(b *testing.B) {
 	s := simulate(1, 30, 3000, 1)
 	in := s.input()
 	for _, d := range All() {
-		if d.Reads != UserDay.Name {
+		if d.Aggregate != UserDay {
 			continue
 		}
 		b.Run("detection="+d.Name, func(b *testing.B) {

@@ -39,7 +39,7 @@ func uploadRatio() *Detection {
 		Technique:  "T1567",
 		Impact:     50,
 		Confidence: 50,
-		Reads:      "user_day",
+		Aggregate:  UserDay,
 		Needs:      columnar.ColSet(columnar.BytesOut, columnar.BytesIn),
 		History:    baselineDays,
 		Options:    o,

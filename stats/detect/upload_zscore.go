@@ -47,7 +47,7 @@ func uploadZScore() *Detection {
 		Technique:  "T1567.002",
 		Impact:     70,
 		Confidence: 70,
-		Reads:      "user_day",
+		Aggregate:  UserDay,
 		Needs:      columnar.ColSet(columnar.BytesOut),
 		History:    baselineDays,
 		Options:    o,

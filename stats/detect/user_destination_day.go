@@ -19,7 +19,8 @@ var UserDestinationDay = &Aggregate{
 	Tables: []*columnar.Table{columnar.API, columnar.HTTP, columnar.Network},
 	Reads: volumeColumns | columnar.ColSet(columnar.Resource, columnar.Method, columnar.URLHost,
 		columnar.DstHost),
-	New: func(o *FoldOptions) Folder { return newUploads(o) },
+	Depends: func(o *FoldOptions) []any { return []any{o.Uploads} },
+	New:     func(o *FoldOptions) Folder { return newUploads(o) },
 	Merger: func(*FoldOptions) Merger {
 		return newVolumeMerger(func(object string, c *volume) bool {
 			return c.out >= minDestinationBytes || isCloudHost([]byte(object))

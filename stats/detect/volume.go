@@ -282,16 +282,6 @@ func (v *volumes) came(p *volumePart, b *columnar.Batch, who []uint32, from, to 
 	}
 }
 
-// addBytes adds counts of bytes, neither negative. A sum beyond int64 stays at its
-// end, in whatever order it is made: two false counts in a log must not turn a
-// day's upload into a small or negative one.
-func addBytes(a, b int64) int64 {
-	if a += b; a < 0 {
-		return math.MaxInt64
-	}
-	return a
-}
-
 // offer makes n's peak that of c if it is larger, or as large and earlier.
 func offer(logs *columnar.Dict, c *volume, n volume) {
 	if n.peak < c.peak || n.peak == 0 {

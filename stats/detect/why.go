@@ -2,9 +2,7 @@ package detect
 
 import (
 	"fmt"
-	"iter"
 	"math"
-	"slices"
 	"strconv"
 	"unicode"
 )
@@ -59,135 +57,6 @@ func name(text string) string {
 	}
 	return string(out)
 }
-
-// window returns the whole of a day.
-func (d Day) window() [2]int64 { return [2]int64{int64(d) * dayMicros, (int64(d) + 1) * dayMicros} }
-
-// weekend reports whether the day is a Saturday or a Sunday. Day 0 was a
-// Thursday.
-func (d Day) weekend() bool { return ((int(d)+3)%7+7)%7 >= 5 }
-
-// Merge adds what t measured to s, for findings over several days. Distinct
-// names cannot be told apart any more, so they are an upper bound.
-func (s Summary) Merge(t Summary) Summary {
-	if s.Events == 0 {
-		return t
-	}
-	s.Events += t.Events
-	s.BytesOut = addBytes(s.BytesOut, t.BytesOut)
-	s.BytesIn = addBytes(s.BytesIn, t.BytesIn)
-	s.KnownOut += t.KnownOut
-	s.KnownIn += t.KnownIn
-	s.First, s.Last = min(s.First, t.First), max(s.Last, t.Last)
-	s.Hours |= t.Hours
-	if t.PeakOut > s.PeakOut {
-		s.PeakOut, s.PeakTime, s.Evidence = t.PeakOut, t.PeakTime, t.Evidence
-	}
-	s.Names += t.Names
-	s.NameBytes += t.NameBytes
-	if t.WindowEvents > s.WindowEvents {
-		s.WindowEvents, s.WindowAt = t.WindowEvents, t.WindowAt
-	}
-	s.WindowNames = max(s.WindowNames, t.WindowNames)
-	if t.WindowBytes > s.WindowBytes {
-		s.WindowBytes, s.BytesAt = t.WindowBytes, t.BytesAt
-	}
-	s.Odd += t.Odd
-	s.MaxEntropy, s.MaxLength = max(s.MaxEntropy, t.MaxEntropy), max(s.MaxLength, t.MaxLength)
-	s.Rare += t.Rare
-	s.NXDomain += t.NXDomain
-	s.Scored += t.Scored
-	s.Over += t.Over
-	s.OverBytes += t.OverBytes
-	s.OverScore += t.OverScore
-	if t.MaxScore > s.MaxScore {
-		s.MaxScore, s.Likely, s.Signs = t.MaxScore, t.Likely, t.Signs
-	}
-	if len(s.Examples) == 0 {
-		s.Examples = t.Examples
-	}
-	return s
-}
-
-// sum merges the rows of a series.
-func sum(rows []Row) Summary {
-	var s Summary
-	for i := range rows {
-		s = s.Merge(rows[i].Summary)
-	}
-	return s
-}
-
-// before splits a series into the rows before the judged day and the row of it,
-// nil if there is none.
-func (in *Input) before(rows []Row) (past []Row, today *Row) {
-	for i := range rows {
-		if rows[i].Day >= in.Day {
-			if rows[i].Day == in.Day {
-				today = &rows[i]
-			}
-			return rows[:i], today
-		}
-	}
-	return rows, nil
-}
-
-// when says in a sentence what time is judged.
-func (in *Input) when() string {
-	if in.Window != [2]int64{} {
-		return "in that time"
-	}
-	return "that day"
-}
-
-// window returns the time that is judged.
-func (in *Input) window() [2]int64 {
-	if in.Window != [2]int64{} {
-		return in.Window
-	}
-	return in.Day.window()
-}
-
-// today yields the rows of the judged day.
-func (in *Input) today() iter.Seq[*Row] {
-	return func(yield func(*Row) bool) {
-		for _, rows := range in.Series {
-			if _, today := in.before(rows); today != nil && !yield(today) {
-				return
-			}
-		}
-	}
-}
-
-// baselineDays returns the days of the baseline that were folded for a feed.
-func (in *Input) baselineDays(feed string) []Day {
-	days := in.Covered(feed)
-	first, _ := slices.BinarySearch(days, in.Day-baselineDays)
-	last, _ := slices.BinarySearch(days, in.Day)
-	return days[first:last]
-}
-
-// habitDays is how many days of the history must have been about as high as the
-// judged one for it to be a habit. After a level has changed for good, the
-// detection so speaks for that many days and no longer, though flagged days
-// never join the baseline; and four makes a weekly upload a habit within a
-// history of 30 days. An exfiltration that goes on has been reported four times by then.
-const habitDays = 4
-
-// habitual reports whether a day of x bytes is a habit: at least half of x on
-// habitDays of the past days that count, flagged or not.
-func habitual(x int64, past []Row, counts func(d Day) bool) bool {
-	n := 0
-	for i := range past {
-		if past[i].BytesOut >= x-x/2 && counts(past[i].Day) {
-			n++
-		}
-	}
-	return n >= habitDays
-}
-
-// anyDay counts every day.
-func anyDay(Day) bool { return true }
 
 // num writes a threshold as short as it is.
 func num(f float64) string { return strconv.FormatFloat(f, 'g', -1, 64) }

@@ -1,0 +1,74 @@
+package detect
+
+import (
+	"fmt"
+	"strings"
+)
+
+// A Finding says that a window of an entity is unusual.
+//
+// The detection fills Key, Score, Threshold, Observed, Baseline, Unit, Window,
+// Summary, Why and Timeline, and Severity where it knows better than its risk;
+// the runner fills the rest.
+type Finding struct {
+	UID       string // stable: a re-run of the same window gives the same
+	Day       Day
+	Detection string
+	Technique string
+	Severity  Severity
+	RiskScore int // impact × confidence / 100, scaled by the detection where it can say more
+	Key
+	Score     float64 // in the detection's own measure
+	Threshold float64
+	Observed  float64  // in Unit
+	Baseline  float64  // in Unit; NaN if there is none
+	Unit      string   // "B/day", "queries/5min", "bits/char", …
+	Window    [2]int64 // µs UTC, from and to
+	Summary   Summary
+	// Why says in one sentence what happened, what is normal, and why that is
+	// unusual.
+	Why string
+	// Timeline is the entity's days against the baseline band, oldest first,
+	// the judged day last. Nil where the detection has no history.
+	Timeline []Point
+	// Label, if set, names why this shape is often innocent (a known
+	// reputation service, say). Labelled findings are reported last.
+	Label string
+	// Allowed is the reason of the allow-list entry that suppresses it, or "".
+	Allowed string
+	// Also are the other detections that say the same; see Join.
+	Also []string
+}
+
+// A Point is one day of a timeline, in the finding's unit.
+type Point struct {
+	Day          Day
+	Value        float64
+	Low, Mid, Up float64 // the baseline band; all zero where there is none
+	Trained      bool    // the day is part of the baseline
+}
+
+// A Severity is defined by what the reader must do.
+type Severity uint8
+
+const (
+	Info     Severity = iota // for context; nothing to do
+	Low                      // look at it when there is time
+	Medium                   // look at it this week
+	High                     // look at it today
+	Critical                 // look at it now
+)
+
+var severities = [...]string{"info", "low", "medium", "high", "critical"}
+
+func (s Severity) String() string { return severities[s] }
+
+// ParseSeverity returns the severity of that name.
+func ParseSeverity(name string) (Severity, error) {
+	for i, s := range severities {
+		if s == name {
+			return Severity(i), nil
+		}
+	}
+	return 0, fmt.Errorf("severity %q: want one of %s", name, strings.Join(severities[:], ", "))
+}
