@@ -148,6 +148,8 @@ var userDayColumns = []csvColumn[UserDay]{
 	{"z", func(b []byte, u *UserDay) []byte { return appendFloat(b, u.Z) }},
 	{"ratio", func(b []byte, u *UserDay) []byte { return appendFloat(b, u.Ratio) }},
 	{"addresses", func(b []byte, u *UserDay) []byte { return appendInteger(b, u.Addresses) }},
+	{"blocked", func(b []byte, u *UserDay) []byte { return appendInteger(b, u.Blocked) }},
+	{"blocked_out", func(b []byte, u *UserDay) []byte { return appendInteger(b, u.BlockedOut) }},
 }
 
 var domainColumns = []csvColumn[detect.Row]{

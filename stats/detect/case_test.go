@@ -190,6 +190,10 @@ func setCell(t *testing.T, r *Row, column, value string) {
 		if value != "?" {
 			r.BytesIn, r.KnownIn = number(), r.Events
 		}
+	case "blocked":
+		r.Blocked = number()
+	case "blocked_out":
+		r.BlockedOut = number()
 	case "names":
 		r.Names = number()
 	case "name_bytes":
