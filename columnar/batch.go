@@ -224,7 +224,7 @@ func (b *Builder) SetLower(c Col, v []byte) {
 }
 
 // SetQuery sets the query of a row of the dns table, as it was written but for
-// the root dot, and the registered domain that goes with it.
+// the root dot, and the domain that goes with it; see Domains.Asked.
 func (b *Builder) SetQuery(name []byte) {
 	for n := len(name); n > 0 && name[n-1] == '.'; n-- { // one, or what a careless writer adds
 		name = name[:n-1]
@@ -239,7 +239,7 @@ func (b *Builder) SetQuery(name []byte) {
 }
 
 // domain returns the code of the domain of a name, in lower case, given the code
-// of its parent.
+// of its parent: what Domains.Asked returns, asked once per parent.
 func (b *Builder) domain(parent int32, name []byte) int32 {
 	domains, dict := &b.out.domains, b.cols[Domain].dict
 	if b.byParentOf != domains.parents || b.byParentIn != dict {
@@ -250,24 +250,24 @@ func (b *Builder) domain(parent int32, name []byte) int32 {
 	}
 	code := b.byParent[parent]
 	if code == notAsked {
-		code = wholeName
-		if size := domains.ofParent(parent); size > 0 {
-			text := domains.parents.Text(parent)
+		text := domains.parents.Text(parent)
+		code = topLevelOf(text)
+		if size := domains.ofParent(parent); code == wholeName && size > 0 {
 			code = dict.Code(text[len(text)-int(size):])
 		}
 		b.byParent[parent] = code
 	}
-	if code == wholeName {
+	switch {
+	case code == machineName && !isMachineName(name, domains.parents.Text(parent)):
+		code = noDomain
+	case code < 0:
 		code = dict.Code(name)
 	}
 	return code
 }
 
-// What stands in byParent instead of a code.
-const (
-	wholeName = -1 // the domain is the name
-	notAsked  = -2
-)
+// notAsked stands in byParent instead of a code, or what topLevelOf says.
+const notAsked = -3
 
 // Dict returns the dictionary of a column, for decoders that work with codes.
 // It is replaced between batches when it grows too large.
@@ -451,8 +451,8 @@ func (b *Builder) lowered(data []byte, spans []Span) ([]byte, []Span) {
 	return lower, b.lower
 }
 
-// PutQueries sets the query of rows of the dns table, and the registered domains
-// that go with them, as SetQuery.
+// PutQueries sets the query of rows of the dns table, and the domains that go with
+// them, as SetQuery.
 func (b *Builder) PutQueries(data []byte, names []Span) {
 	b.names = append(b.names[:0], names...)
 	names = b.names

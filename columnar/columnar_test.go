@@ -551,6 +551,62 @@ func TestRegistered(t *testing.T) {
 	}
 }
 
+// If this fails, names that are made up are each a domain of its own, or those of a
+// network's own machines are taken for made up.
+func TestAsked(t *testing.T) {
+	var d Domains
+	b := (&Out{Want: ColSet(Query, Domain), Sink: func(*Batch) {}}).Table(DNS)
+	for _, test := range []struct{ name, want string }{
+		{"a.b.example.com", "example.com"},
+		{"alice.github.io", "alice.github.io"},
+		{"5.2.0.192.in-addr.arpa", "192.in-addr.arpa"},
+		{"abcdefghijklmnopqrstuvwxyz.onion", "abcdefghijklmnopqrstuvwxyz.onion"},
+		{"a.b.xn--p1ai", "b.xn--p1ai"},
+		{"a.b.рф", "b.рф"},
+		{"<name unprintable>", "<name unprintable>"},
+		{"b?1n?.tunnel.&", "tunnel.&"},
+		{"dnscat.00af31c2.77be0d", ""},
+		{"x.pirate.nosuch", ""},
+		{"00112233445566778899aabbccddeeff.nosuch", ""},
+		{"x.00112233445566778899aabbccddeeff", ""},
+		{"longer-than-15-b", ""},
+		{"exactly-15-long", "exactly-15-long"},
+		{"exactly-15-long.nosuch", "exactly-15-long.nosuch"},
+		{"longer-than-15-b.nosuch", ""},
+		{"db-17.exactly-15-long", "db-17.exactly-15-long"},
+		{"db-17.longer-than-15-b", ""},
+		{"longer-than-15-bytes.corp", "longer-than-15-bytes.corp"},
+		{"dc1.emea.corp", "emea.corp"},
+		{"0e1a2b3c-4d5e-6f70-8192-a3b4c5d6e7f8.local", "0e1a2b3c-4d5e-6f70-8192-a3b4c5d6e7f8.local"},
+		{"data.tunnel.example", "tunnel.example"},
+		{"255.255.255.255", "255.255.255.255"},
+		{"2555555555.255.255.255", ""},
+		{"", ""},
+	} {
+		for range 2 { // the second time from memory
+			b.SetTime(0)
+			b.SetQuery([]byte(test.name))
+			code := b.cols[Domain].codes[b.n]
+			if got := string(b.Dict(Domain).Text(code)); got != test.want {
+				t.Errorf("SetQuery(%q): got domain %q, want %q", test.name, got, test.want)
+			}
+			b.Next(1)
+		}
+		if got := d.Asked([]byte(test.name)); string(got) != test.want {
+			t.Errorf("Asked(%q): got %q, want %q", test.name, got, test.want)
+		}
+	}
+}
+
+// If this fails, a local zone has become a top-level domain of the list, and must go.
+func TestLocalZones(t *testing.T) {
+	for _, zone := range localZones {
+		if _, icann := publicsuffix.PublicSuffix(zone); icann {
+			t.Errorf("%s is on the public suffix list", zone)
+		}
+	}
+}
+
 // What is remembered must not leak from one name to another.
 func TestRegisteredList(t *testing.T) {
 	// Not city: city.kawasaki.jp and six like it are exceptions of the list, and

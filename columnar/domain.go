@@ -1,8 +1,11 @@
 package columnar
 
 import (
+	"bytes"
 	"encoding/binary"
 	"math/bits"
+	"slices"
+	"strings"
 
 	"golang.org/x/net/publicsuffix"
 )
@@ -36,6 +39,82 @@ func (d *Domains) Registered(name []byte) []byte {
 		return name[len(name)-int(size):]
 	}
 	return name
+}
+
+// Asked returns what a queried name is judged under: its registered domain, or
+// nothing if its top-level domain does not exist and it is not one of LocalZones:
+// names that are made up need not have more in common than that. What may be the name
+// of a machine, alone or with one label behind it, stands for itself.
+func (d *Domains) Asked(name []byte) []byte {
+	parent := parentOf(name, Span{0, uint32(len(name))})
+	switch topLevelOf(name[parent.Begin:]) {
+	case noDomain:
+		return nil
+	case machineName:
+		if !isMachineName(name, name[parent.Begin:]) {
+			return nil
+		}
+	}
+	return d.Registered(name)
+}
+
+// What topLevelOf says of names with a parent.
+const (
+	noDomain    = 0  // no such top-level domain
+	wholeName   = -1 // it exists
+	machineName = -2 // it does not, but the name may be a machine's
+)
+
+func topLevelOf(parent []byte) int32 {
+	switch {
+	case len(parent) > 0 && TopLevelExists(parent):
+		return wholeName
+	case len(parent) <= machineNameLen && bytes.IndexByte(parent, '.') < 0:
+		return machineName
+	}
+	return noDomain
+}
+
+// machineNameLen is how long the name of a Windows machine can be. The random labels
+// by which Chrome finds resolvers that lie are no longer; were it more, labels that
+// carry data would each stand alone and nobody would see them.
+const machineNameLen = 15
+
+// isMachineName reports whether what stands before the parent can be a machine's name.
+func isMachineName(name, parent []byte) bool {
+	size := len(name) - len(parent)
+	if len(parent) > 0 {
+		size-- // the dot
+	}
+	return size <= machineNameLen || len(parent) == 0 && TopLevelExists(name)
+}
+
+// LocalZones are top-level domains that do not exist and that networks use for their
+// own machines all the same: reserved ones (RFC 6761 and 6762, ICANN's internal), those
+// that RFC 6762 and ICANN found in use (corp, home, mail, intranet, private), short
+// forms of these, and what routers and container platforms come with. A company that
+// uses another one finds its names in one group.
+const LocalZones = "local localdomain localhost lan home internal intranet intra corp private priv pvt domain workgroup mail " +
+	"loc lcl dom belkin dlink router gateway mshome openstacklocal consul svc docker"
+
+// localZones are LocalZones and the two that stand for a real top-level domain in
+// documents and tests (RFC 2606).
+var localZones = append(strings.Fields(LocalZones), "example", "test")
+
+// TopLevelExists reports whether the last label of a name, in lower case, is a
+// top-level domain of the public suffix list or one of the local zones. One that is not
+// of letters, digits, hyphens and underscores counts as one: the list does not have
+// names in Unicode, and what a log writes instead of a name (<name unprintable>) is not
+// what was asked for.
+func TopLevelExists(name []byte) bool {
+	label := name[bytes.LastIndexByte(name, '.')+1:]
+	for _, c := range label {
+		if (c|0x20)-'a' >= 26 && c-'0' >= 10 && c != '-' && c != '_' {
+			return true
+		}
+	}
+	_, icann := publicsuffix.PublicSuffix(string(label))
+	return icann || slices.Contains(localZones, string(label))
 }
 
 // bound forgets the parents if there are too many.

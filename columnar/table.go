@@ -89,9 +89,9 @@ var attributes = [NumCols]Attribute{
 	URLPath:      {"url_path", Text, "path part of the URL, no query string"},
 	StatusCode:   {"status_code", Int32, "HTTP status code"},
 	DstIP:        {"dst_ip", Dictionary, "address of the server"},
-	Action:       {"action", Dictionary, "what the proxy did"},
+	Action:       {"action", Dictionary, "what the proxy or firewall did"},
 	Query:        {"query", Text, "queried name as it was written, no root dot"},
-	Domain:       {"domain", Dictionary, "registered domain of query by the public suffix list, lower case"},
+	Domain:       {"domain", Dictionary, "registered domain of query by the public suffix list, lower case; empty if no such top-level domain exists"},
 	QueryType:    {"query_type", Dictionary, "DNS record type asked for"},
 	Rcode:        {"rcode", Dictionary, "DNS response code"},
 	AnswersLen:   {"answers_len", Int32, "number of answers"},
@@ -169,7 +169,7 @@ var (
 	DNS = &Table{ID: 2, Name: "dns", Class: 4003, Doc: "DNS queries", Cols: []Col{
 		Time, User, SrcIP, Host, Query, Domain, QueryType, Rcode, AnswersLen, DstIP}}
 	Network = &Table{ID: 3, Name: "network", Class: 4001, Doc: "connections and flows", Cols: []Col{
-		Time, User, SrcIP, Host, DstIP, DstHost, DstPort, Protocol, BytesOut, BytesIn, Duration}}
+		Time, User, SrcIP, Host, DstIP, DstHost, DstPort, Protocol, BytesOut, BytesIn, Duration, Action}}
 	Process = &Table{ID: 4, Name: "process", Class: 1007, Doc: "processes started", Cols: []Col{
 		Time, User, SrcIP, Host, Path, InternalName, CmdLine, ParentPath, PID, Description, Hashes}}
 	Event = &Table{ID: 5, Name: "event", Class: 0, Doc: "events that no other table holds, if a Sigma rule reads them by their fields", Cols: []Col{

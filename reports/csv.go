@@ -148,6 +148,8 @@ var userDayColumns = []csvColumn[UserDay]{
 	{"z", func(b []byte, u *UserDay) []byte { return appendFloat(b, u.Z) }},
 	{"ratio", func(b []byte, u *UserDay) []byte { return appendFloat(b, u.Ratio) }},
 	{"addresses", func(b []byte, u *UserDay) []byte { return appendInteger(b, u.Addresses) }},
+	{"blocked", func(b []byte, u *UserDay) []byte { return appendInteger(b, u.Blocked) }},
+	{"blocked_out", func(b []byte, u *UserDay) []byte { return appendInteger(b, u.BlockedOut) }},
 }
 
 var domainColumns = []csvColumn[detect.Row]{
@@ -172,6 +174,7 @@ var domainColumns = []csvColumn[detect.Row]{
 	{"scored", func(b []byte, d *detect.Row) []byte { return appendInteger(b, d.Scored) }},
 	{"over", func(b []byte, d *detect.Row) []byte { return appendInteger(b, d.Over) }},
 	{"max_score", func(b []byte, d *detect.Row) []byte { return appendScore(b, d.MaxScore) }},
+	{"window_names", func(b []byte, d *detect.Row) []byte { return appendInteger(b, d.WindowNames) }},
 }
 
 var inputColumns = []csvColumn[Input]{

@@ -674,6 +674,9 @@ func facts(f *detect.Finding) []fact {
 	if s.PeakOut > 0 {
 		add("Largest event", byteSize(float64(s.PeakOut)), "at "+utc(s.PeakTime).Format("15:04:05"))
 	}
+	if s.Blocked > 0 {
+		add("Blocked", counted(int(s.Blocked), "event", "events"), byteSize(float64(s.BlockedOut))+" that did not leave")
+	}
 	if s.Names > 0 {
 		add("Distinct names", count(s.Names), "carrying "+byteSize(float64(s.NameBytes)))
 	}

@@ -120,7 +120,7 @@ func dnsFinding(source, domain string, s detect.Severity) detect.Finding {
 		Window: [2]int64{at(sampleDay, 2, 5), at(sampleDay, 2, 10)},
 		Summary: detect.Summary{
 			Events: 3120, First: at(sampleDay, 2, 1), Last: at(sampleDay, 4, 33), Hours: 0b11100, Evidence: "pihole.log:401",
-			Names: 3080, NameBytes: 412_880, WindowEvents: 1203, WindowAt: at(sampleDay, 2, 5), WindowBytes: 14280, BytesAt: at(sampleDay, 2, 5),
+			Names: 3080, NameBytes: 412_880, WindowEvents: 1203, WindowAt: at(sampleDay, 2, 5), WindowNames: 1190, WindowBytes: 14280, BytesAt: at(sampleDay, 2, 5),
 			Odd: 2990, MaxEntropy: 4.4375, MaxLength: 190, Rare: 3000, NXDomain: 12,
 			Scored: 3080, Over: 3071, OverBytes: 411_904, OverScore: 3_051_000_000, MaxScore: 998_112,
 			Likely: "onqwy5dnmfzhg2bbmv4gc3lqnrs.qmzrxg43vpb2gs3th." + domain, Signs: "45 bytes before the domain, 4.4 bits of entropy a byte",

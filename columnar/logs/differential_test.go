@@ -259,7 +259,7 @@ func slowZeekDNS(in []byte) *slowLog {
 		}
 		l.row(i+1, columnar.DNS, map[columnar.Col]string{
 			columnar.Time: micros(time.Unix(seconds, nano)), columnar.SrcIP: cell("id.orig_h"), columnar.DstIP: cell("id.resp_h"), columnar.Query: query,
-			columnar.Domain:    string(new(columnar.Domains).Registered(columnar.AppendLower(nil, []byte(query)))),
+			columnar.Domain:    string(new(columnar.Domains).Asked(columnar.AppendLower(nil, []byte(query)))),
 			columnar.QueryType: code("qtype_name", "qtype", scan.QueryTypeName), columnar.Rcode: rcode, columnar.AnswersLen: answers,
 		})
 	}

@@ -28,7 +28,7 @@ func TestResolve(t *testing.T) {
 		{"time,src,host,uri,method", "http: time=time src_ip=src url_host=host url_path=uri method=method"},
 		{"time,src_ip,dst_ip,dst_port,bytes_out,bytes_in", "network: time=time src_ip=src_ip dst_ip=dst_ip dst_port=dst_port bytes_out=bytes_out bytes_in=bytes_in"},
 		{"time,src_ip,dst_host,dst_port,bytes_out", "network: time=time src_ip=src_ip dst_host=dst_host dst_port=dst_port bytes_out=bytes_out"},
-		{"time,src_ip,dst_ip,dst_port,action", "network: time=time src_ip=src_ip dst_ip=dst_ip dst_port=dst_port"},
+		{"time,src_ip,dst_ip,dst_port,action", "network: time=time src_ip=src_ip dst_ip=dst_ip dst_port=dst_port action=action"},
 		{"time,user,service,dst_ip,bytes_out", "api: time=time user=user service=service bytes_out=bytes_out"},
 		{"UtcTime,Computer,Image,CommandLine,ParentImage,OriginalFileName,ProcessId",
 			"process: time=UtcTime host=Computer path=Image cmd_line=CommandLine parent_path=ParentImage internal_name=OriginalFileName pid=ProcessId"},

@@ -196,7 +196,7 @@ func slowTime(us int64) string {
 }
 
 func slowDomain(name string) string {
-	return string(new(columnar.Domains).Registered(columnar.AppendLower(nil, []byte(name))))
+	return string(new(columnar.Domains).Asked(columnar.AppendLower(nil, []byte(name))))
 }
 
 // slowLower lowers ASCII letters only.

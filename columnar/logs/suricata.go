@@ -25,12 +25,13 @@ http  → http     http.hostname url_host, http.url url_path without the query
                  string, http.length bytes_in: the body of the response. What
                  the client sent is not logged: bytes_out is null.
 flow  → network  time is flow.end, flow.bytes_toserver bytes_out,
-                 flow.bytes_toclient bytes_in, app_proto, else proto, protocol.
+                 flow.bytes_toclient bytes_in, app_proto, else proto, protocol;
+                 flow.action (drop) action, which Suricata writes inline.
                  The flow objects in other events are running totals and are
                  not read.
 tls   → network  tls.sni dst_host. Bytes are null, as flow has them.`,
 	Tables:   []*columnar.Table{columnar.DNS, columnar.HTTP, columnar.Network},
-	Lacks:    columnar.ColSet(columnar.User, columnar.Host, columnar.Action, columnar.Rcode, columnar.AnswersLen),
+	Lacks:    columnar.ColSet(columnar.User, columnar.Host, columnar.Rcode, columnar.AnswersLen),
 	Remedies: []Remedy{{Columns: columnar.ColSet(columnar.BytesOut, columnar.BytesIn), Text: "Enable the flow event in Suricata's eve-log: it counts bytes in both directions."}},
 	Sniff: func(head []byte) bool {
 		var timestamp, event bool
@@ -49,7 +50,7 @@ tls   → network  tls.sni dst_host. Bytes are null, as flow has them.`,
 		d.event = scan.ShapeOf(eveTimestamp, "timestamp", "event_type", "src_ip", "dest_ip", "dest_port", "proto", "app_proto", "dns", "http", "flow", "tls")
 		d.event.Within("dns", scan.ShapeOf(eveDNSType, "type", "rrname", "rrtype", "queries"))
 		d.event.Within("http", scan.ShapeOf(eveHostname, "hostname", "url", "http_method", "http_user_agent", "status", "length", "http_refer"))
-		d.event.Within("flow", scan.ShapeOf(eveToServer, "bytes_toserver", "bytes_toclient", "start", "end"))
+		d.event.Within("flow", scan.ShapeOf(eveToServer, "bytes_toserver", "bytes_toclient", "start", "end", "action"))
 		d.event.Within("tls", scan.ShapeOf(eveSNI, "sni"))
 		return d, nil
 	},
@@ -86,6 +87,7 @@ const (
 	eveToClient
 	eveStart
 	eveEnd
+	eveAction
 
 	eveSNI // of tls
 	numEveFields
@@ -316,6 +318,7 @@ func (d *suricata) flow(b *columnar.Builder, timestamp int64) (us int64, reason 
 	}
 	setCount(b, columnar.BytesOut, bytesOut)
 	setCount(b, columnar.BytesIn, bytesIn)
+	b.SetText(columnar.Action, d.text(eveAction))
 	return us, d.network(b, protocol)
 }
 

@@ -68,6 +68,7 @@ func slowSuricata(e map[string]any) (rows []slowRow, skip bool) {
 	case "flow":
 		count(columnar.BytesOut, part["bytes_toserver"])
 		count(columnar.BytesIn, part["bytes_toclient"])
+		cells[columnar.Action] = slowText(part["action"])
 		if app := slowText(e["app_proto"]); app != "" && app != "failed" && app != "unknown" {
 			protocol = app
 		}

@@ -45,6 +45,8 @@ type FoldOptions struct {
 	// TwoLabels takes a name's last two labels for its registered domain, as
 	// profile seed does.
 	TwoLabels bool
+	// CountBlocked takes what was blocked for sent, as profile seed does.
+	CountBlocked bool
 	// Rules are those that rule_day counts the matches of; nil: none.
 	Rules *sigma.Set
 	// Model is what dns_model wants of dns_pair; nil: nothing.
@@ -90,7 +92,7 @@ func FoldFor(dets []*Detection, seed bool) FoldOptions {
 	// CONNECT is a tunnel: what the client sent through it, it uploaded.
 	o := FoldOptions{Entropy: oddEntropy, Length: oddLength, Uploads: []string{"PUT", "POST", "PATCH", "CONNECT", ""}}
 	if seed {
-		o.Uploads, o.TwoLabels = []string{"PUT", "POST"}, true
+		o.Uploads, o.TwoLabels, o.CountBlocked = []string{"PUT", "POST"}, true, true
 	}
 	for _, d := range dets {
 		if d.Fold != nil {

@@ -190,12 +190,18 @@ func setCell(t *testing.T, r *Row, column, value string) {
 		if value != "?" {
 			r.BytesIn, r.KnownIn = number(), r.Events
 		}
+	case "blocked":
+		r.Blocked = number()
+	case "blocked_out":
+		r.BlockedOut = number()
 	case "names":
 		r.Names = number()
 	case "name_bytes":
 		r.NameBytes = number()
 	case "window_events":
 		r.WindowEvents, r.WindowAt = number(), r.First+3600e6
+	case "window_names":
+		r.WindowNames = number()
 	case "window_bytes":
 		r.WindowBytes, r.BytesAt = number(), r.First+7200e6
 	case "odd":
@@ -221,7 +227,7 @@ func setCell(t *testing.T, r *Row, column, value string) {
 		}
 		r.MaxEntropy = f
 	case "example":
-		r.Examples = []string{value}
+		r.Examples = strings.Split(value, "+")
 	default:
 		t.Fatalf("rows: no column %q", column)
 	}

@@ -131,14 +131,15 @@ func (o *cloudUploadOptions) judge(in *Input, u *upload) (Finding, bool) {
 	}
 	switch {
 	case blind(u.today):
-		if len(u.past) > 0 || u.covered < o.MinDays || u.today.Events < int64(o.BlindEvents) {
+		uploads := u.today.Events - u.today.Blocked
+		if len(u.past) > 0 || u.covered < o.MinDays || uploads < int64(o.BlindEvents) {
 			return f, false
 		}
 		f.RiskScore, f.Unit = 25, "uploads/day"
-		f.Score, f.Threshold, f.Observed = float64(u.today.Events), float64(o.BlindEvents), float64(u.today.Events)
+		f.Score, f.Threshold, f.Observed = float64(uploads), float64(o.BlindEvents), float64(uploads)
 		f.Why = fmt.Sprintf("%s made %s to %s (%s, %s) on %s, never before in %s; the log does not say how many bytes, so it cannot be said whether that is much.",
-			name(key.Entity), count(u.today.Events, "upload"), name(key.Object), u.service.Name, u.service.Kind, in.Day,
-			count(int64(u.covered), "day"))
+			name(key.Entity), count(uploads, "upload"), name(key.Object), u.service.Name, u.service.Kind, in.Day,
+			count(int64(u.covered), "day")) + andBlocked(&u.today.Summary)
 		return f, true
 	case fresh && out >= int64(floor):
 		if habitual(out, u.past, anyDay) {
@@ -174,6 +175,7 @@ func (o *cloudUploadOptions) judge(in *Input, u *upload) (Finding, bool) {
 	if out >= 1e9 && u.covered >= o.MinDays {
 		f.Severity = High
 	}
+	f.Why += andBlocked(&u.today.Summary)
 	f.Timeline = append(points, Point{Day: in.Day, Value: f.Observed})
 	for i := range f.Timeline {
 		f.Timeline[i].Mid, f.Timeline[i].Up = float64(highest), f.Threshold

@@ -2,6 +2,7 @@ package detect
 
 import (
 	"bufio"
+	"cmp"
 	"compress/gzip"
 	"io"
 	"maps"
@@ -34,13 +35,13 @@ func pairRows(queries []seenQuery) []Row {
 	var meter stats.Entropy
 	groups := map[Key][]seenQuery{}
 	for _, q := range queries {
-		k := Key{Feed: "dns", EntityType: "src_ip", Entity: q.source, Object: string(domains.Registered([]byte(q.name)))}
+		k := Key{Feed: "dns", EntityType: "src_ip", Entity: q.source, Object: cmp.Or(string(domains.Asked([]byte(q.name))), noTopLevel)}
 		groups[k] = append(groups[k], q)
 	}
 	var rows []Row
 	for k, qs := range groups {
 		slices.SortStableFunc(qs, func(a, b seenQuery) int { return int(a.at - b.at) })
-		subdomain := func(name string) string { return strings.TrimSuffix(strings.TrimSuffix(name, k.Object), ".") }
+		subdomain := func(name string) string { return strings.TrimSuffix(strings.TrimSuffix(name, k.Object), ".") } // the whole name of noTopLevel
 		r := Row{Day: DayOf(qs[0].at), Key: k}
 		names := map[string]bool{}
 		for i, q := range qs {
@@ -72,6 +73,7 @@ func pairRows(queries []seenQuery) []Row {
 			if events > r.WindowEvents {
 				r.WindowEvents, r.WindowAt = events, q.at
 			}
+			r.WindowNames = max(r.WindowNames, int64(len(inWindow)))
 			if bytes > r.WindowBytes {
 				r.WindowBytes, r.BytesAt = bytes, q.at
 			}

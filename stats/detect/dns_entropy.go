@@ -68,13 +68,13 @@ func (o *dnsEntropyOptions) score(in *Input) []Finding {
 		}
 		f := Finding{
 			Key: r.Key, Score: r.MaxEntropy, Threshold: o.Entropy, Observed: r.MaxEntropy, Baseline: math.NaN(), Unit: "bits/char",
-			Window: in.window(), Summary: r.Summary, Label: innocent(r.Object, r.Examples),
+			Window: in.window(), Summary: r.Summary, Label: innocent(r),
 		}
 		if !(r.MaxEntropy > o.Entropy) {
 			f.Score, f.Threshold, f.Observed, f.Unit = float64(r.MaxLength), float64(o.Length), float64(r.MaxLength), "B"
 		}
 		f.Why = fmt.Sprintf("%s asked for %d odd names of %s in %d queries, up to %.2f bits per character and %d bytes%s; words stay below %s bits and %d bytes",
-			name(r.Entity), r.Odd, name(r.Object), r.Events, r.MaxEntropy, r.MaxLength, quoteExamples(r.Examples),
+			name(r.Entity), r.Odd, domainName(r.Object), r.Events, r.MaxEntropy, r.MaxLength, quoteExamples(r.Examples),
 			num(o.Entropy), o.Length)
 		findings = append(findings, f)
 	}

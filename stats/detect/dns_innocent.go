@@ -1,6 +1,10 @@
 package detect
 
-import "strings"
+import (
+	"strings"
+
+	"outflow/columnar"
+)
 
 // dnsInnocents names services that carry data in DNS names by design, or have
 // so many names that they look like it, by domain suffix. A finding for one is
@@ -19,7 +23,7 @@ var dnsInnocents = []struct{ label, suffixes string }{
 		junkemailfilter.com gbudb.net`},
 	{"address or malware registry look-up", `cymru.com routeviews.org ipinfo.io shadowserver.org`},
 	{"reverse look-up of addresses", `in-addr.arpa ip6.arpa`},
-	{"local name service", `local lan home.arpa internal workgroup localdomain corp home`},
+	{"local name service", "home.arpa " + columnar.LocalZones},
 	{"content addressed by its hash", `dweb.link inbrowser.link cf-ipfs.com w3s.link nftstorage.link infura-ipfs.io 4everland.io
 		arweave.net arweave.dev ar-io.dev acm-validations.aws acme-dns.io`},
 	{"measurement of networks", `cedexis-radar.net measure.office.com footprintdns.com dotnxdomain.net fastly-insights.com
@@ -46,18 +50,26 @@ var dnsInnocentLabels = func() map[string]string {
 	return labels
 }()
 
-// innocent returns why names like these are often innocent, or "". Names are
+// innocent returns why names like those of a row are often innocent, or "". Names are
 // judged by their own suffix, so that safeframe.googlesyndication.com does not
 // excuse all of googlesyndication.com: every example must have the same label.
-func innocent(domain string, examples []string) string {
-	if label := suffixLabel(domain); label != "" {
+func innocent(r *Row) string {
+	if label := suffixLabel(r.Object); label != "" {
 		return label
 	}
 	common := ""
-	for i, name := range examples {
+	for i, name := range r.Examples {
 		label := suffixLabel(name)
 		if label == "" && (strings.HasPrefix(name, "_ldap.") || strings.HasPrefix(name, "_kerberos.") || strings.HasPrefix(name, "_gc.")) {
 			label = "directory service look-up"
+		}
+		if label == "" && r.Object == noTopLevel {
+			switch {
+			case hasSearchSuffix(name):
+				label = "ordinary names with a search suffix behind them"
+			case r.NameBytes < ownNameBytes*r.Names && len(r.Examples) == maxExamples && topLevel(name) == topLevel(r.Examples[0]):
+				label = "short names of one top-level domain, which may be the network's own"
+			}
 		}
 		if label == "" || i > 0 && label != common {
 			return ""
@@ -65,6 +77,28 @@ func innocent(domain string, examples []string) string {
 		common = label
 	}
 	return common
+}
+
+// ownNameBytes is what the names of a network's own machines stay below on average;
+// it is that of dns_information, which counts short names apart for the same reason.
+const ownNameBytes = 24
+
+func topLevel(name string) string { return name[strings.LastIndexByte(name, '.')+1:] }
+
+// hasSearchSuffix reports whether a name whose top-level domain does not exist would be
+// an ordinary one without its last label or two: clients try www.example.com.corp-name
+// too, if that is where they search.
+func hasSearchSuffix(name string) bool {
+	for range 2 {
+		dot := strings.LastIndexByte(name, '.')
+		if dot < 0 {
+			return false
+		}
+		if name = name[:dot]; strings.Contains(name, ".") && columnar.TopLevelExists([]byte(name)) {
+			return true
+		}
+	}
+	return false
 }
 
 func suffixLabel(name string) string {
@@ -111,19 +145,31 @@ func (in *Input) addContext(findings []Finding) {
 	}
 	for i := range findings {
 		f := &findings[i]
+		what := "that domain"
+		if f.Object == noTopLevel {
+			what = "such names"
+		}
 		switch others := int64(sources[destination{f.Feed, f.Object}] - 1); {
 		case others == 1:
-			f.Why += "; 1 other source asked for that domain"
+			f.Why += "; 1 other source asked for " + what
 		case others > 1:
-			f.Why += "; " + count(others, "other source") + " asked for that domain"
+			f.Why += "; " + count(others, "other source") + " asked for " + what
 		default:
-			f.Why += "; no other source asked for that domain"
+			f.Why += "; no other source asked for " + what
 		}
 		if n := domains[source(f.Key)]; n > resolverDomains {
 			f.Why += ", and the source asked for " + count(int64(n), "domain") + " " + in.when() + ": it is probably a resolver that hides the true client"
 		}
 		f.Why += "."
 	}
+}
+
+// domainName shows the object of a finding in a sentence.
+func domainName(object string) string {
+	if object == noTopLevel {
+		return "top-level domains that do not exist"
+	}
+	return name(object)
 }
 
 // quoteExamples shows one name in a sentence; the others stand in the evidence.

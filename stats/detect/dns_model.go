@@ -65,14 +65,14 @@ func (o *dnsModelOptions) score(in *Input) []Finding {
 		mean := float64(r.OverScore) / float64(r.Over) / certain
 		f := Finding{
 			Key: r.Key, Score: mean, Threshold: o.Threshold, Observed: float64(r.Over), Baseline: math.NaN(), Unit: "names/day",
-			Window: in.window(), Summary: r.Summary, Label: innocent(r.Object, r.Examples),
+			Window: in.window(), Summary: r.Summary, Label: innocent(r),
 		}
 		first := ""
 		if r.Scored < r.Names {
 			first = "the first "
 		}
 		f.Why = fmt.Sprintf("%s asked %s for %s that look like data, of %s%s, with a probability of %.2f on average and %.2f at most",
-			name(r.Entity), name(r.Object), count(r.Over, "name"), first, count(r.Scored, "distinct name"), mean, float64(r.MaxScore)/certain)
+			name(r.Entity), domainName(r.Object), count(r.Over, "name"), first, count(r.Scored, "distinct name"), mean, float64(r.MaxScore)/certain)
 		if r.Likely != "" {
 			f.Why += ": " + name(r.Likely)
 		}

@@ -17,8 +17,11 @@ import (
 var DNSPair = &Aggregate{
 	Name: "dns_pair",
 	Doc: "DNS queries of each client (address, else user, else host) to each registered domain and UTC day: how many, " +
-		"how many distinct names, their bytes, the busiest 5 minutes, how many look random, how many dns_model takes for data.",
-	Rev:    2, // 2: the scores of dns_model
+		"how many distinct names, their bytes, the busiest 5 minutes, how many look random, how many dns_model takes for data. " +
+		"Names whose top-level domain does not exist are together under " + noTopLevel + ".",
+	// 2: the scores of dns_model; 3: the most distinct names in 5 minutes, and names of
+	// no top-level domain in one group, of which each was one of its own
+	Rev:    3,
 	Tables: []*columnar.Table{columnar.DNS},
 	Reads: columnar.ColSet(columnar.Time, columnar.User, columnar.SrcIP, columnar.Host, columnar.Query,
 		columnar.Domain, columnar.QueryType, columnar.Rcode),
@@ -32,6 +35,11 @@ var DNSPair = &Aggregate{
 	New:    func(o *FoldOptions) Folder { return newDNSPairs(o) },
 	Merger: func(o *FoldOptions) Merger { return newDNSMerger(o, false) },
 }
+
+// noTopLevel stands for the domain of names whose top-level domain does not exist; see
+// columnar.Domains.Asked. No name of a log can be taken for it: those of one label that
+// are as long are of this group themselves.
+const noTopLevel = "(no such top-level domain)"
 
 // window is how long the sliding windows of WindowEvents and WindowBytes are.
 const window = 5 * 60 * 1e6 // µs
@@ -68,7 +76,12 @@ func newDNSPairs(o *FoldOptions) *dnsPairs {
 		nxdomain: columnar.Lookup[bool]{Func: func(rcode []byte) bool { return string(rcode) == "NXDOMAIN" }},
 		parts:    newParts(newDNSPart, (*dnsPart).reset),
 	}
-	d.domain.Func = func(text []byte) uint32 { return uint32(d.domains.Code(text)) }
+	d.domain.Func = func(text []byte) uint32 {
+		if len(text) == 0 {
+			return uint32(d.domains.Code([]byte(noTopLevel)))
+		}
+		return uint32(d.domains.Code(text))
+	}
 	return d
 }
 
@@ -199,7 +212,10 @@ func (d *dnsPairs) Fold(b *columnar.Batch) {
 					domain, size = uint32(d.domains.Code(text)), len(text)
 				}
 				piece.who[i], piece.domain[i] = who[row], domain
-				piece.subs[i] = name[:max(0, len(name)-size-1)]
+				piece.subs[i] = name
+				if size > 0 {
+					piece.subs[i] = name[:max(0, len(name)-size-1)]
+				}
 			}
 			p.groups.Slots(piece.slots[:met], piece.who[:met], piece.domain[:met])
 			d.meet(p, piece.slots[:met], piece.subs[:met])
@@ -491,7 +507,8 @@ type dnsMerger struct {
 	recent  []mergedQuery
 	mixed   []mergedQuery // room for mix
 	gone    int
-	bytes   int64      // of the distinct names in the window
+	inside  int64      // distinct names in the window
+	bytes   int64      // of these
 	scorer  *dnsScorer // nil: nobody wants scores
 }
 
@@ -669,12 +686,14 @@ func (m *dnsMerger) slide(until int64) {
 		m.s.Rare += int64(q.flags / rareQuery)
 		m.s.NXDomain += int64(q.flags & nxQuery)
 		if n.within++; n.within == 1 {
+			m.inside++
 			m.bytes += int64(n.size)
 		}
 		m.recent = append(m.recent, q)
 		for q.time-m.recent[m.gone].time >= window {
 			left := &m.names[m.recent[m.gone].name]
 			if left.within--; left.within == 0 {
+				m.inside--
 				m.bytes -= int64(left.size)
 			}
 			m.gone++
@@ -683,6 +702,7 @@ func (m *dnsMerger) slide(until int64) {
 		if n := int64(len(m.recent) - m.gone); n > m.s.WindowEvents {
 			m.s.WindowEvents, m.s.WindowAt = n, start
 		}
+		m.s.WindowNames = max(m.s.WindowNames, m.inside)
 		if m.bytes > m.s.WindowBytes {
 			m.s.WindowBytes, m.s.BytesAt = m.bytes, start
 		}
@@ -763,6 +783,9 @@ func (m *dnsMerger) Row(r *Row) bool {
 // appendName appends a name of a domain.
 func appendName(b, sub []byte, domain string) []byte {
 	b = append(b, sub...)
+	if domain == noTopLevel {
+		return b
+	}
 	if len(sub) > 0 {
 		b = append(b, '.')
 	}
@@ -772,7 +795,7 @@ func appendName(b, sub []byte, domain string) []byte {
 // reset makes the merger ready for another pair.
 func (m *dnsMerger) reset() {
 	m.s, m.met, m.names, m.pending, m.recent = Summary{}, 0, m.names[:0], m.pending[:0], m.recent[:0]
-	m.gone, m.bytes = 0, 0
+	m.gone, m.inside, m.bytes = 0, 0, 0
 	if m.scorer != nil {
 		m.scorer.reset()
 	}

@@ -401,7 +401,7 @@ func TestDNSPairWindows(t *testing.T) {
 		if len(rows) != 1 {
 			t.Fatalf("got %d rows, want 1", len(rows))
 		}
-		var most, bytes int64
+		var most, bytes, distinct int64
 		for _, start := range events {
 			var n, size int64
 			seen := map[string]bool{}
@@ -416,10 +416,10 @@ func TestDNSPairWindows(t *testing.T) {
 					size += int64(max(0, len(q)-len("example.com")-1))
 				}
 			}
-			most, bytes = max(most, n), max(bytes, size)
+			most, bytes, distinct = max(most, n), max(bytes, size), max(distinct, int64(len(seen)))
 		}
-		if rows[0].WindowEvents != most || rows[0].WindowBytes != bytes {
-			t.Fatalf("got %d queries and %d bytes in a window, want %d and %d", rows[0].WindowEvents, rows[0].WindowBytes, most, bytes)
+		if rows[0].WindowEvents != most || rows[0].WindowBytes != bytes || rows[0].WindowNames != distinct {
+			t.Fatalf("got %d queries, %d names and %d bytes in a window, want %d, %d and %d", rows[0].WindowEvents, rows[0].WindowNames, rows[0].WindowBytes, most, distinct, bytes)
 		}
 	}
 }
@@ -474,6 +474,28 @@ func TestDNSPairFoldsBatches(t *testing.T) {
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Fatalf("%s and %s (-want +got):\n%s", row.Entity, row.Object, diff)
 		}
+	}
+}
+
+// If this fails, names that no domain holds together are not one group, or lose a part.
+func TestDNSPairNoTopLevel(t *testing.T) {
+	var events []event
+	for i, name := range []string{"dnscat.00aa.11bb22", "DNSCAT.00aa.11bb22", "dnscat.33cc.44dd", "abcdefghijklmnopqrstuvwxyz"} {
+		events = append(events, event{table: columnar.DNS, feed: "f", object: "o", record: int64(i + 1), us: testDay + int64(i),
+			texts: map[columnar.Col]string{columnar.SrcIP: "10.0.0.1", columnar.Query: name}})
+	}
+	f := DNSPair.New(&openBounds)
+	feedTo(f, DNSPair, events)
+	rows := merged(t, DNSPair, &openBounds, f)
+	if len(rows) != 1 {
+		t.Fatalf("got %d rows, want 1", len(rows))
+	}
+	r := rows[0]
+	got := Summary{Names: r.Names, Events: r.Events, NameBytes: r.NameBytes, MaxLength: r.MaxLength, WindowNames: r.WindowNames, Examples: r.Examples}
+	want := Summary{Names: 3, Events: 4, NameBytes: 18 + 16 + 26, MaxLength: 26, WindowNames: 3,
+		Examples: []string{"abcdefghijklmnopqrstuvwxyz", "dnscat.00aa.11bb22", "dnscat.33cc.44dd"}}
+	if diff := cmp.Diff(want, got); diff != "" || r.Object != noTopLevel {
+		t.Errorf("%s (-want +got):\n%s", r.Object, diff)
 	}
 }
 

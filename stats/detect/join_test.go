@@ -8,7 +8,7 @@ import (
 // tunnelRow is a source's day with a domain that all four DNS detections find.
 func tunnelRow(domain string) Row {
 	return Row{Day: 10, Key: Key{Feed: "dns", EntityType: "src_ip", Entity: "10.0.0.1", Object: domain}, Summary: Summary{
-		Events: 900, First: 10 * dayMicros, Last: 10*dayMicros + 1, Names: 900, NameBytes: 90_000, WindowEvents: 700, WindowBytes: 70_000,
+		Events: 900, First: 10 * dayMicros, Last: 10*dayMicros + 1, Names: 900, NameBytes: 90_000, WindowEvents: 700, WindowNames: 690, WindowBytes: 70_000,
 		Odd: 890, MaxEntropy: 4.9, MaxLength: 120, Scored: 900, Over: 880, OverBytes: 88_000, OverScore: 870e6, MaxScore: 999_000,
 		Likely: "x." + domain, Examples: []string{"x." + domain}}}
 }

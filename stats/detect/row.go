@@ -90,9 +90,15 @@ type Summary struct {
 	BytesIn  int64 `parquet:"bytes_in"`
 	KnownOut int64 `parquet:"known_out"` // rows that say so; 0 with some Events means that the log is blind here
 	KnownIn  int64 `parquet:"known_in"`
-	First    int64 `parquet:"first_seen,timestamp(microsecond)"`
-	Last     int64 `parquet:"last_seen,timestamp(microsecond)"`
-	Hours    int64 `parquet:"hours"` // bit h is set if there was an event in hour h of the day
+
+	// Rows that a proxy, a firewall or the API itself refused, and the bytes out that
+	// they name: they are among Events and KnownOut, and in no other measure of bytes.
+	Blocked    int64 `parquet:"blocked"`
+	BlockedOut int64 `parquet:"blocked_out"`
+
+	First int64 `parquet:"first_seen,timestamp(microsecond)"`
+	Last  int64 `parquet:"last_seen,timestamp(microsecond)"`
+	Hours int64 `parquet:"hours"` // bit h is set if there was an event in hour h of the day
 
 	// The row with the most bytes out: how many, when, and its place. For a
 	// correlation the row at which it first came true.
@@ -110,6 +116,7 @@ type Summary struct {
 	// its own windows: it is over sigma.MaxWindow if not all matches were looked at.
 	WindowEvents int64   `parquet:"window_events"`
 	WindowAt     int64   `parquet:"window_at,timestamp(microsecond)"`
+	WindowNames  int64   `parquet:"window_names"` // most distinct names in any 5 minutes
 	WindowBytes  int64   `parquet:"window_bytes"`
 	BytesAt      int64   `parquet:"bytes_at,timestamp(microsecond)"`
 	Odd          int64   `parquet:"odd"`         // queries over the entropy or length threshold of the fold
@@ -143,6 +150,8 @@ func (s Summary) Merge(t Summary) Summary {
 	s.BytesIn = addBytes(s.BytesIn, t.BytesIn)
 	s.KnownOut += t.KnownOut
 	s.KnownIn += t.KnownIn
+	s.Blocked += t.Blocked
+	s.BlockedOut = addBytes(s.BlockedOut, t.BlockedOut)
 	if sooner(t.First, s.First) {
 		s.First = t.First
 	}
@@ -157,6 +166,7 @@ func (s Summary) Merge(t Summary) Summary {
 	if t.WindowEvents > s.WindowEvents || t.WindowEvents == s.WindowEvents && sooner(t.WindowAt, s.WindowAt) {
 		s.WindowEvents, s.WindowAt = t.WindowEvents, t.WindowAt
 	}
+	s.WindowNames = max(s.WindowNames, t.WindowNames)
 	if t.WindowBytes > s.WindowBytes || t.WindowBytes == s.WindowBytes && sooner(t.BytesAt, s.BytesAt) {
 		s.WindowBytes, s.BytesAt = t.WindowBytes, t.BytesAt
 	}

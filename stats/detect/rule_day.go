@@ -20,7 +20,8 @@ var RuleDay = &Aggregate{
 		"parts of the path of a request, the registered domain of a query, the program of a process, the host or address of " +
 		"a connection, the service and operation of a call. Of a correlation, the matches within its windows, by its group.",
 	// 2: correlations; 3: rules without a name are called by their title, not their id; 4:
-	// numbers and booleans compare as such, and rules run on logs of their product alone.
+	// numbers and booleans compare as such, rules run on logs of their product alone, and
+	// queries under no top-level domain are in one group.
 	Rev:    4,
 	Tables: columnar.Tables[:],
 	Wants:  func(o *FoldOptions) columnar.Wanted { return ruleWants(o.Rules) },
@@ -304,7 +305,9 @@ func ruleWhat(b *columnar.Batch, row int) []byte {
 	case columnar.HTTP:
 		what = joinTexts(ruleText(b, columnar.URLHost, row), "", kindOfPath(ruleText(b, columnar.URLPath, row)))
 	case columnar.DNS:
-		what = ruleText(b, columnar.Domain, row)
+		if what = ruleText(b, columnar.Domain, row); len(what) == 0 && len(ruleText(b, columnar.Query, row)) > 0 {
+			what = []byte(noTopLevel)
+		}
 	case columnar.Network:
 		if what = ruleText(b, columnar.DstHost, row); len(what) == 0 {
 			what = ruleText(b, columnar.DstIP, row)

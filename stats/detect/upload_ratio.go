@@ -104,6 +104,7 @@ func (o *uploadRatioOptions) score(in *Input, risk int) []Finding {
 			f.Why += fmt.Sprintf("; the history has %s, too few to know its own ratio, and above %.2f is unusual for anyone.", count(int64(days), "day"), limit)
 			f.RiskScore = risk / 2
 		}
+		f.Why += andBlocked(&today.Summary)
 		findings = append(findings, f)
 	}
 	return findings

@@ -307,7 +307,7 @@ func (o *uploadZScoreOptions) unusual(in *Input, s series, u *usual) Finding {
 	}
 	f.Why = fmt.Sprintf("%s uploaded %s on %s; the usual %s of the %s before has %s and up to %s passes, %s (z %.2f, threshold %s).",
 		name(s.key.Entity), size(f.Observed), in.Day, kind, count(int64(u.days), "day"), size(mid),
-		size(o.upper(u.centre, u.spread)), far, z, num(o.Threshold))
+		size(o.upper(u.centre, u.spread)), far, z, num(o.Threshold)) + andBlocked(&f.Summary)
 	f.Timeline = timeline(in, s, func(like bool) (low, mid, up float64) {
 		c := u.centre
 		if !like {
@@ -410,6 +410,7 @@ func (o *uploadZScoreOptions) judgeCold(p *peers, risk int) []Finding {
 			f.Why = fmt.Sprintf("%s; of the %s of others in this feed %.1f %% stay below that, half of them below %s.",
 				said, count(int64(others), "day"), share, size(f.Baseline))
 		}
+		f.Why += andBlocked(&f.Summary)
 		findings = append(findings, f)
 	}
 	return findings

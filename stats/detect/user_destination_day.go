@@ -15,11 +15,11 @@ var UserDestinationDay = &Aggregate{
 	Doc: "Bytes of each entity and UTC day by where they went: the host of a known cloud service, else the registered " +
 		"domain, else the address; the bucket of an S3 call. Of HTTP only requests with an uploading method. Destinations " +
 		"that are no known cloud service and got less than 1 MB of an entity in a day are left out.",
-	Rev:    1,
+	Rev:    2, // 2: as user_day's 3
 	Tables: []*columnar.Table{columnar.API, columnar.HTTP, columnar.Network},
 	Reads: volumeColumns | columnar.ColSet(columnar.Resource, columnar.Method, columnar.URLHost,
 		columnar.DstHost),
-	Depends: func(o *FoldOptions) []any { return []any{o.Uploads} },
+	Depends: func(o *FoldOptions) []any { return []any{o.Uploads, o.CountBlocked} },
 	New:     func(o *FoldOptions) Folder { return newUploads(o) },
 	Merger: func(*FoldOptions) Merger {
 		return newVolumeMerger(func(object string, c *volume) bool {

@@ -29,7 +29,11 @@ type volumes struct {
 	addresses *columnar.Dict
 	address   columnar.Lookup[uint32] // number in addresses
 	internal  columnar.Lookup[bool]
-	slots     [columnar.BatchRows]int32 // of the rows being added, in their part's cells
+	blockers  *blockers // nil: what was blocked counts as sent
+	// The blocked rows of the batch, as blockers.of returns them.
+	actions []int32
+	blocked []bool
+	slots   [columnar.BatchRows]int32 // of the rows being added, in their part's cells
 
 	countAddresses bool
 }
@@ -62,7 +66,8 @@ type only struct {
 	when            uint64 // from the highest bit: 37 bits of µs since midnight, 24 of log, repeated, in and out known
 }
 
-// onlyOf returns the only event of a pair, and false if it does not fit.
+// onlyOf returns the only event of a pair, and false if it does not fit. It must not
+// have been blocked.
 func onlyOf(b *columnar.Batch, i int, midnight int64, log int32) (only, bool) {
 	out, in, record := b.Int64(columnar.BytesOut)[i], b.Int64(columnar.BytesIn)[i], b.First+int64(b.Record[i])
 	if uint64(out|in|record) > math.MaxUint32 || log >= 1<<24 {
@@ -94,10 +99,11 @@ func (o *only) volume(midnight int64) volume {
 // volume is the part of a Summary that volumes measures, in integers.
 type volume struct {
 	counts
-	peak, peakTime int64
-	peakRecord     int64
-	peakLog        int32
-	addresses      [4]uint32 // some that it came from
+	blocked, blockedOut int64
+	peak, peakTime      int64
+	peakRecord          int64
+	peakLog             int32
+	addresses           [4]uint32 // some that it came from
 }
 
 // counts are what is kept of rows that are only added up.
@@ -148,6 +154,9 @@ func newVolumes(o *FoldOptions) *volumes {
 		internal:  columnar.Lookup[bool]{Func: scan.IsInternal},
 	}
 	v.address.Func = func(text []byte) uint32 { return uint32(v.addresses.Code(text)) }
+	if !o.CountBlocked {
+		v.blockers = newBlockers()
+	}
 	return v
 }
 
@@ -167,6 +176,9 @@ func (v *volumes) Fold(b *columnar.Batch) {
 				who[i] = 0
 			}
 		}
+	}
+	if v.blockers != nil {
+		v.actions, v.blocked = v.blockers.of(b)
 	}
 	log := v.logs.Code([]byte(b.Object))
 	v.parts.days(b, feedOf(b), v.o, func(p *volumePart, from, to int) {
@@ -219,6 +231,9 @@ func (v *volumes) placePairs(p *volumePart, b *columnar.Batch, log int32, who, w
 		slot := p.groups.Slot(who[i], what[i])
 		if int(slot) == len(p.onlys) {
 			first, ok := onlyOf(b, i, midnight, log)
+			if ok = ok && !v.isBlocked(i); !ok {
+				first = only{}
+			}
 			p.onlys = append(p.onlys, first)
 			if ok {
 				continue
@@ -235,6 +250,9 @@ func (v *volumes) placePairs(p *volumePart, b *columnar.Batch, log int32, who, w
 	}
 }
 
+// isBlocked reports whether a row of the batch was blocked.
+func (v *volumes) isBlocked(row int) bool { return v.blocked != nil && v.blocked[v.actions[row]] }
+
 func (v *volumes) add(p *volumePart, b *columnar.Batch, log int32, from, to int) {
 	times := b.Int64(columnar.Time)
 	out, outValid := b.Int64(columnar.BytesOut), b.Valid(columnar.BytesOut)
@@ -244,10 +262,16 @@ func (v *volumes) add(p *volumePart, b *columnar.Batch, log int32, from, to int)
 			continue
 		}
 		c := &p.cells[v.slots[i]]
+		blocked := v.isBlocked(i)
 		if b.Repeat == nil || b.Repeat[i>>3]>>(i&7)&1 == 0 {
 			c.events++
-			c.out = addBytes(c.out, out[i])
-			c.in = addBytes(c.in, in[i])
+			if blocked {
+				c.blocked++
+				c.blockedOut = addBytes(c.blockedOut, out[i])
+			} else {
+				c.out = addBytes(c.out, out[i])
+				c.in = addBytes(c.in, in[i])
+			}
 			c.knownOut += int64(outValid[i>>3] >> (i & 7) & 1)
 			c.knownIn += int64(inValid[i>>3] >> (i & 7) & 1)
 		}
@@ -256,7 +280,7 @@ func (v *volumes) add(p *volumePart, b *columnar.Batch, log int32, from, to int)
 		c.first = min(c.first, times[i])
 		c.last = max(c.last, times[i])
 		c.hours |= hourBit(times[i])
-		if out[i] >= c.peak && out[i] > 0 {
+		if out[i] >= c.peak && out[i] > 0 && !blocked {
 			offer(v.logs, c, volume{peak: out[i], peakTime: times[i], peakRecord: b.First + int64(b.Record[i]), peakLog: log})
 		}
 	}
@@ -394,7 +418,10 @@ func (p *volumePart) cameBySlot() (ends []int32, came []uint32) {
 
 func (v *volumes) appendVolume(b []byte, c *volume, day Day) []byte {
 	midnight := int64(day) * dayMicros
-	b = binary.AppendUvarint(c.counts.append(b, midnight), uint64(c.peak))
+	b = c.counts.append(b, midnight)
+	for _, n := range [...]int64{c.blocked, c.blockedOut, c.peak} {
+		b = binary.AppendUvarint(b, uint64(n))
+	}
 	if c.peak > 0 {
 		b = binary.AppendUvarint(b, uint64(c.peakTime-midnight))
 		b = binary.AppendUvarint(b, uint64(c.peakRecord))
@@ -422,7 +449,7 @@ func (m *volumeMerger) Add(day Day, _ uint64, value []byte) error {
 	d := decoder{b: value}
 	midnight := int64(day) * dayMicros
 	n := volume{counts: d.counts(midnight)}
-	n.peak = int64(d.uvarint())
+	n.blocked, n.blockedOut, n.peak = int64(d.uvarint()), int64(d.uvarint()), int64(d.uvarint())
 	if n.peak > 0 {
 		n.peakTime = int64(d.uvarint()) + midnight
 		n.peakRecord = int64(d.uvarint())
@@ -440,6 +467,8 @@ func (m *volumeMerger) Add(day Day, _ uint64, value []byte) error {
 		return nil
 	}
 	c.merge(&n.counts)
+	c.blocked += n.blocked
+	c.blockedOut = addBytes(c.blockedOut, n.blockedOut)
 	offer(m.logs, c, n)
 	return nil
 }
@@ -460,7 +489,7 @@ func (m *volumeMerger) Row(r *Row) bool {
 	r.Summary = Summary{
 		Events: c.events, BytesOut: c.out, BytesIn: c.in, KnownOut: c.knownOut, KnownIn: c.knownIn,
 		First: c.first, Last: c.last, Hours: c.hours, PeakOut: c.peak, PeakTime: c.peakTime,
-		Addresses: int64(addresses),
+		Addresses: int64(addresses), Blocked: c.blocked, BlockedOut: c.blockedOut,
 	}
 	if c.peak > 0 {
 		r.Evidence = string(m.logs.Text(c.peakLog)) + ":" + strconv.FormatInt(c.peakRecord, 10)

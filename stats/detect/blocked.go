@@ -1,0 +1,116 @@
+package detect
+
+import (
+	"bytes"
+	"strings"
+
+	"outflow/columnar"
+)
+
+// What was blocked on the way was not sent: a proxy that refuses a request answers it
+// itself, a firewall drops the connection, a cloud API refuses the call. Only those who
+// stand between say so, in action and in the status of a call. What the server answers,
+// in status_code, says nothing: a thief's own may answer 403 to what it keeps.
+
+// blockedWords are how proxies and firewalls begin to say that they let nothing pass:
+// deny, Denied by rule, block-url, drop-icmp, REJECT.
+const blockedWords = "deny denied block blocked drop dropped reject rejected prevent prevented"
+
+// blockedAction reports whether an action says that what was to be sent was not.
+// Squid's TCP_DENIED_REPLY is none: the request was sent, and the answer withheld.
+func blockedAction(action []byte) bool {
+	text := strings.ToLower(string(bytes.TrimSpace(action)))
+	if code, _, _ := strings.Cut(text, "/"); strings.HasSuffix(code, "_denied") || strings.Contains(code, "_denied_") {
+		return !strings.Contains(code, "_denied_reply")
+	}
+	word := text
+	if end := strings.IndexFunc(text, func(r rune) bool { return r < 'a' || r > 'z' }); end >= 0 {
+		word = text[:end]
+	}
+	return oneOf(word, blockedWords)
+}
+
+// failedParts are parts of what services say of a call that was not done: AccessDenied,
+// Client.UnauthorizedOperation, NoSuchKey, ThrottlingException, failure. What has none
+// of them is taken for done, as bytes that are wrongly left out are seen by nobody.
+var failedParts = strings.Fields("denied deny unauthorized forbidden fail error exception nosuch notfound invalid throttl exceed " +
+	"notallowed rejected refused blocked malformed expired unavailable unsupported doesnotmatch")
+
+// failedCall reports whether the status of a call to a cloud API says that it was not
+// done: in words or as an HTTP status of 400 and above.
+func failedCall(status []byte) bool {
+	text := strings.ToLower(string(bytes.TrimSpace(status)))
+	if len(text) == 3 && (text[0] == '4' || text[0] == '5') && text[1]-'0' < 10 && text[2]-'0' < 10 {
+		return true
+	}
+	if text == "false" { // Microsoft 365: was it done?
+		return true
+	}
+	for _, success := range [...]string{"success", "succeeded", "ok", "partial", "no error", "noerror"} {
+		if strings.HasPrefix(text, success) {
+			return false
+		}
+	}
+	for _, part := range failedParts {
+		if strings.Contains(text, part) {
+			return true
+		}
+	}
+	return false
+}
+
+// oneOf reports whether a word is in a list of words.
+func oneOf(word, list string) bool {
+	for len(list) > 0 {
+		var w string
+		if w, list, _ = strings.Cut(list, " "); w == word {
+			return true
+		}
+	}
+	return false
+}
+
+// blockers tell which rows of a batch were blocked.
+type blockers [columnar.NumTables]columnar.Lookup[bool]
+
+func newBlockers() *blockers {
+	k := &blockers{}
+	for i := range k {
+		k[i].Func = blockedAction
+	}
+	k[columnar.API.ID].Func = failedCall
+	return k
+}
+
+// blockColumn is where the rows of a table say that they were blocked.
+var blockColumn = map[*columnar.Table]columnar.Col{
+	columnar.API: columnar.Status, columnar.HTTP: columnar.Action, columnar.Network: columnar.Action,
+}
+
+// of returns a code for each row and whether it means blocked; nil if none does. Texts
+// that only earlier batches had may count too, which costs time and changes nothing.
+func (k *blockers) of(b *columnar.Batch) (codes []int32, blocked []bool) {
+	c, ok := blockColumn[b.Table]
+	if !ok || b.Known(c) == 0 {
+		return nil, nil
+	}
+	codes, dict := b.Codes(c)
+	blocked = k[b.Table.ID].Of(dict)
+	for _, yes := range blocked {
+		if yes {
+			return codes, blocked
+		}
+	}
+	return nil, nil
+}
+
+// andBlocked ends a sentence with what was tried beside, and not sent.
+func andBlocked(s *Summary) string {
+	switch {
+	case s.Blocked == 0:
+		return ""
+	case s.BlockedOut == 0:
+		return " Beside it, " + count(s.Blocked, "event") + " did not pass: blocked."
+	}
+	return " Another " + size(float64(s.BlockedOut)) + " in " + count(s.Blocked, "event") + " did not pass: blocked."
+}
