@@ -56,12 +56,13 @@ const (
 	vpcBytes
 	vpcStart
 	vpcDirection
+	vpcAction
 	vpcStatus
 	numVPCFields
 )
 
 var vpcFields = [numVPCFields]string{"interface-id", "instance-id", "srcaddr", "dstaddr", "pkt-srcaddr", "pkt-dstaddr", "srcport", "dstport",
-	"protocol", "bytes", "start", "flow-direction", "log-status"}
+	"protocol", "bytes", "start", "flow-direction", "action", "log-status"}
 
 // isVPCHeader reports whether a line names the fields: no value of a record has
 // such names in it.
@@ -178,6 +179,7 @@ func (d *vpcFlow) row(b *columnar.Builder) (reason string) {
 	} else {
 		b.SetText(columnar.Host, d.cells[vpcInterface])
 	}
+	b.SetText(columnar.Action, d.cells[vpcAction])
 	if n, ok := scan.Int(d.cells[vpcProtocol]); ok {
 		b.SetText(columnar.Protocol, append(d.name[:0], scan.ProtocolName(n)...))
 	}
