@@ -32,6 +32,7 @@ The client chooses the URL and the headers. A line in which quotes or spaces
 make the fields doubtful is skipped and counted, as is one whose fields are not
 what the format says.`,
 	Tables: []*columnar.Table{columnar.HTTP},
+	Lacks:  columnar.ColSet(columnar.Account),
 	Sniff: func(head []byte) bool {
 		_, lines := bestSquidLayout(head)
 		return lines > 0

@@ -30,7 +30,7 @@ flow  → network  time is flow.end, flow.bytes_toserver bytes_out,
                  not read.
 tls   → network  tls.sni dst_host. Bytes are null, as flow has them.`,
 	Tables: []*columnar.Table{columnar.DNS, columnar.HTTP, columnar.Network},
-	Lacks:  columnar.ColSet(columnar.User, columnar.Host, columnar.Action, columnar.Rcode, columnar.AnswersLen),
+	Lacks:  columnar.ColSet(columnar.User, columnar.Host, columnar.Account, columnar.Action, columnar.Rcode, columnar.AnswersLen),
 	Sniff: func(head []byte) bool {
 		var timestamp, event bool
 		eachKey(head, func(key []byte, val value) {

@@ -25,7 +25,7 @@ length it writes & for the last label, and the domain is then that: tunnel.&. Of
 syslog and log-time-ascii the year comes from when the object was written, the zone
 from the options.`,
 	Tables: []*columnar.Table{columnar.DNS},
-	Lacks:  columnar.ColSet(columnar.User, columnar.Host, columnar.AnswersLen),
+	Lacks:  columnar.ColSet(columnar.User, columnar.Host, columnar.Account, columnar.AnswersLen),
 	Sniff: func(head []byte) bool {
 		d := unbound{clock: syslogClock{written: anyYear}}
 		return anyLine(head, func(line []byte) bool {

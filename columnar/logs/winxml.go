@@ -31,7 +31,7 @@ gives two rows of each process.`
 
 var (
 	winTables = []*columnar.Table{columnar.Process, columnar.Network, columnar.DNS, columnar.Event}
-	winLacks  = columnar.ColSet(columnar.QueryType, columnar.BytesOut, columnar.BytesIn, columnar.Duration)
+	winLacks  = columnar.ColSet(columnar.Account, columnar.QueryType, columnar.BytesOut, columnar.BytesIn, columnar.Duration)
 )
 
 // WinXML decodes Windows events as XML.

@@ -44,7 +44,7 @@ in the end. An open_conn log in JSON that names its path conn cannot be told fro
 conn: do not read both. The sensor's own name (_system_name, @system) is not the
 client's host and is left out. Long connections appear when they close.`,
 	Tables: []*columnar.Table{columnar.DNS, columnar.HTTP, columnar.Network},
-	Lacks:  columnar.ColSet(columnar.Host, columnar.Action),
+	Lacks:  columnar.ColSet(columnar.Host, columnar.Account, columnar.Action),
 	Sniff:  sniffZeek,
 	Header: zeekHeader,
 	New: func(o *Options) (Decoder, error) {
