@@ -71,6 +71,9 @@ func (p *program) openState(config *Config) (*state, error) {
 		fmt.Fprintf(h, "%s %d\n", a.Name, a.Rev)
 	}
 	fmt.Fprintf(h, "%v %v %q %v", s.options.Entropy, s.options.Length, s.options.Uploads, s.options.TwoLabels)
+	if domains := s.options.Names.Domains; len(domains) > 0 {
+		fmt.Fprintf(h, " %q", domains) // fmt sorts the keys
+	}
 	if s.options.Model != nil {
 		fmt.Fprintf(h, " %v", *s.options.Model)
 	}
@@ -119,6 +122,7 @@ func (c *Config) foldOptions() detect.FoldOptions {
 	o := detect.FoldFor(c.detections, c.seed())
 	o.From, o.To = math.MinInt64, math.MaxInt64
 	o.Rules = c.rules.set
+	o.Names = c.names
 	return o
 }
 

@@ -165,6 +165,8 @@ type FoldOptions struct {
 	// TwoLabels takes a name's last two labels for its registered domain, as
 	// profile seed does.
 	TwoLabels bool
+	// Names says which names of users and hosts are one.
+	Names Names
 	// Rules are those that rule_day counts the matches of; nil: none.
 	Rules *sigma.Set
 	// Model is what dns_model wants of dns_pair; nil: nothing.

@@ -18,10 +18,9 @@ var DNSPair = &Aggregate{
 	Name: "dns_pair",
 	Doc: "DNS queries of each client (address, else user, else host) to each registered domain and UTC day: how many, " +
 		"how many distinct names, their bytes, the busiest 5 minutes, how many look random, how many dns_model takes for data.",
-	Rev:    2, // 2: the scores of dns_model
+	Rev:    3, // 2: the scores of dns_model; 3: names of entities are folded
 	Tables: []*columnar.Table{columnar.DNS},
-	Reads: columnar.ColSet(columnar.Time, columnar.User, columnar.SrcIP, columnar.Host, columnar.Query,
-		columnar.Domain, columnar.QueryType, columnar.Rcode),
+	Reads:  entityReads | columnar.ColSet(columnar.Time, columnar.Query, columnar.Domain, columnar.QueryType, columnar.Rcode),
 	New:    func(o *FoldOptions) Folder { return newDNSPairs(o) },
 	Merger: func(o *FoldOptions) Merger { return newDNSMerger(o, false) },
 }
@@ -55,7 +54,7 @@ type dnsPairs struct {
 func newDNSPairs(o *FoldOptions) *dnsPairs {
 	d := &dnsPairs{
 		o:        o,
-		entities: newEntities(addressEntity, userEntity, hostEntity),
+		entities: newEntities(o, addressEntity, userEntity, hostEntity),
 		domains:  columnar.NewDict(),
 		rare:     columnar.Lookup[bool]{Func: rareType},
 		nxdomain: columnar.Lookup[bool]{Func: func(rcode []byte) bool { return string(rcode) == "NXDOMAIN" }},
@@ -315,6 +314,11 @@ func (d *dnsPairs) Size() int {
 func (d *dnsPairs) Drain(w *RunWriter) {
 	order := newKeyOrder(d.entities, d.domains, d.parts.groups(func(p *dnsPart) *columnar.Groups { return p.groups }))
 	var key, value []byte
+	var twins twinRecords
+	record := w.record
+	if order.twins {
+		record = twins.record
+	}
 	var pairs [foldRows]dnsPair
 	for _, at := range d.parts.sorted() {
 		p := d.parts.all[at]
@@ -340,15 +344,19 @@ func (d *dnsPairs) Drain(w *RunWriter) {
 					last, entity = c.who, len(key)
 				}
 				key = appendKeyText(key[:entity], c.object)
+				if order.twins {
+					twins.next(w, key)
+				}
 				for rest := o.queries[o.ends[rank+i]:o.ends[rank+i+1]]; len(rest) > 0; {
 					n := min(len(rest), maxRecordQueries)
 					value = binary.LittleEndian.AppendUint64(value[:0], math.Float64bits(c.entropy))
 					value = o.appendQueries(value, c.who, o.names[rank+i], rest[:n])
-					w.record(key, uint64(rest[0]>>(nameBits+2)), value)
+					record(key, uint64(rest[0]>>(nameBits+2)), value)
 					rest = rest[n:]
 				}
 			}
 		}
+		twins.end(w)
 		d.parts.drop(at)
 	}
 }

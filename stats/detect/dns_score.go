@@ -16,7 +16,7 @@ var DNSScore = &Aggregate{
 	Name: "dns_score",
 	Doc: "DNS queries of each client (address, else user, else host) by UTC day and name, with the probability that it carries data out; " +
 		"keyed by the registered domain, so that a key has a row for each of its names: the first 2^20 that are asked for.",
-	Rev:    1,
+	Rev:    2, // as of dns_pair
 	Tables: DNSPair.Tables,
 	Reads:  DNSPair.Reads,
 	Judged: true,

@@ -19,7 +19,7 @@ var RuleDay = &Aggregate{
 	Doc: "Matches of Sigma rules by entity, UTC day and object: the rule, and what it matched in: the host and the first " +
 		"parts of the path of a request, the registered domain of a query, the program of a process, the host or address of " +
 		"a connection, the service and operation of a call. Of a correlation, the matches within its windows, by its group.",
-	Rev:    3, // 2: correlations; 3: rules without a name are called by their title, not their id
+	Rev:    4, // 2: correlations; 3: rules without a name are called by their title, not their id; 4: names of entities are folded
 	Tables: columnar.Tables[:],
 	Wants:  func(o *FoldOptions) columnar.Wanted { return ruleWants(o.Rules) },
 	Judged: true,
@@ -55,7 +55,7 @@ func ruleWants(rules *sigma.Set) (want columnar.Wanted) {
 		return want
 	}
 	want = rules.Want()
-	want.Cols |= columnar.ColSet(columnar.Time, columnar.User, columnar.SrcIP, columnar.Host, columnar.BytesOut, columnar.BytesIn, columnar.EventUID)
+	want.Cols |= entityReads | columnar.ColSet(columnar.Time, columnar.BytesOut, columnar.BytesIn, columnar.EventUID)
 	for _, r := range rules.Rules {
 		for _, t := range r.Tables() {
 			want.Cols |= ruleColumns[t]
@@ -175,9 +175,10 @@ type ruleExample struct {
 }
 
 func newRuleFold(o *FoldOptions) *ruleFold {
-	f := &ruleFold{o: o, entities: newEntities(userEntity, addressEntity, hostEntity), objects: columnar.NewDict(),
+	f := &ruleFold{o: o, entities: newEntities(o, userEntity, addressEntity, hostEntity), objects: columnar.NewDict(),
 		parts: newParts(newRulePart, (*rulePart).reset)}
-	f.entities.names[groupEntity] = columnar.NewDict()
+	f.entities.spelt[groupEntity] = columnar.NewDict()
+	f.entities.folded[groupEntity] = f.entities.spelt[groupEntity]
 	if o.Rules != nil && len(o.Rules.Rules) > 0 {
 		f.matcher, f.refs, f.correlations = o.Rules.Matcher(), ruleRefs(o.Rules), correlationsOf(o.Rules)
 	}
@@ -422,6 +423,11 @@ func (f *ruleFold) Size() int {
 func (f *ruleFold) Drain(w *RunWriter) {
 	order := newKeyOrder(f.entities, f.objects, f.parts.groups(func(p *rulePart) *columnar.Groups { return p.groups }))
 	var key, value []byte
+	var twins twinRecords
+	record := w.record
+	if order.twins {
+		record = twins.record
+	}
 	for _, at := range f.parts.sorted() {
 		p := f.parts.all[at]
 		slices.SortFunc(p.matches, func(a, b ruleMatch) int { return cmp.Or(cmp.Compare(a.slot, b.slot), cmp.Compare(a.time, b.time)) })
@@ -429,18 +435,22 @@ func (f *ruleFold) Drain(w *RunWriter) {
 			who, what := p.groups.Key(slot)
 			kind, name := f.entities.key(who)
 			key = appendKey(key[:0], at.day, at.feed, kind, name, string(f.objects.Text(int32(what))))
+			if order.twins {
+				twins.next(w, key)
+			}
 			if c := p.cells[slot]; c != nil {
 				value = c.append(append(value[:0], cellRecord), at.day)
-				w.record(key, 0, value)
+				record(key, 0, value)
 			}
 			from, _ := slices.BinarySearchFunc(p.matches, slot, func(m ruleMatch, slot int32) int { return cmp.Compare(m.slot, slot) })
 			for _, m := range p.matches[from:] {
 				if m.slot != slot {
 					break
 				}
-				w.record(key, uint64(m.time), p.arena[m.from:m.to])
+				record(key, uint64(m.time), p.arena[m.from:m.to])
 			}
 		}
+		twins.end(w)
 		f.parts.drop(at)
 	}
 	f.size = 0

@@ -117,6 +117,7 @@ func FoldFor(dets []*Detection, seed bool) FoldOptions {
 	o := FoldOptions{Uploads: []string{"PUT", "POST", "PATCH", "CONNECT", ""}}
 	if seed {
 		o.Uploads, o.TwoLabels = []string{"PUT", "POST"}, true
+		o.Names.Literal = true
 	}
 	for _, d := range append(All(), dets...) {
 		if e, ok := d.Options.(*dnsEntropyOptions); ok {

@@ -15,7 +15,7 @@ var UserDestinationDay = &Aggregate{
 	Doc: "Bytes of each entity and UTC day by where they went: the host of a known cloud service, else the registered " +
 		"domain, else the address; the bucket of an S3 call. Of HTTP only requests with an uploading method. Destinations " +
 		"that are no known cloud service and got less than 1 MB of an entity in a day are left out.",
-	Rev:    1,
+	Rev:    2, // as of user_day
 	Tables: []*columnar.Table{columnar.API, columnar.HTTP, columnar.Network},
 	Reads: volumeColumns | columnar.ColSet(columnar.Resource, columnar.Method, columnar.URLHost,
 		columnar.DstHost),
@@ -57,15 +57,15 @@ func hashText(text []byte) uint64 { return maphash.Bytes(hashSeed, text) }
 func (u *uploads) hash(at partKey, p *volumePart) func(slot int32) uint64 {
 	part := maphash.Comparable(hashSeed, at)
 	var entities [4][]uint64
-	for kind, names := range u.volumes.entities.names {
-		if names != nil {
-			entities[kind] = u.entities[kind].Of(names)
+	for kind, folded := range u.volumes.entities.folded {
+		if folded != nil {
+			entities[kind] = u.entities[kind].Of(folded)
 		}
 	}
 	objects := u.objects.Of(u.volumes.objects)
 	return func(slot int32) uint64 {
 		who, what := p.groups.Key(slot)
-		high, low := bits.Mul64(part^entities[who&3][who>>2], objects[what])
+		high, low := bits.Mul64(part^entities[who&3][u.volumes.entities.foldedCode(who)], objects[what])
 		return high ^ low
 	}
 }

@@ -139,7 +139,7 @@ func (d *decoder) counts(midnight int64) (c counts) {
 func newVolumes(o *FoldOptions) *volumes {
 	v := &volumes{
 		o:         o,
-		entities:  newEntities(userEntity, addressEntity, hostEntity),
+		entities:  newEntities(o, userEntity, addressEntity, hostEntity),
 		objects:   columnar.NewDict(),
 		logs:      columnar.NewDict(),
 		addresses: columnar.NewDict(),
