@@ -109,7 +109,7 @@ func (p *program) printFinding(config *Config, f *detect.Finding) {
 	if len(f.Also) > 0 {
 		line("also", "%s", strings.Join(f.Also, ", "))
 	}
-	line("who", "%s %s, feed %s", f.EntityType, f.Entity, f.Feed)
+	line("who", "%s %s, feed %s", f.EntityType, f.Who(), f.Feed)
 	if f.Object != "" {
 		line("where", "%s", f.Object)
 	}
@@ -119,7 +119,7 @@ func (p *program) printFinding(config *Config, f *detect.Finding) {
 	}
 	line("score", "%s, threshold %s", number(f.Score), number(f.Threshold))
 	line("events", "%d, %s to %s", f.Summary.Events, stamp(f.Summary.First), stamp(f.Summary.Last))
-	if s := &f.Summary; s.KnownOut > 0 || s.KnownIn > 0 {
+	if s := &f.Summary; s.KnownOut > 0 || s.KnownIn > 0 || s.BytesOut > 0 || s.BytesIn > 0 {
 		line("bytes", "%d out, %d in", s.BytesOut, s.BytesIn)
 	}
 	if f.Summary.Evidence != "" {

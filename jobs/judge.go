@@ -147,6 +147,7 @@ func (h *history) judge(c *Config, days []detect.Day) ([]detect.Finding, error) 
 		}
 	}
 	w := bufio.NewWriter(h.baselines)
+	keys, summaries := store.ColumnsOf[detect.Key](), store.ColumnsOf[detect.Summary]()
 	var allowing sync.Mutex
 	found := make([][]detect.Finding, len(judged)*len(readings))
 	if err := together(c.Workers, len(readings), func(i int) error {
@@ -160,7 +161,9 @@ func (h *history) judge(c *Config, days []detect.Day) ([]detect.Finding, error) 
 			allowing.Unlock()
 			for k := range findings {
 				f := &findings[k]
-				detach(f)
+				// The texts of a row keep all the rows in memory that were read with it.
+				keys.Detach(&f.Key)
+				summaries.Detach(&f.Summary)
 				if f.Allowed == "" {
 					h.flag(f)
 				}
@@ -185,21 +188,6 @@ func (h *history) judge(c *Config, days []detect.Day) ([]detect.Finding, error) 
 		}
 	}
 	return detect.Join(c.detections, slices.Concat(found...)), w.Flush()
-}
-
-// detach gives a finding texts of its own. Those of a row keep all the rows in
-// memory that were read with it.
-func detach(f *detect.Finding) {
-	for _, t := range keyTexts(&f.Key) {
-		*t = strings.Clone(*t)
-	}
-	for _, t := range [...]*string{&f.Summary.Evidence, &f.Summary.Likely, &f.Summary.Signs} {
-		*t = strings.Clone(*t)
-	}
-	f.Summary.Examples = slices.Clone(f.Summary.Examples)
-	for i, e := range f.Summary.Examples {
-		f.Summary.Examples[i] = strings.Clone(e)
-	}
 }
 
 // judgeDay judges a day by detections that read the same rows.

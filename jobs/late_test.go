@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"outflow/columnar/store"
+	"outflow/stats/detect"
 )
 
 // A site is a folder of logs with one input, cloud, and a state and reports
@@ -84,13 +85,13 @@ func (s *site) run(day int, args ...string) string {
 }
 
 // done returns what the partition of a day says of itself, and its rows.
-func (s *site) done(state string, day int) (store.Done, []stateRow) {
+func (s *site) done(state string, day int) (store.Done, []detect.Row) {
 	s.t.Helper()
 	at, err := store.Open(s.t.Context(), filepath.Join(s.dir, state), store.Options{})
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	rows, done, err := store.Partitions[stateRow]{Store: at, Folder: "aggregate=user_day"}.Read(s.t.Context(), fmt.Sprintf("2026-03-%02d", day))
+	rows, done, err := store.Partitions[detect.Row]{Store: at, Folder: "aggregate=user_day"}.Read(s.t.Context(), fmt.Sprintf("2026-03-%02d", day))
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -350,23 +351,128 @@ func TestStateOfOtherMeaning(t *testing.T) {
 	if _, err := os.Stat(filepath.Join(s.dir, "state/v1/seed_aggregate=user_day/date=2026-03-12/_done.json")); err != nil {
 		t.Errorf("profile seed has no partitions of its own: %v", err)
 	}
-	if stderr := s.run(20, "--dns-entropy-entropy", "4"); !strings.Contains(stderr, "days of history") {
-		t.Errorf("another threshold of a fold does not fold the history again: %s", stderr)
+	// Another threshold of one aggregate is nothing to the others.
+	if stderr := s.run(20, "--dns-entropy-entropy", "4"); strings.Contains(stderr, "again") {
+		t.Errorf("a threshold that only dns_pair depends on folds history again: %s", stderr)
 	}
-	after, _ := s.done("state", 12)
-	if before.Fold == after.Fold || len(after.Late) != 0 {
-		t.Errorf("got fingerprint %q and %d late inputs, want another than %q and none", after.Fold, len(after.Late), before.Fold)
+	if after, _ := s.done("state", 12); !reflect.DeepEqual(after, before) {
+		t.Errorf("a threshold of DNS names changed user_day: got %+v, want %+v", after, before)
 	}
 
-	// A partition of another Rev is another meaning too.
-	name := filepath.Join(s.dir, "state/v1/aggregate=user_day/date=2026-03-12/_done.json")
-	after.Fold = "0123456789abcdef"
-	text, _ := json.Marshal(after)
-	if err := os.WriteFile(name, text, 0o644); err != nil {
+	// A partition of another meaning is folded again.
+	s.spoil("user_day", 12)
+	if stderr := s.run(20); !strings.Contains(stderr, "folding 1 days of history in state again: user_day was folded by another version or under other options") {
+		t.Errorf("does not say that a day is folded again: %s", stderr)
+	}
+	if again, _ := s.done("state", 12); again.Fold != before.Fold || len(again.Late) != 0 {
+		t.Errorf("got fingerprint %q and %d late inputs, want %q and none", again.Fold, len(again.Late), before.Fold)
+	}
+}
+
+// spoil makes a partition one of another version.
+func (s *site) spoil(aggregate string, day int) {
+	s.t.Helper()
+	name := filepath.Join(s.dir, fmt.Sprintf("state/v1/aggregate=%s/date=2026-03-%02d/_done.json", aggregate, day))
+	text, err := os.ReadFile(name)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	var done store.Done
+	if err := json.Unmarshal(text, &done); err != nil {
+		s.t.Fatal(err)
+	}
+	done.Rev, done.Fold = 0, "0123456789abcdef"
+	if text, err = json.Marshal(done); err != nil {
+		s.t.Fatal(err)
+	}
+	s.write(strings.TrimPrefix(name, s.dir), text)
+}
+
+// If this fails, history that cannot be folded again is left out without a word, is
+// replaced by the few events of it that stand in another day's log, or takes the
+// other aggregates along.
+func TestHistoryWithoutLogs(t *testing.T) {
+	s := newSite(t, datedURI)
+	s.quiet(20)
+	s.write("logs/2026-03-14/midnight.csv", uploads("2026-03-13T23:59 eve 5", "2026-03-14T00:01 eve 5"))
+	s.run(20)
+	destinations := filepath.Join(s.dir, "state/v1/aggregate=user_destination_day/date=2026-03-12/_done.json")
+	before, err := os.Stat(destinations)
+	if err != nil {
 		t.Fatal(err)
 	}
-	s.run(20, "--dns-entropy-entropy", "4")
-	if again, _ := s.done("state", 12); again.Fold == after.Fold {
-		t.Error("a day of another meaning is not folded again")
+	for _, day := range []int{11, 12, 13, 15, 16} {
+		s.spoil("user_day", day)
+	}
+	for _, day := range []int{12, 13, 16} {
+		if err := os.RemoveAll(filepath.Join(s.dir, fmt.Sprintf("logs/2026-03-%02d", day))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const warning = "user_day of 2026-03-12 to 2026-03-13, 2026-03-16 is in the state, but was folded by another version or under other options, " +
+		"and not all of their logs are there any more: these days are in no baseline. " +
+		"Put their logs back, or take what is left of them, with outflow backfill --from 2026-03-12 --to 2026-03-16."
+	for range 2 {
+		s.run(20)
+		if !strings.Contains(s.page(20), warning) {
+			t.Error("the report does not name the days that are left out")
+		}
+	}
+	if got, want := s.events(13), map[string]int64{"ann": 1, "bob": 1, "eve": 1}; !reflect.DeepEqual(got, want) {
+		t.Errorf("the 13th, whose log is gone: got events %v, want all of them still, %v", got, want)
+	}
+	if after, err := os.Stat(destinations); err != nil || !after.ModTime().Equal(before.ModTime()) {
+		t.Errorf("user_destination_day, which has not changed, was folded again: %v", err)
+	}
+	for _, day := range []int{11, 15} {
+		if done, _ := s.done("state", day); done.Fold == "0123456789abcdef" {
+			t.Errorf("the %dth, whose log is there, is not folded again", day)
+		}
+	}
+
+	// What was asked for is done.
+	if code, _, stderr := invoke(t, s.dir, "backfill", "--config", "outflow.yaml", "--from", "2026-03-13", "--to", "2026-03-13"); code != exitOK {
+		t.Fatal(stderr)
+	}
+	if got, want := s.events(13), map[string]int64{"eve": 1}; !reflect.DeepEqual(got, want) {
+		t.Errorf("after backfill: got events %v, want what is left, %v", got, want)
+	}
+}
+
+// If this fails, a state of the programs that had one fingerprint for all aggregates
+// is of no use, or what of it is not is left out without a word. The state was made
+// by the last of them, with three days of an input cloud and of an input dns.
+func TestStateOfSharedFingerprint(t *testing.T) {
+	s := newSite(t, datedURI)
+	s.write("outflow.yaml", []byte("inputs:\n  - {name: cloud, uri: 'logs/{yyyy}-{mm}-{dd}/*.csv'}\n  - {name: dns, format: dnsmasq, uri: 'logs/{yyyy}-{mm}-{dd}/dns.log'}\n"))
+	z, err := zip.OpenReader("testdata/state_shared_fingerprint.zip")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer z.Close()
+	if err := os.CopyFS(s.dir, z); err != nil {
+		t.Fatal(err)
+	}
+	old, rows := s.done("state", 18)
+	if len(rows) != 2 || rows[0].BytesOut != 118_00000 || rows[0].Addresses != 0 || rows[1].KnownOut != 1 {
+		t.Errorf("got rows %+v", rows)
+	}
+	s.write("logs/2026-03-20/a.csv", uploads("2026-03-20T10:00 ann 12000000"))
+	s.run(20)
+	page := s.page(20)
+	for _, a := range []*detect.Aggregate{detect.UserDay, detect.UserDestinationDay} {
+		i := slices.IndexFunc(sharedRevs, func(old struct {
+			name string
+			rev  int
+		}) bool {
+			return old.name == a.Name
+		})
+		read := !strings.Contains(page, a.Name+" of 2026-03-17 to 2026-03-19 is in the state, but")
+		if want := sharedRevs[i].rev == a.Rev; read != want {
+			t.Errorf("%s: got read %t, want %t, else named", a.Name, read, want)
+		}
+	}
+	if now, _ := s.done("state", 18); !reflect.DeepEqual(now, old) {
+		t.Errorf("a partition without logs was replaced: got %+v, want %+v", now, old)
 	}
 }

@@ -104,8 +104,9 @@ func (p *program) backfillCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
+		history := slices.DeleteFunc(slices.Clone(s.aggregates), func(a *detect.Aggregate) bool { return a.Judged })
 		for chunk := range inARow(days, config.chunk()) {
-			if err := s.fold(p.ctx, chunk); err != nil {
+			if err := s.fold(p.ctx, chunk, history, nil); err != nil {
 				return err
 			}
 		}
@@ -173,15 +174,15 @@ func (p *program) nightly(config *Config, job string, days []detect.Day) error {
 		return err
 	}
 	if config.Backfill {
-		missing, err := s.missing(p.ctx, days[0])
+		lacks, err := s.lacking(p.ctx, days[0])
 		if err != nil {
 			return err
 		}
-		if len(missing) > 0 {
-			p.note("looking for the logs of %d days of history that are not in %s yet", len(missing), config.State)
-		}
+		missing := lacks.days()
+		p.lookFor(lacks, config)
+		aggregates := slices.DeleteFunc(slices.Clone(s.aggregates), func(a *detect.Aggregate) bool { return lacks[a] == nil })
 		for chunk := range inARow(missing, config.chunk()) {
-			if err := s.fold(p.ctx, chunk); err != nil {
+			if err := s.fold(p.ctx, chunk, aggregates, lacks); err != nil {
 				return err
 			}
 		}
@@ -192,9 +193,11 @@ func (p *program) nightly(config *Config, job string, days []detect.Day) error {
 		}
 	}
 	s.inputs = nil // the report accounts for the judged days
-	s.judging = true
+	if err := s.stale(p.ctx, days[0]); err != nil {
+		return err
+	}
 	for chunk := range inARow(days, config.chunk()) {
-		if err := s.fold(p.ctx, chunk); err != nil {
+		if err := s.fold(p.ctx, chunk, s.aggregates, nil); err != nil {
 			return err
 		}
 	}
@@ -314,12 +317,15 @@ func (p *program) write(config *Config, folder string, r *reports.Report) error 
 	return nil
 }
 
+// reportBuffer is how many bytes of a report are written at once.
+const reportBuffer = 32 << 10
+
 // writeFile writes a file of the reports and hands it to put: the store takes none
 // that it could not read again.
 func writeFile(file reports.File, r *reports.Report, put func(body io.ReadSeeker) error) error {
 	s := store.NewSpool(spoolBytes)
 	defer s.Close()
-	w := bufio.NewWriterSize(s, scratchBuffer)
+	w := bufio.NewWriterSize(s, reportBuffer)
 	err := file.Write(w, r)
 	if err == nil {
 		err = w.Flush()

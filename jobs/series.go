@@ -7,13 +7,13 @@ import (
 	"sort"
 	"unsafe"
 
+	"outflow/columnar/store"
 	"outflow/stats/detect"
 )
 
-// blockRows is how many rows are handed on at once: 20 kB of them, of which a run
-// holds one block for each day that it looks at. More falls out of the processor's
-// cache, less costs a change of routine for few rows.
-const blockRows = 64
+// blockRows is how many rows are handed on at once. A run holds one block for each
+// day that it looks at.
+const blockRows = store.ScratchRows
 
 // rowBlocks are rows in blocks. A block is valid until the next step, the texts in
 // it for good. An error ends the rows.
@@ -166,6 +166,7 @@ func hold(parts []*part, room int64) (*held, error) {
 	if count > room/rowBytes {
 		return nil, nil
 	}
+	columns := store.ColumnsOf[detect.Row]()
 	h := &held{rows: make([]detect.Row, 0, count)}
 	for block, err := range merged(parts) {
 		if err != nil {
@@ -173,13 +174,7 @@ func hold(parts []*part, room int64) (*held, error) {
 		}
 		for i := range block {
 			r := &block[i]
-			for _, t := range keyTexts(&r.Key) {
-				h.texts += int64(len(*t))
-			}
-			h.texts += int64(len(r.Evidence))
-			for _, e := range r.Examples {
-				h.texts += int64(len(e))
-			}
+			h.texts += int64(columns.TextBytes(r))
 			if n := len(h.rows); n == 0 || h.rows[n-1].Key != r.Key {
 				h.ends = append(h.ends, n)
 			}

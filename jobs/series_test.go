@@ -12,6 +12,7 @@ import (
 
 	gocmp "github.com/google/go-cmp/cmp"
 
+	"outflow/columnar/store"
 	"outflow/stats/detect"
 )
 
@@ -29,19 +30,20 @@ func randomRows(r *rand.Rand, days int) []detect.Row {
 	var rows []detect.Row
 	for range r.IntN(40 * days) {
 		row := detect.Row{Day: detect.Day(r.IntN(days)), Key: detect.Key{Feed: text(), EntityType: text(), Entity: text(), Object: text()}}
-		for _, v := range measures(&row.Summary) {
-			*v = number()
-		}
-		row.MaxEntropy, row.Evidence = float64(r.IntN(3)), text()
-		if r.IntN(3) == 0 {
-			for _, v := range scores(&row.Summary) {
-				*v = number()
+		fill(&row.Summary, func(_ string, field any) {
+			switch f := field.(type) {
+			case *int64:
+				*f = number()
+			case *float64:
+				*f = float64(r.IntN(3))
+			case *string:
+				*f = text()
+			case *[]string:
+				for range r.IntN(3) {
+					*f = append(*f, text())
+				}
 			}
-			row.Scored, row.Likely, row.Signs = 1+r.Int64N(9), text(), text()
-		}
-		for range r.IntN(3) {
-			row.Examples = append(row.Examples, text())
-		}
+		})
 		if id := fmt.Sprintf("%d %q", row.Day, row.Key); !seen[id] {
 			seen[id] = true
 			rows = append(rows, row)
@@ -65,26 +67,81 @@ func scratchOf(t *testing.T, rows []detect.Row) []*part {
 	return s.parts
 }
 
-// If this fails, a measure of a Summary is lost on its way from the fold to who judges
-// it: by scans, or by the state.
-func TestSummaryIsKept(t *testing.T) {
-	row := detect.Row{Day: 9, Key: detect.Key{Feed: "f", EntityType: "user", Entity: "e", Object: "o"}}
-	v := reflect.ValueOf(&row.Summary).Elem()
+// fill calls set with the name and the address of each field of a struct, those of
+// embedded structs too.
+func fill(row any, set func(name string, field any)) {
+	v := reflect.ValueOf(row).Elem()
 	for i := range v.NumField() {
-		switch f := v.Field(i).Addr().Interface().(type) {
-		case *int64:
-			*f = int64(1000 + i)
-		case *float64:
-			*f = 0.5
-		case *string:
-			*f = v.Type().Field(i).Name
-		case *[]string:
-			*f = []string{v.Type().Field(i).Name}
-		default:
-			t.Fatalf("%s: of a type that the test does not know", v.Type().Field(i).Name)
+		f := v.Type().Field(i)
+		if f.Anonymous {
+			fill(v.Field(i).Addr().Interface(), set)
+			continue
 		}
+		set(f.Name, v.Field(i).Addr().Interface())
 	}
-	for block, err := range scratchOf(t, []detect.Row{row})[0].rows {
+}
+
+// full sets each field to a value of its own, and returns how long its texts are.
+func full(t *testing.T, row any) (texts int64) {
+	n := 1000
+	fill(row, func(name string, field any) {
+		n++
+		text := strings.Repeat(name, 3+n%5)
+		switch f := field.(type) {
+		case *detect.Day:
+			*f = 9
+		case *int:
+			*f = n
+		case *int64:
+			*f = int64(n)
+		case *float64:
+			*f = float64(n) / 2
+		case *detect.Severity:
+			*f = detect.High
+		case *[2]int64:
+			*f = [2]int64{int64(n), int64(n) + 1}
+		case *string:
+			*f = text
+			texts += int64(len(text))
+		case *[]string:
+			*f = []string{text, "and " + text}
+			texts += int64(2*len(text) + 4)
+		case *detect.Summary:
+			texts += full(t, f)
+		case *[]detect.Point: // for the report of the day alone
+		default:
+			t.Fatalf("%s: of a type that the test does not know", name)
+		}
+	})
+	return texts
+}
+
+// keptByState writes a row into a partition and reads it again.
+func keptByState[T any](t *testing.T, row T) T {
+	t.Helper()
+	at, err := store.Open(t.Context(), t.TempDir(), store.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := store.Partitions[T]{Store: at, Folder: "table"}
+	rows := func(yield func(*T, error) bool) { yield(&row, nil) }
+	if err := p.Commit(t.Context(), "2026-03-01", rows, &store.Done{}); err != nil {
+		t.Fatal(err)
+	}
+	got, _, err := p.Read(t.Context(), "2026-03-01")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return got[0]
+}
+
+// If this fails, a measure is lost on its way from the fold to who judges it or
+// explains it, or the memory that it takes is not counted.
+func TestRowIsKept(t *testing.T) {
+	var row detect.Row
+	texts := full(t, &row)
+	parts := scratchOf(t, []detect.Row{row})
+	for block, err := range parts[0].rows {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -92,9 +149,21 @@ func TestSummaryIsKept(t *testing.T) {
 			t.Errorf("a scan (-want +got):\n%s", diff)
 		}
 	}
-	kept := toState(&row)
-	if diff := gocmp.Diff(row, kept.row(9)); diff != "" {
+	kept := keptByState(t, row)
+	kept.Day = row.Day // the partition's
+	if diff := gocmp.Diff(row, kept); diff != "" {
 		t.Errorf("the state (-want +got):\n%s", diff)
+	}
+	held, err := hold(parts, 1<<30)
+	if err != nil || held.texts != texts {
+		t.Errorf("held in memory: got %d bytes of texts, %v; want %d", held.texts, err, texts)
+	}
+
+	var finding detect.Finding
+	full(t, &finding)
+	found := keptByState(t, toFinding(&finding))
+	if diff := gocmp.Diff(finding, found.finding(finding.Day)); diff != "" {
+		t.Errorf("a finding (-want +got):\n%s", diff)
 	}
 }
 

@@ -3,8 +3,6 @@ package jobs
 import (
 	"cmp"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -24,13 +22,11 @@ import (
 
 // A state is the day partitions, and what this run did to them.
 type state struct {
-	p           *program
-	config      *Config
-	store       store.Store
-	aggregates  []*detect.Aggregate
-	options     detect.FoldOptions
-	fingerprint string // of what the meaning of a folded row depends on
-	judging     bool   // the days to fold are to be judged
+	p          *program
+	config     *Config
+	store      store.Store
+	aggregates []*detect.Aggregate
+	options    detect.FoldOptions
 
 	folded   map[detect.Day]bool
 	read     map[string]readObject // what this run has read, by name
@@ -63,21 +59,6 @@ func (p *program) openState(config *Config) (*state, error) {
 	}
 	s := &state{p: p, config: config, store: at, options: config.foldOptions(), folded: map[detect.Day]bool{}, read: map[string]readObject{}, seen: fieldSet{}}
 	s.aggregates = config.aggregates()
-	h := sha256.New()
-	for _, a := range s.aggregates {
-		if a.Judged {
-			continue // its own affair
-		}
-		fmt.Fprintf(h, "%s %d\n", a.Name, a.Rev)
-	}
-	fmt.Fprintf(h, "%v %v %q %v", s.options.Entropy, s.options.Length, s.options.Uploads, s.options.TwoLabels)
-	if domains := s.options.Names.Domains; len(domains) > 0 {
-		fmt.Fprintf(h, " %q", domains) // fmt sorts the keys
-	}
-	if s.options.Model != nil {
-		fmt.Fprintf(h, " %v", *s.options.Model)
-	}
-	s.fingerprint = hex.EncodeToString(h.Sum(nil))[:16]
 	return s, nil
 }
 
@@ -100,17 +81,8 @@ func (c *Config) folder(name string) string {
 	return name
 }
 
-func (s *state) aggregate(a *detect.Aggregate) store.Partitions[stateRow] {
-	return partitionsOf[stateRow](s, s.config.folder("aggregate")+"="+a.Name)
-}
-
-// fingerprintOf is the fingerprint of an aggregate's rows. That the rules changed
-// is nothing to those that are not Judged, nor to the history.
-func (s *state) fingerprintOf(a *detect.Aggregate) string {
-	if a.Judged {
-		return fmt.Sprintf("%s %d %s", s.fingerprint, a.Rev, s.config.rules.hash)
-	}
-	return s.fingerprint
+func (s *state) aggregate(a *detect.Aggregate) store.Partitions[detect.Row] {
+	return partitionsOf[detect.Row](s, s.config.folder("aggregate")+"="+a.Name)
 }
 
 func (s *state) findings() store.Partitions[findingRow] {
@@ -145,58 +117,6 @@ func (c *Config) aggregates() []*detect.Aggregate {
 	return out
 }
 
-// horizon is how many days before the judged one the detections want.
-func (c *Config) horizon() int {
-	n := 0
-	for _, d := range c.detections {
-		n = max(n, d.History)
-	}
-	return n
-}
-
-// partition returns what a day's partitions say of themselves, in the order of the
-// aggregates, and false if the day has to be folded: it is not there, or was
-// folded under another meaning.
-func (s *state) partition(ctx context.Context, day detect.Day) (dones []store.Done, ok bool, err error) {
-	for _, a := range s.aggregates {
-		done, err := s.aggregate(a).Done(ctx, day.String())
-		if errors.Is(err, fs.ErrNotExist) || err == nil && done.Fold != s.fingerprintOf(a) {
-			if a.Judged {
-				dones = append(dones, store.Done{})
-				continue
-			}
-			return nil, false, nil
-		}
-		if err != nil {
-			return nil, false, err
-		}
-		dones = append(dones, done)
-	}
-	return dones, true, nil
-}
-
-// inputsOf returns what a day was folded from. The last aggregate is committed
-// last, so what it lists is in all of them.
-func inputsOf(dones []store.Done) []store.InputRef { return dones[len(dones)-1].Inputs }
-
-// missing lists the days of history before first that have to be folded.
-func (s *state) missing(ctx context.Context, first detect.Day) ([]detect.Day, error) {
-	var out []detect.Day
-	for day := first - detect.Day(min(s.config.horizon(), maxHistory)); day < first; day++ {
-		_, ok, err := s.partition(ctx, day)
-		if err != nil {
-			return nil, err
-		}
-		if !ok {
-			out = append(out, day)
-		}
-	}
-	return out, nil
-}
-
-// maxHistory bounds the days that a nightly run reads, whatever a profile wants.
-const maxHistory = 90
-
 // span is the range of days that an object is known to have events of.
 type span struct {
 	first, last detect.Day
@@ -212,13 +132,15 @@ func (s *state) known(ctx context.Context, days []detect.Day) (map[string]span, 
 		around[day] = true
 	}
 	if slices.ContainsFunc(s.config.Inputs, func(in *Input) bool { return !strings.Contains(in.URI, "{dd}") }) {
-		all, err := s.aggregate(s.aggregates[0]).List(ctx)
-		if err != nil {
-			return nil, err
-		}
-		for _, text := range all {
-			if day, err := detect.ParseDay(text); err == nil {
-				around[day] = true
+		for _, a := range s.aggregates {
+			all, err := s.aggregate(a).List(ctx)
+			if err != nil {
+				return nil, err
+			}
+			for _, text := range all {
+				if day, err := detect.ParseDay(text); err == nil {
+					around[day] = true
+				}
 			}
 		}
 	}
@@ -227,14 +149,12 @@ func (s *state) known(ctx context.Context, days []detect.Day) (map[string]span, 
 		if slices.Contains(days, day) {
 			continue // to be replaced
 		}
-		dones, ok, err := s.partition(ctx, day)
+		all, err := s.kept(ctx, day)
 		if err != nil {
 			return nil, err
 		}
-		if !ok {
-			continue
-		}
-		for _, in := range inputsOf(dones) {
+		inputs, _ := s.inputsOf(all)
+		for _, in := range inputs {
 			first, err1 := detect.ParseDay(in.First)
 			last, err2 := detect.ParseDay(in.Last)
 			if err1 == nil && err2 == nil {
@@ -245,11 +165,12 @@ func (s *state) known(ctx context.Context, days []detect.Day) (map[string]span, 
 	return out, nil
 }
 
-// fold folds days, which follow one another, and commits their partitions. A
+// fold folds days, which follow one another, for aggregates, and commits their
+// partitions. What lacks says is not lacking stays as it is; nil: nothing does. A
 // day is folded from the objects of its own date and of the days around it,
 // since logs are delivered later than their events happen; an object that is
 // known to have no event of the days is not read again.
-func (s *state) fold(ctx context.Context, days []detect.Day) error {
+func (s *state) fold(ctx context.Context, days []detect.Day, aggregates []*detect.Aggregate, lacks lack) error {
 	first, last := days[0], days[len(days)-1]
 	known, err := s.known(ctx, days)
 	if err != nil {
@@ -279,10 +200,6 @@ func (s *state) fold(ctx context.Context, days []detect.Day) error {
 		what += " to " + last.String()
 	}
 	stop := s.p.watch(what, total, &read)
-	aggregates := s.aggregates
-	if !s.judging {
-		aggregates = slices.DeleteFunc(slices.Clone(aggregates), func(a *detect.Aggregate) bool { return a.Judged })
-	}
 	result, err := Fold(ctx, sources, &foldOptions{aggregates: aggregates, FoldOptions: o, workers: s.config.Workers,
 		memory: int64(s.config.Memory), read: &read})
 	stop()
@@ -297,7 +214,7 @@ func (s *state) fold(ctx context.Context, days []detect.Day) error {
 			s.read[src.object.Name] = readObject{o, src.etag}
 		}
 	}
-	if err := s.commit(ctx, days, aggregates, sources, result); err != nil {
+	if err := s.commit(ctx, days, aggregates, lacks, sources, result); err != nil {
 		return err
 	}
 	for _, day := range days {
@@ -330,8 +247,9 @@ func (s *state) account(inputs []reports.Input) {
 }
 
 // commit writes the days' partitions. A day that no object has events of gets
-// none: it is missing, not quiet.
-func (s *state) commit(ctx context.Context, days []detect.Day, aggregates []*detect.Aggregate, sources []source, result *folded) error {
+// none: it is missing, not quiet. Nor does a lacking one whose logs are not all
+// there any more: what the state has is not replaced by a part of it.
+func (s *state) commit(ctx context.Context, days []detect.Day, aggregates []*detect.Aggregate, lacks lack, sources []source, result *folded) error {
 	dones := map[detect.Day]store.Done{}
 	for _, day := range days {
 		done := store.Done{Inputs: inputsOn(day, sources, result)}
@@ -339,13 +257,20 @@ func (s *state) commit(ctx context.Context, days []detect.Day, aggregates []*det
 			continue
 		}
 		// A partition that is damaged or not there says nothing of what came late.
-		if before, err := s.aggregate(s.aggregates[0]).Done(ctx, day.String()); err == nil {
+		if before, err := s.aggregate(aggregates[0]).Done(ctx, day.String()); err == nil {
 			done.Late = lateInputs(&before, &done)
 		}
 		dones[day] = done
 	}
 	for _, a := range aggregates {
-		if err := s.commitRows(ctx, a, dones, result.Rows(a)); err != nil {
+		of := maps.Clone(dones)
+		if lacks != nil {
+			maps.DeleteFunc(of, func(day detect.Day, done store.Done) bool {
+				before, lacking := lacks[a][day]
+				return !lacking || lost(&before.Done, done.Inputs)
+			})
+		}
+		if err := s.commitRows(ctx, a, of, result.Rows(a)); err != nil {
 			return stateError(s.config, err)
 		}
 	}
@@ -384,15 +309,14 @@ func (s *state) commitRows(ctx context.Context, a *detect.Aggregate, dones map[d
 	var failed atomic.Bool
 	for i, day := range days {
 		done := dones[day]
-		done.Rev, done.Fold = a.Rev, s.fingerprintOf(a)
-		rows := func(yield func(*stateRow, error) bool) {
-			var r stateRow
+		done.Rev, done.Fold = a.Rev, s.fingerprint(a)
+		rows := func(yield func(*detect.Row, error) bool) {
 			for ; more && err == nil && row.Day <= day; row, err, more = next() {
 				if row.Day < day {
 					continue
 				}
 				done.Feeds = withFeed(done.Feeds, row.Feed)
-				if r = toState(row); !yield(&r, nil) {
+				if !yield(row, nil) {
 					return
 				}
 			}
@@ -456,12 +380,16 @@ func (s *state) late(ctx context.Context, first detect.Day) ([]detect.Day, error
 	if s.folded[day] {
 		return nil, nil
 	}
-	dones, ok, err := s.partition(ctx, day)
-	if err != nil || !ok {
+	all, err := s.kept(ctx, day)
+	if err != nil {
 		return nil, err
 	}
+	inputs, ok := s.inputsOf(all)
+	if !ok {
+		return nil, nil
+	}
 	listed := map[string]store.InputRef{}
-	for _, in := range inputsOf(dones) {
+	for _, in := range inputs {
 		listed[in.Name] = in
 	}
 	for name, r := range s.read {
@@ -470,7 +398,7 @@ func (s *state) late(ctx context.Context, first detect.Day) ([]detect.Day, error
 		case !ok && r.meets(day, day), // new
 			ok && in.ETag != r.etag,            // changed
 			ok && r.whole && in.Rows != r.rows: // could not be read to its end the last time
-			return []detect.Day{day}, s.fold(ctx, []detect.Day{day})
+			return []detect.Day{day}, s.fold(ctx, []detect.Day{day}, s.aggregates, nil)
 		}
 	}
 	return nil, nil
@@ -478,8 +406,12 @@ func (s *state) late(ctx context.Context, first detect.Day) ([]detect.Day, error
 
 // tooLate warns of objects with events of days that late does not fold again.
 func (s *state) tooLate(ctx context.Context, first detect.Day) error {
-	if _, ok, err := s.partition(ctx, first-2); err != nil || !ok {
-		return err // the state begins later: nothing was left out of it
+	before, err := s.kept(ctx, first-2)
+	if err != nil {
+		return err
+	}
+	if _, ok := s.inputsOf(before); !ok {
+		return nil // the state begins later: nothing was left out of it
 	}
 	known, err := s.known(ctx, []detect.Day{first})
 	if err != nil {
@@ -490,7 +422,7 @@ func (s *state) tooLate(ctx context.Context, first detect.Day) error {
 		if k, ok := known[name]; ok && k.etag == r.etag {
 			continue
 		}
-		if r.meets(first-detect.Day(min(s.config.horizon(), maxHistory)), first-2) && !s.folded[r.first] {
+		if r.meets(first-detect.Day(s.config.horizon()), first-2) && !s.folded[r.first] {
 			objects++
 			oldest = min(oldest, r.first)
 		}
@@ -508,23 +440,26 @@ func (s *state) history(ctx context.Context, days []detect.Day) (*history, error
 	h := newHistory()
 	h.seen = s.seen
 	first, last := days[0], days[len(days)-1]
-	for day := first - detect.Day(min(s.config.horizon(), maxHistory)); day <= last; day++ {
-		dones, ok, err := s.partition(ctx, day)
+	for day := first - detect.Day(s.config.horizon()); day <= last; day++ {
+		all, err := s.kept(ctx, day)
 		if err != nil {
 			return h, err
-		} else if !ok {
+		}
+		judged := slices.Contains(days, day)
+		folded := slices.ContainsFunc(all, func(k kept) bool { return k.fresh })
+		for i, a := range s.aggregates {
+			k := &all[i]
+			switch {
+			case k.fresh && (judged || !a.Judged):
+				h.tables[a.Name] = append(h.tables[a.Name], &part{day, k.Feeds, k.Rows, s.rows(ctx, h, a, day)})
+			case judged && folded:
+				s.warnings = append(s.warnings, fmt.Sprintf("There is no %s of %s, as there are no logs of that day any more: what reads it finds nothing.", a.Name, day))
+			}
+		}
+		if !folded {
 			continue
 		}
-		for i, a := range s.aggregates {
-			if a.Judged && (dones[i].Fold == "" || !slices.Contains(days, day)) {
-				if slices.Contains(days, day) {
-					s.warnings = append(s.warnings, fmt.Sprintf("There is no %s of %s, as there are no logs of that day any more: what reads it finds nothing.", a.Name, day))
-				}
-				continue
-			}
-			h.tables[a.Name] = append(h.tables[a.Name], &part{day, dones[i].Feeds, dones[i].Rows, s.rows(ctx, h, a, day)})
-		}
-		if slices.Contains(days, day) {
+		if judged {
 			continue // to be judged anew
 		}
 		found, _, err := s.findings().Read(ctx, day.String())
@@ -548,7 +483,7 @@ func (s *state) history(ctx context.Context, days []detect.Day) (*history, error
 // rows reads the rows of a partition, which is opened for the first who wants
 // them and closed with h: most aggregates are not read for most days.
 func (s *state) rows(ctx context.Context, h *history, a *detect.Aggregate, day detect.Day) rowBlocks {
-	open := sync.OnceValues(func() (*store.Part[stateRow], error) {
+	open := sync.OnceValues(func() (*store.Part[detect.Row], error) {
 		p, err := s.aggregate(a).Open(ctx, day.String())
 		if err == nil {
 			h.mu.Lock()
@@ -569,7 +504,9 @@ func (s *state) rows(ctx context.Context, h *history, a *detect.Aggregate, day d
 				yield(nil, err)
 				return
 			}
-			if block = append(block, r.row(day)); len(block) == blockRows {
+			block = append(block, *r)
+			block[len(block)-1].Day = day
+			if len(block) == blockRows {
 				if !yield(block, nil) {
 					return
 				}
@@ -593,7 +530,7 @@ func (s *state) commitFindings(ctx context.Context, day detect.Day, findings []d
 			}
 		}
 	}
-	return stateError(s.config, s.findings().Commit(ctx, day.String(), rows, &store.Done{Rev: 1, Fold: s.fingerprint}))
+	return stateError(s.config, s.findings().Commit(ctx, day.String(), rows, &store.Done{Rev: findingsRev}))
 }
 
 // sources lists the objects of the configured inputs for the days first … last.

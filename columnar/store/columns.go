@@ -23,6 +23,63 @@ type column struct {
 	dict     bool        // texts come again, so they are written once
 }
 
+// Columns are the columns of a row type T: its fields under their parquet tags, and
+// those of its embedded structs; a field with the tag "-" is not a column.
+type Columns[T any] struct {
+	all   []column
+	texts []column // those of all that are texts or lists of texts
+}
+
+// ColumnsOf returns the columns of T. It panics if a field has no parquet tag, or
+// is of a type that no table has.
+func ColumnsOf[T any]() Columns[T] {
+	all, err := columnsOf(reflect.TypeFor[T]())
+	if err != nil {
+		panic(err)
+	}
+	c := Columns[T]{all: all}
+	for _, column := range all {
+		if column.kind == format.ByteArray {
+			c.texts = append(c.texts, column)
+		}
+	}
+	return c
+}
+
+// TextBytes returns how long the texts of a row are.
+func (c Columns[T]) TextBytes(r *T) (n int) {
+	row := unsafe.Pointer(r)
+	for i := range c.texts {
+		if c := &c.texts[i]; c.list {
+			for _, t := range *in[[]string](row, c) {
+				n += len(t)
+			}
+		} else {
+			n += len(*in[string](row, c))
+		}
+	}
+	return n
+}
+
+// Detach gives a row texts of its own. Those that were read may keep in memory all
+// that was read with them.
+func (c Columns[T]) Detach(r *T) {
+	row := unsafe.Pointer(r)
+	for i := range c.texts {
+		c := &c.texts[i]
+		if !c.list {
+			t := in[string](row, c)
+			*t = strings.Clone(*t)
+			continue
+		}
+		list := slices.Clone(*in[[]string](row, c))
+		for i, t := range list {
+			list[i] = strings.Clone(t)
+		}
+		*in[[]string](row, c) = list
+	}
+}
+
 // columnsOf returns the columns of a struct, those of embedded structs too.
 func columnsOf(t reflect.Type) ([]column, error) {
 	if t.Kind() != reflect.Struct {
@@ -40,6 +97,9 @@ func columnsOf(t reflect.Type) ([]column, error) {
 				c.offset += f.Offset
 				columns = append(columns, c)
 			}
+			continue
+		}
+		if tag == "-" {
 			continue
 		}
 		name, options, _ := strings.Cut(tag, ",")
@@ -61,6 +121,11 @@ func columnsOf(t reflect.Type) ([]column, error) {
 		}
 		c.dict = c.kind == format.ByteArray && slices.Contains(strings.Split(options, ","), "dict")
 		columns = append(columns, c)
+	}
+	for i, c := range columns {
+		if slices.ContainsFunc(columns[:i], func(d column) bool { return d.name == c.name }) {
+			return nil, fmt.Errorf("rows of type %v: two columns %s", t, c.name)
+		}
 	}
 	return columns, nil
 }

@@ -151,6 +151,7 @@ func newTableWriter[T any](w io.Writer) (*tableWriter, error) {
 	if err != nil {
 		return nil, err
 	}
+	meta.Schema[0].Name = "row" // not the name of a Go type
 	leaves, err := leavesOf(meta.Schema)
 	if err != nil {
 		return nil, err

@@ -13,120 +13,10 @@ import (
 	"fmt"
 	"iter"
 	"strings"
-	"time"
 
 	"outflow/columnar"
 	"outflow/stats/sigma"
 )
-
-// A Day is a UTC day, counted from 1970-01-01.
-type Day int32
-
-// dayMicros is the length of a day in µs.
-const dayMicros = 86400e6
-
-// DayOf returns the day of a time in µs UTC.
-func DayOf(us int64) Day {
-	d := us / dayMicros
-	if us < 0 && us%dayMicros != 0 {
-		d--
-	}
-	return Day(d)
-}
-
-// ParseDay parses a day like 2026-11-20.
-func ParseDay(s string) (Day, error) {
-	t, err := time.Parse(time.DateOnly, s)
-	if err != nil {
-		return 0, fmt.Errorf("day %q: want a day like 2026-11-20", s)
-	}
-	return DayOf(t.UnixMicro()), nil
-}
-
-// Time returns the start of the day.
-func (d Day) Time() time.Time { return time.Unix(int64(d)*86400, 0).UTC() }
-
-// String returns the day, as in 2026-11-20.
-func (d Day) String() string { return d.Time().Format(time.DateOnly) }
-
-// A Key is what an aggregate groups by.
-type Key struct {
-	Feed       string // which sensor saw it; see Aggregate; AllFeeds where those of several meet
-	EntityType string // "user", "src_ip" or "host"; "group" where a correlation's groups are of no one of these
-	Entity     string // of "group", the name of the rule
-	Object     string // "" where the aggregate has none
-}
-
-// AllFeeds is the feed of correlations that ask what is there, whoever saw it.
-const AllFeeds = "*"
-
-// Compare orders keys by their fields in turn.
-func (k Key) Compare(l Key) int {
-	if c := strings.Compare(k.Feed, l.Feed); c != 0 {
-		return c
-	}
-	if c := strings.Compare(k.EntityType, l.EntityType); c != 0 {
-		return c
-	}
-	if c := strings.Compare(k.Entity, l.Entity); c != 0 {
-		return c
-	}
-	return strings.Compare(k.Object, l.Object)
-}
-
-// A Summary is what is kept of the events of one key and day: a small
-// vocabulary that all aggregates share. All of it is exact, and merging
-// summaries in any order and grouping gives the same. What an aggregate does
-// not measure is zero.
-type Summary struct {
-	Events    int64 // rows
-	BytesOut  int64 // sum over the rows that say so
-	BytesIn   int64
-	KnownOut  int64 // rows that say so; 0 of some Events means that the log is blind here
-	KnownIn   int64
-	First     int64 // µs UTC
-	Last      int64
-	Addresses int64 // distinct src_ip; 0 of an entity that is one, and where no row says
-	Hours     int64 // bit h is set if there was an event in hour h of the day
-
-	// The row with the most bytes out: how many, when, and its place. Of a correlation
-	// that at which it first came true.
-	PeakOut  int64
-	PeakTime int64
-	Evidence string // "object:record"
-
-	// DNS.
-	Names     int64 // distinct names
-	NameBytes int64 // bytes of the distinct subdomains: names less the registered domain and its dot
-	// Most queries, and most bytes of distinct subdomains, in any 5 minutes
-	// [t, t+5min), with the earliest such t. Of a correlation WindowEvents is of its own
-	// windows: over sigma.MaxWindow if not all matches were looked at.
-	WindowEvents int64
-	WindowAt     int64
-	WindowBytes  int64
-	BytesAt      int64
-	Odd          int64   // queries over the entropy or length threshold of the fold
-	MaxEntropy   float64 // bits per character, over subdomains
-	MaxLength    int64   // bytes of the longest subdomain
-	Rare         int64   // queries of types that ordinary clients seldom ask for: TXT, NULL, KEY, MX, CNAME, SRV, TYPE65399
-	NXDomain     int64
-	// What dns_model makes of the names; see ModelOptions.
-	Scored    int64    // distinct names that it scored: all, or the first 2^20
-	Over      int64    // of them, those that it takes for data
-	OverBytes int64    // of their subdomains
-	OverScore int64    // sum of their probabilities, 1e-6
-	MaxScore  int64    // the greatest probability, 1e-6
-	Likely    string   // the first name that has it, if it is over the threshold,
-	Signs     string   // and what speaks for it, in words
-	Examples  []string // up to 3 queries, the longest subdomains first; of rule_day command lines or places, the earliest first
-}
-
-// A Row is a Summary with its key and day: the rows of an aggregate's table.
-type Row struct {
-	Day Day
-	Key
-	Summary
-}
 
 // An Aggregate says what is kept of a day: which rows, grouped by what. Several
 // detections share one, so a log is read and folded once.
@@ -141,6 +31,9 @@ type Aggregate struct {
 	Reads  columnar.Cols
 	// Wants returns what it reads besides, which the options tell; nil: nothing.
 	Wants func(o *FoldOptions) columnar.Wanted
+	// Depends returns the options that the rows depend on: rows that were folded under
+	// others mean something else. Nil: they depend on none.
+	Depends func(o *FoldOptions) []any
 	// Judged says that it is read of judged days alone, so that days of history need
 	// not have it. Only such rows may depend on FoldOptions.Rules: if the rules change,
 	// they are folded anew and the others are not.
@@ -323,9 +216,7 @@ func ParseSeverity(name string) (Severity, error) {
 	return 0, fmt.Errorf("severity %q: want one of %s", name, strings.Join(severities[:], ", "))
 }
 
-// Aggregates lists the aggregates. What a state knows of a day is in the partitions
-// of the first, whose inputs tell what came late, and of the last, which is committed
-// when all the others are: neither may be Judged.
+// Aggregates lists the aggregates.
 var Aggregates = []*Aggregate{
 	UserDay,
 	UserDestinationDay,

@@ -21,6 +21,13 @@ var DNSPair = &Aggregate{
 	Rev:    3, // 2: the scores of dns_model; 3: names of entities are folded
 	Tables: []*columnar.Table{columnar.DNS},
 	Reads:  entityReads | columnar.ColSet(columnar.Time, columnar.Query, columnar.Domain, columnar.QueryType, columnar.Rcode),
+	Depends: func(o *FoldOptions) []any {
+		depends := []any{o.Entropy, o.Length, o.TwoLabels}
+		if o.Model != nil {
+			depends = append(depends, *o.Model)
+		}
+		return depends
+	},
 	New:    func(o *FoldOptions) Folder { return newDNSPairs(o) },
 	Merger: func(o *FoldOptions) Merger { return newDNSMerger(o, false) },
 }
@@ -304,6 +311,7 @@ func (d *dnsPairs) Size() int {
 // Drain implements Folder. A record's value is
 //
 //	greatest entropy of a name of the pair
+//	how the entity is spelt
 //	per query: µs since the one before, <<2, and two bits: whether its type is rare,
 //	and whether there was no such name; then its name
 //
@@ -313,7 +321,7 @@ func (d *dnsPairs) Size() int {
 // it is odd, and then the subdomain.
 func (d *dnsPairs) Drain(w *RunWriter) {
 	order := newKeyOrder(d.entities, d.domains, d.parts.groups(func(p *dnsPart) *columnar.Groups { return p.groups }))
-	var key, value []byte
+	var key, value, shown []byte
 	var twins twinRecords
 	record := w.record
 	if order.twins {
@@ -341,6 +349,7 @@ func (d *dnsPairs) Drain(w *RunWriter) {
 				if c.who != last {
 					kind, name := d.entities.key(c.who)
 					key = appendKey(key[:0], at.day, at.feed, kind, name)
+					shown = d.entities.shown(c.who)
 					last, entity = c.who, len(key)
 				}
 				key = appendKeyText(key[:entity], c.object)
@@ -350,6 +359,7 @@ func (d *dnsPairs) Drain(w *RunWriter) {
 				for rest := o.queries[o.ends[rank+i]:o.ends[rank+i+1]]; len(rest) > 0; {
 					n := min(len(rest), maxRecordQueries)
 					value = binary.LittleEndian.AppendUint64(value[:0], math.Float64bits(c.entropy))
+					value = appendBytes(value, shown)
 					value = o.appendQueries(value, c.who, o.names[rank+i], rest[:n])
 					record(key, uint64(rest[0]>>(nameBits+2)), value)
 					rest = rest[n:]
@@ -477,6 +487,7 @@ func (o *dnsOrder) appendQueries(b []byte, who, names uint32, queries []dnsQuery
 // time in that of a hash of their names, which is arbitrary and always the same.
 type dnsMerger struct {
 	day   Day
+	spelt spelling
 	s     Summary
 	names []mergedName
 	table []uint32 // of names by hash: index+1, 0 if free
@@ -530,6 +541,7 @@ func (m *dnsMerger) Add(day Day, seq uint64, value []byte) error {
 	m.slide(int64(seq))
 	d := decoder{b: value}
 	m.s.MaxEntropy = max(m.s.MaxEntropy, math.Float64frombits(d.uint64()))
+	m.spelt.offer(int64(seq), d.bytes())
 	m.local = m.local[:0]
 	before := len(m.pending)
 	time := int64(seq)
@@ -757,6 +769,7 @@ func (m *dnsMerger) Row(r *Row) bool {
 		m.scorer.sum(r.Object)
 	}
 	r.Summary = m.s
+	r.Spelling = m.spelt.of(&r.Key)
 	m.reset()
 	return true
 }
@@ -773,7 +786,7 @@ func appendName(b, sub []byte, domain string) []byte {
 // reset makes the merger ready for another pair.
 func (m *dnsMerger) reset() {
 	m.s, m.met, m.names, m.pending, m.recent = Summary{}, 0, m.names[:0], m.pending[:0], m.recent[:0]
-	m.gone, m.bytes = 0, 0
+	m.gone, m.bytes, m.spelt = 0, 0, spelling{}
 	if m.scorer != nil {
 		m.scorer.reset()
 	}

@@ -16,11 +16,12 @@ var DNSScore = &Aggregate{
 	Name: "dns_score",
 	Doc: "DNS queries of each client (address, else user, else host) by UTC day and name, with the probability that it carries data out; " +
 		"keyed by the registered domain, so that a key has a row for each of its names: the first 2^20 that are asked for.",
-	Rev:    2, // as of dns_pair
-	Tables: DNSPair.Tables,
-	Reads:  DNSPair.Reads,
-	Judged: true,
-	New:    DNSPair.New,
+	Rev:     2, // as of dns_pair
+	Tables:  DNSPair.Tables,
+	Reads:   DNSPair.Reads,
+	Depends: DNSPair.Depends,
+	Judged:  true,
+	New:     DNSPair.New,
 	Merger: func(o *FoldOptions) Merger {
 		model := ModelOptions{Threshold: dnsmodel.Threshold}
 		if o.Model != nil {
@@ -284,7 +285,7 @@ func (s *dnsScorer) row(r *Row) bool {
 	rows.next++
 	of, midnight := &rows.of[name], int64(s.m.day)*dayMicros
 	r.Summary = Summary{
-		Events: of.events, First: of.first + midnight, Last: of.last + midnight, Names: 1, Scored: 1, MaxScore: of.score,
+		Events: of.events, First: of.first + midnight, Last: of.last + midnight, Names: 1, Scored: 1, MaxScore: of.score, Spelling: s.m.spelt.of(&r.Key),
 		Examples: []string{string(appendName(nil, s.text(&s.names[name]), r.Object))},
 	}
 	if of.score > s.threshold {

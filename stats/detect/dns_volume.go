@@ -51,7 +51,7 @@ func (o *dnsVolumeOptions) score(in *Input) []Finding {
 			Baseline: math.NaN(), Unit: "queries/5min", Window: [2]int64{r.WindowAt, r.WindowAt + window}, Summary: r.Summary,
 			Label: innocent(r.Object, r.Examples),
 			Why: fmt.Sprintf("%s sent %d queries for names of %s in 5 minutes (%d %s)%s; more than %d is unusual",
-				name(r.Entity), r.WindowEvents, name(r.Object), r.Events, in.when(), quoteExamples(r.Examples), o.Queries),
+				name(r.Who()), r.WindowEvents, name(r.Object), r.Events, in.when(), quoteExamples(r.Examples), o.Queries),
 		})
 	}
 	in.addContext(findings)

@@ -2,6 +2,7 @@ package detect
 
 import (
 	"bytes"
+	"cmp"
 	"unicode"
 	"unicode/utf8"
 
@@ -272,6 +273,14 @@ func (e *entities) ofAccount(account, user uint32) uint32 {
 	return uint32(e.spelt[userEntity].Code(e.pairName))<<2 | uint32(userEntity)
 }
 
+// namesOf returns the names of all entities of a kind.
+func (e *entities) namesOf(kind entityKind) *columnar.Dict {
+	if e.folded[kind] != e.spelt[kind] {
+		e.foldOf[kind].Of(e.spelt[kind])
+	}
+	return e.folded[kind]
+}
+
 // foldedCode returns the code of an entity's name in folded. All spellings of an
 // entity have the same.
 func (e *entities) foldedCode(id uint32) int32 {
@@ -307,3 +316,53 @@ func (e *entities) size() int {
 	}
 	return n
 }
+
+// shown returns how the log spells an entity, nil if it is as the entity is named.
+func (e *entities) shown(id uint32) []byte {
+	spelt := e.spelling(id)
+	if bytes.Equal(spelt, e.folded[id&3].Text(e.foldedCode(id))) {
+		return nil
+	}
+	return spelt
+}
+
+// A spelling is how the log spells the entity of a key, for Summary.Spelling.
+type spelling struct {
+	at    int64  // µs of any origin
+	other string // the least that is not the entity's name; "" if there is none
+	named bool   // as the entity's name
+}
+
+// offer takes up what shown returns of events that begin at a time.
+func (s *spelling) offer(at int64, shown []byte) {
+	switch begun := s.named || s.other != ""; {
+	case begun && at > s.at:
+		return
+	case !begun || at < s.at:
+		*s = spelling{at: at}
+	}
+	if len(shown) == 0 {
+		s.named = true
+	} else if s.other == "" || string(shown) < s.other {
+		s.other = string(shown)
+	}
+}
+
+// of returns the spelling of the entity of k, and "" if it has but one.
+func (s *spelling) of(k *Key) string {
+	switch {
+	case k.EntityType != columnar.User.String() && k.EntityType != columnar.Host.String():
+		return ""
+	case s.other == "" || s.named && k.Entity < s.other:
+		return k.Entity
+	}
+	return s.other
+}
+
+// Who returns the entity as the log spells it.
+func (r *Row) Who() string { return who(&r.Key, &r.Summary) }
+
+// Who returns the entity as the log spells it.
+func (f *Finding) Who() string { return who(&f.Key, &f.Summary) }
+
+func who(k *Key, s *Summary) string { return cmp.Or(s.Spelling, k.Entity) }

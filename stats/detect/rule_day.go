@@ -419,7 +419,8 @@ func (f *ruleFold) Size() int {
 }
 
 // Drain implements Folder. A record is a cell with sequence number 0, or a match of
-// a correlation with the µs since midnight.
+// a correlation with the µs since midnight: its kind, how the entity is spelt, and what
+// is known of it.
 func (f *ruleFold) Drain(w *RunWriter) {
 	order := newKeyOrder(f.entities, f.objects, f.parts.groups(func(p *rulePart) *columnar.Groups { return p.groups }))
 	var key, value []byte
@@ -435,11 +436,12 @@ func (f *ruleFold) Drain(w *RunWriter) {
 			who, what := p.groups.Key(slot)
 			kind, name := f.entities.key(who)
 			key = appendKey(key[:0], at.day, at.feed, kind, name, string(f.objects.Text(int32(what))))
+			shown := f.entities.shown(who)
 			if order.twins {
 				twins.next(w, key)
 			}
 			if c := p.cells[slot]; c != nil {
-				value = c.append(append(value[:0], cellRecord), at.day)
+				value = c.append(appendBytes(append(value[:0], cellRecord), shown), at.day)
 				record(key, 0, value)
 			}
 			from, _ := slices.BinarySearchFunc(p.matches, slot, func(m ruleMatch, slot int32) int { return cmp.Compare(m.slot, slot) })
@@ -447,7 +449,8 @@ func (f *ruleFold) Drain(w *RunWriter) {
 				if m.slot != slot {
 					break
 				}
-				record(key, uint64(m.time), p.arena[m.from:m.to])
+				value = appendBytes(append(value[:0], p.arena[m.from]), shown)
+				record(key, uint64(m.time), append(value, p.arena[m.from+1:m.to]...))
 			}
 		}
 		twins.end(w)
@@ -479,6 +482,7 @@ func (c *ruleCell) append(b []byte, day Day) []byte {
 type ruleMerger struct {
 	c     ruleCell
 	begun bool
+	spelt spelling
 	following
 }
 
@@ -493,10 +497,13 @@ func (m *ruleMerger) Add(day Day, seq uint64, value []byte) error {
 		return errRun
 	}
 	d := decoder{b: value[1:]}
+	spelt := d.bytes()
 	if value[0] == matchRecord {
+		m.spelt.offer(midnight+int64(seq), spelt)
 		return m.following.add(midnight+int64(seq), &d)
 	}
 	n := ruleCell{counts: d.counts(midnight)}
+	m.spelt.offer(n.first, spelt)
 	for _, field := range [...]*int64{&n.peak.out, &n.peak.time, &n.peak.record} {
 		*field = int64(d.uvarint())
 	}
@@ -524,11 +531,15 @@ func (m *ruleMerger) Add(day Day, seq uint64, value []byte) error {
 
 // Row implements Merger.
 func (m *ruleMerger) Row(r *Row) bool {
-	if !m.begun {
-		return m.following.row(r)
+	switch {
+	case m.begun:
+		m.begun = false
+		m.c.row(r)
+	case !m.following.row(r):
+		m.spelt = spelling{}
+		return false
 	}
-	m.begun = false
-	m.c.row(r)
+	r.Spelling = m.spelt.of(&r.Key)
 	return true
 }
 

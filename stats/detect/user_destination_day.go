@@ -19,7 +19,8 @@ var UserDestinationDay = &Aggregate{
 	Tables: []*columnar.Table{columnar.API, columnar.HTTP, columnar.Network},
 	Reads: volumeColumns | columnar.ColSet(columnar.Resource, columnar.Method, columnar.URLHost,
 		columnar.DstHost),
-	New: func(o *FoldOptions) Folder { return newUploads(o) },
+	Depends: func(o *FoldOptions) []any { return []any{o.Uploads} },
+	New:     func(o *FoldOptions) Folder { return newUploads(o) },
 	Merger: func(*FoldOptions) Merger {
 		return newVolumeMerger(func(object string, c *volume) bool {
 			return c.out >= minDestinationBytes || isCloudHost([]byte(object))
@@ -57,9 +58,9 @@ func hashText(text []byte) uint64 { return maphash.Bytes(hashSeed, text) }
 func (u *uploads) hash(at partKey, p *volumePart) func(slot int32) uint64 {
 	part := maphash.Comparable(hashSeed, at)
 	var entities [4][]uint64
-	for kind, folded := range u.volumes.entities.folded {
-		if folded != nil {
-			entities[kind] = u.entities[kind].Of(folded)
+	for kind, spelt := range u.volumes.entities.spelt {
+		if spelt != nil {
+			entities[kind] = u.entities[kind].Of(u.volumes.entities.namesOf(entityKind(kind)))
 		}
 	}
 	objects := u.objects.Of(u.volumes.objects)

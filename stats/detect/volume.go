@@ -282,16 +282,6 @@ func (v *volumes) came(p *volumePart, b *columnar.Batch, who []uint32, from, to 
 	}
 }
 
-// addBytes adds counts of bytes, neither negative. A sum beyond int64 stays at its
-// end, in whatever order it is made: two false counts in a log must not turn a
-// day's upload into a small or negative one.
-func addBytes(a, b int64) int64 {
-	if a += b; a < 0 {
-		return math.MaxInt64
-	}
-	return a
-}
-
 // offer makes n's peak that of c if it is larger, or as large and earlier.
 func offer(logs *columnar.Dict, c *volume, n volume) {
 	if n.peak < c.peak || n.peak == 0 {
@@ -319,8 +309,8 @@ func (v *volumes) Size() int {
 	return n
 }
 
-// Drain implements Folder. A record's value is what appendVolume writes, and then
-// the hash of each address.
+// Drain implements Folder. A record's value is what appendVolume writes, how the entity
+// is spelt, and then the hash of each address.
 func (v *volumes) Drain(w *RunWriter) {
 	order := newKeyOrder(v.entities, v.objects, v.parts.groups(func(p *volumePart) *columnar.Groups { return p.groups }))
 	hashes := make([]uint64, v.addresses.Len())
@@ -337,6 +327,7 @@ func (v *volumes) Drain(w *RunWriter) {
 			key = appendKey(key[:0], at.day, at.feed, kind, name, string(v.objects.Text(int32(what))))
 			c := p.cell(slot, at.day)
 			value = v.appendVolume(value[:0], &c, at.day)
+			value = appendBytes(value, v.entities.shown(who))
 			for _, code := range came[ends[slot-1]:ends[slot]] {
 				value = binary.LittleEndian.AppendUint64(value, hashes[code])
 			}
@@ -418,6 +409,7 @@ type volumeMerger struct {
 	keep  func(object string, c *volume) bool
 	logs  *columnar.Dict // as in volumes
 	c     volume
+	spelt spelling
 	came  []uint64 // hashes of addresses
 	begun bool
 }
@@ -437,6 +429,7 @@ func (m *volumeMerger) Add(day Day, _ uint64, value []byte) error {
 		n.peakRecord = int64(d.uvarint())
 		n.peakLog = m.logs.Code(d.bytes())
 	}
+	m.spelt.offer(n.first, d.bytes())
 	for len(d.b) > 0 {
 		m.came = append(m.came, d.uint64())
 	}
@@ -459,7 +452,8 @@ func (m *volumeMerger) Row(r *Row) bool {
 		return false
 	}
 	c := &m.c
-	m.begun = false
+	spelt := m.spelt
+	m.begun, m.spelt = false, spelling{}
 	slices.Sort(m.came)
 	addresses := len(slices.Compact(m.came))
 	m.came = m.came[:0]
@@ -469,7 +463,7 @@ func (m *volumeMerger) Row(r *Row) bool {
 	r.Summary = Summary{
 		Events: c.events, BytesOut: c.out, BytesIn: c.in, KnownOut: c.knownOut, KnownIn: c.knownIn,
 		First: c.first, Last: c.last, Hours: c.hours, PeakOut: c.peak, PeakTime: c.peakTime,
-		Addresses: int64(addresses),
+		Addresses: int64(addresses), Spelling: spelt.of(&r.Key),
 	}
 	if c.peak > 0 {
 		r.Evidence = string(m.logs.Text(c.peakLog)) + ":" + strconv.FormatInt(c.peakRecord, 10)

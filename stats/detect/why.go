@@ -60,54 +60,6 @@ func name(text string) string {
 	return string(out)
 }
 
-// window returns the whole of a day.
-func (d Day) window() [2]int64 { return [2]int64{int64(d) * dayMicros, (int64(d) + 1) * dayMicros} }
-
-// weekend reports whether the day is a Saturday or a Sunday. Day 0 was a
-// Thursday.
-func (d Day) weekend() bool { return ((int(d)+3)%7+7)%7 >= 5 }
-
-// Merge adds what t measured to s, for findings over several days. Distinct
-// names cannot be told apart any more, so they are an upper bound.
-func (s Summary) Merge(t Summary) Summary {
-	if s.Events == 0 {
-		return t
-	}
-	s.Events += t.Events
-	s.BytesOut = addBytes(s.BytesOut, t.BytesOut)
-	s.BytesIn = addBytes(s.BytesIn, t.BytesIn)
-	s.KnownOut += t.KnownOut
-	s.KnownIn += t.KnownIn
-	s.First, s.Last = min(s.First, t.First), max(s.Last, t.Last)
-	s.Hours |= t.Hours
-	if t.PeakOut > s.PeakOut {
-		s.PeakOut, s.PeakTime, s.Evidence = t.PeakOut, t.PeakTime, t.Evidence
-	}
-	s.Names += t.Names
-	s.NameBytes += t.NameBytes
-	if t.WindowEvents > s.WindowEvents {
-		s.WindowEvents, s.WindowAt = t.WindowEvents, t.WindowAt
-	}
-	if t.WindowBytes > s.WindowBytes {
-		s.WindowBytes, s.BytesAt = t.WindowBytes, t.BytesAt
-	}
-	s.Odd += t.Odd
-	s.MaxEntropy, s.MaxLength = max(s.MaxEntropy, t.MaxEntropy), max(s.MaxLength, t.MaxLength)
-	s.Rare += t.Rare
-	s.NXDomain += t.NXDomain
-	s.Scored += t.Scored
-	s.Over += t.Over
-	s.OverBytes += t.OverBytes
-	s.OverScore += t.OverScore
-	if t.MaxScore > s.MaxScore {
-		s.MaxScore, s.Likely, s.Signs = t.MaxScore, t.Likely, t.Signs
-	}
-	if len(s.Examples) == 0 {
-		s.Examples = t.Examples
-	}
-	return s
-}
-
 // sum merges the rows of a series.
 func sum(rows []Row) Summary {
 	var s Summary

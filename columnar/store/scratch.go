@@ -1,0 +1,402 @@
+package store
+
+import (
+	"bufio"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"math/bits"
+	"slices"
+	"unsafe"
+
+	"github.com/parquet-go/parquet-go/format"
+)
+
+// ScratchRows is how many rows a block of a Scratch has at most: 25 kB of them as
+// wide as those of the state, and a bit each in a word. More falls out of the
+// processor's cache, less costs a change of routine for few rows.
+const ScratchRows = 64
+
+// scratchBuffer is how many bytes are read and written at once, and how long the
+// texts of a block become before it ends. A run reads as many days at a time as a
+// baseline has.
+const scratchBuffer = 32 << 10
+
+// A Scratch holds rows of type T until the run ends, in memory as long as they are
+// few, else in a temporary file. Its columns are those of Partitions, but for
+// int32 and *float64. Its form is private to one process:
+//
+//	4 bytes  length of the numbers
+//	4 bytes  length of the texts
+//	4 bytes  rows
+//	4 bytes  texts in lists
+//	numbers  of each column in turn, as its encode function says
+//	texts    of each column in turn, one after another
+//
+// So a block's texts are one allocation, a column of zeros is one byte, and a
+// number is read in one step.
+type Scratch[T any] struct {
+	spool   *Spool
+	w       *bufio.Writer
+	columns Columns[T]
+	from    int64 // where the part begins
+	size    int64
+
+	// The block that is not full yet.
+	rows           []T
+	long           int // bytes of texts in rows
+	listed         int // texts in lists
+	numbers, texts []byte
+}
+
+// NewScratch returns an empty Scratch that keeps up to memory bytes in memory.
+func NewScratch[T any](memory int) *Scratch[T] {
+	s := &Scratch[T]{spool: NewSpool(memory), columns: ColumnsOf[T](), rows: make([]T, 0, ScratchRows)}
+	for _, c := range s.columns.all {
+		if c.optional || c.kind == format.Int32 {
+			panic(fmt.Sprintf("scratch: column %s: want int64, float64, string or []string", c.name))
+		}
+	}
+	s.w = bufio.NewWriterSize(s.spool, scratchBuffer)
+	return s
+}
+
+// Add adds a row. The texts and lists in it must stay as they are until the part
+// ends.
+func (s *Scratch[T]) Add(r *T) error {
+	s.rows = append(s.rows, *r)
+	if s.long += s.columns.TextBytes(r); len(s.rows) == ScratchRows || s.long >= scratchBuffer {
+		return s.endBlock()
+	}
+	return nil
+}
+
+// Part ends a part and returns its rows in blocks, which may be ranged over again,
+// and by several at a time, but not while rows are added. A block is valid until
+// the next step, the texts and lists in it for good. An error ends the rows.
+func (s *Scratch[T]) Part() (iter.Seq2[[]T, error], error) {
+	if err := s.endBlock(); err != nil {
+		return nil, err
+	}
+	if err := s.w.Flush(); err != nil {
+		return nil, err
+	}
+	clear(s.rows[:cap(s.rows)]) // it must keep nothing alive
+	from := s.from
+	n := s.size - from
+	s.from = s.size
+	return func(yield func([]T, error) bool) {
+		in := scratchReader[T]{r: bufio.NewReaderSize(io.NewSectionReader(s.spool, from, n), scratchBuffer), left: n, columns: s.columns, room: make([]T, ScratchRows)}
+		for {
+			rows, err := in.next()
+			if errors.Is(err, io.EOF) {
+				return
+			}
+			if err != nil {
+				yield(nil, fmt.Errorf("read the temporary file of the run: %w", err))
+				return
+			}
+			if !yield(rows, nil) {
+				return
+			}
+		}
+	}, nil
+}
+
+// Size returns how many bytes the parts take.
+func (s *Scratch[T]) Size() int64 { return s.from }
+
+// Close frees what the Scratch holds. No part may be read any more.
+func (s *Scratch[T]) Close() error { return s.spool.Close() }
+
+func (s *Scratch[T]) endBlock() error {
+	if len(s.rows) == 0 {
+		return nil
+	}
+	rows, size, n := unsafe.Pointer(&s.rows[0]), unsafe.Sizeof(s.rows[0]), len(s.rows)
+	s.numbers, s.texts, s.listed = s.numbers[:0], s.texts[:0], 0
+	for i := range s.columns.all {
+		c := &s.columns.all[i]
+		field := unsafe.Add(rows, c.offset)
+		switch {
+		case c.list:
+			s.encodeLists(field, size, n)
+		case c.kind == format.ByteArray:
+			s.encodeTexts(field, size, n)
+		default:
+			s.numbers = encodeNumbers(s.numbers, field, size, n)
+		}
+	}
+	var head [4 * 4]byte
+	for i, v := range [...]int{len(s.numbers), len(s.texts), n, s.listed} {
+		binary.LittleEndian.PutUint32(head[4*i:], uint32(v))
+	}
+	for _, b := range [...][]byte{head[:], s.numbers, s.texts} {
+		if _, err := s.w.Write(b); err != nil {
+			return err
+		}
+		s.size += int64(len(b))
+	}
+	s.rows, s.long = s.rows[:0], 0
+	return nil
+}
+
+// at returns the field of the row i, in rows of size bytes each.
+func at[V any](field unsafe.Pointer, size uintptr, i int) *V {
+	return (*V)(unsafe.Add(field, uintptr(i)*size))
+}
+
+// allRows has a bit for each of n rows.
+func allRows(n int) uint64 { return ^uint64(0) >> (64 - n) }
+
+// sparse is added to the width of a column of which some rows are zero.
+const sparse = 16
+
+// encodeNumbers appends n numbers that are size bytes apart. Zeros take no room:
+//
+//	1 byte   0: all are zero, and nothing follows; else 1 and the width of the others
+//	         in bytes, and sparse where some are zero
+//	8 bytes  the least of the others
+//	8 bytes  a bit for each of the others, if some are zero
+//	others   less the least of them
+//
+// Floats are encoded as the integers of the same bits.
+func encodeNumbers(b []byte, field unsafe.Pointer, size uintptr, n int) []byte {
+	var set int64
+	for i := range n {
+		set |= *at[int64](field, size, i)
+	}
+	if set == 0 { // as most columns are in any one aggregate
+		return append(b, 0)
+	}
+	var others uint64
+	var least, most int64
+	for i := range n {
+		v := *at[int64](field, size, i)
+		if v == 0 {
+			continue
+		}
+		if others == 0 {
+			least, most = v, v
+		}
+		least, most = min(least, v), max(most, v)
+		others |= 1 << i
+	}
+	width := (bits.Len64(uint64(most-least)) + 7) / 8
+	all := others == allRows(n)
+	if all {
+		b = append(b, byte(1+width))
+	} else {
+		b = append(b, byte(sparse+1+width))
+	}
+	b = binary.LittleEndian.AppendUint64(b, uint64(least))
+	if !all {
+		b = binary.LittleEndian.AppendUint64(b, others)
+	}
+	if width == 0 {
+		return b
+	}
+	k := len(b)
+	count := bits.OnesCount64(others)
+	b = slices.Grow(b, count*width+8)[:k+count*width+8] // a number is written as eight bytes
+	for left := others; left != 0; left &= left - 1 {
+		v := *at[int64](field, size, bits.TrailingZeros64(left))
+		binary.LittleEndian.PutUint64(b[k:], uint64(v-least))
+		k += width
+	}
+	return b[:k]
+}
+
+// encodeTexts appends n texts that are size bytes apart. Rows are sorted, so that a
+// text is often that of the row before, before the first of which there is "":
+//
+//	1 byte   0: none differs from the one before, and nothing follows; else 1
+//	8 bytes  a bit for each that does
+//	uvarints their lengths
+func (s *Scratch[T]) encodeTexts(field unsafe.Pointer, size uintptr, n int) {
+	var differ uint64
+	last := ""
+	for i := range n {
+		if t := *at[string](field, size, i); t != last {
+			differ |= 1 << i
+			last = t
+		}
+	}
+	if differ == 0 {
+		s.numbers = append(s.numbers, 0)
+		return
+	}
+	s.numbers = binary.LittleEndian.AppendUint64(append(s.numbers, 1), differ)
+	for ; differ != 0; differ &= differ - 1 {
+		s.text(*at[string](field, size, bits.TrailingZeros64(differ)))
+	}
+}
+
+// encodeLists appends n lists that are size bytes apart:
+//
+//	1 byte   0: all are empty, and nothing follows; else 1
+//	8 bytes  a bit for each of the others
+//	uvarints of each of them how many texts it has, and their lengths
+func (s *Scratch[T]) encodeLists(field unsafe.Pointer, size uintptr, n int) {
+	var others uint64
+	for i := range n {
+		if len(*at[[]string](field, size, i)) > 0 {
+			others |= 1 << i
+		}
+	}
+	if others == 0 {
+		s.numbers = append(s.numbers, 0)
+		return
+	}
+	s.numbers = binary.LittleEndian.AppendUint64(append(s.numbers, 1), others)
+	for ; others != 0; others &= others - 1 {
+		list := *at[[]string](field, size, bits.TrailingZeros64(others))
+		s.numbers = binary.AppendUvarint(s.numbers, uint64(len(list)))
+		for _, t := range list {
+			s.text(t)
+		}
+		s.listed += len(list)
+	}
+}
+
+func (s *Scratch[T]) text(t string) {
+	s.numbers = binary.AppendUvarint(s.numbers, uint64(len(t)))
+	s.texts = append(s.texts, t...)
+}
+
+var errScratch = errors.New("its bytes have changed")
+
+type scratchReader[T any] struct {
+	r       *bufio.Reader
+	left    int64 // bytes of the part
+	columns Columns[T]
+	room    []T
+	body    []byte
+
+	numbers []byte   // what is left of the block's
+	texts   string   // likewise
+	list    []string // likewise, room for lists
+}
+
+// next reads a block. It returns io.EOF at the end of the part, and only there.
+func (in *scratchReader[T]) next() (block []T, err error) {
+	var head [4 * 4]byte
+	if _, err := io.ReadFull(in.r, head[:]); err != nil {
+		return nil, err
+	}
+	length := func(i int) int { return int(binary.LittleEndian.Uint32(head[4*i:])) }
+	numbers, size := length(0), length(0)+length(1)
+	if in.left -= int64(len(head) + size); in.left < 0 || length(2) > ScratchRows || length(3) > size {
+		return nil, errScratch
+	}
+	in.body = slices.Grow(in.body[:0], size+8)[:size+8] // a number is read as eight bytes
+	if _, err := io.ReadFull(in.r, in.body[:size]); err != nil {
+		if errors.Is(err, io.EOF) {
+			err = io.ErrUnexpectedEOF
+		}
+		return nil, err
+	}
+	defer func() {
+		if p := recover(); p != nil {
+			err = errScratch // a length in it is beyond its end
+		}
+	}()
+	in.numbers, in.texts, in.list = in.body, string(in.body[numbers:size]), nil
+	if n := length(3); n > 0 {
+		in.list = make([]string, n)
+	}
+	block = in.room[:length(2)]
+	clear(block)
+	rows, step := unsafe.Pointer(&block[0]), unsafe.Sizeof(block[0])
+	for i := range in.columns.all {
+		c := &in.columns.all[i]
+		code := in.numbers[0]
+		in.numbers = in.numbers[1:]
+		if code == 0 {
+			continue
+		}
+		field := unsafe.Add(rows, c.offset)
+		switch {
+		case c.list:
+			in.decodeLists(field, step, len(block))
+		case c.kind == format.ByteArray:
+			in.decodeTexts(field, step, len(block))
+		default:
+			in.decodeNumbers(field, step, len(block), code)
+		}
+	}
+	return block, nil
+}
+
+// word reads eight bytes: bits of rows, of which there are n.
+func (in *scratchReader[T]) word(n int) uint64 {
+	v := binary.LittleEndian.Uint64(in.numbers)
+	in.numbers = in.numbers[8:]
+	return v & allRows(n)
+}
+
+func (in *scratchReader[T]) decodeNumbers(field unsafe.Pointer, size uintptr, n int, code byte) {
+	least := int64(binary.LittleEndian.Uint64(in.numbers))
+	in.numbers = in.numbers[8:]
+	others := allRows(n)
+	if code > sparse {
+		others = in.word(n)
+		code -= sparse
+	}
+	width := int(code) - 1
+	mask := ^uint64(0)
+	if width < 8 {
+		mask = 1<<(8*width) - 1
+	}
+	b := in.numbers
+	if others == allRows(n) {
+		for i := range n {
+			*at[int64](field, size, i) = least + int64(binary.LittleEndian.Uint64(b)&mask)
+			b = b[width:]
+		}
+	} else {
+		for ; others != 0; others &= others - 1 {
+			*at[int64](field, size, bits.TrailingZeros64(others)) = least + int64(binary.LittleEndian.Uint64(b)&mask)
+			b = b[width:]
+		}
+	}
+	in.numbers = b
+}
+
+func (in *scratchReader[T]) decodeTexts(field unsafe.Pointer, size uintptr, n int) {
+	differ := in.word(n)
+	last := ""
+	for i := range n {
+		if differ>>i&1 != 0 {
+			last = in.text()
+		}
+		*at[string](field, size, i) = last
+	}
+}
+
+func (in *scratchReader[T]) decodeLists(field unsafe.Pointer, size uintptr, n int) {
+	for others := in.word(n); others != 0; others &= others - 1 {
+		k := in.length()
+		list := in.list[:k:k]
+		in.list = in.list[k:]
+		for i := range list {
+			list[i] = in.text()
+		}
+		*at[[]string](field, size, bits.TrailingZeros64(others)) = list
+	}
+}
+
+func (in *scratchReader[T]) length() int {
+	n, size := binary.Uvarint(in.numbers)
+	in.numbers = in.numbers[size:]
+	return int(n)
+}
+
+func (in *scratchReader[T]) text() string {
+	n := in.length()
+	text := in.texts[:n]
+	in.texts = in.texts[n:]
+	return text
+}
