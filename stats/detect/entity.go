@@ -173,6 +173,7 @@ type entities struct {
 	numbers [4]columnar.Lookup[uint32]
 	folded  [4]*columnar.Dict // names of entities; spelt itself where there is nothing to fold
 	foldOf  [4]columnar.Lookup[int32]
+	blank   bool // texts without anything that can be seen were met
 	ids     [columnar.BatchRows]uint32
 
 	accounts *columnar.Dict
@@ -191,7 +192,8 @@ func newEntities(o *FoldOptions, order ...entityKind) *entities {
 		e.numbers[kind].Func = func(text []byte) uint32 {
 			code := spelt.Code(text)
 			if e.foldedCode(uint32(code)<<2|uint32(kind)) == 0 {
-				return 0 // "", or nothing that can be seen
+				e.blank = e.blank || len(text) > 0
+				return 0
 			}
 			return uint32(code)<<2 | uint32(kind)
 		}
@@ -219,18 +221,26 @@ func (e *entities) of(b *columnar.Batch) []uint32 {
 	clear(ids)
 	missing := len(ids)
 	for _, kind := range e.order {
-		if b.Known(entityColumns[kind]) == 0 {
+		known := b.Known(entityColumns[kind])
+		if known == 0 {
 			continue
 		}
 		codes, dict := b.Codes(entityColumns[kind])
 		numbers := e.numbers[kind].Of(dict)
-		missing = 0
-		for i, code := range codes {
-			if ids[i] == 0 {
+		if missing == len(ids) && known == len(ids) && !e.blank {
+			missing = 0
+			for i, code := range codes {
 				ids[i] = numbers[code]
 			}
-			if ids[i] == 0 {
-				missing++
+		} else {
+			missing = 0
+			for i, code := range codes {
+				if ids[i] == 0 {
+					ids[i] = numbers[code]
+				}
+				if ids[i] == 0 {
+					missing++
+				}
 			}
 		}
 		if kind == userEntity && b.Known(columnar.Account) > 0 && !e.names.Literal {
