@@ -162,7 +162,7 @@ func newBuilder(t *Table, out *Out) *Builder {
 			col.valid = make([]byte, BatchRows/8)
 		case Dictionary:
 			col.codes = make([]int32, BatchRows)
-			col.dict = NewDict()
+			col.dict = newColumnDict(c)
 		case Text:
 			col.offsets = make([]int32, BatchRows+1)
 		}
@@ -171,6 +171,13 @@ func newBuilder(t *Table, out *Out) *Builder {
 		b.makeFields(fields)
 	}
 	return b
+}
+
+func newColumnDict(c Col) *Dict {
+	if addressColumns.Has(c) {
+		return newAddresses()
+	}
+	return NewDict()
 }
 
 // Wants reports whether anyone reads the column. Setting one that nobody wants
@@ -566,7 +573,7 @@ func (b *Builder) flush() {
 		clear(col.valid)
 		col.known = 0
 		if col.dict != nil && (col.dict.Len() > dictMaxLen || col.dict.Size() > dictMaxSize) {
-			col.dict = NewDict()
+			col.dict = newColumnDict(c)
 		}
 		if col.offsets != nil {
 			// A cell may have been set for the row to come: there is none, the

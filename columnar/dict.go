@@ -12,10 +12,17 @@ import (
 //
 // Note: the built-in map costs three times as much per look-up here, because
 // the key must become a string and its hash is stronger than needed.
+//
+// A Dict of addresses gives an address one code in whatever notation it comes: that
+// of its canonical text, see AppendAddress. The other notations are texts of the Dict
+// too, so that a look-up finds them, but Code never returns their codes.
 type Dict struct {
 	slots []dictSlot
 	arena []byte  // with a capacity of room more
 	ends  []int32 // ends[i] is where text i begins and text i-1 ends
+
+	addresses bool
+	aliases   []int32 // codes of the other notations, rising
 }
 
 // A dictSlot has where its text lies, so that a look-up need not ask ends for it.
@@ -30,6 +37,13 @@ type dictSlot struct {
 func NewDict() *Dict {
 	d := &Dict{slots: make([]dictSlot, 256), ends: []int32{0}}
 	d.Code(nil)
+	return d
+}
+
+// newAddresses returns a Dict of addresses that holds only "".
+func newAddresses() *Dict {
+	d := NewDict()
+	d.addresses = true
 	return d
 }
 
@@ -55,10 +69,19 @@ func (d *Dict) Code(text []byte) int32 {
 		}
 	}
 	code := int32(d.Len())
+	if d.addresses {
+		var canonical [addressSize]byte
+		if a := AppendAddress(canonical[:0], text); string(a) != string(text) {
+			code = d.Code(a)
+			d.aliases = append(d.aliases, int32(d.Len()))
+			for i = h & uint64(len(d.slots)-1); d.slots[i].tag != 0; i = (i + 1) & uint64(len(d.slots)-1) {
+			}
+		}
+	}
 	d.slots[i] = dictSlot{tag, code, uint32(len(d.arena)), uint32(len(text))}
 	d.arena = slices.Grow(append(d.arena, text...), room)
 	d.ends = append(d.ends, int32(len(d.arena)))
-	if int(code)*2 > len(d.slots) {
+	if (d.Len()-1)*2 > len(d.slots) {
 		d.grow()
 	}
 	return code

@@ -99,13 +99,18 @@ type Lookup[T any] struct {
 	values []T
 }
 
-// Of returns the values by code, for all codes that d has now.
+// Of returns the values by code, for all codes that d has now. Texts whose codes Code
+// never returns have the zero value.
 func (l *Lookup[T]) Of(d *Dict) []T {
 	if l.dict != d {
 		l.dict, l.values = d, l.values[:0]
 	}
 	for code := len(l.values); code < d.Len(); code++ {
-		l.values = append(l.values, l.Func(d.Text(int32(code))))
+		var v T
+		if !d.isAlias(int32(code)) {
+			v = l.Func(d.Text(int32(code)))
+		}
+		l.values = append(l.values, v)
 	}
 	return l.values
 }

@@ -20,6 +20,7 @@ const (
 	User
 	SrcIP
 	Host
+	Account
 	Service
 	Operation
 	Resource
@@ -74,8 +75,9 @@ type Attribute struct {
 var attributes = [NumCols]Attribute{
 	Time:         {"time", Timestamp, "when the event happened or ended, µs UTC"},
 	User:         {"user", Dictionary, "account or person who acted"},
-	SrcIP:        {"src_ip", Dictionary, "address of the client"},
+	SrcIP:        {"src_ip", Dictionary, "address of the client, in its canonical text"},
 	Host:         {"host", Dictionary, "name of the client's machine"},
+	Account:      {"account", Dictionary, "cloud account, tenant, project or subscription that the user belongs to"},
 	Service:      {"service", Dictionary, "cloud service that was called"},
 	Operation:    {"operation", Dictionary, "API operation"},
 	Resource:     {"resource", Text, "object that the operation acted on"},
@@ -88,7 +90,7 @@ var attributes = [NumCols]Attribute{
 	URLHost:      {"url_host", Dictionary, "host part of the URL, lower case, no port"},
 	URLPath:      {"url_path", Text, "path part of the URL, no query string"},
 	StatusCode:   {"status_code", Int32, "HTTP status code"},
-	DstIP:        {"dst_ip", Dictionary, "address of the server"},
+	DstIP:        {"dst_ip", Dictionary, "address of the server, in its canonical text"},
 	Action:       {"action", Dictionary, "what the proxy or firewall did"},
 	Query:        {"query", Text, "queried name as it was written, no root dot"},
 	Domain:       {"domain", Dictionary, "registered domain of query by the public suffix list, lower case; empty if no such top-level domain exists"},
@@ -163,17 +165,17 @@ type Table struct {
 // The canonical tables.
 var (
 	API = &Table{ID: 0, Name: "api", Class: 6003, Doc: "calls of a cloud API", Cols: []Col{
-		Time, User, SrcIP, Host, Service, Operation, Resource, Status, UserAgent, BytesOut, BytesIn, EventUID}}
+		Time, User, SrcIP, Host, Account, Service, Operation, Resource, Status, UserAgent, BytesOut, BytesIn, EventUID}}
 	HTTP = &Table{ID: 1, Name: "http", Class: 4002, Doc: "requests through a web proxy or seen by a sensor", Cols: []Col{
-		Time, User, SrcIP, Host, Method, URLHost, URLPath, UserAgent, StatusCode, BytesOut, BytesIn, DstIP, Action}}
+		Time, User, SrcIP, Host, Account, Method, URLHost, URLPath, UserAgent, StatusCode, BytesOut, BytesIn, DstIP, Action}}
 	DNS = &Table{ID: 2, Name: "dns", Class: 4003, Doc: "DNS queries", Cols: []Col{
-		Time, User, SrcIP, Host, Query, Domain, QueryType, Rcode, AnswersLen, DstIP}}
+		Time, User, SrcIP, Host, Account, Query, Domain, QueryType, Rcode, AnswersLen, DstIP}}
 	Network = &Table{ID: 3, Name: "network", Class: 4001, Doc: "connections and flows", Cols: []Col{
-		Time, User, SrcIP, Host, DstIP, DstHost, DstPort, Protocol, BytesOut, BytesIn, Duration, Action}}
+		Time, User, SrcIP, Host, Account, DstIP, DstHost, DstPort, Protocol, BytesOut, BytesIn, Duration, Action}}
 	Process = &Table{ID: 4, Name: "process", Class: 1007, Doc: "processes started", Cols: []Col{
-		Time, User, SrcIP, Host, Path, InternalName, CmdLine, ParentPath, PID, Description, Hashes}}
+		Time, User, SrcIP, Host, Account, Path, InternalName, CmdLine, ParentPath, PID, Description, Hashes}}
 	Event = &Table{ID: 5, Name: "event", Class: 0, Doc: "events that no other table holds, if a Sigma rule reads them by their fields", Cols: []Col{
-		Time, User, SrcIP, Host}}
+		Time, User, SrcIP, Host, Account}}
 )
 
 // NumTables is the number of canonical tables.

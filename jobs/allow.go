@@ -21,6 +21,8 @@ type Allow struct {
 	Reason      string `yaml:"reason"`
 	Expires     string `yaml:"expires"` // the last day on which it works
 
+	user    string // names of the entities that User and Host say
+	host    string
 	cidr    netip.Prefix
 	expires detect.Day
 	used    bool
@@ -63,10 +65,10 @@ func (a *Allow) matches(f *detect.Finding) bool {
 	if a.Detection != "" && a.Detection != f.Detection || a.Fingerprint != "" && a.Fingerprint != f.UID {
 		return false
 	}
-	if a.User != "" && (f.EntityType != "user" || !strings.EqualFold(a.User, f.Entity)) {
+	if a.User != "" && (f.EntityType != "user" || !strings.EqualFold(a.user, f.Entity)) {
 		return false
 	}
-	if a.Host != "" && (f.EntityType != "host" || !strings.EqualFold(a.Host, f.Entity)) {
+	if a.Host != "" && (f.EntityType != "host" || !strings.EqualFold(a.host, f.Entity)) {
 		return false
 	}
 	if a.Domain != "" && !below(f.Object, a.Domain) && !below(detect.RuleHost(f), a.Domain) {

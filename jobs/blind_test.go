@@ -61,12 +61,16 @@ func TestRemedy(t *testing.T) {
 		eve     = "Enable the flow event in Suricata's eve-log: it counts bytes in both directions."
 		conn    = "Keep Zeek's conn.log beside this log: it counts bytes in both directions."
 		trail   = "Enable S3 data events in the trail: management events carry no bytes."
+		w3c     = "Add the column to the fields that the device logs: cs-bytes is bytes_out, sc-bytes bytes_in, cs-username user, cs-host url_host."
+		vpc     = "Add the field to the flow log's format; srcaddr, dstaddr, bytes and start are the least that is needed."
 		mapping = "If the log has it under another name, say so in the input's mapping: columns: {NAMED: NAME}."
 	)
 	want := map[string]map[columnar.Col]string{
 		"squid":      {columnar.BytesOut: `Let Squid log what clients send: logformat outflow %ts.%03tu %6tr %>a %Ss/%03>Hs %<st %>st %rm %ru %[un %Sh/%<a %mt "%{User-Agent}>h".`},
 		"suricata":   {columnar.BytesOut: eve, columnar.BytesIn: eve},
 		"zeek":       {columnar.BytesOut: conn, columnar.BytesIn: conn},
+		"w3c":        {columnar.User: w3c, columnar.BytesOut: w3c, columnar.BytesIn: w3c, columnar.URLHost: w3c},
+		"vpcflow":    {columnar.SrcIP: vpc, columnar.DstIP: vpc, columnar.BytesOut: vpc, columnar.BytesIn: vpc},
 		"cloudtrail": {},
 		"csv":        {},
 		"jsonl":      {},

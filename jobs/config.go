@@ -24,28 +24,30 @@ import (
 // configuration file; those with a single value are also a flag and a variable
 // of the environment: state is --state and OUTFLOW_STATE.
 type Config struct {
-	Profile      string       `yaml:"profile" doc:"default, or seed: every detection and rule to the letter of the document it comes from"`
-	Inputs       []*Input     `yaml:"inputs" doc:"the logs to read"`
-	Own          []string     `yaml:"own" doc:"hosts and domains (with what is below them) that are the company's own: uploads there are not exfiltration"`
-	State        string       `yaml:"state" doc:"folder or s3:// URI that keeps the daily aggregates and findings"`
-	Out          string       `yaml:"out" doc:"folder or s3:// URI for reports"`
-	Reports      []string     `yaml:"reports" doc:"report formats to write, of outflow list reports"`
-	Backfill     bool         `yaml:"backfill" doc:"fold days of history that are missing from the state, if their logs are there"`
-	Zone         string       `yaml:"zone" doc:"time zone of logs that name none, as in Europe/Paris"`
-	Allow        []*Allow     `yaml:"allow" doc:"findings that are known and accepted"`
-	Rules        []string     `yaml:"rules" doc:"files and folders of Sigma rules to run beside those that come with outflow"`
-	Placeholders Placeholders `yaml:"placeholders" doc:"what %name% stands for in Sigma rules that say expand, by name"`
-	Disable      []string     `yaml:"disable" doc:"detections and rules not to run"`
-	Detections   ast.Node     `yaml:"detections" doc:"thresholds by detection"`
-	S3           S3           `yaml:"s3"`
-	Workers      int          `yaml:"workers" doc:"workers that decode and fold; 0: one for each CPU"`
-	Memory       detect.Bytes `yaml:"memory" doc:"memory that a run may take, as in 1GiB: over it, tables go to temporary files; 0: GOMEMLIMIT, else 256MiB"`
-	Strict       bool         `yaml:"strict" doc:"exit with 3 if the run is incomplete: a log was not read, or not in full"`
-	RequireInput bool         `yaml:"require_input" doc:"exit with 4 if no input was found"`
-	FailOn       string       `yaml:"fail_on" doc:"exit with 10 if a finding has this severity or a higher one: info, low, medium, high or critical"`
+	Profile       string        `yaml:"profile" doc:"default, or seed: every detection and rule to the letter of the document it comes from"`
+	Inputs        []*Input      `yaml:"inputs" doc:"the logs to read"`
+	Own           []string      `yaml:"own" doc:"hosts and domains (with what is below them) that are the company's own: uploads there are not exfiltration"`
+	DomainAliases DomainAliases `yaml:"domain_aliases" doc:"other names of domains in users' names, by domain: with corp.example: [CORP, corp.local], CORP\\anna and anna@corp.local are anna@corp.example; the alias . is for names without a domain"`
+	State         string        `yaml:"state" doc:"folder or s3:// URI that keeps the daily aggregates and findings"`
+	Out           string        `yaml:"out" doc:"folder or s3:// URI for reports"`
+	Reports       []string      `yaml:"reports" doc:"report formats to write, of outflow list reports"`
+	Backfill      bool          `yaml:"backfill" doc:"fold days of history that are missing from the state, if their logs are there"`
+	Zone          string        `yaml:"zone" doc:"time zone of logs that name none, as in Europe/Paris"`
+	Allow         []*Allow      `yaml:"allow" doc:"findings that are known and accepted"`
+	Rules         []string      `yaml:"rules" doc:"files and folders of Sigma rules to run beside those that come with outflow"`
+	Placeholders  Placeholders  `yaml:"placeholders" doc:"what %name% stands for in Sigma rules that say expand, by name"`
+	Disable       []string      `yaml:"disable" doc:"detections and rules not to run"`
+	Detections    ast.Node      `yaml:"detections" doc:"thresholds by detection"`
+	S3            S3            `yaml:"s3"`
+	Workers       int           `yaml:"workers" doc:"workers that decode and fold; 0: one for each CPU"`
+	Memory        detect.Bytes  `yaml:"memory" doc:"memory that a run may take, as in 1GiB: over it, tables go to temporary files; 0: GOMEMLIMIT, else 256MiB"`
+	Strict        bool          `yaml:"strict" doc:"exit with 3 if the run is incomplete: a log was not read, or not in full"`
+	RequireInput  bool          `yaml:"require_input" doc:"exit with 4 if no input was found"`
+	FailOn        string        `yaml:"fail_on" doc:"exit with 10 if a finding has this severity or a higher one: info, low, medium, high or critical"`
 
 	detections []*detect.Detection
 	rules      ruleSet
+	names      detect.Names
 	onlyDNS    bool // nothing but DNS is folded
 	zone       *time.Location
 	origins    map[string]string // of settings that are not at their default
@@ -294,6 +296,9 @@ func settingsOf(prefix string, v reflect.Value) []setting {
 		case *detect.Bytes:
 			s.get = func() string { return strconv.FormatInt(int64(*p), 10) }
 			s.set = func(text string) error { return p.UnmarshalText([]byte(text)) }
+		case *DomainAliases:
+			s.get = func() string { return p.String() }
+			s.set = p.set
 		case *S3:
 			out = append(out, settingsOf(prefix+key+".", at)...)
 			continue
@@ -406,7 +411,14 @@ func (c *Config) check() error {
 		}
 	}
 	c.detections = slices.DeleteFunc(c.detections, func(d *detect.Detection) bool { return slices.Contains(c.Disable, d.Name) })
+	for i, name := range c.Own {
+		c.Own[i] = string(columnar.AppendAddress(nil, []byte(name)))
+	}
+	domains, bad := c.DomainAliases.resolve()
+	faults = append(faults, bad...)
+	c.names = detect.Names{Domains: domains, Literal: c.seed()}
 	for i, a := range c.Allow {
+		a.user, a.host = c.names.User(a.User), c.names.Host(a.Host)
 		if err := a.check(); err != nil {
 			fault("allow[%d]: %v", i, err)
 		}

@@ -109,7 +109,7 @@ func (p *program) printFinding(config *Config, f *detect.Finding) {
 	if len(f.Also) > 0 {
 		line("also", "%s", strings.Join(f.Also, ", "))
 	}
-	line("who", "%s %s, feed %s", f.EntityType, f.Entity, f.Feed)
+	line("who", "%s %s, feed %s", f.EntityType, f.Who(), f.Feed)
 	if f.Object != "" {
 		line("where", "%s", f.Object)
 	}

@@ -37,6 +37,9 @@ func (s *state) fingerprint(a *detect.Aggregate) string {
 	if a.Depends != nil {
 		json.NewEncoder(h).Encode(a.Depends(&s.options)) // numbers and texts: it cannot fail
 	}
+	if domains := s.options.Names.Domains; len(domains) > 0 {
+		json.NewEncoder(h).Encode(domains) // sorts the keys
+	}
 	if a.Judged {
 		fmt.Fprintf(h, " %s", s.config.rules.hash)
 	}

@@ -97,6 +97,7 @@ func (c *Config) foldOptions() detect.FoldOptions {
 	o := detect.FoldFor(c.detections, c.seed())
 	o.From, o.To = math.MinInt64, math.MaxInt64
 	o.Rules = c.rules.set
+	o.Names = c.names
 	return o
 }
 

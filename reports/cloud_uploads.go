@@ -67,7 +67,7 @@ var cloudUploadColumns = []csvColumn[cloudUpload]{
 	{"day", func(b []byte, u *cloudUpload) []byte { return appendDay(b, u.Day) }},
 	{"feed", func(b []byte, u *cloudUpload) []byte { return appendText(b, u.Feed) }},
 	{"entity_type", func(b []byte, u *cloudUpload) []byte { return appendText(b, u.EntityType) }},
-	{"entity", func(b []byte, u *cloudUpload) []byte { return appendText(b, u.Entity) }},
+	{"entity", func(b []byte, u *cloudUpload) []byte { return appendText(b, u.Who()) }},
 	{"destination", func(b []byte, u *cloudUpload) []byte { return appendText(b, u.Object) }},
 	{"service", func(b []byte, u *cloudUpload) []byte { return appendText(b, u.service.Name) }},
 	{"url_path", func(b []byte, u *cloudUpload) []byte { return appendText(b, u.path) }},

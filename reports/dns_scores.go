@@ -21,7 +21,7 @@ var DNSScores = &Format{
 
 // Rows are of the newest query of a source and name, which has rank 1.
 var scoreColumns = []csvColumn[detect.Row]{
-	{"src", func(b []byte, s *detect.Row) []byte { return appendText(b, s.Entity) }},
+	{"src", func(b []byte, s *detect.Row) []byte { return appendText(b, s.Who()) }},
 	{"time", func(b []byte, s *detect.Row) []byte { return appendTime(b, s.Last) }},
 	{"query", func(b []byte, s *detect.Row) []byte {
 		for _, query := range s.Examples { // one

@@ -591,7 +591,7 @@ func briefFinding(f *detect.Finding, d *detect.Detection) finding {
 	why = strings.ReplaceAll(why, "://", "[:]//")
 	v := finding{
 		Severity: f.Severity.String(), Urgency: urgency[f.Severity],
-		Who: show(f.Entity, maxName), WhoType: entityType(f.EntityType),
+		Who: show(f.Who(), maxName), WhoType: entityType(f.EntityType),
 		What: title(f.Detection, d), Where: where(f.Object),
 		Day:     f.Day.String(),
 		Unusual: unusual(f),
@@ -632,7 +632,7 @@ func facts(f *detect.Finding) []fact {
 		}
 	}
 	s := &f.Summary
-	facts = append(facts, fact{"Who", show(f.Entity, maxName), entityType(f.EntityType), false})
+	facts = append(facts, fact{"Who", show(f.Who(), maxName), entityType(f.EntityType), false})
 	if f.Object != "" {
 		facts = append(facts, fact{"Where", where(f.Object), "", true})
 	}

@@ -42,7 +42,7 @@ func (p *page) entities(r *Report) {
 			names[j] = detect.TacticName(t)
 		}
 		p.Entities = append(p.Entities, entity{
-			Who: show(e.Entity, maxName), Type: entityType(e.EntityType), Notable: e.Notable,
+			Who: show(e.Who(), maxName), Type: entityType(e.EntityType), Notable: e.Notable,
 			Day: countCell(int64(e.Risk24h)), Week: countCell(int64(e.Risk7d)), Findings: countCell(int64(e.Findings)),
 			Detections: show(strings.Join(e.Detections, ", "), maxPlace), Tactics: show(strings.Join(names, ", "), maxPlace),
 		})
@@ -74,7 +74,7 @@ func (p *page) uploads(days *top[UserDay]) {
 	}
 	for _, u := range days.rows {
 		v := upload{
-			Who: show(u.Entity, maxName), Type: entityType(u.EntityType), Feed: show(u.Feed, maxName), Day: u.Day.String(),
+			Who: show(u.Who(), maxName), Type: entityType(u.EntityType), Feed: show(u.Feed, maxName), Day: u.Day.String(),
 			Sent: byteCell(u.BytesOut), Normal: cell{"–", "-1"},
 			Bar: coordinate(max(0.5, 100*float64(u.BytesOut)/scale)),
 		}
@@ -112,7 +112,7 @@ func (p *page) stored(uploads []cloudUpload) {
 	for i := range uploads {
 		u := &uploads[i]
 		p.Stored = append(p.Stored, stored{
-			Who: show(u.Entity, maxName), Type: entityType(u.EntityType), Day: u.Day.String(), Where: where(u.Object + u.path), Service: u.service.Name,
+			Who: show(u.Who(), maxName), Type: entityType(u.EntityType), Day: u.Day.String(), Where: where(u.Object + u.path), Service: u.service.Name,
 			Sent: byteCell(u.BytesOut), Times: countCell(u.Events), Largest: byteCell(u.PeakOut), At: utc(u.PeakTime).Format("15:04"),
 		})
 	}
@@ -203,7 +203,7 @@ func (p *page) domains(all *top[detect.Row], open []*detect.Finding) {
 	p.DomainsLeft = int(all.of) - len(all.rows)
 	for _, d := range all.rows {
 		v := domain{
-			Domain: where(d.Object), Source: show(d.Entity, maxName), Day: d.Day.String(),
+			Domain: where(d.Object), Source: show(d.Who(), maxName), Day: d.Day.String(),
 			Queries: countCell(d.Events), Names: countCell(d.Names), Bytes: byteCell(d.NameBytes),
 			Busiest: countCell(d.WindowEvents), Entropy: cell{number(d.MaxEntropy), string(appendFloat(nil, d.MaxEntropy))},
 			Longest: countCell(d.MaxLength),

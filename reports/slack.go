@@ -69,7 +69,7 @@ var slackColumns = []csvColumn[detect.Row]{
 	{"day", func(b []byte, c *detect.Row) []byte { return appendDay(b, c.Day) }},
 	{"feed", func(b []byte, c *detect.Row) []byte { return appendText(b, c.Feed) }},
 	{"entity_type", func(b []byte, c *detect.Row) []byte { return appendText(b, c.EntityType) }},
-	{"entity", func(b []byte, c *detect.Row) []byte { return appendText(b, c.Entity) }},
+	{"entity", func(b []byte, c *detect.Row) []byte { return appendText(b, c.Who()) }},
 	{"url_host", func(b []byte, c *detect.Row) []byte {
 		host, _ := slackCall(c)
 		return appendText(b, host)

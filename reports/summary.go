@@ -125,10 +125,10 @@ func (s *summary) findings(r *Report) {
 	shown := open[:min(len(open), summaryFindings)]
 	rows := [][5]string{{"SEVERITY", "WHO", "WHAT", "WHERE", "WHY"}}
 	for _, f := range shown {
-		who, _ := cut(f.Entity, maxName)
+		who, _ := cut(f.Who(), maxName)
 		where, _ := cut(f.Object, maxPlace)
 		// The column WHO has said it.
-		why := strings.TrimPrefix(f.Why, f.Entity+" ")
+		why := strings.TrimPrefix(f.Why, f.Who()+" ")
 		if s.width > 0 {
 			why, _ = cut(why, s.width)
 		} else {

@@ -35,7 +35,7 @@ those of a start in process are those of EXECVE.
 
 Arguments that are secret by nature, such as passwords, are in the log as in here.`,
 	Tables: []*columnar.Table{columnar.Process, columnar.Event},
-	Lacks:  columnar.ColSet(columnar.SrcIP, columnar.InternalName, columnar.ParentPath, columnar.Description, columnar.Hashes),
+	Lacks:  columnar.ColSet(columnar.SrcIP, columnar.Account, columnar.InternalName, columnar.ParentPath, columnar.Description, columnar.Hashes),
 	Sniff: func(head []byte) bool {
 		lines := 0
 		var nodes auditNodes

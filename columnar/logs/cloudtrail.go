@@ -26,6 +26,9 @@ userIdentity  → user, by its type: IAMUser, SAMLUser, WebIdentityUser the
                 callers none: they are told apart by src_ip. AWSService is the
                 name of the service that called (config.amazonaws.com): users
                 that end in .amazonaws.com are no persons.
+userIdentity.accountId → account, else the one in its arn: that of the caller, which may be
+                another than that of the trail. None for IdentityCenterUser, who is
+                one person in all accounts, and for services and anonymous callers.
 sourceIPAddress → src_ip, unless it is the name of a service
 eventSource   → service, without .amazonaws.com
 eventName     → operation
@@ -181,6 +184,7 @@ func (d *cloudTrail) line(line []byte, b *columnar.Builder) (row bool, reason st
 		return false, reason
 	}
 	b.SetText(columnar.User, d.user())
+	b.SetText(columnar.Account, d.account())
 	if ip := d.text(trailSourceIP); scan.IsAddress(ip) {
 		b.SetText(columnar.SrcIP, ip)
 	}
@@ -278,6 +282,23 @@ func (d *cloudTrail) user() []byte {
 		return scan.AfterLast(arn, '/')
 	}
 	return scan.AfterLast(principal, ':')
+}
+
+// account returns the account that the caller belongs to; see the format's Doc.
+func (d *cloudTrail) account() []byte {
+	account := d.text(trailAccount)
+	if len(account) == 0 {
+		// arn:aws:iam::111122223333:user/alice
+		account = d.text(trailARN)
+		for range 4 {
+			_, account, _ = bytes.Cut(account, []byte{':'})
+		}
+		account, _, _ = bytes.Cut(account, []byte{':'})
+	}
+	if string(account) == "ANONYMOUS_PRINCIPAL" || string(d.text(trailIdentityType)) == "IdentityCenterUser" {
+		return nil
+	}
+	return account
 }
 
 func (d *cloudTrail) join(a, b []byte) []byte {

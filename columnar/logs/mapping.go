@@ -67,6 +67,8 @@ var wellKnown = [columnar.NumCols][]string{
 		"cip", "ip", "ipaddress", "remoteip", "remoteaddr", "callerip", "calleripaddress", "srcendpointip", "idorigh"},
 	columnar.Host: {"host", "hostname", "clienthost", "srchost", "sourcehost", "computer", "computername", "machine",
 		"machinename", "workstation", "devicename", "devicehostname", "srcendpointhostname"},
+	columnar.Account: {"useridentityaccountid", "actoruseraccountuid", "account", "accountid", "accountuid", "cloudaccountid",
+		"cloudaccountuid", "awsaccountid", "recipientaccountid", "subscriptionid", "tenantid", "projectid"},
 
 	columnar.Service:   {"service", "servicename", "apiservicename", "eventsource", "workload", "application", "app", "product"},
 	columnar.Operation: {"operation", "operationname", "apioperation", "eventname", "methodname", "action", "activity", "event"},

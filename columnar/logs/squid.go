@@ -30,6 +30,7 @@ The client chooses the URL and the headers. A line in which quotes or spaces
 make the fields doubtful is skipped and counted, as is one whose fields are not
 what the format says.`,
 	Tables:   []*columnar.Table{columnar.HTTP},
+	Lacks:    columnar.ColSet(columnar.Account),
 	Remedies: []Remedy{{Columns: columnar.ColSet(columnar.BytesOut), Text: "Let Squid log what clients send: logformat outflow %ts.%03tu %6tr %>a %Ss/%03>Hs %<st %>st %rm %ru %[un %Sh/%<a %mt \"%{User-Agent}>h\"."}},
 	Sniff: func(head []byte) bool {
 		_, lines := bestSquidLayout(head)

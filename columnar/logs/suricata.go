@@ -31,7 +31,7 @@ flow  → network  time is flow.end, flow.bytes_toserver bytes_out,
                  not read.
 tls   → network  tls.sni dst_host. Bytes are null, as flow has them.`,
 	Tables:   []*columnar.Table{columnar.DNS, columnar.HTTP, columnar.Network},
-	Lacks:    columnar.ColSet(columnar.User, columnar.Host, columnar.Rcode, columnar.AnswersLen),
+	Lacks:    columnar.ColSet(columnar.User, columnar.Host, columnar.Account, columnar.Rcode, columnar.AnswersLen),
 	Remedies: []Remedy{{Columns: columnar.ColSet(columnar.BytesOut, columnar.BytesIn), Text: "Enable the flow event in Suricata's eve-log: it counts bytes in both directions."}},
 	Sniff: func(head []byte) bool {
 		var timestamp, event bool

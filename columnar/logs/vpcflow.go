@@ -26,7 +26,7 @@ Records of intervals without traffic, or that were not captured (NODATA, SKIPDAT
 	Tables:   []*columnar.Table{columnar.Network},
 	Lacks:    columnar.ColSet(columnar.User, columnar.DstHost, columnar.Duration),
 	Origins:  []columnar.Origin{{Product: "aws", Service: "vpcflow"}},
-	Remedies: []Remedy{{Text: "Add the field to the flow log's format; srcaddr, dstaddr, bytes and start are the least that is needed."}},
+	Remedies: []Remedy{{Columns: columnar.ColSet(columnar.SrcIP, columnar.DstIP, columnar.BytesOut, columnar.BytesIn), Text: "Add the field to the flow log's format; srcaddr, dstaddr, bytes and start are the least that is needed."}},
 	Sniff: func(head []byte) bool {
 		line, rest := scan.CutLine(head)
 		if isVPCHeader(line) {
@@ -57,12 +57,13 @@ const (
 	vpcStart
 	vpcDirection
 	vpcAction
+	vpcAccount
 	vpcStatus
 	numVPCFields
 )
 
 var vpcFields = [numVPCFields]string{"interface-id", "instance-id", "srcaddr", "dstaddr", "pkt-srcaddr", "pkt-dstaddr", "srcport", "dstport",
-	"protocol", "bytes", "start", "flow-direction", "action", "log-status"}
+	"protocol", "bytes", "start", "flow-direction", "action", "account-id", "log-status"}
 
 // isVPCHeader reports whether a line names the fields: no value of a record has
 // such names in it.
@@ -180,6 +181,7 @@ func (d *vpcFlow) row(b *columnar.Builder) (reason string) {
 		b.SetText(columnar.Host, d.cells[vpcInterface])
 	}
 	b.SetText(columnar.Action, d.cells[vpcAction])
+	b.SetText(columnar.Account, d.cells[vpcAccount])
 	if n, ok := scan.Int(d.cells[vpcProtocol]); ok {
 		b.SetText(columnar.Protocol, append(d.name[:0], scan.ProtocolName(n)...))
 	}

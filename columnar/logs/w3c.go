@@ -26,7 +26,7 @@ it is the time; it is in the input's zone (the format's own is UTC).
 Quotes are as in csv, but end with the line. "-" says nothing. Text stays as it was written: IIS writes + for a
 space, and CloudFront percent escapes.`,
 	Tables:   []*columnar.Table{columnar.HTTP, columnar.API, columnar.DNS, columnar.Network, columnar.Process, columnar.Event},
-	Remedies: []Remedy{{Text: "Add the column to the fields that the device logs: cs-bytes is bytes_out, sc-bytes bytes_in, cs-username user."}},
+	Remedies: []Remedy{{Columns: columnar.ColSet(columnar.User, columnar.BytesOut, columnar.BytesIn, columnar.URLHost), Text: "Add the column to the fields that the device logs: cs-bytes is bytes_out, sc-bytes bytes_in, cs-username user, cs-host url_host."}},
 	Sniff: func(head []byte) bool {
 		for len(head) > 0 && head[0] == '#' {
 			var line []byte

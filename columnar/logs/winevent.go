@@ -2,7 +2,6 @@ package logs
 
 import (
 	"bytes"
-	"net/netip"
 	"strconv"
 	"strings"
 
@@ -33,7 +32,7 @@ gives two rows of each process.`
 
 var (
 	winTables = []*columnar.Table{columnar.Process, columnar.Network, columnar.DNS, columnar.Event}
-	winLacks  = columnar.ColSet(columnar.QueryType, columnar.BytesOut, columnar.BytesIn, columnar.Duration)
+	winLacks  = columnar.ColSet(columnar.Account, columnar.QueryType, columnar.BytesOut, columnar.BytesIn, columnar.Duration)
 )
 
 // The names of fields of the system section of an event, in any form.
@@ -439,8 +438,8 @@ func (e *winEvent) row(table *columnar.Table, b *columnar.Builder) (reason strin
 		if !ok {
 			return "bad DestinationPort"
 		}
-		b.SetText(columnar.SrcIP, e.address(winSourceIP))
-		b.SetText(columnar.DstIP, e.address(winDestinationIP))
+		b.SetText(columnar.SrcIP, e.said(winSourceIP))
+		b.SetText(columnar.DstIP, e.said(winDestinationIP))
 		b.SetLower(columnar.DstHost, scan.TrimDot(e.said(winDestinationHost)))
 		b.SetLower(columnar.Protocol, e.said(winProtocol))
 		setCount(b, columnar.DstPort, port)
@@ -452,9 +451,9 @@ func (e *winEvent) row(table *columnar.Table, b *columnar.Builder) (reason strin
 		b.SetQuery(name)
 		e.answers(b)
 	default:
-		ip := e.address(winSourceIP)
+		ip := e.said(winSourceIP)
 		if len(ip) == 0 {
-			ip = e.address(winIPAddress)
+			ip = e.said(winIPAddress)
 		}
 		b.SetText(columnar.SrcIP, ip)
 	}
@@ -512,22 +511,6 @@ func (e *winEvent) user(table *columnar.Table) []byte {
 func (e *winEvent) logon() bool {
 	id := e.slots[winEventID]
 	return string(id) == "4624" || string(id) == "4625"
-}
-
-// address returns an address in the form that other logs have. Sysmon writes all
-// groups of an IPv6 address.
-func (e *winEvent) address(slot winSlot) []byte {
-	v := e.said(slot)
-	if bytes.IndexByte(v, ':') < 0 || len(v) > 64 {
-		return v
-	}
-	ip, err := netip.ParseAddr(string(v))
-	if err != nil {
-		return v
-	}
-	at := len(e.joined)
-	e.joined = ip.Unmap().AppendTo(e.joined)
-	return e.joined[at:]
 }
 
 // answers sets what came of a DNS query.

@@ -80,7 +80,7 @@ func TestWriteCSV(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if got, want := strings.Join(records[0], ","), "time,user,src_ip,host,method,url_host,url_path,user_agent,status_code,bytes_out,bytes_in,dst_ip,action"; got != want {
+			if got, want := strings.Join(records[0], ","), "time,user,src_ip,host,account,method,url_host,url_path,user_agent,status_code,bytes_out,bytes_in,dst_ip,action"; got != want {
 				t.Errorf("got header %s, want %s", got, want)
 			}
 			if len(records) != len(hostile)+1 {
@@ -96,8 +96,8 @@ func TestWriteCSV(t *testing.T) {
 				if i%3 == 0 {
 					wantOut = strconv.Itoa(i - 3)
 				}
-				if r[9] != wantOut {
-					t.Errorf("bytes_out: got %q, want %q", r[9], wantOut)
+				if r[10] != wantOut {
+					t.Errorf("bytes_out: got %q, want %q", r[10], wantOut)
 				}
 			}
 			if got, want := records[2][0], "2026-02-25T06:13:20.25Z"; got != want {
@@ -169,7 +169,7 @@ func TestWriteArrow(t *testing.T) {
 		rec := r.Record()
 		users := rec.Column(1).(*array.Dictionary)
 		texts := users.Dictionary().(*array.String)
-		out := rec.Column(9).(*array.Int64)
+		out := rec.Column(10).(*array.Int64)
 		for row := range int(rec.NumRows()) {
 			if got, want := texts.Value(users.GetValueIndex(row)), hostile[i%len(hostile)]; got != want {
 				t.Fatalf("row %d: got user %.40q, want %.40q", i, got, want)
@@ -241,7 +241,7 @@ func writeASCII(t *testing.T, rows int) []byte {
 }
 
 func TestWriteNothing(t *testing.T) {
-	for as, want := range map[string]string{"csv": "time,user,src_ip,host,query,domain,query_type,rcode,answers_len,dst_ip\n", "jsonl": ""} {
+	for as, want := range map[string]string{"csv": "time,user,src_ip,host,account,query,domain,query_type,rcode,answers_len,dst_ip\n", "jsonl": ""} {
 		var file bytes.Buffer
 		w, err := NewWriter(as, &file, columnar.DNS)
 		if err == nil {

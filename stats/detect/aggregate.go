@@ -45,6 +45,8 @@ type FoldOptions struct {
 	// TwoLabels takes a name's last two labels for its registered domain, as
 	// profile seed does.
 	TwoLabels bool
+	// Names says which names of users and hosts are one.
+	Names Names
 	// CountBlocked takes what was blocked for sent, as profile seed does.
 	CountBlocked bool
 	// Rules are those that rule_day counts the matches of; nil: none.
@@ -93,6 +95,7 @@ func FoldFor(dets []*Detection, seed bool) FoldOptions {
 	o := FoldOptions{Entropy: oddEntropy, Length: oddLength, Uploads: []string{"PUT", "POST", "PATCH", "CONNECT", ""}}
 	if seed {
 		o.Uploads, o.TwoLabels, o.CountBlocked = []string{"PUT", "POST"}, true, true
+		o.Names.Literal = true
 	}
 	for _, d := range dets {
 		if d.Fold != nil {

@@ -119,7 +119,7 @@ func (o *cloudUploadOptions) judge(in *Input, u *upload) (Finding, bool) {
 		Key: key, Score: float64(out), Threshold: float64(floor), Observed: float64(out), Baseline: math.NaN(), Unit: "B/day",
 		Window: in.Day.window(), Summary: u.today.Summary, RiskScore: 100,
 	}
-	said := fmt.Sprintf("%s uploaded %s to %s (%s, %s) on %s", name(key.Entity), size(f.Observed), name(key.Object),
+	said := fmt.Sprintf("%s uploaded %s to %s (%s, %s) on %s", name(f.Who()), size(f.Observed), name(key.Object),
 		u.service.Name, u.service.Kind, in.Day)
 	prevalence := fmt.Sprintf("%s uploads there", count(int64(u.others), "other"))
 	switch u.others {
@@ -138,7 +138,7 @@ func (o *cloudUploadOptions) judge(in *Input, u *upload) (Finding, bool) {
 		f.RiskScore, f.Unit = 25, "uploads/day"
 		f.Score, f.Threshold, f.Observed = float64(uploads), float64(o.BlindEvents), float64(uploads)
 		f.Why = fmt.Sprintf("%s made %s to %s (%s, %s) on %s, never before in %s; the log does not say how many bytes, so it cannot be said whether that is much.",
-			name(key.Entity), count(uploads, "upload"), name(key.Object), u.service.Name, u.service.Kind, in.Day,
+			name(f.Who()), count(uploads, "upload"), name(key.Object), u.service.Name, u.service.Kind, in.Day,
 			count(int64(u.covered), "day")) + andBlocked(&u.today.Summary)
 		return f, true
 	case fresh && out >= int64(floor):

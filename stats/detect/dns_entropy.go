@@ -74,7 +74,7 @@ func (o *dnsEntropyOptions) score(in *Input) []Finding {
 			f.Score, f.Threshold, f.Observed, f.Unit = float64(r.MaxLength), float64(o.Length), float64(r.MaxLength), "B"
 		}
 		f.Why = fmt.Sprintf("%s asked for %d odd names of %s in %d queries, up to %.2f bits per character and %d bytes%s; words stay below %s bits and %d bytes",
-			name(r.Entity), r.Odd, domainName(r.Object), r.Events, r.MaxEntropy, r.MaxLength, quoteExamples(r.Examples),
+			name(r.Who()), r.Odd, domainName(r.Object), r.Events, r.MaxEntropy, r.MaxLength, quoteExamples(r.Examples),
 			num(o.Entropy), o.Length)
 		findings = append(findings, f)
 	}

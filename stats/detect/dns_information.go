@@ -73,7 +73,7 @@ func (o *dnsInformationOptions) score(in *Input, risk int) []Finding {
 		}
 		f.Score, f.Threshold = f.Observed, float64(limit)
 		f.Why = fmt.Sprintf("%s asked %s for names that hold %s of distinct subdomains in %s (%s of %.0f bytes on average and %s %s)%s; ordinary clients stay below %s",
-			name(r.Entity), domainName(r.Object), size(f.Observed), span, count(r.Names, "name"), mean, size(float64(r.NameBytes)), in.when(),
+			name(r.Who()), domainName(r.Object), size(f.Observed), span, count(r.Names, "name"), mean, size(float64(r.NameBytes)), in.when(),
 			quoteExamples(r.Examples), size(f.Threshold))
 		findings = append(findings, f)
 	}

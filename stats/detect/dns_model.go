@@ -72,7 +72,7 @@ func (o *dnsModelOptions) score(in *Input) []Finding {
 			first = "the first "
 		}
 		f.Why = fmt.Sprintf("%s asked %s for %s that look like data, of %s%s, with a probability of %.2f on average and %.2f at most",
-			name(r.Entity), domainName(r.Object), count(r.Over, "name"), first, count(r.Scored, "distinct name"), mean, float64(r.MaxScore)/certain)
+			name(r.Who()), domainName(r.Object), count(r.Over, "name"), first, count(r.Scored, "distinct name"), mean, float64(r.MaxScore)/certain)
 		if r.Likely != "" {
 			f.Why += ": " + name(r.Likely)
 		}

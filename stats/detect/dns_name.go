@@ -7,12 +7,12 @@ import "outflow/columnar"
 var DNSName = &Aggregate{
 	Name:   "dns_name",
 	Doc:    "DNS queries of each client (address, else user, else host) and UTC day by full name, as it was written.",
-	Rev:    1,
+	Rev:    2, // names of entities are folded
 	Tables: []*columnar.Table{columnar.DNS},
-	Reads:  columnar.ColSet(columnar.Time, columnar.User, columnar.SrcIP, columnar.Host, columnar.Query),
+	Reads:  columnar.ColSet(columnar.Time, columnar.Query) | entityReads,
 	New: func(o *FoldOptions) Folder {
 		v := newVolumes(o)
-		v.entities = newEntities(addressEntity, userEntity, hostEntity)
+		v.entities = newEntities(o, addressEntity, userEntity, hostEntity)
 		var ids [columnar.BatchRows]uint32
 		v.object = func(b *columnar.Batch) []uint32 {
 			offsets, text := b.Texts(columnar.Query)

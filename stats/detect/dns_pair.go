@@ -19,12 +19,11 @@ var DNSPair = &Aggregate{
 	Doc: "DNS queries of each client (address, else user, else host) to each registered domain and UTC day: how many, " +
 		"how many distinct names, their bytes, the busiest 5 minutes, how many look random, how many dns_model takes for data. " +
 		"Names whose top-level domain does not exist are together under " + noTopLevel + ".",
-	// 2: the scores of dns_model; 3: the most distinct names in 5 minutes, and names of
-	// no top-level domain in one group, of which each was one of its own
+	// 2: the scores of dns_model; 3: the most distinct names in 5 minutes, names under no
+	// top-level domain in one group, and names of entities folded
 	Rev:    3,
 	Tables: []*columnar.Table{columnar.DNS},
-	Reads: columnar.ColSet(columnar.Time, columnar.User, columnar.SrcIP, columnar.Host, columnar.Query,
-		columnar.Domain, columnar.QueryType, columnar.Rcode),
+	Reads:  entityReads | columnar.ColSet(columnar.Time, columnar.Query, columnar.Domain, columnar.QueryType, columnar.Rcode),
 	Depends: func(o *FoldOptions) []any {
 		depends := []any{o.Entropy, o.Length, o.TwoLabels}
 		if o.Model != nil {
@@ -70,7 +69,7 @@ type dnsPairs struct {
 func newDNSPairs(o *FoldOptions) *dnsPairs {
 	d := &dnsPairs{
 		o:        o,
-		entities: newEntities(addressEntity, userEntity, hostEntity),
+		entities: newEntities(o, addressEntity, userEntity, hostEntity),
 		domains:  columnar.NewDict(),
 		rare:     columnar.Lookup[bool]{Func: rareType},
 		nxdomain: columnar.Lookup[bool]{Func: func(rcode []byte) bool { return string(rcode) == "NXDOMAIN" }},
@@ -328,6 +327,7 @@ func (d *dnsPairs) Size() int {
 // Drain implements Folder. A record's value is
 //
 //	greatest entropy of a name of the pair
+//	how the entity is spelt
 //	per query: µs since the one before, <<2, and two bits: whether its type is rare,
 //	and whether there was no such name; then its name
 //
@@ -337,7 +337,12 @@ func (d *dnsPairs) Size() int {
 // it is odd, and then the subdomain.
 func (d *dnsPairs) Drain(w *RunWriter) {
 	order := newKeyOrder(d.entities, d.domains, d.parts.groups(func(p *dnsPart) *columnar.Groups { return p.groups }))
-	var key, value []byte
+	var key, value, shown []byte
+	var twins twinRecords
+	record := w.record
+	if order.twins {
+		record = twins.record
+	}
 	var pairs [foldRows]dnsPair
 	for _, at := range d.parts.sorted() {
 		p := d.parts.all[at]
@@ -360,18 +365,24 @@ func (d *dnsPairs) Drain(w *RunWriter) {
 				if c.who != last {
 					kind, name := d.entities.key(c.who)
 					key = appendKey(key[:0], at.day, at.feed, kind, name)
+					shown = d.entities.shown(c.who)
 					last, entity = c.who, len(key)
 				}
 				key = appendKeyText(key[:entity], c.object)
+				if order.twins {
+					twins.next(w, key)
+				}
 				for rest := o.queries[o.ends[rank+i]:o.ends[rank+i+1]]; len(rest) > 0; {
 					n := min(len(rest), maxRecordQueries)
 					value = binary.LittleEndian.AppendUint64(value[:0], math.Float64bits(c.entropy))
+					value = appendBytes(value, shown)
 					value = o.appendQueries(value, c.who, o.names[rank+i], rest[:n])
-					w.record(key, uint64(rest[0]>>(nameBits+2)), value)
+					record(key, uint64(rest[0]>>(nameBits+2)), value)
 					rest = rest[n:]
 				}
 			}
 		}
+		twins.end(w)
 		d.parts.drop(at)
 	}
 }
@@ -492,6 +503,7 @@ func (o *dnsOrder) appendQueries(b []byte, who, names uint32, queries []dnsQuery
 // time in that of a hash of their names, which is arbitrary and always the same.
 type dnsMerger struct {
 	day   Day
+	spelt spelling
 	s     Summary
 	names []mergedName
 	table []uint32 // of names by hash: index+1, 0 if free
@@ -546,6 +558,7 @@ func (m *dnsMerger) Add(day Day, seq uint64, value []byte) error {
 	m.slide(int64(seq))
 	d := decoder{b: value}
 	m.s.MaxEntropy = max(m.s.MaxEntropy, math.Float64frombits(d.uint64()))
+	m.spelt.offer(int64(seq), d.bytes())
 	m.local = m.local[:0]
 	before := len(m.pending)
 	time := int64(seq)
@@ -776,6 +789,7 @@ func (m *dnsMerger) Row(r *Row) bool {
 		m.scorer.sum(r.Object)
 	}
 	r.Summary = m.s
+	r.Spelling = m.spelt.of(&r.Key)
 	m.reset()
 	return true
 }
@@ -795,7 +809,7 @@ func appendName(b, sub []byte, domain string) []byte {
 // reset makes the merger ready for another pair.
 func (m *dnsMerger) reset() {
 	m.s, m.met, m.names, m.pending, m.recent = Summary{}, 0, m.names[:0], m.pending[:0], m.recent[:0]
-	m.gone, m.inside, m.bytes = 0, 0, 0
+	m.gone, m.inside, m.bytes, m.spelt = 0, 0, 0, spelling{}
 	if m.scorer != nil {
 		m.scorer.reset()
 	}

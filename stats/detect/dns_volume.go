@@ -62,7 +62,7 @@ func (o *dnsVolumeOptions) score(in *Input) []Finding {
 			Baseline: math.NaN(), Unit: "queries/5min", Window: [2]int64{r.WindowAt, r.WindowAt + window}, Summary: r.Summary,
 			Label: label,
 			Why: fmt.Sprintf("%s sent %d queries for names of %s in 5 minutes, and asked for %s in 5 minutes at most (%d queries for %s %s)%s; more than %d queries for %d distinct names is unusual",
-				name(r.Entity), r.WindowEvents, domainName(r.Object), count(r.WindowNames, "distinct name"), r.Events, count(r.Names, "distinct name"), in.when(),
+				name(r.Who()), r.WindowEvents, domainName(r.Object), count(r.WindowNames, "distinct name"), r.Events, count(r.Names, "distinct name"), in.when(),
 				quoteExamples(r.Examples), o.Queries, o.Names),
 		})
 	}

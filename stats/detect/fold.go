@@ -11,93 +11,7 @@ import (
 	"outflow/columnar"
 )
 
-// What the folds share: numbers for entities, and days cut into parts.
-
-// An entityKind is the column that an entity comes from.
-type entityKind uint32
-
-const (
-	groupEntity entityKind = iota // no column: what a correlation groups, whoever it is of
-	userEntity
-	addressEntity
-	hostEntity
-)
-
-var entityColumns = [...]columnar.Col{userEntity: columnar.User, addressEntity: columnar.SrcIP, hostEntity: columnar.Host}
-
-// entities numbers the entities that a worker has met. 0 is no entity.
-type entities struct {
-	order   [3]entityKind // the first column with a value wins
-	names   [4]*columnar.Dict
-	lookups [4]columnar.Lookup[uint32]
-	ids     [columnar.BatchRows]uint32
-}
-
-func newEntities(order ...entityKind) *entities {
-	e := &entities{order: [3]entityKind(order)}
-	for _, kind := range order {
-		names := columnar.NewDict()
-		e.names[kind] = names
-		e.lookups[kind].Func = func(text []byte) uint32 {
-			if len(text) == 0 {
-				return 0
-			}
-			return uint32(names.Code(text))<<2 | uint32(kind)
-		}
-	}
-	return e
-}
-
-// of returns the entity of each row.
-func (e *entities) of(b *columnar.Batch) []uint32 {
-	ids := e.ids[:b.Len()]
-	clear(ids)
-	missing := len(ids)
-	for _, kind := range e.order {
-		if known := b.Known(entityColumns[kind]); known > 0 {
-			codes, dict := b.Codes(entityColumns[kind])
-			numbers := e.lookups[kind].Of(dict)
-			if missing == len(ids) && known == len(ids) {
-				for i, code := range codes {
-					ids[i] = numbers[code]
-				}
-				return ids
-			}
-			missing = 0
-			for i, code := range codes {
-				if ids[i] == 0 {
-					ids[i] = numbers[code]
-				}
-				if ids[i] == 0 {
-					missing++
-				}
-			}
-			if missing == 0 {
-				return ids
-			}
-		}
-	}
-	return ids
-}
-
-// key returns the type and the name of an entity.
-func (e *entities) key(id uint32) (entityType, name string) {
-	kind := entityKind(id & 3)
-	entityType = "group"
-	if kind != groupEntity {
-		entityType = entityColumns[kind].String()
-	}
-	return entityType, string(e.names[kind].Text(int32(id >> 2)))
-}
-
-func (e *entities) size() (n int) {
-	for _, names := range e.names {
-		if names != nil {
-			n += sizeOf(names)
-		}
-	}
-	return n
-}
+// What the folds share: the order of their keys, and days cut into parts.
 
 // sizeOf is about how many bytes a dictionary takes.
 func sizeOf(d *columnar.Dict) int { return d.Size() + 40*d.Len() }
@@ -131,7 +45,10 @@ func sortedCodes(d *columnar.Dict, used []bool) []int32 {
 
 // A keyOrder is the order of a fold's keys: the ranks of their entities and of
 // their objects, by number.
-type keyOrder struct{ entities, objects ranks }
+type keyOrder struct {
+	entities, objects ranks
+	twins             bool // entities have several spellings, so that several slots may have one key
+}
 
 type ranks struct {
 	of []uint32
@@ -140,10 +57,10 @@ type ranks struct {
 
 // newKeyOrder orders the keys of groups.
 func newKeyOrder(e *entities, objects *columnar.Dict, groups iter.Seq[*columnar.Groups]) *keyOrder {
-	var used [4][]bool // of each kind of entities
-	for kind, names := range e.names {
-		if names != nil {
-			used[kind] = make([]bool, names.Len())
+	var used [4][]bool // of each kind of entities, their spellings
+	for kind, spelt := range e.spelt {
+		if spelt != nil {
+			used[kind] = make([]bool, spelt.Len())
 		}
 	}
 	usedObjects := make([]bool, objects.Len())
@@ -157,18 +74,43 @@ func newKeyOrder(e *entities, objects *columnar.Dict, groups iter.Seq[*columnar.
 	o := &keyOrder{}
 	rank := 0
 	for _, kind := range [...]entityKind{groupEntity, hostEntity, addressEntity, userEntity} { // by their names
-		if e.names[kind] == nil {
+		if e.spelt[kind] == nil {
 			continue
 		}
-		for _, code := range sortedCodes(e.names[kind], used[kind]) {
-			o.entities.set(uint32(code)<<2|uint32(kind), rank)
-			rank++
-		}
+		rank += o.rank(e, kind, used[kind], rank)
 	}
 	for rank, code := range sortedCodes(objects, usedObjects) {
 		o.objects.set(uint32(code), rank)
 	}
 	return o
+}
+
+// rank ranks the used spellings of a kind of entities by the entities' names, from a
+// rank on, and returns how many entities there are.
+func (o *keyOrder) rank(e *entities, kind entityKind, used []bool, from int) int {
+	usedNames := used
+	if e.folded[kind] != e.spelt[kind] {
+		foldOf := e.foldOf[kind].Of(e.spelt[kind])
+		usedNames = make([]bool, e.folded[kind].Len())
+		for code, used := range used {
+			if used {
+				o.twins = o.twins || usedNames[foldOf[code]]
+				usedNames[foldOf[code]] = true
+			}
+		}
+	}
+	rankOf := make([]int, len(usedNames))
+	names := sortedCodes(e.folded[kind], usedNames)
+	for rank, code := range names {
+		rankOf[code] = from + rank
+	}
+	for code, used := range used {
+		if used {
+			id := uint32(code)<<2 | uint32(kind)
+			o.entities.set(id, rankOf[e.foldedCode(id)])
+		}
+	}
+	return len(names)
 }
 
 func (r *ranks) set(id uint32, rank int) {
@@ -180,7 +122,7 @@ func (r *ranks) set(id uint32, rank int) {
 }
 
 // slots returns the slots of groups, which are pairs of an entity and an object,
-// in the order of their keys.
+// in the order of their keys; those of one key follow each other.
 func (o *keyOrder) slots(groups *columnar.Groups) []int32 {
 	slots := make([]int32, groups.Len()-1)
 	for i := range slots {

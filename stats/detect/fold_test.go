@@ -93,7 +93,8 @@ func randomEvents(r *rand.Rand, n int) []event {
 		record[e.object]++
 		e.record = record[e.object]
 		e.texts = map[columnar.Col]string{
-			columnar.User: pick("", "ann", "bob"), columnar.SrcIP: pick("", "10.0.0.1", "10.0.0.2"), columnar.Host: pick("", "pc1"),
+			columnar.User: pick("", "ann", "bob", "Bob "), columnar.SrcIP: pick("", "10.0.0.1", "10.0.0.1:99", "10.0.0.2"),
+			columnar.Host: pick("", "pc1", "PC1"), columnar.Account: pick("", "", "", "", "", "", "", "111"),
 		}
 		e.ints = map[columnar.Col]int64{}
 		if r.IntN(4) > 0 {

@@ -2,6 +2,7 @@ package detect
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -50,6 +51,42 @@ func NewRunWriter(shards ...io.Writer) *RunWriter {
 		w.entity = math.MaxInt
 	}
 	return w
+}
+
+// twinRecords holds records back while several slots have one key, and writes them by
+// their sequence numbers.
+type twinRecords struct {
+	key, values []byte
+	held        []twinRecord
+}
+
+type twinRecord struct {
+	seq      uint64
+	from, to int // in values
+}
+
+// next begins a slot with a key, which may be that of the slot before.
+func (t *twinRecords) next(w *RunWriter, key []byte) {
+	if !bytes.Equal(t.key, key) {
+		t.end(w)
+		t.key = append(t.key[:0], key...)
+	}
+}
+
+// record holds a record of the slot.
+func (t *twinRecords) record(_ []byte, seq uint64, value []byte) {
+	from := len(t.values)
+	t.values = append(t.values, value...)
+	t.held = append(t.held, twinRecord{seq, from, len(t.values)})
+}
+
+// end writes what is held.
+func (t *twinRecords) end(w *RunWriter) {
+	slices.SortStableFunc(t.held, func(a, b twinRecord) int { return cmp.Compare(a.seq, b.seq) })
+	for _, r := range t.held {
+		w.record(t.key, r.seq, t.values[r.from:r.to])
+	}
+	t.values, t.held = t.values[:0], t.held[:0]
 }
 
 // runBuffer is how many bytes of a shard are written at once.

@@ -11,6 +11,7 @@ import (
 type EntityRisk struct {
 	EntityType string
 	Entity     string
+	Spelling   string   // as in Summary, of the earliest finding
 	Risk24h    int      // over the last day
 	Risk7d     int      // over the last seven days
 	Findings   int      // of the seven days
@@ -18,6 +19,9 @@ type EntityRisk struct {
 	Detections []string
 	Notable    bool // Risk24h > 100, or ≥ 3 tactics and ≥ 4 detections in 7 days
 }
+
+// Who returns the entity as the log spells it.
+func (e *EntityRisk) Who() string { return cmp.Or(e.Spelling, e.Entity) }
 
 // The notable rules. One detection alone, however sure, stays below 100; two
 // that are rather sure, or three that are not, exceed it.
@@ -51,12 +55,14 @@ func Risk(findings []Finding, last Day) []EntityRisk {
 		}
 	}
 	sums := map[entity]*EntityRisk{}
+	spelt := map[entity]Summary{}
 	for k, f := range facts {
 		e := sums[k.entity]
 		if e == nil {
 			e = &EntityRisk{EntityType: k.kind, Entity: k.name}
 			sums[k.entity] = e
 		}
+		spelt[k.entity] = spelt[k.entity].Merge(Summary{First: f.Summary.First, Spelling: f.Summary.Spelling})
 		e.Findings++
 		e.Risk7d += f.RiskScore
 		if k.day == last {
@@ -66,7 +72,8 @@ func Risk(findings []Finding, last Day) []EntityRisk {
 		e.Detections = append(append(e.Detections, k.detection), f.Also...)
 	}
 	out := make([]EntityRisk, 0, len(sums))
-	for _, e := range sums {
+	for k, e := range sums {
+		e.Spelling = spelt[k].Spelling
 		slices.Sort(e.Detections)
 		e.Detections = slices.Compact(e.Detections)
 		slices.Sort(e.Tactics)

@@ -59,7 +59,7 @@ func (d Day) weekend() bool { return ((int(d)+3)%7+7)%7 >= 5 }
 type Key struct {
 	Feed       string `parquet:"feed,dict"`        // the sensor that saw it, see Aggregate; AllFeeds where several meet
 	EntityType string `parquet:"entity_type,dict"` // "user", "src_ip" or "host"; "group" for a correlation that groups by something else
-	Entity     string `parquet:"entity,dict"`      // for "group" the name of the rule
+	Entity     string `parquet:"entity,dict"`      // its name, see Names; for "group" the name of the rule
 	Object     string `parquet:"object,dict"`      // "" where the aggregate has none
 }
 
@@ -98,7 +98,10 @@ type Summary struct {
 
 	First int64 `parquet:"first_seen,timestamp(microsecond)"`
 	Last  int64 `parquet:"last_seen,timestamp(microsecond)"`
-	Hours int64 `parquet:"hours"` // bit h is set if there was an event in hour h of the day
+	// Spelling is how the log spells a user or host at First, and the least of several
+	// spellings; "" for other entities.
+	Spelling string `parquet:"spelling,dict"`
+	Hours    int64  `parquet:"hours"` // bit h is set if there was an event in hour h of the day
 
 	// The row with the most bytes out: how many, when, and its place. For a
 	// correlation the row at which it first came true.
@@ -152,6 +155,9 @@ func (s Summary) Merge(t Summary) Summary {
 	s.KnownIn += t.KnownIn
 	s.Blocked += t.Blocked
 	s.BlockedOut = addBytes(s.BlockedOut, t.BlockedOut)
+	if sooner(t.First, s.First) || t.First == s.First && lesser(t.Spelling, s.Spelling) {
+		s.Spelling = t.Spelling
+	}
 	if sooner(t.First, s.First) {
 		s.First = t.First
 	}

@@ -139,14 +139,27 @@ next:
 		if c.across {
 			at.feed = AllFeeds
 		}
-		p := place{c.by, uint32(f.entities.names[c.kind].Code(name))<<2 | uint32(c.kind), uint32(f.objects.Code(object))}
+		who := uint32(f.entities.spelt[c.kind].Code(name))<<2 | uint32(c.kind)
+		if c.kind != groupEntity && entityKind(h.who&3) == c.kind {
+			who = h.who // it may have an account
+		}
+		p := place{c.by, who, uint32(f.objects.Code(object))}
 		if slices.Contains(places, p) {
 			continue // it is there in another way
 		}
 		places = append(places, p)
 		part := f.parts.of(at)
 		from := len(part.arena)
-		part.arena = f.appendMatch(part.arena, b, h, way)
+		if c.kind == groupEntity {
+			part.arena = f.appendMatch(part.arena, b, h, way)
+		} else { // however the log spells it, it is one group
+			value := &f.values[c.group[c.entity]]
+			spelt := *value
+			_, name := f.entities.key(who)
+			*value = []byte(name)[:charEnd([]byte(name), maxRuleValue)]
+			part.arena = f.appendMatch(part.arena, b, h, way)
+			*value = spelt
+		}
 		part.matches = append(part.matches, ruleMatch{part.slot(p.who, p.what), h.row.first - int64(at.day)*dayMicros, from, len(part.arena)})
 	}
 }
@@ -169,8 +182,7 @@ func (f *ruleFold) appendMatch(to []byte, b *columnar.Batch, h *ruleHit, way int
 	to = appendBytes(to, []byte(h.feed))
 	f.example = f.example[:0]
 	if f.correlations[h.Rule][way].kind == groupEntity && h.who != 0 {
-		_, name := f.entities.key(h.who)
-		f.example = append(append(f.example, cutText([]byte(name), maxRuleWhat)...), ruleObject...)
+		f.example = append(append(f.example, cutText(f.entities.spelling(h.who), maxRuleWhat)...), ruleObject...)
 	}
 	f.example = append(f.example, appendRuleExample(nil, b, int(h.Row))...)
 	to = appendBytes(to, f.example)

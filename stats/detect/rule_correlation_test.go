@@ -55,6 +55,7 @@ func matchesOf(set *sigma.Set, events []event) (out []sigma.Occurrence) {
 	rule := func(name string) int {
 		return slices.IndexFunc(set.Rules, func(r *sigma.Rule) bool { return r.Name == name })
 	}
+	names := &Names{}
 	for _, e := range events {
 		add := func(name string, values map[string]string) {
 			o := sigma.Occurrence{Rule: rule(name), Time: e.us, Feed: e.feed}
@@ -70,7 +71,18 @@ func matchesOf(set *sigma.Set, events []event) (out []sigma.Occurrence) {
 		if e.copied {
 			continue
 		}
-		text := func(c columnar.Col) string { return e.texts[c] }
+		text := func(c columnar.Col) string {
+			switch v := e.texts[c]; {
+			case c == columnar.SrcIP:
+				return string(columnar.AppendAddress(nil, []byte(v)))
+			case c == columnar.User && v != "" && e.texts[columnar.Account] != "" && !strings.Contains(v, `\`):
+				return e.texts[columnar.Account] + "/" + names.User(v)
+			case c == columnar.User:
+				return names.User(v)
+			default:
+				return v
+			}
+		}
 		switch {
 		case e.table == columnar.HTTP && text(columnar.Method) != "GET":
 			bytes := ""

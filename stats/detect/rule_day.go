@@ -20,8 +20,8 @@ var RuleDay = &Aggregate{
 		"parts of the path of a request, the registered domain of a query, the program of a process, the host or address of " +
 		"a connection, the service and operation of a call. Of a correlation, the matches within its windows, by its group.",
 	// 2: correlations; 3: rules without a name are called by their title, not their id; 4:
-	// numbers and booleans compare as such, rules run on logs of their product alone, and
-	// queries under no top-level domain are in one group.
+	// numbers and booleans compare as such, rules run on logs of their product alone,
+	// queries under no top-level domain are in one group, and names of entities are folded.
 	Rev:    4,
 	Tables: columnar.Tables[:],
 	Wants:  func(o *FoldOptions) columnar.Wanted { return ruleWants(o.Rules) },
@@ -58,7 +58,7 @@ func ruleWants(rules *sigma.Set) (want columnar.Wanted) {
 		return want
 	}
 	want = rules.Want()
-	want.Cols |= columnar.ColSet(columnar.Time, columnar.User, columnar.SrcIP, columnar.Host, columnar.BytesOut, columnar.BytesIn, columnar.EventUID)
+	want.Cols |= entityReads | columnar.ColSet(columnar.Time, columnar.BytesOut, columnar.BytesIn, columnar.EventUID)
 	for _, r := range rules.Rules {
 		for _, t := range r.Tables() {
 			want.Cols |= ruleColumns[t]
@@ -178,9 +178,10 @@ type ruleExample struct {
 }
 
 func newRuleFold(o *FoldOptions) *ruleFold {
-	f := &ruleFold{o: o, entities: newEntities(userEntity, addressEntity, hostEntity), objects: columnar.NewDict(),
+	f := &ruleFold{o: o, entities: newEntities(o, userEntity, addressEntity, hostEntity), objects: columnar.NewDict(),
 		parts: newParts(newRulePart, (*rulePart).reset)}
-	f.entities.names[groupEntity] = columnar.NewDict()
+	f.entities.spelt[groupEntity] = columnar.NewDict()
+	f.entities.folded[groupEntity] = f.entities.spelt[groupEntity]
 	if o.Rules != nil && len(o.Rules.Rules) > 0 {
 		f.matcher, f.refs, f.correlations = o.Rules.Matcher(), ruleRefs(o.Rules), correlationsOf(o.Rules)
 	}
@@ -423,10 +424,16 @@ func (f *ruleFold) Size() int {
 }
 
 // Drain implements Folder. A record is a cell with sequence number 0, or a match of
-// a correlation with the µs since midnight.
+// a correlation with the µs since midnight: its kind, how the entity is spelt, and what
+// is known of it.
 func (f *ruleFold) Drain(w *RunWriter) {
 	order := newKeyOrder(f.entities, f.objects, f.parts.groups(func(p *rulePart) *columnar.Groups { return p.groups }))
 	var key, value []byte
+	var twins twinRecords
+	record := w.record
+	if order.twins {
+		record = twins.record
+	}
 	for _, at := range f.parts.sorted() {
 		p := f.parts.all[at]
 		slices.SortFunc(p.matches, func(a, b ruleMatch) int { return cmp.Or(cmp.Compare(a.slot, b.slot), cmp.Compare(a.time, b.time)) })
@@ -434,18 +441,24 @@ func (f *ruleFold) Drain(w *RunWriter) {
 			who, what := p.groups.Key(slot)
 			kind, name := f.entities.key(who)
 			key = appendKey(key[:0], at.day, at.feed, kind, name, string(f.objects.Text(int32(what))))
+			shown := f.entities.shown(who)
+			if order.twins {
+				twins.next(w, key)
+			}
 			if c := p.cells[slot]; c != nil {
-				value = c.append(append(value[:0], cellRecord), at.day)
-				w.record(key, 0, value)
+				value = c.append(appendBytes(append(value[:0], cellRecord), shown), at.day)
+				record(key, 0, value)
 			}
 			from, _ := slices.BinarySearchFunc(p.matches, slot, func(m ruleMatch, slot int32) int { return cmp.Compare(m.slot, slot) })
 			for _, m := range p.matches[from:] {
 				if m.slot != slot {
 					break
 				}
-				w.record(key, uint64(m.time), p.arena[m.from:m.to])
+				value = appendBytes(append(value[:0], p.arena[m.from]), shown)
+				record(key, uint64(m.time), append(value, p.arena[m.from+1:m.to]...))
 			}
 		}
+		twins.end(w)
 		f.parts.drop(at)
 	}
 	f.size = 0
@@ -474,6 +487,7 @@ func (c *ruleCell) append(b []byte, day Day) []byte {
 type ruleMerger struct {
 	c     ruleCell
 	begun bool
+	spelt spelling
 	following
 }
 
@@ -488,10 +502,13 @@ func (m *ruleMerger) Add(day Day, seq uint64, value []byte) error {
 		return errRun
 	}
 	d := decoder{b: value[1:]}
+	spelt := d.bytes()
 	if value[0] == matchRecord {
+		m.spelt.offer(midnight+int64(seq), spelt)
 		return m.following.add(midnight+int64(seq), &d)
 	}
 	n := ruleCell{counts: d.counts(midnight)}
+	m.spelt.offer(n.first, spelt)
 	for _, field := range [...]*int64{&n.peak.out, &n.peak.time, &n.peak.record} {
 		*field = int64(d.uvarint())
 	}
@@ -519,11 +536,15 @@ func (m *ruleMerger) Add(day Day, seq uint64, value []byte) error {
 
 // Row implements Merger.
 func (m *ruleMerger) Row(r *Row) bool {
-	if !m.begun {
-		return m.following.row(r)
+	switch {
+	case m.begun:
+		m.begun = false
+		m.c.row(r)
+	case !m.following.row(r):
+		m.spelt = spelling{}
+		return false
 	}
-	m.begun = false
-	m.c.row(r)
+	r.Spelling = m.spelt.of(&r.Key)
 	return true
 }
 

@@ -207,9 +207,9 @@ func TestRisk(t *testing.T) {
 		f("p", "cid", "a", "T1567", 14, 1), f("p", "cid", "b", "T1071.004", 15, 1), f("p", "cid", "c", "T1530", 16, 1), f("p", "cid", "d", "T1530", 17, 1),
 	}
 	want := []EntityRisk{
-		{"user", "ann", 101, 101, 2, []string{"TA0010"}, []string{"a", "b"}, true},
-		{"user", "bob", 100, 100, 1, []string{"TA0010"}, []string{"a"}, false},
-		{"user", "cid", 0, 4, 4, []string{"TA0009", "TA0010", "TA0011"}, []string{"a", "b", "c", "d"}, true},
+		{"user", "ann", "", 101, 101, 2, []string{"TA0010"}, []string{"a", "b"}, true},
+		{"user", "bob", "", 100, 100, 1, []string{"TA0010"}, []string{"a"}, false},
+		{"user", "cid", "", 0, 4, 4, []string{"TA0009", "TA0010", "TA0011"}, []string{"a", "b", "c", "d"}, true},
 	}
 	if diff := gocmp.Diff(want, Risk(findings, 20)); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)

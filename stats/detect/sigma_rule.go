@@ -215,13 +215,13 @@ func matched(in *Input, r *Row, rule *sigma.Rule, what string) Finding {
 	}
 	innocent := innocentCauses(rule)
 	f.Why = fmt.Sprintf("%s matched the rule \"%s\" %s on %s: %s%s%s; a rule of level %s is reported at its first match (%s).",
-		name(r.Entity), name(rule.Title), count(r.Events, "time"), in.Day, name(what), bytes, example, cmp.Or(rule.Level, "medium"), innocent)
+		name(r.Who()), name(rule.Title), count(r.Events, "time"), in.Day, name(what), bytes, example, cmp.Or(rule.Level, "medium"), innocent)
 	return f
 }
 
 // correlated completes the finding of a correlation.
 func correlated(f Finding, day Day, rule *sigma.Rule, what string) Finding {
-	who := name(f.Entity)
+	who := name(f.Who())
 	if f.EntityType == "group" {
 		who = "events of any entity"
 	}

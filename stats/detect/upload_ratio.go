@@ -96,7 +96,7 @@ func (o *uploadRatioOptions) score(in *Input, risk int) []Finding {
 			Window: in.Day.window(), Summary: today.Summary, Timeline: points,
 		}
 		f.Why = fmt.Sprintf("%s sent %s and received %s on %s, a ratio of %.2f (producer-consumer ratio %+.2f)",
-			name(key.Entity), size(float64(today.BytesOut)), size(float64(today.BytesIn)), in.Day, ratio,
+			name(today.Who()), size(float64(today.BytesOut)), size(float64(today.BytesIn)), in.Day, ratio,
 			stats.ProducerConsumerRatio(today.BytesOut, today.BytesIn))
 		if days >= o.MinDays {
 			f.Why += fmt.Sprintf("; the %s before come to %.2f, and above %.2f is unusual.", count(int64(days), "day"), usual, limit)

@@ -306,7 +306,7 @@ func (o *uploadZScoreOptions) unusual(in *Input, s series, u *usual) Finding {
 		far = "so any upload of that size is unusual"
 	}
 	f.Why = fmt.Sprintf("%s uploaded %s on %s; the usual %s of the %s before has %s and up to %s passes, %s (z %.2f, threshold %s).",
-		name(s.key.Entity), size(f.Observed), in.Day, kind, count(int64(u.days), "day"), size(mid),
+		name(f.Who()), size(f.Observed), in.Day, kind, count(int64(u.days), "day"), size(mid),
 		size(o.upper(u.centre, u.spread)), far, z, num(o.Threshold)) + andBlocked(&f.Summary)
 	f.Timeline = timeline(in, s, func(like bool) (low, mid, up float64) {
 		c := u.centre
@@ -397,7 +397,7 @@ func (o *uploadZScoreOptions) judgeCold(p *peers, risk int) []Finding {
 		}
 		below, _ := slices.BinarySearch(p.days, f.Observed)
 		below, others := below-n.below, len(p.days)-n.days
-		said := fmt.Sprintf("%s uploaded %s on %s and %s, too little for a baseline", name(f.Entity), size(f.Observed), DayOf(f.Window[0]), history)
+		said := fmt.Sprintf("%s uploaded %s on %s and %s, too little for a baseline", name(f.Who()), size(f.Observed), DayOf(f.Window[0]), history)
 		share := 100 * float64(below) / float64(others)
 		switch {
 		case others < minPeerDays:
@@ -436,7 +436,7 @@ func (o *uploadZScoreOptions) scoreClassic(in *Input) []Finding {
 		mean, sd := stats.MeanSD(bytes)
 		f := o.finding(in, s, z, mean)
 		f.Why = fmt.Sprintf("%s uploaded %s on %s; the mean of the %s before is %s with a standard deviation of %s, so this is %.1f deviations above it (threshold %s).",
-			name(key.Entity), size(f.Observed), in.Day, count(int64(len(bytes)), "day"), size(mean), size(sd), z, num(o.Threshold))
+			name(f.Who()), size(f.Observed), in.Day, count(int64(len(bytes)), "day"), size(mean), size(sd), z, num(o.Threshold))
 		f.Timeline = timeline(in, s, func(bool) (low, mid, up float64) {
 			return max(0, mean-o.Threshold*sd), mean, mean + o.Threshold*sd
 		})
@@ -464,7 +464,7 @@ func (o *uploadZScoreOptions) scoreSeed(in *Input) []Finding {
 			Day: today.Day, Key: key, Score: z, Threshold: o.Threshold, Observed: float64(today.BytesOut), Baseline: mean,
 			Unit: "B/day", Window: today.Day.window(), Summary: today.Summary,
 			Why: fmt.Sprintf("%s uploaded %s on %s; the mean of its %s, that one included, is %s with a standard deviation of %s, so this is %.1f deviations above it (threshold %s).",
-				name(key.Entity), size(float64(today.BytesOut)), today.Day, count(int64(len(rows)), "day"), size(mean), size(sd), z, num(o.Threshold)),
+				name(today.Who()), size(float64(today.BytesOut)), today.Day, count(int64(len(rows)), "day"), size(mean), size(sd), z, num(o.Threshold)),
 		}
 		for i := range rows {
 			f.Timeline = append(f.Timeline, Point{

@@ -2,15 +2,15 @@ package detect
 
 import "outflow/columnar"
 
-var volumeColumns = columnar.ColSet(columnar.Time, columnar.User, columnar.SrcIP, columnar.Host,
-	columnar.BytesOut, columnar.BytesIn, columnar.DstIP, columnar.EventUID, columnar.Status, columnar.Action)
+var volumeColumns = entityReads | columnar.ColSet(columnar.Time, columnar.BytesOut, columnar.BytesIn, columnar.DstIP,
+	columnar.EventUID, columnar.Status, columnar.Action)
 
 // UserDay sums what each entity sent and received in a day.
 var UserDay = &Aggregate{
 	Name: "user_day",
 	Doc: "Bytes out and in of each entity (user, else address, else host) and UTC day, and how many addresses it came from. " +
 		"Connections to internal addresses are left out: what is sent there has not left. What was blocked is counted apart.",
-	Rev:     3, // 3: what was blocked is apart, and was sent before
+	Rev:     3, // 3: what was blocked is apart; names of entities are folded, and users have their account
 	Tables:  []*columnar.Table{columnar.API, columnar.HTTP, columnar.Network},
 	Reads:   volumeColumns,
 	Depends: func(o *FoldOptions) []any { return []any{o.CountBlocked} },

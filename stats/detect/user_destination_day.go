@@ -58,15 +58,15 @@ func hashText(text []byte) uint64 { return maphash.Bytes(hashSeed, text) }
 func (u *uploads) hash(at partKey, p *volumePart) func(slot int32) uint64 {
 	part := maphash.Comparable(hashSeed, at)
 	var entities [4][]uint64
-	for kind, names := range u.volumes.entities.names {
-		if names != nil {
-			entities[kind] = u.entities[kind].Of(names)
+	for kind, spelt := range u.volumes.entities.spelt {
+		if spelt != nil {
+			entities[kind] = u.entities[kind].Of(u.volumes.entities.namesOf(entityKind(kind)))
 		}
 	}
 	objects := u.objects.Of(u.volumes.objects)
 	return func(slot int32) uint64 {
 		who, what := p.groups.Key(slot)
-		high, low := bits.Mul64(part^entities[who&3][who>>2], objects[what])
+		high, low := bits.Mul64(part^entities[who&3][u.volumes.entities.foldedCode(who)], objects[what])
 		return high ^ low
 	}
 }

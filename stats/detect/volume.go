@@ -146,7 +146,7 @@ func (d *decoder) counts(midnight int64) (c counts) {
 func newVolumes(o *FoldOptions) *volumes {
 	v := &volumes{
 		o:         o,
-		entities:  newEntities(userEntity, addressEntity, hostEntity),
+		entities:  newEntities(o, userEntity, addressEntity, hostEntity),
 		objects:   columnar.NewDict(),
 		logs:      columnar.NewDict(),
 		addresses: columnar.NewDict(),
@@ -334,8 +334,8 @@ func (v *volumes) Size() int {
 	return n
 }
 
-// Drain implements Folder. A record's value is what appendVolume writes, and then
-// the hash of each address.
+// Drain implements Folder. A record's value is what appendVolume writes, how the entity
+// is spelt, and then the hash of each address.
 func (v *volumes) Drain(w *RunWriter) {
 	order := newKeyOrder(v.entities, v.objects, v.parts.groups(func(p *volumePart) *columnar.Groups { return p.groups }))
 	hashes := make([]uint64, v.addresses.Len())
@@ -352,6 +352,7 @@ func (v *volumes) Drain(w *RunWriter) {
 			key = appendKey(key[:0], at.day, at.feed, kind, name, string(v.objects.Text(int32(what))))
 			c := p.cell(slot, at.day)
 			value = v.appendVolume(value[:0], &c, at.day)
+			value = appendBytes(value, v.entities.shown(who))
 			for _, code := range came[ends[slot-1]:ends[slot]] {
 				value = binary.LittleEndian.AppendUint64(value, hashes[code])
 			}
@@ -436,6 +437,7 @@ type volumeMerger struct {
 	keep  func(object string, c *volume) bool
 	logs  *columnar.Dict // as in volumes
 	c     volume
+	spelt spelling
 	came  []uint64 // hashes of addresses
 	begun bool
 }
@@ -455,6 +457,7 @@ func (m *volumeMerger) Add(day Day, _ uint64, value []byte) error {
 		n.peakRecord = int64(d.uvarint())
 		n.peakLog = m.logs.Code(d.bytes())
 	}
+	m.spelt.offer(n.first, d.bytes())
 	for len(d.b) > 0 {
 		m.came = append(m.came, d.uint64())
 	}
@@ -479,7 +482,8 @@ func (m *volumeMerger) Row(r *Row) bool {
 		return false
 	}
 	c := &m.c
-	m.begun = false
+	spelt := m.spelt
+	m.begun, m.spelt = false, spelling{}
 	slices.Sort(m.came)
 	addresses := len(slices.Compact(m.came))
 	m.came = m.came[:0]
@@ -489,7 +493,7 @@ func (m *volumeMerger) Row(r *Row) bool {
 	r.Summary = Summary{
 		Events: c.events, BytesOut: c.out, BytesIn: c.in, KnownOut: c.knownOut, KnownIn: c.knownIn,
 		First: c.first, Last: c.last, Hours: c.hours, PeakOut: c.peak, PeakTime: c.peakTime,
-		Addresses: int64(addresses), Blocked: c.blocked, BlockedOut: c.blockedOut,
+		Addresses: int64(addresses), Blocked: c.blocked, BlockedOut: c.blockedOut, Spelling: spelt.of(&r.Key),
 	}
 	if c.peak > 0 {
 		r.Evidence = string(m.logs.Text(c.peakLog)) + ":" + strconv.FormatInt(c.peakRecord, 10)

@@ -1,0 +1,113 @@
+package columnar
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+)
+
+func TestAppendAddress(t *testing.T) {
+	for text, want := range map[string]string{
+		"10.0.0.5": "10.0.0.5", "::ffff:10.0.0.5": "10.0.0.5", "::FFFF:a00:5": "10.0.0.5", "10.0.0.5:51234": "10.0.0.5",
+		"0:0:0:0:0:ffff:0a00:0005": "10.0.0.5", "[::ffff:10.0.0.5]:443": "10.0.0.5", "[10.0.0.5]": "10.0.0.5", " 10.0.0.5\t": "10.0.0.5",
+		"2001:db8::5": "2001:db8::5", "2001:DB8::5": "2001:db8::5", "2001:0db8:0:0:0:0:0:5": "2001:db8::5",
+		"[2001:db8::5]": "2001:db8::5", "[2001:db8::5]:443": "2001:db8::5", "fe80::1%eth0": "fe80::1", "[fe80::1%eth0]:53": "fe80::1",
+		// No addresses, or ones that could be another.
+		"": "", "-": "-", "010.0.0.5": "010.0.0.5", "10.0.0": "10.0.0", "167772165": "167772165", "10.0.0.5:": "10.0.0.5:",
+		"10.0.0.5:65536": "10.0.0.5:65536", "10.0.0.5, 10.9.9.9": "10.0.0.5, 10.9.9.9", "pc.corp.example:443": "pc.corp.example:443",
+		"[]": "[]", "[": "[", "[::1": "[::1", "AWS Internal": "AWS Internal", "%eth0": "%eth0", "10.0.0.5%eth0": "10.0.0.5%eth0",
+		strings.Repeat("1", 1000): strings.Repeat("1", 1000), "\xff::1": "\xff::1",
+	} {
+		if got := string(AppendAddress([]byte("x"), []byte(text))); got != "x"+want {
+			t.Errorf("%q: got %q, want %q", text, got, "x"+want)
+		}
+	}
+}
+
+// notations returns an address in some of the ways in which logs write it.
+func notations(a netip.Addr, r *rand.Rand) []string {
+	long := netip.AddrFrom16(a.As16()).StringExpanded() // IPv4: as IPv6
+	upper := strings.ToUpper(netip.AddrFrom16(a.As16()).String())
+	port := r.IntN(1 << 16)
+	out := []string{a.String(), long, upper, "[" + long + "]", fmt.Sprintf("[%s]:%d", upper, port), fmt.Sprint(" ", a, " ")}
+	if a.Is4() {
+		return append(out, fmt.Sprintf("%s:%d", a, port))
+	}
+	return append(out, long+"%eth0", fmt.Sprintf("[%s%%7]:%d", a, port))
+}
+
+// TestOneAddressOneCode fails if an address has a code of its own in some notation, by
+// any of the ways in which cells are set, also when the dictionary has grown.
+func TestOneAddressOneCode(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 2))
+	var want []string // by row
+	var data []byte
+	var spans []Span
+	for range 2000 {
+		bytes := [16]byte{0x20, 0x01, 0x0d, 0xb8, 15: byte(r.IntN(200))}
+		a := netip.AddrFrom16(bytes)
+		if r.IntN(2) == 0 {
+			a = netip.AddrFrom4([4]byte{10, 0, byte(r.IntN(3)), byte(r.IntN(200))})
+		}
+		all := notations(a, r)
+		text := all[r.IntN(len(all))]
+		want = append(want, a.String())
+		spans = append(spans, Span{uint32(len(data)), uint32(len(data) + len(text))})
+		data = append(data, text...)
+	}
+	data = append(data, make([]byte, 64)...)
+	data = data[:len(data)-64]
+	distinct := len(slices.Compact(slices.Sorted(slices.Values(want))))
+	ways := map[string]func(*Builder){
+		"cell by cell": func(b *Builder) {
+			for i, s := range spans {
+				b.SetTime(0)
+				b.SetText(SrcIP, data[s.Begin:s.End])
+				b.SetText(DstIP, data[s.Begin:s.End])
+				b.Next(int64(i + 1))
+			}
+		},
+		"column by column": func(b *Builder) {
+			times, records := make([]int64, len(spans)), make([]int64, len(spans))
+			for i := range records {
+				records[i] = int64(i + 1)
+			}
+			b.PutTimes(times)
+			b.PutTexts(SrcIP, data, spans)
+			b.PutTexts(DstIP, data, spans)
+			b.NextRows(records)
+		},
+	}
+	for way, put := range ways {
+		t.Run(way, func(t *testing.T) {
+			rows := 0
+			out := &Out{Want: ColSet(Time, SrcIP, DstIP), Sink: func(b *Batch) {
+				for _, c := range []Col{SrcIP, DstIP} {
+					codes, dict := b.Codes(c)
+					seen := map[int32]bool{}
+					asked := 0
+					lookup := Lookup[string]{Func: func(text []byte) string { asked++; return string(text) }}
+					texts := lookup.Of(dict)
+					for i, code := range codes {
+						seen[code] = true
+						if got := string(dict.Text(code)); got != want[i] || texts[code] != want[i] {
+							t.Fatalf("%v, row %d: got %q (%q looked up), want %q", c, i, got, texts[code], want[i])
+						}
+					}
+					if len(seen) != distinct || asked != distinct+1 {
+						t.Errorf("%v: got %d codes, %d texts looked up, want %d, and one more", c, len(seen), asked, distinct)
+					}
+				}
+				rows += b.Len()
+			}}
+			put(out.Table(Network))
+			out.Flush()
+			if rows != len(want) {
+				t.Errorf("got %d rows, want %d", rows, len(want))
+			}
+		})
+	}
+}
