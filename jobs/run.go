@@ -375,6 +375,8 @@ func (p *program) complain(in *reports.Input) {
 	}
 	if in.Skipped > 0 {
 		faults = append(faults, fmt.Sprintf("skipped %d of %d records: %s", in.Skipped, in.Records, strings.Join(in.Reasons, "; ")))
+	} else {
+		faults = append(faults, in.Reasons...)
 	}
 	if len(faults) > 0 {
 		p.note("%s: %s", printable(in.Name), printable(strings.Join(faults, "; ")))

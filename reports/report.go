@@ -72,7 +72,7 @@ type Input struct {
 	Other    int64    // records of no canonical table
 	Skipped  int64    // malformed
 	Masked   int64    // rows with a DNS name that the log does not have as it was asked
-	Reasons  []string // why records were skipped
+	Reasons  []string // why records were skipped, then why cells were left empty
 	Error    string   // why the object could not be read to its end, or at all; "" if it could
 	First    int64    // µs UTC of the first and last row; 0 without rows
 	Last     int64

@@ -25,8 +25,11 @@ not begin a field, or is never closed, stands for itself. A record with more or 
 skipped. The header may begin with # and is skipped where it is repeated, as in files put one after the other;
 another header inside an object is skipped with a reason, and its rows are read by the first.
 
-Times without a zone are in the input's zone. Empty, "-", null, NULL, None and N/A say nothing: the row has no
-such value, and is skipped if it is the time.`,
+Several columns may hold one value, such as user and email: in each record the first that says something counts.
+Times without a zone are in the input's zone; the date may stand in a column of its own (date, time). Empty, "-",
+null, None, NA, N/A and the like say nothing: the row has no such value, and is skipped if it is the time. So is
+a time outside 1990–2100, or more than two days after the object was written. Any other value that cannot be read
+is left out of its row, and counted.`,
 	Tables:   []*columnar.Table{columnar.API, columnar.HTTP, columnar.DNS, columnar.Network, columnar.Process, columnar.Event},
 	Remedies: mappingRemedies,
 	Sniff:    sniffCSV,
@@ -36,7 +39,7 @@ such value, and is skipped if it is the time.`,
 		if m := o.Mapping; m != nil && m.Delimiter != 0 && (m.Delimiter >= 0x80 || strings.IndexByte("\"\r\n", m.Delimiter) >= 0) {
 			return nil, fmt.Errorf("mapping.delimiter: %q cannot separate fields; want an ASCII character other than a quote", m.Delimiter)
 		}
-		d := &csvDecoder{mapping: o.Mapping, set: setter{clock: scan.Clock{Zone: o.Zone}}}
+		d := &csvDecoder{mapping: o.Mapping, set: setter{clock: o.clock()}}
 		return d, d.open(o.Head)
 	},
 }
@@ -192,11 +195,11 @@ type csvDecoder struct {
 	fields  []field
 
 	// The run of records that are read column by column: where they begin in
-	// scanner.pos, their lines, and by field what was read of them.
+	// scanner.pos, their lines, and what was read of them for the field at hand.
 	begins []uint32
 	lines  []int64
 	spans  []columnar.Span
-	ints   [][]int64
+	ints   []int64
 	copied []byte // cells that are not in the block as they are
 	most   int    // how many records the next run may have
 }
@@ -288,9 +291,7 @@ func (d *csvDecoder) Decode(b *Block, out *columnar.Out, t *Tally) error {
 	if d.fields == nil {
 		d.fields = d.plan.wanted(d.builder)
 		d.spans = slices.Grow(d.spans[:0], csvRun)[:csvRun]
-		for len(d.ints) < len(d.fields) {
-			d.ints = append(d.ints, make([]int64, csvRun))
-		}
+		d.ints = slices.Grow(d.ints[:0], csvRun)[:csvRun]
 		d.most = csvRun
 	}
 	s := &d.scanner
@@ -326,7 +327,7 @@ func (d *csvDecoder) window(data []byte, line int64, t *Tally) int64 {
 	for next := 0; next < len(s.Ends); {
 		n, odd := 0, true
 		if d.plan.where < 0 {
-			n, odd = d.run(data, s.Ends[next:], begin, line)
+			n, odd = d.run(data, s.Ends[next:], begin, line, t)
 		}
 		if n > 0 {
 			d.builder.NextRows(d.lines[:n])
@@ -354,7 +355,7 @@ func (d *csvDecoder) window(data []byte, line int64, t *Tally) int64 {
 // run puts the cells of the first records, of which the first begins at begin in
 // scanner.pos. It returns how many, and whether the record after them is odd.
 // d.lines are their lines, and that of the record after them.
-func (d *csvDecoder) run(data []byte, ends []int, begin int, line int64) (n int, odd bool) {
+func (d *csvDecoder) run(data []byte, ends []int, begin int, line int64, t *Tally) (n int, odd bool) {
 	d.begins, d.lines = d.begins[:0], d.lines[:0]
 	for _, end := range ends[:min(len(ends), d.most, d.builder.Room())] {
 		if odd = end-begin != d.columns; odd {
@@ -372,31 +373,21 @@ func (d *csvDecoder) run(data []byte, ends []int, begin int, line int64) (n int,
 	if n = len(d.begins); n == 0 {
 		return 0, odd
 	}
-	// Only times and numbers can be odd: they come first.
 	for i := range d.fields {
 		f := &d.fields[i]
-		if f.read != readTime && f.read != readNumber {
-			continue
-		}
-		text, plain := d.cells(data, f, n)
-		if f.read == readTime {
-			plain = d.times(f, text, d.spans[:plain], d.ints[i])
-		} else {
-			plain = d.numbers(f, text, d.spans[:plain], d.ints[i])
-		}
-		if plain < n {
-			n, odd = plain, true
-		}
-	}
-	if n == 0 {
-		return 0, odd
-	}
-	for i := range d.fields {
-		switch f := &d.fields[i]; f.read {
-		case readTime:
-			d.builder.PutTimes(d.ints[i][:n])
+		switch f.read {
+		case readTime: // the first field, and the only one that can be odd
+			text, plain := d.cells(data, f, n)
+			if plain = d.times(data, f, text, d.spans[:plain]); plain < n {
+				n, odd = plain, true
+			}
+			if n == 0 {
+				return 0, true
+			}
+			d.builder.PutTimes(d.ints[:n])
 		case readNumber:
-			d.builder.PutInts(f.col, d.ints[i][:n])
+			d.numbers(data, f, n, t)
+			d.builder.PutInts(f.col, d.ints[:n])
 		default:
 			d.texts(data, f, n)
 		}
@@ -434,44 +425,75 @@ func (d *csvDecoder) cells(data []byte, f *field, n int) (text []byte, plain int
 		}
 		spans[i] = columnar.Span{Begin: lo, End: hi}
 	}
+	if len(f.others) == 0 {
+		return data, plain
+	}
+	plain = n
+	for i, s := range spans {
+		cell := data[s.Begin:s.End]
+		for k := 0; k < len(f.others) && scan.Unknown(cell); k++ {
+			begin := d.begins[i]
+			cell = d.raw(data, d.scanner.Pos[begin:int(begin)+d.columns+1], f.others[k])
+		}
+		spans[i] = spanOf(data, cell)
+		if bytes.IndexByte(cell, '"') >= 0 {
+			plain = min(plain, i)
+		}
+	}
 	return data, plain
 }
 
-// times reads the cells of a time into us, up to one that is odd.
-func (d *csvDecoder) times(f *field, text []byte, cells []columnar.Span, us []int64) (n int) {
+// raw returns the cell of a record without its quotes, if there are none within.
+func (d *csvDecoder) raw(data []byte, pos []uint32, i int) []byte {
+	cell := data[pos[i]+1 : pos[i+1]]
+	if i == len(pos)-2 {
+		cell = bytes.TrimSuffix(cell, carriage)
+	}
+	if n := len(cell); n >= 2 && cell[0] == '"' && cell[n-1] == '"' && bytes.IndexByte(cell[1:n-1], '"') < 0 {
+		cell = cell[1 : n-1]
+	}
+	return cell
+}
+
+// times reads the cells of a time into d.ints, up to one that is odd.
+func (d *csvDecoder) times(data []byte, f *field, text []byte, cells []columnar.Span) (n int) {
 	utc := f.unit == "" || f.unit == "iso"
 	for i, s := range cells {
 		cell := text[s.Begin:s.End]
-		t, ok := d.set.clock.UTC(cell)
+		us, ok := d.set.clock.UTC(cell)
 		if !ok || !utc {
-			if unknown(cell) {
-				return i
+			var date []byte
+			if f.date >= 0 {
+				begin := d.begins[i]
+				date = d.raw(data, d.scanner.Pos[begin:int(begin)+d.columns+1], f.date)
 			}
-			if t, ok = d.set.time(f.unit, cell); !ok {
+			var reason string
+			if us, reason = d.set.timeOf(f, cell, date); reason != "" {
 				return i
 			}
 		}
-		us[i] = t
+		d.ints[i] = us
 	}
 	return len(cells)
 }
 
-// numbers reads the cells of a number into v, up to one that is odd.
-func (d *csvDecoder) numbers(f *field, text []byte, cells []columnar.Span, v []int64) (n int) {
-	for i, s := range cells {
+// numbers reads the cells of a number of the first n records of the run into d.ints.
+func (d *csvDecoder) numbers(data []byte, f *field, n int, t *Tally) {
+	text, _ := d.cells(data, f, n)
+	for i, s := range d.spans[:n] {
 		x, ok := scan.Digits(text, s.Begin, s.End)
 		if !ok || f.scale != 1 {
 			x = columnar.Null
-			if cell := text[s.Begin:s.End]; !unknown(cell) {
+			if cell := text[s.Begin:s.End]; !scan.Unknown(cell) {
 				var reason string
 				if x, reason = f.number(cell); reason != "" {
-					return i
+					x = columnar.Null
+					t.Clear(d.lines[i], reason)
 				}
 			}
 		}
-		v[i] = x
+		d.ints[i] = x
 	}
-	return len(cells)
 }
 
 // texts puts the cells of a text in the first n records of the run.
@@ -491,7 +513,7 @@ func (d *csvDecoder) texts(data []byte, f *field, n int) {
 		for i, s := range spans {
 			cell := text[s.Begin:s.End]
 			switch {
-			case unknown(cell):
+			case scan.Unknown(cell):
 				cell = nil
 			case f.read == readHost:
 				cell = scan.URLHost(cell)
@@ -537,32 +559,33 @@ func (d *csvDecoder) record(data []byte, pos []uint32, line int64, t *Tally) {
 			if f.src == last && hi > lo && data[hi-1] == '\r' {
 				hi--
 			}
-			cell = data[lo:hi]
-			if len(cell) > 0 && cell[0] == '"' {
-				cell = d.unquote(cell)
-			} else if f.read == readNumber && f.scale == 1 {
+			if f.read == readNumber && f.scale == 1 {
 				if v, ok := scan.Digits(data, lo, hi); ok {
 					b.SetInt(f.col, v)
 					continue
 				}
 			}
-		}
-		switch f.read {
-		case readText:
-			if len(cell) > 4 || !unknown(cell) {
-				b.SetText(f.col, cell)
+			if cell = data[lo:hi]; len(cell) > 0 && cell[0] == '"' {
+				cell = d.unquote(cell)
 			}
-			continue
-		case readTime:
-			if us, ok := d.set.clock.UTC(cell); ok && f.unit == "" {
-				b.SetTime(us)
-				continue
+			for k := 0; k < len(f.others) && scan.Unknown(cell); k++ {
+				cell = d.cell(data, pos, f.others[k])
 			}
 		}
-		if reason := d.set.set(b, f, cell); reason != "" {
-			b.Drop()
-			d.skip(data, pos, line, reason, t)
-			return
+		if f.read == readTime {
+			var date []byte
+			if f.date >= 0 {
+				date = d.raw(data, pos, f.date)
+			}
+			us, reason := d.set.timeOf(f, cell, date)
+			if reason != "" {
+				b.Drop()
+				d.skip(data, pos, line, reason, t)
+				return
+			}
+			b.SetTime(us)
+		} else if reason := d.set.set(b, f, cell); reason != "" {
+			t.Clear(line, reason)
 		}
 	}
 	b.Next(line)

@@ -49,7 +49,7 @@ client's host and is left out. Long connections appear when they close.`,
 	Sniff:    sniffZeek,
 	Header:   zeekHeader,
 	New: func(o *Options) (Decoder, error) {
-		d := &zeek{clock: scan.Clock{Zone: o.Location()}}
+		d := &zeek{clock: o.clock()}
 		d.shape = scan.NewShape(func(key []byte) int {
 			if f, ok := zeekFieldNamed(key); ok {
 				return int(f)
@@ -57,8 +57,21 @@ client's host and is left out. Long connections appear when they close.`,
 			return -1
 		})
 		d.tsv.reset()
+		d.shape.Within("id", zeekID()) // as Fluentd and others nest what has dots
 		return d, nil
 	},
+}
+
+// zeekID returns the shape of an id that is an object: {"orig_h": …}.
+func zeekID() *scan.Shape {
+	s := scan.NewShape(func(key []byte) int {
+		if f, ok := zeekFieldNamed(append([]byte("id."), key...)); ok {
+			return int(f)
+		}
+		return -1
+	})
+	s.Fields = 1<<zeekOrigHost | 1<<zeekOrigPort | 1<<zeekRespHost | 1<<zeekRespPort
+	return s
 }
 
 func sniffZeek(head []byte) bool {
@@ -174,7 +187,7 @@ func (d *zeek) line(line []byte, record int64) (row bool, reason string) {
 	}
 	us, ok := d.time(d.cells[zeekTS])
 	if !ok {
-		return false, "bad ts"
+		return false, d.clock.Fault("bad ts")
 	}
 	b := d.out.Table(log.table())
 	switch log {
@@ -338,10 +351,10 @@ func (d *zeek) wants(log zeekLog) uint64 {
 
 // time parses a ts: epoch seconds or milliseconds, or ISO 8601.
 func (d *zeek) time(ts []byte) (us int64, ok bool) {
-	if us, ok = epochMicro(ts); ok {
+	if us, ok = epochMicro(ts); ok && d.clock.Within(us) {
 		return us, true
 	}
-	if us, ok = scan.Epoch(ts); ok {
+	if us, ok = d.clock.Epoch(ts); ok {
 		return us, true
 	}
 	if us, ok = d.clock.ISO(ts); ok {
@@ -353,7 +366,7 @@ func (d *zeek) time(ts []byte) (us int64, ok bool) {
 	if !scan.Plausible(us) {
 		us /= 1000
 	}
-	return us, scan.Plausible(us)
+	return us, d.clock.Within(us)
 }
 
 // epochMicro parses 1767225600.002921, as Zeek writes almost every time.
@@ -365,7 +378,7 @@ func epochMicro(b []byte) (us int64, ok bool) {
 	low, ok2 := scan.EightDigits(b[9:], 2)
 	c8, c9 := b[8]-'0', b[9]-'0'
 	us = high*100_000_000 + int64(c8)*10_000_000 + int64(c9)*1_000_000 + low
-	return us, ok1 && ok2 && c8 <= 9 && c9 <= 9 && scan.Plausible(us)
+	return us, ok1 && ok2 && c8 <= 9 && c9 <= 9
 }
 
 func (d *zeek) dns(b *columnar.Builder) bool {
