@@ -94,10 +94,12 @@ type Where struct {
 
 // A Source is a column's name, or a map that says how to read it.
 type Source struct {
-	Name  string `yaml:"name"`
-	Const string `yaml:"const"`
-	Time  string `yaml:"time"`
-	Unit  string `yaml:"unit"`
+	Name  string   `yaml:"name"`
+	First []string `yaml:"first"`
+	Const string   `yaml:"const"`
+	Date  string   `yaml:"date"`
+	Time  string   `yaml:"time"`
+	Unit  string   `yaml:"unit"`
 }
 
 // UnmarshalYAML reads a source that is only a name.

@@ -888,11 +888,13 @@ func (m *member) inputs(t *tally) []reports.Input {
 	} else if k != nil && k.holds != nil {
 		first.Reasons = append(first.Reasons, "begins with all of "+k.holds.member.Name+", which counts too")
 	}
-	slices.SortFunc(t.Reasons, func(a, b logs.Reason) int {
-		return cmp.Or(cmp.Compare(b.Count, a.Count), cmp.Compare(a.First, b.First), cmp.Compare(a.Text, b.Text))
-	})
-	for _, r := range t.Reasons[:min(len(t.Reasons), maxReasons)] {
-		first.Reasons = append(first.Reasons, r.String())
+	for _, reasons := range [][]logs.Reason{t.Reasons, t.Cleared} {
+		slices.SortFunc(reasons, func(a, b logs.Reason) int {
+			return cmp.Or(cmp.Compare(b.Count, a.Count), cmp.Compare(a.First, b.First), cmp.Compare(a.Text, b.Text))
+		})
+		for _, r := range reasons[:min(len(reasons), maxReasons)] {
+			first.Reasons = append(first.Reasons, r.String())
+		}
 	}
 	if m.events.cut {
 		first.Reasons = append(first.Reasons, fmt.Sprintf("copies of events are looked for in the first %d records only", maxEvents))
@@ -920,6 +922,7 @@ func (m *member) inputs(t *tally) []reports.Input {
 	return out
 }
 
-// maxReasons is how many reasons for skipped records an input names. More would
+// maxReasons is how many reasons for skipped records an input names, and how many for
+// cells that were left empty. More would
 // make the report unreadable; one alone can hide the one that matters.
 const maxReasons = 3

@@ -75,7 +75,7 @@ type Input struct {
 	Masked   int64    // rows with a DNS name that the log does not have as it was asked
 	CopyOf   string   // the log that this is a copy of, which was counted in its place; "" if none
 	Kinds    []Kind   // of Other, those whose kind has a name, most first
-	Reasons  []string // why records were skipped
+	Reasons  []string // why records were skipped, then why cells were left empty
 	Status   Status
 	NoLog    string // what the object is if its Status is NoLog: "PNG"
 	Error    string // why the object could not be read to its end, or at all; "" if it could

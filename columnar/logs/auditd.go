@@ -50,8 +50,8 @@ Arguments that are secret by nature, such as passwords, are in the log as in her
 		return false
 	},
 	Cut: cutAudit,
-	New: func(*Options) (Decoder, error) {
-		return &auditd{open: map[auditKey]int{}}, nil
+	New: func(o *Options) (Decoder, error) {
+		return &auditd{clock: o.clock(), open: map[auditKey]int{}}, nil
 	},
 }
 
@@ -198,7 +198,7 @@ func parseAudit(line []byte, nodes *auditNodes) (r auditRecord, damaged bool) {
 	if !ok || colon < 0 || len(kind) == 0 {
 		return r, len(before) == 0 || ok
 	}
-	us, ok1 := scan.Epoch(stamp[:colon])
+	us, ok1 := scan.Decimal(stamp[:colon], scan.Second)
 	serial, ok2 := scan.Int(stamp[colon+1 : close])
 	if !ok1 || !ok2 {
 		return r, true
@@ -257,6 +257,7 @@ func (e *auditEvent) what() string {
 }
 
 type auditd struct {
+	clock   scan.Clock
 	events  []auditEvent
 	keep    bool             // what rules read
 	open    map[auditKey]int // the latest event of a key
@@ -277,6 +278,8 @@ func (d *auditd) Decode(b *Block, out *columnar.Out, t *Tally) error {
 		switch {
 		case damaged:
 			t.Skip(record, "malformed audit record")
+		case r.kind != nil && !d.clock.Within(r.key.us):
+			t.Skip(record, d.clock.Fault(""))
 		case r.kind != nil:
 			d.add(&r, record)
 		case !scan.Blank(line) && string(line) != "----" && !bytes.HasPrefix(line, []byte("time->")): // ausearch

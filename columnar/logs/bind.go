@@ -38,7 +38,7 @@ read back from their escapes: \032 is a space, \. a dot within a label.`,
 		})
 	},
 	New: func(o *Options) (Decoder, error) {
-		return &bind{clock: scan.SyslogClock{Clock: scan.Clock{Zone: o.Location()}, Written: o.Written}}, nil
+		return &bind{clock: scan.SyslogClock{Clock: o.clock(), Written: o.Written}}, nil
 	},
 }
 
@@ -60,7 +60,7 @@ func (d *bind) Decode(b *Block, out *columnar.Out, t *Tally) error {
 		}
 		us, message, ok := d.time(line)
 		if !ok {
-			t.Skip(record, "bad time")
+			t.Skip(record, d.clock.Fault("bad time"))
 			continue
 		}
 		var q bindQuery

@@ -21,18 +21,6 @@ func setCount(b *columnar.Builder, c columnar.Col, n int64) {
 	}
 }
 
-// unknown reports whether a source writes text for what it does not know.
-func unknown(text []byte) bool {
-	if len(text) > 4 {
-		return false
-	}
-	switch string(text) {
-	case "", "-", "null", "NULL", "None", "N/A":
-		return true
-	}
-	return false
-}
-
 // Kinds of records that several dialects have.
 const (
 	blankLine = "blank line"

@@ -60,7 +60,11 @@ Events arrive late and in no order. Events of more than 256 KiB come cut by AWS.
 		})
 		return event >= 3 || digest == 3
 	},
-	New: func(*Options) (Decoder, error) { return newCloudTrail(), nil },
+	New: func(o *Options) (Decoder, error) {
+		d := newCloudTrail()
+		d.clock.Latest = o.clock().Latest
+		return d, nil
+	},
 }
 
 // Fields of an event, in the order of the shapes that read them.
@@ -176,7 +180,7 @@ func (d *cloudTrail) line(line []byte, b *columnar.Builder) (row bool, reason st
 	}
 	us, ok := d.clock.ISO(d.text(trailTime))
 	if !ok {
-		return false, "bad eventTime"
+		return false, d.clock.Fault("bad eventTime")
 	}
 	errorCode := d.text(trailErrorCode)
 	b.SetTime(us)

@@ -34,7 +34,7 @@ writes them in lower case.`,
 		})
 	},
 	New: func(o *Options) (Decoder, error) {
-		return &coreDNS{clock: scan.SyslogClock{Clock: scan.Clock{Zone: o.Location()}, Written: o.Written}}, nil
+		return &coreDNS{clock: scan.SyslogClock{Clock: o.clock(), Written: o.Written}}, nil
 	},
 }
 
@@ -66,7 +66,7 @@ func (d *coreDNS) Decode(b *Block, out *columnar.Out, t *Tally) error {
 			t.Skip(record, "no time: CoreDNS writes none, and nothing was stored with the line")
 			continue
 		case !ok:
-			t.Skip(record, "bad time")
+			t.Skip(record, d.clock.Fault("bad time"))
 			continue
 		case !sound:
 			t.Skip(record, "malformed query line")

@@ -119,9 +119,9 @@ func slowCSV(in []byte, zone *time.Location) *slowLog {
 			cells[columnar.User], cells[columnar.SrcIP], cells[columnar.Resource] = said(record[1]), said(record[2]), said(record[4])
 			for c, s := range map[columnar.Col]string{columnar.BytesOut: record[3], columnar.BytesIn: record[5]} {
 				if s = said(s); s != "" {
-					n, err := strconv.ParseInt(s, 10, 64)
-					ok = ok && err == nil && n >= 0
-					cells[c] = strconv.FormatInt(n, 10)
+					if n, err := strconv.ParseInt(s, 10, 64); err == nil && n >= 0 {
+						cells[c] = strconv.FormatInt(n, 10)
+					}
 				}
 			}
 		}
@@ -234,7 +234,7 @@ func slowZeekDNS(in []byte) *slowLog {
 		whole, fraction, _ := strings.Cut(cell("ts"), ".")
 		seconds, err := strconv.ParseInt(whole, 10, 64)
 		nano, err2 := strconv.ParseInt((fraction + "000000000")[:9], 10, 64)
-		if err != nil || err2 != nil || seconds <= 0 {
+		if err != nil || err2 != nil || !scan.Plausible(seconds*scan.Second) {
 			l.skipped++
 			continue
 		}

@@ -43,7 +43,7 @@ the zone from the options. A name that a client sent in odd bytes is logged as
 		if o.Written.IsZero() {
 			return nil, errors.New("dnsmasq: times have no year, and when the object was written is not known")
 		}
-		return &dnsmasq{syslog: scan.SyslogClock{Clock: scan.Clock{Zone: o.Location()}, Written: o.Written}}, nil
+		return &dnsmasq{syslog: scan.SyslogClock{Clock: o.clock(), Written: o.Written}}, nil
 	},
 }
 
@@ -68,7 +68,7 @@ func (d *dnsmasq) Decode(b *Block, out *columnar.Out, t *Tally) error {
 		}
 		us, message, ok := d.syslog.Parse(line)
 		if !ok {
-			t.Skip(record, "bad time")
+			t.Skip(record, d.syslog.Fault("bad time"))
 			continue
 		}
 		program, event := dnsmasqMessage(message)

@@ -7,7 +7,6 @@ import (
 
 	"outflow/columnar"
 	"outflow/columnar/evtx"
-	"outflow/columnar/scan"
 )
 
 // EVTX decodes Windows event logs in their binary form.
@@ -49,7 +48,7 @@ read. A file may be compressed, in a zip archive, or begin with a chunk.`,
 		return prev
 	},
 	New: func(o *Options) (Decoder, error) {
-		return &evtxDecoder{event: winEvent{clock: scan.Clock{Zone: o.Zone}}, names: nameSet{}}, nil
+		return &evtxDecoder{event: winEvent{clock: o.clock()}, names: nameSet{}}, nil
 	},
 }
 

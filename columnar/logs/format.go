@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"outflow/columnar"
+	"outflow/columnar/scan"
 )
 
 // A Format decodes one log dialect.
@@ -207,6 +208,15 @@ func (o *Options) Location() *time.Location {
 	return o.Zone
 }
 
+// clock reads the times of the object.
+func (o *Options) clock() scan.Clock {
+	c := scan.Clock{Zone: o.Zone}
+	if !o.Written.IsZero() {
+		c.Latest = o.Written.UnixMicro() + 2*scan.Day
+	}
+	return c
+}
+
 // A Tally accounts for every record of an object. A record that holds several
 // events (a Suricata DNS event with several queries) counts once for each.
 // Records = Rows + Other + Skipped.
@@ -217,6 +227,8 @@ type Tally struct {
 	Skipped int64 // malformed
 	Masked  int64 // of Rows, those with a DNS name that the dialect does not write as it was asked
 	Reasons []Reason
+	// Cleared says which cells of rows are empty because their text could not be read.
+	Cleared []Reason
 	// Kinds are the records among Other whose kind has a name, ascending by name, and
 	// Unlisted those whose kind found no room there.
 	Kinds    []Kind
@@ -230,7 +242,7 @@ type Kind struct {
 	Count int64
 }
 
-// A Reason says why records were skipped.
+// A Reason says why records were skipped, or cells left empty.
 type Reason struct {
 	Text  string // lower case, of a small fixed set per format
 	Count int64
@@ -291,18 +303,23 @@ func (t *Tally) kind(name string, n int64) {
 func (t *Tally) Skip(record int64, reason string) {
 	t.Records++
 	t.Skipped++
-	t.because(Reason{reason, 1, record})
+	because(&t.Reasons, Reason{reason, 1, record})
 }
 
-func (t *Tally) because(r Reason) {
-	for i := range t.Reasons {
-		if have := &t.Reasons[i]; have.Text == r.Text {
+// Clear counts a cell of a row that is left empty.
+func (t *Tally) Clear(record int64, reason string) {
+	because(&t.Cleared, Reason{reason, 1, record})
+}
+
+func because(reasons *[]Reason, r Reason) {
+	for i := range *reasons {
+		if have := &(*reasons)[i]; have.Text == r.Text {
 			have.Count += r.Count
 			have.First = min(have.First, r.First)
 			return
 		}
 	}
-	t.Reasons = append(t.Reasons, r)
+	*reasons = append(*reasons, r)
 }
 
 // Add adds what u counted.
@@ -313,7 +330,10 @@ func (t *Tally) Add(u *Tally) {
 	t.Skipped += u.Skipped
 	t.Masked += u.Masked
 	for _, r := range u.Reasons {
-		t.because(r)
+		because(&t.Reasons, r)
+	}
+	for _, r := range u.Cleared {
+		because(&t.Cleared, r)
 	}
 	for _, k := range u.Kinds {
 		t.kind(k.Name, k.Count)

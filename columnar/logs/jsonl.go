@@ -18,17 +18,18 @@ var JSONLines = &Format{
 by well-known names (timestamp, user.name, sourceIPAddress, bytes_out, …), as for
 csv. A nested value is named by the path of its keys with dots: user.email is the
 email in the object user; a key that holds the dots itself (id.orig_h) goes first.
-Arrays have no name. Which keys there are is told by the records at the start of
-the object; a key that a mapping names may turn up later. The table is the
-mapping's, or the one that the names fit.
+Arrays have no name. Each record is read for itself: keys may come in any order
+and turn up anywhere; where several hold one column, such as user.name and email,
+the first in order of preference that says something counts. So does the table, if
+the mapping names none: one log may have logins, requests and DNS queries.
 
-Where the events are wrapped, {"event": {…}}, and the inner object has the time,
-its keys are read as if they were not. Other wrappings need a mapping with paths;
-JSON inside a string is not looked into. Records without the time are skipped.
-Where the names told the table, records without the query of a dns log, the
-command of a process log and the like are of other kinds. A log without any key
-that says what was done, or how many bytes went, is not read: it needs a mapping.
-Of equal keys the last one counts; objects under equal keys are merged. Numbers may stand in strings.`,
+Where an event is wrapped, {"event": {…}}, and the inner object says when or who,
+its keys are read as if they were not; the time of the wrapper counts if it has none.
+Other wrappings need a mapping with paths; JSON inside a string is not looked into.
+A record is skipped if it has no time that can be read, or if it says neither who
+acted, what was done, nor how many bytes went: it needs a mapping then. Any other
+value that cannot be read is left out of its row, and counted. Objects under equal
+keys are merged. Numbers may stand in strings.`,
 	Tables:   columnar.Tables[:],
 	Remedies: mappingRemedies,
 	Sniff: func(head []byte) bool {
@@ -46,275 +47,433 @@ Of equal keys the last one counts; objects under equal keys are merged. Numbers 
 }
 
 type jsonLines struct {
-	other   string // kind of the last record that gave no row
-	plan    *plan
-	shape   *scan.Shape
-	wrapped bool
-	slots   []int8 // by index of the plan's names: the field of the shape; -1: nobody reads it
+	mapping *Mapping // never nil
+	// A record, and the event that it may wrap, each with a shape of its own.
+	record, event jsonRecord
+	cols          columnar.Cols // those that anyone reads, and jsonTells
+	constant      columnar.Cols // those that the mapping says the same of for every record
+	kept          []string      // fields that rules read: field jsonKept+i
+	further       []jsonRecord  // the record again, for fields from jsonFields on
+	tables        [columnar.NumTables]jsonTable
+	lastHas       uint64 // what the last record had, and its table; all at first
+	lastTable     *columnar.Table
+	noTime        string // reasons to skip a record, beside malformedJSON and those of times
+	nothing       string
+	set           setter
+}
 
-	fields  []field
-	builder *columnar.Builder // that fields are for
-	set     setter
-	values  [64]scan.Value
+// A jsonRecord is an object as its shape has read it.
+type jsonRecord struct {
+	shape   *scan.Shape
+	values  [jsonFields]scan.Value
+	has     uint64
 	scratch []byte
 }
 
-// jsonEvent is the field of the event in a wrapped record.
-const jsonEvent = 63
-
-// jsonKeys are the keys, in objects of some depth, that lead to names.
-type jsonKeys struct {
-	at   int // the field that ends here; -1: none
-	next map[string]*jsonKeys
+// A jsonTable is what becomes of the records of one table.
+type jsonTable struct {
+	builder *columnar.Builder // that fields are for; nil: none yet
+	fields  []field           // src is the field of the shape; -1: text
 }
 
-// jsonTail is what is left of a name below some keys.
-type jsonTail struct {
-	at   int
-	path string
-}
+// jsonFields is how many fields a shape can have.
+const jsonFields = 64
 
-// newJSONKeys returns the ways to all names: a dot may end a key or be part of it.
-func newJSONKeys(tails []jsonTail) *jsonKeys {
-	k := &jsonKeys{at: -1}
-	below := map[string][]jsonTail{}
-	for _, t := range tails {
-		if t.path == "" {
-			k.at = t.at
+// The fields of a record: first the columns by their numbers, then these.
+const (
+	jsonServer = int(columnar.NumCols) + iota // a host that is the server in a request, see resolver.hostOfServer
+	jsonClient                                // one that is the client's machine
+	jsonDate                                  // the date of a time that is a time of day
+	jsonWhere
+	jsonEvent // the object that a wrapper holds
+	jsonKept  // and all behind it: fields that rules read
+)
+
+// jsonTells are the columns that tell the table of a record, or that it is a row.
+const jsonTells = 1<<columnar.Time | 1<<columnar.User | 1<<columnar.SrcIP | 1<<columnar.Host | 1<<columnar.Service | 1<<columnar.Operation |
+	1<<columnar.BytesOut | 1<<columnar.BytesIn | 1<<columnar.Method | 1<<columnar.URLHost | 1<<columnar.DstIP | 1<<columnar.Query |
+	1<<columnar.DstHost | 1<<columnar.DstPort | 1<<columnar.Protocol | 1<<columnar.CmdLine | 1<<columnar.ParentPath
+
+const (
+	// jsonDepth is how many keys a name that is found by itself may have; known
+	// sources have five at most.
+	jsonDepth = 8
+	// eventKey is the key of wrapped events.
+	eventKey = "event"
+)
+
+func newJSONLines(o *Options) (Decoder, error) {
+	d := &jsonLines{mapping: o.Mapping, lastHas: ^uint64(0), set: setter{clock: o.clock()}}
+	if d.mapping == nil {
+		d.mapping = &Mapping{}
+	}
+	if d.cols = o.Want | jsonTells; o.Want == 0 {
+		d.cols = ^columnar.Cols(0)
+	}
+	if err := d.mapping.check(d.mapping.Table); err != nil {
+		return nil, err
+	}
+	for c := range columnar.NumCols {
+		s, ok := d.mapping.Columns[c]
+		if !ok {
 			continue
 		}
-		below[t.path] = append(below[t.path], jsonTail{at: t.at})
-		for i := range len(t.path) - 1 {
-			if t.path[i] == '.' && i > 0 {
-				below[t.path[:i]] = append(below[t.path[:i]], jsonTail{t.at, t.path[i+1:]})
+		f := newField(c, -1)
+		if err := f.as(s); err != nil {
+			return nil, fmt.Errorf("mapping.columns.%s: %w", c, err)
+		}
+		if len(s.names()) == 0 {
+			d.constant |= columnar.ColSet(c)
+		}
+	}
+	for _, t := range columnar.Tables {
+		if d.mapping.Table == nil && t != columnar.Event || d.mapping.Table == t {
+			for _, name := range o.WantFields[t.ID] {
+				if !slices.Contains(d.kept, name) {
+					d.kept = append(d.kept, name)
+				}
 			}
 		}
 	}
-	if len(below) > 0 {
-		k.next = make(map[string]*jsonKeys, len(below))
+	for i := jsonKept + len(d.kept); i > jsonFields; i -= jsonFields {
+		d.further = append(d.further, jsonRecord{})
 	}
-	for key, tails := range below {
-		k.next[key] = newJSONKeys(tails)
+	for i := range d.further {
+		d.further[i].shape = scan.NewPlaces(d.names((i+1)*jsonFields), func([]byte) int { return -1 })
 	}
-	return k
-}
-
-const (
-	// jsonNames is how many names are looked for. More would cost start-up time
-	// for each worker; no known source has more than a few hundred.
-	jsonNames = 1024
-	// jsonDepth is how many keys, or parts between dots, a name that is found by
-	// itself may have. The ways to a name double with each; known sources have
-	// five at most.
-	jsonDepth = 8
-)
-
-// eventKey is the key of wrapped events.
-const eventKey = "event"
-
-func newJSONLines(o *Options) (Decoder, error) {
-	d := &jsonLines{set: setter{clock: scan.Clock{Zone: o.Zone}}}
-	outer, inner := jsonNamesOf(o.Head)
-	names := outer
-	if d.wrapped = hasTime(o.Mapping, inner) && !(o.Mapping != nil && hasTime(o.Mapping, outer)); d.wrapped {
-		names = inner
-	}
-	// A key that the mapping names may be rare.
-	for _, name := range mappedNames(o.Mapping) {
-		if !slices.ContainsFunc(names, func(s string) bool { return strings.EqualFold(s, name) }) {
-			names = append(names, name)
-		}
-	}
-	var err error
-	if d.plan, err = resolve(o.Mapping, names); err != nil {
-		return nil, err
-	}
-	if o.Mapping == nil && !d.plan.hasDeed() {
-		return nil, fmt.Errorf("no key says what was done, or how many bytes went: has %s; name some in a mapping", list(names))
-	}
-	d.slots = slices.Repeat([]int8{-1}, len(names))
-	var tails []jsonTail
-	add := func(at int) {
-		if at >= 0 && d.slots[at] < 0 {
-			d.slots[at] = int8(len(tails))
-			tails = append(tails, jsonTail{len(tails), names[at]})
-		}
-	}
-	add(d.plan.where)
-	for _, f := range d.plan.fields {
-		add(f.src)
-	}
-	for _, f := range d.plan.kept(o.WantFields[d.plan.table.ID]) {
-		if len(tails) < jsonEvent {
-			add(f.src)
-		}
-	}
-	d.shape = jsonShape(newJSONKeys(tails), 1)
-	if d.wrapped {
-		event := d.shape
-		event.Fields = 1<<len(tails) - 1
-		d.shape = scan.ShapeOf(jsonEvent, eventKey)
-		d.shape.Within(eventKey, event)
-	}
-	d.shape.Ranked(len(d.values))
-	return d, nil
-}
-
-// jsonShape returns the shape of the objects that have some keys. The fewer keys
-// lead to a name, the more dots are in them: an exact key wins. Objects under
-// equal keys are merged.
-func jsonShape(keys *jsonKeys, rank uint8) *scan.Shape {
-	s := scan.NewShape(func(key []byte) int {
-		if below := keys.next[string(key)]; below != nil {
-			return below.at
+	names := d.names(0)
+	d.record.shape = scan.NewPlaces(names, func(key []byte) int {
+		if string(key) == eventKey {
+			return jsonEvent
 		}
 		return -1
 	})
-	s.Rank = rank
-	for key, below := range keys.next {
-		if below.next != nil {
-			s.Within(key, jsonShape(below, rank+1))
-		}
-	}
-	return s
+	d.event.shape = scan.NewPlaces(names, func([]byte) int { return -1 })
+	d.explain(o.Head)
+	return d, nil
 }
 
-// mappedNames returns the names that a mapping gives, in a fixed order.
-func mappedNames(m *Mapping) []string {
-	if m == nil {
-		return nil
+// explain words the reasons to skip a record. If the first record of the object lacks what
+// they are about, they say what it has instead: few logs have it later then.
+func (d *jsonLines) explain(head []byte) {
+	d.noTime, d.nothing = withoutTime, "no user, operation or bytes under a known name: name them in a mapping"
+	line, _ := scan.CutLine(bytes.TrimLeft(head, " \t\r\n"))
+	r := &d.record
+	if !r.read(line) {
+		return
 	}
-	var names []string
-	for c := range columnar.NumCols {
-		if name := m.Columns[c].Name; name != "" {
+	if r.has>>jsonEvent&1 != 0 && r.values[jsonEvent].Is('{') && d.unwraps() {
+		r = &d.event
+	}
+	has := func() string { return list(jsonNamesOf(nil, line, "", 1)) }
+	switch {
+	case (r.has|d.record.has)>>columnar.Time&1 == 0:
+		d.noTime = "no time under a known name: has " + has() + "; name it in mapping.columns.time"
+	case d.tableOf(r) == nil:
+		d.nothing = "no user, operation or bytes under a known name: has " + has() + "; name them in a mapping"
+	}
+}
+
+// jsonNamesOf appends the names in an object.
+func jsonNamesOf(names []string, object []byte, prefix string, depth int) []string {
+	var w scan.Walker
+	for w.Open(object); w.InObject() && w.Next(); {
+		switch name := prefix + string(w.Key); {
+		case w.Val.Is('{') && depth < jsonDepth:
+			names = jsonNamesOf(names, w.Val, name+".", depth+1)
+		case !w.Val.Is('{') && !w.Val.Is('['):
 			names = append(names, name)
 		}
-	}
-	if m.Where.Name != "" {
-		names = append(names, m.Where.Name)
 	}
 	return names
 }
 
-// hasTime reports whether there is a name for time: the mapping's, else a
-// well-known one.
-func hasTime(m *Mapping, names []string) bool {
-	if m != nil && m.Columns[columnar.Time].Name != "" {
-		name := m.Columns[columnar.Time].Name
-		return slices.ContainsFunc(names, func(s string) bool { return strings.EqualFold(s, name) })
+// names returns what names mean for a shape that has the fields from first on.
+func (d *jsonLines) names(first int) *scan.Places {
+	return &scan.Places{
+		Of: func(name string, depth int) (places []scan.Place) {
+			for _, p := range d.places(name, depth) {
+				if p.Field -= first; p.Field >= 0 && p.Field < jsonFields {
+					places = append(places, p)
+				}
+			}
+			return places
+		},
+		Leads: d.leads(),
 	}
-	return slices.ContainsFunc(names, func(s string) bool {
-		return slices.Contains(wellKnown[columnar.Time], squash(s))
-	})
 }
 
-// jsonNamesOf returns the names in the records of head in the order of their
-// first appearance; inner are those below the event of wrapped records.
-func jsonNamesOf(head []byte) (outer, inner []string) {
-	var all jsonNameSet
-	var event jsonNameSet
-	for len(head) > 0 {
-		var line []byte
-		line, head = scan.CutLine(head)
-		all.walk(line, "", 1)
-		var w scan.Walker
-		for w.Open(line); w.Next(); {
-			if string(w.Key) == eventKey && w.Val.Is('{') {
-				event.walk(w.Val, "", 1)
+// places returns what a name can be: a column that the mapping finds under it, else by
+// well-known names; a field that rules read.
+func (d *jsonLines) places(name string, depth int) (places []scan.Place) {
+	m := d.mapping
+	mapped := false
+	// by notes the field if the mapping names it so. Exact letters go first.
+	by := func(field int, any bool, names ...string) {
+		for i, s := range names {
+			if strings.EqualFold(s, name) {
+				rank := 2 * i
+				if s != name {
+					rank++
+				}
+				places = append(places, scan.Place{Field: field, Rank: rank, Any: any})
+				mapped = true
+				break
 			}
 		}
 	}
-	return all.names, event.names
-}
-
-type jsonNameSet struct {
-	names []string
-	seen  map[string]bool
-}
-
-// walk adds the names in an object, as far as it is sound: the last record of
-// head may be cut.
-func (s *jsonNameSet) walk(b []byte, prefix string, depth int) {
-	var w scan.Walker
-	for w.Open(b); w.InObject() && len(s.names) < jsonNames && w.Next(); {
-		name := prefix + string(w.Key)
-		switch {
-		case w.Val.Is('{'):
-			if depth < jsonDepth {
-				s.walk(w.Val, name+".", depth+1)
-			}
-		case !w.Val.Is('[') && !s.seen[name] && strings.Count(name, ".") < jsonDepth:
-			if s.seen == nil {
-				s.seen = map[string]bool{}
-			}
-			s.seen[name] = true
-			s.names = append(s.names, name)
+	for c := range columnar.NumCols {
+		by(int(c), false, m.Columns[c].names()...)
+	}
+	by(jsonDate, false, m.Columns[columnar.Time].Date)
+	by(jsonWhere, true, m.Where.Name)
+	if depth <= jsonDepth {
+		if !mapped && !m.Only {
+			places = d.known(places, squash(name))
 		}
+		for i, field := range d.kept {
+			if keptName(field) == keptName(name) {
+				places = append(places, scan.Place{Field: jsonKept + i})
+			}
+		}
+	}
+	return places
+}
+
+// known appends the columns that a well-known name, as squash has it, can be.
+func (d *jsonLines) known(places []scan.Place, name string) []scan.Place {
+	for c := range columnar.NumCols {
+		if i := slices.Index(wellKnown[c], name); i >= 0 && d.cols.Has(c) && !d.mapping.names(c) {
+			places = append(places, scan.Place{Field: int(c), Rank: i})
+			if c == columnar.Host {
+				field := jsonClient
+				if slices.Contains(serverNames, name) && !d.mapping.names(columnar.URLHost) {
+					field = jsonServer
+				}
+				places = append(places, scan.Place{Field: field, Rank: i})
+			}
+		}
+	}
+	if i := slices.Index(dateNames, name); i >= 0 && !d.mapping.names(columnar.Time) {
+		places = append(places, scan.Place{Field: jsonDate, Rank: i})
+	}
+	return places
+}
+
+// leads returns a function that says whether longer names can be something.
+func (d *jsonLines) leads() func(name string, depth int) bool {
+	var mapped, known []string
+	add := func(names ...string) {
+		for _, name := range names {
+			mapped = append(mapped, strings.ToLower(name))
+		}
+	}
+	for c := range columnar.NumCols {
+		add(d.mapping.Columns[c].names()...)
+		known = append(known, wellKnown[c]...)
+	}
+	add(d.mapping.Columns[columnar.Time].Date, d.mapping.Where.Name)
+	for _, name := range d.kept {
+		known = append(known, squash(name))
+	}
+	known = append(known, dateNames...)
+	return func(name string, depth int) bool {
+		if lower := strings.ToLower(name) + "."; slices.ContainsFunc(mapped, func(s string) bool { return strings.HasPrefix(s, lower) }) {
+			return true
+		}
+		squashed := squash(name)
+		return depth < jsonDepth && slices.ContainsFunc(known, func(s string) bool { return strings.HasPrefix(s, squashed) })
 	}
 }
 
 func (d *jsonLines) Decode(b *Block, out *columnar.Out, t *Tally) error {
-	if builder := out.Table(d.plan.table); builder != d.builder {
-		d.builder, d.fields = builder, d.plan.wanted(builder)
-	}
 	record := b.First
 	for data := b.Data; len(data) > 0; record++ {
 		var line []byte
 		line, data = scan.CutLine(data)
-		row, reason := d.line(line)
-		switch {
-		case row:
-			d.builder.Next(record)
-			t.Row()
-		case reason != "":
-			d.builder.Drop()
-			t.Skip(record, reason)
-		default:
-			t.Known(d.other)
-		}
+		d.line(line, record, out, t)
 	}
 	return nil
 }
 
-// line sets the cells of a record. If it is no row, reason says why it is
-// malformed, or is "" if it is not.
-func (d *jsonLines) line(line []byte) (row bool, reason string) {
+// line decodes a record.
+func (d *jsonLines) line(line []byte, record int64, out *columnar.Out, t *Tally) {
 	if scan.Blank(line) {
-		d.other = blankLine
-		return false, ""
+		t.Known(blankLine)
+		return
 	}
-	d.scratch = d.scratch[:0]
-	if _, _, ok := d.shape.Read(line, d.values[:]); !ok {
-		return false, malformedJSON
+	r := &d.record
+	if !r.read(line) {
+		t.Skip(record, malformedJSON)
+		return
 	}
-	if d.wrapped && !d.shape.Value(jsonEvent).Is('{') {
-		return false, "no event object"
+	if r.has>>jsonEvent&1 != 0 && r.values[jsonEvent].Is('{') && d.unwraps() {
+		r, line = &d.event, r.values[jsonEvent]
 	}
-	if p := d.plan; p.where >= 0 && !bytes.Equal(d.text(p.where), p.equals) {
-		d.other = leftOut
-		return false, ""
+	if m := d.mapping; m.Where.Name != "" && string(r.text(jsonWhere)) != m.Where.Equals {
+		t.Known(leftOut)
+		return
 	}
-	if p := d.plan; len(p.tells) > 0 && !slices.ContainsFunc(p.tells, func(i int) bool { return i < 0 || len(d.text(i)) > 0 }) {
-		d.other = "no " + d.plan.table.Name + " record"
-		return false, ""
-	}
-	for i := range d.fields {
-		f := &d.fields[i]
-		text := f.text
-		if f.src >= 0 {
-			text = d.text(f.src)
+	table := d.tableOf(r)
+	if table == nil {
+		reason := d.nothing
+		if (r.has|d.record.has)>>columnar.Time&1 == 0 {
+			reason = d.noTime
 		}
-		if reason = d.set.set(d.builder, f, text); reason != "" {
-			return false, reason
+		t.Skip(record, reason)
+		return
+	}
+	b := out.Table(table)
+	to := &d.tables[table.ID]
+	if to.builder != b {
+		d.open(to, b, table)
+	}
+	for i := range d.further {
+		d.further[i].read(line)
+	}
+	served := table == columnar.HTTP && r.has>>columnar.URLHost&1 == 0 && r.has>>jsonServer&1 != 0
+	for i := range to.fields {
+		f := &to.fields[i]
+		text, src := f.text, f.src
+		if served {
+			src = f.served()
+		}
+		if src >= 0 {
+			of := r
+			if src >= jsonFields {
+				of, src = &d.further[src/jsonFields-1], src%jsonFields
+			}
+			if of.has>>src&1 == 0 && f.read != readTime {
+				continue
+			}
+			text = of.text(src)
+		}
+		switch f.read {
+		case readText:
+			b.SetText(f.col, text)
+		case readTime:
+			us, ok := d.set.clock.UTC(text)
+			if !ok || f.unit != "" {
+				var reason string
+				if us, reason = d.time(r, f, text); reason != "" {
+					if reason == withoutTime {
+						reason = d.noTime
+					}
+					b.Drop()
+					t.Skip(record, reason)
+					return
+				}
+			}
+			b.SetTime(us)
+		default:
+			if f.scale == 1 && f.read == readNumber { // most numbers
+				if v, ok := scan.Int(text); ok && v >= 0 {
+					b.SetInt(f.col, v)
+					continue
+				}
+			}
+			if reason := d.set.set(b, f, text); reason != "" {
+				t.Clear(record, reason)
+			}
 		}
 	}
-	return true, ""
+	b.Next(record)
+	t.Row()
 }
 
-// text returns the text of a name; nil if the record has none.
-func (d *jsonLines) text(name int) []byte {
-	if slot := d.slots[name]; slot >= 0 {
-		return d.shape.Text(int(slot), &d.scratch)
+// served returns where a column stands in a request that names no server but as host.
+func (f *field) served() int {
+	switch f.src {
+	case int(columnar.URLHost):
+		return jsonServer
+	case int(columnar.Host):
+		return jsonClient
 	}
-	return nil
+	return f.src
+}
+
+// time reads the time of a record: its own, else that of the record that wraps it.
+func (d *jsonLines) time(r *jsonRecord, f *field, text []byte) (us int64, reason string) {
+	us, reason = d.set.timeOf(f, text, r.text(jsonDate))
+	if reason == withoutTime && r == &d.event {
+		us, reason = d.set.timeOf(f, d.record.text(f.src), d.record.text(jsonDate))
+	}
+	return us, reason
+}
+
+// unwraps reads the event that a record holds, and reports whether it is the record
+// that counts: if it says when or who, unless the mapping finds a time outside of it.
+func (d *jsonLines) unwraps() bool {
+	if d.mapping.names(columnar.Time) && d.record.has>>columnar.Time&1 != 0 || !d.event.read(d.record.values[jsonEvent]) {
+		return false
+	}
+	return columnar.Cols(d.event.has)&columnar.ColSet(columnar.Time, columnar.User, columnar.SrcIP, columnar.Query) != 0
+}
+
+// tableOf returns the table of a record; nil if too little is known of it to be a row.
+func (d *jsonLines) tableOf(r *jsonRecord) *columnar.Table {
+	if d.mapping.Table != nil {
+		return d.mapping.Table
+	}
+	has := columnar.Cols(r.has)&(1<<columnar.NumCols-1) | d.constant
+	both := has.Has(columnar.URLHost) && has.Has(columnar.DstHost) // perhaps from one name
+	if r.has == d.lastHas && !both {
+		return d.lastTable
+	}
+	d.lastHas, d.lastTable = r.has, d.inferred(has, has.Has(columnar.URLHost) && !(both && r.same(columnar.URLHost, columnar.DstHost)))
+	return d.lastTable
+}
+
+// inferred returns the table of records that have some columns, as tableOf.
+func (d *jsonLines) inferred(has columnar.Cols, url bool) *columnar.Table {
+	table := tableOf(has, url)
+	if table == columnar.API && d.mapping.Columns == nil && has&columnar.ColSet(columnar.User, columnar.Operation, columnar.BytesOut, columnar.BytesIn) == 0 {
+		return nil
+	}
+	return table
+}
+
+// open makes the fields of a table.
+func (d *jsonLines) open(to *jsonTable, b *columnar.Builder, t *columnar.Table) {
+	p := plan{table: t}
+	for _, c := range t.Cols {
+		f := newField(c, int(c))
+		if s, ok := d.mapping.Columns[c]; ok {
+			f.as(s) // newJSONLines has tried
+			if len(s.names()) == 0 {
+				f.src = -1
+			}
+		}
+		p.fields = append(p.fields, f)
+	}
+	to.builder, to.fields = b, p.wantedColumns(b)
+	// Parts of a URI stand first: a key of the field's own name overrides them.
+	for _, name := range b.FieldNames() {
+		if part, ok := uriPartNamed(name); ok && t == columnar.HTTP {
+			for _, c := range []columnar.Col{columnar.URLHost, columnar.URLPath} {
+				to.fields = append(to.fields, field{src: int(c), read: readKept, name: name, part: part})
+			}
+		}
+		if i := slices.Index(d.kept, name); i >= 0 {
+			to.fields = append(to.fields, field{src: jsonKept + i, read: readKept, name: name})
+		}
+	}
+}
+
+// read reads an object and reports whether it is sound.
+func (r *jsonRecord) read(object []byte) (ok bool) {
+	r.scratch = r.scratch[:0]
+	r.has, _, ok = r.shape.Read(object, r.values[:])
+	return ok
+}
+
+// text returns the text of a field; nil if the record has none.
+func (r *jsonRecord) text(field int) []byte {
+	return r.shape.Text(field, &r.scratch)
+}
+
+// same reports whether both columns have their value from one place.
+func (r *jsonRecord) same(a, b columnar.Col) bool {
+	both := columnar.ColSet(a, b)
+	return columnar.Cols(r.has)&both == both && &r.values[a][0] == &r.values[b][0]
 }

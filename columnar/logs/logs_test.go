@@ -9,7 +9,8 @@ package logs
 //	            value in any row, in the table's order, then the fields of the
 //	            options that any row has; one without a text is written ""
 //	tally       "records 5 rows 3 other 1 skipped 1", then a line for each kind
-//	            of other records that has a name, "kind alert 1", and for each reason
+//	            of other records that has a name, "kind alert 1", and for each reason,
+//	            those of cleared cells last
 //
 // Bytes that an editor would eat are written with carets, in "in" and in what is
 // wanted:
@@ -78,7 +79,12 @@ func (s *caseSource) UnmarshalYAML(b []byte) error {
 	if yaml.Unmarshal(b, &s.Name) == nil {
 		return nil
 	}
-	var fields struct{ Name, Const, Time, Unit string }
+	var fields struct {
+		Name        string
+		First       []string
+		Const, Date string
+		Time, Unit  string
+	}
 	err := yaml.UnmarshalWithOptions(b, &fields, yaml.Strict())
 	*s = caseSource(fields)
 	return err
@@ -435,7 +441,7 @@ func (r *result) files() []txtar.File {
 	if r.tally.Unlisted > 0 {
 		fmt.Fprintf(&b, "unlisted %d\n", r.tally.Unlisted)
 	}
-	for _, reason := range r.tally.Reasons {
+	for _, reason := range slices.Concat(r.tally.Reasons, r.tally.Cleared) {
 		fmt.Fprintln(&b, reason)
 	}
 	if r.err != nil {
@@ -473,7 +479,9 @@ func (r *result) check() error {
 // difference says how decoding in one block and record by record differ.
 func difference(one, cut *result) string {
 	sortReasons := func(t *Tally) {
-		slices.SortFunc(t.Reasons, func(a, b Reason) int { return cmp.Compare(a.Text, b.Text) })
+		for _, reasons := range [][]Reason{t.Reasons, t.Cleared} {
+			slices.SortFunc(reasons, func(a, b Reason) int { return cmp.Compare(a.Text, b.Text) })
+		}
 	}
 	sortReasons(&one.tally)
 	sortReasons(&cut.tally)

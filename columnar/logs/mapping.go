@@ -31,10 +31,12 @@ var mappingRemedies = []Remedy{{Text: "If the log has it under another name, say
 
 // A Source says where the value of one column stands and how to read it.
 type Source struct {
-	Name  string // column name, or path of keys with dots; letter case does not matter
-	Const string // the value of every row, instead of Name
-	// Time is how a time is written: "" (found per value: ISO 8601 or epoch by
-	// magnitude), "s", "ms", "us", "ns" (epoch units), "iso", or a Go layout.
+	Name  string   // column name, or path of keys with dots; letter case does not matter
+	First []string // several such names, after Name: the first that says something in the record at hand counts
+	Const string   // the value of every row, instead of names
+	Date  string   // of a time: the name of the column that has the date, where the others have the time of day
+	// Time is how a time is written: "" (found per value, see scan.Clock.Any), "s",
+	// "ms", "us", "ns" (epoch units), "iso", or a Go layout.
 	// For a duration it is the unit; "" is "s".
 	Time string
 	// Unit multiplies a byte count: "" or "B", "KB", "MB", "GB" (powers of
@@ -50,8 +52,17 @@ type Where struct {
 	Equals string
 }
 
+// names returns the names that may hold the column, in order of preference; none if it
+// is the same in every row.
+func (s Source) names() []string {
+	if s.Name == "" {
+		return s.First
+	}
+	return append([]string{s.Name}, s.First...)
+}
+
 // wellKnown lists, in order of preference, the names under which sources keep a
-// column. Letter case and punctuation do not matter: src_ip is Src-IP and
+// column: the first that says something in the record at hand counts. Letter case and punctuation do not matter: src_ip is Src-IP and
 // src.ip, and a path of keys is one name.
 //
 // Names whose direction or meaning depends on who writes are left out on
@@ -60,35 +71,37 @@ type Where struct {
 // duplicates), event_id (a type in Windows logs), duration (its unit).
 var wellKnown = [columnar.NumCols][]string{
 	columnar.Time: {"time", "timestamp", "ts", "datetime", "eventtime", "eventtimestamp", "timecreated", "creationtime",
-		"creationdate", "querytimestamp", "timemicros", "timedt", "starttime", "utctime", "date"},
+		"creationdate", "querytimestamp", "timemicros", "timedt", "starttime", "utctime", "date"}, // see dateNames
 	columnar.User: {"user", "username", "userid", "useremail", "actor", "actoremail", "actorusername", "actoruseremailaddr",
-		"principal", "principalemail", "userprincipalname", "upn", "login", "email", "csusername"},
+		"principal", "principalemail", "userprincipalname", "upn", "login", "email", "csusername", "clientusername", "sourceusername"},
 	columnar.SrcIP: {"srcip", "src", "sourceip", "sourceaddress", "sourceipaddress", "srcaddr", "clientip", "clientipaddress",
-		"cip", "ip", "ipaddress", "remoteip", "remoteaddr", "callerip", "calleripaddress", "srcendpointip", "idorigh"},
+		"clientaddress", "cip", "ip", "ipaddress", "remoteip", "remoteaddr", "callerip", "calleripaddress", "srcendpointip", "idorigh"},
 	columnar.Host: {"host", "hostname", "clienthost", "srchost", "sourcehost", "computer", "computername", "machine",
 		"machinename", "workstation", "devicename", "devicehostname", "srcendpointhostname"},
 	columnar.Account: {"useridentityaccountid", "actoruseraccountuid", "account", "accountid", "accountuid", "cloudaccountid",
 		"cloudaccountuid", "awsaccountid", "recipientaccountid", "subscriptionid", "tenantid", "projectid"},
 
 	columnar.Service:   {"service", "servicename", "apiservicename", "eventsource", "workload", "application", "app", "product"},
-	columnar.Operation: {"operation", "operationname", "apioperation", "eventname", "methodname", "action", "activity", "event"},
+	columnar.Operation: {"operation", "operationname", "apioperation", "eventname", "methodname", "action", "eventaction", "activity", "event"},
 	columnar.Resource:  {"resource", "resourcename", "object", "objectname", "objectkey", "objectid", "file", "filename", "path", "key"},
-	columnar.Status:    {"status", "result", "outcome"},
-	columnar.UserAgent: {"useragent", "httpuseragent", "httprequestuseragent", "csuseragent", "agent"},
+	columnar.Status:    {"status", "result", "outcome", "eventoutcome"},
+	columnar.UserAgent: {"useragent", "useragentoriginal", "httpuseragent", "httprequestuseragent", "csuseragent", "agent"},
 	columnar.BytesOut: {"bytesout", "bytesuploaded", "uploadedbytes", "uploadbytes", "uploadsize", "csbytes", "requestbytes", "requestsize",
-		"requestlength", "requestbodysize", "requestbodylen", "bytestoserver", "trafficbytesout", "sourcebytes", "srcbytes", "origbytes"},
+		"requestlength", "requestbodysize", "requestbodylen", "bytestoserver", "trafficbytesout", "sourcebytes", "clientbytes", "srcbytes", "origbytes",
+		"httprequestbytes", "httprequestbodybytes"},
 	columnar.BytesIn: {"bytesin", "bytesdownloaded", "downloadedbytes", "downloadbytes", "downloadsize", "scbytes", "responsebytes", "responsesize",
-		"responselength", "responsebodysize", "responsebodylen", "bytestoclient", "trafficbytesin", "destinationbytes", "dstbytes", "respbytes"},
+		"responselength", "responsebodysize", "responsebodylen", "bytestoclient", "trafficbytesin", "destinationbytes", "serverbytes", "dstbytes", "respbytes",
+		"httpresponsebytes", "httpresponsebodybytes"},
 	columnar.EventUID: {"eventuid", "eventuuid", "metadatauid"},
 
-	columnar.Method: {"method", "httpmethod", "requestmethod", "csmethod", "verb", "httprequesthttpmethod"},
+	columnar.Method: {"method", "httpmethod", "requestmethod", "csmethod", "verb", "httprequestmethod", "httprequesthttpmethod"},
 	columnar.URLHost: append([]string{"urlhost", "urlhostname", "urldomain", "cshost", "requesthost", "httphost", "dsthost", "desthost",
 		"destinationhost", "httprequesturlhostname"}, urlNames...),
 	columnar.URLPath: append([]string{"urlpath", "uripath", "csuristem", "csuripath", "requestpath", "httprequesturlpath", "path", "uri", "requesturi"},
 		urlNames...),
-	columnar.StatusCode: {"statuscode", "httpstatus", "httpstatuscode", "scstatus", "responsecode", "httpresponsecode", "status", "code"},
+	columnar.StatusCode: {"statuscode", "httpstatus", "httpstatuscode", "scstatus", "responsecode", "httpresponsecode", "httpresponsestatuscode", "status", "code"},
 	columnar.DstIP: {"dstip", "dst", "destip", "destinationip", "destinationaddress", "destinationipaddress", "dstaddr", "destaddr",
-		"serverip", "dstendpointip", "idresph", "rip"},
+		"serverip", "serveraddress", "dstendpointip", "idresph", "rip"},
 	columnar.Action: {"action", "saction", "verdict", "disposition", "scfilterresult"},
 
 	columnar.Query:      {"query", "qname", "queryname", "dnsquery", "dnsqname", "dnsquestionname", "queryhostname", "rrname", "dnsrrname"},
@@ -96,7 +109,7 @@ var wellKnown = [columnar.NumCols][]string{
 	columnar.Rcode:      {"rcode", "rcodename", "responsecode", "dnsresponsecode", "dnsrcode", "rcodeid"},
 	columnar.AnswersLen: {"answerslen", "ancount", "answercount", "answerscount"},
 
-	columnar.DstHost:  {"dsthost", "desthost", "destinationhost", "destinationdomain", "dstendpointhostname", "sni", "tlssni", "servername"},
+	columnar.DstHost:  {"dsthost", "desthost", "destinationhost", "destinationdomain", "serverdomain", "dstendpointhostname", "sni", "tlssni", "servername"},
 	columnar.DstPort:  {"dstport", "destport", "destinationport", "dport", "serverport", "dstendpointport", "idrespp"},
 	columnar.Protocol: {"protocol", "proto", "networktransport", "transport", "ipprotocol", "connectioninfoprotocolname"},
 	columnar.Duration: {"durationus"},
@@ -109,6 +122,10 @@ var wellKnown = [columnar.NumCols][]string{
 	columnar.Description:  {"description"},
 	columnar.Hashes:       {"hashes", "hash"},
 }
+
+// dateNames hold the date of records whose time is a time of day, in order of
+// preference.
+var dateNames = []string{"date", "eventdate", "logdate"}
 
 // urlNames hold a whole URL, which gives url_host and url_path.
 var urlNames = []string{"url", "urloriginal", "urlfull", "fullurl", "requesturl", "httprequesturlurlstring", "csuri"}
@@ -172,6 +189,14 @@ func (f *field) as(s Source) error {
 				return fmt.Errorf("time %q is neither s, ms, us, ns, iso nor a Go layout such as \"02/Jan/2006:15:04:05 -0700\"", s.Time)
 			}
 		}
+	}
+	if f.read == readNumber && s.Const != "" {
+		if _, reason := f.number(f.text); reason != "" {
+			return fmt.Errorf("const %q is no number that %s can be", s.Const, f.col)
+		}
+	}
+	if s.Date != "" && f.col != columnar.Time {
+		return fmt.Errorf("date %q: only a time has one", s.Date)
 	}
 	return nil
 }

@@ -2,12 +2,14 @@ package logs
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"math"
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/parquet-go/parquet-go"
 	"github.com/parquet-go/parquet-go/format"
@@ -26,16 +28,16 @@ with dots (src_endpoint.ip); letter case does not matter. Columns inside lists a
 several values a row means is not ours to guess.
 
 Only the columns that are needed are read. Times are timestamps, dates, integers or floats (epoch, the unit told by
-magnitude unless a mapping does) or text as in csv. Timestamps without UTC adjustment are in the input's zone. Decimals and
-fixed-length binaries are refused where they are needed. Pages are plain or compressed with snappy, gzip or zstd; LZ4
-is refused, because writers disagree on what it means.
+magnitude unless a mapping does) or text as in csv. Timestamps without UTC adjustment are in the input's zone. Pages are
+plain or compressed with snappy, gzip, zstd or LZ4_RAW. A column that cannot be read is left out and counted, unless it
+has the time: decimals, fixed-length binaries, other compressions (the older LZ4, because writers disagree on it).
 
 Damage in a page ends its row group: the rows after it are skipped with a reason.`,
 	Tables:   []*columnar.Table{columnar.API, columnar.HTTP, columnar.DNS, columnar.Network, columnar.Process},
 	Remedies: mappingRemedies,
 	Sniff:    func(head []byte) bool { return bytes.HasPrefix(head, []byte(pages.Magic)) },
 	New: func(o *Options) (Decoder, error) {
-		return &parquetDecoder{set: setter{clock: scan.Clock{Zone: o.Zone}}}, nil
+		return &parquetDecoder{set: setter{clock: o.clock()}}, nil
 	},
 	Split: splitParquet,
 }
@@ -81,11 +83,10 @@ func splitParquet(r io.ReaderAt, size int64, o *Options, yield func(*Block) erro
 	if err != nil {
 		return err
 	}
-	for _, f := range p.fields {
-		if f.src >= 0 && (f.col == columnar.Time || o.Want == 0 || o.Want.Has(f.col)) {
-			if err := leaves[f.src].readable(&f); err != nil {
-				return err
-			}
+	if f := &p.fields[0]; f.src >= 0 && len(f.others) == 0 { // the time
+		leaf := &leaves[f.src]
+		if err := leaf.readable(f); err != nil {
+			return fmt.Errorf("column %q is %w", leaf.name, err)
 		}
 	}
 	first := int64(1)
@@ -146,24 +147,27 @@ func appendLeaves(leaves []parquetLeaf, c *parquet.Column) []parquetLeaf {
 	return leaves
 }
 
-// readable reports why the values of a leaf cannot fill a field.
+// readable says what a leaf is whose values cannot fill a field.
 func (l *parquetLeaf) readable(f *field) error {
 	is := l.kind.String()
 	switch t := l.logical.(type) {
 	case *format.DecimalType:
-		return fmt.Errorf("column %q is a decimal, which is not read: write it as an integer or a double", l.name)
+		return fmt.Errorf("a decimal, which is %w: write it as an integer or a double", pages.ErrUnread)
 	case *format.TimeType, *format.UUIDType:
 		is = t.String()
 	default:
 		switch {
-		case l.kind == parquet.FixedLenByteArray:
+		case l.kind >= parquet.FixedLenByteArray:
 		case l.kind == parquet.Int96 && f.col != columnar.Time:
 		case l.kind == parquet.Boolean && f.col.Kind() != columnar.Dictionary && f.col.Kind() != columnar.Text:
 		default:
 			return nil
 		}
 	}
-	return fmt.Errorf("column %q is %s, which cannot be %s", l.name, is, f.col)
+	if f.read == readKept {
+		return fmt.Errorf("%s, which is %w", is, pages.ErrUnread)
+	}
+	return fmt.Errorf("%s, which cannot be %s", is, f.col)
 }
 
 // A parquetDecoder decodes row groups: the wanted columns side by side, each
@@ -175,6 +179,8 @@ type parquetDecoder struct {
 	where   *parquetColumn   // the one of them that a condition is about, or nil
 	match   []bool           // the rows that it holds for
 	records []int64          // of the rows being put
+	cleared []string         // reasons why cells of the row being put are empty
+	unread  []Reason         // columns of the row group that are left out
 	scratch []byte
 }
 
@@ -182,6 +188,11 @@ func (d *parquetDecoder) Decode(b *Block, out *columnar.Out, t *Tally) error {
 	part := b.Part.(*parquetPart)
 	var done int64
 	err := d.rows(part, b.First, &done, out.Table(part.plan.table), t)
+	if err == nil || done > 0 {
+		for _, r := range d.unread {
+			because(&t.Cleared, r)
+		}
+	}
 	switch {
 	case err == nil:
 		return nil
@@ -212,12 +223,15 @@ func (d *parquetDecoder) rows(part *parquetPart, first int64, done *int64, b *co
 			err = fmt.Errorf("%w: %v", pages.ErrDamaged, r)
 		}
 	}()
-	d.open(part, b)
+	d.open(part, b, first)
 	for *done < part.group.NumRows {
 		n := int(min(part.group.NumRows-*done, parquetWindow, int64(b.Room())))
 		for _, c := range d.columns {
 			if c.rows == 0 {
-				if err := c.nextPage(&d.codec); err != nil {
+				err := c.nextPage(&d.codec)
+				if errors.Is(err, pages.ErrUnread) && c.field != nil && c.field.read != readTime {
+					d.leaveOut(c, err, part.group.NumRows-*done, first+*done)
+				} else if err != nil {
 					return fmt.Errorf("column %q: %w", c.leaf.name, err)
 				}
 			}
@@ -241,8 +255,8 @@ func (d *parquetDecoder) rows(part *parquetPart, first int64, done *int64, b *co
 }
 
 // open makes the columns that are wanted ready, that of a condition among them.
-func (d *parquetDecoder) open(part *parquetPart, b *columnar.Builder) {
-	d.columns, d.where = d.columns[:0], nil
+func (d *parquetDecoder) open(part *parquetPart, b *columnar.Builder, first int64) {
+	d.columns, d.where, d.unread = d.columns[:0], nil, d.unread[:0]
 	next := func() *parquetColumn { // with the buffers that it has from other row groups
 		n := len(d.columns)
 		d.columns = slices.Grow(d.columns, 1)[:n+1]
@@ -253,8 +267,22 @@ func (d *parquetDecoder) open(part *parquetPart, b *columnar.Builder) {
 	}
 	fields := part.plan.wanted(b)
 	for i := range fields {
-		if f := &fields[i]; f.src >= 0 {
-			next().open(part, f.src, f)
+		f := &fields[i]
+		if f.src < 0 {
+			continue
+		}
+		preferred := next()
+		d.openSource(preferred, part, f.src, f, first)
+		for _, src := range f.others {
+			c := next()
+			d.openSource(c, part, src, f, first)
+			c.other = true
+			preferred.others = append(preferred.others, c)
+		}
+		if f.date >= 0 && f.read == readTime {
+			preferred.date = next()
+			preferred.date.open(part, f.date, nil)
+			preferred.date.other = true
 		}
 	}
 	if part.plan.where >= 0 {
@@ -268,27 +296,101 @@ func (d *parquetDecoder) open(part *parquetPart, b *columnar.Builder) {
 	}
 }
 
+// openSource makes a column ready that a field may stand in, or leaves it out.
+func (d *parquetDecoder) openSource(c *parquetColumn, part *parquetPart, src int, f *field, first int64) {
+	c.open(part, src, f)
+	if _, isNull := c.leaf.logical.(*format.NullType); isNull {
+		c.openEmpty(part.group.NumRows)
+	} else if err := c.leaf.readable(f); err != nil {
+		d.leaveOut(c, fmt.Errorf("it is %w", err), part.group.NumRows, first)
+	}
+}
+
+// leaveOut makes a column one without a value from a record on, to the end of the row
+// group.
+func (d *parquetDecoder) leaveOut(c *parquetColumn, why error, rows, first int64) {
+	d.unread = append(d.unread, Reason{"column " + strconv.Quote(c.leaf.name) + " left out: " + why.Error(), rows, first})
+	c.openEmpty(rows)
+}
+
+// openEmpty makes c a column without a value, as one page of nulls would.
+func (c *parquetColumn) openEmpty(rows int64) {
+	c.leaf = &parquetLeaf{name: c.leaf.name, levels: 1}
+	c.rows, c.left = int(rows), 0
+	c.levels = pages.Run(int(rows))
+	c.stored, c.plain, c.from = storedPlain, nil, 0
+}
+
+// take moves to the next row of the window, and returns which of the column's values
+// it has; −1 if none.
+func (c *parquetColumn) take() (value int) {
+	row := c.row
+	c.row++
+	if c.valid != nil && !c.valid[row] {
+		return -1
+	}
+	c.value++
+	return c.value - 1
+}
+
+// first moves the columns of a field to the next row. It returns the first that says
+// something there, or else c, and which of its values that is.
+func (d *parquetDecoder) first(c *parquetColumn) (column *parquetColumn, value int) {
+	column, value = c, c.take()
+	for _, other := range c.others {
+		if v := other.take(); v >= 0 && (value < 0 || d.saysNothing(column, value)) {
+			column, value = other, v
+		}
+	}
+	return column, value
+}
+
+// saysNothing reports whether a value is one that says nothing.
+func (d *parquetDecoder) saysNothing(c *parquetColumn, value int) bool {
+	switch c.held {
+	case heldInts:
+		return false
+	case heldTimes:
+		return c.ints[value] == noTime
+	case heldFloats:
+		return c.floats[value] != c.floats[value]
+	}
+	return scan.Unknown(d.text(c, value))
+}
+
 // row puts the next row of the window.
 func (d *parquetDecoder) row(b *columnar.Builder, record int64, t *Tally) {
-	reason, match := "", true
+	skip, match := "", true
+	d.cleared = d.cleared[:0]
 	for _, c := range d.columns {
-		row := c.row
-		c.row++
-		if c.valid != nil && !c.valid[row] {
-			if c == d.where {
-				match = false
-			} else if c.field.read == readTime {
-				reason = "no time"
-			}
+		if c == d.where {
+			value := c.take()
+			match = value >= 0 && bytes.Equal(d.text(c, value), c.equals)
 			continue
 		}
-		value := c.value
-		c.value++
+		if c.other {
+			continue // it has moved with the preferred one
+		}
+		var date []byte
+		if c.date != nil {
+			if value := c.date.take(); value >= 0 {
+				date = d.text(c.date, value)
+			}
+		}
+		column, value := d.first(c)
 		switch {
-		case c == d.where:
-			match = bytes.Equal(d.text(c, value), c.equals)
-		case reason == "":
-			reason = d.put(b, c, value)
+		case c.field.read == readTime:
+			skip = d.putTime(b, column, value, date)
+		case value >= 0:
+			if reason := d.put(b, column, value); reason != "" {
+				d.cleared = append(d.cleared, reason)
+			}
+		}
+	}
+	reason := skip
+	if match && reason == "" {
+		for _, reason := range d.cleared {
+			t.Clear(record, reason)
 		}
 	}
 	switch {
@@ -308,7 +410,7 @@ func (d *parquetDecoder) row(b *columnar.Builder, record int64, t *Tally) {
 // done nothing, if a cell wants a closer look.
 func (d *parquetDecoder) block(b *columnar.Builder, n int, record int64, t *Tally) bool {
 	for _, c := range d.columns {
-		if c != d.where && !d.gather(b, c, n) {
+		if c != d.where && !c.other && !d.gather(b, c, n) {
 			return false
 		}
 	}
@@ -331,7 +433,7 @@ func (d *parquetDecoder) block(b *columnar.Builder, n int, record int64, t *Tall
 	}
 	if len(d.records) > 0 {
 		for _, c := range d.columns {
-			if c == d.where {
+			if c == d.where || c.other {
 				continue
 			}
 			if d.where != nil {
@@ -344,6 +446,8 @@ func (d *parquetDecoder) block(b *columnar.Builder, n int, record int64, t *Tall
 				b.PutInts(f.col, c.cells.ints)
 			case f.read == readQuery:
 				b.PutQueries(c.cells.text, c.cells.spans)
+			case f.read == readKept:
+				b.PutField(f.name, c.cells.text, c.cells.spans)
 			case c.cells.codes != nil:
 				b.PutCodes(f.col, c.cells.codes)
 			default:
@@ -393,7 +497,9 @@ func (d *parquetDecoder) gather(b *columnar.Builder, c *parquetColumn, n int) bo
 	case f.read == readTime:
 		return d.gatherTimes(c)
 	case f.read == readNumber:
-		return d.gatherNumbers(c)
+		return d.gatherNumbers(c) && d.gatherOthers(c)
+	case len(c.others) > 0:
+		return d.gatherFirst(c, n)
 	case c.held == heldIndexes && f.col.Kind() == columnar.Dictionary:
 		d.gatherCodes(b, c)
 		return true
@@ -407,13 +513,18 @@ func (d *parquetDecoder) gatherTimes(c *parquetColumn) bool {
 	}
 	if c.held == heldTimes {
 		c.cells.ints = c.ints
-		return !slices.Contains(c.ints, noTime)
+		for _, us := range c.ints {
+			if !d.set.clock.Within(us) {
+				return false
+			}
+		}
+		return true
 	}
 	c.buf.cells.ints = c.buf.cells.ints[:0]
 	for value := range c.n {
 		text := d.text(c, value)
-		us, ok := d.set.time(c.field.unit, text)
-		if !ok || unknown(text) {
+		us, reason := d.set.timeOf(c.field, text, nil)
+		if reason != "" {
 			return false
 		}
 		c.buf.cells.ints = append(c.buf.cells.ints, us)
@@ -442,7 +553,7 @@ func (d *parquetDecoder) gatherNumbers(c *parquetColumn) bool {
 			case heldFloats:
 				v, reason = c.field.float(c.floats[value])
 			default:
-				if text := d.text(c, value); !unknown(text) {
+				if text := d.text(c, value); !scan.Unknown(text) {
 					v, reason = c.field.number(text)
 				}
 			}
@@ -468,6 +579,47 @@ func (d *parquetDecoder) gatherNumbers(c *parquetColumn) bool {
 	}
 	c.cells.ints = ints
 	return true
+}
+
+// gatherOthers fills the numbers that a column lacks from the others of its field.
+func (d *parquetDecoder) gatherOthers(c *parquetColumn) bool {
+	for _, other := range c.others {
+		if !slices.Contains(c.cells.ints, columnar.Null) {
+			return true
+		}
+		if other.cells = (parquetCells{}); !d.gatherNumbers(other) {
+			return false
+		}
+		for i, v := range c.cells.ints {
+			if v == columnar.Null {
+				c.cells.ints[i] = other.cells.ints[i]
+			}
+		}
+	}
+	return true
+}
+
+// gatherFirst makes the texts of a field that several columns may have.
+func (d *parquetDecoder) gatherFirst(c *parquetColumn, n int) bool {
+	text, spans := c.buf.cells.text[:0], c.buf.cells.spans[:0]
+	for range n {
+		span := columnar.Span{Begin: uint32(len(text)), End: uint32(len(text))}
+		if column, value := d.first(c); value >= 0 {
+			text = append(text, d.set.text(c.field, d.text(column, value))...)
+			span.End = uint32(len(text))
+		}
+		spans = append(spans, span)
+		if len(text) > parquetWindowText {
+			break
+		}
+	}
+	c.row, c.value = 0, 0 // another column may want a closer look
+	for _, other := range c.others {
+		other.row, other.value = 0, 0
+	}
+	c.buf.cells.text, c.buf.cells.spans = text, spans
+	c.cells.text, c.cells.spans = text, spans
+	return len(spans) == n
 }
 
 func (d *parquetDecoder) gatherCodes(b *columnar.Builder, c *parquetColumn) {
@@ -527,7 +679,7 @@ func (d *parquetDecoder) lookUp(c *parquetColumn) {
 			c.codes[index] = c.of.Code(d.set.text(c.field, text))
 			continue
 		}
-		if unknown(text) {
+		if scan.Unknown(text) {
 			span = columnar.Span{}
 		}
 		asked, spans = append(asked, index), append(spans, span)
@@ -555,7 +707,7 @@ func (d *parquetDecoder) gatherTexts(c *parquetColumn, n int) bool {
 				span = c.dict.spans[c.indexes[value]]
 			}
 			value++
-			if span.End-span.Begin <= 4 && unknown(c.text[span.Begin:span.End]) {
+			if scan.Unknown(c.text[span.Begin:span.End]) {
 				span = columnar.Span{}
 			}
 		default:
@@ -577,18 +729,31 @@ func (d *parquetDecoder) gatherTexts(c *parquetColumn, n int) bool {
 	return true
 }
 
-// put sets the cell that a value is for. It returns why the row must be skipped,
-// or "".
+// putTime sets the time. It returns why the row must be skipped, or "".
+func (d *parquetDecoder) putTime(b *columnar.Builder, c *parquetColumn, value int, date []byte) (reason string) {
+	var us int64
+	switch {
+	case value < 0:
+		return withoutTime
+	case c.held != heldTimes:
+		us, reason = d.set.timeOf(c.field, d.text(c, value), date)
+	case c.ints[value] == noTime:
+		reason = c.field.bad
+	default:
+		if us = c.ints[value]; !d.set.clock.Within(us) {
+			reason = d.set.clock.Fault(c.field.bad)
+		}
+	}
+	if reason == "" {
+		b.SetTime(us)
+	}
+	return reason
+}
+
+// put sets the cell that a value is for. It returns why the cell is left empty, or "".
 func (d *parquetDecoder) put(b *columnar.Builder, c *parquetColumn, value int) (reason string) {
 	f := c.field
 	switch c.held {
-	case heldTimes:
-		us := c.ints[value]
-		if us == noTime {
-			return f.bad
-		}
-		b.SetTime(us)
-		return ""
 	case heldInts:
 		if f.read == readNumber {
 			if f.scale == 1 {
@@ -626,7 +791,10 @@ func (d *parquetDecoder) text(c *parquetColumn, value int) []byte {
 		d.scratch = strconv.AppendFloat(d.scratch[:0], c.floats[value], 'f', -1, 64)
 		return d.scratch
 	default:
+		_, isDate := c.leaf.logical.(*format.DateType)
 		switch v := c.ints[value]; {
+		case isDate:
+			d.scratch = time.Unix(v*86400, 0).UTC().AppendFormat(d.scratch[:0], time.DateOnly)
 		case c.leaf.kind == parquet.Boolean:
 			d.scratch = strconv.AppendBool(d.scratch[:0], v != 0)
 		case c.leaf.unsigned:

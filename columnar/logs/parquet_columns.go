@@ -58,8 +58,11 @@ const (
 // only the bytes are in memory.
 type parquetColumn struct {
 	leaf   *parquetLeaf
-	field  *field // nil: read for a condition only
-	equals []byte // that one
+	field  *field           // nil: read for a condition only
+	others []*parquetColumn // that the field may stand in too, in order of preference
+	other  bool             // it is one of another column's others, or its date
+	date   *parquetColumn   // of a time: the date, where it stands apart; or nil
+	equals []byte           // that one
 	pages  pages.Reader
 	left   int64 // rows of the chunk in pages to come
 
@@ -113,6 +116,7 @@ type parquetColumn struct {
 
 func (c *parquetColumn) open(part *parquetPart, src int, f *field) {
 	c.leaf, c.field, c.equals = &part.leaves[src], f, part.plan.equals
+	c.others, c.other, c.date = c.others[:0], false, nil
 	meta := &part.group.Columns[c.leaf.index].MetaData
 	c.left = part.group.NumRows
 	c.rows, c.dict.size, c.of = 0, 0, nil
@@ -123,6 +127,7 @@ func (c *parquetColumn) open(part *parquetPart, src int, f *field) {
 // with a dictionary would.
 func (c *parquetColumn) openConstant(f *field, rows int) {
 	c.leaf, c.field = &parquetLeaf{name: f.col.String()}, f
+	c.others, c.other, c.date = c.others[:0], false, nil
 	c.rows, c.left, c.of = rows, 0, nil
 	c.dict.size, c.dict.held, c.dict.text = 1, heldTexts, f.text
 	c.dict.spans = append(c.dict.spans[:0], columnar.Span{End: uint32(len(f.text))})
@@ -380,7 +385,7 @@ func (l *parquetLeaf) readPlain(to *values, b []byte, from, n int) (int, error) 
 		to.held = heldTexts
 		return to.readTexts(b, from, n)
 	default:
-		return 0, fmt.Errorf("values of type %s, which are not read", l.kind)
+		return 0, fmt.Errorf("values of type %s, which are %w", l.kind, pages.ErrUnread)
 	}
 	size := (n*bits + 7) / 8
 	if len(b)-from < size {
@@ -501,7 +506,7 @@ func (c *parquetColumn) readEncoded(encoding format.Encoding, b []byte, n int) (
 		}
 		got = len(all.spans)
 	default:
-		return fmt.Errorf("%s in encoding %s, which is not read", c.leaf.kind, encoding)
+		return fmt.Errorf("%s in encoding %s, which is %w", c.leaf.kind, encoding, pages.ErrUnread)
 	}
 	if err == nil && got < n {
 		err = fmt.Errorf("%w: %d values for %d", pages.ErrDamaged, got, n)
@@ -516,25 +521,14 @@ func (c *parquetColumn) toTimes(clock *scan.Clock) {
 		c.ints = slices.Grow(c.buf.values.ints[:0], len(c.floats))[:len(c.floats)]
 		c.buf.values.ints = c.ints
 		for i, x := range c.floats {
-			c.ints[i] = epochFloat(c.field.unit, x)
+			c.ints[i] = epochFloat(c.field.unit, x, clock)
 		}
 	case heldInts:
-		c.toMicros()
+		c.toMicros(clock)
 	default:
 		return
 	}
 	c.held = heldTimes
-	odd := false
-	for _, us := range c.ints {
-		odd = odd || !scan.Plausible(us)
-	}
-	if odd {
-		for i, us := range c.ints {
-			if !scan.Plausible(us) {
-				c.ints[i] = noTime
-			}
-		}
-	}
 	local := false
 	if t, ok := c.leaf.logical.(*format.TimestampType); ok {
 		local = !t.IsAdjustedToUTC
@@ -546,17 +540,13 @@ func (c *parquetColumn) toTimes(clock *scan.Clock) {
 	}
 	for i, us := range c.ints {
 		if us != noTime {
-			if us, ok := clock.Local(us); ok {
-				c.ints[i] = us
-			} else {
-				c.ints[i] = noTime
-			}
+			c.ints[i], _ = clock.Local(us)
 		}
 	}
 }
 
 // toMicros turns the integers of the window into µs.
-func (c *parquetColumn) toMicros() {
+func (c *parquetColumn) toMicros(clock *scan.Clock) {
 	unit := c.field.unit
 	switch t := c.leaf.logical.(type) {
 	case *format.TimestampType:
@@ -587,7 +577,7 @@ func (c *parquetColumn) toMicros() {
 		}
 	default:
 		for i, v := range c.ints {
-			c.ints[i] = epochInt(v)
+			c.ints[i] = epochInt(v, clock)
 		}
 	}
 }
@@ -605,38 +595,24 @@ func scaled(v, scale int64) int64 {
 	return v * scale
 }
 
-// epochInt is epoch for a number.
-func epochInt(v int64) int64 {
-	switch {
-	case v >= 1e17:
-		return v / 1e3
-	case v >= 1e14:
-		return v
-	case v >= 1e11:
-		return v * 1e3
-	case v >= 1e8:
-		return v * 1e6
+// epochInt is the time of a number whose unit its size tells.
+func epochInt(v int64, clock *scan.Clock) int64 {
+	us, ok := clock.EpochOf(v)
+	if !ok && us == 0 {
+		return noTime
 	}
-	return noTime
+	return us
 }
 
-// epochFloat is epoch for a number with a fraction.
-func epochFloat(unit string, x float64) int64 {
-	if unit == "" {
-		switch {
-		case x >= 1e17:
-			unit = "ns"
-		case x >= 1e14:
-			unit = "us"
-		case x >= 1e11:
-			unit = "ms"
-		case x >= 1e8:
-			unit = "s"
-		default:
+// epochFloat is the time of a number with a fraction.
+func epochFloat(unit string, x float64, clock *scan.Clock) int64 {
+	switch unit {
+	case "":
+		us, ok := clock.EpochOfFloat(x)
+		if !ok && us == 0 {
 			return noTime
 		}
-	}
-	switch unit {
+		return us
 	case "s":
 		x *= 1e6
 	case "ms":

@@ -35,7 +35,7 @@ func (bytesAt) Close() error { return nil }
 
 func object(name string, stored []byte) *Object {
 	return &Object{
-		Name: name, Size: int64(len(stored)), Written: time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC),
+		Name: name, Size: int64(len(stored)), Written: time.Date(2026, 12, 31, 5, 6, 7, 0, time.UTC),
 		Open: func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(stored)), nil },
 		At:   func() (ReaderAtCloser, error) { return bytesAt{bytes.NewReader(stored)}, nil },
 	}

@@ -1,6 +1,8 @@
 package logs
 
 import (
+	"cmp"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -30,18 +32,19 @@ const (
 
 // A field is one column of a plan.
 type field struct {
-	col   columnar.Col
-	src   int // index of the source's name; -1: text
-	text  []byte
-	read  reading
-	scale float64      // readNumber: what one unit is in units of the column
-	unit  string       // readTime: Source.Time
-	name  string       // readKept: of the field
-	part  scan.URIPart // readKept
-	// joined says that the value reaches to the end of the source's next name, as a
-	// date and the time of day behind it.
-	joined bool
-	// Reasons to skip a record, made once.
+	col  columnar.Col
+	src  int // index of the source's name; -1: text
+	text []byte
+	// others are the indexes of further names, in order of preference, for records in
+	// which src says nothing.
+	others []int
+	date   int // of a time: index of the name of its date; -1: none
+	read   reading
+	scale  float64      // readNumber: what one unit is in units of the column
+	unit   string       // readTime: Source.Time
+	name   string       // readKept: of the field
+	part   scan.URIPart // readKept
+	// Reasons to leave a cell empty, or to skip a record for its time; made once.
 	bad, negative string
 }
 
@@ -49,8 +52,7 @@ type field struct {
 // It does not change, so workers may share it.
 type plan struct {
 	table  *columnar.Table
-	tells  []int   // indexes of the names that told the table; none if the mapping did, or for api
-	fields []field // by src
+	fields []field // the time first, then by src
 	names  []string
 	where  int // index of the name that equals is about; -1: none
 	equals []byte
@@ -58,13 +60,17 @@ type plan struct {
 
 // wanted returns the fields that anyone reads.
 func (p *plan) wanted(b *columnar.Builder) []field {
-	var out []field
+	return append(p.wantedColumns(b), p.kept(b.FieldNames())...)
+}
+
+// wantedColumns returns those of the columns that anyone reads.
+func (p *plan) wantedColumns(b *columnar.Builder) (out []field) {
 	for _, f := range p.fields {
 		if f.col == columnar.Time || b.Wants(f.col) || f.read == readQuery && b.Wants(columnar.Domain) {
 			out = append(out, f)
 		}
 	}
-	return append(out, p.kept(b.FieldNames())...)
+	return out
 }
 
 // kept returns how fields that rules read are found: under their own name, however it
@@ -86,7 +92,7 @@ func (p *plan) kept(fields []string) (out []field) {
 		if f.src < 0 && isPart && p.table == columnar.HTTP {
 			for _, u := range p.fields {
 				if u.src >= 0 && (u.read == readPath || u.read == readHost && f.src < 0) {
-					f.src, f.part = u.src, part
+					f.src, f.others, f.part = u.src, u.others, part
 				}
 			}
 		}
@@ -111,17 +117,6 @@ func keptName(name string) string {
 	return name
 }
 
-// hasDeed reports whether rows say what was done, or how many bytes went.
-func (p *plan) hasDeed() bool {
-	return p.table != columnar.API || slices.ContainsFunc(p.fields, func(f field) bool {
-		switch f.col {
-		case columnar.Operation, columnar.BytesOut, columnar.BytesIn:
-			return true
-		}
-		return false
-	})
-}
-
 // hasEntity reports whether rows can be somebody's.
 func (p *plan) hasEntity() bool {
 	return slices.ContainsFunc(p.fields, func(f field) bool {
@@ -138,13 +133,14 @@ func resolve(m *Mapping, names []string) (*plan, error) {
 	if m == nil {
 		m = &Mapping{}
 	}
-	r := resolver{m: m, names: names, known: make(map[string]int, len(names)), taken: make(map[int]bool)}
+	r := resolver{m: m, names: names, known: make(map[string][]int, len(names)), taken: make(map[int]bool)}
 	for i, name := range names {
 		if s := squash(name); s != "" {
-			if _, dup := r.known[s]; !dup {
-				r.known[s] = i
-			}
+			r.known[s] = append(r.known[s], i)
 		}
+	}
+	for _, same := range r.known { // no matter in what order they stand
+		slices.SortStableFunc(same, func(a, b int) int { return cmp.Compare(names[a], names[b]) })
 	}
 	p := &plan{names: names, where: -1}
 	if m.Where.Name != "" {
@@ -156,59 +152,91 @@ func resolve(m *Mapping, names []string) (*plan, error) {
 		r.taken[i] = true
 	}
 	for c := range columnar.NumCols {
-		if s, ok := m.Columns[c]; ok && s.Name != "" {
-			i, ok := r.named(s.Name)
+		s := m.Columns[c]
+		if wanted := s.names(); len(wanted) > 0 && len(r.sources(c)) == 0 {
+			return nil, fmt.Errorf("mapping.columns.%s: no column %s: has %s", c, strings.ReplaceAll(list(wanted), ", ", " or "), list(names))
+		}
+		if s.Date != "" {
+			i, ok := r.named(s.Date)
 			if !ok {
-				return nil, fmt.Errorf("mapping.columns.%s: no column %q: has %s", c, s.Name, list(names))
+				return nil, fmt.Errorf("mapping.columns.%s.date: no column %q: has %s", c, s.Date, list(names))
 			}
 			r.taken[i] = true
 		}
+		for _, i := range r.sources(c) {
+			r.taken[i] = r.taken[i] || m.names(c)
+		}
 	}
 	if p.table = m.Table; p.table == nil {
-		var told []columnar.Col
-		p.table, told = r.table()
-		for _, c := range told {
-			if i, ok := r.source(c); ok {
-				p.tells = append(p.tells, i)
+		var has columnar.Cols
+		for c := range columnar.NumCols {
+			if len(r.sources(c)) > 0 {
+				has |= columnar.ColSet(c)
 			}
 		}
+		p.table = tableOf(has, r.hasURL())
 	}
-	for c := range m.Columns {
-		switch {
-		case c == columnar.Domain:
-			return nil, fmt.Errorf("mapping.columns.domain: domain is derived from query; name that instead")
-		case !p.table.Set().Has(c):
-			return nil, fmt.Errorf("mapping.columns.%s: table %s has no such column; set mapping.table", c, p.table.Name)
-		}
+	if err := m.check(p.table); err != nil {
+		return nil, err
 	}
-	if _, ok := r.source(columnar.Time); !ok {
+	if len(r.sources(columnar.Time)) == 0 {
 		return nil, fmt.Errorf("no column for time: has %s; name it in mapping.columns.time", list(names))
 	}
 	for _, c := range p.table.Cols {
-		i, ok := r.source(c)
-		if !ok {
+		sources := r.sources(c)
+		if len(sources) == 0 {
 			continue
 		}
-		f := newField(c, i)
+		f := newField(c, sources[0])
+		f.others = sources[1:]
 		if s, ok := m.Columns[c]; ok {
 			if err := f.as(s); err != nil {
 				return nil, fmt.Errorf("mapping.columns.%s: %w", c, err)
 			}
+		}
+		if c == columnar.Time {
+			r.setDate(&f)
 		}
 		p.fields = append(p.fields, f)
 	}
 	if p.table == columnar.HTTP {
 		r.hostOfServer(p)
 	}
-	slices.SortStableFunc(p.fields, func(a, b field) int { return a.src - b.src })
+	slices.SortStableFunc(p.fields, func(a, b field) int {
+		if a.col == columnar.Time || b.col == columnar.Time {
+			return cmp.Compare(a.col, b.col)
+		}
+		return cmp.Compare(a.src, b.src)
+	})
 	return p, nil
+}
+
+// names reports whether the mapping says where a column stands, if only that it is
+// constant.
+func (m *Mapping) names(c columnar.Col) bool {
+	_, ok := m.Columns[c]
+	return ok
+}
+
+// check reports a column that cannot be mapped to the table; nil is any table.
+func (m *Mapping) check(t *columnar.Table) error {
+	for c := range columnar.NumCols {
+		switch {
+		case !m.names(c):
+		case c == columnar.Domain:
+			return errors.New("mapping.columns.domain: domain is derived from query; name that instead")
+		case t != nil && !t.Set().Has(c):
+			return fmt.Errorf("mapping.columns.%s: table %s has no such column; set mapping.table", c, t.Name)
+		}
+	}
+	return nil
 }
 
 type resolver struct {
 	m     *Mapping
 	names []string
-	known map[string]int // squashed name → index
-	taken map[int]bool   // named in the mapping: not to be guessed with
+	known map[string][]int // squashed name → indexes
+	taken map[int]bool     // named in the mapping: not to be guessed with
 }
 
 // named finds a name that the mapping gives.
@@ -220,72 +248,116 @@ func (r *resolver) named(name string) (int, bool) {
 	return i, i >= 0
 }
 
-// source returns where the column's values stand; -1 is Source.Const.
-func (r *resolver) source(c columnar.Col) (int, bool) {
+// sources returns where the column's values stand, in order of preference; -1 is
+// Source.Const.
+func (r *resolver) sources(c columnar.Col) (sources []int) {
 	if s, ok := r.m.Columns[c]; ok {
-		if s.Name == "" {
-			return -1, true
+		names := s.names()
+		if len(names) == 0 {
+			return []int{-1}
 		}
-		return r.named(s.Name)
+		for _, name := range names {
+			if i, ok := r.named(name); ok && !slices.Contains(sources, i) {
+				sources = append(sources, i)
+			}
+		}
+		return sources
 	}
 	if r.m.Only {
-		return 0, false
+		return nil
 	}
 	for _, name := range wellKnown[c] {
-		if i, ok := r.known[name]; ok && !r.taken[i] {
-			return i, true
+		for _, i := range r.known[name] {
+			if !r.taken[i] {
+				sources = append(sources, i)
+			}
 		}
 	}
-	return 0, false
+	return sources
 }
 
-// table infers what kind of event the names describe. A record with a value in
-// none of the told columns is of another kind, where a log has several.
-func (r *resolver) table() (t *columnar.Table, told []columnar.Col) {
-	has := func(cols ...columnar.Col) bool {
-		return slices.ContainsFunc(cols, func(c columnar.Col) bool { _, ok := r.source(c); return ok })
+// setDate finds the date of a time that may be a time of day.
+func (r *resolver) setDate(f *field) {
+	if s := r.m.Columns[columnar.Time]; s.Date != "" {
+		f.date, _ = r.named(s.Date)
+		return
 	}
+	if r.m.names(columnar.Time) || r.m.Only {
+		return
+	}
+	for _, name := range dateNames {
+		for _, i := range r.known[name] {
+			if !r.taken[i] && i != f.src && f.date < 0 {
+				f.date = i
+			}
+		}
+	}
+}
+
+// tableOf infers what kind of event has values in some columns. url says that one of
+// them is a URL or the host of one.
+func tableOf(has columnar.Cols, url bool) *columnar.Table {
+	any := func(cols ...columnar.Col) bool { return has&columnar.ColSet(cols...) != 0 }
+	web := any(columnar.Method) || url
+	server := any(columnar.DstIP) && any(columnar.DstPort)
 	switch {
-	case has(columnar.Query):
-		return columnar.DNS, []columnar.Col{columnar.Query}
-	case has(columnar.CmdLine, columnar.ParentPath):
-		return columnar.Process, []columnar.Col{columnar.CmdLine, columnar.ParentPath}
-	case (has(columnar.DstIP) && has(columnar.DstPort) || has(columnar.BytesOut, columnar.BytesIn) && has(columnar.DstIP, columnar.DstPort)) &&
-		!has(columnar.Service, columnar.Method) && !r.hasURL():
-		return columnar.Network, []columnar.Col{columnar.DstIP, columnar.DstPort}
-	case has(columnar.Method) || r.hasURL():
-		return columnar.HTTP, []columnar.Col{columnar.Method, columnar.URLHost}
+	case any(columnar.Query) && !any(columnar.Method): // of a request, it is a part of the URL
+		return columnar.DNS
+	case any(columnar.CmdLine, columnar.ParentPath):
+		return columnar.Process
+	case web:
+		return columnar.HTTP
+	case server && (any(columnar.Protocol) || !any(columnar.Service)),
+		any(columnar.BytesOut, columnar.BytesIn) && any(columnar.DstIP, columnar.DstPort) && !any(columnar.Service):
+		return columnar.Network
 	}
-	return columnar.API, nil
+	return columnar.API
 }
 
 // hasURL reports whether a name is one of url_host or a URL; that of a server
 // alone (dst_host) is found in connections too.
 func (r *resolver) hasURL() bool {
-	if i, ok := r.source(columnar.URLHost); ok {
-		j, ok := r.source(columnar.DstHost)
-		return !ok || i != j
+	if r.m.names(columnar.URLHost) {
+		return true
 	}
-	return false
+	servers := r.sources(columnar.DstHost)
+	return slices.ContainsFunc(r.sources(columnar.URLHost), func(i int) bool { return !slices.Contains(servers, i) })
 }
 
 // hostOfServer turns host into url_host in requests that name no other: next to
 // a method and a path it is the Host header, not the client's machine.
 func (r *resolver) hostOfServer(p *plan) {
-	if _, ok := r.source(columnar.URLHost); ok {
+	if len(r.sources(columnar.URLHost)) > 0 || r.m.names(columnar.Host) {
 		return
 	}
-	if _, ok := r.m.Columns[columnar.Host]; ok {
+	at := slices.IndexFunc(p.fields, func(f field) bool { return f.col == columnar.Host })
+	if at < 0 {
 		return
 	}
-	for i := range p.fields {
-		if f := &p.fields[i]; f.col == columnar.Host {
-			if name := squash(r.names[f.src]); name == "host" || name == "hostname" {
-				*f = newField(columnar.URLHost, f.src)
-			}
+	var servers, clients []int
+	for _, i := range append([]int{p.fields[at].src}, p.fields[at].others...) {
+		if slices.Contains(serverNames, squash(r.names[i])) {
+			servers = append(servers, i)
+		} else {
+			clients = append(clients, i)
 		}
 	}
+	p.fields = slices.Delete(p.fields, at, at+1)
+	p.add(columnar.URLHost, servers)
+	p.add(columnar.Host, clients)
 }
+
+// add adds the field of a column, if it has sources.
+func (p *plan) add(c columnar.Col, sources []int) {
+	if len(sources) > 0 {
+		f := newField(c, sources[0])
+		f.others = sources[1:]
+		p.fields = append(p.fields, f)
+	}
+}
+
+// serverNames are those names of host that mean the server in a request.
+var serverNames = []string{"host", "hostname"}
 
 // list quotes the names for an error. They come from the log.
 func list(names []string) string {
@@ -311,10 +383,10 @@ func list(names []string) string {
 }
 
 func newField(c columnar.Col, src int) field {
-	f := field{col: c, src: src, scale: 1, bad: "bad " + c.String(), negative: "negative " + c.String()}
+	f := field{col: c, src: src, date: -1, scale: 1, bad: "bad " + c.String() + ", left empty", negative: "negative " + c.String() + ", left empty"}
 	switch c {
 	case columnar.Time:
-		f.read = readTime
+		f.read, f.bad = readTime, "bad time"
 	case columnar.URLHost:
 		f.read = readHost
 	case columnar.URLPath:

@@ -2,6 +2,7 @@ package logs
 
 import (
 	"bytes"
+	"cmp"
 	"math"
 	"time"
 
@@ -18,22 +19,21 @@ type setter struct {
 	scratch []byte
 }
 
-// set reads text as f says and sets the cell. It returns why the record must be
-// skipped, or "". Text that says that nothing is known leaves the cell unset.
+// set reads text as f says and sets the cell. If it cannot, it returns why: for the
+// time the record must be skipped then, any other cell is left empty. So it is where
+// the text says that nothing is known.
 func (s *setter) set(b *columnar.Builder, f *field, text []byte) (reason string) {
-	if unknown(text) {
-		if f.read == readTime {
-			return "no time"
+	if f.read == readTime {
+		us, reason := s.timeOf(f, text, nil)
+		if reason == "" {
+			b.SetTime(us)
 		}
+		return reason
+	}
+	if scan.Unknown(text) {
 		return ""
 	}
 	switch f.read {
-	case readTime:
-		us, ok := s.time(f.unit, text)
-		if !ok {
-			return f.bad
-		}
-		b.SetTime(us)
 	case readNumber:
 		v, reason := f.number(text)
 		return f.set(b, v, reason)
@@ -49,10 +49,30 @@ func (s *setter) set(b *columnar.Builder, f *field, text []byte) (reason string)
 	return ""
 }
 
+// withoutTime is the reason to skip a record without a time.
+const withoutTime = "no time"
+
+// timeOf reads the time of a record, which may be the time of day on a date that stands
+// apart.
+func (s *setter) timeOf(f *field, text, date []byte) (us int64, reason string) {
+	if scan.Unknown(text) {
+		return 0, withoutTime
+	}
+	us, ok := s.time(f.unit, text)
+	if !ok && !scan.Unknown(date) {
+		s.scratch = append(append(append(s.scratch[:0], bytes.TrimSpace(date)...), ' '), bytes.TrimSpace(text)...)
+		us, ok = s.time(f.unit, s.scratch)
+	}
+	if !ok {
+		return 0, s.clock.Fault(f.bad)
+	}
+	return us, ""
+}
+
 // text returns what a text of the source says in a Dictionary column, "" if
 // nothing. It is a function of the text alone.
 func (s *setter) text(f *field, text []byte) []byte {
-	if unknown(text) {
+	if scan.Unknown(text) {
 		return nil
 	}
 	switch f.read {
@@ -72,32 +92,23 @@ func (s *setter) text(f *field, text []byte) []byte {
 }
 
 func (s *setter) time(unit string, text []byte) (us int64, ok bool) {
-	if us, ok = s.clock.UTC(text); ok && (unit == "" || unit == "iso") {
-		return us, true
+	if unit == "" {
+		return s.clock.Any(text)
 	}
 	text = bytes.TrimSpace(text)
 	switch unit {
-	case "":
-		if us, ok = scan.AnyEpoch(text); ok {
-			return us, true
-		}
-		return s.clock.ISO(text)
 	case "iso":
 		return s.clock.ISO(text)
 	case "s", "ms", "us", "ns":
 		us, ok = scan.EpochIn(unit, text)
-		return us, ok && scan.Plausible(us)
+		return us, ok && s.clock.Within(us)
 	}
-	zone := s.clock.Zone
-	if zone == nil {
-		zone = time.UTC
-	}
-	t, err := time.ParseInLocation(unit, string(text), zone)
+	t, err := time.ParseInLocation(unit, string(text), cmp.Or(s.clock.Zone, time.UTC))
 	if err != nil {
 		return 0, false
 	}
 	us = t.UnixMicro()
-	return us, scan.Plausible(us)
+	return us, s.clock.Within(us)
 }
 
 // set sets the cell of a readNumber field to what number, integer or float gave.

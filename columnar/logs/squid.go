@@ -42,10 +42,10 @@ what the format says.`,
 			if err != nil {
 				return nil, err
 			}
-			return &squid{layout: l}, nil
+			return &squid{layout: l, clock: o.clock()}, nil
 		}
 		l, _ := bestSquidLayout(o.Head)
-		return &squid{layout: l}, nil
+		return &squid{layout: l, clock: o.clock()}, nil
 	},
 }
 
@@ -90,6 +90,7 @@ func bestSquidLayout(head []byte) (best *squidLayout, most int) {
 // A squid decodes one object.
 type squid struct {
 	layout *squidLayout
+	clock  scan.Clock
 	data   []byte // the block
 	// spans[f] is where field f stands in data: start<<32 | end. Note: a slice
 	// costs a write barrier, and two integers a stall when they are read as one.
@@ -169,7 +170,7 @@ func (d *squid) numbers() (row squidRow, why string) {
 	ok := false
 	if span := d.spans[squidSeconds]; uint32(span>>32) < uint32(span) {
 		row.time, ok = d.integer(squidSeconds)
-		ok = ok && row.time < 1<<40 // the product must fit; plausible does the rest
+		ok = ok && row.time < 1<<40 // the product must fit; Within does the rest
 		row.time *= scan.Second
 		if span := d.spans[squidMillis]; ok && uint32(span>>32) < uint32(span) {
 			var n int64
@@ -177,12 +178,12 @@ func (d *squid) numbers() (row squidRow, why string) {
 			ok = ok && n >= 0 && uint32(span)-uint32(span>>32) <= 3
 			row.time += n * 1000
 		}
-		ok = ok && scan.Plausible(row.time)
+		ok = ok && d.clock.Within(row.time)
 	} else {
 		row.time, ok = d.parseDate(d.value(squidDate))
 	}
 	if !ok {
-		return row, squidBadTime
+		return row, d.clock.Fault(squidBadTime)
 	}
 	if row.status, ok = d.count(squidStatus); !ok || row.status > 999 {
 		return row, squidBadCode
@@ -245,5 +246,5 @@ func (d *squid) parseDate(b []byte) (us int64, ok bool) {
 	w := binary.LittleEndian.Uint64(b[12:]) ^ zeros
 	h, m, s := w&15*10+w>>8&15, w>>24&15*10+w>>32&15, w>>48&15*10+w>>56
 	us = d.base + int64(h*3600+m*60+s)*scan.Second - d.offset
-	return us, (w|(w+nines))&scan.HighBits == 0 && h < 24 && m < 60 && s <= 60 && scan.Plausible(us)
+	return us, (w|(w+nines))&scan.HighBits == 0 && h < 24 && m < 60 && s <= 60 && d.clock.Within(us)
 }

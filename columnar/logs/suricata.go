@@ -46,7 +46,7 @@ tls   → network  tls.sni dst_host. Bytes are null, as flow has them.`,
 		return timestamp && event
 	},
 	New: func(o *Options) (Decoder, error) {
-		d := &suricata{clock: scan.Clock{Zone: o.Location()}}
+		d := &suricata{clock: o.clock()}
 		d.event = scan.ShapeOf(eveTimestamp, "timestamp", "event_type", "src_ip", "dest_ip", "dest_port", "proto", "app_proto", "dns", "http", "flow", "tls")
 		d.event.Within("dns", scan.ShapeOf(eveDNSType, "type", "rrname", "rrtype", "queries"))
 		d.event.Within("http", scan.ShapeOf(eveHostname, "hostname", "url", "http_method", "http_user_agent", "status", "length", "http_refer"))
@@ -158,7 +158,7 @@ func (d *suricata) line(line []byte, record int64, out *columnar.Out) (rows int,
 	}
 	us, ok := d.clock.ISO(d.text(eveTimestamp))
 	if !ok {
-		return 0, "bad timestamp"
+		return 0, d.clock.Fault("bad timestamp")
 	}
 	b := out.Table(table)
 	switch string(kind) {

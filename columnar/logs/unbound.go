@@ -42,7 +42,7 @@ from the options.`,
 	},
 	Header: unboundHeader,
 	New: func(o *Options) (Decoder, error) {
-		return &unbound{clock: scan.SyslogClock{Clock: scan.Clock{Zone: o.Location()}, Written: o.Written}}, nil
+		return &unbound{clock: scan.SyslogClock{Clock: o.clock(), Written: o.Written}}, nil
 	},
 }
 
@@ -72,7 +72,7 @@ func (d *unbound) Decode(b *Block, out *columnar.Out, t *Tally) error {
 		us, ok := d.time(line)
 		switch {
 		case !ok:
-			t.Skip(record, "bad time")
+			t.Skip(record, d.clock.Fault("bad time"))
 			continue
 		case !sound:
 			t.Skip(record, "malformed query or reply line")
@@ -142,7 +142,7 @@ func (d *unbound) time(line []byte) (us int64, ok bool) {
 		return 0, false
 	}
 	if !bytes.Equal(line[:at], d.epoch) {
-		if us, ok = scan.Epoch(line[1:at]); !ok {
+		if us, ok = d.clock.Epoch(line[1:at]); !ok {
 			return 0, false
 		}
 		d.epoch, d.us = append(d.epoch[:0], line[:at]...), us

@@ -37,7 +37,7 @@ Records of intervals without traffic, or that were not captured (NODATA, SKIPDAT
 		return len(rest) > 0 && d.split(line) && bytes.HasPrefix(d.cells[vpcInterface], []byte("eni-"))
 	},
 	Header: vpcHeader,
-	New:    func(*Options) (Decoder, error) { return new(vpcFlow), nil },
+	New:    func(o *Options) (Decoder, error) { return &vpcFlow{clock: o.clock()}, nil },
 }
 
 var vpcDefault = []byte("version account-id interface-id srcaddr dstaddr srcport dstport protocol packets bytes start end action log-status")
@@ -91,6 +91,7 @@ func vpcHeader(prev, p []byte) []byte {
 }
 
 type vpcFlow struct {
+	clock  scan.Clock
 	header []byte
 	fields []int // what each column is: a field, or -1
 	cells  [numVPCFields][]byte
@@ -156,9 +157,9 @@ func (d *vpcFlow) Decode(b *Block, out *columnar.Out, t *Tally) error {
 
 // row sets the cells of a row, or says why there is none.
 func (d *vpcFlow) row(b *columnar.Builder) (reason string) {
-	us, ok := scan.EpochIn("s", d.cells[vpcStart])
-	if !ok || !scan.Plausible(us) {
-		return "bad time"
+	us, ok := d.clock.Epoch(d.cells[vpcStart])
+	if !ok {
+		return d.clock.Fault("bad time")
 	}
 	source, destination := d.cells[vpcPacketSource], d.cells[vpcPacketDestination]
 	if source == nil {

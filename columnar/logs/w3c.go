@@ -39,7 +39,7 @@ space, and CloudFront percent escapes.`,
 	},
 	Header: w3cHeader,
 	New: func(o *Options) (Decoder, error) {
-		return &w3c{csvDecoder: csvDecoder{mapping: o.Mapping, set: setter{clock: scan.Clock{Zone: o.Zone}}}}, nil
+		return &w3c{separated: separated{mapping: o.Mapping, set: setter{clock: o.clock()}}}, nil
 	},
 }
 
@@ -66,18 +66,12 @@ func w3cPlan(m *Mapping, directive []byte) (p *plan, columns int, err error) {
 	if p, err = resolve(m, names); err != nil {
 		return nil, 0, fmt.Errorf("#Fields: %w", err)
 	}
-	for i := range p.fields {
-		if f := &p.fields[i]; f.col == columnar.Time && f.src > 0 && f.unit == "" && names[f.src-1] == "date" && names[f.src] == "time" {
-			f.src, f.joined = f.src-1, true
-		}
-	}
-	slices.SortStableFunc(p.fields, func(a, b field) int { return a.src - b.src })
 	return p, len(names), nil
 }
 
-// w3c is a csvDecoder whose header changes, and whose records are lines.
+// w3c is a separated whose columns change, and whose records are lines.
 type w3c struct {
-	csvDecoder
+	separated
 	line  scan.Fields // of one line
 	unfit string      // why no plan is in force, if header is nil
 }

@@ -32,7 +32,7 @@ Times are local, of the zone of the options.`,
 		})
 	},
 	New: func(o *Options) (Decoder, error) {
-		return &winDNS{clock: scan.Clock{Zone: o.Location()}, monthFirst: winMonthFirst(o)}, nil
+		return &winDNS{clock: o.clock(), monthFirst: winMonthFirst(o)}, nil
 	},
 }
 
@@ -65,7 +65,7 @@ func (d *winDNS) Decode(b *Block, out *columnar.Out, t *Tally) error {
 		us, ok := d.time(&p)
 		switch {
 		case !ok:
-			t.Skip(record, "bad time")
+			t.Skip(record, d.clock.Fault("bad time"))
 			continue
 		case !p.whole:
 			t.Skip(record, "malformed packet line")

@@ -399,7 +399,7 @@ func (e *winEvent) put(record int64, out *columnar.Out, t *Tally) {
 func (e *winEvent) row(table *columnar.Table, b *columnar.Builder) (reason string) {
 	us, ok := e.time()
 	if !ok {
-		return "bad or no time"
+		return e.clock.Fault("bad or no time")
 	}
 	b.SetTime(us)
 	b.SetText(columnar.Host, e.said(winComputer))
@@ -478,13 +478,13 @@ func (e *winEvent) time() (us int64, ok bool) {
 	if ms, ok := bytes.CutPrefix(created, []byte("/Date(")); ok {
 		ms, _, _ := bytes.Cut(ms, []byte(")"))
 		us, ok = scan.Decimal(ms, 1e3)
-		return us, ok && scan.Plausible(us)
+		return us, ok && e.clock.Within(us)
 	}
 	if len(created) == 0 {
 		return e.clock.ISO(e.slots[winTimestamp])
 	}
 	us, ok = scan.Number(created, scan.Second)
-	return us, ok && scan.Plausible(us)
+	return us, ok && e.clock.Within(us)
 }
 
 // user returns who acted, as DOMAIN\name.

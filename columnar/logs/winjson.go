@@ -66,7 +66,7 @@ const winJSONDepth = 10
 func newWinJSON(o *Options) *winJSON {
 	d := &winJSON{names: nameSet{}}
 	if o != nil {
-		d.event.clock.Zone = o.Zone
+		d.event.clock = o.clock()
 	}
 	return d
 }

@@ -48,7 +48,7 @@ passed over.`,
 		return end, records
 	},
 	New: func(o *Options) (Decoder, error) {
-		return &winXML{event: winEvent{clock: scan.Clock{Zone: o.Zone}}, names: nameSet{}}, nil
+		return &winXML{event: winEvent{clock: o.clock()}, names: nameSet{}}, nil
 	},
 }
 

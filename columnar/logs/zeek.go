@@ -52,13 +52,14 @@ and packets of conn, ja3, cipher and certificates of ssl, and the log by _path.`
 	Sniff:    sniffZeek,
 	Header:   zeekHeader,
 	New: func(o *Options) (Decoder, error) {
-		d := &zeek{clock: scan.Clock{Zone: o.Location()}}
+		d := &zeek{clock: o.clock()}
 		d.shape = scan.NewShape(func(key []byte) int {
 			if f, ok := zeekFieldNamed(key); ok {
 				return int(f)
 			}
 			return -1
 		})
+		// Fluentd and others nest what has dots.
 		d.shape.Within("id", scan.ShapeOf(int(zeekOrigHost), "orig_h", "resp_h", "resp_p", "orig_p"))
 		d.named, d.running = zeekLogOfName(o.Name)
 		d.tsv.reset()
@@ -186,7 +187,7 @@ func (d *zeek) line(line []byte, record int64) (row bool, reason string) {
 	}
 	us, ok := d.time(d.cells[zeekTS])
 	if !ok {
-		return false, "bad ts"
+		return false, d.clock.Fault("bad ts")
 	}
 	b := d.out.Table(log.table())
 	switch log {
@@ -370,10 +371,10 @@ func (d *zeek) wants(log zeekLog) uint64 {
 
 // time parses a ts: epoch seconds or milliseconds, or ISO 8601.
 func (d *zeek) time(ts []byte) (us int64, ok bool) {
-	if us, ok = epochMicro(ts); ok {
+	if us, ok = epochMicro(ts); ok && d.clock.Within(us) {
 		return us, true
 	}
-	if us, ok = scan.Epoch(ts); ok {
+	if us, ok = d.clock.Epoch(ts); ok {
 		return us, true
 	}
 	if us, ok = d.clock.ISO(ts); ok {
@@ -385,7 +386,7 @@ func (d *zeek) time(ts []byte) (us int64, ok bool) {
 	if !scan.Plausible(us) {
 		us /= 1000
 	}
-	return us, scan.Plausible(us)
+	return us, d.clock.Within(us)
 }
 
 // epochMicro parses 1767225600.002921, as Zeek writes almost every time.
@@ -397,7 +398,7 @@ func epochMicro(b []byte) (us int64, ok bool) {
 	low, ok2 := scan.EightDigits(b[9:], 2)
 	c8, c9 := b[8]-'0', b[9]-'0'
 	us = high*100_000_000 + int64(c8)*10_000_000 + int64(c9)*1_000_000 + low
-	return us, ok1 && ok2 && c8 <= 9 && c9 <= 9 && scan.Plausible(us)
+	return us, ok1 && ok2 && c8 <= 9 && c9 <= 9
 }
 
 func (d *zeek) dns(b *columnar.Builder) bool {

@@ -16,6 +16,7 @@ import (
 	"github.com/klauspost/compress/zstd"
 	"github.com/parquet-go/parquet-go/encoding/thrift"
 	"github.com/parquet-go/parquet-go/format"
+	"github.com/pierrec/lz4/v4"
 )
 
 // Magic begins and ends a Parquet file.
@@ -32,6 +33,9 @@ const (
 
 // ErrDamaged is in errors about what cannot be so in a sound file.
 var ErrDamaged = errors.New("damaged")
+
+// ErrUnread is in errors about what is sound, but of a kind that is not read.
+var ErrUnread = errors.New("not read")
 
 // FooterSize returns how many bytes the footer of a file of size bytes has, which
 // stand before the last eight, or why there is none that can be read.
@@ -249,6 +253,10 @@ func (c *Codec) Decompress(codec format.CompressionCodec, buf *[]byte, src []byt
 			out = (*buf)[:size]
 			_, err = io.ReadFull(c.gzip, out)
 		}
+	case format.Lz4Raw:
+		var n int
+		n, err = lz4.UncompressBlock(src, (*buf)[:size])
+		out = (*buf)[:max(n, 0)]
 	case format.Zstd:
 		if c.zstd == nil {
 			if c.zstd, err = zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(MaxPage),
@@ -258,7 +266,7 @@ func (c *Codec) Decompress(codec format.CompressionCodec, buf *[]byte, src []byt
 		}
 		out, err = c.zstd.DecodeAll(src, (*buf)[:0])
 	default:
-		return nil, fmt.Errorf("compressed with %s, which is not read: write the file with zstd, snappy or gzip", codec)
+		return nil, fmt.Errorf("compressed with %s, which is %w: write the file with zstd, snappy or gzip", codec, ErrUnread)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("%w %s page: %w", ErrDamaged, codec, err)

@@ -2,8 +2,10 @@ package scan
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/binary"
 	"math"
+	"strconv"
 	"time"
 )
 
@@ -15,22 +17,69 @@ const (
 	Day    = 86400 * Second
 )
 
-// Plausible bounds times to the years 1970 to 2262: an event outside them is
-// damage, and would make a partition of its own.
-func Plausible(us int64) bool { return us > 0 && us < 9_223_372_036_000_000 }
+// What time events can have. A time outside 1990–2100 is damage, or a number of another
+// meaning, and would make a partition of its own.
+const (
+	earliest = 631_152_000 * Second
+	latest   = 4_102_444_800 * Second
+)
+
+// Plausible reports whether an event can be of that time.
+func Plausible(us int64) bool { return us >= earliest && us < latest }
 
 // A Clock parses timestamps and remembers the last day, since most rows have it.
+// It takes times only that Within allows.
 type Clock struct {
-	Zone *time.Location // nil: UTC
-	date [10]byte
-	base int64 // µs of the start of that day in UTC
-	err  bool
+	Zone   *time.Location // nil: UTC
+	Latest int64          // no event is later, as the log was written before; 0: not known
+	fault  fault
+	date   [10]byte
+	base   int64 // µs of the start of that day in UTC
+	err    bool
+}
+
+// A fault is why a time is not taken.
+type fault uint8
+
+const (
+	taken fault = iota
+	isOutside
+	isLate
+	isDoubtful
+)
+
+// Reasons for faults.
+const (
+	outside  = "time outside 1990–2100"
+	late     = "time after the log was written"
+	doubtful = "time of two meanings: of the 1990s since 1970, or of today since 2001"
+)
+
+// Within reports whether an event can be of that time.
+func (c *Clock) Within(us int64) bool {
+	return uint64(us-earliest) < uint64(latest-earliest) && (c.Latest == 0 || us <= c.Latest) || c.refuse(us)
+}
+
+// refuse notes why a time is not taken, and returns false.
+func (c *Clock) refuse(us int64) bool {
+	if c.fault = isLate; !Plausible(us) {
+		c.fault = isOutside
+	}
+	return false
+}
+
+// Fault returns why the last time was not taken: other, if it was none.
+func (c *Clock) Fault(other string) string {
+	reason := cmp.Or([...]string{isOutside: outside, isLate: late, isDoubtful: doubtful}[c.fault], other)
+	c.fault = taken
+	return reason
 }
 
 // ISO parses 2006-01-02T15:04:05 with T, a space or a tab, an optional fraction
 // of up to nine digits, and Z, ±hh:mm, ±hhmm, ±hh or no zone. A date alone is its
 // midnight.
 func (c *Clock) ISO(b []byte) (us int64, ok bool) {
+	c.fault = taken
 	if len(b) < 10 || !c.setDate(b[:10]) {
 		return 0, false
 	}
@@ -64,11 +113,11 @@ func (c *Clock) ISO(b []byte) (us int64, ok bool) {
 	case len(b) == 0:
 		return c.Local(us)
 	case len(b) == 1 && (b[0] == 'Z' || b[0] == 'z'), string(b) == "UTC":
-		return us, Plausible(us)
+		return us, c.Within(us)
 	}
 	offset, ok := Offset(b)
 	us -= offset
-	return us, ok && Plausible(us)
+	return us, ok && c.Within(us)
 }
 
 // UTC parses 2006-01-02T15:04:05[.000]Z, the form that most logs have.
@@ -95,7 +144,7 @@ func (c *Clock) UTC(b []byte) (us int64, ok bool) {
 		}
 		us += int64(d0)*100_000 + int64(d1)*10_000 + int64(d2)*1_000
 	}
-	return us, Plausible(us)
+	return us, c.Within(us)
 }
 
 // Local turns a wall-clock time of the clock's zone, written as if it were
@@ -105,7 +154,7 @@ func (c *Clock) Local(us int64) (int64, bool) {
 		t := time.UnixMicro(us).UTC()
 		us = time.Date(t.Year(), t.Month(), t.Day(), t.Hour(), t.Minute(), t.Second(), t.Nanosecond(), c.Zone).UnixMicro()
 	}
-	return us, Plausible(us)
+	return us, c.Within(us)
 }
 
 func (c *Clock) setDate(b []byte) bool {
@@ -162,41 +211,203 @@ func TwoDigits(b []byte) (int64, bool) {
 	return int64(h)*10 + int64(l), h <= 9 && l <= 9
 }
 
-// Epoch parses seconds since 1970 with an optional fraction, in µs.
-func Epoch(b []byte) (us int64, ok bool) {
+// Epoch parses seconds since 1970 with an optional fraction.
+func (c *Clock) Epoch(b []byte) (us int64, ok bool) {
 	us, ok = Decimal(b, 1e6)
-	return us, ok && Plausible(us)
+	return us, ok && c.Within(us)
 }
 
-// AnyEpoch parses a time since 1970 in the unit that its digits tell: each unit's
-// range begins in 1973 and ends in 5138. Smaller numbers are dates without
-// dashes, or times since the start of a capture: not known.
-func AnyEpoch(text []byte) (us int64, ok bool) {
+// An epoch is a way to count time. Its numbers of 1990–2100 are no others'.
+type epoch struct {
+	low, high     int64 // its numbers, high excluded
+	scale, divide int64 // number × scale ÷ divide are µs
+	start         int64 // at 0, µs since 1970
+}
+
+// Where epochs start, in µs.
+const (
+	start1601 = -11_644_473_600 * Second
+	start0001 = -62_135_596_800 * Second
+)
+
+// epochs are told apart by the size of their numbers. Left out are those that others'
+// numbers may be: seconds and days since 2001 or 1899 (Apple, Excel), days since 1970.
+// Of a number that may be ns of 1990 or .NET's ticks of 2001 on, ticks are meant.
+var epochs = [...]epoch{
+	{946_684_800, latest / Second, 1e6, 1, 0},                                  // s since 1970, from 2000 on
+	{earliest / 1e3, latest / 1e3, 1e3, 1, 0},                                  // ms
+	{earliest, latest, 1, 1, 0},                                                // µs
+	{earliest - start1601, latest - start1601, 1, 1, start1601},                // µs since 1601: WebKit
+	{10 * (earliest - start1601), 10 * (latest - start1601), 1, 10, start1601}, // 100 ns since 1601: FILETIME
+	{10 * (earliest - start0001), 10 * (latest - start0001), 1, 10, start0001}, // 100 ns since year 1: .NET ticks
+	{earliest * 1e3, latest * 1e3, 1, 1e3, 0},                                  // ns since 1970
+}
+
+// EpochOf returns the time that a number tells by its size; see epochs. Those that
+// read as a date, or a date and a time, are that: 20261120, 20261120130203.
+func (c *Clock) EpochOf(v int64) (us int64, ok bool) {
+	if v >= 19900101 && v <= 20991231 || v >= 19900101_000000 && v <= 20991231_235959 {
+		var buf [14]byte
+		return c.compact(strconv.AppendInt(buf[:0], v, 10))
+	}
+	for i := range epochs {
+		if e := &epochs[i]; v >= e.low && v < e.high {
+			us = v*e.scale/e.divide + e.start
+			return us, c.Within(us)
+		}
+	}
+	c.noEpoch(float64(v))
+	return 0, false
+}
+
+// EpochOfFloat is EpochOf of a number with a fraction.
+func (c *Clock) EpochOfFloat(x float64) (us int64, ok bool) {
+	for i := range epochs {
+		if e := &epochs[i]; x >= float64(e.low) && x < float64(e.high) {
+			us = int64(math.Floor(x*float64(e.scale)/float64(e.divide))) + e.start
+			return us, c.Within(us)
+		}
+	}
+	c.noEpoch(x)
+	return 0, false
+}
+
+// noEpoch notes why a number is no time.
+func (c *Clock) noEpoch(x float64) {
+	switch {
+	case x >= float64(earliest/Second) && x < 946_684_800:
+		c.fault = isDoubtful
+	case x >= 1e8: // smaller ones are rather no time at all
+		c.fault = isOutside
+	}
+}
+
+// Any parses a time as programs write it: ISO 8601; with a 12 h clock, then also month
+// first, 11/20/2026 1:02:03 PM; or a number, see EpochOf.
+func (c *Clock) Any(text []byte) (us int64, ok bool) {
+	if us, ok = c.UTC(text); ok {
+		return us, true
+	}
+	text = bytes.TrimSpace(text)
+	if us, ok = c.number(text); ok {
+		return us, true
+	}
+	if c.fault != taken {
+		return 0, false
+	}
+	if us, ok = c.ISO(text); ok || c.fault != taken {
+		return us, ok
+	}
+	return c.half(text)
+}
+
+// number parses a time that is a number.
+func (c *Clock) number(text []byte) (us int64, ok bool) {
+	c.fault = taken
 	digits := 0
 	for digits < len(text) && text[digits]-'0' <= 9 {
 		digits++
 	}
-	unit := ""
+	whole, rest := text[:digits], text[digits:]
 	switch {
-	case digits >= 18:
-		unit = "ns"
-	case digits >= 15:
-		unit = "us"
-	case digits >= 12:
-		unit = "ms"
-	case digits >= 9:
-		unit = "s"
-	case digits == 1 && bytes.ContainsAny(text, "eE"): // 1.7e9, as floats are printed
-		unit = "s"
-	default:
+	case digits == 0 || digits > 19:
+		return 0, false
+	case len(rest) > 0 && (rest[0]|0x20 == 'e' || rest[0] == '.' && bytes.ContainsAny(rest, "eE")): // 1.7e9, as floats are printed
+		x, isNumber := Float(text)
+		if !isNumber {
+			return 0, false
+		}
+		return c.EpochOfFloat(x)
+	case len(rest) > 0 && rest[0] != '.':
 		return 0, false
 	}
-	us, ok = EpochIn(unit, text)
-	return us, ok && Plausible(us)
+	v, fits := Int(whole)
+	if !fits {
+		return 0, false
+	}
+	if len(rest) == 0 {
+		return c.EpochOf(v)
+	}
+	for i := range epochs {
+		if e := &epochs[i]; v >= e.low && v < e.high {
+			us, ok = v*e.scale/e.divide+e.start, true
+			if fraction, isNumber := Decimal(rest, e.scale); isNumber {
+				us += fraction
+			} else {
+				ok = len(rest) == 1
+			}
+			return us, ok && c.Within(us)
+		}
+	}
+	c.noEpoch(float64(v))
+	return 0, false
+}
+
+// compact parses a date, or a date and a time, of digits alone.
+func (c *Clock) compact(b []byte) (us int64, ok bool) {
+	iso := [...]byte{b[0], b[1], b[2], b[3], '-', b[4], b[5], '-', b[6], b[7], 'T', '0', '0', ':', '0', '0', ':', '0', '0'}
+	if len(b) > 8 {
+		iso[11], iso[12], iso[14], iso[15], iso[17], iso[18] = b[8], b[9], b[10], b[11], b[12], b[13]
+	}
+	return c.ISO(iso[:])
+}
+
+// half parses a date and a time of a 12 h clock: 2026-11-20 1:02:03.5 PM, or with the
+// month first 11/20/2026 1:02 PM.
+func (c *Clock) half(b []byte) (us int64, ok bool) {
+	date, rest, _ := bytes.Cut(b, []byte(" "))
+	date = bytes.TrimSuffix(date, []byte(","))
+	n := len(rest)
+	if n < len("1:02PM") || rest[n-1]|0x20 != 'm' || len(date) > 10 {
+		return 0, false
+	}
+	pm := rest[n-2]|0x20 == 'p'
+	if !pm && rest[n-2]|0x20 != 'a' {
+		return 0, false
+	}
+	clock := bytes.TrimRight(rest[:n-2], " \u202f\u00a0")
+	h, m, ok := bytes.Cut(clock, []byte(":"))
+	hour, isHour := Int(h)
+	if !ok || !isHour || hour < 1 || hour > 12 {
+		return 0, false
+	}
+	hour %= 12
+	if pm {
+		hour += 12
+	}
+	var buf [48]byte
+	iso := buf[:0]
+	if len(date) == 10 && date[4] == '-' {
+		iso = append(iso, date...)
+	} else {
+		month, dayYear, _ := bytes.Cut(date, []byte("/"))
+		day, year, _ := bytes.Cut(dayYear, []byte("/"))
+		if len(year) != 4 || len(month) == 0 || len(month) > 2 || len(day) == 0 || len(day) > 2 {
+			return 0, false
+		}
+		iso = append(append(iso, year...), '-')
+		iso = append(appendPadded(iso, month), '-')
+		iso = appendPadded(iso, day)
+	}
+	iso = append(append(iso, 'T', byte('0'+hour/10), byte('0'+hour%10), ':'), m...)
+	if len(m) == 2 {
+		iso = append(iso, ":00"...)
+	}
+	if len(iso) > len(buf) {
+		return 0, false
+	}
+	return c.ISO(iso)
+}
+
+func appendPadded(dst, digits []byte) []byte {
+	if len(digits) == 1 {
+		dst = append(dst, '0')
+	}
+	return append(dst, digits...)
 }
 
 // EpochIn parses a time since 1970 in a unit: s, ms, us or ns. It may be any time: ask
-// Plausible.
+// Within.
 func EpochIn(unit string, text []byte) (us int64, ok bool) {
 	scale, divide := int64(1), int64(1)
 	switch unit {

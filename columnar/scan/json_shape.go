@@ -2,6 +2,7 @@ package scan
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/binary"
 	"math/bits"
 	"slices"
@@ -26,7 +27,9 @@ type Shape struct {
 	field  func(key []byte) int // what a key is to the decoder, below 64; -1: nothing
 	inner  map[string]*Shape
 	Fields uint64               // those that an equal key behind its object takes back, of what is within too
-	Rank   uint8                // see shapeRead.ranks
+	places *Places              // nil: a key is one field at most
+	path   string               // with places: the keys that lead here, each with a dot behind it
+	depth  int                  // with places: how many
 	first  *shapeKey            // stands for the beginning of an object
 	keys   map[string]*shapeKey // by raw
 	line   shapeRead
@@ -39,10 +42,40 @@ type shapeRead struct {
 	// has and escaped are sets of fields: those that the object has, and those
 	// that are strings with escapes.
 	has, escaped uint64
-	// ranks, if not nil, has for each field the rank of the shape it is from:
-	// where shapes share a field the lower rank goes first, and of equal ranks
-	// the last.
-	ranks []uint8
+	from         [64]*placing // by field, of those that a place has set
+}
+
+// Places make a shape one of objects in which several names can give one field, at
+// any depth. The name that goes first in the object at hand wins, in whatever order
+// they stand there.
+type Places struct {
+	// Of returns the fields that a name can give; Leads says that names which begin
+	// with it can. A name is the keys that lead to a value, with dots between them:
+	// a key may hold dots itself. depth is how many keys there are.
+	Of    func(name string, depth int) []Place
+	Leads func(name string, depth int) bool
+}
+
+// A Place is what a name is to a field. Of the names that an object has, that of the
+// lowest rank gives the field, then that of the fewest keys, then the least by bytes;
+// of equal keys the last. A name whose value is null, an object, an array or Unknown
+// gives none, unless Any is set.
+type Place struct {
+	Field int // below 64
+	Rank  int
+	Any   bool
+}
+
+// A placing is a place of a key.
+type placing struct {
+	Place
+	name  string
+	depth int
+}
+
+// before reports whether p goes first, or is of the same key.
+func (p *placing) before(q *placing) bool {
+	return cmp.Or(cmp.Compare(p.Rank, q.Rank), cmp.Compare(p.depth, q.depth), cmp.Compare(p.name, q.name)) <= 0
 }
 
 // A shapeKey is a key of an object and where it stood: behind '{' or a comma.
@@ -51,6 +84,9 @@ type shapeKey struct {
 	field int
 	inner *Shape    // how an object under it is read; nil: like any value
 	next  *shapeKey // the key that came next the last time
+
+	placings []placing
+	only     *placing // if there is one
 
 	// The first 16 bytes of raw as words, and masks of those that it has. Others
 	// are zero; a key with one that is not comes at no place.
@@ -85,9 +121,13 @@ func ShapeOf(first int, keys ...string) *Shape {
 	return s
 }
 
-// Ranked makes the rank of a shape count where several set a field; fields is how
-// many there are. Call it once, of the outer shape.
-func (s *Shape) Ranked(fields int) { s.line.ranks = make([]uint8, fields) }
+// NewPlaces returns the shape of objects whose names can give fields. Keys may be fields
+// besides, as NewShape has them.
+func NewPlaces(p *Places, field func(key []byte) int) *Shape {
+	s := NewShape(field)
+	s.places = p
+	return s
+}
 
 // Within sets the shape of objects under a key. Set those within inner first.
 func (s *Shape) Within(key string, inner *Shape) {
@@ -195,7 +235,19 @@ func (s *Shape) object(r *shapeRead, i, depth int) int {
 		if end <= 0 {
 			return -1
 		}
-		if k.field >= 0 && (r.ranks == nil || r.outranks(s.Rank, k.field)) {
+		if p := k.only; p != nil && r.has>>(p.Field&63)&1 == 0 && (b[i]-'0' <= 9 || b[i] == '"' && end-i > len(`"(null)"`)) {
+			// As place would: the value says something, and is the first.
+			r.from[p.Field&63] = p
+			r.values[p.Field&63] = b[i:end]
+			r.has |= 1 << (p.Field & 63)
+			r.escaped &^= 1 << (p.Field & 63)
+			if slashed {
+				r.escaped |= 1 << (p.Field & 63)
+			}
+		} else if k.placings != nil {
+			r.place(k.placings, b[i:end], slashed)
+		}
+		if k.field >= 0 {
 			bit := uint64(1) << k.field
 			r.values[k.field] = b[i:end]
 			r.has |= bit
@@ -208,14 +260,24 @@ func (s *Shape) object(r *shapeRead, i, depth int) int {
 	}
 }
 
-// outranks reports whether a shape of that rank may set a field, and notes that
-// it does.
-func (r *shapeRead) outranks(rank uint8, field int) bool {
-	if r.has>>field&1 != 0 && r.ranks[field] < rank {
-		return false
+// place sets the fields that a value gives by its places.
+func (r *shapeRead) place(placings []placing, v Value, slashed bool) {
+	unknown := len(v) <= len(`"(null)"`) && v[0] == '"' && Unknown(v[1:len(v)-1]) || v[0] == '{' || v[0] == '[' || v[0] == 'n'
+	for i := range placings {
+		p := &placings[i]
+		bit := uint64(1) << (p.Field & 63)
+		from := &r.from[p.Field&63]
+		if unknown && !p.Any || *from != p && r.has&bit != 0 && !p.before(*from) {
+			continue
+		}
+		*from = p
+		r.values[p.Field] = v
+		r.has |= bit
+		r.escaped &^= bit
+		if slashed {
+			r.escaped |= bit
+		}
 	}
-	r.ranks[field] = rank
-	return true
 }
 
 // restAt reports whether what raw has behind its head stands there too.
@@ -263,6 +325,9 @@ func (s *Shape) slowKey(b []byte, i int, last *shapeKey) (k *shapeKey, at int) {
 		}
 		k = newShapeKey(string(raw), s.field(key))
 		k.inner = s.inner[string(key)]
+		if s.places != nil {
+			s.setPlaces(k, string(key))
+		}
 		if len(s.keys) == shapeKeys || len(raw) > shapeKeyLen {
 			k.next = last.next
 			return k, end
@@ -271,6 +336,21 @@ func (s *Shape) slowKey(b []byte, i int, last *shapeKey) (k *shapeKey, at int) {
 	}
 	last.next = k
 	return k, end
+}
+
+// setPlaces sets what a key gives, and how an object under it is read.
+func (s *Shape) setPlaces(k *shapeKey, key string) {
+	name, depth := s.path+key, s.depth+1
+	for _, p := range s.places.Of(name, depth) {
+		k.placings = append(k.placings, placing{p, name, depth})
+	}
+	if len(k.placings) == 1 {
+		k.only = &k.placings[0]
+	}
+	if k.inner == nil && s.places.Leads(name, depth) {
+		k.inner = NewPlaces(s.places, func([]byte) int { return -1 })
+		k.inner.path, k.inner.depth = name+".", depth
+	}
 }
 
 func newShapeKey(raw string, field int) *shapeKey {

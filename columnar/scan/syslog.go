@@ -21,6 +21,7 @@ var AnyYear = time.Date(2001, 1, 1, 0, 0, 0, 0, time.UTC)
 
 // Parse returns the time in µs UTC and what stands behind it.
 func (c *SyslogClock) Parse(line []byte) (us int64, rest []byte, ok bool) {
+	c.fault = taken
 	if len(line) > 11 && line[4] == '-' && line[10] == 'T' {
 		stamp, rest, _ := bytes.Cut(line, []byte(" "))
 		us, ok = c.ISO(stamp)

@@ -1,0 +1,99 @@
+package scan
+
+import (
+	"testing"
+	"time"
+)
+
+// TestAny reads times of one moment as programs write them. The numbers are those of
+// PowerShell, .NET and Chrome for it.
+func TestAny(t *testing.T) {
+	for _, c := range []struct{ text, want string }{
+		{"1795165200", "2026-11-20T09:00:00Z"},
+		{"1795165200.5", "2026-11-20T09:00:00.5Z"},
+		{"1795165200.", "2026-11-20T09:00:00Z"},
+		{" 1795165200 ", "2026-11-20T09:00:00Z"},
+		{"1.7951652e9", "2026-11-20T09:00:00Z"},
+		{"1.7951652E+12", "2026-11-20T09:00:00Z"},
+		{"1795165200123", "2026-11-20T09:00:00.123Z"},
+		{"1795165200123.5", "2026-11-20T09:00:00.1235Z"},
+		{"1795165200123456", "2026-11-20T09:00:00.123456Z"},
+		{"1795165200123456789", "2026-11-20T09:00:00.123456Z"},
+		{"134396388000000000", "2026-11-20T09:00:00Z"}, // FILETIME
+		{"13439638800000000", "2026-11-20T09:00:00Z"},  // WebKit
+		{"639307620000000000", "2026-11-20T09:00:00Z"}, // .NET
+		{"20261120", "2026-11-20T00:00:00Z"},
+		{"20261120090000", "2026-11-20T09:00:00Z"},
+		{"2026-11-20 9:00:00 AM", "2026-11-20T09:00:00Z"},
+		{"2026-11-20 09:00:00.25 PM", "2026-11-20T21:00:00.25Z"},
+		{"11/20/2026 12:30 am", "2026-11-20T00:30:00Z"},
+		{"1/2/2026, 12:30:01\u202fPM", "2026-01-02T12:30:01Z"},
+		{"2000-01-01T00:00:00Z", "2000-01-01T00:00:00Z"},
+		{"946684800", "2000-01-01T00:00:00Z"},
+		{"1990-01-01T00:00:00Z", "1990-01-01T00:00:00Z"},
+
+		{"1989-12-31T23:59:59Z", outside},
+		{"2100-01-01T00:00:00Z", outside},
+		{"4102444800", outside},
+		{"1e30", outside},
+		{"946684799", doubtful},
+		{"2026-11-23T00:00:01Z", late},
+		{"1795392001", late},
+		{"46346.41", ""},
+		{"17951688", ""},
+		{"20261131", ""},
+		{"20261120250000", ""},
+		{"0", ""},
+		{"-1795165200", ""},
+		{"99999999999999999999", ""},
+		{"1795165200x", ""},
+		{"1.2.3", ""},
+		{"2026-11-20", "2026-11-20T00:00:00Z"},
+		{"2026-11-20 13:00:00 PM", ""},
+		{"2026-11-20 0:00:00 AM", ""},
+		{"20/11/2026 9:00:00 AM", ""},
+		{"9:00 AM", ""},
+		{"AM", ""},
+		{"", ""},
+	} {
+		clock := Clock{Latest: time.Date(2026, 11, 23, 0, 0, 0, 0, time.UTC).UnixMicro()}
+		us, ok := clock.Any([]byte(c.text))
+		got := clock.Fault("")
+		if ok {
+			got = time.UnixMicro(us).UTC().Format(time.RFC3339Nano)
+		}
+		if got != c.want {
+			t.Errorf("%q: got %q, want %q", c.text, got, c.want)
+		}
+	}
+}
+
+// TestEpochs checks that no number is of two epochs but where ticks stand before ns,
+// and that a float is read as the integer is.
+func TestEpochs(t *testing.T) {
+	for i, e := range epochs {
+		for _, f := range epochs[i+1:] {
+			if overlap := min(e.high, f.high) - max(e.low, f.low); overlap > 0 && e.start != start0001 {
+				t.Errorf("%+v and %+v share %d numbers", e, f, overlap)
+			}
+		}
+		for _, v := range []int64{e.low, e.low + (e.high-e.low)/2} {
+			var c Clock
+			us, ok := c.EpochOf(v)
+			float, ok2 := c.EpochOfFloat(float64(v))
+			if !ok || !ok2 || max(us-float, float-us) > 100*e.scale {
+				t.Errorf("%d: got %d, %v, and %d, %v as a float", v, us, ok, float, ok2)
+			}
+		}
+	}
+}
+
+// TestAnyAllocates checks that no time costs an allocation.
+func TestAnyAllocates(t *testing.T) {
+	var c Clock
+	for _, text := range []string{"2026-11-20 09:00:00", "1795165200.25", "11/20/2026 9:00:00 PM", "20261120090000", "2026-11-20", "soon"} {
+		if n := testing.AllocsPerRun(10, func() { c.Any([]byte(text)) }); n > 0 {
+			t.Errorf("%q: got %v allocations", text, n)
+		}
+	}
+}
