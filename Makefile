@@ -15,10 +15,12 @@ run: bin/outflow fixtures/data/.made ## run the nightly job on the fixtures and 
 test: ## run the tests
 	go test ./...
 
-check: ## all that a commit must pass: format, vet, staticcheck, tidy, docs, tests with -race
+lint: ## format, vet and staticcheck
 	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo "run gofmt -w on these"; exit 1; }
 	go vet ./...
 	go run $(STATICCHECK) ./...
+
+check: lint ## all that a commit must pass: lint, tidy, docs, tests with -race
 	go mod tidy -diff
 	$(MAKE) -s docs && git diff --exit-code README.md
 	CGO_ENABLED=1 go test -race ./...
@@ -91,4 +93,4 @@ $(VENV)/.made: fixtures/bench/requirements.txt
 clean: ## remove what was made
 	rm -rf bin out state fixtures/data bench traindata
 
-.PHONY: help run test check docs fixtures traindata fuzz oracle train evaluate parity bench profile clean
+.PHONY: help run test lint check docs fixtures traindata fuzz oracle train evaluate parity bench profile clean
