@@ -50,10 +50,22 @@ func slowCloudTrail(e map[string]any) (rows []slowRow, skip bool) {
 	}
 	return []slowRow{{columnar.API, map[columnar.Col]string{
 		columnar.Time: slowTime(us), columnar.User: slowUser(slowObject(e["userIdentity"])), columnar.SrcIP: address,
+		columnar.Account: slowAccount(slowObject(e["userIdentity"])),
 		columnar.Service: strings.TrimSuffix(text("eventSource"), ".amazonaws.com"), columnar.Operation: text("eventName"),
 		columnar.Resource: slowResource(e), columnar.Status: status, columnar.UserAgent: agent,
 		columnar.BytesOut: bytesOut, columnar.BytesIn: bytesIn, columnar.EventUID: text("eventID"),
 	}}}, false
+}
+
+func slowAccount(id map[string]any) string {
+	account := slowText(id["accountId"])
+	if parts := strings.Split(slowText(id["arn"]), ":"); account == "" && len(parts) > 4 {
+		account = parts[4]
+	}
+	if account == "ANONYMOUS_PRINCIPAL" || slowText(id["type"]) == "IdentityCenterUser" {
+		return ""
+	}
+	return account
 }
 
 func slowUser(id map[string]any) string {
