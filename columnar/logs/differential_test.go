@@ -34,10 +34,18 @@ func (l *slowLog) row(record int, table *columnar.Table, cells map[columnar.Col]
 	fmt.Fprint(&b, record)
 	for _, c := range table.Cols {
 		if cells[c] != "" {
-			fmt.Fprintf(&b, " %v=%q", c, cells[c])
+			fmt.Fprintf(&b, " %v=%q", c, slowCell(c, cells[c]))
 		}
 	}
 	l.rows = append(l.rows, b.String())
+}
+
+// slowCell returns the text of a cell: addresses have one notation.
+func slowCell(c columnar.Col, text string) string {
+	if c == columnar.SrcIP || c == columnar.DstIP {
+		return string(columnar.AppendAddress(nil, []byte(text)))
+	}
+	return text
 }
 
 // slow returns the result as a slow reading would have it.

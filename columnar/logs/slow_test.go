@@ -106,7 +106,7 @@ func checkSlowCase(t *testing.T, c *logCase, slow slowDecoder, in []byte) {
 				*cells = make([][]string, len(row.table.Cols))
 			}
 			for i, c := range row.table.Cols {
-				(*cells)[i] = append((*cells)[i], row.cells[c])
+				(*cells)[i] = append((*cells)[i], slowCell(c, row.cells[c]))
 			}
 		}
 	}
