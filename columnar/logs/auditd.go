@@ -35,6 +35,7 @@ those of a start in process are those of EXECVE.
 Arguments that are secret by nature, such as passwords, are in the log as in here.`,
 	Tables: []*columnar.Table{columnar.Process, columnar.Event},
 	Lacks:  columnar.ColSet(columnar.SrcIP, columnar.InternalName, columnar.ParentPath, columnar.Description, columnar.Hashes),
+	Syslog: true,
 	Sniff: func(head []byte) bool {
 		lines := 0
 		var nodes auditNodes
@@ -185,7 +186,7 @@ func parseAudit(line []byte, nodes *auditNodes) (r auditRecord, damaged bool) {
 		if !ok {
 			return r, false
 		}
-		if node == nil {
+		if node == nil && string(host) != "-" {
 			node = host
 		}
 	}

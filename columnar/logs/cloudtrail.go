@@ -126,7 +126,9 @@ func (d *cloudTrail) Decode(b *Block, out *columnar.Out, t *Tally) error {
 	}
 	for data := b.Data; len(data) > 0; record++ {
 		var line []byte
-		line, data = cutLine(data)
+		if line, data = cutLine(data); blank(line) {
+			continue
+		}
 		row, reason := d.line(line, builder)
 		switch {
 		case row:
@@ -145,9 +147,6 @@ func (d *cloudTrail) Decode(b *Block, out *columnar.Out, t *Tally) error {
 // line sets the cells of an event. If it is no row, reason says why it is
 // malformed, or is "" if it is not.
 func (d *cloudTrail) line(line []byte, b *columnar.Builder) (row bool, reason string) {
-	if blank(line) {
-		return false, ""
-	}
 	d.scratch = d.scratch[:0]
 	has, _, ok := d.event.read(line, d.values[:])
 	if !ok {

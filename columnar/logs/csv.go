@@ -134,7 +134,7 @@ func csvPlan(m *Mapping, header []byte) (p *plan, names []string, sep byte, err 
 	}
 	for i := range len(separators) {
 		n := csvNames(header, separators[i])
-		q, e := resolve(m, n)
+		q, e := resolve(m, n, false)
 		switch {
 		case e == nil && (p == nil || len(n) > len(names)):
 			p, names, sep, err = q, n, separators[i], nil
@@ -228,7 +228,7 @@ func (d *csvDecoder) openHeaderless(head []byte) (err error) {
 	if d.sep == 0 {
 		d.sep = ','
 	}
-	d.plan, err = resolve(d.mapping, d.mapping.Header)
+	d.plan, err = resolve(d.mapping, d.mapping.Header, false)
 	return err
 }
 
@@ -252,6 +252,16 @@ func (d *csvDecoder) use(header []byte) (err error) {
 }
 
 // errBlockSize is for a Block of 4 GiB, which no reader makes.
+// passLines counts lines that are no records, but for blank ones.
+func passLines(data []byte, t *Tally) {
+	for len(data) > 0 {
+		var line []byte
+		if line, data = cutLine(data); len(line) > 0 {
+			t.Pass()
+		}
+	}
+}
+
 var errBlockSize = errors.New("a block of csv must be smaller than 4 GiB")
 
 func (d *csvDecoder) Decode(b *Block, out *columnar.Out, t *Tally) error {
@@ -269,18 +279,14 @@ func (d *csvDecoder) Decode(b *Block, out *columnar.Out, t *Tally) error {
 	default:
 		skip := csvPreamble(data)
 		end := skip + csvRecordEnd(data[skip:])
+		passLines(data[:skip], t)
 		if end == skip {
-			for range bytes.Count(data, newline) {
-				t.Pass()
-			}
 			return nil
 		}
 		if err := d.use(data[skip:end]); err != nil {
 			return fmt.Errorf("header: %w", err)
 		}
-		for range bytes.Count(data[:skip], newline) + 1 {
-			t.Pass()
-		}
+		t.Pass()
 		line += int64(bytes.Count(data[:end], newline))
 		data = data[end:]
 	}
@@ -597,8 +603,7 @@ func (d *csvDecoder) unquote(cell []byte) []byte {
 
 func (d *csvDecoder) ragged(data []byte, pos []uint32, line int64, t *Tally) {
 	switch n := len(pos) - 1; {
-	case n == 1 && len(d.cell(data, pos, 0)) == 0:
-		t.Pass() // a blank line
+	case n == 1 && len(d.cell(data, pos, 0)) == 0: // a blank line
 	case n < d.columns:
 		d.skip(data, pos, line, csvFewer, t)
 	default:

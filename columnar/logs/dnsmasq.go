@@ -21,6 +21,7 @@ the zone from the options. A name that a client sent in odd bytes is logged as
 "<name unprintable>": such queries are counted, and nothing else is known of them.`,
 	Tables: []*columnar.Table{columnar.DNS},
 	Lacks:  columnar.ColSet(columnar.User, columnar.Host, columnar.Rcode, columnar.AnswersLen, columnar.DstIP),
+	Syslog: true,
 	Sniff: func(head []byte) bool {
 		d := dnsmasq{syslog: syslogClock{written: anyYear}}
 		lines := 0
@@ -170,6 +171,9 @@ var anyYear = time.Date(2001, 1, 1, 0, 0, 0, 0, time.UTC)
 
 // parse returns the time in µs UTC and what stands behind it.
 func (c *syslogClock) parse(line []byte) (us int64, rest []byte, ok bool) {
+	if len(line) > 0 && line[0] == '<' {
+		line = withoutPriority(line)
+	}
 	if len(line) > 11 && line[4] == '-' && line[10] == 'T' {
 		stamp, rest, _ := bytes.Cut(line, []byte(" "))
 		us, ok = c.parseISO(stamp)

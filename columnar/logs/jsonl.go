@@ -23,12 +23,14 @@ mapping's, or the one that the names fit.
 
 Where the events are wrapped, {"event": {…}}, and the inner object has the time,
 its keys are read as if they were not. Other wrappings need a mapping with paths;
-JSON inside a string is not looked into. Records without the time are skipped.
+JSON inside a string is read if it tells more than what is around it, and then a
+record without a time has that of its wrapper. Others without one are skipped.
 Where the names told the table, records without the query of a dns log, the
 command of a process log and the like are of other kinds. A log without any key
 that says what was done, or how many bytes went, is not read: it needs a mapping.
 Of equal keys the last one counts; objects under equal keys are merged. Numbers may stand in strings.`,
 	Tables: columnar.Tables[:],
+	Outer:  true,
 	Sniff: func(head []byte) bool {
 		line, rest := cutLine(bytes.TrimLeft(head, " \t\r\n"))
 		if len(line) < 2 || line[0] != '{' {
@@ -123,7 +125,7 @@ func newJSONLines(o *Options) (Decoder, error) {
 		}
 	}
 	var err error
-	if d.plan, err = resolve(o.Mapping, names); err != nil {
+	if d.plan, err = resolve(o.Mapping, names, o.Outer); err != nil {
 		return nil, err
 	}
 	if o.Mapping == nil && !d.plan.hasDeed() {
@@ -257,7 +259,13 @@ func (d *jsonLines) Decode(b *Block, out *columnar.Out, t *Tally) error {
 	record := b.First
 	for data := b.Data; len(data) > 0; record++ {
 		var line []byte
-		line, data = cutLine(data)
+		if line, data = cutLine(data); blank(line) {
+			continue
+		}
+		d.set.outer = b.Times != nil && b.Times[record-b.First] != NoTime
+		if d.set.outer {
+			d.builder.SetTime(b.Times[record-b.First])
+		}
 		row, reason := d.line(line)
 		switch {
 		case row:
@@ -267,6 +275,7 @@ func (d *jsonLines) Decode(b *Block, out *columnar.Out, t *Tally) error {
 			d.builder.Drop()
 			t.Skip(record, reason)
 		default:
+			d.builder.Drop()
 			t.Pass()
 		}
 	}
@@ -276,9 +285,6 @@ func (d *jsonLines) Decode(b *Block, out *columnar.Out, t *Tally) error {
 // line sets the cells of a record. If it is no row, reason says why it is
 // malformed, or is "" if it is not.
 func (d *jsonLines) line(line []byte) (row bool, reason string) {
-	if blank(line) {
-		return false, ""
-	}
 	d.scratch = d.scratch[:0]
 	if _, _, ok := d.shape.read(line, d.values[:]); !ok {
 		return false, malformedJSON

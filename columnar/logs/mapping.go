@@ -245,7 +245,7 @@ func (p *plan) hasEntity() bool {
 }
 
 // resolve makes the plan for an object with these names. m may be nil.
-func resolve(m *Mapping, names []string) (*plan, error) {
+func resolve(m *Mapping, names []string, outer bool) (*plan, error) {
 	if m == nil {
 		m = &Mapping{}
 	}
@@ -292,7 +292,7 @@ func resolve(m *Mapping, names []string) (*plan, error) {
 			return nil, fmt.Errorf("mapping.columns.%s: table %s has no such column; set mapping.table", c, p.table.Name)
 		}
 	}
-	if _, ok := r.source(columnar.Time); !ok {
+	if _, ok := r.source(columnar.Time); !ok && !outer {
 		return nil, fmt.Errorf("no column for time: has %s; name it in mapping.columns.time", list(names))
 	}
 	for _, c := range p.table.Cols {
@@ -498,6 +498,7 @@ func (f *field) as(s Source) error {
 // used by one goroutine.
 type setter struct {
 	clock   clock
+	outer   bool // the row has the time of its wrapper, unless its own is set
 	scratch []byte
 }
 
@@ -505,7 +506,7 @@ type setter struct {
 // skipped, or "". Text that says that nothing is known leaves the cell unset.
 func (s *setter) set(b *columnar.Builder, f *field, text []byte) (reason string) {
 	if unknown(text) {
-		if f.read == readTime {
+		if f.read == readTime && !s.outer {
 			return "no time"
 		}
 		return ""

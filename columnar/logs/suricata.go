@@ -105,7 +105,9 @@ func (d *suricata) Decode(b *Block, out *columnar.Out, t *Tally) error {
 	record := b.First
 	for data := b.Data; len(data) > 0; record++ {
 		var line []byte
-		line, data = cutLine(data)
+		if line, data = cutLine(data); blank(line) {
+			continue
+		}
 		rows, reason := d.line(line, record, out)
 		switch {
 		case reason != "":
@@ -123,9 +125,6 @@ func (d *suricata) Decode(b *Block, out *columnar.Out, t *Tally) error {
 // line decodes an event and returns how many rows it gave. If it is malformed
 // it gives none, and reason says why.
 func (d *suricata) line(line []byte, record int64, out *columnar.Out) (rows int, reason string) {
-	if blank(line) {
-		return 0, ""
-	}
 	d.scratch = d.scratch[:0]
 	if _, _, ok := d.event.read(line, d.values[:]); !ok {
 		return 0, malformedJSON

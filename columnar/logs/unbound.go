@@ -26,6 +26,7 @@ syslog and log-time-ascii the year comes from when the object was written, the z
 from the options.`,
 	Tables: []*columnar.Table{columnar.DNS},
 	Lacks:  columnar.ColSet(columnar.User, columnar.Host, columnar.AnswersLen),
+	Syslog: true,
 	Sniff: func(head []byte) bool {
 		d := unbound{clock: syslogClock{written: anyYear}}
 		return anyLine(head, func(line []byte) bool {
@@ -125,7 +126,7 @@ var queriesLogged = []byte("queries are logged")
 // time returns the time of a line in µs UTC.
 func (d *unbound) time(line []byte) (us int64, ok bool) {
 	if len(line) == 0 || line[0] != '[' {
-		us, _, ok = d.clock.parse(withoutPriority(line))
+		us, _, ok = d.clock.parse(bytes.TrimPrefix(withoutPriority(line), []byte("1 ")))
 		return us, ok
 	}
 	at := indexNear(line, ']')
@@ -139,17 +140,6 @@ func (d *unbound) time(line []byte) (us int64, ok bool) {
 		d.epoch, d.us = append(d.epoch[:0], line[:at]...), us
 	}
 	return d.us, true
-}
-
-// withoutPriority returns a line of syslog without the "<30>1 " that it may be
-// stored with.
-func withoutPriority(line []byte) []byte {
-	if len(line) > 0 && line[0] == '<' {
-		if at := indexNear(line, '>'); at > 0 && at < 5 {
-			line = bytes.TrimPrefix(line[at+1:], []byte("1 "))
-		}
-	}
-	return line
 }
 
 // An unboundLookup is what a line says of a query or, if rcode is not nil, of a

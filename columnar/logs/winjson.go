@@ -167,7 +167,6 @@ func (d *winJSON) Decode(b *Block, out *columnar.Out, t *Tally) error {
 		line, data = cutLine(data)
 		switch {
 		case blank(line):
-			t.Pass()
 		case !d.flatten(line):
 			t.Skip(record, malformedJSON)
 		case len(d.event.slots[winEventID]) == 0:

@@ -521,6 +521,9 @@ func (d *zeek) Decode(b *Block, out *columnar.Out, t *Tally) error {
 
 // count decodes a line and accounts for it.
 func (d *zeek) count(line []byte, record int64, t *Tally) {
+	if len(line) == 0 {
+		return
+	}
 	switch row, reason := d.line(line, record); {
 	case row:
 		t.Row()
@@ -534,9 +537,6 @@ func (d *zeek) count(line []byte, record int64, t *Tally) {
 // line decodes a line. If it is no row, reason says why it is malformed, or is
 // "" if it is not.
 func (d *zeek) line(line []byte, record int64) (row bool, reason string) {
-	if len(line) == 0 {
-		return false, ""
-	}
 	var log zeekLog
 	switch line[0] {
 	case '{':
