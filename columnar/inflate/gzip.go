@@ -64,7 +64,28 @@ func (z *GzipReader) next() error {
 	}
 	z.sum, z.size = 0, 0
 	z.deflate.restart()
+	if err := z.padding(); err != nil {
+		return err
+	}
 	return z.header()
+}
+
+// padding skips zeros behind a member. Its error is io.EOF if nothing follows them:
+// tapes and disk images fill up their blocks so.
+func (z *GzipReader) padding() error {
+	for n := 0; ; n++ {
+		switch err := z.deflate.need(8); {
+		case err == io.ErrUnexpectedEOF:
+			return io.EOF
+		case err != nil:
+			return err
+		case z.deflate.bits&0xff != 0 && n > 0:
+			return ErrHeader
+		case z.deflate.bits&0xff != 0:
+			return nil
+		}
+		z.deflate.take(8)
+	}
 }
 
 const (

@@ -340,7 +340,9 @@ func TestMembers(t *testing.T) {
 		{"trailer cut off", one[:len(one)-1], "one\n", io.ErrUnexpectedEOF},
 		{"garbage behind", append(bytes.Clone(one), "not a header"...), "one\n", ErrHeader},
 		{"little garbage behind", append(bytes.Clone(one), "garbage"...), "one\n", io.ErrUnexpectedEOF},
-		{"zeros behind", append(bytes.Clone(one), make([]byte, 512)...), "one\n", ErrHeader},
+		{"zeros behind", append(bytes.Clone(one), make([]byte, 512)...), "one\n", nil},
+		{"few zeros behind", append(bytes.Clone(one), 0), "one\n", nil},
+		{"zeros and garbage behind", append(bytes.Clone(one), "\x00\x00not a header"...), "one\n", ErrHeader},
 		{"a match before the member", reaching, "one\n", errDistance},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -427,6 +429,9 @@ func agree(t *testing.T, stored []byte, std, ours func(io.Reader) ([]byte, error
 	want, wantErr := std(bytes.NewReader(stored))
 	got, err := ours(bytes.NewReader(stored))
 	cut := errors.Is(wantErr, io.ErrUnexpectedEOF)
+	if bytes.Equal(got, want) && wantErr != nil && (err == nil && stored[len(stored)-1] == 0 || cut && errors.Is(err, ErrHeader)) {
+		return got, err // zeros behind a member are no fault to ours, and garbage behind those is no cut
+	}
 	switch {
 	case cut && bytes.HasPrefix(got, want) && len(got)-len(want) <= maxWidth*258:
 	case !bytes.Equal(got, want):

@@ -36,6 +36,7 @@ those of a start in process are those of EXECVE.
 Arguments that are secret by nature, such as passwords, are in the log as in here.`,
 	Tables: []*columnar.Table{columnar.Process, columnar.Event},
 	Lacks:  columnar.ColSet(columnar.SrcIP, columnar.Account, columnar.InternalName, columnar.ParentPath, columnar.Description, columnar.Hashes),
+	Syslog: true,
 	Sniff: func(head []byte) bool {
 		lines := 0
 		var nodes auditNodes

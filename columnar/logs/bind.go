@@ -25,6 +25,7 @@ syslog they have no year, which comes from when the object was written. Names ar
 read back from their escapes: \032 is a space, \. a dot within a label.`,
 	Tables: []*columnar.Table{columnar.DNS},
 	Lacks:  columnar.ColSet(columnar.User, columnar.Host, columnar.Account, columnar.Rcode, columnar.AnswersLen),
+	Syslog: true,
 	Sniff: func(head []byte) bool {
 		d := bind{clock: scan.SyslogClock{Written: scan.AnyYear}}
 		return scan.AnyLine(head, func(line []byte) bool {

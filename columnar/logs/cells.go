@@ -21,11 +21,8 @@ func setCount(b *columnar.Builder, c columnar.Col, n int64) {
 	}
 }
 
-// Kinds of records that several dialects have.
-const (
-	blankLine = "blank line"
-	leftOut   = "left out by mapping.where"
-)
+// leftOut is the kind of records that the condition of a mapping does not hold for.
+const leftOut = "left out by mapping.where"
 
 // malformedJSON is the reason to skip a line that is no JSON object, or a part of
 // one.

@@ -136,7 +136,9 @@ func (d *cloudTrail) Decode(b *Block, out *columnar.Out, t *Tally) error {
 	}
 	for data := b.Data; len(data) > 0; record++ {
 		var line []byte
-		line, data = scan.CutLine(data)
+		if line, data = scan.CutLine(data); scan.Blank(line) {
+			continue
+		}
 		row, reason := d.line(line, builder)
 		switch {
 		case row:
@@ -155,10 +157,6 @@ func (d *cloudTrail) Decode(b *Block, out *columnar.Out, t *Tally) error {
 // line sets the cells of an event. If it is no row, reason says why it is
 // malformed, or d.other of which kind it is.
 func (d *cloudTrail) line(line []byte, b *columnar.Builder) (row bool, reason string) {
-	if scan.Blank(line) {
-		d.other = blankLine
-		return false, ""
-	}
 	d.scratch = d.scratch[:0]
 	has, _, ok := d.event.Read(line, d.values[:])
 	if !ok {

@@ -22,6 +22,7 @@ query without any time is skipped. Names are read back from their escapes; CoreD
 writes them in lower case.`,
 	Tables: []*columnar.Table{columnar.DNS},
 	Lacks:  columnar.ColSet(columnar.User, columnar.Host, columnar.Account, columnar.AnswersLen, columnar.DstIP),
+	Syslog: true,
 	Sniff: func(head []byte) bool {
 		if !bytes.Contains(head, []byte("[INFO] ")) {
 			return false // without a look into JSON

@@ -9,7 +9,6 @@ import (
 	"strings"
 
 	"outflow/columnar"
-	"outflow/columnar/scan"
 )
 
 // CSV is text in columns with a header.
@@ -34,6 +33,8 @@ is left out of its row, and counted.`,
 	Remedies: mappingRemedies,
 	Sniff:    sniffCSV,
 	Quoted:   true,
+	Outer:    true,
+	Generic:  true,
 	Header:   csvHeader,
 	New: func(o *Options) (Decoder, error) {
 		if m := o.Mapping; m != nil && m.Delimiter != 0 && (m.Delimiter >= 0x80 || strings.IndexByte("\"\r\n", m.Delimiter) >= 0) {
@@ -75,49 +76,14 @@ func csvHeader(prev, p []byte) []byte {
 	if len(p) == 0 {
 		return nil
 	}
-	return slices.Clone(p[:csvRecordEnd(p)])
-}
-
-// csvRecordEnd returns the size of the first record of p with its newline.
-func csvRecordEnd(p []byte) int {
-	inside := false
-	for i, c := range p {
-		switch {
-		case c == '"':
-			inside = !inside
-		case c == '\n' && !inside:
-			return i + 1
-		}
-	}
-	if i := bytes.IndexByte(p, '\n'); inside && i >= 0 {
-		return i + 1 // the quote is never closed: it is a character
-	}
-	return len(p)
-}
-
-// csvFields splits one record. It is for headers and sniffing.
-func csvFields(record []byte, sep byte) []string {
-	var s scan.Fields
-	s.Reset(record, sep, '"')
-	if !s.Next() {
-		return nil
-	}
-	fields := make([]string, s.Ends[0])
-	for i := range fields {
-		cell := record[s.Pos[i]+1 : s.Pos[i+1]]
-		if i == len(fields)-1 {
-			cell = bytes.TrimSuffix(cell, carriage)
-		}
-		fields[i] = string(unquote(cell, nil))
-	}
-	return fields
+	return slices.Clone(p[:separatedEnd(p)])
 }
 
 // csvNames returns the column names that a header line gives.
 func csvNames(header []byte, sep byte) []string {
 	header = bytes.TrimPrefix(header, utf8BOM)
 	header = bytes.TrimLeft(bytes.TrimPrefix(header, []byte{'#'}), " ")
-	names := csvFields(header, sep)
+	names := separatedFields(header, sep)
 	for i := range names {
 		names[i] = strings.TrimSpace(names[i])
 	}
@@ -149,7 +115,7 @@ func csvPlan(m *Mapping, header []byte) (p *plan, names []string, sep byte, err 
 func sniffCSV(head []byte) bool {
 	const look = 16 // records
 	rest := head[csvPreamble(head):]
-	end := csvRecordEnd(rest)
+	end := separatedEnd(rest)
 	if end == 0 || rest[end-1] != '\n' {
 		return false
 	}
@@ -160,13 +126,13 @@ func sniffCSV(head []byte) bool {
 	rest = rest[end:]
 	records, ragged := 0, 0
 	for records < look && len(rest) > 0 {
-		end := csvRecordEnd(rest)
+		end := separatedEnd(rest)
 		if rest[end-1] != '\n' {
 			break
 		}
 		if line := bytes.TrimRight(rest[:end], "\r\n"); len(line) > 0 {
 			records++
-			if len(csvFields(rest[:end], sep)) != len(names) {
+			if len(separatedFields(rest[:end], sep)) != len(names) {
 				ragged++
 			}
 		}
@@ -184,7 +150,7 @@ func (d *csvDecoder) open(head []byte) error {
 		return d.openHeaderless(head)
 	}
 	head = head[csvPreamble(head):]
-	if end := csvRecordEnd(head); end > 0 && head[end-1] == '\n' {
+	if end := separatedEnd(head); end > 0 && head[end-1] == '\n' {
 		return d.use(head[:end])
 	}
 	return nil
@@ -196,7 +162,7 @@ func (d *csvDecoder) openHeaderless(head []byte) (err error) {
 	d.columns = len(d.mapping.Header)
 	d.sep = d.mapping.Delimiter
 	for i := 0; d.sep == 0 && i < len(csvDelimiters); i++ {
-		if len(csvFields(head[:csvRecordEnd(head)], csvDelimiters[i])) == d.columns {
+		if len(separatedFields(head[:separatedEnd(head)], csvDelimiters[i])) == d.columns {
 			d.sep = csvDelimiters[i]
 		}
 	}
@@ -243,7 +209,7 @@ func (d *csvDecoder) Decode(b *Block, out *columnar.Out, t *Tally) error {
 		}
 	default:
 		skip := csvPreamble(data)
-		end := skip + csvRecordEnd(data[skip:])
+		end := skip + separatedEnd(data[skip:])
 		if end == skip {
 			for range bytes.Count(data, eol) {
 				t.Known("header")
@@ -259,7 +225,7 @@ func (d *csvDecoder) Decode(b *Block, out *columnar.Out, t *Tally) error {
 		line += int64(bytes.Count(data[:end], eol))
 		data = data[end:]
 	}
-	d.begin(out)
+	d.begin(b, out)
 	s := &d.scanner
 	s.Reset(data, d.sep, '"')
 	for s.Next() {

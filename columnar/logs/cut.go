@@ -24,8 +24,7 @@ type Buffers struct {
 }
 
 // NewBuffers returns n buffers for blocks of size bytes, made on first use. To
-// keep all busy, a run wants two for each goroutine that reads or decodes. An
-// object is recognised by what fits in its first block.
+// keep all busy, a run wants two for each goroutine that reads or decodes.
 func NewBuffers(n, size int) *Buffers {
 	b := &Buffers{make(chan []byte, n), size}
 	for range n {
@@ -56,22 +55,19 @@ type cutter struct {
 	src       io.Reader
 	buffers   *Buffers
 	maxRecord int
-
-	// start is called once, with the first bytes of the stream. It returns the
-	// format, which says where records end.
-	start  func(head []byte) (*Format, error)
-	yield  func(*Block) error
-	format *Format
+	yield     func(*Block) error
+	format    *Format    // says where records end
+	wrapped   *unwrapper // src, if the log is wrapped
 
 	header  []byte
 	next    int64 // number of the next record
 	size    int64 // bytes read
 	err     error // why src ended: io.EOF at its proper end; nil while it goes on
-	skipped []SkippedRecord
+	skipped []Reason
 	carry   []byte // read, but not in a block yet
 }
 
-// run yields the blocks of the stream. It returns what start or yield returned;
+// run yields the blocks of the stream. It returns what yield returned;
 // why the stream ended is in c.err.
 func (c *cutter) run() error {
 	c.next = 1
@@ -94,14 +90,6 @@ func (c *cutter) block(buf []byte) error {
 	n := copy(buf, c.carry)
 	c.carry = c.carry[:0]
 	n = c.fill(buf, n)
-	if c.format == nil {
-		format, err := c.start(buf[:min(n, headSize)])
-		if err != nil {
-			c.buffers.put(buf)
-			return err
-		}
-		c.format = format
-	}
 	end, records := c.lastEnd(buf[:n])
 	for end == 0 && c.err == nil && len(buf) < c.maxRecord {
 		buf = append(buf, make([]byte, min(len(buf), c.maxRecord-len(buf)))...)
@@ -127,6 +115,11 @@ func (c *cutter) block(buf []byte) error {
 
 func (c *cutter) hand(b *Block) error {
 	b.Skipped, c.skipped = c.skipped, nil
+	if c.wrapped != nil {
+		var skipped []Reason
+		b.Times, skipped = c.wrapped.take(countLines(b.Data))
+		b.Skipped = append(b.Skipped, skipped...)
+	}
 	return c.yield(b)
 }
 
@@ -222,7 +215,7 @@ func (c *cutter) noEnd(buf []byte, n int) (end, left int) {
 }
 
 func (c *cutter) skip(reason string) {
-	c.skipped = append(c.skipped, SkippedRecord{c.next, reason})
+	c.skipped = append(c.skipped, Reason{reason, 1, c.next})
 	c.next++
 }
 

@@ -24,6 +24,7 @@ the zone from the options. A name that a client sent in odd bytes is logged as
 	Tables: []*columnar.Table{columnar.DNS},
 	Lacks:  columnar.ColSet(columnar.User, columnar.Host, columnar.Account, columnar.Rcode, columnar.AnswersLen, columnar.DstIP),
 	Masks:  "as <name unprintable>, all of a client together: only how many there are is known",
+	Syslog: true,
 	Sniff: func(head []byte) bool {
 		d := dnsmasq{syslog: scan.SyslogClock{Written: scan.AnyYear}}
 		lines := 0

@@ -39,6 +39,14 @@ type Format struct {
 	// head is decompressed, valid UTF-8 where the object is, JSON already one
 	// record a line, and cut at any byte.
 	Sniff func(head []byte) bool
+	// Syslog says that lines are read with their header of syslog, "TIME HOST
+	// PROGRAM[PID]: ", or with the time alone. A log that has it in another form,
+	// or within a wrapper, gets it in that.
+	Syslog bool
+	// Outer says that a record may have no time of its own: then Block.Times.
+	Outer bool
+	// Generic says that records of any names are read: a wrapper looks like a record.
+	Generic bool
 	// Quoted says that a newline inside double quotes does not end a record.
 	Quoted bool
 	// Cut, if set, takes the place of cutting at newlines. It returns where in p,
@@ -132,31 +140,29 @@ type Decoder interface {
 
 // A Block is a run of whole records of one object.
 type Block struct {
-	Data   []byte // whole lines; the last may lack its newline at the end of the object
-	Header []byte // header in force where Data begins, see Format.Header
-	First  int64  // number of the first record (line, array element) of Data, from 1
-	Part   any    // what Format.Split made, instead of Data
+	Data   []byte  // whole lines; the last may lack its newline at the end of the object
+	Header []byte  // header in force where Data begins, see Format.Header
+	First  int64   // number of the first record (line, array element) of Data, from 1
+	Times  []int64 // for formats with Outer, in µs UTC, what the wrapper of each line says, or NoTime; nil: no wrapper
+	Part   any     // what Format.Split made, instead of Data
 
-	// Skipped are records that Read could not give to a decoder. They lie
-	// before Data, which may be empty.
-	Skipped []SkippedRecord
+	// Skipped counts the records that Read could not give to a decoder: those
+	// too long or cut off, before Data, and those that do not unwrap, which are
+	// blank lines of Data. Data may be empty.
+	Skipped []Reason
 
 	buffers *Buffers // where buf goes back to
 	buf     []byte
 	held    *sync.WaitGroup // counts the blocks that still need their object open
 }
 
-// A SkippedRecord is a record that no decoder sees.
-type SkippedRecord struct {
-	Record int64
-	Reason string
-}
-
 // Decode accounts for the whole block in t: for what Read skipped, and by d for
 // the rest.
 func (b *Block) Decode(d Decoder, out *columnar.Out, t *Tally) error {
-	for _, s := range b.Skipped {
-		t.Skip(s.Record, s.Reason)
+	for _, r := range b.Skipped {
+		t.Records += r.Count
+		t.Skipped += r.Count
+		because(&t.Reasons, r)
 	}
 	if len(b.Data) == 0 && b.Part == nil {
 		return nil

@@ -31,6 +31,7 @@ acted, what was done, nor how many bytes went: it needs a mapping then. Any othe
 value that cannot be read is left out of its row, and counted. Objects under equal
 keys are merged. Numbers may stand in strings.`,
 	Tables:   columnar.Tables[:],
+	Outer:    true,
 	Remedies: mappingRemedies,
 	Sniff: func(head []byte) bool {
 		line, rest := scan.CutLine(bytes.TrimLeft(head, " \t\r\n"))
@@ -291,6 +292,9 @@ func (d *jsonLines) Decode(b *Block, out *columnar.Out, t *Tally) error {
 	for data := b.Data; len(data) > 0; record++ {
 		var line []byte
 		line, data = scan.CutLine(data)
+		if b.Times != nil {
+			d.set.outer = b.Times[record-b.First]
+		}
 		d.line(line, record, out, t)
 	}
 	return nil
@@ -299,7 +303,6 @@ func (d *jsonLines) Decode(b *Block, out *columnar.Out, t *Tally) error {
 // line decodes a record.
 func (d *jsonLines) line(line []byte, record int64, out *columnar.Out, t *Tally) {
 	if scan.Blank(line) {
-		t.Known(blankLine)
 		return
 	}
 	r := &d.record

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"cmp"
 	"compress/bzip2"
+	"compress/zlib"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -15,7 +16,9 @@ import (
 	"sync"
 	"time"
 
+	"github.com/klauspost/compress/snappy"
 	"github.com/klauspost/compress/zstd"
+	"github.com/pierrec/lz4/v4"
 
 	"outflow/columnar/inflate"
 	"outflow/columnar/scan"
@@ -47,14 +50,14 @@ type ReaderAtCloser interface {
 	io.Closer
 }
 
-// A Member is one log in an object: the object itself, or a file in a zip
+// A Member is one log in an object: the object itself, or a file in a zip or tar
 // archive. Name, Format and Options are set before its first block is yielded,
 // the rest when Read returns.
 type Member struct {
 	Name       string   // the object's, or object!file
 	Format     *Format  // nil if unknown
 	Options    *Options // for Format.New, with Head and Written
-	Size       int64    // bytes read, after decompression
+	Size       int64    // bytes read, after decompression and unwrapping
 	LastRecord int64    // number of the last record that was read; 0 for formats with Split
 	Err        error    // why it was not read or ended early, without its name; nil if it is whole
 
@@ -95,7 +98,7 @@ type ReadOptions struct {
 // A stream that is cut off or damaged is yielded up to there: then its member
 // has both blocks and an Err.
 func Read(o *Object, ro *ReadOptions, yield func(*Member, *Block) error) []*Member {
-	r := reader{object: o, ReadOptions: *ro, yield: yield}
+	r := reader{object: o, ReadOptions: *ro, yield: yield, named: map[string]int{}}
 	if r.MaxRecord == 0 {
 		r.MaxRecord = MaxRecord
 	}
@@ -119,14 +122,25 @@ type reader struct {
 	object  *Object
 	yield   func(*Member, *Block) error
 	members []*Member
-	more    bool // members may follow
-	stopped bool // yield returned an error, or no more is wanted
+	named   map[string]int // how many members have a name
+	nested  int            // archives that are open
+	more    bool           // members may follow
+	stopped bool           // yield returned an error, or no more is wanted
 }
 
+// member adds a member. Of several files of one name, each has its own.
 func (r *reader) member(name string) *Member {
+	if r.named[name]++; r.named[name] > 1 {
+		name = fmt.Sprintf("%s#%d", name, r.named[name])
+	}
 	m := &Member{Name: name}
 	r.members = append(r.members, m)
 	return m
+}
+
+// drop takes back a member that turned out to be an archive.
+func (r *reader) drop(m *Member) {
+	r.members = slices.DeleteFunc(r.members, func(have *Member) bool { return have == m })
 }
 
 // open reads the object as what its first bytes say it is.
@@ -228,15 +242,18 @@ func (r *reader) archive(m *Member) error {
 		return fmt.Errorf("zip archive %w", ErrEmpty)
 	}
 	slices.SortStableFunc(files, func(a, b *zip.File) int { return cmp.Compare(a.Name, b.Name) })
-	r.members = r.members[:0]
 	for i, f := range files {
+		if len(r.members) > maxMembers {
+			return fmt.Errorf("zip archive holds more than %d files: unpack it first", maxMembers)
+		}
 		r.more = i < len(files)-1
-		m := r.member(r.object.Name + "!" + f.Name)
+		m := r.member(r.object.Name + "!" + memberName(f.Name))
 		m.Err = r.file(m, f)
 		if r.stopped {
 			break
 		}
 	}
+	r.drop(m)
 	return nil
 }
 
@@ -252,51 +269,65 @@ func (r *reader) file(m *Member, f *zip.File) error {
 
 // stream reads one member. stored counts the bytes that in has read.
 func (r *reader) stream(m *Member, in *bufio.Reader, stored *counter) error {
-	src, compression, err := decompress(in)
-	if err != nil {
-		return err
-	}
-	content := stored
-	if compression != "" {
+	what, content := "object", stored
+	for depth := 0; ; depth++ {
+		src, compression, err := decompress(in)
+		if err != nil {
+			return err
+		}
+		if compression == "" {
+			break
+		}
 		if c, ok := src.(io.Closer); ok {
 			defer c.Close()
 		}
+		if depth == maxNested {
+			return fmt.Errorf("is compressed more than %d times: decompress it first", maxNested)
+		}
+		what = compression + " stream"
 		content = &counter{src: src}
 		in = bufio.NewReaderSize(content, headSize)
+	}
+	if head, _ := in.Peek(tarBlock); isTar(head) {
+		r.more = true
+		return r.tar(m, in)
 	}
 	if err := r.show(m, in); err != nil {
 		return err
 	}
-	head, _ := in.Peek(headSize)
-	if err := notLog(head); err != nil {
+	start, _ := in.Peek(headSize)
+	if err := notLog(start); err != nil {
 		return err
 	}
+	text := bufio.NewReaderSize(lines(asUTF8(in)), headSize)
+	head, err := text.Peek(headSize)
 	c := cutter{
-		src: lines(asUTF8(in)), buffers: r.Buffers, maxRecord: r.MaxRecord,
-		start: func(head []byte) (*Format, error) {
-			format, err := r.recognise(head)
-			if err == nil {
-				r.begin(m, format, head)
-			}
-			return format, err
-		},
+		src: text, buffers: r.Buffers, maxRecord: r.MaxRecord,
 		yield: func(b *Block) error {
 			err := r.yield(m, b)
 			r.stopped = err != nil
 			return err
 		},
 	}
-	err = c.run()
+	if known, unknown := r.recognise(head); unknown == nil {
+		c.format = known.format
+		r.begin(m, known.format, known.head)
+		if len(known.layers) > 0 {
+			c.wrapped = newUnwrapper(text, &known, &r.ReadOptions)
+			c.src = c.wrapped
+		}
+		err = c.run()
+	} else if err == nil || err == io.EOF {
+		return unknown
+	} else {
+		c.err = err // damaged before it could be recognised
+	}
 	m.Size, m.LastRecord = c.size, c.lastRecord()
 	if c.err == io.EOF && r.Content != nil {
 		content.seal(m)
 	}
 	if c.err == nil || c.err == io.EOF || r.stopped {
 		return err
-	}
-	what := "object"
-	if compression != "" {
-		what = compression + " stream"
 	}
 	return fmt.Errorf("%s %s at byte %d: %w; %d records were read", what, damage(c.err), stored.n, c.err, m.LastRecord)
 }
@@ -306,32 +337,6 @@ func damage(err error) string {
 		return "ends early"
 	}
 	return "cannot be read on"
-}
-
-// recognise returns the format of a member that begins with head.
-func (r *reader) recognise(head []byte) (*Format, error) {
-	if len(head) == 0 {
-		return nil, ErrEmpty
-	}
-	format := r.Format
-	for _, f := range All {
-		if format == nil && f.Sniff != nil && f.Sniff(head) {
-			format = f
-		}
-	}
-	if format == nil && r.Options.Mapping != nil { // whose names nobody else knows
-		format = CSV
-		if head[0] == '{' {
-			format = JSONLines
-		}
-	}
-	switch {
-	case format == nil:
-		return nil, ErrUnknown
-	case format.Split != nil:
-		return nil, fmt.Errorf("is %s inside a compressed object: decompress it first", format.Name)
-	}
-	return format, nil
 }
 
 // compressions that are recognised, by their first bytes. Names of objects lie:
@@ -346,9 +351,12 @@ var compressions = []struct {
 	{0, "\x28\xb5\x2f\xfd", "zstd", openZstd},
 	{1, "\x2a\x4d\x18", "zstd", openZstd}, // a skippable frame, of any of 16 kinds
 	{0, "BZh", "bzip2", func(in *bufio.Reader) (io.Reader, error) { return bzip2.NewReader(in), nil }},
+	{0, "\x04\x22\x4d\x18", "lz4", func(in *bufio.Reader) (io.Reader, error) { return lz4.NewReader(in), nil }},
+	{0, "\xff\x06\x00\x00sNaPpY", "snappy", func(in *bufio.Reader) (io.Reader, error) { return snappy.NewReader(in), nil }},
+	{0, "\x78\x01", "zlib", openZlib},
+	{0, "\x78\x9c", "zlib", openZlib},
+	{0, "\x78\xda", "zlib", openZlib},
 	{0, "\xfd7zXZ\x00", "xz", nil},
-	{0, "\x04\x22\x4d\x18", "lz4", nil},
-	{0, "\xff\x06\x00\x00sNaPpY", "snappy", nil},
 	{0, "\x1f\x9d", "compress (.Z)", nil},
 	{0, "7z\xbc\xaf\x27\x1c", "7-Zip", nil},
 	{0, "PK\x03\x04", "zip inside another archive", nil},
@@ -364,6 +372,8 @@ func openZstd(in *bufio.Reader) (io.Reader, error) {
 	}
 	return z.IOReadCloser(), nil
 }
+
+func openZlib(in *bufio.Reader) (io.Reader, error) { return zlib.NewReader(in) }
 
 // decompress returns the decompressed stream and the name of its compression,
 // "" if there is none.
@@ -387,7 +397,8 @@ func decompress(in *bufio.Reader) (io.Reader, string, error) {
 
 // asUTF8 returns in as UTF-8 without byte order mark.
 func asUTF8(in *bufio.Reader) *bufio.Reader {
-	head, _ := in.Peek(3)
+	head, _ := in.Peek(16)
+	even, odd := nulBytes(head)
 	switch {
 	case bytes.HasPrefix(head, []byte("\xef\xbb\xbf")):
 		in.Discard(3)
@@ -397,18 +408,53 @@ func asUTF8(in *bufio.Reader) *bufio.Reader {
 	case bytes.HasPrefix(head, []byte("\xfe\xff")):
 		in.Discard(2)
 		return bufio.NewReaderSize(&utf16Reader{src: in, big: true}, headSize)
+	case even == 0 && odd == 8: // no mark, but Latin text
+		return bufio.NewReaderSize(&utf16Reader{src: in}, headSize)
+	case even == 8 && odd == 0:
+		return bufio.NewReaderSize(&utf16Reader{src: in, big: true}, headSize)
 	}
 	return in
+}
+
+// nulBytes returns how many NUL bytes stand at even and at odd places of head.
+func nulBytes(head []byte) (even, odd int) {
+	for i, c := range head {
+		switch {
+		case c != 0:
+		case i%2 == 0:
+			even++
+		default:
+			odd++
+		}
+	}
+	return even, odd
 }
 
 // lines returns text with one record a line, and what is binary as it is.
 func lines(in *bufio.Reader) io.Reader {
 	head, _ := in.Peek(headSize)
-	switch {
-	case EVTX.Sniff(head):
+	if EVTX.Sniff(head) {
 		return in
+	}
+	in = bufio.NewReaderSize(&holeReader{src: in}, headSize)
+	head, _ = in.Peek(headSize)
+	switch {
 	case scan.NeedsJSONLines(head, headSize):
 		return scan.JSONLines(in)
+	case bytes.IndexByte(head, '\r') >= 0 && bytes.IndexByte(head, '\n') < 0:
+		return crReader{in}
 	}
-	return &paddingReader{src: in}
+	return in
+}
+
+// mapped returns the format for a mapping whose names nobody else knows, if format is
+// nil and there is one.
+func (r *reader) mapped(head []byte, format *Format) *Format {
+	switch {
+	case format != nil || r.Options.Mapping == nil || len(head) == 0:
+		return format
+	case head[0] == '{':
+		return JSONLines
+	}
+	return CSV
 }

@@ -45,7 +45,7 @@ func object(name string, stored []byte) *Object {
 // joined and checked for being numbered and cut well.
 type readResult struct {
 	text    string
-	skipped []SkippedRecord
+	skipped []Reason
 	members []*Member
 	blocks  int
 }
@@ -168,8 +168,8 @@ func TestReadRefused(t *testing.T) {
 		{"empty gzip", gzipped(t, ""), plain, "is empty"},
 		{"unknown", []byte("\x01\x02\x03\n"), nil, "is of no known format: name it with --format, or describe its columns with a mapping"},
 		{"xz", []byte("\xfd7zXZ\x00......"), nil, "xz is not supported: decompress it first, or use gzip, zstd, bzip2 or zip"},
-		{"lz4", []byte("\x04\x22\x4d\x18......"), nil, "lz4 is not supported: decompress it first, or use gzip, zstd, bzip2 or zip"},
-		{"snappy", []byte("\xff\x06\x00\x00sNaPpY......"), nil, "snappy is not supported: decompress it first, or use gzip, zstd, bzip2 or zip"},
+		{"damaged lz4", []byte("\x04\x22\x4d\x18......"), nil, "lz4 stream ends early at byte 10: newState: unexpected EOF; 0 records were read"},
+		{"damaged snappy", []byte("\xff\x06\x00\x00sNaPpY......"), nil, "snappy stream cannot be read on at byte 16: s2: unsupported input; 0 records were read"},
 		{"damaged zip", []byte("PK\x03\x04......"), nil, "zip archive: zip: not a valid zip file"},
 		{"damaged gzip header", []byte("\x1f\x8bxx"), nil, "gzip stream: unexpected EOF"},
 	} {
@@ -220,7 +220,7 @@ func TestReadTruncated(t *testing.T) {
 				t.Errorf("got %v, want %s", m.Err, want)
 			}
 			for _, s := range r.skipped {
-				if s.Record != m.LastRecord || s.Reason != "record cut off where the object ends early" {
+				if s.First != m.LastRecord || s.Text != "record cut off where the object ends early" {
 					t.Errorf("skipped %v", s)
 				}
 			}
@@ -311,14 +311,14 @@ func TestReadLongRecord(t *testing.T) {
 	long := strings.Repeat("x", 64<<20)
 	for _, test := range []struct {
 		name, in, want string
-		skipped        []SkippedRecord
+		skipped        []Reason
 	}{
-		{"in the middle", "one\n" + long + "\nthree\n", "one\nthree\n", []SkippedRecord{{2, "record longer than 4096 KiB"}}},
-		{"at the start", long + "\ntwo", "two", []SkippedRecord{{1, "record longer than 4096 KiB"}}},
-		{"at the end", "one\n" + long, "one\n", []SkippedRecord{{2, "record longer than 4096 KiB"}}},
-		{"alone", long, "", []SkippedRecord{{1, "record longer than 4096 KiB"}}},
+		{"in the middle", "one\n" + long + "\nthree\n", "one\nthree\n", []Reason{{"record longer than 4096 KiB", 1, 2}}},
+		{"at the start", long + "\ntwo", "two", []Reason{{"record longer than 4096 KiB", 1, 1}}},
+		{"at the end", "one\n" + long, "one\n", []Reason{{"record longer than 4096 KiB", 1, 2}}},
+		{"alone", long, "", []Reason{{"record longer than 4096 KiB", 1, 1}}},
 		{"within the limit", "one\n" + long[:MaxRecord-1] + "\n", "one\n" + long[:MaxRecord-1] + "\n", nil},
-		{"over by one", long[:MaxRecord] + "\ntwo\n", "two\n", []SkippedRecord{{1, "record longer than 4096 KiB"}}},
+		{"over by one", long[:MaxRecord] + "\ntwo\n", "two\n", []Reason{{"record longer than 4096 KiB", 1, 1}}},
 		{"padding", "one\n" + strings.Repeat("\x00", 64<<20), "one\n", nil},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -433,7 +433,7 @@ func TestBuffers(t *testing.T) {
 }
 
 func TestBlockDecode(t *testing.T) {
-	b := &Block{Skipped: []SkippedRecord{{3, "record longer than 4096 KiB"}}}
+	b := &Block{Skipped: []Reason{{"record longer than 4096 KiB", 1, 3}}}
 	var tally Tally
 	if err := b.Decode(nil, &columnar.Out{}, &tally); err != nil || tally.Skipped != 1 || tally.Records != 1 {
 		t.Errorf("got %+v, %v, want one skipped record", tally, err)

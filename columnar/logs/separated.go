@@ -27,6 +27,8 @@ type separated struct {
 	scratch []byte // an unquoted field
 
 	// Of the block being decoded.
+	outer   []int64 // Block.Times, from line first on
+	first   int64
 	builder *columnar.Builder
 	fields  []field
 
@@ -53,8 +55,9 @@ const (
 // rarely has more.
 const separatedRun = 1 << 10
 
-// begin makes ready to put rows of the plan into out.
-func (d *separated) begin(out *columnar.Out) {
+// begin makes ready to put rows of b into out.
+func (d *separated) begin(b *Block, out *columnar.Out) {
+	d.outer, d.first = b.Times, b.First
 	if builder := out.Table(d.plan.table); builder != d.builder {
 		d.builder, d.fields = builder, nil
 	}
@@ -303,6 +306,10 @@ func (d *separated) record(data []byte, pos []uint32, line int64, t *Tally) {
 		t.Known(leftOut)
 		return
 	}
+	if d.outer != nil {
+		d.set.outer = d.outer[line-d.first]
+		defer func() { d.set.outer = NoTime }()
+	}
 	b := d.builder
 	for i := range d.fields {
 		f := &d.fields[i]
@@ -361,8 +368,7 @@ func (d *separated) unquote(cell []byte) []byte {
 
 func (d *separated) ragged(data []byte, pos []uint32, line int64, t *Tally) {
 	switch n := len(pos) - 1; {
-	case n == 1 && len(d.cell(data, pos, 0)) == 0:
-		t.Known(blankLine)
+	case n == 1 && len(d.cell(data, pos, 0)) == 0: // a blank line
 	case n < d.columns:
 		d.skip(data, pos, line, tooFew, t)
 	default:
@@ -408,4 +414,39 @@ func unquote(cell, scratch []byte) []byte {
 		}
 	}
 	return out
+}
+
+// separatedEnd returns the size of the first record of p with its newline.
+func separatedEnd(p []byte) int {
+	inside := false
+	for i, c := range p {
+		switch {
+		case c == '"':
+			inside = !inside
+		case c == '\n' && !inside:
+			return i + 1
+		}
+	}
+	if i := bytes.IndexByte(p, '\n'); inside && i >= 0 {
+		return i + 1 // the quote is never closed: it is a character
+	}
+	return len(p)
+}
+
+// separatedFields splits one record. It is for headers and sniffing.
+func separatedFields(record []byte, sep byte) []string {
+	var s scan.Fields
+	s.Reset(record, sep, '"')
+	if !s.Next() {
+		return nil
+	}
+	fields := make([]string, s.Ends[0])
+	for i := range fields {
+		cell := record[s.Pos[i]+1 : s.Pos[i+1]]
+		if i == len(fields)-1 {
+			cell = bytes.TrimSuffix(cell, carriage)
+		}
+		fields[i] = string(unquote(cell, nil))
+	}
+	return fields
 }

@@ -16,6 +16,7 @@ import (
 // used by one goroutine.
 type setter struct {
 	clock   scan.Clock
+	outer   int64 // time of what the record is wrapped in, µs UTC, or NoTime
 	scratch []byte
 }
 
@@ -56,6 +57,9 @@ const withoutTime = "no time"
 // apart.
 func (s *setter) timeOf(f *field, text, date []byte) (us int64, reason string) {
 	if scan.Unknown(text) {
+		if s.outer != NoTime {
+			return s.outer, ""
+		}
 		return 0, withoutTime
 	}
 	us, ok := s.time(f.unit, text)

@@ -109,7 +109,9 @@ func (d *suricata) Decode(b *Block, out *columnar.Out, t *Tally) error {
 	record := b.First
 	for data := b.Data; len(data) > 0; record++ {
 		var line []byte
-		line, data = scan.CutLine(data)
+		if line, data = scan.CutLine(data); scan.Blank(line) {
+			continue
+		}
 		rows, reason := d.line(line, record, out)
 		switch {
 		case reason != "":
@@ -133,10 +135,6 @@ const (
 // line decodes an event and returns how many rows it gave. If it is malformed
 // it gives none, and reason says why; if it is of another kind, d.other says which.
 func (d *suricata) line(line []byte, record int64, out *columnar.Out) (rows int, reason string) {
-	if scan.Blank(line) {
-		d.other = blankLine
-		return 0, ""
-	}
 	d.scratch = d.scratch[:0]
 	if _, _, ok := d.event.Read(line, d.values[:]); !ok {
 		return 0, malformedJSON

@@ -62,59 +62,79 @@ func (r *utf16Reader) transcode(in []byte) {
 	r.out = out
 }
 
-// A paddingReader drops the NUL bytes at the end of a stream: the padding of a
-// file that is still being written. NUL bytes elsewhere are kept.
-type paddingReader struct {
-	src  io.Reader
-	nuls int64  // NUL bytes held back, before rest
-	rest []byte // read behind them
-	err  error
+// nulRun is how many NUL bytes in a row are a hole: what a log that was truncated
+// while it was being written, or lost to a crash, has in place of text. Fewer may be
+// text of a kind.
+const nulRun = 16
+
+// A holeReader drops holes at the start of a stream and between lines, and all NUL
+// bytes at the end. A hole within a line becomes the end of the line, so that the
+// record behind it is whole. Other NUL bytes are kept.
+type holeReader struct {
+	src    io.Reader
+	inLine bool   // what was handed on ends within a line
+	nuls   int64  // NUL bytes held back
+	out    []byte // handed on in the next reads
+	buf    []byte // that out is of
+	err    error
 }
 
-func (r *paddingReader) Read(p []byte) (int, error) {
-	if len(p) == 0 {
-		return 0, nil
-	}
-	for {
-		if len(r.rest) > 0 {
-			return r.release(p), nil
-		}
+func (r *holeReader) Read(p []byte) (int, error) {
+	for len(r.out) == 0 && len(p) > 0 {
 		if r.err != nil {
 			return 0, r.err
 		}
 		n, err := r.src.Read(p)
 		r.err = err
-		if n == 0 || r.nuls == 0 && p[n-1] != 0 {
+		if n == 0 || r.nuls == 0 && bytes.IndexByte(p[:n], 0) < 0 {
+			if n > 0 {
+				r.inLine = p[n-1] != '\n'
+			}
 			return n, err
 		}
-		text := bytes.TrimRight(p[:n], "\x00")
-		switch {
-		case len(text) == 0:
-			r.nuls += int64(n)
-		case r.nuls == 0:
-			r.nuls = int64(n - len(text))
-			return len(text), nil
-		default:
-			r.rest = append(r.rest[:0], p[:n]...)
-		}
-		// What r.rest ends with is looked at when it is released.
+		r.fill(p[:n])
 	}
+	n := copy(p, r.out)
+	r.out = r.out[n:]
+	return n, nil
 }
 
-// release hands out NUL bytes that turned out to be no padding, then what
-// stands behind them.
-func (r *paddingReader) release(p []byte) int {
-	if r.nuls > 0 {
-		n := int(min(int64(len(p)), r.nuls))
-		clear(p[:n])
-		r.nuls -= int64(n)
-		return n
+// fill sets out to what is left of text.
+func (r *holeReader) fill(text []byte) {
+	out := r.buf[:0]
+	for len(text) > 0 {
+		if text[0] == 0 {
+			rest := bytes.TrimLeft(text, "\x00")
+			r.nuls += int64(len(text) - len(rest))
+			text = rest
+			continue
+		}
+		switch {
+		case r.nuls < nulRun:
+			out = append(out, make([]byte, r.nuls)...)
+		case r.inLine:
+			out = append(out, '\n')
+		}
+		n := bytes.IndexByte(text, 0)
+		if n < 0 {
+			n = len(text)
+		}
+		out = append(out, text[:n]...)
+		r.nuls, r.inLine = 0, text[n-1] != '\n'
+		text = text[n:]
 	}
-	text := bytes.TrimRight(r.rest, "\x00")
-	n := copy(p, text)
-	if r.rest = r.rest[n:]; n == len(text) {
-		r.nuls = int64(len(r.rest))
-		r.rest = r.rest[:0]
+	r.buf, r.out = out, out
+}
+
+// A crReader reads text whose lines end with a carriage return alone.
+type crReader struct{ src io.Reader }
+
+func (r crReader) Read(p []byte) (int, error) {
+	n, err := r.src.Read(p)
+	for i, c := range p[:n] {
+		if c == '\r' {
+			p[i] = '\n'
+		}
 	}
-	return n
+	return n, err
 }

@@ -29,6 +29,7 @@ from the options.`,
 	Tables: []*columnar.Table{columnar.DNS},
 	Lacks:  columnar.ColSet(columnar.User, columnar.Host, columnar.Account, columnar.AnswersLen),
 	Masks:  "with ? for odd bytes or & for the last label: fewer are distinct, or they are of another domain than shorter ones",
+	Syslog: true,
 	Sniff: func(head []byte) bool {
 		d := unbound{clock: scan.SyslogClock{Written: scan.AnyYear}}
 		return scan.AnyLine(head, func(line []byte) bool {
@@ -134,7 +135,7 @@ var queriesLogged = []byte("queries are logged")
 // time returns the time of a line in µs UTC.
 func (d *unbound) time(line []byte) (us int64, ok bool) {
 	if len(line) == 0 || line[0] != '[' {
-		us, _, ok = d.clock.Parse(withoutPriority(line))
+		us, _, ok = d.clock.Parse(bytes.TrimPrefix(scan.WithoutPriority(line), []byte("1 ")))
 		return us, ok
 	}
 	at := scan.IndexNear(line, ']')
@@ -148,17 +149,6 @@ func (d *unbound) time(line []byte) (us int64, ok bool) {
 		d.epoch, d.us = append(d.epoch[:0], line[:at]...), us
 	}
 	return d.us, true
-}
-
-// withoutPriority returns a line of syslog without the "<30>1 " that it may be
-// stored with.
-func withoutPriority(line []byte) []byte {
-	if len(line) > 0 && line[0] == '<' {
-		if at := scan.IndexNear(line, '>'); at > 0 && at < 5 {
-			line = bytes.TrimPrefix(line[at+1:], []byte("1 "))
-		}
-	}
-	return line
 }
 
 // An unboundLookup is what a line says of a query or, if rcode is not nil, of a

@@ -134,7 +134,6 @@ func (d *vpcFlow) Decode(b *Block, out *columnar.Out, t *Tally) error {
 		line, data = scan.CutLine(data)
 		switch {
 		case len(line) == 0:
-			t.Known(blankLine)
 		case line[0] >= 'a' && isVPCHeader(line):
 			d.use(line)
 			t.Known("header")

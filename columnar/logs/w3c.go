@@ -37,6 +37,7 @@ space, and CloudFront percent escapes.`,
 		}
 		return false
 	},
+	Outer:  true,
 	Header: w3cHeader,
 	New: func(o *Options) (Decoder, error) {
 		return &w3c{separated: separated{mapping: o.Mapping, set: setter{clock: o.clock()}}}, nil
@@ -84,7 +85,7 @@ func (d *w3c) Decode(b *Block, out *columnar.Out, t *Tally) error {
 			if i := bytes.Index(data, []byte("\n#")); i >= 0 {
 				n = i + 1
 			}
-			line = d.records(data[:n], line, out, t) - 1
+			line = d.records(b, data[:n], line, out, t) - 1
 			data = data[n:]
 			continue
 		}
@@ -121,7 +122,7 @@ func (d *w3c) useFields(directive []byte) {
 
 // records decodes lines without directives, and returns the number of the line
 // behind them.
-func (d *w3c) records(data []byte, line int64, out *columnar.Out, t *Tally) int64 {
+func (d *w3c) records(b *Block, data []byte, line int64, out *columnar.Out, t *Tally) int64 {
 	if d.header == nil {
 		for len(data) > 0 {
 			_, data = scan.CutLine(data)
@@ -130,7 +131,7 @@ func (d *w3c) records(data []byte, line int64, out *columnar.Out, t *Tally) int6
 		}
 		return line
 	}
-	d.begin(out)
+	d.begin(b, out)
 	d.sep = ' '
 	if first, _ := scan.CutLine(data); bytes.IndexByte(first, '\t') >= 0 && bytes.Count(first, []byte{'\t'}) >= d.columns-1 {
 		d.sep = '\t'

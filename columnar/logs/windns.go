@@ -293,6 +293,9 @@ func (p *winPacket) stamp(line []byte) (rest []byte, kind string) {
 				p.date = bytes.TrimRight(line[:begin], " ")
 				if i := bytes.IndexFunc(p.date, func(r rune) bool { return r > '9' }); i >= 0 {
 					p.half, p.date = p.date[i:], bytes.TrimRight(p.date[:i], " ")
+					if bytes.ContainsAny(p.half, "0123456789") {
+						return nil, "" // another time stands before it
+					}
 				}
 				last = at
 			}

@@ -161,7 +161,6 @@ func (d *winJSON) Decode(b *Block, out *columnar.Out, t *Tally) error {
 		line, data = scan.CutLine(data)
 		switch {
 		case scan.Blank(line):
-			t.Known(blankLine)
 		case !d.flatten(line):
 			t.Skip(record, malformedJSON)
 		case len(d.event.slots[winEventID]) == 0:

@@ -23,6 +23,9 @@ passed over.`,
 	Tables: winTables,
 	Lacks:  winLacks,
 	Sniff: func(head []byte) bool {
+		if at := bytes.Index(head, eventOpen); at > 0 && bytes.Contains(head[bytes.LastIndexByte(head[:at], '\n')+1:at], []byte(`{"`)) {
+			return false // what a string of JSON holds has its escapes
+		}
 		event, _, _, _ := cutEvent(head, true)
 		if event == nil {
 			return false

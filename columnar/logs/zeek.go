@@ -147,6 +147,9 @@ func (d *zeek) Decode(b *Block, out *columnar.Out, t *Tally) error {
 
 // count decodes a line and accounts for it.
 func (d *zeek) count(line []byte, record int64, t *Tally) {
+	if len(line) == 0 || d.tsv.fault != "" && scan.Blank(line) {
+		return
+	}
 	switch row, reason := d.line(line, record); {
 	case row:
 		t.Row()
@@ -160,10 +163,6 @@ func (d *zeek) count(line []byte, record int64, t *Tally) {
 // line decodes a line. If it is no row, reason says why it is malformed, or d.other
 // of which kind it is.
 func (d *zeek) line(line []byte, record int64) (row bool, reason string) {
-	if len(line) == 0 {
-		d.other = blankLine
-		return false, ""
-	}
 	var log zeekLog
 	switch line[0] {
 	case '{':
@@ -229,10 +228,6 @@ func (d *zeek) readTSV(line []byte) (log zeekLog, reason string) {
 	}
 	d.json = false
 	if h.fault != "" {
-		if len(bytes.TrimSpace(line)) == 0 {
-			d.other = blankLine
-			return zeekOther, ""
-		}
 		return zeekOther, h.fault
 	}
 	if h.split(line) != h.fields {

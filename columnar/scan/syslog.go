@@ -21,6 +21,9 @@ var AnyYear = time.Date(2001, 1, 1, 0, 0, 0, 0, time.UTC)
 
 // Parse returns the time in µs UTC and what stands behind it.
 func (c *SyslogClock) Parse(line []byte) (us int64, rest []byte, ok bool) {
+	if len(line) > 0 && line[0] == '<' {
+		line = WithoutPriority(line)
+	}
 	c.fault = taken
 	if len(line) > 11 && line[4] == '-' && line[10] == 'T' {
 		stamp, rest, _ := bytes.Cut(line, []byte(" "))
@@ -101,4 +104,19 @@ func (c *SyslogClock) lastSuch(b []byte, inDay int64) (start int64, ok bool) {
 		}
 	}
 	return 0, false
+}
+
+// WithoutPriority returns line without the "<30>" that it may begin with.
+func WithoutPriority(line []byte) []byte {
+	if len(line) < 3 || line[0] != '<' || line[1]-'0' > 9 {
+		return line
+	}
+	n, i := 0, 1
+	for ; i < len(line) && i < 5 && line[i]-'0' <= 9; i++ {
+		n = n*10 + int(line[i]-'0')
+	}
+	if n > 191 || i == len(line) || line[i] != '>' {
+		return line
+	}
+	return line[i+1:]
 }

@@ -1,0 +1,186 @@
+package logs
+
+import (
+	"bytes"
+	"time"
+
+	"outflow/columnar/scan"
+)
+
+// A syslogLine is a line of syslog in any of the forms that relays write to files and
+// objects:
+//
+//	<30>1 2026-11-20T20:25:30.5Z host prog 71 - [sd@1 a="b"] message     RFC 5424
+//	<30>Nov 20 20:25:30 host prog[71]: message                           RFC 3164
+//	2026-11-20T20:25:30.5+01:00 host prog[71]: message                   rsyslog, journald
+//	Fri Nov 20 20:25:30 2026 daemon.info prog[71]: message               OpenWrt
+//	<30>message                                                          of a firewall
+//
+// each with or without <30> and a host. What is not said is nil.
+type syslogLine struct {
+	stamp, host, program, pid, message []byte
+}
+
+// parse reports whether line has a header.
+func (s *syslogLine) parse(line []byte) bool {
+	*s = syslogLine{}
+	rest := scan.WithoutPriority(line)
+	if len(rest) < len(line) && bytes.HasPrefix(rest, []byte("1 ")) && s.parse5424(rest[2:]) {
+		return true
+	}
+	s.message = rest
+	switch {
+	case isStamp3164(rest):
+		s.stamp, rest = rest[:15], rest[16:]
+	case isStampISO(rest):
+		s.stamp, rest = scan.CutWord(rest)
+	case len(rest) > 25 && isStamp3164(rest[4:]) && rest[3] == ' ' && rest[24] == ' ':
+		s.stamp = rest[:24]
+		_, rest = scan.CutWord(rest[25:]) // facility.severity
+	default:
+		return len(rest) < len(line)
+	}
+	s.message = rest
+	word, behind := scan.CutWord(rest)
+	if !isTag(word) {
+		if len(word) == 0 || bytes.ContainsAny(word, notInTag) {
+			return len(s.message) < len(line) && line[0] == '<'
+		}
+		s.host, s.message = word, behind
+		if word, behind = scan.CutWord(behind); !isTag(word) {
+			return true
+		}
+	}
+	s.message = behind
+	s.program = word[:len(word)-1]
+	if at := bytes.IndexByte(s.program, '['); at > 0 && s.program[len(s.program)-1] == ']' {
+		s.pid = s.program[at+1 : len(s.program)-1]
+		s.program = s.program[:at]
+	}
+	return true
+}
+
+// parse5424 parses what stands behind "<30>1 ".
+func (s *syslogLine) parse5424(p []byte) bool {
+	var words [5][]byte // time, host, program, process, kind of message
+	for i := range words {
+		word, rest := scan.CutWord(p)
+		if len(word) == 0 || rest == nil {
+			return false
+		}
+		if string(word) != "-" {
+			words[i] = word
+		}
+		p = rest
+	}
+	if words[0] != nil && (len(words[0]) < 19 || words[0][10] != 'T') {
+		return false
+	}
+	end := structuredEnd(p)
+	if end < 0 {
+		return false
+	}
+	s.stamp, s.host, s.program, s.pid = words[0], words[1], words[2], words[3]
+	s.message = bytes.TrimPrefix(bytes.TrimPrefix(p[end:], []byte{' '}), utf8BOM)
+	return true
+}
+
+// structuredEnd returns where the structured data that p begins with ends, -1 if
+// there is none: "-", or elements [id name="value" …] whose values escape quotes and
+// brackets.
+func structuredEnd(p []byte) int {
+	if len(p) > 0 && p[0] == '-' {
+		return 1
+	}
+	end := -1
+	for i := 0; i < len(p) && p[i] == '['; end = i {
+		quoted := false
+		for i++; i < len(p) && (quoted || p[i] != ']'); i++ {
+			switch {
+			case p[i] == '"':
+				quoted = !quoted
+			case p[i] == '\\' && quoted:
+				i++
+			}
+		}
+		if i++; i > len(p) {
+			return -1
+		}
+	}
+	return end
+}
+
+// isStamp3164 reports whether p begins with "Nov 20 20:25:30 ".
+func isStamp3164(p []byte) bool {
+	return len(p) >= 16 && p[3] == ' ' && p[6] == ' ' && p[9] == ':' && p[12] == ':' && p[15] == ' ' &&
+		p[0]-'A' < 26 && p[1]-'a' < 26 && p[5]-'0' <= 9 && p[14]-'0' <= 9
+}
+
+// isStampISO reports whether p begins with "2026-11-20T20:25:30", parts of seconds and a
+// zone or not, and a space.
+func isStampISO(p []byte) bool {
+	if len(p) < 20 || p[4] != '-' || p[7] != '-' || p[10] != 'T' || p[13] != ':' || p[16] != ':' || p[0]-'0' > 9 {
+		return false
+	}
+	for _, c := range p[19:min(len(p), 40)] {
+		switch {
+		case c == ' ':
+			return true
+		case c-'0' > 9 && c != '.' && c != '+' && c != '-' && c != ':' && c != 'Z':
+			return false
+		}
+	}
+	return false
+}
+
+// isTag reports whether a word is the program of a syslog line: "prog[71]:".
+func isTag(word []byte) bool {
+	return len(word) > 1 && word[len(word)-1] == ':' && !bytes.ContainsAny(word, notInTag)
+}
+
+// notInTag are bytes that are in no name of a program or machine.
+const notInTag = "\t\"'{}<>=,;|"
+
+// A stamper reads the times of wrappers: those of syslog, ISO 8601 and epochs of any
+// magnitude, as numbers or text.
+type stamper struct {
+	syslog  scan.SyslogClock
+	scratch []byte
+}
+
+// iso returns a stamp in a form that dialects with a header of syslog read; nil if
+// it says no time.
+func (c *stamper) iso(stamp []byte) []byte {
+	switch {
+	case len(stamp) == 15, len(stamp) > 18 && stamp[4] == '-' && stamp[10] == 'T' && bytes.IndexByte(stamp, ' ') < 0:
+		return stamp
+	case len(stamp) == 24 && stamp[3] == ' ': // OpenWrt's, of the zone of the options
+		t, err := time.Parse("Mon Jan _2 15:04:05 2006", string(stamp))
+		if err != nil {
+			return nil
+		}
+		c.scratch = t.AppendFormat(c.scratch[:0], "2006-01-02T15:04:05")
+		return c.scratch
+	}
+	us, ok := c.time(stamp)
+	if !ok {
+		return nil
+	}
+	c.scratch = time.UnixMicro(us).UTC().AppendFormat(c.scratch[:0], "2006-01-02T15:04:05.000000Z")
+	return c.scratch
+}
+
+// time returns a stamp in µs UTC.
+func (c *stamper) time(stamp []byte) (us int64, ok bool) {
+	switch {
+	case len(stamp) == 0:
+		return 0, false
+	case len(stamp) == 15 && stamp[3] == ' ':
+		c.scratch = append(append(c.scratch[:0], stamp...), ' ')
+		us, _, ok = c.syslog.Parse(c.scratch)
+		return us, ok
+	case len(stamp) == 24 && stamp[3] == ' ':
+		return c.syslog.ISO(c.iso(stamp))
+	}
+	return c.syslog.Any(stamp)
+}

@@ -1,0 +1,373 @@
+package logs
+
+import (
+	"archive/tar"
+	"bytes"
+	"cmp"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"outflow/columnar"
+	"outflow/columnar/scan"
+)
+
+// quoteJSON returns line as a JSON string. Bytes that are no UTF-8 stay.
+func quoteJSON(line []byte) string {
+	var b strings.Builder
+	b.WriteByte('"')
+	for _, c := range line {
+		switch {
+		case c == '"', c == '\\':
+			b.WriteByte('\\')
+			b.WriteByte(c)
+		case c < ' ':
+			fmt.Fprintf(&b, "\\u%04x", c)
+		default:
+			b.WriteByte(c)
+		}
+	}
+	b.WriteByte('"')
+	return b.String()
+}
+
+func jsonAround(before, behind string) func([]byte) string {
+	return func(line []byte) string { return before + quoteJSON(line) + behind + "\n" }
+}
+
+func textAround(before string) func([]byte) string {
+	return func(line []byte) string { return before + string(line) + "\n" }
+}
+
+// wrappers are the layers that logs come in, each around one line. first stands before
+// the first line.
+var wrappers = []struct {
+	name, first string
+	around      func(line []byte) string
+}{
+	{"RFC 3164", "", textAround("<166>Nov 20 20:25:30 relay.example shipper[71]: ")},
+	{"RFC 3164 without priority", "", textAround("Nov  2 20:25:30 relay (shipper-1): ")},
+	{"RFC 3164 without program", "", textAround("<13>Nov 20 20:25:30 relay.example ")},
+	{"RFC 5424", "", textAround(`<30>1 2026-11-20T20:25:30.5+01:00 relay.example shipper 71 - [meta@1 id="5\"]" x="1"][more@2] `)},
+	{"RFC 5424 without data", "", textAround("<30>1 2026-11-20T20:25:30Z - shipper - - - \xef\xbb\xbf")},
+	{"rsyslog", "", textAround("2026-11-20T20:25:30.123456+01:00 relay shipper[71]: ")},
+	{"journald", "", textAround("2026-11-20T20:25:30+0100 relay shipper[71]: ")},
+	{"OpenWrt", "", textAround("Fri Nov 20 20:25:30 2026 daemon.info shipper[71]: ")},
+	{"priority alone", "", textAround("<189>")},
+	{"kubectl --timestamps", "", textAround("2026-11-20T20:25:30.123456789Z ")},
+	{"CRI", "", textAround("2026-11-20T20:25:30.123456789Z stdout F ")},
+	{"CRI in parts", "", func(line []byte) string {
+		const stamp = "2026-11-20T20:25:30.123456789Z stderr "
+		n := len(line) / 2
+		return stamp + "P " + string(line[:n]) + "\n" + stamp + "F " + string(line[n:]) + "\n"
+	}},
+	{"Docker", "", func(line []byte) string {
+		return `{"log":` + quoteJSON(append(bytes.Clone(line), '\n')) + `,"stream":"stdout","time":"2026-11-20T20:25:30.1Z"}` + "\n"
+	}},
+	{"Fluentd", "", jsonAround(`{"log":`, `,"kubernetes":{"pod":"p"}}`)},
+	{"Filebeat", "", jsonAround(`{"@timestamp":"2026-11-20T20:25:30.123Z","host":{"name":"relay"},"log":{"file":{"path":"/var/log/x"}},"message":`, `}`)},
+	{"msg", "", jsonAround(`{"level":"info","msg":`, `}`)},
+	{"Elastic's original", "", jsonAround(`{"@timestamp":"2026-11-20T20:25:30.123Z","event":{"original":`, `}}`)},
+	{"Elastic's original, flat", "", jsonAround(`{"event.original":`, `,"tags":[]}`)},
+	{"Splunk collector", "", jsonAround(`{"time":1795206330.123,"host":"relay","sourcetype":"x","event":`, `}`)},
+	{"Splunk JSON export", "", jsonAround(`{"preview":false,"offset":0,"result":{"_raw":`, `,"_time":"2026-11-20T20:25:30.000+00:00"}}`)},
+	{"Splunk CSV export", "\"_time\",\"_raw\",host\n", func(line []byte) string {
+		return `"2026-11-20T20:25:30.000+0000","` + strings.ReplaceAll(string(line), `"`, `""`) + "\",relay\n"
+	}},
+	{"journald JSON", "", jsonAround(`{"__REALTIME_TIMESTAMP":"1795206330123000","_HOSTNAME":"relay","MESSAGE":`, `}`)},
+	{"syslog in Docker", "", func(line []byte) string {
+		return `{"log":` + quoteJSON([]byte("<13>Nov 20 20:25:30 relay shipper[71]: "+string(line)+"\n")) + `,"stream":"stdout","time":"2026-11-20T20:25:30.1Z"}` + "\n"
+	}},
+	{"Filebeat in CRI", "", func(line []byte) string {
+		return "2026-11-20T20:25:30.1Z stdout F " + `{"message":` + quoteJSON(line) + "}\n"
+	}},
+	{"Docker in JSON in syslog", "", func(line []byte) string {
+		inner := `{"log":` + quoteJSON(append(bytes.Clone(line), '\n')) + `}`
+		return "<13>Nov 20 20:25:30 relay shipper[71]: " + `{"message":` + quoteJSON([]byte(inner)) + "}\n"
+	}},
+}
+
+// ownForms are cases of several headers that the dialect reads itself.
+var ownForms = []string{"bind_forms.txtar", "coredns_times.txtar", "unbound_times.txtar", "auditd_nodes.txtar"}
+
+// wrap wraps the lines of text.
+func wrap(text []byte, first string, around func([]byte) string) []byte {
+	out := []byte(first)
+	for len(text) > 0 {
+		var line []byte
+		line, text = scan.CutLine(text)
+		out = append(out, around(line)...)
+	}
+	return out
+}
+
+// unwrapped reads and decodes an object of one member, with blocks of that size.
+func (c *logCase) unwrapped(stored []byte, size int) (*Member, *result) {
+	var blocks []Block
+	ro := &ReadOptions{Options: c.options, Buffers: NewBuffers(1, size), MaxRecord: max(size, MaxRecord)}
+	if !c.sniff {
+		ro.Format = c.format
+	}
+	members := Read(object("test", stored), ro, func(_ *Member, b *Block) error {
+		kept := *b
+		kept.Data = bytes.Clone(b.Data)
+		kept.buffers, kept.buf = nil, nil
+		blocks = append(blocks, kept)
+		b.Release()
+		return nil
+	})
+	m := members[0]
+	if m.Format == nil {
+		return m, &result{err: m.Err}
+	}
+	inside := *c
+	inside.format, inside.options = m.Format, *m.Options
+	r := inside.decode(blocks)
+	if m.Err != nil {
+		r.err = m.Err
+	}
+	return m, r
+}
+
+// A record gives the same row and has the same number, whatever it is wrapped in.
+func TestUnwrapEveryDialect(t *testing.T) {
+	for _, c := range readCases(t) {
+		if c.format.New == nil || len(c.in) == 0 || len(c.in) > fuzzSize {
+			continue
+		}
+		// JSON of other shapes is one object a line before it is wrapped.
+		plain := (&result{}).text(c.in)
+		want := c.run(plain, wholeBlock)
+		if want.tally.Rows == 0 || want.err != nil || c.format == WinXML && want.tally.Records < countLines(plain) || strings.HasSuffix(c.file, "csv_stray.txtar") {
+			continue // events of XML are not wrapped line by line; stray quotes are cut as blocks have it
+		}
+		for _, w := range wrappers {
+			switch {
+			case w.name == "CRI in parts" && c.format.Quoted && bytes.Count(plain, quote) > 0:
+				continue // a blank line for the first part would be within the quotes
+			case c.format.Syslog && (want.tally.Skipped > 0 || want.tally.Records < countLines(plain) || slices.Contains(ownForms, filepath.Base(c.file))):
+				continue // a header makes other programs' lines of what is bad or blank
+			case c.format.Syslog && slices.Contains([]string{"kubectl --timestamps", "RFC 3164 without priority", "rsyslog", "journald"}, w.name):
+				continue // their own lines look so
+			case c.format.generic() && (want.tally.Skipped > want.tally.Rows || w.name == "Splunk collector"):
+				continue // the wrapper tells more, or its event is an operation
+			}
+			t.Run(strings.TrimSuffix(filepath.Base(c.file), ".txtar")+"/"+w.name, func(t *testing.T) {
+				stored := wrap(plain, w.first, w.around)
+				for _, size := range []int{wholeBlock, 1, 100} {
+					m, got := c.unwrapped(stored, size)
+					if m.Format != c.format || got.err != nil {
+						t.Fatalf("got %v, %v, want format %s", m.Format, got.err, c.format.Name)
+					}
+					got.renumber(func(n int64) int64 {
+						if c.format == WinXML {
+							return n // of events, not lines
+						}
+						n -= int64(strings.Count(w.first, "\n"))
+						return n / int64(strings.Count(w.around(nil), "\n"))
+					})
+					got.takeBack(want)
+					if d := difference(want, got); d != "" {
+						t.Fatalf("blocks of %d bytes (-plain +wrapped):\n%s", size, d)
+					}
+				}
+			})
+		}
+	}
+}
+
+// renumber changes the numbers of all records.
+func (r *result) renumber(number func(int64) int64) {
+	for i := range r.tables {
+		for k, n := range r.tables[i].Records {
+			r.tables[i].Records[k] = number(n)
+		}
+	}
+	for i := range r.tally.Reasons {
+		r.tally.Reasons[i].First = number(r.tally.Reasons[i].First)
+	}
+}
+
+// takeBack removes what only the wrapper says: the machine of a process.
+func (r *result) takeBack(plain *result) {
+	for id, t := range r.tables {
+		for i, c := range columnar.Tables[id].Cols {
+			if c != columnar.Host || i >= len(t.Cells) || i >= len(plain.tables[id].Cells) {
+				continue
+			}
+			for row, host := range plain.tables[id].Cells[i] {
+				if host == "" && row < len(t.Cells[i]) && strings.HasPrefix(t.Cells[i][row], "relay") {
+					t.Cells[i][row] = ""
+				}
+			}
+		}
+	}
+}
+
+// text returns what an object holds as it is read without a format.
+func (*result) text(stored []byte) []byte {
+	var text []byte
+	Read(object("test", stored), &ReadOptions{Format: plain}, func(_ *Member, b *Block) error {
+		text = append(text, b.Data...)
+		return nil
+	})
+	return text
+}
+
+// The files of a tar archive are logs of their own, whatever is compressed.
+func TestReadTar(t *testing.T) {
+	var b bytes.Buffer
+	w := tar.NewWriter(&b)
+	add := func(h tar.Header, text string) {
+		h.Size, h.Mode = int64(len(text)), 0o644
+		if err := w.WriteHeader(&h); err != nil {
+			t.Fatal(err)
+		}
+		w.Write([]byte(text))
+	}
+	add(tar.Header{Name: "logs/", Typeflag: tar.TypeDir}, "")
+	add(tar.Header{Name: "logs/b.log", Typeflag: tar.TypeReg}, "one\ntwo\n")
+	add(tar.Header{Name: "logs/a.log.gz", Typeflag: tar.TypeReg}, string(gzipped(t, "three\n")))
+	add(tar.Header{Name: "logs/b.log", Typeflag: tar.TypeReg}, "four\n")
+	add(tar.Header{Name: "logs/._b.log", Typeflag: tar.TypeReg}, "attributes")
+	add(tar.Header{Name: "link", Typeflag: tar.TypeSymlink, Linkname: "logs/b.log"}, "")
+	add(tar.Header{Name: strings.Repeat("long/", 60) + "\x1b[31mred\n", Typeflag: tar.TypeReg, Format: tar.FormatGNU}, "five\n")
+	w.Flush()
+	at := b.Len()
+	add(tar.Header{Name: "holes", Typeflag: tar.TypeReg, Format: tar.FormatGNU}, "")
+	w.Close()
+	header := b.Bytes()[at:][:tarBlock]
+	header[156] = tar.TypeGNUSparse
+	sum := int(8 * ' ')
+	for _, c := range slices.Concat(header[:148], header[156:]) {
+		sum += int(c)
+	}
+	copy(header[148:], fmt.Sprintf("%06o\x00 ", sum))
+	want := strings.Join([]string{
+		"o!logs/b.log 2 <nil>",
+		"o!logs/a.log.gz 1 <nil>",
+		"o!logs/b.log#2 1 <nil>",
+		"o!" + strings.Repeat("long/", 60) + `\x1b[31mred\n 1 <nil>`,
+		"o!holes 0 is a sparse file of a tar archive: unpack it first",
+	}, "\n")
+	for name, stored := range map[string][]byte{"tar": b.Bytes(), "tar.gz": gzipped(t, b.String()), "tar.zst.gz": gzipped(t, string(zstandard(t, b.String())))} {
+		r := read(t, object("o", stored), &ReadOptions{Format: plain})
+		var got []string
+		for _, m := range r.members {
+			got = append(got, fmt.Sprintf("%s %d %v", m.Name, m.LastRecord, m.Err))
+		}
+		if text := "one\ntwo\nthree\nfour\nfive\n"; strings.Join(got, "\n") != want || r.text != text {
+			t.Errorf("%s: got %q and members\n%s\nwant %q and\n%s", name, r.text, strings.Join(got, "\n"), text, want)
+		}
+	}
+	cut := read(t, object("o", b.Bytes()[:1600]), &ReadOptions{Format: plain})
+	if m := cut.members[0]; m.Err == nil || m.Err.Error() != "tar archive: unexpected EOF; 1 files were read" || cut.text != "one\ntwo\n" {
+		t.Errorf("got %q, %v, want what stands before the cut and an error", cut.text, m.Err)
+	}
+}
+
+// Holes are no text, and do not join records.
+func TestReadHoles(t *testing.T) {
+	hole := strings.Repeat("\x00", 5000)
+	for in, want := range map[string]string{
+		hole + "one\ntwo\n":      "one\ntwo\n",
+		"one\n" + hole + "two\n": "one\ntwo\n",
+		"on" + hole + "two\n":    "on\ntwo\n",
+		"one\ntwo\n" + hole:      "one\ntwo\n",
+		"a\x00b\n":               "a\x00b\n",
+		"one\rtwo\r":             "one\ntwo\n",
+		"o\x00n\x00e\x00 \x00o\x00k\x00!\x00\n\x00": "one ok!\n",
+	} {
+		for _, size := range []int{1, BlockSize} {
+			if r := read(t, object("o", []byte(in)), &ReadOptions{Format: plain, Buffers: NewBuffers(1, size)}); r.text != want {
+				t.Errorf("%.20q in blocks of %d: got %q, want %q", in, size, r.text, want)
+			}
+		}
+	}
+}
+
+// Records that do not unwrap are skipped with a reason, at their line.
+func TestUnwrapMixed(t *testing.T) {
+	const squid = `1795206330.913     70 192.0.2.1 TCP_MISS/200 206 GET http://example.com/ ann HIER_DIRECT/192.0.2.7 text/html`
+	in := `{"log":"starting\n"}` + "\n" + `{"log":"` + squid + `\n"}` + "\n" + `{"other":1}` + "\n{\n" + `{"log":"` + squid[:40] + `"}` + "\n" +
+		`{"log":"` + squid[40:] + `\n"}` + "\n" + `{"log":"` + squid
+	c := &logCase{sniff: true, options: Options{Want: ^columnar.Cols(0)}}
+	for _, size := range []int{wholeBlock, 1} {
+		m, r := c.unwrapped([]byte(in), size)
+		if m.Format != Squid || r.err != nil {
+			t.Fatalf("got format %v, %v, want squid", m.Format, r.err)
+		}
+		if got := r.tables[columnar.HTTP.ID].Records; !slices.Equal(got, []int64{2, 6}) || r.check() != nil {
+			t.Errorf("got rows of records %v, %v, want 2 and 6", got, r.check())
+		}
+		want := map[string]int64{squidMisfit: 1, "no message in the JSON object that the others are wrapped in": 3, malformedJSON: 4}
+		for _, reason := range r.tally.Reasons {
+			if want[reason.Text] != reason.First {
+				t.Errorf("got %v, want first at %d", reason, want[reason.Text])
+			}
+		}
+		if len(r.tally.Reasons) != len(want) || r.tally.Skipped != 4 {
+			t.Errorf("got %v, want 4 skipped for 3 reasons", r.tally.Reasons)
+		}
+	}
+}
+
+// A record without a time has that of its wrapper, one with a time its own.
+func TestUnwrapTime(t *testing.T) {
+	in := `{"log":"{\"user\":\"ann\",\"action\":\"upload\",\"bytes_out\":5}\n","time":"2026-11-20T20:25:30.25+01:00"}
+{"log":"{\"user\":\"bob\",\"action\":\"upload\",\"bytes_out\":6,\"timestamp\":\"2026-11-20T00:00:01Z\"}\n","time":"2026-11-20T20:25:31Z"}
+{"log":"{\"user\":\"eve\",\"action\":\"upload\",\"bytes_out\":7}\n","time":"soon"}
+`
+	c := &logCase{sniff: true, options: Options{Want: ^columnar.Cols(0)}}
+	for _, size := range []int{wholeBlock, 1} {
+		m, r := c.unwrapped([]byte(in), size)
+		if m.Format != JSONLines || r.err != nil {
+			t.Fatalf("got format %v, %v, want jsonl", m.Format, r.err)
+		}
+		got := r.tables[columnar.API.ID].Cells[0]
+		if want := []string{"2026-11-20T19:25:30.25Z", "2026-11-20T00:00:01Z"}; !slices.Equal(got, want) || r.tally.Skipped != 1 {
+			t.Errorf("got times %q and %v, want %q and one record without", got, r.tally.Reasons, want)
+		}
+	}
+}
+
+// FuzzUnwrap reads anything that looks wrapped.
+func FuzzUnwrap(f *testing.F) {
+	line := []byte(`1795206330.913     70 192.0.2.1 TCP_MISS/200 206 GET http://example.com/ ann HIER_DIRECT/192.0.2.7 text/html`)
+	for _, w := range wrappers {
+		f.Add([]byte(w.first + w.around(line) + w.around(line)))
+	}
+	f.Fuzz(func(t *testing.T, in []byte) {
+		if len(in) > fuzzSize {
+			return
+		}
+		c := &logCase{sniff: true, options: Options{Want: ^columnar.Cols(0), Written: time.Date(2026, 11, 28, 0, 0, 0, 0, time.UTC)}}
+		_, r := c.unwrapped(in, fuzzSize)
+		if err := r.check(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// BenchmarkUnwrap reads lines of Squid within wrappers; compare with BenchmarkRead.
+func BenchmarkUnwrap(b *testing.B) {
+	line := []byte("1772000000.123    120 10.0.0.1 TCP_MISS/200 1234 GET http://example.com/ alice HIER_DIRECT/192.0.2.1 text/html")
+	const lines = 1 << 18
+	for _, name := range []string{"", "RFC 3164", "RFC 5424", "CRI", "Docker", "Filebeat"} {
+		stored := bytes.Repeat(append(bytes.Clone(line), '\n'), lines)
+		for _, w := range wrappers {
+			if w.name == name {
+				stored = bytes.Repeat([]byte(w.around(line)), lines)
+			}
+		}
+		b.Run(cmp.Or(name, "plain"), func(b *testing.B) {
+			for b.Loop() {
+				Read(object("o", stored), &ReadOptions{}, func(*Member, *Block) error { return nil })
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/lines, "ns/record")
+		})
+	}
+}
