@@ -44,10 +44,21 @@ type volumePart struct {
 	onlys  []only           // by slot, where there are objects
 	came   *columnar.Groups // pairs of a slot and the address that it came from
 	alone  []int32          // slots by entity, where there is no object: needs no hash
+	// refused is what was blocked, by index in cells. Most cells have none, and a cell
+	// that had it too would take more of the cache.
+	refused map[int32]refused
+}
+
+// refused counts rows that were blocked, and the bytes out that they name.
+type refused struct{ rows, out int64 }
+
+func (r *refused) merge(n refused) {
+	r.rows += n.rows
+	r.out = addBytes(r.out, n.out)
 }
 
 func newVolumePart() *volumePart {
-	return &volumePart{groups: columnar.NewGroups(), cells: make([]volume, 1), onlys: make([]only, 1), came: columnar.NewGroups()}
+	return &volumePart{groups: columnar.NewGroups(), cells: make([]volume, 1), onlys: make([]only, 1), came: columnar.NewGroups(), refused: map[int32]refused{}}
 }
 
 func (p *volumePart) reset() {
@@ -55,6 +66,7 @@ func (p *volumePart) reset() {
 	p.came.Reset()
 	p.cells, p.onlys = p.cells[:1], p.onlys[:1]
 	clear(p.alone)
+	clear(p.refused)
 }
 
 // An only is the only event of a pair, or says where the cell of all its events
@@ -99,11 +111,10 @@ func (o *only) volume(midnight int64) volume {
 // volume is the part of a Summary that volumes measures, in integers.
 type volume struct {
 	counts
-	blocked, blockedOut int64
-	peak, peakTime      int64
-	peakRecord          int64
-	peakLog             int32
-	addresses           [4]uint32 // some that it came from
+	peak, peakTime int64
+	peakRecord     int64
+	peakLog        int32
+	addresses      [4]uint32 // some that it came from
 }
 
 // counts are what is kept of rows that are only added up.
@@ -266,8 +277,9 @@ func (v *volumes) add(p *volumePart, b *columnar.Batch, log int32, from, to int)
 		if b.Repeat == nil || b.Repeat[i>>3]>>(i&7)&1 == 0 {
 			c.events++
 			if blocked {
-				c.blocked++
-				c.blockedOut = addBytes(c.blockedOut, out[i])
+				n := p.refused[v.slots[i]]
+				n.merge(refused{1, out[i]})
+				p.refused[v.slots[i]] = n
 			} else {
 				c.out = addBytes(c.out, out[i])
 				c.in = addBytes(c.in, in[i])
@@ -329,7 +341,7 @@ func offer(logs *columnar.Dict, c *volume, n volume) {
 func (v *volumes) Size() int {
 	n := v.entities.size() + sizeOf(v.objects) + sizeOf(v.logs) + sizeOf(v.addresses)
 	for _, p := range v.parts.all {
-		n += p.groups.Size() + p.came.Size() + 4*len(p.alone) + len(p.cells)*int(unsafe.Sizeof(volume{})) + len(p.onlys)*int(unsafe.Sizeof(only{}))
+		n += p.groups.Size() + p.came.Size() + 4*len(p.alone) + len(p.cells)*int(unsafe.Sizeof(volume{})) + len(p.onlys)*int(unsafe.Sizeof(only{})) + 48*len(p.refused)
 	}
 	return n
 }
@@ -352,6 +364,8 @@ func (v *volumes) Drain(w *RunWriter) {
 			key = appendKey(key[:0], at.day, at.feed, kind, name, string(v.objects.Text(int32(what))))
 			c := p.cell(slot, at.day)
 			value = v.appendVolume(value[:0], &c, at.day)
+			n := p.refusedOf(slot)
+			value = binary.AppendUvarint(binary.AppendUvarint(value, uint64(n.rows)), uint64(n.out))
 			value = appendBytes(value, v.entities.shown(who))
 			for _, code := range came[ends[slot-1]:ends[slot]] {
 				value = binary.LittleEndian.AppendUint64(value, hashes[code])
@@ -372,6 +386,17 @@ func (p *volumePart) cell(slot int32, day Day) volume {
 		return o.volume(int64(day) * dayMicros)
 	}
 	return p.cells[o.cell]
+}
+
+// refusedOf returns what was blocked of a slot.
+func (p *volumePart) refusedOf(slot int32) refused {
+	if len(p.refused) == 0 {
+		return refused{}
+	}
+	if len(p.onlys) > 1 {
+		slot = p.onlys[slot].cell
+	}
+	return p.refused[slot]
 }
 
 // out returns the bytes out of a slot, where there are objects.
@@ -419,10 +444,7 @@ func (p *volumePart) cameBySlot() (ends []int32, came []uint32) {
 
 func (v *volumes) appendVolume(b []byte, c *volume, day Day) []byte {
 	midnight := int64(day) * dayMicros
-	b = c.counts.append(b, midnight)
-	for _, n := range [...]int64{c.blocked, c.blockedOut, c.peak} {
-		b = binary.AppendUvarint(b, uint64(n))
-	}
+	b = binary.AppendUvarint(c.counts.append(b, midnight), uint64(c.peak))
 	if c.peak > 0 {
 		b = binary.AppendUvarint(b, uint64(c.peakTime-midnight))
 		b = binary.AppendUvarint(b, uint64(c.peakRecord))
@@ -434,12 +456,13 @@ func (v *volumes) appendVolume(b []byte, c *volume, day Day) []byte {
 // A volumeMerger adds volumes up.
 type volumeMerger struct {
 	// keep reports whether there is to be a row. Nil: of all.
-	keep  func(object string, c *volume) bool
-	logs  *columnar.Dict // as in volumes
-	c     volume
-	spelt spelling
-	came  []uint64 // hashes of addresses
-	begun bool
+	keep    func(object string, c *volume) bool
+	logs    *columnar.Dict // as in volumes
+	c       volume
+	refused refused
+	spelt   spelling
+	came    []uint64 // hashes of addresses
+	begun   bool
 }
 
 func newVolumeMerger(keep func(object string, c *volume) bool) *volumeMerger {
@@ -451,12 +474,13 @@ func (m *volumeMerger) Add(day Day, _ uint64, value []byte) error {
 	d := decoder{b: value}
 	midnight := int64(day) * dayMicros
 	n := volume{counts: d.counts(midnight)}
-	n.blocked, n.blockedOut, n.peak = int64(d.uvarint()), int64(d.uvarint()), int64(d.uvarint())
+	n.peak = int64(d.uvarint())
 	if n.peak > 0 {
 		n.peakTime = int64(d.uvarint()) + midnight
 		n.peakRecord = int64(d.uvarint())
 		n.peakLog = m.logs.Code(d.bytes())
 	}
+	m.refused.merge(refused{int64(d.uvarint()), int64(d.uvarint())})
 	m.spelt.offer(n.first, d.bytes())
 	for len(d.b) > 0 {
 		m.came = append(m.came, d.uint64())
@@ -470,8 +494,6 @@ func (m *volumeMerger) Add(day Day, _ uint64, value []byte) error {
 		return nil
 	}
 	c.merge(&n.counts)
-	c.blocked += n.blocked
-	c.blockedOut = addBytes(c.blockedOut, n.blockedOut)
 	offer(m.logs, c, n)
 	return nil
 }
@@ -482,8 +504,8 @@ func (m *volumeMerger) Row(r *Row) bool {
 		return false
 	}
 	c := &m.c
-	spelt := m.spelt
-	m.begun, m.spelt = false, spelling{}
+	spelt, blocked := m.spelt, m.refused
+	m.begun, m.spelt, m.refused = false, spelling{}, refused{}
 	slices.Sort(m.came)
 	addresses := len(slices.Compact(m.came))
 	m.came = m.came[:0]
@@ -493,7 +515,7 @@ func (m *volumeMerger) Row(r *Row) bool {
 	r.Summary = Summary{
 		Events: c.events, BytesOut: c.out, BytesIn: c.in, KnownOut: c.knownOut, KnownIn: c.knownIn,
 		First: c.first, Last: c.last, Hours: c.hours, PeakOut: c.peak, PeakTime: c.peakTime,
-		Addresses: int64(addresses), Blocked: c.blocked, BlockedOut: c.blockedOut, Spelling: spelt.of(&r.Key),
+		Addresses: int64(addresses), Blocked: blocked.rows, BlockedOut: blocked.out, Spelling: spelt.of(&r.Key),
 	}
 	if c.peak > 0 {
 		r.Evidence = string(m.logs.Text(c.peakLog)) + ":" + strconv.FormatInt(c.peakRecord, 10)
