@@ -44,7 +44,7 @@ func (d *DomainAliases) set(text string) error {
 func (d DomainAliases) resolve() (domains map[string]string, faults []string) {
 	domains = map[string]string{}
 	add := func(alias, domain, where string) {
-		folded := detect.FoldDomain(alias)
+		folded := detect.CanonicalDomain(alias)
 		if alias != detect.NoDomain && (folded == "" || strings.Trim(folded, ".") != folded || strings.ContainsAny(folded, `\@/,;= `)) {
 			faults = append(faults, fmt.Sprintf("%s: %q: want a domain, as in corp.example or CORP", where, alias))
 			return
@@ -64,12 +64,12 @@ func (d DomainAliases) resolve() (domains map[string]string, faults []string) {
 		if len(d[domain]) == 0 {
 			faults = append(faults, where+": no aliases: want a list, as in [CORP, corp.local]")
 		}
-		add(domain, detect.FoldDomain(domain), where)
+		add(domain, detect.CanonicalDomain(domain), where)
 	}
 	for _, domain := range slices.Sorted(maps.Keys(d)) {
 		for i, alias := range d[domain] {
 			if domain != detect.NoDomain {
-				add(alias, detect.FoldDomain(domain), fmt.Sprintf("domain_aliases.%s[%d]", domain, i))
+				add(alias, detect.CanonicalDomain(domain), fmt.Sprintf("domain_aliases.%s[%d]", domain, i))
 			}
 		}
 	}

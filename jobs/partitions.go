@@ -40,7 +40,7 @@ func (s *state) fingerprint(a *detect.Aggregate) string {
 	if domains := s.options.Names.Domains; len(domains) > 0 {
 		json.NewEncoder(h).Encode(domains) // sorts the keys
 	}
-	if a.Judged {
+	if a.JudgedOnly {
 		fmt.Fprintf(h, " %s", s.config.rules.hash)
 	}
 	return hex.EncodeToString(h.Sum(nil))[:16]
@@ -67,7 +67,7 @@ func (s *state) shared(a *detect.Aggregate) string {
 		fmt.Fprintf(h, " %v", *s.options.Model)
 	}
 	fold := hex.EncodeToString(h.Sum(nil))[:16]
-	if a.Judged {
+	if a.JudgedOnly {
 		fold = fmt.Sprintf("%s %d %s", fold, a.Rev, s.config.rules.hash)
 	}
 	return fold
@@ -95,7 +95,7 @@ func (s *state) kept(ctx context.Context, day detect.Day) ([]kept, error) {
 func (s *state) inputsOf(all []kept) (inputs []store.InputRef, ok bool) {
 	for i, k := range all {
 		switch {
-		case !k.fresh || s.aggregates[i].Judged:
+		case !k.fresh || s.aggregates[i].JudgedOnly:
 		case !ok:
 			inputs, ok = k.Inputs, true
 		default:
@@ -118,7 +118,7 @@ func (c *Config) horizon() int {
 func (c *Config) horizonOf(a *detect.Aggregate) int {
 	n := 0
 	for _, d := range c.detections {
-		if d.Aggregate == a && !a.Judged {
+		if d.Aggregate == a && !a.JudgedOnly {
 			n = max(n, d.History)
 		}
 	}

@@ -99,7 +99,7 @@ func (p *program) backfillCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		history := slices.DeleteFunc(slices.Clone(s.aggregates), func(a *detect.Aggregate) bool { return a.Judged })
+		history := slices.DeleteFunc(slices.Clone(s.aggregates), func(a *detect.Aggregate) bool { return a.JudgedOnly })
 		for chunk := range inARow(days, config.chunk()) {
 			if err := s.fold(p.ctx, chunk, history, nil); err != nil {
 				return err

@@ -478,7 +478,7 @@ func (s *state) history(ctx context.Context, days []detect.Day) (*history, error
 		for i, a := range s.aggregates {
 			k := &all[i]
 			switch {
-			case k.fresh && (judged || !a.Judged):
+			case k.fresh && (judged || !a.JudgedOnly):
 				h.tables[a] = append(h.tables[a], &part{day, k.Feeds, k.Rows, s.rows(ctx, h, a, day)})
 			case judged && folded:
 				s.warnings = append(s.warnings, fmt.Sprintf("There is no %s of %s, as there are no logs of that day any more: what reads it finds nothing.", a.Name, day))
