@@ -42,7 +42,7 @@ type FoldOptions struct {
 	// Uploads are the HTTP methods that count as an upload; "" stands for rows of
 	// tables that have no method.
 	Uploads []string
-	// TwoLabels takes a name's last two labels for its registered domain, as
+	// TwoLabels uses the last two labels of a name as its registered domain, as
 	// profile seed does.
 	TwoLabels bool
 	// Names says which names of users and hosts mean the same entity.
@@ -60,7 +60,7 @@ type FoldOptions struct {
 type Folder interface {
 	// Fold adds the rows of a batch of one of the aggregate's tables.
 	Fold(b *columnar.Batch)
-	// Size is about how many bytes of memory the table fills.
+	// Size returns the approximate memory of the table in bytes.
 	Size() int
 	// Drain writes what the table holds and empties it. The table may keep names, so
 	// its Size need not become zero.
@@ -92,7 +92,7 @@ var Aggregates = []*Aggregate{
 // FoldFor returns the fold options that the detections need. seed selects the options
 // of profile seed. The caller sets the times.
 func FoldFor(dets []*Detection, seed bool) FoldOptions {
-	// CONNECT is a tunnel: what the client sent through it, it uploaded.
+	// CONNECT opens a tunnel: the client uploaded what it sent through the tunnel.
 	o := FoldOptions{Entropy: oddEntropy, Length: oddLength, Uploads: []string{"PUT", "POST", "PATCH", "CONNECT", ""}}
 	if seed {
 		o.Uploads, o.TwoLabels, o.CountBlocked = []string{"PUT", "POST"}, true, true

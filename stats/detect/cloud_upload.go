@@ -87,7 +87,7 @@ type upload struct {
 	service CloudService
 	past    []Row
 	today   *Row
-	covered int // days read before
+	covered int // days of history that were read
 	others  int // other entities that upload there
 }
 

@@ -25,7 +25,7 @@ type dnsMerger struct {
 	spelt spelling
 	s     Summary
 	names []mergedName
-	table []uint32 // of names by hash: index+1, 0 if free
+	table []uint32 // names by hash: index+1, 0 if free
 	local []uint32 // by name of the record: its index in names
 	// examples holds the best examples met so far, followed by buffers for more. text
 	// is a buffer for the examples of the row.
@@ -54,7 +54,7 @@ func newDNSMerger(o *FoldOptions, rows bool) *dnsMerger {
 
 type mergedName struct {
 	hash   uint64
-	order  uint64 // among queries of one time
+	order  uint64 // rank among queries of the same time
 	within int32  // its queries in the sliding window
 	size   uint16
 	odd    bool

@@ -86,7 +86,7 @@ func newDNSPairs(o *FoldOptions) *dnsPairs {
 // bytes.
 type dnsSection struct {
 	groups  *columnar.Groups
-	most    []float64 // entropy of a name, by slot
+	most    []float64 // by slot: the greatest entropy of a name
 	arena   []byte    // the names' subdomains
 	names   []dnsName
 	table   []uint64 // names by the hash of name and entity: 39 bits of the hash, and index+1; 0 if free

@@ -84,7 +84,7 @@ type dnsScorer struct {
 	kept         int
 
 	best likely
-	rows *scoreRows // nil: only sums are wanted
+	rows *scoreRows // nil: only sums are needed
 }
 
 type scoredName struct {

@@ -25,7 +25,7 @@ many other clients query the domain.
 What it cannot see: slow tunnels (dns_information), and tunnels spread over many domains.
 How to investigate: the example names; which process sends the queries; whether the domain's name server is known.`
 
-// repeatedNames labels many queries for few names.
+// repeatedNames is the label for many queries of few names.
 const repeatedNames = "the same names again and again: a retry loop, a health check or a resolver"
 
 func dnsVolume() *Detection {

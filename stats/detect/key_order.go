@@ -18,7 +18,7 @@ func sizeOf(d *columnar.Dict) int { return d.Size() + 40*d.Len() }
 // sortedCodes returns the used codes of a dictionary in the order of their texts.
 func sortedCodes(d *columnar.Dict, used []bool) []int32 {
 	type item struct {
-		prefix uint64 // most texts differ here: comparing them need not look further
+		prefix uint64 // most texts differ here, so comparing rarely needs the rest
 		code   int32
 	}
 	var items []item

@@ -358,7 +358,7 @@ type peers struct {
 type newcomer struct {
 	Finding
 	days, below int // its own days in peers.days: all, and those below the judged one
-	history     int // days of baseline
+	history     int // length of the baseline in days
 }
 
 func (p *peers) add(rows []Row) {
