@@ -8,20 +8,20 @@ import (
 	"outflow/stats/detect"
 )
 
-// An Allow is an entry of the allow-list. A finding that matches all that the
-// entry names is kept, marked as allowed, and counts for no risk. An entry that
-// has expired no longer works, and says so.
+// An Allow is an entry of the allow-list. A finding that matches every field that the
+// entry sets is kept, marked as allowed, and adds no risk. An expired entry has no
+// effect, and the report says so.
 type Allow struct {
 	Detection   string `yaml:"detection"`
 	User        string `yaml:"user"`
 	Host        string `yaml:"host"`
 	Domain      string `yaml:"domain"`      // the object or its host, or a domain above it
-	CIDR        string `yaml:"cidr"`        // of the entity's address
+	CIDR        string `yaml:"cidr"`        // contains the entity's address
 	Fingerprint string `yaml:"fingerprint"` // finding_uid
 	Reason      string `yaml:"reason"`
-	Expires     string `yaml:"expires"` // the last day on which it works
+	Expires     string `yaml:"expires"` // the last day on which it is valid
 
-	user    string // names of the entities that User and Host say
+	user    string // canonical names of User and Host
 	host    string
 	cidr    netip.Prefix
 	expires detect.Day
@@ -33,7 +33,7 @@ func (a *Allow) check() error {
 		return fmt.Errorf("reason is missing: say why this is known and accepted")
 	}
 	if a.Expires == "" {
-		return fmt.Errorf("expires is missing: give the last day on which it holds, as in 2027-06-30")
+		return fmt.Errorf("expires is missing: give the last day on which it is valid, as in 2027-06-30")
 	}
 	var err error
 	if a.expires, err = detect.ParseDay(a.Expires); err != nil {
@@ -45,7 +45,7 @@ func (a *Allow) check() error {
 		}
 	}
 	if a.Detection == "" && a.User == "" && a.Host == "" && a.Domain == "" && a.CIDR == "" && a.Fingerprint == "" {
-		return fmt.Errorf("it names nothing and would allow everything")
+		return fmt.Errorf("no field is set, so it would allow everything: set detection, user, host, domain, cidr or fingerprint")
 	}
 	return nil
 }
@@ -83,7 +83,7 @@ func (a *Allow) matches(f *detect.Finding) bool {
 	return true
 }
 
-// below reports whether host is domain or a name in it.
+// below reports whether host is domain or a subdomain of it.
 func below(host, domain string) bool {
 	host, domain = strings.ToLower(host), strings.ToLower(domain)
 	rest, ok := strings.CutSuffix(host, domain)
@@ -103,14 +103,14 @@ func allow(list []*Allow, findings []detect.Finding) {
 	}
 }
 
-// allowWarnings names the entries that expired before day, and those that
+// allowWarnings names the entries that expired before day, and the entries that
 // matched nothing.
 func allowWarnings(list []*Allow, day detect.Day) []string {
 	var out []string
 	for _, a := range list {
 		switch {
 		case a.expires < day:
-			out = append(out, fmt.Sprintf("The allow-list entry for %s expired on %s and no longer works.", a, a.expires))
+			out = append(out, fmt.Sprintf("The allow-list entry for %s expired on %s and has no effect.", a, a.expires))
 		case !a.used:
 			out = append(out, fmt.Sprintf("The allow-list entry for %s matched nothing (expires %s).", a, a.expires))
 		}

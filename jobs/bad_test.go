@@ -125,7 +125,7 @@ func TestExitCodes(t *testing.T) {
 	}{
 		{exitOK, night, ""},
 		{exitOK, []string{"scan", "logs"}, ""},
-		{exitOK, []string{"scan", "empty"}, "nothing to read"},
+		{exitOK, []string{"scan", "empty"}, "no logs found"},
 		{exitOK, []string{"scan", "cut"}, "ends early"},
 		{exitConfig, []string{"scan"}, "requires at least 1 arg"},
 		{exitConfig, []string{"scan", "logs", "--no-such"}, "unknown flag"},
@@ -192,8 +192,8 @@ func TestInterrupted(t *testing.T) {
 	s.run(20) // and the next run is not in its way
 }
 
-// If this fails, a log file is full of control characters, or what is piped
-// from stdout is not only results.
+// If this fails, a log file is full of control characters, or stdout has more than
+// results when it is piped.
 func TestProgressAndColour(t *testing.T) {
 	s := newSite(t, datedURI)
 	s.quiet(20)

@@ -14,10 +14,10 @@ import (
 	"outflow/stats/sigma"
 )
 
-// blind says which detections could not judge which tables of which feeds: no
-// log of the table fills all the columns that they need. Connections carry the
-// bytes of the requests within them, so where a feed's connections can be judged
-// its requests need not be.
+// blind returns the detections that could not judge a table of a feed, because no log
+// of that table fills all the columns that they need. Connections carry the bytes of
+// the requests within them, so if the connections of a feed can be judged, its
+// requests need not be.
 func blind(detections []*detect.Detection, inputs []reports.Input) []reports.Blind {
 	type place struct{ feed, table, detection string }
 	missing := map[place]*reports.Blind{}
@@ -38,7 +38,7 @@ func blind(detections []*detect.Detection, inputs []reports.Input) []reports.Bli
 			b := missing[p]
 			if b == nil {
 				b = &reports.Blind{Feed: in.Feed, Table: in.Table, Detection: d.Name, Column: c.String(),
-					Why:    "No " + in.Format + " log of feed " + in.Feed + " says " + c.String() + " (" + c.Doc() + ") where the rest is.",
+					Why:    "No " + in.Format + " log of feed " + in.Feed + " has " + c.String() + " (" + c.Doc() + ").",
 					Remedy: remedy(in.Format, c)}
 				missing[p] = b
 			}
@@ -58,8 +58,9 @@ func blind(detections []*detect.Detection, inputs []reports.Input) []reports.Bli
 	return joined(out)
 }
 
-// unread says which detections had nothing to judge, because no log of any table
-// that they read was there. Where nothing was read at all, the report says so.
+// unread returns the detections that had nothing to judge, because no log had rows of
+// the tables that they read. If nothing was read at all, it returns nil: the report
+// says so itself.
 func unread(detections []*detect.Detection, inputs []reports.Input) []reports.Blind {
 	read := map[string]bool{}
 	for _, in := range inputs {
@@ -87,8 +88,9 @@ func unread(detections []*detect.Detection, inputs []reports.Input) []reports.Bl
 	return joined(out)
 }
 
-// silent says which feeds of the configuration have no row of what is judged, which
-// when says: a log that is late, has stopped or was not read looks like a quiet time.
+// silent returns the configured feeds that have no row in the judged time, which when
+// names in words. A log that is late, has stopped or was not read looks like a quiet
+// time.
 func silent(config *Config, h *history, days []detect.Day, inputs []reports.Input, when string) []reports.Blind {
 	found, heard := map[string]bool{}, map[string]bool{}
 	for _, in := range inputs {
@@ -120,7 +122,7 @@ func silent(config *Config, h *history, days []detect.Day, inputs []reports.Inpu
 	return out
 }
 
-// spanOf writes the first and the last of days, which ascend.
+// spanOf formats the first and the last of days, which ascend.
 func spanOf(days []detect.Day) string {
 	if len(days) > 1 {
 		return days[0].String() + " to " + days[len(days)-1].String()
@@ -128,16 +130,16 @@ func spanOf(days []detect.Day) string {
 	return days[0].String()
 }
 
-// What rows without an entity or a destination must be to be a blind spot: a share of
-// their table's, or bytes. Fewer are in inputs.csv: proxies log a few requests that
-// broke before they knew whose they were.
+// Rows without an entity or a destination are a blind spot if they exceed this share
+// of their table's rows, or this number of bytes. Fewer are only in inputs.csv:
+// proxies log a few requests that failed before the client was known.
 const (
 	minLackingShare = 0.01
 	minLackingBytes = 1_000_000
 )
 
-// unattributed says which rows of feeds belong to nobody, and which went nobody knows
-// where. Columns that are never filled are blind's.
+// unattributed returns the feeds with rows that have no entity, or no destination.
+// blind returns those whose columns are never filled.
 func unattributed(inputs []reports.Input) []reports.Blind {
 	type place struct{ feed, table string }
 	type sum struct {
@@ -165,12 +167,12 @@ func unattributed(inputs []reports.Input) []reports.Blind {
 		}
 		if v := s.nobody; matters(v) {
 			out = append(out, reports.Blind{Feed: p.feed, Table: p.table, Rows: v.Rows,
-				Why:    fmt.Sprintf("%s of feed %s (%s) %s to nobody: no user, address or host is named.", v, p.feed, p.table, verb(v.Rows, "belongs", "belong")),
-				Remedy: "Let the log name the user, or the client's address; if it does, say under which name in the input's mapping."})
+				Why:    fmt.Sprintf("%s of feed %s (%s) %s no user, address or host.", v, p.feed, p.table, verb(v.Rows, "has", "have")),
+				Remedy: "Log the user or the client's address; if the log has one, name its column in the input's mapping."})
 		}
 		if v := s.nowhere; matters(v) && v.Rows < s.rows {
 			out = append(out, reports.Blind{Feed: p.feed, Table: p.table, Rows: v.Rows, Detection: "cloud_upload",
-				Why:    fmt.Sprintf("%s of feed %s (%s) went nobody knows where: no destination is named.", v, p.feed, p.table),
+				Why:    fmt.Sprintf("%s of feed %s (%s) %s no destination.", v, p.feed, p.table, verb(v.Rows, "has", "have")),
 				Remedy: "The other detections count them. A proxy that logs hosts and upload bytes sees the destinations."})
 		}
 	}
@@ -185,8 +187,8 @@ func verb(n int64, one, more string) string {
 	return more
 }
 
-// judged says which tables of feeds have rows of the judged days with all that some
-// detection needs.
+// judged returns, for each feed and table with rows of the judged days, the detections
+// whose needed columns they have.
 func judged(config *Config, h *history, inputs []reports.Input) []reports.Judged {
 	type place struct{ feed, table string }
 	by := map[place]map[string]bool{}
@@ -225,13 +227,13 @@ func judged(config *Config, h *history, inputs []reports.Input) []reports.Judged
 	return out
 }
 
-// hasRuleOf reports whether some rule is run on rows of a table.
+// hasRuleOf reports whether a rule runs on rows of a table.
 func (c *Config) hasRuleOf(t *columnar.Table) bool {
 	return c.runsRules() && slices.ContainsFunc(c.rules.set.Rules, func(r *sigma.Rule) bool { return slices.Contains(r.Tables(), t) })
 }
 
-// unplaced says which feeds of cloud API calls name no bucket: where their bytes
-// went is not known.
+// unplaced returns the feeds of cloud API calls that name no bucket, so that the
+// destination of their bytes is unknown.
 func unplaced(config *Config, h *history, inputs []reports.Input) []reports.Blind {
 	d := config.detection("cloud_upload")
 	if d == nil {
@@ -252,21 +254,21 @@ func unplaced(config *Config, h *history, inputs []reports.Input) []reports.Blin
 	for _, feed := range slices.Sorted(maps.Keys(rows)) {
 		if !named[feed] {
 			out = append(out, reports.Blind{Feed: feed, Table: columnar.API.Name, Detection: d.Name, Column: columnar.Resource.String(), Rows: rows[feed],
-				Why:    "No call of feed " + feed + " names a bucket, so where its bytes went is not known.",
+				Why:    "Feed " + feed + " does not log destinations: no call names a bucket.",
 				Remedy: "A proxy that logs hosts and upload bytes sees the destinations."})
 		}
 	}
 	return out
 }
 
-// masked says of which feeds a dialect does not write all DNS names as they were
-// asked: what judges names sees less of them than there was. dns_volume counts queries,
-// whatever their names.
+// masked returns the feeds in which a dialect does not write all DNS names as they
+// were queried, so that detections that judge names see fewer of them than there were.
+// dns_volume is not affected: it counts queries, whatever their names.
 func masked(detections []*detect.Detection, inputs []reports.Input) []reports.Blind {
-	var judges []string
+	var affected []string
 	for _, d := range detections {
 		if d.Needs.Has(columnar.Query) && d.Name != "dns_volume" {
-			judges = append(judges, d.Name)
+			affected = append(affected, d.Name)
 		}
 	}
 	type place struct{ feed, format string }
@@ -283,21 +285,21 @@ func masked(detections []*detect.Detection, inputs []reports.Input) []reports.Bl
 	slices.SortFunc(places, func(a, b place) int { return cmp.Or(cmp.Compare(a.feed, b.feed), cmp.Compare(a.format, b.format)) })
 	var out []reports.Blind
 	for _, p := range places {
-		if len(judges) == 0 {
+		if len(affected) == 0 {
 			break
 		}
 		how := ""
 		if f := logs.Named(p.format); f != nil {
 			how = f.Masks
 		}
-		out = append(out, reports.Blind{Feed: p.feed, Table: columnar.DNS.Name, Detection: strings.Join(judges, ", "), Column: columnar.Query.String(), Rows: masked[p],
-			Why:    fmt.Sprintf("Of %d queries of feed %s, %d have names that %s does not write as they were asked, but %s.", rows[p], p.feed, masked[p], p.format, how),
-			Remedy: "Ordinary clients seldom ask for such names, tunnels of raw bytes do: look who asked, or let BIND, CoreDNS or a network sensor log the names in full."})
+		out = append(out, reports.Blind{Feed: p.feed, Table: columnar.DNS.Name, Detection: strings.Join(affected, ", "), Column: columnar.Query.String(), Rows: masked[p],
+			Why:    fmt.Sprintf("Of %d queries of feed %s, %d have names that %s does not write as they were queried, but %s.", rows[p], p.feed, masked[p], p.format, how),
+			Remedy: "Ordinary clients seldom query such names, tunnels of raw bytes do. Check which client queried them, or let BIND, CoreDNS or a network sensor log the names in full."})
 	}
 	return out
 }
 
-// joined makes one of the blind spots that have one cause.
+// joined joins the blind spots that have the same cause.
 func joined(all []reports.Blind) []reports.Blind {
 	var out []reports.Blind
 	for _, b := range all {
@@ -312,10 +314,10 @@ func joined(all []reports.Blind) []reports.Blind {
 	return out
 }
 
-// remedy says what would make a dialect fill a column.
+// remedy says how to get a dialect to fill a column.
 func remedy(format string, c columnar.Col) string {
 	if c == columnar.DstHost {
-		return "Connections have bytes without the name of the server: a proxy that logs hosts and upload bytes has both."
+		return "Connections have bytes but no server name: a proxy that logs hosts and upload bytes has both."
 	}
 	if f := logs.Named(format); f != nil {
 		if text := f.Remedy(c); text != "" {

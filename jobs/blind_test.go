@@ -12,8 +12,8 @@ import (
 	"outflow/stats/detect"
 )
 
-// If this fails, a silent zero is taken for a quiet night, or the report cries
-// blind where another log of the feed says what is needed.
+// If this fails, a silent zero looks like a quiet night, or the report says blind
+// although another log of the feed has what is needed.
 func TestBlind(t *testing.T) {
 	in := func(format, table string, known ...columnar.Col) reports.Input {
 		i := reports.Input{Feed: "f", Format: format, Table: table, Rows: 10, Known: map[columnar.Col]int64{}}
@@ -56,7 +56,7 @@ func TestBlind(t *testing.T) {
 // If this fails, a report tells users to do what does not help, or nothing.
 func TestRemedy(t *testing.T) {
 	const (
-		server  = "Connections have bytes without the name of the server: a proxy that logs hosts and upload bytes has both."
+		server  = "Connections have bytes but no server name: a proxy that logs hosts and upload bytes has both."
 		sensor  = "This dialect does not log it; another sensor on the same path may."
 		eve     = "Enable the flow event in Suricata's eve-log: it counts bytes in both directions."
 		conn    = "Keep Zeek's conn.log beside this log: it counts bytes in both directions."
@@ -109,15 +109,15 @@ func TestMaskedSaysHow(t *testing.T) {
 		"unbound": "with ? for odd bytes or & for the last label: fewer are distinct, or they are of another domain than shorter ones",
 	} {
 		got := masked([]*detect.Detection{d}, []reports.Input{{Feed: "dns", Format: format, Rows: 9, Masked: 2}})
-		want := "Of 9 queries of feed dns, 2 have names that " + format + " does not write as they were asked, but " + how + "."
+		want := "Of 9 queries of feed dns, 2 have names that " + format + " does not write as they were queried, but " + how + "."
 		if len(got) != 1 || got[0].Why != want {
 			t.Errorf("%s: got %+v, want %s", format, got, want)
 		}
 	}
 }
 
-// If this fails, bytes that belong to nobody, or went nobody knows where, are missing
-// from all sums without a word.
+// If this fails, bytes without an entity or a destination are missing from all sums
+// without a word.
 func TestUnattributed(t *testing.T) {
 	in := func(feed, table string, rows, outside int64, nobody, nowhere reports.Volume) reports.Input {
 		return reports.Input{Feed: feed, Table: table, Rows: rows, Outside: outside, Unattributed: nobody, Unplaced: nowhere}
@@ -130,18 +130,18 @@ func TestUnattributed(t *testing.T) {
 	}{
 		{"everybody is known", []reports.Input{in("a", "http", 100, 0, none, none)}, nil},
 		{"several objects, half of the rows", []reports.Input{in("a", "api", 5, 0, reports.Volume{Rows: 2, BytesOut: 1_800_000_000}, none), in("a", "api", 5, 0, reports.Volume{Rows: 3, BytesOut: 2_700_000_000, BytesIn: 1}, none)},
-			[]string{"4.5 GB of 5 rows of feed a (api) belong to nobody: no user, address or host is named."}},
+			[]string{"4.5 GB of 5 rows of feed a (api) have no user, address or host."}},
 		{"one row", []reports.Input{in("a", "api", 1, 0, reports.Volume{Rows: 1, BytesOut: 9_000_000_000}, none)},
-			[]string{"9 GB of 1 row of feed a (api) belongs to nobody: no user, address or host is named."}},
+			[]string{"9 GB of 1 row of feed a (api) has no user, address or host."}},
 		{"no bytes", []reports.Input{in("d", "dns", 3, 0, reports.Volume{Rows: 2}, none)},
-			[]string{"2 rows of feed d (dns) belong to nobody: no user, address or host is named."}},
+			[]string{"2 rows of feed d (dns) have no user, address or host."}},
 		{"a few broken requests", []reports.Input{in("a", "http", 100_000, 0, reports.Volume{Rows: 999, BytesOut: 999_999}, none)}, nil},
 		{"few rows, many bytes", []reports.Input{in("a", "http", 100_000, 0, reports.Volume{Rows: 1, BytesOut: 1_000_000}, none)},
-			[]string{"1 MB of 1 row of feed a (http) belongs to nobody: no user, address or host is named."}},
+			[]string{"1 MB of 1 row of feed a (http) has no user, address or host."}},
 		{"a share of the judged rows", []reports.Input{in("a", "http", 100_000, 99_000, reports.Volume{Rows: 10}, none)},
-			[]string{"10 rows of feed a (http) belong to nobody: no user, address or host is named."}},
+			[]string{"10 rows of feed a (http) have no user, address or host."}},
 		{"nobody knows where", []reports.Input{in("a", "http", 10, 0, none, reports.Volume{Rows: 2, BytesOut: 7_000})},
-			[]string{"7 kB of 2 rows of feed a (http) went nobody knows where: no destination is named."}},
+			[]string{"7 kB of 2 rows of feed a (http) have no destination."}},
 		{"a log without destinations, which blind says", []reports.Input{in("a", "http", 2, 0, none, reports.Volume{Rows: 2, BytesOut: 7_000_000})}, nil},
 	} {
 		var got []string

@@ -14,10 +14,10 @@ import (
 	"outflow/stats/detect"
 )
 
-// everything is a set of all columns.
+// everything is the set of all columns.
 const everything = columnar.Cols(1<<columnar.NumCols - 1)
 
-// allTime bounds nothing.
+// allTime sets no bounds.
 var allTime = detect.FoldOptions{From: math.MinInt64, To: math.MaxInt64}
 
 func (p *program) catCommand() *cobra.Command {
@@ -26,9 +26,9 @@ func (p *program) catCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "cat FILE…",
 		Short: "print any log as its canonical table",
-		Long: "cat decodes logs and prints the rows of one table: where the logs hold several, that of the first row,\n" +
-			"or the one that --table names. The table event has what no other holds, of Windows' logs and auditd's, and is\n" +
-			"printed only if it is named.",
+		Long: "cat decodes logs and prints the rows of one table: if the logs hold several, the table of the first row,\n" +
+			"or the table that --table names. The table event has the records of Windows and auditd that fit no other\n" +
+			"table; it is printed only if --table names it.",
 		Args: cobra.MinimumNArgs(1),
 	}
 	inputs.bind(c)
@@ -96,11 +96,11 @@ func (p *program) inspectCommand() *cobra.Command {
 	var workers int
 	c := &cobra.Command{
 		Use:   "inspect FILE…",
-		Short: "say what a log is and what could be judged on it",
+		Short: "show what a log is and which detections are blind on it",
 		Args:  cobra.MinimumNArgs(1),
 	}
 	inputs.bind(c)
-	c.Flags().IntVar(&workers, "workers", 1, "workers that decode")
+	c.Flags().IntVar(&workers, "workers", 1, "number of workers that decode")
 	c.RunE = func(_ *cobra.Command, args []string) error {
 		sources, total, err := p.find(&inputs, args)
 		if err != nil {
@@ -129,7 +129,7 @@ func (p *program) inspectCommand() *cobra.Command {
 	return c
 }
 
-// printInput says what one log is: tables are its lines of inputs.csv.
+// printInput prints what one log is. tables are its lines of inputs.csv.
 func (p *program) printInput(tables []reports.Input) {
 	in := &tables[0]
 	fmt.Fprintf(p.stdout, "%s\n", printable(in.Name))
@@ -147,7 +147,7 @@ func (p *program) printInput(tables []reports.Input) {
 		fmt.Fprintf(p.stdout, "  other    %s: %d records\n", printable(k.Name), k.Count)
 	}
 	if in.Masked > 0 {
-		fmt.Fprintf(p.stdout, "  masked   %d names: not written as they were asked\n", in.Masked)
+		fmt.Fprintf(p.stdout, "  masked   %d names: not written as they were queried\n", in.Masked)
 	}
 	for _, reason := range in.Reasons {
 		fmt.Fprintf(p.stdout, "  skipped  %s\n", printable(reason))
@@ -159,10 +159,10 @@ func (p *program) printInput(tables []reports.Input) {
 		}
 		fmt.Fprintf(p.stdout, "  table    %s: %d rows, %s to %s\n", t.Table, t.Rows, stamp(t.First), stamp(t.Last))
 		if v := t.Unattributed; v.Rows > 0 {
-			fmt.Fprintf(p.stdout, "    %s %s to nobody: no user, src_ip or host\n", v, verb(v.Rows, "belongs", "belong"))
+			fmt.Fprintf(p.stdout, "    %s %s no user, src_ip or host\n", v, verb(v.Rows, "has", "have"))
 		}
 		if v := t.Unplaced; v.Rows > 0 {
-			fmt.Fprintf(p.stdout, "    %s went nobody knows where: no destination\n", v)
+			fmt.Fprintf(p.stdout, "    %s %s no destination\n", v, verb(v.Rows, "has", "have"))
 		}
 		for _, c := range columnar.TableNamed(t.Table).Cols {
 			fmt.Fprintf(p.stdout, "    %-14s %5.1f %%\n", c, 100*float64(t.Known[c])/float64(t.Rows))

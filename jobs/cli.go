@@ -1,5 +1,5 @@
-// Package jobs runs outflow: its command line, its nightly job, and the only
-// concurrency there is (Fold, ahead, together).
+// Package jobs runs outflow: its command line, its nightly and hourly jobs, and all of
+// its concurrency (Fold, ahead, together).
 package jobs
 
 import (
@@ -23,18 +23,18 @@ import (
 	"outflow/stats/detect"
 )
 
-// Exit codes. A scheduler must not take a night that found something for a
-// night that failed, so findings alone leave 0.
+// Exit codes. A scheduler must not mistake a night with findings for a night that
+// failed, so findings alone exit with 0.
 const (
 	exitOK       = 0
 	exitInternal = 1
-	exitConfig   = 2 // usage or configuration; running it again will not help
-	exitPartial  = 3 // with strict: some log was not read, or not in full
+	exitConfig   = 2 // usage or configuration: running again does not help
+	exitPartial  = 3 // with strict: a log was not read, or only in part
 	exitNoInput  = 4 // with require-input: there was nothing to read
 	exitFindings = 10
 )
 
-// An exit is an error that has its own exit code.
+// An exit is an error with its own exit code.
 type exit struct {
 	code int
 	err  error
@@ -43,7 +43,7 @@ type exit struct {
 func (e exit) Error() string { return e.err.Error() }
 func (e exit) Unwrap() error { return e.err }
 
-// A program is one invocation: what it may touch of the outside.
+// A program is one invocation of outflow, with all that it may touch outside.
 type program struct {
 	stdout, stderr io.Writer
 	env            func(string) (string, bool)
@@ -51,22 +51,22 @@ type program struct {
 	limit          func(int64) int64 // debug.SetMemoryLimit
 	collect        func(int) int     // debug.SetGCPercent
 	tty            bool              // stderr is a terminal
-	width          int               // of the terminal that stdout is, else 0
+	width          int               // of the terminal on stdout; 0: no terminal
 	colour         bool
 	ctx            context.Context
 
 	configFile string
 	quiet      bool
-	running    bool // the command line was in order
+	running    bool // the command line was valid
 }
 
-// How much garbage there may be, in percent of what is in use.
+// GC percentages: how much garbage the heap may have, in percent of the memory in use.
 const (
-	// All that is hot in folding works in memory of its own, so a smaller heap costs
+	// The hot paths of folding work in memory of their own, so a smaller heap costs
 	// next to no time.
 	foldingGarbage = 50
 	// Judging streams rows through a small heap, which would be collected hundreds of
-	// times; the limit keeps it from taking more than folding did.
+	// times. The memory limit keeps it from taking more than folding did.
 	judgingGarbage = 200
 )
 
@@ -84,7 +84,7 @@ func Main(args []string) int {
 		p.width, _, _ = term.GetSize(fd)
 		p.colour = os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
 	} else {
-		p.width, _ = strconv.Atoi(os.Getenv("COLUMNS")) // 0, nothing is cut, unless the user says so
+		p.width, _ = strconv.Atoi(os.Getenv("COLUMNS")) // 0 by default: nothing is cut
 	}
 	return p.run(args)
 }
@@ -111,20 +111,20 @@ func (p *program) run(args []string) int {
 	case errors.As(err, &config), !p.running:
 		code = exitConfig
 	case errors.Is(err, context.Canceled):
-		err = errors.New("interrupted: nothing of the unfinished day was kept")
+		err = errors.New("interrupted: the unfinished day was not saved")
 	}
 	fmt.Fprintf(p.stderr, "outflow: %v\n", err)
 	return code
 }
 
-// root builds the command line. Flags are bound to values of this call, so that
-// nothing outlives it.
+// root builds the command line. Flags are bound to values of this call, so nothing
+// outlives it.
 func (p *program) root() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "outflow",
-		Short: "find which data left, from logs that are already there",
+		Short: "find data exfiltration in logs that you already have",
 		Long: "outflow reads cloud API, proxy, DNS, network and endpoint logs, compares every user and\n" +
-			"host with their own past, and reports what data left.",
+			"host with their own past, and reports which data left.",
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		Args:          cobra.NoArgs,
@@ -153,8 +153,8 @@ func (p *program) root() *cobra.Command {
 	return root
 }
 
-// started makes a command, and those below it, note that its line was in order:
-// errors before that are the user's.
+// started makes a command and its subcommands record that their command line was
+// valid. Errors before that are the user's.
 func (p *program) started(c *cobra.Command) {
 	if run := c.RunE; run != nil {
 		c.RunE = func(c *cobra.Command, args []string) error {
@@ -167,8 +167,8 @@ func (p *program) started(c *cobra.Command) {
 	}
 }
 
-// withConfig adds the flags of the configuration to a command and returns what
-// loads it after the command line is parsed.
+// withConfig adds the flags of the configuration to a command. It returns a function
+// that loads the configuration after the command line is parsed.
 func (p *program) withConfig(c *cobra.Command) func() (*Config, error) {
 	c.Flags().StringVarP(&p.configFile, "config", "c", "", "configuration `file` (OUTFLOW_CONFIG)")
 	blank := defaults()
@@ -202,8 +202,8 @@ func (p *program) withConfig(c *cobra.Command) func() (*Config, error) {
 	}
 }
 
-// A flagText is what the flag of a setting says. A list's may be repeated: what they
-// say adds up.
+// A flagText is the value of a setting's flag. The flag of a list may be repeated; the
+// values add up.
 type flagText struct {
 	text  string
 	given bool
@@ -220,7 +220,7 @@ func (f *flagText) Set(text string) error {
 	return nil
 }
 
-// Type is what help calls the value.
+// Type returns the name of the value's type in help.
 func (f *flagText) Type() string {
 	switch {
 	case f.of.toggle:
@@ -231,7 +231,7 @@ func (f *flagText) Type() string {
 	return "string"
 }
 
-// note tells the user how the run goes.
+// note prints a message about the run to stderr, unless the run is quiet.
 func (p *program) note(format string, args ...any) {
 	if !p.quiet {
 		fmt.Fprintf(p.stderr, "outflow: "+format+"\n", args...)
@@ -248,7 +248,7 @@ func (p *program) versionCommand() *cobra.Command {
 	}
 }
 
-// version is the module's version where the build knows one.
+// version returns the version of the module, if the build has one.
 func version() string {
 	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" && info.Main.Version != "(devel)" {
 		return info.Main.Version

@@ -20,47 +20,47 @@ import (
 	"outflow/stats/detect"
 )
 
-// A Config is everything that a run can be told. Each key is a key of the
-// configuration file; those with a single value are also a flag and a variable
-// of the environment: state is --state and OUTFLOW_STATE.
+// A Config is the configuration of a run. Each field is a key of the configuration
+// file. A key with a single value is also a flag and an environment variable: state is
+// --state and OUTFLOW_STATE.
 type Config struct {
-	Profile       string        `yaml:"profile" doc:"default, or seed: every detection and rule to the letter of the document it comes from"`
+	Profile       string        `yaml:"profile" doc:"default, or seed: the original rules, untuned"`
 	Inputs        []*Input      `yaml:"inputs" doc:"the logs to read"`
-	Own           []string      `yaml:"own" doc:"hosts and domains (with what is below them) that are the company's own: uploads there are not exfiltration"`
-	DomainAliases DomainAliases `yaml:"domain_aliases" doc:"other names of domains in users' names, by domain: with corp.example: [CORP, corp.local], CORP\\anna and anna@corp.local are anna@corp.example; the alias . is for names without a domain"`
+	Own           []string      `yaml:"own" doc:"the company's own hosts and domains, including subdomains: uploads to them are not exfiltration"`
+	DomainAliases DomainAliases `yaml:"domain_aliases" doc:"other names of domains in user names, by domain: with corp.example: [CORP, corp.local], CORP\\anna and anna@corp.local are anna@corp.example; the alias . is for names without a domain"`
 	State         string        `yaml:"state" doc:"folder or s3:// URI that keeps the daily aggregates and findings"`
 	Out           string        `yaml:"out" doc:"folder or s3:// URI for reports"`
-	Reports       []string      `yaml:"reports" doc:"report formats to write, of outflow list reports"`
-	Backfill      bool          `yaml:"backfill" doc:"fold days of history that are missing from the state, if their logs are there"`
-	Zone          string        `yaml:"zone" doc:"time zone of logs that name none, as in Europe/Paris"`
+	Reports       []string      `yaml:"reports" doc:"report formats to write; see outflow list reports"`
+	Backfill      bool          `yaml:"backfill" doc:"build missing baselines from the logs of past days, if they still exist"`
+	Zone          string        `yaml:"zone" doc:"time zone of logs without one, as in Europe/Paris"`
 	Allow         []*Allow      `yaml:"allow" doc:"findings that are known and accepted"`
-	Rules         []string      `yaml:"rules" doc:"files and folders of Sigma rules to run beside those that come with outflow"`
-	Placeholders  Placeholders  `yaml:"placeholders" doc:"what %name% stands for in Sigma rules that say expand, by name"`
+	Rules         []string      `yaml:"rules" doc:"files and folders of Sigma rules to run in addition to those that come with outflow"`
+	Placeholders  Placeholders  `yaml:"placeholders" doc:"the values of %name% in Sigma rules with the modifier expand, by name"`
 	Disable       []string      `yaml:"disable" doc:"detections and rules not to run"`
 	Detections    ast.Node      `yaml:"detections" doc:"thresholds by detection"`
 	S3            S3            `yaml:"s3"`
-	Workers       int           `yaml:"workers" doc:"workers that decode and fold; 0: one for each CPU"`
-	Memory        detect.Bytes  `yaml:"memory" doc:"memory that a run may take, as in 1GiB: over it, tables go to temporary files; 0: GOMEMLIMIT, else 256MiB"`
-	Strict        bool          `yaml:"strict" doc:"exit with 3 if the run is incomplete: a log was not read, or not in full"`
+	Workers       int           `yaml:"workers" doc:"number of workers that decode and fold; 0: one for each CPU"`
+	Memory        detect.Bytes  `yaml:"memory" doc:"memory that a run may use, as in 1GiB: beyond it, tables go to temporary files; 0: GOMEMLIMIT, else 256MiB"`
+	Strict        bool          `yaml:"strict" doc:"exit with 3 if the run is incomplete: a log was not read, or only in part"`
 	RequireInput  bool          `yaml:"require_input" doc:"exit with 4 if no input was found"`
 	FailOn        string        `yaml:"fail_on" doc:"exit with 10 if a finding has this severity or a higher one: info, low, medium, high or critical"`
 
 	detections []*detect.Detection
 	rules      ruleSet
 	names      detect.Names
-	onlyDNS    bool // nothing but DNS is folded
+	onlyDNS    bool // only DNS is folded
 	zone       *time.Location
-	origins    map[string]string // of settings that are not at their default
+	origins    map[string]string // by setting that is not at its default: where its value comes from
 }
 
-// Placeholders are what the placeholders of Sigma rules stand for: each a list.
+// Placeholders are the values of the placeholders of Sigma rules, by name.
 type Placeholders map[string][]string
 
 // S3 says how to reach the object store; credentials come from the usual AWS
 // variables, files and roles.
 type S3 struct {
 	EndpointURL string `yaml:"endpoint_url" doc:"URL of an S3-compatible server; empty: AWS"`
-	Region      string `yaml:"region" doc:"region; empty: as AWS's own tools find it"`
+	Region      string `yaml:"region" doc:"region; empty: as the AWS tools find it"`
 }
 
 // An Input is one feed: the logs of one sensor.
@@ -78,12 +78,12 @@ type Input struct {
 
 // A Mapping is logs.Mapping as the configuration writes it.
 type Mapping struct {
-	Table     string            `yaml:"table"`
-	Columns   map[string]Source `yaml:"columns"`
-	Only      bool              `yaml:"only"`
-	Delimiter string            `yaml:"delimiter"`
-	Header    []string          `yaml:"header"`
-	Where     *Where            `yaml:"where"`
+	Table     string                  `yaml:"table"`
+	Columns   map[string]ColumnSource `yaml:"columns"`
+	Only      bool                    `yaml:"only"`
+	Delimiter string                  `yaml:"delimiter"`
+	Header    []string                `yaml:"header"`
+	Where     *Where                  `yaml:"where"`
 }
 
 // A Where keeps only the records whose column equals a value.
@@ -92,8 +92,8 @@ type Where struct {
 	Equals string `yaml:"equals"`
 }
 
-// A Source is a column's name, or a map that says how to read it.
-type Source struct {
+// A ColumnSource is the name of a column, or a map that says how to read it.
+type ColumnSource struct {
 	Name  string   `yaml:"name"`
 	First []string `yaml:"first"`
 	Const string   `yaml:"const"`
@@ -102,16 +102,16 @@ type Source struct {
 	Unit  string   `yaml:"unit"`
 }
 
-// UnmarshalYAML reads a source that is only a name.
-func (s *Source) UnmarshalYAML(unmarshal func(any) error) error {
+// UnmarshalYAML reads a ColumnSource that is a name or a map.
+func (s *ColumnSource) UnmarshalYAML(unmarshal func(any) error) error {
 	if unmarshal(&s.Name) == nil {
 		return nil
 	}
-	type plain Source
+	type plain ColumnSource
 	return unmarshal((*plain)(s))
 }
 
-// defaults returns the configuration that holds without a file.
+// defaults returns the configuration without a file.
 func defaults() *Config {
 	return &Config{
 		Profile: "default", State: "state", Out: "out", Reports: []string{"csv", "html"},
@@ -119,7 +119,7 @@ func defaults() *Config {
 	}
 }
 
-// A configError is a fault of the configuration or of the command line: exit 2.
+// A configError is an error in the configuration or the command line: exit 2.
 type configError struct{ err error }
 
 func (e configError) Error() string { return e.err.Error() }
@@ -127,8 +127,8 @@ func (e configError) Unwrap() error { return e.err }
 
 func badConfig(format string, args ...any) error { return configError{fmt.Errorf(format, args...)} }
 
-// loadConfig reads the configuration: defaults, then the file (if any), then
-// the environment, then the flags that were given.
+// loadConfig reads the configuration: the defaults, then the file (if any), then the
+// environment, then the given flags.
 func loadConfig(file string, env func(string) (string, bool), flags map[string]string) (*Config, error) {
 	c := defaults()
 	var text []byte
@@ -142,7 +142,7 @@ func loadConfig(file string, env func(string) (string, bool), flags map[string]s
 			return nil, badConfig("%s: %s", file, yaml.FormatError(err, false, true))
 		}
 	}
-	// The profile decides what the other settings start from.
+	// The profile decides the defaults of the other settings.
 	for _, s := range c.settings() {
 		if s.key == "profile" {
 			if err := c.overlay(s, env, flags); err != nil {
@@ -172,8 +172,7 @@ func loadConfig(file string, env func(string) (string, bool), flags map[string]s
 	return c, c.check()
 }
 
-// seed reports whether every detection runs to the letter of the document it
-// comes from.
+// seed reports whether the profile is seed: the original rules, untuned.
 func (c *Config) seed() bool { return c.Profile == "seed" }
 
 // decodeDetections reads the thresholds into the detections' options.
@@ -227,7 +226,7 @@ type setting struct {
 	key    string // "state", "s3.region", "upload_zscore.threshold"
 	doc    string
 	toggle bool // true or false
-	list   bool // of texts, apart by commas
+	list   bool // of strings, separated by commas
 	get    func() string
 	set    func(text string) error
 }
@@ -312,7 +311,7 @@ func settingsOf(prefix string, v reflect.Value) []setting {
 	return out
 }
 
-// overlay applies what the environment and the flags say of a setting.
+// overlay applies the environment and the flags to a setting.
 func (c *Config) overlay(s setting, env func(string) (string, bool), flags map[string]string) error {
 	if text, ok := env(s.env()); ok {
 		if err := s.set(text); err != nil {
@@ -329,7 +328,7 @@ func (c *Config) overlay(s setting, env func(string) (string, bool), flags map[s
 	return nil
 }
 
-// noteOrigins records which settings the file gives.
+// noteOrigins records which settings the file sets.
 func (c *Config) noteOrigins(text []byte, file string) {
 	var tree map[string]any
 	if yaml.Unmarshal(text, &tree) != nil {
@@ -351,7 +350,7 @@ func (c *Config) noteOrigins(text []byte, file string) {
 	}
 }
 
-// check reports every fault of the values, and resolves what is written as text.
+// check reports every invalid value, and resolves values that are written as text.
 func (c *Config) check() error {
 	var faults []string
 	fault := func(format string, args ...any) { faults = append(faults, fmt.Sprintf(format, args...)) }
@@ -377,9 +376,9 @@ func (c *Config) check() error {
 			fault("%s: uri is missing", where)
 		}
 		if in.Name == "" {
-			fault("%s: name is missing: it names the feed", where)
+			fault("%s: name is missing: give the feed a name", where)
 		} else if seen[in.Name] {
-			fault("%s: a second input of this name: two sensors that see the same bytes must not share one; one sensor's logs take one uri with globs", where)
+			fault("%s: duplicate name: two sensors that see the same bytes need two names; for the logs of one sensor use one uri with globs", where)
 		}
 		seen[in.Name] = true
 		if in.Format != "" {
@@ -409,7 +408,7 @@ func (c *Config) check() error {
 	}
 	for _, name := range c.Disable {
 		if c.detection(name) == nil && !c.rules.names[name] && c.Profile == "default" {
-			fault("disable: unknown detection %q: want one of %s, or a rule of outflow list rules", name, strings.Join(detectionNames(c.detections), ", "))
+			fault("disable: unknown detection %q: want one of %s, or a rule from outflow list rules", name, strings.Join(detectionNames(c.detections), ", "))
 		}
 	}
 	c.detections = slices.DeleteFunc(c.detections, func(d *detect.Detection) bool { return slices.Contains(c.Disable, d.Name) })

@@ -18,7 +18,7 @@ func (p *program) configCommand() *cobra.Command {
 
 	c.AddCommand(&cobra.Command{
 		Use: "init [FILE]", Short: "write a configuration to start from", Args: cobra.MaximumNArgs(1),
-		Long: "init writes a configuration with comments to FILE, or outflow.yaml. A file that is there is left as it is.",
+		Long: "init writes a configuration with comments to FILE, or outflow.yaml. It does not overwrite an existing file.",
 		RunE: func(_ *cobra.Command, args []string) error {
 			name := "outflow.yaml"
 			if len(args) == 1 {
@@ -29,7 +29,7 @@ func (p *program) configCommand() *cobra.Command {
 				return configError{fmt.Errorf("write a configuration: %w", err)}
 			}
 			if _, err = f.Write(sampleConfig); err == nil {
-				p.note("wrote %s: name your logs in it, then: outflow run nightly --config %s", name, name)
+				p.note("wrote %s: list your logs in it, then run: outflow run nightly --config %s", name, name)
 			}
 			if closeErr := f.Close(); err == nil {
 				err = closeErr
@@ -38,10 +38,10 @@ func (p *program) configCommand() *cobra.Command {
 		},
 	})
 
-	show := &cobra.Command{Use: "show", Short: "print every setting as it holds", Args: cobra.NoArgs,
-		Long: "show prints every setting that has a single value or is a list of texts, defaults too, and the inputs; with\n" +
-			"--origin also whether a value is that of a flag, a variable, the file or the default."}
-	origin := show.Flags().Bool("origin", false, "say where each value comes from")
+	show := &cobra.Command{Use: "show", Short: "print the effective settings", Args: cobra.NoArgs,
+		Long: "show prints every setting that has a single value or is a list of strings, including defaults, and the inputs; with\n" +
+			"--origin it also prints whether a value comes from a flag, a variable, the file or the default."}
+	origin := show.Flags().Bool("origin", false, "print where each value comes from")
 	load := p.withConfig(show)
 	show.RunE = func(*cobra.Command, []string) error {
 		config, err := load()
@@ -76,7 +76,7 @@ func (p *program) configCommand() *cobra.Command {
 		for _, w := range config.rules.warnings {
 			p.note("%s", printable(w))
 		}
-		_, err = fmt.Fprintf(p.stdout, "ok: %d inputs, %d detections\n", len(config.Inputs), len(config.detections))
+		_, err = fmt.Fprintf(p.stdout, "ok: %s, %s\n", counted(len(config.Inputs), "input"), counted(len(config.detections), "detection"))
 		return err
 	}
 	c.AddCommand(show, validate)

@@ -22,41 +22,43 @@ import (
 	"outflow/stats/detect"
 )
 
-// This file finds copies: logs of one feed that hold the same bytes once they are
-// decompressed, or the first bytes of another, as the copy of a log that went on
-// growing does. A copy is not decoded.
+// This file finds copies: logs of one feed that hold the same bytes after
+// decompression, or the first bytes of another log, as a copy of a growing log does. A
+// copy is not decoded.
 //
-// Readers take the sources in a fixed order and show the head of each log in that
-// order, so what is found does not depend on timing: of several copies the first
-// counts. Logs that begin alike are compared byte by byte; no other is opened twice.
+// Readers take the sources in a fixed order and check the head of each log in that
+// order, so the result does not depend on timing: of several copies the first counts.
+// Logs with the same beginning are compared byte by byte; no other log is opened
+// twice.
 
 const (
-	// leastBeginning is how many bytes a log has at least that is taken for the
-	// beginning of another. A shorter one could be no more than the header of both.
+	// leastBeginning is the least length in bytes of a log that may count as the
+	// beginning of another. A shorter one could be only the header of both.
 	leastBeginning = 128
-	// maxAlike is with how many logs that begin like it one is compared. Where more
-	// begin alike, that is how such logs begin: to open them all, for each of them,
-	// would cost more than reading them.
+	// maxAlike is the most logs with the same beginning that a log is compared with.
+	// If more begin alike, that is how such logs begin; to open them all, for each of
+	// them, would cost more than reading them.
 	maxAlike = 8
 )
 
-// A content is what one log holds. What is below decided may be read when that is
-// closed.
+// A content describes the bytes of one log. The fields below decided may be read after
+// it is closed.
 type content struct {
 	source *source
-	place  int // of the source in the order
+	place  int // index of the source in the order
 	member *logs.Member
-	size   int64 // of all, or of the head if not whole
+	size   int64 // of the log, or of its head if not whole
 	whole  bool
 	head   [sha256.Size]byte
 
 	decided chan struct{}
-	of      *content // that it is a copy of; nil: it counts
-	cut     bool     // the log ends before of does
-	holds   *content // begins with all of this, and both count
+	of      *content // the log that it is a copy of; nil: it is no copy
+	cut     bool     // the log ends before of ends
+	holds   *content // a log that this one begins with; both count
 }
 
-// root returns what is decoded in place of k, and whether that goes on after k ends.
+// root returns the log that is decoded in place of k, and whether it goes on after k
+// ends.
 func (k *content) root() (of *content, cut bool) {
 	for of = k; of.of != nil; of = of.of {
 		cut = cut || of.cut
@@ -64,8 +66,8 @@ func (k *content) root() (of *content, cut bool) {
 	return of, cut
 }
 
-// what says of which log k is a copy. k is one.
-func (k *content) what() string {
+// describe says in words which log k is a copy of. k must be a copy.
+func (k *content) describe() string {
 	of, cut := k.root()
 	if !cut {
 		return "a copy of " + of.member.Name
@@ -76,19 +78,19 @@ func (k *content) what() string {
 // errCopy ends a log that is a copy.
 var errCopy = errors.New("is a copy")
 
-// contents are what the sources of one pass hold.
+// contents are the contents of the logs of one pass over the sources.
 type contents struct {
-	order []int  // of the sources
+	order []int  // indexes of the sources
 	again func() // ends the pass
 
-	mu     sync.Mutex
-	turn   *sync.Cond
-	shown  []bool // by place in the order: all its heads were
-	next   int    // the first place whose heads were not all shown
-	same   map[beginning][]*content
-	begins map[beginning][]*content // the first of them, maxAlike + 1 at most
-	last   map[int]bool             // sources to be read after all others
-	moved  bool                     // last has grown: the pass is void
+	mu      sync.Mutex
+	turn    *sync.Cond
+	checked []bool // by place in the order: all heads of the source were checked
+	next    int    // the first place whose heads were not all checked
+	same    map[beginning][]*content
+	begins  map[beginning][]*content // at most maxAlike + 1, the first ones
+	last    map[int]bool             // sources to read after all others
+	moved   bool                     // last has grown: the pass must be repeated
 }
 
 // A beginning is the first size bytes of a log of a feed.
@@ -99,14 +101,14 @@ type beginning struct {
 }
 
 func newContents(sources []source, last map[int]bool) *contents {
-	c := &contents{shown: make([]bool, len(sources)), same: map[beginning][]*content{}, begins: map[beginning][]*content{}, last: last}
+	c := &contents{checked: make([]bool, len(sources)), same: map[beginning][]*content{}, begins: map[beginning][]*content{}, last: last}
 	c.turn = sync.NewCond(&c.mu)
 	for i := range sources {
 		c.order = append(c.order, i)
 	}
-	// A log that goes on where another ends tends to be larger: the other is the
-	// copy. The logs in an archive are known only when it has been read, so nothing
-	// waits for one but archives.
+	// A log that continues another tends to be larger, so the larger ones are read
+	// first and the other is the copy. The logs in an archive are known only after it
+	// was read, so only archives wait for an archive.
 	slices.SortStableFunc(c.order, func(i, j int) int {
 		a, b := &sources[i].object, &sources[j].object
 		return cmp.Or(order(last[i], last[j]), order(archived(a.Name), archived(b.Name)), cmp.Compare(b.Size, a.Size), cmp.Compare(a.Name, b.Name))
@@ -130,9 +132,9 @@ func archived(name string) bool {
 	return strings.HasSuffix(name, ".zip") || strings.HasSuffix(name, ".tar") || strings.HasSuffix(name, ".tgz") || strings.Contains(name, ".tar.")
 }
 
-// show decides what a log is whose source has this place in the order. The error is
-// errCopy if it is a copy.
-func (c *contents) show(ctx context.Context, place int, s *source, m *logs.Member, x *logs.Content) (*content, error) {
+// check decides whether a log is a copy. place is the place of its source in the
+// order. The error is errCopy if the log is a copy.
+func (c *contents) check(ctx context.Context, place int, s *source, m *logs.Member, x *logs.Content) (*content, error) {
 	if x.Whole && !mayHaveRecords(x.Head) {
 		return nil, nil
 	}
@@ -148,14 +150,15 @@ func (c *contents) show(ctx context.Context, place int, s *source, m *logs.Membe
 	return k, err
 }
 
-// take waits until all logs before k were shown, and shows k. It finds out whether k
-// is a copy of a short log, or else returns the earlier logs that begin like k.
+// take waits until all logs before k were checked, and registers k. It either finds
+// that k is a copy of a short log, or returns the earlier logs with the same
+// beginning.
 func (c *contents) take(ctx context.Context, k *content, x *logs.Content) (similar []*content, err error) {
 	var steps []beginning
 	steps, k.head = ladder(k.source.feed, x.Head)
 	whole := beginning{k.source.feed, len(x.Head), binary.LittleEndian.Uint64(k.head[:])}
 	if !k.whole {
-		whole.size = -1 // and on
+		whole.size = -1 // the log goes on
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -196,13 +199,13 @@ func (c *contents) take(ctx context.Context, k *content, x *logs.Content) (simil
 	return similar, nil
 }
 
-// fits reports whether both logs are read as the same format, as far as is known.
+// fits reports whether both logs have the same format, as far as it is known.
 func (k *content) fits(o *content) bool {
 	return k.source.format == nil || o.source.format == nil || k.source.format == o.source.format
 }
 
-// begin readies c for readers that end with ctx, and which stop ends. The result frees
-// what that took.
+// begin prepares c for readers that end with ctx, or that stop ends. The result
+// releases the resources.
 func (c *contents) begin(ctx context.Context, stop func()) func() bool {
 	if c == nil {
 		return func() bool { return true }
@@ -215,7 +218,7 @@ func (c *contents) begin(ctx context.Context, stop func()) func() bool {
 	})
 }
 
-// at returns which source has a place in the order.
+// at returns the index of the source at a place in the order.
 func (c *contents) at(place int) int {
 	if c == nil {
 		return place
@@ -223,22 +226,22 @@ func (c *contents) at(place int) int {
 	return c.order[place]
 }
 
-// void reports whether the pass has to be done again, in another order.
+// void reports whether the pass must be repeated in another order.
 func (c *contents) void() bool { return c != nil && c.moved }
 
 var errAgain = errors.New("read the sources in another order")
 
-// A shower decides what a log is; see contents.show.
-type shower func(*logs.Member, *logs.Content) (*content, error)
+// A copyCheck decides whether a log is a copy; see contents.check.
+type copyCheck func(*logs.Member, *logs.Content) (*content, error)
 
-func (c *contents) shower(ctx context.Context, place int, s *source) shower {
+func (c *contents) copyCheck(ctx context.Context, place int, s *source) copyCheck {
 	if c == nil {
 		return nil
 	}
-	return func(m *logs.Member, x *logs.Content) (*content, error) { return c.show(ctx, place, s, m, x) }
+	return func(m *logs.Member, x *logs.Content) (*content, error) { return c.check(ctx, place, s, m, x) }
 }
 
-// over says that no more logs of a source will be shown.
+// over tells c that the source has no further logs.
 func (c *contents) over(place int) {
 	if c == nil {
 		return
@@ -249,8 +252,8 @@ func (c *contents) over(place int) {
 }
 
 func (c *contents) pass(place int) {
-	c.shown[place] = true
-	for c.next < len(c.shown) && c.shown[c.next] {
+	c.checked[place] = true
+	for c.next < len(c.checked) && c.checked[c.next] {
 		c.next++
 	}
 	c.turn.Broadcast()
@@ -266,7 +269,7 @@ func (c *contents) decide(ctx context.Context, k *content, head []byte, similar 
 			return ctx.Err()
 		}
 		if a.of != nil {
-			continue // k is compared with its root
+			continue // k is compared with the root of a
 		}
 		if compared++; compared > maxAlike {
 			break
@@ -275,7 +278,7 @@ func (c *contents) decide(ctx context.Context, k *content, head []byte, similar 
 		switch {
 		case ctx.Err() != nil:
 			return ctx.Err()
-		case err != nil || how == different: // who cannot be read again is no copy
+		case err != nil || how == different: // a log that cannot be read again is no copy
 		case how == longer:
 			k.of, k.cut = a, true
 			return nil
@@ -292,8 +295,8 @@ func (c *contents) decide(ctx context.Context, k *content, head []byte, similar 
 	return nil
 }
 
-// move has the source of a read after that of k, which goes on after a ends, and
-// reports whether that can be.
+// move schedules the source of a after that of k, because k goes on after a ends. It
+// reports whether that is possible.
 func (c *contents) move(a, k *content) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -306,18 +309,18 @@ func (c *contents) move(a, k *content) bool {
 	return true
 }
 
-// How the first of two logs is beside the second.
+// How the first of two logs compares with the second.
 const (
 	different = iota
 	equal
-	longer  // it begins with all of the second
-	shorter // the second begins with all of it
+	longer  // it begins with the second
+	shorter // the second begins with it
 )
 
-// compare compares two logs that begin alike. head is that of k.
+// compare compares two logs with the same beginning. head is the head of k.
 func compare(a, k *content, head []byte) (how int, err error) {
 	switch {
-	case a.whole && a.size < k.size: // its digest told
+	case a.whole && a.size < k.size: // take has compared the digests
 		return shorter, nil
 	case k.whole:
 		err = logs.Bytes(&a.source.object, a.member.Name, func(in io.Reader) error {
@@ -366,8 +369,8 @@ func compareBytes(first, second io.Reader) (how int, err error) {
 	}
 }
 
-// ladder returns the beginnings of a log of which leastBeginning bytes, twice as
-// many, and so on are made, and the sum of the head.
+// ladder returns the beginnings of a log of leastBeginning bytes, twice as many, and
+// so on, and the SHA-256 of the head.
 func ladder(feed string, head []byte) (steps []beginning, sum [sha256.Size]byte) {
 	h := sha256.New()
 	at := 0
@@ -384,7 +387,7 @@ func ladder(feed string, head []byte) (steps []beginning, sum [sha256.Size]byte)
 // steps returns how many steps the ladder of k has.
 func (k *content) steps() int { return bits.Len64(uint64(k.size) / leastBeginning) }
 
-// mayHaveRecords reports whether a log can have more than a header: a record has a
+// mayHaveRecords reports whether a log may have more than a header: a record has a
 // time, and so a digit.
 func mayHaveRecords(text []byte) bool {
 	for line := range bytes.Lines(text) {
@@ -395,13 +398,13 @@ func mayHaveRecords(text []byte) bool {
 	return false
 }
 
-// settle gives copies the feed and the format of what they are copies of.
-func settle(members []*member) {
-	of := map[*logs.Member]*member{}
-	for _, m := range members {
+// settle gives each copy the feed and the format of its original.
+func settle(shared []*sharedLog) {
+	of := map[*logs.Member]*sharedLog{}
+	for _, m := range shared {
 		of[m.Member] = m
 	}
-	for _, m := range members {
+	for _, m := range shared {
 		if k := m.content; k != nil && k.of != nil {
 			root, _ := k.root()
 			m.Err, m.Format, m.feed = nil, root.member.Format, of[root.member].feed
@@ -412,10 +415,10 @@ func settle(members []*member) {
 	}
 }
 
-// print says of the objects what they hold, and of which others they are copies.
-func (f *folded) print(members []*member) {
+// print records the contents of the objects, and which objects they are copies of.
+func (f *folded) print(shared []*sharedLog) {
 	prints := map[string]*printer{}
-	for _, m := range members {
+	for _, m := range shared {
 		name := m.source.object.Name
 		if prints[name] == nil {
 			prints[name] = &printer{}
@@ -440,7 +443,7 @@ func (f *folded) print(members []*member) {
 	}
 }
 
-// A printer makes the store.Content of an object from those of its logs.
+// A printer computes the store.Content of an object from the contents of its logs.
 type printer struct {
 	head, tail hash.Hash
 	length     int64
@@ -448,7 +451,7 @@ type printer struct {
 	unknown    bool
 }
 
-func (p *printer) add(m *member) {
+func (p *printer) add(m *sharedLog) {
 	if p.logs++; p.logs == 1 {
 		p.head, p.tail = sha256.New(), sha256.New()
 	}
@@ -467,7 +470,7 @@ func (p *printer) add(m *member) {
 	p.tail.Write(tail[:])
 }
 
-// content returns the zero Content if not all is known.
+// content returns the zero Content if a part of the object is unknown.
 func (p *printer) content() store.Content {
 	if p.unknown || p.logs == 0 {
 		return store.Content{}
@@ -475,11 +478,11 @@ func (p *printer) content() store.Content {
 	return store.Content{Length: p.length, Head: hex.EncodeToString(p.head.Sum(nil)[:16]), Tail: hex.EncodeToString(p.tail.Sum(nil)[:16])}
 }
 
-// readBefore finds the sources that hold what an earlier run has folded from an object
-// of another name, or of another date, and says so in their inputs. It returns the
-// names of those objects. known are they by name, all the sources that there are.
+// readBefore finds the sources whose content an earlier run folded from an object of
+// another name or another date, and notes that in their inputs. It returns the names
+// of those objects. known has the objects by name; all are all existing sources.
 //
-// Where the other object still is, it is compared byte by byte.
+// If the other object still exists, it is compared byte by byte.
 func readBefore(known map[string]span, all, sources []source, result *folded) map[string]string {
 	type log struct {
 		feed    string
@@ -512,11 +515,11 @@ func readBefore(known map[string]span, all, sources []source, result *folded) ma
 		why := "a copy of " + before + ", which an earlier run has read"
 		old := there[before]
 		switch {
-		case before == name: // written anew, with the same bytes
+		case before == name: // rewritten with the same bytes
 			out[name] = before
 			continue
 		case old == nil || old.etag != known[before].ETag:
-			why += " and which is gone: its length and both ends are the same"
+			why += " and which no longer exists: its length, head and tail are the same"
 		case !sameObject(old, src):
 			continue
 		}
@@ -531,7 +534,7 @@ func readBefore(known map[string]span, all, sources []source, result *folded) ma
 	return out
 }
 
-// sameObject reports whether two objects hold the same bytes, as they are stored or
+// sameObject reports whether two objects hold the same bytes, as stored or
 // decompressed.
 func sameObject(a, b *source) bool {
 	if a.object.Size == b.object.Size && sameStored(a, b) {
@@ -562,8 +565,8 @@ func sameStored(a, b *source) bool {
 	return err == nil && how == equal
 }
 
-// elsewhere lists the objects that this run has read only to find that their events
-// count on other days than these, where another object has them: the next run need not
+// elsewhere lists the objects that this run read only to find that another object has
+// the same events, which count on days outside first … last. The next run need not
 // read them.
 func (s *state) elsewhere(first, last detect.Day) []store.InputRef {
 	var out []store.InputRef

@@ -97,7 +97,7 @@ func sums(rows []detect.Row) map[string][3]int64 {
 	return out
 }
 
-// randomLog is a cloud log of so many events that no other has.
+// randomLog returns a cloud log with the given number of events, all unique.
 func randomLog(r *rand.Rand, events int) []byte {
 	list := make([]string, events)
 	for i := range list {
@@ -106,8 +106,8 @@ func randomLog(r *rand.Rand, events int) []byte {
 	return uploads(list...)
 }
 
-// If this fails, copies of logs are counted, or logs are lost that only look like
-// copies, or what is found depends on who reads first.
+// If this fails, copies of logs are counted, or logs that only look like copies are
+// lost, or the result depends on which reader is first.
 func TestCopiesAnySubset(t *testing.T) {
 	squeeze, err := zstd.NewWriter(nil)
 	if err != nil {
@@ -246,8 +246,8 @@ func TestCopies(t *testing.T) {
 	}
 }
 
-// If this fails, looking for copies opens logs twice that have none, or so many that
-// it takes longer than reading them.
+// If this fails, the search for copies opens logs twice that have none, or opens so
+// many that it takes longer than reading them.
 func TestCopiesOpenNothingTwice(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 4))
 	var opened atomic.Int64
@@ -328,7 +328,7 @@ func TestCopyTheNextNight(t *testing.T) {
 		{name: "compressed beside it", uri: "logs/access-{yyyy}-{mm}-{dd}*", turnsUp: "access-2026-03-20.csv.gz", body: gzipped(t, body),
 			why: "a copy of access-2026-03-20.csv, which an earlier run has read"},
 		{name: "compressed in its place", uri: "logs/access-{yyyy}-{mm}-{dd}*", turnsUp: "access-2026-03-20.csv.gz", body: gzipped(t, body), gone: true,
-			why: "a copy of access-2026-03-20.csv, which an earlier run has read and which is gone: its length and both ends are the same"},
+			why: "a copy of access-2026-03-20.csv, which an earlier run has read and which no longer exists: its length, head and tail are the same"},
 		{name: "delivered again", uri: "logs/**", turnsUp: "again/x.csv", body: body,
 			why: "a copy of access-2026-03-20.csv, which an earlier run has read"},
 	} {

@@ -9,8 +9,8 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// docsCommand rewrites the generated parts of a Markdown file: what stands
-// between "<!-- list formats -->" and "<!-- end -->".
+// docsCommand rewrites the generated parts of a Markdown file: the text between
+// "<!-- list formats -->" and "<!-- end -->".
 func (p *program) docsCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "docs FILE", Short: "write the generated tables of a Markdown file", Hidden: true, Args: cobra.ExactArgs(1),
@@ -31,7 +31,7 @@ func (p *program) docsCommand() *cobra.Command {
 	}
 }
 
-// generate returns text with its generated parts made anew.
+// generate returns text with its generated parts rewritten.
 func generate(text []byte) ([]byte, error) {
 	const begin, end = "<!-- list ", "<!-- end -->"
 	var out bytes.Buffer

@@ -22,10 +22,10 @@ import (
 func (p *program) explainCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "explain FINDING_UID|DETECTION",
-		Short: "say how a finding came about, or what a detection does",
-		Long: "explain takes the finding_uid of a finding of findings.csv (\"Finding\" on the page) and shows its numbers, from the\n" +
-			"state and the reports of the configuration; or a detection of outflow list detections, and says what it sees,\n" +
-			"who does it innocently, what it cannot see, and its thresholds.",
+		Short: "explain a finding or a detection",
+		Long: "explain takes a finding_uid from findings.csv (\"Finding\" on the page) and shows the numbers of the finding, from the\n" +
+			"state and the reports of the configuration. Or it takes a detection from outflow list detections and shows what it\n" +
+			"sees, common false positives, what it cannot see, and its thresholds.",
 		Args: cobra.ExactArgs(1),
 	}
 	load := p.withConfig(c)
@@ -44,7 +44,7 @@ func (p *program) explainCommand() *cobra.Command {
 
 func (p *program) explainDetection(config *Config, d *detect.Detection) error {
 	fmt.Fprintf(p.stdout, "%s: %s\n\n%s\n\n", d.Name, d.Title, strings.TrimSpace(d.Doc))
-	fmt.Fprintf(p.stdout, "ATT&CK %s · impact %d × confidence %d %% = risk %d · reads %s · wants %d days of history\n",
+	fmt.Fprintf(p.stdout, "ATT&CK %s · impact %d × confidence %d %% = risk %d · reads %s · needs %d days of history\n",
 		d.Technique, d.Impact, d.Confidence, d.Risk(), d.Aggregate.Name, d.History)
 	if needs := d.Needs.List(); len(needs) > 0 {
 		var names []string
@@ -94,7 +94,7 @@ func (p *program) explainFinding(config *Config, uid string) error {
 	if found, err := p.findInCSV(config.Out, uid); found || err != nil {
 		return err
 	}
-	return badConfig("no finding %q in %s or under %s, and no detection of that name: detections are %s", uid, config.State, config.Out,
+	return badConfig("%q is not a finding in %s or under %s, and not a detection: want a finding_uid or one of %s", uid, config.State, config.Out,
 		strings.Join(detectionNames(config.detections), ", "))
 }
 
@@ -134,14 +134,14 @@ func (p *program) printFinding(config *Config, f *detect.Finding) {
 	if f.Allowed != "" {
 		line("allowed", "%s", f.Allowed)
 	} else {
-		fmt.Fprintf(p.stdout, "\nTo accept it and its like, add to the configuration:\n\nallow:\n%s", reports.AllowEntry(f))
+		fmt.Fprintf(p.stdout, "\nTo accept this and similar findings, add to the configuration:\n\nallow:\n%s", reports.AllowEntry(f))
 	}
 	if config.detection(f.Detection) != nil {
 		fmt.Fprintf(p.stdout, "\nWhat %s looks for: outflow explain %s\n", f.Detection, f.Detection)
 	}
 }
 
-// number prints a number with six digits or, if it is larger, as a whole one.
+// number formats a number with six digits, or a large one as a whole number.
 func number(x float64) string {
 	if math.Abs(x) >= 1e6 {
 		return strconv.FormatFloat(x, 'f', 0, 64)

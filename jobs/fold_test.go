@@ -18,7 +18,7 @@ import (
 )
 
 // proxyLogs returns logs of uploads by 20 users to 300 sites and a known cloud
-// service. Few pairs get 1 MB, all of them in many small pieces.
+// service. Few pairs get 1 MB, and all of those in many small uploads.
 func proxyLogs(n, lines int) []source {
 	r := rand.New(rand.NewPCG(3, 4))
 	sources := make([]source, n)
@@ -58,8 +58,8 @@ func foldedRows(t *testing.T, f *folded, aggregates []*detect.Aggregate) []detec
 	return out
 }
 
-// If this fails, what is folded depends on how many workers there are, or on how
-// much of it fits into memory.
+// If this fails, the result of folding depends on the number of workers or on how much
+// of it fits into memory.
 func TestFoldAnyWorkersAndMemory(t *testing.T) {
 	aggregates := []*detect.Aggregate{detect.UserDay, detect.UserDestinationDay}
 	sources := proxyLogs(40, 500)
@@ -97,8 +97,8 @@ func TestFoldAnyWorkersAndMemory(t *testing.T) {
 	}
 }
 
-// shardsOfRows cuts n rows into k shards, each of which ends with an error if there
-// is one.
+// shardsOfRows divides n rows into k shards. Each shard ends with err, if it is not
+// nil.
 func shardsOfRows(n, k int, err error) (want []detect.Row, shards []iter.Seq2[*detect.Row, error]) {
 	r := rand.New(rand.NewPCG(uint64(n), uint64(k)))
 	cut := make([][]detect.Row, k)
@@ -124,8 +124,7 @@ func shardsOfRows(n, k int, err error) (want []detect.Row, shards []iter.Seq2[*d
 	return want, shards
 }
 
-// If this fails, rows of the shards come in another order than that of their keys,
-// or are lost.
+// If this fails, rows of the shards are not in the order of their keys, or are lost.
 func TestAheadInOrder(t *testing.T) {
 	for _, k := range []int{1, 2, 4, 9} {
 		for _, n := range []int{0, 1, aheadRows - 1, aheadRows, aheadRows + 1, 20 * aheadRows} {
@@ -144,8 +143,8 @@ func TestAheadInOrder(t *testing.T) {
 	}
 }
 
-// If this fails, whoever wants no more rows waits for ever, a shard goes on without
-// him, or the error of a shard is lost.
+// If this fails, a consumer that stops early waits for ever, a shard goes on without a
+// consumer, or the error of a shard is lost.
 func TestAheadEnds(t *testing.T) {
 	for _, k := range []int{1, 2, 4} {
 		for _, after := range []int{0, 1, aheadRows, 3*aheadRows + 7} {

@@ -37,7 +37,7 @@ func TestHostileLogs(t *testing.T) {
 	}
 	w.Flush()
 	s := newSite(t, datedURI)
-	// The name of a log is of who wrote it, too.
+	// The attacker may choose the name of a log, too.
 	name := "in/<script>alert(2)</script>\x1b[31m.csv"
 	if err := os.MkdirAll(filepath.Join(s.dir, "in"), 0o755); err != nil {
 		t.Fatal(err)

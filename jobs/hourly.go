@@ -11,19 +11,20 @@ import (
 	"outflow/stats/detect"
 )
 
-// The window of hourly-dns, back from when it runs: an hour, so that each query is
-// judged once, and ten minutes for logs to arrive. Both ends are at a whole minute.
+// The window of hourly-dns, counted back from the time of the run: an hour, so that
+// each query is judged once, and ten minutes for logs to arrive. Both ends are at a
+// whole minute.
 const (
 	hourlyFrom = 70 * time.Minute
 	hourlyTo   = 10 * time.Minute
 )
 
-// hourlyDNS judges an hour of DNS by the detections that look at what a source asks
-// of one domain, and writes the reports. It leaves no state, and needs none: it can
-// run beside the nightly job, which judges the same queries in their day.
+// hourlyDNS judges an hour of DNS by the detections that judge a client's queries to
+// one domain, and writes the reports. It neither writes nor needs state, so it can run
+// beside the nightly job, which judges the same queries within their day.
 //
-// What was asked before the window is not known to it. Rather than read a little of
-// it, which would only move the edge, it says so.
+// It does not know the queries before its window. Reading some of them would only move
+// the edge, so the report names the limit instead.
 func (p *program) hourlyDNS(config *Config, job string, at time.Time) error {
 	from, to := at.UTC().Add(-hourlyFrom).Truncate(time.Minute), at.UTC().Add(-hourlyTo).Truncate(time.Minute)
 	config = config.hourly()
@@ -58,7 +59,7 @@ func (p *program) hourlyDNS(config *Config, job string, at time.Time) error {
 		return err
 	}
 	r.Job, r.Window, r.At = job, h.window, to
-	r.Warnings = append(r.Warnings, fmt.Sprintf("What was asked before %s is not known to this run: a slow tunnel shows in the nightly job first.", from.Format("15:04")))
+	r.Warnings = append(r.Warnings, fmt.Sprintf("This run does not know the queries before %s: the nightly job finds slow tunnels first.", from.Format("15:04")))
 	r.Blind = append(silent(config, h, r.Days, folded.inputs, "from "+from.Format("15:04")+" to "+to.Format("15:04")), r.Blind...)
 	folder := job
 	if config.seed() {
@@ -71,14 +72,14 @@ func (p *program) hourlyDNS(config *Config, job string, at time.Time) error {
 	return p.verdict(config, r)
 }
 
-// hourly returns the configuration of hourly-dns: the detections that judge what a
-// source asks of a domain, the inputs that can have DNS, no rules.
+// hourly returns the configuration of hourly-dns: the detections that judge a client's
+// queries to one domain, the inputs that may have DNS, and no rules.
 func (c *Config) hourly() *Config {
 	h := *c
 	h.rules = ruleSet{}
 	h.detections = slices.DeleteFunc(slices.Clone(c.detections), func(d *detect.Detection) bool {
 		if c.seed() {
-			return d.Name != "dns_model" // the document gives this schedule to it alone
+			return d.Name != "dns_model" // the original rules give only this one an hourly schedule
 		}
 		return d.Aggregate != detect.DNSPair
 	})
@@ -89,7 +90,7 @@ func (c *Config) hourly() *Config {
 	h.Allow = nil
 	for _, a := range c.Allow {
 		entry := *a
-		entry.used = true // that it matches nothing in an hour means nothing
+		entry.used = true // no warning: an hour without a match means nothing
 		h.Allow = append(h.Allow, &entry)
 	}
 	h.onlyDNS = true

@@ -41,8 +41,8 @@ func writeDNS(t *testing.T, from time.Time, every time.Duration, n int) string {
 	return dir
 }
 
-// If this fails, the hour is not from 70 to 10 minutes before, whole minutes, or two
-// runs judge a query twice or none does, or an hour over midnight is cut in two.
+// If this fails, the hour is not from 70 to 10 minutes before at whole minutes, or two
+// runs judge a query twice or not at all, or an hour over midnight is split.
 func TestHourlyWindow(t *testing.T) {
 	first := time.Date(2026, 3, 20, 22, 0, 0, 0, time.UTC)
 	dir := writeDNS(t, first, time.Minute, 240) // up to 01:59

@@ -19,18 +19,19 @@ import (
 	"outflow/stats/detect"
 )
 
-// A history is what a run knows of the days up to the judged ones.
+// A history is the data of the days up to and including the judged ones.
 type history struct {
-	// tables are the days of each aggregate, ascending.
-	tables map[*detect.Aggregate][]*part
-	// earlier are the findings of days before the judged ones.
+	// tables has the partitions of each aggregate, by ascending day.
+	tables map[*detect.Aggregate][]*partition
+	// earlier has the findings of days before the judged ones.
 	earlier []detect.Finding
-	// flagged holds, by detection, the findings so far that were not allowed.
+	// flagged has, by detection, the findings so far that were not allowed.
 	flagged map[string]map[flag]bool
-	// baselines holds what upload_zscore takes for normal: a record for each row of
-	// user_day of the judged days, in their order. Empty where it does not run.
+	// baselines has the baselines of upload_zscore: a record for each row of user_day
+	// on the judged days, in the order of the rows. Empty if upload_zscore does not
+	// run.
 	baselines *store.Spool
-	mu        sync.Mutex // of closers
+	mu        sync.Mutex // guards closers
 	closers   []io.Closer
 	seen      fieldSet // see folded
 	window    [2]int64 // see detect.Input
@@ -41,7 +42,7 @@ type flag struct {
 	day detect.Day
 }
 
-// flag notes that there was a finding.
+// flag records a finding.
 func (h *history) flag(f *detect.Finding) {
 	if h.flagged[f.Detection] == nil {
 		h.flagged[f.Detection] = map[flag]bool{}
@@ -50,28 +51,29 @@ func (h *history) flag(f *detect.Finding) {
 }
 
 func newHistory() *history {
-	h := &history{tables: map[*detect.Aggregate][]*part{}, flagged: map[string]map[flag]bool{}, baselines: store.NewSpool(spoolBytes)}
+	h := &history{tables: map[*detect.Aggregate][]*partition{}, flagged: map[string]map[flag]bool{}, baselines: store.NewSpool(spoolBytes)}
 	h.closers = append(h.closers, h.baselines)
 	return h
 }
 
-// close ends the reading. The rows of the report are of no use afterwards.
+// close closes everything that was opened for reading. The rows of the report must not
+// be used afterwards.
 func (h *history) close() {
 	for _, c := range h.closers {
-		c.Close() // of what was only read, or is to be thrown away
+		c.Close() // errors do not matter: the files were only read, or are thrown away
 	}
 }
 
-// between returns the parts of an aggregate for the days first … last.
-func (h *history) between(aggregate *detect.Aggregate, first, last detect.Day) []*part {
-	parts := h.tables[aggregate]
-	from, _ := slices.BinarySearchFunc(parts, first, func(p *part, d detect.Day) int { return cmp.Compare(p.day, d) })
-	to, _ := slices.BinarySearchFunc(parts, last+1, func(p *part, d detect.Day) int { return cmp.Compare(p.day, d) })
-	return parts[from:to]
+// between returns the partitions of an aggregate for the days first … last.
+func (h *history) between(aggregate *detect.Aggregate, first, last detect.Day) []*partition {
+	partitions := h.tables[aggregate]
+	from, _ := slices.BinarySearchFunc(partitions, first, func(p *partition, d detect.Day) int { return cmp.Compare(p.day, d) })
+	to, _ := slices.BinarySearchFunc(partitions, last+1, func(p *partition, d detect.Day) int { return cmp.Compare(p.day, d) })
+	return partitions[from:to]
 }
 
-// days returns the days that there is anything of, ascending: rows of a table, or
-// the first or the last row of a log, of which no table need have kept any.
+// days returns the days for which there is anything, ascending: rows of a table, or
+// the first or last row of a log, which need not be in any table.
 func (h *history) days(inputs []reports.Input) []detect.Day {
 	days := map[detect.Day]bool{}
 	for _, in := range inputs {
@@ -79,63 +81,63 @@ func (h *history) days(inputs []reports.Input) []detect.Day {
 			days[detect.DayOf(in.First)], days[detect.DayOf(in.Last)] = true, true
 		}
 	}
-	for _, parts := range h.tables {
-		for _, p := range parts {
+	for _, partitions := range h.tables {
+		for _, p := range partitions {
 			days[p.day] = true
 		}
 	}
 	return slices.Sorted(maps.Keys(days))
 }
 
-// rows yields the rows of an aggregate on days, which ascend.
+// rows yields the rows of an aggregate on days, which must ascend.
 func (h *history) rows(a *detect.Aggregate, days []detect.Day) iter.Seq2[*detect.Row, error] {
-	var parts []*part
+	var partitions []*partition
 	for _, day := range days {
-		parts = append(parts, h.between(a, day, day)...)
+		partitions = append(partitions, h.between(a, day, day)...)
 	}
-	return rowsOf(parts)
+	return rowsOf(partitions)
 }
 
-// A reading is the detections that read the same rows.
-type reading struct {
+// A detectionGroup is the detections that read the same rows.
+type detectionGroup struct {
 	detections []*detect.Detection
-	parts      []*part // for all the judged days
-	held       *held   // the rows of parts, where there is room for them
+	partitions []*partition // for all judged days
+	held       *heldRows    // the rows of the partitions, if there is room for them
 }
 
-// readings returns what the detections read to judge days first … last.
-func (h *history) readings(c *Config, first, last detect.Day) []*reading {
-	var all []*reading
+// detectionGroups returns the groups of detections that judge the days first … last.
+func (h *history) detectionGroups(c *Config, first, last detect.Day) []*detectionGroup {
+	var all []*detectionGroup
 	for _, d := range c.detections {
-		i := slices.IndexFunc(all, func(r *reading) bool {
+		i := slices.IndexFunc(all, func(r *detectionGroup) bool {
 			return r.detections[0].Aggregate == d.Aggregate && r.detections[0].History == d.History
 		})
 		if i < 0 {
 			i = len(all)
-			all = append(all, &reading{parts: h.between(d.Aggregate, first-detect.Day(d.History), last)})
+			all = append(all, &detectionGroup{partitions: h.between(d.Aggregate, first-detect.Day(d.History), last)})
 		}
 		all[i].detections = append(all[i].detections, d)
 	}
 	return all
 }
 
-// judge runs the detections on each of the days in turn. What is found on one
-// day is not taken for normal on the next. Detections do not know of one another,
-// so those that read different rows judge at the same time.
+// judge runs the detections on each day in turn. A day with a finding does not train
+// the baseline of the next days. Detections do not depend on one another, so groups
+// that read different rows run in parallel.
 func (h *history) judge(c *Config, days []detect.Day) ([]detect.Finding, error) {
 	if len(days) == 0 {
 		return nil, nil
 	}
 	judged := days
 	if c.seed() {
-		judged = days[len(days)-1:] // the seeds judge a whole log at once
+		judged = days[len(days)-1:] // profile seed judges the whole log at once
 	}
-	readings := h.readings(c, judged[0], judged[len(judged)-1])
-	if len(judged) > 1 { // one day looks at its history no more than twice
-		room := int64(c.Memory) / tableShare // what the tables took that the rows were folded in
-		for _, r := range readings {
+	groups := h.detectionGroups(c, judged[0], judged[len(judged)-1])
+	if len(judged) > 1 { // a single day reads its history at most twice
+		room := int64(c.Memory) / tableShare // the memory that the tables of the folds had
+		for _, r := range groups {
 			var err error
-			if r.held, err = hold(r.parts, room); err != nil {
+			if r.held, err = hold(r.partitions, room); err != nil {
 				return nil, err
 			}
 			room -= r.held.size()
@@ -149,10 +151,10 @@ func (h *history) judge(c *Config, days []detect.Day) ([]detect.Finding, error) 
 	w := bufio.NewWriter(h.baselines)
 	keys, summaries := store.ColumnsOf[detect.Key](), store.ColumnsOf[detect.Summary]()
 	var allowing sync.Mutex
-	found := make([][]detect.Finding, len(judged)*len(readings))
-	if err := together(c.Workers, len(readings), func(i int) error {
+	found := make([][]detect.Finding, len(judged)*len(groups))
+	if err := together(c.Workers, len(groups), func(i int) error {
 		for j, day := range judged {
-			findings, err := h.judgeDay(c, readings[i], day, w)
+			findings, err := h.judgeDay(c, groups[i], day, w)
 			if err != nil {
 				return err
 			}
@@ -161,14 +163,14 @@ func (h *history) judge(c *Config, days []detect.Day) ([]detect.Finding, error) 
 			allowing.Unlock()
 			for k := range findings {
 				f := &findings[k]
-				// The texts of a row keep all the rows in memory that were read with it.
+				// The strings of a row keep all rows in memory that were read with it.
 				keys.Detach(&f.Key)
 				summaries.Detach(&f.Summary)
 				if f.Allowed == "" {
 					h.flag(f)
 				}
 			}
-			found[j*len(readings)+i] = findings
+			found[j*len(groups)+i] = findings
 		}
 		return nil
 	}); err != nil {
@@ -176,10 +178,10 @@ func (h *history) judge(c *Config, days []detect.Day) ([]detect.Finding, error) 
 	}
 	if d := c.detection("upload_zscore"); d != nil && c.seed() {
 		for _, day := range days {
-			parts := h.between(d.Aggregate, day-detect.Day(d.History), day)
-			in := h.input(c, d, parts, day)
+			partitions := h.between(d.Aggregate, day-detect.Day(d.History), day)
+			in := h.input(c, d, partitions, day)
 			in.Baseline = keepBaseline(w)
-			if err := sideBySide(merged(parts), []judge{func(rows series) {
+			if err := sideBySide(merged(partitions), []consumer{func(rows seriesByKey) {
 				in.Series = rows
 				detect.UploadBaselines(d, in)
 			}}); err != nil {
@@ -190,37 +192,37 @@ func (h *history) judge(c *Config, days []detect.Day) ([]detect.Finding, error) 
 	return detect.Join(c.detections, slices.Concat(found...)), w.Flush()
 }
 
-// judgeDay judges a day by detections that read the same rows.
-func (h *history) judgeDay(c *Config, r *reading, day detect.Day, baselines io.Writer) ([]detect.Finding, error) {
+// judgeDay runs the detections of a group on a day.
+func (h *history) judgeDay(c *Config, r *detectionGroup, day detect.Day, baselines io.Writer) ([]detect.Finding, error) {
 	first := day - detect.Day(r.detections[0].History)
-	parts := h.between(r.detections[0].Aggregate, first, day)
+	partitions := h.between(r.detections[0].Aggregate, first, day)
 	found := make([][]detect.Finding, len(r.detections))
-	judges := make([]judge, len(r.detections))
+	consumers := make([]consumer, len(r.detections))
 	for i, d := range r.detections {
-		in := h.input(c, d, parts, day)
+		in := h.input(c, d, partitions, day)
 		if !c.seed() {
 			in.Baseline = keepBaseline(baselines)
 		}
-		judges[i] = func(rows series) {
+		consumers[i] = func(rows seriesByKey) {
 			in.Series = rows
 			found[i] = detect.Judge(d, in)
 		}
 	}
 	if r.held != nil {
-		for _, judge := range judges {
-			judge(r.held.series(first, day))
+		for _, consume := range consumers {
+			consume(r.held.byKey(first, day))
 		}
 		return slices.Concat(found...), nil
 	}
-	err := sideBySide(merged(parts), judges)
+	err := sideBySide(merged(partitions), consumers)
 	return slices.Concat(found...), err
 }
 
-// input returns what a detection judges on a day, but for the rows.
-func (h *history) input(c *Config, d *detect.Detection, parts []*part, day detect.Day) *detect.Input {
+// input returns the input of a detection on a day, without the rows.
+func (h *history) input(c *Config, d *detect.Detection, partitions []*partition, day detect.Day) *detect.Input {
 	flagged := h.flagged[d.Name]
 	covered := map[string][]detect.Day{}
-	for _, p := range parts {
+	for _, p := range partitions {
 		if p.day < day {
 			for _, feed := range p.feeds {
 				covered[feed] = append(covered[feed], p.day)
@@ -234,8 +236,8 @@ func (h *history) input(c *Config, d *detect.Detection, parts []*part, day detec
 	}
 }
 
-// keepBaseline returns a function that writes a baseline as a record of four
-// numbers. The writer's error is that of its Flush.
+// keepBaseline returns a function that writes a baseline as a record of four numbers.
+// A write error shows when w is flushed.
 func keepBaseline(w io.Writer) func(detect.UploadBaseline) {
 	var record []byte
 	return func(b detect.UploadBaseline) {
@@ -259,8 +261,8 @@ func readBaseline(r io.Reader) (b detect.UploadBaseline, err error) {
 	return b, nil
 }
 
-// own reports whether a host is the company's own: it or a domain above it is
-// listed, or its first label is, as a bucket or tenant.
+// own reports whether a host is the company's own: it or a domain above it is listed,
+// or its first label is listed as a bucket or tenant.
 func (c *Config) own(host string) bool {
 	bucket, _, _ := strings.Cut(host, ".")
 	for _, name := range c.Own {
@@ -294,7 +296,7 @@ func worstFirst(findings []detect.Finding) {
 	})
 }
 
-// userDays yields the user_day rows of the judged days, with what was normal.
+// userDays yields the user_day rows of the judged days with their baselines.
 func (h *history) userDays(days []detect.Day) iter.Seq2[*reports.UserDay, error] {
 	return func(yield func(*reports.UserDay, error) bool) {
 		baselines := bufio.NewReader(h.baselines.Reader())
@@ -319,9 +321,9 @@ func (h *history) userDays(days []detect.Day) iter.Seq2[*reports.UserDay, error]
 	}
 }
 
-// storage yields the user_destination_day rows of days whose object is a place of
-// cloud storage or file sharing that is not own; for profile seed those, own or not,
-// that its document greps for.
+// storage yields the user_destination_day rows whose object is cloud storage or file
+// sharing and not the company's own. For profile seed it yields the rows that the
+// original rule searches for, own or not.
 func (h *history) storage(c *Config, days []detect.Day) iter.Seq2[*detect.Row, error] {
 	is := func(host string) bool {
 		if c.seed() {
@@ -339,14 +341,14 @@ func (h *history) storage(c *Config, days []detect.Day) iter.Seq2[*detect.Row, e
 	}
 }
 
-// span returns how many days of history there were before the first judged day.
-func (h *history) span(days []detect.Day) int {
+// daysBefore returns how many days of history there are before the first judged day.
+func (h *history) daysBefore(days []detect.Day) int {
 	if len(days) == 0 {
 		return 0
 	}
 	before := map[detect.Day]bool{}
-	for _, parts := range h.tables {
-		for _, p := range parts {
+	for _, partitions := range h.tables {
+		for _, p := range partitions {
 			if p.day < days[0] && len(p.feeds) > 0 {
 				before[p.day] = true
 			}

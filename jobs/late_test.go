@@ -109,8 +109,8 @@ func (s *site) events(day int) map[string]int64 {
 	return out
 }
 
-// sameAsFresh fails if what the days' partitions say is not that of a state
-// built from the logs that are there now.
+// sameAsFresh fails if the partitions of the days differ from those of a state built
+// from the logs that exist now.
 func (s *site) sameAsFresh(days ...int) {
 	s.t.Helper()
 	if err := os.RemoveAll(filepath.Join(s.dir, "fresh")); err != nil {
@@ -259,7 +259,7 @@ func TestLateZip(t *testing.T) {
 	s.sameAsFresh(20, 21)
 }
 
-// If this fails, a log that could only be read in part one night stays so.
+// If this fails, a log that was read only in part one night is never read in full.
 func TestLateReadInPart(t *testing.T) {
 	s := newSite(t, datedURI)
 	s.quiet(19)
@@ -289,13 +289,13 @@ func TestTooLate(t *testing.T) {
 	}
 	s.write("logs/2026-03-21/late.csv", uploads("2026-03-18T22:00 ann 7"))
 	s.run(21)
-	if page := s.page(21); !strings.Contains(page, "1 objects came more than a day late, with events from 2026-03-18 on") {
+	if page := s.page(21); !strings.Contains(page, "1 object arrived more than a day late, with events from 2026-03-18 on") {
 		t.Error("the report does not say that events of the 18th were left out")
 	}
 }
 
-// If this fails, days without logs, as weekends are, make every run decode the
-// month, or the first night of a state does not fold what is there.
+// If this fails, days without logs, such as weekends, make every run decode the month,
+// or the first night of a state does not fold the existing history.
 func TestDaysWithoutLogs(t *testing.T) {
 	s := newSite(t, "s3://logs/{yyyy}-{mm}-{dd}/")
 	s.bucket = newS3Server(t)
@@ -361,7 +361,7 @@ func TestStateOfOtherMeaning(t *testing.T) {
 
 	// A partition of another meaning is folded again.
 	s.spoil("user_day", 12)
-	if stderr := s.run(20); !strings.Contains(stderr, "folding 1 days of history in state again: user_day was folded by another version or under other options") {
+	if stderr := s.run(20); !strings.Contains(stderr, "folding 1 day of history in state again: user_day was folded by another version or with other options") {
 		t.Errorf("does not say that a day is folded again: %s", stderr)
 	}
 	if again, _ := s.done("state", 12); again.Fold != before.Fold || len(again.Late) != 0 {
@@ -369,7 +369,7 @@ func TestStateOfOtherMeaning(t *testing.T) {
 	}
 }
 
-// spoil makes a partition one of another version.
+// spoil gives a partition the mark of another version.
 func (s *site) spoil(aggregate string, day int) {
 	s.t.Helper()
 	name := filepath.Join(s.dir, fmt.Sprintf("state/v1/aggregate=%s/date=2026-03-%02d/_done.json", aggregate, day))
@@ -409,9 +409,9 @@ func TestHistoryWithoutLogs(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	const warning = "user_day of 2026-03-12 to 2026-03-13, 2026-03-16 is in the state, but was folded by another version or under other options, " +
-		"and not all of their logs are there any more: these days are in no baseline. " +
-		"Put their logs back, or take what is left of them, with outflow backfill --from 2026-03-12 --to 2026-03-16."
+	const warning = "user_day of 2026-03-12 to 2026-03-13, 2026-03-16 is in the state, but was folded by another version or with other options, " +
+		"and some of their logs no longer exist: no baseline uses these days. " +
+		"Restore their logs, or fold those that are left with outflow backfill --from 2026-03-12 --to 2026-03-16."
 	for range 2 {
 		s.run(20)
 		if !strings.Contains(s.page(20), warning) {
@@ -439,9 +439,10 @@ func TestHistoryWithoutLogs(t *testing.T) {
 	}
 }
 
-// If this fails, a state of the programs that had one fingerprint for all aggregates
-// is of no use, or what of it is not is left out without a word. The state was made
-// by the last of them, with three days of an input cloud and of an input dns.
+// If this fails, a state with one fingerprint for all aggregates, as older programs
+// wrote it, cannot be used, or its unusable partitions are left out without a word.
+// The last of those programs made the state, with three days of an input cloud and of
+// an input dns.
 func TestStateOfSharedFingerprint(t *testing.T) {
 	s := newSite(t, datedURI)
 	s.write("outflow.yaml", []byte("inputs:\n  - {name: cloud, uri: 'logs/{yyyy}-{mm}-{dd}/*.csv'}\n  - {name: dns, format: dnsmasq, uri: 'logs/{yyyy}-{mm}-{dd}/dns.log'}\n"))

@@ -16,8 +16,8 @@ import (
 	"outflow/stats/detect"
 )
 
-// A catalogue is a table of what outflow knows: a heading and rows. The help,
-// the README and --as json are made from it.
+// A catalogue is a table of what outflow supports: a heading and rows. Help, the
+// README and --as json are made from it.
 type catalogue struct {
 	columns []string
 	rows    [][]string
@@ -128,7 +128,7 @@ func (c *catalogue) markdown(w io.Writer) error {
 func (p *program) listCommand() *cobra.Command {
 	var as string
 	c := &cobra.Command{
-		Use: "list " + strings.Join(catalogues, "|"), Short: "list what outflow knows",
+		Use: "list " + strings.Join(catalogues, "|"), Short: "list what outflow supports",
 		Args: cobra.ExactArgs(1), ValidArgs: catalogues,
 		RunE: func(_ *cobra.Command, args []string) error {
 			list, err := catalogueOf(args[0])

@@ -93,8 +93,8 @@ func findingsBut(t *testing.T, name, column string) string {
 	return b.String()
 }
 
-// If this fails, what is found depends on how the logs are cut into files, in
-// what order their rows stand or how many workers there are.
+// If this fails, the findings depend on how the logs are divided into files, on the
+// order of their rows, or on the number of workers.
 func TestScanMerges(t *testing.T) {
 	data := filepath.Join(fixtures(t), "data")
 	config, err := os.ReadFile("../fixtures/outflow.yaml")

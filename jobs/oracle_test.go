@@ -123,7 +123,7 @@ func TestOracleScan(t *testing.T) {
 	}
 }
 
-// lineEnds writes what is not printable as findings.csv does.
+// lineEnds escapes unprintable characters as findings.csv does.
 var lineEnds = strings.NewReplacer("\n", `\n`, "\t", `\t`)
 
 // unguarded takes the quote away that keeps a spreadsheet from running a cell.

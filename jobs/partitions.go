@@ -15,46 +15,46 @@ import (
 	"outflow/stats/detect"
 )
 
-// Which partitions of the state are of use to this run, and which days have to be
-// folded for which aggregates.
+// This file decides which partitions of the state this run can use, and which days
+// must be folded for which aggregates.
 
-// A kept is what the state has of one aggregate and day.
-type kept struct {
+// A storedDay is what the state has of one aggregate and day.
+type storedDay struct {
 	store.Done
 	there bool
-	// fresh says that it was folded as this run would fold it. Else it is not there,
-	// or is stale: of another Rev, or of other options that it depends on.
+	// fresh says that it was folded as this run would fold it. Otherwise it is not
+	// there, or it is stale: folded with another Rev, or under other values of the
+	// options that it depends on.
 	fresh bool
 }
 
-// fingerprint returns what tells apart rows of an aggregate that do not mean the
-// same: its Rev and the options that it depends on. What other aggregates depend
-// on makes no difference. That the rules changed is nothing to those that are not
-// Judged, nor to the history.
+// fingerprint identifies the meaning of an aggregate's rows: its Rev and the options
+// that it depends on. Options of other aggregates do not count. A change of the rules
+// matters only to JudgedOnly aggregates, and so not to the history.
 func (s *state) fingerprint(a *detect.Aggregate) string {
 	h := sha256.New()
 	fmt.Fprintf(h, "%s %d", a.Name, a.Rev)
 	if a.Depends != nil {
-		json.NewEncoder(h).Encode(a.Depends(&s.options)) // numbers and texts: it cannot fail
+		json.NewEncoder(h).Encode(a.Depends(&s.options)) // numbers and strings: it cannot fail
 	}
 	if domains := s.options.Names.Domains; len(domains) > 0 {
 		json.NewEncoder(h).Encode(domains) // sorts the keys
 	}
-	if a.Judged {
+	if a.JudgedOnly {
 		fmt.Fprintf(h, " %s", s.config.rules.hash)
 	}
 	return hex.EncodeToString(h.Sum(nil))[:16]
 }
 
-// sharedRevs are the aggregates of the programs whose states had one fingerprint
-// for all of them, with their Revs.
+// sharedRevs are the aggregates, with their Revs, of the older programs whose states
+// had one fingerprint for all aggregates.
 var sharedRevs = []struct {
 	name string
 	rev  int
 }{{"user_day", 2}, {"user_destination_day", 1}, {"dns_pair", 2}, {"dns_name", 1}}
 
-// shared returns the fingerprint that those programs gave an aggregate's rows. Rows
-// of a Rev that is still that of the aggregate are of use.
+// shared returns the fingerprint that those programs gave to an aggregate's rows.
+// Their rows can be used as long as the aggregate has the same Rev.
 func (s *state) shared(a *detect.Aggregate) string {
 	h := sha256.New()
 	for _, old := range sharedRevs {
@@ -67,15 +67,15 @@ func (s *state) shared(a *detect.Aggregate) string {
 		fmt.Fprintf(h, " %v", *s.options.Model)
 	}
 	fold := hex.EncodeToString(h.Sum(nil))[:16]
-	if a.Judged {
+	if a.JudgedOnly {
 		fold = fmt.Sprintf("%s %d %s", fold, a.Rev, s.config.rules.hash)
 	}
 	return fold
 }
 
-// kept returns what the state has of a day, in the order of the aggregates.
-func (s *state) kept(ctx context.Context, day detect.Day) ([]kept, error) {
-	all := make([]kept, len(s.aggregates))
+// stored returns what the state has of a day, in the order of s.aggregates.
+func (s *state) stored(ctx context.Context, day detect.Day) ([]storedDay, error) {
+	all := make([]storedDay, len(s.aggregates))
 	for i, a := range s.aggregates {
 		done, err := s.aggregate(a).Done(ctx, day.String())
 		if errors.Is(err, fs.ErrNotExist) {
@@ -84,18 +84,18 @@ func (s *state) kept(ctx context.Context, day detect.Day) ([]kept, error) {
 		if err != nil {
 			return nil, err
 		}
-		all[i] = kept{done, true, done.Fold == s.fingerprint(a) || done.Rev == a.Rev && done.Fold == s.shared(a)}
+		all[i] = storedDay{done, true, done.Fold == s.fingerprint(a) || done.Rev == a.Rev && done.Fold == s.shared(a)}
 	}
 	return all, nil
 }
 
-// inputsOf returns the objects that a day was folded from for all the aggregates
-// that are fresh but for Judged ones, and false if none is: a log that one of them
-// lacks is new to the day.
-func (s *state) inputsOf(all []kept) (inputs []store.InputRef, ok bool) {
+// inputsOf returns the objects that a day was folded from: those that all fresh
+// partitions list, JudgedOnly ones aside. A log that one partition lacks is new to the
+// day. It returns false if there is no such partition.
+func (s *state) inputsOf(all []storedDay) (inputs []store.InputRef, ok bool) {
 	for i, k := range all {
 		switch {
-		case !k.fresh || s.aggregates[i].Judged:
+		case !k.fresh || s.aggregates[i].JudgedOnly:
 		case !ok:
 			inputs, ok = k.Inputs, true
 		default:
@@ -105,7 +105,7 @@ func (s *state) inputsOf(all []kept) (inputs []store.InputRef, ok bool) {
 	return inputs, ok
 }
 
-// horizon is how many days before the judged one the detections want.
+// horizon returns how many days of history the detections need.
 func (c *Config) horizon() int {
 	n := 0
 	for _, d := range c.detections {
@@ -114,29 +114,30 @@ func (c *Config) horizon() int {
 	return min(n, maxHistory)
 }
 
-// horizonOf is how many of these days those want that read the aggregate.
+// horizonOf returns how many days of history the detections need of an aggregate.
 func (c *Config) horizonOf(a *detect.Aggregate) int {
 	n := 0
 	for _, d := range c.detections {
-		if d.Aggregate == a && !a.Judged {
+		if d.Aggregate == a && !a.JudgedOnly {
 			n = max(n, d.History)
 		}
 	}
 	return min(n, maxHistory)
 }
 
-// maxHistory bounds the days that a nightly run reads, whatever a profile wants.
+// maxHistory is the most days of history that a nightly run reads, whatever a profile
+// needs.
 const maxHistory = 90
 
-// A lack is the days before the judged ones that detections want of an aggregate,
-// and that the state has not, or has stale.
-type lack map[*detect.Aggregate]map[detect.Day]kept
+// dayGaps are the days of history that detections need of an aggregate, and that the
+// state does not have, or has stale.
+type dayGaps map[*detect.Aggregate]map[detect.Day]storedDay
 
-// lacking returns what the state lacks of the days before first.
-func (s *state) lacking(ctx context.Context, first detect.Day) (lack, error) {
-	out := lack{}
+// findGaps returns the gaps of the state in the days before first.
+func (s *state) findGaps(ctx context.Context, first detect.Day) (dayGaps, error) {
+	out := dayGaps{}
 	for day := first - detect.Day(s.config.horizon()); day < first; day++ {
-		all, err := s.kept(ctx, day)
+		all, err := s.stored(ctx, day)
 		if err != nil {
 			return nil, err
 		}
@@ -145,7 +146,7 @@ func (s *state) lacking(ctx context.Context, first detect.Day) (lack, error) {
 				continue
 			}
 			if out[a] == nil {
-				out[a] = map[detect.Day]kept{}
+				out[a] = map[detect.Day]storedDay{}
 			}
 			out[a][day] = all[i]
 		}
@@ -153,8 +154,8 @@ func (s *state) lacking(ctx context.Context, first detect.Day) (lack, error) {
 	return out, nil
 }
 
-// days lists the days that any aggregate lacks.
-func (l lack) days() []detect.Day {
+// days lists the days with a gap in any aggregate.
+func (l dayGaps) days() []detect.Day {
 	var out []detect.Day
 	for _, days := range l {
 		for day := range days {
@@ -165,11 +166,11 @@ func (l lack) days() []detect.Day {
 	return slices.Compact(out)
 }
 
-// lookFor says on stderr what of the history is to be folded.
-func (p *program) lookFor(lacks lack, config *Config) {
+// lookFor prints to stderr which days of history will be folded.
+func (p *program) lookFor(gaps dayGaps, config *Config) {
 	var missing, stale []detect.Day
 	var folds []string
-	for a, days := range lacks {
+	for a, days := range gaps {
 		for day, k := range days {
 			if k.there {
 				stale = append(stale, day)
@@ -181,16 +182,16 @@ func (p *program) lookFor(lacks lack, config *Config) {
 	}
 	distinct := func(days []detect.Day) int { slices.Sort(days); return len(slices.Compact(days)) }
 	if n := distinct(missing); n > 0 {
-		p.note("looking for the logs of %d days of history that are not in %s yet", n, config.State)
+		p.note("looking for the logs of %s of history that %s does not have yet", counted(n, "day"), config.State)
 	}
 	if n := distinct(stale); n > 0 {
 		slices.Sort(folds)
-		p.note("folding %d days of history in %s again: %s was folded by another version or under other options", n, config.State, strings.Join(slices.Compact(folds), ", "))
+		p.note("folding %s of history in %s again: %s was folded by another version or with other options", counted(n, "day"), config.State, strings.Join(slices.Compact(folds), ", "))
 	}
 }
 
-// lost reports whether an object that a partition was folded from is not among the
-// inputs under any name: folded again, the day would be a part of itself.
+// lost reports whether the inputs lack an object that the partition was folded from,
+// under any name. Folding the day again would then lose data.
 func lost(before *store.Done, inputs []store.InputRef) bool {
 	return slices.ContainsFunc(before.Inputs, func(old store.InputRef) bool {
 		return !slices.ContainsFunc(inputs, func(in store.InputRef) bool {
@@ -199,10 +200,10 @@ func lost(before *store.Done, inputs []store.InputRef) bool {
 	})
 }
 
-// stale warns of the days before first that the state has, but not as this run
-// would fold them.
+// stale warns of the days before first that the state has, but not as this run would
+// fold them.
 func (s *state) stale(ctx context.Context, first detect.Day) error {
-	left, err := s.lacking(ctx, first)
+	left, err := s.findGaps(ctx, first)
 	if err != nil {
 		return err
 	}
@@ -219,15 +220,15 @@ func (s *state) stale(ctx context.Context, first detect.Day) error {
 		slices.Sort(days)
 		why := "backfill is off"
 		if s.config.Backfill {
-			why = "not all of their logs are there any more"
+			why = "some of their logs no longer exist"
 		}
-		s.warnings = append(s.warnings, fmt.Sprintf("%s of %s is in the state, but was folded by another version or under other options, and %s: these days are in no baseline. "+
-			"Put their logs back, or take what is left of them, with outflow backfill --from %s --to %s.", a.Name, spans(days), why, days[0], days[len(days)-1]))
+		s.warnings = append(s.warnings, fmt.Sprintf("%s of %s is in the state, but was folded by another version or with other options, and %s: no baseline uses these days. "+
+			"Restore their logs, or fold those that are left with outflow backfill --from %s --to %s.", a.Name, spans(days), why, days[0], days[len(days)-1]))
 	}
 	return nil
 }
 
-// spans writes days, which ascend, as the runs of days that follow one another.
+// spans formats days, which ascend, as runs of consecutive days.
 func spans(days []detect.Day) string {
 	var out []string
 	for run := range inARow(days, len(days)) {

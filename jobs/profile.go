@@ -9,11 +9,11 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// profiled adds the hidden flags --cpuprofile and --memprofile, which write what
-// go tool pprof reads, to every command. stop ends the profiles.
+// profiled adds the hidden flags --cpuprofile and --memprofile to every command. They
+// write files for go tool pprof. stop ends the profiles.
 func profiled(root *cobra.Command) (stop func() error) {
 	cpu := root.PersistentFlags().String("cpuprofile", "", "write a CPU profile to this `file`")
-	mem := root.PersistentFlags().String("memprofile", "", "write what was allocated to this `file`")
+	mem := root.PersistentFlags().String("memprofile", "", "write an allocation profile to this `file`")
 	for _, name := range []string{"cpuprofile", "memprofile"} {
 		root.PersistentFlags().Lookup(name).Hidden = true
 	}

@@ -8,11 +8,11 @@ import (
 	"github.com/schollz/progressbar/v3"
 )
 
-// quietInterval is how often a run without a terminal says that it is alive.
+// quietInterval is how often a run without a terminal prints its progress.
 const quietInterval = 30 * time.Second
 
-// watch shows how far reading has come until stop is called: a bar on a
-// terminal, else a line every half minute.
+// watch shows the progress of reading until stop is called: a bar on a terminal,
+// otherwise a line every half minute.
 func (p *program) watch(what string, total int64, read *atomic.Int64) (stop func()) {
 	if p.quiet {
 		return func() {}

@@ -14,10 +14,10 @@ import (
 	"outflow/stats/detect"
 )
 
-// From what was judged to the reports and the exit code.
+// This file turns judged days into reports and the exit code.
 
-// assemble judges the days and gathers all that a report says. The report reads
-// its tables from h.
+// assemble judges the days and collects everything that a report says. The report
+// reads its tables from h.
 func assemble(config *Config, h *history, days []detect.Day, inputs []reports.Input) (*reports.Report, error) {
 	r := &reports.Report{
 		Version: version(), Profile: config.Profile, Days: days, Inputs: inputs,
@@ -45,7 +45,7 @@ func assemble(config *Config, h *history, days []detect.Day, inputs []reports.In
 	r.Matches = h.rows(detect.RuleDay, days)
 	r.Scores = h.rows(detect.DNSScore, days)
 	r.UserDays = h.userDays(days)
-	r.History = h.span(days)
+	r.History = h.daysBefore(days)
 	return r, nil
 }
 
@@ -92,8 +92,8 @@ func (p *program) write(config *Config, folder string, r *reports.Report) error 
 // reportBuffer is how many bytes of a report are written at once.
 const reportBuffer = 32 << 10
 
-// writeFile writes a file of the reports and hands it to put: the store takes none
-// that it could not read again.
+// writeFile writes a file of the reports and passes it to put. The store needs a body
+// that it can read again.
 func writeFile(file reports.File, r *reports.Report, put func(body io.ReadSeeker) error) error {
 	s := store.NewSpool(spoolBytes)
 	defer s.Close()
@@ -108,10 +108,10 @@ func writeFile(file reports.File, r *reports.Report, put func(body io.ReadSeeker
 	return put(s.Reader())
 }
 
-// verdict turns what happened into an exit code.
+// verdict returns the error that gives the exit code of the run.
 func (p *program) verdict(config *Config, r *reports.Report) error {
 	if config.RequireInput && len(r.Inputs) == 0 {
-		return exit{exitNoInput, errors.New("no input was found: check the uris of the inputs and the day")}
+		return exit{exitNoInput, errors.New("no input was found: check the day and the uris of the inputs")}
 	}
 	if incomplete := reports.Incomplete(r.Inputs); config.Strict && incomplete != "" {
 		return exit{exitPartial, errors.New(strings.TrimSuffix(incomplete, "."))}
@@ -128,14 +128,14 @@ func (p *program) verdict(config *Config, r *reports.Report) error {
 			}
 		}
 		if n > 0 {
-			return exit{exitFindings, fmt.Errorf("%d findings of severity %s or higher", n, level)}
+			return exit{exitFindings, fmt.Errorf("%s of severity %s or higher", counted(n, "finding"), level)}
 		}
 	}
 	return nil
 }
 
-// incomplete says on stderr that objects were not read, also if nothing else is to
-// be said: what they hold was not judged.
+// incomplete prints to stderr that objects were not read, even in a quiet run: their
+// content was not judged.
 func (p *program) incomplete(inputs []reports.Input) {
 	if headline := reports.Incomplete(inputs); headline != "" {
 		fmt.Fprintf(p.stderr, "outflow: %s\n", headline)
@@ -145,21 +145,21 @@ func (p *program) incomplete(inputs []reports.Input) {
 	}
 }
 
-// complaints says on stderr what was wrong with the inputs.
+// complaints prints to stderr what was wrong with the inputs.
 func (p *program) complaints(r *reports.Report) {
 	for i := range r.Inputs {
 		p.complain(&r.Inputs[i])
 	}
 }
 
-// complain says on stderr, in one line, what was wrong with an input.
+// complain prints to stderr, in one line, what was wrong with an input.
 func (p *program) complain(in *reports.Input) {
 	var faults []string
 	if in.Error != "" && in.Status != reports.NoLog {
 		faults = append(faults, in.Error)
 	}
 	if in.Status == reports.Unnamed && in.Records > 0 {
-		faults = append(faults, fmt.Sprintf("none of %d records is of a kind that %s knows", in.Records, in.Format))
+		faults = append(faults, fmt.Sprintf("%[2]s knows none of the kinds of its %[1]d records", in.Records, in.Format))
 	}
 	if in.Skipped > 0 {
 		faults = append(faults, fmt.Sprintf("skipped %d of %d records: %s", in.Skipped, in.Records, strings.Join(in.Reasons, "; ")))
@@ -169,8 +169,8 @@ func (p *program) complain(in *reports.Input) {
 	}
 }
 
-// unreadable is the error of a command that prints what it reads, if there was
-// nothing that it could. A log that ends early was read up to there.
+// unreadable returns the error of a command that prints logs if none could be read. A
+// log that ends early was read up to there.
 func unreadable(inputs []reports.Input) error {
 	for _, in := range inputs {
 		if in.Error == "" || in.Records > 0 || in.Rows > 0 {
@@ -178,7 +178,7 @@ func unreadable(inputs []reports.Input) error {
 		}
 	}
 	if len(inputs) == 0 {
-		return badConfig("nothing to read there")
+		return badConfig("no logs found")
 	}
 	return exit{exitPartial, errors.New("none of the inputs could be read")}
 }

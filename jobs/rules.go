@@ -24,7 +24,7 @@ func (p *program) rulesCommand() *cobra.Command {
 	return c
 }
 
-// A ruleLine is what rules check says of one document.
+// A ruleLine is the line of rules check for one document.
 type ruleLine struct {
 	File       string   `json:"file"`
 	Line       int      `json:"line,omitempty"`
@@ -39,7 +39,7 @@ type ruleLine struct {
 	Techniques []string `json:"techniques,omitempty"`
 	Logsource  string   `json:"logsource,omitempty"`
 	Tables     []string `json:"tables,omitempty"`
-	// Fields are read by name: no column holds them.
+	// Fields are read by name, because no column holds them.
 	Fields []string `json:"fields,omitempty"`
 }
 
@@ -48,11 +48,11 @@ func (p *program) rulesCheckCommand() *cobra.Command {
 	var placeholders []string
 	c := &cobra.Command{
 		Use:   "check [DIR…]",
-		Short: "say which Sigma rules load, and why others do not",
+		Short: "show which Sigma rules load, and why others do not",
 		Long: "check reads the rules, filters and correlations of files and folders (*.yml, *.yaml; not *_test.yml) and prints\n" +
-			"a line for each: where its events are, and which of their fields no column holds. Without a folder, it reads the\n" +
-			"rules that come with outflow. It exits with 2 if one does not load. Files without a title, detection, correlation\n" +
-			"or filter are no rules and are left out.",
+			"a line for each: the tables of its events, and the fields that no column holds. Without a folder, it reads the\n" +
+			"rules that come with outflow. It exits with 2 if a rule does not load. Files without a title, detection, correlation\n" +
+			"or filter are not rules and are left out.",
 	}
 	c.Flags().StringVar(&as, "as", "text", "text or json")
 	bindPlaceholders(c, &placeholders)
@@ -78,17 +78,22 @@ func (p *program) rulesCheckCommand() *cobra.Command {
 			err = p.printRules(lines, faults)
 		}
 		if err == nil && len(set.Other) > 0 {
-			p.note("left out, as no Sigma rule is in it: %s", printable(someOf("file", set.Other)))
+			p.note("left out, because they have no Sigma rule: %s", printable(someOf("file", set.Other)))
 		}
 		if err == nil && len(faults) > 0 {
-			err = badConfig("%d rules load, %d do not", len(set.Rules), len(faults))
+			err = badConfig("%s, %d %s not", rulesLoad(set), len(faults), verb(int64(len(faults)), "does", "do"))
 		}
 		if err == nil {
-			p.note("%d rules load", len(set.Rules))
+			p.note("%s", rulesLoad(set))
 		}
 		return err
 	}
 	return c
+}
+
+// rulesLoad says how many rules load.
+func rulesLoad(set *sigma.Set) string {
+	return counted(len(set.Rules), "rule") + " " + verb(int64(len(set.Rules)), "loads", "load")
 }
 
 func ruleLines(set *sigma.Set, faults []*sigma.Error) []ruleLine {
@@ -140,7 +145,7 @@ func (p *program) printRules(lines []ruleLine, faults []*sigma.Error) error {
 	return nil
 }
 
-// printableLines is printable for text of several lines.
+// printableLines is printable for text with several lines.
 func printableLines(s string) string {
 	lines := strings.Split(s, "\n")
 	for i := range lines {
@@ -153,13 +158,13 @@ func (p *program) rulesTestCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "test [DIR…]",
 		Short: "try Sigma rules on the events written for them",
-		Long: "test runs the cases of files x_test.yml on the rules of x.yml, beside them. A case is an event, or several, and\n" +
-			"which of the rules must match; all others must not:\n\n" +
+		Long: "test runs the cases in x_test.yml on the rules of x.yml in the same folder. A case has one or several events, and\n" +
+			"names the rules that must match; all others must not:\n\n" +
 			"  - name: a renamed binary\n" +
 			"    event: {Image: 'C:\\Temp\\svchost.exe', OriginalFileName: rclone.exe}\n" +
-			"    match: true                   # all rules of the file, false: none, or a list of ids, names or titles\n\n" +
-			"For correlations, events has a list; their times are those of UtcTime or time, else a second apart. A map in an\n" +
-			"event gives fields with a dot in their name. Without a folder, test runs the cases of the rules that come with\n" +
+			"    match: true                   # true: all rules of the file; false: none; or a list of ids, names or titles\n\n" +
+			"For correlations, events has a list; their times come from UtcTime or time, else they are a second apart. A map in an\n" +
+			"event stands for fields with a dot in their name. Without a folder, test runs the cases of the rules that come with\n" +
 			"outflow. It exits with 2 if a case fails or a rule does not load.",
 	}
 	var placeholders []string
@@ -203,9 +208,9 @@ func (p *program) rulesTestCommand() *cobra.Command {
 				untried++
 			}
 		}
-		fmt.Fprintf(p.stdout, "%d cases, %d failed; %d of %d rules have no case\n", ran, failed, untried, len(set.Rules))
+		fmt.Fprintf(p.stdout, "%s, %d failed; %d of %s %s no case\n", counted(ran, "case"), failed, untried, counted(len(set.Rules), "rule"), verb(int64(untried), "has", "have"))
 		if failed > 0 || len(faults) > 0 {
-			return badConfig("%d cases failed, %d files or rules do not load", failed, len(faults))
+			return badConfig("%s failed, %s in rules or cases", counted(failed, "case"), counted(len(faults), "error"))
 		}
 		return nil
 	}
@@ -213,7 +218,7 @@ func (p *program) rulesTestCommand() *cobra.Command {
 }
 
 func bindPlaceholders(c *cobra.Command, to *[]string) {
-	c.Flags().StringArrayVar(to, "placeholder", nil, "what %NAME% stands for in rules that say expand: `NAME=VALUES`, apart by commas (repeatable)")
+	c.Flags().StringArrayVar(to, "placeholder", nil, "values of %NAME% in rules with the modifier expand: `NAME=VALUES`, separated by commas (repeatable)")
 }
 
 func rulesOptions(placeholders []string) (o sigma.Options, err error) {
@@ -229,7 +234,7 @@ func rulesOptions(placeholders []string) (o sigma.Options, err error) {
 }
 
 // ruleFiles reads the YAML files of files and folders, in the order of their names:
-// rules, and cases about them. Without any, they are those that come with outflow.
+// rules, and cases for them. Without paths, it returns those that come with outflow.
 func ruleFiles(paths []string) (rules, cases []sigma.File, err error) {
 	if len(paths) == 0 {
 		rules, cases = sigma.Bundled()

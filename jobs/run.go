@@ -15,9 +15,9 @@ import (
 	"outflow/stats/detect"
 )
 
-// backfillChunk is how many days are folded in one pass where the dates in an
-// input's URI tell which objects that takes. More would hold more tables in
-// memory; fewer would read the objects at the chunks' edges more often.
+// backfillChunk is how many days are folded in one pass if the dates in an input's URI
+// tell which objects they need. More would hold more tables in memory; fewer would
+// read the objects at the edges of the chunks more often.
 const backfillChunk = 7
 
 func (p *program) runCommand() *cobra.Command {
@@ -25,10 +25,10 @@ func (p *program) runCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "run JOB",
 		Short: "run a job of the configuration: nightly or hourly-dns",
-		Long: "run nightly folds the day's logs into the state, judges the day by the days before it, and writes the\n" +
+		Long: "run nightly adds the day's logs to the state, judges the day by the days before it, and writes the\n" +
 			"reports. Without --day it judges yesterday (UTC). Running a day again replaces it.\n\n" +
-			"run hourly-dns judges the DNS queries of the hour that ended ten minutes ago, or before --at: from 70 to 10\n" +
-			"minutes before, at whole minutes. It leaves no state and may run beside the nightly job.",
+			"run hourly-dns judges the DNS queries of one hour: from 70 to 10 minutes before now, or before --at, at whole\n" +
+			"minutes. It writes no state and may run beside the nightly job.",
 		Args: cobra.ExactArgs(1), ValidArgs: []string{"nightly", "hourly-dns"},
 	}
 	c.Flags().StringVar(&day, "day", "", "judge this `day`, as in 2026-11-20")
@@ -40,7 +40,7 @@ func (p *program) runCommand() *cobra.Command {
 	c.MarkFlagsRequiredTogether("from", "to")
 	load := p.withConfig(c)
 	c.RunE = func(_ *cobra.Command, args []string) error {
-		// A script whose variable is unset must not get another day than it meant.
+		// A script with an unset variable must not get another day than it meant.
 		for _, name := range []string{"day", "from", "to", "at"} {
 			if f := c.Flags().Lookup(name); f.Changed && f.Value.String() == "" {
 				return badConfig("--%s is empty: give it a value, or leave it out", name)
@@ -78,7 +78,7 @@ func (p *program) backfillCommand() *cobra.Command {
 	var from, to string
 	c := &cobra.Command{
 		Use:   "backfill --from DAY --to DAY",
-		Short: "fold past days into the state, without judging them",
+		Short: "build baselines for past days; no findings",
 		Args:  cobra.NoArgs,
 	}
 	c.Flags().StringVar(&from, "from", "", "first `day`, as in 2026-11-20")
@@ -99,25 +99,25 @@ func (p *program) backfillCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		history := slices.DeleteFunc(slices.Clone(s.aggregates), func(a *detect.Aggregate) bool { return a.Judged })
+		history := slices.DeleteFunc(slices.Clone(s.aggregates), func(a *detect.Aggregate) bool { return a.JudgedOnly })
 		for chunk := range inARow(days, config.chunk()) {
 			if err := s.fold(p.ctx, chunk, history, nil); err != nil {
 				return err
 			}
 		}
 		r := &reports.Report{Inputs: s.inputs}
-		if !p.quiet { // else the verdict says it
+		if !p.quiet { // otherwise verdict prints it
 			p.incomplete(r.Inputs)
 		}
-		p.note("folded %d days into %s", len(s.folded), config.State)
+		p.note("folded %s into %s", counted(len(s.folded), "day"), config.State)
 		p.complaints(r)
 		return p.verdict(config, r)
 	}
 	return c
 }
 
-// chunk is how many days are folded in one pass. Without dates in the URIs of the
-// inputs each pass would read every object, so there is only one.
+// chunk returns how many days are folded in one pass. Without dates in the URIs, each
+// pass would read every object, so there is only one pass.
 func (c *Config) chunk() int {
 	if slices.ContainsFunc(c.Inputs, func(in *Input) bool { return strings.Contains(in.URI, "{") }) {
 		return backfillChunk
@@ -125,8 +125,8 @@ func (c *Config) chunk() int {
 	return math.MaxInt
 }
 
-// inARow yields the days, which ascend, in runs of at most size that follow one
-// another: folding a span decodes all the logs in it.
+// inARow yields the days, which ascend, in runs of at most size consecutive days:
+// folding a span decodes all logs in it.
 func inARow(days []detect.Day, size int) iter.Seq[[]detect.Day] {
 	return func(yield func([]detect.Day) bool) {
 		for len(days) > 0 {
@@ -142,7 +142,7 @@ func inARow(days []detect.Day, size int) iter.Seq[[]detect.Day] {
 	}
 }
 
-// dayRange returns the days from … to, or the one given by default.
+// dayRange returns the days from … to, or the day otherwise if from is empty.
 func dayRange(from, to string, otherwise detect.Day) ([]detect.Day, error) {
 	first, last := otherwise, otherwise
 	if from != "" {
@@ -164,36 +164,35 @@ func dayRange(from, to string, otherwise detect.Day) ([]detect.Day, error) {
 	return days, nil
 }
 
-// nightly folds the days, and the history that is missing, judges them, and
-// writes the reports.
+// nightly folds the days and missing history, judges the days, and writes the reports.
 func (p *program) nightly(config *Config, job string, days []detect.Day) error {
 	s, err := p.openState(config)
 	if err != nil {
 		return err
 	}
 	if config.Backfill {
-		lacks, err := s.lacking(p.ctx, days[0])
+		gaps, err := s.findGaps(p.ctx, days[0])
 		if err != nil {
 			return err
 		}
-		missing := lacks.days()
-		p.lookFor(lacks, config)
-		aggregates := slices.DeleteFunc(slices.Clone(s.aggregates), func(a *detect.Aggregate) bool { return lacks[a] == nil })
+		missing := gaps.days()
+		p.lookFor(gaps, config)
+		aggregates := slices.DeleteFunc(slices.Clone(s.aggregates), func(a *detect.Aggregate) bool { return gaps[a] == nil })
 		for chunk := range inARow(missing, config.chunk()) {
-			if err := s.fold(p.ctx, chunk, aggregates, lacks); err != nil {
+			if err := s.fold(p.ctx, chunk, aggregates, gaps); err != nil {
 				return err
 			}
 		}
 	}
 	if before := reports.Incomplete(s.inputs); before != "" {
-		s.warnings = append(s.warnings, "History is incomplete, and so is what counts as normal. "+before)
+		s.warnings = append(s.warnings, "History is incomplete, and so are the baselines. "+before)
 	}
 	for i := range s.inputs {
 		if s.inputs[i].Status.Incomplete() {
 			p.complain(&s.inputs[i])
 		}
 	}
-	// The report accounts for the judged days, and says what is there twice.
+	// The report lists the inputs of the judged days, and copies.
 	s.inputs = slices.DeleteFunc(s.inputs, func(in reports.Input) bool { return in.CopyOf == "" })
 	if err := s.stale(p.ctx, days[0]); err != nil {
 		return err

@@ -11,9 +11,9 @@ func (p *program) scanCommand() *cobra.Command {
 	var inputs inputFlags
 	c := &cobra.Command{
 		Use:   "scan PATH…",
-		Short: "judge logs as they are: no configuration, no state",
-		Long: "scan finds out what the logs under the paths are, and judges every day in them by the days before it.\n" +
-			"The logs of one format are one feed.",
+		Short: "judge logs without configuration or state",
+		Long: "scan detects the formats of the logs under the paths, and judges every day in them by the days before it.\n" +
+			"All logs of one format are one feed.",
 		Args: func(c *cobra.Command, args []string) error {
 			if len(args) == 0 && len(inputs.mapped) == 0 {
 				return cobra.MinimumNArgs(1)(c, args)
@@ -59,7 +59,7 @@ func (p *program) scanCommand() *cobra.Command {
 		}
 		p.complaints(r)
 		if len(sources) == 0 {
-			p.note("nothing to read there")
+			p.note("no logs found")
 		}
 		return p.verdict(config, r)
 	}

@@ -7,39 +7,39 @@ import (
 	"outflow/stats/detect"
 )
 
-// spoolBytes is how much of a table, or of a file of the reports, a run keeps in
-// memory before it takes a temporary file. More lets larger scans do without one;
-// a run has some five at a time.
+// spoolBytes is how much of a table, or of a report file, a run keeps in memory before
+// it uses a temporary file. More lets larger scans do without one; a run has some five
+// at a time.
 const spoolBytes = 16 << 20
 
-// A scratch holds an aggregate's rows until the run ends, in the order of day and
-// key: the state of a run that has none.
+// A scratch holds an aggregate's rows until the run ends, in the order of day and key.
+// It takes the place of the state in a run without one.
 type scratch struct {
-	rows  *store.Scratch[detect.Row]
-	parts []*part
+	rows       *store.Scratch[detect.Row]
+	partitions []*partition
 }
 
 func newScratch() *scratch { return &scratch{rows: store.NewScratch[detect.Row](spoolBytes)} }
 
 func (s *scratch) add(r *detect.Row) error {
-	if n := len(s.parts); n == 0 || s.parts[n-1].day != r.Day {
+	if n := len(s.partitions); n == 0 || s.partitions[n-1].day != r.Day {
 		if err := s.end(); err != nil {
 			return err
 		}
-		s.parts = append(s.parts, &part{day: r.Day})
+		s.partitions = append(s.partitions, &partition{day: r.Day})
 	}
-	p := s.parts[len(s.parts)-1]
+	p := s.partitions[len(s.partitions)-1]
 	p.feeds = withFeed(p.feeds, r.Feed)
 	p.count++
 	return s.rows.Add(r)
 }
 
-// end makes the parts readable. There must be no add afterwards.
+// end makes the partitions readable. There must be no add afterwards.
 func (s *scratch) end() error {
-	if len(s.parts) == 0 {
+	if len(s.partitions) == 0 {
 		return nil
 	}
-	p := s.parts[len(s.parts)-1]
+	p := s.partitions[len(s.partitions)-1]
 	blocks, err := s.rows.Part()
 	p.rows = func(yield func([]detect.Row, error) bool) {
 		for block, err := range blocks {
@@ -54,8 +54,7 @@ func (s *scratch) end() error {
 	return err
 }
 
-// scratched keeps the rows that were folded as the state would, those of several
-// aggregates at the same time.
+// scratched stores the folded rows as the state would, several aggregates in parallel.
 func scratched(ctx context.Context, f *folded, aggregates []*detect.Aggregate, workers int) (*history, error) {
 	h := newHistory()
 	all := make([]*scratch, len(aggregates))
@@ -79,7 +78,7 @@ func scratched(ctx context.Context, f *folded, aggregates []*detect.Aggregate, w
 		return all[i].end()
 	})
 	for i, a := range aggregates {
-		h.tables[a] = all[i].parts
+		h.tables[a] = all[i].partitions
 	}
 	return h, err
 }

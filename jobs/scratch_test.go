@@ -63,7 +63,7 @@ func BenchmarkScratch(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
 				n := 0
-				for _, p := range s.parts {
+				for _, p := range s.partitions {
 					for block, err := range p.rows {
 						if err != nil {
 							b.Fatal(err)

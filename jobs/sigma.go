@@ -16,23 +16,23 @@ import (
 	"outflow/stats/sigma"
 )
 
-// ruleSet is the rules that a run has, and what there is to say about others.
+// A ruleSet is the rules of a run, and the warnings about those that do not run.
 type ruleSet struct {
 	set  *sigma.Set
-	hash string // of all that decides what they match
-	// names are what disable may call rules.
+	hash string // of everything that decides what they match
+	// names are the names by which disable may refer to rules.
 	names map[string]bool
-	// unset are the placeholders without values that keep rules from loading, with
-	// the files of those.
+	// unset has the placeholders that have no value, with the files of the rules that
+	// do not load for lack of it.
 	unset    map[string][]string
 	warnings []string
 }
 
-// maxRuleWarnings is how many rules that do not load a report names.
+// maxRuleWarnings is how many rules that do not load a report lists.
 const maxRuleWarnings = 5
 
-// loadRules reads the rules that come with outflow for the profile, and those of the
-// configuration. What does not load is a warning: the others run.
+// loadRules reads the rules of the profile and those of the configuration. A rule that
+// does not load gives a warning; the others run.
 func (c *Config) loadRules() error {
 	files, _ := sigma.Bundled()
 	if c.seed() {
@@ -71,25 +71,25 @@ func (c *Config) loadRules() error {
 	})
 	for i, f := range faults {
 		if i == maxRuleWarnings {
-			r.warnings = append(r.warnings, fmt.Sprintf("%d more rules do not load: outflow rules check says which.", len(faults)-i))
+			r.warnings = append(r.warnings, fmt.Sprintf("%s not load: see outflow rules check.", verb(int64(len(faults)-i), "1 more rule does", fmt.Sprint(len(faults)-i)+" more rules do")))
 			break
 		}
 		r.warnings = append(r.warnings, fmt.Sprintf("A rule does not load and does not run: %s:%d: %s.", f.File, f.Line, f.Msg))
 	}
 	if len(set.Other) > 0 {
-		r.warnings = append(r.warnings, fmt.Sprintf("Left out, as no Sigma rule is in it: %s.", someOf("file", set.Other)))
+		r.warnings = append(r.warnings, fmt.Sprintf("Left out, because they have no Sigma rule: %s.", someOf("file", set.Other)))
 	}
 	return nil
 }
 
-// runsRules reports whether the configuration has a detection that rules are run for.
+// runsRules reports whether the run matches rules.
 func (c *Config) runsRules() bool {
 	return c.rules.set != nil && len(c.rules.set.Rules) > 0 && c.detection("sigma_rule") != nil
 }
 
-// ruleBlind says which rules could not match: of a table or a column that no log
-// has. A correlation is blind by the rules that it is about, and by what it asks of
-// their matches.
+// ruleBlind returns the rules that could not match, because no log has their table or
+// a column of theirs. A correlation is blind if its rules are, or if their matches
+// lack a field that it groups by or measures.
 func ruleBlind(c *Config, inputs []reports.Input, seen fieldSet) []reports.Blind {
 	if c.detection("sigma_rule") == nil {
 		return nil
@@ -97,8 +97,8 @@ func ruleBlind(c *Config, inputs []reports.Input, seen fieldSet) []reports.Blind
 	var out []reports.Blind
 	for _, name := range slices.Sorted(maps.Keys(c.rules.unset)) {
 		out = append(out, reports.Blind{Detection: "sigma_rule",
-			Why:    fmt.Sprintf("%s: the rules do not load, as nobody says what %%%s%% stands for.", someOf("file", c.rules.unset[name]), name),
-			Remedy: "Say so in the configuration: placeholders: {" + name + ": [VALUE, …]}. * and ? in a value are wildcards."})
+			Why:    fmt.Sprintf("%s: the rules do not load, because %%%s%% has no value.", someOf("file", c.rules.unset[name]), name),
+			Remedy: "Set it in the configuration: placeholders: {" + name + ": [VALUE, …]}. * and ? in a value are wildcards."})
 	}
 	if !c.runsRules() {
 		return out
@@ -106,11 +106,11 @@ func ruleBlind(c *Config, inputs []reports.Input, seen fieldSet) []reports.Blind
 	read := readOf(inputs, columnar.Origin{})
 	rows := read.rows
 	if len(rows) == 0 {
-		return out // the report says that nothing was read
+		return out // the report says itself that nothing was read
 	}
 	byOrigin := map[columnar.Origin]rowsRead{{}: read}
 	of := func(r *sigma.Rule) rowsRead {
-		origin := r.Logsource.Origin() // any, of a correlation
+		origin := r.Logsource.Origin() // any origin for a correlation
 		read, ok := byOrigin[origin]
 		if !ok {
 			read = readOf(inputs, origin)
@@ -118,10 +118,10 @@ func ruleBlind(c *Config, inputs []reports.Input, seen fieldSet) []reports.Blind
 		}
 		return read
 	}
-	without := map[string][]string{}                           // rules by their tables, none of which was read
-	elsewhere := map[string][]string{}                         // by what they are about, of which no log was read
-	lacking := map[*columnar.Table]map[columnar.Col][]string{} // by a column that no row has
-	reading := map[*columnar.Table][]string{}                  // that read fields which no event has
+	without := map[string][]string{}                           // rules by their tables, if no log had rows of them
+	elsewhere := map[string][]string{}                         // rules by log source, if no log of it was read
+	lacking := map[*columnar.Table]map[columnar.Col][]string{} // rules by a column that no row has
+	readers := map[*columnar.Table][]string{}                  // rules that read fields that no event has
 	unsaid := map[*columnar.Table][]string{}                   // those fields
 	for _, r := range c.rules.set.Rules {
 		tables := r.Tables()
@@ -133,7 +133,7 @@ func ruleBlind(c *Config, inputs []reports.Input, seen fieldSet) []reports.Blind
 		}
 		if len(read) == 0 {
 			var names []string
-			about := false // logs with rows of those tables, but of other origins, were read
+			about := false // logs of other origins with rows of those tables were read
 			for _, t := range tables {
 				names = append(names, t.Name)
 				about = about || rows[t] > 0
@@ -148,7 +148,7 @@ func ruleBlind(c *Config, inputs []reports.Input, seen fieldSet) []reports.Blind
 		}
 		t := read[0]
 		if len(read) > 1 {
-			continue // what one lacks the other may have
+			continue // one table may have what the other lacks
 		}
 		fieldless := false
 		for _, field := range r.Kept(t) {
@@ -158,7 +158,7 @@ func ruleBlind(c *Config, inputs []reports.Input, seen fieldSet) []reports.Blind
 			}
 		}
 		if fieldless {
-			reading[t] = append(reading[t], r.Ref())
+			readers[t] = append(readers[t], r.Ref())
 		}
 		for _, col := range (r.Columns(t) &^ of(r).known[t]).List() {
 			if lacking[t] == nil {
@@ -178,44 +178,44 @@ func ruleBlind(c *Config, inputs []reports.Input, seen fieldSet) []reports.Blind
 				names = append(names, by.Ref())
 			}
 			out = append(out, reports.Blind{Detection: "sigma_rule", Table: t.Name, Rows: rows[t],
-				Why: fmt.Sprintf("%s: no log with rows of %s says %s, by which what %s matches is to be grouped or measured.",
+				Why: fmt.Sprintf("%s: no log with rows of %s has %s, by which matches of %s are grouped or measured.",
 					someOf("correlation", names), t.Name, field, r.Ref()),
-				Remedy: "It finds nothing there: an alias in the correlation can name another field."})
+				Remedy: "The correlation finds nothing there. An alias in it can name another field."})
 		}
 	}
 	for _, tables := range slices.Sorted(maps.Keys(without)) {
 		out = append(out, reports.Blind{Detection: "sigma_rule", Table: tables,
 			Why:    fmt.Sprintf("%s: no log with rows of %s was read.", someOf("rule", without[tables]), strings.ReplaceAll(tables, " ", " or ")),
-			Remedy: "Add one: outflow list formats says which logs have such rows. Or name the rules in disable."})
+			Remedy: "Add one: outflow list formats shows which logs have such rows. Or list the rules in disable."})
 	}
 	for _, source := range slices.Sorted(maps.Keys(elsewhere)) {
 		out = append(out, reports.Blind{Detection: "sigma_rule",
-			Why:    fmt.Sprintf("%s: no log of %s was read, which the rules are about.", someOf("rule", elsewhere[source]), source),
-			Remedy: "Add one: a log whose product is not known, such as CSV and JSON lines, fits every rule. Or name the rules in disable."})
+			Why:    fmt.Sprintf("%s: no log of %s was read.", someOf("rule", elsewhere[source]), source),
+			Remedy: "Add one: a log without a known product, such as CSV or JSON lines, fits every rule. Or list the rules in disable."})
 	}
 	for _, t := range columnar.Tables {
 		for _, col := range slices.Sorted(maps.Keys(lacking[t])) {
 			out = append(out, reports.Blind{Detection: "sigma_rule", Table: t.Name, Column: col.String(), Rows: rows[t],
-				Why:    fmt.Sprintf("%s: no log with rows of %s says %s, which the rule reads.", someOf("rule", lacking[t][col]), t.Name, col),
-				Remedy: "What the rule says of other columns is still looked for."})
+				Why:    fmt.Sprintf("%s: no log with rows of %s has %s, which the rule reads.", someOf("rule", lacking[t][col]), t.Name, col),
+				Remedy: "The rule's conditions on other columns still apply."})
 		}
-		if rules := reading[t]; len(rules) > 0 {
+		if rules := readers[t]; len(rules) > 0 {
 			slices.Sort(unsaid[t])
 			out = append(out, reports.Blind{Detection: "sigma_rule", Table: t.Name, Rows: rows[t],
-				Why:    fmt.Sprintf("%s: no log with rows of %s has what they read besides columns: %s.", someOf("rule", rules), t.Name, someOf("field", unsaid[t])),
+				Why:    fmt.Sprintf("%s %s %s that no log with rows of %s has.", someOf("rule", rules), verb(int64(len(rules)), "reads", "read"), someOf("field", unsaid[t]), t.Name),
 				Remedy: fieldRemedy(t)})
 		}
 	}
 	return out
 }
 
-// rowsRead is what was read of logs: rows by table, and the columns that any of them says.
+// rowsRead is what was read of some logs: rows by table, and the columns with a value.
 type rowsRead struct {
 	rows  map[*columnar.Table]int64
 	known map[*columnar.Table]columnar.Cols
 }
 
-// readOf returns what was read of logs that rules about an origin fit.
+// readOf returns what was read of the logs that fit rules about an origin.
 func readOf(inputs []reports.Input, origin columnar.Origin) rowsRead {
 	read := rowsRead{map[*columnar.Table]int64{}, map[*columnar.Table]columnar.Cols{}}
 	for i := range inputs {
@@ -234,8 +234,8 @@ func readOf(inputs []reports.Input, origin columnar.Origin) rowsRead {
 	return read
 }
 
-// unsaidBy returns the table of a rule if it is about one alone, of which there are
-// rows that never say a field.
+// unsaidBy returns the table of a rule if the rule has only one, if rows of it were
+// read, and if none of them has the field; otherwise nil.
 func unsaidBy(r *sigma.Rule, field string, read rowsRead, seen fieldSet) *columnar.Table {
 	tables := r.Tables()
 	if r.Correlation != nil || len(tables) != 1 || read.rows[tables[0]] == 0 {
@@ -252,18 +252,18 @@ func unsaidBy(r *sigma.Rule, field string, read rowsRead, seen fieldSet) *column
 	return t
 }
 
-// fieldRemedy says where fields that no column of a table holds are read.
+// fieldRemedy says which logs have the fields that no column of a table holds.
 func fieldRemedy(t *columnar.Table) string {
 	switch t {
 	case columnar.HTTP:
-		return "The query, extension and referrer of a request are read where the log has them: Squid leaves queries out unless strip_query_terms is off."
+		return "The query, extension and referrer of a request are read if the log has them: Squid leaves queries out unless strip_query_terms is off."
 	case columnar.API:
-		return "CloudTrail's fields are read by their paths; CSV's and JSON's by the names that they have there."
+		return "CloudTrail fields are read by their paths; CSV and JSON fields by their names."
 	}
-	return "Windows events, audit records, CSV and JSON lines keep their fields; of other logs columns are read, and few fields."
+	return "Windows events, audit records, CSV and JSON lines keep their fields; other logs give columns and few fields."
 }
 
-// withText adds a text to a set of a few.
+// withText adds a text to a small set.
 func withText(texts []string, text string) []string {
 	if slices.Contains(texts, text) {
 		return texts
@@ -271,7 +271,7 @@ func withText(texts []string, text string) []string {
 	return append(texts, text)
 }
 
-// someOf names up to five of many things.
+// someOf counts things and names up to five of them.
 func someOf(noun string, names []string) string {
 	const most = 5
 	if len(names) > 1 {
@@ -284,8 +284,8 @@ func someOf(noun string, names []string) string {
 	return text + ")"
 }
 
-// ruleCatalogue lists the rules that come with outflow, those of profile default first.
-// A rule without a technique of its own has that of sigma_rule.
+// ruleCatalogue lists the rules that come with outflow, those of profile default
+// first. A rule without a technique gets that of sigma_rule.
 func ruleCatalogue() *catalogue {
 	otherwise := (&Config{detections: detect.All()}).detection("sigma_rule").Technique
 	c := &catalogue{columns: []string{"rule", "title", "kind", "level", "ATT&CK", "tables", "profile"}}
@@ -299,7 +299,7 @@ func ruleCatalogue() *catalogue {
 			kind := "event"
 			switch {
 			case r.Part:
-				kind = "part" // of correlations, and not reported itself
+				kind = "part" // used by correlations, not reported itself
 			case r.Correlation != nil:
 				kind = r.Correlation.Type
 			}

@@ -17,7 +17,7 @@ import (
 	"outflow/stats/detect"
 )
 
-// inputFlags say how the logs named on a command line are to be read.
+// inputFlags say how to read the logs named on a command line.
 type inputFlags struct {
 	format, logFormat, zone string
 	mapping                 string   // file
@@ -27,10 +27,10 @@ type inputFlags struct {
 
 func (f *inputFlags) bind(c *cobra.Command) {
 	c.Flags().StringVarP(&f.format, "format", "f", "", "format of the logs (default: sniffed); see outflow list formats")
-	c.Flags().StringVar(&f.mapping, "mapping", "", "`file` that names the columns, as an input's mapping in the configuration")
+	c.Flags().StringVar(&f.mapping, "mapping", "", "`file` that maps the columns, like an input's mapping in the configuration")
 	c.Flags().StringVar(&f.logFormat, "logformat", "", "Squid's logformat directive, as in squid.conf")
 	if c.Flags().Lookup("zone") == nil {
-		c.Flags().StringVar(&f.zone, "zone", "", "time zone of logs that name none, as in Europe/Paris (default UTC)")
+		c.Flags().StringVar(&f.zone, "zone", "", "time zone of logs without one, as in Europe/Paris (default UTC)")
 	}
 	if c.Flags().Lookup("s3-endpoint-url") == nil {
 		c.Flags().StringVar(&f.endpointURL, "s3-endpoint-url", "", "URL of an S3-compatible server")
@@ -38,7 +38,7 @@ func (f *inputFlags) bind(c *cobra.Command) {
 	}
 }
 
-// options returns the decoders' options, and the format or nil.
+// options returns the options of the decoders, and the format or nil.
 func (f *inputFlags) options() (*logs.Format, logs.Options, error) {
 	o := logs.Options{LogFormat: f.logFormat}
 	if f.zone != "" {
@@ -75,7 +75,7 @@ func formatNamed(name string) (*logs.Format, error) {
 	return nil, badConfig("unknown format %q: want one of %s", name, strings.Join(formatNames(), ", "))
 }
 
-// find lists the objects that the paths of a command line name, and their size.
+// find lists the objects that the paths of a command line name, and their total size.
 func (p *program) find(f *inputFlags, paths []string) ([]source, int64, error) {
 	format, options, err := f.options()
 	if err != nil {
@@ -128,7 +128,7 @@ func (p *program) find(f *inputFlags, paths []string) ([]source, int64, error) {
 	return out, total, nil
 }
 
-// glob lists the objects of a pattern as sources.
+// glob lists the objects that match a pattern, as sources.
 func (p *program) glob(pattern string, days []detect.Day, o store.Options) ([]source, error) {
 	var times []time.Time
 	for _, d := range days {

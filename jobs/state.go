@@ -20,7 +20,7 @@ import (
 	"outflow/stats/detect"
 )
 
-// A state is the day partitions, and what this run did to them.
+// A state is the partitions of the state folder, and what this run did to them.
 type state struct {
 	p          *program
 	config     *Config
@@ -29,19 +29,19 @@ type state struct {
 	options    detect.FoldOptions
 
 	folded   map[detect.Day]bool
-	read     map[string]readObject // what this run has read, by name
+	read     map[string]readObject // the objects that this run has read, by name
 	inputs   []reports.Input
 	seen     fieldSet
 	warnings []string
-	noting   sync.Mutex // of what commits side by side warn of
+	noting   sync.Mutex // guards the warnings of concurrent commits
 }
 
-// A readObject is an object as this run found it.
+// A readObject is an object that this run has read.
 type readObject struct {
 	*objectTally
 	source *source
 	etag   string
-	// before names the object that an earlier run read the same log as; "": none.
+	// before names the object from which an earlier run read the same log; "": none.
 	before string
 }
 
@@ -75,8 +75,8 @@ func partitionsOf[T any](s *state, folder string) store.Partitions[T] {
 		}}
 }
 
-// folder returns the name of a folder of the state. The profiles have folders of
-// their own: what one found is no history for the other.
+// folder returns the name of a folder of the state. The profiles have separate
+// folders, since the results of one are no history for the other.
 func (c *Config) folder(name string) string {
 	if c.seed() {
 		return "seed_" + name
@@ -92,7 +92,7 @@ func (s *state) findings() store.Partitions[findingRow] {
 	return partitionsOf[findingRow](s, s.config.folder("findings"))
 }
 
-// foldOptions are what the folds take from the detections' thresholds.
+// foldOptions returns the fold options of the configuration.
 func (c *Config) foldOptions() detect.FoldOptions {
 	o := detect.FoldFor(c.detections, c.seed())
 	o.From, o.To = math.MinInt64, math.MaxInt64
@@ -101,7 +101,7 @@ func (c *Config) foldOptions() detect.FoldOptions {
 	return o
 }
 
-// aggregates lists what the detections read, and what the reports show.
+// aggregates lists the aggregates that the detections read and the reports show.
 func (c *Config) aggregates() []*detect.Aggregate {
 	var out []*detect.Aggregate
 	for _, a := range detect.Aggregates {
@@ -120,15 +120,15 @@ func (c *Config) aggregates() []*detect.Aggregate {
 	return out
 }
 
-// span is the range of days that an object is known to have events of.
+// A span is the range of days on which an object is known to have events.
 type span struct {
 	first, last detect.Day
 	store.InputRef
 }
 
-// known returns what the partitions around days say of the objects they list.
-// Where a URI has no date, every run lists all logs there are, and all
-// partitions have a say.
+// known returns what the partitions around days say about the objects that they list.
+// If a URI has no date, every run lists all logs that exist, and all partitions are
+// consulted.
 func (s *state) known(ctx context.Context, days []detect.Day) (map[string]span, error) {
 	around := map[detect.Day]bool{}
 	for day := days[0] - 2; day <= days[len(days)-1]+1; day++ {
@@ -152,7 +152,7 @@ func (s *state) known(ctx context.Context, days []detect.Day) (map[string]span, 
 		if slices.Contains(days, day) {
 			continue // to be replaced
 		}
-		all, err := s.kept(ctx, day)
+		all, err := s.stored(ctx, day)
 		if err != nil {
 			return nil, err
 		}
@@ -168,12 +168,12 @@ func (s *state) known(ctx context.Context, days []detect.Day) (map[string]span, 
 	return out, nil
 }
 
-// fold folds days, which follow one another, for aggregates, and commits their
-// partitions. What lacks says is not lacking stays as it is; nil: nothing does. A
-// day is folded from the objects of its own date and of the days around it,
-// since logs are delivered later than their events happen; an object that is
-// known to have no event of the days is not read again.
-func (s *state) fold(ctx context.Context, days []detect.Day, aggregates []*detect.Aggregate, lacks lack) error {
+// fold folds consecutive days for aggregates and commits their partitions. Partitions
+// that are not in gaps stay as they are; nil gaps replace all. A day is folded from
+// the objects of its own date and of the days around it, since logs are delivered
+// later than their events happen. An object that is known to have no event on the days
+// is not read again.
+func (s *state) fold(ctx context.Context, days []detect.Day, aggregates []*detect.Aggregate, gaps dayGaps) error {
 	first, last := days[0], days[len(days)-1]
 	known, err := s.known(ctx, days)
 	if err != nil {
@@ -220,7 +220,7 @@ func (s *state) fold(ctx context.Context, days []detect.Day, aggregates []*detec
 			s.read[src.object.Name] = readObject{o, src, src.etag, before[src.object.Name]}
 		}
 	}
-	if err := s.commit(ctx, days, aggregates, lacks, sources, result); err != nil {
+	if err := s.commit(ctx, days, aggregates, gaps, sources, result); err != nil {
 		return err
 	}
 	for _, day := range days {
@@ -229,9 +229,9 @@ func (s *state) fold(ctx context.Context, days []detect.Day, aggregates []*detec
 	return nil
 }
 
-// account adds what was read to the run's inputs. An object that was read for
-// several spans of days, which do not overlap, is one input: what is outside of
-// one of them may be inside another.
+// account adds to the inputs of the run. An object that was read for several spans of
+// days, which do not overlap, is one input: rows outside one span may be inside
+// another.
 func (s *state) account(inputs []reports.Input) {
 	type place struct{ name, feed, table string }
 	at := map[place]int{}
@@ -254,10 +254,10 @@ func (s *state) account(inputs []reports.Input) {
 	}
 }
 
-// commit writes the days' partitions. A day that no object has events of gets
-// none: it is missing, not quiet. Nor does a lacking one whose logs are not all
-// there any more: what the state has is not replaced by a part of it.
-func (s *state) commit(ctx context.Context, days []detect.Day, aggregates []*detect.Aggregate, lacks lack, sources []source, result *folded) error {
+// commit writes the partitions of the days. A day without events in any object gets
+// none: it is missing, not quiet. A partition in gaps is not replaced if some of its
+// logs no longer exist, because the new one would have less data.
+func (s *state) commit(ctx context.Context, days []detect.Day, aggregates []*detect.Aggregate, gaps dayGaps, sources []source, result *folded) error {
 	dones := map[detect.Day]store.Done{}
 	for _, day := range days {
 		done := store.Done{Inputs: inputsOn(day, sources, result)}
@@ -267,7 +267,7 @@ func (s *state) commit(ctx context.Context, days []detect.Day, aggregates []*det
 		if day == days[len(days)-1] {
 			done.Inputs = append(done.Inputs, s.elsewhere(days[0], day)...)
 		}
-		// A partition that is damaged or not there says nothing of what came late.
+		// A damaged or missing partition says nothing about late logs.
 		if before, err := s.aggregate(aggregates[0]).Done(ctx, day.String()); err == nil {
 			done.Late = lateInputs(&before, &done)
 		}
@@ -275,9 +275,9 @@ func (s *state) commit(ctx context.Context, days []detect.Day, aggregates []*det
 	}
 	for _, a := range aggregates {
 		of := maps.Clone(dones)
-		if lacks != nil {
+		if gaps != nil {
 			maps.DeleteFunc(of, func(day detect.Day, done store.Done) bool {
-				before, lacking := lacks[a][day]
+				before, lacking := gaps[a][day]
 				return !lacking || lost(&before.Done, done.Inputs)
 			})
 		}
@@ -288,7 +288,7 @@ func (s *state) commit(ctx context.Context, days []detect.Day, aggregates []*det
 	return nil
 }
 
-// inputsOn lists the objects with events of a day.
+// inputsOn lists the objects with events on a day.
 func inputsOn(day detect.Day, sources []source, result *folded) []store.InputRef {
 	var inputs []store.InputRef
 	listed := map[string]bool{}
@@ -304,17 +304,17 @@ func inputsOn(day detect.Day, sources []source, result *folded) []store.InputRef
 	return inputs
 }
 
-// ref is what a partition says of an object with events.
+// ref returns the entry for an object with events in the inputs of a partition.
 func (o *objectTally) ref(src *source) store.InputRef {
 	in := store.InputRef{Name: src.object.Name, Size: src.object.Size, ETag: src.etag, Rows: o.rows, Skipped: o.skipped,
 		Feed: src.feed, Content: o.content, CopyOf: o.copyOf}
-	if o.whole { // else nobody knows what days the rest is of
+	if o.whole { // otherwise the days of the rest are unknown
 		in.First, in.Last = o.first.String(), o.last.String()
 	}
 	return in
 }
 
-// commitRows writes an aggregate's partitions of the days that there is a Done for.
+// commitRows writes an aggregate's partitions of the days in dones.
 func (s *state) commitRows(ctx context.Context, a *detect.Aggregate, dones map[detect.Day]store.Done, all iter.Seq2[*detect.Row, error]) error {
 	next, stop := iter.Pull2(all)
 	defer stop()
@@ -362,12 +362,12 @@ func (s *state) commitRows(ctx context.Context, a *detect.Aggregate, dones map[d
 	return cmp.Or(cmp.Or(errs...), err)
 }
 
-// commitsAtOnce is how many days are put in their places while the next one is
-// made. A commit waits for the disk or S3 some eight times; each holds a megabyte
-// or a temporary file.
+// commitsAtOnce is how many days are committed while the next one is made. A commit
+// waits for the disk or S3 some eight times; each holds a megabyte or a temporary
+// file.
 const commitsAtOnce = 4
 
-// lateInputs names the inputs of a partition that came after the day was first
+// lateInputs names the inputs of a partition that arrived after the day was first
 // folded.
 func lateInputs(before, now *store.Done) []string {
 	first := map[string]bool{}
@@ -390,14 +390,14 @@ func stateError(c *Config, err error) error {
 	return configError{fmt.Errorf("write the state to %s: %w", c.State, err)}
 }
 
-// late folds the days before first again that got logs after they were folded,
-// and returns them.
+// late folds the day before first again if logs of it arrived after it was folded, and
+// returns it.
 func (s *state) late(ctx context.Context, first detect.Day) ([]detect.Day, error) {
 	day := first - 1
 	if s.folded[day] {
 		return nil, nil
 	}
-	all, err := s.kept(ctx, day)
+	all, err := s.stored(ctx, day)
 	if err != nil {
 		return nil, err
 	}
@@ -420,26 +420,26 @@ func (s *state) late(ctx context.Context, first detect.Day) ([]detect.Day, error
 	for name, r := range s.read {
 		in, ok := listed[name]
 		switch {
-		case r.copyOf != "", // says nothing that its original does not
+		case r.copyOf != "", // has nothing that its original does not have
 			r.before != "" && folded[r.content],
-			ok && there[in.Content] && !r.meets(day, day): // it has another name now
+			ok && there[in.Content] && !r.meets(day, day): // the object was renamed
 		case !ok && r.meets(day, day), // new
 			ok && in.ETag != r.etag,            // changed
-			ok && r.whole && in.Rows != r.rows: // could not be read to its end the last time
+			ok && r.whole && in.Rows != r.rows: // was not read to the end the last time
 			return []detect.Day{day}, s.fold(ctx, []detect.Day{day}, s.aggregates, nil)
 		}
 	}
 	return nil, nil
 }
 
-// tooLate warns of objects with events of days that late does not fold again.
+// tooLate warns of objects with events on days that late does not fold again.
 func (s *state) tooLate(ctx context.Context, first detect.Day) error {
-	before, err := s.kept(ctx, first-2)
+	before, err := s.stored(ctx, first-2)
 	if err != nil {
 		return err
 	}
 	if _, ok := s.inputsOf(before); !ok {
-		return nil // the state begins later: nothing was left out of it
+		return nil // the state begins later, so nothing is missing from it
 	}
 	known, err := s.known(ctx, []detect.Day{first})
 	if err != nil {
@@ -456,39 +456,39 @@ func (s *state) tooLate(ctx context.Context, first detect.Day) error {
 		}
 	}
 	if objects > 0 {
-		s.warnings = append(s.warnings, fmt.Sprintf("%d objects came more than a day late, with events from %s on: those from before %s are in no baseline. Put the objects beside the logs of their day and run outflow backfill --from %s --to %s.",
-			objects, oldest, first-1, oldest, first-2))
+		s.warnings = append(s.warnings, fmt.Sprintf("%s arrived more than a day late, with events from %s on: no baseline has those before %s. Put the objects beside the logs of their day and run outflow backfill --from %s --to %s.",
+			counted(objects, "object"), oldest, first-1, oldest, first-2))
 	}
 	return nil
 }
 
-// history opens what the judged days are compared with, and the days themselves.
-// The caller closes it, also after an error.
+// history opens the judged days and the days that they are compared with. The caller
+// must close it, also after an error.
 func (s *state) history(ctx context.Context, days []detect.Day) (*history, error) {
 	h := newHistory()
 	h.seen = s.seen
 	first, last := days[0], days[len(days)-1]
 	for day := first - detect.Day(s.config.horizon()); day <= last; day++ {
-		all, err := s.kept(ctx, day)
+		all, err := s.stored(ctx, day)
 		if err != nil {
 			return h, err
 		}
 		judged := slices.Contains(days, day)
-		folded := slices.ContainsFunc(all, func(k kept) bool { return k.fresh })
+		folded := slices.ContainsFunc(all, func(k storedDay) bool { return k.fresh })
 		for i, a := range s.aggregates {
 			k := &all[i]
 			switch {
-			case k.fresh && (judged || !a.Judged):
-				h.tables[a] = append(h.tables[a], &part{day, k.Feeds, k.Rows, s.rows(ctx, h, a, day)})
+			case k.fresh && (judged || !a.JudgedOnly):
+				h.tables[a] = append(h.tables[a], &partition{day, k.Feeds, k.Rows, s.rows(ctx, h, a, day)})
 			case judged && folded:
-				s.warnings = append(s.warnings, fmt.Sprintf("There is no %s of %s, as there are no logs of that day any more: what reads it finds nothing.", a.Name, day))
+				s.warnings = append(s.warnings, fmt.Sprintf("There is no %s of %s, because the logs of that day no longer exist: detections that read it find nothing.", a.Name, day))
 			}
 		}
 		if !folded {
 			continue
 		}
 		if judged {
-			continue // to be judged anew
+			continue // judged again by this run
 		}
 		found, _, err := s.findings().Read(ctx, day.String())
 		if errors.Is(err, fs.ErrNotExist) {
@@ -508,8 +508,8 @@ func (s *state) history(ctx context.Context, days []detect.Day) (*history, error
 	return h, nil
 }
 
-// rows reads the rows of a partition, which is opened for the first who wants
-// them and closed with h: most aggregates are not read for most days.
+// rows reads the rows of a partition. It opens the partition on first use, since most
+// aggregates are not read for most days, and h closes it.
 func (s *state) rows(ctx context.Context, h *history, a *detect.Aggregate, day detect.Day) rowBlocks {
 	open := sync.OnceValues(func() (*store.Part[detect.Row], error) {
 		p, err := s.aggregate(a).Open(ctx, day.String())

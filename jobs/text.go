@@ -7,8 +7,8 @@ import (
 	"unicode"
 )
 
-// printable makes text that came from a log, or a name that an attacker may
-// have chosen, safe for a terminal: control and format characters become \x1b.
+// printable makes text that came from a log, or a name that an attacker may have
+// chosen, safe for a terminal: control and format characters are escaped, as in \x1b.
 func printable(s string) string {
 	bad := func(r rune) bool { return r != ' ' && !unicode.IsPrint(r) }
 	if strings.IndexFunc(s, bad) < 0 {
@@ -25,7 +25,12 @@ func printable(s string) string {
 	return b.String()
 }
 
-// stamp prints a time in µs UTC.
+// counted formats a number with its noun, whose plural ends in s.
+func counted(n int, noun string) string {
+	return strconv.Itoa(n) + " " + verb(int64(n), noun, noun+"s")
+}
+
+// stamp formats a time in µs UTC.
 func stamp(us int64) string {
 	if us == 0 {
 		return "-"

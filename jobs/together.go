@@ -6,8 +6,8 @@ import (
 	"sync/atomic"
 )
 
-// together calls f of 0 … n-1, up to workers at a time, and returns the error of
-// the first that has one.
+// together calls f(0) … f(n-1), up to workers at a time, and returns the error of the
+// lowest index that failed.
 func together(workers, n int, f func(i int) error) error {
 	errs := make([]error, n)
 	var next atomic.Int64

@@ -54,7 +54,7 @@ func readCSV(t *testing.T, name string) []map[string]string {
 	return out
 }
 
-// maxOthers is how many findings that nobody planted a night may have.
+// maxOthers is how many findings a night may have that were not planted.
 const maxOthers = 3
 
 // If this fails, the product misses exfiltration that was planted, or cries wolf.
@@ -91,7 +91,8 @@ func TestTruth(t *testing.T) {
 				}
 			}
 		}
-		// What one source did with one domain is one finding, whoever saw it.
+		// All that one client did with one domain is one finding, whichever detection
+		// saw it.
 		tunnels := map[[3]string]string{}
 		for _, f := range findings {
 			if !strings.HasPrefix(f["detection"], "dns_") || f["allowed"] != "" {

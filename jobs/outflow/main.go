@@ -1,4 +1,4 @@
-// Command outflow finds which data left a company, from logs it already has.
+// Command outflow finds data exfiltration in logs that a company already has.
 package main
 
 import (

@@ -5,53 +5,53 @@ import (
 	"outflow/stats/sigma"
 )
 
-// An Aggregate says what is kept of a day: which rows, grouped by what. Several
-// detections share one, so a log is read and folded once.
+// An Aggregate names the rows to keep of a day and the key to group them by. Several
+// detections share one aggregate, so a log is read and folded once.
 //
-// Every aggregate is keyed by feed: what two sensors saw of the same bytes is
-// never added up.
+// The key of every aggregate includes the feed: bytes that two sensors saw are never
+// added together.
 type Aggregate struct {
 	Name   string
 	Doc    string
 	Rev    int // raised when the meaning of the fold changes
 	Tables []*columnar.Table
 	Reads  columnar.Cols
-	// Wants returns what it reads besides, which the options tell; nil: nothing.
+	// Wants returns what it reads in addition to Reads, as the options require. Nil:
+	// nothing.
 	Wants func(o *FoldOptions) columnar.Wanted
-	// Depends returns the options that the rows depend on: rows that were folded under
-	// others mean something else. Nil: they depend on none.
+	// Depends returns the options that the meaning of the rows depends on. Rows folded
+	// under other values are stale. Nil: the rows depend on no option.
 	Depends func(o *FoldOptions) []any
-	// Judged says that it is read of judged days alone, so that days of history need
-	// not have it. Only such rows may depend on FoldOptions.Rules: if the rules change,
-	// they are folded anew and the others are not.
-	Judged bool
-	New    func(o *FoldOptions) Folder
-	Merger func(o *FoldOptions) Merger
+	// JudgedOnly says that detections read only its rows of judged days, so days of
+	// history need no rows. Only such rows may depend on FoldOptions.Rules: when the
+	// rules change, they are folded again and the other aggregates are not.
+	JudgedOnly bool
+	New        func(o *FoldOptions) Folder
+	Merger     func(o *FoldOptions) Merger
 }
 
-// FoldOptions are what folds need to know of the configuration.
+// FoldOptions are the parts of the configuration that folds need.
 type FoldOptions struct {
 	// From and To bound the events that are folded, µs UTC: From ≤ time < To.
 	From, To int64
-	// OneDay takes all of that time, at most 26 hours, for part of the day that From
-	// is of.
+	// OneDay assigns all of that time, at most 26 hours, to the day of From.
 	OneDay bool
-	// Entropy and Length: a query over either is Odd.
+	// A query that exceeds Entropy or Length is Odd.
 	Entropy float64 // bits per character
 	Length  int     // bytes
-	// Uploads are the HTTP methods whose bytes are taken for an upload; "" is
-	// that of tables without one.
+	// Uploads are the HTTP methods that count as an upload; "" stands for rows of
+	// tables that have no method.
 	Uploads []string
-	// TwoLabels takes a name's last two labels for its registered domain, as
+	// TwoLabels uses the last two labels of a name as its registered domain, as
 	// profile seed does.
 	TwoLabels bool
-	// Names says which names of users and hosts are one.
+	// Names says which names of users and hosts mean the same entity.
 	Names Names
-	// CountBlocked takes what was blocked for sent, as profile seed does.
+	// CountBlocked counts blocked events as sent, as profile seed does.
 	CountBlocked bool
-	// Rules are those that rule_day counts the matches of; nil: none.
+	// Rules are the rules whose matches rule_day counts. Nil: none.
 	Rules *sigma.Set
-	// Model is what dns_model wants of dns_pair; nil: nothing.
+	// Model is what dns_model needs from dns_pair. Nil: nothing.
 	Model *ModelOptions
 }
 
@@ -60,21 +60,22 @@ type FoldOptions struct {
 type Folder interface {
 	// Fold adds the rows of a batch of one of the aggregate's tables.
 	Fold(b *columnar.Batch)
-	// Size is about how many bytes of memory the table fills.
+	// Size returns the approximate memory of the table in bytes.
 	Size() int
-	// Drain writes what the table holds and empties it. It may keep names, so
-	// that its Size is not nothing.
+	// Drain writes what the table holds and empties it. The table may keep names, so
+	// its Size need not become zero.
 	Drain(w *RunWriter)
 }
 
-// A Merger makes rows of what Folders of the same aggregate drained.
+// A Merger makes rows from what Folders of the same aggregate drained.
 type Merger interface {
-	// Add takes the value of one record. All of a key come in a row, by their
-	// sequence numbers.
+	// Add takes the value of one record. The records of a key arrive one after
+	// another, in the order of their sequence numbers.
 	Add(day Day, seq uint64, value []byte) error
-	// Row fills in the Summary of the row whose Day and Key are set from what was
-	// added of the key, or returns false if the aggregate leaves it out. It is called
-	// until it returns false: some aggregates have several rows of a key.
+	// Row fills in the Summary of a row, whose Day and Key are set, from the records
+	// added for that key. It returns false when there is no further row. It is called
+	// until it returns false: some aggregates have several rows for a key, and some
+	// leave a key out.
 	Row(r *Row) bool
 }
 
@@ -88,10 +89,10 @@ var Aggregates = []*Aggregate{
 	DNSName,
 }
 
-// FoldFor returns the fold options that the detections need. seed is those of the
-// documents' profile. The runner adds the times.
+// FoldFor returns the fold options that the detections need. seed selects the options
+// of profile seed. The caller sets the times.
 func FoldFor(dets []*Detection, seed bool) FoldOptions {
-	// CONNECT is a tunnel: what the client sent through it, it uploaded.
+	// CONNECT opens a tunnel: the client uploaded what it sent through the tunnel.
 	o := FoldOptions{Entropy: oddEntropy, Length: oddLength, Uploads: []string{"PUT", "POST", "PATCH", "CONNECT", ""}}
 	if seed {
 		o.Uploads, o.TwoLabels, o.CountBlocked = []string{"PUT", "POST"}, true, true

@@ -4,22 +4,23 @@ package detect
 // Techniques are taken from.
 const AttackVersion = "19.0"
 
-// A Technique is an ATT&CK technique, or a sub-technique, that a detection
-// stands for.
+// A Technique is an ATT&CK technique or sub-technique that a finding gives evidence
+// of.
 type Technique struct {
 	ID     string // "T1567.002"
-	Name   string // of a sub-technique: its parent's, a colon, its own
-	Tactic string // id of the tactic that it is reported under
+	Name   string // for a sub-technique: the parent's name, a colon, its own name
+	Tactic string // id of the tactic under which it is reported
 }
 
-// Tactics that techniques are reported under.
+// The tactics under which techniques are reported.
 const (
 	Collection        = "TA0009"
 	Exfiltration      = "TA0010"
 	CommandAndControl = "TA0011"
 )
 
-// TacticName returns the name of a tactic, or its id if it is none of ours.
+// TacticName returns the name of a tactic, or its id if it is not one of the constants
+// above.
 func TacticName(id string) string {
 	switch id {
 	case Collection:
@@ -32,8 +33,8 @@ func TacticName(id string) string {
 	return id
 }
 
-// TechniqueOf returns the technique of that id. One that is not known has only
-// its id.
+// TechniqueOf returns the technique with the given id. An unknown technique has only
+// its ID set.
 func TechniqueOf(id string) Technique {
 	for _, t := range Techniques {
 		if t.ID == id {

@@ -7,17 +7,18 @@ import (
 	"outflow/columnar"
 )
 
-// What was blocked on the way was not sent: a proxy that refuses a request answers it
-// itself, a firewall drops the connection, a cloud API refuses the call. Only those who
-// stand between say so, in action and in the status of a call. What the server answers,
-// in status_code, says nothing: a thief's own may answer 403 to what it keeps.
+// Blocked events did not send anything: a proxy that refuses a request answers it
+// itself, a firewall drops the connection, a cloud API refuses the call. Only the
+// device in between can tell, in action and in the status of a call. The server's
+// answer, status_code, proves nothing: an attacker's server may answer 403 and still
+// keep the data.
 
-// blockedWords are how proxies and firewalls begin to say that they let nothing pass:
-// deny, Denied by rule, block-url, drop-icmp, REJECT.
+// blockedWords are the first words of the actions that proxies and firewalls log when
+// they let nothing pass: deny, Denied by rule, block-url, drop-icmp, REJECT.
 const blockedWords = "deny denied block blocked drop dropped reject rejected prevent prevented"
 
-// blockedAction reports whether an action says that what was to be sent was not.
-// Squid's TCP_DENIED_REPLY is none: the request was sent, and the answer withheld.
+// blockedAction reports whether an action says that the data was not sent. Squid's
+// TCP_DENIED_REPLY does not: the request was sent, and only the reply was withheld.
 func blockedAction(action []byte) bool {
 	text := strings.ToLower(string(bytes.TrimSpace(action)))
 	if code, _, _ := strings.Cut(text, "/"); strings.HasSuffix(code, "_denied") || strings.Contains(code, "_denied_") {
@@ -30,20 +31,21 @@ func blockedAction(action []byte) bool {
 	return oneOf(word, blockedWords)
 }
 
-// failedParts are parts of what services say of a call that was not done: AccessDenied,
-// Client.UnauthorizedOperation, NoSuchKey, ThrottlingException, failure. What has none
-// of them is taken for done, as bytes that are wrongly left out are seen by nobody.
+// failedParts are substrings of the status of a call that failed: AccessDenied,
+// Client.UnauthorizedOperation, NoSuchKey, ThrottlingException, failure. Any other
+// status counts as success, because nobody would notice bytes that are wrongly left
+// out.
 var failedParts = strings.Fields("denied deny unauthorized forbidden fail error exception nosuch notfound invalid throttl exceed " +
 	"notallowed rejected refused blocked malformed expired unavailable unsupported doesnotmatch")
 
-// failedCall reports whether the status of a call to a cloud API says that it was not
-// done: in words or as an HTTP status of 400 and above.
+// failedCall reports whether the status of a cloud API call says that it failed: in
+// words, or as an HTTP status of 400 or above.
 func failedCall(status []byte) bool {
 	text := strings.ToLower(string(bytes.TrimSpace(status)))
 	if len(text) == 3 && (text[0] == '4' || text[0] == '5') && text[1]-'0' < 10 && text[2]-'0' < 10 {
 		return true
 	}
-	if text == "false" { // Microsoft 365: was it done?
+	if text == "false" { // Microsoft 365: false means that the call failed
 		return true
 	}
 	for _, success := range [...]string{"success", "succeeded", "ok", "partial", "no error", "noerror"} {
@@ -82,13 +84,13 @@ func newBlockers() *blockers {
 	return k
 }
 
-// blockColumn is where the rows of a table say that they were blocked.
+// blockColumn is the column, by table, that says whether a row was blocked.
 var blockColumn = map[*columnar.Table]columnar.Col{
 	columnar.API: columnar.Status, columnar.HTTP: columnar.Action, columnar.Network: columnar.Action,
 }
 
-// of returns a code for each row and whether it means blocked; nil if none does. Texts
-// that only earlier batches had may count too, which costs time and changes nothing.
+// of returns a code for each row, and which codes mean blocked; nil if no code does.
+// Texts of earlier batches may count too, which costs time but changes no result.
 func (k *blockers) of(b *columnar.Batch) (codes []int32, blocked []bool) {
 	c, ok := blockColumn[b.Table]
 	if !ok || b.Known(c) == 0 {
@@ -104,13 +106,13 @@ func (k *blockers) of(b *columnar.Batch) (codes []int32, blocked []bool) {
 	return nil, nil
 }
 
-// andBlocked ends a sentence with what was tried beside, and not sent.
+// andBlocked returns a sentence about the blocked events, or "".
 func andBlocked(s *Summary) string {
 	switch {
 	case s.Blocked == 0:
 		return ""
 	case s.BlockedOut == 0:
-		return " Beside it, " + count(s.Blocked, "event") + " did not pass: blocked."
+		return " In addition, " + count(s.Blocked, "event") + " were blocked."
 	}
-	return " Another " + size(float64(s.BlockedOut)) + " in " + count(s.Blocked, "event") + " did not pass: blocked."
+	return " Another " + size(float64(s.BlockedOut)) + " in " + count(s.Blocked, "event") + " was blocked."
 }

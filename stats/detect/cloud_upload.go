@@ -11,28 +11,28 @@ import (
 )
 
 type cloudUploadOptions struct {
-	Floor       Bytes   `yaml:"floor" unit:"B/day" doc:"a destination that is new for the entity is reported from here; less is a picture or a form"`
+	Floor       Bytes   `yaml:"floor" unit:"B/day" doc:"a destination that is new for the entity is reported from this volume; less is a picture or a form"`
 	TextFloor   Bytes   `yaml:"text_floor" unit:"B/day" doc:"the same for paste sites and webhooks, which carry text"`
 	CommonFloor Bytes   `yaml:"common_floor" unit:"B/day" doc:"the same where at least common others upload, and for entities or logs without enough history to call anything new"`
-	Common      int     `yaml:"common" unit:"entities" doc:"how many others uploading to a destination make it ordinary"`
-	KnownFloor  Bytes   `yaml:"known_floor" unit:"B/day" doc:"a destination used before is reported from here, if it is also over rise"`
+	Common      int     `yaml:"common" unit:"entities" doc:"a destination is ordinary if this many others upload to it"`
+	KnownFloor  Bytes   `yaml:"known_floor" unit:"B/day" doc:"a destination used before is reported from this volume, if it also exceeds rise"`
 	Rise        float64 `yaml:"rise" unit:"" doc:"how many times the highest earlier day a known destination must reach; a sync client doubles, a copied share does not stop there"`
-	MinDays     int     `yaml:"min_days" unit:"days" doc:"days that must have been read before a destination can be called new"`
-	BlindEvents int     `yaml:"blind_events" unit:"uploads/day" doc:"a new destination without byte counts is mentioned from here"`
+	MinDays     int     `yaml:"min_days" unit:"days" doc:"days of history that are needed to call a destination new"`
+	BlindEvents int     `yaml:"blind_events" unit:"uploads/day" doc:"a new destination without byte counts is reported from this number of uploads"`
 }
 
 const cloudUploadDoc = `Uploads to cloud storage, file sharing, paste sites, webhooks, code forges and web mail that are not the
 company's own, per user and destination.
 
-What it sees: the upload methods' bytes to hosts of a catalogue (regional and virtual-hosted buckets too), when the
-destination is new for the user and got 20 MB, or got 100 MB and three times the highest day before. Destinations that ten
-others use, and logs with under seven days of history, take 200 MB. CONNECT-only proxies are judged by host and bytes.
+What it sees: bytes of upload methods to hosts of a catalogue (regional and virtual-hosted buckets too), if the
+destination is new for the user and got 20 MB, or got 100 MB and three times its highest day before. For destinations that
+ten others use, and logs with under seven days of history, the limit is 200 MB. CONNECT-only proxies are judged by host and bytes.
 Why that means exfiltration: such services are reachable from everywhere, trusted by every proxy and free.
-Who does it innocently: a new project with a customer's share, a backup agent's first run, a phone on the company's wireless.
+Common false positives: a new project with a customer's share, a backup agent's first run, a phone on the company's Wi-Fi.
 What it cannot see: services outside the catalogue, personal accounts on a service that the company uses itself, and
-bytes where the log has none; new destinations without byte counts are mentioned with their number of uploads.
-How to investigate: who owns the bucket or account, and what was read before the peak named in the evidence. Put own
-tenants and buckets into the configuration: they are not foreign.`
+bytes that the log does not have; new destinations without byte counts are reported with their number of uploads.
+How to investigate: who owns the bucket or account, and what was read before the peak named in the evidence. List your own
+tenants and buckets in the configuration: they are not foreign.`
 
 func cloudUpload() *Detection {
 	o := &cloudUploadOptions{
@@ -58,7 +58,7 @@ func cloudUpload() *Detection {
 type destination struct{ feed, object string }
 
 func (o *cloudUploadOptions) score(in *Input, risk int) []Finding {
-	users := map[destination]int{} // of services: of other places nobody asks
+	users := map[destination]int{} // only of cloud services: nothing else is looked up
 	for key := range in.Series {
 		if _, ok := CloudHost([]byte(key.Object)); ok {
 			users[destination{key.Feed, key.Object}]++
@@ -87,11 +87,11 @@ type upload struct {
 	service CloudService
 	past    []Row
 	today   *Row
-	covered int // days read before
+	covered int // days of history that were read
 	others  int // other entities that upload there
 }
 
-// judge returns the finding, its RiskScore in percent of the detection's.
+// judge returns the finding. Its RiskScore is a percentage of the detection's risk.
 func (o *cloudUploadOptions) judge(in *Input, u *upload) (Finding, bool) {
 	key, out := u.today.Key, u.today.BytesOut
 	highest, days := int64(0), 0
@@ -113,13 +113,13 @@ func (o *cloudUploadOptions) judge(in *Input, u *upload) (Finding, bool) {
 	case u.others >= o.Common:
 		floor = o.CommonFloor
 	}
-	// A first day of next to nothing must not make the destination a known one.
+	// A tiny first upload must not make the destination a known one.
 	fresh := highest < int64(floor)/10
 	f := Finding{
 		Key: key, Score: float64(out), Threshold: float64(floor), Observed: float64(out), Baseline: math.NaN(), Unit: "B/day",
 		Window: in.Day.window(), Summary: u.today.Summary, RiskScore: 100,
 	}
-	said := fmt.Sprintf("%s uploaded %s to %s (%s, %s) on %s", name(f.Who()), size(f.Observed), name(key.Object),
+	said := fmt.Sprintf("%s uploaded %s to %s (%s, %s) on %s", printable(f.Who()), size(f.Observed), printable(key.Object),
 		u.service.Name, u.service.Kind, in.Day)
 	prevalence := fmt.Sprintf("%s uploads there", count(int64(u.others), "other"))
 	switch u.others {
@@ -137,8 +137,8 @@ func (o *cloudUploadOptions) judge(in *Input, u *upload) (Finding, bool) {
 		}
 		f.RiskScore, f.Unit = 25, "uploads/day"
 		f.Score, f.Threshold, f.Observed = float64(uploads), float64(o.BlindEvents), float64(uploads)
-		f.Why = fmt.Sprintf("%s made %s to %s (%s, %s) on %s, never before in %s; the log does not say how many bytes, so it cannot be said whether that is much.",
-			name(f.Who()), count(uploads, "upload"), name(key.Object), u.service.Name, u.service.Kind, in.Day,
+		f.Why = fmt.Sprintf("%s made %s to %s (%s, %s) on %s, never before in %s; the log has no byte counts, so the volume is unknown.",
+			printable(f.Who()), count(uploads, "upload"), printable(key.Object), u.service.Name, u.service.Kind, in.Day,
 			count(int64(u.covered), "day")) + andBlocked(&u.today.Summary)
 		return f, true
 	case fresh && out >= int64(floor):
@@ -149,16 +149,16 @@ func (o *cloudUploadOptions) judge(in *Input, u *upload) (Finding, bool) {
 		switch {
 		case u.covered < o.MinDays:
 			f.RiskScore = 50
-			f.Why = fmt.Sprintf("%s; only %s of history cannot tell whether that is new, and above %s is reported for anyone (%s).",
+			f.Why = fmt.Sprintf("%s; with only %s of history outflow cannot tell whether that is new, and reports everyone above %s (%s).",
 				said, count(int64(u.covered), "day"), size(float64(floor)), prevalence)
 		case len(u.past) == 0:
 			f.Why = fmt.Sprintf("%s; it never uploaded there in the %s before, and a new destination is reported from %s (%s).",
 				said, count(int64(u.covered), "day"), size(float64(floor)), prevalence)
 		case days == 0:
-			f.Why = fmt.Sprintf("%s; what it uploaded there before was reported as well, and only %s make a destination a habit (%s).",
+			f.Why = fmt.Sprintf("%s; its earlier uploads there were reported as well, and only %s make a destination a habit (%s).",
 				said, count(habitDays, "such day"), prevalence)
 		default:
-			f.Why = fmt.Sprintf("%s; in the %s before it uploaded there at most %s in a day, and a destination all but new is reported from %s (%s).",
+			f.Why = fmt.Sprintf("%s; in the %s before it uploaded at most %s there in a day, and a rarely used destination is reported from %s (%s).",
 				said, count(int64(u.covered), "day"), size(float64(highest)), size(float64(floor)), prevalence)
 		}
 	case !fresh && out >= int64(o.KnownFloor) && float64(out) > o.Rise*float64(highest):
@@ -183,18 +183,18 @@ func (o *cloudUploadOptions) judge(in *Input, u *upload) (Finding, bool) {
 	return f, true
 }
 
-// seedHosts are the hosts that the document greps for, anywhere in the line.
+// seedHosts are the hosts that the original rule searches for, anywhere in the line.
 var seedHosts = []string{"s3.amazonaws.com", "storage.googleapis.com", "onedrive.live.com", "dropboxapi.com"}
 
-// SeedHost reports whether the document greps for uploads to a host.
+// SeedHost reports whether the original rule searches for uploads to a host.
 func SeedHost(host string) bool {
 	return slices.ContainsFunc(seedHosts, func(s string) bool { return strings.Contains(host, s) })
 }
 
-// seedTop is how many lines the document shows.
+// seedTop is how many lines the original rule shows.
 const seedTop = 20
 
-// scoreCloudSeed returns the 20 entities and destinations with the most bytes in
+// scoreCloudSeed returns the 20 pairs of entity and destination with the most bytes in
 // the whole log.
 func scoreCloudSeed(in *Input) []Finding {
 	var findings []Finding
@@ -207,7 +207,7 @@ func scoreCloudSeed(in *Input) []Finding {
 			Key: key, Score: float64(s.BytesOut), Observed: float64(s.BytesOut), Baseline: math.NaN(), Unit: "B",
 			Window: [2]int64{rows[0].Day.window()[0], rows[len(rows)-1].Day.window()[1]}, Summary: s,
 			Why: fmt.Sprintf("%s uploaded %s to %s from %s to %s, one of the %d largest uploads to known cloud storage.",
-				name(key.Entity), size(float64(s.BytesOut)), name(key.Object), rows[0].Day, rows[len(rows)-1].Day, seedTop),
+				printable(key.Entity), size(float64(s.BytesOut)), printable(key.Object), rows[0].Day, rows[len(rows)-1].Day, seedTop),
 		})
 	}
 	slices.SortFunc(findings, func(a, b Finding) int {

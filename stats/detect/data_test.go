@@ -61,7 +61,7 @@ func pairRows(queries []seenQuery) []Row {
 			}
 			inWindow, events, bytes := map[string]bool{}, int64(0), int64(0)
 			for _, w := range qs[i:] {
-				if w.at >= q.at+window {
+				if w.at >= q.at+slidingWindow {
 					break
 				}
 				events++
@@ -90,8 +90,7 @@ func pairRows(queries []seenQuery) []Row {
 
 var escaped = regexp.MustCompile(`\\(\d\d\d|.)`)
 
-// captured reads the questions of a table of captured packets: time, source, …
-// with the name in the thirteenth column, after skip others.
+// captured reads the questions of a table of captured packets: time, client, …
 func captured(t *testing.T, file string, skip int) []seenQuery {
 	f, err := os.Open(file)
 	if err != nil {

@@ -1,12 +1,13 @@
-// Package detect folds batches into a day's aggregates and judges a day against
-// the days before it. A detection is a value: one file here, one case in
-// testdata, one line in All.
+// Package detect folds batches into daily aggregates and judges a day against the days
+// before it. A detection is a value: one file here, one case in testdata, one line in
+// All.
 //
-// An event is a row of a canonical table. The entity of an event is its user,
-// else its src_ip, else its host. The object is what the entity's bytes or
-// queries went to. A window is the day, or the part of it, that is judged. A
-// baseline is what is normal for the entity. A finding says that a window is
-// unusual, with its evidence.
+// An event is a row of a canonical table. The entity of an event is its user, else its
+// src_ip, else its host. The object is the destination of the entity's bytes or
+// queries. A window is the span of time that a run judges or that a finding is about.
+// A baseline is what is normal for the entity. A finding says that an entity did
+// something unusual in a window, and carries the evidence. docs/architecture.md lists
+// all the words.
 package detect
 
 import (
@@ -16,69 +17,70 @@ import (
 	"outflow/stats/sigma"
 )
 
-// A Detection judges a day. It does no I/O, knows no concurrency, and keeps no
-// state between calls.
+// A Detection judges a day. It does no I/O, starts no goroutines, and keeps no state
+// between calls.
 type Detection struct {
 	Name  string
 	Title string // a few words, no capital, no period
-	// Doc: what it sees; why that means exfiltration; who does it innocently;
+	// Doc explains what it sees; why that means exfiltration; common false positives;
 	// what it cannot see; how to investigate.
 	Doc        string
 	Technique  string        // ATT&CK technique id
 	Impact     int           // 0–100
 	Confidence int           // 0–100
-	Aggregate  *Aggregate    // whose rows it reads
+	Aggregate  *Aggregate    // the rows that it reads
 	Needs      columnar.Cols // columns without which it is blind
-	History    int           // days before the judged one that it wants
-	// Options points to the thresholds, a struct of the detection's own with
-	// its defaults filled in. The configuration decodes into it.
+	History    int           // days before the judged one that it needs
+	// Options points to the thresholds: a struct of the detection's own type, filled
+	// with the defaults. The configuration decodes into it.
 	Options any
-	// Fold sets what the aggregate's fold has to know of the thresholds. Nil: nothing.
+	// Fold sets the fold options that depend on the thresholds. Nil: none.
 	Fold func(o *FoldOptions)
-	// Verdict names what the detection and others that have the same verdict are
-	// joined into, where they say it of the same; see Join. "": it stands alone.
+	// Verdict names the conclusion that this detection shares with others. Findings
+	// with the same verdict about the same key and day are joined; see Join. "": its
+	// findings are not joined.
 	Verdict string
-	// Card is what a trained model says of itself; "": it is none.
+	// Card is the model card of a trained model; "": the detection has no model.
 	Card string
-	// Seed sets Options to the letter of the document that the detection comes
-	// from. Nil: that document has no such detection, and profile seed leaves it out.
+	// Seed sets Options to the values of the original rule that the detection comes
+	// from. Nil: there is no original rule, and profile seed leaves the detection out.
 	Seed func()
-	// Score returns the findings of a day, in any order. It fills what
-	// Finding says is the detection's.
+	// Score returns the findings of a day, in any order. It sets the fields that
+	// Finding lists as the detection's.
 	Score func(in *Input) []Finding
 }
 
 // Risk is impact × confidence / 100.
 func (d *Detection) Risk() int { return d.Impact * d.Confidence / 100 }
 
-// Input is what a detection judges: a day, and the days before it.
+// Input is what a detection judges: a day and the days before it.
 type Input struct {
 	Day Day
-	// Window is the time that is judged, µs UTC, from and to; zero: all of Day.
+	// Window is the judged time, µs UTC, from and to; zero: all of Day.
 	Window [2]int64
-	// Series yields, in the order of keys, what each did: its rows of the aggregate
-	// that the detection reads, of Day and the History before it, in the order of
-	// their days. It may be ranged over again, one range after the other, and yields
-	// the same. The slice is valid until the next step and must not be changed; the
-	// texts in it stay valid.
+	// Series yields the series of each key, in the order of the keys. A series is the
+	// rows of the detection's aggregate for one key, from Day and the History days
+	// before it, in the order of their days. Series may be ranged over several times,
+	// one after another, and yields the same each time. The slice is valid until the
+	// next step and must not be changed; the strings in it stay valid.
 	Series iter.Seq2[Key, []Row]
-	// Covered returns the days before Day, ascending, that were folded at all for a
-	// feed: a day that is not here is missing, not quiet.
+	// Covered returns the days before Day, ascending, that were folded for a feed. A
+	// day that it does not return is missing, not quiet.
 	Covered func(feed string) []Day
-	// Flagged reports whether the detection had a finding for the key on an
-	// earlier day. Such days are no example of normal.
+	// Flagged reports whether the detection had a finding for the key on an earlier
+	// day. Such days do not train the baseline.
 	Flagged func(k Key, d Day) bool
 	// Own reports whether a host or bucket is the company's own (config).
 	Own func(host string) bool
 	// Rules are FoldOptions.Rules.
 	Rules *sigma.Set
-	// Baseline, if set, is called by upload_zscore for each row of Day, in the
-	// order of keys, with what is normal for its entity.
+	// Baseline, if set, is called by upload_zscore for each row of Day, in the order
+	// of the keys, with the baseline of its entity.
 	Baseline func(b UploadBaseline)
 }
 
-// All returns the detections with their default thresholds, in the order in
-// which help and docs list them. Each call returns fresh values.
+// All returns the detections with their default thresholds, in the order in which help
+// and docs list them. Each call returns fresh values.
 func All() []*Detection {
 	return []*Detection{
 		uploadZScore(),

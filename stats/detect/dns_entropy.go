@@ -15,23 +15,24 @@ import (
 type dnsEntropyOptions struct {
 	Entropy  float64 `yaml:"entropy" unit:"bits/char" doc:"a query is odd if its subdomain exceeds this, dots removed; English words have 2 to 3.5, hexadecimal at most 4, base32 at most 5"`
 	Length   int     `yaml:"length" unit:"B" doc:"or if its subdomain is longer"`
-	MinOdd   int     `yaml:"min_odd" unit:"queries/day" doc:"fewer odd queries of a source for a domain are not reported: one hashed host name is a CDN's"`
+	MinOdd   int     `yaml:"min_odd" unit:"queries/day" doc:"fewer odd queries of a client for a domain are not reported: a single hashed host name belongs to a CDN"`
 	MinShare float64 `yaml:"min_share" unit:"" doc:"odd queries must be this share of all to the domain, or a large site's few hashed names would add up"`
-	MinNames int     `yaml:"min_names" unit:"names/day" doc:"distinct names that the source must have asked the domain for: a repeated name says nothing new"`
+	MinNames int     `yaml:"min_names" unit:"names/day" doc:"distinct names of the domain that the client must have queried: a repeated name carries nothing new"`
 }
 
 const dnsEntropyDoc = `Queries whose subdomain looks like encoded data: more than 3.8 bits per character, or longer than 60.
 
-What it sees: per source and registered domain, at least ten such queries that are a tenth of all and at least ten distinct
+What it sees: per client and registered domain, at least ten such queries that are a tenth of all, and at least ten distinct
 names.
 Why that means exfiltration: data put into host names uses the alphabet evenly and fills the labels; words do not.
-Who does it innocently: CDNs, ad and telemetry hosts with hashed names, reputation look-ups; known ones are labelled.
-What it cannot see: short or dictionary-coded names. Per query this rule is weak: of a hundred that are odd, most
-are innocent, which is why they are counted.
-How to investigate: decode the examples (base32, hexadecimal); dns_information says how much they can have carried.`
+Common false positives: CDNs, ad and telemetry hosts with hashed names, reputation look-ups; known ones are labelled.
+What it cannot see: short or dictionary-coded names. For a single query this rule is weak: of a hundred odd queries, most
+are innocent. That is why it counts them.
+How to investigate: decode the examples (base32, hexadecimal). dns_information shows how much data they may have carried.`
 
-// A subdomain over either is odd, unless the configuration says otherwise, whether or
-// not dns_entropy runs: in bits per character and bytes. See dnsEntropyDoc.
+// A subdomain that exceeds either value is odd, unless the configuration sets others,
+// and whether or not dns_entropy runs. Units: bits per character, and bytes. See
+// dnsEntropyDoc.
 const (
 	oddEntropy = 3.8
 	oddLength  = 60
@@ -73,8 +74,8 @@ func (o *dnsEntropyOptions) score(in *Input) []Finding {
 		if !(r.MaxEntropy > o.Entropy) {
 			f.Score, f.Threshold, f.Observed, f.Unit = float64(r.MaxLength), float64(o.Length), float64(r.MaxLength), "B"
 		}
-		f.Why = fmt.Sprintf("%s asked for %d odd names of %s in %d queries, up to %.2f bits per character and %d bytes%s; words stay below %s bits and %d bytes",
-			name(r.Who()), r.Odd, domainName(r.Object), r.Events, r.MaxEntropy, r.MaxLength, quoteExamples(r.Examples),
+		f.Why = fmt.Sprintf("%s queried %d odd names of %s in %d queries, up to %.2f bits per character and %d bytes%s; words stay below %s bits and %d bytes",
+			printable(r.Who()), r.Odd, domainName(r.Object), r.Events, r.MaxEntropy, r.MaxLength, quoteExamples(r.Examples),
 			num(o.Entropy), o.Length)
 		findings = append(findings, f)
 	}
@@ -82,7 +83,7 @@ func (o *dnsEntropyOptions) score(in *Input) []Finding {
 	return findings
 }
 
-// scoreSeed judges each query by itself: what stands before its last two labels.
+// scoreSeed judges each query by itself, by the text before its last two labels.
 func (o *dnsEntropyOptions) scoreSeed(in *Input) []Finding {
 	var findings []Finding
 	var meter stats.Entropy
@@ -92,8 +93,8 @@ func (o *dnsEntropyOptions) scoreSeed(in *Input) []Finding {
 		if !ok {
 			continue
 		}
-		// The document counts characters. In a name as it is on the wire these are
-		// bytes; log text may hold others.
+		// The original rule counts characters. In a name on the wire these are bytes;
+		// log text may hold other characters.
 		bits, length := meter.Bits([]byte(subdomain)), len(subdomain)
 		if n := utf8.RuneCountInString(subdomain); n < length {
 			bits, length = runeBits(subdomain), n
@@ -106,7 +107,7 @@ func (o *dnsEntropyOptions) scoreSeed(in *Input) []Finding {
 			Key: key, Score: bits, Threshold: o.Entropy, Observed: bits, Baseline: math.NaN(), Unit: "bits/char",
 			Window: [2]int64{rows[0].Day.window()[0], rows[len(rows)-1].Day.window()[1]}, Summary: s,
 			Why: fmt.Sprintf("%s asked for %s, whose subdomain has %.2f bits per character and %d bytes; above %s bits or %d bytes is suspicious.",
-				name(key.Entity), name(query), bits, length, num(o.Entropy), o.Length),
+				printable(key.Entity), printable(query), bits, length, num(o.Entropy), o.Length),
 		}
 		if !(bits > o.Entropy) {
 			f.Score, f.Threshold, f.Observed, f.Unit = float64(length), float64(o.Length), float64(length), "B"
@@ -116,8 +117,8 @@ func (o *dnsEntropyOptions) scoreSeed(in *Input) []Finding {
 	return findings
 }
 
-// beforeTwoLabels returns what stands before the last two labels of a name, and
-// false if it has fewer than three.
+// beforeTwoLabels returns the text before the last two labels of a name, and false if
+// the name has fewer than three labels.
 func beforeTwoLabels(name string) (string, bool) {
 	last := strings.LastIndexByte(name, '.')
 	if last < 0 {
@@ -130,7 +131,7 @@ func beforeTwoLabels(name string) (string, bool) {
 	return name[:second], true
 }
 
-// runeBits is the entropy of text by characters, dots removed.
+// runeBits returns the entropy of text in bits per character, without dots.
 func runeBits(text string) float64 {
 	counts := map[rune]int{}
 	n := 0

@@ -6,9 +6,9 @@ import (
 	"outflow/columnar"
 )
 
-// dnsInnocents names services that carry data in DNS names by design, or have
-// so many names that they look like it, by domain suffix. A finding for one is
-// labelled, never left out: a tunnel may borrow the look.
+// dnsInnocents lists, by domain suffix, services that carry data in DNS names by
+// design, or that have so many names that they look like it. A finding for one is
+// labelled, never left out: a tunnel may imitate the look.
 var dnsInnocents = []struct{ label, suffixes string }{
 	{"antivirus or reputation look-up", `sophosxl.net sophosxl.com mcafee.com mcafee.net trellix.com e5.sk eset.com avqs.mcafee.com
 		trendmicro.com tmufe.com trendmicro.net bitdefender.net nimbus.bitdefender.net kaspersky.com kaspersky-labs.com
@@ -50,9 +50,9 @@ var dnsInnocentLabels = func() map[string]string {
 	return labels
 }()
 
-// innocent returns why names like those of a row are often innocent, or "". Names are
-// judged by their own suffix, so that safeframe.googlesyndication.com does not
-// excuse all of googlesyndication.com: every example must have the same label.
+// innocent returns why names like those of a row are often innocent, or "". Each name
+// is judged by its own suffix, so that safeframe.googlesyndication.com does not excuse
+// all of googlesyndication.com: every example must have the same label.
 func innocent(r *Row) string {
 	if label := suffixLabel(r.Object); label != "" {
 		return label
@@ -79,15 +79,16 @@ func innocent(r *Row) string {
 	return common
 }
 
-// ownNameBytes is what the names of a network's own machines stay below on average;
-// it is that of dns_information, which counts short names apart for the same reason.
+// ownNameBytes is the average length that names of a network's own machines stay
+// below. It equals the limit of dns_information, which treats short names separately
+// for the same reason.
 const ownNameBytes = 24
 
 func topLevel(name string) string { return name[strings.LastIndexByte(name, '.')+1:] }
 
-// hasSearchSuffix reports whether a name whose top-level domain does not exist would be
-// an ordinary one without its last label or two: clients try www.example.com.corp-name
-// too, if that is where they search.
+// hasSearchSuffix reports whether a name whose top-level domain does not exist would
+// be an ordinary name without its last one or two labels. Clients with a search domain
+// also try www.example.com.corp-name.
 func hasSearchSuffix(name string) bool {
 	for range 2 {
 		dot := strings.LastIndexByte(name, '.')
@@ -114,33 +115,33 @@ func suffixLabel(name string) string {
 	}
 }
 
-// A source that asks for more registered domains than this in a day is taken
-// for a resolver. People and their programs ask for hundreds.
+// A client that queries more registered domains than this in a day counts as a
+// resolver. People and their programs query hundreds.
 const resolverDomains = 3000
 
-// addContext ends the sentence of each finding with what else the day knows of
-// its source and of its domain.
+// addContext completes the sentence of each finding with what else the day shows about
+// its client and its domain.
 func (in *Input) addContext(findings []Finding) {
 	if len(findings) == 0 {
 		return
 	}
-	domains := map[Key]int{} // by source: the key without its object
-	sources := map[destination]int{}
-	source := func(k Key) Key {
+	domains := map[Key]int{} // by client: the key without its object
+	clients := map[destination]int{}
+	client := func(k Key) Key {
 		k.Object = ""
 		return k
 	}
 	for i := range findings {
 		k := findings[i].Key
-		domains[source(k)], sources[destination{k.Feed, k.Object}] = 0, 0
+		domains[client(k)], clients[destination{k.Feed, k.Object}] = 0, 0
 	}
 	for r := range in.today() {
-		if n, ok := domains[source(r.Key)]; ok {
-			domains[source(r.Key)] = n + 1
+		if n, ok := domains[client(r.Key)]; ok {
+			domains[client(r.Key)] = n + 1
 		}
 		d := destination{r.Feed, r.Object}
-		if n, ok := sources[d]; ok {
-			sources[d] = n + 1
+		if n, ok := clients[d]; ok {
+			clients[d] = n + 1
 		}
 	}
 	for i := range findings {
@@ -149,33 +150,34 @@ func (in *Input) addContext(findings []Finding) {
 		if f.Object == noTopLevel {
 			what = "such names"
 		}
-		switch others := int64(sources[destination{f.Feed, f.Object}] - 1); {
+		switch others := int64(clients[destination{f.Feed, f.Object}] - 1); {
 		case others == 1:
-			f.Why += "; 1 other source asked for " + what
+			f.Why += "; 1 other client queried " + what
 		case others > 1:
-			f.Why += "; " + count(others, "other source") + " asked for " + what
+			f.Why += "; " + count(others, "other client") + " queried " + what
 		default:
-			f.Why += "; no other source asked for " + what
+			f.Why += "; no other client queried " + what
 		}
-		if n := domains[source(f.Key)]; n > resolverDomains {
-			f.Why += ", and the source asked for " + count(int64(n), "domain") + " " + in.when() + ": it is probably a resolver that hides the true client"
+		if n := domains[client(f.Key)]; n > resolverDomains {
+			f.Why += ", and this client queried " + count(int64(n), "domain") + " " + in.when() + ": it is probably a resolver that hides the real clients"
 		}
 		f.Why += "."
 	}
 }
 
-// domainName shows the object of a finding in a sentence.
+// domainName returns the object of a finding for use in a sentence.
 func domainName(object string) string {
 	if object == noTopLevel {
 		return "top-level domains that do not exist"
 	}
-	return name(object)
+	return printable(object)
 }
 
-// quoteExamples shows one name in a sentence; the others stand in the evidence.
+// quoteExamples returns the first example for use in a sentence; the evidence lists
+// all of them.
 func quoteExamples(examples []string) string {
 	if len(examples) == 0 {
 		return ""
 	}
-	return ", such as " + name(examples[0])
+	return ", such as " + printable(examples[0])
 }

@@ -2,12 +2,12 @@ package detect
 
 import "outflow/columnar"
 
-// DNSName counts how often each client asked each name in a day. It holds every
+// DNSName counts how often each client queried each name in a day. It holds every
 // distinct name, so only detections that judge single names read it.
 var DNSName = &Aggregate{
 	Name:   "dns_name",
 	Doc:    "DNS queries of each client (address, else user, else host) and UTC day by full name, as it was written.",
-	Rev:    2, // names of entities are folded
+	Rev:    2, // 2: entities have canonical names
 	Tables: []*columnar.Table{columnar.DNS},
 	Reads:  columnar.ColSet(columnar.Time, columnar.Query) | entityReads,
 	New: func(o *FoldOptions) Folder {

@@ -10,18 +10,18 @@ import (
 	"outflow/stats/dnsmodel"
 )
 
-// DNSScore says of each name what dns_model makes of it. It holds every distinct
-// name, so it is folded only if somebody wants it.
+// DNSScore has a row with dns_model's score for each name. It holds every distinct
+// name, so it is folded only if a detection or report needs it.
 var DNSScore = &Aggregate{
 	Name: "dns_score",
 	Doc: "DNS queries of each client (address, else user, else host) by UTC day and name, with the probability that it carries data out; " +
-		"keyed by the registered domain, so that a key has a row for each of its names: the first 2^20 that are asked for.",
-	Rev:     2, // 2: as dns_pair's 3
-	Tables:  DNSPair.Tables,
-	Reads:   DNSPair.Reads,
-	Depends: DNSPair.Depends,
-	Judged:  true,
-	New:     DNSPair.New,
+		"keyed by the registered domain, so that a key has one row for each name: the first 2^20 names that are queried.",
+	Rev:        2, // 2: for the reasons of dns_pair's Rev 3
+	Tables:     DNSPair.Tables,
+	Reads:      DNSPair.Reads,
+	Depends:    DNSPair.Depends,
+	JudgedOnly: true,
+	New:        DNSPair.New,
 	Merger: func(o *FoldOptions) Merger {
 		model := ModelOptions{Threshold: dnsmodel.Threshold}
 		if o.Model != nil {
@@ -33,67 +33,68 @@ var DNSScore = &Aggregate{
 	},
 }
 
-// ModelOptions say what dns_model wants scored.
+// ModelOptions say which names dns_model scores.
 type ModelOptions struct {
 	// Threshold is the probability above which a name counts as data.
 	Threshold float64
-	// Names and Bytes: a source's names of a domain are scored only if there are so
-	// many distinct ones, with subdomains of so many bytes. What the verdict asks
-	// for is of some of the names, so that others could not be found.
+	// Names and Bytes: a client's names of a domain are scored only if there are at
+	// least this many distinct names, with at least this many bytes of subdomains.
+	// Fewer could not give a finding, since dns_model asks for as many names and bytes
+	// above the threshold.
 	Names, Bytes int
 }
 
-// certain is a probability of 1 in a Summary: whole numbers, as sums of fractions
-// would depend on the order.
+// certain is a probability of 1 in a Summary. Probabilities are whole numbers there,
+// because sums of fractions would depend on the order.
 const certain = 1e6
 
-// A pair is scored up to so many names, or bytes of their subdomains: 40 bytes and,
-// where rows are wanted, 40 and the subdomain are kept of each. More would fill the
-// memory, and say nothing new of the domain; with fewer, the rows of a busy resolver's
-// reverse look-ups would end before the day does.
+// A pair is scored up to this many names, or bytes of their subdomains. Each name
+// takes 40 bytes and, if rows are wanted, another 40 and its subdomain. More would
+// fill the memory and tell nothing new about the domain. With fewer, the rows of a
+// busy resolver's reverse look-ups would end before the day does.
 const (
 	maxScored      = 1 << 20
 	maxScoredBytes = 256 << 20
 )
 
-// A dnsScorer scores the names of a pair, each when it is asked for the first time:
-// only then can it say anything new, and what comes later does not change it. What
-// is known then are the queries of the pair before it.
+// A dnsScorer scores each name of a pair when it is first queried. Only then can a
+// name carry anything new, and later queries do not change the score. The score
+// depends on the pair's queries up to then.
 //
-// Until the pair is found to be worth scoring, only what scores depend on is kept:
-// of queries that repeat names one after the other, the last ones.
+// Until the pair qualifies for scoring, the scorer keeps only what scores depend on:
+// of repeated queries in a row, it keeps the last ones.
 type dnsScorer struct {
 	o         ModelOptions
 	threshold int64 // of certain
 	m         *dnsMerger
 	extract   dnsmodel.Extractor
 	most      int64         // maxScored
-	open      bool          // the pair is scored
-	full      bool          // no further names are
-	bytes     int           // of the subdomains of those that are
-	past      []mergedQuery // those that went through the window before it was
+	open      bool          // the pair qualifies for scoring
+	full      bool          // no further names are scored
+	bytes     int           // of the subdomains of scored names
+	past      []mergedQuery // queries that passed the sliding window before the pair qualified
 	repeats   int           // at the end of past
 	names     []scoredName  // as in dnsMerger
 	history   dnsmodel.History
 
-	// texts are the subdomains of names, at least of those that are not scored yet,
-	// each behind its length; spare is room for them, and kept how many bytes there
-	// were when the others were last forgotten.
+	// texts are the subdomains of names, each preceded by its length; those of scored
+	// names may be gone. spare is a buffer for them. kept is how many bytes were left
+	// when texts was last compacted.
 	texts, spare []byte
 	kept         int
 
 	best likely
-	rows *scoreRows // nil: only sums are wanted
+	rows *scoreRows // nil: only sums are needed
 }
 
 type scoredName struct {
 	features      dnsmodel.Features // once the pair is scored
-	text          uint32            // where in texts
+	text          uint32            // offset in texts
 	asked, scored bool
 	moved         bool // see forget
 }
 
-// A likely is the first name with the greatest probability.
+// A likely is the name with the greatest probability, the first of several.
 type likely struct {
 	score   int64
 	sub     []byte
@@ -101,7 +102,7 @@ type likely struct {
 	history dnsmodel.History // before it
 }
 
-// A scoreRows makes a row of each name.
+// A scoreRows makes a row for each name.
 type scoreRows struct {
 	of     []scoreRow // by name
 	sorted []int32    // names by their texts, once all queries are known
@@ -121,7 +122,7 @@ func newDNSScorer(m *dnsMerger, o ModelOptions, rows bool) *dnsScorer {
 	return s
 }
 
-// name takes up a new name.
+// name adds a new name.
 func (s *dnsScorer) name(sub []byte) {
 	if s.full {
 		return
@@ -142,9 +143,9 @@ func (s *dnsScorer) text(n *scoredName) []byte {
 	return d.bytes()
 }
 
-var errTexts = errors.New("the names that one source asks of one domain take more than 2 GiB")
+var errTexts = errors.New("the names that one client queries in one domain take more than 2 GiB")
 
-// added begins to score the pair when it is worth it.
+// added starts scoring the pair once it qualifies.
 func (s *dnsScorer) added() error {
 	if len(s.texts) > math.MaxInt32 {
 		return errTexts
@@ -166,7 +167,7 @@ func (s *dnsScorer) added() error {
 // historyQueries is how many queries a dnsmodel.History remembers.
 const historyQueries = 10
 
-// ask takes up a query, in the order of time.
+// ask adds a query. Queries come in the order of time.
 func (s *dnsScorer) ask(q mergedQuery) {
 	if s.full {
 		s.count(q)
@@ -182,7 +183,7 @@ func (s *dnsScorer) ask(q mergedQuery) {
 		s.repeats = 0
 	case s.repeats < historyQueries:
 		s.repeats++
-	default: // no history goes back to the first of them
+	default: // no history reaches back to the first of them
 		copy(s.past[len(s.past)-historyQueries:], s.past[len(s.past)-historyQueries+1:])
 		s.past = s.past[:len(s.past)-1]
 	}
@@ -227,7 +228,7 @@ func (s *dnsScorer) count(q mergedQuery) {
 // at is the time of a query, µs UTC.
 func (s *dnsScorer) at(q mergedQuery) int64 { return int64(s.m.day)*dayMicros + q.time }
 
-// textSlack is how many bytes of texts are not worth forgetting.
+// textSlack is how many bytes of texts are not worth compacting.
 const textSlack = 64 << 10
 
 // forget drops the texts of names that have been scored.
@@ -260,7 +261,7 @@ func (s *dnsScorer) sum(domain string) {
 	}
 }
 
-// row is dnsMerger.Row of each name in turn, in the order of their texts.
+// row is dnsMerger.Row for each name in turn, in the order of their texts.
 func (s *dnsScorer) row(r *Row) bool {
 	rows := s.rows
 	if len(s.names) == 0 {

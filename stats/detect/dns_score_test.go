@@ -14,8 +14,8 @@ import (
 	"outflow/stats/dnsmodel"
 )
 
-// scored scores the events of one source and domain, as the model's own package would
-// have it: in the order of time, each name when it is first asked, after all before.
+// scored scores the events of one client and domain as the package of the model does: in
+// the order of time, each name when it is first queried, after all queries before it.
 func scored(events []event) (scores map[string]int64, order []string) {
 	type query struct {
 		us   int64
@@ -54,7 +54,7 @@ func scored(events []event) (scores map[string]int64, order []string) {
 	return scores, order
 }
 
-// names of which some are words and some are data.
+// namedEvents returns n queries for names, some made of words and some of data.
 func namedEvents(r *rand.Rand, n int) []event {
 	events := make([]event, n)
 	for i := range events {
@@ -133,8 +133,8 @@ func TestDNSScores(t *testing.T) {
 	}
 }
 
-// If this fails, a pair of more names than are scored fills the memory, or which of them
-// are scored depends on how the input is split.
+// If this fails, a pair with more names than are scored fills the memory, or the
+// choice of the scored names depends on how the input is divided.
 func TestDNSScoresFull(t *testing.T) {
 	const most = 40
 	r := rand.New(rand.NewPCG(5, 5))
@@ -187,7 +187,7 @@ func TestDNSScoresFull(t *testing.T) {
 	}
 }
 
-// If this fails, a finding passes the names that were scored for all that there were.
+// If this fails, a finding presents the scored names as all names.
 func TestDNSModelSaysWhatItScored(t *testing.T) {
 	row := tunnelRow("quill.example")
 	for _, c := range []struct {
@@ -223,7 +223,7 @@ func TestHistoryQueries(t *testing.T) {
 	}
 }
 
-// If this fails, texts of a busy pair fill the memory, or those that are still wanted
+// If this fails, texts of a busy pair fill the memory, or texts that are still needed
 // are forgotten.
 func TestDNSScoresForget(t *testing.T) {
 	r := rand.New(rand.NewPCG(4, 4))

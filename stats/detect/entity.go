@@ -9,32 +9,32 @@ import (
 	"outflow/columnar"
 )
 
-// Who rows are of: the numbers of entities, and which names are one.
+// This file decides which entity a row belongs to, and which names mean one entity.
 
-// Names says which names of users and hosts are one entity. The zero value folds
-// their case and outer white space.
+// Names says which names of users and hosts mean one entity. The zero value ignores
+// case and outer white space.
 type Names struct {
-	// Domains maps a domain to the one that it is an alias of, both as FoldDomain
-	// returns them. NoDomain maps users without a domain.
+	// Domains maps an alias of a domain to the domain, both as CanonicalDomain returns
+	// them. The key NoDomain stands for users without a domain.
 	Domains map[string]string
-	// Literal takes names as logs spell them, as profile seed does.
+	// Literal keeps names as logs spell them, as profile seed does.
 	Literal bool
 }
 
-// NoDomain stands in Names.Domains for users whose names have no domain.
+// NoDomain is the key in Names.Domains for users whose names have no domain.
 const NoDomain = "."
 
-// FoldDomain returns the form in which domains are compared.
-func FoldDomain(domain string) string { return string(appendFolded(nil, []byte(domain))) }
+// CanonicalDomain returns the form in which domains are compared.
+func CanonicalDomain(domain string) string { return string(appendCanonical(nil, []byte(domain))) }
 
-// User returns the name of a user's entity.
+// User returns the canonical name of a user, which names its entity.
 //
-// Case, outer white space and invisible characters around the name do not count. A
-// person of a domain, DOMAIN\name or name@domain, has a name of its own wherever it
-// appears: ROLE/anna@corp.example, as sessions of cloud roles are called, is
-// anna@corp.example. If Domains knows the domain, both forms become
-// name@domain, else they stay two. Of other names those without a slash may be given
-// a domain by NoDomain; those with one are a role's session or have an account.
+// Case, outer white space and invisible characters around the name are ignored. A
+// person has a domain, as in DOMAIN\name or name@domain, and is the same person
+// wherever the name appears: ROLE/anna@corp.example, the name of a cloud role's
+// session, is anna@corp.example. If Domains has the domain, both forms become
+// name@domain; otherwise they stay two names. NoDomain may give a domain to other
+// names, unless they contain a slash: those are sessions of a role or have an account.
 func (n *Names) User(name string) string { return string(n.appendUser(nil, []byte(name))) }
 
 func (n *Names) appendUser(dst, name []byte) []byte {
@@ -42,12 +42,12 @@ func (n *Names) appendUser(dst, name []byte) []byte {
 		return append(dst, name...)
 	}
 	at := len(dst)
-	dst = appendFolded(dst, name)
-	folded := dst[at:]
-	p, ok := n.person(folded)
+	dst = appendCanonical(dst, name)
+	canonical := dst[at:]
+	p, ok := n.person(canonical)
 	switch {
 	case !ok:
-		if to, ok := n.Domains[NoDomain]; ok && len(folded) > 0 && !bytes.ContainsAny(folded, `/\@`) {
+		if to, ok := n.Domains[NoDomain]; ok && len(canonical) > 0 && !bytes.ContainsAny(canonical, `/\@`) {
 			dst = append(append(dst, '@'), to...)
 		}
 		return dst
@@ -56,10 +56,10 @@ func (n *Names) appendUser(dst, name []byte) []byte {
 	case p.windows:
 		return dst
 	}
-	return append(dst[:at], folded[bytes.LastIndexByte(folded, '/')+1:]...)
+	return append(dst[:at], canonical[bytes.LastIndexByte(canonical, '/')+1:]...)
 }
 
-// Host returns the name of a host's entity: case and outer white space do not count.
+// Host returns the canonical name of a host: case and outer white space are ignored.
 func (n *Names) Host(name string) string { return string(n.appendHost(nil, []byte(name))) }
 
 func (n *Names) appendHost(dst, name []byte) []byte {
@@ -67,22 +67,22 @@ func (n *Names) appendHost(dst, name []byte) []byte {
 		return append(dst, name...)
 	}
 	at := len(dst)
-	dst = appendFolded(dst, name)
+	dst = appendCanonical(dst, name)
 	return columnar.AppendAddress(dst[:at], bytes.Clone(dst[at:]))
 }
 
-// A person is a user whose name says its domain.
+// A person is a user whose name contains a domain.
 type person struct {
 	name    []byte
-	alias   string // what Domains makes of the domain; "" if it does not know it
+	alias   string // the domain in Domains; "" if Domains does not have it
 	windows bool   // DOMAIN\name
 }
 
-// person takes a folded name apart, or returns false if it says no domain.
+// person splits a canonical name, or returns false if it contains no domain.
 func (n *Names) person(name []byte) (p person, ok bool) {
 	if domain, rest, ok := bytes.Cut(name, []byte{'\\'}); ok {
 		alias := ""
-		if string(domain) != NoDomain { // .\name is of one machine
+		if string(domain) != NoDomain { // .\name belongs to one machine
 			alias = n.Domains[string(domain)]
 		}
 		return person{rest, alias, true}, len(domain) > 0 && len(rest) > 0
@@ -101,28 +101,29 @@ func (n *Names) person(name []byte) (p person, ok bool) {
 	return person{name[:i], alias, false}, alias != "" || dot > 0 && dot < len(domain)-1
 }
 
-// appendFolded appends name in one case and without what is invisible around it.
-func appendFolded(dst, name []byte) []byte {
+// appendCanonical appends name in one case and without invisible characters around it.
+func appendCanonical(dst, name []byte) []byte {
 	for name = trimInvisible(name); len(name) > 0; {
 		r, size := utf8.DecodeRune(name)
 		if r == utf8.RuneError && size == 1 {
-			dst = append(dst, name[0]) // no UTF-8
+			dst = append(dst, name[0]) // not UTF-8
 		} else {
-			dst = utf8.AppendRune(dst, foldRune(r))
+			dst = utf8.AppendRune(dst, lowerRune(r))
 		}
 		name = name[size:]
 	}
 	return dst
 }
 
-// trimInvisible returns name without white space and invisible characters around it.
+// trimInvisible returns name without the white space and invisible characters around
+// it.
 func trimInvisible(name []byte) []byte {
 	return bytes.TrimFunc(name, func(r rune) bool { return unicode.IsSpace(r) || unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zs) })
 }
 
-// foldRune returns the same rune for all that are one by Unicode's simple folding: a
-// lower-case one, if there is one.
-func foldRune(r rune) rune {
+// lowerRune returns the same rune for all runes that are equal under Unicode's simple
+// case folding: a lower-case one, if there is one.
+func lowerRune(r rune) rune {
 	if r < utf8.RuneSelf {
 		if 'A' <= r && r <= 'Z' {
 			r |= 0x20
@@ -139,14 +140,14 @@ func foldRune(r rune) rune {
 			return lower
 		}
 	}
-	return least // also of İ, whose lower case is another letter's
+	return least // also for İ, whose lower case belongs to another letter
 }
 
 // An entityKind is the column that an entity comes from.
 type entityKind uint32
 
 const (
-	groupEntity entityKind = iota // no column: what a correlation groups, whoever it is of
+	groupEntity entityKind = iota // no column: the group of a correlation
 	userEntity
 	addressEntity
 	hostEntity
@@ -154,32 +155,33 @@ const (
 
 var entityColumns = [...]columnar.Col{userEntity: columnar.User, addressEntity: columnar.SrcIP, hostEntity: columnar.Host}
 
-// entityReads are the columns that tell whose a row is.
+// entityReads are the columns that identify the entity of a row.
 var entityReads = columnar.ColSet(columnar.User, columnar.SrcIP, columnar.Host, columnar.Account)
 
-// entities numbers the entities that a worker has met, in each spelling. 0 is no
-// entity. Spellings of one entity come together when a table is drained, under the
-// entity's name: the rows of a batch need no look at their names.
+// entities assigns numbers to the entities that a worker has met, one number for each
+// spelling. 0 means no entity. Spellings of one entity come together when a table is
+// drained, under the entity's canonical name, so folding a batch need not compare
+// names.
 //
-// A user that says no domain belongs to its cloud account, if the row names one: its
-// spelling and name are ACCOUNT/user, as the IAM user deploy of two accounts is two. A
-// person (see Names) has no account: it is one in all accounts of a company, whether it
-// comes by single sign-on, by a role's session that bears its e-mail address, or as an
-// IAM user of that name.
+// A user whose name contains no domain belongs to its cloud account, if the row names
+// one: its spelling and name are ACCOUNT/user, since the IAM user deploy of two
+// accounts is two users. A person (see Names) has no account. A person is the same in
+// all accounts of a company, whether signed in by single sign-on, by a role's session
+// that bears the person's e-mail address, or as an IAM user of that name.
 type entities struct {
 	names   *Names
 	order   [3]entityKind // the first column with a value wins
 	spelt   [4]*columnar.Dict
 	numbers [4]columnar.Lookup[uint32]
-	folded  [4]*columnar.Dict // names of entities; spelt itself where there is nothing to fold
-	foldOf  [4]columnar.Lookup[int32]
-	blank   bool // texts without anything that can be seen were met
+	named   [4]*columnar.Dict // canonical names; the same as spelt if the two cannot differ
+	nameOf  [4]columnar.Lookup[int32]
+	blank   bool // texts without a visible character were met
 	ids     [columnar.BatchRows]uint32
 
 	accounts *columnar.Dict
 	account  columnar.Lookup[uint32] // number in accounts
-	pairs    *columnar.Groups        // of an account and a user
-	paired   []uint32                // the entity by pair
+	pairs    *columnar.Groups        // pairs of an account and a user
+	paired   []uint32                // by pair: the entity
 	pairName []byte
 }
 
@@ -188,10 +190,10 @@ func newEntities(o *FoldOptions, order ...entityKind) *entities {
 	e.account.Func = func(text []byte) uint32 { return uint32(e.accounts.Code(text)) }
 	for _, kind := range order {
 		spelt := columnar.NewDict()
-		e.spelt[kind], e.folded[kind] = spelt, spelt
+		e.spelt[kind], e.named[kind] = spelt, spelt
 		e.numbers[kind].Func = func(text []byte) uint32 {
 			code := spelt.Code(text)
-			if e.foldedCode(uint32(code)<<2|uint32(kind)) == 0 {
+			if e.nameCode(uint32(code)<<2|uint32(kind)) == 0 {
 				e.blank = e.blank || len(text) > 0
 				return 0
 			}
@@ -199,19 +201,19 @@ func newEntities(o *FoldOptions, order ...entityKind) *entities {
 		}
 	}
 	if !o.Names.Literal {
-		e.fold(userEntity, o.Names.appendUser)
-		e.fold(hostEntity, o.Names.appendHost)
+		e.canonicalise(userEntity, o.Names.appendUser)
+		e.canonicalise(hostEntity, o.Names.appendHost)
 	}
 	return e
 }
 
-func (e *entities) fold(kind entityKind, fold func(dst, name []byte) []byte) {
-	folded := columnar.NewDict()
-	e.folded[kind] = folded
+func (e *entities) canonicalise(kind entityKind, toName func(dst, name []byte) []byte) {
+	named := columnar.NewDict()
+	e.named[kind] = named
 	var name []byte
-	e.foldOf[kind].Func = func(text []byte) int32 {
-		name = fold(name[:0], text)
-		return folded.Code(name)
+	e.nameOf[kind].Func = func(text []byte) int32 {
+		name = toName(name[:0], text)
+		return named.Code(name)
 	}
 }
 
@@ -253,7 +255,7 @@ func (e *entities) of(b *columnar.Batch) []uint32 {
 	return ids
 }
 
-// addAccounts makes users of a cloud account those of its own.
+// addAccounts replaces users by the users of their cloud accounts.
 func (e *entities) addAccounts(ids []uint32, b *columnar.Batch) {
 	codes, dict := b.Codes(columnar.Account)
 	accounts := e.account.Of(dict)
@@ -273,42 +275,42 @@ func (e *entities) addAccounts(ids []uint32, b *columnar.Batch) {
 // ofAccount returns the user of an account.
 func (e *entities) ofAccount(account, user uint32) uint32 {
 	in, name := e.accounts.Text(int32(account)), trimInvisible(e.spelt[userEntity].Text(int32(user>>2)))
-	if _, ok := e.names.person(appendFolded(nil, name)); ok {
+	if _, ok := e.names.person(appendCanonical(nil, name)); ok {
 		return user
 	}
 	if rest, ok := bytes.CutPrefix(name, in); ok && (len(rest) == 0 || rest[0] == '/') {
-		return user // its name says so already
+		return user // its name starts with the account already
 	}
 	e.pairName = append(append(append(e.pairName[:0], in...), '/'), name...)
 	return uint32(e.spelt[userEntity].Code(e.pairName))<<2 | uint32(userEntity)
 }
 
-// namesOf returns the names of all entities of a kind.
+// namesOf returns the canonical names of all entities of a kind.
 func (e *entities) namesOf(kind entityKind) *columnar.Dict {
-	if e.folded[kind] != e.spelt[kind] {
-		e.foldOf[kind].Of(e.spelt[kind])
+	if e.named[kind] != e.spelt[kind] {
+		e.nameOf[kind].Of(e.spelt[kind])
 	}
-	return e.folded[kind]
+	return e.named[kind]
 }
 
-// foldedCode returns the code of an entity's name in folded. All spellings of an
-// entity have the same.
-func (e *entities) foldedCode(id uint32) int32 {
+// nameCode returns the code of an entity's canonical name in named. All spellings of
+// an entity have the same code.
+func (e *entities) nameCode(id uint32) int32 {
 	kind, code := id&3, int32(id>>2)
-	if e.folded[kind] == e.spelt[kind] {
+	if e.named[kind] == e.spelt[kind] {
 		return code
 	}
-	return e.foldOf[kind].Of(e.spelt[kind])[code]
+	return e.nameOf[kind].Of(e.spelt[kind])[code]
 }
 
-// key returns the type and the name of an entity.
+// key returns the type and the canonical name of an entity.
 func (e *entities) key(id uint32) (entityType, name string) {
 	kind := entityKind(id & 3)
 	entityType = "group"
 	if kind != groupEntity {
 		entityType = entityColumns[kind].String()
 	}
-	return entityType, string(e.folded[kind].Text(e.foldedCode(id)))
+	return entityType, string(e.named[kind].Text(e.nameCode(id)))
 }
 
 // spelling returns how the log spells an entity.
@@ -319,31 +321,32 @@ func (e *entities) size() int {
 	for kind, spelt := range e.spelt {
 		if spelt != nil {
 			n += sizeOf(spelt)
-			if folded := e.folded[kind]; folded != spelt {
-				n += sizeOf(folded) + 4*spelt.Len()
+			if named := e.named[kind]; named != spelt {
+				n += sizeOf(named) + 4*spelt.Len()
 			}
 		}
 	}
 	return n
 }
 
-// shown returns how the log spells an entity, nil if it is as the entity is named.
+// shown returns the log's spelling of an entity, or nil if it equals the canonical
+// name.
 func (e *entities) shown(id uint32) []byte {
 	spelt := e.spelling(id)
-	if bytes.Equal(spelt, e.folded[id&3].Text(e.foldedCode(id))) {
+	if bytes.Equal(spelt, e.named[id&3].Text(e.nameCode(id))) {
 		return nil
 	}
 	return spelt
 }
 
-// A spelling is how the log spells the entity of a key, for Summary.Spelling.
+// A spelling is the log's spelling of the entity of a key, for Summary.Spelling.
 type spelling struct {
-	at    int64  // µs of any origin
-	other string // the least that is not the entity's name; "" if there is none
-	named bool   // as the entity's name
+	at    int64  // µs since any fixed time
+	other string // the least spelling that differs from the entity's name; "" if there is none
+	named bool   // the log also spells it as the entity's name
 }
 
-// offer takes up what shown returns of events that begin at a time.
+// offer adds what shown returned, for events that begin at a time.
 func (s *spelling) offer(at int64, shown []byte) {
 	switch begun := s.named || s.other != ""; {
 	case begun && at > s.at:
@@ -358,7 +361,7 @@ func (s *spelling) offer(at int64, shown []byte) {
 	}
 }
 
-// of returns the spelling of the entity of k, and "" if it has but one.
+// of returns the spelling of the entity of k, or "" for an entity that has only one.
 func (s *spelling) of(k *Key) string {
 	switch {
 	case k.EntityType != columnar.User.String() && k.EntityType != columnar.Host.String():

@@ -67,7 +67,7 @@ func FuzzNames(f *testing.F) {
 	})
 }
 
-// If this fails, the account of a cloud user makes one of two users, or two of one.
+// If this fails, the account of a cloud user makes two users one, or one user two.
 func TestEntitiesOfAccounts(t *testing.T) {
 	for _, test := range []struct{ account, user, srcIP, want string }{
 		{"111", "deploy", "192.0.2.1", "user 111/deploy"},
@@ -122,8 +122,8 @@ func respelt(r *rand.Rand, name string) string {
 	return []string{"", " ", "\u00a0"}[r.IntN(3)] + string(b) + []string{"", "\t", "\u200b"}[r.IntN(3)]
 }
 
-// If this fails, a row shows another spelling than that of its earliest event, or of
-// several events at once another than the least.
+// If this fails, a row does not show the spelling of its earliest event, or of several
+// simultaneous events not the least spelling.
 func TestSpelling(t *testing.T) {
 	type key struct {
 		day                Day
@@ -174,7 +174,7 @@ func TestSpelling(t *testing.T) {
 	}
 }
 
-// If this fails, what is known of an entity depends on how logs spell it.
+// If this fails, the results for an entity depend on how logs spell it.
 func TestSpellingsFoldAlike(t *testing.T) {
 	for _, a := range Aggregates {
 		t.Run(a.Name, func(t *testing.T) {

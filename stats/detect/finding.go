@@ -5,18 +5,18 @@ import (
 	"strings"
 )
 
-// A Finding says that a window of an entity is unusual.
+// A Finding says that what an entity did in a window is unusual.
 //
-// The detection fills Key, Score, Threshold, Observed, Baseline, Unit, Window,
-// Summary, Why and Timeline, and Severity where it knows better than its risk;
-// the runner fills the rest.
+// The detection sets Key, Score, Threshold, Observed, Baseline, Unit, Window, Summary,
+// Why and Timeline, and Severity if it knows better than its risk. The runner sets the
+// rest.
 type Finding struct {
-	UID       string // stable: a re-run of the same window gives the same
+	UID       string // stable: running the same window again gives the same UID
 	Day       Day
 	Detection string
 	Technique string
 	Severity  Severity
-	RiskScore int // impact × confidence / 100, scaled by the detection where it can say more
+	RiskScore int // impact × confidence / 100, scaled by the detection where it knows more
 	Key
 	Score     float64 // in the detection's own measure
 	Threshold float64
@@ -28,15 +28,16 @@ type Finding struct {
 	// Why says in one sentence what happened, what is normal, and why that is
 	// unusual.
 	Why string
-	// Timeline is the entity's days against the baseline band, oldest first,
-	// the judged day last. Nil where the detection has no history.
+	// Timeline has the entity's days with the baseline band, oldest first, the judged
+	// day last. Nil if the detection uses no history.
 	Timeline []Point
-	// Label, if set, names why this shape is often innocent (a known
-	// reputation service, say). Labelled findings are reported last.
+	// Label, if set, says why such a finding is often innocent, such as a known
+	// reputation service. Labelled findings are reported last.
 	Label string
-	// Allowed is the reason of the allow-list entry that suppresses it, or "".
+	// Allowed is the reason given in the allow-list entry that suppresses the finding,
+	// or "".
 	Allowed string
-	// Also are the other detections that say the same; see Join.
+	// Also lists the other detections that say the same; see Join.
 	Also []string
 }
 
@@ -44,7 +45,7 @@ type Finding struct {
 type Point struct {
 	Day          Day
 	Value        float64
-	Low, Mid, Up float64 // the baseline band; all zero where there is none
+	Low, Mid, Up float64 // the baseline band; all zero if there is none
 	Trained      bool    // the day is part of the baseline
 }
 
@@ -63,7 +64,7 @@ var severities = [...]string{"info", "low", "medium", "high", "critical"}
 
 func (s Severity) String() string { return severities[s] }
 
-// ParseSeverity returns the severity of that name.
+// ParseSeverity returns the severity with the given name.
 func ParseSeverity(name string) (Severity, error) {
 	for i, s := range severities {
 		if s == name {

@@ -163,7 +163,7 @@ func TestMergeIsExact(t *testing.T) {
 // workers together or before the table was last drained, or leaves out nothing.
 func TestSift(t *testing.T) {
 	pairs := func(f Folder) (n int) {
-		for _, p := range f.(*uploads).parts.all {
+		for _, p := range f.(*uploads).sections.all {
 			n += p.groups.Len() - 1
 		}
 		return n
@@ -212,7 +212,7 @@ func TestSift(t *testing.T) {
 	}
 }
 
-// If this fails, a sum of many bytes is taken for one of few.
+// If this fails, a sum of many bytes overflows and looks small.
 func TestWeightsStayAtTheirEnd(t *testing.T) {
 	var w Weights
 	if got := w.most(7); got != 0 {
@@ -380,8 +380,8 @@ func TestMergeOfDamagedRun(t *testing.T) {
 	}
 }
 
-// If this fails, a sliding window is not exact: the fold is compared with a
-// window at every query, counted anew.
+// If this fails, a sliding window is not exact. The test compares the fold with a
+// window that is counted from scratch at every query.
 func TestDNSPairWindows(t *testing.T) {
 	r := rand.New(rand.NewPCG(7, 7))
 	for range 50 {
@@ -478,7 +478,8 @@ func TestDNSPairFoldsBatches(t *testing.T) {
 	}
 }
 
-// If this fails, names that no domain holds together are not one group, or lose a part.
+// If this fails, names without an existing top-level domain are not one group, or some
+// of them are lost.
 func TestDNSPairNoTopLevel(t *testing.T) {
 	var events []event
 	for i, name := range []string{"dnscat.00aa.11bb22", "DNSCAT.00aa.11bb22", "dnscat.33cc.44dd", "abcdefghijklmnopqrstuvwxyz"} {

@@ -5,14 +5,14 @@ import (
 	"strings"
 )
 
-// A CloudService is a kind of place on the internet that data can be put.
+// A CloudService is a service on the internet that data can be uploaded to.
 type CloudService struct {
 	Name      string // "Amazon S3"
 	Kind      string // "storage", "sharing", "paste", "webhook", "code", "mail"
-	Technique string // ATT&CK technique id of uploading there
+	Technique string // ATT&CK technique id of an upload to it
 }
 
-// kindTechniques holds the technique of uploading to a kind of service.
+// kindTechniques has the technique of uploads to each kind of service.
 var kindTechniques = map[string]string{
 	"storage": "T1567.002",
 	"sharing": "T1567.002",
@@ -22,10 +22,10 @@ var kindTechniques = map[string]string{
 	"mail":    "T1567",
 }
 
-// cloudCatalogue lists services and the hosts that take their uploads: a host
-// belongs to a pattern if its last labels are the pattern's. * is any one label,
-// or any rest of a label. Hosts that only serve downloads (CDNs, avatars) and
-// that carry calls are left out: their bytes are no upload of data.
+// cloudCatalogue lists services and the hosts that take their uploads. A host belongs
+// to a pattern if its last labels match the pattern. * is any one label, or any rest
+// of a label. Hosts that only serve downloads (CDNs, avatars) or carry calls are left
+// out: their bytes are no upload of data.
 var cloudCatalogue = []struct{ name, kind, hosts string }{
 	{"Amazon S3", "storage", `s3.amazonaws.com s3.*.amazonaws.com s3-*.amazonaws.com s3.dualstack.*.amazonaws.com
 		s3-fips.*.amazonaws.com s3-fips.dualstack.*.amazonaws.com s3-accelerate.dualstack.amazonaws.com
@@ -184,17 +184,17 @@ var cloudCatalogue = []struct{ name, kind, hosts string }{
 	{"Zoho Mail", "mail", `mail.zoho.com mail.zoho.eu`},
 }
 
-// A hostPattern is a pattern whose labels are not all literal.
+// A hostPattern is a pattern with at least one *.
 type hostPattern struct {
-	labels  []string // all of them, first to last
+	labels  []string // all labels, first to last
 	service int
 }
 
-// hostIndex finds patterns by their literal end. It is never changed.
+// hostIndex finds patterns by their literal end. It is immutable.
 type hostIndex struct {
 	services []CloudService
 	literal  map[string]int
-	wild     map[string][]hostPattern // by the labels after the last that has a *
+	wild     map[string][]hostPattern // by the labels after the last one with a *
 }
 
 var cloudHosts = indexHosts()
@@ -216,8 +216,8 @@ func indexHosts() *hostIndex {
 	return x
 }
 
-// CloudHost returns the service that a host belongs to, by the longest matching
-// domain suffix. host is in lower case, without port.
+// CloudHost returns the service that a host belongs to: the one with the longest
+// matching pattern. host is in lower case and has no port.
 func CloudHost(host []byte) (CloudService, bool) {
 	best, service := 0, 0
 	labels := 1 + bytes.Count(host, []byte{'.'})
@@ -242,7 +242,8 @@ func CloudHost(host []byte) (CloudService, bool) {
 	return cloudHosts.services[service], true
 }
 
-// matches reports whether the last labels of host, which has n, are the pattern's.
+// matches reports whether the last labels of host match the pattern. n is the number
+// of labels of host.
 func (p *hostPattern) matches(host []byte, n int) bool {
 	for ; n > len(p.labels); n-- {
 		host = host[bytes.IndexByte(host, '.')+1:]

@@ -7,16 +7,17 @@ import (
 	"strings"
 )
 
-// dnsTunnel is the verdict of the detections that look at what a source asks of one
+// dnsTunnel is the verdict of the detections that judge a client's queries to one
 // domain.
 const dnsTunnel = "dns_tunnel"
 
-// Join makes one finding of those that detections of the same verdict have of the
-// same feed, entity, object and day: four measures of one tunnel are one thing to look
-// at. It is the finding with the highest risk, which names the others. Its risk is
-// 100 − ∏(100 − risk), in hundredths and rounded down, as if each were a chance of its
-// own to be right: not less than the highest, never over 100, and no sum, as they look
-// at the same names. Those that are allowed count for nothing; where all are, they are joined too.
+// Join joins findings that have the same verdict, feed, entity, object and day: four
+// measures of one tunnel are one thing to look at. The result is the finding with the
+// highest risk, which names the others. Its risk is 100 − ∏(100 − risk), in hundredths
+// and rounded down, as if each finding had an independent chance to be right: at least
+// the highest risk, never over 100, and not a sum, because all of them judge the same
+// names. Allowed findings do not count; if all of them are allowed, they are joined
+// too.
 func Join(detections []*Detection, findings []Finding) []Finding {
 	type fact struct {
 		verdict string
@@ -49,25 +50,25 @@ func Join(detections []*Detection, findings []Finding) []Finding {
 			return cmp.Or(cmp.Compare(min(len(a.Allowed), 1), min(len(b.Allowed), 1)), cmp.Compare(b.RiskScore, a.RiskScore), strings.Compare(a.Detection, b.Detection))
 		})
 		open := slices.IndexFunc(group, func(f *Finding) bool { return f.Allowed != "" })
-		if open <= 0 { // all, or none
+		if open <= 0 { // all are allowed, or none
 			open = len(group)
 		}
 		out = append(out, joined(group[:open]))
 		for _, f := range group[open:] {
-			f.UID = uid(f.Detection, f, f.Window[0]) // the other has the verdict's
+			f.UID = uid(f.Detection, f, f.Window[0]) // the joined finding has the UID of the verdict
 			out = append(out, *f)
 		}
 	}
 	return out
 }
 
-// joined makes one of findings, the strongest first.
+// joined joins findings, the strongest first.
 func joined(group []*Finding) Finding {
 	f := *group[0]
 	if len(group) == 1 {
 		return f
 	}
-	left, whole := 1, 1 // exact for eight of them
+	left, whole := 1, 1 // exact for up to eight findings
 	var also []string
 	for _, g := range group {
 		left *= 100 - g.RiskScore

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// tunnelRow is a source's day with a domain that all four DNS detections find.
+// tunnelRow is a client's day with a domain that all four DNS detections find.
 func tunnelRow(domain string) Row {
 	return Row{Day: 10, Key: Key{Feed: "dns", EntityType: "src_ip", Entity: "10.0.0.1", Object: domain}, Summary: Summary{
 		Events: 900, First: 10 * dayMicros, Last: 10*dayMicros + 1, Names: 900, NameBytes: 90_000, WindowEvents: 700, WindowNames: 690, WindowBytes: 70_000,
@@ -21,8 +21,8 @@ func judgeAll(dets []*Detection, rows ...Row) []Finding {
 	return all
 }
 
-// If this fails, one tunnel is several findings, or its risk is not that of all of
-// them together.
+// If this fails, one tunnel gives several findings, or its risk is not the joint risk
+// of all of them.
 func TestJoin(t *testing.T) {
 	dets := All()
 	apart := judgeAll(dets, tunnelRow("quill.example"), tunnelRow("spamhaus.org"))
@@ -45,7 +45,7 @@ func TestJoin(t *testing.T) {
 	if e := Risk(got, 10); len(e) != 1 || e[0].Risk24h != 92+38 || len(e[0].Detections) != 4 {
 		t.Errorf("risk: got %+v", e)
 	}
-	// Whichever of them finds it, it is the same finding.
+	// Each of them alone gives the same finding.
 	for _, one := range apart {
 		if one.UID != f.UID && one.UID != got[1].UID {
 			t.Errorf("%s alone has the uid %s, all together %s", one.Detection, one.UID, f.UID)
@@ -62,7 +62,7 @@ func TestJoinedRisk(t *testing.T) {
 	}
 }
 
-// If this fails, what is allowed counts, or hides what is not.
+// If this fails, an allowed finding counts, or hides one that is not allowed.
 func TestJoinAllowed(t *testing.T) {
 	dets := All()
 	for _, c := range []struct {
@@ -94,7 +94,7 @@ func TestJoinAllowed(t *testing.T) {
 	}
 }
 
-// If this fails, the documents' rules are no longer judged each by itself.
+// If this fails, the findings of the original rules are joined.
 func TestSeedsAreNotJoined(t *testing.T) {
 	for _, d := range Seeded(All()) {
 		if d.Verdict != "" {

@@ -14,23 +14,23 @@ import (
 	"slices"
 )
 
-// What workers fold comes together by way of runs: each worker writes what its
-// tables hold as records in the order of their keys, and the runs of all are
-// merged into rows. A table that grows over its budget is written as a run and
-// begun anew, so memory is bounded by the budget and not by the number of keys.
+// Runs bring together what workers fold. Each worker writes its tables as records in
+// the order of their keys, and the runs of all workers are merged into rows. A table
+// that grows over its budget is written as a run and starts empty again, so memory is
+// bounded by the budget and not by the number of keys.
 
-// A RunWriter writes one run, cut into shards by entity: all tables of a process
-// put a day of an entity into the same shard, so that shards can be merged side by
-// side. A record is, with numbers as uvarints:
+// A RunWriter writes one run, divided into shards by entity. All tables of a process
+// put a day of an entity into the same shard, so shards can be merged in parallel. A
+// record is, with numbers as uvarints:
 //
-//	bytes of the key that are those of the key before, bytes of the rest, the rest,
-//	sequence number, bytes of the value, the value
+//	length of the key's common prefix with the key before, length of the rest, the rest,
+//	sequence number, length of the value, the value
 //
-// Records come by key and then sequence number.
+// Records are in the order of key and then sequence number.
 type RunWriter struct {
 	shards []runShard
 	last   *runShard // of the record before
-	entity int       // bytes of its key up to the entity's end; 0: there is one shard
+	entity int       // length of its key up to the end of the entity; 0: there is one shard
 	err    error
 }
 
@@ -53,8 +53,8 @@ func NewRunWriter(shards ...io.Writer) *RunWriter {
 	return w
 }
 
-// twinRecords holds records back while several slots have one key, and writes them by
-// their sequence numbers.
+// twinRecords holds back the records of several slots that have the same key, and
+// writes them in the order of their sequence numbers.
 type twinRecords struct {
 	key, values []byte
 	held        []twinRecord
@@ -65,7 +65,7 @@ type twinRecord struct {
 	from, to int // in values
 }
 
-// next begins a slot with a key, which may be that of the slot before.
+// next begins a slot. Its key may equal that of the slot before.
 func (t *twinRecords) next(w *RunWriter, key []byte) {
 	if !bytes.Equal(t.key, key) {
 		t.end(w)
@@ -127,7 +127,7 @@ func (w *RunWriter) Close() error {
 	return w.err
 }
 
-// commonPrefix returns how many bytes a and b begin with alike.
+// commonPrefix returns the length of the longest common prefix of a and b.
 func commonPrefix(a, b []byte) int {
 	n := min(len(a), len(b))
 	i := 0
@@ -144,8 +144,7 @@ func commonPrefix(a, b []byte) int {
 
 func appendBytes(b, v []byte) []byte { return append(binary.AppendUvarint(b, uint64(len(v))), v...) }
 
-// appendKey appends a day and key such that the order of the bytes is that of
-// the days and then keys.
+// appendKey appends a day and key. The encoded bytes sort by day and then key.
 func appendKey(b []byte, day Day, texts ...string) []byte {
 	b = binary.BigEndian.AppendUint32(b, uint32(day)^1<<31)
 	for _, s := range texts {
@@ -154,7 +153,7 @@ func appendKey(b []byte, day Day, texts ...string) []byte {
 	return b
 }
 
-// entityEnd returns where in a key of appendKey the object begins.
+// entityEnd returns the offset of the object in a key of appendKey.
 func entityEnd(key []byte) int {
 	at := 4
 	for range 3 { // feed, type and entity
@@ -179,11 +178,10 @@ func appendKeyText(b, s []byte) []byte {
 	}
 }
 
-// errRun is for a run that is not what a RunWriter wrote: its file was changed.
+// errRun reports a run that no RunWriter wrote: its file was changed.
 var errRun = errors.New("a temporary file of the run is damaged")
 
-// A keyParser parses keys, most of which differ from the one before in the
-// object only.
+// A keyParser parses keys. Most keys differ from the one before only in the object.
 type keyParser struct {
 	last  [4]string
 	plain []byte
@@ -254,10 +252,10 @@ func (r *runReader) next() error {
 	return nil
 }
 
-// maxRecord is more than a part of a record has, in bytes.
+// maxRecord is an upper bound on the length of a key or value, in bytes.
 const maxRecord = 1 << 30
 
-// have reads until n bytes are at hand, and reports whether they are.
+// have reads until n bytes are buffered, and reports whether they are.
 func (r *runReader) have(n int) bool {
 	if len(r.buf)-r.at >= n {
 		return true
@@ -279,13 +277,13 @@ func (r *runReader) uvarint() uint64 {
 	r.have(binary.MaxVarintLen64) // or as much as there is
 	v, n := binary.Uvarint(r.buf[r.at:])
 	if n <= 0 {
-		return math.MaxUint64 // more than anything may be
+		return math.MaxUint64 // over every limit
 	}
 	r.at += n
 	return v
 }
 
-// short is the error of a run that ends within a record.
+// short is the error for a run that ends within a record.
 func (r *runReader) short() error {
 	if r.err != nil && r.err != io.EOF {
 		return r.err
@@ -299,7 +297,7 @@ func (r *runReader) less(s *runReader) bool {
 	return c < 0 || c == 0 && r.seq < s.seq
 }
 
-// A runHeap is a heap of readers: that with the least record is the first.
+// A runHeap is a heap of readers; the reader with the least record comes first.
 type runHeap []*runReader
 
 // down restores the order after the record of h[i] became greater.
@@ -321,9 +319,9 @@ func (h runHeap) down(i int) {
 }
 
 // Merge yields the rows of an aggregate from the runs that its Folders drained, or
-// from one shard of each, in the order of their days and then keys. A *Row is valid until the next step,
-// its strings stay so. It reads runs of one aggregate only once, in a few KiB of
-// memory for each and what the aggregate's Merger needs for one key.
+// from one shard of each run, in the order of day and then key. A *Row is valid until
+// the next step; its strings stay valid. Merge reads each run once, with a few KiB of
+// memory for each run plus what the aggregate's Merger needs for one key.
 func Merge(a *Aggregate, o *FoldOptions, runs []io.Reader) iter.Seq2[*Row, error] {
 	return func(yield func(*Row, error) bool) {
 		var h runHeap
@@ -376,11 +374,11 @@ func Merge(a *Aggregate, o *FoldOptions, runs []io.Reader) iter.Seq2[*Row, error
 }
 
 func mergeError(a *Aggregate, err error) error {
-	return fmt.Errorf("merge what was folded for %s: %w", a.Name, err)
+	return fmt.Errorf("merge the runs of %s: %w", a.Name, err)
 }
 
-// A decoder reads a record's value. After a fault all that it gives is zero and
-// bad is set.
+// A decoder reads the value of a record. After an error it returns only zero values,
+// and bad is set.
 type decoder struct {
 	b   []byte
 	bad bool

@@ -8,14 +8,14 @@ import (
 	"strings"
 )
 
-// Options of a detection are the exported fields of the struct that its Options
-// field points to. Each bears four tags, from which the keys of the
-// configuration, the flags, the help and the tables of the README are made:
+// The options of a detection are the exported fields of the struct that its Options
+// field points to. Each has four tags, from which the keys of the configuration, the
+// flags, the help and the tables of the README are made:
 //
 //	yaml  the key, snake_case
-//	unit  of the number; "" for words and pure numbers
+//	unit  the unit of the number; "" for words and pure numbers
 //	doc   what it decides, and why it is not more or less; no period
-//	enum  the words allowed, separated by spaces; only for strings
+//	enum  the allowed words, separated by spaces; only for strings
 //
 // A field is an int, a float64, a string or a Bytes. Numbers are finite and not
 // negative.
@@ -23,7 +23,7 @@ import (
 // An Option is one threshold of a detection.
 type Option struct {
 	Key   string
-	Value string // of this detection; the default if it is fresh from All
+	Value string // the current value; the default in a detection fresh from All
 	Unit  string
 	Doc   string
 	Enum  []string // nil: any value
@@ -102,8 +102,8 @@ func Set(d *Detection, key, value string) error {
 	return fmt.Errorf("%s has no option %q", d.Name, key)
 }
 
-// Check reports the first option whose value cannot be meant, for options that
-// were decoded rather than Set.
+// Check reports the first option with an invalid value, for options that were decoded
+// instead of Set.
 func Check(d *Detection) error {
 	for i, o := range Options(d) {
 		if err := check(reflect.ValueOf(d.Options).Elem().Field(i), o.Enum); err != nil {

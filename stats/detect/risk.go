@@ -6,12 +6,12 @@ import (
 	"strings"
 )
 
-// An EntityRisk is the risk of one user, host or address: the sum over its
-// findings that are not allowed.
+// An EntityRisk is the risk of one user, host or address: the sum over its findings,
+// without allowed ones.
 type EntityRisk struct {
 	EntityType string
 	Entity     string
-	Spelling   string   // as in Summary, of the earliest finding
+	Spelling   string   // as in Summary; from the earliest finding
 	Risk24h    int      // over the last day
 	Risk7d     int      // over the last seven days
 	Findings   int      // of the seven days
@@ -23,17 +23,17 @@ type EntityRisk struct {
 // Who returns the entity as the log spells it.
 func (e *EntityRisk) Who() string { return cmp.Or(e.Spelling, e.Entity) }
 
-// The notable rules. One detection alone, however sure, stays below 100; two
-// that are rather sure, or three that are not, exceed it.
+// The limits for notable entities. One detection alone, however sure, stays below 100;
+// two rather sure ones, or three less sure ones, exceed it.
 const (
 	notableRisk       = 100
 	notableTactics    = 3
 	notableDetections = 4
 )
 
-// Risk sums findings by entity over the day last and the seven days that end
-// with it, worst first. What two feeds saw of the same entity, object and day
-// counts once, with the higher risk: it may be the same bytes.
+// Risk sums findings by entity, over the day last and over the seven days that end
+// with it. The highest risk comes first. What two feeds saw of the same entity, object
+// and day counts once, with the higher risk, because it may be the same bytes.
 func Risk(findings []Finding, last Day) []EntityRisk {
 	type entity struct{ kind, name string }
 	type fact struct {

@@ -8,8 +8,8 @@ import (
 	gocmp "github.com/google/go-cmp/cmp"
 )
 
-// randomSummary returns a Summary of few different values, so that there are ties.
-// Each field is set, but that of every third Summary is empty.
+// randomSummary returns a Summary with few different values, zero among them, so that
+// there are ties.
 func randomSummary(r *rand.Rand) (s Summary) {
 	v := reflect.ValueOf(&s).Elem()
 	for i := range v.NumField() {

@@ -12,25 +12,25 @@ import (
 	"outflow/stats/sigma"
 )
 
-// Correlations in rule_day: the fold writes each match that one is about under the
-// correlation's group and with its time, and the merge, which has all of a group in
-// the order of time, moves the window over them. So windows are exact however the
-// input was divided, and what is in memory is the windows of one group. Days are
-// apart: a window does not reach back over midnight, UTC.
+// This file computes correlations in rule_day. The fold writes each match that a
+// correlation uses under the correlation's group, with its time. The merge gets all
+// matches of a group in the order of time and moves the sliding window over them. So
+// windows are exact however the input was divided, and memory holds the windows of one
+// group only. Days are separate: a window does not reach back over midnight, UTC.
 
-// A correlating is one way in which a correlation is about a rule.
-type correlating struct {
-	by     int // in Set.Rules
+// A ruleUse is one way in which a correlation uses a rule.
+type ruleUse struct {
+	by     int // index of the correlation in Set.Rules
 	across bool
-	group  []int      // where in the values of the rule's matches those of the group are
-	kind   entityKind // that of the group's entity, groupEntity if it has none
-	entity int        // where in group it is
-	within string     // what stands for the rest of the group where there is none
+	group  []int      // by value of the group: its index in the values of the rule's matches
+	kind   entityKind // kind of the group's entity, groupEntity if it has none
+	entity int        // index of the entity in group
+	within string     // the text for the rest of the group if there is none
 }
 
-// correlationsOf returns, by rule, what correlations that are reported are about it.
-func correlationsOf(rules *sigma.Set) [][]correlating {
-	out := make([][]correlating, len(rules.Rules))
+// correlationsOf returns, for each rule, how the reported correlations use it.
+func correlationsOf(rules *sigma.Set) [][]ruleUse {
+	out := make([][]ruleUse, len(rules.Rules))
 	for by, r := range rules.Rules {
 		if r.Correlation == nil || r.Part {
 			continue
@@ -41,7 +41,7 @@ func correlationsOf(rules *sigma.Set) [][]correlating {
 				continue
 			}
 			for _, group := range rules.Groupings(by, i) {
-				out[i] = append(out[i], correlating{by: by, across: r.Correlation.Across(), group: group, kind: kind, entity: entity,
+				out[i] = append(out[i], ruleUse{by: by, across: r.Correlation.Across(), group: group, kind: kind, entity: entity,
 					within: "within " + spanText(r.Correlation.Span())})
 			}
 		}
@@ -49,8 +49,9 @@ func correlationsOf(rules *sigma.Set) [][]correlating {
 	return out
 }
 
-// entityOf returns the kind of entity that a correlation groups by, and where in its
-// GroupBy: one that is so in the tables of all the rules it is about.
+// entityOf returns the kind of entity that a correlation groups by, and its index in
+// GroupBy. The field must be that entity in the tables of all rules that the
+// correlation uses.
 func entityOf(rules *sigma.Set, by int) (entityKind, int) {
 	for _, kind := range [...]entityKind{userEntity, addressEntity, hostEntity} {
 		for at := range rules.Rules[by].Correlation.GroupBy {
@@ -75,7 +76,7 @@ func entityOf(rules *sigma.Set, by int) (entityKind, int) {
 	return groupEntity, -1
 }
 
-// spanText is a timespan as rules write it.
+// spanText formats a timespan as rules write it.
 func spanText(d time.Duration) string {
 	for _, u := range [...]struct {
 		of   time.Duration
@@ -88,17 +89,17 @@ func spanText(d time.Duration) string {
 	return strconv.FormatInt(int64(d/time.Second), 10) + "s"
 }
 
-// maxRuleValue is how many bytes of a value correlations look at. Values that begin
-// alike are one: with less, command lines would be; with more, whoever writes long
-// ones fills the disk.
+// maxRuleValue is how many bytes of a value correlations compare; values with the same
+// beginning are one. With less, different command lines would become one. With more,
+// an attacker who writes long ones fills the disk.
 const maxRuleValue = 256
 
-// correlate writes a match for the correlations that are about it: under the
-// correlation's group. A match without a value of it is of none.
-func (f *ruleFold) correlate(b *columnar.Batch, h *ruleHit) {
+// correlate writes a match under the group of each correlation that uses it. A match
+// lacking a group-by value joins no group.
+func (f *ruleFold) correlate(b *columnar.Batch, m *matchedRow) {
 	f.values = f.values[:0]
-	for _, field := range f.o.Rules.Needs(int(h.Rule)) {
-		text, _ := f.matcher.Value(b, int(h.Row), field)
+	for _, field := range f.o.Rules.Needs(int(m.Rule)) {
+		text, _ := f.matcher.Value(b, int(m.Row), field)
 		f.values = append(f.values, bytes.Clone(text[:charEnd(text, maxRuleValue)]))
 	}
 	type place struct {
@@ -107,7 +108,7 @@ func (f *ruleFold) correlate(b *columnar.Batch, h *ruleHit) {
 	}
 	var places []place
 next:
-	for way, c := range f.correlations[h.Rule] {
+	for way, c := range f.correlations[m.Rule] {
 		object := append(append(f.object[:0], f.refs[c.by]...), ruleObject...)
 		rest := 0
 		for k, at := range c.group {
@@ -122,7 +123,7 @@ next:
 				object = append(object, ", "...)
 			}
 			if bytes.HasPrefix(v, []byte(`"`)) || bytes.Contains(v, []byte(", ")) {
-				object = strconv.AppendQuote(object, string(v)) // so that no two groups have the same
+				object = strconv.AppendQuote(object, string(v)) // so that no two groups have the same name
 			} else {
 				object = append(object, v...)
 			}
@@ -135,89 +136,89 @@ next:
 		if c.kind != groupEntity {
 			name = f.values[c.group[c.entity]]
 		}
-		at := partKey{h.feed, f.o.dayOf(h.row.first)}
+		at := sectionKey{m.feed, f.o.dayOf(m.row.first)}
 		if c.across {
 			at.feed = AllFeeds
 		}
 		who := uint32(f.entities.spelt[c.kind].Code(name))<<2 | uint32(c.kind)
-		if c.kind != groupEntity && entityKind(h.who&3) == c.kind {
-			who = h.who // it may have an account
+		if c.kind != groupEntity && entityKind(m.who&3) == c.kind {
+			who = m.who // it may carry an account
 		}
 		p := place{c.by, who, uint32(f.objects.Code(object))}
 		if slices.Contains(places, p) {
-			continue // it is there in another way
+			continue // written already, by another use
 		}
 		places = append(places, p)
-		part := f.parts.of(at)
-		from := len(part.arena)
+		section := f.sections.of(at)
+		from := len(section.arena)
 		if c.kind == groupEntity {
-			part.arena = f.appendMatch(part.arena, b, h, way)
-		} else { // however the log spells it, it is one group
+			section.arena = f.appendMatch(section.arena, b, m, way)
+		} else { // all spellings are one group
 			value := &f.values[c.group[c.entity]]
 			spelt := *value
 			_, name := f.entities.key(who)
 			*value = []byte(name)[:charEnd([]byte(name), maxRuleValue)]
-			part.arena = f.appendMatch(part.arena, b, h, way)
+			section.arena = f.appendMatch(section.arena, b, m, way)
 			*value = spelt
 		}
-		part.matches = append(part.matches, ruleMatch{part.slot(p.who, p.what), h.row.first - int64(at.day)*dayMicros, from, len(part.arena)})
+		section.matches = append(section.matches, ruleMatch{section.slot(p.who, p.what), m.row.first - int64(at.day)*dayMicros, from, len(section.arena)})
 	}
 }
 
-// appendMatch appends the record of a match: whether the row is a copy, and then what
-// tells copies of a row from other rows, which is all but the number of the record,
-// the last 8 bytes. way is the place in f.correlations.
-func (f *ruleFold) appendMatch(to []byte, b *columnar.Batch, h *ruleHit, way int) []byte {
+// appendMatch appends the record of a match: whether the row is a copy, and then all
+// that distinguishes copies of a row from other rows, and last the 8 bytes of the
+// record number, which does not. way is the index in f.correlations[m.Rule].
+func (f *ruleFold) appendMatch(to []byte, b *columnar.Batch, m *matchedRow, way int) []byte {
 	copied := byte(0)
-	if h.copied {
+	if m.copied {
 		copied = 1
 	}
 	to = append(to, matchRecord, copied)
-	for _, n := range [...]int64{int64(h.Rule), int64(way), h.row.out, h.row.in, h.row.knownOut, h.row.knownIn} {
+	for _, n := range [...]int64{int64(m.Rule), int64(way), m.row.out, m.row.in, m.row.knownOut, m.row.knownIn} {
 		to = binary.AppendUvarint(to, uint64(n))
 	}
 	for _, v := range f.values {
 		to = appendBytes(to, v)
 	}
-	to = appendBytes(to, []byte(h.feed))
+	to = appendBytes(to, []byte(m.feed))
 	f.example = f.example[:0]
-	if f.correlations[h.Rule][way].kind == groupEntity && h.who != 0 {
-		f.example = append(append(f.example, cutText(f.entities.spelling(h.who), maxRuleWhat)...), ruleObject...)
+	if f.correlations[m.Rule][way].kind == groupEntity && m.who != 0 {
+		f.example = append(append(f.example, cutText(f.entities.spelling(m.who), maxRuleWhat)...), ruleObject...)
 	}
-	f.example = append(f.example, appendRuleExample(nil, b, int(h.Row))...)
+	f.example = append(f.example, appendRuleExample(nil, b, int(m.Row))...)
 	to = appendBytes(to, f.example)
 	to = appendBytes(to, []byte(b.Object))
-	return binary.BigEndian.AppendUint64(to, uint64(b.First+int64(b.Record[h.Row])))
+	return binary.BigEndian.AppendUint64(to, uint64(b.First+int64(b.Record[m.Row])))
 }
 
-// A following follows a correlation through the matches of one group and day.
-type following struct {
+// A correlationMerger runs a correlation over the matches of one group and day.
+type correlationMerger struct {
 	rules        *sigma.Set
-	correlations [][]correlating
+	correlations [][]ruleUse
 
 	group []string
 	watch *sigma.Watch // nil: there was no match yet
 	span  int64        // µs
 
-	// Those of one time, which runs have in any order.
+	// The matches of one time, which runs have in any order.
 	now     int64
-	pending []followed
-	more    int // how many there were
+	pending []correlatedMatch
+	more    int // the number of matches before any were dropped
 	events  []sigma.Occurrence
 
-	recent []counts                 // of those that may yet be in a window that holds
-	gone   int                      // recent[gone:] are
-	latest map[int][]followed       // by rule: the last few, as examples
-	found  ruleCell                 // what was in windows that hold
-	window struct{ at, most int64 } // that with most events: its start, and how many
-	cut    bool
+	recent  []counts                  // of the matches that may still be in a window that holds
+	gone    int                       // recent[gone:] are in the sliding window
+	latest  map[int][]correlatedMatch // by rule: the last few matches, as examples
+	found   ruleCell                  // the matches in windows that hold
+	busiest struct{ at, most int64 }  // the window with the most events: its start and their number
+	cut     bool
 }
 
-// A followed is a match.
-type followed struct {
+// A correlatedMatch is a match that a correlation uses.
+type correlatedMatch struct {
 	row counts
-	raw []byte // of the record, after whether it is a copy
-	// What is in raw.
+	raw []byte // the record, without the byte that marks a copy
+	// The contents of raw.
 	rule    int
 	way     int
 	values  []string
@@ -228,18 +229,19 @@ type followed struct {
 	copied  bool
 }
 
-// maxAtOnce is how many matches of one time and group are looked at. Logs whose
-// times are whole seconds have many of one time, but more would be in memory at once.
+// maxAtOnce is how many matches of one time and group are examined. Logs whose times
+// are whole seconds have many matches of one time, but more would be in memory at
+// once.
 const maxAtOnce = 1 << 13
 
-func (m *following) add(at int64, d *decoder) error {
+func (m *correlationMerger) add(at int64, d *decoder) error {
 	if m.correlations == nil {
 		if m.rules == nil {
 			return errRun
 		}
-		m.correlations, m.latest = correlationsOf(m.rules), map[int][]followed{}
+		m.correlations, m.latest = correlationsOf(m.rules), map[int][]correlatedMatch{}
 	}
-	f := followed{copied: len(d.b) > 0 && d.b[0] == 1}
+	f := correlatedMatch{copied: len(d.b) > 0 && d.b[0] == 1}
 	d.b = d.b[min(1, len(d.b)):]
 	f.raw = bytes.Clone(d.b)
 	var rule, way uint64
@@ -279,14 +281,15 @@ func (m *following) add(at int64, d *decoder) error {
 	return nil
 }
 
-// alike is what copies of a row have in common, and other rows have not.
-func (f *followed) alike() []byte { return f.raw[:len(f.raw)-8] }
+// alike returns the bytes that copies of a row have in common and other rows do not
+// have.
+func (f *correlatedMatch) alike() []byte { return f.raw[:len(f.raw)-8] }
 
-// settle puts the pending matches in order and leaves the first maxAtOnce. Copies go
-// last among those that are alike: of which row another is the copy depends on the
-// order in which they were read, how many there are does not.
-func (m *following) settle() {
-	slices.SortFunc(m.pending, func(a, b followed) int {
+// settle sorts the pending matches and keeps the first maxAtOnce. Copies come last
+// among equal matches. Which row counts as the copy depends on the order of reading;
+// the number of copies does not.
+func (m *correlationMerger) settle() {
+	slices.SortFunc(m.pending, func(a, b correlatedMatch) int {
 		switch c := bytes.Compare(a.alike(), b.alike()); {
 		case c != 0:
 			return c
@@ -301,14 +304,14 @@ func (m *following) settle() {
 	m.pending = m.pending[:min(len(m.pending), maxAtOnce)]
 }
 
-// step takes up all matches of one time.
-func (m *following) step() {
+// step processes all matches of one time.
+func (m *correlationMerger) step() {
 	m.settle()
 	cut := m.more > maxAtOnce
-	// Copies are of one row, whichever of them was seen first.
+	// Copies belong to one row, whichever of them was seen first.
 	all := m.pending
 	m.pending, m.more, m.events = m.pending[:0], 0, m.events[:0]
-	var last *followed
+	var last *correlatedMatch
 	for len(all) > 0 {
 		n, rows := 0, 0
 		for n < len(all) && bytes.Equal(all[n].alike(), all[0].alike()) {
@@ -317,7 +320,7 @@ func (m *following) step() {
 			}
 			n++
 		}
-		slices.SortFunc(all[:n], func(a, b followed) int { return bytes.Compare(a.raw, b.raw) })
+		slices.SortFunc(all[:n], func(a, b correlatedMatch) int { return bytes.Compare(a.raw, b.raw) })
 		for i := range all[:rows] {
 			f := &all[i]
 			m.recent = append(m.recent, f.row)
@@ -343,20 +346,20 @@ func (m *following) step() {
 	m.watch.Cut = false
 	i := slices.IndexFunc(held, func(h sigma.Held) bool { return slices.Equal(h.Group, m.group) })
 	switch {
-	case cut: // what was forgotten is reported
+	case cut: // report that some matches were not examined
 		m.cut = true
 		m.take(m.recent[m.gone].first, last)
 	case i >= 0:
-		if n := int64(held[i].Events); n > m.window.most {
-			m.window.at, m.window.most = held[i].First, n
+		if n := int64(held[i].Events); n > m.busiest.most {
+			m.busiest.at, m.busiest.most = held[i].First, n
 		}
 		m.take(held[i].First, last)
 	}
 }
 
-// take counts the matches since first, which are in a window that holds; last is
-// one at which it does. Those from before are in no window to come.
-func (m *following) take(first int64, last *followed) {
+// take counts the matches since first, which are in a window that holds; last is a
+// match at which it holds. Earlier matches are in no later window.
+func (m *correlationMerger) take(first int64, last *correlatedMatch) {
 	begun := m.found.events > 0
 	for i := range m.recent {
 		if row := &m.recent[i]; row.first >= first {
@@ -372,7 +375,7 @@ func (m *following) take(first int64, last *followed) {
 		return
 	}
 	m.found.peak = ruleRow{last.row.out, last.row.first, last.record, last.log}
-	// Of each rule the last match, and then those before, in the order of their times.
+	// The last match of each rule, then the ones before, in the order of their times.
 	m.found.examples = nil
 	for back := 1; back <= maxExamples; back++ {
 		for rule := range m.rules.Rules {
@@ -387,8 +390,8 @@ func (m *following) take(first int64, last *followed) {
 	}
 }
 
-// row fills in the Summary, or returns false if the correlation never held.
-func (m *following) row(r *Row) bool {
+// row sets the Summary, or returns false if the correlation never held.
+func (m *correlationMerger) row(r *Row) bool {
 	if m.watch == nil {
 		return false
 	}
@@ -396,19 +399,19 @@ func (m *following) row(r *Row) bool {
 	found := m.found.events > 0
 	if found {
 		m.found.row(r)
-		r.WindowEvents, r.WindowAt = m.window.most, m.window.at
+		r.WindowEvents, r.WindowAt = m.busiest.most, m.busiest.at
 		if m.cut {
 			r.WindowEvents, r.WindowAt = sigma.MaxWindow+1, r.First
 		}
 	}
 	m.watch, m.found, m.cut = nil, ruleCell{}, false
-	m.window.at, m.window.most = 0, 0
+	m.busiest.at, m.busiest.most = 0, 0
 	m.recent, m.gone = m.recent[:0], 0
 	clear(m.latest)
 	return found
 }
 
-// whereText says what the events of a correlation's group share.
+// whereText says what the events in a group of a correlation have in common.
 func whereText(rule *sigma.Rule) string {
 	if by := rule.Correlation.GroupBy; len(by) > 0 {
 		return " with the same " + strings.Join(by, ", ")
@@ -416,7 +419,7 @@ func whereText(rule *sigma.Rule) string {
 	return ""
 }
 
-// ruleNames lists the rules that a correlation is about.
+// ruleNames lists the rules that a correlation uses.
 func ruleNames(rule *sigma.Rule) string {
 	var names []string
 	for _, r := range rule.Correlation.Rules {

@@ -189,8 +189,8 @@ func putsAt(n int, at func(i int) int64) (out []event) {
 	return out
 }
 
-// If this fails, whoever makes many matches hides in them, or nobody learns that some
-// were not looked at.
+// If this fails, an attacker can hide among many matches, or the finding does not say
+// that some were not examined.
 func TestManyMatches(t *testing.T) {
 	o := openBounds
 	o.Rules = loadRules(t, ruleTexts+`
@@ -206,7 +206,7 @@ correlation: {type: event_count, rules: [puts], group-by: [cs-username], timespa
 		want int64
 	}{
 		{"in one window", sigma.MaxWindow + 1, func(i int) int64 { return int64(i) * 1000 }, sigma.MaxWindow + 1},
-		{"all that are looked at", sigma.MaxWindow, func(i int) int64 { return int64(i) * 1000 }, 0},
+		{"all that are examined", sigma.MaxWindow, func(i int) int64 { return int64(i) * 1000 }, 0},
 		{"in many windows", 2 * sigma.MaxWindow, func(i int) int64 { return int64(i) * 90e3 }, 0},
 		{"of one time", 3*maxAtOnce + 1, func(int) int64 { return 0 }, maxAtOnce},
 		{"no more than are looked at of one time", maxAtOnce, func(int) int64 { return 0 }, 0},
@@ -224,7 +224,7 @@ correlation: {type: event_count, rules: [puts], group-by: [cs-username], timespa
 			t.Fatalf("%s: got %v, want a row of %d", c.name, rows, c.want)
 		}
 		found := Judge(sigmaRule(), &Input{Day: 20000, Series: seriesOf(rows), Rules: o.Rules})
-		if len(found) != 1 || !strings.Contains(found[0].Why, "too many to look at all") {
+		if len(found) != 1 || !strings.Contains(found[0].Why, "too many events to examine all") {
 			t.Errorf("%s: got %+v", c.name, found)
 		}
 	}

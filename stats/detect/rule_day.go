@@ -13,24 +13,25 @@ import (
 	"outflow/stats/sigma"
 )
 
-// RuleDay counts what Sigma rules matched in a day.
+// RuleDay counts the matches of Sigma rules in a day.
 var RuleDay = &Aggregate{
 	Name: "rule_day",
-	Doc: "Matches of Sigma rules by entity, UTC day and object: the rule, and what it matched in: the host and the first " +
+	Doc: "Matches of Sigma rules by entity, UTC day and object. The object is the rule and where it matched: the host and the first " +
 		"parts of the path of a request, the registered domain of a query, the program of a process, the host or address of " +
-		"a connection, the service and operation of a call. Of a correlation, the matches within its windows, by its group.",
-	// 2: correlations; 3: rules without a name are called by their title, not their id; 4:
-	// numbers and booleans compare as such, rules run on logs of their product alone,
-	// queries under no top-level domain are in one group, and names of entities are folded.
-	Rev:    4,
-	Tables: columnar.Tables[:],
-	Wants:  func(o *FoldOptions) columnar.Wanted { return ruleWants(o.Rules) },
-	Judged: true,
-	New:    func(o *FoldOptions) Folder { return newRuleFold(o) },
-	Merger: func(o *FoldOptions) Merger { return newRuleMerger(o) },
+		"a connection, the service and operation of a call. For a correlation: the matches in its windows, by its group.",
+	// 2: correlations; 3: rules without a name are called by their title, not their
+	// id; 4: numbers and booleans compare as such, rules run only on logs of their
+	// product, queries without an existing top-level domain are in one group, and
+	// entities have canonical names.
+	Rev:        4,
+	Tables:     columnar.Tables[:],
+	Wants:      func(o *FoldOptions) columnar.Wanted { return ruleWants(o.Rules) },
+	JudgedOnly: true,
+	New:        func(o *FoldOptions) Folder { return newRuleFold(o) },
+	Merger:     func(o *FoldOptions) Merger { return newRuleMerger(o) },
 }
 
-// ruleColumns are, by table, what matches are counted under and shown by.
+// ruleColumns are, by table, the columns that matches are counted by and shown with.
 var ruleColumns = map[*columnar.Table]columnar.Cols{
 	columnar.API:     columnar.ColSet(columnar.Service, columnar.Operation, columnar.Resource),
 	columnar.HTTP:    columnar.ColSet(columnar.Method, columnar.URLHost, columnar.URLPath),
@@ -39,9 +40,9 @@ var ruleColumns = map[*columnar.Table]columnar.Cols{
 	columnar.Process: columnar.ColSet(columnar.Path, columnar.CmdLine),
 }
 
-// Fields by which an event of the table event is shown, the first that it has of
-// each: who acted, on what, how, and what the log calls it. They are those of Sysmon,
-// the Security log, PowerShell and Linux' audit log.
+// Fields that show an event of the table event: of each list, the first field that the
+// event has. They say who acted, on what, how, and what the log calls the event. The
+// fields are those of Sysmon, the Security log, PowerShell and Linux' audit log.
 var (
 	eventActors  = []string{"Image", "SourceImage", "ProcessName", "exe", "HostApplication"}
 	eventObjects = []string{"TargetFilename", "TargetObject", "ImageLoaded", "PipeName", "TargetImage", "RelativeTargetName", "ObjectName", "ShareName",
@@ -51,8 +52,8 @@ var (
 	eventNumber  = []string{"EventID"}
 )
 
-// ruleWants returns what rule_day reads with these rules. Of a table that no rule is
-// about it reads nothing.
+// ruleWants returns what rule_day reads for these rules. It reads nothing from a table
+// that no rule uses.
 func ruleWants(rules *sigma.Set) (want columnar.Wanted) {
 	if rules == nil || len(rules.Rules) == 0 {
 		return want
@@ -71,8 +72,8 @@ func ruleWants(rules *sigma.Set) (want columnar.Wanted) {
 	return want
 }
 
-// ruleRefs names the rules of a set within objects, by their place in it. A rule
-// whose name is taken, as titles may be, is told apart by where it stands.
+// ruleRefs returns the names of a set's rules within objects, by their index in the
+// set. A rule whose name is taken, as titles may be, gets its file and line added.
 func ruleRefs(rules *sigma.Set) []string {
 	refs := make([]string, len(rules.Rules))
 	seen := map[string]bool{}
@@ -87,7 +88,7 @@ func ruleRefs(rules *sigma.Set) []string {
 	return refs
 }
 
-// rulesByRef returns the rules of a set by what ruleRefs calls them.
+// rulesByRef returns the rules of a set by their names from ruleRefs.
 func rulesByRef(rules *sigma.Set) map[string]*sigma.Rule {
 	out := map[string]*sigma.Rule{}
 	for i, ref := range ruleRefs(rules) {
@@ -96,53 +97,53 @@ func rulesByRef(rules *sigma.Set) map[string]*sigma.Rule {
 	return out
 }
 
-// ruleObject stands in an object between the rule and what it matched in. No
-// rule's name has it.
+// ruleObject separates, in an object, the rule from where it matched. No rule's name
+// contains it.
 const ruleObject = ": "
 
-// A ruleFold is rule_day's Folder. Matches are few, so it is not built for speed,
-// but to look at no row that no rule matches.
+// A ruleFold is rule_day's Folder. Matches are few, so it need not be fast, except
+// that it looks at no row that no rule matches.
 type ruleFold struct {
 	o            *FoldOptions
 	matcher      *sigma.Matcher // nil: there are no rules
 	refs         []string
-	correlations [][]correlating // by rule
+	correlations [][]ruleUse // by rule
 	entities     *entities
 	objects      *columnar.Dict
-	parts        parts[rulePart]
-	size         int // of the parts' cells, in bytes
+	sections     sections[ruleSection]
+	size         int // of the sections' cells, in bytes
 	object       []byte
 	example      []byte
 	values       [][]byte
 }
 
-// A rulePart is what one feed saw of a day.
-type rulePart struct {
+// A ruleSection is what one feed logged on one day.
+type ruleSection struct {
 	groups  *columnar.Groups
-	cells   []*ruleCell // by slot; nil: the slot is of a correlation
-	matches []ruleMatch // of correlations
-	arena   []byte      // what is written of them
+	cells   []*ruleCell // by slot; nil: the slot belongs to a correlation
+	matches []ruleMatch // for correlations
+	arena   []byte      // their records
 }
 
-// A ruleMatch is a match that a correlation is about.
+// A ruleMatch is a match that a correlation uses.
 type ruleMatch struct {
 	slot     int32
 	time     int64 // µs since midnight
 	from, to int   // in the arena
 }
 
-func newRulePart() *rulePart {
-	return &rulePart{groups: columnar.NewGroups(), cells: make([]*ruleCell, 1)}
+func newRuleSection() *ruleSection {
+	return &ruleSection{groups: columnar.NewGroups(), cells: make([]*ruleCell, 1)}
 }
 
-func (p *rulePart) reset() {
+func (p *ruleSection) reset() {
 	p.groups.Reset()
 	clear(p.cells)
 	p.cells, p.matches, p.arena = p.cells[:1], p.matches[:0], p.arena[:0]
 }
 
 // slot returns the slot of a pair of an entity and an object.
-func (p *rulePart) slot(who, what uint32) int32 {
+func (p *ruleSection) slot(who, what uint32) int32 {
 	slot := p.groups.Slot(who, what)
 	for len(p.cells) < p.groups.Len() {
 		p.cells = append(p.cells, nil)
@@ -150,23 +151,23 @@ func (p *rulePart) slot(who, what uint32) int32 {
 	return slot
 }
 
-// A ruleHit is a row that a rule matched.
-type ruleHit struct {
+// A matchedRow is a row that a rule matched.
+type matchedRow struct {
 	sigma.Match
 	who    uint32
 	feed   string
-	row    counts // of this row alone, be it a copy or not
+	row    counts // of this row alone, even if it is a copy
 	copied bool
 }
 
-// A ruleCell is what is counted of one key.
+// A ruleCell counts the matches of one key.
 type ruleCell struct {
 	counts
 	peak     ruleRow
 	examples []ruleExample // the earliest, sorted
 }
 
-// A ruleRow is where a row is.
+// A ruleRow is the place of a row, with its bytes out.
 type ruleRow struct {
 	out, time, record int64
 	log               string
@@ -179,9 +180,9 @@ type ruleExample struct {
 
 func newRuleFold(o *FoldOptions) *ruleFold {
 	f := &ruleFold{o: o, entities: newEntities(o, userEntity, addressEntity, hostEntity), objects: columnar.NewDict(),
-		parts: newParts(newRulePart, (*rulePart).reset)}
+		sections: newSections(newRuleSection, (*ruleSection).reset)}
 	f.entities.spelt[groupEntity] = columnar.NewDict()
-	f.entities.folded[groupEntity] = f.entities.spelt[groupEntity]
+	f.entities.named[groupEntity] = f.entities.spelt[groupEntity]
 	if o.Rules != nil && len(o.Rules.Rules) > 0 {
 		f.matcher, f.refs, f.correlations = o.Rules.Matcher(), ruleRefs(o.Rules), correlationsOf(o.Rules)
 	}
@@ -214,21 +215,21 @@ func (f *ruleFold) Fold(b *columnar.Batch) {
 		row.first, row.last, row.hours = times[i], times[i], hourBit(times[i])
 		repeat := b.Repeat != nil && b.Repeat[i>>3]>>(i&7)&1 != 0
 		if len(f.correlations[m.Rule]) > 0 {
-			f.correlate(b, &ruleHit{m, who[i], feed, row, repeat})
+			f.correlate(b, &matchedRow{m, who[i], feed, row, repeat})
 		}
 		if who[i] == 0 || f.o.Rules.Rules[m.Rule].Part {
 			continue
 		}
-		part := f.parts.of(partKey{feed, f.o.dayOf(times[i])})
+		section := f.sections.of(sectionKey{feed, f.o.dayOf(times[i])})
 		f.object = append(append(append(f.object[:0], f.refs[m.Rule]...), ruleObject...), ruleWhat(b, i)...)
-		slot := part.slot(who[i], uint32(f.objects.Code(f.object)))
-		c := part.cells[slot]
+		slot := section.slot(who[i], uint32(f.objects.Code(f.object)))
+		c := section.cells[slot]
 		if c == nil {
 			c = &ruleCell{counts: counts{first: times[i], last: times[i]}, peak: ruleRow{out: -1}}
-			part.cells[slot] = c
+			section.cells[slot] = c
 			f.size += int(unsafe.Sizeof(*c))
 		}
-		if repeat { // the rest is the same however often a row is seen
+		if repeat { // the rest does not depend on how often a row is seen
 			row.events, row.out, row.in, row.knownOut, row.knownIn = 0, 0, 0, 0, 0
 		}
 		c.merge(&row)
@@ -241,7 +242,8 @@ func (f *ruleFold) Fold(b *columnar.Batch) {
 	}
 }
 
-// offer makes n the cell's peak if more went out of it, or as much earlier.
+// offer makes n the cell's peak if it has more bytes out, or as many at an earlier
+// time.
 func (c *ruleCell) offer(n ruleRow) {
 	if cmp.Or(cmp.Compare(c.peak.out, n.out), cmp.Compare(n.time, c.peak.time), strings.Compare(n.log, c.peak.log),
 		cmp.Compare(n.record, c.peak.record)) < 0 {
@@ -249,9 +251,9 @@ func (c *ruleCell) offer(n ruleRow) {
 	}
 }
 
-// show keeps the examples of the earliest events, each text once. An example that
-// is among the earliest of all is so among those of any part that it is in, so it
-// does not matter how the events are divided.
+// show keeps the examples of the earliest events, each text once. An example among the
+// earliest of all is also among the earliest of any division of the events that
+// contains it, so the division does not matter.
 func (c *ruleCell) show(e ruleExample) {
 	if e.text == "" {
 		return
@@ -267,18 +269,18 @@ func (c *ruleCell) show(e ruleExample) {
 	c.examples = c.examples[:min(len(c.examples), maxExamples)]
 }
 
-// What a row says is cut to these bytes, on the boundary of a character: of an
-// object, and of an example.
+// Texts are cut to these bytes, at the boundary of a character: of an object, and of
+// an example.
 const (
 	maxRuleWhat    = 120
 	maxRuleExample = 300
-	// maxRulePath is how many parts of a path tell requests apart: more are names of
-	// single things, of which there is no end.
+	// maxRulePath is how many elements of a path distinguish requests. Further
+	// elements name single items, without limit.
 	maxRulePath = 3
 )
 
-// kindOfPath returns the start of a path that requests of one kind share: up to
-// maxRulePath parts, and none from a numbered file on, as in offer-17.zip.
+// kindOfPath returns the beginning of a path that similar requests share: up to
+// maxRulePath elements, and nothing from a numbered file on, as in offer-17.zip.
 func kindOfPath(path []byte) []byte {
 	end := 0
 	for range maxRulePath {
@@ -289,7 +291,7 @@ func kindOfPath(path []byte) []byte {
 		if i := bytes.IndexByte(path[end+1:], '/'); i >= 0 {
 			next = end + 1 + i
 		}
-		if part := path[end+1 : next]; bytes.IndexByte(part, '.') >= 0 && bytes.ContainsAny(part, "0123456789") {
+		if elem := path[end+1 : next]; bytes.IndexByte(elem, '.') >= 0 && bytes.ContainsAny(elem, "0123456789") {
 			return path[:end+1]
 		}
 		end = next
@@ -297,7 +299,7 @@ func kindOfPath(path []byte) []byte {
 	return path[:end]
 }
 
-// ruleWhat returns what a rule matched in.
+// ruleWhat returns where a rule matched.
 func ruleWhat(b *columnar.Batch, row int) []byte {
 	var what []byte
 	switch b.Table {
@@ -366,7 +368,7 @@ func appendRuleExample(to []byte, b *columnar.Batch, row int) []byte {
 	return cutText(to, maxRuleExample)
 }
 
-// eventText returns the text of the first of some fields that an event has.
+// eventText returns the text of the first of the fields that an event has.
 func eventText(b *columnar.Batch, fields []string, row int) []byte {
 	for _, name := range fields {
 		if codes, dict := b.Field(name); codes != nil {
@@ -395,7 +397,7 @@ func joinTexts(a []byte, sep string, b []byte) []byte {
 	return append(append(append(make([]byte, 0, len(a)+len(sep)+len(b)), a...), sep...), b...)
 }
 
-// cutText cuts text to max bytes and a mark that it was cut.
+// cutText cuts text to max bytes and marks the cut.
 func cutText(text []byte, max int) []byte {
 	if len(text) <= max {
 		return text
@@ -417,25 +419,25 @@ func charEnd(text []byte, max int) int {
 // Size implements Folder.
 func (f *ruleFold) Size() int {
 	n := f.entities.size() + sizeOf(f.objects) + f.size
-	for _, p := range f.parts.all {
+	for _, p := range f.sections.all {
 		n += p.groups.Size() + 8*len(p.cells) + int(unsafe.Sizeof(ruleMatch{}))*len(p.matches) + len(p.arena)
 	}
 	return n
 }
 
-// Drain implements Folder. A record is a cell with sequence number 0, or a match of
-// a correlation with the µs since midnight: its kind, how the entity is spelt, and what
-// is known of it.
+// Drain implements Folder. A record is a cell with sequence number 0, or a match for a
+// correlation with the µs since midnight. Its value is the kind, the spelling of the
+// entity, and the cell or the match.
 func (f *ruleFold) Drain(w *RunWriter) {
-	order := newKeyOrder(f.entities, f.objects, f.parts.groups(func(p *rulePart) *columnar.Groups { return p.groups }))
+	order := newKeyOrder(f.entities, f.objects, f.sections.groups(func(p *ruleSection) *columnar.Groups { return p.groups }))
 	var key, value []byte
 	var twins twinRecords
 	record := w.record
 	if order.twins {
 		record = twins.record
 	}
-	for _, at := range f.parts.sorted() {
-		p := f.parts.all[at]
+	for _, at := range f.sections.sorted() {
+		p := f.sections.all[at]
 		slices.SortFunc(p.matches, func(a, b ruleMatch) int { return cmp.Or(cmp.Compare(a.slot, b.slot), cmp.Compare(a.time, b.time)) })
 		for _, slot := range order.slots(p.groups) {
 			who, what := p.groups.Key(slot)
@@ -459,12 +461,12 @@ func (f *ruleFold) Drain(w *RunWriter) {
 			}
 		}
 		twins.end(w)
-		f.parts.drop(at)
+		f.sections.drop(at)
 	}
 	f.size = 0
 }
 
-// The first byte of a record's value says what it is.
+// The first byte of a record's value is its kind.
 const (
 	cellRecord = iota
 	matchRecord
@@ -483,16 +485,16 @@ func (c *ruleCell) append(b []byte, day Day) []byte {
 	return b
 }
 
-// A ruleMerger adds ruleCells up, and follows correlations.
+// A ruleMerger merges ruleCells and runs correlations.
 type ruleMerger struct {
 	c     ruleCell
 	begun bool
 	spelt spelling
-	following
+	correlationMerger
 }
 
 func newRuleMerger(o *FoldOptions) *ruleMerger {
-	return &ruleMerger{following: following{rules: o.Rules}}
+	return &ruleMerger{correlationMerger: correlationMerger{rules: o.Rules}}
 }
 
 // Add implements Merger.
@@ -505,7 +507,7 @@ func (m *ruleMerger) Add(day Day, seq uint64, value []byte) error {
 	spelt := d.bytes()
 	if value[0] == matchRecord {
 		m.spelt.offer(midnight+int64(seq), spelt)
-		return m.following.add(midnight+int64(seq), &d)
+		return m.correlationMerger.add(midnight+int64(seq), &d)
 	}
 	n := ruleCell{counts: d.counts(midnight)}
 	m.spelt.offer(n.first, spelt)
@@ -540,7 +542,7 @@ func (m *ruleMerger) Row(r *Row) bool {
 	case m.begun:
 		m.begun = false
 		m.c.row(r)
-	case !m.following.row(r):
+	case !m.correlationMerger.row(r):
 		m.spelt = spelling{}
 		return false
 	}
@@ -548,7 +550,7 @@ func (m *ruleMerger) Row(r *Row) bool {
 	return true
 }
 
-// row fills in the Summary.
+// row sets the Summary.
 func (c *ruleCell) row(r *Row) {
 	r.Summary = Summary{
 		Events: c.events, BytesOut: c.out, BytesIn: c.in, KnownOut: c.knownOut, KnownIn: c.knownIn,

@@ -54,8 +54,8 @@ func testRules() *sigma.Set {
 	return set
 }
 
-// If this fails, matches are counted under the wrong entity, object or rule, or
-// what is shown of them is not the first of them. Sums by hand.
+// If this fails, matches are counted under the wrong entity, object or rule, or the
+// examples are not the first ones. Sums by hand.
 func TestRuleDay(t *testing.T) {
 	at := func(minute int64) int64 { return testDay + minute*60e6 }
 	texts := func(user, method, host, path string) map[columnar.Col]string {

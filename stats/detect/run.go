@@ -9,10 +9,10 @@ import (
 	"strings"
 )
 
-// Judge runs a detection over a day and completes its findings: Day unless set,
-// Detection, Technique unless set, RiskScore and Severity unless set, UID. They
-// come sorted by day, key and window, each UID once: of two, the one with the
-// higher risk, then score. Nil functions in in mean: never.
+// Judge runs a detection on a day and completes its findings. It sets Detection and
+// UID, and unless they are set also Day, Technique, RiskScore and Severity. Findings
+// come sorted by day, key and window, each UID once: of two, the one with the higher
+// risk, then the higher score. A nil function in in reports false or returns nothing.
 func Judge(d *Detection, in *Input) []Finding {
 	findings := d.Score(in.whole())
 	for i := range findings {
@@ -47,7 +47,7 @@ func Judge(d *Detection, in *Input) []Finding {
 	return slices.CompactFunc(findings, func(a, b Finding) bool { return a.UID == b.UID })
 }
 
-// whole returns in with every function set.
+// whole returns a copy of in with every function set.
 func (in *Input) whole() *Input {
 	out := *in
 	if out.Covered == nil {
@@ -62,9 +62,9 @@ func (in *Input) whole() *Input {
 	return &out
 }
 
-// severityOf bands risk scores. A detection that is right more often than not
-// and matters is Medium; High takes both. Critical is never given by one
-// detection alone unless it says so itself.
+// severityOf maps risk scores to severities. A detection that is right more often than
+// not and matters gives Medium; High needs more of both. One detection alone never
+// gives Critical, unless it sets the severity itself.
 func severityOf(risk int) Severity {
 	switch {
 	case risk >= 60:
@@ -77,10 +77,10 @@ func severityOf(risk int) Severity {
 	return Info
 }
 
-// uid hashes what a finding is about, and not what was measured, so that a run
-// that knows more of the same window updates the finding: who says it, of whom, and
-// the window that begins at a time. Texts are preceded by
-// their length: no two findings encode alike.
+// uid hashes what a finding is about, not what was measured: who reports it, the key,
+// and the start of the window. So a run that knows more about the same window updates
+// the finding. Each text is preceded by its length, so that no two findings encode
+// alike.
 func uid(by string, f *Finding, from int64) string {
 	h := sha256.New()
 	var n [8]byte
@@ -96,8 +96,8 @@ func uid(by string, f *Finding, from int64) string {
 	return hex.EncodeToString(h.Sum(nil)[:8])
 }
 
-// Seeded sets detections to the letter of the documents they come from, and
-// leaves out those that no document has.
+// Seeded sets detections to the original rules that they come from, and leaves out
+// those that have none.
 func Seeded(dets []*Detection) []*Detection {
 	var out []*Detection
 	for _, d := range dets {

@@ -21,8 +21,8 @@ func sortRows(rows []Row) {
 	slices.SortStableFunc(rows, func(a, b Row) int { return cmp.Or(a.Key.Compare(b.Key), cmp.Compare(a.Day, b.Day)) })
 }
 
-// seriesOf yields rows, sorted by key and day, key by key. Each slice is of no use
-// after its step, as a detection must expect.
+// seriesOf yields rows, sorted by key and day, key by key. It clears each slice after
+// its step, as a detection must expect.
 func seriesOf(rows []Row) iter.Seq2[Key, []Row] {
 	return func(yield func(Key, []Row) bool) {
 		var step []Row
@@ -54,7 +54,7 @@ func TestDescriptors(t *testing.T) {
 			d.Risk() <= 0 || d.Risk() > 100 {
 			t.Errorf("%s: incomplete", d.Name)
 		}
-		for _, part := range []string{"What it sees", "Why that means exfiltration", "innocently", "What it cannot see", "How to investigate"} {
+		for _, part := range []string{"What it sees", "Why that means exfiltration", "Common false positives", "What it cannot see", "How to investigate"} {
 			if !strings.Contains(d.Doc, part) {
 				t.Errorf("%s: doc does not say %q", d.Name, part)
 			}
@@ -277,13 +277,13 @@ func TestCloudHost(t *testing.T) {
 
 // What the sources of a finding's sentence hold must not leave it.
 func TestWhyIsOneLine(t *testing.T) {
-	if got, want := name("a\n\x1b[31mb\u202ec\xff"), `a\n\x1b[31mb\u202ec\ufffd`; got != want {
+	if got, want := printable("a\n\x1b[31mb\u202ec\xff"), `a\n\x1b[31mb\u202ec\ufffd`; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
-	if got := name(strings.Repeat("a\xff", 100)); len(got) > 90 { // the length passes 80 without being it
+	if got := printable(strings.Repeat("a\xff", 100)); len(got) > 90 { // the length passes 80 without being it
 		t.Errorf("got %d bytes, want some 80: %s", len(got), got)
 	}
-	if got := name(strings.Repeat("é", 100)); got != strings.Repeat("é", 80)+"…" {
+	if got := printable(strings.Repeat("é", 100)); got != strings.Repeat("é", 80)+"…" {
 		t.Errorf("got %s", got)
 	}
 	for _, c := range []struct {

@@ -5,7 +5,7 @@ import (
 	"slices"
 )
 
-// What detections have in common in going over a series: the rows of a key by day.
+// This file helps detections to read a series: the rows of one key, by day.
 
 // sum merges the rows of a series.
 func sum(rows []Row) Summary {
@@ -16,7 +16,7 @@ func sum(rows []Row) Summary {
 	return s
 }
 
-// before splits a series into the rows before the judged day and the row of it,
+// before splits a series into the rows before the judged day and the row of that day,
 // nil if there is none.
 func (in *Input) before(rows []Row) (past []Row, today *Row) {
 	for i := range rows {
@@ -30,7 +30,7 @@ func (in *Input) before(rows []Row) (past []Row, today *Row) {
 	return rows, nil
 }
 
-// when says in a sentence what time is judged.
+// when names the judged time in a sentence.
 func (in *Input) when() string {
 	if in.Window != [2]int64{} {
 		return "in that time"
@@ -38,7 +38,7 @@ func (in *Input) when() string {
 	return "that day"
 }
 
-// window returns the time that is judged.
+// window returns the judged window.
 func (in *Input) window() [2]int64 {
 	if in.Window != [2]int64{} {
 		return in.Window
@@ -65,15 +65,15 @@ func (in *Input) baselineDays(feed string) []Day {
 	return days[first:last]
 }
 
-// habitDays is how many days of the history must have been about as high as the
-// judged one for it to be a habit. After a level has changed for good, the
-// detection so speaks for that many days and no longer, though flagged days
-// never join the baseline; and four makes a weekly upload a habit within a
-// history of 30 days. An exfiltration that goes on has been reported four times by then.
+// habitDays is how many days of the history must have been about as high as the judged
+// one to make it a habit. After a lasting change of level, the detection therefore
+// reports that many days and then stops, although flagged days never join the
+// baseline. Four also lets a weekly upload become a habit within a history of 30 days.
+// A continuing exfiltration has been reported four times by then.
 const habitDays = 4
 
-// habitual reports whether a day of x bytes is a habit: at least half of x on
-// habitDays of the past days that count, flagged or not.
+// habitual reports whether x bytes in a day are a habit: at least half of x on
+// habitDays past days for which counts returns true, flagged or not.
 func habitual(x int64, past []Row, counts func(d Day) bool) bool {
 	n := 0
 	for i := range past {
@@ -84,5 +84,5 @@ func habitual(x int64, past []Row, counts func(d Day) bool) bool {
 	return n >= habitDays
 }
 
-// anyDay counts every day.
+// anyDay makes habitual count every day.
 func anyDay(Day) bool { return true }

@@ -2,29 +2,30 @@ package detect
 
 import "math"
 
-// A Sifter is a Folder of an aggregate that leaves out keys with few bytes, and
-// that can tell most of them before the tables of all workers are merged: then
-// they need not be drained. Tables are weighed before they are drained; when all
-// have been, those that are left are sifted.
+// A Sifter is a Folder of an aggregate that leaves out keys with few bytes, and that
+// can find most of them before the tables of all workers are merged, so they need not
+// be drained. Every table is weighed before it is drained. When all tables have been
+// weighed, those not yet drained are sifted.
 type Sifter interface {
 	Folder
 	// Weigh adds what the table holds to w.
 	Weigh(w *Weights)
-	// Sift takes out of the table the keys that w shows are to be left out, once
-	// everything that is folded has been added to it.
+	// Sift removes the keys that are to be left out according to w, to which all
+	// tables have been added.
 	Sift(w *Weights)
 }
 
-// Weights bound from above how many bytes keys have: a sum for each of many
-// hashes, to which all keys of that hash add. Bytes only become more, so that a key
-// whose sum is small is small itself. The zero value is empty.
+// Weights are upper bounds on the bytes of keys: one sum for each of many hashes,
+// shared by all keys with that hash. Bytes only grow, so a key whose sum is small is
+// small itself. The zero value is empty.
 type Weights struct{ sums []uint32 }
 
-// weightSums is how many sums there are: 4 MiB. With fewer, more of a day's small
-// keys share a sum that is not small; more fall out of the processor's cache.
+// weightSums is the number of sums; they take 4 MiB. With fewer, more of a day's small
+// keys share a sum that is not small. With more, more of them fall out of the
+// processor's cache.
 const weightSums = 1 << 20
 
-// add adds bytes, which are not negative, to a key. A sum stays at its end.
+// add adds n bytes, not negative, to a key. A sum stops at math.MaxUint32.
 func (w *Weights) add(hash uint64, n int64) {
 	if w.sums == nil {
 		w.sums = make([]uint32, weightSums)
@@ -33,8 +34,8 @@ func (w *Weights) add(hash uint64, n int64) {
 	*sum = uint32(min(int64(*sum)+min(n, math.MaxUint32), math.MaxUint32))
 }
 
-// most returns how many bytes a key has at most, or math.MaxUint32 if that is not
-// known.
+// most returns the most bytes that a key can have, or math.MaxUint32 if there is no
+// known bound.
 func (w *Weights) most(hash uint64) uint32 {
 	if w.sums == nil {
 		return 0

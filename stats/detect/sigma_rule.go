@@ -12,21 +12,21 @@ import (
 )
 
 type sigmaRuleOptions struct {
-	Objects int `yaml:"objects" unit:"objects" doc:"how many objects of one entity and rule are findings of their own, those with the most bytes and then matches; the rest is one finding together, as whoever chooses names and paths can choose many"`
+	Objects int `yaml:"objects" unit:"objects" doc:"how many objects of one entity and rule get a finding each: those with the most bytes, then the most matches; the rest share one finding, because an attacker who chooses names and paths can choose many"`
 }
 
-const sigmaRuleDoc = `What Sigma rules match: those that come with outflow (outflow list rules) and those of the folders in rules.
+const sigmaRuleDoc = `Matches of Sigma rules: those that come with outflow (outflow list rules) and those in the folders of the key rules.
 
-What it sees: rows of any log that a rule describes. All of a day that one entity did to one object is one finding, with
-its count, bytes and first examples; severity and risk are those of the rule's level, the technique is its tag. Of a
-correlation, all windows of a day and group are one: its entity is the user, address or host that it groups by, else the
-rule itself; it counts the matches in windows that hold, shows the last of each rule when it first came true, and its
-evidence is the one that made it so. Counts and values are of each feed by itself, temporal correlations see all feeds.
-Why that means exfiltration: each rule says so of its own; the bundled ones are about tools and channels that carry data out.
-Who does it innocently: see the rule's falsepositives, which each finding repeats.
-What it cannot see: what no rule describes; fields that a log does not have. Windows of correlations do not reach over
-midnight, UTC, and values that begin with the same 256 bytes are one to them. Where one group has more matches in its
-windows than 65536, or than 8192 of one time, the finding says that some were not looked at.
+What it sees: rows of any log that a rule describes. All that one entity did to one object in a day is one finding, with
+its count, bytes and first examples; the rule's level gives severity and risk, its tag the technique. For a
+correlation, all windows of a day and group are one finding: its entity is the user, address or host that it groups by, else the
+rule itself; it counts the matches in windows that hold, shows the last match of each rule when it first held, and its
+evidence is the match that made it hold. Counts and values are taken per feed; temporal correlations see all feeds.
+Why that means exfiltration: each rule says why; the bundled ones are about tools and channels that carry data out.
+Common false positives: see the rule's falsepositives, which each finding repeats.
+What it cannot see: what no rule describes; fields that a log does not have. Windows of correlations do not cross
+midnight, UTC, and values that begin with the same 256 bytes are equal to them. If one group has more matches in its
+windows than 65536, or more than 8192 at one time, the finding says that some were not examined.
 How to investigate: read the examples, then the row that the evidence names; who started it, and what did it read?`
 
 func sigmaRule() *Detection {
@@ -46,7 +46,7 @@ func sigmaRule() *Detection {
 	return d
 }
 
-// levelOf is what a rule's level says to the reader, and the risk that goes with it.
+// levelOf returns the severity and the risk of a rule's level.
 func levelOf(level string) (Severity, int) {
 	switch level {
 	case "critical":
@@ -58,7 +58,7 @@ func levelOf(level string) (Severity, int) {
 	case "informational":
 		return Info, 5
 	}
-	return Medium, 40 // or not said
+	return Medium, 40 // also without a level
 }
 
 func (o *sigmaRuleOptions) score(in *Input) []Finding {
@@ -73,17 +73,17 @@ func (o *sigmaRuleOptions) score(in *Input) []Finding {
 		if len(rows) == 0 {
 			return
 		}
-		if of.Correlation == nil { // whose objects are groups
+		if of.Correlation == nil { // the objects of a correlation are groups
 			rows = byPlace(rows)
 		}
 		slices.SortStableFunc(rows, func(a, b Row) int {
 			return cmp.Or(cmp.Compare(b.BytesOut, a.BytesOut), cmp.Compare(b.Events, a.Events), strings.Compare(a.Object, b.Object))
 		})
 		shown := min(len(rows), max(1, o.Objects))
-		if len(rows) > shown { // the place of the last is for the rest
+		if len(rows) > shown { // the last finding is for the rest
 			rest := rows[shown-1:]
 			all := Row{Day: in.Day, Key: rest[0].Key, Summary: sum(rest)}
-			all.Object, _, _ = strings.Cut(all.Object, ruleObject) // no row has that alone
+			all.Object, _, _ = strings.Cut(all.Object, ruleObject) // no row has the rule alone as its object
 			findings = append(findings, matched(in, &all, of, fmt.Sprintf("%d other objects", len(rest))))
 			rows = rows[:shown-1]
 		}
@@ -97,7 +97,7 @@ func (o *sigmaRuleOptions) score(in *Input) []Finding {
 		ref, _, _ := strings.Cut(r.Object, ruleObject)
 		rule := byRef[ref]
 		if rule == nil {
-			continue // it is not among the rules any more
+			continue // the rule was removed
 		}
 		if in.Own(placeOf(r)) && about(rule, Exfiltration) {
 			continue
@@ -112,8 +112,8 @@ func (o *sigmaRuleOptions) score(in *Input) []Finding {
 	return findings
 }
 
-// scoreRulesSeed reports what each rule matched in on each day of the whole log: the
-// documents list every line, and know of no hosts that are the company's own.
+// scoreRulesSeed reports each match of each rule on each day of the whole log: the
+// original rules list every line and have no hosts of the company's own.
 func scoreRulesSeed(in *Input) []Finding {
 	if in.Rules == nil {
 		return nil
@@ -124,7 +124,7 @@ func scoreRulesSeed(in *Input) []Finding {
 		ref, what := RuleMatch(key)
 		rule := byRef[ref]
 		for i := range rows {
-			if rule != nil { // it may be among the rules no more
+			if rule != nil { // nil if the rule was removed
 				f := matched(&Input{Day: rows[i].Day}, &rows[i], rule, what)
 				f.Day = rows[i].Day
 				findings = append(findings, f)
@@ -134,37 +134,36 @@ func scoreRulesSeed(in *Input) []Finding {
 	return findings
 }
 
-// RuleMatch returns the rule of a key of rule_day, by its name or title, and what
-// it matched in.
+// RuleMatch splits a key of rule_day into the rule, by its name or title, and where it
+// matched.
 func RuleMatch(key Key) (rule, what string) {
 	rule, what, _ = strings.Cut(key.Object, ruleObject)
 	return rule, what
 }
 
-// whatOf returns what the rule of a row matched in.
+// whatOf returns where the rule of a row matched.
 func whatOf(r *Row) string {
 	_, what := RuleMatch(r.Key)
 	return what
 }
 
-// placeOf returns the host of what a rule matched in, if it has a path on one.
+// placeOf returns the host where a rule matched, without a path.
 func placeOf(r *Row) string {
 	host, _, _ := strings.Cut(whatOf(r), "/")
 	return host
 }
 
-// RuleHost returns the host of what a rule matched in, "" if the finding is not of
-// a rule.
+// RuleHost returns the host where a rule matched, "" if the finding is not of a rule.
 func RuleHost(f *Finding) string {
 	return placeOf(&Row{Key: f.Key})
 }
 
-// maxPaths is how many paths of one host are findings of their own. Three methods
-// of an API are worth telling apart, a hundred files are not.
+// maxPaths is how many paths of one host get a finding each. Three methods of an API
+// are worth telling apart, a hundred files are not.
 const maxPaths = 3
 
-// byPlace joins rows of one entity and rule, in the order of their objects, that
-// differ in the path alone, if there are more than maxPaths of them.
+// byPlace joins rows of one entity and rule that differ only in the path, if there are
+// more than maxPaths of them. Rows come in the order of their objects.
 func byPlace(rows []Row) []Row {
 	places := map[string][]Row{}
 	for i := range rows {
@@ -192,7 +191,7 @@ func byPlace(rows []Row) []Row {
 	return out
 }
 
-// matched returns the finding of a row of a rule, which matched in what.
+// matched returns the finding of a row of a rule; what is where the rule matched.
 func matched(in *Input, r *Row, rule *sigma.Rule, what string) Finding {
 	f := Finding{
 		Key: r.Key, Score: float64(r.Events), Threshold: 1, Observed: float64(r.Events), Baseline: math.NaN(), Unit: "matches/day",
@@ -208,60 +207,60 @@ func matched(in *Input, r *Row, rule *sigma.Rule, what string) Finding {
 	}
 	example := ""
 	if len(r.Examples) > 0 && r.Examples[0] != what {
-		example = fmt.Sprintf(", the first as \"%s\"", name(r.Examples[0]))
+		example = fmt.Sprintf(", the first as \"%s\"", printable(r.Examples[0]))
 	}
 	if rule.Correlation != nil {
 		return correlated(f, in.Day, rule, what)
 	}
 	innocent := innocentCauses(rule)
 	f.Why = fmt.Sprintf("%s matched the rule \"%s\" %s on %s: %s%s%s; a rule of level %s is reported at its first match (%s).",
-		name(r.Who()), name(rule.Title), count(r.Events, "time"), in.Day, name(what), bytes, example, cmp.Or(rule.Level, "medium"), innocent)
+		printable(r.Who()), printable(rule.Title), count(r.Events, "time"), in.Day, printable(what), bytes, example, cmp.Or(rule.Level, "medium"), innocent)
 	return f
 }
 
 // correlated completes the finding of a correlation.
 func correlated(f Finding, day Day, rule *sigma.Rule, what string) Finding {
-	who := name(f.Who())
+	who := printable(f.Who())
 	if f.EntityType == "group" {
 		who = "events of any entity"
 	}
 	examples := ""
 	for i, e := range f.Summary.Examples {
-		examples += [...]string{", as \"", "\", then \"", "\", then \""}[min(i, 2)] + name(e)
+		examples += [...]string{", as \"", "\", then \"", "\", then \""}[min(i, 2)] + printable(e)
 	}
 	if examples != "" {
 		examples += "\""
 	}
 	cut := ""
 	if f.Summary.WindowEvents > sigma.MaxWindow {
-		cut = "; a window had too many to look at all, so it may not have held"
+		cut = "; a window had too many events to examine all, so the correlation may not have held"
 	}
 	if what == "within "+spanText(rule.Correlation.Span()) {
-		what = "" // the entity is all there is to say
+		what = "" // the group has nothing but the entity
 	} else {
-		what = " (" + name(what) + ")"
+		what = " (" + printable(what) + ")"
 	}
 	at := func(us int64) string { return time.UnixMicro(us).UTC().Format(time.TimeOnly) }
 	f.Why = fmt.Sprintf("%s matched the correlation \"%s\" on %s: %s of %s%s%s within %s, from %s to %s%s%s; a rule of level %s is reported at its first match (%s).",
-		who, name(rule.Title), day, count(f.Summary.Events, "event"), name(ruleNames(rule)), name(whereText(rule)), what, spanText(rule.Correlation.Span()),
+		who, printable(rule.Title), day, count(f.Summary.Events, "event"), printable(ruleNames(rule)), printable(whereText(rule)), what, spanText(rule.Correlation.Span()),
 		at(f.Summary.First), at(f.Summary.Last), examples, cut, cmp.Or(rule.Level, "medium"), innocentCauses(rule))
 	return f
 }
 
 func innocentCauses(rule *sigma.Rule) string {
 	if len(rule.FalsePositives) == 0 {
-		return "the rule names no innocent cause"
+		return "the rule names no false positives"
 	}
-	return "innocent causes: " + name(lowerFirst(strings.Join(rule.FalsePositives, "; ")))
+	return "common false positives: " + printable(lowerFirst(strings.Join(rule.FalsePositives, "; ")))
 }
 
-// about reports whether a rule's tags have a technique of a tactic.
+// about reports whether a rule has the tag of a technique that serves a tactic.
 func about(rule *sigma.Rule, tactic string) bool {
 	return slices.ContainsFunc(rule.Techniques(), func(id string) bool { return slices.Contains(Tactics(id), tactic) })
 }
 
-// techniqueAmong returns the first technique that serves exfiltration, else the
-// first that there is.
+// techniqueAmong returns the first technique that serves exfiltration, else the first
+// one.
 func techniqueAmong(ids []string) string {
 	for _, id := range ids {
 		if slices.Contains(Tactics(id), Exfiltration) {
@@ -271,7 +270,8 @@ func techniqueAmong(ids []string) string {
 	return ids[0]
 }
 
-// lowerFirst makes a sentence part of another one.
+// lowerFirst makes the first letter lower case, so that a sentence can be part of
+// another.
 func lowerFirst(s string) string {
 	if len(s) > 1 && s[0]-'A' < 26 && s[1]-'A' >= 26 {
 		return strings.ToLower(s[:1]) + s[1:]

@@ -44,8 +44,8 @@ func (s *simulation) input() *Input {
 	return &Input{Day: simulatedDay, Series: seriesOf(s.rows), Covered: func(string) []Day { return covered }}
 }
 
-// found returns the share of users of each sigma that are found when every
-// judged day is extra bytes higher.
+// found returns the share of the users with each sigma that are found if every judged
+// day is extra bytes higher.
 func (s *simulation) found(extra int64, in *Input) []float64 {
 	for _, i := range s.today {
 		s.rows[i].BytesOut += extra

@@ -9,25 +9,25 @@ import (
 )
 
 type uploadRatioOptions struct {
-	Ratio   float64 `yaml:"ratio" unit:"" doc:"bytes out for each byte in, above which a day is unusual; who works with the web receives ten times what they send"`
-	Floor   Bytes   `yaml:"floor" unit:"B/day" doc:"days with fewer bytes out are never reported: a ratio of little is chance"`
-	Rise    float64 `yaml:"rise" unit:"" doc:"a day must also exceed this many times the entity's own past ratio, so that who sends for a living is judged by that"`
-	MinDays int     `yaml:"min_days" unit:"days" doc:"days with traffic that a past ratio needs; with fewer the ratio alone judges"`
+	Ratio   float64 `yaml:"ratio" unit:"" doc:"bytes out for each byte in; a day above this is unusual, since people who work with the web receive ten times what they send"`
+	Floor   Bytes   `yaml:"floor" unit:"B/day" doc:"days with fewer bytes out are never reported: the ratio of small volumes is chance"`
+	Rise    float64 `yaml:"rise" unit:"" doc:"a day must also exceed this many times the entity's own past ratio, so that people who send for a living are judged by their own past"`
+	MinDays int     `yaml:"min_days" unit:"days" doc:"a past ratio needs this many days with traffic; with fewer, only the ratio of the day counts"`
 }
 
 const uploadRatioDoc = `Bytes that an entity sent for each byte that it received.
 
 What it sees: a day on which a user (or address, or host) sent more than 50 MB and more than 0.8 of what it received, and at
 least twice its own past ratio. The producer-consumer ratio, (out − in)/(out + in), says the same from −1 to 1.
-Why that means exfiltration: people receive far more than they send; taking data out turns that round.
-Who does it innocently: backups, sync clients, video calls with the camera on, developers who push images. Their past
-says so once there are seven days of it.
-What it cannot see: uploads that hide among as many downloads, and feeds that count one direction only. A day is judged
-only if four of five of its events say both.
-How to investigate: the destinations of the day (cloud_upload), and upload_zscore for whether it was much.`
+Why that means exfiltration: people receive far more than they send; taking data out reverses that.
+Common false positives: backups, sync clients, video calls with the camera on, developers who push images. Their past
+ratio excuses them once there are seven days of it.
+What it cannot see: uploads that hide among as many downloads, and feeds that count only one direction. A day is judged
+only if four of five of its events count both directions.
+How to investigate: the destinations of the day (cloud_upload), and whether the volume was high (upload_zscore).`
 
-// bothKnown is the least share of a day's events that must have both counts:
-// the ratio of what was counted to what was not is meaningless.
+// bothKnown is the least share of a day's events that must have both counts: a ratio
+// of counted to uncounted bytes means nothing.
 const bothKnown = 0.8
 
 func uploadRatio() *Detection {
@@ -96,12 +96,12 @@ func (o *uploadRatioOptions) score(in *Input, risk int) []Finding {
 			Window: in.Day.window(), Summary: today.Summary, Timeline: points,
 		}
 		f.Why = fmt.Sprintf("%s sent %s and received %s on %s, a ratio of %.2f (producer-consumer ratio %+.2f)",
-			name(today.Who()), size(float64(today.BytesOut)), size(float64(today.BytesIn)), in.Day, ratio,
+			printable(today.Who()), size(float64(today.BytesOut)), size(float64(today.BytesIn)), in.Day, ratio,
 			stats.ProducerConsumerRatio(today.BytesOut, today.BytesIn))
 		if days >= o.MinDays {
-			f.Why += fmt.Sprintf("; the %s before come to %.2f, and above %.2f is unusual.", count(int64(days), "day"), usual, limit)
+			f.Why += fmt.Sprintf("; its ratio over the %s before is %.2f, and above %.2f is unusual.", count(int64(days), "day"), usual, limit)
 		} else {
-			f.Why += fmt.Sprintf("; the history has %s, too few to know its own ratio, and above %.2f is unusual for anyone.", count(int64(days), "day"), limit)
+			f.Why += fmt.Sprintf("; the history has %s, too few for its own ratio, and above %.2f is unusual for anyone.", count(int64(days), "day"), limit)
 			f.RiskScore = risk / 2
 		}
 		f.Why += andBlocked(&today.Summary)
@@ -110,8 +110,8 @@ func (o *uploadRatioOptions) score(in *Input, risk int) []Finding {
 	return findings
 }
 
-// habit reports whether so high a ratio is one: at least half of it on
-// habitDays past days, flagged or not.
+// habit reports whether such a ratio is a habit: at least half of it on habitDays past
+// days, flagged or not.
 func (o *uploadRatioOptions) habit(past []Point, ratio float64) bool {
 	n := 0
 	for _, p := range past {
@@ -128,8 +128,8 @@ func directed(r *Row) bool {
 	return r.Events > 0 && float64(r.KnownOut) >= need && float64(r.KnownIn) >= need
 }
 
-// scoreSeed judges each entity by its sums over the whole log. What is unknown
-// counts as nothing.
+// scoreSeed judges each entity by its sums over the whole log. Unknown counts are
+// zero.
 func (o *uploadRatioOptions) scoreSeed(in *Input) []Finding {
 	var findings []Finding
 	for key, rows := range in.Series {
@@ -142,8 +142,8 @@ func (o *uploadRatioOptions) scoreSeed(in *Input) []Finding {
 		findings = append(findings, Finding{
 			Key: key, Score: ratio, Threshold: o.Ratio, Observed: ratio, Baseline: math.NaN(), Unit: "B out/B in",
 			Window: [2]int64{first.window()[0], last.window()[1]}, Summary: s,
-			Why: fmt.Sprintf("%s sent %s and received %s from %s to %s, a ratio of %.2f, and above %s is unusual.",
-				name(key.Entity), size(float64(s.BytesOut)), size(float64(s.BytesIn)), first, last, ratio, num(o.Ratio)),
+			Why: fmt.Sprintf("%s sent %s and received %s from %s to %s, a ratio of %.2f; above %s is unusual.",
+				printable(key.Entity), size(float64(s.BytesOut)), size(float64(s.BytesIn)), first, last, ratio, num(o.Ratio)),
 		})
 	}
 	return findings

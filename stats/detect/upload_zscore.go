@@ -11,27 +11,27 @@ import (
 )
 
 type uploadZScoreOptions struct {
-	Method      string  `yaml:"method" unit:"" enum:"robust classic seed" doc:"robust: factors over the median of past days; classic: standard deviations over the mean of all of them; seed: the same with the judged day in its own sample"`
-	Threshold   float64 `yaml:"threshold" unit:"z" doc:"a day is unusual above this; at 3.5 under 2 of 1,000 ordinary days are found, and more than half of the days with a gigabyte even of erratic users; less finds more of both"`
-	Floor       Bytes   `yaml:"floor" unit:"B/day" doc:"days below are never reported; a quiet user's 100 MB are a phone's pictures, and a new destination is cloud_upload's from 20 MB on"`
-	MinDays     int     `yaml:"min_days" unit:"days" doc:"with fewer days of baseline the cold start rule judges"`
-	PeerDays    int     `yaml:"peer_days" unit:"days" doc:"days of the organisation's usual spread that are added to the entity's own; more steadies short histories, less trusts them"`
-	ColdFloor   Bytes   `yaml:"cold_floor" unit:"B/day" doc:"cold start: days below are not reported"`
+	Method      string  `yaml:"method" unit:"" enum:"robust classic seed" doc:"robust: factors above the median of past days; classic: standard deviations above the mean of all past days; seed: as classic, with the judged day in its own sample"`
+	Threshold   float64 `yaml:"threshold" unit:"z" doc:"a day above this is unusual; 3.5 reports under 2 of 1,000 ordinary days, and more than half of the days with a gigabyte even for erratic users; less reports more of both"`
+	Floor       Bytes   `yaml:"floor" unit:"B/day" doc:"days below this are never reported; 100 MB from a quiet user are a phone's pictures, and cloud_upload reports new destinations from 20 MB"`
+	MinDays     int     `yaml:"min_days" unit:"days" doc:"with fewer days of baseline the cold start rule applies"`
+	PeerDays    int     `yaml:"peer_days" unit:"days" doc:"weight, in days, of the organisation's usual spread beside the entity's own; more steadies short histories, less trusts them"`
+	ColdFloor   Bytes   `yaml:"cold_floor" unit:"B/day" doc:"cold start: days below this are not reported"`
 	ColdPercent float64 `yaml:"cold_percent" unit:"%" doc:"cold start: the share of all entities' days that the day must exceed"`
 }
 
 const uploadZScoreDoc = `Bytes that an entity uploaded in a day, against the 30 days before.
 
-What it sees: a day on which a user (or address, or host) sent several times more than on the days before it, over the
-tables of one feed. Days of uploads vary by factors, so they are compared on log(1 + MB). The usual is the median of the
+What it sees: a day on which a user (or address, or host) sent several times more than on the days before, in all
+tables of one feed. Daily uploads vary by factors, so they are compared on log(1 + MB). The baseline is the median of the
 days since the entity was first seen; a day without uploads counts as zero, a day that was not read or has no byte counts
-does not count. Weekends are judged by weekends where they differ. The spread is that of all days, outliers pulled in,
-steadied by what is common in the organisation; days that were found unusual before do not train it.
-Why that means exfiltration: who takes data out in one go cannot do it without sending it.
-Who does it innocently: a first backup, a new laptop's sync, a video delivered, a migration. After the same level on
-four days it is a habit and no longer reported. With under 7 days of history the day is measured by the organisation
+does not count. Weekends are compared with weekends if they differ. The spread is that of all days, with outliers pulled in,
+steadied by what is common in the organisation; days that were reported before do not train it.
+Why that means exfiltration: taking data out in one go means sending it.
+Common false positives: a first backup, a new laptop's sync, a video delivery, a migration. After the same level on
+four days it is a habit and no longer reported. With under 7 days of history the day is compared with the organisation
 instead, and the finding says so.
-What it cannot see: what leaves in small parts, what leaves past the feed, and all of it where the log has no byte counts.
+What it cannot see: data that leaves in small portions, data that bypasses the feed, and any data if the log has no byte counts.
 How to investigate: where the bytes went (cloud_upload, the peak's evidence), from which machine, and what was collected
 the days before.`
 
@@ -42,7 +42,7 @@ func uploadZScore() *Detection {
 	}
 	d := &Detection{
 		Name:       "upload_zscore",
-		Title:      "upload volume far over the own past",
+		Title:      "upload volume far above baseline",
 		Doc:        uploadZScoreDoc,
 		Technique:  "T1567.002",
 		Impact:     70,
@@ -68,36 +68,37 @@ func uploadZScore() *Detection {
 	return d
 }
 
-// baselineDays is the length of a baseline, days before the judged one. Fewer
-// leave the spread to chance; more keep what the job no longer is.
+// baselineDays is the length of a baseline in days before the judged one. Fewer leave
+// the spread to chance; more keep behaviour from a job that the user no longer does.
 const baselineDays = 30
 
-// allHistory is every day there is, for the profile that sums over the whole log.
+// allHistory is the History of profile seed, which sums over the whole log.
 const allHistory = 1 << 20
 
-// A usual is what is normal for an entity: what the first pass over the rows
-// leaves of them.
-type usual struct {
+// A baseline is what is normal for an entity, as the first pass over the rows finds
+// it.
+type baseline struct {
 	out int64 // bytes of the judged day; unknown if it is blind
-	// Trained days: all of them, and those like the judged one.
+	// Days that train the baseline: all of them, and those of the judged day's kind.
 	days, like int32
 	blind      bool
 	split      bool // weekdays and weekends differ
-	// centre is of days like the judged one, other of the rest; log(1 + MB).
+	// centre is the centre of days of the judged day's kind, other that of the rest;
+	// log(1 + MB).
 	centre, other float64
-	spread        float64 // of all trained days around their centre; after steady, what z divides by
+	spread        float64 // of all training days around their centre; after steady, the divisor of z
 }
 
-// A series is an entity's rows, cut at the judged day.
-type series struct {
+// A splitSeries is a series, split at the judged day.
+type splitSeries struct {
 	key   Key
 	past  []Row
 	today *Row
 }
 
-// days calls f for every day of the baseline: a covered day since the entity was
-// first seen. trained is false for a flagged one.
-func (in *Input) days(s series, f func(d Day, bytes int64, trained bool)) {
+// days calls f for every day of the baseline: a covered day since the entity was first
+// seen. trained is false for a flagged day.
+func (in *Input) days(s splitSeries, f func(d Day, bytes int64, trained bool)) {
 	next := 0
 	for _, d := range in.baselineDays(s.key.Feed) {
 		for next < len(s.past) && s.past[next].Day < d {
@@ -120,17 +121,16 @@ func (in *Input) days(s series, f func(d Day, bytes int64, trained bool)) {
 // blind reports whether the row's bytes are unknown, which is not zero.
 func blind(r *Row) bool { return r.KnownOut == 0 && r.Events > 0 }
 
-// minStratum is the fewest weekdays or weekend days that have a centre of their
-// own: the median of less is hardly better than a guess.
+// minStratum is the fewest weekdays or weekend days that get a centre of their own:
+// the median of fewer is hardly better than a guess.
 const minStratum = 5
 
-// A sample is room for the days of one entity after the other.
-type sample struct{ unlike, like []float64 } // the judged day
+// A sample is a buffer for the days of one entity after another.
+type sample struct{ unlike, like []float64 } // by whether the day is of the judged day's kind
 
-// usual returns what is normal for an entity, but for what the others of its feed
-// say of the spread.
-func (x *sample) usual(in *Input, s series) usual {
-	u := usual{out: s.today.BytesOut, blind: blind(s.today)}
+// baseline returns what is normal for an entity. steady adjusts its spread afterwards.
+func (x *sample) baseline(in *Input, s splitSeries) baseline {
+	u := baseline{out: s.today.BytesOut, blind: blind(s.today)}
 	if u.blind {
 		return u
 	}
@@ -154,9 +154,9 @@ func (x *sample) usual(in *Input, s series) usual {
 	if unlike < minStratum || like < minStratum {
 		return u
 	}
-	// Two medians of the same days differ by chance. Splitting nonetheless would
-	// leave weekends with eight days of history, so they must differ by more
-	// than three standard errors: 1.25·σ/√n is that of a median.
+	// Two medians of the same days differ by chance. Splitting anyway would leave
+	// weekends with eight days of history, so they must differ by more than three
+	// standard errors. The standard error of a median is 1.25·σ/√n.
 	other, centre := stats.Median(all[:unlike]), stats.Median(x.like)
 	spread := spreadAround(centre, x.like, other, all[:unlike])
 	chance := math.Sqrt(math.Pi/2) * max(spread, stats.ScaleFloor) * math.Sqrt(1/float64(unlike)+1/float64(like))
@@ -182,18 +182,19 @@ func spreadAround(a float64, x []float64, b float64, y []float64) float64 {
 }
 
 const (
-	// minPeers is how many entities make an organisation: with fewer its usual
-	// spread is theirs, not what is common.
+	// minPeers is how many entities make an organisation: with fewer, the spread is
+	// theirs and not what is common.
 	minPeers = 10
-	// commonSpread stands in for it, in natural-log units: days of uploads of
-	// people whose work is not uploading vary by a factor of e.
+	// commonSpread replaces the spread of the organisation if there are fewer, in
+	// natural-log units: the daily uploads of people whose work is not uploading vary
+	// by a factor of e.
 	commonSpread = 1.0
 )
 
-// steady pools the spread of each of a feed with what is common there, and adds
-// that the centre itself is uncertain: the median of n days varies by π/2n of
-// their variance.
-func (o *uploadZScoreOptions) steady(feed []usual) {
+// steady pools the spread of each baseline of a feed with what is common in the feed,
+// and adds the uncertainty of the centre itself: the variance of the median of n days
+// is π/2n of their variance.
+func (o *uploadZScoreOptions) steady(feed []baseline) {
 	var spreads []float64
 	for i := range feed {
 		if u := &feed[i]; !u.blind && int(u.days) >= o.MinDays && u.centre > 0 {
@@ -211,23 +212,23 @@ func (o *uploadZScoreOptions) steady(feed []usual) {
 	}
 }
 
-// likeDay returns whether a day is of the judged one's kind, where weekdays and
-// weekends differ.
-func (u *usual) likeDay(judged Day) func(d Day) bool {
+// likeDay returns a function that reports whether a day is of the judged day's kind.
+// If weekdays and weekends do not differ, all days are.
+func (u *baseline) likeDay(judged Day) func(d Day) bool {
 	return func(d Day) bool { return !u.split || d.weekend() == judged.weekend() }
 }
 
-func (u *usual) z() float64 { return (stats.LogMB(float64(u.out)) - u.centre) / u.spread }
+func (u *baseline) z() float64 { return (stats.LogMB(float64(u.out)) - u.centre) / u.spread }
 
-// upper is what the threshold allows on a day with that centre, in bytes.
+// upper returns the bytes that the threshold allows on a day with that centre.
 func (o *uploadZScoreOptions) upper(centre, spread float64) float64 {
 	return max(stats.Bytes(centre+o.Threshold*spread), float64(o.Floor))
 }
 
-// usuals returns what is normal for each entity with a row of the judged day, in
-// the order of their keys.
-func (o *uploadZScoreOptions) usuals(in *Input) []usual {
-	var all []usual
+// baselines returns the baseline of each entity with a row on the judged day, in the
+// order of the keys.
+func (o *uploadZScoreOptions) baselines(in *Input) []baseline {
+	var all []baseline
 	var x sample
 	feed, first := "", 0
 	for key, rows := range in.Series {
@@ -239,29 +240,30 @@ func (o *uploadZScoreOptions) usuals(in *Input) []usual {
 			o.steady(all[first:])
 			feed, first = key.Feed, len(all)
 		}
-		all = append(all, x.usual(in, series{key, past, today}))
+		all = append(all, x.baseline(in, splitSeries{key, past, today}))
 	}
 	o.steady(all[first:])
 	return all
 }
 
-// cold reports whether the day is to be judged by those of others.
-func (o *uploadZScoreOptions) cold(u *usual) bool {
+// cold reports whether the cold start rule applies, which compares the day with those
+// of others.
+func (o *uploadZScoreOptions) cold(u *baseline) bool {
 	return !u.blind && int(u.days) < o.MinDays && u.out >= int64(o.ColdFloor)
 }
 
-// over reports whether the day is over the threshold of its own past.
-func (o *uploadZScoreOptions) over(u *usual) bool {
+// over reports whether the day exceeds the threshold of its own baseline.
+func (o *uploadZScoreOptions) over(u *baseline) bool {
 	return !u.blind && int(u.days) >= o.MinDays && u.out >= int64(o.Floor) && u.z() > o.Threshold
 }
 
-// scoreRobust ranges over the rows once for what is normal and, if a day may be
-// unusual, again for what the finding says of it.
+// scoreRobust ranges over the series once for the baselines and, if a day may be
+// unusual, a second time for the findings.
 func (o *uploadZScoreOptions) scoreRobust(in *Input, risk int) []Finding {
-	all := o.usuals(in)
+	all := o.baselines(in)
 	o.tell(in, all)
-	cold := slices.ContainsFunc(all, func(u usual) bool { return o.cold(&u) })
-	if !cold && !slices.ContainsFunc(all, func(u usual) bool { return o.over(&u) }) {
+	cold := slices.ContainsFunc(all, func(u baseline) bool { return o.cold(&u) })
+	if !cold && !slices.ContainsFunc(all, func(u baseline) bool { return o.over(&u) }) {
 		return nil
 	}
 	var findings []Finding
@@ -278,7 +280,7 @@ func (o *uploadZScoreOptions) scoreRobust(in *Input, risk int) []Finding {
 		if today == nil {
 			continue
 		}
-		s, u := series{key, past, today}, &all[0]
+		s, u := splitSeries{key, past, today}, &all[0]
 		all = all[1:]
 		switch {
 		case o.cold(u) && !habitual(u.out, past, anyDay):
@@ -290,23 +292,23 @@ func (o *uploadZScoreOptions) scoreRobust(in *Input, risk int) []Finding {
 	return append(findings, o.judgeCold(&feed, risk)...)
 }
 
-// unusual is the finding of a day that is over the threshold.
-func (o *uploadZScoreOptions) unusual(in *Input, s series, u *usual) Finding {
-	kind := "day"
+// unusual returns the finding of a day over the threshold.
+func (o *uploadZScoreOptions) unusual(in *Input, s splitSeries, u *baseline) Finding {
+	median := "median"
 	if u.split {
-		kind = "weekday"
+		median = "weekday median"
 		if in.Day.weekend() {
-			kind = "weekend day"
+			median = "weekend median"
 		}
 	}
 	mid, z := stats.Bytes(u.centre), u.z()
 	f := o.finding(in, s, z, mid)
-	far := "so this is " + times(f.Observed/mid) + " the usual"
+	far := "so this is " + times(f.Observed/mid) + " the median"
 	if mid < 1e6 {
 		far = "so any upload of that size is unusual"
 	}
-	f.Why = fmt.Sprintf("%s uploaded %s on %s; the usual %s of the %s before has %s and up to %s passes, %s (z %.2f, threshold %s).",
-		name(f.Who()), size(f.Observed), in.Day, kind, count(int64(u.days), "day"), size(mid),
+	f.Why = fmt.Sprintf("%s uploaded %s on %s; the %s of the %s before is %s and the alert limit is %s, %s (z %.2f, threshold %s).",
+		printable(f.Who()), size(f.Observed), in.Day, median, count(int64(u.days), "day"), size(mid),
 		size(o.upper(u.centre, u.spread)), far, z, num(o.Threshold)) + andBlocked(&f.Summary)
 	f.Timeline = timeline(in, s, func(like bool) (low, mid, up float64) {
 		c := u.centre
@@ -318,19 +320,19 @@ func (o *uploadZScoreOptions) unusual(in *Input, s series, u *usual) Finding {
 	return f
 }
 
-func (o *uploadZScoreOptions) finding(in *Input, s series, score, baseline float64) Finding {
+func (o *uploadZScoreOptions) finding(in *Input, s splitSeries, score, baseline float64) Finding {
 	f := Finding{
 		Key: s.key, Score: score, Threshold: o.Threshold, Observed: float64(s.today.BytesOut), Baseline: baseline,
 		Unit: "B/day", Window: in.Day.window(), Summary: s.today.Summary,
 	}
-	// Twice the threshold and a gigabyte is past what erratic days explain.
+	// Erratic days do not explain twice the threshold and a gigabyte.
 	if score >= 2*o.Threshold && f.Observed >= 1e9 {
 		f.Severity = High
 	}
 	return f
 }
 
-func timeline(in *Input, s series, band func(like bool) (low, mid, up float64)) []Point {
+func timeline(in *Input, s splitSeries, band func(like bool) (low, mid, up float64)) []Point {
 	var points []Point
 	point := func(d Day, bytes int64, trained bool) {
 		p := Point{Day: d, Value: float64(bytes), Trained: trained}
@@ -342,21 +344,21 @@ func timeline(in *Input, s series, band func(like bool) (low, mid, up float64)) 
 	return points
 }
 
-// minPeerDays is how many days of others a percentile of them needs.
+// minPeerDays is how many days of other entities a percentile needs.
 const minPeerDays = 20
 
-// peers are the days of one feed, and the entities to be judged by them.
+// peers are the days of one feed, and the entities to compare with them.
 type peers struct {
 	name string
 	days []float64 // bytes
 	cold []newcomer
 }
 
-// A newcomer is an entity without a past to judge its day by.
+// A newcomer is an entity with too short a baseline for its day.
 type newcomer struct {
 	Finding
-	days, below int // of its own that others are not: all, and those below the judged one
-	history     int // days of baseline
+	days, below int // its own days in peers.days: all, and those below the judged one
+	history     int // length of the baseline in days
 }
 
 func (p *peers) add(rows []Row) {
@@ -367,7 +369,7 @@ func (p *peers) add(rows []Row) {
 	}
 }
 
-func (o *uploadZScoreOptions) newcomer(in *Input, s series, u *usual) newcomer {
+func (o *uploadZScoreOptions) newcomer(in *Input, s splitSeries, u *baseline) newcomer {
 	n := newcomer{Finding: o.finding(in, s, float64(u.out)/float64(o.ColdFloor), math.NaN()), days: 1, history: int(u.days)}
 	for i := range s.past {
 		if r := &s.past[i]; !blind(r) {
@@ -380,7 +382,7 @@ func (o *uploadZScoreOptions) newcomer(in *Input, s series, u *usual) newcomer {
 	return n
 }
 
-// judgeCold judges the newcomers of a feed by its days.
+// judgeCold compares the newcomers of a feed with the days of the feed.
 func (o *uploadZScoreOptions) judgeCold(p *peers, risk int) []Finding {
 	if len(p.cold) == 0 {
 		return nil
@@ -390,24 +392,24 @@ func (o *uploadZScoreOptions) judgeCold(p *peers, risk int) []Finding {
 	for _, n := range p.cold {
 		f := n.Finding
 		f.Threshold, f.Severity = 1, Low
-		f.RiskScore = risk / 2 // the past of others says half as much as one's own
+		f.RiskScore = risk / 2 // the past of others is half as strong as evidence
 		history := "has no history"
 		if n.history > 0 {
 			history = "has only " + count(int64(n.history), "day") + " of history"
 		}
 		below, _ := slices.BinarySearch(p.days, f.Observed)
 		below, others := below-n.below, len(p.days)-n.days
-		said := fmt.Sprintf("%s uploaded %s on %s and %s, too little for a baseline", name(f.Who()), size(f.Observed), DayOf(f.Window[0]), history)
+		said := fmt.Sprintf("%s uploaded %s on %s and %s, too little for a baseline", printable(f.Who()), size(f.Observed), DayOf(f.Window[0]), history)
 		share := 100 * float64(below) / float64(others)
 		switch {
 		case others < minPeerDays:
-			f.Why = fmt.Sprintf("%s; with %s of others to compare with, only the floor of %s says that this is much.",
+			f.Why = fmt.Sprintf("%s; the feed has only %s of other entities to compare with, so the fixed limit of %s applies.",
 				said, count(int64(others), "day"), size(float64(o.ColdFloor)))
 		case share < o.ColdPercent:
 			continue
 		default:
 			f.Baseline = stats.Quantile(p.days, 0.5)
-			f.Why = fmt.Sprintf("%s; of the %s of others in this feed %.1f %% stay below that, half of them below %s.",
+			f.Why = fmt.Sprintf("%s; in this feed, of the %s of other entities %.1f %% are below that, and the median is %s.",
 				said, count(int64(others), "day"), share, size(f.Baseline))
 		}
 		f.Why += andBlocked(&f.Summary)
@@ -418,7 +420,7 @@ func (o *uploadZScoreOptions) judgeCold(p *peers, risk int) []Finding {
 
 func (o *uploadZScoreOptions) scoreClassic(in *Input) []Finding {
 	if in.Baseline != nil {
-		o.tell(in, o.usuals(in))
+		o.tell(in, o.baselines(in))
 	}
 	var findings []Finding
 	for key, rows := range in.Series {
@@ -426,7 +428,7 @@ func (o *uploadZScoreOptions) scoreClassic(in *Input) []Finding {
 		if today == nil || blind(today) || today.BytesOut < int64(o.Floor) {
 			continue
 		}
-		s := series{key, past, today}
+		s := splitSeries{key, past, today}
 		var bytes []float64
 		in.days(s, func(_ Day, b int64, _ bool) { bytes = append(bytes, float64(b)) })
 		z := stats.Z(float64(today.BytesOut), bytes)
@@ -436,7 +438,7 @@ func (o *uploadZScoreOptions) scoreClassic(in *Input) []Finding {
 		mean, sd := stats.MeanSD(bytes)
 		f := o.finding(in, s, z, mean)
 		f.Why = fmt.Sprintf("%s uploaded %s on %s; the mean of the %s before is %s with a standard deviation of %s, so this is %.1f deviations above it (threshold %s).",
-			name(f.Who()), size(f.Observed), in.Day, count(int64(len(bytes)), "day"), size(mean), size(sd), z, num(o.Threshold))
+			printable(f.Who()), size(f.Observed), in.Day, count(int64(len(bytes)), "day"), size(mean), size(sd), z, num(o.Threshold))
 		f.Timeline = timeline(in, s, func(bool) (low, mid, up float64) {
 			return max(0, mean-o.Threshold*sd), mean, mean + o.Threshold*sd
 		})
@@ -445,8 +447,8 @@ func (o *uploadZScoreOptions) scoreClassic(in *Input) []Finding {
 	return findings
 }
 
-// scoreSeed judges each entity's own last day among all its days with rows,
-// itself included, whatever day that is.
+// scoreSeed judges the last day of each entity against all its days with rows,
+// including that last day, whatever the date.
 func (o *uploadZScoreOptions) scoreSeed(in *Input) []Finding {
 	var findings []Finding
 	for key, rows := range in.Series {
@@ -463,8 +465,8 @@ func (o *uploadZScoreOptions) scoreSeed(in *Input) []Finding {
 		f := Finding{
 			Day: today.Day, Key: key, Score: z, Threshold: o.Threshold, Observed: float64(today.BytesOut), Baseline: mean,
 			Unit: "B/day", Window: today.Day.window(), Summary: today.Summary,
-			Why: fmt.Sprintf("%s uploaded %s on %s; the mean of its %s, that one included, is %s with a standard deviation of %s, so this is %.1f deviations above it (threshold %s).",
-				name(today.Who()), size(float64(today.BytesOut)), today.Day, count(int64(len(rows)), "day"), size(mean), size(sd), z, num(o.Threshold)),
+			Why: fmt.Sprintf("%s uploaded %s on %s; the mean of its %s, including that one, is %s with a standard deviation of %s, so this is %.1f deviations above it (threshold %s).",
+				printable(today.Who()), size(float64(today.BytesOut)), today.Day, count(int64(len(rows)), "day"), size(mean), size(sd), z, num(o.Threshold)),
 		}
 		for i := range rows {
 			f.Timeline = append(f.Timeline, Point{
@@ -477,18 +479,18 @@ func (o *uploadZScoreOptions) scoreSeed(in *Input) []Finding {
 	return findings
 }
 
-// An UploadBaseline is what upload_zscore holds for normal of an entity on the
-// judged day, whether or not it found anything. Of a day without byte counts
-// nothing is.
+// An UploadBaseline is the baseline of an entity on the judged day according to
+// upload_zscore, whether or not there is a finding. A day without byte counts has
+// none.
 type UploadBaseline struct {
-	Days   int     // of baseline
+	Days   int     // length of the baseline
 	Median float64 // bytes; NaN without days
 	Upper  float64 // bytes: what the threshold allows; NaN with too few days
 	Z      float64 // NaN with too few days
 }
 
-// tell calls in.Baseline, if there is one, for each row of the judged day.
-func (o *uploadZScoreOptions) tell(in *Input, all []usual) {
+// tell calls in.Baseline, if set, for each row of the judged day.
+func (o *uploadZScoreOptions) tell(in *Input, all []baseline) {
 	if in.Baseline == nil {
 		return
 	}
@@ -505,12 +507,12 @@ func (o *uploadZScoreOptions) tell(in *Input, all []usual) {
 	}
 }
 
-// UploadBaselines calls in.Baseline as Score does, by the robust method whatever
-// the detection's. It is for profile seed, which judges the log as a whole and so
-// has no baseline of a day. d is an upload_zscore; of any other there are none.
+// UploadBaselines calls in.Baseline as Score does, always by the robust method. It is
+// for profile seed, which judges the log as a whole and has no daily baseline. d is an
+// upload_zscore; for any other detection it does nothing.
 func UploadBaselines(d *Detection, in *Input) {
 	if o, ok := d.Options.(*uploadZScoreOptions); ok {
 		full := in.whole()
-		o.tell(full, o.usuals(full))
+		o.tell(full, o.baselines(full))
 	}
 }

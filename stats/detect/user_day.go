@@ -9,8 +9,8 @@ var volumeColumns = entityReads | columnar.ColSet(columnar.Time, columnar.BytesO
 var UserDay = &Aggregate{
 	Name: "user_day",
 	Doc: "Bytes out and in of each entity (user, else address, else host) and UTC day, and how many addresses it came from. " +
-		"Connections to internal addresses are left out: what is sent there has not left. What was blocked is counted apart.",
-	Rev:     3, // 3: what was blocked is apart; names of entities are folded, and users have their account
+		"Connections to internal addresses are left out: bytes sent there have not left. Blocked events are counted separately.",
+	Rev:     3, // 3: blocked events are separate; entities have canonical names, and users have their account
 	Tables:  []*columnar.Table{columnar.API, columnar.HTTP, columnar.Network},
 	Reads:   volumeColumns,
 	Depends: func(o *FoldOptions) []any { return []any{o.CountBlocked} },

@@ -9,13 +9,13 @@ import (
 	"outflow/columnar"
 )
 
-// UserDestinationDay sums what each entity uploaded where in a day.
+// UserDestinationDay sums what each entity uploaded to each destination in a day.
 var UserDestinationDay = &Aggregate{
 	Name: "user_destination_day",
-	Doc: "Bytes of each entity and UTC day by where they went: the host of a known cloud service, else the registered " +
-		"domain, else the address; the bucket of an S3 call. Of HTTP only requests with an uploading method. Destinations " +
-		"that are no known cloud service and got less than 1 MB of an entity in a day are left out.",
-	Rev:    2, // 2: as user_day's 3
+	Doc: "Bytes of each entity and UTC day by destination: the host of a known cloud service, else the registered " +
+		"domain, else the address; the bucket of an S3 call. HTTP requests count only with an uploading method. Destinations " +
+		"that are not a known cloud service and got less than 1 MB from an entity in a day are left out.",
+	Rev:    2, // 2: for the reasons of user_day's Rev 3
 	Tables: []*columnar.Table{columnar.API, columnar.HTTP, columnar.Network},
 	Reads: volumeColumns | columnar.ColSet(columnar.Resource, columnar.Method, columnar.URLHost,
 		columnar.DstHost),
@@ -33,7 +33,7 @@ func isCloudHost(name []byte) bool {
 	return known
 }
 
-// uploads are volumes by destination, almost all of which are left out in the end.
+// uploads are volumes by destination. Almost all of them are left out in the end.
 type uploads struct {
 	*volumes
 	known    columnar.Lookup[bool] // objects that are never left out
@@ -54,9 +54,9 @@ func newUploads(o *FoldOptions) *uploads {
 
 func hashText(text []byte) uint64 { return maphash.Bytes(hashSeed, text) }
 
-// hash returns a function that hashes the keys of a part.
-func (u *uploads) hash(at partKey, p *volumePart) func(slot int32) uint64 {
-	part := maphash.Comparable(hashSeed, at)
+// hash returns a function that hashes the keys of a section.
+func (u *uploads) hash(at sectionKey, p *volumeSection) func(slot int32) uint64 {
+	sectionHash := maphash.Comparable(hashSeed, at)
 	var entities [4][]uint64
 	for kind, spelt := range u.volumes.entities.spelt {
 		if spelt != nil {
@@ -66,14 +66,14 @@ func (u *uploads) hash(at partKey, p *volumePart) func(slot int32) uint64 {
 	objects := u.objects.Of(u.volumes.objects)
 	return func(slot int32) uint64 {
 		who, what := p.groups.Key(slot)
-		high, low := bits.Mul64(part^entities[who&3][u.volumes.entities.foldedCode(who)], objects[what])
+		high, low := bits.Mul64(sectionHash^entities[who&3][u.volumes.entities.nameCode(who)], objects[what])
 		return high ^ low
 	}
 }
 
 // Weigh implements Sifter.
 func (u *uploads) Weigh(w *Weights) {
-	for at, p := range u.parts.all {
+	for at, p := range u.sections.all {
 		hash := u.hash(at, p)
 		for slot := int32(1); int(slot) < p.groups.Len(); slot++ {
 			w.add(hash(slot), p.out(slot))
@@ -84,7 +84,7 @@ func (u *uploads) Weigh(w *Weights) {
 // Sift implements Sifter.
 func (u *uploads) Sift(w *Weights) {
 	known := u.known.Of(u.volumes.objects)
-	for at, p := range u.parts.all {
+	for at, p := range u.sections.all {
 		hash := u.hash(at, p)
 		p.leave(func(slot int32) bool {
 			_, what := p.groups.Key(slot)
@@ -93,12 +93,12 @@ func (u *uploads) Sift(w *Weights) {
 	}
 }
 
-// minDestinationBytes is what an unknown destination must get of an entity in a
-// day to be kept. With less, each web site that a user visits is a row of every
-// day's state; with more, what trickles out over weeks is not seen.
+// minDestinationBytes is what an unknown destination must get from an entity in a day
+// to be kept. With less, each web site that a user visits becomes a row of every day's
+// state. With more, data that trickles out over weeks is not seen.
 const minDestinationBytes = 1e6
 
-// destinations names where the rows of a batch went.
+// destinations finds the destination of each row of a batch.
 type destinations struct {
 	names   *columnar.Dict
 	domains columnar.Domains
@@ -130,8 +130,8 @@ func (d *destinations) of(b *columnar.Batch) []uint32 {
 	ids := d.ids[:b.Len()]
 	switch b.Table {
 	case columnar.API:
-		// Of a cloud API only a bucket is a place of its own: the rest is the
-		// company's own use of the service.
+		// In a cloud API only a bucket is a destination: the rest is the company's own
+		// use of the service.
 		clear(ids)
 		if b.Known(columnar.Resource) == 0 {
 			break

@@ -13,37 +13,37 @@ import (
 	"outflow/columnar/scan"
 )
 
-// volumes folds bytes by entity and object: the table behind user_day and
+// volumes folds bytes by entity and object. It is the table of user_day and
 // user_destination_day.
 type volumes struct {
 	o        *FoldOptions
 	entities *entities
 	objects  *columnar.Dict // code 0: no object
 	logs     *columnar.Dict // names of log objects, for evidence
-	parts    parts[volumePart]
+	sections sections[volumeSection]
 
-	// object returns each row's object as a code of objects, 0 for a row that
-	// does not belong here. Nil: every row belongs, under no object.
+	// object returns each row's object as a code of objects, 0 for a row to leave out.
+	// Nil: every row counts, without an object.
 	object func(b *columnar.Batch) []uint32
-	// addresses are those that users and hosts came from.
+	// addresses are the addresses that users and hosts came from.
 	addresses *columnar.Dict
 	address   columnar.Lookup[uint32] // number in addresses
 	internal  columnar.Lookup[bool]
-	blockers  *blockers // nil: what was blocked counts as sent
+	blockers  *blockers // nil: blocked rows count as sent
 	// The blocked rows of the batch, as blockers.of returns them.
 	actions []int32
 	blocked []bool
-	slots   [columnar.BatchRows]int32 // of the rows being added, in their part's cells
+	slots   [columnar.BatchRows]int32 // by row of the batch: its index in the cells of its section
 
 	countAddresses bool
 }
 
-type volumePart struct {
+type volumeSection struct {
 	groups *columnar.Groups
-	cells  []volume         // by slot, or as onlys say
-	onlys  []only           // by slot, where there are objects
-	came   *columnar.Groups // pairs of a slot and the address that it came from
-	alone  []int32          // slots by entity, where there is no object: needs no hash
+	cells  []volume         // by slot, or by only.cell
+	onlys  []only           // by slot, if there are objects
+	came   *columnar.Groups // pairs of a slot and an address that its entity came from
+	alone  []int32          // slots by entity, if there are no objects: needs no hash
 	// refused is what was blocked, by index in cells. Most cells have none, and a cell
 	// that had it too would take more of the cache.
 	refused map[int32]refused
@@ -57,11 +57,11 @@ func (r *refused) merge(n refused) {
 	r.out = addBytes(r.out, n.out)
 }
 
-func newVolumePart() *volumePart {
-	return &volumePart{groups: columnar.NewGroups(), cells: make([]volume, 1), onlys: make([]only, 1), came: columnar.NewGroups(), refused: map[int32]refused{}}
+func newVolumeSection() *volumeSection {
+	return &volumeSection{groups: columnar.NewGroups(), cells: make([]volume, 1), onlys: make([]only, 1), came: columnar.NewGroups(), refused: map[int32]refused{}}
 }
 
-func (p *volumePart) reset() {
+func (p *volumeSection) reset() {
 	p.groups.Reset()
 	p.came.Reset()
 	p.cells, p.onlys = p.cells[:1], p.onlys[:1]
@@ -69,16 +69,16 @@ func (p *volumePart) reset() {
 	clear(p.refused)
 }
 
-// An only is the only event of a pair, or says where the cell of all its events
-// is. Most pairs of an entity and an object have one event, which takes a quarter
-// of the memory like this.
+// An only is the only event of a pair, or has the index of the cell of all its events.
+// Most pairs of an entity and an object have one event, which takes a quarter of the
+// memory this way.
 type only struct {
 	out, in, record uint32
-	cell            int32  // in cells; 0: there is none yet
-	when            uint64 // from the highest bit: 37 bits of µs since midnight, 24 of log, repeated, in and out known
+	cell            int32  // index in cells; 0: there is no cell yet
+	when            uint64 // from the highest bit: 37 bits of µs since midnight, 24 of log, then whether it is repeated, bytes in are known, bytes out are known
 }
 
-// onlyOf returns the only event of a pair, and false if it does not fit. It must not
+// onlyOf returns an event as an only, and false if it does not fit. The event must not
 // have been blocked.
 func onlyOf(b *columnar.Batch, i int, midnight int64, log int32) (only, bool) {
 	out, in, record := b.Int64(columnar.BytesOut)[i], b.Int64(columnar.BytesIn)[i], b.First+int64(b.Record[i])
@@ -94,7 +94,7 @@ func onlyOf(b *columnar.Batch, i int, midnight int64, log int32) (only, bool) {
 	return only{out: uint32(out), in: uint32(in), record: uint32(record), when: when}, true
 }
 
-// volume returns the cell of the event, for which add would have made the same.
+// volume returns the cell that add would have made for the event.
 func (o *only) volume(midnight int64) volume {
 	us := midnight + int64(o.when>>27)
 	c := volume{counts: counts{first: us, last: us, hours: hourBit(us)}}
@@ -108,23 +108,23 @@ func (o *only) volume(midnight int64) volume {
 	return c
 }
 
-// volume is the part of a Summary that volumes measures, in integers.
+// A volume has the measures of a Summary that volumes takes.
 type volume struct {
 	counts
 	peak, peakTime int64
 	peakRecord     int64
 	peakLog        int32
-	addresses      [4]uint32 // some that it came from
+	addresses      [4]uint32 // some that the entity came from
 }
 
-// counts are what is kept of rows that are only added up.
+// counts are the measures that are only added up.
 type counts struct {
 	events, out, in    int64
 	knownOut, knownIn  int64
 	first, last, hours int64
 }
 
-// merge adds what was counted of other rows.
+// merge adds the counts of other rows.
 func (c *counts) merge(n *counts) {
 	c.events += n.events
 	c.out = addBytes(c.out, n.out)
@@ -161,7 +161,7 @@ func newVolumes(o *FoldOptions) *volumes {
 		objects:   columnar.NewDict(),
 		logs:      columnar.NewDict(),
 		addresses: columnar.NewDict(),
-		parts:     newParts(newVolumePart, (*volumePart).reset),
+		sections:  newSections(newVolumeSection, (*volumeSection).reset),
 		internal:  columnar.Lookup[bool]{Func: scan.IsInternal},
 	}
 	v.address.Func = func(text []byte) uint32 { return uint32(v.addresses.Code(text)) }
@@ -179,7 +179,7 @@ func (v *volumes) Fold(b *columnar.Batch) {
 		what = v.object(b)
 	}
 	if b.Table == columnar.Network && b.Known(columnar.DstIP) > 0 {
-		// What goes to an internal address has not left.
+		// Bytes to an internal address have not left.
 		codes, dict := b.Codes(columnar.DstIP)
 		inside := v.internal.Of(dict)
 		for i, code := range codes {
@@ -192,7 +192,7 @@ func (v *volumes) Fold(b *columnar.Batch) {
 		v.actions, v.blocked = v.blockers.of(b)
 	}
 	log := v.logs.Code([]byte(b.Object))
-	v.parts.days(b, feedOf(b), v.o, func(p *volumePart, from, to int) {
+	v.sections.days(b, feedOf(b), v.o, func(p *volumeSection, from, to int) {
 		if what != nil {
 			v.placePairs(p, b, log, who, what, from, to)
 		} else {
@@ -205,8 +205,8 @@ func (v *volumes) Fold(b *columnar.Batch) {
 	})
 }
 
-// place finds the cells of rows; 0 is of rows that do not belong here.
-func (v *volumes) place(p *volumePart, b *columnar.Batch, who []uint32, from, to int) {
+// place finds the cells of rows; 0 means a row to leave out.
+func (v *volumes) place(p *volumeSection, b *columnar.Batch, who []uint32, from, to int) {
 	times := b.Int64(columnar.Time)
 	for i := from; i < to; i++ {
 		if who[i] == 0 {
@@ -229,9 +229,9 @@ func (v *volumes) place(p *volumePart, b *columnar.Batch, who []uint32, from, to
 	}
 }
 
-// placePairs is place where there are objects. The first row of a pair is done
-// with, unless it is odd.
-func (v *volumes) placePairs(p *volumePart, b *columnar.Batch, log int32, who, what []uint32, from, to int) {
+// placePairs is place for tables with objects. The first row of a pair becomes an only
+// if it fits, and then needs no cell.
+func (v *volumes) placePairs(p *volumeSection, b *columnar.Batch, log int32, who, what []uint32, from, to int) {
 	times := b.Int64(columnar.Time)
 	midnight := int64(DayOf(times[from])) * dayMicros
 	for i := from; i < to; i++ {
@@ -264,7 +264,7 @@ func (v *volumes) placePairs(p *volumePart, b *columnar.Batch, log int32, who, w
 // isBlocked reports whether a row of the batch was blocked.
 func (v *volumes) isBlocked(row int) bool { return v.blocked != nil && v.blocked[v.actions[row]] }
 
-func (v *volumes) add(p *volumePart, b *columnar.Batch, log int32, from, to int) {
+func (v *volumes) add(p *volumeSection, b *columnar.Batch, log int32, from, to int) {
 	times := b.Int64(columnar.Time)
 	out, outValid := b.Int64(columnar.BytesOut), b.Valid(columnar.BytesOut)
 	in, inValid := b.Int64(columnar.BytesIn), b.Valid(columnar.BytesIn)
@@ -287,8 +287,8 @@ func (v *volumes) add(p *volumePart, b *columnar.Batch, log int32, from, to int)
 			c.knownOut += int64(outValid[i>>3] >> (i & 7) & 1)
 			c.knownIn += int64(inValid[i>>3] >> (i & 7) & 1)
 		}
-		// The rest is the same however often a row is seen, so that it does not
-		// matter which of an event's copies is the one that counts.
+		// The rest does not depend on how often a row is seen, so it does not matter
+		// which copy of an event is the one that counts.
 		c.first = min(c.first, times[i])
 		c.last = max(c.last, times[i])
 		c.hours |= hourBit(times[i])
@@ -298,8 +298,8 @@ func (v *volumes) add(p *volumePart, b *columnar.Batch, log int32, from, to int)
 	}
 }
 
-// came notes which addresses users and hosts came from.
-func (v *volumes) came(p *volumePart, b *columnar.Batch, who []uint32, from, to int) {
+// came records the addresses that users and hosts came from.
+func (v *volumes) came(p *volumeSection, b *columnar.Batch, who []uint32, from, to int) {
 	if b.Known(columnar.SrcIP) == 0 {
 		return
 	}
@@ -340,23 +340,23 @@ func offer(logs *columnar.Dict, c *volume, n volume) {
 // Size implements Folder.
 func (v *volumes) Size() int {
 	n := v.entities.size() + sizeOf(v.objects) + sizeOf(v.logs) + sizeOf(v.addresses)
-	for _, p := range v.parts.all {
+	for _, p := range v.sections.all {
 		n += p.groups.Size() + p.came.Size() + 4*len(p.alone) + len(p.cells)*int(unsafe.Sizeof(volume{})) + len(p.onlys)*int(unsafe.Sizeof(only{})) + 48*len(p.refused)
 	}
 	return n
 }
 
-// Drain implements Folder. A record's value is what appendVolume writes, how the entity
-// is spelt, and then the hash of each address.
+// Drain implements Folder. A record's value is what appendVolume writes, the spelling
+// of the entity, and then the hash of each address.
 func (v *volumes) Drain(w *RunWriter) {
-	order := newKeyOrder(v.entities, v.objects, v.parts.groups(func(p *volumePart) *columnar.Groups { return p.groups }))
+	order := newKeyOrder(v.entities, v.objects, v.sections.groups(func(p *volumeSection) *columnar.Groups { return p.groups }))
 	hashes := make([]uint64, v.addresses.Len())
 	for code := range hashes {
 		hashes[code] = maphash.Bytes(hashSeed, v.addresses.Text(int32(code)))
 	}
 	var key, value []byte
-	for _, at := range v.parts.sorted() {
-		p := v.parts.all[at]
+	for _, at := range v.sections.sorted() {
+		p := v.sections.all[at]
 		ends, came := p.cameBySlot()
 		for _, slot := range order.slots(p.groups) {
 			who, what := p.groups.Key(slot)
@@ -372,12 +372,12 @@ func (v *volumes) Drain(w *RunWriter) {
 			}
 			w.record(key, 0, value)
 		}
-		v.parts.drop(at)
+		v.sections.drop(at)
 	}
 }
 
 // cell returns the cell of a slot.
-func (p *volumePart) cell(slot int32, day Day) volume {
+func (p *volumeSection) cell(slot int32, day Day) volume {
 	if len(p.onlys) == 1 {
 		return p.cells[slot]
 	}
@@ -389,7 +389,7 @@ func (p *volumePart) cell(slot int32, day Day) volume {
 }
 
 // refusedOf returns what was blocked of a slot.
-func (p *volumePart) refusedOf(slot int32) refused {
+func (p *volumeSection) refusedOf(slot int32) refused {
 	if len(p.refused) == 0 {
 		return refused{}
 	}
@@ -399,8 +399,8 @@ func (p *volumePart) refusedOf(slot int32) refused {
 	return p.refused[slot]
 }
 
-// out returns the bytes out of a slot, where there are objects.
-func (p *volumePart) out(slot int32) int64 {
+// out returns the bytes out of a slot, if there are objects.
+func (p *volumeSection) out(slot int32) int64 {
 	switch o := &p.onlys[slot]; {
 	case o.cell != 0:
 		return p.cells[o.cell].out
@@ -410,8 +410,8 @@ func (p *volumePart) out(slot int32) int64 {
 	return 0
 }
 
-// leave empties the slots that out reports, where there are objects.
-func (p *volumePart) leave(out func(slot int32) bool) {
+// leave removes the slots for which out returns true, if there are objects.
+func (p *volumeSection) leave(out func(slot int32) bool) {
 	groups, onlys := columnar.NewGroups(), p.onlys[:1]
 	for slot := int32(1); int(slot) < p.groups.Len(); slot++ {
 		if !out(slot) {
@@ -424,7 +424,7 @@ func (p *volumePart) leave(out func(slot int32) bool) {
 
 // cameBySlot returns the addresses by slot: those of a slot are
 // came[ends[slot-1]:ends[slot]].
-func (p *volumePart) cameBySlot() (ends []int32, came []uint32) {
+func (p *volumeSection) cameBySlot() (ends []int32, came []uint32) {
 	ends = make([]int32, p.groups.Len()+1)
 	for pair := int32(1); int(pair) < p.came.Len(); pair++ {
 		slot, _ := p.came.Key(pair)
@@ -453,7 +453,7 @@ func (v *volumes) appendVolume(b []byte, c *volume, day Day) []byte {
 	return b
 }
 
-// A volumeMerger adds volumes up.
+// A volumeMerger merges volumes.
 type volumeMerger struct {
 	// keep reports whether there is to be a row. Nil: of all.
 	keep    func(object string, c *volume) bool

@@ -7,7 +7,7 @@ import (
 	"unicode"
 )
 
-// size writes bytes for a reader: three digits and a unit of powers of 1000.
+// size formats bytes for a reader: three digits and a unit of powers of 1000.
 func size(bytes float64) string {
 	switch {
 	case math.IsNaN(bytes):
@@ -23,7 +23,7 @@ func size(bytes float64) string {
 	return strconv.FormatFloat(bytes, 'g', 3, 64) + " " + units[i]
 }
 
-// times writes a factor for a reader.
+// times formats a factor for a reader.
 func times(f float64) string {
 	switch {
 	case f >= 10:
@@ -32,7 +32,7 @@ func times(f float64) string {
 	return fmt.Sprintf("%.1f times", f)
 }
 
-// count writes a number with its noun.
+// count formats a number with its noun.
 func count(n int64, noun string) string {
 	if n == 1 {
 		return "1 " + noun
@@ -40,9 +40,9 @@ func count(n int64, noun string) string {
 	return strconv.FormatInt(n, 10) + " " + noun + "s"
 }
 
-// name writes text that came from a log into a sentence: control characters and
-// what reorders the line are escaped, and it is cut to 80 characters.
-func name(text string) string {
+// printable returns text from a log for use in a sentence: control characters and
+// characters that reorder the line are escaped, and the text is cut to 80 characters.
+func printable(text string) string {
 	out := make([]rune, 0, len(text))
 	for _, r := range text {
 		switch {
@@ -58,11 +58,10 @@ func name(text string) string {
 	return string(out)
 }
 
-// num writes a threshold as short as it is.
+// num formats a threshold in the fewest digits.
 func num(f float64) string { return strconv.FormatFloat(f, 'g', -1, 64) }
 
-// measure writes what was observed: whole numbers as they are, others with three
-// digits.
+// measure formats an observed number: whole numbers in full, others with three digits.
 func measure(f float64) string {
 	if f == math.Trunc(f) {
 		return strconv.FormatFloat(f, 'f', -1, 64)

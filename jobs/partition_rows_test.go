@@ -16,7 +16,7 @@ import (
 	"outflow/stats/detect"
 )
 
-// randomRows returns rows of so many days, by day and key.
+// randomRows returns rows of the given number of days, by day and key.
 func randomRows(r *rand.Rand, days int) []detect.Row {
 	texts := []string{"", "a", "ann", "b\x00", "é"}
 	text := func() string {
@@ -53,7 +53,7 @@ func randomRows(r *rand.Rand, days int) []detect.Row {
 	return rows
 }
 
-func scratchOf(t *testing.T, rows []detect.Row) []*part {
+func scratchOf(t *testing.T, rows []detect.Row) []*partition {
 	t.Helper()
 	s := newScratch()
 	for i := range rows {
@@ -64,7 +64,7 @@ func scratchOf(t *testing.T, rows []detect.Row) []*part {
 	if err := s.end(); err != nil {
 		t.Fatal(err)
 	}
-	return s.parts
+	return s.partitions
 }
 
 // fill calls set with the name and the address of each field of a struct, those of
@@ -140,8 +140,8 @@ func keptByState[T any](t *testing.T, row T) T {
 func TestRowIsKept(t *testing.T) {
 	var row detect.Row
 	texts := full(t, &row)
-	parts := scratchOf(t, []detect.Row{row})
-	for block, err := range parts[0].rows {
+	partitions := scratchOf(t, []detect.Row{row})
+	for block, err := range partitions[0].rows {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -154,7 +154,7 @@ func TestRowIsKept(t *testing.T) {
 	if diff := gocmp.Diff(row, kept); diff != "" {
 		t.Errorf("the state (-want +got):\n%s", diff)
 	}
-	held, err := hold(parts, 1<<30)
+	held, err := hold(partitions, 1<<30)
 	if err != nil || held.texts != texts {
 		t.Errorf("held in memory: got %d bytes of texts, %v; want %d", held.texts, err, texts)
 	}
@@ -174,9 +174,9 @@ func TestScratchAndMerge(t *testing.T) {
 	for range 60 {
 		days := 1 + r.IntN(9)
 		want := randomRows(r, days)
-		parts := scratchOf(t, want)
+		partitions := scratchOf(t, want)
 		var got []detect.Row
-		for row, err := range rowsOf(parts) {
+		for row, err := range rowsOf(partitions) {
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -185,7 +185,7 @@ func TestScratchAndMerge(t *testing.T) {
 		if !reflect.DeepEqual(got, want) {
 			t.Fatal("rows differ after they were kept")
 		}
-		for _, p := range parts {
+		for _, p := range partitions {
 			var feeds []string
 			for _, row := range want {
 				if row.Day == p.day && !slices.Contains(feeds, row.Feed) {
@@ -199,7 +199,7 @@ func TestScratchAndMerge(t *testing.T) {
 
 		slices.SortStableFunc(want, func(a, b detect.Row) int { return a.Key.Compare(b.Key) })
 		got = nil
-		for block, err := range merged(parts) {
+		for block, err := range merged(partitions) {
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -215,14 +215,14 @@ func TestScratchAndMerge(t *testing.T) {
 		first := detect.Day(r.IntN(days))
 		last := first + detect.Day(r.IntN(days))
 		want = slices.DeleteFunc(want, func(row detect.Row) bool { return row.Day < first || row.Day > last })
-		h, err := hold(parts, 1<<40)
+		h, err := hold(partitions, 1<<40)
 		if err != nil {
 			t.Fatal(err)
 		}
 		got = got[:0:0]
 		for range 2 {
 			got = got[:0]
-			for key, rows := range h.series(first, last) {
+			for key, rows := range h.byKey(first, last) {
 				if n := len(got); n > 0 && got[n-1].Key == key || key != rows[0].Key {
 					t.Fatalf("the rows of %q are not in one place", key)
 				}
@@ -232,7 +232,7 @@ func TestScratchAndMerge(t *testing.T) {
 		if len(got)+len(want) > 0 && !reflect.DeepEqual(got, want) {
 			t.Fatal("rows differ after they were held")
 		}
-		if h, err := hold(parts, h.size()-1); h != nil && h.size() > 0 || err != nil {
+		if h, err := hold(partitions, h.size()-1); h != nil && h.size() > 0 || err != nil {
 			t.Fatalf("%d bytes are held where there is no room, %v", h.size(), err)
 		}
 	}
@@ -241,8 +241,8 @@ func TestScratchAndMerge(t *testing.T) {
 // Each judge must see all rows in each of its passes, however many the others make
 // and wherever they stop.
 func TestSideBySide(t *testing.T) {
-	parts := scratchOf(t, randomRows(rand.New(rand.NewPCG(4, 4)), 5))
-	keys := func(rows series) (out []detect.Key) {
+	partitions := scratchOf(t, randomRows(rand.New(rand.NewPCG(4, 4)), 5))
+	keys := func(rows seriesByKey) (out []detect.Key) {
 		for key := range rows {
 			out = append(out, key)
 		}
@@ -252,22 +252,22 @@ func TestSideBySide(t *testing.T) {
 	readings := 0
 	counted := func(yield func([]detect.Row, error) bool) {
 		readings++
-		merged(parts)(yield)
+		merged(partitions)(yield)
 	}
-	if err := sideBySide(counted, []judge{func(rows series) { want = keys(rows) }}); err != nil || len(want) == 0 {
+	if err := sideBySide(counted, []consumer{func(rows seriesByKey) { want = keys(rows) }}); err != nil || len(want) == 0 {
 		t.Fatalf("%d keys, %v", len(want), err)
 	}
 	readings = 0
-	check := func(who string, rows series) {
+	check := func(who string, rows seriesByKey) {
 		if got := keys(rows); !slices.Equal(got, want) {
 			t.Errorf("%s: got %d keys, want %d", who, len(got), len(want))
 		}
 	}
-	err := sideBySide(counted, []judge{
-		func(rows series) { check("once", rows) },
-		func(rows series) {},
-		func(rows series) { check("first of three", rows); check("second", rows); check("third", rows) },
-		func(rows series) {
+	err := sideBySide(counted, []consumer{
+		func(rows seriesByKey) { check("once", rows) },
+		func(rows seriesByKey) {},
+		func(rows seriesByKey) { check("first of three", rows); check("second", rows); check("third", rows) },
+		func(rows seriesByKey) {
 			for range rows {
 				break
 			}
@@ -288,7 +288,7 @@ func TestSideBySideFails(t *testing.T) {
 		}
 	}
 	seen, ended := 0, false
-	err := sideBySide(rows, []judge{func(rows series) {
+	err := sideBySide(rows, []consumer{func(rows seriesByKey) {
 		for range 2 {
 			for range rows {
 				seen++
@@ -299,8 +299,8 @@ func TestSideBySideFails(t *testing.T) {
 	if !errors.Is(err, broken) || seen != 1 || !ended {
 		t.Errorf("got error %v, %d rows, ended %t", err, seen, ended)
 	}
-	good := &part{day: 1, rows: scratchOf(t, []detect.Row{{Day: 1}})[0].rows}
-	for _, err := range merged([]*part{good, {day: 2, rows: rows}}) {
+	good := &partition{day: 1, rows: scratchOf(t, []detect.Row{{Day: 1}})[0].rows}
+	for _, err := range merged([]*partition{good, {day: 2, rows: rows}}) {
 		if err != nil {
 			return
 		}

@@ -6,8 +6,8 @@ import (
 	"outflow/stats/detect"
 )
 
-// A findingRow is a detect.Finding as the state keeps it: what explain prints,
-// and what the risk of the days to come needs.
+// A findingRow is a detect.Finding as the state stores it: what explain prints, and
+// what the risk of later days needs.
 type findingRow struct {
 	UID       string `parquet:"finding_uid"`
 	Detection string `parquet:"detection,dict"`
@@ -29,7 +29,7 @@ type findingRow struct {
 	Also    []string `parquet:"also,list"`
 }
 
-// findingsRev is the revision of what the state keeps of a finding.
+// findingsRev is the revision of findingRow.
 //
 //	2  has all measures of its Summary
 //	1  had those that explain printed; others are zero

@@ -11,24 +11,24 @@ import (
 	"outflow/stats/detect"
 )
 
-// blockRows is how many rows are handed on at once. A run holds one block for each
-// day that it looks at.
+// blockRows is how many rows are passed on at once. A run holds one block for each day
+// that it reads.
 const blockRows = store.ScratchRows
 
-// rowBlocks are rows in blocks. A block is valid until the next step, the texts in
-// it for good. An error ends the rows.
+// rowBlocks are rows in blocks. A block is valid until the next step; its strings stay
+// valid. An error ends the rows.
 type rowBlocks = iter.Seq2[[]detect.Row, error]
 
-// A part is what one day has of an aggregate.
-type part struct {
+// A partition is one aggregate's rows of one day.
+type partition struct {
 	day   detect.Day
-	feeds []string  // that it has rows of, sorted
+	feeds []string  // the feeds with rows, sorted
 	count int64     // of rows
-	rows  rowBlocks // by key; may be ranged over again, and by several at a time
+	rows  rowBlocks // by key; may be ranged over repeatedly and concurrently
 }
 
-// withFeed adds the feed of a row. Rows come by key, so those of a feed follow one
-// another.
+// withFeed adds the feed of a row. Rows come by key, so the rows of a feed are
+// adjacent.
 func withFeed(feeds []string, feed string) []string {
 	if n := len(feeds); n > 0 && feeds[n-1] == feed {
 		return feeds
@@ -36,10 +36,10 @@ func withFeed(feeds []string, feed string) []string {
 	return append(feeds, feed)
 }
 
-// rowsOf yields the rows of parts one by one.
-func rowsOf(parts []*part) iter.Seq2[*detect.Row, error] {
+// rowsOf yields the rows of the partitions one by one.
+func rowsOf(partitions []*partition) iter.Seq2[*detect.Row, error] {
 	return func(yield func(*detect.Row, error) bool) {
-		for _, p := range parts {
+		for _, p := range partitions {
 			for block, err := range p.rows {
 				if err != nil {
 					yield(nil, err)
@@ -55,22 +55,22 @@ func rowsOf(parts []*part) iter.Seq2[*detect.Row, error] {
 	}
 }
 
-// merged yields the rows of parts, which are in the order of their days, by key
-// and then day. A block holds all the rows of its keys.
-func merged(parts []*part) rowBlocks {
-	if len(parts) == 1 {
-		return parts[0].rows // one row a key
+// merged yields the rows of partitions, which are in the order of their days, by key
+// and then day. A block holds all rows of its keys.
+func merged(partitions []*partition) rowBlocks {
+	if len(partitions) == 1 {
+		return partitions[0].rows // one row for each key
 	}
 	return func(yield func([]detect.Row, error) bool) {
-		cursors := make([]cursor, len(parts))
-		tree := newLosers(len(parts), func(i, j int) bool {
+		cursors := make([]cursor, len(partitions))
+		tree := newLoserTree(len(partitions), func(i, j int) bool {
 			a, b := cursors[i].rows, cursors[j].rows
 			if len(a) == 0 || len(b) == 0 {
 				return len(a) > 0
 			}
 			return cmp.Or(a[0].Key.Compare(b[0].Key), cmp.Compare(i, j)) < 0
 		})
-		for i, p := range parts {
+		for i, p := range partitions {
 			next, stop := iter.Pull2(p.rows)
 			defer stop()
 			cursors[i].next = next
@@ -83,7 +83,7 @@ func merged(parts []*part) rowBlocks {
 			tree.play(i)
 		}
 		var block []detect.Row
-		for len(parts) > 0 {
+		for len(partitions) > 0 {
 			first := tree.winner()
 			rows := cursors[first].rows
 			n := len(block)
@@ -106,26 +106,27 @@ func merged(parts []*part) rowBlocks {
 	}
 }
 
-// A losers is a tree of sources that are in order: it knows whose first is the least,
-// and for each node between it and the sources who lost there. So the next one is
-// found with one comparison a level.
-type losers struct {
-	nodes  []int // [0] is the winner; -1 where nobody has played
+// A loserTree merges ordered sequences. It knows the sequence with the least first
+// element, and for each node between it and the leaves, the sequence that lost there.
+// So the next winner takes one comparison for each level.
+type loserTree struct {
+	nodes  []int // [0] is the winner; -1 where no sequence has played
 	before func(i, j int) bool
 }
 
-// newLosers returns a tree of n sources, each of which has to play before there is a
-// winner. before reports whether the first of one comes before that of another; a
-// source that has ended comes last.
-func newLosers(n int, before func(i, j int) bool) *losers {
-	return &losers{slices.Repeat([]int{-1}, n), before}
+// newLoserTree returns a tree of n sequences. Each has to play once before there is a
+// winner. before reports whether the first element of i comes before that of j; a
+// sequence that has ended comes last.
+func newLoserTree(n int, before func(i, j int) bool) *loserTree {
+	return &loserTree{slices.Repeat([]int{-1}, n), before}
 }
 
-// winner returns the source whose first is the least.
-func (l *losers) winner() int { return l.nodes[0] }
+// winner returns the sequence with the least first element.
+func (l *loserTree) winner() int { return l.nodes[0] }
 
-// play takes in that a source, the winner but for the first time, has another first.
-func (l *losers) play(i int) {
+// play updates the tree after sequence i got another first element. Except for the
+// first time, i must be the winner.
+func (l *loserTree) play(i int) {
 	for node := (i + len(l.nodes)) / 2; node > 0; node /= 2 {
 		switch loser := l.nodes[node]; {
 		case loser < 0:
@@ -138,13 +139,13 @@ func (l *losers) play(i int) {
 	l.nodes[0] = i
 }
 
-// A cursor is at the first of its rows; without rows it is at its end.
+// A cursor is at the first of its rows; without rows it is at the end.
 type cursor struct {
 	rows []detect.Row
 	next func() ([]detect.Row, error, bool)
 }
 
-// step goes to the next row.
+// step moves to the next row.
 func (c *cursor) step() (err error) {
 	if len(c.rows) > 0 {
 		c.rows = c.rows[1:]
@@ -155,30 +156,29 @@ func (c *cursor) step() (err error) {
 	return err
 }
 
-// held are the rows of parts in memory. A run that judges a month day by day looks
-// at a row up to sixty times, which is most of its work if each time it is decoded
-// and merged.
-type held struct {
-	rows  []detect.Row // as merged has them
-	ends  []int        // of each key's rows
+// heldRows are the rows of partitions in memory. A run that judges a month day by day
+// reads a row up to sixty times. Decoding and merging it each time would be most of
+// the work.
+type heldRows struct {
+	rows  []detect.Row // in the order of merged
+	ends  []int        // by key: the end of its rows
 	texts int64        // bytes
 }
 
 const rowBytes = int64(unsafe.Sizeof(detect.Row{}))
 
-// hold returns the rows of parts, or nil if they take more bytes than there is
-// room for.
-func hold(parts []*part, room int64) (*held, error) {
+// hold returns the rows of the partitions, or nil if they take more than room bytes.
+func hold(partitions []*partition, room int64) (*heldRows, error) {
 	count := int64(0)
-	for _, p := range parts {
+	for _, p := range partitions {
 		count += p.count
 	}
 	if count > room/rowBytes {
 		return nil, nil
 	}
 	columns := store.ColumnsOf[detect.Row]()
-	h := &held{rows: make([]detect.Row, 0, count)}
-	for block, err := range merged(parts) {
+	h := &heldRows{rows: make([]detect.Row, 0, count)}
+	for block, err := range merged(partitions) {
 		if err != nil {
 			return nil, err
 		}
@@ -198,16 +198,16 @@ func hold(parts []*part, room int64) (*held, error) {
 	return h, nil
 }
 
-// size is about how many bytes are held.
-func (h *held) size() int64 {
+// size returns the approximate number of bytes held.
+func (h *heldRows) size() int64 {
 	if h == nil {
 		return 0
 	}
 	return int64(cap(h.rows))*rowBytes + h.texts
 }
 
-// series yields the rows of days first … last.
-func (h *held) series(first, last detect.Day) series {
+// byKey yields the series of the days first … last.
+func (h *heldRows) byKey(first, last detect.Day) seriesByKey {
 	return func(yield func(detect.Key, []detect.Row) bool) {
 		begin := 0
 		for _, end := range h.ends {
@@ -222,25 +222,25 @@ func (h *held) series(first, last detect.Day) series {
 	}
 }
 
-// A series is the rows of a table by key, as detect.Input has them.
-type series = iter.Seq2[detect.Key, []detect.Row]
+// seriesByKey yields the series of each key, as detect.Input has them.
+type seriesByKey = iter.Seq2[detect.Key, []detect.Row]
 
-// A judge ranges over a series, once or several times.
-type judge func(rows series)
+// A consumer ranges over the series, once or several times.
+type consumer func(rows seriesByKey)
 
-// sideBySide calls judges that range over the same rows, and reads these once for
-// all of them: it lets each run up to its next range, and when all that have not
-// ended want the rows, goes over them.
-func sideBySide(rows rowBlocks, judges []judge) error {
+// sideBySide runs consumers of the same rows and reads the rows once for all of them.
+// It lets each consumer run up to its next range. When all that have not ended wait
+// for rows, it goes over the rows.
+func sideBySide(rows rowBlocks, consumers []consumer) error {
 	pass := 0
 	var block []detect.Row // nil: the pass is at its end
 	var running []func() (struct{}, bool)
-	for _, judge := range judges {
+	for _, consume := range consumers {
 		next, stop := iter.Pull(func(wait func(struct{}) bool) {
-			judge(func(yield func(detect.Key, []detect.Row) bool) {
+			consume(func(yield func(detect.Key, []detect.Row) bool) {
 				for last := pass; wait(struct{}{}); {
 					if pass == last {
-						continue // it has begun without this range
+						continue // this pass began before the range
 					}
 					if block == nil {
 						return

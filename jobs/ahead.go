@@ -1,0 +1,134 @@
+package jobs
+
+import (
+	"io"
+	"iter"
+	"sync"
+
+	"outflow/stats/detect"
+)
+
+// This file merges the rows that workers folded, each shard in a goroutine of its own.
+
+// Rows yields the rows of an aggregate in the order of day and then key; see
+// detect.Merge.
+func (f *folded) Rows(a *detect.Aggregate) iter.Seq2[*detect.Row, error] {
+	shards := make([]iter.Seq2[*detect.Row, error], shardsOf(f.workers))
+	for i := range shards {
+		var runs []io.Reader
+		for _, w := range f.workers {
+			for _, r := range w.runs {
+				if r.aggregate == a && r.shard == i {
+					runs = append(runs, r.reader(w.spool))
+				}
+			}
+		}
+		shards[i] = detect.Merge(a, f.options, runs)
+	}
+	return ahead(shards)
+}
+
+// shardsOf returns how many shards are merged in parallel. More than four would only
+// wait for the consumer of the rows.
+func shardsOf(workers []*worker) int { return min(len(workers), 4) }
+
+// aheadRows is how many rows are passed on at once: enough that passing on costs
+// nothing, few enough that the rows stay in the cache.
+const aheadRows = 256
+
+// A shardReader merges the rows of one shard in a goroutine of its own.
+type shardReader struct {
+	full chan []detect.Row // closed after the last
+	free chan []detect.Row
+	err  error // what ended the rows; valid once full is closed
+
+	rows []detect.Row // the rows received last
+	at   int
+}
+
+// run sends the rows until stop is closed.
+func (m *shardReader) run(rows iter.Seq2[*detect.Row, error], stop <-chan struct{}) {
+	defer close(m.full)
+	room := make([]detect.Row, 0, aheadRows)
+	for row, err := range rows {
+		if m.err = err; err != nil {
+			break
+		}
+		if room = append(room, *row); len(room) < cap(room) {
+			continue
+		}
+		select {
+		case m.full <- room:
+		case <-stop:
+			return
+		}
+		select {
+		case room = <-m.free:
+		case <-stop:
+			return
+		}
+	}
+	if len(room) > 0 {
+		select {
+		case m.full <- room:
+		case <-stop:
+		}
+	}
+}
+
+// next moves to the next row, and reports whether there is one.
+func (m *shardReader) next() bool {
+	if m.at++; m.at < len(m.rows) {
+		return true
+	}
+	if m.rows != nil {
+		m.free <- m.rows[:0]
+	}
+	m.rows, m.at = <-m.full, 0
+	return m.rows != nil
+}
+
+// ahead yields the rows of all shards in the order of day and then key. Each shard is
+// merged by a goroutine of its own, because the consumer of the rows encodes or judges
+// them, which takes as long as merging. No two shards have a key in common.
+func ahead(shards []iter.Seq2[*detect.Row, error]) iter.Seq2[*detect.Row, error] {
+	return func(yield func(*detect.Row, error) bool) {
+		stop := make(chan struct{})
+		var working sync.WaitGroup
+		defer working.Wait()
+		defer close(stop)
+		var all []*shardReader
+		for _, rows := range shards {
+			m := &shardReader{full: make(chan []detect.Row), free: make(chan []detect.Row, 2)}
+			m.free <- make([]detect.Row, 0, aheadRows)
+			working.Go(func() { m.run(rows, stop) })
+			all = append(all, m)
+		}
+		tree := newLoserTree(len(all), func(i, j int) bool {
+			m, n := all[i], all[j]
+			if m.rows == nil || n.rows == nil {
+				return m.rows != nil
+			}
+			a, b := &m.rows[m.at], &n.rows[n.at]
+			return a.Day < b.Day || a.Day == b.Day && a.Key.Compare(b.Key) < 0
+		})
+		for i, m := range all {
+			if !m.next() && m.err != nil {
+				yield(nil, m.err)
+				return
+			}
+			tree.play(i)
+		}
+		for len(all) > 0 {
+			least := all[tree.winner()]
+			if least.rows == nil || !yield(&least.rows[least.at], nil) {
+				return
+			}
+			if !least.next() && least.err != nil {
+				yield(nil, least.err)
+				return
+			}
+			tree.play(tree.winner())
+		}
+	}
+}

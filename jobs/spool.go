@@ -1,0 +1,123 @@
+package jobs
+
+import (
+	"fmt"
+	"io"
+	"math"
+	"slices"
+	"sync"
+
+	"outflow/columnar/store"
+	"outflow/stats/detect"
+)
+
+// This file keeps the tables of the workers within the memory of the run: a table over
+// its budget is written to the spool of its worker as a sorted run.
+
+const (
+	// defaultMemory is the memory of a run without the setting. A night of a company
+	// of 10,000 fits without a temporary file; more buys little speed.
+	defaultMemory = 256 << 20
+	// programBytes is the memory that the program itself takes.
+	programBytes = 36 << 20
+	// tableShare: the tables of all workers together may take 1/tableShare of the
+	// memory. The rest is for the larger tables that they grow into, garbage that is
+	// not collected yet, and the blocks and batches in work.
+	tableShare = 3
+)
+
+// A spooledRun is one shard of a run that a worker wrote to its spool: the content of
+// one aggregate's table.
+type spooledRun struct {
+	aggregate *detect.Aggregate
+	shard     int
+	extents   []extent
+}
+
+// An extent is a range of a spool.
+type extent struct{ from, to int64 }
+
+// reader returns a reader of the run.
+func (r *spooledRun) reader(spool *store.Spool) io.Reader {
+	extents := make([]io.Reader, len(r.extents))
+	for i, p := range r.extents {
+		extents[i] = io.NewSectionReader(spool, p.from, p.to-p.from)
+	}
+	return io.MultiReader(extents...)
+}
+
+// A spoolWriter writes one shard of a run to a spool, in turn with the writers of the
+// other shards.
+type spoolWriter struct {
+	spooledRun
+	spool *store.Spool
+}
+
+func (r *spoolWriter) Write(p []byte) (int, error) {
+	from := r.spool.Size()
+	n, err := r.spool.Write(p)
+	if k := len(r.extents); k > 0 && r.extents[k-1].to == from {
+		r.extents[k-1].to += int64(n)
+	} else if n > 0 {
+		r.extents = append(r.extents, extent{from, from + int64(n)})
+	}
+	return n, err
+}
+
+// scales has, by aggregate, the weights of the tables that are detect.Sifters. All
+// workers share it.
+type scales struct {
+	mu      sync.Mutex
+	weights []detect.Weights
+}
+
+// weigh weighs a table that is a detect.Sifter.
+func (w *worker) weigh(i int) {
+	if s, ok := w.folders[i].(detect.Sifter); ok {
+		w.scales.mu.Lock()
+		defer w.scales.mu.Unlock()
+		s.Weigh(&w.scales.weights[i])
+	}
+}
+
+// spill drains tables and starts them again, the largest first, until the rest fits
+// the budget.
+func (w *worker) spill() {
+	sizes := make([]int, len(w.folders))
+	total := 0
+	for i, f := range w.folders {
+		sizes[i] = min(f.Size(), math.MaxInt/len(w.folders))
+		total += sizes[i]
+	}
+	for total > w.budget && w.err == nil {
+		i := slices.Index(sizes, slices.Max(sizes))
+		w.weigh(i)
+		w.drain(i)
+		if w.folders[i].Size() > w.budget/(4*len(w.folders)) { // its names are too large to keep
+			w.folders[i] = w.o.aggregates[i].New(&w.o.FoldOptions)
+		}
+		total -= sizes[i]
+		sizes[i] = 0
+	}
+}
+
+// drain writes a table as a run.
+func (w *worker) drain(i int) {
+	a := w.o.aggregates[i]
+	shards := make([]spoolWriter, w.shards)
+	writers := make([]io.Writer, w.shards)
+	for i := range shards {
+		shards[i] = spoolWriter{spooledRun{aggregate: a, shard: i}, w.spool}
+		writers[i] = &shards[i]
+	}
+	run := detect.NewRunWriter(writers...)
+	w.folders[i].Drain(run)
+	if err := run.Close(); err != nil {
+		w.err = fmt.Errorf("write a temporary file for %s: %w", a.Name, err)
+	}
+	for _, s := range shards {
+		if len(s.extents) > 0 {
+			w.runs = append(w.runs, s.spooledRun)
+		}
+	}
+}

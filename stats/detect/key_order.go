@@ -1,0 +1,151 @@
+package detect
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/binary"
+	"iter"
+	"slices"
+
+	"outflow/columnar"
+)
+
+// This file orders the keys of a fold for its run.
+
+// sizeOf returns the approximate size of a dictionary in bytes.
+func sizeOf(d *columnar.Dict) int { return d.Size() + 40*d.Len() }
+
+// sortedCodes returns the used codes of a dictionary in the order of their texts.
+func sortedCodes(d *columnar.Dict, used []bool) []int32 {
+	type item struct {
+		prefix uint64 // most texts differ here, so comparing rarely needs the rest
+		code   int32
+	}
+	var items []item
+	for code, used := range used {
+		if used {
+			var prefix [8]byte
+			copy(prefix[:], d.Text(int32(code)))
+			items = append(items, item{binary.BigEndian.Uint64(prefix[:]), int32(code)})
+		}
+	}
+	slices.SortFunc(items, func(a, b item) int {
+		if a.prefix != b.prefix {
+			return cmp.Compare(a.prefix, b.prefix)
+		}
+		return bytes.Compare(d.Text(a.code), d.Text(b.code))
+	})
+	codes := make([]int32, len(items))
+	for i := range items {
+		codes[i] = items[i].code
+	}
+	return codes
+}
+
+// A keyOrder is the order of a fold's keys: the ranks of their entities and of their
+// objects, by number.
+type keyOrder struct {
+	entities, objects ranks
+	twins             bool // an entity has several spellings, so several slots may have one key
+}
+
+type ranks struct {
+	of []uint32
+	n  int
+}
+
+// newKeyOrder orders the keys of groups.
+func newKeyOrder(e *entities, objects *columnar.Dict, groups iter.Seq[*columnar.Groups]) *keyOrder {
+	var used [4][]bool // by kind of entity: the spellings in use
+	for kind, spelt := range e.spelt {
+		if spelt != nil {
+			used[kind] = make([]bool, spelt.Len())
+		}
+	}
+	usedObjects := make([]bool, objects.Len())
+	for g := range groups {
+		for slot := int32(1); int(slot) < g.Len(); slot++ {
+			who, what := g.Key(slot)
+			used[who&3][who>>2] = true
+			usedObjects[what] = true
+		}
+	}
+	o := &keyOrder{}
+	rank := 0
+	for _, kind := range [...]entityKind{groupEntity, hostEntity, addressEntity, userEntity} { // in the order of the names of the types
+		if e.spelt[kind] == nil {
+			continue
+		}
+		rank += o.rank(e, kind, used[kind], rank)
+	}
+	for rank, code := range sortedCodes(objects, usedObjects) {
+		o.objects.set(uint32(code), rank)
+	}
+	return o
+}
+
+// rank ranks the used spellings of a kind by the canonical names of their entities,
+// starting at from, and returns how many entities there are.
+func (o *keyOrder) rank(e *entities, kind entityKind, used []bool, from int) int {
+	usedNames := used
+	if e.named[kind] != e.spelt[kind] {
+		nameOf := e.nameOf[kind].Of(e.spelt[kind])
+		usedNames = make([]bool, e.named[kind].Len())
+		for code, used := range used {
+			if used {
+				o.twins = o.twins || usedNames[nameOf[code]]
+				usedNames[nameOf[code]] = true
+			}
+		}
+	}
+	rankOf := make([]int, len(usedNames))
+	names := sortedCodes(e.named[kind], usedNames)
+	for rank, code := range names {
+		rankOf[code] = from + rank
+	}
+	for code, used := range used {
+		if used {
+			id := uint32(code)<<2 | uint32(kind)
+			o.entities.set(id, rankOf[e.nameCode(id)])
+		}
+	}
+	return len(names)
+}
+
+func (r *ranks) set(id uint32, rank int) {
+	if int(id) >= len(r.of) {
+		r.of = append(r.of, make([]uint32, int(id)+1-len(r.of))...)
+	}
+	r.of[id] = uint32(rank)
+	r.n = max(r.n, rank+1)
+}
+
+// slots returns the slots of groups, each a pair of an entity and an object, in the
+// order of their keys. Slots with the same key are adjacent.
+func (o *keyOrder) slots(groups *columnar.Groups) []int32 {
+	slots := make([]int32, groups.Len()-1)
+	for i := range slots {
+		slots[i] = int32(i + 1)
+	}
+	slots = o.objects.sort(slots, func(slot int32) uint32 { _, object := groups.Key(slot); return object })
+	return o.entities.sort(slots, func(slot int32) uint32 { who, _ := groups.Key(slot); return who })
+}
+
+// sort returns the slots ordered by the rank of what of returns for them. It is
+// stable: a counting sort, as ranks are dense.
+func (r *ranks) sort(slots []int32, of func(slot int32) uint32) []int32 {
+	next := make([]int32, r.n+1)
+	for _, slot := range slots {
+		next[r.of[of(slot)]+1]++
+	}
+	for rank := range r.n {
+		next[rank+1] += next[rank]
+	}
+	out := make([]int32, len(slots))
+	for _, slot := range slots {
+		rank := r.of[of(slot)]
+		out[next[rank]] = slot
+		next[rank]++
+	}
+	return out
+}
