@@ -66,8 +66,9 @@ func parseCondition(text string, names []string, named map[string]*expr) (*expr,
 	return e, nil
 }
 
-// conditionWords cuts a condition into words. A name of a search that has blanks or
-// parentheses in it is one word; of several the longest.
+// conditionWords cuts a condition into words. The name of a search is one word even
+// if it has blanks or parentheses in it; where several names fit, the longest
+// counts.
 func conditionWords(text string, names []string) (words []string) {
 	odd := slices.DeleteFunc(slices.Clone(names), func(name string) bool { return !strings.ContainsAny(name, " \t\n()") })
 	slices.SortFunc(odd, func(a, b string) int { return len(b) - len(a) })
@@ -92,8 +93,8 @@ next:
 	return words
 }
 
-// next reports whether the next word is word, and takes it. Names go before
-// operators in capitals.
+// next reports whether the next word is word, and takes it if so. Capitals do not
+// matter, except that a search may be called AND.
 func (p *conditionParser) next(word string) bool {
 	if len(p.words) == 0 || !strings.EqualFold(p.words[0], word) || p.words[0] != word && p.named[p.words[0]] != nil {
 		return false
@@ -176,8 +177,8 @@ func (p *conditionParser) operand() (*expr, error) {
 	return e, nil
 }
 
-// matching returns the searches whose names a pattern with * stands for. Those that
-// begin with an underscore must be asked for by one.
+// matching returns the searches whose names match a pattern with *. A name that
+// begins with an underscore matches only a pattern that does so, too.
 func (p *conditionParser) matching(wanted string) []*expr {
 	if strings.EqualFold(wanted, "them") && p.named[wanted] == nil {
 		wanted = "*"
