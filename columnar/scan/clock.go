@@ -9,26 +9,27 @@ import (
 
 // Times as logs write them, in µs UTC.
 
-// Spans of time, in µs.
+// Durations in µs.
 const (
 	Second = int64(1e6)
 	Day    = 86400 * Second
 )
 
-// Plausible bounds times to the years 1970 to 2262: an event outside them is
-// damage, and would make a partition of its own.
+// Plausible reports whether a time is in the years 1970 to 2262. An event outside
+// them is damaged, and would get a partition of its own.
 func Plausible(us int64) bool { return us > 0 && us < 9_223_372_036_000_000 }
 
-// A Clock parses timestamps and remembers the last day, since most rows have it.
+// A Clock parses timestamps. It remembers the last day, because most rows are on
+// the same day.
 type Clock struct {
-	Zone *time.Location // nil: UTC
+	Zone *time.Location // nil means UTC
 	date [10]byte
-	base int64 // µs of the start of that day in UTC
+	base int64 // the start of that day in UTC, in µs
 	err  bool
 }
 
-// ISO parses 2006-01-02T15:04:05 with T, a space or a tab, an optional fraction
-// of up to nine digits, and Z, ±hh:mm, ±hhmm, ±hh or no zone. A date alone is its
+// ISO parses 2006-01-02T15:04:05. T may be a space or a tab; a fraction of up to
+// nine digits may follow, and then Z, ±hh:mm, ±hhmm or ±hh. A date alone is its
 // midnight.
 func (c *Clock) ISO(b []byte) (us int64, ok bool) {
 	if len(b) < 10 || !c.setDate(b[:10]) {
@@ -71,13 +72,13 @@ func (c *Clock) ISO(b []byte) (us int64, ok bool) {
 	return us, ok && Plausible(us)
 }
 
-// UTC parses 2006-01-02T15:04:05[.000]Z, the form that most logs have.
+// UTC parses 2006-01-02T15:04:05[.000]Z, the most frequent form in logs.
 func (c *Clock) UTC(b []byte) (us int64, ok bool) {
 	const milli = len("2006-01-02T15:04:05.000Z")
 	if len(b) != milli && len(b) != milli-4 || b[10] != 'T' || b[len(b)-1] != 'Z' || !c.setDate(b[:10]) {
 		return 0, false
 	}
-	// The eight bytes of hh:mm:ss, digits as their values and colons as 0.
+	// The eight bytes of hh:mm:ss: digits become their values, colons become 0.
 	w := binary.LittleEndian.Uint64(b[11:]) ^ 0x30303a30303a3030
 	if w&0x0000ff0000ff0000 != 0 || (w|(w+0x7676767676767676))&0x8080808080808080 != 0 {
 		return 0, false
@@ -98,8 +99,8 @@ func (c *Clock) UTC(b []byte) (us int64, ok bool) {
 	return us, Plausible(us)
 }
 
-// Local turns a wall-clock time of the clock's zone, written as if it were
-// UTC, into UTC.
+// Local converts a wall-clock time of the clock's zone to UTC. us is the wall-clock
+// time as if it were UTC.
 func (c *Clock) Local(us int64) (int64, bool) {
 	if c.Zone != nil && c.Zone != time.UTC {
 		t := time.UnixMicro(us).UTC()
@@ -130,7 +131,7 @@ func (c *Clock) setDate(b []byte) bool {
 	return true
 }
 
-// Offset parses ±hh:mm, ±hhmm or ±hh, in µs east of UTC.
+// Offset parses ±hh:mm, ±hhmm or ±hh and returns µs east of UTC.
 func Offset(b []byte) (us int64, ok bool) {
 	if len(b) < 3 || b[0] != '+' && b[0] != '-' {
 		return 0, false
@@ -153,7 +154,7 @@ func Offset(b []byte) (us int64, ok bool) {
 	return us, ok && h < 24 && m < 60
 }
 
-// TwoDigits parses the two digits that b begins with.
+// TwoDigits parses the two digits at the start of b.
 func TwoDigits(b []byte) (int64, bool) {
 	if len(b) < 2 {
 		return 0, false
@@ -162,15 +163,15 @@ func TwoDigits(b []byte) (int64, bool) {
 	return int64(h)*10 + int64(l), h <= 9 && l <= 9
 }
 
-// Epoch parses seconds since 1970 with an optional fraction, in µs.
+// Epoch parses seconds since 1970, with an optional fraction, and returns µs.
 func Epoch(b []byte) (us int64, ok bool) {
 	us, ok = Decimal(b, 1e6)
 	return us, ok && Plausible(us)
 }
 
-// AnyEpoch parses a time since 1970 in the unit that its digits tell: each unit's
-// range begins in 1973 and ends in 5138. Smaller numbers are dates without
-// dashes, or times since the start of a capture: not known.
+// AnyEpoch parses a time since 1970. The number of digits tells its unit: the range
+// of each unit is 1973 to 5138. Smaller numbers may be dates without dashes, or
+// times since the start of a capture, and are refused.
 func AnyEpoch(text []byte) (us int64, ok bool) {
 	digits := 0
 	for digits < len(text) && text[digits]-'0' <= 9 {
@@ -195,8 +196,8 @@ func AnyEpoch(text []byte) (us int64, ok bool) {
 	return us, ok && Plausible(us)
 }
 
-// EpochIn parses a time since 1970 in a unit: s, ms, us or ns. It may be any time: ask
-// Plausible.
+// EpochIn parses a time since 1970 in a unit: s, ms, us or ns. It does not check
+// whether the time is plausible: see Plausible.
 func EpochIn(unit string, text []byte) (us int64, ok bool) {
 	scale, divide := int64(1), int64(1)
 	switch unit {
