@@ -54,7 +54,7 @@ func CheckVersion(ctx context.Context, s Store) error {
 			return err
 		}
 		if name, ok := strings.CutSuffix(e.Name, "/"); ok && versionFolder.MatchString(name) && name != versionName {
-			return fmt.Errorf("state: folder %s is of a version that this program does not know (it knows %s): "+
+			return fmt.Errorf("state: folder %s has a version that this program does not know (it knows %s): "+
 				"use the program that wrote it, or another state folder", name, versionName)
 		}
 	}

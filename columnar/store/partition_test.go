@@ -491,7 +491,7 @@ func TestCheckVersion(t *testing.T) {
 			{"v1/findings/date=2026-11-20/_done.json", ""},
 			{"v12", ""}, // an object, not a folder
 			{"version/x", ""},
-			{"v2/findings/x", "folder v2 is of a version that this program does not know (it knows v1)"},
+			{"v2/findings/x", "folder v2 has a version that this program does not know (it knows v1)"},
 		} {
 			put(t, s, c.add, "x")
 			err := CheckVersion(t.Context(), s)

@@ -169,7 +169,7 @@ func newTableWriter[T any](w io.Writer) (*tableWriter, error) {
 	for i, path := range parquet.SchemaOf(new(T)).Columns() {
 		k := slices.IndexFunc(columns, func(c column) bool { return c.leaf() == leaves[i] })
 		if k < 0 {
-			return nil, fmt.Errorf("field of column %s: its parquet tag asks for what is not supported", path[0])
+			return nil, fmt.Errorf("field of column %s: its parquet tag has an unsupported option", path[0])
 		}
 		c := columnWriter{column: &columns[k], path: path}
 		c.begin()
@@ -370,7 +370,7 @@ func (t *tableWriter) dataPage(c *columnWriter) error {
 func (t *tableWriter) appendPage(c *columnWriter, levels []byte, h format.PageHeader) error {
 	t.small = t.zstd.EncodeAll(t.bytes, t.small[:0])
 	if max(len(t.bytes), len(t.small)) > maxPage-len(levels) || len(c.definition) > maxPageValues {
-		return fmt.Errorf("a page of %d bytes and %d values, want at most %d and %d: there is too long a text or list",
+		return fmt.Errorf("a page of %d bytes and %d values, want at most %d and %d: a text or list is too long",
 			len(t.bytes), len(c.definition), maxPage, maxPageValues)
 	}
 	h.UncompressedPageSize = int32(len(levels) + len(t.bytes))

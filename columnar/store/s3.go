@@ -57,7 +57,7 @@ func newS3(ctx context.Context, bucket, prefix string, o Options) (Store, error)
 		if strings.Contains(err.Error(), "no EC2 IMDS role found") {
 			return fail(errNoCredentials)
 		}
-		return fail(oneLine("the AWS credentials cannot be had", err))
+		return fail(oneLine("the AWS credentials cannot be obtained", err))
 	}
 	client := s3.NewFromConfig(cfg, func(so *s3.Options) {
 		so.DisableLogOutputChecksumValidationSkipped = true

@@ -68,7 +68,7 @@ func (r *s3Stream) request() error {
 	}
 	if rng != "" && out.ContentRange == nil {
 		out.Body.Close()
-		return r.s.fail("open", r.name, errors.New("the server does not do ranged reads"))
+		return r.s.fail("open", r.name, errors.New("the server does not support ranged reads"))
 	}
 	r.body = out.Body
 	r.etag = strings.Trim(aws.ToString(out.ETag), `"`)
@@ -199,11 +199,11 @@ func extent(out *s3.GetObjectOutput) (off, size int64, err error) {
 		off, err1 = strconv.ParseInt(first, 10, 64)
 		size, err2 = strconv.ParseInt(total, 10, 64)
 		if err1 != nil || err2 != nil {
-			return 0, 0, fmt.Errorf("the server's Content-Range %q has not the form bytes 0-1/2", *out.ContentRange)
+			return 0, 0, fmt.Errorf("the server's Content-Range %q does not have the form bytes 0-1/2", *out.ContentRange)
 		}
 	}
 	if off < 0 || size < off || size-off > tailSize {
-		return 0, 0, errors.New("the server does not do ranged reads")
+		return 0, 0, errors.New("the server does not support ranged reads")
 	}
 	return off, size, nil
 }

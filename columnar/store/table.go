@@ -135,7 +135,7 @@ func leavesOf(schema []format.SchemaElement) ([]leaf, error) {
 	walk = func(children int32, above leaf, depth int) error {
 		for range children {
 			if next == len(schema) || depth > deepest {
-				return errors.New("the schema is no tree")
+				return errors.New("the schema is not a tree")
 			}
 			e := schema[next]
 			next++

@@ -156,9 +156,9 @@ func parseCase(n *node) (*Case, error) {
 	}
 	switch {
 	case len(c.Events) == 0:
-		return nil, faultAt(n.at, "a case wants an event")
+		return nil, faultAt(n.at, "a case needs an event")
 	case n.key("match") == nil:
-		return nil, faultAt(n.at, "a case wants match: true, false or a list of rules")
+		return nil, faultAt(n.at, "a case needs match: true, false or a list of rules")
 	}
 	return c, nil
 }

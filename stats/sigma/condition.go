@@ -54,7 +54,7 @@ func parseCondition(text string, names []string, named map[string]*expr) (*expr,
 		return nil, fmt.Errorf("the condition is empty")
 	}
 	if slices.ContainsFunc(p.words, func(w string) bool { return strings.Contains(w, "|") && !strings.Contains(w, "*") && named[w] == nil }) {
-		return nil, fmt.Errorf("aggregations (|) are of Sigma 1: write a correlation rule")
+		return nil, fmt.Errorf("aggregations (|) belong to Sigma 1: write a correlation rule")
 	}
 	e, err := p.or()
 	if err != nil {
@@ -139,7 +139,7 @@ func (p *conditionParser) not() (*expr, error) {
 
 func (p *conditionParser) operand() (*expr, error) {
 	if len(p.words) == 0 {
-		return nil, fmt.Errorf("the condition ends where a name is wanted")
+		return nil, fmt.Errorf("the condition ends where a name is expected")
 	}
 	if p.next("(") {
 		e, err := p.or()
@@ -154,7 +154,7 @@ func (p *conditionParser) operand() (*expr, error) {
 		pattern := p.words[1]
 		kids := p.matching(pattern)
 		if len(kids) == 0 {
-			return nil, fmt.Errorf("no search is named like %q", pattern)
+			return nil, fmt.Errorf("no search matches %q", pattern)
 		}
 		p.words = p.words[2:]
 		switch n, err := strconv.Atoi(word); {
@@ -165,7 +165,7 @@ func (p *conditionParser) operand() (*expr, error) {
 		case err != nil || n < 1:
 			return nil, fmt.Errorf("%q of: want 1, another number, any or all", word)
 		case n > len(kids):
-			return nil, fmt.Errorf("%d of %s: only %d searches are named so", n, pattern, len(kids))
+			return nil, fmt.Errorf("%d of %s: only %d searches match", n, pattern, len(kids))
 		default:
 			return &expr{op: opCount, n: n, kids: kids}, nil
 		}

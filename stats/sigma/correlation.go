@@ -204,11 +204,11 @@ func (c *Correlation) parseCondition(body *node) error {
 	case strings.HasPrefix(c.Type, "value_") && len(c.fields) == 0:
 		return faultAt(n.at, "condition: field is missing")
 	case c.Type != "value_count" && len(c.fields) > 1:
-		return faultAt(n.at, "condition: field: %s is of one field", c.Type)
+		return faultAt(n.at, "condition: field: %s takes one field", c.Type)
 	case c.Type == "value_percentile" && n.key("percentile") == nil:
 		return faultAt(n.at, "condition: percentile is missing")
 	case c.Type == "temporal_ordered" && (len(c.bounds) > 1 || c.bounds[0].compareAll(len(c.refs)) != nil):
-		return faultAt(n.at, "condition: temporal_ordered wants all of its rules: leave the condition out")
+		return faultAt(n.at, "condition: temporal_ordered needs all of its rules: leave the condition out")
 	}
 	return nil
 }
@@ -247,13 +247,13 @@ func (c *Correlation) resolve(byRef map[string]*Rule) error {
 			return faultAt(ref.at, "correlation: no rule that loads has the id or name %q", ref.text)
 		}
 		if slices.Contains(c.Rules, r) {
-			return faultAt(ref.at, "correlation: %q is there twice", ref.text)
+			return faultAt(ref.at, "correlation: %q appears twice", ref.text)
 		}
 		if c.cycles(r, &left) {
 			return faultAt(ref.at, "correlation: %q refers back to this rule", ref.text)
 		}
 		if left < 0 {
-			return faultAt(ref.at, "correlation: with %q it is about more than %d correlations, each counted in every way that leads to it", ref.text, maxAbout)
+			return faultAt(ref.at, "correlation: with %q it depends on more than %d correlations, counting every path to each", ref.text, maxAbout)
 		}
 		if of := r.Correlation; of != nil {
 			// Otherwise the events of one of its groups would belong to several
@@ -269,7 +269,7 @@ func (c *Correlation) resolve(byRef map[string]*Rule) error {
 	}
 	for ref, at := range c.aliasAt {
 		if !known[ref] {
-			return faultAt(at.at, "aliases: %q is none of the rules", ref)
+			return faultAt(at.at, "aliases: %q is not one of the rules", ref)
 		}
 	}
 	if c.cond != nil && c.cond.kind == textNode {

@@ -171,7 +171,7 @@ func parseItem(key, values *node, o *Options) (*expr, error) {
 			return nil, faultAt(key.at, "unknown modifier %q", m)
 		}
 		if slices.Contains(mods[:i], m) {
-			return nil, faultAt(key.at, "modifier %q is there twice", m)
+			return nil, faultAt(key.at, "modifier %q appears twice", m)
 		}
 	}
 	list := []node{*values}
@@ -258,7 +258,7 @@ func (it *item) read(at *token.Token) (*expr, error) {
 		blank.cmp, blank.part = m, m
 	}
 	if it.field == "" && blank.kind != testText && blank.kind != testRegexp {
-		return nil, faultAt(at, "modifier %q wants a field", named)
+		return nil, faultAt(at, "modifier %q needs a field", named)
 	}
 	if named != "" {
 		goes := []string{named, "neq", "all"}
@@ -329,7 +329,7 @@ func (it *item) test(t test, v *value) ([]*test, error) {
 	want := func(what string) error { return faultAt(n.at, "%s: want %s, this is %v", it.field, what, n) }
 	if n.kind == nullNode && t.kind != testRegexp && t.kind != testExists {
 		if it.field == "" {
-			return nil, faultAt(n.at, "null wants a field")
+			return nil, faultAt(n.at, "null needs a field")
 		}
 		t.kind = testNull
 		return []*test{&t}, nil
@@ -416,7 +416,7 @@ func (it *item) add(t *test, n *node, text string) error {
 		if err != nil {
 			addr, aerr := netip.ParseAddr(text)
 			if aerr != nil {
-				return faultAt(n.at, "%s: %q is no network: want one as in 10.0.0.0/8", it.field, text)
+				return faultAt(n.at, "%s: %q is not a network: want one such as 10.0.0.0/8", it.field, text)
 			}
 			net = netip.PrefixFrom(addr, addr.BitLen())
 		}
@@ -517,7 +517,7 @@ func (it *item) modify(mod string, v *value) error {
 			return err
 		}
 		if len(v.patterns) == 0 {
-			return faultAt(v.node.at, "%s: too short a text to be found in Base64", it.field)
+			return faultAt(v.node.at, "%s: the text is too short to be found in Base64", it.field)
 		}
 	}
 	return nil

@@ -234,7 +234,7 @@ func parseDetection(body *node, beside []string, o *Options) (*expr, error) {
 		case key.text == "condition" || slices.Contains(beside, key.text):
 			continue
 		case key.text == "timeframe":
-			return nil, faultAt(key.at, "timeframe is of Sigma 1: write a correlation rule")
+			return nil, faultAt(key.at, "timeframe belongs to Sigma 1: write a correlation rule")
 		case key.text == "":
 			return nil, faultAt(key.at, "a search has no name")
 		}

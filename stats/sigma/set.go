@@ -175,7 +175,7 @@ func (l *loader) document(file string, doc *node) error {
 	has := func(key string) bool { return doc.key(key) != nil }
 	switch {
 	case has("action"):
-		return faultAt(doc.key("action").at, "action is of Sigma 1: each document must be whole")
+		return faultAt(doc.key("action").at, "action belongs to Sigma 1: each document must be whole")
 	case has("filter"):
 		f, err := parseFilter(doc, &l.o)
 		if err == nil {

@@ -238,7 +238,7 @@ func (r *resolver) resolve(n ast.Node) (node, error) {
 	case *ast.MappingValueNode:
 		return r.mapping([]*ast.MappingValueNode{n}, n.Key.GetToken())
 	}
-	return node{}, faultAt(at, "this kind of YAML is not for rules")
+	return node{}, faultAt(at, "rules cannot use this kind of YAML")
 }
 
 func (r *resolver) mapping(values []*ast.MappingValueNode, at *token.Token) (node, error) {
@@ -253,7 +253,7 @@ func (r *resolver) mapping(values []*ast.MappingValueNode, at *token.Token) (nod
 		}
 		if v.Key.IsMergeKey() {
 			if value.kind != mapNode {
-				return node{}, faultAt(v.Key.GetToken(), "<< wants a map, this is %v", &value)
+				return node{}, faultAt(v.Key.GetToken(), "<< needs a map, this is %v", &value)
 			}
 			for i := range value.keys {
 				if out.key(value.keys[i].text) == nil {
@@ -274,7 +274,7 @@ func (r *resolver) mapping(values []*ast.MappingValueNode, at *token.Token) (nod
 			return node{}, faultAt(key.at, "a key must be a text")
 		}
 		if out.key(key.text) != nil {
-			return node{}, faultAt(key.at, "key %q is there twice", key.text)
+			return node{}, faultAt(key.at, "key %q appears twice", key.text)
 		}
 		out.keys, out.items = append(out.keys, key), append(out.items, value)
 	}

@@ -15,9 +15,9 @@ import (
 
 func main() {
 	data := flag.String("data", "", "folder with the third-party data")
-	traffic := flag.String("traffic", "", "folder with the made and captured traffic, *.tsv.gz: see fixtures/tunnels")
+	traffic := flag.String("traffic", "", "folder with the generated and captured traffic, *.tsv.gz: see fixtures/tunnels")
 	dir := flag.String("out", "stats/dnsmodel", "folder where model.bin and, with -evaluate, card.md are written")
-	evaluate := flag.Bool("evaluate", false, "judge, and write the card's tables; trains some twenty models more")
+	evaluate := flag.Bool("evaluate", false, "evaluate the model and write the card's tables; trains some twenty more models")
 	flag.Parse()
 	if err := run(*data, *traffic, *dir, *evaluate); err != nil {
 		fmt.Fprintln(os.Stderr, "train:", err)
@@ -28,7 +28,7 @@ func main() {
 func run(data, traffic, dir string, evaluate bool) error {
 	for _, folder := range []struct{ path, needs string }{{data, "domain-lists, dns-names-isp-ziza and dns-benign-pcap"}, {traffic, "made and captured traffic, *.tsv.gz"}} {
 		if s, err := os.Stat(folder.path); err != nil || !s.IsDir() {
-			return fmt.Errorf("%q is no folder: it must hold %s", folder.path, folder.needs)
+			return fmt.Errorf("%q is not a folder: it must hold %s", folder.path, folder.needs)
 		}
 	}
 	c, err := load(data, traffic)
@@ -76,7 +76,7 @@ func load(data, traffic string) (*corpus, error) {
 	}
 	names, err := filepath.Glob(filepath.Join(traffic, "*.tsv.gz"))
 	if err != nil || len(names) == 0 {
-		return nil, fmt.Errorf("%s: no made or captured traffic, *.tsv.gz (%v)", traffic, err)
+		return nil, fmt.Errorf("%s: no generated or captured traffic, *.tsv.gz (%v)", traffic, err)
 	}
 	for _, name := range names {
 		b, err := os.ReadFile(name)
