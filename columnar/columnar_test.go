@@ -16,7 +16,7 @@ import (
 	"golang.org/x/net/publicsuffix"
 )
 
-// randomText returns texts of few and many bytes, with repetitions and shared starts.
+// randomText returns short and long texts, with repetitions and shared starts.
 func randomText(r *rand.Rand) []byte {
 	n := r.IntN(80)
 	if r.IntN(4) == 0 {
@@ -74,8 +74,8 @@ func TestDict(t *testing.T) {
 	}
 }
 
-// If this fails, cells of a column have another's text, perhaps on some machines
-// only, or every look-up takes the slow way.
+// If this fails, cells of a column have the text of another cell, perhaps only on
+// some machines, or every look-up takes the slow path.
 func TestDictCodes(t *testing.T) {
 	r := rand.New(rand.NewPCG(17, 18))
 	for by, find := range map[string]func(d *Dict, codes []int32, data []byte, spans []Span) uint64{"find": (*Dict).find, "findWords": (*Dict).findWords} {
@@ -122,7 +122,7 @@ func TestDictCodes(t *testing.T) {
 	}
 }
 
-// Texts that logs have must not share hashes, short ones least of all.
+// Texts that occur in logs must not share hashes, short texts least of all.
 func TestHash(t *testing.T) {
 	for _, test := range []struct {
 		name string
@@ -163,13 +163,13 @@ func checkHash(t *testing.T, hash func([]byte) uint64) {
 	}
 }
 
-// If this fails, rows are counted in the group of other ones when their groups are
+// If this fails, rows are counted in another row's group when their groups are
 // looked up together.
 func TestGroupsSlots(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 4))
 	together, alone := NewGroups(), NewGroups()
 	for range 500 {
-		n := r.IntN(200) // as many as it takes at once, more, and less
+		n := r.IntN(200) // as many as it takes at once, more, and fewer
 		a, b := make([]uint32, n), make([]uint32, n)
 		slots, want := make([]int32, n), make([]int32, n)
 		for i := range n {
@@ -229,13 +229,13 @@ func TestLookup(t *testing.T) {
 	}
 }
 
-// A modelRow is what a row of a batch should be, in text; null is "null".
+// A modelRow is the expected row of a batch, as text; null is "null".
 type modelRow struct {
 	record int64
 	cells  [NumCols]string
 }
 
-// cellOf returns a cell as modelRow has it.
+// cellOf returns a cell in the form of a modelRow.
 func cellOf(b *Batch, c Col, row int) string {
 	switch c.Kind() {
 	case Timestamp:
@@ -263,8 +263,8 @@ func cellOf(b *Batch, c Col, row int) string {
 	return fmt.Sprint(value)
 }
 
-// TestBuilder builds random rows of every table, drops some and compares the
-// batches, and the Arrow records that they are, with a plain model.
+// TestBuilder builds random rows of every table and drops some. It compares the
+// batches, and the Arrow records made of them, with a plain model.
 func TestBuilder(t *testing.T) {
 	for _, table := range Tables {
 		for _, want := range []Cols{^Cols(0), ColSet(User, BytesOut, Query, Resource, URLPath, CmdLine, StatusCode)} {
@@ -470,7 +470,7 @@ func TestBuilderLongTexts(t *testing.T) {
 	}
 }
 
-// Rows may lie a billion records apart: the distance to the first of a batch
+// Rows may be a billion records apart: the distance to the first row of a batch
 // must fit its type.
 func TestBuilderFarRecords(t *testing.T) {
 	var got []int64
@@ -537,7 +537,7 @@ func TestRegistered(t *testing.T) {
 		{"x.bucket.s3.amazonaws.com", "bucket.s3.amazonaws.com"},
 		{"s3.amazonaws.com", "amazonaws.com"},
 		{"alice.github.io", "alice.github.io"},
-		{"a.city.kawasaki.jp", "city.kawasaki.jp"}, // an exception of the list
+		{"a.city.kawasaki.jp", "city.kawasaki.jp"}, // an exception in the list
 		{"a.b.kawasaki.jp", "a.b.kawasaki.jp"},
 		{"trailing.", "trailing."},
 		{".", "."},
@@ -607,10 +607,10 @@ func TestLocalZones(t *testing.T) {
 	}
 }
 
-// What is remembered must not leak from one name to another.
+// A remembered result must not leak from one name to another.
 func TestRegisteredList(t *testing.T) {
-	// Not city: city.kawasaki.jp and six like it are exceptions of the list, and
-	// count as kawasaki.jp's when asked for themselves.
+	// Not city: city.kawasaki.jp and six like it are exceptions in the list, and
+	// by themselves belong to kawasaki.jp.
 	labels := []string{"a", "example", "www", "com", "uk", "co", "org", "jp", "kawasaki", "amazonaws", "s3", "github", "io", "ck", "dev", "internal"}
 	r := rand.New(rand.NewPCG(7, 8))
 	var d Domains
@@ -649,8 +649,8 @@ func BenchmarkDict(b *testing.B) {
 	}
 }
 
-// If this fails, two spellings of a host are two hosts. The slow reading is
-// byte by byte.
+// If this fails, two spellings of a host are two hosts. The slow reading is byte by
+// byte.
 func TestSetLower(t *testing.T) {
 	for c := range 256 {
 		for size := 1; size < 20; size++ {
@@ -667,8 +667,8 @@ func TestSetLower(t *testing.T) {
 	}
 }
 
-// FuzzCodes looks up texts of a block, of every other of which the dictionary knows
-// the text before.
+// FuzzCodes looks up the texts of a block. The dictionary knows every other text
+// already.
 func FuzzCodes(f *testing.F) {
 	f.Add([]byte("GETPOSTGETann@corp.exampleabob.jones@subsidiary.of.the.corp.example"), []byte{3, 4, 3, 16, 1, 40})
 	f.Add(bytes.Repeat([]byte("ab"), 200), []byte{0, 31, 32, 33, 63, 64, 65, 7, 8, 9, 64})
@@ -746,8 +746,8 @@ func BenchmarkCodes(b *testing.B) {
 	}
 }
 
-// If this fails, a field that rules name is lost, shows in a row of another event, or
-// is not told from one without a text.
+// If this fails, a field that rules name is lost, appears in a row of another
+// event, or cannot be told from a field without a text.
 func TestFields(t *testing.T) {
 	type row map[string]string
 	events := []row{{"a": "x", "b": ""}, {}, {"b": "y", "other": "z"}, {"a": "x"}, {"a": "z"}}
@@ -817,7 +817,7 @@ func TestFields(t *testing.T) {
 	}
 }
 
-// If this fails, events that a rule reads are no rows, or all events are.
+// If this fails, events that a rule reads do not become rows, or all events do.
 func TestWantsEvent(t *testing.T) {
 	out := Out{WantEvents: []EventKind{{Origin{"windows", ""}, "Security", "4663"}, {Origin{}, "Sysmon", "11"}, {Origin{"linux", "auditd"}, "", ""}}}
 	for _, c := range []struct {

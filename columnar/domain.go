@@ -10,28 +10,30 @@ import (
 	"golang.org/x/net/publicsuffix"
 )
 
-// Domains finds registered domains by the public suffix list, ICANN and private
-// sections: alice.example.co.uk is of example.co.uk, x.s3.amazonaws.com of
-// itself. It remembers what it found, so that the list is asked once per parent
-// name. It is used by one goroutine at a time.
+// Domains finds registered domains by the ICANN and private sections of the public
+// suffix list. The registered domain of alice.example.co.uk is example.co.uk; that
+// of x.s3.amazonaws.com is the name itself. Domains remembers its results, so the
+// list is searched once per parent name. It must not be used by several goroutines
+// at once.
 type Domains struct {
-	parents *Dict   // what stands behind the first dot of names; nil: not made yet
-	sizes   []int32 // by parent: of the registered domain within it, 0 if it is a public suffix
+	parents *Dict   // the parts of names after the first dot; nil: not made yet
+	sizes   []int32 // by parent: size of the registered domain within it, 0 if it is a public suffix
 }
 
-// parentsMaxLen is how many parents are remembered, parentsMaxSize how many
-// bytes of them. Beyond, all are forgotten: more would take a worker over 10 MiB,
-// fewer would make the list be asked again in a log of a large network.
+// parentsMaxLen is the number of parents that are remembered, and parentsMaxSize
+// their total size in bytes. Beyond either, all are forgotten. With more, a worker
+// would take over 10 MiB; with fewer, the list would be searched again and again
+// for the log of a large network.
 const (
 	parentsMaxLen  = 1 << 17
 	parentsMaxSize = 4 << 20
 )
 
-// Registered returns the registered domain of a name that is in lower case and
-// has no root dot: a suffix of name, and the whole of it where the list has
-// nothing to cut (addresses, single labels). A name that is a public suffix
-// itself belongs to the domain above it if that is none: s3.amazonaws.com to
-// amazonaws.com.
+// Registered returns the registered domain of a name. The name must be in lower
+// case and without the root dot. The result is a suffix of name, and all of it
+// where there is no registered domain to cut out (addresses, single labels). If the
+// name is itself a public suffix, the result is the domain above it, if that is not
+// a public suffix: amazonaws.com for s3.amazonaws.com.
 func (d *Domains) Registered(name []byte) []byte {
 	d.bound()
 	parent := parentOf(name, Span{0, uint32(len(name))})
@@ -124,9 +126,9 @@ func (d *Domains) bound() {
 	}
 }
 
-// parentOf returns what stands behind the first dot of a name, which holds of
-// the name too unless it is a public suffix. It is empty, at the end of the name,
-// where there is nothing to cut.
+// parentOf returns the part of a name after its first dot. It has the same
+// registered domain as the name, unless it is a public suffix. It is empty, at the
+// end of the name, if there is nothing to cut off.
 func parentOf(data []byte, name Span) Span {
 	const dots = '.' * 0x0101010101010101
 	i := name.Begin
@@ -149,7 +151,7 @@ func parentOf(data []byte, name Span) Span {
 	return Span{i + 1, name.End}
 }
 
-// ofParent returns the size of the registered domain of names with that parent,
+// ofParent returns the size of the registered domain of names with that parent, or
 // 0 if it is the whole name.
 func (d *Domains) ofParent(parent int32) int32 {
 	for code := int32(len(d.sizes)); code <= parent; code++ {

@@ -6,15 +6,15 @@ import (
 	"unsafe"
 )
 
-// Wanted is what anyone reads of events: columns, fields that no column holds by the
-// table of the events, and which events of the table event.
+// Wanted says what a run reads of events: columns, fields that no column holds (by
+// the table of the events), and kinds of events of the table event.
 type Wanted struct {
 	Cols   Cols
 	Fields [NumTables][]string
 	Events []EventKind
 }
 
-// And returns what either reads.
+// And returns everything that w or v reads.
 func (w Wanted) And(v Wanted) Wanted {
 	w.Cols |= v.Cols
 	for i, fields := range v.Fields {
@@ -24,16 +24,16 @@ func (w Wanted) And(v Wanted) Wanted {
 	return w
 }
 
-// An EventKind is events of the table event that are alike: of an origin, of a log of it
-// (Windows' Channel), of one number or type there (Windows' EventID, the type of an audit
-// record). "" stands for any, in the event as in the kind. Case does not count, but in the
-// origin.
+// An EventKind is a kind of events of the table event. Its events share an origin,
+// a log (Windows' Channel), and a number or type in that log (Windows' EventID, the
+// type of an audit record). "" stands for any, in the event and in the kind. Case
+// does not matter, except in the origin.
 type EventKind struct {
 	Origin
 	Channel, ID string
 }
 
-// AnyEvent is every event.
+// AnyEvent stands for all events.
 var AnyEvent = []EventKind{{}}
 
 // eventsWanted remembers which kinds of events are wanted.
@@ -42,12 +42,13 @@ type eventsWanted struct {
 	key   []byte
 }
 
-// eventsKnown is how many kinds of events are remembered, more than the numbers of a
-// system's logs: hostile logs must not fill the memory.
+// eventsKnown is the number of kinds of events that are remembered. It is more than
+// the numbers in a system's logs, and bounded so that hostile logs do not fill the
+// memory.
 const eventsKnown = 1 << 12
 
-// WantsEvent reports whether anyone reads an event that no other table holds. If not,
-// it is to be counted as other; if so, it is a row of the table event.
+// WantsEvent reports whether anything reads an event that no other table holds. If
+// so, the event is a row of the table event; if not, it is counted as other.
 func (o *Out) WantsEvent(channel, id []byte) bool {
 	if len(o.WantEvents) == 0 {
 		return false
@@ -79,7 +80,7 @@ func (k *EventKind) holds(of Origin, channel, id string) bool {
 }
 
 // A field is a value of events that no column holds. It is kept because a rule
-// names it, as the source names it.
+// names it. Its name is the one in the source.
 type field struct {
 	name  string
 	codes []int32 // nil until an event has the field
@@ -88,21 +89,22 @@ type field struct {
 }
 
 // fieldsMaxSize is how many bytes the dictionaries of all fields of a builder may
-// take before they are replaced. Rules name hundreds of fields, of which many hold
-// ever new texts.
+// take before they are replaced. Rules name hundreds of fields, and many of these
+// always have new texts.
 const fieldsMaxSize = 8 << 20
 
-// Message is the field that holds the whole event as text, for rules with keywords.
+// Message is the field with the whole event as text, for rules with keywords.
 const Message = "message"
 
-// What the codes of a field mean beside its texts.
+// The codes of a field that do not stand for a text.
 const (
 	FieldAbsent = 0 // the event does not have the field
-	FieldEmpty  = 1 // it has it, without a text
+	FieldEmpty  = 1 // the event has the field, without a text
 )
 
-// Field returns a field of the events, one of Out.WantFields of the table: a code for
-// each row, and the texts. Both are nil if nobody wants the field, or no event so far had it.
+// Field returns a field of the events, one of Out.WantFields of the table: a code
+// for each row, and the texts. Both are nil if the field is not wanted, or if no
+// event so far had it.
 func (b *Batch) Field(name string) ([]int32, *Dict) {
 	i, ok := b.b.fieldAt[name]
 	if !ok || b.b.fields[i].codes == nil {
@@ -112,8 +114,9 @@ func (b *Batch) Field(name string) ([]int32, *Dict) {
 	return f.codes[:b.Len()], f.dict
 }
 
-// SetField sets a field of the row's event, named as the source names it. One that
-// nobody wants costs a look-up; if no field is wanted, nothing.
+// SetField sets a field of the row's event. name is the name in the source. A field
+// that is not wanted costs a look-up; if no field is wanted, the call costs
+// nothing.
 func (b *Builder) SetField(name, v []byte) {
 	if b.fields == nil {
 		return
@@ -137,8 +140,8 @@ func (b *Builder) SetField(name, v []byte) {
 	}
 }
 
-// PutField sets a field of rows that are put column by column: row i has the text of
-// spans[i] in data; an empty one is of an event that does not have the field.
+// PutField sets a field of rows that are put column by column. Row i has the text
+// of spans[i] in data; if that is empty, the event does not have the field.
 func (b *Builder) PutField(name string, data []byte, spans []Span) {
 	i, ok := b.fieldAt[name]
 	if !ok || !slices.ContainsFunc(spans, func(s Span) bool { return s.Begin < s.End }) {
@@ -163,7 +166,7 @@ func (b *Builder) PutField(name string, data []byte, spans []Span) {
 	b.full = b.full || b.fieldsSize > fieldsMaxSize
 }
 
-// FieldNames returns the names of the fields that anyone reads.
+// FieldNames returns the names of the wanted fields.
 func (b *Builder) FieldNames() []string {
 	names := make([]string, len(b.fields))
 	for i := range b.fields {
@@ -172,16 +175,16 @@ func (b *Builder) FieldNames() []string {
 	return names
 }
 
-// WantsFields reports whether anyone reads a field.
+// WantsFields reports whether any field is wanted.
 func (b *Builder) WantsFields() bool { return b.fields != nil }
 
-// WantsField reports whether anyone reads the field of that name.
+// WantsField reports whether the field of that name is wanted.
 func (b *Builder) WantsField(name string) bool {
 	_, ok := b.fieldAt[name]
 	return ok
 }
 
-// Fields calls yield for every table and field that an event of it has had.
+// Fields calls yield for every table and every field that an event of it has had.
 func (o *Out) Fields(yield func(t *Table, field string)) {
 	for _, b := range o.builders {
 		if b == nil {
@@ -205,15 +208,15 @@ func (b *Builder) makeFields(names []string) {
 	}
 }
 
-// newFieldDict returns a dictionary whose code FieldEmpty is never given out: Code
-// of no text is FieldAbsent.
+// newFieldDict returns a dictionary that never assigns the code FieldEmpty. The
+// code of the empty text is FieldAbsent.
 func newFieldDict() *Dict {
 	d := NewDict()
 	d.ends = append(d.ends, d.ends[d.Len()])
 	return d
 }
 
-// endFields ends rows from lo to hi: events without a field get the code for that.
+// endFields ends the rows from lo to hi: events without a field get FieldAbsent.
 func (b *Builder) endFields(lo, hi int) {
 	for i := range b.fields {
 		f := &b.fields[i]

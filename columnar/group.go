@@ -1,8 +1,8 @@
 package columnar
 
-// Groups numbers distinct pairs of codes: the key of a group-by. Slot 0 is
-// reserved for rows that belong to no group, so that measures need no test.
-// It is used by one goroutine at a time.
+// Groups assigns slots to distinct pairs of codes, the keys of a group-by. Slot 0
+// is reserved for rows that belong to no group, so that measures need no test. It
+// must not be used by several goroutines at once.
 type Groups struct {
 	keys  []uint64 // by slot
 	table []int32  // slots by the hash of their key, 0 if free
@@ -22,7 +22,7 @@ func (g *Groups) Reset() {
 	clear(g.table)
 }
 
-// Size is about how many bytes of memory the groups fill.
+// Size returns roughly how many bytes of memory the groups use.
 func (g *Groups) Size() int { return 16 * len(g.keys) }
 
 // Key returns the pair of a slot.
@@ -31,7 +31,7 @@ func (g *Groups) Key(slot int32) (a, b uint32) {
 	return uint32(k >> 32), uint32(k)
 }
 
-// Slot returns the slot of the pair (a, b) and numbers it if it is new.
+// Slot returns the slot of the pair (a, b). A new pair gets a new slot.
 func (g *Groups) Slot(a, b uint32) int32 {
 	key := uint64(a)<<32 | uint64(b)
 	mask := uint64(len(g.table) - 1)
@@ -51,11 +51,11 @@ func (g *Groups) Slot(a, b uint32) int32 {
 	return slot
 }
 
-// Slots sets slots[i] to the slot of the pair (a[i], b[i]), as Slot would one
-// after the other.
+// Slots sets slots[i] to the slot of the pair (a[i], b[i]), like calls of Slot in
+// this order.
 //
-// Note: looked at first, the places of the table and the keys of all do not wait
-// for each other's memory.
+// Note: it first reads the table places and then the keys of all pairs, so that
+// they do not wait for each other's memory.
 func (g *Groups) Slots(slots []int32, a, b []uint32) {
 	var keys [64]uint64
 	for len(slots) > 0 {
@@ -89,10 +89,10 @@ func (g *Groups) grow() {
 	}
 }
 
-// A Lookup is a function of a text, computed once per distinct text of a
-// dictionary and remembered by code.
+// A Lookup is a function of a text. It is computed once for each distinct text of a
+// dictionary, and remembered by code.
 type Lookup[T any] struct {
-	// Func computes the value of a text; it must not keep the text.
+	// Func computes the value of a text. It must not keep the text.
 	Func func(text []byte) T
 
 	dict   *Dict

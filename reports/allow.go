@@ -7,13 +7,13 @@ import (
 	"outflow/stats/detect"
 )
 
-// allowDays is how long the entry that a report proposes holds: a quarter, so
-// that an exception is looked at again by whoever still knows why.
+// allowDays is how many days the proposed allow-list entry holds: a quarter, so
+// that somebody who still knows the reason reviews the exception.
 const allowDays = 90
 
-// AllowEntry returns the allow-list entry that would suppress a finding and its
-// like, in YAML. The reason is left for the reader to give: without one the
-// entry is refused.
+// AllowEntry returns, in YAML, the allow-list entry that would suppress a finding
+// and others like it. The reader must fill in the reason: an entry without one is
+// refused.
 func AllowEntry(f *detect.Finding) string {
 	var b strings.Builder
 	lead := "- "
@@ -21,7 +21,7 @@ func AllowEntry(f *detect.Finding) string {
 		b.WriteString(lead + key + ": " + value + "\n")
 		lead = "  "
 	}
-	if len(f.Also) == 0 { // else any of several would find it the next time
+	if len(f.Also) == 0 { // one of several would not suppress the finding next time
 		line("detection", yamlText(f.Detection))
 	}
 	switch f.EntityType {
@@ -31,7 +31,7 @@ func AllowEntry(f *detect.Finding) string {
 			bits = "/128"
 		}
 		line("cidr", yamlText(f.Entity+bits))
-	case "group": // the object says it all
+	case "group": // the object is enough
 	default:
 		line(f.EntityType, yamlText(f.Entity))
 	}
@@ -39,7 +39,7 @@ func AllowEntry(f *detect.Finding) string {
 		line("domain", yamlText(f.Object))
 	}
 	if b.Len() > 1000 {
-		// Names of that length are no names; the finding itself still has one.
+		// Texts of that length are not names. The finding itself still has a name.
 		b.Reset()
 		lead = "- "
 		line("fingerprint", yamlText(f.UID))
@@ -49,8 +49,8 @@ func AllowEntry(f *detect.Finding) string {
 	return b.String()
 }
 
-// yamlText returns a scalar that reads back as s: plain where that is safe,
-// else in double quotes, whose escapes YAML shares with Go.
+// yamlText returns a scalar that reads back as s: plain if that is safe, and
+// otherwise in double quotes. YAML's double quotes have the escapes of Go.
 func yamlText(s string) string {
 	for _, c := range s {
 		if !(c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c == '_' || c == '-' || c == '.') {

@@ -8,8 +8,8 @@ import (
 	"outflow/stats/detect"
 )
 
-// The timeline's drawing area, in SVG user units. The margins hold the axis
-// labels at their larger size on narrow screens.
+// The timeline's drawing area, in SVG user units. The margins have room for the
+// axis labels at their larger size on narrow screens.
 const (
 	chartWidth  = 720
 	chartHeight = 230
@@ -19,17 +19,17 @@ const (
 	plotBottom  = chartHeight - 38
 )
 
-// timelineDays is the most days a timeline shows: a month of history and some
-// to spare. Bars of more days would be too thin to tell apart on a phone.
+// timelineDays is the largest number of days in a timeline: a month of history and
+// some more. The bars of more days would be too thin to distinguish on a phone.
 const timelineDays = 45
 
-// A timeline is a finding's days as bars against the band of what is normal.
+// A timeline shows a finding's days as bars, with the band of normal values.
 type timeline struct {
 	ID            string
 	Width, Height int
 	Left, Right   int // of the grid lines
 	LabelX        int // where the labels of the vertical axis end
-	LabelY        int // base line of those of the horizontal one
+	LabelY        int // base line of the labels of the horizontal axis
 	Title, Desc   string
 	Ticks         []axisTick
 	Days          []axisTick
@@ -43,7 +43,7 @@ type timeline struct {
 type axisTick struct {
 	X, Y  string
 	Label string
-	Minor bool // left out where there is little room
+	Minor bool // left out where there is little space
 }
 
 type chartBar struct {
@@ -56,12 +56,12 @@ type timelineRow struct {
 	Day, Value, Normal, Part string
 }
 
-// coordinate writes a user unit to a tenth.
+// coordinate formats a coordinate in user units with one decimal.
 func coordinate(v float64) string {
 	return strings.TrimSuffix(strconv.FormatFloat(v, 'f', 1, 64), ".0")
 }
 
-// newTimeline draws the timeline of a finding, or returns nil if there is too
+// newTimeline draws the timeline of a finding. It returns nil if there is too
 // little to draw.
 func newTimeline(id string, f *detect.Finding) *timeline {
 	points := drawable(f.Timeline)
@@ -130,8 +130,8 @@ func newTimeline(id string, f *detect.Finding) *timeline {
 	return t
 }
 
-// drawable returns the last days of a timeline that can be drawn: finite, in
-// order, and at most timelineDays back.
+// drawable returns the last days of a timeline that can be drawn: finite, in order,
+// and at most timelineDays back.
 func drawable(points []detect.Point) []detect.Point {
 	if len(points) == 0 {
 		return nil
@@ -154,8 +154,8 @@ func drawable(points []detect.Point) []detect.Point {
 
 func hasBand(p detect.Point) bool { return p.Low != 0 || p.Mid != 0 || p.Up != 0 }
 
-// bandPaths outlines the band and its middle, one run for each stretch of
-// adjacent days that have one.
+// bandPaths outlines the band and its middle. Each stretch of adjacent days with a
+// band is a separate part of the path.
 func bandPaths(points []detect.Point, place func(detect.Point) (left, right, low, mid, up float64)) (band, mid string) {
 	var b, m strings.Builder
 	for i := 0; i < len(points); {
@@ -169,7 +169,7 @@ func bandPaths(points []detect.Point, place func(detect.Point) (left, right, low
 		}
 		for j, p := range points[i:n] {
 			left, right, low, middle, up := place(p)
-			// A band thinner than a line would not be seen.
+			// A band thinner than a line would be invisible.
 			up = min(up, low-1.5)
 			command := "L"
 			if j == 0 {
@@ -188,8 +188,8 @@ func bandPaths(points []detect.Point, place func(detect.Point) (left, right, low
 	return b.String(), m.String()
 }
 
-// axisStep returns the distance of 3 to 5 round ticks from 0, and the last of
-// them, at or above top.
+// axisStep returns the distance between round ticks, 3 to 5 above 0, and the last
+// tick, which is at or above top.
 func axisStep(top float64) (step, end float64) {
 	if top <= 0 {
 		return 1, 1

@@ -6,20 +6,21 @@ import (
 	"outflow/stats/detect"
 )
 
-// topUploads is how many uploads cloud_uploads.csv has. Fewer miss what stands out among
-// a company's shares and backups; more is what cloud_upload is there to judge.
+// topUploads is the number of uploads in cloud_uploads.csv. With fewer, an upload
+// that stands out could be hidden by a company's shares and backups. Larger sets
+// are what cloud_upload judges.
 const topUploads = 20
 
 // A cloudUpload is what an entity sent to one destination on one day.
 type cloudUpload struct {
 	detect.Row
 	service detect.CloudService
-	path    string // the start of that which got most, "" if no log says
-	most    int64  // bytes that it got
+	path    string // the start of the path with the most bytes, "" if no log has paths
+	most    int64  // bytes sent to that path
 }
 
 // cloudUploads returns the days, entities and destinations with the most bytes to
-// cloud storage and file sharing, most first.
+// cloud storage and file sharing, the largest first.
 func cloudUploads(r *Report) ([]cloudUpload, error) {
 	all := top[cloudUpload]{size: topUploads, by: func(u *cloudUpload) int64 { return u.BytesOut }}
 	if r.Destinations != nil {

@@ -17,8 +17,8 @@ import (
 // UTF-8, a header row, times in RFC 3339 UTC, lists joined by ";". Columns are
 // never reordered or renamed; new ones come last.
 //
-// Text that came from a log is as visible has it, and never begins like a
-// formula: see text. Numbers are never touched.
+// Text from a log is escaped as visible does it, and never begins like a formula:
+// see text. Numbers are never changed.
 var CSV = &Format{
 	Name:  "csv",
 	Title: "tables for spreadsheets and scripts",
@@ -55,8 +55,8 @@ var CSV = &Format{
 	},
 }
 
-// A csvColumn is one column of a table of T: its name, and what appends its cell
-// of a row, quoted where it must be.
+// A csvColumn is one column of a table of T: its name, and a function that appends
+// its cell of a row, quoted if needed.
 type csvColumn[T any] struct {
 	name string
 	cell func(b []byte, row *T) []byte
@@ -218,7 +218,7 @@ var entityColumns = []csvColumn[detect.EntityRisk]{
 	{"notable", func(b []byte, e *detect.EntityRisk) []byte { return strconv.AppendBool(b, e.Notable) }},
 }
 
-// incompleteFirst returns the inputs of objects that were not read before the others.
+// incompleteFirst returns the inputs with the incomplete objects before the others.
 func incompleteFirst(inputs []Input) []Input {
 	incomplete := map[string]bool{}
 	for i := range inputs {
@@ -237,7 +237,7 @@ func incompleteFirst(inputs []Input) []Input {
 	return inputs
 }
 
-// kindCounts writes kinds as cells of a list: "alert=12".
+// kindCounts formats kinds as the cells of a list: "alert=12".
 func kindCounts(kinds []Kind) []string {
 	out := make([]string, len(kinds))
 	for i, k := range kinds {
@@ -254,8 +254,8 @@ func appendText(b []byte, s string) []byte {
 	return appendQuoted(b, text(s))
 }
 
-// plain reports whether text is a cell as it is: letters, digits and what stands
-// in the names of hosts and people, which most texts are of.
+// plain reports whether text needs no escaping and no quotes: letters, digits and
+// the other characters in names of hosts and people. Most texts have only these.
 func plain(s string) bool {
 	for i := range len(s) {
 		switch c := s[i]; {
@@ -271,8 +271,8 @@ func plain(s string) bool {
 	return true
 }
 
-// appendQuoted appends a cell that may hold anything, in quotes where RFC 4180
-// or a reader wants them.
+// appendQuoted appends a cell that may hold anything, in quotes where RFC 4180 or a
+// reader needs them.
 func appendQuoted(b []byte, s string) []byte {
 	if s == "" || s != `\.` && s[0] != ' ' && !strings.ContainsAny(s, ",\"\r\n") {
 		return append(b, s...)
@@ -287,9 +287,9 @@ func appendQuoted(b []byte, s string) []byte {
 	return append(b, '"')
 }
 
-// text returns visible text. A spreadsheet takes one that begins with = + - @
-// (or their full-width forms), a tab, a carriage return or NUL for a formula:
-// a ' before it makes it text.
+// text returns visible text. Spreadsheets take a text that begins with = + - @ (or
+// their full-width forms), a tab, a carriage return or NUL as a formula. A ' before
+// it makes it text.
 func text(s string) string {
 	r, _ := utf8.DecodeRuneInString(s)
 	s = visible(s)
@@ -300,8 +300,8 @@ func text(s string) string {
 	return s
 }
 
-// appendList appends a cell of several texts. A semicolon within one is escaped,
-// as what is not printable is.
+// appendList appends a cell of several texts. A semicolon within a text is escaped
+// like an unprintable character.
 func appendList(b []byte, items []string) []byte {
 	if !slices.ContainsFunc(items, func(s string) bool { return !plain(s) }) {
 		for i, s := range items {
@@ -322,7 +322,7 @@ func appendList(b []byte, items []string) []byte {
 func appendInteger(b []byte, n int64) []byte { return strconv.AppendInt(b, n, 10) }
 
 // appendFloat appends the fewest digits that read back as f, and nothing for NaN.
-// There is an exponent only where plain digits would be mostly zeros.
+// It uses an exponent only where plain digits would be mostly zeros.
 func appendFloat(b []byte, f float64) []byte {
 	if math.IsNaN(f) {
 		return b
@@ -339,7 +339,7 @@ func appendFloat(b []byte, f float64) []byte {
 // appendScore appends a probability of a Summary.
 func appendScore(b []byte, n int64) []byte { return appendFloat(b, float64(n)/1e6) }
 
-// appendDay appends a day as in 2026-11-20.
+// appendDay appends a day such as 2026-11-20.
 func appendDay(b []byte, d detect.Day) []byte {
 	year, month, day := d.Time().Date()
 	if year < 0 || year > 9999 {
@@ -354,7 +354,8 @@ func appendDay(b []byte, d detect.Day) []byte {
 	return b
 }
 
-// appendTime appends µs UTC as RFC 3339, with as much of the second as is not zero.
+// appendTime appends a time in µs UTC as RFC 3339, without trailing zeros of the
+// second.
 func appendTime(b []byte, us int64) []byte {
 	day := detect.DayOf(us)
 	b = appendDay(b, day)
@@ -381,7 +382,7 @@ func appendTime(b []byte, us int64) []byte {
 // put2 writes two digits.
 func put2(b []byte, n int) { b[0], b[1] = byte('0'+n/10), byte('0'+n%10) }
 
-// appendSeen is appendTime where 0 means never.
+// appendSeen is appendTime, except that 0 means never.
 func appendSeen(b []byte, us int64) []byte {
 	if us == 0 {
 		return b
@@ -389,8 +390,9 @@ func appendSeen(b []byte, us int64) []byte {
 	return appendTime(b, us)
 }
 
-// appendShare appends the part of an input's rows that have a value in c, nothing
-// where there is no row, no such column, or nobody reads it.
+// appendShare appends the share of an input's rows that have a value in c. It
+// appends nothing if there is no row or no such column, or if nothing reads the
+// column.
 func appendShare(b []byte, in *Input, c columnar.Col) []byte {
 	known, rows, ok := coverage(in, c)
 	if !ok {
@@ -399,8 +401,8 @@ func appendShare(b []byte, in *Input, c columnar.Col) []byte {
 	return appendFloat(b, float64(known)/float64(rows))
 }
 
-// coverage returns how many of an input's rows have a value in c, and false
-// where the question does not arise.
+// coverage returns how many of an input's rows have a value in c. It reports false
+// if the input has no rows or no such column, or if nothing reads the column.
 func coverage(in *Input, c columnar.Col) (known, rows int64, ok bool) {
 	t := columnar.TableNamed(in.Table)
 	if t == nil || !t.Set().Has(c) || in.Rows == 0 {
@@ -410,7 +412,7 @@ func coverage(in *Input, c columnar.Col) (known, rows int64, ok bool) {
 	return known, in.Rows, ok
 }
 
-// evidence returns what of the log bears a finding out: the place of the
+// evidence returns the parts of the log that support a finding: the place of the
 // largest event, then example queries.
 func evidence(f *detect.Finding) []string {
 	var e []string

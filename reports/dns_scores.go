@@ -6,9 +6,9 @@ import (
 	"outflow/stats/detect"
 )
 
-// DNSScores writes what dns_model makes of every name that a source asked for: the
-// table that the search it comes from ends with. It has as many rows as there are
-// sources and names, so it is written only if asked for.
+// DNSScores writes dns_model's score of every name that a source asked for: the
+// table in which the original search ends. It has a row for each source and name,
+// so it is written only on request.
 var DNSScores = &Format{
 	Name:  "dns_scores",
 	Title: "the model's probability for each source and DNS name",
@@ -19,12 +19,12 @@ var DNSScores = &Format{
 	},
 }
 
-// Rows are of the newest query of a source and name, which has rank 1.
+// Each row is about the newest query of a source and name, so the rank is always 1.
 var scoreColumns = []csvColumn[detect.Row]{
 	{"src", func(b []byte, s *detect.Row) []byte { return appendText(b, s.Who()) }},
 	{"time", func(b []byte, s *detect.Row) []byte { return appendTime(b, s.Last) }},
 	{"query", func(b []byte, s *detect.Row) []byte {
-		for _, query := range s.Examples { // one
+		for _, query := range s.Examples { // there is one
 			b = appendText(b, query)
 		}
 		return b

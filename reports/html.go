@@ -17,9 +17,8 @@ import (
 	"outflow/stats/detect"
 )
 
-// HTML writes one page that needs nothing but itself: no network, no folder
-// beside it, and no JavaScript to be read. It opens no link to anything that
-// was observed.
+// HTML writes one self-contained page: no network, no folder beside it, and no
+// JavaScript is needed to read it. It has no link to anything that was observed.
 var HTML = &Format{
 	Name:  "html",
 	Title: "one self-contained page for people",
@@ -28,12 +27,13 @@ var HTML = &Format{
 	},
 }
 
-// maxPage is the most bytes the page has: mail gateways and browsers on phones
-// take that. What does not fit is counted on the page and stands in the tables.
+// maxPage is the largest size of the page in bytes: mail gateways and browsers on
+// phones accept that. What does not fit is counted on the page, and is in the
+// tables.
 const maxPage = 2_000_000
 
-// How much of each part the page shows at most. More would make it longer than
-// anyone reads; findings in full give way first when the page outgrows maxPage.
+// The largest number of entries that the page shows of each kind. Nobody reads a
+// longer page. If the page exceeds maxPage, it shows fewer findings in full.
 const (
 	maxFirst    = 10
 	maxFull     = 80
@@ -42,11 +42,11 @@ const (
 	maxUploads  = 15
 	maxDomains  = 25
 	maxInputs   = 100
-	maxNotes    = 50 // of blind spots, of warnings
+	maxNotes    = 50 // blind spots, and also warnings
 )
 
-// Characters shown of a text from a log; the whole of it, up to maxTitle,
-// stands in its tooltip.
+// The number of characters shown of a text from a log. The tooltip has up to
+// maxTitle characters of it.
 const (
 	maxName     = 80
 	maxPlace    = 160
@@ -82,7 +82,7 @@ func writeHTML(w io.Writer, r *Report) error {
 	}
 }
 
-// A gist is what the page needs of the report's large tables.
+// A gist is the part of the report's large tables that the page needs.
 type gist struct {
 	sent    map[string]float64 // by feed; beyond int64 where a log holds false counts
 	uploads top[UserDay]
@@ -125,16 +125,16 @@ func newGist(r *Report) (*gist, error) {
 	return g, err
 }
 
-// A top holds the rows of a stream with the largest values, largest first, and of
-// equal ones those that came first.
+// A top holds the rows of a stream with the largest values, the largest first. Of
+// equal rows, it holds the first ones.
 type top[T any] struct {
 	size int
 	by   func(row *T) int64
 	rows []T
-	of   int64 // how many there were
+	of   int64 // number of rows in the stream
 }
 
-// takes counts a row, and reports whether it is to be added.
+// takes counts a row, and reports whether it must be added.
 func (t *top[T]) takes(row *T) bool {
 	t.of++
 	return len(t.rows) < t.size || t.by(row) > t.by(&t.rows[t.size-1])
@@ -148,8 +148,8 @@ func (t *top[T]) add(row T) {
 	t.rows = slices.Insert(t.rows[:min(len(t.rows), t.size-1)], i, row)
 }
 
-// policy returns the page's Content-Security-Policy: nothing but its own style
-// and script, which are known by their hashes.
+// policy returns the page's Content-Security-Policy. It allows only the page's own
+// style and script, which it identifies by their hashes.
 func policy() string {
 	hash := func(s string) string {
 		sum := sha256.Sum256([]byte(s))
@@ -159,8 +159,8 @@ func policy() string {
 		"; base-uri 'none'; form-action 'none'"
 }
 
-// A page is what report.tmpl lays out. All of its strings are ready to be
-// shown: visible, cut, and in people's units.
+// A page is the data of report.tmpl. All its strings are ready to be shown:
+// escaped, cut, and in units for people.
 type page struct {
 	Style  template.CSS
 	Script template.JS
@@ -168,23 +168,23 @@ type page struct {
 
 	Title   string // of the window or tab
 	Period  string
-	Several bool // days
+	Several bool // several days
 	Verdict string
 	Quiet   bool // everything was read, and there is nothing to look at
 
-	Incomplete string // that objects were not read
+	Incomplete string // says that objects were not read
 	Missed     []pageMissed
 	NoLogs     string
 	About      []string
-	Alerts     []string // what limits the result so much that it stands on top
+	Alerts     []string // limits of the result so serious that they are at the top
 	Tiles      []tile
 
 	First     []lead
 	FirstMore int
 
 	Findings []finding
-	Brief    []finding // what is not in full: less serious, or allowed
-	Left     int       // on neither list
+	Brief    []finding // findings that are not in full: less serious, or allowed
+	Left     int       // findings on neither list
 
 	Entities     []entity
 	EntitiesLeft int
@@ -203,14 +203,14 @@ type page struct {
 	Warnings     []string
 	WarningsLeft int
 	Methods      []method
-	Judging      []method // those that judged anything
+	Judging      []method // detections that judged anything
 	AttackNote   string
 }
 
-// A shown is text from a log as the page shows it.
+// A shown is text from a log in the form that the page shows.
 type shown struct {
 	Text string
-	Full string // more of it, where Text is cut
+	Full string // more of the text, if Text is cut
 }
 
 func show(s string, size int) shown {
@@ -225,7 +225,7 @@ func show(s string, size int) shown {
 	return shown{head + "…", full}
 }
 
-// A pageMissed is what was not read for one reason.
+// A pageMissed is about the objects that were not read for one reason.
 type pageMissed struct {
 	What   string
 	Name   shown
@@ -237,7 +237,7 @@ type tile struct {
 	Name, Value, Note string
 }
 
-// A fact is a line of a finding's table of facts.
+// A fact is a row of a finding's table of facts.
 type fact struct {
 	Name  string
 	Value shown
@@ -245,7 +245,7 @@ type fact struct {
 	Wide  bool
 }
 
-// A lead is an entity to look at first, with the worst that was found on it.
+// A lead is an entity to look at first, with its worst finding.
 type lead struct {
 	finding
 	Also    []finding
@@ -255,7 +255,7 @@ type lead struct {
 }
 
 type finding struct {
-	ID       string // of its section; "" where it has none
+	ID       string // of its section; "" if it has none
 	Severity string
 	Urgency  string
 	Who      shown
@@ -276,7 +276,7 @@ type finding struct {
 	Snippet  string
 }
 
-// urgency says what a severity asks of the reader.
+// urgency says when a reader should act on a severity.
 var urgency = map[detect.Severity]string{
 	detect.Critical: "now",
 	detect.High:     "today",
@@ -333,7 +333,7 @@ func newPage(r *Report, g *gist, full int) *page {
 	return p
 }
 
-// openFindings returns those that no allow-list entry suppresses.
+// openFindings returns the findings that no allow-list entry suppresses.
 func openFindings(r *Report) []*detect.Finding {
 	var open []*detect.Finding
 	for i := range r.Findings {
@@ -344,7 +344,7 @@ func openFindings(r *Report) []*detect.Finding {
 	return open
 }
 
-// rows returns how many rows were read.
+// rows returns the number of rows read.
 func rows(r *Report) (n int64) {
 	for _, in := range r.Inputs {
 		n += in.Rows
@@ -352,8 +352,8 @@ func rows(r *Report) (n int64) {
 	return n
 }
 
-// verdict says in one sentence what came out, and where nothing did, what was
-// judged: the same words about a night of which nothing was read would be false.
+// verdict summarises the result in one sentence. If nothing was found, it says what
+// was judged: a night of which nothing was read must not have the same words.
 func verdict(r *Report) string {
 	short := conclusion(r)
 	switch {
@@ -419,7 +419,7 @@ func about(r *Report) []string {
 	return a
 }
 
-// alerts says what a reader must know before believing the rest.
+// alerts returns what a reader must know before believing the rest.
 func alerts(r *Report) []string {
 	var a []string
 	for i, b := range r.Blind {
@@ -456,7 +456,8 @@ func tiles(r *Report, g *gist) []tile {
 		concerned.Note = counted(notable, "is notable", "are notable")
 	}
 
-	// Feeds may have seen the same bytes: the largest is said, never the sum.
+	// Feeds may have seen the same bytes, so show the largest amount, never the
+	// sum.
 	sent := tile{"Most sent", "–", "no log says how much"}
 	if slices.ContainsFunc(r.Inputs, func(in Input) bool { return in.Known[columnar.BytesOut] > 0 }) {
 		sent.Value, sent.Note = byteSize(0), "to outside addresses"
@@ -489,8 +490,8 @@ func tiles(r *Report, g *gist) []tile {
 	return []tile{findings, concerned, sent, read, bad, dark}
 }
 
-// leads groups the findings that ask for something by their entity, in the order of
-// the worst that was found on each; among those of one severity notable ones first.
+// leads groups the findings that need action by entity. The entities are sorted by
+// their worst severity; with the same severity, notable entities come first.
 // sections are the first findings, in full.
 func leads(r *Report, sections []finding, methods map[string]*detect.Detection) (first []lead, more int) {
 	type who struct{ entityType, entity string }
@@ -533,7 +534,7 @@ func leads(r *Report, sections []finding, methods map[string]*detect.Detection) 
 	return first, more
 }
 
-// entityTypes are the words for what an entity is.
+// entityTypes are the words for the types of entities.
 var entityTypes = map[string]string{"user": "user", "src_ip": "address", "host": "host"}
 
 func entityType(t string) string {
@@ -544,13 +545,14 @@ func entityType(t string) string {
 	return t
 }
 
-// where returns the object of a finding as text that no program makes a link of.
+// where returns the object of a finding in a form that no program turns into a
+// link.
 func where(object string) shown { return show(defang(object), maxPlace) }
 
-// unusual says how unusual a finding is in a few words.
+// unusual says in a few words how unusual a finding is.
 func unusual(f *detect.Finding) string {
 	if isRule(f) {
-		return "" // one match is enough, and many need not be worse
+		return "" // one match is enough, and more matches need not be worse
 	}
 	if q := times(f.Observed, f.Baseline); q != "" {
 		return q + " normal"
@@ -561,10 +563,10 @@ func unusual(f *detect.Finding) string {
 	return ""
 }
 
-// isRule reports whether a Sigma rule made a finding.
+// isRule reports whether a finding comes from a Sigma rule.
 func isRule(f *detect.Finding) bool { return f.Detection == "sigma_rule" }
 
-// title returns a detection's title as a heading, or its name if it has none.
+// title returns a detection's title as a heading, or its name if it has no title.
 func title(name string, d *detect.Detection) string {
 	if d == nil || d.Title == "" {
 		name, _ = cut(name, maxName)
@@ -573,11 +575,11 @@ func title(name string, d *detect.Detection) string {
 	return strings.ToUpper(d.Title[:1]) + d.Title[1:]
 }
 
-// briefFinding has what a line of a table says of a finding.
+// briefFinding returns what a row of a table shows of a finding.
 func briefFinding(f *detect.Finding, d *detect.Detection) finding {
 	why := f.Why
-	// Names that were looked up or uploaded to must not become links when the
-	// page is mailed on.
+	// Names that were looked up or uploaded to must not become links when the page
+	// is sent by mail.
 	places := []string{f.Object}
 	if isRule(f) {
 		_, what := detect.RuleMatch(f.Key)
@@ -622,8 +624,8 @@ func newFinding(id string, f *detect.Finding, d *detect.Detection) finding {
 	return v
 }
 
-// facts returns who, what, where and when, then what was measured. What was
-// not measured is left out.
+// facts returns who, what, where and when, and then the measurements. What was not
+// measured is left out.
 func facts(f *detect.Finding) []fact {
 	var facts []fact
 	add := func(name, value, note string) {
@@ -684,7 +686,7 @@ func facts(f *detect.Finding) []fact {
 	case s.WindowEvents == 0:
 	case s.Names > 0:
 		add("Busiest 5 min", counted(int(s.WindowEvents), "query", "queries"), from)
-	default: // a correlation's
+	default: // of a correlation
 		add("Fullest window", counted(int(s.WindowEvents), "event", "events"), from)
 	}
 	if s.WindowBytes > 0 {
@@ -718,9 +720,9 @@ func facts(f *detect.Finding) []fact {
 	return append(facts, fact{"Finding", show(f.UID, maxPlace), "", false})
 }
 
-// paragraphs splits a detection's doc at blank lines and joins the lines of
-// each. A line that begins with "- ", or with a question and a colon, begins one
-// of its own.
+// paragraphs splits a detection's doc at blank lines and joins the lines of each
+// paragraph. A line that begins with "- ", or with a question and a colon, begins a
+// new paragraph.
 func paragraphs(doc string) []string {
 	var out []string
 	open := false
@@ -743,16 +745,17 @@ func paragraphs(doc string) []string {
 	return out
 }
 
-// asks reports whether a line of a doc begins with a question that it answers:
-// "What it cannot see: …".
+// asks reports whether a line of a doc begins with a question that the line
+// answers: "What it cannot see: …".
 func asks(line string) bool {
 	question, _, ok := strings.Cut(line, ": ")
 	word, _, _ := strings.Cut(question, " ")
 	return ok && len(question) < 40 && slices.Contains([]string{"What", "Why", "Who", "How"}, word)
 }
 
-// investigate returns the part of a detection's doc that says how: from the
-// paragraph that begins with the word on, or else the last, for it comes last.
+// investigate returns the part of a detection's doc that says how to investigate:
+// everything from the paragraph that begins with that word, or else the last
+// paragraph.
 func investigate(doc string) []string {
 	all := paragraphs(doc)
 	for i, p := range all {

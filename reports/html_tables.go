@@ -12,7 +12,7 @@ import (
 	"outflow/stats/detect"
 )
 
-// A cell is a number that a table shows in people's units and sorts by value.
+// A cell is a number. A table shows it in units for people, and sorts by its value.
 type cell struct {
 	Text string
 	V    string
@@ -49,7 +49,8 @@ func (p *page) entities(r *Report) {
 	}
 }
 
-// An upload is a bar: what an entity sent on a day beside what was normal for it.
+// An upload is a bar: what an entity sent on a day, compared with what is normal
+// for it.
 type upload struct {
 	Who    shown
 	Type   string
@@ -58,9 +59,9 @@ type upload struct {
 	Sent   cell
 	Normal cell
 	Times  string
-	Over   bool   // above what the threshold allows
-	Bar    string // width of the bar, of 100
-	Tick   string // place of the upper limit, of 100; "" if there is none
+	Over   bool   // above the alert limit
+	Bar    string // width of the bar, in percent
+	Tick   string // place of the upper limit, in percent; "" if there is none
 	Title  string
 }
 
@@ -95,7 +96,7 @@ func (p *page) uploads(days *top[UserDay]) {
 	}
 }
 
-// A stored is what an entity sent to one place of cloud storage on a day.
+// A stored is what an entity sent to one place of cloud storage on one day.
 type stored struct {
 	Who     shown
 	Type    string
@@ -104,7 +105,7 @@ type stored struct {
 	Service string
 	Sent    cell
 	Times   cell // requests or connections
-	Largest cell // of them
+	Largest cell // of these
 	At      string
 }
 
@@ -187,8 +188,8 @@ type domain struct {
 	Finding  string // id of the section, if there is one
 }
 
-// domains shows the domains whose names carried most: the bound that no tunnel
-// can dodge.
+// domains shows the domains whose names carried most data: an upper bound that no
+// tunnel can escape.
 func (p *page) domains(all *top[detect.Row], open []*detect.Finding) {
 	type place struct {
 		day detect.Day
@@ -220,7 +221,7 @@ func (p *page) domains(all *top[detect.Row], open []*detect.Finding) {
 	}
 }
 
-// An input is an object, or all of those of a feed, format and table.
+// An input is one object, or all objects of a feed, format and table.
 type input struct {
 	Name    shown
 	Feed    shown
@@ -240,17 +241,17 @@ type input struct {
 	Trouble []shown
 }
 
-// A known is how complete a column is.
+// A known says how complete a column is.
 type known struct {
 	Column string
 	Share  string
 	None   bool
 }
 
-// maxKinds is how many kinds of other records a line of the table of inputs names.
+// maxKinds is how many kinds of other records a row of the table of inputs names.
 const maxKinds = 4
 
-// coverageColumns are those whose absence makes detections blind.
+// coverageColumns are the columns without which detections are blind.
 var coverageColumns = []columnar.Col{columnar.User, columnar.BytesOut, columnar.BytesIn}
 
 func (p *page) inputs(r *Report) {
@@ -264,7 +265,7 @@ func (p *page) inputs(r *Report) {
 	for i := range r.Inputs {
 		in := &r.Inputs[i]
 		if in.Status == NoLog {
-			continue // said in a line of its own
+			continue // shown in a line of its own
 		}
 		k := kind{in.Feed, in.Format, in.Table}
 		sum := sums[k]
@@ -286,7 +287,7 @@ func (p *page) inputs(r *Report) {
 			troubled = append(troubled, in)
 		}
 	}
-	// What was not read comes before what has a few malformed records.
+	// Objects that were not read come before objects with a few malformed records.
 	slices.SortStableFunc(troubled, func(a, b *Input) int {
 		switch {
 		case a.Status.Incomplete() == b.Status.Incomplete():
@@ -417,7 +418,7 @@ type method struct {
 	Thresholds []setting
 }
 
-// A setting is a threshold as it was when the detection ran.
+// A setting is a threshold with the value it had when the detection ran.
 type setting struct {
 	Name, Value, Unit, Doc string
 }
@@ -439,8 +440,8 @@ func (p *page) methods(r *Report) {
 	}
 }
 
-// settings lists the fields of a detection's options: the name from its yaml
-// tag, unit and meaning from the tags unit and doc.
+// settings lists the fields of a detection's options: the name from the yaml tag,
+// and unit and meaning from the tags unit and doc.
 func settings(options any) []setting {
 	v := reflect.Indirect(reflect.ValueOf(options))
 	if v.Kind() != reflect.Struct {
@@ -479,7 +480,7 @@ func settingValue(v reflect.Value) string {
 	case v.CanInt():
 		return count(v.Int())
 	case v.CanFloat():
-		return strconv.FormatFloat(v.Float(), 'f', -1, 64) // as it ran, not rounded
+		return strconv.FormatFloat(v.Float(), 'f', -1, 64) // the value used, not rounded
 	case v.Kind() == reflect.Bool && v.Bool():
 		return "yes"
 	case v.Kind() == reflect.Bool:
@@ -500,7 +501,8 @@ func settingValue(v reflect.Value) string {
 	return ""
 }
 
-// snake writes a Go name in snake_case; letters of an abbreviation stay together.
+// snake writes a Go name in snake_case. The letters of an abbreviation stay
+// together.
 func snake(name string) string {
 	upper := func(i int) bool { return i < len(name) && name[i] >= 'A' && name[i] <= 'Z' }
 	var b strings.Builder

@@ -11,21 +11,21 @@ import (
 type Status uint8
 
 const (
-	Read       Status = iota // to its end, and most of it is rows or kinds that are known
+	Read       Status = iota // to its end, and most of it is rows or known kinds of records
 	Empty                    // it has no text
 	NoLog                    // it is plainly something else, such as a picture
 	Unknown                  // no format recognises it
 	Unreadable               // it could not be opened or decoded
-	Damaged                  // it ends early or is broken; what stands before was read
+	Damaged                  // it ends early or is broken; the part before that was read
 	Malformed                // at least half of its records were skipped
-	Unnamed                  // all of its records are of kinds that the format does not know
+	Unnamed                  // all its records are of kinds that the format does not know
 	numStatuses
 )
 
-// statuses has what is said of each Status.
+// statuses has the texts for each Status.
 var statuses = [numStatuses]struct {
 	name   string // in inputs.csv
-	phrase string // behind a number of objects
+	phrase string // follows a number of objects
 	remedy string
 }{
 	Read:  {"read", "", ""},
@@ -41,16 +41,16 @@ var statuses = [numStatuses]struct {
 		"outflow inspect shows what was found. If the format is another one, name it with --format or in the input."},
 }
 
-// Incomplete reports whether data in an object may not have been judged.
+// Incomplete reports whether the object may hold data that was not judged.
 func (s Status) Incomplete() bool { return s >= Unknown }
 
-// A Kind is records of a kind that the format knows and no table holds.
+// A Kind is a kind of records that the format knows and no table holds.
 type Kind struct {
 	Name  string // from the log
 	Count int64
 }
 
-// A Volume is rows and their bytes.
+// A Volume is a number of rows and their bytes.
 type Volume struct{ Rows, BytesOut, BytesIn int64 }
 
 // Add adds other rows.
@@ -60,8 +60,8 @@ func (v *Volume) Add(u Volume) {
 	v.BytesIn = addBytes(v.BytesIn, u.BytesIn)
 }
 
-// String returns what a sentence can be made of: "4.5 GB of 5 rows", "1 row" where
-// no bytes were sent.
+// String returns text for a sentence: "4.5 GB of 5 rows", or "1 row" if no bytes
+// were sent.
 func (v Volume) String() string {
 	rows := counted(int(v.Rows), "row", "rows")
 	if v.BytesOut == 0 {
@@ -70,7 +70,8 @@ func (v Volume) String() string {
 	return byteSize(float64(v.BytesOut)) + " of " + rows
 }
 
-// addBytes adds bytes as a log counts them: no sum of false counts is negative.
+// addBytes adds bytes as logs count them. The sum of false counts is never
+// negative.
 func addBytes(a, b int64) int64 {
 	if sum := a + b; sum >= a == (b >= 0) {
 		return sum
@@ -78,7 +79,7 @@ func addBytes(a, b int64) int64 {
 	return 1<<63 - 1
 }
 
-// Judged is a table of a feed that detections judged.
+// A Judged is a table of a feed, with the detections that judged it.
 type Judged struct {
 	Feed, Table string
 	Detections  []string
@@ -86,12 +87,12 @@ type Judged struct {
 
 // A completeness sums up which objects were read.
 type completeness struct {
-	objects int // that may be logs
+	objects int // objects that may be logs
 	by      [numStatuses][]*Input
-	partly  bool // some object that is incomplete has rows
+	partly  bool // some incomplete object has rows
 }
 
-// covered counts each object once, as the worst that is said of it.
+// covered counts each object once, with its worst status.
 func covered(inputs []Input) *completeness {
 	worst := map[string]*Input{}
 	rows := map[string]int64{}
@@ -121,7 +122,7 @@ func (c *completeness) incomplete() (n int) {
 	return n
 }
 
-// headline says that objects were not read, and "" if all were.
+// headline says that objects were not read. It is "" if all were.
 func (c *completeness) headline() string {
 	n := c.incomplete()
 	if n == 0 {
@@ -148,18 +149,19 @@ func (c *completeness) headline() string {
 const incompleteWord = "INCOMPLETE"
 
 // Incomplete says in a line that objects were not read, with their number by
-// reason; "" if all were. What is empty or no log is not missed.
+// reason. It is "" if all were read. Empty objects and objects that are not logs do
+// not count as missing.
 func Incomplete(inputs []Input) string { return covered(inputs).headline() }
 
-// A missed is the objects that were not read for one reason.
+// A missed is about the objects that were not read for one reason.
 type missed struct {
 	What   string // "1 unreadable: ", "3 unreadable, such as "
-	Name   string // of the first
-	Why    string // it was not; "" if What says all
+	Name   string // of the first object
+	Why    string // why it was not read; "" if What says everything
 	Remedy string
 }
 
-// missed returns what was not read, by reason.
+// missed returns the objects that were not read, by reason.
 func (c *completeness) missed() (all []missed) {
 	for s := Unknown; s < numStatuses; s++ {
 		if len(c.by[s]) == 0 {
@@ -194,10 +196,10 @@ func (in *Input) fault() string {
 	return ""
 }
 
-// NoLogs says in a line which objects are no logs, and "" if all may be.
+// NoLogs says in a line which objects are not logs. It is "" if all may be logs.
 func NoLogs(inputs []Input) string { return covered(inputs).noLogs() }
 
-// noLogs says in a line what was found that is no log, and "" if there was nothing.
+// noLogs says in a line which objects are not logs. It is "" if there are none.
 func (c *completeness) noLogs() string {
 	n := len(c.by[NoLog])
 	if n == 0 {
@@ -211,7 +213,7 @@ func (c *completeness) noLogs() string {
 	return counted(n, "object is no log", "objects are no logs") + ": " + what + "."
 }
 
-// byCount returns kinds, most first.
+// byCount returns kinds, the most frequent first.
 func byCount(counts map[string]int64) []Kind {
 	var kinds []Kind
 	for _, name := range slices.Sorted(maps.Keys(counts)) {
@@ -221,7 +223,7 @@ func byCount(counts map[string]int64) []Kind {
 	return kinds
 }
 
-// listKinds writes the first kinds, "2 PNG, 1 PDF", and how many there are besides.
+// listKinds writes the first kinds, "2 PNG, 1 PDF", and the number of the others.
 func listKinds(kinds []Kind, most int) string {
 	var parts []string
 	for _, k := range kinds[:min(len(kinds), most)] {
@@ -234,11 +236,11 @@ func listKinds(kinds []Kind, most int) string {
 	return strings.Join(parts, ", ")
 }
 
-// maxFeeds is how many feeds the verdict names: a sentence, not a table.
+// maxFeeds is how many feeds the verdict names: it is a sentence, not a table.
 const maxFeeds = 6
 
-// scope says what was judged, and by what: "squid (http) and zeek (dns, network) by
-// upload_ratio".
+// scope says what was judged, and by which detections: "squid (http) and zeek (dns,
+// network) by upload_ratio".
 func (r *Report) scope() string {
 	tables := map[string][]string{}
 	for _, j := range r.Judged {
@@ -259,7 +261,7 @@ func (r *Report) scope() string {
 	return listed(parts) + " by " + listed(slices.Sorted(maps.Keys(r.judgedBy())))
 }
 
-// judgedBy returns the detections that judged anything, by name.
+// judgedBy returns the names of the detections that judged anything.
 func (r *Report) judgedBy() map[string]bool {
 	by := map[string]bool{}
 	for _, j := range r.Judged {

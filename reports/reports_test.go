@@ -60,8 +60,8 @@ func golden(t *testing.T, name string, got []byte) {
 	}
 }
 
-// If this fails, the page says of a rule's finding what holds of DNS queries, or has a
-// link to where data went.
+// If this fails, the page says about a rule's finding what is true of DNS queries,
+// or has a link to where data went.
 func TestRuleFinding(t *testing.T) {
 	f := detect.Finding{
 		Key:       detect.Key{Feed: detect.AllFeeds, EntityType: "user", Entity: "ann", Object: "slack_upload: slack.com/api/files.upload"},
@@ -185,7 +185,7 @@ func (f *failing) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// A full disk must not leave half a report behind that looks whole.
+// A full disk must not leave half a report that looks complete.
 func TestWriteError(t *testing.T) {
 	for _, format := range All {
 		for _, f := range format.Files {
@@ -224,8 +224,8 @@ func TestPage(t *testing.T) {
 	}
 }
 
-// checkPage holds the page to what its policy allows: no resource but itself,
-// no inline handler or style, and no element that only a log could have made.
+// checkPage checks that the page keeps to its policy: no resource except itself, no
+// inline handler or style, and no element that only a log could have made.
 func checkPage(t *testing.T, root *html.Node) {
 	elements := []string{
 		"html", "head", "meta", "title", "style", "body", "script", "header", "main", "section", "article", "nav",
@@ -330,7 +330,7 @@ func digest(s string) string {
 	return base64.StdEncoding.EncodeToString(sum[:])
 }
 
-// Every finding must stand on the page or be counted as left out.
+// Every finding must be on the page or be counted as left out.
 func TestPageCounts(t *testing.T) {
 	for _, n := range []int{0, 1, maxFull, maxFull + 1, maxFull + maxBrief + 1, 5000} {
 		r := manyReport(n)
@@ -374,8 +374,8 @@ func TestVerdict(t *testing.T) {
 
 var ansi = regexp.MustCompile("\x1b\\[[0-9;]*m")
 
-// If this fails, logs that were not read look like logs without anything unusual, or
-// pictures and empty files look like logs that were not read.
+// If this fails, logs that were not read look like logs without anything unusual,
+// or pictures and empty files look like logs that were not read.
 func TestIncomplete(t *testing.T) {
 	in := func(name string, s Status, rows int64) Input { return Input{Name: name, Status: s, Rows: rows} }
 	for _, c := range []struct {
@@ -390,7 +390,8 @@ func TestIncomplete(t *testing.T) {
 		{[]Input{in("a", Damaged, 5), in("a", Damaged, 9), in("b", Read, 1)}, "INCOMPLETE: 1 of 2 objects was not fully read (1 damaged)."},
 		{[]Input{in("a", Malformed, 5), in("b", Unnamed, 0)},
 			"INCOMPLETE: 2 of 2 objects were not fully read (1 mostly malformed, 1 without a known record type)."},
-		// One feed reads what another cannot: it is still not read for that one.
+		// One feed reads an object that another cannot: for that one it is still
+		// not read.
 		{[]Input{in("a", Read, 5), in("a", Unknown, 0)}, "INCOMPLETE: 1 of 1 object was not fully read (1 of unrecognised format)."},
 	} {
 		if got := Incomplete(c.inputs); got != c.want {
@@ -499,7 +500,7 @@ func TestAllowEntry(t *testing.T) {
 	f := dnsFinding("fd00::17", `a": "b`, detect.High)
 	const rest = "cidr: \"fd00::17/128\"\n  domain: \"a\\\": \\\"b\"\n" +
 		"  reason: \"\"  # required: why this is expected, and who agreed\n  expires: 2027-02-18\n"
-	if got, want := AllowEntry(&f), "- "+rest; got != want { // that of one would leave it to the others
+	if got, want := AllowEntry(&f), "- "+rest; got != want { // an entry for one would leave the finding to the others
 		t.Errorf("of several detections: got %s, want %s", got, want)
 	}
 	f.Also = nil
@@ -512,7 +513,7 @@ func TestAllowEntry(t *testing.T) {
 	}
 }
 
-// A chart must not be drawn from what cannot be drawn, nor outside itself.
+// A chart must not be drawn from data that cannot be drawn, nor outside its area.
 func TestTimeline(t *testing.T) {
 	day := sampleDay
 	nan, inf := math.NaN(), math.Inf(1)
@@ -553,7 +554,7 @@ func TestTimeline(t *testing.T) {
 	}
 }
 
-// The ratios are those of WCAG 2.2: text needs 4.5, graphics 3.
+// The ratios are those of WCAG 2.2: text needs 4.5, graphics need 3.
 func TestContrast(t *testing.T) {
 	schemes := strings.SplitN(pageStyle, "prefers-color-scheme: dark", 2)
 	screen, _, _ := strings.Cut(schemes[1], "@media print")
@@ -597,7 +598,7 @@ func luminance(t *testing.T, hex string) float64 {
 	return .2126*channel(16) + .7152*channel(8) + .0722*channel(0)
 }
 
-// Readers would be shown a wall of text, and all of it as how to investigate.
+// If this fails, readers get a wall of text, and all of it as how to investigate.
 func TestQuestions(t *testing.T) {
 	const doc = "Queries of a source.\n\nWhat it sees: many\nof them.\nWhy that means exfiltration: data\nmust go somewhere.\nHow to investigate: the names;\nwho asks.\n"
 	want := []string{"Queries of a source.", "What it sees: many of them.", "Why that means exfiltration: data must go somewhere.", "How to investigate: the names; who asks."}
@@ -609,7 +610,7 @@ func TestQuestions(t *testing.T) {
 	}
 }
 
-// The largest rows are those that a stable sort puts first, whatever their number.
+// The top rows are the first rows of a stable sort, whatever their number.
 func TestTop(t *testing.T) {
 	r := rand.New(rand.NewPCG(7, 7))
 	for range 200 {
@@ -629,7 +630,7 @@ func TestTop(t *testing.T) {
 	}
 }
 
-// A table that cannot be read to its end must not pass for a whole one.
+// A table that cannot be read to its end must not be taken for a complete one.
 func TestBrokenTables(t *testing.T) {
 	broken := errors.New("the partition is damaged")
 	for _, f := range []File{CSV.Files[1], CSV.Files[2], CSV.Files[5], CSV.Files[6], HTML.Files[0]} {
@@ -643,7 +644,7 @@ func TestBrokenTables(t *testing.T) {
 	}
 }
 
-// Cells must be quoted as a CSV reader expects, whatever stands in them.
+// Cells must be quoted as a CSV reader expects, whatever they hold.
 func TestQuoting(t *testing.T) {
 	r := rand.New(rand.NewPCG(8, 8))
 	parts := []string{"a", "-", "@", ".", " ", ",", "\"", "\\", "\\.", "=", "é", "\t", "\r\n", "\n", "\xff", "\u2028", "\u00a0", ";", "\x00"}

@@ -11,7 +11,7 @@ import (
 	"outflow/stats/detect"
 )
 
-// The names that a log could hold to break a cell, a page or a terminal.
+// Names with which a log could break a cell, a page or a terminal.
 var hostile = []string{
 	`<script>alert(1)</script>`,
 	`=cmd|'/C calc'!A0`,
@@ -75,7 +75,7 @@ To investigate:
 	}
 }
 
-// sampleTimeline is four quiet weeks with an odd day in them, and a loud end.
+// sampleTimeline has four quiet weeks with an odd day in them, and a loud end.
 func sampleTimeline(last float64) []detect.Point {
 	var points []detect.Point
 	for i := range detect.Day(30) {
@@ -131,8 +131,8 @@ func dnsFinding(source, domain string, s detect.Severity) detect.Finding {
 	}
 }
 
-// sampleReport is a night with findings of each severity and with everything
-// that a log could hold against its reader.
+// sampleReport is a night with findings of each severity, and with everything that
+// a log could use against its reader.
 func sampleReport() *Report {
 	r, userDays, domains := quietTables()
 	userDays[0].BytesOut, userDays[1].BytesOut = 4_187_000_000, 402_000_000
@@ -199,8 +199,8 @@ func sampleReport() *Report {
 	return r
 }
 
-// sampleDestinations are more than cloud_uploads.csv has, the least of a name that a
-// log made up.
+// sampleDestinations are more than cloud_uploads.csv has. The smallest has a name
+// that a log made up.
 func sampleDestinations() (rows []detect.Row) {
 	add := func(feed, entity, object string, out, known int64) {
 		rows = append(rows, detect.Row{Day: sampleDay, Key: detect.Key{Feed: feed, EntityType: "user", Entity: entity, Object: object},
@@ -219,7 +219,7 @@ func sampleDestinations() (rows []detect.Row) {
 	return rows
 }
 
-// sampleMatches are of rules about Slack and storage, and of another one.
+// sampleMatches are matches of rules about Slack and storage, and of another rule.
 func sampleMatches() (rows []detect.Row) {
 	add := func(feed, entity, object string, events, out int64) {
 		rows = append(rows, detect.Row{Day: sampleDay, Key: detect.Key{Feed: feed, EntityType: "user", Entity: entity, Object: object},
@@ -281,7 +281,7 @@ func quietTables() (r *Report, userDays []UserDay, domains []detect.Row) {
 	return r, userDays, domains
 }
 
-// manyReport has n findings on names of the worst kind.
+// manyReport has n findings about names of the worst kind.
 func manyReport(n int) *Report {
 	r := sampleReport()
 	sample := r.Findings
@@ -304,8 +304,8 @@ func manyReport(n int) *Report {
 	return r
 }
 
-// worstReport has nothing but long texts of characters that take most bytes in
-// HTML, so that not even maxFull findings fit on the page.
+// worstReport has only long texts, of the characters that take most bytes in HTML,
+// so that not even maxFull findings fit on the page.
 func worstReport() *Report {
 	r := manyReport(1000)
 	quotes := strings.Repeat(`"`, 10_000)

@@ -7,21 +7,21 @@ import (
 	"outflow/stats/detect"
 )
 
-// maxSlack is how many rows slack.csv has. Nobody reads so many; more would be held
-// in memory, since they are sorted.
+// maxSlack is the largest number of rows in slack.csv. Nobody reads that many, and
+// the rows are held in memory because they are sorted.
 const maxSlack = 1000
 
 // slackRules are the rules whose matches are calls of Slack's API.
 var slackRules = []string{"slack_message", "slack_upload", "seed_slack"}
 
-// slackCalls returns the calls of Slack's API by day, client, host and method, most
-// first.
+// slackCalls returns the calls of Slack's API by day, client, host and method, the
+// most frequent first.
 func slackCalls(r *Report) ([]detect.Row, error) {
 	if r.Matches == nil {
 		return nil, nil
 	}
 	most := top[detect.Row]{size: maxSlack, by: func(c *detect.Row) int64 { return c.Events }}
-	var sum detect.Row // of rows that follow one another and are of one method
+	var sum detect.Row // of consecutive rows with the same method
 	finish := func() {
 		if sum.Events > 0 && most.takes(&sum) {
 			most.add(sum)
@@ -53,9 +53,9 @@ func sameCall(a, b *detect.Row) bool {
 	return a.Day == b.Day && keyA == keyB && hostA == hostB && methodA == methodB
 }
 
-// slackCall returns the host that was called, and the method: what stands behind
-// /api/. The address that a file is sent to is another one each time, and all of
-// them are the method upload.
+// slackCall returns the host that was called, and the method: the part of the path
+// after /api/. A file is sent to a new address each time; all of these count as the
+// method upload.
 func slackCall(c *detect.Row) (host, method string) {
 	_, what := detect.RuleMatch(c.Key)
 	host, path, _ := strings.Cut(what, "/")

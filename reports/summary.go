@@ -10,15 +10,15 @@ import (
 	"outflow/stats/detect"
 )
 
-// Rows of the findings table, and lines of each list below it. A terminal shows
-// some 40 lines; the report has the rest.
+// The rows of the findings table, and the lines of each list below it. A terminal
+// shows some 40 lines; the report has the rest.
 const (
 	summaryFindings = 10
 	summaryNotes    = 5
 )
 
-// Least and most terminal cells of the table's columns. The last takes what is
-// left.
+// The least and greatest widths of the table's columns, in terminal cells. The last
+// column takes the rest.
 const (
 	minWhy    = 24
 	maxWhoCol = 24
@@ -27,10 +27,10 @@ const (
 	indent    = "  "
 )
 
-// Summary writes the few lines that a run ends with: what was not read, if anything;
-// the worst findings, what was read, and what could not be judged. Lines are cut to width terminal
-// cells, or not at all if width is 0; colour allows ANSI colours. Log text can
-// neither add colours nor move the cursor.
+// Summary writes the few lines with which a run ends: what was not read, if
+// anything; the worst findings; what was read; and what could not be judged. Lines
+// are cut to width terminal cells, or not at all if width is 0. colour allows ANSI
+// colours. Log text can neither add colours nor move the cursor.
 func Summary(w io.Writer, r *Report, width int, colour bool) error {
 	if width > 0 {
 		width = max(width, 40)
@@ -59,13 +59,13 @@ var severityColours = map[detect.Severity]string{
 	detect.Info:     "2",
 }
 
-// line writes text, cut to what is left of the width.
+// line writes text, cut to the rest of the width.
 func (s *summary) line(parts ...string) {
 	s.out.WriteString(s.fit(strings.Join(parts, ""), s.width))
 	s.out.WriteByte('\n')
 }
 
-// fit cuts text to so many cells, and marks that it did. 0 cells: no limit.
+// fit cuts text to a number of cells, and marks the cut. 0 cells means no limit.
 func (s *summary) fit(text string, cells int) string {
 	if cells == 0 || uniseg.StringWidth(text) <= cells {
 		return text
@@ -81,7 +81,8 @@ func (s *summary) fit(text string, cells int) string {
 	return text[:size] + "…"
 }
 
-// incomplete says first of all that objects were not read, and what to do.
+// incomplete says, before anything else, that objects were not read, and what to
+// do.
 func (s *summary) incomplete(c *completeness) {
 	headline := c.headline()
 	if headline == "" {
@@ -172,9 +173,9 @@ func (s *summary) findings(r *Report) {
 	}
 }
 
-// narrow gives up cells until there is room for the reason: the widest texts
-// are cut first, then the place is left out, then the detection. Both stand in
-// the reason, too.
+// narrow reduces the widths of cells until there is room for the reason. It first
+// cuts the widest texts, then leaves out the place, and then the detection. The
+// reason names both, too.
 func (s *summary) narrow(cells *[4]int) {
 	for i, most := range [4]int{8, maxWhoCol, maxWhat, maxWhere} {
 		cells[i] = min(cells[i], most)
@@ -189,7 +190,7 @@ func (s *summary) narrow(cells *[4]int) {
 	}
 }
 
-// used returns the cells that columns of these widths take.
+// used returns the number of terminal cells that columns of these widths take.
 func (s *summary) used(cells [4]int) int {
 	n := 0
 	for _, c := range cells {
@@ -244,7 +245,7 @@ func (s *summary) notes(r *Report) {
 	s.list("Warnings:", warnings)
 }
 
-// list writes notes below a heading, wrapped: what limits a result is not cut.
+// list writes notes below a heading, wrapped: what limits a result must not be cut.
 func (s *summary) list(heading string, notes []string) {
 	if len(notes) == 0 {
 		return
@@ -261,14 +262,14 @@ func (s *summary) list(heading string, notes []string) {
 	}
 }
 
-// wrap writes a text over as many lines as it takes, broken at spaces: the
-// first after prefix, the others one indent further in.
+// wrap writes a text over as many lines as it needs, broken at spaces. The first
+// line begins with prefix; the others are indented one step further.
 func (s *summary) wrap(prefix, text string) {
 	s.out.WriteString(prefix)
 	s.wrapBehind(len(prefix), prefix, text)
 }
 
-// wrapBehind is wrap where so many cells of the first line are already written.
+// wrapBehind is wrap for a first line on which used cells are already written.
 func (s *summary) wrapBehind(used int, prefix, text string) {
 	rest := prefix + indent
 	for i, word := range strings.Fields(text) {

@@ -11,18 +11,17 @@ import (
 	"outflow/stats/detect"
 )
 
-// visible returns log text such that it shows what it holds and does nothing
-// else: what is not printable (control characters, ANSI escapes, characters
-// that turn the direction of text, blanks other than the space) becomes an
-// escape as in Go source, and what is not UTF-8 becomes U+FFFD. A backslash
-// stays as it is: DOMAIN\user is more frequent than text that tries to look
-// escaped.
+// visible returns log text in a form that shows what it holds and has no other
+// effect. What is not printable (control characters, ANSI escapes, characters that
+// change the direction of text, blanks other than the space) becomes an escape as
+// in Go source. Bytes that are not UTF-8 become U+FFFD. A backslash is unchanged:
+// DOMAIN\user is more frequent than text that tries to look escaped.
 func visible(s string) string {
 	s, _ = cut(s, math.MaxInt)
 	return s
 }
 
-// cut is visible, of at most size characters. It reports whether it left
+// cut is visible, cut to at most size characters. It reports whether it left
 // something out.
 func cut(s string, size int) (string, bool) {
 	var b strings.Builder
@@ -48,8 +47,8 @@ func cut(s string, size int) (string, bool) {
 	return b.String(), false
 }
 
-// defang writes a host such that neither a mail reader nor a chat makes a link
-// of it.
+// defang writes a host in a form that neither a mail reader nor a chat turns into a
+// link.
 func defang(s string) string {
 	s = strings.ReplaceAll(s, "://", "[:]//")
 	if strings.Contains(s, `:\`) { // a path of Windows
@@ -58,8 +57,8 @@ func defang(s string) string {
 	return strings.ReplaceAll(s, ".", "[.]")
 }
 
-// digits writes v, not negative, with two significant digits, or all of those
-// before the point: 1.2, 12, 123.
+// digits writes v, which is not negative, with two significant digits, or with all
+// digits before the point: 1.2, 12, 123.
 func digits(v float64) string {
 	if v < 9.95 {
 		return strings.TrimSuffix(strconv.FormatFloat(v, 'f', 1, 64), ".0")
@@ -67,8 +66,8 @@ func digits(v float64) string {
 	return strconv.FormatFloat(v, 'f', 0, 64)
 }
 
-// scaled writes v as digits and the largest prefix, a power of 1000, that
-// leaves at least 1.
+// scaled writes v as digits with the largest prefix, a power of 1000, that leaves
+// at least 1.
 func scaled(v float64, prefixes []string) string {
 	if v < 0 {
 		return "−" + scaled(-v, prefixes)
@@ -80,12 +79,12 @@ func scaled(v float64, prefixes []string) string {
 	return digits(v) + " " + prefixes[i]
 }
 
-// byteSize writes bytes as "4.2 GB"; k, M and G are powers of 1000.
+// byteSize writes bytes as "4.2 GB". k, M and G are powers of 1000.
 func byteSize(v float64) string {
 	return scaled(v, []string{"B", "kB", "MB", "GB", "TB", "PB", "EB"})
 }
 
-// shortCount writes a count as "12 M" where not every digit matters.
+// shortCount writes a count as "12 M", for places where not every digit matters.
 func shortCount(n int64) string {
 	if n < 100_000 {
 		return count(n)
@@ -110,7 +109,8 @@ func counted(n int, one, more string) string {
 	return count(int64(n)) + " " + more
 }
 
-// number writes a measure: whole from 100 on, else up to two decimals.
+// number writes a measurement: a whole number from 100 on, and else up to two
+// decimals.
 func number(v float64) string {
 	switch {
 	case math.IsNaN(v):
@@ -130,7 +130,7 @@ func number(v float64) string {
 	return strings.TrimSuffix(strings.TrimRight(s, "0"), ".")
 }
 
-// quantity writes a measure in a finding's unit: "4.2 GB a day" for B/day,
+// quantity writes a measurement in a finding's unit: "4.2 GB a day" for B/day,
 // "1,203 queries in 5 min" for queries/5min.
 func quantity(v float64, unit string) string {
 	base, per, _ := strings.Cut(unit, "/")
@@ -155,7 +155,7 @@ func quantity(v float64, unit string) string {
 	return base + "/" + per
 }
 
-// axisLabel is quantity without what the unit is counted by.
+// axisLabel is quantity without the part of the unit after the slash.
 func axisLabel(v float64, unit string) string {
 	if base, _, _ := strings.Cut(unit, "/"); base == "B" {
 		return byteSize(v)
@@ -163,7 +163,8 @@ func axisLabel(v float64, unit string) string {
 	return number(v)
 }
 
-// percent writes a share of a whole. Only none is 0 % and only all is 100 %.
+// percent writes a share of a whole. Only an empty part is 0 %, and only the whole
+// is 100 %.
 func percent(part, whole int64) string {
 	switch {
 	case whole == 0:
@@ -183,7 +184,7 @@ func percent(part, whole int64) string {
 	return strconv.FormatFloat(p, 'f', 1, 64) + " %"
 }
 
-// times writes how many times a is b; "" where that says nothing.
+// times writes a/b as a multiple. It is "" if that means nothing or is below 1.
 func times(a, b float64) string {
 	q := a / b
 	if math.IsNaN(q) || math.IsInf(q, 0) || b <= 0 || q < 1 {
@@ -203,8 +204,8 @@ const (
 
 func utc(us int64) time.Time { return time.UnixMicro(us).UTC() }
 
-// span writes from and to, both µs UTC, to the minute. The day is said once
-// where it is the same, and the whole of a day is only the day.
+// span writes from and to, both µs UTC, to the minute. It writes the day once if
+// both have the same day, and a whole day as only the day.
 func span(from, to int64) string {
 	a, b := utc(from), utc(to)
 	switch {
@@ -218,7 +219,7 @@ func span(from, to int64) string {
 	return a.Format(minute) + " – " + b.Format(minute)
 }
 
-// period writes what was judged as a reader would say it.
+// period writes the judged period as a reader would say it.
 func (r *Report) period() string {
 	if r.Window != [2]int64{} {
 		return span(r.Window[0], r.Window[1]) + " UTC"
@@ -239,8 +240,8 @@ func (r *Report) period() string {
 	return a.Format("2") + " to " + b.Format("2 January 2006")
 }
 
-// hours writes the hours of a bitmap as ranges: "01–03, 22" for bits 1, 2, 3
-// and 22.
+// hours writes the hours of a bitmap as ranges: "01–03, 22" for bits 1, 2, 3 and
+// 22.
 func hours(bitmap int64) string {
 	var parts []string
 	for h := 0; h < 24; h++ {

@@ -2,17 +2,17 @@ package stats
 
 import "math"
 
-// An Entropy measures texts. The zero value is ready; it is used by one
-// goroutine at a time and allocates nothing.
+// An Entropy measures texts. The zero value is ready for use. It allocates nothing,
+// and must not be used by several goroutines at once.
 type Entropy struct {
 	count [256]uint8
 }
 
-// entropyTable is the longest text that the table serves. A DNS name has at
-// most 255 bytes, and so much fits a count of 8 bits.
+// entropyTable is the length in bytes of the longest text that the table serves. A
+// DNS name has at most 255 bytes, and a count up to 255 fits 8 bits.
 const entropyTable = 255
 
-// entropyLog holds what the loop adds and divides by, so that it needs no
+// entropyLog holds the terms and divisors of the loop, so that the loop computes no
 // logarithm: gain[c] = f(c+1) − f(c) with f(c) = c·log2 c.
 var entropyLog = func() (t struct{ gain, log2, inverse [entropyTable + 1]float64 }) {
 	f := func(c int) float64 {
@@ -31,9 +31,9 @@ var entropyLog = func() (t struct{ gain, log2, inverse [entropyTable + 1]float64
 	return t
 }()
 
-// Bits returns the Shannon entropy of the bytes of text that are not dots, in
-// bits per byte: log2 n − (Σ c·log2 c)/n over the counts c of the n bytes. It is
-// 0 for text of one kind of byte or none, and never more than 8.
+// Bits returns the Shannon entropy of the bytes of text other than dots, in bits
+// per byte: log2 n − (Σ c·log2 c)/n over the counts c of the n bytes. It is 0 if
+// text has at most one distinct byte, and never more than 8.
 func (e *Entropy) Bits(text []byte) float64 {
 	if len(text) > entropyTable {
 		return longBits(text)
@@ -51,8 +51,8 @@ func (e *Entropy) Bits(text []byte) float64 {
 	}
 	clear(e.count[:])
 	n := len(text) - dots
-	// The sum of gains is off by a few units in the last place: text of one kind
-	// of byte must not come out below nothing.
+	// The sum of gains is off by a few units in the last place: the result must not
+	// be negative when all bytes are equal.
 	return max(0, t.log2[n]-sum*t.inverse[n])
 }
 

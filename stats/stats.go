@@ -1,11 +1,11 @@
-// Package stats is arithmetic on plain numbers: what is usual in a series, how
-// far a value is from it, and how much a text can carry. It knows nothing of
+// Package stats is arithmetic on plain numbers: what is usual in a series, how far
+// a value is from it, and how much information a text carries. It knows nothing of
 // logs.
 //
-// A function of no values, or of too few, returns NaN: it compares false with
-// every threshold, so that what could not be judged is never found unusual.
-// Input that holds NaN is the caller's mistake and gives an unspecified result.
-// No function changes its input.
+// A function that is given too few values returns NaN. NaN compares false with
+// every threshold, so what cannot be judged is never found unusual. Input that
+// holds NaN is a mistake of the caller, and the result is unspecified. No function
+// changes its input.
 package stats
 
 import (
@@ -20,9 +20,9 @@ import (
 const madScale = 1.4826
 
 // ScaleFloor is the smallest spread, in natural-log units, that a robust z-score
-// divides by. At 0.4 a day must be e^(3.5·0.4) = 4 times the usual to reach 3.5
-// however regular its past. Less would find a machine's one extra file; more
-// would hide what regular users do.
+// divides by. At 0.4 a day must be e^(3.5·0.4) = 4 times the usual to reach 3.5,
+// however regular its past is. A lower floor would report a machine's one extra
+// file; a higher one would hide what regular users do.
 const ScaleFloor = 0.4
 
 // Median returns the middle value, or the mean of the two middle ones.
@@ -53,14 +53,14 @@ func quantileSorted(x []float64, p float64) float64 {
 	return x[i]*(1-f) + x[i+1]*f
 }
 
-// Spread returns a robust standard deviation of residuals from their centre: the
-// root of the mean square, after pulling in what lies beyond three MADs (no less
-// than 3·ScaleFloor) to that distance. lost is the number of centres that were
-// estimated from the same values.
+// Spread returns a robust standard deviation of residuals from their centre. It
+// first pulls residuals beyond three MADs (or beyond 3·ScaleFloor, if that is more)
+// in to that distance, and then takes the root of their mean square. lost is the
+// number of centres that were estimated from the same values.
 //
-// Note: the MAD alone uses 37 % of what a normal sample tells about its spread.
-// With 30 days that noise makes most of the false findings: see the simulation
-// in detect.TestUploadSimulation.
+// Note: the MAD alone uses 37 % of the information that a normal sample holds about
+// its spread. With 30 days this noise causes most false findings: see the
+// simulation in detect.TestUploadSimulation.
 func Spread(residuals []float64, lost int) float64 {
 	n := len(residuals) - lost
 	if n < 1 {
@@ -80,9 +80,8 @@ func Spread(residuals []float64, lost int) float64 {
 	return math.Sqrt(sum / float64(n))
 }
 
-// Pool returns the standard deviation that n values with standard deviation s
-// and a prior of weight k values with standard deviation prior give together:
-// the root of the weighted mean variance.
+// Pool returns the root of the weighted mean variance of a sample and a prior: n
+// values with standard deviation s, and k values with standard deviation prior.
 func Pool(s float64, n int, prior float64, k int) float64 {
 	if n+k == 0 {
 		return math.NaN()
@@ -90,16 +89,16 @@ func Pool(s float64, n int, prior float64, k int) float64 {
 	return math.Sqrt((float64(n)*s*s + float64(k)*prior*prior) / float64(n+k))
 }
 
-// LogMB returns log(1 + bytes/1e6): the scale on which days of uploads are
-// compared, because they vary by factors and not by sums. What is below a
-// megabyte is all but zero on it. Negative bytes count as none.
+// LogMB returns log(1 + bytes/1e6), the scale on which days of uploads are
+// compared: they vary by factors, not by sums. Amounts below a megabyte are nearly
+// 0 on it. Negative bytes count as 0.
 func LogMB(bytes float64) float64 { return math.Log1p(max(bytes, 0) / 1e6) }
 
-// Bytes is the inverse of LogMB. Below 0 it returns 0.
+// Bytes is the inverse of LogMB. It returns 0 if logMB is below 0.
 func Bytes(logMB float64) float64 { return max(0, math.Expm1(logMB)*1e6) }
 
 // MeanSD returns the mean and the sample standard deviation (divisor n − 1), as
-// pandas does. The deviation of fewer than two values is NaN.
+// pandas does. The standard deviation of fewer than two values is NaN.
 func MeanSD(x []float64) (mean, sd float64) {
 	if len(x) == 0 {
 		return math.NaN(), math.NaN()
@@ -121,8 +120,8 @@ func Z(x float64, past []float64) float64 {
 	return (x - mean) / sd
 }
 
-// ZInSample returns the z-score of the last value in a sample that includes it.
-// It is at most (n−1)/√n, so 3 is out of reach of fewer than 11 values (Shiffler
+// ZInSample returns the z-score of the last value in a sample that includes it. The
+// score is at most (n−1)/√n, so fewer than 11 values cannot reach 3 (Shiffler
 // 1988). It is NaN if the sample has no spread.
 func ZInSample(x []float64) float64 {
 	if len(x) == 0 {
@@ -131,12 +130,13 @@ func ZInSample(x []float64) float64 {
 	return Z(x[len(x)-1], x)
 }
 
-// Ratio returns out/(in+1): bytes sent for each byte received. The 1 keeps it
-// finite for who receives nothing.
+// Ratio returns out/(in+1), the bytes sent for each byte received. The 1 keeps it
+// finite when nothing is received.
 func Ratio(out, in int64) float64 { return float64(out) / (float64(in) + 1) }
 
 // ProducerConsumerRatio returns (out−in)/(out+in), from −1 (only receives) to 1
-// (only sends), after Bullard and Gerth (2014). It is NaN if nothing moved.
+// (only sends), after Bullard and Gerth (2014). It is NaN if no bytes were sent or
+// received.
 func ProducerConsumerRatio(out, in int64) float64 {
 	o, i := float64(out), float64(in)
 	if o+i == 0 {

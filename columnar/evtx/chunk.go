@@ -1,9 +1,9 @@
 // Package evtx reads Windows event logs in their binary form: a header of 4 KiB,
-// then chunks of 64 KiB that hold records of binary XML. It knows nothing of what
-// events mean.
+// then chunks of 64 KiB that hold records of binary XML. It does not interpret the
+// events.
 //
-// A file is read piece by piece (Piece), and a chunk record by record (Reader).
-// What is damaged is told by errors, and what is intact around it is read.
+// Piece cuts a file into pieces, and a Reader reads the records of a piece. Damage
+// is reported by errors, and intact records around it are still read.
 package evtx
 
 import (
@@ -21,7 +21,7 @@ const (
 
 	chunkHeader  = 512
 	recordHeader = 24
-	// leastRecord is the size of a record of no content, with its size at the end.
+	// leastRecord is the size of an empty record, with the size field at its end.
 	leastRecord = recordHeader + 4
 )
 
@@ -31,7 +31,7 @@ var (
 	recordMagic = []byte("**\x00\x00")
 )
 
-// What is wrong with chunks and records. These texts are all that are used.
+// The faults of chunks and records. A Reader returns no other error but io.EOF.
 var (
 	ErrMagic    = errors.New("no chunk where one should be")
 	ErrChecksum = errors.New("chunk does not match its checksum")
@@ -47,16 +47,18 @@ func IsHeader(p []byte) bool { return bytes.HasPrefix(p, fileMagic) }
 // IsChunk reports whether p begins with a chunk.
 func IsChunk(p []byte) bool { return bytes.HasPrefix(p, chunkMagic) }
 
-// Dirty reports whether a header says that the file was not closed: then its
-// counts and the checksums of its chunks may be older than its records.
+// Dirty reports whether a header says that the file was not closed. In that case
+// the counts in the header and the checksums of chunks may be older than the
+// records.
 func Dirty(header []byte) bool {
 	const flags = 120
 	return len(header) >= flags+4 && header[flags]&1 != 0
 }
 
-// Piece returns the length of the piece of a file that p begins with: a header, a
-// chunk, or what stands between them that is neither. It is 0 if p is too short to
-// tell; if p is all that is left, it is so only where p is empty.
+// Piece returns the length of the piece of a file at the start of p: a header, a
+// chunk, or bytes between them that are neither. all says that p holds the rest of
+// the file. Piece returns 0 if p is empty, or if it is too short to tell and all is
+// false.
 func Piece(p []byte, all bool) int {
 	size := ChunkSize
 	if IsHeader(p) {
@@ -65,14 +67,14 @@ func Piece(p []byte, all bool) int {
 	after := p[min(len(p), size):]
 	switch {
 	case len(after) < len(fileMagic) && !all:
-		// What follows tells whether something is missing.
+		// The bytes that follow tell whether something is missing.
 		return 0
 	case IsHeader(p), IsChunk(p) && (len(after) < len(fileMagic) || IsChunk(after) || IsHeader(after) || allZero(after[:len(fileMagic)])):
 		return min(len(p), size)
 	case len(p) == 0:
 		return 0
 	}
-	// Find the piece that comes too early, or the first one after damage.
+	// Find the next piece: it comes too early, or is the first one after damage.
 	within := p[1:min(len(p), size+len(fileMagic)-1)]
 	for _, magic := range [][]byte{chunkMagic, fileMagic} {
 		if i := bytes.Index(within, magic); i >= 0 {
@@ -85,8 +87,8 @@ func Piece(p []byte, all bool) int {
 
 func allZero(p []byte) bool { return len(bytes.TrimLeft(p, "\x00")) == 0 }
 
-// Records returns how many records, sound or damaged, a Reader tells of in a
-// piece of a file.
+// Records returns how many records a Reader finds in a piece of a file. A damaged
+// stretch counts as one record.
 func Records(piece []byte) (n int64) {
 	var w walk
 	w.open(piece)
@@ -102,9 +104,9 @@ func Records(piece []byte) (n int64) {
 type walk struct {
 	chunk []byte
 	at    int
-	free  int    // where the header says that records end
+	free  int    // where records end according to the header
 	last  uint64 // id of the last record
-	any   bool   // there was one
+	any   bool   // there was a record
 }
 
 // open starts at the first record of a piece.
@@ -123,7 +125,7 @@ func (w *walk) open(piece []byte) {
 	}
 }
 
-// record returns the record at w.chunk[at:], or nil if none is there.
+// record returns the record at w.chunk[at:], or nil if there is none.
 func (w *walk) record(at int) []byte {
 	p := w.chunk[at:]
 	if len(p) < leastRecord || !bytes.HasPrefix(p, recordMagic) {
@@ -136,13 +138,14 @@ func (w *walk) record(at int) []byte {
 	return p[:size]
 }
 
-// next returns the next record. Damage is told of once, however many records it
-// took: then err is set.
+// next returns the next record. For a damaged stretch it returns an error once,
+// however many records were in it.
 func (w *walk) next() (record []byte, ok bool, err error) {
 	record = w.record(w.at)
 	if w.at >= w.free {
-		// A chunk that is being written has records behind what its header says.
-		// Others there are leftovers of an older use of the chunk.
+		// A chunk that is still being written has valid records beyond the end that
+		// its header gives. Their ids go on; other records there are left over from
+		// an older use of the chunk.
 		if record == nil || w.any && binary.LittleEndian.Uint64(record[8:]) != w.last+1 {
 			return nil, false, nil
 		}
@@ -155,8 +158,8 @@ func (w *walk) next() (record []byte, ok bool, err error) {
 	return record, true, nil
 }
 
-// skip goes to the next sound record, and reports whether there is one, or was
-// anything else before the end.
+// skip goes to the next sound record. It reports whether there is one, or whether
+// it skipped anything but zeros.
 func (w *walk) skip() bool {
 	from := w.at
 	for w.at < w.free {
@@ -172,8 +175,8 @@ func (w *walk) skip() bool {
 	return w.at < w.free || !allZero(w.chunk[from:w.at])
 }
 
-// check returns what is wrong with the chunk as a whole, and how many records its
-// header tells of; -1 if it cannot be trusted.
+// check returns what is wrong with the chunk as a whole, and the number of records
+// by its header, or -1 if the header cannot be trusted.
 func (w *walk) check() (records int64, err error) {
 	c := w.chunk
 	if !IsChunk(c) {

@@ -23,8 +23,8 @@ import (
 
 var update = flag.Bool("update", false, "rewrite testdata")
 
-// paths returns an event as lines: the path of each element that holds no other
-// and of each attribute, with its text.
+// paths returns an event as lines: for each attribute, and each element that has no
+// other element in it, the path and the text.
 func paths(event []Token) (lines []string, err error) {
 	var open []string
 	var text strings.Builder
@@ -63,11 +63,11 @@ func paths(event []Token) (lines []string, err error) {
 	return lines, nil
 }
 
-// A reading is all that a file gives.
+// A reading is everything that is read from a file.
 type reading struct {
 	ids     []uint64
 	events  [][]string
-	damage  []string // what Open and Next said, and what is missing
+	damage  []string // the errors of Open and Next, and the number of missing records
 	missing int64
 }
 
@@ -118,8 +118,8 @@ func sampleFile() []byte {
 	return file(0, a.bytes(), b.bytes())
 }
 
-// If this fails, the file that tests of other packages read is not what the writer
-// writes.
+// If this fails, the sample file in other packages' tests differs from what the
+// writer writes.
 func TestSampleFile(t *testing.T) {
 	w := newChunk()
 	w.sample(1)
@@ -135,7 +135,7 @@ func TestSampleFile(t *testing.T) {
 	}
 }
 
-// If this fails, an event is not what Windows makes of it.
+// If this fails, an event differs from what Windows makes of it.
 func TestEvent(t *testing.T) {
 	got := read(t, sampleFile())
 	if len(got.damage) > 0 || got.missing != 0 {
@@ -252,8 +252,8 @@ func TestBinaryXML(t *testing.T) {
 	}
 }
 
-// If this fails, values are not written as Windows writes them. What is wanted is
-// from the documentation of the types and Windows' own output.
+// If this fails, values are not written as Windows writes them. The expected texts
+// are from the documentation of the types and from Windows' own output.
 func TestValues(t *testing.T) {
 	le := func(v any) []byte {
 		b, err := binary.Append(nil, binary.LittleEndian, v)
@@ -313,7 +313,7 @@ func TestValues(t *testing.T) {
 	}
 }
 
-// If this fails, damage costs more records than it must, or is not told of.
+// If this fails, damage costs more records than it must, or is not reported.
 func TestDamage(t *testing.T) {
 	const first, second = HeaderSize, HeaderSize + ChunkSize // where the chunks begin
 	ids := []uint64{101, 102, 103, 104, 105, 106, 107, 108, 109, 110}
@@ -487,7 +487,7 @@ func TestLimits(t *testing.T) {
 	}
 }
 
-// If this fails, a file that arrives in parts is cut elsewhere than a whole one.
+// If this fails, a file that arrives in parts is cut differently from a whole one.
 func TestPieces(t *testing.T) {
 	f := slices.Insert(sampleFile(), HeaderSize+ChunkSize, []byte("some more bytes")...)
 	var whole []int
@@ -514,7 +514,7 @@ func TestPieces(t *testing.T) {
 	}
 }
 
-// If this fails, the reader makes garbage for each event.
+// If this fails, the reader allocates memory for each event.
 func TestAllocations(t *testing.T) {
 	f := sampleFile()
 	var r Reader
@@ -537,7 +537,7 @@ func TestAllocations(t *testing.T) {
 }
 
 func FuzzEVTX(f *testing.F) {
-	// Without what makes the file long.
+	// Leave out the zeros that make the file long.
 	short := sampleFile()[:HeaderSize+ChunkSize]
 	f.Add(bytes.TrimRight(short, "\x00"))
 	f.Add(bytes.TrimRight(short[HeaderSize:], "\x00"))
@@ -580,8 +580,9 @@ func BenchmarkRead(b *testing.B) {
 	b.ReportMetric(float64(events)*float64(b.N)/b.Elapsed().Seconds(), "events/s")
 }
 
-// Real logs, where there are some, as libevtx' evtxexport reads them. It keeps the
-// zeros in front of hexadecimal numbers, and leaves out what it cannot read.
+// Real logs, if there are any, compared with the output of libevtx' evtxexport.
+// evtxexport keeps leading zeros of hexadecimal numbers, and leaves out what it
+// cannot read.
 func TestRealLogs(t *testing.T) {
 	dir := os.Getenv("OUTFLOW_DATA")
 	if dir == "" {
@@ -616,7 +617,8 @@ func TestRealLogs(t *testing.T) {
 	}
 }
 
-// The events of Sigma's regression tests, as evtx_dump writes them in JSON.
+// The events of Sigma's regression tests, compared with the JSON that evtx_dump
+// writes.
 func TestSigmaLogs(t *testing.T) {
 	dir := os.Getenv("OUTFLOW_DATA")
 	if dir == "" {
@@ -682,8 +684,8 @@ func TestSigmaLogs(t *testing.T) {
 				case map[string]any, []any:
 					continue
 				}
-				// It takes off the space that cmd.exe puts behind its own name, and one
-				// text has been put in lower case.
+				// That JSON lacks the space that cmd.exe appends to its own name,
+				// and has one text in lower case.
 				if value := strings.TrimSpace(fields[field]); !strings.EqualFold(value, text) && strings.Trim(value, "{}") != text {
 					t.Errorf("%s: %s: got %q, want %q", name, field, value, text)
 				}
@@ -697,8 +699,8 @@ func TestSigmaLogs(t *testing.T) {
 	t.Logf("%d files, %d values", len(files), compared)
 }
 
-// eventRecordID returns the id of an event. That of its record is another where
-// events were copied from one file into another.
+// eventRecordID returns the id in an event. The id of its record differs if the
+// event was copied from another file.
 func eventRecordID(lines []string) string {
 	for _, line := range lines {
 		if id, ok := strings.CutPrefix(line, "Event/System/EventRecordID="); ok {
@@ -764,7 +766,8 @@ func exported(t *testing.T, name string) map[string][]string {
 	}
 }
 
-// normal returns lines with values that may be written in several ways in one.
+// normal returns lines with values that can be written in several ways written in
+// one.
 func normal(lines []string) []string {
 	var out []string
 	for _, line := range lines {

@@ -6,18 +6,18 @@ import (
 	"unicode/utf8"
 )
 
-// Limits of an event. Sound ones stay far below, as a record has less than
-// 64 KiB; they bound what a hostile chunk, in which values and templates refer to
-// each other, can make of it.
+// Limits of an event. Sound events stay far below them, because a record has less
+// than 64 KiB. They bound what a hostile chunk can expand to: values and templates
+// in it can refer to each other.
 const (
-	maxDepth  = 64      // elements in elements
-	maxNested = 16      // binary XML in values of binary XML
+	maxDepth  = 64      // nesting of elements
+	maxNested = 16      // nesting of binary XML in values
 	maxTokens = 1 << 16 // of an event
 	maxText   = 1 << 20 // bytes of all texts of an event
 	maxName   = 512     // characters
-	maxSteps  = 1 << 17 // tokens of binary XML that are looked at in a chunk, each template once
+	maxSteps  = 1 << 17 // tokens of binary XML that are read in a chunk; each template counts once
 	maxRun    = 1 << 16 // steps that an event runs
-	maxWork   = 1 << 21 // steps that the events of a chunk run, and sixteenths of the bytes of their texts
+	maxWork   = 1 << 21 // steps that a chunk's events run, plus their texts' bytes in sixteenths
 	maxNames  = 1 << 12 // names that are kept from chunk to chunk
 )
 
@@ -26,12 +26,12 @@ type Kind uint8
 
 const (
 	Start     Kind = iota // an element begins; its attributes follow
-	Attribute             // of the element that began last
-	Text                  // in the element that is open; never twice in a row
-	End                   // the element ends
+	Attribute             // an attribute of the element that began last
+	Text                  // text in the open element; never twice in a row
+	End                   // the open element ends
 )
 
-// A Token is a part of an event, in the order of XML.
+// A Token is a part of an event, in the order of the XML.
 type Token struct {
 	Kind Kind
 	Name string // of Start, End and Attribute
@@ -41,36 +41,36 @@ type Token struct {
 // A Record is an event of a chunk.
 type Record struct {
 	ID      uint64
-	Written int64 // when it was written, µs since 1970 UTC
-	// Event holds whole elements, most often one. Attributes and elements whose
-	// value is optional and null are left out. An element whose content is an
-	// array is repeated for each item. It is valid until the next call of Next
-	// or Open.
+	Written int64 // the time at which it was written, µs since 1970 UTC
+	// Event holds whole elements, usually one. Attributes and elements whose value
+	// is optional and null are left out. An element that contains just an array is
+	// repeated for each item. Event is valid until the next call of Next or Open.
 	Event []Token
 }
 
-// A Reader reads the records of chunks. The zero value is ready; one Reader is
-// used for many chunks, as it keeps its memory. It is used by one goroutine.
+// A Reader reads the records of chunks. The zero value is ready for use. One Reader
+// should be used for many chunks, because it keeps its memory. It must not be used
+// by several goroutines at once.
 type Reader struct {
 	walk  walk
-	want  int64 // records that the chunk's header tells of, -1 if not known
+	want  int64 // number of records by the chunk's header, -1 if unknown
 	found int64
 
 	program   []step
-	templates map[uint32]template // by where they stand in the chunk
+	templates map[uint32]template // by their offset in the chunk
 	literals  []byte
-	steps     int // of maxSteps
+	steps     int // counts towards maxSteps
 	names     map[string]string
 	name      []byte // scratch
 
 	record Record
 	text   []byte
 	values []value
-	ran    int // of maxRun
-	work   int // of maxWork, up to the last record
+	ran    int // counts towards maxRun
+	work   int // counts towards maxWork, up to the last record
 }
 
-// A step is a token of binary XML that was looked at.
+// A step is an instruction compiled from a token of binary XML.
 type step struct {
 	op    op
 	index uint16 // of the value
@@ -85,23 +85,23 @@ const (
 	opAttribute
 	opContent // the attributes have ended
 	opText
-	opValue    // a value takes its place
-	opOptional // the same; an attribute is left out if it is null
+	opValue    // a value is inserted here
+	opOptional // a value is inserted here; if it is null, its attribute is left out
 	opEnd
 )
 
-// A template is a part of the program.
+// A template is a range of the program.
 type template struct{ first, end int }
 
-// A value is a part of the chunk that takes a place in a template.
+// A value is a part of the chunk that is inserted into a template.
 type value struct {
 	kind   uint8
 	at, to int
 }
 
-// Open starts at a piece of a file, which must not change until the last record
-// has been used. The error is what is wrong with the piece as a whole; records
-// that are intact are read all the same. A header has no records and no error.
+// Open starts reading a piece of a file. The piece must not change until the last
+// record has been used. An error says what is wrong with the piece as a whole; its
+// intact records can still be read. A header has no records and gives no error.
 func (r *Reader) Open(piece []byte) error {
 	r.walk.open(piece)
 	r.program, r.literals, r.steps, r.work = r.program[:0], r.literals[:0], 0, 0
@@ -121,8 +121,8 @@ func (r *Reader) Open(piece []byte) error {
 	return err
 }
 
-// Next returns the next record; io.EOF if there is none. After any other error,
-// which stands for one or more records that are lost, it may be called again.
+// Next returns the next record, or io.EOF if there is none. Any other error stands
+// for one or more lost records, and Next may be called again.
 func (r *Reader) Next() (*Record, error) {
 	record, ok, err := r.walk.next()
 	if !ok {
@@ -136,10 +136,10 @@ func (r *Reader) Next() (*Record, error) {
 	r.record.Written = (int64(binary.LittleEndian.Uint64(record[16:])>>1) - epoch/2) / 5
 	r.record.Event = r.record.Event[:0]
 	if r.text == nil {
-		r.text = make([]byte, 0, 4096) // a text that is empty is not nil
+		r.text = make([]byte, 0, 4096) // an empty text is not nil
 	}
 	r.text, r.values, r.ran = r.text[:0], r.values[:0], 0
-	// Offsets in binary XML are from the start of the chunk.
+	// Offsets in binary XML count from the start of the chunk.
 	end := r.walk.at - 4
 	err = ErrLimit
 	if r.work < maxWork {
@@ -152,11 +152,12 @@ func (r *Reader) Next() (*Record, error) {
 	return &r.record, nil
 }
 
-// Missing returns how many records the chunk's header tells of that Next has not:
-// those that a damage it told of once took along. It is of use after io.EOF.
+// Missing returns how many records of the chunk's header Next did not return,
+// neither as a record nor as an error: records lost to damage that Next reported as
+// one error. Call it after io.EOF.
 func (r *Reader) Missing() int64 { return max(0, r.want-r.found) }
 
-// Tokens of binary XML, without the bit that says that more follows.
+// The tokens of binary XML, without the bit that says that more follows.
 const (
 	tokenEOF = iota
 	tokenStart
@@ -178,7 +179,7 @@ const (
 	tokenMore = 0x40
 )
 
-// fragment adds what the binary XML chunk[at:end] says to the event.
+// fragment adds the binary XML in chunk[at:end] to the event.
 func (r *Reader) fragment(at, end, nested int) error {
 	if nested == maxNested {
 		return ErrLimit
@@ -218,7 +219,7 @@ func (r *Reader) fragment(at, end, nested int) error {
 	return nil
 }
 
-// instance runs the template that chunk[at] names with the values behind it.
+// instance runs the template that chunk[at] names, with the values that follow it.
 func (r *Reader) instance(at, end, nested int) (next int, err error) {
 	c := r.walk.chunk
 	if at+10 > end {
@@ -275,7 +276,7 @@ func (r *Reader) instance(at, end, nested int) (next int, err error) {
 	return to, err
 }
 
-// instruction returns where a processing instruction ends.
+// instruction returns the end of a processing instruction.
 func (r *Reader) instruction(at, end int) (next int, err error) {
 	if r.walk.chunk[at]&^tokenMore == tokenPITarget {
 		_, next, err = r.nameAt(at+1, end)
@@ -285,8 +286,9 @@ func (r *Reader) instruction(at, end int) (next int, err error) {
 	return next, err
 }
 
-// nameAt returns the name that the offset at chunk[at] refers to, and where what
-// follows begins: the name itself may stand there.
+// nameAt returns the name that the offset at chunk[at] refers to, and the place
+// after that offset. If the name itself is stored there, it returns the place after
+// the name.
 func (r *Reader) nameAt(at, end int) (name string, next int, err error) {
 	c := r.walk.chunk
 	if at < 0 || at+4 > end {
@@ -318,12 +320,13 @@ func (r *Reader) nameAt(at, end int) (name string, next int, err error) {
 	return name, at, nil
 }
 
-// inline reports whether the offset of a name at chunk[at] is that of what follows.
+// inline reports whether the name whose offset is at chunk[at] is stored right
+// after that offset.
 func (r *Reader) inline(at, end int) bool {
 	return at+4 <= end && int64(binary.LittleEndian.Uint32(r.walk.chunk[at:])) == int64(at)+4
 }
 
-// stringAt returns the counted string at chunk[at] and where it ends.
+// stringAt returns the counted string at chunk[at] and its end.
 func (r *Reader) stringAt(at, end int) (text []byte, next int, err error) {
 	c := r.walk.chunk
 	if at+2 > end {
@@ -338,14 +341,14 @@ func (r *Reader) stringAt(at, end int) (text []byte, next int, err error) {
 	return r.literals[start:], at + n, nil
 }
 
-// compile adds the element that begins at chunk[at] to the program, and returns
-// where it ends. depends says whether elements have a number that says what they
-// depend on: those of templates do.
+// compile adds the element at chunk[at] to the program, and returns the element's
+// end. depends says whether elements have a dependency number, as the elements of
+// templates do.
 func (r *Reader) compile(at, end int, depends bool) (next int, err error) {
 	c := r.walk.chunk
 	var open [maxDepth]string
 	depth := 0
-	tag := false // in the tag that begins an element
+	tag := false // in the start tag of an element
 	for at < end {
 		if r.steps++; r.steps > maxSteps {
 			return 0, ErrLimit
@@ -360,7 +363,7 @@ func (r *Reader) compile(at, end int, depends bool) (next int, err error) {
 		}
 		switch token {
 		case tokenStart:
-			from := at + 5 // behind the size
+			from := at + 5 // after the size
 			if depends {
 				from += 2
 			}
@@ -459,7 +462,7 @@ func (r *Reader) compile(at, end int, depends bool) (next int, err error) {
 	return 0, ErrXML
 }
 
-// entity returns the text of a reference to an entity.
+// entity returns the text of an entity reference.
 func entity(name string) []byte {
 	switch name {
 	case "amp":
@@ -476,11 +479,11 @@ func entity(name string) []byte {
 	return []byte("&" + name + ";")
 }
 
-// run adds what a template says to the event; its values are r.values[first:].
+// run adds the tokens of a template to the event; its values are r.values[first:].
 func (r *Reader) run(t template, first, nested int) error {
 	n := len(r.values) - first
-	attribute := false // one is open
-	element := 0       // where in the event the element that is open begins
+	attribute := false // an attribute is open
+	element := 0       // where the open element begins in the event
 	for i := t.first; i < t.end; i++ {
 		s := &r.program[i]
 		if r.ran++; r.ran > maxRun || len(r.record.Event) > maxTokens || len(r.text) > maxText {
@@ -516,7 +519,8 @@ func (r *Reader) run(t template, first, nested int) error {
 				case s.op == opValue && attribute:
 					r.say(nil, true)
 				case s.op == opOptional && !attribute && i > t.first && r.program[i-1].op == opContent && r.program[i+1].op == opEnd:
-					// An element that would hold nothing else is none.
+					// Leave out an element whose only content would be this null
+					// value.
 					r.record.Event = r.record.Event[:element]
 					i++
 				}
@@ -538,16 +542,16 @@ func (r *Reader) run(t template, first, nested int) error {
 	return nil
 }
 
-// dropNull takes the attribute that is open back if it got no value at all.
+// dropNull removes the open attribute if it has no value at all.
 func (r *Reader) dropNull(attribute bool) {
 	if last := len(r.record.Event) - 1; attribute && r.record.Event[last].Text == nil {
 		r.record.Event = r.record.Event[:last]
 	}
 }
 
-// array adds the items of an array. If it is all that the element has, which
-// begins at that token, the element is repeated for each; elsewhere they are
-// listed with commas.
+// array adds the items of an array. If the array is the only content of the
+// element, which begins at token element of the event, the element is repeated for
+// each item. Otherwise the items are joined with commas.
 func (r *Reader) array(kind uint8, items []byte, attribute bool, element int, last bool) error {
 	event := r.record.Event
 	repeat := !attribute && last && len(event) > 0
@@ -576,7 +580,7 @@ func (r *Reader) array(kind uint8, items []byte, attribute bool, element int, la
 	return nil
 }
 
-// say adds text to the attribute that is open, or to the element.
+// say adds text to the open attribute, or to the element.
 func (r *Reader) say(text []byte, attribute bool) {
 	start := len(r.text)
 	r.text = append(r.text, text...)
@@ -589,7 +593,7 @@ func (r *Reader) said(start int, attribute bool) {
 	last := len(event) - 1
 	switch {
 	case last >= 0 && (attribute || event[last].Kind == Text):
-		// What was said before ends where this begins.
+		// The previous text ends where this one begins.
 		start -= len(event[last].Text)
 		event[last].Text = r.text[start:]
 	case start < len(r.text):

@@ -9,7 +9,7 @@ import (
 	"unicode/utf8"
 )
 
-// Types of values.
+// The types of values.
 const (
 	typeNull = iota
 	typeString
@@ -38,9 +38,9 @@ const (
 	typeArray = 0x80
 )
 
-// appendValue appends a value as Windows writes it in XML. What does not have the
-// size of its type, and types that are not known, are written as the hexadecimal
-// digits of their bytes, which is how Windows writes binary.
+// appendValue appends a value as Windows writes it in XML. A value of an unknown
+// type, or of the wrong size for its type, is written as the hexadecimal digits of
+// its bytes, as Windows writes binary.
 func appendValue(dst []byte, kind uint8, v []byte) []byte {
 	n := len(v)
 	if n == 0 {
@@ -106,8 +106,8 @@ func appendValue(dst []byte, kind uint8, v []byte) []byte {
 	return appendHex(dst, v)
 }
 
-// itemSize returns the size of the items of an array, in bytes; 0 if they end by
-// what they hold, -1 if there are no arrays of them.
+// itemSize returns the size of an array's items in bytes. It is 0 if the content of
+// an item ends it, and -1 if there are no arrays of that type.
 func itemSize(kind uint8) int {
 	switch kind {
 	case typeString, typeANSI, typeSID:
@@ -128,7 +128,7 @@ func itemSize(kind uint8) int {
 	return -1
 }
 
-// cutItem cuts the first item off an array that is not empty.
+// cutItem cuts the first item off an array. The array must not be empty.
 func cutItem(kind uint8, v []byte) (item, rest []byte) {
 	n := itemSize(kind)
 	switch {
@@ -180,8 +180,8 @@ func trimNULs(v []byte) []byte {
 	return v
 }
 
-// appendUTF16 appends little-endian UTF-16 as UTF-8; what is no such becomes
-// U+FFFD. An odd byte at the end is left out.
+// appendUTF16 appends little-endian UTF-16 as UTF-8. Invalid UTF-16 becomes U+FFFD.
+// An odd byte at the end is left out.
 func appendUTF16(dst, v []byte) []byte {
 	for len(v) >= 2 {
 		for len(v) >= 8 {
@@ -216,7 +216,7 @@ func appendUTF16(dst, v []byte) []byte {
 }
 
 // windows1252 returns the character of a byte in the code page of Western Europe,
-// which is what ANSI is where nothing says otherwise.
+// the default for ANSI.
 func windows1252(c byte) rune {
 	const high = "€\u0081‚ƒ„…†‡ˆ‰Š‹Œ\u008dŽ\u008f\u0090‘’“”•–—˜™š›œ\u009džŸ"
 	if c-0x80 >= 0x20 {
@@ -234,7 +234,7 @@ func windows1252(c byte) rune {
 
 const (
 	hexUpper = "0123456789ABCDEF"
-	// epoch is the time from 1601, from which Windows counts, to 1970, in units
+	// epoch is the time from 1601, where Windows' clock starts, to 1970, in units
 	// of 100 ns.
 	epoch = 116444736e9
 )
@@ -278,8 +278,8 @@ func appendSID(dst, v []byte) []byte {
 	return dst
 }
 
-// appendFiletime appends a count of 100 ns since 1601 as RFC 3339; ok is false
-// after the year 9999.
+// appendFiletime appends a count of 100 ns since 1601 as RFC 3339. It reports false
+// if the year is after 9999.
 func appendFiletime(dst []byte, ticks uint64) (out []byte, ok bool) {
 	const limit = 2650467744e9
 	if ticks >= limit {
@@ -314,8 +314,8 @@ func appendDigits(dst []byte, v int64, n int) []byte {
 	return dst
 }
 
-// appendSystemtime appends a time of eight fields, or their digits as they are if
-// there is no such time.
+// appendSystemtime appends a time of eight fields. If there is no such time, it
+// appends the value as hexadecimal digits.
 func appendSystemtime(dst, v []byte) []byte {
 	var f [8]int
 	for i := range f {

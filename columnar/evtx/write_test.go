@@ -1,7 +1,7 @@
 package evtx
 
-// A writer of event logs, for tests: it makes what Windows writes, and what it
-// never would.
+// A writer of event logs for tests. It writes what Windows writes, and also what
+// Windows never would.
 
 import (
 	"encoding/binary"
@@ -9,8 +9,8 @@ import (
 	"unicode/utf16"
 )
 
-// A chunkWriter builds a chunk. Offsets in binary XML are from its start, so all
-// is written in place.
+// A chunkWriter builds a chunk in place, since offsets in binary XML count from the
+// start of the chunk.
 type chunkWriter struct {
 	buf       []byte
 	names     map[string]int
@@ -30,7 +30,7 @@ func (w *chunkWriter) u32(v int)       { w.buf = binary.LittleEndian.AppendUint3
 func (w *chunkWriter) u64(v uint64)    { w.buf = binary.LittleEndian.AppendUint64(w.buf, v) }
 func (w *chunkWriter) put32(at, v int) { binary.LittleEndian.PutUint32(w.buf[at:], uint32(v)) }
 
-// record adds a record whose binary XML body writes.
+// record adds a record; body writes its binary XML.
 func (w *chunkWriter) record(id, filetime uint64, body func()) {
 	if w.first == 0 {
 		w.first = id
@@ -50,7 +50,7 @@ func (w *chunkWriter) record(id, filetime uint64, body func()) {
 	w.u32(size)
 }
 
-// bytes returns the chunk with its header, to its full size.
+// bytes returns the whole chunk, at full size and with its header.
 func (w *chunkWriter) bytes() []byte {
 	c := append(w.buf[:len(w.buf):len(w.buf)], make([]byte, ChunkSize-len(w.buf))...)
 	copy(c, chunkMagic)
@@ -90,7 +90,7 @@ func file(flags uint32, chunks ...[]byte) []byte {
 	return f
 }
 
-// An elementOf is an element to write. Its content are strings, elements,
+// An elementOf is an element to write. Its content is strings, elements,
 // substitutions and references.
 type elementOf struct {
 	name    string
@@ -119,10 +119,10 @@ func (e elementOf) with(name string, value ...any) elementOf {
 	return e
 }
 
-// A templateOf is a template to write: each chunk has it once.
+// A templateOf is a template to write. Each chunk has it once.
 type templateOf struct{ root elementOf }
 
-// A valueOf is a value to write; xml, if set, writes it.
+// A valueOf is a value to write. If xml is set, it writes the value.
 type valueOf struct {
 	kind byte
 	data []byte
@@ -151,7 +151,8 @@ func u64of(kind byte, v uint64) valueOf {
 	return valueOf{kind: kind, data: binary.LittleEndian.AppendUint64(nil, v)}
 }
 
-// name writes where a name is, and the name itself if the chunk does not have it.
+// name writes the offset of a name, and the name itself if the chunk does not have
+// it yet.
 func (w *chunkWriter) name(s string) {
 	if at, ok := w.names[s]; ok {
 		w.u32(at)
@@ -172,7 +173,7 @@ func (w *chunkWriter) name(s string) {
 
 func (w *chunkWriter) fragment() { w.u8(tokenFragment, 1, 1, 0) }
 
-// element writes an element; depends as Reader.compile has it.
+// element writes an element. depends is as in Reader.compile.
 func (w *chunkWriter) element(e elementOf, depends bool) {
 	more := byte(0)
 	if len(e.attrs) > 0 {
@@ -249,7 +250,7 @@ func (w *chunkWriter) content(v any, depends bool) {
 	}
 }
 
-// instance writes a template, where the chunk does not have it, and values for it.
+// instance writes a template if the chunk does not have it yet, and values for it.
 func (w *chunkWriter) instance(t *templateOf, values ...valueOf) {
 	w.u8(tokenTemplate, 1)
 	w.u32(1)
@@ -285,8 +286,8 @@ func (w *chunkWriter) instance(t *templateOf, values ...valueOf) {
 	}
 }
 
-// event writes an event as Windows does: a template for what the log says, and in
-// one of its values another for what the event says.
+// event writes an event as Windows does: a template for the log's own fields, with
+// a second template for the event's fields in one of its values.
 func (w *chunkWriter) event(id uint64, s system, data *templateOf, values ...valueOf) {
 	w.record(id, s.filetime, func() {
 		w.fragment()
@@ -334,7 +335,7 @@ func dataTemplate(names ...string) *templateOf {
 	return &templateOf{e}
 }
 
-// ticks is a time as Windows counts it, given seconds since 1970.
+// ticks converts seconds since 1970 to a time as Windows counts it.
 func ticks(seconds int64) uint64 { return uint64(seconds*1e7 + epoch) }
 
 // The events of the sample files.
@@ -354,7 +355,8 @@ func sysmon(eventID uint16, seconds int64) system {
 
 const sampleTime = 1774000000 // 2026-03-20 09:46:40
 
-// sample writes five events, one of each kind that matters and one that does not.
+// sample writes five events: one of each kind that matters, and one that does not
+// matter.
 func (w *chunkWriter) sample(id uint64) {
 	guid := []byte{0x78, 0x56, 0x34, 0x12, 0x34, 0x12, 0x78, 0x56, 1, 2, 3, 4, 5, 6, 7, 8}
 	w.event(id, sysmon(1, sampleTime), processCreate, str("-"), str("2026-03-20 09:46:39.123"), valueOf{kind: typeGUID, data: guid}, u32of(4242),

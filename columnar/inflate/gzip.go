@@ -9,26 +9,26 @@ import (
 )
 
 var (
-	// ErrHeader is the error of what does not begin as a gzip member.
+	// ErrHeader is the error of input that does not begin like a gzip member.
 	ErrHeader = errors.New("gzip: invalid header")
-	// ErrChecksum is the error of a member that is not as long as what was
-	// compressed, or not the same.
+	// ErrChecksum is the error of a member whose length or checksum does not match
+	// its trailer.
 	ErrChecksum = errors.New("gzip: invalid checksum")
 )
 
-// A GzipReader reads a gzip stream: members, decompressed, one after the other.
-// All that was decoded before an error is read first. The error is
+// A GzipReader reads a gzip stream and decompresses its members one after another.
+// Everything decoded before an error is returned before that error. The error is
 // io.ErrUnexpectedEOF if the stream is cut off.
 type GzipReader struct {
 	deflate Reader
 	sum     uint32 // CRC-32 of what was read of the member
 	size    uint32
 	err     error
-	buf     [10]byte // of a header or trailer
+	buf     [10]byte // a header or trailer
 }
 
-// NewGzipReader returns a reader of the gzip stream that in is at, of which it
-// reads the first header. Its error is io.EOF if there is no byte of one.
+// NewGzipReader returns a reader of the gzip stream in in. It reads the first
+// header. The error is io.EOF if in is at its end.
 func NewGzipReader(in *bufio.Reader) (*GzipReader, error) {
 	z := &GzipReader{deflate: Reader{in: in}}
 	if err := z.header(); err != nil {
@@ -53,7 +53,7 @@ func (z *GzipReader) Read(p []byte) (int, error) {
 	return 0, z.err
 }
 
-// next reads from a member's trailer to the header of the next one.
+// next reads from a member's trailer to the next member's header.
 func (z *GzipReader) next() error {
 	sum, size := z.sum, z.size
 	if err := z.take(8); err != nil {
@@ -95,11 +95,11 @@ const (
 	gzipCheck   = 1 << 1 // of the header
 )
 
-// maxText is how long a name or comment may be, in bytes with the NUL that ends
-// it: as long as compress/gzip lets it be.
+// maxText is the longest name or comment in bytes, with the NUL that ends it: the
+// limit of compress/gzip.
 const maxText = 512
 
-// header reads a member's header. Its error is io.EOF if nothing is there.
+// header reads a member's header. The error is io.EOF if in is at its end.
 func (z *GzipReader) header() error {
 	if err := z.take(1); err == io.ErrUnexpectedEOF {
 		return io.EOF
@@ -160,7 +160,8 @@ func (z *GzipReader) skipText() error {
 	return ErrHeader
 }
 
-// take reads n bytes of a header or trailer into buf, and adds them to the sum.
+// take reads n bytes of a header or trailer into buf, and adds them to the
+// checksum.
 func (z *GzipReader) take(n int) error {
 	for i := range z.buf[:n] {
 		if err := z.deflate.need(8); err != nil {

@@ -1,9 +1,10 @@
-// Package inflate decompresses DEFLATE (RFC 1951) and gzip (RFC 1952). Logs are
-// stored compressed so often that this is most of the time of many a run.
+// Package inflate decompresses DEFLATE (RFC 1951) and gzip (RFC 1952). Logs are so
+// often stored compressed that decompression takes most of the time of many runs.
 //
-// It accepts and refuses what compress/flate and compress/gzip do, and delivers
-// the same bytes before an error; of a stream that is cut off it may deliver a few
-// more, which those keep back. A reader takes 110 KiB, whatever the stream says.
+// It accepts and refuses the same input as compress/flate and compress/gzip, and
+// returns the same bytes before an error. From a stream that is cut off it may
+// return a few more bytes, which those packages hold back. A reader takes 110 KiB
+// of memory, whatever the stream is.
 package inflate
 
 import (
@@ -14,20 +15,21 @@ import (
 )
 
 const (
-	// history is how far back a match may reach, in bytes: the format's limit.
+	// history is how far back a match may reach, in bytes. It is the limit of the
+	// format.
 	history = 32 << 10
-	// span is what copying a match may write, in bytes: the longest is 258, and
-	// 16 are copied at a time.
+	// span is the most that copying a match writes, in bytes: a match has up to
+	// 258, and 16 are copied at a time.
 	span = 272
-	// room is what a step of the quick loop may write, in bytes: four literals,
-	// then a match.
+	// room is the most that a step of the quick loop writes, in bytes: four
+	// literals, then a match.
 	room = span + 4
-	// windowSize is the size of the history and of what is decoded behind it until
-	// it is read. The history is moved each time: a smaller one costs time, one
-	// three times as large gains none.
+	// windowSize is the size in bytes of the history and of the decoded bytes after
+	// it that are not read yet. The history is moved each time the window is full,
+	// so a smaller window costs time; one three times as large gains none.
 	windowSize = 96 << 10
-	// reach is how many bytes of input a step of the quick loop may look at: two
-	// loads of 8, 7 behind each other.
+	// reach is the most bytes of input that a step of the quick loop looks at: two
+	// loads of 8 bytes, the second 7 bytes after the first.
 	reach = 15
 	// ahead is how many bytes of input are asked for. The quick loop takes 7 of
 	// them before its first step.
@@ -42,28 +44,30 @@ var (
 	errDistance = errors.New("deflate: match that begins before the stream")
 )
 
-// A Reader reads one DEFLATE stream, decompressed. All that was decoded before an
-// error is read first. The error is io.ErrUnexpectedEOF if the stream is cut off.
+// A Reader decompresses one DEFLATE stream. Everything decoded before an error is
+// returned before that error. The error is io.ErrUnexpectedEOF if the stream is cut
+// off.
 type Reader struct {
 	in    *bufio.Reader
 	chunk []byte // what in has buffered
-	pos   int    // what of chunk was taken
-	end   error  // why nothing follows chunk; nil if something may
+	pos   int    // chunk[:pos] was taken
+	end   error  // why nothing follows chunk; nil if more may follow
 
-	// The next bits of the stream, the first in the lowest. Those above count
-	// are of the stream or zero. They were taken from chunk, not from one before.
+	// The next bits of the stream, the first in the lowest. The bits above count
+	// are bits of the stream or zero. All were taken from chunk, not from an
+	// earlier one.
 	bits  uint64
 	count uint
 
-	window [windowSize]byte // decoded; from read to write not read yet
+	window [windowSize]byte // decoded bytes; window[read:write] is not read yet
 	read   int
 	write  int
-	start  int // of the stream in window; 0 if it is not there any more
+	start  int // start of the stream in window; 0 once it has left the window
 
 	block  blockKind
-	last   bool  // this block is the last
+	last   bool  // this block is the last one
 	stored int   // bytes left of a stored block
-	err    error // why nothing is decoded any more
+	err    error // why decoding ended
 
 	fixed  bool // the tables are those of a fixed block
 	litLen [litLenSize]entry
@@ -80,13 +84,13 @@ const (
 	codedBlock
 )
 
-// NewReader returns a reader of the stream that in is at. It takes no byte of
-// in that follows the stream.
+// NewReader returns a reader of the DEFLATE stream in in. It takes no byte of in
+// after the stream.
 func NewReader(in *bufio.Reader) *Reader {
 	return &Reader{in: in}
 }
 
-// restart begins a new stream where the last one ended.
+// restart begins a new stream after the end of the last one.
 func (r *Reader) restart() {
 	r.start = r.write
 	r.block, r.last, r.err = noBlock, false, nil
@@ -104,8 +108,8 @@ func (r *Reader) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// decode decodes until the window is full, or sets why it could not. All that
-// was decoded before must have been read.
+// decode decodes until the window is full, or sets err. All bytes decoded before
+// must have been read.
 func (r *Reader) decode() {
 	if r.write > windowSize-room {
 		drop := r.write - history
@@ -128,7 +132,7 @@ func (r *Reader) decode() {
 	}
 }
 
-// finish gives back what follows the stream.
+// finish gives the bytes after the stream back.
 func (r *Reader) finish() {
 	r.unread()
 	r.bits, r.count = 0, 0
@@ -136,14 +140,14 @@ func (r *Reader) finish() {
 	r.chunk, r.pos = r.chunk[r.pos:], 0
 }
 
-// unread gives the whole bytes among the bits back to the chunk.
+// unread gives the whole bytes among the bits back to chunk.
 func (r *Reader) unread() {
 	r.pos -= int(r.count >> 3)
 	r.count &= 7
 	r.bits &= 1<<r.count - 1
 }
 
-// more gets more of the input into the chunk, unless the input ends.
+// more gets more input into chunk, unless the input ends.
 func (r *Reader) more() {
 	r.unread()
 	r.in.Discard(r.pos)
@@ -154,7 +158,7 @@ func (r *Reader) more() {
 	r.chunk, _ = r.in.Peek(r.in.Buffered())
 }
 
-// fill takes bits until there are at least 48 or the input ends.
+// fill takes bits until there are at least 48, or until the input ends.
 func (r *Reader) fill() {
 	for r.count < 48 {
 		if r.pos == len(r.chunk) {
@@ -177,7 +181,7 @@ func (r *Reader) fill() {
 	}
 }
 
-// need makes n bits be there, at most 48.
+// need ensures that there are n bits, at most 48.
 func (r *Reader) need(n uint) error {
 	if r.count >= n {
 		return nil
@@ -188,7 +192,7 @@ func (r *Reader) need(n uint) error {
 	return r.cutOff()
 }
 
-// cutOff returns the error of input that ends too early.
+// cutOff returns the error for input that ends too early.
 func (r *Reader) cutOff() error {
 	if r.end == io.EOF {
 		return io.ErrUnexpectedEOF
@@ -234,7 +238,7 @@ func (r *Reader) header() error {
 	return nil
 }
 
-// copyStored copies what there is of a stored block.
+// copyStored copies the bytes of a stored block that are there.
 func (r *Reader) copyStored() error {
 	for r.stored > 0 {
 		if r.pos == len(r.chunk) {
@@ -284,10 +288,10 @@ func (r *Reader) useFixed() {
 	r.fixed = true
 }
 
-// preOrder is the order in which the widths of the code for widths come.
+// preOrder is the order in which the widths of the width code come.
 var preOrder = [19]uint8{16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15}
 
-// readCodes reads the codes of a block and makes their tables.
+// readCodes reads the codes of a block and builds their tables.
 func (r *Reader) readCodes() error {
 	if err := r.need(14); err != nil {
 		return err
@@ -328,7 +332,7 @@ func (r *Reader) readCodes() error {
 			i++
 			continue
 		}
-		// A width is repeated: the last one, or 0 a few or many times.
+		// A width is repeated: the last one a few times, or 0 a few or many times.
 		var width uint8
 		least, extra := uint(3), uint(3)
 		switch w {
@@ -381,7 +385,7 @@ func (r *Reader) decodeBlock() error {
 	return nil
 }
 
-// careful decodes a symbol, of which all bits must be there.
+// careful decodes one symbol, and checks that all its bits are there.
 func (r *Reader) careful() error {
 	r.fill()
 	b, left := r.bits, r.count

@@ -20,7 +20,7 @@ import (
 	"github.com/klauspost/compress/gzip"
 )
 
-// texts to compress: what a log has, and what it has not.
+// texts are texts to compress: some that logs have, and some that they do not.
 func texts() map[string][]byte {
 	rnd := rand.New(rand.NewPCG(1, 2))
 	noise := make([]byte, 120_000)
@@ -31,7 +31,7 @@ func texts() map[string][]byte {
 	for i := range digits {
 		digits[i] = "0123456789.,-T"[rnd.IntN(14)]
 	}
-	// Matches of each distance up to 40, and of each length.
+	// Matches of every distance up to 40, and of every length.
 	var short []byte
 	for distance := range 40 {
 		for length := range 270 {
@@ -49,7 +49,7 @@ func texts() map[string][]byte {
 	}
 }
 
-// logText is made up, but as compressible as the log of a proxy.
+// logText returns made-up text that compresses as well as the log of a proxy.
 func logText(size int) []byte {
 	rnd := rand.New(rand.NewPCG(3, 4))
 	hosts := make([]string, 300)
@@ -104,7 +104,7 @@ func gzipped(t testing.TB, text []byte) []byte {
 	return member(text, deflated(t, text, 6))
 }
 
-// member is a gzip member of a DEFLATE stream and what is in it.
+// member returns a gzip member with a DEFLATE stream of text.
 func member(text, stream []byte) []byte {
 	b := append([]byte("\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"), stream...)
 	b = binary.LittleEndian.AppendUint32(b, crc32.ChecksumIEEE(text))
@@ -128,7 +128,7 @@ func TestRoundTrip(t *testing.T) {
 	}
 	for name, text := range texts() {
 		for level := gzip.StatelessCompression; level <= gzip.BestCompression; level++ {
-			// Flushed often, blocks are small, stored or with fixed codes.
+			// When flushed often, blocks are small: stored, or with fixed codes.
 			flush := len(text) + 1
 			if level%3 == 0 {
 				flush = 2_000
@@ -159,7 +159,7 @@ func TestRoundTrip(t *testing.T) {
 	}
 }
 
-// If this fails, how the input comes makes a difference.
+// If this fails, the result depends on how the input is divided.
 func TestChunks(t *testing.T) {
 	text := logText(100_000)
 	stored := append(gzipped(t, text), gzipped(t, text)...)
@@ -179,7 +179,7 @@ func TestChunks(t *testing.T) {
 	}
 }
 
-// If this fails, an error of the disk or the network passes for a log's end.
+// If this fails, an error of the disk or the network is taken for the end of a log.
 func TestReadError(t *testing.T) {
 	stored := gzipped(t, logText(10_000))
 	failed := errors.New("connection reset")
@@ -195,8 +195,8 @@ func TestReadError(t *testing.T) {
 	}
 }
 
-// bitString is a stream of fields, each given by its value and how many bits it
-// has, the lowest first.
+// bitString returns a stream of fields. Each field is given as its value and its
+// number of bits, and is written lowest bit first.
 func bitString(fields ...uint) []byte {
 	var out []byte
 	n := uint(0)
@@ -212,8 +212,8 @@ func bitString(fields ...uint) []byte {
 	return out
 }
 
-// dynamic is the beginning of a last block with codes; pre has a digit for the
-// width of each code for widths, in their order.
+// dynamic returns the beginning of a last block with its own codes. pre has one
+// digit for each width of the width code, in their order.
 func dynamic(litLens, dists uint, pre string, rest ...uint) []byte {
 	fields := []uint{1, 1, 2, 2, litLens - 257, 5, dists - 1, 5, uint(len(pre)) - 4, 4}
 	for _, c := range pre {
@@ -223,10 +223,11 @@ func dynamic(litLens, dists uint, pre string, rest ...uint) []byte {
 }
 
 // If this fails, a stream that RFC 1951 allows is refused, or one that it forbids
-// is read. What is wanted was found by hand, and compress/flate agrees.
+// is read. The expected results were found by hand, and compress/flate agrees.
 func TestStreams(t *testing.T) {
-	// Widths of one bit for 1 and 18: 0 stands for 1, and 1 with 7 bits for 11–138
-	// zeros. The code of widths is in the order 16 17 18 0 8 7 9 6 10 5 11 4 12 3 13 2 14 1.
+	// Symbols 1 and 18 have codes of one bit: bit 0 means a width of 1, and bit 1
+	// with 7 more bits means 11–138 zeros. The order of the width code is 16 17 18
+	// 0 8 7 9 6 10 5 11 4 12 3 13 2 14 1.
 	const oneAnd18 = "001000000000000001"
 	zeros := func(n uint) []uint { return []uint{1, 1, n - 11, 7} }
 	join := func(parts ...[]uint) (all []uint) {
@@ -253,7 +254,7 @@ func TestStreams(t *testing.T) {
 		{"stored, wrong complement", []byte("\x01\x03\x00\xfd\xffabc"), "", errLength},
 		{"kind 3", []byte{7}, "", errKind},
 		{"not the last, then nothing", bitString(0, 1, 1, 2, 0, 7), "", io.ErrUnexpectedEOF},
-		// Codes of a fixed block stand with their highest bit first.
+		// Codes of a fixed block are written highest bit first.
 		{"fixed, a match", bitString(1, 1, 1, 2, 0x89, 8, 0x40, 7, 0, 5, 0, 7), "aaaa", nil},
 		{"fixed, the longest match", bitString(1, 1, 1, 2, 0x89, 8, 0xa3, 8, 0, 5, 0, 7), strings.Repeat("a", 259), nil},
 		{"fixed, before the stream", bitString(1, 1, 1, 2, 0x89, 8, 0x40, 7, 0x10, 5, 0, 7), "a", errDistance},
@@ -292,7 +293,7 @@ func TestStreams(t *testing.T) {
 	}
 }
 
-// If this fails, what a gzip member says of itself is misread.
+// If this fails, the header or trailer of a gzip member is misread.
 func TestMembers(t *testing.T) {
 	one, none := gzipped(t, []byte("one\n")), gzipped(t, nil)
 	body := one[10:]
@@ -355,7 +356,7 @@ func TestMembers(t *testing.T) {
 	}
 }
 
-// A stream is decoded to its end, and no byte behind is taken: zip relies on it.
+// A stream is decoded to its end, and no byte after it is taken: zip relies on it.
 func TestRestIsLeft(t *testing.T) {
 	for _, text := range texts() {
 		for _, level := range []int{0, 6} {
@@ -369,8 +370,8 @@ func TestRestIsLeft(t *testing.T) {
 	}
 }
 
-// If this fails, a log that was cut off loses more than the bytes that are not
-// there, or passes for whole.
+// If this fails, a log that was cut off loses more bytes than the missing ones, or
+// is taken for a whole one.
 func TestTruncated(t *testing.T) {
 	text := logText(2_500)
 	for _, level := range []int{-2, 0, 1, 6, 9} {
@@ -389,7 +390,7 @@ func TestTruncated(t *testing.T) {
 	}
 }
 
-// If this fails, damage passes for a log, or stops the program.
+// If this fails, damage is taken for a log, or stops the program.
 func TestFlippedBits(t *testing.T) {
 	text := logText(400)
 	for _, level := range []int{-2, 0, 1, 6} {
@@ -397,7 +398,8 @@ func TestFlippedBits(t *testing.T) {
 		for i := range len(stored) * 8 {
 			stored[i/8] ^= 1 << (i % 8)
 			got, err := agree(t, stored, stdGzip, oursGzip)
-			// Time, system and what fills the last byte of the stream mean nothing.
+			// The time, the system and the padding in the last byte of the stream
+			// mean nothing.
 			if err == nil && !bytes.Equal(got, text) {
 				t.Fatalf("level %d, bit %d flipped: got %d bytes, %v", level, i, len(got), err)
 			}
@@ -406,7 +408,7 @@ func TestFlippedBits(t *testing.T) {
 	}
 }
 
-// The ways of decoding that must agree.
+// The readers that must agree.
 func oursGzip(in io.Reader) ([]byte, error) { return read(in) }
 func ours(in io.Reader) ([]byte, error)     { return readAll(NewReader(bufio.NewReader(in))) }
 func stdDeflate(in io.Reader) ([]byte, error) {
@@ -420,10 +422,11 @@ func stdGzip(in io.Reader) ([]byte, error) {
 	return readAll(z)
 }
 
-// agree returns what ours yields, and checks that two ways of decoding fail alike and yield the same bytes. But
-// compress/flate wants as many bits as the end of a block has before it looks for
-// a shorter code. Where it says that a stream is cut off, ours may yield more, or
-// find what is wrong in the bits that are there.
+// agree returns the result of ours. It checks that the two readers fail alike and
+// return the same bytes. There is one difference: compress/flate waits for as many
+// bits as the end of a block has before it tries a shorter code. Where it says that
+// a stream is cut off, ours may return more bytes, or find the fault in the bits
+// that are there.
 func agree(t *testing.T, stored []byte, std, ours func(io.Reader) ([]byte, error)) ([]byte, error) {
 	t.Helper()
 	want, wantErr := std(bytes.NewReader(stored))
@@ -444,8 +447,8 @@ func agree(t *testing.T, stored []byte, std, ours func(io.Reader) ([]byte, error
 	return got, err
 }
 
-// FuzzInflate compares with the standard library on whatever comes, read as gzip
-// and as DEFLATE, and as DEFLATE inside a member that is sound around it.
+// FuzzInflate compares with the standard library for any input: as gzip, as
+// DEFLATE, and as DEFLATE inside a member that is otherwise sound.
 func FuzzInflate(f *testing.F) {
 	for _, text := range texts() {
 		text = text[:min(len(text), 3_000)]
@@ -466,8 +469,8 @@ func FuzzInflate(f *testing.F) {
 	})
 }
 
-// A reader's memory is its window and tables, however large and of however many
-// members the stream is.
+// A reader's memory is its window and tables, however large the stream is and
+// however many members it has.
 func TestMemory(t *testing.T) {
 	if got := unsafe.Sizeof(GzipReader{}); got > 112<<10 {
 		t.Errorf("got a reader of %d bytes, want at most 112 KiB", got)
@@ -492,7 +495,7 @@ func TestMemory(t *testing.T) {
 	}
 }
 
-// Throughput is that of what is read. Compare with
+// The throughput is that of the compressed input. Compare with
 //
 //	go test -run '^$' -bench . -cpu 1 -count 10 | benchstat -col /lib -
 func BenchmarkRead(b *testing.B) {

@@ -2,15 +2,15 @@ package inflate
 
 import "encoding/binary"
 
-// quick decodes symbols until the block ends, or window or chunk have so little
-// left that each step would have to look where they end. It is most of the time
-// of reading a compressed log, and what it does not do is what makes it fast:
-// bits are taken without asking whether they are there, since a refill leaves at
-// least 56; a literal is stored as two; matches are copied 16 bytes at a time,
-// beyond their ends; nothing of it is in memory but window and tables.
+// quick decodes symbols until the block ends, or until so little is left of window
+// or chunk that each step would have to check for the end. It takes most of the
+// time of reading a compressed log. It is fast because of what it leaves out: it
+// takes bits without a check, since a refill leaves at least 56; it stores every
+// literal as two; it copies matches 16 bytes at a time, beyond their ends; and
+// apart from the window and the tables it keeps its state in registers.
 //
-// Note: it is bound by mispredicted branches. Compiled for BMI2 shifts, or with
-// masks from a table, it is not faster; without checks of bounds by 5 %.
+// Note: mispredicted branches bound its speed. It is no faster when compiled for
+// BMI2 shifts, or with masks from a table; without bounds checks it is 5 % faster.
 func (r *Reader) quick() error {
 	in, at := r.chunk, uint(r.pos)
 	inEnd := uint(len(in)) - reach
@@ -21,8 +21,8 @@ func (r *Reader) quick() error {
 	e := r.litLen[b&(1<<litLenBits-1)]
 loop:
 	for at <= inEnd && write <= windowSize-room {
-		// Here are at least 28 bits. The table's literals have at most 10, a length
-		// at most 20, a distance 28.
+		// There are at least 28 bits. Literals of the table take at most 10, a
+		// length at most 20, a distance 28.
 		if e&literal != 0 {
 			binary.LittleEndian.PutUint16(r.window[write:write+2], uint16(e>>16))
 			write += uint(e >> 12 & 3)
@@ -86,7 +86,8 @@ loop:
 			err = errDistance
 			break
 		}
-		// Looked up before copying, which it need not wait for.
+		// Look the next entry up before copying, since it does not depend on the
+		// copy.
 		e = r.litLen[b&(1<<litLenBits-1)]
 		to := (*[span]byte)(r.window[write : write+span])
 		from := (*[span]byte)(r.window[write-distance : write-distance+span])
@@ -112,9 +113,9 @@ loop:
 	return err
 }
 
-// refill adds to the count bits of b the next ones of in, from the byte at on, so
-// that there are 56 to 63. Of count only the six lowest bits count: an entry can
-// be subtracted from it as it is.
+// refill adds the next bits of in, from byte at on, above the count bits of b. It
+// leaves 56 to 63 bits. Only the six lowest bits of count matter, so a whole entry
+// can be subtracted from count.
 func refill(in []byte, at uint, b uint64, count uint) (uint, uint64, uint) {
 	next := binary.LittleEndian.Uint64(in[at : at+8 : at+8])
 	return at + ^count>>3&7, b | next<<(count&63), count | 56

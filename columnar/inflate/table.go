@@ -2,23 +2,23 @@ package inflate
 
 import "math/bits"
 
-// An entry of a table says what the next bits of a stream stand for. A table is
-// looked up with as many of them as it is wide; codes that are longer go on in a
-// subtable behind it.
+// An entry of a table says what the next bits of a stream stand for. The table is
+// indexed with as many bits as it is wide; longer codes continue in a subtable
+// after it.
 //
-//	bits 0–5    size: how many bits this takes, with a match's extra bits
-//	bits 8–11   width: of the (first) code, in bits; of a subtable
-//	bits 12–13  how many literals
+//	bits 0–5    size: bits that this takes, with a match's extra bits
+//	bits 8–11   width: bits of the (first) code; of a subtable
+//	bits 12–13  number of literals
 //	bits 12–15  flags
 //	bits 16–31  value: the literals, the first in the lower byte; the least
 //	            length or distance; where a subtable begins
 type entry uint32
 
 const (
-	one        entry = 1 << 12 // with literal: there is one
-	subtable   entry = 1 << 12 // with special
-	endOfBlock entry = 1 << 13 // with special
-	special    entry = 1 << 14 // neither literal nor match; alone, it stands for nothing
+	one        entry = 1 << 12 // with literal: there is one literal
+	subtable   entry = 1 << 12 // with special: the code continues in a subtable
+	endOfBlock entry = 1 << 13 // with special: the end of the block
+	special    entry = 1 << 14 // neither literal nor match; alone, it is a code of no symbol
 	literal    entry = 1 << 15
 	long       entry = 1 << 7 // with special: a match whose value lacks its extra bits
 )
@@ -27,34 +27,34 @@ func (e entry) size() uint  { return uint(e & 63) }
 func (e entry) width() uint { return uint(e >> 8 & 15) }
 func (e entry) value() uint { return uint(e >> 16) }
 
-// extra returns the value with the extra bits that stand in b.
+// extra returns the value plus the match's extra bits in b.
 func (e entry) extra(b uint64) uint { return e.value() + uint(b&(1<<e.size()-1)>>e.width()) }
 
-// under returns where the entry is that b selects in a subtable.
+// under returns the index of the entry that b selects in a subtable.
 func (e entry) under(b uint64) uint { return e.value() + uint(b&(1<<e.width()-1)) }
 
 const (
 	maxLitLen = 286 // symbols for literals, the end of a block, and lengths
 	maxDist   = 30
-	// The fixed codes have two symbols more, which stand for nothing.
+	// The fixed codes have two more symbols, which stand for nothing.
 	fixedLitLen = 288
 	fixedDist   = 32
 
 	maxWidth = 15 // of a code, in bits
 
-	// Wider tables need subtables less often, but take longer to build and more
-	// of the first-level cache.
+	// Wider tables need subtables less often, but take longer to build, and fill
+	// more of the first-level cache.
 	litLenBits = 10
 	distBits   = 8
 	preBits    = 7
 
-	// Room for the worst code: 1,334 and 402 entries. A power of two makes
-	// checks of an index unnecessary.
+	// Room for the largest codes: 1,334 and 402 entries. With a power of two, an
+	// index needs no bounds check.
 	litLenSize = 2048
 	distSize   = 512
 )
 
-// The entries of the symbols, but for their codes.
+// The entries of the symbols, without their codes.
 var (
 	litLenSymbols = makeLitLenSymbols()
 	distSymbols   = makeDistSymbols()
@@ -66,7 +66,7 @@ func makeLitLenSymbols() (s [fixedLitLen]entry) {
 		s[i] = literal | one | i<<16
 	}
 	s[256] = special | endOfBlock
-	// Eight lengths without extra bits, then four with each number of them.
+	// Eight lengths have no extra bits; then four lengths each have one more.
 	length := entry(3)
 	for i := range entry(28) {
 		extra := max(i/4, 1) - 1
@@ -96,25 +96,25 @@ func makePreSymbols() (s [19]entry) {
 	return s
 }
 
-// A code is a set of symbols and the bits that stand for each. The zero value is
-// ready for use; it is only there so that building one takes no memory.
+// A code is a set of symbols and the bits of each. The zero value is ready for use.
+// It is a type only so that building a code allocates nothing.
 type code struct {
-	symbols [fixedLitLen]uint16 // those that have bits, the fewest first
-	bits    [fixedLitLen]uint16 // of each of them, the first in the lowest
+	symbols [fixedLitLen]uint16 // the symbols that have bits, the shortest code first
+	bits    [fixedLitLen]uint16 // the bits of each of them, the first in the lowest
 	n       int
 }
 
-// build makes c the code whose symbols have so many bits each, 0 for none, and
-// table the one that is looked up with tableBits. It reports whether there is
-// such a code: all sequences of bits must stand for something, unless there is
-// no symbol, or one of a single bit.
+// build sets c to the code whose symbols have the given numbers of bits, 0 for
+// none, and fills table, which is indexed with tableBits bits. It reports whether
+// there is such a code: every sequence of bits must stand for a symbol, except that
+// the code may have no symbol, or one symbol of one bit.
 func (c *code) build(table []entry, tableBits int, widths []uint8, entries []entry) bool {
 	var count [maxWidth + 1]int
 	for _, w := range widths {
 		count[w&15]++
 	}
-	// next is where a symbol of a width comes among all that are sorted by it,
-	// those without bits last.
+	// next is, by width, the place of the next symbol when symbols are sorted by
+	// width. Symbols without bits come last.
 	var next [maxWidth + 1]int
 	used := 0 // of the 1<<maxWidth sequences of bits
 	n := 0
@@ -143,9 +143,10 @@ func (c *code) build(table []entry, tableBits int, widths []uint8, entries []ent
 		}
 		return n == 0
 	}
-	// Bits are looked up from the first in the lowest, so codes count up from the
-	// highest. The table begins with one entry and is doubled for each bit more:
-	// then the entries of codes with fewer bits are wherever they belong.
+	// Bits are looked up with the first in the lowest, so codes count up from the
+	// highest bit. The table begins with one entry, and is doubled for each further
+	// bit: this copies the entries of shorter codes to every place where they
+	// belong.
 	bits, size, at := 0, 1, 0
 	for w := 1; w <= tableBits; w++ {
 		copy(table[size:2*size], table[:size])
@@ -184,16 +185,16 @@ func (c *code) build(table []entry, tableBits int, widths []uint8, entries []ent
 	return true
 }
 
-// after returns the code that follows one whose bits are those of mask, the
-// first lowest. The last code is returned as it is.
+// after returns the code that follows one whose bits are those of mask, the first
+// in the lowest. After the last code it returns that code.
 func after(code, mask int) int {
 	bit := 1 << uint(bits.Len(uint(code^mask))-1)
 	return code&(bit-1) | bit
 }
 
-// join puts two literals into an entry, and the extra bits of a length into its
-// value, where the bits of both are no more than the table is looked up with.
-// c is the table's code. Lengths for which they are too many become special.
+// join puts two literals into one entry, and the extra bits of a length into its
+// value, where the bits of both fit the width of the table. c is the table's code.
+// A length whose extra bits do not fit becomes special.
 func (c *code) join(table *[litLenSize]entry, widths []uint8) {
 	var literals, bits [256]entry
 	n := 0

@@ -7,21 +7,21 @@ import (
 	"math/bits"
 )
 
-// Numbers in Parquet's encodings: runs and packed groups, and differences.
+// Numbers in Parquet's encodings: runs, packed groups and differences.
 
-// A Hybrid reads numbers of a fixed width that stand in runs of one number and in
-// bit-packed groups. The zero value has none.
+// A Hybrid reads numbers of a fixed width that are stored as runs of one number and
+// as bit-packed groups. The zero value has no numbers.
 type Hybrid struct {
 	width  uint   // in bits
-	rest   []byte // what follows the run
-	left   int    // numbers of the run to come
-	one    bool   // the run is of one number
-	number uint32 // that one
-	packed []byte // from where the other numbers stand
-	bit    uint   // of packed, where the next one begins
+	rest   []byte // the bytes after the run
+	left   int    // numbers left in the run
+	one    bool   // the run repeats one number
+	number uint32 // that number
+	packed []byte // the bytes that hold the other numbers
+	bit    uint   // offset in packed of the next number, in bits
 }
 
-// NewHybrid returns a reader of numbers of width bits, at most 32, that stand in b.
+// NewHybrid returns a reader of the numbers of width bits, at most 32, in b.
 func NewHybrid(b []byte, width uint) (Hybrid, error) {
 	if width > 32 {
 		return Hybrid{}, fmt.Errorf("%w: numbers of %d bits", ErrDamaged, width)
@@ -29,7 +29,7 @@ func NewHybrid(b []byte, width uint) (Hybrid, error) {
 	return Hybrid{width: width, rest: b}, nil
 }
 
-// next goes to the next run if this one is over.
+// next goes to the next run if this one is used up.
 func (h *Hybrid) next() error {
 	for h.left == 0 {
 		head, k := binary.Uvarint(h.rest)
@@ -53,25 +53,25 @@ func (h *Hybrid) next() error {
 		h.left, h.packed, h.bit = int(min(count*8, math.MaxInt32)), b, 0
 		if size := count * uint64(h.width); size <= uint64(len(b)) {
 			h.rest = b[size:]
-		} else { // writers may cut the last group off
+		} else { // writers may cut off the last group
 			h.left, h.rest = len(b)*8/int(h.width), nil
 		}
 	}
 	return nil
 }
 
-// All reports whether the next n numbers stand in one run of v.
+// All reports whether the next n numbers are in one run of v.
 func (h *Hybrid) All(n int, v uint32) bool {
 	return h.next() == nil && h.one && h.number == v && h.left >= n
 }
 
-// Skip passes n numbers of the run, which has them.
+// Skip skips n numbers. The run must have them.
 func (h *Hybrid) Skip(n int) {
 	h.left -= n
 	h.bit += uint(n) * h.width
 }
 
-// Read reads as many numbers as out is long.
+// Read fills out with the next numbers.
 func (h *Hybrid) Read(out []uint32) error {
 	for len(out) > 0 {
 		if err := h.next(); err != nil {
@@ -91,14 +91,14 @@ func (h *Hybrid) Read(out []uint32) error {
 	return nil
 }
 
-// Bits returns a reader of all the numbers of one bit that are packed in b.
+// Bits returns a reader of the one-bit numbers that are packed in b.
 func Bits(b []byte) Hybrid { return Hybrid{width: 1, packed: b, left: len(b) * 8} }
 
 // Run returns a reader of a run of n zeros.
 func Run(n int) Hybrid { return Hybrid{one: true, left: n} }
 
-// unpack reads numbers of width bits from a bit on, least significant first. b
-// must hold them.
+// unpack reads numbers of width bits, starting at a bit of b, least significant bit
+// first. b must hold them.
 func unpack(b []byte, bit, width uint, out []uint32) {
 	mask := uint64(1)<<width - 1
 	i := 0
@@ -140,7 +140,7 @@ func unpack(b []byte, bit, width uint, out []uint32) {
 	}
 }
 
-// DeltaCount returns how many values a delta encoding says it holds.
+// DeltaCount returns the number of values that a delta encoding declares.
 func DeltaCount(b []byte) (n uint64, ok bool) {
 	for range 3 { // block size, blocks in it, values
 		v, k := binary.Uvarint(b)
@@ -152,8 +152,9 @@ func DeltaCount(b []byte) (n uint64, ok bool) {
 	return n, true
 }
 
-// AppendDelta appends numbers in Parquet's DELTA_BINARY_PACKED: blocks of 128
-// differences, less the least of them, packed in four groups of a width each.
+// AppendDelta appends numbers in Parquet's DELTA_BINARY_PACKED. Each block of 128
+// differences stores the least of them, and how far the others exceed it, packed in
+// four groups, each with its own width.
 func AppendDelta(dst []byte, v []int64) []byte {
 	const block, group = 128, 32
 	dst = binary.AppendUvarint(dst, block)
@@ -169,7 +170,7 @@ func AppendDelta(dst []byte, v []int64) []byte {
 		var deltas [block]uint64
 		least := int64(math.MaxInt64)
 		for i, x := range v[:n] {
-			d := x - last // wraps around, as it does when they are added up
+			d := x - last // wraps around, as it does when the differences are added up
 			deltas[i], last, least = uint64(d), x, min(least, d)
 		}
 		v = v[n:]
@@ -197,7 +198,7 @@ func AppendDelta(dst []byte, v []int64) []byte {
 					word = d >> (width - have)
 				}
 			}
-			if have > 0 { // 32 numbers fill whole bytes, by fours
+			if have > 0 { // 32 numbers fill whole bytes, four numbers at a time
 				dst = binary.LittleEndian.AppendUint32(dst, uint32(word))
 			}
 		}
@@ -205,10 +206,10 @@ func AppendDelta(dst []byte, v []int64) []byte {
 	return dst
 }
 
-// AppendHybrid appends numbers of width bits as a Hybrid reads them: eight or
-// more that are the same as a run, all others in packed groups of eight.
+// AppendHybrid appends numbers of width bits in the form that a Hybrid reads: eight
+// or more equal numbers as a run, all others in packed groups of eight.
 func AppendHybrid(dst []byte, v []uint32, width uint) []byte {
-	same := func(i, most int) int { // how many numbers from i on are the same
+	same := func(i, most int) int { // how many numbers from i on are equal
 		n := 1
 		for n < most && i+n < len(v) && v[i+n] == v[i] {
 			n++

@@ -1,6 +1,6 @@
-// Package pages reads and writes what Parquet files are made of: footers, pages,
-// their compression and encodings. It knows no tables: what the values of a column
-// mean, and how they lie in memory, is its callers' affair.
+// Package pages reads and writes the parts of Parquet files: footers and pages,
+// with their compression and encodings. It knows no tables: its callers decide what
+// the values of a column mean, and how they are held in memory.
 package pages
 
 import (
@@ -22,23 +22,24 @@ import (
 // Magic begins and ends a Parquet file.
 const Magic = "PAR1"
 
-// Limits of what a file may ask for. Sound writers stay far below: theirs are
-// pages of about 1 MiB and footers of a few. They bound what a damaged or
-// hostile file can make us allocate.
+// Limits of what a file may ask for. They bound the memory that a damaged or
+// hostile file can make us allocate. Sound writers stay far below them, with pages
+// of about 1 MiB and footers of a few MiB.
 const (
 	maxFooter = 64 << 20  // bytes
-	MaxPage   = 256 << 20 // bytes, as it is and decompressed
-	maxRatio  = 1 << 15   // decompressed to compressed: zstd can have 128 KiB in 4 bytes, the others less
+	MaxPage   = 256 << 20 // bytes, both compressed and decompressed
+	maxRatio  = 1 << 15   // decompressed to compressed size: zstd can hold 128 KiB in 4 bytes, the others less
 )
 
-// ErrDamaged is in errors about what cannot be so in a sound file.
+// ErrDamaged is in the errors about content that no sound file has.
 var ErrDamaged = errors.New("damaged")
 
 // ErrUnread is in errors about what is sound, but of a kind that is not read.
 var ErrUnread = errors.New("not read")
 
-// FooterSize returns how many bytes the footer of a file of size bytes has, which
-// stand before the last eight, or why there is none that can be read.
+// FooterSize returns the number of bytes of the footer of a file of size bytes. The
+// footer ends eight bytes before the end of the file. The error says why there is
+// no readable footer.
 func FooterSize(r io.ReaderAt, size int64) (int64, error) {
 	const least = int64(len(Magic) + 4 + len(Magic))
 	if size < least {
@@ -90,8 +91,8 @@ func AppendFooter(b []byte, meta *format.FileMetaData) ([]byte, error) {
 	return append(b, Magic...), nil
 }
 
-// Recovered turns a panic into an error, by defer: the Parquet library panics on
-// some damaged files.
+// Recovered turns a panic into an error when it is deferred: the Parquet library
+// panics on some damaged files.
 func Recovered(what string, err *error) {
 	if r := recover(); r != nil {
 		*err = fmt.Errorf("%s: damaged Parquet file: %v", what, r)
@@ -100,27 +101,28 @@ func Recovered(what string, err *error) {
 
 // A Reader reads the pages of a column chunk.
 type Reader struct {
-	// Buffer, if set, is what pages are read into, one at a time and together with
-	// other Readers: a page is valid until the next page of any of them. Else a
-	// Reader has a buffer of its own and reads a megabyte at a time.
+	// Buffer, if set, is the buffer into which pages are read. Readers can share
+	// it: a page is then valid until any of them reads the next page. If it is nil,
+	// the Reader has its own buffer and reads a megabyte at a time.
 	Buffer *[]byte
 	Codec  format.CompressionCodec // of the chunk
 
 	file   io.ReaderAt
-	at     int64 // where what was read ends in the file
-	end    int64 // of the chunk
+	at     int64 // offset in the file of the end of rest
+	end    int64 // end of the chunk in the file
 	own    []byte
-	rest   []byte // what was read and not yet handed out
-	guess  int    // bytes that the next page takes, with its header
+	rest   []byte // read but not yet handed out
+	guess  int    // expected size in bytes of the next page, with its header
 	sound  bool   // the chunk lies within the file
 	thrift thrift.CompactProtocol
 }
 
-// readAhead is how much of a column is read in one go. Less would be one
-// request a page on object stores; more would be memory times columns.
+// readAhead is how much of a column is read at once, in bytes. Less would mean one
+// request for each page of an object store; more would multiply with the columns in
+// memory.
 const readAhead = 1 << 20
 
-// Open goes to the first page of a chunk in a file of size bytes.
+// Open goes to the first page of a chunk of a file of size bytes.
 func (p *Reader) Open(file io.ReaderAt, size int64, meta *format.ColumnMetaData) {
 	p.file, p.Codec, p.rest = file, meta.Codec, nil
 	p.at = meta.DataPageOffset
@@ -134,12 +136,13 @@ func (p *Reader) Open(file io.ReaderAt, size int64, meta *format.ColumnMetaData)
 // Done reports whether all pages have been read.
 func (p *Reader) Done() bool { return p.sound && p.at-int64(len(p.rest)) == p.end }
 
-// Next returns the next page. Both are valid until the next call.
+// Next returns the next page: its header and its data. Both are valid until the
+// next call.
 func (p *Reader) Next() (*format.PageHeader, []byte, error) {
 	if !p.sound {
 		return nil, nil, fmt.Errorf("%w: the column lies outside the file", ErrDamaged)
 	}
-	if p.Buffer != nil { // what is left in it may be another's
+	if p.Buffer != nil { // the bytes left in it may be another Reader's
 		p.at -= int64(len(p.rest))
 		p.rest = nil
 	}
@@ -169,7 +172,7 @@ func (p *Reader) Next() (*format.PageHeader, []byte, error) {
 	return h, body, nil
 }
 
-// header reads a page header, whose size is not known before.
+// header reads a page header. Its size is not known in advance.
 func (p *Reader) header() (*format.PageHeader, error) {
 	for size := 4 << 10; ; size *= 16 {
 		if err := p.fill(size); err != nil {
@@ -186,13 +189,13 @@ func (p *Reader) header() (*format.PageHeader, error) {
 			p.rest = p.rest[p.guess:]
 			return h, nil
 		}
-		if len(p.rest) < size || size > readAhead { // more will not help
+		if len(p.rest) < size || size > readAhead { // more bytes will not help
 			return nil, fmt.Errorf("page header: %w", err)
 		}
 	}
 }
 
-// fill makes rest at least n bytes long, or all that the chunk has.
+// fill makes rest at least n bytes long, or as long as the rest of the chunk.
 func (p *Reader) fill(n int) error {
 	if len(p.rest) >= n || p.at == p.end {
 		return nil
@@ -222,20 +225,20 @@ func AppendHeader(b *bytes.Buffer, h *format.PageHeader) error {
 	return thrift.NewEncoder(new(thrift.CompactProtocol).NewWriter(b)).Encode(h)
 }
 
-// A Codec decompresses pages, one at a time. The zero value is ready.
+// A Codec decompresses pages, one at a time. The zero value is ready for use.
 type Codec struct {
 	zstd *zstd.Decoder
 	gzip *gzip.Reader
 }
 
 // Decompress returns the size bytes that src decompresses to: src itself if it is
-// not compressed, else in *buf, which grows as needed.
+// not compressed, and otherwise *buf, which grows as needed.
 func (c *Codec) Decompress(codec format.CompressionCodec, buf *[]byte, src []byte, size int) (out []byte, err error) {
 	if size < 0 || codec != format.Uncompressed && size/maxRatio > len(src) {
 		return nil, fmt.Errorf("%w page: %d bytes decompressed from %d", ErrDamaged, size, len(src))
 	}
 	if codec != format.Uncompressed && cap(*buf) < size {
-		*buf = make([]byte, size+size/16) // pages of a column are about as large
+		*buf = make([]byte, size+size/16) // pages of a column have similar sizes
 	}
 	switch codec {
 	case format.Uncompressed:

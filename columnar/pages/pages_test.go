@@ -13,8 +13,8 @@ import (
 	"github.com/parquet-go/parquet-go/format"
 )
 
-// TestPageSize checks that a page gets the memory that it says it needs only if
-// so few bytes can hold as much.
+// TestPageSize checks that a page gets the memory that it asks for only if so few
+// bytes can hold that much.
 func TestPageSize(t *testing.T) {
 	var c Codec
 	var buf []byte
@@ -52,7 +52,7 @@ func TestHybrid(t *testing.T) {
 	r := rand.New(rand.NewPCG(9, 9))
 	for width := uint(0); width <= 32; width++ {
 		for range 20 {
-			// Packed by hand: groups of 8, least significant bit first.
+			// Groups of 8 packed by hand, least significant bit first.
 			groups := 1 + r.IntN(9)
 			want := make([]uint32, groups*8)
 			packed := make([]byte, groups*int(width))
@@ -83,8 +83,8 @@ func TestHybrid(t *testing.T) {
 	}
 }
 
-// What is written must be read again, also by the library; what is cut off or
-// changed must be an error or other numbers, never a panic.
+// What is written must read back, also by the library. Cut off or changed, it must
+// give an error or other numbers, never a panic.
 func TestNumbers(t *testing.T) {
 	r := rand.New(rand.NewPCG(19, 20))
 	for range 500 {
@@ -121,7 +121,7 @@ func TestNumbers(t *testing.T) {
 	}
 }
 
-// A footer that is not there, or cut off, is an error that says what is wrong.
+// A footer that is missing or cut off gives an error that says what is wrong.
 func TestFooter(t *testing.T) {
 	file, err := AppendFooter([]byte(Magic), &format.FileMetaData{NumRows: 7, Schema: []format.SchemaElement{{Name: "row"}}})
 	if err != nil {

@@ -7,9 +7,9 @@ import (
 
 // IP addresses in text.
 
-// IsAddress tells an IP address from the name of a service ("AWS Internal",
-// s3.amazonaws.com). It accepts octets with leading zeros, which anonymised logs
-// have.
+// IsAddress tells an IP address from the name of a service, such as "AWS Internal"
+// or s3.amazonaws.com. It accepts octets with leading zeros, as anonymised logs
+// write them.
 func IsAddress(b []byte) bool {
 	if bytes.IndexByte(b, '.') < 0 && bytes.IndexByte(b, ':') < 0 {
 		return false
@@ -22,8 +22,8 @@ func IsAddress(b []byte) bool {
 	return true
 }
 
-// AddressLike reports whether b is an IP address rather than a name: no domain
-// ends with a digit, nor has a colon.
+// AddressLike reports whether b is an IP address rather than a name: no domain name
+// begins and ends with a digit, or has a colon.
 func AddressLike(b []byte) bool {
 	if len(b) == 0 {
 		return false
@@ -32,7 +32,7 @@ func AddressLike(b []byte) bool {
 	return first <= 9 && last <= 9 || bytes.IndexByte(b, ':') >= 0
 }
 
-// WithoutScope returns an address without its scope: fe80::1%eth0.
+// WithoutScope returns an address without its scope, such as %eth0 in fe80::1%eth0.
 func WithoutScope(address []byte) []byte {
 	if at := bytes.IndexByte(address, '%'); at >= 0 {
 		return address[:at]
@@ -40,7 +40,7 @@ func WithoutScope(address []byte) []byte {
 	return address
 }
 
-// IsInternal reports whether an address cannot be outside the company: private,
+// IsInternal reports whether an address must be inside the company: it is private,
 // loopback, link-local, multicast or broadcast.
 func IsInternal(address []byte) bool {
 	if len(address) == 0 {

@@ -11,7 +11,7 @@ import (
 
 // Times as logs write them, in µs UTC.
 
-// Spans of time, in µs.
+// Durations in µs.
 const (
 	Second = int64(1e6)
 	Day    = 86400 * Second
@@ -75,8 +75,8 @@ func (c *Clock) Fault(other string) string {
 	return reason
 }
 
-// ISO parses 2006-01-02T15:04:05 with T, a space or a tab, an optional fraction
-// of up to nine digits, and Z, ±hh:mm, ±hhmm, ±hh or no zone. A date alone is its
+// ISO parses 2006-01-02T15:04:05. T may be a space or a tab; a fraction of up to
+// nine digits may follow, and then Z, ±hh:mm, ±hhmm or ±hh. A date alone is its
 // midnight.
 func (c *Clock) ISO(b []byte) (us int64, ok bool) {
 	c.fault = taken
@@ -120,13 +120,13 @@ func (c *Clock) ISO(b []byte) (us int64, ok bool) {
 	return us, ok && c.Within(us)
 }
 
-// UTC parses 2006-01-02T15:04:05[.000]Z, the form that most logs have.
+// UTC parses 2006-01-02T15:04:05[.000]Z, the most frequent form in logs.
 func (c *Clock) UTC(b []byte) (us int64, ok bool) {
 	const milli = len("2006-01-02T15:04:05.000Z")
 	if len(b) != milli && len(b) != milli-4 || b[10] != 'T' || b[len(b)-1] != 'Z' || !c.setDate(b[:10]) {
 		return 0, false
 	}
-	// The eight bytes of hh:mm:ss, digits as their values and colons as 0.
+	// The eight bytes of hh:mm:ss: digits become their values, colons become 0.
 	w := binary.LittleEndian.Uint64(b[11:]) ^ 0x30303a30303a3030
 	if w&0x0000ff0000ff0000 != 0 || (w|(w+0x7676767676767676))&0x8080808080808080 != 0 {
 		return 0, false
@@ -147,8 +147,8 @@ func (c *Clock) UTC(b []byte) (us int64, ok bool) {
 	return us, c.Within(us)
 }
 
-// Local turns a wall-clock time of the clock's zone, written as if it were
-// UTC, into UTC.
+// Local converts a wall-clock time of the clock's zone to UTC. us is the wall-clock
+// time as if it were UTC.
 func (c *Clock) Local(us int64) (int64, bool) {
 	if c.Zone != nil && c.Zone != time.UTC {
 		t := time.UnixMicro(us).UTC()
@@ -179,7 +179,7 @@ func (c *Clock) setDate(b []byte) bool {
 	return true
 }
 
-// Offset parses ±hh:mm, ±hhmm or ±hh, in µs east of UTC.
+// Offset parses ±hh:mm, ±hhmm or ±hh and returns µs east of UTC.
 func Offset(b []byte) (us int64, ok bool) {
 	if len(b) < 3 || b[0] != '+' && b[0] != '-' {
 		return 0, false
@@ -202,7 +202,7 @@ func Offset(b []byte) (us int64, ok bool) {
 	return us, ok && h < 24 && m < 60
 }
 
-// TwoDigits parses the two digits that b begins with.
+// TwoDigits parses the two digits at the start of b.
 func TwoDigits(b []byte) (int64, bool) {
 	if len(b) < 2 {
 		return 0, false

@@ -4,7 +4,7 @@ import "strconv"
 
 // DNS names in text, and the names of DNS numbers.
 
-// TrimDot returns a name without the dot that ends a fully qualified one.
+// TrimDot returns a name without the final dot of a fully qualified name.
 func TrimDot(name []byte) []byte {
 	if n := len(name); n > 0 && name[n-1] == '.' {
 		return name[:n-1]
@@ -12,8 +12,9 @@ func TrimDot(name []byte) []byte {
 	return name
 }
 
-// UnescapeName appends a domain name without its escapes (RFC 1035, 5.1): \DDD is
-// the byte of that decimal number, \ before anything else takes it as it is.
+// UnescapeName appends a domain name with its escapes decoded (RFC 1035, 5.1): \DDD
+// is the byte with that decimal number, and \ before any other character stands for
+// that character.
 func UnescapeName(dst, name []byte) []byte {
 	for i := 0; i < len(name); i++ {
 		c := name[i]
@@ -32,13 +33,15 @@ func UnescapeName(dst, name []byte) []byte {
 	return dst
 }
 
-// QueryTypeName returns the name of a DNS record type, TYPE999 if it has none.
+// QueryTypeName returns the name of a DNS record type, such as TYPE999 if it has no
+// name.
 func QueryTypeName(n int64) string { return numbered(n, queryTypes[:], "TYPE") }
 
-// RcodeName returns the name of a DNS response code, RCODE99 if it has none.
+// RcodeName returns the name of a DNS response code, such as RCODE99 if it has no
+// name.
 func RcodeName(n int64) string { return numbered(n, rcodes[:], "RCODE") }
 
-// NumRcodes is one more than the highest response code that has a name.
+// NumRcodes is one more than the highest response code with a name.
 const NumRcodes = len(rcodes)
 
 func numbered(n int64, names []string, prefix string) string {
@@ -48,7 +51,7 @@ func numbered(n int64, names []string, prefix string) string {
 	return prefix + strconv.FormatInt(n, 10)
 }
 
-// By the IANA registry of DNS parameters.
+// From the IANA registry of DNS parameters.
 var (
 	queryTypes = [...]string{
 		1: "A", 2: "NS", 3: "MD", 4: "MF", 5: "CNAME", 6: "SOA", 7: "MB", 8: "MG", 9: "MR", 10: "NULL", 11: "WKS", 12: "PTR",

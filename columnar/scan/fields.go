@@ -7,45 +7,47 @@ import (
 	"slices"
 )
 
-// The fields of text with separators, quoted as RFC 4180 has it or not at all.
+// The fields of text with separators, with RFC 4180 quotes or none.
 
-// Fields finds the records and fields of a block, one window after the other:
+// Fields finds the records and fields of a block, one window after another:
 //
 //	for f.Reset(block, ',', '"'); f.Next(); {
-//		// the records that f.Ends and f.Pos have
+//		// the records in f.Ends and f.Pos
 //	}
 //
-// It may be reset and used again, by one goroutine.
+// It may be reset and used again. It must not be used by several goroutines at
+// once.
 type Fields struct {
 	data  []byte
 	sep   byte
-	Other byte // '"': quotes as in RFC 4180; any other: only looked for
-	at    int  // data[:at] has been looked at
+	Other byte // '"': fields are quoted as in RFC 4180; any other byte is only noted
+	at    int  // data[:at] has been scanned
 
-	// Pos holds where fields end, that is the offsets of separators and record
-	// ends outside quotes. Pos[0] is the end of the record before, 2³²−1 at the
-	// start, so that field i of the first record is data[Pos[i]+1:Pos[i+1]].
+	// Pos has the ends of fields: the offsets of the separators and record ends
+	// outside quotes. Pos[0] is the end of the previous record, or 2³²−1 at the
+	// start, so field i of the first record is data[Pos[i]+1:Pos[i+1]].
 	Pos []uint32
-	// Ends are the indexes in Pos of record ends, for the whole records in Pos.
+	// Ends has the indexes in Pos of the record ends. It covers the whole records
+	// in Pos.
 	Ends []int
-	// Noted says that a record of the window may hold what is worth a look: a
-	// newline within quotes; or Other, if that is no quote.
+	// Noted says that a record of the window may hold something to check: a newline
+	// within quotes, or Other, if that is not a quote.
 	Noted bool
-	later bool // the record that the next window ends does
+	later bool // the same for the record that ends in the next window
 
 	inside  uint64 // all ones if data[at] is within quotes
 	outside uint64 // 1 if data[at-1] is a separator, a record end or a closing quote
 	closed  uint64 // 1 if data[at-1] is a closing quote
-	Careful bool   // quoting is broken: go on by the byte
+	Careful bool   // the quoting is broken: continue byte by byte
 	marks   []Mark
 }
 
-// Window is how much of a block is looked at in one go. More would push the
-// bytes out of the first-level cache before they are read as fields; less would
-// make the cost per window visible.
+// Window is the number of bytes of a block that are scanned at once. A larger
+// window would push the bytes out of the first-level cache before the fields are
+// read; a smaller one would make the cost of each window visible.
 const Window = 32 << 10
 
-// Reset starts with data, which must begin with a record.
+// Reset starts with data. data must begin at the start of a record.
 func (s *Fields) Reset(data []byte, sep, other byte) {
 	s.data, s.sep, s.Other, s.at = data, sep, other, 0
 	s.Pos = append(s.Pos[:0], math.MaxUint32)
@@ -53,8 +55,8 @@ func (s *Fields) Reset(data []byte, sep, other byte) {
 	s.inside, s.outside, s.closed, s.Careful, s.later = 0, 1, 0, false, false
 }
 
-// Next finds the records that end in the next window, or in as many windows as
-// it takes. It returns false at the end of the data.
+// Next finds the records that end in the next window. If none does, it goes on to
+// further windows. It returns false at the end of the data.
 func (s *Fields) Next() bool {
 	if n := len(s.Ends); n > 0 {
 		s.Pos = s.Pos[:copy(s.Pos, s.Pos[s.Ends[n-1]:])]
@@ -65,7 +67,7 @@ func (s *Fields) Next() bool {
 		if s.Careful {
 			s.byBytes()
 		} else if !s.byMarks() {
-			// Back to the first record that is not known to be sound.
+			// Go back to the first record that is not known to be sound.
 			s.Careful = true
 			s.Pos, s.Ends = s.Pos[:1], s.Ends[:0]
 			s.at = int(s.Pos[0] + 1)
@@ -74,10 +76,10 @@ func (s *Fields) Next() bool {
 	return len(s.Ends) > 0
 }
 
-// byMarks looks at the next window, 64 bytes at a time: a bitmap of quotes gives
-// by its running parity what is inside them, and what is left are field ends. It
-// returns false, and is of no use any more, if a quote opens inside a field or
-// closes before the end of one.
+// byMarks scans the next window, 64 bytes at a time. The running parity of the
+// quotes tells which bytes are within quotes; the separators and newlines outside
+// are field ends. It returns false if a quote opens inside a field or closes before
+// the end of one. After that, byMarks cannot be used on this data.
 func (s *Fields) byMarks() bool {
 	data, n, quotes := s.data, len(s.Pos), s.Other == '"'
 	end := min(s.at+Window, len(data))
@@ -93,8 +95,9 @@ func (s *Fields) byMarks() bool {
 			records &^= in
 			m.Sep, m.Line = m.Sep&^in, records
 			opening, closing := m.Other&in, m.Other&^in
-			// A quote opens after a field end, or after a closing quote: a
-			// doubled one. It closes before a field end, or before an opening one.
+			// A quote may open after a field end, or after a closing quote:
+			// together they are a doubled quote. It may close before a field end,
+			// or before an opening one.
 			if opening&^((fields|closing)<<1|s.outside) != 0 {
 				return false
 			}
@@ -111,7 +114,7 @@ func (s *Fields) byMarks() bool {
 			s.Noted, s.later = true, true
 		}
 		if records != 0 {
-			s.later = noted > records // the last such byte stands behind the last record
+			s.later = noted > records // the last noted byte is after the last record end
 		}
 		s.outside = fields>>63 | s.closed
 		for ; records != 0; records &= records - 1 {
@@ -132,7 +135,7 @@ func (s *Fields) byMarks() bool {
 	return true
 }
 
-// finish ends a last record that has no newline.
+// finish ends the last record if it has no newline.
 func (s *Fields) finish() {
 	last := 0
 	if n := len(s.Ends); n > 0 {
@@ -144,7 +147,7 @@ func (s *Fields) finish() {
 	}
 }
 
-// runningParity returns a bitmap whose bit i is the parity of the bits 0 to i.
+// runningParity returns a bitmap with the parity of bits 0 to i in bit i.
 func runningParity(x uint64) uint64 {
 	x ^= x << 1
 	x ^= x << 2
@@ -155,7 +158,7 @@ func runningParity(x uint64) uint64 {
 	return x
 }
 
-// byBytes looks at the records of the next window where quoting is broken.
+// byBytes scans the records of the next window when the quoting is broken.
 func (s *Fields) byBytes() {
 	s.Noted, s.later = true, true
 	for i, stop := s.at, s.at+Window; i < len(s.data) && i < stop; s.at = i {
@@ -172,11 +175,11 @@ func (s *Fields) byBytes() {
 	s.at = min(s.at, len(s.data))
 }
 
-// fieldEnd returns where the field that begins at i ends. A quote that does not
-// close before the end of a field is a character like others.
+// fieldEnd returns the end of the field that begins at i. A quote that does not
+// close before the end of a field is an ordinary character.
 //
-// Note: a quote that is never closed makes this look ahead, but only to the next
-// odd run of quotes, where the search from there begins: linear in all.
+// Note: a quote that never closes makes this look ahead, but only to the next odd
+// run of quotes, where the search from there begins. In total it is linear.
 func (s *Fields) fieldEnd(i int) int {
 	data := s.data
 	if i < len(data) && data[i] == '"' {

@@ -5,20 +5,19 @@ import (
 	"io"
 )
 
-// JSON logs come as objects one a line, one after another without a newline or
-// spread over lines, as one array, and wrapped in an envelope. A shaper turns
-// all of these into one object a line, so that decoders see nothing else.
+// JSON logs hold objects one to a line, one after another without newlines, spread
+// over lines, in one array, or wrapped in an envelope. A shaper turns all of these
+// into one object a line, the only form that decoders have to read.
 
-// envelopes are the keys, of an object that is not in another, whose array of
-// objects is what the object is for: CloudTrail; Azure and Firehose; Google
-// Workspace; Box and Dropbox; Microsoft Graph; CloudWatch subscriptions. The
-// object's other keys are ignored.
+// envelopes are the keys of top-level objects that only wrap an array of objects:
+// of CloudTrail; Azure and Firehose; Google Workspace; Box and Dropbox; Microsoft
+// Graph; CloudWatch subscriptions. The other keys of such an object are ignored.
 var envelopes = []string{"Records", "records", "items", "entries", "value", "logEvents"}
 
-// NeedsJSONLines reports whether an object that begins with head is JSON of another
-// shape than one object a line, and so has to be read through JSONLines. size is
-// the most that head could have been. Looking at the first line is enough: nothing
-// known writes one shape and then another.
+// NeedsJSONLines reports whether an object that begins with head is JSON that is
+// not one object a line, and so must be read through JSONLines. size is the largest
+// size that head could have. The first line is enough: no known writer changes from
+// one form to another.
 func NeedsJSONLines(head []byte, size int) bool {
 	head = bytes.TrimLeft(head, " \t\r\n")
 	if len(head) == 0 || head[0] != '{' && head[0] != '[' {
@@ -29,14 +28,14 @@ func NeedsJSONLines(head []byte, size int) bool {
 	case len(inner) == 0:
 		return false
 	case head[0] == '[':
-		// Logs of other kinds begin with a bracket too.
+		// Other kinds of logs begin with a bracket, too.
 		return inner[0] == '{' || inner[0] == ']'
 	case inner[0] != '"' && inner[0] != '}':
 		return false
 	}
 	line, _, found := bytes.Cut(head, []byte{'\n'})
 	if !found && len(head) > size/2 {
-		return true // the first line may be longer than what is looked at
+		return true // the first line may be longer than head
 	}
 	line = bytes.TrimRight(line, " \t\r")
 	var s shaper
@@ -45,55 +44,55 @@ func NeedsJSONLines(head []byte, size int) bool {
 	return s.state != between || len(s.out) != len(line)+1 || bytes.Count(s.out, []byte{'\n'}) != 1
 }
 
-// shaperBlock is half of what is read in one go, in bytes.
+// shaperBlock is half of the bytes that are read at once.
 const shaperBlock = 64 << 10
 
-// holdBack is how much of an object is held back to see whether it is an envelope:
-// more than what stands before the array in any known one. A longer object is
-// passed on as it is.
+// holdBack is how many bytes of an object are held back to see whether it is an
+// envelope. It is more than what precedes the array in any known envelope. A longer
+// object is passed on unchanged.
 const holdBack = 64 << 10
 
-// shapeState is where in the JSON text a shaper is.
+// A shapeState is the place of a shaper in the JSON text.
 type shapeState uint8
 
 const (
-	between shapeState = iota // between values of the stream, or of the array that is open
+	between shapeState = iota // between values of the stream, or of the open array
 	inside                    // in a value
-	opening                   // behind the '[' that an envelope's key may have
+	opening                   // after the '[' of a key that may be an envelope's
 	garbage                   // in a line that is not JSON
 )
 
-// A shaper reads JSON as one object a line. What is damaged becomes lines that
-// no decoder accepts, so that it is counted. A newline in a string is damage
-// for sure: from there the text is read as if it began anew, so that a cut-off
-// line does not take those behind it along.
+// A shaper rewrites JSON as one object a line. Damaged parts become lines that no
+// decoder accepts, so that they are counted. A newline in a string is certain
+// damage: there the text is read as if it began anew, so that a line that was cut
+// off does not damage the lines after it.
 type shaper struct {
 	src    io.Reader
-	in     []byte // what src fills
+	in     []byte // the buffer that src fills
 	marked jsonText
 	err    error
 
 	out   []byte // shaped text; out[ready:] is held back
 	read  int    // out[:read] was handed out
-	ready int    // out[read:ready] can be
+	ready int    // out[read:ready] can be handed out
 
 	state  shapeState
 	array  bool // the values are elements of an array
 	object bool // that array is in an envelope
-	mute   bool // the value is the rest of an envelope, and dropped
+	mute   bool // the value is the rest of an envelope, and is dropped
 	text   bool // in a string
-	escape bool // behind a backslash
-	depth  int  // brackets open in the value
+	escape bool // after a backslash
+	depth  int  // open brackets in the value
 
-	// Of a value that is an object in no array:
-	whole bool // out[start:] is all that was seen of it
+	// For a value that is an object in no array:
+	whole bool // out[start:] is everything read of it
 	start int
 	key   int  // where in out the last string of depth 1 begins
-	named bool // that string is a key of envelopes
+	named bool // that string is one of envelopes
 	empty bool // its only key is one of envelopes, with an empty array
 }
 
-// JSONLines returns a reader of src as one JSON object a line.
+// JSONLines returns a reader of src rewritten as one JSON object a line.
 func JSONLines(src io.Reader) io.Reader { return &shaper{src: src} }
 
 func (s *shaper) Read(p []byte) (int, error) {
@@ -131,7 +130,7 @@ func (s *shaper) fill() {
 	}
 }
 
-// shape adds in to out, and changes newlines in it.
+// shape adds in to out, and replaces newlines in it.
 func (s *shaper) shape(in []byte) {
 	s.marked.mark(in)
 	for len(in) > 0 {
@@ -156,16 +155,16 @@ func (s *shaper) shape(in []byte) {
 	}
 }
 
-// begin skips what stands between values, and begins the next. Like its
-// siblings it returns how much of in it used.
+// begin skips the bytes between values, and begins the next value. Like value and
+// open, it returns how many bytes of in it used.
 func (s *shaper) begin(in []byte) int {
 	for i, c := range in {
 		switch c {
 		case ' ', '\n', '\r', '\t', ',':
 			continue
 		case 0, 0x1e, 0xef, 0xbb, 0xbf:
-			// Padding, record separators and byte order marks of files that
-			// were put together.
+			// Padding, record separators, and the byte order marks of concatenated
+			// files.
 			if !s.array {
 				continue
 			}
@@ -194,7 +193,7 @@ func (s *shaper) begin(in []byte) int {
 	return len(in)
 }
 
-// value passes on a value up to its end or that of in.
+// value passes on a value, up to its end or the end of in.
 func (s *shaper) value(in []byte) int {
 	from, i := 0, 0
 	base := len(s.marked.b) - len(in)
@@ -212,7 +211,7 @@ func (s *shaper) value(in []byte) int {
 			switch c {
 			case '"':
 				if i+1 < len(in) && in[i+1] == '"' && (in[i] == ':' || in[i] == ',') && (s.depth > 1 || s.depth == 1 && !s.whole) {
-					i += 2 // most strings follow another where nothing hangs on it
+					i += 2 // most strings follow another one where nothing depends on it
 					continue
 				}
 				s.text = false
@@ -256,7 +255,7 @@ func (s *shaper) value(in []byte) int {
 			}
 		case closeByte:
 			if s.depth == 0 {
-				if c == ']' { // the end of the array, behind a number or the like
+				if c == ']' { // the end of the array, after a number or the like
 					s.pass(in[from:i])
 					s.end()
 					return i
@@ -285,7 +284,8 @@ func (s *shaper) value(in []byte) int {
 	return i
 }
 
-// open decides what the array of an envelope's key is.
+// open decides whether the array under an envelope's key makes the object an
+// envelope.
 func (s *shaper) open(in []byte) int {
 	for i, c := range in {
 		if jsonClass[c] == spaceByte {
@@ -310,7 +310,7 @@ func (s *shaper) pass(text []byte) {
 	}
 }
 
-// end ends a value, and the line that it became.
+// end ends a value, and the line for it.
 func (s *shaper) end() {
 	switch {
 	case s.empty && s.depth == 0 && s.whole:
@@ -322,7 +322,7 @@ func (s *shaper) end() {
 	s.ready = len(s.out)
 }
 
-// isEnvelope reports whether quoted is a key of envelopes, in its quotes.
+// isEnvelope reports whether quoted is one of envelopes, in quotes.
 func isEnvelope(quoted []byte) bool {
 	if len(quoted) > len(`"logEvents"`) {
 		return false
@@ -335,7 +335,7 @@ func isEnvelope(quoted []byte) bool {
 	return false
 }
 
-// What a byte means outside strings.
+// The classes of bytes outside strings.
 const (
 	plainByte = iota
 	spaceByte

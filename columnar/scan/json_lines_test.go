@@ -94,7 +94,7 @@ func TestShapeLong(t *testing.T) {
 	}
 }
 
-// An object with more before the array than is held back stays as it is.
+// An object stays as it is if more precedes its array than is held back.
 func TestShapeLateEnvelope(t *testing.T) {
 	in := `{"a":"` + strings.Repeat("x", 2*holdBack+2*shaperBlock) + `","Records":[{"b":1}]}`
 	got, err := io.ReadAll(JSONLines(strings.NewReader(in)))
@@ -111,8 +111,8 @@ func TestShapeError(t *testing.T) {
 	}
 }
 
-// FuzzShape compares with encoding/json what it accepts, and the shaper with
-// itself fed byte by byte otherwise.
+// FuzzShape compares the shaper with encoding/json on the input that encoding/json
+// accepts, and otherwise with the shaper itself, fed byte by byte.
 func FuzzShape(f *testing.F) {
 	for _, in := range []string{`{"Records":[{"a":1},{"b":"]\""}],"c":2}`, `[{"a":[{}]},1]`, "{\"a\":1}\n{\"items\":[]}", "{\"a\":\"x\n[{}"} {
 		f.Add([]byte(in))

@@ -8,15 +8,16 @@ import (
 	"slices"
 )
 
-// JSON objects that are alike, all members at once.
+// JSON objects that are alike, with all members read at once.
 
-// A Shape reads objects that are alike, such as the lines of one log, faster
-// than a walker: all members at once, and their keys mostly without a scan or a
-// look-up, as they follow each other as they did the last time. It accepts what a
-// walker accepts. It is used by one goroutine.
+// A Shape reads objects that are alike, such as the lines of one log. It is faster
+// than a Walker: it reads all members at once, and recognises most keys without a
+// scan or a look-up, because they follow each other as in the last object. It
+// accepts the same input as a Walker. It must not be used by several goroutines at
+// once.
 //
-// An object within the object may have a shape of its own, whose fields are
-// noted as if they were those of the outer one:
+// An object within the object may have a shape of its own. Its fields are noted as
+// if they were fields of the outer object:
 //
 //	s := ShapeOf(outerFields, "time", "dns")
 //	s.Within("dns", ShapeOf(dnsFields, "name"))
@@ -24,7 +25,7 @@ import (
 //		name := s.Text(dnsFields, &scratch)
 //	}
 type Shape struct {
-	field  func(key []byte) int // what a key is to the decoder, below 64; -1: nothing
+	field  func(key []byte) int // the field of a key, below 64; -1 if it is none
 	inner  map[string]*Shape
 	Fields uint64               // those that an equal key behind its object takes back, of what is within too
 	places *Places              // nil: a key is one field at most
@@ -35,11 +36,11 @@ type Shape struct {
 	line   shapeRead
 }
 
-// A shapeRead is what was read of one line.
+// A shapeRead is the result of reading one line.
 type shapeRead struct {
 	jsonText
-	values []Value // by field; of those that are not in has, anything
-	// has and escaped are sets of fields: those that the object has, and those
+	values []Value // by field; undefined for fields that are not in has
+	// has and escaped are sets of fields: the fields that the object has, and those
 	// that are strings with escapes.
 	has, escaped uint64
 	from         [64]*placing // by field, of those that a place has set
@@ -78,12 +79,12 @@ func (p *placing) before(q *placing) bool {
 	return cmp.Or(cmp.Compare(p.Rank, q.Rank), cmp.Compare(p.depth, q.depth), cmp.Compare(p.name, q.name)) <= 0
 }
 
-// A shapeKey is a key of an object and where it stood: behind '{' or a comma.
+// A shapeKey is a key of an object and its place: after '{' or after a comma.
 type shapeKey struct {
-	raw   string // as it stands in the line, from the end of the value before it up to its own
+	raw   string // the text from the end of the previous value up to the key's own value
 	field int
-	inner *Shape    // how an object under it is read; nil: like any value
-	next  *shapeKey // the key that came next the last time
+	inner *Shape    // the shape of objects under the key; nil if they are ordinary values
+	next  *shapeKey // the key that followed the last time
 
 	placings []placing
 	only     *placing // if there is one
@@ -93,23 +94,25 @@ type shapeKey struct {
 	head, masks [2]uint64
 }
 
-// shapeKeys is how many keys a shape remembers, and shapeKeyLen of what length.
-// Sound logs have fewer and shorter ones; hostile ones must not fill the memory.
+// shapeKeys is the number of keys that a shape remembers, and shapeKeyLen their
+// greatest length in bytes. Sound logs have fewer and shorter keys; hostile logs
+// must not fill the memory.
 const (
 	shapeKeys   = 512
 	shapeKeyLen = 256
 )
 
-// noKey comes at no place.
+// noKey matches at no place.
 var noKey = &shapeKey{head: [2]uint64{1}}
 
-// NewShape returns the shape of objects whose keys mean what field says: a number
-// below 64, or -1 if nothing. It is asked once for each key, or seldom.
+// NewShape returns the shape of objects whose keys are mapped to fields by field: a
+// number below 64, or -1 for a key that is not read. field is called once for each
+// key, or a few times.
 func NewShape(field func(key []byte) int) *Shape {
 	return &Shape{field: field, first: &shapeKey{field: -1, next: noKey}, keys: map[string]*shapeKey{}}
 }
 
-// ShapeOf returns the shape of objects whose keys are fields, from first on.
+// ShapeOf returns the shape of objects whose keys are the fields from first on.
 func ShapeOf(first int, keys ...string) *Shape {
 	s := NewShape(func(key []byte) int {
 		if i := slices.Index(keys, string(key)); i >= 0 {
@@ -129,7 +132,7 @@ func NewPlaces(p *Places, field func(key []byte) int) *Shape {
 	return s
 }
 
-// Within sets the shape of objects under a key. Set those within inner first.
+// Within sets the shape of objects under a key. First set the shapes within inner.
 func (s *Shape) Within(key string, inner *Shape) {
 	if s.inner == nil {
 		s.inner = map[string]*Shape{}
@@ -138,9 +141,9 @@ func (s *Shape) Within(key string, inner *Shape) {
 	s.Fields |= inner.Fields
 }
 
-// Read notes the values of the object in b by field; of equal keys the last
-// one's. has and escaped are sets of fields: those that the object has, and those
-// that are strings with escapes. If ok is false, the object is malformed.
+// Read notes the values of the object in b by field. If keys are equal, the last
+// value counts. has and escaped are sets of fields: the fields that the object has,
+// and those that are strings with escapes. If ok is false, the object is malformed.
 func (s *Shape) Read(b []byte, values []Value) (has, escaped uint64, ok bool) {
 	r := &s.line
 	r.mark(b)
@@ -153,7 +156,7 @@ func (s *Shape) Read(b []byte, values []Value) (has, escaped uint64, ok bool) {
 	return r.has, r.escaped, i >= 0 && Blank(b[i:])
 }
 
-// Value returns the value of a field of the object that was read; nil if it has
+// Value returns the value of a field of the last object read, or nil if it has
 // none.
 func (s *Shape) Value(field int) Value {
 	if s.line.has>>field&1 == 0 {
@@ -162,7 +165,7 @@ func (s *Shape) Value(field int) Value {
 	return s.line.values[field]
 }
 
-// Text returns the text of a field of the object that was read; see Value.Text.
+// Text returns the text of a field of the last object read; see Value.Text.
 func (s *Shape) Text(field int, scratch *[]byte) []byte {
 	v := s.Value(field)
 	if s.line.escaped>>field&1 == 0 && v.Is('"') {
@@ -171,14 +174,14 @@ func (s *Shape) Text(field int, scratch *[]byte) []byte {
 	return v.Text(scratch)
 }
 
-// object notes the values of the object that begins at b[i], and returns where it
-// ends; -1 if it is malformed or nests deeper than depth levels.
+// object notes the values of the object that begins at b[i], and returns its end.
+// The end is -1 if the object is malformed or nests deeper than depth levels.
 func (s *Shape) object(r *shapeRead, i, depth int) int {
 	if depth == 0 {
 		return -1
 	}
 	b, stops := r.b, r.stops
-	wide := b[:cap(b)] // what is found behind the text is of no account
+	wide := b[:cap(b)] // bytes after the text do not affect the result
 	last := s.first
 	for {
 		k := last.next
@@ -186,7 +189,7 @@ func (s *Shape) object(r *shapeRead, i, depth int) int {
 			(binary.LittleEndian.Uint64(wide[i:])&k.masks[0]^k.head[0])|(binary.LittleEndian.Uint64(wide[i+8:])&k.masks[1]^k.head[1]) == 0 &&
 			(len(k.raw) <= 16 || k.restAt(b, i)) {
 			if i += len(k.raw); i < len(b) && b[i] <= ' ' {
-				i = SkipSpace(b, i) // more of it than the last time
+				i = SkipSpace(b, i) // more space than the last time
 			}
 		} else if k, i = s.slowKey(b, i, last); k == nil {
 			return i
@@ -280,15 +283,15 @@ func (r *shapeRead) place(placings []placing, v Value, slashed bool) {
 	}
 }
 
-// restAt reports whether what raw has behind its head stands there too.
+// restAt reports whether the bytes of raw after its head are at b[i+16:], too.
 func (k *shapeKey) restAt(b []byte, i int) bool {
 	n := len(k.raw)
 	return i+n <= len(b) && string(b[i+16:i+n]) == k.raw[16:]
 }
 
-// slowKey reads any key, or the end of the object, and notes that it followed
-// the last one. It returns where the value begins; if no key is there, nil and
-// where the object ends, -1 if that is malformed.
+// slowKey reads any key, or the end of the object, and notes that it followed the
+// last key. It returns the key and the place of its value. At the end of the object
+// it returns nil and that end, and for malformed text nil and -1.
 func (s *Shape) slowKey(b []byte, i int, last *shapeKey) (k *shapeKey, at int) {
 	from := i
 	if i = SkipSpace(b, i); i >= len(b) {

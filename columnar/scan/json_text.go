@@ -5,25 +5,24 @@ import (
 	"math/bits"
 )
 
-// JSON text: where its values end.
+// JSON text, and where its values end.
 
-// A jsonText is JSON text and, once it is marked, where in it strings may end:
-// then their ends are found without a look at each byte. Its methods find the
-// end of what begins at b[i] and return -1 if that is malformed; marked or not,
-// they return the same. It is used by one goroutine.
+// A jsonText is JSON text. Once it is marked with the places where strings may end,
+// string ends are found without a look at each byte. Its methods return the end of
+// what begins at b[i], or -1 if that is malformed. The result is the same for
+// marked and unmarked text. It must not be used by several goroutines at once.
 type jsonText struct {
 	b []byte
 	// Bit i&7 of byte i>>3 of stops says that b[i] is a quote, a backslash or a
-	// control character. Behind the text it may say anything.
+	// control character. Bits beyond the text are undefined.
 	stops []byte
 }
 
-// mark takes b as the text and marks it. It may read what b has the capacity
-// for.
+// mark takes b as the text and marks it. It may read up to the capacity of b.
 func (t *jsonText) mark(b []byte) {
 	t.b = b
 	n := (len(b) + 63) / 64
-	// The last byte of marks is followed by seven more, so that each can be the
+	// Seven bytes follow the last byte of marks, so that every byte can be the
 	// first of a word.
 	if size := 8*n + 8; cap(t.stops) < size {
 		t.stops = make([]byte, size, 2*size)
@@ -45,8 +44,8 @@ func stopWords(stops, text []byte) {
 		for i := range 8 {
 			w := binary.LittleEndian.Uint64(text[8*i:])
 			seven := w &^ HighBits
-			// Added to seven bits, 128 less a bound sets the high bit from that
-			// bound on, and carries nothing over.
+			// Adding 128 − bound to seven bits sets the high bit from that bound
+			// on, and carries nothing over.
 			plain := ((seven ^ '"'*EachByte) + 0x7f*EachByte) & ((seven ^ '\\'*EachByte) + 0x7f*EachByte) & (seven + (0x80-' ')*EachByte)
 			m := ^(plain | w) & HighBits
 			stops[i] = byte(m >> 7 * 0x0102040810204080 >> 56) // the high bits side by side
@@ -54,8 +53,8 @@ func stopWords(stops, text []byte) {
 	}
 }
 
-// stop returns where the first quote, backslash or control character is from b[i]
-// on, of marked text; len(b) or more if there is none.
+// stop returns the place of the first quote, backslash or control character of
+// marked text from b[i] on. It returns len(b) or more if there is none.
 func (t *jsonText) stop(i int) int {
 	for at := i >> 3; at+8 <= len(t.stops); at = i >> 3 {
 		if m := binary.LittleEndian.Uint64(t.stops[at:]) >> (i & 7); m != 0 {
@@ -66,7 +65,7 @@ func (t *jsonText) stop(i int) int {
 	return i
 }
 
-// stringEnd returns where the closing quote of the string is whose text begins
+// stringEnd returns the place of the closing quote of the string whose text begins
 // at b[i], and whether there are escapes before it.
 func (t *jsonText) stringEnd(i int) (end int, escaped bool) {
 	if len(t.stops) > 0 {
@@ -77,8 +76,8 @@ func (t *jsonText) stringEnd(i int) (end int, escaped bool) {
 	return stringEnd(t.b, i)
 }
 
-// valueEnd returns where the value that begins at b[i] ends; -1 if it is
-// malformed or nests deeper than depth further levels.
+// valueEnd returns the end of the value that begins at b[i]. It is -1 if the value
+// is malformed or nests deeper than depth further levels.
 func (t *jsonText) valueEnd(i, depth int) int {
 	if i >= len(t.b) {
 		return -1
@@ -98,7 +97,7 @@ func (t *jsonText) valueEnd(i, depth int) int {
 	return literalEnd(t.b, i)
 }
 
-// nestedEnd is valueEnd of an object or array.
+// nestedEnd is valueEnd for an object or array.
 func (t *jsonText) nestedEnd(i, depth int) int {
 	if depth == 0 {
 		return -1

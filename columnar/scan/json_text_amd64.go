@@ -4,12 +4,12 @@ package scan
 
 import "unsafe"
 
-// stopAVX2 is stopWords of at least one block of 64 bytes.
+// stopAVX2 is stopWords for at least one block of 64 bytes.
 //
 //go:noescape
 func stopAVX2(stops, text *byte, blocks int)
 
-// stopBlocks notes the stops of whole blocks of 64 bytes.
+// stopBlocks notes the stops in whole blocks of 64 bytes.
 func stopBlocks(stops, text []byte) {
 	if !hasAVX2 {
 		stopWords(stops, text)

@@ -2,5 +2,5 @@
 
 package scan
 
-// stopBlocks notes the stops of whole blocks of 64 bytes.
+// stopBlocks notes the stops in whole blocks of 64 bytes.
 func stopBlocks(stops, text []byte) { stopWords(stops, text) }

@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// checkStops holds both ways to mark to the definition of a stop, and marked
-// text to what is said of text that is not.
+// checkStops compares both ways to mark with the definition of a stop, and the
+// results for marked text with those for unmarked text.
 func checkStops(t *testing.T, b []byte) {
 	t.Helper()
 	var text jsonText
@@ -56,7 +56,7 @@ func TestStops(t *testing.T) {
 		for i := range b {
 			b[i] = `"\\ab{}[],:01.-eu`[random.IntN(17)]
 		}
-		// What follows within the capacity must not count.
+		// The bytes after the text, within the capacity, must not count.
 		checkStops(t, b[:random.IntN(len(b)+1)])
 		checkStops(t, slices.Clip(b))
 	}
@@ -70,7 +70,7 @@ func TestStops(t *testing.T) {
 	}
 }
 
-// FuzzStops holds the stops to their definition.
+// FuzzStops compares the stops with their definition.
 func FuzzStops(f *testing.F) {
 	for _, s := range walks {
 		f.Add([]byte(s))

@@ -10,8 +10,8 @@ import (
 
 // JSON objects, member by member.
 
-// MaxDepth is how deep the values of a JSON line may nest. The deepest events
-// known nest about twenty levels; each level costs a stack frame.
+// MaxDepth is the greatest depth to which the values of a JSON line may nest. The
+// deepest known events nest about twenty levels. Each level costs a stack frame.
 const MaxDepth = 256
 
 // A Walker iterates over the members of one JSON object, or the elements of one
@@ -23,17 +23,17 @@ const MaxDepth = 256
 //	}
 //	if !w.Done() { // malformed
 //
-// It accepts what encoding/json accepts and nothing else, with three
-// differences: values that nest deeper than MaxDepth are malformed; bytes that
-// are not UTF-8 stay as they are; and of equal keys it gives all, in their
-// order, so that who assigns keeps the last. Members before a fault have been
-// given when the fault is found: what they said counts only if Done is true.
+// It accepts exactly what encoding/json accepts, with three differences. Values
+// that nest deeper than MaxDepth are malformed. Bytes that are not UTF-8 stay as
+// they are. If keys are equal, it returns all of them, in order; a caller that
+// assigns keeps the last. The walker finds a fault only after it has returned the
+// members before it: these count only if Done is true.
 type Walker struct {
 	Key     []byte // unescaped; valid until the next call of Next
 	Val     Value
-	Escaped bool // val is a string with escapes
+	Escaped bool // Val is a string with escapes
 
-	jsonText // not marked: most are short
+	jsonText // not marked, because most are short
 	i        int
 	close    byte
 	begun    bool
@@ -41,7 +41,7 @@ type Walker struct {
 	scratch  []byte
 }
 
-// Open starts at the object or array that b holds.
+// Open starts at the object or array in b.
 func (w *Walker) Open(b []byte) {
 	w.Key, w.b, w.begun, w.ended, w.close = nil, b, false, false, 0
 	w.i = SkipSpace(b, 0)
@@ -56,7 +56,7 @@ func (w *Walker) Open(b []byte) {
 	w.i++
 }
 
-// Next moves to the next member. It returns false at the end and at a fault.
+// Next moves to the next member. It returns false at the end, and at a fault.
 func (w *Walker) Next() bool {
 	b, i := w.b, w.i
 	if w.close == 0 || i >= len(b) {
@@ -113,16 +113,17 @@ func (w *Walker) Next() bool {
 	return true
 }
 
-// InObject reports whether the walk is of an object and has not ended.
+// InObject reports whether the walker is in an object and has not reached its end.
 func (w *Walker) InObject() bool { return w.close == '}' }
 
-// InArray reports whether the walk is of an array and has not ended.
+// InArray reports whether the walker is in an array and has not reached its end.
 func (w *Walker) InArray() bool { return w.close == ']' }
 
-// Done reports whether the object ended soundly and nothing follows it.
+// Done reports whether the object or array ended without a fault and nothing
+// follows it.
 func (w *Walker) Done() bool { return w.ended && SkipSpace(w.b, w.i) == len(w.b) }
 
-// DoneObject is done of an object.
+// DoneObject is Done for an object.
 func (w *Walker) DoneObject() bool { return w.Done() && w.b[w.i-1] == '}' }
 
 // Text returns the text of the value; see Value.Text.
@@ -133,8 +134,8 @@ func (w *Walker) Text(scratch *[]byte) []byte {
 	return w.Val.Text(scratch)
 }
 
-// EachKey calls f with the members of the first JSON object of head, as far as
-// it goes.
+// EachKey calls f for the members of the first JSON object in head, as far as head
+// reaches.
 func EachKey(head []byte, f func(key []byte, val Value)) {
 	line, _ := CutLine(bytes.TrimLeft(head, " \t\r\n"))
 	var w Walker
@@ -144,16 +145,17 @@ func EachKey(head []byte, f func(key []byte, val Value)) {
 	}
 }
 
-// A Value is one JSON value as it stands in the line. Nil: none.
+// A Value is one JSON value as it is written in the line. It is nil if there is
+// none.
 type Value []byte
 
-// Is reports whether the value is of the kind that begins with c: {, [, ", n
-// for null.
+// Is reports whether the value is of the kind that begins with c: {, [, ", or n for
+// null.
 func (v Value) Is(c byte) bool { return len(v) > 0 && v[0] == c }
 
-// Text returns the text of a string, or a number or boolean as it is written;
-// nil for null, objects and arrays. Unescaped text is appended to *scratch and
-// stays valid as long as nobody cuts that.
+// Text returns the text of a string, or a number or boolean as it is written. It
+// returns nil for null, objects and arrays. Unescaped text is appended to *scratch,
+// and is valid until somebody truncates that.
 func (v Value) Text(scratch *[]byte) []byte {
 	if len(v) == 0 {
 		return nil
@@ -173,8 +175,8 @@ func (v Value) Text(scratch *[]byte) []byte {
 	return v
 }
 
-// Length returns the number of elements of an array, and false if the value is
-// none.
+// Length returns the number of elements of an array. It reports false if the value
+// is not an array.
 func (v Value) Length() (n int, ok bool) {
 	if !v.Is('[') {
 		return 0, false
@@ -185,8 +187,8 @@ func (v Value) Length() (n int, ok bool) {
 	return n, true
 }
 
-// colonEnd returns where the value after a key begins, given where the key
-// ended; -1 if there is no colon.
+// colonEnd returns the place of the value after a key that ends at i, or -1 if
+// there is no colon.
 func colonEnd(b []byte, i int) int {
 	if i < len(b) && b[i] != ':' {
 		i = SkipSpace(b, i)
@@ -200,12 +202,12 @@ func colonEnd(b []byte, i int) int {
 	return i
 }
 
-// stringEnd is jsonText.stringEnd of a text that is not marked.
+// stringEnd is jsonText.stringEnd for unmarked text.
 func stringEnd(b []byte, i int) (end int, escaped bool) {
 	for i < len(b) {
 		if i+8 <= len(b) {
-			// The lowest high bit marks the first byte that is a quote, a
-			// backslash or below a space; a borrow can only spoil higher ones.
+			// The lowest high bit marks the first byte that is a quote, a backslash
+			// or below a space. A borrow can only spoil higher bytes.
 			w := binary.LittleEndian.Uint64(b[i:])
 			quote, slash := w^('"'*EachByte), w^('\\'*EachByte)
 			m := ((quote-EachByte)&^quote | (slash-EachByte)&^slash | (w-' '*EachByte)&^w) & HighBits
@@ -302,7 +304,7 @@ func appendUnescaped(dst, s []byte) []byte {
 	}
 }
 
-// literalEnd is valueEnd of true, false and null.
+// literalEnd is valueEnd for true, false and null.
 func literalEnd(b []byte, i int) int {
 	if i+4 > len(b) {
 		return -1
@@ -323,7 +325,7 @@ func literalEnd(b []byte, i int) int {
 	return -1
 }
 
-// numberEnd is valueEnd of a number in a text that is not marked.
+// numberEnd is valueEnd for a number in unmarked text.
 func numberEnd(b []byte, i int) int {
 	if b[i] == '-' {
 		i++
@@ -354,7 +356,7 @@ func numberEnd(b []byte, i int) int {
 
 func digitsEnd(b []byte, i int) int {
 	for i+8 <= len(b) {
-		// As in stringEnd, carries can only spoil what is above the first mark.
+		// As in stringEnd, a carry can only spoil bytes above the first mark.
 		w := binary.LittleEndian.Uint64(b[i:]) ^ '0'*EachByte
 		if m := (w + (0x80-10)*EachByte | w) & HighBits; m != 0 {
 			return i + bits.TrailingZeros64(m)>>3

@@ -15,8 +15,8 @@ import (
 	gocmp "github.com/google/go-cmp/cmp"
 )
 
-// tree reads a JSON object with the walker into what encoding/json would give
-// for it. ok is false if the walker finds it malformed.
+// tree reads a JSON object with the walker into the value that encoding/json would
+// give. ok is false if the walker finds the object malformed.
 func tree(b []byte) (v any, ok bool) {
 	var w Walker
 	w.Open(b)
@@ -81,7 +81,7 @@ func checkWalk(t *testing.T, b []byte) {
 		}
 		t.Fatalf("%q: got sound %v, want %v", b, ok, wantOK)
 	}
-	// Diff takes minutes for some that are deep and equal.
+	// Diff takes minutes for some values that are deep and equal.
 	if ok && !reflect.DeepEqual(got, want) {
 		t.Errorf("%q (-encoding/json +walker):\n%s", b, gocmp.Diff(want, got))
 	}
@@ -89,8 +89,8 @@ func checkWalk(t *testing.T, b []byte) {
 	checkInner(t, b)
 }
 
-// checkShape checks that a shape sees what a walker does, of keys that are new
-// to it, that come as foretold, and that come otherwise.
+// checkShape checks that a shape reads what a walker reads, for keys that are new
+// to it, keys in the order of the last time, and keys in another order.
 func checkShape(t *testing.T, b []byte) {
 	t.Helper()
 	fields := []string{"a", "b", "", "a b"}
@@ -124,7 +124,7 @@ func checkShape(t *testing.T, b []byte) {
 }
 
 // checkInner checks that a shape reads the objects within an object as
-// encoding/json does, for which of equal keys only the last is there.
+// encoding/json does. Of equal keys, encoding/json keeps only the last.
 func checkInner(t *testing.T, b []byte) {
 	t.Helper()
 	s, in := ShapeOf(0, "a", "b"), ShapeOf(2, "a", "b")
@@ -158,7 +158,7 @@ func checkInner(t *testing.T, b []byte) {
 	}
 }
 
-// plainText is value.text of what encoding/json gives.
+// plainText is Value.Text for a value of encoding/json.
 func plainText(v any) string {
 	switch v := v.(type) {
 	case string:
@@ -189,8 +189,8 @@ func TestWalk(t *testing.T) {
 	}
 }
 
-// FuzzWalk holds the walker to encoding/json: the same inputs are sound, and
-// have the same keys and values.
+// FuzzWalk compares the walker with encoding/json: it must accept the same inputs,
+// and find the same keys and values.
 func FuzzWalk(f *testing.F) {
 	for _, s := range walks {
 		f.Add([]byte(s))
@@ -212,7 +212,7 @@ func BenchmarkWalk(b *testing.B) {
 	}
 }
 
-// runes writes bytes that are not UTF-8 as encoding/json does: each as U+FFFD.
+// runes writes bytes that are not UTF-8 as encoding/json does: each becomes U+FFFD.
 func runes(b []byte) string { return string([]rune(string(b))) }
 
 func reference(b []byte) (v any, ok bool) {
@@ -245,9 +245,9 @@ func depth(v any) int {
 	return deepest + 1
 }
 
-// mutate returns a copy of b with a few changes of the kinds that JSON is damaged
-// by. It finds in a second what guided fuzzing, which runs a hundred inputs in
-// that time here, takes minutes for.
+// mutate returns a copy of b with a few changes, of the kinds in which JSON is
+// damaged. It finds in a second what guided fuzzing takes minutes for, which runs a
+// hundred inputs in that time here.
 func mutate(random *rand.Rand, b []byte) []byte {
 	const marks = "{}[]\",:\\ \t\r01-+.eEtfnu\x00\x1f\x7f\xff"
 	b = bytes.Clone(b)
@@ -272,7 +272,7 @@ func mutate(random *rand.Rand, b []byte) []byte {
 	return b
 }
 
-// Damaged text is read as any machine, and any other reader, reads it.
+// Damaged text is read in the same way on any machine and by any other reader.
 func TestMutated(t *testing.T) {
 	random := rand.New(rand.NewPCG(7, uint64(len(walks))))
 	rounds := 30

@@ -21,7 +21,7 @@ func CutLine(p []byte) (line, rest []byte) {
 	return line, rest
 }
 
-// AnyLine reports whether a line of head is so.
+// AnyLine reports whether so holds for a line of head.
 func AnyLine(head []byte, so func(line []byte) bool) bool {
 	for len(head) > 0 {
 		var line []byte
@@ -32,7 +32,7 @@ func AnyLine(head []byte, so func(line []byte) bool) bool {
 	return false
 }
 
-// LineEnd returns where the line that begins at i ends, its newline included.
+// LineEnd returns the end of the line that begins at i, including its newline.
 func LineEnd(data []byte, i int) int {
 	if n := bytes.IndexByte(data[i:], '\n'); n >= 0 {
 		return i + n + 1
@@ -40,12 +40,12 @@ func LineEnd(data []byte, i int) int {
 	return len(data)
 }
 
-// Blank reports whether a line holds nothing but white space. Such a line is no
-// damage: some writers end with one.
+// Blank reports whether a line has only white space. Such a line is not damage:
+// some writers end a file with one.
 func Blank(line []byte) bool { return SkipSpace(line, 0) == len(line) }
 
-// SkipSpace returns where the first byte from b[i] on is that is no white space,
-// len(b) if there is none.
+// SkipSpace returns the index of the first byte from b[i] on that is not white
+// space, or len(b) if there is none.
 func SkipSpace(b []byte, i int) int {
 	for i < len(b) && (b[i] == ' ' || b[i] == '\t' || b[i] == '\r' || b[i] == '\n') {
 		i++
@@ -53,7 +53,7 @@ func SkipSpace(b []byte, i int) int {
 	return i
 }
 
-// CutWord returns what stands before the first space of p, and behind it.
+// CutWord returns the text before the first space of p, and the text after it.
 func CutWord(p []byte) (word, rest []byte) {
 	if at := IndexNear(p, ' '); at >= 0 {
 		return p[:at], p[at+1:]
@@ -61,12 +61,12 @@ func CutWord(p []byte) (word, rest []byte) {
 	return p, nil
 }
 
-// AfterLast returns what follows the last c of b, all of b if there is none.
+// AfterLast returns the part of b after the last c, or all of b if it has none.
 func AfterLast(b []byte, c byte) []byte { return b[bytes.LastIndexByte(b, c)+1:] }
 
-// IndexNear returns where the first c in p is, -1 if there is none. It is meant
-// for fields of a few bytes, where bytes.IndexByte and any loop of a varying
-// number of steps take several times as long.
+// IndexNear returns the index of the first c in p, or -1 if there is none. It is
+// meant for fields of a few bytes. For these, bytes.IndexByte and loops with a
+// varying number of steps take several times as long.
 func IndexNear(p []byte, c byte) int {
 	const low, high = 0x0101010101010101, 0x8080808080808080
 	n := 0

@@ -6,18 +6,18 @@ import (
 	"slices"
 )
 
-// Where the bytes that separate fields and records are, 64 bytes at a time.
+// The places of the bytes that separate fields and records, 64 bytes at a time.
 
-// A Mark says of 64 bytes of text which of them are what: bit i of each bitmap
-// is about byte i.
+// A Mark says what each of 64 bytes of text is: bit i of each bitmap is about byte
+// i.
 type Mark struct {
 	Sep   uint64 // the separator of fields
 	Line  uint64 // a newline
-	Other uint64 // the third byte that is sought, such as a quote
+	Other uint64 // the third byte that is looked for, such as a quote
 }
 
-// MarkText returns, in the memory of marks, what p holds, 64 bytes at a time.
-// Bits of bytes behind the end are clear.
+// MarkText returns the marks of p, one for each 64 bytes, in the memory of marks.
+// Bits beyond the end of p are 0.
 func MarkText(marks []Mark, p []byte, sep, other byte) []Mark {
 	whole := len(p) / 64
 	marks = slices.Grow(marks[:0], whole+1)[:whole]
@@ -33,8 +33,7 @@ func MarkText(marks []Mark, p []byte, sep, other byte) []Mark {
 	return marks
 }
 
-// markWords marks as many blocks of 64 bytes of p as there are marks, on any
-// machine.
+// markWords marks len(marks) blocks of 64 bytes of p. It works on any machine.
 func markWords(marks []Mark, p []byte, sep, other byte) {
 	const lf = '\n' * EachByte
 	seps, others := uint64(sep)*EachByte, uint64(other)*EachByte
@@ -51,13 +50,14 @@ func markWords(marks []Mark, p []byte, sep, other byte) {
 	}
 }
 
-// A word is eight bytes, the first the lowest. EachByte times a byte is that byte in
-// each of them; LowBits and HighBits are each one's lower seven bits and its highest.
+// A word is eight bytes, the first the lowest. EachByte times a byte has that byte
+// in each of the eight places. LowBits has the lower seven bits of each byte, and
+// HighBits the highest bit.
 const (
 	EachByte = 0x0101010101010101
 	LowBits  = 0x7f * EachByte
 	HighBits = 0x80 * EachByte
-	// gather times a word with at most the lowest bit of each byte set has
+	// gather times a word, in which each byte has at most its lowest bit set, has
 	// those bits in its highest byte, in order.
 	gather = 0x0102040810204080
 )
@@ -68,7 +68,7 @@ func EqualBytes(w, v uint64) uint64 {
 	return (^(w&LowBits + LowBits | w) & HighBits >> 7) * gather >> 56
 }
 
-// placesWords is places, on any machine.
+// placesWords is places for any machine.
 func placesWords(pos []uint32, marks []Mark, at int) (count int) {
 	for i := range marks {
 		fields := marks[i].Sep | marks[i].Line

@@ -7,7 +7,7 @@ import "golang.org/x/sys/cpu"
 // hasAVX2 says whether the functions in assembly can run on this machine.
 var hasAVX2 = cpu.X86.HasAVX2 && cpu.X86.HasBMI1 && cpu.X86.HasBMI2 && cpu.X86.HasPOPCNT
 
-// markBlocks marks as many blocks of 64 bytes of p as there are marks.
+// markBlocks marks len(marks) blocks of 64 bytes of p.
 func markBlocks(marks []Mark, p []byte, sep, other byte) {
 	if !hasAVX2 {
 		markWords(marks, p, sep, other)
@@ -17,13 +17,13 @@ func markBlocks(marks []Mark, p []byte, sep, other byte) {
 	}
 }
 
-// markAVX2 is markWords of n blocks, more than none.
+// markAVX2 is markWords for n blocks, n > 0.
 //
 //go:noescape
 func markAVX2(marks *Mark, p *byte, n int, sep, other byte)
 
-// places writes to pos where a separator or a newline is marked, plus at, and
-// returns how many are. pos must have room for 64 more.
+// places writes to pos the place of every marked separator and newline, plus at,
+// and returns their number. pos must have room for 64 more.
 func places(pos []uint32, marks []Mark, at int) int {
 	if !hasAVX2 {
 		return placesWords(pos, marks, at)
@@ -35,7 +35,7 @@ func places(pos []uint32, marks []Mark, at int) int {
 	return placesBMI(&pos[0], &marks[0], len(marks), at)
 }
 
-// placesBMI is placesWords of n marks, more than none.
+// placesBMI is placesWords for n marks, n > 0.
 //
 //go:noescape
 func placesBMI(pos *uint32, marks *Mark, n, at int) (count int)

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// markSlowly is what MarkText means.
+// markSlowly defines the result of MarkText.
 func markSlowly(p []byte, sep, other byte) []Mark {
 	marks := make([]Mark, (len(p)+63)/64)
 	for i, c := range p {
@@ -25,8 +25,8 @@ func markSlowly(p []byte, sep, other byte) []Mark {
 	return marks
 }
 
-// checkMarks compares what this machine does, and what any machine can do, with
-// the slow reading.
+// checkMarks compares the functions of this machine, and those for any machine,
+// with the slow definition.
 func checkMarks(t *testing.T, p []byte, sep, other byte) {
 	t.Helper()
 	want := markSlowly(p, sep, other)
@@ -55,7 +55,7 @@ func checkMarks(t *testing.T, p []byte, sep, other byte) {
 // If this fails, fields or records are cut at the wrong byte, perhaps on some
 // machines only.
 func TestMarks(t *testing.T) {
-	for c := range 256 { // each byte beside each that could be taken for it
+	for c := range 256 { // each byte beside each byte that it could be confused with
 		p := make([]byte, 0, 256)
 		for d := range 256 {
 			p = append(p, byte(d))

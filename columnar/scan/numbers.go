@@ -7,11 +7,11 @@ import (
 	"strconv"
 )
 
-// Numbers in decimal, without allocation. A function whose ok is false has met
-// anything else, or a number that does not fit.
+// Decimal numbers, read without allocation. ok is false if the text is anything
+// else, or if the number does not fit.
 
-// Int parses a decimal integer with an optional sign. ok is false if b is
-// anything else or does not fit.
+// Int parses a decimal integer with an optional sign. ok is false if b is anything
+// else, or if the integer does not fit.
 func Int(b []byte) (v int64, ok bool) {
 	neg := false
 	if len(b) > 0 && (b[0] == '-' || b[0] == '+') {
@@ -47,8 +47,9 @@ func Int(b []byte) (v int64, ok bool) {
 	return v, true
 }
 
-// Digits parses data[lo:hi] if it is 1 to 16 digits that have as much before
-// them; anything else is left to Int.
+// Digits parses data[lo:hi] if it has 1 to 16 digits and enough bytes precede its
+// end for whole words: 8, or 16 if it is longer than 8. Otherwise ok is false, and
+// the caller uses Int.
 func Digits(data []byte, lo, hi uint32) (v int64, ok bool) {
 	n := hi - lo
 	if n-1 < 8 && hi >= 8 {
@@ -63,7 +64,8 @@ func Digits(data []byte, lo, hi uint32) (v int64, ok bool) {
 	return 0, false
 }
 
-// EightDigits parses the 8 bytes at b, of which the first skip are not looked at.
+// EightDigits parses the 8 bytes at the start of b, and ignores the first skip
+// bytes.
 func EightDigits(b []byte, skip uint32) (v int64, ok bool) {
 	w := binary.LittleEndian.Uint64(b) ^ 0x3030303030303030
 	w = w >> (8 * skip & 63) << (8 * skip & 63)
@@ -74,8 +76,8 @@ func EightDigits(b []byte, skip uint32) (v int64, ok bool) {
 	return int64(w), ok
 }
 
-// Decimal parses a decimal number with an optional fraction, as
-// value × scale rounded down; scale is a power of ten up to 1e9.
+// Decimal parses a decimal number with an optional fraction. It returns value ×
+// scale, rounded down. scale is a power of ten up to 1e9.
 func Decimal(b []byte, scale int64) (v int64, ok bool) {
 	whole, frac := b, []byte(nil)
 	if i := bytes.IndexByte(b, '.'); i >= 0 {
@@ -107,9 +109,8 @@ func Decimal(b []byte, scale int64) (v int64, ok bool) {
 	return v, true
 }
 
-// Number parses a JSON number, as value × scale rounded down; scale is a
-// power of ten up to 1e9. Numbers with an exponent lose what a float64 cannot
-// hold.
+// Number parses a JSON number. It returns value × scale, rounded down. scale is a
+// power of ten up to 1e9. A number with an exponent has the precision of a float64.
 func Number(b []byte, scale int64) (v int64, ok bool) {
 	if v, ok = Decimal(b, scale); ok || !bytes.ContainsAny(b, "eE") || len(b) > 32 {
 		return v, ok
@@ -122,8 +123,8 @@ func Number(b []byte, scale int64) (v int64, ok bool) {
 	return int64(f), true
 }
 
-// Count parses a count: a number that is not negative; -1 if b is empty, which
-// is not said.
+// Count parses a count, which is not negative. It returns -1 if b is empty, which
+// means that the log gives no count.
 func Count(b []byte) (n int64, ok bool) {
 	if len(b) == 0 {
 		return -1, true
@@ -132,7 +133,7 @@ func Count(b []byte) (n int64, ok bool) {
 	return n, ok && n >= 0
 }
 
-// Float parses what programs print for a float in decimal.
+// Float parses a decimal float as programs print it.
 func Float(b []byte) (float64, bool) {
 	switch string(b) {
 	case "NaN", "nan":

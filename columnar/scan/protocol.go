@@ -2,8 +2,8 @@ package scan
 
 import "strconv"
 
-// ProtocolName returns the name of an IP protocol by the IANA registry, in lower
-// case as sensors write it; the number itself if it is a rare one.
+// ProtocolName returns the name of an IP protocol in the IANA registry, in lower
+// case as sensors write it. For a rare protocol it returns the number.
 func ProtocolName(n int64) string {
 	switch n {
 	case 1:

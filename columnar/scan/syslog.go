@@ -16,10 +16,10 @@ type SyslogClock struct {
 	start   int64   // µs of its midnight, as if the zone were UTC
 }
 
-// AnyYear is when an object was written that is only looked at.
+// AnyYear stands in for Written while sniffing.
 var AnyYear = time.Date(2001, 1, 1, 0, 0, 0, 0, time.UTC)
 
-// Parse returns the time in µs UTC and what stands behind it.
+// Parse returns the time in µs UTC and the text after it.
 func (c *SyslogClock) Parse(line []byte) (us int64, rest []byte, ok bool) {
 	if len(line) > 0 && line[0] == '<' {
 		line = WithoutPriority(line)
@@ -60,7 +60,7 @@ func (c *SyslogClock) Parse(line []byte) (us int64, rest []byte, ok bool) {
 		c.day = [6]byte(line)
 	}
 	if us, ok = c.Local(c.start + inDay); us > c.Written.UnixMicro()+Day {
-		// The year is right only for earlier hours of the day.
+		// That year is right only for earlier hours of the day.
 		start, found := c.lastSuch(line[:6], inDay)
 		if !found {
 			return 0, nil, false
@@ -84,15 +84,16 @@ func ctimeYear(line []byte) int {
 	return int(high*100 + low)
 }
 
-// lastSuch returns the start of the day written as "Jan _2", in the last year
-// that does not put the time inDay more than a day after the object was written.
+// lastSuch returns the start of the day written as "Jan _2". It takes the last year
+// in which the time inDay of that day is at most a day after the object was
+// written.
 func (c *SyslogClock) lastSuch(b []byte, inDay int64) (start int64, ok bool) {
 	t, err := time.Parse("Jan _2", string(b))
 	if err != nil {
 		return 0, false
 	}
 	limit := c.Written.UnixMicro() + Day
-	// 29 February may be eight years back.
+	// The last 29 February may be eight years back.
 	for year := c.Written.Year() + 1; year > c.Written.Year()-9; year-- {
 		d := time.Date(year, t.Month(), t.Day(), 0, 0, 0, 0, time.UTC)
 		if d.Day() != t.Day() {

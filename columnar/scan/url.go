@@ -6,9 +6,9 @@ import (
 	"math/bits"
 )
 
-// URLs, and what requests name by them.
+// URLs, and the hosts and paths that requests name with them.
 
-// URLHost returns the host of a URL, of "host:port" or of "host"; nothing of a
+// URLHost returns the host of a URL, of "host:port" or of "host". It is empty for a
 // path.
 func URLHost(b []byte) []byte {
 	b = afterScheme(b)
@@ -27,7 +27,7 @@ func URLHost(b []byte) []byte {
 	return TrimDot(b)
 }
 
-// URLPath returns the path of a URL or of a path, without the query string,
+// URLPath returns the path of a URL or of a path. It leaves out the query string,
 // which may hold secrets.
 func URLPath(b []byte) []byte {
 	if i := bytes.IndexAny(b, "?#"); i >= 0 {
@@ -47,8 +47,8 @@ func afterScheme(b []byte) []byte {
 	return b
 }
 
-// RequestTarget splits the target of an HTTP request as it was sent: host is nil
-// if the target names none, as in all requests but those to proxies.
+// RequestTarget splits the target of an HTTP request. host is nil if the target
+// does not name one: only requests to proxies do.
 func RequestTarget(method, uri []byte) (host, path []byte) {
 	switch {
 	case string(method) == "CONNECT":
@@ -83,12 +83,13 @@ func SplitURL(url []byte) (host, path []byte) {
 	return HostOf(url), nil
 }
 
-// A Span is where a text stands in a block, data[Begin:End]. It converts to and from
-// the one of columnar.
+// A Span is the place of a text in a block, data[Begin:End]. It converts to and
+// from columnar's Span.
 type Span struct{ Begin, End uint32 }
 
-// UsualURL is SplitURL of the URL at s, or false: one of HTTP whose host is a name
-// or an address alone, with text behind it in data.
+// UsualURL is SplitURL for the usual form of the URL at s: an HTTP URL whose host
+// is only a name or an address, with further text after it in data. ok is false for
+// any other URL.
 func UsualURL(data []byte, s Span) (host, path Span, ok bool) {
 	const https, http = 0x2f2f3a7370747468, 0x2f2f3a70747468 // ://, from the last byte on
 	if int(s.Begin)+8 > len(data) {
@@ -112,8 +113,8 @@ func UsualURL(data []byte, s Span) (host, path Span, ok bool) {
 			inHostEnd(binary.LittleEndian.Uint64(data[at+8:])),
 			inHostEnd(binary.LittleEndian.Uint64(data[at+16:])))
 	}
-	// What ends the host may as well be the start of a port, or of the host behind
-	// a user.
+	// The byte that ends the host may also begin a port, or end a user name before
+	// the host.
 	host.End = min(at, s.End)
 	if host.End <= host.Begin || data[host.End-1] == '.' {
 		return host, path, false
@@ -138,30 +139,31 @@ func UsualURL(data []byte, s Span) (host, path Span, ok bool) {
 	return host, path, true
 }
 
-// inHostEnd marks by its high bit the first byte of w that is one of / ? # : @ [
-// or one of some others that are not in host names in lower case; the bits
-// behind it say nothing.
+// inHostEnd marks, by its high bit, the first byte of w that is one of / ? # : @ [
+// or of some others that no host name in lower case has. The bits above that mark
+// mean nothing.
 func inHostEnd(w uint64) uint64 {
 	slash, colon, at := (w|0x0c*EachByte)^'/'*EachByte, (w|0x05*EachByte)^'?'*EachByte, (w|0x1b*EachByte)^'['*EachByte
 	return ((slash-EachByte)&^slash | (colon-EachByte)&^colon | (at-EachByte)&^at) & HighBits
 }
 
-// inPathEnd marks by its high bit the first byte of w that is ? or #; the bits
-// behind it say nothing.
+// inPathEnd marks, by its high bit, the first byte of w that is ? or #. The bits
+// above that mark mean nothing.
 func inPathEnd(w uint64) uint64 {
 	query, fragment := w^'?'*EachByte, w^'#'*EachByte
 	return ((query-EachByte)&^query | (fragment-EachByte)&^fragment) & HighBits
 }
 
-// firstOf3 returns which byte of three words is the first that is marked by its
-// high bit, 24 if none is.
+// firstOf3 returns the index of the first byte of three words that is marked by its
+// high bit, or 24 if none is.
 func firstOf3(m0, m1, m2 uint64) uint32 {
 	at0, at1, at2 := bits.TrailingZeros64(m0)>>3, bits.TrailingZeros64(m1)>>3, bits.TrailingZeros64(m2)>>3
 	at := at0 + at1&-(at0>>3)
 	return uint32(at + at2&-(at>>4))
 }
 
-// HostOf returns the host of user@host:port, an IPv6 address without brackets.
+// HostOf returns the host of user@host:port, and an IPv6 address without its
+// brackets.
 func HostOf(authority []byte) []byte {
 	for i := len(authority) - 1; i >= 0; i-- {
 		if authority[i] == '@' {
@@ -181,8 +183,8 @@ func HostOf(authority []byte) []byte {
 	return TrimDot(authority)
 }
 
-// PortAt returns where the colon before a port at the end of p is, -1 if there
-// is none.
+// PortAt returns the index of the colon before a port at the end of p, or -1 if
+// there is none.
 func PortAt(p []byte) int {
 	i := len(p) - 1
 	for i >= 0 && '0' <= p[i] && p[i] <= '9' {
@@ -205,8 +207,8 @@ func WithoutQuery(path []byte) []byte {
 	return path
 }
 
-// UnescapePercent appends b with %20 and its like decoded. What is no escape
-// stays.
+// UnescapePercent appends b with escapes such as %20 decoded. Text that is not an
+// escape is unchanged.
 func UnescapePercent(dst, b []byte) []byte {
 	for i := 0; i < len(b); i++ {
 		if b[i] == '%' && i+2 < len(b) {
@@ -223,17 +225,18 @@ func UnescapePercent(dst, b []byte) []byte {
 	return dst
 }
 
-// A URIPart is what a field that rules read says of the URI of a request, and no
-// column holds: columns leave out what follows the path, as it may hold secrets.
+// A URIPart is a part of a request's URI that rules read as a field. No column
+// holds it: columns leave out everything after the path, because it may hold
+// secrets.
 type URIPart uint8
 
 const (
 	URIWhole     URIPart = iota // as the log has it
-	URIQuery                    // behind the ?, without a fragment
+	URIQuery                    // after the ?, without a fragment
 	URIExtension                // of the last part of the path, without the dot
 )
 
-// Of returns the part of a URI, nil if it has none.
+// Of returns the part of a URI, or nil if it has none.
 func (p URIPart) Of(uri []byte) []byte {
 	switch p {
 	case URIQuery:

@@ -55,7 +55,7 @@ func TestSplitURL(t *testing.T) {
 		if string(host) != test.host || string(path) != test.path {
 			t.Errorf("splitURL(%q): got %q, %q, want %q, %q", test.url, host, path, test.host, test.path)
 		}
-		// What stands around it must not matter.
+		// The text around the URL must not matter.
 		for _, behind := range []string{"", " ", " HTTP/1.1? # GET http://b.example/c", "\" - - a.example/ ..............."} {
 			data := []byte("GET " + test.url + behind)
 			host, path, ok := UsualURL(data, Span{Begin: 4, End: 4 + uint32(len(test.url))})

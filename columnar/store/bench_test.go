@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// A wideRow is as wide as the rows of the state are: most of its columns are
-// zero in any one aggregate.
+// A wideRow is as wide as the rows of the state. Most of its columns are zero in
+// any one aggregate.
 type wideRow struct {
 	Feed         string   `parquet:"feed,dict"`
 	EntityType   string   `parquet:"entity_type,dict"`
@@ -38,8 +38,8 @@ type wideRow struct {
 	Examples     []string `parquet:"examples,list"`
 }
 
-// wideRows are like those of a proxy's users and destinations: sorted by user,
-// ten destinations each.
+// wideRows returns rows like those of a proxy's users and destinations: sorted by
+// user, with ten destinations each.
 func wideRows(n int) []wideRow {
 	const day = 1_795_132_800_000_000
 	rnd := rand.New(rand.NewPCG(11, 12))

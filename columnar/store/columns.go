@@ -10,28 +10,29 @@ import (
 	"github.com/parquet-go/parquet-go/format"
 )
 
-// A column is a field of a row type, and where it lies in the row.
+// A column is a field of a row type and its place in the row.
 //
-// Note: rows are reached by their address. Package reflect takes ten times as
-// long for a field, which at some thirty fields a row is most of reading it.
+// Note: rows are accessed by their address. Package reflect takes ten times as long
+// for a field, and with some thirty fields a row that is most of the time of
+// reading a row.
 type column struct {
-	name     string // the parquet tag's
+	name     string // from the parquet tag
 	offset   uintptr
 	kind     format.Type // Int32, Int64, Double or ByteArray: int32, int64, float64, string
 	optional bool        // *kind: nil is null
-	list     bool        // []kind; Parquet does not tell nil from an empty one
-	dict     bool        // texts come again, so they are written once
+	list     bool        // []kind; Parquet does not distinguish nil from an empty list
+	dict     bool        // texts repeat, so each is written once
 }
 
-// Columns are the columns of a row type T: its fields under their parquet tags, and
-// those of its embedded structs; a field with the tag "-" is not a column.
+// Columns are the columns of a row type T: its fields, and those of its embedded
+// structs, named by their parquet tags. A field with the tag "-" is not a column.
 type Columns[T any] struct {
 	all   []column
-	texts []column // those of all that are texts or lists of texts
+	texts []column // the columns that are texts or lists of texts
 }
 
 // ColumnsOf returns the columns of T. It panics if a field has no parquet tag, or
-// is of a type that no table has.
+// has a type that no table has.
 func ColumnsOf[T any]() Columns[T] {
 	all, err := columnsOf(reflect.TypeFor[T]())
 	if err != nil {
@@ -46,7 +47,7 @@ func ColumnsOf[T any]() Columns[T] {
 	return c
 }
 
-// TextBytes returns how long the texts of a row are.
+// TextBytes returns the total length of the texts of a row, in bytes.
 func (c Columns[T]) TextBytes(r *T) (n int) {
 	row := unsafe.Pointer(r)
 	for i := range c.texts {
@@ -61,8 +62,8 @@ func (c Columns[T]) TextBytes(r *T) (n int) {
 	return n
 }
 
-// Detach gives a row texts of its own. Those that were read may keep in memory all
-// that was read with them.
+// Detach copies the texts of a row. Without it, texts of a row that was read may
+// keep everything that was read with them in memory.
 func (c Columns[T]) Detach(r *T) {
 	row := unsafe.Pointer(r)
 	for i := range c.texts {
@@ -80,7 +81,7 @@ func (c Columns[T]) Detach(r *T) {
 	}
 }
 
-// columnsOf returns the columns of a struct, those of embedded structs too.
+// columnsOf returns the columns of a struct, including those of embedded structs.
 func columnsOf(t reflect.Type) ([]column, error) {
 	if t.Kind() != reflect.Struct {
 		return nil, fmt.Errorf("rows of type %v: want a struct", t)
@@ -114,7 +115,7 @@ func columnsOf(t reflect.Type) ([]column, error) {
 		case reflect.Slice:
 			c.list, typ = true, typ.Elem()
 		}
-		// A type of its own would be written in its own way by the library.
+		// The library would write a named type in another way.
 		var ok bool
 		if c.kind, ok = kinds[typ]; !ok || c.list && c.kind != format.ByteArray || c.optional && c.kind != format.Double {
 			return nil, fmt.Errorf("field %v.%s: got type %v, want int32, int64, float64, string, *float64 or []string", t, f.Name, f.Type)
@@ -137,11 +138,11 @@ var kinds = map[reflect.Type]format.Type{
 	reflect.TypeFor[string]():  format.ByteArray,
 }
 
-// in returns the column's field of the row at an address.
+// in returns a pointer to the column's field of the row at an address.
 func in[V any](row unsafe.Pointer, c *column) *V { return (*V)(unsafe.Add(row, c.offset)) }
 
-// detach makes a row's own what it refers to and its maker may change, and
-// returns how long the column's texts are.
+// detach copies what a row refers to and its producer may change. It returns the
+// total length of the column's texts.
 func (c *column) detach(row unsafe.Pointer) (texts int) {
 	switch {
 	case c.list:

@@ -19,51 +19,51 @@ import (
 
 // disk is a folder of the file system.
 //
-// Everything goes through os.Root, so no name leads out of the folder: not by
-// "..", not by an absolute path, not by a symbolic link. The folder itself may be
-// a link. Below it, links that stay inside are followed by Open and OpenAt, but
-// List leaves them out: what a link leads to is listed where it lies, and events
-// that are read twice are counted twice. Devices, pipes and sockets are left out
-// too, and files that a Put has not finished.
+// All access goes through os.Root, so no name leads out of the folder: not by "..",
+// not by an absolute path, not by a symbolic link. The folder itself may be a link.
+// Below it, Open and OpenAt follow links that stay inside, but List leaves links
+// out: their targets are listed at their own place, and events that are read twice
+// would be counted twice. List also leaves out devices, pipes and sockets, and
+// files that a Put has not finished.
 type disk struct{ root string }
 
 func newDisk(root string) Store { return disk{filepath.Clean(root)} }
 
-// Temporary files lie beside what they become, since a rename does not cross
-// file systems.
+// Temporary files are in the folder of their final file, because a rename does not
+// cross file systems.
 const (
 	tempPrefix = ".outflow-"
 	tempSuffix = ".tmp"
 )
 
-// The state names people and what they did, so others get no access.
+// The state names people and what they did, so other users get no access.
 const (
 	filePerm   = 0o640
 	folderPerm = 0o750
 )
 
-// openFlags open for reading. To open a pipe that nobody writes to would
-// otherwise wait for ever, and no signal ends that.
+// openFlags open a file for reading. Without O_NONBLOCK, opening a pipe that nobody
+// writes to would wait for ever, and no signal would end that.
 const openFlags = os.O_RDONLY | syscall.O_NONBLOCK
 
 // open returns the root folder. The caller closes it. It is opened for each call
-// because a Store has no end at which to close it.
+// because a Store is never closed.
 func (d disk) open() (*os.Root, error) { return os.OpenRoot(d.root) }
 
 func validName(name string) error {
 	if !fs.ValidPath(name) || name == "." {
-		return fmt.Errorf("name %q: want segments parted by single slashes, and neither . nor .. among them", name)
+		return fmt.Errorf("name %q: want segments separated by single slashes, none of them . or ..", name)
 	}
 	return nil
 }
 
-// fail says what was being done to which file.
+// fail adds to an error what was being done to which file.
 func (d disk) fail(verb, name string, err error) error {
 	return fmt.Errorf("%s %s: %w", verb, filepath.Join(d.root, filepath.FromSlash(name)), cause(err))
 }
 
-// cause strips the operation and path that os puts before an error: they name
-// the system call, and the file relative to a folder that the reader cannot see.
+// cause strips the operation and path that os puts before an error. They name the
+// system call, and the file relative to a folder that the user does not see.
 func cause(err error) error {
 	if pe, ok := errors.AsType[*fs.PathError](err); ok {
 		return pe.Err
@@ -79,7 +79,7 @@ func (d disk) List(ctx context.Context, prefix string, depth Depth) iter.Seq2[En
 		folder, base := path.Split(prefix)
 		folder = strings.TrimSuffix(folder, "/")
 		if folder != "" && !fs.ValidPath(folder) {
-			return // no name begins so
+			return // no name begins like that
 		}
 		root, err := d.open()
 		if err != nil {
@@ -93,9 +93,9 @@ func (d disk) List(ctx context.Context, prefix string, depth Depth) iter.Seq2[En
 	}
 }
 
-// A listing is what of a folder is to be listed: the names that begin with base.
+// A listing says what to list of a folder: the names that begin with base.
 type listing struct {
-	folder string // "": the root
+	folder string // "" is the root
 	base   string
 	depth  Depth
 }
@@ -121,7 +121,7 @@ func (d disk) list(ctx context.Context, root *os.Root, l listing, yield func(Ent
 	if err != nil {
 		return fail(err)
 	}
-	// S3 orders by whole keys, in which a folder's name is followed by a slash:
+	// S3 orders by whole keys. In these, a folder's name is followed by a slash:
 	// "a-b" < "a/c" although "a" < "a-b".
 	type child struct {
 		key string
@@ -200,7 +200,7 @@ func (d disk) openFile(ctx context.Context, name string) (*diskFile, error) {
 	defer root.Close()
 	f, err := root.OpenFile(name, openFlags, 0)
 	if errors.Is(err, syscall.ENOTDIR) {
-		err = fs.ErrNotExist // below a file, where S3 too finds nothing
+		err = fs.ErrNotExist // below a file, where S3 finds nothing either
 	}
 	if err != nil {
 		return nil, d.fail("open", name, err)
@@ -218,7 +218,7 @@ func (d disk) openFile(ctx context.Context, name string) (*diskFile, error) {
 	return &diskFile{f, ctx, info.Size()}, nil
 }
 
-// diskFile is an open file that stops reading when its context ends.
+// A diskFile is an open file that cannot be read once its context has ended.
 type diskFile struct {
 	*os.File
 	ctx  context.Context
@@ -265,7 +265,7 @@ func (d disk) put(name string, body io.ReadSeeker, when Condition) error {
 	}
 	defer root.Close()
 	folder := path.Dir(name)
-	durable := folder // the folder above all that are new
+	durable := folder // the deepest folder that exists already
 	for durable != "." {
 		if _, err := root.Stat(durable); err == nil {
 			break
@@ -276,7 +276,7 @@ func (d disk) put(name string, body io.ReadSeeker, when Condition) error {
 		return err
 	}
 	temp := path.Join(folder, tempPrefix+rand.Text()+tempSuffix)
-	defer root.Remove(temp) // gone already where all went well
+	defer root.Remove(temp) // it is gone already if nothing failed
 	if err := writeFile(root, temp, body); err != nil {
 		return err
 	}
@@ -317,9 +317,9 @@ func writeFile(root *os.Root, name string, body io.ReadSeeker) error {
 	return err
 }
 
-// linkNew gives temp the name, unless something has it: a link, unlike a rename,
-// does not replace. Where the file system has no links, an empty file takes the
-// name first, for the moment that the rename needs.
+// linkNew gives temp the name unless the name exists. A link, unlike a rename, does
+// not replace a file. If the file system has no links, an empty file takes the name
+// first, for the moment that the rename needs.
 func linkNew(root *os.Root, temp, name string) error {
 	err := root.Link(temp, name)
 	if errors.Is(err, errors.ErrUnsupported) || errors.Is(err, fs.ErrPermission) {
@@ -335,9 +335,9 @@ func linkNew(root *os.Root, temp, name string) error {
 	return err
 }
 
-// swap replaces name by temp if name has the ETag. Whoever moves the old file
-// away first has won; those who come later find none. For that moment the name
-// is not there. If what was moved turns out to be another file, it is put back.
+// swap replaces name by temp if name has the ETag. The first process that moves the
+// old file away wins; later ones find no file. In between, the name does not exist
+// for a moment. If the moved file turns out to be another one, it is put back.
 func swap(root *os.Root, temp, name, etag string) error {
 	is := func(name string) (bool, error) {
 		info, err := root.Stat(name)
@@ -346,7 +346,7 @@ func swap(root *os.Root, temp, name, etag string) error {
 		}
 		return err == nil && diskEntry(name, info).ETag == etag, err
 	}
-	// Looking first leaves a file that is another alone in all but a race.
+	// Checking first leaves another file untouched, except in a race.
 	if ok, err := is(name); !ok {
 		return cmp.Or(err, ErrChanged)
 	}
@@ -380,7 +380,8 @@ func syncFolder(root *os.Root, folder string) error {
 	}
 	defer f.Close()
 	err = f.Sync()
-	// Some file systems cannot sync a folder and say so; they leave nothing to do.
+	// Some file systems cannot sync a folder and say so. There is nothing more to
+	// do then.
 	if errors.Is(err, errors.ErrUnsupported) || errors.Is(err, syscall.EINVAL) || errors.Is(err, fs.ErrPermission) {
 		return nil
 	}

@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// If it failed, a name from a listing or a configuration could read or overwrite
+// If this failed, a name from a listing or a configuration could read or overwrite
 // any file of the machine.
 func TestDiskStaysInside(t *testing.T) {
 	dir := t.TempDir()
@@ -74,7 +74,7 @@ func TestDiskTemporaryFiles(t *testing.T) {
 	}
 }
 
-// If it failed, a pipe in the place of a log would hang a run.
+// If this failed, a pipe in place of a log would hang a run.
 func TestDiskPipe(t *testing.T) {
 	dir := t.TempDir()
 	pipe := filepath.Join(dir, "pipe.log")

@@ -15,21 +15,21 @@ import (
 	"unicode/utf8"
 )
 
-// An Object is an object that a pattern matched.
+// An Object is an object that matches a pattern.
 type Object struct {
 	Entry       // Name is relative to Store
 	Store Store // where to open it
 	URI   string
 }
 
-// Found is what a pattern matched.
+// Found is the result of a pattern.
 type Found struct {
 	Objects []Object // sorted by URI, each once
 	Skipped []Skip   // sorted by reason
 }
 
-// A Skip counts what a pattern matched but no log is in. A folder that was not
-// listed counts as one.
+// A Skip counts objects that match a pattern but are not logs. A folder that was
+// not listed counts as one.
 type Skip struct {
 	Reason string
 	Count  int
@@ -41,24 +41,24 @@ type Skip struct {
 //	*  ?  [a-z]            within a segment, as in path.Match; \ takes the next character as it is
 //	**                     any number of segments, or none
 //
-// A folder stands for all that lies below it, if it has no glob or ends with a
-// slash. The URIs found begin as the pattern does; those of files are plain paths.
+// A folder stands for everything below it, if it has no glob or ends with a slash.
+// The URIs found begin as the pattern does; the URIs of files are plain paths.
 //
-// Templates are filled in for each of the days (UTC), and only what can match is
-// listed: from the literal text before the first glob. With no days they match
-// any digits. To walk a segment with a glob, S3 lists the folders there, if
-// literal text follows that narrows what lies below (as in
-// AWSLogs/*/CloudTrail/*/2026/11/20/); else it lists everything below, since that
-// is a request for each thousand objects and not one for each folder.
+// Templates are filled in for each of the days (UTC). Without days, they match any
+// digits. Only objects that can match are listed: the listing starts at the literal
+// text before the first glob. At a segment with a glob, S3 lists the folders if
+// literal text follows that narrows what lies below them (as in
+// AWSLogs/*/CloudTrail/*/2026/11/20/). Otherwise it lists everything below, because
+// that takes one request for each thousand objects instead of one for each folder.
 //
-// Left out and counted are names that begin with . or _ (so _SUCCESS and
-// _temporary), .crc files, metadata/ folders, folder markers, CloudTrail-Digest
-// and CloudTrail-Insight folders, and unfinished files; but not where the pattern
-// has the name as a segment, nor above its first glob. Symbolic links are left
-// out on disk, except as a path without globs.
+// These are left out and counted: names that begin with . or _ (so _SUCCESS and
+// _temporary), .crc files, metadata/ folders, folder markers, CloudTrail-Digest and
+// CloudTrail-Insight folders, and unfinished files. They are not left out if the
+// pattern has the name as a segment, or above its first glob. Symbolic links on
+// disk are left out, except as a path without globs.
 //
-// A pattern or a folder that matches nothing is no error. A path without globs
-// and templates that does not exist is fs.ErrNotExist.
+// It is not an error if a pattern or a folder matches nothing. If a path without
+// globs and templates does not exist, the error is fs.ErrNotExist.
 func Glob(ctx context.Context, pattern string, days []time.Time, o Options) (Found, error) {
 	at, err := parseURI(pattern)
 	if err != nil {
@@ -75,8 +75,8 @@ func Glob(ctx context.Context, pattern string, days []time.Time, o Options) (Fou
 	return g.found(), nil
 }
 
-// Expand fills the date templates of a URI in, for each of the days (UTC). The
-// result has each URI once, in the order of the days. With no days, templates
+// Expand fills in the date templates of a URI for each of the days (UTC). The
+// result has each URI once, in the order of the days. Without days, templates
 // become globs of digits.
 func Expand(uri string, days []time.Time) ([]string, error) {
 	for rest := uri; ; {
@@ -119,7 +119,7 @@ const globChars = `*?[\`
 
 func hasGlob(s string) bool { return strings.ContainsAny(s, globChars) }
 
-// literal returns what s begins with before its first glob.
+// literal returns the part of s before its first glob.
 func literal(s string) string {
 	if i := strings.IndexAny(s, globChars); i >= 0 {
 		return s[:i]
@@ -127,7 +127,7 @@ func literal(s string) string {
 	return s
 }
 
-// A globber collects what the paths of one pattern match.
+// A globber collects the objects that the paths of one pattern match.
 type globber struct {
 	objects map[string]Object // by URI
 	skipped map[string]int
@@ -147,10 +147,11 @@ func (g *globber) found() Found {
 	return f
 }
 
-// glob reports whether anything is there, if only to be skipped.
+// glob reports whether the pattern matches anything, even if that is skipped.
 func (g *globber) glob(ctx context.Context, at location, days []time.Time, o Options) (exists bool, err error) {
 	if at.bucket == "" {
-		// A file may have the very name, globs and all: shells leave it so.
+		// A file may have exactly this name, with its globs: shells pass a pattern
+		// that matches nothing on as it is.
 		if _, err := os.Stat(at.path); err == nil {
 			return g.path(ctx, at.path)
 		}
@@ -211,7 +212,7 @@ func (g *globber) path(ctx context.Context, name string) (exists bool, err error
 	return true, nil
 }
 
-// files adds the files that a path with globs matches.
+// files adds the files that match a path with globs.
 func (g *globber) files(ctx context.Context, pattern string) error {
 	folder, _ := path.Split(literal(pattern))
 	var segments []string
@@ -240,7 +241,7 @@ type walk struct {
 	named []string
 }
 
-// add takes an object that matches.
+// add adds an object that matches.
 func (w walk) add(e Entry) {
 	uri := w.uri + e.Name
 	if w.local {
@@ -249,8 +250,8 @@ func (w walk) add(e Entry) {
 	w.objects[uri] = Object{e, w.store, uri}
 }
 
-// consider adds a matching object, unless a segment of rel, which is its name
-// below what the pattern says literally, tells that it is no log.
+// consider adds a matching object, unless a segment of rel says that it is not a
+// log. rel is its name without the literal start of the pattern.
 func (w walk) consider(e Entry, rel string) {
 	segments := strings.Split(rel, "/")
 	last := len(segments) - 1
@@ -272,7 +273,8 @@ func (w walk) consider(e Entry, rel string) {
 	w.add(e)
 }
 
-// skipFolder returns why nothing below a folder of this name is a log, or "".
+// skipFolder returns the reason why nothing below a folder of this name is a log,
+// or "".
 func skipFolder(name string) string {
 	switch {
 	case name == "metadata":
@@ -283,7 +285,7 @@ func skipFolder(name string) string {
 	return skipName(name)
 }
 
-// skipFile returns why an object of this name is no log, or "".
+// skipFile returns the reason why an object of this name is not a log, or "".
 func skipFile(name string, size int64) string {
 	switch {
 	case size == 0 && (name == "" || strings.HasSuffix(name, "_$folder$")):
@@ -310,7 +312,7 @@ func skipName(name string) string {
 	return ""
 }
 
-// key adds the object, or all objects below the folder, of that name.
+// key adds the object of that name, or all objects below the folder of that name.
 func (w walk) key(ctx context.Context, name string) (exists bool, err error) {
 	if name != "" && !strings.HasSuffix(name, "/") {
 		e, ok, err := stat(ctx, w.store, name)
@@ -337,8 +339,8 @@ func (w walk) below(ctx context.Context, folder string) (exists bool, err error)
 	return exists, nil
 }
 
-// match adds the objects whose names begin with prefix and go on as the segments
-// say. A last segment "" stands for everything below.
+// match adds the objects whose names are prefix followed by a match of the
+// segments. A last segment "" stands for everything below.
 func (w walk) match(ctx context.Context, prefix string, segments []string) error {
 	for len(segments) > 1 && !hasGlob(segments[0]) {
 		prefix += segments[0] + "/"
@@ -401,8 +403,8 @@ func (w walk) match(ctx context.Context, prefix string, segments []string) error
 	return nil
 }
 
-// byFolder reports whether to list the folders that the first segment matches
-// and go on in each, rather than list everything and choose.
+// byFolder reports whether to list the folders that the first segment matches and
+// to continue in each of them. If not, everything is listed and then filtered.
 func (w walk) byFolder(segments []string) bool {
 	if segments[0] == "**" {
 		return false

@@ -59,7 +59,7 @@ func TestExpand(t *testing.T) {
 	}
 }
 
-// tree is laid out on disk and in S3. An empty body marks a folder in S3.
+// tree is created on disk and in S3. An empty body marks a folder in S3.
 var tree = map[string]string{
 	"AWSLogs/111/CloudTrail/eu-1/2026/11/19/a.json.gz":        "x",
 	"AWSLogs/111/CloudTrail/eu-1/2026/11/20/b.json.gz":        "x",
@@ -127,7 +127,7 @@ func TestGlob(t *testing.T) {
 		{"squid/access.log-20261120", nil, "squid/access.log-20261120", ""},
 		{"zeek/{yyyy}-{mm}-{dd}", []string{"2026-11-21", "2026-11-22"}, "zeek/2026-11-21/dns.log", ""},
 
-		// What is no log is left out, unless it is named.
+		// What is not a log is left out, unless it is named.
 		{"lake/", nil, "lake/[odd]*.log lake/date=2026-11-20/part-0.parquet",
 			" checksum (.crc):2 hidden (. or _):2 table metadata:1 unfinished:1"},
 		{"lake/date=*/*.parquet", nil, "lake/date=2026-11-20/part-0.parquet", ""},
@@ -207,8 +207,8 @@ func TestGlob(t *testing.T) {
 	})
 }
 
-// Links are how log rotation and Kubernetes name the newest file. What they lead
-// to must be counted once.
+// Log rotation and Kubernetes name the newest file by a link. Its target must be
+// counted once.
 func TestGlobLinks(t *testing.T) {
 	dir, err := filepath.EvalSymlinks(t.TempDir())
 	if err != nil {
@@ -245,7 +245,7 @@ func TestGlobLinks(t *testing.T) {
 	}
 }
 
-// A bucket holds years. What a day costs must not depend on the other days.
+// A bucket holds years. The cost of a day must not depend on the other days.
 func TestGlobRequests(t *testing.T) {
 	server := newS3Server(t)
 	s := mustOpen(t, "s3://"+bucket, server.options())
@@ -264,7 +264,8 @@ func TestGlobRequests(t *testing.T) {
 		pattern string
 		days    int
 		objects int
-		// Folders of accounts, of regions of each, and then what lies below a day of each.
+		// Folders of accounts, of regions in each, and then everything below a day
+		// of each.
 		requests int
 	}{
 		{"AWSLogs/*/CloudTrail/*/{yyyy}/{mm}/{dd}/", 1, 6, 1 + 2 + 6},

@@ -11,7 +11,7 @@ import (
 	"testing"
 )
 
-// hugeRows are n rows that are made one at a time.
+// hugeRows yields n rows that are made one at a time.
 func hugeRows(n int) iter.Seq2[*wideRow, error] {
 	return func(yield func(*wideRow, error) bool) {
 		some := wideRows(1 << 12)
@@ -25,10 +25,11 @@ func hugeRows(n int) iter.Seq2[*wideRow, error] {
 	}
 }
 
-// A day may have millions of rows and the process little memory: to write a
-// partition takes the same for any number of rows, and so does each that is read,
-// of which a month's are at the same time. Measured from outside, in a process
-// of its own, it is what a container would be killed for.
+// A day may have millions of rows, and the process little memory. Writing a
+// partition must take the same memory for any number of rows, and so must reading
+// one: the partitions of a month are read at the same time. The memory is measured
+// from outside, in a process of its own: a container would be killed for this
+// figure.
 func TestMemory(t *testing.T) {
 	if raced {
 		t.Skip("the race detector takes memory of its own")
@@ -92,7 +93,7 @@ func useMemory(t *testing.T, dir string) {
 	peak(t, "month")
 }
 
-// peak prints the most memory that the process has had, where Linux tells it.
+// peak prints the largest memory that the process has used, if Linux reports it.
 func peak(t *testing.T, when string) {
 	status, _ := os.ReadFile("/proc/self/status")
 	if _, after, ok := strings.Cut(string(status), "VmHWM:"); ok {

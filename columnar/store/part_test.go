@@ -34,8 +34,9 @@ func collect(t *testing.T, rows iter.Seq2[*row, error]) (all []row) {
 	return all
 }
 
-// What is open stays as it is: read again, by several at once, broken off, and
-// after the day was replaced or deleted. Nothing is left behind.
+// An open partition does not change: when it is read again, read several times at
+// once or only in part, and after the day was replaced or deleted. Nothing is left
+// behind.
 func TestPart(t *testing.T) {
 	t.Setenv("TMPDIR", t.TempDir())
 	eachStore(t, func(t *testing.T, s Store) {
@@ -79,7 +80,7 @@ func TestPart(t *testing.T) {
 	}
 }
 
-// A partition of S3 is fetched once, however large it is.
+// A partition in S3 is fetched once, however large it is.
 func TestPartFetchedOnce(t *testing.T) {
 	server := newS3Server(t)
 	p := partitions(mustOpen(t, "s3://"+bucket, server.options()), "r")
@@ -137,7 +138,7 @@ func TestCommitRowsFail(t *testing.T) {
 	})
 }
 
-// To be told to stop is no damage, for which the day would have to be folded again.
+// Being cancelled is not damage: damage would make the day be folded again.
 func TestPartCancelled(t *testing.T) {
 	p := partitions(mustOpen(t, t.TempDir(), Options{}), "r")
 	if err := p.Commit(t.Context(), testDay, each(someRows(10)), &Done{}); err != nil {
@@ -157,9 +158,9 @@ func TestPartCancelled(t *testing.T) {
 	}
 }
 
-// A page that is damaged before it is compressed passes every checksum. It must
-// end with an error, or with as many rows as the file says, and take no more
-// memory than its size is allowed to.
+// A page that is damaged before it is compressed passes every checksum. Reading it
+// must end with an error, or with as many rows as the file declares, and must take
+// no more memory than its size allows.
 func TestPagesDamaged(t *testing.T) {
 	rows := someRows(600)
 	good := encode(t, rows)
@@ -215,8 +216,8 @@ func TestPagesDamaged(t *testing.T) {
 	}
 }
 
-// withPage returns the file with the first data page of a column changed, by way
-// of a new chunk at its end.
+// withPage returns the file with the first data page of a column changed, by adding
+// a new chunk at its end.
 func withPage(t *testing.T, file []byte, meta *format.FileMetaData, column int, change func(h *format.PageHeader, levels, body []byte) []byte) []byte {
 	t.Helper()
 	changed := *meta
@@ -263,7 +264,7 @@ func withPage(t *testing.T, file []byte, meta *format.FileMetaData, column int, 
 	return slices.Concat(file, chunk, footer, []byte("PAR1"))
 }
 
-// The way in which withPage changes a page must itself be sound.
+// The method of withPage must not damage the file by itself.
 func TestPageUnchanged(t *testing.T) {
 	rows := someRows(600)
 	good := encode(t, rows)

@@ -24,8 +24,8 @@ import (
 //
 //	1  v1/<folder>/date=<day>/{part-0.parquet,_done.json,_lock.json}
 //
-// A change that makes older programs misread the state takes the next number. A
-// changed meaning of what is folded takes the aggregate's own Rev instead.
+// A change that makes older programs misread the state takes the next number. If
+// the meaning of folded values changes, the aggregate's own Rev is raised instead.
 const Version = 1
 
 const (
@@ -34,25 +34,27 @@ const (
 	lockName = "_lock.json"
 )
 
-// staleLock is after how long a lock is taken for that of a run that died. A
-// commit takes seconds. With less, a commit over a slow line is overtaken; with
-// more, a crash keeps the day's next runs waiting for longer.
+// staleLock is the age at which a lock is taken to be left over from a run that
+// died. A commit takes seconds. With a lower limit, a commit over a slow line would
+// be overtaken; with a higher one, a crash would make the day's next runs wait
+// longer.
 const staleLock = 15 * time.Minute
 
 // partMemory is how many bytes of a partition's file are held in memory before a
-// temporary file takes them. With less, small days cost a file each; a month's
-// partitions are open at the same time, and with more, that many times more.
+// temporary file is used. With less, every small day would need a file. With more,
+// reading a month would take that much for each of its days, since they are open at
+// the same time.
 const partMemory = 1 << 20
 
-// CheckVersion returns an error if the state holds another Version than this
-// program's. Ask before the state's first use in a run.
+// CheckVersion returns an error if the state has another Version than this program.
+// Call it before a run first uses the state.
 func CheckVersion(ctx context.Context, s Store) error {
 	for e, err := range s.List(ctx, "v", Shallow) {
 		if err != nil {
 			return err
 		}
 		if name, ok := strings.CutSuffix(e.Name, "/"); ok && versionFolder.MatchString(name) && name != versionName {
-			return fmt.Errorf("state: folder %s is of a version that this program does not know (it knows %s): "+
+			return fmt.Errorf("state: folder %s has a version that this program does not know (it knows %s): "+
 				"use the program that wrote it, or another state folder", name, versionName)
 		}
 	}
@@ -65,33 +67,33 @@ var (
 	folderForm    = regexp.MustCompile(`^([a-z_]+=)?[a-z0-9_]+$`)
 )
 
-// Partitions are the days of one table of the state, each a Parquet file of rows
-// of type T. The columns are the fields of T under their parquet tags.
+// Partitions are the days of one table of the state. Each is a Parquet file of rows
+// of type T, with the fields of T under their parquet tags as columns.
 //
-// A partition is there if its _done.json is: that is written last, and deleted
-// first when the partition is replaced. Its checksum of the rows' file tells a
-// reader who comes in between.
+// A partition exists if its _done.json does. That file is written last, and deleted
+// first when the partition is replaced. It has the checksum of the Parquet file, so
+// a reader that comes in between notices.
 type Partitions[T any] struct {
 	Store  Store
 	Folder string // "aggregate=user_day", "findings": the folder below the version's
-	// Run names this run to others that find its lock. Nothing else needs it.
+	// Run names this run to other runs that find its lock. Nothing else needs it.
 	Run string
-	// Now is the wall clock. Nil: time.Now.
+	// Now is the wall clock; nil means time.Now.
 	Now func() time.Time
-	// Stale is after how long a lock is taken over. 0: 15 minutes.
+	// Stale is the age at which a lock is taken over; 0 means 15 minutes.
 	Stale time.Duration
-	// Warn is told what did not stop a commit, by several commits at once if there
-	// are. Nil: nobody is.
+	// Warn, if set, is called with problems that did not stop a commit. Concurrent
+	// commits call it concurrently.
 	Warn func(warning string)
 }
 
-// Done says what a partition holds and what it was made of.
+// Done says what a partition holds and what it was made from.
 type Done struct {
 	Rev    int        `json:"rev"`    // of the fold
 	Fold   string     `json:"fold"`   // fingerprint of the fold's options
 	Rows   int64      `json:"rows"`   // filled in by Commit
 	SHA256 string     `json:"sha256"` // of the Parquet file; filled in by Commit
-	Feeds  []string   `json:"feeds"`  // whose events the rows are of; sorted by Commit
+	Feeds  []string   `json:"feeds"`  // the feeds of the folded events; sorted by Commit
 	Inputs []InputRef `json:"inputs"` // sorted by Commit
 	Late   []string   `json:"late"`   // names of inputs that came after the day was first folded; sorted by Commit
 }
@@ -103,29 +105,30 @@ type InputRef struct {
 	ETag    string `json:"etag"`
 	Rows    int64  `json:"rows"`
 	Skipped int64  `json:"skipped"` // malformed records
-	// First and Last are the days, as 2006-01-02, of its first and last event: a run
-	// for other days need not read it again.
+	// First and Last are the days, as 2006-01-02, of its first and last event. A
+	// run for other days need not read it again.
 	First string `json:"first"`
 	Last  string `json:"last"`
 
-	// What older versions do not say: the input, what the object holds, and the name of
-	// the object that it is a copy of, which counts in its place.
+	// Older versions do not write these: the input, what the object holds, and the
+	// name of the object that this one is a copy of. That object counts in its
+	// place.
 	Feed    string  `json:"feed,omitempty"`
 	Content Content `json:"content,omitzero"`
 	CopyOf  string  `json:"copy_of,omitempty"`
 }
 
-// A Content tells what the logs of an object hold, decompressed, from what others do.
-// The zero value: not known.
+// A Content identifies the decompressed logs of an object. The zero value means
+// that it is not known.
 type Content struct {
 	Length int64 `json:"length"` // bytes
-	// Head and Tail are the first 128 bits, in hexadecimal, of the SHA-256 of the SHA-256
-	// of the logs' first 4 KiB and last KiB.
+	// Head is the first 128 bits, in hexadecimal, of the SHA-256 of the SHA-256 of
+	// the logs' first 4 KiB. Tail is the same for their last KiB.
 	Head string `json:"head"`
 	Tail string `json:"tail"`
 }
 
-// ErrLocked is what a LockedError is.
+// ErrLocked is what a LockedError wraps.
 var ErrLocked = errors.New("locked by another run")
 
 // A LockedError says that another run is committing the partition.
@@ -161,7 +164,7 @@ func (p Partitions[T]) root() (string, error) {
 	return versionName + "/" + p.Folder + "/", nil
 }
 
-// List returns the days that have a partition, ascending, as 2006-01-02.
+// List returns the days that have a partition, as 2006-01-02, in ascending order.
 func (p Partitions[T]) List(ctx context.Context) ([]string, error) {
 	root, err := p.root()
 	if err != nil {
@@ -183,8 +186,8 @@ func (p Partitions[T]) List(ctx context.Context) ([]string, error) {
 	return days, nil
 }
 
-// Done returns what a day's partition says of itself, without reading its rows.
-// A day that has none is fs.ErrNotExist.
+// Done returns the Done of a day's partition without reading the rows. The error is
+// fs.ErrNotExist if the day has no partition.
 func (p Partitions[T]) Done(ctx context.Context, day string) (Done, error) {
 	folder, err := p.folder(day)
 	if err != nil {
@@ -201,14 +204,15 @@ func (p Partitions[T]) Done(ctx context.Context, day string) (Done, error) {
 	return done, nil
 }
 
-// Open returns the partition of a day, after it has read it once to check its
-// checksum. A day that has none is fs.ErrNotExist. The context also bounds the
-// reading. A partition that another run replaces meanwhile is an error, never a
-// mixture; once it is open, it stays as it is.
+// Open returns the partition of a day, after reading it once to verify its
+// checksum. The error is fs.ErrNotExist if the day has no partition. The context
+// also bounds the reading. If another run replaces the partition while it is being
+// opened, Open returns an error, never a mixture. An open partition does not
+// change.
 //
-// An open partition takes two or three megabytes while its rows are read, however
-// many they are. That of an S3 store is copied first: into memory if it is
-// small, else into a temporary file.
+// While its rows are read, an open partition takes two or three megabytes, however
+// many rows there are. A partition in S3 is copied first: into memory if it is
+// small, and otherwise into a temporary file.
 func (p Partitions[T]) Open(ctx context.Context, day string) (*Part[T], error) {
 	done, err := p.Done(ctx, day)
 	if err != nil {
@@ -220,7 +224,7 @@ func (p Partitions[T]) Open(ctx context.Context, day string) (*Part[T], error) {
 	}
 	body, err := p.Store.Open(ctx, folder+partName)
 	if errors.Is(err, fs.ErrNotExist) {
-		// The partition is there, so this is not the caller's ErrNotExist.
+		// The partition exists, so this is not the caller's ErrNotExist.
 		return nil, p.damaged(day, fmt.Errorf("%s is missing", partName))
 	}
 	if err != nil {
@@ -246,8 +250,8 @@ func (p Partitions[T]) Open(ctx context.Context, day string) (*Part[T], error) {
 	return part, nil
 }
 
-// hashed reads a stream to its end and returns it for reads at any offset, with
-// its checksum: by the same handle if that does both, else from a copy.
+// hashed reads a stream to its end, and returns it for reads at any offset, with
+// its checksum. It uses the same handle if that can do both, and otherwise a copy.
 func hashed(body io.ReadCloser) (ReaderAt, string, error) {
 	sum := sha256.New()
 	file, ok := body.(ReaderAt)
@@ -268,7 +272,7 @@ func hashed(body io.ReadCloser) (ReaderAt, string, error) {
 }
 
 // A Part is the open partition of a day. Its methods may be called concurrently,
-// but for Close.
+// except for Close.
 type Part[T any] struct {
 	Done Done
 
@@ -277,9 +281,9 @@ type Part[T any] struct {
 	damaged func(error) error
 }
 
-// Rows yields the rows in the order in which they were committed. It may be
-// ranged over again, and several times at once. A row is the caller's until the
-// next step; the texts and lists in it stay as they are. An error ends the rows.
+// Rows yields the rows in the order in which they were committed. It may be ranged
+// over several times, also at the same time. A row is valid until the next step;
+// the texts and lists in it stay valid. An error ends the rows.
 func (p *Part[T]) Rows() iter.Seq2[*T, error] {
 	return func(yield func(*T, error) bool) {
 		for r, err := range rowsOf[T](p.table) {
@@ -293,12 +297,12 @@ func (p *Part[T]) Rows() iter.Seq2[*T, error] {
 	}
 }
 
-// Close frees what the partition holds. No Rows may be read any more.
+// Close frees what the partition holds. No Rows may be read after it.
 func (p *Part[T]) Close() error { return p.file.Close() }
 
-// Read returns the rows of a day's partition, in the order in which they were
-// committed, all at once: it is for tables that are small. A day that has none is
-// fs.ErrNotExist.
+// Read returns all rows of a day's partition at once, in the order in which they
+// were committed. It is meant for small tables. The error is fs.ErrNotExist if the
+// day has no partition.
 func (p Partitions[T]) Read(ctx context.Context, day string) ([]T, Done, error) {
 	part, err := p.Open(ctx, day)
 	if err != nil {
@@ -323,18 +327,18 @@ func (p Partitions[T]) damaged(day string, err error) error {
 	return fmt.Errorf("partition %s of %s: %w: fold the day again with outflow backfill --from %s --to %s", day, p.Folder, err, day, day)
 }
 
-// Commit writes or replaces the partition of a day from rows, in their order.
-// They should be sorted: the same rows and Done give the same bytes. A row must
-// stay as it is until the next, its texts until Commit returns. What the partition
-// says of itself is read when the rows have ended, and not changed. The memory
-// that it takes, some megabytes, does not grow with the rows: the file is made in
-// a temporary one if it is large.
+// Commit writes or replaces the partition of a day from rows, in their order. The
+// rows should be sorted: the same rows and Done give the same bytes. A row must not
+// change until the next one is yielded, and its texts must not change until Commit
+// returns. about is read when the rows have ended, and is not changed. Commit takes
+// some megabytes of memory, however many rows there are: a large file is made as a
+// temporary file.
 //
-// If rows yields an error, that is Commit's, and the partition is as before. If
-// another run is committing the same partition, or did so while this one was, the
-// error is ErrLocked. After any error the partition is the old one, the new one,
-// or not there; committing again heals it. A lock that a crash left behind is
-// taken over after Stale.
+// If rows yields an error, Commit returns it, and the partition is unchanged. If
+// another run is committing the same partition, or did so during this commit, the
+// error is ErrLocked. After any error, the partition is the old one, the new one,
+// or absent; committing again repairs it. A lock that a crash left behind is taken
+// over after Stale.
 func (p Partitions[T]) Commit(ctx context.Context, day string, rows iter.Seq2[*T, error], about *Done) error {
 	staged, err := p.Stage(ctx, day, rows, about)
 	if err != nil {
@@ -343,8 +347,8 @@ func (p Partitions[T]) Commit(ctx context.Context, day string, rows iter.Seq2[*T
 	return staged.Commit(ctx)
 }
 
-// A Staged partition is made but not in its place yet. It holds a megabyte, or a
-// temporary file, until Commit.
+// A Staged partition is made, but not in its place yet. Until Commit, it holds a
+// megabyte of memory or a temporary file.
 type Staged[T any] struct {
 	p           Partitions[T]
 	day, folder string
@@ -352,8 +356,8 @@ type Staged[T any] struct {
 	done        []byte
 }
 
-// Stage is the part of Commit that makes the file: what is left to do takes no
-// time but that of the store. The partition is as before.
+// Stage is the part of Commit that makes the file. What is left to do only takes
+// the time of the store. The partition is unchanged.
 func (p Partitions[T]) Stage(ctx context.Context, day string, rows iter.Seq2[*T, error], about *Done) (_ *Staged[T], err error) {
 	folder, err := p.folder(day)
 	if err != nil {
@@ -379,7 +383,7 @@ func (p Partitions[T]) Stage(ctx context.Context, day string, rows iter.Seq2[*T,
 }
 
 // Commit puts the partition in its place; see Partitions.Commit. It must be called
-// once, and may be called while other days are staged and committed.
+// exactly once. Other days may be staged and committed at the same time.
 func (s *Staged[T]) Commit(ctx context.Context) error {
 	defer s.part.Close()
 	l, err := s.p.acquire(ctx, s.folder+lockName)
@@ -394,7 +398,7 @@ func (s *Staged[T]) Commit(ctx context.Context) error {
 	return nil
 }
 
-// encode returns the JSON of a Done: fields in their order, lists sorted.
+// encode returns the JSON of a Done: its fields in order, its lists sorted.
 func (d Done) encode() ([]byte, error) {
 	d.Inputs = append([]InputRef{}, d.Inputs...)
 	slices.SortFunc(d.Inputs, func(a, b InputRef) int {
@@ -421,7 +425,7 @@ func (p Partitions[T]) replace(ctx context.Context, folder string, part io.ReadS
 	if err := p.Store.Put(ctx, folder+partName, part, Always); err != nil {
 		return err
 	}
-	// Whoever was so slow that the lock was taken over must not say that this is done.
+	// A run so slow that its lock was taken over must not declare the day done.
 	if held, holder, err := p.holds(ctx, l); err != nil {
 		return err
 	} else if !held {
@@ -429,7 +433,8 @@ func (p Partitions[T]) replace(ctx context.Context, folder string, part io.ReadS
 	}
 	err := p.Store.Put(ctx, folder+doneName, bytes.NewReader(done), IfAbsent)
 	if errors.Is(err, ErrExists) {
-		// Either another run's, or ours: a request whose answer got lost is sent again.
+		// The file is from another run, or from this one: a request whose answer
+		// got lost is sent again.
 		if there, rerr := ReadAll(ctx, p.Store, folder+doneName); rerr == nil && bytes.Equal(there, done) {
 			return nil
 		}
@@ -438,17 +443,17 @@ func (p Partitions[T]) replace(ctx context.Context, folder string, part io.ReadS
 	return err
 }
 
-// A lock is what _lock.json holds.
+// A lock is the content of _lock.json.
 type lock struct {
 	Run   string    `json:"run"`
 	Since time.Time `json:"since"`
-	// ID tells runs of the same name apart.
+	// ID distinguishes runs of the same name.
 	ID string `json:"id"`
 
 	name string // of the object
 }
 
-// acquire takes the lock, over from another run if that is stale.
+// acquire takes the lock, and takes it over from another run if it is stale.
 func (p Partitions[T]) acquire(ctx context.Context, name string) (lock, error) {
 	l := lock{Run: p.Run, Since: p.now().UTC().Truncate(time.Second), ID: rand.Text(), name: name}
 	b, err := json.Marshal(l)
@@ -460,7 +465,7 @@ func (p Partitions[T]) acquire(ctx context.Context, name string) (lock, error) {
 		return l, nil
 	}
 	if !errors.Is(err, ErrExists) {
-		// It may have been written all the same.
+		// It may have been written nevertheless.
 		p.release(ctx, l)
 		return lock{}, err
 	}
@@ -494,7 +499,7 @@ func (p Partitions[T]) acquire(ctx context.Context, name string) (lock, error) {
 	return l, nil
 }
 
-// holds reports whether the lock is l, and whose it is if not.
+// holds reports whether the lock is l, and otherwise whose it is.
 func (p Partitions[T]) holds(ctx context.Context, l lock) (held bool, holder *LockedError, err error) {
 	b, err := ReadAll(ctx, p.Store, l.name)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -510,12 +515,13 @@ func (p Partitions[T]) holds(ctx context.Context, l lock) (held bool, holder *Lo
 	return have.ID == l.ID, &LockedError{have.Run, have.Since, l.name}, nil
 }
 
-// releaseTimeout bounds the release of a lock after the run was cancelled: long
-// enough for two requests, short enough for the grace period of a container.
+// releaseTimeout bounds the release of a lock after the run was cancelled. It is
+// long enough for two requests, and short enough for the grace period of a
+// container.
 const releaseTimeout = 10 * time.Second
 
-// release gives the lock back, also when ctx has ended. If that does not work out,
-// the lock becomes stale by itself.
+// release gives the lock back, even if ctx has ended. If that fails, the lock
+// becomes stale by itself.
 func (p Partitions[T]) release(ctx context.Context, l lock) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), releaseTimeout)
 	defer cancel()

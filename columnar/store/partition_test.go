@@ -27,7 +27,7 @@ func partitions(s Store, run string) Partitions[row] {
 	return Partitions[row]{Store: s, Folder: "aggregate=user_day", Run: run}
 }
 
-// oldRows and newRows are two contents of the same day, with what each was made of.
+// oldRows and newRows are two contents of the same day, and their Done.
 func oldRows() ([]row, Done) {
 	return someRows(10), Done{Rev: 1, Fold: "f1", Inputs: []InputRef{{Name: "s3://b/1", Size: 10, ETag: "e1", Rows: 10}}}
 }
@@ -38,7 +38,8 @@ func newRows() ([]row, Done) {
 		Inputs: []InputRef{{Name: "s3://b/2", Size: 20, ETag: "e2", Rows: 5, Skipped: 1}, {Name: "s3://b/1", Size: 10, ETag: "e1", Rows: 10}}}
 }
 
-// which says what a day holds: "old", "new", "none", "damaged", or anything else, which is wrong.
+// which says what a day holds: "old", "new", "none", "damaged", or any other text
+// if it is wrong.
 func which(t *testing.T, p Partitions[row]) string {
 	t.Helper()
 	rows, done, err := p.Read(t.Context(), testDay)
@@ -94,7 +95,7 @@ func TestPartitions(t *testing.T) {
 		if rows, done, err := p.Read(ctx, "2026-11-19"); len(rows) != 0 || done.Rows != 0 || err != nil {
 			t.Errorf("day without rows: got %v, %v, %v", rows, done, err)
 		}
-		// What is not a partition is not listed.
+		// Anything else than a partition is not listed.
 		put(t, s, "v1/aggregate=user_day/date=2026-11-21/part-0.parquet", "x")
 		put(t, s, "v1/aggregate=user_day/date=tomorrow/_done.json", "{}")
 		put(t, s, "v1/aggregate=user_day2/date=2026-11-22/_done.json", "{}")
@@ -193,8 +194,8 @@ func TestPartitionDamaged(t *testing.T) {
 	})
 }
 
-// A faulty store fails the nth call and, if it is dead, all that follow. Late
-// faults come after the call has done its work, as a lost answer does.
+// A faulty store fails the nth call and, if it is dead, all calls after it. A late
+// fault comes after the call has done its work, as when an answer is lost.
 type faulty struct {
 	Store
 	n    int
@@ -243,12 +244,12 @@ func (f *faulty) Delete(ctx context.Context, name string) error {
 }
 
 // Wherever a commit fails, readers see one of the two contents or none, and
-// committing again heals it.
+// committing again repairs the day.
 func TestCommitFaults(t *testing.T) {
 	eachStore(t, func(t *testing.T, s Store) {
 		ctx := t.Context()
 		p := partitions(s, "heals")
-		// A crash leaves its lock, which is stale only after a while.
+		// A crash leaves its lock behind. It is stale only after a while.
 		p.Now = func() time.Time { return time.Now().Add(staleLock + time.Minute) }
 		p.Warn = func(string) {}
 		rows, done := newRows()
@@ -284,7 +285,8 @@ func TestCommitFaults(t *testing.T) {
 						t.Errorf("%s: got %v, want the fault", name, err)
 					case got == "none", got == "new", got == "old" && before != "none":
 					case got == "damaged":
-						// Only what was written before its _done.json was deleted could be so.
+						// Only a partition written before its _done.json was
+						// deleted could be so.
 						t.Errorf("%s: got a damaged partition", name)
 					default:
 						t.Errorf("%s: got %s", name, got)
@@ -327,7 +329,7 @@ func (h hooked) Put(ctx context.Context, name string, body io.ReadSeeker, when C
 	return err
 }
 
-// Two runs that overlap: the second is told of the first.
+// If two runs overlap, the second learns about the first.
 func TestCommitLocked(t *testing.T) {
 	eachStore(t, func(t *testing.T, s Store) {
 		ctx := t.Context()
@@ -361,7 +363,7 @@ func TestCommitLocked(t *testing.T) {
 	})
 }
 
-// A run that was so slow that another took its lock over must not commit.
+// A run so slow that another run took over its lock must not commit.
 func TestCommitOvertaken(t *testing.T) {
 	eachStore(t, func(t *testing.T, s Store) {
 		ctx := t.Context()
@@ -380,7 +382,7 @@ func TestCommitOvertaken(t *testing.T) {
 			store hooked
 			want  string
 		}{
-			{hooked{Store: s, name: partName, before: overtake}, "damaged"}, // its rows over those of the other: the checksum tells
+			{hooked{Store: s, name: partName, before: overtake}, "damaged"}, // its rows over those of the other run: the checksum tells
 			{hooked{Store: s, name: partName, after: overtake}, "new"},
 			{hooked{Store: s, name: doneName, before: overtake}, "new"},
 		} {
@@ -403,7 +405,7 @@ func TestCommitOvertaken(t *testing.T) {
 	})
 }
 
-// Of many runs that find the same stale lock, one may take it over.
+// If many runs find the same stale lock, only one may take it over.
 func TestLockTakenOverOnce(t *testing.T) {
 	eachStore(t, func(t *testing.T, s Store) {
 		ctx := t.Context()
@@ -417,7 +419,7 @@ func TestLockTakenOverOnce(t *testing.T) {
 		hits := 0
 		first := second
 		first.Run = "first"
-		// The second comes in when the first has found the lock stale.
+		// The second run comes in when the first has found the lock stale.
 		first.Store = hooked{Store: s, name: lockName, before: func() {
 			if hits++; hits == 2 {
 				if err := second.Commit(ctx, testDay, each(oldR), &oldD); err != nil {
@@ -434,7 +436,7 @@ func TestLockTakenOverOnce(t *testing.T) {
 	})
 }
 
-// A run that is told to stop gives its lock back all the same.
+// A cancelled run still gives its lock back.
 func TestCommitCancelled(t *testing.T) {
 	eachStore(t, func(t *testing.T, s Store) {
 		ctx, cancel := context.WithCancel(t.Context())
@@ -449,7 +451,8 @@ func TestCommitCancelled(t *testing.T) {
 	})
 }
 
-// A lock whose answer got lost must not keep the next run waiting for it to go stale.
+// If the answer to taking a lock got lost, the next run must not wait until the
+// lock is stale.
 func TestLockAnswerLost(t *testing.T) {
 	eachStore(t, func(t *testing.T, s Store) {
 		rows, done := oldRows()
@@ -488,7 +491,7 @@ func TestCheckVersion(t *testing.T) {
 			{"v1/findings/date=2026-11-20/_done.json", ""},
 			{"v12", ""}, // an object, not a folder
 			{"version/x", ""},
-			{"v2/findings/x", "folder v2 is of a version that this program does not know (it knows v1)"},
+			{"v2/findings/x", "folder v2 has a version that this program does not know (it knows v1)"},
 		} {
 			put(t, s, c.add, "x")
 			err := CheckVersion(t.Context(), s)
@@ -499,7 +502,7 @@ func TestCheckVersion(t *testing.T) {
 	})
 }
 
-// The files are read by other programs too, so their form is part of the contract.
+// Other programs read these files, too, so their form is part of the contract.
 func TestPartFileColumns(t *testing.T) {
 	s := mustOpen(t, t.TempDir(), Options{})
 	rows, done := oldRows()

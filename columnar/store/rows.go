@@ -22,45 +22,46 @@ import (
 )
 
 const (
-	// groupRows is how many rows a row group has. A writer holds one in memory,
-	// compressed: some 3 MB. More also makes dictionaries longer, which readers
-	// hold; less makes more of them, and a longer footer.
+	// groupRows is the number of rows in a row group. A writer holds one group in
+	// memory, compressed: some 3 MB. Larger groups have longer dictionaries, which
+	// readers hold in memory. Smaller groups mean more dictionaries and a longer
+	// footer.
 	groupRows = 1 << 16
-	// groupBytes ends a row group earlier that takes more memory than this.
+	// groupBytes ends a row group early if it takes more memory than this.
 	groupBytes = 16 << 20
-	// pageRows is how many rows a page has. A reader holds a page of each column,
-	// of each day that it reads: more needs more memory, less costs more headers
-	// and compresses worse.
+	// pageRows is the number of rows in a page. A reader holds a page of each
+	// column of each day that it reads, so larger pages need more memory. Smaller
+	// pages cost more headers and compress worse.
 	pageRows = 1 << 12
-	// pageBytes ends a page earlier whose texts are longer than this, in bytes.
+	// pageBytes ends a page early if its texts are longer than this, in bytes.
 	pageBytes = 512 << 10
-	// dictionaryBytes is how long the texts of a column's dictionary may become in
-	// a row group before the rest of its texts are written as they are. Readers
-	// hold the dictionaries.
+	// dictionaryBytes limits the texts of a column's dictionary in a row group.
+	// Beyond it, the rest of the texts are written as they are. Readers hold the
+	// dictionaries in memory.
 	dictionaryBytes = 256 << 10
-	// batchRows is how many rows are turned into columns and back at once. More
-	// falls out of the processor's cache, less costs a round of all columns for few
-	// rows. It divides pageRows, and that groupRows.
+	// batchRows is how many rows are converted to columns and back at once. More
+	// would not fit the processor's cache; fewer would cost a round over all
+	// columns for few rows. It divides pageRows, which divides groupRows.
 	batchRows = 256
-	// batchBytes ends a batch earlier whose texts are longer than this, in bytes.
+	// batchBytes ends a batch early if its texts are longer than this, in bytes.
 	batchBytes = 512 << 10
 )
 
-// writeRows writes rows as a Parquet file, compressed with zstd, and returns how
-// many there were. The columns are the fields of T under their parquet tags. The
-// same rows give the same bytes, whatever the build and the machine.
+// writeRows writes rows as a Parquet file compressed with zstd, and returns their
+// number. The columns are the fields of T under their parquet tags. The same rows
+// give the same bytes, whatever the build and the machine.
 //
-// Note: the library's own writer, with the same settings, takes half as long again
-// and twice the memory, most of it for dictionaries, of which sorted rows need
-// little, and for indexes of pages, which nobody reads. Its schema is used, but not its
-// encodings, which give other bytes with AVX2 than without.
+// Note: the library's own writer takes one and a half times as long with the same
+// settings, and twice the memory. Most of that is for dictionaries, which sorted
+// rows hardly need, and for page indexes, which nobody reads. The library's schema
+// is used, but not its encodings, which give other bytes with AVX2 than without.
 func writeRows[T any](ctx context.Context, w io.Writer, rows iter.Seq2[*T, error]) (int64, error) {
 	t, err := newTableWriter[T](w)
 	if err != nil {
 		return 0, err
 	}
 	batch := make([]T, 0, batchRows)
-	var texts int // bytes of them in the batch
+	var texts int // bytes of the texts in the batch
 	flush := func() error {
 		if len(batch) == 0 {
 			return nil
@@ -98,12 +99,12 @@ func writeRows[T any](ctx context.Context, w io.Writer, rows iter.Seq2[*T, error
 // A tableWriter writes rows as columns.
 type tableWriter struct {
 	w       io.Writer
-	off     int64 // in the file
+	off     int64 // offset in the file
 	columns []columnWriter
-	loose   []*column           // those that are texts or that a row refers to
+	loose   []*column           // the columns that are texts, or that a row refers to
 	meta    format.FileMetaData // of what has been written
-	page    int                 // rows in it
-	group   int64               // rows in it, and in the page
+	page    int                 // rows in the page
+	group   int64               // rows in the group, including the page
 
 	zstd  *zstd.Encoder
 	bytes []byte // scratch, as are the next two
@@ -111,25 +112,25 @@ type tableWriter struct {
 	head  bytes.Buffer
 }
 
-// A columnWriter is what of a column has not been written.
+// A columnWriter holds the part of a column that is not written yet.
 type columnWriter struct {
 	*column
 	path []string
 
 	// The page.
-	repetition []uint32 // of a list: 1 goes on with the row before
-	definition []uint32 // of a list or an optional column: 1 there is a value
+	repetition []uint32 // for a list: 1 continues the previous row
+	definition []uint32 // for a list or an optional column: 1 means that there is a value
 	ints       []int64
 	plain      []byte   // all other numbers
 	texts      []byte   // one after another
-	offsets    []uint32 // where each begins, and where the last ends
+	offsets    []uint32 // where each text begins, and where the last one ends
 	codes      []uint32 // into the dictionary, in place of the texts
 
-	// The dictionary of the row group. Rows are sorted, so that a text is often
-	// that of the row before.
+	// The dictionary of the row group. Rows are sorted, so a text is often the same
+	// as in the previous row.
 	coded      bool // the page's texts are codes
 	dictionary map[string]uint32
-	dictTexts  []byte // as they are written
+	dictTexts  []byte // the texts in the form in which they are written
 	last       string
 	lastCode   uint32
 
@@ -144,7 +145,7 @@ func newTableWriter[T any](w io.Writer) (*tableWriter, error) {
 	if err != nil {
 		return nil, err
 	}
-	// The library says what the columns look like, by way of a file without rows.
+	// The library defines the schema: take it from a file without rows.
 	var empty bytes.Buffer
 	if err := parquet.NewGenericWriter[T](&empty, parquet.CreatedBy("outflow", fmt.Sprint(Version), "")).Close(); err != nil {
 		return nil, err
@@ -159,7 +160,7 @@ func newTableWriter[T any](w io.Writer) (*tableWriter, error) {
 		return nil, err
 	}
 	e, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithEncoderCRC(false), zstd.WithZeroFrames(true), zstd.WithLowerEncoderMem(true),
-		// With the level that follows, all of writing takes a third longer.
+		// With the next level, writing takes a third longer in total.
 		zstd.WithEncoderLevel(zstd.SpeedFastest))
 	if err != nil {
 		return nil, err
@@ -168,7 +169,7 @@ func newTableWriter[T any](w io.Writer) (*tableWriter, error) {
 	for i, path := range parquet.SchemaOf(new(T)).Columns() {
 		k := slices.IndexFunc(columns, func(c column) bool { return c.leaf() == leaves[i] })
 		if k < 0 {
-			return nil, fmt.Errorf("field of column %s: its parquet tag asks for what is not supported", path[0])
+			return nil, fmt.Errorf("field of column %s: its parquet tag has an unsupported option", path[0])
 		}
 		c := columnWriter{column: &columns[k], path: path}
 		c.begin()
@@ -186,7 +187,7 @@ func (t *tableWriter) write(b []byte) error {
 	return err
 }
 
-// detach makes a row's own what it refers to, and returns how long its texts are.
+// detach copies what a row refers to, and returns the total length of its texts.
 func (t *tableWriter) detach(row unsafe.Pointer) (texts int) {
 	for _, c := range t.loose {
 		texts += c.detach(row)
@@ -308,7 +309,7 @@ func (t *tableWriter) endPage() error {
 	return nil
 }
 
-// dataPage adds the page to those of the row group.
+// dataPage adds the page to the pages of the row group.
 func (t *tableWriter) dataPage(c *columnWriter) error {
 	values := len(c.codes) + len(c.offsets) - 1 + len(c.ints)
 	b, e := t.bytes[:0], format.Plain
@@ -325,8 +326,8 @@ func (t *tableWriter) dataPage(c *columnWriter) error {
 		}
 		b = append(pages.AppendDelta(b, c.ints), c.texts...)
 	case c.kind == format.Int64:
-		// Of numbers that are zero in all rows, which most are in any one
-		// aggregate, almost nothing is left to compress.
+		// Most numbers of an aggregate are zero in all rows. Almost nothing is left
+		// of them to compress.
 		e = format.DeltaBinaryPacked
 		b = pages.AppendDelta(b, c.ints)
 	case c.kind == format.Int32:
@@ -352,7 +353,7 @@ func (t *tableWriter) dataPage(c *columnWriter) error {
 	if !slices.Contains(c.totals.Encoding, e) {
 		c.totals.Encoding = append(c.totals.Encoding, e)
 	}
-	// A dictionary that is too long, or of texts that hardly ever come again, ends.
+	// A dictionary ends if it is too long, or if its texts hardly ever repeat.
 	if c.coded && (len(c.dictTexts) > dictionaryBytes || int64(2*len(c.dictionary)) > c.totals.NumValues) {
 		c.coded = false
 	}
@@ -362,14 +363,14 @@ func (t *tableWriter) dataPage(c *columnWriter) error {
 	return err
 }
 
-// appendPage compresses what is in t.bytes and adds it to the pages, after its
-// header and its levels, which stay as they are.
+// appendPage compresses t.bytes and adds it to the pages, after its header and its
+// levels, which are not compressed.
 //
-// Note: to leave pages as they are that hardly become smaller saves no time.
+// Note: leaving pages uncompressed that hardly become smaller saves no time.
 func (t *tableWriter) appendPage(c *columnWriter, levels []byte, h format.PageHeader) error {
 	t.small = t.zstd.EncodeAll(t.bytes, t.small[:0])
 	if max(len(t.bytes), len(t.small)) > maxPage-len(levels) || len(c.definition) > maxPageValues {
-		return fmt.Errorf("a page of %d bytes and %d values, want at most %d and %d: there is too long a text or list",
+		return fmt.Errorf("a page of %d bytes and %d values, want at most %d and %d: a text or list is too long",
 			len(t.bytes), len(c.definition), maxPage, maxPageValues)
 	}
 	h.UncompressedPageSize = int32(len(levels) + len(t.bytes))
@@ -384,7 +385,7 @@ func (t *tableWriter) appendPage(c *columnWriter, levels []byte, h format.PageHe
 	return nil
 }
 
-// endGroup writes the row group: of each column its dictionary, then its pages.
+// endGroup writes the row group: for each column its dictionary, then its pages.
 func (t *tableWriter) endGroup() error {
 	g := format.RowGroup{NumRows: t.group, FileOffset: t.off, Ordinal: int16(len(t.meta.RowGroups))}
 	for i := range t.columns {

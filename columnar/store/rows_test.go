@@ -50,8 +50,8 @@ func someRows(n int) []row {
 	return rows
 }
 
-// each yields rows as a producer does that has one at a time: what it yielded
-// before is gone.
+// each yields rows like a producer that has one row at a time: a row that was
+// yielded is gone.
 func each[T any](rows []T) iter.Seq2[*T, error] {
 	return func(yield func(*T, error) bool) {
 		var one, zero T
@@ -91,7 +91,7 @@ func decode[T any](file []byte) (rows []T, err error) {
 	return rows, nil
 }
 
-// same compares rows. Parquet does not tell no list from an empty one.
+// same compares rows. Parquet does not distinguish nil from an empty list.
 func same(t *testing.T, got, want []row) {
 	t.Helper()
 	if len(got) != len(want) {
@@ -108,8 +108,8 @@ func same(t *testing.T, got, want []row) {
 	}
 }
 
-// The library reads what we write and we read what it writes, as earlier versions
-// of this program did with their own settings.
+// The library reads what we write, and we read what it writes: earlier versions of
+// this program wrote with the library and their own settings.
 func TestRows(t *testing.T) {
 	for _, n := range []int{0, 1, 2, batchRows, batchRows + 1, 30_000, groupRows + 1} {
 		t.Run(fmt.Sprint(n), func(t *testing.T) {
@@ -143,8 +143,8 @@ func TestRows(t *testing.T) {
 	}
 }
 
-// Numbers of all sizes, so that each width of packed bits comes up, and texts
-// whose dictionary becomes too long half-way.
+// Numbers of all sizes, so that every width of packed bits occurs, and texts whose
+// dictionary becomes too long half-way.
 func TestRowsExtremes(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(13, 14))
 	long := strings.Repeat("x", 3*textSlab)
@@ -169,8 +169,8 @@ func TestRowsExtremes(t *testing.T) {
 	same(t, got, rows)
 }
 
-// The same rows give the same bytes on a machine that lacks what this one has: the
-// library's encoders do not.
+// The same rows give the same bytes on a machine without this one's instructions.
+// The library's encoders do not.
 func TestRowsSameOnEveryMachine(t *testing.T) {
 	sum := fmt.Sprintf("sum %x", sha256.Sum256(encode(t, wideRows(20_000))))
 	if os.Getenv("STORE_TEST_PLAIN") != "" {
@@ -189,7 +189,7 @@ func TestRowsSameOnEveryMachine(t *testing.T) {
 	}
 }
 
-// A producer may reuse all of a row but its texts.
+// A producer may reuse everything of a row except its texts.
 func TestRowsReused(t *testing.T) {
 	var file bytes.Buffer
 	_, err := writeRows(t.Context(), &file, func(yield func(*row, error) bool) {
@@ -226,7 +226,7 @@ func TestRowsEndWithError(t *testing.T) {
 	}
 }
 
-// A column that a later version adds or drops must not stop an older file; one
+// A column that a later version adds or drops must not stop an older file. A column
 // that changes its type must.
 func TestRowsOtherColumns(t *testing.T) {
 	file := encode(t, someRows(10))
@@ -274,8 +274,8 @@ func TestRowTypes(t *testing.T) {
 	}
 }
 
-// The state may lie in a bucket that others write to: damage is an error, never a
-// panic or memory without bound.
+// The state may be in a bucket that others write to: damage must be an error, never
+// a panic or memory without bound.
 func TestRowsDamaged(t *testing.T) {
 	good := encode(t, someRows(500))
 	footer := len(good) - 8 - int(uint32(good[len(good)-8])|uint32(good[len(good)-7])<<8)

@@ -20,15 +20,16 @@ import (
 	"github.com/aws/smithy-go"
 )
 
-// s3Store is the part of a bucket whose keys begin with prefix.
+// An s3Store is the part of a bucket whose keys begin with prefix.
 type s3Store struct {
 	client *s3.Client
 	bucket string
 	prefix string // "" or ends with a slash
 }
 
-// maxAttempts bounds the tries of one request. With the SDK's growing pauses six
-// outlast half a minute of throttling; more would keep a job that cannot succeed.
+// maxAttempts is the number of tries of one request. With the SDK's growing pauses,
+// six outlast half a minute of throttling. More would keep a job running that
+// cannot succeed.
 const maxAttempts = 6
 
 func newS3(ctx context.Context, bucket, prefix string, o Options) (Store, error) {
@@ -43,8 +44,8 @@ func newS3(ctx context.Context, bucket, prefix string, o Options) (Store, error)
 		cfg.Region = o.Region
 	}
 	cfg.Region = cmp.Or(cfg.Region, "us-east-1")
-	// Asking now tells missing credentials from every other refusal. The
-	// configuration keeps the answer, so this costs nothing later.
+	// Asking now distinguishes missing credentials from every other refusal. The
+	// configuration caches the answer, so this costs nothing later.
 	if cfg.Credentials == nil {
 		return fail(errNoCredentials)
 	}
@@ -52,19 +53,19 @@ func newS3(ctx context.Context, bucket, prefix string, o Options) (Store, error)
 		if ctx.Err() != nil {
 			return fail(ctx.Err())
 		}
-		// The instance role is the last place that the SDK looks at.
+		// The instance role is the last place where the SDK looks.
 		if strings.Contains(err.Error(), "no EC2 IMDS role found") {
 			return fail(errNoCredentials)
 		}
-		return fail(oneLine("the AWS credentials cannot be had", err))
+		return fail(oneLine("the AWS credentials cannot be obtained", err))
 	}
 	client := s3.NewFromConfig(cfg, func(so *s3.Options) {
 		so.DisableLogOutputChecksumValidationSkipped = true
 		if o.EndpointURL != "" {
 			so.BaseEndpoint = aws.String(o.EndpointURL)
 		}
-		// A server of one's own has seldom a name for each bucket, and older ones
-		// refuse the checksums that AWS takes by default.
+		// A private server seldom has a host name for each bucket, and older
+		// servers refuse the checksums that AWS uses by default.
 		if so.BaseEndpoint != nil {
 			so.UsePathStyle = true
 			so.RequestChecksumCalculation = aws.RequestChecksumCalculationWhenRequired
@@ -78,14 +79,15 @@ func newRetryer() aws.Retryer {
 	adaptive := retry.NewAdaptiveMode(func(o *retry.AdaptiveModeOptions) {
 		o.StandardOptions = append(o.StandardOptions, func(so *retry.StandardOptions) { so.MaxAttempts = maxAttempts })
 	})
-	// S3 answers so if two conditional writes of a key meet: neither is decided.
+	// S3 answers this if two conditional writes of a key collide: neither is
+	// decided.
 	return retry.AddWithErrorCodes(adaptive, "ConditionalRequestConflict")
 }
 
 var errNoCredentials = errors.New("no AWS credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, " +
 	"or AWS_PROFILE, or run under a role (service account, task or instance)")
 
-// fail says what was being done to which object, and what to do about the error.
+// fail adds to an error what was being done to which object, and how to fix it.
 func (s *s3Store) fail(verb, name string, err error) error {
 	return fmt.Errorf("%s s3://%s/%s%s: %w", verb, s.bucket, s.prefix, name, s.explain(verb, err))
 }
@@ -98,7 +100,7 @@ var permissions = map[string]string{
 	"delete": "s3:DeleteObject",
 }
 
-// explain makes one line of an error of the SDK, which wraps many.
+// explain reduces an error of the SDK, which wraps many, to one line.
 func (s *s3Store) explain(verb string, err error) error {
 	for _, e := range []error{context.Canceled, context.DeadlineExceeded} {
 		if errors.Is(err, e) {
@@ -151,7 +153,8 @@ func (s *s3Store) List(ctx context.Context, prefix string, depth Depth) iter.Seq
 	in := &s3.ListObjectsV2Input{
 		Bucket: &s.bucket,
 		Prefix: aws.String(s.prefix + prefix),
-		// Without it, one key with a control character makes XML that no parser takes.
+		// Without it, one key with a control character makes XML that no parser
+		// accepts.
 		EncodingType: types.EncodingTypeUrl,
 	}
 	if depth == Shallow {
@@ -171,7 +174,7 @@ func (s *s3Store) List(ctx context.Context, prefix string, depth Depth) iter.Seq
 				return
 			}
 			for _, e := range entries {
-				// Some servers give a folder again on the page after.
+				// Some servers repeat a folder on the next page.
 				if e.Name == "" || e.Name == last {
 					continue
 				}
@@ -184,7 +187,7 @@ func (s *s3Store) List(ctx context.Context, prefix string, depth Depth) iter.Seq
 	}
 }
 
-// entries returns a page's objects and folders, which S3 lists apart, in order.
+// entries returns a page's objects and folders in order. S3 lists them separately.
 func (s *s3Store) entries(page *s3.ListObjectsV2Output) ([]Entry, error) {
 	name := func(key *string) (string, error) {
 		k := aws.ToString(key)

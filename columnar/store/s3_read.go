@@ -15,28 +15,30 @@ import (
 )
 
 const (
-	// tailSize is what opening for ranged reads fetches from the end of an
-	// object, in bytes. A Parquet footer lies there; with less, large ones cost a
-	// second request, with more, small projections read more than they need.
+	// tailSize is how many bytes are fetched from the end of an object when it is
+	// opened for ranged reads. A Parquet footer is there. With less, large footers
+	// cost a second request; with more, small projections read more than they need.
 	tailSize = 256 << 10
-	// windowSize is what a ranged read fetches at once, in bytes. A request takes
-	// about as long as reading a megabyte does: less makes more requests, more
-	// reads what a projection leaves out.
+	// windowSize is how many bytes a ranged read fetches at once. A request takes
+	// about as long as reading a megabyte. With less, there are more requests; with
+	// more, reads include columns that a projection leaves out.
 	windowSize = 512 << 10
-	// maxWindows is how many of them an object keeps: one for each column that is
-	// read side by side. More columns than windows fetch the same bytes again.
+	// maxWindows is the number of windows that an object keeps: one for each column
+	// that is read in parallel. With more columns than windows, the same bytes are
+	// fetched again.
 	maxWindows = 16
-	// maxResumes is how often in a row a body may break before any byte of it comes.
+	// maxResumes is how many times in a row a body may break off without a single
+	// byte.
 	maxResumes = 4
 )
 
-// An s3Stream reads a range of an object and goes on where a broken connection
-// left it, as long as the object stays the same.
+// An s3Stream reads a range of an object. After a broken connection it resumes
+// where it was, as long as the object has not changed.
 type s3Stream struct {
 	ctx    context.Context
 	s      *s3Store
 	name   string
-	etag   string // "": not known yet
+	etag   string // "" if not known yet
 	off    int64
 	end    int64 // -1: not known yet, up to the end
 	body   io.ReadCloser
@@ -51,7 +53,7 @@ func (s *s3Store) Open(ctx context.Context, name string) (io.ReadCloser, error) 
 	return r, nil
 }
 
-// request asks for the rest of the range.
+// request requests the rest of the range.
 func (r *s3Stream) request() error {
 	rng := ""
 	switch {
@@ -66,7 +68,7 @@ func (r *s3Stream) request() error {
 	}
 	if rng != "" && out.ContentRange == nil {
 		out.Body.Close()
-		return r.s.fail("open", r.name, errors.New("the server does not do ranged reads"))
+		return r.s.fail("open", r.name, errors.New("the server does not support ranged reads"))
 	}
 	r.body = out.Body
 	r.etag = strings.Trim(aws.ToString(out.ETag), `"`)
@@ -114,7 +116,7 @@ func (r *s3Stream) Read(p []byte) (int, error) {
 		}
 		r.Close()
 		switch {
-		case r.off == r.end || r.end < 0: // whole but wrong, as its checksum says; or no telling what is missing
+		case r.off == r.end || r.end < 0: // complete but with a wrong checksum, or it is unknown what is missing
 			return n, r.s.fail("read", r.name, err)
 		case n > 0:
 			r.broken = 0
@@ -134,7 +136,7 @@ func (r *s3Stream) Close() error {
 	return nil
 }
 
-// An s3ReaderAt reads ranges, a window at a time.
+// An s3ReaderAt reads ranges, one window at a time.
 type s3ReaderAt struct {
 	ctx     context.Context
 	s       *s3Store
@@ -145,13 +147,13 @@ type s3ReaderAt struct {
 	windows atomic.Pointer[[]window] // newest first; the slice never changes
 }
 
-// A window is a part of an object. Its bytes never change.
+// A window is a range of an object. Its bytes never change.
 type window struct {
 	off  int64
 	data []byte
 }
 
-// from returns the window's bytes from off on, if it has any.
+// from returns the window's bytes from off on, or nil if it has none.
 func (w window) from(off int64) []byte {
 	if off < w.off || off >= w.off+int64(len(w.data)) {
 		return nil
@@ -162,8 +164,8 @@ func (w window) from(off int64) []byte {
 // OpenAt takes one request, which fetches the end of the object.
 func (s *s3Store) OpenAt(ctx context.Context, name string) (ReaderAt, error) {
 	out, err := s.get(ctx, name, fmt.Sprintf("bytes=-%d", tailSize), "")
-	// An empty object has no last bytes; some servers say so of any that is
-	// shorter than what is asked for.
+	// An empty object has no last bytes. Some servers give the same error for every
+	// object shorter than the requested range.
 	if e, ok := errors.AsType[smithy.APIError](err); ok && e.ErrorCode() == "InvalidRange" {
 		out, err = s.get(ctx, name, "", "")
 	}
@@ -185,8 +187,9 @@ func (s *s3Store) OpenAt(ctx context.Context, name string) (ReaderAt, error) {
 	return r, nil
 }
 
-// extent returns where the body of an answer starts in its object, and the
-// object's size. The body goes to the end and is of at most tailSize bytes.
+// extent returns the offset in the object at which the body of an answer starts,
+// and the object's size. The body goes to the end of the object, and has at most
+// tailSize bytes.
 func extent(out *s3.GetObjectOutput) (off, size int64, err error) {
 	size = aws.ToInt64(out.ContentLength)
 	if out.ContentRange != nil {
@@ -196,11 +199,11 @@ func extent(out *s3.GetObjectOutput) (off, size int64, err error) {
 		off, err1 = strconv.ParseInt(first, 10, 64)
 		size, err2 = strconv.ParseInt(total, 10, 64)
 		if err1 != nil || err2 != nil {
-			return 0, 0, fmt.Errorf("the server's Content-Range %q has not the form bytes 0-1/2", *out.ContentRange)
+			return 0, 0, fmt.Errorf("the server's Content-Range %q does not have the form bytes 0-1/2", *out.ContentRange)
 		}
 	}
 	if off < 0 || size < off || size-off > tailSize {
-		return 0, 0, errors.New("the server does not do ranged reads")
+		return 0, 0, errors.New("the server does not support ranged reads")
 	}
 	return off, size, nil
 }
@@ -261,7 +264,7 @@ func (r *s3ReaderAt) cached(off int64) []byte {
 }
 
 // keep adds a window. If another goroutine adds one at the same time, one of the
-// two is lost, and fetched again if need be.
+// two is lost, and is fetched again if needed.
 func (r *s3ReaderAt) keep(w window) {
 	ws := []window{w}
 	if old := r.windows.Load(); old != nil {

@@ -18,8 +18,8 @@ import (
 	"github.com/parquet-go/parquet-go"
 )
 
-// A connection that breaks in the middle of a large object must not lose the
-// rest, nor give any byte twice.
+// If a connection breaks in the middle of a large object, the rest must not be
+// lost, and no byte may come twice.
 func TestS3Resumes(t *testing.T) {
 	server := newS3Server(t)
 	s := mustOpen(t, "s3://"+bucket, server.options())
@@ -62,7 +62,7 @@ func TestS3Resumes(t *testing.T) {
 		t.Errorf("ranged: got %d, %v", n, err)
 	}
 
-	// A body of which nothing comes any more ends with an error.
+	// A body that stops coming ends with an error.
 	server.change = func(w http.ResponseWriter, r *http.Request, serve http.Handler) bool {
 		serve.ServeHTTP(&cutWriter{w, 0}, r)
 		return false
@@ -101,7 +101,7 @@ func TestS3ObjectChanges(t *testing.T) {
 	for e := range s.List(t.Context(), "x", Deep) {
 		etag = e.ETag
 	}
-	// gofakes3 takes no notice of If-Match when reading.
+	// gofakes3 ignores If-Match when reading.
 	server.change = func(w http.ResponseWriter, r *http.Request, serve http.Handler) bool {
 		if r.Method == http.MethodGet && r.Header.Get("If-Match") != "" {
 			if got, want := r.Header.Get("If-Match"), `"`+etag+`"`; got != want {
@@ -131,7 +131,7 @@ func TestS3Errors(t *testing.T) {
 	for _, c := range []struct {
 		status int
 		code   string
-		want   string // of the error of List
+		want   string // in the error of List
 	}{
 		{404, "NoSuchBucket", "list s3://logs/p/: no such bucket: check its name, and the endpoint if it is not at AWS"},
 		{403, "AccessDenied", "list s3://logs/p/: access denied: the role or user needs s3:ListBucket on the bucket"},
@@ -180,7 +180,7 @@ func TestS3Missing(t *testing.T) {
 
 func TestS3NoServer(t *testing.T) {
 	newS3Server(t)
-	// A listener that is closed: nothing answers there.
+	// The listener is closed: nothing answers there.
 	s := mustOpen(t, "s3://logs", Options{EndpointURL: "http://127.0.0.1:1"})
 	s.(*s3Store).client = withoutRetries(s.(*s3Store).client)
 	_, err := s.Open(t.Context(), "x")
@@ -189,7 +189,7 @@ func TestS3NoServer(t *testing.T) {
 	}
 }
 
-// The environment's endpoint counts too, and a server that is busy is asked again.
+// The environment's endpoint counts, too, and a busy server is asked again.
 func TestS3EnvironmentAndRetry(t *testing.T) {
 	server := newS3Server(t)
 	t.Setenv("AWS_ENDPOINT_URL", server.url)
@@ -213,8 +213,8 @@ func TestS3EnvironmentAndRetry(t *testing.T) {
 	}
 }
 
-// CloudTrail stores its files with Content-Encoding: gzip. The bytes must come
-// as they are stored, since their size and the decoder say gzip.
+// CloudTrail stores its files with Content-Encoding: gzip. The bytes must come as
+// they are stored, because their size and the decoder expect gzip.
 func TestS3ContentEncoding(t *testing.T) {
 	server := newS3Server(t)
 	s := mustOpen(t, "s3://"+bucket, server.options())
@@ -248,8 +248,8 @@ func TestS3EncodedKeys(t *testing.T) {
 	}
 }
 
-// What a job pays for: a Parquet file of four columns of which one is read takes
-// the end of the file, its start, and what the column is long.
+// The requests that a job pays for: reading one of four columns of a Parquet file
+// takes the end of the file, its start, and the length of the column.
 func TestS3ParquetRequests(t *testing.T) {
 	type row struct {
 		A, B, C int64

@@ -14,34 +14,34 @@ import (
 	"github.com/parquet-go/parquet-go/format"
 )
 
-// ScratchRows is how many rows a block of a Scratch has at most: 25 kB of them as
-// wide as those of the state, and a bit each in a word. More falls out of the
-// processor's cache, less costs a change of routine for few rows.
+// ScratchRows is the largest number of rows in a block of a Scratch. 64 rows of the
+// state take 25 kB, and a word has one bit for each. More would not fit the
+// processor's cache; fewer would cost a change of routine for few rows.
 const ScratchRows = 64
 
-// scratchBuffer is how many bytes are read and written at once, and how long the
-// texts of a block become before it ends. A run reads as many days at a time as a
-// baseline has.
+// scratchBuffer is how many bytes are read and written at once. It is also the
+// length of texts at which a block ends. A run reads all days of a baseline at the
+// same time.
 const scratchBuffer = 32 << 10
 
-// A Scratch holds rows of type T until the run ends, in memory as long as they are
-// few, else in a temporary file. Its columns are those of Partitions, but for
-// int32 and *float64. Its form is private to one process:
+// A Scratch holds rows of type T until the run ends: in memory while they are few,
+// and otherwise in a temporary file. It can have the same columns as Partitions,
+// except int32 and *float64. Its form is private to one process:
 //
 //	4 bytes  length of the numbers
 //	4 bytes  length of the texts
 //	4 bytes  rows
 //	4 bytes  texts in lists
-//	numbers  of each column in turn, as its encode function says
+//	numbers  of each column in turn, written by its encode function
 //	texts    of each column in turn, one after another
 //
-// So a block's texts are one allocation, a column of zeros is one byte, and a
+// So the texts of a block are one allocation, a column of zeros is one byte, and a
 // number is read in one step.
 type Scratch[T any] struct {
 	spool   *Spool
 	w       *bufio.Writer
 	columns Columns[T]
-	from    int64 // where the part begins
+	from    int64 // where the current part begins
 	size    int64
 
 	// The block that is not full yet.
@@ -63,8 +63,7 @@ func NewScratch[T any](memory int) *Scratch[T] {
 	return s
 }
 
-// Add adds a row. The texts and lists in it must stay as they are until the part
-// ends.
+// Add adds a row. Its texts and lists must not change until the part ends.
 func (s *Scratch[T]) Add(r *T) error {
 	s.rows = append(s.rows, *r)
 	if s.long += s.columns.TextBytes(r); len(s.rows) == ScratchRows || s.long >= scratchBuffer {
@@ -73,9 +72,10 @@ func (s *Scratch[T]) Add(r *T) error {
 	return nil
 }
 
-// Part ends a part and returns its rows in blocks, which may be ranged over again,
-// and by several at a time, but not while rows are added. A block is valid until
-// the next step, the texts and lists in it for good. An error ends the rows.
+// Part ends a part and returns its rows in blocks. The sequence may be ranged over
+// several times, also at the same time, but not while rows are added. A block is
+// valid until the next step; the texts and lists in it stay valid. An error ends
+// the rows.
 func (s *Scratch[T]) Part() (iter.Seq2[[]T, error], error) {
 	if err := s.endBlock(); err != nil {
 		return nil, err
@@ -105,10 +105,10 @@ func (s *Scratch[T]) Part() (iter.Seq2[[]T, error], error) {
 	}, nil
 }
 
-// Size returns how many bytes the parts take.
+// Size returns the size of the finished parts in bytes.
 func (s *Scratch[T]) Size() int64 { return s.from }
 
-// Close frees what the Scratch holds. No part may be read any more.
+// Close frees what the Scratch holds. No part may be read after it.
 func (s *Scratch[T]) Close() error { return s.spool.Close() }
 
 func (s *Scratch[T]) endBlock() error {
@@ -143,32 +143,32 @@ func (s *Scratch[T]) endBlock() error {
 	return nil
 }
 
-// at returns the field of the row i, in rows of size bytes each.
+// at returns a pointer to the field of row i, in rows of size bytes each.
 func at[V any](field unsafe.Pointer, size uintptr, i int) *V {
 	return (*V)(unsafe.Add(field, uintptr(i)*size))
 }
 
-// allRows has a bit for each of n rows.
+// allRows has a bit set for each of n rows.
 func allRows(n int) uint64 { return ^uint64(0) >> (64 - n) }
 
-// sparse is added to the width of a column of which some rows are zero.
+// sparse is added to the width of a column in which some rows are zero.
 const sparse = 16
 
-// encodeNumbers appends n numbers that are size bytes apart. Zeros take no room:
+// encodeNumbers appends n numbers that are size bytes apart. Zeros take no space:
 //
-//	1 byte   0: all are zero, and nothing follows; else 1 and the width of the others
-//	         in bytes, and sparse where some are zero
+//	1 byte   0 if all are zero, and nothing follows; otherwise 1 + the width of the
+//	         other numbers in bytes, + sparse if some are zero
 //	8 bytes  the least of the others
 //	8 bytes  a bit for each of the others, if some are zero
 //	others   less the least of them
 //
-// Floats are encoded as the integers of the same bits.
+// Floats are encoded as the integers with the same bits.
 func encodeNumbers(b []byte, field unsafe.Pointer, size uintptr, n int) []byte {
 	var set int64
 	for i := range n {
 		set |= *at[int64](field, size, i)
 	}
-	if set == 0 { // as most columns are in any one aggregate
+	if set == 0 { // as are most columns of any one aggregate
 		return append(b, 0)
 	}
 	var others uint64
@@ -209,12 +209,12 @@ func encodeNumbers(b []byte, field unsafe.Pointer, size uintptr, n int) []byte {
 	return b[:k]
 }
 
-// encodeTexts appends n texts that are size bytes apart. Rows are sorted, so that a
-// text is often that of the row before, before the first of which there is "":
+// encodeTexts appends n texts that are size bytes apart. Rows are sorted, so a text
+// is often the same as in the previous row. Before the first row, the text is "":
 //
-//	1 byte   0: none differs from the one before, and nothing follows; else 1
-//	8 bytes  a bit for each that does
-//	uvarints their lengths
+//	1 byte   0 if no text differs from the previous one, and nothing follows; else 1
+//	8 bytes  a bit for each text that differs
+//	uvarints the lengths of these texts
 func (s *Scratch[T]) encodeTexts(field unsafe.Pointer, size uintptr, n int) {
 	var differ uint64
 	last := ""
@@ -236,9 +236,9 @@ func (s *Scratch[T]) encodeTexts(field unsafe.Pointer, size uintptr, n int) {
 
 // encodeLists appends n lists that are size bytes apart:
 //
-//	1 byte   0: all are empty, and nothing follows; else 1
-//	8 bytes  a bit for each of the others
-//	uvarints of each of them how many texts it has, and their lengths
+//	1 byte   0 if all are empty, and nothing follows; else 1
+//	8 bytes  a bit for each list that is not empty
+//	uvarints for each of these, its number of texts and their lengths
 func (s *Scratch[T]) encodeLists(field unsafe.Pointer, size uintptr, n int) {
 	var others uint64
 	for i := range n {
@@ -275,12 +275,12 @@ type scratchReader[T any] struct {
 	room    []T
 	body    []byte
 
-	numbers []byte   // what is left of the block's
+	numbers []byte   // the rest of the block's
 	texts   string   // likewise
-	list    []string // likewise, room for lists
+	list    []string // likewise: space for lists
 }
 
-// next reads a block. It returns io.EOF at the end of the part, and only there.
+// next reads a block. It returns io.EOF only at the end of the part.
 func (in *scratchReader[T]) next() (block []T, err error) {
 	var head [4 * 4]byte
 	if _, err := io.ReadFull(in.r, head[:]); err != nil {
@@ -330,7 +330,7 @@ func (in *scratchReader[T]) next() (block []T, err error) {
 	return block, nil
 }
 
-// word reads eight bytes: bits of rows, of which there are n.
+// word reads eight bytes: one bit for each of n rows.
 func (in *scratchReader[T]) word(n int) uint64 {
 	v := binary.LittleEndian.Uint64(in.numbers)
 	in.numbers = in.numbers[8:]

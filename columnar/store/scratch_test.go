@@ -18,8 +18,8 @@ type scratchMore struct {
 	List  []string `parquet:"list,list"`
 }
 
-// A temporary file whose bytes were changed must be an error, never a panic or
-// rows in memory of others.
+// A temporary file whose bytes were changed must give an error, never a panic or
+// rows in other memory.
 func TestScratchDamaged(t *testing.T) {
 	s := NewScratch[scratchRow](1 << 20)
 	defer s.Close()
@@ -53,8 +53,8 @@ func TestScratchDamaged(t *testing.T) {
 	}
 }
 
-// If this fails, a finding keeps in memory all that was read with it, or a text has
-// its place in the row of another.
+// If this fails, a finding keeps everything that was read with it in memory, or a
+// text is in the row of another.
 func TestDetach(t *testing.T) {
 	columns := ColumnsOf[scratchRow]()
 	list := []string{"list of", "texts"}

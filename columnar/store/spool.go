@@ -6,30 +6,31 @@ import (
 	"os"
 )
 
-// A Spool holds bytes that are written once and then read at any offset: in
-// memory as long as they are few, in a temporary file as soon as they are not.
-// It lies in os.TempDir, readable by this user only, and goes with the process
-// where the system lets a file be deleted while it is open.
+// A Spool holds bytes that are written once and then read at any offset: in memory
+// while they are few, and otherwise in a temporary file. The file is in os.TempDir
+// and readable by this user only. Where the system lets an open file be deleted,
+// the file vanishes with the process.
 //
-// Write must not be called at the same time as any other method. The others may
+// Write must not be called concurrently with any other method. The other methods
+// may be called concurrently.
 // be called concurrently.
 type Spool struct {
 	limit  int
-	memory [][]byte // all of it in chunks, or nothing if there is a file
-	file   *os.File // nil: all is in memory
+	memory [][]byte // all bytes in chunks, or nothing if there is a file
+	file   *os.File // nil if all bytes are in memory
 	named  bool     // the file still has its name
 	size   int64
 }
 
-// spoolChunk is how many bytes of memory are taken at once: one piece that grows
-// would be copied, and be there twice meanwhile.
+// spoolChunk is how many bytes of memory are allocated at once. A single growing
+// buffer would be copied, and would exist twice during the copy.
 const spoolChunk = 256 << 10
 
 // NewSpool returns an empty Spool that keeps up to limit bytes in memory.
 func NewSpool(limit int) *Spool { return &Spool{limit: limit} }
 
-// Write appends p. An error names the temporary folder and says what to do; after
-// it, only Close may be called.
+// Write appends p. An error names the temporary folder and says what to do. After
+// an error, only Close may be called.
 func (s *Spool) Write(p []byte) (int, error) {
 	if s.file == nil && s.size+int64(len(p)) <= int64(s.limit) {
 		for rest := p; len(rest) > 0; {
@@ -70,7 +71,7 @@ func (s *Spool) writeFile(p []byte) (int, error) {
 	return s.file.Write(p)
 }
 
-// ReadAt reads what has been written, as io.ReaderAt has it.
+// ReadAt reads what has been written; see io.ReaderAt.
 func (s *Spool) ReadAt(p []byte, off int64) (int, error) {
 	if s.file != nil {
 		n, err := s.file.ReadAt(p, off)
@@ -93,11 +94,11 @@ func (s *Spool) ReadAt(p []byte, off int64) (int, error) {
 	return n, nil
 }
 
-// Size returns how many bytes have been written.
+// Size returns the number of bytes that have been written.
 func (s *Spool) Size() int64 { return s.size }
 
-// Reader returns a reader of what has been written so far, from its start. Each
-// has its own place.
+// Reader returns a reader of everything written so far, from its start. Each reader
+// has its own position.
 func (s *Spool) Reader() *io.SectionReader { return io.NewSectionReader(s, 0, s.size) }
 
 // Close frees the memory and deletes the file. The Spool is empty afterwards.

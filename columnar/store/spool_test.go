@@ -55,7 +55,7 @@ func TestSpool(t *testing.T) {
 	}
 }
 
-// The user is to know what is full, and what to do.
+// The user must learn what is full, and what to do.
 func TestSpoolNoRoom(t *testing.T) {
 	dir := t.TempDir() + "/none"
 	t.Setenv("TMPDIR", dir)

@@ -1,5 +1,5 @@
-// Package store reads and writes objects on disk and in S3, finds the log
-// objects that an input names, and keeps the day partitions of the state.
+// Package store reads and writes objects on disk and in S3, finds the log objects
+// that an input names, and keeps the daily partitions of the state.
 //
 // An object is a run of bytes with a name. A name is a slash-separated key
 // relative to the root of its Store, "v1/findings/date=2026-11-20/part-0.parquet":
@@ -20,38 +20,39 @@ import (
 
 // A Store is a tree of objects. Its methods may be called concurrently.
 //
-// An object that is not there is an error that wraps fs.ErrNotExist, except to
-// Delete. Objects are written whole: a reader sees the old bytes or the new.
-// What was written is seen by every read and listing that starts afterwards.
+// If an object does not exist, the error wraps fs.ErrNotExist; Delete gives no
+// error. Objects are written whole: a reader sees the old bytes or the new ones.
+// Every read and listing that starts after a write sees it.
 type Store interface {
-	// List yields the objects whose names begin with prefix, in the byte order
-	// of their names. The prefix may end in the middle of a segment; "" is
-	// everything. A prefix of nothing yields nothing. An error ends the listing.
+	// List yields the objects whose names begin with prefix, in the byte order of
+	// their names. The prefix may end in the middle of a segment; "" is everything.
+	// If no name begins with the prefix, nothing is yielded. An error ends the
+	// listing.
 	List(ctx context.Context, prefix string, depth Depth) iter.Seq2[Entry, error]
-	// Open returns the object from its start to its end. The context also
-	// bounds the reading.
+	// Open returns the object from its start to its end. The context also bounds
+	// the reading.
 	Open(ctx context.Context, name string) (io.ReadCloser, error)
 	// OpenAt returns the object for reads at any offset. The context also
 	// bounds the reading.
 	OpenAt(ctx context.Context, name string) (ReaderAt, error)
 	// Put writes body, from its start to its end, as the object. The object is
-	// durable when Put returns nil. After an error it may or may not have been
-	// written, but never in part.
+	// durable when Put returns nil. After an error the object may or may not have
+	// been written, but never in part.
 	Put(ctx context.Context, name string, body io.ReadSeeker, when Condition) error
-	// Delete removes the object, durably. One that is not there is no error.
+	// Delete removes the object, durably. It is not an error if there is none.
 	Delete(ctx context.Context, name string) error
 }
 
 // An Entry describes an object of a listing.
 type Entry struct {
-	// Name is relative to the root of the store. A folder's ends with a slash,
-	// and then nothing else is set.
+	// Name is relative to the root of the store. If it ends with a slash, it is a
+	// folder, and no other field is set.
 	Name    string
 	Size    int64     // bytes
 	Written time.Time // when it was last written, UTC, by the clock of the store
 	// ETag changes when the bytes do. On disk it is made of the time of the last
-	// change and the size, so a file that is copied or touched has a new one. It
-	// is never empty.
+	// change and the size, so copying or touching a file changes it. It is never
+	// empty.
 	ETag string
 }
 
@@ -62,22 +63,22 @@ type ReaderAt interface {
 	Size() int64 // bytes
 }
 
-// A Depth says how far down a listing goes.
+// A Depth says how deep a listing goes.
 type Depth uint8
 
 const (
-	// Deep lists every object, however deep, and no folders.
+	// Deep lists every object at any depth, and no folders.
 	Deep Depth = iota
-	// Shallow lists up to the first slash after the prefix: objects, and in
-	// place of all that lies below a folder, the folder.
+	// Shallow lists up to the first slash after the prefix: objects, and for
+	// everything below a folder just the folder.
 	Shallow
 )
 
-// A Condition is what must be so for Put to write: Always, IfAbsent, or, any
-// other text, that the object is there with this ETag.
+// A Condition says when Put may write: Always, IfAbsent, or, for any other text, if
+// the object exists with this ETag.
 //
-// Of several that Put the same name with the same condition at the same time, one
-// writes. The others' error is ErrExists or, where they gave an ETag, ErrChanged.
+// If several calls Put the same name with the same condition at the same time, one
+// writes. The others get ErrExists or, if they gave an ETag, ErrChanged.
 type Condition string
 
 const (
@@ -86,26 +87,27 @@ const (
 )
 
 var (
-	// ErrExists is the error of a Put with IfAbsent if the object is there.
+	// ErrExists is the error of a Put with IfAbsent if the object exists.
 	ErrExists = errors.New("object exists already")
-	// ErrChanged is the error of a Put with an ETag if the object is not there
-	// with this ETag, and of reading an object that was replaced meanwhile.
+	// ErrChanged is the error of a Put with an ETag if no object exists with this
+	// ETag, and of reading an object that was replaced meanwhile.
 	ErrChanged = errors.New("object has changed meanwhile")
 )
 
-// Options of Open and Glob. The zero value takes everything from the AWS
-// environment variables, shared files and roles.
+// Options of Open and Glob. With the zero value, everything comes from the
+// environment variables, shared files and roles of AWS.
 type Options struct {
-	// EndpointURL is the address of an S3-compatible server,
-	// "http://minio:9000". Buckets are then part of the path. "": AWS_ENDPOINT_URL,
-	// else AWS.
+	// EndpointURL is the address of an S3-compatible server, such as
+	// "http://minio:9000". Buckets are then part of the path. "" means
+	// AWS_ENDPOINT_URL, or AWS if that is not set.
 	EndpointURL string
-	// Region of the bucket. "": AWS_REGION or the shared configuration, else us-east-1.
+	// Region of the bucket. "" means AWS_REGION or the shared configuration, or
+	// us-east-1 if neither is set.
 	Region string
 }
 
-// Open returns the store at a URI: s3://bucket/prefix, file:///folder, or the
-// path of a folder. The folder need not exist: it is made by the first Put.
+// Open returns the store at a URI: s3://bucket/prefix, file:///folder, or the path
+// of a folder. The folder need not exist: the first Put creates it.
 func Open(ctx context.Context, uri string, o Options) (Store, error) {
 	at, err := parseURI(uri)
 	if err != nil {
@@ -121,14 +123,14 @@ func Open(ctx context.Context, uri string, o Options) (Store, error) {
 	return newS3(ctx, at.bucket, prefix, o)
 }
 
-// A location is what a URI names.
+// A location is a parsed URI.
 type location struct {
-	bucket string // "": on disk
+	bucket string // "" if on disk
 	path   string // key in the bucket without a leading slash, or path on disk
 }
 
-// parseURI takes a URI apart. The path of an s3 URI is taken as it is, since
-// object names may hold % and ?; that of a file URI is percent-decoded.
+// parseURI parses a URI. The path of an s3 URI is used as it is, because object
+// names may contain % and ?. The path of a file URI is percent-decoded.
 func parseURI(uri string) (location, error) {
 	scheme, rest, ok := strings.Cut(uri, "://")
 	switch {
@@ -168,7 +170,7 @@ func ReadAll(ctx context.Context, s Store, name string) ([]byte, error) {
 
 // stat returns the entry of one object. ok is false if there is none.
 func stat(ctx context.Context, s Store, name string) (e Entry, ok bool, err error) {
-	// The name itself is the first in byte order of all that begin with it.
+	// The name itself comes first in byte order among all names that begin with it.
 	for e, err := range s.List(ctx, name, Shallow) {
 		return e, err == nil && e.Name == name, err
 	}

@@ -25,7 +25,7 @@ import (
 const bucket = "logs"
 
 // An s3Server is an S3 server in this process. Change, if set, sees each request
-// before the server does, and returns false if it has answered it.
+// before the server, and returns false if it has answered the request.
 type s3Server struct {
 	url      string
 	requests []string // method, path and query
@@ -33,7 +33,7 @@ type s3Server struct {
 }
 
 // newS3Server also sets the environment, so that neither the developer's own
-// nor an instance role has a say.
+// environment nor an instance role matters.
 func newS3Server(t *testing.T) *s3Server {
 	t.Helper()
 	empty := filepath.Join(t.TempDir(), "empty")
@@ -203,7 +203,8 @@ func TestConditions(t *testing.T) {
 	})
 }
 
-// If it failed, a name from a log bucket would be read as another object, or not at all.
+// If this failed, a name from a log bucket would be read as another object, or not
+// at all.
 func TestNames(t *testing.T) {
 	eachStore(t, func(t *testing.T, s Store) {
 		all := []string{
@@ -233,7 +234,8 @@ func TestNames(t *testing.T) {
 
 func TestList(t *testing.T) {
 	eachStore(t, func(t *testing.T, s Store) {
-		// In the byte order of whole keys: - and . come before the slash, 0 after.
+		// In the byte order of whole keys, - and . come before the slash, and 0
+		// after it.
 		all := []string{"a", "b-1", "b.txt", "b/1", "b/c-d", "b/c/2", "b/c/d/3", "b/c0", "b0/4", "é/5"}
 		for _, n := range slices.Backward(all) {
 			put(t, s, n, "x")
@@ -262,7 +264,7 @@ func TestList(t *testing.T) {
 			}
 		}
 
-		// Breaking off is no error, and a sequence can be ranged over again.
+		// Stopping early is not an error, and a sequence can be ranged over again.
 		seq := s.List(t.Context(), "", Deep)
 		for range seq {
 			break
@@ -287,7 +289,7 @@ func TestListPages(t *testing.T) {
 		for i := range 2500 {
 			n := fmt.Sprintf("dir%d/%04d", i/1100, i)
 			want = append(want, n)
-			// On disk each put is synced, which is not what this is about.
+			// On disk each put is synced, which is not tested here.
 			if d, ok := s.(disk); ok {
 				file := filepath.Join(d.root, n)
 				if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
@@ -382,7 +384,7 @@ func (b brokenBody) Read(p []byte) (int, error) {
 	return b.Reader.Read(p[:min(len(p), 4)])
 }
 
-// Nor WriterTo, which would go round Read.
+// WriteTo goes through Read; the one of strings.Reader would bypass it.
 func (b brokenBody) WriteTo(w io.Writer) (int64, error) {
 	return io.Copy(w, struct{ io.Reader }{b})
 }

@@ -16,26 +16,28 @@ import (
 	"outflow/columnar/pages"
 )
 
-// What a damaged or hostile file may say of itself before it is refused, since
-// memory is taken for it. All are far above what writeRows makes.
+// Limits of what a file may declare. Memory is allocated for these sizes, so a
+// damaged or hostile file must be refused. All limits are far above what writeRows
+// makes.
 const (
 	maxPage       = 64 << 20 // bytes, compressed or not
 	maxPageValues = 1 << 20
 )
 
-// Texts and lists are allocated together, up to so much: a caller that keeps one
-// of them keeps the others alive, one that keeps none pays for fewer allocations.
+// Texts and lists are allocated together, up to this size. A caller that keeps one
+// of them keeps the others alive; a caller that keeps none pays for fewer
+// allocations.
 const (
 	textSlab = 1 << 10 // bytes
 	listSlab = 64      // texts
 )
 
-// A table is a Parquet file that writeRows wrote, in this version or an earlier
-// one, as the columns of a row type. It may be read by several at once.
+// A table is a Parquet file written by writeRows, of this version or an earlier
+// one, read as the columns of a row type. Several readers may use it at once.
 //
-// Note: the library's own reader of rows takes six times as long, and its files
-// hold half a kilobyte for each column of each row group, where those of a month
-// are open at the same time. Its encodings are used.
+// Note: the library's own row reader takes six times as long. Its files hold half a
+// kilobyte for each column of each row group, and those of a month are open at the
+// same time. Its encodings are used.
 type table struct {
 	r       io.ReaderAt
 	size    int64 // bytes
@@ -44,23 +46,23 @@ type table struct {
 	rows    int64
 }
 
-// A rowGroup is where the rows of a group lie. Columns that the file does not
+// A rowGroup says where the rows of a group are. Columns that the file does not
 // have are nil.
 type rowGroup struct {
 	rows   int64
-	chunks []*format.ColumnMetaData // of each column of the table
+	chunks []*format.ColumnMetaData // by column of the table
 }
 
 // A leaf is a column of a file.
 type leaf struct {
 	name       string // of the outermost group
 	kind       format.Type
-	repetition int // highest level of each
+	repetition int // the highest repetition level, and then the highest definition level
 	definition int
 }
 
-// openTable reads the footer of a file of size bytes. Columns that the file has
-// and t does not are left out; fields that t has and the file does not stay zero.
+// openTable reads the footer of a file of size bytes. Columns that are in the file
+// and not in t are left out. Fields that are in t and not in the file stay zero.
 func openTable(r io.ReaderAt, size int64, t reflect.Type) (tab *table, err error) {
 	defer pages.Recovered("read parquet", &err)
 	columns, err := columnsOf(t)
@@ -109,7 +111,7 @@ func openTable(r io.ReaderAt, size int64, t reflect.Type) (tab *table, err error
 	return tab, nil
 }
 
-// leaf returns how the column is written.
+// leaf returns the form in which the column is written.
 func (c *column) leaf() leaf {
 	l := leaf{name: c.name, kind: c.kind}
 	if c.list {
@@ -121,7 +123,7 @@ func (c *column) leaf() leaf {
 	return l
 }
 
-// leavesOf lists the columns of a schema, which is a tree in the order of a walk.
+// leavesOf lists the columns of a schema. A schema is a tree in depth-first order.
 func leavesOf(schema []format.SchemaElement) ([]leaf, error) {
 	if len(schema) == 0 {
 		return nil, errors.New("no schema")
@@ -133,7 +135,7 @@ func leavesOf(schema []format.SchemaElement) ([]leaf, error) {
 	walk = func(children int32, above leaf, depth int) error {
 		for range children {
 			if next == len(schema) || depth > deepest {
-				return errors.New("the schema is no tree")
+				return errors.New("the schema is not a tree")
 			}
 			e := schema[next]
 			next++
@@ -169,26 +171,26 @@ func leavesOf(schema []format.SchemaElement) ([]leaf, error) {
 type tableReader struct {
 	*table
 	cursors []cursor
-	group   int   // next one
-	left    int64 // rows of this group that have not been read
+	group   int   // the next group
+	left    int64 // rows of the current group that have not been read
 
 	codec      pages.Codec
 	compressed []byte // scratch, as are the next four
 	plain      []byte
 	bytes      []byte
 	offsets    []uint32
-	lists      []string // what of it is free goes to the next lists
+	lists      []string // the free part is used for the next lists
 }
 
-// A cursor is a place in a column.
+// A cursor is a position in a column.
 type cursor struct {
 	*column
 	pages pages.Reader
 
 	// The page, and how much of it has been read.
-	levels, level int      // of a list or an optional column, else values
-	repetition    []uint32 // 1: goes on with the row before
-	definition    []uint32 // 1: there is a value
+	levels, level int      // of a list or an optional column, otherwise of values
+	repetition    []uint32 // 1 continues the previous row
+	definition    []uint32 // 1 means that there is a value
 	value         int
 	ints          []int64
 	int32s        []int32
@@ -199,8 +201,8 @@ type cursor struct {
 	dictionary    []string // of the chunk
 }
 
-// rowsOf yields the rows of a table. Each is the caller's until the next; what it
-// refers to stays as it is.
+// rowsOf yields the rows of a table. A row is valid until the next one; what it
+// refers to stays valid.
 func rowsOf[T any](t *table) iter.Seq2[*T, error] {
 	return func(yield func(*T, error) bool) {
 		r := newTableReader(t)
@@ -232,8 +234,8 @@ func newTableReader(t *table) *tableReader {
 	return r
 }
 
-// read fills in up to max rows, of size bytes each, from an address on. At the
-// end there are 0.
+// read fills up to max rows of size bytes each, starting at an address. At the end
+// of the table it returns 0.
 func (r *tableReader) read(row unsafe.Pointer, size uintptr, max int) (n int, err error) {
 	defer pages.Recovered("read parquet", &err)
 	if r.left == 0 {
@@ -273,7 +275,8 @@ func (r *tableReader) read(row unsafe.Pointer, size uintptr, max int) (n int, er
 // fill reads a column of n rows.
 func (r *tableReader) fill(c *cursor, rows unsafe.Pointer, size uintptr, n int) error {
 	for done := 0; done < n; {
-		// Never one beyond the last row: the collector must not see that.
+		// Never a row beyond the last one: the collector must not see such a
+		// pointer.
 		row := unsafe.Add(rows, uintptr(done)*size+c.offset)
 		if c.level == c.levels {
 			if err := r.page(c); err != nil {
@@ -331,7 +334,7 @@ func spread[V any](field unsafe.Pointer, size uintptr, values []V) {
 	}
 }
 
-// page reads the next data page of a column, and a dictionary that comes before.
+// page reads the next data page of a column, and a dictionary if one precedes it.
 func (r *tableReader) page(c *cursor) error {
 	for {
 		h, body, err := c.pages.Next()
@@ -397,7 +400,7 @@ func (r *tableReader) dataPage(c *cursor, header *format.PageHeader, body []byte
 			return err
 		}
 	}
-	c.levels, c.level, c.value = 0, 0, 0 // nothing, should it not decode
+	c.levels, c.level, c.value = 0, 0, 0 // empty, in case it does not decode
 	c.coded = false
 	switch {
 	case c.kind == format.ByteArray && h.Encoding == format.RLEDictionary:
@@ -425,7 +428,7 @@ func (r *tableReader) dataPage(c *cursor, header *format.PageHeader, body []byte
 	return nil
 }
 
-// decodePlain decodes numbers as they lie in memory, the lowest byte first.
+// decodePlain decodes numbers stored as in memory, the lowest byte first.
 func decodePlain[V int32 | int64 | float64](dst []V, b []byte, n int) ([]V, error) {
 	dst = slices.Grow(dst[:0], n)[:n]
 	k, err := binary.Decode(b, binary.LittleEndian, dst)
@@ -435,8 +438,8 @@ func decodePlain[V int32 | int64 | float64](dst []V, b []byte, n int) ([]V, erro
 	return dst, err
 }
 
-// checkDelta checks that a delta-encoded page is of n values: the library takes
-// memory for as many as it says.
+// checkDelta checks that a delta-encoded page has n values: the library allocates
+// memory for as many as the page declares.
 func checkDelta(b []byte, n int) error {
 	if total, ok := pages.DeltaCount(b); !ok || total != uint64(n) {
 		return fmt.Errorf("%d values, but the page's header says %d", total, n)
@@ -468,8 +471,8 @@ func (c *cursor) decodeCodes(b []byte, n int) (err error) {
 
 // decodeHybrid decodes n numbers of width bits.
 //
-// Note: the library takes memory for as many as the bytes say, which a few can say
-// are billions.
+// Note: the library allocates memory for as many numbers as the bytes declare, and
+// a few bytes can declare billions.
 func decodeHybrid(dst []uint32, b []byte, width uint, n int) ([]uint32, error) {
 	h, err := pages.NewHybrid(b, width)
 	if err != nil {
@@ -504,7 +507,7 @@ func (r *tableReader) decodeTexts(dst []string, b []byte, e format.Encoding, n i
 	}
 	dst = slices.Grow(dst[:0], n)
 	for i := 0; i < n; {
-		// Texts that follow one another share an allocation.
+		// Consecutive texts share an allocation.
 		first, j := r.offsets[i], i+1
 		for j < n && r.offsets[j+1]-first <= textSlab {
 			j++
@@ -517,7 +520,7 @@ func (r *tableReader) decodeTexts(dst []string, b []byte, e format.Encoding, n i
 	return dst, nil
 }
 
-// list reads the list of one row, which ends where the next row's begins.
+// list reads the list of one row. It ends where the next row's list begins.
 func (r *tableReader) list(c *cursor) []string {
 	from := c.value
 	for {

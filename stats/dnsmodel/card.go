@@ -5,6 +5,6 @@ import _ "embed"
 //go:embed card.md
 var card string
 
-// Card returns the model card: what the model was trained on, how it was judged,
-// and what it cannot do. It is Markdown.
+// Card returns the model card in Markdown: what the model was trained on, how it
+// was evaluated, and what it cannot do.
 func Card() string { return card }

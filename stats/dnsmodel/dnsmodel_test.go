@@ -26,7 +26,7 @@ func TestScoreTellsTunnels(t *testing.T) {
 		}
 		name[60] = '.'
 		f := x.Of(name)
-		// One such name can be a look-up; a few after one another are none.
+		// One such name can be a look-up; several in a row cannot.
 		if p := h.Score(f, int64(i)*1e6, true); i >= 3 && p < Threshold {
 			t.Errorf("%q: got %v, want at least %v", name, p, Threshold)
 		}
@@ -62,7 +62,7 @@ func FuzzScore(f *testing.F) {
 	})
 }
 
-// If this fails, what a history says depends on more than its last 10 events.
+// If this fails, a history depends on more than its last 10 events.
 func TestHistoryIsOfTheLastTen(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 4))
 	var x Extractor
@@ -89,7 +89,7 @@ func TestHistoryIsOfTheLastTen(t *testing.T) {
 	}
 }
 
-// If this fails, a score costs garbage.
+// If this fails, a score allocates memory.
 func TestNoAllocation(t *testing.T) {
 	var x Extractor
 	var h History
@@ -103,8 +103,8 @@ func TestNoAllocation(t *testing.T) {
 	}
 }
 
-// If this fails, the two halves of a word run into one another: the sums are checked
-// against plain ones at the ends of what fits.
+// If this fails, the two halves of a word overflow into each other. The packed sums
+// are compared with plain ones at the limits of what fits.
 func TestPackedSums(t *testing.T) {
 	m := new(Model)
 	r := rand.New(rand.NewPCG(5, 6))
@@ -135,7 +135,8 @@ func TestPackedSums(t *testing.T) {
 	}
 }
 
-// names are of the lengths that a resolver's log has: most short, a few of a tunnel.
+// names has the lengths found in a resolver's log: mostly short names, and a few of
+// a tunnel.
 var names = [][]byte{
 	[]byte("www"), []byte("api"), []byte("e9957.e4"), []byte("mail"), []byte("pagead2"), []byte("us-east4-gcp.api"), []byte("instagram.fbeg4-1.fna"),
 	[]byte("1edcb2bb50e824fa39d43cb4d6c16569.safeframe"), []byte("connectivitycheck.platform"), []byte("21.101.91.147.sbl"),
@@ -163,7 +164,7 @@ func BenchmarkScore(b *testing.B) {
 	}
 }
 
-// If this fails, a finding gives reasons that are not there, or none.
+// If this fails, a finding gives reasons that do not apply, or no reason.
 func TestWhy(t *testing.T) {
 	var x Extractor
 	var h History

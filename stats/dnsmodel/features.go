@@ -2,20 +2,20 @@ package dnsmodel
 
 import "math"
 
-// Features are what the model knows of a name by itself. The zero value is that of
-// no name: of the registered domain itself.
+// Features are what the model reads from a name alone. The zero value belongs to an
+// empty name, that is, to the registered domain itself.
 type Features [featureCount]uint8
 
-// What stands where in Features. Shares are of 255; lengths are in bytes, cut at 255.
+// The indexes of Features. Shares are in 1/255. Lengths are in bytes, at most 255.
 const (
-	length       = iota // of the whole
-	labels              // how many
+	length       = iota // of the whole name
+	labels              // number of labels
 	longest             // length of the longest label
 	first               // length of the first label
 	last                // length of the label next to the domain
-	entropy             // of the bytes but dots, in 1/32 bit
-	evenness            // share of the entropy in what bytes so many can have
-	distinct            // different bytes
+	entropy             // of the bytes other than dots, in 1/32 bit
+	evenness            // entropy as a share of the most that so many bytes can have
+	distinct            // number of distinct bytes
 	digits              // share of 0-9
 	hex                 // share of 0-9 a-f
 	vowels              // share of vowels among the letters
@@ -23,46 +23,48 @@ const (
 	digitRun            // longest run of digits
 	hexRun              // longest run of 0-9 a-f
 	base32Run           // longest run of a-z 2-7
-	switches            // share of bytes with a digit behind a letter or a letter behind a digit
+	switches            // share of bytes where a digit follows a letter or a letter a digit
 	hyphens             // share of - and _
-	other               // share of what is neither letter, digit, - nor _
-	commonest           // share of the commonest byte
-	numeric             // labels of digits alone
-	surprise            // mean surprise of a byte to the language model, in 1/16 bit
-	excess              // greatest sum of surprise above the usual in one stretch, in 2 bits
+	other               // share of bytes that are not a letter, digit, - or _
+	commonest           // share of the most frequent byte
+	numeric             // number of labels with digits only
+	surprise            // mean surprise per byte by the language model, in 1/16 bit
+	excess              // largest sum over one stretch of the surprise above usualBits, in 2 bits
 	longestBits         // mean surprise within the longest label, in 1/16 bit
 	lastBits            // mean surprise within the label next to the domain, in 1/16 bit
-	nameInputs          // what comes behind is no input of the network
+	nameInputs          // the number of features that the network reads
 
-	// Hashes tell what is the same as before; by themselves they say nothing.
+	// Hashes show what repeats; they mean nothing on their own.
 	nameHash  = iota - 1
 	nameHash2 // its second byte
 	firstHash // of the first label
 	lastHash  // of the last label
-	shapeHash // of the kinds of bytes, a run of one kind counted once
+	shapeHash // of the kinds of bytes, where a run of one kind counts once
 	featureCount
 )
 
-// maxName is how much of a subdomain is looked at: a DNS name has at most 255 bytes.
+// maxName is the number of bytes of a subdomain that are read: a DNS name has at
+// most 255.
 const maxName = 255
 
-// usualBits is what of a byte's surprise is not counted as excess, in 1/16 bit:
-// between the mean of words, about 3.5 bits, and that of random base32, about 6.
+// usualBits is the part of a byte's surprise that does not count as excess, in 1/16
+// bit. It lies between the mean of words, about 3.5 bits, and that of random
+// base32, about 6.
 const usualBits = 72
 
-// symbols of the language model: a dot or an end, the letters, any digit, the
-// hyphen, the underscore, anything else.
+// The symbols of the language model: a dot or an end, each letter, any digit, the
+// hyphen, the underscore, any other byte.
 const (
 	symbolBits = 5
-	symbolMask = 1<<(3*symbolBits) - 1 // of three
+	symbolMask = 1<<(3*symbolBits) - 1 // of three symbols
 	digitSym   = 27
 	hyphenSym  = 28
 	underSym   = 29
 	otherSym   = 30
 )
 
-// What is counted of bytes stands side by side in a word, 10 bits each: a name has
-// fewer than 1024.
+// The counts of bytes are packed into one word, 10 bits each: a name has fewer than
+// 1024 bytes.
 const (
 	countDigits = 10 * iota
 	countHex
@@ -73,7 +75,8 @@ const (
 	countMask = 1<<10 - 1
 )
 
-// Runs stand side by side too, 16 bits each, of which the highest is free.
+// The lengths of runs are packed, too, 16 bits each. The highest bit of each is
+// free.
 const (
 	consonants = 16 * iota
 	digitsOnly
@@ -84,15 +87,15 @@ const (
 	runTests = runOnes << 15
 )
 
-// A byteClass is what the loop asks of a byte.
+// A byteClass is what the loop needs to know about a byte.
 type byteClass struct {
 	counts        uint64 // what to add
-	runs          uint64 // all bits of the runs that it continues
+	runs          uint64 // all bits of the runs that the byte continues
 	lower, symbol uint8
 	shape         uint8
 }
 
-// shapes of bytes
+// The shapes of bytes.
 const (
 	letterShape = iota
 	digitShape
@@ -144,8 +147,8 @@ var classes = func() (t [256]byteClass) {
 	return t
 }()
 
-// totals holds n·log2 n in 1/65536, gains what the nth of equal bytes adds to it: in
-// whole numbers, so that every machine sums the same.
+// totals holds n·log2 n in 1/65536. gains holds what the nth of several equal bytes
+// adds to it. They are integers, so every machine gets the same sums.
 var totals, gains = func() (totals, gains [maxName + 1]int32) {
 	for n := 1; n <= maxName; n++ {
 		totals[n] = int32(math.Round(float64(n) * math.Log2(float64(n)) * 65536))
@@ -154,21 +157,21 @@ var totals, gains = func() (totals, gains [maxName + 1]int32) {
 	return totals, gains
 }()
 
-// An Extractor computes Features. The zero value is ready; it is used by one
-// goroutine at a time and allocates nothing.
+// An Extractor computes Features. The zero value is ready for use. It allocates
+// nothing, and must not be used by several goroutines at once.
 type Extractor struct {
-	// Surprise is the language model; nil stands for the embedded one.
+	// Surprise is the language model; nil means the embedded one.
 	Surprise *Surprise
 	count    [256]uint8
 }
 
-// A Surprise holds −log2 P(third | first two) of three symbols, in 1/16 bit, by the
-// 5 bits of each, the first highest.
+// A Surprise holds −log2 P(third | first two) of three symbols, in 1/16 bit. The
+// index has 5 bits for each symbol, the first symbol highest.
 type Surprise [1 << (3 * symbolBits)]uint8
 
-// Of returns the features of the part of a name before its registered domain and
-// the dot between: any bytes, of which those behind the 255th are not looked at.
-// Upper case is as lower case.
+// Of returns the features of the part of a name before the registered domain,
+// without the dot between them. The bytes may be any; those after the 255th are
+// ignored. Upper case counts as lower case.
 func (x *Extractor) Of(subdomain []byte) (f Features) {
 	bits := x.Surprise
 	if bits == nil {
@@ -222,7 +225,7 @@ func (x *Extractor) Of(subdomain []byte) (f Features) {
 			most = max(most, n)
 			counts += c.counts
 			runs = (runs + runOnes) & c.runs
-			// Where a run is at least the longest, it takes its place.
+			// A run that is at least as long as the longest so far replaces it.
 			longer := (runs | runTests) - longestRuns&^runTests
 			longer &= runTests
 			longer -= longer >> 15
@@ -301,6 +304,6 @@ func mean(sum, of int) uint8 {
 	return uint8(sum / of)
 }
 
-// Symbol returns the symbol of the language model that a byte is: 0 for a dot, which
-// also stands before and behind a name.
+// Symbol returns the symbol of a byte in the language model. It is 0 for a dot,
+// which also stands before and after every name.
 func Symbol(b byte) uint8 { return classes[b].symbol }

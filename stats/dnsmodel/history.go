@@ -2,21 +2,22 @@ package dnsmodel
 
 import "math/bits"
 
-// depth is how many earlier events a History remembers, as the seed's rank < 10.
+// depth is the number of earlier events in a History, as in the seed's rank < 10.
 const depth = 10
 
 // A History sums up the earlier events of one source and registered domain: the
-// last 10 of those added, in the order of time. The zero value is empty.
+// last 10 that were added. Events must be added in order of time. The zero value is
+// an empty history.
 //
 // Events of the same time must be added in an order that does not depend on the
-// input's: callers sort by time and then name.
+// order of the input: callers sort by time and then by name.
 type History struct {
 	events   [depth]event
 	next     uint8 // where the next event goes
 	n        uint8
-	distinct uint8  // different names
-	rare, nx uint8  // events
-	bytes    uint16 // of the different names
+	distinct uint8  // number of distinct names
+	rare, nx uint8  // numbers of events
+	bytes    uint16 // of the distinct names
 	sums     [len(averaged)]uint16
 }
 
@@ -29,37 +30,37 @@ type event struct {
 // averaged are the features whose mean over the history is an input.
 var averaged = [...]uint8{length, longest, entropy, digits, surprise, excess, longestBits, vowels}
 
-// What of a history, and of a query beside it, is an input of the network, behind
-// the features of the name. All but the last are 0 if the history is empty.
+// The inputs that come from a history, and from comparing a query with it. They
+// follow the features of the name. All but the last are 0 if the history is empty.
 const (
-	earlier = nameInputs + iota // how many events, in 1/25
-	means                       // of the features in averaged, one behind the other
+	earlier = nameInputs + iota // number of events, in 1/25
+	means                       // of the features in averaged, one after another
 )
 const (
 	maxExcess = means + len(averaged) + iota // of the earlier names
 	minExcess
-	lengthOff     // how far the length is from the mean
-	excessOff     // how far the excess is from the mean
-	distinctShare // of the names
-	repeats       // share of events with the name of the query
-	sameFirst     // with its first label
-	sameLast      // with its last label
-	sameShape     // with its shape
-	nameBytes     // of the different names, in 8
+	lengthOff     // distance of the length from the mean
+	excessOff     // distance of the excess from the mean
+	distinctShare // share of distinct names
+	repeats       // share of events with the same name as the query
+	sameFirst     // share with the same first label
+	sameLast      // share with the same last label
+	sameShape     // share with the same shape
+	nameBytes     // bytes of the distinct names, in units of 8
 	sinceLast     // log2 of the time since the last event in ms, in 1/8
 	meanGap       // log2 of the mean time between events in ms, in 1/8
-	rareShare     // of events with a rare type
-	nxShare       // of events for names that do not exist
+	rareShare     // share of events with a rare type
+	nxShare       // share of events for names that do not exist
 	rareQuery     // 255 if the query's type is rare
 	inputCount
 )
 
-// Len returns how many events are remembered: at most 10.
+// Len returns the number of events in the history, at most 10.
 func (h *History) Len() int { return int(h.n) }
 
-// Add adds an event: a query's features, when it was asked (µs UTC), whether its
-// type is one that few clients ask (TXT, NULL, KEY, MX, CNAME, SRV, PRIVATE) and
-// whether there was no such name.
+// Add adds an event: a query's features, its time (µs UTC), whether few clients ask
+// for its type (TXT, NULL, KEY, MX, CNAME, SRV, PRIVATE), and whether the name did
+// not exist.
 func (h *History) Add(f Features, at int64, rare, nx bool) {
 	slot, filled := &h.events[h.next], int(h.n)
 	if filled == depth {
@@ -90,8 +91,8 @@ func (h *History) Add(f Features, at int64, rare, nx bool) {
 	}
 }
 
-// others tells whether one of the first events, but not the one at next, has the
-// name of f.
+// others reports whether one of the first filled events, other than the one at
+// next, has the name of f.
 func (h *History) others(f *Features, filled int) bool {
 	for i := range filled {
 		if i != int(h.next) && sameNames(&h.events[i].f, f) {
@@ -101,8 +102,9 @@ func (h *History) others(f *Features, filled int) bool {
 	return false
 }
 
-// sameNames tells whether two names are one, by 24 bits of them: with 10 names
-// remembered, one in a million queries is taken for another's repetition.
+// sameNames reports whether two names are equal, by 24 bits: a hash of 16 and the
+// length. With 10 names in the history, one query in a million is wrongly taken for
+// a repetition.
 func sameNames(a, b *Features) bool {
 	return a[nameHash] == b[nameHash] && a[nameHash2] == b[nameHash2] && a[length] == b[length]
 }
@@ -114,10 +116,10 @@ func one(b bool) uint8 {
 	return 0
 }
 
-// An Input is what the network is given.
+// An Input is the input of the network.
 type Input [inputCount]uint8
 
-// Input returns what Score asks the network.
+// Input returns the network's input for a query.
 func (h *History) Input(f *Features, at int64, rare bool) (x Input) {
 	copy(x[:nameInputs], f[:nameInputs])
 	x[rareQuery] = 255 * one(rare)
@@ -160,8 +162,8 @@ func (h *History) Input(f *Features, at int64, rare bool) (x Input) {
 
 func off(a, b uint8) uint8 { return max(a, b) - min(a, b) }
 
-// logTime returns 8·log2(1 + t in ms), to an eighth of the octave, at most 255: 49
-// days. Time that runs backwards is none.
+// logTime returns 8·log2(1 + t in ms), rounded to an eighth of an octave and at
+// most 255, which is 49 days. A negative t counts as 0.
 func logTime(t int64) uint8 {
 	ms := uint64(max(0, t)/1000) + 1
 	octave := bits.Len64(ms) - 1
@@ -169,27 +171,28 @@ func logTime(t int64) uint8 {
 	return uint8(min(255, 8*uint64(octave)+eighth))
 }
 
-// Slow makes what an input tells of a past that comes at a higher rate that of one
-// whose events lie gap µs apart on average, with the same jitter.
+// Slow changes the timing inputs of a query with a faster history: events are then
+// gap µs apart on average, with the same relative jitter.
 func Slow(x *Input, gap int64) {
 	if more := int(logTime(gap)) - int(x[meanGap]); more > 0 {
 		x[sinceLast], x[meanGap] = uint8(min(255, int(x[sinceLast])+more)), uint8(min(255, int(x[meanGap])+more))
 	}
 }
 
-// WithoutHistory takes away what tells of earlier queries, to see what it brings.
+// WithoutHistory clears the inputs about earlier queries, to measure what they
+// contribute.
 func WithoutHistory(x *Input) { clear(x[earlier:rareQuery]) }
 
-// WithoutLanguage takes away what the language model says of the name and of earlier
-// ones.
+// WithoutLanguage clears the inputs that the language model gives for the name and
+// for earlier names.
 func WithoutLanguage(x *Input) {
 	for _, i := range [...]int{surprise, excess, longestBits, lastBits, means + 4, means + 5, means + 6, maxExcess, minExcess, excessOff} {
 		x[i] = 0
 	}
 }
 
-// LengthAndEntropy returns what the seed looks at beside characters: of the name, and
-// the means over the history.
+// LengthAndEntropy returns what the seed reads beside characters: length and
+// entropy of the name, and their means over the history.
 func LengthAndEntropy(x *Input) (l, e, meanLength, meanEntropy uint8) {
 	return x[length], x[entropy], x[means], x[means+2]
 }

@@ -6,24 +6,25 @@ import (
 	"math"
 )
 
-// HiddenUnits is how many units are between the inputs and the logit.
+// HiddenUnits is the number of units between the inputs and the logit.
 const HiddenUnits = 32
 
-// A Model is a language model of benign names and a perceptron of one hidden layer
-// of rectified units. Inputs and weights of the hidden layer are whole numbers, so
-// that its sums are the same on every machine; what follows is rounded at each step,
-// as Go may otherwise fuse a multiplication with an addition.
+// A Model is a language model of benign names, and a perceptron with one hidden
+// layer of rectified units. Inputs and weights of the hidden layer are integers, so
+// its sums are the same on every machine. The steps after it are rounded one by
+// one, because Go may otherwise fuse a multiplication with an addition.
 type Model struct {
 	Surprise Surprise
 	Units    [HiddenUnits]Unit
 	Bias     float64
-	// Usual is the input of a benign query: what Why compares with.
+	// Usual is the input of a typical benign query, with which Why compares.
 	Usual Input
-	// Curve maps logits to calibrated ones: straight lines between its points,
-	// of which there is at least one, and level beyond them.
+	// Curve maps logits to calibrated logits. It has at least one point, is linear
+	// between points, and is constant beyond them.
 	Curve []Point
 
-	// packed holds the weights of two units each, 32 bits apart and above offset.
+	// packed holds the weights of two units in each word, 32 bits apart and above
+	// offset.
 	packed [HiddenUnits / 2][inputCount]uint64
 }
 
@@ -34,11 +35,11 @@ type Unit struct {
 	Out     float64
 }
 
-// A Point of a curve: the logit X means the logit Y.
+// A Point of a curve maps the logit X to the logit Y.
 type Point struct{ X, Y float64 }
 
-// offset is added to weights, so that they have no sign and two fit a word:
-// 255 · 65535 · inputCount is below 2^32.
+// offset is added to weights so that they are not negative and two of them fit a
+// word: 255 · 65535 · inputCount is below 2^32.
 const offset = 1 << 15
 
 //go:embed model.bin
@@ -46,8 +47,9 @@ var modelFile []byte
 
 var model = Read(modelFile)
 
-// Append appends the model in the form that Read reads: its fields in their order,
-// numbers little-endian, the points of the curve behind a byte that counts them.
+// Append appends the model in the form that Read reads: its fields in order,
+// numbers in little-endian order, and before the points of the curve a byte with
+// their number.
 func (m *Model) Append(b []byte) []byte {
 	b = append(b, m.Surprise[:]...)
 	float := func(v float64) { b = binary.LittleEndian.AppendUint64(b, math.Float64bits(v)) }
@@ -69,7 +71,7 @@ func (m *Model) Append(b []byte) []byte {
 	return b
 }
 
-// Read reads what Append wrote; it panics on anything else.
+// Read reads what Append wrote. It panics on any other input.
 func Read(b []byte) *Model {
 	m := new(Model)
 	next := func(n int) []byte {
@@ -96,7 +98,7 @@ func Read(b []byte) *Model {
 	return m.Packed()
 }
 
-// Packed makes a model that was put together ready for Logit, and returns it.
+// Packed prepares a model that was built field by field for Logit, and returns it.
 func (m *Model) Packed() *Model {
 	m.packed = [HiddenUnits / 2][inputCount]uint64{}
 	for i := range m.Units {
@@ -107,7 +109,7 @@ func (m *Model) Packed() *Model {
 	return m
 }
 
-// Logit returns what the network says before it is calibrated.
+// Logit returns the output of the network before calibration.
 func (m *Model) Logit(x *Input) float64 {
 	var wide [inputCount]uint64
 	total := int64(0)
@@ -135,7 +137,7 @@ func (m *Model) Logit(x *Input) float64 {
 	return z
 }
 
-// Probability returns what a logit means.
+// Probability returns the calibrated probability of a logit.
 func (m *Model) Probability(z float64) float64 {
 	c := m.Curve
 	i := 0
@@ -154,7 +156,8 @@ func (m *Model) Probability(z float64) float64 {
 	return Sigmoid(z)
 }
 
-// Sigmoid returns 1/(1 + e^−z). Unlike math.Exp it is the same on every machine.
+// Sigmoid returns 1/(1 + e^−z). Unlike math.Exp, it gives the same result on every
+// machine.
 func Sigmoid(z float64) float64 {
 	// e^|z| = 2^k · e^r, |r| ≤ ln 2 / 2, where 13 terms of the series are exact to
 	// a few units in the last place.
@@ -172,7 +175,7 @@ func Sigmoid(z float64) float64 {
 	return 1 - 1/(1+e)
 }
 
-// inverseFactorials are 1/n! from n = 13 to 0.
+// inverseFactorials are 1/n! for n from 13 down to 0.
 var inverseFactorials = [...]float64{
 	1.0 / 6227020800, 1.0 / 479001600, 1.0 / 39916800, 1.0 / 3628800, 1.0 / 362880, 1.0 / 40320, 1.0 / 5040,
 	1.0 / 720, 1.0 / 120, 1.0 / 24, 1.0 / 6, 1.0 / 2, 1, 1,

@@ -10,8 +10,8 @@ import (
 	"testing"
 )
 
-// If this fails, the Go code does not compute the network that was trained: the
-// probabilities are NumPy's, see train/parity.py.
+// If this fails, the Go code does not compute the network that was trained. The
+// expected probabilities are NumPy's, see train/parity.py.
 func TestParity(t *testing.T) {
 	name := "testdata/parity.tsv"
 	if more := os.Getenv("OUTFLOW_PARITY"); more != "" {
@@ -45,7 +45,7 @@ func TestParity(t *testing.T) {
 	t.Logf("%d rows, greatest difference %.2g", rows, worst)
 }
 
-// If this fails, probabilities lean on the machine's exponential, or are off.
+// If this fails, probabilities depend on the machine's exponential, or are wrong.
 func TestSigmoid(t *testing.T) {
 	for z := -800.0; z < 800; z += 0.37 {
 		if got, want := Sigmoid(z), 1/(1+math.Exp(-z)); math.Abs(got-want) > 1e-15 {

@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// If this fails, a tunnel escapes by taking its time, or what is shaped like one is
-// taken for a look-up: only the detection's list of services may do that.
+// If this fails, a slow tunnel escapes, or a name built like a tunnel's passes as a
+// look-up. Only the detection's list of services may let it pass.
 func TestRateDoesNotAcquit(t *testing.T) {
 	base := map[string]func([]byte) string{
 		"base32":    func(b []byte) string { return strings.ToLower(base32.StdEncoding.EncodeToString(b)) },
@@ -67,7 +67,7 @@ func TestRateDoesNotAcquit(t *testing.T) {
 	}
 }
 
-// If this fails, everyday names are found, however often or seldom they are asked for.
+// If this fails, everyday names are reported at some rate of queries.
 func TestEverydayNamesAreSilent(t *testing.T) {
 	numbered := func(form string, n int) (names []string) {
 		for i := range n {
@@ -100,7 +100,7 @@ func TestEverydayNamesAreSilent(t *testing.T) {
 	}
 }
 
-// If this fails, the tunnels that training slows down are not like slow ones.
+// If this fails, the tunnels that training slows down differ from slow tunnels.
 func TestSlow(t *testing.T) {
 	var x Extractor
 	at := func(gap int64) Input {
@@ -115,7 +115,7 @@ func TestSlow(t *testing.T) {
 	was := fast
 	Slow(&fast, 300e6)
 	for i := range fast {
-		// An eighth of an octave is what logarithms are cut to.
+		// Logarithms are rounded to an eighth of an octave.
 		if off(fast[i], slow[i]) > 1 {
 			t.Errorf("input %d: got %d, want %d", i, fast[i], slow[i])
 		}

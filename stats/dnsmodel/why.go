@@ -2,11 +2,11 @@ package dnsmodel
 
 import "fmt"
 
-// maxReasons is how many reasons Why gives: more would not be read.
+// maxReasons is the number of reasons that Why gives at most: nobody reads more.
 const maxReasons = 3
 
-// reasons say what inputs mean when they speak for exfiltration, if there are at
-// least past earlier queries.
+// reasons say what groups of inputs mean when they point to exfiltration. A reason
+// applies only if there are at least past earlier queries.
 var reasons = []struct {
 	past   uint8
 	inputs []int
@@ -45,9 +45,10 @@ var reasons = []struct {
 	{1, []int{nxShare}, func(x *Input) string { return "names that do not exist" }},
 }
 
-// Why returns in words what speaks most for exfiltration, at most three reasons,
-// the strongest first: those inputs without which, a benign query's in their
-// place, the logit would fall most. It returns none if none speaks for it.
+// Why returns in words what points most to exfiltration: at most three reasons, the
+// strongest first. The strength of a reason is how far the logit falls when its
+// inputs are replaced by those of a typical benign query. Why returns no reason if
+// no logit falls.
 func (h *History) Why(f Features, at int64, rare bool) []string {
 	x := h.Input(&f, at, rare)
 	z := model.Logit(&x)
@@ -77,7 +78,7 @@ func (h *History) Why(f Features, at int64, rare bool) []string {
 	return words
 }
 
-// rounded undoes a share of 255.
+// rounded converts a share in 1/255.
 func rounded(n int) int { return (n + 127) / 255 }
 
 func insert[T any](s []T, at int, v T) []T {

@@ -12,8 +12,8 @@ import (
 var programs = []string{"powershell", "cmd", "rundll32", "certutil", "curl", "rclone", "wmic", "schtasks", "reg", "net", "mshta", "regsvr32",
 	"bitsadmin", "7z", "rar", "winscp", "msiexec", "explorer", "svchost", "chrome", "outlook", "teams", "code", "python", "node", "java"}
 
-// manyRules makes rules in the shapes that SigmaHQ's have most: an image or the name
-// it was built under, words of the command line, and exceptions.
+// manyRules makes rules in the most frequent shapes of SigmaHQ's rules: an image or
+// its original name, words of the command line, and exceptions.
 func manyRules(n int) []File {
 	r := rand.New(rand.NewPCG(1, 2))
 	word := func(size int) string {
@@ -69,8 +69,8 @@ func BenchmarkLoad(b *testing.B) {
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(len(files)), "ns/rule")
 }
 
-// BenchmarkMatch matches batches of 16,384 process events, of which one in five is
-// of a program that rules are about. The batches are built outside of the measure.
+// BenchmarkMatch matches batches of 16,384 process events. One event in five is of
+// a program that rules are about. The time to build the batches is not measured.
 func BenchmarkMatch(b *testing.B) {
 	for _, n := range []int{10, 100, 1000, 4000} {
 		b.Run(fmt.Sprint("rules=", n), func(b *testing.B) {
@@ -81,7 +81,7 @@ func BenchmarkMatch(b *testing.B) {
 			want := set.Want()
 			m := set.Matcher()
 			matches, rows := 0, 0
-			// A sink runs while its batch is valid, so the measure is in it.
+			// A sink runs while its batch is valid, so the measured part is in it.
 			out := columnar.Out{Want: want.Cols, WantFields: want.Fields}
 			out.Sink = func(batch *columnar.Batch) {
 				b.StartTimer()

@@ -8,17 +8,19 @@ import (
 //go:embed rules/*.yml rules/seed/*.yml
 var bundled embed.FS
 
-// ownPlaceholders are what the placeholders of the rules that come with outflow stand
-// for if nobody says more: they narrow rules which must find something without.
+// ownPlaceholders holds the default values of the placeholders in the bundled
+// rules. There the placeholders only narrow a rule, so the rule must find something
+// without a setting.
 var ownPlaceholders = map[string][]string{
 	"production_networks": {"0.0.0.0/0", "::/0"},
 }
 
-// Bundled returns the rules, and the cases about them, that come with outflow.
+// Bundled returns the rules that come with outflow, and the cases that test them.
 func Bundled() (rules, cases []File) { return bundledIn("rules") }
 
-// Seed returns those that profile seed runs in their place: what the document that
-// outflow grew from has of rules and searches, to the letter.
+// Seed returns the rules that profile seed runs instead of the bundled ones: the
+// rules and searches of the document that outflow grew from, word for word, and the
+// cases that test them.
 func Seed() (rules, cases []File) { return bundledIn("rules/seed") }
 
 func bundledIn(folder string) (rules, cases []File) {

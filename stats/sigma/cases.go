@@ -10,8 +10,8 @@ import (
 	"outflow/columnar"
 )
 
-// Put sets what a field of Sigma's says of the row being built: a column if the
-// table has one for it, else a field of the event.
+// Put sets the value of a Sigma field in the row being built. It sets the table's
+// column for the field, or a field of the event if the table has no such column.
 func Put(b *columnar.Builder, t *columnar.Table, field string, text []byte) {
 	field = fieldName(field)
 	c, ok := ColumnOf(t, field)
@@ -41,20 +41,20 @@ func Put(b *columnar.Builder, t *columnar.Table, field string, text []byte) {
 // A Pair is one field of an event.
 type Pair struct{ Field, Text string }
 
-// A Case says which rules must match events, and so which must not.
+// A Case says which rules must match its events. No other rule may match them.
 type Case struct {
 	File   string
 	Line   int
 	Name   string
 	Events [][]Pair
-	// Match names the rules by id, name or title; All stands for every rule that
-	// the case is about.
+	// Match names the rules by id, name or title. All says that every rule under
+	// test must match.
 	Match []string
 	All   bool
 }
 
-// Rules returns the name of the file whose rules a file of cases is about: x.yml for
-// x_test.yml. It is "" if the name is not one of cases.
+// Rules returns the name of the rule file that a file of cases tests: x.yml for
+// x_test.yml. It is "" if c is not named like a file of cases.
 func (c File) Rules() string {
 	for _, ext := range []string{".yml", ".yaml"} {
 		if base, ok := strings.CutSuffix(c.Name, "_test"+ext); ok {
@@ -70,9 +70,10 @@ func (c File) Rules() string {
 //     event: {Image: 'C:\Temp\svchost.exe', OriginalFileName: rclone.exe}
 //     match: true
 //
-// match is true, false, or a list of rules. In place of event, events has a list, for
-// correlations; their times are those of UtcTime or time, else a second apart. Maps in
-// an event are fields with a dot in their name.
+// match is true, false, or a list of rules. To test a correlation, give a list as
+// events in place of event. An event's time is its UtcTime or time; without one,
+// events are a second apart. A map in an event stands for fields with a dot in
+// their name.
 func ParseCases(f File) ([]Case, *Error) {
 	cases, err := parseCases(f)
 	if err != nil {
@@ -155,9 +156,9 @@ func parseCase(n *node) (*Case, error) {
 	}
 	switch {
 	case len(c.Events) == 0:
-		return nil, faultAt(n.at, "a case wants an event")
+		return nil, faultAt(n.at, "a case needs an event")
 	case n.key("match") == nil:
-		return nil, faultAt(n.at, "a case wants match: true, false or a list of rules")
+		return nil, faultAt(n.at, "a case needs match: true, false or a list of rules")
 	}
 	return c, nil
 }
@@ -181,12 +182,12 @@ func appendPairs(pairs []Pair, prefix string, n *node) ([]Pair, error) {
 	return pairs, nil
 }
 
-// Try returns the rules that match one of the events, and the correlations that
-// fire, in the order of the set. The events are taken for what each rule is about,
-// whatever their source; columns that none of them fills are lacking.
+// Try returns, in the order of the set, the rules that match one of the events and
+// the correlations that fire. Every rule is asked about every event, whatever its
+// log source. A column that no event fills is treated as one that the format lacks.
 func (s *Set) Try(events [][]Pair) []*Rule {
 	hit := make([]bool, len(s.Rules))
-	// An event is found once, though in several tables.
+	// An event counts once, even if it is found in several tables.
 	type place struct{ rule, event int }
 	found := map[place]Occurrence{}
 	m := s.Matcher()
@@ -220,8 +221,8 @@ func (s *Set) Try(events [][]Pair) []*Rule {
 	return rules
 }
 
-// batches hands events to a sink as rows of every table that rules are about, with the
-// columns that none of them fills.
+// batches hands the events to a sink as rows of every table that the rules read.
+// lacks has the columns that no event fills.
 func (s *Set) batches(events [][]Pair, sink func(b *columnar.Batch, lacks columnar.Cols)) {
 	want := s.Want()
 	for _, t := range columnar.Tables {
@@ -260,8 +261,8 @@ func timeOf(pairs []Pair, i int) int64 {
 	return time.Date(2000, 1, 1, 0, 0, i, 0, time.UTC).UnixMicro()
 }
 
-// Run returns what is wrong with a case, "" if nothing: s has the rules, of which it
-// is about those in the file named rules.
+// Run returns what is wrong with a case, or "" if nothing is. s holds the rules;
+// the case tests those in the file named rules.
 func (s *Set) Run(c *Case, rules string) string {
 	is := func(r *Rule, name string) bool { return name == r.ID || name == r.Name || name == r.Title }
 	matched := s.Try(c.Events)

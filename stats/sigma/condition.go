@@ -54,7 +54,7 @@ func parseCondition(text string, names []string, named map[string]*expr) (*expr,
 		return nil, fmt.Errorf("the condition is empty")
 	}
 	if slices.ContainsFunc(p.words, func(w string) bool { return strings.Contains(w, "|") && !strings.Contains(w, "*") && named[w] == nil }) {
-		return nil, fmt.Errorf("aggregations (|) are of Sigma 1: write a correlation rule")
+		return nil, fmt.Errorf("aggregations (|) belong to Sigma 1: write a correlation rule")
 	}
 	e, err := p.or()
 	if err != nil {
@@ -66,8 +66,9 @@ func parseCondition(text string, names []string, named map[string]*expr) (*expr,
 	return e, nil
 }
 
-// conditionWords cuts a condition into words. A name of a search that has blanks or
-// parentheses in it is one word; of several the longest.
+// conditionWords cuts a condition into words. The name of a search is one word even
+// if it has blanks or parentheses in it; where several names fit, the longest
+// counts.
 func conditionWords(text string, names []string) (words []string) {
 	odd := slices.DeleteFunc(slices.Clone(names), func(name string) bool { return !strings.ContainsAny(name, " \t\n()") })
 	slices.SortFunc(odd, func(a, b string) int { return len(b) - len(a) })
@@ -92,8 +93,8 @@ next:
 	return words
 }
 
-// next reports whether the next word is word, and takes it. Names go before
-// operators in capitals.
+// next reports whether the next word is word, and takes it if so. Capitals do not
+// matter, except that a search may be called AND.
 func (p *conditionParser) next(word string) bool {
 	if len(p.words) == 0 || !strings.EqualFold(p.words[0], word) || p.words[0] != word && p.named[p.words[0]] != nil {
 		return false
@@ -138,7 +139,7 @@ func (p *conditionParser) not() (*expr, error) {
 
 func (p *conditionParser) operand() (*expr, error) {
 	if len(p.words) == 0 {
-		return nil, fmt.Errorf("the condition ends where a name is wanted")
+		return nil, fmt.Errorf("the condition ends where a name is expected")
 	}
 	if p.next("(") {
 		e, err := p.or()
@@ -153,7 +154,7 @@ func (p *conditionParser) operand() (*expr, error) {
 		pattern := p.words[1]
 		kids := p.matching(pattern)
 		if len(kids) == 0 {
-			return nil, fmt.Errorf("no search is named like %q", pattern)
+			return nil, fmt.Errorf("no search matches %q", pattern)
 		}
 		p.words = p.words[2:]
 		switch n, err := strconv.Atoi(word); {
@@ -164,7 +165,7 @@ func (p *conditionParser) operand() (*expr, error) {
 		case err != nil || n < 1:
 			return nil, fmt.Errorf("%q of: want 1, another number, any or all", word)
 		case n > len(kids):
-			return nil, fmt.Errorf("%d of %s: only %d searches are named so", n, pattern, len(kids))
+			return nil, fmt.Errorf("%d of %s: only %d searches match", n, pattern, len(kids))
 		default:
 			return &expr{op: opCount, n: n, kids: kids}, nil
 		}
@@ -176,8 +177,8 @@ func (p *conditionParser) operand() (*expr, error) {
 	return e, nil
 }
 
-// matching returns the searches whose names a pattern with * stands for. Those that
-// begin with an underscore must be asked for by one.
+// matching returns the searches whose names match a pattern with *. A name that
+// begins with an underscore matches only a pattern that does so, too.
 func (p *conditionParser) matching(wanted string) []*expr {
 	if strings.EqualFold(wanted, "them") && p.named[wanted] == nil {
 		wanted = "*"

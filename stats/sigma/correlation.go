@@ -11,34 +11,36 @@ import (
 	"time"
 )
 
-// A Correlation is what a rule asks of the matches of others: how many, of what, in
-// a window of time.
+// A Correlation is the part of a rule that asks about the matches of other rules:
+// how many there are, or how many values they have, in a window of time.
 type Correlation struct {
 	// Type is event_count, value_count, value_sum, value_avg, value_median,
 	// value_percentile, temporal or temporal_ordered.
 	Type string
-	// Rules are those whose matches are correlated, in the order of the document.
+	// Rules are the rules whose matches are correlated, in the order of the
+	// document.
 	Rules []*Rule
-	// GroupBy names fields whose values must be the same; an alias stands for a field
-	// of each rule.
+	// GroupBy names the fields whose values must be equal. An alias stands for a
+	// field of each rule.
 	GroupBy  []string
 	Timespan time.Duration
-	// Generate says that the rules are to be reported by themselves, too.
+	// Generate says that the rules are also reported on their own.
 	Generate bool
 
-	aliases    map[string]map[string]string // alias, then rule's id or name, to field
-	fields     []string                     // of value_…
+	aliases    map[string]map[string]string // alias, then the rule's id or name, to field
+	fields     []string                     // that value_… measures
 	bounds     []bound
 	percentile float64
 	both       *expr // temporal: a condition over rules
 
-	// While rules are loaded, where they are referred to.
+	// The references to rules, while rules are loaded.
 	refs    []node
 	aliasAt map[string]node
 	cond    *node
 }
 
-// A bound is a part of a condition: the count stands so to a number.
+// A bound is one comparison in a condition: the operator and the number that the
+// count is compared with.
 type bound struct {
 	cmp    string
 	number number
@@ -46,7 +48,7 @@ type bound struct {
 
 var correlationTypes = []string{"event_count", "value_count", "value_sum", "value_avg", "value_median", "value_percentile", "temporal", "temporal_ordered"}
 
-// parseCorrelation reads a document about matches of other rules.
+// parseCorrelation reads a document about the matches of other rules.
 func parseCorrelation(doc *node, _ *Options) (*Rule, error) {
 	r, err := parseMeta(doc)
 	if err != nil {
@@ -128,7 +130,7 @@ func parseCorrelation(doc *node, _ *Options) (*Rule, error) {
 	return r, c.parseCondition(body)
 }
 
-// texts reads a key that has a text or a list of texts.
+// texts reads a key whose value is a text or a list of texts.
 func texts(body *node, key string) ([]node, error) {
 	n := body.key(key)
 	switch {
@@ -161,7 +163,7 @@ func (c *Correlation) parseCondition(body *node) error {
 	}
 	c.cond = n
 	if n.kind == textNode && c.Type == "temporal" {
-		return nil // read when the rules are known
+		return nil // read once the rules are known
 	}
 	if n.kind != mapNode {
 		return faultAt(n.at, "correlation: condition: want a map as in gte: 10, this is %v", n)
@@ -202,16 +204,16 @@ func (c *Correlation) parseCondition(body *node) error {
 	case strings.HasPrefix(c.Type, "value_") && len(c.fields) == 0:
 		return faultAt(n.at, "condition: field is missing")
 	case c.Type != "value_count" && len(c.fields) > 1:
-		return faultAt(n.at, "condition: field: %s is of one field", c.Type)
+		return faultAt(n.at, "condition: field: %s takes one field", c.Type)
 	case c.Type == "value_percentile" && n.key("percentile") == nil:
 		return faultAt(n.at, "condition: percentile is missing")
 	case c.Type == "temporal_ordered" && (len(c.bounds) > 1 || c.bounds[0].compareAll(len(c.refs)) != nil):
-		return faultAt(n.at, "condition: temporal_ordered wants all of its rules: leave the condition out")
+		return faultAt(n.at, "condition: temporal_ordered needs all of its rules: leave the condition out")
 	}
 	return nil
 }
 
-// compareAll returns an error unless the bound asks for n of n.
+// compareAll returns an error unless the bound asks for all n of n.
 func (b bound) compareAll(n int) error {
 	all := integer(int64(n))
 	less := integer(int64(n - 1))
@@ -234,7 +236,7 @@ func parseTimespan(s string) (time.Duration, error) {
 	return 0, fmt.Errorf("timespan %q: want a number and s, m, h or d, as in 90m", s)
 }
 
-// resolve finds the rules that are referred to.
+// resolve finds the rules that the correlation refers to.
 func (c *Correlation) resolve(byRef map[string]*Rule) error {
 	c.Rules = c.Rules[:0]
 	known := map[string]bool{}
@@ -245,16 +247,17 @@ func (c *Correlation) resolve(byRef map[string]*Rule) error {
 			return faultAt(ref.at, "correlation: no rule that loads has the id or name %q", ref.text)
 		}
 		if slices.Contains(c.Rules, r) {
-			return faultAt(ref.at, "correlation: %q is there twice", ref.text)
+			return faultAt(ref.at, "correlation: %q appears twice", ref.text)
 		}
 		if c.cycles(r, &left) {
 			return faultAt(ref.at, "correlation: %q refers back to this rule", ref.text)
 		}
 		if left < 0 {
-			return faultAt(ref.at, "correlation: with %q it is about more than %d correlations, each counted in every way that leads to it", ref.text, maxAbout)
+			return faultAt(ref.at, "correlation: with %q it depends on more than %d correlations, counting every path to each", ref.text, maxAbout)
 		}
 		if of := r.Correlation; of != nil {
-			// Else the events of one of its groups would belong to several of c's.
+			// Otherwise the events of one of its groups would belong to several
+			// groups of c.
 			for _, name := range c.GroupBy {
 				if field := c.fieldOf(r, name); !slices.Contains(of.GroupBy, field) {
 					return faultAt(ref.at, "correlation: group-by: %q is not in the group-by of the correlation %q", field, ref.text)
@@ -266,7 +269,7 @@ func (c *Correlation) resolve(byRef map[string]*Rule) error {
 	}
 	for ref, at := range c.aliasAt {
 		if !known[ref] {
-			return faultAt(at.at, "aliases: %q is none of the rules", ref)
+			return faultAt(at.at, "aliases: %q is not one of the rules", ref)
 		}
 	}
 	if c.cond != nil && c.cond.kind == textNode {
@@ -285,12 +288,14 @@ func (c *Correlation) resolve(byRef map[string]*Rule) error {
 	return nil
 }
 
-// maxAbout is how many other correlations one may be about, in however many ways:
-// pairs about pairs double the ways, and all of them are followed.
+// maxAbout is how many other correlations one correlation may depend on, counting
+// each path to them. All paths are followed, and each layer of pairs about pairs
+// doubles their number.
 const maxAbout = 256
 
-// cycles reports whether r leads back to c by what is resolved so far. It takes from
-// left the correlations that it meets, and ends when there is none left.
+// cycles reports whether r leads back to c through what is resolved so far. It
+// subtracts from left the correlations that it meets, and stops when left is used
+// up.
 func (c *Correlation) cycles(r *Rule, left *int) bool {
 	if r.Correlation == nil || *left < 0 {
 		return false
@@ -299,7 +304,7 @@ func (c *Correlation) cycles(r *Rule, left *int) bool {
 	return r.Correlation == c || slices.ContainsFunc(r.Correlation.Rules, func(of *Rule) bool { return c.cycles(of, left) })
 }
 
-// fieldOf returns the field of a rule's events that a name in group-by stands for.
+// fieldOf returns the field of a rule's events that a name in GroupBy stands for.
 func (c *Correlation) fieldOf(r *Rule, name string) string {
 	if of, ok := c.aliases[name]; ok {
 		return cmp.Or(of[r.Name], of[r.ID], name)
@@ -308,14 +313,15 @@ func (c *Correlation) fieldOf(r *Rule, name string) string {
 }
 
 // Needs returns the fields whose values an Occurrence of a rule must carry, sorted.
-// Most rules need none: no correlation is about them. The slice must not be changed.
+// It is empty for a rule that no correlation refers to. The slice must not be
+// changed.
 func (s *Set) Needs(rule int) []string { return s.needs[rule] }
 
 // NeededBy returns the correlations that group by a field of a rule's Needs, or
 // measure it.
 func (s *Set) NeededBy(rule int, field string) []*Rule { return s.neededBy[rule][field] }
 
-// need works out what Needs and NeededBy return.
+// need computes what Needs and NeededBy return.
 func (s *Set) need() {
 	about := map[*Rule][]*Rule{} // by rule: the correlations that name it
 	for _, by := range s.Rules {
@@ -345,16 +351,16 @@ func (s *Set) need() {
 	}
 }
 
-// Across reports whether events of several feeds meet in the correlation: it asks
-// what is there, so that an event which two sensors saw changes nothing. Others count
-// or add up, of each feed by itself.
+// Across reports whether the correlation joins events of several feeds. One that
+// asks which rules matched does, since an event that two sensors saw changes
+// nothing. One that counts or adds up treats each feed on its own.
 func (c *Correlation) Across() bool {
 	return strings.HasPrefix(c.Type, "temporal") ||
 		slices.ContainsFunc(c.Rules, func(r *Rule) bool { return r.Correlation != nil && r.Correlation.Across() })
 }
 
-// Span is how far the first match that the correlation is about can be before the
-// last: longer than Timespan if it is about correlations.
+// Span is the longest time between the first and the last match that can make the
+// correlation hold. It is longer than Timespan for a correlation of correlations.
 func (c *Correlation) Span() time.Duration {
 	longest := time.Duration(0)
 	for _, r := range c.Rules {
@@ -365,9 +371,10 @@ func (c *Correlation) Span() time.Duration {
 	return min(c.Timespan+longest, 1<<62)
 }
 
-// Groupings returns where in the values of a rule's Occurrences (see Needs) those
-// of a correlation's GroupBy are. There is none if the correlation is not about the
-// rule, directly or by way of others, and may be several if it is so in several ways.
+// Groupings returns where the values of a correlation's GroupBy stand among the
+// values of a rule's Occurrences (see Needs). The correlation may refer to the rule
+// directly or through other correlations, and so in several ways: each way that
+// differs has an entry. There is no entry if it does not refer to the rule.
 func (s *Set) Groupings(by, rule int) [][]int {
 	top := s.Rules[by].Correlation
 	if top == nil {
@@ -400,30 +407,33 @@ func (s *Set) Groupings(by, rule int) [][]int {
 	return out
 }
 
-// An Occurrence is an event that a rule matched, as far as correlations care.
+// An Occurrence is an event that a rule matched, reduced to what correlations read.
 type Occurrence struct {
 	Rule   int      // in Set.Rules
 	Time   int64    // µs UTC
 	Feed   string   // see Correlation.Across
-	Values []string // of the fields that Set.Needs names; "": not said
+	Values []string // of the fields that Set.Needs names; "": no value
 
 	first int64 // of a correlation that came true: the start of its window
 }
 
-// A Firing is a time in which a correlation holds: from the first event of the
-// first window in which it does to the last event at which it still does.
+// A Firing is a period in which a correlation holds. First is the first event of
+// the first window for which it holds; Last is the last event at which it still
+// holds.
 type Firing struct {
 	Rule        int // in Set.Rules
 	First, Last int64
-	// Events is how many events the largest window had.
+	// Events is the number of events in the largest window.
 	Events int
-	// Group has the values of the rule's GroupBy; Feed is "" if those of several meet.
+	// Group has the values of the rule's GroupBy. Feed is "" if the correlation
+	// joins feeds.
 	Group []string
 	Feed  string
 }
 
-// Correlate returns the firings of all correlations, given all matches of the rules
-// they are about, in any order. Firings are by rule, time and group.
+// Correlate returns the firings of all correlations, ordered by rule, time and
+// group. events are all matches of the rules that correlations refer to, in any
+// order.
 func (s *Set) Correlate(events []Occurrence) []Firing {
 	events = slices.Clone(events)
 	slices.SortStableFunc(events, func(a, b Occurrence) int { return cmp.Compare(a.Time, b.Time) })
@@ -433,7 +443,7 @@ func (s *Set) Correlate(events []Occurrence) []Firing {
 			continue
 		}
 		w := s.Watch(i)
-		last := map[string]int{} // firing of a group
+		last := map[string]int{} // by group: its place in out
 		for rest := events; len(rest) > 0; {
 			n := 1
 			for n < len(rest) && rest[n].Time == rest[0].Time {
@@ -457,36 +467,37 @@ func (s *Set) Correlate(events []Occurrence) []Firing {
 	return out
 }
 
-// MaxWindow is how many events the windows of a correlation that is watched hold
-// together. With more they would take the memory of a small machine (some 100 bytes
-// each, and of value_count the values); with less, ordinary counts would be cut.
+// MaxWindow is the largest number of events that all windows of a watched
+// correlation hold together. A higher limit would take the memory of a small
+// machine: an event takes some 100 bytes, and for value_count its value as well. A
+// lower one would cut ordinary counts.
 const MaxWindow = 1 << 16
 
-// A Watch follows a correlation through the matches of the rules that it is about,
-// directly or by way of other correlations.
+// A Watch follows a correlation through the matches of the rules that it refers to,
+// directly or through other correlations.
 //
-// Windows end at an event and reach back by the timespan, both ends included. Events
-// without a value of a field of GroupBy count for no group.
+// A window ends at an event and reaches back by the timespan; both ends belong to
+// it. An event that lacks the value of a GroupBy field counts for no group.
 type Watch struct {
-	// Cut is set when there were more than MaxWindow events in the windows: all of
-	// them were forgotten then, and began anew.
+	// Cut says that the windows held more than MaxWindow events. All events were
+	// then forgotten, and counting began anew.
 	Cut bool
 
-	follows []*follow // the correlation comes last, each after those that it is about
+	follows []*follow // the correlation comes last, each after those that it refers to
 	size    int       // events in all windows
 	events  []Occurrence
 }
 
-// A Held says that a correlation holds of a group's window.
+// A Held says that a correlation holds for a group's window.
 type Held struct {
 	Group []string // the values of GroupBy
-	Feed  string   // "" if events of several meet
-	// First is when the window's first event was; if New, what made that one true,
-	// where it is a correlation, counts too.
+	Feed  string   // "" if the correlation joins feeds
+	// First is the time of the window's first event. If New, a correlation among
+	// the events counts from the start of its own window.
 	First  int64
 	Events int
-	// New says that it did not hold of the window before, or that nothing in that one
-	// is in this one.
+	// New says that the correlation did not hold for the group's previous window,
+	// or that the two windows share no event.
 	New bool
 }
 
@@ -501,11 +512,11 @@ type follow struct {
 	met    []meeting
 }
 
-// A part is a rule that a correlation is about.
+// A part is a rule that a correlation refers to.
 type part struct {
 	rule          int
 	needs         []string
-	group, fields []int // where in an Occurrence's values those of GroupBy and of value_… are
+	group, fields []int // indexes, in an Occurrence's values, of the fields of GroupBy and of value_…
 }
 
 type meeting struct {
@@ -524,11 +535,11 @@ type group struct {
 	touched bool
 }
 
-// An occasion is an event in the window of a correlation.
+// An occasion is an event in a correlation's window.
 type occasion struct {
 	time, first int64
 	rule        int    // in Correlation.Rules
-	of          string // what value_… is about
+	of          string // the value that value_… measures
 	said        bool
 }
 
@@ -563,9 +574,10 @@ func (s *Set) Watch(rule int) *Watch {
 	return w
 }
 
-// Step takes the events of one time, later than that of the step before: all that
-// there are, in any order. It returns which groups hold then, by their values. Groups
-// without an event of that time are not looked at.
+// Step takes all events of one time, in any order. That time must be later than the
+// one of the step before. It returns the groups for which the correlation holds
+// then, ordered by their values. It does not look at groups without an event of
+// that time.
 func (w *Watch) Step(events []Occurrence) []Held {
 	w.events = append(w.events[:0], events...)
 	now := events[0].Time
@@ -576,7 +588,7 @@ func (w *Watch) Step(events []Occurrence) []Held {
 			g.touched = false
 			w.size -= g.expire(now - f.c.Timespan.Microseconds())
 			if g.events[g.from].time == now {
-				g.holding = false // it has nothing of the window before
+				g.holding = false // nothing of the previous window is left
 			}
 			if !g.window.holds(now) {
 				g.holding = false
@@ -602,8 +614,8 @@ func (w *Watch) Step(events []Occurrence) []Held {
 	return held
 }
 
-// take puts the events of the step that f is about into their windows, and returns
-// the groups that have one. Their order is that of the rules and then of the values.
+// take puts those events of the step that f refers to into their windows. It
+// returns the groups that got one, ordered by rule and then by values.
 func (f *follow) take(w *Watch) (groups []*group) {
 	f.met = f.met[:0]
 	for i := range f.parts {
@@ -643,7 +655,7 @@ func (f *follow) take(w *Watch) (groups []*group) {
 	return groups
 }
 
-// values returns those of the fields that value_… is about.
+// values returns the values of the fields that value_… measures.
 func (*occasion) values(p *part, e *Occurrence) []string {
 	var out []string
 	for _, i := range p.fields {
@@ -661,7 +673,7 @@ func groupID(feed string, values []string) string {
 	return id
 }
 
-// groupOf returns the group of an event, nil if it has none.
+// groupOf returns the group of an event, or nil if it has none.
 func (f *follow) groupOf(m meeting) *group {
 	key := make([]string, len(f.c.GroupBy))
 	for i, at := range f.parts[m.part].group {
@@ -682,7 +694,8 @@ func (f *follow) groupOf(m meeting) *group {
 	return g
 }
 
-// expire takes events from before a time out of the window, and returns how many.
+// expire takes the events from before a time out of the window, and returns their
+// number.
 func (g *group) expire(before int64) int {
 	from := g.from
 	for g.from < len(g.events) && g.events[g.from].time < before {
@@ -698,8 +711,8 @@ func (g *group) expire(before int64) int {
 	return gone
 }
 
-// pass returns what correlations about f take for an event of the time at which it
-// came true.
+// pass returns the event that f becomes for the correlations about it, at the time
+// at which it came true.
 func (f *follow) pass(g *group, now, first int64) Occurrence {
 	o := Occurrence{Rule: f.rule, Time: now, Feed: g.feed, Values: make([]string, len(f.needs)), first: first}
 	p := &f.parts[g.last.part]
@@ -713,8 +726,8 @@ func (f *follow) pass(g *group, now, first int64) Occurrence {
 	return o
 }
 
-// shrink forgets groups whose events are all too old, and everything if that is not
-// enough.
+// shrink forgets the groups whose events are all too old. If that is not enough, it
+// forgets everything.
 func (w *Watch) shrink(now int64) {
 	for _, f := range w.follows {
 		for id, g := range f.groups {
@@ -724,7 +737,7 @@ func (w *Watch) shrink(now int64) {
 			}
 		}
 	}
-	if w.size > MaxWindow/2 { // else it would be looked for again soon
+	if w.size > MaxWindow/2 { // else the next search would come too soon
 		for _, f := range w.follows {
 			clear(f.groups)
 		}
@@ -736,12 +749,12 @@ func (w *Watch) shrink(now int64) {
 type window struct {
 	c      *Correlation
 	events int
-	rules  []int          // how many events of each rule
+	rules  []int          // number of events by rule
 	chain  []int64        // temporal_ordered: the latest start of the first rules in order
-	values map[string]int // how often each value is there
+	values map[string]int // number of events by value
 	sum    big.Rat
 	sorted []float64 // numbers in order
-	n      int       // numbers in sum
+	n      int       // number of values in sum
 }
 
 func newWindow(c *Correlation) *window {
@@ -752,7 +765,7 @@ func newWindow(c *Correlation) *window {
 	return w
 }
 
-// add puts an event into the window (by is 1) or takes it out (-1).
+// add puts an event into the window (by is 1) or takes it out (by is -1).
 func (w *window) add(e *occasion, by int) {
 	w.events += by
 	w.rules[e.rule] += by
@@ -773,7 +786,7 @@ func (w *window) add(e *occasion, by int) {
 		}
 	case "value_sum", "value_avg":
 		if num, ok := parseNumber(e.of); ok {
-			// Exact, so that what was added can be taken away.
+			// The sum is exact, so that a number can be subtracted again.
 			var x big.Rat
 			if num.whole {
 				x.SetUint64(num.abs)
@@ -801,7 +814,7 @@ func (w *window) add(e *occasion, by int) {
 	}
 }
 
-// holds reports whether the condition holds of the window that ends now.
+// holds reports whether the condition holds for the window that ends now.
 func (w *window) holds(now int64) bool {
 	whole := func(n int) number { return integer(int64(n)) }
 	var have number
@@ -831,7 +844,7 @@ func (w *window) holds(now int64) bool {
 		if len(w.sorted) == 0 {
 			return false
 		}
-		// Between the two nearest, in proportion.
+		// Interpolate linearly between the two nearest values.
 		at := p / 100 * float64(len(w.sorted)-1)
 		low := int(at)
 		have.f = w.sorted[low]

@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// If this fails, a correlation fires at other times than a window looked at event by
-// event says, or its firings depend on the order of what it is given.
+// If this fails, a correlation fires at other times than a window checked event by
+// event, or its firings depend on the order of the events.
 func TestCorrelateByHand(t *testing.T) {
 	const text = `
 title: a
@@ -96,8 +96,8 @@ correlation: {type: %s, rules: [a, b, c], group-by: [User], timespan: 10s, %s}
 	}
 }
 
-// byHand prints the firings: for each group, runs of times at which the window that
-// ends there holds.
+// byHand prints the firings: for each group, the runs of times at which the window
+// that ends there holds.
 func byHand(events []Occurrence, user int, holds func(w []Occurrence) bool) string {
 	span := (10 * time.Second).Microseconds()
 	var out []Firing
@@ -120,7 +120,7 @@ func byHand(events []Occurrence, user int, holds func(w []Occurrence) bool) stri
 					w = append(w, e)
 				}
 			}
-			if running = running && w[0].Time < last.Time; !holds(w) { // else nothing of the window before is left
+			if running = running && w[0].Time < last.Time; !holds(w) { // else nothing of the previous window is left
 				running = false
 				continue
 			}
@@ -173,8 +173,8 @@ func sum(w []Occurrence) (s float64) {
 	return s
 }
 
-// If this fails, a correlation of correlations does not see when those come true, or
-// what two feeds saw of the same is added up.
+// If this fails, a correlation of correlations does not see when those come true,
+// or what two feeds saw of the same event is added up.
 func TestWatchChain(t *testing.T) {
 	set, errs := Load([]File{{"x.yml", []byte(`
 title: a
@@ -217,8 +217,8 @@ correlation:
 		want   string
 	}{
 		{[]Occurrence{a(1, "f", "x"), a(2, "f", "x"), a(3, "f", "x"), b(60)}, "[{2 1000000 3000000 3 [ann x] f} {3 1000000 60000000 2 [ann] }]"},
-		{[]Occurrence{a(1, "f", "x"), a(2, "g", "x"), a(3, "f", "x"), b(60)}, "[]"}, // three of two feeds
-		{[]Occurrence{a(1, "f", "x"), a(2, "f", "y"), a(3, "f", "x"), b(60)}, "[]"}, // of two groups
+		{[]Occurrence{a(1, "f", "x"), a(2, "g", "x"), a(3, "f", "x"), b(60)}, "[]"}, // three events of two feeds
+		{[]Occurrence{a(1, "f", "x"), a(2, "f", "y"), a(3, "f", "x"), b(60)}, "[]"}, // three events of two groups
 		{[]Occurrence{a(1, "f", "x"), a(2, "f", "x"), a(3, "f", "x"), b(2), b(64)}, "[{2 1000000 3000000 3 [ann x] f}]"},
 	} {
 		if got := fmt.Sprint(set.Correlate(c.events)); got != c.want {
@@ -227,8 +227,8 @@ correlation:
 	}
 }
 
-// If this fails, a correlation loads whose groups cannot be told apart, or a count
-// that is never reached.
+// If this fails, a correlation loads although its groups cannot be told apart, or
+// although its count is never reached.
 func TestCorrelationsThatCannotRun(t *testing.T) {
 	const rules = `
 title: a
@@ -256,8 +256,8 @@ correlation: {type: event_count, rules: [many], group-by: [%s], timespan: 10s, c
 	}
 }
 
-// If this fails, whoever makes many matches fills the memory, or nobody learns that
-// some were forgotten.
+// If this fails, many matches fill the memory, or nobody learns that some were
+// forgotten.
 func TestWatchCut(t *testing.T) {
 	set, errs := Load([]File{{"x.yml", []byte(`
 title: a
@@ -301,8 +301,8 @@ correlation: {type: value_sum, rules: [a], group-by: [User], timespan: 1h, condi
 	}
 }
 
-// If this fails, a file of rules that is small takes hours to load: each of these pairs
-// is about both of the pair before.
+// If this fails, a small file of rules takes hours to load: each of these pairs
+// refers to both pairs of the layer before.
 func TestPairsOfPairs(t *testing.T) {
 	const rule = "title: r\nname: %s\nlogsource: {category: process_creation}\ndetection: {s: {Image: a}, condition: s}\n---\n"
 	const pair = "title: p\nname: %s%d\ncorrelation: {type: temporal, rules: [a%[3]d, b%[3]d], timespan: 1h}\n---\n"

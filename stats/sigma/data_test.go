@@ -43,7 +43,7 @@ func readFiles(t testing.TB, glob string) []File {
 	return files
 }
 
-// recordedEvents flattens events as evtx_dump writes them.
+// recordedEvents flattens events in the form that evtx_dump writes.
 func recordedEvents(t testing.TB, name string) (events [][]Pair) {
 	t.Helper()
 	text, err := os.ReadFile(name)
@@ -87,7 +87,7 @@ func recordedEvents(t testing.TB, name string) (events [][]Pair) {
 	return events
 }
 
-// If this fails, a rule of SigmaHQ's about exfiltration does not load.
+// If this fails, one of SigmaHQ's rules about exfiltration does not load.
 func TestRulesOfSigmaHQLoad(t *testing.T) {
 	for _, glob := range []string{"sigma-rules-exfil/*.yml", "sigma-regression/*/rule.yml"} {
 		files := readFiles(t, dataDir(t, glob))
@@ -101,8 +101,8 @@ func TestRulesOfSigmaHQLoad(t *testing.T) {
 	}
 }
 
-// If this fails, a rule of SigmaHQ's does not match the event recorded for it, or
-// matches one that it should not.
+// If this fails, one of SigmaHQ's rules does not match the event recorded for it,
+// or matches an event that it should not.
 func TestRegressionOfSigmaHQ(t *testing.T) {
 	dir := dataDir(t, "sigma-regression")
 	set, errs := Load(readFiles(t, filepath.Join(dir, "*/rule.yml")), Options{})
@@ -126,8 +126,8 @@ func TestRegressionOfSigmaHQ(t *testing.T) {
 	}
 }
 
-// differs are the pairs of a rule and an event of which pySigma's SQLite backend says
-// something else, and why it may.
+// differs has the pairs of a rule and an event for which pySigma's SQLite backend
+// gives another answer, and why it may.
 var differs = func() map[string]string {
 	out := map[string]string{}
 	for why, pairs := range map[string][]string{
@@ -151,8 +151,8 @@ var differs = func() map[string]string {
 	return out
 }()
 
-// If this fails, the engine disagrees with pySigma, by whose SQLite backend
-// fixtures/oracle/rules.py wrote testdata/oracle.csv.
+// If this fails, the engine disagrees with pySigma: fixtures/oracle/rules.py wrote
+// testdata/oracle.csv with its SQLite backend.
 func TestOracle(t *testing.T) {
 	lines := oracle(t)
 	pairs, found := 0, map[string]bool{}
@@ -225,7 +225,7 @@ func TestOracle(t *testing.T) {
 	t.Logf("%d pairs of a rule and an event, %d differ", pairs, len(found))
 }
 
-// oracle returns the lines of testdata/oracle.csv by where they are from.
+// oracle returns the lines of testdata/oracle.csv by their first column.
 func oracle(t testing.TB) map[string][][]string {
 	t.Helper()
 	text, err := os.ReadFile("testdata/oracle.csv")

@@ -10,29 +10,30 @@ import (
 	"outflow/columnar"
 )
 
-// Message is the field in which a format may keep the whole record as text:
-// keywords are looked for there, and in every text column of the table.
+// Message is the field in which a format may keep the whole record as text.
+// Keywords are looked for there and in every text column of the table.
 const Message = columnar.Message
 
-// A source is where events of a log source are. The first source of sources that
-// holds a rule's logsource is the rule's.
+// A source says where the events of a log source are. The first of sources whose
+// logsource covers that of a rule is the rule's.
 type source struct {
 	logsource Logsource // empty parts stand for any
 	tables    []*columnar.Table
-	// where says what else holds of the source's events among those of its tables.
+	// where tells the source's events from the other rows of its tables.
 	where []where
 }
 
-// A where holds of events whose field has one of the values, and of those that do
-// not have the field: a format may have dropped what is the same in all its events.
+// A where holds for an event whose field has one of the values. It also holds for
+// an event without the field: a format may have dropped what is the same in all its
+// events.
 type where struct {
 	field  string
 	values []string
 }
 
-// sources is the field map's first half: from a rule's logsource to tables. Windows
-// events that are not processes, connections or queries are in the table event, and
-// told apart as Sysmon's and Windows' own documentation numbers them.
+// sources maps a rule's logsource to tables. Windows events other than processes,
+// connections and queries are in the table event; they are told apart by the
+// numbers that the documentation of Sysmon and Windows gives.
 var sources = slices.Concat(
 	[]source{
 		{Logsource{Category: "process_creation"}, tables(columnar.Process), nil},
@@ -82,7 +83,8 @@ var sources = slices.Concat(
 	[]source{{Logsource{}, tables(columnar.Event), nil}},
 )
 
-// products are where all events of a product are, for rules that say no more.
+// products has the source of all events of a product, for rules that name only the
+// product.
 var products = []source{
 	{Logsource{Product: "windows"}, tables(columnar.Process, columnar.Network, columnar.DNS, columnar.Event), nil},
 	{Logsource{Product: "linux"}, tables(columnar.Process, columnar.Network, columnar.DNS, columnar.Event), nil},
@@ -101,14 +103,14 @@ var powershell = []string{"Microsoft-Windows-PowerShell/Operational", "PowerShel
 
 func channel(names ...string) []where { return []where{{"Channel", names}} }
 
-// path is a log of Zeek's: conn and ssl are in one table.
+// path is the name of a Zeek log: conn and ssl share a table.
 func path(log string) []where { return []where{{"_path", []string{log}}} }
 
 func sysmon() []where {
 	return channel("Microsoft-Windows-Sysmon/Operational", "Linux-Sysmon/Operational")
 }
 
-// services are products that are called by an API.
+// services returns sources for products that are called through an API.
 func services(products ...string) (out []source) {
 	for _, p := range products {
 		out = append(out, source{Logsource{Product: p}, tables(columnar.API), nil})
@@ -116,7 +118,7 @@ func services(products ...string) (out []source) {
 	return out
 }
 
-// categories are events of one channel by their numbers.
+// categories returns sources for events of one channel, by their numbers.
 func categories(of string, ids map[string][]string) (out []source) {
 	in := map[string][]where{"sysmon": sysmon(), "powershell": channel(powershell...), "powershell-classic": channel("Windows PowerShell")}[of]
 	for _, category := range slices.Sorted(maps.Keys(ids)) {
@@ -125,7 +127,7 @@ func categories(of string, ids map[string][]string) (out []source) {
 	return out
 }
 
-// channels are services of Windows by the names of their logs.
+// channels returns sources for services of Windows, by the names of their logs.
 func channels(names map[string][]string) (out []source) {
 	for _, service := range slices.Sorted(maps.Keys(names)) {
 		out = append(out, source{Logsource{Product: "windows", Service: service}, tables(columnar.Event), channel(names[service]...)})
@@ -133,7 +135,7 @@ func channels(names map[string][]string) (out []source) {
 	return out
 }
 
-// sourceOf returns where the events of a logsource are.
+// sourceOf returns the source of a logsource.
 func sourceOf(l Logsource) *source {
 	if l == (Logsource{Product: l.Product}) {
 		for i := range products {
@@ -150,9 +152,9 @@ func sourceOf(l Logsource) *source {
 	panic("the last source holds all")
 }
 
-// kinds returns the kinds of events of the table event that a rule can match: by its
-// log source, else by what its condition wants of Channel and EventID, or of the type
-// of an audit record.
+// kinds returns the kinds of events of the table event that a rule can match. They
+// follow from its log source, or else from the values of Channel and EventID, or of
+// the type of an audit record, that its condition asks for.
 func (r *Rule) kinds() (out []columnar.EventKind) {
 	of := func(field string) []string {
 		for _, w := range sourceOf(r.Logsource).where {
@@ -177,7 +179,7 @@ func (r *Rule) kinds() (out []columnar.EventKind) {
 	return out
 }
 
-// wanted returns values one of which a field must have where e holds.
+// wanted returns values, one of which a field must have for e to hold.
 func wanted(e *expr, field string) (values []string, ok bool) {
 	switch e.op {
 	case opTest:
@@ -221,12 +223,12 @@ func wanted(e *expr, field string) (values []string, ok bool) {
 	return nil, false
 }
 
-// columns is the field map's second half: from the field names of Sigma's taxonomies,
-// and of the logs that its rules are written for, to the columns of a table. Fields
-// that are not here are read by name (columnar.Batch.Field).
+// columns maps field names to the columns of each table: the names of Sigma's
+// taxonomies, and those of the logs that Sigma's rules are written for. Fields not
+// listed here are read by name (columnar.Batch.Field).
 //
-// Note: c-uri and c-uri-query have no column, as no table keeps what follows the
-// path of a URL; a format may keep them as fields.
+// Note: c-uri and c-uri-query have no column, because no table keeps what follows
+// the path of a URL. A format may keep them as fields.
 var columns = map[*columnar.Table]map[string]columnar.Col{
 	columnar.API: {
 		"eventSource": columnar.Service, "eventName": columnar.Operation, "userAgent": columnar.UserAgent, "sourceIPAddress": columnar.SrcIP,
@@ -266,17 +268,17 @@ var columns = map[*columnar.Table]map[string]columnar.Col{
 	},
 }
 
-// ColumnOf returns the column of a table that holds a field of Sigma's, if there is
-// one; else it is a field of the event (columnar.Batch.Field).
+// ColumnOf returns the column of a table that holds a Sigma field. It reports false
+// if there is none; the field is then one of the event (columnar.Batch.Field).
 func ColumnOf(t *columnar.Table, field string) (columnar.Col, bool) {
 	c, ok := columns[t][field]
 	return c, ok
 }
 
-// stored returns what a column may hold for what a rule says of a field.
+// stored returns what a column may hold for a value that a rule asks of a field.
 func stored(c columnar.Col, p pattern) []pattern {
 	if n := len(p) - 1; c == columnar.Service && n >= 0 && p[n].kind == literal {
-		// The suffix of AWS's services is not kept.
+		// The suffix of AWS service names is not kept.
 		if short, ok := strings.CutSuffix(p[n].text, ".amazonaws.com"); ok && short != "" {
 			out := slices.Clone(p)
 			out[n].text = short
@@ -287,13 +289,13 @@ func stored(c columnar.Col, p pattern) []pattern {
 	k := c.Kind()
 	switch {
 	case !plain:
-	case k == columnar.Int64 || k == columnar.Int32: // Windows' events have 0x4 for 4
+	case k == columnar.Int64 || k == columnar.Int32: // Windows events write 4 as 0x4
 		if n, ok := parseNumber(text); ok {
 			if i, ok := n.int64(); ok {
 				return []pattern{{{literal, strconv.FormatInt(i, 10)}}}
 			}
 		}
-	case c == columnar.SrcIP || c == columnar.DstIP: // Sysmon's have 0:0:0:0:0:0:0:1 for ::1
+	case c == columnar.SrcIP || c == columnar.DstIP: // Sysmon writes ::1 as 0:0:0:0:0:0:0:1
 		if addr, err := netip.ParseAddr(text); err == nil && addr.Unmap().String() != text {
 			return []pattern{p, {{literal, addr.Unmap().String()}}}
 		}

@@ -15,7 +15,7 @@ import (
 )
 
 // If this fails, a rule or an event makes the engine panic or run for ever, or the
-// two ways to decide a rule, by an index over a batch and test by test, differ.
+// two ways to decide a rule differ: by an index over a batch, and test by test.
 func FuzzRule(f *testing.F) {
 	names, _ := filepath.Glob("testdata/*.txtar")
 	for _, name := range names {
@@ -42,7 +42,7 @@ func FuzzRule(f *testing.F) {
 			if r.Correlation != nil {
 				continue
 			}
-			// Fields of the rule itself, so that texts meet tests.
+			// Use fields of the rule itself, so that texts meet tests.
 			for _, name := range r.reads() {
 				events = append(events, []Pair{{name, value1}, {field2, value2}})
 			}
@@ -62,8 +62,8 @@ func FuzzRule(f *testing.F) {
 	})
 }
 
-// slowly is Match without an index, triggers or memory: every test of every rule in
-// every row.
+// slowly is Match without an index, triggers or memory: it tries every test of
+// every rule on every row.
 func slowly(set *Set, b *columnar.Batch, lacks columnar.Cols) []Match {
 	p := set.plans[b.Table.ID]
 	if p == nil {
@@ -105,8 +105,8 @@ func slowly(set *Set, b *columnar.Batch, lacks columnar.Cols) []Match {
 	return out
 }
 
-// If this fails, a pattern matches other texts than the regular expression that says
-// the same.
+// If this fails, a pattern matches other texts than the regular expression with the
+// same meaning.
 func FuzzPattern(f *testing.F) {
 	for _, p := range []string{"a*b", `a\*b?`, "*x*y*", "??", `\?*`, "*é?", "-a*/b"} {
 		f.Add(p, `a-b x\y é/b`, true)

@@ -1,23 +1,23 @@
 package sigma
 
-// An index finds which of many literals are in a text, in one pass whose cost hardly
-// depends on how many they are: an Aho-Corasick automaton, as a table of states by
-// classes of bytes.
+// An index finds which of many literals occur in a text. It reads the text once, at
+// a cost that hardly depends on the number of literals: it is an Aho-Corasick
+// automaton, held as a table of states by classes of bytes.
 //
-// Note: looking for the rarest four bytes of each literal by a bitmap takes less
+// Note: looking for the rarest four bytes of each literal in a bitmap takes less
 // memory, but twice the time for the literals of a thousand rules.
 type index struct {
 	literals []indexed
 
-	class [256]uint16 // of bytes; all that are in no literal are one class, 0
-	width int32       // how many classes there are; 0: there are no literals
-	next  []int32     // by state and class; a state is the place of its first class here
-	ends  []int32     // by state/width: the first in list that ends there, from 1, or 0
-	link  []int32     // by state/width: the longest other state that is its end and has such
+	class [256]uint16 // class of each byte; bytes in no literal share class 0
+	width int32       // number of classes; 0: there are no literals
+	next  []int32     // next state, by state and class; a state is the index of its first class here
+	ends  []int32     // by state/width: the first entry of list that ends there, from 1; 0: none
+	link  []int32     // by state/width: the longest other state that is a suffix of it and has an entry in ends
 	list  []piece
 }
 
-// An indexed literal, and whose it is.
+// An indexed is a literal and the atom that it belongs to.
 type indexed struct {
 	text string
 	refs []ref
@@ -27,26 +27,27 @@ type indexed struct {
 type ref struct {
 	atom int32
 	at   int32 // in the test's patterns or regexps
-	sure bool  // it asks for no more than the literal
+	sure bool  // the literal alone decides
 }
 
 // A piece is the part of a literal that the automaton knows.
 type piece struct {
 	literal int32
-	end     int32 // of the piece in the literal
+	end     int32 // where the piece ends in the literal
 	next    int32 // in list, from 1: another piece of the same text
 }
 
 const (
-	// minLiteral is the shortest literal that an index takes, in bytes. Single bytes
-	// are in most texts.
+	// minLiteral is the length in bytes of the shortest literal that an index
+	// takes. Single bytes occur in most texts.
 	minLiteral = 2
-	// maxTable is how many entries of 4 bytes a table may have. Where whole literals
-	// need more, as tens of thousands of hashes do, it knows only pieces of them.
+	// maxTable is the largest number of entries, of 4 bytes each, in a table. If
+	// whole literals need more, as tens of thousands of hashes do, the table knows
+	// only pieces of them.
 	maxTable = 4 << 20
 )
 
-// seal makes the index ready after its literals are known.
+// seal makes the index ready once all its literals are known.
 func (x *index) seal() {
 	if len(x.literals) == 0 {
 		return
@@ -68,8 +69,8 @@ func (x *index) seal() {
 	x.build(2, 1<<30) // at most 257 states of as many bytes each
 }
 
-// build makes the table of pieces of at most size bytes, and reports whether it has
-// no more than most entries.
+// build makes the table for pieces of at most size bytes. It reports whether the
+// table has at most most entries.
 func (x *index) build(size, most int) bool {
 	x.next, x.ends, x.link, x.list = nil, nil, nil, nil
 	width := int(x.width)
@@ -79,8 +80,9 @@ func (x *index) build(size, most int) bool {
 		return int32(len(x.next) - width)
 	}
 	add()
-	// A trie; 0, which no literal leads to, stands for what is not there yet.
-	common := map[string]int{} // how many literals have a piece
+	// First a trie. No literal leads to state 0, so 0 stands for an edge that is
+	// not there yet.
+	common := map[string]int{} // number of literals with a piece
 	if size < 1<<20 {
 		for _, l := range x.literals {
 			for i := 0; i+size <= len(l.text); i++ {
@@ -114,7 +116,8 @@ func (x *index) build(size, most int) bool {
 		x.list = append(x.list, piece{int32(li), int32(end), *head})
 		*head = int32(len(x.list))
 	}
-	// Where the trie ends, go on from the longest end of what was read that it has.
+	// Where the trie ends, go on from the longest suffix of the bytes read that is
+	// in it.
 	x.link = make([]int32, len(x.ends))
 	fail := make([]int32, len(x.ends))
 	var queue []int32
@@ -140,7 +143,7 @@ func (x *index) build(size, most int) bool {
 			}
 		}
 	}
-	// A state in which something ends is known by its sign.
+	// A state in which a literal ends is marked by a negative sign.
 	for i, s := range x.next {
 		if at := int(s) / width; x.ends[at] != 0 || x.link[at] != 0 {
 			x.next[i] = ^s
@@ -149,8 +152,8 @@ func (x *index) build(size, most int) bool {
 	return true
 }
 
-// scan calls found with the number of each literal in a text, which is folded: once
-// for each place where it is.
+// scan calls found with the number of each literal in a text, once for each place
+// where it occurs. The text is folded.
 func (x *index) scan(text []byte, found func(literal int32)) {
 	if x.width == 0 {
 		return
@@ -165,8 +168,8 @@ func (x *index) scan(text []byte, found func(literal int32)) {
 	}
 }
 
-// ending calls found with the literals whose pieces end in a state, at a place of a
-// text, if the rest of them is there, too.
+// ending calls found for each literal whose piece ends in a state, at a place of
+// the text, if the rest of the literal is there, too.
 func (x *index) ending(state int32, text []byte, at int, found func(literal int32)) {
 	for ; state != 0; state = x.link[state/x.width] {
 		for i := x.ends[state/x.width]; i != 0; i = x.list[i-1].next {

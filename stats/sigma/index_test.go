@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// If this fails, an index misses a literal of a text, or finds one that is not there,
-// with whole literals in its table or with pieces of them.
+// If this fails, an index misses a literal of a text, or finds one that is not
+// there. Its table has whole literals or pieces of them.
 func TestIndex(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	text := func(n int) string {
@@ -55,7 +55,7 @@ func TestIndex(t *testing.T) {
 			}
 		}
 	}
-	// Many hashes must not take more memory than there is.
+	// Many hashes must not take too much memory.
 	x := &index{}
 	for i := range 60000 {
 		x.literals = append(x.literals, indexed{text: fmt.Sprintf("%016x%016x", uint64(i)*0x9e3779b97f4a7c15, r.Uint64())})

@@ -22,21 +22,21 @@ import (
 type testKind byte
 
 const (
-	testText   testKind = iota // one of patterns
-	testRegexp                 // one of regexps is found
-	testNet                    // an address in one of nets
-	testEqual                  // one of numbers
+	testText   testKind = iota // equals one of patterns
+	testRegexp                 // contains a match of one of regexps
+	testNet                    // is an address in one of nets
+	testEqual                  // equals one of numbers
 	testNumber                 // compares with number by cmp
-	testPart                   // the part of a time is number
-	testNull                   // nothing is said
+	testPart                   // the part of a time equals number
+	testNull                   // the field has no value
 	testExists                 // the event has the field
 	testField                  // compares with the field other
 )
 
-// A test asks one thing of one field of an event. Only testNull can hold where an
-// event does not have the field.
+// A test asks one thing about one field of an event. For an event without the
+// field, only testNull and a testExists with absent can hold.
 type test struct {
-	field    string // as the rule names it; "": anywhere in the event
+	field    string // as the rule names it; "" stands for anywhere in the event
 	kind     testKind
 	cased    bool
 	patterns []pattern // folded, unless cased
@@ -52,8 +52,8 @@ type test struct {
 	after    bool   // or after it
 }
 
-// A number is an integer of up to 64 bits beside its sign, or else a finite float. Equal
-// numbers are equal in Go, too: 0x10, 16 and 16.0 are one.
+// A number is a sign and an integer of up to 64 bits, or else a finite float. Equal
+// numbers are equal in Go, too: 0x10, 16 and 16.0 are one number.
 type number struct {
 	f     float64 // nearest to an integer
 	abs   uint64  // of an integer
@@ -76,11 +76,11 @@ func (n number) int64() (int64, bool) {
 	return i, n.whole && integer(i) == n
 }
 
-// exact is the integers up to which a float has all of them.
+// exact is the integer up to which a float64 can hold every integer.
 const exact = 1 << 53
 
-// parseNumber reads a number as logs and rules write them: decimal, with 0x hexadecimal,
-// or with a fraction or an exponent.
+// parseNumber reads a number as logs and rules write it: decimal, hexadecimal with
+// 0x, or with a fraction or an exponent.
 func parseNumber(s string) (number, bool) {
 	s = strings.TrimSpace(s)
 	if s == "" || s[0]-'0' > 9 && s[0] != '-' && s[0] != '+' && s[0] != '.' {
@@ -113,7 +113,7 @@ func parseNumber(s string) (number, bool) {
 	return number{f: f}, true
 }
 
-// numberOf returns the number that a scalar of a rule is.
+// numberOf returns the number that a scalar of a rule stands for.
 func numberOf(n *node) (number, bool) {
 	if n.kind == numberNode {
 		return parseNumber(fmt.Sprint(n.value)) // whatever notation YAML has
@@ -132,7 +132,7 @@ func (n number) compare(m number) int {
 	return cmp.Compare(n.f, m.f)
 }
 
-// compares reports whether n stands to m as the modifier says.
+// compares reports whether n compares with m as the modifier says.
 func (n number) compares(as string, m number) bool {
 	c := n.compare(m)
 	switch as {
@@ -152,17 +152,17 @@ func (n number) compares(as string, m number) bool {
 
 var timeParts = []string{"minute", "hour", "day", "week", "month", "year"}
 
-// modifiers are all that an item's key may name.
+// modifiers has every modifier that the key of an item may name.
 var modifiers = append([]string{"contains", "startswith", "endswith", "all", "exists", "cased", "neq", "windash", "re", "i", "m", "s",
 	"base64", "base64offset", "utf16le", "utf16be", "utf16", "wide", "lt", "lte", "gt", "gte", "cidr", "expand", "fieldref"}, timeParts...)
 
-// A value is one value of an item, while modifiers change it.
+// A value is one value of an item, while modifiers are applied to it.
 type value struct {
 	node     *node
-	patterns []pattern // what it may be as a text
+	patterns []pattern // the texts that it matches
 }
 
-// parseItem reads a key, which is a field and its modifiers, and its values.
+// parseItem reads a key, which is a field and its modifiers, and the key's values.
 func parseItem(key, values *node, o *Options) (*expr, error) {
 	words := strings.Split(key.text, "|")
 	field, mods := fieldName(words[0]), words[1:]
@@ -171,7 +171,7 @@ func parseItem(key, values *node, o *Options) (*expr, error) {
 			return nil, faultAt(key.at, "unknown modifier %q", m)
 		}
 		if slices.Contains(mods[:i], m) {
-			return nil, faultAt(key.at, "modifier %q is there twice", m)
+			return nil, faultAt(key.at, "modifier %q appears twice", m)
 		}
 	}
 	list := []node{*values}
@@ -206,15 +206,15 @@ func parseItem(key, values *node, o *Options) (*expr, error) {
 	return it.read(key.at)
 }
 
-// fieldName returns a field as rules are to name it: what logs call "Client Address" is
-// ClientAddress.
+// fieldName returns the name by which rules refer to a field: the field that logs
+// call "Client Address" is ClientAddress.
 func fieldName(s string) string { return strings.ReplaceAll(strings.TrimSpace(s), " ", "") }
 
-// asText reports whether a modifier takes a number or a boolean for its text.
+// asText reports whether a modifier turns a number or a boolean into its text.
 func asText(mod string) bool { return !slices.Contains([]string{"all", "neq", "expand"}, mod) }
 
-// spellings returns what logs write for a boolean: JSON and XML true, Zeek T, the audit
-// log yes, databases 1.
+// spellings returns the texts that logs write for a boolean: true in JSON and XML,
+// T in Zeek, yes in the audit log, 1 in databases.
 func spellings(b bool) []pattern {
 	words := []string{"false", "f", "no", "0"}
 	if b {
@@ -227,7 +227,7 @@ func spellings(b bool) []pattern {
 	return patterns
 }
 
-// An item is a key and its values while they are read.
+// An item is a key and its values while they are parsed.
 type item struct {
 	field  string
 	mods   []string
@@ -238,7 +238,7 @@ type item struct {
 func (it *item) has(mod string) bool { return slices.Contains(it.mods, mod) }
 
 func (it *item) read(at *token.Token) (*expr, error) {
-	// A modifier that makes something else of the values; there can be only one.
+	// A modifier that changes the kind of the test. An item can have only one.
 	kinds := map[string]testKind{"re": testRegexp, "cidr": testNet, "lt": testNumber, "lte": testNumber, "gt": testNumber, "gte": testNumber,
 		"exists": testExists, "fieldref": testField}
 	for _, part := range timeParts {
@@ -258,7 +258,7 @@ func (it *item) read(at *token.Token) (*expr, error) {
 		blank.cmp, blank.part = m, m
 	}
 	if it.field == "" && blank.kind != testText && blank.kind != testRegexp {
-		return nil, faultAt(at, "modifier %q wants a field", named)
+		return nil, faultAt(at, "modifier %q needs a field", named)
 	}
 	if named != "" {
 		goes := []string{named, "neq", "all"}
@@ -303,8 +303,7 @@ func (it *item) read(at *token.Token) (*expr, error) {
 	return e, nil
 }
 
-// merged puts tests of which one must hold into one, where one test can ask as
-// much.
+// merged joins tests of which one must hold, where a single test can ask the same.
 func merged(tests []*test) []*test {
 	var out []*test
 next:
@@ -323,14 +322,14 @@ next:
 	return out
 }
 
-// test makes the tests of one value: several if a placeholder stands for several
-// values, which are alternatives.
+// test makes the tests of one value. A placeholder that stands for several values
+// gives one test for each; one of them must hold.
 func (it *item) test(t test, v *value) ([]*test, error) {
 	n := v.node
 	want := func(what string) error { return faultAt(n.at, "%s: want %s, this is %v", it.field, what, n) }
 	if n.kind == nullNode && t.kind != testRegexp && t.kind != testExists {
 		if it.field == "" {
-			return nil, faultAt(n.at, "null wants a field")
+			return nil, faultAt(n.at, "null needs a field")
 		}
 		t.kind = testNull
 		return []*test{&t}, nil
@@ -417,11 +416,11 @@ func (it *item) add(t *test, n *node, text string) error {
 		if err != nil {
 			addr, aerr := netip.ParseAddr(text)
 			if aerr != nil {
-				return faultAt(n.at, "%s: %q is no network: want one as in 10.0.0.0/8", it.field, text)
+				return faultAt(n.at, "%s: %q is not a network: want one such as 10.0.0.0/8", it.field, text)
 			}
 			net = netip.PrefixFrom(addr, addr.BitLen())
 		}
-		if addr := net.Addr(); addr.Is4In6() && net.Bits() >= 96 { // as logged addresses are compared
+		if addr := net.Addr(); addr.Is4In6() && net.Bits() >= 96 { // addresses in logs are compared in this form, too
 			net = netip.PrefixFrom(addr.Unmap(), net.Bits()-96)
 		}
 		t.nets = append(t.nets, net.Masked())
@@ -518,13 +517,14 @@ func (it *item) modify(mod string, v *value) error {
 			return err
 		}
 		if len(v.patterns) == 0 {
-			return faultAt(v.node.at, "%s: too short a text to be found in Base64", it.field)
+			return faultAt(v.node.at, "%s: the text is too short to be found in Base64", it.field)
 		}
 	}
 	return nil
 }
 
-// encode replaces the patterns of v by what as gives for each of their spellings.
+// encode replaces each spelling of each pattern of v with the patterns that as
+// returns for it.
 func (it *item) encode(v *value, as func(pattern) ([]pattern, error)) error {
 	var out []pattern
 	for _, p := range v.patterns {
@@ -544,7 +544,7 @@ func (it *item) encode(v *value, as func(pattern) ([]pattern, error)) error {
 	return nil
 }
 
-// spellings returns what p stands for, to be encoded.
+// spellings returns the patterns that p stands for, so that they can be encoded.
 func (it *item) spellings(v *value, p pattern) ([]pattern, error) {
 	n := 0
 	for _, e := range p {
@@ -558,8 +558,8 @@ func (it *item) spellings(v *value, p pattern) ([]pattern, error) {
 	return p.spellings(), nil
 }
 
-// base64At returns the characters of Base64 that text alone decides if it begins
-// at byte 3n+offset of what is encoded.
+// base64At returns the Base64 characters that text alone determines if it begins at
+// byte 3n+offset of the encoded data.
 func base64At(text string, offset int) string {
 	code := base64.StdEncoding.EncodeToString([]byte(strings.Repeat(" ", offset) + text))
 	begin := [3]int{0, 2, 3}[offset]
@@ -567,7 +567,7 @@ func base64At(text string, offset int) string {
 	return code[min(begin, end):end]
 }
 
-// joined returns p with neighbouring literals in one.
+// joined returns p with neighbouring literals joined.
 func (p pattern) joined() pattern {
 	var out pattern
 	for _, e := range p {
@@ -580,8 +580,8 @@ func (p pattern) joined() pattern {
 	return out
 }
 
-// expand replaces the placeholders, as in %servers%, of a pattern by what they stand
-// for, each value read by parse. A placeholder without values is an error.
+// expand replaces each placeholder of a pattern, such as %servers%, with each of
+// its values, which parse reads. A placeholder without values is an error.
 func (o *Options) expand(n *node, p pattern, parse func(string) pattern) ([]pattern, error) {
 	out := []pattern{nil}
 	put := func(alternatives []pattern) {
@@ -630,11 +630,12 @@ func (o *Options) expand(n *node, p pattern, parse func(string) pattern) ([]patt
 	return out, nil
 }
 
-// maxSpellings bounds what one value with placeholders may stand for.
+// maxSpellings is the largest number of texts that one value with placeholders may
+// stand for.
 const maxSpellings = 10000
 
-// expandPlain is expand for regular expressions, in which values stand for
-// themselves, and networks.
+// expandPlain is expand for networks and for regular expressions. In a regular
+// expression, a value matches itself literally.
 func (o *Options) expandPlain(n *node, regex bool) ([]string, error) {
 	patterns, err := o.expand(n, pattern{{literal, n.text}}, func(v string) pattern {
 		if regex {
@@ -669,8 +670,8 @@ func cutPlaceholder(text string) (before, name, after string, ok bool) {
 	return plain.String(), "", "", false
 }
 
-// required returns texts, folded, one of which is in whatever a regular expression
-// matches, or nil.
+// required returns folded texts, one of which occurs in every match of a regular
+// expression, or nil if there are none.
 func required(re *regexp.Regexp) []string {
 	parsed, err := syntax.Parse(re.String(), syntax.Perl)
 	if err != nil {
@@ -681,7 +682,8 @@ func required(re *regexp.Regexp) []string {
 	return slices.Compact(texts)
 }
 
-// maxRequired is how many texts are looked for in place of one expression.
+// maxRequired is the largest number of texts that are looked for in place of one
+// expression.
 const maxRequired = 32
 
 func requiredBy(re *syntax.Regexp) []string {
@@ -717,9 +719,9 @@ func requiredBy(re *syntax.Regexp) []string {
 	return nil
 }
 
-// beginnings returns texts, folded, with one of which begins whatever matches
-// expressions one after the other, and whether they are the whole of it. They join
-// what parsing takes apart: azcopy|aws is parsed as a(zcopy|ws).
+// beginnings returns folded texts, with one of which every match of a sequence of
+// expressions begins, and whether these texts are whole matches. It joins what the
+// parser takes apart: azcopy|aws is parsed as a(zcopy|ws).
 func beginnings(parts []*syntax.Regexp) (texts []string, whole bool) {
 	texts = []string{""}
 	for _, re := range parts {
@@ -754,7 +756,7 @@ func beginnings(parts []*syntax.Regexp) (texts []string, whole bool) {
 	return texts, true
 }
 
-// shortest returns the length of the shortest text, 0 if there is none.
+// shortest returns the length of the shortest text, or 0 if there is no text.
 func shortest(texts []string) int {
 	if len(texts) == 0 {
 		return 0

@@ -16,13 +16,14 @@ type Match struct {
 	Rule int32 // in Set.Rules
 }
 
-// A Matcher finds the rows that the rules of a Set match. It remembers what holds of
-// the texts of dictionaries, and belongs to one goroutine.
+// A Matcher finds the rows that the rules of a Set match. It remembers results for
+// the texts of dictionaries. It must not be used by several goroutines at once.
 type Matcher struct {
-	// Origin says whose logs the next batches are. Rules about others are passed over.
+	// Origin says whose logs the next batches are. Rules about other logs are
+	// skipped.
 	Origin columnar.Origin
-	// Lacks are the columns that the next batches' format cannot fill: that one is
-	// empty there says nothing, so a test for '' does not hold of it.
+	// Lacks has the columns that the next batches' format cannot fill. That such a
+	// column is empty says nothing, so a test for '' does not hold for it.
 	Lacks columnar.Cols
 
 	set    *Set
@@ -33,8 +34,8 @@ type Matcher struct {
 // Matcher returns a new Matcher of the set.
 func (s *Set) Matcher() *Matcher { return &Matcher{set: s} }
 
-// Match returns the matches in a batch by row, then by rule. They are valid until
-// the next call.
+// Match returns the matches in a batch, ordered by row and then by rule. They are
+// valid until the next call.
 func (m *Matcher) Match(b *columnar.Batch) []Match {
 	m.out = m.out[:0]
 	p := m.set.plans[b.Table.ID]
@@ -57,8 +58,8 @@ func (m *Matcher) Match(b *columnar.Batch) []Match {
 	return m.out
 }
 
-// Value returns what a row says of a field of Sigma's, and whether it says anything.
-// The text is valid until the next call.
+// Value returns the value of a Sigma field in a row, and whether there is one. The
+// text is valid until the next call.
 func (m *Matcher) Value(b *columnar.Batch, row int, field string) ([]byte, bool) {
 	in := input{field: field, kind: columnar.Dictionary}
 	if c, ok := ColumnOf(b.Table, field); ok {
@@ -70,13 +71,13 @@ func (m *Matcher) Value(b *columnar.Batch, row int, field string) ([]byte, bool)
 	return text, said == saidText
 }
 
-// What an event says of a field.
+// A said tells what an event says about a field.
 type said byte
 
 const (
-	saidNothing  said = iota // it does not have the field
-	saidNotKnown             // a column is empty: it has no field, or one without a text
-	saidEmpty                // it has the field, without a text
+	saidNothing  said = iota // the event does not have the field
+	saidNotKnown             // a column is empty: the field is absent, or has no text
+	saidEmpty                // the event has the field, but without a text
 	saidText
 )
 
@@ -84,8 +85,8 @@ const (
 type reader struct {
 	kind    columnar.Kind
 	column  bool
-	empty   said    // what it means that a column has no text
-	codes   []int32 // nil: a field that the batch does not have
+	empty   said    // what an empty column means
+	codes   []int32 // nil if the batch does not have the field
 	dict    *columnar.Dict
 	offsets []int32
 	texts   []byte
@@ -171,34 +172,34 @@ type state struct {
 	plan   *plan
 	inputs []inputState
 	n      int    // rows of the batch
-	skip   []bool // rules about other origins
-	ready  bool   // skip is for origin
+	skip   []bool // by rule: it is about logs of another origin
+	ready  bool   // skip is valid for origin
 	origin columnar.Origin
 	lacks  columnar.Cols
 
-	marked []bool   // rows in which a trigger of a dictionary holds
-	seen   []uint32 // by atom: the row, by its stamp, in which it holds
-	rule   []uint32 // by rule: the row in which it is a candidate
+	marked []bool   // rows in which a trigger on a dictionary holds
+	seen   []uint32 // by atom: the stamp of the row in which it holds
+	rule   []uint32 // by rule: the stamp of the row in which it is a candidate
 	row    uint32
 	cands  []int32
 	hits   []int32
-	memo   [][]byte // by atom that is not indexed: what it comes to, by code
+	memo   [][]byte // by atom that is not indexed: its result by code
 	folded []byte
 }
 
-// An inputState is what is remembered of an input's texts.
+// An inputState holds what is remembered about an input's texts.
 type inputState struct {
 	reader
-	known *columnar.Dict // whose texts are in spans
+	known *columnar.Dict // the dictionary whose texts are in spans
 	spans []span         // by code
-	atoms []int32        // that hold, by span
-	hot   []bool         // by code: a rule may hold
+	atoms []int32        // the atoms that hold, by span
+	hot   []bool         // by code: a rule may match
 	row   []int32        // atoms of the row's text
 
 	folded []byte
 	stamp  uint32
-	found  []uint32 // by literal: the text, by its stamp, that it was found in
-	holds  []uint32 // by atom of the plan: the text in which it holds
+	found  []uint32 // by literal: the stamp of the text in which it was found
+	holds  []uint32 // by atom of the plan: the stamp of the text for which it holds
 }
 
 type span struct{ begin, end int32 }
@@ -213,8 +214,8 @@ func newState(p *plan) *state {
 	return s
 }
 
-// begin makes a batch the one that is read, and finds the rows in which a
-// dictionary's text may make a rule hold.
+// begin starts a batch, and finds the rows in which a dictionary's text may make a
+// rule match.
 func (s *state) begin(b *columnar.Batch, origin columnar.Origin, lacks columnar.Cols) {
 	if !s.ready || s.origin != origin {
 		s.ready, s.origin = true, origin
@@ -271,7 +272,7 @@ func (s *state) triggered(atoms []int32) bool {
 	return slices.ContainsFunc(atoms, func(a int32) bool { return len(s.plan.atoms[a].rules) > 0 })
 }
 
-// holding appends the indexed and eager atoms that hold of a text of an input.
+// holding appends the indexed and eager atoms that hold for a text of an input.
 func (s *state) holding(i int, text []byte, what said, atoms []int32) []int32 {
 	in, of := &s.inputs[i], &s.plan.inputs[i]
 	if in.stamp++; in.stamp == 0 {
@@ -321,9 +322,9 @@ func (s *state) holding(i int, text []byte, what said, atoms []int32) []int32 {
 	return atoms
 }
 
-// rows calls hit for the rows in which rules hold; they are in s.hits.
+// rows calls hit for the rows that rules match; s.hits has the rules.
 func (s *state) rows(hit func(row int)) {
-	var scanned []int // inputs whose texts can make rules hold
+	var scanned []int // inputs whose texts can make rules match
 	for i := range s.inputs {
 		in := &s.inputs[i]
 		in.row = in.row[:0]
@@ -345,7 +346,7 @@ func (s *state) rows(hit func(row int)) {
 	}
 }
 
-// judge finds the rules that hold in a row.
+// judge finds the rules that match a row.
 func (s *state) judge(row int) bool {
 	if s.row++; s.row == 0 {
 		clear(s.seen)
@@ -379,7 +380,7 @@ func (s *state) judge(row int) bool {
 	return len(s.hits) > 0
 }
 
-// holdsIn reports whether an expression holds in a row.
+// holdsIn reports whether an expression holds for a row.
 func (s *state) holdsIn(e *asked, row int) bool {
 	switch e.op {
 	case opTest:
@@ -419,7 +420,7 @@ func (s *state) atom(i int32, row int) bool {
 	if in.codes == nil || a.test.kind == testField {
 		return s.compute(a, row)
 	}
-	// Once for each distinct text.
+	// Decide once for each distinct text.
 	code := in.codes[row]
 	for len(s.memo[i]) <= int(code) {
 		s.memo[i] = append(s.memo[i], 0)
@@ -433,7 +434,7 @@ func (s *state) atom(i int32, row int) bool {
 	return s.memo[i][code] == 2
 }
 
-// compute decides an atom in a row.
+// compute decides an atom for a row.
 func (s *state) compute(a *atom, row int) bool {
 	in, t := &s.inputs[a.in], a.test
 	if in.kind >= columnar.Int64 || in.kind == columnar.Timestamp {
@@ -477,7 +478,7 @@ func (s *state) compute(a *atom, row int) bool {
 	return bytes.Equal(text, other)
 }
 
-// decide decides an atom of a text.
+// decide decides an atom for a text.
 func (s *state) decide(a *atom, text []byte, what said) bool {
 	t := a.test
 	switch t.kind {
@@ -528,7 +529,7 @@ func (s *state) decide(a *atom, text []byte, what said) bool {
 var timeLayouts = []string{time.RFC3339Nano, "2006-01-02 15:04:05.999999999", "2006-01-02T15:04:05.999999999", "2006-01-02"}
 
 // parseTime reads a time as logs of events write it. Zones are not converted: the
-// hour is that which is written.
+// hour is the one that is written.
 func parseTime(s string) (time.Time, bool) {
 	for _, layout := range timeLayouts {
 		if t, err := time.Parse(layout, s); err == nil {

@@ -15,23 +15,24 @@ const (
 	literal elemKind = iota
 	star             // *: any text, or none
 	one              // ?: one character
-	dash             // what Windows takes for the dash of an option
+	dash             // a character that Windows takes as the dash of an option
 )
 
-// An elem is a part of a pattern.
+// An elem is one element of a pattern.
 type elem struct {
 	kind elemKind
 	text string // of a literal
 }
 
-// dashes are what windash takes for each other.
+// dashes are the texts that windash treats as equal.
 var dashes = [...]string{"-", "/", "–", "—", "―"}
 
-// A pattern is a text with wildcards. One without elements is the empty text.
+// A pattern is a text with wildcards. A pattern without elements is the empty text.
 type pattern []elem
 
-// parsePattern reads a value of a rule: * and ? are wildcards, a backslash before
-// them or before a backslash makes them plain, and any other backslash is one.
+// parsePattern reads a value of a rule. * and ? are wildcards. A backslash before
+// *, ? or another backslash makes that character plain; any other backslash is
+// plain itself.
 func parsePattern(s string) pattern {
 	var p pattern
 	var plain strings.Builder
@@ -98,8 +99,8 @@ func (p pattern) mapText(f func(string) string) pattern {
 	return out
 }
 
-// windash returns p with each dash or slash that begins an option, as between
-// "cmd " and "c" in "cmd /c", replaced by any dash.
+// windash returns p with every dash or slash that begins an option replaced by any
+// dash, as between "cmd " and "c" in "cmd /c".
 func (p pattern) windash() pattern {
 	var out pattern
 	for _, e := range p {
@@ -163,10 +164,10 @@ func (p pattern) longest() string {
 	return longest
 }
 
-// match reports whether the whole of text is what p stands for.
+// match reports whether p matches the whole of text.
 func (p pattern) match(text []byte) bool {
-	// What comes before the first *, and what after the last one, has its place; of
-	// the rest each part may take the first place that fits.
+	// The elements before the first * and those after the last one have a fixed
+	// place. Each sequence between two * may take the first place where it fits.
 	head := 0
 	for head < len(p) && p[head].kind != star {
 		head++
@@ -191,7 +192,7 @@ func (p pattern) match(text []byte) bool {
 	}
 }
 
-// at returns how many bytes at the start of text p takes: p has no *.
+// at returns how many bytes at the start of text p matches. p has no *.
 func (p pattern) at(text []byte) (int, bool) {
 	n := 0
 	for _, e := range p {
@@ -219,7 +220,7 @@ func (p pattern) at(text []byte) (int, bool) {
 	return n, true
 }
 
-// ends reports whether text ends in p, which has no *.
+// ends reports whether text ends with a match of p, which has no *.
 func (p pattern) ends(text []byte) bool {
 	for i := len(p) - 1; i >= 0; i-- {
 		size := 0
@@ -246,7 +247,7 @@ func (p pattern) ends(text []byte) bool {
 	return true
 }
 
-// after returns what follows the first place in text that p, which has no *, takes.
+// after returns the text that follows the first match of p in text. p has no *.
 func (p pattern) after(text []byte) ([]byte, bool) {
 	if len(p) == 0 {
 		return text, true
@@ -276,9 +277,9 @@ func hasSuffix(text []byte, s string) bool {
 	return len(text) >= len(s) && string(text[len(text)-len(s):]) == s
 }
 
-// fold appends text to dst with letters that differ in case only made the same:
-// ASCII in lower case, others by Unicode's simple folding. Bytes that are not UTF-8
-// stay as they are.
+// fold appends text to dst so that letters that differ only in case become equal.
+// ASCII letters become lower case; others use Unicode's simple folding. Bytes that
+// are not UTF-8 stay as they are.
 func fold(dst, text []byte) []byte {
 	at := len(dst)
 	dst = append(dst, text...)
@@ -325,8 +326,8 @@ func foldRunes(dst, text []byte) []byte {
 	return dst
 }
 
-// foldRune returns the least rune of those that r differs from in case only, or,
-// if a letter of ASCII is among them, that in lower case.
+// foldRune returns the least of the runes that differ from r only in case. If an
+// ASCII letter is among them, it returns that letter in lower case.
 func foldRune(r rune) rune {
 	least := r
 	for other := unicode.SimpleFold(r); other != r; other = unicode.SimpleFold(other) {

@@ -8,13 +8,13 @@ import (
 	"outflow/columnar"
 )
 
-// A plan is what a Set asks of the rows of one table.
+// A plan holds what the rules of a Set test in the rows of one table.
 type plan struct {
 	table  *columnar.Table
 	inputs []input
 	atoms  []atom
 	rules  []planned
-	always []int32 // rules that no single atom can rule out
+	always []int32 // rules that no atom can rule out
 }
 
 // An input is a column, or a field by name, that tests read.
@@ -22,26 +22,28 @@ type input struct {
 	col   columnar.Col
 	field string // "": it is a column
 	kind  columnar.Kind
-	// What may hold of a text: literals and numbers of indexed atoms, and eager ones.
+	// What may hold for a text: the literals and numbers of indexed atoms, and the
+	// eager atoms.
 	index   index
 	numbers map[number][]int32
 	eager   []int32
 }
 
-// An atom is one test of one input, shared by all rules that ask the same.
+// An atom is one test of one input, shared by all rules with that test.
 type atom struct {
 	in    int32
 	other int32 // testField: the input that it compares with
 	test  *test
-	ints  []int64 // an integer column: what its patterns come to, if all are integers
-	// How it is decided: an indexed atom by the literals of a text or by its number, an eager one once
-	// for each distinct text, any other when a rule asks.
+	ints  []int64 // for an integer column, if all patterns are integers: these integers
+	// An indexed atom is decided by the literals of a text or by its number. An
+	// eager one is decided once for each distinct text. Any other is decided when a
+	// rule needs it.
 	indexed, eager bool
 	uses           int
-	rules          []int32 // that may hold if this does
+	rules          []int32 // the rules that may match if the atom holds
 }
 
-// A planned rule is one on a table.
+// A planned is a rule on one table.
 type planned struct {
 	rule   int32 // in Set.Rules
 	origin columnar.Origin
@@ -56,7 +58,7 @@ type asked struct {
 	kids []asked
 }
 
-// compile makes the plans.
+// compile makes the plan of each table.
 func (s *Set) compile() {
 	s.need()
 	builders := [columnar.NumTables]*planner{}
@@ -99,7 +101,7 @@ type planner struct {
 	atoms  map[string]int32
 }
 
-// input returns the number of what holds a field of Sigma's.
+// input returns the number of the input that holds a Sigma field.
 func (b *planner) input(field string) int32 {
 	if c, ok := ColumnOf(b.plan.table, field); ok {
 		return b.column(c)
@@ -108,7 +110,7 @@ func (b *planner) input(field string) int32 {
 }
 
 func (b *planner) column(c columnar.Col) int32 {
-	return b.number("\x00"+c.String(), input{col: c, kind: c.Kind()}) // no field's name
+	return b.number("\x00"+c.String(), input{col: c, kind: c.Kind()}) // no field has this name
 }
 
 func (b *planner) number(key string, in input) int32 {
@@ -166,7 +168,7 @@ func (b *planner) ask(e *expr) asked {
 	return out
 }
 
-// leaf returns the atom that asks a test of an input.
+// leaf returns an expression of the atom for a test of an input.
 func (b *planner) leaf(in int32, t *test) asked {
 	a := atom{in: in, test: t}
 	input := &b.plan.inputs[in]
@@ -200,7 +202,8 @@ func (b *planner) leaf(in int32, t *test) asked {
 	return asked{op: opTest, atom: i}
 }
 
-// integers returns the integers that a test asks for, nil if it asks for more.
+// integers returns the integers that a test asks for, or nil if it asks for
+// anything else.
 func integers(t *test) []int64 {
 	var out []int64
 	switch t.kind {
@@ -224,11 +227,11 @@ func integers(t *test) []int64 {
 	return out
 }
 
-// A needed literal is one that a text must have for a test's pattern or regular
-// expression to match; where there are several for one, any of them.
+// A needed is a literal that a text must have for a test's pattern or regular
+// expression to match. If that one needs several, one of them must be there.
 type needed struct {
 	text string
-	at   int32 // of the pattern
+	at   int32 // index of the pattern
 }
 
 // texts reports whether an input has texts.
@@ -237,7 +240,8 @@ func (p *plan) texts(in int32) bool {
 	return k == columnar.Dictionary || k == columnar.Text
 }
 
-// literalsOf returns what an atom's patterns need, nil if one of them needs none.
+// literalsOf returns the literals that an atom's patterns need, or nil if a pattern
+// needs none.
 func (p *plan) literalsOf(a *atom) []needed {
 	if !p.texts(a.in) {
 		return nil
@@ -268,7 +272,7 @@ func (p *plan) literalsOf(a *atom) []needed {
 func (b *planner) seal() *plan {
 	p := b.plan
 	literals := make([][]needed, len(p.atoms))
-	uses := map[string]float64{} // of a literal of an input
+	uses := map[string]float64{} // by literal of an input
 	key := func(a *atom, s string) string { return fmt.Sprint(a.in, " ", s) }
 	for i := range p.atoms {
 		a := &p.atoms[i]
@@ -282,8 +286,8 @@ func (b *planner) seal() *plan {
 			uses[key(a, fmt.Sprint(n.f))] += float64(a.uses)
 		}
 	}
-	// How often an atom holds is not known; but a literal that many rules ask for is
-	// of a program that everybody uses, and a short one is found by chance.
+	// How often an atom holds is not known. But a literal that many rules ask for
+	// names a program that everybody uses, and a short literal is found by chance.
 	cost := make([]float64, len(p.atoms))
 	for i := range p.atoms {
 		a := &p.atoms[i]
@@ -293,13 +297,13 @@ func (b *planner) seal() *plan {
 			for _, n := range literals[i] {
 				cost[i] += uses[key(a, n.text)] / float64(min(len(n.text), 16))
 			}
-			for _, n := range a.test.numbers { // kinds of events, mostly: of one there are many
+			for _, n := range a.test.numbers { // mostly kinds of events, and each has many events
 				cost[i] += uses[key(a, fmt.Sprint(n.f))]
 			}
 		case text && input.kind == columnar.Dictionary:
 			cost[i] = 100 + float64(a.uses)
 		default:
-			cost[i] = -1 // no trigger
+			cost[i] = -1 // cannot be a trigger
 		}
 	}
 	for i := range p.rules {
@@ -351,7 +355,7 @@ func (b *planner) seal() *plan {
 	return p
 }
 
-// sure reports whether a pattern holds wherever its literal is.
+// sure reports whether a pattern matches every text that has its literal.
 func sure(t *test, i int) bool {
 	if t.kind != testText || t.cased {
 		return false
@@ -360,7 +364,7 @@ func sure(t *test, i int) bool {
 	return len(p) == 3 && p[0].kind == star && p[1].kind == literal && p[2].kind == star
 }
 
-// order puts what is soon decided before what must be computed.
+// order puts quick tests before costly ones, and returns the cost of e.
 func (p *plan) order(e *asked) int {
 	if e.op == opTest {
 		a := &p.atoms[e.atom]
@@ -389,7 +393,7 @@ func (p *plan) order(e *asked) int {
 	return total
 }
 
-// triggers returns atoms of which at least one holds wherever e does, the cheapest.
+// triggers returns the cheapest atoms of which at least one holds whenever e does.
 func triggers(e *asked, cost []float64) (atoms []int32, sum float64, ok bool) {
 	switch e.op {
 	case opTest:

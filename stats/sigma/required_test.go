@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// If this fails, an expression is looked for by a text that what it matches need not
-// have, or by a poor one where there is a better.
+// If this fails, the search for an expression uses a text that a match need not
+// have, or a poor text although there is a better one.
 func TestRequired(t *testing.T) {
 	for _, c := range []struct{ re, want string }{
 		{`azcopy|aws|gsutil`, "[aws azcopy gsutil]"},
@@ -30,7 +30,8 @@ func TestRequired(t *testing.T) {
 	}
 }
 
-// If this fails, a text that a made-up expression matches has none of its texts.
+// If this fails, a text that matches a made-up expression has none of its required
+// texts.
 func TestRequiredIsThere(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	var expression func(depth int) string

@@ -14,7 +14,7 @@ type Logsource struct {
 	Category, Product, Service string
 }
 
-// Origin returns whose logs l is about.
+// Origin returns the origin of the logs that l is about.
 func (l Logsource) Origin() columnar.Origin {
 	return columnar.Origin{Product: l.Product, Service: l.Service}
 }
@@ -29,23 +29,24 @@ func (l Logsource) String() string {
 	return strings.Join(parts, "/")
 }
 
-// holds reports whether every part that l names is so in m.
+// holds reports whether every part that l names is the same in m.
 func (l Logsource) holds(m Logsource) bool {
 	return (l.Category == "" || l.Category == m.Category) && (l.Product == "" || l.Product == m.Product) &&
 		(l.Service == "" || l.Service == m.Service)
 }
 
-// Levels are the levels of rules, from the least.
+// Levels are the levels of rules, the least severe first.
 var Levels = []string{"informational", "low", "medium", "high", "critical"}
 
 var statuses = []string{"stable", "test", "experimental", "deprecated", "unsupported"}
 
-// A Rule is one rule of a Set. It is not changed once loaded.
+// A Rule is one rule of a Set. It does not change once it is loaded.
 type Rule struct {
 	Title string
-	// ID is the rule's id, "" if it has none; Name another text to refer to it by.
+	// ID is the rule's id, or "" if it has none. Name is another text by which it
+	// is referred to.
 	ID, Name       string
-	Status, Level  string // "" if not said
+	Status, Level  string // "" if not given
 	Description    string
 	Author         string
 	License        string
@@ -53,25 +54,25 @@ type Rule struct {
 	References     []string
 	Tags           []string
 	FalsePositives []string
-	Fields         []string // that an analyst should be shown
+	Fields         []string // fields to show to an analyst
 	Logsource      Logsource
 	// Correlation is nil for a rule about single events.
 	Correlation *Correlation
-	// Part says that matches are only material of correlations, and nothing to
-	// report by themselves.
+	// Part says that the rule's matches only feed correlations, and are not
+	// reported themselves.
 	Part bool
 	File string
 	Line int
 
 	cond   *expr
-	titled *node // where the title is
+	titled *node // where the title stands
 }
 
-// Ref returns what people call the rule: its name, else its title. Ids are for
-// programs.
+// Ref returns the name by which people refer to the rule: its name, or else its
+// title. Ids are for programs.
 func (r *Rule) Ref() string { return cmp.Or(r.Name, r.Title) }
 
-// Techniques returns the ids of ATT&CK techniques among the tags, as in T1567.002.
+// Techniques returns the ATT&CK technique ids among the tags, such as T1567.002.
 func (r *Rule) Techniques() []string {
 	var out []string
 	for _, tag := range r.Tags {
@@ -85,7 +86,7 @@ func (r *Rule) Techniques() []string {
 // A filterRule is a document that narrows other rules.
 type filterRule struct {
 	Rule
-	every bool // rules of the logsource
+	every bool // the filter applies to every rule of the logsource
 	refs  []node
 }
 
@@ -102,8 +103,8 @@ func parseRule(doc *node, o *Options) (*Rule, error) {
 	return r, err
 }
 
-// parseFilter reads a document whose condition the rules that it names must meet,
-// too.
+// parseFilter reads a document with a condition that the rules it names must also
+// meet.
 func parseFilter(doc *node, o *Options) (*filterRule, error) {
 	meta, err := parseMeta(doc)
 	if err != nil {
@@ -138,7 +139,7 @@ func parseFilter(doc *node, o *Options) (*filterRule, error) {
 	return f, err
 }
 
-// parseMeta reads what every document has.
+// parseMeta reads the keys that every document may have.
 func parseMeta(doc *node) (*Rule, error) {
 	r := &Rule{}
 	texts := []struct {
@@ -216,7 +217,8 @@ func parseLogsource(doc *node) (l Logsource, err error) {
 	return l, nil
 }
 
-// parseDetection reads searches and the condition over them, and returns it.
+// parseDetection reads the searches and the condition over them, and returns the
+// condition.
 func parseDetection(body *node, beside []string, o *Options) (*expr, error) {
 	if body == nil {
 		return nil, fmt.Errorf("detection is missing")
@@ -232,7 +234,7 @@ func parseDetection(body *node, beside []string, o *Options) (*expr, error) {
 		case key.text == "condition" || slices.Contains(beside, key.text):
 			continue
 		case key.text == "timeframe":
-			return nil, faultAt(key.at, "timeframe is of Sigma 1: write a correlation rule")
+			return nil, faultAt(key.at, "timeframe belongs to Sigma 1: write a correlation rule")
 		case key.text == "":
 			return nil, faultAt(key.at, "a search has no name")
 		}
@@ -268,8 +270,9 @@ func parseDetection(body *node, beside []string, o *Options) (*expr, error) {
 	return join(opOr, kids), nil
 }
 
-// parseSearch reads one search: a map, all of which must hold, or a list, one item
-// of which must; texts are looked for anywhere in the event.
+// parseSearch reads one search. It is a map whose items must all hold, or a list of
+// which one entry must hold. Texts in the list are looked for anywhere in the
+// event.
 func parseSearch(n *node, o *Options) (*expr, error) {
 	switch {
 	case n.kind == mapNode && len(n.keys) > 0:

@@ -1,63 +1,63 @@
 // Package sigma evaluates Sigma rules (https://sigmahq.io) over batches of the
 // canonical tables.
 //
-// Load reads rules, filters and correlations as the specification of Sigma 2 has
-// them and compiles what can be used; a Matcher finds the rows of a batch that rules
-// match; a Watch counts matches in windows of time. What the specification leaves
-// to the engine is so here:
+// Load reads rules, filters and correlations as the Sigma 2 specification defines
+// them, and compiles those that can be used. A Matcher finds the rows of a batch that
+// rules match. A Watch counts matches in windows of time. Where the specification
+// leaves a choice to the engine, this package decides:
 //
-//   - A column cannot tell "not said" from empty: there an empty text and null both
-//     hold, and exists does not. Fields kept aside (columnar.Batch.Field) can: an empty
-//     text is a field without text, null one that is absent or empty, exists one that
-//     is there.
-//   - A test of a field that an event does not have is false, and its negation true.
-//   - A number equals whatever text is that number: 16, 0x10, 16.0. A boolean is what
-//     logs write for it: true, T, yes, 1. In quotes, either is a text.
-//   - Fields are named without the blanks that they have in logs or rules. Of two names
-//     that are one so, the first counts.
-//   - A rule is asked of logs of its product and service, and of those whose origin is
-//     not known (columnar.Origin).
-//   - Keywords are looked for in every text column and in the field Message, which
+//   - A column cannot tell an absent field from an empty one: in a column, an empty
+//     text and null both match an empty value, and exists does not. Fields kept aside
+//     (columnar.Batch.Field) can tell: an empty text matches a field without text, null
+//     matches a field that is absent or empty, and exists matches a field that is there.
+//   - A test of a field that the event does not have is false, and its negation true.
+//   - A number equals every text of the same number: 16, 0x10, 16.0. A boolean equals
+//     what logs write for it: true, T, yes, 1. A quoted value is a text.
+//   - A field's name has no blanks, even if logs or rules write them. If two names of an
+//     event become equal by this, the first counts.
+//   - A rule applies to logs of its product and service, and to logs of unknown origin
+//     (columnar.Origin).
+//   - Keywords are looked for in every text column, and in the field Message, which
 //     Windows events, audit records and CloudTrail's calls have.
 //   - Regular expressions are Go's (RE2), searched for anywhere in the text.
-//   - Texts differ in case only if Unicode's simple folding keeps them apart.
-//   - N of a pattern, with N over 1, holds if at least N of the searches do.
-//   - The condition of a filter must hold, too: to suppress, it says not.
+//   - Texts are equal if they differ only in case, by Unicode's simple folding.
+//   - N of a pattern, with N over 1, holds if at least N of the searches hold.
+//   - The condition of a filter must hold, too: to suppress matches, it says not.
 //   - Windows of correlations slide: each ends at an event and reaches back by the
-//     timespan, both ends included. So a correlation cannot say that nothing happened:
-//     lt and eq: 0 are asked at events only. Rows of one time are ordered as the
-//     rules are, so temporal_ordered holds of them.
-//   - A match without a value of a group-by field is of no group; one without the
-//     field of value_… counts for the window, but is no value.
-//   - A correlation of correlations groups by fields that those group by, too, and
-//     takes each of them for one event, at the time at which it came true.
+//     timespan; both ends belong to it. So a correlation cannot tell that nothing
+//     happened: lt and eq: 0 are tested only at events. Rows of one time are taken in
+//     the order of the rules, so temporal_ordered holds for them.
+//   - A match without a value of a group-by field belongs to no group. A match without
+//     the field of value_… counts as an event of the window, but not as a value.
+//   - A correlation of correlations can only group by fields that those group by, too.
+//     Each firing of those is one event, at the time at which they came true.
 //
-// What the rules of SigmaHQ use, by a count over its 3,780 documents of August 2026,
-// and what of it is here:
+// The features that SigmaHQ's rules use, counted over its 3,780 documents of August
+// 2026, and which of them are supported:
 //
 //	modifiers    contains 4616, endswith 3437, all 1181, startswith 570, re 202,
 //	             windash 110, cidr 39, base64offset 9, fieldref 5, wide 2, base64 1:
-//	             all. expand 34: loads once Options.Placeholders says what for.
+//	             all. expand 34: loads if Options.Placeholders has the values.
 //	values       lists of maps 977, integers 125, keywords 107, null 96: all
-//	conditions   not 825, parentheses 104, 1 or all of a pattern 1641: all. None of
-//	             them aggregates, as Sigma 1 could.
-//	re           RE2 has no looking ahead or behind and no back-references, which the
-//	             specification leaves out, too. Another engine with RE2's limits reads
-//	             3,744 of 3,754 of the files, so a handful of rules may not load; none
-//	             of the 115 that the tests know. Note: an engine that backtracks would
-//	             need a bound on its steps, as attackers write what it reads.
-//	logsources   Every log source loads. Read are those of processes, connections,
-//	             DNS, proxies, web servers, cloud APIs, Zeek's dns, http, conn, ssl,
-//	             auditd, and all categories and services of Windows: see sources.
-//	             Others (other logs of Zeek, network devices, applications, other
-//	             services of Linux, macOS) are in the table event, which a mapping of
-//	             CSV or JSON lines can fill, and else blind.
-//	fields       By the name that they have in the log, or that of Sigma's taxonomies
-//	             for proxies and web servers: Windows events and audit records all,
-//	             CloudTrail by path, CSV and JSON lines by column and key; of requests
-//	             in Squid, Zeek and Suricata the URI, its query and extension, and the
-//	             referrer; in Zeek those with one value. Parquet and dnsmasq
-//	             have columns only.
+//	conditions   not 825, parentheses 104, 1 or all of a pattern 1641: all. No rule
+//	             aggregates, as Sigma 1 could.
+//	re           RE2 has no lookahead, lookbehind or back-references; the specification
+//	             leaves them out, too. Another engine with RE2's limits reads 3,744 of
+//	             the 3,754 files, so a handful of rules may not load. All 115 rules
+//	             in the tests do. Note: a backtracking engine would need a bound on
+//	             its steps, as attackers write the texts that it reads.
+//	logsources   Rules of every log source load. Events are read for processes,
+//	             connections, DNS, proxies, web servers, cloud APIs, Zeek's dns, http,
+//	             conn and ssl, auditd, and all categories and services of Windows: see
+//	             sources. Other log sources (other logs of Zeek, network devices,
+//	             applications, other services of Linux, macOS) are in the table event.
+//	             A mapping of CSV or JSON lines can fill it; without one they are blind.
+//	fields       By their name in the log, or in Sigma's taxonomies for proxies and
+//	             web servers. Windows events and audit records have all fields;
+//	             CloudTrail by path; CSV and JSON lines by column and key. Requests in
+//	             Squid, Zeek and Suricata have the URI, its query and extension, and
+//	             the referrer; Zeek also has the fields with one value. Parquet and
+//	             dnsmasq have columns only.
 package sigma
 
 import (
@@ -75,23 +75,23 @@ type File struct {
 	Text []byte
 }
 
-// Options say how rules are read.
+// Options say how rules are loaded.
 type Options struct {
-	// Placeholders has what %name% stands for where a rule says expand. A rule with one
-	// that is not here does not load.
+	// Placeholders has the values of %name% in rules with the modifier expand. A
+	// rule with a placeholder that is not here does not load.
 	Placeholders map[string][]string
-	// Keep, if set, is asked of every rule that loads, in their order, whether it is to
-	// be reported. The Set has those that are, and what the correlations among them are
-	// about as Part.
+	// Keep, if set, is called for every rule that loads, in order, and says whether
+	// the rule is to be reported. The Set has these rules, and as Part the rules
+	// that correlations among them refer to.
 	Keep func(*Rule) bool
 }
 
-// A Set is rules ready to match. It may be used concurrently.
+// A Set is a set of rules ready to match. Goroutines may share it.
 type Set struct {
 	// Rules are in the order of the files and of the documents in them.
 	Rules []*Rule
-	// Other are the files that hold YAML about other things than rules: none of their
-	// documents has a title or is a rule.
+	// Other names the files whose YAML is about something other than rules: no
+	// document in them has a title or is a rule.
 	Other []string
 
 	needs    [][]string           // see Needs
@@ -99,8 +99,9 @@ type Set struct {
 	plans    [columnar.NumTables]*plan
 }
 
-// Load reads rules. What cannot be used is left out and has an error, in the order of
-// the files; a correlation needs all that it refers to.
+// Load reads rules. What cannot be used is left out, and each has an error, in the
+// order of the files. A correlation loads only if everything that it refers to
+// does.
 func Load(files []File, o Options) (*Set, []*Error) {
 	l := &loader{byRef: map[string]*Rule{}, o: o}
 	var other []string
@@ -139,7 +140,7 @@ func Load(files []File, o Options) (*Set, []*Error) {
 	s := &Set{Rules: l.rules, Other: other}
 	s.compile()
 	for _, r := range s.Rules {
-		// Places in the files hold all their tokens.
+		// Tokens are linked: keeping one keeps all tokens of its file in memory.
 		r.titled = nil
 		if c := r.Correlation; c != nil {
 			c.refs, c.aliasAt, c.cond = nil, nil, nil
@@ -159,8 +160,9 @@ type loader struct {
 
 func (l *loader) fault(file string, err error) { l.faults = append(l.faults, errorIn(file, err)) }
 
-// meantAsRule reports whether a document is a rule, or what somebody takes for one.
-// Folders of rules hold other YAML, too: SigmaHQ's info.yml, settings of editors and builds.
+// meantAsRule reports whether a document is a rule, or is meant to be one. Folders
+// of rules hold other YAML, too: SigmaHQ's info.yml, settings of editors and
+// builds.
 func meantAsRule(doc node) bool {
 	return doc.kind != mapNode || slices.ContainsFunc([]string{"title", "detection", "correlation", "filter", "action"},
 		func(key string) bool { return doc.key(key) != nil })
@@ -173,7 +175,7 @@ func (l *loader) document(file string, doc *node) error {
 	has := func(key string) bool { return doc.key(key) != nil }
 	switch {
 	case has("action"):
-		return faultAt(doc.key("action").at, "action is of Sigma 1: each document must be whole")
+		return faultAt(doc.key("action").at, "action belongs to Sigma 1: each document must be whole")
 	case has("filter"):
 		f, err := parseFilter(doc, &l.o)
 		if err == nil {
@@ -238,10 +240,10 @@ func (l *loader) apply(f *filterRule) error {
 	return nil
 }
 
-// correlate resolves what correlations refer to, and drops those that refer to what
-// is not there, until none does.
+// correlate resolves the references of correlations. It drops a correlation with a
+// reference that cannot be resolved, and repeats until all can.
 func (l *loader) correlate() {
-	for known := false; ; known = true { // what later ones are about, that is
+	for known := false; ; known = true { // of correlations further on
 		var keep []*Rule
 		for _, r := range l.rules {
 			if r.Correlation != nil {
@@ -260,7 +262,7 @@ func (l *loader) correlate() {
 		}
 		l.rules = keep
 	}
-	alone := map[*Rule]bool{} // reported for its own sake, too
+	alone := map[*Rule]bool{} // reported on their own, too
 	for _, r := range l.rules {
 		if c := r.Correlation; c != nil {
 			for _, of := range c.Rules {
@@ -276,7 +278,7 @@ func (l *loader) correlate() {
 	}
 }
 
-// keep leaves the rules that Options.Keep wants, and what they are about.
+// keep keeps the rules that Options.Keep wants, and the rules that these refer to.
 func (l *loader) keep() {
 	wanted, about := map[*Rule]bool{}, map[*Rule]bool{}
 	var walk func(r *Rule)
@@ -299,7 +301,7 @@ func (l *loader) keep() {
 	}
 }
 
-// Want returns what the rules read of events.
+// Want returns the tables, columns and fields that the rules read.
 func (s *Set) Want() (w columnar.Wanted) {
 	for _, p := range s.plans {
 		if p == nil {
@@ -329,7 +331,8 @@ func (s *Set) Want() (w columnar.Wanted) {
 	return w
 }
 
-// Tables returns the tables that a rule reads; of a correlation, those of its rules.
+// Tables returns the tables that a rule reads. A correlation reads the tables of
+// its rules.
 func (r *Rule) Tables() []*columnar.Table {
 	if r.Correlation == nil {
 		return sourceOf(r.Logsource).tables
@@ -345,7 +348,7 @@ func (r *Rule) Tables() []*columnar.Table {
 	return out
 }
 
-// Kept returns the fields, on a table, that a rule reads but no column holds, sorted.
+// Kept returns the fields of a table that a rule reads and no column holds, sorted.
 func (r *Rule) Kept(t *columnar.Table) []string {
 	fields := map[string]bool{}
 	for _, name := range r.reads() {
@@ -366,7 +369,8 @@ func (r *Rule) Columns(t *columnar.Table) (cols columnar.Cols) {
 	return cols
 }
 
-// reads returns the fields that a rule's own condition names; Message for keywords.
+// reads returns the fields that a rule's own condition names, and Message for
+// keywords.
 func (r *Rule) reads() []string {
 	var out []string
 	var walk func(e *expr)

@@ -15,8 +15,9 @@ var update = flag.Bool("update", false, "rewrite the errors of testdata/*.txtar"
 
 var testOptions = Options{Placeholders: map[string][]string{"servers": {"srv-*", "dc?"}, "nets": {"10.1.0.0/16", "10.2.0.0/16"}}}
 
-// A case file has rules in files x.yml, cases about them in x_test.yml, and in errors
-// what does not load and why. Its first line says what would be wrong if it failed.
+// A case file has rules in files x.yml and cases about them in x_test.yml; the file
+// errors lists what does not load and why. Its first line says what would be wrong
+// if it failed.
 func TestCases(t *testing.T) {
 	names, err := filepath.Glob("testdata/*.txtar")
 	if err != nil || len(names) == 0 {
@@ -79,8 +80,8 @@ func runCases(t *testing.T, name string) {
 	}
 }
 
-// If this fails, a rule that comes with outflow does not load, lacks what a reader
-// needs, or a case of its own fails.
+// If this fails, a bundled rule does not load, lacks what a reader needs, or fails
+// one of its own cases.
 func TestBundled(t *testing.T) {
 	rules, cases := Bundled()
 	for _, r := range tryBundled(t, rules, cases) {
@@ -90,7 +91,7 @@ func TestBundled(t *testing.T) {
 	}
 }
 
-// If this fails, profile seed does not match what the document's own code does.
+// If this fails, profile seed does not match what the document's own code matches.
 func TestSeed(t *testing.T) {
 	rules, cases := Seed()
 	for _, r := range tryBundled(t, rules, cases) {
@@ -103,7 +104,7 @@ func TestSeed(t *testing.T) {
 	}
 }
 
-// tryBundled runs cases about rules, and returns the rules.
+// tryBundled runs the cases about rules, and returns the rules.
 func tryBundled(t *testing.T, rules, cases []File) []*Rule {
 	set, errs := Load(rules, Options{})
 	for _, err := range errs {
@@ -134,7 +135,8 @@ func tryBundled(t *testing.T, rules, cases []File) []*Rule {
 	return set.Rules
 }
 
-// If this fails, events are read that no rule can match, or those that one can are not.
+// If this fails, the reader reads events that no rule can match, or skips events
+// that one can.
 func TestWantedEvents(t *testing.T) {
 	for rule, want := range map[string]string{
 		"{category: registry_set, product: windows}|{s: {TargetObject: x}, condition: s}":                 "{windows Microsoft-Windows-Sysmon/Operational 13} {windows Linux-Sysmon/Operational 13}",

@@ -12,24 +12,25 @@ import (
 	"github.com/goccy/go-yaml/token"
 )
 
-// What one file of rules may hold; a rule takes some kB. Without bounds, one file could
-// take hours: the parser takes quadratic time for what is nested deep or has very many
-// parts, and aliases of aliases double what they name.
+// Limits of one file of rules; a rule takes a few kB. Without limits, one file
+// could take hours: the parser's time is quadratic in the depth and the number of
+// parts, and an alias of aliases doubles what it names with each layer.
 const (
 	maxFile  = 512 << 10 // bytes
 	maxDepth = 64        // lists in lists
-	maxNodes = 1 << 17   // values, aliases replaced by what they name
-	maxKeys  = 1 << 12   // of one map
+	maxNodes = 1 << 17   // values, with aliases replaced by what they name
+	maxKeys  = 1 << 12   // in one map
 )
 
 // An Error says why a document, or a part of one, cannot be used.
 type Error struct {
 	File         string
-	Line, Column int // from 1; 0 if the whole file is meant
+	Line, Column int // from 1; 0 if the error is about the whole file
 	Msg          string
-	// Source shows the lines around the place and marks it; it may be "".
+	// Source shows the lines around the place, and marks it. It may be "".
 	Source string
-	// Placeholder is what Options.Placeholders lacks, if that is why.
+	// Placeholder is the placeholder that Options.Placeholders lacks, if that is
+	// the error.
 	Placeholder string
 }
 
@@ -61,7 +62,7 @@ func faultAt(at *token.Token, format string, args ...any) error {
 	return &yaml.SyntaxError{Message: fmt.Sprintf(format, args...), Token: at}
 }
 
-// errorIn makes an Error of what went wrong in a file.
+// errorIn makes an Error in a file from err.
 func errorIn(file string, err error) *Error {
 	out := &Error{File: file, Msg: err.Error()}
 	var u *unset
@@ -96,10 +97,10 @@ const (
 
 var kindNames = [...]string{"null", "a boolean", "a number", "a text", "a list", "a map"}
 
-// A node is a value of a YAML document, with the place that it is written at.
+// A node is a value of a YAML document, and the place where it is written.
 type node struct {
 	kind  nodeKind
-	text  string // of a scalar, as it is written but for quotes
+	text  string // of a scalar, as it is written but without quotes
 	value any    // of a boolean or a number: bool, int64, uint64 or float64
 	keys  []node // of a map
 	items []node // of a list or a map
@@ -121,19 +122,18 @@ func (n *node) key(name string) *node {
 // scalar reports whether n is a single value.
 func (n *node) scalar() bool { return n.kind < listNode }
 
-// documents parses the documents of a YAML file, leaving out empty ones.
+// documents parses the documents of a YAML file, and leaves out empty ones.
 func documents(text []byte) (docs []node, err error) {
 	if len(text) > maxFile {
 		return nil, fmt.Errorf("the file has %d bytes: want at most %d", len(text), maxFile)
 	}
 	defer func() {
-		// Note: a panic of the parser is a fault of the file, as far as its reader is
-		// concerned.
+		// Note: a panic of the parser is reported as a fault of the file.
 		if r := recover(); r != nil {
 			docs, err = nil, fmt.Errorf("the YAML parser cannot read this: %v", r)
 		}
 	}()
-	tokens := lexer.Tokenize(strings.TrimPrefix(string(text), "\ufeff")) // which some editors write first
+	tokens := lexer.Tokenize(strings.TrimPrefix(string(text), "\ufeff")) // some editors write a byte order mark first
 	if err := checkDepth(tokens); err != nil {
 		return nil, err
 	}
@@ -157,7 +157,7 @@ func documents(text []byte) (docs []node, err error) {
 	return docs, nil
 }
 
-// checkDepth refuses lists and maps nested deeper than maxDepth.
+// checkDepth refuses lists and maps that are nested deeper than maxDepth.
 func checkDepth(tokens token.Tokens) error {
 	flow, line, dashes := 0, 0, 0
 	for _, t := range tokens {
@@ -180,7 +180,7 @@ func checkDepth(tokens token.Tokens) error {
 	return nil
 }
 
-// A resolver replaces aliases by what they name.
+// A resolver replaces each alias by the value that it names.
 type resolver struct {
 	anchors map[string]ast.Node
 	nodes   int
@@ -238,7 +238,7 @@ func (r *resolver) resolve(n ast.Node) (node, error) {
 	case *ast.MappingValueNode:
 		return r.mapping([]*ast.MappingValueNode{n}, n.Key.GetToken())
 	}
-	return node{}, faultAt(at, "this kind of YAML is not for rules")
+	return node{}, faultAt(at, "rules cannot use this kind of YAML")
 }
 
 func (r *resolver) mapping(values []*ast.MappingValueNode, at *token.Token) (node, error) {
@@ -253,7 +253,7 @@ func (r *resolver) mapping(values []*ast.MappingValueNode, at *token.Token) (nod
 		}
 		if v.Key.IsMergeKey() {
 			if value.kind != mapNode {
-				return node{}, faultAt(v.Key.GetToken(), "<< wants a map, this is %v", &value)
+				return node{}, faultAt(v.Key.GetToken(), "<< needs a map, this is %v", &value)
 			}
 			for i := range value.keys {
 				if out.key(value.keys[i].text) == nil {
@@ -274,7 +274,7 @@ func (r *resolver) mapping(values []*ast.MappingValueNode, at *token.Token) (nod
 			return node{}, faultAt(key.at, "a key must be a text")
 		}
 		if out.key(key.text) != nil {
-			return node{}, faultAt(key.at, "key %q is there twice", key.text)
+			return node{}, faultAt(key.at, "key %q appears twice", key.text)
 		}
 		out.keys, out.items = append(out.keys, key), append(out.items, value)
 	}

@@ -9,23 +9,26 @@ import (
 	"outflow/stats/dnsmodel"
 )
 
-// prevalence is the share of exfiltration among queries at which probabilities are
-// calibrated: that of the ISP's names, and of the target for precision.
+// prevalence is the share of exfiltration among queries for which probabilities are
+// calibrated: the share in the ISP's names, and the one that the precision target
+// assumes.
 const prevalence = 0.005
 
-// caution is how much more benign queries count than they are: each half has classes
-// that the other has not, and a curve of one half gave the queries of the other up to
-// three times the odds that they had. With it they are about as likely as is said
-// where that is a third to a half, and likelier above: see the card.
+// caution is the factor by which benign queries count more than they should. Each
+// half of the data has classes that the other lacks, and a curve from one half gave
+// queries of the other up to three times their true odds. With this factor, queries
+// with a probability of a third to a half are exfiltration about that often, and
+// above that more often: see the card.
 const caution = 3
 
-// A judgement is what a model said of a query that it was not trained on.
+// A judgement is the output of a model for a query that it was not trained on.
 type judgement struct {
 	*query
 	logit float64
 }
 
-// judgeFolds returns what models of the other fold say of all queries.
+// judgeFolds returns, for all queries, the output of a model trained on the other
+// fold.
 func (c *corpus) judgeFolds(blank func(*dnsmodel.Input)) []judgement {
 	var parts [folds][]judgement
 	together(folds, func(f int) {
@@ -35,8 +38,8 @@ func (c *corpus) judgeFolds(blank func(*dnsmodel.Input)) []judgement {
 	return slices.Concat(parts[:]...)
 }
 
-// together calls f with 0 to n−1, all at the same time: what one trains does not
-// depend on another.
+// together calls f with 0 to n−1 at the same time. The calls do not depend on each
+// other.
 func together(n int, f func(i int)) {
 	var all sync.WaitGroup
 	for i := range n {
@@ -57,10 +60,9 @@ func judge(m *dnsmodel.Model, queries []query, in func(*query) bool, blank func(
 	return all
 }
 
-// weights returns what judgements count for, so that tunnels are prevalence of all
-// and each tool counts the same. Look-ups that carry hashes do not count: whether
-// one is innocent only its domain tells, which the model does not know and the
-// detection labels.
+// weights returns the weights of judgements: tunnels weigh prevalence in total, and
+// each tool the same. Look-ups that carry hashes weigh 0: only the domain tells
+// whether one is innocent, which the model does not know and the detection labels.
 func weights(judged []judgement) func(*judgement) float64 {
 	tools := map[string]int{}
 	benign := 0
@@ -85,16 +87,16 @@ func weights(judged []judgement) func(*judgement) float64 {
 	}
 }
 
-// A step of a calibration is a range of logits that count the same.
+// A step of a calibration is a range of logits that get the same probability.
 type step struct{ logits, yes, no float64 }
 
 func (s step) share() float64 { return s.yes / (s.yes + s.no) }
 
-// curvePoints is how many points a curve has at most; its file allows 255.
+// curvePoints is the largest number of points of a curve; its file allows 255.
 const curvePoints = 24
 
-// calibrate returns the curve by isotonic regression (pool adjacent violators)
-// over ranges of logits with as many of the labelled each.
+// calibrate returns the curve by isotonic regression (pool adjacent violators) over
+// ranges of logits. Tunnels have the same weight in each range.
 func calibrate(judged []judgement, in func(*judgement) bool) []dnsmodel.Point {
 	weigh := weights(judged)
 	order := make([]*judgement, 0, len(judged))
@@ -133,7 +135,7 @@ func calibrate(judged []judgement, in func(*judgement) bool) []dnsmodel.Point {
 		}
 		s = step{}
 	}
-	// Half a query on either side keeps the ends finite.
+	// Half a query is added on either side to keep the ends finite.
 	half := 0.5 * (1 - prevalence) / float64(len(order))
 	curve := make([]dnsmodel.Point, 0, len(steps))
 	for _, s := range steps {
@@ -143,5 +145,5 @@ func calibrate(judged []judgement, in func(*judgement) bool) []dnsmodel.Point {
 	return curve
 }
 
-// grid rounds to what no machine's logarithm is off by.
+// grid rounds away the differences between machines' logarithms.
 func grid(v float64) float64 { return math.Round(v*1e6) / 1e6 }

@@ -21,17 +21,18 @@ import (
 // A query is a line of a log.
 type query struct {
 	at       int64  // µs UTC
-	of       string // source and registered domain: queries of one are each other's history
-	name     string // what stands before the registered domain
+	of       string // source and registered domain: queries with the same are each other's history
+	name     string // the part before the registered domain
 	domain   string // registered
-	set      string // which data it is of
-	tool     string // of a tunnel, or the class of another query
-	fold     int    // 0 or 1: queries of one domain (in ziza: one name) are in one
+	set      string // the data set that it comes from
+	tool     string // the tool of a tunnel, or the class of another query
+	fold     int    // 0 or 1: queries of one domain (in ziza: of one name) are in the same fold
 	rare, nx bool
 	label    bool
 }
 
-// folds is how many parts the data is cut into to judge what was not trained on.
+// folds is the number of parts of the data: each is evaluated by a model that was
+// not trained on it.
 const folds = 2
 
 func foldOf(text string) int {
@@ -40,7 +41,7 @@ func foldOf(text string) int {
 	return int(h.Sum64() >> 20 % folds)
 }
 
-// rareType tells whether few clients ask for records of a type, as dns_pair does.
+// rareType reports whether few clients ask for records of a type, as in dns_pair.
 func rareType(t string) bool {
 	switch t {
 	case "TXT", "NULL", "KEY", "MX", "CNAME", "SRV", "PRIVATE":
@@ -54,7 +55,7 @@ var typeNames = map[string]string{
 	"65399": "PRIVATE",
 }
 
-// A reader cuts names.
+// A reader reads data files and cuts the names in them.
 type reader struct {
 	domains columnar.Domains
 	dir     string // third-party data
@@ -87,7 +88,7 @@ func open(path string) (io.ReadCloser, error) {
 	}{z, f}, nil
 }
 
-// lines calls each with the lines of a file.
+// lines calls each for every line of a file.
 func lines(path string, each func(line string) error) error {
 	f, err := open(path)
 	if err != nil {
@@ -104,8 +105,8 @@ func lines(path string, each func(line string) error) error {
 	return s.Err()
 }
 
-// own reads made and captured traffic: time_us, src, query, qtype, label, tool,
-// config, domain, resolver, set.
+// own reads generated and captured traffic: time_us, src, query, qtype, label,
+// tool, config, domain, resolver, set.
 func (r *reader) own(path string) (all []query, err error) {
 	err = lines(path, func(line string) error {
 		f := strings.Split(line, "\t")
@@ -120,10 +121,10 @@ func (r *reader) own(path string) (all []query, err error) {
 			return err
 		}
 		if strings.HasPrefix(f[2], "<") {
-			return nil // dnsmasq does not say what it cannot print
+			return nil // dnsmasq leaves out names that it cannot print
 		}
 		q := query{at: at, rare: rareType(f[3]), label: f[4] == "1", tool: strings.Clone(f[5]), set: strings.Clone(f[9])}
-		// A resolver's view of a run and another's are two sources.
+		// The views of two resolvers of one run are two sources.
 		r.cut(&q, f[1]+"|"+f[8], f[2])
 		all = append(all, q)
 		return nil
@@ -131,8 +132,8 @@ func (r *reader) own(path string) (all []query, err error) {
 	return all, err
 }
 
-// ziza reads names of an ISP's resolver, which have no time and no source: each is
-// alone.
+// ziza reads names from an ISP's resolver. They have no time and no source, so each
+// is alone.
 func (r *reader) ziza() (all []query, err error) {
 	path := filepath.Join(r.dir, "dns-names-isp-ziza", "val_100k.csv.gz")
 	f, err := open(path)
@@ -152,8 +153,8 @@ func (r *reader) ziza() (all []query, err error) {
 	return all, nil
 }
 
-// pcap reads packets made from a capture: what is asked for a domain with one of
-// the suffixes is a tunnel.
+// pcap reads packets extracted from a capture. A query for a domain with one of the
+// suffixes in tunnel is a tunnel's.
 func (r *reader) pcap(folder, file, set string, tunnel ...string) (all []query, err error) {
 	type asked struct{ id, name string }
 	open := map[asked]int{}
@@ -190,7 +191,7 @@ func (r *reader) pcap(folder, file, set string, tunnel ...string) (all []query, 
 	return all, err
 }
 
-// unescape undoes \DDD and \. of RFC 1035.
+// unescape undoes the escapes \DDD and \. of RFC 1035.
 func unescape(s string) string {
 	var b []byte
 	for i := 0; i < len(s); i++ {
@@ -209,7 +210,7 @@ func unescape(s string) string {
 	return string(b)
 }
 
-// pihole reads a home's log of dnsmasq.
+// pihole reads the dnsmasq log of a home.
 func (r *reader) pihole() (all []query, err error) {
 	err = lines(filepath.Join(r.dir, "dnsmasq-pihole", "pihole.0236.log"), func(line string) error {
 		f := strings.Fields(line)
@@ -228,7 +229,7 @@ func (r *reader) pihole() (all []query, err error) {
 	return all, err
 }
 
-// netrack reads names without time: a second lies between one and the next.
+// netrack reads names that have no time: they are set a second apart.
 func (r *reader) netrack() (all []query, err error) {
 	err = lines(filepath.Join(r.dir, "dns-names-netrack", "netrack_mixed_validate.csv.gz"), func(line string) error {
 		label, name, _ := strings.Cut(line, ",")
@@ -240,7 +241,7 @@ func (r *reader) netrack() (all []query, err error) {
 	return all, err
 }
 
-// zeek reads dns.log in the TSV form.
+// zeek reads dns.log in its TSV form.
 func (r *reader) zeek(path string) (all []query, err error) {
 	var at, src, name, kind, rcode int
 	err = lines(filepath.Join(r.dir, path), func(line string) error {
@@ -264,8 +265,8 @@ func (r *reader) zeek(path string) (all []query, err error) {
 	return all, err
 }
 
-// words returns the labels of popular domains, which the language model learns
-// how names are spelled from.
+// words returns the labels of popular domains. The language model learns from them
+// how names are spelled.
 func (r *reader) words() (all []string, err error) {
 	err = lines(filepath.Join(r.dir, "domain-lists", "alexa_100k.csv.gz"), func(line string) error {
 		_, domain, _ := strings.Cut(line, ",")
@@ -276,8 +277,8 @@ func (r *reader) words() (all []string, err error) {
 	return all, err
 }
 
-// inOrder sorts queries into histories: by source and domain, then time, then name,
-// and what is left so that the order of files is of no matter.
+// inOrder sorts queries into histories: by source and domain, then by time, then by
+// name. The remaining fields make the order independent of the order of files.
 func inOrder(all []query) {
 	slices.SortStableFunc(all, func(a, b query) int {
 		return cmp.Or(cmp.Compare(a.of, b.of), cmp.Compare(a.at, b.at), cmp.Compare(a.name, b.name),

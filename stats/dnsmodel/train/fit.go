@@ -7,7 +7,7 @@ import (
 	"outflow/stats/dnsmodel"
 )
 
-// A sample is what the network learns from.
+// A sample is one example that the network learns from.
 type sample struct {
 	q      *query
 	x      dnsmodel.Input
@@ -18,15 +18,15 @@ type sample struct {
 const inputs = len(dnsmodel.Input{})
 const units = dnsmodel.HiddenUnits
 
-// A perceptron is the network while it is trained, on inputs that are scaled to
-// mean 0 and deviation 1. All arithmetic is rounded at each step (float64 around
-// products): every machine learns the same.
+// A perceptron is the network during training. Its inputs are scaled to mean 0 and
+// deviation 1. Arithmetic is rounded at each step (float64 around products), so
+// that every machine learns the same.
 type perceptron struct {
 	mean, scale [inputs]float64
 	p           params
 }
 
-// params are all that is learned, in one array so that Adam is one loop.
+// params has all learned parameters, in one array so that Adam is one loop.
 type params [units*inputs + units + units + 1]float64
 
 const (
@@ -35,11 +35,11 @@ const (
 	lastAt = outAt + units
 )
 
-// How it is trained. Each was tried at half and double, see the card.
+// The settings of the training. Each was tried at half and at double, see the card.
 const (
 	batch = 64
-	rate  = 2e-3 // Adam's, falling to nothing by a cosine
-	decay = 0.03 // of weights, times the rate, a step
+	rate  = 2e-3 // Adam's, falling to 0 along a cosine
+	decay = 0.03 // of weights, per step, times the rate
 )
 
 // fit trains by Adam (Kingma and Ba 2015) on the cross-entropy.
@@ -70,7 +70,7 @@ func fit(samples []sample, epochs int) *perceptron {
 			}
 			step++
 			b1, b2 = float64(b1*0.9), float64(b2*0.999)
-			// A cosine from 1 to 0 by its third-order polynomial: math.Cos may
+			// A cosine from 1 to 0 by a polynomial of third order: math.Cos may
 			// differ between machines.
 			left := 1 - float64(step)/float64(steps)
 			now := float64(rate * float64(float64(left*left)*(3-float64(2*left))))
@@ -114,7 +114,7 @@ func (n *perceptron) learn(s *sample, grad *params) {
 	z := n.p[lastAt]
 	for j := range h {
 		w := (*[inputs]float64)(n.p[j*inputs:])
-		// Four sums, as one would wait for each addition.
+		// Four sums, because one sum would wait for each addition.
 		a, b, c, d := n.p[biasAt+j], 0.0, 0.0, 0.0
 		for k := 0; k < inputs; k += 4 {
 			a += float64(x[k] * w[k])
@@ -148,7 +148,7 @@ func (n *perceptron) learn(s *sample, grad *params) {
 	}
 }
 
-// model returns the network in whole numbers, not yet calibrated.
+// model returns the network with integer weights, not yet calibrated.
 func (n *perceptron) model(surprise *dnsmodel.Surprise) *dnsmodel.Model {
 	m := &dnsmodel.Model{Surprise: *surprise, Bias: round(n.p[lastAt]), Curve: []dnsmodel.Point{{X: -30, Y: -30}, {X: 30, Y: 30}}}
 	for j := range m.Units {

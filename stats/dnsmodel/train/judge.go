@@ -6,13 +6,13 @@ import (
 	"slices"
 )
 
-// A scored query is one whose label is known.
+// A scored is the score of a query, with its label.
 type scored struct {
 	p     float64
 	label bool
 }
 
-// A ranking orders scored queries, highest first, to read figures off.
+// A ranking has scored queries, highest first, from which figures are computed.
 type ranking struct {
 	scores   []scored
 	positive int
@@ -32,8 +32,8 @@ func rank(scores []scored) *ranking {
 	return r
 }
 
-// steps calls each at the end of every run of equal scores with the true and false
-// positives down to it.
+// steps calls each at the end of every run of equal scores, with the true and false
+// positives up to there.
 func (r *ranking) steps(each func(p float64, tp, fp int)) {
 	tp, fp := 0, 0
 	for i, s := range r.scores {
@@ -48,7 +48,8 @@ func (r *ranking) steps(each func(p float64, tp, fp int)) {
 	}
 }
 
-// averagePrecision is Σ (Rₙ − Rₙ₋₁) Pₙ over the thresholds, as in scikit-learn.
+// averagePrecision returns Σ (Rₙ − Rₙ₋₁) Pₙ over the thresholds, as in
+// scikit-learn.
 func (r *ranking) averagePrecision() float64 {
 	sum, before := 0.0, 0
 	r.steps(func(_ float64, tp, fp int) {
@@ -58,8 +59,8 @@ func (r *ranking) averagePrecision() float64 {
 	return sum / float64(r.positive)
 }
 
-// found returns how many positives have scores at which at most fpr of the
-// negatives are flagged, and the lowest such score.
+// found returns the lowest score at which at most a share fpr of the negatives is
+// flagged, and the number of positives flagged there.
 func (r *ranking) found(fpr float64) (tp int, threshold float64) {
 	threshold = math.Inf(1)
 	r.steps(func(p float64, t, f int) {
@@ -70,7 +71,8 @@ func (r *ranking) found(fpr float64) (tp int, threshold float64) {
 	return tp, threshold
 }
 
-// at returns the positives and negatives with a score of at least threshold.
+// at returns the numbers of positives and negatives with a score of at least
+// threshold.
 func (r *ranking) at(threshold float64) (tp, fp int) {
 	for _, s := range r.scores {
 		if s.p >= threshold {

@@ -8,9 +8,9 @@ import (
 	"outflow/stats/dnsmodel"
 )
 
-// If this fails, the card's figures are wrong. By hand: precision 1 at the first
-// positive, 2/3 at the second; Wilson's interval of 8 of 10 is R's prop.test without
-// correction.
+// If this fails, the card's figures are wrong. By hand: precision is 1 at the first
+// positive and 2/3 at the second. Wilson's interval of 8 of 10 is that of R's
+// prop.test without correction.
 func TestFigures(t *testing.T) {
 	r := rank([]scored{{0.7, true}, {0.9, true}, {0.8, false}, {0.1, false}})
 	if got, want := r.averagePrecision(), (1+2.0/3)/2; math.Abs(got-want) > 1e-12 {
@@ -32,7 +32,7 @@ func TestFigures(t *testing.T) {
 	}
 }
 
-// If this fails, names of captures are not those that were asked.
+// If this fails, names from captures differ from the names that were asked for.
 func TestUnescape(t *testing.T) {
 	for in, want := range map[string]string{`a\046b`: "a.b", `\255\`: "\xff\\", `x\.y`: "x.y", `plain`: "plain", `\9`: "9"} {
 		if got := unescape(in); got != want {
@@ -41,8 +41,8 @@ func TestUnescape(t *testing.T) {
 	}
 }
 
-// If this fails, training is not the same twice, does not learn, or what is written
-// is not what was learned.
+// If this fails, training twice gives two results, does not learn, or the written
+// model is not the learned one.
 func TestFit(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	yes, no := &query{label: true}, &query{}

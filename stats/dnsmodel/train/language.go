@@ -6,17 +6,17 @@ import (
 	"outflow/stats/dnsmodel"
 )
 
-// symbols is how many values a symbol of the language model has room for.
+// symbols is the number of values that fit in a symbol of the language model.
 const symbols = 32
 
-// A language counts what stands behind what in benign names.
+// A language counts sequences of symbols in benign names.
 type language struct {
 	three [symbols * symbols * symbols]float64
 	two   [symbols * symbols]float64
 	one   [symbols]float64
 }
 
-// add counts a name, weight times.
+// add counts a name with a weight.
 func (l *language) add(name string, weight float64) {
 	a, b := 0, 0
 	for i := 0; i <= len(name); i++ {
@@ -31,12 +31,12 @@ func (l *language) add(name string, weight float64) {
 	}
 }
 
-// belief is how many observations the shorter context counts for.
+// belief is the number of observations that the shorter context counts for.
 const belief = 20
 
-// surprise returns the model: each context's frequencies, mixed with those of the
-// context one symbol shorter (Jelinek and Mercer 1980, with the weight of Witten
-// and Bell's kind: the more was seen, the less the shorter context counts).
+// surprise returns the model. The frequencies of each context are mixed with those
+// of the context one symbol shorter (Jelinek and Mercer 1980). The weight follows
+// Witten and Bell: the more observations, the less the shorter context counts.
 func (l *language) surprise() *dnsmodel.Surprise {
 	var s dnsmodel.Surprise
 	total := 0.0

@@ -15,9 +15,9 @@ import (
 
 func main() {
 	data := flag.String("data", "", "folder with the third-party data")
-	traffic := flag.String("traffic", "", "folder with the made and captured traffic, *.tsv.gz: see fixtures/tunnels")
+	traffic := flag.String("traffic", "", "folder with the generated and captured traffic, *.tsv.gz: see fixtures/tunnels")
 	dir := flag.String("out", "stats/dnsmodel", "folder where model.bin and, with -evaluate, card.md are written")
-	evaluate := flag.Bool("evaluate", false, "judge, and write the card's tables; trains some twenty models more")
+	evaluate := flag.Bool("evaluate", false, "evaluate the model and write the card's tables; trains some twenty more models")
 	flag.Parse()
 	if err := run(*data, *traffic, *dir, *evaluate); err != nil {
 		fmt.Fprintln(os.Stderr, "train:", err)
@@ -28,7 +28,7 @@ func main() {
 func run(data, traffic, dir string, evaluate bool) error {
 	for _, folder := range []struct{ path, needs string }{{data, "domain-lists, dns-names-isp-ziza and dns-benign-pcap"}, {traffic, "made and captured traffic, *.tsv.gz"}} {
 		if s, err := os.Stat(folder.path); err != nil || !s.IsDir() {
-			return fmt.Errorf("%q is no folder: it must hold %s", folder.path, folder.needs)
+			return fmt.Errorf("%q is not a folder: it must hold %s", folder.path, folder.needs)
 		}
 	}
 	c, err := load(data, traffic)
@@ -59,11 +59,12 @@ func run(data, traffic, dir string, evaluate bool) error {
 	return writeTables(filepath.Join(dir, "card.md"), tables)
 }
 
-// A corpus is all that is trained on or judged by folds, in the order of histories.
+// A corpus is the data for training and for evaluation by folds, in the order of
+// histories.
 type corpus struct {
 	words   []string
 	queries []query
-	sums    []string // of the files of the made and captured traffic
+	sums    []string // of the files of generated and captured traffic
 }
 
 func load(data, traffic string) (*corpus, error) {
@@ -75,7 +76,7 @@ func load(data, traffic string) (*corpus, error) {
 	}
 	names, err := filepath.Glob(filepath.Join(traffic, "*.tsv.gz"))
 	if err != nil || len(names) == 0 {
-		return nil, fmt.Errorf("%s: no made or captured traffic, *.tsv.gz (%v)", traffic, err)
+		return nil, fmt.Errorf("%s: no generated or captured traffic, *.tsv.gz (%v)", traffic, err)
 	}
 	for _, name := range names {
 		b, err := os.ReadFile(name)
@@ -104,8 +105,9 @@ func load(data, traffic string) (*corpus, error) {
 	return c, nil
 }
 
-// language learns from the words and the benign names of an ISP that are in. A name
-// of the ISP counts for three words, as there are fewer and they are what is judged.
+// language learns from the words, and from the benign names of the ISP for which in
+// is true. A name of the ISP counts for three words, because there are fewer names
+// and the evaluation is about names.
 func (c *corpus) language(in func(*query) bool) *dnsmodel.Surprise {
 	var l language
 	for _, w := range c.words {
@@ -122,7 +124,8 @@ func (c *corpus) language(in func(*query) bool) *dnsmodel.Surprise {
 	return l.surprise()
 }
 
-// each calls f with every query that is in, its features and its history.
+// each calls f with every query for which in is true: the number of queries of its
+// source and domain, its history and its features.
 func each(queries []query, surprise *dnsmodel.Surprise, in func(*query) bool, f func(q *query, events int, h *dnsmodel.History, v *dnsmodel.Features)) {
 	x := dnsmodel.Extractor{Surprise: surprise}
 	for from := 0; from < len(queries); {
@@ -144,8 +147,9 @@ func each(queries []query, surprise *dnsmodel.Surprise, in func(*query) bool, f 
 	}
 }
 
-// usual returns the middle benign query: each input's median over names of the ISP
-// and, for what tells of the past, over ten queries for www.
+// usual returns the input of a typical benign query: the median of each input over
+// the names of the ISP. The inputs about the past have the median over names asked
+// ten times for www.
 func usual(c *corpus, surprise *dnsmodel.Surprise) dnsmodel.Input {
 	var counts [inputs][256]int
 	n := 0

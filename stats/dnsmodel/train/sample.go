@@ -8,27 +8,28 @@ import (
 	"outflow/stats/dnsmodel"
 )
 
-// A plan says how a model differs from the one that is shipped.
+// A plan says how a model differs from the shipped one.
 type plan struct {
 	quick bool                  // trained for fewer epochs
-	blank func(*dnsmodel.Input) // inputs that are taken away
+	blank func(*dnsmodel.Input) // clears inputs
 }
 
-// omitted tells whether a query is of a class that carries something new out with each
-// name, as a tunnel does: it is no example of a benign one. Whether it is innocent only
-// its domain tells, which the model does not know and the detection labels.
+// omitted reports whether a query's class carries something new out with each name,
+// as a tunnel does. Such a query is no example of a benign one: only the domain
+// tells whether it is innocent, which the model does not know and the detection
+// labels.
 func omitted(q *query) bool {
 	return lookUp(q) && q.tool != "reverse" && q.tool != "service_names"
 }
 
-// Epochs: more bring nothing on unseen domains, fewer cost some.
+// More epochs bring nothing on unseen domains; fewer cost some.
 const (
 	epochs      = 6
 	quickEpochs = 2
 )
 
-// slowed is the share of tunnels' queries that are learned from once more as if they
-// came as seldom as one of slowest, in seconds.
+// slowed is the share of tunnel queries that are learned once more with a slower
+// history: its events are as many seconds apart as one of slowest says.
 const slowed = 0.5
 
 var slowest = [...]int64{10, 20, 40, 80, 160, 320, 640, 1280}
@@ -49,9 +50,9 @@ func (c *corpus) train(in func(*query) bool, p plan) *dnsmodel.Model {
 	return fit(s, n).model(surprise)
 }
 
-// samples draws what is learned from: tunnels and hard classes more than everyday
-// queries, the first queries of a pair more than the later ones, and some as if they
-// had no past.
+// samples draws the samples. Tunnels and hard classes are drawn more often than
+// everyday queries, and the first queries of a pair more often than later ones.
+// Some are added a second time without a history.
 func (c *corpus) samples(surprise *dnsmodel.Surprise, in func(*query) bool) []sample {
 	r := rand.New(rand.NewPCG(11, 13))
 	var all []sample
@@ -71,14 +72,15 @@ func (c *corpus) samples(surprise *dnsmodel.Surprise, in func(*query) bool) []sa
 			if count[q.name] == 0 {
 				return
 			}
-			// A name once, the weight growing with the logarithm of its count.
+			// Each name counts once, with a weight that grows with the logarithm of
+			// its count.
 			for weight = 1; count[q.name] > 1; count[q.name] /= 2 {
 				weight++
 			}
 			count[q.name] = 0
 			keep = 1
 			if q.label {
-				weight *= 8 // they are few
+				weight *= 8 // there are few
 			}
 		case q.label:
 			keep, alone, weight = min(1, 45/float64(events)), 0.3, 1
@@ -97,7 +99,7 @@ func (c *corpus) samples(surprise *dnsmodel.Surprise, in func(*query) bool) []sa
 		if h.Len() > 0 && r.Float64() < alone {
 			all = append(all, sample{x: new(dnsmodel.History).Input(v, q.at, q.rare), weight: float32(weight), q: q})
 		}
-		// Whoever runs a tunnel sets its rate: what is slow is no less a tunnel.
+		// The operator of a tunnel sets its rate: a slow tunnel is still a tunnel.
 		if h.Len() > 0 && q.label && r.Float64() < slowed {
 			x := h.Input(v, q.at, q.rare)
 			dnsmodel.Slow(&x, slowest[r.IntN(len(slowest))]*1e6)

@@ -7,11 +7,12 @@ import (
 	"outflow/stats/dnsmodel"
 )
 
-// The network of the seed, to compare with: counts of 94 printable characters, length
-// and entropy of the name, and their means over the history, through two layers of
-// 128. Mended are its known faults: the name is without the registered domain and in
-// lower case, any byte can stand in it, and the history is that of the pair and
-// only what came before. It has no dropout, and is trained as ours is.
+// The network of the seed, for comparison. Its inputs are the counts of 94
+// printable characters, the length and entropy of the name, and their means over
+// the history; it has two layers of 128 units. Its known faults are fixed: the name
+// is without the registered domain and in lower case, any byte may occur in it, and
+// the history is that of the pair and holds only earlier queries. It has no
+// dropout, and is trained as our network is.
 const (
 	seedInputs = 98
 	seedUnits  = 128
@@ -35,7 +36,7 @@ func seedInput(name string, x *dnsmodel.Input) (in [seedInputs]float64) {
 	return in
 }
 
-// forward returns the logit, given room for what the layers say.
+// forward returns the logit. one and two receive the outputs of the layers.
 func (n *seedNet) forward(in *[seedInputs]float64, one, two *[seedUnits]float64) float64 {
 	for j := range one {
 		w := n.p[j*(seedInputs+1):][:seedInputs+1]
@@ -133,9 +134,10 @@ func (n *seedNet) learn(s *sample, grad []float64) {
 	}
 }
 
-// judgeSeed is judgeFolds for the seed's network, on every second sample.
+// judgeSeed is judgeFolds for the seed's network, trained on the samples of the
+// ISP's names and on every second other sample.
 func (c *corpus) judgeSeed() (all []judgement) {
-	var usual dnsmodel.Surprise // not asked
+	var usual dnsmodel.Surprise // not read
 	for f := range folds {
 		drawn := c.samples(&usual, func(q *query) bool { return q.fold != f })
 		some := drawn[:0]
@@ -148,7 +150,7 @@ func (c *corpus) judgeSeed() (all []judgement) {
 		var one, two [seedUnits]float64
 		at := 0
 		each(c.queries, &usual, func(q *query) bool { return q.fold == f }, func(q *query, _ int, h *dnsmodel.History, v *dnsmodel.Features) {
-			// A tenth of the everyday queries is enough to count false ones of.
+			// A tenth of the everyday queries is enough to count false positives.
 			if at++; q.set == "benign" && at%10 != 0 {
 				return
 			}

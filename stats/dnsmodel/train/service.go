@@ -5,9 +5,10 @@ import (
 	"math/rand/v2"
 )
 
-// serviceNames makes queries of DNS service discovery (RFC 6763), whose first label
-// is what people call their devices, in any characters: the one everyday kind of
-// name that is as unlike a host's as a tunnel's is, and that no other data has.
+// serviceNames makes queries of DNS service discovery (RFC 6763). The first label
+// is the name that people give a device, in any characters. No other everyday kind
+// of name differs as much from a host's as a tunnel's does, and the other data has
+// none.
 func serviceNames() (all []query) {
 	r := rand.New(rand.NewPCG(23, 29))
 	pick := func(from ...string) string { return from[r.IntN(len(from))] }
@@ -55,9 +56,9 @@ func serviceNames() (all []query) {
 	return all
 }
 
-// numberedHosts makes queries for the machines of a house that numbers them, by
-// whoever watches or serves from them all: one name is hardly like another's
-// repetition, and none has anything new.
+// numberedHosts makes queries for numbered machines at one site, by a client that
+// monitors or serves them all. Hardly a name repeats another, and no name carries
+// anything new.
 func numberedHosts() (all []query) {
 	r := rand.New(rand.NewPCG(47, 53))
 	pick := func(from ...string) string { return from[r.IntN(len(from))] }

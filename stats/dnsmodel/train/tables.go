@@ -13,8 +13,8 @@ import (
 	"outflow/stats/dnsmodel"
 )
 
-// lookUp tells whether a query is of a class of services that the detection labels:
-// what is looked up is in the name.
+// lookUp reports whether a query is of a class of services that the detection
+// labels: the name holds what is looked up.
 func lookUp(q *query) bool {
 	switch q.tool {
 	case "eset", "mcafee", "sophos", "antivirus", "reputation", "mail_content", "block_list", "registry", "safeframe", "probe_ids",
@@ -26,19 +26,19 @@ func lookUp(q *query) bool {
 
 const day = 24 * 3600e6
 
-// flags counts what is flagged of queries that come pair by pair.
+// flags counts flagged queries. The queries must come pair by pair.
 type flags struct {
 	queries, flagged int
-	pairs            int // source, domain and day with a flagged query
-	findings         int // those of them that dns_model reports as it is set by default
+	pairs            int // numbers of source, domain and day with a flagged query
+	findings         int // pairs that dns_model reports with its default settings
 	days             map[int64]bool
 
-	pair        string          // the one at hand
-	names       map[string]bool // of the pair
-	over, bytes int             // its flagged names, and their bytes
+	pair        string          // the current pair
+	names       map[string]bool // of the current pair
+	over, bytes int             // of the current pair: flagged names, and their bytes
 }
 
-// What dns_model wants of a pair, see detect.
+// The limits of dns_model for a pair, see detect.
 const (
 	minOver  = 10
 	minBytes = 500
@@ -67,7 +67,7 @@ func (f *flags) add(q *query, p float64) {
 	}
 }
 
-// close ends the pair at hand.
+// close ends the current pair.
 func (f *flags) close() {
 	if f.over > 0 {
 		f.pairs++
@@ -79,13 +79,14 @@ func (f *flags) close() {
 	f.pair, f.over, f.bytes = "", 0, 0
 }
 
-// share writes a share with its 95 % interval.
+// share formats a share with its 95 % interval.
 func share(k, n int) string {
 	low, high := wilson(k, n)
 	return fmt.Sprintf("%.4f (%.4f–%.4f)", float64(k)/float64(max(1, n)), low, high)
 }
 
-// ranked tells average precision and how much is found at fixed rates.
+// ranked formats the average precision, and how much is found at fixed false
+// positive rates.
 func ranked(s []scored) string {
 	r := rank(s)
 	one, _ := r.found(0.01)
@@ -120,7 +121,7 @@ func (c *corpus) tables(m *dnsmodel.Model, judged []judgement, data string, more
 		say("| %s | %d | %d |\n", k, sets[k][0], sets[k][1])
 	}
 	say("\n%s\n", strings.Join(c.sums, "  \n"))
-	// Each fold by the curve of the other.
+	// Each fold uses the curve of the other.
 	var curves [folds]*dnsmodel.Model
 	for f := range folds {
 		curves[f] = &dnsmodel.Model{Curve: calibrate(judged, func(j *judgement) bool { return j.fold != f })}
@@ -243,7 +244,7 @@ func precision(tpr, fpr float64) float64 {
 	return tpr * prevalence / (tpr*prevalence + fpr*(1-prevalence))
 }
 
-// elsewhere judges data that nothing was trained on by the model that is shipped.
+// elsewhere evaluates the shipped model on data that nothing was trained on.
 func (c *corpus) elsewhere(r *reader, m *dnsmodel.Model, say func(string, ...any)) error {
 	say("\n### Captures and logs that nothing was trained on (the shipped model, at 0.5)\n\n| data | queries | flagged | a 100,000 | source and domain pairs | reported by dns_model |\n|---|---|---|---|---|---|\n")
 	judgeIt := func(name string, all []query, err error) error {
@@ -298,8 +299,9 @@ func (c *corpus) elsewhere(r *reader, m *dnsmodel.Model, say func(string, ...any
 	return nil
 }
 
-// leaveOut judges each tool by a model that was trained without it and without half
-// the domains, of which the benign queries give the rates.
+// leaveOut evaluates each tool with a model trained without that tool and without
+// half the domains. The benign queries of those domains give the false positive
+// rates.
 func (c *corpus) leaveOut(say func(string, ...any)) {
 	say("\n### A tool never trained on (and benign domains never trained on; trained for %d epochs of %d)\n\n", quickEpochs, epochs)
 	say("| tool | queries | TPR at FPR 1 %% | at 0.1 %% |\n|---|---|---|---|\n")
@@ -347,7 +349,8 @@ func (c *corpus) ablate(say func(string, ...any)) {
 	say("| the seed's network, its faults mended (on half the samples, a tenth of everyday queries) | %s | %s |\n", ranked(scoresOf(j, isZiza)), ranked(scoresOf(j, noLookUp)))
 }
 
-// seedRule scores the ISP's names by the seed's two measures, each over its limit.
+// seedRule scores the ISP's names by the seed's two measures, each divided by its
+// limit.
 func (c *corpus) seedRule() (s []scored) {
 	for i := range c.queries {
 		if q := &c.queries[i]; isZiza(q) {
@@ -375,8 +378,8 @@ func bits(name string) float64 {
 	return sum
 }
 
-// bigrams scores the ISP's names by what their bytes add up to in surprise over the
-// mean, under bigrams of the benign names of the other fold.
+// bigrams scores the ISP's names by the sum over their bytes of the surprise above
+// the mean, under bigrams of the benign names of the other fold.
 func (c *corpus) bigrams() (s []scored) {
 	for f := range folds {
 		var two [256 * 256]float64
@@ -404,7 +407,7 @@ func (c *corpus) bigrams() (s []scored) {
 	return s
 }
 
-// tablesMark stands in the card before what is generated.
+// tablesMark precedes the generated part of the card.
 const tablesMark = "<!-- What follows is written by the program in train. -->\n"
 
 func writeTables(path, tables string) error {
