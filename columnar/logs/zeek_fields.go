@@ -223,7 +223,7 @@ func zeekLogOfField(name, text []byte) string {
 	switch string(name) {
 	case "percent_lost":
 		return "capture_loss"
-	case "named_pipe":
+	case "named_pipe", "endpoint":
 		return "dce_rpc"
 	case "msg_types", "assigned_ip":
 		return "dhcp"
