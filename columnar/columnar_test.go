@@ -563,6 +563,9 @@ func TestAsked(t *testing.T) {
 		{"abcdefghijklmnopqrstuvwxyz.onion", "abcdefghijklmnopqrstuvwxyz.onion"},
 		{"a.b.xn--p1ai", "b.xn--p1ai"},
 		{"a.b.рф", "b.рф"},
+		{"www.shop.com.np", "shop.com.np"}, // the list has *.np alone, and www.ck as an exception of *.ck
+		{"shop.com.np", "shop.com.np"},
+		{"a.www.ck", "www.ck"},
 		{"<name unprintable>", "<name unprintable>"},
 		{"b?1n?.tunnel.&", "tunnel.&"},
 		{"dnscat.00af31c2.77be0d", ""},

@@ -69,7 +69,7 @@ const (
 
 func topLevelOf(parent []byte) int32 {
 	switch {
-	case len(parent) > 0 && TopLevelExists(parent):
+	case len(parent) > 0 && mayBeTopLevel(parent):
 		return wholeName
 	case len(parent) <= machineNameLen && bytes.IndexByte(parent, '.') < 0:
 		return machineName
@@ -88,7 +88,7 @@ func isMachineName(name, parent []byte) bool {
 	if len(parent) > 0 {
 		size-- // the dot
 	}
-	return size <= machineNameLen || len(parent) == 0 && TopLevelExists(name)
+	return size <= machineNameLen || len(parent) == 0 && mayBeTopLevel(name)
 }
 
 // LocalZones are top-level domains that do not exist and that networks use for their
@@ -104,19 +104,27 @@ const LocalZones = "local localdomain localhost lan home internal intranet intra
 var localZones = append(strings.Fields(LocalZones), "example", "test")
 
 // TopLevelExists reports whether the last label of a name, in lower case, is a
-// top-level domain of the public suffix list or one of the local zones. One that is not
-// of letters, digits, hyphens and underscores counts as one: the list does not have
-// names in Unicode, and what a log writes instead of a name (<name unprintable>) is not
-// what was asked for.
+// top-level domain of the public suffix list or one of the local zones.
 func TopLevelExists(name []byte) bool {
-	label := name[bytes.LastIndexByte(name, '.')+1:]
-	for _, c := range label {
+	label := string(name[bytes.LastIndexByte(name, '.')+1:])
+	if slices.Contains(localZones, label) {
+		return true
+	}
+	// Of bd, np and others the list has only what is below them: *.np.
+	_, icann := publicsuffix.PublicSuffix("x." + label)
+	return icann
+}
+
+// mayBeTopLevel is TopLevelExists, and true of a last label that is not of letters,
+// digits, hyphens and underscores: the list does not have names in Unicode, and what
+// a log writes instead of a name (<name unprintable>) is not what was asked for.
+func mayBeTopLevel(name []byte) bool {
+	for _, c := range name[bytes.LastIndexByte(name, '.')+1:] {
 		if (c|0x20)-'a' >= 26 && c-'0' >= 10 && c != '-' && c != '_' {
 			return true
 		}
 	}
-	_, icann := publicsuffix.PublicSuffix(string(label))
-	return icann || slices.Contains(localZones, string(label))
+	return TopLevelExists(name)
 }
 
 // bound forgets the parents if there are too many.

@@ -265,17 +265,20 @@ func (t *Tally) Row() { t.Records++; t.Rows++ }
 // Known counts a record that is sound but belongs to no canonical table, of a kind
 // that the dialect knows: "alert", "x509", "blank line". The name may come from the
 // log; Known keeps none of it. "" is a kind without a name.
-func (t *Tally) Known(kind string) {
-	t.Records++
-	t.Other++
+func (t *Tally) Known(kind string) { t.known(kind, 1) }
+
+// known is Known of n records.
+func (t *Tally) known(kind string, n int64) {
+	t.Records += n
+	t.Other += n
 	for i := range t.Kinds { // most logs have a few: looking is four times as fast as searching
 		if t.Kinds[i].Name == kind {
-			t.Kinds[i].Count++
+			t.Kinds[i].Count += n
 			return
 		}
 	}
 	if kind != "" {
-		t.kind(kind, 1)
+		t.kind(kind, n)
 	}
 }
 

@@ -463,8 +463,8 @@ func (r *result) check() error {
 	for _, k := range t.Kinds {
 		named += k.Count
 	}
-	if named > t.Other {
-		return fmt.Errorf("got %d records of kinds with a name, want no more than the %d other ones", named, t.Other)
+	if named != t.Other {
+		return fmt.Errorf("got %d records of kinds with a name, want all of the %d other ones", named, t.Other)
 	}
 	var skipped int64
 	for _, reason := range t.Reasons {

@@ -72,7 +72,8 @@ func (s Source) names() []string {
 var wellKnown = [columnar.NumCols][]string{
 	columnar.Time: {"time", "timestamp", "ts", "datetime", "eventtime", "eventtimestamp", "timecreated", "creationtime",
 		"creationdate", "querytimestamp", "timemicros", "timedt", "starttime", "utctime", "date"}, // see dateNames
-	columnar.User: {"user", "username", "userid", "useremail", "actor", "actoremail", "actorusername", "actoruseremailaddr",
+	// In OCSF user is whom an actor acts upon, as in the creation of an account.
+	columnar.User: {"actorusername", "actoruseremailaddr", "actoruseruid", "user", "username", "userid", "useremail", "actor", "actoremail",
 		"principal", "principalemail", "userprincipalname", "upn", "login", "email", "csusername", "clientusername", "sourceusername"},
 	columnar.SrcIP: {"srcip", "src", "sourceip", "sourceaddress", "sourceipaddress", "srcaddr", "clientip", "clientipaddress",
 		"clientaddress", "cip", "ip", "ipaddress", "remoteip", "remoteaddr", "callerip", "calleripaddress", "srcendpointip", "idorigh"},

@@ -456,9 +456,11 @@ func (d *parquetDecoder) block(b *columnar.Builder, n int, record int64, t *Tall
 		}
 		b.NextRows(d.records)
 	}
-	t.Records += int64(n)
+	t.Records += int64(len(d.records))
 	t.Rows += int64(len(d.records))
-	t.Other += int64(n - len(d.records))
+	if out := n - len(d.records); out > 0 {
+		t.known(leftOut, int64(out))
+	}
 	return true
 }
 

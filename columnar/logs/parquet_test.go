@@ -396,6 +396,9 @@ func TestParquetNested(t *testing.T) {
 	if r.tally.Rows != 3 || r.tally.Other != 1 {
 		t.Errorf("got %+v, want 3 rows and 1 other", r.tally)
 	}
+	if err := r.check(); err != nil {
+		t.Error(err)
+	}
 	for c, want := range map[columnar.Col][]string{
 		columnar.SrcIP:      {"10.1.1.1", "", ""},
 		columnar.Query:      {"WWW.Example.co.uk", "a.t.example.net", "WWW.Example.co.uk"},

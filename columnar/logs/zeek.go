@@ -38,9 +38,10 @@ conn    → network  time is the end, ts + duration, as that is when Zeek writes
                    gigabytes; service, else proto, protocol.
 ssl     → network  server_name dst_host. Bytes are null, as conn has them.
 
-All other logs are counted as other, among them open_conn, open_http, open_ssl
-and conn_long, whose counters are running totals of what conn, http and ssl tell
-in the end. An open_conn log in JSON that names its path conn cannot be told from
+All other logs are counted as other, under their path, else the name of the
+object, else by a field that only one log has. Among them are open_conn,
+open_http, open_ssl and conn_long, whose counters are running totals of what
+conn, http and ssl tell in the end. An open_conn log in JSON that names its path conn cannot be told from
 conn: do not read both. The sensor's own name (_system_name, @system) is not the
 client's host and is left out. Long connections appear when they close.
 
@@ -83,7 +84,7 @@ func sniffZeek(head []byte) bool {
 			path = path || val.Is('"')
 		case "name":
 			// loaded_scripts has no other key.
-			path = path || bytes.HasSuffix(val, []byte(`.zeek"`)) || bytes.HasSuffix(val, []byte(`.bro"`))
+			path = path || val.Is('"') && isZeekScript(bytes.Trim(val, `"`))
 		case "id":
 			id = id || val.Is('{')
 		case "uid", "fuid", "uids", "id.orig_h", "id_orig_h", "peer", "node", "certificate.version":
@@ -252,22 +253,25 @@ func (d *zeek) readTSV(line []byte) (log zeekLog, reason string) {
 		}
 		d.cells[c.field] = cell
 	}
-	if h.log == zeekOther {
-		d.other, reason = d.kindOf(h.path)
-	}
-	return h.log, reason
+	d.other = h.kind
+	return h.log, h.unknown
 }
 
-// kindOf returns what kind of log a line is of that gives no rows: its path, else
-// what the object's name begins with. Of lines that say neither it is not known.
-func (d *zeek) kindOf(path []byte) (kind, reason string) {
-	if len(path) > 0 {
+// kindOf returns the kind of a line that is of no log with rows: its path, else what
+// the object's name begins with, else the log that alone has one of the fields. Of
+// lines that say none of them it is not known.
+func (d *zeek) kindOf(path []byte, signed string) (kind, reason string) {
+	switch {
+	case len(path) > 0 && string(path) == d.other:
+		return d.other, "" // no copy for each line
+	case len(path) > 0:
 		return string(path), ""
-	}
-	if d.named != "" {
+	case d.named != "":
 		return d.named, ""
+	case signed != "":
+		return signed, ""
 	}
-	return "", "of no log that is known: neither _path nor the fields of dns, http, conn or ssl"
+	return "", "of no log that is known: neither _path nor the fields of one"
 }
 
 func (d *zeek) readJSON(line []byte) (log zeekLog, reason string) {
@@ -291,7 +295,15 @@ func (d *zeek) readJSON(line []byte) (log zeekLog, reason string) {
 		}
 	}
 	if log == zeekOther {
-		d.other, reason = d.kindOf(path)
+		signed := ""
+		if len(path) == 0 && d.named == "" {
+			scan.EachKey(line, func(key []byte, val scan.Value) {
+				if log := zeekLogOfField(key, val.Text(&d.scratch)); log != "" {
+					signed = log
+				}
+			})
+		}
+		d.other, reason = d.kindOf(path, signed)
 		return zeekOther, reason
 	}
 	d.set = has & d.wants(log)
@@ -313,7 +325,7 @@ func (d *zeek) readJSON(line []byte) (log zeekLog, reason string) {
 // makePlan finds out what of a TSV line is to be read.
 func (d *zeek) makePlan() {
 	h := &d.tsv
-	h.ready, h.log, h.plan, h.ends = true, zeekOther, h.plan[:0], h.ends[:0]
+	h.ready, h.log, h.kind, h.unknown, h.plan, h.ends = true, zeekOther, "", "", h.plan[:0], h.ends[:0]
 	if h.fault != "" {
 		return
 	}
@@ -329,6 +341,7 @@ func (d *zeek) makePlan() {
 		h.log = d.logOf(has)
 	}
 	if h.log == zeekOther {
+		h.kind, h.unknown = d.kindOf(h.path, h.signed)
 		return
 	}
 	for set := d.wants(h.log); set != 0; set &= set - 1 {

@@ -1,6 +1,7 @@
 package logs
 
 import (
+	"bytes"
 	"slices"
 	"strings"
 
@@ -214,6 +215,89 @@ func zeekLogOfName(name string) (log string, running bool) {
 		}
 	}
 	return log, running
+}
+
+// zeekLogOfField returns the log without rows that a field is of, if lines of no other
+// log have it, and "" for all other fields. text is its value, nil if that is not known.
+func zeekLogOfField(name, text []byte) string {
+	switch string(name) {
+	case "percent_lost":
+		return "capture_loss"
+	case "named_pipe", "endpoint":
+		return "dce_rpc"
+	case "msg_types", "assigned_ip":
+		return "dhcp"
+	case "fc_request":
+		return "dnp3"
+	case "seen_bytes":
+		return "files"
+	case "data_channel.passive", "reply_code":
+		return "ftp"
+	case "seen.indicator":
+		return "intel"
+	case "request_type":
+		return "kerberos"
+	case "issuer_subject":
+		return "known_certs"
+	case "port_proto":
+		return "known_services"
+	case "base_object":
+		return "ldap_search"
+	case "name":
+		if isZeekScript(text) {
+			return "loaded_scripts"
+		}
+	case "note":
+		return "notice"
+	case "domainname":
+		return "ntlm"
+	case "stratum":
+		return "ntp"
+	case "hashAlgorithm":
+		return "ocsp"
+	case "init":
+		return "packet_filter"
+	case "compile_ts":
+		return "pe"
+	case "client_initial_dcid":
+		return "quic"
+	case "security_protocol":
+		return "rdp"
+	case "sig_id":
+		return "signatures"
+	case "call_id":
+		return "sip"
+	case "times.modified", "times":
+		return "smb_files"
+	case "share_type":
+		return "smb_mapping"
+	case "helo", "mailfrom":
+		return "smtp"
+	case "get_bulk_requests":
+		return "snmp"
+	case "request_p":
+		return "socks"
+	case "software_type":
+		return "software"
+	case "auth_attempts":
+		return "ssh"
+	case "pkts_proc":
+		return "stats"
+	case "facility":
+		return "syslog"
+	case "tunnel_type":
+		return "tunnel"
+	case "notice":
+		return "weird"
+	case "certificate.version", "certificate_version":
+		return "x509"
+	}
+	return ""
+}
+
+// isZeekScript reports whether a text is the name of one of Zeek's scripts.
+func isZeekScript(text []byte) bool {
+	return bytes.HasSuffix(text, []byte(".zeek")) || bytes.HasSuffix(text, []byte(".bro"))
 }
 
 func (l zeekLog) table() *columnar.Table {

@@ -171,7 +171,7 @@ func (d *zeek) run(data []byte, ends []int, begin int, record int64, t *Tally) (
 		d.makePlan()
 		clear(d.cells[:])
 	}
-	if h.fault != "" || h.fields < 2 || h.sep == '\r' {
+	if h.fault != "" || h.unknown != "" || h.fields < 2 || h.sep == '\r' {
 		return 0, true
 	}
 	most := min(len(ends), r.most)
@@ -198,8 +198,7 @@ func (d *zeek) run(data []byte, ends []int, begin int, record int64, t *Tally) (
 		return 0, odd
 	}
 	if h.log == zeekOther {
-		t.Records += int64(found)
-		t.Other += int64(found)
+		t.known(h.kind, int64(found))
 		return found, odd
 	}
 	n = d.put(b, data, h.log, found)

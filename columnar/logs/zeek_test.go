@@ -138,7 +138,11 @@ func slowZeek(e map[string]any) (rows []slowRow, skip bool) {
 		cells[columnar.DstHost] = slowLower(strings.TrimSuffix(slowText(field("server_name")), "."))
 		cells[columnar.Protocol] = "ssl"
 	default:
-		return nil, log == "" // a log of no name is not known
+		known := log != ""
+		for name, val := range e {
+			known = known || zeekLogOfField([]byte(name), []byte(slowText(val))) != ""
+		}
+		return nil, !known
 	}
 	if table == columnar.Network {
 		count(columnar.DstPort, field("id.resp_p", "id_resp_p"))

@@ -20,10 +20,14 @@ type zeekTSV struct {
 	fields      int
 	at          [numZeekFields]int // where a field stands, -1 if it does not
 
-	log   zeekLog
-	plan  []zeekCell // what is read of a line
-	ends  []int32    // of the fields up to the last that is read
-	ready bool       // log and plan are made
+	signed string // the log that alone has one of the fields; "": none has
+
+	log     zeekLog
+	kind    string     // that lines of zeekOther are counted under
+	unknown string     // why lines of zeekOther have no kind
+	plan    []zeekCell // what is read of a line
+	ends    []int32    // of the fields up to the last that is read
+	ready   bool       // log, kind and plan are made
 }
 
 type zeekCell struct {
@@ -73,13 +77,16 @@ func (h *zeekTSV) directive(line []byte) {
 		if h.fault == zeekSepLong {
 			return
 		}
-		h.fault, h.fields = "", 0
+		h.fault, h.fields, h.signed = "", 0, ""
 		for f := range h.at {
 			h.at[f] = -1
 		}
 		for name := range bytes.SplitSeq(arg, []byte{h.sep}) {
 			if f, ok := zeekFieldNamed(name); ok {
 				h.at[f] = h.fields
+			}
+			if log := zeekLogOfField(name, nil); log != "" {
+				h.signed = log
 			}
 			h.fields++
 		}
