@@ -299,11 +299,7 @@ func (d *auditd) Decode(b *Block, out *columnar.Out, t *Tally) error {
 			}
 			continue
 		}
-		if reason := d.row(e, rows); reason != "" {
-			rows.Drop()
-			t.Skip(e.first, reason)
-			continue
-		}
+		d.row(e, recordRow{rows, t, e.first})
 		rows.Next(e.first)
 		t.Row()
 	}
@@ -510,7 +506,7 @@ func (e *auditEvent) syscall(p []byte) {
 }
 
 // row sets the cells of an event's row.
-func (d *auditd) row(e *auditEvent, b *columnar.Builder) (reason string) {
+func (d *auditd) row(e *auditEvent, b recordRow) {
 	b.SetTime(e.key.us)
 	b.SetText(columnar.Host, []byte(d.nodes.name(e.key.node)))
 	b.SetText(columnar.CmdLine, e.cmdLine)
@@ -521,21 +517,14 @@ func (d *auditd) row(e *auditEvent, b *columnar.Builder) (reason string) {
 	d.scratch = appendAuditText(d.scratch[:0], exe)
 	b.SetText(columnar.Path, d.scratch)
 	b.SetText(columnar.User, e.user())
-	if e.pid != nil {
-		pid, ok := scan.Int(e.pid)
-		if !ok || pid < 0 {
-			return "bad pid"
-		}
-		b.SetInt(columnar.PID, pid)
-	}
+	b.setCount(columnar.PID, e.pid, "bad pid")
 	if b.WantsFields() {
 		for i := range e.records {
 			if e.records[i].execve() {
-				d.fields(b, &e.records[i])
+				d.fields(b.Builder, &e.records[i])
 			}
 		}
 	}
-	return ""
 }
 
 // user returns who logged in, else as whom the program runs.

@@ -13,18 +13,22 @@ import (
 var BIND = &Format{
 	Name:    "bind",
 	Origins: []columnar.Origin{{Product: "bind"}},
-	Title:   "BIND 9 query log",
-	Doc: `Written with querylog yes, to a file with print-time yes, iso8601 or iso8601-utc,
-or through syslog; print-category and print-severity as you like. Each "query:" is
-a row: the client src_ip, the server's address that it asked dst_ip. All else that
-named says, and what other programs wrote to the same syslog, counts as other,
-responses too.
+	Title:   "BIND 9 query and response log, Infoblox too",
+	Doc: `Written with querylog yes or responselog yes, to a file with print-time yes, iso8601
+or iso8601-utc, or through syslog; print-category and print-severity as you like. Each
+"query:" is a row: the client src_ip, the server's address that it asked dst_ip. All
+else that named says, and what other programs wrote to the same syslog, counts as other.
+
+With both options on, a lookup is logged twice. Then queries are the rows, as a query
+that is dropped has no response. So a response is a row, with its rcode, only if no
+query was logged before it in the object. Infoblox writes a response as
+"UDP: query: example.com IN A response: NOERROR".
 
 Times are local, of the zone of the options, unless they say otherwise; through
 syslog they have no year, which comes from when the object was written. Names are
 read back from their escapes: \032 is a space, \. a dot within a label.`,
 	Tables: []*columnar.Table{columnar.DNS},
-	Lacks:  columnar.ColSet(columnar.User, columnar.Host, columnar.Account, columnar.Rcode, columnar.AnswersLen),
+	Lacks:  columnar.ColSet(columnar.User, columnar.Host, columnar.Account, columnar.AnswersLen),
 	Syslog: true,
 	Sniff: func(head []byte) bool {
 		d := bind{clock: scan.SyslogClock{Written: scan.AnyYear}}
@@ -34,10 +38,11 @@ read back from their escapes: \032 is a space, \. a dot within a label.`,
 				return false
 			}
 			var row bindQuery
-			isQuery, ok := row.parse(message)
-			return isQuery && ok
+			isLookup, ok := row.parse(message)
+			return isLookup && ok
 		})
 	},
+	Header: bindHeader,
 	New: func(o *Options) (Decoder, error) {
 		return &bind{clock: scan.SyslogClock{Clock: o.clock(), Written: o.Written}}, nil
 	},
@@ -52,6 +57,7 @@ type bind struct {
 
 func (d *bind) Decode(b *Block, out *columnar.Out, t *Tally) error {
 	rows, l := out.Table(columnar.DNS), &d.rows
+	logged := b.Header != nil // queries are
 	record := b.First
 	for data := b.Data; len(data) > 0; record++ {
 		var line []byte
@@ -65,22 +71,55 @@ func (d *bind) Decode(b *Block, out *columnar.Out, t *Tally) error {
 			continue
 		}
 		var q bindQuery
-		isQuery, ok := q.parse(message)
+		isLookup, ok := q.parse(message)
 		switch {
-		case !isQuery:
+		case !isLookup:
 			t.Known(bindKind(message))
 			continue
 		case !ok:
-			t.Skip(record, "malformed query line")
+			t.Skip(record, "malformed query or response line")
+			continue
+		case q.rcode == nil:
+			logged = true
+		case logged:
+			t.Known("response to a query that was logged")
 			continue
 		}
 		l.room(rows, b.Data)
-		l.addEscaped(rows, b.Data, &lookup{us: us, client: spanOf(b.Data, q.client), server: spanOf(b.Data, q.server)}, q.name, q.kind, record)
+		l.addEscaped(rows, b.Data, &lookup{us: us, client: spanOf(b.Data, q.client), server: spanOf(b.Data, q.server), rcode: spanOf(b.Data, q.rcode)}, q.name, q.kind, record)
 		t.Row()
 	}
 	d.rows.put(rows, b.Data)
 	return nil
 }
+
+// bindHeader keeps, as a header, whether queries were logged.
+func bindHeader(prev, p []byte) []byte {
+	for prev == nil {
+		at := bytes.Index(p, queryTag)
+		if at < 0 {
+			break
+		}
+		var line []byte
+		line, p = scan.CutLine(p[bytes.LastIndexByte(p[:at], '\n')+1:])
+		var d bind
+		var q bindQuery
+		if bytes.Contains(line, responseTag) {
+			continue
+		}
+		if _, message, ok := d.time(line); ok {
+			if isLookup, ok := q.parse(message); isLookup && ok {
+				prev = queriesLogged
+			}
+		}
+	}
+	return prev
+}
+
+var (
+	queryTag    = []byte(" query: ")
+	responseTag = []byte(" response: ")
+)
 
 // time returns the time of a line in µs UTC, and what named wrote behind it: nil
 // if another program wrote the line.
@@ -114,8 +153,6 @@ func bindKind(message []byte) string {
 	switch {
 	case message == nil:
 		return "line of another program"
-	case bytes.Contains(message, []byte("response: ")):
-		return "response"
 	case bytes.HasSuffix(message, []byte(" denied")):
 		return "query that was denied"
 	}
@@ -142,20 +179,39 @@ func (d *bind) parseTime(b []byte) (us int64, ok bool) {
 	return d.clock.Local(d.start + int64(h*3600+m*60+s)*scan.Second + int64(ms)*1000)
 }
 
-// A bindQuery is what a line says of a query.
-type bindQuery struct{ client, name, kind, server []byte }
+// bindCategories are those of queries and responses.
+var bindCategories = [...][]byte{[]byte("queries: "), []byte("responses: "), []byte("infoblox-responses: ")}
+
+// A bindQuery is what a line says of a query or, if rcode is not nil, of a response.
+type bindQuery struct{ client, name, kind, server, rcode []byte }
 
 // parse parses
 //
 //	queries: info: client @0x7f841c26d098 192.0.2.1#33151/key k (example.com): view v: query: example.com IN A +E(0)K (192.0.2.53)
 //
 // of which the words before client, @0x…, /key k, (example.com) and view v: may
-// be missing. isQuery is false if named says something else.
+// be missing, or a response:
+//
+//	responses: info: client @0x7f841c26d098 192.0.2.1#33151 (example.com): response: example.com IN A NOERROR +E(0)K (192.0.2.53)
+//
+// or that of Infoblox, in which colons and the words before client may be missing:
+//
+//	infoblox-responses: 02-Jan-2006 15:04:05.000 client 192.0.2.1#33151: view 1: UDP: query: example.com IN A response: NOERROR +A example.com. 300 IN A 192.0.2.9;
+//
+// isLookup is false if named says something else.
 //
 // A client can put neither a space nor a bracket in a name: named escapes them.
-func (q *bindQuery) parse(p []byte) (isQuery, ok bool) {
-	p = bytes.TrimPrefix(p, []byte("queries: "))
+func (q *bindQuery) parse(p []byte) (isLookup, ok bool) {
+	for _, category := range bindCategories {
+		if rest, ok := bytes.CutPrefix(p, category); ok {
+			p = rest
+			break
+		}
+	}
 	p = bytes.TrimPrefix(p, []byte("info: "))
+	if len(p) > 24 && p[2] == '-' && p[6] == '-' && p[24] == ' ' {
+		p = p[25:] // the time again
+	}
 	p, isClient := bytes.CutPrefix(p, []byte("client "))
 	if !isClient {
 		return false, false
@@ -171,15 +227,21 @@ func (q *bindQuery) parse(p []byte) (isQuery, ok bool) {
 	if len(p) > 0 && p[0] == '(' {
 		word, p = scan.CutWord(p)
 	}
-	if len(word) == 0 || word[len(word)-1] != ':' {
-		return false, false
-	}
 	if view, isView := bytes.CutPrefix(p, []byte("view ")); isView {
 		_, p, _ = bytes.Cut(view, []byte(": "))
 	}
-	p, isQuery = bytes.CutPrefix(p, []byte("query: "))
-	if !isQuery {
+	if transport := p[:min(len(p), 5)]; string(transport) == "UDP: " || string(transport) == "TCP: " {
+		word, p = scan.CutWord(p)
+	}
+	if len(word) == 0 || word[len(word)-1] != ':' {
 		return false, false
+	}
+	p, isQuery := bytes.CutPrefix(p, []byte("query: "))
+	isResponse := false
+	if !isQuery {
+		if p, isResponse = bytes.CutPrefix(p, responseTag[1:]); !isResponse {
+			return false, false
+		}
 	}
 	at := scan.IndexNear(client, '#')
 	if at < 0 {
@@ -189,12 +251,21 @@ func (q *bindQuery) parse(p []byte) (isQuery, ok bool) {
 	q.name, p = scan.CutWord(p)
 	_, p = scan.CutWord(p) // class
 	q.kind, p = scan.CutWord(p)
+	infoblox := false
+	if isQuery {
+		p, infoblox = bytes.CutPrefix(p, responseTag[1:])
+	}
+	if isResponse || infoblox {
+		if q.rcode, p = scan.CutWord(p); len(q.rcode) == 0 {
+			return true, false
+		}
+	}
 	flags, p := scan.CutWord(p)
 	if !scan.AddressLike(q.client) || len(q.name) == 0 || len(flags) == 0 || flags[0] != '+' && flags[0] != '-' {
 		return true, false
 	}
 	q.server = nil
-	if len(p) > 0 { // not so in BIND 9.4
+	if len(p) > 0 && !infoblox { // not so in BIND 9.4
 		word, _ = scan.CutWord(p)
 		if len(word) < 3 || word[0] != '(' || word[len(word)-1] != ')' {
 			return true, false

@@ -1,6 +1,9 @@
 package logs
 
-import "outflow/columnar"
+import (
+	"outflow/columnar"
+	"outflow/columnar/scan"
+)
 
 // What dialects share where they put the cells of a row.
 
@@ -12,6 +15,32 @@ func spanOf(text, part []byte) columnar.Span {
 	}
 	begin := uint32(cap(text) - cap(part))
 	return columnar.Span{Begin: begin, End: begin + uint32(len(part))}
+}
+
+// A recordRow is the row that is being built of a record. A minor field that cannot be
+// read leaves its cell empty and is counted: it never costs the record.
+type recordRow struct {
+	*columnar.Builder
+	tally  *Tally
+	record int64
+}
+
+// count returns the count that text says, -1 if it says none. bad is the reason why it
+// cannot be read.
+func (r recordRow) count(text []byte, bad string) int64 {
+	n, ok := scan.Count(text)
+	if ok {
+		return n
+	}
+	if !scan.Unknown(text) {
+		r.tally.Clear(r.record, bad)
+	}
+	return -1
+}
+
+// setCount sets a cell to the count that text says, if it says one.
+func (r recordRow) setCount(c columnar.Col, text []byte, bad string) {
+	setCount(r.Builder, c, r.count(text, bad))
 }
 
 // setCount sets a cell, unless n is -1: not said.

@@ -139,7 +139,7 @@ func (d *cloudTrail) Decode(b *Block, out *columnar.Out, t *Tally) error {
 		if line, data = scan.CutLine(data); scan.Blank(line) {
 			continue
 		}
-		row, reason := d.line(line, builder)
+		row, reason := d.line(line, recordRow{builder, t, record})
 		switch {
 		case row:
 			builder.Next(record)
@@ -156,7 +156,7 @@ func (d *cloudTrail) Decode(b *Block, out *columnar.Out, t *Tally) error {
 
 // line sets the cells of an event. If it is no row, reason says why it is
 // malformed, or d.other of which kind it is.
-func (d *cloudTrail) line(line []byte, b *columnar.Builder) (row bool, reason string) {
+func (d *cloudTrail) line(line []byte, b recordRow) (row bool, reason string) {
 	d.scratch = d.scratch[:0]
 	has, _, ok := d.event.Read(line, d.values[:])
 	if !ok {
@@ -182,9 +182,7 @@ func (d *cloudTrail) line(line []byte, b *columnar.Builder) (row bool, reason st
 	}
 	errorCode := d.text(trailErrorCode)
 	b.SetTime(us)
-	if reason = d.transferred(b, len(errorCode) == 0); reason != "" {
-		return false, reason
-	}
+	d.transferred(b, len(errorCode) == 0)
 	b.SetText(columnar.User, d.user())
 	b.SetText(columnar.Account, d.account())
 	if ip := d.text(trailSourceIP); scan.IsAddress(ip) {
@@ -206,7 +204,7 @@ func (d *cloudTrail) line(line []byte, b *columnar.Builder) (row bool, reason st
 	b.SetText(columnar.UserAgent, agent)
 	b.SetText(columnar.EventUID, d.text(trailID))
 	if d.kept != nil {
-		d.kept.put(b, line, 1, &d.scratch)
+		d.kept.put(b.Builder, line, 1, &d.scratch)
 		b.SetField(wholeKey, line)
 	}
 	return true, ""
@@ -217,17 +215,13 @@ func (d *cloudTrail) text(field int) []byte { return d.event.Text(field, &d.scra
 
 // transferred sets the bytes of an S3 data event, in the client's direction;
 // those of a call that failed are only looked at.
-func (d *cloudTrail) transferred(b *columnar.Builder, success bool) (reason string) {
-	in, ok1 := scan.Count(d.text(trailBytesIn))
-	out, ok2 := scan.Count(d.text(trailBytesOut))
-	if !ok1 || !ok2 {
-		return "bad bytesTransferredIn or bytesTransferredOut"
-	}
+func (d *cloudTrail) transferred(r recordRow, success bool) {
+	in := r.count(d.text(trailBytesIn), "bad bytesTransferredIn")
+	out := r.count(d.text(trailBytesOut), "bad bytesTransferredOut")
 	if success {
-		setCount(b, columnar.BytesOut, in)
-		setCount(b, columnar.BytesIn, out)
+		setCount(r.Builder, columnar.BytesOut, in)
+		setCount(r.Builder, columnar.BytesIn, out)
 	}
-	return ""
 }
 
 // user returns who called; see the format's Doc.

@@ -32,7 +32,13 @@ func slowCloudTrail(e map[string]any) (rows []slowRow, skip bool) {
 	us, timeOK := clock.ISO([]byte(text("eventTime")))
 	bytesOut, ok1 := slowCount(slowObject(e["additionalEventData"])["bytesTransferredIn"])
 	bytesIn, ok2 := slowCount(slowObject(e["additionalEventData"])["bytesTransferredOut"])
-	if text("eventName") == "" || !timeOK || !ok1 || !ok2 {
+	if !ok1 {
+		bytesOut = ""
+	}
+	if !ok2 {
+		bytesIn = ""
+	}
+	if text("eventName") == "" || !timeOK {
 		return nil, true
 	}
 	status := text("errorCode")

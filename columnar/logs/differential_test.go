@@ -351,7 +351,9 @@ func slowSquid(in []byte) *slowLog {
 				return ""
 			}
 			n, err := strconv.ParseInt(s, 10, 64)
-			skip = skip || err != nil || n < 0
+			if err != nil || n < 0 {
+				return ""
+			}
 			return strconv.FormatInt(n, 10)
 		}
 		if skip {
@@ -362,15 +364,13 @@ func slowSquid(in []byte) *slowLog {
 		if cells[columnar.StatusCode] == "0" {
 			cells[columnar.StatusCode] = ""
 		}
-		skip = skip || len(cells[columnar.StatusCode]) > 3
+		if len(cells[columnar.StatusCode]) > 3 {
+			cells[columnar.StatusCode] = ""
+		}
 		seconds, ms, _ := strings.Cut(f[0], ".")
 		s, _ := strconv.ParseInt(seconds, 10, 64)
 		m, _ := strconv.ParseInt(ms, 10, 64)
 		cells[columnar.Time] = micros(time.Unix(s, m*1e6))
-		if skip {
-			l.skipped++
-			continue
-		}
 		ip := regexp.MustCompile(`^[0-9.]+$`)
 		if ip.MatchString(f[2]) {
 			cells[columnar.SrcIP] = f[2]
@@ -417,21 +417,22 @@ func slowSquidCombined(in []byte) *slowLog {
 			l.skipped++
 			continue
 		}
-		skip := false
 		number := func(s string) string {
 			if s == "-" {
 				return ""
 			}
 			n, err := strconv.ParseInt(s, 10, 64)
-			skip = skip || err != nil || n < 0
+			if err != nil || n < 0 {
+				return ""
+			}
 			return strconv.FormatInt(n, 10)
 		}
 		cells := map[columnar.Col]string{columnar.Method: m[4], columnar.StatusCode: number(m[6]), columnar.BytesIn: number(m[7]), columnar.Action: m[10]}
-		if cells[columnar.StatusCode] == "0" {
+		if cells[columnar.StatusCode] == "0" || len(cells[columnar.StatusCode]) > 3 {
 			cells[columnar.StatusCode] = ""
 		}
 		at, err := time.Parse("02/Jan/2006:15:04:05 -0700", m[3])
-		if skip || err != nil || len(cells[columnar.StatusCode]) > 3 {
+		if err != nil {
 			l.skipped++
 			continue
 		}

@@ -83,3 +83,7 @@ func (l *lookups) put(b *columnar.Builder, data []byte) {
 	b.PutQueries(data, l.query[:n])
 	b.NextRows(l.records[:n])
 }
+
+// queriesLogged is the header of blocks of logs that have told of queries before: then
+// responses repeat them.
+var queriesLogged = []byte("queries are logged")

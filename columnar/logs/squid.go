@@ -28,7 +28,7 @@ itself, not to another proxy. Query strings are dropped from url_path.
 
 The client chooses the URL and the headers. A line in which quotes or spaces
 make the fields doubtful is skipped and counted, as is one whose fields are not
-what the format says.`,
+what the format says. A status or a size that is no number is left out of its row.`,
 	Tables:   []*columnar.Table{columnar.HTTP},
 	Lacks:    columnar.ColSet(columnar.Account),
 	Remedies: []Remedy{{Columns: columnar.ColSet(columnar.BytesOut), Text: "Let Squid log what clients send: logformat outflow %ts.%03tu %6tr %>a %Ss/%03>Hs %<st %>st %rm %ru %[un %Sh/%<a %mt \"%{User-Agent}>h\"."}},
@@ -75,7 +75,7 @@ func bestSquidLayout(head []byte) (best *squidLayout, most int) {
 			line = bytes.TrimRight(line, " \r\n")
 			d.data = line
 			if d.match(0, len(line)) {
-				if _, why := d.numbers(); why == "" {
+				if row, why := d.numbers(); why == "" && !row.badStatus && !row.badSize {
 					fit++
 				}
 			}
@@ -120,6 +120,8 @@ type squidRow struct {
 	time    int64
 	status  int64 // columnar.Null: none
 	out, in int64 // columnar.Null: not said
+
+	badStatus, badSize bool // it, or one of them, could not be read
 }
 
 const (
@@ -155,6 +157,12 @@ func (d *squid) Decode(b *Block, out *columnar.Out, t *Tally) error {
 					}
 					d.gather(&row, record)
 					t.Row()
+					if row.badStatus {
+						t.Clear(record, squidBadCode)
+					}
+					if row.badSize {
+						t.Clear(record, squidBadSize)
+					}
 				}
 			}
 			at = behind
@@ -186,7 +194,7 @@ func (d *squid) numbers() (row squidRow, why string) {
 		return row, d.clock.Fault(squidBadTime)
 	}
 	if row.status, ok = d.count(squidStatus); !ok || row.status > 999 {
-		return row, squidBadCode
+		row.status, row.badStatus = columnar.Null, true
 	}
 	if row.status == 0 {
 		row.status = columnar.Null // the client went before there was an answer
@@ -194,9 +202,7 @@ func (d *squid) numbers() (row squidRow, why string) {
 	var ok2 bool
 	row.out, ok = d.count(squidOut)
 	row.in, ok2 = d.count(squidIn)
-	if !ok || !ok2 {
-		return row, squidBadSize
-	}
+	row.badSize = !ok || !ok2
 	return row, ""
 }
 
@@ -209,18 +215,21 @@ func (d *squid) integer(f squidField) (int64, bool) {
 	return scan.Int(d.value(f))
 }
 
-// count parses a number that is not negative; none is columnar.Null.
+// count parses a number that is not negative. None is columnar.Null, and so is one that
+// cannot be read.
 func (d *squid) count(f squidField) (int64, bool) {
 	span := d.spans[f]
 	if n, ok := scan.Digits(d.data, uint32(span>>32), uint32(span)); ok {
 		return n, true
 	}
 	b := d.value(f)
-	if len(b) == 0 || len(b) == 1 && b[0] == '-' {
+	if scan.Unknown(b) {
 		return columnar.Null, true
 	}
-	n, ok := scan.Int(b)
-	return n, ok && n >= 0
+	if n, ok := scan.Int(b); ok && n >= 0 {
+		return n, true
+	}
+	return columnar.Null, false
 }
 
 // parseDate parses 02/Jan/2006:15:04:05 -0700.

@@ -26,9 +26,12 @@ http  → http     http.hostname url_host, http.url url_path without the query
                  the client sent is not logged: bytes_out is null.
 flow  → network  time is flow.end, flow.bytes_toserver bytes_out,
                  flow.bytes_toclient bytes_in, app_proto, else proto, protocol;
-                 flow.action (drop) action, which Suricata writes inline.
-                 The flow objects in other events are running totals and are
-                 not read.
+                 flow.action (drop) action, which Suricata writes inline:
+                 what was dropped was not sent. The event drop is of one
+                 packet of such a flow, and counted as other.
+                 Flows that have no end yet, in the state new or established,
+                 and the flow objects in other events are running totals and
+                 are not read.
 tls   → network  tls.sni dst_host. Bytes are null, as flow has them.`,
 	Tables:   []*columnar.Table{columnar.DNS, columnar.HTTP, columnar.Network},
 	Lacks:    columnar.ColSet(columnar.User, columnar.Host, columnar.Account, columnar.Rcode, columnar.AnswersLen),
@@ -50,7 +53,7 @@ tls   → network  tls.sni dst_host. Bytes are null, as flow has them.`,
 		d.event = scan.ShapeOf(eveTimestamp, "timestamp", "event_type", "src_ip", "dest_ip", "dest_port", "proto", "app_proto", "dns", "http", "flow", "tls")
 		d.event.Within("dns", scan.ShapeOf(eveDNSType, "type", "rrname", "rrtype", "queries"))
 		d.event.Within("http", scan.ShapeOf(eveHostname, "hostname", "url", "http_method", "http_user_agent", "status", "length", "http_refer"))
-		d.event.Within("flow", scan.ShapeOf(eveToServer, "bytes_toserver", "bytes_toclient", "start", "end", "action"))
+		d.event.Within("flow", scan.ShapeOf(eveToServer, "bytes_toserver", "bytes_toclient", "start", "end", "action", "state", "reason"))
 		d.event.Within("tls", scan.ShapeOf(eveSNI, "sni"))
 		return d, nil
 	},
@@ -88,6 +91,8 @@ const (
 	eveStart
 	eveEnd
 	eveAction
+	eveState
+	eveReason
 
 	eveSNI // of tls
 	numEveFields
@@ -112,7 +117,7 @@ func (d *suricata) Decode(b *Block, out *columnar.Out, t *Tally) error {
 		if line, data = scan.CutLine(data); scan.Blank(line) {
 			continue
 		}
-		rows, reason := d.line(line, record, out)
+		rows, reason := d.line(line, record, out, t)
 		switch {
 		case reason != "":
 			t.Skip(record, reason)
@@ -134,7 +139,7 @@ const (
 
 // line decodes an event and returns how many rows it gave. If it is malformed
 // it gives none, and reason says why; if it is of another kind, d.other says which.
-func (d *suricata) line(line []byte, record int64, out *columnar.Out) (rows int, reason string) {
+func (d *suricata) line(line []byte, record int64, out *columnar.Out, t *Tally) (rows int, reason string) {
 	d.scratch = d.scratch[:0]
 	if _, _, ok := d.event.Read(line, d.values[:]); !ok {
 		return 0, malformedJSON
@@ -159,19 +164,30 @@ func (d *suricata) line(line []byte, record int64, out *columnar.Out) (rows int,
 		return 0, d.clock.Fault("bad timestamp")
 	}
 	b := out.Table(table)
+	r := recordRow{b, t, record}
 	switch string(kind) {
 	case "dns":
 		return d.dns(b, us, record)
 	case "http":
-		reason = d.http(b)
+		if !d.event.Value(eveHTTP).Is('{') {
+			return 0, "no http object"
+		}
+		d.http(r)
 	case "flow":
-		us, reason = d.flow(b, us)
+		if !d.event.Value(eveFlow).Is('{') {
+			return 0, "no flow object"
+		}
+		if d.goesOn() {
+			d.other = "flow that goes on"
+			return 0, ""
+		}
+		us = d.flow(r, us)
 	case "tls":
-		reason = d.tls(b)
-	}
-	if reason != "" {
-		b.Drop()
-		return 0, reason
+		if !d.event.Value(eveTLS).Is('{') {
+			return 0, "no tls object"
+		}
+		r.SetLower(columnar.DstHost, scan.TrimDot(d.text(eveSNI)))
+		d.network(r, []byte("tls"))
 	}
 	b.SetText(columnar.SrcIP, d.text(eveSrcIP))
 	b.SetText(columnar.DstIP, d.text(eveDestIP))
@@ -237,30 +253,21 @@ func (d *suricata) row(b *columnar.Builder, name, rrtype []byte, us, record int6
 	return 1
 }
 
-func (d *suricata) http(b *columnar.Builder) (reason string) {
-	if !d.event.Value(eveHTTP).Is('{') {
-		return "no http object"
-	}
+func (d *suricata) http(r recordRow) {
 	method := d.text(eveMethod)
-	code, ok1 := scan.Count(d.text(eveStatus))
-	bytesIn, ok2 := scan.Count(d.text(eveLength))
-	if !ok1 || !ok2 {
-		return "bad http.status or http.length"
-	}
 	host, path := scan.RequestTarget(method, d.text(eveURL))
 	if len(host) == 0 {
 		host = scan.URLHost(d.text(eveHostname))
 	}
-	b.SetText(columnar.Method, method)
-	b.SetLower(columnar.URLHost, host)
-	b.SetText(columnar.URLPath, path)
-	b.SetText(columnar.UserAgent, d.text(eveUserAgent))
-	setCount(b, columnar.StatusCode, code)
-	setCount(b, columnar.BytesIn, bytesIn)
-	if b.WantsFields() {
-		d.fields(b)
+	r.SetText(columnar.Method, method)
+	r.SetLower(columnar.URLHost, host)
+	r.SetText(columnar.URLPath, path)
+	r.SetText(columnar.UserAgent, d.text(eveUserAgent))
+	r.setCount(columnar.StatusCode, d.text(eveStatus), "bad http.status")
+	r.setCount(columnar.BytesIn, d.text(eveLength), "bad http.length")
+	if r.WantsFields() {
+		d.fields(r.Builder)
 	}
-	return ""
 }
 
 // An eveKept is a field of a request that rules read beside columns.
@@ -291,52 +298,44 @@ func (d *suricata) fields(b *columnar.Builder) {
 
 // flow returns the time at which the flow ended; that of the event, which comes
 // after a timeout, if it does not say.
-func (d *suricata) flow(b *columnar.Builder, timestamp int64) (us int64, reason string) {
-	if !d.event.Value(eveFlow).Is('{') {
-		return 0, "no flow object"
-	}
-	bytesOut, ok1 := scan.Count(d.text(eveToServer))
-	bytesIn, ok2 := scan.Count(d.text(eveToClient))
-	if !ok1 || !ok2 {
-		return 0, "bad flow.bytes_toserver or flow.bytes_toclient"
-	}
+func (d *suricata) flow(r recordRow, timestamp int64) (us int64) {
 	us = timestamp
-	if end := d.text(eveEnd); end != nil {
-		var ok bool
-		if us, ok = d.clock.ISO(end); !ok {
-			return 0, "bad flow.end"
-		}
-		if began, ok := d.clock.ISO(d.text(eveStart)); ok && began <= us {
-			b.SetInt(columnar.Duration, us-began)
+	if end := d.text(eveEnd); !scan.Unknown(end) {
+		if ended, ok := d.clock.ISO(end); !ok {
+			r.tally.Clear(r.record, "bad flow.end: timestamp is taken for the time")
+		} else {
+			us = ended
+			if began, ok := d.clock.ISO(d.text(eveStart)); ok && began <= us {
+				r.SetInt(columnar.Duration, us-began)
+			}
 		}
 	}
 	protocol := d.text(eveAppProto)
 	if string(protocol) == "failed" || string(protocol) == "unknown" {
 		protocol = nil
 	}
-	setCount(b, columnar.BytesOut, bytesOut)
-	setCount(b, columnar.BytesIn, bytesIn)
-	b.SetText(columnar.Action, d.text(eveAction))
-	return us, d.network(b, protocol)
+	r.setCount(columnar.BytesOut, d.text(eveToServer), "bad flow.bytes_toserver")
+	r.setCount(columnar.BytesIn, d.text(eveToClient), "bad flow.bytes_toclient")
+	r.SetText(columnar.Action, d.text(eveAction))
+	d.network(r, protocol)
+	return us
 }
 
-func (d *suricata) tls(b *columnar.Builder) (reason string) {
-	if !d.event.Value(eveTLS).Is('{') {
-		return "no tls object"
+// goesOn reports whether a flow has not ended: its counters are running totals of what
+// the flow that ends tells. The state alone does not say: a flow that nobody answered
+// ends as new.
+func (d *suricata) goesOn() bool {
+	if !scan.Unknown(d.text(eveEnd)) || !scan.Unknown(d.text(eveReason)) {
+		return false
 	}
-	b.SetLower(columnar.DstHost, scan.TrimDot(d.text(eveSNI)))
-	return d.network(b, []byte("tls"))
+	state := d.text(eveState)
+	return string(state) == "new" || string(state) == "established"
 }
 
-func (d *suricata) network(b *columnar.Builder, protocol []byte) (reason string) {
-	port, ok := scan.Count(d.text(eveDestPort))
-	if !ok {
-		return "bad dest_port"
-	}
+func (d *suricata) network(r recordRow, protocol []byte) {
 	if len(protocol) == 0 {
 		protocol = d.text(eveProto)
 	}
-	setCount(b, columnar.DstPort, port)
-	b.SetLower(columnar.Protocol, protocol)
-	return ""
+	r.setCount(columnar.DstPort, d.text(eveDestPort), "bad dest_port")
+	r.SetLower(columnar.Protocol, protocol)
 }

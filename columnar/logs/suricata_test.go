@@ -17,9 +17,9 @@ func slowSuricata(e map[string]any) (rows []slowRow, skip bool) {
 	kind := slowText(e["event_type"])
 	part, isObject := e[kind].(map[string]any)
 	count := func(c columnar.Col, v any) {
-		text, ok := slowCount(v)
-		cells[c] = text
-		skip = skip || !ok
+		if text, ok := slowCount(v); ok {
+			cells[c] = text
+		}
 	}
 	host := func(named, method, url any) {
 		h, p := scan.RequestTarget([]byte(slowText(method)), []byte(slowText(url)))
@@ -72,18 +72,15 @@ func slowSuricata(e map[string]any) (rows []slowRow, skip bool) {
 		if app := slowText(e["app_proto"]); app != "" && app != "failed" && app != "unknown" {
 			protocol = app
 		}
-		switch part["end"].(type) {
-		case nil, map[string]any, []any:
-		default:
-			end, ok := clock.ISO([]byte(slowText(part["end"])))
-			if !ok {
-				return nil, true
-			}
+		state := slowText(part["state"])
+		if timeOK && isObject && slowUnknown(part["end"]) && slowUnknown(part["reason"]) && (state == "new" || state == "established") {
+			return nil, false
+		}
+		if end, ok := clock.ISO([]byte(slowText(part["end"]))); ok {
 			us = end
 			if start, ok := clock.ISO([]byte(slowText(part["start"]))); ok && start <= end {
 				cells[columnar.Duration] = fmt.Sprint(end - start)
 			}
-			timeOK = timeOK && ok
 		}
 	case "tls":
 		protocol = "tls"
@@ -99,7 +96,7 @@ func slowSuricata(e map[string]any) (rows []slowRow, skip bool) {
 		cells[columnar.Protocol] = slowLower(protocol)
 	}
 	cells[columnar.Time] = slowTime(us)
-	if skip || !timeOK || !isObject {
+	if !timeOK || !isObject {
 		return nil, true
 	}
 	return []slowRow{{table, cells}}, false
@@ -113,6 +110,8 @@ func slowInt32(text string) string {
 	}
 	return text
 }
+
+func slowUnknown(v any) bool { return scan.Unknown([]byte(slowText(v))) }
 
 func TestSuricataSlow(t *testing.T) {
 	checkSlow(t, Suricata, slowSuricata, jsonLinesOf(t, Suricata))

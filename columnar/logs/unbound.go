@@ -130,8 +130,6 @@ func unboundHeader(prev, p []byte) []byte {
 // lastLabelCut stands for the last label of the longest names.
 const lastLabelCut = '&'
 
-var queriesLogged = []byte("queries are logged")
-
 // time returns the time of a line in µs UTC.
 func (d *unbound) time(line []byte) (us int64, ok bool) {
 	if len(line) == 0 || line[0] != '[' {

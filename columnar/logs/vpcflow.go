@@ -142,7 +142,7 @@ func (d *vpcFlow) Decode(b *Block, out *columnar.Out, t *Tally) error {
 		case string(d.cells[vpcStatus]) == "NODATA", string(d.cells[vpcStatus]) == "SKIPDATA":
 			t.Known(string(d.cells[vpcStatus]))
 		default:
-			if reason := d.row(rows); reason != "" {
+			if reason := d.row(recordRow{rows, t, record}); reason != "" {
 				rows.Drop()
 				t.Skip(record, reason)
 				continue
@@ -155,7 +155,7 @@ func (d *vpcFlow) Decode(b *Block, out *columnar.Out, t *Tally) error {
 }
 
 // row sets the cells of a row, or says why there is none.
-func (d *vpcFlow) row(b *columnar.Builder) (reason string) {
+func (d *vpcFlow) row(b recordRow) (reason string) {
 	us, ok := d.clock.Epoch(d.cells[vpcStart])
 	if !ok {
 		return d.clock.Fault("bad time")
@@ -185,16 +185,12 @@ func (d *vpcFlow) row(b *columnar.Builder) (reason string) {
 	if n, ok := scan.Int(d.cells[vpcProtocol]); ok {
 		b.SetText(columnar.Protocol, append(d.name[:0], scan.ProtocolName(n)...))
 	}
-	if n, ok := scan.Int(port); ok && n <= 65535 {
-		b.SetInt(columnar.DstPort, n)
+	if n := b.count(port, "bad port"); n <= 65535 {
+		setCount(b.Builder, columnar.DstPort, n)
+	} else {
+		b.tally.Clear(b.record, "bad port")
 	}
-	if text := d.cells[vpcBytes]; text != nil {
-		n, ok := scan.Count(text)
-		if !ok {
-			return "bad bytes"
-		}
-		b.SetInt(bytesCol, n)
-	}
+	b.setCount(bytesCol, d.cells[vpcBytes], "bad bytes")
 	return ""
 }
 

@@ -17,20 +17,23 @@ var WinDNS = &Format{
 	Title:   "Windows DNS server debug log",
 	Doc: `Each packet that carries a query and was received is a row. What the server sends,
 and answers to it, repeat these and count as other, as do updates, the details of
-packets and the server's own events: let it log incoming queries, at least.
+packets and the server's own events: let it log incoming queries, at least. A response
+that it sends is a row, with its rcode, if no query that was received was logged before
+it in the object.
 
 Dates are written as the server's region writes them. Whether 4/5/2026 is in April
 or in May is told by the first dates of the log that leave no choice, else by when
 the object was written, else by the clock: with AM and PM the month comes first.
 Times are local, of the zone of the options.`,
 	Tables: []*columnar.Table{columnar.DNS},
-	Lacks:  columnar.ColSet(columnar.User, columnar.Host, columnar.Account, columnar.Rcode, columnar.AnswersLen, columnar.DstIP),
+	Lacks:  columnar.ColSet(columnar.User, columnar.Host, columnar.Account, columnar.AnswersLen, columnar.DstIP),
 	Sniff: func(head []byte) bool {
 		return scan.AnyLine(head, func(line []byte) bool {
 			var p winPacket
 			return bytes.HasPrefix(line, []byte("DNS Server log file creation at ")) || p.parse(line) == packetKind && p.whole
 		})
 	},
+	Header: winDNSHeader,
 	New: func(o *Options) (Decoder, error) {
 		return &winDNS{clock: o.clock(), monthFirst: winMonthFirst(o)}, nil
 	},
@@ -41,11 +44,15 @@ type winDNS struct {
 	monthFirst bool   // in dates with strokes
 	date       []byte // the last one
 	start      int64  // µs of its midnight, as if the zone were UTC
+	half       []byte // the last one, and what winHalf says of it
+	afternoon  bool
+	halfKnown  bool
 	rows       lookups
 }
 
 func (d *winDNS) Decode(b *Block, out *columnar.Out, t *Tally) error {
 	rows, l := out.Table(columnar.DNS), &d.rows
+	logged := b.Header != nil // queries that were received are
 	record := b.First
 	for data := b.Data; len(data) > 0; record++ {
 		var line []byte
@@ -70,7 +77,9 @@ func (d *winDNS) Decode(b *Block, out *columnar.Out, t *Tally) error {
 		case !p.whole:
 			t.Skip(record, "malformed packet line")
 			continue
-		case !p.query:
+		case p.query:
+			logged = true
+		case logged || !p.reply():
 			t.Known(p.other())
 			continue
 		}
@@ -81,6 +90,9 @@ func (d *winDNS) Decode(b *Block, out *columnar.Out, t *Tally) error {
 			continue
 		}
 		row := lookup{us: us, client: spanOf(b.Data, p.client), query: l.extend(text)}
+		if !p.query {
+			row.rcode = spanOf(b.Data, p.rcode)
+		}
 		switch n, isNumber := scan.Int(p.kind); {
 		case isNumber:
 			row.kind = l.extend(append(l.text, scan.QueryTypeName(n)...))
@@ -96,6 +108,23 @@ func (d *winDNS) Decode(b *Block, out *columnar.Out, t *Tally) error {
 	return nil
 }
 
+// winDNSHeader keeps, as a header, whether queries that were received were logged.
+func winDNSHeader(prev, p []byte) []byte {
+	for prev == nil {
+		at := bytes.Index(p, []byte(" Rcv "))
+		if at < 0 {
+			break
+		}
+		var line []byte
+		line, p = scan.CutLine(p[bytes.LastIndexByte(p[:at], '\n')+1:])
+		var packet winPacket
+		if packet.parse(line) == packetKind && packet.query {
+			prev = queriesLogged
+		}
+	}
+	return prev
+}
+
 // time returns the time of a packet in µs UTC.
 func (d *winDNS) time(p *winPacket) (us int64, ok bool) {
 	if !bytes.Equal(p.date, d.date) {
@@ -107,9 +136,12 @@ func (d *winDNS) time(p *winPacket) (us int64, ok bool) {
 	}
 	h, m, s, ok := winClock(p.clock)
 	if len(p.half) > 0 {
-		afternoon, known := winHalf(p.half)
-		ok = ok && known && 1 <= h && h <= 12
-		if h %= 12; afternoon {
+		if !bytes.Equal(p.half, d.half) {
+			d.half = append(d.half[:0], p.half...)
+			d.afternoon, d.halfKnown = winHalf(p.half)
+		}
+		ok = ok && d.halfKnown && 1 <= h && h <= 12
+		if h %= 12; d.afternoon {
 			h += 12
 		}
 	}
@@ -223,9 +255,11 @@ func winMonthFirst(o *Options) bool {
 type winPacket struct {
 	date, clock, half []byte // half: AM or PM in some language, or none
 	whole             bool   // the line is what it should be
-	query             bool   // that was received
+	lookup            bool   // it is about a name, not an update
+	query             bool   // a lookup that was received
 	sent, response    bool
 	client, kind      []byte
+	rcode             []byte
 	name              []byte // (3)www(7)example(3)com(0)
 }
 
@@ -259,10 +293,12 @@ func (p *winPacket) parse(line []byte) (kind string) {
 	if len(opcode) != 1 || !scan.AddressLike(client) || len(line) == 0 || line[0] != '[' || at < 0 {
 		return packetKind
 	}
+	p.rcode = scan.AfterLast(line[:at], ' ')
 	p.kind, line = cutPadded(line[at+1:])
 	p.client, p.name = scan.WithoutScope(client), bytes.TrimLeft(line, " ")
 	p.whole = (string(protocol) == "UDP" || string(protocol) == "TCP") && (string(direction) == "Rcv" || p.sent) && len(p.name) > 0
-	p.query = p.whole && !p.sent && !p.response && opcode[0] == 'Q'
+	p.lookup = opcode[0] == 'Q'
+	p.query = p.whole && !p.sent && !p.response && p.lookup
 	return packetKind
 }
 
@@ -326,6 +362,9 @@ func isContext(word []byte) bool {
 	}
 	return len(word) >= 4 && !hex
 }
+
+// reply reports whether a packet is a response to a client.
+func (p *winPacket) reply() bool { return p.whole && p.sent && p.response && p.lookup }
 
 // other returns the kind of a packet that is no query from a client.
 func (p *winPacket) other() string {

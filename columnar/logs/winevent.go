@@ -374,7 +374,7 @@ func (e *winEvent) put(record int64, out *columnar.Out, t *Tally) {
 		table = columnar.Event
 	}
 	b := out.Table(table)
-	if reason := e.row(table, b); reason != "" {
+	if reason := e.row(table, recordRow{b, t, record}); reason != "" {
 		b.Drop()
 		t.Skip(record, reason)
 		return
@@ -396,7 +396,7 @@ func (e *winEvent) put(record int64, out *columnar.Out, t *Tally) {
 }
 
 // row sets the cells of the event's row.
-func (e *winEvent) row(table *columnar.Table, b *columnar.Builder) (reason string) {
+func (e *winEvent) row(table *columnar.Table, b recordRow) (reason string) {
 	us, ok := e.time()
 	if !ok {
 		return e.clock.Fault("bad or no time")
@@ -424,32 +424,28 @@ func (e *winEvent) row(table *columnar.Table, b *columnar.Builder) (reason strin
 		b.SetText(columnar.Description, e.said(winDescription))
 		b.SetText(columnar.Hashes, e.said(winHashes))
 		if len(pid) > 0 {
-			n, ok := parseWinInt(pid)
-			if !ok {
-				return "bad ProcessId"
+			if n, ok := parseWinInt(pid); ok {
+				b.SetInt(columnar.PID, n)
+			} else if !scan.Unknown(pid) {
+				b.tally.Clear(b.record, "bad ProcessId")
 			}
-			b.SetInt(columnar.PID, n)
 		}
 	case columnar.Network:
 		if len(e.said(winDestinationIP)) == 0 {
 			return "no DestinationIp"
 		}
-		port, ok := scan.Count(e.said(winDestinationPort))
-		if !ok {
-			return "bad DestinationPort"
-		}
 		b.SetText(columnar.SrcIP, e.said(winSourceIP))
 		b.SetText(columnar.DstIP, e.said(winDestinationIP))
 		b.SetLower(columnar.DstHost, scan.TrimDot(e.said(winDestinationHost)))
 		b.SetLower(columnar.Protocol, e.said(winProtocol))
-		setCount(b, columnar.DstPort, port)
+		b.setCount(columnar.DstPort, e.said(winDestinationPort), "bad DestinationPort")
 	case columnar.DNS:
 		name := scan.TrimDot(e.said(winQueryName))
 		if len(name) == 0 {
 			return "no QueryName"
 		}
 		b.SetQuery(name)
-		e.answers(b)
+		e.answers(b.Builder)
 	default:
 		ip := e.said(winSourceIP)
 		if len(ip) == 0 {

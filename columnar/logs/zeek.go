@@ -35,7 +35,9 @@ conn    → network  time is the end, ts + duration, as that is when Zeek writes
                    the line; orig_bytes bytes_out and resp_bytes bytes_in, but
                    no more than orig_ip_bytes and resp_ip_bytes: the former
                    come from TCP sequence numbers and can be wrong by
-                   gigabytes; service, else proto, protocol.
+                   gigabytes; service, else proto, protocol. What nobody
+                   answered or a host refused (S0, REJ) was sent: no state
+                   says that somebody between blocked it.
 ssl     → network  server_name dst_host. Bytes are null, as conn has them.
 
 All other logs are counted as other, under their path, else the name of the
@@ -151,7 +153,7 @@ func (d *zeek) count(line []byte, record int64, t *Tally) {
 	if len(line) == 0 || d.tsv.fault != "" && scan.Blank(line) {
 		return
 	}
-	switch row, reason := d.line(line, record); {
+	switch row, reason := d.line(line, record, t); {
 	case row:
 		t.Row()
 	case reason != "":
@@ -163,7 +165,7 @@ func (d *zeek) count(line []byte, record int64, t *Tally) {
 
 // line decodes a line. If it is no row, reason says why it is malformed, or d.other
 // of which kind it is.
-func (d *zeek) line(line []byte, record int64) (row bool, reason string) {
+func (d *zeek) line(line []byte, record int64, t *Tally) (row bool, reason string) {
 	var log zeekLog
 	switch line[0] {
 	case '{':
@@ -190,22 +192,20 @@ func (d *zeek) line(line []byte, record int64) (row bool, reason string) {
 		return false, d.clock.Fault("bad ts")
 	}
 	b := d.out.Table(log.table())
+	r := recordRow{b, t, record}
 	switch log {
 	case zeekDNS:
-		row, d.other = d.dns(b), "dns record without a query"
+		if !d.dns(b) {
+			b.Drop()
+			d.other = "dns record without a query"
+			return false, ""
+		}
 	case zeekHTTP:
-		reason = d.http(b)
-		row = reason == ""
+		d.http(r)
 	case zeekConn:
-		us, reason = d.conn(b, us)
-		row = reason == ""
+		us = d.conn(r, us)
 	case zeekSSL:
-		reason = d.ssl(b)
-		row = reason == ""
-	}
-	if !row {
-		b.Drop()
-		return false, reason
+		d.ssl(r)
 	}
 	for _, k := range d.kept[log] {
 		if k.field == zeekPath {
@@ -465,13 +465,9 @@ func (d *zeek) code(name, number []byte, named func(int64) string) []byte {
 	return d.scratch[at:]
 }
 
-func (d *zeek) http(b *columnar.Builder) (reason string) {
-	request, ok1 := scan.Count(d.cells[zeekRequestLen])
-	response, ok2 := scan.Count(d.cells[zeekResponseLen])
-	status, ok3 := scan.Count(d.cells[zeekStatusCode])
-	if !ok1 || !ok2 || !ok3 {
-		return "bad request_body_len, response_body_len or status_code"
-	}
+func (d *zeek) http(r recordRow) {
+	request := r.count(d.cells[zeekRequestLen], "bad request_body_len")
+	response := r.count(d.cells[zeekResponseLen], "bad response_body_len")
 	host, path := scan.RequestTarget(d.cells[zeekMethod], d.cells[zeekURI])
 	if len(host) == 0 {
 		host = scan.URLHost(d.cells[zeekHost])
@@ -481,77 +477,67 @@ func (d *zeek) http(b *columnar.Builder) (reason string) {
 		// is not zero.
 		request, response = -1, -1
 	}
-	b.SetText(columnar.SrcIP, d.cells[zeekOrigHost])
-	b.SetText(columnar.DstIP, d.cells[zeekRespHost])
-	b.SetText(columnar.User, d.cells[zeekUsername])
-	b.SetText(columnar.Method, d.cells[zeekMethod])
-	b.SetLower(columnar.URLHost, host)
-	b.SetText(columnar.URLPath, path)
-	b.SetText(columnar.UserAgent, d.cells[zeekUserAgent])
-	setCount(b, columnar.StatusCode, status)
-	setCount(b, columnar.BytesOut, request)
-	setCount(b, columnar.BytesIn, response)
-	return ""
+	r.SetText(columnar.SrcIP, d.cells[zeekOrigHost])
+	r.SetText(columnar.DstIP, d.cells[zeekRespHost])
+	r.SetText(columnar.User, d.cells[zeekUsername])
+	r.SetText(columnar.Method, d.cells[zeekMethod])
+	r.SetLower(columnar.URLHost, host)
+	r.SetText(columnar.URLPath, path)
+	r.SetText(columnar.UserAgent, d.cells[zeekUserAgent])
+	r.setCount(columnar.StatusCode, d.cells[zeekStatusCode], "bad status_code")
+	setCount(r.Builder, columnar.BytesOut, request)
+	setCount(r.Builder, columnar.BytesIn, response)
 }
 
 // conn returns the time at which the connection ended, given its start.
-func (d *zeek) conn(b *columnar.Builder, start int64) (end int64, reason string) {
-	out, ok1 := zeekPayload(d.cells[zeekOrigBytes], d.cells[zeekOrigIPBytes])
-	in, ok2 := zeekPayload(d.cells[zeekRespBytes], d.cells[zeekRespIPBytes])
-	if !ok1 || !ok2 {
-		return 0, "bad orig_bytes, resp_bytes, orig_ip_bytes or resp_ip_bytes"
-	}
+func (d *zeek) conn(r recordRow, start int64) (end int64) {
+	d.payload(r, columnar.BytesOut, zeekOrigBytes, zeekOrigIPBytes)
+	d.payload(r, columnar.BytesIn, zeekRespBytes, zeekRespIPBytes)
 	end = start
-	duration := int64(-1)
-	if text := d.cells[zeekDuration]; len(text) > 0 {
-		var ok bool
-		if duration, ok = scan.Number(text, 1e6); !ok || duration < 0 || !scan.Plausible(start+duration) {
-			return 0, "bad duration"
+	if text := d.cells[zeekDuration]; !scan.Unknown(text) {
+		duration, ok := scan.Number(text, 1e6)
+		if ok && duration >= 0 && scan.Plausible(start+duration) {
+			r.SetInt(columnar.Duration, duration)
+			end += duration
+		} else {
+			r.tally.Clear(r.record, "bad duration: its start is taken for the time")
 		}
-		end += duration
 	}
-	if reason = d.endpoints(b); reason != "" {
-		return 0, reason
-	}
+	d.endpoints(r)
 	protocol := d.cells[zeekService]
 	if len(protocol) == 0 {
 		protocol = d.cells[zeekProto]
 	}
-	b.SetLower(columnar.Protocol, protocol)
-	setCount(b, columnar.BytesOut, out)
-	setCount(b, columnar.BytesIn, in)
-	setCount(b, columnar.Duration, duration)
-	return end, ""
+	r.SetLower(columnar.Protocol, protocol)
+	return end
 }
 
-func (d *zeek) ssl(b *columnar.Builder) (reason string) {
-	if reason = d.endpoints(b); reason != "" {
-		return reason
-	}
-	b.SetLower(columnar.DstHost, scan.TrimDot(d.cells[zeekServerName]))
-	b.SetText(columnar.Protocol, []byte("ssl"))
-	return ""
+func (d *zeek) ssl(r recordRow) {
+	d.endpoints(r)
+	r.SetLower(columnar.DstHost, scan.TrimDot(d.cells[zeekServerName]))
+	r.SetText(columnar.Protocol, []byte("ssl"))
 }
 
-func (d *zeek) endpoints(b *columnar.Builder) (reason string) {
-	port, ok := scan.Count(d.cells[zeekRespPort])
-	if !ok {
-		return "bad id.resp_p"
-	}
-	b.SetText(columnar.SrcIP, d.cells[zeekOrigHost])
-	b.SetText(columnar.DstIP, d.cells[zeekRespHost])
-	setCount(b, columnar.DstPort, port)
-	return ""
+func (d *zeek) endpoints(r recordRow) {
+	r.setCount(columnar.DstPort, d.cells[zeekRespPort], "bad id.resp_p")
+	r.SetText(columnar.SrcIP, d.cells[zeekOrigHost])
+	r.SetText(columnar.DstIP, d.cells[zeekRespHost])
 }
 
-// zeekPayload parses the payload bytes of one direction; -1 if not said. They
-// are the distance of TCP sequence numbers and can be wrong by gigabytes. The
+// payload sets the payload bytes of one direction. They are the distance of TCP
+// sequence numbers and can be wrong by gigabytes, or by more than an int64 holds. The
 // bytes of the IP packets, which the sensor did see, are an upper bound.
-func zeekPayload(payload, ip []byte) (n int64, ok bool) {
-	n, ok = scan.Count(payload)
-	seen, ok2 := scan.Count(ip)
+func (d *zeek) payload(r recordRow, c columnar.Col, payload, ip zeekField) {
+	seen := r.count(d.cells[ip], "bad orig_ip_bytes or resp_ip_bytes")
+	text := d.cells[payload]
+	if x, ok := scan.Float(text); ok && x >= 1<<63 && seen >= 0 {
+		r.tally.Clear(r.record, "orig_bytes or resp_bytes over 64 bits: that of IP taken")
+		r.SetInt(c, seen)
+		return
+	}
+	n := r.count(text, "bad orig_bytes or resp_bytes")
 	if seen >= 0 && seen < n {
 		n = seen
 	}
-	return n, ok && ok2
+	setCount(r.Builder, c, n)
 }

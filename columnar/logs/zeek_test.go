@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -64,17 +66,20 @@ func slowZeek(e map[string]any) (rows []slowRow, skip bool) {
 	}
 	count := func(c columnar.Col, v any) {
 		text, ok := slowCount(v)
+		if !ok {
+			text = ""
+		}
 		if c.Kind() == columnar.Int32 {
 			text = slowInt32(text)
 		}
 		cells[c] = text
-		skip = skip || !ok
 	}
 	least := func(c columnar.Col, payload, ip any) {
 		count(c, payload)
 		n, ok1 := scan.Count([]byte(slowText(payload)))
 		seen, ok2 := scan.Count([]byte(slowText(ip)))
-		if skip = skip || !ok2; ok1 && ok2 && seen >= 0 && seen < n {
+		wrapped, _ := strconv.ParseFloat(slowText(payload), 64)
+		if ok2 && seen >= 0 && (ok1 && seen < n || wrapped >= 1<<63 && !math.IsInf(wrapped, 0)) {
 			cells[c] = fmt.Sprint(seen)
 		}
 	}
@@ -120,14 +125,17 @@ func slowZeek(e map[string]any) (rows []slowRow, skip bool) {
 		count(columnar.StatusCode, field("status_code"))
 		count(columnar.BytesOut, field("request_body_len"))
 		count(columnar.BytesIn, field("response_body_len"))
+		if method == "CONNECT" {
+			cells[columnar.BytesOut], cells[columnar.BytesIn] = "", ""
+		}
 	case "conn":
 		least(columnar.BytesOut, field("orig_bytes"), field("orig_ip_bytes"))
 		least(columnar.BytesIn, field("resp_bytes"), field("resp_ip_bytes"))
 		if text := slowText(field("duration")); text != "" {
-			n, ok := scan.Number([]byte(text), 1e6)
-			skip = skip || !ok || n < 0 || !scan.Plausible(us+n)
-			us += n
-			cells[columnar.Duration] = fmt.Sprint(n)
+			if n, ok := scan.Number([]byte(text), 1e6); ok && n >= 0 && scan.Plausible(us+n) {
+				us += n
+				cells[columnar.Duration] = fmt.Sprint(n)
+			}
 		}
 		protocol := slowText(field("service"))
 		if protocol == "" {
@@ -147,7 +155,7 @@ func slowZeek(e map[string]any) (rows []slowRow, skip bool) {
 	if table == columnar.Network {
 		count(columnar.DstPort, field("id.resp_p", "id_resp_p"))
 	}
-	if skip || !timeOK {
+	if !timeOK {
 		return nil, true
 	}
 	cells[columnar.Time] = slowTime(us)

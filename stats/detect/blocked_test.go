@@ -27,6 +27,7 @@ func TestBlocked(t *testing.T) {
 		{"action", blockedAction, "deny", true},
 		{"action", blockedAction, " Denied ", true},
 		{"action", blockedAction, "REJECT", true},
+		{"action", blockedAction, "drop", true},
 		{"action", blockedAction, "drop-icmp", true},
 		{"action", blockedAction, "Blocked by policy", true},
 		{"action", blockedAction, "allow", false},
