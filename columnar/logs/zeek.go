@@ -2,6 +2,7 @@ package logs
 
 import (
 	"bytes"
+	"math"
 	"math/bits"
 
 	"outflow/columnar"
@@ -203,7 +204,10 @@ func (d *zeek) line(line []byte, record int64, t *Tally) (row bool, reason strin
 	case zeekHTTP:
 		d.http(r)
 	case zeekConn:
-		us = d.conn(r, us)
+		if us, reason = d.conn(r, us); reason != "" {
+			b.Drop()
+			return false, reason
+		}
 	case zeekSSL:
 		d.ssl(r)
 	}
@@ -489,10 +493,12 @@ func (d *zeek) http(r recordRow) {
 	setCount(r.Builder, columnar.BytesIn, response)
 }
 
-// conn returns the time at which the connection ended, given its start.
-func (d *zeek) conn(r recordRow, start int64) (end int64) {
-	d.payload(r, columnar.BytesOut, zeekOrigBytes, zeekOrigIPBytes)
-	d.payload(r, columnar.BytesIn, zeekRespBytes, zeekRespIPBytes)
+// conn returns the time at which the connection ended, given its start, or why the
+// record is none.
+func (d *zeek) conn(r recordRow, start int64) (end int64, reason string) {
+	if !d.payload(r, columnar.BytesOut, zeekOrigBytes, zeekOrigIPBytes) || !d.payload(r, columnar.BytesIn, zeekRespBytes, zeekRespIPBytes) {
+		return 0, "orig_bytes or resp_bytes over 63 bits"
+	}
 	end = start
 	if text := d.cells[zeekDuration]; !scan.Unknown(text) {
 		duration, ok := scan.Number(text, 1e6)
@@ -509,7 +515,7 @@ func (d *zeek) conn(r recordRow, start int64) (end int64) {
 		protocol = d.cells[zeekProto]
 	}
 	r.SetLower(columnar.Protocol, protocol)
-	return end
+	return end, ""
 }
 
 func (d *zeek) ssl(r recordRow) {
@@ -525,19 +531,21 @@ func (d *zeek) endpoints(r recordRow) {
 }
 
 // payload sets the payload bytes of one direction. They are the distance of TCP
-// sequence numbers and can be wrong by gigabytes, or by more than an int64 holds. The
-// bytes of the IP packets, which the sensor did see, are an upper bound.
-func (d *zeek) payload(r recordRow, c columnar.Col, payload, ip zeekField) {
+// sequence numbers and can be wrong by gigabytes. The bytes of the IP packets, which the
+// sensor did see, are an upper bound. It returns false for a counter that fell below
+// zero: then Zeek did not follow the connection, and nothing in the record is sure.
+func (d *zeek) payload(r recordRow, c columnar.Col, payload, ip zeekField) bool {
 	seen := r.count(d.cells[ip], "bad orig_ip_bytes or resp_ip_bytes")
 	text := d.cells[payload]
-	if x, ok := scan.Float(text); ok && x >= 1<<63 && seen >= 0 {
-		r.tally.Clear(r.record, "orig_bytes or resp_bytes over 64 bits: that of IP taken")
-		r.SetInt(c, seen)
-		return
+	if _, ok := scan.Count(text); !ok {
+		if x, ok := scan.Float(text); ok && x >= 1<<63 && !math.IsInf(x, 0) {
+			return false
+		}
 	}
 	n := r.count(text, "bad orig_bytes or resp_bytes")
 	if seen >= 0 && seen < n {
 		n = seen
 	}
 	setCount(r.Builder, c, n)
+	return true
 }

@@ -79,7 +79,8 @@ func slowZeek(e map[string]any) (rows []slowRow, skip bool) {
 		n, ok1 := scan.Count([]byte(slowText(payload)))
 		seen, ok2 := scan.Count([]byte(slowText(ip)))
 		wrapped, _ := strconv.ParseFloat(slowText(payload), 64)
-		if ok2 && seen >= 0 && (ok1 && seen < n || wrapped >= 1<<63 && !math.IsInf(wrapped, 0)) {
+		skip = skip || wrapped >= 1<<63 && !math.IsInf(wrapped, 0)
+		if ok1 && ok2 && seen >= 0 && seen < n {
 			cells[c] = fmt.Sprint(seen)
 		}
 	}
