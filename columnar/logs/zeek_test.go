@@ -156,7 +156,7 @@ func slowZeek(e map[string]any) (rows []slowRow, skip bool) {
 	if table == columnar.Network {
 		count(columnar.DstPort, field("id.resp_p", "id_resp_p"))
 	}
-	if !timeOK {
+	if skip || !timeOK {
 		return nil, true
 	}
 	cells[columnar.Time] = slowTime(us)
