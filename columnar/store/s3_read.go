@@ -19,14 +19,14 @@ const (
 	// opened for ranged reads. A Parquet footer is there. With less, large footers
 	// cost a second request; with more, small projections read more than they need.
 	tailSize = 256 << 10
-	// windowSize is how many bytes a ranged read fetches at once. A request takes
+	// rangeSize is how many bytes a ranged read fetches at once. A request takes
 	// about as long as reading a megabyte. With less, there are more requests; with
 	// more, reads include columns that a projection leaves out.
-	windowSize = 512 << 10
-	// maxWindows is the number of windows that an object keeps: one for each column
-	// that is read in parallel. With more columns than windows, the same bytes are
+	rangeSize = 512 << 10
+	// maxRanges is the number of ranges that an object keeps: one for each column
+	// that is read in parallel. With more columns than ranges, the same bytes are
 	// fetched again.
-	maxWindows = 16
+	maxRanges = 16
 	// maxResumes is how many times in a row a body may break off without a single
 	// byte.
 	maxResumes = 4
@@ -136,25 +136,25 @@ func (r *s3Stream) Close() error {
 	return nil
 }
 
-// An s3ReaderAt reads ranges, one window at a time.
+// An s3ReaderAt reads an object in ranges and caches some of them.
 type s3ReaderAt struct {
-	ctx     context.Context
-	s       *s3Store
-	name    string
-	etag    string
-	size    int64
-	tail    window
-	windows atomic.Pointer[[]window] // newest first; the slice never changes
+	ctx    context.Context
+	s      *s3Store
+	name   string
+	etag   string
+	size   int64
+	tail   cachedRange
+	ranges atomic.Pointer[[]cachedRange] // newest first; the slice never changes
 }
 
-// A window is a range of an object. Its bytes never change.
-type window struct {
+// A cachedRange is a range of an object with its bytes, which never change.
+type cachedRange struct {
 	off  int64
 	data []byte
 }
 
-// from returns the window's bytes from off on, or nil if it has none.
-func (w window) from(off int64) []byte {
+// from returns the range's bytes from off on, or nil if it has none.
+func (w cachedRange) from(off int64) []byte {
 	if off < w.off || off >= w.off+int64(len(w.data)) {
 		return nil
 	}
@@ -178,7 +178,7 @@ func (s *s3Store) OpenAt(ctx context.Context, name string) (ReaderAt, error) {
 		return nil, s.fail("open", name, err)
 	}
 	r := &s3ReaderAt{ctx: ctx, s: s, name: name, size: size, etag: strings.Trim(aws.ToString(out.ETag), `"`)}
-	r.tail = window{off, make([]byte, size-off)}
+	r.tail = cachedRange{off, make([]byte, size-off)}
 	body := &s3Stream{ctx: ctx, s: s, name: name, etag: r.etag, off: off, end: size, body: out.Body}
 	defer body.Close()
 	if _, err := io.ReadFull(body, r.tail.data); err != nil {
@@ -224,14 +224,14 @@ func (r *s3ReaderAt) ReadAt(p []byte, off int64) (n int, err error) {
 				end = r.tail.off
 			}
 			missing := min(int64(len(p)-n), end-off)
-			if missing >= windowSize {
+			if missing >= rangeSize {
 				// Too long to be worth keeping.
 				have = p[n : n+int(missing)]
 				if err := r.fetch(have, off); err != nil {
 					return n, err
 				}
 			} else {
-				w := window{off, make([]byte, min(windowSize, end-off))}
+				w := cachedRange{off, make([]byte, min(rangeSize, end-off))}
 				if err := r.fetch(w.data, off); err != nil {
 					return n, err
 				}
@@ -253,7 +253,7 @@ func (r *s3ReaderAt) cached(off int64) []byte {
 	if b := r.tail.from(off); b != nil {
 		return b
 	}
-	if ws := r.windows.Load(); ws != nil {
+	if ws := r.ranges.Load(); ws != nil {
 		for _, w := range *ws {
 			if b := w.from(off); b != nil {
 				return b
@@ -263,14 +263,14 @@ func (r *s3ReaderAt) cached(off int64) []byte {
 	return nil
 }
 
-// keep adds a window. If another goroutine adds one at the same time, one of the
+// keep adds a range. If another goroutine adds one at the same time, one of the
 // two is lost, and is fetched again if needed.
-func (r *s3ReaderAt) keep(w window) {
-	ws := []window{w}
-	if old := r.windows.Load(); old != nil {
-		ws = append(ws, (*old)[:min(len(*old), maxWindows-1)]...)
+func (r *s3ReaderAt) keep(w cachedRange) {
+	ws := []cachedRange{w}
+	if old := r.ranges.Load(); old != nil {
+		ws = append(ws, (*old)[:min(len(*old), maxRanges-1)]...)
 	}
-	r.windows.Store(&ws)
+	r.ranges.Store(&ws)
 }
 
 func (r *s3ReaderAt) fetch(p []byte, off int64) error {

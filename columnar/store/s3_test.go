@@ -282,7 +282,7 @@ func TestS3ParquetRequests(t *testing.T) {
 		}
 	}
 	t.Logf("file of %d bytes: %d requests for a column of %d bytes", file.Len(), len(server.requests), 8*len(rows))
-	if limit := 2 + (8*len(rows)+windowSize-1)/windowSize; len(server.requests) > limit {
+	if limit := 2 + (8*len(rows)+rangeSize-1)/rangeSize; len(server.requests) > limit {
 		t.Errorf("got %d requests, want at most %d: %q", len(server.requests), limit, server.requests)
 	}
 
@@ -295,7 +295,7 @@ func TestS3ParquetRequests(t *testing.T) {
 		t.Fatalf("got %d rows, %v", len(all), err)
 	}
 	t.Logf("%d requests for all columns", len(server.requests))
-	if limit := 6 + file.Len()/windowSize; len(server.requests) > limit {
+	if limit := 6 + file.Len()/rangeSize; len(server.requests) > limit {
 		t.Errorf("all columns: got %d requests, want at most %d", len(server.requests), limit)
 	}
 }

@@ -314,7 +314,7 @@ func TestListPages(t *testing.T) {
 func TestReadAt(t *testing.T) {
 	eachStore(t, func(t *testing.T, s Store) {
 		rnd := rand.New(rand.NewPCG(1, 2))
-		for _, size := range []int{0, 1, tailSize - 1, tailSize, tailSize + 1, 3*windowSize + tailSize + 17} {
+		for _, size := range []int{0, 1, tailSize - 1, tailSize, tailSize + 1, 3*rangeSize + tailSize + 17} {
 			body := make([]byte, size)
 			for i := range body {
 				body[i] = byte(rnd.Uint32())

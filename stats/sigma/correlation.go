@@ -503,25 +503,25 @@ type Held struct {
 
 // A follow follows one of a Watch's correlations.
 type follow struct {
-	rule   int
-	c      *Correlation
-	across bool
-	needs  []string
-	parts  []part // as c.Rules
-	groups map[string]*group
-	met    []meeting
+	rule     int
+	c        *Correlation
+	across   bool
+	needs    []string
+	subjects []subject // as c.Rules
+	groups   map[string]*group
+	met      []meeting
 }
 
-// A part is a rule that a correlation refers to.
-type part struct {
+// A subject is a rule that a correlation is about.
+type subject struct {
 	rule          int
 	needs         []string
 	group, fields []int // indexes, in an Occurrence's values, of the fields of GroupBy and of value_…
 }
 
 type meeting struct {
-	part  int
-	event *Occurrence
+	subject int
+	event   *Occurrence
 }
 
 type group struct {
@@ -559,14 +559,14 @@ func (s *Set) Watch(rule int) *Watch {
 		f := &follow{rule: at[r], c: c, across: c.Across(), needs: s.Needs(at[r]), groups: map[string]*group{}}
 		for _, of := range c.Rules {
 			add(of)
-			p := part{rule: at[of], needs: s.Needs(at[of])}
+			p := subject{rule: at[of], needs: s.Needs(at[of])}
 			for _, name := range c.GroupBy {
 				p.group = append(p.group, slices.Index(p.needs, c.fieldOf(of, name)))
 			}
 			for _, name := range c.fields {
 				p.fields = append(p.fields, slices.Index(p.needs, c.fieldOf(of, name)))
 			}
-			f.parts = append(f.parts, p)
+			f.subjects = append(f.subjects, p)
 		}
 		w.follows = append(w.follows, f)
 	}
@@ -618,10 +618,10 @@ func (w *Watch) Step(events []Occurrence) []Held {
 // returns the groups that got one, ordered by rule and then by values.
 func (f *follow) take(w *Watch) (groups []*group) {
 	f.met = f.met[:0]
-	for i := range f.parts {
+	for i := range f.subjects {
 		from := len(f.met)
 		for j := range w.events {
-			if w.events[j].Rule == f.parts[i].rule {
+			if w.events[j].Rule == f.subjects[i].rule {
 				f.met = append(f.met, meeting{i, &w.events[j]})
 			}
 		}
@@ -638,8 +638,8 @@ func (f *follow) take(w *Watch) (groups []*group) {
 			g.touched = true
 			groups = append(groups, g)
 		}
-		p := &f.parts[m.part]
-		o := occasion{time: m.event.Time, first: cmp.Or(m.event.first, m.event.Time), rule: m.part, said: true}
+		p := &f.subjects[m.subject]
+		o := occasion{time: m.event.Time, first: cmp.Or(m.event.first, m.event.Time), rule: m.subject, said: true}
 		for _, i := range p.fields {
 			v := m.event.Values[i]
 			o.said = o.said && v != ""
@@ -656,7 +656,7 @@ func (f *follow) take(w *Watch) (groups []*group) {
 }
 
 // values returns the values of the fields that value_… measures.
-func (*occasion) values(p *part, e *Occurrence) []string {
+func (*occasion) values(p *subject, e *Occurrence) []string {
 	var out []string
 	for _, i := range p.fields {
 		out = append(out, e.Values[i])
@@ -676,7 +676,7 @@ func groupID(feed string, values []string) string {
 // groupOf returns the group of an event, or nil if it has none.
 func (f *follow) groupOf(m meeting) *group {
 	key := make([]string, len(f.c.GroupBy))
-	for i, at := range f.parts[m.part].group {
+	for i, at := range f.subjects[m.subject].group {
 		if key[i] = m.event.Values[at]; key[i] == "" {
 			return nil
 		}
@@ -715,7 +715,7 @@ func (g *group) expire(before int64) int {
 // at which it came true.
 func (f *follow) pass(g *group, now, first int64) Occurrence {
 	o := Occurrence{Rule: f.rule, Time: now, Feed: g.feed, Values: make([]string, len(f.needs)), first: first}
-	p := &f.parts[g.last.part]
+	p := &f.subjects[g.last.subject]
 	for i, field := range f.needs {
 		if k := slices.Index(f.c.GroupBy, field); k >= 0 {
 			o.Values[i] = g.key[k]

@@ -14,7 +14,7 @@ type index struct {
 	next  []int32     // next state, by state and class; a state is the index of its first class here
 	ends  []int32     // by state/width: the first entry of list that ends there, from 1; 0: none
 	link  []int32     // by state/width: the longest other state that is a suffix of it and has an entry in ends
-	list  []piece
+	list  []infix
 }
 
 // An indexed is a literal and the atom that it belongs to.
@@ -30,11 +30,11 @@ type ref struct {
 	sure bool  // the literal alone decides
 }
 
-// A piece is the part of a literal that the automaton knows.
-type piece struct {
+// An infix is the part of a literal that the automaton knows.
+type infix struct {
 	literal int32
-	end     int32 // where the piece ends in the literal
-	next    int32 // in list, from 1: another piece of the same text
+	end     int32 // where the infix ends in the literal
+	next    int32 // in list, from 1: another infix of the same text
 }
 
 const (
@@ -43,7 +43,7 @@ const (
 	minLiteral = 2
 	// maxTable is the largest number of entries, of 4 bytes each, in a table. If
 	// whole literals need more, as tens of thousands of hashes do, the table knows
-	// only pieces of them.
+	// only infixes of them.
 	maxTable = 4 << 20
 )
 
@@ -69,7 +69,7 @@ func (x *index) seal() {
 	x.build(2, 1<<30) // at most 257 states of as many bytes each
 }
 
-// build makes the table for pieces of at most size bytes. It reports whether the
+// build makes the table for infixes of at most size bytes. It reports whether the
 // table has at most most entries.
 func (x *index) build(size, most int) bool {
 	x.next, x.ends, x.link, x.list = nil, nil, nil, nil
@@ -82,7 +82,7 @@ func (x *index) build(size, most int) bool {
 	add()
 	// First a trie. No literal leads to state 0, so 0 stands for an edge that is
 	// not there yet.
-	common := map[string]int{} // number of literals with a piece
+	common := map[string]int{} // number of literals with an infix
 	if size < 1<<20 {
 		for _, l := range x.literals {
 			for i := 0; i+size <= len(l.text); i++ {
@@ -113,7 +113,7 @@ func (x *index) build(size, most int) bool {
 			state = x.next[to]
 		}
 		head := &x.ends[int(state)/width]
-		x.list = append(x.list, piece{int32(li), int32(end), *head})
+		x.list = append(x.list, infix{int32(li), int32(end), *head})
 		*head = int32(len(x.list))
 	}
 	// Where the trie ends, go on from the longest suffix of the bytes read that is
@@ -168,7 +168,7 @@ func (x *index) scan(text []byte, found func(literal int32)) {
 	}
 }
 
-// ending calls found for each literal whose piece ends in a state, at a place of
+// ending calls found for each literal whose infix ends in a state, at a place of
 // the text, if the rest of the literal is there, too.
 func (x *index) ending(state int32, text []byte, at int, found func(literal int32)) {
 	for ; state != 0; state = x.link[state/x.width] {

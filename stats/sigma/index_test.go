@@ -9,7 +9,7 @@ import (
 )
 
 // If this fails, an index misses a literal of a text, or finds one that is not
-// there. Its table has whole literals or pieces of them.
+// there. Its table has whole literals or infixes of them.
 func TestIndex(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	text := func(n int) string {
@@ -50,7 +50,7 @@ func TestIndex(t *testing.T) {
 				x.scan([]byte(in), func(l int32) { got = append(got, l) })
 				slices.Sort(got)
 				if !slices.Equal(got, want) {
-					t.Fatalf("pieces of %d: got %v, want %v in %q", size, got, want, in)
+					t.Fatalf("infixes of %d: got %v, want %v in %q", size, got, want, in)
 				}
 			}
 		}

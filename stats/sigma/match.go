@@ -281,7 +281,7 @@ func (s *state) holding(i int, text []byte, what said, atoms []int32) []int32 {
 		in.stamp = 1
 	}
 	if what == saidText && len(of.index.literals) > 0 {
-		in.folded = fold(in.folded[:0], text)
+		in.folded = foldCase(in.folded[:0], text)
 		of.index.scan(in.folded, func(l int32) {
 			if in.found[l] == in.stamp {
 				return
@@ -340,14 +340,14 @@ func (s *state) rows(hit func(row int)) {
 			in.row = s.holding(i, text, what, in.row[:0])
 			hot = hot || s.triggered(in.row)
 		}
-		if hot && s.judge(row) {
+		if hot && s.matchRow(row) {
 			hit(row)
 		}
 	}
 }
 
-// judge finds the rules that match a row.
-func (s *state) judge(row int) bool {
+// matchRow finds the rules that match a row.
+func (s *state) matchRow(row int) bool {
 	if s.row++; s.row == 0 {
 		clear(s.seen)
 		clear(s.rule)
@@ -462,9 +462,9 @@ func (s *state) compute(a *atom, row int) bool {
 		}
 	}
 	if !t.cased {
-		s.folded = fold(s.folded[:0], text)
+		s.folded = foldCase(s.folded[:0], text)
 		n := len(s.folded)
-		s.folded = fold(s.folded, other)
+		s.folded = foldCase(s.folded, other)
 		text, other = s.folded[:n], s.folded[n:]
 	}
 	switch {
@@ -496,7 +496,7 @@ func (s *state) decide(a *atom, text []byte, what said) bool {
 	switch t.kind {
 	case testText:
 		if !t.cased {
-			s.folded = fold(s.folded[:0], text)
+			s.folded = foldCase(s.folded[:0], text)
 			text = s.folded
 		}
 		return slices.ContainsFunc(t.patterns, func(p pattern) bool { return p.match(text) })

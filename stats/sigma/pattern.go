@@ -277,10 +277,10 @@ func hasSuffix(text []byte, s string) bool {
 	return len(text) >= len(s) && string(text[len(text)-len(s):]) == s
 }
 
-// fold appends text to dst so that letters that differ only in case become equal.
+// foldCase appends text to dst so that letters that differ only in case become equal.
 // ASCII letters become lower case; others use Unicode's simple folding. Bytes that
 // are not UTF-8 stay as they are.
-func fold(dst, text []byte) []byte {
+func foldCase(dst, text []byte) []byte {
 	at := len(dst)
 	dst = append(dst, text...)
 	out := dst[at:]
@@ -339,4 +339,4 @@ func foldRune(r rune) rune {
 	return least
 }
 
-func foldText(s string) string { return string(fold(nil, []byte(s))) }
+func foldText(s string) string { return string(foldCase(nil, []byte(s))) }

@@ -21,19 +21,19 @@ const prevalence = 0.005
 // above that more often: see the card.
 const caution = 3
 
-// A judgement is the output of a model for a query that it was not trained on.
-type judgement struct {
+// A prediction is the output of a model for a query that it was not trained on.
+type prediction struct {
 	*query
 	logit float64
 }
 
-// judgeFolds returns, for all queries, the output of a model trained on the other
+// predictFolds returns, for all queries, the output of a model trained on the other
 // fold.
-func (c *corpus) judgeFolds(blank func(*dnsmodel.Input)) []judgement {
-	var parts [folds][]judgement
+func (c *corpus) predictFolds(blank func(*dnsmodel.Input)) []prediction {
+	var parts [folds][]prediction
 	together(folds, func(f int) {
-		m := c.train(func(q *query) bool { return q.fold != f }, plan{blank: blank, quick: blank != nil})
-		parts[f] = judge(m, c.queries, func(q *query) bool { return q.fold == f }, blank)
+		m := c.train(func(q *query) bool { return q.fold != f }, variant{blank: blank, quick: blank != nil})
+		parts[f] = predict(m, c.queries, func(q *query) bool { return q.fold == f }, blank)
 	})
 	return slices.Concat(parts[:]...)
 }
@@ -48,35 +48,35 @@ func together(n int, f func(i int)) {
 	all.Wait()
 }
 
-func judge(m *dnsmodel.Model, queries []query, in func(*query) bool, blank func(*dnsmodel.Input)) []judgement {
-	var all []judgement
+func predict(m *dnsmodel.Model, queries []query, in func(*query) bool, blank func(*dnsmodel.Input)) []prediction {
+	var all []prediction
 	each(queries, &m.Surprise, in, func(q *query, _ int, h *dnsmodel.History, v *dnsmodel.Features) {
 		x := h.Input(v, q.at, q.rare)
 		if blank != nil {
 			blank(&x)
 		}
-		all = append(all, judgement{q, m.Logit(&x)})
+		all = append(all, prediction{q, m.Logit(&x)})
 	})
 	return all
 }
 
-// weights returns the weights of judgements: tunnels weigh prevalence in total, and
+// weights returns the weights of predictions: tunnels weigh prevalence in total, and
 // each tool the same. Look-ups that carry hashes weigh 0: only the domain tells
 // whether one is innocent, which the model does not know and the detection labels.
-func weights(judged []judgement) func(*judgement) float64 {
+func weights(predicted []prediction) func(*prediction) float64 {
 	tools := map[string]int{}
 	benign := 0
-	for i := range judged {
-		if lookUp(judged[i].query) {
+	for i := range predicted {
+		if lookUp(predicted[i].query) {
 			continue
 		}
-		if judged[i].label {
-			tools[judged[i].tool]++
+		if predicted[i].label {
+			tools[predicted[i].tool]++
 		} else {
 			benign++
 		}
 	}
-	return func(j *judgement) float64 {
+	return func(j *prediction) float64 {
 		switch {
 		case lookUp(j.query):
 			return 0
@@ -97,15 +97,15 @@ const curvePoints = 24
 
 // calibrate returns the curve by isotonic regression (pool adjacent violators) over
 // ranges of logits. Tunnels have the same weight in each range.
-func calibrate(judged []judgement, in func(*judgement) bool) []dnsmodel.Point {
-	weigh := weights(judged)
-	order := make([]*judgement, 0, len(judged))
-	for i := range judged {
-		if in(&judged[i]) {
-			order = append(order, &judged[i])
+func calibrate(predicted []prediction, in func(*prediction) bool) []dnsmodel.Point {
+	weigh := weights(predicted)
+	order := make([]*prediction, 0, len(predicted))
+	for i := range predicted {
+		if in(&predicted[i]) {
+			order = append(order, &predicted[i])
 		}
 	}
-	slices.SortFunc(order, func(a, b *judgement) int { return cmp.Compare(a.logit, b.logit) })
+	slices.SortFunc(order, func(a, b *prediction) int { return cmp.Compare(a.logit, b.logit) })
 	var steps []step
 	var s step
 	weight, total := 0.0, 0.0

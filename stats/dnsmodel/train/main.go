@@ -35,21 +35,21 @@ func run(data, traffic, dir string, evaluate bool) error {
 	if err != nil {
 		return err
 	}
-	var judged []judgement
+	var predicted []prediction
 	var m *dnsmodel.Model
 	together(2, func(i int) {
 		if i == 0 {
-			judged = c.judgeFolds(nil)
+			predicted = c.predictFolds(nil)
 		} else {
-			m = c.train(func(*query) bool { return true }, plan{})
+			m = c.train(func(*query) bool { return true }, variant{})
 		}
 	})
-	m.Curve = calibrate(judged, func(*judgement) bool { return true })
+	m.Curve = calibrate(predicted, func(*prediction) bool { return true })
 	m.Usual = usual(c, &m.Surprise)
 	if err := os.WriteFile(filepath.Join(dir, "model.bin"), m.Append(nil), 0o644); err != nil {
 		return err
 	}
-	tables, err := c.tables(m, judged, data, evaluate)
+	tables, err := c.tables(m, predicted, data, evaluate)
 	if err != nil {
 		return err
 	}

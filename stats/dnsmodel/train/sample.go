@@ -8,8 +8,8 @@ import (
 	"outflow/stats/dnsmodel"
 )
 
-// A plan says how a model differs from the shipped one.
-type plan struct {
+// A variant says how a model differs from the shipped one.
+type variant struct {
 	quick bool                  // trained for fewer epochs
 	blank func(*dnsmodel.Input) // clears inputs
 }
@@ -34,16 +34,16 @@ const slowed = 0.5
 
 var slowest = [...]int64{10, 20, 40, 80, 160, 320, 640, 1280}
 
-func (c *corpus) train(in func(*query) bool, p plan) *dnsmodel.Model {
+func (c *corpus) train(in func(*query) bool, v variant) *dnsmodel.Model {
 	surprise := c.language(in)
 	s := c.samples(surprise, in)
 	n := epochs
-	if p.quick {
+	if v.quick {
 		n = quickEpochs
 	}
-	if p.blank != nil {
+	if v.blank != nil {
 		for i := range s {
-			p.blank(&s[i].x)
+			v.blank(&s[i].x)
 		}
 	}
 	fmt.Fprintf(os.Stderr, "train: %d samples, %d epochs\n", len(s), n)

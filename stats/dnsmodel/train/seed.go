@@ -134,9 +134,9 @@ func (n *seedNet) learn(s *sample, grad []float64) {
 	}
 }
 
-// judgeSeed is judgeFolds for the seed's network, trained on the samples of the
+// predictSeed is predictFolds for the seed's network, trained on the samples of the
 // ISP's names and on every second other sample.
-func (c *corpus) judgeSeed() (all []judgement) {
+func (c *corpus) predictSeed() (all []prediction) {
 	var usual dnsmodel.Surprise // not read
 	for f := range folds {
 		drawn := c.samples(&usual, func(q *query) bool { return q.fold != f })
@@ -156,7 +156,7 @@ func (c *corpus) judgeSeed() (all []judgement) {
 			}
 			x := h.Input(v, q.at, q.rare)
 			in := seedInput(q.name, &x)
-			all = append(all, judgement{q, n.forward(&in, &one, &two)})
+			all = append(all, prediction{q, n.forward(&in, &one, &two)})
 		})
 	}
 	return all

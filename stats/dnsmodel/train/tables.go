@@ -94,10 +94,10 @@ func ranked(s []scored) string {
 	return fmt.Sprintf("%.3f | %s | %s", r.averagePrecision(), share(one, r.positive), share(tenth, r.positive))
 }
 
-func scoresOf(judged []judgement, in func(*query) bool) (s []scored) {
-	for i := range judged {
-		if in(judged[i].query) {
-			s = append(s, scored{judged[i].logit, judged[i].label})
+func scoresOf(predicted []prediction, in func(*query) bool) (s []scored) {
+	for i := range predicted {
+		if in(predicted[i].query) {
+			s = append(s, scored{predicted[i].logit, predicted[i].label})
 		}
 	}
 	return s
@@ -107,7 +107,7 @@ func isZiza(q *query) bool   { return q.set == "ziza" }
 func hasPast(q *query) bool  { return q.set != "ziza" }
 func noLookUp(q *query) bool { return hasPast(q) && !lookUp(q) }
 
-func (c *corpus) tables(m *dnsmodel.Model, judged []judgement, data string, more bool) (string, error) {
+func (c *corpus) tables(m *dnsmodel.Model, predicted []prediction, data string, more bool) (string, error) {
 	var b strings.Builder
 	say := func(format string, args ...any) { fmt.Fprintf(io.MultiWriter(&b, os.Stdout), format, args...) }
 	say("\n### Data\n\n| set | queries | of them tunnel |\n|---|---|---|\n")
@@ -124,12 +124,12 @@ func (c *corpus) tables(m *dnsmodel.Model, judged []judgement, data string, more
 	// Each fold uses the curve of the other.
 	var curves [folds]*dnsmodel.Model
 	for f := range folds {
-		curves[f] = &dnsmodel.Model{Curve: calibrate(judged, func(j *judgement) bool { return j.fold != f })}
+		curves[f] = &dnsmodel.Model{Curve: calibrate(predicted, func(j *prediction) bool { return j.fold != f })}
 	}
-	probability := func(j *judgement) float64 { return curves[j.fold].Probability(j.logit) }
+	probability := func(j *prediction) float64 { return curves[j.fold].Probability(j.logit) }
 
 	say("\n### Names of an ISP, each by itself (two halves by name, each by a model of the other)\n\n")
-	say("| | AP | TPR at FPR 1 %% | at 0.1 %% |\n|---|---|---|---|\n| this model | %s |\n", ranked(scoresOf(judged, isZiza)))
+	say("| | AP | TPR at FPR 1 %% | at 0.1 %% |\n|---|---|---|---|\n| this model | %s |\n", ranked(scoresOf(predicted, isZiza)))
 	if more {
 		say("| seed's rule (entropy > 3.8 or length > 60, as entropy + length) | %s |\n", ranked(c.seedRule()))
 		say("| surprise of a character bigram model | %s |\n", ranked(c.bigrams()))
@@ -140,7 +140,7 @@ func (c *corpus) tables(m *dnsmodel.Model, judged []judgement, data string, more
 		name string
 		in   func(*query) bool
 	}{{"all", hasPast}, {"all but labelled look-ups", noLookUp}} {
-		s := scoresOf(judged, row.in)
+		s := scoresOf(predicted, row.in)
 		r := rank(s)
 		tp, t := r.found(0.001)
 		_, fp := r.at(t)
@@ -156,8 +156,8 @@ func (c *corpus) tables(m *dnsmodel.Model, judged []judgement, data string, more
 		}
 		return m[key]
 	}
-	for i := range judged {
-		j := &judged[i]
+	for i := range predicted {
+		j := &predicted[i]
 		p := probability(j)
 		if isZiza(j.query) {
 			continue
@@ -192,21 +192,21 @@ func (c *corpus) tables(m *dnsmodel.Model, judged []judgement, data string, more
 		f := tools[k]
 		f.close()
 		tunnels := map[string]bool{}
-		for i := range judged {
-			if j := &judged[i]; j.label && j.set+" "+j.tool == k {
+		for i := range predicted {
+			if j := &predicted[i]; j.label && j.set+" "+j.tool == k {
 				tunnels[fmt.Sprint(j.of, j.at/day)] = true
 			}
 		}
 		say("| %s | %d | %s | %d | %d | %d |\n", k, f.queries, share(f.flagged, f.queries), len(tunnels), f.pairs, f.findings)
 	}
 	say("\n### Calibration (each half by the other's curve, at 0.5 %% prevalence, tools weighted alike)\n\n| said | exfiltration | queries |\n|---|---|---|\n")
-	weigh := weights(judged)
+	weigh := weights(predicted)
 	var bins [10]struct {
 		said, yes, all float64
 		n              int
 	}
-	for i := range judged {
-		j := &judged[i]
+	for i := range predicted {
+		j := &predicted[i]
 		w, p := weigh(j), probability(j)
 		bin := &bins[min(9, int(p*10))]
 		bin.said += p * w
@@ -247,13 +247,13 @@ func precision(tpr, fpr float64) float64 {
 // elsewhere evaluates the shipped model on data that nothing was trained on.
 func (c *corpus) elsewhere(r *reader, m *dnsmodel.Model, say func(string, ...any)) error {
 	say("\n### Captures and logs that nothing was trained on (the shipped model, at 0.5)\n\n| data | queries | flagged | a 100,000 | source and domain pairs | reported by dns_model |\n|---|---|---|---|---|---|\n")
-	judgeIt := func(name string, all []query, err error) error {
+	evaluateOn := func(name string, all []query, err error) error {
 		if err != nil {
 			return err
 		}
 		inOrder(all)
 		var yes, no flags
-		for _, j := range judge(m, all, func(*query) bool { return true }, nil) {
+		for _, j := range predict(m, all, func(*query) bool { return true }, nil) {
 			if j.label {
 				yes.add(j.query, m.Probability(j.logit))
 			} else {
@@ -276,23 +276,23 @@ func (c *corpus) elsewhere(r *reader, m *dnsmodel.Model, say func(string, ...any
 		{"ndpi_dns-exf", ""}, {"ndpi_dns-tunnel-iodine", "pirate.sea"}, {"ndpi_dns_long_domainname", "tunnel.example.com"},
 	} {
 		q, err := r.pcap("dns-tunnel-pcap", t.file, "pcap", t.suffix)
-		if err := judgeIt(t.file, q, err); err != nil {
+		if err := evaluateOn(t.file, q, err); err != nil {
 			return err
 		}
 	}
 	q, err := r.pcap("dns-benign-pcap", "ndpi_apps_dns", "pcap")
-	if err := judgeIt("ndpi_apps_dns", q, err); err != nil {
+	if err := evaluateOn("ndpi_apps_dns", q, err); err != nil {
 		return err
 	}
-	if q, err = r.pihole(); judgeIt("pihole", q, err) != nil {
+	if q, err = r.pihole(); evaluateOn("pihole", q, err) != nil {
 		return err
 	}
-	if q, err = r.netrack(); judgeIt("netrack", q, err) != nil {
+	if q, err = r.netrack(); evaluateOn("netrack", q, err) != nil {
 		return err
 	}
 	for _, path := range []string{"zeek-tsv-slips/dns.log", "zeek-tsv-json-zat/dns.log"} {
 		q, err := r.zeek(path)
-		if err := judgeIt(path, q, err); err != nil {
+		if err := evaluateOn(path, q, err); err != nil {
 			return err
 		}
 	}
@@ -318,11 +318,11 @@ func (c *corpus) leaveOut(say func(string, ...any)) {
 		like := func(q *query) bool {
 			return q.label && strings.TrimSuffix(q.tool, "-style") == strings.TrimSuffix(tool, "-style")
 		}
-		m := c.train(func(q *query) bool { return q.fold != 0 && !like(q) }, plan{quick: true})
-		judged := judge(m, c.queries, func(q *query) bool {
+		m := c.train(func(q *query) bool { return q.fold != 0 && !like(q) }, variant{quick: true})
+		predicted := predict(m, c.queries, func(q *query) bool {
 			return noLookUp(q) && (q.label && q.tool == tool || !q.label && q.fold == 0)
 		}, nil)
-		r := rank(scoresOf(judged, noLookUp))
+		r := rank(scoresOf(predicted, noLookUp))
 		one, _ := r.found(0.01)
 		tenth, _ := r.found(0.001)
 		rows[i] = fmt.Sprintf("| %s | %d | %s | %s |\n", tool, r.positive, share(one, r.positive), share(tenth, r.positive))
@@ -342,10 +342,10 @@ func (c *corpus) ablate(say func(string, ...any)) {
 		{"no history", dnsmodel.WithoutHistory},
 		{"no language model", dnsmodel.WithoutLanguage},
 	} {
-		j := c.judgeFolds(a.blank)
+		j := c.predictFolds(a.blank)
 		say("| %s | %s | %s |\n", a.name, ranked(scoresOf(j, isZiza)), ranked(scoresOf(j, noLookUp)))
 	}
-	j := c.judgeSeed()
+	j := c.predictSeed()
 	say("| the seed's network, its faults mended (on half the samples, a tenth of everyday queries) | %s | %s |\n", ranked(scoresOf(j, isZiza)), ranked(scoresOf(j, noLookUp)))
 }
 
