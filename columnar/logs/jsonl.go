@@ -32,6 +32,7 @@ value that cannot be read is left out of its row, and counted. Objects under equ
 keys are merged. Numbers may stand in strings.`,
 	Tables:   columnar.Tables[:],
 	Outer:    true,
+	Generic:  true,
 	Remedies: mappingRemedies,
 	Sniff: func(head []byte) bool {
 		line, rest := scan.CutLine(bytes.TrimLeft(head, " \t\r\n"))

@@ -160,7 +160,7 @@ func TestUnwrapEveryDialect(t *testing.T) {
 				for _, size := range []int{wholeBlock, 1, 100} {
 					m, got := c.unwrapped(stored, size)
 					if m.Format != c.format || got.err != nil {
-						t.Fatalf("got %v, %v, want format %s", m.Format, got.err, c.format.Name)
+						t.Fatalf("got %v, %v, want format %s", nameOf(m.Format), got.err, c.format.Name)
 					}
 					got.renumber(func(n int64) int64 {
 						if c.format == WinXML {
@@ -177,6 +177,13 @@ func TestUnwrapEveryDialect(t *testing.T) {
 			})
 		}
 	}
+}
+
+func nameOf(f *Format) string {
+	if f == nil {
+		return "no format"
+	}
+	return f.Name
 }
 
 // renumber changes the numbers of all records.
