@@ -138,6 +138,11 @@ func (p *program) glob(pattern string, days []detect.Day, o store.Options) ([]so
 	if err != nil {
 		return nil, err
 	}
+	if len(days) == 0 { // a folder that somebody named, and may not know by heart
+		for _, s := range found.Skipped {
+			p.note("%s: left out %s: %s", printable(pattern), counted(s.Count, "object"), s.Reason)
+		}
+	}
 	out := make([]source, len(found.Objects))
 	for i, at := range found.Objects {
 		out[i] = source{etag: at.ETag, options: logs.Options{Written: at.Written}, object: logs.Object{

@@ -266,6 +266,8 @@ func (d *zeek) readTSV(line []byte) (log zeekLog, reason string) {
 // lines that say none of them it is not known.
 func (d *zeek) kindOf(path []byte, signed string) (kind, reason string) {
 	switch {
+	case d.running: // its lines may name the path that they are the totals of
+		return d.named, ""
 	case len(path) > 0 && string(path) == d.other:
 		return d.other, "" // no copy for each line
 	case len(path) > 0:
@@ -295,7 +297,7 @@ func (d *zeek) readJSON(line []byte) (log zeekLog, reason string) {
 	var path []byte
 	if has>>zeekPath&1 != 0 {
 		if path = d.values[zeekPath].Text(&d.scratch); path != nil {
-			log = zeekLogNamed(path)
+			log = d.logNamed(path)
 		}
 	}
 	if log == zeekOther {
@@ -334,7 +336,7 @@ func (d *zeek) makePlan() {
 		return
 	}
 	if h.path != nil {
-		h.log = zeekLogNamed(h.path)
+		h.log = d.logNamed(h.path)
 	} else {
 		var has uint64
 		for f, at := range h.at {

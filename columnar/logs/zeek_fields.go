@@ -154,7 +154,12 @@ const (
 
 var zeekLogNames = [...]string{zeekOther: "", zeekDNS: "dns", zeekHTTP: "http", zeekConn: "conn", zeekSSL: "ssl"}
 
-func zeekLogNamed(path []byte) zeekLog {
+// logNamed returns the log of a path. Where the name of the object says that it holds running
+// totals, its lines may name the path that they are the totals of.
+func (d *zeek) logNamed(path []byte) zeekLog {
+	if d.running {
+		return zeekOther
+	}
 	return zeekLog(max(0, slices.Index(zeekLogNames[:], string(path))))
 }
 
@@ -182,7 +187,6 @@ func zeekLogOf(has uint64) zeekLog {
 }
 
 // logOf tells the log by the fields that a line has, where it does not say its path.
-// Running totals look like what they are the totals of: the object's name tells.
 func (d *zeek) logOf(has uint64) zeekLog {
 	if d.running {
 		return zeekOther

@@ -139,7 +139,7 @@ func (d *zeek) object(data, line []byte, i int) (log zeekLog, plain bool) {
 		if !path.Is('"') {
 			return zeekOther, false
 		}
-		log = zeekLogNamed(path[1 : len(path)-1])
+		log = d.logNamed(path[1 : len(path)-1])
 	}
 	if log == zeekOther || escaped&(d.wants(log)|1<<zeekPath) != 0 {
 		return zeekOther, false
