@@ -52,7 +52,7 @@ func (d disk) open() (*os.Root, error) { return os.OpenRoot(d.root) }
 
 func validName(name string) error {
 	if !fs.ValidPath(name) || name == "." {
-		return fmt.Errorf("name %q: want segments separated by single slashes, none of them . or ..", name)
+		return fmt.Errorf("name %q: want segments separated by single slashes, without . and .. among them", name)
 	}
 	return nil
 }
