@@ -120,7 +120,7 @@ func sniffCSV(head []byte) bool {
 		return false
 	}
 	p, names, sep, err := csvPlan(nil, rest[:end])
-	if err != nil || len(names) < 2 || !p.hasEntity() {
+	if err != nil || len(names) < 2 || !p.tellsMuch() {
 		return false
 	}
 	rest = rest[end:]

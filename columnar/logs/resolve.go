@@ -117,11 +117,12 @@ func keptName(name string) string {
 	return name
 }
 
-// hasEntity reports whether rows can be somebody's.
-func (p *plan) hasEntity() bool {
+// tellsMuch reports whether rows can be somebody's, or say how many bytes went: then they
+// are worth a word even if they belong to nobody.
+func (p *plan) tellsMuch() bool {
 	return slices.ContainsFunc(p.fields, func(f field) bool {
 		switch f.col {
-		case columnar.User, columnar.SrcIP, columnar.Host, columnar.Query:
+		case columnar.User, columnar.SrcIP, columnar.Host, columnar.Query, columnar.BytesOut, columnar.BytesIn:
 			return true
 		}
 		return false

@@ -32,7 +32,7 @@ space, and CloudFront percent escapes.`,
 			var line []byte
 			if line, head = scan.CutLine(head); bytes.HasPrefix(line, w3cFields) {
 				p, _, err := w3cPlan(nil, line)
-				return err == nil && p.hasEntity()
+				return err == nil && p.tellsMuch()
 			}
 		}
 		return false
