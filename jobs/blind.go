@@ -198,7 +198,7 @@ func judged(config *Config, h *history, inputs []reports.Input) []reports.Judged
 	}
 	for _, in := range inputs {
 		table := columnar.TableNamed(in.Table)
-		if table == nil || in.Rows <= in.Outside {
+		if table == nil || in.Rows <= in.Outside+in.Unattributed.Rows {
 			continue
 		}
 		for _, d := range config.detections {
