@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"outflow/columnar"
+	"outflow/columnar/scan"
 )
 
 // CSV is text in columns with a header.
@@ -141,6 +142,16 @@ func sniffCSV(head []byte) bool {
 	return ragged*3 <= records
 }
 
+// countHeader counts the lines before the header that are not blank.
+func countHeader(preamble []byte, t *Tally) {
+	for len(preamble) > 0 {
+		var line []byte
+		if line, preamble = scan.CutLine(preamble); !scan.Blank(line) {
+			t.Known("header")
+		}
+	}
+}
+
 // A csvDecoder is a separated whose columns a header or the mapping names.
 type csvDecoder struct{ separated }
 
@@ -211,17 +222,14 @@ func (d *csvDecoder) Decode(b *Block, out *columnar.Out, t *Tally) error {
 		skip := csvPreamble(data)
 		end := skip + separatedEnd(data[skip:])
 		if end == skip {
-			for range bytes.Count(data, eol) {
-				t.Known("header")
-			}
+			countHeader(data, t)
 			return nil
 		}
 		if err := d.use(data[skip:end]); err != nil {
 			return fmt.Errorf("header: %w", err)
 		}
-		for range bytes.Count(data[:skip], eol) + 1 {
-			t.Known("header")
-		}
+		countHeader(data[:skip], t)
+		t.Known("header")
 		line += int64(bytes.Count(data[:end], eol))
 		data = data[end:]
 	}

@@ -402,7 +402,7 @@ func (d *jsonLines) time(r *jsonRecord, f *field, text []byte) (us int64, reason
 	if reason == withoutTime && r == &d.event {
 		us, reason = d.set.timeOf(f, d.record.text(f.src), d.record.text(jsonDate))
 	}
-	return us, reason
+	return d.set.orOuter(us, reason)
 }
 
 // unwraps reads the event that a record holds, and reports whether it is the record

@@ -337,7 +337,7 @@ func (d *separated) record(data []byte, pos []uint32, line int64, t *Tally) {
 			if f.date >= 0 {
 				date = d.raw(data, pos, f.date)
 			}
-			us, reason := d.set.timeOf(f, cell, date)
+			us, reason := d.set.orOuter(d.set.timeOf(f, cell, date))
 			if reason != "" {
 				b.Drop()
 				d.skip(data, pos, line, reason, t)

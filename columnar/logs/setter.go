@@ -57,9 +57,6 @@ const withoutTime = "no time"
 // apart.
 func (s *setter) timeOf(f *field, text, date []byte) (us int64, reason string) {
 	if scan.Unknown(text) {
-		if s.outer != NoTime {
-			return s.outer, ""
-		}
 		return 0, withoutTime
 	}
 	us, ok := s.time(f.unit, text)
@@ -71,6 +68,15 @@ func (s *setter) timeOf(f *field, text, date []byte) (us int64, reason string) {
 		return 0, s.clock.Fault(f.bad)
 	}
 	return us, ""
+}
+
+// orOuter returns what was read as the time of a record; the time of its wrapper if the
+// record says none.
+func (s *setter) orOuter(us int64, reason string) (int64, string) {
+	if reason == withoutTime && s.outer != NoTime {
+		return s.outer, ""
+	}
+	return us, reason
 }
 
 // text returns what a text of the source says in a Dictionary column, "" if

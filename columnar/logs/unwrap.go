@@ -141,7 +141,8 @@ func (r *reader) lookInside(known recognised, head []byte, told worth, plainly b
 		if f == nil || f.Split != nil {
 			continue
 		}
-		if w := r.worth(f, n.head, true); w.cells > told.cells {
+		w := r.worth(f, n.head, true)
+		if w.cells > told.cells || w.cells == told.cells && known.layers != nil && w.timed > told.timed {
 			n.format, told, known = f, w, n.recognised
 			known.format = f
 		}
@@ -231,9 +232,9 @@ func (r *reader) peel(head []byte, w wrapping, headers bool) []byte {
 	return text[:min(len(text), headSize)]
 }
 
-// A worth is how much a text tells as a format: the rows, and how many cells they have
-// beside the time.
-type worth struct{ rows, cells int64 }
+// A worth is how much a text tells as a format: the rows, how many cells they have beside
+// the time, and how many have a time that is not the wrapper's.
+type worth struct{ rows, cells, timed int64 }
 
 // more reports whether w tells more of the same rows.
 func (w worth) more(than worth) bool { return w.rows == than.rows && w.cells > than.cells }
@@ -253,6 +254,11 @@ func (r *reader) worth(f *Format, head []byte, wrapped bool) (w worth) {
 		for _, c := range b.Table.Cols {
 			if c != columnar.Time {
 				w.cells += int64(b.Known(c))
+			}
+		}
+		for _, us := range b.Int64(columnar.Time) {
+			if us != anyTime {
+				w.timed++
 			}
 		}
 	}}
