@@ -255,6 +255,8 @@ func Fold(ctx context.Context, sources []source, o *foldOptions) (*folded, error
 func fold(ctx context.Context, sources []source, c *contents, o *foldOptions) (*folded, error) {
 	reading, cancel := context.WithCancel(ctx)
 	defer cancel()
+	decoding, again := context.WithCancelCause(reading)
+	defer again(nil)
 	workers := make([]*worker, max(1, o.workers))
 	buffers := logs.NewBuffers((blockBuffers+2)*len(workers), logs.BlockSize)
 	blocks := make(chan *work, len(workers))
@@ -262,7 +264,7 @@ func fold(ctx context.Context, sources []source, c *contents, o *foldOptions) (*
 	var readers, working sync.WaitGroup
 	var next atomic.Int64
 	members := make([][]*member, len(sources))
-	defer c.begin(reading, cancel)()
+	defer c.begin(reading, func() { again(errAgain) })()
 	for range workers {
 		readers.Go(func() {
 			for {
@@ -271,7 +273,7 @@ func fold(ctx context.Context, sources []source, c *contents, o *foldOptions) (*
 					return
 				}
 				i := c.at(place)
-				members[i] = read(reading, &sources[i], buffers, c.shower(reading, place, &sources[i]), o, blocks)
+				members[i] = read(decoding, &sources[i], buffers, c.shower(reading, place, &sources[i]), o, blocks)
 				c.over(place)
 			}
 		})
@@ -555,9 +557,9 @@ func read(ctx context.Context, s *source, buffers *logs.Buffers, show shower, o 
 	}
 	for _, m := range logs.Read(&object, options, func(m *logs.Member, b *logs.Block) error {
 		shared := of(m)
-		if err := shared.failed.Load(); err != nil {
+		if shared.failed.Load() != nil {
 			b.Release()
-			return *err
+			return logs.ErrSkip
 		}
 		shared.users.Add(1)
 		select {
@@ -566,7 +568,7 @@ func read(ctx context.Context, s *source, buffers *logs.Buffers, show shower, o 
 		case <-ctx.Done():
 			shared.leave()
 			b.Release()
-			return ctx.Err()
+			return context.Cause(ctx)
 		}
 	}) {
 		of(m).content = contents[m]
@@ -874,6 +876,9 @@ func (m *member) inputs(t *tally) []reports.Input {
 		first.Format = m.Format.Name
 	}
 	var err error
+	if m.failed.Load() != nil && t.Records == 0 {
+		first.Size = 0 // how much was read until a decoder refused it is chance
+	}
 	if first.Status, err = m.status(t); err != nil {
 		first.Error = strings.TrimPrefix(err.Error(), m.Name+": ")
 		var noLog logs.NotLog
