@@ -604,6 +604,9 @@ type worker struct {
 	runs    []runOf
 	err     error // of writing runs
 	seen    fieldSet
+	// Which users and hosts are nobody; blank says that some text is which is not empty.
+	nobody [2]columnar.Lookup[bool]
+	blank  bool
 
 	member  *member // of the block being decoded
 	decoder logs.Decoder
@@ -629,6 +632,13 @@ func newWorker(o *foldOptions, tap *sync.Mutex) *worker {
 	w.out = columnar.Out{Want: o.want.Cols, WantFields: o.want.Fields, WantEvents: o.want.Events}
 	for _, a := range o.aggregates {
 		w.folders = append(w.folders, a.New(&o.FoldOptions))
+	}
+	for i := range w.nobody {
+		w.nobody[i].Func = func(text []byte) bool {
+			nobody := o.Names.Nobody(text)
+			w.blank = w.blank || nobody && len(text) > 0
+			return nobody
+		}
 	}
 	w.out.Sink = func(b *columnar.Batch) {
 		w.count(b)
@@ -710,16 +720,32 @@ func (w *worker) count(b *columnar.Batch) {
 	for _, c := range b.Table.Cols {
 		t.known[c] += int64(b.Known(c))
 	}
-	if w.lacking(b, columnar.User, columnar.SrcIP, columnar.Host) {
-		w.countLacking(b, &t.unattributed, 0, columnar.User, columnar.SrcIP, columnar.Host)
-	}
+	w.countNobody(b, &t.unattributed)
 	// Calls of a cloud API need not name a place: most are the company's own use of it.
 	switch {
 	case b.Known(columnar.BytesOut) == 0:
 	case b.Table == columnar.HTTP && w.lacking(b, columnar.URLHost):
-		w.countLacking(b, &t.unplaced, 1, columnar.URLHost)
+		w.countLacking(b, &t.unplaced, 1, [3][]bool{}, columnar.URLHost)
 	case b.Table == columnar.Network && w.lacking(b, columnar.DstIP, columnar.DstHost):
-		w.countLacking(b, &t.unplaced, 1, columnar.DstIP, columnar.DstHost)
+		w.countLacking(b, &t.unplaced, 1, [3][]bool{}, columnar.DstIP, columnar.DstHost)
+	}
+}
+
+// countNobody adds the rows within the bounds that are nobody's.
+func (w *worker) countNobody(b *columnar.Batch, v *reports.Volume) {
+	entity := [...]columnar.Col{columnar.User, columnar.Host, columnar.SrcIP}
+	if b.Known(columnar.SrcIP) == b.Len() {
+		return
+	}
+	var nobody [len(entity)][]bool
+	for i := range w.nobody {
+		if w.o.want.Cols.Has(entity[i]) {
+			_, dict := b.Codes(entity[i])
+			nobody[i] = w.nobody[i].Of(dict)
+		}
+	}
+	if w.blank || w.lacking(b, entity[:]...) {
+		w.countLacking(b, v, 0, nobody, entity[:]...)
 	}
 }
 
@@ -735,8 +761,9 @@ func (w *worker) lacking(b *columnar.Batch, columns ...columnar.Col) bool {
 }
 
 // countLacking adds the rows within the bounds that have no value in any of the
-// columns, which are Dictionary columns, and sent at least so many bytes.
-func (w *worker) countLacking(b *columnar.Batch, v *reports.Volume, least int64, columns ...columnar.Col) {
+// columns, which are Dictionary columns, and sent at least so many bytes. Where none
+// has codes of a column, those are its values that count as none.
+func (w *worker) countLacking(b *columnar.Batch, v *reports.Volume, least int64, none [3][]bool, columns ...columnar.Col) {
 	out, in := b.Int64(columnar.BytesOut), b.Int64(columnar.BytesIn)
 	var codes [3][]int32
 	for i, c := range columns {
@@ -744,8 +771,8 @@ func (w *worker) countLacking(b *columnar.Batch, v *reports.Volume, least int64,
 	}
 rows:
 	for i, us := range b.Int64(columnar.Time) {
-		for _, c := range codes[:len(columns)] {
-			if c[i] != 0 { // the code of ""
+		for k, c := range codes[:len(columns)] {
+			if code := c[i]; code != 0 && (none[k] == nil || !none[k][code]) { // 0 is ""
 				continue rows
 			}
 		}
