@@ -75,16 +75,32 @@ func (w *worker) count(b *columnar.Batch) {
 	for _, c := range b.Table.Cols {
 		t.known[c] += int64(b.Known(c))
 	}
-	if w.lacking(b, columnar.User, columnar.SrcIP, columnar.Host) {
-		w.countLacking(b, &t.unattributed, 0, columnar.User, columnar.SrcIP, columnar.Host)
-	}
+	w.countNobody(b, &t.unattributed)
 	// Calls of a cloud API need no destination: most are the company's own use of it.
 	switch {
 	case b.Known(columnar.BytesOut) == 0:
 	case b.Table == columnar.HTTP && w.lacking(b, columnar.URLHost):
-		w.countLacking(b, &t.unplaced, 1, columnar.URLHost)
+		w.countLacking(b, &t.unplaced, 1, [3][]bool{}, columnar.URLHost)
 	case b.Table == columnar.Network && w.lacking(b, columnar.DstIP, columnar.DstHost):
-		w.countLacking(b, &t.unplaced, 1, columnar.DstIP, columnar.DstHost)
+		w.countLacking(b, &t.unplaced, 1, [3][]bool{}, columnar.DstIP, columnar.DstHost)
+	}
+}
+
+// countNobody adds the rows within the bounds that name no user, address or host.
+func (w *worker) countNobody(b *columnar.Batch, v *reports.Volume) {
+	entity := [...]columnar.Col{columnar.User, columnar.Host, columnar.SrcIP}
+	if b.Known(columnar.SrcIP) == b.Len() {
+		return
+	}
+	var nobody [len(entity)][]bool
+	for i := range w.nobody {
+		if w.o.want.Cols.Has(entity[i]) {
+			_, dict := b.Codes(entity[i])
+			nobody[i] = w.nobody[i].Of(dict)
+		}
+	}
+	if w.blank || w.lacking(b, entity[:]...) {
+		w.countLacking(b, v, 0, nobody, entity[:]...)
 	}
 }
 
@@ -100,8 +116,9 @@ func (w *worker) lacking(b *columnar.Batch, columns ...columnar.Col) bool {
 }
 
 // countLacking adds the rows within the bounds that have no value in any of the
-// columns, which are Dictionary columns, and at least least bytes out.
-func (w *worker) countLacking(b *columnar.Batch, v *reports.Volume, least int64, columns ...columnar.Col) {
+// columns, which are Dictionary columns, and at least least bytes out. none[i], if not
+// nil, says by code which values of column i count as none.
+func (w *worker) countLacking(b *columnar.Batch, v *reports.Volume, least int64, none [3][]bool, columns ...columnar.Col) {
 	out, in := b.Int64(columnar.BytesOut), b.Int64(columnar.BytesIn)
 	var codes [3][]int32
 	for i, c := range columns {
@@ -109,8 +126,8 @@ func (w *worker) countLacking(b *columnar.Batch, v *reports.Volume, least int64,
 	}
 rows:
 	for i, us := range b.Int64(columnar.Time) {
-		for _, c := range codes[:len(columns)] {
-			if c[i] != 0 { // the code of ""
+		for k, c := range codes[:len(columns)] {
+			if code := c[i]; code != 0 && (none[k] == nil || !none[k][code]) { // 0 is ""
 				continue rows
 			}
 		}
@@ -239,6 +256,9 @@ func (m *sharedLog) inputs(t *tally) []reports.Input {
 	first := reports.Input{Name: m.Name, Feed: m.feed, Size: m.Size, Records: t.Records, Other: t.Other, Skipped: t.Skipped, Masked: t.Masked, Kinds: kinds(&t.Tally)}
 	if m.Format != nil {
 		first.Format = m.Format.Name
+	}
+	if m.failed.Load() != nil && t.Records == 0 {
+		first.Size = 0 // how much was read until a decoder refused it is chance
 	}
 	var err error
 	if first.Status, err = m.status(t); err != nil {

@@ -81,7 +81,7 @@ var errCopy = errors.New("is a copy")
 // contents are the contents of the logs of one pass over the sources.
 type contents struct {
 	order []int  // indexes of the sources
-	again func() // ends the pass
+	again func() // ends decoding: the pass must be repeated
 
 	mu      sync.Mutex
 	turn    *sync.Cond
@@ -144,7 +144,11 @@ func (c *contents) check(ctx context.Context, place int, s *source, m *logs.Memb
 	if err == nil && k.of == nil {
 		err = c.decide(ctx, k, x.Head, similar)
 	}
-	if err == nil && k.of != nil {
+	switch {
+	case err != nil:
+	case c.void(): // the rest is looked at only to find what else has to move
+		err = errAgain
+	case k.of != nil:
 		err = errCopy
 	}
 	return k, err
@@ -204,13 +208,13 @@ func (k *content) fits(o *content) bool {
 	return k.source.format == nil || o.source.format == nil || k.source.format == o.source.format
 }
 
-// begin prepares c for readers that end with ctx, or that stop ends. The result
-// releases the resources.
-func (c *contents) begin(ctx context.Context, stop func()) func() bool {
+// begin prepares c for readers that end with ctx. If the pass must be repeated, again
+// ends their decoding. The result releases the resources.
+func (c *contents) begin(ctx context.Context, again func()) func() bool {
 	if c == nil {
 		return func() bool { return true }
 	}
-	c.again = stop
+	c.again = again
 	return context.AfterFunc(ctx, func() {
 		c.mu.Lock()
 		defer c.mu.Unlock()
@@ -227,9 +231,17 @@ func (c *contents) at(place int) int {
 }
 
 // void reports whether the pass must be repeated in another order.
-func (c *contents) void() bool { return c != nil && c.moved }
+func (c *contents) void() bool {
+	if c == nil {
+		return false
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.moved
+}
 
-var errAgain = errors.New("read the sources in another order")
+// errAgain ends what is read of a log in a void pass, not the logs behind it in an archive.
+var errAgain = fmt.Errorf("read the sources in another order: %w", logs.ErrSkip)
 
 // A copyCheck decides whether a log is a copy; see contents.check.
 type copyCheck func(*logs.Member, *logs.Content) (*content, error)
@@ -286,10 +298,9 @@ func (c *contents) decide(ctx context.Context, k *content, head []byte, similar 
 			k.of = a
 			return nil
 		case how == shorter:
-			if c.move(a, k) {
-				return context.Canceled
+			if !c.move(a, k) {
+				k.holds = a
 			}
-			k.holds = a
 		}
 	}
 	return nil

@@ -263,6 +263,63 @@ func TestCopiesOpenNothingTwice(t *testing.T) {
 	}
 }
 
+// If this fails, logs that go on in a compressed copy are all read anew for each one that
+// does: 150 of them took two and a half minutes.
+func TestCopiesMoveTogether(t *testing.T) {
+	const pairs = 40
+	r := rand.New(rand.NewPCG(5, 6))
+	packer, err := zstd.NewWriter(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var opened atomic.Int64
+	var objects []stored
+	for i := range pairs {
+		log := randomLog(r, 200)
+		whole := append(bytes.Clone(log), uploads("2026-03-05T23:59 zoe 1")...)
+		objects = append(objects, stored{fmt.Sprintf("%02d", i), log, &opened},
+			stored{fmt.Sprintf("%02d.zst", i), packer.EncodeAll(whole, nil), &opened})
+	}
+	for _, workers := range []int{1, 4} {
+		opened.Store(0)
+		rows, inputs := foldCopies(t, sourcesOf(objects...), workers)
+		var events int64
+		for _, row := range rows {
+			events += row.Events
+		}
+		if events != pairs*201 {
+			t.Errorf("%d workers: got %d events, want %d", workers, events, pairs*201)
+		}
+		if n := opened.Load(); n > 4*2*pairs {
+			t.Errorf("%d workers: %d logs were opened %d times", workers, 2*pairs, n)
+		}
+		for _, in := range inputs {
+			if strings.HasSuffix(in.Name, ".zst") == (in.CopyOf != "") {
+				t.Errorf("%d workers: %s is a copy of %q", workers, in.Name, in.CopyOf)
+			}
+		}
+	}
+}
+
+// If this fails, one log in an archive that cannot be decoded hides those behind it, and
+// what the inputs say of it is chance.
+func TestArchiveGoesOn(t *testing.T) {
+	good := uploads("2026-03-01T10:00 ann 5", "2026-03-01T11:00 ann 6")
+	header, _, _ := bytes.Cut(good, []byte("\n"))
+	bad := append(bytes.ReplaceAll(header, []byte("time"), []byte("when")), '\n')
+	bad = append(bad, bytes.Repeat([]byte("5,5,5,5,5\n"), 1<<20)...)
+	body := zipped(t, map[string][]byte{"a.csv": bad, "b.csv": good})
+	for range 3 {
+		o := stored{name: "z", body: body}
+		s := o.source("")
+		s.format = logs.CSV
+		rows, inputs := foldCopies(t, []source{s}, 2)
+		if len(rows) != 1 || rows[0].Events != 2 || len(inputs) != 2 || inputs[0].Status != reports.Unreadable || inputs[0].Size != 0 {
+			t.Errorf("got rows %+v and inputs %+v, want the two events of b.csv, and a.csv unreadable", rows, inputs)
+		}
+	}
+}
+
 // If this fails, what two inputs see of the same traffic, which is judged apart, is
 // judged once.
 func TestCopiesOfOtherFeeds(t *testing.T) {

@@ -112,6 +112,8 @@ func Fold(ctx context.Context, sources []source, o *foldOptions) (*folded, error
 func fold(ctx context.Context, sources []source, c *contents, o *foldOptions) (*folded, error) {
 	readCtx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	decoding, again := context.WithCancelCause(readCtx)
+	defer again(nil)
 	workers := make([]*worker, max(1, o.workers))
 	buffers := logs.NewBuffers((blockBuffers+2)*len(workers), logs.BlockSize)
 	blocks := make(chan *work, len(workers))
@@ -119,7 +121,7 @@ func fold(ctx context.Context, sources []source, c *contents, o *foldOptions) (*
 	var readers, working sync.WaitGroup
 	var next atomic.Int64
 	logsRead := make([][]*sharedLog, len(sources))
-	defer c.begin(readCtx, cancel)()
+	defer c.begin(readCtx, func() { again(errAgain) })()
 	for range workers {
 		readers.Go(func() {
 			for {
@@ -128,7 +130,7 @@ func fold(ctx context.Context, sources []source, c *contents, o *foldOptions) (*
 					return
 				}
 				i := c.at(place)
-				logsRead[i] = read(readCtx, &sources[i], buffers, c.copyCheck(readCtx, place, &sources[i]), o, blocks)
+				logsRead[i] = read(decoding, &sources[i], buffers, c.copyCheck(readCtx, place, &sources[i]), o, blocks)
 				c.over(place)
 			}
 		})
@@ -305,9 +307,9 @@ func read(ctx context.Context, s *source, buffers *logs.Buffers, check copyCheck
 	}
 	for _, m := range logs.Read(&object, options, func(m *logs.Member, b *logs.Block) error {
 		shared := of(m)
-		if err := shared.failed.Load(); err != nil {
+		if shared.failed.Load() != nil {
 			b.Release()
-			return *err
+			return logs.ErrSkip
 		}
 		shared.users.Add(1)
 		select {
@@ -316,7 +318,7 @@ func read(ctx context.Context, s *source, buffers *logs.Buffers, check copyCheck
 		case <-ctx.Done():
 			shared.leave()
 			b.Release()
-			return ctx.Err()
+			return context.Cause(ctx)
 		}
 	}) {
 		of(m).content = contents[m]
@@ -352,6 +354,10 @@ type worker struct {
 	runs    []spooledRun
 	err     error // from writing runs
 	seen    fieldSet
+	// nobody tells which users and hosts name nobody; blank says that a text which is
+	// not empty does.
+	nobody [2]columnar.Lookup[bool]
+	blank  bool
 
 	log     *sharedLog // the log of the block being decoded
 	decoder logs.Decoder
@@ -362,6 +368,13 @@ func newWorker(o *foldOptions, tap *sync.Mutex) *worker {
 	w.out = columnar.Out{Want: o.want.Cols, WantFields: o.want.Fields, WantEvents: o.want.Events}
 	for _, a := range o.aggregates {
 		w.folders = append(w.folders, a.New(&o.FoldOptions))
+	}
+	for i := range w.nobody {
+		w.nobody[i].Func = func(text []byte) bool {
+			nobody := o.Names.Nobody(text)
+			w.blank = w.blank || nobody && len(text) > 0
+			return nobody
+		}
 	}
 	w.out.Sink = func(b *columnar.Batch) {
 		w.count(b)

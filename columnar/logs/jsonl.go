@@ -25,6 +25,7 @@ the mapping names none: one log may have logins, requests and DNS queries.
 
 Where an event is wrapped, {"event": {…}}, and the inner object says when or who,
 its keys are read as if they were not; the time of the wrapper counts if it has none.
+What counts bytes itself, or says who and holds an event without bytes, is no wrapper.
 Other wrappings need a mapping with paths; JSON inside a string is not looked into.
 A record is skipped if it has no time that can be read, or if it says neither who
 acted, what was done, nor how many bytes went: it needs a mapping then. Any other
@@ -406,12 +407,20 @@ func (d *jsonLines) time(r *jsonRecord, f *field, text []byte) (us int64, reason
 }
 
 // unwraps reads the event that a record holds, and reports whether it is the record
-// that counts: if it says when or who, unless the mapping finds a time outside of it.
+// that counts: if it says when or who, unless the mapping finds a time outside of it. A
+// record that counts bytes is no wrapper, nor is one that says who, unless only the event
+// counts bytes: what an application notes as the event may be its client's own words.
 func (d *jsonLines) unwraps() bool {
-	if d.mapping.names(columnar.Time) && d.record.has>>columnar.Time&1 != 0 || !d.event.read(d.record.values[jsonEvent]) {
+	const bytes = 1<<columnar.BytesOut | 1<<columnar.BytesIn
+	has := columnar.Cols(d.record.has)
+	if has&bytes != 0 || d.mapping.names(columnar.Time) && has.Has(columnar.Time) || !d.event.read(d.record.values[jsonEvent]) {
 		return false
 	}
-	return columnar.Cols(d.event.has)&columnar.ColSet(columnar.Time, columnar.User, columnar.SrcIP, columnar.Query) != 0
+	event := columnar.Cols(d.event.has)
+	if has.Has(columnar.User) && event&bytes == 0 {
+		return false
+	}
+	return event&columnar.ColSet(columnar.Time, columnar.User, columnar.SrcIP, columnar.Query) != 0
 }
 
 // tableOf returns the table of a record; nil if too little is known of it to be a row.

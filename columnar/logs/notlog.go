@@ -6,6 +6,8 @@ import (
 	"encoding/binary"
 	"slices"
 	"strings"
+
+	"outflow/columnar/scan"
 )
 
 // A NotLog is the error of a member that is plainly no log: a picture, a document,
@@ -49,7 +51,7 @@ var notLogs = []struct {
 // format it was said to have; else nil.
 func notLog(head []byte) error {
 	for _, n := range notLogs {
-		if len(head) >= n.at && bytes.HasPrefix(head[n.at:], []byte(n.magic)) {
+		if len(head) >= n.at && bytes.HasPrefix(head[n.at:], []byte(n.magic)) && !logBehind(head[n.at+len(n.magic)-1:]) {
 			return NotLog(n.name)
 		}
 	}
@@ -60,6 +62,13 @@ func notLog(head []byte) error {
 		return NotLog("video")
 	}
 	return nil
+}
+
+// logBehind reports whether a log begins with the second line: a few bytes before it
+// must not make it a picture, which nobody misses.
+func logBehind(head []byte) bool {
+	_, rest := scan.CutLine(head)
+	return slices.ContainsFunc(All, func(f *Format) bool { return f.Split == nil && f.Sniff != nil && f.Sniff(rest) })
 }
 
 // isPE reports whether head begins a program of Windows: the two letters that it

@@ -15,6 +15,7 @@ func TestNotLog(t *testing.T) {
 	copy(program[0x80:], "PE\x00\x00")
 	video := append([]byte("\x00\x00\x00\x20ftypisom"), make([]byte, 40)...)
 	text := []byte("ann,5\n")
+	records := `{"time":"2026-11-20T10:00:00Z","user":"ann","bytes_out":5}` + "\n"
 	for _, test := range []struct {
 		name   string
 		stored []byte
@@ -33,6 +34,8 @@ func TestNotLog(t *testing.T) {
 		{"DOCX whose types come last", zipped(t, map[string][]byte{"word/document.xml": text, "[Content_Types].xml": text}), "DOCX"},
 		{"ODS", zipped(t, map[string][]byte{"mimetype": text, "META-INF/manifest.xml": text}), "OpenDocument or EPUB"},
 
+		{"a log behind PNG's first bytes", []byte("\x89PNG\r\n\x1a\n" + records), ""},
+		{"a log behind a program's first bytes", []byte("\x7fELF" + records + records), ""},
 		{"zip of logs", zipped(t, map[string][]byte{"a.csv": text, "mimetype": text}), ""},
 		{"text that begins like a DOS program", []byte("MZ,user,bytes\n" + strings.Repeat("x,ann,5\n", 20)), ""},
 		{"text that begins like a GIF", []byte("GIF,user\nx,ann\n"), ""},

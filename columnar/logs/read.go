@@ -72,6 +72,8 @@ var (
 	ErrEmpty = errors.New("is empty")
 	// ErrUnknown is the error of a member that no format recognises.
 	ErrUnknown = errors.New("is of no known format: name it with --format, or describe its columns with a mapping")
+	// ErrSkip, returned by yield, ends the member that is being read, and not the object.
+	ErrSkip = errors.New("the rest is skipped")
 )
 
 // ReadOptions say how objects are read. The zero value recognises formats.
@@ -93,7 +95,7 @@ type ReadOptions struct {
 // UTF-8 and JSON as one record a line. The consumer owns a block until it
 // releases it, unless ReadOptions.Buffers is nil; Read does not return before
 // the blocks of formats with Split are released. An error of yield ends
-// reading, and is the Err of the member being read.
+// reading, but for ErrSkip, and is the Err of the member being read.
 //
 // A stream that is cut off or damaged is yielded up to there: then its member
 // has both blocks and an Err.
@@ -305,7 +307,7 @@ func (r *reader) stream(m *Member, in *bufio.Reader, stored *counter) error {
 		src: text, buffers: r.Buffers, maxRecord: r.MaxRecord,
 		yield: func(b *Block) error {
 			err := r.yield(m, b)
-			r.stopped = err != nil
+			r.stopped = err != nil && !errors.Is(err, ErrSkip)
 			return err
 		},
 	}

@@ -302,7 +302,9 @@ func tableOf(has columnar.Cols, url bool) *columnar.Table {
 	web := any(columnar.Method) || url
 	server := any(columnar.DstIP) && any(columnar.DstPort)
 	switch {
-	case any(columnar.Query) && !any(columnar.Method): // of a request, it is a part of the URL
+	case any(columnar.Query) && !any(columnar.Method) && !(any(columnar.BytesOut, columnar.BytesIn) && (url || any(columnar.Operation))):
+		// Of a request it is a part of the URL, and what a client asks a service for may
+		// be called so too: their bytes must not go where no column holds them.
 		return columnar.DNS
 	case any(columnar.CmdLine, columnar.ParentPath):
 		return columnar.Process

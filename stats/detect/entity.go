@@ -59,6 +59,12 @@ func (n *Names) appendUser(dst, name []byte) []byte {
 	return append(dst[:at], canonical[bytes.LastIndexByte(canonical, '/')+1:]...)
 }
 
+// Nobody reports whether the name of a user or host has nothing that can be seen, so that
+// it names none.
+func (n *Names) Nobody(name []byte) bool {
+	return len(name) == 0 || !n.Literal && len(trimInvisible(name)) == 0
+}
+
 // Host returns the canonical name of a host: case and outer white space are ignored.
 func (n *Names) Host(name string) string { return string(n.appendHost(nil, []byte(name))) }
 
