@@ -139,7 +139,7 @@ func isTag(word []byte) bool {
 }
 
 // notInTag are bytes that are in no name of a program or machine.
-const notInTag = "\t\"'{}<>=,;|"
+const notInTag = "\t\"'{}<>=,;|#"
 
 // A stamper reads the times of wrappers: those of syslog, ISO 8601 and epochs of any
 // magnitude, as numbers or text.

@@ -133,7 +133,7 @@ func (d *vpcFlow) Decode(b *Block, out *columnar.Out, t *Tally) error {
 		var line []byte
 		line, data = scan.CutLine(data)
 		switch {
-		case len(line) == 0:
+		case scan.Blank(line):
 		case line[0] >= 'a' && isVPCHeader(line):
 			d.use(line)
 			t.Known("header")

@@ -124,16 +124,17 @@ func (d *w3c) useFields(directive []byte) {
 // behind them.
 func (d *w3c) records(b *Block, data []byte, line int64, out *columnar.Out, t *Tally) int64 {
 	if d.header == nil {
-		for len(data) > 0 {
-			_, data = scan.CutLine(data)
-			t.Skip(line, d.unfit)
-			line++
+		for ; len(data) > 0; line++ {
+			var record []byte
+			if record, data = scan.CutLine(data); !scan.Blank(record) {
+				t.Skip(line, d.unfit)
+			}
 		}
 		return line
 	}
 	d.begin(b, out)
 	d.sep = ' '
-	if first, _ := scan.CutLine(data); bytes.IndexByte(first, '\t') >= 0 && bytes.Count(first, []byte{'\t'}) >= d.columns-1 {
+	if first, _ := scan.CutLine(bytes.TrimLeft(data, "\r\n")); bytes.IndexByte(first, '\t') >= 0 && bytes.Count(first, []byte{'\t'}) >= d.columns-1 {
 		d.sep = '\t'
 	}
 	s := &d.scanner
