@@ -195,8 +195,10 @@ func (r *result) renumber(number func(int64) int64) {
 			r.tables[i].Records[k] = number(n)
 		}
 	}
-	for i := range r.tally.Reasons {
-		r.tally.Reasons[i].First = number(r.tally.Reasons[i].First)
+	for _, reasons := range [][]Reason{r.tally.Reasons, r.tally.Cleared} {
+		for i := range reasons {
+			reasons[i].First = number(reasons[i].First)
+		}
 	}
 }
 
