@@ -69,6 +69,11 @@ var vpcFields = [numVPCFields]string{"interface-id", "instance-id", "srcaddr", "
 // such names in it.
 func isVPCHeader(line []byte) bool {
 	words := bytes.Fields(line)
+	for _, word := range words {
+		if bytes.ContainsFunc(word, func(r rune) bool { return (r < 'a' || r > 'z') && (r < '0' || r > '9') && r != '-' }) {
+			return false
+		}
+	}
 	has := func(name string) bool {
 		return slices.ContainsFunc(words, func(w []byte) bool { return string(w) == name })
 	}
