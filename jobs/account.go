@@ -88,7 +88,7 @@ func (w *worker) count(b *columnar.Batch) {
 	}
 }
 
-// lacking reports whether a row may have no value in any of the columns, all of which
+// lacking reports whether a row may have no value in any of the columns. All of them
 // must be read.
 func (w *worker) lacking(b *columnar.Batch, columns ...columnar.Col) bool {
 	for _, c := range columns {
