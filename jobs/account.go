@@ -104,7 +104,7 @@ func (w *worker) countNobody(b *columnar.Batch, v *reports.Volume) {
 	}
 }
 
-// lacking reports whether a row may have no value in any of the columns, all of which
+// lacking reports whether a row may have no value in any of the columns. All of them
 // must be read.
 func (w *worker) lacking(b *columnar.Batch, columns ...columnar.Col) bool {
 	for _, c := range columns {

@@ -353,7 +353,7 @@ func rows(r *Report) (n int64) {
 }
 
 // verdict summarises the result in one sentence. If nothing was found, it says what
-// was judged: a night of which nothing was read must not have the same words.
+// was judged: a night when nothing was read must not have the same words.
 func verdict(r *Report) string {
 	short := conclusion(r)
 	switch {

@@ -25,7 +25,7 @@ EXECVE   cmd_line   its arguments with a space between, those in hexadecimal
                     digits and those in several parts too
 SYSCALL  path       exe, else comm
          pid
-         user       AUID or auid, who logged in, whoever that became since; UID
+         user       AUID or auid: who logged in, whatever account they use now; UID
                     or uid for what no login began. Names if ENRICHED, else
                     numbers.
 host     node, or the machine of the syslog line
@@ -340,7 +340,7 @@ func (d *auditd) fields(b *columnar.Builder, r *auditRecord) {
 	b.SetField(typeKey, r.kind)
 	b.SetField(wholeKey, bytes.TrimSpace(r.fields))
 	d.scratch = d.scratch[:0]
-	var part []byte // of which argument scratch holds the start
+	var part []byte // the argument that scratch holds the start of
 	for p := r.fields; ; {
 		key, value, rest, ok := nextAuditField(p)
 		if !ok {

@@ -189,8 +189,8 @@ type bindQuery struct{ client, name, kind, server, rcode []byte }
 //
 //	queries: info: client @0x7f841c26d098 192.0.2.1#33151/key k (example.com): view v: query: example.com IN A +E(0)K (192.0.2.53)
 //
-// of which the words before client, @0x…, /key k, (example.com) and view v: may
-// be missing, or a response:
+// where the words before client, @0x…, /key k, (example.com) and view v: may be
+// missing, or a response:
 //
 //	responses: info: client @0x7f841c26d098 192.0.2.1#33151 (example.com): response: example.com IN A NOERROR +E(0)K (192.0.2.53)
 //

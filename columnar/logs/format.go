@@ -32,10 +32,10 @@ type Format struct {
 	// were asked, those of Tally.Masked, and what of them is known then. It goes on
 	// from "does not write as they were asked, but". "": it writes all as asked.
 	Masks string
-	// Origins are whose logs objects of the dialect are. None: anybody's. Where there are
-	// several, the decoder says of which each event is.
+	// Origins are the services that write the dialect. None: any may. Where there are
+	// several, the decoder names each event's.
 	Origins []columnar.Origin
-	// Sniff reports whether an object that begins with head is of the format.
+	// Sniff reports whether an object that begins with head has the format.
 	// head is decompressed, valid UTF-8 where the object is, JSON already one
 	// record a line, and cut at any byte.
 	Sniff func(head []byte) bool

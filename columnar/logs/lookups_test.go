@@ -80,8 +80,8 @@ func TestSniffServers(t *testing.T) {
 	}
 }
 
-// If this fails, a log of which only a few lines are of queries is not recognised,
-// or one that looks like it is.
+// If this fails, a log with few lines about queries is not recognised, or one that
+// only looks like it is.
 func TestSniffServersAmong(t *testing.T) {
 	syslog := strings.Repeat("Feb  9 02:36:02 ns1 sshd[9]: Accepted publickey for root from 192.0.2.99 port 50022 ssh2\n", 100)
 	for _, c := range []struct{ in, want string }{

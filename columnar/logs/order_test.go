@@ -29,7 +29,7 @@ func account(results ...*result) (lines []string) {
 			}
 		}
 		for _, reason := range slices.Concat(r.tally.Reasons, r.tally.Cleared) {
-			text, _, _ := strings.Cut(reason.Text, " under a known name") // what follows is of the first record
+			text, _, _ := strings.Cut(reason.Text, " under a known name") // what follows is about the first record
 			reasons[text] += reason.Count
 		}
 		reasons["other"] += r.tally.Other

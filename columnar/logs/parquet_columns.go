@@ -75,8 +75,8 @@ type parquetColumn struct {
 	numbers pages.Hybrid
 	all     values
 
-	// The window: its rows, of which valid tells those with a value (nil: all),
-	// and the n values. row and value are the next ones.
+	// The window: valid tells the rows that have a value (nil: all), and there are n
+	// values. row and value are the next ones.
 	values
 	indexes    []uint32
 	valid      []bool
@@ -212,7 +212,7 @@ func (c *parquetColumn) readPage(codec *pages.Codec, h *format.PageHeader, body 
 		}
 	}
 	if rows < 0 || int64(rows) > c.left || rows > parquetMaxRows {
-		return fmt.Errorf("%w: a page of %d rows, of which the row group has %d left", pages.ErrDamaged, rows, c.left)
+		return fmt.Errorf("%w: a page of %d rows where the row group has %d left", pages.ErrDamaged, rows, c.left)
 	}
 	c.left -= int64(rows)
 	if c.leaf.levels > 0 {
@@ -368,8 +368,8 @@ func (c *parquetColumn) readIndexes(n int) error {
 	return nil
 }
 
-// readPlain reads the next n values from b, of which from bytes are read already,
-// and returns how many are then.
+// readPlain reads the next n values from b, starting at offset from. It returns the
+// offset after them.
 func (l *parquetLeaf) readPlain(to *values, b []byte, from, n int) (int, error) {
 	bits := 0
 	switch l.kind {
@@ -448,7 +448,7 @@ func (l *parquetLeaf) int32(v int32) int64 {
 	return int64(v)
 }
 
-// readTexts is readPlain of texts, each of which stands after its size.
+// readTexts is readPlain of texts: each has its size before it.
 func (t *values) readTexts(b []byte, from, n int) (int, error) {
 	t.text, t.spans = b, slices.Grow(t.spans[:0], n)[:n]
 	for i := range t.spans {

@@ -191,7 +191,7 @@ func TestParquetOddRows(t *testing.T) {
 		s := pick(of...)
 		return &s
 	}
-	const rows, stretch = 6_000, 700 // of which some have no null, and are longer than a page
+	const rows, stretch = 6_000, 700 // some stretches have no null, and are longer than a page
 	var requests []request
 	var questions []question
 	for i := range rows {
@@ -567,7 +567,7 @@ func TestParquetWriter(t *testing.T) {
 }
 
 // BenchmarkDecodeParquet decodes what the fold of user_day reads. The environment
-// may name a file, of which the first row groups are decoded.
+// may name a file; its first row groups are decoded.
 func BenchmarkDecodeParquet(b *testing.B) {
 	want := columnar.ColSet(columnar.Time, columnar.User, columnar.SrcIP, columnar.BytesOut, columnar.BytesIn)
 	bench := func(b *testing.B, file io.ReaderAt, size int64) {

@@ -48,7 +48,7 @@ type field struct {
 	bad, negative string
 }
 
-// A plan says which of an object's names become which columns of which table.
+// A plan maps an object's names to the columns of a table.
 // It does not change, so workers may share it.
 type plan struct {
 	table  *columnar.Table

@@ -108,8 +108,8 @@ func (d *separated) window(data []byte, line int64, t *Tally) int64 {
 	return line
 }
 
-// run puts the cells of the first records, of which the first begins at begin in
-// scanner.pos. It returns how many, and whether the record after them is odd.
+// run puts the cells of the first records. The first begins at begin in scanner.pos.
+// It returns how many, and whether the record after them is odd.
 // d.lines are their lines, and that of the record after them.
 func (d *separated) run(data []byte, ends []int, begin int, line int64, t *Tally) (n int, odd bool) {
 	d.begins, d.lines = d.begins[:0], d.lines[:0]

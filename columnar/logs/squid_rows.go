@@ -15,7 +15,7 @@ import (
 // first-level cache.
 const squidRun = 256
 
-// A squidKept is a field that rules read beside columns, and what it is of a line.
+// A squidKept is a field that rules read beside columns, and where a line has it.
 type squidKept struct {
 	name  string
 	field squidField

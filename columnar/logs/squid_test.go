@@ -78,7 +78,7 @@ func TestSquidUsual(t *testing.T) {
 // assembly must do what its twin does, and a usual line must be cut as any other.
 func checkUsual(t *testing.T, l *squidLayout, next string, text []byte, n int) (usual bool) {
 	t.Helper()
-	data := []byte("x\n" + string(text) + []string{"\n", "\r\n"}[n&1] + next + "\nanother \"line, of which usual reads the start")
+	data := []byte("x\n" + string(text) + []string{"\n", "\r\n"}[n&1] + next + "\nanother \"line, and usual reads its start")
 	line := bytes.TrimRight(data[2:scan.LineEnd(data, 2)], " \r\n")
 	fast, slow := squid{layout: l, data: data}, squid{layout: l, data: data}
 	begin := n & 2

@@ -164,7 +164,7 @@ type unboundLookup struct {
 //	[22909:0] query: 192.0.2.1 example.com. A IN
 //	[22909:0] reply: 192.0.2.1 example.com. A IN NOERROR 0.004017 0 89 on udp 192.0.2.53 53
 //
-// of which the end, from on, depends on the version; without log-tag-queryreply
+// where the end, from on, depends on the version; without log-tag-queryreply
 // both are info. A line of another program says nothing. sound is false if the
 // line is damaged.
 //

@@ -267,7 +267,7 @@ type winPacket struct {
 //
 //	5/21/2015 1:51:18 PM 0D48 PACKET  000000000181D1C0 UDP Rcv 192.0.2.1       0c6b   Q [0001   D   NOERROR] A      (3)www(7)example(3)com(0)
 //
-// and returns of which kind the line is: packetKind, another, or "" if it is damaged.
+// and returns the line's kind: packetKind, another, or "" if it is damaged.
 // All that a client chooses freely is at the end.
 func (p *winPacket) parse(line []byte) (kind string) {
 	if len(line) == 0 || line[0]-'0' > 9 {

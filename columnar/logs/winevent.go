@@ -264,8 +264,8 @@ func (e *winEvent) end() {
 	}
 }
 
-// A nameSet keeps names, of which a log has few, so that each is made once. Rules name
-// fields without the blanks that logs have in them.
+// A nameSet keeps names, so that each is made once: a log has few. Rules name fields
+// without the blanks that logs have in them.
 type nameSet map[string]string
 
 // maxNames is how many names are kept, and maxNameLen of what length: more than
@@ -511,8 +511,8 @@ func (e *winEvent) logon() bool {
 
 // answers sets what came of a DNS query.
 func (e *winEvent) answers(b *columnar.Builder) {
-	// Windows counts the response codes of DNS from 9000, of which 9501 is an
-	// answer without records of the type.
+	// Windows counts the response codes of DNS from 9000. 9501 is an answer without
+	// records of the type.
 	const codes, noRecords = 9000, 9501
 	status, ok := scan.Int(e.slots[winQueryStatus])
 	switch {

@@ -458,7 +458,7 @@ func (d *winJSON) fromMessage() bool {
 // parseMessage adds the fields that a message tells of in lines "Name: value", in
 // sections or not. A line that is no such goes on with the value before it.
 func (e *winEvent) parseMessage(p []byte, nameOf func([]byte) string) {
-	// What has a slot so far is of the record, not of the event.
+	// The slots so far belong to the record, not to the event.
 	for slot := winUtcTime; slot < numWinSlots; slot++ {
 		e.slots[slot] = nil
 	}

@@ -165,7 +165,7 @@ func (d *zeek) count(line []byte, record int64, t *Tally) {
 }
 
 // line decodes a line. If it is no row, reason says why it is malformed, or d.other
-// of which kind it is.
+// names its kind.
 func (d *zeek) line(line []byte, record int64, t *Tally) (row bool, reason string) {
 	var log zeekLog
 	switch line[0] {
@@ -261,9 +261,9 @@ func (d *zeek) readTSV(line []byte) (log zeekLog, reason string) {
 	return h.log, h.unknown
 }
 
-// kindOf returns the kind of a line that is of no log with rows: its path, else what
-// the object's name begins with, else the log that alone has one of the fields. Of
-// lines that say none of them it is not known.
+// kindOf returns the kind of a line whose log gives no rows: its path, else what the
+// object's name begins with, else the log that alone has one of the fields. Where a
+// line says none of these, its kind is not known.
 func (d *zeek) kindOf(path []byte, signed string) (kind, reason string) {
 	switch {
 	case d.running: // its lines may name the path that they are the totals of
@@ -479,8 +479,8 @@ func (d *zeek) http(r recordRow) {
 		host = scan.URLHost(d.cells[zeekHost])
 	}
 	if string(d.cells[zeekMethod]) == "CONNECT" {
-		// Bodies are of the handshake: what the tunnel carried is not known, which
-		// is not zero.
+		// Bodies are the handshake's: what the tunnel carried is not known, which is
+		// not zero.
 		request, response = -1, -1
 	}
 	r.SetText(columnar.SrcIP, d.cells[zeekOrigHost])

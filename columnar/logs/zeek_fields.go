@@ -347,7 +347,7 @@ var zeekReads = [...][]struct {
 	},
 }
 
-// A zeekKept is a field that rules read beside columns, and what it is of a line.
+// A zeekKept is a field that rules read beside columns, and where a line has it.
 type zeekKept struct {
 	name  string
 	field zeekField

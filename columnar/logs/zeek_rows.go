@@ -127,7 +127,7 @@ func (d *zeek) objects(data []byte, record int64, t *Tally) (size, n int) {
 }
 
 // object notes the cells of a JSON line, the i-th of its run. plain is false if
-// it is of no log, malformed, or has a cell that is not as it is written.
+// it belongs to no log, is malformed, or has a cell that is not as it is written.
 func (d *zeek) object(data, line []byte, i int) (log zeekLog, plain bool) {
 	has, escaped, ok := d.shape.Read(line, d.values[:])
 	if !ok {
@@ -163,8 +163,7 @@ func (d *zeek) object(data, line []byte, i int) (log zeekLog, plain bool) {
 	return log, true
 }
 
-// run decodes the first lines, of which the first begins at begin in
-// scanner.pos. It returns how many, and whether the line after them is odd.
+// run decodes the first lines. The first begins at begin in scanner.pos. It returns how many, and whether the line after them is odd.
 func (d *zeek) run(data []byte, ends []int, begin int, record int64, t *Tally) (n int, odd bool) {
 	h, r, s := &d.tsv, &d.rows, &d.rows.scanner
 	if !h.ready {

@@ -74,7 +74,7 @@ type placing struct {
 	depth int
 }
 
-// before reports whether p goes first, or is of the same key.
+// before reports whether p goes first, or has the same key.
 func (p *placing) before(q *placing) bool {
 	return cmp.Or(cmp.Compare(p.Rank, q.Rank), cmp.Compare(p.depth, q.depth), cmp.Compare(p.name, q.name)) <= 0
 }

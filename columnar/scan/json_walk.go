@@ -149,7 +149,7 @@ func EachKey(head []byte, f func(key []byte, val Value)) {
 // none.
 type Value []byte
 
-// Is reports whether the value is of the kind that begins with c: {, [, ", or n for
+// Is reports whether the value begins with c, which tells its kind: {, [, ", or n for
 // null.
 func (v Value) Is(c byte) bool { return len(v) > 0 && v[0] == c }
 

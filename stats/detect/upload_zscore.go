@@ -126,7 +126,7 @@ func blind(r *Row) bool { return r.KnownOut == 0 && r.Events > 0 }
 const minStratum = 5
 
 // A sample is a buffer for the days of one entity after another.
-type sample struct{ unlike, like []float64 } // by whether the day is of the judged day's kind
+type sample struct{ unlike, like []float64 } // by whether the day has the judged day's kind
 
 // baseline returns what is normal for an entity. steady adjusts its spread afterwards.
 func (x *sample) baseline(in *Input, s splitSeries) baseline {
@@ -212,7 +212,7 @@ func (o *uploadZScoreOptions) steady(feed []baseline) {
 	}
 }
 
-// likeDay returns a function that reports whether a day is of the judged day's kind.
+// likeDay returns a function that reports whether a day has the judged day's kind.
 // If weekdays and weekends do not differ, all days are.
 func (u *baseline) likeDay(judged Day) func(d Day) bool {
 	return func(d Day) bool { return !u.split || d.weekend() == judged.weekend() }

@@ -318,7 +318,7 @@ func TestPairsOfPairs(t *testing.T) {
 			t.Errorf("got faults %v, want one that says how many correlations there may be", faults)
 		}
 		if len(set.Rules) < 10 {
-			t.Errorf("got %d rules, want those that are about few", len(set.Rules))
+			t.Errorf("got %d rules, want the rules that have few correlations", len(set.Rules))
 		}
 	}
 }

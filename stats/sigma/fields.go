@@ -179,7 +179,7 @@ func (r *Rule) kinds() (out []columnar.EventKind) {
 	return out
 }
 
-// wanted returns values, one of which a field must have for e to hold.
+// wanted returns values: e holds only if the field has one of them.
 func wanted(e *expr, field string) (values []string, ok bool) {
 	switch e.op {
 	case opTest:

@@ -303,7 +303,7 @@ func (it *item) read(at *token.Token) (*expr, error) {
 	return e, nil
 }
 
-// merged joins tests of which one must hold, where a single test can ask the same.
+// merged joins alternative tests where a single test can ask the same.
 func merged(tests []*test) []*test {
 	var out []*test
 next:
@@ -670,8 +670,8 @@ func cutPlaceholder(text string) (before, name, after string, ok bool) {
 	return plain.String(), "", "", false
 }
 
-// required returns folded texts, one of which occurs in every match of a regular
-// expression, or nil if there are none.
+// required returns folded texts: every match of the regular expression has at least
+// one of them. It returns nil if there are none.
 func required(re *regexp.Regexp) []string {
 	parsed, err := syntax.Parse(re.String(), syntax.Perl)
 	if err != nil {
@@ -719,8 +719,8 @@ func requiredBy(re *syntax.Regexp) []string {
 	return nil
 }
 
-// beginnings returns folded texts, with one of which every match of a sequence of
-// expressions begins, and whether these texts are whole matches. It joins what the
+// beginnings returns folded texts: every match of a sequence of expressions begins
+// with one of them. whole tells whether these texts are whole matches. It joins what the
 // parser takes apart: azcopy|aws is parsed as a(zcopy|ws).
 func beginnings(parts []*syntax.Regexp) (texts []string, whole bool) {
 	texts = []string{""}

@@ -393,7 +393,7 @@ func (p *plan) order(e *asked) int {
 	return total
 }
 
-// triggers returns the cheapest atoms of which at least one holds whenever e does.
+// triggers returns the cheapest atoms such that one of them holds whenever e does.
 func triggers(e *asked, cost []float64) (atoms []int32, sum float64, ok bool) {
 	switch e.op {
 	case opTest:

@@ -13,7 +13,7 @@ import (
 	"outflow/stats/dnsmodel"
 )
 
-// lookUp reports whether a query is of a class of services that the detection
+// lookUp reports whether a query asks a service of a class that the detection
 // labels: the name holds what is looked up.
 func lookUp(q *query) bool {
 	switch q.tool {
