@@ -107,12 +107,9 @@ var localZones = append(strings.Fields(LocalZones), "example", "test")
 // top-level domain of the public suffix list or one of the local zones.
 func TopLevelExists(name []byte) bool {
 	label := string(name[bytes.LastIndexByte(name, '.')+1:])
-	if slices.Contains(localZones, label) {
-		return true
-	}
 	// Of bd, np and others the list has only what is below them: *.np.
 	_, icann := publicsuffix.PublicSuffix("x." + label)
-	return icann
+	return icann || slices.Contains(localZones, label)
 }
 
 // mayBeTopLevel is TopLevelExists, and true of a last label that is not of letters,
