@@ -185,7 +185,7 @@ func (in *Input) fault() string {
 	case in.Error != "":
 		return in.Error
 	case in.Status == Unnamed:
-		return "none of its " + counted(int(in.Records), "record", "records") + " is of a kind that is known"
+		return "none of its " + counted(int(in.Records), "record", "records") + " has a known kind"
 	case in.Skipped > 0:
 		why := "skipped " + count(in.Skipped) + " of " + counted(int(in.Records), "record", "records")
 		if len(in.Reasons) > 0 {

@@ -92,13 +92,10 @@ func (d *dnsmasq) Decode(b *Block, out *columnar.Out, t *Tally) error {
 			t.Masked++
 		}
 		if number, isNumber := bytes.CutPrefix(kind, []byte("type=")); isNumber {
-			if n, ok := scan.Int(number); ok {
-				number = []byte(scan.QueryTypeName(n))
-			}
 			l.put(rows, b.Data)
 			rows.SetTime(us)
 			rows.SetText(columnar.SrcIP, client)
-			rows.SetText(columnar.QueryType, number)
+			rows.SetText(columnar.QueryType, append([]byte("TYPE"), number...)) // as BIND and Unbound write it
 			rows.SetQuery(name)
 			rows.Next(record)
 			continue

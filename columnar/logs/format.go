@@ -214,10 +214,14 @@ func (o *Options) Location() *time.Location {
 	return o.Zone
 }
 
+// earliestWritten is before any log worth reading was written: a file from before it
+// has the time that archives give files whose time they do not keep (1970 or 1980).
+var earliestWritten = time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
+
 // clock reads the times of the object.
 func (o *Options) clock() scan.Clock {
 	c := scan.Clock{Zone: o.Zone}
-	if !o.Written.IsZero() {
+	if o.Written.After(earliestWritten) {
 		c.Latest = o.Written.UnixMicro() + 2*scan.Day
 	}
 	return c

@@ -71,7 +71,7 @@ var (
 	// ErrEmpty is the error of a member without a byte of text. See also NotLog.
 	ErrEmpty = errors.New("is empty")
 	// ErrUnknown is the error of a member that no format recognises.
-	ErrUnknown = errors.New("is of no known format: name it with --format, or describe its columns with a mapping")
+	ErrUnknown = errors.New("has no known format: name it with --format, or describe its columns with a mapping")
 	// ErrSkip, returned by yield, ends the member that is being read, and not the object.
 	ErrSkip = errors.New("the rest is skipped")
 )

@@ -166,7 +166,7 @@ func TestReadRefused(t *testing.T) {
 		{"only padding", make([]byte, 100), plain, "is empty"},
 		{"only a mark", []byte("\xef\xbb\xbf"), plain, "is empty"},
 		{"empty gzip", gzipped(t, ""), plain, "is empty"},
-		{"unknown", []byte("\x01\x02\x03\n"), nil, "is of no known format: name it with --format, or describe its columns with a mapping"},
+		{"unknown", []byte("\x01\x02\x03\n"), nil, "has no known format: name it with --format, or describe its columns with a mapping"},
 		{"xz", []byte("\xfd7zXZ\x00......"), nil, "xz is not supported: decompress it first, or use gzip, zstd, bzip2 or zip"},
 		{"damaged lz4", []byte("\x04\x22\x4d\x18......"), nil, "lz4 stream ends early at byte 10: newState: unexpected EOF; 0 records were read"},
 		{"damaged snappy", []byte("\xff\x06\x00\x00sNaPpY......"), nil, "snappy stream cannot be read on at byte 16: s2: unsupported input; 0 records were read"},

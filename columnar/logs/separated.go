@@ -33,7 +33,7 @@ type separated struct {
 	fields  []field
 
 	// The run of records that are read column by column: where they begin in
-	// scanner.pos, their lines, and what was read of them for the field at hand.
+	// scanner.Pos, their lines, and what was read of them for the field at hand.
 	begins []uint32
 	lines  []int64
 	spans  []columnar.Span
@@ -79,7 +79,7 @@ func (d *separated) begin(b *Block, out *columnar.Out) {
 // for nothing.
 func (d *separated) window(data []byte, line int64, t *Tally) int64 {
 	s := &d.scanner
-	begin := 0 // in s.pos, of the next record
+	begin := 0 // in s.Pos, of the next record
 	for next := 0; next < len(s.Ends); {
 		n, odd := 0, true
 		if d.plan.where < 0 {
@@ -108,9 +108,9 @@ func (d *separated) window(data []byte, line int64, t *Tally) int64 {
 	return line
 }
 
-// run puts the cells of the first records. The first begins at begin in scanner.pos.
-// It returns how many, and whether the record after them is odd.
-// d.lines are their lines, and that of the record after them.
+// run puts the cells of the first records. The first begins at begin in scanner.Pos.
+// It returns how many, and whether the record after them is odd. d.lines are their
+// lines, and that of the record after them.
 func (d *separated) run(data []byte, ends []int, begin int, line int64, t *Tally) (n int, odd bool) {
 	d.begins, d.lines = d.begins[:0], d.lines[:0]
 	for _, end := range ends[:min(len(ends), d.most, d.builder.Room())] {

@@ -75,7 +75,7 @@ type holeReader struct {
 	inLine bool   // what was handed on ends within a line
 	nuls   int64  // NUL bytes held back
 	out    []byte // handed on in the next reads
-	buf    []byte // that out is of
+	buf    []byte // the memory of out
 	err    error
 }
 

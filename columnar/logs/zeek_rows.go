@@ -19,7 +19,7 @@ const zeekRun = 1 << 9
 // zeekRows is the run of lines that is being read.
 type zeekRows struct {
 	scanner scan.Fields
-	begins  []uint32 // where lines begin in scanner.pos
+	begins  []uint32 // where lines begin in scanner.Pos
 	records []int64
 	most    int // how many lines the next run may have
 
@@ -43,7 +43,7 @@ func (d *zeek) table(data []byte, first int64, t *Tally) (size int, lines int64)
 	sep, record := d.tsv.sep, first
 	s.Reset(data, sep, '\\')
 	for s.Next() {
-		begin := 0 // in s.pos, of the next line
+		begin := 0 // in s.Pos, of the next line
 		for next := 0; next < len(s.Ends); {
 			n, odd := d.run(data, s.Ends[next:], begin, record, t)
 			if n > 0 {
@@ -163,7 +163,8 @@ func (d *zeek) object(data, line []byte, i int) (log zeekLog, plain bool) {
 	return log, true
 }
 
-// run decodes the first lines. The first begins at begin in scanner.pos. It returns how many, and whether the line after them is odd.
+// run decodes the first lines. The first begins at begin in scanner.Pos. It returns
+// how many, and whether the line after them is odd.
 func (d *zeek) run(data []byte, ends []int, begin int, record int64, t *Tally) (n int, odd bool) {
 	h, r, s := &d.tsv, &d.rows, &d.rows.scanner
 	if !h.ready {
