@@ -144,7 +144,7 @@ func (p *program) printInput(tables []reports.Input) {
 		fmt.Fprintf(p.stdout, "  records  %d: %d of other kinds, %d skipped\n", in.Records, in.Other, in.Skipped)
 	}
 	for _, k := range in.Kinds {
-		fmt.Fprintf(p.stdout, "  other    %s: %d records\n", printable(k.Name), k.Count)
+		fmt.Fprintf(p.stdout, "  other    %s: %s\n", printable(k.Name), counted(int(k.Count), "record"))
 	}
 	if in.Masked > 0 {
 		fmt.Fprintf(p.stdout, "  masked   %d names: not written as they were queried\n", in.Masked)

@@ -27,7 +27,7 @@ type Config struct {
 	Profile       string        `yaml:"profile" doc:"default, or seed: the original rules, untuned"`
 	Inputs        []*Input      `yaml:"inputs" doc:"the logs to read"`
 	Own           []string      `yaml:"own" doc:"the company's own hosts and domains, including subdomains: uploads to them are not exfiltration"`
-	DomainAliases DomainAliases `yaml:"domain_aliases" doc:"other names of domains in user names, by domain: with corp.example: [CORP, corp.local], CORP\\anna and anna@corp.local are anna@corp.example; the alias . is for names without a domain"`
+	DomainAliases DomainAliases `yaml:"domain_aliases" doc:"other names of domains in user names, by domain: with corp.example: [CORP, corp.local], CORP\\anna, anna@corp.local and anna@corp.example are one user; the alias . is for names without a domain"`
 	State         string        `yaml:"state" doc:"folder or s3:// URI that keeps the daily aggregates and findings"`
 	Out           string        `yaml:"out" doc:"folder or s3:// URI for reports"`
 	Reports       []string      `yaml:"reports" doc:"report formats to write; see outflow list reports"`
