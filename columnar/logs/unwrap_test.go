@@ -345,6 +345,45 @@ func TestUnwrapTime(t *testing.T) {
 	}
 }
 
+// What AWS hands events of CloudTrail on in is read as the events.
+func TestUnwrapAWS(t *testing.T) {
+	event := func(id string) string {
+		return `{"eventVersion":"1.08","userIdentity":{"type":"IAMUser","accountId":"111122223333","userName":"ann"},"eventTime":"2026-11-20T09:00:00Z",` +
+			`"eventSource":"s3.amazonaws.com","eventName":"PutObject","requestParameters":{"bucketName":"heron","key":"k"},` +
+			`"additionalEventData":{"bytesTransferredIn":5000,"bytesTransferredOut":0},"eventID":"` + id + `"}`
+	}
+	quoted := func(id string) string { return quoteJSON([]byte(event(id))) }
+	for _, test := range []struct{ name, in string }{
+		{"EventBridge", `{"version":"0","detail-type":"AWS API Call via CloudTrail","account":"444455556666","time":"2026-11-20T09:00:09Z","detail":` + event("a") + "}\n" +
+			`{"version":"0","detail-type":"AWS API Call via CloudTrail","account":"444455556666","time":"2026-11-20T09:00:19Z","detail":` + event("b") + "}\n"},
+		{"CloudTrail Lake", `{"eventData":` + event("a") + "}\n" + `{"eventData":` + event("b") + "}\n"},
+		{"CloudTrail Lake, as text", `{"eventData":` + quoted("a") + "}\n" + `{"eventData":` + quoted("b") + "}\n"},
+		{"look-ups", `{"EventName":"PutObject","EventTime":1795165200,"Username":"ann","CloudTrailEvent":` + quoted("a") + "}\n" +
+			`{"EventName":"PutObject","EventTime":1795165200,"Username":"ann","CloudTrailEvent":` + quoted("b") + "}\n"},
+		{"look-ups of the AWS CLI", "{\n    \"Events\": [\n        {\n            \"EventId\": \"a\",\n            \"CloudTrailEvent\": " + quoted("a") + "\n        },\n        {\n" +
+			"            \"EventId\": \"b\",\n            \"CloudTrailEvent\": " + quoted("b") + "\n        }\n    ]\n}\n"},
+		{"CloudWatch subscription", `{"messageType":"DATA_MESSAGE","owner":"111122223333","logGroup":"g","logEvents":[{"id":"1","timestamp":1795165200000,"message":` +
+			quoted("a") + `},{"id":"2","timestamp":1795165200000,"message":` + quoted("b") + `}]}`},
+		{"Firehose", event("a") + event("b")},
+		{"CloudWatch by Firehose", `{"logEvents":[{"id":"1","message":` + quoted("a") + `}]}{"logEvents":[{"id":"2","message":` + quoted("b") + `}]}`},
+	} {
+		c := &logCase{sniff: true, options: Options{Want: ^columnar.Cols(0)}}
+		for _, size := range []int{wholeBlock, 1} {
+			m, r := c.unwrapped([]byte(test.in), size)
+			if m.Format != CloudTrail || r.err != nil || r.check() != nil {
+				t.Fatalf("%s: got format %v, %v, %v, want cloudtrail", test.name, nameOf(m.Format), r.err, r.check())
+			}
+			cells := func(c columnar.Col) []string {
+				return r.tables[columnar.API.ID].Cells[slices.Index(columnar.API.Cols, c)]
+			}
+			ids, bytesOut := cells(columnar.EventUID), cells(columnar.BytesOut)
+			if !slices.Equal(ids, []string{"a", "b"}) || !slices.Equal(bytesOut, []string{"5000", "5000"}) {
+				t.Errorf("%s: got events %q of %q bytes, want a and b of 5000 each", test.name, ids, bytesOut)
+			}
+		}
+	}
+}
+
 // FuzzUnwrap reads anything that looks wrapped.
 func FuzzUnwrap(f *testing.F) {
 	line := []byte(`1795206330.913     70 192.0.2.1 TCP_MISS/200 206 GET http://example.com/ ann HIER_DIRECT/192.0.2.7 text/html`)

@@ -11,8 +11,8 @@ import (
 
 // envelopes are the keys of top-level objects that only wrap an array of objects:
 // of CloudTrail; Azure and Firehose; Google Workspace; Box and Dropbox; Microsoft
-// Graph; CloudWatch subscriptions. The other keys of such an object are ignored.
-var envelopes = []string{"Records", "records", "items", "entries", "value", "logEvents"}
+// Graph; CloudWatch subscriptions; the AWS CLI. The other keys of such an object are ignored.
+var envelopes = []string{"Records", "records", "items", "entries", "value", "logEvents", "Events"}
 
 // NeedsJSONLines reports whether an object that begins with head is JSON that is
 // not one object a line, and so must be read through JSONLines. size is the largest
