@@ -33,6 +33,8 @@ var mayImport = map[string][]string{
 	"columnar/inflate":   {},
 	"columnar/pages":     {},
 	"fixtures/bench/gen": {},
+
+	"columnar/scan/scantest": {}, // for tests alone: no package may import it
 }
 
 // onlyIn says where a module may be imported, by the prefix of its path.

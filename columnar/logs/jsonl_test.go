@@ -14,6 +14,7 @@ import (
 
 	"outflow/columnar"
 	"outflow/columnar/scan"
+	"outflow/columnar/scan/scantest"
 )
 
 // slowNames flattens an object: the texts of its values by path. Of two ways to
@@ -73,11 +74,11 @@ func checkJSONLines(t *testing.T, line []byte) {
 	var values [64]scan.Value
 	shape.Read([]byte(`{"x":5,"a":{"b":{"c":"old"}}}`), values[:])
 	_, _, ok := shape.Read(line, values[:])
-	event, wantOK := reference(line)
+	event, wantOK := scantest.Reference(line)
 	if _, isObject := event.(map[string]any); !isObject {
 		wantOK = false
 	}
-	if depth(event) > scan.MaxDepth || duplicateKeys(line) {
+	if scantest.Depth(event) > scan.MaxDepth || duplicateKeys(line) {
 		return
 	}
 	if ok != wantOK {
@@ -91,7 +92,7 @@ func checkJSONLines(t *testing.T, line []byte) {
 	var got, want []string
 	var scratch []byte
 	for i, name := range jsonlNames {
-		got = append(got, runes(shape.Text(i, &scratch)))
+		got = append(got, scantest.Runes(shape.Text(i, &scratch)))
 		want = append(want, texts[name])
 	}
 	if diff := gocmp.Diff(want, got); diff != "" {

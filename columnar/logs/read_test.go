@@ -21,6 +21,7 @@ import (
 	"github.com/klauspost/compress/zstd"
 
 	"outflow/columnar"
+	"outflow/columnar/scan/scantest"
 )
 
 // plain is a format of lines, quoted one whose quotes hide newlines.
@@ -227,7 +228,7 @@ func TestReadTruncated(t *testing.T) {
 		})
 	}
 	t.Run("a JSON envelope", func(t *testing.T) {
-		stored := gzipped(t, string(cloudTrailLike(8<<20)))
+		stored := gzipped(t, string(scantest.CloudTrailLike(8<<20)))
 		r := read(t, object("o", stored[:len(stored)/2]), &ReadOptions{Format: plain})
 		if r.members[0].Err == nil || len(r.skipped) > 1 || strings.Count(r.text, "\n") < 1000 || !strings.HasSuffix(r.text, "}\n") {
 			t.Errorf("got %d bytes, %v, skipped %v", len(r.text), r.members[0].Err, r.skipped)
@@ -460,19 +461,4 @@ func BenchmarkRead(b *testing.B) {
 			}
 		})
 	}
-}
-
-// cloudTrailLike returns n bytes, or some more, of what CloudTrail delivers.
-func cloudTrailLike(n int) []byte {
-	var b bytes.Buffer
-	b.WriteString(`{"Records":[`)
-	for i := 0; b.Len() < n; i++ {
-		if i > 0 {
-			b.WriteByte(',')
-		}
-		fmt.Fprintf(&b, `{"eventVersion":"1.09","userIdentity":{"type":"AssumedRole","principalId":"AROAEXAMPLE:alice@example.com","arn":"arn:aws:sts::111122223333:assumed-role/analyst/alice@example.com","accountId":"111122223333","sessionContext":{"sessionIssuer":{"type":"Role","userName":"analyst"},"attributes":{"creationDate":"2026-03-02T08:00:00Z","mfaAuthenticated":"true"}}},"eventTime":"2026-03-02T08:%02d:%02dZ","eventSource":"s3.amazonaws.com","eventName":"GetObject","awsRegion":"eu-west-1","sourceIPAddress":"198.51.100.7","userAgent":"[aws-cli/2.15 \"x\"]","requestParameters":{"bucketName":"ledger","key":"2026/%d.parquet"},"responseElements":null,"additionalEventData":{"bytesTransferredIn":0,"bytesTransferredOut":%d,"x-amz-id-2":"dGhpcyBpcyBub3QgYW4gaWQ="},"requestID":"%016d","eventID":"%032d","readOnly":true,"resources":[{"type":"AWS::S3::Object","ARN":"arn:aws:s3:::ledger/x"}],"eventType":"AwsApiCall","managementEvent":false}`,
-			i/60%60, i%60, i, i*37, i, i)
-	}
-	b.WriteString(`]}`)
-	return b.Bytes()
 }

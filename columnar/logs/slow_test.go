@@ -16,40 +16,8 @@ import (
 
 	"outflow/columnar"
 	"outflow/columnar/scan"
+	"outflow/columnar/scan/scantest"
 )
-
-// runes writes bytes that are not UTF-8 as encoding/json does: each as U+FFFD.
-func runes(b []byte) string { return string([]rune(string(b))) }
-
-func reference(b []byte) (v any, ok bool) {
-	d := json.NewDecoder(bytes.NewReader(b))
-	d.UseNumber()
-	if d.Decode(&v) != nil || !json.Valid(b) {
-		return nil, false
-	}
-	switch v.(type) {
-	case map[string]any, []any:
-		return v, true
-	}
-	return nil, false
-}
-
-func depth(v any) int {
-	deepest := 0
-	switch v := v.(type) {
-	case map[string]any:
-		for _, m := range v {
-			deepest = max(deepest, depth(m))
-		}
-	case []any:
-		for _, m := range v {
-			deepest = max(deepest, depth(m))
-		}
-	default:
-		return 0
-	}
-	return deepest + 1
-}
 
 // zeekDNSLine returns the i-th line of a made-up dns.log in JSON.
 func zeekDNSLine(i int) string {
@@ -82,9 +50,9 @@ func checkSlowCase(t *testing.T, c *logCase, slow slowDecoder, in []byte) {
 		if len(bytes.Trim(line, " \t\r")) == 0 {
 			continue
 		}
-		event, ok := reference(line)
+		event, ok := scantest.Reference(line)
 		object, isObject := event.(map[string]any)
-		if depth(event) > scan.MaxDepth {
+		if scantest.Depth(event) > scan.MaxDepth {
 			t.Skip()
 		}
 		if !ok || !isObject {
@@ -121,7 +89,7 @@ func checkSlowCase(t *testing.T, c *logCase, slow slowDecoder, in []byte) {
 	for id := range got.tables {
 		for _, column := range got.tables[id].Cells {
 			for i := range column {
-				column[i] = runes([]byte(column[i]))
+				column[i] = scantest.Runes([]byte(column[i]))
 			}
 		}
 		if d := gocmp.Diff(want.tables[id].Cells, got.tables[id].Cells); d != "" {

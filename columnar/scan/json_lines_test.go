@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"outflow/columnar/scan/scantest"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -171,23 +172,8 @@ func compact(v []byte) string {
 	return b.String()
 }
 
-// cloudTrailLike returns an envelope of about n bytes on one line.
-func cloudTrailLike(n int) []byte {
-	var b bytes.Buffer
-	b.WriteString(`{"Records":[`)
-	for i := 0; b.Len() < n; i++ {
-		if i > 0 {
-			b.WriteByte(',')
-		}
-		fmt.Fprintf(&b, `{"eventVersion":"1.09","userIdentity":{"type":"AssumedRole","principalId":"AROAEXAMPLE:alice@example.com","arn":"arn:aws:sts::111122223333:assumed-role/analyst/alice@example.com","accountId":"111122223333","sessionContext":{"sessionIssuer":{"type":"Role","userName":"analyst"},"attributes":{"creationDate":"2026-03-02T08:00:00Z","mfaAuthenticated":"true"}}},"eventTime":"2026-03-02T08:%02d:%02dZ","eventSource":"s3.amazonaws.com","eventName":"GetObject","awsRegion":"eu-west-1","sourceIPAddress":"198.51.100.7","userAgent":"[aws-cli/2.15 \"x\"]","requestParameters":{"bucketName":"ledger","key":"2026/%d.parquet"},"responseElements":null,"additionalEventData":{"bytesTransferredIn":0,"bytesTransferredOut":%d,"x-amz-id-2":"dGhpcyBpcyBub3QgYW4gaWQ="},"requestID":"%016d","eventID":"%032d","readOnly":true,"resources":[{"type":"AWS::S3::Object","ARN":"arn:aws:s3:::ledger/x"}],"eventType":"AwsApiCall","managementEvent":false}`,
-			i/60%60, i%60, i, i*37, i, i)
-	}
-	b.WriteString(`]}`)
-	return b.Bytes()
-}
-
 func BenchmarkShape(b *testing.B) {
-	in := cloudTrailLike(16 << 20)
+	in := scantest.CloudTrailLike(16 << 20)
 	buf := make([]byte, 1<<20)
 	b.SetBytes(int64(len(in)))
 	for b.Loop() {

@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	gocmp "github.com/google/go-cmp/cmp"
+	"outflow/columnar/scan/scantest"
 )
 
 // tree reads a JSON object with the walker into the value that encoding/json would
@@ -28,7 +29,7 @@ func tree(b []byte) (v any, ok bool) {
 			return nil, false
 		}
 		if w.close == '}' {
-			object[runes(w.Key)] = member
+			object[scantest.Runes(w.Key)] = member
 		} else {
 			array = append(array, member)
 		}
@@ -51,7 +52,7 @@ func leaf(v Value) (any, bool) {
 	var scratch []byte
 	text := v.Text(&scratch)
 	if v.Is('"') {
-		return runes(text), true
+		return scantest.Runes(text), true
 	}
 	return json.Number(text), true
 }
@@ -74,9 +75,9 @@ var walks = []string{
 func checkWalk(t *testing.T, b []byte) {
 	t.Helper()
 	got, ok := tree(b)
-	want, wantOK := reference(b)
+	want, wantOK := scantest.Reference(b)
 	if ok != wantOK {
-		if wantOK && depth(want) > MaxDepth {
+		if wantOK && scantest.Depth(want) > MaxDepth {
 			return
 		}
 		t.Fatalf("%q: got sound %v, want %v", b, ok, wantOK)
@@ -134,9 +135,9 @@ func checkInner(t *testing.T, b []byte) {
 	values := make([]Value, 7)
 	for _, line := range [][]byte{[]byte(`{"a":{"b":1,"a":2,"c":{"a":3,"b":"\n"}},"c":{"a":1}}`), b, b} {
 		_, _, ok := s.Read(line, values)
-		event, wantOK := reference(line)
+		event, wantOK := scantest.Reference(line)
 		object, isObject := event.(map[string]any)
-		if depth(event) > MaxDepth {
+		if scantest.Depth(event) > MaxDepth {
 			return
 		}
 		if ok != (wantOK && isObject) {
@@ -151,7 +152,7 @@ func checkInner(t *testing.T, b []byte) {
 		for field, of := range []map[string]any{object, object, a, a, ac, ac, c} {
 			want, has := of["ab"[field%2:][:1]]
 			var scratch []byte
-			if v := s.Value(field); (v != nil) != has || runes(s.Text(field, &scratch)) != plainText(want) {
+			if v := s.Value(field); (v != nil) != has || scantest.Runes(s.Text(field, &scratch)) != plainText(want) {
 				t.Fatalf("%q: inner field %d: got %q, want %v (%v)", line, field, v, want, has)
 			}
 		}
@@ -210,39 +211,6 @@ func BenchmarkWalk(b *testing.B) {
 			b.Fatal("malformed")
 		}
 	}
-}
-
-// runes writes bytes that are not UTF-8 as encoding/json does: each becomes U+FFFD.
-func runes(b []byte) string { return string([]rune(string(b))) }
-
-func reference(b []byte) (v any, ok bool) {
-	d := json.NewDecoder(bytes.NewReader(b))
-	d.UseNumber()
-	if d.Decode(&v) != nil || !json.Valid(b) {
-		return nil, false
-	}
-	switch v.(type) {
-	case map[string]any, []any:
-		return v, true
-	}
-	return nil, false
-}
-
-func depth(v any) int {
-	deepest := 0
-	switch v := v.(type) {
-	case map[string]any:
-		for _, m := range v {
-			deepest = max(deepest, depth(m))
-		}
-	case []any:
-		for _, m := range v {
-			deepest = max(deepest, depth(m))
-		}
-	default:
-		return 0
-	}
-	return deepest + 1
 }
 
 // mutate returns a copy of b with a few changes, of the kinds in which JSON is
