@@ -529,7 +529,7 @@ func (u *unwrapper) blank(lines int) {
 	u.record += int64(lines)
 }
 
-// end ends a line, whose record the wrapper says the time us of.
+// end ends a line. us is the time that the wrapper gives its record.
 func (u *unwrapper) end(us int64) {
 	u.out = append(u.out, '\n')
 	if u.timed {
