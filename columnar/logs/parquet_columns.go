@@ -120,7 +120,7 @@ func (c *parquetColumn) open(part *parquetPart, src int, f *field) {
 	meta := &part.group.Columns[c.leaf.index].MetaData
 	c.left = part.group.NumRows
 	c.rows, c.dict.size, c.of = 0, 0, nil
-	c.pages.Open(part.file, part.size, meta)
+	c.pages.Open(part.file, part.size, pages.ChunkOf(meta))
 }
 
 // openConstant makes c a column that has the field's text in all rows, as one page

@@ -122,15 +122,27 @@ type Reader struct {
 // memory.
 const readAhead = 1 << 20
 
-// Open goes to the first page of a chunk of a file of size bytes.
-func (p *Reader) Open(file io.ReaderAt, size int64, meta *format.ColumnMetaData) {
-	p.file, p.Codec, p.rest = file, meta.Codec, nil
-	p.at = meta.DataPageOffset
-	if d := meta.DictionaryPageOffset; d > 0 && d < p.at {
-		p.at = d
+// A Chunk is where the pages of a column chunk stand in a file, in bytes. It is small: a
+// table keeps one for each column of each row group.
+type Chunk struct {
+	At, Size int64
+	Codec    format.CompressionCodec
+}
+
+// ChunkOf returns the chunk that meta describes.
+func ChunkOf(meta *format.ColumnMetaData) Chunk {
+	c := Chunk{At: meta.DataPageOffset, Size: meta.TotalCompressedSize, Codec: meta.Codec}
+	if d := meta.DictionaryPageOffset; d > 0 && d < c.At {
+		c.At = d
 	}
-	p.sound = p.at >= int64(len(Magic)) && meta.TotalCompressedSize >= 0 && meta.TotalCompressedSize <= size-p.at
-	p.end = p.at + meta.TotalCompressedSize
+	return c
+}
+
+// Open goes to the first page of a chunk of a file of size bytes.
+func (p *Reader) Open(file io.ReaderAt, size int64, c Chunk) {
+	p.file, p.Codec, p.rest, p.at = file, c.Codec, nil, c.At
+	p.sound = p.at >= int64(len(Magic)) && c.Size >= 0 && c.Size <= size-p.at
+	p.end = p.at + c.Size
 }
 
 // Done reports whether all pages have been read.

@@ -50,7 +50,7 @@ type table struct {
 // have are nil.
 type rowGroup struct {
 	rows   int64
-	chunks []*format.ColumnMetaData // by column of the table
+	chunks []pages.Chunk // by column of the table; of size 0 where the file has none
 }
 
 // A leaf is a column of a file.
@@ -93,12 +93,12 @@ func openTable(r io.ReaderAt, size int64, t reflect.Type) (tab *table, err error
 		if len(g.Columns) != len(leaves) || g.NumRows <= 0 {
 			return nil, fmt.Errorf("read parquet: row group %d has %d columns and %d rows", i, len(g.Columns), g.NumRows)
 		}
-		chunks := make([]*format.ColumnMetaData, len(columns))
+		chunks := make([]pages.Chunk, len(columns))
 		for k := range columns {
 			if at[k] < 0 {
 				continue
 			}
-			if chunks[k] = &g.Columns[at[k]].MetaData; chunks[k].TotalCompressedSize <= 0 {
+			if chunks[k] = pages.ChunkOf(&g.Columns[at[k]].MetaData); chunks[k].Size <= 0 {
 				return nil, fmt.Errorf("read parquet: row group %d, column %s: no pages", i, columns[k].name)
 			}
 		}
@@ -240,7 +240,7 @@ func (r *tableReader) read(row unsafe.Pointer, size uintptr, max int) (n int, er
 	defer pages.Recovered("read parquet", &err)
 	if r.left == 0 {
 		for i := range r.cursors {
-			if c := &r.cursors[i]; c.level != c.levels || r.group > 0 && r.groups[r.group-1].chunks[i] != nil && !c.pages.Done() {
+			if c := &r.cursors[i]; c.level != c.levels || r.group > 0 && r.groups[r.group-1].chunks[i].Size > 0 && !c.pages.Done() {
 				return 0, fmt.Errorf("read parquet: row group %d, column %s: more values than rows", r.group-1, c.name)
 			}
 		}
@@ -252,7 +252,7 @@ func (r *tableReader) read(row unsafe.Pointer, size uintptr, max int) (n int, er
 		r.left = g.rows
 		for i := range r.cursors {
 			c := &r.cursors[i]
-			if g.chunks[i] != nil {
+			if g.chunks[i].Size > 0 {
 				c.pages.Open(r.r, r.size, g.chunks[i])
 			}
 			c.dictionary = nil
@@ -261,7 +261,7 @@ func (r *tableReader) read(row unsafe.Pointer, size uintptr, max int) (n int, er
 	n = int(min(int64(max), r.left))
 	for i := range r.cursors {
 		c := &r.cursors[i]
-		if r.groups[r.group-1].chunks[i] == nil {
+		if r.groups[r.group-1].chunks[i].Size == 0 {
 			continue
 		}
 		if err := r.fill(c, row, size, n); err != nil {
