@@ -78,7 +78,7 @@ func TestRemedy(t *testing.T) {
 	}
 	other := map[string]string{"cloudtrail": trail, "csv": mapping, "jsonl": mapping, "parquet": mapping}
 	names := []string{"of no format"}
-	for _, f := range logs.All {
+	for _, f := range logs.All() {
 		names = append(names, f.Name)
 	}
 	for _, name := range names {

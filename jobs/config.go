@@ -79,7 +79,7 @@ type Input struct {
 // A Mapping is logs.Mapping as the configuration writes it.
 type Mapping struct {
 	Table     string                  `yaml:"table"`
-	Columns   map[string]ColumnSource `yaml:"columns"`
+	Columns   map[string]logs.Column `yaml:"columns"`
 	Only      bool                    `yaml:"only"`
 	Delimiter string                  `yaml:"delimiter"`
 	Header    []string                `yaml:"header"`
@@ -92,24 +92,6 @@ type Where struct {
 	Equals string `yaml:"equals"`
 }
 
-// A ColumnSource is the name of a column, or a map that says how to read it.
-type ColumnSource struct {
-	Name  string   `yaml:"name"`
-	First []string `yaml:"first"`
-	Const string   `yaml:"const"`
-	Date  string   `yaml:"date"`
-	Time  string   `yaml:"time"`
-	Unit  string   `yaml:"unit"`
-}
-
-// UnmarshalYAML reads a ColumnSource that is a name or a map.
-func (s *ColumnSource) UnmarshalYAML(unmarshal func(any) error) error {
-	if unmarshal(&s.Name) == nil {
-		return nil
-	}
-	type plain ColumnSource
-	return unmarshal((*plain)(s))
-}
 
 // defaults returns the configuration without a file.
 func defaults() *Config {
@@ -441,15 +423,15 @@ func (c *Config) check() error {
 }
 
 func formatNames() []string {
-	names := make([]string, len(logs.All))
-	for i, f := range logs.All {
+	names := make([]string, len(logs.All()))
+	for i, f := range logs.All() {
 		names[i] = f.Name
 	}
 	return names
 }
 
 func (m *Mapping) resolve() (*logs.Mapping, error) {
-	out := &logs.Mapping{Only: m.Only, Header: m.Header, Columns: map[columnar.Col]logs.Source{}}
+	out := &logs.Mapping{Only: m.Only, Header: m.Header, Columns: map[columnar.Col]logs.Column{}}
 	if m.Table != "" {
 		if out.Table = columnar.TableNamed(m.Table); out.Table == nil {
 			return nil, fmt.Errorf("table %q: want api, http, dns, network, process or event", m.Table)
@@ -468,7 +450,7 @@ func (m *Mapping) resolve() (*logs.Mapping, error) {
 		if !ok {
 			return nil, fmt.Errorf("columns: unknown column %q: see outflow list columns", name)
 		}
-		out.Columns[c] = logs.Source(s)
+		out.Columns[c] = s
 		if err := out.Columns[c].Check(); err != nil {
 			return nil, fmt.Errorf("columns.%s: %w", name, err)
 		}

@@ -43,7 +43,7 @@ var onlyIn = map[string][]string{
 	"github.com/parquet-go/parquet-go":  {"columnar/pages", "columnar/store", "columnar/logs/parquet", "fixtures/gen"},
 	"github.com/apache/arrow/":          {"columnar"},
 	"github.com/spf13/":                 {"jobs"},
-	"github.com/goccy/go-yaml":          {"jobs", "stats/sigma"},
+	"github.com/goccy/go-yaml":          {"jobs", "stats/sigma", "columnar/logs"},
 	"github.com/schollz/progressbar/v3": {"jobs"},
 	"os/signal":                         {"jobs"},
 }

@@ -29,7 +29,7 @@ func catalogueOf(what string) (*catalogue, error) {
 	switch what {
 	case "formats":
 		c := &catalogue{columns: []string{"format", "title", "tables", "cannot fill"}}
-		for _, f := range logs.All {
+		for _, f := range logs.All() {
 			var tables, lacks []string
 			for _, t := range f.Tables {
 				tables = append(tables, t.Name)

@@ -49,48 +49,6 @@ is left out of its row, and counted.`,
 // csvDelimiters are tried in this order.
 const csvDelimiters = ",\t;|"
 
-// csvPreamble returns the size of the lines before the header: blank ones, the
-// type that PowerShell's Export-Csv writes, and Excel's declaration of the
-// separator.
-func csvPreamble(p []byte) int {
-	rest := bytes.TrimPrefix(p, utf8BOM)
-	for len(rest) > 0 {
-		line, after, _ := bytes.Cut(rest, eol)
-		line = bytes.TrimSuffix(line, carriage)
-		if len(line) > 0 && !bytes.HasPrefix(line, []byte("#TYPE ")) && !(len(line) == 5 && bytes.HasPrefix(line, []byte("sep="))) {
-			break
-		}
-		rest = after
-	}
-	if len(rest) == len(bytes.TrimPrefix(p, utf8BOM)) {
-		return 0
-	}
-	return len(p) - len(rest)
-}
-
-// csvHeader is the header line in force. The first stays in force: see Doc.
-func csvHeader(prev, p []byte) []byte {
-	if prev != nil {
-		return prev
-	}
-	p = p[csvPreamble(p):]
-	if len(p) == 0 {
-		return nil
-	}
-	return slices.Clone(p[:separatedEnd(p)])
-}
-
-// csvNames returns the column names that a header line gives.
-func csvNames(header []byte, sep byte) []string {
-	header = bytes.TrimPrefix(header, utf8BOM)
-	header = bytes.TrimLeft(bytes.TrimPrefix(header, []byte{'#'}), " ")
-	names := separatedFields(header, sep)
-	for i := range names {
-		names[i] = strings.TrimSpace(names[i])
-	}
-	return names
-}
-
 // csvPlan chooses the separator and makes the plan of a header line. Of the
 // separators that give a plan it takes the one that gives most columns.
 func csvPlan(m *Mapping, header []byte) (p *plan, names []string, sep byte, err error) {

@@ -334,17 +334,17 @@ func TestCSVPackets(t *testing.T) {
 	for _, file := range files {
 		t.Run(filepath.Base(file), func(t *testing.T) {
 			data := gunzip(t, file)
-			m := &Mapping{Columns: map[columnar.Col]Source{}}
+			m := &Mapping{Columns: map[columnar.Col]Column{}}
 			lines, queries := int64(bytes.Count(data, eol)), int64(-1)
 			headers := int64(0)
 			switch {
 			case strings.Contains(file, "isp-ziza"):
-				m.Columns[columnar.Query] = Source{Name: "text"}
-				m.Columns[columnar.Time] = Source{Const: "2026-01-01"}
+				m.Columns[columnar.Query] = Column{Name: "text"}
+				m.Columns[columnar.Time] = Column{Const: "2026-01-01"}
 				headers = 1
 			case strings.Contains(file, "netrack"):
 				m.Header = []string{"label", "qname"}
-				m.Columns[columnar.Time] = Source{Const: "2026-01-01"}
+				m.Columns[columnar.Time] = Column{Const: "2026-01-01"}
 			default:
 				m.Where = Where{Name: "qr", Equals: "0"}
 				column := 8

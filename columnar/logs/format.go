@@ -32,6 +32,8 @@ type Format struct {
 	// were asked, those of Tally.Masked, and what of them is known then. It goes on
 	// from "does not write as they were asked, but". "": it writes all as asked.
 	Masks string
+	// Vendor is the source that the format is made of; nil: the dialect is Go.
+	Vendor *Source
 	// Origins are the services that write the dialect. None: any may. Where there are
 	// several, the decoder names each event's.
 	Origins []columnar.Origin
@@ -65,9 +67,14 @@ type Format struct {
 	Split func(r io.ReaderAt, size int64, o *Options, yield func(*Block) error) error
 }
 
-// All lists the formats in the order in which they are tried on an object of
-// unknown format, and in which help and docs list them.
-var All = []*Format{
+// All returns the formats in the order in which they are tried on an object of unknown
+// format, and in which help and docs list them: the dialects that are recognised by
+// what no other log has, vendors' logs, and those that hold records of any names.
+func All() []*Format { return all() }
+
+var all = sync.OnceValue(func() []*Format { return slices.Concat(particular, vendors(), general) })
+
+var particular = []*Format{
 	Parquet,
 	EVTX,
 	Zeek,
@@ -76,13 +83,16 @@ var All = []*Format{
 	CloudTrail,
 	WinJSON,
 	WinXML,
-	JSONLines,
 	Auditd,
 	Dnsmasq,
 	BIND,
 	Unbound,
 	WinDNS,
 	Squid,
+}
+
+var general = []*Format{
+	JSONLines,
 	W3C,
 	VPCFlow,
 	CSV,
@@ -121,7 +131,7 @@ func (f *Format) Fits(o columnar.Origin) bool {
 
 // Named returns the format of that name, or nil.
 func Named(name string) *Format {
-	for _, f := range All {
+	for _, f := range All() {
 		if f.Name == name {
 			return f
 		}

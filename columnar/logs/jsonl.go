@@ -97,13 +97,8 @@ const jsonTells = 1<<columnar.Time | 1<<columnar.User | 1<<columnar.SrcIP | 1<<c
 	1<<columnar.BytesOut | 1<<columnar.BytesIn | 1<<columnar.Method | 1<<columnar.URLHost | 1<<columnar.DstIP | 1<<columnar.Query |
 	1<<columnar.DstHost | 1<<columnar.DstPort | 1<<columnar.Protocol | 1<<columnar.CmdLine | 1<<columnar.ParentPath
 
-const (
-	// jsonDepth is how many keys a name that is found by itself may have; known
-	// sources have five at most.
-	jsonDepth = 8
-	// eventKey is the key of wrapped events.
-	eventKey = "event"
-)
+// eventKey is the key of wrapped events.
+const eventKey = "event"
 
 func newJSONLines(o *Options) (Decoder, error) {
 	d := &jsonLines{mapping: o.Mapping, lastHas: ^uint64(0), set: setter{clock: o.clock()}}

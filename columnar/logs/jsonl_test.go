@@ -182,7 +182,7 @@ func checkJSONLinesDecode(t *testing.T, in []byte) {
 		return []slowRow{{columnar.API, map[columnar.Col]string{columnar.Time: slowTime(us),
 			columnar.User: texts["user.name"], columnar.Operation: texts["a.b.c"], columnar.Service: texts["x"]}}}, false
 	}
-	m := &Mapping{Table: columnar.API, Only: true, Columns: map[columnar.Col]Source{
+	m := &Mapping{Table: columnar.API, Only: true, Columns: map[columnar.Col]Column{
 		columnar.Time: {Name: "time"}, columnar.User: {Name: "user.name"}, columnar.Operation: {Name: "a.b.c"}, columnar.Service: {Name: "x"}}}
 	c := &logCase{format: JSONLines, options: Options{Mapping: m, Want: ^columnar.Cols(0)}}
 	checkSlowCase(t, c, slow, in)

@@ -15,7 +15,7 @@ type Mapping struct {
 	Table *columnar.Table
 	// Columns maps a canonical column to where its value stands. A column that
 	// is not named here is found by well-known names, unless Only is set.
-	Columns map[columnar.Col]Source
+	Columns map[columnar.Col]Column
 	Only    bool
 	// Where keeps the records that it holds for; the others count as other.
 	// The zero value holds for all.
@@ -29,32 +29,56 @@ type Mapping struct {
 // mappingRemedies are those of the dialects that a mapping describes.
 var mappingRemedies = []Remedy{{Text: "If the log has it under another name, say so in the input's mapping: columns: {COLUMN: NAME}."}}
 
-// A Source says where the value of one column stands and how to read it.
-type Source struct {
-	Name  string   // column name, or path of keys with dots; letter case does not matter
-	First []string // several such names, after Name: the first that says something in the record at hand counts
-	Const string   // the value of every row, instead of names
-	Date  string   // of a time: the name of the column that has the date, where the others have the time of day
+// A Column says where the value of one column stands and how to read it. In YAML, a text
+// is its Name. Of Join and what stands behind it, only sources have any (see Source).
+type Column struct {
+	Name  string   `yaml:"name"`  // column name, or path of keys with dots; letter case does not matter
+	First []string `yaml:"first"` // several such names, after Name: the first that says something in the record at hand counts
+	Const string   `yaml:"const"` // the value of every row, instead of names
+	Date  string   `yaml:"date"`  // of a time: the name of the column that has the date, where the others have the time of day
 	// Time is how a time is written: "" (found per value, see scan.Clock.Any), "s",
-	// "ms", "us", "ns" (epoch units), "iso", or a Go layout.
+	// "ms", "us", "ns" (epoch units), "iso", a Go layout, or one of strftime.
 	// For a duration it is the unit; "" is "s".
-	Time string
+	Time string `yaml:"time"`
 	// Unit multiplies a byte count: "" or "B", "KB", "MB", "GB" (powers of
 	// 1000), "KiB", "MiB", "GiB" (powers of 1024).
-	Unit string
+	Unit string `yaml:"unit"`
+
+	Join      []string `yaml:"join"`      // instead of names: those whose texts are put together
+	Separator string   `yaml:"separator"` // between the texts of Join; "": a space
+	Null      []string `yaml:"null"`      // texts that say nothing, beside those that never do ("-", "NA", "None", …)
+	// What of the text counts, in this order.
+	Match string            `yaml:"match"` // the group of a regular expression; where it does not match, nothing
+	Word  int               `yaml:"word"`  // the nth word, from 1
+	Part  string            `yaml:"part"`  // one of partNames
+	Texts map[string]string `yaml:"texts"` // what some texts mean; the others stay
+}
+
+// UnmarshalYAML reads a Column that is a name or a map.
+func (s *Column) UnmarshalYAML(unmarshal func(any) error) error {
+	if unmarshal(&s.Name) == nil {
+		return nil
+	}
+	type plain Column
+	return unmarshal((*plain)(s))
+}
+
+// OfSource reports whether the column says what only sources can.
+func (s Column) OfSource() bool {
+	return s.Join != nil || s.Separator != "" || s.Null != nil || s.Match != "" || s.Word != 0 || s.Part != "" || s.Texts != nil
 }
 
 // A Where is a condition on a record: that the text of one of its columns is
 // a given one. A DNS log with a row for the query and one for the response needs
 // it, so that no query counts twice.
 type Where struct {
-	Name   string // as in Source; "" holds for every record
+	Name   string // as in Column; "" holds for every record
 	Equals string
 }
 
 // names returns the names that may hold the column, in order of preference; none if it
 // is the same in every row.
-func (s Source) names() []string {
+func (s Column) names() []string {
 	if s.Name == "" {
 		return s.First
 	}
@@ -150,14 +174,14 @@ var units = map[string]float64{
 }
 
 // Check reports a unit that there is none of.
-func (s Source) Check() error {
+func (s Column) Check() error {
 	if _, ok := units[s.Unit]; !ok {
 		return fmt.Errorf("unit %q is none of B, KB, MB, GB, KiB, MiB, GiB", s.Unit)
 	}
 	return nil
 }
 
-func (f *field) as(s Source) error {
+func (f *field) as(s Column) error {
 	f.text = []byte(s.Const)
 	if err := s.Check(); err != nil {
 		return err
@@ -186,6 +210,13 @@ func (f *field) as(s Source) error {
 		switch s.Time {
 		case "", "iso", "s", "ms", "us", "ns":
 		default:
+			if strings.Contains(s.Time, "%") {
+				var err error
+				if f.unit, err = layoutOf(s.Time); err != nil {
+					return err
+				}
+				break
+			}
 			if !strings.ContainsAny(s.Time, "0123456789") {
 				return fmt.Errorf("time %q is neither s, ms, us, ns, iso nor a Go layout such as \"02/Jan/2006:15:04:05 -0700\"", s.Time)
 			}
@@ -200,4 +231,30 @@ func (f *field) as(s Source) error {
 		return fmt.Errorf("date %q: only a time has one", s.Date)
 	}
 	return nil
+}
+
+// strftime are the directives of strftime as Go lays times out.
+var strftime = map[byte]string{
+	'Y': "2006", 'y': "06", 'm': "01", 'd': "02", 'e': "_2", 'H': "15", 'I': "03", 'M': "04", 'S': "05", 'f': "000000", 'p': "PM", 'b': "Jan", 'B': "January",
+	'a': "Mon", 'A': "Monday", 'z': "-0700", 'Z': "MST", 'j': "002", 'T': "15:04:05", 'F': "2006-01-02", 'D': "01/02/06", '%': "%",
+}
+
+// layoutOf returns the Go layout of one of strftime.
+func layoutOf(format string) (string, error) {
+	var b strings.Builder
+	for i := 0; i < len(format); i++ {
+		if format[i] != '%' {
+			b.WriteByte(format[i])
+			continue
+		}
+		if i++; i == len(format) {
+			return "", fmt.Errorf("time %q: ends with %%", format)
+		}
+		layout, ok := strftime[format[i]]
+		if !ok {
+			return "", fmt.Errorf("time %q: %%%c is not known", format, format[i])
+		}
+		b.WriteString(layout)
+	}
+	return b.String(), nil
 }

@@ -93,36 +93,36 @@ func TestResolveMapping(t *testing.T) {
 		m    Mapping
 		want string // plan, or error
 	}{
-		{"letter case", Mapping{Columns: map[columnar.Col]Source{columnar.Time: {Name: "When"}, columnar.User: {Name: "who"}}},
+		{"letter case", Mapping{Columns: map[columnar.Col]Column{columnar.Time: {Name: "When"}, columnar.User: {Name: "who"}}},
 			"api: time=when user=WHO src_ip=src"},
-		{"only", Mapping{Only: true, Columns: map[columnar.Col]Source{columnar.Time: {Name: "when"}}}, "api: time=when"},
-		{"a named source is not guessed with", Mapping{Columns: map[columnar.Col]Source{columnar.Time: {Name: "when"}, columnar.User: {Name: "src"}}},
+		{"only", Mapping{Only: true, Columns: map[columnar.Col]Column{columnar.Time: {Name: "when"}}}, "api: time=when"},
+		{"a named source is not guessed with", Mapping{Columns: map[columnar.Col]Column{columnar.Time: {Name: "when"}, columnar.User: {Name: "src"}}},
 			"api: time=when user=src"},
-		{"constant", Mapping{Columns: map[columnar.Col]Source{columnar.Time: {Name: "when"}, columnar.Service: {Const: "Box"}}},
+		{"constant", Mapping{Columns: map[columnar.Col]Column{columnar.Time: {Name: "when"}, columnar.Service: {Const: "Box"}}},
 			"api: time=when service=Box src_ip=src"},
-		{"table follows the mapping", Mapping{Columns: map[columnar.Col]Source{columnar.Time: {Name: "when"}, columnar.Query: {Name: "a.b.c"}}},
+		{"table follows the mapping", Mapping{Columns: map[columnar.Col]Column{columnar.Time: {Name: "when"}, columnar.Query: {Name: "a.b.c"}}},
 			"dns: time=when src_ip=src query=a.b.c"},
-		{"no such source", Mapping{Columns: map[columnar.Col]Source{columnar.Time: {Name: "when"}, columnar.User: {Name: "usr"}}},
+		{"no such source", Mapping{Columns: map[columnar.Col]Column{columnar.Time: {Name: "when"}, columnar.User: {Name: "usr"}}},
 			`mapping.columns.user: no column "usr": has "when", "WHO", "up", "src", "a.b.c"`},
 		{"no time", Mapping{}, `no column for time: has "when", "WHO", "up", "src", "a.b.c"; name it in mapping.columns.time`},
 		{"no such where", Mapping{Where: Where{Name: "qr"}}, `mapping.where: no column "qr": has "when", "WHO", "up", "src", "a.b.c"`},
-		{"domain", Mapping{Table: columnar.DNS, Columns: map[columnar.Col]Source{columnar.Domain: {Name: "up"}}},
+		{"domain", Mapping{Table: columnar.DNS, Columns: map[columnar.Col]Column{columnar.Domain: {Name: "up"}}},
 			"mapping.columns.domain: domain is derived from query; name that instead"},
-		{"not of the table", Mapping{Table: columnar.DNS, Columns: map[columnar.Col]Source{columnar.BytesOut: {Name: "up"}}},
+		{"not of the table", Mapping{Table: columnar.DNS, Columns: map[columnar.Col]Column{columnar.BytesOut: {Name: "up"}}},
 			"mapping.columns.bytes_out: table dns has no such column; set mapping.table"},
-		{"unit", Mapping{Columns: map[columnar.Col]Source{columnar.Time: {Name: "when"}, columnar.BytesOut: {Name: "up", Unit: "Mb"}}},
+		{"unit", Mapping{Columns: map[columnar.Col]Column{columnar.Time: {Name: "when"}, columnar.BytesOut: {Name: "up", Unit: "Mb"}}},
 			`mapping.columns.bytes_out: unit "Mb" is none of B, KB, MB, GB, KiB, MiB, GiB`},
-		{"several names", Mapping{Columns: map[columnar.Col]Source{columnar.Time: {First: []string{"at", "When"}}, columnar.User: {Name: "login", First: []string{"who", "src"}}}},
+		{"several names", Mapping{Columns: map[columnar.Col]Column{columnar.Time: {First: []string{"at", "When"}}, columnar.User: {Name: "login", First: []string{"who", "src"}}}},
 			"api: time=when user=WHO"},
-		{"none of several names", Mapping{Columns: map[columnar.Col]Source{columnar.Time: {Name: "when"}, columnar.User: {First: []string{"usr", "login"}}}},
+		{"none of several names", Mapping{Columns: map[columnar.Col]Column{columnar.Time: {Name: "when"}, columnar.User: {First: []string{"usr", "login"}}}},
 			`mapping.columns.user: no column "usr" or "login": has "when", "WHO", "up", "src", "a.b.c"`},
-		{"date", Mapping{Columns: map[columnar.Col]Source{columnar.Time: {Name: "when", Date: "day"}}},
+		{"date", Mapping{Columns: map[columnar.Col]Column{columnar.Time: {Name: "when", Date: "day"}}},
 			`mapping.columns.time.date: no column "day": has "when", "WHO", "up", "src", "a.b.c"`},
-		{"date of no time", Mapping{Columns: map[columnar.Col]Source{columnar.Time: {Name: "when"}, columnar.User: {Name: "who", Date: "up"}}},
+		{"date of no time", Mapping{Columns: map[columnar.Col]Column{columnar.Time: {Name: "when"}, columnar.User: {Name: "who", Date: "up"}}},
 			`mapping.columns.user: date "up": only a time has one`},
-		{"constant that is no number", Mapping{Columns: map[columnar.Col]Source{columnar.Time: {Name: "when"}, columnar.BytesOut: {Const: "many"}}},
+		{"constant that is no number", Mapping{Columns: map[columnar.Col]Column{columnar.Time: {Name: "when"}, columnar.BytesOut: {Const: "many"}}},
 			`mapping.columns.bytes_out: const "many" is no number that bytes_out can be`},
-		{"time", Mapping{Columns: map[columnar.Col]Source{columnar.Time: {Name: "when", Time: "seconds"}}},
+		{"time", Mapping{Columns: map[columnar.Col]Column{columnar.Time: {Name: "when", Time: "seconds"}}},
 			`mapping.columns.time: time "seconds" is neither s, ms, us, ns, iso nor a Go layout such as "02/Jan/2006:15:04:05 -0700"`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -219,7 +219,7 @@ func TestSetNumber(t *testing.T) {
 		{"MB", "9007199254", "9007199254000000"},
 	} {
 		f := newField(columnar.BytesOut, 0)
-		if err := f.as(Source{Unit: c.unit}); err != nil {
+		if err := f.as(Column{Unit: c.unit}); err != nil {
 			t.Fatal(err)
 		}
 		r := &result{}

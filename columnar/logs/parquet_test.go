@@ -216,7 +216,7 @@ func TestParquetOddRows(t *testing.T) {
 	}
 	const every = 300 // fewer than a window has
 	oddRequests, oddQuestions := withOdd(requests, every, request{Time: "soon"}), withOdd(questions, every, question{Time: -1})
-	up := &Mapping{Where: Where{Name: "kind", Equals: "up"}, Columns: map[columnar.Col]Source{
+	up := &Mapping{Where: Where{Name: "kind", Equals: "up"}, Columns: map[columnar.Col]Column{
 		columnar.DstIP: {Const: "9.9.9.9"}, columnar.BytesOut: {Name: "bytes_out", Unit: "KiB"}}}
 	for _, encoding := range []string{"plain", "dictionary"} {
 		for _, size := range []int{1_000, 100_000} {
@@ -344,7 +344,7 @@ func TestParquetTimes(t *testing.T) {
 		{"int96 too large", write(t, []int96{{deprecated.Int96{0, 0, 215_963_552}}}), "", nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			o := Options{Zone: oslo, Mapping: &Mapping{Columns: map[columnar.Col]Source{columnar.Time: {Name: "time", Time: c.unit}}}}
+			o := Options{Zone: oslo, Mapping: &Mapping{Columns: map[columnar.Col]Column{columnar.Time: {Name: "time", Time: c.unit}}}}
 			r := decodeParquet(c.file, o)
 			if r.err != nil {
 				t.Fatal(r.err)
@@ -387,7 +387,7 @@ func TestParquetNested(t *testing.T) {
 		{1767225600125, nil, query{"WWW.Example.co.uk.", 1}, []string{"c"}, "-", false, 7, 1},
 		{1767225600126, nil, query{"x.example", 1}, nil, "", true, 7, 1},
 	})
-	m := &Mapping{Where: Where{Name: "Reply", Equals: "false"}, Columns: map[columnar.Col]Source{
+	m := &Mapping{Where: Where{Name: "Reply", Equals: "false"}, Columns: map[columnar.Col]Column{
 		columnar.QueryType: {Name: "query.type"}, columnar.DstIP: {Const: "9.9.9.9"}}}
 	r := decodeParquet(file, Options{Mapping: m})
 	if r.err != nil {

@@ -178,7 +178,7 @@ func (r *reader) binary(head []byte) *Format {
 		}
 		return nil
 	}
-	for _, f := range All {
+	for _, f := range All() {
 		if f.Split != nil && f.Sniff != nil && f.Sniff(head) {
 			return f
 		}

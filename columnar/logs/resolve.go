@@ -15,6 +15,10 @@ import (
 // How the columns of a source are found by its names: those of a mapping, else the
 // well-known ones.
 
+// jsonDepth is how many keys a name that is found by itself may have; known sources have
+// five at most.
+const jsonDepth = 8
+
 // A reading is how the text of a source becomes the value of a column.
 type reading uint8
 
@@ -41,7 +45,7 @@ type field struct {
 	date   int // of a time: index of the name of its date; -1: none
 	read   reading
 	scale  float64      // readNumber: what one unit is in units of the column
-	unit   string       // readTime: Source.Time
+	unit   string       // readTime: Column.Time
 	name   string       // readKept: of the field
 	part   scan.URIPart // readKept
 	// Reasons to leave a cell empty, or to skip a record for its time; made once.
@@ -250,7 +254,7 @@ func (r *resolver) named(name string) (int, bool) {
 }
 
 // sources returns where the column's values stand, in order of preference; -1 is
-// Source.Const.
+// Column.Const.
 func (r *resolver) sources(c columnar.Col) (sources []int) {
 	if s, ok := r.m.Columns[c]; ok {
 		names := s.names()

@@ -211,7 +211,7 @@ func (r *reader) search(head []byte, depth int) []insideOf {
 
 // sniff returns the first format that recognises head, nil if none does.
 func sniff(head []byte) *Format {
-	for _, f := range All {
+	for _, f := range All() {
 		if sniffs(f, head) {
 			return f
 		}

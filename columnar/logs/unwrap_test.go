@@ -146,6 +146,8 @@ func TestUnwrapEveryDialect(t *testing.T) {
 		}
 		for _, w := range wrappers {
 			switch {
+			case c.format.Vendor != nil && !slices.Contains([]string{"rsyslog", "CRI", "Docker"}, w.name):
+				continue // their containers are few: one case a wrapper would take minutes
 			case w.name == "CRI in parts" && c.format.Quoted && bytes.Count(plain, quote) > 0:
 				continue // a blank line for the first part would be within the quotes
 			case c.format.Syslog && (want.tally.Skipped > 0 || want.tally.Records < countLines(plain) || slices.Contains(ownForms, filepath.Base(c.file))):

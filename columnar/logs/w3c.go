@@ -44,23 +44,6 @@ space, and CloudFront percent escapes.`,
 	},
 }
 
-var w3cFields = []byte("#Fields:")
-
-// w3cHeader is the last directive #Fields.
-func w3cHeader(prev, p []byte) []byte {
-	for {
-		i := bytes.LastIndex(p, w3cFields)
-		if i < 0 {
-			return prev
-		}
-		if i == 0 || p[i-1] == '\n' {
-			line, _ := scan.CutLine(p[i:])
-			return slices.Clone(line)
-		}
-		p = p[:i]
-	}
-}
-
 // w3cPlan makes the plan for the columns that a directive #Fields names.
 func w3cPlan(m *Mapping, directive []byte) (p *plan, columns int, err error) {
 	names := strings.Fields(string(directive[len(w3cFields):]))

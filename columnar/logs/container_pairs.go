@@ -1,0 +1,376 @@
+package logs
+
+import (
+	"bytes"
+	"slices"
+	"strings"
+
+	"outflow/columnar/scan"
+)
+
+// Pairs of keys and values as containers of vendors' records.
+
+var keyvalueContainer = &container{
+	name:  "keyvalue",
+	doc:   "pairs of key=value, the value in quotes where it holds a separator",
+	keyed: true,
+	begins: func(head []byte) bool {
+		line, _ := scan.CutLine(head)
+		return bytes.IndexByte(line, '=') >= 0
+	},
+	open: func(p *sourcePlan) (recordReader, error) {
+		r := &keyvalueReader{keys: newKeys(p), sep: ' '}
+		if s := p.source.Separator; s != "" {
+			r.sep = s[0]
+		}
+		return r, nil
+	},
+}
+
+// A keyvalueReader reads pairs of keys and values.
+type keyvalueReader struct {
+	keys
+	sep   byte
+	clean []byte
+}
+
+func (r *keyvalueReader) use([]byte) error { return nil }
+
+func (r *keyvalueReader) read(data []byte, w *window, t *Tally) []byte {
+	return eachLine(data, w, func(line []byte, record int64) {
+		w.begin(record)
+		if !r.pairs(line, w) {
+			w.back()
+			t.Skip(record, "no key=value")
+		}
+	})
+}
+
+// pairs gives the last record of the window the values of a line, and reports whether
+// there are any.
+func (r *keyvalueReader) pairs(line []byte, w *window) bool {
+	n := 0
+	for len(line) > 0 {
+		if line[0] == r.sep || line[0] == ' ' {
+			line = line[1:]
+			continue
+		}
+		var slots []int
+		if e := r.expected(n, line); e != nil {
+			slots, line = e.slots, line[len(e.raw):]
+		} else {
+			i := bytes.IndexByte(line, '=')
+			if i < 0 {
+				break
+			}
+			// Words without a value may stand before the key.
+			begin := max(bytes.LastIndexByte(line[:i], r.sep), bytes.LastIndexByte(line[:i], ' ')) + 1
+			slots = r.slotsOf(line[begin:i])
+			r.expect(n, line[begin:i+1], slots)
+			line = line[i+1:]
+		}
+		n++
+		var value []byte
+		inData := true
+		if len(line) > 0 && line[0] == '"' {
+			end, escaped := 1, false
+			for end < len(line) && line[end] != '"' {
+				if line[end] == '\\' && end+1 < len(line) {
+					escaped = true
+					end++
+				}
+				end++
+			}
+			value = line[1:min(end, len(line))]
+			line = line[min(end+1, len(line)):]
+			if escaped && len(slots) > 0 {
+				value, inData = r.unescape(value), false
+			}
+		} else {
+			end := bytes.IndexByte(line, r.sep)
+			if end < 0 {
+				end = len(line)
+			}
+			value, line = line[:end], line[end:]
+		}
+		for _, slot := range slots {
+			switch {
+			case w.has(w.n-1, slot):
+			case inData:
+				w.set(slot, value)
+			default:
+				w.put(slot, value)
+			}
+		}
+	}
+	return n > 0
+}
+
+// unescape returns a value without the backslashes before quotes and backslashes.
+func (r *keyvalueReader) unescape(value []byte) []byte {
+	r.clean = r.clean[:0]
+	for i := 0; i < len(value); i++ {
+		if value[i] == '\\' && i+1 < len(value) && (value[i+1] == '"' || value[i+1] == '\\') {
+			i++
+		}
+		r.clean = append(r.clean, value[i])
+	}
+	return r.clean
+}
+
+var cefContainer = &container{
+	name:   "cef",
+	doc:    "ArcSight's Common Event Format: the head's fields are vendor, product, version, id, name and severity, all else is key=value",
+	begins: func(head []byte) bool { return bytes.Contains(head, []byte("CEF:")) },
+	open: func(p *sourcePlan) (recordReader, error) {
+		return &headedReader{keys: newKeys(p), head: newKeys(p), cef: true}, nil
+	},
+}
+
+var leefContainer = &container{
+	name:   "leef",
+	doc:    "IBM's Log Event Extended Format: the head's fields are vendor, product, version and id, all else is key=value",
+	begins: func(head []byte) bool { return bytes.Contains(head, []byte("LEEF:")) },
+	open: func(p *sourcePlan) (recordReader, error) {
+		return &headedReader{keys: newKeys(p), head: newKeys(p)}, nil
+	},
+}
+
+// The names of a head's fields, in their order.
+var (
+	cefHead  = []string{"vendor", "product", "version", "id", "name", "severity"}
+	leefHead = cefHead[:4]
+)
+
+// A headedReader reads CEF or LEEF: a head of fields with | between them, then pairs of
+// keys and values.
+type headedReader struct {
+	keys
+	head  keys
+	cef   bool
+	clean []byte
+	spans []int // where the keys of a line begin
+}
+
+func (r *headedReader) use([]byte) error { return nil }
+
+func (r *headedReader) read(data []byte, w *window, t *Tally) []byte {
+	mark, names := []byte("LEEF:"), leefHead
+	if r.cef {
+		mark, names = []byte("CEF:"), cefHead
+	}
+	return eachLine(data, w, func(line []byte, record int64) {
+		at := bytes.Index(line, mark)
+		if at < 0 {
+			t.Skip(record, "no head of "+string(mark[:len(mark)-1]))
+			return
+		}
+		w.begin(record)
+		rest := line[at+len(mark):]
+		field, rest, ok := cutHead(rest)
+		second := bytes.HasPrefix(field, []byte("2"))
+		for _, name := range names {
+			if !ok {
+				break
+			}
+			field, rest, ok = cutHead(rest)
+			for _, slot := range r.head.slotsOf([]byte(name)) {
+				r.give(w, slot, field)
+			}
+		}
+		if !ok {
+			w.back()
+			t.Skip(record, "head of "+string(mark[:len(mark)-1])+" is cut off")
+			return
+		}
+		sep := byte('\t')
+		if !r.cef && second {
+			if field, after, ok := cutHead(rest); ok && len(field) <= len("0x09") && bytes.IndexByte(field, '=') < 0 {
+				sep, rest = leefSeparator(field), after
+			}
+		}
+		if r.cef {
+			r.extension(rest, w)
+		} else {
+			r.attributes(rest, sep, w)
+		}
+	})
+}
+
+// cutHead cuts a field of a head off. A | behind a backslash is a part of it.
+func cutHead(p []byte) (field, rest []byte, ok bool) {
+	for i := 0; i < len(p); i++ {
+		switch p[i] {
+		case '\\':
+			i++
+		case '|':
+			return p[:i], p[i+1:], true
+		}
+	}
+	return p, nil, false
+}
+
+// leefSeparator reads the separator that a head of LEEF 2.0 names.
+func leefSeparator(field []byte) byte {
+	hex := bytes.TrimPrefix(bytes.TrimPrefix(field, []byte("0")), []byte("x"))
+	if len(hex) == 2 {
+		hi, ok := scan.HexDigit(hex[0])
+		lo, ok2 := scan.HexDigit(hex[1])
+		if ok && ok2 {
+			return hi<<4 | lo
+		}
+	}
+	if len(field) > 0 {
+		return field[0]
+	}
+	return '\t'
+}
+
+// extension reads the pairs of CEF: a value ends where the next key begins, as it may
+// hold spaces.
+func (r *headedReader) extension(line []byte, w *window) {
+	r.spans = r.spans[:0]
+	for i := 0; i < len(line); i++ {
+		switch line[i] {
+		case '\\':
+			i++
+		case '=':
+			begin := i
+			for begin > 0 && isKeyByte(line[begin-1]) {
+				begin--
+			}
+			if begin < i && (begin == 0 || line[begin-1] == ' ') {
+				r.spans = append(r.spans, begin, i+1)
+			}
+		}
+	}
+	for n := 0; n < len(r.spans); n += 2 {
+		begin, value := r.spans[n], r.spans[n+1]
+		end := len(line)
+		if n+2 < len(r.spans) {
+			end = r.spans[n+2]
+		}
+		r.pair(n/2, line[begin:value], bytes.TrimRight(line[value:end], " "), w)
+	}
+}
+
+func isKeyByte(c byte) bool {
+	return c-'a' < 26 || c-'A' < 26 || c-'0' < 10 || c == '_' || c == '.' || c == '-' || c == '[' || c == ']'
+}
+
+// attributes reads the pairs of LEEF.
+func (r *headedReader) attributes(line []byte, sep byte, w *window) {
+	for n := 0; len(line) > 0; n++ {
+		pair := line
+		if i := bytes.IndexByte(line, sep); i >= 0 {
+			pair, line = line[:i], line[i+1:]
+		} else {
+			line = nil
+		}
+		if i := bytes.IndexByte(pair, '='); i > 0 {
+			r.pair(n, pair[:i+1], pair[i+1:], w)
+		}
+	}
+}
+
+// pair gives the last record of the window the value of a key, which raw has with the sign
+// behind it.
+func (r *headedReader) pair(n int, raw, value []byte, w *window) {
+	var slots []int
+	if e := r.expected(n, raw); e != nil {
+		slots = e.slots
+	} else {
+		slots = r.slotsOf(bytes.TrimSpace(raw[:len(raw)-1]))
+		r.expect(n, raw, slots)
+	}
+	for _, slot := range slots {
+		r.give(w, slot, value)
+	}
+}
+
+// give gives the last record of the window a text, without its backslashes.
+func (r *headedReader) give(w *window, slot int, text []byte) {
+	switch {
+	case w.has(w.n-1, slot):
+	case !r.cef || bytes.IndexByte(text, '\\') < 0:
+		w.set(slot, text)
+	default:
+		r.clean = r.clean[:0]
+		for i := 0; i < len(text); i++ {
+			c := text[i]
+			if c == '\\' && i+1 < len(text) {
+				if i++; text[i] == 'n' || text[i] == 'r' {
+					c = '\n'
+				} else {
+					c = text[i]
+				}
+			}
+			r.clean = append(r.clean, c)
+		}
+		w.put(slot, r.clean)
+	}
+}
+
+// keys find the slots of keys, which it expects in the order of the last line.
+type keys struct {
+	slots []slot
+	known map[string][]int // slots by key
+	order []expectedKey
+}
+
+// An expectedKey is a key as it stands before its value, with the sign behind it.
+type expectedKey struct {
+	raw   []byte
+	slots []int
+}
+
+func newKeys(p *sourcePlan) keys { return keys{slots: p.slots, known: map[string][]int{}} }
+
+// expected returns the key that stood at place n if line begins with it, else nil.
+func (k *keys) expected(n int, line []byte) *expectedKey {
+	if n < len(k.order) && bytes.HasPrefix(line, k.order[n].raw) {
+		return &k.order[n]
+	}
+	return nil
+}
+
+// maxKeyOrder bounds how many keys of a line are expected, and maxKeyLen how long they
+// are, in bytes.
+const (
+	maxKeyOrder = 256
+	maxKeyLen   = 128
+)
+
+// expect notes which key stood at place n.
+func (k *keys) expect(n int, raw []byte, slots []int) {
+	if len(raw) > maxKeyLen {
+		return
+	}
+	switch {
+	case n < len(k.order):
+		k.order[n] = expectedKey{append(k.order[n].raw[:0], raw...), slots}
+	case n == len(k.order) && n < maxKeyOrder:
+		k.order = append(k.order, expectedKey{slices.Clone(raw), slots})
+	}
+}
+
+// slotsOf returns the slots of a key.
+func (k *keys) slotsOf(key []byte) []int {
+	if slots, ok := k.known[string(key)]; ok {
+		return slots
+	}
+	var exact, folded []int
+	for i, s := range k.slots {
+		switch {
+		case s.name == string(key):
+			exact = append(exact, i)
+		case strings.EqualFold(s.name, string(key)), s.kept != "" && keptName(s.name) == keptName(string(key)):
+			folded = append(folded, i)
+		}
+	}
+	slots := append(exact, folded...)
+	if len(k.known) < 1<<12 && len(key) <= maxKeyLen {
+		k.known[string(key)] = slots
+	}
+	return slots
+}

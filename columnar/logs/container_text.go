@@ -1,0 +1,380 @@
+package logs
+
+import (
+	"bytes"
+	"errors"
+	"slices"
+	"strings"
+
+	"outflow/columnar/scan"
+)
+
+// Lines of fields, with a separator or with spaces between them, as containers of
+// vendors' records.
+
+var csvContainer = &container{
+	name:   "csv",
+	doc:    "fields with a separator between them, with a header or known by their number",
+	quoted: true,
+	open: func(p *sourcePlan) (recordReader, error) {
+		r := &csvReader{fieldReader: newFieldReader(p), sep: ','}
+		r.quoted = true
+		if s := p.source.Separator; s != "" {
+			r.sep = s[0]
+		}
+		r.headed = len(p.source.Layouts) == 0
+		return r, nil
+	},
+}
+
+var spaceContainer = &container{
+	name: "space",
+	doc:  "fields with spaces between them, in quotes or brackets where they hold some, known by their number",
+	open: func(p *sourcePlan) (recordReader, error) {
+		if len(p.source.Layouts) == 0 {
+			return nil, errors.New("layouts: want the names of the fields")
+		}
+		return &spaceReader{fieldReader: newFieldReader(p)}, nil
+	},
+}
+
+// A fieldReader gives records the texts of their fields.
+type fieldReader struct {
+	plan    *sourcePlan
+	layouts [][]layoutSlot // by layout
+	fields  [][]byte       // of the record at hand
+	quoted  bool           // fields in quotes have these
+	// Names that lead into JSON that a field holds, by Source.Embedded.
+	inner map[string]*jsonNode
+}
+
+// A layoutSlot is a field that is read, and the slot that it gives.
+type layoutSlot struct {
+	field, slot int
+	inner       *jsonNode
+}
+
+func newFieldReader(p *sourcePlan) fieldReader {
+	r := fieldReader{plan: p}
+	for i := range p.source.Layouts {
+		r.layouts = append(r.layouts, r.slots(p.source.Layouts[i].Names))
+	}
+	return r
+}
+
+// slots returns which fields of these names are read.
+func (r *fieldReader) slots(names []string) (out []layoutSlot) {
+	index := func(name string, same func(a, b string) bool) int {
+		return slices.IndexFunc(names, func(have string) bool { return same(have, name) })
+	}
+	for i, s := range r.plan.slots {
+		field, ok := fieldNumber(s.name)
+		if !ok {
+			field = index(s.name, func(a, b string) bool { return a == b })
+		}
+		if field < 0 {
+			field = index(s.name, strings.EqualFold)
+		}
+		if field < 0 && s.kept != "" {
+			field = index(s.name, func(a, b string) bool { return keptName(a) == keptName(b) })
+		}
+		if field >= 0 {
+			out = append(out, layoutSlot{field: field, slot: i})
+		}
+	}
+	for _, e := range r.plan.source.Embedded {
+		field := index(e, strings.EqualFold)
+		if field < 0 {
+			continue
+		}
+		node := &jsonNode{}
+		plain := Source{}
+		for i, s := range r.plan.slots {
+			if rest, ok := strings.CutPrefix(s.name, e+"."); ok {
+				node.add(&plain, rest, i, s)
+			}
+		}
+		node.open()
+		out = append(out, layoutSlot{field: field, inner: node})
+	}
+	return out
+}
+
+// layout returns the number of the layout that the fields at hand fit, -1 if none.
+func (r *fieldReader) layout() int {
+	for i := range r.plan.source.Layouts {
+		l := &r.plan.source.Layouts[i]
+		if n := len(r.fields); n < l.least || n > l.most {
+			continue
+		}
+		if !slices.ContainsFunc(l.where, func(c layoutCondition) bool {
+			return c.field >= len(r.fields) || string(bare(r.fields[c.field])) != c.text
+		}) {
+			return i
+		}
+	}
+	return -1
+}
+
+// record gives the last record of the window the texts of its fields.
+func (r *fieldReader) record(w *window, slots []layoutSlot) {
+	for _, s := range slots {
+		if s.field >= len(r.fields) {
+			continue
+		}
+		cell := r.fields[s.field]
+		inData := true
+		if n := len(cell); r.quoted && n >= 2 && cell[0] == '"' && cell[n-1] == '"' {
+			if inner := cell[1 : n-1]; bytes.IndexByte(inner, '"') < 0 {
+				cell = inner
+			} else {
+				cell, inData = unquote(cell, nil), false
+			}
+		}
+		switch {
+		case s.inner != nil:
+			if cell = bytes.TrimSpace(cell); len(cell) > 0 && cell[0] == '{' {
+				s.inner.read(cell, w, inData)
+			}
+		case inData:
+			w.set(s.slot, cell)
+		default:
+			w.put(s.slot, cell)
+		}
+	}
+}
+
+// bare returns a field without the quotes around it.
+func bare(cell []byte) []byte {
+	if n := len(cell); n >= 2 && cell[0] == '"' && cell[n-1] == '"' {
+		return cell[1 : n-1]
+	}
+	return cell
+}
+
+// Reasons to skip a record of fields, beside tooFew and tooMany.
+const noLayout = "not as many fields as the source knows"
+
+// A csvReader reads csv.
+type csvReader struct {
+	fieldReader
+	sep    byte
+	headed bool   // the first line is a header
+	header []byte // in force
+	named  []layoutSlot
+	count  int // of fields that header names
+	fields scan.Fields
+}
+
+func (r *csvReader) use(header []byte) error {
+	header = bytes.TrimRight(header, "\r\n")
+	if r.headed && !bytes.Equal(header, r.header) {
+		names := csvNames(header, r.sep)
+		r.header, r.named, r.count = slices.Clone(header), r.slots(names), len(names)
+	}
+	return nil
+}
+
+func (r *csvReader) read(data []byte, w *window, t *Tally) []byte {
+	for len(data) > 0 && !w.full() {
+		end := scan.LineEnd(data, 0)
+		if bytes.IndexByte(data[:end], '"') >= 0 {
+			end = separatedEnd(data)
+		}
+		record := data[:end]
+		data = data[end:]
+		line := w.next
+		w.next += int64(bytes.Count(record, eol))
+		if len(record) > 0 && record[len(record)-1] != '\n' {
+			w.next++
+		}
+		record = bytes.TrimRight(record, "\r\n")
+		switch {
+		case scan.Blank(record):
+			continue
+		case r.headed && r.header == nil:
+			if csvPreamble(append(slices.Clip(record), '\n')) == 0 {
+				r.use(record)
+			}
+			t.Known("header")
+			continue
+		case r.headed && bytes.Equal(bytes.TrimPrefix(record, utf8BOM), bytes.TrimPrefix(r.header, utf8BOM)):
+			t.Known("header")
+			continue
+		}
+		r.split(record)
+		if !r.headed {
+			if i := r.layout(); i >= 0 {
+				w.begin(line)
+				r.record(w, r.layouts[i])
+			} else {
+				t.Skip(line, noLayout)
+			}
+			continue
+		}
+		switch n := len(r.fieldReader.fields); {
+		case n < r.count:
+			t.Skip(line, tooFew)
+		case n > r.count:
+			t.Skip(line, tooMany)
+		default:
+			w.begin(line)
+			r.record(w, r.named)
+		}
+	}
+	return data
+}
+
+// split cuts a record into its fields. A quote that does not begin a field stands for
+// itself.
+func (r *csvReader) split(record []byte) {
+	r.fieldReader.fields = r.fieldReader.fields[:0]
+	if bytes.IndexByte(record, '"') < 0 {
+		for {
+			i := bytes.IndexByte(record, r.sep)
+			if i < 0 {
+				break
+			}
+			r.fieldReader.fields = append(r.fieldReader.fields, record[:i])
+			record = record[i+1:]
+		}
+		r.fieldReader.fields = append(r.fieldReader.fields, record)
+		return
+	}
+	r.fields.Reset(record, r.sep, '"')
+	if !r.fields.Next() {
+		return
+	}
+	for i := range r.fields.Ends[0] {
+		r.fieldReader.fields = append(r.fieldReader.fields, record[r.fields.Pos[i]+1:r.fields.Pos[i+1]])
+	}
+}
+
+// A spaceReader reads fields with spaces between them.
+type spaceReader struct{ fieldReader }
+
+func (r *spaceReader) use([]byte) error { return nil }
+
+func (r *spaceReader) read(data []byte, w *window, t *Tally) []byte {
+	return eachLine(data, w, func(line []byte, record int64) {
+		if line[0] == '#' {
+			t.Known("comment")
+			return
+		}
+		r.split(line)
+		if i := r.layout(); i >= 0 {
+			w.begin(record)
+			r.record(w, r.layouts[i])
+		} else {
+			t.Skip(record, noLayout)
+		}
+	})
+}
+
+// split cuts a line into its fields. One in quotes ends with a quote that a space or the
+// end of the line follows: servers write those of their clients as they are. One in
+// brackets ends with the bracket, and comes without them.
+func (r *spaceReader) split(line []byte) {
+	r.fields = r.fields[:0]
+	for {
+		for len(line) > 0 && line[0] == ' ' {
+			line = line[1:]
+		}
+		if len(line) == 0 {
+			return
+		}
+		end, skip := -1, 0 // of the field, and what of it stands for quotes
+		switch line[0] {
+		case '"':
+			for at := 1; end < 0; {
+				i := bytes.IndexByte(line[at:], '"')
+				if i < 0 {
+					break
+				}
+				if at += i + 1; at == len(line) || line[at] == ' ' {
+					end, skip = at, 1
+				}
+			}
+		case '[':
+			if i := bytes.IndexByte(line, ']'); i >= 0 && (i+1 == len(line) || line[i+1] == ' ') {
+				r.fields = append(r.fields, line[1:i])
+				line = line[i+1:]
+				continue
+			}
+		}
+		if end < 0 {
+			if end = bytes.IndexByte(line, ' '); end < 0 {
+				end = len(line)
+			}
+		}
+		r.fields = append(r.fields, line[skip:end-skip])
+		line = line[end:]
+	}
+}
+
+var w3cContainer = &container{
+	name:   "w3c",
+	doc:    "the W3C extended log file format: the directive #Fields names the fields, as often as it stands there",
+	keyed:  true,
+	begins: func(head []byte) bool { return len(head) > 0 && head[0] == '#' },
+	header: w3cHeader,
+	open: func(p *sourcePlan) (recordReader, error) {
+		return &w3cReader{spaceReader: spaceReader{newFieldReader(p)}}, nil
+	},
+}
+
+// A w3cReader reads W3C extended logs.
+type w3cReader struct {
+	spaceReader
+	header []byte // in force
+	named  []layoutSlot
+	count  int
+}
+
+func (r *w3cReader) use(header []byte) error {
+	if !bytes.Equal(header, r.header) {
+		names := strings.Fields(string(header[len(w3cFields):]))
+		r.header, r.named, r.count = slices.Clone(header), r.slots(names), len(names)
+	}
+	return nil
+}
+
+func (r *w3cReader) read(data []byte, w *window, t *Tally) []byte {
+	return eachLine(data, w, func(line []byte, record int64) {
+		if line[0] == '#' {
+			if bytes.HasPrefix(line, w3cFields) {
+				r.use(line)
+			}
+			t.Known("directive")
+			return
+		}
+		if r.fields = r.fields[:0]; bytes.IndexByte(line, '\t') >= 0 {
+			for rest, more := line, true; more; {
+				var field []byte
+				field, rest, more = cutByte(rest, '\t')
+				r.fields = append(r.fields, field)
+			}
+		} else {
+			r.split(line)
+		}
+		switch n := len(r.fields); {
+		case r.header == nil:
+			t.Skip(record, "record before the directive #Fields")
+		case n < r.count:
+			t.Skip(record, "fewer fields than #Fields")
+		case n > r.count:
+			t.Skip(record, "more fields than #Fields")
+		default:
+			w.begin(record)
+			r.record(w, r.named)
+		}
+	})
+}
+
+// cutByte is bytes.Cut at a byte; what is behind it reaches as far as p.
+func cutByte(p []byte, sep byte) (before, after []byte, found bool) {
+	if i := bytes.IndexByte(p, sep); i >= 0 {
+		return p[:i], p[i+1:], true
+	}
+	return p, nil, false
+}

@@ -1,0 +1,624 @@
+package logs
+
+import (
+	"bytes"
+	"regexp"
+	"slices"
+
+	"outflow/columnar"
+	"outflow/columnar/scan"
+)
+
+// How the records of a vendor's log become rows: column by column, a window of records
+// at a time.
+
+// A window holds records, and of each the texts that a source reads.
+type window struct {
+	data    []byte // what most texts stand in
+	side    []byte // the others, as those with escapes
+	slots   int
+	n       int
+	records []int64
+	cells   []columnar.Span // of record i from i*slots on; the zero value: the record has no such name
+	next    int64           // number of the record that is read next
+	outer   []int64         // Block.Times, from first on
+	first   int64
+	none    []columnar.Span
+}
+
+// windowRecords is how many records a window has at least when it is decoded. More would
+// push their texts out of the cache before they are read; with fewer the cost of each
+// column would show.
+const windowRecords = 256
+
+// inSide marks spans of window.side.
+const inSide = 1 << 31
+
+func newWindow(slots int) *window {
+	return &window{slots: slots, none: make([]columnar.Span, slots)}
+}
+
+// reset makes the window one of data, whose first record has the number record.
+func (w *window) reset(data []byte, record int64, outer []int64) {
+	w.data, w.next, w.outer, w.first = data, record, outer, record
+	w.empty()
+}
+
+// empty drops the records.
+func (w *window) empty() {
+	w.n, w.records, w.cells, w.side = 0, w.records[:0], w.cells[:0], w.side[:0]
+}
+
+// full reports whether the window should be decoded before more is read.
+func (w *window) full() bool { return w.n >= windowRecords }
+
+// begin adds a record, which has no text yet.
+func (w *window) begin(record int64) {
+	w.n++
+	w.records = append(w.records, record)
+	w.cells = append(w.cells, w.none...)
+}
+
+// back takes back the last record.
+func (w *window) back() {
+	w.n--
+	w.records, w.cells = w.records[:w.n], w.cells[:w.n*w.slots]
+}
+
+// again adds a record with the texts of the last one.
+func (w *window) again() {
+	last := w.cells[(w.n-1)*w.slots:]
+	w.records = append(w.records, w.records[w.n-1])
+	w.cells = append(w.cells, last...)
+	w.n++
+}
+
+// set gives the last record a text that is a part of data which reaches as far.
+func (w *window) set(slot int, text []byte) {
+	begin := uint32(cap(w.data) - cap(text))
+	w.cells[(w.n-1)*w.slots+slot] = columnar.Span{Begin: begin, End: begin + uint32(len(text))}
+}
+
+// put gives the last record a copy of a text.
+func (w *window) put(slot int, text []byte) {
+	begin := uint32(len(w.side)) | inSide
+	w.side = append(w.side, text...)
+	w.cells[(w.n-1)*w.slots+slot] = columnar.Span{Begin: begin, End: uint32(len(w.side)) | inSide}
+}
+
+// has reports whether record i has a text, if only an empty one.
+func (w *window) has(i, slot int) bool { return w.cells[i*w.slots+slot] != columnar.Span{} }
+
+// text returns the text of record i.
+func (w *window) text(i, slot int) []byte {
+	s := w.cells[i*w.slots+slot]
+	if s.Begin&inSide != 0 {
+		return w.side[s.Begin&^inSide : s.End&^inSide]
+	}
+	return w.data[s.Begin:s.End]
+}
+
+// A condition is a Condition on a slot.
+type condition struct {
+	slot int
+	Condition
+}
+
+func (c *condition) holds(w *window, i int) bool {
+	text := w.text(i, c.slot)
+	if c.Present != nil && scan.Unknown(text) == *c.Present {
+		return false
+	}
+	in := func(list []string) bool {
+		for _, s := range list {
+			if string(text) == s {
+				return true
+			}
+		}
+		return false
+	}
+	if len(c.Is) > 0 && !in(c.Is) || in(c.Not) {
+		return false
+	}
+	return len(c.Prefix) == 0 || slices.ContainsFunc(c.Prefix, func(s string) bool { return len(text) >= len(s) && string(text[:len(s)]) == s })
+}
+
+func allHold(where []condition, w *window, i int) bool {
+	for k := range where {
+		if !where[k].holds(w, i) {
+			return false
+		}
+	}
+	return true
+}
+
+// A sourceRow is a compiled SourceRow.
+type sourceRow struct {
+	where  []condition
+	other  string
+	table  *columnar.Table
+	fields [columnar.NumCols]*sourceField
+	lacks  columnar.Cols
+	// What SourceRow.Swap says: the conditions, and the fields where they hold.
+	swap    []condition
+	outside bool
+	swapped [columnar.NumCols]*sourceField
+}
+
+// A sourceField is a column of a row.
+type sourceField struct {
+	field
+	column   Column
+	slots    []int // in order of preference
+	join     []int // the texts that are put together
+	dateSlot int   // -1: none
+	match    *regexp.Regexp
+	part     int  // index in partNames and one; 0: the whole text
+	direct   bool // the text counts as it stands in the record
+}
+
+// of returns the field as one of another column of the same kind; nil is none.
+func (f *sourceField) of(c columnar.Col) *sourceField {
+	if f == nil {
+		return nil
+	}
+	g := *f
+	g.col, g.bad, g.negative = c, newField(c, -1).bad, newField(c, -1).negative
+	return &g
+}
+
+// The parts of a text that a column can be.
+const (
+	_           = iota
+	partHost    // host of a URL or of host:port
+	partPath    // path of a URL, without the query
+	partAddress // address of address:port
+	partPort    // port of address:port or host:port
+	partName    // what stands behind the last / or \
+	partDir     // what stands before the last / or \
+	numParts
+)
+
+var partNames = [numParts - 1]string{"host", "path", "address", "port", "name", "folder"}
+
+// partOf returns a part of text, which stands in it.
+func partOf(part int, text []byte) []byte {
+	switch part {
+	case partHost:
+		return scan.URLHost(text)
+	case partPath:
+		return scan.URLPath(text)
+	case partAddress, partPort:
+		at := bytes.LastIndexByte(text, ':')
+		if at >= 0 && bytes.IndexByte(text, ':') != at && (at == 0 || text[at-1] != ']') {
+			at = -1 // an address of version 6 alone
+		}
+		switch {
+		case at < 0 && part == partPort:
+			return nil
+		case at < 0:
+			return text
+		case part == partPort:
+			return text[at+1:]
+		}
+		return text[:at]
+	case partName:
+		return text[bytes.LastIndexAny(text, `/\`)+1:]
+	case partDir:
+		return text[:max(bytes.LastIndexAny(text, `/\`), 0)]
+	}
+	return text
+}
+
+// word returns the nth word of text, from 1.
+func word(n int, text []byte) (word []byte) {
+	for ; n > 0; n-- {
+		text = bytes.TrimLeft(text, " ")
+		word = text
+		if i := bytes.IndexByte(text, ' '); i >= 0 {
+			word, text = text[:i], text[i:]
+		} else {
+			text = nil
+		}
+	}
+	return word
+}
+
+// A sourceDecoder decodes the log of a vendor.
+type sourceDecoder struct {
+	*sourcePlan
+	reader recordReader
+	w      *window
+	set    setter
+
+	rowOf    []int32 // by record: which row, -1 if none
+	swapped  []bool  // by record
+	tables   [columnar.NumTables]sourceTable
+	selected []int32 // records of the table at hand
+	ints     []int64
+	spans    []columnar.Span
+	copied   []byte
+	joined   []byte
+	numbers  []int64 // of records, for Builder
+	lastTime []byte  // the last text that was a time, and which
+	lastUS   int64
+}
+
+// A sourceTable is what becomes of the records of a table.
+type sourceTable struct {
+	builder *columnar.Builder
+	cols    []columnar.Col // those that are wanted and that a row can have, but time
+	kept    []keptSlot
+}
+
+// A keptSlot is a field that rules read.
+type keptSlot struct {
+	name string
+	slot int
+}
+
+func (p *sourcePlan) decoder(o *Options) (Decoder, error) {
+	// Fields that rules read are further slots, of this object's decoder alone.
+	q := *p
+	q.slots = slices.Clone(p.slots)
+	for _, t := range p.tables() {
+		for _, name := range o.WantFields[t.ID] {
+			if !slices.ContainsFunc(q.slots, func(s slot) bool { return s.kept == name }) {
+				q.slots = append(q.slots, slot{name: name, kept: name})
+			}
+		}
+	}
+	d := &sourceDecoder{sourcePlan: &q, set: setter{clock: o.clock()}, w: newWindow(len(q.slots))}
+	if p.source.UTC {
+		d.set.clock.Zone = nil
+	}
+	d.set.outer = NoTime
+	var err error
+	d.reader, err = p.container.open(&q)
+	return d, err
+}
+
+func (d *sourceDecoder) Decode(b *Block, out *columnar.Out, t *Tally) error {
+	if b.Header != nil {
+		if err := d.reader.use(b.Header); err != nil {
+			return err
+		}
+	}
+	d.w.reset(b.Data, b.First, b.Times)
+	for data := b.Data; len(data) > 0; {
+		data = d.reader.read(data, d.w, t)
+		d.rowsOf(out, t)
+		d.w.empty()
+	}
+	return nil
+}
+
+// unknownRecord is the reason to skip a record that no row of the source fits.
+const unknownRecord = "of no kind that the source knows"
+
+// rowsOf puts the records of the window into their tables.
+func (d *sourceDecoder) rowsOf(out *columnar.Out, t *Tally) {
+	w := d.w
+	d.rowOf, d.swapped = slices.Grow(d.rowOf[:0], w.n)[:w.n], slices.Grow(d.swapped[:0], w.n)[:w.n]
+	var tables columnar.Cols // a set of their numbers
+	for i := range w.n {
+		d.rowOf[i], d.swapped[i] = -1, false
+		r := 0
+		for r < len(d.rows) && !allHold(d.rows[r].where, w, i) {
+			r++
+		}
+		if r == len(d.rows) {
+			t.Skip(w.records[i], unknownRecord)
+			continue
+		}
+		row := &d.rows[r]
+		if row.table == nil {
+			t.Known(row.other)
+			continue
+		}
+		d.rowOf[i] = int32(r)
+		tables |= 1 << row.table.ID
+		if len(row.swap) > 0 || row.outside {
+			d.swapped[i] = allHold(row.swap, w, i) && (!row.outside || d.outside(row, i))
+		}
+	}
+	for _, table := range columnar.Tables {
+		if tables>>table.ID&1 == 0 {
+			continue
+		}
+		d.selected = d.selected[:0]
+		for i, r := range d.rowOf {
+			if r >= 0 && d.rows[r].table == table {
+				d.selected = append(d.selected, int32(i))
+			}
+		}
+		d.table(table, out.Table(table), t)
+	}
+}
+
+// outside reports whether a flow comes from outside to an internal address.
+func (d *sourceDecoder) outside(row *sourceRow, i int) bool {
+	src, _ := d.textOf(row.fields[columnar.SrcIP], i)
+	if scan.IsInternal(src) {
+		return false
+	}
+	dst, _ := d.textOf(row.fields[columnar.DstIP], i)
+	return scan.IsInternal(dst)
+}
+
+// table puts the selected records into a table.
+func (d *sourceDecoder) table(table *columnar.Table, b *columnar.Builder, t *Tally) {
+	to := &d.tables[table.ID]
+	if to.builder != b {
+		d.open(to, b, table)
+	}
+	for records := d.times(t); len(records) > 0; {
+		n := min(len(records), b.Room())
+		run := records[:n]
+		b.PutTimes(d.ints[len(d.ints)-len(records):][:n])
+		d.numbers = d.numbers[:0]
+		for _, i := range run {
+			d.numbers = append(d.numbers, d.w.records[i])
+		}
+		for _, c := range to.cols {
+			if c.Kind() >= columnar.Int64 {
+				d.integers(b, c, run, t)
+			} else {
+				d.texts(b, c, run)
+			}
+		}
+		for _, k := range to.kept {
+			d.keep(b, k, run)
+		}
+		b.NextRows(d.numbers)
+		t.Records += int64(n)
+		t.Rows += int64(n)
+		records = records[n:]
+	}
+}
+
+func (d *sourceDecoder) open(to *sourceTable, b *columnar.Builder, table *columnar.Table) {
+	to.builder, to.cols, to.kept = b, nil, nil
+	for _, c := range table.Cols {
+		wanted := b.Wants(c) || c == columnar.Query && b.Wants(columnar.Domain)
+		if c != columnar.Time && wanted && slices.ContainsFunc(d.rows, func(r sourceRow) bool {
+			return r.table == table && (r.fields[c] != nil || r.swapped[c] != nil)
+		}) {
+			to.cols = append(to.cols, c)
+		}
+	}
+	for i, s := range d.slots {
+		if s.kept != "" && b.WantsField(s.kept) {
+			to.kept = append(to.kept, keptSlot{s.kept, i})
+		}
+	}
+}
+
+// fieldOf returns the field of a column in record i, nil if it has none.
+func (d *sourceDecoder) fieldOf(c columnar.Col, i int32) *sourceField {
+	row := &d.rows[d.rowOf[i]]
+	if d.swapped[i] && row.swapped[c] != nil {
+		return row.swapped[c]
+	}
+	return row.fields[c]
+}
+
+// times reads the times of the selected records into d.ints, skips those without one,
+// and returns the others.
+func (d *sourceDecoder) times(t *Tally) []int32 {
+	d.ints = d.ints[:0]
+	kept := d.selected[:0]
+	for _, i := range d.selected {
+		f := d.fieldOf(columnar.Time, i)
+		us, reason := d.time(f, int(i))
+		if reason != "" {
+			t.Skip(d.w.records[i], reason)
+			continue
+		}
+		kept = append(kept, i)
+		d.ints = append(d.ints, us)
+	}
+	return kept
+}
+
+func (d *sourceDecoder) time(f *sourceField, i int) (us int64, reason string) {
+	text, _ := d.textOf(f, i)
+	var date []byte
+	if f.dateSlot >= 0 {
+		date = d.w.text(i, f.dateSlot)
+	}
+	if f.unit == "" {
+		if us, ok := d.set.clock.UTC(text); ok {
+			return us, ""
+		}
+	}
+	// Records of one second follow each other.
+	if len(d.lastTime) > 0 && date == nil && bytes.Equal(text, d.lastTime) {
+		return d.lastUS, ""
+	}
+	us, reason = d.set.timeOf(&f.field, text, date)
+	if reason == "" {
+		d.lastTime, d.lastUS = append(d.lastTime[:0], text...), us
+	}
+	if date != nil {
+		d.lastTime = d.lastTime[:0]
+	}
+	if d.w.outer != nil {
+		d.set.outer = d.w.outer[d.w.records[i]-d.w.first]
+		us, reason = d.set.orOuter(us, reason)
+		d.set.outer = NoTime
+	}
+	return us, reason
+}
+
+// textOf returns the text of a column in record i, nil if it has none, and whether it is
+// a part of window.data which reaches as far.
+func (d *sourceDecoder) textOf(f *sourceField, i int) (text []byte, inData bool) {
+	if f == nil {
+		return nil, false
+	}
+	w := d.w
+	inData = true
+	switch {
+	case len(f.slots) > 0:
+		at := i * w.slots
+		for _, slot := range f.slots {
+			s := w.cells[at+slot]
+			if s.Begin&inSide != 0 {
+				text, inData = w.side[s.Begin&^inSide:s.End&^inSide], false
+			} else {
+				text, inData = w.data[s.Begin:s.End], true
+			}
+			if !scan.Unknown(text) && !f.null(text) {
+				break
+			}
+			text = nil
+		}
+	case len(f.join) > 0:
+		inData = false
+		text = d.join(f, i)
+	default:
+		text, inData = f.text, false
+	}
+	if f.direct || len(text) == 0 {
+		return text, inData
+	}
+	if f.match != nil {
+		m := f.match.FindSubmatchIndex(text)
+		if m == nil || m[2] < 0 {
+			return nil, false
+		}
+		text = text[m[2]:m[3]]
+	}
+	if f.column.Word > 0 {
+		text = word(f.column.Word, text)
+	}
+	text = partOf(f.part, text)
+	if f.column.Texts != nil {
+		if to, ok := f.column.Texts[string(text)]; ok {
+			d.joined = append(d.joined[:0], to...)
+			return d.joined, false
+		}
+	}
+	return text, inData
+}
+
+// null reports whether a text is one that says nothing in this column.
+func (f *sourceField) null(text []byte) bool {
+	for _, s := range f.column.Null {
+		if string(text) == s {
+			return true
+		}
+	}
+	return false
+}
+
+// join puts texts together, those that say something.
+func (d *sourceDecoder) join(f *sourceField, i int) []byte {
+	separator := f.column.Separator
+	if separator == "" {
+		separator = " "
+	}
+	d.joined = d.joined[:0]
+	for _, slot := range f.join {
+		if text := d.w.text(i, slot); !scan.Unknown(text) {
+			if len(d.joined) > 0 {
+				d.joined = append(d.joined, separator...)
+			}
+			d.joined = append(d.joined, text...)
+		}
+	}
+	return d.joined
+}
+
+// integers puts a number of the records.
+func (d *sourceDecoder) integers(b *columnar.Builder, c columnar.Col, records []int32, t *Tally) {
+	values := slices.Grow(d.ints[len(d.ints):], len(records))[:len(records)]
+	for k, i := range records {
+		values[k] = columnar.Null
+		f := d.fieldOf(c, i)
+		text, _ := d.textOf(f, int(i))
+		if f == nil || scan.Unknown(text) {
+			continue
+		}
+		if v, ok := scan.Int(text); ok && v >= 0 && f.scale == 1 {
+			values[k] = v
+			continue
+		}
+		v, reason := f.number(text)
+		if reason != "" {
+			t.Clear(d.w.records[i], reason)
+			continue
+		}
+		values[k] = v
+	}
+	b.PutInts(c, values)
+}
+
+// texts puts a text of the records.
+func (d *sourceDecoder) texts(b *columnar.Builder, c columnar.Col, records []int32) {
+	d.spans = slices.Grow(d.spans[:0], len(records))[:len(records)]
+	d.copied = d.copied[:0]
+	data := d.w.data
+	copies := false
+	read := readText
+	for k, i := range records {
+		f := d.fieldOf(c, i)
+		text, inData := d.textOf(f, int(i))
+		if f != nil {
+			read = f.read
+		}
+		switch {
+		case len(text) == 0:
+			d.spans[k] = columnar.Span{}
+			continue
+		case read == readHost:
+			text = scan.URLHost(text)
+		case read == readPath:
+			text = scan.URLPath(text)
+		case read == readQueryType, read == readRcode:
+			text, inData = d.set.text(&f.field, text), false
+		}
+		if inData && !copies {
+			d.spans[k] = spanOf(data, text)
+			continue
+		}
+		if !copies {
+			copies = true
+			for j, s := range d.spans[:k] {
+				d.spans[j] = d.copy(data[s.Begin:s.End])
+			}
+		}
+		d.spans[k] = d.copy(text)
+	}
+	if copies {
+		data = d.copied
+	}
+	switch read {
+	case readHost:
+		b.PutLower(c, data, d.spans)
+	case readQuery:
+		b.PutQueries(data, d.spans)
+	default:
+		b.PutTexts(c, data, d.spans)
+	}
+}
+
+func (d *sourceDecoder) copy(text []byte) columnar.Span {
+	begin := uint32(len(d.copied))
+	d.copied = append(d.copied, text...)
+	return columnar.Span{Begin: begin, End: uint32(len(d.copied))}
+}
+
+// keep puts a field that rules read.
+func (d *sourceDecoder) keep(b *columnar.Builder, k keptSlot, records []int32) {
+	d.spans, d.copied = slices.Grow(d.spans[:0], len(records))[:len(records)], d.copied[:0]
+	for j, i := range records {
+		text := d.w.text(int(i), k.slot)
+		if scan.Unknown(text) {
+			text = nil
+		}
+		d.spans[j] = d.copy(text)
+	}
+	b.PutField(k.name, d.copied, d.spans)
+}
