@@ -78,12 +78,12 @@ type Input struct {
 
 // A Mapping is logs.Mapping as the configuration writes it.
 type Mapping struct {
-	Table     string                  `yaml:"table"`
+	Table     string                 `yaml:"table"`
 	Columns   map[string]logs.Column `yaml:"columns"`
-	Only      bool                    `yaml:"only"`
-	Delimiter string                  `yaml:"delimiter"`
-	Header    []string                `yaml:"header"`
-	Where     *Where                  `yaml:"where"`
+	Only      bool                   `yaml:"only"`
+	Delimiter string                 `yaml:"delimiter"`
+	Header    []string               `yaml:"header"`
+	Where     *Where                 `yaml:"where"`
 }
 
 // A Where keeps only the records whose column equals a value.
@@ -91,7 +91,6 @@ type Where struct {
 	Column string `yaml:"column"`
 	Equals string `yaml:"equals"`
 }
-
 
 // defaults returns the configuration without a file.
 func defaults() *Config {

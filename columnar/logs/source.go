@@ -14,6 +14,8 @@ import (
 	"sync"
 
 	"github.com/goccy/go-yaml"
+	"github.com/goccy/go-yaml/lexer"
+	"github.com/goccy/go-yaml/token"
 
 	"outflow/columnar"
 )
@@ -177,19 +179,57 @@ var vendors = sync.OnceValue(func() []*Format {
 
 // maxSourceSize is how large a source file may be, in bytes. It bounds what parsing one
 // can take; the largest of ours has a twentieth.
-const maxSourceSize = 256 << 10
+const maxSourceSize = 64 << 10
 
 // ParseSource reads a source file and returns it as a format. The error says where and
 // what is wrong.
-func ParseSource(text []byte) (*Format, error) {
+func ParseSource(text []byte) (f *Format, err error) {
+	defer func() {
+		// Note: a panic of the parser is reported as a fault of the file.
+		if r := recover(); r != nil {
+			f, err = nil, fmt.Errorf("the YAML parser cannot read this: %v", r)
+		}
+	}()
 	if len(text) > maxSourceSize {
 		return nil, fmt.Errorf("a source file must not be larger than %d bytes", maxSourceSize)
+	}
+	if err := checkNesting(text); err != nil {
+		return nil, err
 	}
 	var s Source
 	if err := yaml.UnmarshalWithOptions(text, &s, yaml.Strict()); err != nil {
 		return nil, errors.New(yaml.FormatError(err, false, true))
 	}
 	return s.Format()
+}
+
+// maxNesting is how deep the lists and maps of a source file may be nested; ours have a
+// third.
+const maxNesting = 16
+
+// checkNesting refuses what makes the parser slow: values nested deep, and aliases, by
+// which a small file stands for a large one.
+func checkNesting(text []byte) error {
+	flow, line, dashes := 0, 0, 0
+	for _, t := range lexer.Tokenize(string(text)) {
+		switch t.Type {
+		case token.AnchorType, token.AliasType:
+			return fmt.Errorf("line %d: a source file has no anchors and aliases", t.Position.Line)
+		case token.SequenceStartType, token.MappingStartType:
+			flow++
+		case token.SequenceEndType, token.MappingEndType:
+			flow--
+		case token.SequenceEntryType, token.MappingKeyType:
+			if t.Position.Line != line {
+				line, dashes = t.Position.Line, 0
+			}
+			dashes++
+		}
+		if flow > maxNesting || dashes > maxNesting || t.Type == token.MappingValueType && t.Position.Column > 1<<10 {
+			return fmt.Errorf("line %d: nested more than %d deep", t.Position.Line, maxNesting)
+		}
+	}
+	return nil
 }
 
 // Format compiles the source.

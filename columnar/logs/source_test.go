@@ -1,0 +1,175 @@
+package logs
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"outflow/columnar"
+)
+
+// vendorCases are the cases of sources.
+func vendorCases(t testing.TB) (cases []*logCase) {
+	for _, c := range readCases(t) {
+		if c.format.Vendor != nil {
+			cases = append(cases, c)
+		}
+	}
+	return cases
+}
+
+// What every dialect has a case of holds for every source, with the records of its case.
+func TestSources(t *testing.T) {
+	for _, c := range vendorCases(t) {
+		t.Run(strings.TrimSuffix(filepath.Base(c.file), ".txtar"), func(t *testing.T) {
+			want := c.run(c.in, wholeBlock)
+			same := func(what string, in []byte) {
+				t.Helper()
+				got := c.run(in, wholeBlock)
+				if err := got.check(); err != nil {
+					t.Errorf("%s: %v", what, err)
+				}
+				if d := difference(want, got); d != "" {
+					t.Errorf("%s (-as it is +got):\n%s", what, d)
+				}
+			}
+			if !bytes.Contains(c.in, []byte("\r")) {
+				same("CRLF", bytes.ReplaceAll(c.in, []byte("\n"), []byte("\r\n")))
+			}
+			same("no final newline", bytes.TrimRight(c.in, "\n"))
+			if r := c.run(nil, wholeBlock); r.tally.Records != 0 || r.err != nil {
+				t.Errorf("empty: got %+v, %v", r.tally, r.err)
+			}
+			long := append(bytes.Repeat([]byte("x"), 2<<20), '\n')
+			got := c.run(append(bytes.Clone(c.in), long...), wholeBlock)
+			if err := got.check(); err != nil {
+				t.Errorf("a line of 2 MiB: %v", err)
+			}
+			if got.rows != want.rows || got.tally.Records != want.tally.Records+1 {
+				t.Errorf("a line of 2 MiB: got %d rows of %d records, want %d of %d", got.rows, got.tally.Records, want.rows, want.tally.Records+1)
+			}
+			for _, f := range vendors() {
+				if f != c.format && c.sniff && sniffs(f, c.in) {
+					t.Errorf("source %s recognises it too", f.Name)
+				}
+			}
+		})
+	}
+}
+
+// A source and its file have one name, so that the one is found by the other.
+func TestSourceFiles(t *testing.T) {
+	files, err := filepath.Glob("sources/*.yaml")
+	if err != nil || len(files) == 0 {
+		t.Fatal(files, err)
+	}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		f, err := ParseSource(text)
+		if err != nil {
+			t.Errorf("%s: %v", file, err)
+			continue
+		}
+		if got := "sources/" + f.Name + ".yaml"; got != file {
+			t.Errorf("%s: name is %q", file, f.Name)
+		}
+	}
+}
+
+// Each of these is a mistake that somebody will make, and what tells them.
+func TestParseSourceFaults(t *testing.T) {
+	const good = "name: x\ntitle: x\ncontainer: json\nsniff: {keys: [a]}\nrows: [{table: api, columns: {time: a}}]\n"
+	if _, err := ParseSource([]byte(good)); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct{ from, to, want string }{
+		{"name: x", "name: X", "name: "},
+		{"title: x\n", "", "title: "},
+		{"container: json", "container: xml", "container: \"xml\" is none of json, csv"},
+		{"container: json", "contaner: json", "unknown field \"contaner\""},
+		{"{table: api, columns: {time: a}}", "", "rows: want one"},
+		{"time: a", "user: a", "rows[0].columns: want time"},
+		{"time: a", "time: a, usr: b", "rows[0].columns: unknown column \"usr\""},
+		{"time: a", "time: a, query: b", "rows[0].columns.query: table api has no such column"},
+		{"time: a", "time: a, domain: b", "domain is derived"},
+		{"time: a", "time: {name: a, const: b}", "want one of name"},
+		{"time: a", "time: {name: a, time: '%Q'}", "%Q is not known"},
+		{"time: a", "time: a, user: {name: b, match: '('}", "match: error parsing"},
+		{"time: a", "time: a, user: {name: b, match: 'x'}", "want one group"},
+		{"time: a", "time: a, user: {name: b, part: tail}", "part: \"tail\" is none of host"},
+		{"time: a", "time: 'a[x].b'", "want a number, nothing, or key=text"},
+		{"time: a", "time: 'a[0'", "want [n], [], or [key=text]"},
+		{"table: api", "table: apis", "rows[0].table: \"apis\""},
+		{"table: api", "where: {a: {}}, table: api", "rows[0].where.a: want a text"},
+		{"table: api", "lacks: [x], table: api", "lacks: unknown column"},
+		{"table: api", "other: y, table: api", "rows[0].other: "},
+		{"container: json", "container: space", "layouts: want the names"},
+		{"container: json", "container: csv\nlayouts: [{fields: 4-2}]", "layouts[0]: fields"},
+		{"container: json", "container: csv\nlayouts: [{fields: 4, where: {x: y}}]", "want a field by its number"},
+		{"{keys: [a]}", "{first: '('}", "sniff.first"},
+	} {
+		_, err := ParseSource([]byte(strings.Replace(good, c.from, c.to, 1)))
+		if err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s → %s: got %v, want %q", c.from, c.to, err, c.want)
+		}
+	}
+}
+
+// Files that attack the compiler end in an error, soon and in little memory.
+func TestParseSourceHostile(t *testing.T) {
+	deep := strings.Repeat("[", 1<<15)
+	bomb := "a: &a [x,x,x,x,x,x,x,x]\n"
+	for c := 'b'; c < 'k'; c++ {
+		bomb += string(c) + ": &" + string(c) + " [" + strings.Repeat("*"+string(c-1)+",", 8) + "]\n"
+	}
+	for name, text := range map[string]string{
+		"huge":  strings.Repeat("x", maxSourceSize+1),
+		"deep":  "rows: " + deep,
+		"bomb":  bomb,
+		"empty": "",
+		"names": "name: x\ntitle: x\ncontainer: json\nrows: [{table: api, columns: {time: {first: [" + many(300) + "]}}}]",
+	} {
+		if _, err := ParseSource([]byte(text)); err == nil {
+			t.Errorf("%s: got no error", name)
+		}
+	}
+}
+
+func many(n int) string {
+	var b strings.Builder
+	for i := range n {
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		b.WriteString("n")
+		b.WriteString(strings.Repeat("x", i%7))
+		b.WriteString(string(rune('a'+i%26)) + string(rune('a'+i/26%26)))
+	}
+	return b.String()
+}
+
+// FuzzParseSource compiles any text, and decodes what compiles.
+func FuzzParseSource(f *testing.F) {
+	files, _ := filepath.Glob("sources/*.yaml")
+	for _, file := range files {
+		text, _ := os.ReadFile(file)
+		in, _ := os.ReadFile(strings.TrimSuffix(file, "yaml") + "txtar")
+		f.Add(text, in[:min(len(in), fuzzSize)])
+	}
+	f.Fuzz(func(t *testing.T, text, in []byte) {
+		format, err := ParseSource(text)
+		if err != nil || len(in) > fuzzSize {
+			return
+		}
+		c := &logCase{format: format, options: Options{Want: ^columnar.Cols(0), Head: in}}
+		r := c.run(in, fuzzSize)
+		if err := r.check(); err != nil {
+			t.Error(err)
+		}
+	})
+}
