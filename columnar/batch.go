@@ -35,9 +35,10 @@ type Batch struct {
 	Table  *Table
 	Feed   string
 	Object string
-	// Origin and Lacks are what the source says of itself, see Out.
+	// Origin, Lacks and Server are what the source says of itself, see Out.
 	Origin
-	Lacks Cols
+	Lacks  Cols
+	Server bool
 	// First is the number of the first row's record in the object, from 1, and
 	// Record[i] how many records further row i is.
 	First  int64
@@ -561,7 +562,7 @@ func (b *Builder) flush() {
 	n := b.n
 	b.cols[Time].known = n
 	b.batchLen = n
-	batch := Batch{Table: b.table, Feed: b.out.Feed, Object: b.out.Object, Origin: b.out.Origin, Lacks: b.out.Lacks, First: b.first, Record: b.recs[:n], b: b}
+	batch := Batch{Table: b.table, Feed: b.out.Feed, Object: b.out.Object, Origin: b.out.Origin, Lacks: b.out.Lacks, Server: b.out.Server, First: b.first, Record: b.recs[:n], b: b}
 	b.out.Sink(&batch)
 	if batch.rec != nil {
 		batch.rec.Release()
@@ -680,6 +681,9 @@ type Out struct {
 	// before it changes Origin.
 	Origin
 	Lacks Cols
+	// Server says that the source is the log of a server of the company's own, whose clients
+	// may be anybody: what they sent to it has not left.
+	Server bool
 
 	builders [NumTables]*Builder
 	domains  Domains

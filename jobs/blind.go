@@ -29,6 +29,15 @@ func blind(detections []*detect.Detection, inputs []reports.Input) []reports.Bli
 				continue
 			}
 			p := place{in.Feed, in.Table, d.Name}
+			if f := logs.Named(in.Format); f != nil && f.Server && d.Needs.Has(columnar.BytesOut) {
+				if missing[p] == nil {
+					missing[p] = &reports.Blind{Feed: in.Feed, Table: in.Table, Detection: d.Name, Column: columnar.BytesOut.String(),
+						Why:    "Feed " + in.Feed + " is the log of a server (" + in.Format + "): what clients sent to it has not left the company.",
+						Remedy: "Uploads show in the logs of the side that sends: a proxy, a network sensor or the cloud's API log."}
+				}
+				missing[p].Rows += in.Rows
+				continue
+			}
 			i := slices.IndexFunc((d.Needs & table.Set()).List(), func(c columnar.Col) bool { return in.Known[c] == 0 })
 			if i < 0 {
 				judged[p] = true

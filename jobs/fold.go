@@ -426,7 +426,7 @@ func (w *worker) try(b *work) (err error) {
 		w.tallies[b.log] = t
 	}
 	w.out.Feed, w.out.Object = b.log.feed, b.log.Name
-	w.out.Origin, w.out.Lacks = b.log.Format.Origin(), b.log.Format.Lacks
+	w.out.Origin, w.out.Lacks, w.out.Server = b.log.Format.Origin(), b.log.Format.Lacks, b.log.Format.Server
 	err = b.block.Decode(w.decoder, &w.out, &t.Tally)
 	w.out.Flush()
 	return err

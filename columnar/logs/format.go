@@ -32,6 +32,8 @@ type Format struct {
 	// were asked, those of Tally.Masked, and what of them is known then. It goes on
 	// from "does not write as they were asked, but". "": it writes all as asked.
 	Masks string
+	// Server says that the log is one of a server of the company's own, see columnar.Out.
+	Server bool
 	// Vendor is the source that the format is made of; nil: the dialect is Go.
 	Vendor *Source
 	// Origins are the services that write the dialect. None: any may. Where there are

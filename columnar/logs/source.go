@@ -53,8 +53,8 @@ type Source struct {
 	// record counts. None, in csv: the first line is a header.
 	Layouts []Layout `yaml:"layouts"`
 	Sniff   Sniff    `yaml:"sniff"`
-	// Server says that the log is kept by a server of the company's own, whose clients
-	// may be anybody: what they send is no upload of the company's.
+	// Server says that the log is one of a server of the company's own, whose clients may
+	// be anybody: what they sent to it has not left. Bytes keep the clients' direction.
 	Server bool `yaml:"server"`
 	// UTC says that times without a zone are UTC, whatever the input's zone is.
 	UTC      bool     `yaml:"utc"`
@@ -240,7 +240,7 @@ func (s *Source) Format() (*Format, error) {
 	}
 	f := &Format{
 		Name: s.Name, Title: s.Title, Doc: strings.TrimSpace(s.Doc),
-		Tables: p.tables(), Lacks: p.lacks(), Vendor: s, Outer: true,
+		Tables: p.tables(), Lacks: p.lacks(), Vendor: s, Server: s.Server, Outer: true,
 		Quoted: p.container.quoted, Header: p.header(),
 		New: func(o *Options) (Decoder, error) { return p.decoder(o) },
 	}

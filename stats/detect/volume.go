@@ -173,6 +173,9 @@ func newVolumes(o *FoldOptions) *volumes {
 
 // Fold implements Folder.
 func (v *volumes) Fold(b *columnar.Batch) {
+	if b.Server {
+		return
+	}
 	who := v.entities.of(b)
 	var what []uint32
 	if v.object != nil {
