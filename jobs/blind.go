@@ -18,7 +18,7 @@ import (
 // of that table fills all the columns that they need. Connections carry the bytes of
 // the requests within them, so if the connections of a feed can be judged, its
 // requests need not be.
-func blind(detections []*detect.Detection, inputs []reports.Input) []reports.Blind {
+func blind(detections []*detect.Detection, formats logs.Formats, inputs []reports.Input) []reports.Blind {
 	type place struct{ feed, table, detection string }
 	missing := map[place]*reports.Blind{}
 	judged := map[place]bool{}
@@ -29,7 +29,7 @@ func blind(detections []*detect.Detection, inputs []reports.Input) []reports.Bli
 				continue
 			}
 			p := place{in.Feed, in.Table, d.Name}
-			if f := logs.Named(in.Format); f != nil && f.Server && d.Needs.Has(columnar.BytesOut) {
+			if f := formats.Named(in.Format); f != nil && f.Server && d.Needs.Has(columnar.BytesOut) {
 				if missing[p] == nil {
 					missing[p] = &reports.Blind{Feed: in.Feed, Table: in.Table, Detection: d.Name, Column: columnar.BytesOut.String(),
 						Why:    "Feed " + in.Feed + " is the log of a server (" + in.Format + "): what clients sent to it has not left the company.",
@@ -48,7 +48,7 @@ func blind(detections []*detect.Detection, inputs []reports.Input) []reports.Bli
 			if b == nil {
 				b = &reports.Blind{Feed: in.Feed, Table: in.Table, Detection: d.Name, Column: c.String(),
 					Why:    "No " + in.Format + " log of feed " + in.Feed + " has " + c.String() + " (" + c.Doc() + ").",
-					Remedy: remedy(in.Format, c)}
+					Remedy: remedy(formats.Named(in.Format), c)}
 				missing[p] = b
 			}
 			b.Rows += in.Rows
@@ -273,7 +273,7 @@ func unplaced(config *Config, h *history, inputs []reports.Input) []reports.Blin
 // masked returns the feeds in which a dialect does not write all DNS names as they
 // were queried, so that detections that judge names see fewer of them than there were.
 // dns_volume is not affected: it counts queries, whatever their names.
-func masked(detections []*detect.Detection, inputs []reports.Input) []reports.Blind {
+func masked(detections []*detect.Detection, formats logs.Formats, inputs []reports.Input) []reports.Blind {
 	var affected []string
 	for _, d := range detections {
 		if d.Needs.Has(columnar.Query) && d.Name != "dns_volume" {
@@ -298,7 +298,7 @@ func masked(detections []*detect.Detection, inputs []reports.Input) []reports.Bl
 			break
 		}
 		how := ""
-		if f := logs.Named(p.format); f != nil {
+		if f := formats.Named(p.format); f != nil {
 			how = f.Masks
 		}
 		out = append(out, reports.Blind{Feed: p.feed, Table: columnar.DNS.Name, Detection: strings.Join(affected, ", "), Column: columnar.Query.String(), Rows: masked[p],
@@ -324,11 +324,11 @@ func joined(all []reports.Blind) []reports.Blind {
 }
 
 // remedy says how to get a dialect to fill a column.
-func remedy(format string, c columnar.Col) string {
+func remedy(f *logs.Format, c columnar.Col) string {
 	if c == columnar.DstHost {
 		return "Connections have bytes but no server name: a proxy that logs hosts and upload bytes has both."
 	}
-	if f := logs.Named(format); f != nil {
+	if f != nil {
 		if text := f.Remedy(c); text != "" {
 			return text
 		}

@@ -43,7 +43,7 @@ func TestBlind(t *testing.T) {
 	} {
 		var got []string
 		for _, d := range detect.All() { // one at a time: blind joins what has one cause
-			for _, b := range blind([]*detect.Detection{d}, c.inputs) {
+			for _, b := range blind([]*detect.Detection{d}, logs.All(), c.inputs) {
 				got = append(got, fmt.Sprintf("%s %s %s", d.Name, b.Table, b.Column))
 			}
 		}
@@ -93,7 +93,7 @@ func TestRemedy(t *testing.T) {
 				text = server
 			}
 			text = strings.ReplaceAll(text, "NAMED", c.String())
-			if got := remedy(name, c); got != text {
+			if got := remedy(logs.Named(name), c); got != text {
 				t.Errorf("%s without %v:\ngot  %s\nwant %s", name, c, got, text)
 			}
 		}
@@ -108,7 +108,7 @@ func TestMaskedSaysHow(t *testing.T) {
 		"dnsmasq": "as <name unprintable>, all of a client together: only how many there are is known",
 		"unbound": "with ? for odd bytes or & for the last label: fewer are distinct, or they are of another domain than shorter ones",
 	} {
-		got := masked([]*detect.Detection{d}, []reports.Input{{Feed: "dns", Format: format, Rows: 9, Masked: 2}})
+		got := masked([]*detect.Detection{d}, logs.All(), []reports.Input{{Feed: "dns", Format: format, Rows: 9, Masked: 2}})
 		want := "Of 9 queries of feed dns, 2 have names that " + format + " does not write as they were queried, but " + how + "."
 		if len(got) != 1 || got[0].Why != want {
 			t.Errorf("%s: got %+v, want %s", format, got, want)

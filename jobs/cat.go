@@ -121,7 +121,7 @@ func (p *program) inspectCommand() *cobra.Command {
 			for n < len(rest) && rest[n].Name == rest[0].Name {
 				n++
 			}
-			p.printInput(rest[:n])
+			p.printInput(inputs.formats, rest[:n])
 			rest = rest[n:]
 		}
 		return unreadable(folded.inputs)
@@ -130,7 +130,7 @@ func (p *program) inspectCommand() *cobra.Command {
 }
 
 // printInput prints what one log is. tables are its lines of inputs.csv.
-func (p *program) printInput(tables []reports.Input) {
+func (p *program) printInput(formats logs.Formats, tables []reports.Input) {
 	in := &tables[0]
 	fmt.Fprintf(p.stdout, "%s\n", printable(in.Name))
 	switch {
@@ -140,7 +140,7 @@ func (p *program) printInput(tables []reports.Input) {
 		fmt.Fprintf(p.stdout, "  error    %s\n", printable(in.Error))
 	}
 	if in.Format != "" {
-		fmt.Fprintf(p.stdout, "  format   %s: %s\n", in.Format, logs.Named(in.Format).Title)
+		fmt.Fprintf(p.stdout, "  format   %s: %s\n", in.Format, formats.Named(in.Format).Title)
 		fmt.Fprintf(p.stdout, "  records  %d: %d of other kinds, %d skipped\n", in.Records, in.Other, in.Skipped)
 	}
 	for _, k := range in.Kinds {
@@ -168,7 +168,7 @@ func (p *program) printInput(tables []reports.Input) {
 			fmt.Fprintf(p.stdout, "    %-14s %5.1f %%\n", c, 100*float64(t.Known[c])/float64(t.Rows))
 		}
 	}
-	for _, b := range blind(detect.All(), tables) {
+	for _, b := range blind(detect.All(), formats, tables) {
 		fmt.Fprintf(p.stdout, "  blind    %s: no %s. %s\n", b.Detection, b.Column, b.Remedy)
 	}
 }

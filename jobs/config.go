@@ -2,6 +2,8 @@ package jobs
 
 import (
 	"bytes"
+	"cmp"
+	"errors"
 	"fmt"
 	"os"
 	"reflect"
@@ -34,6 +36,7 @@ type Config struct {
 	Backfill      bool          `yaml:"backfill" doc:"build missing baselines from the logs of past days, if they still exist"`
 	Zone          string        `yaml:"zone" doc:"time zone of logs without one, as in Europe/Paris"`
 	Allow         []*Allow      `yaml:"allow" doc:"findings that are known and accepted"`
+	Sources       []string      `yaml:"sources" doc:"files and folders of source files, which describe logs that outflow does not know; see outflow sources"`
 	Rules         []string      `yaml:"rules" doc:"files and folders of Sigma rules to run in addition to those that come with outflow"`
 	Placeholders  Placeholders  `yaml:"placeholders" doc:"the values of %name% in Sigma rules with the modifier expand, by name"`
 	Disable       []string      `yaml:"disable" doc:"detections and rules not to run"`
@@ -45,6 +48,7 @@ type Config struct {
 	RequireInput  bool          `yaml:"require_input" doc:"exit with 4 if no input was found"`
 	FailOn        string        `yaml:"fail_on" doc:"exit with 10 if a finding has this severity or a higher one: info, low, medium, high or critical"`
 
+	formats    logs.Formats // those of outflow, and Sources; nil: those of outflow
 	detections []*detect.Detection
 	rules      ruleSet
 	names      detect.Names
@@ -76,14 +80,56 @@ type Input struct {
 	options logs.Options
 }
 
-// A Mapping is logs.Mapping as the configuration writes it.
+// A Mapping is a logs.Mapping, or a logs.Source, as the configuration writes it. It is a
+// source if it has a container, rows, or a column that says what only sources can.
 type Mapping struct {
-	Table     string                 `yaml:"table"`
-	Columns   map[string]logs.Column `yaml:"columns"`
-	Only      bool                   `yaml:"only"`
-	Delimiter string                 `yaml:"delimiter"`
-	Header    []string               `yaml:"header"`
-	Where     *Where                 `yaml:"where"`
+	logs.Source `yaml:",inline"`
+	Table       string   `yaml:"table"`
+	Only        bool     `yaml:"only"`
+	Delimiter   string   `yaml:"delimiter"`
+	Header      []string `yaml:"header"`
+	Where       *Where   `yaml:"where"`
+}
+
+// source returns the mapping as a format, nil if it is a plain one. name and format are
+// the input's.
+func (m *Mapping) source(name, format string) (*logs.Format, error) {
+	s := m.Source
+	ofSource := s.Container != "" || s.Rows != nil
+	for _, c := range s.Columns {
+		ofSource = ofSource || c.OfSource()
+	}
+	if !ofSource {
+		return nil, nil
+	}
+	s.Name, s.Title = sourceName(cmp.Or(s.Name, name)), cmp.Or(s.Title, "a mapping of the configuration")
+	s.Container = cmp.Or(s.Container, map[string]string{"jsonl": "json"}[format], format)
+	s.Separator = cmp.Or(s.Separator, m.Delimiter)
+	if m.Header != nil && s.Layouts == nil {
+		s.Layouts = []logs.Layout{{Names: m.Header}}
+	}
+	switch {
+	case s.Rows != nil && (m.Table != "" || m.Where != nil):
+		return nil, errors.New("table and where stand in each of rows")
+	case s.Rows == nil:
+		row := logs.SourceRow{Table: m.Table, Columns: s.Columns}
+		s.Columns = nil
+		if m.Where != nil {
+			row.Where = map[string]logs.Condition{m.Where.Column: {Is: logs.TextList{m.Where.Equals}}}
+		}
+		s.Rows = []logs.SourceRow{row, {Other: "left out by mapping.where"}}
+	}
+	return s.Format()
+}
+
+// sourceName returns a name that a source can have: lower-case letters, digits and -.
+func sourceName(name string) string {
+	return strings.Map(func(r rune) rune {
+		if r >= 'a' && r <= 'z' || r >= '0' && r <= '9' {
+			return r
+		}
+		return '-'
+	}, strings.ToLower(name))
 }
 
 // A Where keeps only the records whose column equals a value.
@@ -151,6 +197,14 @@ func loadConfig(file string, env func(string) (string, bool), flags map[string]s
 		}
 	}
 	return c, c.check()
+}
+
+// known returns the formats that the run knows.
+func (c *Config) known() logs.Formats {
+	if c.formats == nil {
+		return logs.All()
+	}
+	return c.formats
 }
 
 // seed reports whether the profile is seed: the original rules, untuned.
@@ -347,6 +401,11 @@ func (c *Config) check() error {
 		return loc
 	}
 	c.zone = zone("zone", c.Zone)
+	own, err := loadSources(c.Sources)
+	if err != nil {
+		fault("sources: %v", err)
+	}
+	c.formats = logs.All().With(own)
 	seen := map[string]bool{}
 	for i, in := range c.Inputs {
 		where := fmt.Sprintf("inputs[%d]", i)
@@ -363,8 +422,8 @@ func (c *Config) check() error {
 		}
 		seen[in.Name] = true
 		if in.Format != "" {
-			if in.format = logs.Named(in.Format); in.format == nil {
-				fault("%s: unknown format %q: want one of %s", where, in.Format, strings.Join(formatNames(), ", "))
+			if in.format = c.formats.Named(in.Format); in.format == nil {
+				fault("%s: unknown format %q: want one of %s", where, in.Format, strings.Join(formatNames(c.formats), ", "))
 			}
 		}
 		in.options = logs.Options{LogFormat: in.LogFormat, Zone: c.zone}
@@ -372,11 +431,16 @@ func (c *Config) check() error {
 			in.options.Zone = zone(where, in.Zone)
 		}
 		if in.Mapping != nil {
-			m, err := in.Mapping.resolve()
+			source, err := in.Mapping.source(cmp.Or(in.Name, "mapping"), in.Format)
+			if err == nil && source == nil {
+				in.options.Mapping, err = in.Mapping.resolve()
+			}
 			if err != nil {
 				fault("%s.mapping: %v", where, err)
 			}
-			in.options.Mapping = m
+			if source != nil {
+				in.format, c.formats = source, c.formats.With([]*logs.Format{source})
+			}
 		}
 	}
 	for _, name := range c.Reports {
@@ -421,9 +485,9 @@ func (c *Config) check() error {
 	return nil
 }
 
-func formatNames() []string {
-	names := make([]string, len(logs.All()))
-	for i, f := range logs.All() {
+func formatNames(formats logs.Formats) []string {
+	names := make([]string, len(formats))
+	for i, f := range formats {
 		names[i] = f.Name
 	}
 	return names

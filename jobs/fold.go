@@ -24,6 +24,7 @@ type source struct {
 	feed    string // "": the name of its format
 	object  logs.Object
 	format  *logs.Format // nil: sniffed
+	formats logs.Formats // as what; nil: logs.All
 	options logs.Options
 	etag    string
 }
@@ -283,7 +284,7 @@ func read(ctx context.Context, s *source, buffers *logs.Buffers, check copyCheck
 		r, err := s.object.Open()
 		return &countingReader{r, o.read}, err
 	}
-	options := &logs.ReadOptions{Format: s.format, Options: s.options, Buffers: buffers}
+	options := &logs.ReadOptions{Format: s.format, Formats: s.formats, Options: s.options, Buffers: buffers}
 	options.Options.Want |= o.want.Cols
 	options.Options.WantFields = o.want.Fields
 	shared := map[*logs.Member]*sharedLog{}

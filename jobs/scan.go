@@ -30,6 +30,7 @@ func (p *program) scanCommand() *cobra.Command {
 			return err
 		}
 		inputs.zone, inputs.endpointURL, inputs.region = config.Zone, config.S3.EndpointURL, config.S3.Region
+		inputs.sources = config.Sources
 		sources, total, err := p.find(&inputs, args)
 		if err != nil {
 			return err

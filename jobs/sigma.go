@@ -103,7 +103,7 @@ func ruleBlind(c *Config, inputs []reports.Input, seen fieldSet) []reports.Blind
 	if !c.runsRules() {
 		return out
 	}
-	read := readOf(inputs, columnar.Origin{})
+	read := readOf(c.known(), inputs, columnar.Origin{})
 	rows := read.rows
 	if len(rows) == 0 {
 		return out // the report says itself that nothing was read
@@ -113,7 +113,7 @@ func ruleBlind(c *Config, inputs []reports.Input, seen fieldSet) []reports.Blind
 		origin := r.Logsource.Origin() // any origin for a correlation
 		read, ok := byOrigin[origin]
 		if !ok {
-			read = readOf(inputs, origin)
+			read = readOf(c.known(), inputs, origin)
 			byOrigin[origin] = read
 		}
 		return read
@@ -216,11 +216,11 @@ type rowsRead struct {
 }
 
 // readOf returns what was read of the logs that fit rules about an origin.
-func readOf(inputs []reports.Input, origin columnar.Origin) rowsRead {
+func readOf(formats logs.Formats, inputs []reports.Input, origin columnar.Origin) rowsRead {
 	read := rowsRead{map[*columnar.Table]int64{}, map[*columnar.Table]columnar.Cols{}}
 	for i := range inputs {
 		in := &inputs[i]
-		t, f := columnar.TableNamed(in.Table), logs.Named(in.Format)
+		t, f := columnar.TableNamed(in.Table), formats.Named(in.Format)
 		if t == nil || f != nil && !f.Fits(origin) {
 			continue
 		}

@@ -6,6 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -22,12 +23,17 @@ type inputFlags struct {
 	format, logFormat, zone string
 	mapping                 string   // file
 	mapped                  []string // FORMAT=PATH
+	sources                 []string // files and folders of source files
+	formats                 logs.Formats
 	endpointURL, region     string
 }
 
 func (f *inputFlags) bind(c *cobra.Command) {
 	c.Flags().StringVarP(&f.format, "format", "f", "", "format of the logs (default: sniffed); see outflow list formats")
 	c.Flags().StringVar(&f.mapping, "mapping", "", "`file` that maps the columns, like an input's mapping in the configuration")
+	if c.Flags().Lookup("sources") == nil {
+		c.Flags().StringSliceVar(&f.sources, "sources", nil, "files and folders of source files, which describe logs that outflow does not know")
+	}
 	c.Flags().StringVar(&f.logFormat, "logformat", "", "Squid's logformat directive, as in squid.conf")
 	if c.Flags().Lookup("zone") == nil {
 		c.Flags().StringVar(&f.zone, "zone", "", "time zone of logs without one, as in Europe/Paris (default UTC)")
@@ -57,26 +63,84 @@ func (f *inputFlags) options() (*logs.Format, logs.Options, error) {
 		if err := yaml.UnmarshalWithOptions(text, &m, yaml.Strict()); err != nil {
 			return nil, o, badConfig("%s: %s", f.mapping, yaml.FormatError(err, false, true))
 		}
-		if o.Mapping, err = m.resolve(); err != nil {
+		source, err := m.source("mapping", f.format)
+		if err == nil && source == nil {
+			o.Mapping, err = m.resolve()
+		}
+		if err != nil {
 			return nil, o, badConfig("%s: %w", f.mapping, err)
 		}
+		if source != nil {
+			f.formats = f.formats.With([]*logs.Format{source})
+			return source, o, nil
+		}
 	}
-	format, err := formatNamed(f.format)
+	format, err := formatNamed(f.formats, f.format)
 	return format, o, err
 }
 
-func formatNamed(name string) (*logs.Format, error) {
+func formatNamed(formats logs.Formats, name string) (*logs.Format, error) {
 	if name == "" {
 		return nil, nil
 	}
-	if f := logs.Named(name); f != nil {
+	if f := formats.Named(name); f != nil {
 		return f, nil
 	}
-	return nil, badConfig("unknown format %q: want one of %s", name, strings.Join(formatNames(), ", "))
+	return nil, badConfig("unknown format %q: want one of %s", name, strings.Join(formatNames(formats), ", "))
+}
+
+// loadSources reads source files; of a folder, those that end in .yaml or .yml.
+func loadSources(paths []string) (formats []*logs.Format, err error) {
+	for _, path := range paths {
+		files := []string{path}
+		if info, err := os.Stat(path); err != nil {
+			return nil, err
+		} else if info.IsDir() {
+			files = nil
+			entries, err := os.ReadDir(path)
+			if err != nil {
+				return nil, err
+			}
+			for _, e := range entries {
+				if ext := filepath.Ext(e.Name()); !e.IsDir() && (ext == ".yaml" || ext == ".yml") {
+					files = append(files, filepath.Join(path, e.Name()))
+				}
+			}
+		}
+		for _, file := range files {
+			f, err := loadSource(file)
+			if err != nil {
+				return nil, err
+			}
+			if logs.Formats(formats).Named(f.Name) != nil {
+				return nil, fmt.Errorf("%s: a source named %q stands in another file too", file, f.Name)
+			}
+			formats = append(formats, f)
+		}
+	}
+	return formats, nil
+}
+
+// loadSource reads a source file.
+func loadSource(file string) (*logs.Format, error) {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	f, err := logs.ParseSource(text)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", file, err)
+	}
+	return f, nil
 }
 
 // find lists the objects that the paths of a command line name, and their total size.
 func (p *program) find(f *inputFlags, paths []string) ([]source, int64, error) {
+	own, err := loadSources(f.sources)
+	if err != nil {
+		return nil, 0, configError{err}
+	}
+	f.formats = logs.All().With(own)
 	format, options, err := f.options()
 	if err != nil {
 		return nil, 0, err
@@ -97,7 +161,7 @@ func (p *program) find(f *inputFlags, paths []string) ([]source, int64, error) {
 			}
 			seen[s.object.Name] = true
 			written := s.options.Written
-			s.format, s.options = format, options
+			s.format, s.formats, s.options = format, f.formats, options
 			s.options.Written = written
 			out = append(out, s)
 		}
@@ -108,7 +172,7 @@ func (p *program) find(f *inputFlags, paths []string) ([]source, int64, error) {
 		if !ok {
 			return nil, 0, badConfig("--input %q: want FORMAT=PATH", pair)
 		}
-		format, err := formatNamed(name)
+		format, err := formatNamed(f.formats, name)
 		if err != nil {
 			return nil, 0, err
 		}

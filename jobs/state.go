@@ -574,7 +574,7 @@ func (p *program) sources(config *Config, first, last detect.Day) ([]source, err
 			return nil, configError{fmt.Errorf("input %s: %w", in.Name, err)}
 		}
 		for _, src := range found {
-			src.feed, src.format = in.Name, in.format
+			src.feed, src.format, src.formats = in.Name, in.format, config.known()
 			written := src.options.Written
 			src.options = in.options
 			src.options.Written = written

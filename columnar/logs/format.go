@@ -72,9 +72,30 @@ type Format struct {
 // All returns the formats in the order in which they are tried on an object of unknown
 // format, and in which help and docs list them: the dialects that are recognised by
 // what no other log has, vendors' logs, and those that hold records of any names.
-func All() []*Format { return all() }
+func All() Formats { return all() }
 
-var all = sync.OnceValue(func() []*Format { return slices.Concat(particular, vendors(), general) })
+var all = sync.OnceValue(func() Formats { return slices.Concat(particular, vendors(), general) })
+
+// Formats are formats in the order in which they are tried on an object.
+type Formats []*Format
+
+// Named returns the format of that name, or nil.
+func (f Formats) Named(name string) *Format {
+	for _, format := range f {
+		if format.Name == name {
+			return format
+		}
+	}
+	return nil
+}
+
+// With returns the formats with sources of the user's: they are tried first, and take the
+// place of those of the same names.
+func (f Formats) With(sources []*Format) Formats {
+	return append(slices.Clone(sources), slices.DeleteFunc(slices.Clone(f), func(have *Format) bool {
+		return Formats(sources).Named(have.Name) != nil
+	})...)
+}
 
 var particular = []*Format{
 	Parquet,
@@ -131,15 +152,8 @@ func (f *Format) Fits(o columnar.Origin) bool {
 	return len(f.Origins) == 0 || slices.ContainsFunc(f.Origins, o.Fits)
 }
 
-// Named returns the format of that name, or nil.
-func Named(name string) *Format {
-	for _, f := range All() {
-		if f.Name == name {
-			return f
-		}
-	}
-	return nil
-}
+// Named returns the format of All of that name, or nil.
+func Named(name string) *Format { return All().Named(name) }
 
 // A Decoder turns the blocks of one object into rows. Each worker has its own.
 type Decoder interface {

@@ -173,3 +173,32 @@ func FuzzParseSource(f *testing.F) {
 		}
 	})
 }
+
+// BenchmarkSources decodes the records of a source's case again and again.
+func BenchmarkSources(b *testing.B) {
+	for _, c := range vendorCases(b) {
+		if !c.sniff {
+			continue
+		}
+		b.Run("source="+c.format.Name, func(b *testing.B) {
+			in := bytes.TrimRight(c.in, "\n")
+			in = append(in, '\n')
+			data := bytes.Repeat(in, 1+(4<<20)/len(in))
+			out := &columnar.Out{Want: ^columnar.Cols(0), Sink: func(*columnar.Batch) {}}
+			d, err := c.format.New(&c.options)
+			if err != nil {
+				b.Fatal(err)
+			}
+			var t Tally
+			b.SetBytes(int64(len(data)))
+			b.ReportAllocs()
+			for b.Loop() {
+				if err := d.Decode(&Block{Data: data, First: 1}, out, &t); err != nil {
+					b.Fatal(err)
+				}
+			}
+			out.Flush()
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(t.Records), "ns/record")
+		})
+	}
+}

@@ -58,7 +58,7 @@ func (r *reader) recognise(head []byte) (recognised, error) {
 	}
 	known := recognised{format: r.Format, head: head}
 	if r.Format == nil {
-		known.format = sniff(head)
+		known.format = r.Formats.sniff(head)
 	}
 	if wrapped, plainly := wrappings(head); len(wrapped) > 0 {
 		told := worth{}
@@ -137,7 +137,7 @@ func (r *reader) lookInside(known recognised, head []byte, told worth, plainly b
 		told = worth{}
 	}
 	for _, n := range inside {
-		f := cmp.Or(r.Format, r.mapped(n.head, sniff(n.head)))
+		f := cmp.Or(r.Format, r.mapped(n.head, r.Formats.sniff(n.head)))
 		if f == nil || f.Split != nil {
 			continue
 		}
@@ -163,7 +163,7 @@ func (r *reader) fits(head []byte) *Format {
 		if len(head) == 0 {
 			break
 		}
-		if f := sniff(head); f != nil && !f.Generic && f.Split == nil {
+		if f := r.Formats.sniff(head); f != nil && !f.Generic && f.Split == nil {
 			return f
 		}
 		_, head = scan.CutLine(head)
@@ -210,8 +210,8 @@ func (r *reader) search(head []byte, depth int) []insideOf {
 }
 
 // sniff returns the first format that recognises head, nil if none does.
-func sniff(head []byte) *Format {
-	for _, f := range All() {
+func (f Formats) sniff(head []byte) *Format {
+	for _, f := range f {
 		if sniffs(f, head) {
 			return f
 		}
