@@ -134,7 +134,7 @@ func (p *program) root() *cobra.Command {
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return configError{fmt.Errorf("%w: see %s --help", err, c.CommandPath())}
 	})
-	root.AddCommand(p.runCommand(), p.scanCommand(), p.backfillCommand(), p.catCommand(), p.inspectCommand(),
+	root.AddCommand(p.runCommand(), p.scanCommand(), p.backfillCommand(), p.catCommand(), p.inspectCommand(), p.sourcesCommand(),
 		p.explainCommand(), p.listCommand(), p.rulesCommand(), p.configCommand(), p.docsCommand(), p.versionCommand())
 	root.CompletionOptions.HiddenDefaultCmd = false
 	p.started(root)

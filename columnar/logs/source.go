@@ -67,7 +67,12 @@ type Source struct {
 	Rows []SourceRow `yaml:"rows"`
 	// Remedies say, by column, how the log can be made to fill it.
 	Remedies map[string]string `yaml:"remedies"`
+
+	text []byte
 }
+
+// Text returns the source file that the source was read from, nil if it was not.
+func (s *Source) Text() []byte { return s.text }
 
 // A Layout names the fields of records that have a given number of them.
 type Layout struct {
@@ -200,6 +205,7 @@ func ParseSource(text []byte) (f *Format, err error) {
 	if err := yaml.UnmarshalWithOptions(text, &s, yaml.Strict()); err != nil {
 		return nil, errors.New(yaml.FormatError(err, false, true))
 	}
+	s.text = text
 	return s.Format()
 }
 
