@@ -46,9 +46,6 @@ is left out of its row, and counted.`,
 	},
 }
 
-// csvDelimiters are tried in this order.
-const csvDelimiters = ",\t;|"
-
 // csvPlan chooses the separator and makes the plan of a header line. Of the
 // separators that give a plan it takes the one that gives most columns.
 func csvPlan(m *Mapping, header []byte) (p *plan, names []string, sep byte, err error) {

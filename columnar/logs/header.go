@@ -10,6 +10,9 @@ import (
 
 // The lines that name the columns of csv and of W3C logs.
 
+// csvDelimiters are tried in this order.
+const csvDelimiters = ",\t;|"
+
 // csvPreamble returns the size of the lines before the header: blank ones, the
 // type that PowerShell's Export-Csv writes, and Excel's declaration of the
 // separator.

@@ -493,7 +493,9 @@ func (d *sourceDecoder) textOf(f *sourceField, i int) (text []byte, inData bool)
 	if f.column.Word > 0 {
 		text = word(f.column.Word, text)
 	}
-	text = partOf(f.part, text)
+	if text = partOf(f.part, text); scan.Unknown(text) {
+		return nil, false
+	}
 	if f.column.Texts != nil {
 		if to, ok := f.column.Texts[string(text)]; ok {
 			d.joined = append(d.joined[:0], to...)
