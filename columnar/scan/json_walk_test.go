@@ -90,8 +90,8 @@ func checkWalk(t *testing.T, b []byte) {
 	checkInner(t, b)
 }
 
-// checkShape checks that a shape reads what a walker reads, for keys that are new
-// to it, keys in the order of the last time, and keys in another order.
+// checkShape checks that a shape reads what a walker reads, for new keys, keys in the
+// order of the object before, and keys in another order.
 func checkShape(t *testing.T, b []byte) {
 	t.Helper()
 	fields := []string{"a", "b", "", "a b"}
@@ -213,9 +213,8 @@ func BenchmarkWalk(b *testing.B) {
 	}
 }
 
-// mutate returns a copy of b with a few changes, of the kinds in which JSON is
-// damaged. It finds in a second what guided fuzzing takes minutes for, which runs a
-// hundred inputs in that time here.
+// mutate returns a copy of b with a few changes that are typical of damaged JSON. Guided
+// fuzzing takes minutes to find what these changes find in a second.
 func mutate(random *rand.Rand, b []byte) []byte {
 	const marks = "{}[]\",:\\ \t\r01-+.eEtfnu\x00\x1f\x7f\xff"
 	b = bytes.Clone(b)
