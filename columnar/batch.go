@@ -26,7 +26,7 @@ type Batch struct {
 	Table  *Table
 	Feed   string
 	Object string
-	// Origin and Lacks are what the source says of itself, see Out.
+	// Origin and Lacks describe the source, see Out.
 	Origin
 	Lacks Cols
 	// First is the number of the first row's record in the object, from 1, and
@@ -103,7 +103,7 @@ var (
 // origin is not known.
 type Origin struct{ Product, Service string }
 
-// Fits reports whether a log of origin o may hold what is said of origin p.
+// Fits reports whether what is meant for logs of origin p may apply to a log of origin o.
 func (o Origin) Fits(p Origin) bool {
 	one := func(a, b string) bool { return a == "" || b == "" || a == b }
 	return one(o.Product, p.Product) && one(o.Service, p.Service)

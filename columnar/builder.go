@@ -133,8 +133,8 @@ func (b *Builder) SetLower(c Col, v []byte) {
 	}
 }
 
-// SetQuery sets the query of a row of the dns table, as it was written but for
-// the root dot, and the domain that goes with it; see Domains.Asked.
+// SetQuery sets the query of a row of the dns table, as it was written but without the
+// root dot, and its domain; see Domains.Asked.
 func (b *Builder) SetQuery(name []byte) {
 	for n := len(name); n > 0 && name[n-1] == '.'; n-- { // one, or what a careless writer adds
 		name = name[:n-1]
@@ -479,8 +479,7 @@ func (b *Builder) flush() {
 			col.dict = newColumnDict(c)
 		}
 		if col.offsets != nil {
-			// A cell may have been set for the row to come: there is none, the
-			// batch ends at a committed row.
+			// No cell of a row to come is set, because the batch ends at a committed row.
 			col.text = col.text[:0]
 		}
 	}

@@ -67,7 +67,7 @@ const (
 	auditMaxOpen = MaxRecord - 64<<10
 )
 
-// An auditKey tells which event a record is of.
+// An auditKey identifies the event to which a record belongs.
 type auditKey struct {
 	node       int // in auditNodes
 	us, serial int64
@@ -306,7 +306,7 @@ func (d *auditd) Decode(b *Block, out *columnar.Out, t *Tally) error {
 	return nil
 }
 
-// others puts rows of the records of an event that rules read, but for those that say
+// others puts rows of the records of an event that rules read, except for those that say
 // what program was started, and returns how many they are.
 func (d *auditd) others(e *auditEvent, out *columnar.Out, t *Tally) (n int) {
 	for i := range e.records {

@@ -147,8 +147,8 @@ func (d *bind) time(line []byte) (us int64, message []byte, ok bool) {
 
 var named = []byte("named")
 
-// bindKind returns what kind of line one is that is no query; message is nil if
-// another program wrote it.
+// bindKind returns the kind of a line that is not a query; message is nil if another
+// program wrote it.
 func bindKind(message []byte) string {
 	switch {
 	case message == nil:
@@ -182,7 +182,8 @@ func (d *bind) parseTime(b []byte) (us int64, ok bool) {
 // bindCategories are those of queries and responses.
 var bindCategories = [...][]byte{[]byte("queries: "), []byte("responses: "), []byte("infoblox-responses: ")}
 
-// A bindQuery is what a line says of a query or, if rcode is not nil, of a response.
+// A bindQuery is what a line says about a query or, if rcode is not nil, about a
+// response.
 type bindQuery struct{ client, name, kind, server, rcode []byte }
 
 // parse parses

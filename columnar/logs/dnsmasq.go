@@ -8,7 +8,7 @@ import (
 	"outflow/columnar/scan"
 )
 
-// Dnsmasq decodes the query log of dnsmasq, and so that of Pi-hole.
+// Dnsmasq decodes the query log of dnsmasq, which is also the log of Pi-hole.
 var Dnsmasq = &Format{
 	Name:    "dnsmasq",
 	Origins: []columnar.Origin{{Product: "dnsmasq"}},

@@ -114,7 +114,7 @@ func (f *Format) Origin() columnar.Origin {
 	return columnar.Origin{}
 }
 
-// Fits reports whether an object of the dialect may hold what is said of an origin.
+// Fits reports whether an object of the dialect may come from an origin.
 func (f *Format) Fits(o columnar.Origin) bool {
 	return len(f.Origins) == 0 || slices.ContainsFunc(f.Origins, o.Fits)
 }
@@ -293,8 +293,8 @@ const (
 	maxKindName = 64
 )
 
-// kind counts n records of a kind. Of too many names those that come first in their
-// order are kept: which they are must not depend on who counted what first.
+// kind counts n records of a kind. If there are too many names, those that come first in
+// their order are kept: which they are must not depend on who counted what first.
 func (t *Tally) kind(name string, n int64) {
 	name = name[:min(len(name), maxKindName)]
 	at, ok := slices.BinarySearchFunc(t.Kinds, name, func(k Kind, name string) int { return strings.Compare(k.Name, name) })

@@ -406,10 +406,10 @@ func (d *jsonLines) time(r *jsonRecord, f *field, text []byte) (us int64, reason
 	return d.set.orOuter(us, reason)
 }
 
-// unwraps reads the event that a record holds, and reports whether it is the record
-// that counts: if it says when or who, unless the mapping finds a time outside of it. A
-// record that counts bytes is no wrapper, nor is one that says who, unless only the event
-// counts bytes: what an application notes as the event may be its client's own words.
+// unwraps reads the event that a record holds, and reports whether it is the record that
+// counts: if it says when or who, unless the mapping finds a time outside of it. A record
+// that counts bytes or names an entity is not a wrapper, unless only the event counts
+// bytes: what an application notes as the event may be its client's own words.
 func (d *jsonLines) unwraps() bool {
 	const bytes = 1<<columnar.BytesOut | 1<<columnar.BytesIn
 	has := columnar.Cols(d.record.has)

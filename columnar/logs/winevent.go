@@ -205,8 +205,8 @@ func (e *winEvent) reset() {
 	e.depth, e.section = 0, winNowhere
 }
 
-// add adds a field, whose value must stay as it is until the event's row is made.
-// Of equal names the first is what rows are made of.
+// add adds a field, whose value must stay as it is until the event's row is made. If
+// names are equal, rows are made from the first one.
 func (e *winEvent) add(system bool, name string, value []byte) {
 	e.fields = append(e.fields, winField{name, value, system})
 	if slot, ok := winSlotOf(system, name); ok && e.slots[slot] == nil {
@@ -214,7 +214,7 @@ func (e *winEvent) add(system bool, name string, value []byte) {
 	}
 }
 
-// An event in XML, be it text or binary, is told by these four, in the order of
+// An event in XML, as text or binary, is described by these four calls, in the order of
 // the document. text comes at most once between two others.
 
 func (e *winEvent) start(name string) {
@@ -350,7 +350,7 @@ func (e *winEvent) origin() columnar.Origin {
 	return ofWindows
 }
 
-// channel returns the log that the event is of, else who wrote it.
+// channel returns the log to which the event belongs, or else its provider.
 func (e *winEvent) channel() []byte {
 	if channel := e.slots[winChannel]; len(channel) > 0 {
 		return channel

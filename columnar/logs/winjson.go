@@ -124,7 +124,7 @@ var winECSNames = map[string]string{
 	"dns.question.name": "QueryName", "dns.answers.data": "QueryResults", "sysmon.dns.status": "QueryStatus",
 }
 
-// winSystemNames are what the sources call what the log says of an event.
+// winSystemNames are the sources' names for what the log says about an event.
 var winSystemNames = map[string]string{
 	"EventID": "EventID", "event_id": "EventID", "eventID": "EventID", "Id": "EventID",
 	"SourceName": providerName, "source_name": providerName, "provider_name": providerName, "providerName": providerName,

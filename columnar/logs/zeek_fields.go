@@ -355,8 +355,8 @@ type zeekKept struct {
 }
 
 // zeekKeptOf returns where a field that rules read stands in the lines of a log: under
-// Zeek's own name or that of Sigma's taxonomy for proxies.
-// _path is the log that the line is of, whether or not the line says so.
+// Zeek's own name or that of Sigma's taxonomy for proxies. _path is the log to which the
+// line belongs, whether or not the line says so.
 func zeekKeptOf(log zeekLog, name string) (k zeekKept, ok bool) {
 	if part, ok := uriPartNamed(name); ok && log == zeekHTTP {
 		return zeekKept{name, zeekURI, part}, true
