@@ -7,7 +7,6 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"testing"
 	"time"
@@ -210,32 +209,6 @@ func addLines(f *testing.F, format *Format) {
 	}
 }
 
-// mutate returns a copy of b with a few changes that are typical of damaged JSON. Guided
-// fuzzing takes minutes to find what these changes find in a second.
-func mutate(random *rand.Rand, b []byte) []byte {
-	const marks = "{}[]\",:\\ \t\r01-+.eEtfnu\x00\x1f\x7f\xff"
-	b = bytes.Clone(b)
-	for range 1 + random.IntN(3) {
-		i := random.IntN(len(b) + 1)
-		j := min(len(b), i+random.IntN(12))
-		switch random.IntN(5) {
-		case 0:
-			b = slices.Delete(b, i, j)
-		case 1:
-			b = slices.Insert(b, i, marks[random.IntN(len(marks))])
-		case 2:
-			b = slices.Insert(b, random.IntN(len(b)+1), bytes.Clone(b[i:j])...)
-		case 3:
-			b = slices.Insert(b, i, bytes.Repeat([]byte{'x'}, random.IntN(130))...)
-		case 4:
-			if i < len(b) {
-				b[i] = marks[random.IntN(len(marks))]
-			}
-		}
-	}
-	return b
-}
-
 func TestMutated(t *testing.T) {
 	random := rand.New(rand.NewPCG(7, 4))
 	rounds := 30
@@ -269,7 +242,7 @@ func TestMutated(t *testing.T) {
 			var b []byte
 			for range 20 {
 				line := f.lines[random.IntN(len(f.lines))]
-				b = append(append(b, bytes.ReplaceAll(mutate(random, line), eol, nil)...), '\n')
+				b = append(append(b, bytes.ReplaceAll(scantest.Mutate(random, line), eol, nil)...), '\n')
 			}
 			f.check(t, b)
 		}

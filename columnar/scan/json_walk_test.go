@@ -213,32 +213,6 @@ func BenchmarkWalk(b *testing.B) {
 	}
 }
 
-// mutate returns a copy of b with a few changes that are typical of damaged JSON. Guided
-// fuzzing takes minutes to find what these changes find in a second.
-func mutate(random *rand.Rand, b []byte) []byte {
-	const marks = "{}[]\",:\\ \t\r01-+.eEtfnu\x00\x1f\x7f\xff"
-	b = bytes.Clone(b)
-	for range 1 + random.IntN(3) {
-		i := random.IntN(len(b) + 1)
-		j := min(len(b), i+random.IntN(12))
-		switch random.IntN(5) {
-		case 0:
-			b = slices.Delete(b, i, j)
-		case 1:
-			b = slices.Insert(b, i, marks[random.IntN(len(marks))])
-		case 2:
-			b = slices.Insert(b, random.IntN(len(b)+1), bytes.Clone(b[i:j])...)
-		case 3:
-			b = slices.Insert(b, i, bytes.Repeat([]byte{'x'}, random.IntN(130))...)
-		case 4:
-			if i < len(b) {
-				b[i] = marks[random.IntN(len(marks))]
-			}
-		}
-	}
-	return b
-}
-
 // Damaged text is read in the same way on any machine and by any other reader.
 func TestMutated(t *testing.T) {
 	random := rand.New(rand.NewPCG(7, uint64(len(walks))))
@@ -249,7 +223,7 @@ func TestMutated(t *testing.T) {
 	}
 	for range rounds {
 		for _, s := range walks {
-			b := mutate(random, []byte(s))
+			b := scantest.Mutate(random, []byte(s))
 			checkWalk(t, b)
 			checkStops(t, b)
 			checkShaper(t, append(b, s...))
