@@ -167,8 +167,8 @@ var (
 // enrichedTag stands before what ENRICHED adds.
 const enrichedTag = 0x1d
 
-// parseAudit parses what all records begin with. A line that is none, of another
-// program perhaps, has no kind, and damaged says whether it should have one.
+// parseAudit parses the beginning that all records have. A line that is not a record,
+// perhaps from another program, has no kind; damaged says whether it should have one.
 func parseAudit(line []byte, nodes *auditNodes) (r auditRecord, damaged bool) {
 	// Other programs' lines may hold anything, so what stands before the type must
 	// be a node or the head of a syslog line.
@@ -249,7 +249,7 @@ type auditEvent struct {
 	records []auditRecord // if rules read any
 }
 
-// what returns the kind of an event that is no row.
+// what returns the kind of an event that is not a row.
 func (e *auditEvent) what() string {
 	if e.exec {
 		return "execve that failed"

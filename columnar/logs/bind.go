@@ -195,7 +195,7 @@ type bindQuery struct{ client, name, kind, server, rcode []byte }
 //
 //	responses: info: client @0x7f841c26d098 192.0.2.1#33151 (example.com): response: example.com IN A NOERROR +E(0)K (192.0.2.53)
 //
-// or that of Infoblox, in which colons and the words before client may be missing:
+// or the form of Infoblox, in which colons and the words before client may be missing:
 //
 //	infoblox-responses: 02-Jan-2006 15:04:05.000 client 192.0.2.1#33151: view 1: UDP: query: example.com IN A response: NOERROR +A example.com. 300 IN A 192.0.2.9;
 //

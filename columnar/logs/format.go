@@ -21,16 +21,15 @@ type Format struct {
 	Doc   string // what is read, how fields become columns, what to know
 	// Tables that the dialect can give rows of.
 	Tables []*columnar.Table
-	// Lacks are the columns that the dialect can never fill, however it is
-	// configured, for the tables in help and docs. What is blind is told by the
-	// rows that were read.
+	// Lacks are the columns that the dialect can never fill, however it is configured,
+	// for the tables in help and docs. The rows that were read decide what is blind.
 	Lacks columnar.Cols
 	// Remedies say what would make the logs fill a column that none of them fills. The
 	// first that is for the column counts. None: nothing would, as far as is known.
 	Remedies []Remedy
-	// Masks says how the dialect writes the DNS names that it does not write as they
-	// were asked, those of Tally.Masked, and what of them is known then. It goes on
-	// from "does not write as they were asked, but". "": it writes all as asked.
+	// Masks says how the dialect writes the DNS names that Tally.Masked counts, and what
+	// is then known about them. It continues a sentence that ends in "does not write as
+	// they were asked, but". "": the dialect writes all names as they were asked.
 	Masks string
 	// Origins are the services that write the dialect. None: any may. Where there are
 	// several, the decoder names each event's.

@@ -60,7 +60,7 @@ type jsonLines struct {
 	tables        [columnar.NumTables]jsonTable
 	lastHas       uint64 // what the last record had, and its table; all at first
 	lastTable     *columnar.Table
-	noTime        string // reasons to skip a record, beside malformedJSON and those of times
+	noTime        string // reasons to skip a record, besides malformedJSON and bad times
 	nothing       string
 	set           setter
 }

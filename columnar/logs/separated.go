@@ -75,7 +75,7 @@ func (d *separated) begin(b *Block, out *columnar.Out) {
 // It reads runs of records column by column, which is several times as fast: one
 // dictionary, and one kind of cell, at a time. A record in which anything is odd ends the
 // run and is read separately, by record, which decides about it. The next run is shorter
-// then, as all that was read behind the odd record was for nothing.
+// then, because what was read after the odd record is thrown away.
 func (d *separated) window(data []byte, line int64, t *Tally) int64 {
 	s := &d.scanner
 	begin := 0 // in s.Pos, of the next record

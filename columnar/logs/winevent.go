@@ -43,11 +43,11 @@ const (
 	timeStamp    = "@timestamp" // of who passed the event on: not so good
 )
 
-// A winEvent is one event of a Windows event log as a list of fields, whatever
-// form it was written in. The fields bear the names that Sigma rules use: what
-// the event says under its own name (Image, CommandLine), what the log says of it
-// under that of the element (EventID, Channel, Computer), an attribute behind that
-// of its element (Provider_Name, Execution_ProcessID).
+// A winEvent is one event of a Windows event log as a list of fields, whatever form it
+// was written in. Fields have the names that Sigma rules use. The event's own fields keep
+// their names (Image, CommandLine). What the log says about the event has the name of the
+// element (EventID, Channel, Computer). An attribute has the name of its element and its
+// own (Provider_Name, Execution_ProcessID).
 type winEvent struct {
 	kindName []byte // of the last event that gave no row
 	fields   []winField
@@ -300,7 +300,8 @@ var (
 	securityWord = []byte("Security")
 )
 
-// kind returns the table of the event; nil: that of what no other table holds.
+// kind returns the table of the event. Nil stands for the table of events that no other
+// table holds.
 func (e *winEvent) kind() *columnar.Table {
 	provider, channel := e.slots[winProvider], e.slots[winChannel]
 	unnamed := len(provider) == 0 && len(channel) == 0

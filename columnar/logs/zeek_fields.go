@@ -221,8 +221,9 @@ func zeekLogOfName(name string) (log string, running bool) {
 	return log, running
 }
 
-// zeekLogOfField returns the log without rows that a field is of, if lines of no other
-// log have it, and "" for all other fields. text is its value, nil if that is not known.
+// zeekLogOfField returns the log without rows to which a field belongs, if lines of no
+// other log have the field. For all other fields it returns "". text is the value, nil if
+// it is not known.
 func zeekLogOfField(name, text []byte) string {
 	switch string(name) {
 	case "percent_lost":
