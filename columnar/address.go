@@ -17,9 +17,9 @@ const addressSize = len("ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff")
 
 // AppendAddress appends the canonical text of an IP address to dst: IPv4 dotted, also
 // where it is written as IPv6 (::ffff:10.0.0.5), else IPv6 in lower case and at its
-// shortest; without outer white space, port (10.0.0.5:51234, [2001:db8::5]:443),
-// brackets or zone (%eth0). A text that is no address is appended as it is. So is IPv4
-// with leading zeros, which some read as octal.
+// shortest; without outer white space, port (10.0.0.5:51234, [2001:db8::5]:443), brackets
+// or zone (%eth0). A text that is not an address is appended unchanged. So is IPv4 with
+// leading zeros, which some read as octal.
 func AppendAddress(dst, text []byte) []byte {
 	a, ok := parseAddress(text)
 	if !ok {

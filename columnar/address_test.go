@@ -15,7 +15,7 @@ func TestAppendAddress(t *testing.T) {
 		"0:0:0:0:0:ffff:0a00:0005": "10.0.0.5", "[::ffff:10.0.0.5]:443": "10.0.0.5", "[10.0.0.5]": "10.0.0.5", " 10.0.0.5\t": "10.0.0.5",
 		"2001:db8::5": "2001:db8::5", "2001:DB8::5": "2001:db8::5", "2001:0db8:0:0:0:0:0:5": "2001:db8::5",
 		"[2001:db8::5]": "2001:db8::5", "[2001:db8::5]:443": "2001:db8::5", "fe80::1%eth0": "fe80::1", "[fe80::1%eth0]:53": "fe80::1",
-		// No addresses, or ones that could be another.
+		// Texts that are not an address, or that could mean several.
 		"": "", "-": "-", "010.0.0.5": "010.0.0.5", "10.0.0": "10.0.0", "167772165": "167772165", "10.0.0.5:": "10.0.0.5:",
 		"10.0.0.5:65536": "10.0.0.5:65536", "10.0.0.5, 10.9.9.9": "10.0.0.5, 10.9.9.9", "pc.corp.example:443": "pc.corp.example:443",
 		"[]": "[]", "[": "[", "[::1": "[::1", "AWS Internal": "AWS Internal", "%eth0": "%eth0", "10.0.0.5%eth0": "10.0.0.5%eth0",
@@ -39,8 +39,8 @@ func notations(a netip.Addr, r *rand.Rand) []string {
 	return append(out, long+"%eth0", fmt.Sprintf("[%s%%7]:%d", a, port))
 }
 
-// TestOneAddressOneCode fails if an address has a code of its own in some notation, by
-// any of the ways in which cells are set, also when the dictionary has grown.
+// If this fails, two notations of an address have two codes. Cells are set in every way,
+// and the dictionary grows meanwhile.
 func TestOneAddressOneCode(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	var want []string // by row

@@ -551,8 +551,8 @@ func TestRegistered(t *testing.T) {
 	}
 }
 
-// If this fails, names that are made up are each a domain of its own, or those of a
-// network's own machines are taken for made up.
+// If this fails, each made-up name is a domain of its own, or the names of a network's
+// own machines count as made up.
 func TestAsked(t *testing.T) {
 	var d Domains
 	b := (&Out{Want: ColSet(Query, Domain), Sink: func(*Batch) {}}).Table(DNS)
@@ -601,7 +601,8 @@ func TestAsked(t *testing.T) {
 	}
 }
 
-// If this fails, a local zone has become a top-level domain of the list, and must go.
+// If this fails, a local zone is now a top-level domain on the public suffix list. Remove
+// it from localZones.
 func TestLocalZones(t *testing.T) {
 	for _, zone := range localZones {
 		if _, icann := publicsuffix.PublicSuffix(zone); icann {
@@ -612,8 +613,8 @@ func TestLocalZones(t *testing.T) {
 
 // A remembered result must not leak from one name to another.
 func TestRegisteredList(t *testing.T) {
-	// Not city: city.kawasaki.jp and six like it are exceptions in the list, and
-	// by themselves belong to kawasaki.jp.
+	// The label city is left out: the list has city.kawasaki.jp and six similar names as
+	// exceptions, which belong to kawasaki.jp.
 	labels := []string{"a", "example", "www", "com", "uk", "co", "org", "jp", "kawasaki", "amazonaws", "s3", "github", "io", "ck", "dev", "internal"}
 	r := rand.New(rand.NewPCG(7, 8))
 	var d Domains
@@ -652,7 +653,7 @@ func BenchmarkDict(b *testing.B) {
 	}
 }
 
-// If this fails, two spellings of a host are two hosts. The slow reading is byte by
+// If this fails, two spellings of a host are two hosts. The expected text is made byte by
 // byte.
 func TestSetLower(t *testing.T) {
 	for c := range 256 {

@@ -144,8 +144,8 @@ func (d *Dict) grow() {
 	}
 }
 
-// The keys of the hash are of this process: who does not know them cannot make
-// texts that meet in one slot. Nothing depends on them but speed.
+// Each process has its own keys for the hash: an attacker who does not know them cannot
+// make texts that meet in one slot. Nothing depends on them but speed.
 var (
 	hashKey0, hashKey1 = rand.Uint64(), rand.Uint64()
 	hashKey2, hashKey3 = rand.Uint64(), rand.Uint64()
@@ -211,5 +211,5 @@ func hash(text []byte) uint64 {
 	return mix(w0^hashKey0, w1^hashKey1^uint64(n)<<56) ^ mix(w2^hashKey2, w3^hashKey3)
 }
 
-// tagOf returns the half of a hash that does not choose the slot, but for a bit.
+// tagOf returns the half of a hash that does not choose the slot, with one bit changed.
 func tagOf(h uint64) uint32 { return uint32(h>>32) | 1 }

@@ -107,7 +107,7 @@ var localZones = append(strings.Fields(LocalZones), "example", "test")
 // top-level domain of the public suffix list or one of the local zones.
 func TopLevelExists(name []byte) bool {
 	label := string(name[bytes.LastIndexByte(name, '.')+1:])
-	// Of bd, np and others the list has only what is below them: *.np.
+	// For bd, np and others, the list has only what is below them: *.np.
 	_, icann := publicsuffix.PublicSuffix("x." + label)
 	return icann || slices.Contains(localZones, label)
 }

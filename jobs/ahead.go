@@ -104,7 +104,7 @@ func ahead(shards []iter.Seq2[*detect.Row, error]) iter.Seq2[*detect.Row, error]
 			working.Go(func() { m.run(rows, stop) })
 			all = append(all, m)
 		}
-		tree := newLoserTree(len(all), func(i, j int) bool {
+		tree := detect.NewLoserTree(len(all), func(i, j int) bool {
 			m, n := all[i], all[j]
 			if m.rows == nil || n.rows == nil {
 				return m.rows != nil
@@ -117,10 +117,10 @@ func ahead(shards []iter.Seq2[*detect.Row, error]) iter.Seq2[*detect.Row, error]
 				yield(nil, m.err)
 				return
 			}
-			tree.play(i)
+			tree.Play(i)
 		}
 		for len(all) > 0 {
-			least := all[tree.winner()]
+			least := all[tree.Winner()]
 			if least.rows == nil || !yield(&least.rows[least.at], nil) {
 				return
 			}
@@ -128,7 +128,7 @@ func ahead(shards []iter.Seq2[*detect.Row, error]) iter.Seq2[*detect.Row, error]
 				yield(nil, least.err)
 				return
 			}
-			tree.play(tree.winner())
+			tree.Play(tree.Winner())
 		}
 	}
 }

@@ -34,8 +34,8 @@ func parquetLog(t *testing.T, rows int) []byte {
 	return b.Bytes()
 }
 
-// If this fails, a damaged log stops a run, costs the logs beside it, or is
-// passed over in silence.
+// If this fails, a damaged log stops a run, costs the logs beside it, or is left out
+// without a message.
 func TestBadInput(t *testing.T) {
 	good := uploads("2026-03-01T10:00 ann 5", "2026-03-01T11:00 ann 6", "2026-03-02T10:00 bob 7")
 	whole := gzipped(t, bytes.Repeat(good[bytes.IndexByte(good, '\n')+1:], 50000))

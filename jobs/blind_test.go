@@ -42,7 +42,7 @@ func TestBlind(t *testing.T) {
 		{"nothing was read", nil, ""},
 	} {
 		var got []string
-		for _, d := range detect.All() { // one at a time: blind joins what has one cause
+		for _, d := range detect.All() { // one at a time, because blind joins blind spots with the same cause
 			for _, b := range blind([]*detect.Detection{d}, logs.All(), c.inputs) {
 				got = append(got, fmt.Sprintf("%s %s %s", d.Name, b.Table, b.Column))
 			}

@@ -88,7 +88,7 @@ func foldCopies(t *testing.T, sources []source, workers int) ([]detect.Row, []re
 	return foldedRows(t, f, aggregates), f.inputs
 }
 
-// sums are what the rows count, whatever object that was read of.
+// sums returns the totals of the rows by key. They do not depend on which copy was read.
 func sums(rows []detect.Row) map[string][3]int64 {
 	out := map[string][3]int64{}
 	for _, r := range rows {
@@ -180,8 +180,8 @@ func TestCopiesAnySubset(t *testing.T) {
 	}
 }
 
-// If this fails, logs that have no more than their beginning in common cost each
-// other's rows, or copies of some kinds count.
+// If this fails, logs with the same beginning and different ends lose rows, or some kinds
+// of copies are counted.
 func TestCopies(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	header := []byte("#fields " + strings.Repeat("of a long header, ", 20) + "\n")
@@ -246,8 +246,8 @@ func TestCopies(t *testing.T) {
 	}
 }
 
-// If this fails, the search for copies opens logs twice that have none, or opens so
-// many that it takes longer than reading them.
+// If this fails, the search for copies opens logs again that have no copy, or opens so
+// many logs that it takes longer than reading them.
 func TestCopiesOpenNothingTwice(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 4))
 	var opened atomic.Int64
@@ -257,14 +257,14 @@ func TestCopiesOpenNothingTwice(t *testing.T) {
 		objects = append(objects, stored{fmt.Sprint(i), append(bytes.Clone(header), randomLog(r, 1+r.IntN(20))...), &opened})
 	}
 	foldCopies(t, sourcesOf(objects...), 2)
-	// The first few that begin alike are compared, until it shows that all do.
+	// Only the first few logs with the same beginning are compared.
 	if n := opened.Load(); n > 200+maxAlike*maxAlike {
 		t.Errorf("200 logs were opened %d times", n)
 	}
 }
 
-// If this fails, logs that go on in a compressed copy are all read anew for each one that
-// does: 150 of them took two and a half minutes.
+// If this fails, each log that continues in a compressed copy makes all of them be read
+// again. With 150 logs that takes minutes.
 func TestCopiesMoveTogether(t *testing.T) {
 	const pairs = 40
 	r := rand.New(rand.NewPCG(5, 6))
@@ -301,8 +301,8 @@ func TestCopiesMoveTogether(t *testing.T) {
 	}
 }
 
-// If this fails, one log in an archive that cannot be decoded hides those behind it, and
-// what the inputs say of it is chance.
+// If this fails, a log that cannot be decoded hides the logs after it in the archive, and
+// its entry among the inputs differs from run to run.
 func TestArchiveGoesOn(t *testing.T) {
 	good := uploads("2026-03-01T10:00 ann 5", "2026-03-01T11:00 ann 6")
 	header, _, _ := bytes.Cut(good, []byte("\n"))
@@ -320,8 +320,8 @@ func TestArchiveGoesOn(t *testing.T) {
 	}
 }
 
-// If this fails, what two inputs see of the same traffic, which is judged apart, is
-// judged once.
+// If this fails, a log that two inputs name counts for one of them only, although each
+// input is judged on its own.
 func TestCopiesOfOtherFeeds(t *testing.T) {
 	body := uploads("2026-03-01T10:00 ann 5", "2026-03-01T11:00 ann 6")
 	a, b := stored{name: "a", body: body}, stored{name: "b", body: body}

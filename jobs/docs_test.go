@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// If this fails, the README's tables are not what the program knows: make docs.
+// If this fails, the README's tables are out of date. Run make docs.
 func TestREADMEIsFresh(t *testing.T) {
 	text, err := os.ReadFile("../README.md")
 	if err != nil {

@@ -110,7 +110,7 @@ func shardsOfRows(n, k int, err error) (want []detect.Row, shards []iter.Seq2[*d
 	}
 	for _, rows := range cut {
 		shards = append(shards, func(yield func(*detect.Row, error) bool) {
-			for _, row := range rows { // each in a place of its own, that goes with the step
+			for _, row := range rows { // each is cleared after its step
 				if !yield(&row, nil) {
 					return
 				}

@@ -10,8 +10,8 @@ import (
 	"testing"
 )
 
-// If this fails, who can write a user name into a log can run code in the
-// browser, the spreadsheet or the terminal of who reads the findings.
+// If this fails, an attacker who can write a user name into a log can run code in the
+// browser, spreadsheet or terminal of a reader of the findings.
 func TestHostileLogs(t *testing.T) {
 	users := []string{
 		"<script>alert(1)</script>",
@@ -42,7 +42,7 @@ func TestHostileLogs(t *testing.T) {
 	if err := os.MkdirAll(filepath.Join(s.dir, "in"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	name = strings.ReplaceAll(name, "/script", "script") // no folder
+	name = strings.ReplaceAll(name, "/script", "script") // a slash would make a folder
 	s.write(name, append(log.Bytes(), "2026-03-20 \x1b[31m,x\n"...))
 	code, stdout, stderr := invoke(t, s.dir, "scan", "in")
 	if code != exitOK {
@@ -90,7 +90,7 @@ func TestHostileLogs(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, bad := range []string{"<script>alert", "<script>x", "<img src=x", "onerror=alert(1)>", "\x1b", "\u202e", "\u009b"} {
-		// What is escaped may stand there: "&lt;img src=x onerror=alert(1)&gt;".
+		// Escaped text is allowed: "&lt;img src=x onerror=alert(1)&gt;".
 		if i := bytes.Index(page, []byte(bad)); i >= 0 {
 			t.Errorf("the page has %q raw: %q", bad, page[max(0, i-60):min(len(page), i+60)])
 		}

@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// writeDNS writes a Zeek log of the domain's names that one client asks for, one
-// every so often from a time on, and returns its folder.
+// writeDNS writes a Zeek log in which one client asks for names of the domain, starting
+// at a time and with a pause after each query. It returns the log's folder.
 func writeDNS(t *testing.T, from time.Time, every time.Duration, n int) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -41,8 +41,9 @@ func writeDNS(t *testing.T, from time.Time, every time.Duration, n int) string {
 	return dir
 }
 
-// If this fails, the hour is not from 70 to 10 minutes before at whole minutes, or two
-// runs judge a query twice or not at all, or an hour over midnight is split.
+// If this fails, the judged hour is not the one from 70 to 10 minutes before the run, in
+// whole minutes; or two runs judge a query twice or not at all; or an hour across
+// midnight is split.
 func TestHourlyWindow(t *testing.T) {
 	first := time.Date(2026, 3, 20, 22, 0, 0, 0, time.UTC)
 	dir := writeDNS(t, first, time.Minute, 240) // up to 01:59

@@ -11,15 +11,15 @@ import (
 	"outflow/stats/detect"
 )
 
-// If this fails, an address or a user is several entities in some dialect, as the log
-// writes it in several ways.
+// If this fails, an address or a user that a log writes in several ways becomes several
+// entities in some dialect.
 func TestOneEntityInEveryDialect(t *testing.T) {
 	users := []string{"mira", "MIRA", "Mira"}
 	addresses := map[string][]string{
 		"192.0.2.77":   {"192.0.2.77", "::ffff:192.0.2.77", "::FFFF:c000:24d", "0:0:0:0:0:ffff:c000:024d"},
 		"2001:db8::77": {"2001:db8::77", "2001:DB8::77", "2001:0db8:0000:0000:0000:0000:0000:0077"},
 	}
-	ported := func(a string) string { // where a dialect takes any text for an address
+	ported := func(a string) string { // for dialects in which the address may be any text
 		if strings.Contains(a, ":") {
 			return "[" + a + "%3]:4711"
 		}
@@ -27,9 +27,9 @@ func TestOneEntityInEveryDialect(t *testing.T) {
 	}
 	for _, d := range []struct {
 		name string
-		any  bool // takes ports, brackets and zones
+		any  bool // an address may have a port, brackets and a zone
 		head string
-		line func(user, ip string) string // one of "" is not said
+		line func(user, ip string) string // "" stands for a user or address that the log lacks
 		user string                       // the name of the user's entity; "" if the dialect has none
 	}{
 		{"csv", true, "time,user,src_ip,operation,bytes_out\n", func(user, ip string) string {

@@ -84,7 +84,7 @@ func (s *site) run(day int, args ...string) string {
 	return stderr
 }
 
-// done returns what the partition of a day says of itself, and its rows.
+// done returns the Done of a day's partition, and its rows.
 func (s *site) done(state string, day int) (store.Done, []detect.Row) {
 	s.t.Helper()
 	at, err := store.Open(s.t.Context(), filepath.Join(s.dir, state), store.Options{})
@@ -202,7 +202,8 @@ func TestLateObjects(t *testing.T) {
 	}
 	s.sameAsFresh(19, 20, 21)
 
-	// The next run has nothing new of the 20th, and knows which objects not to read.
+	// The next run finds nothing new about the 20th, and knows which objects it need not
+	// read.
 	s.run(21)
 	if strings.Contains(s.page(21), lateWarning) {
 		t.Error("run again, the day says once more that logs arrived late")
@@ -351,7 +352,7 @@ func TestStateOfOtherMeaning(t *testing.T) {
 	if _, err := os.Stat(filepath.Join(s.dir, "state/v1/seed_aggregate=user_day/date=2026-03-12/_done.json")); err != nil {
 		t.Errorf("profile seed has no partitions of its own: %v", err)
 	}
-	// Another threshold of one aggregate is nothing to the others.
+	// Another threshold of one aggregate does not affect the other aggregates.
 	if stderr := s.run(20, "--dns-entropy-entropy", "4"); strings.Contains(stderr, "again") {
 		t.Errorf("a threshold that only dns_pair depends on folds history again: %s", stderr)
 	}
@@ -359,7 +360,7 @@ func TestStateOfOtherMeaning(t *testing.T) {
 		t.Errorf("a threshold of DNS names changed user_day: got %+v, want %+v", after, before)
 	}
 
-	// A partition of another meaning is folded again.
+	// A partition that was folded by another version is folded again.
 	s.spoil("user_day", 12)
 	if stderr := s.run(20); !strings.Contains(stderr, "folding 1 day of history in state again: user_day was folded by another version or with other options") {
 		t.Errorf("does not say that a day is folded again: %s", stderr)
@@ -369,7 +370,7 @@ func TestStateOfOtherMeaning(t *testing.T) {
 	}
 }
 
-// spoil gives a partition the mark of another version.
+// spoil makes a partition look as if another version had folded it.
 func (s *site) spoil(aggregate string, day int) {
 	s.t.Helper()
 	name := filepath.Join(s.dir, fmt.Sprintf("state/v1/aggregate=%s/date=2026-03-%02d/_done.json", aggregate, day))
@@ -388,9 +389,9 @@ func (s *site) spoil(aggregate string, day int) {
 	s.write(strings.TrimPrefix(name, s.dir), text)
 }
 
-// If this fails, history that cannot be folded again is left out without a word, is
-// replaced by the few events of it that stand in another day's log, or takes the
-// other aggregates along.
+// If this fails, history that cannot be folded again is left out without a message, is
+// replaced by the few of its events that are in another day's log, or makes the other
+// aggregates fold again.
 func TestHistoryWithoutLogs(t *testing.T) {
 	s := newSite(t, datedURI)
 	s.quiet(20)
@@ -430,7 +431,7 @@ func TestHistoryWithoutLogs(t *testing.T) {
 		}
 	}
 
-	// What was asked for is done.
+	// backfill does what the user asks for, although the logs are incomplete.
 	if code, _, stderr := invoke(t, s.dir, "backfill", "--config", "outflow.yaml", "--from", "2026-03-13", "--to", "2026-03-13"); code != exitOK {
 		t.Fatal(stderr)
 	}
@@ -439,10 +440,10 @@ func TestHistoryWithoutLogs(t *testing.T) {
 	}
 }
 
-// If this fails, a state with one fingerprint for all aggregates, as older programs
-// wrote it, cannot be used, or its unusable partitions are left out without a word.
-// The last of those programs made the state, with three days of an input cloud and of
-// an input dns.
+// If this fails, a state with one fingerprint for all aggregates, as older programs wrote
+// it, cannot be used, or its unusable partitions are left out without a message. The last
+// of those programs made the state, with three days of an input cloud and of an input
+// dns.
 func TestStateOfSharedFingerprint(t *testing.T) {
 	s := newSite(t, datedURI)
 	s.write("outflow.yaml", []byte("inputs:\n  - {name: cloud, uri: 'logs/{yyyy}-{mm}-{dd}/*.csv'}\n  - {name: dns, format: dnsmasq, uri: 'logs/{yyyy}-{mm}-{dd}/dns.log'}\n"))

@@ -15,9 +15,9 @@ import (
 	"testing"
 )
 
-// linesOf returns the records of all files that match, decompressed, without the
-// first header ones of each. Each stands there once: events delivered twice
-// count once only within an object.
+// linesOf decompresses all files that match, and returns the first header records of one
+// of them and all records after the header. Equal records are returned once: events that
+// were delivered twice count once only if they are in the same object.
 func linesOf(t *testing.T, pattern string, header int) (head string, lines []string) {
 	t.Helper()
 	files, err := filepath.Glob(pattern)

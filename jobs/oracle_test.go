@@ -17,9 +17,9 @@ only: true
 columns: {time: when, src_ip: client, query_type: type, query: name}
 `
 
-// dnsCSV is a DNS log of fixtures/oracle as CSV: its fields are separated by
-// runs of blanks, as the cookbook splits them, which no delimiter of csv says.
-// Lines with too few fields are left out, as there.
+// dnsCSV returns a DNS log of fixtures/oracle as CSV. Its fields are separated by runs of
+// blanks, which no delimiter of csv can express. Like the cookbook, it leaves out lines
+// with too few fields.
 func dnsCSV(t *testing.T, log string) []byte {
 	t.Helper()
 	text, err := os.ReadFile(log)
@@ -38,9 +38,9 @@ func dnsCSV(t *testing.T, log string) []byte {
 	return b.Bytes()
 }
 
-// If this fails, the program from logs to findings.csv does not find what
-// pandas finds by the seed's rules, though the detections alone may. The
-// numbers are those of fixtures/oracle/oracle.py.
+// If this fails, the whole program, from logs to findings.csv, does not find what pandas
+// finds with the seed's rules. The detections alone may still find it. The numbers are
+// those of fixtures/oracle/oracle.py.
 func TestOracleScan(t *testing.T) {
 	oracle, err := filepath.Abs("../fixtures/oracle")
 	if err != nil {
@@ -88,7 +88,7 @@ func TestOracleScan(t *testing.T) {
 				{"entropy", dns, "dns_entropy",
 					func(w map[string]string) string { return w["client"] + " for " + w["query"] },
 					func(f map[string]string) string { return f["entity"] + " for " + f["object"] },
-					nil}, // the score is the one of entropy and length that is over: below
+					nil}, // below, as the score is either the entropy or the length
 			} {
 				found := map[string]map[string]string{}
 				for _, f := range c.findings {
@@ -126,7 +126,7 @@ func TestOracleScan(t *testing.T) {
 // lineEnds escapes unprintable characters as findings.csv does.
 var lineEnds = strings.NewReplacer("\n", `\n`, "\t", `\t`)
 
-// unguarded takes the quote away that keeps a spreadsheet from running a cell.
+// unguarded removes the quote that keeps a spreadsheet from running a cell.
 func unguarded(f map[string]string) map[string]string {
 	out := map[string]string{}
 	for column, cell := range f {
@@ -135,7 +135,8 @@ func unguarded(f map[string]string) map[string]string {
 	return out
 }
 
-// same compares two numbers to 1e-9 of the wanted one.
+// same checks that two numbers differ by at most 1e-9, relative to want if that is over
+// 1.
 func same(t *testing.T, what, got, want string) {
 	t.Helper()
 	g, err1 := strconv.ParseFloat(got, 64)

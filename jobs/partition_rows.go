@@ -63,7 +63,7 @@ func merged(partitions []*partition) rowBlocks {
 	}
 	return func(yield func([]detect.Row, error) bool) {
 		cursors := make([]cursor, len(partitions))
-		tree := newLoserTree(len(partitions), func(i, j int) bool {
+		tree := detect.NewLoserTree(len(partitions), func(i, j int) bool {
 			a, b := cursors[i].rows, cursors[j].rows
 			if len(a) == 0 || len(b) == 0 {
 				return len(a) > 0
@@ -80,11 +80,11 @@ func merged(partitions []*partition) rowBlocks {
 				yield(nil, err)
 				return
 			}
-			tree.play(i)
+			tree.Play(i)
 		}
 		var block []detect.Row
 		for len(partitions) > 0 {
-			first := tree.winner()
+			first := tree.Winner()
 			rows := cursors[first].rows
 			n := len(block)
 			if n > 0 && (len(rows) == 0 || n >= blockRows && block[n-1].Key != rows[0].Key) {
@@ -101,42 +101,9 @@ func merged(partitions []*partition) rowBlocks {
 				yield(nil, err)
 				return
 			}
-			tree.play(first)
+			tree.Play(first)
 		}
 	}
-}
-
-// A loserTree merges ordered sequences. It knows the sequence with the least first
-// element, and for each node between it and the leaves, the sequence that lost there.
-// So the next winner takes one comparison for each level.
-type loserTree struct {
-	nodes  []int // [0] is the winner; -1 where no sequence has played
-	before func(i, j int) bool
-}
-
-// newLoserTree returns a tree of n sequences. Each has to play once before there is a
-// winner. before reports whether the first element of i comes before that of j; a
-// sequence that has ended comes last.
-func newLoserTree(n int, before func(i, j int) bool) *loserTree {
-	return &loserTree{slices.Repeat([]int{-1}, n), before}
-}
-
-// winner returns the sequence with the least first element.
-func (l *loserTree) winner() int { return l.nodes[0] }
-
-// play updates the tree after sequence i got another first element. Except for the
-// first time, i must be the winner.
-func (l *loserTree) play(i int) {
-	for node := (i + len(l.nodes)) / 2; node > 0; node /= 2 {
-		switch loser := l.nodes[node]; {
-		case loser < 0:
-			l.nodes[node] = i // waits for its opponent
-			return
-		case l.before(loser, i):
-			l.nodes[node], i = i, loser
-		}
-	}
-	l.nodes[0] = i
 }
 
 // A cursor is at the first of its rows; without rows it is at the end.

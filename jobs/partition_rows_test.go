@@ -81,7 +81,7 @@ func fill(row any, set func(name string, field any)) {
 	}
 }
 
-// full sets each field to a value of its own, and returns how long its texts are.
+// full sets each field to a different value, and returns the total length of the texts.
 func full(t *testing.T, row any) (texts int64) {
 	n := 1000
 	fill(row, func(name string, field any) {
@@ -108,7 +108,7 @@ func full(t *testing.T, row any) (texts int64) {
 			texts += int64(2*len(text) + 4)
 		case *detect.Summary:
 			texts += full(t, f)
-		case *[]detect.Point: // for the report of the day alone
+		case *[]detect.Point: // only for the day's report, so not stored
 		default:
 			t.Fatalf("%s: of a type that the test does not know", name)
 		}
@@ -135,8 +135,8 @@ func keptByState[T any](t *testing.T, row T) T {
 	return got[0]
 }
 
-// If this fails, a measure is lost on its way from the fold to who judges it or
-// explains it, or the memory that it takes is not counted.
+// If this fails, a measure is lost between the fold and the detections or explain, or its
+// memory is not counted.
 func TestRowIsKept(t *testing.T) {
 	var row detect.Row
 	texts := full(t, &row)

@@ -25,8 +25,8 @@ type s3Server struct {
 	gets []string // keys of logs that were opened
 }
 
-// newS3Server also sets the environment, so that neither the developer's own
-// nor an instance role has a say.
+// newS3Server also sets the environment, so that neither the developer's own environment
+// nor an instance role matters.
 func newS3Server(t *testing.T) *s3Server {
 	t.Helper()
 	empty := filepath.Join(t.TempDir(), "empty")

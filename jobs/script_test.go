@@ -49,7 +49,7 @@ func TestScripts(t *testing.T) {
 	})
 }
 
-// made tells whether a test has asked for the samples.
+// made is true once a test has asked for the samples.
 var made bool
 
 // samples makes the sample logs, once for all tests.
@@ -66,8 +66,8 @@ var samples = sync.OnceValues(func() (string, error) {
 	return dir, err
 })
 
-// fixtures returns a folder of the test's own, laid out as the repository's
-// fixtures, so that fixtures/outflow.yaml holds in its parent.
+// fixtures returns a new folder with the layout of the repository's fixtures, so that the
+// paths of fixtures/outflow.yaml are right in its parent.
 func fixtures(t *testing.T) string {
 	t.Helper()
 	made, err := samples()

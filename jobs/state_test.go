@@ -14,8 +14,8 @@ import (
 	"outflow/stats/detect"
 )
 
-// If this fails, a day that cannot be committed is passed over, or takes the days
-// before it along, while days are committed side by side.
+// If this fails, the error of a day that cannot be committed is lost, or the days before
+// it are not committed. Several days are committed at the same time.
 func TestCommitRowsOfManyDays(t *testing.T) {
 	s := newSite(t, datedURI)
 	p := &program{ctx: context.Background(), now: time.Now, env: func(string) (string, bool) { return "", false }, stderr: os.Stderr}

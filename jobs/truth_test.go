@@ -57,7 +57,8 @@ func readCSV(t *testing.T, name string) []map[string]string {
 // maxOthers is how many findings a night may have that were not planted.
 const maxOthers = 3
 
-// If this fails, the product misses exfiltration that was planted, or cries wolf.
+// If this fails, the product misses exfiltration that was planted, or reports too much
+// that was not planted.
 func TestTruth(t *testing.T) {
 	if testing.Short() {
 		t.Skip("runs three weeks of nights")
@@ -136,14 +137,15 @@ func about(f, p map[string]string) bool {
 	return f["entity"] == p["entity"] && (feed == p["feed"] || feed == detect.AllFeeds) && (p["object"] == "" || f["object"] == "" || f["object"] == p["object"] || f["detection"] == "sigma_rule" && inRule(f["object"], p["object"]))
 }
 
-// inRule reports whether what a rule matched in is at a host or is a program.
+// inRule reports whether the object of a rule's finding is the host or program at, or a
+// path on that host.
 func inRule(object, at string) bool {
 	_, what, _ := strings.Cut(object, ": ")
 	return what == at || strings.HasPrefix(what, at+"/")
 }
 
-// If this fails, a re-run of a day does not give the same bytes, or the number
-// of workers shows in the result.
+// If this fails, a re-run of a day does not give the same bytes, or the result depends on
+// the number of workers.
 func TestRunsAreIdentical(t *testing.T) {
 	dir := filepath.Dir(fixtures(t))
 	run := func(name string, more ...string) map[string]string {

@@ -13,14 +13,15 @@ import (
 	"time"
 )
 
-// A lookup is a DNS query as every dialect can tell it: times in whole seconds.
+// A lookup is a DNS query in a form that every dialect can write: its time is in whole
+// seconds.
 type lookup struct {
 	at                   time.Time
 	client, name, rrtype string
 }
 
-// tunnelled returns a day's lookups: those of n clients, and among them a tunnel
-// that asks for names of data under domain.
+// tunnelled returns a day's lookups of n clients and, among them, of a tunnel that sends
+// data in names under domain.
 func tunnelled(client, domain string, queries int) []lookup {
 	r := rand.New(rand.NewPCG(7, 7))
 	day := time.Date(2026, 11, 20, 8, 0, 0, 0, time.UTC)
@@ -42,8 +43,8 @@ func tunnelled(client, domain string, queries int) []lookup {
 	return all
 }
 
-// If this fails, a tunnel whose names the resolver does not write passes unseen, or the
-// report does not say that it could.
+// If this fails, a tunnel whose names the resolver does not write is missed, or the
+// report does not say that one could be missed.
 func TestMaskedTunnel(t *testing.T) {
 	day := time.Date(2026, 11, 20, 8, 0, 0, 0, time.UTC)
 	const dnsmasqLine = "Nov 20 09:00:00 dnsmasq[71]: query[A] www.example.com from 192.0.2.78\n"
@@ -57,7 +58,7 @@ func TestMaskedTunnel(t *testing.T) {
 	for _, c := range []struct {
 		name, object string
 		write        func(b *strings.Builder, at time.Time, i int)
-		sound        string // a query with a name as it was asked
+		sound        string // a query whose name is written in full
 		every        time.Duration
 		found        int
 	}{
@@ -103,8 +104,8 @@ func TestMaskedTunnel(t *testing.T) {
 	}
 }
 
-// dnsDialects write lookups as the servers and sensors log them, with what else
-// they log of each.
+// dnsDialects write lookups as servers and sensors log them, with the other lines that
+// those log about each lookup.
 var dnsDialects = []struct {
 	name, format string
 	head         string
@@ -171,7 +172,7 @@ var dnsDialects = []struct {
 	}},
 }
 
-// If this fails, whether a tunnel is found depends on who logged it.
+// If this fails, whether a tunnel is found depends on the program that logged it.
 func TestTunnelInEveryDialect(t *testing.T) {
 	const client, domain, queries = "192.0.2.77", "exfil.example", 300
 	lookups := tunnelled(client, "t."+domain, queries)
@@ -187,7 +188,7 @@ func TestTunnelInEveryDialect(t *testing.T) {
 			if err := os.WriteFile(file, []byte(log.String()), 0o644); err != nil {
 				t.Fatal(err)
 			}
-			// Logs without a year get it from here.
+			// The file's time gives the year of logs that have none.
 			written := time.Date(2026, 11, 20, 23, 0, 0, 0, time.UTC)
 			if err := os.Chtimes(file, written, written); err != nil {
 				t.Fatal(err)

@@ -390,8 +390,8 @@ func TestIncomplete(t *testing.T) {
 		{[]Input{in("a", Damaged, 5), in("a", Damaged, 9), in("b", Read, 1)}, "INCOMPLETE: 1 of 2 objects was not fully read (1 damaged)."},
 		{[]Input{in("a", Malformed, 5), in("b", Unnamed, 0)},
 			"INCOMPLETE: 2 of 2 objects were not fully read (1 mostly malformed, 1 without a known record type)."},
-		// One feed reads an object that another cannot: for that one it is still
-		// not read.
+		// One feed reads an object that another cannot: for the other one, it still
+		// counts as not read.
 		{[]Input{in("a", Read, 5), in("a", Unknown, 0)}, "INCOMPLETE: 1 of 1 object was not fully read (1 of unrecognised format)."},
 	} {
 		if got := Incomplete(c.inputs); got != c.want {
@@ -500,7 +500,7 @@ func TestAllowEntry(t *testing.T) {
 	f := dnsFinding("fd00::17", `a": "b`, detect.High)
 	const rest = "cidr: \"fd00::17/128\"\n  domain: \"a\\\": \\\"b\"\n" +
 		"  reason: \"\"  # required: why this is expected, and who agreed\n  expires: 2027-02-18\n"
-	if got, want := AllowEntry(&f), "- "+rest; got != want { // an entry for one would leave the finding to the others
+	if got, want := AllowEntry(&f), "- "+rest; got != want { // an entry for one detection would not suppress the finding of the others
 		t.Errorf("of several detections: got %s, want %s", got, want)
 	}
 	f.Also = nil
@@ -598,7 +598,8 @@ func luminance(t *testing.T, hex string) float64 {
 	return .2126*channel(16) + .7152*channel(8) + .0722*channel(0)
 }
 
-// If this fails, readers get a wall of text, and all of it as how to investigate.
+// If this fails, a detection's doc is one long paragraph, and all of it is shown as
+// advice on how to investigate.
 func TestQuestions(t *testing.T) {
 	const doc = "Queries of a source.\n\nWhat it sees: many\nof them.\nWhy that means exfiltration: data\nmust go somewhere.\nHow to investigate: the names;\nwho asks.\n"
 	want := []string{"Queries of a source.", "What it sees: many of them.", "Why that means exfiltration: data must go somewhere.", "How to investigate: the names; who asks."}

@@ -199,8 +199,8 @@ func sampleReport() *Report {
 	return r
 }
 
-// sampleDestinations are more than cloud_uploads.csv has. The smallest has a name
-// that a log made up.
+// sampleDestinations are more than cloud_uploads.csv shows. The smallest has a hostile
+// name.
 func sampleDestinations() (rows []detect.Row) {
 	add := func(feed, entity, object string, out, known int64) {
 		rows = append(rows, detect.Row{Day: sampleDay, Key: detect.Key{Feed: feed, EntityType: "user", Entity: entity, Object: object},
@@ -210,7 +210,7 @@ func sampleDestinations() (rows []detect.Row) {
 	add("squid", "alice.hartmann", "content.dropboxapi.com", 4_100_000_000, 3)
 	add("squid", "alice.hartmann", "evil.s3.eu-west-1.amazonaws.com", 77_000_000, 3)
 	add("squid", "bob", "content.dropboxapi.com", 402_000_000, 3)
-	add("squid", "carol", "content.dropboxapi.com", 0, 0) // nobody knows how much
+	add("squid", "carol", "content.dropboxapi.com", 0, 0) // the amount is not known
 	for i, name := range hostile {
 		add(name, name, name, 90e6, 3)
 		add("squid", fmt.Sprint("user", i), "upload.box.com", int64(i)*1e6, 3)

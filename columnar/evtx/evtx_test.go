@@ -351,7 +351,7 @@ func TestDamage(t *testing.T) {
 			without(102), []string{"chunk does not match its checksum", "damaged record"}, 0},
 		{"the mark of two records", func(f []byte) []byte {
 			f[record(f, first, 1)] = 0
-			f[record(f, first, 2)-5] = 0xff // and what could be its neighbour
+			f[record(f, first, 2)-5] = 0xff // also where a search could find the mark
 			f[record(f, first, 2)] = 0
 			return f
 		}, without(102, 103), []string{"chunk does not match its checksum", "damaged record"}, 1},
@@ -766,8 +766,8 @@ func exported(t *testing.T, name string) map[string][]string {
 	}
 }
 
-// normal returns lines with values that can be written in several ways written in
-// one.
+// normal rewrites the values that can be written in several ways, so that equal values
+// are equal texts.
 func normal(lines []string) []string {
 	var out []string
 	for _, line := range lines {

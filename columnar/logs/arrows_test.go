@@ -9,13 +9,13 @@ import (
 	"testing"
 )
 
-// knowDialects are the files that are no dialect's and yet use what dialects declare:
-// they list or open formats, or write one.
+// knowDialects are files that belong to no dialect but may use the declarations of all.
+// They list formats, open them, or write one.
 var knowDialects = map[string]bool{"format.go": true, "read.go": true, "write.go": true}
 
-// If this fails, a dialect leans on another: who changes one breaks the other. A
-// dialect has the file that declares its Format, zeek.go, and those named after
-// it, zeek_rows.go.
+// If this fails, a dialect depends on another one, so a change of one can break the
+// other. The files of a dialect are the one that declares its Format, such as zeek.go,
+// and those named after it, such as zeek_rows.go.
 func TestDialectsStandAlone(t *testing.T) {
 	names, err := filepath.Glob("*.go")
 	if err != nil {
@@ -28,7 +28,7 @@ func TestDialectsStandAlone(t *testing.T) {
 		if strings.HasSuffix(name, "_test.go") {
 			continue
 		}
-		// The parser's own resolution tells what a file takes from elsewhere.
+		// The parser lists the names that a file uses and does not declare.
 		file, err := parser.ParseFile(fset, name, nil, 0)
 		if err != nil {
 			t.Fatal(err)
@@ -49,7 +49,7 @@ func TestDialectsStandAlone(t *testing.T) {
 		}
 		return ""
 	}
-	declared := map[string]string{} // by name: the file
+	declared := map[string]string{} // the file that declares each name
 	for name, file := range files {
 		for _, decl := range file.Decls {
 			switch decl := decl.(type) {

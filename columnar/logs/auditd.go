@@ -67,7 +67,7 @@ const (
 	auditMaxOpen = MaxRecord - 64<<10
 )
 
-// An auditKey tells which event a record is of.
+// An auditKey identifies the event to which a record belongs.
 type auditKey struct {
 	node       int // in auditNodes
 	us, serial int64
@@ -167,8 +167,8 @@ var (
 // enrichedTag stands before what ENRICHED adds.
 const enrichedTag = 0x1d
 
-// parseAudit parses what all records begin with. A line that is none, of another
-// program perhaps, has no kind, and damaged says whether it should have one.
+// parseAudit parses the beginning that all records have. A line that is not a record,
+// perhaps from another program, has no kind; damaged says whether it should have one.
 func parseAudit(line []byte, nodes *auditNodes) (r auditRecord, damaged bool) {
 	// Other programs' lines may hold anything, so what stands before the type must
 	// be a node or the head of a syslog line.
@@ -249,7 +249,7 @@ type auditEvent struct {
 	records []auditRecord // if rules read any
 }
 
-// what returns the kind of an event that is no row.
+// what returns the kind of an event that is not a row.
 func (e *auditEvent) what() string {
 	if e.exec {
 		return "execve that failed"
@@ -306,7 +306,7 @@ func (d *auditd) Decode(b *Block, out *columnar.Out, t *Tally) error {
 	return nil
 }
 
-// others puts rows of the records of an event that rules read, but for those that say
+// others puts rows of the records of an event that rules read, except for those that say
 // what program was started, and returns how many they are.
 func (d *auditd) others(e *auditEvent, out *columnar.Out, t *Tally) (n int) {
 	for i := range e.records {

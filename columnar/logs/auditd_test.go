@@ -11,8 +11,8 @@ import (
 	"outflow/columnar"
 )
 
-// randomAudit returns an audit log whose events are written at the same time, and
-// what is to be read of it.
+// randomAudit returns an audit log whose events are written at the same time, and the
+// rows expected of it.
 func randomAudit(r *rand.Rand, events int) ([]byte, *slowLog) {
 	type event struct {
 		records []string
@@ -46,7 +46,7 @@ func randomAudit(r *rand.Rand, events int) ([]byte, *slowLog) {
 		e.cells[columnar.User] = "ann"
 		e.cells[columnar.Time] = micros(time.UnixMicro(us))
 		e.records = append(e.records, fmt.Sprintf("type=SYSCALL %s success=yes pid=%d auid=1 uid=0 exe=\"/bin/x\"\x1dAUID=\"ann\"", stamp, serial))
-		for len(fields) > 0 { // in records of their own
+		for len(fields) > 0 { // spread over several records
 			n := 1 + r.IntN(len(fields))
 			e.records = append(e.records, "type=EXECVE "+stamp+" argc=9 "+strings.Join(fields[:n], " "))
 			fields = fields[n:]

@@ -147,8 +147,8 @@ func (d *bind) time(line []byte) (us int64, message []byte, ok bool) {
 
 var named = []byte("named")
 
-// bindKind returns what kind of line one is that is no query; message is nil if
-// another program wrote it.
+// bindKind returns the kind of a line that is not a query; message is nil if another
+// program wrote it.
 func bindKind(message []byte) string {
 	switch {
 	case message == nil:
@@ -182,7 +182,8 @@ func (d *bind) parseTime(b []byte) (us int64, ok bool) {
 // bindCategories are those of queries and responses.
 var bindCategories = [...][]byte{[]byte("queries: "), []byte("responses: "), []byte("infoblox-responses: ")}
 
-// A bindQuery is what a line says of a query or, if rcode is not nil, of a response.
+// A bindQuery is what a line says about a query or, if rcode is not nil, about a
+// response.
 type bindQuery struct{ client, name, kind, server, rcode []byte }
 
 // parse parses
@@ -194,7 +195,7 @@ type bindQuery struct{ client, name, kind, server, rcode []byte }
 //
 //	responses: info: client @0x7f841c26d098 192.0.2.1#33151 (example.com): response: example.com IN A NOERROR +E(0)K (192.0.2.53)
 //
-// or that of Infoblox, in which colons and the words before client may be missing:
+// or the form of Infoblox, in which colons and the words before client may be missing:
 //
 //	infoblox-responses: 02-Jan-2006 15:04:05.000 client 192.0.2.1#33151: view 1: UDP: query: example.com IN A response: NOERROR +A example.com. 300 IN A 192.0.2.9;
 //

@@ -53,6 +53,5 @@ func setCount(b *columnar.Builder, c columnar.Col, n int64) {
 // leftOut is the kind of records that the condition of a mapping does not hold for.
 const leftOut = "left out by mapping.where"
 
-// malformedJSON is the reason to skip a line that is no JSON object, or a part of
-// one.
+// malformedJSON is the reason to skip a line that is not a JSON object, or a part of one.
 const malformedJSON = "malformed JSON object"

@@ -154,8 +154,8 @@ func (d *cloudTrail) Decode(b *Block, out *columnar.Out, t *Tally) error {
 	return nil
 }
 
-// line sets the cells of an event. If it is no row, reason says why it is
-// malformed, or d.other names its kind.
+// line sets the cells of an event. If it is not a row, reason says why it is malformed,
+// or d.other names its kind.
 func (d *cloudTrail) line(line []byte, b recordRow) (row bool, reason string) {
 	d.scratch = d.scratch[:0]
 	has, _, ok := d.event.Read(line, d.values[:])

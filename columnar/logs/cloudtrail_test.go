@@ -155,7 +155,7 @@ func TestCloudTrailSlow(t *testing.T) {
 	checkSlow(t, CloudTrail, slowCloudTrail, jsonLinesOf(t, CloudTrail))
 }
 
-// FuzzCloudTrail holds the decoder to an obvious one on encoding/json.
+// FuzzCloudTrail compares the decoder with a simple one that uses encoding/json.
 func FuzzCloudTrail(f *testing.F) {
 	addLines(f, CloudTrail)
 	f.Fuzz(func(t *testing.T, in []byte) { checkSlow(t, CloudTrail, slowCloudTrail, in) })

@@ -88,7 +88,7 @@ func (c *counter) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// seal says of m what c has counted, which is all that the member holds.
+// seal stores in m what c has counted. The whole member must have been read.
 func (c *counter) seal(m *Member) { m.Length, m.Tail = c.n, sha256.Sum256(c.tail) }
 
 // sealStored is seal of an object of a format with Split.

@@ -10,8 +10,8 @@ import (
 	"testing"
 )
 
-// If this fails, copies of a log are not known by what is in them: it depends on how
-// they are packed or read.
+// If this fails, copies of a log are not recognised by their content if they are
+// compressed or read in another way.
 func TestContent(t *testing.T) {
 	text := []byte("time,user,bytes_out\n" + strings.Repeat("2026-03-01T10:00:00Z,ann,5\n", 3000))
 	pack := func(body []byte) []byte {
@@ -82,8 +82,8 @@ func TestContent(t *testing.T) {
 	}
 }
 
-// If this fails, a log that changes while it is looked at stops a run, or is taken
-// for another.
+// If this fails, a log that changes while it is compared stops a run, or counts as a copy
+// of another.
 func TestBytesOfNothing(t *testing.T) {
 	for _, body := range []string{"", "\x1f\x8b", "\x1f\x8b\x08\x00broken"} {
 		o := &Object{Name: "log", Open: func() (io.ReadCloser, error) { return io.NopCloser(strings.NewReader(body)), nil }}

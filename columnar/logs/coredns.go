@@ -122,9 +122,9 @@ func (d *coreDNS) unwrap(line []byte) (stamp, message []byte) {
 	return line[:at], line[at:]
 }
 
-// coreWrote reports whether what stands before a message is of CoreDNS: nothing,
-// a time, "TIME stdout F " of CRI, or of syslog with that program. Within what
-// another program says there would be more.
+// coreWrote reports whether CoreDNS wrote the text before a message: nothing, a time,
+// "TIME stdout F " of CRI, or a header of syslog with that program. If another program
+// quotes CoreDNS, there is more text before.
 func coreWrote(before []byte) bool {
 	spaces := bytes.Count(before, []byte(" "))
 	if tag, isTag := bytes.CutSuffix(before, []byte(": ")); isTag {
@@ -134,8 +134,7 @@ func coreWrote(before []byte) bool {
 	return spaces <= 2 || spaces == 3 && bytes.HasSuffix(before, []byte(" F "))
 }
 
-// A coreQuery is what a line says of a query. name is nil if it says something
-// else.
+// A coreQuery is what a line says about a query. name is nil if it says something else.
 type coreQuery struct{ client, name, kind, rcode []byte }
 
 // parse parses

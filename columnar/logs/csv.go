@@ -110,7 +110,7 @@ func countHeader(preamble []byte, t *Tally) {
 // A csvDecoder is a separated whose columns a header or the mapping names.
 type csvDecoder struct{ separated }
 
-// open makes the plan from the start of the object, if that is at hand.
+// open makes the plan from the start of the object, if that is available.
 func (d *csvDecoder) open(head []byte) error {
 	if m := d.mapping; m != nil && m.Header != nil {
 		return d.openHeaderless(head)

@@ -43,8 +43,8 @@ func BenchmarkDecodeCSV(b *testing.B) {
 	b.Run("format=csv", func(b *testing.B) { benchDecode(b, CSV, data, want) })
 }
 
-// benchLog returns the start of the log that the environment names, else what
-// made returns.
+// benchLog returns the start of the log that the environment names. Without one, it
+// returns the result of made.
 func benchLog(b *testing.B, env string, made func() []byte) []byte {
 	name := os.Getenv(env)
 	if name == "" {
@@ -135,7 +135,8 @@ func cells(data []byte, sep byte) [][]string {
 	return records
 }
 
-// FuzzCSVCells holds the scanner to encoding/csv where that finds no fault.
+// FuzzCSVCells compares the scanner with encoding/csv, on texts in which that finds no
+// error.
 func FuzzCSVCells(f *testing.F) {
 	f.Add([]byte("a,b\n1,\"x\ny\"\n"), byte(','))
 	f.Add([]byte("\"a\"\"b\",\"\"\r\n\n,\n"), byte(','))
@@ -207,8 +208,7 @@ func TestCSVCellsMatch(t *testing.T) {
 	}
 }
 
-// TestCSVStrayQuotes checks that a quote that RFC 4180 does not allow swallows
-// no other record.
+// If this fails, a quote that RFC 4180 does not allow costs other records.
 func TestCSVStrayQuotes(t *testing.T) {
 	sound := strings.Repeat("2026-01-01T00:00:00Z,amy,1\n", 3000)
 	for _, c := range []struct {

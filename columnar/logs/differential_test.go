@@ -1,8 +1,8 @@
 package logs
 
-// The decoders of CSV, of Zeek's TSV and of Squid read runs of records column by
-// column. Here each is held to a slow reading of the same text, record by record,
-// made of the standard library.
+// The decoders of CSV, of Zeek's TSV and of Squid read runs of records column by column.
+// Here each is compared with a slow reader that takes the same text record by record,
+// with the standard library.
 
 import (
 	"bytes"
@@ -23,9 +23,9 @@ import (
 	"outflow/columnar/scan"
 )
 
-// A slowLog is what a slow reading of a log gives.
+// A slowLog is what a slow reader makes of a log.
 type slowLog struct {
-	rows    []string // the record's number, then column=value of what is known
+	rows    []string // the record's number, then column=value for each known value
 	skipped int64
 }
 
@@ -48,7 +48,7 @@ func slowCell(c columnar.Col, text string) string {
 	return text
 }
 
-// slow returns the result as a slow reading would have it.
+// slow returns the result in the form of a slowLog.
 func (r *result) slow(table *columnar.Table) *slowLog {
 	l := &slowLog{skipped: r.tally.Skipped}
 	t := &r.tables[table.ID]
@@ -62,7 +62,8 @@ func (r *result) slow(table *columnar.Table) *slowLog {
 	return l
 }
 
-// checkLog decodes in as one block and as many, and compares with want.
+// checkLog decodes in as one block, and again as many blocks. It compares both results
+// with want.
 func checkLog(t *testing.T, format *Format, options Options, table *columnar.Table, in []byte, want *slowLog) {
 	t.Helper()
 	for _, size := range []int{wholeBlock, 1 << 16, 777, 64} {
@@ -136,14 +137,13 @@ func slowCSV(in []byte, zone *time.Location) *slowLog {
 		switch {
 		case ok:
 			l.row(line, columnar.API, cells)
-		case len(record) > 1 || record[0] != "": // else blank
+		case len(record) > 1 || record[0] != "": // else the line is blank
 			l.skipped++
 		}
 	}
 }
 
-// randomCSV returns a log for slowCSV. odd is how many cells of a hundred are
-// unlike most.
+// randomCSV returns a log for slowCSV. odd is the percentage of unusual cells.
 func randomCSV(r *rand.Rand, n, odd int) []byte {
 	end := pick(r, "\n", "\r\n")
 	var b strings.Builder
@@ -328,8 +328,7 @@ func TestZeekIsAsSlow(t *testing.T) {
 	}
 }
 
-// slowSquid reads Squid's native format. Lines with spaces in the URL are not
-// for it.
+// slowSquid reads Squid's native format. It cannot read lines with spaces in the URL.
 func slowSquid(in []byte) *slowLog {
 	l := &slowLog{}
 	stamp, upper := regexp.MustCompile(`^\d+\.\d{1,3}$`), regexp.MustCompile(`^[A-Z0-9_-]+$`)
@@ -546,7 +545,7 @@ func FuzzAsSlow(f *testing.F) {
 	})
 }
 
-// Real logs, where there are some.
+// Real logs, if there are any.
 func TestRealLogsAreAsSlow(t *testing.T) {
 	dir := os.Getenv("OUTFLOW_DATA")
 	if dir == "" {

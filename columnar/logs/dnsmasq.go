@@ -8,7 +8,7 @@ import (
 	"outflow/columnar/scan"
 )
 
-// Dnsmasq decodes the query log of dnsmasq, and so that of Pi-hole.
+// Dnsmasq decodes the query log of dnsmasq, which is also the log of Pi-hole.
 var Dnsmasq = &Format{
 	Name:    "dnsmasq",
 	Origins: []columnar.Origin{{Product: "dnsmasq"}},
@@ -135,7 +135,7 @@ func dnsmasqQuery(p []byte) (client, name, kind []byte) {
 	return client, name, kind
 }
 
-// dnsmasqKinds are the first words of what dnsmasq writes about a name, but for
+// dnsmasqKinds are the first words of what dnsmasq writes about a name, except for
 // queries.
 var dnsmasqKinds = [...]string{"forwarded", "reply", "cached", "cached-stale", "config", "validation", "auth", "dnssec-query", "dnssec-retry",
 	"DHCP", "gravity", "exactly", "regex", "special", "Rate-limiting", "nameserver"}

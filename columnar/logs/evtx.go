@@ -94,7 +94,7 @@ func (d *evtxDecoder) Decode(b *Block, out *columnar.Out, t *Tally) error {
 
 var errMissing = errors.New("record is missing from its chunk")
 
-// flatten turns an event into fields; false if it is none.
+// flatten turns an event into fields. It returns false if it is not an event.
 func (d *evtxDecoder) flatten(tokens []evtx.Token) bool {
 	e := &d.event
 	e.reset()

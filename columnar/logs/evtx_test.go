@@ -35,7 +35,7 @@ func wholeChunk(sample []byte) []byte {
 	return c
 }
 
-// If this fails, the events of a binary log do not become rows, or other ones.
+// If this fails, the events of a binary log do not become rows, or become wrong rows.
 func TestEVTX(t *testing.T) {
 	in := evtxSample(t)
 	if got := sniffed(in); got != "evtx" {
@@ -120,7 +120,7 @@ func TestEVTXIsCutAnyhow(t *testing.T) {
 	}
 }
 
-// If this fails, damage is not counted, or takes sound events along.
+// If this fails, damage is not counted, or costs sound events.
 func TestEVTXDamage(t *testing.T) {
 	sample := evtxSample(t)
 	const chunk = evtx.HeaderSize
@@ -164,8 +164,8 @@ func TestEVTXDamage(t *testing.T) {
 	}
 }
 
-// Real logs, where there are some: the same events in binary form and as the XML
-// that another program made of them give the same rows.
+// Real logs, if there are any. The events must give the same rows in binary form and as
+// XML that another program made of them.
 func TestEVTXIsAsXML(t *testing.T) {
 	dir := os.Getenv("OUTFLOW_DATA")
 	if dir == "" {

@@ -21,16 +21,15 @@ type Format struct {
 	Doc   string // what is read, how fields become columns, what to know
 	// Tables that the dialect can give rows of.
 	Tables []*columnar.Table
-	// Lacks are the columns that the dialect can never fill, however it is
-	// configured, for the tables in help and docs. What is blind is told by the
-	// rows that were read.
+	// Lacks are the columns that the dialect can never fill, however it is configured,
+	// for the tables in help and docs. The rows that were read decide what is blind.
 	Lacks columnar.Cols
 	// Remedies say what would make the logs fill a column that none of them fills. The
 	// first that is for the column counts. None: nothing would, as far as is known.
 	Remedies []Remedy
-	// Masks says how the dialect writes the DNS names that it does not write as they
-	// were asked, those of Tally.Masked, and what of them is known then. It goes on
-	// from "does not write as they were asked, but". "": it writes all as asked.
+	// Masks says how the dialect writes the DNS names that Tally.Masked counts, and what
+	// is then known about them. It continues a sentence that ends in "does not write as
+	// they were asked, but". "": the dialect writes all names as they were asked.
 	Masks string
 	// Server says that the log is one of a server of the company's own, see columnar.Out.
 	Server bool
@@ -147,7 +146,7 @@ func (f *Format) Origin() columnar.Origin {
 	return columnar.Origin{}
 }
 
-// Fits reports whether an object of the dialect may hold what is said of an origin.
+// Fits reports whether an object of the dialect may come from an origin.
 func (f *Format) Fits(o columnar.Origin) bool {
 	return len(f.Origins) == 0 || slices.ContainsFunc(f.Origins, o.Fits)
 }
@@ -319,8 +318,8 @@ const (
 	maxKindName = 64
 )
 
-// kind counts n records of a kind. Of too many names those that come first in their
-// order are kept: which they are must not depend on who counted what first.
+// kind counts n records of a kind. If there are too many names, those that come first in
+// their order are kept: which they are must not depend on who counted what first.
 func (t *Tally) kind(name string, n int64) {
 	name = name[:min(len(name), maxKindName)]
 	at, ok := slices.BinarySearchFunc(t.Kinds, name, func(k Kind, name string) int { return strings.Compare(k.Name, name) })

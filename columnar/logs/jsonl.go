@@ -60,7 +60,7 @@ type jsonLines struct {
 	tables        [columnar.NumTables]jsonTable
 	lastHas       uint64 // what the last record had, and its table; all at first
 	lastTable     *columnar.Table
-	noTime        string // reasons to skip a record, beside malformedJSON and those of times
+	noTime        string // reasons to skip a record, besides malformedJSON and bad times
 	nothing       string
 	set           setter
 }
@@ -401,10 +401,10 @@ func (d *jsonLines) time(r *jsonRecord, f *field, text []byte) (us int64, reason
 	return d.set.orOuter(us, reason)
 }
 
-// unwraps reads the event that a record holds, and reports whether it is the record
-// that counts: if it says when or who, unless the mapping finds a time outside of it. A
-// record that counts bytes is no wrapper, nor is one that says who, unless only the event
-// counts bytes: what an application notes as the event may be its client's own words.
+// unwraps reads the event that a record holds, and reports whether it is the record that
+// counts: if it says when or who, unless the mapping finds a time outside of it. A record
+// that counts bytes or names an entity is not a wrapper, unless only the event counts
+// bytes: what an application notes as the event may be its client's own words.
 func (d *jsonLines) unwraps() bool {
 	const bytes = 1<<columnar.BytesOut | 1<<columnar.BytesIn
 	has := columnar.Cols(d.record.has)

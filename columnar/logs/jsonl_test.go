@@ -17,9 +17,9 @@ import (
 	"outflow/columnar/scan/scantest"
 )
 
-// slowNames flattens an object: the texts of its values by path. Of two ways to
-// a path, the one with fewer keys goes first, if its value says something. An empty
-// key leads nowhere.
+// slowNames flattens an object to the texts of its values by path. If several sequences
+// of keys have the same path, the shortest one with a known value counts. Empty keys are
+// ignored.
 func slowNames(v any, prefix string, depth int, texts map[string]string, depths map[string]int) {
 	for key, v := range slowObject(v) {
 		if key == "" {
@@ -33,8 +33,8 @@ func slowNames(v any, prefix string, depth int, texts map[string]string, depths 
 	}
 }
 
-// duplicateKeys reports whether an object has equal keys, or two ways of equal
-// length to a path: which one counts is not said.
+// duplicateKeys reports whether an object has equal keys, or two equally long sequences
+// of keys with the same path. It is not defined which one counts.
 func duplicateKeys(b []byte) bool {
 	seen := map[string]bool{}
 	duplicate := false
@@ -119,7 +119,7 @@ func TestJSONLinesSlow(t *testing.T) {
 	}
 }
 
-// FuzzJSONLines holds the paths to an obvious way to follow them.
+// FuzzJSONLines compares the values found by path with those of a simple search.
 func FuzzJSONLines(f *testing.F) {
 	for _, line := range jsonlLines {
 		f.Add([]byte(line))
@@ -131,8 +131,8 @@ func FuzzJSONLines(f *testing.F) {
 	})
 }
 
-// checkJSONLinesDecode holds the decoder of lines that are wrapped or not to an
-// obvious one.
+// checkJSONLinesDecode compares the decoder with a simple one, with and without a wrapper
+// around the lines.
 func checkJSONLinesDecode(t *testing.T, in []byte) {
 	t.Helper()
 	for line := range bytes.Lines(in) {
@@ -140,8 +140,8 @@ func checkJSONLinesDecode(t *testing.T, in []byte) {
 			return
 		}
 	}
-	// textsOf returns the texts of the names of the mapping: letter case does not matter,
-	// but the exact one goes first.
+	// textsOf returns the texts of the names in the mapping. Letter case does not matter,
+	// but an exact match is preferred.
 	textsOf := func(e map[string]any) map[string]string {
 		all, depths := map[string]string{}, map[string]int{}
 		slowNames(e, "", 0, all, depths)
@@ -200,7 +200,7 @@ func TestJSONLinesDecodeSlow(t *testing.T) {
 	}
 }
 
-// FuzzJSONLinesDecode holds the decoder to an obvious one on encoding/json.
+// FuzzJSONLinesDecode compares the decoder with a simple one that uses encoding/json.
 func FuzzJSONLinesDecode(f *testing.F) {
 	for _, line := range jsonlLines {
 		f.Add([]byte(line + "\n" + `{"event":` + line + `}`))
@@ -228,8 +228,8 @@ func BenchmarkDecodeJSONLines(b *testing.B) {
 	b.Run("format=jsonl", func(b *testing.B) { benchDecode(b, JSONLines, data, want) })
 }
 
-// TestJSONLinesManyFields checks that no field that rules read is lost where there are
-// more than a shape can have.
+// If this fails, a field that rules read is lost in an object with more fields than a
+// shape can have.
 func TestJSONLinesManyFields(t *testing.T) {
 	c := &logCase{format: JSONLines, options: Options{Want: ^columnar.Cols(0)}}
 	line := `"user":"dora"`

@@ -17,7 +17,7 @@ type keptKeys struct {
 // wholeKey is the name of the field that is the whole text of an event.
 var wholeKey = []byte(columnar.Message)
 
-// newKeptKeys returns the way to the fields; nil if there is none.
+// newKeptKeys returns the keys that lead to the fields; nil if there are no fields.
 func newKeptKeys(names []string) *keptKeys {
 	if len(names) == 0 {
 		return nil

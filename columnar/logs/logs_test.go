@@ -250,7 +250,7 @@ func encodeCarets(s string) string {
 	return b.String()
 }
 
-// A result is all that decoding an object gave.
+// A result is everything that decoding an object gives.
 type result struct {
 	fields []string
 	tables [columnar.NumTables]resultTable
@@ -320,9 +320,9 @@ func cell(b *columnar.Batch, c columnar.Col, row int) string {
 // wholeBlock is a block size that no case reaches.
 const wholeBlock = 8 << 20
 
-// read reads in as an object, as blocks of that size, 1 for a block for each
-// record. It sets the Head of the options, which such a small block cannot hold,
-// from whole blocks.
+// read reads in as an object, in blocks of the given size. With size 1, each record has
+// its own block; these are too small for the Head of the options, which is set when whole
+// blocks are read.
 func (c *logCase) read(in []byte, size int) ([]Block, error) {
 	var blocks []Block
 	ro := &ReadOptions{Format: c.format, Options: c.options, Buffers: NewBuffers(1, size), MaxRecord: wholeBlock}
@@ -546,8 +546,8 @@ func (c *logCase) rewrite(t *testing.T, got []txtar.File) {
 	}
 }
 
-// TestCasesCover fails if a format of text lines lacks a case that every format
-// must have. Formats that are binary have tests that make their objects.
+// TestCasesCover fails if a format of text lines lacks a case that every format must
+// have. Binary formats have tests that make their objects.
 func TestCasesCover(t *testing.T) {
 	const long = 2 << 20
 	have := map[*Format]map[string]bool{}
@@ -620,12 +620,12 @@ func TestAll(t *testing.T) {
 	}
 }
 
-// fuzzSize is the longest input that is fuzzed, and its block. Clearing a block
-// of wholeBlock took a third of the time of the seeds.
+// fuzzSize is the length of the longest input that is fuzzed, and of its block. Clearing
+// a block of wholeBlock bytes would take a third of the time of the seeds.
 const fuzzSize = 16 << 10
 
-// FuzzDecode feeds any bytes to the decoder of a case; OUTFLOW_FUZZ=auditd to those
-// of that format alone.
+// FuzzDecode gives any bytes to the decoder of a case. OUTFLOW_FUZZ=auditd limits it to
+// the cases of that format.
 func FuzzDecode(f *testing.F) {
 	cases := map[string]*logCase{}
 	only := os.Getenv("OUTFLOW_FUZZ")
@@ -651,7 +651,7 @@ func FuzzDecode(f *testing.F) {
 		if err := parts.check(); err != nil {
 			t.Error(err)
 		}
-		// A stray quote makes the cuts of a quoted format a matter of taste.
+		// After a stray quote, there is no single right way to cut a quoted format.
 		if d := difference(one, parts); d != "" && parts.err == nil && !c.format.Quoted {
 			t.Errorf("one block and a block for each record differ (-one +cut):\n%s", d)
 		}

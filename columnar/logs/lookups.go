@@ -25,8 +25,8 @@ type lookups struct {
 	time, records                      [lookupRun]int64
 	client, query, kind, server, rcode [lookupRun]columnar.Span
 
-	// text has the queries and types, if they are not in the block as they are to
-	// be read: those of all rows that were added, or of none.
+	// text has the queries and types of all rows that were added. It is empty if the
+	// block has them in the form in which they are read.
 	text []byte
 }
 
@@ -66,8 +66,8 @@ func (l *lookups) addEscaped(b *columnar.Builder, data []byte, row *lookup, name
 	l.add(row, record)
 }
 
-// put puts what was added. The spans are of data, those of queries and types of
-// l.text if anything is there.
+// put puts the rows that were added. Their spans refer to data. Those of queries and
+// types refer to l.text unless it is empty.
 func (l *lookups) put(b *columnar.Builder, data []byte) {
 	n := l.n
 	l.n = 0

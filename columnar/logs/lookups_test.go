@@ -64,8 +64,8 @@ func BenchmarkDecodeServers(b *testing.B) {
 	}
 }
 
-// If this fails, the log of one DNS server is taken for that of another: what each
-// format recognises must be its own cases only.
+// If this fails, the log of one DNS server is taken for that of another. Each format must
+// recognise its own cases only.
 func TestSniffServers(t *testing.T) {
 	servers := []*Format{CoreDNS, Dnsmasq, BIND, Unbound, WinDNS}
 	for _, c := range readCases(t) {

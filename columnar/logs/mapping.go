@@ -85,9 +85,9 @@ func (s Column) names() []string {
 	return append([]string{s.Name}, s.First...)
 }
 
-// wellKnown lists, in order of preference, the names under which sources keep a
-// column: the first that says something in the record at hand counts. Letter case and punctuation do not matter: src_ip is Src-IP and
-// src.ip, and a path of keys is one name.
+// wellKnown lists, in order of preference, the names under which sources keep a column:
+// the first that says something in the record counts. Letter case and punctuation do not
+// matter: src_ip is Src-IP and src.ip, and a path of keys is one name.
 //
 // Names whose direction or meaning depends on who writes are left out on
 // purpose, and want a mapping: bytes, size, bytes_sent and bytes_received (a
@@ -173,7 +173,7 @@ var units = map[string]float64{
 	"": 1, "B": 1, "KB": 1e3, "MB": 1e6, "GB": 1e9, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30,
 }
 
-// Check reports a unit that there is none of.
+// Check returns an error for an unknown unit.
 func (s Column) Check() error {
 	if _, ok := units[s.Unit]; !ok {
 		return fmt.Errorf("unit %q is none of B, KB, MB, GB, KiB, MiB, GiB", s.Unit)

@@ -18,7 +18,8 @@ func TestResolve(t *testing.T) {
 	}{
 		{"timestamp,user,bytes_uploaded", "api: time=timestamp user=user bytes_out=bytes_uploaded"},
 		{"Time,Client IP,Bytes-Downloaded", "api: time=Time src_ip=Client IP bytes_in=Bytes-Downloaded"},
-		// Names that mean the client's direction to some and the server's to others.
+		// Names that some programs use for the client's direction and others for the
+		// server's.
 		{"time,user,bytes,bytes_sent,bytes_received,size,id", "api: time=time user=user"},
 		{"timestamp,user,src_ip,service,action,bytes_uploaded,bytes_downloaded,object",
 			"api: time=timestamp user=user src_ip=src_ip service=service operation=action bytes_out=bytes_uploaded bytes_in=bytes_downloaded resource=object"},
@@ -59,11 +60,11 @@ func describe(p *plan, names []string) string {
 	return got
 }
 
-// TestResolveCanonical checks that what outflow writes, it reads.
+// TestResolveCanonical checks that outflow reads what it writes.
 func TestResolveCanonical(t *testing.T) {
 	for _, table := range columnar.Tables {
 		if table == columnar.Event {
-			continue // it has no column of its own to be told by
+			continue // it has no column by which it could be recognised
 		}
 		var names []string
 		for _, c := range table.Cols {
@@ -76,7 +77,7 @@ func TestResolveCanonical(t *testing.T) {
 		}
 		for _, c := range table.Cols {
 			if c == columnar.Domain || c == columnar.Duration {
-				continue // derived; in no unit that a name could tell
+				continue // Domain is derived, and the name duration does not say its unit
 			}
 			i := slices.IndexFunc(p.fields, func(f field) bool { return f.col == c })
 			if i < 0 || names[p.fields[i].src] != c.String() {
@@ -151,7 +152,7 @@ func TestSetTime(t *testing.T) {
 	for _, c := range []struct {
 		unit, text string
 		zone       *time.Location
-		want       string // RFC 3339, "" if it is no time
+		want       string // RFC 3339, "" if it is not a time
 	}{
 		{"", "2026-01-02T03:04:05Z", oslo, "2026-01-02T03:04:05Z"},
 		{"", "2026-01-02T03:04:05.678Z", nil, "2026-01-02T03:04:05.678Z"},

@@ -112,7 +112,7 @@ func TestNamesAlike(t *testing.T) {
 	}
 }
 
-// countNegative returns how many rows with a time have a first size that is negative.
+// countNegative returns the number of rows with a time whose first size is negative.
 func countNegative(rows []namedRow) (n int) {
 	said := func(s *string) bool { return s != nil && *s != "-" }
 	for _, row := range rows {
@@ -130,8 +130,8 @@ func countNegative(rows []namedRow) (n int) {
 	return n
 }
 
-// TestParquetUnread checks that a column of a kind that is not read is left out and
-// named, and the file read for the rest.
+// TestParquetUnread checks that a column of an unsupported type is left out and named,
+// and that the other columns are read.
 func TestParquetUnread(t *testing.T) {
 	type row struct {
 		Time   int64    `parquet:"time,timestamp(microsecond)"`
@@ -163,7 +163,7 @@ func TestParquetUnread(t *testing.T) {
 	}
 }
 
-// TestParquetLZ4 checks that LZ4_RAW, which says what it is, gives the rows of a file
+// TestParquetLZ4 checks that a file compressed with LZ4_RAW gives the same rows as one
 // that is not compressed.
 func TestParquetLZ4(t *testing.T) {
 	rows := events(5000)

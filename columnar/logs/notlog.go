@@ -47,8 +47,8 @@ var notLogs = []struct {
 	{0, "OTTO\x00", "font"},
 }
 
-// notLog returns a NotLog if what begins with head is plainly no log, whatever
-// format it was said to have; else nil.
+// notLog returns a NotLog if what begins with head is clearly not a log, whatever format
+// it was said to have; else nil.
 func notLog(head []byte) error {
 	for _, n := range notLogs {
 		if len(head) >= n.at && bytes.HasPrefix(head[n.at:], []byte(n.magic)) && !logBehind(head[n.at+len(n.magic)-1:]) {

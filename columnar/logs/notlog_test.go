@@ -19,7 +19,7 @@ func TestNotLog(t *testing.T) {
 	for _, test := range []struct {
 		name   string
 		stored []byte
-		want   string // NotLog; "" if it is not one
+		want   string // NotLog; "" if it may be a log
 	}{
 		{"PDF", []byte("%PDF-1.7\n%\xe2\xe3\n"), "PDF"},
 		{"PNG", []byte("\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR"), "PNG"},
@@ -44,7 +44,7 @@ func TestNotLog(t *testing.T) {
 		{"a packet capture", []byte("\xd4\xc3\xb2\xa1\x02\x00\x04\x00"), ""},
 		{"nothing", nil, ""},
 	} {
-		for _, format := range []*Format{nil, CSV} { // a picture is none, whatever it was said to be
+		for _, format := range []*Format{nil, CSV} { // a picture is not a log, even if a format is given
 			members := Read(object("o", test.stored), &ReadOptions{Format: format}, func(*Member, *Block) error { return nil })
 			var got NotLog
 			if errors.As(members[0].Err, &got); string(got) != test.want {

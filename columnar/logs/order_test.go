@@ -15,7 +15,8 @@ import (
 	"outflow/columnar/scan"
 )
 
-// account renders what decoding objects gave without regard to order.
+// account renders the results of decoding objects as lines. The order of rows does not
+// change them.
 func account(results ...*result) (lines []string) {
 	reasons := map[string]int64{}
 	for _, r := range results {
@@ -42,7 +43,7 @@ func account(results ...*result) (lines []string) {
 	return lines
 }
 
-// anew decodes in as an object of its own.
+// anew decodes in as another object.
 func (c *logCase) anew(in []byte) *result {
 	o := *c
 	o.in, o.options.Head = in, in[:min(len(in), headSize)]
@@ -105,13 +106,13 @@ func shuffledKeys(r *rand.Rand, object []byte) []byte {
 	return slices.Concat([]byte("{"), bytes.Join(members, []byte(",")), []byte("}"))
 }
 
-// TestCSVAnyOrder checks the same of the order of records and columns.
+// TestCSVAnyOrder checks that the order of records and of columns never changes the rows.
 func TestCSVAnyOrder(t *testing.T) {
 	checked := 0
 	for _, c := range readCases(t) {
 		records, err := csv.NewReader(bytes.NewReader(c.in)).ReadAll()
 		if c.format != CSV || c.options.Mapping != nil || err != nil || len(records) < 3 {
-			continue // not even, or with names that only the order tells
+			continue // has rows of several lengths, or columns that only their order identifies
 		}
 		checked++
 		var in bytes.Buffer

@@ -244,7 +244,7 @@ func (d *parquetDecoder) rows(part *parquetPart, first int64, done *int64, b *co
 	return nil
 }
 
-// open makes the columns that are wanted ready, that of a condition among them.
+// open prepares the wanted columns, including the one of a condition.
 func (d *parquetDecoder) open(part *parquetPart, b *columnar.Builder, first int64) {
 	d.columns, d.where, d.unread = d.columns[:0], nil, d.unread[:0]
 	next := func() *parquetColumn { // with the buffers that it has from other row groups

@@ -30,7 +30,7 @@ const (
 	heldIndexes // of texts in the dictionary
 )
 
-// noTime stands for a time that is none.
+// noTime stands for a value that is not a time.
 const noTime = math.MinInt64
 
 // values are values of a column, in the slice that a holding says.

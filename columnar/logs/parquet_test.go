@@ -255,7 +255,7 @@ func TestParquetOddRows(t *testing.T) {
 
 func one[T any](r *rand.Rand, of ...T) T { return of[r.IntN(len(of))] }
 
-// withOdd puts odd after every so many rows.
+// withOdd inserts the row odd after each group of every rows.
 func withOdd[T any](rows []T, every int, odd T) []T {
 	var all []T
 	for part := range slices.Chunk(rows, every) {
@@ -292,7 +292,7 @@ func write[T any](t testing.TB, rows []T, o ...parquet.WriterOption) []byte {
 	return b.Bytes()
 }
 
-// TestParquetTimes reads a time in each way that writers keep one.
+// TestParquetTimes reads a time in each form in which writers store it.
 func TestParquetTimes(t *testing.T) {
 	oslo, err := time.LoadLocation("Europe/Oslo")
 	if err != nil {
@@ -340,7 +340,7 @@ func TestParquetTimes(t *testing.T) {
 		{"text", write(t, []text{{"2026-01-01T00:00:00Z"}, {"2026-01-01 00:00:00"}, {"soon"}, {""}}), "", []string{"2026-01-01T00:00:00Z", "2025-12-31T23:00:00Z"}},
 		// 2,461,042 is the Julian day of 2026-01-01.
 		{"int96", write(t, []int96{{deprecated.Int96{123456000, 0, 2461042}}}), "", []string{"2026-01-01T00:00:00.123456Z"}},
-		// A day so late that its µs, modulo 2^64, are of 2021.
+		// A day so far in the future that its µs, modulo 2^64, are a time in 2021.
 		{"int96 too large", write(t, []int96{{deprecated.Int96{0, 0, 215_963_552}}}), "", nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -415,8 +415,8 @@ func TestParquetNested(t *testing.T) {
 	}
 }
 
-// TestParquetBad checks that bad values are skipped, and files that cannot be
-// read are refused in words.
+// TestParquetBad checks that bad values are skipped, and that the error of an unreadable
+// file says why.
 func TestParquetBad(t *testing.T) {
 	type row struct {
 		Time int64   `parquet:"time,timestamp(millisecond)"`
@@ -459,8 +459,8 @@ func TestParquetBad(t *testing.T) {
 	}
 }
 
-// TestParquetDamage flips bytes all over a file: whatever they are, nothing
-// panics, and each row is accounted for or the row group refused.
+// TestParquetDamage flips bytes all over a file. Nothing may panic, and each row must be
+// accounted for, or its row group refused.
 func TestParquetDamage(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 1))
 	for _, codec := range []compress.Codec{&parquet.Uncompressed, &parquet.Snappy, &parquet.Zstd} {
@@ -488,8 +488,8 @@ func TestParquetDamage(t *testing.T) {
 	}
 }
 
-// TestParquetLatePage checks that a page that is damaged in the middle of a row
-// group costs the rows after it only.
+// TestParquetLatePage checks that a damaged page in the middle of a row group costs only
+// the rows from there on.
 func TestParquetLatePage(t *testing.T) {
 	all := events(5000)
 	file := write(t, all, parquet.PageBufferSize(4000), parquet.Compression(&parquet.Snappy))
@@ -512,7 +512,7 @@ func TestParquetLatePage(t *testing.T) {
 	}
 }
 
-// TestParquetWriter writes the rows of a csv, and reads them again.
+// TestParquetWriter writes the rows of a CSV log as Parquet, and reads them again.
 func TestParquetWriter(t *testing.T) {
 	for _, table := range columnar.Tables {
 		t.Run(table.Name, func(t *testing.T) {

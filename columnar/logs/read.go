@@ -92,11 +92,11 @@ type ReadOptions struct {
 	Content func(*Member, *Content) error
 }
 
-// Read yields the blocks of an object's members in order, decompressed, as
-// UTF-8 and JSON as one record a line. The consumer owns a block until it
-// releases it, unless ReadOptions.Buffers is nil; Read does not return before
-// the blocks of formats with Split are released. An error of yield ends
-// reading, but for ErrSkip, and is the Err of the member being read.
+// Read yields the blocks of an object's members in order, decompressed, as UTF-8 and JSON
+// as one record a line. The consumer owns a block until it releases it, unless
+// ReadOptions.Buffers is nil; Read does not return before the blocks of formats with
+// Split are released. An error of yield ends reading, except for ErrSkip, and is the Err
+// of the member being read.
 //
 // A stream that is cut off or damaged is yielded up to there: then its member
 // has both blocks and an Err.
@@ -134,7 +134,7 @@ type reader struct {
 	stopped bool           // yield returned an error, or no more is wanted
 }
 
-// member adds a member. Of several files of one name, each has its own.
+// member adds a member. If several files have the same name, each is a member of its own.
 func (r *reader) member(name string) *Member {
 	if r.named[name]++; r.named[name] > 1 {
 		name = fmt.Sprintf("%s#%d", name, r.named[name])
@@ -174,7 +174,7 @@ func (r *reader) open(m *Member) error {
 	return r.stream(m, in, stored)
 }
 
-// binary returns the format with Split that an object beginning with head is of.
+// binary returns the format with Split of an object that begins with head.
 func (r *reader) binary(head []byte) *Format {
 	if r.Format != nil {
 		if r.Format.Split != nil {
@@ -436,7 +436,7 @@ func nulBytes(head []byte) (even, odd int) {
 	return even, odd
 }
 
-// lines returns text with one record a line, and what is binary as it is.
+// lines returns text with one record a line. Binary data stays unchanged.
 func lines(in *bufio.Reader) io.Reader {
 	head, _ := in.Peek(headSize)
 	if EVTX.Sniff(head) {

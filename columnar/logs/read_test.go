@@ -24,7 +24,7 @@ import (
 	"outflow/columnar/scan/scantest"
 )
 
-// plain is a format of lines, quoted one whose quotes hide newlines.
+// plain is a format of lines. quoted is one with records in which newlines may be quoted.
 var (
 	plain  = &Format{Name: "plain"}
 	quoted = &Format{Name: "quoted", Quoted: true}
@@ -42,8 +42,8 @@ func object(name string, stored []byte) *Object {
 	}
 }
 
-// A readResult is what reading an object gave, the text of all its blocks
-// joined and checked for being numbered and cut well.
+// A readResult is what reading an object gives. text joins all blocks, after a check that
+// they are numbered and cut correctly.
 type readResult struct {
 	text    string
 	skipped []Reason
@@ -192,8 +192,8 @@ func TestReadRefused(t *testing.T) {
 	}
 }
 
-// What was decompressed before the cut is read; the line that the cut is in
-// must not pass for a whole one.
+// What was decompressed before the cut is read. The line with the cut must not count as a
+// whole one.
 func TestReadTruncated(t *testing.T) {
 	var text strings.Builder
 	for i := range 200_000 {
@@ -307,7 +307,7 @@ func TestReadZip(t *testing.T) {
 	})
 }
 
-// A 64 MiB line costs no more memory than the limit, and only itself.
+// A line of 64 MiB takes no more memory than the limit, and costs no other line.
 func TestReadLongRecord(t *testing.T) {
 	long := strings.Repeat("x", 64<<20)
 	for _, test := range []struct {
@@ -365,7 +365,7 @@ func TestReadQuoted(t *testing.T) {
 	}
 }
 
-// A quote that is never closed costs its own line, not those behind it.
+// A quote that is never closed costs its own line, not the lines after it.
 func TestReadStrayQuote(t *testing.T) {
 	tail := strings.Repeat("a,b\n", 3<<20/4)
 	in := "one,\"stray\n" + tail + tail + tail
@@ -383,7 +383,7 @@ func TestReadStrayQuote(t *testing.T) {
 	})
 }
 
-// The header that a block gets is that of the lines before it.
+// A block gets the last header before its lines.
 func TestReadHeader(t *testing.T) {
 	f := &Format{Name: "headed", Header: func(prev, p []byte) []byte {
 		for line := range bytes.Lines(p) {

@@ -67,7 +67,7 @@ func (p *plan) wanted(b *columnar.Builder) []field {
 	return append(p.wantedColumns(b), p.kept(b.FieldNames())...)
 }
 
-// wantedColumns returns those of the columns that anyone reads.
+// wantedColumns returns the columns that anyone reads.
 func (p *plan) wantedColumns(b *columnar.Builder) (out []field) {
 	for _, f := range p.fields {
 		if f.col == columnar.Time || b.Wants(f.col) || f.read == readQuery && b.Wants(columnar.Domain) {

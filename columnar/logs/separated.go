@@ -73,10 +73,9 @@ func (d *separated) begin(b *Block, out *columnar.Out) {
 // the line behind them.
 //
 // It reads runs of records column by column, which is several times as fast: one
-// dictionary, and one kind of cell, at a time. A record in which anything is odd
-// ends the run and is read for itself, by record, which says what is to become of
-// it. The next run is shorter then, as all that was read behind the odd record was
-// for nothing.
+// dictionary, and one kind of cell, at a time. A record in which anything is odd ends the
+// run and is read separately, by record, which decides about it. The next run is shorter
+// then, because what was read after the odd record is thrown away.
 func (d *separated) window(data []byte, line int64, t *Tally) int64 {
 	s := &d.scanner
 	begin := 0 // in s.Pos, of the next record

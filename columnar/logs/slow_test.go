@@ -7,7 +7,6 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"testing"
 	"time"
@@ -25,14 +24,14 @@ func zeekDNSLine(i int) string {
 		1767225600+i/100, i%100*10000, i, i/250%8, i%250, 1024+i%60000, i%65536, []string{"www", "api", "cdn"}[i%3], i%7, i*i%5000, i%250)
 }
 
-// A slowRow is a row that an obvious decoder on encoding/json wants: the texts
-// of the columns that have a value.
+// A slowRow is a row from a simple decoder that uses encoding/json: the texts of the
+// columns that have a value.
 type slowRow struct {
 	table *columnar.Table
 	cells map[columnar.Col]string
 }
 
-// A slowDecoder gives the rows of a sound JSON object, or says that it is to be
+// A slowDecoder returns the rows of a sound JSON object, or says that the object must be
 // skipped.
 type slowDecoder func(event map[string]any) (rows []slowRow, skip bool)
 
@@ -82,7 +81,7 @@ func checkSlowCase(t *testing.T, c *logCase, slow slowDecoder, in []byte) {
 		t.Fatal(got.err)
 	}
 	got.tally.Reasons, got.tally.Cleared, want.tally.Reasons = nil, nil, nil
-	got.tally.Kinds, got.tally.Unlisted = nil, 0 // what cases say, slow decoders do not
+	got.tally.Kinds, got.tally.Unlisted = nil, 0 // slow decoders do not compute these; cases test them
 	if d := gocmp.Diff(want.tally, got.tally); d != "" {
 		t.Errorf("tally (-slow +got):\n%s", d)
 	}
@@ -98,8 +97,8 @@ func checkSlowCase(t *testing.T, c *logCase, slow slowDecoder, in []byte) {
 	}
 }
 
-// TestJSONReal holds the decoders to the slow ones on the JSON logs of the
-// folder that OUTFLOW_DATA names.
+// TestJSONReal compares the decoders with the slow ones, on the JSON logs in the folder
+// that OUTFLOW_DATA names.
 func TestJSONReal(t *testing.T) {
 	dir := os.Getenv("OUTFLOW_DATA")
 	if dir == "" {
@@ -136,7 +135,7 @@ func TestJSONReal(t *testing.T) {
 	}
 }
 
-// slowText is scan.Value.Text of what encoding/json gives.
+// slowText is scan.Value.Text for a value from encoding/json.
 func slowText(v any) string {
 	switch v := v.(type) {
 	case string:
@@ -174,8 +173,8 @@ func slowObject(v any) map[string]any {
 	return object
 }
 
-// jsonLinesOf returns the lines of the cases of a format, those for a slow
-// decoder: as they are, and each cut and damaged in a few places.
+// jsonLinesOf returns the lines of a format's cases that slow decoders can read. Each
+// follows as it is, and then without one of its bytes, for a few of them.
 func jsonLinesOf(t testing.TB, f *Format) []byte {
 	var out []byte
 	for _, c := range readCases(t) {
@@ -210,33 +209,6 @@ func addLines(f *testing.F, format *Format) {
 	}
 }
 
-// mutate returns a copy of b with a few changes of the kinds that JSON is damaged
-// by. It finds in a second what guided fuzzing, which runs a hundred inputs in
-// that time here, takes minutes for.
-func mutate(random *rand.Rand, b []byte) []byte {
-	const marks = "{}[]\",:\\ \t\r01-+.eEtfnu\x00\x1f\x7f\xff"
-	b = bytes.Clone(b)
-	for range 1 + random.IntN(3) {
-		i := random.IntN(len(b) + 1)
-		j := min(len(b), i+random.IntN(12))
-		switch random.IntN(5) {
-		case 0:
-			b = slices.Delete(b, i, j)
-		case 1:
-			b = slices.Insert(b, i, marks[random.IntN(len(marks))])
-		case 2:
-			b = slices.Insert(b, random.IntN(len(b)+1), bytes.Clone(b[i:j])...)
-		case 3:
-			b = slices.Insert(b, i, bytes.Repeat([]byte{'x'}, random.IntN(130))...)
-		case 4:
-			if i < len(b) {
-				b[i] = marks[random.IntN(len(marks))]
-			}
-		}
-	}
-	return b
-}
-
 func TestMutated(t *testing.T) {
 	random := rand.New(rand.NewPCG(7, 4))
 	rounds := 30
@@ -265,12 +237,12 @@ func TestMutated(t *testing.T) {
 	}
 	for range rounds {
 		for _, f := range formats {
-			// Several lines to a block, so that the keys of one foretell those
-			// of the next.
+			// A block has several lines, because the decoder expects the keys of the line
+			// before.
 			var b []byte
 			for range 20 {
 				line := f.lines[random.IntN(len(f.lines))]
-				b = append(append(b, bytes.ReplaceAll(mutate(random, line), eol, nil)...), '\n')
+				b = append(append(b, bytes.ReplaceAll(scantest.Mutate(random, line), eol, nil)...), '\n')
 			}
 			f.check(t, b)
 		}

@@ -33,7 +33,7 @@ const (
 	numSquidFields
 )
 
-// squidCodes are the format codes that are known. Of several codes for one
+// squidCodes are the format codes that are known. If a layout has several codes for one
 // field, the first in this list is read.
 var squidCodes = []struct {
 	code  string

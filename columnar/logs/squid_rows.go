@@ -10,9 +10,8 @@ import (
 
 // Squid's lines, put as rows column by column.
 
-// squidRun is how many lines are gathered to be put column by column, which
-// keeps one dictionary at a time at hand. More would push them out of the
-// first-level cache.
+// squidRun is how many lines are gathered to be put column by column, which uses one
+// dictionary at a time. More lines would not fit into the first-level cache.
 const squidRun = 256
 
 // A squidKept is a field that rules read beside columns, and where a line has it.

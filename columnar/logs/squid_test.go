@@ -73,9 +73,10 @@ func TestSquidUsual(t *testing.T) {
 	}
 }
 
-// checkUsual reads a line that another follows, with n&2 bytes before it in the
-// window and an end that n&1 chooses, and reports whether it is a usual one. The
-// assembly must do what its twin does, and a usual line must be cut as any other.
+// checkUsual reads a line that is followed by another one, and reports whether it is
+// usual. The window has n&2 bytes before the line, and n&1 selects its line end. The
+// assembly must give the same result as the Go code, and the usual path the same fields
+// as the careful one.
 func checkUsual(t *testing.T, l *squidLayout, next string, text []byte, n int) (usual bool) {
 	t.Helper()
 	data := []byte("x\n" + string(text) + []string{"\n", "\r\n"}[n&1] + next + "\nanother \"line, and usual reads its start")
@@ -88,7 +89,7 @@ func checkUsual(t *testing.T, l *squidLayout, next string, text []byte, n int) (
 	usual = fast.usual(2, scan.LineEnd(data, 2)) && fast.fits()
 	any := squid{layout: l, data: data, window: fast.window, spaces: fast.spaces, quotes: fast.quotes}
 	if at := 2 - begin + len(l.lead); bytes.HasPrefix(data[2:], []byte(l.lead)) {
-		// What the assembly does not find within 32 bytes is left to the careful path.
+		// If the assembly finds no end within 32 bytes, the careful path reads the line.
 		got, want := fast.cut(at), any.cutGo(at)
 		if got != want && !(got < 0 && farApart(line)) || got >= 0 && fast.spans != any.spans {
 			t.Fatalf("%q:\ngot  %x, to %d\nwant %x, to %d", data, fast.spans, got, any.spans, want)
@@ -100,8 +101,8 @@ func checkUsual(t *testing.T, l *squidLayout, next string, text []byte, n int) (
 	return usual
 }
 
-// farApart reports whether a byte that ends a field may be 32 or more behind its
-// start: there is a word as long.
+// farApart reports whether a field may end 32 or more bytes after its start, because a
+// word is that long.
 func farApart(line []byte) bool {
 	return slices.ContainsFunc(bytes.Split(line, []byte(" ")), func(word []byte) bool { return len(word) >= 32 })
 }

@@ -235,7 +235,7 @@ func (d *suricata) dns(b *columnar.Builder, us, record int64) (rows int, reason 
 	return rows, ""
 }
 
-// row gives the row of a query, unless the name is that of the root.
+// row puts the row of a query, unless it asks for the root.
 func (d *suricata) row(b *columnar.Builder, name, rrtype []byte, us, record int64) (rows int) {
 	name = scan.TrimDot(name)
 	if len(name) == 0 {
@@ -296,8 +296,8 @@ func (d *suricata) fields(b *columnar.Builder) {
 	}
 }
 
-// flow returns the time at which the flow ended; that of the event, which comes
-// after a timeout, if it does not say.
+// flow returns the time at which the flow ended. If the event does not say it, that is
+// the event's time, which comes after a timeout.
 func (d *suricata) flow(r recordRow, timestamp int64) (us int64) {
 	us = timestamp
 	if end := d.text(eveEnd); !scan.Unknown(end) {

@@ -117,7 +117,7 @@ func TestSuricataSlow(t *testing.T) {
 	checkSlow(t, Suricata, slowSuricata, jsonLinesOf(t, Suricata))
 }
 
-// FuzzSuricata holds the decoder to an obvious one on encoding/json.
+// FuzzSuricata compares the decoder with a simple one that uses encoding/json.
 func FuzzSuricata(f *testing.F) {
 	addLines(f, Suricata)
 	f.Fuzz(func(t *testing.T, in []byte) { checkSlow(t, Suricata, slowSuricata, in) })

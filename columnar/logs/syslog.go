@@ -16,7 +16,7 @@ import (
 //	Fri Nov 20 20:25:30 2026 daemon.info prog[71]: message               OpenWrt
 //	<30>message                                                          of a firewall
 //
-// each with or without <30> and a host. What is not said is nil.
+// each with or without <30> and a host. What is missing is nil.
 type syslogLine struct {
 	stamp, host, program, pid, message []byte
 }

@@ -8,8 +8,8 @@ import (
 	gocmp "github.com/google/go-cmp/cmp"
 )
 
-// If this fails, a log that makes up kinds of records fills the memory, or which
-// kinds a report names depends on which worker decoded which block.
+// If this fails, a log with ever new kinds of records fills the memory, or the kinds that
+// a report names depend on which worker decoded which block.
 func TestKinds(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(1, 2))
 	var want Tally

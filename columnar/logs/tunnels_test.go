@@ -17,8 +17,8 @@ import (
 	"outflow/columnar"
 )
 
-// If this fails, a decoder loses or invents queries of a real log: of real
-// tunnels through real resolvers, whose queries a capture counted. See
+// If this fails, a decoder loses or invents queries of a real log. The logs are of real
+// tunnels through real resolvers; a packet capture counted their queries. See
 // fixtures/tunnels.
 func TestTunnelsAreWhole(t *testing.T) {
 	const dir = "../../fixtures/tunnels/sessions"
@@ -65,7 +65,7 @@ func TestTunnelsAreWhole(t *testing.T) {
 			of := func(c columnar.Col) []string { return cells[slices.Index(columnar.DNS.Cols, c)] }
 			got := 0
 			for i, query := range of(columnar.Query) {
-				// What dnsmasq and Unbound leave of the names that they cannot write.
+				// dnsmasq and Unbound write names with unprintable bytes in these forms.
 				inside := query == "<name unprintable>" || strings.HasSuffix(query, "&") || strings.HasSuffix(strings.ToLower(query), "."+domain)
 				if of(columnar.SrcIP)[i] == client && inside {
 					got++

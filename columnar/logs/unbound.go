@@ -149,7 +149,7 @@ func (d *unbound) time(line []byte) (us int64, ok bool) {
 	return d.us, true
 }
 
-// An unboundLookup is what a line says of a query or, if rcode is not nil, of a
+// An unboundLookup is what a line says about a query or, if rcode is not nil, about a
 // reply. name is nil if it says something else.
 type unboundLookup struct {
 	client, name, kind, rcode, server []byte
@@ -158,7 +158,7 @@ type unboundLookup struct {
 	starts       bool // the service starts
 }
 
-// unboundLine parses a line but for its time. Behind that stand the process and its
+// unboundLine parses a line without its time. Behind that stand the process and its
 // thread, and then what Unbound says:
 //
 //	[22909:0] query: 192.0.2.1 example.com. A IN

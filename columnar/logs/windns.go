@@ -366,7 +366,7 @@ func isContext(word []byte) bool {
 // reply reports whether a packet is a response to a client.
 func (p *winPacket) reply() bool { return p.whole && p.sent && p.response && p.lookup }
 
-// other returns the kind of a packet that is no query from a client.
+// other returns the kind of a packet that is not a query from a client.
 func (p *winPacket) other() string {
 	switch {
 	case p.response:

@@ -43,11 +43,11 @@ const (
 	timeStamp    = "@timestamp" // of who passed the event on: not so good
 )
 
-// A winEvent is one event of a Windows event log as a list of fields, whatever
-// form it was written in. The fields bear the names that Sigma rules use: what
-// the event says under its own name (Image, CommandLine), what the log says of it
-// under that of the element (EventID, Channel, Computer), an attribute behind that
-// of its element (Provider_Name, Execution_ProcessID).
+// A winEvent is one event of a Windows event log as a list of fields, whatever form it
+// was written in. Fields have the names that Sigma rules use. The event's own fields keep
+// their names (Image, CommandLine). What the log says about the event has the name of the
+// element (EventID, Channel, Computer). An attribute has the name of its element and its
+// own (Provider_Name, Execution_ProcessID).
 type winEvent struct {
 	kindName []byte // of the last event that gave no row
 	fields   []winField
@@ -205,8 +205,8 @@ func (e *winEvent) reset() {
 	e.depth, e.section = 0, winNowhere
 }
 
-// add adds a field, whose value must stay as it is until the event's row is made.
-// Of equal names the first is what rows are made of.
+// add adds a field, whose value must stay as it is until the event's row is made. If
+// names are equal, rows are made from the first one.
 func (e *winEvent) add(system bool, name string, value []byte) {
 	e.fields = append(e.fields, winField{name, value, system})
 	if slot, ok := winSlotOf(system, name); ok && e.slots[slot] == nil {
@@ -214,7 +214,7 @@ func (e *winEvent) add(system bool, name string, value []byte) {
 	}
 }
 
-// An event in XML, be it text or binary, is told by these four, in the order of
+// An event in XML, as text or binary, is described by these four calls, in the order of
 // the document. text comes at most once between two others.
 
 func (e *winEvent) start(name string) {
@@ -300,7 +300,8 @@ var (
 	securityWord = []byte("Security")
 )
 
-// kind returns the table of the event; nil: that of what no other table holds.
+// kind returns the table of the event. Nil stands for the table of events that no other
+// table holds.
 func (e *winEvent) kind() *columnar.Table {
 	provider, channel := e.slots[winProvider], e.slots[winChannel]
 	unnamed := len(provider) == 0 && len(channel) == 0
@@ -350,7 +351,7 @@ func (e *winEvent) origin() columnar.Origin {
 	return ofWindows
 }
 
-// channel returns the log that the event is of, else who wrote it.
+// channel returns the log to which the event belongs, or else its provider.
 func (e *winEvent) channel() []byte {
 	if channel := e.slots[winChannel]; len(channel) > 0 {
 		return channel

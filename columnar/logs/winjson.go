@@ -124,7 +124,7 @@ var winECSNames = map[string]string{
 	"dns.question.name": "QueryName", "dns.answers.data": "QueryResults", "sysmon.dns.status": "QueryStatus",
 }
 
-// winSystemNames are what the sources call what the log says of an event.
+// winSystemNames are the sources' names for what the log says about an event.
 var winSystemNames = map[string]string{
 	"EventID": "EventID", "event_id": "EventID", "eventID": "EventID", "Id": "EventID",
 	"SourceName": providerName, "source_name": providerName, "provider_name": providerName, "providerName": providerName,
@@ -301,7 +301,7 @@ func (d *winJSON) inside(v scan.Value, place winPlace, element []byte) {
 	}
 }
 
-// said adds what the log says of an event, or a field where all are side by side.
+// said adds what the log says about an event, or a field if both are in one object.
 func (d *winJSON) said(place winPlace, element, key []byte, w *scan.Walker) {
 	name, system := winSystemNames[string(key)]
 	switch {
@@ -423,8 +423,8 @@ func (d *winJSON) array(v scan.Value, place winPlace, key []byte) {
 	d.depth--
 }
 
-// unescapeAgain takes back what Wazuh escapes before it writes JSON: backslashes
-// and quotes. Text in which not all are escaped stays as it is.
+// unescapeAgain unescapes the backslashes and quotes that Wazuh escapes before it writes
+// JSON. If not all of them are escaped, the text stays unchanged.
 func (d *winJSON) unescapeAgain(s []byte) []byte {
 	if bytes.IndexByte(s, '\\') < 0 {
 		return s
@@ -455,8 +455,8 @@ func (d *winJSON) fromMessage() bool {
 	return d.event.kind() != nil || d.event.bySysmon() && d.out != nil && d.out.WantsEvent(s[winChannel], s[winEventID])
 }
 
-// parseMessage adds the fields that a message tells of in lines "Name: value", in
-// sections or not. A line that is no such goes on with the value before it.
+// parseMessage adds the fields that a message has in lines "Name: value", in sections or
+// not. Any other line continues the value before it.
 func (e *winEvent) parseMessage(p []byte, nameOf func([]byte) string) {
 	// The slots so far belong to the record, not to the event.
 	for slot := winUtcTime; slot < numWinSlots; slot++ {

@@ -7,8 +7,8 @@ import (
 	"outflow/columnar"
 )
 
-// If this fails, rules about Windows run on events of Sysmon for Linux, or those about
-// Linux on Windows'.
+// If this fails, rules about Windows run on events of Sysmon for Linux, or rules about
+// Linux on events of Windows.
 func TestWinXMLOrigin(t *testing.T) {
 	event := func(provider string, second int) string {
 		return fmt.Sprintf(`<Event><System><Provider Name="%s"/><EventID>1</EventID><TimeCreated SystemTime="2026-05-04T08:00:0%dZ"/></System>`+

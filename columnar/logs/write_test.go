@@ -22,14 +22,14 @@ import (
 	"outflow/columnar"
 )
 
-// hostile texts, as clients can write them into a log.
+// hostile has texts that a client could write into a log.
 var hostile = []string{
 	"plain", "", "a,b", `say "hi"`, "two\nlines", "cr\r", " spaces ", "=1+1", "+1", "-1", "@x", "\tx", "＝1", "\x00nul", "\x1b[2Jesc", "\x9b2J", "\u009bc1",
 	"\xff\xfe", "é\xc3", "日本語", "a\\b", "\u2028", "</script>", "'", strings.Repeat("x", 70_000), "\x7f", `\`, "null",
 }
 
 // writeHostile writes the hostile texts as users and URL paths, in batches whose
-// dictionaries grow; every third row says its bytes_out.
+// dictionaries grow; every third row has bytes_out.
 func writeHostile(t *testing.T, as string, rows int, flushEvery int) []byte {
 	t.Helper()
 	var file bytes.Buffer

@@ -164,7 +164,7 @@ func (d *zeek) count(line []byte, record int64, t *Tally) {
 	}
 }
 
-// line decodes a line. If it is no row, reason says why it is malformed, or d.other
+// line decodes a line. If it is not a row, reason says why it is malformed, or d.other
 // names its kind.
 func (d *zeek) line(line []byte, record int64, t *Tally) (row bool, reason string) {
 	var log zeekLog

@@ -221,8 +221,9 @@ func zeekLogOfName(name string) (log string, running bool) {
 	return log, running
 }
 
-// zeekLogOfField returns the log without rows that a field is of, if lines of no other
-// log have it, and "" for all other fields. text is its value, nil if that is not known.
+// zeekLogOfField returns the log without rows to which a field belongs, if lines of no
+// other log have the field. For all other fields it returns "". text is the value, nil if
+// it is not known.
 func zeekLogOfField(name, text []byte) string {
 	switch string(name) {
 	case "percent_lost":
@@ -355,8 +356,8 @@ type zeekKept struct {
 }
 
 // zeekKeptOf returns where a field that rules read stands in the lines of a log: under
-// Zeek's own name or that of Sigma's taxonomy for proxies.
-// _path is the log that the line is of, whether or not the line says so.
+// Zeek's own name or that of Sigma's taxonomy for proxies. _path is the log to which the
+// line belongs, whether or not the line says so.
 func zeekKeptOf(log zeekLog, name string) (k zeekKept, ok bool) {
 	if part, ok := uriPartNamed(name); ok && log == zeekHTTP {
 		return zeekKept{name, zeekURI, part}, true

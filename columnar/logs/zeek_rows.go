@@ -8,10 +8,10 @@ import (
 	"outflow/columnar/scan"
 )
 
-// Lines of either form are read in runs, column by column, which is several
-// times as fast as line by line: one dictionary, and one kind of cell, at a time.
-// A line in which anything is odd ends the run and is read for itself, by
-// zeek.line, which says what is to become of it.
+// Lines of either form are read in runs, column by column, which is several times as fast
+// as line by line: one dictionary, and one kind of cell, at a time. A line in which
+// anything is odd ends the run and is read separately, by zeek.line, which decides about
+// it.
 
 // zeekRun is the most lines of a run. A window rarely has more.
 const zeekRun = 1 << 9
@@ -241,8 +241,8 @@ func (d *zeek) put(b *columnar.Builder, data []byte, log zeekLog, n int) int {
 	return n
 }
 
-// column finds the cells of a field in the first n lines: that of line i is
-// spans[i] of the block. What is not said, or empty, is an empty one.
+// column finds the cells of a field in the first n lines: the cell of line i is spans[i]
+// of the block. A missing or empty cell is an empty span.
 func (d *zeek) column(spans []columnar.Span, data []byte, f zeekField, n int) []columnar.Span {
 	h := &d.tsv
 	spans = spans[:n]

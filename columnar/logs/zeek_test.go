@@ -16,7 +16,7 @@ import (
 )
 
 func slowZeek(e map[string]any) (rows []slowRow, skip bool) {
-	// Both spellings of a name are one field; tests do not mix them.
+	// Both spellings of a name mean the same field. No test has both in one object.
 	if id, ok := e["id"].(map[string]any); ok {
 		e = maps.Clone(e)
 		for key, v := range id {
@@ -164,8 +164,8 @@ func slowZeek(e map[string]any) (rows []slowRow, skip bool) {
 	return []slowRow{{table, cells}}, false
 }
 
-// zeekJSON leaves the lines that the slow decoder is for: JSON, in which no two
-// keys name one field.
+// zeekJSON returns the lines that the slow decoder can read: JSON in which no two keys
+// name the same field.
 func zeekJSON(in []byte) []byte {
 	var out []byte
 	for line := range bytes.Lines(in) {
@@ -190,13 +190,13 @@ func TestZeekSlow(t *testing.T) {
 	checkSlow(t, Zeek, slowZeek, zeekJSON(jsonLinesOf(t, Zeek)))
 }
 
-// FuzzZeek holds the decoder of JSON to an obvious one on encoding/json.
+// FuzzZeek compares the decoder of JSON with a simple one that uses encoding/json.
 func FuzzZeek(f *testing.F) {
 	addLines(f, Zeek)
 	f.Fuzz(func(t *testing.T, in []byte) { checkSlow(t, Zeek, slowZeek, zeekJSON(in)) })
 }
 
-// FuzzZeekTSV holds the splitting of lines to strings.Split.
+// FuzzZeekTSV compares the splitting of lines with strings.Split.
 func FuzzZeekTSV(f *testing.F) {
 	f.Add([]byte("1763596800.5\t10.1.0.7\tWww.Example.com\t1"))
 	f.Add([]byte("\t\t\t"))
@@ -239,8 +239,8 @@ func TestEpochMicro(t *testing.T) {
 	}
 }
 
-// TestZeekWant checks that what is a row, other or skipped does not depend on
-// the columns that are wanted.
+// TestZeekWant checks that the wanted columns do not change which records are rows, other
+// or skipped.
 func TestZeekWant(t *testing.T) {
 	for _, c := range readCases(t) {
 		if c.format != Zeek || len(c.in) > 1<<20 {

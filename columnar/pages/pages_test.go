@@ -13,8 +13,8 @@ import (
 	"github.com/parquet-go/parquet-go/format"
 )
 
-// TestPageSize checks that a page gets the memory that it asks for only if so few
-// bytes can hold that much.
+// TestPageSize checks that a page gets the memory that its header declares only if the
+// compressed bytes can hold that much.
 func TestPageSize(t *testing.T) {
 	var c Codec
 	var buf []byte
@@ -36,7 +36,7 @@ func TestPageSize(t *testing.T) {
 	}
 }
 
-// hybrids reads n numbers, some at a time.
+// hybrids reads n numbers in several reads. some returns the size of the next one.
 func hybrids(data []byte, width uint, n int, some func(left int) int) ([]uint32, error) {
 	all := make([]uint32, n)
 	h, err := NewHybrid(data, width)

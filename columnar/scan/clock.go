@@ -24,7 +24,7 @@ const (
 	latest   = 4_102_444_800 * Second
 )
 
-// Plausible reports whether an event can be of that time.
+// Plausible reports whether an event can have that time.
 func Plausible(us int64) bool { return us >= earliest && us < latest }
 
 // A Clock parses timestamps and remembers the last day, since most rows have it.
@@ -55,7 +55,7 @@ const (
 	doubtful = "time of two meanings: of the 1990s since 1970, or of today since 2001"
 )
 
-// Within reports whether an event can be of that time.
+// Within reports whether an event can have that time.
 func (c *Clock) Within(us int64) bool {
 	return uint64(us-earliest) < uint64(latest-earliest) && (c.Latest == 0 || us <= c.Latest) || c.refuse(us)
 }
@@ -217,7 +217,7 @@ func (c *Clock) Epoch(b []byte) (us int64, ok bool) {
 	return us, ok && c.Within(us)
 }
 
-// An epoch is a way to count time. Its numbers of 1990–2100 are no others'.
+// An epoch is a way to count time. No other epoch uses its numbers for 1990–2100.
 type epoch struct {
 	low, high     int64 // its numbers, high excluded
 	scale, divide int64 // number × scale ÷ divide are µs
@@ -231,8 +231,8 @@ const (
 )
 
 // epochs are told apart by the size of their numbers. Left out are those that others'
-// numbers may be: seconds and days since 2001 or 1899 (Apple, Excel), days since 1970.
-// Of a number that may be ns of 1990 or .NET's ticks of 2001 on, ticks are meant.
+// numbers may be: seconds and days since 2001 or 1899 (Apple, Excel), days since 1970. A
+// number that may be ns from 1990 on or .NET ticks from 2001 on is read as ticks.
 var epochs = [...]epoch{
 	{946_684_800, latest / Second, 1e6, 1, 0},                                  // s since 1970, from 2000 on
 	{earliest / 1e3, latest / 1e3, 1e3, 1, 0},                                  // ms
@@ -272,7 +272,7 @@ func (c *Clock) EpochOfFloat(x float64) (us int64, ok bool) {
 	return 0, false
 }
 
-// noEpoch notes why a number is no time.
+// noEpoch notes why a number is not a time.
 func (c *Clock) noEpoch(x float64) {
 	switch {
 	case x >= float64(earliest/Second) && x < 946_684_800:

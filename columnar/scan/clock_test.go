@@ -68,8 +68,8 @@ func TestAny(t *testing.T) {
 	}
 }
 
-// TestEpochs checks that no number is of two epochs but where ticks stand before ns,
-// and that a float is read as the integer is.
+// TestEpochs checks that no number fits two epochs, and that a float is read like the
+// integer. Ticks may overlap with ns, since they are tried first.
 func TestEpochs(t *testing.T) {
 	for i, e := range epochs {
 		for _, f := range epochs[i+1:] {

@@ -80,7 +80,7 @@ func TestInShape(t *testing.T) {
 	}
 }
 
-// A record that is larger than every buffer passes whole.
+// A record that is larger than every buffer stays whole.
 func TestShapeLong(t *testing.T) {
 	long := `{"a":"` + strings.Repeat("x\\\"", 1<<20) + `"}`
 	for _, in := range []string{long + `{"b":1}`, `[` + long + `,{"b":1}]`, `{"Records":[` + long + `,{"b":1}]}`} {
@@ -95,7 +95,7 @@ func TestShapeLong(t *testing.T) {
 	}
 }
 
-// An object stays as it is if more precedes its array than is held back.
+// An object stays as it is if too many bytes come before its array.
 func TestShapeLateEnvelope(t *testing.T) {
 	in := `{"a":"` + strings.Repeat("x", 2*holdBack+2*shaperBlock) + `","Records":[{"b":1}]}`
 	got, err := io.ReadAll(JSONLines(strings.NewReader(in)))

@@ -57,10 +57,10 @@ type Places struct {
 	Leads func(name string, depth int) bool
 }
 
-// A Place is what a name is to a field. Of the names that an object has, that of the
-// lowest rank gives the field, then that of the fewest keys, then the least by bytes;
-// of equal keys the last. A name whose value is null, an object, an array or Unknown
-// gives none, unless Any is set.
+// A Place says how a name gives a field. Among the names that an object has, the one with
+// the lowest rank gives the field, then the one with the fewest keys, then the least by
+// bytes; of equal keys the last. A name whose value is null, an object, an array or
+// Unknown gives none, unless Any is set.
 type Place struct {
 	Field int // below 64
 	Rank  int

@@ -21,7 +21,7 @@ func CutLine(p []byte) (line, rest []byte) {
 	return line, rest
 }
 
-// AnyLine reports whether so holds for a line of head.
+// AnyLine reports whether so is true for any line of head.
 func AnyLine(head []byte, so func(line []byte) bool) bool {
 	for len(head) > 0 {
 		var line []byte

@@ -16,7 +16,7 @@ func TestParseNumber(t *testing.T) {
 		{"1.073741824E9", 1, 1 << 30, true},
 		{"9.5367431640625e-07", 1e6, 0, true},
 		{"2.5e-3", 1e6, 2500, true},
-		{"9223372036854775807", 1, math.MaxInt64, false}, // beyond what arithmetic on sums stands
+		{"9223372036854775807", 1, math.MaxInt64, false}, // too large to be summed safely
 		{"4611686018427387904", 1, 1 << 62, true},
 		{"1e300", 1, 0, false},
 		{"-1e2", 1, -100, true},

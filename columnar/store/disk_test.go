@@ -30,7 +30,7 @@ func TestDiskStaysInside(t *testing.T) {
 		if err := s.Put(t.Context(), name, strings.NewReader("gone"), IfAbsent); err == nil {
 			t.Errorf("put %q: got no error", name)
 		}
-		if name != "out" && name != "up" { // they are links in the root, which may be deleted
+		if name != "out" && name != "up" { // these two are links in the root; a link may be deleted
 			if err := s.Delete(t.Context(), name); err == nil {
 				t.Errorf("delete %q: got no error", name)
 			}

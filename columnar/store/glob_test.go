@@ -127,7 +127,7 @@ func TestGlob(t *testing.T) {
 		{"squid/access.log-20261120", nil, "squid/access.log-20261120", ""},
 		{"zeek/{yyyy}-{mm}-{dd}", []string{"2026-11-21", "2026-11-22"}, "zeek/2026-11-21/dns.log", ""},
 
-		// What is not a log is left out, unless it is named.
+		// Files that are not logs are left out, unless they are named.
 		{"lake/", nil, "lake/[odd]*.log lake/date=2026-11-20/part-0.parquet",
 			" checksum (.crc):2 hidden (. or _):2 table metadata:1 unfinished:1"},
 		{"lake/date=*/*.parquet", nil, "lake/date=2026-11-20/part-0.parquet", ""},

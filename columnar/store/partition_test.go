@@ -95,7 +95,7 @@ func TestPartitions(t *testing.T) {
 		if rows, done, err := p.Read(ctx, "2026-11-19"); len(rows) != 0 || done.Rows != 0 || err != nil {
 			t.Errorf("day without rows: got %v, %v, %v", rows, done, err)
 		}
-		// Anything else than a partition is not listed.
+		// Only partitions are listed.
 		put(t, s, "v1/aggregate=user_day/date=2026-11-21/part-0.parquet", "x")
 		put(t, s, "v1/aggregate=user_day/date=tomorrow/_done.json", "{}")
 		put(t, s, "v1/aggregate=user_day2/date=2026-11-22/_done.json", "{}")
@@ -382,7 +382,7 @@ func TestCommitOvertaken(t *testing.T) {
 			store hooked
 			want  string
 		}{
-			{hooked{Store: s, name: partName, before: overtake}, "damaged"}, // its rows over those of the other run: the checksum tells
+			{hooked{Store: s, name: partName, before: overtake}, "damaged"}, // it overwrites the rows of the other run, so the checksum is wrong
 			{hooked{Store: s, name: partName, after: overtake}, "new"},
 			{hooked{Store: s, name: doneName, before: overtake}, "new"},
 		} {

@@ -29,7 +29,7 @@ type seenQuery struct {
 // rareTypes are those of Summary.Rare, by number.
 var rareTypes = []string{"5", "10", "15", "16", "25", "33", "65399"}
 
-// pairRows measures queries as Summary says, by the most obvious code.
+// pairRows computes the measures of Summary with the simplest code.
 func pairRows(queries []seenQuery) []Row {
 	var domains columnar.Domains
 	var meter stats.Entropy
@@ -41,7 +41,7 @@ func pairRows(queries []seenQuery) []Row {
 	var rows []Row
 	for k, qs := range groups {
 		slices.SortStableFunc(qs, func(a, b seenQuery) int { return int(a.at - b.at) })
-		subdomain := func(name string) string { return strings.TrimSuffix(strings.TrimSuffix(name, k.Object), ".") } // the whole name of noTopLevel
+		subdomain := func(name string) string { return strings.TrimSuffix(strings.TrimSuffix(name, k.Object), ".") } // the whole name, if the object is noTopLevel
 		r := Row{Day: DayOf(qs[0].at), Key: k}
 		names := map[string]bool{}
 		for i, q := range qs {
@@ -127,7 +127,7 @@ func captured(t *testing.T, file string, skip int) []seenQuery {
 	return out
 }
 
-// lowerASCII leaves bytes that are no text as they are: tunnels use all 256.
+// lowerASCII changes only ASCII letters, because tunnels use all 256 bytes.
 func lowerASCII(s string) string {
 	b := []byte(s)
 	for i, c := range b {

@@ -14,8 +14,9 @@ import (
 	"outflow/stats/dnsmodel"
 )
 
-// scored scores the events of one client and domain as the package of the model does: in
-// the order of time, each name when it is first queried, after all queries before it.
+// scored scores the events of one client and domain with the model's package alone. It
+// goes in the order of time and scores each name when it is first queried, after all
+// earlier queries.
 func scored(events []event) (scores map[string]int64, order []string) {
 	type query struct {
 		us   int64

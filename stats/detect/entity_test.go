@@ -51,8 +51,8 @@ func TestNames(t *testing.T) {
 	}
 }
 
-// FuzzNames fails if two folds of a name differ, or if names are two that
-// strings.EqualFold takes for one.
+// FuzzNames fails if folding a name twice differs from folding it once, or if names that
+// are equal by strings.EqualFold fold to two names.
 func FuzzNames(f *testing.F) {
 	f.Add("Anna", "ANNA")
 	f.Add("\u212a\xff", "k\xff")
@@ -75,7 +75,7 @@ func TestEntitiesOfAccounts(t *testing.T) {
 		{"", "deploy", "192.0.2.1", "user deploy"},
 		{"222", "root", "", "user 222/root"},
 		{"111", "ops/i-0abc", "", "user 111/ops/i-0abc"},
-		// Persons are one in all accounts.
+		// A person is the same entity in all accounts.
 		{"111", "AWSReservedSSO_Admin_0a/Anna@corp.example", "", "user anna@corp.example"},
 		{"222", "AWSReservedSSO_Admin_1b/anna@corp.example", "", "user anna@corp.example"},
 		{"222", "anna@corp.example", "", "user anna@corp.example"},
@@ -122,8 +122,8 @@ func respelt(r *rand.Rand, name string) string {
 	return []string{"", " ", "\u00a0"}[r.IntN(3)] + string(b) + []string{"", "\t", "\u200b"}[r.IntN(3)]
 }
 
-// If this fails, a row does not show the spelling of its earliest event, or of several
-// simultaneous events not the least spelling.
+// If this fails, a row does not show the spelling of its earliest event, or, if several
+// events are the earliest, not the least of their spellings.
 func TestSpelling(t *testing.T) {
 	type key struct {
 		day                Day
@@ -194,7 +194,7 @@ func TestSpellingsFoldAlike(t *testing.T) {
 					for i := range rows {
 						rows[i].Spelling = ""
 						if a == RuleDay {
-							rows[i].Examples = nil // show the event as it is
+							rows[i].Examples = nil // they show names as the log spells them
 						}
 					}
 					return rows

@@ -249,8 +249,8 @@ func merged(t testing.TB, a *Aggregate, o *FoldOptions, folders ...Folder) []Row
 	return rows
 }
 
-// If this fails, a busy pair, whose queries fill many records, is merged
-// otherwise than a quiet one.
+// If this fails, a busy pair, whose queries fill many records, is not merged like a quiet
+// one.
 func TestMergeOfBusyPair(t *testing.T) {
 	const n = 5 * maxRecordQueries
 	r := rand.New(rand.NewPCG(5, 5))
@@ -267,7 +267,7 @@ func TestMergeOfBusyPair(t *testing.T) {
 		return f
 	}
 	want := merged(t, DNSPair, &openBounds, fold(events))
-	// Pieces so small that their pairs have one record each.
+	// Parts so small that each of their pairs has one record.
 	var pieces []Folder
 	for piece := range slices.Chunk(events, maxRecordQueries/7) {
 		pieces = append(pieces, fold(piece))
@@ -286,7 +286,7 @@ func TestMergeOfShards(t *testing.T) {
 	for _, a := range Aggregates {
 		r := rand.New(rand.NewPCG(11, 11))
 		events := randomEvents(r, 2000)
-		for i := range events { // names with what separates the parts of keys
+		for i := range events { // names that contain the separators of keys
 			if e := &events[i]; r.IntN(4) == 0 {
 				e.feed, e.texts[columnar.User] = "a\x00", "b\x00\x01c"
 			}
@@ -369,7 +369,7 @@ func TestMergeOfDamagedRun(t *testing.T) {
 			t.Fatalf("%s: %v", a.Name, err)
 		}
 		for n := range run.Len() {
-			read(run.Bytes()[:n]) // must not panic; a cut between records cannot be told
+			read(run.Bytes()[:n]) // must not panic; a cut between records cannot be detected
 			b := bytes.Clone(run.Bytes())
 			b[n] ^= 1 << r.IntN(8)
 			read(b)
@@ -425,8 +425,8 @@ func TestDNSPairWindows(t *testing.T) {
 	}
 }
 
-// If this fails, queries that are folded at once get into each other's way: new and
-// known names, rows without client or name, in one batch with many names.
+// If this fails, queries of one batch change each other's result. The batch has new and
+// known names, and rows without a client or a name.
 func TestDNSPairFoldsBatches(t *testing.T) {
 	r := rand.New(rand.NewPCG(11, 11))
 	var events []event

@@ -217,11 +217,11 @@ func (p *keyParser) parse(b []byte) (day Day, k Key, err error) {
 
 // A runReader is at one record of a run.
 type runReader struct {
-	r   io.Reader
-	buf []byte // grows to the largest record
-	at  int    // buf[at:] is not read yet
-	err error  // why r ended
-
+	r     io.Reader
+	buf   []byte // grows to the largest record
+	at    int    // buf[at:] is not read yet
+	err   error  // why r ended
+	rank  uint64 // see rankAfter; runEnd if there is no record
 	key   []byte
 	seq   uint64
 	value []byte // in buf
@@ -231,17 +231,22 @@ func newRunReader(r io.Reader, size int) *runReader {
 	return &runReader{r: r, buf: make([]byte, 0, size)}
 }
 
-// next moves to the next record; io.EOF at the end.
+// next moves to the next record or the end.
 func (r *runReader) next() error {
 	if !r.have(1) {
-		return r.err
+		if r.err != io.EOF {
+			return r.err
+		}
+		r.rank = runEnd
+		return nil
 	}
 	shared, rest := r.uvarint(), r.uvarint()
-	if shared > uint64(len(r.key)) || rest > maxRecord || !r.have(int(rest)) {
+	if shared > uint64(len(r.key)) || rest > maxRecord-shared || !r.have(int(rest)) {
 		return r.short()
 	}
 	r.key = append(r.key[:shared], r.buf[r.at:r.at+int(rest)]...)
 	r.at += int(rest)
+	r.rank = r.rankAfter(int(shared))
 	r.seq = r.uvarint()
 	size := r.uvarint()
 	if size > maxRecord || !r.have(int(size)) {
@@ -254,6 +259,9 @@ func (r *runReader) next() error {
 
 // maxRecord is an upper bound on the length of a key or value, in bytes.
 const maxRecord = 1 << 30
+
+// runEnd is the rank of a run without a further record. It is the highest.
+const runEnd = math.MaxUint64
 
 // have reads until n bytes are buffered, and reports whether they are.
 func (r *runReader) have(n int) bool {
@@ -291,31 +299,38 @@ func (r *runReader) short() error {
 	return errRun
 }
 
-// less orders readers by their records.
-func (r *runReader) less(s *runReader) bool {
-	c := bytes.Compare(r.key, s.key)
-	return c < 0 || c == 0 && r.seq < s.seq
+// rankAfter returns the rank of a record whose key shares that many bytes with the key
+// merged last. Among records that come after that key, a lower rank comes first: the one
+// that shares more, then the one with the lower next byte. Records with equal ranks may
+// have different keys.
+func (r *runReader) rankAfter(shared int) uint64 {
+	rank := uint64(maxRecord-shared) << 9
+	if shared < len(r.key) {
+		rank |= uint64(r.key[shared]) + 1
+	}
+	return rank
 }
 
-// A runHeap is a heap of readers; the reader with the least record comes first.
-type runHeap []*runReader
+// repeats reports whether the record has the key of the record merged last.
+func (r *runReader) repeats() bool { return r.rank&(1<<9-1) == 0 }
 
-// down restores the order after the record of h[i] became greater.
-func (h runHeap) down(i int) {
-	for {
-		least := 2*i + 1
-		if least >= len(h) {
-			return
-		}
-		if right := least + 1; right < len(h) && h[right].less(h[least]) {
-			least = right
-		}
-		if !h[least].less(h[i]) {
-			return
-		}
-		h[i], h[least] = h[least], h[i]
-		i = least
+// before reports whether the record of r comes before that of s: by key, then by
+// sequence number. Their ranks must be relative to the same key, as they are in a
+// LoserTree. The later record will be merged after the other one, so its rank becomes
+// relative to that.
+func (r *runReader) before(s *runReader) bool {
+	if r.rank != s.rank || r.rank == runEnd {
+		return r.rank < s.rank
 	}
+	shared := maxRecord - int(r.rank>>9)
+	shared += commonPrefix(r.key[shared:], s.key[shared:])
+	a, b := r.rankAfter(shared), s.rankAfter(shared)
+	if a < b || a == b && r.seq < s.seq {
+		s.rank = b
+		return true
+	}
+	r.rank = a
+	return false
 }
 
 // Merge yields the rows of an aggregate from the runs that its Folders drained, or
@@ -324,41 +339,33 @@ func (h runHeap) down(i int) {
 // memory for each run plus what the aggregate's Merger needs for one key.
 func Merge(a *Aggregate, o *FoldOptions, runs []io.Reader) iter.Seq2[*Row, error] {
 	return func(yield func(*Row, error) bool) {
-		var h runHeap
+		readers := make([]*runReader, len(runs))
+		tree := NewLoserTree(len(runs), func(i, j int) bool { return readers[i].before(readers[j]) })
 		size := min(64<<10, max(4<<10, (4<<20)/max(1, len(runs))))
-		for _, run := range runs {
-			r := newRunReader(run, size)
-			switch err := r.next(); err {
-			case nil:
-				h = append(h, r)
-			case io.EOF:
-			default:
+		for i, run := range runs {
+			readers[i] = newRunReader(run, size)
+			if err := readers[i].next(); err != nil {
 				yield(nil, mergeError(a, err))
 				return
 			}
-		}
-		for i := len(h)/2 - 1; i >= 0; i-- {
-			h.down(i)
+			tree.Play(i)
 		}
 		m := a.Merger(o)
 		var parser keyParser
-		var key []byte
 		var row Row
-		for len(h) > 0 {
-			key = append(key[:0], h[0].key...)
-			day, k, err := parser.parse(key)
-			for err == nil && len(h) > 0 && bytes.Equal(h[0].key, key) {
-				r := h[0]
+		for len(readers) > 0 {
+			r := readers[tree.Winner()]
+			if r.rank == runEnd {
+				return
+			}
+			day, k, err := parser.parse(r.key)
+			for more := true; err == nil && more; more = r.repeats() {
 				if err = m.Add(day, r.seq, r.value); err != nil {
 					break
 				}
-				switch err = r.next(); err {
-				case nil:
-				case io.EOF:
-					err = nil
-					h[0], h = h[len(h)-1], h[:len(h)-1]
-				}
-				h.down(0)
+				err = r.next()
+				tree.Play(tree.Winner())
+				r = readers[tree.Winner()]
 			}
 			if err != nil {
 				yield(nil, mergeError(a, err))

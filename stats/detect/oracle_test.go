@@ -13,8 +13,8 @@ import (
 	"time"
 )
 
-// oracle holds logs and, beside them, what pandas finds in them by the seed's
-// rules: see fixtures/oracle/oracle.py.
+// oracle is a folder of logs and of what pandas finds in them with the seed's rules; see
+// fixtures/oracle/oracle.py.
 const oracle = "../../fixtures/oracle"
 
 func TestOracle(t *testing.T) {
@@ -48,8 +48,8 @@ func TestOracle(t *testing.T) {
 	}
 }
 
-// compare runs a detection as the seed has it and compares names and numbers,
-// to 1e-9, with the expected table.
+// compare runs a detection under profile seed, and compares its names and numbers, to
+// 1e-9, with the expected table.
 func compare(t *testing.T, d *Detection, rows []Row, want string, got func(*Finding) (string, []float64), row func(map[string]string) (string, []string)) {
 	t.Helper()
 	d.Seed()
@@ -113,7 +113,7 @@ func readCSV(t *testing.T, name string) []map[string]string {
 	return out
 }
 
-// A tally adds events up by key and day in the most obvious way.
+// A tally adds events up by key and day in the simplest way.
 type tally map[string]*Row
 
 func (y tally) add(k Key, at time.Time, out, in int64) {
@@ -192,8 +192,8 @@ func awkDomain(query string) string {
 	return strings.Join(labels[max(0, len(labels)-2):], ".")
 }
 
-// The oracle must be able to fail: every table but one has rows, and so do the
-// logs that nothing is found in.
+// The oracle must be able to fail, so every table but one must have rows, and so must the
+// logs in which nothing is found.
 func TestOracleIsNotEmpty(t *testing.T) {
 	files, err := filepath.Glob(filepath.Join(oracle, "*.want.csv"))
 	if err != nil || len(files) != 12 {

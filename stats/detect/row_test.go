@@ -48,8 +48,8 @@ func TestMergeLaws(t *testing.T) {
 	}
 }
 
-// If this fails, two addresses or two peaks of different days make one that is
-// neither.
+// If this fails, merging two days mixes the peak of one with the time or evidence of the
+// other, or adds up their addresses.
 func TestMerge(t *testing.T) {
 	monday := Summary{Events: 2, BytesOut: 9e18, First: 10, Last: 30, PeakOut: 7, PeakTime: 20, Evidence: "mon:2", Addresses: 3, Examples: []string{"www"}}
 	tuesday := Summary{Events: 1, BytesOut: 9e18, First: 50, Last: 60, PeakOut: 7, PeakTime: 55, Evidence: "tue:1", Addresses: 1, Examples: []string{"longer"}}

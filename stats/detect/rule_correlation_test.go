@@ -101,7 +101,7 @@ func matchesOf(set *sigma.Set, events []event) (out []sigma.Occurrence) {
 }
 
 // If this fails, what a correlation finds depends on how the input was split over
-// workers, files or spills, or is not what its windows have.
+// workers, files or spills, or differs from what is in its windows.
 func TestCorrelationsAreExact(t *testing.T) {
 	o := openBounds
 	o.Rules = loadRules(t, correlationRules)
@@ -110,13 +110,13 @@ func TestCorrelationsAreExact(t *testing.T) {
 		r := rand.New(rand.NewPCG(seed, 11))
 		events := randomEvents(r, 1+r.IntN(800))
 		for i := range events {
-			events[i].us -= events[i].us % 300e6 // many of one time
+			events[i].us -= events[i].us % 300e6 // so that many events have the same time
 		}
 		whole := RuleDay.New(&o)
 		feedWith(whole, RuleDay, &o, events)
 		want := merged(t, RuleDay, &o, whole)
 
-		// By hand, but for the windows themselves, which sigma's tests hold.
+		// Everything but the windows is computed here; package sigma tests the windows.
 		byHand := map[string]int64{}
 		for day := range int64(2) {
 			var of []sigma.Occurrence
@@ -230,8 +230,8 @@ correlation: {type: event_count, rules: [puts], group-by: [cs-username], timespa
 	}
 }
 
-// If this fails, a row that was delivered twice counts twice, or which of the two is
-// shown depends on which was read first.
+// If this fails, a row that was delivered twice counts twice, or the row that is shown
+// depends on which was read first.
 func TestCopiesInCorrelations(t *testing.T) {
 	o := openBounds
 	o.Rules = loadRules(t, ruleTexts+`

@@ -112,7 +112,7 @@ detection: {s: {c-useragent: x, c-uri-query: y}, condition: s}
 	}
 }
 
-// If this fails, one who asks for ever new paths fills the report, or hides in it.
+// If this fails, a client that asks for ever new paths fills the report, or hides in it.
 func TestManyObjects(t *testing.T) {
 	d := sigmaRule()
 	var rows []Row
@@ -140,7 +140,7 @@ func TestManyObjects(t *testing.T) {
 	if rest := found[0]; rest.Object != "puts" || rest.Summary.Events != 98 || !strings.Contains(rest.Why, "98 other objects") {
 		t.Errorf("got %s %d %s, want the rest together", rest.Object, rest.Summary.Events, rest.Why)
 	}
-	for i := range rows { // the same on one host
+	for i := range rows { // the same paths, on one host
 		rows[i].Object = fmt.Sprintf("puts: x.example/%03d", i)
 		rows[i].Examples = []string{rows[i].Object}
 	}

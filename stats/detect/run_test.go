@@ -50,7 +50,7 @@ func TestDescriptors(t *testing.T) {
 	}
 	for _, d := range All() {
 		check(d.Name, d.Technique)
-		if d.Title == "" || d.Score == nil || d.Needs == 0 && d.Aggregate != RuleDay || // its rules say what they need
+		if d.Title == "" || d.Score == nil || d.Needs == 0 && d.Aggregate != RuleDay || // the rules of RuleDay say what they need
 			d.Risk() <= 0 || d.Risk() > 100 {
 			t.Errorf("%s: incomplete", d.Name)
 		}
@@ -275,12 +275,12 @@ func TestCloudHost(t *testing.T) {
 	}
 }
 
-// What the sources of a finding's sentence hold must not leave it.
+// Texts from a log must not break out of a finding's sentence.
 func TestWhyIsOneLine(t *testing.T) {
 	if got, want := printable("a\n\x1b[31mb\u202ec\xff"), `a\n\x1b[31mb\u202ec\ufffd`; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
-	if got := printable(strings.Repeat("a\xff", 100)); len(got) > 90 { // the length passes 80 without being it
+	if got := printable(strings.Repeat("a\xff", 100)); len(got) > 90 { // it grows by 7, so it passes 80
 		t.Errorf("got %d bytes, want some 80: %s", len(got), got)
 	}
 	if got := printable(strings.Repeat("é", 100)); got != strings.Repeat("é", 80)+"…" {
@@ -305,7 +305,7 @@ func TestWeekend(t *testing.T) {
 	}
 }
 
-// Every detection must bear any rows: of one day, of none, of hostile numbers.
+// No rows may break a detection: rows of one day, no rows, hostile numbers.
 func TestScoreBearsAnything(t *testing.T) {
 	r := rand.New(rand.NewPCG(5, 6))
 	number := func() int64 {

@@ -62,9 +62,9 @@ func (s *simulation) found(extra int64, in *Input) []float64 {
 	return share
 }
 
-// TestUploadSimulation holds upload_zscore to what it promises: of ordinary days
-// at most 2 in 1,000 are found, whatever the users' spread, and of days with a
-// gigabyte more nearly all for regular users.
+// TestUploadSimulation checks what upload_zscore promises. It finds at most 2 in 1,000
+// ordinary days, whatever the users' spread. For regular users, it finds nearly all days
+// with a gigabyte more.
 //
 // Note: 1.4826·MAD of the 30 days as the spread, with weekends always apart,
 // finds .10/.24/.56 % of ordinary days at a floor of 50 MB (NumPy, 60,000 users)
@@ -72,7 +72,7 @@ func (s *simulation) found(extra int64, in *Input) []float64 {
 func TestUploadSimulation(t *testing.T) {
 	batches := 3
 	if os.Getenv("OUTFLOW_LONG") != "" {
-		batches = 60 // rates to a tenth of their bounds, in minutes
+		batches = 60 // takes minutes, and measures rates to a tenth of their bounds
 	}
 	const users = 3000
 	// Two standard errors of a sampled rate of 2 in 1,000.

@@ -126,8 +126,8 @@ func TestRegressionOfSigmaHQ(t *testing.T) {
 	}
 }
 
-// differs has the pairs of a rule and an event for which pySigma's SQLite backend
-// gives another answer, and why it may.
+// differs has the pairs of a rule and an event for which pySigma's SQLite backend gives
+// another answer, and the reason why that is allowed.
 var differs = func() map[string]string {
 	out := map[string]string{}
 	for why, pairs := range map[string][]string{

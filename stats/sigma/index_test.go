@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// If this fails, an index misses a literal of a text, or finds one that is not
-// there. Its table has whole literals or infixes of them.
+// If this fails, an index misses a literal of a text, or finds one that the text does not
+// have. Its table has whole literals or infixes of them.
 func TestIndex(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	text := func(n int) string {

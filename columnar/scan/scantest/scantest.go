@@ -5,6 +5,8 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"math/rand/v2"
+	"slices"
 )
 
 // Runes writes bytes that are not UTF-8 as encoding/json does: each becomes U+FFFD.
@@ -56,4 +58,30 @@ func CloudTrailLike(n int) []byte {
 	}
 	b.WriteString(`]}`)
 	return b.Bytes()
+}
+
+// Mutate returns a copy of b with a few changes that are typical of damaged JSON. Guided
+// fuzzing takes minutes to find what these changes find in a second.
+func Mutate(random *rand.Rand, b []byte) []byte {
+	const marks = "{}[]\",:\\ \t\r01-+.eEtfnu\x00\x1f\x7f\xff"
+	b = bytes.Clone(b)
+	for range 1 + random.IntN(3) {
+		i := random.IntN(len(b) + 1)
+		j := min(len(b), i+random.IntN(12))
+		switch random.IntN(5) {
+		case 0:
+			b = slices.Delete(b, i, j)
+		case 1:
+			b = slices.Insert(b, i, marks[random.IntN(len(marks))])
+		case 2:
+			b = slices.Insert(b, random.IntN(len(b)+1), bytes.Clone(b[i:j])...)
+		case 3:
+			b = slices.Insert(b, i, bytes.Repeat([]byte{'x'}, random.IntN(130))...)
+		case 4:
+			if i < len(b) {
+				b[i] = marks[random.IntN(len(marks))]
+			}
+		}
+	}
+	return b
 }

@@ -1,0 +1,337 @@
+package reports
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"outflow/stats/detect"
+)
+
+// This file shows findings on the page, in full and in brief.
+
+// A fact is a row of a finding's table of facts.
+type fact struct {
+	Name  string
+	Value shown
+	Note  string
+	Wide  bool
+}
+
+// A lead is an entity to look at first, with its worst finding.
+type lead struct {
+	finding
+	Also    []finding
+	AndMore int
+	Notable string
+	worst   detect.Severity
+}
+
+type finding struct {
+	ID       string // of its section; "" if it has none
+	Severity string
+	Urgency  string
+	Who      shown
+	WhoType  string
+	What     string
+	Method   string // id of the detection's section
+	Where    shown
+	Day      string
+	Unusual  string // how unusual, in a few words
+	Why      shown
+	Label    shown
+	Allowed  shown
+
+	Facts    []fact
+	Evidence []shown
+	Timeline *timeline
+	Ask      []string // how to investigate
+	Snippet  string
+}
+
+// urgency says when a reader should act on a severity.
+var urgency = map[detect.Severity]string{
+	detect.Critical: "now",
+	detect.High:     "today",
+	detect.Medium:   "this week",
+	detect.Low:      "when there is time",
+	detect.Info:     "for context",
+}
+
+// leads groups the findings that need action by entity. The entities are sorted by
+// their worst severity; with the same severity, notable entities come first.
+// sections are the first findings, in full.
+func leads(r *Report, sections []finding, methods map[string]*detect.Detection) (first []lead, more int) {
+	type who struct{ entityType, entity string }
+	notable := map[who]string{}
+	for _, e := range r.Entities {
+		if e.Notable {
+			notable[who{e.EntityType, e.Entity}] = fmt.Sprintf("notable: risk %s in 24 hours, %s in 7 days", count(int64(e.Risk24h)), count(int64(e.Risk7d)))
+		}
+	}
+	at := map[who]int{}
+	for i, f := range openFindings(r) {
+		if f.Severity == detect.Info {
+			continue
+		}
+		var v finding
+		if i < len(sections) {
+			v = sections[i]
+		} else {
+			v = briefFinding(f, methods[f.Detection])
+		}
+		w := who{f.EntityType, f.Entity}
+		j, ok := at[w]
+		switch {
+		case !ok:
+			at[w] = len(first)
+			first = append(first, lead{finding: v, Notable: notable[w], worst: f.Severity})
+		case len(first[j].Also) < 4:
+			first[j].Also = append(first[j].Also, v)
+		default:
+			first[j].AndMore++
+		}
+	}
+	slices.SortStableFunc(first, func(a, b lead) int {
+		return cmp.Or(cmp.Compare(b.worst, a.worst), cmp.Compare(min(1, len(b.Notable)), min(1, len(a.Notable))))
+	})
+	if len(first) > maxFirst {
+		more = len(first) - maxFirst
+		first = first[:maxFirst]
+	}
+	return first, more
+}
+
+// entityTypes are the words for the types of entities.
+var entityTypes = map[string]string{"user": "user", "src_ip": "address", "host": "host"}
+
+func entityType(t string) string {
+	if word, ok := entityTypes[t]; ok {
+		return word
+	}
+	t, _ = cut(t, maxName)
+	return t
+}
+
+// where returns the object of a finding in a form that no program turns into a
+// link.
+func where(object string) shown { return show(defang(object), maxPlace) }
+
+// unusual says in a few words how unusual a finding is.
+func unusual(f *detect.Finding) string {
+	if isRule(f) {
+		return "" // one match is enough, and more matches need not be worse
+	}
+	if q := times(f.Observed, f.Baseline); q != "" {
+		return q + " normal"
+	}
+	if q := times(f.Score, f.Threshold); q != "" && f.Score > f.Threshold {
+		return q + " the threshold"
+	}
+	return ""
+}
+
+// isRule reports whether a finding comes from a Sigma rule.
+func isRule(f *detect.Finding) bool { return f.Detection == "sigma_rule" }
+
+// title returns a detection's title as a heading, or its name if it has no title.
+func title(name string, d *detect.Detection) string {
+	if d == nil || d.Title == "" {
+		name, _ = cut(name, maxName)
+		return name
+	}
+	return strings.ToUpper(d.Title[:1]) + d.Title[1:]
+}
+
+// briefFinding returns what a row of a table shows of a finding.
+func briefFinding(f *detect.Finding, d *detect.Detection) finding {
+	why := f.Why
+	// Names that were looked up or uploaded to must not become links when the page
+	// is sent by mail.
+	places := []string{f.Object}
+	if isRule(f) {
+		_, what := detect.RuleMatch(f.Key)
+		places = []string{what, detect.RuleHost(f)}
+	}
+	for _, place := range places {
+		if strings.Contains(place, ".") {
+			why = strings.ReplaceAll(why, place, defang(place))
+		}
+	}
+	why = strings.ReplaceAll(why, "://", "[:]//")
+	v := finding{
+		Severity: f.Severity.String(), Urgency: urgency[f.Severity],
+		Who: show(f.Who(), maxName), WhoType: entityType(f.EntityType),
+		What: title(f.Detection, d), Where: where(f.Object),
+		Day:     f.Day.String(),
+		Unusual: unusual(f),
+		Why:     show(why, maxSentence),
+		Label:   show(f.Label, maxPlace), Allowed: show(f.Allowed, maxPlace),
+	}
+	if f.Severity > detect.Info {
+		v.Urgency = "look at it " + v.Urgency
+	}
+	if d != nil {
+		v.Method = "how-" + d.Name
+	}
+	return v
+}
+
+func newFinding(id string, f *detect.Finding, d *detect.Detection) finding {
+	v := briefFinding(f, d)
+	v.ID = id
+	v.Timeline = newTimeline(id, f)
+	v.Facts = facts(f)
+	for _, e := range evidence(f)[min(1, len(f.Summary.Evidence)):] {
+		v.Evidence = append(v.Evidence, show(defang(e), maxPlace))
+	}
+	if d != nil {
+		v.Ask = investigate(d.Doc)
+	}
+	v.Snippet = AllowEntry(f)
+	return v
+}
+
+// facts returns who, what, where and when, and then the measurements. What was not
+// measured is left out.
+func facts(f *detect.Finding) []fact {
+	var facts []fact
+	add := func(name, value, note string) {
+		if value != "" {
+			facts = append(facts, fact{name, shown{Text: value}, note, false})
+		}
+	}
+	s := &f.Summary
+	facts = append(facts, fact{"Who", show(f.Who(), maxName), entityType(f.EntityType), false})
+	if f.Object != "" {
+		facts = append(facts, fact{"Where", where(f.Object), "", true})
+	}
+	add("When", span(f.Window[0], f.Window[1]), "UTC")
+	if f.Feed == detect.AllFeeds {
+		add("Seen by", "all feeds", "together")
+	} else {
+		facts = append(facts, fact{"Seen by", show(f.Feed, maxName), "", false})
+	}
+	add("Observed", quantity(f.Observed, f.Unit), "")
+	if f.Baseline == f.Baseline {
+		add("Normal", quantity(f.Baseline, f.Unit), "")
+	}
+	if f.Score == f.Score {
+		add("Score", number(f.Score), "threshold "+number(f.Threshold))
+	}
+	add("Risk", count(int64(f.RiskScore)), "of 100")
+	add("Also found by", strings.Join(f.Also, ", "), "the risk is that of all together")
+
+	add("Events", count(s.Events), "")
+	switch {
+	case s.KnownOut > 0 && s.KnownOut < s.Events:
+		add("Bytes out", byteSize(float64(s.BytesOut)), "known for "+percent(s.KnownOut, s.Events)+" of the events")
+	case s.BytesOut > 0:
+		add("Bytes out", byteSize(float64(s.BytesOut)), "")
+	}
+	if s.BytesIn > 0 {
+		add("Bytes in", byteSize(float64(s.BytesIn)), "")
+	}
+	if s.First != 0 {
+		add("Seen", span(s.First, s.Last), "UTC")
+	}
+	if s.Hours != 0 {
+		add("Hours", hours(s.Hours), "UTC")
+	}
+	if s.Addresses > 0 {
+		add("Came from", counted(int(s.Addresses), "address", "addresses"), "")
+	}
+	if s.PeakOut > 0 {
+		add("Largest event", byteSize(float64(s.PeakOut)), "at "+utc(s.PeakTime).Format("15:04:05"))
+	}
+	if s.Blocked > 0 {
+		add("Blocked", counted(int(s.Blocked), "event", "events"), byteSize(float64(s.BlockedOut))+" that did not leave")
+	}
+	if s.Names > 0 {
+		add("Distinct names", count(s.Names), "carrying "+byteSize(float64(s.NameBytes)))
+	}
+	switch from := "from " + utc(s.WindowAt).Format("15:04:05"); {
+	case s.WindowEvents == 0:
+	case s.Names > 0:
+		add("Busiest 5 min", counted(int(s.WindowEvents), "query", "queries"), from)
+	default: // of a correlation
+		add("Fullest window", counted(int(s.WindowEvents), "event", "events"), from)
+	}
+	if s.WindowBytes > 0 {
+		add("Most in 5 min", byteSize(float64(s.WindowBytes)), "of names, from "+utc(s.BytesAt).Format("15:04:05"))
+	}
+	if s.Odd > 0 {
+		add("Odd names", count(s.Odd), "over the entropy or length threshold")
+	}
+	if s.MaxEntropy > 0 {
+		add("Highest entropy", number(s.MaxEntropy), "bits per character")
+	}
+	if s.MaxLength > 0 {
+		add("Longest name", byteSize(float64(s.MaxLength)), "")
+	}
+	if s.Over > 0 {
+		add("Taken for data", counted(int(s.Over), "name", "names"), "by the model, of "+count(s.Scored)+" that it scored")
+		facts = append(facts, fact{"Likeliest name", show(defang(s.Likely), maxPlace), s.Signs, true})
+	}
+	if s.Rare > 0 {
+		add("Rare types", count(s.Rare), percent(s.Rare, s.Events)+" of the queries")
+	}
+	if s.NXDomain > 0 {
+		add("No such domain", count(s.NXDomain), percent(s.NXDomain, s.Events)+" of the queries")
+	}
+	if s.Evidence != "" {
+		facts = append(facts, fact{"Record of the log", show(s.Evidence, maxPlace), "", true})
+	}
+	if t := detect.TechniqueOf(visible(f.Technique)); t.ID != "" {
+		facts = append(facts, fact{"ATT&CK", show(t.ID, maxName), t.Name, true})
+	}
+	return append(facts, fact{"Finding", show(f.UID, maxPlace), "", false})
+}
+
+// paragraphs splits a detection's doc at blank lines and joins the lines of each
+// paragraph. A line that begins with "- ", or with a question and a colon, begins a
+// new paragraph.
+func paragraphs(doc string) []string {
+	var out []string
+	open := false
+	for line := range strings.Lines(doc) {
+		line = strings.TrimSpace(line)
+		item := strings.HasPrefix(line, "- ")
+		switch {
+		case line == "":
+			open = false
+			continue
+		case open && !item && !asks(line):
+			out[len(out)-1] += " " + line
+			continue
+		case item:
+			line = "• " + line[2:]
+		}
+		out = append(out, line)
+		open = true
+	}
+	return out
+}
+
+// asks reports whether a line of a doc begins with a question that the line
+// answers: "What it cannot see: …".
+func asks(line string) bool {
+	question, _, ok := strings.Cut(line, ": ")
+	word, _, _ := strings.Cut(question, " ")
+	return ok && len(question) < 40 && slices.Contains([]string{"What", "Why", "Who", "How"}, word)
+}
+
+// investigate returns the part of a detection's doc that says how to investigate:
+// everything from the paragraph that begins with that word, or else the last
+// paragraph.
+func investigate(doc string) []string {
+	all := paragraphs(doc)
+	for i, p := range all {
+		head := strings.ToLower(p[:min(len(p), 24)])
+		if strings.Contains(head, "investigate") {
+			return all[i:]
+		}
+	}
+	return all[max(0, len(all)-1):]
+}

@@ -1,0 +1,98 @@
+package sigma
+
+import (
+	"regexp"
+	"strings"
+)
+
+// This file replaces placeholders, such as %servers%, with their values.
+
+// expand replaces each placeholder of a pattern, such as %servers%, with each of
+// its values, which parse reads. A placeholder without values is an error.
+func (o *Options) expand(n *node, p pattern, parse func(string) pattern) ([]pattern, error) {
+	out := []pattern{nil}
+	put := func(alternatives []pattern) {
+		var next []pattern
+		for _, head := range out {
+			for _, tail := range alternatives {
+				next = append(next, append(head[:len(head):len(head)], tail...))
+			}
+		}
+		out = next
+	}
+	for _, e := range p {
+		text := e.text
+		for e.kind == literal {
+			before, name, after, ok := cutPlaceholder(text)
+			if before != "" {
+				put([]pattern{{{literal, before}}})
+			}
+			if !ok {
+				break
+			}
+			values := o.Placeholders[name]
+			if len(values) == 0 {
+				values = ownPlaceholders[name]
+			}
+			if len(values) == 0 {
+				return nil, &unset{faultAt(n.at, "placeholder %%%s%% has no values: say in placeholders.%s what it stands for", name, name), name}
+			}
+			alternatives := make([]pattern, len(values))
+			for i, v := range values {
+				alternatives[i] = parse(v)
+			}
+			put(alternatives)
+			text = after
+			if len(out) > maxSpellings {
+				return nil, faultAt(n.at, "placeholders stand for more than %d texts", maxSpellings)
+			}
+		}
+		if e.kind != literal {
+			put([]pattern{{e}})
+		}
+	}
+	for i := range out {
+		out[i] = out[i].joined()
+	}
+	return out, nil
+}
+
+// maxSpellings is the largest number of texts that one value with placeholders may
+// stand for.
+const maxSpellings = 10000
+
+// expandPlain is expand for networks and for regular expressions. In a regular
+// expression, a value matches itself literally.
+func (o *Options) expandPlain(n *node, regex bool) ([]string, error) {
+	patterns, err := o.expand(n, pattern{{literal, n.text}}, func(v string) pattern {
+		if regex {
+			v = regexp.QuoteMeta(v)
+		}
+		return pattern{{literal, v}}
+	})
+	out := make([]string, len(patterns))
+	for i, p := range patterns {
+		out[i], _ = p.plain()
+	}
+	return out, err
+}
+
+// cutPlaceholder cuts text around the first %name%. A percent sign after a backslash
+// is plain.
+func cutPlaceholder(text string) (before, name, after string, ok bool) {
+	var plain strings.Builder
+	for i := 0; i < len(text); i++ {
+		switch {
+		case text[i] == '\\' && i+1 < len(text) && text[i+1] == '%':
+			i++
+			plain.WriteByte('%')
+			continue
+		case text[i] == '%':
+			if end := strings.IndexAny(text[i+1:], `%\`); end > 0 && text[i+1+end] == '%' {
+				return plain.String(), text[i+1 : i+1+end], text[i+end+2:], true
+			}
+		}
+		plain.WriteByte(text[i])
+	}
+	return plain.String(), "", "", false
+}
