@@ -304,6 +304,7 @@ func (r *reader) stream(m *Member, in *bufio.Reader, stored *counter) error {
 	if known, unknown := r.recognise(head); unknown == nil {
 		c.format = known.format
 		r.begin(m, known.format, known.head)
+		m.Options.Inside = len(known.layers) > 0
 		if len(known.layers) > 0 {
 			c.wrapped = newUnwrapper(text, &known, &r.ReadOptions)
 			c.src = c.wrapped

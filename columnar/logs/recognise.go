@@ -31,7 +31,7 @@ func (r *reader) recognise(head []byte) (recognised, error) {
 	}
 	known := recognised{format: r.Format, head: head}
 	if r.Format == nil {
-		known.format = sniff(head)
+		known.format = sniff(head, false)
 	}
 	if wrapped, plainly := wrappings(head); len(wrapped) > 0 {
 		told := worth{}
@@ -71,7 +71,8 @@ func (r *reader) lookInside(known recognised, head []byte, told worth, plainly b
 		}
 		n.format = f
 		w := r.worth(f, n.head, true)
-		if w.rows < least || w.rows <= most.rows {
+		alike := w.rows == most.rows && w.timed+most.timed == 0 && shorter(n.head, best.head)
+		if w.rows < least || w.rows <= most.rows && !alike {
 			continue // what it lacks may be in the wrapper
 		}
 		best, most = n.recognised, w
@@ -110,12 +111,21 @@ func (r *reader) lookInside(known recognised, head []byte, told worth, plainly b
 		told = worth{}
 	}
 	for _, n := range inside {
-		f := cmp.Or(r.Format, r.mapped(n.head, sniff(n.head)))
+		f := cmp.Or(r.Format, r.mapped(n.head, sniff(n.head, true)))
 		if f == nil || f.Split != nil {
 			continue
 		}
 		w := r.worth(f, n.head, true)
-		if w.cells > told.cells || w.cells == told.cells && known.layers != nil && w.timed > told.timed {
+		better := w.cells > told.cells
+		if known.layers != nil {
+			switch { // columns without a time may be those of a wrapper that is still there
+			case f == known.format && (w.timed > 0) != (told.timed > 0):
+				better = w.timed > 0
+			case w.cells == told.cells:
+				better = w.timed > told.timed || w.timed == told.timed && w.timed == 0 && shorter(n.head, known.head)
+			}
+		}
+		if better {
 			n.format, told, known = f, w, n.recognised
 			known.format = f
 		}
@@ -123,11 +133,18 @@ func (r *reader) lookInside(known recognised, head []byte, told worth, plainly b
 	return known
 }
 
+// shorter reports whether less is around the first record of a than of b.
+func shorter(a, b []byte) bool {
+	line, _ := scan.CutLine(bytes.TrimLeft(a, "\n"))
+	than, _ := scan.CutLine(bytes.TrimLeft(b, "\n"))
+	return len(line) < len(than)
+}
+
 // fits returns the format that recognises what was inside a wrapper: the one that is
 // asked for, or any; nil if that is a generic one, to which all is alike.
 func (r *reader) fits(head []byte) *Format {
 	if f := r.Format; f != nil {
-		if !f.Generic && (sniffs(f, head) || r.worth(f, head, true).rows > 0) {
+		if !f.Generic && (f.sniffs(head, true) || r.worth(f, head, true).rows > 0) {
 			return f
 		}
 		return nil
@@ -136,7 +153,7 @@ func (r *reader) fits(head []byte) *Format {
 		if len(head) == 0 {
 			break
 		}
-		if f := sniff(head); f != nil && !f.Generic && f.Split == nil {
+		if f := sniff(head, true); f != nil && !f.Generic && f.Split == nil {
 			return f
 		}
 		_, head = scan.CutLine(head)
@@ -182,17 +199,23 @@ func (r *reader) search(head []byte, depth int) []insideOf {
 	return found
 }
 
-// sniff returns the first format that recognises head, nil if none does.
-func sniff(head []byte) *Format {
+// sniff returns the first format that recognises head, nil if none does. inside says
+// that head was inside a wrapper.
+func sniff(head []byte, inside bool) *Format {
 	for _, f := range All {
-		if sniffs(f, head) {
+		if f.sniffs(head, inside) {
 			return f
 		}
 	}
 	return nil
 }
 
-func sniffs(f *Format, head []byte) bool { return f.Sniff != nil && f.Sniff(head) }
+func (f *Format) sniffs(head []byte, inside bool) bool {
+	if inside && f.SniffInside != nil {
+		return f.SniffInside(head)
+	}
+	return f.Sniff != nil && f.Sniff(head)
+}
 
 // peel returns the whole lines of head without a layer, nil if no line has it.
 func (r *reader) peel(head []byte, w wrapping, headers bool) []byte {
@@ -217,7 +240,7 @@ func (r *reader) worth(f *Format, head []byte, wrapped bool) (w worth) {
 		return w
 	}
 	options := r.Options
-	options.Head = head
+	options.Head, options.Inside = head, wrapped
 	d, err := f.New(&options)
 	if err != nil {
 		return w

@@ -39,10 +39,6 @@ type envelope struct {
 	opened             bool // a layer was there
 }
 
-// NoTime stands for the time of a record whose wrapper says none, in Block.Times: no
-// event is that old.
-const NoTime = 0
-
 // An unwrapper reads the records of a wrapped log, one a line.
 type unwrapper struct {
 	src       io.Reader

@@ -26,7 +26,7 @@ const (
 	jsonTimestamp          // the first time
 	_                      // time
 	_                      // timestamp
-	_                      // _time
+	jsonSplunkTime         //
 	jsonJournalTime        // the last time
 	jsonStream
 	jsonHost
@@ -43,7 +43,18 @@ func newWrapperShape() *scan.Shape {
 		"stream", "host", "hostname", "_HOSTNAME", "SYSLOG_IDENTIFIER", "_PID")
 	s.Within("event", scan.ShapeOf(jsonOriginal, "original"))
 	s.Within("host", scan.ShapeOf(jsonHostName, "name"))
-	result := scan.ShapeOf(jsonRaw, "_raw") // of Splunk's export
+	result := scan.NewShape(func(key []byte) int { // of Splunk's export
+		switch string(key) {
+		case "_raw":
+			return jsonRaw
+		case "_time":
+			return jsonSplunkTime
+		case "host":
+			return jsonHost
+		}
+		return -1
+	})
+	result.Fields = 1<<jsonRaw | 1<<jsonSplunkTime | 1<<jsonHost
 	s.Within("result", result)
 	return s
 }
