@@ -182,5 +182,8 @@ func (c *stamper) time(stamp []byte) (us int64, ok bool) {
 	case len(stamp) == 24 && stamp[3] == ' ':
 		return c.syslog.ISO(c.iso(stamp))
 	}
+	if us, ok = c.syslog.ISO(stamp); ok { // most
+		return us, true
+	}
 	return c.syslog.Any(stamp)
 }

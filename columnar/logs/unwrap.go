@@ -64,8 +64,12 @@ type unwrapper struct {
 	e       envelope
 }
 
+// unwrapSize is how much is unwrapped at once. With this much room behind a record that is
+// not whole, text need not be copied through the buffers of the readers below.
+const unwrapSize = 2 * headSize
+
 func newUnwrapper(src io.Reader, known *recognised, ro *ReadOptions) *unwrapper {
-	u := &unwrapper{src: src, headed: known.headers, maxRecord: ro.MaxRecord, in: make([]byte, headSize)}
+	u := &unwrapper{src: src, headed: known.headers, maxRecord: ro.MaxRecord, in: make([]byte, unwrapSize)}
 	u.timed = known.format != nil && known.format.Outer
 	u.clock.syslog = scan.SyslogClock{Clock: ro.Options.clock(), Written: ro.Options.Written}
 	for _, w := range known.layers {
@@ -149,7 +153,10 @@ func (u *unwrapper) recordEnd(p []byte) int {
 
 // unwrap appends what is inside a record to out.
 func (u *unwrapper) unwrap(record []byte) {
-	lines := max(1, bytes.Count(record, eol)) // more than one in a table
+	lines := 1
+	if u.table {
+		lines = max(1, bytes.Count(record, eol))
+	}
 	text := trimEOL(record)
 	if len(text) == 0 {
 		u.blank(lines)
