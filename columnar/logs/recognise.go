@@ -24,7 +24,8 @@ type recognised struct {
 }
 
 // recognise returns how a member that begins with head is read. What a dialect reads as
-// it stands is not looked into, unless it is plainly wrapped or gives no row.
+// it stands is not looked into, unless it is plainly wrapped or gives no row, or its records
+// may span lines: a wrapper would stand within them.
 func (r *reader) recognise(head []byte) (recognised, error) {
 	if len(head) == 0 {
 		return recognised{}, ErrEmpty
@@ -38,7 +39,7 @@ func (r *reader) recognise(head []byte) (recognised, error) {
 		if known.format != nil {
 			told = r.worth(known.format, head, false)
 		}
-		if plainly || prioritised(head) || told.rows == 0 || known.format.Generic {
+		if plainly || prioritised(head) || told.rows == 0 || known.format.Generic || known.format.Cut != nil {
 			known = r.lookInside(known, head, told, plainly)
 		}
 	}
@@ -71,7 +72,7 @@ func (r *reader) lookInside(known recognised, head []byte, told worth, plainly b
 		}
 		n.format = f
 		w := r.worth(f, n.head, true)
-		alike := w.rows == most.rows && w.timed+most.timed == 0 && shorter(n.head, best.head)
+		alike := w.rows == most.rows && (f.Cut != nil || w.timed+most.timed == 0) && shorter(n.head, best.head)
 		if w.rows < least || w.rows <= most.rows && !alike {
 			continue // what it lacks may be in the wrapper
 		}
