@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"hash"
+	"hash/maphash"
 	"io"
 	"maps"
 	"math/bits"
@@ -37,8 +38,12 @@ const (
 	leastBeginning = 128
 	// maxAlike is the most logs with the same beginning that a log is compared with.
 	// If more begin alike, that is how such logs begin; to open them all, for each of
-	// them, would cost more than reading them.
+	// them, would cost more than reading them. Logs that differ in their first 64 KiB
+	// are told apart by their marks, and do not count.
 	maxAlike = 8
+	// leastMarked is how many bytes the marks of a log begin after: heads tell apart
+	// what differs before.
+	leastMarked = 4 << 10
 )
 
 // A content describes the bytes of one log. The fields below decided may be read after
@@ -50,6 +55,7 @@ type content struct {
 	size   int64 // of the log, or of its head if not whole
 	whole  bool
 	head   [sha256.Size]byte
+	marks  marks // unless whole
 
 	decided chan struct{}
 	of      *content // the log that it is a copy of; nil: it is no copy
@@ -83,6 +89,8 @@ type contents struct {
 	order []int  // indexes of the sources
 	again func() // ends decoding: the pass must be repeated
 
+	seed maphash.Seed // of marks
+
 	mu      sync.Mutex
 	turn    *sync.Cond
 	checked []bool // by place in the order: all heads of the source were checked
@@ -101,7 +109,7 @@ type beginning struct {
 }
 
 func newContents(sources []source, last map[int]bool) *contents {
-	c := &contents{checked: make([]bool, len(sources)), same: map[beginning][]*content{}, begins: map[beginning][]*content{}, last: last}
+	c := &contents{seed: maphash.MakeSeed(), checked: make([]bool, len(sources)), same: map[beginning][]*content{}, begins: map[beginning][]*content{}, last: last}
 	c.turn = sync.NewCond(&c.mu)
 	for i := range sources {
 		c.order = append(c.order, i)
@@ -140,6 +148,9 @@ func (c *contents) check(ctx context.Context, place int, s *source, m *logs.Memb
 	}
 	k := &content{source: s, place: place, member: m, size: int64(len(x.Head)), whole: x.Whole, decided: make(chan struct{})}
 	defer close(k.decided)
+	if !x.Whole {
+		k.marks = c.marks(x.Start)
+	}
 	similar, err := c.take(ctx, k, x)
 	if err == nil && k.of == nil {
 		err = c.decide(ctx, k, x.Head, similar)
@@ -178,7 +189,9 @@ func (c *contents) take(ctx context.Context, k *content, x *logs.Content) (simil
 		case k.whole:
 			k.of = a
 			return nil, nil
-		default:
+		case k.marks.length > 0 && a.marks.length == k.marks.length && a.marks.all == k.marks.all: // no other is as likely
+			similar = slices.Insert(similar, 0, a)
+		case a.marks.agree(&k.marks):
 			similar = append(similar, a)
 		}
 	}
@@ -201,6 +214,44 @@ func (c *contents) take(ctx context.Context, k *content, x *logs.Content) (simil
 		c.pass(k.place)
 	}
 	return similar, nil
+}
+
+// marks tell logs apart that begin alike. They are a hash of the first bytes of a log
+// for each of the sizes of nextMark that it has.
+type marks struct {
+	at     []uint32
+	length int    // of the log, if its marks are about all of it; else 0
+	all    uint32 // the hash of all of it
+}
+
+// nextMark returns the size behind size: a sixteenth of the last power of two more.
+func nextMark(size int) int { return size + 1<<(bits.Len(uint(size))-5) }
+
+// marks returns the marks of a log that begins with start.
+func (c *contents) marks(start []byte) (m marks) {
+	var h maphash.Hash
+	h.SetSeed(c.seed)
+	at := 0
+	for size := nextMark(leastMarked); size <= len(start); size = nextMark(size) {
+		h.Write(start[at:size])
+		at = size
+		m.at = append(m.at, uint32(h.Sum64()))
+	}
+	if at < len(start) { // else it may go on
+		h.Write(start[at:])
+		m.length, m.all = len(start), uint32(h.Sum64())
+	}
+	m.at = slices.Clip(m.at)
+	return m
+}
+
+// agree reports whether one of the logs can begin with the other.
+func (m *marks) agree(o *marks) bool {
+	if m.length > 0 && m.length == o.length {
+		return m.all == o.all
+	}
+	n := min(len(m.at), len(o.at))
+	return n == 0 || m.at[n-1] == o.at[n-1]
 }
 
 // fits reports whether both logs have the same format, as far as it is known.

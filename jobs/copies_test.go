@@ -263,6 +263,53 @@ func TestCopiesOpenNothingTwice(t *testing.T) {
 	}
 }
 
+// If this fails, copies of logs are counted if many logs begin with the same 4 KiB, or
+// finding them opens each of those logs.
+func TestCopiesOfManyAlike(t *testing.T) {
+	const logs = 60
+	r := rand.New(rand.NewPCG(7, 8))
+	header := bytes.Repeat([]byte("#TYPE a header that all have, of 4 KiB and more\n"), 100)
+	var opened atomic.Int64
+	var objects []stored
+	want := map[string]string{}
+	var events int64
+	for i := range logs {
+		n := []int{12, 40, 400, 4000}[i%4]
+		log := append(bytes.Clone(header), randomLog(r, n)...)
+		events += int64(n)
+		name := fmt.Sprintf("%02d", i)
+		objects = append(objects, stored{name, log, &opened}, stored{"copy of " + name + ".gz", gzipped(t, log), &opened})
+		want["copy of "+name+".gz"] = "a copy of " + name
+		if i%8 == 3 {
+			objects = append(objects, stored{"start of " + name, log[:len(log)*2/3], &opened})
+			want["start of "+name] = "a copy of the beginning of " + name
+		}
+	}
+	for _, workers := range []int{1, 4} {
+		opened.Store(0)
+		rows, inputs := foldCopies(t, sourcesOf(objects...), workers)
+		got := map[string]string{}
+		for _, in := range inputs {
+			if in.CopyOf != "" {
+				got[in.Name] = strings.Join(in.Reasons, "; ")
+			}
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%d workers: copies: want -, got +:\n%s", workers, diff)
+		}
+		var sum int64
+		for _, row := range rows {
+			sum += row.Events
+		}
+		if sum != events {
+			t.Errorf("%d workers: got %d events, want %d", workers, sum, events)
+		}
+		if n, most := opened.Load(), int64(len(objects)+2*len(want)); n > most {
+			t.Errorf("%d workers: %d logs were opened %d times, want %d at most", workers, len(objects), n, most)
+		}
+	}
+}
+
 // If this fails, each log that continues in a compressed copy makes all of them be read
 // again. With 150 logs that takes minutes.
 func TestCopiesMoveTogether(t *testing.T) {

@@ -48,6 +48,7 @@ Events arrive late and in no order. Events of more than 256 KiB come cut by AWS.
 	Tables:   []*columnar.Table{columnar.API},
 	Lacks:    columnar.ColSet(columnar.Host),
 	Remedies: []Remedy{{Text: "Enable S3 data events in the trail: management events carry no bytes."}},
+	Outer:    true,
 	Sniff: func(head []byte) bool {
 		var event, digest int
 		scan.EachKey(head, func(key []byte, _ scan.Value) {
@@ -104,6 +105,7 @@ const (
 type cloudTrail struct {
 	other   string // kind of the last event that gave no row
 	clock   scan.Clock
+	outer   outerTimes
 	event   *scan.Shape
 	values  [numTrailFields]scan.Value
 	array   scan.Walker
@@ -130,6 +132,7 @@ func newCloudTrail() *cloudTrail {
 
 func (d *cloudTrail) Decode(b *Block, out *columnar.Out, t *Tally) error {
 	record := b.First
+	d.outer = b.outer()
 	builder := out.Table(columnar.API)
 	if builder != d.builder {
 		d.builder, d.kept = builder, newKeptKeys(builder.FieldNames())
@@ -176,9 +179,12 @@ func (d *cloudTrail) line(line []byte, b recordRow) (row bool, reason string) {
 	case len(name) == 0:
 		return false, "no eventName"
 	}
-	us, ok := d.clock.ISO(d.text(trailTime))
+	eventTime := d.text(trailTime)
+	us, ok := d.clock.ISO(eventTime)
 	if !ok {
-		return false, d.clock.Fault("bad eventTime")
+		if us, ok = d.outer.of(b.record, eventTime); !ok {
+			return false, d.clock.Fault("bad eventTime")
+		}
 	}
 	errorCode := d.text(trailErrorCode)
 	b.SetTime(us)

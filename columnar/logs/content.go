@@ -21,6 +21,9 @@ const (
 // done to it: the bytes by which copies are known.
 type Content struct {
 	Head []byte // the first bytes, 4 KiB at most; valid until the function returns
+	// Start is Head and what follows it, 64 KiB at most; valid as Head is. It is shorter
+	// only if it is all that could be read.
+	Start []byte
 	// Whole says that Head is all there is. The stream may end early.
 	Whole bool
 	More  bool // other members may follow in the object
@@ -37,7 +40,9 @@ func (r *reader) show(m *Member, in *bufio.Reader) error {
 	if len(head) == 0 || err != nil && err != io.EOF && err != io.ErrUnexpectedEOF {
 		return nil // reading it says why
 	}
-	err = r.Content(m, &Content{Head: head, Whole: err != nil, More: r.more, Bytes: in})
+	whole := err != nil
+	start, _ := in.Peek(headSize)
+	err = r.Content(m, &Content{Head: start[:len(head)], Start: start, Whole: whole, More: r.more, Bytes: in})
 	r.stopped = r.stopped || errors.Is(err, errEnough)
 	return err
 }

@@ -29,33 +29,35 @@ Several columns may hold one value, such as user and email: in each record the f
 Times without a zone are in the input's zone; the date may stand in a column of its own (date, time). Empty, "-",
 null, None, NA, N/A and the like say nothing: the row has no such value, and is skipped if it is the time. So is
 a time outside 1990–2100, or more than two days after the object was written. Any other value that cannot be read
-is left out of its row, and counted.`,
-	Tables:   []*columnar.Table{columnar.API, columnar.HTTP, columnar.DNS, columnar.Network, columnar.Process, columnar.Event},
-	Remedies: mappingRemedies,
-	Sniff:    sniffCSV,
-	Quoted:   true,
-	Outer:    true,
-	Generic:  true,
-	Header:   csvHeader,
+is left out of its row, and counted. Records that a wrapper tells the time of (syslog, a container's log, a shipper's
+JSON) need no time of their own.`,
+	Tables:      []*columnar.Table{columnar.API, columnar.HTTP, columnar.DNS, columnar.Network, columnar.Process, columnar.Event},
+	Remedies:    mappingRemedies,
+	Sniff:       func(head []byte) bool { return sniffCSV(head, false) },
+	SniffInside: func(head []byte) bool { return sniffCSV(head, true) },
+	Quoted:      true,
+	Outer:       true,
+	Generic:     true,
+	Header:      csvHeader,
 	New: func(o *Options) (Decoder, error) {
 		if m := o.Mapping; m != nil && m.Delimiter != 0 && (m.Delimiter >= 0x80 || strings.IndexByte("\"\r\n", m.Delimiter) >= 0) {
 			return nil, fmt.Errorf("mapping.delimiter: %q cannot separate fields; want an ASCII character other than a quote", m.Delimiter)
 		}
-		d := &csvDecoder{separated{mapping: o.Mapping, set: setter{clock: o.clock()}}}
+		d := &csvDecoder{separated{mapping: o.Mapping, inside: o.Inside, set: setter{clock: o.clock()}}}
 		return d, d.open(o.Head)
 	},
 }
 
 // csvPlan chooses the separator and makes the plan of a header line. Of the
 // separators that give a plan it takes the one that gives most columns.
-func csvPlan(m *Mapping, header []byte) (p *plan, names []string, sep byte, err error) {
+func csvPlan(m *Mapping, header []byte, inside bool) (p *plan, names []string, sep byte, err error) {
 	separators := csvDelimiters
 	if m != nil && m.Delimiter != 0 {
 		separators = string(rune(m.Delimiter))
 	}
 	for i := range len(separators) {
 		n := csvNames(header, separators[i])
-		q, e := resolve(m, n)
+		q, e := resolve(m, n, inside)
 		switch {
 		case e == nil && (p == nil || len(n) > len(names)):
 			p, names, sep, err = q, n, separators[i], nil
@@ -67,15 +69,16 @@ func csvPlan(m *Mapping, header []byte) (p *plan, names []string, sep byte, err 
 }
 
 // sniffCSV wants a header with a time and something that acts or is asked for,
-// and records of as many fields: prose and other logs have neither.
-func sniffCSV(head []byte) bool {
+// and records of as many fields: prose and other logs have neither. Inside a wrapper
+// the time may be missing.
+func sniffCSV(head []byte, inside bool) bool {
 	const look = 16 // records
 	rest := head[csvPreamble(head):]
 	end := separatedEnd(rest)
 	if end == 0 || rest[end-1] != '\n' {
 		return false
 	}
-	p, names, sep, err := csvPlan(nil, rest[:end])
+	p, names, sep, err := csvPlan(nil, rest[:end], inside)
 	if err != nil || len(names) < 2 || !p.tellsMuch() {
 		return false
 	}
@@ -135,7 +138,7 @@ func (d *csvDecoder) openHeaderless(head []byte) (err error) {
 	if d.sep == 0 {
 		d.sep = ','
 	}
-	d.plan, err = resolve(d.mapping, d.mapping.Header)
+	d.plan, err = resolve(d.mapping, d.mapping.Header, d.inside)
 	return err
 }
 
@@ -145,7 +148,7 @@ func (d *csvDecoder) use(header []byte) (err error) {
 		return nil
 	}
 	var names []string
-	if d.plan, names, d.sep, err = csvPlan(d.mapping, header); err != nil {
+	if d.plan, names, d.sep, err = csvPlan(d.mapping, header, d.inside); err != nil {
 		return err
 	}
 	d.header, d.columns, d.fields = slices.Clone(header), len(names), nil

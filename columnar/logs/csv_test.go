@@ -275,7 +275,7 @@ func TestSniffCSV(t *testing.T) {
 		{`{"time":"2026-01-01","user":"amy"}` + "\n", false},
 		{"1609459200.123    45 10.0.0.1 TCP_MISS/200 512 GET http://a.example/ - DIRECT/- text/html\n", false},
 	} {
-		if got := sniffCSV([]byte(c.in)); got != c.want {
+		if got := sniffCSV([]byte(c.in), false); got != c.want {
 			t.Errorf("sniffCSV(%.60q): got %v, want %v", c.in, got, c.want)
 		}
 	}

@@ -42,11 +42,14 @@ type Format struct {
 	// head is decompressed, valid UTF-8 where the object is, JSON already one
 	// record a line, and cut at any byte.
 	Sniff func(head []byte) bool
+	// SniffInside, if set, takes the place of Sniff for what is inside a wrapper:
+	// records that have no time of their own are recognised, too.
+	SniffInside func(head []byte) bool
 	// Syslog says that lines are read with their header of syslog, "TIME HOST
 	// PROGRAM[PID]: ", or with the time alone. A log that has it in another form,
 	// or within a wrapper, gets it in that.
 	Syslog bool
-	// Outer says that a record may have no time of its own: then Block.Times.
+	// Outer says that a record inside a wrapper needs no time of its own: see Block.Times.
 	Outer bool
 	// Generic says that records of any names are read: a wrapper looks like a record.
 	Generic bool
@@ -181,6 +184,28 @@ type Block struct {
 	held    *sync.WaitGroup // counts the blocks that still need their object open
 }
 
+// NoTime stands for the time of a record whose wrapper says none, in Block.Times: no
+// event is that old.
+const NoTime = 0
+
+// outerTimes are the times that the wrapper says of the lines of a block.
+type outerTimes struct {
+	times []int64
+	first int64 // number of the first record
+}
+
+func (b *Block) outer() outerTimes { return outerTimes{b.Times, b.First} }
+
+// of returns the time of a record whose own time could not be read, if its text says
+// nothing and a wrapper does.
+func (o outerTimes) of(record int64, text []byte) (us int64, ok bool) {
+	if o.times == nil || !scan.Unknown(text) {
+		return 0, false
+	}
+	us = o.times[record-o.first]
+	return us, us != NoTime
+}
+
 // Decode accounts for the whole block in t: for what Read skipped, and by d for
 // the rest.
 func (b *Block) Decode(d Decoder, out *columnar.Out, t *Tally) error {
@@ -222,6 +247,8 @@ type Options struct {
 	Written time.Time
 	// Head is the start of the object, as Sniff sees it.
 	Head []byte
+	// Inside says that records are inside a wrapper, which may tell their times.
+	Inside bool
 	// Name is the object's name without folders, for dialects whose names say what
 	// is in them. "": not known.
 	Name string

@@ -286,12 +286,10 @@ func (d *jsonLines) leads() func(name string, depth int) bool {
 
 func (d *jsonLines) Decode(b *Block, out *columnar.Out, t *Tally) error {
 	record := b.First
+	d.set.outer = b.outer()
 	for data := b.Data; len(data) > 0; record++ {
 		var line []byte
 		line, data = scan.CutLine(data)
-		if b.Times != nil {
-			d.set.outer = b.Times[record-b.First]
-		}
 		d.line(line, record, out, t)
 	}
 	return nil
@@ -355,7 +353,7 @@ func (d *jsonLines) line(line []byte, record int64, out *columnar.Out, t *Tally)
 			us, ok := d.set.clock.UTC(text)
 			if !ok || f.unit != "" {
 				var reason string
-				if us, reason = d.time(r, f, text); reason != "" {
+				if us, reason = d.time(r, f, text, record); reason != "" {
 					if reason == withoutTime {
 						reason = d.noTime
 					}
@@ -393,12 +391,12 @@ func (f *field) served() int {
 }
 
 // time reads the time of a record: its own, else that of the record that wraps it.
-func (d *jsonLines) time(r *jsonRecord, f *field, text []byte) (us int64, reason string) {
+func (d *jsonLines) time(r *jsonRecord, f *field, text []byte, record int64) (us int64, reason string) {
 	us, reason = d.set.timeOf(f, text, r.text(jsonDate))
 	if reason == withoutTime && r == &d.event {
 		us, reason = d.set.timeOf(f, d.record.text(f.src), d.record.text(jsonDate))
 	}
-	return d.set.orOuter(us, reason)
+	return d.set.orOuter(record, us, reason)
 }
 
 // unwraps reads the event that a record holds, and reports whether it is the record that

@@ -37,7 +37,7 @@ func TestResolve(t *testing.T) {
 			"api: time=time user=actor.user.name operation=api.operation service=api.service.name src_ip=src_endpoint.ip user_agent=http_request.user_agent"},
 	} {
 		names := strings.Split(c.names, ",")
-		p, err := resolve(nil, names)
+		p, err := resolve(nil, names, false)
 		if err != nil {
 			t.Errorf("%s: %v", c.names, err)
 			continue
@@ -70,7 +70,7 @@ func TestResolveCanonical(t *testing.T) {
 		for _, c := range table.Cols {
 			names = append(names, c.String())
 		}
-		p, err := resolve(nil, names)
+		p, err := resolve(nil, names, false)
 		if err != nil || p.table != table {
 			t.Errorf("%s: got table %v, error %v", table.Name, p.table, err)
 			continue
@@ -127,7 +127,7 @@ func TestResolveMapping(t *testing.T) {
 			`mapping.columns.time: time "seconds" is neither s, ms, us, ns, iso nor a Go layout such as "02/Jan/2006:15:04:05 -0700"`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			p, err := resolve(&c.m, names)
+			p, err := resolve(&c.m, names, false)
 			got := ""
 			if err != nil {
 				got = err.Error()
@@ -139,7 +139,7 @@ func TestResolveMapping(t *testing.T) {
 			}
 		})
 	}
-	if _, err := resolve(nil, []string{strings.Repeat("x", 1000), "y"}); err == nil || len(err.Error()) > 200 {
+	if _, err := resolve(nil, []string{strings.Repeat("x", 1000), "y"}, false); err == nil || len(err.Error()) > 200 {
 		t.Errorf("a long name makes a long error: %v", err)
 	}
 }

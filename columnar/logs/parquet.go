@@ -79,7 +79,7 @@ func splitParquet(r io.ReaderAt, size int64, o *Options, yield func(*Block) erro
 		names[i] = leaf.name
 		columns = max(columns, leaf.index+1)
 	}
-	p, err := resolve(o.Mapping, names)
+	p, err := resolve(o.Mapping, names, false)
 	if err != nil {
 		return err
 	}

@@ -168,8 +168,9 @@ func TestReadRefused(t *testing.T) {
 		{"only a mark", []byte("\xef\xbb\xbf"), plain, "is empty"},
 		{"empty gzip", gzipped(t, ""), plain, "is empty"},
 		{"unknown", []byte("\x01\x02\x03\n"), nil, "has no known format: name it with --format, or describe its columns with a mapping"},
-		{"xz", []byte("\xfd7zXZ\x00......"), nil, "xz is not supported: decompress it first, or use gzip, zstd, bzip2 or zip"},
-		{"damaged lz4", []byte("\x04\x22\x4d\x18......"), nil, "lz4 stream ends early at byte 10: newState: unexpected EOF; 0 records were read"},
+		{"compress", []byte("\x1f\x9d......"), nil, "compress (.Z) is not supported: decompress it first, or use gzip, zstd, xz, bzip2 or zip"},
+		{"damaged xz", []byte("\xfd7zXZ\x00......"), nil, "xz stream: xz: damaged"},
+		{"damaged lz4", []byte("\x04\x22\x4d\x18......"), nil, "lz4 stream ends early at byte 10: unexpected EOF; 0 records were read"},
 		{"damaged snappy", []byte("\xff\x06\x00\x00sNaPpY......"), nil, "snappy stream cannot be read on at byte 16: s2: unsupported input; 0 records were read"},
 		{"damaged zip", []byte("PK\x03\x04......"), nil, "zip archive: zip: not a valid zip file"},
 		{"damaged gzip header", []byte("\x1f\x8bxx"), nil, "gzip stream: unexpected EOF"},
@@ -279,7 +280,7 @@ func TestReadZip(t *testing.T) {
 	}
 	want := []string{
 		"o.zip!a.log 1 <nil>", "o.zip!b/two.log.gz 1 <nil>", "o.zip!c.log 0 is empty", "o.zip!d.json 1 <nil>",
-		"", "o.zip!f.zip 0 zip inside another archive is not supported: decompress it first, or use gzip, zstd, bzip2 or zip",
+		"", "o.zip!f.zip 0 zip inside another archive is not supported: decompress it first, or use gzip, zstd, xz, bzip2 or zip",
 	}
 	want[4] = strings.ReplaceAll(want[5], "f.zip", "e.zip")
 	if d := gocmp.Diff(want, got); d != "" || r.text != "one\ntwo\n{\"a\":1}\n" {

@@ -133,8 +133,9 @@ func (p *plan) tellsMuch() bool {
 	})
 }
 
-// resolve makes the plan for an object with these names. m may be nil.
-func resolve(m *Mapping, names []string) (*plan, error) {
+// resolve makes the plan for an object with these names. m may be nil. inside says that a
+// wrapper may tell the times: then none of the names needs to.
+func resolve(m *Mapping, names []string, inside bool) (*plan, error) {
 	if m == nil {
 		m = &Mapping{}
 	}
@@ -184,7 +185,8 @@ func resolve(m *Mapping, names []string) (*plan, error) {
 	if err := m.check(p.table); err != nil {
 		return nil, err
 	}
-	if len(r.sources(columnar.Time)) == 0 {
+	timeless := len(r.sources(columnar.Time)) == 0
+	if timeless && !inside {
 		return nil, fmt.Errorf("no column for time: has %s; name it in mapping.columns.time", list(names))
 	}
 	for _, c := range p.table.Cols {
@@ -203,6 +205,9 @@ func resolve(m *Mapping, names []string) (*plan, error) {
 			r.setDate(&f)
 		}
 		p.fields = append(p.fields, f)
+	}
+	if timeless {
+		p.fields = append(p.fields, newField(columnar.Time, -1))
 	}
 	if p.table == columnar.HTTP {
 		r.hostOfServer(p)

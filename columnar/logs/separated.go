@@ -15,6 +15,7 @@ import (
 // say: csv has a header, W3C logs have directives.
 type separated struct {
 	mapping *Mapping
+	inside  bool   // Options.Inside
 	header  []byte // the line that plan is for
 	plan    *plan
 	columns int
@@ -27,8 +28,6 @@ type separated struct {
 	scratch []byte // an unquoted field
 
 	// Of the block being decoded.
-	outer   []int64 // Block.Times, from line first on
-	first   int64
 	builder *columnar.Builder
 	fields  []field
 
@@ -57,7 +56,7 @@ const separatedRun = 1 << 10
 
 // begin makes ready to put rows of b into out.
 func (d *separated) begin(b *Block, out *columnar.Out) {
-	d.outer, d.first = b.Times, b.First
+	d.set.outer = b.outer()
 	if builder := out.Table(d.plan.table); builder != d.builder {
 		d.builder, d.fields = builder, nil
 	}
@@ -223,7 +222,8 @@ func (d *separated) times(data []byte, f *field, text []byte, cells []columnar.S
 				date = d.raw(data, d.scanner.Pos[begin:int(begin)+d.columns+1], f.date)
 			}
 			var reason string
-			if us, reason = d.set.timeOf(f, cell, date); reason != "" {
+			us, reason = d.set.timeOf(f, cell, date)
+			if us, reason = d.set.orOuter(d.lines[i], us, reason); reason != "" {
 				return i
 			}
 		}
@@ -305,10 +305,6 @@ func (d *separated) record(data []byte, pos []uint32, line int64, t *Tally) {
 		t.Known(leftOut)
 		return
 	}
-	if d.outer != nil {
-		d.set.outer = d.outer[line-d.first]
-		defer func() { d.set.outer = NoTime }()
-	}
 	b := d.builder
 	for i := range d.fields {
 		f := &d.fields[i]
@@ -336,8 +332,8 @@ func (d *separated) record(data []byte, pos []uint32, line int64, t *Tally) {
 			if f.date >= 0 {
 				date = d.raw(data, pos, f.date)
 			}
-			us, reason := d.set.orOuter(d.set.timeOf(f, cell, date))
-			if reason != "" {
+			us, reason := d.set.timeOf(f, cell, date)
+			if us, reason = d.set.orOuter(line, us, reason); reason != "" {
 				b.Drop()
 				d.skip(data, pos, line, reason, t)
 				return

@@ -16,7 +16,7 @@ import (
 // used by one goroutine.
 type setter struct {
 	clock   scan.Clock
-	outer   int64 // time of what the record is wrapped in, µs UTC, or NoTime
+	outer   outerTimes
 	scratch []byte
 }
 
@@ -72,9 +72,11 @@ func (s *setter) timeOf(f *field, text, date []byte) (us int64, reason string) {
 
 // orOuter returns what was read as the time of a record; the time of its wrapper if the
 // record says none.
-func (s *setter) orOuter(us int64, reason string) (int64, string) {
-	if reason == withoutTime && s.outer != NoTime {
-		return s.outer, ""
+func (s *setter) orOuter(record, us int64, reason string) (int64, string) {
+	if reason == withoutTime {
+		if outer, ok := s.outer.of(record, nil); ok {
+			return outer, ""
+		}
 	}
 	return us, reason
 }

@@ -268,6 +268,10 @@ func (s *Source) Format() (*Format, error) {
 	return f, nil
 }
 
+// ofText reports whether the format is a source of lines of text: what is around them may
+// be taken for a part of their first field.
+func (f *Format) ofText() bool { return f.Vendor != nil && f.Vendor.Container != jsonContainer.name }
+
 // A sourcePlan is a compiled source. It does not change, so workers may share it.
 type sourcePlan struct {
 	source    *Source
@@ -619,7 +623,7 @@ func (p *sourcePlan) sniff(head []byte, values []string) bool {
 		if head = head[end:]; p.source.Sniff.first != nil && !p.source.Sniff.first.Match(bytes.TrimRight(line, "\r\n")) {
 			continue
 		}
-		w.reset(line, 1, nil)
+		w.reset(line, 1)
 		reader.read(line, w, &t)
 		for i := range w.n {
 			if p.sniffed(w, i, values) {

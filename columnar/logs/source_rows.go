@@ -21,8 +21,6 @@ type window struct {
 	records []int64
 	cells   []columnar.Span // of record i from i*slots on; the zero value: the record has no such name
 	next    int64           // number of the record that is read next
-	outer   []int64         // Block.Times, from first on
-	first   int64
 	none    []columnar.Span
 }
 
@@ -39,8 +37,8 @@ func newWindow(slots int) *window {
 }
 
 // reset makes the window one of data, whose first record has the number record.
-func (w *window) reset(data []byte, record int64, outer []int64) {
-	w.data, w.next, w.outer, w.first = data, record, outer, record
+func (w *window) reset(data []byte, record int64) {
+	w.data, w.next = data, record
 	w.empty()
 }
 
@@ -272,7 +270,6 @@ func (p *sourcePlan) decoder(o *Options) (Decoder, error) {
 	if p.source.UTC {
 		d.set.clock.Zone = nil
 	}
-	d.set.outer = NoTime
 	var err error
 	d.reader, err = p.container.open(&q)
 	return d, err
@@ -284,7 +281,8 @@ func (d *sourceDecoder) Decode(b *Block, out *columnar.Out, t *Tally) error {
 			return err
 		}
 	}
-	d.w.reset(b.Data, b.First, b.Times)
+	d.set.outer = b.outer()
+	d.w.reset(b.Data, b.First)
 	for data := b.Data; len(data) > 0; {
 		data = d.reader.read(data, d.w, t)
 		d.rowsOf(out, t)
@@ -443,11 +441,7 @@ func (d *sourceDecoder) time(f *sourceField, i int) (us int64, reason string) {
 	if date != nil {
 		d.lastTime = d.lastTime[:0]
 	}
-	if d.w.outer != nil {
-		d.set.outer = d.w.outer[d.w.records[i]-d.w.first]
-		us, reason = d.set.orOuter(us, reason)
-		d.set.outer = NoTime
-	}
+	us, reason = d.set.orOuter(d.w.records[i], us, reason)
 	return us, reason
 }
 

@@ -3,6 +3,7 @@ package logs
 import (
 	"bytes"
 	"encoding/binary"
+	"fmt"
 	"time"
 
 	"outflow/columnar"
@@ -21,7 +22,8 @@ Squid's own formats squid (native), common and combined, and
 
 which is the one to use: the others do not say how much the client sent. For a
 CONNECT tunnel Squid counts what was relayed in %>st and %<st. Any other format
-is read when its logformat directive is given.
+is read when its logformat directive is given. It may name no time where each line is
+wrapped in something that tells it, as syslog does.
 
 %>st is bytes_out and %<st bytes_in. dst_ip is %<a where Squid went to the server
 itself, not to another proxy. Query strings are dropped from url_path.
@@ -36,11 +38,15 @@ what the format says. A status or a size that is no number is left out of its ro
 		_, lines := bestSquidLayout(head)
 		return lines > 0
 	},
+	Outer: true,
 	New: func(o *Options) (Decoder, error) {
 		if o.LogFormat != "" {
 			l, err := compileSquid(o.LogFormat)
 			if err != nil {
 				return nil, err
+			}
+			if !l.timed && !o.Inside {
+				return nil, fmt.Errorf("logformat %q names no time, and no wrapper tells it: add %%ts, %%tl or %%tg", o.LogFormat)
 			}
 			return &squid{layout: l, clock: o.clock()}, nil
 		}
@@ -75,7 +81,7 @@ func bestSquidLayout(head []byte) (best *squidLayout, most int) {
 			line = bytes.TrimRight(line, " \r\n")
 			d.data = line
 			if d.match(0, len(line)) {
-				if row, why := d.numbers(); why == "" && !row.badStatus && !row.badSize {
+				if row, why := d.numbers(0); why == "" && !row.badStatus && !row.badSize {
 					fit++
 				}
 			}
@@ -91,6 +97,7 @@ func bestSquidLayout(head []byte) (best *squidLayout, most int) {
 type squid struct {
 	layout *squidLayout
 	clock  scan.Clock
+	outer  outerTimes
 	data   []byte // the block
 	// spans[f] is where field f stands in data: start<<32 | end. Note: a slice
 	// costs a write barrier, and two integers a stall when they are read as one.
@@ -136,6 +143,7 @@ func (d *squid) Decode(b *Block, out *columnar.Out, t *Tally) error {
 	d.want(rows)
 	record := b.First
 	d.data = b.Data
+	d.outer = b.outer()
 	for at := 0; at < len(b.Data); {
 		usual := d.look(at)
 		for _, behind := range d.behind {
@@ -147,7 +155,7 @@ func (d *squid) Decode(b *Block, out *columnar.Out, t *Tally) error {
 			if len(line) > 0 {
 				row, why := squidRow{}, squidMisfit
 				if known || d.match(at, at+len(line)) || d.matchEnds(at, at+len(line)) {
-					row, why = d.numbers()
+					row, why = d.numbers(record)
 				}
 				if why != "" {
 					t.Skip(record, why)
@@ -174,7 +182,7 @@ func (d *squid) Decode(b *Block, out *columnar.Out, t *Tally) error {
 }
 
 // numbers reads the numbers of a line that was cut into fields.
-func (d *squid) numbers() (row squidRow, why string) {
+func (d *squid) numbers(record int64) (row squidRow, why string) {
 	ok := false
 	if span := d.spans[squidSeconds]; uint32(span>>32) < uint32(span) {
 		row.time, ok = d.integer(squidSeconds)
@@ -187,11 +195,13 @@ func (d *squid) numbers() (row squidRow, why string) {
 			row.time += n * 1000
 		}
 		ok = ok && d.clock.Within(row.time)
-	} else {
-		row.time, ok = d.parseDate(d.value(squidDate))
+	} else if date := d.value(squidDate); len(date) > 0 {
+		row.time, ok = d.parseDate(date)
 	}
 	if !ok {
-		return row, d.clock.Fault(squidBadTime)
+		if row.time, ok = d.outer.of(record, d.stamp()); !ok {
+			return row, d.clock.Fault(squidBadTime)
+		}
 	}
 	if row.status, ok = d.count(squidStatus); !ok || row.status > 999 {
 		row.status, row.badStatus = columnar.Null, true
@@ -204,6 +214,14 @@ func (d *squid) numbers() (row squidRow, why string) {
 	row.in, ok2 = d.count(squidIn)
 	row.badSize = !ok || !ok2
 	return row, ""
+}
+
+// stamp returns the time of the line as it is written.
+func (d *squid) stamp() []byte {
+	if seconds := d.value(squidSeconds); len(seconds) > 0 {
+		return seconds
+	}
+	return d.value(squidDate)
 }
 
 // integer parses a number.

@@ -62,6 +62,7 @@ type squidLayout struct {
 	fields []squidItem
 	open   int  // the one field that may have spaces, -1 if there is no such or more than one
 	hasURL bool // else from host and path
+	timed  bool
 
 	steps []squidStep // what usual does, nil if it cannot read the format
 }
@@ -161,9 +162,7 @@ func compileSquid(format string) (*squidLayout, error) {
 		l.fields = append(l.fields, item)
 		spec = left
 	}
-	if rank[squidSeconds] == 0 && rank[squidDate] == 0 {
-		return nil, fmt.Errorf("logformat %q names no time: it needs %%ts, %%tl or %%tg", format)
-	}
+	l.timed = rank[squidSeconds] != 0 || rank[squidDate] != 0
 	l.open = -1
 	if len(agents) == 0 && len(free) == 1 && !l.fields[free[0]].quoted {
 		l.open = free[0]

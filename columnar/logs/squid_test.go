@@ -22,7 +22,6 @@ func TestSquidLogFormat(t *testing.T) {
 		}
 	}
 	for _, test := range []struct{ format, want string }{
-		{"", "names no time"},
 		{"%ru", "names no time"},
 		{"%ts%tu", "nothing stands between two fields"},
 		{"%ts %nosuch", "%nosuch: the code is not known"},
@@ -31,7 +30,7 @@ func TestSquidLogFormat(t *testing.T) {
 		{"%ts %{User-Agent}>h", "put its field in quotes"},
 		{"%{%H:%M}tl", "is not read: use %ts"},
 	} {
-		if _, err := compileSquid(test.format); err == nil || !strings.Contains(err.Error(), test.want) {
+		if _, err := Squid.New(&Options{LogFormat: test.format}); err == nil || !strings.Contains(err.Error(), test.want) {
 			t.Errorf("logformat %q: got %v, want an error with %q", test.format, err, test.want)
 		}
 	}

@@ -36,6 +36,7 @@ tls   → network  tls.sni dst_host. Bytes are null, as flow has them.`,
 	Tables:   []*columnar.Table{columnar.DNS, columnar.HTTP, columnar.Network},
 	Lacks:    columnar.ColSet(columnar.User, columnar.Host, columnar.Account, columnar.Rcode, columnar.AnswersLen),
 	Remedies: []Remedy{{Columns: columnar.ColSet(columnar.BytesOut, columnar.BytesIn), Text: "Enable the flow event in Suricata's eve-log: it counts bytes in both directions."}},
+	Outer:    true,
 	Sniff: func(head []byte) bool {
 		var timestamp, event bool
 		scan.EachKey(head, func(key []byte, val scan.Value) {
@@ -100,6 +101,7 @@ const (
 
 type suricata struct {
 	clock   scan.Clock
+	outer   outerTimes
 	event   *scan.Shape
 	values  [numEveFields]scan.Value
 	queries scan.Walker
@@ -112,6 +114,7 @@ type suricata struct {
 
 func (d *suricata) Decode(b *Block, out *columnar.Out, t *Tally) error {
 	record := b.First
+	d.outer = b.outer()
 	for data := b.Data; len(data) > 0; record++ {
 		var line []byte
 		if line, data = scan.CutLine(data); scan.Blank(line) {
@@ -159,9 +162,12 @@ func (d *suricata) line(line []byte, record int64, out *columnar.Out, t *Tally) 
 		d.other = string(kind)
 		return 0, ""
 	}
-	us, ok := d.clock.ISO(d.text(eveTimestamp))
+	timestamp := d.text(eveTimestamp)
+	us, ok := d.clock.ISO(timestamp)
 	if !ok {
-		return 0, d.clock.Fault("bad timestamp")
+		if us, ok = d.outer.of(record, timestamp); !ok {
+			return 0, d.clock.Fault("bad timestamp")
+		}
 	}
 	b := out.Table(table)
 	r := recordRow{b, t, record}

@@ -175,12 +175,13 @@ func (c *stamper) time(stamp []byte) (us int64, ok bool) {
 	switch {
 	case len(stamp) == 0:
 		return 0, false
-	case len(stamp) == 15 && stamp[3] == ' ':
+	case (len(stamp) == 15 || len(stamp) == 24) && stamp[3] == ' ':
 		c.scratch = append(append(c.scratch[:0], stamp...), ' ')
 		us, _, ok = c.syslog.Parse(c.scratch)
 		return us, ok
-	case len(stamp) == 24 && stamp[3] == ' ':
-		return c.syslog.ISO(c.iso(stamp))
+	}
+	if us, ok = c.syslog.ISO(stamp); ok { // most
+		return us, true
 	}
 	return c.syslog.Any(stamp)
 }

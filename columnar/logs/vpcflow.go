@@ -37,6 +37,7 @@ Records of intervals without traffic, or that were not captured (NODATA, SKIPDAT
 		return len(rest) > 0 && d.split(line) && bytes.HasPrefix(d.cells[vpcInterface], []byte("eni-"))
 	},
 	Header: vpcHeader,
+	Outer:  true,
 	New:    func(o *Options) (Decoder, error) { return &vpcFlow{clock: o.clock()}, nil },
 }
 
@@ -77,7 +78,7 @@ func isVPCHeader(line []byte) bool {
 	has := func(name string) bool {
 		return slices.ContainsFunc(words, func(w []byte) bool { return string(w) == name })
 	}
-	return (has("srcaddr") || has("pkt-srcaddr")) && (has("bytes") || has("packets")) && has("start")
+	return (has("srcaddr") || has("pkt-srcaddr")) && (has("bytes") || has("packets"))
 }
 
 // vpcHeader is the last header line.
@@ -97,6 +98,7 @@ func vpcHeader(prev, p []byte) []byte {
 
 type vpcFlow struct {
 	clock  scan.Clock
+	outer  outerTimes
 	header []byte
 	fields []int // what each column is: a field, or -1
 	cells  [numVPCFields][]byte
@@ -134,6 +136,7 @@ func (d *vpcFlow) Decode(b *Block, out *columnar.Out, t *Tally) error {
 	}
 	rows := out.Table(columnar.Network)
 	record := b.First
+	d.outer = b.outer()
 	for data := b.Data; len(data) > 0; record++ {
 		var line []byte
 		line, data = scan.CutLine(data)
@@ -163,7 +166,9 @@ func (d *vpcFlow) Decode(b *Block, out *columnar.Out, t *Tally) error {
 func (d *vpcFlow) row(b recordRow) (reason string) {
 	us, ok := d.clock.Epoch(d.cells[vpcStart])
 	if !ok {
-		return d.clock.Fault("bad time")
+		if us, ok = d.outer.of(b.record, d.cells[vpcStart]); !ok {
+			return d.clock.Fault("bad time")
+		}
 	}
 	source, destination := d.cells[vpcPacketSource], d.cells[vpcPacketDestination]
 	if source == nil {

@@ -25,29 +25,32 @@ it is the time; it is in the input's zone (the format's own is UTC).
 
 Quotes are as in csv, but end with the line. "-" says nothing. Text stays as it was written: IIS writes + for a
 space, and CloudFront percent escapes.`,
-	Tables:   []*columnar.Table{columnar.HTTP, columnar.API, columnar.DNS, columnar.Network, columnar.Process, columnar.Event},
-	Remedies: []Remedy{{Columns: columnar.ColSet(columnar.User, columnar.BytesOut, columnar.BytesIn, columnar.URLHost), Text: "Add the column to the fields that the device logs: cs-bytes is bytes_out, sc-bytes bytes_in, cs-username user, cs-host url_host."}},
-	Sniff: func(head []byte) bool {
-		for len(head) > 0 && head[0] == '#' {
-			var line []byte
-			if line, head = scan.CutLine(head); bytes.HasPrefix(line, w3cFields) {
-				p, _, err := w3cPlan(nil, line)
-				return err == nil && p.tellsMuch()
-			}
-		}
-		return false
-	},
-	Outer:  true,
-	Header: w3cHeader,
+	Tables:      []*columnar.Table{columnar.HTTP, columnar.API, columnar.DNS, columnar.Network, columnar.Process, columnar.Event},
+	Remedies:    []Remedy{{Columns: columnar.ColSet(columnar.User, columnar.BytesOut, columnar.BytesIn, columnar.URLHost), Text: "Add the column to the fields that the device logs: cs-bytes is bytes_out, sc-bytes bytes_in, cs-username user, cs-host url_host."}},
+	Sniff:       func(head []byte) bool { return sniffW3C(head, false) },
+	SniffInside: func(head []byte) bool { return sniffW3C(head, true) },
+	Outer:       true,
+	Header:      w3cHeader,
 	New: func(o *Options) (Decoder, error) {
-		return &w3c{separated: separated{mapping: o.Mapping, set: setter{clock: o.clock()}}}, nil
+		return &w3c{separated: separated{mapping: o.Mapping, inside: o.Inside, set: setter{clock: o.clock()}}}, nil
 	},
 }
 
+func sniffW3C(head []byte, inside bool) bool {
+	for len(head) > 0 && head[0] == '#' {
+		var line []byte
+		if line, head = scan.CutLine(head); bytes.HasPrefix(line, w3cFields) {
+			p, _, err := w3cPlan(nil, line, inside)
+			return err == nil && p.tellsMuch()
+		}
+	}
+	return false
+}
+
 // w3cPlan makes the plan for the columns that a directive #Fields names.
-func w3cPlan(m *Mapping, directive []byte) (p *plan, columns int, err error) {
+func w3cPlan(m *Mapping, directive []byte, inside bool) (p *plan, columns int, err error) {
 	names := strings.Fields(string(directive[len(w3cFields):]))
-	if p, err = resolve(m, names); err != nil {
+	if p, err = resolve(m, names, inside); err != nil {
 		return nil, 0, fmt.Errorf("#Fields: %w", err)
 	}
 	return p, len(names), nil
@@ -95,7 +98,7 @@ func (d *w3c) useFields(directive []byte) {
 	if directive == nil {
 		return
 	}
-	p, columns, err := w3cPlan(d.mapping, directive)
+	p, columns, err := w3cPlan(d.mapping, directive, d.inside)
 	if err != nil {
 		d.unfit = err.Error()
 		return

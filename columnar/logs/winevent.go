@@ -53,6 +53,7 @@ type winEvent struct {
 	fields   []winField
 	slots    [numWinSlots][]byte // values of fields that rows are made of; nil: none
 	clock    scan.Clock
+	outer    outerTimes
 	joined   []byte // scratch
 
 	// Of the elements that are open:
@@ -400,7 +401,9 @@ func (e *winEvent) put(record int64, out *columnar.Out, t *Tally) {
 func (e *winEvent) row(table *columnar.Table, b recordRow) (reason string) {
 	us, ok := e.time()
 	if !ok {
-		return e.clock.Fault("bad or no time")
+		if us, ok = e.outer.of(b.record, e.slots[winTimeCreated]); !ok {
+			return e.clock.Fault("bad or no time")
+		}
 	}
 	b.SetTime(us)
 	b.SetText(columnar.Host, e.said(winComputer))

@@ -28,6 +28,7 @@ such as those that Wazuh has of other systems, are of other kinds. Times without
 EventTime) are taken as of the zone of the input.`,
 	Tables: winTables,
 	Lacks:  winLacks,
+	Outer:  true,
 	Sniff: func(head []byte) bool {
 		// Wazuh writes events of all systems.
 		d := newWinJSON(nil)
@@ -156,6 +157,7 @@ var winShortNames = map[string]string{
 func (d *winJSON) Decode(b *Block, out *columnar.Out, t *Tally) error {
 	d.out = out
 	record := b.First
+	d.event.outer = b.outer()
 	for data := b.Data; len(data) > 0; record++ {
 		var line []byte
 		line, data = scan.CutLine(data)

@@ -54,6 +54,7 @@ and packets of conn, ja3, cipher and certificates of ssl, and the log by _path.`
 	Lacks:    columnar.ColSet(columnar.Host, columnar.Account, columnar.Action),
 	Remedies: []Remedy{{Columns: columnar.ColSet(columnar.BytesOut, columnar.BytesIn), Text: "Keep Zeek's conn.log beside this log: it counts bytes in both directions."}},
 	Sniff:    sniffZeek,
+	Outer:    true,
 	Header:   zeekHeader,
 	New: func(o *Options) (Decoder, error) {
 		d := &zeek{clock: o.clock()}
@@ -101,6 +102,7 @@ func sniffZeek(head []byte) bool {
 // both share what makes rows of them.
 type zeek struct {
 	clock   scan.Clock
+	outer   outerTimes
 	header  []byte // that tsv was made of
 	tsv     zeekTSV
 	out     *columnar.Out // that the plan was made for
@@ -131,6 +133,7 @@ func (d *zeek) Decode(b *Block, out *columnar.Out, t *Tally) error {
 		clear(d.reads[:])
 	}
 	record := b.First
+	d.outer = b.outer()
 	for data := b.Data; len(data) > 0; {
 		if data[0] == '{' {
 			if size, n := d.objects(data, record, t); n > 0 {
@@ -189,8 +192,12 @@ func (d *zeek) line(line []byte, record int64, t *Tally) (row bool, reason strin
 		return false, ""
 	}
 	us, ok := d.time(d.cells[zeekTS])
+	outer := int64(NoTime)
 	if !ok {
-		return false, d.clock.Fault("bad ts")
+		if us, ok = d.outer.of(record, d.cells[zeekTS]); !ok {
+			return false, d.clock.Fault("bad ts")
+		}
+		outer = us
 	}
 	b := d.out.Table(log.table())
 	r := recordRow{b, t, record}
@@ -207,6 +214,9 @@ func (d *zeek) line(line []byte, record int64, t *Tally) (row bool, reason strin
 		if us, reason = d.conn(r, us); reason != "" {
 			b.Drop()
 			return false, reason
+		}
+		if outer != NoTime {
+			us = outer // when it was written, which is at its end
 		}
 	case zeekSSL:
 		d.ssl(r)

@@ -168,10 +168,16 @@ func (s *Shape) Value(field int) Value {
 // Text returns the text of a field of the last object read; see Value.Text.
 func (s *Shape) Text(field int, scratch *[]byte) []byte {
 	v := s.Value(field)
-	if s.line.escaped>>field&1 == 0 && v.Is('"') {
-		return v[1 : len(v)-1]
+	if !v.Is('"') {
+		return v.Text(scratch)
 	}
-	return v.Text(scratch)
+	v = v[1 : len(v)-1]
+	if s.line.escaped>>field&1 == 0 {
+		return v
+	}
+	start := len(*scratch)
+	*scratch = appendUnescaped(*scratch, v)
+	return (*scratch)[start:]
 }
 
 // object notes the values of the object that begins at b[i], and returns its end.

@@ -1,0 +1,340 @@
+package logs
+
+import (
+	"bytes"
+	"cmp"
+	"fmt"
+	"io"
+	"slices"
+
+	"outflow/columnar"
+	"outflow/columnar/scan"
+)
+
+// How a member is to be read: what its records are wrapped in, and the format of what
+// is inside.
+
+// recognised is how a member is read: what its records are wrapped in, outermost first,
+// and the format of what is inside.
+type recognised struct {
+	format  *Format
+	layers  []wrapping
+	headers bool   // records get the header of syslog that the format expects
+	head    []byte // of what is inside
+}
+
+// recognise returns how a member that begins with head is read. What a dialect reads as
+// it stands is not looked into, unless it is plainly wrapped or gives no row, or its records
+// may span lines: a wrapper would stand within them.
+func (r *reader) recognise(head []byte) (recognised, error) {
+	if len(head) == 0 {
+		return recognised{}, ErrEmpty
+	}
+	known := recognised{format: r.Format, head: head}
+	if r.Format == nil {
+		known.format = r.Formats.sniff(head, false)
+	}
+	if wrapped, plainly := wrappings(head); len(wrapped) > 0 {
+		told := worth{}
+		if known.format != nil {
+			told = r.worth(known.format, head, false)
+		}
+		if plainly || prioritised(head) || told.rows == 0 || known.format.Generic || known.format.Cut != nil {
+			known = r.lookInside(known, head, told, plainly)
+		}
+	}
+	known.format = r.mapped(head, known.format)
+	switch {
+	case known.format == nil:
+		return recognised{}, ErrUnknown
+	case known.format.Split != nil:
+		return recognised{}, fmt.Errorf("is %s inside a compressed object: decompress it first", known.format.Name)
+	}
+	return known, nil
+}
+
+// lookInside returns a better reading than the known one of what begins with head, if
+// there is one within wrappers. told is what the known one tells, and plainly says that
+// no dialect reads the wrapper.
+func (r *reader) lookInside(known recognised, head []byte, told worth, plainly bool) recognised {
+	generic := known.format == nil || known.format.Generic
+	least := int64(1)
+	if !generic && !plainly {
+		least = max(least, told.rows)
+	}
+	inside := r.search(head, maxLayers)
+	var best recognised
+	var most worth
+	for _, n := range inside {
+		f := r.fits(n.head)
+		if f == nil {
+			continue
+		}
+		n.format = f
+		w := r.worth(f, n.head, true)
+		alike := w.rows == most.rows && (f.Cut != nil || w.timed+most.timed == 0) && shorter(n.head, best.head)
+		if w.rows < least || w.rows <= most.rows && !alike {
+			continue // what it lacks may be in the wrapper
+		}
+		best, most = n.recognised, w
+		if f.Syslog { // the wrapper may tell a machine
+			if headed := n.headed(r, f); r.worth(f, headed.head, true).more(w) {
+				best = headed
+			}
+		}
+	}
+	if best.format != nil {
+		return best
+	}
+	for _, n := range slices.Backward(inside) { // the innermost first
+		if headed := n.headed(r, nil); len(headed.head) > 0 {
+			f := r.fits(headed.head)
+			if f != nil && f.Syslog && r.worth(f, headed.head, true).rows >= least {
+				headed.format = f
+				return headed
+			}
+		}
+	}
+	if !generic && told.rows > 0 {
+		return known
+	}
+	for _, n := range inside { // all its records may be of other kinds
+		if f := r.fits(n.head); f != nil && !f.Syslog && generic {
+			n.format = f
+			return n.recognised
+		}
+	}
+	if r.Format != nil && !r.Format.Generic {
+		return known
+	}
+	// Records with any names: the reading that tells most.
+	if plainly {
+		told = worth{}
+	}
+	for _, n := range inside {
+		f := cmp.Or(r.Format, r.mapped(n.head, r.Formats.sniff(n.head, true)))
+		if f == nil || f.Split != nil {
+			continue
+		}
+		w := r.worth(f, n.head, true)
+		better := w.cells > told.cells
+		if known.layers != nil {
+			switch { // columns without a time may be those of a wrapper that is still there
+			case f == known.format && (w.timed > 0) != (told.timed > 0):
+				better = w.timed > 0
+			case w.cells == told.cells:
+				better = w.timed > told.timed || w.timed == told.timed && w.timed == 0 && shorter(n.head, known.head)
+			}
+		}
+		if better {
+			n.format, told, known = f, w, n.recognised
+			known.format = f
+		}
+	}
+	return known
+}
+
+// shorter reports whether less is around the first record of a than of b.
+func shorter(a, b []byte) bool {
+	line, _ := scan.CutLine(bytes.TrimLeft(a, "\n"))
+	than, _ := scan.CutLine(bytes.TrimLeft(b, "\n"))
+	return len(line) < len(than)
+}
+
+// fits returns the format that recognises what was inside a wrapper: the one that is
+// asked for, or any; nil if that is a generic one, to which all is alike.
+func (r *reader) fits(head []byte) *Format {
+	if f := r.Format; f != nil {
+		if !f.Generic && (f.sniffs(head, true) || r.worth(f, head, true).rows > 0) {
+			return f
+		}
+		return nil
+	}
+	for range sniffLines {
+		if len(head) == 0 {
+			break
+		}
+		if f := r.Formats.sniff(head, true); f != nil && !f.Generic && f.Split == nil {
+			return f
+		}
+		_, head = scan.CutLine(head)
+	}
+	return nil
+}
+
+// sniffLines is how many lines of other programs, as a start-up message, may stand
+// before what a format recognises inside a wrapper.
+const sniffLines = 16
+
+// An insideOf is what begins with head within layers, and within outer without the last
+// of them.
+type insideOf struct {
+	recognised
+	outer []byte
+}
+
+// headed returns n with headers of syslog.
+func (n *insideOf) headed(r *reader, f *Format) recognised {
+	return recognised{format: f, layers: n.layers, headers: true, head: r.peel(n.outer, n.layers[len(n.layers)-1], true)}
+}
+
+// search returns all that may be inside of head, at most depth layers down; what is
+// within a layer follows it.
+func (r *reader) search(head []byte, depth int) []insideOf {
+	var found []insideOf
+	wrapped, _ := wrappings(head)
+	for _, w := range wrapped {
+		under := r.peel(head, w, false)
+		if under == nil {
+			continue
+		}
+		found = append(found, insideOf{recognised{layers: []wrapping{w}, head: under}, head})
+		if depth == 1 {
+			continue
+		}
+		for _, n := range r.search(under, depth-1) {
+			n.layers = append([]wrapping{w}, n.layers...)
+			found = append(found, n)
+		}
+	}
+	return found
+}
+
+// sniff returns the first format that recognises head, nil if none does. inside says
+// that head was inside a wrapper.
+func (formats Formats) sniff(head []byte, inside bool) *Format {
+	for _, f := range formats {
+		if f.sniffs(head, inside) {
+			return f
+		}
+	}
+	return nil
+}
+
+func (f *Format) sniffs(head []byte, inside bool) bool {
+	if inside && f.SniffInside != nil {
+		return f.SniffInside(head)
+	}
+	return f.Sniff != nil && f.Sniff(head)
+}
+
+// peel returns the whole lines of head without a layer, nil if no line has it.
+func (r *reader) peel(head []byte, w wrapping, headers bool) []byte {
+	head = wholeLines(head)
+	u := newUnwrapper(bytes.NewReader(head), &recognised{layers: []wrapping{w}, headers: headers}, &r.ReadOptions)
+	text, _ := io.ReadAll(u)
+	if u.opened == 0 || len(bytes.TrimSpace(text)) == 0 {
+		return nil
+	}
+	return text[:min(len(text), headSize)]
+}
+
+// A worth is how much a text tells as a format: the rows, how many cells they have beside
+// the time, and how many have a time that is not the wrapper's.
+type worth struct{ rows, cells, timed int64 }
+
+// more reports whether w tells more of the same rows.
+func (w worth) more(than worth) bool { return w.rows == than.rows && w.cells > than.cells }
+
+func (r *reader) worth(f *Format, head []byte, wrapped bool) (w worth) {
+	if f.New == nil || len(head) == 0 {
+		return w
+	}
+	options := r.Options
+	options.Head, options.Inside = head, wrapped
+	d, err := f.New(&options)
+	if err != nil {
+		return w
+	}
+	out := &columnar.Out{Want: ^columnar.Cols(0), WantEvents: columnar.AnyEvent, Sink: func(b *columnar.Batch) {
+		w.rows += int64(b.Len())
+		for _, c := range b.Table.Cols {
+			if c != columnar.Time {
+				w.cells += int64(b.Known(c))
+			}
+		}
+		for _, us := range b.Int64(columnar.Time) {
+			if us != anyTime {
+				w.timed++
+			}
+		}
+	}}
+	var t Tally
+	b := &Block{Data: slices.Clone(wholeLines(head)), First: 1}
+	if wrapped && f.Outer { // any time does
+		b.Times = slices.Repeat([]int64{anyTime}, int(countLines(b.Data)))
+	}
+	if d.Decode(b, out, &t) != nil {
+		return worth{}
+	}
+	out.Flush()
+	return w
+}
+
+// wholeLines returns head without a last line that may be cut.
+func wholeLines(head []byte) []byte {
+	if at := bytes.LastIndexByte(head, '\n'); at >= 0 {
+		return head[:at+1]
+	}
+	return head
+}
+
+// prioritised reports whether one of the first lines of head has a priority of syslog.
+func prioritised(head []byte) bool {
+	for lines := 0; len(head) > 0 && lines < 2*sniffLines; lines++ {
+		var line []byte
+		if line, head = scan.CutLine(head); len(scan.WithoutPriority(line)) < len(line) {
+			return true
+		}
+	}
+	return false
+}
+
+// wrappings returns the layers that the first lines of head may be wrapped in. plainly
+// says that most have one that no dialect reads.
+func wrappings(head []byte) (found []wrapping, plainly bool) {
+	if c := splunkColumns(head); c != nil {
+		found, plainly = append(found, func() layer { return &splunkLayer{splunkCells: *c} }), true
+	}
+	var fields uint64
+	var syslog, stamped, docker bool
+	var s syslogLine
+	cri, lines := 0, 0
+	for probe := newJSONLayer(0, false); len(head) > 0 && lines < 2*sniffLines; lines++ {
+		var line []byte
+		line, head = scan.CutLine(head)
+		if len(line) == 0 {
+			continue
+		}
+		if line[0] == '{' {
+			has, ends := probe.messages(line)
+			fields |= has
+			docker = docker || ends
+			continue
+		}
+		if _, _, _, ok := cutCRI(line); ok {
+			cri++
+		}
+		syslog = syslog || s.parse(line)
+		stamped = stamped || isStampISO(line)
+	}
+	for field := jsonMessage; field <= jsonTrailEvent; field++ {
+		if fields>>field&1 != 0 {
+			found = append(found, func() layer { return newJSONLayer(field, docker) })
+		}
+	}
+	if cri > 0 {
+		found = append(found, func() layer { return &criLayer{} })
+		plainly = plainly || cri > lines/2
+	}
+	if stamped {
+		found = append(found, func() layer { return stampLayer{} })
+	}
+	if syslog {
+		found = append(found, func() layer { return &syslogLayer{} })
+	}
+	return found, plainly
+}
+
+// anyTime is the time of records that are only looked at, in 2020.
+const anyTime = 50 * 366 * scan.Day

@@ -1,0 +1,132 @@
+package logs
+
+import (
+	"bytes"
+
+	"outflow/columnar/scan"
+)
+
+// JSON objects that hold a record under a key, as shippers, collectors and container
+// runtimes write them.
+
+// Fields of a JSON object that wraps a record: where the record may be, in the order
+// in which it is looked for, then what is said of it. Of several times the first
+// counts.
+const (
+	jsonMessage     = iota // of shippers
+	jsonLog                // of container runtimes
+	jsonMsg                //
+	jsonRaw                // of Splunk
+	jsonJournal            // of journald
+	jsonOriginal           // of Elastic
+	jsonEventText          // of Splunk's collector, Zscaler
+	jsonDetail             // of EventBridge
+	jsonEventData          // of CloudTrail Lake
+	jsonTrailEvent         // of CloudTrail's lookup-events
+	jsonTimestamp          // the first time
+	_                      // time
+	_                      // timestamp
+	jsonSplunkTime         //
+	jsonJournalTime        // the last time
+	jsonStream
+	jsonHost
+	jsonHostName
+	jsonJournalHost
+	jsonProgram
+	jsonPID
+)
+
+// newWrapperShape returns the shape of objects that wrap a record.
+func newWrapperShape() *scan.Shape {
+	s := scan.ShapeOf(0, "message", "log", "msg", "_raw", "MESSAGE", "event.original", "event", "detail", "eventData", "CloudTrailEvent",
+		"@timestamp", "time", "timestamp", "_time", "__REALTIME_TIMESTAMP",
+		"stream", "host", "hostname", "_HOSTNAME", "SYSLOG_IDENTIFIER", "_PID")
+	s.Within("event", scan.ShapeOf(jsonOriginal, "original"))
+	s.Within("host", scan.ShapeOf(jsonHostName, "name"))
+	result := scan.NewShape(func(key []byte) int { // of Splunk's export
+		switch string(key) {
+		case "_raw":
+			return jsonRaw
+		case "_time":
+			return jsonSplunkTime
+		case "host":
+			return jsonHost
+		}
+		return -1
+	})
+	result.Fields = 1<<jsonRaw | 1<<jsonSplunkTime | 1<<jsonHost
+	s.Within("result", result)
+	return s
+}
+
+// A jsonLayer is a JSON object that has the record under a key.
+type jsonLayer struct {
+	joiner
+	field   int
+	docker  bool // a text that ends without a newline goes on
+	shape   *scan.Shape
+	values  [64]scan.Value
+	scratch []byte
+}
+
+func newJSONLayer(field int, docker bool) *jsonLayer {
+	return &jsonLayer{field: field, docker: docker && field == jsonLog, shape: newWrapperShape()}
+}
+
+// messages returns the fields of an object that may be a record, as a set, and
+// whether the line of a container runtime ends with a newline.
+func (l *jsonLayer) messages(record []byte) (fields uint64, ends bool) {
+	if _, _, ok := l.shape.Read(record, l.values[:]); !ok {
+		return 0, false
+	}
+	for field := jsonMessage; field <= jsonTrailEvent; field++ {
+		if l.holds(field) {
+			fields |= 1 << field
+		}
+	}
+	return fields, bytes.HasSuffix(l.shape.Value(jsonLog), []byte(`\n"`))
+}
+
+// holds reports whether a field of the object may be a record.
+func (l *jsonLayer) holds(field int) bool {
+	v := l.shape.Value(field)
+	return v.Is('"') || v.Is('{') && (field == jsonEventText || field == jsonDetail || field == jsonEventData)
+}
+
+func (l *jsonLayer) unwrap(record []byte, e *envelope) ([]byte, bool, string) {
+	s := l.shape
+	if _, _, ok := s.Read(record, l.values[:]); !ok {
+		return nil, false, malformedJSON
+	}
+	if !l.holds(l.field) {
+		return nil, false, "no message in the JSON object that the others are wrapped in"
+	}
+	l.scratch = l.scratch[:0]
+	e.opened = true
+	for field := jsonTimestamp; field <= jsonJournalTime; field++ {
+		if t := s.Text(field, &l.scratch); len(t) > 0 {
+			e.stamp = t
+			break
+		}
+	}
+	for field := jsonHost; field <= jsonJournalHost; field++ {
+		if t := s.Text(field, &l.scratch); len(t) > 0 {
+			e.host = t
+		}
+	}
+	if t := s.Text(jsonProgram, &l.scratch); len(t) > 0 {
+		e.program, e.pid = t, s.Text(jsonPID, &l.scratch)
+	}
+	text := []byte(s.Value(l.field))
+	if text[0] == '"' {
+		text = s.Text(l.field, &l.scratch)
+	}
+	if !l.docker {
+		return text, false, ""
+	}
+	stream := 0
+	if string(s.Text(jsonStream, &l.scratch)) == "stderr" {
+		stream = 1
+	}
+	return l.join(text, stream, len(text) == 0 || text[len(text)-1] != '\n')
+}
