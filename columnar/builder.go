@@ -494,6 +494,9 @@ func (b *Builder) count() {
 		col := &b.cols[set.first()]
 		known := 0
 		if col.codes != nil {
+			if col.dict.Len() == 1 {
+				continue // nothing but ""
+			}
 			for _, code := range col.codes[lo:hi] {
 				known += int(uint32(-code) >> 31) // 1 unless code is 0
 			}

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+
+	"outflow/columnar/scan"
 )
 
 // BlockSize is the size of a block of text, in bytes. Smaller ones make the
@@ -152,7 +154,7 @@ func (c *cutter) lastEnd(p []byte) (end int, records int64) {
 
 // countLines returns the number of lines; the last needs no newline.
 func countLines(p []byte) int64 {
-	n := int64(bytes.Count(p, eol))
+	n := int64(scan.CountByte(p, '\n'))
 	if len(p) > 0 && p[len(p)-1] != '\n' {
 		n++
 	}
@@ -169,7 +171,7 @@ func (c *cutter) lastLineEnd(p []byte) int {
 	// A newline ends a record if an even number of quotes stands before it in p,
 	// which begins with a record. That holds of escaped quotes too: they come
 	// as two.
-	quotes := bytes.Count(p, quote)
+	quotes := scan.CountByte(p, '"')
 	if c.err == io.EOF && quotes%2 == 0 {
 		return len(p)
 	}

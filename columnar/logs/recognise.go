@@ -39,7 +39,7 @@ func (r *reader) recognise(head []byte) (recognised, error) {
 		if known.format != nil {
 			told = r.worth(known.format, head, false)
 		}
-		if plainly || prioritised(head) || told.rows == 0 || known.format.Generic || known.format.Cut != nil {
+		if plainly || prioritised(head) || told.rows == 0 || known.format.Generic || known.format.Cut != nil || known.format.ofText() {
 			known = r.lookInside(known, head, told, plainly)
 		}
 	}
@@ -72,7 +72,7 @@ func (r *reader) lookInside(known recognised, head []byte, told worth, plainly b
 		}
 		n.format = f
 		w := r.worth(f, n.head, true)
-		alike := w.rows == most.rows && (f.Cut != nil || w.timed+most.timed == 0) && shorter(n.head, best.head)
+		alike := w.rows == most.rows && ((f.Cut != nil || w.timed+most.timed == 0) && shorter(n.head, best.head) || w.timed > most.timed)
 		if w.rows < least || w.rows <= most.rows && !alike {
 			continue // what it lacks may be in the wrapper
 		}

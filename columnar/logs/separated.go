@@ -153,14 +153,23 @@ func (d *separated) run(data []byte, ends []int, begin int, line int64, t *Tally
 // record i is d.spans[i] of text, without its quotes. Up to plain, none holds
 // escaped quotes.
 func (d *separated) cells(data []byte, f *field, n int) (text []byte, plain int) {
-	spans := d.spans[:n]
-	if f.src < 0 {
-		for i := range spans {
-			spans[i] = columnar.Span{End: uint32(len(f.text))}
+	switch {
+	case f.src < 0:
+		for i := range d.spans[:n] {
+			d.spans[i] = columnar.Span{End: uint32(len(f.text))}
 		}
 		return f.text, n
+	case len(f.others) > 0:
+		d.column(data, f, n)
+		return data, d.fallBack(data, f, n)
 	}
+	return data, d.column(data, f, n)
+}
+
+// column is cells for the first column of a field.
+func (d *separated) column(data []byte, f *field, n int) (plain int) {
 	plain = n
+	spans := d.spans[:n]
 	pos, last := d.scanner.Pos[f.src:], f.src == d.columns-1
 	for i, begin := range d.begins[:n] {
 		p := pos[begin : begin+2]
@@ -179,10 +188,14 @@ func (d *separated) cells(data []byte, f *field, n int) (text []byte, plain int)
 		}
 		spans[i] = columnar.Span{Begin: lo, End: hi}
 	}
-	if len(f.others) == 0 {
-		return data, plain
-	}
+	return plain
+}
+
+// fallBack replaces cells that say nothing by those of f's other columns. It returns up
+// to which record none holds quotes.
+func (d *separated) fallBack(data []byte, f *field, n int) (plain int) {
 	plain = n
+	spans := d.spans[:n]
 	for i, s := range spans {
 		cell := data[s.Begin:s.End]
 		for k := 0; k < len(f.others) && scan.Unknown(cell); k++ {
@@ -194,7 +207,7 @@ func (d *separated) cells(data []byte, f *field, n int) (text []byte, plain int)
 			plain = min(plain, i)
 		}
 	}
-	return data, plain
+	return plain
 }
 
 // raw returns the cell of a record without its quotes, if there are none within.

@@ -5,6 +5,8 @@ import (
 	"io"
 	"unicode/utf16"
 	"unicode/utf8"
+
+	"outflow/columnar/scan"
 )
 
 // A utf16Reader reads UTF-16 as UTF-8. What is not UTF-16 becomes U+FFFD.
@@ -86,7 +88,7 @@ func (r *holeReader) Read(p []byte) (int, error) {
 		}
 		n, err := r.src.Read(p)
 		r.err = err
-		if n == 0 || r.nuls == 0 && bytes.IndexByte(p[:n], 0) < 0 {
+		if n == 0 || r.nuls == 0 && scan.CountByte(p[:n], 0) == 0 {
 			if n > 0 {
 				r.inLine = p[n-1] != '\n'
 			}

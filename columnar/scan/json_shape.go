@@ -244,7 +244,9 @@ func (s *Shape) object(r *shapeRead, i, depth int) int {
 		if end <= 0 {
 			return -1
 		}
-		if p := k.only; p != nil && r.has>>(p.Field&63)&1 == 0 && (b[i]-'0' <= 9 || b[i] == '"' && end-i > len(`"(null)"`)) {
+		if k.placings == nil {
+			// Most keys have no place.
+		} else if p := k.only; p != nil && r.has>>(p.Field&63)&1 == 0 && (b[i]-'0' <= 9 || b[i] == '"' && end-i > len(`"(null)"`)) {
 			// As place would: the value says something, and is the first.
 			r.from[p.Field&63] = p
 			r.values[p.Field&63] = b[i:end]
@@ -253,7 +255,7 @@ func (s *Shape) object(r *shapeRead, i, depth int) int {
 			if slashed {
 				r.escaped |= 1 << (p.Field & 63)
 			}
-		} else if k.placings != nil {
+		} else {
 			r.place(k.placings, b[i:end], slashed)
 		}
 		if k.field >= 0 {

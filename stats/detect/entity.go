@@ -291,14 +291,6 @@ func (e *entities) ofAccount(account, user uint32) uint32 {
 	return uint32(e.spelt[userEntity].Code(e.pairName))<<2 | uint32(userEntity)
 }
 
-// namesOf returns the canonical names of all entities of a kind.
-func (e *entities) namesOf(kind entityKind) *columnar.Dict {
-	if e.named[kind] != e.spelt[kind] {
-		e.nameOf[kind].Of(e.spelt[kind])
-	}
-	return e.named[kind]
-}
-
 // nameCode returns the code of an entity's canonical name in named. All spellings of
 // an entity have the same code.
 func (e *entities) nameCode(id uint32) int32 {
@@ -316,8 +308,11 @@ func (e *entities) key(id uint32) (entityType, name string) {
 	if kind != groupEntity {
 		entityType = entityColumns[kind].String()
 	}
-	return entityType, string(e.named[kind].Text(e.nameCode(id)))
+	return entityType, string(e.name(id))
 }
+
+// name returns the canonical name of an entity.
+func (e *entities) name(id uint32) []byte { return e.named[id&3].Text(e.nameCode(id)) }
 
 // spelling returns how the log spells an entity.
 func (e *entities) spelling(id uint32) []byte { return e.spelt[id&3].Text(int32(id >> 2)) }
@@ -339,7 +334,7 @@ func (e *entities) size() int {
 // name.
 func (e *entities) shown(id uint32) []byte {
 	spelt := e.spelling(id)
-	if bytes.Equal(spelt, e.named[id&3].Text(e.nameCode(id))) {
+	if bytes.Equal(spelt, e.name(id)) {
 		return nil
 	}
 	return spelt

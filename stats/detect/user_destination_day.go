@@ -36,9 +36,9 @@ func isCloudHost(name []byte) bool {
 // uploads are volumes by destination. Almost all of them are left out in the end.
 type uploads struct {
 	*volumes
-	known    columnar.Lookup[bool] // objects that are never left out
-	entities [4]columnar.Lookup[uint64]
-	objects  columnar.Lookup[uint64]
+	known   columnar.Lookup[bool]      // objects that are never left out
+	names   [4]columnar.Lookup[uint64] // by spelling: the hash of the entity's canonical name
+	objects columnar.Lookup[uint64]
 }
 
 func newUploads(o *FoldOptions) *uploads {
@@ -46,8 +46,11 @@ func newUploads(o *FoldOptions) *uploads {
 	u.object = newDestinations(u.volumes.objects, o).of
 	u.known.Func = isCloudHost
 	u.objects.Func = hashText
-	for kind := range u.entities {
-		u.entities[kind].Func = hashText
+	e := u.volumes.entities
+	for kind, spelt := range e.spelt {
+		u.names[kind].Func = func(text []byte) uint64 {
+			return hashText(e.name(uint32(spelt.Code(text))<<2 | uint32(kind)))
+		}
 	}
 	return u
 }
@@ -57,16 +60,16 @@ func hashText(text []byte) uint64 { return maphash.Bytes(hashSeed, text) }
 // hash returns a function that hashes the keys of a section.
 func (u *uploads) hash(at sectionKey, p *volumeSection) func(slot int32) uint64 {
 	sectionHash := maphash.Comparable(hashSeed, at)
-	var entities [4][]uint64
+	var names [4][]uint64
 	for kind, spelt := range u.volumes.entities.spelt {
 		if spelt != nil {
-			entities[kind] = u.entities[kind].Of(u.volumes.entities.namesOf(entityKind(kind)))
+			names[kind] = u.names[kind].Of(spelt)
 		}
 	}
 	objects := u.objects.Of(u.volumes.objects)
 	return func(slot int32) uint64 {
 		who, what := p.groups.Key(slot)
-		high, low := bits.Mul64(sectionHash^entities[who&3][u.volumes.entities.nameCode(who)], objects[what])
+		high, low := bits.Mul64(sectionHash^names[who&3][who>>2], objects[what])
 		return high ^ low
 	}
 }

@@ -271,12 +271,13 @@ func (v *volumes) add(p *volumeSection, b *columnar.Batch, log int32, from, to i
 	times := b.Int64(columnar.Time)
 	out, outValid := b.Int64(columnar.BytesOut), b.Valid(columnar.BytesOut)
 	in, inValid := b.Int64(columnar.BytesIn), b.Valid(columnar.BytesIn)
+	actions, blockedBy := v.actions, v.blocked
 	for i := from; i < to; i++ {
 		if v.slots[i] == 0 {
 			continue
 		}
 		c := &p.cells[v.slots[i]]
-		blocked := v.isBlocked(i)
+		blocked := blockedBy != nil && blockedBy[actions[i]]
 		if b.Repeat == nil || b.Repeat[i>>3]>>(i&7)&1 == 0 {
 			c.events++
 			if blocked {

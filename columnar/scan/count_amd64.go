@@ -1,0 +1,17 @@
+//go:build !purego
+
+package scan
+
+// countBlocks counts c in the blocks of 128 bytes of p, and returns the rest of p.
+func countBlocks(p []byte, c byte) (count int, rest []byte) {
+	n := len(p) / 128
+	if !hasAVX2 || n == 0 {
+		return 0, p
+	}
+	return countAVX2(&p[0], n, c), p[128*n:]
+}
+
+// countAVX2 counts c in n blocks of 128 bytes, n > 0.
+//
+//go:noescape
+func countAVX2(p *byte, n int, c byte) (count int)
