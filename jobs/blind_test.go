@@ -79,6 +79,9 @@ func TestRemedy(t *testing.T) {
 	other := map[string]string{"cloudtrail": trail, "csv": mapping, "jsonl": mapping, "parquet": mapping}
 	names := []string{"of no format"}
 	for _, f := range logs.All() {
+		if f.Vendor != nil {
+			continue // its file says what helps
+		}
 		names = append(names, f.Name)
 	}
 	for _, name := range names {
