@@ -171,7 +171,7 @@ func NewTemplate(pattern string, anywhere, flat bool) (*Template, error) {
 	below := ""
 	switch {
 	case last == "":
-		below = ".+"
+		below = ".*"
 	case !strings.ContainsAny(last, globChars):
 		below = "(?:/.+)?"
 	}

@@ -1,0 +1,830 @@
+package store
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"io/fs"
+	"iter"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+// A Survey says which logs lie below a folder, by their names alone.
+type Survey struct {
+	Groups  []Group // sorted by URI
+	Skipped []Skip  // sorted by reason
+	// Lists is the number of LIST requests; 0 on disk.
+	Lists int
+	// Whole says that every object was seen. If not, folders and days were sampled.
+	Whole bool
+	// Unlisted counts folders that were left out since MaxLists was reached.
+	Unlisted int
+}
+
+// A Group is a set of objects whose names have one pattern.
+type Group struct {
+	// URI is the pattern of the objects, as in Glob. If Layout is not negative, it is
+	// what precedes that layout's pattern.
+	URI    string
+	Layout int // index of the layout, or -1
+	// First and Last are the oldest and newest day in the names; zero if these have none.
+	First, Last time.Time
+	// Seen is the number of objects seen, and Bytes their size.
+	Seen, Bytes int64
+	// PerDay and BytesPerDay are the mean of the whole days that were listed, without
+	// the first and the last if there are others. If folders were sampled, they are
+	// estimates. They are 0 if the names have no day.
+	PerDay, BytesPerDay float64
+	// AtLeast says that a day has more objects than were listed.
+	AtLeast bool
+	// Samples are the first, the last and the largest object, each once.
+	Samples []Object
+}
+
+// Bounds of a survey.
+const (
+	// MaxLists is how many LIST requests a survey makes: half a cent at AWS, and less
+	// than two minutes. With fewer, a bucket of many services is seen in part.
+	MaxLists = 1000
+	// listPage is how many names a LIST request returns.
+	listPage = 1000
+	// maxFolders is how many folders of one folder are listed.
+	maxFolders = 3 * listPage
+	// dayPages is how many requests the objects of one day in a flat folder may take.
+	dayPages = 5
+	// maxLiterals is how many names of folders in one folder stand for themselves. If
+	// there are more, they are taken for names of one kind, such as those of hosts.
+	maxLiterals = 32
+	// maxNames is the same for the patterns of the objects of one folder.
+	maxNames = 8
+)
+
+// NewSurvey lists what lies at a URI, which must be a folder without globs. Layouts are
+// templates that may match anywhere, in the order in which they are tried. Now bounds
+// the days that are looked for.
+//
+// On disk everything is listed. In S3, a folder with more objects than one request
+// lists is sampled: of its folders that have names of one shape, the first and the last
+// are surveyed, and of those that are dates, the oldest and the newest two.
+func NewSurvey(ctx context.Context, uri string, layouts []*Template, now time.Time, o Options) (*Survey, error) {
+	at, err := parseURI(uri)
+	if err != nil {
+		return nil, err
+	}
+	s := &surveyor{layouts: layouts, now: now.UTC(), skipped: map[string]int{}, root: &node{}}
+	s.result.Whole = true
+	if at.bucket == "" {
+		info, err := os.Stat(at.path)
+		if err == nil && !info.IsDir() {
+			err = fmt.Errorf("%w: not a folder", fs.ErrInvalid)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("survey %s: %w", uri, cause(err))
+		}
+		s.base = filepath.Clean(at.path) + string(filepath.Separator)
+		if s.base == "//" {
+			s.base = "/"
+		}
+		s.local, s.store = true, newDisk(at.path)
+		for e, err := range s.store.List(ctx, "", Deep) {
+			if err != nil {
+				return nil, err
+			}
+			s.add(e, sampled{weight: 1, counts: true})
+		}
+	} else {
+		prefix := strings.TrimSuffix(at.path, "/")
+		if prefix != "" {
+			prefix += "/"
+		}
+		s.base = "s3://" + at.bucket + "/" + prefix
+		if s.store, err = newS3(ctx, at.bucket, prefix, o); err != nil {
+			return nil, err
+		}
+		if err := s.bucket(ctx); err != nil {
+			return nil, err
+		}
+	}
+	return s.finish(), nil
+}
+
+// IsFolder reports whether a URI without globs names a folder, and not an object.
+func IsFolder(ctx context.Context, uri string, o Options) (bool, error) {
+	at, err := parseURI(uri)
+	if err != nil {
+		return false, err
+	}
+	if at.bucket == "" {
+		info, err := os.Stat(at.path)
+		return err == nil && info.IsDir(), nil
+	}
+	if at.path == "" || strings.HasSuffix(at.path, "/") {
+		return true, nil
+	}
+	s, err := newS3(ctx, at.bucket, "", o)
+	if err != nil {
+		return false, err
+	}
+	_, object, err := stat(ctx, s, at.path)
+	return !object, err
+}
+
+// A surveyor makes a survey.
+type surveyor struct {
+	store   Store
+	base    string // of the URIs
+	local   bool
+	layouts []*Template
+	now     time.Time
+	root    *node
+	skipped map[string]int
+	result  Survey
+}
+
+// sampled says what an object that is seen stands for.
+type sampled struct {
+	stream string  // the sampled folder that it is in; "": none
+	weight float64 // the number of folders that the sampled one stands for
+	counts bool    // it is among all objects of its day in the stream
+	more   bool    // that day has more
+}
+
+// A node is a folder, or all folders whose names have one shape.
+type node struct {
+	folders  map[string]*node // by pattern
+	literals []string         // the patterns of folders that are literal
+	merged   bool             // literal folders are all under *
+	groups   map[groupKey]*group
+	names    int // of groups without a layout
+	bases    int // of groups with a base
+	// known remembers the layout of names with one pattern.
+	known map[string]groupKey
+}
+
+// A groupKey tells the groups of one folder apart.
+type groupKey struct {
+	layout int // index, or -1
+	depth  int // of a layout: number of folders that precede its pattern
+	base   string
+	name   string // without a layout: the pattern of the name
+}
+
+type group struct {
+	ends        []string // of the names without a layout, by compression
+	first, last time.Time
+	seen, bytes int64
+	streams     map[string]*stream
+	more        bool     // a day of a stream has more objects
+	samples     [3]Entry // first, last, largest
+}
+
+// A stream is what one sampled folder has of a group, by day.
+type stream struct {
+	weight float64
+	days   map[time.Time]*[2]int64 // objects and bytes
+}
+
+// add adds an object.
+func (s *surveyor) add(e Entry, from sampled) {
+	if reason := notLog(e.Name, e.Size, nil); reason != "" {
+		s.skipped[reason]++
+		return
+	}
+	segments := strings.Split(e.Name, "/")
+	n := s.root
+	var d dating
+	for _, segment := range segments[:len(segments)-1] {
+		n = n.folder(folderShape(segment, &d))
+	}
+	name, end := objectShape(segments[len(segments)-1], &d)
+	key, ok := n.known[name]
+	if !ok {
+		key = n.bounded(s.layoutOf(e.Name, name))
+		if n.known == nil {
+			n.known = map[string]groupKey{}
+		}
+		if len(n.known) < 64 && (key.layout < 0 || key.base == "") {
+			n.known[name] = key
+		}
+	}
+	if key.layout < 0 && n.names > maxNames {
+		key.name = "*"
+	}
+	n.group(key).add(e, end, d.date(), from)
+}
+
+// layoutOf returns the key of the group of an object, given its name and the pattern
+// of the last segment.
+func (s *surveyor) layoutOf(name, pattern string) groupKey {
+	for i, l := range s.layouts {
+		if m, ok := l.Match(name); ok {
+			depth := strings.Count(m.Base, "/")
+			return groupKey{layout: i, depth: depth, base: m.Base[strings.LastIndexByte(m.Base, '/')+1:]}
+		}
+	}
+	return groupKey{layout: -1, name: pattern}
+}
+
+// folder returns the folder of a shape in n.
+func (n *node) folder(s shape) *node {
+	if s.kind == literalShape && n.merged {
+		s.pattern = "*"
+	}
+	if c := n.folders[s.pattern]; c != nil {
+		return c
+	}
+	if s.kind == literalShape && !n.merged && len(n.literals) == maxLiterals {
+		n.merged = true
+		all := n.folder(shape{"*", wildShape})
+		for _, pattern := range n.literals {
+			all.merge(n.folders[pattern])
+			delete(n.folders, pattern)
+		}
+		n.literals = nil
+		return all
+	}
+	if n.folders == nil {
+		n.folders = map[string]*node{}
+	}
+	c := &node{}
+	n.folders[s.pattern] = c
+	if s.kind == literalShape && !n.merged {
+		n.literals = append(n.literals, s.pattern)
+	}
+	return c
+}
+
+// bounded returns the key of a new group. If there are too many, they become one.
+func (n *node) bounded(key groupKey) groupKey {
+	if _, ok := n.groups[key]; ok {
+		return key
+	}
+	count, limit := &n.names, maxNames
+	if key.layout >= 0 {
+		if key.base == "" {
+			return key
+		}
+		count, limit = &n.bases, maxLiterals
+	}
+	if *count < limit {
+		*count++
+		return key
+	}
+	several := *count == limit
+	*count = limit + 1
+	if several {
+		n.known = nil
+		for _, k := range slices.SortedFunc(maps.Keys(n.groups), compareKeys) {
+			if to := k.wild(); (k.layout < 0) == (key.layout < 0) && to != k {
+				old := n.groups[k]
+				delete(n.groups, k)
+				n.group(to).merge(old)
+			}
+		}
+	}
+	return key.wild()
+}
+
+func compareKeys(a, b groupKey) int {
+	return cmp.Or(cmp.Compare(a.layout, b.layout), cmp.Compare(a.depth, b.depth), strings.Compare(a.base, b.base), strings.Compare(a.name, b.name))
+}
+
+// wild returns the key of all groups of one layout, or without one.
+func (k groupKey) wild() groupKey {
+	switch {
+	case k.layout < 0:
+		k.name = "*"
+	case k.base != "":
+		k.base = "*"
+	}
+	return k
+}
+
+func (n *node) group(key groupKey) *group {
+	g := n.groups[key]
+	if g == nil {
+		if n.groups == nil {
+			n.groups = map[groupKey]*group{}
+		}
+		g = &group{streams: map[string]*stream{}}
+		n.groups[key] = g
+	}
+	return g
+}
+
+// merge adds the folders and groups of m.
+func (n *node) merge(m *node) {
+	for _, pattern := range slices.Sorted(maps.Keys(m.folders)) {
+		kind := wildShape
+		if slices.Contains(m.literals, pattern) {
+			kind = literalShape
+		}
+		n.folder(shape{pattern, kind}).merge(m.folders[pattern])
+	}
+	for _, key := range slices.SortedFunc(maps.Keys(m.groups), compareKeys) {
+		n.group(n.bounded(key)).merge(m.groups[key])
+	}
+}
+
+func (g *group) add(e Entry, end string, day time.Time, from sampled) {
+	if !slices.Contains(g.ends, end) {
+		g.ends = append(g.ends, end)
+	}
+	g.sample(e)
+	g.seen++
+	g.bytes += e.Size
+	if day.IsZero() {
+		return
+	}
+	g.span(day)
+	if !from.counts {
+		return
+	}
+	st := g.streams[from.stream]
+	if st == nil {
+		st = &stream{from.weight, map[time.Time]*[2]int64{}}
+		g.streams[from.stream] = st
+	}
+	of := st.days[day]
+	if of == nil {
+		of = &[2]int64{}
+		st.days[day] = of
+	}
+	of[0]++
+	of[1] += e.Size
+	g.more = g.more || from.more
+}
+
+func (g *group) span(day time.Time) {
+	if g.first.IsZero() || day.Before(g.first) {
+		g.first = day
+	}
+	if day.After(g.last) {
+		g.last = day
+	}
+}
+
+func (g *group) sample(e Entry) {
+	if g.samples[0].Name == "" || e.Name < g.samples[0].Name {
+		g.samples[0] = e
+	}
+	if e.Name > g.samples[1].Name {
+		g.samples[1] = e
+	}
+	if big := &g.samples[2]; e.Size > big.Size || e.Size == big.Size && e.Name < big.Name || big.Name == "" {
+		*big = e
+	}
+}
+
+// merge adds what h has.
+func (g *group) merge(h *group) {
+	for _, end := range h.ends {
+		if !slices.Contains(g.ends, end) {
+			g.ends = append(g.ends, end)
+		}
+	}
+	for _, e := range h.samples {
+		g.sample(e)
+	}
+	g.more = g.more || h.more
+	g.seen += h.seen
+	g.bytes += h.bytes
+	if !h.first.IsZero() {
+		g.span(h.first)
+		g.span(h.last)
+	}
+	for name, from := range h.streams {
+		to := g.streams[name]
+		if to == nil {
+			g.streams[name] = from
+			continue
+		}
+		for day, n := range from.days {
+			if of := to.days[day]; of != nil {
+				of[0] += n[0]
+				of[1] += n[1]
+			} else {
+				to.days[day] = n
+			}
+		}
+	}
+}
+
+// rate returns the objects and bytes of a day.
+func (g *group) rate() (objects, bytes float64) {
+	for _, name := range slices.Sorted(maps.Keys(g.streams)) {
+		st := g.streams[name]
+		days := slices.SortedFunc(maps.Keys(st.days), time.Time.Compare)
+		if len(days) > 2 {
+			days = days[1 : len(days)-1]
+		}
+		var sum [2]int64
+		for _, day := range days {
+			sum[0] += st.days[day][0]
+			sum[1] += st.days[day][1]
+		}
+		n := float64(len(days))
+		objects += st.weight * float64(sum[0]) / n
+		bytes += st.weight * float64(sum[1]) / n
+	}
+	return objects, bytes
+}
+
+// unpad merges folders of numbers of two digits with those of one digit: 9 and 10.
+func (n *node) unpad(short, long string) {
+	for _, pattern := range slices.Sorted(maps.Keys(n.folders)) {
+		if padded := strings.Replace(pattern, short, long, 1); padded != pattern && n.folders[padded] != nil {
+			n.folders[pattern].merge(n.folders[padded])
+			delete(n.folders, padded)
+		}
+	}
+}
+
+// finish returns the survey of what was added.
+func (s *surveyor) finish() *Survey {
+	type place struct {
+		uri    string
+		layout int
+	}
+	groups := map[place]*group{}
+	var visit func(n *node, path []string)
+	visit = func(n *node, path []string) {
+		n.unpad("{m}", "{mm}")
+		n.unpad("{d}", "{dd}")
+		for _, pattern := range slices.Sorted(maps.Keys(n.folders)) {
+			visit(n.folders[pattern], append(path, pattern))
+		}
+		for _, key := range slices.SortedFunc(maps.Keys(n.groups), compareKeys) {
+			g := n.groups[key]
+			at := place{s.pattern(path, key, g.ends), key.layout}
+			if have := groups[at]; have != nil {
+				have.merge(g)
+			} else {
+				groups[at] = g
+			}
+		}
+	}
+	visit(s.root, nil)
+	out := &s.result
+	for at, g := range groups {
+		add := Group{URI: at.uri, Layout: at.layout, First: g.first, Last: g.last, Seen: g.seen, Bytes: g.bytes, AtLeast: g.more}
+		add.PerDay, add.BytesPerDay = g.rate()
+		var names []string
+		for _, e := range g.samples {
+			if !slices.Contains(names, e.Name) {
+				names = append(names, e.Name)
+				add.Samples = append(add.Samples, Object{Entry: e, Store: s.store, URI: s.name(e)})
+			}
+		}
+		out.Groups = append(out.Groups, add)
+	}
+	slices.SortFunc(out.Groups, func(a, b Group) int { return cmp.Or(strings.Compare(a.URI, b.URI), cmp.Compare(a.Layout, b.Layout)) })
+	for reason, n := range s.skipped {
+		out.Skipped = append(out.Skipped, Skip{reason, n})
+	}
+	slices.SortFunc(out.Skipped, func(a, b Skip) int { return strings.Compare(a.Reason, b.Reason) })
+	return out
+}
+
+// name returns the URI of an object, as Glob gives it.
+func (s *surveyor) name(e Entry) string {
+	if s.local {
+		return filepath.Join(s.base, filepath.FromSlash(e.Name))
+	}
+	return s.base + e.Name
+}
+
+// pattern returns the URI of a group in a folder.
+func (s *surveyor) pattern(path []string, key groupKey, ends []string) string {
+	base := escapeGlob(s.base)
+	if key.layout >= 0 {
+		for _, p := range path[:min(key.depth, len(path))] {
+			// The layout has these placeholders for itself.
+			base += strings.NewReplacer("{account}", "*", "{region}", "*").Replace(p) + "/"
+		}
+		if key.base == "*" {
+			return base + "*"
+		}
+		return base + escapeGlob(key.base)
+	}
+	whole := strings.Join(append(slices.Clone(path), ""), "/")
+	if strings.Contains(whole, "{d}") { // months of two digits are no different
+		whole = strings.ReplaceAll(whole, "{mm}", "{m}")
+	}
+	if i := strings.Index(whole, "/{account}"); i >= 0 { // the first says it
+		i += len("/{account}")
+		whole = whole[:i] + strings.ReplaceAll(whole[i:], "{account}", "*")
+	}
+	name := key.name
+	switch {
+	case strings.HasSuffix(name, "*"):
+	case strings.Contains(name, "{dd}"), len(ends) > 1: // rotated logs are compressed later
+		name += "*"
+	default:
+		name += ends[0]
+	}
+	if name == "*" {
+		name = ""
+		if whole == "" {
+			name = "*"
+		}
+		for strings.HasSuffix(whole, "}/*/") { // all below a day
+			whole = strings.TrimSuffix(whole, "*/")
+		}
+	}
+	return base + whole + name
+}
+
+// A toSurvey is a folder of a bucket that waits to be surveyed.
+type toSurvey struct {
+	prefix string
+	from   sampled
+	end    dateEnd
+}
+
+// A dateEnd says which of several dates are surveyed.
+type dateEnd uint8
+
+const (
+	bothEnds dateEnd = iota
+	oldest
+	newest
+)
+
+// bucket surveys the store breadth first, so that all of its branches are seen before
+// the requests run out.
+func (s *surveyor) bucket(ctx context.Context) error {
+	for queue := []toSurvey{{from: sampled{weight: 1}}}; len(queue) > 0; queue = queue[1:] {
+		if s.result.Lists+2 > MaxLists {
+			s.result.Unlisted = len(queue)
+			s.result.Whole = false
+			return nil
+		}
+		more, err := s.folder(ctx, queue[0])
+		if err != nil {
+			return err
+		}
+		queue = append(queue, more...)
+	}
+	return nil
+}
+
+// folder surveys a folder: all of it, if one request is enough. If not, it returns the
+// folders to go on with.
+func (s *surveyor) folder(ctx context.Context, f toSurvey) ([]toSurvey, error) {
+	page, whole, err := s.page(s.store.List(ctx, f.prefix, Deep), 1)
+	if err != nil {
+		return nil, err
+	}
+	if whole {
+		f.from.counts = true
+		for _, e := range page {
+			s.add(e, f.from)
+		}
+		return nil, nil
+	}
+	before, stream := f.dating()
+	pages := maxFolders / listPage
+	if before.whole() {
+		pages = dayPages
+	}
+	var folders []string
+	page, whole, err = s.page(s.store.List(ctx, f.prefix, Shallow), pages)
+	if err != nil {
+		return nil, err
+	}
+	objects := page[:0]
+	for _, e := range page {
+		if e.ETag != "" {
+			objects = append(objects, e)
+			continue
+		}
+		name := strings.TrimSuffix(e.Name[len(f.prefix):], "/")
+		if reason := skipFolder(name); reason != "" {
+			s.skipped[reason]++
+			continue
+		}
+		folders = append(folders, name)
+	}
+	s.result.Whole = s.result.Whole && whole
+	if whole || before.whole() {
+		f.from.counts, f.from.more = true, !whole
+		for _, e := range objects {
+			s.add(e, f.from)
+		}
+	} else if err := s.flat(ctx, f, objects); err != nil {
+		return nil, err
+	}
+	return s.choose(f, folders, before, stream), nil
+}
+
+// dating returns what the names of a folder and those above say of the day, and the
+// stream of the folder: its name, with patterns instead of dates.
+func (f *toSurvey) dating() (d dating, stream string) {
+	for segment := range strings.SplitSeq(strings.TrimSuffix(f.prefix, "/"), "/") {
+		if sh := folderShape(segment, &d); sh.kind == dateShape {
+			segment = sh.pattern
+		}
+		stream += segment + "/"
+	}
+	return d, stream
+}
+
+// page returns the entries of up to so many requests, and whether they are all.
+func (s *surveyor) page(list iter.Seq2[Entry, error], pages int) (entries []Entry, whole bool, err error) {
+	pages = max(1, min(pages, MaxLists-s.result.Lists))
+	defer func() { s.result.Lists += max(1, (len(entries)+listPage-1)/listPage) }()
+	for e, err := range list {
+		if err != nil {
+			return nil, false, err
+		}
+		entries = append(entries, e)
+		if len(entries) == pages*listPage {
+			return entries, false, nil
+		}
+	}
+	return entries, true, nil
+}
+
+// choose returns the folders to survey, given all in a folder, and its dating.
+func (s *surveyor) choose(f toSurvey, names []string, before dating, stream string) (out []toSurvey) {
+	type kind struct {
+		shape
+		whole bool // the name completes the day
+	}
+	var order []kind
+	of := map[kind][]string{}
+	put := func(k kind, name string) {
+		if of[k] == nil {
+			order = append(order, k)
+		}
+		of[k] = append(of[k], name)
+	}
+	for _, name := range names {
+		d := before
+		sh := folderShape(name, &d)
+		put(kind{sh, d.whole()}, name)
+	}
+	literal := func(k kind) bool { return k.kind == literalShape }
+	if n := len(order) - len(slices.DeleteFunc(slices.Clone(order), literal)); n > maxLiterals {
+		order = slices.DeleteFunc(order, literal)
+		for _, name := range names {
+			if sh := folderShape(name, &dating{}); sh.kind == literalShape {
+				put(kind{shape{"*", wildShape}, before.whole()}, name)
+			}
+		}
+	}
+	for _, k := range order {
+		names, last := of[k], len(of[k])-1
+		var chosen []int
+		from := f.from
+		switch {
+		case k.kind == dateShape && last > 0:
+			slices.SortFunc(names, compareNumbers)
+			if f.end != newest {
+				out = append(out, toSurvey{f.prefix + names[0] + "/", from, oldest})
+			}
+			if f.end != oldest {
+				if k.whole && (last > 1 || f.end == newest) {
+					chosen = append(chosen, last-1)
+				}
+				chosen = append(chosen, last)
+			}
+			for _, i := range chosen {
+				out = append(out, toSurvey{f.prefix + names[i] + "/", from, newest})
+			}
+			if len(chosen) < last {
+				s.result.Whole = false
+			}
+		case k.kind == wildShape && last > 1:
+			s.result.Whole = false
+			from.weight *= float64(len(names)) / 2
+			slices.Sort(names)
+			for _, i := range []int{0, last} {
+				from.stream = stream + names[i] + "/"
+				out = append(out, toSurvey{f.prefix + names[i] + "/", from, f.end})
+			}
+		default:
+			for _, name := range names {
+				out = append(out, toSurvey{f.prefix + name + "/", from, f.end})
+			}
+		}
+	}
+	return out
+}
+
+// compareNumbers orders names of dates: 9 is before 10.
+func compareNumbers(a, b string) int {
+	return cmp.Or(cmp.Compare(len(a), len(b)), strings.Compare(a, b))
+}
+
+// A lister lists the names after a name.
+type lister interface {
+	listAfter(ctx context.Context, prefix, after string, depth Depth) iter.Seq2[Entry, error]
+}
+
+// flat surveys the objects that lie in a folder itself, given the first of them. It goes
+// from one beginning of names to the next, without listing all that begin alike.
+func (s *surveyor) flat(ctx context.Context, f toSurvey, objects []Entry) error {
+	from, list := f.from, s.store.(lister)
+	for whole := false; len(objects) > 0; {
+		end := objects[len(objects)-1].Name
+		begin, day := beginning(end[len(f.prefix):])
+		begin = f.prefix + begin
+		after := begin + string(utf8.MaxRune)
+		var listed []string
+		if day != "" && !whole {
+			var err error
+			if listed, err = s.newestDays(ctx, list, begin, day, f.from); err != nil {
+				return err
+			}
+			after = begin + ":" // the character after 9: behind all that go on with a digit
+		}
+		for _, e := range objects {
+			from.counts = whole || !strings.HasPrefix(e.Name, begin)
+			if !slices.ContainsFunc(listed, func(prefix string) bool { return strings.HasPrefix(e.Name, prefix) }) {
+				s.add(e, from)
+			}
+		}
+		if whole || after <= end || s.result.Lists >= MaxLists {
+			return nil
+		}
+		page, all, err := s.page(list.listAfter(ctx, f.prefix, after, Shallow), 1)
+		if err != nil {
+			return err
+		}
+		whole = all
+		objects = slices.DeleteFunc(page, func(e Entry) bool { return e.ETag == "" })
+	}
+	return nil
+}
+
+// beginning returns the text of a name before the first part that varies, and that part
+// if it is a date.
+func beginning(name string) (begin, day string) {
+	if before, _, after, ok := cutDate(name, &dating{}); ok && generalise(before, isRandom) == escapeGlob(before) {
+		return before, strings.TrimSuffix(name[len(before):], after)
+	}
+	if i := strings.IndexAny(name, "0123456789"); i >= 0 {
+		return name[:i], ""
+	}
+	return name, ""
+}
+
+// newestDays finds the newest day of the names that are begin and a day written like
+// day, and adds the objects of the day before it, or its own if there are none. It
+// returns the beginnings of the names it has added.
+func (s *surveyor) newestDays(ctx context.Context, list lister, begin, day string, from sampled) (listed []string, err error) {
+	layout := "20060102"
+	if sep := strings.Trim(day, "0123456789"); sep != "" {
+		layout = strings.ReplaceAll(time.DateOnly, "-", sep[:1])
+	}
+	low, err := time.Parse(layout, day)
+	if err != nil {
+		return nil, nil // cutDate has read it
+	}
+	// low is a day that has objects; no day from high on has any.
+	for high := s.now.Truncate(24*time.Hour).AddDate(0, 0, 2); low.AddDate(0, 0, 1).Before(high) && s.result.Lists < MaxLists; {
+		middle := low.Add(high.Sub(low) / 2).Truncate(24 * time.Hour)
+		next := time.Time{}
+		s.result.Lists++
+		for e, err := range list.listAfter(ctx, begin, begin+middle.Format(layout), Shallow) {
+			if err != nil {
+				return nil, err
+			}
+			if rest := e.Name[len(begin):]; len(rest) >= len(day) {
+				next, _ = time.Parse(layout, rest[:len(day)])
+			}
+			break
+		}
+		if next.Before(middle) || !next.Before(high) {
+			high = middle
+		} else {
+			low = next
+		}
+	}
+	before := false
+	for _, d := range []time.Time{low.AddDate(0, 0, -1), low} {
+		prefix := begin + d.Format(layout)
+		page, whole, err := s.page(s.store.List(ctx, prefix, Shallow), dayPages)
+		if err != nil {
+			return nil, err
+		}
+		// The newest day is not over, so it counts only if it is alone.
+		from.counts, from.more = len(listed) == 0 || !before, !whole
+		for _, e := range page {
+			if e.ETag != "" {
+				s.add(e, from)
+				before = true
+			}
+		}
+		listed = append(listed, prefix)
+	}
+	return listed, nil
+}
