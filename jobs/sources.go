@@ -19,14 +19,15 @@ import (
 
 // inputFlags say how to read the logs named on a command line.
 type inputFlags struct {
-	format, logFormat, zone string
-	mapping                 string   // file
-	mapped                  []string // FORMAT=PATH
-	endpointURL, region     string
+	format, layout, logFormat, zone string
+	mapping                         string   // file
+	mapped                          []string // FORMAT=PATH
+	endpointURL, region             string
 }
 
 func (f *inputFlags) bind(c *cobra.Command) {
 	c.Flags().StringVarP(&f.format, "format", "f", "", "format of the logs (default: sniffed); see outflow list formats")
+	c.Flags().StringVar(&f.layout, "layout", "", "layout of the objects below the folders, as in an input's layout; see outflow list layouts")
 	c.Flags().StringVar(&f.mapping, "mapping", "", "`file` that maps the columns, like an input's mapping in the configuration")
 	c.Flags().StringVar(&f.logFormat, "logformat", "", "Squid's logformat directive, as in squid.conf")
 	if c.Flags().Lookup("zone") == nil {
@@ -65,6 +66,10 @@ func (f *inputFlags) options() (*logs.Format, logs.Options, error) {
 	return format, o, err
 }
 
+func (f *inputFlags) store() store.Options {
+	return store.Options{EndpointURL: f.endpointURL, Region: f.region}
+}
+
 func formatNamed(name string) (*logs.Format, error) {
 	if name == "" {
 		return nil, nil
@@ -81,10 +86,20 @@ func (p *program) find(f *inputFlags, paths []string) ([]source, int64, error) {
 	if err != nil {
 		return nil, 0, err
 	}
+	layout, err := layoutNamed(f.layout)
+	if err != nil {
+		return nil, 0, err
+	}
+	if layout != nil && format == nil && options.Mapping == nil {
+		format = layout.known()
+	}
 	var out []source
 	seen := map[string]bool{}
 	add := func(path string, format *logs.Format) error {
-		found, err := p.glob(path, nil, store.Options{EndpointURL: f.endpointURL, Region: f.region})
+		if layout != nil {
+			path = layout.uri(path)
+		}
+		found, err := p.glob(path, nil, f.store())
 		if errors.Is(err, fs.ErrNotExist) {
 			return badConfig("%s: no such file or folder", path)
 		}
@@ -96,9 +111,7 @@ func (p *program) find(f *inputFlags, paths []string) ([]source, int64, error) {
 				continue
 			}
 			seen[s.object.Name] = true
-			written := s.options.Written
-			s.format, s.options = format, options
-			s.options.Written = written
+			s.decode(format, options)
 			out = append(out, s)
 		}
 		return nil
@@ -128,6 +141,12 @@ func (p *program) find(f *inputFlags, paths []string) ([]source, int64, error) {
 	return out, total, nil
 }
 
+// decode sets how to decode the source: all of o, except what its object tells.
+func (s *source) decode(format *logs.Format, o logs.Options) {
+	o.Written, o.Account = s.options.Written, s.options.Account
+	s.format, s.options = format, o
+}
+
 // glob lists the objects that match a pattern, as sources.
 func (p *program) glob(pattern string, days []detect.Day, o store.Options) ([]source, error) {
 	var times []time.Time
@@ -145,11 +164,16 @@ func (p *program) glob(pattern string, days []detect.Day, o store.Options) ([]so
 	}
 	out := make([]source, len(found.Objects))
 	for i, at := range found.Objects {
-		out[i] = source{etag: at.ETag, options: logs.Options{Written: at.Written}, object: logs.Object{
-			Name: at.URI, Size: at.Size, Written: at.Written,
-			Open: func() (io.ReadCloser, error) { return at.Store.Open(p.ctx, at.Name) },
-			At:   func() (logs.ReaderAtCloser, error) { return at.Store.OpenAt(p.ctx, at.Name) },
-		}}
+		out[i] = p.source(at)
 	}
 	return out, nil
+}
+
+// source returns an object as a source.
+func (p *program) source(at store.Object) source {
+	return source{etag: at.ETag, options: logs.Options{Written: at.Written, Account: at.Account}, object: logs.Object{
+		Name: at.URI, Size: at.Size, Written: at.Written,
+		Open: func() (io.ReadCloser, error) { return at.Store.Open(p.ctx, at.Name) },
+		At:   func() (logs.ReaderAtCloser, error) { return at.Store.OpenAt(p.ctx, at.Name) },
+	}}
 }
