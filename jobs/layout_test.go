@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"outflow/columnar/store"
+	"outflow/stats/detect"
 )
 
 // layoutKeys are keys as the services write them, by layout: account, region and key.
@@ -234,5 +235,68 @@ func TestNightlyByLayout(t *testing.T) {
 	out = run("cat", "--layout", "cloudtrail-org", "--s3-endpoint-url", server.url, "s3://logs/AWSLogs")
 	if got := strings.Count(out, ",111122223333,"); got != 80 {
 		t.Errorf("got %d rows with the account of the key, want 80\n%.600s", got, out)
+	}
+}
+
+// If this fails, the configuration that inspect writes does not read what inspect saw.
+func TestSnippetReadsTheFixtures(t *testing.T) {
+	data := filepath.Join(fixtures(t), "data")
+	server := newS3Server(t)
+	var files []string
+	err := filepath.WalkDir(data, func(name string, d os.DirEntry, err error) error {
+		if err != nil || d.IsDir() || strings.HasPrefix(d.Name(), ".") {
+			return err
+		}
+		body, err := os.ReadFile(name)
+		if err == nil {
+			key, _ := filepath.Rel(data, name)
+			files = append(files, filepath.ToSlash(key))
+			server.put(t, filepath.ToSlash(key), body)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	snippets := map[string]string{}
+	for _, base := range []string{data + "/", "s3://logs/"} {
+		var stdout, stderr bytes.Buffer
+		p := &program{stdout: &stdout, stderr: &stderr, env: func(string) (string, bool) { return "", false }, now: time.Now,
+			limit: func(int64) int64 { return 1 << 40 }, collect: func(int) int { return 100 }, ctx: t.Context()}
+		if code := p.run([]string{"inspect", "--config-snippet", "--s3-endpoint-url", server.url, base}); code != 0 {
+			t.Fatalf("got %d: %s", code, stderr.String())
+		}
+		file := filepath.Join(t.TempDir(), "outflow.yaml")
+		if err := os.WriteFile(file, stdout.Bytes(), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		config, err := loadConfig(file, p.env, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		config.S3.EndpointURL = server.url
+		var names, found []string
+		for _, in := range config.Inputs {
+			names = append(names, in.Name)
+		}
+		sources, err := p.sources(config, detect.DayOf(0)+20_700, detect.DayOf(0)+20_800) // 4 September to 13 December 2026
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, s := range sources {
+			found = append(found, strings.TrimPrefix(s.object.Name, base))
+		}
+		slices.Sort(found)
+		slices.Sort(files)
+		if !slices.Equal(found, files) {
+			t.Errorf("%s: got %d objects, want %d\n%s", base, len(found), len(files), stdout.String())
+		}
+		if want := []string{"cloudtrail", "branch", "cloud", "endpoint", "proxy", "saas", "zeek"}; !slices.Equal(names, want) {
+			t.Errorf("%s: got feeds %q, want %q", base, names, want)
+		}
+		snippets[base] = strings.ReplaceAll(stdout.String(), base, "")
+	}
+	if snippets[data+"/"] != snippets["s3://logs/"] {
+		t.Errorf("on disk\n%s\nin S3\n%s", snippets[data+"/"], snippets["s3://logs/"])
 	}
 }

@@ -58,9 +58,9 @@ const (
 	maxFolders = 3 * listPage
 	// dayPages is how many requests the objects of one day in a flat folder may take.
 	dayPages = 5
-	// maxLiterals is how many names of folders in one folder stand for themselves. If
-	// there are more, they are taken for names of one kind, such as those of hosts.
-	maxLiterals = 32
+	// maxFolderNames is how many names or patterns of folders in one folder stand for
+	// themselves. If there are more, they are taken for one kind, such as hosts.
+	maxFolderNames = 32
 	// maxNames is the same for the patterns of the objects of one folder.
 	maxNames = 8
 )
@@ -157,14 +157,20 @@ type sampled struct {
 
 // A node is a folder, or all folders whose names have one shape.
 type node struct {
-	folders  map[string]*node // by pattern
-	literals []string         // the patterns of folders that are literal
-	merged   bool             // literal folders are all under *
-	groups   map[groupKey]*group
-	names    int // of groups without a layout
-	bases    int // of groups with a base
+	folders map[string]*node // by pattern
+	literal folderNames      // of those without globs and placeholders
+	mixed   folderNames      // of those with some, and with other text
+	groups  map[groupKey]*group
+	names   int // of groups without a layout
+	bases   int // of groups with a base
 	// known remembers the layout of names with one pattern.
 	known map[string]groupKey
+}
+
+// folderNames bounds the folders of one kind in a folder.
+type folderNames struct {
+	patterns []string
+	merged   bool // there were too many: all are under *
 }
 
 // A groupKey tells the groups of one folder apart.
@@ -233,20 +239,24 @@ func (s *surveyor) layoutOf(name, pattern string) groupKey {
 
 // folder returns the folder of a shape in n.
 func (n *node) folder(s shape) *node {
-	if s.kind == literalShape && n.merged {
-		s.pattern = "*"
-	}
 	if c := n.folders[s.pattern]; c != nil {
 		return c
 	}
-	if s.kind == literalShape && !n.merged && len(n.literals) == maxLiterals {
-		n.merged = true
+	of, named := &n.literal, s.kind == literalShape
+	if !named {
+		of, named = &n.mixed, hasText(s.pattern)
+	}
+	if named && of.merged {
+		return n.folder(shape{"*", wildShape})
+	}
+	if named && len(of.patterns) == maxFolderNames {
+		of.merged = true
 		all := n.folder(shape{"*", wildShape})
-		for _, pattern := range n.literals {
+		for _, pattern := range of.patterns {
 			all.merge(n.folders[pattern])
 			delete(n.folders, pattern)
 		}
-		n.literals = nil
+		of.patterns = nil
 		return all
 	}
 	if n.folders == nil {
@@ -254,10 +264,18 @@ func (n *node) folder(s shape) *node {
 	}
 	c := &node{}
 	n.folders[s.pattern] = c
-	if s.kind == literalShape && !n.merged {
-		n.literals = append(n.literals, s.pattern)
+	if named {
+		of.patterns = append(of.patterns, s.pattern)
 	}
 	return c
+}
+
+// hasText reports whether a pattern has letters or digits beside its placeholders.
+func hasText(pattern string) bool {
+	for _, p := range placeholders {
+		pattern = strings.ReplaceAll(pattern, "{"+p.name+"}", "")
+	}
+	return strings.IndexFunc(pattern, isWordRune) >= 0
 }
 
 // bounded returns the key of a new group. If there are too many, they become one.
@@ -270,7 +288,7 @@ func (n *node) bounded(key groupKey) groupKey {
 		if key.base == "" {
 			return key
 		}
-		count, limit = &n.bases, maxLiterals
+		count, limit = &n.bases, maxFolderNames
 	}
 	if *count < limit {
 		*count++
@@ -322,7 +340,7 @@ func (n *node) group(key groupKey) *group {
 func (n *node) merge(m *node) {
 	for _, pattern := range slices.Sorted(maps.Keys(m.folders)) {
 		kind := wildShape
-		if slices.Contains(m.literals, pattern) {
+		if slices.Contains(m.literal.patterns, pattern) {
 			kind = literalShape
 		}
 		n.folder(shape{pattern, kind}).merge(m.folders[pattern])
@@ -672,7 +690,7 @@ func (s *surveyor) choose(f toSurvey, names []string, before dating, stream stri
 		put(kind{sh, d.whole()}, name)
 	}
 	literal := func(k kind) bool { return k.kind == literalShape }
-	if n := len(order) - len(slices.DeleteFunc(slices.Clone(order), literal)); n > maxLiterals {
+	if n := len(order) - len(slices.DeleteFunc(slices.Clone(order), literal)); n > maxFolderNames {
 		order = slices.DeleteFunc(order, literal)
 		for _, name := range names {
 			if sh := folderShape(name, &dating{}); sh.kind == literalShape {

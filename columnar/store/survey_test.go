@@ -310,6 +310,26 @@ func TestSurveyHostileNames(t *testing.T) {
 	})
 }
 
+// If this fails, made-up names fill memory, or hide behind the first of them.
+func TestSurveyManyNames(t *testing.T) {
+	s := &surveyor{layouts: testLayouts(t), skipped: map[string]int{}, root: &node{}}
+	const n = 2000
+	for i := range n {
+		word := strings.NewReplacer("0", "a", "1", "b", "2", "c", "3", "d", "4", "e", "5", "f", "6", "g", "7", "h", "8", "i", "9", "j").Replace(fmt.Sprintf("%06d", i))
+		for _, format := range []string{"%s/x", "a1b2c3d4e5-%s/x", "%s-20261120/x", "f/%s.log", "g/%s.2026-11-20-03.gz", "%s.d/%[1]s/%[1]s-1.log"} {
+			s.add(Entry{Name: fmt.Sprintf(format, word), Size: 1}, sampled{weight: 1, counts: true})
+		}
+	}
+	var seen int64
+	got := s.finish()
+	for _, g := range got.Groups {
+		seen += g.Seen
+	}
+	if seen != 6*n || len(got.Groups) > 100 {
+		t.Errorf("got %d groups of %d objects, want few of %d\n%s", len(got.Groups), seen, 6*n, describe(got, ""))
+	}
+}
+
 // FuzzShape says that the pattern of a name matches the name.
 func FuzzShape(f *testing.F) {
 	for _, n := range hostile {
