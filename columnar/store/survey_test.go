@@ -136,6 +136,15 @@ skipped CloudTrail-Digest: 15
 		}
 		server.requests = nil
 		check(t, "s3://"+bucket+"/", server.options())
+		for prefix, want := range map[string]string{
+			"aws/AWSLogs":               `0 "aws/"`,
+			"aws/AWSLogs/111122223333/": `-1 "aws/AWSLogs/111122223333/CloudTrail/{region}/{yyyy}/{mm}/{dd}/x.json.gz"`,
+		} {
+			got, err := NewSurvey(t.Context(), "s3://"+bucket+"/"+prefix, testLayouts(t), surveyed, server.options())
+			if err != nil || !strings.HasPrefix(describe(got, "s3://"+bucket+"/"), want) {
+				t.Errorf("%s: got %s, %v, want %s", prefix, describe(got, "s3://"+bucket+"/"), err, want)
+			}
+		}
 		got, err := NewSurvey(t.Context(), "s3://"+bucket+"/proxy", nil, surveyed, server.options())
 		if err != nil || got.Lists != 1 || len(got.Groups) != 2 {
 			t.Errorf("a prefix: got %v, %v", got, err)

@@ -124,8 +124,9 @@ func Expand(uri string, days []time.Time) ([]string, error) {
 
 // A Template matches names with a pattern, and says what its placeholders stand for.
 type Template struct {
-	expr  *regexp.Regexp
-	names []string // of the placeholders, in the order of the groups, after that of Base
+	pattern string
+	expr    *regexp.Regexp
+	names   []string // of the placeholders, in the order of the groups, after that of Base
 }
 
 // A Match is what a name says.
@@ -142,7 +143,7 @@ type Match struct {
 // any slash of a name, or anywhere if flat is true as well; the first such place
 // counts.
 func NewTemplate(pattern string, anywhere, flat bool) (*Template, error) {
-	t := &Template{}
+	t := &Template{pattern: pattern}
 	var bad error
 	body, err := fill(pattern, func(text string) string {
 		expr, err := globExpr(text)
