@@ -93,7 +93,8 @@ func valueShape(key, value string, hive, wasDate bool, d *dating) shape {
 	}
 	if d.year == 0 {
 		if before, date, after, ok := cutDate(value, d); ok {
-			return part(generalise(before, isRandom) + date + generalise(after, isRandom))
+			// A number after the day is the hour.
+			return part(generalise(before, isRandom) + date + generalise(after, isVariable))
 		}
 	}
 	pattern := generalise(value, isRandom)

@@ -84,6 +84,13 @@ func (s *surveyor) folder(ctx context.Context, f toSurvey) ([]toSurvey, error) {
 		folders = append(folders, name)
 	}
 	s.result.Whole = s.result.Whole && whole
+	if !whole && len(folders) > 0 {
+		more, err := s.newestFolders(ctx, f.prefix, folders[len(folders)-1])
+		if err != nil {
+			return nil, err
+		}
+		folders = append(folders, more...)
+	}
 	if whole || before.whole() {
 		f.from.counts, f.from.more = true, !whole
 		for _, e := range objects {
@@ -162,8 +169,11 @@ func (s *surveyor) choose(f toSurvey, names []string, before dating, stream stri
 				out = append(out, toSurvey{f.prefix + names[0] + "/", from, oldest})
 			}
 			if f.end != oldest {
-				if k.whole && (last > 1 || f.end == newest) {
-					chosen = append(chosen, last-1)
+				if k.whole {
+					chosen = dayBefore(names, before)
+				}
+				if f.end != newest { // the first is there already
+					chosen = slices.DeleteFunc(chosen, func(i int) bool { return i == 0 })
 				}
 				chosen = append(chosen, last)
 			}
@@ -189,6 +199,28 @@ func (s *surveyor) choose(f toSurvey, names []string, before dating, stream stri
 	}
 	return out
 }
+
+// dayBefore returns which of the names, whose last is of the newest day, are of the day
+// before that: one, or several if each hour has a folder.
+func dayBefore(names []string, before dating) (chosen []int) {
+	day := func(i int) time.Time {
+		d := before
+		folderShape(names[i], &d)
+		return d.date()
+	}
+	i, newest := len(names)-1, day(len(names)-1)
+	for i >= 0 && day(i).Equal(newest) {
+		i--
+	}
+	for end := i; i >= 0 && day(i).Equal(day(end)) && len(chosen) < maxDayFolders; i-- {
+		chosen = append(chosen, i)
+	}
+	slices.Reverse(chosen)
+	return chosen
+}
+
+// maxDayFolders is how many folders of one day are surveyed: hours, and some to spare.
+const maxDayFolders = 30
 
 // compareNumbers orders names of dates: 9 is before 10.
 func compareNumbers(a, b string) int {
@@ -249,9 +281,53 @@ func beginning(name string) (begin, day string) {
 }
 
 // newestDays finds the newest day of the names that are begin and a day written like
-// day, and adds the objects of the day before it, or its own if there are none. It
-// returns the beginnings of the names it has added.
+// day, and adds the objects of that day and of the day before. It returns the beginnings
+// of the names it has added.
 func (s *surveyor) newestDays(ctx context.Context, list lister, begin, day string, from sampled) (listed []string, err error) {
+	before := false
+	listed, err = s.newest(ctx, list, begin, day)
+	for i, prefix := range listed {
+		page, whole, err := s.page(s.store.List(ctx, prefix, Shallow), dayPages)
+		if err != nil {
+			return nil, err
+		}
+		// The newest day is not over, so it counts only if it is alone.
+		from.counts, from.more = i == 0 || !before, !whole
+		for _, e := range page {
+			if e.ETag != "" {
+				s.add(e, from)
+				before = true
+			}
+		}
+	}
+	return listed, err
+}
+
+// newestFolders returns the names of the folders of the newest day and of the day before
+// it, in a folder that has more folders than were listed up to last.
+func (s *surveyor) newestFolders(ctx context.Context, folder, last string) (names []string, err error) {
+	begin, day := beginning(last)
+	if day == "" || s.result.Lists >= MaxLists {
+		return nil, nil
+	}
+	listed, err := s.newest(ctx, s.store.(lister), folder+begin, day)
+	for _, prefix := range listed {
+		page, _, err := s.page(s.store.List(ctx, prefix, Shallow), 1)
+		if err != nil {
+			return nil, err
+		}
+		for _, e := range page {
+			if name, ok := strings.CutSuffix(e.Name[len(folder):], "/"); ok && e.ETag == "" && name > last {
+				names = append(names, name)
+			}
+		}
+	}
+	return names, err
+}
+
+// newest finds the newest day of the names that are begin and a day written like day.
+// It returns the beginnings of the names of the day before that, and of that day.
+func (s *surveyor) newest(ctx context.Context, list lister, begin, day string) ([]string, error) {
 	layout := "20060102"
 	if sep := strings.Trim(day, "0123456789"); sep != "" {
 		layout = strings.ReplaceAll(time.DateOnly, "-", sep[:1])
@@ -280,22 +356,5 @@ func (s *surveyor) newestDays(ctx context.Context, list lister, begin, day strin
 			low = next
 		}
 	}
-	before := false
-	for _, d := range []time.Time{low.AddDate(0, 0, -1), low} {
-		prefix := begin + d.Format(layout)
-		page, whole, err := s.page(s.store.List(ctx, prefix, Shallow), dayPages)
-		if err != nil {
-			return nil, err
-		}
-		// The newest day is not over, so it counts only if it is alone.
-		from.counts, from.more = len(listed) == 0 || !before, !whole
-		for _, e := range page {
-			if e.ETag != "" {
-				s.add(e, from)
-				before = true
-			}
-		}
-		listed = append(listed, prefix)
-	}
-	return listed, nil
+	return []string{begin + low.AddDate(0, 0, -1).Format(layout), begin + low.Format(layout)}, nil
 }

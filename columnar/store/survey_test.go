@@ -190,6 +190,10 @@ func TestSurveySamples(t *testing.T) {
 		}
 	}
 	add("zz/last.log")
+	// A folder an hour, and more of them than are listed.
+	for i := range 3100 {
+		add("hourly/dt=%s/part.json", day(0).Add(time.Duration(-i)*time.Hour).Format("2006-01-02-15"))
+	}
 	server.fill(t, names)
 	survey := func() *Survey {
 		server.requests = nil
@@ -208,6 +212,7 @@ func TestSurveySamples(t *testing.T) {
 1 "flat/" 2026-11-08..2026-11-21 120/480 2
 1 "flat/E1ABC." 2026-11-08..2026-11-21 120/480 2
 1 "flat/E2XYZ." 2026-11-08..2026-11-21 120/480 2
+-1 "hourly/dt={yyyy}-{mm}-{dd}-*/part.json" 2026-07-14..2026-11-21 24/96 2
 -1 "zz/last.log" - 0/0 1
 `
 	if got := describe(s, "s3://"+bucket+"/"); got != want || s.Whole {
@@ -215,7 +220,8 @@ func TestSurveySamples(t *testing.T) {
 	}
 	// 2 for the root; in AWSLogs 2 and 2 for each of the folders that more than one
 	// request would list; in flat 2, for each beginning some 10 for its newest day.
-	if s.Lists > 60 {
+	// In hourly 2, 3 for its folders, some 10 for the newest day and 26 for hours.
+	if s.Lists > 110 {
 		t.Errorf("got %d LIST requests", s.Lists)
 	}
 	if again := survey(); describe(again, "") != describe(s, "") {
