@@ -22,11 +22,12 @@ lint: ## format, vet and staticcheck
 
 check: lint ## all that a commit must pass: lint, tidy, docs, tests with -race
 	go mod tidy -diff
-	$(MAKE) -s docs && git diff --exit-code README.md
+	$(MAKE) -s docs && git diff --exit-code README.md docs
 	CGO_ENABLED=1 go test -race ./...
 
-docs: bin/outflow ## write the generated tables of the README
+docs: bin/outflow ## write the generated tables of the README and the manual
 	bin/outflow docs README.md
+	bin/outflow docs docs/inputs.md
 
 fixtures: fixtures/data/.made ## make the sample logs
 

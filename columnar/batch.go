@@ -133,6 +133,9 @@ type Out struct {
 	// Server says that the source is the log of a server of the company's own, whose clients
 	// may be anybody: what they sent to it has not left.
 	Server bool
+	// Account is the account of rows whose records name none. It changes with Feed and
+	// Object.
+	Account string
 
 	builders [NumTables]*Builder
 	domains  Domains

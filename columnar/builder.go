@@ -463,6 +463,7 @@ func (b *Builder) flush() {
 	b.count()
 	n := b.n
 	b.cols[Time].known = n
+	b.setAccounts()
 	b.batchLen = n
 	batch := Batch{Table: b.table, Feed: b.out.Feed, Object: b.out.Object, Origin: b.out.Origin, Lacks: b.out.Lacks, Server: b.out.Server, First: b.first, Record: b.recs[:n], b: b}
 	b.out.Sink(&batch)
@@ -484,6 +485,21 @@ func (b *Builder) flush() {
 		}
 	}
 	b.boundFields()
+}
+
+// setAccounts sets the account of the rows that name none.
+func (b *Builder) setAccounts() {
+	col := &b.cols[Account]
+	if b.out.Account == "" || !b.want.Has(Account) || col.known == b.n {
+		return
+	}
+	account := col.dict.Code([]byte(b.out.Account))
+	for i, code := range col.codes[:b.n] {
+		if code == 0 {
+			col.codes[i] = account
+		}
+	}
+	col.known = b.n
 }
 
 // count counts the texts that are known in the rows since it was last called.

@@ -858,3 +858,44 @@ func TestWantsEvent(t *testing.T) {
 		t.Error("nobody wants events, but they are")
 	}
 }
+
+// If this fails, the account that an object's name tells is lost, or takes the place of
+// one that the record names.
+func TestOutAccount(t *testing.T) {
+	var got []string
+	known := 0
+	out := &Out{Want: ColSet(Account, User), Account: "1111", Sink: func(b *Batch) {
+		codes, dict := b.Codes(Account)
+		for _, code := range codes {
+			got = append(got, string(dict.Text(code)))
+		}
+		known += b.Known(Account)
+	}}
+	row := func(record int64, account string) {
+		b := out.Table(API)
+		b.SetTime(1)
+		if account != "" {
+			b.SetText(Account, []byte(account))
+		}
+		b.Next(record)
+	}
+	row(1, "")
+	row(2, "2222")
+	out.Flush()
+	row(1, "2222")
+	out.Flush()
+	b := out.Table(API)
+	b.PutTimes([]int64{1, 2, 3})
+	b.PutTexts(Account, []byte("33"), []Span{{0, 2}, {0, 0}, {0, 1}})
+	b.NextRows([]int64{1, 2, 3})
+	out.Flush()
+	out.Account = ""
+	row(1, "")
+	out.Flush()
+	if want := []string{"1111", "2222", "2222", "33", "1111", "3", ""}; !slices.Equal(got, want) || known != 6 {
+		t.Errorf("got %q, %d known, want %q, 6", got, known, want)
+	}
+	out = &Out{Want: ColSet(User), Account: "1111", Sink: func(b *Batch) {}}
+	row(1, "") // nobody wants it
+	out.Flush()
+}

@@ -18,6 +18,7 @@ import (
 
 	"outflow/columnar"
 	"outflow/columnar/logs"
+	"outflow/columnar/store"
 	"outflow/reports"
 	"outflow/stats/detect"
 )
@@ -70,7 +71,8 @@ type S3 struct {
 // An Input is one feed: the logs of one sensor.
 type Input struct {
 	Name      string   `yaml:"name"`
-	URI       string   `yaml:"uri"`
+	URI       string   `yaml:"uri"` // after check: the pattern of the objects
+	Layout    string   `yaml:"layout"`
 	Format    string   `yaml:"format"`
 	LogFormat string   `yaml:"logformat"`
 	Zone      string   `yaml:"zone"`
@@ -78,6 +80,12 @@ type Input struct {
 
 	format  *logs.Format
 	options logs.Options
+}
+
+// daily reports whether the URI has the day: only the objects around the days of a run
+// are listed.
+func (in *Input) daily() bool {
+	return strings.Contains(in.URI, "{dd}") || strings.Contains(in.URI, "{d}")
 }
 
 // A Mapping is a logs.Mapping, or a logs.Source, as the configuration writes it. It is a
@@ -425,6 +433,17 @@ func (c *Config) check() error {
 			if in.format = c.formats.Named(in.Format); in.format == nil {
 				fault("%s: unknown format %q: want one of %s", where, in.Format, strings.Join(formatNames(c.formats), ", "))
 			}
+		}
+		if l, err := layoutNamed(in.Layout); err != nil {
+			fault("%s: %v", where, err)
+		} else if l != nil && in.URI != "" {
+			in.URI = l.uri(in.URI)
+			if in.Format == "" && in.Mapping == nil {
+				in.format = l.known()
+			}
+		}
+		if _, err := store.Expand(in.URI, nil); err != nil {
+			fault("%s: uri: %v", where, err)
 		}
 		in.options = logs.Options{LogFormat: in.LogFormat, Zone: c.zone}
 		if in.Zone != "" {

@@ -5,18 +5,21 @@ import (
 	"testing"
 )
 
-// If this fails, the README's tables are out of date. Run make docs.
-func TestREADMEIsFresh(t *testing.T) {
-	text, err := os.ReadFile("../README.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	made, err := generate(text)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if string(made) != string(text) {
-		t.Error("the generated tables of README.md are stale: run make docs")
+// If this fails, the tables of the README and the manual are not what the program knows:
+// make docs.
+func TestDocsAreFresh(t *testing.T) {
+	for _, file := range []string{"README.md", "docs/inputs.md"} {
+		text, err := os.ReadFile("../" + file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		made, err := generate(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if string(made) != string(text) {
+			t.Errorf("the generated tables of %s are stale: run make docs", file)
+		}
 	}
 }
 

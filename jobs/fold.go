@@ -428,6 +428,9 @@ func (w *worker) try(b *work) (err error) {
 	}
 	w.out.Feed, w.out.Object = b.log.feed, b.log.Name
 	w.out.Origin, w.out.Lacks, w.out.Server = b.log.Format.Origin(), b.log.Format.Lacks, b.log.Format.Server
+	if w.out.Account = b.log.Options.Account; w.out.Account != "" {
+		w.out.Lacks &^= columnar.ColSet(columnar.Account)
+	}
 	err = b.block.Decode(w.decoder, &w.out, &t.Tally)
 	w.out.Flush()
 	return err

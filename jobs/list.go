@@ -23,7 +23,7 @@ type catalogue struct {
 	rows    [][]string
 }
 
-var catalogues = []string{"formats", "detections", "thresholds", "rules", "reports", "columns"}
+var catalogues = []string{"formats", "layouts", "detections", "thresholds", "rules", "reports", "columns"}
 
 func catalogueOf(what string) (*catalogue, error) {
 	switch what {
@@ -38,6 +38,16 @@ func catalogueOf(what string) (*catalogue, error) {
 				lacks = append(lacks, col.String())
 			}
 			c.rows = append(c.rows, []string{f.Name, f.Title, strings.Join(tables, " "), strings.Join(lacks, " ")})
+		}
+		return c, nil
+	case "layouts":
+		c := &catalogue{columns: []string{"layout", "title", "format", "names"}}
+		for _, l := range layouts {
+			format := "detected"
+			if f := l.known(); f != nil {
+				format = f.Name
+			}
+			c.rows = append(c.rows, []string{l.name, l.title, format, l.pattern})
 		}
 		return c, nil
 	case "detections":
@@ -117,7 +127,7 @@ func (c *catalogue) markdown(w io.Writer) error {
 	line(strings.Split(strings.Repeat("--- ", len(c.columns)-1)+"---", " "))
 	for _, row := range c.rows {
 		row = slices.Clone(row)
-		if strings.Contains(row[0], "_") || c.columns[0] == "format" || c.columns[0] == "rule" || c.columns[0] == "key" {
+		if strings.Contains(row[0], "_") || c.columns[0] == "format" || c.columns[0] == "layout" || c.columns[0] == "rule" || c.columns[0] == "key" {
 			row[0] = "`" + row[0] + "`"
 		}
 		line(row)

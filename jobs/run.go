@@ -6,7 +6,6 @@ import (
 	"iter"
 	"math"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -119,7 +118,7 @@ func (p *program) backfillCommand() *cobra.Command {
 // chunk returns how many days are folded in one pass. Without dates in the URIs, each
 // pass would read every object, so there is only one pass.
 func (c *Config) chunk() int {
-	if slices.ContainsFunc(c.Inputs, func(in *Input) bool { return strings.Contains(in.URI, "{") }) {
+	if slices.ContainsFunc(c.Inputs, (*Input).daily) {
 		return backfillChunk
 	}
 	return math.MaxInt

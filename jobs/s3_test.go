@@ -21,8 +21,9 @@ type s3Server struct {
 	url     string
 	backend *s3mem.Backend
 
-	mu   sync.Mutex
-	gets []string // keys of logs that were opened
+	mu    sync.Mutex
+	gets  []string // keys of logs that were opened
+	lists int      // LIST requests of the bucket logs
 }
 
 // newS3Server also sets the environment, so that neither the developer's own environment
@@ -51,6 +52,11 @@ func newS3Server(t *testing.T) *s3Server {
 			s.gets = append(s.gets, key)
 			s.mu.Unlock()
 		}
+		if r.Method == http.MethodGet && r.URL.Query().Has("list-type") && strings.HasPrefix(r.URL.Path, "/logs") {
+			s.mu.Lock()
+			s.lists++
+			s.mu.Unlock()
+		}
 		fake.ServeHTTP(w, r)
 	}))
 	t.Cleanup(server.Close)
@@ -64,6 +70,15 @@ func (s *s3Server) put(t *testing.T, key string, body []byte) {
 	if _, err := s.backend.PutObject("logs", key, nil, bytes.NewReader(body), int64(len(body)), nil); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// listed returns the number of LIST requests since the last call.
+func (s *s3Server) listed() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := s.lists
+	s.lists = 0
+	return n
 }
 
 // opened returns the logs that were opened since the last call.

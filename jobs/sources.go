@@ -20,16 +20,17 @@ import (
 
 // inputFlags say how to read the logs named on a command line.
 type inputFlags struct {
-	format, logFormat, zone string
-	mapping                 string   // file
-	mapped                  []string // FORMAT=PATH
-	sources                 []string // files and folders of source files
-	formats                 logs.Formats
-	endpointURL, region     string
+	format, layout, logFormat, zone string
+	mapping                         string   // file
+	mapped                          []string // FORMAT=PATH
+	sources                         []string // files and folders of source files
+	formats                         logs.Formats
+	endpointURL, region             string
 }
 
 func (f *inputFlags) bind(c *cobra.Command) {
 	c.Flags().StringVarP(&f.format, "format", "f", "", "format of the logs (default: sniffed); see outflow list formats")
+	c.Flags().StringVar(&f.layout, "layout", "", "layout of the objects below the folders, as in an input's layout; see outflow list layouts")
 	c.Flags().StringVar(&f.mapping, "mapping", "", "`file` that maps the columns, like an input's mapping in the configuration")
 	if c.Flags().Lookup("sources") == nil {
 		c.Flags().StringSliceVar(&f.sources, "sources", nil, "files and folders of source files, which describe logs that outflow does not know")
@@ -77,6 +78,10 @@ func (f *inputFlags) options() (*logs.Format, logs.Options, error) {
 	}
 	format, err := formatNamed(f.formats, f.format)
 	return format, o, err
+}
+
+func (f *inputFlags) store() store.Options {
+	return store.Options{EndpointURL: f.endpointURL, Region: f.region}
 }
 
 func formatNamed(formats logs.Formats, name string) (*logs.Format, error) {
@@ -145,10 +150,20 @@ func (p *program) find(f *inputFlags, paths []string) ([]source, int64, error) {
 	if err != nil {
 		return nil, 0, err
 	}
+	layout, err := layoutNamed(f.layout)
+	if err != nil {
+		return nil, 0, err
+	}
+	if layout != nil && format == nil && options.Mapping == nil {
+		format = layout.known()
+	}
 	var out []source
 	seen := map[string]bool{}
 	add := func(path string, format *logs.Format) error {
-		found, err := p.glob(path, nil, store.Options{EndpointURL: f.endpointURL, Region: f.region})
+		if layout != nil {
+			path = layout.uri(path)
+		}
+		found, err := p.glob(path, nil, f.store())
 		if errors.Is(err, fs.ErrNotExist) {
 			return badConfig("%s: no such file or folder", path)
 		}
@@ -160,9 +175,7 @@ func (p *program) find(f *inputFlags, paths []string) ([]source, int64, error) {
 				continue
 			}
 			seen[s.object.Name] = true
-			written := s.options.Written
-			s.format, s.formats, s.options = format, f.formats, options
-			s.options.Written = written
+			s.decode(format, f.formats, options)
 			out = append(out, s)
 		}
 		return nil
@@ -192,6 +205,12 @@ func (p *program) find(f *inputFlags, paths []string) ([]source, int64, error) {
 	return out, total, nil
 }
 
+// decode sets how to decode the source: all of o, except what its object tells.
+func (s *source) decode(format *logs.Format, formats logs.Formats, o logs.Options) {
+	o.Written, o.Account = s.options.Written, s.options.Account
+	s.format, s.formats, s.options = format, formats, o
+}
+
 // glob lists the objects that match a pattern, as sources.
 func (p *program) glob(pattern string, days []detect.Day, o store.Options) ([]source, error) {
 	var times []time.Time
@@ -209,11 +228,16 @@ func (p *program) glob(pattern string, days []detect.Day, o store.Options) ([]so
 	}
 	out := make([]source, len(found.Objects))
 	for i, at := range found.Objects {
-		out[i] = source{etag: at.ETag, options: logs.Options{Written: at.Written}, object: logs.Object{
-			Name: at.URI, Size: at.Size, Written: at.Written,
-			Open: func() (io.ReadCloser, error) { return at.Store.Open(p.ctx, at.Name) },
-			At:   func() (logs.ReaderAtCloser, error) { return at.Store.OpenAt(p.ctx, at.Name) },
-		}}
+		out[i] = p.source(at)
 	}
 	return out, nil
+}
+
+// source returns an object as a source.
+func (p *program) source(at store.Object) source {
+	return source{etag: at.ETag, options: logs.Options{Written: at.Written, Account: at.Account}, object: logs.Object{
+		Name: at.URI, Size: at.Size, Written: at.Written,
+		Open: func() (io.ReadCloser, error) { return at.Store.Open(p.ctx, at.Name) },
+		At:   func() (logs.ReaderAtCloser, error) { return at.Store.OpenAt(p.ctx, at.Name) },
+	}}
 }

@@ -11,7 +11,6 @@ import (
 	"math"
 	"os"
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -134,7 +133,7 @@ func (s *state) known(ctx context.Context, days []detect.Day) (map[string]span, 
 	for day := days[0] - 2; day <= days[len(days)-1]+1; day++ {
 		around[day] = true
 	}
-	if slices.ContainsFunc(s.config.Inputs, func(in *Input) bool { return !strings.Contains(in.URI, "{dd}") }) {
+	if slices.ContainsFunc(s.config.Inputs, func(in *Input) bool { return !in.daily() }) {
 		for _, a := range s.aggregates {
 			all, err := s.aggregate(a).List(ctx)
 			if err != nil {
@@ -574,10 +573,8 @@ func (p *program) sources(config *Config, first, last detect.Day) ([]source, err
 			return nil, configError{fmt.Errorf("input %s: %w", in.Name, err)}
 		}
 		for _, src := range found {
-			src.feed, src.format, src.formats = in.Name, in.format, config.known()
-			written := src.options.Written
-			src.options = in.options
-			src.options.Written = written
+			src.feed = in.Name
+			src.decode(in.format, config.known(), in.options)
 			out = append(out, src)
 		}
 	}

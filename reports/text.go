@@ -84,6 +84,9 @@ func byteSize(v float64) string {
 	return scaled(v, []string{"B", "kB", "MB", "GB", "TB", "PB", "EB"})
 }
 
+// ByteSize writes bytes as the reports do: "4.2 GB".
+func ByteSize(v float64) string { return byteSize(v) }
+
 // shortCount writes a count as "12 M", for places where not every digit matters.
 func shortCount(n int64) string {
 	if n < 100_000 {

@@ -252,6 +252,9 @@ type Options struct {
 	// Name is the object's name without folders, for dialects whose names say what
 	// is in them. "": not known.
 	Name string
+	// Account is the account of records that name none, as the object's name tells it.
+	// Decoders need not know it: it is for columnar.Out. "": not known.
+	Account string
 	// Want is the set of columns that anyone reads. None: all.
 	Want columnar.Cols
 	// WantFields are the fields, by table, that rules read beside columns.

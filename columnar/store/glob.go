@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/url"
 	"os"
 	"path"
 	"path/filepath"
@@ -17,9 +18,10 @@ import (
 
 // An Object is an object that matches a pattern.
 type Object struct {
-	Entry       // Name is relative to Store
-	Store Store // where to open it
-	URI   string
+	Entry         // Name is relative to Store
+	Store   Store // where to open it
+	URI     string
+	Account string // what stands for {account}; "" if the pattern does not have it
 }
 
 // Found is the result of a pattern.
@@ -38,14 +40,17 @@ type Skip struct {
 // Glob finds the objects of an input. A pattern is a URI as Open takes it, with
 //
 //	{yyyy} {mm} {dd} {hh}  a day's year, month and day, and each of its hours
+//	{m} {d}                month and day without a leading zero
+//	{account} {region}     any text within a segment; Object.Account tells the account
 //	*  ?  [a-z]            within a segment, as in path.Match; \ takes the next character as it is
 //	**                     any number of segments, or none
 //
 // A folder stands for everything below it, if it has no glob or ends with a slash.
 // The URIs found begin as the pattern does; the URIs of files are plain paths.
 //
-// Templates are filled in for each of the days (UTC). Without days, they match any
-// digits. Only objects that can match are listed: the listing starts at the literal
+// Dates are filled in for each of the days (UTC). Without days, they match any digits.
+// A pattern with templates or globs also matches percent-encoded names: dt=2026-11-20
+// matches dt%3D2026-11-20. Only objects that can match are listed: the listing starts at the literal
 // text before the first glob. At a segment with a glob, S3 lists the folders if
 // literal text follows that narrows what lies below them (as in
 // AWSLogs/*/CloudTrail/*/2026/11/20/). Otherwise it lists everything below, because
@@ -65,6 +70,18 @@ func Glob(ctx context.Context, pattern string, days []time.Time, o Options) (Fou
 		return Found{}, err
 	}
 	g := globber{objects: map[string]Object{}, skipped: map[string]int{}, folders: map[string][]string{}}
+	if strings.Contains(at.path, "{account}") {
+		name := at.path
+		if at.bucket == "" {
+			name = filepath.ToSlash(filepath.Clean(name))
+			if strings.HasSuffix(at.path, "/") {
+				name += "/"
+			}
+		}
+		if g.template, err = NewTemplate(name, false, false); err != nil {
+			return Found{}, fmt.Errorf("input %s: %w", pattern, err)
+		}
+	}
 	exists, err := g.glob(ctx, at, days, o)
 	if err != nil {
 		return Found{}, fmt.Errorf("input %s: %w", pattern, err)
@@ -75,47 +92,11 @@ func Glob(ctx context.Context, pattern string, days []time.Time, o Options) (Fou
 	return g.found(), nil
 }
 
-// Expand fills in the date templates of a URI for each of the days (UTC). The
-// result has each URI once, in the order of the days. Without days, templates
-// become globs of digits.
-func Expand(uri string, days []time.Time) ([]string, error) {
-	for rest := uri; ; {
-		_, after, ok := strings.Cut(rest, "{")
-		if !ok {
-			break
-		}
-		name, after, ok := strings.Cut(after, "}")
-		if !ok || !slices.Contains([]string{"yyyy", "mm", "dd", "hh"}, name) {
-			return nil, fmt.Errorf("template {%s: want {yyyy}, {mm}, {dd} or {hh}", strings.SplitAfter(name, "/")[0])
-		}
-		rest = after
-	}
-	if len(days) == 0 {
-		const digit = "[0-9]"
-		return []string{strings.NewReplacer("{yyyy}", digit+digit+digit+digit,
-			"{mm}", digit+digit, "{dd}", digit+digit, "{hh}", digit+digit).Replace(uri)}, nil
-	}
-	hours := 1
-	if strings.Contains(uri, "{hh}") {
-		hours = 24
-	}
-	var uris []string
-	seen := map[string]bool{}
-	for _, day := range days {
-		day = day.UTC()
-		for hour := range hours {
-			u := strings.NewReplacer("{yyyy}", day.Format("2006"), "{mm}", day.Format("01"),
-				"{dd}", day.Format("02"), "{hh}", fmt.Sprintf("%02d", hour)).Replace(uri)
-			if !seen[u] {
-				seen[u] = true
-				uris = append(uris, u)
-			}
-		}
-	}
-	return uris, nil
-}
-
 const globChars = `*?[\`
+
+// encodable are the characters of templates that some writers of Hive partitions
+// percent-encode.
+const encodable = "=:"
 
 func hasGlob(s string) bool { return strings.ContainsAny(s, globChars) }
 
@@ -127,11 +108,21 @@ func literal(s string) string {
 	return s
 }
 
+// plain returns the part of s before its first glob or encodable character.
+func plain(s string) string {
+	if i := strings.IndexAny(s, globChars+encodable); i >= 0 {
+		return s[:i]
+	}
+	return s
+}
+
 // A globber collects the objects that the paths of one pattern match.
 type globber struct {
 	objects map[string]Object // by URI
 	skipped map[string]int
 	folders map[string][]string // by URI and prefix: shared by the days of a pattern
+	// template tells the accounts; nil if the pattern has none.
+	template *Template
 }
 
 func (g *globber) found() Found {
@@ -166,18 +157,25 @@ func (g *globber) glob(ctx context.Context, at location, days []time.Time, o Opt
 			return false, err
 		}
 	}
+	template := strings.Contains(at.path, "{")
 	for _, p := range paths {
 		var ok bool
-		switch {
-		case at.bucket == "" && !hasGlob(p):
-			ok, err = g.path(ctx, p)
-		case at.bucket == "":
-			err = g.files(ctx, p)
-		case !hasGlob(p):
-			ok, err = walk{g, bucket, "s3://" + at.bucket + "/", false, nil}.key(ctx, p)
-		default:
-			segments := strings.Split(p, "/")
-			err = walk{g, bucket, "s3://" + at.bucket + "/", false, segments}.match(ctx, "", segments)
+		literal, coded := !hasGlob(p), template && strings.ContainsAny(p, encodable)
+		if at.bucket == "" {
+			if literal {
+				ok, err = g.path(ctx, p)
+			}
+			if err == nil && (!literal || coded) {
+				err = g.files(ctx, p)
+			}
+		} else {
+			w := walk{globber: g, store: bucket, uri: "s3://" + at.bucket + "/"}
+			if literal && !coded {
+				ok, err = w.key(ctx, p)
+			} else {
+				w.named = strings.Split(p, "/")
+				err = w.match(ctx, "", w.named)
+			}
 		}
 		if err != nil {
 			return false, err
@@ -197,7 +195,7 @@ func (g *globber) path(ctx context.Context, name string) (exists bool, err error
 		return false, cause(err)
 	}
 	if info.IsDir() {
-		_, err := walk{g, newDisk(name), filepath.Clean(name), true, nil}.below(ctx, "")
+		_, err := walk{globber: g, store: newDisk(name), uri: filepath.Clean(name), local: true}.below(ctx, "")
 		return true, err
 	}
 	// A store does not follow links that lead out of its folder.
@@ -207,14 +205,14 @@ func (g *globber) path(ctx context.Context, name string) (exists bool, err error
 	}
 	folder, base := filepath.Split(target)
 	folder = filepath.Clean(folder)
-	w := walk{g, newDisk(folder), folder, true, nil}
+	w := walk{globber: g, store: newDisk(folder), uri: folder, local: true}
 	w.add(diskEntry(base, info))
 	return true, nil
 }
 
-// files adds the files that match a path with globs.
+// files adds the files that match a path with globs or encodable characters.
 func (g *globber) files(ctx context.Context, pattern string) error {
-	folder, _ := path.Split(literal(pattern))
+	folder, _ := path.Split(plain(pattern))
 	var segments []string
 	for _, s := range strings.Split(strings.TrimPrefix(pattern, folder), "/") {
 		switch s {
@@ -229,7 +227,7 @@ func (g *globber) files(ctx context.Context, pattern string) error {
 		segments = append(segments, "")
 	}
 	root := filepath.Clean(folder)
-	return walk{g, newDisk(root), root, true, segments}.match(ctx, "", segments)
+	return walk{globber: g, store: newDisk(root), uri: root, local: true, named: segments}.match(ctx, "", segments)
 }
 
 // A walk follows one pattern through one store.
@@ -239,6 +237,42 @@ type walk struct {
 	uri   string // of the store's root
 	local bool   // listing a folder costs no request
 	named []string
+	keys  spelling
+}
+
+// A spelling says how a tree writes the = of its keys. The first folder that has one
+// tells that of all folders below.
+type spelling uint8
+
+const (
+	unknownSpelling spelling = iota
+	plainSpelling            // dt=2026
+	encodedSpelling          // dt%3D2026
+)
+
+// uncertain reports whether the names that match a segment without globs must be
+// listed, since some may be percent-encoded.
+func (w walk) uncertain(segment string) bool {
+	return strings.Contains(segment, ":") || w.keys == unknownSpelling && strings.Contains(segment, "=")
+}
+
+// spell returns a segment without globs as the tree writes it.
+func (w walk) spell(segment string) string {
+	if w.keys == encodedSpelling {
+		return strings.ReplaceAll(segment, "=", "%3D")
+	}
+	return segment
+}
+
+// into returns the walk below a folder that matches a segment.
+func (w walk) into(segment, folder string) walk {
+	if w.keys == unknownSpelling && strings.Contains(segment, "=") {
+		w.keys = plainSpelling
+		if !strings.Contains(folder, "=") {
+			w.keys = encodedSpelling
+		}
+	}
+	return w
 }
 
 // add adds an object that matches.
@@ -247,30 +281,48 @@ func (w walk) add(e Entry) {
 	if w.local {
 		uri = filepath.Join(w.uri, filepath.FromSlash(e.Name))
 	}
-	w.objects[uri] = Object{e, w.store, uri}
+	o := Object{e, w.store, uri, ""}
+	if w.template != nil {
+		name := e.Name
+		if w.local {
+			name = filepath.ToSlash(uri)
+		}
+		m, _ := w.template.Match(name)
+		o.Account = m.Account
+	}
+	w.objects[uri] = o
 }
 
 // consider adds a matching object, unless a segment of rel says that it is not a
 // log. rel is its name without the literal start of the pattern.
 func (w walk) consider(e Entry, rel string) {
-	segments := strings.Split(rel, "/")
+	if reason := notLog(rel, e.Size, w.named); reason != "" {
+		w.skipped[reason]++
+		return
+	}
+	w.add(e)
+}
+
+// notLog returns the reason why an object is not a log, or "". Segments that are in
+// named do not count.
+func notLog(name string, size int64, named []string) string {
+	segments := strings.Split(name, "/")
 	last := len(segments) - 1
 	for i, s := range segments {
-		if slices.Contains(w.named, s) && s != "" {
+		if slices.Contains(named, s) && s != "" {
 			continue
 		}
 		reason := ""
 		if i < last {
 			reason = skipFolder(s)
 		} else {
-			reason = skipFile(s, e.Size)
+			reason = skipFile(s, size)
 		}
 		if reason != "" {
-			w.skipped[reason]++
-			return
+			return reason
 		}
 	}
-	w.add(e)
+	return ""
 }
 
 // skipFolder returns the reason why nothing below a folder of this name is a log,
@@ -342,44 +394,30 @@ func (w walk) below(ctx context.Context, folder string) (exists bool, err error)
 // match adds the objects whose names are prefix followed by a match of the
 // segments. A last segment "" stands for everything below.
 func (w walk) match(ctx context.Context, prefix string, segments []string) error {
-	for len(segments) > 1 && !hasGlob(segments[0]) {
-		prefix += segments[0] + "/"
+	for len(segments) > 1 && !hasGlob(segments[0]) && !w.uncertain(segments[0]) {
+		prefix += w.spell(segments[0]) + "/"
 		segments = segments[1:]
 	}
 	first := segments[0]
-	start := prefix + literal(first)
-	switch {
-	case first == "":
+	if first == "" {
 		_, err := w.below(ctx, prefix)
 		return err
-	case !w.byFolder(segments):
-		for e, err := range w.store.List(ctx, start, Deep) {
+	}
+	if !w.byFolder(segments) || len(segments) == 1 {
+		for _, start := range w.starts(first) {
+			var err error
+			if len(segments) == 1 && first != "**" {
+				err = w.matchLast(ctx, prefix, start, first)
+			} else {
+				err = w.matchBelow(ctx, prefix, start, segments)
+			}
 			if err != nil {
 				return err
-			}
-			rel := strings.TrimPrefix(e.Name, prefix)
-			if ok, err := matchAll(segments, strings.Split(rel, "/")); err != nil {
-				return err
-			} else if ok {
-				w.consider(e, rel)
-			}
-		}
-		return nil
-	case len(segments) == 1:
-		for e, err := range w.store.List(ctx, start, Shallow) {
-			if err != nil {
-				return err
-			}
-			rel := strings.TrimPrefix(e.Name, prefix)
-			if ok, err := matchOne(first, rel); err != nil {
-				return err
-			} else if ok {
-				w.consider(e, rel)
 			}
 		}
 		return nil
 	}
-	folders, err := w.list(ctx, start)
+	folders, err := w.list(ctx, prefix+plain(first))
 	if err != nil {
 		return err
 	}
@@ -396,8 +434,63 @@ func (w walk) match(ctx context.Context, prefix string, segments []string) error
 			w.skipped[reason]++
 			continue
 		}
-		if err := w.match(ctx, folder+"/", segments[1:]); err != nil {
+		if err := w.into(first, name).match(ctx, folder+"/", segments[1:]); err != nil {
 			return err
+		}
+	}
+	return nil
+}
+
+// starts returns the texts with which the names that match a segment may begin.
+func (w walk) starts(segment string) []string {
+	text := literal(segment)
+	starts := []string{w.spell(text)}
+	if w.uncertain(text) {
+		starts = append(starts, strings.NewReplacer("=", "%3D", ":", "%3A").Replace(text))
+	}
+	return starts
+}
+
+// matchBelow adds the objects whose names are prefix followed by start and by what
+// makes it a match of the segments.
+func (w walk) matchBelow(ctx context.Context, prefix, start string, segments []string) error {
+	for e, err := range w.store.List(ctx, prefix+start, Deep) {
+		if err != nil {
+			return err
+		}
+		rel := strings.TrimPrefix(e.Name, prefix)
+		if ok, err := matchAll(segments, strings.Split(rel, "/")); err != nil {
+			return err
+		} else if ok {
+			w.consider(e, rel)
+		}
+	}
+	return nil
+}
+
+// matchLast is matchBelow of a last segment. A folder stands for everything below it if
+// the segment has no glob.
+func (w walk) matchLast(ctx context.Context, prefix, start, segment string) error {
+	for e, err := range w.store.List(ctx, prefix+start, Shallow) {
+		if err != nil {
+			return err
+		}
+		rel := strings.TrimPrefix(e.Name, prefix)
+		name, folder := strings.CutSuffix(rel, "/")
+		if folder && hasGlob(segment) {
+			continue
+		}
+		ok, err := matchOne(segment, name)
+		switch {
+		case err != nil:
+			return err
+		case !ok:
+		case folder:
+			if _, err := w.below(ctx, e.Name); err != nil {
+				return err
+			}
+		default:
+			w.consider(e, rel)
 		}
 	}
 	return nil
@@ -409,7 +502,7 @@ func (w walk) byFolder(segments []string) bool {
 	if segments[0] == "**" {
 		return false
 	}
-	if w.local || len(segments) == 1 {
+	if w.local || len(segments) == 1 || !hasGlob(segments[0]) {
 		return true
 	}
 	for _, s := range segments[1:] {
@@ -471,10 +564,16 @@ func matchAll(pattern, name []string) (bool, error) {
 	return false, nil
 }
 
+// matchOne matches one segment, as it is or percent-decoded.
 func matchOne(pattern, segment string) (bool, error) {
 	ok, err := path.Match(pattern, segment)
 	if err != nil {
 		return false, fmt.Errorf("segment %q: %w", pattern, err)
+	}
+	if !ok && strings.Contains(segment, "%") {
+		if decoded, err := url.PathUnescape(segment); err == nil {
+			ok, _ = path.Match(pattern, decoded)
+		}
 	}
 	return ok && !strings.Contains(segment, "/"), nil
 }

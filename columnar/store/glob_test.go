@@ -42,6 +42,10 @@ func TestExpand(t *testing.T) {
 		{"x", []string{"2026-11-20", "2026-11-21"}, []string{"x"}},
 		{"x/{mm}", nil, []string{"x/[0-9][0-9]"}},
 		{"plain", nil, []string{"plain"}},
+		{"{account}/{region}/{yyyy}", []string{"2026-11-20"}, []string{"*/*/2026"}},
+		{"year={yyyy}/month={m}/day={d}/", []string{"2026-03-09", "2026-11-20"}, []string{"year=2026/month=3/day=9/", "year=2026/month=11/day=20/"}},
+		{"y={yyyy}/m={mm}/d={dd}/h=*/m=00/", []string{"2026-11-20"}, []string{"y=2026/m=11/d=20/h=*/m=00/"}},
+		{`\{yyyy}/{yyyy}`, []string{"2026-11-20"}, []string{`\{yyyy}/2026`}},
 	} {
 		got, err := Expand(c.uri, days(t, c.days...))
 		if err != nil || !slices.Equal(got, c.want) {
@@ -49,9 +53,9 @@ func TestExpand(t *testing.T) {
 		}
 	}
 	for uri, want := range map[string]string{
-		"x/{day}/":     "template {day: want {yyyy}, {mm}, {dd} or {hh}",
-		"x/{yyyy/{mm}": "template {yyyy/: want {yyyy}, {mm}, {dd} or {hh}",
-		"x/{yyyy":      "template {yyyy: want {yyyy}, {mm}, {dd} or {hh}",
+		"x/{day}/":     "template {day: want {yyyy}, {mm}, {m}, {dd}, {d}, {hh}, {account} or {region}",
+		"x/{yyyy/{mm}": "template {yyyy/: want {yyyy}, {mm}, {m}, {dd}, {d}, {hh}, {account} or {region}",
+		"x/{yyyy":      "template {yyyy: want {yyyy}, {mm}, {m}, {dd}, {d}, {hh}, {account} or {region}",
 	} {
 		if got, err := Expand(uri, nil); err == nil || err.Error() != want {
 			t.Errorf("%s: got %q, %v, want %s", uri, got, err, want)
@@ -61,31 +65,42 @@ func TestExpand(t *testing.T) {
 
 // tree is created on disk and in S3. An empty body marks a folder in S3.
 var tree = map[string]string{
-	"AWSLogs/111/CloudTrail/eu-1/2026/11/19/a.json.gz":        "x",
-	"AWSLogs/111/CloudTrail/eu-1/2026/11/20/b.json.gz":        "x",
-	"AWSLogs/111/CloudTrail/us-1/2026/11/20/c.json.gz":        "x",
-	"AWSLogs/222/CloudTrail/eu-1/2026/11/20/d.json.gz":        "x",
-	"AWSLogs/222/CloudTrail/eu-1/2026/11/21/e.json.gz":        "x",
-	"AWSLogs/111/CloudTrail-Digest/eu-1/2026/11/20/f.json.gz": "x",
-	"AWSLogs/111/elasticloadbalancing/eu-1/2026/11/20/g.gz":   "x",
-	"squid/access.log-20261119.gz":                            "x",
-	"squid/access.log-20261120":                               "x",
-	"squid/access.log-20261120.gz":                            "x",
-	"squid/cache.log-20261120":                                "x",
-	"squid/old/access.log-20261120":                           "x",
-	"lake/date=2026-11-20/part-0.parquet":                     "x",
-	"lake/date=2026-11-20/.part-0.parquet.crc":                "x",
-	"lake/date=2026-11-20/part-1.parquet.crc":                 "x",
-	"lake/date=2026-11-20/_SUCCESS":                           "",
-	"lake/_temporary/0/part-9.parquet":                        "x",
-	"lake/metadata/v1.metadata.json":                          "x",
-	"lake/copy.log.part":                                      "x",
-	"lake/[odd]*.log":                                         "x",
-	".hidden/x.log":                                           "x",
-	"zeek/2026-11-20/conn.00:00:00-01:00:00.log.gz":           "x",
-	"zeek/2026-11-20/dns.00:00:00-01:00:00.log.gz":            "x",
-	"zeek/2026-11-20/sensor/dns.log":                          "x",
-	"zeek/2026-11-21/dns.log":                                 "x",
+	"AWSLogs/111/CloudTrail/eu-1/2026/11/19/a.json.gz":                         "x",
+	"AWSLogs/111/CloudTrail/eu-1/2026/11/20/b.json.gz":                         "x",
+	"AWSLogs/111/CloudTrail/us-1/2026/11/20/c.json.gz":                         "x",
+	"AWSLogs/222/CloudTrail/eu-1/2026/11/20/d.json.gz":                         "x",
+	"AWSLogs/222/CloudTrail/eu-1/2026/11/21/e.json.gz":                         "x",
+	"AWSLogs/111/CloudTrail-Digest/eu-1/2026/11/20/f.json.gz":                  "x",
+	"AWSLogs/111/elasticloadbalancing/eu-1/2026/11/20/g.gz":                    "x",
+	"hive/year=2026/month=3/day=9/a.parquet":                                   "x",
+	"hive/year=2026/month=11/day=20/b.parquet":                                 "x",
+	"lake2/dt%3D2026-11-20/c.parquet":                                          "x",
+	"lake2/dt=2026-11-21/d.parquet":                                            "x",
+	"lake3/r%3Deu-1/dt%3D2026-11-20/e.parquet":                                 "x",
+	"lake3/r=eu-2/dt=2026-11-20/f.parquet":                                     "x",
+	"lake3/r=eu-2/dt=2026-11-21/g.parquet":                                     "x",
+	"times/12%3A30-20261120.log":                                               "x",
+	"times/12:30-20261120.log":                                                 "x",
+	"azure/resourceId=/SUBSCRIPTIONS/s-1/y=2026/m=11/d=20/h=05/m=00/PT1H.json": "x",
+	"azure/resourceId=/SUBSCRIPTIONS/s-1/y=2026/m=00/d=20/h=05/m=11/PT1H.json": "x",
+	"squid/access.log-20261119.gz":                                             "x",
+	"squid/access.log-20261120":                                                "x",
+	"squid/access.log-20261120.gz":                                             "x",
+	"squid/cache.log-20261120":                                                 "x",
+	"squid/old/access.log-20261120":                                            "x",
+	"lake/date=2026-11-20/part-0.parquet":                                      "x",
+	"lake/date=2026-11-20/.part-0.parquet.crc":                                 "x",
+	"lake/date=2026-11-20/part-1.parquet.crc":                                  "x",
+	"lake/date=2026-11-20/_SUCCESS":                                            "",
+	"lake/_temporary/0/part-9.parquet":                                         "x",
+	"lake/metadata/v1.metadata.json":                                           "x",
+	"lake/copy.log.part":                                                       "x",
+	"lake/[odd]*.log":                                                          "x",
+	".hidden/x.log":                                                            "x",
+	"zeek/2026-11-20/conn.00:00:00-01:00:00.log.gz":                            "x",
+	"zeek/2026-11-20/dns.00:00:00-01:00:00.log.gz":                             "x",
+	"zeek/2026-11-20/sensor/dns.log":                                           "x",
+	"zeek/2026-11-21/dns.log":                                                  "x",
 }
 
 func TestGlob(t *testing.T) {
@@ -112,6 +127,23 @@ func TestGlob(t *testing.T) {
 		{"zeek/*/dns.*", nil, "zeek/2026-11-20/dns.00:00:00-01:00:00.log.gz zeek/2026-11-21/dns.log", ""},
 		{"zeek/**/dns.*", nil, "zeek/2026-11-20/dns.00:00:00-01:00:00.log.gz zeek/2026-11-20/sensor/dns.log zeek/2026-11-21/dns.log", ""},
 		{"zeek/*/*", nil, "zeek/2026-11-20/conn.00:00:00-01:00:00.log.gz zeek/2026-11-20/dns.00:00:00-01:00:00.log.gz zeek/2026-11-21/dns.log", ""},
+
+		// Hive partitions, with keys that are percent-encoded or not.
+		{"hive/year={yyyy}/month={m}/day={d}/", []string{"2026-03-09", "2026-03-10"}, "hive/year=2026/month=3/day=9/a.parquet", ""},
+		{"hive/year={yyyy}/month={mm}/day={dd}/", []string{"2026-11-20"}, "hive/year=2026/month=11/day=20/b.parquet", ""},
+		{"hive/year={yyyy}/month={m}/day={d}/", nil, "hive/year=2026/month=11/day=20/b.parquet hive/year=2026/month=3/day=9/a.parquet", ""},
+		{"lake2/dt={yyyy}-{mm}-{dd}/", []string{"2026-11-20"}, "lake2/dt%3D2026-11-20/c.parquet", ""},
+		{"lake2/dt={yyyy}-{mm}-{dd}", []string{"2026-11-20", "2026-11-21"}, "lake2/dt%3D2026-11-20/c.parquet lake2/dt=2026-11-21/d.parquet", ""},
+		{"lake2/dt={yyyy}-{mm}-{dd}/*.parquet", []string{"2026-11-21"}, "lake2/dt=2026-11-21/d.parquet", ""},
+		{"lake2/dt=*/*", nil, "lake2/dt%3D2026-11-20/c.parquet lake2/dt=2026-11-21/d.parquet", ""},
+		{"lake2/**/dt=2026-11-20/*", nil, "lake2/dt%3D2026-11-20/c.parquet", ""},
+		{"lake3/r={region}/dt={yyyy}-{mm}-{dd}/", []string{"2026-11-20"},
+			"lake3/r%3Deu-1/dt%3D2026-11-20/e.parquet lake3/r=eu-2/dt=2026-11-20/f.parquet", ""},
+		{"times/12:30-{yyyy}{mm}{dd}.log", []string{"2026-11-20"}, "times/12%3A30-20261120.log times/12:30-20261120.log", ""},
+		{"times/12:30-{yyyy}{mm}{dd}*", []string{"2026-11-20"}, "times/12%3A30-20261120.log times/12:30-20261120.log", ""},
+		// Azure's second m= is the minute.
+		{"azure/resourceId=/*/{account}/y={yyyy}/m={mm}/d={dd}/", []string{"2026-11-20"},
+			"azure/resourceId=/SUBSCRIPTIONS/s-1/y=2026/m=11/d=20/h=05/m=00/PT1H.json", ""},
 
 		// A * stays within a segment; ? and [] are one character.
 		{"squid/*", nil, "squid/access.log-20261119.gz squid/access.log-20261120 squid/access.log-20261120.gz squid/cache.log-20261120", ""},
@@ -207,6 +239,62 @@ func TestGlob(t *testing.T) {
 	})
 }
 
+// If this fails, rows get the wrong account: it is the text in the name.
+func TestGlobAccounts(t *testing.T) {
+	files := []string{
+		"AWSLogs/111122223333/CloudTrail/eu-west-1/2026/11/20/a.gz",
+		"AWSLogs/444455556666/CloudTrail/eu-west-1/2026/11/20/b.gz",
+		"org/o-abc/111122223333/x-777788889999-2026/c.gz",
+		"enc/accountId%3D111122223333/d.gz",
+		"enc/accountId=4444 5555%2F/e.gz",
+		"deep/q/w/acct-9/f.gz",
+	}
+	run := func(t *testing.T, base string, o Options) {
+		for pattern, want := range map[string]string{
+			"AWSLogs/{account}/CloudTrail/{region}/{yyyy}/{mm}/{dd}/": "a:111122223333 b:444455556666",
+			"AWSLogs/*/CloudTrail/{account}/{yyyy}/{mm}/{dd}/":        "a:eu-west-1 b:eu-west-1",
+			"AWSLogs/*/CloudTrail/*/{yyyy}/{mm}/{dd}/":                "a: b:",
+			"org/o-*/*/x-{account}-{yyyy}/":                           "c:777788889999",
+			"org/o-*/{account}/":                                      "c:111122223333",
+			"enc/accountId={account}/*":                               "d:111122223333 e:4444 5555%2F",
+			"deep/**/{account}/f.gz":                                  "f:acct-9",
+			// Two accounts that differ: neither is the row's.
+			"org/o-*/{account}/x-{account}-2026/": "c:",
+		} {
+			f, err := Glob(t.Context(), base+pattern, days(t, "2026-11-20"), o)
+			if err != nil {
+				t.Errorf("%s: %v", pattern, err)
+				continue
+			}
+			var got []string
+			for _, o := range f.Objects {
+				got = append(got, strings.TrimSuffix(filepath.Base(o.URI), ".gz")+":"+o.Account)
+			}
+			if g := strings.Join(got, " "); g != want {
+				t.Errorf("%s: got %s, want %s", pattern, g, want)
+			}
+		}
+	}
+	t.Run("disk", func(t *testing.T) {
+		dir := t.TempDir()
+		for _, n := range files {
+			write(t, filepath.Join(dir, n), "x")
+		}
+		run(t, dir+"/", Options{})
+		t.Chdir(dir)
+		run(t, "", Options{})
+		run(t, "./", Options{})
+	})
+	t.Run("s3", func(t *testing.T) {
+		server := newS3Server(t)
+		s := mustOpen(t, "s3://"+bucket, server.options())
+		for _, n := range files {
+			put(t, s, n, "x")
+		}
+		run(t, "s3://"+bucket+"/", server.options())
+	})
+}
+
 // Log rotation and Kubernetes name the newest file by a link. Its target must be
 // counted once.
 func TestGlobLinks(t *testing.T) {
@@ -257,6 +345,7 @@ func TestGlobRequests(t *testing.T) {
 		for account := range 2 {
 			for region := range 3 {
 				put(t, s, fmt.Sprintf("AWSLogs/%d/CloudTrail/r%d/%s/x.gz", account, region, day.Format("2006/01/02")), "x")
+				put(t, s, fmt.Sprintf("lake/region=r%d/accountId=%d/eventDay=%s/x.parquet", region, account, day.Format("20060102")), "x")
 			}
 		}
 	}
@@ -270,6 +359,11 @@ func TestGlobRequests(t *testing.T) {
 	}{
 		{"AWSLogs/*/CloudTrail/*/{yyyy}/{mm}/{dd}/", 1, 6, 1 + 2 + 6},
 		{"AWSLogs/*/CloudTrail/*/{yyyy}/{mm}/{dd}/", 30, 180, 1 + 2 + 180},
+		{"AWSLogs/{account}/CloudTrail/{region}/{yyyy}/{mm}/{dd}/", 1, 6, 1 + 2 + 6},
+		{"lake/region={region}/accountId={account}/eventDay={yyyy}{mm}{dd}/", 1, 6, 1 + 3 + 6},
+		{"lake/region={region}/accountId={account}/eventDay={yyyy}{mm}{dd}/", 30, 180, 1 + 3 + 180},
+		// Whether the keys are percent-encoded takes one request, not one a day.
+		{"lake/region=r1/accountId=0/eventDay={yyyy}{mm}{dd}/", 30, 30, 1 + 30},
 		{"AWSLogs/**", 30, 180, 1},
 		{"AWSLogs/*/*/*/*/*/*/*", 30, 180, 1},
 		{"AWSLogs/1/CloudTrail/r2/{yyyy}/{mm}/{dd}/x.gz", 1, 1, 1},

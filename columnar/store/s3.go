@@ -150,6 +150,11 @@ func (e *lineError) Error() string { return e.text }
 func (e *lineError) Unwrap() error { return e.err }
 
 func (s *s3Store) List(ctx context.Context, prefix string, depth Depth) iter.Seq2[Entry, error] {
+	return s.listAfter(ctx, prefix, "", depth)
+}
+
+// listAfter is List of the names after a name.
+func (s *s3Store) listAfter(ctx context.Context, prefix, after string, depth Depth) iter.Seq2[Entry, error] {
 	in := &s3.ListObjectsV2Input{
 		Bucket: &s.bucket,
 		Prefix: aws.String(s.prefix + prefix),
@@ -159,6 +164,9 @@ func (s *s3Store) List(ctx context.Context, prefix string, depth Depth) iter.Seq
 	}
 	if depth == Shallow {
 		in.Delimiter = aws.String("/")
+	}
+	if after != "" {
+		in.StartAfter = aws.String(s.prefix + after)
 	}
 	return func(yield func(Entry, error) bool) {
 		last := ""

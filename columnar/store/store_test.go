@@ -29,6 +29,7 @@ const bucket = "logs"
 type s3Server struct {
 	url      string
 	requests []string // method, path and query
+	backend  *s3mem.Backend
 	change   func(w http.ResponseWriter, r *http.Request, serve http.Handler) bool
 }
 
@@ -50,7 +51,7 @@ func newS3Server(t *testing.T) *s3Server {
 		t.Fatal(err)
 	}
 	fake := gofakes3.New(backend, gofakes3.WithLogger(gofakes3.DiscardLog())).Server()
-	s := &s3Server{}
+	s := &s3Server{backend: backend}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s.requests = append(s.requests, r.Method+" "+r.URL.RequestURI())
 		if s.change == nil || s.change(w, r, fake) {

@@ -1,0 +1,133 @@
+package jobs
+
+import (
+	"fmt"
+	"strings"
+	"sync/atomic"
+
+	"github.com/spf13/cobra"
+
+	"outflow/columnar"
+	"outflow/columnar/logs"
+	"outflow/columnar/store"
+	"outflow/reports"
+	"outflow/stats/detect"
+)
+
+func (p *program) inspectCommand() *cobra.Command {
+	var inputs inputFlags
+	var workers int
+	var snippet bool
+	c := &cobra.Command{
+		Use:   "inspect FILE…|FOLDER…",
+		Short: "show what a log is, or which logs lie in a folder or bucket",
+		Long: "inspect FILE reads a log and shows its format, its columns, and which detections are blind on it.\n\n" +
+			"inspect FOLDER and inspect s3://bucket/prefix/ show which logs lie there: their layout and format, since when, and\n" +
+			"how much a day. Names are listed, and of each kind up to three objects are opened. In S3 that takes at most " +
+			fmt.Sprint(store.MaxLists) + "\nLIST requests: of a larger bucket it lists the oldest and the newest days of some folders. --config-snippet prints\n" +
+			"the inputs of a configuration for what was found. With a format, a mapping or a layout, every log in a folder is read.",
+		Example: "  outflow inspect access.log.gz\n  outflow inspect s3://bucket/ --config-snippet > outflow.yaml",
+		Args:    cobra.MinimumNArgs(1),
+	}
+	inputs.bind(c)
+	c.Flags().IntVar(&workers, "workers", 1, "number of workers that decode")
+	c.Flags().BoolVar(&snippet, "config-snippet", false, "print the inputs of a configuration for the logs in the folders")
+	c.RunE = func(_ *cobra.Command, args []string) error {
+		var folders, files []string
+		for _, arg := range args {
+			folder := inputs.format == "" && inputs.layout == "" && inputs.mapping == "" && inputs.logFormat == "" && !strings.ContainsAny(arg, "*?[{")
+			if folder {
+				var err error
+				if folder, err = store.IsFolder(p.ctx, arg, inputs.store()); err != nil {
+					return configError{err}
+				}
+			}
+			if folder {
+				folders = append(folders, arg)
+			} else {
+				files = append(files, arg)
+			}
+		}
+		if snippet && len(folders) == 0 {
+			return badConfig("--config-snippet: want a folder or s3://bucket/prefix/, without --format, --mapping, --layout and --logformat")
+		}
+		if len(folders) > 0 {
+			if err := p.inspectFolders(&inputs, folders, snippet); err != nil || len(files)+len(inputs.mapped) == 0 {
+				return err
+			}
+		}
+		return p.inspectFiles(&inputs, files, workers)
+	}
+	return c
+}
+
+// inspectFiles reads logs and prints what each is.
+func (p *program) inspectFiles(inputs *inputFlags, files []string, workers int) error {
+	sources, total, err := p.find(inputs, files)
+	if err != nil {
+		return err
+	}
+	var read atomic.Int64
+	stop := p.watch("inspect", total, &read)
+	folded, err := Fold(p.ctx, sources, &foldOptions{FoldOptions: allTime, workers: workers, want: columnar.Wanted{Cols: everything}, read: &read})
+	stop()
+	if err != nil {
+		return err
+	}
+	if headline := reports.Incomplete(folded.inputs); headline != "" {
+		fmt.Fprintln(p.stdout, headline)
+	}
+	for rest := folded.inputs; len(rest) > 0; {
+		n := 1
+		for n < len(rest) && rest[n].Name == rest[0].Name {
+			n++
+		}
+		p.printInput(inputs.formats, rest[:n])
+		rest = rest[n:]
+	}
+	return unreadable(folded.inputs)
+}
+
+// printInput prints what one log is. tables are its lines of inputs.csv.
+func (p *program) printInput(formats logs.Formats, tables []reports.Input) {
+	in := &tables[0]
+	fmt.Fprintf(p.stdout, "%s\n", printable(in.Name))
+	switch {
+	case in.Status == reports.NoLog:
+		fmt.Fprintf(p.stdout, "  no log   %s\n", printable(in.NoLog))
+	case in.Error != "":
+		fmt.Fprintf(p.stdout, "  error    %s\n", printable(in.Error))
+	}
+	if in.Format != "" {
+		fmt.Fprintf(p.stdout, "  format   %s: %s\n", in.Format, formats.Named(in.Format).Title)
+		fmt.Fprintf(p.stdout, "  records  %d: %d of other kinds, %d skipped\n", in.Records, in.Other, in.Skipped)
+	}
+	for _, k := range in.Kinds {
+		fmt.Fprintf(p.stdout, "  other    %s: %s\n", printable(k.Name), counted(int(k.Count), "record"))
+	}
+	if in.Masked > 0 {
+		fmt.Fprintf(p.stdout, "  masked   %d names: not written as they were queried\n", in.Masked)
+	}
+	for _, reason := range in.Reasons {
+		fmt.Fprintf(p.stdout, "  skipped  %s\n", printable(reason))
+	}
+	for i := range tables {
+		t := &tables[i]
+		if t.Table == "" {
+			continue
+		}
+		fmt.Fprintf(p.stdout, "  table    %s: %d rows, %s to %s\n", t.Table, t.Rows, stamp(t.First), stamp(t.Last))
+		if v := t.Unattributed; v.Rows > 0 {
+			fmt.Fprintf(p.stdout, "    %s %s no user, src_ip or host\n", v, verb(v.Rows, "has", "have"))
+		}
+		if v := t.Unplaced; v.Rows > 0 {
+			fmt.Fprintf(p.stdout, "    %s %s no destination\n", v, verb(v.Rows, "has", "have"))
+		}
+		for _, c := range columnar.TableNamed(t.Table).Cols {
+			fmt.Fprintf(p.stdout, "    %-14s %5.1f %%\n", c, 100*float64(t.Known[c])/float64(t.Rows))
+		}
+	}
+	for _, b := range blind(detect.All(), formats, tables) {
+		fmt.Fprintf(p.stdout, "  blind    %s: no %s. %s\n", b.Detection, b.Column, b.Remedy)
+	}
+}

@@ -1,0 +1,317 @@
+package jobs
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"outflow/columnar"
+	"outflow/columnar/logs"
+	"outflow/columnar/store"
+	"outflow/reports"
+)
+
+// This file says which logs lie in a folder: store.Survey tells their names, and a few
+// objects of each kind their formats.
+
+// A surveyed is a group of a survey with what its samples are.
+type surveyed struct {
+	store.Group
+	layout  *layout // nil: none
+	pattern string  // of the objects
+	formats []string
+	tried   int
+	read    int   // of the samples tried, those of known formats
+	failure error // of the first that is not
+}
+
+// maxTried is how many objects a survey opens. There are up to three a group.
+const maxTried = 300
+
+// inspectFolders prints what lies in folders, or the configuration for it.
+func (p *program) inspectFolders(inputs *inputFlags, folders []string, snippet bool) error {
+	templates := make([]*store.Template, len(layouts))
+	for i, l := range layouts {
+		var err error
+		if templates[i], err = store.NewTemplate(l.pattern, true, l.flat); err != nil {
+			return err
+		}
+	}
+	var all []surveyed
+	tried := 0
+	for _, folder := range folders {
+		s, err := store.NewSurvey(p.ctx, folder, templates, p.now(), inputs.store())
+		if err != nil {
+			return configError{err}
+		}
+		groups := make([]surveyed, len(s.Groups))
+		for i, g := range s.Groups {
+			groups[i] = p.sample(g, &tried)
+		}
+		if !snippet {
+			p.printSurvey(folder, s, groups)
+		} else {
+			p.noteLimits(folder, s)
+		}
+		all = append(all, groups...)
+	}
+	if len(all) == 0 {
+		return badConfig("no logs found")
+	}
+	if snippet {
+		if _, err := io.WriteString(p.stdout, configSnippet(all)); err != nil {
+			return err
+		}
+	}
+	if !slices.ContainsFunc(all, func(g surveyed) bool { return g.read > 0 }) {
+		return exit{exitPartial, errors.New("no log of a known format was found")}
+	}
+	return nil
+}
+
+// sample tries the samples of a group.
+func (p *program) sample(g store.Group, tried *int) surveyed {
+	s := surveyed{Group: g, pattern: g.URI}
+	if g.Layout >= 0 {
+		s.layout = layouts[g.Layout]
+		s.pattern = s.layout.uri(g.URI)
+	}
+	for _, at := range g.Samples {
+		if *tried == maxTried {
+			break
+		}
+		*tried++
+		s.tried++
+		src := p.source(at)
+		if s.layout != nil {
+			src.format = s.layout.known()
+		}
+		format, err := try(&src)
+		if err != nil && src.format != nil { // other logs have such names
+			src.format = nil
+			if f, e := try(&src); e == nil {
+				format, err = f, nil
+			}
+		}
+		if err != nil {
+			s.failure = cmp.Or(s.failure, err)
+			continue
+		}
+		s.read++
+		if !slices.Contains(s.formats, format) {
+			s.formats = append(s.formats, format)
+		}
+	}
+	slices.Sort(s.formats)
+	if l := s.layout; l != nil && logs.Named(l.format) != nil && len(s.formats) > 0 && !slices.Contains(s.formats, l.format) {
+		s.layout = nil
+	}
+	return s
+}
+
+// errTried ends the reading of an object that is only tried.
+var errTried = errors.New("enough was read")
+
+// try decodes the first block of an object and returns its format. It is an error if no
+// record of the block is understood.
+func try(src *source) (format string, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("read: %v (a fault in outflow: please report it)", r)
+		}
+	}()
+	var tally logs.Tally
+	members := logs.Read(&src.object, &logs.ReadOptions{Format: src.format, Options: src.options}, func(m *logs.Member, b *logs.Block) error {
+		d, err := m.Format.New(m.Options)
+		if err != nil {
+			return err
+		}
+		out := columnar.Out{Want: everything, Sink: func(*columnar.Batch) {}}
+		err = b.Decode(d, &out, &tally)
+		out.Flush()
+		return cmp.Or(err, errTried)
+	})
+	for _, m := range members {
+		switch {
+		case m.Err != nil && !errors.Is(m.Err, errTried):
+			err = cmp.Or(err, m.Err)
+		case m.Format != nil && tally.Rows+tally.Other > 0:
+			return m.Format.Name, nil
+		case m.Format != nil && len(tally.Reasons) > 0:
+			err = cmp.Or(err, fmt.Errorf("%s, but %s", m.Format.Name, tally.Reasons[0]))
+		}
+	}
+	return "", cmp.Or(err, logs.ErrEmpty)
+}
+
+func (p *program) printSurvey(folder string, s *store.Survey, groups []surveyed) {
+	for i := range groups {
+		g := &groups[i]
+		fmt.Fprintf(p.stdout, "%s\n", printable(g.pattern))
+		if g.layout != nil {
+			fmt.Fprintf(p.stdout, "  layout   %s: %s\n", g.layout.name, g.layout.title)
+		}
+		for _, name := range g.formats {
+			fmt.Fprintf(p.stdout, "  format   %s: %s\n", name, logs.Named(name).Title)
+		}
+		switch {
+		case g.tried == 0:
+			fmt.Fprintf(p.stdout, "  unknown  not opened: %d objects were tried before\n", maxTried)
+		case g.read < g.tried:
+			fmt.Fprintf(p.stdout, "  unknown  %d of %s tried: %s\n", g.tried-g.read, counted(g.tried, "object"), printable(g.failure.Error()))
+		}
+		about, least := "", ""
+		if !s.Whole {
+			about = "about "
+		}
+		if g.AtLeast {
+			about, least = "", "at least "
+		}
+		switch {
+		case !g.First.IsZero():
+			fmt.Fprintf(p.stdout, "  days     %s to %s\n", g.First.Format(time.DateOnly), g.Last.Format(time.DateOnly))
+			if g.PerDay > 0 {
+				fmt.Fprintf(p.stdout, "  a day    %s%s%s, %s\n", about, least, perDay(g.PerDay), reports.ByteSize(g.BytesPerDay))
+			}
+		case s.Whole:
+			fmt.Fprintf(p.stdout, "  days     none in the names: %s, %s\n", counted(int(g.Seen), "object"), reports.ByteSize(float64(g.Bytes)))
+		default:
+			fmt.Fprintf(p.stdout, "  days     none in the names: %s seen, %s\n", counted(int(g.Seen), "object"), reports.ByteSize(float64(g.Bytes)))
+		}
+	}
+	p.noteLimits(folder, s)
+}
+
+// perDay formats a mean number of objects.
+func perDay(mean float64) string {
+	if mean >= 10 || mean == float64(int(mean)) {
+		return counted(int(mean+0.5), "object")
+	}
+	return strconv.FormatFloat(mean, 'f', 1, 64) + " objects"
+}
+
+// noteLimits says what a survey has not seen.
+func (p *program) noteLimits(folder string, s *store.Survey) {
+	for _, skip := range s.Skipped {
+		p.note("%s: left out %s: %s", printable(folder), counted(skip.Count, "object"), skip.Reason)
+	}
+	if s.Lists > 0 {
+		how := "everything was listed"
+		if !s.Whole {
+			how = "some folders and days stand for all"
+		}
+		p.note("%s: %s of at most %d: %s", printable(folder), counted(s.Lists, "LIST request"), store.MaxLists, how)
+	}
+	if s.Unlisted > 0 {
+		p.note("%s: %s left out, since there were no requests left: inspect a folder further down", printable(folder), counted(s.Unlisted, "folder")+" "+verb(int64(s.Unlisted), "was", "were"))
+	}
+}
+
+// configSnippet returns the inputs of a configuration for the groups. What is not
+// recognised, or was found by a wider pattern already, is a comment.
+func configSnippet(groups []surveyed) string {
+	var out strings.Builder
+	out.WriteString("inputs:\n")
+	taken := map[string]bool{}
+	empty := true
+	for i := range groups {
+		g := &groups[i]
+		if len(g.formats) == 0 {
+			continue
+		}
+		empty = false
+		if j := slices.IndexFunc(groups, func(h surveyed) bool { return h.pattern != g.pattern && len(h.formats) > 0 && g.covers(&h) }); j >= 0 {
+			fmt.Fprintf(&out, "  # Not as it is, since it also matches %s:\n  # uri: %s\n", scalar(groups[j].pattern), scalar(g.pattern))
+			continue
+		}
+		name := g.name()
+		if rest := word(g.pattern[strings.LastIndexByte(g.pattern, '/')+1:]); taken[name] && g.layout == nil && rest != "" {
+			name += "-" + rest
+		}
+		for n, base := 2, name; taken[name]; n++ {
+			name = base + "-" + strconv.Itoa(n)
+		}
+		taken[name] = true
+		about := strings.Join(g.formats, ", ")
+		if !g.First.IsZero() {
+			about += ", since " + g.First.Format(time.DateOnly)
+		} else {
+			about += "; no day in the names: every run lists all"
+		}
+		fmt.Fprintf(&out, "  - name: %s # %s\n", name, about)
+		if g.layout != nil {
+			fmt.Fprintf(&out, "    uri: %s\n    layout: %s\n", scalar(g.URI), g.layout.name)
+		} else {
+			fmt.Fprintf(&out, "    uri: %s\n", scalar(g.pattern))
+		}
+	}
+	if empty {
+		out.Reset()
+		out.WriteString("inputs: []\n")
+	}
+	for _, g := range groups {
+		if len(g.formats) == 0 {
+			fmt.Fprintf(&out, "# Not recognised: %s\n", scalar(g.pattern))
+		}
+	}
+	return out.String()
+}
+
+// covers reports whether the group's pattern matches a sample of h.
+func (g *surveyed) covers(h *surveyed) bool {
+	t, err := store.NewTemplate(g.pattern, false, false)
+	if err != nil {
+		return false
+	}
+	return slices.ContainsFunc(h.Samples, func(o store.Object) bool {
+		_, ok := t.Match(o.URI)
+		return ok
+	})
+}
+
+var (
+	placeholderOrGlob = regexp.MustCompile(`\{[a-z]+\}|\\.|[*?]|\[[^]]*\]`)
+	notInNames        = regexp.MustCompile(`[^a-z0-9]+`)
+)
+
+// name returns a name for the feed: the layout's, or the last folder with a name of its
+// own, or the format's.
+func (g *surveyed) name() string {
+	if g.layout != nil {
+		return g.layout.name
+	}
+	_, rest, _ := strings.Cut(g.pattern, "://")
+	segments := strings.Split(cmp.Or(rest, g.pattern), "/")
+	for i := len(segments) - 2; i >= 0; i-- {
+		key, _, hive := strings.Cut(segments[i], "=")
+		if w := word(segments[i]); w != "" && !(hive && w == word(key)) { // date={yyyy}
+			return w
+		}
+	}
+	return g.formats[0]
+}
+
+// word returns the literal text of a segment of a pattern as a name, or "".
+func word(segment string) string {
+	w := placeholderOrGlob.ReplaceAllString(segment, " ")
+	w = strings.Trim(notInNames.ReplaceAllString(strings.ToLower(w), "-"), "-")
+	return strings.TrimSuffix(w[:min(len(w), 40)], "-")
+}
+
+// plainScalar matches texts that YAML reads as they are.
+var plainScalar = regexp.MustCompile(`^[A-Za-z0-9/.~][-A-Za-z0-9/._~:{}*?=@%+,\[\]\\]*$`)
+
+// scalar returns a text as YAML. What a key holds is hostile: a line break in it must
+// not begin a key of the configuration.
+func scalar(s string) string {
+	if plainScalar.MatchString(s) && !strings.HasSuffix(s, ":") {
+		return s
+	}
+	return strconv.QuoteToASCII(s) // its escapes are YAML's too
+}
