@@ -120,6 +120,36 @@ func eachElement(v scan.Value, w *window, one func(v scan.Value, inData bool)) {
 	}
 }
 
+// closedJSON returns an object of which only the first part is at hand as one that ends
+// before the last comma: a record may be longer than the head of a log that is sniffed.
+func closedJSON(head []byte) []byte {
+	var open, closers []byte // brackets that close what is open, and what was so at the last comma
+	end := 0
+	for i := 0; i < len(head); i++ {
+		switch head[i] {
+		case '"':
+			for i++; i < len(head) && head[i] != '"'; i++ {
+				if head[i] == '\\' {
+					i++
+				}
+			}
+		case '{', '[':
+			open = append(open, head[i]+2) // in ASCII, a bracket's partner
+		case '}', ']':
+			if len(open) > 0 {
+				open = open[:len(open)-1]
+			}
+			if len(open) == 0 {
+				return head
+			}
+		case ',':
+			end, closers = i, append(closers[:0], open...)
+		}
+	}
+	slices.Reverse(closers)
+	return append(slices.Clone(head[:end]), closers...)
+}
+
 // A jsonNode is what is read of an object, of all elements of an array, or of the JSON in a
 // text.
 type jsonNode struct {

@@ -602,7 +602,9 @@ const sniffRecords = 32
 
 // sniff reports whether a record of head has what Source.Sniff says.
 func (p *sourcePlan) sniff(head []byte, values []string) bool {
-	head = wholeLines(head)
+	if head = wholeLines(head); p.container == jsonContainer && bytes.IndexByte(head, '\n') < 0 {
+		head = closedJSON(head)
+	}
 	reader, err := p.container.open(p)
 	if err != nil {
 		return false
