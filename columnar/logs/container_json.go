@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"outflow/columnar"
 	"outflow/columnar/scan"
 )
 
@@ -37,7 +38,11 @@ var jsonContainer = &container{
 
 // A jsonReader reads one object after another.
 type jsonReader struct {
-	root, each *jsonNode // each: what an element of Source.Each has; nil: no such
+	root, each *jsonNode       // each: what an element of Source.Each has; nil: no such
+	tuple      []layoutSlot    // what a text has that is an element of Source.Each
+	arrays     []scan.Value    // that Source.Each names, of the record at hand
+	start      []columnar.Span // of the texts that all elements share
+	copied     []byte
 }
 
 func (r *jsonReader) use([]byte) error { return nil }
@@ -45,6 +50,7 @@ func (r *jsonReader) use([]byte) error { return nil }
 func (r *jsonReader) read(data []byte, w *window, t *Tally) []byte {
 	return eachLine(data, w, func(line []byte, record int64) {
 		w.begin(record)
+		r.arrays = r.arrays[:0]
 		if !r.root.read(line, w, true) {
 			w.back()
 			t.Skip(record, malformedJSON)
@@ -56,23 +62,45 @@ func (r *jsonReader) read(data []byte, w *window, t *Tally) []byte {
 	})
 }
 
-// elements makes a record of each element of the array that Source.Each names. One
+// elements makes a record of each element of the arrays that Source.Each names. One
 // without elements stays a record.
 func (r *jsonReader) elements(w *window, t *Tally) {
-	array := r.root.each
-	r.root.each = nil
-	if array == nil {
-		return
-	}
-	start := slices.Clone(w.cells[(w.n-1)*w.slots:])
+	r.start = append(r.start[:0], w.cells[(w.n-1)*w.slots:]...)
 	record, n := w.records[w.n-1], 0
-	eachElement(array, w, func(element scan.Value, inData bool) {
-		if n++; n > 1 {
-			w.begin(record)
-			copy(w.cells[(w.n-1)*w.slots:], start)
+	for _, array := range r.arrays {
+		eachElement(array, w, func(element scan.Value, inData bool) {
+			if n++; n > 1 {
+				w.begin(record)
+				copy(w.cells[(w.n-1)*w.slots:], r.start)
+			}
+			if len(r.tuple) > 0 && element.Is('"') {
+				r.fields(element, w)
+			} else {
+				r.each.value(element, w, inData)
+			}
+		})
+	}
+}
+
+// fields gives the last record of the window the fields of a text, which have commas
+// between them.
+func (r *jsonReader) fields(element scan.Value, w *window) {
+	r.copied = r.copied[:0]
+	rest := element.Text(&r.copied)
+	inData := within(element, rest)
+	for field, more := 0, true; more; field++ {
+		var text []byte
+		text, rest, more = cutByte(rest, ',')
+		for _, s := range r.tuple {
+			switch {
+			case s.field != field:
+			case inData:
+				w.set(s.slot, text)
+			default:
+				w.put(s.slot, text)
+			}
 		}
-		r.each.value(element, w, inData)
-	})
+	}
 }
 
 // eachElement calls one for the elements of an array, and of arrays in it; for a value
@@ -92,24 +120,53 @@ func eachElement(v scan.Value, w *window, one func(v scan.Value, inData bool)) {
 	}
 }
 
+// closedJSON returns an object of which only the first part is at hand as one that ends
+// before the last comma: a record may be longer than the head of a log that is sniffed.
+func closedJSON(head []byte) []byte {
+	var open, closers []byte // brackets that close what is open, and what was so at the last comma
+	end := 0
+	for i := 0; i < len(head); i++ {
+		switch head[i] {
+		case '"':
+			for i++; i < len(head) && head[i] != '"'; i++ {
+				if head[i] == '\\' {
+					i++
+				}
+			}
+		case '{', '[':
+			open = append(open, head[i]+2) // in ASCII, a bracket's partner
+		case '}', ']':
+			if len(open) > 0 {
+				open = open[:len(open)-1]
+			}
+			if len(open) == 0 {
+				return head
+			}
+		case ',':
+			end, closers = i, append(closers[:0], open...)
+		}
+	}
+	slices.Reverse(closers)
+	return append(slices.Clone(head[:end]), closers...)
+}
+
 // A jsonNode is what is read of an object, of all elements of an array, or of the JSON in a
 // text.
 type jsonNode struct {
 	paths  []jsonPath
 	shapes []*scan.Shape // each of 64 paths at most
 	values [64]scan.Value
-	each   scan.Value // the array that Source.Each names, of the last object
 	copied []byte
 }
 
 // A jsonPath is a way of keys from an object, and what is done with what stands there.
 type jsonPath struct {
 	name  string
-	slots []int     // that it gives
-	any   bool      // slot.any
-	kept  string    // slot.kept
-	each  bool      // it is the array that Source.Each names
-	text  *jsonNode // it is a text that holds JSON
+	slots []int         // that it gives
+	any   bool          // slot.any
+	kept  string        // slot.kept
+	each  *[]scan.Value // not nil: it is an array that Source.Each names, and goes there
+	text  *jsonNode     // it is a text that holds JSON
 	// Elements of the array that it is, by their number, or by what a member of theirs
 	// says.
 	elements []jsonElement
@@ -129,16 +186,36 @@ func (r *jsonReader) add(s *Source, slot int, is slot) error {
 		r.root = &jsonNode{}
 	}
 	name := is.name
+	if field := slices.Index(s.Tuple, name); field >= 0 {
+		r.tuple = append(r.tuple, layoutSlot{field: field, slot: slot})
+		r.open(s)
+		return nil
+	}
 	if s.Each != "" {
 		if rest, ok := strings.CutPrefix(name, s.Each); ok && (rest == "" || rest[0] == '.' || rest[0] == '[') {
-			if r.each == nil {
-				r.each = &jsonNode{}
-				r.root.path(s.Each).each = true
-			}
+			r.open(s)
 			return r.each.add(s, strings.TrimPrefix(rest, "."), slot, is)
 		}
 	}
 	return r.root.add(s, name, slot, is)
+}
+
+// open makes the reader look for what Source.Each names.
+func (r *jsonReader) open(s *Source) {
+	if r.each != nil {
+		return
+	}
+	r.each = &jsonNode{}
+	n, name := r.root, s.Each
+	for {
+		array, rest, nested := strings.Cut(name, "[].")
+		p := n.path(array)
+		if !nested {
+			p.each = &r.arrays
+			return
+		}
+		n, name = p.element(jsonElement{index: -1}), rest
+	}
 }
 
 // add makes the node read a slot under name, "" for the value itself.
@@ -177,16 +254,19 @@ func (n *jsonNode) add(s *Source, name string, slot int, is slot) error {
 			return fmt.Errorf("[%s]: want a number, nothing, or key=text", which)
 		}
 	}
-	p := n.path(array)
-	at := slices.IndexFunc(p.elements, func(have jsonElement) bool {
-		return have.index == e.index && have.key == e.key && have.is == e.is
-	})
-	if at < 0 {
-		at = len(p.elements)
-		e.node = &jsonNode{}
-		p.elements = append(p.elements, e)
+	return n.path(array).element(e).add(s, strings.TrimPrefix(rest, "."), slot, is)
+}
+
+// element returns what is read of some elements of the path's array.
+func (p *jsonPath) element(e jsonElement) *jsonNode {
+	for _, have := range p.elements {
+		if have.index == e.index && have.key == e.key && have.is == e.is {
+			return have.node
+		}
 	}
-	return p.elements[at].node.add(s, strings.TrimPrefix(rest, "."), slot, is)
+	e.node = &jsonNode{}
+	p.elements = append(p.elements, e)
+	return e.node
 }
 
 // path returns the path of a name, which it adds if there is none.
@@ -219,7 +299,7 @@ func (n *jsonNode) open() {
 					default:
 						continue
 					}
-					places = append(places, scan.Place{Field: i, Rank: rank, Any: p.any || p.each || p.text != nil || p.elements != nil})
+					places = append(places, scan.Place{Field: i, Rank: rank, Any: p.any || p.each != nil || p.text != nil || p.elements != nil})
 				}
 				return places
 			},
@@ -257,7 +337,6 @@ func (n *jsonNode) value(v scan.Value, w *window, inData bool) {
 // read gives the last record of the window what the object says, and reports whether that
 // is sound.
 func (n *jsonNode) read(object []byte, w *window, inData bool) (ok bool) {
-	n.each = nil
 	for k, s := range n.shapes {
 		has, escaped, sound := s.Read(object, n.values[:])
 		if !sound {
@@ -269,7 +348,7 @@ func (n *jsonNode) read(object []byte, w *window, inData bool) (ok bool) {
 				continue
 			}
 			v := n.values[i]
-			if v.Is('"') && escaped&1 == 0 && inData && paths[i].text == nil && paths[i].elements == nil {
+			if v.Is('"') && escaped&1 == 0 && inData && paths[i].text == nil && paths[i].elements == nil && paths[i].each == nil {
 				for _, slot := range paths[i].slots {
 					if !w.has(w.n-1, slot) {
 						w.set(slot, v[1:len(v)-1])
@@ -293,8 +372,8 @@ func soundObject(line []byte) bool {
 
 // found gives the last record of the window what stands at a path.
 func (n *jsonNode) found(p *jsonPath, v scan.Value, w *window, inData bool) {
-	if p.each {
-		n.each = v
+	if p.each != nil {
+		*p.each = append(*p.each, v)
 	}
 	if len(p.slots) > 0 {
 		n.copied = n.copied[:0]

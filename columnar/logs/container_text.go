@@ -116,8 +116,10 @@ func (r *fieldReader) layout() int {
 	return -1
 }
 
-// record gives the last record of the window the texts of its fields.
-func (r *fieldReader) record(w *window, slots []layoutSlot) {
+// record gives the last record of the window the texts of its fields, and reports whether
+// the JSON in them is sound.
+func (r *fieldReader) record(w *window, slots []layoutSlot) (sound bool) {
+	sound = true
 	for _, s := range slots {
 		if s.field >= len(r.fields) {
 			continue
@@ -133,8 +135,8 @@ func (r *fieldReader) record(w *window, slots []layoutSlot) {
 		}
 		switch {
 		case s.inner != nil:
-			if cell = bytes.TrimSpace(cell); len(cell) > 0 && cell[0] == '{' {
-				s.inner.read(cell, w, inData)
+			if cell = bytes.TrimSpace(cell); len(cell) > 0 && cell[0] == '{' && !s.inner.read(cell, w, inData) {
+				sound = false
 			}
 		case inData:
 			w.set(s.slot, cell)
@@ -142,6 +144,7 @@ func (r *fieldReader) record(w *window, slots []layoutSlot) {
 			w.put(s.slot, cell)
 		}
 	}
+	return sound
 }
 
 // bare returns a field without the quotes around it.
@@ -219,7 +222,9 @@ func (r *csvReader) read(data []byte, w *window, t *Tally) []byte {
 			t.Skip(line, tooMany)
 		default:
 			w.begin(line)
-			r.record(w, r.named)
+			if !r.record(w, r.named) {
+				t.Clear(line, "malformed JSON in a field, left out")
+			}
 		}
 	}
 	return data

@@ -59,7 +59,11 @@ type Source struct {
 	// UTC says that times without a zone are UTC, whatever the input's zone is.
 	UTC      bool     `yaml:"utc"`
 	Embedded []string `yaml:"embedded"`
-	Each     string   `yaml:"each"`
+	// Each names an array in JSON whose elements become a record each: events, or
+	// flows[].tuples for the arrays tuples in all elements of flows.
+	Each string `yaml:"each"`
+	// Tuple names the fields of elements that are texts with commas.
+	Tuple []string `yaml:"tuple"`
 	// Columns are those of all rows, unless a row has its own.
 	Columns map[string]Column `yaml:"columns"`
 	// Rows say what records become: the first that fits counts. A record that none
@@ -332,6 +336,9 @@ func (p *sourcePlan) compile() error {
 	if p.container = containerNamed(s.Container); p.container == nil {
 		return fmt.Errorf("container: %q is none of %s", s.Container, strings.Join(containerNames(), ", "))
 	}
+	if len(s.Tuple) > 0 && s.Each == "" {
+		return errors.New("tuple: want each, the array of texts whose fields it names")
+	}
 	if len(s.Separator) > 1 {
 		return fmt.Errorf("separator: %q: want one byte", s.Separator)
 	}
@@ -406,6 +413,9 @@ func (p *sourcePlan) row(r *SourceRow) (row sourceRow, err error) {
 		}
 		row.outside = r.Swap.Outside
 		for _, pair := range swapPairs {
+			if row.fields[pair[0]] == nil && row.fields[pair[1]] == nil {
+				continue
+			}
 			for i := range pair {
 				if row.swapped[pair[i]] == nil {
 					row.swapped[pair[i]] = row.fields[pair[1-i]].of(pair[i])
@@ -602,7 +612,9 @@ const sniffRecords = 32
 
 // sniff reports whether a record of head has what Source.Sniff says.
 func (p *sourcePlan) sniff(head []byte, values []string) bool {
-	head = wholeLines(head)
+	if head = wholeLines(head); p.container == jsonContainer && bytes.IndexByte(head, '\n') < 0 {
+		head = closedJSON(head)
+	}
 	reader, err := p.container.open(p)
 	if err != nil {
 		return false

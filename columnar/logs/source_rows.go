@@ -155,10 +155,11 @@ type sourceField struct {
 	direct   bool // the text counts as it stands in the record
 }
 
-// of returns the field as one of another column of the same kind; nil is none.
+// of returns the field as one of another column of the same kind. Of nil it is a field that
+// no record has.
 func (f *sourceField) of(c columnar.Col) *sourceField {
 	if f == nil {
-		return nil
+		return &sourceField{field: newField(c, -1), dateSlot: -1, direct: true}
 	}
 	g := *f
 	g.col, g.bad, g.negative = c, newField(c, -1).bad, newField(c, -1).negative

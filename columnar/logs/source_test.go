@@ -2,6 +2,7 @@ package logs
 
 import (
 	"bytes"
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"strings"
@@ -200,5 +201,25 @@ func BenchmarkSources(b *testing.B) {
 			out.Flush()
 			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(t.Records), "ns/record")
 		})
+	}
+}
+
+// A log whose first record is longer than what is looked at would not be recognised.
+func TestClosedJSON(t *testing.T) {
+	whole := `{"category":"A, \"b\" {","x":[1,{"y":"]"},[2,3]],"z":{"k":null,"m":{}},"end":true}`
+	for n := strings.IndexByte(whole, ',') + 1; n <= len(whole); n++ {
+		got := closedJSON([]byte(whole[:n]))
+		if len(got) > 0 && !json.Valid(got) {
+			t.Errorf("closedJSON(%s): got %s, want sound JSON", whole[:n], got)
+		}
+	}
+	for _, in := range []string{"", "{", `{"a`, "}", `{"a":1`, "{]]"} {
+		closedJSON([]byte(in)) // must not panic
+	}
+	tuple := `"1795158002200,10.1.0.4,203.0.113.9,50000,443,6,O,C,NX,120,150000,60,4000",`
+	head := `{"time":"2026-11-20T07:01:00Z","macAddress":"000D3A112233","category":"FlowLogFlowEvent","flowRecords":{"flows":[{"flowGroups":[{"flowTuples":[` +
+		strings.Repeat(tuple, headSize/len(tuple))
+	if f := All().sniff([]byte(head), false); nameOf(f) != "azurevnetflow" {
+		t.Errorf("the head of a long record: got %s, want azurevnetflow", nameOf(f))
 	}
 }

@@ -22,6 +22,7 @@ const (
 	jsonEventText          // of Splunk's collector, Zscaler
 	jsonDetail             // of EventBridge
 	jsonEventData          // of CloudTrail Lake
+	jsonAuditData          // of Microsoft Graph
 	jsonTrailEvent         // of CloudTrail's lookup-events
 	jsonTimestamp          // the first time
 	_                      // time
@@ -38,7 +39,7 @@ const (
 
 // newWrapperShape returns the shape of objects that wrap a record.
 func newWrapperShape() *scan.Shape {
-	s := scan.ShapeOf(0, "message", "log", "msg", "_raw", "MESSAGE", "event.original", "event", "detail", "eventData", "CloudTrailEvent",
+	s := scan.ShapeOf(0, "message", "log", "msg", "_raw", "MESSAGE", "event.original", "event", "detail", "eventData", "auditData", "CloudTrailEvent",
 		"@timestamp", "time", "timestamp", "_time", "__REALTIME_TIMESTAMP",
 		"stream", "host", "hostname", "_HOSTNAME", "SYSLOG_IDENTIFIER", "_PID")
 	s.Within("event", scan.ShapeOf(jsonOriginal, "original"))
@@ -90,7 +91,7 @@ func (l *jsonLayer) messages(record []byte) (fields uint64, ends bool) {
 // holds reports whether a field of the object may be a record.
 func (l *jsonLayer) holds(field int) bool {
 	v := l.shape.Value(field)
-	return v.Is('"') || v.Is('{') && (field == jsonEventText || field == jsonDetail || field == jsonEventData)
+	return v.Is('"') || v.Is('{') && (field == jsonEventText || field == jsonDetail || field == jsonEventData || field == jsonAuditData)
 }
 
 func (l *jsonLayer) unwrap(record []byte, e *envelope) ([]byte, bool, string) {

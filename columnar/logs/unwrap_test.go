@@ -510,6 +510,26 @@ func TestUnwrapAWS(t *testing.T) {
 	}
 }
 
+// A query of Microsoft Graph wraps the records of the unified audit log in its own, which
+// say less.
+func TestUnwrapGraph(t *testing.T) {
+	record := func(id, size string) string {
+		return `{"id":"` + id + `","createdDateTime":"2026-11-20T07:00:00Z","operation":"FileDownloaded","userPrincipalName":"ann@corp.example","auditData":` +
+			`{"CreationTime":"2026-11-20T07:00:00","Id":"` + id + `","Operation":"FileDownloaded","RecordType":6,"Workload":"SharePoint","UserId":"ann@corp.example",` +
+			`"FileSizeBytes":` + size + `}}`
+	}
+	in := `{"@odata.context":"https://graph.microsoft.com/v1.0/$metadata#records","value":[` + record("a", "5000") + "," + record("b", "6000") + "]}"
+	c := &logCase{sniff: true, options: Options{Want: ^columnar.Cols(0)}}
+	m, r := c.unwrapped([]byte(in), wholeBlock)
+	if nameOf(m.Format) != "m365" || r.err != nil || r.check() != nil {
+		t.Fatalf("got format %v, %v, %v, want m365", nameOf(m.Format), r.err, r.check())
+	}
+	got := r.tables[columnar.API.ID].Cells[slices.Index(columnar.API.Cols, columnar.BytesIn)]
+	if want := []string{"5000", "6000"}; !slices.Equal(got, want) {
+		t.Errorf("got bytes_in %q, want %q", got, want)
+	}
+}
+
 // FuzzUnwrap reads anything that looks wrapped.
 func FuzzUnwrap(f *testing.F) {
 	line := []byte(`1795206330.913     70 192.0.2.1 TCP_MISS/200 206 GET http://example.com/ ann HIER_DIRECT/192.0.2.7 text/html`)
