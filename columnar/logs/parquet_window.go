@@ -32,6 +32,7 @@ func (d *parquetDecoder) block(b *columnar.Builder, n int, record int64, t *Tall
 	for i := range n {
 		d.records = append(d.records, record+int64(i))
 	}
+	deleted, leaves := 0, d.where != nil
 	if d.where != nil {
 		d.match = d.match[:0]
 		value := 0
@@ -43,6 +44,23 @@ func (d *parquetDecoder) block(b *columnar.Builder, n int, record int64, t *Tall
 			}
 			d.match = append(d.match, match)
 		}
+	}
+	if d.deleted.any(record-1, int64(n)) {
+		if !leaves {
+			d.match = d.match[:0]
+			for range n {
+				d.match = append(d.match, true)
+			}
+		}
+		leaves = true
+		for i := range n {
+			if d.deleted.has(record - 1 + int64(i)) {
+				d.match[i] = false
+				deleted++
+			}
+		}
+	}
+	if leaves {
 		d.records = matching(d.records, d.match)
 	}
 	if len(d.records) > 0 {
@@ -50,7 +68,7 @@ func (d *parquetDecoder) block(b *columnar.Builder, n int, record int64, t *Tall
 			if c == d.where || c.other {
 				continue
 			}
-			if d.where != nil {
+			if leaves {
 				c.cells.match(d.match)
 			}
 			switch f := c.field; {
@@ -72,7 +90,10 @@ func (d *parquetDecoder) block(b *columnar.Builder, n int, record int64, t *Tall
 	}
 	t.Records += int64(len(d.records))
 	t.Rows += int64(len(d.records))
-	if out := n - len(d.records); out > 0 {
+	if deleted > 0 {
+		t.known(deletedRows, int64(deleted))
+	}
+	if out := n - len(d.records) - deleted; out > 0 {
 		t.known(leftOut, int64(out))
 	}
 	return true
