@@ -308,7 +308,7 @@ func TestDeletes(t *testing.T) {
 		"list": manifestList(manifestFile{path: "data", sequence: 4}, manifestFile{path: "deletes", sequence: 5, deletes: true},
 			manifestFile{path: "data", sequence: 4}, manifestFile{path: "plain", spec: 1, sequence: 6}, manifestFile{path: "global", spec: 1, sequence: 8, deletes: true}),
 		"data": manifest(0, gone, existing, data("inherits", nil, "a"), data("newer", int64(6), "a"), data("other", int64(1), "b"), orc,
-			data("equal", int64(1), "c"), data("equal9", int64(9), "c"), data("vector", nil, "d"), data("newest", int64(20), "d")),
+			data("equal", int64(1), "c"), data("equal8", int64(8), "c"), data("vector", nil, "d"), data("newest", int64(20), "d")),
 		"deletes": manifest(1, positions("p5", nil, "a", "", ""), positions("p4", int64(4), "a", "", ""), positions("p3", int64(3), "a", "", ""),
 			positions("range", int64(30), "a", "f", "m"), positions("only", int64(30), "a", "newer", "newer"), vector),
 		"plain":  manifest(2, data("free", nil, "")),
@@ -324,7 +324,7 @@ func TestDeletes(t *testing.T) {
 		"other b []" + refused + "\n" +
 		"orc a [p5 p4] is a data file in orc: of tables only Parquet is read\n" +
 		"equal c []" + refused + "\n" +
-		"equal9 c []\n" +
+		"equal8 c []\n" +
 		"vector d [] has rows that dv deletes, a deletion vector or a file in puffin, which is not read: have the table compacted\n" +
 		"newest d []\n" +
 		"free  []" + refused + "\n"

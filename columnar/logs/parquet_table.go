@@ -68,23 +68,22 @@ func inTable(leaves []parquetLeaf, root *parquet.Column, t *InTable) []parquetLe
 	if t == nil {
 		return leaves
 	}
-	w := tableWalk{schema: t.Schema, names: map[int]string{}, ids: map[int]int{}}
+	w := tableWalk{schema: t.Schema, names: map[int]string{}}
 	w.byName = !hasIDs(root) && !t.Schema.HasMapping()
 	w.walk(root, "", "")
 	out := leaves[:0]
-	there := map[int]bool{}
-	named := map[string]bool{}
+	has := map[string]bool{}
 	for _, leaf := range leaves {
 		name, ok := w.names[leaf.index]
 		if !ok {
 			continue
 		}
 		leaf.name = name
-		there[w.ids[leaf.index]], named[name] = true, true
+		has[name] = true
 		out = append(out, leaf)
 	}
 	for _, c := range t.Schema.Columns {
-		if there[c.ID] || named[c.Name] {
+		if has[c.Name] {
 			continue
 		}
 		leaf := parquetLeaf{name: c.Name, index: -1, kind: parquet.ByteArray}
@@ -113,7 +112,6 @@ type tableWalk struct {
 	schema *iceberg.Schema
 	byName bool
 	names  map[int]string // by index of the column
-	ids    map[int]int
 }
 
 func (w *tableWalk) walk(c *parquet.Column, path, current string) {
@@ -135,7 +133,7 @@ func (w *tableWalk) walk(c *parquet.Column, path, current string) {
 			continue
 		}
 		if child.Leaf() {
-			w.names[child.Index()], w.ids[child.Index()] = current+name, id
+			w.names[child.Index()] = current + name
 		} else {
 			w.walk(child, in+".", current+name+".")
 		}

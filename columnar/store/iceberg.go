@@ -183,7 +183,7 @@ func newestMetadata(ctx context.Context, s Store, folder string) (name string, a
 		hinted = hinted || e.Name == folder+"version-hint.text"
 	}
 	if len(all) == 0 {
-		return "", 0, fmt.Errorf("no Iceberg table: there is no %s*.metadata.json: %w", folder, fs.ErrNotExist)
+		return "", 0, fmt.Errorf("is none: there is no %s*.metadata.json", folder)
 	}
 	number := func(e Entry) int {
 		n, _ := metadataNumber(path.Base(e.Name))
@@ -252,13 +252,18 @@ func (t *icebergTable) open(ctx context.Context, p string) (io.ReadCloser, error
 	return t.store.Open(ctx, name)
 }
 
-// objects returns the data files that may have rows of the days. known are entries of its
-// store that were listed before, by URI.
+// objects returns the data files that may have rows of the days; see place.
 func (t *icebergTable) objects(ctx context.Context, days []time.Time, o Options, known map[string]Object) ([]Object, error) {
 	files, err := t.Files(ctx, t.open, days, o.Times)
 	if err != nil {
 		return nil, err
 	}
+	return t.place(ctx, files, known)
+}
+
+// place finds the objects of data files. known are objects that were listed before, by URI.
+// One that is not there, or must not be read, has an Err.
+func (t *icebergTable) place(ctx context.Context, files []*iceberg.File, known map[string]Object) ([]Object, error) {
 	out := make([]Object, 0, len(files))
 	missing := map[string][]string{} // names, by folder
 	for _, f := range files {
@@ -365,17 +370,27 @@ func (g *globber) iceberg(ctx context.Context, uri string, days []time.Time, o O
 	}
 	t, err := g.tableAt(ctx, at, o)
 	if err != nil {
-		return err
+		return tableError(uri, err)
 	}
 	g.noteAlike(t)
 	objects, err := t.objects(ctx, days, o, nil)
 	if err != nil {
-		return err
+		return tableError(uri, err)
 	}
 	for _, object := range objects {
 		g.objects[object.URI] = object
 	}
 	return nil
+}
+
+// tableError says of which table an error is. That a file of a table does not exist does not
+// mean that the input does not.
+func tableError(at string, err error) error {
+	err = fmt.Errorf("the Iceberg table %s: %w", at, err)
+	if errors.Is(err, fs.ErrNotExist) {
+		return errors.New(err.Error())
+	}
+	return err
 }
 
 func (g *globber) noteAlike(t *icebergTable) {
@@ -386,7 +401,7 @@ func (g *globber) noteAlike(t *icebergTable) {
 
 // suspect notes the tables that a listed object may belong to: that above the folder
 // metadata, if the object is one of it; else, by the usual layouts, those above data/ and
-// above the first folder of the form key=value.
+// above folders of the form key=value.
 func (w walk) suspect(name string) {
 	at := location{path: name}
 	if w.local {
@@ -404,14 +419,14 @@ func (w walk) suspect(name string) {
 	if !strings.HasSuffix(base, ".parquet") {
 		return
 	}
+	inPartition := false
 	for from := 0; from < len(folder); {
 		segment, _, _ := strings.Cut(folder[from:], "/")
-		if segment == "data" || strings.Contains(segment, "=") {
+		isPartition := strings.Contains(segment, "=")
+		if segment == "data" || isPartition && !inPartition {
 			w.suspects[at.folder(folder[:from])] = true
 		}
-		if strings.Contains(segment, "=") {
-			return
-		}
+		inPartition = isPartition
 		from += len(segment) + 1
 	}
 }
@@ -463,10 +478,11 @@ func (g *globber) replaceTables(ctx context.Context, pattern location, days []ti
 	for _, at := range slices.SortedFunc(maps.Keys(g.tables), byPlace) {
 		t, err := g.tableAt(ctx, at, o)
 		if errors.Is(err, iceberg.ErrNotTable) {
+			g.notes = append(g.notes, fmt.Sprintf("%s is listed as a folder of logs, although it has metadata like an Iceberg table: %v", at, err))
 			continue
 		}
 		if err != nil {
-			return err
+			return tableError(at.String(), err)
 		}
 		known := map[string]Object{}
 		for uri, object := range g.objects {
@@ -477,7 +493,7 @@ func (g *globber) replaceTables(ctx context.Context, pattern location, days []ti
 		}
 		objects, err := t.objects(ctx, days, o, known)
 		if err != nil {
-			return fmt.Errorf("the Iceberg table %s: %w", at, err)
+			return tableError(at.String(), err)
 		}
 		whole := plain && (at == pattern || pattern.holds(at.String()))
 		for _, object := range objects {
