@@ -32,34 +32,7 @@ func (d *parquetDecoder) block(b *columnar.Builder, n int, record int64, t *Tall
 	for i := range n {
 		d.records = append(d.records, record+int64(i))
 	}
-	deleted, leaves := 0, d.where != nil
-	if d.where != nil {
-		d.match = d.match[:0]
-		value := 0
-		for i := range n {
-			match := d.where.valid == nil || d.where.valid[i]
-			if match {
-				match = bytes.Equal(d.text(d.where, value), d.where.equals)
-				value++
-			}
-			d.match = append(d.match, match)
-		}
-	}
-	if d.deleted.any(record-1, int64(n)) {
-		if !leaves {
-			d.match = d.match[:0]
-			for range n {
-				d.match = append(d.match, true)
-			}
-		}
-		leaves = true
-		for i := range n {
-			if d.deleted.has(record - 1 + int64(i)) {
-				d.match[i] = false
-				deleted++
-			}
-		}
-	}
+	leaves, deleted := d.leaves(n, record)
 	if leaves {
 		d.records = matching(d.records, d.match)
 	}
@@ -97,6 +70,32 @@ func (d *parquetDecoder) block(b *columnar.Builder, n int, record int64, t *Tall
 		t.known(leftOut, int64(out))
 	}
 	return true
+}
+
+// leaves reports whether any of the n rows of the window may be left out: then match says
+// which stay. deleted is how many of them the table has deleted.
+func (d *parquetDecoder) leaves(n int, record int64) (leaves bool, deleted int) {
+	anyDeleted := d.deleted != nil && d.deleted.any(record-1, int64(n))
+	if d.where == nil && !anyDeleted {
+		return false, 0
+	}
+	d.match = d.match[:0]
+	value := 0
+	for i := range n {
+		match := true
+		if d.where != nil {
+			if match = d.where.valid == nil || d.where.valid[i]; match {
+				match = bytes.Equal(d.text(d.where, value), d.where.equals)
+				value++
+			}
+		}
+		if anyDeleted && d.deleted.has(record-1+int64(i)) {
+			match = false
+			deleted++
+		}
+		d.match = append(d.match, match)
+	}
+	return true, deleted
 }
 
 // parquetCells are what is put of the rows of a window: ints, columnar.Null where there is
