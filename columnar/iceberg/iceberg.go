@@ -86,7 +86,7 @@ func (m *metadata) table() (*Table, error) {
 	case m.Version == 0 || m.Location == "":
 		return nil, fmt.Errorf("%w: format-version or location is missing", ErrNotTable)
 	case m.Version < 0 || m.Version > 3:
-		return nil, fmt.Errorf("Iceberg format version %d, which is not read: 1 to 3 are", m.Version)
+		return nil, fmt.Errorf("format version %d, which is not read: 1 to 3 of Iceberg are", m.Version)
 	}
 	schema, err := m.schema()
 	if err != nil {

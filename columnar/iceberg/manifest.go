@@ -268,8 +268,8 @@ func (s *scan) wantsManifest(m *manifestFile) bool {
 		if !ok1 || !ok2 {
 			continue
 		}
-		low, ok1 := f.span(l, c.Type)
-		high, ok2 := f.span(h, c.Type)
+		low, ok1 := f.span(l)
+		high, ok2 := f.span(h)
 		if !ok1 || !ok2 {
 			continue
 		}

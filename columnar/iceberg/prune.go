@@ -63,8 +63,7 @@ type partitionField struct {
 }
 
 // span returns the times that a value of the field stands for, if it stands for a time.
-// kind is the type of the column that it is made of.
-func (f *partitionField) span(v int64, kind string) (span, bool) {
+func (f *partitionField) span(v int64) (span, bool) {
 	from := func(t, next time.Time) (span, bool) { return span{t.UnixMicro(), next.UnixMicro() - 1}, true }
 	const most = 1 << 20 // hours, days and more of some hundred years and more
 	switch f.Transform {
@@ -214,7 +213,7 @@ func (q *question) partitioned(s *spec, schema *Schema, values []any, narrowed m
 			}
 		}
 		if v, isInt := values[i].(int64); isInt {
-			of, ok := f.span(v, c.Type)
+			of, ok := f.span(v)
 			if !ok {
 				continue
 			}

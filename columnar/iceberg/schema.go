@@ -235,8 +235,8 @@ func (s *Schema) addMapping(all []jsonMapping, in string, depth int) error {
 // Else they are known by their names.
 func (s *Schema) HasMapping() bool { return s.mapped != nil }
 
-// text returns a value of a partition as the text that it would have in a log, or ok
-// false if it has none: v is as avroReader.value gives it.
+// partitionText returns a value of a partition as the text that it would have in a log. ok is
+// false if it has none. v is as avroReader.value gives it, kind the type of its column.
 func partitionText(v any, kind string) (text string, ok bool) {
 	switch v := v.(type) {
 	case string:

@@ -47,7 +47,7 @@ type icebergTable struct {
 	alike            int    // how many other metadata files have its number
 }
 
-// at is the table of a metadata file or of a folder.
+// tableAt opens the table of a metadata file or of a folder.
 func (g *globber) tableAt(ctx context.Context, at location, o Options) (*icebergTable, error) {
 	t := &icebergTable{local: at.bucket == ""}
 	isFile := strings.HasSuffix(at.path, ".json") || strings.HasSuffix(at.path, ".gz")
