@@ -57,6 +57,14 @@ oracle: $(VENV)/.made ## compute the seeds' rules anew with pandas, and compare
 	git diff --exit-code fixtures/oracle
 	go test ./stats/detect ./jobs -run Oracle -count=1
 
+# The tables take a second to make, and pyiceberg twenty packages that nothing else wants.
+ICEBERG = bench/iceberg
+iceberg: ## compare how Iceberg tables are read with pyiceberg
+	test -x $(ICEBERG)/venv/bin/python || python3 -m venv $(ICEBERG)/venv
+	$(ICEBERG)/venv/bin/pip install -q 'pyiceberg[pyarrow,sql-sqlite,pyiceberg-core]==0.12.0'
+	$(ICEBERG)/venv/bin/python fixtures/oracle/iceberg.py $(ICEBERG)/tables
+	OUTFLOW_ICEBERG_ORACLE=$(CURDIR)/$(ICEBERG)/tables go test ./jobs -run OracleIceberg -count=1
+
 # THIRD holds the third-party data of the model's card, TRAFFIC made and captured
 # traffic; neither is part of the repository.
 THIRD = data
@@ -94,4 +102,4 @@ $(VENV)/.made: fixtures/bench/requirements.txt
 clean: ## remove what was made
 	rm -rf bin out state fixtures/data bench traindata
 
-.PHONY: help run test lint check docs fixtures traindata fuzz oracle train evaluate parity bench profile clean
+.PHONY: help run test lint check docs fixtures traindata fuzz oracle iceberg train evaluate parity bench profile clean

@@ -57,7 +57,8 @@ type program struct {
 
 	configFile string
 	quiet      bool
-	running    bool // the command line was valid
+	running    bool     // the command line was valid
+	noted      []string // notes that were printed
 }
 
 // GC percentages: how much garbage the heap may have, in percent of the memory in use.

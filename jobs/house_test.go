@@ -15,9 +15,9 @@ import (
 // way: columnar, scan, stats ← logs, sigma, dnsmodel ← detect ← reports ← jobs.
 var mayImport = map[string][]string{
 	"columnar":       {},
-	"columnar/logs":  {"columnar", "columnar/evtx", "columnar/inflate", "columnar/pages", "columnar/scan"},
+	"columnar/logs":  {"columnar", "columnar/evtx", "columnar/iceberg", "columnar/inflate", "columnar/pages", "columnar/scan"},
 	"columnar/scan":  {},
-	"columnar/store": {"columnar", "columnar/pages"},
+	"columnar/store": {"columnar", "columnar/iceberg", "columnar/pages"},
 	"stats":          {},
 	"stats/dnsmodel": {},
 	"stats/sigma":    {"columnar"},
@@ -30,6 +30,7 @@ var mayImport = map[string][]string{
 	"stats/dnsmodel/train": {"columnar", "stats/dnsmodel"},
 
 	"columnar/evtx":      {},
+	"columnar/iceberg":   {},
 	"columnar/inflate":   {},
 	"columnar/pages":     {},
 	"fixtures/bench/gen": {},

@@ -35,14 +35,19 @@ func (m tidy) Run() int {
 }
 
 // The scripts in fixtures/scripts are what a user does, end to end. The sample
-// logs are at $FIXTURES.
+// logs are at $FIXTURES, a small Iceberg table is at $TABLE.
 func TestScripts(t *testing.T) {
 	data := fixtures(t)
+	table, err := filepath.Abs("../columnar/store/testdata/iceberg")
+	if err != nil {
+		t.Fatal(err)
+	}
 	testscript.Run(t, testscript.Params{
 		Dir:           "../fixtures/scripts",
 		UpdateScripts: os.Getenv("UPDATE") != "",
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("FIXTURES", data)
+			env.Setenv("TABLE", table)
 			env.Setenv("AWS_EC2_METADATA_DISABLED", "true")
 			return os.Symlink(data, filepath.Join(env.WorkDir, "fixtures"))
 		},

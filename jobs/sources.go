@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -163,7 +164,7 @@ func (p *program) find(f *inputFlags, paths []string) ([]source, int64, error) {
 		if layout != nil {
 			path = layout.uri(path)
 		}
-		found, err := p.glob(path, nil, f.store())
+		found, err := p.glob(path, nil, f.store(), &options)
 		if errors.Is(err, fs.ErrNotExist) {
 			return badConfig("%s: no such file or folder", path)
 		}
@@ -211,15 +212,22 @@ func (s *source) decode(format *logs.Format, formats logs.Formats, o logs.Option
 	s.format, s.formats, s.options = format, formats, o
 }
 
-// glob lists the objects that match a pattern, as sources.
-func (p *program) glob(pattern string, days []detect.Day, o store.Options) ([]source, error) {
+// glob lists the objects that match a pattern, as sources. o tells how they are read.
+func (p *program) glob(pattern string, days []detect.Day, at store.Options, o *logs.Options) ([]source, error) {
+	at.Times = logs.TimesOf(o)
 	var times []time.Time
 	for _, d := range days {
 		times = append(times, d.Time())
 	}
-	found, err := store.Glob(p.ctx, pattern, times, o)
+	found, err := store.Glob(p.ctx, pattern, times, at)
 	if err != nil {
 		return nil, err
+	}
+	for _, note := range found.Notes {
+		if !slices.Contains(p.noted, note) { // a night lists its inputs several times
+			p.noted = append(p.noted, note)
+			p.note("%s", printable(note))
+		}
 	}
 	if len(days) == 0 { // a folder that somebody named, and may not know by heart
 		for _, s := range found.Skipped {
@@ -237,7 +245,25 @@ func (p *program) glob(pattern string, days []detect.Day, o store.Options) ([]so
 func (p *program) source(at store.Object) source {
 	return source{etag: at.ETag, options: logs.Options{Written: at.Written, Account: at.Account}, object: logs.Object{
 		Name: at.URI, Size: at.Size, Written: at.Written,
-		Open: func() (io.ReadCloser, error) { return at.Store.Open(p.ctx, at.Name) },
-		At:   func() (logs.ReaderAtCloser, error) { return at.Store.OpenAt(p.ctx, at.Name) },
+		Open: func() (io.ReadCloser, error) {
+			if at.Err != nil {
+				return nil, at.Err
+			}
+			return at.Store.Open(p.ctx, at.Name)
+		},
+		At:    func() (logs.ReaderAtCloser, error) { return at.Store.OpenAt(p.ctx, at.Name) },
+		Table: p.inTable(at.Table),
 	}}
+}
+
+// inTable gives the decoder what a table knows of an object.
+func (p *program) inTable(t *store.InTable) *logs.InTable {
+	if t == nil {
+		return nil
+	}
+	out := &logs.InTable{Schema: t.Schema, File: t.File}
+	for _, d := range t.Deletes {
+		out.Deletes = append(out.Deletes, func() (logs.SizedReaderAt, error) { return d.Store.OpenAt(p.ctx, d.Name) })
+	}
+	return out
 }

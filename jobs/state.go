@@ -568,7 +568,7 @@ func (p *program) sources(config *Config, first, last detect.Day) ([]source, err
 		days = append(days, d)
 	}
 	for _, in := range config.Inputs {
-		found, err := p.glob(in.URI, days, config.store())
+		found, err := p.glob(in.URI, days, config.store(), &in.options)
 		if err != nil {
 			return nil, configError{fmt.Errorf("input %s: %w", in.Name, err)}
 		}

@@ -257,6 +257,8 @@ type Options struct {
 	Account string
 	// Want is the set of columns that anyone reads. None: all.
 	Want columnar.Cols
+	// Table is what a table knows of the object; nil: it belongs to none.
+	Table *InTable
 	// WantFields are the fields, by table, that rules read beside columns.
 	WantFields [columnar.NumTables][]string
 }

@@ -49,11 +49,12 @@ const parquetMaxRows = 1 << 26
 // A parquetLeaf is a column of a file's schema.
 type parquetLeaf struct {
 	name     string
-	index    int // in each row group
+	index    int // in each row group; -1: the file lacks the column of its table
 	levels   int // highest definition level: a value that has it is not null
 	kind     parquet.Kind
 	logical  format.LogicalTypeValue // nil if it has none
 	unsigned bool
+	constant []byte // the value of every row, if the file lacks the column; nil: null
 }
 
 // A parquetPart is a row group. It does not change.
@@ -64,6 +65,8 @@ type parquetPart struct {
 	leaves []parquetLeaf // by src of the plan's fields
 	group  *format.RowGroup
 	index  int
+	// deleted are the rows of the file that its table has deleted.
+	deleted rowSet
 }
 
 // splitParquet yields a block for each row group.
@@ -72,7 +75,7 @@ func splitParquet(r io.ReaderAt, size int64, o *Options, yield func(*Block) erro
 	if err != nil {
 		return err
 	}
-	leaves := appendLeaves(nil, f.Root())
+	leaves := inTable(appendLeaves(nil, f.Root()), f.Root(), o.Table)
 	names := make([]string, len(leaves))
 	columns := 0
 	for i, leaf := range leaves {
@@ -89,6 +92,10 @@ func splitParquet(r io.ReaderAt, size int64, o *Options, yield func(*Block) erro
 			return fmt.Errorf("column %q is %w", leaf.name, err)
 		}
 	}
+	deleted, err := o.Table.deleted(f.NumRows())
+	if err != nil {
+		return err
+	}
 	first := int64(1)
 	groups := f.Metadata().RowGroups
 	for i := range groups {
@@ -99,7 +106,7 @@ func splitParquet(r io.ReaderAt, size int64, o *Options, yield func(*Block) erro
 		if g.NumRows == 0 {
 			continue
 		}
-		part := &parquetPart{file: r, size: size, plan: p, leaves: leaves, group: g, index: i}
+		part := &parquetPart{file: r, size: size, plan: p, leaves: leaves, group: g, index: i, deleted: deleted}
 		if err := yield(&Block{First: first, Part: part}); err != nil {
 			return err
 		}
@@ -177,7 +184,8 @@ type parquetDecoder struct {
 	codec   pages.Codec
 	columns []*parquetColumn // of the row group, those that are wanted
 	where   *parquetColumn   // the one of them that a condition is about, or nil
-	match   []bool           // the rows that it holds for
+	deleted rowSet           // the rows of the file that are left out
+	match   []bool           // the rows that are not left out, for either reason
 	records []int64          // of the rows being put
 	cleared []string         // reasons why cells of the row being put are empty
 	unread  []Reason         // columns of the row group that are left out
@@ -246,7 +254,7 @@ func (d *parquetDecoder) rows(part *parquetPart, first int64, done *int64, b *co
 
 // open prepares the wanted columns, including the one of a condition.
 func (d *parquetDecoder) open(part *parquetPart, b *columnar.Builder, first int64) {
-	d.columns, d.where, d.unread = d.columns[:0], nil, d.unread[:0]
+	d.columns, d.where, d.unread, d.deleted = d.columns[:0], nil, d.unread[:0], part.deleted
 	next := func() *parquetColumn { // with the buffers that it has from other row groups
 		n := len(d.columns)
 		d.columns = slices.Grow(d.columns, 1)[:n+1]
@@ -288,7 +296,9 @@ func (d *parquetDecoder) open(part *parquetPart, b *columnar.Builder, first int6
 
 // openSource makes a column ready that a field may stand in, or leaves it out.
 func (d *parquetDecoder) openSource(c *parquetColumn, part *parquetPart, src int, f *field, first int64) {
-	c.open(part, src, f)
+	if c.open(part, src, f); part.leaves[src].index < 0 {
+		return
+	}
 	if _, isNull := c.leaf.logical.(*format.NullType); isNull {
 		c.openEmpty(part.group.NumRows)
 	} else if err := c.leaf.readable(f); err != nil {
@@ -350,7 +360,7 @@ func (d *parquetDecoder) saysNothing(c *parquetColumn, value int) bool {
 
 // row puts the next row of the window.
 func (d *parquetDecoder) row(b *columnar.Builder, record int64, t *Tally) {
-	skip, match := "", true
+	skip, match, deleted := "", true, d.deleted.has(record-1)
 	d.cleared = d.cleared[:0]
 	for _, c := range d.columns {
 		if c == d.where {
@@ -378,12 +388,15 @@ func (d *parquetDecoder) row(b *columnar.Builder, record int64, t *Tally) {
 		}
 	}
 	reason := skip
-	if match && reason == "" {
+	if match && !deleted && reason == "" {
 		for _, reason := range d.cleared {
 			t.Clear(record, reason)
 		}
 	}
 	switch {
+	case deleted:
+		b.Drop()
+		t.Known(deletedRows)
 	case !match:
 		b.Drop()
 		t.Known(leftOut)

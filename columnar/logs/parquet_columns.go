@@ -117,20 +117,38 @@ type parquetColumn struct {
 func (c *parquetColumn) open(part *parquetPart, src int, f *field) {
 	c.leaf, c.field, c.equals = &part.leaves[src], f, part.plan.equals
 	c.others, c.other, c.date = c.others[:0], false, nil
+	if c.leaf.index < 0 {
+		c.openAbsent(int(part.group.NumRows))
+		return
+	}
 	meta := &part.group.Columns[c.leaf.index].MetaData
 	c.left = part.group.NumRows
 	c.rows, c.dict.size, c.of = 0, 0, nil
 	c.pages.Open(part.file, part.size, pages.ChunkOf(meta))
 }
 
-// openConstant makes c a column that has the field's text in all rows, as one page
-// with a dictionary would.
+// openConstant makes c a column that has the field's text in all rows.
 func (c *parquetColumn) openConstant(f *field, rows int) {
 	c.leaf, c.field = &parquetLeaf{name: f.col.String()}, f
 	c.others, c.other, c.date = c.others[:0], false, nil
+	c.fill(f.text, rows)
+}
+
+// openAbsent makes c a column that the file lacks: its leaf says what all rows have.
+func (c *parquetColumn) openAbsent(rows int) {
+	if c.leaf.constant == nil {
+		c.dict.size, c.of = 0, nil
+		c.openEmpty(int64(rows))
+	} else {
+		c.fill(c.leaf.constant, rows)
+	}
+}
+
+// fill gives all rows one text, as one page with a dictionary would.
+func (c *parquetColumn) fill(text []byte, rows int) {
 	c.rows, c.left, c.of = rows, 0, nil
-	c.dict.size, c.dict.held, c.dict.text = 1, heldTexts, f.text
-	c.dict.spans = append(c.dict.spans[:0], columnar.Span{End: uint32(len(f.text))})
+	c.dict.size, c.dict.held, c.dict.text = 1, heldTexts, text
+	c.dict.spans = append(c.dict.spans[:0], columnar.Span{End: uint32(len(text))})
 	c.stored, c.numbers = storedIndexes, pages.Run(rows)
 }
 
@@ -565,19 +583,24 @@ func (c *parquetColumn) toMicros(clock *scan.Clock) {
 	if c.leaf.kind == parquet.Int96 {
 		unit = "us"
 	}
+	toMicros(c.ints, unit, clock)
+}
+
+// toMicros turns integers of a unit into µs; those of "" have that which their size tells.
+func toMicros(ints []int64, unit string, clock *scan.Clock) {
 	switch unit {
 	case "s":
-		scale(c.ints, 1e6)
+		scale(ints, 1e6)
 	case "ms":
-		scale(c.ints, 1e3)
+		scale(ints, 1e3)
 	case "us":
 	case "ns":
-		for i, v := range c.ints {
-			c.ints[i] = v / 1e3
+		for i, v := range ints {
+			ints[i] = v / 1e3
 		}
 	default:
-		for i, v := range c.ints {
-			c.ints[i] = epochInt(v, clock)
+		for i, v := range ints {
+			ints[i] = epochInt(v, clock)
 		}
 	}
 }

@@ -32,17 +32,8 @@ func (d *parquetDecoder) block(b *columnar.Builder, n int, record int64, t *Tall
 	for i := range n {
 		d.records = append(d.records, record+int64(i))
 	}
-	if d.where != nil {
-		d.match = d.match[:0]
-		value := 0
-		for i := range n {
-			match := d.where.valid == nil || d.where.valid[i]
-			if match {
-				match = bytes.Equal(d.text(d.where, value), d.where.equals)
-				value++
-			}
-			d.match = append(d.match, match)
-		}
+	leaves, deleted := d.leaves(n, record)
+	if leaves {
 		d.records = matching(d.records, d.match)
 	}
 	if len(d.records) > 0 {
@@ -50,7 +41,7 @@ func (d *parquetDecoder) block(b *columnar.Builder, n int, record int64, t *Tall
 			if c == d.where || c.other {
 				continue
 			}
-			if d.where != nil {
+			if leaves {
 				c.cells.match(d.match)
 			}
 			switch f := c.field; {
@@ -72,10 +63,39 @@ func (d *parquetDecoder) block(b *columnar.Builder, n int, record int64, t *Tall
 	}
 	t.Records += int64(len(d.records))
 	t.Rows += int64(len(d.records))
-	if out := n - len(d.records); out > 0 {
+	if deleted > 0 {
+		t.known(deletedRows, int64(deleted))
+	}
+	if out := n - len(d.records) - deleted; out > 0 {
 		t.known(leftOut, int64(out))
 	}
 	return true
+}
+
+// leaves reports whether any of the n rows of the window may be left out: then match says
+// which stay. deleted is how many of them the table has deleted.
+func (d *parquetDecoder) leaves(n int, record int64) (leaves bool, deleted int) {
+	anyDeleted := d.deleted != nil && d.deleted.any(record-1, int64(n))
+	if d.where == nil && !anyDeleted {
+		return false, 0
+	}
+	d.match = d.match[:0]
+	value := 0
+	for i := range n {
+		match := true
+		if d.where != nil {
+			if match = d.where.valid == nil || d.where.valid[i]; match {
+				match = bytes.Equal(d.text(d.where, value), d.where.equals)
+				value++
+			}
+		}
+		if anyDeleted && d.deleted.has(record-1+int64(i)) {
+			match = false
+			deleted++
+		}
+		d.match = append(d.match, match)
+	}
+	return true, deleted
 }
 
 // parquetCells are what is put of the rows of a window: ints, columnar.Null where there is

@@ -32,6 +32,8 @@ type Object struct {
 	// At gives access to ranges, for zip archives and formats with Split. Nil:
 	// these cannot be read.
 	At func() (ReaderAtCloser, error)
+	// Table is what a table knows of the object, if it is one of a table's data files.
+	Table *InTable
 }
 
 // A ReaderAtCloser reads ranges of an object.
@@ -155,7 +157,11 @@ func (r *reader) open(m *Member) error {
 	case bytes.HasPrefix(head, []byte("PK\x03\x04")), bytes.HasPrefix(head, []byte("PK\x05\x06")):
 		return r.archive(m)
 	}
-	if format := r.binary(head); format != nil {
+	format := r.binary(head)
+	if r.object.Table != nil && format != Parquet {
+		return errors.New("is not Parquet, although the table says so")
+	}
+	if format != nil {
 		if err := r.show(m, in); err != nil {
 			return err
 		}
@@ -204,6 +210,7 @@ func (r *reader) split(m *Member, format *Format, head []byte) error {
 // begin sets what is known of a member once its format is.
 func (r *reader) begin(m *Member, format *Format, head []byte) {
 	options := r.Options
+	options.Table = r.object.Table
 	options.Head, options.Name = bytes.Clone(head), m.Name[strings.LastIndexAny(m.Name, "/!\\")+1:]
 	m.Format, m.Options = format, &options
 }

@@ -139,15 +139,7 @@ func resolve(m *Mapping, names []string, inside bool) (*plan, error) {
 	if m == nil {
 		m = &Mapping{}
 	}
-	r := resolver{m: m, names: names, known: make(map[string][]int, len(names)), taken: make(map[int]bool)}
-	for i, name := range names {
-		if s := squash(name); s != "" {
-			r.known[s] = append(r.known[s], i)
-		}
-	}
-	for _, same := range r.known { // no matter in what order they stand
-		slices.SortStableFunc(same, func(a, b int) int { return cmp.Compare(names[a], names[b]) })
-	}
+	r := newResolver(m, names)
 	p := &plan{names: names, where: -1}
 	if m.Where.Name != "" {
 		i, ok := r.named(m.Where.Name)
@@ -247,6 +239,19 @@ type resolver struct {
 	names []string
 	known map[string][]int // squashed name → indexes
 	taken map[int]bool     // named in the mapping: not to be guessed with
+}
+
+func newResolver(m *Mapping, names []string) *resolver {
+	r := &resolver{m: m, names: names, known: make(map[string][]int, len(names)), taken: make(map[int]bool)}
+	for i, name := range names {
+		if s := squash(name); s != "" {
+			r.known[s] = append(r.known[s], i)
+		}
+	}
+	for _, same := range r.known { // no matter in what order they stand
+		slices.SortStableFunc(same, func(a, b int) int { return cmp.Compare(names[a], names[b]) })
+	}
+	return r
 }
 
 // named finds a name that the mapping gives.

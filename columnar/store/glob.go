@@ -21,13 +21,18 @@ type Object struct {
 	Entry         // Name is relative to Store
 	Store   Store // where to open it
 	URI     string
-	Account string // what stands for {account}; "" if the pattern does not have it
+	Account string   // what stands for {account}; "" if the pattern does not have it
+	Table   *InTable // what its table knows of it; nil: it belongs to none
+	// Err says why it must not be read, if the table says so or cannot say where it is.
+	Err error
 }
 
 // Found is the result of a pattern.
 type Found struct {
 	Objects []Object // sorted by URI, each once
 	Skipped []Skip   // sorted by reason
+	// Notes say what else the user should know: sentences.
+	Notes []string
 }
 
 // A Skip counts objects that match a pattern but are not logs. A folder that was
@@ -62,14 +67,27 @@ type Skip struct {
 // pattern has the name as a segment, or above its first glob. Symbolic links on
 // disk are left out, except as a path without globs.
 //
+// An Iceberg table is named by iceberg+ before the URI of one of its metadata files or of
+// its folder, or by iceberg+glue://database/table. Of a table, the data files of the current
+// snapshot are found that may have rows of the days. So it is with a folder that turns out
+// to be a table, and the files that a pattern matches within one: what is below the table's
+// folder, but not in its snapshot, is left out.
+//
 // It is not an error if a pattern or a folder matches nothing. If a path without
 // globs and templates does not exist, the error is fs.ErrNotExist.
 func Glob(ctx context.Context, pattern string, days []time.Time, o Options) (Found, error) {
+	g := globber{objects: map[string]Object{}, skipped: map[string]int{}, folders: map[string][]string{},
+		tables: map[location]bool{}, suspects: map[location]bool{}}
+	if uri, ok := strings.CutPrefix(pattern, icebergScheme); ok {
+		if err := g.iceberg(ctx, uri, days, o); err != nil {
+			return Found{}, fmt.Errorf("input %s: %w", pattern, err)
+		}
+		return g.found(), nil
+	}
 	at, err := parseURI(pattern)
 	if err != nil {
 		return Found{}, err
 	}
-	g := globber{objects: map[string]Object{}, skipped: map[string]int{}, folders: map[string][]string{}}
 	if strings.Contains(at.path, "{account}") {
 		name := at.path
 		if at.bucket == "" {
@@ -88,6 +106,9 @@ func Glob(ctx context.Context, pattern string, days []time.Time, o Options) (Fou
 	}
 	if !exists && !strings.Contains(at.path, "{") && !hasGlob(at.path) {
 		return Found{}, fmt.Errorf("input %s: %w", pattern, fs.ErrNotExist)
+	}
+	if err := g.replaceTables(ctx, at, days, o); err != nil {
+		return Found{}, fmt.Errorf("input %s: %w", pattern, err)
 	}
 	return g.found(), nil
 }
@@ -123,10 +144,13 @@ type globber struct {
 	folders map[string][]string // by URI and prefix: shared by the days of a pattern
 	// template tells the accounts; nil if the pattern has none.
 	template *Template
+	// tables are folders that have an Iceberg table, and suspects those that may.
+	tables, suspects map[location]bool
+	notes            []string
 }
 
 func (g *globber) found() Found {
-	f := Found{Objects: make([]Object, 0, len(g.objects))}
+	f := Found{Objects: make([]Object, 0, len(g.objects)), Notes: g.notes}
 	for _, o := range g.objects {
 		f.Objects = append(f.Objects, o)
 	}
@@ -281,7 +305,7 @@ func (w walk) add(e Entry) {
 	if w.local {
 		uri = filepath.Join(w.uri, filepath.FromSlash(e.Name))
 	}
-	o := Object{e, w.store, uri, ""}
+	o := Object{Entry: e, Store: w.store, URI: uri}
 	if w.template != nil {
 		name := e.Name
 		if w.local {
@@ -296,6 +320,7 @@ func (w walk) add(e Entry) {
 // consider adds a matching object, unless a segment of rel says that it is not a
 // log. rel is its name without the literal start of the pattern.
 func (w walk) consider(e Entry, rel string) {
+	w.suspect(e.Name)
 	if reason := notLog(rel, e.Size, w.named); reason != "" {
 		w.skipped[reason]++
 		return

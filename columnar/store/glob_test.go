@@ -354,16 +354,16 @@ func TestGlobRequests(t *testing.T) {
 		days    int
 		objects int
 		// Folders of accounts, of regions in each, and then everything below a day
-		// of each.
+		// of each; of a lake also whether it is a table.
 		requests int
 	}{
 		{"AWSLogs/*/CloudTrail/*/{yyyy}/{mm}/{dd}/", 1, 6, 1 + 2 + 6},
 		{"AWSLogs/*/CloudTrail/*/{yyyy}/{mm}/{dd}/", 30, 180, 1 + 2 + 180},
 		{"AWSLogs/{account}/CloudTrail/{region}/{yyyy}/{mm}/{dd}/", 1, 6, 1 + 2 + 6},
-		{"lake/region={region}/accountId={account}/eventDay={yyyy}{mm}{dd}/", 1, 6, 1 + 3 + 6},
-		{"lake/region={region}/accountId={account}/eventDay={yyyy}{mm}{dd}/", 30, 180, 1 + 3 + 180},
+		{"lake/region={region}/accountId={account}/eventDay={yyyy}{mm}{dd}/", 1, 6, 1 + 3 + 6 + 1},
+		{"lake/region={region}/accountId={account}/eventDay={yyyy}{mm}{dd}/", 30, 180, 1 + 3 + 180 + 1},
 		// Whether the keys are percent-encoded takes one request, not one a day.
-		{"lake/region=r1/accountId=0/eventDay={yyyy}{mm}{dd}/", 30, 30, 1 + 30},
+		{"lake/region=r1/accountId=0/eventDay={yyyy}{mm}{dd}/", 30, 30, 1 + 30 + 1},
 		{"AWSLogs/**", 30, 180, 1},
 		{"AWSLogs/*/*/*/*/*/*/*", 30, 180, 1},
 		{"AWSLogs/1/CloudTrail/r2/{yyyy}/{mm}/{dd}/x.gz", 1, 1, 1},

@@ -32,10 +32,9 @@ type s3Store struct {
 // cannot succeed.
 const maxAttempts = 6
 
-func newS3(ctx context.Context, bucket, prefix string, o Options) (Store, error) {
-	fail := func(err error) (Store, error) {
-		return nil, fmt.Errorf("open s3://%s/%s: %w", bucket, prefix, err)
-	}
+// awsConfig returns how to reach AWS: the region, and credentials that are there.
+func awsConfig(ctx context.Context, o Options) (aws.Config, error) {
+	fail := func(err error) (aws.Config, error) { return aws.Config{}, err }
 	cfg, err := config.LoadDefaultConfig(ctx, config.WithRetryer(newRetryer))
 	if err != nil {
 		return fail(oneLine("the AWS configuration cannot be read", err))
@@ -58,6 +57,14 @@ func newS3(ctx context.Context, bucket, prefix string, o Options) (Store, error)
 			return fail(errNoCredentials)
 		}
 		return fail(oneLine("the AWS credentials cannot be obtained", err))
+	}
+	return cfg, nil
+}
+
+func newS3(ctx context.Context, bucket, prefix string, o Options) (Store, error) {
+	cfg, err := awsConfig(ctx, o)
+	if err != nil {
+		return nil, fmt.Errorf("open s3://%s/%s: %w", bucket, prefix, err)
 	}
 	client := s3.NewFromConfig(cfg, func(so *s3.Options) {
 		so.DisableLogOutputChecksumValidationSkipped = true

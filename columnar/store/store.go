@@ -16,6 +16,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"outflow/columnar/iceberg"
 )
 
 // A Store is a tree of objects. Its methods may be called concurrently.
@@ -104,6 +106,9 @@ type Options struct {
 	// Region of the bucket. "" means AWS_REGION or the shared configuration, or
 	// us-east-1 if neither is set.
 	Region string
+	// Times says which of the columns of an Iceberg table have the time of a row, for Glob.
+	// With the zero value, it reads all of a table's data files, of whatever days.
+	Times iceberg.Times
 }
 
 // Open returns the store at a URI: s3://bucket/prefix, file:///folder, or the path
