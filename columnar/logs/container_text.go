@@ -107,9 +107,7 @@ func (r *fieldReader) layout() int {
 		if n := len(r.fields); n < l.least || n > l.most {
 			continue
 		}
-		if !slices.ContainsFunc(l.where, func(c layoutCondition) bool {
-			return c.field >= len(r.fields) || string(bare(r.fields[c.field])) != c.text
-		}) {
+		if !slices.ContainsFunc(l.where, func(c layoutCondition) bool { return !c.holds(r.fields) }) {
 			return i
 		}
 	}

@@ -152,6 +152,7 @@ type sourceField struct {
 	slots    []int // in order of preference
 	join     []int // the texts that are put together
 	dateSlot int   // -1: none
+	zoneSlot int   // -1: none
 	match    *regexp.Regexp
 	part     int  // index in partNames and one; 0: the whole text
 	direct   bool // the text counts as it stands in the record
@@ -176,10 +177,11 @@ const (
 	partPort    // port of address:port or host:port
 	partName    // what stands behind the last / or \
 	partDir     // what stands before the last / or \
+	partMail    // e-mail address in brackets at the end; else the whole text
 	numParts
 )
 
-var partNames = [numParts - 1]string{"host", "path", "address", "port", "name", "folder"}
+var partNames = [numParts - 1]string{"host", "path", "address", "port", "name", "folder", "mail"}
 
 // partOf returns a part of text, which stands in it.
 func partOf(part int, text []byte) []byte {
@@ -206,6 +208,12 @@ func partOf(part int, text []byte) []byte {
 		return text[bytes.LastIndexAny(text, `/\`)+1:]
 	case partDir:
 		return text[:max(bytes.LastIndexAny(text, `/\`), 0)]
+	case partMail:
+		mail := bytes.TrimRight(text[bytes.LastIndexByte(text, '(')+1:], ")")
+		mail = bytes.TrimPrefix(mail, []byte("mailto:"))
+		if len(mail) < len(text) && bytes.IndexByte(mail, '@') > 0 && bytes.IndexByte(mail, ' ') < 0 {
+			return mail
+		}
 	}
 	return text
 }
@@ -426,6 +434,12 @@ func (d *sourceDecoder) time(f *sourceField, i int) (us int64, reason string) {
 	var date []byte
 	if f.dateSlot >= 0 {
 		date = d.w.text(i, f.dateSlot)
+	}
+	if f.zoneSlot >= 0 && bytes.IndexByte(text, ':') >= 0 {
+		if zone := d.w.text(i, f.zoneSlot); !scan.Unknown(zone) {
+			d.joined = append(append(d.joined[:0], text...), zone...)
+			text = d.joined
+		}
 	}
 	if f.unit == "" {
 		if us, ok := d.set.clock.UTC(text); ok {
