@@ -115,7 +115,10 @@ func (s *setter) time(unit string, text []byte) (us int64, ok bool) {
 	}
 	t, err := time.ParseInLocation(unit, string(text), cmp.Or(s.clock.Zone, time.UTC))
 	if err != nil {
-		return 0, false
+		if n, isInt := scan.Int(text); isInt {
+			return s.clock.EpochOf(n)
+		}
+		return s.clock.ISO(text)
 	}
 	us = t.UnixMicro()
 	return us, s.clock.Within(us)

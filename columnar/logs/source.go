@@ -38,7 +38,7 @@ import (
 //
 // Where Embedded names a, a is a text that holds JSON, and a.b is in there. Where Each
 // names a, a stands for one element of the array at a time. In csv and space, $1 is the
-// first field, whatever it is called.
+// first field, whatever it is called. In keyvalue, $0 is what stands before the first pair.
 type Source struct {
 	Name  string `yaml:"name"`  // as Format.Name
 	Title string `yaml:"title"` // as Format.Title
@@ -48,7 +48,8 @@ type Source struct {
 	Service string `yaml:"service"`
 
 	Container string `yaml:"container"` // one of containers
-	// Separator of the fields of csv, or of the pairs of keyvalue. "": comma, or space.
+	// Separator of the fields of csv, or of the pairs of keyvalue or leef. "": comma,
+	// space, tab.
 	Separator string `yaml:"separator"`
 	// Layouts are the columns of csv and space without a header: the first that fits a
 	// record counts. None, in csv: the first line is a header.
