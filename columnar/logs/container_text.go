@@ -20,7 +20,7 @@ var csvContainer = &container{
 		r := &csvReader{fieldReader: newFieldReader(p), sep: ','}
 		r.quoted = true
 		if s := p.source.Separator; s != "" {
-			r.sep = s[0]
+			r.sep, r.seps = s[0], []byte(s[1:])
 		}
 		r.headed = len(p.source.Layouts) == 0
 		return r, nil
@@ -157,6 +157,7 @@ const noLayout = "not as many fields as the source knows"
 type csvReader struct {
 	fieldReader
 	sep    byte
+	seps   []byte // further separators, for records without the others
 	headed bool   // the first line is a header
 	header []byte // in force
 	named  []layoutSlot
@@ -227,9 +228,13 @@ func (r *csvReader) read(data []byte, w *window, t *Tally) []byte {
 // itself.
 func (r *csvReader) split(record []byte) {
 	r.fieldReader.fields = r.fieldReader.fields[:0]
+	sep := r.sep
+	for i := 0; i < len(r.seps) && bytes.IndexByte(record, sep) < 0; i++ {
+		sep = r.seps[i]
+	}
 	if bytes.IndexByte(record, '"') < 0 {
 		for {
-			i := bytes.IndexByte(record, r.sep)
+			i := bytes.IndexByte(record, sep)
 			if i < 0 {
 				break
 			}
@@ -239,7 +244,7 @@ func (r *csvReader) split(record []byte) {
 		r.fieldReader.fields = append(r.fieldReader.fields, record)
 		return
 	}
-	r.fields.Reset(record, r.sep, '"')
+	r.fields.Reset(record, sep, '"')
 	if !r.fields.Next() {
 		return
 	}

@@ -49,7 +49,8 @@ type Source struct {
 
 	Container string `yaml:"container"` // one of containers
 	// Separator of the fields of csv, or of the pairs of keyvalue or leef. "": comma,
-	// space, tab.
+	// space, tab. csv without a header may have several: a record is cut at the first
+	// that it has.
 	Separator string `yaml:"separator"`
 	// Layouts are the columns of csv and space without a header: the first that fits a
 	// record counts. None, in csv: the first line is a header.
@@ -351,7 +352,7 @@ func (p *sourcePlan) compile() error {
 	if p.container = containerNamed(s.Container); p.container == nil {
 		return fmt.Errorf("container: %q is none of %s", s.Container, strings.Join(containerNames(), ", "))
 	}
-	if len(s.Separator) > 1 {
+	if len(s.Separator) > 1 && len(s.Layouts) == 0 {
 		return fmt.Errorf("separator: %q: want one byte", s.Separator)
 	}
 	for i := range s.Layouts {
@@ -459,7 +460,7 @@ func (p *sourcePlan) fields(t *columnar.Table, columns map[string]Column) (field
 
 // field compiles a column.
 func (p *sourcePlan) field(c columnar.Col, column Column) (*sourceField, error) {
-	f := &sourceField{field: newField(c, -1), column: column, dateSlot: -1, zoneSlot: -1}
+	f := &sourceField{field: newField(c, -1), column: column, dateSlot: -1, zoneSlot: -1, unlike: -1}
 	if err := f.as(column); err != nil {
 		return nil, err
 	}
@@ -469,6 +470,9 @@ func (p *sourcePlan) field(c columnar.Col, column Column) (*sourceField, error) 
 	}
 	if column.Date != "" {
 		f.dateSlot = p.slotOf(column.Date, false)
+	}
+	if column.Unlike != "" {
+		f.unlike = p.slotOf(column.Unlike, false)
 	}
 	if column.Zone != "" {
 		f.zoneSlot = p.slotOf(column.Zone, false)
@@ -494,7 +498,7 @@ func (p *sourcePlan) field(c columnar.Col, column Column) (*sourceField, error) 
 	if column.Word < 0 {
 		return nil, fmt.Errorf("word: %d: want 1 or more", column.Word)
 	}
-	f.direct = f.match == nil && f.part == 0 && column.Word == 0 && len(column.Texts) == 0 && len(column.Null) == 0 && len(f.join) == 0
+	f.direct = f.unlike < 0 && f.match == nil && f.part == 0 && column.Word == 0 && len(column.Texts) == 0 && len(column.Null) == 0 && len(f.join) == 0
 	return f, nil
 }
 
