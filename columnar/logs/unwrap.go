@@ -65,7 +65,9 @@ func (r *reader) recognise(head []byte) (recognised, error) {
 		if known.format != nil {
 			told = r.worth(known.format, head, false)
 		}
-		if plainly || prioritised(head) || told.rows == 0 || known.format.Generic {
+		// All records of a vendor's log may be of other kinds.
+		vendor := known.format != nil && known.format.Vendor != nil && told.other > 0
+		if plainly || prioritised(head) || told.rows == 0 && !vendor || known.format.Generic {
 			known = r.lookInside(known, head, told, plainly)
 		}
 	}
@@ -233,8 +235,9 @@ func (r *reader) peel(head []byte, w wrapping, headers bool) []byte {
 }
 
 // A worth is how much a text tells as a format: the rows, how many cells they have beside
-// the time, and how many have a time that is not the wrapper's.
-type worth struct{ rows, cells, timed int64 }
+// the time, and how many have a time that is not the wrapper's; and the records of other
+// kinds.
+type worth struct{ rows, cells, timed, other int64 }
 
 // more reports whether w tells more of the same rows.
 func (w worth) more(than worth) bool { return w.rows == than.rows && w.cells > than.cells }
@@ -271,6 +274,7 @@ func (r *reader) worth(f *Format, head []byte, wrapped bool) (w worth) {
 		return worth{}
 	}
 	out.Flush()
+	w.other = t.Other
 	return w
 }
 
