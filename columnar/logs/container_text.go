@@ -30,6 +30,9 @@ var csvContainer = &container{
 var spaceContainer = &container{
 	name: "space",
 	doc:  "fields with spaces between them, in quotes or brackets where they hold some, known by their number",
+	begins: func(head []byte) bool {
+		return len(head) == 0 || head[0] != '#' || !bytes.Contains(head, w3cFields) // whose names are not ours
+	},
 	open: func(p *sourcePlan) (recordReader, error) {
 		if len(p.source.Layouts) == 0 {
 			return nil, errors.New("layouts: want the names of the fields")

@@ -37,8 +37,8 @@ type Column struct {
 	Const string   `yaml:"const"` // the value of every row, instead of names
 	Date  string   `yaml:"date"`  // of a time: the name of the column that has the date, where the others have the time of day
 	// Time is how a time is written: "" (found per value, see scan.Clock.Any), "s",
-	// "ms", "us", "ns" (epoch units), "iso", a Go layout, or one of strftime; with a
-	// layout, ISO 8601 and epochs are read too.
+	// "ms", "us", "ns" (epoch units), "iso", a Go layout, or one of strftime. In a
+	// source, a time that is not written so may still be ISO 8601 or an epoch.
 	// For a duration it is the unit; "" is "s".
 	Time string `yaml:"time"`
 	// Unit multiplies a byte count: "" or "B", "KB", "MB", "GB" (powers of

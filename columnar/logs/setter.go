@@ -115,10 +115,7 @@ func (s *setter) time(unit string, text []byte) (us int64, ok bool) {
 	}
 	t, err := time.ParseInLocation(unit, string(text), cmp.Or(s.clock.Zone, time.UTC))
 	if err != nil {
-		if n, isInt := scan.Int(text); isInt {
-			return s.clock.EpochOf(n)
-		}
-		return s.clock.ISO(text)
+		return 0, false
 	}
 	us = t.UnixMicro()
 	return us, s.clock.Within(us)

@@ -452,6 +452,9 @@ func (d *sourceDecoder) time(f *sourceField, i int) (us int64, reason string) {
 		return d.lastUS, ""
 	}
 	us, reason = d.set.timeOf(&f.field, text, date)
+	if reason != "" && reason != withoutTime {
+		us, reason = d.plainTime(text, reason)
+	}
 	if reason == "" {
 		d.lastTime, d.lastUS = append(d.lastTime[:0], text...), us
 	}
@@ -464,6 +467,19 @@ func (d *sourceDecoder) time(f *sourceField, i int) (us int64, reason string) {
 		d.set.outer = NoTime
 	}
 	return us, reason
+}
+
+// plainTime reads a time that is not written as the source says, but as an epoch or in
+// ISO 8601: what a vendor's feed writes may be set. Else it returns reason.
+func (d *sourceDecoder) plainTime(text []byte, reason string) (int64, string) {
+	us, ok := d.set.clock.ISO(text)
+	if n, isInt := scan.Int(text); isInt {
+		us, ok = d.set.clock.EpochOf(n)
+	}
+	if !ok {
+		return 0, reason
+	}
+	return us, ""
 }
 
 // textOf returns the text of a column in record i, nil if it has none, and whether it is
