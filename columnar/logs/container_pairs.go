@@ -16,7 +16,7 @@ var keyvalueContainer = &container{
 	keyed: true,
 	begins: func(head []byte) bool {
 		line, _ := scan.CutLine(head)
-		return bytes.IndexByte(line, '=') >= 0
+		return bytes.IndexByte(line, '=') >= 0 && !inObject(head)
 	},
 	open: func(p *sourcePlan) (recordReader, error) {
 		r := &keyvalueReader{keys: newKeys(p), sep: ' '}
@@ -26,6 +26,13 @@ var keyvalueContainer = &container{
 		}
 		return r, nil
 	},
+}
+
+// inObject reports whether head begins with a JSON object: pairs in a text of it are
+// wrapped, and have the escapes of JSON.
+func inObject(head []byte) bool {
+	i := scan.SkipSpace(head, 0)
+	return i < len(head) && head[i] == '{'
 }
 
 // A keyvalueReader reads pairs of keys and values.
@@ -131,7 +138,7 @@ func (r *keyvalueReader) unescape(value []byte) []byte {
 var cefContainer = &container{
 	name:   "cef",
 	doc:    "ArcSight's Common Event Format: the head's fields are vendor, product, version, id, name and severity, all else is key=value",
-	begins: func(head []byte) bool { return bytes.Contains(head, []byte("CEF:")) },
+	begins: func(head []byte) bool { return bytes.Contains(head, []byte("CEF:")) && !inObject(head) },
 	open: func(p *sourcePlan) (recordReader, error) {
 		return &headedReader{keys: newKeys(p), head: newKeys(p), cef: true}, nil
 	},
@@ -140,7 +147,7 @@ var cefContainer = &container{
 var leefContainer = &container{
 	name:   "leef",
 	doc:    "IBM's Log Event Extended Format: the head's fields are vendor, product, version and id, all else is key=value",
-	begins: func(head []byte) bool { return bytes.Contains(head, []byte("LEEF:")) },
+	begins: func(head []byte) bool { return bytes.Contains(head, []byte("LEEF:")) && !inObject(head) },
 	open: func(p *sourcePlan) (recordReader, error) {
 		r := &headedReader{keys: newKeys(p), head: newKeys(p), sep: '\t'}
 		if s := p.source.Separator; s != "" {

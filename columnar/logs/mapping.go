@@ -49,7 +49,7 @@ type Column struct {
 	Join      []string `yaml:"join"`      // instead of names: those whose texts are put together
 	Separator string   `yaml:"separator"` // between the texts of Join; "": a space
 	Null      []string `yaml:"null"`      // texts that say nothing, beside those that never do ("-", "NA", "None", …)
-	Unlike    string   `yaml:"unlike"`    // a name: a text that this has too says nothing, as a user that is the location
+	Unlike    TextList `yaml:"unlike"`    // names: a text that one of them has too says nothing, as a user that is the location
 	// What of the text counts, in this order.
 	Match string            `yaml:"match"` // the group of a regular expression; where it does not match, nothing
 	Word  int               `yaml:"word"`  // the nth word, from 1
@@ -68,7 +68,7 @@ func (s *Column) UnmarshalYAML(unmarshal func(any) error) error {
 
 // OfSource reports whether the column says what only sources can.
 func (s Column) OfSource() bool {
-	return s.Zone != "" || s.Unlike != "" || s.Join != nil || s.Separator != "" || s.Null != nil || s.Match != "" || s.Word != 0 || s.Part != "" || s.Texts != nil
+	return s.Zone != "" || s.Unlike != nil || s.Join != nil || s.Separator != "" || s.Null != nil || s.Match != "" || s.Word != 0 || s.Part != "" || s.Texts != nil
 }
 
 // A Where is a condition on a record: that the text of one of its columns is

@@ -460,7 +460,7 @@ func (p *sourcePlan) fields(t *columnar.Table, columns map[string]Column) (field
 
 // field compiles a column.
 func (p *sourcePlan) field(c columnar.Col, column Column) (*sourceField, error) {
-	f := &sourceField{field: newField(c, -1), column: column, dateSlot: -1, zoneSlot: -1, unlike: -1}
+	f := &sourceField{field: newField(c, -1), column: column, dateSlot: -1, zoneSlot: -1}
 	if err := f.as(column); err != nil {
 		return nil, err
 	}
@@ -471,9 +471,7 @@ func (p *sourcePlan) field(c columnar.Col, column Column) (*sourceField, error) 
 	if column.Date != "" {
 		f.dateSlot = p.slotOf(column.Date, false)
 	}
-	if column.Unlike != "" {
-		f.unlike = p.slotOf(column.Unlike, false)
-	}
+	f.unlike = p.slotsOf(column.Unlike)
 	if column.Zone != "" {
 		f.zoneSlot = p.slotOf(column.Zone, false)
 	}
@@ -498,7 +496,7 @@ func (p *sourcePlan) field(c columnar.Col, column Column) (*sourceField, error) 
 	if column.Word < 0 {
 		return nil, fmt.Errorf("word: %d: want 1 or more", column.Word)
 	}
-	f.direct = f.unlike < 0 && f.match == nil && f.part == 0 && column.Word == 0 && len(column.Texts) == 0 && len(column.Null) == 0 && len(f.join) == 0
+	f.direct = f.unlike == nil && f.match == nil && f.part == 0 && column.Word == 0 && len(column.Texts) == 0 && len(column.Null) == 0 && len(f.join) == 0
 	return f, nil
 }
 

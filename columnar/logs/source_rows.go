@@ -153,7 +153,7 @@ type sourceField struct {
 	join     []int // the texts that are put together
 	dateSlot int   // -1: none
 	zoneSlot int   // -1: none
-	unlike   int   // -1: none
+	unlike   []int
 	match    *regexp.Regexp
 	part     int  // index in partNames and one; 0: the whole text
 	direct   bool // the text counts as it stands in the record
@@ -514,8 +514,10 @@ func (d *sourceDecoder) textOf(f *sourceField, i int) (text []byte, inData bool)
 	if f.direct || len(text) == 0 {
 		return text, inData
 	}
-	if f.unlike >= 0 && bytes.Equal(text, w.text(i, f.unlike)) {
-		return nil, false
+	for _, slot := range f.unlike {
+		if bytes.Equal(text, w.text(i, slot)) {
+			return nil, false
+		}
 	}
 	if f.match != nil {
 		m := f.match.FindSubmatchIndex(text)
