@@ -16,6 +16,12 @@ var csvContainer = &container{
 	name:   "csv",
 	doc:    "fields with a separator between them, with a header or known by their number",
 	quoted: true,
+	begins: func(head []byte) bool {
+		// A wrapper around the lines would be a part of the first field.
+		var s syslogLine
+		line, _ := scan.CutLine(head)
+		return !inObject(head) && !s.parse(line)
+	},
 	open: func(p *sourcePlan) (recordReader, error) {
 		r := &csvReader{fieldReader: newFieldReader(p), sep: ','}
 		r.quoted = true

@@ -100,7 +100,7 @@ func (r *reader) lookInside(known recognised, head []byte, told worth, plainly b
 		}
 		n.format = f
 		w := r.worth(f, n.head, true)
-		if w.rows < least || w.rows <= most.rows {
+		if w.rows < least || cmp.Or(cmp.Compare(w.rows, most.rows), cmp.Compare(w.cells, most.cells), cmp.Compare(w.timed, most.timed)) <= 0 {
 			continue // what it lacks may be in the wrapper
 		}
 		best, most = n.recognised, w
