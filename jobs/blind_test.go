@@ -83,6 +83,13 @@ func TestRemedy(t *testing.T) {
 			continue // its file says what helps
 		}
 		names = append(names, f.Name)
+		if f.Vendor != nil { // its file says it
+			want[f.Name] = map[columnar.Col]string{}
+			for column, text := range f.Vendor.Remedies {
+				c, _ := columnar.ColNamed(column)
+				want[f.Name][c] = text
+			}
+		}
 	}
 	for _, name := range names {
 		for c := range columnar.NumCols {

@@ -13,7 +13,7 @@ import (
 var BIND = &Format{
 	Name:    "bind",
 	Origins: []columnar.Origin{{Product: "bind"}},
-	Title:   "BIND 9 query and response log, Infoblox too",
+	Title:   "BIND 9 query and response log, Infoblox and EfficientIP too",
 	Doc: `Written with querylog yes or responselog yes, to a file with print-time yes, iso8601
 or iso8601-utc, or through syslog; print-category and print-severity as you like. Each
 "query:" is a row: the client src_ip, the server's address that it asked dst_ip. All
@@ -22,7 +22,8 @@ else that named says, and what other programs wrote to the same syslog, counts a
 With both options on, a lookup is logged twice. Then queries are the rows, as a query
 that is dropped has no response. So a response is a row, with its rcode, only if no
 query was logged before it in the object. Infoblox writes a response as
-"UDP: query: example.com IN A response: NOERROR".
+"UDP: query: example.com IN A response: NOERROR", EfficientIP an answer as
+"answer: example.com IN A +E (192.0.2.53) -> NOERROR".
 
 Times are local, of the zone of the options, unless they say otherwise; through
 syslog they have no year, which comes from when the object was written. Names are
@@ -119,6 +120,7 @@ func bindHeader(prev, p []byte) []byte {
 var (
 	queryTag    = []byte(" query: ")
 	responseTag = []byte(" response: ")
+	answerTag   = []byte("answer: ")
 )
 
 // time returns the time of a line in µs UTC, and what named wrote behind it: nil
@@ -199,6 +201,10 @@ type bindQuery struct{ client, name, kind, server, rcode []byte }
 //
 //	infoblox-responses: 02-Jan-2006 15:04:05.000 client 192.0.2.1#33151: view 1: UDP: query: example.com IN A response: NOERROR +A example.com. 300 IN A 192.0.2.9;
 //
+// or that of EfficientIP, whose flags may be missing, as in its queries:
+//
+//	client @0x7f841c26d098 192.0.2.1#33151 (example.com): answer: example.com IN A +E (192.0.2.53) -> NOERROR 300 A 192.0.2.9
+//
 // isLookup is false if named says something else.
 //
 // A client can put neither a space nor a bracket in a name: named escapes them.
@@ -238,10 +244,12 @@ func (q *bindQuery) parse(p []byte) (isLookup, ok bool) {
 		return false, false
 	}
 	p, isQuery := bytes.CutPrefix(p, []byte("query: "))
-	isResponse := false
+	isResponse, isAnswer := false, false
 	if !isQuery {
 		if p, isResponse = bytes.CutPrefix(p, responseTag[1:]); !isResponse {
-			return false, false
+			if p, isAnswer = bytes.CutPrefix(p, answerTag); !isAnswer {
+				return false, false
+			}
 		}
 	}
 	at := scan.IndexNear(client, '#')
@@ -261,17 +269,30 @@ func (q *bindQuery) parse(p []byte) (isLookup, ok bool) {
 			return true, false
 		}
 	}
-	flags, p := scan.CutWord(p)
-	if !scan.AddressLike(q.client) || len(q.name) == 0 || len(flags) == 0 || flags[0] != '+' && flags[0] != '-' {
+	if len(p) == 0 || p[0] != '(' || isResponse || infoblox {
+		var flags []byte
+		if flags, p = scan.CutWord(p); len(flags) == 0 || flags[0] != '+' && flags[0] != '-' {
+			return true, false
+		}
+	}
+	if !scan.AddressLike(q.client) || len(q.name) == 0 {
 		return true, false
 	}
 	q.server = nil
 	if len(p) > 0 && !infoblox { // not so in BIND 9.4
-		word, _ = scan.CutWord(p)
+		word, p = scan.CutWord(p)
 		if len(word) < 3 || word[0] != '(' || word[len(word)-1] != ')' {
 			return true, false
 		}
 		q.server = scan.WithoutScope(word[1 : len(word)-1])
+	}
+	if isAnswer {
+		if word, p = scan.CutWord(p); string(word) != "->" {
+			return true, false
+		}
+		if q.rcode, _ = scan.CutWord(p); len(q.rcode) == 0 {
+			return true, false
+		}
 	}
 	return true, true
 }

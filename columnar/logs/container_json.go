@@ -14,13 +14,10 @@ import (
 // JSON objects, one a line, as containers of vendors' records.
 
 var jsonContainer = &container{
-	name:  "json",
-	doc:   "JSON objects: one a line, in arrays, in envelopes, or printed over lines",
-	keyed: true,
-	begins: func(head []byte) bool {
-		i := scan.SkipSpace(head, 0)
-		return i < len(head) && head[i] == '{'
-	},
+	name:   "json",
+	doc:    "JSON objects: one a line, in arrays, in envelopes, or printed over lines",
+	keyed:  true,
+	begins: inObject,
 	open: func(p *sourcePlan) (recordReader, error) {
 		r := &jsonReader{}
 		for i, s := range p.slots {

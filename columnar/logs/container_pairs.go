@@ -16,10 +16,11 @@ var keyvalueContainer = &container{
 	keyed: true,
 	begins: func(head []byte) bool {
 		line, _ := scan.CutLine(head)
-		return bytes.IndexByte(line, '=') >= 0
+		return bytes.IndexByte(line, '=') >= 0 && !inObject(head)
 	},
 	open: func(p *sourcePlan) (recordReader, error) {
 		r := &keyvalueReader{keys: newKeys(p), sep: ' '}
+		r.before = r.slotsOf([]byte(beforePairs))
 		if s := p.source.Separator; s != "" {
 			r.sep = s[0]
 		}
@@ -27,12 +28,23 @@ var keyvalueContainer = &container{
 	},
 }
 
+// inObject reports whether head begins with a JSON object: pairs in a text of it are
+// wrapped, and have the escapes of JSON.
+func inObject(head []byte) bool {
+	i := scan.SkipSpace(head, 0)
+	return i < len(head) && head[i] == '{'
+}
+
 // A keyvalueReader reads pairs of keys and values.
 type keyvalueReader struct {
 	keys
-	sep   byte
-	clean []byte
+	sep    byte
+	before []int // slots of beforePairs
+	clean  []byte
 }
+
+// beforePairs is the name of what stands before the first pair of a line.
+const beforePairs = "$0"
 
 func (r *keyvalueReader) use([]byte) error { return nil }
 
@@ -65,6 +77,11 @@ func (r *keyvalueReader) pairs(line []byte, w *window) bool {
 			}
 			// Words without a value may stand before the key.
 			begin := max(bytes.LastIndexByte(line[:i], r.sep), bytes.LastIndexByte(line[:i], ' ')) + 1
+			if words := bytes.Trim(line[:begin], " \t"); n == 0 && len(words) > 0 {
+				for _, slot := range r.before {
+					w.set(slot, words)
+				}
+			}
 			slots = r.slotsOf(line[begin:i])
 			r.expect(n, line[begin:i+1], slots)
 			line = line[i+1:]
@@ -121,7 +138,7 @@ func (r *keyvalueReader) unescape(value []byte) []byte {
 var cefContainer = &container{
 	name:   "cef",
 	doc:    "ArcSight's Common Event Format: the head's fields are vendor, product, version, id, name and severity, all else is key=value",
-	begins: func(head []byte) bool { return bytes.Contains(head, []byte("CEF:")) },
+	begins: func(head []byte) bool { return bytes.Contains(head, []byte("CEF:")) && !inObject(head) },
 	open: func(p *sourcePlan) (recordReader, error) {
 		return &headedReader{keys: newKeys(p), head: newKeys(p), cef: true}, nil
 	},
@@ -130,9 +147,13 @@ var cefContainer = &container{
 var leefContainer = &container{
 	name:   "leef",
 	doc:    "IBM's Log Event Extended Format: the head's fields are vendor, product, version and id, all else is key=value",
-	begins: func(head []byte) bool { return bytes.Contains(head, []byte("LEEF:")) },
+	begins: func(head []byte) bool { return bytes.Contains(head, []byte("LEEF:")) && !inObject(head) },
 	open: func(p *sourcePlan) (recordReader, error) {
-		return &headedReader{keys: newKeys(p), head: newKeys(p)}, nil
+		r := &headedReader{keys: newKeys(p), head: newKeys(p), sep: '\t'}
+		if s := p.source.Separator; s != "" {
+			r.sep = s[0]
+		}
+		return r, nil
 	},
 }
 
@@ -148,6 +169,7 @@ type headedReader struct {
 	keys
 	head  keys
 	cef   bool
+	sep   byte // of LEEF's pairs, unless a head names another
 	clean []byte
 	spans []int // where the keys of a line begin
 }
@@ -183,7 +205,7 @@ func (r *headedReader) read(data []byte, w *window, t *Tally) []byte {
 			t.Skip(record, "head of "+string(mark[:len(mark)-1])+" is cut off")
 			return
 		}
-		sep := byte('\t')
+		sep := r.sep
 		if !r.cef && second {
 			if field, after, ok := cutHead(rest); ok && len(field) <= len("0x09") && bytes.IndexByte(field, '=') < 0 {
 				sep, rest = leefSeparator(field), after
@@ -288,8 +310,10 @@ func (r *headedReader) pair(n int, raw, value []byte, w *window) {
 	}
 }
 
-// give gives the last record of the window a text, without its backslashes.
+// give gives the last record of the window a text, without its backslashes and the quotes
+// around it.
 func (r *headedReader) give(w *window, slot int, text []byte) {
+	text = bare(text)
 	switch {
 	case w.has(w.n-1, slot):
 	case !r.cef || bytes.IndexByte(text, '\\') < 0:

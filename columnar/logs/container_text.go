@@ -16,11 +16,17 @@ var csvContainer = &container{
 	name:   "csv",
 	doc:    "fields with a separator between them, with a header or known by their number",
 	quoted: true,
+	begins: func(head []byte) bool {
+		// A wrapper around the lines would be a part of the first field.
+		var s syslogLine
+		line, _ := scan.CutLine(head)
+		return !inObject(head) && !s.parse(line)
+	},
 	open: func(p *sourcePlan) (recordReader, error) {
 		r := &csvReader{fieldReader: newFieldReader(p), sep: ','}
 		r.quoted = true
 		if s := p.source.Separator; s != "" {
-			r.sep = s[0]
+			r.sep, r.seps = s[0], []byte(s[1:])
 		}
 		r.headed = len(p.source.Layouts) == 0
 		return r, nil
@@ -30,6 +36,9 @@ var csvContainer = &container{
 var spaceContainer = &container{
 	name: "space",
 	doc:  "fields with spaces between them, in quotes or brackets where they hold some, known by their number",
+	begins: func(head []byte) bool {
+		return len(head) == 0 || head[0] != '#' || !bytes.Contains(head, w3cFields) // whose names are not ours
+	},
 	open: func(p *sourcePlan) (recordReader, error) {
 		if len(p.source.Layouts) == 0 {
 			return nil, errors.New("layouts: want the names of the fields")
@@ -107,9 +116,7 @@ func (r *fieldReader) layout() int {
 		if n := len(r.fields); n < l.least || n > l.most {
 			continue
 		}
-		if !slices.ContainsFunc(l.where, func(c layoutCondition) bool {
-			return c.field >= len(r.fields) || string(bare(r.fields[c.field])) != c.text
-		}) {
+		if !slices.ContainsFunc(l.where, func(c layoutCondition) bool { return !c.holds(r.fields) }) {
 			return i
 		}
 	}
@@ -162,6 +169,7 @@ const noLayout = "not as many fields as the source knows"
 type csvReader struct {
 	fieldReader
 	sep    byte
+	seps   []byte // further separators, for records without the others
 	headed bool   // the first line is a header
 	header []byte // in force
 	named  []layoutSlot
@@ -234,9 +242,13 @@ func (r *csvReader) read(data []byte, w *window, t *Tally) []byte {
 // itself.
 func (r *csvReader) split(record []byte) {
 	r.fieldReader.fields = r.fieldReader.fields[:0]
+	sep := r.sep
+	for i := 0; i < len(r.seps) && bytes.IndexByte(record, sep) < 0; i++ {
+		sep = r.seps[i]
+	}
 	if bytes.IndexByte(record, '"') < 0 {
 		for {
-			i := bytes.IndexByte(record, r.sep)
+			i := bytes.IndexByte(record, sep)
 			if i < 0 {
 				break
 			}
@@ -246,7 +258,7 @@ func (r *csvReader) split(record []byte) {
 		r.fieldReader.fields = append(r.fieldReader.fields, record)
 		return
 	}
-	r.fields.Reset(record, r.sep, '"')
+	r.fields.Reset(record, sep, '"')
 	if !r.fields.Next() {
 		return
 	}

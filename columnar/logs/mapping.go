@@ -30,23 +30,26 @@ type Mapping struct {
 var mappingRemedies = []Remedy{{Text: "If the log has it under another name, say so in the input's mapping: columns: {COLUMN: NAME}."}}
 
 // A Column says where the value of one column stands and how to read it. In YAML, a text
-// is its Name. Of Join and what stands behind it, only sources have any (see Source).
+// is its Name. Of Zone and what stands behind it, only sources have any (see Source).
 type Column struct {
 	Name  string   `yaml:"name"`  // column name, or path of keys with dots; letter case does not matter
 	First []string `yaml:"first"` // several such names, after Name: the first that says something in the record at hand counts
 	Const string   `yaml:"const"` // the value of every row, instead of names
 	Date  string   `yaml:"date"`  // of a time: the name of the column that has the date, where the others have the time of day
 	// Time is how a time is written: "" (found per value, see scan.Clock.Any), "s",
-	// "ms", "us", "ns" (epoch units), "iso", a Go layout, or one of strftime.
+	// "ms", "us", "ns" (epoch units), "iso", a Go layout, or one of strftime. In a
+	// source, a time that is not written so may still be ISO 8601 or an epoch.
 	// For a duration it is the unit; "" is "s".
 	Time string `yaml:"time"`
 	// Unit multiplies a byte count: "" or "B", "KB", "MB", "GB" (powers of
 	// 1000), "KiB", "MiB", "GiB" (powers of 1024).
 	Unit string `yaml:"unit"`
 
+	Zone      string   `yaml:"zone"`      // of a time: the name of the column that has its zone, as +0200, where the time is no number
 	Join      []string `yaml:"join"`      // instead of names: those whose texts are put together
 	Separator string   `yaml:"separator"` // between the texts of Join; "": a space
 	Null      []string `yaml:"null"`      // texts that say nothing, beside those that never do ("-", "NA", "None", …)
+	Unlike    TextList `yaml:"unlike"`    // names: a text that one of them has too says nothing, as a user that is the location
 	// What of the text counts, in this order.
 	Match string            `yaml:"match"` // the group of a regular expression; where it does not match, nothing
 	Word  int               `yaml:"word"`  // the nth word, from 1
@@ -65,7 +68,7 @@ func (s *Column) UnmarshalYAML(unmarshal func(any) error) error {
 
 // OfSource reports whether the column says what only sources can.
 func (s Column) OfSource() bool {
-	return s.Join != nil || s.Separator != "" || s.Null != nil || s.Match != "" || s.Word != 0 || s.Part != "" || s.Texts != nil
+	return s.Zone != "" || s.Unlike != nil || s.Join != nil || s.Separator != "" || s.Null != nil || s.Match != "" || s.Word != 0 || s.Part != "" || s.Texts != nil
 }
 
 // A Where is a condition on a record: that the text of one of its columns is

@@ -39,7 +39,9 @@ func (r *reader) recognise(head []byte) (recognised, error) {
 		if known.format != nil {
 			told = r.worth(known.format, head, false)
 		}
-		if plainly || prioritised(head) || told.rows == 0 || known.format.Generic || known.format.Cut != nil || known.format.ofText() {
+		// All records of a vendor's log may be of other kinds.
+		vendor := known.format != nil && known.format.Vendor != nil && told.other > 0
+		if plainly || prioritised(head) || told.rows == 0 && !vendor || known.format.Generic || known.format.Cut != nil || known.format.ofText() {
 			known = r.lookInside(known, head, told, plainly)
 		}
 	}
@@ -72,7 +74,7 @@ func (r *reader) lookInside(known recognised, head []byte, told worth, plainly b
 		}
 		n.format = f
 		w := r.worth(f, n.head, true)
-		alike := w.rows == most.rows && ((f.Cut != nil || w.timed+most.timed == 0) && shorter(n.head, best.head) || w.timed > most.timed)
+		alike := w.rows == most.rows && ((f.Cut != nil || w.timed+most.timed == 0) && shorter(n.head, best.head) || w.cells > most.cells || w.cells == most.cells && w.timed > most.timed)
 		if w.rows < least || w.rows <= most.rows && !alike {
 			continue // what it lacks may be in the wrapper
 		}
@@ -230,8 +232,9 @@ func (r *reader) peel(head []byte, w wrapping, headers bool) []byte {
 }
 
 // A worth is how much a text tells as a format: the rows, how many cells they have beside
-// the time, and how many have a time that is not the wrapper's.
-type worth struct{ rows, cells, timed int64 }
+// the time, and how many have a time that is not the wrapper's; and the records of other
+// kinds.
+type worth struct{ rows, cells, timed, other int64 }
 
 // more reports whether w tells more of the same rows.
 func (w worth) more(than worth) bool { return w.rows == than.rows && w.cells > than.cells }
@@ -268,6 +271,7 @@ func (r *reader) worth(f *Format, head []byte, wrapped bool) (w worth) {
 		return worth{}
 	}
 	out.Flush()
+	w.other = t.Other
 	return w
 }
 

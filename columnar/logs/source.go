@@ -18,6 +18,7 @@ import (
 	"github.com/goccy/go-yaml/token"
 
 	"outflow/columnar"
+	"outflow/columnar/scan"
 )
 
 // Vendors as data: what a source file says, and how it is checked. How records become
@@ -37,7 +38,7 @@ import (
 //
 // Where Embedded names a, a is a text that holds JSON, and a.b is in there. Where Each
 // names a, a stands for one element of the array at a time. In csv and space, $1 is the
-// first field, whatever it is called.
+// first field, whatever it is called. In keyvalue, $0 is what stands before the first pair.
 type Source struct {
 	Name  string `yaml:"name"`  // as Format.Name
 	Title string `yaml:"title"` // as Format.Title
@@ -47,12 +48,15 @@ type Source struct {
 	Service string `yaml:"service"`
 
 	Container string `yaml:"container"` // one of containers
-	// Separator of the fields of csv, or of the pairs of keyvalue. "": comma, or space.
+	// Separator of the fields of csv, or of the pairs of keyvalue or leef. "": comma,
+	// space, tab. csv without a header may have several: a record is cut at the first
+	// that it has.
 	Separator string `yaml:"separator"`
 	// Layouts are the columns of csv and space without a header: the first that fits a
 	// record counts. None, in csv: the first line is a header.
 	Layouts []Layout `yaml:"layouts"`
-	Sniff   Sniff    `yaml:"sniff"`
+	// Sniff are the ways in which an object is recognised, in YAML one or a list.
+	Sniff SniffList `yaml:"sniff"`
 	// Server says that the log is one of a server of the company's own, whose clients may
 	// be anybody: what they sent to it has not left. Bytes keep the clients' direction.
 	Server bool `yaml:"server"`
@@ -81,9 +85,9 @@ func (s *Source) Text() []byte { return s.text }
 // A Layout names the fields of records that have a given number of them.
 type Layout struct {
 	// Fields is how many a record has: "14", "22-24" or "24+". "": as many as Names.
-	Fields string            `yaml:"fields"`
-	Where  map[string]string `yaml:"where"` // and texts that some of them have, by $1, $2, …
-	Names  []string          `yaml:"names"` // in order; "" or "-" for one that nobody reads
+	Fields string              `yaml:"fields"`
+	Where  map[string]TextList `yaml:"where"` // and one of some texts that a field has, by $1, $2, …
+	Names  []string            `yaml:"names"` // in order; "" or "-" for one that nobody reads
 
 	least, most int
 	where       []layoutCondition
@@ -91,7 +95,21 @@ type Layout struct {
 
 type layoutCondition struct {
 	field int
-	text  string
+	texts TextList
+}
+
+// holds reports whether one of fields has one of the texts.
+func (c *layoutCondition) holds(fields [][]byte) bool {
+	if c.field >= len(fields) {
+		return false
+	}
+	text := bare(fields[c.field])
+	for _, s := range c.texts {
+		if string(text) == s {
+			return true
+		}
+	}
+	return false
 }
 
 // A Sniff says how an object is recognised. One record at least, of the first ones of an
@@ -100,8 +118,20 @@ type Sniff struct {
 	Keys   []string            `yaml:"keys"`   // names that it has, whatever they hold
 	Values map[string]TextList `yaml:"values"` // names that hold one of some texts
 	First  string              `yaml:"first"`  // a regular expression that its text matches
+}
 
-	first *regexp.Regexp
+// A SniffList is a Sniff or a list of them, one of which must fit.
+type SniffList []Sniff
+
+// UnmarshalYAML reads a list, or one.
+func (l *SniffList) UnmarshalYAML(unmarshal func(any) error) error {
+	if unmarshal((*[]Sniff)(l)) == nil {
+		return nil
+	}
+	var one Sniff
+	err := unmarshal(&one)
+	*l = SniffList{one}
+	return err
 }
 
 // A TextList is a text or a list of texts.
@@ -339,7 +369,7 @@ func (p *sourcePlan) compile() error {
 	if len(s.Tuple) > 0 && s.Each == "" {
 		return errors.New("tuple: want each, the array of texts whose fields it names")
 	}
-	if len(s.Separator) > 1 {
+	if len(s.Separator) > 1 && len(s.Layouts) == 0 {
 		return fmt.Errorf("separator: %q: want one byte", s.Separator)
 	}
 	for i := range s.Layouts {
@@ -450,7 +480,7 @@ func (p *sourcePlan) fields(t *columnar.Table, columns map[string]Column) (field
 
 // field compiles a column.
 func (p *sourcePlan) field(c columnar.Col, column Column) (*sourceField, error) {
-	f := &sourceField{field: newField(c, -1), column: column, dateSlot: -1}
+	f := &sourceField{field: newField(c, -1), column: column, dateSlot: -1, zoneSlot: -1}
 	if err := f.as(column); err != nil {
 		return nil, err
 	}
@@ -460,6 +490,10 @@ func (p *sourcePlan) field(c columnar.Col, column Column) (*sourceField, error) 
 	}
 	if column.Date != "" {
 		f.dateSlot = p.slotOf(column.Date, false)
+	}
+	f.unlike = p.slotsOf(column.Unlike)
+	if column.Zone != "" {
+		f.zoneSlot = p.slotOf(column.Zone, false)
 	}
 	if ways := min(len(f.slots), 1) + min(len(f.join), 1) + min(len(column.Const), 1); ways != 1 {
 		return nil, errors.New("want one of name or first, join, const")
@@ -482,7 +516,7 @@ func (p *sourcePlan) field(c columnar.Col, column Column) (*sourceField, error) 
 	if column.Word < 0 {
 		return nil, fmt.Errorf("word: %d: want 1 or more", column.Word)
 	}
-	f.direct = f.match == nil && f.part == 0 && column.Word == 0 && len(column.Texts) == 0 && len(column.Null) == 0 && len(f.join) == 0
+	f.direct = f.unlike == nil && f.match == nil && f.part == 0 && column.Word == 0 && len(column.Texts) == 0 && len(column.Null) == 0 && len(f.join) == 0
 	return f, nil
 }
 
@@ -565,57 +599,82 @@ func fieldNumber(name string) (int, bool) {
 
 // sniffer returns Format.Sniff: nil if the source can only be named.
 func (s *Source) sniffer() (func(head []byte) bool, error) {
-	if len(s.Sniff.Keys)+len(s.Sniff.Values) == 0 && s.Sniff.First == "" {
+	var plans []*sniffPlan
+	for i := range s.Sniff {
+		p, err := s.sniffPlan(&s.Sniff[i])
+		if err != nil {
+			return nil, fmt.Errorf("sniff.%w", err)
+		}
+		if p != nil {
+			plans = append(plans, p)
+		}
+	}
+	if plans == nil {
 		return nil, nil
 	}
-	p := &sourcePlan{source: s, container: containerNamed(s.Container), byName: map[string]int{}}
-	for _, name := range s.Sniff.Keys {
-		p.slotOf(name, true)
-	}
-	values := slices.Sorted(maps.Keys(s.Sniff.Values))
-	for _, name := range values {
-		p.slotOf(name, true)
-	}
-	if s.Sniff.First != "" {
-		re, err := regexp.Compile(s.Sniff.First)
-		if err != nil {
-			return nil, fmt.Errorf("sniff.first: %w", err)
-		}
-		s.Sniff.first = re
-	}
-	if _, err := p.container.open(p); err != nil {
-		return nil, fmt.Errorf("sniff: %w", err)
-	}
+	return func(head []byte) bool {
+		return slices.ContainsFunc(plans, func(p *sniffPlan) bool { return p.fits(head) })
+	}, nil
+}
+
+// A sniffPlan is a compiled Sniff. Its slots are the names that it asks for.
+type sniffPlan struct {
+	sourcePlan
+	sniff  *Sniff
+	first  *regexp.Regexp
+	values []string // names of Sniff.Values, in order
 	// words are what stands in every head of the source: looking for them is a
 	// thousand times cheaper than reading records.
-	var words [][]byte
-	if p.container.keyed {
-		for _, slot := range p.slots {
-			words = append(words, []byte(lastKey(slot.name)))
+	words [][]byte
+}
+
+// sniffPlan compiles a Sniff: nil if it says nothing.
+func (s *Source) sniffPlan(sniff *Sniff) (*sniffPlan, error) {
+	if len(sniff.Keys)+len(sniff.Values) == 0 && sniff.First == "" {
+		return nil, nil
+	}
+	p := &sniffPlan{sourcePlan: sourcePlan{source: s, container: containerNamed(s.Container), byName: map[string]int{}}, sniff: sniff}
+	for _, name := range sniff.Keys {
+		p.slotOf(name, true)
+	}
+	p.values = slices.Sorted(maps.Keys(sniff.Values))
+	for _, name := range p.values {
+		p.slotOf(name, true)
+	}
+	if sniff.First != "" {
+		var err error
+		if p.first, err = regexp.Compile(sniff.First); err != nil {
+			return nil, fmt.Errorf("first: %w", err)
 		}
 	}
-	return func(head []byte) bool {
-		if p.container.begins != nil && !p.container.begins(head) {
-			return false
+	if _, err := p.container.open(&p.sourcePlan); err != nil {
+		return nil, fmt.Errorf("keys: %w", err)
+	}
+	if p.container.keyed {
+		for _, slot := range p.slots {
+			p.words = append(p.words, []byte(lastKey(slot.name)))
 		}
-		for _, word := range words {
-			if !bytes.Contains(head, word) {
-				return false
-			}
-		}
-		return p.sniff(head, values)
-	}, nil
+	}
+	return p, nil
 }
 
 // sniffRecords is how many records of an object are looked at.
 const sniffRecords = 32
 
-// sniff reports whether a record of head has what Source.Sniff says.
-func (p *sourcePlan) sniff(head []byte, values []string) bool {
+// fits reports whether a record of head has what the Sniff says.
+func (p *sniffPlan) fits(head []byte) bool {
+	if p.container.begins != nil && !p.container.begins(head) {
+		return false
+	}
+	for _, word := range p.words {
+		if !bytes.Contains(head, word) {
+			return false
+		}
+	}
 	if head = wholeLines(head); p.container == jsonContainer && bytes.IndexByte(head, '\n') < 0 {
 		head = closedJSON(head)
 	}
-	reader, err := p.container.open(p)
+	reader, err := p.container.open(&p.sourcePlan)
 	if err != nil {
 		return false
 	}
@@ -626,19 +685,19 @@ func (p *sourcePlan) sniff(head []byte, values []string) bool {
 			return false
 		}
 	}
-	for lines := 0; len(head) > 0 && lines < sniffRecords; lines++ {
-		end := bytes.IndexByte(head, '\n') + 1
-		if end == 0 {
-			end = len(head)
+	for n := 0; len(head) > 0 && n < sniffRecords; n++ {
+		end := scan.LineEnd(head, 0)
+		if p.container.quoted && bytes.IndexByte(head[:end], '"') >= 0 {
+			end = separatedEnd(head)
 		}
-		line := head[:end]
-		if head = head[end:]; p.source.Sniff.first != nil && !p.source.Sniff.first.Match(bytes.TrimRight(line, "\r\n")) {
+		record := head[:end]
+		if head = head[end:]; p.first != nil && !p.first.Match(bytes.TrimRight(record, "\r\n")) {
 			continue
 		}
-		w.reset(line, 1)
-		reader.read(line, w, &t)
+		w.reset(record, 1)
+		reader.read(record, w, &t)
 		for i := range w.n {
-			if p.sniffed(w, i, values) {
+			if p.sniffed(w, i) {
 				return true
 			}
 		}
@@ -646,14 +705,14 @@ func (p *sourcePlan) sniff(head []byte, values []string) bool {
 	return false
 }
 
-func (p *sourcePlan) sniffed(w *window, i int, values []string) bool {
+func (p *sniffPlan) sniffed(w *window, i int) bool {
 	for slot := range p.slots {
 		if !w.has(i, slot) {
 			return false
 		}
 	}
-	for _, name := range values {
-		if !slices.Contains(p.source.Sniff.Values[name], string(w.text(i, p.byName[name]))) {
+	for _, name := range p.values {
+		if !slices.Contains(p.sniff.Values[name], string(w.text(i, p.byName[name]))) {
 			return false
 		}
 	}

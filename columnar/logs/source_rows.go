@@ -150,6 +150,8 @@ type sourceField struct {
 	slots    []int // in order of preference
 	join     []int // the texts that are put together
 	dateSlot int   // -1: none
+	zoneSlot int   // -1: none
+	unlike   []int
 	match    *regexp.Regexp
 	part     int  // index in partNames and one; 0: the whole text
 	direct   bool // the text counts as it stands in the record
@@ -159,7 +161,7 @@ type sourceField struct {
 // no record has.
 func (f *sourceField) of(c columnar.Col) *sourceField {
 	if f == nil {
-		return &sourceField{field: newField(c, -1), dateSlot: -1, direct: true}
+		return &sourceField{field: newField(c, -1), dateSlot: -1, zoneSlot: -1, direct: true}
 	}
 	g := *f
 	g.col, g.bad, g.negative = c, newField(c, -1).bad, newField(c, -1).negative
@@ -175,10 +177,11 @@ const (
 	partPort    // port of address:port or host:port
 	partName    // what stands behind the last / or \
 	partDir     // what stands before the last / or \
+	partMail    // e-mail address in brackets at the end; else the whole text
 	numParts
 )
 
-var partNames = [numParts - 1]string{"host", "path", "address", "port", "name", "folder"}
+var partNames = [numParts - 1]string{"host", "path", "address", "port", "name", "folder", "mail"}
 
 // partOf returns a part of text, which stands in it.
 func partOf(part int, text []byte) []byte {
@@ -205,6 +208,12 @@ func partOf(part int, text []byte) []byte {
 		return text[bytes.LastIndexAny(text, `/\`)+1:]
 	case partDir:
 		return text[:max(bytes.LastIndexAny(text, `/\`), 0)]
+	case partMail:
+		mail := bytes.TrimRight(text[bytes.LastIndexByte(text, '(')+1:], ")")
+		mail = bytes.TrimPrefix(mail, []byte("mailto:"))
+		if len(mail) < len(text) && bytes.IndexByte(mail, '@') > 0 && bytes.IndexByte(mail, ' ') < 0 {
+			return mail
+		}
 	}
 	return text
 }
@@ -426,6 +435,12 @@ func (d *sourceDecoder) time(f *sourceField, i int) (us int64, reason string) {
 	if f.dateSlot >= 0 {
 		date = d.w.text(i, f.dateSlot)
 	}
+	if f.zoneSlot >= 0 && bytes.IndexByte(text, ':') >= 0 {
+		if zone := d.w.text(i, f.zoneSlot); !scan.Unknown(zone) {
+			d.joined = append(append(d.joined[:0], text...), zone...)
+			text = d.joined
+		}
+	}
 	if f.unit == "" {
 		if us, ok := d.set.clock.UTC(text); ok {
 			return us, ""
@@ -436,6 +451,9 @@ func (d *sourceDecoder) time(f *sourceField, i int) (us int64, reason string) {
 		return d.lastUS, ""
 	}
 	us, reason = d.set.timeOf(&f.field, text, date)
+	if reason != "" && reason != withoutTime {
+		us, reason = d.plainTime(text, reason)
+	}
 	if reason == "" {
 		d.lastTime, d.lastUS = append(d.lastTime[:0], text...), us
 	}
@@ -444,6 +462,19 @@ func (d *sourceDecoder) time(f *sourceField, i int) (us int64, reason string) {
 	}
 	us, reason = d.set.orOuter(d.w.records[i], us, reason)
 	return us, reason
+}
+
+// plainTime reads a time that is not written as the source says, but as an epoch or in
+// ISO 8601: what a vendor's feed writes may be set. Else it returns reason.
+func (d *sourceDecoder) plainTime(text []byte, reason string) (int64, string) {
+	us, ok := d.set.clock.ISO(text)
+	if n, isInt := scan.Int(text); isInt {
+		us, ok = d.set.clock.EpochOf(n)
+	}
+	if !ok {
+		return 0, reason
+	}
+	return us, ""
 }
 
 // textOf returns the text of a column in record i, nil if it has none, and whether it is
@@ -477,6 +508,11 @@ func (d *sourceDecoder) textOf(f *sourceField, i int) (text []byte, inData bool)
 	}
 	if f.direct || len(text) == 0 {
 		return text, inData
+	}
+	for _, slot := range f.unlike {
+		if bytes.Equal(text, w.text(i, slot)) {
+			return nil, false
+		}
 	}
 	if f.match != nil {
 		m := f.match.FindSubmatchIndex(text)

@@ -16,7 +16,8 @@ var Squid = &Format{
 	Origins: []columnar.Origin{{Product: "squid"}},
 	Title:   "Squid access log, any logformat",
 	Doc: `A line is a request, at the time at which it ended. Read without being told are
-Squid's own formats squid (native), common and combined, and
+Squid's own formats squid (native), also with the two headers of combined behind it, common and
+combined, and
 
     logformat outflow %ts.%03tu %6tr %>a %Ss/%03>Hs %<st %>st %rm %ru %[un %Sh/%<a %mt "%{User-Agent}>h"
 
@@ -55,10 +56,11 @@ what the format says. A status or a size that is no number is left out of its ro
 	},
 }
 
-// Squid's own formats, and the recommended one. The first is taken where none
-// fits.
+// Squid's own formats, the native one with the headers of combined behind it, and the
+// recommended one. The first is taken where none fits.
 const (
 	squidNative   = `%ts.%03tu %6tr %>a %Ss/%03>Hs %<st %rm %ru %[un %Sh/%<a %mt`
+	squidHeaders  = squidNative + ` "%{Referer}>h" "%{User-Agent}>h"`
 	squidOutflow  = `%ts.%03tu %6tr %>a %Ss/%03>Hs %<st %>st %rm %ru %[un %Sh/%<a %mt "%{User-Agent}>h"`
 	squidCommon   = `%>a %[ui %[un [%tl] "%rm %ru HTTP/%rv" %>Hs %<st %Ss:%Sh`
 	squidCombined = `%>a %[ui %[un [%tl] "%rm %ru HTTP/%rv" %>Hs %<st "%{Referer}>h" "%{User-Agent}>h" %Ss:%Sh`
@@ -67,7 +69,7 @@ const (
 // bestSquidLayout returns the known layout that most of the first lines have,
 // and how many have it.
 func bestSquidLayout(head []byte) (best *squidLayout, most int) {
-	for _, format := range []string{squidNative, squidOutflow, squidCombined, squidCommon} {
+	for _, format := range []string{squidNative, squidHeaders, squidOutflow, squidCombined, squidCommon} {
 		l, err := compileSquid(format)
 		if err != nil {
 			continue // the test compiles them all

@@ -14,7 +14,7 @@ import (
 
 func TestSquidLogFormat(t *testing.T) {
 	for _, format := range []string{
-		squidNative, squidOutflow, squidCommon, squidCombined,
+		squidNative, squidHeaders, squidOutflow, squidCommon, squidCombined,
 		"logformat squid " + squidNative, `%ts`, `%9ts.%03tu %-6tr %#ru`, `%ts "%>h{User-Agent}"`,
 	} {
 		if _, err := compileSquid(format); err != nil {
@@ -107,7 +107,7 @@ func farApart(line []byte) bool {
 }
 
 func FuzzUsual(f *testing.F) {
-	formats := []string{squidNative, squidOutflow, squidCommon, squidCombined}
+	formats := []string{squidNative, squidHeaders, squidOutflow, squidCommon, squidCombined}
 	f.Add([]byte("1772000000.123     45 10.0.0.1 TCP_MISS/200 512 GET http://a.example/x bob HIER_DIRECT/192.0.2.1 text/html"), uint8(0), false)
 	f.Add([]byte(`10.0.0.1 - bob [01/Mar/2026:10:11:12 +0000] "GET http://a.example/x HTTP/1.1" 200 512 TCP_MISS:HIER_DIRECT`), uint8(2), true)
 	f.Add([]byte(`10.0.0.1 - bob [01/Mar/2026:10:11:12 +0000] "GET http://a.example/x HTTP/1.1" 200 512 "-" "a\"b" TCP_MISS:HIER_DIRECT`), uint8(3), false)
