@@ -42,6 +42,9 @@ type Batch struct {
 	// Record[i] how many records further row i is.
 	First  int64
 	Record []int32
+	// Places, if not nil, says of each row where it comes from. Then Object, First and
+	// Record do not.
+	Places []Place
 	// Repeat, if not nil, marks rows whose event the object holds more than once
 	// (at-least-once delivery), all but one of them: bit i&7 of byte i>>3. They
 	// must not be counted or added up again.
@@ -49,6 +52,20 @@ type Batch struct {
 
 	rec arrow.Record
 	b   *Builder
+}
+
+// A Place is where a row comes from: a record of an object, from 1.
+type Place struct {
+	Object string
+	Record int64
+}
+
+// Place returns where a row comes from.
+func (b *Batch) Place(row int) Place {
+	if b.Places != nil {
+		return b.Places[row]
+	}
+	return Place{b.Object, b.First + int64(b.Record[row])}
 }
 
 // Len returns the number of rows.

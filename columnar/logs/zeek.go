@@ -14,13 +14,13 @@ var Zeek = &Format{
 	Name:    "zeek",
 	Origins: []columnar.Origin{{Product: "zeek"}},
 	Title:   "Zeek logs, TSV or JSON",
-	Doc: `Reads conn, dns, http and ssl logs in Zeek's own TSV form, whatever its
+	Doc: `Reads conn, dns, http, ssl and quic logs in Zeek's own TSV form, whatever its
 separators and the order of its #fields, and in JSON with dotted (id.orig_h) or
 underlined (id_orig_h) keys. Logs may be concatenated, and JSON of several logs
 mixed. Which log a line is of is told by #path, _path or @stream, never by the
 name of the file; where none of them is there, by the fields: query with
-qtype or trans_id is dns, conn_state is conn, established is ssl, trans_depth
-with both body lengths and nothing of SIP or SMTP is http.
+qtype or trans_id is dns, conn_state is conn, established is ssl, client_initial_dcid is quic, trans_depth with both
+body lengths and nothing of SIP or SMTP is http.
 
 dns     → dns      id.orig_h src_ip, id.resp_h dst_ip, query, qtype_name (else
                    qtype) query_type, rcode_name rcode, answers answers_len.
@@ -40,6 +40,10 @@ conn    → network  time is the end, ts + duration, as that is when Zeek writes
                    answered or a host refused (S0, REJ) was sent: no state
                    says that somebody between blocked it.
 ssl     → network  server_name dst_host. Bytes are null, as conn has them.
+quic    → network  the same.
+
+uid of conn, http, ssl and quic is uid: what they say of one connection counts as
+one, under the name that ssl, quic or http has.
 
 All other logs are counted as other, under their path, else the name of the
 object, else by a field that only one log has. Among them are open_conn,
@@ -106,8 +110,8 @@ type zeek struct {
 	out     *columnar.Out // that the plan was made for
 	shape   *scan.Shape
 	values  [numZeekFields]scan.Value // of a JSON line
-	reads   [zeekSSL + 1]uint64       // by log: the fields that are read of JSON for out
-	kept    [zeekSSL + 1][]zeekKept
+	reads   [numZeekLogs]uint64       // by log: the fields that are read of JSON for out
+	kept    [numZeekLogs][]zeekKept
 	set     uint64                // cells that are set from JSON
 	cells   [numZeekFields][]byte // nil: not said; text is unescaped, answers is raw
 	json    bool                  // cells come from JSON
@@ -208,8 +212,8 @@ func (d *zeek) line(line []byte, record int64, t *Tally) (row bool, reason strin
 			b.Drop()
 			return false, reason
 		}
-	case zeekSSL:
-		d.ssl(r)
+	case zeekSSL, zeekQUIC:
+		d.serverName(r, log)
 	}
 	for _, k := range d.kept[log] {
 		if k.field == zeekPath {
@@ -483,6 +487,7 @@ func (d *zeek) http(r recordRow) {
 		// not zero.
 		request, response = -1, -1
 	}
+	r.SetText(columnar.UID, d.cells[zeekUID])
 	r.SetText(columnar.SrcIP, d.cells[zeekOrigHost])
 	r.SetText(columnar.DstIP, d.cells[zeekRespHost])
 	r.SetText(columnar.User, d.cells[zeekUsername])
@@ -520,13 +525,14 @@ func (d *zeek) conn(r recordRow, start int64) (end int64, reason string) {
 	return end, ""
 }
 
-func (d *zeek) ssl(r recordRow) {
+func (d *zeek) serverName(r recordRow, log zeekLog) {
 	d.endpoints(r)
 	r.SetLower(columnar.DstHost, scan.TrimDot(d.cells[zeekServerName]))
-	r.SetText(columnar.Protocol, []byte("ssl"))
+	r.SetText(columnar.Protocol, []byte(zeekLogNames[log]))
 }
 
 func (d *zeek) endpoints(r recordRow) {
+	r.SetText(columnar.UID, d.cells[zeekUID])
 	r.setCount(columnar.DstPort, d.cells[zeekRespPort], "bad id.resp_p")
 	r.SetText(columnar.SrcIP, d.cells[zeekOrigHost])
 	r.SetText(columnar.DstIP, d.cells[zeekRespHost])

@@ -218,7 +218,7 @@ func (d *zeek) put(b *columnar.Builder, data []byte, log zeekLog, n int) int {
 	case zeekConn:
 		n = d.connRows(b, data, n)
 	default:
-		n = d.sslRows(b, data, n)
+		n = d.nameRows(b, data, log, n)
 	}
 	for _, k := range d.kept[log] {
 		if k.field == zeekPath {
@@ -417,6 +417,7 @@ func (d *zeek) httpRows(b *columnar.Builder, data []byte, n int) int {
 	b.PutInts(columnar.BytesIn, response[:n])
 	b.PutInts(columnar.StatusCode, status[:n])
 	b.PutTexts(columnar.Method, data, methods)
+	d.texts(b, columnar.UID, data, zeekUID, n)
 	d.texts(b, columnar.SrcIP, data, zeekOrigHost, n)
 	d.texts(b, columnar.DstIP, data, zeekRespHost, n)
 	d.texts(b, columnar.User, data, zeekUsername, n)
@@ -486,7 +487,7 @@ func atMost(v, bounds []int64) {
 	}
 }
 
-func (d *zeek) sslRows(b *columnar.Builder, data []byte, n int) int {
+func (d *zeek) nameRows(b *columnar.Builder, data []byte, log zeekLog, n int) int {
 	r := &d.rows
 	us := r.ints[0]
 	n = d.times(us, data, n)
@@ -503,9 +504,9 @@ func (d *zeek) sslRows(b *columnar.Builder, data []byte, n int) int {
 	}
 	protocols := r.spans[0][:n]
 	for i := range protocols {
-		protocols[i] = columnar.Span{End: 3}
+		protocols[i] = columnar.Span{End: uint32(len(zeekLogNames[log]))}
 	}
-	b.PutTexts(columnar.Protocol, []byte("ssl"), protocols)
+	b.PutTexts(columnar.Protocol, []byte(zeekLogNames[log]), protocols)
 	return n
 }
 
@@ -515,6 +516,7 @@ func (d *zeek) portRows(b *columnar.Builder, data []byte, n int) int {
 	port := d.rows.ints[5]
 	n = d.counts(port, data, zeekRespPort, n)
 	b.PutInts(columnar.DstPort, port[:n])
+	d.texts(b, columnar.UID, data, zeekUID, n)
 	d.texts(b, columnar.SrcIP, data, zeekOrigHost, n)
 	d.texts(b, columnar.DstIP, data, zeekRespHost, n)
 	return n

@@ -52,6 +52,8 @@ func slowZeek(e map[string]any) (rows []slowRow, skip bool) {
 			log = "conn"
 		case has("established"):
 			log = "ssl"
+		case has("client_initial_dcid"):
+			log = "quic"
 		case has("trans_depth") && has("request_body_len") && has("response_body_len") &&
 			!has("call_id", "seq", "request_from", "request_to", "helo", "mailfrom", "rcptto"):
 			log = "http"
@@ -144,15 +146,18 @@ func slowZeek(e map[string]any) (rows []slowRow, skip bool) {
 			protocol = slowText(field("proto"))
 		}
 		cells[columnar.Protocol] = slowLower(protocol)
-	case "ssl":
+	case "ssl", "quic":
 		cells[columnar.DstHost] = slowLower(strings.TrimSuffix(slowText(field("server_name")), "."))
-		cells[columnar.Protocol] = "ssl"
+		cells[columnar.Protocol] = log
 	default:
 		known := log != ""
 		for name, val := range e {
 			known = known || zeekLogOfField([]byte(name), []byte(slowText(val))) != ""
 		}
 		return nil, !known
+	}
+	if table != columnar.DNS {
+		cells[columnar.UID] = slowText(field("uid"))
 	}
 	if table == columnar.Network {
 		count(columnar.DstPort, field("id.resp_p", "id_resp_p"))
