@@ -43,8 +43,9 @@ type Batch struct {
 	First  int64
 	Record []int32
 	// Places, if not nil, says of each row where it comes from. Then Object, First and
-	// Record do not.
-	Places []Place
+	// Record do not. Objects has the names.
+	Places  []Place
+	Objects *Dict
 	// Repeat, if not nil, marks rows whose event the object holds more than once
 	// (at-least-once delivery), all but one of them: bit i&7 of byte i>>3. They
 	// must not be counted or added up again.
@@ -54,18 +55,10 @@ type Batch struct {
 	b   *Builder
 }
 
-// A Place is where a row comes from: a record of an object, from 1.
+// A Place is where a row comes from: the code of an object, and a record of it, from 1.
 type Place struct {
-	Object string
+	Object int32
 	Record int64
-}
-
-// Place returns where a row comes from.
-func (b *Batch) Place(row int) Place {
-	if b.Places != nil {
-		return b.Places[row]
-	}
-	return Place{b.Object, b.First + int64(b.Record[row])}
 }
 
 // Len returns the number of rows.
