@@ -1,6 +1,7 @@
 package jobs
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"sync/atomic"
@@ -41,6 +42,13 @@ func (w *worker) closeConnections() {
 	}
 }
 
+// freeConnections gives up what the worker kept of connections, which are joined.
+func (w *worker) freeConnections() {
+	if w.connections != nil {
+		w.err = cmp.Or(w.err, w.records.Close())
+	}
+}
+
 // join joins parts of the connections of all workers, which take turns, and folds them.
 func (w *worker) join(ctx context.Context, workers []*worker, next *atomic.Int64) {
 	if w.connections == nil {
@@ -60,5 +68,19 @@ func (w *worker) join(ctx context.Context, workers []*worker, next *atomic.Int64
 	})
 	for part := int(next.Add(1)) - 1; part < detect.ConnectionParts && w.err == nil && ctx.Err() == nil; part = int(next.Add(1)) - 1 {
 		w.err = j.Join(part)
+	}
+}
+
+// findNames tells logs whether they have names of connections of the next day.
+func findNames(workers []*worker, all []*sharedLog) {
+	type log struct{ feed, name string }
+	late := map[log]bool{}
+	for _, w := range workers {
+		if w.connections != nil {
+			w.connections.Late(func(feed, name string) { late[log{feed, name}] = true })
+		}
+	}
+	for _, m := range all {
+		m.namesNext = late[log{m.feed, m.Name}]
 	}
 }

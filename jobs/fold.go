@@ -69,7 +69,7 @@ func (f *folded) Close() error {
 	var errs []error
 	for _, w := range f.workers {
 		errs = append(errs, w.spool.Close())
-		if w.records != nil {
+		if w.connections != nil {
 			errs = append(errs, w.records.Close())
 		}
 	}
@@ -177,6 +177,7 @@ func fold(ctx context.Context, sources []source, c *contents, o *foldOptions) (*
 	working.Wait()
 	for _, w := range workers {
 		working.Go(func() {
+			w.freeConnections()
 			for i, f := range w.folders {
 				if s, ok := f.(detect.Sifter); ok {
 					s.Sift(&shared.weights[i])
@@ -192,6 +193,7 @@ func fold(ctx context.Context, sources []source, c *contents, o *foldOptions) (*
 	working.Wait()
 	all := slices.Concat(logsRead...)
 	settle(all)
+	findNames(workers, all)
 	out := account(workers, all, o)
 	out.print(all)
 	out.seen = fieldSet{}
@@ -223,6 +225,9 @@ type sharedLog struct {
 	content *content              // nil: not checked
 	events  eventSet
 	users   atomic.Int32 // the reader, and the blocks that are not yet decoded
+	// namesNext says that it has names of connections that may end on the day after its
+	// last.
+	namesNext bool
 }
 
 // leave drops one user. The last one frees what only reading and decoding need, since

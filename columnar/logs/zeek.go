@@ -54,11 +54,12 @@ client's host and is left out. Long connections appear when they close.
 
 Rules read, beside columns, fields that hold one value: flags and Z of dns, history
 and packets of conn, ja3, cipher and certificates of ssl, and the log by _path.`,
-	Tables:   []*columnar.Table{columnar.DNS, columnar.HTTP, columnar.Network},
-	Lacks:    columnar.ColSet(columnar.Host, columnar.Account, columnar.Action),
-	Remedies: []Remedy{{Columns: columnar.ColSet(columnar.BytesOut, columnar.BytesIn), Text: "Keep Zeek's conn.log beside this log: it counts bytes in both directions."}},
-	Sniff:    sniffZeek,
-	Header:   zeekHeader,
+	Tables: []*columnar.Table{columnar.DNS, columnar.HTTP, columnar.Network},
+	Lacks:  columnar.ColSet(columnar.Host, columnar.Account, columnar.Action),
+	Remedies: []Remedy{{Columns: columnar.ColSet(columnar.BytesOut, columnar.BytesIn), Text: "Keep Zeek's conn.log beside this log: it counts bytes in both directions."},
+		{Columns: columnar.ColSet(columnar.DstHost), Text: "Give the input Zeek's ssl.log, quic.log and http.log too: they name the servers of conn.log's connections."}},
+	Sniff:  sniffZeek,
+	Header: zeekHeader,
 	New: func(o *Options) (Decoder, error) {
 		d := &zeek{clock: o.clock()}
 		d.shape = scan.NewShape(func(key []byte) int {

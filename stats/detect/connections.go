@@ -18,18 +18,23 @@ import (
 // Workers keep them here while they decode; then a Joiner makes one row of each
 // connection and day.
 //
-// The rules, per day, so that the result does not depend on which days are folded
+// The rules, per day, so that the rows of a day do not depend on which days are folded
 // together:
 //
 //   - A connection is the record with the most bytes. Records of one uid are running
 //     totals or copies, so they are not added. Without any bytes, as where the sensor
 //     logs only names, it is one event without bytes.
-//   - Its name is that of its own records of network (ssl, tls, quic), else that of
-//     those of the day before, since a connection is logged at its end and its name at
-//     its begin, else that of its requests (http).
+//   - Its name is that of its records of network (ssl, tls, quic), else that of those
+//     which are at most connectionLookback older than the day, since bytes are logged
+//     when a connection ends and names when it begins, else that of its requests (http).
 //   - Records that disagree about the name, as do requests that share a connection to
 //     a proxy, give none. A connection without a name keeps its address.
 //   - Names of a uid that has no connection stay what they were: events without bytes.
+
+// connectionLookback is how long before midnight, in µs, a connection may have begun to
+// get its name from the day before. With more, more logs of that day must be read again.
+// With less, uploads that began in the evening lose their destination.
+const connectionLookback = 6 * 3600e6
 
 // ConnectionParts is the number of parts into which connections are divided, by a hash
 // of client address and uid. A Joiner reads one part at a time. More would need more
@@ -54,6 +59,7 @@ type Connections struct {
 	parts [ConnectionParts]connectionPart
 	logs  []connectionLog
 	codes map[connectionLog]uint32 // in logs
+	late  []bool                   // by log: it has names that the next day may need
 	err   error
 
 	// By table, of its dictionaries: which servers are inside, and hashes of clients.
@@ -109,6 +115,7 @@ const (
 	connectionNetwork = 1 << iota // it is a row of network, not a request
 	connectionMore                // it has connectionTexts
 	connectionWide                // it has numbers of 8 bytes
+	connectionEarlier             // it is a row of network of the day before, for its name
 	connectionFlags   = iota      // number of flags
 )
 
@@ -135,11 +142,11 @@ func (c *Connections) Add(b *columnar.Batch) {
 	if !ok {
 		code = uint32(len(c.logs))
 		c.codes[log] = code
-		c.logs = append(c.logs, log)
+		c.logs, c.late = append(c.logs, log), append(c.late, false)
 	}
 	from := c.o.From
-	if dayBefore := from - dayMicros; dayBefore < from {
-		from = dayBefore
+	if flags&connectionNetwork != 0 && from > math.MinInt64+connectionLookback {
+		from -= connectionLookback
 	}
 	uidEnds, uids := b.Texts(columnar.UID)
 	sources, sourceTexts := b.Codes(columnar.SrcIP)
@@ -166,12 +173,18 @@ func (c *Connections) Add(b *columnar.Batch) {
 			continue
 		}
 		sent, received := int64(-1), int64(-1)
+		late := false
 		if flags&connectionNetwork != 0 {
 			if outValid[i>>3]>>(i&7)&1 != 0 {
 				sent = out[i]
 			}
 			if inValid[i>>3]>>(i&7)&1 != 0 {
 				received = in[i]
+			}
+			if names[i] != 0 {
+				midnight := (int64(DayOf(us)) + 1) * dayMicros
+				late = us >= midnight-connectionLookback && midnight < c.o.To
+				c.late[code] = c.late[code] || us >= midnight-connectionLookback
 			}
 		} else {
 			if names[i] == 0 || last >= 0 && names[last] == names[i] && sources[last] == sources[i] &&
@@ -180,31 +193,44 @@ func (c *Connections) Add(b *columnar.Batch) {
 			}
 			last = i
 		}
+		if us < c.o.From && !late {
+			continue
+		}
 		hash := uint32((maphash.Bytes(hashSeed, uid) ^ clients[sources[i]]) >> 32)
 		p := &c.parts[hash>>(32-connectionBits)]
-		p.buf = slices.Grow(p.buf, connectionHead)
-		at, record := len(p.buf), uint64(b.First+int64(b.Record[i]))
-		head := p.buf[at : at+connectionHead]
-		binary.LittleEndian.PutUint32(head, hash)
-		binary.LittleEndian.PutUint64(head[8:], uint64(us))
-		if record < math.MaxUint32 && uint64(sent+1) <= math.MaxUint32 && uint64(received+1) <= math.MaxUint32 {
-			binary.LittleEndian.PutUint32(head[4:], code<<connectionFlags|flags)
+		begin := len(p.buf)
+		buf := slices.Grow(p.buf, connectionHead)
+		head := buf[begin : begin+connectionHead]
+		record := uint64(b.First + int64(b.Record[i]))
+		flags := code<<connectionFlags | flags
+		if record <= math.MaxUint32 && uint64(sent+1) <= math.MaxUint32 && uint64(received+1) <= math.MaxUint32 {
 			binary.LittleEndian.PutUint32(head[16:], uint32(record))
 			binary.LittleEndian.PutUint32(head[20:], uint32(sent))
 			binary.LittleEndian.PutUint32(head[24:], uint32(received))
-			at += connectionNarrow
+			head = head[:connectionNarrow]
 		} else {
-			binary.LittleEndian.PutUint32(head[4:], code<<connectionFlags|flags|connectionWide)
+			flags |= connectionWide
 			binary.LittleEndian.PutUint64(head[16:], record)
 			binary.LittleEndian.PutUint64(head[24:], uint64(sent))
 			binary.LittleEndian.PutUint64(head[32:], uint64(received))
-			at += connectionHead
 		}
-		buf := appendBytes(p.buf[:at], sourceTexts.Text(sources[i]))
+		binary.LittleEndian.PutUint32(head, hash)
+		binary.LittleEndian.PutUint32(head[4:], flags)
+		binary.LittleEndian.PutUint64(head[8:], uint64(us))
+		buf = appendBytes(buf[:begin+len(head)], sourceTexts.Text(sources[i]))
 		buf = appendBytes(buf, uid)
 		buf = appendBytes(buf, serverTexts.Text(servers[i]))
 		buf = appendBytes(buf, nameTexts.Text(names[i]))
-		if flags&connectionMore != 0 {
+		if late {
+			// Once more, for the day after: as the first of the two, as it lacks connectionTexts.
+			binary.LittleEndian.PutUint32(buf[begin+4:], flags&^(connectionNetwork|connectionMore)|connectionEarlier)
+			if us >= c.o.From {
+				again := len(buf)
+				buf = append(buf, buf[begin:]...)
+				binary.LittleEndian.PutUint32(buf[again+4:], flags)
+			}
+		}
+		if flags&connectionMore != 0 && us >= c.o.From {
 			for k, t := range moreTexts {
 				if t == nil {
 					buf = append(buf, 0)
@@ -215,6 +241,16 @@ func (c *Connections) Add(b *columnar.Batch) {
 		}
 		if p.buf = buf; len(buf) >= c.block {
 			c.flush(p)
+		}
+	}
+}
+
+// Late calls yield for each log with names that connections of the next day may need,
+// and for its feed.
+func (c *Connections) Late(yield func(feed, object string)) {
+	for code, late := range c.late {
+		if late {
+			yield(c.logs[code].feed, c.logs[code].object)
 		}
 	}
 }

@@ -63,7 +63,8 @@ type nameRank uint8
 const (
 	noName nameRank = iota
 	requestName
-	serverName // sent by the client to open the connection
+	earlierName // as serverName, but of the day before
+	serverName  // sent by the client to open the connection
 )
 
 // NewJoiner returns a Joiner of what all workers kept. It hands its rows to sink, with
@@ -170,6 +171,14 @@ func (j *Joiner) record(b []byte, ranks []uint32, width int, prefix uint32) int 
 	hash, log, flags := binary.LittleEndian.Uint32(b), binary.LittleEndian.Uint32(b[4:])>>connectionFlags, b[4]
 	n := connection{hash: hash, time: int64(binary.LittleEndian.Uint64(b[8:])), network: flags&connectionNetwork != 0}
 	n.day = DayOf(n.time)
+	rank := requestName
+	switch {
+	case n.network:
+		rank = serverName
+	case flags&connectionEarlier != 0:
+		rank = earlierName
+		n.day++
+	}
 	head := connectionNarrow
 	if flags&connectionWide == 0 {
 		n.record = int64(binary.LittleEndian.Uint32(b[16:]))
@@ -238,10 +247,6 @@ func (j *Joiner) record(b []byte, ranks []uint32, width int, prefix uint32) int 
 			n.name, n.rank, n.disputed = c.name, c.rank, c.disputed
 			*c = n
 		}
-	}
-	rank := requestName
-	if flags&connectionNetwork != 0 {
-		rank = serverName
 	}
 	switch {
 	case len(name) == 0 || rank < c.rank:
@@ -341,7 +346,7 @@ func (j *Joiner) rows() {
 			further := false
 			for ; i < len(j.found) && len(j.times) < most; i++ {
 				c := &j.found[i]
-				if !c.network || j.feeds[c.log] != of || c.time < j.o.From {
+				if !c.network || j.feeds[c.log] != of {
 					continue
 				}
 				j.times = append(j.times, c.time)
@@ -349,7 +354,11 @@ func (j *Joiner) rows() {
 				j.received = append(j.received, known(c.in))
 				j.clients = append(j.clients, c.src)
 				j.servers = append(j.servers, c.dst)
-				j.names = append(j.names, j.nameOf(c))
+				if c.disputed {
+					j.names = append(j.names, columnar.Span{})
+				} else {
+					j.names = append(j.names, c.name)
+				}
 				j.more = append(j.more, c.more)
 				further = further || c.more.Begin < c.more.End
 				j.places = append(j.places, columnar.Place{Object: j.objectOf[c.log], Record: c.record})
@@ -377,19 +386,6 @@ func known(bytes int64) int64 {
 		return columnar.Null
 	}
 	return bytes
-}
-
-// nameOf returns the name of a connection, or an empty one.
-func (j *Joiner) nameOf(c *connection) columnar.Span {
-	if c.rank < serverName {
-		if before, _ := j.find(c.hash, c.day-1, j.feeds[c.log], j.text(c.key)); before != nil && before.rank == serverName {
-			c = before
-		}
-	}
-	if c.disputed {
-		return columnar.Span{}
-	}
-	return c.name
 }
 
 // putMore puts connectionTexts of the rows.
