@@ -52,7 +52,7 @@ type connection struct {
 	day                   Day
 	// In Joiner.texts: the texts of that record, which begin with the key, and the name.
 	texts, key, src, dst, more, name columnar.Span
-	rank                             nameRank
+	ofName                           nameRank
 	disputed                         bool // records disagree about the name
 	network                          bool // the record that counts is a row of network, else a request
 }
@@ -70,7 +70,7 @@ const (
 // NewJoiner returns a Joiner of what all workers kept. It hands its rows to sink, with
 // the columns of want, and takes about memory bytes.
 func NewJoiner(o *FoldOptions, all []*Connections, want columnar.Cols, memory int, sink func(*columnar.Batch)) *Joiner {
-	j := &Joiner{o: o, all: all, memory: memory, found: make([]connection, 1), table: make([]int32, 1<<10), objects: columnar.NewDict()}
+	j := &Joiner{o: o, all: all, memory: min(memory, 1<<30), found: make([]connection, 1), table: make([]int32, 1<<10), objects: columnar.NewDict()}
 	j.out.Want = want &^ columnar.ColSet(columnar.UID)
 	j.out.Sink = func(b *columnar.Batch) {
 		b.Objects, b.Places = j.objects, j.places
@@ -113,27 +113,28 @@ func (j *Joiner) Join(part int) error {
 	return nil
 }
 
-// join joins the connections of a part whose hashes begin with bits of prefix.
-func (j *Joiner) join(part, bits int, prefix uint32) error {
-	fits, err := j.read(part, bits, prefix)
+// join joins the connections of a part whose hashes begin with the width bits of prefix.
+func (j *Joiner) join(part, width int, prefix uint32) error {
+	fits, err := j.read(part, width, prefix)
 	if err != nil {
 		return err
 	}
 	if !fits {
-		if err := j.join(part, bits+1, prefix<<1); err != nil {
+		if err := j.join(part, width+1, prefix<<1); err != nil {
 			return err
 		}
-		return j.join(part, bits+1, prefix<<1|1)
+		return j.join(part, width+1, prefix<<1|1)
 	}
 	j.rows()
 	return nil
 }
 
-// read finds the connections of a part whose hashes begin with bits of prefix. It
+// read finds the connections of a part whose hashes begin with the width bits of prefix. It
 // returns false if they take more than the memory.
-func (j *Joiner) read(part, bits int, prefix uint32) (fits bool, err error) {
+func (j *Joiner) read(part, width int, prefix uint32) (fits bool, err error) {
 	clear(j.table)
 	j.found, j.texts, j.waste = j.found[:1], j.texts[:0], 0
+	var r connectionRecord
 	for worker, c := range j.all {
 		for _, b := range c.parts[part].blocks {
 			j.block = slices.Grow(j.block[:0], b.size)[:b.size]
@@ -141,16 +142,19 @@ func (j *Joiner) read(part, bits int, prefix uint32) (fits bool, err error) {
 				return false, err
 			}
 			for rest := j.block; len(rest) > 0; {
-				n := j.record(rest, j.ranks[worker], bits, prefix)
+				n := r.parse(rest, j.ranks[worker])
 				if n == 0 {
 					return false, errRun
 				}
 				rest = rest[n:]
+				if r.hash>>(32-width) == prefix {
+					j.add(&r)
+				}
 			}
 			if j.size() > j.memory && j.waste > len(j.texts)/2 {
 				j.tidy()
 			}
-			if j.size() > j.memory && bits < 32 && len(j.found) > 2 {
+			if j.size() > j.memory && width < 32 && len(j.found) > 2 {
 				return false, nil
 			}
 		}
@@ -162,104 +166,120 @@ func (j *Joiner) size() int {
 	return len(j.texts) + len(j.found)*int(unsafe.Sizeof(connection{})) + 4*len(j.table)
 }
 
-// record adds the record at the begin of b, if its hash begins with the width bits of prefix, and
+// A connectionRecord is a record as it was read, with its texts.
+type connectionRecord struct {
+	connection
+	begin, id, client, server []byte // what comes before the name, and what of it is the key, src_ip and dst_ip
+	said                      []byte // the name
+	rank                      nameRank
+	rest                      []byte // what comes after the name
+}
+
+// parse reads the record at the begin of b, written by a worker with those ranks. It
 // returns its length, or 0 if it is damaged.
-func (j *Joiner) record(b []byte, ranks []uint32, width int, prefix uint32) int {
+func (r *connectionRecord) parse(b []byte, ranks []uint32) (size int) {
 	if len(b) < connectionNarrow {
 		return 0
 	}
-	hash, log, flags := binary.LittleEndian.Uint32(b), binary.LittleEndian.Uint32(b[4:])>>connectionFlags, b[4]
-	n := connection{hash: hash, time: int64(binary.LittleEndian.Uint64(b[8:])), network: flags&connectionNetwork != 0}
-	n.day = DayOf(n.time)
-	rank := requestName
+	log, flags := binary.LittleEndian.Uint32(b[4:])>>connectionFlags, b[4]
+	r.connection = connection{hash: binary.LittleEndian.Uint32(b), time: int64(binary.LittleEndian.Uint64(b[8:])), network: flags&connectionNetwork != 0}
+	r.day = DayOf(r.time)
 	switch {
-	case n.network:
-		rank = serverName
+	case r.network:
+		r.rank = serverName
 	case flags&connectionEarlier != 0:
-		rank = earlierName
-		n.day++
+		r.rank = earlierName
+		r.day++
+	default:
+		r.rank = requestName
 	}
 	head := connectionNarrow
 	if flags&connectionWide == 0 {
-		n.record = int64(binary.LittleEndian.Uint32(b[16:]))
-		n.out = int64(binary.LittleEndian.Uint32(b[20:])+1) - 1
-		n.in = int64(binary.LittleEndian.Uint32(b[24:])+1) - 1
+		r.record = int64(binary.LittleEndian.Uint32(b[16:]))
+		r.out = int64(binary.LittleEndian.Uint32(b[20:])+1) - 1
+		r.in = int64(binary.LittleEndian.Uint32(b[24:])+1) - 1
 	} else if head = connectionHead; len(b) >= head {
-		n.record = int64(binary.LittleEndian.Uint64(b[16:]))
-		n.out = int64(binary.LittleEndian.Uint64(b[24:]))
-		n.in = int64(binary.LittleEndian.Uint64(b[32:]))
+		r.record = int64(binary.LittleEndian.Uint64(b[16:]))
+		r.out = int64(binary.LittleEndian.Uint64(b[24:]))
+		r.in = int64(binary.LittleEndian.Uint64(b[32:]))
 	} else {
 		return 0
 	}
 	d := decoder{b: b[head:]}
-	src := d.bytes()
+	r.client = d.bytes()
 	d.bytes() // uid
-	key := b[head : len(b)-len(d.b)]
-	dst := d.bytes()
-	end := len(b) - len(d.b) // of what is always kept
-	name := d.bytes()
-	more := d.b
+	r.id = b[head : len(b)-len(d.b)]
+	r.server = d.bytes()
+	r.begin = b[head : len(b)-len(d.b)]
+	r.said = d.bytes()
+	r.rest = d.b
 	if flags&connectionMore != 0 {
 		for range connectionTexts {
 			d.bytes()
 		}
 	}
-	more = more[:len(more)-len(d.b)]
-	size := len(b) - len(d.b)
-	switch {
-	case d.bad || log >= uint32(len(ranks)):
+	r.rest = r.rest[:len(r.rest)-len(d.b)]
+	if d.bad || log >= uint32(len(ranks)) {
 		return 0
-	case hash>>(32-width) != prefix:
-		return size
 	}
-	n.log = ranks[log]
-	c, free := j.find(hash, n.day, j.feeds[n.log], key)
-	if c == nil || n.outranks(c) {
-		// The texts of the record, as they are, but without the name.
-		length := uint32(end-head) + uint32(len(more))
-		at := uint32(len(j.texts))
-		if c != nil && c.texts.End-c.texts.Begin >= length {
-			at = c.texts.Begin
-			j.waste += int(c.texts.End - c.texts.Begin - length)
-			copy(j.texts[at:], b[head:end])
-			copy(j.texts[at+length-uint32(len(more)):], more)
-		} else {
-			if c != nil {
-				j.waste += int(c.texts.End - c.texts.Begin)
-			}
-			j.texts = append(append(j.texts, b[head:end]...), more...)
+	r.log = ranks[log]
+	return len(b) - len(d.b)
+}
+
+// add adds a record to its connection.
+func (j *Joiner) add(r *connectionRecord) {
+	c, free := j.find(r.hash, r.day, j.feeds[r.log], r.id)
+	switch {
+	case c == nil:
+		j.keep(r, uint32(len(j.texts)))
+		j.found = append(j.found, r.connection)
+		c = &j.found[len(j.found)-1]
+		j.table[free] = int32(len(j.found) - 1)
+		if 2*len(j.found) > len(j.table) {
+			j.grow()
 		}
-		n.texts = columnar.Span{Begin: at, End: at + length}
-		n.key = columnar.Span{Begin: at, End: at + uint32(len(key))}
-		n.src.Begin = at + uint32(lengthSize(len(src)))
-		n.src.End = n.src.Begin + uint32(len(src))
-		n.dst.End = at + uint32(end-head)
-		n.dst.Begin = n.dst.End - uint32(len(dst))
-		n.more = columnar.Span{Begin: n.dst.End, End: n.texts.End}
-		if c == nil {
-			j.found = append(j.found, n)
-			c = &j.found[len(j.found)-1]
-			j.table[free] = int32(len(j.found) - 1)
-			if 2*len(j.found) > len(j.table) {
-				j.grow()
-			}
-		} else {
-			n.name, n.rank, n.disputed = c.name, c.rank, c.disputed
-			*c = n
+	case r.outranks(c):
+		r.name, r.ofName, r.disputed = c.name, c.ofName, c.disputed
+		old, at := c.texts, uint32(len(j.texts))
+		if int(old.End-old.Begin) >= len(r.begin)+len(r.rest) {
+			at = old.Begin
 		}
+		j.keep(r, at)
+		j.waste += int(old.End - old.Begin)
+		if at == old.Begin {
+			j.waste -= int(r.texts.End - r.texts.Begin)
+		}
+		*c = r.connection
 	}
 	switch {
-	case len(name) == 0 || rank < c.rank:
-	case rank > c.rank:
+	case len(r.said) == 0 || r.rank < c.ofName:
+	case r.rank > c.ofName:
 		j.waste += int(c.name.End - c.name.Begin)
 		c.name.Begin = uint32(len(j.texts))
-		j.texts = append(j.texts, name...)
+		j.texts = append(j.texts, r.said...)
 		c.name.End = uint32(len(j.texts))
-		c.rank, c.disputed = rank, false
+		c.ofName, c.disputed = r.rank, false
 	default:
-		c.disputed = c.disputed || string(name) != string(j.text(c.name))
+		c.disputed = c.disputed || string(r.said) != string(j.text(c.name))
 	}
-	return size
+}
+
+// keep puts the texts of a record but for its name at a place in texts: at its end, or
+// over texts that are at least as long.
+func (j *Joiner) keep(r *connectionRecord, at uint32) {
+	if int(at) == len(j.texts) {
+		j.texts = append(append(j.texts, r.begin...), r.rest...)
+	} else {
+		copy(j.texts[at:], r.begin)
+		copy(j.texts[int(at)+len(r.begin):], r.rest)
+	}
+	r.key = columnar.Span{Begin: at, End: at + uint32(len(r.id))}
+	r.src.Begin = at + uint32(lengthSize(len(r.client)))
+	r.src.End = r.src.Begin + uint32(len(r.client))
+	r.dst.End = at + uint32(len(r.begin))
+	r.dst.Begin = r.dst.End - uint32(len(r.server))
+	r.more = columnar.Span{Begin: r.dst.End, End: r.dst.End + uint32(len(r.rest))}
+	r.texts = columnar.Span{Begin: at, End: r.more.End}
 }
 
 // lengthSize returns how many bytes the length of a text takes.
