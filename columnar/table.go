@@ -52,6 +52,7 @@ const (
 	Description
 	Hashes
 	UID
+	Answers
 	NumCols
 )
 
@@ -110,6 +111,7 @@ var attributes = [NumCols]Attribute{
 	Description:  {"description", Dictionary, "description in the program's file"},
 	Hashes:       {"hashes", Text, "hashes of the program's file"},
 	UID:          {"uid", Text, "the sensor's id of a connection: all that one feed says of the connection has it"},
+	Answers:      {"answers", Text, "answers, separated by commas; a comma in an answer is \\x2c"},
 }
 
 // String returns the column's name: snake_case, as in reports and configs.
@@ -171,7 +173,7 @@ var (
 	HTTP = &Table{ID: 1, Name: "http", Class: 4002, Doc: "requests through a web proxy or seen by a sensor", Cols: []Col{
 		Time, User, SrcIP, Host, Account, Method, URLHost, URLPath, UserAgent, StatusCode, BytesOut, BytesIn, DstIP, Action, UID}}
 	DNS = &Table{ID: 2, Name: "dns", Class: 4003, Doc: "DNS queries", Cols: []Col{
-		Time, User, SrcIP, Host, Account, Query, Domain, QueryType, Rcode, AnswersLen, DstIP}}
+		Time, User, SrcIP, Host, Account, Query, Domain, QueryType, Rcode, AnswersLen, DstIP, Answers}}
 	Network = &Table{ID: 3, Name: "network", Class: 4001, Doc: "connections and flows", Cols: []Col{
 		Time, User, SrcIP, Host, Account, DstIP, DstHost, DstPort, Protocol, BytesOut, BytesIn, Duration, Action, UID}}
 	Process = &Table{ID: 4, Name: "process", Class: 1007, Doc: "processes started", Cols: []Col{

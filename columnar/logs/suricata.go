@@ -39,7 +39,7 @@ quic  → network  quic.sni dst_host. Events without it, of which there is one f
 flow_id of http, flow, tls and quic is uid: what they say of one flow counts as
 one, under the name that tls, quic or http has.`,
 	Tables: []*columnar.Table{columnar.DNS, columnar.HTTP, columnar.Network},
-	Lacks:  columnar.ColSet(columnar.User, columnar.Host, columnar.Account, columnar.Rcode, columnar.AnswersLen),
+	Lacks:  columnar.ColSet(columnar.User, columnar.Host, columnar.Account, columnar.Rcode, columnar.AnswersLen, columnar.Answers),
 	Remedies: []Remedy{{Columns: columnar.ColSet(columnar.BytesOut, columnar.BytesIn), Text: "Enable the flow event in Suricata's eve-log: it counts bytes in both directions."},
 		{Columns: columnar.ColSet(columnar.DstHost), Text: "Enable the events tls, quic and http in Suricata's eve-log: they name the servers of its flows."}},
 	Sniff: func(head []byte) bool {

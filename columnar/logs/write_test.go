@@ -241,7 +241,7 @@ func writeASCII(t *testing.T, rows int) []byte {
 }
 
 func TestWriteNothing(t *testing.T) {
-	for as, want := range map[string]string{"csv": "time,user,src_ip,host,account,query,domain,query_type,rcode,answers_len,dst_ip\n", "jsonl": ""} {
+	for as, want := range map[string]string{"csv": "time,user,src_ip,host,account,query,domain,query_type,rcode,answers_len,dst_ip,answers\n", "jsonl": ""} {
 		var file bytes.Buffer
 		w, err := NewWriter(as, &file, columnar.DNS)
 		if err == nil {

@@ -23,7 +23,8 @@ qtype or trans_id is dns, conn_state is conn, established is ssl, client_initial
 body lengths and nothing of SIP or SMTP is http.
 
 dns     → dns      id.orig_h src_ip, id.resp_h dst_ip, query, qtype_name (else
-                   qtype) query_type, rcode_name rcode, answers answers_len.
+                   qtype) query_type, rcode_name rcode, answers answers and
+                   answers_len.
                    Lines without a query are counted as other.
 http    → http     host or the host in uri url_host, uri url_path without the
                    query string, request_body_len bytes_out,
@@ -121,6 +122,8 @@ type zeek struct {
 	other   string                // kind of the last line that gave no row
 	scratch []byte
 	rows    zeekRows
+	walker  scan.Walker // over the answers of a JSON line
+	answer  []byte
 }
 
 func (d *zeek) Decode(b *Block, out *columnar.Out, t *Tally) error {
@@ -436,6 +439,11 @@ func (d *zeek) dns(b *columnar.Builder) bool {
 			b.SetInt(columnar.AnswersLen, int64(n))
 		}
 	}
+	if b.Wants(columnar.Answers) {
+		at := len(d.scratch)
+		d.scratch = d.appendAnswers(d.scratch, d.cells[zeekAnswers], d.json)
+		b.SetText(columnar.Answers, d.scratch[at:])
+	}
 	return true
 }
 
@@ -452,6 +460,38 @@ func (d *zeek) answers() (n int, ok bool) {
 		return 0, true
 	}
 	return bytes.Count(raw, []byte{d.tsv.setSep}) + 1, true
+}
+
+// appendAnswers appends the answers of a raw cell, of JSON or not, to text, as
+// columnar.Answers.
+func (d *zeek) appendAnswers(text, raw []byte, json bool) []byte {
+	first := len(text)
+	add := func(answer []byte) {
+		if len(text) > first {
+			text = append(text, ',')
+		}
+		for _, c := range answer {
+			if c == ',' {
+				text = append(text, `\x2c`...)
+			} else {
+				text = append(text, c)
+			}
+		}
+	}
+	if !json {
+		for len(raw) > 0 {
+			answer, rest, _ := bytes.Cut(raw, []byte{d.tsv.setSep})
+			d.answer = zeekUnescape(d.answer[:0], answer)
+			add(d.answer)
+			raw = rest
+		}
+		return text
+	}
+	for d.walker.Open(raw); d.walker.Next(); {
+		d.answer = d.answer[:0]
+		add(d.walker.Text(&d.answer))
+	}
+	return text
 }
 
 // code returns the name of a DNS code. Zeek names what it does not know

@@ -111,6 +111,13 @@ func slowZeek(e map[string]any) (rows []slowRow, skip bool) {
 		cells[columnar.Query], cells[columnar.Domain] = name, slowDomain(name)
 		cells[columnar.QueryType] = code(field("qtype_name"), field("qtype"), scan.QueryTypeName)
 		cells[columnar.Rcode] = code(field("rcode_name"), field("rcode"), scan.RcodeName)
+		var texts []string
+		if answers, ok := field("answers").([]any); ok {
+			for _, a := range answers {
+				texts = append(texts, strings.ReplaceAll(slowText(a), ",", `\x2c`))
+			}
+		}
+		cells[columnar.Answers] = strings.Join(texts, ",")
 		if answers, ok := field("answers").([]any); ok || cells[columnar.Rcode] != "" {
 			cells[columnar.AnswersLen] = fmt.Sprint(len(answers))
 		}
