@@ -110,7 +110,7 @@ var attributes = [NumCols]Attribute{
 	PID:          {"pid", Int64, "process id"},
 	Description:  {"description", Dictionary, "description in the program's file"},
 	Hashes:       {"hashes", Text, "hashes of the program's file"},
-	UID:          {"uid", Text, "the sensor's id of a connection: all that one feed says of the connection has it"},
+	UID:          {"uid", Text, "the sensor's id of a connection: all that one feed says of the connection has it, and nothing else"},
 	Answers:      {"answers", Text, "answers, separated by commas; a comma in an answer is \\x2c"},
 }
 

@@ -36,8 +36,8 @@ tls   → network  tls.sni dst_host. Bytes are null, as flow has them.
 quic  → network  quic.sni dst_host. Events without it, of which there is one for
                  each packet, are counted as other.
 
-flow_id of http, flow, tls and quic is uid: what they say of one flow counts as
-one, under the name that tls, quic or http has.`,
+What http, flow, tls and quic say of one flow, by its flow_id, counts as one,
+under the name that tls, quic or http has. They must be logs of one input.`,
 	Tables: []*columnar.Table{columnar.DNS, columnar.HTTP, columnar.Network},
 	Lacks:  columnar.ColSet(columnar.User, columnar.Host, columnar.Account, columnar.Rcode, columnar.AnswersLen, columnar.Answers),
 	Remedies: []Remedy{{Columns: columnar.ColSet(columnar.BytesOut, columnar.BytesIn), Text: "Enable the flow event in Suricata's eve-log: it counts bytes in both directions."},

@@ -43,14 +43,14 @@ conn    → network  time is the end, ts + duration, as that is when Zeek writes
 ssl     → network  server_name dst_host. Bytes are null, as conn has them.
 quic    → network  the same.
 
-uid of conn, http, ssl and quic is uid: what they say of one connection counts as
-one, under the name that ssl, quic or http has.
+What conn, http, ssl and quic say of one connection, by its uid, counts as one,
+under the name that ssl, quic or http has. They must be logs of one input.
 
 All other logs are counted as other, under their path, else the name of the
 object, else by a field that only one log has. Among them are open_conn,
 open_http, open_ssl and conn_long, whose counters are running totals of what
-conn, http and ssl tell in the end. An open_conn log in JSON that names its path conn cannot be told from
-conn: do not read both. The sensor's own name (_system_name, @system) is not the
+conn, http and ssl tell in the end. Totals in lines that name their path conn
+count once a day, as they have the uid of the connection. The sensor's own name (_system_name, @system) is not the
 client's host and is left out. Long connections appear when they close.
 
 Rules read, beside columns, fields that hold one value: flags and Z of dns, history

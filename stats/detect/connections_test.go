@@ -5,6 +5,7 @@ import (
 	stdcmp "cmp"
 	"fmt"
 	"io"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -319,4 +320,44 @@ func TestJoinDamagedConnections(t *testing.T) {
 	if err := j.Join(0); err == nil || !strings.Contains(err.Error(), io.EOF.Error()) {
 		t.Errorf("beyond the end: got %v, want %v", err, io.EOF)
 	}
+}
+
+// BenchmarkConnections keeps and joins 100,000 connections, each with a record of its
+// bytes and one of its name.
+func BenchmarkConnections(b *testing.B) {
+	var events []event
+	for i := range 100_000 {
+		texts := map[columnar.Col]string{columnar.UID: fmt.Sprintf("C%016x", i*7919), columnar.SrcIP: fmt.Sprintf("10.0.%d.%d", i%16, i%250),
+			columnar.DstIP: fmt.Sprintf("198.51.%d.%d", i%90, i%249)}
+		events = append(events, event{table: columnar.Network, feed: "zeek", object: "conn.log", record: int64(i + 1), us: testDay + int64(i)*1e5, texts: texts,
+			ints: map[columnar.Col]int64{columnar.BytesOut: int64(i), columnar.BytesIn: int64(2 * i)}})
+		named := maps.Clone(texts)
+		named[columnar.DstHost] = fmt.Sprintf("host%d.site%d.example", i%7, i%20_000)
+		events = append(events, event{table: columnar.Network, feed: "zeek", object: "ssl.log", record: int64(i + 1), us: testDay + int64(i)*1e5, texts: named})
+	}
+	slices.SortStableFunc(events, func(a, b event) int { return stdcmp.Compare(a.object, b.object) })
+	for b.Loop() {
+		b.StopTimer()
+		c := NewConnections(&openBounds, &memorySpool{}, 4<<20)
+		batchesOf(events, func(batch *columnar.Batch) {
+			b.StartTimer()
+			c.Add(batch)
+			b.StopTimer()
+		})
+		b.StartTimer()
+		if err := c.Close(); err != nil {
+			b.Fatal(err)
+		}
+		rows := 0
+		j := NewJoiner(&openBounds, []*Connections{c}, connectionWant, 16<<20, func(b *columnar.Batch) { rows += b.Len() })
+		for part := range ConnectionParts {
+			if err := j.Join(part); err != nil {
+				b.Fatal(err)
+			}
+		}
+		if rows != 100_000 {
+			b.Fatalf("got %d rows, want 100000", rows)
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(len(events)), "ns/record")
 }
