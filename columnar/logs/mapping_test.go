@@ -75,8 +75,8 @@ func TestResolveCanonical(t *testing.T) {
 			continue
 		}
 		for _, c := range table.Cols {
-			if c == columnar.Domain || c == columnar.Duration {
-				continue // derived; in no unit that a name could tell
+			if c == columnar.Domain || c == columnar.Duration || c == columnar.UID {
+				continue // derived; in no unit that a name could tell; of whom a name does not tell
 			}
 			i := slices.IndexFunc(p.fields, func(f field) bool { return f.col == c })
 			if i < 0 || names[p.fields[i].src] != c.String() {
