@@ -34,6 +34,10 @@ type Batch struct {
 	// Record[i] how many records further row i is.
 	First  int64
 	Record []int32
+	// Places, if not nil, says of each row where it comes from. Then Object, First and
+	// Record do not. Objects has the names.
+	Places  []Place
+	Objects *Dict
 	// Repeat, if not nil, marks rows whose event the object holds more than once
 	// (at-least-once delivery), all but one of them: bit i&7 of byte i>>3. They
 	// must not be counted or added up again.
@@ -41,6 +45,12 @@ type Batch struct {
 
 	rec arrow.Record
 	b   *Builder
+}
+
+// A Place is where a row comes from: the code of an object, and a record of it, from 1.
+type Place struct {
+	Object int32
+	Record int64
 }
 
 // Len returns the number of rows.

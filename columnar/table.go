@@ -51,6 +51,8 @@ const (
 	PID
 	Description
 	Hashes
+	UID
+	Answers
 	NumCols
 )
 
@@ -108,6 +110,8 @@ var attributes = [NumCols]Attribute{
 	PID:          {"pid", Int64, "process id"},
 	Description:  {"description", Dictionary, "description in the program's file"},
 	Hashes:       {"hashes", Text, "hashes of the program's file"},
+	UID:          {"uid", Text, "the sensor's id of a connection: all that one feed says of the connection has it, and nothing else"},
+	Answers:      {"answers", Text, "answers, separated by commas; a comma in an answer is \\x2c"},
 }
 
 // String returns the column's name: snake_case, as in reports and configs.
@@ -167,11 +171,11 @@ var (
 	API = &Table{ID: 0, Name: "api", Class: 6003, Doc: "calls of a cloud API", Cols: []Col{
 		Time, User, SrcIP, Host, Account, Service, Operation, Resource, Status, UserAgent, BytesOut, BytesIn, EventUID}}
 	HTTP = &Table{ID: 1, Name: "http", Class: 4002, Doc: "requests through a web proxy or seen by a sensor", Cols: []Col{
-		Time, User, SrcIP, Host, Account, Method, URLHost, URLPath, UserAgent, StatusCode, BytesOut, BytesIn, DstIP, Action}}
+		Time, User, SrcIP, Host, Account, Method, URLHost, URLPath, UserAgent, StatusCode, BytesOut, BytesIn, DstIP, Action, UID}}
 	DNS = &Table{ID: 2, Name: "dns", Class: 4003, Doc: "DNS queries", Cols: []Col{
-		Time, User, SrcIP, Host, Account, Query, Domain, QueryType, Rcode, AnswersLen, DstIP}}
+		Time, User, SrcIP, Host, Account, Query, Domain, QueryType, Rcode, AnswersLen, DstIP, Answers}}
 	Network = &Table{ID: 3, Name: "network", Class: 4001, Doc: "connections and flows", Cols: []Col{
-		Time, User, SrcIP, Host, Account, DstIP, DstHost, DstPort, Protocol, BytesOut, BytesIn, Duration, Action}}
+		Time, User, SrcIP, Host, Account, DstIP, DstHost, DstPort, Protocol, BytesOut, BytesIn, Duration, Action, UID}}
 	Process = &Table{ID: 4, Name: "process", Class: 1007, Doc: "processes started", Cols: []Col{
 		Time, User, SrcIP, Host, Account, Path, InternalName, CmdLine, ParentPath, PID, Description, Hashes}}
 	Event = &Table{ID: 5, Name: "event", Class: 0, Doc: "events that no other table holds, if a Sigma rule reads them by their fields", Cols: []Col{

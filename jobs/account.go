@@ -26,6 +26,8 @@ type objectTally struct {
 	// known.
 	copyOf  string
 	content store.Content
+	// namesNext says that it has names of connections that may end on the day after last.
+	namesNext bool
 	// inputs are its lines of inputs.csv if it has no rows. It then belongs to no day,
 	// and counts for every span of days.
 	inputs []reports.Input
@@ -34,6 +36,12 @@ type objectTally struct {
 // meets reports whether the object may have events on the days first … last.
 func (o *objectTally) meets(first, last detect.Day) bool {
 	return (o.rows > 0 || o.copyOf != "") && o.first <= last && o.last >= first
+}
+
+// matters reports whether the object may matter for the days first … last: it has
+// events on them, or names of connections that end on the first.
+func (o *objectTally) matters(first, last detect.Day) bool {
+	return o.meets(first, last) || o.namesNext && o.meets(first-1, last)
 }
 
 // A tally counts what one worker read of one log.
@@ -155,6 +163,7 @@ func account(workers []*worker, shared []*sharedLog, o *foldOptions) *folded {
 			o = &objectTally{whole: true}
 			out.objects[m.source.object.Name] = o
 		}
+		o.namesNext = o.namesNext || m.namesNext
 		if o.add(m, &t); o.rows == 0 {
 			o.inputs = append(o.inputs, inputs...)
 		} else {

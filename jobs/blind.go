@@ -22,6 +22,7 @@ func blind(detections []*detect.Detection, formats logs.Formats, inputs []report
 	type place struct{ feed, table, detection string }
 	missing := map[place]*reports.Blind{}
 	judged := map[place]bool{}
+	known := knownOf(inputs)
 	for _, in := range inputs {
 		table := columnar.TableNamed(in.Table)
 		for _, d := range detections {
@@ -38,7 +39,7 @@ func blind(detections []*detect.Detection, formats logs.Formats, inputs []report
 				missing[p].Rows += in.Rows
 				continue
 			}
-			i := slices.IndexFunc((d.Needs & table.Set()).List(), func(c columnar.Col) bool { return in.Known[c] == 0 })
+			i := slices.IndexFunc((d.Needs & table.Set()).List(), func(c columnar.Col) bool { return !known(&in, c) })
 			if i < 0 {
 				judged[p] = true
 				continue
@@ -65,6 +66,34 @@ func blind(detections []*detect.Detection, formats logs.Formats, inputs []report
 			cmp.Compare(a.Table, b.Table))
 	})
 	return joined(out)
+}
+
+// knownOf returns a function that reports whether rows of an input have a column. The
+// records of connections are joined, so what one log of a feed has of them counts for
+// the others.
+func knownOf(inputs []reports.Input) func(in *reports.Input, c columnar.Col) bool {
+	type feedColumn struct {
+		feed string
+		c    columnar.Col
+	}
+	joined := map[feedColumn]bool{}
+	for _, in := range inputs {
+		if in.Known[columnar.UID] == 0 {
+			continue
+		}
+		for c, rows := range in.Known {
+			switch {
+			case rows == 0:
+			case in.Table == columnar.Network.Name:
+				joined[feedColumn{in.Feed, c}] = true
+			case c == columnar.URLHost:
+				joined[feedColumn{in.Feed, columnar.DstHost}] = true
+			}
+		}
+	}
+	return func(in *reports.Input, c columnar.Col) bool {
+		return in.Known[c] > 0 || in.Table == columnar.Network.Name && in.Known[columnar.UID] > 0 && joined[feedColumn{in.Feed, c}]
+	}
 }
 
 // unread returns the detections that had nothing to judge, because no log had rows of
@@ -205,13 +234,14 @@ func judged(config *Config, h *history, inputs []reports.Input) []reports.Judged
 	for _, b := range unplaced(config, h, inputs) {
 		nowhere[b.Feed] = true
 	}
+	known := knownOf(inputs)
 	for _, in := range inputs {
 		table := columnar.TableNamed(in.Table)
 		if table == nil || in.Rows <= in.Outside+in.Unattributed.Rows {
 			continue
 		}
 		for _, d := range config.detections {
-			lacks := func(c columnar.Col) bool { return in.Known[c] == 0 }
+			lacks := func(c columnar.Col) bool { return !known(&in, c) }
 			switch {
 			case !slices.Contains(d.Aggregate.Tables, table),
 				slices.ContainsFunc((d.Needs & table.Set()).List(), lacks),
@@ -325,13 +355,13 @@ func joined(all []reports.Blind) []reports.Blind {
 
 // remedy says how to get a dialect to fill a column.
 func remedy(f *logs.Format, c columnar.Col) string {
-	if c == columnar.DstHost {
-		return "Connections have bytes but no server name: a proxy that logs hosts and upload bytes has both."
-	}
 	if f != nil {
 		if text := f.Remedy(c); text != "" {
 			return text
 		}
+	}
+	if c == columnar.DstHost {
+		return "Connections have bytes but no server name: a proxy that logs hosts and upload bytes has both."
 	}
 	return "This dialect does not log it; another sensor on the same path may."
 }

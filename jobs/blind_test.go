@@ -39,6 +39,12 @@ func TestBlind(t *testing.T) {
 			[]reports.Input{in("zeek", "network", columnar.BytesOut, columnar.BytesIn), in("zeek", "network", columnar.DstHost),
 				in("zeek", "http", columnar.URLHost, columnar.BytesOut, columnar.BytesIn)},
 			"cloud_upload network dst_host"},
+		{"Zeek: the same, and they say which connection they are of",
+			[]reports.Input{in("zeek", "network", columnar.UID, columnar.BytesOut, columnar.BytesIn), in("zeek", "network", columnar.UID, columnar.DstHost)}, ""},
+		{"Suricata: flows, and requests that name them",
+			[]reports.Input{in("suricata", "http", columnar.UID, columnar.URLHost, columnar.BytesIn), in("suricata", "network", columnar.UID, columnar.BytesOut, columnar.BytesIn)}, ""},
+		{"Zeek: names without bytes", []reports.Input{in("zeek", "network", columnar.UID, columnar.DstHost)},
+			"upload_zscore network bytes_out;upload_ratio network bytes_out;cloud_upload network bytes_out"},
 		{"nothing was read", nil, ""},
 	} {
 		var got []string
@@ -59,6 +65,8 @@ func TestRemedy(t *testing.T) {
 		server  = "Connections have bytes but no server name: a proxy that logs hosts and upload bytes has both."
 		sensor  = "This dialect does not log it; another sensor on the same path may."
 		eve     = "Enable the flow event in Suricata's eve-log: it counts bytes in both directions."
+		tls     = "Enable the events tls, quic and http in Suricata's eve-log: they name the servers of its flows."
+		ssl     = "Give the input Zeek's ssl.log, quic.log and http.log too: they name the servers of conn.log's connections."
 		conn    = "Keep Zeek's conn.log beside this log: it counts bytes in both directions."
 		trail   = "Enable S3 data events in the trail: management events carry no bytes."
 		w3c     = "Add the column to the fields that the device logs: cs-bytes is bytes_out, sc-bytes bytes_in, cs-username user, cs-host url_host."
@@ -67,8 +75,8 @@ func TestRemedy(t *testing.T) {
 	)
 	want := map[string]map[columnar.Col]string{
 		"squid":      {columnar.BytesOut: `Let Squid log what clients send: logformat outflow %ts.%03tu %6tr %>a %Ss/%03>Hs %<st %>st %rm %ru %[un %Sh/%<a %mt "%{User-Agent}>h".`},
-		"suricata":   {columnar.BytesOut: eve, columnar.BytesIn: eve},
-		"zeek":       {columnar.BytesOut: conn, columnar.BytesIn: conn},
+		"suricata":   {columnar.BytesOut: eve, columnar.BytesIn: eve, columnar.DstHost: tls},
+		"zeek":       {columnar.BytesOut: conn, columnar.BytesIn: conn, columnar.DstHost: ssl},
 		"w3c":        {columnar.User: w3c, columnar.BytesOut: w3c, columnar.BytesIn: w3c, columnar.URLHost: w3c},
 		"vpcflow":    {columnar.SrcIP: vpc, columnar.DstIP: vpc, columnar.BytesOut: vpc, columnar.BytesIn: vpc},
 		"cloudtrail": {},
@@ -97,10 +105,10 @@ func TestRemedy(t *testing.T) {
 			if !found {
 				if text = other[name]; text == "" {
 					text = sensor
+					if c == columnar.DstHost {
+						text = server
+					}
 				}
-			}
-			if c == columnar.DstHost {
-				text = server
 			}
 			text = strings.ReplaceAll(text, "NAMED", c.String())
 			if got := remedy(logs.Named(name), c); got != text {

@@ -70,6 +70,9 @@ func (f *folded) Close() error {
 	var errs []error
 	for _, w := range f.workers {
 		errs = append(errs, w.spool.Close())
+		if w.connections != nil {
+			errs = append(errs, w.records.Close())
+		}
 	}
 	return errors.Join(errs...)
 }
@@ -144,6 +147,7 @@ func fold(ctx context.Context, sources []source, c *contents, o *foldOptions) (*
 		w := newWorker(o, &tap)
 		w.scales, w.shards = shared, shardsOf(workers)
 		w.budget, w.spool = budget, store.NewSpool(budget/2)
+		w.openConnections()
 		workers[i] = w
 		working.Go(func() {
 			for b := range blocks {
@@ -153,9 +157,7 @@ func fold(ctx context.Context, sources []source, c *contents, o *foldOptions) (*
 			}
 			w.out.Fields(w.seen.add)
 			w.out, w.log, w.decoder = columnar.Out{}, nil, nil
-			for i := range w.folders {
-				w.weigh(i)
-			}
+			w.closeConnections()
 		})
 	}
 	readers.Wait()
@@ -164,8 +166,19 @@ func fold(ctx context.Context, sources []source, c *contents, o *foldOptions) (*
 	if c.void() {
 		return nil, errors.Join(errAgain, (&folded{workers: workers}).Close())
 	}
+	var part atomic.Int64
 	for _, w := range workers {
 		working.Go(func() {
+			w.join(readCtx, workers, &part)
+			for i := range w.folders {
+				w.weigh(i)
+			}
+		})
+	}
+	working.Wait()
+	for _, w := range workers {
+		working.Go(func() {
+			w.freeConnections()
 			for i, f := range w.folders {
 				if s, ok := f.(detect.Sifter); ok {
 					s.Sift(&shared.weights[i])
@@ -181,6 +194,7 @@ func fold(ctx context.Context, sources []source, c *contents, o *foldOptions) (*
 	working.Wait()
 	all := slices.Concat(logsRead...)
 	settle(all)
+	findNames(workers, all)
 	out := account(workers, all, o)
 	out.print(all)
 	out.seen = fieldSet{}
@@ -212,6 +226,9 @@ type sharedLog struct {
 	content *content              // nil: not checked
 	events  eventSet
 	users   atomic.Int32 // the reader, and the blocks that are not yet decoded
+	// namesNext says that it has names of connections that may end on the day after its
+	// last.
+	namesNext bool
 }
 
 // leave drops one user. The last one frees what only reading and decoding need, since
@@ -355,6 +372,10 @@ type worker struct {
 	runs    []spooledRun
 	err     error // from writing runs
 	seen    fieldSet
+	// connections are the records of connections, which it keeps in records until those
+	// of all workers are joined. Nil: nobody counts connections.
+	connections *detect.Connections
+	records     *store.Spool
 	// nobody tells which users and hosts name nobody; blank says that a text which is
 	// not empty does.
 	nobody [2]columnar.Lookup[bool]
@@ -388,6 +409,9 @@ func newWorker(o *foldOptions, tap *sync.Mutex) *worker {
 			if slices.Contains(a.Tables, b.Table) {
 				w.folders[i].Fold(b)
 			}
+		}
+		if w.connections != nil {
+			w.connections.Add(b)
 		}
 		w.spill()
 	}

@@ -125,6 +125,14 @@ type span struct {
 	store.InputRef
 }
 
+// matters is objectTally.matters.
+func (s *span) matters(first, last detect.Day) bool {
+	if s.NamesNext {
+		first--
+	}
+	return s.first <= last && s.last >= first
+}
+
 // known returns what the partitions around days say about the objects that they list.
 // If a URI has no date, every run lists all logs that exist, and all partitions are
 // consulted.
@@ -170,8 +178,8 @@ func (s *state) known(ctx context.Context, days []detect.Day) (map[string]span, 
 // fold folds consecutive days for aggregates and commits their partitions. Partitions
 // that are not in gaps stay as they are; nil gaps replace all. A day is folded from
 // the objects of its own date and of the days around it, since logs are delivered
-// later than their events happen. An object that is known to have no event on the days
-// is not read again.
+// later than their events happen. An object that is known to have no event on the days,
+// and no name of a connection that ends on the first, is not read again.
 func (s *state) fold(ctx context.Context, days []detect.Day, aggregates []*detect.Aggregate, gaps dayGaps) error {
 	first, last := days[0], days[len(days)-1]
 	known, err := s.known(ctx, days)
@@ -185,10 +193,10 @@ func (s *state) fold(ctx context.Context, days []detect.Day, aggregates []*detec
 	var sources []source
 	var total int64
 	for _, src := range all {
-		if k, ok := known[src.object.Name]; ok && k.ETag == src.etag && (k.last < first || k.first > last) {
+		if k, ok := known[src.object.Name]; ok && k.ETag == src.etag && !k.matters(first, last) {
 			continue
 		}
-		if r, ok := s.read[src.object.Name]; ok && r.etag == src.etag && r.whole && !r.meets(first, last) {
+		if r, ok := s.read[src.object.Name]; ok && r.etag == src.etag && r.whole && !r.matters(first, last) {
 			s.account(r.inputs)
 			continue
 		}
@@ -306,7 +314,7 @@ func inputsOn(day detect.Day, sources []source, result *folded) []store.InputRef
 // ref returns the entry for an object with events in the inputs of a partition.
 func (o *objectTally) ref(src *source) store.InputRef {
 	in := store.InputRef{Name: src.object.Name, Size: src.object.Size, ETag: src.etag, Rows: o.rows, Skipped: o.skipped,
-		Feed: src.feed, Content: o.content, CopyOf: o.copyOf}
+		Feed: src.feed, Content: o.content, CopyOf: o.copyOf, NamesNext: o.namesNext}
 	if o.whole { // otherwise the days of the rest are unknown
 		in.First, in.Last = o.first.String(), o.last.String()
 	}

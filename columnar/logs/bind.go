@@ -29,7 +29,7 @@ Times are local, of the zone of the options, unless they say otherwise; through
 syslog they have no year, which comes from when the object was written. Names are
 read back from their escapes: \032 is a space, \. a dot within a label.`,
 	Tables: []*columnar.Table{columnar.DNS},
-	Lacks:  columnar.ColSet(columnar.User, columnar.Host, columnar.Account, columnar.AnswersLen),
+	Lacks:  columnar.ColSet(columnar.User, columnar.Host, columnar.Account, columnar.AnswersLen, columnar.Answers),
 	Syslog: true,
 	Sniff: func(head []byte) bool {
 		d := bind{clock: scan.SyslogClock{Written: scan.AnyYear}}

@@ -21,7 +21,7 @@ or a collector that keeps the line as log or message beside time or @timestamp. 
 query without any time is skipped. Names are read back from their escapes; CoreDNS
 writes them in lower case.`,
 	Tables: []*columnar.Table{columnar.DNS},
-	Lacks:  columnar.ColSet(columnar.User, columnar.Host, columnar.Account, columnar.AnswersLen, columnar.DstIP),
+	Lacks:  columnar.ColSet(columnar.User, columnar.Host, columnar.Account, columnar.AnswersLen, columnar.Answers, columnar.DstIP),
 	Syslog: true,
 	Sniff: func(head []byte) bool {
 		if !bytes.Contains(head, []byte("[INFO] ")) {

@@ -298,7 +298,7 @@ func TestCSVWhere(t *testing.T) {
 	for i := range columnar.DNS.Cols {
 		got = append(got, r.tables[columnar.DNS.ID].Cells[i][0])
 	}
-	want := []string{"2023-11-14T22:13:20.5Z", "", "10.0.0.1", "", "", "A.Tunnel.Example.COM", "example.com", "TXT", "NOERROR", "", ""}
+	want := []string{"2023-11-14T22:13:20.5Z", "", "10.0.0.1", "", "", "A.Tunnel.Example.COM", "example.com", "TXT", "NOERROR", "", "", ""}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Errorf("(-want +got):\n%s", d)
 	}

@@ -208,6 +208,15 @@ func slowZeekDNS(in []byte) *slowLog {
 			l.skipped++
 			continue
 		}
+		unescaped := func(text string) string {
+			return escape.ReplaceAllStringFunc(text, func(s string) string {
+				if s == `\\` {
+					return `\`
+				}
+				c, _ := strconv.ParseUint(s[2:], 16, 8)
+				return string([]byte{byte(c)})
+			})
+		}
 		cell := func(name string) string {
 			for k := range fields {
 				if fields[k] != name {
@@ -217,13 +226,7 @@ func slowZeekDNS(in []byte) *slowLog {
 				case "-", "(empty)":
 					return ""
 				}
-				return escape.ReplaceAllStringFunc(values[k], func(s string) string {
-					if s == `\\` {
-						return `\`
-					}
-					c, _ := strconv.ParseUint(s[2:], 16, 8)
-					return string([]byte{byte(c)})
-				})
+				return unescaped(values[k])
 			}
 			return ""
 		}
@@ -250,7 +253,7 @@ func slowZeekDNS(in []byte) *slowLog {
 		if query == "" {
 			continue
 		}
-		rcode, answers := code("rcode_name", "rcode", scan.RcodeName), ""
+		rcode, answers, said := code("rcode_name", "rcode", scan.RcodeName), "", ""
 		for k := range fields {
 			if fields[k] == "answers" {
 				switch values[k] {
@@ -261,7 +264,12 @@ func slowZeekDNS(in []byte) *slowLog {
 				case "(empty)":
 					answers = "0"
 				default:
-					answers = strconv.Itoa(strings.Count(values[k], ",") + 1)
+					all := strings.Split(values[k], ",")
+					answers = strconv.Itoa(len(all))
+					for i := range all {
+						all[i] = strings.ReplaceAll(unescaped(all[i]), ",", `\x2c`)
+					}
+					said = strings.Join(all, ",")
 				}
 			}
 		}
@@ -269,6 +277,7 @@ func slowZeekDNS(in []byte) *slowLog {
 			columnar.Time: micros(time.Unix(seconds, nano)), columnar.SrcIP: cell("id.orig_h"), columnar.DstIP: cell("id.resp_h"), columnar.Query: query,
 			columnar.Domain:    string(new(columnar.Domains).Asked(columnar.AppendLower(nil, []byte(query)))),
 			columnar.QueryType: code("qtype_name", "qtype", scan.QueryTypeName), columnar.Rcode: rcode, columnar.AnswersLen: answers,
+			columnar.Answers: said,
 		})
 	}
 	return l

@@ -22,7 +22,7 @@ Times have no year and no zone: the year comes from when the object was written,
 the zone from the options. A name that a client sent in odd bytes is logged as
 "<name unprintable>": such queries are counted, and nothing else is known of them.`,
 	Tables: []*columnar.Table{columnar.DNS},
-	Lacks:  columnar.ColSet(columnar.User, columnar.Host, columnar.Account, columnar.Rcode, columnar.AnswersLen, columnar.DstIP),
+	Lacks:  columnar.ColSet(columnar.User, columnar.Host, columnar.Account, columnar.Rcode, columnar.AnswersLen, columnar.Answers, columnar.DstIP),
 	Masks:  "as <name unprintable>, all of a client together: only how many there are is known",
 	Syslog: true,
 	Sniff: func(head []byte) bool {

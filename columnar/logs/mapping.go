@@ -95,7 +95,8 @@ func (s Column) names() []string {
 // Names whose direction or meaning depends on who writes are left out on
 // purpose, and want a mapping: bytes, size, bytes_sent and bytes_received (a
 // server's view or a client's), id and request_id (events would be dropped as
-// duplicates), event_id (a type in Windows logs), duration (its unit).
+// duplicates), event_id (a type in Windows logs), duration (its unit), uid (a
+// connection's, or a user's: then a day of the user would be one connection).
 var wellKnown = [columnar.NumCols][]string{
 	columnar.Time: {"time", "timestamp", "ts", "datetime", "eventtime", "eventtimestamp", "timecreated", "creationtime",
 		"creationdate", "querytimestamp", "timemicros", "timedt", "starttime", "utctime", "date"}, // see dateNames
@@ -136,6 +137,7 @@ var wellKnown = [columnar.NumCols][]string{
 	columnar.QueryType:  {"querytype", "qtype", "qtypename", "dnsquestiontype", "dnsqtype", "rrtype", "dnsrrtype", "recordtype"},
 	columnar.Rcode:      {"rcode", "rcodename", "responsecode", "dnsresponsecode", "dnsrcode", "rcodeid"},
 	columnar.AnswersLen: {"answerslen", "ancount", "answercount", "answerscount"},
+	columnar.Answers:    {"answers"},
 
 	columnar.DstHost:  {"dsthost", "desthost", "destinationhost", "destinationdomain", "serverdomain", "dstendpointhostname", "sni", "tlssni", "servername"},
 	columnar.DstPort:  {"dstport", "destport", "destinationport", "dport", "serverport", "dstendpointport", "idrespp"},

@@ -76,8 +76,8 @@ func TestResolveCanonical(t *testing.T) {
 			continue
 		}
 		for _, c := range table.Cols {
-			if c == columnar.Domain || c == columnar.Duration {
-				continue // Domain is derived, and the name duration does not say its unit
+			if c == columnar.Domain || c == columnar.Duration || c == columnar.UID {
+				continue // Domain is derived; the name duration does not say its unit, nor uid whose it is
 			}
 			i := slices.IndexFunc(p.fields, func(f field) bool { return f.col == c })
 			if i < 0 || names[p.fields[i].src] != c.String() {

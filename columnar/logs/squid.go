@@ -33,7 +33,7 @@ The client chooses the URL and the headers. A line in which quotes or spaces
 make the fields doubtful is skipped and counted, as is one whose fields are not
 what the format says. A status or a size that is no number is left out of its row.`,
 	Tables:   []*columnar.Table{columnar.HTTP},
-	Lacks:    columnar.ColSet(columnar.Account),
+	Lacks:    columnar.ColSet(columnar.Account, columnar.UID),
 	Remedies: []Remedy{{Columns: columnar.ColSet(columnar.BytesOut), Text: "Let Squid log what clients send: logformat outflow %ts.%03tu %6tr %>a %Ss/%03>Hs %<st %>st %rm %ru %[un %Sh/%<a %mt \"%{User-Agent}>h\"."}},
 	Sniff: func(head []byte) bool {
 		_, lines := bestSquidLayout(head)

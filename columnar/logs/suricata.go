@@ -10,7 +10,7 @@ var Suricata = &Format{
 	Name:    "suricata",
 	Origins: []columnar.Origin{{Product: "suricata"}},
 	Title:   "Suricata EVE JSON",
-	Doc: `Reads the events dns, http, flow and tls; alerts, fileinfo, netflow, stats and
+	Doc: `Reads the events dns, http, flow, tls and quic; alerts, fileinfo, netflow, stats and
 all others are counted as other, each by its event_type. Times without a zone are taken as of the zone
 of the input. The event's host is the sensor's name, not the client's, and is
 left out.
@@ -32,11 +32,17 @@ flow  → network  time is flow.end, flow.bytes_toserver bytes_out,
                  Flows that have no end yet, in the state new or established,
                  and the flow objects in other events are running totals and
                  are not read.
-tls   → network  tls.sni dst_host. Bytes are null, as flow has them.`,
-	Tables:   []*columnar.Table{columnar.DNS, columnar.HTTP, columnar.Network},
-	Lacks:    columnar.ColSet(columnar.User, columnar.Host, columnar.Account, columnar.Rcode, columnar.AnswersLen),
-	Remedies: []Remedy{{Columns: columnar.ColSet(columnar.BytesOut, columnar.BytesIn), Text: "Enable the flow event in Suricata's eve-log: it counts bytes in both directions."}},
-	Outer:    true,
+tls   → network  tls.sni dst_host. Bytes are null, as flow has them.
+quic  → network  quic.sni dst_host. Events without it, of which there is one for
+                 each packet, are counted as other.
+
+What http, flow, tls and quic say of one flow, by its flow_id, counts as one,
+under the name that tls, quic or http has. They must be logs of one input.`,
+	Tables: []*columnar.Table{columnar.DNS, columnar.HTTP, columnar.Network},
+	Lacks:  columnar.ColSet(columnar.User, columnar.Host, columnar.Account, columnar.Rcode, columnar.AnswersLen, columnar.Answers),
+	Remedies: []Remedy{{Columns: columnar.ColSet(columnar.BytesOut, columnar.BytesIn), Text: "Enable the flow event in Suricata's eve-log: it counts bytes in both directions."},
+		{Columns: columnar.ColSet(columnar.DstHost), Text: "Enable the events tls, quic and http in Suricata's eve-log: they name the servers of its flows."}},
+	Outer: true,
 	Sniff: func(head []byte) bool {
 		var timestamp, event bool
 		scan.EachKey(head, func(key []byte, val scan.Value) {
@@ -51,11 +57,12 @@ tls   → network  tls.sni dst_host. Bytes are null, as flow has them.`,
 	},
 	New: func(o *Options) (Decoder, error) {
 		d := &suricata{clock: o.clock()}
-		d.event = scan.ShapeOf(eveTimestamp, "timestamp", "event_type", "src_ip", "dest_ip", "dest_port", "proto", "app_proto", "dns", "http", "flow", "tls")
+		d.event = scan.ShapeOf(eveTimestamp, "timestamp", "event_type", "src_ip", "dest_ip", "dest_port", "proto", "app_proto", "dns", "http", "flow", "tls", "flow_id", "quic")
 		d.event.Within("dns", scan.ShapeOf(eveDNSType, "type", "rrname", "rrtype", "queries"))
 		d.event.Within("http", scan.ShapeOf(eveHostname, "hostname", "url", "http_method", "http_user_agent", "status", "length", "http_refer"))
 		d.event.Within("flow", scan.ShapeOf(eveToServer, "bytes_toserver", "bytes_toclient", "start", "end", "action", "state", "reason"))
 		d.event.Within("tls", scan.ShapeOf(eveSNI, "sni"))
+		d.event.Within("quic", scan.ShapeOf(eveQUICSNI, "sni"))
 		return d, nil
 	},
 }
@@ -73,6 +80,8 @@ const (
 	eveHTTP
 	eveFlow
 	eveTLS
+	eveFlowID
+	eveQUIC
 
 	eveDNSType // of dns
 	eveRRName
@@ -95,7 +104,8 @@ const (
 	eveState
 	eveReason
 
-	eveSNI // of tls
+	eveSNI     // of tls
+	eveQUICSNI // of quic
 	numEveFields
 )
 
@@ -154,6 +164,12 @@ func (d *suricata) line(line []byte, record int64, out *columnar.Out, t *Tally) 
 		table = columnar.DNS
 	case "http":
 		table = columnar.HTTP
+	case "quic":
+		if scan.Unknown(d.text(eveQUICSNI)) {
+			d.other = "quic"
+			return 0, ""
+		}
+		table = columnar.Network
 	case "flow", "tls":
 		table = columnar.Network
 	case "":
@@ -194,7 +210,11 @@ func (d *suricata) line(line []byte, record int64, out *columnar.Out, t *Tally) 
 		}
 		r.SetLower(columnar.DstHost, scan.TrimDot(d.text(eveSNI)))
 		d.network(r, []byte("tls"))
+	case "quic":
+		r.SetLower(columnar.DstHost, scan.TrimDot(d.text(eveQUICSNI)))
+		d.network(r, []byte("quic"))
 	}
+	b.SetText(columnar.UID, d.text(eveFlowID))
 	b.SetText(columnar.SrcIP, d.text(eveSrcIP))
 	b.SetText(columnar.DstIP, d.text(eveDestIP))
 	b.SetTime(us)

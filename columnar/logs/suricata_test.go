@@ -13,7 +13,7 @@ import (
 func slowSuricata(e map[string]any) (rows []slowRow, skip bool) {
 	var clock scan.Clock
 	us, timeOK := clock.ISO([]byte(slowText(e["timestamp"])))
-	cells := map[columnar.Col]string{columnar.SrcIP: slowText(e["src_ip"]), columnar.DstIP: slowText(e["dest_ip"])}
+	cells := map[columnar.Col]string{columnar.SrcIP: slowText(e["src_ip"]), columnar.DstIP: slowText(e["dest_ip"]), columnar.UID: slowText(e["flow_id"])}
 	kind := slowText(e["event_type"])
 	part, isObject := e[kind].(map[string]any)
 	count := func(c columnar.Col, v any) {
@@ -84,6 +84,12 @@ func slowSuricata(e map[string]any) (rows []slowRow, skip bool) {
 		}
 	case "tls":
 		protocol = "tls"
+		cells[columnar.DstHost] = slowLower(strings.TrimSuffix(slowText(part["sni"]), "."))
+	case "quic":
+		if slowUnknown(part["sni"]) {
+			return nil, false
+		}
+		protocol = "quic"
 		cells[columnar.DstHost] = slowLower(strings.TrimSuffix(slowText(part["sni"]), "."))
 	case "":
 		return nil, true

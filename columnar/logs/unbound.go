@@ -27,7 +27,7 @@ length it writes & for the last label, and the domain is then that: tunnel.&. Of
 syslog and log-time-ascii the year comes from when the object was written, the zone
 from the options.`,
 	Tables: []*columnar.Table{columnar.DNS},
-	Lacks:  columnar.ColSet(columnar.User, columnar.Host, columnar.Account, columnar.AnswersLen),
+	Lacks:  columnar.ColSet(columnar.User, columnar.Host, columnar.Account, columnar.AnswersLen, columnar.Answers),
 	Masks:  "with ? for odd bytes or & for the last label: fewer are distinct, or they are of another domain than shorter ones",
 	Syslog: true,
 	Sniff: func(head []byte) bool {

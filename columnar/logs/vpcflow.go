@@ -24,7 +24,7 @@ pkt-srcaddr and pkt-dstaddr are the ends.
 The time is start. instance-id, else interface-id, is host; the number of the protocol gives its name.
 Records of intervals without traffic, or that were not captured (NODATA, SKIPDATA), are of other kinds.`,
 	Tables:   []*columnar.Table{columnar.Network},
-	Lacks:    columnar.ColSet(columnar.User, columnar.DstHost, columnar.Duration),
+	Lacks:    columnar.ColSet(columnar.User, columnar.DstHost, columnar.Duration, columnar.UID),
 	Origins:  []columnar.Origin{{Product: "aws", Service: "vpcflow"}},
 	Remedies: []Remedy{{Columns: columnar.ColSet(columnar.SrcIP, columnar.DstIP, columnar.BytesOut, columnar.BytesIn), Text: "Add the field to the flow log's format; srcaddr, dstaddr, bytes and start are the least that is needed."}},
 	Sniff: func(head []byte) bool {

@@ -26,7 +26,7 @@ or in May is told by the first dates of the log that leave no choice, else by wh
 the object was written, else by the clock: with AM and PM the month comes first.
 Times are local, of the zone of the options.`,
 	Tables: []*columnar.Table{columnar.DNS},
-	Lacks:  columnar.ColSet(columnar.User, columnar.Host, columnar.Account, columnar.AnswersLen, columnar.DstIP),
+	Lacks:  columnar.ColSet(columnar.User, columnar.Host, columnar.Account, columnar.AnswersLen, columnar.Answers, columnar.DstIP),
 	Sniff: func(head []byte) bool {
 		return scan.AnyLine(head, func(line []byte) bool {
 			var p winPacket

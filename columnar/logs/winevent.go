@@ -32,7 +32,7 @@ gives two rows of each process.`
 
 var (
 	winTables = []*columnar.Table{columnar.Process, columnar.Network, columnar.DNS, columnar.Event}
-	winLacks  = columnar.ColSet(columnar.Account, columnar.QueryType, columnar.BytesOut, columnar.BytesIn, columnar.Duration)
+	winLacks  = columnar.ColSet(columnar.Account, columnar.QueryType, columnar.Answers, columnar.BytesOut, columnar.BytesIn, columnar.Duration, columnar.UID)
 )
 
 // The names of fields of the system section of an event, in any form.

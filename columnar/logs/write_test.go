@@ -80,7 +80,7 @@ func TestWriteCSV(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if got, want := strings.Join(records[0], ","), "time,user,src_ip,host,account,method,url_host,url_path,user_agent,status_code,bytes_out,bytes_in,dst_ip,action"; got != want {
+			if got, want := strings.Join(records[0], ","), "time,user,src_ip,host,account,method,url_host,url_path,user_agent,status_code,bytes_out,bytes_in,dst_ip,action,uid"; got != want {
 				t.Errorf("got header %s, want %s", got, want)
 			}
 			if len(records) != len(hostile)+1 {
@@ -241,7 +241,7 @@ func writeASCII(t *testing.T, rows int) []byte {
 }
 
 func TestWriteNothing(t *testing.T) {
-	for as, want := range map[string]string{"csv": "time,user,src_ip,host,account,query,domain,query_type,rcode,answers_len,dst_ip\n", "jsonl": ""} {
+	for as, want := range map[string]string{"csv": "time,user,src_ip,host,account,query,domain,query_type,rcode,answers_len,dst_ip,answers\n", "jsonl": ""} {
 		var file bytes.Buffer
 		w, err := NewWriter(as, &file, columnar.DNS)
 		if err == nil {

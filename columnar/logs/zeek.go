@@ -14,16 +14,17 @@ var Zeek = &Format{
 	Name:    "zeek",
 	Origins: []columnar.Origin{{Product: "zeek"}},
 	Title:   "Zeek logs, TSV or JSON",
-	Doc: `Reads conn, dns, http and ssl logs in Zeek's own TSV form, whatever its
+	Doc: `Reads conn, dns, http, ssl and quic logs in Zeek's own TSV form, whatever its
 separators and the order of its #fields, and in JSON with dotted (id.orig_h) or
 underlined (id_orig_h) keys. Logs may be concatenated, and JSON of several logs
 mixed. Which log a line is of is told by #path, _path or @stream, never by the
 name of the file; where none of them is there, by the fields: query with
-qtype or trans_id is dns, conn_state is conn, established is ssl, trans_depth
-with both body lengths and nothing of SIP or SMTP is http.
+qtype or trans_id is dns, conn_state is conn, established is ssl, client_initial_dcid is quic, trans_depth with both
+body lengths and nothing of SIP or SMTP is http.
 
 dns     → dns      id.orig_h src_ip, id.resp_h dst_ip, query, qtype_name (else
-                   qtype) query_type, rcode_name rcode, answers answers_len.
+                   qtype) query_type, rcode_name rcode, answers answers and
+                   answers_len.
                    Lines without a query are counted as other.
 http    → http     host or the host in uri url_host, uri url_path without the
                    query string, request_body_len bytes_out,
@@ -40,22 +41,27 @@ conn    → network  time is the end, ts + duration, as that is when Zeek writes
                    answered or a host refused (S0, REJ) was sent: no state
                    says that somebody between blocked it.
 ssl     → network  server_name dst_host. Bytes are null, as conn has them.
+quic    → network  the same.
+
+What conn, http, ssl and quic say of one connection, by its uid, counts as one,
+under the name that ssl, quic or http has. They must be logs of one input.
 
 All other logs are counted as other, under their path, else the name of the
 object, else by a field that only one log has. Among them are open_conn,
 open_http, open_ssl and conn_long, whose counters are running totals of what
-conn, http and ssl tell in the end. An open_conn log in JSON that names its path conn cannot be told from
-conn: do not read both. The sensor's own name (_system_name, @system) is not the
+conn, http and ssl tell in the end. Totals in lines that name their path conn
+count once a day, as they have the uid of the connection. The sensor's own name (_system_name, @system) is not the
 client's host and is left out. Long connections appear when they close.
 
 Rules read, beside columns, fields that hold one value: flags and Z of dns, history
 and packets of conn, ja3, cipher and certificates of ssl, and the log by _path.`,
-	Tables:   []*columnar.Table{columnar.DNS, columnar.HTTP, columnar.Network},
-	Lacks:    columnar.ColSet(columnar.Host, columnar.Account, columnar.Action),
-	Remedies: []Remedy{{Columns: columnar.ColSet(columnar.BytesOut, columnar.BytesIn), Text: "Keep Zeek's conn.log beside this log: it counts bytes in both directions."}},
-	Sniff:    sniffZeek,
-	Outer:    true,
-	Header:   zeekHeader,
+	Tables: []*columnar.Table{columnar.DNS, columnar.HTTP, columnar.Network},
+	Lacks:  columnar.ColSet(columnar.Host, columnar.Account, columnar.Action),
+	Remedies: []Remedy{{Columns: columnar.ColSet(columnar.BytesOut, columnar.BytesIn), Text: "Keep Zeek's conn.log beside this log: it counts bytes in both directions."},
+		{Columns: columnar.ColSet(columnar.DstHost), Text: "Give the input Zeek's ssl.log, quic.log and http.log too: they name the servers of conn.log's connections."}},
+	Sniff:  sniffZeek,
+	Outer:  true,
+	Header: zeekHeader,
 	New: func(o *Options) (Decoder, error) {
 		d := &zeek{clock: o.clock()}
 		d.shape = scan.NewShape(func(key []byte) int {
@@ -108,8 +114,8 @@ type zeek struct {
 	out     *columnar.Out // that the plan was made for
 	shape   *scan.Shape
 	values  [numZeekFields]scan.Value // of a JSON line
-	reads   [zeekSSL + 1]uint64       // by log: the fields that are read of JSON for out
-	kept    [zeekSSL + 1][]zeekKept
+	reads   [numZeekLogs]uint64       // by log: the fields that are read of JSON for out
+	kept    [numZeekLogs][]zeekKept
 	set     uint64                // cells that are set from JSON
 	cells   [numZeekFields][]byte // nil: not said; text is unescaped, answers is raw
 	json    bool                  // cells come from JSON
@@ -118,6 +124,8 @@ type zeek struct {
 	other   string                // kind of the last line that gave no row
 	scratch []byte
 	rows    zeekRows
+	walker  scan.Walker // over the answers of a JSON line
+	answer  []byte
 }
 
 func (d *zeek) Decode(b *Block, out *columnar.Out, t *Tally) error {
@@ -218,8 +226,8 @@ func (d *zeek) line(line []byte, record int64, t *Tally) (row bool, reason strin
 		if outer != NoTime {
 			us = outer // when it was written, which is at its end
 		}
-	case zeekSSL:
-		d.ssl(r)
+	case zeekSSL, zeekQUIC:
+		d.serverName(r, log)
 	}
 	for _, k := range d.kept[log] {
 		if k.field == zeekPath {
@@ -441,6 +449,11 @@ func (d *zeek) dns(b *columnar.Builder) bool {
 			b.SetInt(columnar.AnswersLen, int64(n))
 		}
 	}
+	if b.Wants(columnar.Answers) {
+		at := len(d.scratch)
+		d.scratch = d.appendAnswers(d.scratch, d.cells[zeekAnswers], d.json)
+		b.SetText(columnar.Answers, d.scratch[at:])
+	}
 	return true
 }
 
@@ -457,6 +470,38 @@ func (d *zeek) answers() (n int, ok bool) {
 		return 0, true
 	}
 	return bytes.Count(raw, []byte{d.tsv.setSep}) + 1, true
+}
+
+// appendAnswers appends the answers of a raw cell, of JSON or not, to text, as
+// columnar.Answers.
+func (d *zeek) appendAnswers(text, raw []byte, json bool) []byte {
+	first := len(text)
+	add := func(answer []byte) {
+		if len(text) > first {
+			text = append(text, ',')
+		}
+		for _, c := range answer {
+			if c == ',' {
+				text = append(text, `\x2c`...)
+			} else {
+				text = append(text, c)
+			}
+		}
+	}
+	if !json {
+		for len(raw) > 0 {
+			answer, rest, _ := bytes.Cut(raw, []byte{d.tsv.setSep})
+			d.answer = zeekUnescape(d.answer[:0], answer)
+			add(d.answer)
+			raw = rest
+		}
+		return text
+	}
+	for d.walker.Open(raw); d.walker.Next(); {
+		d.answer = d.answer[:0]
+		add(d.walker.Text(&d.answer))
+	}
+	return text
 }
 
 // code returns the name of a DNS code. Zeek names what it does not know
@@ -493,6 +538,7 @@ func (d *zeek) http(r recordRow) {
 		// not zero.
 		request, response = -1, -1
 	}
+	r.SetText(columnar.UID, d.cells[zeekUID])
 	r.SetText(columnar.SrcIP, d.cells[zeekOrigHost])
 	r.SetText(columnar.DstIP, d.cells[zeekRespHost])
 	r.SetText(columnar.User, d.cells[zeekUsername])
@@ -530,13 +576,14 @@ func (d *zeek) conn(r recordRow, start int64) (end int64, reason string) {
 	return end, ""
 }
 
-func (d *zeek) ssl(r recordRow) {
+func (d *zeek) serverName(r recordRow, log zeekLog) {
 	d.endpoints(r)
 	r.SetLower(columnar.DstHost, scan.TrimDot(d.cells[zeekServerName]))
-	r.SetText(columnar.Protocol, []byte("ssl"))
+	r.SetText(columnar.Protocol, []byte(zeekLogNames[log]))
 }
 
 func (d *zeek) endpoints(r recordRow) {
+	r.SetText(columnar.UID, d.cells[zeekUID])
 	r.setCount(columnar.DstPort, d.cells[zeekRespPort], "bad id.resp_p")
 	r.SetText(columnar.SrcIP, d.cells[zeekOrigHost])
 	r.SetText(columnar.DstIP, d.cells[zeekRespHost])

@@ -17,6 +17,7 @@ type zeekField uint8
 const (
 	zeekTS zeekField = iota
 	zeekPath
+	zeekUID
 	zeekOrigHost
 	zeekRespHost
 	zeekRespPort
@@ -48,8 +49,9 @@ const (
 	zeekServerName
 	zeekEstablished
 	zeekReferrer
-	zeekNotHTTP // any that SIP or SMTP has, and HTTP has not
-	zeekFurther // the first of zeekRuleFields
+	zeekInitialID // of quic alone
+	zeekNotHTTP   // any that SIP or SMTP has, and HTTP has not
+	zeekFurther   // the first of zeekRuleFields
 )
 
 // numZeekFields is at most 64: sets of fields are words.
@@ -57,7 +59,7 @@ const numZeekFields = int(zeekFurther) + len(zeekRuleFields)
 
 // zeekRuleFields are fields that only rules read.
 var zeekRuleFields = [...]string{
-	"uid", "local_orig", "local_resp",
+	"local_orig", "local_resp",
 	"rtt", "qclass", "qclass_name", "AA", "TC", "RD", "RA", "Z", "rejected", // dns
 	"version", "status_msg", "info_msg", "origin", // http; ssl has a version, too
 	"missed_bytes", "history", "orig_pkts", "resp_pkts", // conn
@@ -70,6 +72,8 @@ func zeekFieldNamed(name []byte) (zeekField, bool) {
 		return zeekTS, true
 	case "_path", "@stream":
 		return zeekPath, true
+	case "uid":
+		return zeekUID, true
 	case "id.orig_h", "id_orig_h":
 		return zeekOrigHost, true
 	case "id.resp_h", "id_resp_h":
@@ -132,6 +136,8 @@ func zeekFieldNamed(name []byte) (zeekField, bool) {
 		return zeekServerName, true
 	case "established":
 		return zeekEstablished, true
+	case "client_initial_dcid":
+		return zeekInitialID, true
 	case "call_id", "seq", "request_from", "request_to", "helo", "mailfrom", "rcptto":
 		return zeekNotHTTP, true
 	}
@@ -150,9 +156,11 @@ const (
 	zeekHTTP
 	zeekConn
 	zeekSSL
+	zeekQUIC
+	numZeekLogs
 )
 
-var zeekLogNames = [...]string{zeekOther: "", zeekDNS: "dns", zeekHTTP: "http", zeekConn: "conn", zeekSSL: "ssl"}
+var zeekLogNames = [numZeekLogs]string{zeekOther: "", zeekDNS: "dns", zeekHTTP: "http", zeekConn: "conn", zeekSSL: "ssl", zeekQUIC: "quic"}
 
 // logNamed returns the log of a path. Where the name of the object says that it holds running
 // totals, its lines may name the path that they are the totals of.
@@ -180,6 +188,8 @@ func zeekLogOf(has uint64) zeekLog {
 		return zeekConn
 	case all(zeekEstablished):
 		return zeekSSL
+	case all(zeekInitialID):
+		return zeekQUIC
 	case all(zeekTransDepth, zeekRequestLen, zeekResponseLen) && !all(zeekNotHTTP):
 		return zeekHTTP
 	}
@@ -201,7 +211,7 @@ var zeekLogs = [...]string{
 	"analyzer", "analyzer_failed", "broker", "capture_loss", "certificate", "cluster", "communication", "config", "conn-summary", "dce_rpc",
 	"dhcp", "dnp3", "dpd", "files", "ftp", "intel", "irc", "kerberos", "known_certs", "known_devices", "known_hosts", "known_modbus", "known_services",
 	"ldap", "ldap_search", "loaded_scripts", "modbus", "mqtt_connect", "mqtt_publish", "mqtt_subscribe", "mysql", "netcontrol", "notice", "notice_alarm",
-	"ntlm", "ntp", "ocsp", "openflow", "packet_filter", "pe", "postgresql", "prof", "quic", "radius", "rdp", "redis", "reporter", "rfb", "signatures", "sip",
+	"ntlm", "ntp", "ocsp", "openflow", "packet_filter", "pe", "postgresql", "prof", "radius", "rdp", "redis", "reporter", "rfb", "signatures", "sip",
 	"smb_cmd", "smb_files", "smb_mapping", "smtp", "snmp", "socks", "software", "ssh", "stats", "stderr", "stdout", "suricata_corelight", "syslog",
 	"telemetry", "traceroute", "tunnel", "weird", "weird_stats", "websocket", "x509",
 }
@@ -264,8 +274,6 @@ func zeekLogOfField(name, text []byte) string {
 		return "packet_filter"
 	case "compile_ts":
 		return "pe"
-	case "client_initial_dcid":
-		return "quic"
 	case "security_protocol":
 		return "rdp"
 	case "sig_id":
@@ -327,23 +335,27 @@ var zeekReads = [...][]struct {
 	zeekDNS: {
 		{zeekTS, columnar.Time}, {zeekQuery, columnar.Time}, {zeekOrigHost, columnar.SrcIP}, {zeekRespHost, columnar.DstIP},
 		{zeekQtype, columnar.QueryType}, {zeekQtypeName, columnar.QueryType}, {zeekRcode, columnar.Rcode},
-		{zeekRcodeName, columnar.Rcode}, {zeekRcode, columnar.AnswersLen}, {zeekRcodeName, columnar.AnswersLen}, {zeekAnswers, columnar.AnswersLen},
+		{zeekRcodeName, columnar.Rcode}, {zeekRcode, columnar.AnswersLen}, {zeekRcodeName, columnar.AnswersLen}, {zeekAnswers, columnar.AnswersLen}, {zeekAnswers, columnar.Answers},
 	},
 	zeekHTTP: {
-		{zeekTS, columnar.Time}, {zeekOrigHost, columnar.SrcIP}, {zeekRespHost, columnar.DstIP}, {zeekUsername, columnar.User},
+		{zeekTS, columnar.Time}, {zeekUID, columnar.UID}, {zeekOrigHost, columnar.SrcIP}, {zeekRespHost, columnar.DstIP}, {zeekUsername, columnar.User},
 		{zeekMethod, columnar.Method}, {zeekMethod, columnar.URLHost}, {zeekMethod, columnar.URLPath}, {zeekHost, columnar.URLHost},
 		{zeekMethod, columnar.BytesOut}, {zeekMethod, columnar.BytesIn},
 		{zeekURI, columnar.URLHost}, {zeekURI, columnar.URLPath}, {zeekUserAgent, columnar.UserAgent},
 		{zeekStatusCode, columnar.Time}, {zeekRequestLen, columnar.Time}, {zeekResponseLen, columnar.Time},
 	},
 	zeekConn: {
-		{zeekTS, columnar.Time}, {zeekDuration, columnar.Time}, {zeekOrigHost, columnar.SrcIP}, {zeekRespHost, columnar.DstIP},
+		{zeekTS, columnar.Time}, {zeekUID, columnar.UID}, {zeekDuration, columnar.Time}, {zeekOrigHost, columnar.SrcIP}, {zeekRespHost, columnar.DstIP},
 		{zeekRespPort, columnar.Time}, {zeekProto, columnar.Protocol}, {zeekService, columnar.Protocol},
 		{zeekOrigBytes, columnar.Time}, {zeekRespBytes, columnar.Time},
 		{zeekOrigIPBytes, columnar.Time}, {zeekRespIPBytes, columnar.Time},
 	},
 	zeekSSL: {
-		{zeekTS, columnar.Time}, {zeekOrigHost, columnar.SrcIP}, {zeekRespHost, columnar.DstIP},
+		{zeekTS, columnar.Time}, {zeekUID, columnar.UID}, {zeekOrigHost, columnar.SrcIP}, {zeekRespHost, columnar.DstIP},
+		{zeekRespPort, columnar.Time}, {zeekServerName, columnar.DstHost},
+	},
+	zeekQUIC: {
+		{zeekTS, columnar.Time}, {zeekUID, columnar.UID}, {zeekOrigHost, columnar.SrcIP}, {zeekRespHost, columnar.DstIP},
 		{zeekRespPort, columnar.Time}, {zeekServerName, columnar.DstHost},
 	},
 }

@@ -218,7 +218,7 @@ func (d *zeek) put(b *columnar.Builder, data []byte, log zeekLog, n int) int {
 	case zeekConn:
 		n = d.connRows(b, data, n)
 	default:
-		n = d.sslRows(b, data, n)
+		n = d.nameRows(b, data, log, n)
 	}
 	for _, k := range d.kept[log] {
 		if k.field == zeekPath {
@@ -338,6 +338,10 @@ func (d *zeek) dnsRows(b *columnar.Builder, data []byte, n int) int {
 		text, codes := d.codes(data, zeekQtypeName, zeekQtype, n, scan.QueryTypeName)
 		b.PutTexts(columnar.QueryType, text, codes)
 	}
+	if b.Wants(columnar.Answers) {
+		text, spans := d.answersText(data, r.spans[0][:n])
+		b.PutTexts(columnar.Answers, text, spans)
+	}
 	if !b.Wants(columnar.Rcode) && !b.Wants(columnar.AnswersLen) {
 		return n
 	}
@@ -346,34 +350,64 @@ func (d *zeek) dnsRows(b *columnar.Builder, data []byte, n int) int {
 	if !b.Wants(columnar.AnswersLen) {
 		return n
 	}
-	at := d.tsv.at[zeekAnswers]
 	for i, code := range codes {
 		answers[i] = columnar.Null
 		if code.Begin < code.End {
 			answers[i] = 0 // a reply without any, if they are unset
 		}
-		if r.json {
-			raw := r.cells[zeekAnswers][i]
-			if n, ok := scan.Value(data[raw.Begin:raw.End]).Length(); ok {
+		raw, said := d.rawAnswers(data, i)
+		switch {
+		case r.json:
+			if n, ok := scan.Value(raw).Length(); ok {
 				answers[i] = int64(n)
 			}
-		} else if at >= 0 {
-			p := r.scanner.Pos[int(r.begins[i])+at:]
-			raw := data[p[0]+1 : p[1]]
-			if at == d.tsv.fields-1 {
-				raw = bytes.TrimSuffix(raw, carriage)
-			}
-			switch {
-			case string(raw) == string(d.tsv.unset):
-			case len(raw) == 0, string(raw) == string(d.tsv.empty):
-				answers[i] = 0
-			default:
-				answers[i] = int64(bytes.Count(raw, []byte{d.tsv.setSep})) + 1
-			}
+		case said && len(raw) == 0:
+			answers[i] = 0
+		case said:
+			answers[i] = int64(bytes.Count(raw, []byte{d.tsv.setSep})) + 1
 		}
 	}
 	b.PutInts(columnar.AnswersLen, answers[:n])
 	return n
+}
+
+// rawAnswers returns the cell of the answers in the i-th line of the run, and whether it
+// is set.
+func (d *zeek) rawAnswers(data []byte, i int) (raw []byte, said bool) {
+	r := &d.rows
+	if r.json {
+		s := r.cells[zeekAnswers][i]
+		return data[s.Begin:s.End], s.Begin < s.End
+	}
+	at := d.tsv.at[zeekAnswers]
+	if at < 0 {
+		return nil, false
+	}
+	p := r.scanner.Pos[int(r.begins[i])+at:]
+	raw = data[p[0]+1 : p[1]]
+	if at == d.tsv.fields-1 {
+		raw = bytes.TrimSuffix(raw, carriage)
+	}
+	switch {
+	case string(raw) == string(d.tsv.unset):
+		return nil, false
+	case string(raw) == string(d.tsv.empty):
+		raw = nil
+	}
+	return raw, true
+}
+
+// answersText finds the answers in the first lines: those of line i are spans[i] of text.
+func (d *zeek) answersText(data []byte, spans []columnar.Span) (text []byte, of []columnar.Span) {
+	text = d.rows.text[:0]
+	for i := range spans {
+		raw, _ := d.rawAnswers(data, i)
+		begin := uint32(len(text))
+		text = d.appendAnswers(text, raw, d.rows.json)
+		spans[i] = columnar.Span{Begin: begin, End: uint32(len(text))}
+	}
+	d.rows.text = text
+	return text, spans
 }
 
 // codes finds the names of a DNS code in the first n lines, as zeek.code: that of
@@ -417,6 +451,7 @@ func (d *zeek) httpRows(b *columnar.Builder, data []byte, n int) int {
 	b.PutInts(columnar.BytesIn, response[:n])
 	b.PutInts(columnar.StatusCode, status[:n])
 	b.PutTexts(columnar.Method, data, methods)
+	d.texts(b, columnar.UID, data, zeekUID, n)
 	d.texts(b, columnar.SrcIP, data, zeekOrigHost, n)
 	d.texts(b, columnar.DstIP, data, zeekRespHost, n)
 	d.texts(b, columnar.User, data, zeekUsername, n)
@@ -486,7 +521,7 @@ func atMost(v, bounds []int64) {
 	}
 }
 
-func (d *zeek) sslRows(b *columnar.Builder, data []byte, n int) int {
+func (d *zeek) nameRows(b *columnar.Builder, data []byte, log zeekLog, n int) int {
 	r := &d.rows
 	us := r.ints[0]
 	n = d.times(us, data, n)
@@ -503,9 +538,9 @@ func (d *zeek) sslRows(b *columnar.Builder, data []byte, n int) int {
 	}
 	protocols := r.spans[0][:n]
 	for i := range protocols {
-		protocols[i] = columnar.Span{End: 3}
+		protocols[i] = columnar.Span{End: uint32(len(zeekLogNames[log]))}
 	}
-	b.PutTexts(columnar.Protocol, []byte("ssl"), protocols)
+	b.PutTexts(columnar.Protocol, []byte(zeekLogNames[log]), protocols)
 	return n
 }
 
@@ -515,6 +550,7 @@ func (d *zeek) portRows(b *columnar.Builder, data []byte, n int) int {
 	port := d.rows.ints[5]
 	n = d.counts(port, data, zeekRespPort, n)
 	b.PutInts(columnar.DstPort, port[:n])
+	d.texts(b, columnar.UID, data, zeekUID, n)
 	d.texts(b, columnar.SrcIP, data, zeekOrigHost, n)
 	d.texts(b, columnar.DstIP, data, zeekRespHost, n)
 	return n

@@ -52,6 +52,8 @@ func slowZeek(e map[string]any) (rows []slowRow, skip bool) {
 			log = "conn"
 		case has("established"):
 			log = "ssl"
+		case has("client_initial_dcid"):
+			log = "quic"
 		case has("trans_depth") && has("request_body_len") && has("response_body_len") &&
 			!has("call_id", "seq", "request_from", "request_to", "helo", "mailfrom", "rcptto"):
 			log = "http"
@@ -109,6 +111,13 @@ func slowZeek(e map[string]any) (rows []slowRow, skip bool) {
 		cells[columnar.Query], cells[columnar.Domain] = name, slowDomain(name)
 		cells[columnar.QueryType] = code(field("qtype_name"), field("qtype"), scan.QueryTypeName)
 		cells[columnar.Rcode] = code(field("rcode_name"), field("rcode"), scan.RcodeName)
+		var texts []string
+		if answers, ok := field("answers").([]any); ok {
+			for _, a := range answers {
+				texts = append(texts, strings.ReplaceAll(slowText(a), ",", `\x2c`))
+			}
+		}
+		cells[columnar.Answers] = strings.Join(texts, ",")
 		if answers, ok := field("answers").([]any); ok || cells[columnar.Rcode] != "" {
 			cells[columnar.AnswersLen] = fmt.Sprint(len(answers))
 		}
@@ -144,15 +153,18 @@ func slowZeek(e map[string]any) (rows []slowRow, skip bool) {
 			protocol = slowText(field("proto"))
 		}
 		cells[columnar.Protocol] = slowLower(protocol)
-	case "ssl":
+	case "ssl", "quic":
 		cells[columnar.DstHost] = slowLower(strings.TrimSuffix(slowText(field("server_name")), "."))
-		cells[columnar.Protocol] = "ssl"
+		cells[columnar.Protocol] = log
 	default:
 		known := log != ""
 		for name, val := range e {
 			known = known || zeekLogOfField([]byte(name), []byte(slowText(val))) != ""
 		}
 		return nil, !known
+	}
+	if table != columnar.DNS {
+		cells[columnar.UID] = slowText(field("uid"))
 	}
 	if table == columnar.Network {
 		count(columnar.DstPort, field("id.resp_p", "id_resp_p"))

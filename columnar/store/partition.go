@@ -116,6 +116,9 @@ type InputRef struct {
 	Feed    string  `json:"feed,omitempty"`
 	Content Content `json:"content,omitzero"`
 	CopyOf  string  `json:"copy_of,omitempty"`
+	// NamesNext says that it has names of connections that may end on the day after
+	// Last. A run for that day reads it again.
+	NamesNext bool `json:"names_next,omitempty"`
 }
 
 // A Content identifies the decompressed logs of an object. The zero value means

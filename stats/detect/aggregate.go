@@ -15,7 +15,10 @@ type Aggregate struct {
 	Doc    string
 	Rev    int // raised when the meaning of the fold changes
 	Tables []*columnar.Table
-	Reads  columnar.Cols
+	// Joins says that it counts connections and not what a sensor logs of each: it leaves
+	// out the rows of network that have a uid, and is given those of a Joiner.
+	Joins bool
+	Reads columnar.Cols
 	// Wants returns what it reads in addition to Reads, as the options require. Nil:
 	// nothing.
 	Wants func(o *FoldOptions) columnar.Wanted
@@ -47,6 +50,8 @@ type FoldOptions struct {
 	TwoLabels bool
 	// Names says which names of users and hosts mean the same entity.
 	Names Names
+	// EachRecord counts each record of a connection, as profile seed does.
+	EachRecord bool
 	// CountBlocked counts blocked events as sent, as profile seed does.
 	CountBlocked bool
 	// Rules are the rules whose matches rule_day counts. Nil: none.
@@ -95,7 +100,7 @@ func FoldFor(dets []*Detection, seed bool) FoldOptions {
 	// CONNECT opens a tunnel: the client uploaded what it sent through the tunnel.
 	o := FoldOptions{Entropy: oddEntropy, Length: oddLength, Uploads: []string{"PUT", "POST", "PATCH", "CONNECT", ""}}
 	if seed {
-		o.Uploads, o.TwoLabels, o.CountBlocked = []string{"PUT", "POST"}, true, true
+		o.Uploads, o.TwoLabels, o.EachRecord, o.CountBlocked = []string{"PUT", "POST"}, true, true, true
 		o.Names.Literal = true
 	}
 	for _, d := range dets {

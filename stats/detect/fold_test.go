@@ -49,7 +49,8 @@ func feedWith(f Folder, a *Aggregate, o *FoldOptions, events []event) {
 	}}
 	if a.Wants != nil {
 		want := a.Wants(o)
-		out.Want, out.WantFields, out.WantEvents = want.Cols, want.Fields, want.Events
+		out.WantFields, out.WantEvents = want.Fields, want.Events
+		out.Want |= want.Cols
 	}
 	for _, e := range events {
 		if !slices.Contains(a.Tables, e.table) {

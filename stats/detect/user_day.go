@@ -2,6 +2,14 @@ package detect
 
 import "outflow/columnar"
 
+// volumeWants asks for what joins connections.
+func volumeWants(o *FoldOptions) (w columnar.Wanted) {
+	if !o.EachRecord {
+		w.Cols = columnar.ColSet(columnar.UID, columnar.DstHost, columnar.URLHost)
+	}
+	return w
+}
+
 var volumeColumns = entityReads | columnar.ColSet(columnar.Time, columnar.BytesOut, columnar.BytesIn, columnar.DstIP,
 	columnar.EventUID, columnar.Status, columnar.Action)
 
@@ -10,9 +18,11 @@ var UserDay = &Aggregate{
 	Name: "user_day",
 	Doc: "Bytes out and in of each entity (user, else address, else host) and UTC day, and how many addresses it came from. " +
 		"Connections to internal addresses are left out: bytes sent there have not left. Blocked events are counted separately.",
-	Rev:     3, // 3: blocked events are separate; entities have canonical names, and users have their account
+	Rev:     4, // 4: the records of one connection are one event, and running totals of it are not added up
 	Tables:  []*columnar.Table{columnar.API, columnar.HTTP, columnar.Network},
+	Joins:   true,
 	Reads:   volumeColumns,
+	Wants:   volumeWants,
 	Depends: func(o *FoldOptions) []any { return []any{o.CountBlocked} },
 	New: func(o *FoldOptions) Folder {
 		v := newVolumes(o)

@@ -15,10 +15,12 @@ var UserDestinationDay = &Aggregate{
 	Doc: "Bytes of each entity and UTC day by destination: the host of a known cloud service, else the registered " +
 		"domain, else the address; the bucket of an S3 call. HTTP requests count only with an uploading method. Destinations " +
 		"that are not a known cloud service and got less than 1 MB from an entity in a day are left out.",
-	Rev:    2, // 2: for the reasons of user_day's Rev 3
+	Rev:    3, // 3: for the reasons of user_day's Rev 4, and connections go under the names that their other records have
+	Joins:  true,
 	Tables: []*columnar.Table{columnar.API, columnar.HTTP, columnar.Network},
 	Reads: volumeColumns | columnar.ColSet(columnar.Resource, columnar.Method, columnar.URLHost,
 		columnar.DstHost),
+	Wants:   volumeWants,
 	Depends: func(o *FoldOptions) []any { return []any{o.Uploads, o.CountBlocked} },
 	New:     func(o *FoldOptions) Folder { return newUploads(o) },
 	Merger: func(*FoldOptions) Merger {

@@ -34,6 +34,10 @@ type volumes struct {
 	actions []int32
 	blocked []bool
 	slots   [columnar.BatchRows]int32 // by row of the batch: its index in the cells of its section
+	log     int32                     // the batch's, in logs, if its rows have no places of their own
+	placed  []int32                   // else by the batch's objects
+
+	objectLogs columnar.Lookup[int32]
 
 	countAddresses bool
 }
@@ -80,8 +84,9 @@ type only struct {
 
 // onlyOf returns an event as an only, and false if it does not fit. The event must not
 // have been blocked.
-func onlyOf(b *columnar.Batch, i int, midnight int64, log int32) (only, bool) {
-	out, in, record := b.Int64(columnar.BytesOut)[i], b.Int64(columnar.BytesIn)[i], b.First+int64(b.Record[i])
+func (v *volumes) onlyOf(b *columnar.Batch, i int, midnight int64) (only, bool) {
+	log, record := v.evidence(b, i)
+	out, in := b.Int64(columnar.BytesOut)[i], b.Int64(columnar.BytesIn)[i]
 	if uint64(out|in|record) > math.MaxUint32 || log >= 1<<24 {
 		return only{}, false
 	}
@@ -164,6 +169,7 @@ func newVolumes(o *FoldOptions) *volumes {
 		sections:  newSections(newVolumeSection, (*volumeSection).reset),
 		internal:  columnar.Lookup[bool]{Func: scan.IsInternal},
 	}
+	v.objectLogs.Func = func(object []byte) int32 { return v.logs.Code(object) }
 	v.address.Func = func(text []byte) uint32 { return uint32(v.addresses.Code(text)) }
 	if !o.CountBlocked {
 		v.blockers = newBlockers()
@@ -171,12 +177,36 @@ func newVolumes(o *FoldOptions) *volumes {
 	return v
 }
 
-// Fold implements Folder.
+// evidence returns where a row comes from: a log of logs, and a record of it.
+func (v *volumes) evidence(b *columnar.Batch, row int) (log int32, record int64) {
+	if b.Places == nil {
+		return v.log, b.First + int64(b.Record[row])
+	}
+	p := &b.Places[row]
+	return v.placed[p.Object], p.Record
+}
+
+// Fold implements Folder. Rows of network with a uid are left out: they come again, joined.
 func (v *volumes) Fold(b *columnar.Batch) {
 	if b.Server {
 		return
 	}
+	parts := 0 // rows that are parts of connections
+	if b.Table == columnar.Network {
+		parts = b.Known(columnar.UID)
+	}
+	if parts == b.Len() {
+		return
+	}
 	who := v.entities.of(b)
+	if parts > 0 {
+		ends, _ := b.Texts(columnar.UID)
+		for i, end := range ends[1:] {
+			if end > ends[i] {
+				who[i] = 0
+			}
+		}
+	}
 	var what []uint32
 	if v.object != nil {
 		what = v.object(b)
@@ -194,14 +224,18 @@ func (v *volumes) Fold(b *columnar.Batch) {
 	if v.blockers != nil {
 		v.actions, v.blocked = v.blockers.of(b)
 	}
-	log := v.logs.Code([]byte(b.Object))
+	if b.Places == nil {
+		v.log = v.logs.Code([]byte(b.Object))
+	} else {
+		v.placed = v.objectLogs.Of(b.Objects)
+	}
 	v.sections.days(b, feedOf(b), v.o, func(p *volumeSection, from, to int) {
 		if what != nil {
-			v.placePairs(p, b, log, who, what, from, to)
+			v.placePairs(p, b, who, what, from, to)
 		} else {
 			v.place(p, b, who, from, to)
 		}
-		v.add(p, b, log, from, to)
+		v.add(p, b, from, to)
 		if v.countAddresses {
 			v.came(p, b, who, from, to)
 		}
@@ -234,7 +268,7 @@ func (v *volumes) place(p *volumeSection, b *columnar.Batch, who []uint32, from,
 
 // placePairs is place for tables with objects. The first row of a pair becomes an only
 // if it fits, and then needs no cell.
-func (v *volumes) placePairs(p *volumeSection, b *columnar.Batch, log int32, who, what []uint32, from, to int) {
+func (v *volumes) placePairs(p *volumeSection, b *columnar.Batch, who, what []uint32, from, to int) {
 	times := b.Int64(columnar.Time)
 	midnight := int64(DayOf(times[from])) * dayMicros
 	for i := from; i < to; i++ {
@@ -244,7 +278,7 @@ func (v *volumes) placePairs(p *volumeSection, b *columnar.Batch, log int32, who
 		}
 		slot := p.groups.Slot(who[i], what[i])
 		if int(slot) == len(p.onlys) {
-			first, ok := onlyOf(b, i, midnight, log)
+			first, ok := v.onlyOf(b, i, midnight)
 			if ok = ok && !v.isBlocked(i); !ok {
 				first = only{}
 			}
@@ -267,7 +301,7 @@ func (v *volumes) placePairs(p *volumeSection, b *columnar.Batch, log int32, who
 // isBlocked reports whether a row of the batch was blocked.
 func (v *volumes) isBlocked(row int) bool { return v.blocked != nil && v.blocked[v.actions[row]] }
 
-func (v *volumes) add(p *volumeSection, b *columnar.Batch, log int32, from, to int) {
+func (v *volumes) add(p *volumeSection, b *columnar.Batch, from, to int) {
 	times := b.Int64(columnar.Time)
 	out, outValid := b.Int64(columnar.BytesOut), b.Valid(columnar.BytesOut)
 	in, inValid := b.Int64(columnar.BytesIn), b.Valid(columnar.BytesIn)
@@ -297,7 +331,8 @@ func (v *volumes) add(p *volumeSection, b *columnar.Batch, log int32, from, to i
 		c.last = max(c.last, times[i])
 		c.hours |= hourBit(times[i])
 		if out[i] >= c.peak && out[i] > 0 && !blocked {
-			offer(v.logs, c, volume{peak: out[i], peakTime: times[i], peakRecord: b.First + int64(b.Record[i]), peakLog: log})
+			log, record := v.evidence(b, i)
+			offer(v.logs, c, volume{peak: out[i], peakTime: times[i], peakRecord: record, peakLog: log})
 		}
 	}
 }

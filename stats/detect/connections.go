@@ -1,0 +1,279 @@
+package detect
+
+import (
+	"encoding/binary"
+	"fmt"
+	"hash/maphash"
+	"io"
+	"math"
+	"slices"
+
+	"outflow/columnar"
+	"outflow/columnar/scan"
+)
+
+// Over TLS a sensor logs the bytes of a connection in one record (Zeek's conn,
+// Suricata's flow) and the server's name in another (ssl, tls, quic), in any order and
+// in any file. The records of a connection have the same feed, client address and uid.
+// Workers keep them here while they decode; then a Joiner makes one row of each
+// connection and day.
+//
+// The rules, per day, so that the rows of a day do not depend on which days are folded
+// together:
+//
+//   - A connection is the record with the most bytes. Records of one uid are running
+//     totals or copies, so they are not added. Without any bytes, as where the sensor
+//     logs only names, it is one event without bytes.
+//   - Its name is that of its records of network (ssl, tls, quic), else that of those
+//     which are at most connectionLookback older than the day, since bytes are logged
+//     when a connection ends and names when it begins, else that of its requests (http).
+//   - Records that disagree about the name, as do requests that share a connection to
+//     a proxy, give none. A connection without a name keeps its address.
+//   - Names of a uid that has no connection stay what they were: events without bytes.
+
+// connectionLookback is how long before midnight, in µs, a connection may have begun to
+// get its name from the day before. With more, more logs of that day must be read again.
+// With less, uploads that began in the evening lose their destination.
+const connectionLookback = 6 * 3600e6
+
+// ConnectionParts is the number of parts into which connections are divided, by a hash
+// of client address and uid. A Joiner reads one part at a time. More would need more
+// buffers; fewer would not fit into memory and be read several times.
+const ConnectionParts = 1 << connectionBits
+
+const connectionBits = 8
+
+// A Spool takes bytes that are written once and then read at any offset.
+type Spool interface {
+	io.Writer
+	io.ReaderAt
+	Size() int64
+}
+
+// Connections holds the records of connections that one worker has met. Its methods
+// are called from one goroutine at a time.
+type Connections struct {
+	o     *FoldOptions
+	spool Spool
+	block int // bytes of a part that are written at once
+	parts [ConnectionParts]connectionPart
+	logs  []connectionLog
+	codes map[connectionLog]uint32 // in logs
+	late  []bool                   // by log: it has names that the next day may need
+	err   error
+
+	// By table, of its dictionaries: which servers are inside, and hashes of clients.
+	inside  [columnar.NumTables]columnar.Lookup[bool]
+	clients [columnar.NumTables]columnar.Lookup[uint64]
+}
+
+// A connectionLog is a log object of a feed.
+type connectionLog struct{ feed, object string }
+
+// A connectionPart is the records of a part: blocks of whole records in the spool, and
+// those that are not written yet.
+type connectionPart struct {
+	blocks []connectionBlock
+	buf    []byte
+}
+
+type connectionBlock struct {
+	at   int64
+	size int
+}
+
+// NewConnections returns Connections that keep about memory bytes in memory and the
+// rest in a spool.
+func NewConnections(o *FoldOptions, spool Spool, memory int) *Connections {
+	c := &Connections{o: o, spool: spool, block: min(max(memory/ConnectionParts, 512), 16<<10), codes: map[connectionLog]uint32{}}
+	for i := range c.inside {
+		c.inside[i].Func = scan.IsInternal
+		c.clients[i].Func = hashText
+	}
+	return c
+}
+
+// A record of a connection begins with numbers, little endian:
+//
+//	4  hash of src_ip and uid; its highest bits are the part
+//	4  log, and in the lowest bits the flags
+//	8  time
+//	8  number of the record in the log
+//	8  bytes out, or math.MaxUint64
+//	8  bytes in, or math.MaxUint64
+//
+// The last three take 4 bytes if none needs more, as almost always. Texts with their
+// lengths follow: src_ip, uid, dst_ip, name, and if a flag says so connectionTexts.
+// Note: numbers of variable length take three times as long to read.
+const (
+	connectionHead   = 16 + 3*8
+	connectionNarrow = 16 + 3*4
+)
+
+// The flags of a record.
+const (
+	connectionNetwork = 1 << iota // it is a row of network, not a request
+	connectionMore                // it has connectionTexts
+	connectionWide                // it has numbers of 8 bytes
+	connectionEarlier             // it is a row of network of the day before, for its name
+	connectionFlags   = iota      // number of flags
+)
+
+// connectionTexts are texts of a record that Zeek and Suricata seldom have.
+var connectionTexts = [...]columnar.Col{columnar.User, columnar.Host, columnar.Account, columnar.Action}
+
+// Add keeps the rows of a batch that have a uid, if they may matter. Connections that
+// stay inside do not: no aggregate counts them.
+func (c *Connections) Add(b *columnar.Batch) {
+	if b.Server {
+		return
+	}
+	var name columnar.Col
+	var flags uint32
+	switch {
+	case b.Known(columnar.UID) == 0:
+		return
+	case b.Table == columnar.Network:
+		name, flags = columnar.DstHost, connectionNetwork
+	case b.Table == columnar.HTTP && b.Known(columnar.URLHost) > 0:
+		name = columnar.URLHost
+	default:
+		return
+	}
+	log := connectionLog{b.Feed, b.Object}
+	code, ok := c.codes[log]
+	if !ok {
+		code = uint32(len(c.logs))
+		c.codes[log] = code
+		c.logs, c.late = append(c.logs, log), append(c.late, false)
+	}
+	from := c.o.From
+	if flags&connectionNetwork != 0 && from > math.MinInt64+connectionLookback {
+		from -= connectionLookback
+	}
+	uidEnds, uids := b.Texts(columnar.UID)
+	sources, sourceTexts := b.Codes(columnar.SrcIP)
+	clients := c.clients[b.Table.ID].Of(sourceTexts)
+	names, nameTexts := b.Codes(name)
+	servers, serverTexts := b.Codes(columnar.DstIP)
+	inside := c.inside[b.Table.ID].Of(serverTexts)
+	var more [len(connectionTexts)][]int32
+	var moreTexts [len(connectionTexts)]*columnar.Dict
+	if flags&connectionNetwork != 0 {
+		for i, col := range connectionTexts {
+			if b.Known(col) > 0 {
+				more[i], moreTexts[i] = b.Codes(col)
+				flags |= connectionMore
+			}
+		}
+	}
+	out, in := b.Int64(columnar.BytesOut), b.Int64(columnar.BytesIn)
+	outValid, inValid := b.Valid(columnar.BytesOut), b.Valid(columnar.BytesIn)
+	last := -1 // the request before
+	for i, us := range b.Int64(columnar.Time) {
+		uid := uids[uidEnds[i]:uidEnds[i+1]]
+		if len(uid) == 0 || us < from || us >= c.o.To || inside[servers[i]] {
+			continue
+		}
+		sent, received := int64(-1), int64(-1)
+		late := false
+		if flags&connectionNetwork != 0 {
+			if outValid[i>>3]>>(i&7)&1 != 0 {
+				sent = out[i]
+			}
+			if inValid[i>>3]>>(i&7)&1 != 0 {
+				received = in[i]
+			}
+			if names[i] != 0 {
+				midnight := (int64(DayOf(us)) + 1) * dayMicros
+				late = us >= midnight-connectionLookback && midnight < c.o.To
+				c.late[code] = c.late[code] || us >= midnight-connectionLookback
+			}
+		} else {
+			if names[i] == 0 || last >= 0 && names[last] == names[i] && sources[last] == sources[i] &&
+				string(uids[uidEnds[last]:uidEnds[last+1]]) == string(uid) {
+				continue // it says nothing new
+			}
+			last = i
+		}
+		if us < c.o.From && !late {
+			continue
+		}
+		hash := uint32((maphash.Bytes(hashSeed, uid) ^ clients[sources[i]]) >> 32)
+		p := &c.parts[hash>>(32-connectionBits)]
+		begin := len(p.buf)
+		buf := slices.Grow(p.buf, connectionHead)
+		head := buf[begin : begin+connectionHead]
+		record := uint64(b.First + int64(b.Record[i]))
+		flags := code<<connectionFlags | flags
+		if record <= math.MaxUint32 && uint64(sent+1) <= math.MaxUint32 && uint64(received+1) <= math.MaxUint32 {
+			binary.LittleEndian.PutUint32(head[16:], uint32(record))
+			binary.LittleEndian.PutUint32(head[20:], uint32(sent))
+			binary.LittleEndian.PutUint32(head[24:], uint32(received))
+			head = head[:connectionNarrow]
+		} else {
+			flags |= connectionWide
+			binary.LittleEndian.PutUint64(head[16:], record)
+			binary.LittleEndian.PutUint64(head[24:], uint64(sent))
+			binary.LittleEndian.PutUint64(head[32:], uint64(received))
+		}
+		binary.LittleEndian.PutUint32(head, hash)
+		binary.LittleEndian.PutUint32(head[4:], flags)
+		binary.LittleEndian.PutUint64(head[8:], uint64(us))
+		buf = appendBytes(buf[:begin+len(head)], sourceTexts.Text(sources[i]))
+		buf = appendBytes(buf, uid)
+		buf = appendBytes(buf, serverTexts.Text(servers[i]))
+		buf = appendBytes(buf, nameTexts.Text(names[i]))
+		if late {
+			// Once more, for the day after: as the first of the two, as it lacks connectionTexts.
+			binary.LittleEndian.PutUint32(buf[begin+4:], flags&^(connectionNetwork|connectionMore)|connectionEarlier)
+			if us >= c.o.From {
+				again := len(buf)
+				buf = append(buf, buf[begin:]...)
+				binary.LittleEndian.PutUint32(buf[again+4:], flags)
+			}
+		}
+		if flags&connectionMore != 0 && us >= c.o.From {
+			for k, t := range moreTexts {
+				if t == nil {
+					buf = append(buf, 0)
+				} else {
+					buf = appendBytes(buf, t.Text(more[k][i]))
+				}
+			}
+		}
+		if p.buf = buf; len(buf) >= c.block {
+			c.flush(p)
+		}
+	}
+}
+
+// Late calls yield for each log with names that connections of the next day may need,
+// and for its feed.
+func (c *Connections) Late(yield func(feed, object string)) {
+	for code, late := range c.late {
+		if late {
+			yield(c.logs[code].feed, c.logs[code].object)
+		}
+	}
+}
+
+func (c *Connections) flush(p *connectionPart) {
+	if len(p.buf) == 0 || c.err != nil {
+		return
+	}
+	p.blocks = append(p.blocks, connectionBlock{c.spool.Size(), len(p.buf)})
+	if _, err := c.spool.Write(p.buf); err != nil {
+		c.err = fmt.Errorf("keep connections: %w", err)
+	}
+	p.buf = p.buf[:0]
+}
+
+// Close ends adding: it writes what is not written yet, and returns the first error.
+func (c *Connections) Close() error {
+	for i := range c.parts {
+		c.flush(&c.parts[i])
+		c.parts[i].buf = nil
+	}
+	return c.err
+}
