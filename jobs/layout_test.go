@@ -126,7 +126,7 @@ func TestSnippetOfHostileNames(t *testing.T) {
 	dir := t.TempDir()
 	body := "user,operation,time\nann,GetObject,2026-11-20T01:02:03Z\n"
 	names := []string{
-		"a\nstate: elsewhere\nb: c/x.csv", "- &a/x.csv", "' # \"/x.csv", "esc\x1b[31m/x.csv", "‮gol/ /x.csv", "{yyyy}/x.csv",
+		"a\nstate: elsewhere\nb: c/x.csv", "- &a/x.csv", "' # \"/x.csv", "esc\x1b[31m/x.csv", "\u202egol/ /x.csv", "{yyyy}/x.csv",
 		"[a]*?\\/x.csv", "%zz/x.csv", "é😀/x.csv", "x: y/x.csv", "#/x.csv", "20261120\r/x.csv", "del\x7f\u0085/x.csv",
 	}
 	for _, n := range names {

@@ -53,8 +53,6 @@ type fieldReader struct {
 	layouts [][]layoutSlot // by layout
 	fields  [][]byte       // of the record at hand
 	quoted  bool           // fields in quotes have these
-	// Names that lead into JSON that a field holds, by Source.Embedded.
-	inner map[string]*jsonNode
 }
 
 // A layoutSlot is a field that is read, and the slot that it gives.

@@ -63,14 +63,6 @@ func (w *window) back() {
 	w.records, w.cells = w.records[:w.n], w.cells[:w.n*w.slots]
 }
 
-// again adds a record with the texts of the last one.
-func (w *window) again() {
-	last := w.cells[(w.n-1)*w.slots:]
-	w.records = append(w.records, w.records[w.n-1])
-	w.cells = append(w.cells, last...)
-	w.n++
-}
-
 // set gives the last record a text that is a part of data which reaches as far.
 func (w *window) set(slot int, text []byte) {
 	begin := uint32(cap(w.data) - cap(text))

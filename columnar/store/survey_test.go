@@ -236,8 +236,8 @@ type endless struct {
 	lists int
 }
 
-func (s *endless) List(_ context.Context, prefix string, depth Depth) iter.Seq2[Entry, error] {
-	return s.listAfter(nil, prefix, "", depth)
+func (s *endless) List(ctx context.Context, prefix string, depth Depth) iter.Seq2[Entry, error] {
+	return s.listAfter(ctx, prefix, "", depth)
 }
 
 func (s *endless) listAfter(_ context.Context, prefix, after string, depth Depth) iter.Seq2[Entry, error] {
