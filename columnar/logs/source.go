@@ -15,6 +15,7 @@ import (
 
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/lexer"
+	"github.com/goccy/go-yaml/parser"
 	"github.com/goccy/go-yaml/token"
 
 	"outflow/columnar"
@@ -232,11 +233,19 @@ func ParseSource(text []byte) (f *Format, err error) {
 	if len(text) > maxSourceSize {
 		return nil, fmt.Errorf("a source file must not be larger than %d bytes", maxSourceSize)
 	}
-	if err := checkNesting(text); err != nil {
+	tokens := lexer.Tokenize(string(text))
+	if err := checkNesting(tokens); err != nil {
 		return nil, err
 	}
+	file, err := parser.Parse(tokens, 0)
+	if err != nil {
+		return nil, errors.New(yaml.FormatError(err, false, true))
+	}
+	if len(file.Docs) != 1 || file.Docs[0].Body == nil {
+		return nil, errors.New("want one YAML document")
+	}
 	var s Source
-	if err := yaml.UnmarshalWithOptions(text, &s, yaml.Strict()); err != nil {
+	if err := yaml.NodeToValue(file.Docs[0].Body, &s, yaml.Strict()); err != nil {
 		return nil, errors.New(yaml.FormatError(err, false, true))
 	}
 	s.text = text
@@ -249,9 +258,9 @@ const maxNesting = 16
 
 // checkNesting refuses what makes the parser slow: values nested deep, and aliases, by
 // which a small file stands for a large one.
-func checkNesting(text []byte) error {
+func checkNesting(tokens token.Tokens) error {
 	flow, line, dashes := 0, 0, 0
-	for _, t := range lexer.Tokenize(string(text)) {
+	for _, t := range tokens {
 		switch t.Type {
 		case token.AnchorType, token.AliasType:
 			return fmt.Errorf("line %d: a source file has no anchors and aliases", t.Position.Line)
