@@ -83,17 +83,11 @@ func isVPCHeader(line []byte) bool {
 
 // vpcHeader is the last header line.
 func vpcHeader(prev, p []byte) []byte {
-	for {
-		i := bytes.LastIndex(p, []byte("srcaddr"))
-		if i < 0 {
-			return prev
-		}
-		i = bytes.LastIndexByte(p[:i], '\n') + 1
-		if line, _ := scan.CutLine(p[i:]); isVPCHeader(line) {
-			return slices.Clone(line)
-		}
-		p = p[:i]
+	found := lastLine(p, []byte("srcaddr"), isVPCHeader)
+	if found == nil {
+		return prev
 	}
+	return slices.Clone(found)
 }
 
 type vpcFlow struct {
