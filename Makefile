@@ -82,6 +82,10 @@ parity: $(VENV)/.made ## hold the DNS model's Go code to NumPy, on the inputs of
 
 bench: bin/outflow $(VENV)/.made ## compare with DuckDB, ClickHouse, polars and pandas; ARGS="--scale 0.1" for a tenth of 19 GB of logs
 	$(VENV)/bin/python fixtures/bench/bench.py $(ARGS)
+	$(VENV)/bin/python fixtures/bench/sources.py $(SOURCES)
+
+bench-sources: bin/outflow $(VENV)/.made ## only vendors' logs, against DuckDB; SOURCES="--records 100000 elb"
+	$(VENV)/bin/python fixtures/bench/sources.py $(SOURCES)
 
 profile: bin/outflow $(VENV)/.made ## where the time and the memory go, on W1 and W3 of bench
 	$(VENV)/bin/python fixtures/bench/profiles.py $(ARGS)
