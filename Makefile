@@ -7,7 +7,7 @@ DAY = 2026-11-20
 VENV = bench/venv
 
 help: ## list the targets
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
 
 run: bin/outflow fixtures/data/.made ## run the nightly job on the fixtures and print where the report is
 	bin/outflow run nightly --config fixtures/outflow.yaml --day $(DAY)
@@ -106,4 +106,4 @@ $(VENV)/.made: fixtures/bench/requirements.txt
 clean: ## remove what was made
 	rm -rf bin out state fixtures/data bench traindata
 
-.PHONY: help run test lint check docs fixtures traindata fuzz oracle iceberg train evaluate parity bench profile clean
+.PHONY: help run test lint check docs fixtures traindata fuzz oracle iceberg train evaluate parity bench bench-sources profile clean
