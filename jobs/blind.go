@@ -17,14 +17,21 @@ import (
 // blind returns the detections that could not judge a table of a feed, because no log
 // of that table fills all the columns that they need. Connections carry the bytes of
 // the requests within them, so if the connections of a feed can be judged, its
-// requests need not be.
+// requests need not be; nor are requests blind for want of bytes that its connections have.
 func blind(detections []*detect.Detection, formats logs.Formats, inputs []reports.Input) []reports.Blind {
 	type place struct{ feed, table, detection string }
+	type feedColumn struct{ feed, column string }
 	missing := map[place]*reports.Blind{}
 	judged := map[place]bool{}
+	counted := map[feedColumn]bool{} // bytes of connections
 	known := knownOf(inputs)
 	for _, in := range inputs {
 		table := columnar.TableNamed(in.Table)
+		for _, c := range []columnar.Col{columnar.BytesOut, columnar.BytesIn} {
+			if table == columnar.Network && in.Known[c] > 0 {
+				counted[feedColumn{in.Feed, c.String()}] = true
+			}
+		}
 		for _, d := range detections {
 			if table == nil || !slices.Contains(d.Aggregate.Tables, table) {
 				continue
@@ -33,7 +40,7 @@ func blind(detections []*detect.Detection, formats logs.Formats, inputs []report
 			if f := formats.Named(in.Format); f != nil && f.Server && d.Needs.Has(columnar.BytesOut) {
 				if missing[p] == nil {
 					missing[p] = &reports.Blind{Feed: in.Feed, Table: in.Table, Detection: d.Name, Column: columnar.BytesOut.String(),
-						Why:    "Feed " + in.Feed + " is the log of a server (" + in.Format + "): what clients sent to it has not left the company.",
+						Why:    "Feed " + in.Feed + " is the log of a server (" + in.Format + "): what clients upload to it does not leave the company, and what they download is not judged.",
 						Remedy: "Uploads show in the logs of the side that sends: a proxy, a network sensor or the cloud's API log."}
 				}
 				missing[p].Rows += in.Rows
@@ -57,7 +64,8 @@ func blind(detections []*detect.Detection, formats logs.Formats, inputs []report
 	}
 	var out []reports.Blind
 	for p, b := range missing {
-		if !judged[p] && !judged[place{p.feed, columnar.Network.Name, p.detection}] {
+		elsewhere := p.table != columnar.Network.Name && counted[feedColumn{p.feed, b.Column}]
+		if !judged[p] && !judged[place{p.feed, columnar.Network.Name, p.detection}] && !elsewhere {
 			out = append(out, *b)
 		}
 	}
@@ -358,6 +366,9 @@ func remedy(f *logs.Format, c columnar.Col) string {
 	if f != nil {
 		if text := f.Remedy(c); text != "" {
 			return text
+		}
+		if f.Vendor != nil && logs.Named(f.Name) != f {
+			return "If the log has it, name it under columns in the source file; if not, another sensor on the same path may."
 		}
 	}
 	if c == columnar.DstHost {

@@ -182,8 +182,8 @@ func sampleReport() *Report {
 	}
 	r.Inputs = append(r.Inputs, Input{Name: "s3://logs/squid/2026/11/20/access-17.log.gz", Feed: "squid", Format: "squid", Size: 8_112_000, Status: Unreadable, Error: "decode s3://logs/squid/2026/11/20/access-17.log.gz: unexpected EOF after 8.1 MB; upload it again"})
 	r.Inputs = append(r.Inputs,
-		Input{Name: "logs/notes.txt", Size: 90, Status: Unknown, Error: "has no known format"},
-		Input{Name: "logs/letter.txt", Size: 91, Status: Unknown, Error: "has no known format"},
+		Input{Name: "logs/notes.txt", Size: 90, Status: Unknown, Error: "unrecognised format"},
+		Input{Name: "logs/letter.txt", Size: 91, Status: Unknown, Error: "unrecognised format"},
 		Input{Name: "logs/odd.log", Feed: "dnsmasq", Format: "dnsmasq", Size: 91, Records: 8, Other: 1, Skipped: 7, Status: Malformed, Reasons: []string{"no query (7, first at record 1)"}},
 		Input{Name: "logs/strange.log", Feed: "dnsmasq", Format: "dnsmasq", Size: 91, Records: 8, Other: 8, Status: Unnamed},
 		Input{Name: "logs/none.log", Status: Empty, Error: "is empty"},
