@@ -37,7 +37,7 @@ func blind(detections []*detect.Detection, formats logs.Formats, inputs []report
 				continue
 			}
 			p := place{in.Feed, in.Table, d.Name}
-			if f := formats.Named(in.Format); f != nil && f.Server && d.Needs.Has(columnar.BytesOut) {
+			if ofServer(formats.Named(in.Format), d) {
 				if missing[p] == nil {
 					missing[p] = &reports.Blind{Feed: in.Feed, Table: in.Table, Detection: d.Name, Column: columnar.BytesOut.String(),
 						Why:    "Feed " + in.Feed + " is the log of a server (" + in.Format + "): what clients upload to it does not leave the company, and what they download is not judged.",
@@ -74,6 +74,12 @@ func blind(detections []*detect.Detection, formats logs.Formats, inputs []report
 			cmp.Compare(a.Table, b.Table))
 	})
 	return joined(out)
+}
+
+// ofServer reports whether a detection judges uploads and f is the log of a server of the
+// company's own, whose clients' uploads do not leave the company.
+func ofServer(f *logs.Format, d *detect.Detection) bool {
+	return f != nil && f.Server && d.Needs.Has(columnar.BytesOut)
 }
 
 // knownOf returns a function that reports whether rows of an input have a column. The
@@ -252,6 +258,7 @@ func judged(config *Config, h *history, inputs []reports.Input) []reports.Judged
 			lacks := func(c columnar.Col) bool { return !known(&in, c) }
 			switch {
 			case !slices.Contains(d.Aggregate.Tables, table),
+				ofServer(config.known().Named(in.Format), d),
 				slices.ContainsFunc((d.Needs & table.Set()).List(), lacks),
 				d.Name == "cloud_upload" && table == columnar.API && nowhere[in.Feed],
 				d.Name == "sigma_rule" && !config.hasRuleOf(table):
