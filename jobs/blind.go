@@ -133,7 +133,7 @@ func unread(detections []*detect.Detection, inputs []reports.Input) []reports.Bl
 		out = append(out, reports.Blind{
 			Detection: d.Name, Table: strings.Join(tables, " "),
 			Why:    "No log with rows of " + strings.Join(tables, " or ") + " was read.",
-			Remedy: "Add one: outflow list formats says which logs have such rows.",
+			Remedy: "Add one: outflow list tables says which formats have such rows.",
 		})
 	}
 	slices.SortFunc(out, func(a, b reports.Blind) int { return cmp.Compare(a.Detection, b.Detection) })

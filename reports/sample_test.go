@@ -178,7 +178,7 @@ func sampleReport() *Report {
 	r.Blind = []Blind{
 		{"squid", "http", "upload_ratio", "bytes_in", 1_204_331, "The ratio of 1,204,331 requests in squid could not be judged: the log never says how much was received.", "Add %<st to the log format."},
 		{"dnsmasq", "dns", "dns_information", "", 0, "Only 3 days of history are there for dnsmasq.", "Run outflow backfill for the days before 2026-11-17."},
-		{"", "dns", "dns_entropy, dns_volume", "", 0, "No log with rows of dns was read.", "Add one: outflow list formats says which logs have such rows."},
+		{"", "dns", "dns_entropy, dns_volume", "", 0, "No log with rows of dns was read.", "Add one: outflow list tables says which formats have such rows."},
 	}
 	r.Inputs = append(r.Inputs, Input{Name: "s3://logs/squid/2026/11/20/access-17.log.gz", Feed: "squid", Format: "squid", Size: 8_112_000, Status: Unreadable, Error: "decode s3://logs/squid/2026/11/20/access-17.log.gz: unexpected EOF after 8.1 MB; upload it again"})
 	r.Inputs = append(r.Inputs,
