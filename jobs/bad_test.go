@@ -59,7 +59,7 @@ func TestBadInput(t *testing.T) {
 		{name: "nothing but NUL bytes", file: "bad.csv", body: make([]byte, 100000),
 			says: []string{"is empty"}, strict: exitOK},
 		{name: "prose", file: "bad.txt", body: []byte("Dear all,\nthis is a letter.\n"),
-			says: []string{"no known format", "--format"}, strict: exitPartial},
+			says: []string{"unrecognised format", "--format"}, strict: exitPartial},
 		{name: "no column for time", file: "bad.csv", body: bytes.Replace(good, []byte("time"), []byte("colour"), 1),
 			args: []string{"--format", "csv"},
 			says: []string{"no column for time: has", "colour", "mapping.columns.time"}, strict: exitPartial},

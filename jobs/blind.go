@@ -17,23 +17,30 @@ import (
 // blind returns the detections that could not judge a table of a feed, because no log
 // of that table fills all the columns that they need. Connections carry the bytes of
 // the requests within them, so if the connections of a feed can be judged, its
-// requests need not be.
+// requests need not be; nor are requests blind for want of bytes that its connections have.
 func blind(detections []*detect.Detection, formats logs.Formats, inputs []reports.Input) []reports.Blind {
 	type place struct{ feed, table, detection string }
+	type feedColumn struct{ feed, column string }
 	missing := map[place]*reports.Blind{}
 	judged := map[place]bool{}
+	counted := map[feedColumn]bool{} // bytes of connections
 	known := knownOf(inputs)
 	for _, in := range inputs {
 		table := columnar.TableNamed(in.Table)
+		for _, c := range []columnar.Col{columnar.BytesOut, columnar.BytesIn} {
+			if table == columnar.Network && in.Known[c] > 0 {
+				counted[feedColumn{in.Feed, c.String()}] = true
+			}
+		}
 		for _, d := range detections {
 			if table == nil || !slices.Contains(d.Aggregate.Tables, table) {
 				continue
 			}
 			p := place{in.Feed, in.Table, d.Name}
-			if f := formats.Named(in.Format); f != nil && f.Server && d.Needs.Has(columnar.BytesOut) {
+			if ofServer(formats.Named(in.Format), d) {
 				if missing[p] == nil {
 					missing[p] = &reports.Blind{Feed: in.Feed, Table: in.Table, Detection: d.Name, Column: columnar.BytesOut.String(),
-						Why:    "Feed " + in.Feed + " is the log of a server (" + in.Format + "): what clients sent to it has not left the company.",
+						Why:    "Feed " + in.Feed + " is the log of a server (" + in.Format + "): what clients upload to it does not leave the company, and what they download is not judged.",
 						Remedy: "Uploads show in the logs of the side that sends: a proxy, a network sensor or the cloud's API log."}
 				}
 				missing[p].Rows += in.Rows
@@ -57,7 +64,8 @@ func blind(detections []*detect.Detection, formats logs.Formats, inputs []report
 	}
 	var out []reports.Blind
 	for p, b := range missing {
-		if !judged[p] && !judged[place{p.feed, columnar.Network.Name, p.detection}] {
+		elsewhere := p.table != columnar.Network.Name && counted[feedColumn{p.feed, b.Column}]
+		if !judged[p] && !judged[place{p.feed, columnar.Network.Name, p.detection}] && !elsewhere {
 			out = append(out, *b)
 		}
 	}
@@ -66,6 +74,12 @@ func blind(detections []*detect.Detection, formats logs.Formats, inputs []report
 			cmp.Compare(a.Table, b.Table))
 	})
 	return joined(out)
+}
+
+// ofServer reports whether a detection judges uploads and f is the log of a server of the
+// company's own, whose clients' uploads do not leave the company.
+func ofServer(f *logs.Format, d *detect.Detection) bool {
+	return f != nil && f.Server && d.Needs.Has(columnar.BytesOut)
 }
 
 // knownOf returns a function that reports whether rows of an input have a column. The
@@ -119,7 +133,7 @@ func unread(detections []*detect.Detection, inputs []reports.Input) []reports.Bl
 		out = append(out, reports.Blind{
 			Detection: d.Name, Table: strings.Join(tables, " "),
 			Why:    "No log with rows of " + strings.Join(tables, " or ") + " was read.",
-			Remedy: "Add one: outflow list formats says which logs have such rows.",
+			Remedy: "Add one: outflow list tables says which formats have such rows.",
 		})
 	}
 	slices.SortFunc(out, func(a, b reports.Blind) int { return cmp.Compare(a.Detection, b.Detection) })
@@ -244,6 +258,7 @@ func judged(config *Config, h *history, inputs []reports.Input) []reports.Judged
 			lacks := func(c columnar.Col) bool { return !known(&in, c) }
 			switch {
 			case !slices.Contains(d.Aggregate.Tables, table),
+				ofServer(config.known().Named(in.Format), d),
 				slices.ContainsFunc((d.Needs & table.Set()).List(), lacks),
 				d.Name == "cloud_upload" && table == columnar.API && nowhere[in.Feed],
 				d.Name == "sigma_rule" && !config.hasRuleOf(table):
@@ -358,6 +373,9 @@ func remedy(f *logs.Format, c columnar.Col) string {
 	if f != nil {
 		if text := f.Remedy(c); text != "" {
 			return text
+		}
+		if f.Vendor != nil && logs.Named(f.Name) != f {
+			return "If the log has it, name it under columns in the source file; if not, another sensor on the same path may."
 		}
 	}
 	if c == columnar.DstHost {

@@ -2,13 +2,14 @@ package jobs
 
 import (
 	"os"
+	"strings"
 	"testing"
 )
 
 // If this fails, the tables of the README and the manual are not what the program knows:
 // make docs.
 func TestDocsAreFresh(t *testing.T) {
-	for _, file := range []string{"README.md", "docs/inputs.md"} {
+	for _, file := range []string{"README.md", "docs/formats.md", "docs/inputs.md"} {
 		text, err := os.ReadFile("../" + file)
 		if err != nil {
 			t.Fatal(err)
@@ -36,6 +37,21 @@ func TestCataloguesAreWhole(t *testing.T) {
 					t.Errorf("list %s: %s has no %s", what, row[0], list.columns[i])
 				}
 			}
+		}
+	}
+}
+
+// If this fails, a list on a terminal is wrapped in the middle of words, or loses some.
+func TestListsWrap(t *testing.T) {
+	c := &catalogue{columns: []string{"key", "meaning"}, rows: [][]string{{"floor", "days below this volume are never reported"}, {"x", "short"}}}
+	for width, want := range map[int]string{
+		0:  "KEY    MEANING\nfloor  days below this volume are never reported\nx      short\n",
+		31: "KEY    MEANING\nfloor  days below this volume\n       are never reported\nx      short\n",
+		20: "KEY    MEANING\nfloor  days below this volume are never reported\nx      short\n", // too narrow
+	} {
+		var out strings.Builder
+		if err := c.text(&out, width); err != nil || out.String() != want {
+			t.Errorf("width %d: got %q, %v, want %q", width, out.String(), err, want)
 		}
 	}
 }

@@ -53,7 +53,7 @@ var layouts = []*layout{
 		pattern: "{account}/{region}/*/{yyyy}/{mm}/{dd}/{yyyy}-{mm}-{dd}-*"},
 	{name: "s3access", title: "Amazon S3 server access logs; the uri ends with the target prefix", format: "s3access", flat: true,
 		pattern: "{yyyy}-{mm}-{dd}-[0-9][0-9]-[0-9][0-9]-[0-9][0-9]-*"},
-	{name: "cloudfront", title: "Amazon CloudFront standard logs; the uri ends with the distribution's ID and a dot", format: "w3c", flat: true,
+	{name: "cloudfront", title: "Amazon CloudFront standard logs; the uri ends with the distribution's ID and a dot", format: "cloudfront", flat: true,
 		pattern: "{yyyy}-{mm}-{dd}-[0-9][0-9].*"},
 
 	{name: "gcp-audit", title: "Google Cloud audit logs in a bucket",

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"text/tabwriter"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
@@ -23,7 +24,7 @@ type catalogue struct {
 	rows    [][]string
 }
 
-var catalogues = []string{"formats", "layouts", "detections", "thresholds", "rules", "reports", "columns"}
+var catalogues = []string{"formats", "tables", "layouts", "detections", "thresholds", "rules", "reports", "columns"}
 
 func catalogueOf(what string) (*catalogue, error) {
 	switch what {
@@ -38,6 +39,19 @@ func catalogueOf(what string) (*catalogue, error) {
 				lacks = append(lacks, col.String())
 			}
 			c.rows = append(c.rows, []string{f.Name, f.Title, strings.Join(tables, " "), strings.Join(lacks, " ")})
+		}
+		return c, nil
+	case "tables":
+		c := &catalogue{columns: []string{"table", "holds", "formats"}}
+		for _, t := range columnar.Tables {
+			var formats []string
+			for _, f := range logs.All() {
+				if slices.Contains(f.Tables, t) {
+					formats = append(formats, f.Name)
+				}
+			}
+			slices.Sort(formats)
+			c.rows = append(c.rows, []string{t.Name, t.Doc, strings.Join(formats, " ")})
 		}
 		return c, nil
 	case "layouts":
@@ -94,10 +108,40 @@ func catalogueOf(what string) (*catalogue, error) {
 	return nil, badConfig("list %q: want one of %s", what, strings.Join(catalogues, ", "))
 }
 
-func (c *catalogue) text(w io.Writer) error {
+// leastColumn is how wide the last column of a list is at least: what is narrower is
+// hard to read, and a line that is too long is the terminal's to wrap.
+const leastColumn = 24
+
+// text writes the catalogue as lines of at most width columns, if the last column can be
+// wrapped to that; 0: no line is wrapped.
+func (c *catalogue) text(w io.Writer, width int) error {
+	last := len(c.columns) - 1
+	for i := range last {
+		widest := len(c.columns[i])
+		for _, row := range c.rows {
+			widest = max(widest, utf8.RuneCountInString(row[i]))
+		}
+		width -= widest + 2
+	}
 	tw := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
 	fmt.Fprintln(tw, strings.ToUpper(strings.Join(c.columns, "\t")))
 	for _, row := range c.rows {
+		row = slices.Clone(row)
+		text := []rune(row[last])
+		for width >= leastColumn && len(text) > width {
+			at := width
+			for at > 0 && text[at] != ' ' {
+				at--
+			}
+			if at == 0 {
+				break // one long word
+			}
+			row[last] = string(text[:at])
+			fmt.Fprintln(tw, strings.Join(row, "\t"))
+			clear(row)
+			text = text[at+1:]
+		}
+		row[last] = string(text)
 		fmt.Fprintln(tw, strings.Join(row, "\t"))
 	}
 	return tw.Flush()
@@ -147,7 +191,7 @@ func (p *program) listCommand() *cobra.Command {
 			}
 			switch as {
 			case "text":
-				return list.text(p.stdout)
+				return list.text(p.stdout, p.width)
 			case "json":
 				return list.json(p.stdout)
 			case "markdown":

@@ -152,6 +152,13 @@ func (p *program) sourcesNew() *cobra.Command {
 		if len(found) == 0 {
 			return badConfig("%s: no log there", printable(args[0]))
 		}
+		for _, m := range logs.Read(&found[0].object, &logs.ReadOptions{Formats: logs.All(), Options: found[0].options}, func(*logs.Member, *logs.Block) error {
+			return logs.ErrSkip
+		}) {
+			if m.Format != nil && !m.Format.Generic {
+				p.note("%s: is read without a source file, as %s: outflow inspect shows what of it", printable(m.Name), m.Format.Name)
+			}
+		}
 		if name == "" {
 			name, _, _ = strings.Cut(filepath.Base(found[0].object.Name), ".")
 		}

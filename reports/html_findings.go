@@ -330,7 +330,9 @@ func investigate(doc string) []string {
 	for i, p := range all {
 		head := strings.ToLower(p[:min(len(p), 24)])
 		if strings.Contains(head, "investigate") {
-			return all[i:]
+			all = slices.Clone(all[i:])
+			all[0] = strings.TrimSpace(strings.TrimPrefix(all[0], "How to investigate:")) // the page has it as a title
+			return all
 		}
 	}
 	return all[max(0, len(all)-1):]

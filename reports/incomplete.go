@@ -32,7 +32,7 @@ var statuses = [numStatuses]struct {
 	Empty: {"empty", "", ""},
 	NoLog: {"no_log", "", ""},
 	Unknown: {"unknown_format", "of unrecognised format",
-		"Name the format with --format or in the input, describe its columns with a mapping, or leave the objects out."},
+		"Name the format (--format, or format: of the input), describe it in a source file (outflow sources new), or leave the objects out."},
 	Unreadable: {"unreadable", "unreadable", "Fix what the error says, then run again."},
 	Damaged:    {"damaged", "damaged", "Fetch the objects again from where they were written, then run again."},
 	Malformed: {"malformed", "mostly malformed",

@@ -154,7 +154,7 @@ func newJSONLines(o *Options) (Decoder, error) {
 // explain words the reasons to skip a record. If the first record of the object lacks what
 // they are about, they say what it has instead: few logs have it later then.
 func (d *jsonLines) explain(head []byte) {
-	d.noTime, d.nothing = withoutTime, "no user, operation or bytes under a known name: name them in a mapping"
+	d.noTime, d.nothing = withoutTime, "no user, operation or bytes under a known name: name them in a source file (outflow sources new)"
 	line, _ := scan.CutLine(bytes.TrimLeft(head, " \t\r\n"))
 	r := &d.record
 	if !r.read(line) {
@@ -168,7 +168,7 @@ func (d *jsonLines) explain(head []byte) {
 	case (r.has|d.record.has)>>columnar.Time&1 == 0:
 		d.noTime = "no time under a known name: has " + has() + "; name it in mapping.columns.time"
 	case d.tableOf(r) == nil:
-		d.nothing = "no user, operation or bytes under a known name: has " + has() + "; name them in a mapping"
+		d.nothing = "no user, operation or bytes under a known name: has " + has() + "; name them in a source file (outflow sources new)"
 	}
 }
 

@@ -63,7 +63,7 @@ var (
 	// ErrEmpty is the error of a member without a byte of text. See also NotLog.
 	ErrEmpty = errors.New("is empty")
 	// ErrUnknown is the error of a member that no format recognises.
-	ErrUnknown = errors.New("has no known format: name it with --format, or describe its columns with a mapping")
+	ErrUnknown = errors.New("unrecognised format: try --format, or describe it in a source file (outflow sources new)")
 	// ErrSkip, returned by yield, ends the member that is being read, and not the object.
 	ErrSkip = errors.New("the rest is skipped")
 )

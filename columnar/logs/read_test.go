@@ -167,7 +167,7 @@ func TestReadRefused(t *testing.T) {
 		{"only padding", make([]byte, 100), plain, "is empty"},
 		{"only a mark", []byte("\xef\xbb\xbf"), plain, "is empty"},
 		{"empty gzip", gzipped(t, ""), plain, "is empty"},
-		{"unknown", []byte("\x01\x02\x03\n"), nil, "has no known format: name it with --format, or describe its columns with a mapping"},
+		{"unknown", []byte("\x01\x02\x03\n"), nil, "unrecognised format: try --format, or describe it in a source file (outflow sources new)"},
 		{"compress", []byte("\x1f\x9d......"), nil, "compress (.Z) is not supported: decompress it first, or use gzip, zstd, xz, bzip2 or zip"},
 		{"damaged xz", []byte("\xfd7zXZ\x00......"), nil, "xz stream: xz: damaged"},
 		{"damaged lz4", []byte("\x04\x22\x4d\x18......"), nil, "lz4 stream ends early at byte 10: unexpected EOF; 0 records were read"},

@@ -26,7 +26,7 @@ const maxDraftNames = 200
 func Draft(o *Object, name string) (string, error) {
 	var text []byte
 	enough := errors.New("enough")
-	plain := &Format{Name: "draft", New: func(*Options) (Decoder, error) { return nil, nil }}
+	plain := &Format{Name: "draft"} // reads no rows: no wrapper is better than the records as they stand
 	for _, m := range Read(o, &ReadOptions{Format: plain}, func(_ *Member, b *Block) error {
 		text = bytes.Clone(b.Data)
 		return enough
@@ -36,7 +36,7 @@ func Draft(o *Object, name string) (string, error) {
 		}
 	}
 	d := draft{name: name}
-	if err := d.look(text); err != nil {
+	if err := d.look(withoutSyslog(text)); err != nil {
 		return "", err
 	}
 	d.choose()
@@ -45,6 +45,25 @@ func Draft(o *Object, name string) (string, error) {
 		return "", fmt.Errorf("the draft is no source file: %w (a fault in outflow: please report it)", err)
 	}
 	return file, nil
+}
+
+// withoutSyslog returns text without the headers of syslog, as a source will see it, if
+// all its lines have one with a priority or a program. A time and a word alone may as well
+// be the log's own.
+func withoutSyslog(text []byte) []byte {
+	var out []byte
+	var s syslogLine
+	for rest := text; len(rest) > 0; {
+		var line []byte
+		if line, rest = scan.CutLine(rest); scan.Blank(line) {
+			continue
+		}
+		if !s.parse(line) || line[0] != '<' && s.program == nil {
+			return text
+		}
+		out = append(append(out, s.message...), '\n')
+	}
+	return out
 }
 
 // A draft is a source file in the making.
@@ -309,16 +328,17 @@ func lastKeys(name string, n int) string {
 
 // draftAsks says what to look for where no name tells a column that detections need.
 var draftAsks = map[columnar.Col]string{
-	columnar.Time:     "when it happened",
-	columnar.User:     "who acted",
-	columnar.SrcIP:    "the address of the client",
-	columnar.Host:     "the name of the client's machine",
-	columnar.BytesOut: "the bytes that the client sent: mind whose view sent and received are",
-	columnar.BytesIn:  "the bytes that the client received",
-	columnar.URLHost:  "the host that was asked for, or the URL",
-	columnar.DstHost:  "the name of the server",
-	columnar.DstIP:    "the address of the server",
-	columnar.Query:    "the name that was asked for",
+	columnar.Time:      "when it happened",
+	columnar.User:      "who acted",
+	columnar.SrcIP:     "the address of the client",
+	columnar.Host:      "the name of the client's machine",
+	columnar.Operation: "what was done",
+	columnar.BytesOut:  "the bytes that the client sent: mind whose view sent and received are",
+	columnar.BytesIn:   "the bytes that the client received",
+	columnar.URLHost:   "the host that was asked for, or the URL",
+	columnar.DstHost:   "the name of the server",
+	columnar.DstIP:     "the address of the server",
+	columnar.Query:     "the name that was asked for",
 }
 
 // file returns the source file.

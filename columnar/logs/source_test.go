@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -279,5 +281,34 @@ func TestSameUpload(t *testing.T) {
 	}
 	if found != len(uploads) {
 		t.Errorf("got cases of %d sources, want %d", found, len(uploads))
+	}
+}
+
+// If this fails, users cannot know what a source file may say: docs/sources.md leaves out
+// a key, a container or a part.
+func TestSourceLanguageIsDocumented(t *testing.T) {
+	text, err := os.ReadFile("../../docs/sources.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	words := map[string]bool{}
+	for _, word := range regexp.MustCompile(`[a-z]\w*`).FindAllString(string(text), -1) {
+		words[word] = true
+	}
+	want := slices.Clone(partNames[:])
+	for _, c := range containers {
+		want = append(want, c.name)
+	}
+	for _, of := range []any{Source{}, Layout{}, Sniff{}, SourceRow{}, Condition{}, Swap{}, Column{}} {
+		for _, f := range reflect.VisibleFields(reflect.TypeOf(of)) {
+			if key := f.Tag.Get("yaml"); key != "" {
+				want = append(want, key)
+			}
+		}
+	}
+	for _, word := range want {
+		if !words[word] {
+			t.Errorf("docs/sources.md does not say %q", word)
+		}
 	}
 }
