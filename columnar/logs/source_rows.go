@@ -150,9 +150,12 @@ type sourceField struct {
 	slots    []int // in order of preference
 	join     []int // the texts that are put together
 	dateSlot int   // -1: none
+	where    []condition
 	match    *regexp.Regexp
 	part     int  // index in partNames and one; 0: the whole text
 	direct   bool // the text counts as it stands in the record
+	// otherwise is read where the field says nothing; or nil.
+	otherwise *sourceField
 }
 
 // of returns the field as one of another column of the same kind. Of nil it is a field that
@@ -175,10 +178,11 @@ const (
 	partPort    // port of address:port or host:port
 	partName    // what stands behind the last / or \
 	partDir     // what stands before the last / or \
+	partCaller  // whom an ARN of AWS, or the id of a principal, names
 	numParts
 )
 
-var partNames = [numParts - 1]string{"host", "path", "address", "port", "name", "folder"}
+var partNames = [numParts - 1]string{"host", "path", "address", "port", "name", "folder", "caller"}
 
 // partOf returns a part of text, which stands in it.
 func partOf(part int, text []byte) []byte {
@@ -205,6 +209,8 @@ func partOf(part int, text []byte) []byte {
 		return text[bytes.LastIndexAny(text, `/\`)+1:]
 	case partDir:
 		return text[:max(bytes.LastIndexAny(text, `/\`), 0)]
+	case partCaller:
+		return callerOf(text)
 	}
 	return text
 }
@@ -449,9 +455,19 @@ func (d *sourceDecoder) time(f *sourceField, i int) (us int64, reason string) {
 // textOf returns the text of a column in record i, nil if it has none, and whether it is
 // a part of window.data which reaches as far.
 func (d *sourceDecoder) textOf(f *sourceField, i int) (text []byte, inData bool) {
-	if f == nil {
-		return nil, false
+	for ; f != nil; f = f.otherwise {
+		if len(f.where) > 0 && !allHold(f.where, d.w, i) {
+			continue
+		}
+		if text, inData = d.ownText(f, i); f.otherwise == nil || !scan.Unknown(text) {
+			return text, inData
+		}
 	}
+	return nil, false
+}
+
+// ownText is textOf without what the field says of other records.
+func (d *sourceDecoder) ownText(f *sourceField, i int) (text []byte, inData bool) {
 	w := d.w
 	inData = true
 	switch {
@@ -491,6 +507,11 @@ func (d *sourceDecoder) textOf(f *sourceField, i int) (text []byte, inData bool)
 	if text = partOf(f.part, text); scan.Unknown(text) {
 		return nil, false
 	}
+	if f.column.Without != "" {
+		if k := len(text) - len(f.column.Without); k >= 0 && string(text[k:]) == f.column.Without {
+			text = text[:k]
+		}
+	}
 	if f.column.Texts != nil {
 		if to, ok := f.column.Texts[string(text)]; ok {
 			d.joined = append(d.joined[:0], to...)
@@ -521,6 +542,8 @@ func (d *sourceDecoder) join(f *sourceField, i int) []byte {
 		if text := d.w.text(i, slot); !scan.Unknown(text) {
 			if len(d.joined) > 0 {
 				d.joined = append(d.joined, separator...)
+			} else {
+				d.joined = append(d.joined, f.column.Before...)
 			}
 			d.joined = append(d.joined, text...)
 		}
