@@ -14,6 +14,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/parquet-go/parquet-go"
+
 	"outflow/columnar/inflate"
 	"outflow/columnar/scan"
 )
@@ -173,8 +175,11 @@ func (r *reader) open(m *Member) error {
 // binary returns the format with Split of an object that begins with head.
 func (r *reader) binary(head []byte) *Format {
 	if r.Format != nil {
-		if r.Format.Split != nil {
+		switch {
+		case r.Format.Split != nil:
 			return r.Format
+		case r.Format.Leaves != nil && Parquet.Sniff(head):
+			return Parquet
 		}
 		return nil
 	}
@@ -195,16 +200,49 @@ func (r *reader) split(m *Member, format *Format, head []byte) error {
 		return err
 	}
 	defer at.Close()
+	split := func(o *Options, yield func(*Block) error) error { return format.Split(at, r.object.Size, o, yield) }
+	if format == Parquet {
+		if file, err := openParquet(at, r.object.Size); err == nil { // else splitting says why
+			format = r.ofColumns(file)
+			split = func(o *Options, yield func(*Block) error) error {
+				if format == Parquet {
+					return splitFile(file, at, o, yield)
+				}
+				return splitSource(file, at, o, yield)
+			}
+		}
+	}
 	r.begin(m, format, head)
 	m.Size = r.object.Size
 	r.sealStored(m, at)
 	var held sync.WaitGroup
 	defer held.Wait() // decoding such a block reads the object
-	return format.Split(at, r.object.Size, m.Options, func(b *Block) error {
+	return split(m.Options, func(b *Block) error {
 		held.Add(1)
 		b.held = &held
 		return r.yield(m, b)
 	})
+}
+
+// ofColumns returns the format of a Parquet file: the source that is asked for, or one whose
+// columns it has, else Parquet.
+func (r *reader) ofColumns(file *parquet.File) *Format {
+	switch {
+	case r.Format != nil && r.Format.Leaves != nil:
+		return r.Format
+	case r.Format != nil || r.Options.Mapping != nil:
+		return Parquet
+	}
+	var names []string
+	for _, leaf := range sourceLeaves(file, r.object.Table) {
+		names = append(names, leaf.name)
+	}
+	for _, f := range r.Formats {
+		if f.Leaves != nil && f.Leaves(names) {
+			return f
+		}
+	}
+	return Parquet
 }
 
 // begin sets what is known of a member once its format is.

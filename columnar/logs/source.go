@@ -27,6 +27,9 @@ import (
 // records stand in, how an object is recognised, and which records become rows. Compiled
 // it is a Format like any other.
 //
+// Rows of a Parquet file are records of JSON, whose paths are those of its columns, unless
+// Each is set; elements of arrays are found there by their number alone.
+//
 // Names are paths in JSON (actor.alternateId), else the names of columns, keys or
 // directives. Letter case does not matter where no name has the exact letters. In JSON,
 //
@@ -269,6 +272,9 @@ func (s *Source) Format() (*Format, error) {
 		return nil, err
 	}
 	f.Sniff = sniff
+	if p.container == jsonContainer && s.Each == "" {
+		f.Leaves = s.leaves
+	}
 	return f, nil
 }
 

@@ -244,8 +244,9 @@ type sourceDecoder struct {
 	spans    []columnar.Span
 	copied   []byte
 	joined   []byte
-	numbers  []int64 // of records, for Builder
-	lastTime []byte  // the last text that was a time, and which
+	numbers  []int64      // of records, for Builder
+	parquet  *parquetRows // nil until a row group is decoded
+	lastTime []byte       // the last text that was a time, and which
 	lastUS   int64
 }
 
@@ -283,6 +284,9 @@ func (p *sourcePlan) decoder(o *Options) (Decoder, error) {
 }
 
 func (d *sourceDecoder) Decode(b *Block, out *columnar.Out, t *Tally) error {
+	if part, ok := b.Part.(*parquetPart); ok {
+		return d.group(part, b.First, out, t)
+	}
 	if b.Header != nil {
 		if err := d.reader.use(b.Header); err != nil {
 			return err
