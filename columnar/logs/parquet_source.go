@@ -2,6 +2,7 @@ package logs
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -127,7 +128,8 @@ type parquetRows struct {
 	columns []*rowColumn
 	lists   []*rowList
 	unread  []Reason
-	places  []int32 // of the rows of the window: which record, -1 if the row is deleted
+	rows    []sourceRow // those of the source, for any file
+	places  []int32     // of the rows of the window: which record, -1 if the row is deleted
 	windows uint32  // how many there have been
 	side    *window // records one by one
 }
@@ -172,7 +174,7 @@ const sourceWindow = windowRecords
 // group decodes a row group.
 func (d *sourceDecoder) group(part *parquetPart, first int64, out *columnar.Out, t *Tally) error {
 	if d.parquet == nil {
-		d.parquet = &parquetRows{side: newWindow(d.w.slots)}
+		d.parquet = &parquetRows{side: newWindow(d.w.slots), rows: d.rows}
 	}
 	var done int64
 	err := d.groupRows(part, first, &done, out, t)
@@ -234,6 +236,7 @@ func (d *sourceDecoder) rowsOfWindow(out *columnar.Out, t *Tally) {
 func (p *parquetRows) open(d *sourceDecoder, part *parquetPart, first int64, out *columnar.Out) (err error) {
 	defer pages.Recovered("row group", &err)
 	p.columns, p.lists, p.unread = p.columns[:0], p.lists[:0], p.unread[:0]
+	p.narrow(d, part)
 	read := d.slotsRead(out)
 	for i, leaf := range part.leaves {
 		if leaf.element != "" {
@@ -382,6 +385,137 @@ func (p *parquetRows) openList(d *sourceDecoder, part *parquetPart, i int, read 
 	p.lists = append(p.lists, l)
 }
 
+// narrow leaves those rows of the source, and what they read, that a row group can have: a
+// file mostly has one class of events, and half of the columns that others have.
+func (p *parquetRows) narrow(d *sourceDecoder, part *parquetPart) {
+	g := &groupSlots{part: part, has: make([]bool, len(d.slots)), same: make([][]byte, len(d.slots))}
+	for slot, s := range d.slots {
+		at := part.leafOf(s)
+		g.has[slot] = at >= 0 || part.mayHold(d.source, s.name)
+		if at >= 0 {
+			g.same[slot] = part.constant(at)
+		}
+	}
+	d.rows = nil
+	for _, row := range p.rows {
+		var ok bool
+		if row.where, ok = g.conditions(row.where); !ok {
+			continue
+		}
+		g.fields(&row.fields)
+		g.fields(&row.swapped)
+		d.rows = append(d.rows, row)
+	}
+	for i := range d.tables {
+		d.tables[i] = sourceTable{} // their columns are those of the rows
+	}
+}
+
+// groupSlots are the slots of a source as a row group can fill them.
+type groupSlots struct {
+	part *parquetPart
+	has  []bool
+	same [][]byte // the text that all rows have in a slot which have any; nil: not known
+}
+
+// conditions returns those that some rows may meet and others not. ok says that a row may
+// meet all.
+func (g *groupSlots) conditions(where []condition) (left []condition, ok bool) {
+	for _, c := range where {
+		same := g.same[c.slot]
+		switch {
+		case g.has[c.slot] && same == nil:
+			left = append(left, c)
+		case !c.meets(same) && !c.meets(nil): // rows may lack it
+			return nil, false
+		case !c.meets(same) || !c.meets(nil):
+			left = append(left, c)
+		}
+	}
+	return left, true
+}
+
+// fields leaves of fields what a row group can have.
+func (g *groupSlots) fields(fields *[columnar.NumCols]*sourceField) {
+	for c, f := range fields {
+		if f == nil {
+			continue
+		}
+		var first, last *sourceField
+		for ; f != nil; f = f.otherwise {
+			where, ok := g.conditions(f.where)
+			if !ok {
+				continue
+			}
+			own := *f
+			own.where, own.otherwise = where, nil
+			own.slots = g.filled(f.slots)
+			own.join = g.filled(f.join)
+			if len(own.slots)+len(own.join) == 0 && len(f.slots)+len(f.join) > 0 {
+				continue
+			}
+			if last == nil {
+				first = &own
+			} else {
+				last.otherwise = &own
+			}
+			last = &own
+		}
+		if first == nil {
+			first = (*sourceField)(nil).of(columnar.Col(c))
+		}
+		fields[c] = first
+	}
+}
+
+func (g *groupSlots) filled(slots []int) (out []int) {
+	for _, slot := range slots {
+		if g.has[slot] {
+			out = append(out, slot)
+		}
+	}
+	return out
+}
+
+// mayHold reports whether a name may be that of an element, or stand in embedded JSON.
+func (part *parquetPart) mayHold(s *Source, name string) bool {
+	for i := range part.leaves {
+		leaf := &part.leaves[i]
+		if leaf.element != "" {
+			list := leaf.element[:strings.IndexAny(leaf.element, "[{")]
+			if len(name) > len(list) && strings.EqualFold(name[:len(list)], list) && (name[len(list)] == '[' || name[len(list)] == '.') {
+				return true
+			}
+		}
+		for _, e := range s.Embedded {
+			if strings.EqualFold(e, leaf.name) && strings.HasPrefix(name, e+".") {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// constant returns the text that all rows of the group have in a column which have any, as
+// its statistics say, nil if they do not.
+func (part *parquetPart) constant(leaf int) []byte {
+	l := &part.leaves[leaf]
+	if l.index < 0 {
+		return l.constant
+	}
+	s := &part.group.Columns[l.index].MetaData.Statistics
+	if !bytes.Equal(s.MinValue, s.MaxValue) || l.logical != nil && l.sourceField().read == readTime {
+		return nil
+	}
+	switch {
+	case l.kind == parquet.Int32 && len(s.MinValue) == 4:
+		return l.appendInt(nil, l.int32(int32(binary.LittleEndian.Uint32(s.MinValue))))
+	case l.kind == parquet.Int64 && len(s.MinValue) == 8:
+		return l.appendInt(nil, int64(binary.LittleEndian.Uint64(s.MinValue)))
+	}
+	return nil // texts may be cut there
+}
+
 // slotsRead returns which slots anyone reads: those of conditions and of wanted columns.
 func (d *sourceDecoder) slotsRead(out *columnar.Out) []bool {
 	read := make([]bool, len(d.slots))
@@ -454,6 +588,7 @@ func (p *parquetRows) window(d *sourceDecoder, part *parquetPart, record, left i
 	p.windows++
 	w := d.w
 	w.reset(nil, record)
+	w.side = append(w.side, 0) // no text begins at 0
 	p.places = p.places[:0]
 	deleted := 0
 	for i := range n {
@@ -476,6 +611,7 @@ func (p *parquetRows) window(d *sourceDecoder, part *parquetPart, record, left i
 			return 0, fmt.Errorf("column %q: %w", l.values.leaf.name, err)
 		}
 	}
+	w.data = w.side
 	if deleted > 0 {
 		t.known(deletedRows, int64(deleted))
 	}
@@ -512,7 +648,7 @@ func (c *rowColumn) fill(w *window, places []int32, window uint32) {
 		}
 		if c.json != nil {
 			// Note: what is put goes behind the text, which may move.
-			text := bytes.TrimSpace(w.side[span.Begin&^inSide : span.End&^inSide])
+			text := bytes.TrimSpace(w.side[span.Begin:span.End])
 			if len(text) > 0 && text[0] == '{' {
 				n := w.n
 				w.n = int(place) + 1
@@ -523,11 +659,12 @@ func (c *rowColumn) fill(w *window, places []int32, window uint32) {
 	}
 }
 
-// hold copies a value of a column into the window as text.
+// hold copies a value of a column into the window as text. Its span is one of what
+// becomes window.data once all columns are in: texts that stand there need no copy.
 func (w *window) hold(c *parquetColumn, value int) columnar.Span {
-	begin := uint32(len(w.side)) | inSide
+	begin := uint32(len(w.side))
 	w.side = c.appendText(w.side, value)
-	return columnar.Span{Begin: begin, End: uint32(len(w.side)) | inSide}
+	return columnar.Span{Begin: begin, End: uint32(len(w.side))}
 }
 
 // appendText appends a value as text; a time as µs, which clocks know by their size.

@@ -187,3 +187,45 @@ func TestParquetSourceColumns(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+// BenchmarkParquetSource decodes flows as Security Lake has them, as a source and by
+// well-known names.
+func BenchmarkParquetSource(b *testing.B) {
+	flows := make([]lakeRow, 0, 400_000)
+	rows, _ := lakeEvents(b, 60_000)
+	for len(flows) < cap(flows) {
+		for _, r := range rows {
+			if r.Class == 4001 {
+				flows = append(flows, r)
+			}
+		}
+	}
+	file := write(b, flows, parquet.Compression(&parquet.Zstd))
+	opened, err := openParquet(bytes.NewReader(file), int64(len(file)))
+	if err != nil {
+		b.Fatal(err)
+	}
+	want := columnar.ColSet(columnar.Time, columnar.SrcIP, columnar.DstIP, columnar.DstPort, columnar.Host, columnar.Account, columnar.BytesOut, columnar.BytesIn,
+		columnar.Protocol, columnar.Action)
+	for _, f := range []*Format{Named("ocsf"), Parquet} {
+		b.Run("format="+f.Name, func(b *testing.B) {
+			split := splitSource
+			if f == Parquet {
+				split = splitFile
+			}
+			d, err := f.New(&Options{})
+			if err != nil {
+				b.Fatal(err)
+			}
+			out := &columnar.Out{Want: want, Sink: func(*columnar.Batch) {}}
+			var t Tally
+			b.ReportAllocs()
+			for b.Loop() {
+				if err := split(opened, bytes.NewReader(file), &Options{}, func(block *Block) error { return d.Decode(block, out, &t) }); err != nil {
+					b.Fatal(err)
+				}
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(t.Records), "ns/record")
+		})
+	}
+}

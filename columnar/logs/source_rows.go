@@ -102,8 +102,10 @@ type condition struct {
 	Condition
 }
 
-func (c *condition) holds(w *window, i int) bool {
-	text := w.text(i, c.slot)
+func (c *condition) holds(w *window, i int) bool { return c.meets(w.text(i, c.slot)) }
+
+// meets reports whether a text is one that the condition holds for.
+func (c *Condition) meets(text []byte) bool {
 	if c.Present != nil && scan.Unknown(text) == *c.Present {
 		return false
 	}
