@@ -2,7 +2,6 @@ package logs
 
 import (
 	"bytes"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -130,8 +129,11 @@ type parquetRows struct {
 	unread  []Reason
 	rows    []sourceRow // those of the source, for any file
 	places  []int32     // of the rows of the window: which record, -1 if the row is deleted
-	windows uint32  // how many there have been
-	side    *window // records one by one
+	windows uint32      // how many there have been
+	side    *window     // records one by one
+	// columnar decodes row groups all of whose rows are of one kind, each column of which
+	// is as it stands in the file: it is four times as fast.
+	columnar parquetDecoder
 }
 
 // A rowColumn is a column that stands in some slots.
@@ -175,6 +177,15 @@ const sourceWindow = windowRecords
 func (d *sourceDecoder) group(part *parquetPart, first int64, out *columnar.Out, t *Tally) error {
 	if d.parquet == nil {
 		d.parquet = &parquetRows{side: newWindow(d.w.slots), rows: d.rows}
+	}
+	if err := d.parquet.narrow(d, part); err != nil {
+		return fmt.Errorf("row group %d: %w", part.index, err)
+	}
+	if p := d.parquet.plan(d, part); p != nil {
+		columns := *part
+		columns.plan = p
+		d.parquet.columnar.set = d.set
+		return d.parquet.columnar.Decode(&Block{First: first, Part: &columns}, out, t)
 	}
 	var done int64
 	err := d.groupRows(part, first, &done, out, t)
@@ -236,7 +247,6 @@ func (d *sourceDecoder) rowsOfWindow(out *columnar.Out, t *Tally) {
 func (p *parquetRows) open(d *sourceDecoder, part *parquetPart, first int64, out *columnar.Out) (err error) {
 	defer pages.Recovered("row group", &err)
 	p.columns, p.lists, p.unread = p.columns[:0], p.lists[:0], p.unread[:0]
-	p.narrow(d, part)
 	read := d.slotsRead(out)
 	for i, leaf := range part.leaves {
 		if leaf.element != "" {
@@ -387,14 +397,17 @@ func (p *parquetRows) openList(d *sourceDecoder, part *parquetPart, i int, read 
 
 // narrow leaves those rows of the source, and what they read, that a row group can have: a
 // file mostly has one class of events, and half of the columns that others have.
-func (p *parquetRows) narrow(d *sourceDecoder, part *parquetPart) {
-	g := &groupSlots{part: part, has: make([]bool, len(d.slots)), same: make([][]byte, len(d.slots))}
+func (p *parquetRows) narrow(d *sourceDecoder, part *parquetPart) (err error) {
+	defer pages.Recovered("row group", &err)
+	g := &groupSlots{has: make([]bool, len(d.slots)), same: make([][]byte, len(d.slots))}
 	for slot, s := range d.slots {
 		at := part.leafOf(s)
-		g.has[slot] = at >= 0 || part.mayHold(d.source, s.name)
-		if at >= 0 {
-			g.same[slot] = part.constant(at)
+		if at < 0 {
+			g.has[slot] = part.mayHold(d.source, s.name)
+			continue
 		}
+		text, null := p.constant(part, at)
+		g.has[slot], g.same[slot] = !null, text
 	}
 	d.rows = nil
 	for _, row := range p.rows {
@@ -402,20 +415,82 @@ func (p *parquetRows) narrow(d *sourceDecoder, part *parquetPart) {
 		if row.where, ok = g.conditions(row.where); !ok {
 			continue
 		}
+		if len(row.swap) > 0 {
+			var swaps bool
+			row.swap, swaps = g.conditions(row.swap)
+			switch {
+			case !swaps:
+				row.swap, row.outside = nil, false
+			case len(row.swap) == 0 && !row.outside: // all are swapped
+				for c, f := range row.swapped {
+					if f != nil {
+						row.fields[c] = f
+					}
+				}
+			}
+		}
 		g.fields(&row.fields)
 		g.fields(&row.swapped)
 		d.rows = append(d.rows, row)
+		if len(row.where) == 0 {
+			break // it is the first that fits
+		}
 	}
 	for i := range d.tables {
 		d.tables[i] = sourceTable{} // their columns are those of the rows
 	}
+	return nil
+}
+
+// plan returns the plan by which the rows of a group can be read column by column, nil if
+// there is none: they are of several kinds, or a text is not as it stands in the file.
+func (p *parquetRows) plan(d *sourceDecoder, part *parquetPart) *plan {
+	if len(d.rows) != 1 {
+		return nil
+	}
+	row := &d.rows[0]
+	if row.table == nil || len(row.where) > 0 || len(row.swap) > 0 || row.outside {
+		return nil
+	}
+	columns := &plan{table: row.table, where: -1, names: make([]string, len(part.leaves))}
+	for i, leaf := range part.leaves {
+		if leaf.repeats {
+			continue
+		}
+		columns.names[i] = leaf.name
+	}
+	for c, from := range row.fields {
+		if from == nil || columnar.Col(c) != columnar.Time && len(from.slots) == 0 && from.text == nil {
+			continue
+		}
+		f := from.field
+		if !from.direct || from.otherwise != nil || len(from.where) > 0 || from.dateSlot >= 0 {
+			return nil
+		}
+		for i, slot := range from.slots {
+			leaf := part.leafOf(d.slots[slot])
+			if leaf < 0 || part.leaves[leaf].repeats {
+				return nil
+			}
+			if i == 0 {
+				f.src = leaf
+			} else {
+				f.others = append(f.others, leaf)
+			}
+		}
+		if f.src < 0 && f.read == readTime {
+			return nil
+		}
+		columns.fields = append(columns.fields, f)
+	}
+	columns.sort()
+	return columns
 }
 
 // groupSlots are the slots of a source as a row group can fill them.
 type groupSlots struct {
-	part *parquetPart
 	has  []bool
-	same [][]byte // the text that all rows have in a slot which have any; nil: not known
+	same [][]byte // the text that all rows have in a slot; nil: they differ
 }
 
 // conditions returns those that some rows may meet and others not. ok says that a row may
@@ -426,10 +501,8 @@ func (g *groupSlots) conditions(where []condition) (left []condition, ok bool) {
 		switch {
 		case g.has[c.slot] && same == nil:
 			left = append(left, c)
-		case !c.meets(same) && !c.meets(nil): // rows may lack it
+		case !c.meets(same):
 			return nil, false
-		case !c.meets(same) || !c.meets(nil):
-			left = append(left, c)
 		}
 	}
 	return left, true
@@ -496,24 +569,47 @@ func (part *parquetPart) mayHold(s *Source, name string) bool {
 	return false
 }
 
-// constant returns the text that all rows of the group have in a column which have any, as
-// its statistics say, nil if they do not.
-func (part *parquetPart) constant(leaf int) []byte {
+// constant returns the text that all rows of the group have in a column, nil if it is not
+// one; null says that none has any. What statistics say is looked at in the pages, which
+// are small then: they do not tell whether rows lack the column.
+func (p *parquetRows) constant(part *parquetPart, leaf int) (text []byte, null bool) {
 	l := &part.leaves[leaf]
 	if l.index < 0 {
-		return l.constant
+		return l.constant, l.constant == nil
 	}
 	s := &part.group.Columns[l.index].MetaData.Statistics
-	if !bytes.Equal(s.MinValue, s.MaxValue) || l.logical != nil && l.sourceField().read == readTime {
-		return nil
+	if l.repeats || !bytes.Equal(s.MinValue, s.MaxValue) || l.sourceField().read == readTime {
+		return nil, false
 	}
-	switch {
-	case l.kind == parquet.Int32 && len(s.MinValue) == 4:
-		return l.appendInt(nil, l.int32(int32(binary.LittleEndian.Uint32(s.MinValue))))
-	case l.kind == parquet.Int64 && len(s.MinValue) == 8:
-		return l.appendInt(nil, int64(binary.LittleEndian.Uint64(s.MinValue)))
+	var c parquetColumn
+	c.open(part, leaf, nil)
+	for c.left > 0 {
+		if c.nextPage(&p.codec) != nil {
+			return nil, false // reading the column says why
+		}
+		highest := uint32(l.levels)
+		switch {
+		case c.stored == storedIndexes && c.dict.size == 1 && (highest == 0 || c.levels.All(c.rows, highest)):
+			if null {
+				return nil, false
+			}
+		case highest > 0 && c.levels.All(c.rows, 0) && text == nil:
+			null = true
+			continue
+		default:
+			return nil, false
+		}
+		c.held, c.indexes, c.values.text = heldIndexes, []uint32{0}, c.dict.text
+		switch c.dict.held {
+		case heldInts:
+			text = l.appendInt(nil, c.dict.ints[0])
+		case heldTexts:
+			text = bytes.Clone(c.textAt(0))
+		default:
+			return nil, false
+		}
 	}
-	return nil // texts may be cut there
+	return text, null
 }
 
 // slotsRead returns which slots anyone reads: those of conditions and of wanted columns.

@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -154,6 +156,180 @@ func TestParquetSource(t *testing.T) {
 	}
 }
 
+// A file of one class gives the rows that JSON gives, too: it may be read column by column.
+func TestParquetSourceOfOneClass(t *testing.T) {
+	all, _ := lakeEvents(t, 3_000)
+	for _, class := range []int32{6003, 4001, 4003, 2004, 0} {
+		var rows []lakeRow
+		var text []byte
+		for _, row := range all {
+			inbound := row.Connection != nil && row.Connection.Direction == 1
+			if row.Class == class || class == 0 && inbound { // 0: flows of one direction
+				line, err := json.Marshal(row)
+				if err != nil {
+					t.Fatal(err)
+				}
+				rows, text = append(rows, row), append(append(text, line...), '\n')
+			}
+		}
+		want, _ := readObject(t, text)
+		got, _ := readObject(t, write(t, rows, parquet.MaxRowsPerRowGroup(400)))
+		if d := cmp.Diff(want.tables, got.tables); d != "" {
+			t.Errorf("class %d, Parquet (-JSON +Parquet):\n%s", class, d)
+		}
+		if d := cmp.Diff(want.tally, got.tally); d != "" {
+			t.Errorf("class %d, tally (-JSON +Parquet):\n%s", class, d)
+		}
+	}
+}
+
+// Rows that a table has deleted are no events, whether they are read in windows or column by
+// column.
+func TestParquetSourceDeletes(t *testing.T) {
+	for _, class := range []int32{4001, 4003} {
+		var rows []lakeRow
+		all, _ := lakeEvents(t, 600)
+		for _, row := range all {
+			if row.Class == class {
+				rows = append(rows, row)
+			}
+		}
+		file := write(t, rows)
+		opened, err := openParquet(bytes.NewReader(file), int64(len(file)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := &result{}
+		out := r.collect()
+		d, err := Named("ocsf").New(&Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = splitSource(opened, bytes.NewReader(file), &Options{}, func(b *Block) error {
+			part := *b.Part.(*parquetPart)
+			part.deleted = rowSet{1<<3 | 1<<63, 1}
+			return d.Decode(&Block{First: b.First, Part: &part}, out, &r.tally)
+		})
+		out.Flush()
+		if err != nil {
+			t.Fatal(err)
+		}
+		n := int64(len(rows))
+		if r.rows != n-3 || r.tally.Records != n || !slices.Equal(r.tally.Kinds, []Kind{{deletedRows, 3}}) {
+			t.Errorf("class %d: got %d rows of %d, kinds %v, want %d of %d and 3 deleted", class, r.rows, r.tally.Records, r.tally.Kinds, n-3, n)
+		}
+	}
+}
+
+// Damage ends a row group with a reason, and never the program.
+func TestParquetSourceDamaged(t *testing.T) {
+	rows, _ := lakeEvents(t, 300)
+	file := write(t, rows, parquet.PageBufferSize(500), parquet.Compression(&parquet.Uncompressed))
+	random := rand.New(rand.NewPCG(7, 9))
+	refused := 0
+	for range 400 {
+		bad := slices.Clone(file)
+		for range 1 + random.IntN(4) {
+			bad[4+random.IntN(len(bad)/2)] = byte(random.Uint32())
+		}
+		opened, err := openParquet(bytes.NewReader(bad), int64(len(bad)))
+		if err != nil {
+			refused++
+			continue
+		}
+		r := &result{}
+		out := r.collect()
+		d, err := Named("ocsf").New(&Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = splitSource(opened, bytes.NewReader(bad), &Options{}, func(b *Block) error { return d.Decode(b, out, &r.tally) })
+		out.Flush()
+		if err := r.check(); err != nil {
+			t.Error(err)
+		}
+		if err != nil || r.tally.Skipped > 0 || len(r.tally.Cleared) > 0 {
+			refused++
+		}
+	}
+	if refused < 40 {
+		t.Errorf("only %d of 400 damaged files were noticed", refused)
+	}
+}
+
+// A few bytes of a dictionary can stand for a long text in many rows.
+func TestParquetSourceLongTexts(t *testing.T) {
+	rows, _ := lakeEvents(t, 600)
+	long := strings.Repeat("x", 100<<10)
+	for i := range rows {
+		if a := rows[i].Actor; a != nil && a.User.Name != nil {
+			a.User.Name = &long
+		}
+	}
+	r, _ := readObject(t, write(t, rows))
+	n := 0
+	for _, user := range r.column(columnar.API, columnar.User) {
+		if user == long {
+			n++
+		}
+	}
+	if r.rows != 500 || n != 100 {
+		t.Errorf("got %d rows, %d with the long name, want 500 and 100", r.rows, n)
+	}
+}
+
+// VPC flow in Parquet, with the names that AWS gives its columns, has the rows of the text.
+func TestParquetVPCFlow(t *testing.T) {
+	type flow struct {
+		Version   int32   `parquet:"version"`
+		Account   string  `parquet:"account_id,dict"`
+		Interface string  `parquet:"interface_id,dict"`
+		Src       *string `parquet:"srcaddr,optional"`
+		Dst       *string `parquet:"dstaddr,optional"`
+		SrcPort   int32   `parquet:"srcport"`
+		DstPort   int32   `parquet:"dstport"`
+		Protocol  int32   `parquet:"protocol,dict"`
+		Bytes     int64   `parquet:"bytes"`
+		Start     int64   `parquet:"start"`
+		End       int64   `parquet:"end"`
+		Action    string  `parquet:"action,dict"`
+		Status    string  `parquet:"log_status,dict"`
+		Direction string  `parquet:"flow_direction,dict"`
+	}
+	text := []byte("version account-id interface-id srcaddr dstaddr srcport dstport protocol bytes start end action log-status flow-direction\n")
+	var rows []flow
+	for i := range 900 {
+		src, dst := fmt.Sprintf("10.2.0.%d", i%250), "198.51.100.9"
+		direction := []string{"egress", "ingress", "-"}[i%3]
+		if i%2 == 1 {
+			src, dst = dst, src
+		}
+		f := flow{5, "444455556666", "eni-0b", &src, &dst, 40_000 + int32(i), 443, 6 + int32(i%2)*11, int64(i) * 100, 1795132800 + int64(i), 1795132900 + int64(i), "ACCEPT", "OK", direction}
+		if i%50 == 7 {
+			f.Src, f.Dst, f.Status = nil, nil, "NODATA"
+			src, dst = "-", "-"
+		}
+		rows = append(rows, f)
+		text = fmt.Appendf(text, "5 %s %s %s %s %d %d %d %d %d %d %s %s %s\n", f.Account, f.Interface, src, dst, f.SrcPort, f.DstPort, f.Protocol, f.Bytes, f.Start, f.End, f.Action, f.Status, direction)
+	}
+	want, members := readObject(t, text)
+	if f := members[0].Format; f != VPCFlow {
+		t.Fatalf("text: got %s, want vpcflow", f.Name)
+	}
+	got, members := readObject(t, write(t, rows))
+	if f := members[0].Format; f.Name != "vpcflowjson" {
+		t.Fatalf("got %s, want vpcflowjson", f.Name)
+	}
+	for _, r := range []*result{want, got} {
+		for i := range r.tables {
+			r.tables[i].Records = nil // the text has a header
+		}
+	}
+	if d := cmp.Diff(want.tables, got.tables); d != "" || got.rows != 882 {
+		t.Errorf("%d rows (-text +Parquet):\n%s", got.rows, d)
+	}
+}
+
 // Only what is asked for is read: each column costs.
 func TestParquetSourceColumns(t *testing.T) {
 	rows, _ := lakeEvents(t, 60)
@@ -188,25 +364,30 @@ func TestParquetSourceColumns(t *testing.T) {
 	}
 }
 
-// BenchmarkParquetSource decodes flows as Security Lake has them, as a source and by
+// BenchmarkParquetSource decodes events as Security Lake has them, as a source and by
 // well-known names.
 func BenchmarkParquetSource(b *testing.B) {
-	flows := make([]lakeRow, 0, 400_000)
-	rows, _ := lakeEvents(b, 60_000)
-	for len(flows) < cap(flows) {
+	for _, class := range []int32{4001, 4003, 6003} {
+		b.Run(fmt.Sprintf("class=%d", class), func(b *testing.B) { benchmarkParquetSource(b, class) })
+	}
+}
+
+func benchmarkParquetSource(b *testing.B, class int32) {
+	var all []lakeRow
+	for rows, _ := lakeEvents(b, 60_000); len(all) < 400_000; {
 		for _, r := range rows {
-			if r.Class == 4001 {
-				flows = append(flows, r)
+			if r.Class == class {
+				all = append(all, r)
 			}
 		}
 	}
-	file := write(b, flows, parquet.Compression(&parquet.Zstd))
+	file := write(b, all, parquet.Compression(&parquet.Zstd))
 	opened, err := openParquet(bytes.NewReader(file), int64(len(file)))
 	if err != nil {
 		b.Fatal(err)
 	}
 	want := columnar.ColSet(columnar.Time, columnar.SrcIP, columnar.DstIP, columnar.DstPort, columnar.Host, columnar.Account, columnar.BytesOut, columnar.BytesIn,
-		columnar.Protocol, columnar.Action)
+		columnar.Protocol, columnar.Action, columnar.User, columnar.Query, columnar.QueryType, columnar.Operation)
 	for _, f := range []*Format{Named("ocsf"), Parquet} {
 		b.Run("format="+f.Name, func(b *testing.B) {
 			split := splitSource
