@@ -286,8 +286,8 @@ func (p *sourcePlan) decoder(o *Options) (Decoder, error) {
 }
 
 func (d *sourceDecoder) Decode(b *Block, out *columnar.Out, t *Tally) error {
-	if part, ok := b.Part.(*parquetPart); ok {
-		return d.group(part, b.First, out, t)
+	if b.Part != nil {
+		return d.group(b, out, t)
 	}
 	if b.Header != nil {
 		if err := d.reader.use(b.Header); err != nil {

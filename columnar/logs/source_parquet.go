@@ -174,7 +174,8 @@ type elements struct {
 const sourceWindow = windowRecords
 
 // group decodes a row group.
-func (d *sourceDecoder) group(part *parquetPart, first int64, out *columnar.Out, t *Tally) error {
+func (d *sourceDecoder) group(b *Block, out *columnar.Out, t *Tally) error {
+	part, first := b.Part.(*parquetPart), b.First
 	if d.parquet == nil {
 		d.parquet = &parquetRows{side: newWindow(d.w.slots), rows: d.rows}
 	}
