@@ -14,8 +14,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/parquet-go/parquet-go"
-
 	"outflow/columnar/inflate"
 	"outflow/columnar/scan"
 )
@@ -202,15 +200,7 @@ func (r *reader) split(m *Member, format *Format, head []byte) error {
 	defer at.Close()
 	split := func(o *Options, yield func(*Block) error) error { return format.Split(at, r.object.Size, o, yield) }
 	if format == Parquet {
-		if file, err := openParquet(at, r.object.Size); err == nil { // else splitting says why
-			format = r.ofColumns(file)
-			split = func(o *Options, yield func(*Block) error) error {
-				if format == Parquet {
-					return splitFile(file, at, o, yield)
-				}
-				return splitSource(file, at, o, yield)
-			}
-		}
+		format, split = r.parquet(at)
 	}
 	r.begin(m, format, head)
 	m.Size = r.object.Size
@@ -222,27 +212,6 @@ func (r *reader) split(m *Member, format *Format, head []byte) error {
 		b.held = &held
 		return r.yield(m, b)
 	})
-}
-
-// ofColumns returns the format of a Parquet file: the source that is asked for, or one whose
-// columns it has, else Parquet.
-func (r *reader) ofColumns(file *parquet.File) *Format {
-	switch {
-	case r.Format != nil && r.Format.Leaves != nil:
-		return r.Format
-	case r.Format != nil || r.Options.Mapping != nil:
-		return Parquet
-	}
-	var names []string
-	for _, leaf := range sourceLeaves(file, r.object.Table) {
-		names = append(names, leaf.name)
-	}
-	for _, f := range r.Formats {
-		if f.Leaves != nil && f.Leaves(names) {
-			return f
-		}
-	}
-	return Parquet
 }
 
 // begin sets what is known of a member once its format is.

@@ -38,6 +38,40 @@ func (s *Source) leaves(names []string) bool {
 	return true
 }
 
+// parquet returns the format of a Parquet file, and what takes the place of Format.Split.
+func (r *reader) parquet(at io.ReaderAt) (*Format, func(*Options, func(*Block) error) error) {
+	file, err := openParquet(at, r.object.Size)
+	if err != nil {
+		return Parquet, func(*Options, func(*Block) error) error { return err }
+	}
+	format, split := r.ofColumns(file), splitSource
+	if format == Parquet {
+		split = splitFile
+	}
+	return format, func(o *Options, yield func(*Block) error) error { return split(file, at, o, yield) }
+}
+
+// ofColumns returns the format of a Parquet file: the source that is asked for, or one whose
+// columns it has, else Parquet.
+func (r *reader) ofColumns(file *parquet.File) *Format {
+	switch {
+	case r.Format != nil && r.Format.Leaves != nil:
+		return r.Format
+	case r.Format != nil || r.Options.Mapping != nil:
+		return Parquet
+	}
+	var names []string
+	for _, leaf := range sourceLeaves(file, r.object.Table) {
+		names = append(names, leaf.name)
+	}
+	for _, f := range r.Formats {
+		if f.Leaves != nil && f.Leaves(names) {
+			return f
+		}
+	}
+	return Parquet
+}
+
 // splitSource is splitFile for a source.
 func splitSource(f *parquet.File, r io.ReaderAt, o *Options, yield func(*Block) error) error {
 	return splitGroups(f, &parquetPart{file: r, size: f.Size(), leaves: sourceLeaves(f, o.Table)}, o, yield)
