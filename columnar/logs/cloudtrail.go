@@ -308,38 +308,6 @@ func (d *cloudTrail) join(a, b []byte) []byte {
 	return d.joined
 }
 
-// isFleeting reports whether a session's name is made anew for each session: by
-// SDKs from the time (botocore-session-1700000000), by ECS from a task's id (32
-// hexadecimal digits), or from a UUID.
-func isFleeting(session []byte) bool {
-	n := len(session)
-	decimal, hex := 0, 0
-	for hex < n && scan.IsHex(session[n-1-hex]) {
-		if hex == decimal && session[n-1-hex]-'0' <= 9 {
-			decimal++
-		}
-		hex++
-	}
-	return decimal >= 10 || hex >= 32 || n >= 36 && isUUID(session[n-36:])
-}
-
-// isUUID reports whether 36 bytes are a UUID in text.
-func isUUID(b []byte) bool {
-	for i, c := range b {
-		switch i {
-		case 8, 13, 18, 23:
-			if c != '-' {
-				return false
-			}
-		default:
-			if !scan.IsHex(c) {
-				return false
-			}
-		}
-	}
-	return true
-}
-
 // cloudTrailObjects are the parameters that name what a call is about, the first
 // that is there; bucketName, which comes with key, goes before them. The first are
 // those of calls that share or copy data away.

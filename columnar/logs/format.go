@@ -45,6 +45,9 @@ type Format struct {
 	// SniffInside, if set, takes the place of Sniff for what is inside a wrapper:
 	// records that have no time of their own are recognised, too.
 	SniffInside func(head []byte) bool
+	// Leaves, if set, says that rows of a Parquet file can be records of the dialect, and
+	// reports whether those of one whose columns have these names are.
+	Leaves func(names []string) bool
 	// Syslog says that lines are read with their header of syslog, "TIME HOST
 	// PROGRAM[PID]: ", or with the time alone. A log that has it in another form,
 	// or within a wrapper, gets it in that.

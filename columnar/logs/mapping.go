@@ -48,13 +48,21 @@ type Column struct {
 	Zone      string   `yaml:"zone"`      // of a time: the name of the column that has its zone, as +0200, where the time is no number
 	Join      []string `yaml:"join"`      // instead of names: those whose texts are put together
 	Separator string   `yaml:"separator"` // between the texts of Join; "": a space
+	Before    string   `yaml:"before"`    // before the texts of Join, if there are any
 	Null      []string `yaml:"null"`      // texts that say nothing, beside those that never do ("-", "NA", "None", …)
 	Unlike    TextList `yaml:"unlike"`    // names: a text that one of them has too says nothing, as a user that is the location
 	// What of the text counts, in this order.
-	Match string            `yaml:"match"` // the group of a regular expression; where it does not match, nothing
-	Word  int               `yaml:"word"`  // the nth word, from 1
-	Part  string            `yaml:"part"`  // one of partNames
-	Texts map[string]string `yaml:"texts"` // what some texts mean; the others stay
+	Match   string            `yaml:"match"`   // the group of a regular expression; where it does not match, nothing
+	Word    int               `yaml:"word"`    // the nth word, from 1
+	Part    string            `yaml:"part"`    // one of partNames
+	Without string            `yaml:"without"` // what stands before this text, if it ends in it
+	Texts   map[string]string `yaml:"texts"`   // what some texts mean; the others stay
+	// Where are conditions as in SourceRow: in records for which they do not hold, the
+	// column says nothing.
+	Where map[string]Condition `yaml:"where"`
+	// Else is read where the column says nothing. It has no Unit, Time and Date: those of
+	// the column are its own.
+	Else *Column `yaml:"else"`
 }
 
 // UnmarshalYAML reads a Column that is a name or a map.
@@ -68,7 +76,8 @@ func (s *Column) UnmarshalYAML(unmarshal func(any) error) error {
 
 // OfSource reports whether the column says what only sources can.
 func (s Column) OfSource() bool {
-	return s.Zone != "" || s.Unlike != nil || s.Join != nil || s.Separator != "" || s.Null != nil || s.Match != "" || s.Word != 0 || s.Part != "" || s.Texts != nil
+	return s.Zone != "" || s.Unlike != nil || s.Join != nil || s.Separator != "" || s.Null != nil || s.Match != "" || s.Word != 0 || s.Part != "" || s.Texts != nil || s.Before != "" ||
+		s.Without != "" || s.Where != nil || s.Else != nil
 }
 
 // A Where is a condition on a record: that the text of one of its columns is

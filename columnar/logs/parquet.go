@@ -54,6 +54,8 @@ type parquetLeaf struct {
 	kind     parquet.Kind
 	logical  format.LogicalTypeValue // nil if it has none
 	unsigned bool
+	repeats  bool   // it is in a list or map, as element says
+	element  string // the name of its elements in a source: a[].b, or a{} for the texts of a map and a{key} for its keys
 	constant []byte // the value of every row, if the file lacks the column; nil: null
 }
 
@@ -75,12 +77,15 @@ func splitParquet(r io.ReaderAt, size int64, o *Options, yield func(*Block) erro
 	if err != nil {
 		return err
 	}
+	return splitFile(f, r, o, yield)
+}
+
+// splitFile is splitParquet of an open file.
+func splitFile(f *parquet.File, r io.ReaderAt, o *Options, yield func(*Block) error) error {
 	leaves := inTable(appendLeaves(nil, f.Root()), f.Root(), o.Table)
 	names := make([]string, len(leaves))
-	columns := 0
 	for i, leaf := range leaves {
 		names[i] = leaf.name
-		columns = max(columns, leaf.index+1)
 	}
 	p, err := resolve(o.Mapping, names, false)
 	if err != nil {
@@ -92,9 +97,18 @@ func splitParquet(r io.ReaderAt, size int64, o *Options, yield func(*Block) erro
 			return fmt.Errorf("column %q is %w", leaf.name, err)
 		}
 	}
+	return splitGroups(f, &parquetPart{file: r, size: f.Size(), plan: p, leaves: leaves}, o, yield)
+}
+
+// splitGroups yields a block for each row group; of is what they have alike.
+func splitGroups(f *parquet.File, of *parquetPart, o *Options, yield func(*Block) error) error {
 	deleted, err := o.Table.deleted(f.NumRows())
 	if err != nil {
 		return err
+	}
+	columns := 0
+	for _, leaf := range of.leaves {
+		columns = max(columns, leaf.index+1)
 	}
 	first := int64(1)
 	groups := f.Metadata().RowGroups
@@ -106,8 +120,9 @@ func splitParquet(r io.ReaderAt, size int64, o *Options, yield func(*Block) erro
 		if g.NumRows == 0 {
 			continue
 		}
-		part := &parquetPart{file: r, size: size, plan: p, leaves: leaves, group: g, index: i, deleted: deleted}
-		if err := yield(&Block{First: first, Part: part}); err != nil {
+		part := *of
+		part.group, part.index, part.deleted = g, i, deleted
+		if err := yield(&Block{First: first, Part: &part}); err != nil {
 			return err
 		}
 		first += g.NumRows
@@ -136,22 +151,27 @@ func appendLeaves(leaves []parquetLeaf, c *parquet.Column) []parquetLeaf {
 		case !child.Leaf():
 			leaves = appendLeaves(leaves, child)
 		default:
-			leaf := parquetLeaf{
-				name:   strings.Join(child.Path(), "."),
-				index:  child.Index(),
-				levels: child.MaxDefinitionLevel(),
-				kind:   child.Type().Kind(),
-			}
-			if l := child.Type().LogicalType(); l != nil {
-				leaf.logical = l.Value
-			}
-			if i, ok := leaf.logical.(*format.IntType); ok {
-				leaf.unsigned = !i.IsSigned
-			}
-			leaves = append(leaves, leaf)
+			leaves = append(leaves, leafOf(child))
 		}
 	}
 	return leaves
+}
+
+func leafOf(c *parquet.Column) parquetLeaf {
+	leaf := parquetLeaf{
+		name:    strings.Join(c.Path(), "."),
+		index:   c.Index(),
+		levels:  c.MaxDefinitionLevel(),
+		repeats: c.MaxRepetitionLevel() > 0,
+		kind:    c.Type().Kind(),
+	}
+	if l := c.Type().LogicalType(); l != nil {
+		leaf.logical = l.Value
+	}
+	if i, ok := leaf.logical.(*format.IntType); ok {
+		leaf.unsigned = !i.IsSigned
+	}
+	return leaf
 }
 
 // readable says what a leaf is whose values cannot fill a field.
@@ -471,18 +491,22 @@ func (d *parquetDecoder) text(c *parquetColumn, value int) []byte {
 		d.scratch = strconv.AppendFloat(d.scratch[:0], c.floats[value], 'f', -1, 64)
 		return d.scratch
 	default:
-		_, isDate := c.leaf.logical.(*format.DateType)
-		switch v := c.ints[value]; {
-		case isDate:
-			d.scratch = time.Unix(v*86400, 0).UTC().AppendFormat(d.scratch[:0], time.DateOnly)
-		case c.leaf.kind == parquet.Boolean:
-			d.scratch = strconv.AppendBool(d.scratch[:0], v != 0)
-		case c.leaf.unsigned:
-			d.scratch = strconv.AppendUint(d.scratch[:0], uint64(v), 10)
-		default:
-			d.scratch = strconv.AppendInt(d.scratch[:0], v, 10)
-		}
+		d.scratch = c.leaf.appendInt(d.scratch[:0], c.ints[value])
 		return d.scratch
 	}
 	return c.text[span.Begin:span.End]
+}
+
+// appendInt appends an integer of the column as text.
+func (l *parquetLeaf) appendInt(dst []byte, v int64) []byte {
+	_, isDate := l.logical.(*format.DateType)
+	switch {
+	case isDate:
+		return time.Unix(v*86400, 0).UTC().AppendFormat(dst, time.DateOnly)
+	case l.kind == parquet.Boolean:
+		return strconv.AppendBool(dst, v != 0)
+	case l.unsigned:
+		return strconv.AppendUint(dst, uint64(v), 10)
+	}
+	return strconv.AppendInt(dst, v, 10)
 }

@@ -69,6 +69,7 @@ type parquetColumn struct {
 	// Of the page, what is to come.
 	rows    int
 	levels  pages.Hybrid // those of definition, if the leaf has any
+	repeats pages.Hybrid // those of repetition, if the leaf repeats: then rows are elements
 	stored  storing
 	plain   []byte
 	from    int // where in plain, or in all
@@ -115,7 +116,10 @@ type parquetColumn struct {
 }
 
 func (c *parquetColumn) open(part *parquetPart, src int, f *field) {
-	c.leaf, c.field, c.equals = &part.leaves[src], f, part.plan.equals
+	c.leaf, c.field = &part.leaves[src], f
+	if part.plan != nil {
+		c.equals = part.plan.equals
+	}
 	c.others, c.other, c.date = c.others[:0], false, nil
 	if c.leaf.index < 0 {
 		c.openAbsent(int(part.group.NumRows))
@@ -123,6 +127,9 @@ func (c *parquetColumn) open(part *parquetPart, src int, f *field) {
 	}
 	meta := &part.group.Columns[c.leaf.index].MetaData
 	c.left = part.group.NumRows
+	if c.leaf.repeats {
+		c.left = meta.NumValues
+	}
 	c.rows, c.dict.size, c.of = 0, 0, nil
 	c.pages.Open(part.file, part.size, pages.ChunkOf(meta))
 }
@@ -198,22 +205,22 @@ func (c *parquetColumn) readDictionary(codec *pages.Codec, h *format.PageHeader,
 func (c *parquetColumn) readPage(codec *pages.Codec, h *format.PageHeader, body []byte) (err error) {
 	var rows int32
 	var encoding format.Encoding
-	levels, values := []byte(nil), body
+	repeats, levels, values := []byte(nil), []byte(nil), body
 	if h.Type == format.DataPage {
 		p := h.DataPageHeader.V
 		rows, encoding = p.NumValues, p.Encoding
 		if values, err = codec.Decompress(c.pages.Codec, &c.buf.page, body, int(h.UncompressedPageSize)); err != nil {
 			return err
 		}
+		if c.leaf.repeats {
+			if repeats, values, err = cutLevels("repetition", p.RepetitionLevelEncoding, values); err != nil {
+				return err
+			}
+		}
 		if c.leaf.levels > 0 {
-			if p.DefinitionLevelEncoding != format.RLE {
-				return fmt.Errorf("definition levels in encoding %s, which is not read", p.DefinitionLevelEncoding)
+			if levels, values, err = cutLevels("definition", p.DefinitionLevelEncoding, values); err != nil {
+				return err
 			}
-			if len(values) < 4 || uint64(binary.LittleEndian.Uint32(values)) > uint64(len(values)-4) {
-				return fmt.Errorf("%w definition levels", pages.ErrDamaged)
-			}
-			size := binary.LittleEndian.Uint32(values)
-			levels, values = values[4:4+size], values[4+size:]
 		}
 	} else {
 		p := h.DataPageHeaderV2.V
@@ -222,7 +229,7 @@ func (c *parquetColumn) readPage(codec *pages.Codec, h *format.PageHeader, body 
 		if skip < 0 || size < 0 || skip+size > int64(len(body)) {
 			return fmt.Errorf("%w levels", pages.ErrDamaged)
 		}
-		levels, values = body[skip:skip+size], body[skip+size:]
+		repeats, levels, values = body[:skip], body[skip:skip+size], body[skip+size:]
 		if !p.IsCompressed.Valid || p.IsCompressed.V {
 			if values, err = codec.Decompress(c.pages.Codec, &c.buf.page, values, int(h.UncompressedPageSize)-int(skip+size)); err != nil {
 				return err
@@ -238,10 +245,27 @@ func (c *parquetColumn) readPage(codec *pages.Codec, h *format.PageHeader, body 
 			return err
 		}
 	}
+	if c.leaf.repeats {
+		if c.repeats, err = pages.NewHybrid(repeats, 1); err != nil {
+			return err
+		}
+	}
 	if err = c.store(encoding, values, int(rows)); err == nil {
 		c.rows = int(rows)
 	}
 	return err
+}
+
+// cutLevels returns the levels that a page begins with, and what follows them.
+func cutLevels(of string, encoding format.Encoding, page []byte) (levels, rest []byte, err error) {
+	if encoding != format.RLE {
+		return nil, nil, fmt.Errorf("%s levels in encoding %s, which is not read", of, encoding)
+	}
+	if len(page) < 4 || uint64(binary.LittleEndian.Uint32(page)) > uint64(len(page)-4) {
+		return nil, nil, fmt.Errorf("%w %s levels", pages.ErrDamaged, of)
+	}
+	size := binary.LittleEndian.Uint32(page)
+	return page[4 : 4+size], page[4+size:], nil
 }
 
 // store makes the values of a page ready.

@@ -68,13 +68,11 @@ func inTable(leaves []parquetLeaf, root *parquet.Column, t *InTable) []parquetLe
 	if t == nil {
 		return leaves
 	}
-	w := tableWalk{schema: t.Schema, names: map[int]string{}}
-	w.byName = !hasIDs(root) && !t.Schema.HasMapping()
-	w.walk(root, "", "")
+	names := t.namesOf(root)
 	out := leaves[:0]
 	has := map[string]bool{}
 	for _, leaf := range leaves {
-		name, ok := w.names[leaf.index]
+		name, ok := names[leaf.index]
 		if !ok {
 			continue
 		}
@@ -95,6 +93,14 @@ func inTable(leaves []parquetLeaf, root *parquet.Column, t *InTable) []parquetLe
 		out = append(out, leaf)
 	}
 	return out
+}
+
+// namesOf returns the current names of those columns of a file that the table has, by index.
+func (t *InTable) namesOf(root *parquet.Column) map[int]string {
+	w := tableWalk{schema: t.Schema, names: map[int]string{}}
+	w.byName = !hasIDs(root) && !t.Schema.HasMapping()
+	w.walk(root, "", "")
+	return w.names
 }
 
 // hasIDs reports whether a file says the ids of its columns.

@@ -173,8 +173,11 @@ func (r *reader) open(m *Member) error {
 // binary returns the format with Split of an object that begins with head.
 func (r *reader) binary(head []byte) *Format {
 	if r.Format != nil {
-		if r.Format.Split != nil {
+		switch {
+		case r.Format.Split != nil:
 			return r.Format
+		case r.Format.Leaves != nil && Parquet.Sniff(head):
+			return Parquet
 		}
 		return nil
 	}
@@ -195,12 +198,16 @@ func (r *reader) split(m *Member, format *Format, head []byte) error {
 		return err
 	}
 	defer at.Close()
+	split := func(o *Options, yield func(*Block) error) error { return format.Split(at, r.object.Size, o, yield) }
+	if format == Parquet {
+		format, split = r.parquet(at)
+	}
 	r.begin(m, format, head)
 	m.Size = r.object.Size
 	r.sealStored(m, at)
 	var held sync.WaitGroup
 	defer held.Wait() // decoding such a block reads the object
-	return format.Split(at, r.object.Size, m.Options, func(b *Block) error {
+	return split(m.Options, func(b *Block) error {
 		held.Add(1)
 		b.held = &held
 		return r.yield(m, b)

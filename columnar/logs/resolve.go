@@ -204,13 +204,18 @@ func resolve(m *Mapping, names []string, inside bool) (*plan, error) {
 	if p.table == columnar.HTTP {
 		r.hostOfServer(p)
 	}
+	p.sort()
+	return p, nil
+}
+
+// sort puts the fields into their order.
+func (p *plan) sort() {
 	slices.SortStableFunc(p.fields, func(a, b field) int {
 		if a.col == columnar.Time || b.col == columnar.Time {
 			return cmp.Compare(a.col, b.col)
 		}
 		return cmp.Compare(a.src, b.src)
 	})
-	return p, nil
 }
 
 // names reports whether the mapping says where a column stands, if only that it is

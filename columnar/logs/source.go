@@ -29,6 +29,9 @@ import (
 // records stand in, how an object is recognised, and which records become rows. Compiled
 // it is a Format like any other.
 //
+// Rows of a Parquet file are records of JSON, whose paths are those of its columns, unless
+// Each is set; elements of arrays are found there by their number alone.
+//
 // Names are paths in JSON (actor.alternateId), else the names of columns, keys or
 // directives. Letter case does not matter where no name has the exact letters. In JSON,
 //
@@ -308,6 +311,9 @@ func (s *Source) Format() (*Format, error) {
 		return nil, err
 	}
 	f.Sniff = sniff
+	if p.container == jsonContainer && s.Each == "" {
+		f.Leaves = s.leaves
+	}
 	return f, nil
 }
 
@@ -525,7 +531,22 @@ func (p *sourcePlan) field(c columnar.Col, column Column) (*sourceField, error) 
 	if column.Word < 0 {
 		return nil, fmt.Errorf("word: %d: want 1 or more", column.Word)
 	}
-	f.direct = f.unlike == nil && f.match == nil && f.part == 0 && column.Word == 0 && len(column.Texts) == 0 && len(column.Null) == 0 && len(f.join) == 0
+	if column.Before != "" && len(column.Join) == 0 {
+		return nil, fmt.Errorf("before: %q: only texts that are joined have one", column.Before)
+	}
+	var err error
+	if f.where, err = p.conditions(column.Where); err != nil {
+		return nil, fmt.Errorf("where.%w", err)
+	}
+	if e := column.Else; e != nil {
+		if e.Unit != "" || e.Time != "" || e.Date != "" {
+			return nil, errors.New("else: has no unit, time and date of its own")
+		}
+		if f.otherwise, err = p.field(c, *e); err != nil {
+			return nil, fmt.Errorf("else: %w", err)
+		}
+	}
+	f.direct = f.unlike == nil && f.match == nil && f.part == 0 && column.Word == 0 && column.Without == "" && len(column.Texts) == 0 && len(column.Null) == 0 && len(f.join) == 0
 	return f, nil
 }
 

@@ -94,8 +94,10 @@ type condition struct {
 	Condition
 }
 
-func (c *condition) holds(w *window, i int) bool {
-	text := w.text(i, c.slot)
+func (c *condition) holds(w *window, i int) bool { return c.meets(w.text(i, c.slot)) }
+
+// meets reports whether a text is one that the condition holds for.
+func (c *Condition) meets(text []byte) bool {
 	if c.Present != nil && scan.Unknown(text) == *c.Present {
 		return false
 	}
@@ -144,9 +146,12 @@ type sourceField struct {
 	dateSlot int   // -1: none
 	zoneSlot int   // -1: none
 	unlike   []int
+	where    []condition
 	match    *regexp.Regexp
 	part     int  // index in partNames and one; 0: the whole text
 	direct   bool // the text counts as it stands in the record
+	// otherwise is read where the field says nothing; or nil.
+	otherwise *sourceField
 }
 
 // of returns the field as one of another column of the same kind. Of nil it is a field that
@@ -170,10 +175,11 @@ const (
 	partName    // what stands behind the last / or \
 	partDir     // what stands before the last / or \
 	partMail    // e-mail address in brackets at the end; else the whole text
+	partCaller  // whom an ARN of AWS, or the id of a principal, names
 	numParts
 )
 
-var partNames = [numParts - 1]string{"host", "path", "address", "port", "name", "folder", "mail"}
+var partNames = [numParts - 1]string{"host", "path", "address", "port", "name", "folder", "mail", "caller"}
 
 // partOf returns a part of text, which stands in it.
 func partOf(part int, text []byte) []byte {
@@ -206,6 +212,8 @@ func partOf(part int, text []byte) []byte {
 		if len(mail) < len(text) && bytes.IndexByte(mail, '@') > 0 && bytes.IndexByte(mail, ' ') < 0 {
 			return mail
 		}
+	case partCaller:
+		return callerOf(text)
 	}
 	return text
 }
@@ -239,8 +247,9 @@ type sourceDecoder struct {
 	spans    []columnar.Span
 	copied   []byte
 	joined   []byte
-	numbers  []int64 // of records, for Builder
-	lastTime []byte  // the last text that was a time, and which
+	numbers  []int64      // of records, for Builder
+	parquet  *parquetRows // nil until a row group is decoded
+	lastTime []byte       // the last text that was a time, and which
 	lastUS   int64
 }
 
@@ -278,6 +287,9 @@ func (p *sourcePlan) decoder(o *Options) (Decoder, error) {
 }
 
 func (d *sourceDecoder) Decode(b *Block, out *columnar.Out, t *Tally) error {
+	if b.Part != nil {
+		return d.group(b, out, t)
+	}
 	if b.Header != nil {
 		if err := d.reader.use(b.Header); err != nil {
 			return err
@@ -472,9 +484,19 @@ func (d *sourceDecoder) plainTime(text []byte, reason string) (int64, string) {
 // textOf returns the text of a column in record i, nil if it has none, and whether it is
 // a part of window.data which reaches as far.
 func (d *sourceDecoder) textOf(f *sourceField, i int) (text []byte, inData bool) {
-	if f == nil {
-		return nil, false
+	for ; f != nil; f = f.otherwise {
+		if len(f.where) > 0 && !allHold(f.where, d.w, i) {
+			continue
+		}
+		if text, inData = d.ownText(f, i); f.otherwise == nil || !scan.Unknown(text) {
+			return text, inData
+		}
 	}
+	return nil, false
+}
+
+// ownText is textOf without what the field says of other records.
+func (d *sourceDecoder) ownText(f *sourceField, i int) (text []byte, inData bool) {
 	w := d.w
 	inData = true
 	switch {
@@ -519,6 +541,11 @@ func (d *sourceDecoder) textOf(f *sourceField, i int) (text []byte, inData bool)
 	if text = partOf(f.part, text); scan.Unknown(text) {
 		return nil, false
 	}
+	if f.column.Without != "" {
+		if k := len(text) - len(f.column.Without); k >= 0 && string(text[k:]) == f.column.Without {
+			text = text[:k]
+		}
+	}
 	if f.column.Texts != nil {
 		if to, ok := f.column.Texts[string(text)]; ok {
 			d.joined = append(d.joined[:0], to...)
@@ -549,6 +576,8 @@ func (d *sourceDecoder) join(f *sourceField, i int) []byte {
 		if text := d.w.text(i, slot); !scan.Unknown(text) {
 			if len(d.joined) > 0 {
 				d.joined = append(d.joined, separator...)
+			} else {
+				d.joined = append(d.joined, f.column.Before...)
 			}
 			d.joined = append(d.joined, text...)
 		}

@@ -1,0 +1,885 @@
+package logs
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/parquet-go/parquet-go"
+	"github.com/parquet-go/parquet-go/format"
+
+	"outflow/columnar"
+	"outflow/columnar/pages"
+	"outflow/columnar/scan"
+)
+
+// Rows of Parquet files as records of a source: the columns of the file that a source names
+// fill its window.
+
+// leaves reports whether a file with columns of these names is of the source: whether it has
+// all that one of the source's sniffs asks for. Where these are more than names, files must
+// be said to be of the source.
+func (s *Source) leaves(names []string) bool {
+	return slices.ContainsFunc(s.Sniff, func(sniff Sniff) bool {
+		return len(sniff.Keys) > 0 && len(sniff.Values) == 0 && sniff.First == "" && !slices.ContainsFunc(sniff.Keys, func(key string) bool {
+			return !slices.ContainsFunc(names, func(name string) bool {
+				return strings.EqualFold(name, key) || len(name) > len(key) && strings.EqualFold(name[:len(key)], key) && name[len(key)] == '.'
+			})
+		})
+	})
+}
+
+// parquet returns the format of a Parquet file, and what takes the place of Format.Split.
+func (r *reader) parquet(at io.ReaderAt) (*Format, func(*Options, func(*Block) error) error) {
+	file, err := openParquet(at, r.object.Size)
+	if err != nil {
+		return Parquet, func(*Options, func(*Block) error) error { return err }
+	}
+	format, split := r.ofColumns(file), splitSource
+	if format == Parquet {
+		split = splitFile
+	}
+	return format, func(o *Options, yield func(*Block) error) error { return split(file, at, o, yield) }
+}
+
+// ofColumns returns the format of a Parquet file: the source that is asked for, or one whose
+// columns it has, else Parquet.
+func (r *reader) ofColumns(file *parquet.File) *Format {
+	switch {
+	case r.Format != nil && r.Format.Leaves != nil:
+		return r.Format
+	case r.Format != nil || r.Options.Mapping != nil:
+		return Parquet
+	}
+	var names []string
+	for _, leaf := range sourceLeaves(file, r.object.Table) {
+		names = append(names, leaf.name)
+	}
+	for _, f := range r.Formats {
+		if f.Leaves != nil && f.Leaves(names) {
+			return f
+		}
+	}
+	return Parquet
+}
+
+// splitSource is splitFile for a source.
+func splitSource(f *parquet.File, r io.ReaderAt, o *Options, yield func(*Block) error) error {
+	return splitGroups(f, &parquetPart{file: r, size: f.Size(), leaves: sourceLeaves(f, o.Table)}, o, yield)
+}
+
+// sourceLeaves returns the columns of a file: those in lists and maps behind the others.
+func sourceLeaves(f *parquet.File, t *InTable) []parquetLeaf {
+	leaves := inTable(appendLeaves(nil, f.Root()), f.Root(), t)
+	var names map[int]string
+	if t != nil {
+		names = t.namesOf(f.Root())
+	}
+	for _, l := range appendLists(nil, f.Root()) {
+		path := strings.Split(l.name, ".")
+		if t != nil {
+			name, ok := names[l.index]
+			if path = strings.Split(name, "."); !ok {
+				continue
+			}
+		}
+		if len(path) < l.after { // names with dots, which nobody can tell from paths
+			continue
+		}
+		l.element = strings.Join(path[:l.before], ".") + l.kind
+		if rest := path[l.after:]; len(rest) > 0 {
+			l.element += "." + strings.Join(rest, ".")
+		}
+		l.parquetLeaf.name = l.element
+		leaves = append(leaves, l.parquetLeaf)
+	}
+	return leaves
+}
+
+// A listLeaf is a column of the elements of a list or map: of its path the first before
+// names lead to that, and those from after on are within an element.
+type listLeaf struct {
+	parquetLeaf
+	before, after int
+	kind          string // "[]", or of a map "{key}" and "{}"
+}
+
+// appendLists appends the leaves below c that are in one list or map.
+func appendLists(lists []listLeaf, c *parquet.Column) []listLeaf {
+	for _, child := range c.Columns() {
+		if !child.Repeated() {
+			lists = appendLists(lists, child)
+			continue
+		}
+		depth := len(child.Path())
+		in := listLeaf{before: depth, after: depth, kind: "[]"} // a repeated field
+		switch within := child.Columns(); {
+		case len(within) == 2 && len(c.Columns()) == 1 && within[0].Name() == "key" && within[1].Name() == "value":
+			in = listLeaf{before: depth - 1, after: depth + 1, kind: "{}"}
+		case len(within) == 1 && len(c.Columns()) == 1 && child.Name() != "array":
+			in = listLeaf{before: depth - 1, after: depth + 1, kind: "[]"} // a.list.element
+		case len(c.Columns()) == 1 && slices.Contains([]string{"array", "list", "bag"}, child.Name()):
+			in = listLeaf{before: depth - 1, after: depth, kind: "[]"} // a.array
+		}
+		if in.before > 0 {
+			lists = in.below(lists, child)
+		}
+	}
+	return lists
+}
+
+// below appends the leaves below an element that have one value in each.
+func (in listLeaf) below(lists []listLeaf, c *parquet.Column) []listLeaf {
+	if c.MaxRepetitionLevel() > 1 {
+		return lists
+	}
+	if c.Leaf() {
+		in.parquetLeaf = leafOf(c)
+		if in.kind == "{}" && c.Name() == "key" && len(c.Path()) == in.after {
+			in.kind = "{key}"
+		}
+		return append(lists, in)
+	}
+	for _, child := range c.Columns() {
+		lists = in.below(lists, child)
+	}
+	return lists
+}
+
+// parquetRows reads the rows of row groups into a source's window.
+type parquetRows struct {
+	codec   pages.Codec
+	columns []*rowColumn
+	lists   []*rowList
+	unread  []Reason
+	rows    []sourceRow // those of the source, for any file
+	places  []int32     // of the rows of the window: which record, -1 if the row is deleted
+	windows uint32      // how many there have been
+	side    *window     // records one by one
+	// columnar decodes row groups all of whose rows are of one kind, each column of which
+	// is as it stands in the file: it is four times as fast.
+	columnar parquetDecoder
+}
+
+// A rowColumn is a column that stands in some slots.
+type rowColumn struct {
+	parquetColumn
+	slots []int
+	json  *jsonNode // what is read of the JSON that it holds; or nil
+	// memo has the texts of the dictionary that are in the window already.
+	memo []struct {
+		span   columnar.Span
+		window uint32
+	}
+}
+
+// A rowList is a list of which elements stand in some slots, or a map.
+type rowList struct {
+	values, keys elements // keys: of a map
+	isMap        bool
+	wants        []listSlot
+	text         []byte
+}
+
+// A listSlot wants an element of a list, or of a map.
+type listSlot struct {
+	slot  int
+	index int    // -1: the first that says something
+	key   string // of a map
+}
+
+// elements are the values of a column in lists, one after another.
+type elements struct {
+	parquetColumn
+	levels   []uint32 // of repetition
+	at, many int      // of those that are loaded
+}
+
+// sourceWindow is how many rows are in a window: as many as records of text.
+const sourceWindow = windowRecords
+
+// group decodes a row group.
+func (d *sourceDecoder) group(b *Block, out *columnar.Out, t *Tally) error {
+	part, first := b.Part.(*parquetPart), b.First
+	if d.parquet == nil {
+		d.parquet = &parquetRows{side: newWindow(d.w.slots), rows: d.rows}
+	}
+	if err := d.parquet.narrow(d, part); err != nil {
+		return fmt.Errorf("row group %d: %w", part.index, err)
+	}
+	if p := d.parquet.plan(d, part); p != nil {
+		columns := *part
+		columns.plan = p
+		d.parquet.columnar.set = d.set
+		return d.parquet.columnar.Decode(&Block{First: first, Part: &columns}, out, t)
+	}
+	var done int64
+	err := d.groupRows(part, first, &done, out, t)
+	if err == nil || done > 0 {
+		for _, r := range d.parquet.unread {
+			because(&t.Cleared, r)
+		}
+	}
+	switch {
+	case err == nil:
+		return nil
+	case done == 0:
+		return fmt.Errorf("row group %d: %w", part.index, err)
+	}
+	left := part.group.NumRows - done
+	t.Add(&Tally{Records: left, Skipped: left, Reasons: []Reason{{err.Error(), left, first + done}}})
+	return nil
+}
+
+func (d *sourceDecoder) groupRows(part *parquetPart, first int64, done *int64, out *columnar.Out, t *Tally) error {
+	d.set.outer = outerTimes{}
+	if err := d.parquet.open(d, part, first, out); err != nil {
+		return err
+	}
+	for *done < part.group.NumRows {
+		n, err := d.parquet.window(d, part, first+*done, part.group.NumRows-*done, t)
+		if err != nil {
+			return err
+		}
+		d.rowsOfWindow(out, t)
+		*done += int64(n)
+	}
+	return nil
+}
+
+// rowsOfWindow is rowsOf, which copies texts, of a bounded amount of text at a time: many
+// rows can share one text of a dictionary.
+func (d *sourceDecoder) rowsOfWindow(out *columnar.Out, t *Tally) {
+	size := 0
+	for _, c := range d.w.cells {
+		size += int(c.End - c.Begin)
+	}
+	if size <= parquetWindowText {
+		d.rowsOf(out, t)
+		return
+	}
+	all := d.w
+	one := d.parquet.side
+	one.data, one.side, one.n = all.data, all.side, 1
+	d.w = one
+	for i := range all.n {
+		one.records, one.cells = all.records[i:i+1], all.cells[i*all.slots:(i+1)*all.slots]
+		d.rowsOf(out, t)
+	}
+	d.w = all
+}
+
+// open makes those columns of a row group ready that anyone reads.
+func (p *parquetRows) open(d *sourceDecoder, part *parquetPart, first int64, out *columnar.Out) (err error) {
+	defer pages.Recovered("row group", &err)
+	p.columns, p.lists, p.unread = p.columns[:0], p.lists[:0], p.unread[:0]
+	read := d.slotsRead(out)
+	for i, leaf := range part.leaves {
+		if leaf.element != "" {
+			p.openList(d, part, i, read)
+			continue
+		}
+		n := len(p.columns)
+		p.columns = slices.Grow(p.columns, 1)[:n+1]
+		if p.columns[n] == nil {
+			p.columns[n] = new(rowColumn)
+		}
+		c := p.columns[n] // with the buffers that it has from other row groups
+		p.columns = p.columns[:n]
+		c.slots, c.json = c.slots[:0], nil
+		for slot, s := range d.slots {
+			if !read[slot] || part.leafOf(s) != i {
+				continue
+			}
+			c.slots = append(c.slots, slot)
+		}
+		for _, e := range d.source.Embedded {
+			if !strings.EqualFold(e, leaf.name) {
+				continue
+			}
+			c.json, err = d.embedded(e, read)
+			if err != nil {
+				return err
+			}
+		}
+		if len(c.slots) == 0 && c.json == nil {
+			continue
+		}
+		c.parquetColumn.open(part, i, leaf.sourceField())
+		p.columns = p.columns[:n+1]
+		if leaf.index < 0 {
+			continue
+		}
+		if _, isNull := leaf.logical.(*format.NullType); isNull {
+			c.openEmpty(part.group.NumRows)
+		} else if err := leaf.readable(leaf.sourceField()); err != nil {
+			p.leaveOut(&c.parquetColumn, err, part.group.NumRows, first)
+		}
+	}
+	return nil
+}
+
+// leafOf returns which leaf stands in a slot, -1 if none does. Letter case does not matter
+// where no name has the exact letters.
+func (part *parquetPart) leafOf(s slot) int {
+	found, rank := -1, 3
+	for i := range part.leaves {
+		name := part.leaves[i].name
+		r := 3
+		switch {
+		case name == s.name:
+			r = 0
+		case strings.EqualFold(name, s.name):
+			r = 1
+		case s.kept != "" && keptName(name) == keptName(s.kept):
+			r = 2
+		}
+		if r < rank {
+			found, rank = i, r
+		}
+	}
+	return found
+}
+
+// sourceField returns how the values of a leaf are loaded: times as such, the others as
+// they are.
+func (l *parquetLeaf) sourceField() *field {
+	switch l.logical.(type) {
+	case *format.TimestampType, *format.DateType:
+		f := newField(columnar.Time, -1)
+		return &f
+	}
+	if l.kind == parquet.Int96 {
+		f := newField(columnar.Time, -1)
+		return &f
+	}
+	f := newField(columnar.User, -1)
+	return &f
+}
+
+// embedded returns the reader of the JSON that the leaf e holds, nil if nothing of it is read.
+func (d *sourceDecoder) embedded(e string, read []bool) (*jsonNode, error) {
+	inner := *d.source
+	inner.Embedded = nil
+	var n *jsonNode
+	for slot, s := range d.slots {
+		rest, ok := strings.CutPrefix(s.name, e+".")
+		if !ok || !read[slot] {
+			continue
+		}
+		if n == nil {
+			n = &jsonNode{}
+		}
+		if err := n.add(&inner, rest, slot, s); err != nil {
+			return nil, err
+		}
+	}
+	if n != nil {
+		n.open()
+	}
+	return n, nil
+}
+
+// openList makes a column of a list ready, or of a map, if anyone reads it.
+func (p *parquetRows) openList(d *sourceDecoder, part *parquetPart, i int, read []bool) {
+	leaf := &part.leaves[i]
+	list, isMap := strings.CutSuffix(leaf.element, "{}")
+	l := &rowList{isMap: isMap}
+	for slot, s := range d.slots {
+		switch {
+		case !read[slot]:
+		case isMap:
+			if len(s.name) > len(list) && strings.EqualFold(s.name[:len(list)], list) && s.name[len(list)] == '.' {
+				l.wants = append(l.wants, listSlot{slot: slot, index: -1, key: s.name[len(list)+1:]})
+			}
+		default:
+			before, rest, ok := strings.Cut(s.name, "[")
+			which, rest, closed := strings.Cut(rest, "]")
+			index := -1
+			if which != "" {
+				n, err := strconv.Atoi(which)
+				if index = n; err != nil {
+					continue
+				}
+			}
+			if ok && closed && strings.EqualFold(before+"[]"+rest, leaf.element) {
+				l.wants = append(l.wants, listSlot{slot: slot, index: index})
+			}
+		}
+	}
+	if len(l.wants) == 0 || leaf.readable(leaf.sourceField()) != nil {
+		return
+	}
+	l.values.open(part, i, leaf.sourceField())
+	if isMap {
+		keys := slices.IndexFunc(part.leaves, func(k parquetLeaf) bool { return k.element == list+"{key}" })
+		if keys < 0 || part.leaves[keys].kind != parquet.ByteArray {
+			return
+		}
+		l.keys.open(part, keys, nil)
+	}
+	p.lists = append(p.lists, l)
+}
+
+// narrow leaves those rows of the source, and what they read, that a row group can have: a
+// file mostly has one class of events, and half of the columns that others have.
+func (p *parquetRows) narrow(d *sourceDecoder, part *parquetPart) (err error) {
+	defer pages.Recovered("row group", &err)
+	g := &groupSlots{has: make([]bool, len(d.slots)), same: make([][]byte, len(d.slots))}
+	for slot, s := range d.slots {
+		at := part.leafOf(s)
+		if at < 0 {
+			g.has[slot] = part.mayHold(d.source, s.name)
+			continue
+		}
+		text, null := p.constant(part, at)
+		g.has[slot], g.same[slot] = !null, text
+	}
+	d.rows = nil
+	for _, row := range p.rows {
+		var ok bool
+		if row.where, ok = g.conditions(row.where); !ok {
+			continue
+		}
+		if len(row.swap) > 0 {
+			var swaps bool
+			row.swap, swaps = g.conditions(row.swap)
+			switch {
+			case !swaps:
+				row.swap, row.outside = nil, false
+			case len(row.swap) == 0 && !row.outside: // all are swapped
+				for c, f := range row.swapped {
+					if f != nil {
+						row.fields[c] = f
+					}
+				}
+			}
+		}
+		g.fields(&row.fields)
+		g.fields(&row.swapped)
+		d.rows = append(d.rows, row)
+		if len(row.where) == 0 {
+			break // it is the first that fits
+		}
+	}
+	for i := range d.tables {
+		d.tables[i] = sourceTable{} // their columns are those of the rows
+	}
+	return nil
+}
+
+// plan returns the plan by which the rows of a group can be read column by column, nil if
+// there is none: they are of several kinds, or a text is not as it stands in the file.
+func (p *parquetRows) plan(d *sourceDecoder, part *parquetPart) *plan {
+	if len(d.rows) != 1 {
+		return nil
+	}
+	row := &d.rows[0]
+	if row.table == nil || len(row.where) > 0 || len(row.swap) > 0 || row.outside {
+		return nil
+	}
+	columns := &plan{table: row.table, where: -1, names: make([]string, len(part.leaves))}
+	for i, leaf := range part.leaves {
+		if leaf.repeats {
+			continue
+		}
+		columns.names[i] = leaf.name
+	}
+	for c, from := range row.fields {
+		if from == nil || columnar.Col(c) != columnar.Time && len(from.slots) == 0 && from.text == nil {
+			continue
+		}
+		f := from.field
+		if !from.direct || from.otherwise != nil || len(from.where) > 0 || from.dateSlot >= 0 {
+			return nil
+		}
+		for i, slot := range from.slots {
+			leaf := part.leafOf(d.slots[slot])
+			if leaf < 0 || part.leaves[leaf].repeats {
+				return nil
+			}
+			if i == 0 {
+				f.src = leaf
+			} else {
+				f.others = append(f.others, leaf)
+			}
+		}
+		if f.src < 0 && f.read == readTime {
+			return nil
+		}
+		columns.fields = append(columns.fields, f)
+	}
+	columns.sort()
+	return columns
+}
+
+// groupSlots are the slots of a source as a row group can fill them.
+type groupSlots struct {
+	has  []bool
+	same [][]byte // the text that all rows have in a slot; nil: they differ
+}
+
+// conditions returns those that some rows may meet and others not. ok says that a row may
+// meet all.
+func (g *groupSlots) conditions(where []condition) (left []condition, ok bool) {
+	for _, c := range where {
+		same := g.same[c.slot]
+		switch {
+		case g.has[c.slot] && same == nil:
+			left = append(left, c)
+		case !c.meets(same):
+			return nil, false
+		}
+	}
+	return left, true
+}
+
+// fields leaves of fields what a row group can have.
+func (g *groupSlots) fields(fields *[columnar.NumCols]*sourceField) {
+	for c, f := range fields {
+		if f == nil {
+			continue
+		}
+		var first, last *sourceField
+		for ; f != nil; f = f.otherwise {
+			where, ok := g.conditions(f.where)
+			if !ok {
+				continue
+			}
+			own := *f
+			own.where, own.otherwise = where, nil
+			own.slots = g.filled(f.slots)
+			own.join = g.filled(f.join)
+			if len(own.slots)+len(own.join) == 0 && len(f.slots)+len(f.join) > 0 {
+				continue
+			}
+			if last == nil {
+				first = &own
+			} else {
+				last.otherwise = &own
+			}
+			last = &own
+		}
+		if first == nil {
+			first = (*sourceField)(nil).of(columnar.Col(c))
+		}
+		fields[c] = first
+	}
+}
+
+func (g *groupSlots) filled(slots []int) (out []int) {
+	for _, slot := range slots {
+		if g.has[slot] {
+			out = append(out, slot)
+		}
+	}
+	return out
+}
+
+// mayHold reports whether a name may be that of an element, or stand in embedded JSON.
+func (part *parquetPart) mayHold(s *Source, name string) bool {
+	for i := range part.leaves {
+		leaf := &part.leaves[i]
+		if leaf.element != "" {
+			list := leaf.element[:strings.IndexAny(leaf.element, "[{")]
+			if len(name) > len(list) && strings.EqualFold(name[:len(list)], list) && (name[len(list)] == '[' || name[len(list)] == '.') {
+				return true
+			}
+		}
+		for _, e := range s.Embedded {
+			if strings.EqualFold(e, leaf.name) && strings.HasPrefix(name, e+".") {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// constant returns the text that all rows of the group have in a column, nil if it is not
+// one; null says that none has any. What statistics say is looked at in the pages, which
+// are small then: they do not tell whether rows lack the column.
+func (p *parquetRows) constant(part *parquetPart, leaf int) (text []byte, null bool) {
+	l := &part.leaves[leaf]
+	if l.index < 0 {
+		return l.constant, l.constant == nil
+	}
+	s := &part.group.Columns[l.index].MetaData.Statistics
+	if l.repeats || !bytes.Equal(s.MinValue, s.MaxValue) || l.sourceField().read == readTime {
+		return nil, false
+	}
+	var c parquetColumn
+	c.open(part, leaf, nil)
+	for c.left > 0 {
+		if c.nextPage(&p.codec) != nil {
+			return nil, false // reading the column says why
+		}
+		highest := uint32(l.levels)
+		switch {
+		case c.stored == storedIndexes && c.dict.size == 1 && (highest == 0 || c.levels.All(c.rows, highest)):
+			if null {
+				return nil, false
+			}
+		case highest > 0 && c.levels.All(c.rows, 0) && text == nil:
+			null = true
+			continue
+		default:
+			return nil, false
+		}
+		c.held, c.indexes, c.values.text = heldIndexes, []uint32{0}, c.dict.text
+		switch c.dict.held {
+		case heldInts:
+			text = l.appendInt(nil, c.dict.ints[0])
+		case heldTexts:
+			text = bytes.Clone(c.textAt(0))
+		default:
+			return nil, false
+		}
+	}
+	return text, null
+}
+
+// slotsRead returns which slots anyone reads: those of conditions and of wanted columns.
+func (d *sourceDecoder) slotsRead(out *columnar.Out) []bool {
+	read := make([]bool, len(d.slots))
+	conditions := func(where []condition) {
+		for _, c := range where {
+			read[c.slot] = true
+		}
+	}
+	fields := func(row *sourceRow, b *columnar.Builder, fields *[columnar.NumCols]*sourceField) {
+		for c, f := range fields {
+			c := columnar.Col(c)
+			ends := row.outside && (c == columnar.SrcIP || c == columnar.DstIP)
+			if c != columnar.Time && !ends && !b.Wants(c) && !(c == columnar.Query && b.Wants(columnar.Domain)) {
+				continue
+			}
+			for ; f != nil; f = f.otherwise {
+				conditions(f.where)
+				for _, slot := range slices.Concat(f.slots, f.join) {
+					read[slot] = true
+				}
+				if f.dateSlot >= 0 {
+					read[f.dateSlot] = true
+				}
+			}
+		}
+	}
+	for i := range d.rows {
+		row := &d.rows[i]
+		conditions(row.where)
+		conditions(row.swap)
+		if row.table == nil {
+			continue
+		}
+		b := out.Table(row.table)
+		fields(row, b, &row.fields)
+		fields(row, b, &row.swapped)
+		for slot, s := range d.slots {
+			read[slot] = read[slot] || s.kept != "" && b.WantsField(s.kept)
+		}
+	}
+	return read
+}
+
+// leaveOut makes a column one without a value, as parquetDecoder.leaveOut.
+func (p *parquetRows) leaveOut(c *parquetColumn, why error, rows, first int64) {
+	p.unread = append(p.unread, Reason{"column " + strconv.Quote(c.leaf.name) + " left out: it is " + why.Error(), rows, first})
+	c.openEmpty(rows)
+}
+
+// window reads the next rows of a row group, of which there are left, into the window of d,
+// and returns how many they are.
+func (p *parquetRows) window(d *sourceDecoder, part *parquetPart, record, left int64, t *Tally) (n int, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("%w: %v", pages.ErrDamaged, r)
+		}
+	}()
+	n = int(min(left, sourceWindow))
+	for _, c := range p.columns {
+		if c.rows == 0 {
+			err := c.nextPage(&p.codec)
+			if errors.Is(err, pages.ErrUnread) {
+				p.leaveOut(&c.parquetColumn, err, left, record)
+			} else if err != nil {
+				return 0, fmt.Errorf("column %q: %w", c.leaf.name, err)
+			}
+		}
+		n = min(n, c.rows)
+	}
+	p.windows++
+	w := d.w
+	w.reset(nil, record)
+	w.side = append(w.side, 0) // no text begins at 0
+	p.places = p.places[:0]
+	deleted := 0
+	for i := range n {
+		if part.deleted.has(record - 1 + int64(i)) {
+			p.places = append(p.places, -1)
+			deleted++
+			continue
+		}
+		p.places = append(p.places, int32(w.n))
+		w.begin(record + int64(i))
+	}
+	for _, c := range p.columns {
+		if err := c.load(n, &d.set.clock); err != nil {
+			return 0, fmt.Errorf("column %q: %w", c.leaf.name, err)
+		}
+		c.fill(w, p.places, p.windows)
+	}
+	for _, l := range p.lists {
+		if err := l.fill(w, p.places, &p.codec, &d.set.clock); err != nil {
+			return 0, fmt.Errorf("column %q: %w", l.values.leaf.name, err)
+		}
+	}
+	w.data = w.side
+	if deleted > 0 {
+		t.known(deletedRows, int64(deleted))
+	}
+	return n, nil
+}
+
+// fill gives the records of the window the column's texts.
+func (c *rowColumn) fill(w *window, places []int32, window uint32) {
+	inDictionary := c.stored == storedIndexes && c.held != heldTimes
+	if inDictionary && len(c.memo) < c.dict.size {
+		c.memo = slices.Grow(c.memo, c.dict.size-len(c.memo))[:c.dict.size]
+	}
+	value := -1
+	for i, place := range places {
+		if c.valid != nil && !c.valid[i] {
+			continue
+		}
+		if value++; place < 0 {
+			continue
+		}
+		var span columnar.Span
+		if inDictionary {
+			m := &c.memo[c.indexes[value]]
+			if m.window != window {
+				m.window, m.span = window, w.hold(&c.parquetColumn, value)
+			}
+			span = m.span
+		} else {
+			span = w.hold(&c.parquetColumn, value)
+		}
+		at := int(place) * w.slots
+		for _, slot := range c.slots {
+			w.cells[at+slot] = span
+		}
+		if c.json != nil {
+			// Note: what is put goes behind the text, which may move.
+			text := bytes.TrimSpace(w.side[span.Begin:span.End])
+			if len(text) > 0 && text[0] == '{' {
+				n := w.n
+				w.n = int(place) + 1
+				c.json.read(text, w, false)
+				w.n = n
+			}
+		}
+	}
+}
+
+// hold copies a value of a column into the window as text. Its span is one of what
+// becomes window.data once all columns are in: texts that stand there need no copy.
+func (w *window) hold(c *parquetColumn, value int) columnar.Span {
+	begin := uint32(len(w.side))
+	w.side = c.appendText(w.side, value)
+	return columnar.Span{Begin: begin, End: uint32(len(w.side))}
+}
+
+// appendText appends a value as text; a time as µs, which clocks know by their size.
+func (c *parquetColumn) appendText(dst []byte, value int) []byte {
+	switch c.held {
+	case heldIndexes, heldTexts:
+		return append(dst, c.textAt(value)...)
+	case heldFloats:
+		return strconv.AppendFloat(dst, c.floats[value], 'f', -1, 64)
+	case heldTimes:
+		if c.ints[value] == noTime {
+			return dst
+		}
+		return strconv.AppendInt(dst, c.ints[value], 10)
+	}
+	return c.leaf.appendInt(dst, c.ints[value])
+}
+
+// more reports whether an element follows, and whether it begins a row.
+func (e *elements) more(codec *pages.Codec, clock *scan.Clock) (more, begins bool, err error) {
+	if e.at == e.many {
+		if e.rows == 0 {
+			if e.left == 0 {
+				return false, false, nil
+			}
+			if err := e.nextPage(codec); err != nil {
+				return false, false, err
+			}
+		}
+		e.at, e.many = 0, min(e.rows, sourceWindow)
+		e.levels = slices.Grow(e.levels[:0], e.many)[:e.many]
+		if err := e.repeats.Read(e.levels); err != nil {
+			return false, false, fmt.Errorf("repetition levels: %w", err)
+		}
+		if err := e.load(e.many, clock); err != nil {
+			return false, false, err
+		}
+	}
+	return true, e.levels[e.at] == 0, nil
+}
+
+// fill gives the records of the window the elements that are wanted.
+func (l *rowList) fill(w *window, places []int32, codec *pages.Codec, clock *scan.Clock) error {
+	for _, place := range places {
+		for k := 0; ; k++ {
+			more, begins, err := l.values.more(codec, clock)
+			if err == nil && l.isMap {
+				keyed, alike, keyErr := l.keys.more(codec, clock)
+				if err = keyErr; err == nil && (keyed != more || alike != begins) {
+					err = fmt.Errorf("%w: keys without values", pages.ErrDamaged)
+				}
+			}
+			if err != nil {
+				return err
+			}
+			if k > 0 && (!more || begins) {
+				break
+			}
+			if !more || !begins && k == 0 {
+				return fmt.Errorf("%w: a row without its list", pages.ErrDamaged)
+			}
+			l.values.at++
+			value, key := l.values.take(), -1
+			if l.isMap {
+				l.keys.at++
+				if key = l.keys.take(); key < 0 {
+					continue
+				}
+			}
+			if value < 0 || place < 0 {
+				continue
+			}
+			l.put(w, int(place), k, value, key)
+		}
+	}
+	return nil
+}
+
+// put gives a record the kth element of its list where that is wanted.
+func (l *rowList) put(w *window, record, k, value, key int) {
+	for _, want := range l.wants {
+		at := record*w.slots + want.slot
+		if w.cells[at] != (columnar.Span{}) || want.index >= 0 && want.index != k || l.isMap && string(l.keys.textAt(key)) != want.key {
+			continue
+		}
+		l.text = l.values.appendText(l.text[:0], value)
+		if want.index < 0 && scan.Unknown(l.text) {
+			continue
+		}
+		w.cells[at] = w.hold(&l.values.parquetColumn, value)
+	}
+}

@@ -1,0 +1,412 @@
+package logs
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/parquet-go/parquet-go"
+
+	"outflow/columnar"
+)
+
+// Rows in the shape that Security Lake writes.
+type (
+	lakeUser struct {
+		Type    *string      `parquet:"type,optional,dict" json:"type,omitempty"`
+		Name    *string      `parquet:"name,optional,dict" json:"name,omitempty"`
+		UID     *string      `parquet:"uid,optional" json:"uid,omitempty"`
+		Account *lakeAccount `parquet:"account,optional" json:"account,omitempty"`
+	}
+	lakeAccount struct {
+		UID *string `parquet:"uid,optional,dict" json:"uid,omitempty"`
+	}
+	lakeEndpoint struct {
+		IP       *string `parquet:"ip,optional" json:"ip,omitempty"`
+		Port     *int32  `parquet:"port,optional" json:"port,omitempty"`
+		Instance *string `parquet:"instance_uid,optional,dict" json:"instance_uid,omitempty"`
+	}
+	lakeResource struct {
+		UID  *string `parquet:"uid,optional" json:"uid,omitempty"`
+		Type string  `parquet:"type" json:"type,omitempty"`
+	}
+	lakeMetadata struct {
+		UID     string `parquet:"uid" json:"uid,omitempty"`
+		Version string `parquet:"version,dict" json:"version"`
+		Product struct {
+			Name string `parquet:"name,dict" json:"name"`
+		} `parquet:"product" json:"product"`
+	}
+	lakeRow struct {
+		Class    int32        `parquet:"class_uid,dict" json:"class_uid"`
+		Time     int64        `parquet:"time" json:"time"`
+		Metadata lakeMetadata `parquet:"metadata" json:"metadata"`
+		Actor    *struct {
+			User lakeUser `parquet:"user" json:"user"`
+		} `parquet:"actor,optional" json:"actor,omitempty"`
+		API *struct {
+			Operation string `parquet:"operation,dict" json:"operation"`
+			Service   struct {
+				Name string `parquet:"name,dict" json:"name"`
+			} `parquet:"service" json:"service"`
+			Request struct {
+				Data *string `parquet:"data,optional" json:"data,omitempty"`
+			} `parquet:"request" json:"request"`
+			Response struct {
+				Error *string `parquet:"error,optional" json:"error,omitempty"`
+			} `parquet:"response" json:"response"`
+		} `parquet:"api,optional" json:"api,omitempty"`
+		Src        lakeEndpoint   `parquet:"src_endpoint" json:"src_endpoint"`
+		Dst        lakeEndpoint   `parquet:"dst_endpoint" json:"dst_endpoint"`
+		Resources  []lakeResource `parquet:"resources,list" json:"resources,omitempty"`
+		Connection *struct {
+			Direction int32  `parquet:"direction_id" json:"direction_id"`
+			Protocol  *int32 `parquet:"protocol_num,optional" json:"protocol_num,omitempty"`
+		} `parquet:"connection_info,optional" json:"connection_info,omitempty"`
+		Traffic *struct {
+			Bytes *int64 `parquet:"bytes,optional" json:"bytes,omitempty"`
+		} `parquet:"traffic,optional" json:"traffic,omitempty"`
+		Query *struct {
+			Hostname string `parquet:"hostname" json:"hostname"`
+			Type     string `parquet:"type,dict" json:"type"`
+		} `parquet:"query,optional" json:"query,omitempty"`
+		Cloud struct {
+			Account lakeAccount `parquet:"account" json:"account"`
+		} `parquet:"cloud" json:"cloud"`
+		Unmapped map[string]string `parquet:"unmapped" json:"unmapped,omitempty"`
+	}
+)
+
+// lakeEvents are the events of the test as JSON, n times: calls with and without lists and
+// maps, flows of each direction, a lookup and what is no row.
+func lakeEvents(t testing.TB, n int) (rows []lakeRow, text []byte) {
+	templates := []string{
+		`{"class_uid":6003,"metadata":{"uid":"e%[1]d","version":"1.1.0","product":{"name":"CloudTrail"}},"actor":{"user":{"type":"IAMUser","name":"mira","uid":"arn:aws:iam::444455556666:user/mira","account":{"uid":"444455556666"}}},"api":{"operation":"PutObject","service":{"name":"s3.amazonaws.com"},"request":{"data":"{\"bucketName\":\"b\",\"key\":\"k%[1]d\"}"},"response":{}},"src_endpoint":{"ip":"203.0.113.5"},"unmapped":{"additionalEventData.bytesTransferredIn":"5%[1]d","additionalEventData.bytesTransferredOut":"0","eventType":"AwsApiCall"}`,
+		`{"class_uid":6003,"metadata":{"uid":"f%[1]d","version":"1.1.0","product":{"name":"CloudTrail"}},"actor":{"user":{"type":"AssumedRole","uid":"arn:aws:sts::444455556666:assumed-role/Ops/tom","account":{"uid":"444455556666"}}},"api":{"operation":"GetObject","service":{"name":"s3.amazonaws.com"},"request":{},"response":{"error":"AccessDenied"}},"src_endpoint":{"ip":"203.0.113.%[2]d"},"resources":[{"type":"x"},{"type":"AWS::S3::Object","uid":"arn:aws:s3:::b/o%[1]d"},{"type":"y","uid":"arn:aws:s3:::b"}],"unmapped":{"additionalEventData.bytesTransferredOut":"243"}`,
+		`{"class_uid":4001,"metadata":{"version":"1.1.0","product":{"name":"Amazon VPC"}},"src_endpoint":{"ip":"198.51.100.9","port":443},"dst_endpoint":{"ip":"10.2.0.%[2]d","port":50123,"instance_uid":"i-%[2]d"},"connection_info":{"direction_id":1,"protocol_num":6},"traffic":{"bytes":9%[1]d},"cloud":{"account":{"uid":"444455556666"}}`,
+		`{"class_uid":4001,"metadata":{"version":"1.1.0","product":{"name":"Amazon VPC"}},"src_endpoint":{"ip":"10.2.0.%[2]d","port":50123,"instance_uid":"-"},"dst_endpoint":{"ip":"198.51.100.9","port":443},"connection_info":{"direction_id":2,"protocol_num":17},"traffic":{"bytes":7%[1]d},"cloud":{"account":{"uid":"444455556666"}}`,
+		`{"class_uid":4003,"metadata":{"version":"1.1.0","product":{"name":"Route 53"}},"src_endpoint":{"ip":"10.2.0.5"},"query":{"hostname":"n%[1]d.Example.com.","type":"A"},"cloud":{"account":{"uid":"444455556666"}}`,
+		`{"class_uid":2004,"metadata":{"version":"1.1.0","product":{"name":"Finder"}}`,
+	}
+	for i := range n {
+		line := fmt.Sprintf(templates[i%len(templates)]+`,"time":%[3]d}`+"\n", i, i%250, 1795132800000+int64(i))
+		var row lakeRow
+		if err := json.Unmarshal([]byte(line), &row); err != nil {
+			t.Fatal(err)
+		}
+		rows, text = append(rows, row), append(text, line...)
+	}
+	return rows, text
+}
+
+// readObject reads an object as a run does, without saying what it is.
+func readObject(t testing.TB, data []byte) (*result, []*Member) {
+	t.Helper()
+	r := &result{}
+	out := r.collect()
+	members := Read(object("x", data), &ReadOptions{}, func(m *Member, b *Block) error {
+		d, err := m.Format.New(m.Options)
+		if err != nil {
+			return err
+		}
+		return b.Decode(d, out, &r.tally)
+	})
+	out.Flush()
+	for _, m := range members {
+		if m.Err != nil {
+			t.Fatal(m.Err)
+		}
+	}
+	return r, members
+}
+
+// Events give the same rows in JSON and in Parquet, where they are in a list, in a map, in
+// JSON within a text, or in a dictionary, over pages and row groups.
+func TestParquetSource(t *testing.T) {
+	rows, text := lakeEvents(t, 3_000)
+	want, members := readObject(t, text)
+	if f := members[0].Format; f.Name != "ocsf" {
+		t.Fatalf("JSON: got %s, want ocsf", f.Name)
+	}
+	if want.rows != 2_500 {
+		t.Fatalf("JSON: got %d rows, want 2500", want.rows)
+	}
+	for version := 1; version <= 2; version++ {
+		t.Run(fmt.Sprintf("v%d", version), func(t *testing.T) {
+			file := write(t, rows, parquet.DataPageVersion(version), parquet.PageBufferSize(2_000), parquet.MaxRowsPerRowGroup(1_300), parquet.Compression(&parquet.Zstd))
+			got, members := readObject(t, file)
+			if f := members[0].Format; f.Name != "ocsf" {
+				t.Fatalf("got %s, want ocsf", f.Name)
+			}
+			if err := got.check(); err != nil {
+				t.Error(err)
+			}
+			if d := cmp.Diff(want.tables, got.tables); d != "" {
+				t.Errorf("Parquet (-JSON +Parquet):\n%s", d)
+			}
+			if !slices.Equal(want.tally.Kinds, got.tally.Kinds) {
+				t.Errorf("got kinds %v, want %v", got.tally.Kinds, want.tally.Kinds)
+			}
+		})
+	}
+}
+
+// A file of one class gives the rows that JSON gives, too: it may be read column by column.
+func TestParquetSourceOfOneClass(t *testing.T) {
+	all, _ := lakeEvents(t, 3_000)
+	for _, class := range []int32{6003, 4001, 4003, 2004, 0} {
+		var rows []lakeRow
+		var text []byte
+		for _, row := range all {
+			inbound := row.Connection != nil && row.Connection.Direction == 1
+			if row.Class == class || class == 0 && inbound { // 0: flows of one direction
+				line, err := json.Marshal(row)
+				if err != nil {
+					t.Fatal(err)
+				}
+				rows, text = append(rows, row), append(append(text, line...), '\n')
+			}
+		}
+		want, _ := readObject(t, text)
+		got, _ := readObject(t, write(t, rows, parquet.MaxRowsPerRowGroup(400)))
+		if d := cmp.Diff(want.tables, got.tables); d != "" {
+			t.Errorf("class %d, Parquet (-JSON +Parquet):\n%s", class, d)
+		}
+		if d := cmp.Diff(want.tally, got.tally); d != "" {
+			t.Errorf("class %d, tally (-JSON +Parquet):\n%s", class, d)
+		}
+	}
+}
+
+// Rows that a table has deleted are no events, whether they are read in windows or column by
+// column.
+func TestParquetSourceDeletes(t *testing.T) {
+	for _, class := range []int32{4001, 4003} {
+		var rows []lakeRow
+		all, _ := lakeEvents(t, 600)
+		for _, row := range all {
+			if row.Class == class {
+				rows = append(rows, row)
+			}
+		}
+		file := write(t, rows)
+		opened, err := openParquet(bytes.NewReader(file), int64(len(file)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := &result{}
+		out := r.collect()
+		d, err := Named("ocsf").New(&Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = splitSource(opened, bytes.NewReader(file), &Options{}, func(b *Block) error {
+			part := *b.Part.(*parquetPart)
+			part.deleted = rowSet{1<<3 | 1<<63, 1}
+			return d.Decode(&Block{First: b.First, Part: &part}, out, &r.tally)
+		})
+		out.Flush()
+		if err != nil {
+			t.Fatal(err)
+		}
+		n := int64(len(rows))
+		if r.rows != n-3 || r.tally.Records != n || !slices.Equal(r.tally.Kinds, []Kind{{deletedRows, 3}}) {
+			t.Errorf("class %d: got %d rows of %d, kinds %v, want %d of %d and 3 deleted", class, r.rows, r.tally.Records, r.tally.Kinds, n-3, n)
+		}
+	}
+}
+
+// Damage ends a row group with a reason, and never the program.
+func TestParquetSourceDamaged(t *testing.T) {
+	rows, _ := lakeEvents(t, 300)
+	file := write(t, rows, parquet.PageBufferSize(500), parquet.Compression(&parquet.Uncompressed))
+	random := rand.New(rand.NewPCG(7, 9))
+	refused := 0
+	for range 400 {
+		bad := slices.Clone(file)
+		for range 1 + random.IntN(4) {
+			bad[4+random.IntN(len(bad)/2)] = byte(random.Uint32())
+		}
+		opened, err := openParquet(bytes.NewReader(bad), int64(len(bad)))
+		if err != nil {
+			refused++
+			continue
+		}
+		r := &result{}
+		out := r.collect()
+		d, err := Named("ocsf").New(&Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = splitSource(opened, bytes.NewReader(bad), &Options{}, func(b *Block) error { return d.Decode(b, out, &r.tally) })
+		out.Flush()
+		if err := r.check(); err != nil {
+			t.Error(err)
+		}
+		if err != nil || r.tally.Skipped > 0 || len(r.tally.Cleared) > 0 {
+			refused++
+		}
+	}
+	if refused < 40 {
+		t.Errorf("only %d of 400 damaged files were noticed", refused)
+	}
+}
+
+// A few bytes of a dictionary can stand for a long text in many rows.
+func TestParquetSourceLongTexts(t *testing.T) {
+	rows, _ := lakeEvents(t, 600)
+	long := strings.Repeat("x", 100<<10)
+	for i := range rows {
+		if a := rows[i].Actor; a != nil && a.User.Name != nil {
+			a.User.Name = &long
+		}
+	}
+	r, _ := readObject(t, write(t, rows))
+	n := 0
+	for _, user := range r.column(columnar.API, columnar.User) {
+		if user == long {
+			n++
+		}
+	}
+	if r.rows != 500 || n != 100 {
+		t.Errorf("got %d rows, %d with the long name, want 500 and 100", r.rows, n)
+	}
+}
+
+// VPC flow in Parquet, with the names that AWS gives its columns, has the rows of the text.
+func TestParquetVPCFlow(t *testing.T) {
+	type flow struct {
+		Version   int32   `parquet:"version"`
+		Account   string  `parquet:"account_id,dict"`
+		Interface string  `parquet:"interface_id,dict"`
+		Src       *string `parquet:"srcaddr,optional"`
+		Dst       *string `parquet:"dstaddr,optional"`
+		SrcPort   int32   `parquet:"srcport"`
+		DstPort   int32   `parquet:"dstport"`
+		Protocol  int32   `parquet:"protocol,dict"`
+		Bytes     int64   `parquet:"bytes"`
+		Start     int64   `parquet:"start"`
+		End       int64   `parquet:"end"`
+		Action    string  `parquet:"action,dict"`
+		Status    string  `parquet:"log_status,dict"`
+		Direction string  `parquet:"flow_direction,dict"`
+	}
+	text := []byte("version account-id interface-id srcaddr dstaddr srcport dstport protocol bytes start end action log-status flow-direction\n")
+	var rows []flow
+	for i := range 900 {
+		src, dst := fmt.Sprintf("10.2.0.%d", i%250), "198.51.100.9"
+		direction := []string{"egress", "ingress", "-"}[i%3]
+		if i%2 == 1 {
+			src, dst = dst, src
+		}
+		f := flow{5, "444455556666", "eni-0b", &src, &dst, 40_000 + int32(i), 443, 6 + int32(i%2)*11, int64(i) * 100, 1795132800 + int64(i), 1795132900 + int64(i), "ACCEPT", "OK", direction}
+		if i%50 == 7 {
+			f.Src, f.Dst, f.Status = nil, nil, "NODATA"
+			src, dst = "-", "-"
+		}
+		rows = append(rows, f)
+		text = fmt.Appendf(text, "5 %s %s %s %s %d %d %d %d %d %d %s %s %s\n", f.Account, f.Interface, src, dst, f.SrcPort, f.DstPort, f.Protocol, f.Bytes, f.Start, f.End, f.Action, f.Status, direction)
+	}
+	want, members := readObject(t, text)
+	if f := members[0].Format; f != VPCFlow {
+		t.Fatalf("text: got %s, want vpcflow", f.Name)
+	}
+	got, members := readObject(t, write(t, rows))
+	if f := members[0].Format; f.Name != "vpcflowjson" {
+		t.Fatalf("got %s, want vpcflowjson", f.Name)
+	}
+	for _, r := range []*result{want, got} {
+		for i := range r.tables {
+			r.tables[i].Records = nil // the text has a header
+		}
+	}
+	if d := cmp.Diff(want.tables, got.tables); d != "" || got.rows != 882 {
+		t.Errorf("%d rows (-text +Parquet):\n%s", got.rows, d)
+	}
+}
+
+// Only what is asked for is read: each column costs.
+func TestParquetSourceColumns(t *testing.T) {
+	rows, _ := lakeEvents(t, 60)
+	file := write(t, rows)
+	f := Named("ocsf")
+	d, err := f.New(&Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := &columnar.Out{Want: columnar.ColSet(columnar.DstIP), Sink: func(*columnar.Batch) {}}
+	opened, err := openParquet(bytes.NewReader(file), int64(len(file)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = splitSource(opened, bytes.NewReader(file), &Options{}, func(b *Block) error {
+		var tally Tally
+		if err := d.Decode(b, out, &tally); err != nil {
+			return err
+		}
+		var names []string
+		for _, c := range d.(*sourceDecoder).parquet.columns {
+			names = append(names, c.leaf.name)
+		}
+		slices.Sort(names)
+		if slices.Contains(names, "metadata.uid") || slices.Contains(names, "api.request.data") || !slices.Contains(names, "dst_endpoint.ip") {
+			t.Errorf("got columns %v, want those of the address", names)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// BenchmarkParquetSource decodes events as Security Lake has them, as a source and by
+// well-known names.
+func BenchmarkParquetSource(b *testing.B) {
+	for _, class := range []int32{4001, 4003, 6003} {
+		b.Run(fmt.Sprintf("class=%d", class), func(b *testing.B) { benchmarkParquetSource(b, class) })
+	}
+}
+
+func benchmarkParquetSource(b *testing.B, class int32) {
+	var all []lakeRow
+	for rows, _ := lakeEvents(b, 60_000); len(all) < 400_000; {
+		for _, r := range rows {
+			if r.Class == class {
+				all = append(all, r)
+			}
+		}
+	}
+	file := write(b, all, parquet.Compression(&parquet.Zstd))
+	opened, err := openParquet(bytes.NewReader(file), int64(len(file)))
+	if err != nil {
+		b.Fatal(err)
+	}
+	want := columnar.ColSet(columnar.Time, columnar.SrcIP, columnar.DstIP, columnar.DstPort, columnar.Host, columnar.Account, columnar.BytesOut, columnar.BytesIn,
+		columnar.Protocol, columnar.Action, columnar.User, columnar.Query, columnar.QueryType, columnar.Operation)
+	for _, f := range []*Format{Named("ocsf"), Parquet} {
+		b.Run("format="+f.Name, func(b *testing.B) {
+			split := splitSource
+			if f == Parquet {
+				split = splitFile
+			}
+			d, err := f.New(&Options{})
+			if err != nil {
+				b.Fatal(err)
+			}
+			out := &columnar.Out{Want: want, Sink: func(*columnar.Batch) {}}
+			var t Tally
+			b.ReportAllocs()
+			for b.Loop() {
+				if err := split(opened, bytes.NewReader(file), &Options{}, func(block *Block) error { return d.Decode(block, out, &t) }); err != nil {
+					b.Fatal(err)
+				}
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(t.Records), "ns/record")
+		})
+	}
+}
