@@ -37,7 +37,8 @@ var spaceContainer = &container{
 	name: "space",
 	doc:  "fields with spaces between them, in quotes or brackets where they hold some, known by their number",
 	begins: func(head []byte) bool {
-		return len(head) == 0 || head[0] != '#' || !bytes.Contains(head, w3cFields) // whose names are not ours
+		// The names of W3C's are not ours.
+		return !inObject(head) && (len(head) == 0 || head[0] != '#' || !bytes.Contains(head, w3cFields))
 	},
 	open: func(p *sourcePlan) (recordReader, error) {
 		if len(p.source.Layouts) == 0 {

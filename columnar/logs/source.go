@@ -666,6 +666,9 @@ func (p *sniffPlan) fits(head []byte) bool {
 	if p.container.begins != nil && !p.container.begins(head) {
 		return false
 	}
+	if !p.container.quoted {
+		head = firstLines(head, sniffRecords)
+	}
 	for _, word := range p.words {
 		if !bytes.Contains(head, word) {
 			return false
@@ -703,6 +706,15 @@ func (p *sniffPlan) fits(head []byte) bool {
 		}
 	}
 	return false
+}
+
+// firstLines returns the first n lines of head.
+func firstLines(head []byte, n int) []byte {
+	end := 0
+	for ; n > 0 && end < len(head); n-- {
+		end = scan.LineEnd(head, end)
+	}
+	return head[:end]
 }
 
 func (p *sniffPlan) sniffed(w *window, i int) bool {

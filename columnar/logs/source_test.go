@@ -281,3 +281,19 @@ func TestSameUpload(t *testing.T) {
 		t.Errorf("got cases of %d sources, want %d", found, len(uploads))
 	}
 }
+
+// BenchmarkRecognise looks at objects of one line, of which a log may be millions.
+func BenchmarkRecognise(b *testing.B) {
+	for name, head := range map[string]string{
+		"json": `{"time":"2026-01-02T03:04:05Z","user":"mira","src_ip":"10.1.2.3","url":"https://example.com/x","bytes_out":5}` + "\n",
+		"csv":  "time,user,src_ip,url,bytes_out\n2026-01-02T03:04:05Z,mira,10.1.2.3,https://example.com/x,5\n",
+		"text": "79a5 bk [06/Feb/2026:00:00:38 +0000] 192.0.2.3 79a5 3E57 REST.GET.OBJECT k \"GET /bk/k HTTP/1.1\" 200\n",
+	} {
+		b.Run(name, func(b *testing.B) {
+			for range b.N {
+				r := &reader{ReadOptions: ReadOptions{Formats: All()}}
+				r.recognise([]byte(head))
+			}
+		})
+	}
+}
