@@ -56,6 +56,10 @@ type fieldReader struct {
 	quoted  bool           // fields in quotes have these
 }
 
+// maxFields is how many fields of a record are looked at: more than any source may name, so
+// that a record that has them fits none.
+const maxFields = 1<<16 + 1
+
 // A layoutSlot is a field that is read, and the slot that it gives.
 type layoutSlot struct {
 	field, slot int
@@ -246,7 +250,7 @@ func (r *csvReader) split(record []byte) {
 		sep = r.seps[i]
 	}
 	if bytes.IndexByte(record, '"') < 0 {
-		for {
+		for len(r.fieldReader.fields) < maxFields {
 			i := bytes.IndexByte(record, sep)
 			if i < 0 {
 				break
@@ -261,7 +265,7 @@ func (r *csvReader) split(record []byte) {
 	if !r.fields.Next() {
 		return
 	}
-	for i := range r.fields.Ends[0] {
+	for i := range min(r.fields.Ends[0], maxFields) {
 		r.fieldReader.fields = append(r.fieldReader.fields, record[r.fields.Pos[i]+1:r.fields.Pos[i+1]])
 	}
 }
@@ -292,7 +296,7 @@ func (r *spaceReader) read(data []byte, w *window, t *Tally) []byte {
 // brackets ends with the bracket, and comes without them.
 func (r *spaceReader) split(line []byte) {
 	r.fields = r.fields[:0]
-	for {
+	for len(r.fields) < maxFields {
 		for len(line) > 0 && line[0] == ' ' {
 			line = line[1:]
 		}
@@ -365,7 +369,7 @@ func (r *w3cReader) read(data []byte, w *window, t *Tally) []byte {
 			return
 		}
 		if r.fields = r.fields[:0]; bytes.IndexByte(line, '\t') >= 0 {
-			for rest, more := line, true; more; {
+			for rest, more := line, true; more && len(r.fields) < maxFields; {
 				var field []byte
 				field, rest, more = cutByte(rest, '\t')
 				r.fields = append(r.fields, field)

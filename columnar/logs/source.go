@@ -8,6 +8,7 @@ import (
 	"maps"
 	"path"
 	"regexp"
+	"regexp/syntax"
 	"slices"
 	"strconv"
 	"strings"
@@ -499,7 +500,7 @@ func (p *sourcePlan) field(c columnar.Col, column Column) (*sourceField, error) 
 		return nil, errors.New("want one of name or first, join, const")
 	}
 	if column.Match != "" {
-		re, err := regexp.Compile(column.Match)
+		re, err := compilePattern(column.Match)
 		if err != nil {
 			return nil, fmt.Errorf("match: %w", err)
 		}
@@ -518,6 +519,30 @@ func (p *sourcePlan) field(c columnar.Col, column Column) (*sourceField, error) 
 	}
 	f.direct = f.unlike == nil && f.match == nil && f.part == 0 && column.Word == 0 && len(column.Texts) == 0 && len(column.Null) == 0 && len(f.join) == 0
 	return f, nil
+}
+
+// maxPattern is how many steps a regular expression may have: each byte of a text may
+// take as many. Ours have a tenth.
+const maxPattern = 2000
+
+// compilePattern compiles a regular expression.
+func compilePattern(expr string) (*regexp.Regexp, error) {
+	tooLarge := fmt.Errorf("a regular expression of more than %d steps: repeat less in it", maxPattern)
+	if len(expr) > maxPattern {
+		return nil, tooLarge
+	}
+	tree, err := syntax.Parse(expr, syntax.Perl)
+	if err != nil {
+		return nil, err
+	}
+	program, err := syntax.Compile(tree.Simplify())
+	if err != nil {
+		return nil, err
+	}
+	if len(program.Inst) > maxPattern {
+		return nil, tooLarge
+	}
+	return regexp.Compile(expr)
 }
 
 // conditions compiles conditions, in order of their names.
@@ -643,7 +668,7 @@ func (s *Source) sniffPlan(sniff *Sniff) (*sniffPlan, error) {
 	}
 	if sniff.First != "" {
 		var err error
-		if p.first, err = regexp.Compile(sniff.First); err != nil {
+		if p.first, err = compilePattern(sniff.First); err != nil {
 			return nil, fmt.Errorf("first: %w", err)
 		}
 	}
