@@ -296,6 +296,8 @@ func (r *spaceReader) read(data []byte, w *window, t *Tally) []byte {
 // brackets ends with the bracket, and comes without them.
 func (r *spaceReader) split(line []byte) {
 	r.fields = r.fields[:0]
+	// What is not found is not looked for again: a line may have a million quotes.
+	quotes, bracket := true, len(line)+1 // bracket: how far from the line's end the next ] is; 0: there is none
 	for len(r.fields) < maxFields {
 		for len(line) > 0 && line[0] == ' ' {
 			line = line[1:]
@@ -306,9 +308,10 @@ func (r *spaceReader) split(line []byte) {
 		end, skip := -1, 0 // of the field, and what of it stands for quotes
 		switch line[0] {
 		case '"':
-			for at := 1; end < 0; {
+			for at := 1; quotes && end < 0; {
 				i := bytes.IndexByte(line[at:], '"')
 				if i < 0 {
+					quotes = false
 					break
 				}
 				if at += i + 1; at == len(line) || line[at] == ' ' {
@@ -316,7 +319,14 @@ func (r *spaceReader) split(line []byte) {
 				}
 			}
 		case '[':
-			if i := bytes.IndexByte(line, ']'); i >= 0 && (i+1 == len(line) || line[i+1] == ' ') {
+			if bracket > len(line) {
+				i := bytes.IndexByte(line, ']')
+				bracket = 0
+				if i >= 0 {
+					bracket = len(line) - i
+				}
+			}
+			if i := len(line) - bracket; bracket > 0 && (i+1 == len(line) || line[i+1] == ' ') {
 				r.fields = append(r.fields, line[1:i])
 				line = line[i+1:]
 				continue
@@ -353,7 +363,12 @@ type w3cReader struct {
 
 func (r *w3cReader) use(header []byte) error {
 	if !bytes.Equal(header, r.header) {
-		names := strings.Fields(string(header[len(w3cFields):]))
+		var names []string
+		for name := range bytes.FieldsSeq(header[len(w3cFields):]) {
+			if names = append(names, string(name)); len(names) == maxFields {
+				break
+			}
+		}
 		r.header, r.named, r.count = slices.Clone(header), r.slots(names), len(names)
 	}
 	return nil

@@ -213,6 +213,9 @@ func (d *draft) object(prefix string, object []byte, depth int) {
 	var w scan.Walker
 	var scratch []byte
 	for w.Open(object); w.Next(); {
+		if bytes.IndexByte(w.Key, '[') >= 0 {
+			continue // no path of a source can say it
+		}
 		name := prefix + string(w.Key)
 		if w.Key == nil { // an element
 			name = strings.TrimSuffix(prefix, ".")
