@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"unicode"
 
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/lexer"
@@ -363,6 +364,16 @@ func (p *sourcePlan) compile() error {
 	}
 	if s.Title == "" {
 		return errors.New("title: want a few words")
+	}
+	// What is shown must not drive a terminal.
+	shown := []string{s.Title, s.Product, s.Service, strings.ReplaceAll(s.Doc, "\n", "")}
+	for _, r := range s.Rows {
+		shown = append(shown, r.Other)
+	}
+	for _, text := range append(shown, slices.Collect(maps.Values(s.Remedies))...) {
+		if i := strings.IndexFunc(text, func(r rune) bool { return !unicode.IsPrint(r) }); i >= 0 {
+			return fmt.Errorf("%.40q has characters that cannot be shown", text[i:])
+		}
 	}
 	if p.container = containerNamed(s.Container); p.container == nil {
 		return fmt.Errorf("container: %q is none of %s", s.Container, strings.Join(containerNames(), ", "))

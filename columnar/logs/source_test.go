@@ -136,6 +136,8 @@ func TestParseSourceHostile(t *testing.T) {
 		"deep":  "rows: " + deep,
 		"bomb":  bomb,
 		"empty": "",
+		"title": "name: x\ntitle: \"a\\e[31m\"\ncontainer: json\nrows: [{table: api, columns: {time: t}}]",
+		"other": "name: x\ntitle: x\ncontainer: json\nrows: [{other: \"a\\nb\"}]",
 		"names": "name: x\ntitle: x\ncontainer: json\nrows: [{table: api, columns: {time: {first: [" + many(300) + "]}}}]",
 		"match": "name: x\ntitle: x\ncontainer: json\nrows: [{table: api, columns: {time: t, user: {name: u, match: '(a{900}b{900}c{900})'}}}]",
 		"first": "name: x\ntitle: x\ncontainer: json\nsniff: {first: '(a{900}b{900}c{900})'}\nrows: [{table: api, columns: {time: t}}]",
