@@ -258,7 +258,7 @@ func judged(config *Config, h *history, inputs []reports.Input) []reports.Judged
 			lacks := func(c columnar.Col) bool { return !known(&in, c) }
 			switch {
 			case !slices.Contains(d.Aggregate.Tables, table),
-				ofServer(config.known().Named(in.Format), d),
+				ofServer(config.formats.Named(in.Format), d),
 				slices.ContainsFunc((d.Needs & table.Set()).List(), lacks),
 				d.Name == "cloud_upload" && table == columnar.API && nowhere[in.Feed],
 				d.Name == "sigma_rule" && !config.hasRuleOf(table):

@@ -207,14 +207,6 @@ func loadConfig(file string, env func(string) (string, bool), flags map[string]s
 	return c, c.check()
 }
 
-// known returns the formats that the run knows.
-func (c *Config) known() logs.Formats {
-	if c.formats == nil {
-		return logs.All()
-	}
-	return c.formats
-}
-
 // seed reports whether the profile is seed: the original rules, untuned.
 func (c *Config) seed() bool { return c.Profile == "seed" }
 
@@ -413,7 +405,7 @@ func (c *Config) check() error {
 	if err != nil {
 		fault("sources: %v", err)
 	}
-	c.formats = logs.All().With(own)
+	c.formats = logs.Formats(nil).With(own)
 	seen := map[string]bool{}
 	for i, in := range c.Inputs {
 		where := fmt.Sprintf("inputs[%d]", i)
@@ -505,6 +497,9 @@ func (c *Config) check() error {
 }
 
 func formatNames(formats logs.Formats) []string {
+	if formats == nil {
+		formats = logs.All()
+	}
 	names := make([]string, len(formats))
 	for i, f := range formats {
 		names[i] = f.Name

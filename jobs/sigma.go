@@ -103,7 +103,7 @@ func ruleBlind(c *Config, inputs []reports.Input, seen fieldSet) []reports.Blind
 	if !c.runsRules() {
 		return out
 	}
-	read := readOf(c.known(), inputs, columnar.Origin{})
+	read := readOf(c.formats, inputs, columnar.Origin{})
 	rows := read.rows
 	if len(rows) == 0 {
 		return out // the report says itself that nothing was read
@@ -113,7 +113,7 @@ func ruleBlind(c *Config, inputs []reports.Input, seen fieldSet) []reports.Blind
 		origin := r.Logsource.Origin() // any origin for a correlation
 		read, ok := byOrigin[origin]
 		if !ok {
-			read = readOf(c.known(), inputs, origin)
+			read = readOf(c.formats, inputs, origin)
 			byOrigin[origin] = read
 		}
 		return read

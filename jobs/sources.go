@@ -118,7 +118,7 @@ func loadSources(paths []string) (formats []*logs.Format, err error) {
 			if err != nil {
 				return nil, err
 			}
-			if logs.Formats(formats).Named(f.Name) != nil {
+			if slices.ContainsFunc(formats, func(have *logs.Format) bool { return have.Name == f.Name }) {
 				return nil, fmt.Errorf("%s: a source named %q stands in another file too", file, f.Name)
 			}
 			formats = append(formats, f)
@@ -146,7 +146,7 @@ func (p *program) find(f *inputFlags, paths []string) ([]source, int64, error) {
 	if err != nil {
 		return nil, 0, configError{err}
 	}
-	f.formats = logs.All().With(own)
+	f.formats = logs.Formats(nil).With(own)
 	format, options, err := f.options()
 	if err != nil {
 		return nil, 0, err

@@ -582,7 +582,7 @@ func (p *program) sources(config *Config, first, last detect.Day) ([]source, err
 		}
 		for _, src := range found {
 			src.feed = in.Name
-			src.decode(in.format, config.known(), in.options)
+			src.decode(in.format, config.formats, in.options)
 			out = append(out, src)
 		}
 	}

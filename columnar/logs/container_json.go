@@ -63,10 +63,14 @@ func (r *jsonReader) read(data []byte, w *window, t *Tally) []byte {
 // without elements stays a record.
 func (r *jsonReader) elements(w *window, t *Tally) {
 	r.start = append(r.start[:0], w.cells[(w.n-1)*w.slots:]...)
-	record, n := w.records[w.n-1], 0
+	record, n, side := w.records[w.n-1], 0, len(w.side)
 	for _, array := range r.arrays {
 		eachElement(array, w, func(element scan.Value, inData bool) {
 			if n++; n > 1 {
+				if n == 2 && r.dropLong(w) {
+					t.Clear(record, fmt.Sprintf("text longer than %d bytes that all elements share, left out", maxShared))
+				}
+				w.spill(side)
 				w.begin(record)
 				copy(w.cells[(w.n-1)*w.slots:], r.start)
 			}
@@ -77,6 +81,22 @@ func (r *jsonReader) elements(w *window, t *Tally) {
 			}
 		})
 	}
+}
+
+// maxShared is how long a text may be that all elements of a record share, in bytes: a
+// record has tens of thousands of elements at most, and each reads it.
+const maxShared = 1 << 10
+
+// dropLong drops texts longer than maxShared from what elements share, and from the last
+// record of the window, and reports whether there are any.
+func (r *jsonReader) dropLong(w *window) (any bool) {
+	first := w.cells[(w.n-1)*w.slots:]
+	for slot, s := range r.start {
+		if s.End-s.Begin > maxShared {
+			r.start[slot], first[slot], any = columnar.Span{}, columnar.Span{}, true
+		}
+	}
+	return any
 }
 
 // fields gives the last record of the window the fields of a text, which have commas
@@ -120,8 +140,22 @@ func eachElement(v scan.Value, w *window, one func(v scan.Value, inData bool)) {
 // closedJSON returns an object of which only the first part is at hand as one that ends
 // before the last comma: a record may be longer than the head of a log that is sniffed.
 func closedJSON(head []byte) []byte {
-	var open, closers []byte // brackets that close what is open, and what was so at the last comma
 	end := 0
+	open, whole := openBrackets(head, func(comma int) { end = comma })
+	if whole {
+		return head
+	}
+	open, _ = openBrackets(head[:end], func(int) {})
+	for i := range open {
+		open[i] += 2 // in ASCII, a bracket's partner
+	}
+	slices.Reverse(open)
+	return append(slices.Clone(head[:end]), open...)
+}
+
+// openBrackets returns the brackets that are open at the end of head, and calls comma for
+// each comma outside of texts. whole says that a value ends in head.
+func openBrackets(head []byte, comma func(at int)) (open []byte, whole bool) {
 	for i := 0; i < len(head); i++ {
 		switch head[i] {
 		case '"':
@@ -131,20 +165,19 @@ func closedJSON(head []byte) []byte {
 				}
 			}
 		case '{', '[':
-			open = append(open, head[i]+2) // in ASCII, a bracket's partner
+			open = append(open, head[i])
 		case '}', ']':
 			if len(open) > 0 {
 				open = open[:len(open)-1]
 			}
 			if len(open) == 0 {
-				return head
+				return nil, true
 			}
 		case ',':
-			end, closers = i, append(closers[:0], open...)
+			comma(i)
 		}
 	}
-	slices.Reverse(closers)
-	return append(slices.Clone(head[:end]), closers...)
+	return open, false
 }
 
 // A jsonNode is what is read of an object, of all elements of an array, or of the JSON in a

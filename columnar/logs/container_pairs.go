@@ -171,7 +171,6 @@ type headedReader struct {
 	cef   bool
 	sep   byte // of LEEF's pairs, unless a head names another
 	clean []byte
-	spans []int // where the keys of a line begin
 }
 
 func (r *headedReader) use([]byte) error { return nil }
@@ -251,7 +250,7 @@ func leefSeparator(field []byte) byte {
 // extension reads the pairs of CEF: a value ends where the next key begins, as it may
 // hold spaces.
 func (r *headedReader) extension(line []byte, w *window) {
-	r.spans = r.spans[:0]
+	n, key, value := 0, 0, -1 // of the pair at hand: its number, where the key begins and the value
 	for i := 0; i < len(line); i++ {
 		switch line[i] {
 		case '\\':
@@ -262,17 +261,16 @@ func (r *headedReader) extension(line []byte, w *window) {
 				begin--
 			}
 			if begin < i && (begin == 0 || line[begin-1] == ' ') {
-				r.spans = append(r.spans, begin, i+1)
+				if value >= 0 {
+					r.pair(n, line[key:value], bytes.TrimRight(line[value:begin], " "), w)
+					n++
+				}
+				key, value = begin, i+1
 			}
 		}
 	}
-	for n := 0; n < len(r.spans); n += 2 {
-		begin, value := r.spans[n], r.spans[n+1]
-		end := len(line)
-		if n+2 < len(r.spans) {
-			end = r.spans[n+2]
-		}
-		r.pair(n/2, line[begin:value], bytes.TrimRight(line[value:end], " "), w)
+	if value >= 0 {
+		r.pair(n, line[key:value], bytes.TrimRight(line[value:], " "), w)
 	}
 }
 

@@ -37,7 +37,8 @@ var spaceContainer = &container{
 	name: "space",
 	doc:  "fields with spaces between them, in quotes or brackets where they hold some, known by their number",
 	begins: func(head []byte) bool {
-		return len(head) == 0 || head[0] != '#' || !bytes.Contains(head, w3cFields) // whose names are not ours
+		// The names of W3C's are not ours.
+		return !inObject(head) && (len(head) == 0 || head[0] != '#' || !bytes.Contains(head, w3cFields))
 	},
 	open: func(p *sourcePlan) (recordReader, error) {
 		if len(p.source.Layouts) == 0 {
@@ -54,6 +55,10 @@ type fieldReader struct {
 	fields  [][]byte       // of the record at hand
 	quoted  bool           // fields in quotes have these
 }
+
+// maxFields is how many fields of a record are looked at: more than any source may name, so
+// that a record that has them fits none.
+const maxFields = 1<<16 + 1
 
 // A layoutSlot is a field that is read, and the slot that it gives.
 type layoutSlot struct {
@@ -245,7 +250,7 @@ func (r *csvReader) split(record []byte) {
 		sep = r.seps[i]
 	}
 	if bytes.IndexByte(record, '"') < 0 {
-		for {
+		for len(r.fieldReader.fields) < maxFields {
 			i := bytes.IndexByte(record, sep)
 			if i < 0 {
 				break
@@ -260,7 +265,7 @@ func (r *csvReader) split(record []byte) {
 	if !r.fields.Next() {
 		return
 	}
-	for i := range r.fields.Ends[0] {
+	for i := range min(r.fields.Ends[0], maxFields) {
 		r.fieldReader.fields = append(r.fieldReader.fields, record[r.fields.Pos[i]+1:r.fields.Pos[i+1]])
 	}
 }
@@ -291,7 +296,9 @@ func (r *spaceReader) read(data []byte, w *window, t *Tally) []byte {
 // brackets ends with the bracket, and comes without them.
 func (r *spaceReader) split(line []byte) {
 	r.fields = r.fields[:0]
-	for {
+	// What is not found is not looked for again: a line may have a million quotes.
+	quotes, bracket := true, len(line)+1 // bracket: how far from the line's end the next ] is; 0: there is none
+	for len(r.fields) < maxFields {
 		for len(line) > 0 && line[0] == ' ' {
 			line = line[1:]
 		}
@@ -301,9 +308,10 @@ func (r *spaceReader) split(line []byte) {
 		end, skip := -1, 0 // of the field, and what of it stands for quotes
 		switch line[0] {
 		case '"':
-			for at := 1; end < 0; {
+			for at := 1; quotes && end < 0; {
 				i := bytes.IndexByte(line[at:], '"')
 				if i < 0 {
+					quotes = false
 					break
 				}
 				if at += i + 1; at == len(line) || line[at] == ' ' {
@@ -311,7 +319,14 @@ func (r *spaceReader) split(line []byte) {
 				}
 			}
 		case '[':
-			if i := bytes.IndexByte(line, ']'); i >= 0 && (i+1 == len(line) || line[i+1] == ' ') {
+			if bracket > len(line) {
+				i := bytes.IndexByte(line, ']')
+				bracket = 0
+				if i >= 0 {
+					bracket = len(line) - i
+				}
+			}
+			if i := len(line) - bracket; bracket > 0 && (i+1 == len(line) || line[i+1] == ' ') {
 				r.fields = append(r.fields, line[1:i])
 				line = line[i+1:]
 				continue
@@ -348,7 +363,12 @@ type w3cReader struct {
 
 func (r *w3cReader) use(header []byte) error {
 	if !bytes.Equal(header, r.header) {
-		names := strings.Fields(string(header[len(w3cFields):]))
+		var names []string
+		for name := range bytes.FieldsSeq(header[len(w3cFields):]) {
+			if names = append(names, string(name)); len(names) == maxFields {
+				break
+			}
+		}
 		r.header, r.named, r.count = slices.Clone(header), r.slots(names), len(names)
 	}
 	return nil
@@ -364,7 +384,7 @@ func (r *w3cReader) read(data []byte, w *window, t *Tally) []byte {
 			return
 		}
 		if r.fields = r.fields[:0]; bytes.IndexByte(line, '\t') >= 0 {
-			for rest, more := line, true; more; {
+			for rest, more := line, true; more && len(r.fields) < maxFields; {
 				var field []byte
 				field, rest, more = cutByte(rest, '\t')
 				r.fields = append(r.fields, field)

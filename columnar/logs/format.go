@@ -81,11 +81,15 @@ func All() Formats { return all() }
 
 var all = sync.OnceValue(func() Formats { return slices.Concat(particular, vendors(), general) })
 
-// Formats are formats in the order in which they are tried on an object.
+// Formats are formats in the order in which they are tried on an object; nil stands for
+// All, which need not be compiled then if nobody asks for a vendor's.
 type Formats []*Format
 
 // Named returns the format of that name, or nil.
 func (f Formats) Named(name string) *Format {
+	if f == nil {
+		return Named(name)
+	}
 	for _, format := range f {
 		if format.Name == name {
 			return format
@@ -97,6 +101,12 @@ func (f Formats) Named(name string) *Format {
 // With returns the formats with sources of the user's: they are tried first, and take the
 // place of those of the same names.
 func (f Formats) With(sources []*Format) Formats {
+	switch {
+	case len(sources) == 0:
+		return f
+	case f == nil:
+		f = All()
+	}
 	return append(slices.Clone(sources), slices.DeleteFunc(slices.Clone(f), func(have *Format) bool {
 		return Formats(sources).Named(have.Name) != nil
 	})...)
@@ -158,7 +168,14 @@ func (f *Format) Fits(o columnar.Origin) bool {
 }
 
 // Named returns the format of All of that name, or nil.
-func Named(name string) *Format { return All().Named(name) }
+func Named(name string) *Format {
+	for _, formats := range []Formats{particular, general} {
+		if f := formats.Named(name); f != nil {
+			return f
+		}
+	}
+	return All().Named(name)
+}
 
 // A Decoder turns the blocks of one object into rows. Each worker has its own.
 type Decoder interface {

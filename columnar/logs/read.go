@@ -97,7 +97,7 @@ func Read(o *Object, ro *ReadOptions, yield func(*Member, *Block) error) []*Memb
 	if r.MaxRecord == 0 {
 		r.MaxRecord = MaxRecord
 	}
-	if r.Formats == nil {
+	if r.Formats == nil && r.Format == nil {
 		r.Formats = All()
 	}
 	if r.Options.Written.IsZero() {

@@ -8,10 +8,12 @@ import (
 	"maps"
 	"path"
 	"regexp"
+	"regexp/syntax"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
+	"unicode"
 
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/lexer"
@@ -378,6 +380,16 @@ func (p *sourcePlan) compile() error {
 	if s.Title == "" {
 		return errors.New("title: want a few words")
 	}
+	// What is shown must not drive a terminal.
+	shown := []string{s.Title, s.Product, s.Service, strings.ReplaceAll(s.Doc, "\n", "")}
+	for _, r := range s.Rows {
+		shown = append(shown, r.Other)
+	}
+	for _, text := range append(shown, slices.Collect(maps.Values(s.Remedies))...) {
+		if i := strings.IndexFunc(text, func(r rune) bool { return !unicode.IsPrint(r) }); i >= 0 {
+			return fmt.Errorf("%.40q has characters that cannot be shown", text[i:])
+		}
+	}
 	if p.container = containerNamed(s.Container); p.container == nil {
 		return fmt.Errorf("container: %q is none of %s", s.Container, strings.Join(containerNames(), ", "))
 	}
@@ -514,7 +526,7 @@ func (p *sourcePlan) field(c columnar.Col, column Column) (*sourceField, error) 
 		return nil, errors.New("want one of name or first, join, const")
 	}
 	if column.Match != "" {
-		re, err := regexp.Compile(column.Match)
+		re, err := compilePattern(column.Match)
 		if err != nil {
 			return nil, fmt.Errorf("match: %w", err)
 		}
@@ -548,6 +560,30 @@ func (p *sourcePlan) field(c columnar.Col, column Column) (*sourceField, error) 
 	}
 	f.direct = f.unlike == nil && f.match == nil && f.part == 0 && column.Word == 0 && column.Without == "" && len(column.Texts) == 0 && len(column.Null) == 0 && len(f.join) == 0
 	return f, nil
+}
+
+// maxPattern is how many steps a regular expression may have: each byte of a text may
+// take as many. Ours have a tenth.
+const maxPattern = 2000
+
+// compilePattern compiles a regular expression.
+func compilePattern(expr string) (*regexp.Regexp, error) {
+	tooLarge := fmt.Errorf("a regular expression of more than %d steps: repeat less in it", maxPattern)
+	if len(expr) > maxPattern {
+		return nil, tooLarge
+	}
+	tree, err := syntax.Parse(expr, syntax.Perl)
+	if err != nil {
+		return nil, err
+	}
+	program, err := syntax.Compile(tree.Simplify())
+	if err != nil {
+		return nil, err
+	}
+	if len(program.Inst) > maxPattern {
+		return nil, tooLarge
+	}
+	return regexp.Compile(expr)
 }
 
 // conditions compiles conditions, in order of their names.
@@ -673,7 +709,7 @@ func (s *Source) sniffPlan(sniff *Sniff) (*sniffPlan, error) {
 	}
 	if sniff.First != "" {
 		var err error
-		if p.first, err = regexp.Compile(sniff.First); err != nil {
+		if p.first, err = compilePattern(sniff.First); err != nil {
 			return nil, fmt.Errorf("first: %w", err)
 		}
 	}
@@ -695,6 +731,9 @@ const sniffRecords = 32
 func (p *sniffPlan) fits(head []byte) bool {
 	if p.container.begins != nil && !p.container.begins(head) {
 		return false
+	}
+	if !p.container.quoted {
+		head = firstLines(head, sniffRecords)
 	}
 	for _, word := range p.words {
 		if !bytes.Contains(head, word) {
@@ -733,6 +772,15 @@ func (p *sniffPlan) fits(head []byte) bool {
 		}
 	}
 	return false
+}
+
+// firstLines returns the first n lines of head.
+func firstLines(head []byte, n int) []byte {
+	end := 0
+	for ; n > 0 && end < len(head); n-- {
+		end = scan.LineEnd(head, end)
+	}
+	return head[:end]
 }
 
 func (p *sniffPlan) sniffed(w *window, i int) bool {

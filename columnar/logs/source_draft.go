@@ -17,6 +17,9 @@ import (
 // draftRecords is how many records a draft looks at.
 const draftRecords = 512
 
+// draftSize is how much of a log a draft looks at, in bytes.
+const draftSize = 1 << 20
+
 // maxDraftNames is how many names a draft lists: a hostile log may have any number.
 const maxDraftNames = 200
 
@@ -28,7 +31,7 @@ func Draft(o *Object, name string) (string, error) {
 	enough := errors.New("enough")
 	plain := &Format{Name: "draft"} // reads no rows: no wrapper is better than the records as they stand
 	for _, m := range Read(o, &ReadOptions{Format: plain}, func(_ *Member, b *Block) error {
-		text = bytes.Clone(b.Data)
+		text = bytes.Clone(b.Data[:min(len(b.Data), draftSize)])
 		return enough
 	}) {
 		if m.Err != nil && !errors.Is(m.Err, enough) {
@@ -190,6 +193,9 @@ func (d *draft) separate(first, rest []byte) {
 	d.container, d.layout = spaceContainer, true
 }
 
+// maxDraftValue is how much of a value a draft looks at, in bytes.
+const maxDraftValue = 1 << 10
+
 // draftPairs returns the pairs of key=value in a line.
 func draftPairs(line []byte, sep byte) (pairs [][2][]byte) {
 	for i := 0; i < len(line); i++ {
@@ -211,8 +217,10 @@ func draftPairs(line []byte, sep byte) (pairs [][2][]byte) {
 				continue
 			}
 		}
-		if end := bytes.IndexByte(value, sep); end >= 0 {
+		if end := bytes.IndexByte(value[:min(len(value), maxDraftValue)], sep); end >= 0 {
 			value = value[:end]
+		} else {
+			value = value[:min(len(value), maxDraftValue)]
 		}
 		pairs = append(pairs, [2][]byte{line[begin:i], value})
 	}
@@ -224,6 +232,9 @@ func (d *draft) object(prefix string, object []byte, depth int) {
 	var w scan.Walker
 	var scratch []byte
 	for w.Open(object); w.Next(); {
+		if bytes.IndexByte(w.Key, '[') >= 0 {
+			continue // no path of a source can say it
+		}
 		name := prefix + string(w.Key)
 		if w.Key == nil { // an element
 			name = strings.TrimSuffix(prefix, ".")

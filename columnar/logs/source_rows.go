@@ -22,6 +22,7 @@ type window struct {
 	cells   []columnar.Span // of record i from i*slots on; the zero value: the record has no such name
 	next    int64           // number of the record that is read next
 	none    []columnar.Span
+	drain   func() // makes rows of the records; nil: they stay
 }
 
 // windowRecords is how many records a window has at least when it is decoded. More would
@@ -49,6 +50,18 @@ func (w *window) empty() {
 
 // full reports whether the window should be decoded before more is read.
 func (w *window) full() bool { return w.n >= windowRecords }
+
+// spill makes rows of the records if there are enough, and drops them but side[:keep]: a
+// record of many elements need not fit in a window.
+func (w *window) spill(keep int) {
+	if !w.full() || w.drain == nil {
+		return
+	}
+	w.drain()
+	side := w.side[:keep]
+	w.empty()
+	w.side = side
+}
 
 // begin adds a record, which has no text yet.
 func (w *window) begin(record int64) {
@@ -297,9 +310,10 @@ func (d *sourceDecoder) Decode(b *Block, out *columnar.Out, t *Tally) error {
 	}
 	d.set.outer = b.outer()
 	d.w.reset(b.Data, b.First)
+	d.w.drain = func() { d.rowsOf(out, t) }
 	for data := b.Data; len(data) > 0; {
 		data = d.reader.read(data, d.w, t)
-		d.rowsOf(out, t)
+		d.w.drain()
 		d.w.empty()
 	}
 	return nil

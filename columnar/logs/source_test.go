@@ -3,6 +3,7 @@ package logs
 import (
 	"bytes"
 	"encoding/json"
+	"io"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -10,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"outflow/columnar"
 )
@@ -136,11 +138,81 @@ func TestParseSourceHostile(t *testing.T) {
 		"deep":  "rows: " + deep,
 		"bomb":  bomb,
 		"empty": "",
+		"title": "name: x\ntitle: \"a\\e[31m\"\ncontainer: json\nrows: [{table: api, columns: {time: t}}]",
+		"other": "name: x\ntitle: x\ncontainer: json\nrows: [{other: \"a\\nb\"}]",
 		"names": "name: x\ntitle: x\ncontainer: json\nrows: [{table: api, columns: {time: {first: [" + many(300) + "]}}}]",
+		"match": "name: x\ntitle: x\ncontainer: json\nrows: [{table: api, columns: {time: t, user: {name: u, match: '(a{900}b{900}c{900})'}}}]",
+		"first": "name: x\ntitle: x\ncontainer: json\nsniff: {first: '(a{900}b{900}c{900})'}\nrows: [{table: api, columns: {time: t}}]",
 	} {
 		if _, err := ParseSource([]byte(text)); err == nil {
 			t.Errorf("%s: got no error", name)
 		}
+	}
+}
+
+// What a record of many elements takes does not grow with their number.
+func TestManyElements(t *testing.T) {
+	const n = 50_000
+	long := strings.Repeat("a", maxShared)
+	record := `{"category":"NetworkSecurityGroupFlowEvent","resourceId":"/subscriptions/` + long + `/x","macAddress":"002248\u0041B","properties":{"flows":[{"flows":[{"flowTuples":[` +
+		strings.TrimSuffix(strings.Repeat(`"1767323045,10.0.0.1,192.0.2.8,1,443,T,O,A,C,1,2,3,4",`, n), ",") + "]}]}]}}\n"
+	f := All().Named("azurensgflow")
+	decoder, err := f.New(&Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	hosts, accounts := 0, 0
+	out := &columnar.Out{Want: ^columnar.Cols(0), Sink: func(b *columnar.Batch) {
+		accounts += b.Known(columnar.Account)
+		codes, host := b.Codes(columnar.Host)
+		for r := range b.Len() {
+			if string(host.Text(codes[r])) == "002248AB" {
+				hosts++
+			}
+		}
+	}}
+	var tally Tally
+	if err := decoder.Decode(&Block{Data: []byte(record), First: 1}, out, &tally); err != nil {
+		t.Fatal(err)
+	}
+	out.Flush()
+	if tally.Rows != n || hosts != n || accounts != 0 {
+		t.Errorf("got %d rows, %d with a host and %d with a long account, want %d, %[4]d, 0", tally.Rows, hosts, accounts, n)
+	}
+	if w := decoder.(*sourceDecoder).w; cap(w.records) > 4*windowRecords {
+		t.Errorf("a window has room for %d records, want about %d", cap(w.records), windowRecords)
+	}
+}
+
+// A line of many quotes or brackets takes no time that grows with its square.
+func TestManyQuotes(t *testing.T) {
+	d, err := All().Named("s3access").New(&Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := &columnar.Out{Want: ^columnar.Cols(0), Sink: func(*columnar.Batch) {}}
+	start := time.Now()
+	for _, field := range []string{` "a`, ` [a`, `"a`, ` "`, ` ["`} {
+		line := strings.Repeat(field, MaxRecord/len(field)) + "]x\n"
+		if err := d.Decode(&Block{Data: []byte(line), First: 1}, out, &Tally{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if took := time.Since(start); took > 10*time.Second {
+		t.Errorf("took %v, want less than a second", took)
+	}
+}
+
+// The keys of a log are hostile: one that no path can say is no name of a draft.
+func TestDraftOfBrackets(t *testing.T) {
+	text := `{"url[0":"https://example.com/","user[":"mira","a\nname: z":1,"time":"2026-01-02T03:04:05Z"}` + "\n"
+	o := &Object{Name: "x.json", Size: int64(len(text)), Open: func() (io.ReadCloser, error) { return io.NopCloser(strings.NewReader(text)), nil }}
+	file, err := Draft(o, "x")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if f, err := ParseSource([]byte(file)); err != nil || f.Name != "x" {
+		t.Errorf("got %v, %v", f, err)
 	}
 }
 
@@ -310,5 +382,21 @@ func TestSourceLanguageIsDocumented(t *testing.T) {
 		if !words[word] {
 			t.Errorf("docs/sources.md does not say %q", word)
 		}
+	}
+}
+
+// BenchmarkRecognise looks at objects of one line, of which a log may be millions.
+func BenchmarkRecognise(b *testing.B) {
+	for name, head := range map[string]string{
+		"json": `{"time":"2026-01-02T03:04:05Z","user":"mira","src_ip":"10.1.2.3","url":"https://example.com/x","bytes_out":5}` + "\n",
+		"csv":  "time,user,src_ip,url,bytes_out\n2026-01-02T03:04:05Z,mira,10.1.2.3,https://example.com/x,5\n",
+		"text": "79a5 bk [06/Feb/2026:00:00:38 +0000] 192.0.2.3 79a5 3E57 REST.GET.OBJECT k \"GET /bk/k HTTP/1.1\" 200\n",
+	} {
+		b.Run(name, func(b *testing.B) {
+			for range b.N {
+				r := &reader{ReadOptions: ReadOptions{Formats: All()}}
+				r.recognise([]byte(head))
+			}
+		})
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
+	"sync"
 	"time"
 
 	"outflow/columnar"
@@ -66,14 +67,22 @@ const (
 	squidCombined = `%>a %[ui %[un [%tl] "%rm %ru HTTP/%rv" %>Hs %<st "%{Referer}>h" "%{User-Agent}>h" %Ss:%Sh`
 )
 
-// bestSquidLayout returns the known layout that most of the first lines have,
-// and how many have it.
-func bestSquidLayout(head []byte) (best *squidLayout, most int) {
+// squidLayouts are the known formats, compiled.
+var squidLayouts = sync.OnceValue(func() (known []*squidLayout) {
 	for _, format := range []string{squidNative, squidHeaders, squidOutflow, squidCombined, squidCommon} {
 		l, err := compileSquid(format)
 		if err != nil {
-			continue // the test compiles them all
+			panic(err) // they are part of the program
 		}
+		known = append(known, l)
+	}
+	return known
+})
+
+// bestSquidLayout returns the known layout that most of the first lines have,
+// and how many have it.
+func bestSquidLayout(head []byte) (best *squidLayout, most int) {
+	for _, l := range squidLayouts() {
 		d := squid{layout: l}
 		lines, fit := 0, 0
 		for line := range bytes.Lines(head) {

@@ -123,7 +123,7 @@ func (s *Fields) byMarks() bool {
 		n += bits.OnesCount64(fields)
 		i += 64
 	}
-	s.Pos = slices.Grow(s.Pos, Window+2*64)
+	s.Pos = slices.Grow(s.Pos, end-s.at+2*64)
 	s.Pos = s.Pos[:len(s.Pos)+places(s.Pos[len(s.Pos):cap(s.Pos)], s.marks, s.at)]
 	s.at = end
 	if end == len(data) {
