@@ -141,11 +141,10 @@ func eachElement(v scan.Value, w *window, one func(v scan.Value, inData bool)) {
 // before the last comma: a record may be longer than the head of a log that is sniffed.
 func closedJSON(head []byte) []byte {
 	end := 0
-	open, whole := openBrackets(head, func(comma int) { end = comma })
-	if whole {
+	if _, whole := openBrackets(head, func(comma int) { end = comma }); whole {
 		return head
 	}
-	open, _ = openBrackets(head[:end], func(int) {})
+	open, _ := openBrackets(head[:end], func(int) {})
 	for i := range open {
 		open[i] += 2 // in ASCII, a bracket's partner
 	}
