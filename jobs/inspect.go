@@ -77,15 +77,20 @@ func (p *program) inspectFiles(inputs *inputFlags, files []string, workers int) 
 	if headline := reports.Incomplete(folded.inputs); headline != "" {
 		fmt.Fprintln(p.stdout, headline)
 	}
-	for rest := folded.inputs; len(rest) > 0; {
+	p.printInputs(inputs.formats, folded.inputs)
+	return unreadable(folded.inputs)
+}
+
+// printInputs prints what each log is, given the lines of inputs.csv.
+func (p *program) printInputs(formats logs.Formats, inputs []reports.Input) {
+	for len(inputs) > 0 {
 		n := 1
-		for n < len(rest) && rest[n].Name == rest[0].Name {
+		for n < len(inputs) && inputs[n].Name == inputs[0].Name {
 			n++
 		}
-		p.printInput(inputs.formats, rest[:n])
-		rest = rest[n:]
+		p.printInput(formats, inputs[:n])
+		inputs = inputs[n:]
 	}
-	return unreadable(folded.inputs)
 }
 
 // printInput prints what one log is. tables are its lines of inputs.csv.

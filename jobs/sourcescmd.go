@@ -104,14 +104,7 @@ func (p *program) sourcesTest() *cobra.Command {
 		for i := range found {
 			p.recognition(f, inputs.formats, &found[i])
 		}
-		for rest := folded.inputs; len(rest) > 0; {
-			n := 1
-			for n < len(rest) && rest[n].Name == rest[0].Name {
-				n++
-			}
-			p.printInput(inputs.formats, rest[:n])
-			rest = rest[n:]
-		}
+		p.printInputs(inputs.formats, folded.inputs)
 		fmt.Fprintf(p.stdout, "Print the rows with: outflow cat --sources %s --format %s LOG\n", printable(args[0]), f.Name)
 		return unreadable(folded.inputs)
 	}

@@ -6,10 +6,9 @@ import (
 	"outflow/columnar/scan"
 )
 
-// A container is what records stand in, whoever writes them.
+// A container is a way to write records, such as JSON or csv. Many vendors use each.
 type container struct {
 	name   string
-	doc    string
 	quoted bool // as Format.Quoted
 	// keyed says that the names that a source reads stand in its logs.
 	keyed  bool

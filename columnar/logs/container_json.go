@@ -13,9 +13,10 @@ import (
 
 // JSON objects, one a line, as containers of vendors' records.
 
+// jsonContainer reads JSON objects: one a line, in arrays, in envelopes, or printed over
+// lines.
 var jsonContainer = &container{
 	name:   "json",
-	doc:    "JSON objects: one a line, in arrays, in envelopes, or printed over lines",
 	keyed:  true,
 	begins: inObject,
 	open: func(p *sourcePlan) (recordReader, error) {
@@ -137,8 +138,8 @@ func eachElement(v scan.Value, w *window, one func(v scan.Value, inData bool)) {
 	}
 }
 
-// closedJSON returns an object of which only the first part is at hand as one that ends
-// before the last comma: a record may be longer than the head of a log that is sniffed.
+// closedJSON cuts the first part of a long object at its last comma and closes what is open
+// there. So a record that is longer than the head of its log can be sniffed.
 func closedJSON(head []byte) []byte {
 	end := 0
 	if _, whole := openBrackets(head, func(comma int) { end = comma }); whole {

@@ -10,9 +10,10 @@ import (
 
 // Pairs of keys and values as containers of vendors' records.
 
+// keyvalueContainer reads pairs of key=value, the value in quotes where it holds a
+// separator.
 var keyvalueContainer = &container{
 	name:  "keyvalue",
-	doc:   "pairs of key=value, the value in quotes where it holds a separator",
 	keyed: true,
 	begins: func(head []byte) bool {
 		line, _ := scan.CutLine(head)
@@ -135,18 +136,20 @@ func (r *keyvalueReader) unescape(value []byte) []byte {
 	return r.clean
 }
 
+// cefContainer reads ArcSight's Common Event Format: the head's fields are vendor,
+// product, version, id, name and severity, all else is key=value.
 var cefContainer = &container{
 	name:   "cef",
-	doc:    "ArcSight's Common Event Format: the head's fields are vendor, product, version, id, name and severity, all else is key=value",
 	begins: func(head []byte) bool { return bytes.Contains(head, []byte("CEF:")) && !inObject(head) },
 	open: func(p *sourcePlan) (recordReader, error) {
 		return &headedReader{keys: newKeys(p), head: newKeys(p), cef: true}, nil
 	},
 }
 
+// leefContainer reads IBM's Log Event Extended Format: the head's fields are vendor,
+// product, version and id, all else is key=value.
 var leefContainer = &container{
 	name:   "leef",
-	doc:    "IBM's Log Event Extended Format: the head's fields are vendor, product, version and id, all else is key=value",
 	begins: func(head []byte) bool { return bytes.Contains(head, []byte("LEEF:")) && !inObject(head) },
 	open: func(p *sourcePlan) (recordReader, error) {
 		r := &headedReader{keys: newKeys(p), head: newKeys(p), sep: '\t'}

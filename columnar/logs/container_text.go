@@ -12,9 +12,10 @@ import (
 // Lines of fields, with a separator or with spaces between them, as containers of
 // vendors' records.
 
+// csvContainer reads fields with a separator between them, with a header or known by
+// their number.
 var csvContainer = &container{
 	name:   "csv",
-	doc:    "fields with a separator between them, with a header or known by their number",
 	quoted: true,
 	begins: func(head []byte) bool {
 		// A wrapper around the lines would be a part of the first field.
@@ -33,9 +34,10 @@ var csvContainer = &container{
 	},
 }
 
+// spaceContainer reads fields with spaces between them, in quotes or brackets where they
+// hold some, known by their number.
 var spaceContainer = &container{
 	name: "space",
-	doc:  "fields with spaces between them, in quotes or brackets where they hold some, known by their number",
 	begins: func(head []byte) bool {
 		// The names of W3C's are not ours.
 		return !inObject(head) && (len(head) == 0 || head[0] != '#' || !bytes.Contains(head, w3cFields))
@@ -342,9 +344,10 @@ func (r *spaceReader) split(line []byte) {
 	}
 }
 
+// w3cContainer reads the W3C extended log file format: the directive #Fields names the
+// fields, as often as it stands there.
 var w3cContainer = &container{
 	name:   "w3c",
-	doc:    "the W3C extended log file format: the directive #Fields names the fields, as often as it stands there",
 	keyed:  true,
 	begins: func(head []byte) bool { return len(head) > 0 && head[0] == '#' },
 	header: w3cHeader,

@@ -66,8 +66,8 @@ func w3cHeader(prev, p []byte) []byte {
 	return slices.Clone(found)
 }
 
-// lastLine returns the last line that has a word and of which so holds, nil if there is
-// none. It looks forwards: bytes.LastIndex takes ten times as long.
+// lastLine returns the last line that has the word and for which so reports true, or nil.
+// It searches forwards: bytes.LastIndex takes ten times as long.
 func lastLine(p, word []byte, so func(line []byte) bool) (last []byte) {
 	for at := 0; ; {
 		i := bytes.Index(p[at:], word)

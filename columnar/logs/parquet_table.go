@@ -149,8 +149,8 @@ func (w *tableWalk) walk(c *parquet.Column, path, current string) {
 // deletedRows is the name of the rows that a table has deleted, among the other records.
 const deletedRows = "deleted rows of the table"
 
-// maxDeletable is how many rows a file may have of which a table has deleted some: a bit
-// is kept for each. Writers make files of a few million rows.
+// maxDeletable is how many rows a file may have if its table has deleted some of them: a bit
+// is kept for each row. Writers make files of a few million rows.
 const maxDeletable = 1 << 28
 
 // A rowSet is a set of rows of a file, by position; nil is empty.
@@ -177,7 +177,7 @@ func (t *InTable) deleted(rows int64) (rowSet, error) {
 		return nil, nil
 	}
 	if rows > maxDeletable {
-		return nil, fmt.Errorf("has %d rows, of which the table has deleted some; at most %d are read", rows, maxDeletable)
+		return nil, fmt.Errorf("has %d rows, and the table has deleted some of them: files with deleted rows are read up to %d rows", rows, maxDeletable)
 	}
 	var set rowSet
 	for i, open := range t.Deletes {

@@ -121,7 +121,8 @@ type Sniff struct {
 	First  string              `yaml:"first"`  // a regular expression that its text matches
 }
 
-// A SniffList is a Sniff or a list of them, one of which must fit.
+// A SniffList is a list of ways to recognise a log. One way must fit. In YAML a single Sniff
+// is a list too.
 type SniffList []Sniff
 
 // UnmarshalYAML reads a list, or one.
@@ -153,13 +154,13 @@ func (l *TextList) UnmarshalYAML(unmarshal func(any) error) error {
 type SourceRow struct {
 	Table string `yaml:"table"`
 	Other string `yaml:"other"` // the name of the kind, instead of Table
-	// Where are conditions by name, all of which must hold.
+	// Where are conditions by name. All must hold.
 	Where   map[string]Condition `yaml:"where"`
 	Columns map[string]Column    `yaml:"columns"`
 	// Swap says when a record of a flow was written from the server's point of view.
 	Swap *Swap `yaml:"swap"`
-	// Lacks are columns that these records cannot say, so that a detection that needs
-	// them is blind on them.
+	// Lacks are columns that these records cannot say. They tell the reader of the file; what
+	// is blind is told by the rows that were read.
 	Lacks []string `yaml:"lacks"`
 }
 

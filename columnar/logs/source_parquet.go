@@ -20,9 +20,9 @@ import (
 // Rows of Parquet files as records of a source: the columns of the file that a source names
 // fill its window.
 
-// leaves reports whether a file with columns of these names is of the source: whether it has
-// all that one of the source's sniffs asks for. Where these are more than names, files must
-// be said to be of the source.
+// leaves reports whether the source recognises a file by the names of its columns: one sniff
+// of the source must find all its keys. A sniff that asks for more than keys never does; such
+// files are read if --format or the input's format names the source.
 func (s *Source) leaves(names []string) bool {
 	return slices.ContainsFunc(s.Sniff, func(sniff Sniff) bool {
 		return len(sniff.Keys) > 0 && len(sniff.Values) == 0 && sniff.First == "" && !slices.ContainsFunc(sniff.Keys, func(key string) bool {
@@ -160,8 +160,8 @@ type parquetRows struct {
 	places  []int32     // of the rows of the window: which record, -1 if the row is deleted
 	windows uint32      // how many there have been
 	side    *window     // records one by one
-	// columnar decodes row groups all of whose rows are of one kind, each column of which
-	// is as it stands in the file: it is four times as fast.
+	// columnar decodes a row group whose rows are all of one kind, if each column is read as
+	// it stands in the file. It is four times as fast.
 	columnar parquetDecoder
 }
 

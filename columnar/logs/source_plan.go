@@ -120,11 +120,9 @@ func (p *sourcePlan) row(r *SourceRow) (row sourceRow, err error) {
 		return row, fmt.Errorf("where.%w", err)
 	}
 	for _, name := range r.Lacks {
-		c, ok := columnar.ColNamed(name)
-		if !ok {
+		if _, ok := columnar.ColNamed(name); !ok {
 			return row, fmt.Errorf("lacks: unknown column %q", name)
 		}
-		row.lacks |= columnar.ColSet(c)
 	}
 	if row.other = r.Other; row.other != "" {
 		if r.Table != "" || len(r.Columns) > 0 {

@@ -143,7 +143,6 @@ type sourceRow struct {
 	other  string
 	table  *columnar.Table
 	fields [columnar.NumCols]*sourceField
-	lacks  columnar.Cols
 	// What SourceRow.Swap says: the conditions, and the fields where they hold.
 	swap    []condition
 	outside bool
