@@ -1,0 +1,264 @@
+package detect
+
+import (
+	"encoding/binary"
+	"strings"
+	"unsafe"
+
+	"outflow/columnar"
+)
+
+// AddressUser counts which users the logs name for each address and host, and which
+// hosts for each address, by hour. Attribute reads it.
+var AddressUser = &Aggregate{
+	Name: "address_user",
+	Doc: "How many events name a user, or a host, for each address, and a user for each host, by UTC day and hour: a row for " +
+		"each hour, whose bit hours has. The object is the type and the canonical name: user ann, host pc1. Blocked events, " +
+		"logs of servers, accounts of machines and services, and the names that clients give to web servers do not count.",
+	Rev:        1,
+	Tables:     columnar.Tables[:],
+	Reads:      entityReads | columnar.ColSet(columnar.Time, columnar.Status, columnar.Action, columnar.UID),
+	JudgedOnly: true,
+	New:        func(o *FoldOptions) Folder { return newAddressUsers(o) },
+	Merger:     func(*FoldOptions) Merger { return &addressUserMerger{} },
+}
+
+// addressUsers is the table of address_user.
+type addressUsers struct {
+	o        *FoldOptions
+	entities *entities
+	blockers *blockers
+	sections sections[namings]
+	// By row of the batch: its user, address and host.
+	users, addresses, hosts [columnar.BatchRows]uint32
+}
+
+// namings are the pairs of an address or host and what events name for it.
+type namings struct {
+	groups *columnar.Groups
+	hours  [][24]uint32 // by slot: events by hour of the day
+	// The pair of the row before, and its slot: most logs have runs of one pair.
+	owner, named uint32
+	slot         int32
+}
+
+func newAddressUsers(o *FoldOptions) *addressUsers {
+	f := &addressUsers{o: o, entities: newEntities(o, userEntity, addressEntity, hostEntity), blockers: newBlockers()}
+	f.sections = newSections(func() *namings {
+		return &namings{groups: columnar.NewGroups(), hours: make([][24]uint32, 1)}
+	}, func(p *namings) {
+		p.groups.Reset()
+		p.hours, p.owner, p.named, p.slot = p.hours[:1], 0, 0, 0
+	})
+	number := f.entities.numbers[userEntity].Func
+	f.entities.numbers[userEntity].Func = func(name []byte) uint32 {
+		if nobodysAccount(name) {
+			return 0
+		}
+		return number(name)
+	}
+	return f
+}
+
+// Fold implements Folder.
+func (f *addressUsers) Fold(b *columnar.Batch) {
+	if b.Server {
+		return // anybody may claim any name there
+	}
+	var users []uint32
+	if b.Table != columnar.HTTP || b.Known(columnar.UID) == 0 {
+		users = f.entities.column(b, userEntity, &f.users)
+	} // else a sensor saw what the client told a web server: it need not be a user of the company
+	addresses := f.entities.column(b, addressEntity, &f.addresses)
+	hosts := f.entities.column(b, hostEntity, &f.hosts)
+	if users == nil && (addresses == nil || hosts == nil) || addresses == nil && hosts == nil {
+		return
+	}
+	if hosts != nil && addresses != nil && b.Table == columnar.Event && b.Product == "windows" {
+		// The host logs who came from the address, as a domain controller does: it has
+		// neither the address nor the user.
+		for i, address := range addresses {
+			if address != 0 {
+				hosts[i] = 0
+			}
+		}
+	}
+	actions, blocked := f.blockers.of(b)
+	count := func(i int) bool {
+		return (blocked == nil || !blocked[actions[i]]) && (b.Repeat == nil || b.Repeat[i>>3]>>(i&7)&1 == 0)
+	}
+	all := blocked == nil && b.Repeat == nil
+	times := b.Int64(columnar.Time)
+	f.sections.days(b, b.Feed, f.o, func(p *namings, from, to int) {
+		pairs := func(owners, named []uint32) {
+			if owners == nil || named == nil {
+				return
+			}
+			for i := from; i < to; i++ {
+				if owners[i] != 0 && named[i] != 0 && (all || count(i)) {
+					p.add(owners[i], named[i], times[i])
+				}
+			}
+		}
+		pairs(addresses, users)
+		pairs(hosts, users)
+		pairs(addresses, hosts)
+	})
+}
+
+func (p *namings) add(owner, named uint32, us int64) {
+	if owner != p.owner || named != p.named {
+		p.owner, p.named, p.slot = owner, named, p.groups.Slot(owner, named)
+		if int(p.slot) == len(p.hours) {
+			p.hours = append(p.hours, [24]uint32{})
+		}
+	}
+	p.hours[p.slot][hourOf(us)]++
+}
+
+// hourOf returns the hour of the day of a time, 0–23.
+func hourOf(us int64) int {
+	h := us % dayMicros / 3600e6
+	if us%dayMicros < 0 { // before 1970
+		h = (us%dayMicros + dayMicros) / 3600e6
+	}
+	return int(h)
+}
+
+// Size implements Folder.
+func (f *addressUsers) Size() int {
+	n := f.entities.size()
+	for _, p := range f.sections.all {
+		n += p.groups.Size() + len(p.hours)*int(unsafe.Sizeof([24]uint32{}))
+	}
+	return n
+}
+
+// Drain implements Folder. A record's value is the hours with events, each followed by
+// their number.
+func (f *addressUsers) Drain(w *RunWriter) {
+	// Keys have the text of what is named, so that spellings of one name come together.
+	objects := columnar.NewDict()
+	keyed := map[*namings]*namings{}
+	var text []byte
+	for _, p := range f.sections.all {
+		k := &namings{groups: columnar.NewGroups(), hours: make([][24]uint32, 1, len(p.hours))}
+		keyed[p] = k
+		for slot := int32(1); int(slot) < p.groups.Len(); slot++ {
+			owner, named := p.groups.Key(slot)
+			text = append(append(text[:0], entityColumns[named&3].String()...), ' ')
+			text = append(text, f.entities.name(named)...)
+			to := k.groups.Slot(owner, uint32(objects.Code(text)))
+			if int(to) == len(k.hours) {
+				k.hours = append(k.hours, [24]uint32{})
+			}
+			for h, n := range p.hours[slot] {
+				k.hours[to][h] += n
+			}
+		}
+	}
+	order := newKeyOrder(f.entities, objects, func(yield func(*columnar.Groups) bool) {
+		for _, k := range keyed {
+			if !yield(k.groups) {
+				return
+			}
+		}
+	})
+	var key, value []byte
+	for _, at := range f.sections.sorted() {
+		p := keyed[f.sections.all[at]]
+		for _, slot := range order.slots(p.groups) {
+			owner, named := p.groups.Key(slot)
+			kind, name := f.entities.key(owner)
+			key = appendKey(key[:0], at.day, at.feed, kind, name, string(objects.Text(int32(named))))
+			value = value[:0]
+			for h, n := range p.hours[slot] {
+				if n > 0 {
+					value = binary.AppendUvarint(append(value, byte(h)), uint64(n))
+				}
+			}
+			w.record(key, 0, value)
+		}
+		f.sections.drop(at)
+	}
+}
+
+// addressUserMerger implements Merger.
+type addressUserMerger struct{ hours [24]int64 }
+
+func (m *addressUserMerger) Add(_ Day, _ uint64, value []byte) error {
+	d := decoder{b: value}
+	for len(d.b) > 0 {
+		h, n := d.b[0], uint64(0)
+		d.b = d.b[1:]
+		if n = d.uvarint(); d.bad || int(h) >= len(m.hours) {
+			return errRun
+		}
+		m.hours[h] += int64(n)
+	}
+	return nil
+}
+
+func (m *addressUserMerger) Row(r *Row) bool {
+	for h, n := range m.hours {
+		if n > 0 {
+			r.Events, r.Hours = n, 1<<h
+			m.hours[h] = 0
+			return true
+		}
+	}
+	return false
+}
+
+// column returns the entity of each row in one column, in ids, or nil if the batch does
+// not have it.
+func (e *entities) column(b *columnar.Batch, kind entityKind, ids *[columnar.BatchRows]uint32) []uint32 {
+	if b.Known(entityColumns[kind]) == 0 {
+		return nil
+	}
+	codes, dict := b.Codes(entityColumns[kind])
+	numbers := e.numbers[kind].Of(dict)
+	out := ids[:len(codes)]
+	for i, code := range codes {
+		out[i] = numbers[code]
+	}
+	if kind == userEntity && b.Known(columnar.Account) > 0 && !e.names.Literal {
+		e.addAccounts(out, b)
+	}
+	return out
+}
+
+// systemDomains are the domains of the accounts that Windows has for itself, in the
+// languages that it has them in.
+var systemDomains = []string{"nt authority", "nt-autorität", "autorite nt", "autorité nt", "nt service", "nt virtual machine",
+	"window manager", "font driver host", "iis apppool", "builtin"}
+
+// systemAccounts are accounts of machines and services without a domain of their own,
+// and words that logs have for no user.
+var systemAccounts = []string{"system", "local service", "network service", "localsystem", "anonymous", "anonymous logon",
+	"krbtgt", "root", "daemon", "nobody", "www-data", "unknown", "none", "null", "(null)", "n/a", "-", "?",
+	"s-1-5-18", "s-1-5-19", "s-1-5-20"}
+
+// nobodysAccount reports whether the name of a user is that of a machine or a service
+// that every machine has, so that it tells nothing of who used it.
+func nobodysAccount(name []byte) bool {
+	text := CanonicalDomain(string(name))
+	domain, account, windows := strings.Cut(text, `\`)
+	if !windows {
+		domain, account = "", text
+		if at := strings.LastIndexByte(text, '@'); at > 0 {
+			account = text[:at]
+		}
+	}
+	for _, d := range systemDomains {
+		if domain == d {
+			return true
+		}
+	}
+	for _, a := range systemAccounts {
+		if account == a {
+			return true
+		}
+	}
+	return strings.HasSuffix(account, "$") // the account of a machine
+}
