@@ -15,9 +15,13 @@ var AddressUser = &Aggregate{
 	Doc: "How many events name a user, or a host, for each address, and a user for each host, by UTC day and hour: a row for " +
 		"each hour, whose bit hours has. The object is the type and the canonical name: user ann, host pc1. Blocked events, " +
 		"logs of servers, accounts of machines and services, and the names that clients give to web servers do not count.",
-	Rev:        1,
-	Tables:     columnar.Tables[:],
-	Reads:      entityReads | columnar.ColSet(columnar.Time, columnar.Status, columnar.Action, columnar.UID),
+	Rev:    1,
+	Tables: columnar.Tables[:],
+	Reads:  entityReads | columnar.ColSet(columnar.Time, columnar.Status, columnar.Action, columnar.UID),
+	Wants: func(*FoldOptions) columnar.Wanted {
+		zeek := columnar.Origin{Product: "zeek"}
+		return columnar.Wanted{Events: []columnar.EventKind{{Origin: zeek, Channel: "kerberos"}, {Origin: zeek, Channel: "dhcp"}}}
+	},
 	JudgedOnly: true,
 	New:        func(o *FoldOptions) Folder { return newAddressUsers(o) },
 	Merger:     func(*FoldOptions) Merger { return &addressUserMerger{} },
