@@ -2,6 +2,7 @@ package detect
 
 import (
 	"encoding/binary"
+	"math"
 	"strings"
 	"unsafe"
 
@@ -40,10 +41,19 @@ type addressUsers struct {
 // namings are the pairs of an address or host and what events name for it.
 type namings struct {
 	groups *columnar.Groups
-	hours  [][24]uint32 // by slot: events by hour of the day
-	// The pair of the row before, and its slot: most logs have runs of one pair.
-	owner, named uint32
-	slot         int32
+	hours  [][24]uint32 // by slot: events by hour of the day, but for those that recent has
+	recent [4][]recentNaming
+}
+
+// A recentNaming is what was named last for an address or host (by its code, in the
+// entries of its kind), the slot of that pair, and how many events of the hour did.
+// Most addresses have one user for long, and logs are in the order of time, so that
+// folding a row seldom needs more than this.
+type recentNaming struct {
+	named  uint32
+	slot   int32
+	hour   int32
+	events uint32
 }
 
 func newAddressUsers(o *FoldOptions) *addressUsers {
@@ -52,7 +62,10 @@ func newAddressUsers(o *FoldOptions) *addressUsers {
 		return &namings{groups: columnar.NewGroups(), hours: make([][24]uint32, 1)}
 	}, func(p *namings) {
 		p.groups.Reset()
-		p.hours, p.owner, p.named, p.slot = p.hours[:1], 0, 0, 0
+		p.hours = p.hours[:1]
+		for _, recent := range p.recent {
+			clear(recent)
+		}
 	})
 	number := f.entities.numbers[userEntity].Func
 	f.entities.numbers[userEntity].Func = func(name []byte) uint32 {
@@ -87,37 +100,73 @@ func (f *addressUsers) Fold(b *columnar.Batch) {
 			}
 		}
 	}
-	actions, blocked := f.blockers.of(b)
-	count := func(i int) bool {
-		return (blocked == nil || !blocked[actions[i]]) && (b.Repeat == nil || b.Repeat[i>>3]>>(i&7)&1 == 0)
-	}
-	all := blocked == nil && b.Repeat == nil
-	times := b.Int64(columnar.Time)
+	f.dropUncounted(b, users, addresses)
 	f.sections.days(b, b.Feed, f.o, func(p *namings, from, to int) {
-		pairs := func(owners, named []uint32) {
-			if owners == nil || named == nil {
-				return
-			}
-			for i := from; i < to; i++ {
-				if owners[i] != 0 && named[i] != 0 && (all || count(i)) {
-					p.add(owners[i], named[i], times[i])
-				}
+		times := b.Int64(columnar.Time)[from:to]
+		for _, pair := range [...][2][]uint32{{addresses, users}, {hosts, users}, {addresses, hosts}} {
+			if pair[0] != nil && pair[1] != nil {
+				p.add(pair[0][from:to], pair[1][from:to], times)
 			}
 		}
-		pairs(addresses, users)
-		pairs(hosts, users)
-		pairs(addresses, hosts)
 	})
 }
 
-func (p *namings) add(owner, named uint32, us int64) {
-	if owner != p.owner || named != p.named {
-		p.owner, p.named, p.slot = owner, named, p.groups.Slot(owner, named)
-		if int(p.slot) == len(p.hours) {
-			p.hours = append(p.hours, [24]uint32{})
+// dropUncounted removes users and addresses of rows that were blocked or that came
+// before. No pair is left of such rows.
+func (f *addressUsers) dropUncounted(b *columnar.Batch, users, addresses []uint32) {
+	actions, blocked := f.blockers.of(b)
+	if blocked == nil && b.Repeat == nil {
+		return
+	}
+	for i := range b.Len() {
+		if blocked != nil && blocked[actions[i]] || b.Repeat != nil && b.Repeat[i>>3]>>(i&7)&1 != 0 {
+			if users != nil {
+				users[i] = 0
+			}
+			if addresses != nil {
+				addresses[i] = 0
+			}
 		}
 	}
-	p.hours[p.slot][hourOf(us)]++
+}
+
+// add counts the pairs of rows.
+func (p *namings) add(owners, named []uint32, times []int64) {
+	hour, begin := int32(0), int64(math.MinInt64) // of the row before
+	for i, owner := range owners {
+		what := named[i]
+		if owner == 0 || what == 0 {
+			continue
+		}
+		if uint64(times[i]-begin) >= 3600e6 {
+			hour = int32(hourOf(times[i]))
+			begin = times[i] - (times[i]%3600e6+3600e6)%3600e6
+		}
+		recent := p.recent[owner&3]
+		if n := int(owner>>2) + 1 - len(recent); n > 0 {
+			recent = append(recent, make([]recentNaming, n)...)
+			p.recent[owner&3] = recent
+		}
+		r := &recent[owner>>2]
+		if r.named != what || r.hour != hour {
+			p.settle(r)
+			if r.hour = hour; r.named != what {
+				r.named, r.slot = what, p.groups.Slot(owner, what)
+				if int(r.slot) == len(p.hours) {
+					p.hours = append(p.hours, [24]uint32{})
+				}
+			}
+		}
+		r.events++
+	}
+}
+
+// settle moves the events that r has to hours.
+func (p *namings) settle(r *recentNaming) {
+	if r.events > 0 {
+		p.hours[r.slot][r.hour] += r.events
+		r.events = 0
+	}
 }
 
 // hourOf returns the hour of the day of a time, 0–23.
@@ -134,6 +183,9 @@ func (f *addressUsers) Size() int {
 	n := f.entities.size()
 	for _, p := range f.sections.all {
 		n += p.groups.Size() + len(p.hours)*int(unsafe.Sizeof([24]uint32{}))
+		for _, recent := range p.recent {
+			n += len(recent) * int(unsafe.Sizeof(recentNaming{}))
+		}
 	}
 	return n
 }
@@ -146,6 +198,11 @@ func (f *addressUsers) Drain(w *RunWriter) {
 	keyed := map[*namings]*namings{}
 	var text []byte
 	for _, p := range f.sections.all {
+		for _, recent := range p.recent {
+			for i := range recent {
+				p.settle(&recent[i])
+			}
+		}
 		k := &namings{groups: columnar.NewGroups(), hours: make([][24]uint32, 1, len(p.hours))}
 		keyed[p] = k
 		for slot := int32(1); int(slot) < p.groups.Len(); slot++ {
