@@ -217,8 +217,15 @@ func (d *parquetDecoder) Decode(b *Block, out *columnar.Out, t *Tally) error {
 	part := b.Part.(*parquetPart)
 	var done int64
 	err := d.rows(part, b.First, &done, out.Table(part.plan.table), t)
+	return part.finish(b.First, done, d.unread, err, t)
+}
+
+// finish counts in t what was not read of a row group whose first record is first: the
+// columns of unread, and, if err ended it, the rows after the first done. It returns err
+// if none was read.
+func (p *parquetPart) finish(first, done int64, unread []Reason, err error, t *Tally) error {
 	if err == nil || done > 0 {
-		for _, r := range d.unread {
+		for _, r := range unread {
 			because(&t.Cleared, r)
 		}
 	}
@@ -226,11 +233,11 @@ func (d *parquetDecoder) Decode(b *Block, out *columnar.Out, t *Tally) error {
 	case err == nil:
 		return nil
 	case done == 0:
-		return fmt.Errorf("row group %d: %w", part.index, err)
+		return fmt.Errorf("row group %d: %w", p.index, err)
 	}
 	// Rows of this group are with the sink already, so it cannot be refused.
-	left := part.group.NumRows - done
-	t.Add(&Tally{Records: left, Skipped: left, Reasons: []Reason{{err.Error(), left, b.First + done}}})
+	left := p.group.NumRows - done
+	t.Add(&Tally{Records: left, Skipped: left, Reasons: []Reason{{err.Error(), left, first + done}}})
 	return nil
 }
 

@@ -196,7 +196,7 @@ type rowColumn struct {
 	}
 }
 
-// A rowList is a list of which elements stand in some slots, or a map.
+// A rowList is a map, or a list some elements of which stand in slots.
 type rowList struct {
 	values, keys elements // keys: of a map
 	isMap        bool
@@ -238,20 +238,7 @@ func (d *sourceDecoder) group(b *Block, out *columnar.Out, t *Tally) error {
 	}
 	var done int64
 	err := d.groupRows(part, first, &done, out, t)
-	if err == nil || done > 0 {
-		for _, r := range d.parquet.unread {
-			because(&t.Cleared, r)
-		}
-	}
-	switch {
-	case err == nil:
-		return nil
-	case done == 0:
-		return fmt.Errorf("row group %d: %w", part.index, err)
-	}
-	left := part.group.NumRows - done
-	t.Add(&Tally{Records: left, Skipped: left, Reasons: []Reason{{err.Error(), left, first + done}}})
-	return nil
+	return part.finish(first, done, d.parquet.unread, err, t)
 }
 
 func (d *sourceDecoder) groupRows(part *parquetPart, first int64, done *int64, out *columnar.Out, t *Tally) error {
@@ -459,8 +446,8 @@ func elementOf(name string) (leaf, which string) {
 	return before + "[]" + rest, which
 }
 
-// window reads the next rows of a row group, of which there are left, into the window of d,
-// and returns how many they are.
+// window reads the next rows of a row group into the window of d and returns how many they
+// are. The group has left more rows.
 func (p *parquetRows) window(d *sourceDecoder, part *parquetPart, record, left int64, t *Tally) (n int, err error) {
 	defer func() {
 		if r := recover(); r != nil {

@@ -387,7 +387,7 @@ func TestSourceLanguageIsDocumented(t *testing.T) {
 	}
 }
 
-// BenchmarkRecognise looks at objects of one line, of which a log may be millions.
+// BenchmarkRecognise looks at objects of one line. A log may be millions of them.
 func BenchmarkRecognise(b *testing.B) {
 	for name, head := range map[string]string{
 		"json": `{"time":"2026-01-02T03:04:05Z","user":"mira","src_ip":"10.1.2.3","url":"https://example.com/x","bytes_out":5}` + "\n",
