@@ -42,12 +42,14 @@ type flag struct {
 	day detect.Day
 }
 
-// flag records a finding.
+// flag records a finding and what it was joined from.
 func (h *history) flag(f *detect.Finding) {
-	if h.flagged[f.Detection] == nil {
-		h.flagged[f.Detection] = map[flag]bool{}
+	for _, p := range append(f.Parts, detect.Part{Detection: f.Detection, Key: f.Key}) {
+		if h.flagged[p.Detection] == nil {
+			h.flagged[p.Detection] = map[flag]bool{}
+		}
+		h.flagged[p.Detection][flag{p.Key, f.Day}] = true
 	}
-	h.flagged[f.Detection][flag{f.Key, f.Day}] = true
 }
 
 func newHistory() *history {
@@ -189,7 +191,7 @@ func (h *history) judge(c *Config, days []detect.Day) ([]detect.Finding, error) 
 			}
 		}
 	}
-	return detect.Join(c.detections, slices.Concat(found...)), w.Flush()
+	return detect.Join(slices.Concat(found...)), w.Flush()
 }
 
 // judgeDay runs the detections of a group on a day.
@@ -271,29 +273,6 @@ func (c *Config) own(host string) bool {
 		}
 	}
 	return false
-}
-
-// worstFirst orders findings as a report lists them.
-func worstFirst(findings []detect.Finding) {
-	boolean := func(b bool) int {
-		if b {
-			return 1
-		}
-		return 0
-	}
-	slices.SortStableFunc(findings, func(a, b detect.Finding) int {
-		return cmp.Or(
-			cmp.Compare(b.Day, a.Day),
-			cmp.Compare(boolean(a.Allowed != ""), boolean(b.Allowed != "")),
-			cmp.Compare(boolean(a.Label != ""), boolean(b.Label != "")),
-			cmp.Compare(b.Severity, a.Severity),
-			cmp.Compare(b.RiskScore, a.RiskScore),
-			cmp.Compare(b.Score/max(b.Threshold, 1e-9), a.Score/max(a.Threshold, 1e-9)),
-			a.Key.Compare(b.Key),
-			cmp.Compare(a.Detection, b.Detection),
-			cmp.Compare(a.UID, b.UID),
-		)
-	})
 }
 
 // userDays yields the user_day rows of the judged days with their baselines.

@@ -1,6 +1,7 @@
 package reports
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 
@@ -21,8 +22,15 @@ func AllowEntry(f *detect.Finding) string {
 		b.WriteString(lead + key + ": " + value + "\n")
 		lead = "  "
 	}
-	if len(f.Also) == 0 { // one of several would not suppress the finding next time
+	// One of several detections, or the largest of several destinations, would not
+	// suppress the finding next time.
+	object := f.Object
+	switch {
+	case len(f.Also) == 0 && len(f.Parts) == 0:
 		line("detection", yamlText(f.Detection))
+	case slices.ContainsFunc(f.Parts, func(p detect.Part) bool { return p.Object != f.Object }):
+		line("detection", yamlText(f.Verdict))
+		object = ""
 	}
 	switch f.EntityType {
 	case "src_ip":
@@ -35,8 +43,8 @@ func AllowEntry(f *detect.Finding) string {
 	default:
 		line(f.EntityType, yamlText(f.Entity))
 	}
-	if f.Object != "" {
-		line("domain", yamlText(f.Object))
+	if object != "" {
+		line("domain", yamlText(object))
 	}
 	if b.Len() > 1000 {
 		// Texts of that length are not names. The finding itself still has a name.

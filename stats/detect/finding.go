@@ -1,6 +1,7 @@
 package detect
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 )
@@ -14,6 +15,7 @@ type Finding struct {
 	UID       string // stable: running the same window again gives the same UID
 	Day       Day
 	Detection string
+	Verdict   string // the detection's
 	Technique string
 	Severity  Severity
 	RiskScore int // impact × confidence / 100, scaled by the detection where it knows more
@@ -32,13 +34,58 @@ type Finding struct {
 	// day last. Nil if the detection uses no history.
 	Timeline []Point
 	// Label, if set, says why such a finding is often innocent, such as a known
-	// reputation service. Labelled findings are reported last.
+	// reputation service. It quarters the risk, and the severity is at most low.
 	Label string
 	// Allowed is the reason given in the allow-list entry that suppresses the finding,
 	// or "".
 	Allowed string
-	// Also lists the other detections that say the same; see Join.
-	Also []string
+	// Also lists the other detections that say the same, and Parts all findings that
+	// were joined; see Join. Both are nil if none were.
+	Also  []string
+	Parts []Part
+}
+
+// Bytes returns the data that left: bytes in of a download, the bytes of names in DNS,
+// else bytes out.
+func (f *Finding) Bytes() int64 {
+	switch {
+	case f.Verdict == downloadVerdict:
+		return f.Summary.BytesIn
+	case f.Summary.NameBytes > 0:
+		return f.Summary.NameBytes
+	}
+	return f.Summary.BytesOut
+}
+
+// At returns the time of the finding, µs UTC: that of its largest event, else of its
+// first.
+func (f *Finding) At() int64 { return cmp.Or(f.Summary.PeakTime, f.Summary.First, f.Window[0]) }
+
+// WorstFirst orders findings as every report lists them: by severity, risk, bytes and
+// name. Allowed findings come last.
+func WorstFirst(a, b *Finding) int {
+	return cmp.Or(
+		cmp.Compare(min(len(a.Allowed), 1), min(len(b.Allowed), 1)),
+		cmp.Compare(b.Severity, a.Severity),
+		cmp.Compare(b.RiskScore, a.RiskScore),
+		cmp.Compare(b.Bytes(), a.Bytes()),
+		strings.Compare(a.Entity, b.Entity),
+		strings.Compare(a.Object, b.Object),
+		cmp.Compare(b.Day, a.Day),
+		a.Key.Compare(b.Key),
+		strings.Compare(a.Detection, b.Detection),
+		strings.Compare(a.UID, b.UID),
+	)
+}
+
+// AsItHappened orders the findings of one person and day as one story: by the order of
+// their tactics, and then by time. Archives come before tools, uploads and shares.
+func AsItHappened(a, b *Finding) int {
+	return cmp.Or(
+		cmp.Compare(stage(a.Technique), stage(b.Technique)),
+		cmp.Compare(a.At(), b.At()),
+		WorstFirst(a, b),
+	)
 }
 
 // A Point is one day of a timeline, in the finding's unit.

@@ -29,7 +29,7 @@ func TestJoin(t *testing.T) {
 	if len(apart) != 8 {
 		t.Fatalf("got %d findings, want four for each domain", len(apart))
 	}
-	got := Join(dets, apart)
+	got := Join(apart)
 	if len(got) != 2 {
 		t.Fatalf("got %d findings, want one for each domain: %+v", len(got), got)
 	}
@@ -42,7 +42,7 @@ func TestJoin(t *testing.T) {
 	if f := got[1]; f.Label == "" || f.RiskScore != 38 || f.Severity != Low {
 		t.Errorf("labelled: got %q, risk %d, severity %v, want 38 and low", f.Label, f.RiskScore, f.Severity)
 	}
-	if e := Risk(got, 10); len(e) != 1 || e[0].Risk24h != 92+38 || len(e[0].Detections) != 4 {
+	if e := Risk(got, 10, nil); len(e) != 1 || e[0].Risk24h != 40 || len(e[0].Detections) != 4 {
 		t.Errorf("risk: got %+v", e)
 	}
 	// Each of them alone gives the same finding.
@@ -56,7 +56,7 @@ func TestJoin(t *testing.T) {
 // If this fails, a risk is a point too low: 1 − 0.7 is not 0.3 in floating point.
 func TestJoinedRisk(t *testing.T) {
 	for _, c := range []struct{ a, b, want int }{{70, 50, 85}, {100, 30, 100}, {45, 1, 45}, {0, 0, 0}, {60, 50, 80}} {
-		if f := joined([]*Finding{{RiskScore: c.a}, {RiskScore: c.b}}); f.RiskScore != c.want {
+		if f := joined([]*Finding{{Detection: "a", RiskScore: c.a}, {Detection: "b", RiskScore: c.b}}); f.RiskScore != c.want {
 			t.Errorf("%d and %d: got %d, want %d", c.a, c.b, f.RiskScore, c.want)
 		}
 	}
@@ -80,7 +80,7 @@ func TestJoinAllowed(t *testing.T) {
 				apart[i].Allowed = "known"
 			}
 		}
-		got := Join(dets, apart)
+		got := Join(apart)
 		open, uids := "", map[string]bool{}
 		for _, f := range got {
 			uids[f.UID] = true
