@@ -31,7 +31,6 @@ type Config struct {
 	Inputs        []*Input      `yaml:"inputs" doc:"the logs to read"`
 	Own           []string      `yaml:"own" doc:"the company's own hosts and domains, including subdomains: uploads to them are not exfiltration"`
 	DomainAliases DomainAliases `yaml:"domain_aliases" doc:"other names of domains in user names, by domain: with corp.example: [CORP, corp.local], CORP\\anna, anna@corp.local and anna@corp.example are one user; the alias . is for names without a domain"`
-	Groups        string        `yaml:"groups" doc:"CSV file with the columns entity and group: who does the same work, such as a department; the group service is for service accounts and backup hosts; without it, who uploads to the same places is alike"`
 	Criticality   string        `yaml:"criticality" doc:"CSV file with the columns entity and criticality (low, medium, high or extreme): how grave the loss of what a user, host or address can reach would be"`
 	State         string        `yaml:"state" doc:"folder or s3:// URI that keeps the daily aggregates and findings"`
 	Out           string        `yaml:"out" doc:"folder or s3:// URI for reports"`
@@ -55,7 +54,6 @@ type Config struct {
 	detections []*detect.Detection
 	rules      ruleSet
 	names      detect.Names
-	groups     entityWords
 	critical   entityWords
 	onlyDNS    bool // only DNS is folded
 	zone       *time.Location
@@ -478,9 +476,6 @@ func (c *Config) check() error {
 	domains, bad := c.DomainAliases.resolve()
 	faults = append(faults, bad...)
 	c.names = detect.Names{Domains: domains, Literal: c.seed()}
-	if c.groups, err = readEntityWords(c.Groups, "group", &c.names, nil); err != nil {
-		fault("groups: %v", err)
-	}
 	if c.critical, err = readEntityWords(c.Criticality, "criticality", &c.names, detect.CheckCriticality); err != nil {
 		fault("criticality: %v", err)
 	}

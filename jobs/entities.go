@@ -12,8 +12,8 @@ import (
 	"outflow/stats/detect"
 )
 
-// This file reads what the company says of its users, hosts and addresses: the files
-// of the settings groups and criticality.
+// This file reads what the company says of its users, hosts and addresses: the file of
+// the setting criticality.
 
 // entityWords has a word for each entity, by its canonical name.
 type entityWords map[string]string

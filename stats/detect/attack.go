@@ -1,7 +1,5 @@
 package detect
 
-import "slices"
-
 // AttackVersion is the release of MITRE ATT&CK that the names and tactics of
 // Techniques are taken from.
 const AttackVersion = "19.0"
@@ -53,12 +51,6 @@ func Tactics(technique string) []string {
 		return []string{t.Tactic}
 	}
 	return nil
-}
-
-// stage returns the place of a technique in the order of an exfiltration: what other
-// tactics serve comes first, then collection, command and control, and exfiltration.
-func stage(technique string) int {
-	return slices.Index([]string{Collection, CommandAndControl, Exfiltration}, TechniqueOf(technique).Tactic)
 }
 
 // Techniques lists, by id, the techniques that a log of network, API or

@@ -57,10 +57,6 @@ func (f *Finding) Bytes() int64 {
 	return f.Summary.BytesOut
 }
 
-// At returns the time of the finding, µs UTC: that of its largest event, else of its
-// first.
-func (f *Finding) At() int64 { return cmp.Or(f.Summary.PeakTime, f.Summary.First, f.Window[0]) }
-
 // WorstFirst orders findings as every report lists them: by severity, risk, bytes and
 // name. Allowed findings come last.
 func WorstFirst(a, b *Finding) int {
@@ -75,16 +71,6 @@ func WorstFirst(a, b *Finding) int {
 		a.Key.Compare(b.Key),
 		strings.Compare(a.Detection, b.Detection),
 		strings.Compare(a.UID, b.UID),
-	)
-}
-
-// AsItHappened orders the findings of one person and day as one story: by the order of
-// their tactics, and then by time. Archives come before tools, uploads and shares.
-func AsItHappened(a, b *Finding) int {
-	return cmp.Or(
-		cmp.Compare(stage(a.Technique), stage(b.Technique)),
-		cmp.Compare(a.At(), b.At()),
-		WorstFirst(a, b),
 	)
 }
 

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -194,7 +195,11 @@ func (f *Finding) clause() string {
 	case f.Unit == "B/day":
 		s = size(f.Observed)
 	case base == "B out":
-		s = fmt.Sprintf("%.2f bytes out for each byte in", f.Observed)
+		digits := 2
+		if f.Observed >= 10 {
+			digits = 0
+		}
+		s = strconv.FormatFloat(f.Observed, 'f', digits, 64) + " bytes out for each byte in"
 	case per == "day":
 		s = measure(f.Observed) + " " + base
 	default:

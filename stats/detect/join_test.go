@@ -102,3 +102,44 @@ func TestSeedsAreNotJoined(t *testing.T) {
 		}
 	}
 }
+
+// If this fails, one person's upload is several findings, bytes of two feeds add up, or
+// the joined finding cannot be told from a part by the allow-list or the baselines.
+func TestJoinPerson(t *testing.T) {
+	part := func(detection, feed, object string, risk int, severity Severity, out int64) Finding {
+		return Finding{Detection: detection, Verdict: uploadVerdict, Day: 10, RiskScore: risk, Severity: severity, Observed: float64(out), Unit: "B/day", Why: detection + " says so.",
+			Key: Key{Feed: feed, EntityType: "user", Entity: "ann", Object: object}, Summary: Summary{BytesOut: out}}
+	}
+	got := Join([]Finding{
+		part("cloud_upload", "proxy", "a.mega.nz", 42, Medium, 800e6), part("cloud_upload", "proxy", "b.mega.nz", 42, Medium, 100e6),
+		part("upload_zscore", "proxy", "", 49, Medium, 900e6), part("upload_zscore", "zeek", "", 49, Medium, 950e6),
+	})
+	if len(got) != 1 {
+		t.Fatalf("got %d findings, want one", len(got))
+	}
+	f := got[0]
+	// 100 − .51·.58·100 = 70.4: each detection once.
+	if f.Feed != "zeek" || f.Object != "a.mega.nz" || f.Summary.BytesOut != 950e6 || f.RiskScore != 70 || f.Severity != High || len(f.Parts) != 4 || !slices.Equal(f.Also, []string{"cloud_upload"}) {
+		t.Errorf("got %+v", f)
+	}
+	const also = "upload_zscore says so. Also: 900 MB (upload_zscore in feed proxy); 800 MB to a.mega.nz (cloud_upload in feed proxy); 100 MB to b.mega.nz (cloud_upload in feed proxy)."
+	if f.Why != also {
+		t.Errorf("got %s\nwant %s", f.Why, also)
+	}
+	if got := Join([]Finding{part("upload_zscore", "p", "", 49, Medium, 9e8), part("upload_ratio", "p", "", 25, Low, 9e8)})[0]; got.RiskScore != 61 || got.Severity != Medium {
+		t.Errorf("a low finding: got risk %d and %v, want 61 and medium", got.RiskScore, got.Severity)
+	}
+}
+
+// If this fails, an entity's risk is not Elastic's, or its criticality does not count.
+func TestCombined(t *testing.T) {
+	for _, c := range []struct {
+		risks []int
+		word  string
+		want  int
+	}{{[]int{100}, "", 38}, {[]int{78, 78}, "", 40}, {[]int{68, 68, 68}, "medium", 40}, {[]int{80}, "high", 40}, {[]int{100}, "low", 23}, {[]int{100}, "extreme", 55}, {nil, "extreme", 0}} {
+		if got := combined(c.risks, c.word); got != c.want {
+			t.Errorf("%v, %q: got %d, want %d", c.risks, c.word, got, c.want)
+		}
+	}
+}
