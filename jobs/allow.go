@@ -65,7 +65,9 @@ func (a *Allow) matches(f *detect.Finding) bool {
 	if a.Detection != "" && a.Detection != f.Detection && a.Detection != f.Verdict || a.Fingerprint != "" && a.Fingerprint != f.UID {
 		return false
 	}
-	if a.User != "" && (f.EntityType != "user" || !strings.EqualFold(a.user, f.Entity)) {
+	// An entry for a user is also for the findings of the user's addresses and hosts.
+	is := func(user string) bool { return strings.EqualFold(a.user, user) }
+	if a.User != "" && !is(f.Person) && !(f.EntityType == "user" && is(f.Entity)) {
 		return false
 	}
 	if a.Host != "" && (f.EntityType != "host" || !strings.EqualFold(a.host, f.Entity)) {

@@ -31,6 +31,7 @@ type Config struct {
 	Inputs        []*Input      `yaml:"inputs" doc:"the logs to read"`
 	Own           []string      `yaml:"own" doc:"the company's own hosts and domains, including subdomains: uploads to them are not exfiltration"`
 	DomainAliases DomainAliases `yaml:"domain_aliases" doc:"other names of domains in user names, by domain: with corp.example: [CORP, corp.local], CORP\\anna, anna@corp.local and anna@corp.example are one user; the alias . is for names without a domain"`
+	Identities    string        `yaml:"identities" doc:"CSV file of who is who, with the columns alias, user, from and to: findings of an alias (an address, host, ARN or other name) are the user's; see docs/people.md"`
 	Criticality   string        `yaml:"criticality" doc:"CSV file with the columns entity and criticality (low, medium, high or extreme): how grave the loss of what a user, host or address can reach would be"`
 	State         string        `yaml:"state" doc:"folder or s3:// URI that keeps the daily aggregates and findings"`
 	Out           string        `yaml:"out" doc:"folder or s3:// URI for reports"`
@@ -54,6 +55,7 @@ type Config struct {
 	detections []*detect.Detection
 	rules      ruleSet
 	names      detect.Names
+	identities *detect.Identities // nil: nobody is known
 	critical   entityWords
 	onlyDNS    bool // only DNS is folded
 	zone       *time.Location
@@ -476,6 +478,9 @@ func (c *Config) check() error {
 	domains, bad := c.DomainAliases.resolve()
 	faults = append(faults, bad...)
 	c.names = detect.Names{Domains: domains, Literal: c.seed()}
+	if c.identities, err = readIdentities(c.Identities, &c.names); err != nil {
+		fault("identities: %v", err)
+	}
 	if c.critical, err = readEntityWords(c.Criticality, "criticality", &c.names, detect.CheckCriticality); err != nil {
 		fault("criticality: %v", err)
 	}
@@ -499,6 +504,23 @@ func (c *Config) check() error {
 		return badConfig("configuration: %s", strings.Join(faults, "\n  "))
 	}
 	return nil
+}
+
+// readIdentities reads a file of identities; "" names none.
+func readIdentities(name string, names *detect.Names) (*detect.Identities, error) {
+	if name == "" {
+		return nil, nil
+	}
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	x, err := detect.ReadIdentities(f, names)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	return x, nil
 }
 
 func formatNames(formats logs.Formats) []string {

@@ -32,16 +32,20 @@ func AllowEntry(f *detect.Finding) string {
 		line("detection", yamlText(f.Verdict))
 		object = ""
 	}
-	switch f.EntityType {
+	kind, entity := f.EntityType, f.Entity
+	if slices.ContainsFunc(f.Parts, func(p detect.Part) bool { return p.EntityType != kind || p.Entity != entity }) {
+		kind, entity = f.Subject() // all parts are the person's
+	}
+	switch kind {
 	case "src_ip":
 		bits := "/32"
-		if strings.Contains(f.Entity, ":") {
+		if strings.Contains(entity, ":") {
 			bits = "/128"
 		}
-		line("cidr", yamlText(f.Entity+bits))
+		line("cidr", yamlText(entity+bits))
 	case "group": // the object is enough
 	default:
-		line(f.EntityType, yamlText(f.Entity))
+		line(kind, yamlText(entity))
 	}
 	if object != "" {
 		line("domain", yamlText(object))

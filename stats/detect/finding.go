@@ -43,6 +43,11 @@ type Finding struct {
 	// were joined; see Join. Both are nil if none were.
 	Also  []string
 	Parts []Part
+	// Person is the canonical name of the user whose the entity is, or was in the hours
+	// of the finding; "" if that is not known, or if the entity is that user. PersonBy
+	// says how it is known, else why it is not: "identities" for the identities file, or
+	// feeds and how many of their events name the user. See Attribute.
+	Person, PersonBy string
 }
 
 // Bytes returns the data that left: bytes in of a download, the bytes of names in DNS,

@@ -30,18 +30,18 @@ type Part struct {
 	Key
 }
 
-// person returns the entity on whose account the finding is.
-func (f *Finding) person() (entityType, entity string) { return f.EntityType, f.Entity }
-
 // about returns what the findings of the verdict have in common, beside the day.
 func (f *Finding) about() Key {
 	if !perPerson(f.Verdict) {
 		return f.Key
 	}
 	var k Key
-	k.EntityType, k.Entity = f.person()
+	k.EntityType, k.Entity = f.Subject()
 	return k
 }
+
+// identify sets the UID of a finding of a verdict that is about a person's day.
+func (f *Finding) identify() { f.UID = uid(f.Verdict, f.about(), f.Day.window()[0]) }
 
 // Join joins findings that have the same verdict and day, and are about the same: four
 // measures of one tunnel are one thing to look at, and so are a volume, a ratio and a
@@ -154,10 +154,10 @@ func jointRisk(risks []int) int {
 // read. All are in Parts.
 const maxClauses = 4
 
-// widen makes the strongest finding of a person's day one about all of them: the
-// object is the largest destination, the bytes are those of the largest feed.
+// widen makes the strongest finding of a person's day one about all of them: the object
+// is the largest destination, and the bytes are those of the largest part, as is the
+// entity, which may be the person or an address of the person.
 func (f *Finding) widen(group []*Finding) {
-	key := group[0].about()
 	largest, place := group[0], (*Finding)(nil)
 	feeds := map[string]bool{}
 	for _, g := range group {
@@ -169,7 +169,7 @@ func (f *Finding) widen(group []*Finding) {
 			place = g
 		}
 	}
-	f.Feed, f.EntityType, f.Entity, f.Summary = largest.Feed, key.EntityType, key.Entity, largest.Summary
+	f.Key, f.Summary, f.Person, f.PersonBy = largest.Key, largest.Summary, largest.Person, largest.PersonBy
 	if place != nil {
 		f.Object = place.Object
 	}
@@ -180,6 +180,9 @@ func (f *Finding) widen(group []*Finding) {
 			break
 		}
 		from := g.Detection
+		if g.Entity != f.Entity || g.EntityType != f.EntityType {
+			from += " of " + printable(g.Who())
+		}
 		if len(feeds) > 1 {
 			from += " in feed " + printable(g.Feed)
 		}

@@ -90,7 +90,7 @@ func Risk(findings []Finding, last Day, criticality func(entity string) string) 
 		if f.Allowed != "" || f.Day > last || f.Day <= last-7 {
 			continue
 		}
-		kind, name := f.person()
+		kind, name := f.Subject()
 		k := fact{entity{kind, name}, f.Day, cmp.Or(f.Verdict, f.Detection), f.Object, f.Window[0]}
 		if perPerson(f.Verdict) {
 			k.object = "" // there is one a day
@@ -108,7 +108,9 @@ func Risk(findings []Finding, last Day, criticality func(entity string) string) 
 			e = &EntityRisk{EntityType: k.kind, Entity: k.name}
 			of[k.entity] = e
 		}
-		spelt[k.entity] = spelt[k.entity].Merge(Summary{First: f.Summary.First, Spelling: f.Summary.Spelling})
+		if f.Person == "" { // else the spelling is that of an alias
+			spelt[k.entity] = spelt[k.entity].Merge(Summary{First: f.Summary.First, Spelling: f.Summary.Spelling})
+		}
 		e.Findings++
 		week[k.entity] = append(week[k.entity], f.RiskScore)
 		if k.day == last {

@@ -35,8 +35,13 @@ func Judge(d *Detection, in *Input) []Finding {
 		if f.Severity == Info {
 			f.Severity = severityOf(f.RiskScore)
 		}
-		if f.UID = uid(d.Name, f.Key, f.Window[0]); d.Verdict != "" {
-			f.UID = uid(d.Verdict, f.about(), in.window()[0])
+		switch {
+		case perPerson(d.Verdict):
+			f.identify()
+		case d.Verdict != "":
+			f.UID = uid(d.Verdict, f.Key, in.window()[0])
+		default:
+			f.UID = uid(d.Name, f.Key, f.Window[0])
 		}
 	}
 	slices.SortFunc(findings, func(a, b Finding) int {
