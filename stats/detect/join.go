@@ -118,7 +118,7 @@ func joined(group []*Finding) Finding {
 		}
 		// A large upload is nearly always more than was received. A low finding
 		// therefore adds to the risk of an upload, but only findings that deserve a look
-		// by themselves raise its severity together.
+		// by themselves raise its severity together, and its risk beyond that severity.
 		if !perPerson(f.Verdict) || g.Severity >= Medium {
 			grave = append(grave, g.RiskScore)
 		}
@@ -126,6 +126,9 @@ func joined(group []*Finding) Finding {
 	f.RiskScore = jointRisk(risks)
 	if f.Severity = max(severity, severityOf(jointRisk(grave))); f.Label != "" {
 		f.Severity = min(f.Severity, Low)
+	}
+	if f.Severity < High { // beyond high, more risk is more urgent
+		f.RiskScore = min(f.RiskScore, leastRisk[f.Severity+1]-1)
 	}
 	if perPerson(f.Verdict) {
 		f.widen(group)

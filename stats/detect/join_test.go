@@ -42,7 +42,7 @@ func TestJoin(t *testing.T) {
 	if f := got[1]; f.Label == "" || f.RiskScore != 38 || f.Severity != Low {
 		t.Errorf("labelled: got %q, risk %d, severity %v, want 38 and low", f.Label, f.RiskScore, f.Severity)
 	}
-	if e := Risk(got, 10, nil); len(e) != 1 || e[0].Risk24h != 40 || len(e[0].Detections) != 4 {
+	if e := Risk(got, 10, nil); len(e) != 1 || e[0].Risk24h != 93 || len(e[0].Detections) != 4 {
 		t.Errorf("risk: got %+v", e)
 	}
 	// Each of them alone gives the same finding.
@@ -126,18 +126,23 @@ func TestJoinPerson(t *testing.T) {
 	if f.Why != also {
 		t.Errorf("got %s\nwant %s", f.Why, also)
 	}
-	if got := Join([]Finding{part("upload_zscore", "p", "", 49, Medium, 9e8), part("upload_ratio", "p", "", 25, Low, 9e8)})[0]; got.RiskScore != 61 || got.Severity != Medium {
-		t.Errorf("a low finding: got risk %d and %v, want 61 and medium", got.RiskScore, got.Severity)
+	if got := Join([]Finding{part("upload_zscore", "p", "", 49, Medium, 9e8), part("upload_ratio", "p", "", 25, Low, 9e8)})[0]; got.RiskScore != 59 || got.Severity != Medium {
+		t.Errorf("a low finding: got risk %d and %v, want 59 and medium", got.RiskScore, got.Severity)
 	}
 }
 
-// If this fails, an entity's risk is not Elastic's, or its criticality does not count.
+// If this fails, an entity's risk is less than that of a finding, many weak findings are
+// as grave as a strong one, or the criticality does not count. The numbers are Python's.
 func TestCombined(t *testing.T) {
 	for _, c := range []struct {
 		risks []int
 		word  string
 		want  int
-	}{{[]int{100}, "", 38}, {[]int{78, 78}, "", 40}, {[]int{68, 68, 68}, "medium", 40}, {[]int{80}, "high", 40}, {[]int{100}, "low", 23}, {[]int{100}, "extreme", 55}, {nil, "extreme", 0}} {
+	}{
+		{[]int{100}, "", 100}, {[]int{60}, "", 60}, {[]int{40, 92}, "", 93}, {[]int{50, 50}, "medium", 60}, {[]int{49, 49}, "", 59}, {[]int{45, 45, 45}, "", 60},
+		{[]int{15, 15, 15, 15, 15, 15, 15, 15, 15, 15}, "", 27},
+		{[]int{50}, "high", 60}, {[]int{43}, "extreme", 60}, {[]int{70}, "low", 53}, {[]int{90}, "low", 81}, {nil, "extreme", 0},
+	} {
 		if got := combined(c.risks, c.word); got != c.want {
 			t.Errorf("%v, %q: got %d, want %d", c.risks, c.word, got, c.want)
 		}

@@ -21,7 +21,7 @@ type EntityRisk struct {
 	Worst       Severity // of the last day; Info if it has no finding
 	Tactics     []string // ATT&CK tactic ids, of the seven days
 	Detections  []string // of the seven days
-	// Notable entities deserve a look as a whole: Risk24h ≥ 40, a critical finding on
+	// Notable entities deserve a look as a whole: Risk24h ≥ 60, a critical finding on
 	// the last day, or ≥ 3 tactics and ≥ 4 detections in seven days.
 	Notable bool
 }
@@ -29,17 +29,14 @@ type EntityRisk struct {
 // Who returns the entity as the log spells it.
 func (e *EntityRisk) Who() string { return cmp.Or(e.Spelling, e.Entity) }
 
-// The limits for notable entities. One finding alone gives at most 38. Two of 78 or
-// three of 68 give 40; so does one of 80 about an entity of high criticality.
+// The limits for notable entities. Risk 60 is that of a finding of high severity, or of
+// two of 50 or three of 45, which are of medium severity. A lower limit makes
+// notable what is a medium finding and nothing else; a higher one leaves out high ones.
 const (
-	notableRisk       = 40
+	notableRisk       = 60
 	notableTactics    = 3
 	notableDetections = 4
 )
-
-// riskWhole is the sum of combined for endlessly many findings of risk 1, as Elastic's
-// entity risk engine rounds it.
-const riskWhole = 2.5924
 
 // criticalities are the factors of the odds of an entity's risk.
 var criticalities = map[string]float64{"low": .5, "medium": 1, "high": 1.5, "extreme": 2}
@@ -53,17 +50,21 @@ func CheckCriticality(word string) error {
 }
 
 // combined returns the risk, 0–100 and rounded down, of an entity with findings of these
-// risks, as Elastic's entity risk engine computes it: Σ rᵢ/i^1.5 over the descending
-// risks, as a share of the most that the sum can be. The second finding adds a third of
-// what the first does, the tenth a thirtieth, so many weak findings are not as grave as
-// one strong one. The criticality multiplies the odds.
+// risks: 100·(1 − ∏(1 − rᵢ/100)^(1/i^1.5)) over the descending risks. So it is at least
+// the highest of them. The second counts a third of what the first does, and the tenth a
+// thirtieth, as in Elastic's entity risk engine: many weak findings are not as grave as
+// a strong one. The criticality multiplies the odds.
+//
+// Note: Elastic's own formula, Σ rᵢ/i^1.5 ÷ 2.5924, gives at most 38 to an entity with
+// one finding. It expects a finding of each detection. Here, what several detections say
+// of one act is one finding, and a theft that all of them see was not notable.
 func combined(risks []int, criticality string) int {
 	slices.SortFunc(risks, func(a, b int) int { return b - a })
-	sum := 0.0
+	left := 1.0
 	for i, r := range risks {
-		sum += float64(r) / math.Pow(float64(i+1), 1.5)
+		left *= math.Pow(1-float64(r)/100, math.Pow(float64(i+1), -1.5))
 	}
-	p := min(sum/riskWhole/100, 1)
+	p := 1 - left
 	if factor := criticalities[criticality]; factor > 0 {
 		p = p * factor / (1 - p + p*factor)
 	}

@@ -10,10 +10,11 @@ import (
 )
 
 // Judge runs a detection on a day and completes its findings. It sets Detection,
-// Verdict and UID, and unless they are set also Day, Technique, RiskScore and Severity.
-// Findings that Join would join have the same UID. Findings come sorted by day, key and
-// window, each key and UID once: of two, the one with the higher risk, then the higher
-// score. A nil function in in reports false or returns nothing.
+// Verdict and UID, and unless they are set also Day, Technique, RiskScore and Severity;
+// the risk is at least that of a severity that was set. Findings that Join would join
+// have the same UID. Findings come sorted by day, key and window, each key and UID once:
+// of two, the one with the higher risk, then the higher score. A nil function in in
+// reports false or returns nothing.
 func Judge(d *Detection, in *Input) []Finding {
 	findings := d.Score(in.whole())
 	for i := range findings {
@@ -34,6 +35,8 @@ func Judge(d *Detection, in *Input) []Finding {
 		}
 		if f.Severity == Info {
 			f.Severity = severityOf(f.RiskScore)
+		} else {
+			f.RiskScore = max(f.RiskScore, leastRisk[f.Severity])
 		}
 		switch {
 		case perPerson(d.Verdict):
@@ -68,17 +71,17 @@ func (in *Input) whole() *Input {
 	return &out
 }
 
+// leastRisk is the lowest risk of each severity.
+var leastRisk = [...]int{Info: 0, Low: 15, Medium: 40, High: 60, Critical: 80}
+
 // severityOf maps risk scores to severities. A detection that is right more often than
 // not and matters gives Medium; High needs more of both. One detection alone never
 // gives Critical, unless it sets the severity itself.
 func severityOf(risk int) Severity {
-	switch {
-	case risk >= 60:
-		return High
-	case risk >= 40:
-		return Medium
-	case risk >= 15:
-		return Low
+	for s := High; s > Info; s-- {
+		if risk >= leastRisk[s] {
+			return s
+		}
 	}
 	return Info
 }

@@ -164,7 +164,7 @@ func TestJudge(t *testing.T) {
 	}
 	got := Judge(d, &Input{Day: 10})
 	want := []Finding{
-		{Key: key, Day: 3, Detection: "d", Technique: "T1030", RiskScore: 20, Severity: High, Score: 1, Window: [2]int64{5, 6}},
+		{Key: key, Day: 3, Detection: "d", Technique: "T1030", RiskScore: 60, Severity: High, Score: 1, Window: [2]int64{5, 6}},
 		{Key: key, Day: 10, Detection: "d", Technique: "T1567", RiskScore: 64, Severity: High, Score: 2, Window: [2]int64{7, 8}},
 		{Key: key, Day: 10, Detection: "d", Technique: "T1567", RiskScore: 16, Severity: Low, Score: 1, Window: [2]int64{9, 10}, Label: "known"},
 	}
@@ -203,13 +203,14 @@ func TestRisk(t *testing.T) {
 	findings := []Finding{
 		f("p", "ann", "a", "T1567.002", 20, 60), f("zeek", "ann", "a", "T1567.002", 20, 50),
 		f("p", "ann", "b", "T1048.003", 20, 41), f("p", "ann", "b", "T1048.003", 13, 99), allowed,
-		f("p", "bob", "a", "T1567", 20, 100),
+		f("p", "bob", "a", "T1567", 20, 100), f("p", "dan", "a", "T1567", 20, 59),
 		f("p", "cid", "a", "T1567", 14, 1), f("p", "cid", "b", "T1071.004", 15, 1), f("p", "cid", "c", "T1530", 16, 1), f("p", "cid", "d", "T1530", 17, 1),
 	}
 	want := []EntityRisk{
-		{EntityType: "user", Entity: "bob", Risk24h: 38, Risk7d: 38, Findings: 1, Tactics: []string{"TA0010"}, Detections: []string{"a"}},
-		{EntityType: "user", Entity: "ann", Risk24h: 28, Risk7d: 28, Findings: 2, Tactics: []string{"TA0010"}, Detections: []string{"a", "b"}},
-		{EntityType: "user", Entity: "cid", Risk7d: 0, Findings: 4, Tactics: []string{"TA0009", "TA0010", "TA0011"}, Detections: []string{"a", "b", "c", "d"}, Notable: true},
+		{EntityType: "user", Entity: "bob", Risk24h: 100, Risk7d: 100, Findings: 1, Tactics: []string{"TA0010"}, Detections: []string{"a"}, Notable: true},
+		{EntityType: "user", Entity: "ann", Risk24h: 66, Risk7d: 66, Findings: 2, Tactics: []string{"TA0010"}, Detections: []string{"a", "b"}, Notable: true},
+		{EntityType: "user", Entity: "dan", Risk24h: 59, Risk7d: 59, Findings: 1, Tactics: []string{"TA0010"}, Detections: []string{"a"}},
+		{EntityType: "user", Entity: "cid", Risk7d: 1, Findings: 4, Tactics: []string{"TA0009", "TA0010", "TA0011"}, Detections: []string{"a", "b", "c", "d"}, Notable: true},
 	}
 	if diff := gocmp.Diff(want, Risk(findings, 20, nil)); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
