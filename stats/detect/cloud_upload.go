@@ -49,9 +49,10 @@ func cloudUpload() *Detection {
 		Needs:      columnar.ColSet(columnar.URLHost, columnar.DstHost, columnar.BytesOut),
 		History:    baselineDays,
 		Options:    o,
+		Verdict:    uploadVerdict,
 	}
 	d.Score = func(in *Input) []Finding { return o.score(in, d.Risk()) }
-	d.Seed = func() { d.History, d.Score = allHistory, scoreCloudSeed }
+	d.Seed = func() { d.History, d.Score, d.Verdict = allHistory, scoreCloudSeed, "" }
 	return d
 }
 

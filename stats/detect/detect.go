@@ -37,7 +37,7 @@ type Detection struct {
 	// Fold sets the fold options that depend on the thresholds. Nil: none.
 	Fold func(o *FoldOptions)
 	// Verdict names the conclusion that this detection shares with others. Findings
-	// with the same verdict about the same key and day are joined; see Join. "": its
+	// with the same verdict about the same thing and day are joined; see Join. "": its
 	// findings are not joined.
 	Verdict string
 	// Card is the model card of a trained model; "": the detection has no model.

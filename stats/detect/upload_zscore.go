@@ -51,8 +51,10 @@ func uploadZScore() *Detection {
 		Needs:      columnar.ColSet(columnar.BytesOut),
 		History:    baselineDays,
 		Options:    o,
+		Verdict:    uploadVerdict,
 	}
 	d.Seed = func() {
+		d.Verdict = ""
 		o.Method, o.Threshold, o.MinDays, o.Floor = "seed", 3, 7, 0
 		d.History = allHistory
 	}
