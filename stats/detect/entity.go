@@ -161,6 +161,14 @@ const (
 
 var entityColumns = [...]columnar.Col{userEntity: columnar.User, addressEntity: columnar.SrcIP, hostEntity: columnar.Host}
 
+// String returns the EntityType of a Key.
+func (k entityKind) String() string {
+	if k == groupEntity {
+		return "group"
+	}
+	return entityColumns[k].String()
+}
+
 // entityReads are the columns that identify the entity of a row.
 var entityReads = columnar.ColSet(columnar.User, columnar.SrcIP, columnar.Host, columnar.Account)
 
@@ -299,16 +307,6 @@ func (e *entities) nameCode(id uint32) int32 {
 		return code
 	}
 	return e.nameOf[kind].Of(e.spelt[kind])[code]
-}
-
-// key returns the type and the canonical name of an entity.
-func (e *entities) key(id uint32) (entityType, name string) {
-	kind := entityKind(id & 3)
-	entityType = "group"
-	if kind != groupEntity {
-		entityType = entityColumns[kind].String()
-	}
-	return entityType, string(e.name(id))
 }
 
 // name returns the canonical name of an entity.

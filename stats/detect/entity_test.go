@@ -90,8 +90,7 @@ func TestEntitiesOfAccounts(t *testing.T) {
 		e := newEntities(&FoldOptions{}, userEntity, addressEntity, hostEntity)
 		out := &columnar.Out{Want: entityReads, Sink: func(b *columnar.Batch) {
 			for i, id := range e.of(b) {
-				kind, name := e.key(id)
-				if got := kind + " " + name; got != test.want {
+				if got := entityKind(id&3).String() + " " + string(e.name(id)); got != test.want {
 					t.Errorf("row %d of account %q, user %q: got %q, want %q", i, test.account, test.user, got, test.want)
 				}
 			}
