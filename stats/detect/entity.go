@@ -360,13 +360,10 @@ func (s *spelling) offer(at int64, shown []byte) {
 	}
 }
 
-// of returns the spelling of the entity of k, or "" for an entity that has only one.
-func (s *spelling) of(k *Key) string {
-	switch {
-	case k.EntityType != columnar.User.String() && k.EntityType != columnar.Host.String():
+// of returns the spelling of an entity, or "" if that is its name.
+func (s *spelling) of(entity string) string {
+	if s.named && entity < s.other {
 		return ""
-	case s.other == "" || s.named && k.Entity < s.other:
-		return k.Entity
 	}
 	return s.other
 }

@@ -545,7 +545,7 @@ func (m *ruleMerger) Row(r *Row) bool {
 		m.spelt = spelling{}
 		return false
 	}
-	r.Spelling = m.spelt.of(&r.Key)
+	r.Spelling = m.spelt.of(r.Entity)
 	return true
 }
 
