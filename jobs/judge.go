@@ -42,9 +42,13 @@ type flag struct {
 	day detect.Day
 }
 
-// flag records a finding and what it was joined from.
+// flag records a finding, or those that it was joined from.
 func (h *history) flag(f *detect.Finding) {
-	for _, p := range append(f.Parts, detect.Part{Detection: f.Detection, Key: f.Key}) {
+	parts := f.Parts
+	if len(parts) == 0 {
+		parts = []detect.Part{{Detection: f.Detection, Key: f.Key}}
+	}
+	for _, p := range parts {
 		if h.flagged[p.Detection] == nil {
 			h.flagged[p.Detection] = map[flag]bool{}
 		}
