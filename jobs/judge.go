@@ -238,7 +238,7 @@ func (h *history) input(c *Config, d *detect.Detection, partitions []*partition,
 		}
 	}
 	return &detect.Input{
-		Day: day, Window: h.window, Own: c.own, Rules: c.rules.set,
+		Day: day, Window: h.window, Own: c.own, Group: c.group, Rules: c.rules.set,
 		Covered: func(feed string) []detect.Day { return covered[feed] },
 		Flagged: func(k detect.Key, day detect.Day) bool { return flagged[flag{k, day}] },
 	}
