@@ -1,6 +1,7 @@
 package jobs
 
 import (
+	"cmp"
 	"encoding/csv"
 	"errors"
 	"fmt"
@@ -12,8 +13,8 @@ import (
 	"outflow/stats/detect"
 )
 
-// This file reads what the company says of its users, hosts and addresses: the file of
-// the setting criticality.
+// This file reads what the company says of its users, hosts and addresses: the files of
+// the settings criticality and groups.
 
 // entityWords has a word for each entity, by its canonical name.
 type entityWords map[string]string
@@ -78,4 +79,9 @@ func readEntityWords(file, column string, names *detect.Names, check func(word s
 // risk returns the risk of the entities with findings, see detect.Risk.
 func (c *Config) risk(findings []detect.Finding, last detect.Day) []detect.EntityRisk {
 	return detect.Risk(findings, last, func(entity string) string { return c.critical[entity] })
+}
+
+// group returns the group of an entity: as the file says, else as its name does.
+func (c *Config) group(k detect.Key) string {
+	return cmp.Or(c.peers[k.Entity], detect.GroupOf(k.EntityType, k.Entity))
 }

@@ -42,9 +42,13 @@ type flag struct {
 	day detect.Day
 }
 
-// flag records a finding and what it was joined from.
+// flag records a finding, or those that it was joined from.
 func (h *history) flag(f *detect.Finding) {
-	for _, p := range append(f.Parts, detect.Part{Detection: f.Detection, Key: f.Key}) {
+	parts := f.Parts
+	if len(parts) == 0 {
+		parts = []detect.Part{{Detection: f.Detection, Key: f.Key}}
+	}
+	for _, p := range parts {
 		if h.flagged[p.Detection] == nil {
 			h.flagged[p.Detection] = map[flag]bool{}
 		}
@@ -234,7 +238,7 @@ func (h *history) input(c *Config, d *detect.Detection, partitions []*partition,
 		}
 	}
 	return &detect.Input{
-		Day: day, Window: h.window, Own: c.own, Rules: c.rules.set,
+		Day: day, Window: h.window, Own: c.own, Group: c.group, Rules: c.rules.set,
 		Covered: func(feed string) []detect.Day { return covered[feed] },
 		Flagged: func(k detect.Key, day detect.Day) bool { return flagged[flag{k, day}] },
 	}

@@ -72,6 +72,9 @@ type Input struct {
 	Flagged func(k Key, d Day) bool
 	// Own reports whether a host or bucket is the company's own (config).
 	Own func(host string) bool
+	// Group returns the group of an entity, whose members are compared with one another;
+	// "" for people without a group.
+	Group func(k Key) string
 	// Rules are FoldOptions.Rules.
 	Rules *sigma.Set
 	// Baseline, if set, is called by upload_zscore for each row of Day, in the order

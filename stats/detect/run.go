@@ -68,6 +68,9 @@ func (in *Input) whole() *Input {
 	if out.Own == nil {
 		out.Own = func(string) bool { return false }
 	}
+	if out.Group == nil {
+		out.Group = func(k Key) string { return GroupOf(k.EntityType, k.Entity) }
+	}
 	return &out
 }
 
