@@ -161,14 +161,14 @@ func (b *Builder) domain(parent int32, name []byte) int32 {
 	code := b.byParent[parent]
 	if code == notAsked {
 		text := domains.parents.Text(parent)
-		code = topLevelOf(text)
+		code = domains.topLevelOf(text)
 		if size := domains.ofParent(parent); code == wholeName && size > 0 {
 			code = dict.Code(text[len(text)-int(size):])
 		}
 		b.byParent[parent] = code
 	}
 	switch {
-	case code == machineName && !isMachineName(name, domains.parents.Text(parent)):
+	case code == machineName && !domains.isMachineName(name, domains.parents.Text(parent)):
 		code = noDomain
 	case code < 0:
 		code = dict.Code(name)
