@@ -26,10 +26,11 @@ type Batch struct {
 	Table  *Table
 	Feed   string
 	Object string
-	// Origin, Lacks and Server describe the source, see Out.
+	// Origin, Lacks, Server and Deltas describe the source, see Out.
 	Origin
 	Lacks  Cols
 	Server bool
+	Deltas bool
 	// First is the number of the first row's record in the object, from 1, and
 	// Record[i] how many records further row i is.
 	First  int64
@@ -143,6 +144,8 @@ type Out struct {
 	// Server says that the source is the log of a server of the company's own, whose clients
 	// may be anybody: what they sent to it has not left.
 	Server bool
+	// Deltas says that the bytes of rows with one uid add up. Otherwise they are totals so far.
+	Deltas bool
 	// Account is the account of rows whose records name none. It changes with Feed and
 	// Object.
 	Account string

@@ -465,7 +465,7 @@ func (b *Builder) flush() {
 	b.cols[Time].known = n
 	b.setAccounts()
 	b.batchLen = n
-	batch := Batch{Table: b.table, Feed: b.out.Feed, Object: b.out.Object, Origin: b.out.Origin, Lacks: b.out.Lacks, Server: b.out.Server, First: b.first, Record: b.recs[:n], b: b}
+	batch := Batch{Table: b.table, Feed: b.out.Feed, Object: b.out.Object, Origin: b.out.Origin, Lacks: b.out.Lacks, Server: b.out.Server, Deltas: b.out.Deltas, First: b.first, Record: b.recs[:n], b: b}
 	b.out.Sink(&batch)
 	if batch.rec != nil {
 		batch.rec.Release()

@@ -451,7 +451,8 @@ func (w *worker) try(b *work) (err error) {
 		w.tallies[b.log] = t
 	}
 	w.out.Feed, w.out.Object = b.log.feed, b.log.Name
-	w.out.Origin, w.out.Lacks, w.out.Server = b.log.Format.Origin(), b.log.Format.Lacks, b.log.Format.Server
+	w.out.Origin, w.out.Lacks = b.log.Format.Origin(), b.log.Format.Lacks
+	w.out.Server, w.out.Deltas = b.log.Format.Server, b.log.Format.Deltas
 	if w.out.Account = b.log.Options.Account; w.out.Account != "" {
 		w.out.Lacks &^= columnar.ColSet(columnar.Account)
 	}

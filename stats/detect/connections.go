@@ -13,8 +13,8 @@ import (
 )
 
 // Over TLS a sensor logs the bytes of a connection in one record (Zeek's conn,
-// Suricata's flow) and the server's name in another (ssl, tls, quic), in any order and
-// in any file. The records of a connection have the same feed, client address and uid.
+// Suricata's flow, a firewall's session) and the server's name in another (ssl, tls,
+// quic, a firewall's request), in any order and in any file. The records of a connection have the same feed, client address and uid.
 // Workers keep them here while they decode; then a Joiner makes one row of each
 // connection and day.
 //
@@ -22,8 +22,9 @@ import (
 // together:
 //
 //   - A connection is the record with the most bytes. Records of one uid are running
-//     totals or copies, so they are not added. Without any bytes, as where the sensor
-//     logs only names, it is one event without bytes.
+//     totals or copies, so they are not added, unless the source says that they are
+//     deltas. Without any bytes, as where the sensor logs only names, it is one event
+//     without bytes.
 //   - Its name is that of its records of network (ssl, tls, quic), else that of those
 //     which are at most connectionLookback older than the day, since bytes are logged
 //     when a connection ends and names when it begins, else that of its requests (http).
@@ -116,6 +117,7 @@ const (
 	connectionMore                // it has connectionTexts
 	connectionWide                // it has numbers of 8 bytes
 	connectionEarlier             // it is a row of network of the day before, for its name
+	connectionDelta               // its bytes are added to those of the other records
 	connectionFlags   = iota      // number of flags
 )
 
@@ -134,7 +136,9 @@ func (c *Connections) Add(b *columnar.Batch) {
 	case b.Known(columnar.UID) == 0:
 		return
 	case b.Table == columnar.Network:
-		name, flags = columnar.DstHost, connectionNetwork
+		if name, flags = columnar.DstHost, connectionNetwork; b.Deltas {
+			flags |= connectionDelta
+		}
 	case b.Table == columnar.HTTP && b.Known(columnar.URLHost) > 0:
 		name = columnar.URLHost
 	default:

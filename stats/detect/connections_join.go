@@ -50,6 +50,8 @@ type connection struct {
 	log                   uint32
 	out, in, time, record int64 // of the record that counts; bytes that are not known are -1
 	day                   Day
+	// The sums of bytes of all records that are deltas; -1: unknown.
+	deltaOut, deltaIn int64
 	// In Joiner.texts: the texts of that record, which begin with the key, and the name.
 	texts, key, src, dst, more, name columnar.Span
 	ofName                           nameRank
@@ -205,6 +207,10 @@ func (r *connectionRecord) parse(b []byte, ranks []uint32) (size int) {
 	} else {
 		return 0
 	}
+	r.deltaOut, r.deltaIn = -1, -1
+	if flags&(connectionNetwork|connectionDelta) == connectionNetwork|connectionDelta {
+		r.deltaOut, r.deltaIn = r.out, r.in
+	}
 	d := decoder{b: b[head:]}
 	r.client = d.bytes()
 	d.bytes() // uid
@@ -229,6 +235,10 @@ func (r *connectionRecord) parse(b []byte, ranks []uint32) (size int) {
 // add adds a record to its connection.
 func (j *Joiner) add(r *connectionRecord) {
 	c, free := j.find(r.hash, r.day, j.feeds[r.log], r.id)
+	if c != nil {
+		c.deltaOut, c.deltaIn = addKnown(c.deltaOut, r.deltaOut), addKnown(c.deltaIn, r.deltaIn)
+		r.deltaOut, r.deltaIn = c.deltaOut, c.deltaIn
+	}
 	switch {
 	case c == nil:
 		j.keep(r, uint32(len(j.texts)))
@@ -370,8 +380,8 @@ func (j *Joiner) rows() {
 					continue
 				}
 				j.times = append(j.times, c.time)
-				j.sent = append(j.sent, known(c.out))
-				j.received = append(j.received, known(c.in))
+				j.sent = append(j.sent, known(max(c.out, c.deltaOut)))
+				j.received = append(j.received, known(max(c.in, c.deltaIn)))
 				j.clients = append(j.clients, c.src)
 				j.servers = append(j.servers, c.dst)
 				if c.disputed {
@@ -400,6 +410,17 @@ func (j *Joiner) rows() {
 
 // zeros are the numbers of records of rows that have Places.
 var zeros [joinedRows]int64
+
+// addKnown adds bytes, of which -1 are unknown.
+func addKnown(a, b int64) int64 {
+	switch {
+	case a < 0:
+		return b
+	case b < 0:
+		return a
+	}
+	return addBytes(a, b)
+}
 
 func known(bytes int64) int64 {
 	if bytes < 0 {

@@ -26,6 +26,9 @@ func (s *memorySpool) ReadAt(p []byte, off int64) (int, error) {
 	return bytes.NewReader(s.Bytes()).ReadAt(p, off)
 }
 
+// deltaFeed is a feed whose records have the bytes since the record before.
+const deltaFeed = "firewall"
+
 var connectionWant = UserDestinationDay.Reads | volumeWants(&openBounds).Cols
 
 // batchesOf calls sink with the events in batches, in their order.
@@ -34,7 +37,7 @@ func batchesOf(events []event, sink func(*columnar.Batch)) {
 	for _, e := range events {
 		if out.Feed != e.feed || out.Object != e.object {
 			out.Flush()
-			out.Feed, out.Object = e.feed, e.object
+			out.Feed, out.Object, out.Deltas = e.feed, e.object, e.feed == deltaFeed
 		}
 		b := out.Table(e.table)
 		b.SetTime(e.us)
@@ -151,7 +154,16 @@ func slowJoin(events []event) []string {
 			row += fmt.Sprintf(" %q", text)
 		}
 		for _, c := range []columnar.Col{columnar.BytesOut, columnar.BytesIn} {
-			if n := bytesOf(e, c); n >= 0 {
+			n := bytesOf(e, c)
+			if e.feed == deltaFeed {
+				n = -1
+				for _, e := range records {
+					if m := bytesOf(e, c); m >= 0 {
+						n = max(n, 0) + m
+					}
+				}
+			}
+			if n >= 0 {
 				row += fmt.Sprint(" ", n)
 			} else {
 				row += " -"
@@ -169,7 +181,7 @@ func randomConnections(r *rand.Rand, n int) []event {
 	record := map[string]int64{"b.log": 1<<32 - 50}
 	var out []event
 	for range n {
-		e := event{feed: pick("zeek", "other"), object: pick("a.log", "b.log", "c.log"), us: testDay + r.Int64N(3*86400e6)}
+		e := event{feed: pick("zeek", deltaFeed), object: pick("a.log", "b.log", "c.log"), us: testDay + r.Int64N(3*86400e6)}
 		record[e.object]++
 		e.record = record[e.object]
 		uid := ""
