@@ -86,6 +86,7 @@ func All() []*Detection {
 		uploadZScore(),
 		uploadRatio(),
 		cloudUpload(),
+		bulkDownload(),
 		dnsEntropy(),
 		dnsVolume(),
 		dnsInformation(),

@@ -56,9 +56,11 @@ type downloader struct {
 	services, operations columnar.Lookup[uint64] // bit i: may belong to downloadKinds[i]
 	methods              columnar.Lookup[bool]
 	hosts                columnar.Lookup[uint32]
-	objects              *columnar.Dict // "SERVICE" or "SERVICE/PLACE"
-	name                 []byte
-	last                 struct { // the row before: its kind, service, place, and code of objects
+	// objects are SERVICE/PLACE. The place may be empty, and the slash is there even so:
+	// in the order of texts all places of a service then follow one another.
+	objects *columnar.Dict
+	name    []byte
+	last    struct { // the row before: its kind, service, place, and code of objects
 		kind    int
 		service int32
 		place   []byte
@@ -137,9 +139,7 @@ func (d *downloader) from(kind int, service int32, services *columnar.Dict, reso
 
 // code returns the code of the service in name and a place.
 func (d *downloader) code(place []byte) uint32 {
-	if len(place) > 0 {
-		d.name = append(append(d.name, '/'), place...)
-	}
+	d.name = append(append(d.name, '/'), place...)
 	return uint32(d.objects.Code(d.name))
 }
 
