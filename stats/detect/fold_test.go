@@ -91,7 +91,7 @@ func randomEvents(r *rand.Rand, n int) []event {
 	record := map[string]int64{"b.log": math.MaxUint32 - 50}
 	var out []event
 	for range n {
-		e := event{feed: pick("proxy", "cloud", serverFeed), object: pick("a.log", "b.log"), us: testDay + r.Int64N(2*86400e6), copied: r.IntN(10) == 0}
+		e := event{feed: pick("proxy", "proxy", "proxy", "cloud", "cloud", "cloud", serverFeed), object: pick("a.log", "b.log"), us: testDay + r.Int64N(2*86400e6), copied: r.IntN(10) == 0}
 		if r.IntN(3) == 0 { // many at once
 			e.us -= e.us % 43200e6
 		}
@@ -591,6 +591,7 @@ func BenchmarkFold(b *testing.B) {
 				domain := fmt.Sprintf("example%d.com", r.IntN(300))
 				events[i] = event{a.Tables[0], "f", "o", int64(i + 1), testDay + int64(i)*100e3, map[columnar.Col]string{
 					columnar.User: fmt.Sprintf("user%d", r.IntN(5000)), columnar.SrcIP: fmt.Sprintf("10.0.%d.%d", r.IntN(80), r.IntN(250)),
+					columnar.Service: "s3", columnar.Operation: "GetObject", columnar.UserAgent: fmt.Sprintf("aws-cli/2.%d", r.IntN(9)),
 					columnar.Resource: fmt.Sprintf("arn:aws:s3:::bucket%d/key%d", r.IntN(50), i),
 					columnar.Domain:   domain, columnar.Query: fmt.Sprintf("www%d.%s", r.IntN(20), domain), columnar.QueryType: "A",
 				}, map[columnar.Col]int64{columnar.BytesOut: r.Int64N(1e6), columnar.BytesIn: r.Int64N(1e6)}, false}
