@@ -92,6 +92,7 @@ type Merger interface {
 var Aggregates = []*Aggregate{
 	UserDay,
 	UserDestinationDay,
+	AddressUser,
 	RuleDay,
 	DNSScore,
 	DNSPair,
