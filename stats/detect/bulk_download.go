@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"iter"
 	"math"
+	"math/bits"
 	"net/netip"
 	"slices"
 	"strings"
@@ -37,7 +38,8 @@ machine of the company need see it pass.
 Common false positives: a first synchronisation of a new laptop, a migration, a new analysis job, an audit. After the same
 level on four days it is a habit. Jobs with a regular volume are their own baseline. With under 7 days of history the day is
 compared with the organisation and with fixed limits; somebody new in a log that is not is taken less seriously. Addresses
-outside that read from a web server can be anybody: those findings are at most low.
+outside that read without a user from a web server, or from a bucket that such addresses read on at least four days before,
+can be anybody: those findings are at most low.
 What it cannot see: one bucket among much larger downloads of the same entity, slow downloads, what is read but not
 downloaded (previews, listings, queries within the service), data events that the service does not log, and countries.
 How to investigate: what the objects are (the peak's evidence), from where and with what they were fetched, whether the person
@@ -80,6 +82,7 @@ type downloadService struct {
 	rows      []Row
 	reported  []Day // days on which it had a finding
 	places    []downloadPlace
+	before    []placeDays // where an address was before the judged day
 	addresses clientHistory
 	agents    clientHistory
 }
@@ -89,6 +92,13 @@ type downloadPlace struct {
 	object         string
 	bytes, objects int64
 	known          bool // with downloads on a day before
+}
+
+// placeDays are the days before the judged one, up to 63, on which there were downloads
+// from a place: bit n is the day n days before.
+type placeDays struct {
+	object string
+	days   uint64
 }
 
 // A clientHistory is which addresses or applications an entity used before the judged
@@ -121,7 +131,7 @@ func (in *Input) downloadServices() iter.Seq[*downloadService] {
 				if len(s.rows) > 0 && !yield(s) {
 					return
 				}
-				*s = downloadService{key: key, rows: s.rows[:0], reported: s.reported[:0], places: s.places[:0]}
+				*s = downloadService{key: key, rows: s.rows[:0], reported: s.reported[:0], places: s.places[:0], before: s.before[:0]}
 			}
 			s.add(in, rows)
 		}
@@ -133,12 +143,13 @@ func (in *Input) downloadServices() iter.Seq[*downloadService] {
 
 // add adds the series of a place.
 func (s *downloadService) add(in *Input, rows []Row) {
-	at := 0
+	at, before := 0, uint64(0)
 	for i := range rows {
 		r := &rows[i]
 		if r.Day > in.Day {
 			break
 		}
+		before |= 1 << (in.Day - r.Day) &^ 1
 		for at < len(s.rows) && s.rows[at].Day < r.Day {
 			at++
 		}
@@ -155,6 +166,9 @@ func (s *downloadService) add(in *Input, rows []Row) {
 		} else if in.Flagged(r.Key, r.Day) {
 			s.reported = append(s.reported, r.Day)
 		}
+	}
+	if before != 0 && s.key.EntityType == columnar.SrcIP.String() {
+		s.before = append(s.before, placeDays{rows[0].Object, before})
 	}
 }
 
@@ -189,10 +203,13 @@ type bulkJudge struct {
 	in     *Input
 	risk   int
 	halves [2]bulkHalf
-	users  map[string]bool // the feeds that name users
+	users  map[string]bool       // the feeds that name users
+	public map[feedObject]uint64 // days on which an address read from a place, as of placeDays
 	cold   []bulkNewcomer
 	found  []Finding
 }
+
+type feedObject struct{ feed, object string }
 
 // A bulkNewcomer is a finding of somebody with too short a baseline.
 type bulkNewcomer struct {
@@ -246,7 +263,7 @@ func (b *bulkJudge) baselines() bool {
 	var x sample
 	feed, first := "", 0
 	may := false
-	b.users = map[string]bool{}
+	b.users, b.public = map[string]bool{}, map[feedObject]uint64{}
 	end := func() {
 		for h := range b.halves {
 			half := &b.halves[h]
@@ -258,6 +275,12 @@ func (b *bulkJudge) baselines() bool {
 		first = len(b.halves[0].all)
 	}
 	for s := range b.in.downloadServices() {
+		for _, p := range s.before {
+			b.public[feedObject{s.key.Feed, p.object}] |= p.days
+		}
+		if s.key.EntityType == columnar.User.String() {
+			b.users[s.key.Feed] = true
+		}
 		past, today := b.in.before(s.rows)
 		if today == nil {
 			continue
@@ -265,9 +288,6 @@ func (b *bulkJudge) baselines() bool {
 		if s.key.Feed != feed {
 			end()
 			feed = s.key.Feed
-		}
-		if s.key.EntityType == columnar.User.String() {
-			b.users[feed] = true
 		}
 		for h := range b.halves {
 			half := &b.halves[h]
@@ -464,7 +484,11 @@ func (b *bulkJudge) raise(f *Finding, s *downloadService, series splitSeries, kn
 		sign(count(today.Signed, "call") + " used a signed link, which works for whoever has it")
 	}
 	if today.WindowNames > 1 {
-		also += fmt.Sprintf(" The busiest hour, from %s UTC, had %s.", time.UnixMicro(today.WindowAt).UTC().Format("15:04"), count(today.WindowNames, "object"))
+		of := ""
+		if len(s.places) > 1 {
+			of = " of one place"
+		}
+		also += fmt.Sprintf(" The busiest hour%s, from %s UTC, had %s.", of, time.UnixMicro(today.WindowAt).UTC().Format("15:04"), count(today.WindowNames, "object"))
 	}
 	if len(signs) > 0 {
 		also += " In addition, " + strings.Join(signs, ", ") + "."
@@ -472,15 +496,26 @@ func (b *bulkJudge) raise(f *Finding, s *downloadService, series splitSeries, kn
 	if today.Blocked > 0 {
 		also += " " + count(today.Blocked, "more call") + " failed."
 	}
-	if s.key.Object == webService && s.key.EntityType == columnar.SrcIP.String() && !scan.IsInternal([]byte(s.key.Entity)) {
-		f.Label = "client of a web server, who can be anybody"
+	if b.isPublic(s) && !scan.IsInternal([]byte(s.key.Entity)) {
+		f.Label = "reader of a public place, who can be anybody"
 	}
 	return also
 }
 
-// anonymous reports whether an address had access to a service where others sign in.
+// anonymous reports whether an address read without a user where others sign in.
 func (b *bulkJudge) anonymous(s *downloadService) bool {
-	return s.key.Object != webService && s.key.EntityType == columnar.SrcIP.String() && b.users[s.key.Feed]
+	return s.key.EntityType == columnar.SrcIP.String() && b.users[s.key.Feed] && !b.isPublic(s)
+}
+
+// isPublic reports whether all places that an address read from are for everybody: a web
+// server, and a place which addresses read on habitDays of the days before.
+func (b *bulkJudge) isPublic(s *downloadService) bool {
+	if s.key.EntityType != columnar.SrcIP.String() {
+		return false
+	}
+	return s.key.Object == webService || !slices.ContainsFunc(s.places, func(p downloadPlace) bool {
+		return bits.OnesCount64(b.public[feedObject{s.key.Feed, p.object}]) < habitDays
+	})
 }
 
 // newcomer returns the finding of a day with too short a baseline, whose score says how

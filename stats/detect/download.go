@@ -38,7 +38,7 @@ var downloadKinds = []downloadKind{
 	{"", "", "FileDownloaded FileSyncDownloaded*", siteOf}, // as Defender names the services
 	{"drive", "drive", "download sync_item_content", nil},
 	{"box", "box.com", "DOWNLOAD ITEM_DOWNLOAD", nil},
-	{"dropbox", "dropbox.com", "file_download shared_link_download shared_content_download", nil},
+	{"dropbox", "dropbox.com", "file_download shared_link_download shared_content_download paper_doc_download", nil},
 	{"github", "github.com", "git.clone repo.download_zip", ownerOf},
 	{"slack", "slack.com", "file_downloaded", nil},
 	// A query's bytes are those of its result.

@@ -577,6 +577,18 @@ func (m *downloadMerger) count(next uint64) {
 	m.part = m.part[:0]
 }
 
+// reset makes m ready for the next key and keeps its memory.
+func (m *downloadMerger) reset() {
+	next := downloadMerger{logs: m.logs, few: m.few[:0], part: m.part[:0]}
+	for kind, hashes := range m.clients {
+		next.clients[kind] = hashes[:0]
+	}
+	for kind, names := range m.names {
+		next.names[kind] = names[:0]
+	}
+	*m = next
+}
+
 // Row implements Merger.
 func (m *downloadMerger) Row(r *Row) bool {
 	if !m.begun {
@@ -601,10 +613,8 @@ func (m *downloadMerger) Row(r *Row) bool {
 		slices.Sort(m.clients[kind])
 		*number = int64(len(slices.Compact(m.clients[kind])))
 	}
-	r.Clients = union(m.names[clientAddress], m.names[clientAgent])
-	*m = downloadMerger{logs: m.logs, few: m.few[:0], part: m.part}
-	if r.EntityType == columnar.SrcIP.String() && r.BytesIn < minAnonymousBytes && r.Names < minAnonymousObjects {
-		return m.Row(r) // begun no more
-	}
-	return true
+	r.Clients = slices.Concat(m.names[clientAddress], m.names[clientAgent])
+	slices.Sort(r.Clients)
+	m.reset()
+	return r.EntityType != columnar.SrcIP.String() || r.BytesIn >= minAnonymousBytes || r.Names >= minAnonymousObjects
 }
