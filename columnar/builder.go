@@ -50,8 +50,8 @@ type column struct {
 	known   int
 }
 
-func newBuilder(t *Table, out *Out) *Builder {
-	b := &Builder{table: t, want: t.Set() & (out.Want | ColSet(Time)), out: out, recs: make([]int32, BatchRows)}
+func newBuilder(t *Table, want Cols, out *Out) *Builder {
+	b := &Builder{table: t, want: t.Set() & (want | ColSet(Time)), out: out, recs: make([]int32, BatchRows)}
 	for _, c := range t.Cols {
 		col := &b.cols[c]
 		switch c.Kind() {

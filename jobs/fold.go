@@ -303,6 +303,9 @@ func read(ctx context.Context, s *source, buffers *logs.Buffers, check copyCheck
 	}
 	options := &logs.ReadOptions{Format: s.format, Formats: s.formats, Options: s.options, Buffers: buffers}
 	options.Options.Want |= o.want.Cols
+	for _, cols := range o.want.Of {
+		options.Options.Want |= cols
+	}
 	options.Options.WantFields = o.want.Fields
 	shared := map[*logs.Member]*sharedLog{}
 	of := func(m *logs.Member) *sharedLog {
@@ -387,7 +390,7 @@ type worker struct {
 
 func newWorker(o *foldOptions, tap *sync.Mutex) *worker {
 	w := &worker{o: o, tallies: map[*sharedLog]*tally{}, seen: fieldSet{}}
-	w.out = columnar.Out{Want: o.want.Cols, WantFields: o.want.Fields, WantEvents: o.want.Events}
+	w.out = w.emptyOut()
 	for _, a := range o.aggregates {
 		w.folders = append(w.folders, a.New(&o.FoldOptions))
 	}
@@ -418,6 +421,12 @@ func newWorker(o *foldOptions, tap *sync.Mutex) *worker {
 	return w
 }
 
+// emptyOut returns an Out without rows, for what the run reads.
+func (w *worker) emptyOut() columnar.Out {
+	want := &w.o.want
+	return columnar.Out{Want: want.Cols, WantOf: want.Of, WantServed: want.Served, WantFields: want.Fields, WantEvents: want.Events}
+}
+
 func (w *worker) decode(b *work) {
 	defer b.log.leave()
 	defer b.block.Release()
@@ -435,7 +444,9 @@ func (w *worker) try(b *work) (err error) {
 			err = fmt.Errorf("decode the records from %d on: %v (a fault in outflow: please report it)", b.block.First, p)
 			w.log, w.decoder = nil, nil
 			w.out.Fields(w.seen.add)
-			w.out = columnar.Out{Want: w.out.Want, WantFields: w.out.WantFields, WantEvents: w.out.WantEvents, Sink: w.out.Sink} // drop the rows of the broken block
+			sink := w.out.Sink
+			w.out = w.emptyOut() // drop the rows of the broken block
+			w.out.Sink = sink
 		}
 	}()
 	if w.log != b.log {

@@ -32,7 +32,7 @@ func assemble(config *Config, h *history, days []detect.Day, inputs []reports.In
 	}
 	slices.SortFunc(r.Findings, func(a, b detect.Finding) int { return detect.WorstFirst(&a, &b) })
 	r.Judged = judged(config, h, inputs)
-	r.Blind = slices.Concat(unattributed(inputs), blind(config.detections, config.formats, inputs), unplaced(config, h, inputs), masked(config.detections, config.formats, inputs), unread(config.detections, inputs), ruleBlind(config, inputs, h.seen))
+	r.Blind = slices.Concat(unattributed(inputs), blind(config.detections, config.formats, inputs), unplaced(config, h, inputs), uncounted(config, h, inputs), masked(config.detections, config.formats, inputs), unread(config.detections, config.formats, inputs), ruleBlind(config, inputs, h.seen))
 	last := detect.Day(0)
 	if len(days) > 0 {
 		last = days[len(days)-1]

@@ -208,6 +208,17 @@ func setCell(t *testing.T, r *Row, column, value string) {
 		r.BlockedOut = number()
 	case "names":
 		r.Names = number()
+	case "clients": // addresses and applications
+		r.Clients = strings.Split(value, "+")
+		for _, c := range r.Clients {
+			if isAddress(c) {
+				r.Addresses++
+			} else {
+				r.Agents++
+			}
+		}
+	case "signed":
+		r.Signed = number()
 	case "name_bytes":
 		r.NameBytes = number()
 	case "window_events":

@@ -89,6 +89,7 @@ func All() []*Detection {
 		uploadZScore(),
 		uploadRatio(),
 		cloudUpload(),
+		bulkDownload(),
 		dnsEntropy(),
 		dnsVolume(),
 		dnsInformation(),
