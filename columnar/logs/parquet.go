@@ -56,6 +56,7 @@ type parquetLeaf struct {
 	unsigned bool
 	repeats  bool   // it is in a list or map, as element says
 	element  string // the name of its elements in a source: a[].b, or a{} for the texts of a map and a{key} for its keys
+	nested   bool   // it stands for a list in a list, which is not read: element begins the names of its elements
 	constant []byte // the value of every row, if the file lacks the column; nil: null
 }
 

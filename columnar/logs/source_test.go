@@ -115,6 +115,8 @@ func TestParseSourceFaults(t *testing.T) {
 		{"table: api", "lacks: [x], table: api", "lacks: unknown column"},
 		{"table: api", "other: y, table: api", "rows[0].other: "},
 		{"container: json", "container: space", "layouts: want the names"},
+		{"container: json", "container: cef\nembedded: [a]", "embedded: a: the container cef"},
+		{"container: json\nsniff: {keys: [a]}\nrows: [{table: api, columns: {time: a", "container: json\nembedded: [a]\nrows: [{table: api, columns: {time: 'a.b[0'", "name \"a.b[0\""},
 		{"container: json", "container: csv\nlayouts: [{fields: 4-2}]", "layouts[0]: fields"},
 		{"container: json", "container: csv\nlayouts: [{fields: 4, where: {x: y}}]", "want a field by its number"},
 		{"{keys: [a]}", "{first: '('}", "sniff.first"},

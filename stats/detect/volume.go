@@ -393,19 +393,25 @@ func (v *volumes) Drain(w *RunWriter) {
 	for code := range hashes {
 		hashes[code] = maphash.Bytes(hashSeed, v.addresses.Text(int32(code)))
 	}
-	var key, value []byte
+	var key, value, shown []byte
 	for _, at := range v.sections.sorted() {
 		p := v.sections.all[at]
 		ends, came := p.cameBySlot()
+		var last uint32 // the entity, and the length of the key without the object
+		var entity int
 		for _, slot := range order.slots(p.groups) {
 			who, what := p.groups.Key(slot)
-			kind, name := v.entities.key(who)
-			key = appendKey(key[:0], at.day, at.feed, kind, name, string(v.objects.Text(int32(what))))
+			if who != last {
+				key = v.entities.appendKey(key[:0], at, who)
+				shown = v.entities.shown(who)
+				last, entity = who, len(key)
+			}
+			key = appendKeyText(key[:entity], v.objects.Text(int32(what)))
 			c := p.cell(slot, at.day)
 			value = v.appendVolume(value[:0], &c, at.day)
 			n := p.refusedOf(slot)
 			value = binary.AppendUvarint(binary.AppendUvarint(value, uint64(n.rows)), uint64(n.out))
-			value = appendBytes(value, v.entities.shown(who))
+			value = appendBytes(value, shown)
 			for _, code := range came[ends[slot-1]:ends[slot]] {
 				value = binary.LittleEndian.AppendUint64(value, hashes[code])
 			}
@@ -554,7 +560,7 @@ func (m *volumeMerger) Row(r *Row) bool {
 	r.Summary = Summary{
 		Events: c.events, BytesOut: c.out, BytesIn: c.in, KnownOut: c.knownOut, KnownIn: c.knownIn,
 		First: c.first, Last: c.last, Hours: c.hours, PeakOut: c.peak, PeakTime: c.peakTime,
-		Addresses: int64(addresses), Blocked: blocked.rows, BlockedOut: blocked.out, Spelling: spelt.of(&r.Key),
+		Addresses: int64(addresses), Blocked: blocked.rows, BlockedOut: blocked.out, Spelling: spelt.of(r.Entity),
 	}
 	if c.peak > 0 {
 		r.Evidence = string(m.logs.Text(c.peakLog)) + ":" + strconv.FormatInt(c.peakRecord, 10)
