@@ -244,8 +244,38 @@ func (m *sharedLog) leave() {
 // events the chance that two ids share a hash is 1 in 40 million.
 type eventSet struct {
 	mu   sync.Mutex
-	seen map[uint64]struct{}
-	cut  bool // the log has events beyond maxEvents
+	seen []uint64 // a table of hashes: its size is a power of two, 0 is free
+	n    int      // number of hashes in seen
+	cut  bool     // the log has events beyond maxEvents
+}
+
+// add adds a hash, and reports whether it was there before.
+func (s *eventSet) add(hash uint64) (before bool) {
+	if 2*s.n >= len(s.seen) {
+		old := s.seen
+		s.seen = make([]uint64, max(2*len(old), 1<<10))
+		for _, h := range old {
+			if h != 0 {
+				*s.place(h) = h
+			}
+		}
+	}
+	if p := s.place(hash); *p == 0 {
+		*p = hash
+		s.n++
+		return false
+	}
+	return true
+}
+
+// place returns where a hash is, or the free place for it.
+func (s *eventSet) place(hash uint64) *uint64 {
+	mask := uint64(len(s.seen) - 1)
+	i := hash & mask
+	for s.seen[i] != 0 && s.seen[i] != hash {
+		i = (i + 1) & mask
+	}
+	return &s.seen[i]
 }
 
 // eventSeed belongs to this process. Nobody who does not know it can make ids whose
@@ -262,9 +292,6 @@ func (s *eventSet) mark(b *columnar.Batch) (repeated int64) {
 	marks := make([]byte, (b.Len()+7)/8)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.seen == nil {
-		s.seen = map[uint64]struct{}{}
-	}
 	for i := range b.Len() {
 		id := ids[offsets[i]:offsets[i+1]]
 		if len(id) == 0 {
@@ -274,12 +301,11 @@ func (s *eventSet) mark(b *columnar.Batch) (repeated int64) {
 			s.cut = true
 			break
 		}
-		h := maphash.Bytes(eventSeed, id)
-		if _, ok := s.seen[h]; ok {
+		// Some services number the events of each table.
+		if s.add(max(maphash.Bytes(eventSeed, id)^uint64(b.Table.ID), 1)) {
 			marks[i>>3] |= 1 << (i & 7)
 			repeated++
 		}
-		s.seen[h] = struct{}{}
 	}
 	if repeated > 0 {
 		b.Repeat = marks

@@ -210,6 +210,9 @@ func (c *Connections) Add(b *columnar.Batch) {
 		head := buf[begin : begin+connectionHead]
 		record := uint64(b.First + int64(b.Record[i]))
 		flags := code<<connectionFlags | flags
+		if b.Repeat != nil && b.Repeat[i>>3]>>(i&7)&1 != 0 {
+			flags &^= connectionDelta
+		}
 		if record <= math.MaxUint32 && uint64(sent+1) <= math.MaxUint32 && uint64(received+1) <= math.MaxUint32 {
 			binary.LittleEndian.PutUint32(head[16:], uint32(record))
 			binary.LittleEndian.PutUint32(head[20:], uint32(sent))

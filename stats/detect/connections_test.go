@@ -245,6 +245,33 @@ func TestJoinConnections(t *testing.T) {
 	}
 }
 
+// If this fails, deltas that are delivered twice are added twice.
+func TestJoinRepeatedDeltas(t *testing.T) {
+	record := func(n int64, out int64) event {
+		return event{table: columnar.Network, feed: deltaFeed, object: "a.log", record: n, us: testDay + n,
+			texts: map[columnar.Col]string{columnar.UID: "7", columnar.SrcIP: "10.0.0.1", columnar.DstIP: "192.0.2.1"},
+			ints:  map[columnar.Col]int64{columnar.BytesOut: out}}
+	}
+	c := NewConnections(&openBounds, &memorySpool{}, 1<<20)
+	batchesOf([]event{record(1, 50), record(2, 30), record(3, 50)}, func(b *columnar.Batch) {
+		b.Repeat = []byte{1 << 2}
+		c.Add(b)
+	})
+	if err := c.Close(); err != nil {
+		t.Fatal(err)
+	}
+	sum := int64(0)
+	j := NewJoiner(&openBounds, []*Connections{c}, connectionWant, 1<<20, func(b *columnar.Batch) { sum += b.Int64(columnar.BytesOut)[0] })
+	for part := range ConnectionParts {
+		if err := j.Join(part); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if sum != 80 {
+		t.Errorf("got %d bytes, want 80", sum)
+	}
+}
+
 // If this fails, the bounds of a fold change the rows within them: a name from the day
 // before is lost, or a connection outside is counted.
 func TestJoinConnectionsWithinBounds(t *testing.T) {
