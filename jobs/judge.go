@@ -31,10 +31,13 @@ type history struct {
 	// on the judged days, in the order of the rows. Empty if upload_zscore does not
 	// run.
 	baselines *store.Spool
-	mu        sync.Mutex // guards closers
-	closers   []io.Closer
-	seen      fieldSet // see folded
-	window    [2]int64 // see detect.Input
+	// beacons are the pairs that talk by the clock on the judged days, by day, the worst
+	// first.
+	beacons []detect.Beacon
+	mu      sync.Mutex // guards closers
+	closers []io.Closer
+	seen    fieldSet // see folded
+	window  [2]int64 // see detect.Input
 }
 
 type flag struct {
@@ -189,7 +192,7 @@ func (h *history) judge(c *Config, days []detect.Day) ([]detect.Finding, error) 
 			}
 		}
 	}
-	findings := slices.Concat(found...)
+	findings := detect.RaiseBeacons(c.detections, slices.Concat(found...))
 	if !c.seed() { // profile seed knows no persons
 		if err := detect.Attribute(findings, c.identities, h.rows(detect.AddressUser, days)); err != nil {
 			return nil, err
@@ -209,6 +212,7 @@ func (h *history) judgeDay(c *Config, r *detectionGroup, day detect.Day, baselin
 		if !c.seed() {
 			in.Baseline = keepBaseline(baselines)
 		}
+		in.Beacons = func(b *detect.Beacon) { h.beacons = append(h.beacons, *b) }
 		consumers[i] = func(rows seriesByKey) {
 			in.Series = rows
 			found[i] = detect.Judge(d, in)

@@ -93,6 +93,7 @@ var Aggregates = []*Aggregate{
 	DNSScore,
 	DNSPair,
 	DNSName,
+	PairTimes,
 }
 
 // FoldFor returns the fold options that the detections need. seed selects the options

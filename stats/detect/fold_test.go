@@ -582,7 +582,7 @@ func BenchmarkFold(b *testing.B) {
 				events[i] = event{a.Tables[0], "f", "o", int64(i + 1), testDay + int64(i)*100e3, map[columnar.Col]string{
 					columnar.User: fmt.Sprintf("user%d", r.IntN(5000)), columnar.SrcIP: fmt.Sprintf("10.0.%d.%d", r.IntN(80), r.IntN(250)),
 					columnar.Resource: fmt.Sprintf("arn:aws:s3:::bucket%d/key%d", r.IntN(50), i),
-					columnar.Domain:   domain, columnar.Query: fmt.Sprintf("www%d.%s", r.IntN(20), domain), columnar.QueryType: "A",
+					columnar.Domain:   domain, columnar.Query: fmt.Sprintf("www%d.%s", r.IntN(20), domain), columnar.QueryType: "A", columnar.URLHost: domain,
 				}, map[columnar.Col]int64{columnar.BytesOut: r.Int64N(1e6), columnar.BytesIn: r.Int64N(1e6)}, false}
 			}
 			feedTo(refolder{a.New(&openBounds), b}, a, events)

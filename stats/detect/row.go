@@ -103,7 +103,7 @@ type Summary struct {
 	Hours    int64  `parquet:"hours"` // bit h is set if there was an event in hour h of the day
 
 	// The row with the most bytes out: its bytes, time and place. For a correlation,
-	// the row at which it first matched.
+	// the row at which it first matched; in pair_times, the place of the first row.
 	PeakOut  int64  `parquet:"peak_out"`
 	PeakTime int64  `parquet:"peak_time,timestamp(microsecond)"`
 	Evidence string `parquet:"evidence"` // "object:record"
@@ -140,6 +140,11 @@ type Summary struct {
 	MaxScore  int64  `parquet:"max_score"`  // the greatest probability, 1e-6
 	Likely    string `parquet:"likely"`     // the first name with MaxScore, if that exceeds the threshold
 	Signs     string `parquet:"signs"`      // what makes Likely look like data, in words
+
+	// pair_times.
+	Beats  int64  `parquet:"beats"`  // times that the pair talked, without a pause of 4 s
+	Port   int64  `parquet:"port"`   // the server's; 0 if it is not known, -1 if there are several
+	Rhythm string `parquet:"rhythm"` // of up to 96 beats, each: seconds since the one before, or midnight, and :bytes out; of more their statistics, see rhythm.numbers
 }
 
 // Merge returns the measures of s and t together, for findings over several rows. The
@@ -188,6 +193,11 @@ func (s Summary) Merge(t Summary) Summary {
 	s.OverScore += t.OverScore
 	if t.MaxScore > s.MaxScore || t.MaxScore == s.MaxScore && (lesser(t.Likely, s.Likely) || t.Likely == s.Likely && lesser(t.Signs, s.Signs)) {
 		s.MaxScore, s.Likely, s.Signs = t.MaxScore, t.Likely, t.Signs
+	}
+	s.Beats += t.Beats
+	s.Port = samePort(s.Port, t.Port)
+	if s.Rhythm == "" || t.Rhythm != "" && t.Rhythm < s.Rhythm { // of one day: rhythms cannot be added
+		s.Rhythm = t.Rhythm
 	}
 	return s
 }
