@@ -3,6 +3,7 @@ package detect
 import (
 	"encoding/binary"
 	"math"
+	"slices"
 	"strings"
 	"unsafe"
 
@@ -140,7 +141,7 @@ func (p *namings) add(owners, named []uint32, times []int64) {
 		}
 		if uint64(times[i]-begin) >= 3600e6 {
 			hour = int32(hourOf(times[i]))
-			begin = times[i] - (times[i]%3600e6+3600e6)%3600e6
+			begin = times[i] - times[i]%3600e6
 		}
 		recent := p.recent[owner&3]
 		if n := int(owner>>2) + 1 - len(recent); n > 0 {
@@ -167,15 +168,6 @@ func (p *namings) settle(r *recentNaming) {
 		p.hours[r.slot][r.hour] += r.events
 		r.events = 0
 	}
-}
-
-// hourOf returns the hour of the day of a time, 0–23.
-func hourOf(us int64) int {
-	h := us % dayMicros / 3600e6
-	if us%dayMicros < 0 { // before 1970
-		h = (us%dayMicros + dayMicros) / 3600e6
-	}
-	return int(h)
 }
 
 // Size implements Folder.
@@ -311,15 +303,6 @@ func nobodysAccount(name []byte) bool {
 			account = text[:at]
 		}
 	}
-	for _, d := range systemDomains {
-		if domain == d {
-			return true
-		}
-	}
-	for _, a := range systemAccounts {
-		if account == a {
-			return true
-		}
-	}
-	return strings.HasSuffix(account, "$") // the account of a machine
+	return slices.Contains(systemDomains, domain) || slices.Contains(systemAccounts, account) ||
+		strings.HasSuffix(account, "$") // the account of a machine
 }

@@ -59,8 +59,8 @@ func TestAddressUser(t *testing.T) {
 	}
 }
 
-// If this fails, a domain controller's machine is told of whoever logs on through it, or
-// a web server's log tells who has an address.
+// If this fails, a domain controller counts as the machine of those who log on through it,
+// or a web server's log says who has an address.
 func TestAddressUserOfOthers(t *testing.T) {
 	for _, c := range []struct {
 		server  bool

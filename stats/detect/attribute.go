@@ -303,7 +303,7 @@ func sameUsers(names []string) map[string]string {
 func (f *Finding) hours() int64 {
 	all := int64(0)
 	for us := f.Window[0]; us < f.Window[1] && all != 1<<24-1; {
-		all |= 1 << hourOf(us)
+		all |= hourBit(us)
 		us += 3600e6 - us%3600e6
 	}
 	if known := all & f.Summary.Hours; known != 0 {

@@ -3,7 +3,6 @@ package detect
 import (
 	"bytes"
 	"fmt"
-	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -32,21 +31,7 @@ func TestAttribute(t *testing.T) {
 			for _, f := range arc.Files {
 				part[f.Name] = string(f.Data)
 			}
-			got := attributed(t, part)
-			if *update {
-				for i := range arc.Files {
-					if arc.Files[i].Name == "want" {
-						arc.Files[i].Data = []byte(got)
-					}
-				}
-				if err := os.WriteFile(file, txtar.Format(arc), 0o644); err != nil {
-					t.Fatal(err)
-				}
-				return
-			}
-			if got != part["want"] {
-				t.Errorf("%sgot:\n%swant:\n%s", arc.Comment, got, part["want"])
-			}
+			compareCase(t, file, arc, attributed(t, part))
 		})
 	}
 }

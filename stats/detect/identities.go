@@ -149,7 +149,8 @@ func (x *Identities) aliases(name string) []alias {
 		return []alias{{addressEntity, address}, {hostEntity, address}}
 	}
 	if user, ok := userOfARN(name); ok {
-		return []alias{{userEntity, x.names.User(user)}}
+		// Logs that name users by their ARN have it as it is.
+		return []alias{{userEntity, x.names.User(user)}, {userEntity, x.names.User(name)}}
 	}
 	return []alias{{userEntity, x.names.User(name)}, {hostEntity, x.names.Host(name)}}
 }
