@@ -201,7 +201,9 @@ func TestSift(t *testing.T) {
 		}
 		for _, f := range rest {
 			before += pairs(f)
-			f.(Sifter).Sift(&w)
+			if _, err := f.(Sifter).Sift(&w); err != nil {
+				t.Fatal(err)
+			}
 			after += pairs(f)
 		}
 		if diff := cmp.Diff(want, merged(t, UserDestinationDay, &openBounds, append(drained, rest...)...)); diff != "" {
@@ -232,14 +234,25 @@ func merged(t testing.TB, a *Aggregate, o *FoldOptions, folders ...Folder) []Row
 	t.Helper()
 	var runs []io.Reader
 	for _, f := range folders {
-		run := &bytes.Buffer{}
-		w := NewRunWriter(run)
-		f.Drain(w)
-		if err := w.Close(); err != nil {
-			t.Fatal(err)
-		}
-		runs = append(runs, run)
+		runs = append(runs, drained(t, f))
 	}
+	return mergedRuns(t, a, o, runs)
+}
+
+// drained returns the run of a table.
+func drained(t testing.TB, f Folder) io.Reader {
+	t.Helper()
+	run := &bytes.Buffer{}
+	w := NewRunWriter(run)
+	f.Drain(w)
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return run
+}
+
+func mergedRuns(t testing.TB, a *Aggregate, o *FoldOptions, runs []io.Reader) []Row {
+	t.Helper()
 	var rows []Row
 	for row, err := range Merge(a, o, runs) {
 		if err != nil {

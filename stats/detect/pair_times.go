@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"cmp"
 	"encoding/binary"
+	"hash/maphash"
 	"math"
+	"math/bits"
 	"slices"
 	"strconv"
 	"strings"
@@ -48,45 +50,75 @@ const (
 	// an hour has as many; of more beats, one day alone says enough, and their statistics
 	// take less room.
 	maxTimes = 96
+	// maxPairNames is how many bytes of names an empty table keeps. With less, names come
+	// again and again. With more, they take the room of the pairs.
+	maxPairNames = 1 << 20
 )
 
-// pairTimes is the table of a worker.
+// pairTimes is the table of a worker. Most pairs talk once or twice a day and are left out
+// in the end. So the first rows of a pair are set aside, and only what comes after them
+// needs a place in the table; see pairAside.
 type pairTimes struct {
 	o        *FoldOptions
 	entities *entities
-	objects  *columnar.Dict // code 0: no destination, or one inside
-	names    [columnar.NumTables]columnar.Lookup[uint32]
-	ips      [columnar.NumTables]columnar.Lookup[uint32]
+	objects  *columnar.Dict
+	names    [columnar.NumTables]columnar.Lookup[pairTarget]
+	ips      [columnar.NumTables]columnar.Lookup[pairTarget]
+	people   [4]columnar.Lookup[uint64] // by kind and spelling: the hash of the entity's canonical name
 	internal columnar.Lookup[bool]
 	blockers *blockers
 	places   *placer
 	sections sections[pairSection]
-	what     [columnar.BatchRows]uint32
+	aside    pairAside
+	targets  [columnar.BatchRows]pairDest // by row of the batch
 
 	// By row that is folded now: its index in the batch, its pair and the pair's slot.
-	rows             [foldRows]int32
-	sources, targets [foldRows]uint32
-	slots            [foldRows]int32
+	rows      [foldRows]int32
+	who, what [foldRows]uint32
+	slots     [foldRows]int32
+}
+
+// A pairTarget is what is known of the text of a destination.
+type pairTarget struct {
+	hash uint64 // 0: there is none, or one inside
+	code uint32 // in objects; 0 until it is needed
+}
+
+// A pairDest is the destination of a row: a text of a dictionary.
+type pairDest struct {
+	hash   uint64 // as in pairTarget
+	code   int32  // of the text
+	isName bool   // the text is a name, else an address
 }
 
 func newPairTimes(o *FoldOptions) *pairTimes {
 	f := &pairTimes{
-		o: o, entities: newEntities(o, addressEntity, userEntity, hostEntity), objects: columnar.NewDict(), places: newPlacer(),
-		blockers: newBlockers(), internal: columnar.Lookup[bool]{Func: scan.IsInternal},
+		o: o, places: newPlacer(), blockers: newBlockers(), internal: columnar.Lookup[bool]{Func: scan.IsInternal},
 		sections: newSections(func() *pairSection {
 			return &pairSection{groups: columnar.NewGroups(), cells: make([]pairCell, 1)}
 		}, (*pairSection).reset),
 	}
-	outside := func(text []byte) uint32 {
+	f.forget()
+	return f
+}
+
+// forget gives up the names that f has met. The table must be empty.
+func (f *pairTimes) forget() {
+	f.entities, f.objects = newEntities(f.o, addressEntity, userEntity, hostEntity), columnar.NewDict()
+	outside := func(text []byte) pairTarget {
 		if isInside(text) {
-			return 0
+			return pairTarget{}
 		}
-		return uint32(f.objects.Code(text))
+		return pairTarget{hash: hashText(text) | 1}
 	}
 	for i := range f.names {
-		f.names[i].Func, f.ips[i].Func = outside, outside
+		f.names[i], f.ips[i] = columnar.Lookup[pairTarget]{Func: outside}, columnar.Lookup[pairTarget]{Func: outside}
 	}
-	return f
+	for kind, spelt := range f.entities.spelt {
+		f.people[kind] = columnar.Lookup[uint64]{Func: func(text []byte) uint64 {
+			return hashText(f.entities.name(uint32(spelt.Code(text))<<2 | uint32(kind)))
+		}}
+	}
 }
 
 // isInside reports whether a name or address can only be the network's own: one label, a
@@ -205,25 +237,35 @@ func pairFeed(b *columnar.Batch) string {
 	return feedOf(b)
 }
 
-// destinationsOf returns the destination of each row as a code of objects, 0 for a row to
-// leave out.
-func (f *pairTimes) destinationsOf(b *columnar.Batch) []uint32 {
-	what := f.what[:b.Len()]
-	name := map[*columnar.Table]columnar.Col{columnar.HTTP: columnar.URLHost, columnar.DNS: columnar.Domain, columnar.Network: columnar.DstHost}[b.Table]
+// pairName is the column with the names of destinations.
+func pairName(t *columnar.Table) columnar.Col {
+	switch t {
+	case columnar.HTTP:
+		return columnar.URLHost
+	case columnar.DNS:
+		return columnar.Domain
+	}
+	return columnar.DstHost
+}
+
+// destinationsOf returns the destination of each row.
+func (f *pairTimes) destinationsOf(b *columnar.Batch) []pairDest {
+	targets := f.targets[:b.Len()]
+	name := pairName(b.Table)
 	codes, dict := b.Codes(name)
 	names := f.names[b.Table.ID].Of(dict)
 	for i, code := range codes {
-		what[i] = names[code]
+		targets[i] = pairDest{names[code].hash, code, true}
 	}
 	if b.Table == columnar.DNS || b.Known(columnar.DstIP) == 0 {
-		return what
+		return targets
 	}
 	ips, ipDict := b.Codes(columnar.DstIP)
 	if b.Known(name) < b.Len() {
 		addresses := f.ips[b.Table.ID].Of(ipDict)
 		for i, code := range codes {
 			if code == 0 {
-				what[i] = addresses[ips[i]]
+				targets[i] = pairDest{hash: addresses[ips[i]].hash, code: ips[i]}
 			}
 		}
 	}
@@ -233,11 +275,46 @@ func (f *pairTimes) destinationsOf(b *columnar.Batch) []uint32 {
 		parts := b.Known(columnar.UID) > 0
 		for i, ip := range ips {
 			if inside[ip] || parts && uids[i] < uids[i+1] {
-				what[i] = 0 // within the company, or it comes again, joined
+				targets[i].hash = 0 // within the company, or it comes again, joined
 			}
 		}
 	}
-	return what
+	return targets
+}
+
+// text returns the text of a destination.
+func (d pairDest) text(b *columnar.Batch) []byte {
+	col := columnar.DstIP
+	if d.isName {
+		col = pairName(b.Table)
+	}
+	_, dict := b.Codes(col)
+	return dict.Text(d.code)
+}
+
+// object returns the code of a destination in objects.
+func (f *pairTimes) object(b *columnar.Batch, d pairDest) uint32 {
+	col, lookup := columnar.DstIP, &f.ips[b.Table.ID]
+	if d.isName {
+		col, lookup = pairName(b.Table), &f.names[b.Table.ID]
+	}
+	_, dict := b.Codes(col)
+	target := &lookup.Of(dict)[d.code]
+	if target.code == 0 {
+		target.code = uint32(f.objects.Code(dict.Text(d.code)))
+	}
+	return target.code
+}
+
+// A pairRow is what a row adds to its pair.
+type pairRow struct {
+	at      int64    // µs since midnight
+	open    pairBeat // without a slot; its bytes are those of the row
+	in      uint64   // bytes in + 1; 0 if they are not known
+	place   place
+	port    int32
+	repeat  bool // it was counted before
+	blocked bool
 }
 
 // Fold implements Folder. Rows of network with a uid are left out: they come again, joined.
@@ -245,7 +322,7 @@ func (f *pairTimes) Fold(b *columnar.Batch) {
 	if b.Server || b.Table == columnar.Network && b.Known(columnar.UID) == b.Len() {
 		return
 	}
-	who, what := f.entities.of(b), f.destinationsOf(b)
+	who, targets := f.entities.of(b), f.destinationsOf(b)
 	times := b.Int64(columnar.Time)
 	out, in, durations := b.Int64(columnar.BytesOut), b.Int64(columnar.BytesIn), b.Int64(columnar.Duration)
 	outValid, inValid := b.Valid(columnar.BytesOut), b.Valid(columnar.BytesIn)
@@ -255,63 +332,97 @@ func (f *pairTimes) Fold(b *columnar.Batch) {
 	}
 	actions, blocked := f.blockers.of(b)
 	f.places.begin(b)
-	f.sections.days(b, pairFeed(b), f.o, func(p *pairSection, from, to int) {
-		midnight := int64(f.o.dayOf(times[from])) * dayMicros
+	f.aside.seen.reserve()
+	var people [4][]uint64
+	for kind, spelt := range f.entities.spelt {
+		if spelt != nil {
+			people[kind] = f.people[kind].Of(spelt)
+		}
+	}
+	feed := pairFeed(b)
+	f.sections.days(b, feed, f.o, func(p *pairSection, from, to int) {
+		at := sectionKey{feed, f.o.dayOf(times[from])}
+		midnight := int64(at.day) * dayMicros
+		seed := maphash.Comparable(hashSeed, at)
+		row := func(i int) pairRow {
+			r := pairRow{at: times[i] - midnight, place: f.places.of(b, i)}
+			r.open.at = uint64(max(0, r.at-max(0, durations[i]))/1e6)<<secondBits | uint64(r.at/1e6)
+			if ports != nil {
+				r.port = ports[i]
+			}
+			r.repeat = b.Repeat != nil && b.Repeat[i>>3]>>(i&7)&1 != 0
+			r.blocked = blocked != nil && blocked[actions[i]]
+			if outValid[i>>3]>>(i&7)&1 != 0 {
+				r.open.bytes = uint64(max(0, out[i])) + 1
+			}
+			if inValid[i>>3]>>(i&7)&1 != 0 {
+				r.in = uint64(max(0, in[i])) + 1
+			}
+			return r
+		}
 		for ; from < to; from += foldRows {
 			n := 0
 			for i := from; i < min(from+foldRows, to); i++ {
-				if who[i] != 0 && what[i] != 0 {
-					f.rows[n], f.sources[n], f.targets[n] = int32(i), who[i], what[i]
+				id, target := who[i], targets[i]
+				if id == 0 || target.hash == 0 {
+					continue
+				}
+				high, low := bits.Mul64(seed^people[id&3][id>>2], target.hash)
+				if hash := high ^ low; f.aside.seen.add(hash) {
+					f.rows[n], f.who[n], f.what[n] = int32(i), id, f.object(b, target)
 					n++
+				} else {
+					r := row(i)
+					f.aside.put(at, f.places.logs.Text(r.place.log), hash, &r, id&3, f.entities.spelling(id), target.text(b))
 				}
 			}
-			p.groups.Slots(f.slots[:n], f.sources[:n], f.targets[:n])
+			p.groups.Slots(f.slots[:n], f.who[:n], f.what[:n])
 			for k, slot := range f.slots[:n] {
-				i := int(f.rows[k])
-				at := times[i] - midnight
-				beat := pairBeat{at: uint64(slot)<<(2*secondBits) | uint64(max(0, at-max(0, durations[i]))/1e6)<<secondBits | uint64(at/1e6)}
-				if int(slot) == len(p.cells) {
-					p.cells = append(p.cells, pairCell{first: at, at: f.places.of(b, i), open: beat})
-				}
-				c := &p.cells[slot]
-				if at <= c.first {
-					if here := f.places.of(b, i); at < c.first || f.places.compare(here, c.at) < 0 {
-						c.first, c.at = at, here
-					}
-				}
-				if beat.begin() >= c.open.begin() && c.open.meets(beat) {
-					c.open.span(beat)
-				} else {
-					p.add(c.open)
-					c.open = beat
-				}
-				if ports != nil {
-					c.port = samePort(c.port, ports[i])
-				}
-				if b.Repeat != nil && b.Repeat[i>>3]>>(i&7)&1 != 0 {
-					continue
-				}
-				c.rows++
-				if blocked != nil && blocked[actions[i]] {
-					c.blocked++
-					continue
-				}
-				if outValid[i>>3]>>(i&7)&1 != 0 {
-					c.knownOut++
-					c.open.bytes = addKnown(c.open.bytes, uint64(max(0, out[i]))+1)
-				}
-				if inValid[i>>3]>>(i&7)&1 != 0 {
-					c.known++
-					c.in = addBytes(c.in, max(0, in[i]))
-				}
+				r := row(int(f.rows[k]))
+				f.add(p, slot, &r)
 			}
 		}
 	})
 }
 
+// add adds a row to the pair of a slot, which may be the next one.
+func (f *pairTimes) add(p *pairSection, slot int32, r *pairRow) {
+	beat := pairBeat{at: uint64(slot)<<(2*secondBits) | r.open.at}
+	if int(slot) == len(p.cells) {
+		p.cells = append(p.cells, pairCell{first: r.at, at: r.place, open: beat})
+	}
+	c := &p.cells[slot]
+	if r.at < c.first || r.at == c.first && f.places.compare(r.place, c.at) < 0 {
+		c.first, c.at = r.at, r.place
+	}
+	if beat.begin() >= c.open.begin() && c.open.meets(beat) {
+		c.open.span(beat)
+	} else {
+		p.add(c.open)
+		c.open = beat
+	}
+	c.port = samePort(c.port, r.port)
+	if r.repeat {
+		return
+	}
+	c.rows++
+	if r.blocked {
+		c.blocked++
+		return
+	}
+	if r.open.bytes > 0 {
+		c.knownOut++
+		c.open.bytes = addKnown(c.open.bytes, r.open.bytes)
+	}
+	if r.in > 0 {
+		c.known++
+		c.in = addBytes(c.in, int64(r.in-1))
+	}
+}
+
 // Size implements Folder.
 func (f *pairTimes) Size() int {
-	n := f.entities.size() + sizeOf(f.objects) + sizeOf(f.places.logs)
+	n := f.namesSize() + len(f.aside.buf)
 	for _, p := range f.sections.all {
 		if p.groups.Len() > 1<<(64-2*secondBits)-columnar.BatchRows {
 			return math.MaxInt // the slots are used up
@@ -321,10 +432,17 @@ func (f *pairTimes) Size() int {
 	return n
 }
 
+func (f *pairTimes) namesSize() int {
+	return f.entities.size() + sizeOf(f.objects) + sizeOf(f.places.logs)
+}
+
 // Drain implements Folder. The value of a record is the numbers of its pairCell, the log of
 // its place, the spelling of the entity, and then of each beat: seconds since the end of the
 // one before, its length, and bytes as in pairBeat.
 func (f *pairTimes) Drain(w *RunWriter) {
+	if f.aside.spool == nil {
+		_ = f.replayHeld(func(uint64) bool { return true }) // memory has no errors
+	}
 	order := newKeyOrder(f.entities, f.objects, f.sections.groups(func(p *pairSection) *columnar.Groups { return p.groups }))
 	var key, value, shown []byte
 	for _, at := range f.sections.sorted() {
@@ -358,6 +476,10 @@ func (f *pairTimes) Drain(w *RunWriter) {
 			w.record(key, 0, value)
 		}
 		f.sections.drop(at)
+	}
+	if f.namesSize() > maxPairNames {
+		f.forget()
+		f.places = newPlacer()
 	}
 }
 
