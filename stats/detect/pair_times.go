@@ -8,7 +8,6 @@ import (
 	"math"
 	"math/bits"
 	"slices"
-	"strconv"
 	"strings"
 	"unsafe"
 
@@ -528,18 +527,18 @@ func joinBeats(beats []pairBeat) []pairBeat {
 
 // A pairMerger merges the beats of a pair.
 type pairMerger struct {
-	day   Day
-	c     pairCell
-	begun bool
-	place *placer
-	spelt spelling
-	beats []pairBeat
+	day    Day
+	c      pairCell
+	begun  bool
+	places *placer
+	spelt  spelling
+	beats  []pairBeat
 	// Buffers for Row.
 	between []float64
 	text    []byte
 }
 
-func newPairMerger() *pairMerger { return &pairMerger{place: newPlacer()} }
+func newPairMerger() *pairMerger { return &pairMerger{places: newPlacer()} }
 
 // Add implements Merger.
 func (m *pairMerger) Add(day Day, _ uint64, value []byte) error {
@@ -549,7 +548,7 @@ func (m *pairMerger) Add(day Day, _ uint64, value []byte) error {
 	n.at.record = int64(d.uvarint())
 	n.rows, n.blocked, n.knownOut, n.known = uint32(d.uvarint()), uint32(d.uvarint()), uint32(d.uvarint()), uint32(d.uvarint())
 	n.port = int32(d.uvarint()) + severalPorts
-	n.at.log = m.place.logs.Code(d.bytes())
+	n.at.log = m.places.logs.Code(d.bytes())
 	m.spelt.offer(n.first, d.bytes())
 	at := uint64(0)
 	for len(d.b) > 0 {
@@ -571,7 +570,7 @@ func (m *pairMerger) Add(day Day, _ uint64, value []byte) error {
 		m.begun, *c = true, n
 		return nil
 	}
-	if n.first < c.first || n.first == c.first && m.place.compare(n.at, c.at) < 0 {
+	if n.first < c.first || n.first == c.first && m.places.compare(n.at, c.at) < 0 {
 		c.first, c.at = n.first, n.at
 	}
 	c.in = addBytes(c.in, n.in)
@@ -594,7 +593,7 @@ func (m *pairMerger) Row(r *Row) bool {
 	s := Summary{
 		Events: int64(c.rows), BytesIn: c.in, KnownOut: int64(c.knownOut), KnownIn: int64(c.known), Blocked: int64(c.blocked),
 		First: midnight + c.first, Last: midnight + int64(beats[len(beats)-1].end())*1e6, Spelling: spelt.of(&r.Key),
-		Evidence: string(m.place.logs.Text(c.at.log)) + ":" + strconv.FormatInt(c.at.record, 10), Beats: int64(len(beats)), Port: int64(c.port),
+		Evidence: m.places.evidence(c.at), Beats: int64(len(beats)), Port: int64(c.port),
 	}
 	s.Last = max(s.Last, s.First)
 	for _, b := range beats {
