@@ -146,6 +146,49 @@ f/network sni.example.com events=30 beats=30 out=0 in=0 known=0 blocked=0 port=4
 	}
 }
 
+// If this fails, a connection that a cloud's flow log cuts into pieces of a minute is a clock,
+// or that of a machine that talks every five minutes is none.
+func TestPairTimesOfCloudFlows(t *testing.T) {
+	r := rand.New(rand.NewPCG(2, 8))
+	for _, c := range []struct {
+		product string
+		lacks   columnar.Cols
+		want    string
+	}{
+		{"aws", columnar.ColSet(columnar.Duration), "198.51.100.2 288;"},
+		{"gcp", columnar.ColSet(columnar.Duration), "198.51.100.2 288;"},
+		{"azure", 0, "198.51.100.1 1440;198.51.100.2 288;"},
+		{"paloalto", columnar.ColSet(columnar.Duration), "198.51.100.1 1440;198.51.100.2 288;"},
+	} {
+		f := PairTimes.New(&openBounds)
+		out := &columnar.Out{Want: PairTimes.Reads, Sink: f.Fold, Feed: "f", Object: "o", Origin: columnar.Origin{Product: c.product}, Lacks: c.lacks}
+		b := out.Table(columnar.Network)
+		add := func(second int, address string) {
+			b.SetTime(testDay + int64(second)*1e6)
+			b.SetText(columnar.SrcIP, []byte("10.0.0.1"))
+			b.SetText(columnar.DstIP, []byte(address))
+			b.Next(1)
+		}
+		for minute := range 24 * 60 { // a packet every 25 s or so keeps the first one open
+			add(60*minute+r.IntN(25), "198.51.100.1")
+			if minute%5 == 0 {
+				add(60*minute+r.IntN(10), "198.51.100.2")
+			}
+		}
+		out.Flush()
+		got := ""
+		for _, row := range merged(t, PairTimes, &openBounds, f) {
+			got += fmt.Sprintf("%s %d;", row.Object, row.Beats)
+			if row.Last > testDay+dayMicros {
+				t.Errorf("%s: the last beat of %s is over the end of the day", c.product, row.Object)
+			}
+		}
+		if got != c.want {
+			t.Errorf("%s: got %s, want %s", c.product, got, c.want)
+		}
+	}
+}
+
 // If this fails, rows depend on how the events of clocks and people were split.
 func TestPairTimesMergeIsExact(t *testing.T) {
 	for seed := range uint64(20) {

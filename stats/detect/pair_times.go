@@ -49,6 +49,11 @@ const (
 	// an hour has as many; of more beats, one day alone says enough, and their statistics
 	// take less room.
 	maxTimes = 96
+	// flowSpan is how long, in seconds, a record of a cloud's flow log without its length
+	// lasts. Such logs cut a connection into pieces of up to a minute, each of which begins
+	// with its first packet, so a connection that is kept alive would look like a clock. With
+	// less, the pieces of a quiet connection fall apart. With more, beacons of minutes are lost.
+	flowSpan = 90
 	// maxPairNames is how many bytes of names an empty table keeps. With less, names come
 	// again and again. With more, they take the room of the pairs.
 	maxPairNames = 1 << 20
@@ -305,6 +310,15 @@ func (f *pairTimes) object(b *columnar.Batch, d pairDest) uint32 {
 	return target.code
 }
 
+// isCloudFlow reports whether the rows of a batch are those of a cloud's flow log without
+// their length.
+func isCloudFlow(b *columnar.Batch) bool {
+	if b.Table != columnar.Network || !b.Lacks.Has(columnar.Duration) {
+		return false
+	}
+	return b.Product == "aws" || b.Product == "azure" || b.Product == "gcp"
+}
+
 // A pairRow is what a row adds to its pair.
 type pairRow struct {
 	at      int64    // µs since midnight
@@ -338,14 +352,18 @@ func (f *pairTimes) Fold(b *columnar.Batch) {
 			people[kind] = f.people[kind].Of(spelt)
 		}
 	}
-	feed := pairFeed(b)
+	feed, flow := pairFeed(b), isCloudFlow(b)
 	f.sections.days(b, feed, f.o, func(p *pairSection, from, to int) {
 		at := sectionKey{feed, f.o.dayOf(times[from])}
 		midnight := int64(at.day) * dayMicros
 		seed := maphash.Comparable(hashSeed, at)
 		row := func(i int) pairRow {
 			r := pairRow{at: times[i] - midnight, place: f.places.of(b, i)}
-			r.open.at = uint64(max(0, r.at-max(0, durations[i]))/1e6)<<secondBits | uint64(r.at/1e6)
+			begin, end := max(0, r.at-max(0, durations[i])), r.at
+			if flow { // its time is that of its begin
+				end = max(r.at, min(r.at+flowSpan*1e6, dayMicros-1))
+			}
+			r.open.at = uint64(begin/1e6)<<secondBits | uint64(end/1e6)
 			if ports != nil {
 				r.port = ports[i]
 			}
