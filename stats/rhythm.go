@@ -77,19 +77,27 @@ func (q Quartiles) Evenness(empty float64) float64 {
 // Note: the median interval alone is a tenth too long where a fifth of the ticks is missed
 // and the others stray by half a period. Counting each interval as the whole number of
 // periods that it is nearest to has no firm ground there: it goes down to two thirds of the
-// period as easily. What is left out here are most of the missed ticks and all pauses.
+// period as easily. What is left out here are most of the missed ticks and all pauses. The
+// first limit keeps all single intervals, and a third of the double ones; the second is as
+// near to the longest single one as the first estimate allows. A third is no better.
 func Period(intervals []float64) (period, jitter float64) {
-	const missed = 1.6 // medians
-	limit := missed * Median(intervals)
-	var single []float64
-	for _, x := range intervals {
-		if x <= limit {
-			single = append(single, x)
-		}
-	}
+	const medians, periods = 1.6, 1.55
+	single := upTo(medians*Median(intervals), intervals)
+	period, _ = MeanSD(single)
+	single = upTo(periods*period, single)
 	period, _ = MeanSD(single)
 	q := QuartilesOf(single)
 	return period, (q.Q3 - q.Q1) / period
+}
+
+// upTo returns the values of x that are not above a limit.
+func upTo(limit float64, x []float64) (out []float64) {
+	for _, v := range x {
+		if v <= limit {
+			out = append(out, v)
+		}
+	}
+	return out
 }
 
 // Autocorrelation returns the correlation of counts with themselves lag places later. It
