@@ -140,6 +140,10 @@ type Summary struct {
 	MaxScore  int64  `parquet:"max_score"`  // the greatest probability, 1e-6
 	Likely    string `parquet:"likely"`     // the first name with MaxScore, if that exceeds the threshold
 	Signs     string `parquet:"signs"`      // what makes Likely look like data, in words
+
+	// The destinations that an entity used, sorted; see Seen. If there are
+	// maxDestinations, those that would follow are not known.
+	Destinations []string `parquet:"destinations,list"`
 }
 
 // Merge returns the measures of s and t together, for findings over several rows. The
@@ -189,6 +193,7 @@ func (s Summary) Merge(t Summary) Summary {
 	if t.MaxScore > s.MaxScore || t.MaxScore == s.MaxScore && (lesser(t.Likely, s.Likely) || t.Likely == s.Likely && lesser(t.Signs, s.Signs)) {
 		s.MaxScore, s.Likely, s.Signs = t.MaxScore, t.Likely, t.Signs
 	}
+	s.Destinations = allOf(s.Destinations, t.Destinations)
 	return s
 }
 
