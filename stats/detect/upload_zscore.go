@@ -37,7 +37,7 @@ the days before.`
 
 func uploadZScore() *Detection {
 	o := &uploadZScoreOptions{
-		Method: "robust", Threshold: 3.5, Floor: 200e6, MinDays: 7, PeerDays: 25,
+		Method: "robust", Threshold: 3.5, Floor: 200e6, MinDays: 7, PeerDays: usualPeerDays,
 		ColdFloor: 500e6, ColdPercent: 99.5,
 	}
 	d := &Detection{
@@ -182,6 +182,8 @@ func spreadAround(a float64, x []float64, b float64, y []float64) float64 {
 }
 
 const (
+	// usualPeerDays is the default weight of the organisation's usual spread, in days.
+	usualPeerDays = 25
 	// minPeers is how many entities make an organisation: with fewer, the spread is
 	// theirs and not what is common.
 	minPeers = 10
@@ -194,10 +196,13 @@ const (
 // steady pools the spread of each baseline of a feed with what is common in the feed,
 // and adds the uncertainty of the centre itself: the variance of the median of n days
 // is π/2n of their variance.
-func (o *uploadZScoreOptions) steady(feed []baseline) {
+//
+// Only baselines of at least minDays tell what is common, which counts as much as
+// peerDays of the entity's own.
+func steady(feed []baseline, minDays, peerDays int) {
 	var spreads []float64
 	for i := range feed {
-		if u := &feed[i]; !u.blind && int(u.days) >= o.MinDays && u.centre > 0 {
+		if u := &feed[i]; !u.blind && int(u.days) >= minDays && u.centre > 0 {
 			spreads = append(spreads, u.spread)
 		}
 	}
@@ -207,7 +212,7 @@ func (o *uploadZScoreOptions) steady(feed []baseline) {
 	}
 	for i := range feed {
 		u := &feed[i]
-		s := max(stats.Pool(u.spread, int(u.days), common, o.PeerDays), stats.ScaleFloor)
+		s := max(stats.Pool(u.spread, int(u.days), common, peerDays), stats.ScaleFloor)
 		u.spread = s * math.Sqrt(1+math.Pi/2/float64(u.like))
 	}
 }
@@ -237,12 +242,12 @@ func (o *uploadZScoreOptions) baselines(in *Input) []baseline {
 			continue
 		}
 		if key.Feed != feed {
-			o.steady(all[first:])
+			steady(all[first:], o.MinDays, o.PeerDays)
 			feed, first = key.Feed, len(all)
 		}
 		all = append(all, x.baseline(in, splitSeries{key, past, today}))
 	}
-	o.steady(all[first:])
+	steady(all[first:], o.MinDays, o.PeerDays)
 	return all
 }
 
