@@ -240,8 +240,8 @@ func verb(n int64, one, more string) string {
 }
 
 // judged returns, for each feed and table with rows of the judged days, the detections
-// whose needed columns they have.
-func judged(config *Config, h *history, inputs []reports.Input) []reports.Judged {
+// whose needed columns they have, without those that lack history.
+func judged(config *Config, h *history, inputs []reports.Input, lacking []shortFeed) []reports.Judged {
 	type place struct{ feed, table string }
 	by := map[place]map[string]bool{}
 	nowhere := map[string]bool{}
@@ -256,7 +256,13 @@ func judged(config *Config, h *history, inputs []reports.Input) []reports.Judged
 		}
 		for _, d := range config.detections {
 			lacks := func(c columnar.Col) bool { return !known(&in, c) }
+			feed := in.Feed
+			if table == columnar.Network {
+				feed += "/network"
+			}
 			switch {
+			case slices.ContainsFunc(lacking, func(s shortFeed) bool { return s.feed == feed && s.needs[d.Name] != "" }):
+				continue
 			case !slices.Contains(d.Aggregate.Tables, table),
 				ofServer(config.formats.Named(in.Format), d),
 				slices.ContainsFunc((d.Needs & table.Set()).List(), lacks),
@@ -349,6 +355,65 @@ func masked(detections []*detect.Detection, formats logs.Formats, inputs []repor
 		out = append(out, reports.Blind{Feed: p.feed, Table: columnar.DNS.Name, Detection: strings.Join(affected, ", "), Column: columnar.Query.String(), Rows: masked[p],
 			Why:    fmt.Sprintf("Of %d queries of feed %s, %d have names that %s does not write as they were queried, but %s.", rows[p], p.feed, masked[p], p.format, how),
 			Remedy: "Ordinary clients seldom query such names, tunnels of raw bytes do. Check which client queried them, or let BIND, CoreDNS or a network sensor log the names in full."})
+	}
+	return out
+}
+
+// A shortFeed is a feed with too few days of history for some detections.
+type shortFeed struct {
+	feed  string // of the rows of an aggregate
+	days  int
+	needs map[string]string // by detection, as Detection.Short says it
+}
+
+// short returns the feeds with too few days of history for detections that find nothing
+// without, by feed. It looks at the last day: a run over many days begins without history.
+func short(config *Config, h *history, days []detect.Day) []shortFeed {
+	if len(days) == 0 {
+		return nil
+	}
+	var out []shortFeed
+	last := days[len(days)-1]
+	for _, d := range config.detections {
+		if d.Short == nil {
+			continue
+		}
+		partitions := h.between(d.Aggregate, last-detect.Day(d.History), last)
+		if len(partitions) == 0 || partitions[len(partitions)-1].day != last {
+			continue
+		}
+		in := h.input(config, d, partitions, last)
+		for _, feed := range partitions[len(partitions)-1].feeds {
+			covered := in.Covered(feed)
+			need := d.Short(covered, last)
+			if need == "" {
+				continue
+			}
+			i := slices.IndexFunc(out, func(s shortFeed) bool { return s.feed == feed })
+			if i < 0 {
+				i = len(out)
+				out = append(out, shortFeed{feed, 0, map[string]string{}})
+			}
+			out[i].days = max(out[i].days, len(covered))
+			out[i].needs[d.Name] = need
+		}
+	}
+	slices.SortFunc(out, func(a, b shortFeed) int { return cmp.Compare(a.feed, b.feed) })
+	return out
+}
+
+// shortBlind says which detections found nothing for want of history.
+func shortBlind(feeds []shortFeed) []reports.Blind {
+	var out []reports.Blind
+	for _, s := range feeds {
+		names := slices.Sorted(maps.Keys(s.needs))
+		var needs []string
+		for _, name := range names {
+			needs = append(needs, name+" needs "+s.needs[name])
+		}
+		out = append(out, reports.Blind{Feed: s.feed, Detection: strings.Join(names, ", "),
+			Why:    fmt.Sprintf("Feed %s has %s of history: %s.", s.feed, counted(s.days, "day"), strings.Join(needs, ", ")),
+			Remedy: "Read logs of earlier days too, or wait: every night adds a day."})
 	}
 	return out
 }

@@ -72,13 +72,13 @@ func (o *uploadSlowOptions) score(in *Input) []Finding {
 			continue
 		}
 		if key.Feed != feed {
-			steady(all[first:], o.MinDays, usualPeerDays)
+			steady(all[first:], o.MinDays, 0)
 			feed, first = key.Feed, len(all)
 		}
 		old, _ := frozen.before(past)
 		all = append(all, x.baseline(&frozen, splitSeries{key, old, today}))
 	}
-	steady(all[first:], o.MinDays, usualPeerDays)
+	steady(all[first:], o.MinDays, 0)
 
 	var findings []Finding
 	var grown []growth   // of the destinations of the last finding
