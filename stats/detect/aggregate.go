@@ -89,6 +89,7 @@ var Aggregates = []*Aggregate{
 	UserDay,
 	UserDestinationDay,
 	Seen,
+	AddressUser,
 	RuleDay,
 	DNSScore,
 	DNSPair,
