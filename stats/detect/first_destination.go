@@ -2,6 +2,7 @@ package detect
 
 import (
 	"fmt"
+	"math"
 	"strconv"
 
 	"outflow/columnar"
@@ -57,8 +58,8 @@ func firstDestination() *Detection {
 // A firstUse is a destination that an entity used for the first time on the judged day.
 type firstUse struct {
 	today Row
-	days  int // that the entity was seen on before
-	usual float64
+	days  int     // that the entity was seen on before
+	usual float64 // bytes that the entity sends on a usual day; NaN if not known
 }
 
 func (o *firstDestinationOptions) score(in *Input, risk int) []Finding {
@@ -112,7 +113,7 @@ func (o *firstDestinationOptions) firsts(in *Input) []firstUse {
 		if today == nil || today.BytesOut < int64(o.Floor) || u.before(in.Day, key.Object) || in.Own(key.Object) {
 			continue
 		}
-		f := firstUse{today: *today}
+		f := firstUse{today: *today, usual: math.NaN()}
 		var sent []float64
 		for i := range u.days {
 			if r := &u.days[i]; r.Day < in.Day {
@@ -125,7 +126,7 @@ func (o *firstDestinationOptions) firsts(in *Input) []firstUse {
 		if len(sent) > 0 {
 			f.usual = stats.Median(sent)
 		}
-		if f.days >= o.EntityDays && float64(today.BytesOut) >= o.Share/100*f.usual {
+		if f.days >= o.EntityDays && !(float64(today.BytesOut) < o.Share/100*f.usual) {
 			all = append(all, f)
 		}
 	}
@@ -152,8 +153,13 @@ func (o *firstDestinationOptions) finding(in *Input, u *firstUse, p *popularity,
 	r := &u.today
 	out := float64(r.BytesOut)
 	f := Finding{
-		Key: r.Key, Score: out, Threshold: max(float64(o.Floor), o.Share/100*u.usual), Observed: out, Baseline: 0, Unit: "B/day",
+		Key: r.Key, Score: out, Threshold: float64(o.Floor), Observed: out, Baseline: 0, Unit: "B/day",
 		Window: in.Day.window(), Summary: r.Summary,
+	}
+	usual := "how much it sends on a usual day is not known"
+	if !math.IsNaN(u.usual) {
+		f.Threshold = max(f.Threshold, o.Share/100*u.usual)
+		usual = "it sends " + size(u.usual) + " in all on a usual day"
 	}
 	percent := 100
 	switch share := p.share(); {
@@ -171,7 +177,7 @@ func (o *firstDestinationOptions) finding(in *Input, u *firstUse, p *popularity,
 	}
 	f.RiskScore = min(risk*percent/100, 100)
 	history := len(in.Covered(r.Feed))
-	f.Why = fmt.Sprintf("%s sent %s to %s on %s, and never used that destination in the %s before; it sends %s in all on a usual day, and %s%s.",
-		printable(f.Who()), size(out), printable(r.Object), in.Day, count(int64(history), "day"), size(u.usual), p, since) + andBlocked(&r.Summary)
+	f.Why = fmt.Sprintf("%s sent %s to %s on %s, and never used that destination in the %s before; %s, and %s%s.",
+		printable(f.Who()), size(out), printable(r.Object), in.Day, count(int64(history), "day"), usual, p, since) + andBlocked(&r.Summary)
 	return f
 }
