@@ -244,10 +244,7 @@ func verb(n int64, one, more string) string {
 func judged(config *Config, h *history, inputs []reports.Input, lacking []shortFeed) []reports.Judged {
 	type place struct{ feed, table string }
 	by := map[place]map[string]bool{}
-	nowhere := map[string]bool{}
-	for _, b := range unplaced(config, h, inputs) {
-		nowhere[b.Feed] = true
-	}
+	nowhere := unplaced(config, h, inputs)
 	known := knownOf(inputs)
 	for _, in := range inputs {
 		table := columnar.TableNamed(in.Table)
@@ -266,7 +263,7 @@ func judged(config *Config, h *history, inputs []reports.Input, lacking []shortF
 			case !slices.Contains(d.Aggregate.Tables, table),
 				ofServer(config.formats.Named(in.Format), d),
 				slices.ContainsFunc((d.Needs & table.Set()).List(), lacks),
-				d.Name == "cloud_upload" && table == columnar.API && nowhere[in.Feed],
+				table == columnar.API && slices.ContainsFunc(nowhere, func(b reports.Blind) bool { return b.Feed == in.Feed && b.Detection == d.Name }),
 				d.Name == "sigma_rule" && !config.hasRuleOf(table):
 				continue
 			}
@@ -293,29 +290,31 @@ func (c *Config) hasRuleOf(t *columnar.Table) bool {
 }
 
 // unplaced returns the feeds of cloud API calls that name no bucket, so that the
-// destination of their bytes is unknown.
+// destination of their bytes is unknown, for each detection that judges destinations.
 func unplaced(config *Config, h *history, inputs []reports.Input) []reports.Blind {
-	d := config.detection("cloud_upload")
-	if d == nil {
-		return nil
-	}
-	rows, named := map[string]int64{}, map[string]bool{}
+	rows := map[string]int64{}
 	for _, in := range inputs {
 		if in.Table == columnar.API.Name && in.Known[columnar.BytesOut] > 0 {
 			rows[in.Feed] += in.Rows
 		}
 	}
-	for _, p := range h.tables[d.Aggregate] {
-		for _, feed := range p.feeds {
-			named[feed] = true
-		}
-	}
 	var out []reports.Blind
-	for _, feed := range slices.Sorted(maps.Keys(rows)) {
-		if !named[feed] {
-			out = append(out, reports.Blind{Feed: feed, Table: columnar.API.Name, Detection: d.Name, Column: columnar.Resource.String(), Rows: rows[feed],
-				Why:    "Feed " + feed + " does not log destinations: no call names a bucket.",
-				Remedy: "A proxy that logs hosts and upload bytes sees the destinations."})
+	for _, d := range config.detections {
+		if !d.Needs.Has(columnar.URLHost) || !slices.Contains(d.Aggregate.Tables, columnar.API) {
+			continue
+		}
+		named := map[string]bool{}
+		for _, p := range h.tables[d.Aggregate] {
+			for _, feed := range p.feeds {
+				named[feed] = true
+			}
+		}
+		for _, feed := range slices.Sorted(maps.Keys(rows)) {
+			if !named[feed] {
+				out = append(out, reports.Blind{Feed: feed, Table: columnar.API.Name, Detection: d.Name, Column: columnar.Resource.String(), Rows: rows[feed],
+					Why:    "Feed " + feed + " does not log destinations: no call names a bucket.",
+					Remedy: "A proxy that logs hosts and upload bytes sees the destinations."})
+			}
 		}
 	}
 	return out
