@@ -366,35 +366,41 @@ type shortFeed struct {
 }
 
 // short returns the feeds with too few days of history for detections that find nothing
-// without, by feed. It looks at the last day: a run over many days begins without history.
+// without, by feed. It looks at the last judged day of each feed: a run over many days
+// begins without history.
 func short(config *Config, h *history, days []detect.Day) []shortFeed {
 	if len(days) == 0 {
 		return nil
 	}
 	var out []shortFeed
-	last := days[len(days)-1]
 	for _, d := range config.detections {
 		if d.Short == nil {
 			continue
 		}
-		partitions := h.between(d.Aggregate, last-detect.Day(d.History), last)
-		if len(partitions) == 0 || partitions[len(partitions)-1].day != last {
-			continue
-		}
-		in := h.input(config, d, partitions, last)
-		for _, feed := range partitions[len(partitions)-1].feeds {
-			covered := in.Covered(feed)
-			need := d.Short(covered, last)
-			if need == "" {
-				continue
+		looked := map[string]bool{}
+		for _, p := range slices.Backward(h.between(d.Aggregate, days[0], days[len(days)-1])) {
+			var in *detect.Input
+			for _, feed := range p.feeds {
+				if looked[feed] {
+					continue
+				}
+				looked[feed] = true
+				if in == nil {
+					in = h.input(config, d, h.between(d.Aggregate, p.day-detect.Day(d.History), p.day), p.day)
+				}
+				covered := in.Covered(feed)
+				need := d.Short(covered, p.day)
+				if need == "" {
+					continue
+				}
+				i := slices.IndexFunc(out, func(s shortFeed) bool { return s.feed == feed })
+				if i < 0 {
+					i = len(out)
+					out = append(out, shortFeed{feed, 0, map[string]string{}})
+				}
+				out[i].days = max(out[i].days, len(covered))
+				out[i].needs[d.Name] = need
 			}
-			i := slices.IndexFunc(out, func(s shortFeed) bool { return s.feed == feed })
-			if i < 0 {
-				i = len(out)
-				out = append(out, shortFeed{feed, 0, map[string]string{}})
-			}
-			out[i].days = max(out[i].days, len(covered))
-			out[i].needs[d.Name] = need
 		}
 	}
 	slices.SortFunc(out, func(a, b shortFeed) int { return cmp.Compare(a.feed, b.feed) })
