@@ -30,7 +30,7 @@ func assemble(config *Config, h *history, days []detect.Day, inputs []reports.In
 	if r.Findings, err = h.judge(config, days); err != nil {
 		return nil, err
 	}
-	worstFirst(r.Findings)
+	slices.SortFunc(r.Findings, func(a, b detect.Finding) int { return detect.WorstFirst(&a, &b) })
 	lacking := short(config, h, days)
 	r.Judged = judged(config, h, inputs, lacking)
 	r.Blind = slices.Concat(unattributed(inputs), blind(config.detections, config.formats, inputs), joined(unplaced(config, h, inputs)), masked(config.detections, config.formats, inputs), unread(config.detections, inputs), ruleBlind(config, inputs, h.seen), shortBlind(lacking))
@@ -40,7 +40,7 @@ func assemble(config *Config, h *history, days []detect.Day, inputs []reports.In
 	}
 	r.Warnings = append(r.Warnings, config.rules.warnings...)
 	r.Warnings = append(r.Warnings, allowWarnings(config.Allow, last)...)
-	r.Entities = detect.Risk(slices.Concat(r.Findings, h.earlier), last)
+	r.Entities = config.risk(slices.Concat(r.Findings, h.earlier), last)
 	r.Domains = h.rows(detect.DNSPair, days)
 	r.Destinations = h.storage(config, days)
 	r.Matches = h.rows(detect.RuleDay, days)

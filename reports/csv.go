@@ -1,6 +1,7 @@
 package reports
 
 import (
+	"cmp"
 	"io"
 	"iter"
 	"math"
@@ -218,6 +219,7 @@ var entityColumns = []csvColumn[detect.EntityRisk]{
 	{"tactics", func(b []byte, e *detect.EntityRisk) []byte { return appendList(b, e.Tactics) }},
 	{"detections", func(b []byte, e *detect.EntityRisk) []byte { return appendList(b, e.Detections) }},
 	{"notable", func(b []byte, e *detect.EntityRisk) []byte { return strconv.AppendBool(b, e.Notable) }},
+	{"criticality", func(b []byte, e *detect.EntityRisk) []byte { return append(b, cmp.Or(e.Criticality, "medium")...) }},
 }
 
 // incompleteFirst returns the inputs with the incomplete objects before the others.

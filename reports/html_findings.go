@@ -152,6 +152,11 @@ func briefFinding(f *detect.Finding, d *detect.Detection) finding {
 	// Names that were looked up or uploaded to must not become links when the page
 	// is sent by mail.
 	places := []string{f.Object}
+	for _, part := range f.Parts {
+		if !slices.Contains(places, part.Object) {
+			places = append(places, part.Object)
+		}
+	}
 	if isRule(f) {
 		_, what := detect.RuleMatch(f.Key)
 		places = []string{what, detect.RuleHost(f)}

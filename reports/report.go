@@ -22,9 +22,7 @@ type Report struct {
 	Days    []detect.Day // judged, ascending
 	Window  [2]int64     // the part of Days that was judged, µs UTC, from and to; zero means all
 	At      time.Time    // the run's clock: by default the end of the window, so that a re-run gives the same bytes
-	// Findings, the worst first: sorted by day descending, then not allowed before
-	// allowed, then unlabelled before labelled, then by severity, risk score, score
-	// and key.
+	// Findings, in the order of detect.WorstFirst.
 	Findings   []detect.Finding
 	Entities   []detect.EntityRisk // worst first
 	Inputs     []Input             // sorted by name

@@ -174,11 +174,11 @@ func sampleReport() *Report {
 	slices.SortStableFunc(r.Findings, func(a, b detect.Finding) int { return int(b.Severity) - int(a.Severity) })
 	r.Findings = append(r.Findings, allowed)
 	r.Entities = append([]detect.EntityRisk{
-		{EntityType: "user", Entity: "alice.hartmann", Risk24h: 136, Risk7d: 151, Findings: 2,
+		{EntityType: "user", Entity: "alice.hartmann", Risk24h: 86, Risk7d: 91, Findings: 2,
 			Tactics: []string{"TA0010"}, Detections: []string{"upload_ratio", "upload_zscore"}, Notable: true},
-		{EntityType: "src_ip", Entity: "10.0.4.17", Risk24h: 72, Risk7d: 72, Findings: 1,
+		{EntityType: "src_ip", Entity: "10.0.4.17", Risk24h: 55, Risk7d: 55, Findings: 1,
 			Tactics: []string{"TA0010"}, Detections: []string{"dns_information"}},
-		{EntityType: "user", Entity: "bob", Risk24h: 64, Risk7d: 90, Findings: 1,
+		{EntityType: "user", Entity: "bob", Risk24h: 49, Risk7d: 58, Findings: 1,
 			Tactics: []string{"TA0010"}, Detections: []string{"upload_zscore"}},
 	}, r.Entities...)
 	r.Blind = []Blind{

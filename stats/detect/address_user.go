@@ -199,7 +199,7 @@ func (f *addressUsers) Drain(w *RunWriter) {
 		keyed[p] = k
 		for slot := int32(1); int(slot) < p.groups.Len(); slot++ {
 			owner, named := p.groups.Key(slot)
-			text = append(append(text[:0], entityColumns[named&3].String()...), ' ')
+			text = append(append(text[:0], entityKind(named&3).String()...), ' ')
 			text = append(text, f.entities.name(named)...)
 			to := k.groups.Slot(owner, uint32(objects.Code(text)))
 			if int(to) == len(k.hours) {
@@ -222,8 +222,7 @@ func (f *addressUsers) Drain(w *RunWriter) {
 		p := keyed[f.sections.all[at]]
 		for _, slot := range order.slots(p.groups) {
 			owner, named := p.groups.Key(slot)
-			kind, name := f.entities.key(owner)
-			key = appendKey(key[:0], at.day, at.feed, kind, name, string(objects.Text(int32(named))))
+			key = appendKeyText(f.entities.appendKey(key[:0], at, owner), objects.Text(int32(named)))
 			value = value[:0]
 			for h, n := range p.hours[slot] {
 				if n > 0 {

@@ -2,6 +2,7 @@ package detect
 
 import (
 	"bytes"
+	"cmp"
 	"flag"
 	"fmt"
 	"math"
@@ -29,6 +30,7 @@ type caseFile struct {
 	Covered   string // a..b; "" for none
 	Flagged   string // a..b of days on which every key was flagged
 	Own       []string
+	Groups    map[string]string // by entity; the rest is as GroupOf says
 	Options   yaml.MapSlice
 	Show      string // columns of want
 }
@@ -89,6 +91,9 @@ func runCase(t *testing.T, file string) {
 			}
 			return false
 		},
+	}
+	if c.Groups != nil {
+		in.Group = func(k Key) string { return cmp.Or(c.Groups[k.Entity], GroupOf(k.EntityType, k.Entity)) }
 	}
 	if text := part["rules"]; text != nil {
 		in.Rules = loadRules(t, string(text))

@@ -98,7 +98,7 @@ type Summary struct {
 	First int64 `parquet:"first_seen,timestamp(microsecond)"`
 	Last  int64 `parquet:"last_seen,timestamp(microsecond)"`
 	// Spelling is the log's spelling of a user or host at First, the least one if
-	// there are several; "" for other entities.
+	// there are several; "" if that is the entity's name, and for other entities.
 	Spelling string `parquet:"spelling,dict"`
 	Hours    int64  `parquet:"hours"` // bit h is set if there was an event in hour h of the day
 
@@ -148,6 +148,7 @@ type Summary struct {
 
 // Merge returns the measures of s and t together, for findings over several rows. The
 // order and the grouping of merges do not matter, and the zero Summary adds nothing.
+// If s and t begin at one time, a spelling goes before the entity's name.
 // Merge cannot tell whether s and t share names or addresses. Names therefore becomes
 // an upper bound. Addresses becomes a lower bound, since a user who works in one place
 // has the same address every day.

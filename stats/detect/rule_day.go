@@ -441,8 +441,7 @@ func (f *ruleFold) Drain(w *RunWriter) {
 		slices.SortFunc(p.matches, func(a, b ruleMatch) int { return cmp.Or(cmp.Compare(a.slot, b.slot), cmp.Compare(a.time, b.time)) })
 		for _, slot := range order.slots(p.groups) {
 			who, what := p.groups.Key(slot)
-			kind, name := f.entities.key(who)
-			key = appendKey(key[:0], at.day, at.feed, kind, name, string(f.objects.Text(int32(what))))
+			key = appendKeyText(f.entities.appendKey(key[:0], at, who), f.objects.Text(int32(what)))
 			shown := f.entities.shown(who)
 			if order.twins {
 				twins.next(w, key)
@@ -546,7 +545,7 @@ func (m *ruleMerger) Row(r *Row) bool {
 		m.spelt = spelling{}
 		return false
 	}
-	r.Spelling = m.spelt.of(&r.Key)
+	r.Spelling = m.spelt.of(r.Entity)
 	return true
 }
 

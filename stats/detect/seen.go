@@ -103,9 +103,9 @@ type usedDrain struct {
 // their objects. twins says that the entity has several spellings.
 func (d *usedDrain) entity(slots []int32, twins bool) {
 	who, _ := d.p.groups.Key(slots[0])
-	kind, name := d.volumes.entities.key(who)
-	d.key = appendKey(d.key[:0], d.at.day, d.at.feed, kind, name, "")
-	before := len(d.key) - 2 // the end of an empty object
+	d.key = d.volumes.entities.appendKey(d.key[:0], d.at, who)
+	before := len(d.key)
+	d.key = appendKeyText(d.key, nil)
 	if !twins {
 		d.whole(slots)
 	} else {
@@ -128,7 +128,7 @@ func (d *usedDrain) entity(slots []int32, twins bool) {
 		who, what := d.p.groups.Key(slot)
 		d.key = appendKeyText(d.key[:before], d.volumes.objects.Text(int32(what)))
 		c := d.p.cell(slot, d.at.day)
-		d.value = d.appendVolume(d.value[:0], &c, d.at.day, d.p.refusedOf(slot), who)
+		d.value = d.appendVolume(d.value[:0], &c, d.at.day, d.p.refusedOf(slot), d.volumes.entities.shown(who))
 		d.w.record(d.key, 0, d.value)
 	}
 }
@@ -144,7 +144,7 @@ func (d *usedDrain) whole(slots []int32) {
 		offer(d.logs, &all, c)
 		blocked.merge(d.p.refusedOf(slot))
 	}
-	d.value = d.appendVolume(d.value[:0], &all, d.at.day, blocked, who)
+	d.value = d.appendVolume(d.value[:0], &all, d.at.day, blocked, d.volumes.entities.shown(who))
 	n := 0
 	var last []byte
 	for _, slot := range slots {

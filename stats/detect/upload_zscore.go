@@ -18,6 +18,11 @@ type uploadZScoreOptions struct {
 	PeerDays    int     `yaml:"peer_days" unit:"days" doc:"weight, in days, of the organisation's usual spread beside the entity's own; more steadies short histories, less trusts them"`
 	ColdFloor   Bytes   `yaml:"cold_floor" unit:"B/day" doc:"cold start: days below this are not reported"`
 	ColdPercent float64 `yaml:"cold_percent" unit:"%" doc:"cold start: the share of all entities' days that the day must exceed"`
+	ColdHigh    Bytes   `yaml:"cold_high" unit:"B/day" doc:"cold start: from this volume, a day that exceeds those of others is of medium severity, below of low: a new laptop's first sync is seldom more"`
+	GroupFloor  Bytes   `yaml:"group_floor" unit:"B/day" doc:"cold_floor for members of a group (groups), who are compared with their like"`
+	GroupPart   float64 `yaml:"group_percent" unit:"%" doc:"cold_percent for members of a group, of the days of its other members"`
+	CrowdRise   float64 `yaml:"crowd_rise" unit:"z" doc:"a day above this counts as a rise of a peer"`
+	CrowdPart   float64 `yaml:"crowd_percent" unit:"%" doc:"if this share of the peers rose on the same day, the risk is halved: a quarter's end or an update explains it"`
 }
 
 const uploadZScoreDoc = `Bytes that an entity uploaded in a day, against the 30 days before.
@@ -29,16 +34,16 @@ does not count. Weekends are compared with weekends if they differ. The spread i
 steadied by what is common in the organisation; days that were reported before do not train it.
 Why that means exfiltration: taking data out in one go means sending it.
 Common false positives: a first backup, a new laptop's sync, a video delivery, a migration. After the same level on
-four days it is a habit and no longer reported. With under 7 days of history the day is compared with the organisation
-instead, and the finding says so.
+four days it is a habit and no longer reported. With under 7 days of history the day is compared with those of the entity's
+group (groups) or of all people instead, and the finding says so. Service accounts and backup machines are compared with one another.
 What it cannot see: data that leaves in small portions, data that bypasses the feed, and any data if the log has no byte counts.
 How to investigate: where the bytes went (cloud_upload, the peak's evidence), from which machine, and what was collected
 the days before.`
 
 func uploadZScore() *Detection {
 	o := &uploadZScoreOptions{
-		Method: "robust", Threshold: 3.5, Floor: 200e6, MinDays: 7, PeerDays: usualPeerDays,
-		ColdFloor: 500e6, ColdPercent: 99.5,
+		Method: "robust", Threshold: 3.5, Floor: 200e6, MinDays: 7, PeerDays: 25,
+		ColdFloor: 500e6, ColdPercent: 99.5, ColdHigh: 2e9, GroupFloor: 200e6, GroupPart: 99, CrowdRise: 1.5, CrowdPart: 30,
 	}
 	d := &Detection{
 		Name:       "upload_zscore",
@@ -51,8 +56,10 @@ func uploadZScore() *Detection {
 		Needs:      columnar.ColSet(columnar.BytesOut),
 		History:    baselineDays,
 		Options:    o,
+		Verdict:    uploadVerdict,
 	}
 	d.Seed = func() {
+		d.Verdict = ""
 		o.Method, o.Threshold, o.MinDays, o.Floor = "seed", 3, 7, 0
 		d.History = allHistory
 	}
@@ -82,11 +89,13 @@ type baseline struct {
 	// Days that train the baseline: all of them, and those of the judged day's kind.
 	days, like int32
 	blind      bool
+	crowd      bool // many of its peers rose on the judged day
 	split      bool // weekdays and weekends differ
 	// centre is the centre of days of the judged day's kind, other that of the rest;
 	// log(1 + MB).
 	centre, other float64
 	spread        float64 // of all training days around their centre; after steady, the divisor of z
+	group         string
 }
 
 // A splitSeries is a series, split at the judged day.
@@ -182,8 +191,6 @@ func spreadAround(a float64, x []float64, b float64, y []float64) float64 {
 }
 
 const (
-	// usualPeerDays is the default weight of the organisation's usual spread, in days.
-	usualPeerDays = 25
 	// minPeers is how many entities make an organisation: with fewer, the spread is
 	// theirs and not what is common.
 	minPeers = 10
@@ -193,27 +200,77 @@ const (
 	commonSpread = 1.0
 )
 
-// steady pools the spread of each baseline of a feed with what is common in the feed,
-// and adds the uncertainty of the centre itself: the variance of the median of n days
-// is π/2n of their variance.
+// peersOf returns what counts of an entity's peers: those of its group if there are at
+// least least of them, else those of all people. A service account has no other peers
+// than its group. ok is false if there are too few of either.
+func peersOf(of map[string][]float64, group string, least int) (peers []float64, named, ok bool) {
+	if own := of[group]; group != "" && len(own) >= least {
+		return own, true, true
+	}
+	if group == ServiceGroup {
+		return nil, false, false
+	}
+	for name, own := range of {
+		if name != ServiceGroup {
+			peers = append(peers, own...)
+		}
+	}
+	slices.Sort(peers) // the order of a map is not one
+	return peers, false, len(peers) >= least
+}
+
+// trained reports whether a baseline has enough days to tell what is common.
+func (u *baseline) trained(minDays int) bool {
+	return !u.blind && int(u.days) >= minDays && u.centre > 0
+}
+
+// steady pools the spread of each baseline of a feed with what is common among its
+// peers, and adds the uncertainty of the centre itself: the variance of the median of n
+// days is π/2n of their variance.
 //
 // Only baselines of at least minDays tell what is common, which counts as much as
 // peerDays of the entity's own.
 func steady(feed []baseline, minDays, peerDays int) {
-	var spreads []float64
+	spreads := map[string][]float64{}
 	for i := range feed {
-		if u := &feed[i]; !u.blind && int(u.days) >= minDays && u.centre > 0 {
-			spreads = append(spreads, u.spread)
+		if u := &feed[i]; u.trained(minDays) {
+			spreads[u.group] = append(spreads[u.group], u.spread)
 		}
 	}
-	common := commonSpread
-	if len(spreads) >= minPeers {
-		common = cmp.Or(stats.Median(spreads), commonSpread)
-	}
+	common := map[string]float64{}
 	for i := range feed {
 		u := &feed[i]
-		s := max(stats.Pool(u.spread, int(u.days), common, peerDays), stats.ScaleFloor)
+		if common[u.group] == 0 {
+			common[u.group] = commonSpread
+			if peers, _, ok := peersOf(spreads, u.group, minPeers); ok {
+				common[u.group] = cmp.Or(stats.Median(peers), commonSpread)
+			}
+		}
+		s := max(stats.Pool(u.spread, int(u.days), common[u.group], peerDays), stats.ScaleFloor)
 		u.spread = s * math.Sqrt(1+math.Pi/2/float64(u.like))
+	}
+}
+
+// settle completes the baselines of a feed with what its entities have in common: the
+// spread, and whether many rose on the same day.
+func (o *uploadZScoreOptions) settle(feed []baseline) {
+	steady(feed, o.MinDays, o.PeerDays)
+	rises := map[string][]float64{}
+	for i := range feed {
+		if u := &feed[i]; u.trained(o.MinDays) {
+			rises[u.group] = append(rises[u.group], u.z())
+		}
+	}
+	crowds := map[string]bool{}
+	for group := range rises {
+		if peers, _, ok := peersOf(rises, group, minPeers); ok {
+			slices.Sort(peers)
+			below, _ := slices.BinarySearch(peers, o.CrowdRise)
+			crowds[group] = 100*float64(len(peers)-below) >= o.CrowdPart*float64(len(peers))
+		}
+	}
+	for i := range feed {
+		feed[i].crowd = crowds[feed[i].group]
 	}
 }
 
@@ -242,19 +299,25 @@ func (o *uploadZScoreOptions) baselines(in *Input) []baseline {
 			continue
 		}
 		if key.Feed != feed {
-			steady(all[first:], o.MinDays, o.PeerDays)
+			o.settle(all[first:])
 			feed, first = key.Feed, len(all)
 		}
-		all = append(all, x.baseline(in, splitSeries{key, past, today}))
+		u := x.baseline(in, splitSeries{key, past, today})
+		u.group = in.Group(key)
+		all = append(all, u)
 	}
-	steady(all[first:], o.MinDays, o.PeerDays)
+	o.settle(all[first:])
 	return all
 }
 
 // cold reports whether the cold start rule applies, which compares the day with those
 // of others.
 func (o *uploadZScoreOptions) cold(u *baseline) bool {
-	return !u.blind && int(u.days) < o.MinDays && u.out >= int64(o.ColdFloor)
+	floor := o.ColdFloor
+	if u.group != "" {
+		floor = min(floor, o.GroupFloor)
+	}
+	return !u.blind && int(u.days) < o.MinDays && u.out >= int64(floor)
 }
 
 // over reports whether the day exceeds the threshold of its own baseline.
@@ -280,7 +343,7 @@ func (o *uploadZScoreOptions) scoreRobust(in *Input, risk int) []Finding {
 		}
 		past, today := in.before(rows)
 		if cold {
-			feed.add(rows)
+			feed.add(in.Group(key), rows)
 		}
 		if today == nil {
 			continue
@@ -291,7 +354,12 @@ func (o *uploadZScoreOptions) scoreRobust(in *Input, risk int) []Finding {
 		case o.cold(u) && !habitual(u.out, past, anyDay):
 			feed.cold = append(feed.cold, o.newcomer(in, s, u))
 		case o.over(u) && !habitual(u.out, past, u.likeDay(in.Day)):
-			findings = append(findings, o.unusual(in, s, u))
+			f := o.unusual(in, s, u)
+			if u.crowd {
+				f.RiskScore, f.Severity = risk/2, min(f.Severity, Medium)
+				f.Why += " Many of its peers sent more than usual that day, too."
+			}
+			findings = append(findings, f)
 		}
 	}
 	return append(findings, o.judgeCold(&feed, risk)...)
@@ -355,27 +423,31 @@ const minPeerDays = 20
 // peers are the days of one feed, and the entities to compare with them.
 type peers struct {
 	name string
-	days []float64 // bytes
+	days map[string][]float64 // bytes, by group
 	cold []newcomer
 }
 
 // A newcomer is an entity with too short a baseline for its day.
 type newcomer struct {
 	Finding
+	group       string
 	days, below int // its own days in peers.days: all, and those below the judged one
 	history     int // length of the baseline in days
 }
 
-func (p *peers) add(rows []Row) {
+func (p *peers) add(group string, rows []Row) {
+	if p.days == nil {
+		p.days = map[string][]float64{}
+	}
 	for i := range rows {
 		if r := &rows[i]; !blind(r) {
-			p.days = append(p.days, float64(r.BytesOut))
+			p.days[group] = append(p.days[group], float64(r.BytesOut))
 		}
 	}
 }
 
 func (o *uploadZScoreOptions) newcomer(in *Input, s splitSeries, u *baseline) newcomer {
-	n := newcomer{Finding: o.finding(in, s, float64(u.out)/float64(o.ColdFloor), math.NaN()), days: 1, history: int(u.days)}
+	n := newcomer{Finding: o.finding(in, s, 0, math.NaN()), group: u.group, days: 1, history: int(u.days)}
 	for i := range s.past {
 		if r := &s.past[i]; !blind(r) {
 			n.days++
@@ -387,40 +459,64 @@ func (o *uploadZScoreOptions) newcomer(in *Input, s splitSeries, u *baseline) ne
 	return n
 }
 
-// judgeCold compares the newcomers of a feed with the days of the feed.
+// judgeCold compares the newcomers of a feed with the days of their peers. The past of
+// others is half as strong as evidence as one's own, unless the volume leaves little to
+// explain.
 func (o *uploadZScoreOptions) judgeCold(p *peers, risk int) []Finding {
-	if len(p.cold) == 0 {
-		return nil
-	}
-	slices.Sort(p.days)
 	var findings []Finding
+	of := map[string]coldPeers{}
 	for _, n := range p.cold {
+		c, known := of[n.group]
+		if !known {
+			c.days, c.named, _ = peersOf(p.days, n.group, minPeerDays)
+			slices.Sort(c.days)
+			of[n.group] = c
+		}
+		floor, percent, whose := o.ColdFloor, o.ColdPercent, "in this feed"
+		switch {
+		case n.group == ServiceGroup && c.named:
+			whose = "among service accounts and backup machines of this feed"
+		case c.named:
+			floor, percent, whose = o.GroupFloor, o.GroupPart, "in its group "+printable(n.group)
+		}
 		f := n.Finding
-		f.Threshold, f.Severity = 1, Low
-		f.RiskScore = risk / 2 // the past of others is half as strong as evidence
+		if f.Observed < float64(floor) {
+			continue
+		}
+		f.Score, f.Threshold = f.Observed/float64(floor), 1
+		f.Severity, f.RiskScore = Low, risk/2
 		history := "has no history"
 		if n.history > 0 {
 			history = "has only " + count(int64(n.history), "day") + " of history"
 		}
-		below, _ := slices.BinarySearch(p.days, f.Observed)
-		below, others := below-n.below, len(p.days)-n.days
+		below, _ := slices.BinarySearch(c.days, f.Observed)
+		below, others := below-n.below, len(c.days)-n.days
 		said := fmt.Sprintf("%s uploaded %s on %s and %s, too little for a baseline", printable(f.Who()), size(f.Observed), DayOf(f.Window[0]), history)
 		share := 100 * float64(below) / float64(others)
 		switch {
 		case others < minPeerDays:
 			f.Why = fmt.Sprintf("%s; the feed has only %s of other entities to compare with, so the fixed limit of %s applies.",
-				said, count(int64(others), "day"), size(float64(o.ColdFloor)))
-		case share < o.ColdPercent:
+				said, count(int64(max(others, 0)), "day"), size(float64(floor)))
+		case share < percent:
 			continue
 		default:
-			f.Baseline = stats.Quantile(p.days, 0.5)
-			f.Why = fmt.Sprintf("%s; in this feed, of the %s of other entities %.1f %% are below that, and the median is %s.",
-				said, count(int64(others), "day"), share, size(f.Baseline))
+			if f.Observed >= float64(o.ColdHigh) && n.group != ServiceGroup { // a full backup is large
+				f.Severity, f.RiskScore = Medium, risk
+			}
+			f.Baseline = stats.Quantile(c.days, 0.5)
+			f.Why = fmt.Sprintf("%s; %s, of the %s of other entities %.1f %% are below that, and the median is %s.",
+				said, whose, count(int64(others), "day"), share, size(f.Baseline))
 		}
 		f.Why += andBlocked(&f.Summary)
 		findings = append(findings, f)
 	}
 	return findings
+}
+
+// coldPeers are the days to compare a group's newcomers with, ascending.
+type coldPeers struct {
+	days  []float64
+	named bool // they are those of its group
 }
 
 func (o *uploadZScoreOptions) scoreClassic(in *Input) []Finding {

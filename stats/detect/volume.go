@@ -393,16 +393,22 @@ func (v *volumes) Drain(w *RunWriter) {
 	for code := range hashes {
 		hashes[code] = maphash.Bytes(hashSeed, v.addresses.Text(int32(code)))
 	}
-	var key, value []byte
+	var key, value, shown []byte
 	for _, at := range v.sections.sorted() {
 		p := v.sections.all[at]
 		ends, came := p.cameBySlot()
+		var last uint32 // the entity, and the length of the key without the object
+		var entity int
 		for _, slot := range order.slots(p.groups) {
 			who, what := p.groups.Key(slot)
-			kind, name := v.entities.key(who)
-			key = appendKey(key[:0], at.day, at.feed, kind, name, string(v.objects.Text(int32(what))))
+			if who != last {
+				key = v.entities.appendKey(key[:0], at, who)
+				shown = v.entities.shown(who)
+				last, entity = who, len(key)
+			}
+			key = appendKeyText(key[:entity], v.objects.Text(int32(what)))
 			c := p.cell(slot, at.day)
-			value = v.appendVolume(value[:0], &c, at.day, p.refusedOf(slot), who)
+			value = v.appendVolume(value[:0], &c, at.day, p.refusedOf(slot), shown)
 			for _, code := range came[ends[slot-1]:ends[slot]] {
 				value = binary.LittleEndian.AppendUint64(value, hashes[code])
 			}
@@ -489,9 +495,9 @@ func (p *volumeSection) cameBySlot() (ends []int32, came []uint32) {
 	return ends, came
 }
 
-// appendVolume appends a volume of an entity, what was blocked, and the entity's
-// spelling.
-func (v *volumes) appendVolume(b []byte, c *volume, day Day, blocked refused, who uint32) []byte {
+// appendVolume appends a volume of an entity, what was blocked, and what shown returns
+// for the entity.
+func (v *volumes) appendVolume(b []byte, c *volume, day Day, blocked refused, shown []byte) []byte {
 	midnight := int64(day) * dayMicros
 	b = binary.AppendUvarint(c.counts.append(b, midnight), uint64(c.peak))
 	if c.peak > 0 {
@@ -500,7 +506,7 @@ func (v *volumes) appendVolume(b []byte, c *volume, day Day, blocked refused, wh
 		b = appendBytes(b, v.logs.Text(c.peakLog))
 	}
 	b = binary.AppendUvarint(binary.AppendUvarint(b, uint64(blocked.rows)), uint64(blocked.out))
-	return appendBytes(b, v.entities.shown(who))
+	return appendBytes(b, shown)
 }
 
 // A volumeMerger merges volumes.
@@ -570,7 +576,7 @@ func (m *volumeMerger) Row(r *Row) bool {
 	r.Summary = Summary{
 		Events: c.events, BytesOut: c.out, BytesIn: c.in, KnownOut: c.knownOut, KnownIn: c.knownIn,
 		First: c.first, Last: c.last, Hours: c.hours, PeakOut: c.peak, PeakTime: c.peakTime,
-		Addresses: int64(addresses), Blocked: blocked.rows, BlockedOut: blocked.out, Spelling: spelt.of(&r.Key),
+		Addresses: int64(addresses), Blocked: blocked.rows, BlockedOut: blocked.out, Spelling: spelt.of(r.Entity),
 	}
 	if c.peak > 0 {
 		r.Evidence = string(m.logs.Text(c.peakLog)) + ":" + strconv.FormatInt(c.peakRecord, 10)
