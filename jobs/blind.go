@@ -295,14 +295,11 @@ func verb(n int64, one, more string) string {
 }
 
 // judged returns, for each feed and table with rows of the judged days, the detections
-// whose needed columns they have.
-func judged(config *Config, h *history, inputs []reports.Input) []reports.Judged {
+// whose needed columns they have, without those that lack history.
+func judged(config *Config, h *history, inputs []reports.Input, lacking []shortFeed) []reports.Judged {
 	type place struct{ feed, table string }
 	by := map[place]map[string]bool{}
-	nowhere := map[string]bool{}
-	for _, b := range unplaced(config, h, inputs) {
-		nowhere[b.Feed] = true
-	}
+	nowhere := unplaced(config, h, inputs)
 	known := knownOf(inputs)
 	for _, in := range inputs {
 		table := columnar.TableNamed(in.Table)
@@ -311,11 +308,17 @@ func judged(config *Config, h *history, inputs []reports.Input) []reports.Judged
 		}
 		for _, d := range config.detections {
 			lacks := func(c columnar.Col) bool { return !known(&in, c) }
+			feed := in.Feed
+			if table == columnar.Network {
+				feed += "/network"
+			}
 			switch {
+			case slices.ContainsFunc(lacking, func(s shortFeed) bool { return s.feed == feed && s.needs[d.Name] != "" }):
+				continue
 			case !reads(d, config.formats.Named(in.Format), table),
 				ofServer(config.formats.Named(in.Format), d),
 				slices.ContainsFunc((d.Needs & table.Set()).List(), lacks),
-				d.Name == "cloud_upload" && table == columnar.API && nowhere[in.Feed],
+				table == columnar.API && slices.ContainsFunc(nowhere, func(b reports.Blind) bool { return b.Feed == in.Feed && b.Detection == d.Name }),
 				d.Name == "sigma_rule" && !config.hasRuleOf(table):
 				continue
 			}
@@ -342,29 +345,31 @@ func (c *Config) hasRuleOf(t *columnar.Table) bool {
 }
 
 // unplaced returns the feeds of cloud API calls that name no bucket, so that the
-// destination of their bytes is unknown.
+// destination of their bytes is unknown, for each detection that judges destinations.
 func unplaced(config *Config, h *history, inputs []reports.Input) []reports.Blind {
-	d := config.detection("cloud_upload")
-	if d == nil {
-		return nil
-	}
-	rows, named := map[string]int64{}, map[string]bool{}
+	rows := map[string]int64{}
 	for _, in := range inputs {
 		if in.Table == columnar.API.Name && in.Known[columnar.BytesOut] > 0 {
 			rows[in.Feed] += in.Rows
 		}
 	}
-	for _, p := range h.tables[d.Aggregate] {
-		for _, feed := range p.feeds {
-			named[feed] = true
-		}
-	}
 	var out []reports.Blind
-	for _, feed := range slices.Sorted(maps.Keys(rows)) {
-		if !named[feed] {
-			out = append(out, reports.Blind{Feed: feed, Table: columnar.API.Name, Detection: d.Name, Column: columnar.Resource.String(), Rows: rows[feed],
-				Why:    "Feed " + feed + " does not log destinations: no call names a bucket.",
-				Remedy: "A proxy that logs hosts and upload bytes sees the destinations."})
+	for _, d := range config.detections {
+		if !d.Needs.Has(columnar.URLHost) || !slices.Contains(d.Aggregate.Tables, columnar.API) {
+			continue
+		}
+		named := map[string]bool{}
+		for _, p := range h.tables[d.Aggregate] {
+			for _, feed := range p.feeds {
+				named[feed] = true
+			}
+		}
+		for _, feed := range slices.Sorted(maps.Keys(rows)) {
+			if !named[feed] {
+				out = append(out, reports.Blind{Feed: feed, Table: columnar.API.Name, Detection: d.Name, Column: columnar.Resource.String(), Rows: rows[feed],
+					Why:    "Feed " + feed + " does not log destinations: no call names a bucket.",
+					Remedy: "A proxy that logs hosts and upload bytes sees the destinations."})
+			}
 		}
 	}
 	return out
@@ -404,6 +409,71 @@ func masked(detections []*detect.Detection, formats logs.Formats, inputs []repor
 		out = append(out, reports.Blind{Feed: p.feed, Table: columnar.DNS.Name, Detection: strings.Join(affected, ", "), Column: columnar.Query.String(), Rows: masked[p],
 			Why:    fmt.Sprintf("Of %d queries of feed %s, %d have names that %s does not write as they were queried, but %s.", rows[p], p.feed, masked[p], p.format, how),
 			Remedy: "Ordinary clients seldom query such names, tunnels of raw bytes do. Check which client queried them, or let BIND, CoreDNS or a network sensor log the names in full."})
+	}
+	return out
+}
+
+// A shortFeed is a feed with too few days of history for some detections.
+type shortFeed struct {
+	feed  string // of the rows of an aggregate
+	days  int
+	needs map[string]string // by detection, as Detection.Short says it
+}
+
+// short returns the feeds with too few days of history for detections that find nothing
+// without, by feed. It looks at the last judged day of each feed: a run over many days
+// begins without history.
+func short(config *Config, h *history, days []detect.Day) []shortFeed {
+	if len(days) == 0 {
+		return nil
+	}
+	var out []shortFeed
+	for _, d := range config.detections {
+		if d.Short == nil {
+			continue
+		}
+		looked := map[string]bool{}
+		for _, p := range slices.Backward(h.between(d.Aggregate, days[0], days[len(days)-1])) {
+			var in *detect.Input
+			for _, feed := range p.feeds {
+				if looked[feed] {
+					continue
+				}
+				looked[feed] = true
+				if in == nil {
+					in = h.input(config, d, h.between(d.Aggregate, p.day-detect.Day(d.History), p.day), p.day)
+				}
+				covered := in.Covered(feed)
+				need := d.Short(covered, p.day)
+				if need == "" {
+					continue
+				}
+				i := slices.IndexFunc(out, func(s shortFeed) bool { return s.feed == feed })
+				if i < 0 {
+					i = len(out)
+					out = append(out, shortFeed{feed, 0, map[string]string{}})
+				}
+				out[i].days = max(out[i].days, len(covered))
+				out[i].needs[d.Name] = need
+			}
+		}
+	}
+	slices.SortFunc(out, func(a, b shortFeed) int { return cmp.Compare(a.feed, b.feed) })
+	return out
+}
+
+// shortBlind says which detections found nothing for want of history.
+func shortBlind(feeds []shortFeed) []reports.Blind {
+	var out []reports.Blind
+	for _, s := range feeds {
+		names := slices.Sorted(maps.Keys(s.needs))
+		var needs []string
+		for _, name := range names {
+			needs = append(needs, name+" needs "+s.needs[name])
+		}
+		out = append(out, reports.Blind{Feed: s.feed, Detection: strings.Join(names, ", "),
+			Why:    fmt.Sprintf("Feed %s has %s of history: %s.", s.feed, counted(s.days, "day"), strings.Join(needs, ", ")),
+			Remedy: "Read logs of earlier days too, or wait: every night adds a day."})
 	}
 	return out
 }

@@ -151,7 +151,7 @@ func hold(partitions []*partition, room int64) (*heldRows, error) {
 		}
 		for i := range block {
 			r := &block[i]
-			h.texts += int64(columns.TextBytes(r))
+			h.texts += int64(columns.TextBytes(r)) + int64(len(r.Destinations))*int64(unsafe.Sizeof(""))
 			if n := len(h.rows); n == 0 || h.rows[n-1].Key != r.Key {
 				h.ends = append(h.ends, n)
 			}

@@ -238,7 +238,7 @@ func (s *summary) notes(r *Report) {
 	for _, b := range r.Blind {
 		why, _ := cut(b.Why, maxSentence)
 		remedy, _ := cut(b.Remedy, maxSentence)
-		what, _ := cut(b.Detection, maxName)
+		what, _ := cut(b.Detection, maxSentence)
 		if what != "" {
 			what += ": "
 		}

@@ -8,6 +8,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -190,7 +191,7 @@ func setCell(t *testing.T, r *Row, column, value string) {
 	case "entity":
 		r.Entity = value
 	case "object":
-		r.Object = strings.ReplaceAll(value, "␣", " ")
+		r.Object = strings.ReplaceAll(strings.TrimPrefix(value, "-"), "␣", " ")
 	case "events":
 		r.Events = number()
 		r.KnownOut, r.KnownIn = min(r.KnownOut, 1)*r.Events, min(r.KnownIn, 1)*r.Events
@@ -253,6 +254,8 @@ func setCell(t *testing.T, r *Row, column, value string) {
 			t.Fatal(err)
 		}
 		r.MaxEntropy = f
+	case "destinations":
+		r.Destinations = slices.Sorted(slices.Values(strings.FieldsFunc(value, func(r rune) bool { return r == '+' || r == '-' })))
 	case "example":
 		r.Examples = strings.Split(value, "+")
 	default:

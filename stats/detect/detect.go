@@ -30,7 +30,11 @@ type Detection struct {
 	Confidence int           // 0–100
 	Aggregate  *Aggregate    // the rows that it reads
 	Needs      columnar.Cols // columns without which it is blind
-	History    int           // days before the judged one that it needs
+	History    int           // days before the judged one that it reads
+	// Short returns, in words, how many days of history it needs, if those covered of a
+	// feed before the judged day are too few for it to find anything; otherwise "".
+	// Nil: it does without history.
+	Short func(covered []Day, day Day) string
 	// Options points to the thresholds: a struct of the detection's own type, filled
 	// with the defaults. The configuration decodes into it.
 	Options any
@@ -92,6 +96,9 @@ func All() []*Detection {
 		uploadRatio(),
 		cloudUpload(),
 		bulkDownload(),
+		firstDestination(),
+		destinationRatio(),
+		uploadSlow(),
 		dnsEntropy(),
 		dnsVolume(),
 		dnsInformation(),

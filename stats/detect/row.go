@@ -155,6 +155,10 @@ type Summary struct {
 	Beats  int64  `parquet:"beats"`  // times that the pair talked, without a pause of 4 s
 	Port   int64  `parquet:"port"`   // the server's; 0 if it is not known, -1 if there are several
 	Rhythm string `parquet:"rhythm"` // of up to 96 beats, each: seconds since the one before, or midnight, and :bytes out; of more their statistics, see rhythm.numbers
+
+	// The destinations that an entity used, sorted; see Seen. If there are
+	// maxDestinations, those that would follow are not known.
+	Destinations []string `parquet:"destinations,list"`
 }
 
 // Merge returns the measures of s and t together, for findings over several rows. The
@@ -214,6 +218,7 @@ func (s Summary) Merge(t Summary) Summary {
 	if s.Rhythm == "" || t.Rhythm != "" && t.Rhythm < s.Rhythm { // of one day: rhythms cannot be added
 		s.Rhythm = t.Rhythm
 	}
+	s.Destinations = allOf(s.Destinations, t.Destinations)
 	return s
 }
 

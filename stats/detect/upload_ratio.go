@@ -96,9 +96,13 @@ func (o *uploadRatioOptions) score(in *Input, risk int) []Finding {
 			Key: key, Score: ratio, Threshold: limit, Observed: ratio, Baseline: usual, Unit: "B out/B in",
 			Window: in.Day.window(), Summary: today.Summary, Timeline: points,
 		}
-		f.Why = fmt.Sprintf("%s sent %s and received %s on %s, a ratio of %.2f (producer-consumer ratio %+.2f)",
-			printable(today.Who()), size(float64(today.BytesOut)), size(float64(today.BytesIn)), in.Day, ratio,
-			stats.ProducerConsumerRatio(today.BytesOut, today.BytesIn))
+		if today.BytesIn == 0 {
+			f.Why = fmt.Sprintf("%s sent %s on %s, and nothing came back", printable(today.Who()), size(float64(today.BytesOut)), in.Day)
+		} else {
+			f.Why = fmt.Sprintf("%s sent %s and received %s on %s, a ratio of %.2f (producer-consumer ratio %+.2f)",
+				printable(today.Who()), size(float64(today.BytesOut)), size(float64(today.BytesIn)), in.Day, ratio,
+				stats.ProducerConsumerRatio(today.BytesOut, today.BytesIn))
+		}
 		if days >= o.MinDays {
 			f.Why += fmt.Sprintf("; its ratio over the %s before is %.2f, and above %.2f is unusual.", count(int64(days), "day"), usual, limit)
 		} else {

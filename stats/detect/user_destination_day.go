@@ -45,7 +45,9 @@ type uploads struct {
 
 func newUploads(o *FoldOptions) *uploads {
 	u := &uploads{volumes: newVolumes(o)}
-	u.object = newDestinations(u.volumes.objects, o).of
+	d := newDestinations(u.volumes.objects)
+	d.uploads = columnar.Lookup[bool]{Func: func(method []byte) bool { return slices.Contains(o.Uploads, string(method)) }}
+	u.object = d.of
 	u.known.Func = isCloudHost
 	u.objects.Func = hashText
 	e := u.volumes.entities
@@ -110,12 +112,13 @@ type destinations struct {
 	domains columnar.Domains
 	hosts   [columnar.NumTables]columnar.Lookup[uint32]
 	ips     columnar.Lookup[uint32]
-	uploads columnar.Lookup[bool]
+	uploads columnar.Lookup[bool] // without a Func, requests of every method count
 	bucket  []byte
 	ids     [columnar.BatchRows]uint32
 }
 
-func newDestinations(names *columnar.Dict, o *FoldOptions) *destinations {
+// newDestinations returns destinations of requests of every method.
+func newDestinations(names *columnar.Dict) *destinations {
 	d := &destinations{names: names}
 	d.ips.Func = func(ip []byte) uint32 { return uint32(names.Code(ip)) }
 	for i := range d.hosts {
@@ -126,7 +129,6 @@ func newDestinations(names *columnar.Dict, o *FoldOptions) *destinations {
 			return uint32(names.Code(host))
 		}
 	}
-	d.uploads.Func = func(method []byte) bool { return slices.Contains(o.Uploads, string(method)) }
 	return d
 }
 
@@ -153,6 +155,12 @@ func (d *destinations) of(b *columnar.Batch) []uint32 {
 	case columnar.HTTP:
 		codes, dict := b.Codes(columnar.URLHost)
 		names := d.hosts[b.Table.ID].Of(dict)
+		if d.uploads.Func == nil {
+			for i, code := range codes {
+				ids[i] = names[code]
+			}
+			break
+		}
 		methods, methodDict := b.Codes(columnar.Method)
 		uploads := d.uploads.Of(methodDict)
 		for i, code := range codes {

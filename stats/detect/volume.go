@@ -361,8 +361,8 @@ func (v *volumes) Size() int {
 	return n
 }
 
-// Drain implements Folder. A record's value is what appendVolume writes, the spelling
-// of the entity, and then the hash of each address.
+// Drain implements Folder. A record's value is what appendVolume writes, and then the
+// hash of each address.
 func (v *volumes) Drain(w *RunWriter) {
 	order := newKeyOrder(v.entities, v.objects, v.sections.groups(func(p *volumeSection) *columnar.Groups { return p.groups }))
 	hashes := make([]uint64, v.addresses.Len())
@@ -384,10 +384,7 @@ func (v *volumes) Drain(w *RunWriter) {
 			}
 			key = appendKeyText(key[:entity], v.objects.Text(int32(what)))
 			c := p.cell(slot, at.day)
-			value = v.appendVolume(value[:0], &c, at.day)
-			n := p.refusedOf(slot)
-			value = binary.AppendUvarint(binary.AppendUvarint(value, uint64(n.rows)), uint64(n.out))
-			value = appendBytes(value, shown)
+			value = v.appendVolume(value[:0], &c, at.day, p.refusedOf(slot), shown)
 			for _, code := range came[ends[slot-1]:ends[slot]] {
 				value = binary.LittleEndian.AppendUint64(value, hashes[code])
 			}
@@ -431,6 +428,17 @@ func (p *volumeSection) out(slot int32) int64 {
 	return 0
 }
 
+// events returns the number of rows of a slot that count, if there are objects.
+func (p *volumeSection) events(slot int32) int64 {
+	switch o := &p.onlys[slot]; {
+	case o.cell != 0:
+		return p.cells[o.cell].events
+	case o.when&4 == 0:
+		return 1
+	}
+	return 0
+}
+
 // leave removes the slots for which out returns true, if there are objects.
 func (p *volumeSection) leave(out func(slot int32) bool) {
 	groups, onlys := columnar.NewGroups(), p.onlys[:1]
@@ -463,7 +471,9 @@ func (p *volumeSection) cameBySlot() (ends []int32, came []uint32) {
 	return ends, came
 }
 
-func (v *volumes) appendVolume(b []byte, c *volume, day Day) []byte {
+// appendVolume appends a volume of an entity, what was blocked, and what shown returns
+// for the entity.
+func (v *volumes) appendVolume(b []byte, c *volume, day Day, blocked refused, shown []byte) []byte {
 	midnight := int64(day) * dayMicros
 	b = binary.AppendUvarint(c.counts.append(b, midnight), uint64(c.peak))
 	if c.peak > 0 {
@@ -471,7 +481,8 @@ func (v *volumes) appendVolume(b []byte, c *volume, day Day) []byte {
 		b = binary.AppendUvarint(b, uint64(c.peakAt.record))
 		b = appendBytes(b, v.places.logs.Text(c.peakAt.log))
 	}
-	return b
+	b = binary.AppendUvarint(binary.AppendUvarint(b, uint64(blocked.rows)), uint64(blocked.out))
+	return appendBytes(b, shown)
 }
 
 // A volumeMerger merges volumes.
@@ -493,6 +504,18 @@ func newVolumeMerger(keep func(object string, c *volume) bool) *volumeMerger {
 // Add implements Merger.
 func (m *volumeMerger) Add(day Day, _ uint64, value []byte) error {
 	d := decoder{b: value}
+	m.add(day, &d)
+	for len(d.b) > 0 {
+		m.came = append(m.came, d.uint64())
+	}
+	if d.bad {
+		return errRun
+	}
+	return nil
+}
+
+// add takes what appendVolume wrote.
+func (m *volumeMerger) add(day Day, d *decoder) {
 	midnight := int64(day) * dayMicros
 	n := volume{counts: d.counts(midnight)}
 	n.peak = int64(d.uvarint())
@@ -503,20 +526,13 @@ func (m *volumeMerger) Add(day Day, _ uint64, value []byte) error {
 	}
 	m.refused.merge(refused{int64(d.uvarint()), int64(d.uvarint())})
 	m.spelt.offer(n.first, d.bytes())
-	for len(d.b) > 0 {
-		m.came = append(m.came, d.uint64())
-	}
-	if d.bad {
-		return errRun
-	}
 	c := &m.c
 	if !m.begun {
 		m.begun, *c = true, n
-		return nil
+		return
 	}
 	c.merge(&n.counts)
 	offer(m.places, c, n)
-	return nil
 }
 
 // Row implements Merger.

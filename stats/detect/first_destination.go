@@ -1,0 +1,184 @@
+package detect
+
+import (
+	"fmt"
+	"math"
+	"strconv"
+
+	"outflow/columnar"
+	"outflow/stats"
+)
+
+type firstDestinationOptions struct {
+	Floor      Bytes   `yaml:"floor" unit:"B/day" doc:"a destination that the entity never used is reported from this volume; less is a form, a picture or a mail"`
+	Share      float64 `yaml:"share" unit:"%" doc:"it must also get this share of what the entity sends on a usual day; to those who send gigabytes for a living a few megabytes are nothing"`
+	MinDays    int     `yaml:"min_days" unit:"days" doc:"with fewer days of history nothing is called new"`
+	EntityDays int     `yaml:"entity_days" unit:"days" doc:"the entity must have been seen on this many days before; to a newcomer everything is new"`
+	Rare       float64 `yaml:"rare" unit:"%" doc:"a destination that at most this share of the others use has a higher risk"`
+	Common     float64 `yaml:"common" unit:"%" doc:"one that at least this share of them use has a lower risk"`
+	Young      int     `yaml:"young" unit:"days" doc:"one that nobody used longer ago than this has a higher risk"`
+}
+
+const firstDestinationDoc = `Uploads to a destination that the entity never used before.
+
+What it sees: 20 MB or more in a day, and a twentieth of the entity's usual day, to a registered domain, a cloud host or an
+address that it did not use in the 90 days before, with whatever request and however few bytes. The risk is higher if at most
+2 % of the others use it, or if nobody did until a week ago, and lower if half of them use it.
+Why that means exfiltration: people work with the same few services, and a thief brings a place of his own.
+Common false positives: a new customer's portal, a first video call, a new supplier of printing or payroll; networks that log
+only addresses, since services change theirs. Who sends as much to new destinations on four days of a month does so by habit.
+What it cannot see: uploads to destinations in use, such as a private account on the company's own service; thieves who visit
+the destination weeks before; anything in the first 14 days of history.
+How to investigate: who owns the destination, since when it is registered, and what was read before the peak named in the evidence.`
+
+func firstDestination() *Detection {
+	o := &firstDestinationOptions{Floor: 20e6, Share: 5, MinDays: 14, EntityDays: 5, Rare: 2, Common: 50, Young: 7}
+	d := &Detection{
+		Name:       "first_destination",
+		Title:      "upload to a destination never used before",
+		Doc:        firstDestinationDoc,
+		Technique:  "T1567",
+		Impact:     65,
+		Confidence: 60,
+		Verdict:    uploadVerdict,
+		Aggregate:  Seen,
+		Needs:      columnar.ColSet(columnar.URLHost, columnar.BytesOut),
+		History:    seenDays,
+		Options:    o,
+	}
+	d.Short = func(covered []Day, _ Day) string {
+		if len(covered) >= o.MinDays {
+			return ""
+		}
+		return strconv.Itoa(o.MinDays)
+	}
+	d.Score = func(in *Input) []Finding { return o.score(in, d.Risk()) }
+	return d
+}
+
+// A firstUse is a destination that an entity used for the first time on the judged day.
+type firstUse struct {
+	today Row
+	days  int     // that the entity was seen on before
+	usual float64 // bytes that the entity sends on a usual day; NaN if not known
+}
+
+func (o *firstDestinationOptions) score(in *Input, risk int) []Finding {
+	firsts := o.firsts(in)
+	var keys []Key
+	for i := range firsts {
+		keys = append(keys, firsts[i].today.Key)
+	}
+	used := in.popularity(keys)
+	var findings []Finding
+	for i := range firsts {
+		f := &firsts[i]
+		findings = append(findings, o.finding(in, f, used[destination{f.today.Feed, f.today.Object}], risk))
+	}
+	return findings
+}
+
+// firsts returns the first uses to report.
+func (o *firstDestinationOptions) firsts(in *Input) []firstUse {
+	var all []firstUse
+	var u usage
+	begin := 0      // in all: the entity's
+	var habit []Row // its first uses on earlier days
+	end := func() {
+		entity := all[begin:]
+		all = all[:begin]
+		for _, f := range entity {
+			if !often(habit, f.today.BytesOut) {
+				all = append(all, f)
+			}
+		}
+		begin, habit = len(all), habit[:0]
+	}
+	for key, rows := range in.Series {
+		if key.Object == "" {
+			end()
+			u.begin(key, rows)
+			continue
+		}
+		covered := in.Covered(key.Feed)
+		if len(covered) < o.MinDays || !u.has(key) {
+			continue
+		}
+		past, today := in.before(rows)
+		for i := range past {
+			r := &past[i]
+			if r.Day >= in.Day-baselineDays && r.Day >= covered[o.MinDays-1] && r.BytesOut >= int64(o.Floor) && !u.before(r.Day, key.Object) {
+				habit = append(habit, *r)
+			}
+		}
+		if today == nil || today.BytesOut < int64(o.Floor) || u.before(in.Day, key.Object) || in.Own(key.Object) {
+			continue
+		}
+		f := firstUse{today: *today, usual: math.NaN()}
+		var sent []float64
+		for i := range u.days {
+			if r := &u.days[i]; r.Day < in.Day {
+				f.days++
+				if r.Day >= in.Day-baselineDays && !blind(r) {
+					sent = append(sent, float64(r.BytesOut))
+				}
+			}
+		}
+		if len(sent) > 0 {
+			f.usual = stats.Median(sent)
+		}
+		if f.days >= o.EntityDays && !(float64(today.BytesOut) < o.Share/100*f.usual) {
+			all = append(all, f)
+		}
+	}
+	end()
+	return all
+}
+
+// often reports whether an entity sent at least half of x bytes to a new destination on
+// habitDays days.
+func often(firsts []Row, x int64) bool {
+	days := map[Day]bool{}
+	for i := range firsts {
+		if firsts[i].BytesOut >= x-x/2 {
+			days[firsts[i].Day] = true
+		}
+	}
+	return len(days) >= habitDays
+}
+
+// riskStep is by how many percent what is known of a destination changes the risk.
+const riskStep = 15
+
+func (o *firstDestinationOptions) finding(in *Input, u *firstUse, p *popularity, risk int) Finding {
+	r := &u.today
+	out := float64(r.BytesOut)
+	f := Finding{
+		Key: r.Key, Score: out, Threshold: float64(o.Floor), Observed: out, Baseline: 0, Unit: "B/day",
+		Window: in.Day.window(), Summary: r.Summary,
+	}
+	usual := "how much it sends on a usual day is not known"
+	if !math.IsNaN(u.usual) {
+		f.Threshold = max(f.Threshold, o.Share/100*u.usual)
+		usual = "it sends " + size(u.usual) + " in all on a usual day"
+	}
+	percent := 100
+	switch share := p.share(); {
+	case share <= o.Rare:
+		percent += riskStep
+	case share >= o.Common:
+		percent -= riskStep
+	}
+	since := ""
+	if young := p.first >= in.Day-Day(o.Young); young {
+		percent += riskStep
+		if users, _ := p.others(); users > 0 {
+			since = ", nobody before " + p.first.String()
+		}
+	}
+	f.RiskScore = min(risk*percent/100, 100)
+	history := len(in.Covered(r.Feed))
+	f.Why = fmt.Sprintf("%s sent %s to %s on %s, and never used that destination in the %s before; %s, and %s%s.",
+		printable(f.Who()), size(out), printable(r.Object), in.Day, count(int64(history), "day"), usual, p, since) + andBlocked(&r.Summary)
+	return f
+}

@@ -1,0 +1,127 @@
+package detect
+
+import (
+	"fmt"
+	"math"
+	"slices"
+)
+
+// This file reads rows of Seen: what an entity used, and how many entities use a
+// destination.
+
+// seenDays is the History of the detections that read Seen. It is the same for all of
+// them, so that a run reads the lists of names once. What nobody used for three months is
+// as good as new; more would keep what a former owner of a machine or an account used.
+const seenDays = 90
+
+// A usage is what an entity used.
+type usage struct {
+	key  Key
+	days []Row // the entity's rows without an object, by day
+}
+
+// begin begins an entity. The rows of its destinations come after these.
+func (u *usage) begin(k Key, rows []Row) { u.key, u.days = k, append(u.days[:0], rows...) }
+
+// has reports whether a key is that of a destination of the entity.
+func (u *usage) has(k Key) bool {
+	k.Object = ""
+	return k == u.key && len(u.days) > 0
+}
+
+// before reports whether the entity used a destination before a day, or may have done so
+// on a day of which not all names were kept.
+func (u *usage) before(d Day, name string) bool {
+	if len(name) > maxDestination {
+		return true
+	}
+	for i := len(u.days) - 1; i >= 0; i-- {
+		names := u.days[i].Destinations
+		if u.days[i].Day >= d || len(names) == 0 {
+			continue
+		}
+		_, used := slices.BinarySearch(names, name)
+		if used || len(names) == maxDestinations && name > names[len(names)-1] {
+			return true
+		}
+	}
+	return false
+}
+
+// A popularity is how many entities of a feed use a destination.
+type popularity struct {
+	users    int
+	entities int // of the feed
+	first    Day // when the first of them used it
+	last     int // the number of the last of them
+}
+
+// others returns how many entities other than one of its users there are, and how many
+// of them use it.
+func (p *popularity) others() (users, entities int) { return max(0, p.users-1), p.entities - 1 }
+
+// share returns which percentage of the others use it; NaN if they are too few to say.
+func (p *popularity) share() float64 {
+	users, entities := p.others()
+	if p.entities < minPeers {
+		return math.NaN()
+	}
+	return 100 * float64(users) / float64(entities)
+}
+
+// String says how many others use it.
+func (p *popularity) String() string {
+	switch users, entities := p.others(); {
+	case entities == 0:
+		return "there is nobody to compare with"
+	case users == 0:
+		return fmt.Sprintf("none of the %s in the log used it", count(int64(entities), "other"))
+	default:
+		return fmt.Sprintf("%d of the %s in the log used it", users, count(int64(entities), "other"))
+	}
+}
+
+// popularity returns the popularity of destinations in the days that the series have.
+// Each destination has a key without an entity.
+func (in *Input) popularity(destinations []Key) map[destination]*popularity {
+	all := map[destination]*popularity{}
+	feeds := map[string]map[string]*popularity{}
+	for _, k := range destinations {
+		if feeds[k.Feed] == nil {
+			feeds[k.Feed] = map[string]*popularity{}
+		}
+		p := &popularity{first: in.Day}
+		feeds[k.Feed][k.Object], all[destination{k.Feed, k.Object}] = p, p
+	}
+	if len(all) == 0 {
+		return all
+	}
+	entities := map[string]int{}
+	for key, rows := range in.Series {
+		if key.Object != "" {
+			continue
+		}
+		entities[key.Feed]++
+		names := feeds[key.Feed]
+		if names == nil {
+			continue
+		}
+		for i := range rows {
+			for _, name := range rows[i].Destinations {
+				p := names[name]
+				if p == nil {
+					continue
+				}
+				p.first = min(p.first, rows[i].Day)
+				if p.last != entities[key.Feed] {
+					p.last = entities[key.Feed]
+					p.users++
+				}
+			}
+		}
+	}
+	for at, p := range all {
+		p.entities = entities[at.feed]
+	}
+	return all
+}
