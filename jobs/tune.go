@@ -130,7 +130,7 @@ type trial struct {
 type outcome byte
 
 const (
-	unseen outcome = iota // the detection reads nothing of it
+	unseen outcome = iota // the detection reads nothing of it, or finds the victim without it
 	missed
 	found
 )
@@ -642,7 +642,6 @@ func (t *replay) judge(night detect.Day) error {
 	for i, x := range t.trials {
 		outcomes := make([]outcome, len(victims))
 		if of := whose[slices.Index(t.groups, x.group)]; of != nil {
-			x.count(night, lists[i])
 			for _, at := range of {
 				outcomes[at] = missed
 			}
@@ -651,14 +650,19 @@ func (t *replay) judge(night detect.Day) error {
 					outcomes[of[f.Key]] = found
 				}
 			}
+			for _, f := range x.count(night, lists[i]) {
+				if at, ok := of[f.key]; ok {
+					outcomes[at] = unseen // it is found without the injection
+				}
+			}
 		}
 		x.outcomes = append(x.outcomes, outcomes...)
 	}
 	return nil
 }
 
-// count counts the findings of a night without injections.
-func (x *trial) count(night detect.Day, findings []detect.Finding) {
+// count counts the findings of a night without injections, and returns what it flagged.
+func (x *trial) count(night detect.Day, findings []detect.Finding) (flagged []flag) {
 	x.nights++
 	keys := store.ColumnsOf[detect.Key]()
 	for i := range findings {
@@ -666,8 +670,10 @@ func (x *trial) count(night detect.Day, findings []detect.Finding) {
 			keys.Detach(&f.Key) // as in history.judge
 			x.flagged[flag{f.Key, night}] = true
 			x.findings++
+			flagged = append(flagged, flag{f.Key, night})
 		}
 	}
+	return flagged
 }
 
 // A plan is a value for each detection. One option of each is changed at most: nothing was
@@ -747,7 +753,7 @@ func (t *replay) suggest(budget float64) (now, best plan, ok bool) {
 			case rate > budget || rate-fewer > budget:
 				continue
 			}
-			if gain > most {
+			if gain > most || gain == most && next != nil && p.rate() < next.rate() {
 				next, most = p, gain
 			}
 		}
