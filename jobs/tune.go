@@ -1,27 +1,22 @@
 package jobs
 
 import (
-	"cmp"
-	"encoding/base32"
 	"fmt"
 	"io"
 	"maps"
 	"math"
-	"math/rand/v2"
 	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
 
-	"outflow/columnar/logs"
 	"outflow/columnar/store"
 	"outflow/stats/detect"
 )
 
 // This file replays the nights of the state under other thresholds, with and without
-// injected exfiltration. What is injected is folded from logs that are made here, and
-// added to copies of rows: neither the state nor a report ever has it.
+// injected exfiltration, which injection.go makes.
 
 const (
 	// tuneNights is how many nights are replayed if none are named. Each is judged once
@@ -35,83 +30,7 @@ const (
 	// The default budget: what a large company, and what a small one, can look at.
 	budgetPeople = 20.0 / 10_000 // findings a night and entity
 	leastBudget  = 5.0
-	// Of each night's entities at most 1/injectedShare get an injection, and drawnMost for
-	// each kind: if 30 % of its peers rise, upload_zscore takes a rise for a crowd's.
-	injectedShare = 5
-	drawnMost     = 20
 )
-
-// An injection is a kind of exfiltration.
-type injection struct {
-	name    string
-	victims string // the aggregate whose entities of the night it may happen to
-	table   string // of the header of its log
-	days    int    // how many days it lasts; recall is that of the last
-	// log writes a day of it, with src_ip as the client.
-	log func(w io.Writer, day detect.Day, src string, r *rand.Rand)
-}
-
-// injections are the kinds of exfiltration that outflow tune injects.
-var injections = []injection{
-	{"+50MB", "user_day", "http", 1, sends(50e6)},
-	{"+200MB", "user_day", "http", 1, sends(200e6)},
-	{"+1GB", "user_day", "http", 1, sends(1e9)},
-	{"+5GB", "user_day", "http", 1, sends(5e9)},
-	{"drip", "user_day", "http", 14, sends(100e6)},
-	{"dns 1/min", "dns_pair", "dns", 1, tunnels(60, 60, 40)},
-	{"dns 10/min", "dns_pair", "dns", 1, tunnels(600, 6, 60)},
-	{"dns 5/s", "dns_pair", "dns", 1, tunnels(3000, 0.2, 120)},
-	{"bulk 1GB", "object_day", "api", 1, reads(500, 2e6)},
-}
-
-var injectedHeader = map[string]string{
-	"http": "time,src_ip,method,url_host,bytes_out,bytes_in\n",
-	"dns":  "time,src_ip,query,query_type\n",
-	"api":  "time,src_ip,service,operation,resource,bytes_out,bytes_in\n",
-}
-
-// at formats a time some seconds after nine o'clock, when people are at work.
-func at(day detect.Day, seconds float64) string {
-	return stamp(day.Time().UnixMicro() + int64((9*3600+seconds)*1e6))
-}
-
-// sends returns a log of ten uploads, of size bytes together, to somebody's bucket.
-func sends(size int64) func(io.Writer, detect.Day, string, *rand.Rand) {
-	return func(w io.Writer, day detect.Day, src string, _ *rand.Rand) {
-		for i := range 10 {
-			fmt.Fprintf(w, "%s,%s,PUT,outflow-tune.s3.amazonaws.com,%d,2000\n", at(day, float64(i)*300), src, size/10)
-		}
-	}
-}
-
-// tunnels returns a log of queries, one every so many seconds, for names with that many
-// bytes of base32 before the domain.
-func tunnels(queries int, every float64, bytes int) func(io.Writer, detect.Day, string, *rand.Rand) {
-	const label = 60 // bytes; DNS allows 63
-	return func(w io.Writer, day detect.Day, src string, r *rand.Rand) {
-		data := make([]byte, (bytes*5+7)/8)
-		for i := range queries {
-			for j := range data {
-				data[j] = byte(r.Uint32())
-			}
-			text := strings.ToLower(base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(data))[:bytes]
-			var labels []string
-			for part := range slices.Chunk([]byte(text), label) {
-				labels = append(labels, string(part))
-			}
-			fmt.Fprintf(w, "%s,%s,%s.outflow-tune.example,TXT\n", at(day, float64(i)*every), src, strings.Join(labels, "."))
-		}
-	}
-}
-
-// reads returns a log of downloads of different objects of a size from a bucket.
-func reads(objects, size int) func(io.Writer, detect.Day, string, *rand.Rand) {
-	return func(w io.Writer, day detect.Day, src string, _ *rand.Rand) {
-		for i := range objects {
-			fmt.Fprintf(w, "%s,%s,s3.amazonaws.com,GetObject,outflow-tune/%d,0,%d\n", at(day, float64(i)*5), src, i, size)
-		}
-	}
-}
 
 // A trial is a detection with one option at a value, and what it found.
 type trial struct {
@@ -130,7 +49,7 @@ type trial struct {
 type outcome byte
 
 const (
-	unseen outcome = iota // the detection reads nothing of it, or finds the victim without it
+	unmeasured outcome = iota // the detection reads nothing of it, or finds the victim without it
 	missed
 	found
 )
@@ -394,193 +313,6 @@ func (t *replay) prepare(trials []*trial, nights []detect.Day) error {
 	return t.fold(aggregates, nights)
 }
 
-// fold folds the logs of the injections on the nights and the days before them that the
-// longest lasts.
-func (t *replay) fold(aggregates []*detect.Aggregate, nights []detect.Day) error {
-	var sources []source
-	for k, in := range injections {
-		if !slices.ContainsFunc(t.state.aggregates, func(a *detect.Aggregate) bool { return a.Name == in.victims }) {
-			continue
-		}
-		days := map[detect.Day]bool{}
-		for _, night := range nights {
-			for i := range in.days {
-				days[night-detect.Day(i)] = true
-			}
-		}
-		for _, day := range slices.Sorted(maps.Keys(days)) {
-			sources = append(sources, source{feed: "tune", object: logs.Object{Name: fmt.Sprintf("tune/%d/%s", k, day),
-				Open: func() (io.ReadCloser, error) {
-					var b strings.Builder
-					b.WriteString(injectedHeader[in.table])
-					in.log(&b, day, injectedClient(k), rand.New(rand.NewPCG(t.seed, uint64(day)<<8|uint64(k))))
-					return io.NopCloser(strings.NewReader(b.String())), nil
-				}}})
-		}
-	}
-	result, err := Fold(t.p.ctx, sources, &foldOptions{aggregates: aggregates, FoldOptions: t.state.options, workers: t.config.Workers, memory: int64(t.config.Memory)})
-	if err != nil {
-		return err
-	}
-	defer result.Close() // it was only read
-	t.rows = map[*detect.Aggregate][][]detect.Row{}
-	some := make([]bool, len(injections))
-	for _, a := range aggregates {
-		t.rows[a] = make([][]detect.Row, len(injections))
-		for r, err := range result.Rows(a) {
-			if err != nil {
-				return err
-			}
-			for k := range injections {
-				if r.Entity == injectedClient(k) {
-					t.rows[a][k] = append(t.rows[a][k], *r)
-					some[k] = true
-				}
-			}
-		}
-	}
-	for k := range injections {
-		if some[k] {
-			t.kinds = append(t.kinds, k)
-		}
-	}
-	return nil
-}
-
-// injectedClient returns the address under which an injection is folded, before its rows
-// get a victim.
-func injectedClient(k int) string { return fmt.Sprintf("192.0.2.%d", k+1) }
-
-// A victim is an entity that gets an injection on a night.
-type victim struct {
-	detect.Key
-	kind int
-}
-
-// draw returns the victims of a night.
-func (t *replay) draw(night detect.Day) ([]victim, error) {
-	var out []victim
-	for _, a := range t.state.aggregates {
-		var kinds []int
-		for _, k := range t.kinds {
-			if injections[k].victims == a.Name {
-				kinds = append(kinds, k)
-			}
-		}
-		if len(kinds) == 0 {
-			continue
-		}
-		r := rand.New(rand.NewPCG(t.seed, uint64(night)))
-		var drawn []detect.Key // each entity as probable as the others
-		var last detect.Key
-		seen := 0
-		for row, err := range t.h.rows(a, []detect.Day{night}) {
-			if err != nil {
-				return nil, err
-			}
-			key := row.Key
-			key.Object = ""
-			if key == last || a == detect.UserDay && row.KnownOut == 0 { // no bytes are known in that log
-				continue
-			}
-			last = key
-			seen++
-			if most := drawnMost * len(kinds); len(drawn) < most {
-				drawn = append(drawn, key)
-			} else if at := r.IntN(seen); at < most {
-				drawn[at] = key
-			}
-		}
-		if a == detect.UserDay {
-			t.people = max(t.people, seen)
-		}
-		r.Shuffle(len(drawn), func(i, j int) { drawn[i], drawn[j] = drawn[j], drawn[i] })
-		n := min(len(drawn), len(kinds)*max(1, min(drawnMost, seen/injectedShare/len(kinds))))
-		for i, key := range drawn[:n] {
-			// If there are fewer entities than kinds, the kinds take turns.
-			out = append(out, victim{key, kinds[(i+int(night))%len(kinds)]})
-		}
-	}
-	return out, nil
-}
-
-// inject returns the series to add to those of an aggregate, by key, and whose they are.
-// The destinations of each victim are its own: what many use is not unusual.
-func (t *replay) inject(g *detectionGroup, night detect.Day, victims []victim) (added [][]detect.Row, whose map[detect.Key]int) {
-	whose = map[detect.Key]int{}
-	of := map[detect.Key][]detect.Row{}
-	feeds := map[string]bool{} // that log what the aggregate reads
-	for _, p := range t.h.partitions(g, night) {
-		for _, feed := range p.feeds {
-			feeds[feed] = true
-		}
-	}
-	for i, v := range victims {
-		if !feeds[v.Feed] {
-			continue
-		}
-		first := max(g.first(night), night-detect.Day(injections[v.kind].days-1))
-		for _, r := range t.rows[g.detections[0].Aggregate][v.kind] {
-			if r.Day < first || r.Day > night {
-				continue
-			}
-			key := v.Key
-			if r.Object != "" {
-				key.Object = fmt.Sprintf("%d-%s", i, r.Object)
-			}
-			r.Key = key
-			of[key] = append(of[key], r)
-			whose[key] = i
-		}
-	}
-	for _, key := range slices.SortedFunc(maps.Keys(of), detect.Key.Compare) {
-		added = append(added, of[key])
-	}
-	return added, whose
-}
-
-// injected yields the series with those of added, which is in the order of its keys.
-// Rows of the same key and day become one.
-func injected(rows seriesByKey, added [][]detect.Row) seriesByKey {
-	return func(yield func(detect.Key, []detect.Row) bool) {
-		rest := added
-		for key, series := range rows {
-			for ; len(rest) > 0 && rest[0][0].Key.Compare(key) < 0; rest = rest[1:] {
-				if !yield(rest[0][0].Key, rest[0]) {
-					return
-				}
-			}
-			if len(rest) > 0 && rest[0][0].Key == key {
-				series, rest = withRows(series, rest[0]), rest[1:]
-			}
-			if !yield(key, series) {
-				return
-			}
-		}
-		for _, series := range rest {
-			if !yield(series[0].Key, series) {
-				return
-			}
-		}
-	}
-}
-
-// withRows merges two series of a key.
-func withRows(a, b []detect.Row) []detect.Row {
-	out := slices.Concat(a, b)
-	slices.SortStableFunc(out, func(x, y detect.Row) int { return cmp.Compare(x.Day, y.Day) })
-	n := 0
-	for i := range out {
-		if n > 0 && out[n-1].Day == out[i].Day {
-			out[n-1].Summary = out[n-1].Summary.Merge(out[i].Summary)
-			continue
-		}
-		out[n] = out[i]
-		n++
-	}
-	return out[:n]
-}
-
 // enough reports whether a group can judge a night: it has rows of it, and of enough days
 // before it.
 func (t *replay) enough(g *detectionGroup, night detect.Day) bool {
@@ -619,7 +351,7 @@ func (t *replay) judge(night detect.Day) error {
 			consumers = append(consumers,
 				func(rows seriesByKey) { plain[i] = judge(rows) },
 				func(rows seriesByKey) {
-					hits[i] = slices.DeleteFunc(judge(injected(rows, added)), func(f detect.Finding) bool {
+					hits[i] = slices.DeleteFunc(judge(withInjected(rows, added)), func(f detect.Finding) bool {
 						_, ok := of[f.Key]
 						return !ok
 					})
@@ -652,7 +384,7 @@ func (t *replay) judge(night detect.Day) error {
 			}
 			for _, f := range x.count(night, lists[i]) {
 				if at, ok := of[f.key]; ok {
-					outcomes[at] = unseen // it is found without the injection
+					outcomes[at] = unmeasured // it is found without the injection
 				}
 			}
 		}
@@ -676,12 +408,12 @@ func (x *trial) count(night detect.Day, findings []detect.Finding) (flagged []fl
 	return flagged
 }
 
-// A plan is a value for each detection. One option of each is changed at most: nothing was
+// A choice is a value for each detection. One option of each is changed at most: nothing was
 // measured of two together. Detections do not depend on one another.
-type plan []*trial
+type choice []*trial
 
 // rate returns the findings a night.
-func (p plan) rate() (sum float64) {
+func (p choice) rate() (sum float64) {
 	for _, x := range p {
 		sum += float64(x.findings) / float64(max(1, x.nights))
 	}
@@ -690,14 +422,14 @@ func (p plan) rate() (sum float64) {
 
 // recall returns which share of the injections of each kind any of the detections finds,
 // NaN where there is none that they see, and the mean.
-func (t *replay) recall(p plan) (kinds []float64, mean float64) {
+func (t *replay) recall(p choice) (kinds []float64, mean float64) {
 	hit, all := make([]int, len(injections)), make([]int, len(injections))
 	for i, v := range t.victims {
-		best := unseen
+		best := unmeasured
 		for _, x := range p {
 			best = max(best, x.outcomes[i])
 		}
-		if best != unseen {
+		if best != unmeasured {
 			all[v.kind]++
 		}
 		if best == found {
@@ -721,7 +453,7 @@ const leastGain = 0.02
 // one change after another. While there are more findings than budget, the change that
 // loses the least recall for each finding fewer; then the one that finds most within the
 // budget. ok is false if no change leads into the budget.
-func (t *replay) suggest(budget float64) (now, best plan, ok bool) {
+func (t *replay) suggest(budget float64) (now, best choice, ok bool) {
 	at := map[string]int{}
 	for _, x := range t.trials {
 		if _, known := at[x.Name]; x.current && !known && x.nights >= leastNights {
@@ -731,7 +463,7 @@ func (t *replay) suggest(budget float64) (now, best plan, ok bool) {
 	}
 	best = now
 	for {
-		rate, next := best.rate(), plan(nil)
+		rate, next := best.rate(), choice(nil)
 		_, recall := t.recall(best)
 		most := leastGain
 		if rate > budget {
@@ -765,12 +497,12 @@ func (t *replay) suggest(budget float64) (now, best plan, ok bool) {
 }
 
 // table prints what each value finds, and those of both plans together.
-func (t *replay) table(nights []detect.Day, now, best plan) error {
+func (t *replay) table(nights []detect.Day, now, best choice) error {
 	c := &catalogue{columns: []string{"detection", "option", "value", "", "nights", "findings/night"}}
 	for _, k := range t.kinds {
 		c.columns = append(c.columns, injections[k].name)
 	}
-	line := func(p plan, cells ...string) {
+	line := func(p choice, cells ...string) {
 		cells = append(cells, fmt.Sprintf("%.2f", p.rate()))
 		recall, _ := t.recall(p)
 		for _, k := range t.kinds {
@@ -791,7 +523,7 @@ func (t *replay) table(nights []detect.Day, now, best plan) error {
 		case slices.Contains(best, x):
 			mark = "suggested"
 		}
-		line(plan{x}, x.Name, x.option, x.value, mark, strconv.Itoa(x.nights))
+		line(choice{x}, x.Name, x.option, x.value, mark, strconv.Itoa(x.nights))
 		if x.nights < leastNights {
 			few[x.Name] = true
 		}
@@ -825,8 +557,8 @@ func (t *replay) table(nights []detect.Day, now, best plan) error {
 	return err
 }
 
-// snippet returns the configuration of the best plan; ok says that it is in the budget.
-func snippet(heading string, now, best plan, ok bool) string {
+// snippet returns the configuration of the best choice; ok says that it is in the budget.
+func snippet(heading string, now, best choice, ok bool) string {
 	var changes strings.Builder
 	for _, x := range best {
 		if !x.current {

@@ -144,7 +144,6 @@ func filesOf(t *testing.T, dir string) map[string]string {
 // If this fails, tune tries a value that a detection refuses, or one that the rows of the
 // state were not folded for.
 func TestTunedOptions(t *testing.T) {
-	want := detect.FoldFor(detect.All(), false)
 	for _, d := range detect.All() {
 		for _, o := range detect.Options(d) {
 			for _, value := range o.Tune {
@@ -153,8 +152,12 @@ func TestTunedOptions(t *testing.T) {
 					t.Errorf("%s.%s: %v", d.Name, o.Key, err)
 					continue
 				}
-				if got := detect.FoldFor([]*detect.Detection{tuned}, false); !reflect.DeepEqual(got, detect.FoldFor([]*detect.Detection{d}, false)) {
-					t.Errorf("%s.%s %s: got %+v, want the fold of other values, %+v", d.Name, o.Key, value, got, want)
+				if _, err := detect.With(d, o.Key, written(o.Unit, value)); err != nil {
+					t.Errorf("%s.%s as the configuration has it: %v", d.Name, o.Key, err)
+				}
+				want := detect.FoldFor([]*detect.Detection{d}, false)
+				if got := detect.FoldFor([]*detect.Detection{tuned}, false); !reflect.DeepEqual(got, want) {
+					t.Errorf("%s.%s %s: got %+v, want %+v as for other values", d.Name, o.Key, value, got, want)
 				}
 			}
 		}
