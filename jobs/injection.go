@@ -26,25 +26,33 @@ const (
 
 // An injection is a kind of exfiltration.
 type injection struct {
-	name    string
-	victims string // the aggregate whose entities of the night it may happen to
-	table   string // of the header of its log
-	days    int    // how many days it lasts; recall is that of the last
+	name string
+	// shown names the aggregates that show it. Its victims are entities that the first has
+	// rows of on that night.
+	shown []string
+	table string // of the header of its log
+	days  int    // how many days it lasts; recall is that of the last
 	// log writes a day of it, with src_ip as the client.
 	log func(w io.Writer, day detect.Day, src string, r *rand.Rand)
 }
 
+var (
+	sent       = []string{"user_day", "user_destination_day"}
+	queried    = []string{"dns_pair"}
+	downloaded = []string{"object_day"}
+)
+
 // injections are the kinds of exfiltration that outflow tune injects.
 var injections = []injection{
-	{"+50MB", "user_day", "http", 1, uploadLog(50e6)},
-	{"+200MB", "user_day", "http", 1, uploadLog(200e6)},
-	{"+1GB", "user_day", "http", 1, uploadLog(1e9)},
-	{"+5GB", "user_day", "http", 1, uploadLog(5e9)},
-	{"drip", "user_day", "http", 14, uploadLog(100e6)},
-	{"dns 1/min", "dns_pair", "dns", 1, tunnelLog(60, 60, 40)},
-	{"dns 10/min", "dns_pair", "dns", 1, tunnelLog(600, 6, 60)},
-	{"dns 5/s", "dns_pair", "dns", 1, tunnelLog(3000, 0.2, 120)},
-	{"bulk 1GB", "object_day", "api", 1, downloadLog(500, 2e6)},
+	{"+50MB", sent, "http", 1, uploadLog(50e6)},
+	{"+200MB", sent, "http", 1, uploadLog(200e6)},
+	{"+1GB", sent, "http", 1, uploadLog(1e9)},
+	{"+5GB", sent, "http", 1, uploadLog(5e9)},
+	{"drip", sent, "http", 14, uploadLog(100e6)},
+	{"dns 1/min", queried, "dns", 1, tunnelLog(60, 60, 40)},
+	{"dns 10/min", queried, "dns", 1, tunnelLog(600, 6, 60)},
+	{"dns 5/s", queried, "dns", 1, tunnelLog(3000, 0.2, 120)},
+	{"bulk 1GB", downloaded, "api", 1, downloadLog(500, 2e6)},
 }
 
 var injectedHeader = map[string]string{
@@ -101,9 +109,10 @@ func downloadLog(objects, size int) func(io.Writer, detect.Day, string, *rand.Ra
 func (t *replay) fold(aggregates []*detect.Aggregate, nights []detect.Day) error {
 	var sources []source
 	for k, in := range injections {
-		if !slices.ContainsFunc(t.state.aggregates, func(a *detect.Aggregate) bool { return a.Name == in.victims }) {
+		if !slices.ContainsFunc(aggregates, func(a *detect.Aggregate) bool { return slices.Contains(in.shown, a.Name) }) {
 			continue
 		}
+		t.kinds = append(t.kinds, k)
 		days := map[detect.Day]bool{}
 		for _, night := range nights {
 			for i := range in.days {
@@ -126,7 +135,6 @@ func (t *replay) fold(aggregates []*detect.Aggregate, nights []detect.Day) error
 	}
 	defer result.Close() // it was only read
 	t.rows = map[*detect.Aggregate][][]detect.Row{}
-	some := make([]bool, len(injections))
 	for _, a := range aggregates {
 		t.rows[a] = make([][]detect.Row, len(injections))
 		for r, err := range result.Rows(a) {
@@ -136,14 +144,8 @@ func (t *replay) fold(aggregates []*detect.Aggregate, nights []detect.Day) error
 			for k := range injections {
 				if r.Entity == injectedClient(k) {
 					t.rows[a][k] = append(t.rows[a][k], *r)
-					some[k] = true
 				}
 			}
-		}
-	}
-	for k := range injections {
-		if some[k] {
-			t.kinds = append(t.kinds, k)
 		}
 	}
 	return nil
@@ -165,7 +167,7 @@ func (t *replay) draw(night detect.Day) ([]victim, error) {
 	for _, a := range t.state.aggregates {
 		var kinds []int
 		for _, k := range t.kinds {
-			if injections[k].victims == a.Name {
+			if injections[k].shown[0] == a.Name {
 				kinds = append(kinds, k)
 			}
 		}
@@ -218,7 +220,7 @@ func (t *replay) inject(g *detectionGroup, night detect.Day, victims []victim) (
 		}
 	}
 	for i, v := range victims {
-		if !feeds[v.Feed] {
+		if !feeds[v.Feed] || !slices.Contains(injections[v.kind].shown, g.detections[0].Aggregate.Name) {
 			continue
 		}
 		first := max(g.first(night), night-detect.Day(injections[v.kind].days-1))

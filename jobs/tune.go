@@ -145,7 +145,11 @@ func (p *program) tune(config *Config, o *tuning) error {
 		budget = max(leastBudget, math.Round(budgetPeople*float64(t.people)))
 	}
 	now, best, ok := t.suggest(budget)
-	if err := t.table(nights, now, best); err != nil {
+	marked := best
+	if !ok {
+		marked = now
+	}
+	if err := t.table(nights, now, marked); err != nil {
 		return err
 	}
 	heading := fmt.Sprintf("outflow tune, %s, seed %d, budget %s a night", spanOf(nights), o.seed, strconv.FormatFloat(budget, 'g', -1, 64))
@@ -317,7 +321,8 @@ func (t *replay) prepare(trials []*trial, nights []detect.Day) error {
 // before it.
 func (t *replay) enough(g *detectionGroup, night detect.Day) bool {
 	a := g.detections[0].Aggregate
-	return len(t.h.between(a, night, night)) > 0 &&
+	of := t.h.between(a, night, night)
+	return len(of) > 0 && of[0].count > 0 &&
 		(g.detections[0].History == 0 || len(t.h.between(a, g.first(night), night-1)) >= leastPast)
 }
 
@@ -523,10 +528,13 @@ func (t *replay) table(nights []detect.Day, now, best choice) error {
 		case slices.Contains(best, x):
 			mark = "suggested"
 		}
-		line(choice{x}, x.Name, x.option, x.value, mark, strconv.Itoa(x.nights))
 		if x.nights < leastNights {
 			few[x.Name] = true
 		}
+		if x.nights == 0 {
+			continue
+		}
+		line(choice{x}, x.Name, x.option, x.value, mark, strconv.Itoa(x.nights))
 	}
 	if len(now) > 0 {
 		line(now, "together", "", "", "current", "")
