@@ -3,6 +3,7 @@ package jobs
 import (
 	_ "embed"
 	"fmt"
+	"io"
 	"os"
 	"text/tabwriter"
 
@@ -10,7 +11,7 @@ import (
 )
 
 //go:embed outflow.yaml
-var sampleConfig []byte
+var sampleConfig string
 
 func (p *program) configCommand() *cobra.Command {
 	c := &cobra.Command{Use: "config", Short: "write, show or check the configuration", Args: cobra.NoArgs,
@@ -24,17 +25,11 @@ func (p *program) configCommand() *cobra.Command {
 			if len(args) == 1 {
 				name = args[0]
 			}
-			f, err := os.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
-			if err != nil {
-				return configError{fmt.Errorf("write a configuration: %w", err)}
+			if err := writeNew(name, sampleConfig); err != nil {
+				return err
 			}
-			if _, err = f.Write(sampleConfig); err == nil {
-				p.note("wrote %s: list your logs in it, then run: outflow run nightly --config %s", name, name)
-			}
-			if closeErr := f.Close(); err == nil {
-				err = closeErr
-			}
-			return err
+			p.note("wrote %s: list your logs in it, then run: outflow run nightly --config %s", name, name)
+			return nil
 		},
 	})
 
@@ -81,4 +76,17 @@ func (p *program) configCommand() *cobra.Command {
 	}
 	c.AddCommand(show, validate)
 	return c
+}
+
+// writeNew writes a file that must not exist.
+func writeNew(name, text string) error {
+	f, err := os.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
+	if err != nil {
+		return configError{fmt.Errorf("write a configuration: %w", err)}
+	}
+	_, err = io.WriteString(f, text)
+	if closeErr := f.Close(); err == nil {
+		err = closeErr
+	}
+	return err
 }

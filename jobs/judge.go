@@ -144,13 +144,8 @@ func (h *history) judge(c *Config, days []detect.Day) ([]detect.Finding, error) 
 	}
 	groups := h.detectionGroups(c, judged[0], judged[len(judged)-1])
 	if len(judged) > 1 { // a single day reads its history at most twice
-		room := int64(c.Memory) / tableShare // the memory that the tables of the folds had
-		for _, r := range groups {
-			var err error
-			if r.held, err = hold(r.partitions, room); err != nil {
-				return nil, err
-			}
-			room -= r.held.size()
+		if err := holdAll(groups, int64(c.Memory)/tableShare); err != nil { // the memory that the tables of the folds had
+			return nil, err
 		}
 	}
 	for _, d := range c.detections {
@@ -204,10 +199,20 @@ func (h *history) judge(c *Config, days []detect.Day) ([]detect.Finding, error) 
 	return detect.Join(all), w.Flush()
 }
 
+// holdAll holds the rows of the groups for which there is room, in bytes.
+func holdAll(groups []*detectionGroup, room int64) (err error) {
+	for _, r := range groups {
+		if r.held, err = hold(r.partitions, room); err != nil {
+			return err
+		}
+		room -= r.held.size()
+	}
+	return nil
+}
+
 // judgeDay runs the detections of a group on a day.
 func (h *history) judgeDay(c *Config, r *detectionGroup, day detect.Day, baselines io.Writer) ([]detect.Finding, error) {
-	first := day - detect.Day(r.detections[0].History)
-	partitions := h.between(r.detections[0].Aggregate, first, day)
+	partitions := h.partitions(r, day)
 	found := make([][]detect.Finding, len(r.detections))
 	consumers := make([]consumer, len(r.detections))
 	for i, d := range r.detections {
@@ -221,14 +226,29 @@ func (h *history) judgeDay(c *Config, r *detectionGroup, day detect.Day, baselin
 			found[i] = detect.Judge(d, in)
 		}
 	}
-	if r.held != nil {
-		for _, consume := range consumers {
-			consume(r.held.byKey(first, day))
-		}
-		return slices.Concat(found...), nil
-	}
-	err := sideBySide(merged(partitions), consumers)
+	err := r.consume(partitions, day, consumers)
 	return slices.Concat(found...), err
+}
+
+// partitions returns what a group reads to judge a day.
+func (h *history) partitions(r *detectionGroup, day detect.Day) []*partition {
+	return h.between(r.detections[0].Aggregate, r.first(day), day)
+}
+
+// first returns the first day of the history of a judged day.
+func (r *detectionGroup) first(day detect.Day) detect.Day {
+	return day - detect.Day(r.detections[0].History)
+}
+
+// consume runs consumers of the rows for a judged day, which partitions have.
+func (r *detectionGroup) consume(partitions []*partition, day detect.Day, consumers []consumer) error {
+	if r.held == nil {
+		return sideBySide(merged(partitions), consumers)
+	}
+	for _, consume := range consumers {
+		consume(r.held.byKey(r.first(day), day))
+	}
+	return nil
 }
 
 // input returns the input of a detection on a day, without the rows.

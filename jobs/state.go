@@ -52,6 +52,11 @@ func (p *program) openState(config *Config) (*state, error) {
 	if len(config.Inputs) == 0 {
 		return nil, badConfig("no inputs: name your logs in a configuration file (outflow config init writes one) or use outflow scan")
 	}
+	return p.openStored(config)
+}
+
+// openStored opens a state that need not get anything new: no inputs are needed.
+func (p *program) openStored(config *Config) (*state, error) {
 	at, err := store.Open(p.ctx, config.State, config.store())
 	if err != nil {
 		return nil, configError{fmt.Errorf("open the state: %w", err)}

@@ -11,7 +11,7 @@ import (
 )
 
 type cloudUploadOptions struct {
-	Floor       Bytes   `yaml:"floor" unit:"B/day" doc:"a destination that is new for the entity is reported from this volume; less is a picture or a form"`
+	Floor       Bytes   `yaml:"floor" unit:"B/day" tune:"5MB 10MB 20MB 50MB 100MB 200MB" doc:"a destination that is new for the entity is reported from this volume; less is a picture or a form"`
 	TextFloor   Bytes   `yaml:"text_floor" unit:"B/day" doc:"the same for paste sites and webhooks, which carry text"`
 	CommonFloor Bytes   `yaml:"common_floor" unit:"B/day" doc:"the same where at least common others upload, and for entities or logs without enough history to call anything new"`
 	Common      int     `yaml:"common" unit:"entities" doc:"a destination is ordinary if this many others upload to it"`

@@ -15,8 +15,8 @@ import (
 type dnsEntropyOptions struct {
 	Entropy  float64 `yaml:"entropy" unit:"bits/char" doc:"a query is odd if its subdomain exceeds this, dots removed; English words have 2 to 3.5, hexadecimal at most 4, base32 at most 5"`
 	Length   int     `yaml:"length" unit:"B" doc:"or if its subdomain is longer"`
-	MinOdd   int     `yaml:"min_odd" unit:"queries/day" doc:"fewer odd queries of a client for a domain are not reported: a single hashed host name belongs to a CDN"`
-	MinShare float64 `yaml:"min_share" unit:"" doc:"odd queries must be this share of all to the domain, or a large site's few hashed names would add up"`
+	MinOdd   int     `yaml:"min_odd" unit:"queries/day" tune:"5 10 20 50 100" doc:"fewer odd queries of a client for a domain are not reported: a single hashed host name belongs to a CDN"`
+	MinShare float64 `yaml:"min_share" unit:"" tune:"0.05 0.1 0.2 0.5" doc:"odd queries must be this share of all to the domain, or a large site's few hashed names would add up"`
 	MinNames int     `yaml:"min_names" unit:"names/day" doc:"distinct names of the domain that the client must have queried: a repeated name carries nothing new"`
 }
 

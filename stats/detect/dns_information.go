@@ -8,10 +8,10 @@ import (
 )
 
 type dnsInformationOptions struct {
-	WindowBytes Bytes   `yaml:"window_bytes" unit:"B/5min" doc:"distinct subdomains of one domain that a client queries in any 5 minutes; the slowest useful tunnel needs more, the resources of a web page need less"`
+	WindowBytes Bytes   `yaml:"window_bytes" unit:"B/5min" tune:"250B 500B 1kB 2kB 4kB" doc:"distinct subdomains of one domain that a client queries in any 5 minutes; the slowest useful tunnel needs more, the resources of a web page need less"`
 	NameBytes   float64 `yaml:"name_bytes" unit:"B/name" doc:"the 5 minutes count only if the day's subdomains are at least this long on average: in tunnels they have 28 bytes or more, on large sites 5 to 24"`
 	MinNames    int     `yaml:"min_names" unit:"names" doc:"the 5 minutes count only if the day has at least this many distinct names: two long host names are not a message"`
-	DayBytes    Bytes   `yaml:"day_bytes" unit:"B/day" doc:"distinct subdomains of one domain in a day, whatever the names look like: this bounds what a slow tunnel can carry"`
+	DayBytes    Bytes   `yaml:"day_bytes" unit:"B/day" tune:"1kB 2kB 4kB 8kB 16kB" doc:"distinct subdomains of one domain in a day, whatever the names look like: this bounds what a slow tunnel can carry"`
 }
 
 const dnsInformationDoc = `Bytes of the distinct subdomains of one registered domain that a client queried: the most that it can have sent to that

@@ -12,7 +12,7 @@ import (
 type dnsModelOptions struct {
 	Threshold float64 `yaml:"threshold" unit:"" doc:"a name is classified as data if the model's probability exceeds this; it is calibrated: of the names at 0.5, half are data"`
 	MinOver   int     `yaml:"min_over" unit:"names/day" doc:"this many distinct names of a domain must be classified as data: a site with one hashed name is no tunnel, and ten names carry a password"`
-	MinShare  float64 `yaml:"min_share" unit:"" doc:"and they must be this share of the domain's names that the client queried, or the few of a large site would add up"`
+	MinShare  float64 `yaml:"min_share" unit:"" tune:"0.05 0.1 0.2 0.4 0.8" doc:"and they must be this share of the domain's names that the client queried, or the few of a large site would add up"`
 	MinBytes  Bytes   `yaml:"min_bytes" unit:"B/day" doc:"and their subdomains must have this many bytes: less carries nothing useful, and a page of pictures queries 30 hashed names of a dozen bytes"`
 }
 

@@ -10,7 +10,7 @@ import (
 )
 
 type dnsVolumeOptions struct {
-	Queries int `yaml:"queries" unit:"queries/5min" doc:"more queries of a client to one domain in any 5 minutes are unusual; a web page needs dozens, and a tunnel of 20 kB/s needs hundreds"`
+	Queries int `yaml:"queries" unit:"queries/5min" tune:"50 100 200 500 1000 2000" doc:"more queries of a client to one domain in any 5 minutes are unusual; a web page needs dozens, and a tunnel of 20 kB/s needs hundreds"`
 	Names   int `yaml:"names" unit:"names/5min" doc:"with fewer distinct names in any 5 minutes the finding is labelled: repeated names carry nothing new, and a tunnel repeats each name a few times at most (A, AAAA and HTTPS, retries)"`
 }
 

@@ -4,18 +4,21 @@ import (
 	"fmt"
 	"math"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 )
 
 // The options of a detection are the exported fields of the struct that its Options
-// field points to. Each has four tags, from which the keys of the configuration, the
+// field points to. Each has these tags, from which the keys of the configuration, the
 // flags, the help and the tables of the README are made:
 //
 //	yaml  the key, snake_case
 //	unit  the unit of the number; "" for words and pure numbers
 //	doc   what it decides, and why it is not more or less; no period
 //	enum  the allowed words, separated by spaces; only for strings
+//	tune  the values that outflow tune tries, separated by spaces; only for options that
+//	      Fold does not read, since the rows of the state stay as they were folded
 //
 // A field is an int, a float64, a string or a Bytes. Numbers are finite and not
 // negative.
@@ -27,6 +30,7 @@ type Option struct {
 	Unit  string
 	Doc   string
 	Enum  []string // nil: any value
+	Tune  []string // values to try, ascending; empty: it is not tuned
 }
 
 // Bytes is a count of bytes that may be written with a unit: 150 MB, 4 KiB.
@@ -75,9 +79,26 @@ func Options(d *Detection) []Option {
 			Unit:  tag.Get("unit"),
 			Doc:   tag.Get("doc"),
 			Enum:  strings.Fields(tag.Get("enum")),
+			Tune:  strings.Fields(tag.Get("tune")),
 		})
 	}
 	return out
+}
+
+// With returns a copy of the detection with one option set, whose other options have the
+// values that d has now. d must be of the default profile.
+func With(d *Detection, key, value string) (*Detection, error) {
+	all := All()
+	at := slices.IndexFunc(all, func(e *Detection) bool { return e.Name == d.Name })
+	if at < 0 {
+		return nil, fmt.Errorf("unknown detection %q", d.Name)
+	}
+	for _, o := range Options(d) {
+		if err := Set(all[at], o.Key, o.Value); err != nil {
+			return nil, err
+		}
+	}
+	return all[at], Set(all[at], key, value)
 }
 
 // Set sets one option from text, as a flag or an environment variable gives it.

@@ -9,9 +9,9 @@ import (
 )
 
 type uploadRatioOptions struct {
-	Ratio   float64 `yaml:"ratio" unit:"" doc:"bytes out for each byte in; a day above this is unusual, since people who work with the web receive ten times what they send"`
-	Floor   Bytes   `yaml:"floor" unit:"B/day" doc:"days with fewer bytes out are never reported: the ratio of small volumes is chance"`
-	Rise    float64 `yaml:"rise" unit:"" doc:"a day must also exceed this many times the entity's own past ratio, so that people who send for a living are judged by their own past"`
+	Ratio   float64 `yaml:"ratio" unit:"" tune:"0.5 0.8 1.5 3 6" doc:"bytes out for each byte in; a day above this is unusual, since people who work with the web receive ten times what they send"`
+	Floor   Bytes   `yaml:"floor" unit:"B/day" tune:"20MB 50MB 100MB 200MB 500MB" doc:"days with fewer bytes out are never reported: the ratio of small volumes is chance"`
+	Rise    float64 `yaml:"rise" unit:"" tune:"1.5 2 3 5" doc:"a day must also exceed this many times the entity's own past ratio, so that people who send for a living are judged by their own past"`
 	MinDays int     `yaml:"min_days" unit:"days" doc:"a past ratio needs this many days with traffic; with fewer, only the ratio of the day counts"`
 }
 

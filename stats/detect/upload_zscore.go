@@ -12,8 +12,8 @@ import (
 
 type uploadZScoreOptions struct {
 	Method      string  `yaml:"method" unit:"" enum:"robust classic seed" doc:"robust: factors above the median of past days; classic: standard deviations above the mean of all past days; seed: as classic, with the judged day in its own sample"`
-	Threshold   float64 `yaml:"threshold" unit:"z" doc:"a day above this is unusual; 3.5 reports under 2 of 1,000 ordinary days, and more than half of the days with a gigabyte even for erratic users; less reports more of both"`
-	Floor       Bytes   `yaml:"floor" unit:"B/day" doc:"days below this are never reported; 100 MB from a quiet user are a phone's pictures, and cloud_upload reports new destinations from 20 MB"`
+	Threshold   float64 `yaml:"threshold" unit:"z" tune:"2.5 3 3.5 4 5 6" doc:"a day above this is unusual; 3.5 reports under 2 of 1,000 ordinary days, and more than half of the days with a gigabyte even for erratic users; less reports more of both"`
+	Floor       Bytes   `yaml:"floor" unit:"B/day" tune:"50MB 100MB 200MB 500MB 1GB" doc:"days below this are never reported; 100 MB from a quiet user are a phone's pictures, and cloud_upload reports new destinations from 20 MB"`
 	MinDays     int     `yaml:"min_days" unit:"days" doc:"with fewer days of baseline the cold start rule applies"`
 	PeerDays    int     `yaml:"peer_days" unit:"days" doc:"weight, in days, of the organisation's usual spread beside the entity's own; more steadies short histories, less trusts them"`
 	ColdFloor   Bytes   `yaml:"cold_floor" unit:"B/day" doc:"cold start: days below this are not reported"`
