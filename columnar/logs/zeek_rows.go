@@ -130,7 +130,7 @@ func (d *zeek) objects(data []byte, record int64, t *Tally) (size, n int) {
 // it belongs to no log, is malformed, or has a cell that is not as it is written.
 func (d *zeek) object(data, line []byte, i int) (log zeekLog, plain bool) {
 	has, escaped, ok := d.shape.Read(line, d.values[:])
-	if !ok {
+	if !ok || len(d.shape.Misfits()) > 0 {
 		return zeekOther, false
 	}
 	log = d.logOf(has)
@@ -154,8 +154,10 @@ func (d *zeek) object(data, line []byte, i int) (log zeekLog, plain bool) {
 			switch v := d.values[f]; {
 			case v[0] == '"':
 				cell = v[1 : len(v)-1]
-			case v[0] != 'n' && v[0] != '{' && v[0] != '[' || f == int(zeekAnswers):
+			case v[0] == '[' || f != int(zeekAnswers) && v[0] != 'n' && v[0] != '{':
 				cell = v
+			case v[0] != 'n':
+				return zeekOther, false
 			}
 		}
 		d.rows.cells[f][i] = spanOf(data, cell)
@@ -439,7 +441,7 @@ func (d *zeek) httpRows(b *columnar.Builder, data []byte, n int) int {
 	n = d.times(us, data, n)
 	n = d.counts(request, data, zeekRequestLen, n)
 	n = d.counts(response, data, zeekResponseLen, n)
-	n = d.counts(status, data, zeekStatusCode, n)
+	n = atMostOf(columnar.StatusCode, status[:d.counts(status, data, zeekStatusCode, n)])
 	methods := d.column(r.spans[1], data, zeekMethod, n)
 	for i, s := range methods {
 		if string(data[s.Begin:s.End]) == "CONNECT" {
@@ -512,6 +514,17 @@ func (d *zeek) connRows(b *columnar.Builder, data []byte, n int) int {
 	return n
 }
 
+// atMostOf returns how many of the first counts a column can hold.
+func atMostOf(c columnar.Col, counts []int64) int {
+	most := greatestOf(c)
+	for i, v := range counts {
+		if v > most {
+			return i
+		}
+	}
+	return len(counts)
+}
+
 // atMost bounds values that are known by bounds that are.
 func atMost(v, bounds []int64) {
 	for i := range v {
@@ -548,7 +561,7 @@ func (d *zeek) nameRows(b *columnar.Builder, data []byte, log zeekLog, n int) in
 // port is odd.
 func (d *zeek) portRows(b *columnar.Builder, data []byte, n int) int {
 	port := d.rows.ints[5]
-	n = d.counts(port, data, zeekRespPort, n)
+	n = atMostOf(columnar.DstPort, port[:d.counts(port, data, zeekRespPort, n)])
 	b.PutInts(columnar.DstPort, port[:n])
 	d.texts(b, columnar.UID, data, zeekUID, n)
 	d.texts(b, columnar.SrcIP, data, zeekOrigHost, n)
