@@ -471,7 +471,7 @@ func (d *zeek) dns(b recordRow) bool {
 	b.SetText(columnar.QueryType, d.code(d.cells[zeekQtypeName], d.cells[zeekQtype], scan.QueryTypeName))
 	rcode := d.code(d.cells[zeekRcodeName], d.cells[zeekRcode], scan.RcodeName)
 	b.SetText(columnar.Rcode, rcode)
-	if raw := scan.Value(d.cells[zeekAnswers]); d.json && len(raw) > 0 && !raw.Is('[') && !raw.Is('n') {
+	if raw := d.shape.Value(int(zeekAnswers)); d.json && raw != nil && !raw.Is('[') && !raw.Is('n') {
 		b.tally.Clear(b.record, "answers that are no list")
 	}
 	if b.Wants(columnar.AnswersLen) {

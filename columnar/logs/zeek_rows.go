@@ -144,6 +144,9 @@ func (d *zeek) object(data, line []byte, i int) (log zeekLog, plain bool) {
 	if log == zeekOther || log.ofEvents() || escaped&(d.wants(log)|1<<zeekPath) != 0 {
 		return zeekOther, false
 	}
+	if has>>zeekAnswers&1 != 0 && d.values[zeekAnswers][0] != '[' {
+		return zeekOther, false
+	}
 	for set := d.wants(log); set != 0; set &= set - 1 {
 		f := bits.TrailingZeros64(set)
 		if d.rows.cells[f] == nil {
@@ -154,10 +157,8 @@ func (d *zeek) object(data, line []byte, i int) (log zeekLog, plain bool) {
 			switch v := d.values[f]; {
 			case v[0] == '"':
 				cell = v[1 : len(v)-1]
-			case v[0] == '[' || f != int(zeekAnswers) && v[0] != 'n' && v[0] != '{':
+			case v[0] != 'n' && v[0] != '{' && v[0] != '[' || f == int(zeekAnswers):
 				cell = v
-			case v[0] != 'n':
-				return zeekOther, false
 			}
 		}
 		d.rows.cells[f][i] = spanOf(data, cell)
