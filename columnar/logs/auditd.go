@@ -239,8 +239,10 @@ type auditEvent struct {
 	exec   bool // has EXECVE
 	failed bool
 
-	arg     int // the last that cmdLine has, -1 if none
+	arg     int   // the last that cmdLine has, -1 if none
+	argc    int64 // how many there are; 0: not said
 	cmdLine []byte
+	cut     bool // the quotes of one do not end
 
 	// As they stand in the log.
 	exe, comm, pid []byte
@@ -423,6 +425,7 @@ func nextAuditField(p []byte) (key, value, rest []byte, ok bool) {
 		if end := bytes.IndexByte(p[1:], '"'); end >= 0 {
 			return key, p[:end+1], p[end+2:], true
 		}
+		return key, p, nil, true // cut off: only then is rest nil
 	}
 	end := 0
 	for end < len(p) && p[end] != ' ' && p[end] != enrichedTag {
@@ -463,6 +466,10 @@ func (e *auditEvent) arguments(p []byte) {
 		if len(key) < 2 || key[0] != 'a' {
 			continue
 		}
+		if string(key) == "argc" {
+			e.argc, _ = scan.Int(value)
+			continue
+		}
 		number, _, _ := bytes.Cut(key[1:], []byte("["))
 		n, ok := scan.Int(number) // not argc, a1_len
 		if !ok || n < 0 || n > 1<<30 {
@@ -471,7 +478,7 @@ func (e *auditEvent) arguments(p []byte) {
 		if e.arg >= 0 && int(n) != e.arg {
 			e.cmdLine = append(e.cmdLine, ' ')
 		}
-		e.arg = int(n)
+		e.arg, e.cut = int(n), e.cut || rest == nil
 		e.cmdLine = appendAuditText(e.cmdLine, value)
 	}
 }
@@ -518,6 +525,12 @@ func (d *auditd) row(e *auditEvent, b recordRow) {
 	b.SetText(columnar.Path, d.scratch)
 	b.SetText(columnar.User, e.user())
 	b.setCount(columnar.PID, e.pid, "bad pid")
+	if e.cut {
+		b.tally.Clear(b.record, "argument in quotes that do not end, taken to the end of the record")
+	}
+	if int64(e.arg)+1 < e.argc {
+		b.tally.Clear(b.record, "arguments of the program missing: cut off, or in a record that is not here")
+	}
 	if b.WantsFields() {
 		for i := range e.records {
 			if e.records[i].execve() {

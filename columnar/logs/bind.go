@@ -241,7 +241,7 @@ func (q *bindQuery) parse(p []byte) (isLookup, ok bool) {
 		word, p = scan.CutWord(p)
 	}
 	if len(word) == 0 || word[len(word)-1] != ':' {
-		return false, false
+		return p == nil, false // cut off: named says all of a client behind a colon
 	}
 	p, isQuery := bytes.CutPrefix(p, []byte("query: "))
 	isResponse, isAnswer := false, false

@@ -38,9 +38,50 @@ func (r recordRow) count(text []byte, bad string) int64 {
 	return -1
 }
 
+// misfits counts the keys of the object that s has read which do not give some fields of
+// the row, or more than one value.
+func (r recordRow) misfits(s *scan.Shape, fields uint64) {
+	for _, m := range s.Misfits() {
+		switch {
+		case m.Fields&fields == 0:
+		case m.Twice:
+			r.tally.Clear(r.record, m.Key+" stands twice: the last counts")
+		default:
+			r.tally.Clear(r.record, unfit(m))
+		}
+	}
+}
+
+// unfit says why the value of a key of JSON cannot be read.
+func unfit(m scan.Misfit) string {
+	if m.Value.Is('{') || m.Value.Is('[') {
+		return m.Key + " is a list or an object: left out"
+	}
+	return m.Key + " is no object: left out"
+}
+
 // setCount sets a cell to the count that text says, if it says one.
 func (r recordRow) setCount(c columnar.Col, text []byte, bad string) {
-	setCount(r.Builder, c, r.count(text, bad))
+	n := r.count(text, bad)
+	if n > greatestOf(c) {
+		r.tally.Clear(r.record, bad)
+		return
+	}
+	setCount(r.Builder, c, n)
+}
+
+// greatestOf returns the greatest number that a column can hold: a greater one is not
+// what the column is for.
+func greatestOf(c columnar.Col) int64 {
+	switch {
+	case c == columnar.DstPort:
+		return 1<<16 - 1
+	case c == columnar.StatusCode:
+		return 999
+	case c.Kind() == columnar.Int32:
+		return 1<<31 - 1
+	}
+	return 1<<63 - 1
 }
 
 // setCount sets a cell, unless n is -1: not said.

@@ -122,11 +122,14 @@ func newCloudTrail() *cloudTrail {
 	identity := scan.ShapeOf(trailIdentityType, "type", "userName", "arn", "principalId", "accountId", "invokedBy")
 	identity.Within("sessionContext", session)
 	identity.Within("onBehalfOf", scan.ShapeOf(trailOnBehalfOf, "userId"))
+	request := scan.ShapeOf(trailKey, append([]string{"key", "bucketName"}, cloudTrailObjects[:]...)...)
+	request.Nested = request.Fields &^ (1 << trailBucket) // other calls have other things under these names
 	event := scan.ShapeOf(trailTime, "eventTime", "eventSource", "eventName", "eventCategory", "eventType", "sourceIPAddress",
 		"userAgent", "errorCode", "eventID", "resources", "digestEndTime")
+	event.Nested = 1 << trailResources
 	event.Within("userIdentity", identity)
 	event.Within("additionalEventData", scan.ShapeOf(trailBytesIn, "bytesTransferredIn", "bytesTransferredOut"))
-	event.Within("requestParameters", scan.ShapeOf(trailKey, append([]string{"key", "bucketName"}, cloudTrailObjects[:]...)...))
+	event.Within("requestParameters", request)
 	return &cloudTrail{event: event}
 }
 
@@ -193,7 +196,10 @@ func (d *cloudTrail) line(line []byte, b recordRow) (row bool, reason string) {
 	b.SetText(columnar.Account, d.account())
 	if ip := d.text(trailSourceIP); scan.IsAddress(ip) {
 		b.SetText(columnar.SrcIP, ip)
+	} else if !scan.Unknown(ip) && !bytes.HasSuffix(ip, []byte(".amazonaws.com")) && string(ip) != "AWS Internal" {
+		b.tally.Clear(b.record, "sourceIPAddress that is neither an address nor a service")
 	}
+	b.misfits(d.event, ^uint64(0))
 	b.SetText(columnar.Service, bytes.TrimSuffix(d.text(trailSource), []byte(".amazonaws.com")))
 	b.SetText(columnar.Operation, name)
 	if b.Wants(columnar.Resource) {

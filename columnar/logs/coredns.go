@@ -153,7 +153,7 @@ func (q *coreQuery) parse(p []byte) bool {
 	id, p := scan.CutWord(p)
 	_, isNumber := scan.Int(id)
 	if string(dash) != "-" || !isNumber || len(p) == 0 || p[0] != '"' {
-		return true
+		return len(p) > 0 || len(dash) == 0 || dash[0] != '-' // else cut off
 	}
 	kind, p := scan.CutWord(p[1:])
 	_, p = scan.CutWord(p) // class

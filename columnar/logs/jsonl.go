@@ -3,6 +3,7 @@ package logs
 import (
 	"bytes"
 	"fmt"
+	"math/bits"
 	"slices"
 	"strings"
 
@@ -77,6 +78,7 @@ type jsonRecord struct {
 type jsonTable struct {
 	builder *columnar.Builder // that fields are for; nil: none yet
 	fields  []field           // src is the field of the shape; -1: text
+	reads   uint64            // the columns that are read by name, of jsonRecord.has
 }
 
 // jsonFields is how many fields a shape can have.
@@ -365,7 +367,7 @@ func (d *jsonLines) line(line []byte, record int64, out *columnar.Out, t *Tally)
 			b.SetTime(us)
 		default:
 			if f.scale == 1 && f.read == readNumber { // most numbers
-				if v, ok := scan.Int(text); ok && v >= 0 {
+				if v, ok := scan.Int(text); ok && 0 <= v && v <= f.most {
 					b.SetInt(f.col, v)
 					continue
 				}
@@ -375,8 +377,26 @@ func (d *jsonLines) line(line []byte, record int64, out *columnar.Out, t *Tally)
 			}
 		}
 	}
+	if len(r.shape.Misfits()) > 0 {
+		r.misfits(to.reads, record, t)
+	}
 	b.Next(record)
 	t.Row()
+}
+
+// misfits counts the columns that names of the record would give, were their values texts
+// or numbers, or stood once.
+func (r *jsonRecord) misfits(reads uint64, record int64, t *Tally) {
+	for _, m := range r.shape.Misfits() {
+		for set := m.Fields & reads; set != 0; set &= set - 1 {
+			switch name := columnar.Col(bits.TrailingZeros64(set)).String(); {
+			case m.Twice:
+				t.Clear(record, "key for "+name+" stands twice: the last counts")
+			case r.has&set&-set == 0:
+				t.Clear(record, "list or object as "+name+", left out")
+			}
+		}
+	}
 }
 
 // served returns where a column stands in a request that names no server but as host.
@@ -452,7 +472,12 @@ func (d *jsonLines) open(to *jsonTable, b *columnar.Builder, t *columnar.Table) 
 		}
 		p.fields = append(p.fields, f)
 	}
-	to.builder, to.fields = b, p.wantedColumns(b)
+	to.builder, to.fields, to.reads = b, p.wantedColumns(b), 0
+	for _, f := range to.fields {
+		if f.src >= 0 {
+			to.reads |= 1 << f.src
+		}
+	}
 	// Parts of a URI stand first: a key of the field's own name overrides them.
 	for _, name := range b.FieldNames() {
 		if part, ok := uriPartNamed(name); ok && t == columnar.HTTP {

@@ -172,9 +172,9 @@ func (d *parquetDecoder) gatherTimes(c *parquetColumn) bool {
 func (d *parquetDecoder) gatherNumbers(c *parquetColumn) bool {
 	ints := c.ints
 	if c.held == heldInts && c.field.scale == 1 {
-		signs := int64(0)
+		signs, most := int64(0), c.field.most
 		for _, v := range ints {
-			signs |= v
+			signs |= v | (most - v)
 		}
 		if signs < 0 {
 			return false

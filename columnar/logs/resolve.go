@@ -45,6 +45,7 @@ type field struct {
 	date   int // of a time: index of the name of its date; -1: none
 	read   reading
 	scale  float64      // readNumber: what one unit is in units of the column
+	most   int64        // readNumber: greatestOf the column
 	unit   string       // readTime: Column.Time
 	name   string       // readKept: of the field
 	part   scan.URIPart // readKept
@@ -405,7 +406,7 @@ func list(names []string) string {
 }
 
 func newField(c columnar.Col, src int) field {
-	f := field{col: c, src: src, date: -1, scale: 1, bad: "bad " + c.String() + ", left empty", negative: "negative " + c.String() + ", left empty"}
+	f := field{col: c, src: src, date: -1, scale: 1, most: greatestOf(c), bad: "bad " + c.String() + ", left empty", negative: "negative " + c.String() + ", left empty"}
 	switch c {
 	case columnar.Time:
 		f.read, f.bad = readTime, "bad time"

@@ -143,7 +143,7 @@ func (d *separated) run(data []byte, ends []int, begin int, line int64, t *Tally
 			d.numbers(data, f, n, t)
 			d.builder.PutInts(f.col, d.ints[:n])
 		default:
-			d.texts(data, f, n)
+			d.texts(data, f, n, t)
 		}
 	}
 	return n, odd
@@ -178,8 +178,8 @@ func (d *separated) column(data []byte, f *field, n int) (plain int) {
 			if last && data[hi-1] == '\r' {
 				hi--
 			}
-			if data[lo] == '"' && hi-lo >= 2 && data[hi-1] == '"' {
-				if bytes.IndexByte(data[lo+1:hi-1], '"') < 0 {
+			if data[lo] == '"' {
+				if hi-lo >= 2 && data[hi-1] == '"' && bytes.IndexByte(data[lo+1:hi-1], '"') < 0 {
 					lo, hi = lo+1, hi-1
 				} else {
 					plain = min(plain, i)
@@ -250,7 +250,7 @@ func (d *separated) numbers(data []byte, f *field, n int, t *Tally) {
 	text, _ := d.cells(data, f, n)
 	for i, s := range d.spans[:n] {
 		x, ok := scan.Digits(text, s.Begin, s.End)
-		if !ok || f.scale != 1 {
+		if !ok || f.scale != 1 || x > f.most {
 			x = columnar.Null
 			if cell := text[s.Begin:s.End]; !scan.Unknown(cell) {
 				var reason string
@@ -265,7 +265,7 @@ func (d *separated) numbers(data []byte, f *field, n int, t *Tally) {
 }
 
 // texts puts the cells of a text in the first n records of the run.
-func (d *separated) texts(data []byte, f *field, n int) {
+func (d *separated) texts(data []byte, f *field, n int, t *Tally) {
 	text, plain := d.cells(data, f, n)
 	spans := d.spans[:n]
 	if plain < n || f.read == readQueryType || f.read == readRcode {
@@ -273,7 +273,7 @@ func (d *separated) texts(data []byte, f *field, n int) {
 		d.copied = d.copied[:0]
 		for i, s := range spans {
 			begin := len(d.copied)
-			d.copied = append(d.copied, d.set.text(f, d.unquote(text[s.Begin:s.End]))...)
+			d.copied = append(d.copied, d.set.text(f, d.unquoteSaid(text[s.Begin:s.End], d.lines[i], t))...)
 			spans[i] = columnar.Span{Begin: uint32(begin), End: uint32(len(d.copied))}
 		}
 		text = d.copied
@@ -328,13 +328,13 @@ func (d *separated) record(data []byte, pos []uint32, line int64, t *Tally) {
 				hi--
 			}
 			if f.read == readNumber && f.scale == 1 {
-				if v, ok := scan.Digits(data, lo, hi); ok {
+				if v, ok := scan.Digits(data, lo, hi); ok && v <= f.most {
 					b.SetInt(f.col, v)
 					continue
 				}
 			}
 			if cell = data[lo:hi]; len(cell) > 0 && cell[0] == '"' {
-				cell = d.unquote(cell)
+				cell = d.unquoteSaid(cell, line, t)
 			}
 			for k := 0; k < len(f.others) && scan.Unknown(cell); k++ {
 				cell = d.cell(data, pos, f.others[k])
@@ -372,6 +372,16 @@ func (d *separated) cell(data []byte, pos []uint32, i int) []byte {
 func (d *separated) unquote(cell []byte) []byte {
 	d.scratch = slices.Grow(d.scratch[:0], len(cell))
 	return unquote(cell, d.scratch)
+}
+
+// unquoteSaid is unquote for a cell that is read, of the record on a line: it counts quotes
+// that do not enclose it.
+func (d *separated) unquoteSaid(cell []byte, line int64, t *Tally) []byte {
+	text := d.unquote(cell)
+	if len(cell) > 0 && cell[0] == '"' && len(text) == len(cell) {
+		t.Clear(line, "quotes that do not end with their field, kept in it")
+	}
+	return text
 }
 
 func (d *separated) ragged(data []byte, pos []uint32, line int64, t *Tally) {

@@ -168,6 +168,9 @@ func (f *field) integer(v int64) (int64, string) {
 		}
 		v = columnar.Null
 	}
+	if v > f.most {
+		return 0, f.bad
+	}
 	return v, ""
 }
 

@@ -148,6 +148,15 @@ func slowText(v any) string {
 	return ""
 }
 
+// slowIsText reports whether scan.Value.Text of a value is not nil.
+func slowIsText(v any) bool {
+	switch v.(type) {
+	case string, json.Number, bool:
+		return true
+	}
+	return false
+}
+
 // slowCount is scan.Count as the text of a cell.
 func slowCount(v any) (text string, ok bool) {
 	n, ok := scan.Count([]byte(slowText(v)))

@@ -615,7 +615,7 @@ func (d *sourceDecoder) integers(b *columnar.Builder, c columnar.Col, records []
 		if f == nil || scan.Unknown(text) {
 			continue
 		}
-		if v, ok := scan.Int(text); ok && v >= 0 && f.scale == 1 {
+		if v, ok := scan.Int(text); ok && 0 <= v && v <= f.most && f.scale == 1 {
 			values[k] = v
 			continue
 		}

@@ -58,7 +58,9 @@ under the name that tls, quic or http has. They must be logs of one input.`,
 	New: func(o *Options) (Decoder, error) {
 		d := &suricata{clock: o.clock()}
 		d.event = scan.ShapeOf(eveTimestamp, "timestamp", "event_type", "src_ip", "dest_ip", "dest_port", "proto", "app_proto", "dns", "http", "flow", "tls", "flow_id", "quic")
-		d.event.Within("dns", scan.ShapeOf(eveDNSType, "type", "rrname", "rrtype", "queries"))
+		dns := scan.ShapeOf(eveDNSType, "type", "rrname", "rrtype", "queries")
+		dns.Nested = 1 << eveQueries
+		d.event.Within("dns", dns)
 		d.event.Within("http", scan.ShapeOf(eveHostname, "hostname", "url", "http_method", "http_user_agent", "status", "length", "http_refer"))
 		d.event.Within("flow", scan.ShapeOf(eveToServer, "bytes_toserver", "bytes_toclient", "start", "end", "action", "state", "reason"))
 		d.event.Within("tls", scan.ShapeOf(eveSNI, "sni"))
@@ -150,8 +152,8 @@ const (
 	dnsRoot   = "dns query of the root"
 )
 
-// line decodes an event and returns how many rows it gave. If it is malformed
-// it gives none, and reason says why; if it is of another kind, d.other says which.
+// line decodes an event and returns how many rows it gave. If it is malformed, or a query
+// in it is, reason says why; if it is of another kind, d.other says which.
 func (d *suricata) line(line []byte, record int64, out *columnar.Out, t *Tally) (rows int, reason string) {
 	d.scratch = d.scratch[:0]
 	if _, _, ok := d.event.Read(line, d.values[:]); !ok {
@@ -189,7 +191,10 @@ func (d *suricata) line(line []byte, record int64, out *columnar.Out, t *Tally) 
 	r := recordRow{b, t, record}
 	switch string(kind) {
 	case "dns":
-		return d.dns(b, us, record)
+		if rows, reason = d.dns(b, us, record); rows > 0 {
+			r.misfits(d.event, ^uint64(0))
+		}
+		return rows, reason
 	case "http":
 		if !d.event.Value(eveHTTP).Is('{') {
 			return 0, "no http object"
@@ -214,6 +219,7 @@ func (d *suricata) line(line []byte, record int64, out *columnar.Out, t *Tally) 
 		r.SetLower(columnar.DstHost, scan.TrimDot(d.text(eveQUICSNI)))
 		d.network(r, []byte("quic"))
 	}
+	r.misfits(d.event, ^uint64(0))
 	b.SetText(columnar.UID, d.text(eveFlowID))
 	b.SetText(columnar.SrcIP, d.text(eveSrcIP))
 	b.SetText(columnar.DstIP, d.text(eveDestIP))
@@ -240,15 +246,16 @@ func (d *suricata) dns(b *columnar.Builder, us, record int64) (rows int, reason 
 	d.other = dnsRoot // if no query gives a row
 	queries := d.event.Value(eveQueries)
 	if !queries.Is('[') {
-		return d.row(b, d.text(eveRRName), d.text(eveRRType), us, record), ""
+		name := d.text(eveRRName)
+		if name == nil {
+			return 0, "no dns.rrname"
+		}
+		return d.row(b, name, d.text(eveRRType), us, record), ""
 	}
 	for d.queries.Open(queries); d.queries.Next(); {
-		if !d.queries.Val.Is('{') {
-			continue
-		}
 		var name, rrtype []byte
 		w := &d.query
-		for w.Open(d.queries.Val); w.Next(); {
+		for w.Open(d.queries.Val); w.InObject() && w.Next(); {
 			switch string(w.Key) {
 			case "rrname":
 				name = w.Text(&d.scratch)
@@ -256,9 +263,12 @@ func (d *suricata) dns(b *columnar.Builder, us, record int64) (rows int, reason 
 				rrtype = w.Text(&d.scratch)
 			}
 		}
+		if name == nil {
+			reason = "no rrname in one of dns.queries"
+		}
 		rows += d.row(b, name, rrtype, us, record)
 	}
-	return rows, ""
+	return rows, reason
 }
 
 // row puts the row of a query, unless it asks for the root.
@@ -333,6 +343,8 @@ func (d *suricata) flow(r recordRow, timestamp int64) (us int64) {
 			us = ended
 			if began, ok := d.clock.ISO(d.text(eveStart)); ok && began <= us {
 				r.SetInt(columnar.Duration, us-began)
+			} else if !scan.Unknown(d.text(eveStart)) {
+				r.tally.Clear(r.record, "bad flow.start, or after flow.end")
 			}
 		}
 	}

@@ -44,6 +44,7 @@ func slowSuricata(e map[string]any) (rows []slowRow, skip bool) {
 		}
 		for _, q := range queries {
 			q := slowObject(q)
+			skip = skip || !slowIsText(q["rrname"])
 			name := strings.TrimSuffix(slowText(q["rrname"]), ".")
 			if name == "" {
 				continue
@@ -57,14 +58,14 @@ func slowSuricata(e map[string]any) (rows []slowRow, skip bool) {
 				columnar.Query: name, columnar.Domain: slowDomain(name), columnar.QueryType: rrtype,
 			}})
 		}
-		return rows, false
+		return rows, skip
 	case "http":
 		table = columnar.HTTP
 		host(part["hostname"], part["http_method"], part["url"])
 		cells[columnar.Method], cells[columnar.UserAgent] = slowText(part["http_method"]), slowText(part["http_user_agent"])
 		count(columnar.StatusCode, part["status"])
 		count(columnar.BytesIn, part["length"])
-		cells[columnar.StatusCode] = slowInt32(cells[columnar.StatusCode])
+		cells[columnar.StatusCode] = slowAtMost(999, cells[columnar.StatusCode])
 	case "flow":
 		count(columnar.BytesOut, part["bytes_toserver"])
 		count(columnar.BytesIn, part["bytes_toclient"])
@@ -98,7 +99,7 @@ func slowSuricata(e map[string]any) (rows []slowRow, skip bool) {
 	}
 	if table == columnar.Network {
 		count(columnar.DstPort, e["dest_port"])
-		cells[columnar.DstPort] = slowInt32(cells[columnar.DstPort])
+		cells[columnar.DstPort] = slowAtMost(65535, cells[columnar.DstPort])
 		cells[columnar.Protocol] = slowLower(protocol)
 	}
 	cells[columnar.Time] = slowTime(us)
@@ -108,11 +109,11 @@ func slowSuricata(e map[string]any) (rows []slowRow, skip bool) {
 	return []slowRow{{table, cells}}, false
 }
 
-// slowInt32 cuts a count to what an Int32 column holds.
-func slowInt32(text string) string {
+// slowAtMost returns a count, "" if it is greater than most.
+func slowAtMost(most int64, text string) string {
 	var n int64
-	if json.Unmarshal([]byte(text), &n) == nil && n > 1<<31-1 {
-		return "2147483647"
+	if json.Unmarshal([]byte(text), &n) == nil && n > most {
+		return ""
 	}
 	return text
 }

@@ -191,12 +191,10 @@ func (d *vpcFlow) row(b recordRow) (reason string) {
 	b.SetText(columnar.Account, d.cells[vpcAccount])
 	if n, ok := scan.Int(d.cells[vpcProtocol]); ok {
 		b.SetText(columnar.Protocol, append(d.name[:0], scan.ProtocolName(n)...))
+	} else if !scan.Unknown(d.cells[vpcProtocol]) {
+		b.tally.Clear(b.record, "bad protocol")
 	}
-	if n := b.count(port, "bad port"); n <= 65535 {
-		setCount(b.Builder, columnar.DstPort, n)
-	} else {
-		b.tally.Clear(b.record, "bad port")
-	}
+	b.setCount(columnar.DstPort, port, "bad port")
 	b.setCount(bytesCol, d.cells[vpcBytes], "bad bytes")
 	return ""
 }

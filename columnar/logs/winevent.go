@@ -54,6 +54,7 @@ type winEvent struct {
 	slots    [numWinSlots][]byte // values of fields that rows are made of; nil: none
 	clock    scan.Clock
 	outer    outerTimes
+	twice    bool   // a field that rows are made of has another value, too
 	joined   []byte // scratch
 
 	// Of the elements that are open:
@@ -203,15 +204,20 @@ func winSlotOf(system bool, name string) (slot winSlot, ok bool) {
 func (e *winEvent) reset() {
 	e.fields = e.fields[:0]
 	e.slots = [numWinSlots][]byte{}
-	e.depth, e.section = 0, winNowhere
+	e.depth, e.section, e.twice = 0, winNowhere, false
 }
 
 // add adds a field, whose value must stay as it is until the event's row is made. If
 // names are equal, rows are made from the first one.
 func (e *winEvent) add(system bool, name string, value []byte) {
 	e.fields = append(e.fields, winField{name, value, system})
-	if slot, ok := winSlotOf(system, name); ok && e.slots[slot] == nil {
+	slot, ok := winSlotOf(system, name)
+	switch {
+	case !ok:
+	case e.slots[slot] == nil:
 		e.slots[slot] = value
+	case !system && !bytes.Equal(e.slots[slot], value):
+		e.twice = true
 	}
 }
 
@@ -381,6 +387,9 @@ func (e *winEvent) put(record int64, out *columnar.Out, t *Tally) {
 		t.Skip(record, reason)
 		return
 	}
+	if e.twice {
+		t.Clear(record, "field that stands twice: the first counts")
+	}
 	if b.WantsFields() {
 		for i := len(e.fields) - 1; i >= 0; i-- { // of equal names the first stands
 			b.SetField([]byte(e.fields[i].name), e.fields[i].value)
@@ -449,7 +458,7 @@ func (e *winEvent) row(table *columnar.Table, b recordRow) (reason string) {
 			return "no QueryName"
 		}
 		b.SetQuery(name)
-		e.answers(b.Builder)
+		e.answers(b)
 	default:
 		ip := e.said(winSourceIP)
 		if len(ip) == 0 {
@@ -514,13 +523,16 @@ func (e *winEvent) logon() bool {
 }
 
 // answers sets what came of a DNS query.
-func (e *winEvent) answers(b *columnar.Builder) {
+func (e *winEvent) answers(b recordRow) {
 	// Windows counts the response codes of DNS from 9000. 9501 is an answer without
 	// records of the type.
 	const codes, noRecords = 9000, 9501
 	status, ok := scan.Int(e.slots[winQueryStatus])
 	switch {
 	case !ok:
+		if !scan.Unknown(e.said(winQueryStatus)) {
+			b.tally.Clear(b.record, "bad QueryStatus")
+		}
 		return
 	case status == noRecords:
 		status = 0

@@ -55,6 +55,7 @@ type winJSON struct {
 	names   nameSet
 	walkers [winJSONDepth]scan.Walker // of the objects that are open
 	depth   int
+	deep    bool // an object or array is too deep to be looked into
 	message []byte
 	ecs     []winField // for what the event does not say under its own name
 	scratch []byte
@@ -168,7 +169,11 @@ func (d *winJSON) Decode(b *Block, out *columnar.Out, t *Tally) error {
 		case len(d.event.slots[winEventID]) == 0:
 			t.Known("event without an EventID")
 		default:
+			rows := t.Rows
 			d.event.put(record, out, t)
+			if d.deep && t.Rows > rows {
+				t.Clear(record, "objects nested too deep, left out")
+			}
 		}
 	}
 	return nil
@@ -177,7 +182,7 @@ func (d *winJSON) Decode(b *Block, out *columnar.Out, t *Tally) error {
 // flatten turns an event into fields; false if it is malformed.
 func (d *winJSON) flatten(line []byte) bool {
 	d.event.reset()
-	d.scratch, d.message, d.ecs, d.depth = d.scratch[:0], nil, d.ecs[:0], 0
+	d.scratch, d.message, d.ecs, d.depth, d.deep = d.scratch[:0], nil, d.ecs[:0], 0, false
 	w := d.object(line, winRecord, nil)
 	d.fromECS()
 	if d.message != nil && d.fromMessage() {
@@ -300,6 +305,8 @@ func (d *winJSON) fromECS() {
 func (d *winJSON) inside(v scan.Value, place winPlace, element []byte) {
 	if d.depth < winJSONDepth {
 		d.object(v, place, element)
+	} else {
+		d.deep = true
 	}
 }
 
@@ -387,6 +394,7 @@ func (d *winJSON) field(place winPlace, element, key []byte, w *scan.Walker) {
 // own: [{"Name": "Image", "#text": …}].
 func (d *winJSON) array(v scan.Value, place winPlace, key []byte) {
 	if d.depth+1 >= winJSONDepth {
+		d.deep = true
 		return
 	}
 	name := d.names.of(key)

@@ -77,6 +77,7 @@ and packets of conn, ja3, cipher and certificates of ssl, and the log by _path.`
 			return -1
 		})
 		// Fluentd and others nest what has dots.
+		d.shape.Nested = 1 << zeekAnswers
 		d.shape.Within("id", scan.ShapeOf(int(zeekOrigHost), "orig_h", "resp_h", "resp_p", "orig_p"))
 		d.named, d.running = zeekLogOfName(o.Name)
 		d.tsv.reset()
@@ -217,8 +218,11 @@ func (d *zeek) line(line []byte, record int64, t *Tally) (row bool, reason strin
 	r := recordRow{b, t, record}
 	switch log {
 	case zeekDNS:
-		if !d.dns(b) {
+		if !d.dns(r) {
 			b.Drop()
+			if v := d.values[zeekQuery]; d.json && d.set>>zeekQuery&1 != 0 && (v.Is('{') || v.Is('[')) {
+				return false, "query is a list or an object"
+			}
 			d.other = "dns record without a query"
 			return false, ""
 		}
@@ -240,6 +244,9 @@ func (d *zeek) line(line []byte, record int64, t *Tally) (row bool, reason strin
 			d.other = zeekLogNames[log]
 			return false, ""
 		}
+	}
+	if d.json && len(d.shape.Misfits()) > 0 {
+		r.misfits(d.shape, zeekReadOf(log))
 	}
 	for _, k := range d.kept[log] {
 		if k.field == zeekPath {
@@ -393,6 +400,14 @@ func (d *zeek) makePlan() {
 	}
 }
 
+// zeekReadOf returns the fields that columns are made of in lines of a log.
+func zeekReadOf(log zeekLog) (fields uint64) {
+	for _, r := range zeekReads[log] {
+		fields |= 1 << r.field
+	}
+	return fields
+}
+
 // wants returns the fields that are read of lines of a log.
 func (d *zeek) wants(log zeekLog) uint64 {
 	if d.reads[log] == 0 {
@@ -445,7 +460,7 @@ func epochMicro(b []byte) (us int64, ok bool) {
 	return us, ok1 && ok2 && c8 <= 9 && c9 <= 9
 }
 
-func (d *zeek) dns(b *columnar.Builder) bool {
+func (d *zeek) dns(b recordRow) bool {
 	name := scan.TrimDot(d.cells[zeekQuery])
 	if len(name) == 0 {
 		return false
@@ -456,6 +471,9 @@ func (d *zeek) dns(b *columnar.Builder) bool {
 	b.SetText(columnar.QueryType, d.code(d.cells[zeekQtypeName], d.cells[zeekQtype], scan.QueryTypeName))
 	rcode := d.code(d.cells[zeekRcodeName], d.cells[zeekRcode], scan.RcodeName)
 	b.SetText(columnar.Rcode, rcode)
+	if raw := d.shape.Value(int(zeekAnswers)); d.json && raw != nil && !raw.Is('[') && !raw.Is('n') {
+		b.tally.Clear(b.record, "answers that are no list")
+	}
 	if b.Wants(columnar.AnswersLen) {
 		if n, ok := d.answers(); ok || len(rcode) > 0 {
 			b.SetInt(columnar.AnswersLen, int64(n))

@@ -130,7 +130,7 @@ func (d *zeek) objects(data []byte, record int64, t *Tally) (size, n int) {
 // it belongs to no log, is malformed, or has a cell that is not as it is written.
 func (d *zeek) object(data, line []byte, i int) (log zeekLog, plain bool) {
 	has, escaped, ok := d.shape.Read(line, d.values[:])
-	if !ok {
+	if !ok || len(d.shape.Misfits()) > 0 {
 		return zeekOther, false
 	}
 	log = d.logOf(has)
@@ -142,6 +142,9 @@ func (d *zeek) object(data, line []byte, i int) (log zeekLog, plain bool) {
 		log = d.logNamed(path[1 : len(path)-1])
 	}
 	if log == zeekOther || log.ofEvents() || escaped&(d.wants(log)|1<<zeekPath) != 0 {
+		return zeekOther, false
+	}
+	if has>>zeekAnswers&1 != 0 && d.values[zeekAnswers][0] != '[' {
 		return zeekOther, false
 	}
 	for set := d.wants(log); set != 0; set &= set - 1 {
@@ -439,7 +442,7 @@ func (d *zeek) httpRows(b *columnar.Builder, data []byte, n int) int {
 	n = d.times(us, data, n)
 	n = d.counts(request, data, zeekRequestLen, n)
 	n = d.counts(response, data, zeekResponseLen, n)
-	n = d.counts(status, data, zeekStatusCode, n)
+	n = atMostOf(columnar.StatusCode, status[:d.counts(status, data, zeekStatusCode, n)])
 	methods := d.column(r.spans[1], data, zeekMethod, n)
 	for i, s := range methods {
 		if string(data[s.Begin:s.End]) == "CONNECT" {
@@ -512,6 +515,17 @@ func (d *zeek) connRows(b *columnar.Builder, data []byte, n int) int {
 	return n
 }
 
+// atMostOf returns how many of the first counts a column can hold.
+func atMostOf(c columnar.Col, counts []int64) int {
+	most := greatestOf(c)
+	for i, v := range counts {
+		if v > most {
+			return i
+		}
+	}
+	return len(counts)
+}
+
 // atMost bounds values that are known by bounds that are.
 func atMost(v, bounds []int64) {
 	for i := range v {
@@ -548,7 +562,7 @@ func (d *zeek) nameRows(b *columnar.Builder, data []byte, log zeekLog, n int) in
 // port is odd.
 func (d *zeek) portRows(b *columnar.Builder, data []byte, n int) int {
 	port := d.rows.ints[5]
-	n = d.counts(port, data, zeekRespPort, n)
+	n = atMostOf(columnar.DstPort, port[:d.counts(port, data, zeekRespPort, n)])
 	b.PutInts(columnar.DstPort, port[:n])
 	d.texts(b, columnar.UID, data, zeekUID, n)
 	d.texts(b, columnar.SrcIP, data, zeekOrigHost, n)

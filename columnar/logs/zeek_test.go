@@ -73,7 +73,7 @@ func slowZeek(e map[string]any) (rows []slowRow, skip bool) {
 			text = ""
 		}
 		if c.Kind() == columnar.Int32 {
-			text = slowInt32(text)
+			text = slowAtMost(greatestOf(c), text)
 		}
 		cells[c] = text
 	}
@@ -107,6 +107,10 @@ func slowZeek(e map[string]any) (rows []slowRow, skip bool) {
 	switch log {
 	case "dns":
 		table = columnar.DNS
+		switch field("query").(type) {
+		case map[string]any, []any:
+			return nil, true
+		}
 		name := strings.TrimSuffix(slowText(field("query")), ".")
 		cells[columnar.Query], cells[columnar.Domain] = name, slowDomain(name)
 		cells[columnar.QueryType] = code(field("qtype_name"), field("qtype"), scan.QueryTypeName)

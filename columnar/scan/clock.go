@@ -282,8 +282,8 @@ func (c *Clock) noEpoch(x float64) {
 	}
 }
 
-// Any parses a time as programs write it: ISO 8601; with a 12 h clock, then also month
-// first, 11/20/2026 1:02:03 PM; or a number, see EpochOf.
+// Any parses a time as programs write it: ISO 8601; as for people, see worded; or a number,
+// see EpochOf.
 func (c *Clock) Any(text []byte) (us int64, ok bool) {
 	if us, ok = c.UTC(text); ok {
 		return us, true
@@ -298,7 +298,7 @@ func (c *Clock) Any(text []byte) (us int64, ok bool) {
 	if us, ok = c.ISO(text); ok || c.fault != taken {
 		return us, ok
 	}
-	return c.half(text)
+	return c.worded(text)
 }
 
 // number parses a time that is a number.
@@ -318,7 +318,7 @@ func (c *Clock) number(text []byte) (us int64, ok bool) {
 			return 0, false
 		}
 		return c.EpochOfFloat(x)
-	case len(rest) > 0 && rest[0] != '.':
+	case len(rest) > 0 && (rest[0] != '.' || bytes.IndexByte(rest, ':') > 0): // 20.11.2026 13:02
 		return 0, false
 	}
 	v, fits := Int(whole)
@@ -352,51 +352,107 @@ func (c *Clock) compact(b []byte) (us int64, ok bool) {
 	return c.ISO(iso[:])
 }
 
-// half parses a date and a time of a 12 h clock: 2026-11-20 1:02:03.5 PM, or with the
-// month first 11/20/2026 1:02 PM.
-func (c *Clock) half(b []byte) (us int64, ok bool) {
-	date, rest, _ := bytes.Cut(b, []byte(" "))
-	date = bytes.TrimSuffix(date, []byte(","))
-	n := len(rest)
-	if n < len("1:02PM") || rest[n-1]|0x20 != 'm' || len(date) > 10 {
+// worded parses a date and a time as programs write them for people, perhaps with UTC or GMT
+// behind: 2026-11-20 1:02:03.5 PM, 20.11.2026, 13:02:03, Nov 20, 2026 1:02 PM,
+// 20 Nov 2026 13:02:03; with a 12 h clock alone also month first, 11/20/2026 1:02 PM.
+func (c *Clock) worded(b []byte) (us int64, ok bool) {
+	b, utc := cutZone(b)
+	b, half := cutHalf(b)
+	at := bytes.LastIndexByte(b, ' ')
+	if at < 0 {
 		return 0, false
-	}
-	pm := rest[n-2]|0x20 == 'p'
-	if !pm && rest[n-2]|0x20 != 'a' {
-		return 0, false
-	}
-	clock := bytes.TrimRight(rest[:n-2], " \u202f\u00a0")
-	h, m, ok := bytes.Cut(clock, []byte(":"))
-	hour, isHour := Int(h)
-	if !ok || !isHour || hour < 1 || hour > 12 {
-		return 0, false
-	}
-	hour %= 12
-	if pm {
-		hour += 12
 	}
 	var buf [48]byte
-	iso := buf[:0]
-	if len(date) == 10 && date[4] == '-' {
-		iso = append(iso, date...)
-	} else {
-		month, dayYear, _ := bytes.Cut(date, []byte("/"))
-		day, year, _ := bytes.Cut(dayYear, []byte("/"))
-		if len(year) != 4 || len(month) == 0 || len(month) > 2 || len(day) == 0 || len(day) > 2 {
-			return 0, false
+	iso, ok := appendDate(buf[:0], bytes.TrimSuffix(b[:at], []byte(",")), half != 0)
+	h, m, isClock := bytes.Cut(b[at+1:], []byte(":"))
+	hour, isHour := Int(h)
+	if !ok || !isClock || !isHour || len(h) > 2 || hour < 0 || half != 0 && (hour < 1 || hour > 12) {
+		return 0, false
+	}
+	if half != 0 {
+		if hour %= 12; half == 'p' {
+			hour += 12
 		}
-		iso = append(append(iso, year...), '-')
-		iso = append(appendPadded(iso, month), '-')
-		iso = appendPadded(iso, day)
 	}
 	iso = append(append(iso, 'T', byte('0'+hour/10), byte('0'+hour%10), ':'), m...)
 	if len(m) == 2 {
 		iso = append(iso, ":00"...)
 	}
+	if utc {
+		iso = append(iso, 'Z')
+	}
 	if len(iso) > len(buf) {
 		return 0, false
 	}
 	return c.ISO(iso)
+}
+
+// cutZone cuts off what says that a time is of UTC.
+func cutZone(b []byte) (rest []byte, utc bool) {
+	n := len(b) - len(" UTC")
+	if n < 0 || string(b[n:]) != " UTC" && string(b[n:]) != " GMT" {
+		return b, false
+	}
+	return b[:n], true
+}
+
+// cutHalf cuts AM or PM off a time. half is 'a', 'p', or 0 if there is none.
+func cutHalf(b []byte) (rest []byte, half byte) {
+	p := bytes.TrimSuffix(b, []byte("."))
+	n := len(p) - 1
+	if n < 1 || p[n]|0x20 != 'm' {
+		return b, 0
+	}
+	p = bytes.TrimSuffix(p[:n], []byte("."))
+	if n = len(p) - 1; n < 0 || p[n]|0x20 != 'p' && p[n]|0x20 != 'a' {
+		return b, 0
+	}
+	return bytes.TrimRight(p[:n], " \u202f\u00a0"), p[n] | 0x20
+}
+
+// appendDate appends a date in the form 2006-01-02. Numbers with / between them are month,
+// day and year, if monthFirst says that they are.
+func appendDate(dst, date []byte, monthFirst bool) (iso []byte, ok bool) {
+	if len(date) == 10 && date[4] == '-' {
+		return append(dst, date...), true
+	}
+	var day, month, year []byte
+	switch first, rest, _ := bytes.Cut(date, []byte(" ")); {
+	case len(rest) > 0 && first[0]-'0' <= 9: // 20 Nov 2026
+		day = first
+		month, year, _ = bytes.Cut(rest, []byte(" "))
+	case len(rest) > 0: // Nov 20, 2026
+		month = first
+		day, year, _ = bytes.Cut(rest, []byte(", "))
+	case bytes.IndexByte(date, '.') > 0:
+		day, rest, _ = bytes.Cut(date, []byte("."))
+		month, year, _ = bytes.Cut(rest, []byte("."))
+	case monthFirst:
+		month, rest, _ = bytes.Cut(date, []byte("/"))
+		day, year, _ = bytes.Cut(rest, []byte("/"))
+	}
+	if len(month) > 2 {
+		month = monthNumber(month)
+	}
+	if len(year) != 4 || len(month) == 0 || len(day) == 0 || len(day) > 2 {
+		return nil, false
+	}
+	dst = append(append(dst, year...), '-')
+	dst = append(appendPadded(dst, month), '-')
+	return appendPadded(dst, day), true
+}
+
+var monthNumbers = []byte("010203040506070809101112")
+
+// monthNumber returns the number of a month's name in English, whole or its first three
+// letters; nil if it is none.
+func monthNumber(name []byte) []byte {
+	for m := time.January; m <= time.December; m++ {
+		if whole := m.String(); string(name) == whole || string(name) == whole[:3] {
+			return monthNumbers[2*m-2 : 2*m]
+		}
+	}
+	return nil
 }
 
 func appendPadded(dst, digits []byte) []byte {

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"math/bits"
 	"slices"
+	"strings"
 )
 
 // JSON objects that are alike, with all members read at once.
@@ -28,8 +29,9 @@ type Shape struct {
 	field  func(key []byte) int // the field of a key, below 64; -1 if it is none
 	inner  map[string]*Shape
 	Fields uint64               // those that an equal key behind its object takes back, of what is within too
+	Nested uint64               // those whose values may be objects and arrays
 	places *Places              // nil: a key is one field at most
-	path   string               // with places: the keys that lead here, each with a dot behind it
+	path   string               // the keys that lead here, each with a dot behind it
 	depth  int                  // with places: how many
 	first  *shapeKey            // stands for the beginning of an object
 	keys   map[string]*shapeKey // by raw
@@ -44,6 +46,18 @@ type shapeRead struct {
 	// that are strings with escapes.
 	has, escaped uint64
 	from         [64]*placing // by field, of those that a place has set
+	misfits      []Misfit
+}
+
+// A Misfit is a key of which a shape has not read all that the object says.
+type Misfit struct {
+	Key    string // with the keys that lead to it, and dots between them
+	Fields uint64 // that it gives
+	// Twice says that an equal key has stood before, with another value. Else Value is an
+	// object or an array in place of a text or a number, or it is no object in place of
+	// one.
+	Twice bool
+	Value Value // its first byte
 }
 
 // Places make a shape one of objects in which several names can give one field, at
@@ -82,7 +96,10 @@ func (p *placing) before(q *placing) bool {
 // A shapeKey is a key of an object and its place: after '{' or after a comma.
 type shapeKey struct {
 	raw   string // the text from the end of the previous value up to the key's own value
+	name  string // as in Misfit
 	field int
+	texts uint64    // the fields that it gives if its value is neither an object nor an array
+	whole bool      // only an object gives anything
 	inner *Shape    // the shape of objects under the key; nil if they are ordinary values
 	next  *shapeKey // the key that followed the last time
 
@@ -139,6 +156,15 @@ func (s *Shape) Within(key string, inner *Shape) {
 	}
 	s.inner[key] = inner
 	s.Fields |= inner.Fields
+	inner.lead(key + ".")
+}
+
+// lead notes what leads to the shape, and to those within.
+func (s *Shape) lead(keys string) {
+	s.path = keys + s.path
+	for _, inner := range s.inner {
+		inner.lead(keys)
+	}
 }
 
 // Read notes the values of the object in b by field. If keys are equal, the last
@@ -147,7 +173,7 @@ func (s *Shape) Within(key string, inner *Shape) {
 func (s *Shape) Read(b []byte, values []Value) (has, escaped uint64, ok bool) {
 	r := &s.line
 	r.mark(b)
-	r.values, r.has, r.escaped = values, 0, 0
+	r.values, r.has, r.escaped, r.misfits = values, 0, 0, r.misfits[:0]
 	i := SkipSpace(b, 0)
 	if i == len(b) || b[i] != '{' {
 		return 0, 0, false
@@ -155,6 +181,10 @@ func (s *Shape) Read(b []byte, values []Value) (has, escaped uint64, ok bool) {
 	i = s.object(r, i, MaxDepth)
 	return r.has, r.escaped, i >= 0 && Blank(b[i:])
 }
+
+// Misfits returns the keys of the last object read that do not fit the shape, in their
+// order. It is valid until the next Read.
+func (s *Shape) Misfits() []Misfit { return s.line.misfits }
 
 // Value returns the value of a field of the last object read, or nil if it has
 // none.
@@ -205,7 +235,13 @@ func (s *Shape) object(r *shapeRead, i, depth int) int {
 			return -1
 		}
 		if k.inner != nil {
-			r.has &^= k.inner.Fields
+			if again := r.has & k.inner.Fields; again != 0 {
+				r.misfits = append(r.misfits, Misfit{k.name, again, true, nil})
+				r.has &^= again
+			}
+			if k.whole && b[i] != '{' && b[i] != '[' && b[i] != 'n' {
+				r.misfits = append(r.misfits, Misfit{k.name, k.inner.Fields, false, b[i : i+1]})
+			}
 		}
 		end, slashed := 0, false
 		switch c := b[i]; {
@@ -235,7 +271,9 @@ func (s *Shape) object(r *shapeRead, i, depth int) int {
 		case c == '{' && k.inner != nil:
 			end = k.inner.object(r, i, depth-1)
 		case c == '[' || c == '{':
-			end = r.nestedEnd(i, depth-1)
+			if end = r.nestedEnd(i, depth-1); k.texts != 0 {
+				r.misfits = append(r.misfits, Misfit{k.name, k.texts, false, b[i : i+1]})
+			}
 		case c == '-':
 			end = numberEnd(b, i)
 		default:
@@ -260,6 +298,9 @@ func (s *Shape) object(r *shapeRead, i, depth int) int {
 		}
 		if k.field >= 0 {
 			bit := uint64(1) << k.field
+			if r.has&bit != 0 && k.again(b, r.values[k.field], b[i:end]) {
+				r.misfits = append(r.misfits, Misfit{k.name, bit, true, nil})
+			}
 			r.values[k.field] = b[i:end]
 			r.has |= bit
 			r.escaped &^= bit
@@ -281,6 +322,9 @@ func (r *shapeRead) place(placings []placing, v Value, slashed bool) {
 		if unknown && !p.Any || *from != p && r.has&bit != 0 && !p.before(*from) {
 			continue
 		}
+		if r.has&bit != 0 && *from == p && !bytes.Equal(r.values[p.Field], v) {
+			r.misfits = append(r.misfits, Misfit{p.name, bit, true, nil})
+		}
 		*from = p
 		r.values[p.Field] = v
 		r.has |= bit
@@ -289,6 +333,15 @@ func (r *shapeRead) place(placings []placing, v Value, slashed bool) {
 			r.escaped |= bit
 		}
 	}
+}
+
+// again reports whether a value of b that gave the key's field stood behind an equal key,
+// and differs from the value that gives it now.
+func (k *shapeKey) again(b []byte, before, now Value) bool {
+	const space = " \t\r\n"
+	lead := bytes.TrimRight(b[:cap(b)-cap(before)], space)
+	lead = bytes.TrimRight(bytes.TrimSuffix(lead, []byte(":")), space)
+	return !bytes.Equal(before, now) && bytes.HasSuffix(lead, []byte(strings.Trim(k.raw, space+",{:")))
 }
 
 // restAt reports whether the bytes of raw after its head are at b[i+16:], too.
@@ -335,9 +388,17 @@ func (s *Shape) slowKey(b []byte, i int, last *shapeKey) (k *shapeKey, at int) {
 			key = appendUnescaped(nil, key)
 		}
 		k = newShapeKey(string(raw), s.field(key))
+		k.name = s.path + string(key)
 		k.inner = s.inner[string(key)]
+		k.whole = k.inner != nil && k.field < 0
+		switch {
+		case k.field >= 0:
+			k.texts = 1 << k.field &^ s.Nested
+		case k.inner != nil:
+			k.texts = k.inner.Fields
+		}
 		if s.places != nil {
-			s.setPlaces(k, string(key))
+			s.setPlaces(k)
 		}
 		if len(s.keys) == shapeKeys || len(raw) > shapeKeyLen {
 			k.next = last.next
@@ -350,10 +411,13 @@ func (s *Shape) slowKey(b []byte, i int, last *shapeKey) (k *shapeKey, at int) {
 }
 
 // setPlaces sets what a key gives, and how an object under it is read.
-func (s *Shape) setPlaces(k *shapeKey, key string) {
-	name, depth := s.path+key, s.depth+1
+func (s *Shape) setPlaces(k *shapeKey) {
+	name, depth := k.name, s.depth+1
 	for _, p := range s.places.Of(name, depth) {
 		k.placings = append(k.placings, placing{p, name, depth})
+		if !p.Any {
+			k.texts |= 1 << (p.Field & 63)
+		}
 	}
 	if len(k.placings) == 1 {
 		k.only = &k.placings[0]

@@ -230,3 +230,34 @@ func TestMutated(t *testing.T) {
 		}
 	}
 }
+
+// If this fails, what a shape cannot read of an object is lost without a word, or is said of
+// objects that lack nothing.
+func TestMisfits(t *testing.T) {
+	inner := ShapeOf(2, "c", "d")
+	inner.Within("deep", ShapeOf(4, "e"))
+	inner.Nested = 1 << 3
+	s := ShapeOf(0, "a", "b")
+	s.Within("in", inner)
+	for object, want := range map[string][]Misfit{
+		`{"a":1,"b":"x","in":{"c":2,"d":[3],"deep":{"e":4}}}`: nil,
+		`{"a":null,"in":null,"other":[1],"other":2}`:          nil,
+		`{"a":1, "a" :1}`:               nil,
+		`{"a":1, "b":2, "a" :3}`:        {{"a", 1, true, nil}},
+		`{"a":{},"b":[1]}`:              {{"a", 1, false, Value("{")}, {"b", 2, false, Value("[")}},
+		`{"in":{"c":{},"deep":7}}`:      {{"in.c", 4, false, Value("{")}, {"in.deep", 16, false, Value("7")}},
+		`{"in":[{"c":1}]}`:              {{"in", 28, false, Value("[")}},
+		`{"in":{"c":1},"in":{"d":"x"}}`: {{"in", 4, true, nil}},
+	} {
+		for range 2 { // with keys that are known
+			if _, _, ok := s.Read([]byte(object), make([]Value, 5)); !ok {
+				t.Fatalf("%s: malformed", object)
+			}
+			if got := s.Misfits(); !slices.EqualFunc(got, want, func(a, b Misfit) bool {
+				return a.Key == b.Key && a.Fields == b.Fields && a.Twice == b.Twice && string(a.Value) == string(b.Value)
+			}) {
+				t.Errorf("%s: got %v, want %v", object, got, want)
+			}
+		}
+	}
+}
