@@ -96,6 +96,15 @@ const fieldsMaxSize = 8 << 20
 // Message is the field with the whole event as text, for rules with keywords.
 const Message = "message"
 
+// ListMark begins the text of a field that has several values, and stands between
+// them. Rules test each value of such a list.
+const ListMark = 0x1f // ASCII's unit separator: JSON, CSV and XML have it in no text that people write
+
+// AppendList adds a value to a list, which is empty at first.
+func AppendList(list, value []byte) []byte {
+	return append(append(list, ListMark), value...)
+}
+
 // The codes of a field that do not stand for a text.
 const (
 	FieldAbsent = 0 // the event does not have the field

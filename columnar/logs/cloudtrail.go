@@ -210,7 +210,7 @@ func (d *cloudTrail) line(line []byte, b recordRow) (row bool, reason string) {
 	b.SetText(columnar.UserAgent, agent)
 	b.SetText(columnar.EventUID, d.text(trailID))
 	if d.kept != nil {
-		d.kept.put(b.Builder, line, 1, &d.scratch)
+		d.kept.put(b.Builder, line, &d.scratch)
 		b.SetField(wholeKey, line)
 	}
 	return true, ""

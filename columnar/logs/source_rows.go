@@ -89,6 +89,27 @@ func (w *window) put(slot int, text []byte) {
 	w.cells[(w.n-1)*w.slots+slot] = columnar.Span{Begin: begin, End: uint32(len(w.side)) | inSide}
 }
 
+// add adds a text to the list that the last record has; a single text is no list.
+func (w *window) add(slot int, text []byte) {
+	if !w.has(w.n-1, slot) {
+		w.put(slot, text)
+		return
+	}
+	cell := &w.cells[(w.n-1)*w.slots+slot]
+	list := w.text(w.n-1, slot)
+	if len(list) == 0 || list[0] != columnar.ListMark {
+		begin := len(w.side)
+		w.side = columnar.AppendList(w.side, list)
+		cell.Begin, cell.End = uint32(begin)|inSide, uint32(len(w.side))|inSide
+	} else if cell.End&^inSide != uint32(len(w.side)) { // another list was added to since
+		begin := len(w.side)
+		w.side = append(w.side, list...)
+		cell.Begin = uint32(begin) | inSide
+	}
+	w.side = columnar.AppendList(w.side, text)
+	cell.End = uint32(len(w.side)) | inSide
+}
+
 // has reports whether record i has a text, if only an empty one.
 func (w *window) has(i, slot int) bool { return w.cells[i*w.slots+slot] != columnar.Span{} }
 

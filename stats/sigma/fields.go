@@ -183,7 +183,7 @@ func (r *Rule) kinds() (out []columnar.EventKind) {
 func wanted(e *expr, field string) (values []string, ok bool) {
 	switch e.op {
 	case opTest:
-		if e.test.field != field {
+		if e.test.field != field || e.test.differs {
 			return nil, false
 		}
 		for _, n := range e.test.numbers {

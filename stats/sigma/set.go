@@ -17,6 +17,8 @@
 //     event become equal by this, the first counts.
 //   - A rule applies to logs of its product and service, and to logs of unknown origin
 //     (columnar.Origin).
+//   - A field may have several values: those of a list in JSON. A test holds if it
+//     holds for one of them; with neq, if one of them differs.
 //   - Keywords are looked for in every text column, and in the field Message, which
 //     Windows events, audit records and CloudTrail's calls have.
 //   - Regular expressions are Go's (RE2), searched for anywhere in the text.
@@ -78,12 +80,15 @@ type File struct {
 // Options say how rules are loaded.
 type Options struct {
 	// Placeholders has the values of %name% in rules with the modifier expand. A
-	// rule with a placeholder that is not here does not load.
+	// rule with a placeholder that is not here does not load, unless it has a default:
+	// see ownPlaceholders.
 	Placeholders map[string][]string
 	// Keep, if set, is called for every rule that loads, in order, and says whether
 	// the rule is to be reported. The Set has these rules, and as Part the rules
 	// that correlations among them refer to.
 	Keep func(*Rule) bool
+
+	unset []string // see Rule.Unset; of the document being read
 }
 
 // A Set is a set of rules ready to match. Goroutines may share it.
