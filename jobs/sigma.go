@@ -103,6 +103,17 @@ func ruleBlind(c *Config, inputs []reports.Input, seen fieldSet) []reports.Blind
 	if !c.runsRules() {
 		return out
 	}
+	taken := map[string][]string{} // rules by the placeholder for what is the company's own
+	for _, r := range c.rules.set.Rules {
+		for _, name := range r.Unset {
+			taken[name] = withText(taken[name], r.Ref())
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(taken)) {
+		out = append(out, reports.Blind{Detection: "sigma_rule",
+			Why:    fmt.Sprintf("%s: %s is not set, so what is yours is taken for another's.", someOf("rule", taken[name]), name),
+			Remedy: "Set it in the configuration: placeholders: {" + name + ": [VALUE, …]}. Until then, these rules count one level less."})
+	}
 	read := readOf(c.formats, inputs, columnar.Origin{})
 	rows := read.rows
 	if len(rows) == 0 {

@@ -2,13 +2,15 @@ package sigma
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 )
 
 // This file replaces placeholders, such as %servers%, with their values.
 
 // expand replaces each placeholder of a pattern, such as %servers%, with each of
-// its values, which parse reads. A placeholder without values is an error.
+// its values, which parse reads. A placeholder without values is an error, unless it
+// stands for what is the company's own: then it stands for no text.
 func (o *Options) expand(n *node, p pattern, parse func(string) pattern) ([]pattern, error) {
 	out := []pattern{nil}
 	put := func(alternatives []pattern) {
@@ -31,10 +33,14 @@ func (o *Options) expand(n *node, p pattern, parse func(string) pattern) ([]patt
 				break
 			}
 			values := o.Placeholders[name]
-			if len(values) == 0 {
-				values = ownPlaceholders[name]
+			known := len(values) > 0
+			if !known {
+				values, known = ownPlaceholders[name]
+				if known && len(values) == 0 && !slices.Contains(o.unset, name) {
+					o.unset = append(o.unset, name)
+				}
 			}
-			if len(values) == 0 {
+			if !known {
 				return nil, &unset{faultAt(n.at, "placeholder %%%s%% has no values: say in placeholders.%s what it stands for", name, name), name}
 			}
 			alternatives := make([]pattern, len(values))
