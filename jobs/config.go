@@ -31,6 +31,7 @@ type Config struct {
 	Inputs        []*Input      `yaml:"inputs" doc:"the logs to read"`
 	Own           []string      `yaml:"own" doc:"the company's own hosts and domains, including subdomains: uploads to them are not exfiltration"`
 	DomainAliases DomainAliases `yaml:"domain_aliases" doc:"other names of domains in user names, by domain: with corp.example: [CORP, corp.local], CORP\\anna, anna@corp.local and anna@corp.example are one user; the alias . is for names without a domain"`
+	Identities    string        `yaml:"identities" doc:"CSV file of who is who, with the columns alias, user, from and to: findings of an alias (an address, host, ARN or other name) are the user's; see docs/people.md"`
 	State         string        `yaml:"state" doc:"folder or s3:// URI that keeps the daily aggregates and findings"`
 	Out           string        `yaml:"out" doc:"folder or s3:// URI for reports"`
 	Reports       []string      `yaml:"reports" doc:"report formats to write; see outflow list reports"`
@@ -53,7 +54,8 @@ type Config struct {
 	detections []*detect.Detection
 	rules      ruleSet
 	names      detect.Names
-	onlyDNS    bool // only DNS is folded
+	identities *detect.Identities // nil: nobody is known
+	onlyDNS    bool               // only DNS is folded
 	zone       *time.Location
 	origins    map[string]string // by setting that is not at its default: where its value comes from
 }
@@ -474,6 +476,9 @@ func (c *Config) check() error {
 	domains, bad := c.DomainAliases.resolve()
 	faults = append(faults, bad...)
 	c.names = detect.Names{Domains: domains, Literal: c.seed()}
+	if c.identities, err = readIdentities(c.Identities, &c.names); err != nil {
+		fault("identities: %v", err)
+	}
 	for i, a := range c.Allow {
 		a.user, a.host = c.names.User(a.User), c.names.Host(a.Host)
 		if err := a.check(); err != nil {
@@ -494,6 +499,23 @@ func (c *Config) check() error {
 		return badConfig("configuration: %s", strings.Join(faults, "\n  "))
 	}
 	return nil
+}
+
+// readIdentities reads a file of identities; "" names none.
+func readIdentities(name string, names *detect.Names) (*detect.Identities, error) {
+	if name == "" {
+		return nil, nil
+	}
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	x, err := detect.ReadIdentities(f, names)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	return x, nil
 }
 
 func formatNames(formats logs.Formats) []string {

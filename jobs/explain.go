@@ -110,6 +110,9 @@ func (p *program) printFinding(config *Config, f *detect.Finding) {
 		line("also", "%s", strings.Join(f.Also, ", "))
 	}
 	line("who", "%s %s, feed %s", f.EntityType, f.Who(), f.Feed)
+	if f.PersonBy != "" {
+		line("whose", "%s", f.Whose())
+	}
 	if f.Object != "" {
 		line("where", "%s", f.Object)
 	}

@@ -27,19 +27,24 @@ type findingRow struct {
 	Label   string   `parquet:"label"`
 	Allowed string   `parquet:"allowed"`
 	Also    []string `parquet:"also,list"`
+
+	Person   string `parquet:"person"`
+	PersonBy string `parquet:"person_by"`
 }
 
 // findingsRev is the revision of findingRow.
 //
+//	3  has the person; older rows stay with their entities
 //	2  has all measures of its Summary
 //	1  had those that explain printed; others are zero
-const findingsRev = 2
+const findingsRev = 3
 
 func toFinding(f *detect.Finding) findingRow {
 	r := findingRow{
 		UID: f.UID, Detection: f.Detection, Technique: f.Technique, Severity: f.Severity.String(), RiskScore: int64(f.RiskScore),
 		Key: f.Key, Score: f.Score, Threshold: f.Threshold, Observed: f.Observed, Unit: f.Unit, From: f.Window[0], To: f.Window[1],
 		Summary: f.Summary, Why: f.Why, Label: f.Label, Allowed: f.Allowed, Also: f.Also,
+		Person: f.Person, PersonBy: f.PersonBy,
 	}
 	if !math.IsNaN(f.Baseline) {
 		r.Baseline = &f.Baseline
@@ -56,6 +61,7 @@ func (r *findingRow) finding(day detect.Day) detect.Finding {
 		UID: r.UID, Day: day, Detection: r.Detection, Technique: r.Technique, Severity: severity, RiskScore: int(r.RiskScore),
 		Key: r.Key, Score: r.Score, Threshold: r.Threshold, Observed: r.Observed, Baseline: math.NaN(), Unit: r.Unit, Window: [2]int64{r.From, r.To},
 		Summary: r.Summary, Why: r.Why, Label: r.Label, Allowed: r.Allowed, Also: r.Also,
+		Person: r.Person, PersonBy: r.PersonBy,
 	}
 	if r.Baseline != nil {
 		f.Baseline = *r.Baseline

@@ -189,7 +189,13 @@ func (h *history) judge(c *Config, days []detect.Day) ([]detect.Finding, error) 
 			}
 		}
 	}
-	return detect.Join(c.detections, slices.Concat(found...)), w.Flush()
+	findings := slices.Concat(found...)
+	if !c.seed() { // profile seed knows no persons
+		if err := detect.Attribute(findings, c.identities, h.rows(detect.AddressUser, days)); err != nil {
+			return nil, err
+		}
+	}
+	return detect.Join(c.detections, findings), w.Flush()
 }
 
 // judgeDay runs the detections of a group on a day.

@@ -104,7 +104,7 @@ func (c *Config) foldOptions() detect.FoldOptions {
 func (c *Config) aggregates() []*detect.Aggregate {
 	var out []*detect.Aggregate
 	for _, a := range detect.Aggregates {
-		read := a == detect.UserDay && !c.onlyDNS || a == detect.DNSPair ||
+		read := a == detect.UserDay && !c.onlyDNS || a == detect.DNSPair || a == detect.AddressUser && !c.onlyDNS && !c.seed() ||
 			a == detect.DNSScore && slices.Contains(c.Reports, reports.DNSScores.Name)
 		for _, d := range c.detections {
 			read = read || d.Aggregate == a

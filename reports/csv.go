@@ -128,6 +128,8 @@ var findingColumns = []csvColumn[detect.Finding]{
 	{"label", func(b []byte, f *detect.Finding) []byte { return appendText(b, f.Label) }},
 	{"allowed", func(b []byte, f *detect.Finding) []byte { return appendText(b, f.Allowed) }},
 	{"also", func(b []byte, f *detect.Finding) []byte { return appendList(b, f.Also) }},
+	{"person", func(b []byte, f *detect.Finding) []byte { return appendText(b, f.Person) }},
+	{"person_by", func(b []byte, f *detect.Finding) []byte { return appendText(b, f.PersonBy) }},
 }
 
 var userDayColumns = []csvColumn[UserDay]{

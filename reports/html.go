@@ -394,7 +394,8 @@ func tiles(r *Report, g *gist) []tile {
 
 	who := map[[2]string]bool{}
 	for _, f := range open {
-		who[[2]string{f.EntityType, f.Entity}] = true
+		kind, name := f.Subject()
+		who[[2]string{kind, name}] = true
 	}
 	notable := 0
 	for _, e := range r.Entities {

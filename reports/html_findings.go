@@ -34,6 +34,7 @@ type finding struct {
 	Urgency  string
 	Who      shown
 	WhoType  string
+	Person   shown // whose Who is; "" if that is not known
 	What     string
 	Method   string // id of the detection's section
 	Where    shown
@@ -81,7 +82,8 @@ func leads(r *Report, sections []finding, methods map[string]*detect.Detection) 
 		} else {
 			v = briefFinding(f, methods[f.Detection])
 		}
-		w := who{f.EntityType, f.Entity}
+		var w who
+		w.entityType, w.entity = f.Subject()
 		j, ok := at[w]
 		switch {
 		case !ok:
@@ -162,7 +164,7 @@ func briefFinding(f *detect.Finding, d *detect.Detection) finding {
 	why = strings.ReplaceAll(why, "://", "[:]//")
 	v := finding{
 		Severity: f.Severity.String(), Urgency: urgency[f.Severity],
-		Who: show(f.Who(), maxName), WhoType: entityType(f.EntityType),
+		Who: show(f.Who(), maxName), WhoType: entityType(f.EntityType), Person: show(f.Person, maxName),
 		What: title(f.Detection, d), Where: where(f.Object),
 		Day:     f.Day.String(),
 		Unusual: unusual(f),
@@ -204,6 +206,12 @@ func facts(f *detect.Finding) []fact {
 	}
 	s := &f.Summary
 	facts = append(facts, fact{"Who", show(f.Who(), maxName), entityType(f.EntityType), false})
+	if f.Person != "" {
+		facts = append(facts, fact{"Person", show(f.Person, maxName), "", false})
+	}
+	if f.PersonBy != "" {
+		facts = append(facts, fact{"Whose", show(f.Whose(), maxSentence), "", true})
+	}
 	if f.Object != "" {
 		facts = append(facts, fact{"Where", where(f.Object), "", true})
 	}

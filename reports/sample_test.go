@@ -164,6 +164,12 @@ func sampleReport() *Report {
 	}
 	allowed := uploadFinding("backup-svc", 61e9, detect.High)
 	allowed.Allowed, allowed.UID = "nightly off-site backup, agreed with J. Doe", "0e"
+	labelled.PersonBy = "shared: bob 92 %, carol 8 % (squid)"
+	for i := range r.Findings {
+		if f := &r.Findings[i]; f.EntityType == "src_ip" && f.Detection == "dns_information" && f.Person == "" {
+			f.Person, f.PersonBy = "alice.hartmann", "host pc-hartmann by <dhcp>, sysmon, 38 events"
+		}
+	}
 	r.Findings = append(r.Findings, labelled)
 	slices.SortStableFunc(r.Findings, func(a, b detect.Finding) int { return int(b.Severity) - int(a.Severity) })
 	r.Findings = append(r.Findings, allowed)

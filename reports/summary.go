@@ -3,6 +3,7 @@ package reports
 import (
 	"bytes"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/rivo/uniseg"
@@ -171,6 +172,13 @@ func (s *summary) findings(r *Report) {
 	if more := len(open) - len(shown); more > 0 {
 		s.line("… and ", count(int64(more)), " more in the reports.")
 	}
+	var whose []string
+	for _, f := range shown {
+		if text := visible(f.Whose()); text != "" && !slices.Contains(whose, text) {
+			whose = append(whose, text)
+		}
+	}
+	s.list("Whose they are:", whose)
 }
 
 // narrow reduces the widths of cells until there is room for the reason. It first

@@ -12,6 +12,7 @@ type container struct {
 	quoted bool // as Format.Quoted
 	// keyed says that the names that a source reads stand in its logs.
 	keyed  bool
+	embeds bool                        // it knows Source.Embedded
 	begins func(head []byte) bool      // whether an object may be of it; nil: any may
 	header func(prev, p []byte) []byte // as Format.Header
 	open   func(p *sourcePlan) (recordReader, error)

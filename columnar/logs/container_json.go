@@ -18,6 +18,7 @@ import (
 var jsonContainer = &container{
 	name:   "json",
 	keyed:  true,
+	embeds: true,
 	begins: inObject,
 	open: func(p *sourcePlan) (recordReader, error) {
 		r := &jsonReader{}
@@ -401,6 +402,37 @@ func (n *jsonNode) read(object []byte, w *window, inData bool) (ok bool) {
 	return len(n.shapes) > 0 || soundObject(object)
 }
 
+// embedded gives the last record of the window what the object in a text says.
+func (n *jsonNode) embedded(text []byte, w *window, inData bool) {
+	text = bytes.TrimSpace(text)
+	if !scan.Unknown(text) && !n.read(text, w, inData) {
+		w.clear("field that should be a JSON object and is none, left out")
+	}
+}
+
+// embeddedNode returns the reader of the JSON in what Source.Embedded calls e, nil if nothing of
+// it is read. read says which slots are; nil: all.
+func (p *sourcePlan) embeddedNode(e string, read []bool) (n *jsonNode, err error) {
+	inner := *p.source
+	inner.Embedded = nil
+	for slot, s := range p.slots {
+		rest, ok := strings.CutPrefix(s.name, e+".")
+		if !ok || read != nil && !read[slot] {
+			continue
+		}
+		if n == nil {
+			n = &jsonNode{}
+		}
+		if err := n.add(&inner, rest, slot, s); err != nil {
+			return nil, fmt.Errorf("name %q: %w", s.name, err)
+		}
+	}
+	if n != nil {
+		n.open()
+	}
+	return n, nil
+}
+
 // soundObject reports whether a line is a sound object.
 func soundObject(line []byte) bool {
 	var w scan.Walker
@@ -433,16 +465,14 @@ func (n *jsonNode) found(p *jsonPath, v scan.Value, w *window, inData bool) {
 			w.add(slot, text)
 		}
 	}
-	if p.text != nil {
+	if p.text != nil && (v.Is('"') || v.Is('{')) {
 		inner, innerInData := []byte(v), inData
 		if v.Is('"') {
 			n.copied = n.copied[:0]
 			inner = v.Text(&n.copied)
 			innerInData = inData && within(v, inner)
 		}
-		if inner = bytes.TrimSpace(inner); len(inner) > 0 && inner[0] == '{' {
-			p.text.read(inner, w, innerInData)
-		}
+		p.text.embedded(inner, w, innerInData)
 	}
 	if len(p.elements) > 0 {
 		n.elementsOf(p, v, w, inData)

@@ -99,6 +99,9 @@ func (r *keyvalueReader) pairs(line []byte, w *window) bool {
 				}
 				end++
 			}
+			if end >= len(line) {
+				w.clear("value in quotes that do not end, taken to the end of the line")
+			}
 			value = line[1:min(end, len(line))]
 			line = line[min(end+1, len(line)):]
 			if escaped && len(slots) > 0 {

@@ -17,6 +17,7 @@ import (
 var csvContainer = &container{
 	name:   "csv",
 	quoted: true,
+	embeds: true,
 	begins: func(head []byte) bool {
 		// A wrapper around the lines would be a part of the first field.
 		var s syslogLine
@@ -37,7 +38,8 @@ var csvContainer = &container{
 // spaceContainer reads fields with spaces between them, in quotes or brackets where they
 // hold some, known by their number.
 var spaceContainer = &container{
-	name: "space",
+	name:   "space",
+	embeds: true,
 	begins: func(head []byte) bool {
 		// The names of W3C's are not ours.
 		return !inObject(head) && (len(head) == 0 || head[0] != '#' || !bytes.Contains(head, w3cFields))
@@ -101,15 +103,9 @@ func (r *fieldReader) slots(names []string) (out []layoutSlot) {
 		if field < 0 {
 			continue
 		}
-		node := &jsonNode{}
-		plain := Source{}
-		for i, s := range r.plan.slots {
-			if rest, ok := strings.CutPrefix(s.name, e+"."); ok {
-				node.add(&plain, rest, i, s)
-			}
+		if node, _ := r.plan.embeddedNode(e, nil); node != nil { // the plan's compiling says its faults
+			out = append(out, layoutSlot{field: field, inner: node})
 		}
-		node.open()
-		out = append(out, layoutSlot{field: field, inner: node})
 	}
 	return out
 }
@@ -128,10 +124,8 @@ func (r *fieldReader) layout() int {
 	return -1
 }
 
-// record gives the last record of the window the texts of its fields, and reports whether
-// the JSON in them is sound.
-func (r *fieldReader) record(w *window, slots []layoutSlot) (sound bool) {
-	sound = true
+// record gives the last record of the window the texts of its fields.
+func (r *fieldReader) record(w *window, slots []layoutSlot) {
 	for _, s := range slots {
 		if s.field >= len(r.fields) {
 			continue
@@ -147,16 +141,13 @@ func (r *fieldReader) record(w *window, slots []layoutSlot) (sound bool) {
 		}
 		switch {
 		case s.inner != nil:
-			if cell = bytes.TrimSpace(cell); len(cell) > 0 && cell[0] == '{' && !s.inner.read(cell, w, inData) {
-				sound = false
-			}
+			s.inner.embedded(cell, w, inData)
 		case inData:
 			w.set(s.slot, cell)
 		default:
 			w.put(s.slot, cell)
 		}
 	}
-	return sound
 }
 
 // bare returns a field without the quotes around it.
@@ -235,9 +226,7 @@ func (r *csvReader) read(data []byte, w *window, t *Tally) []byte {
 			t.Skip(line, tooMany)
 		default:
 			w.begin(line)
-			if !r.record(w, r.named) {
-				t.Clear(line, "malformed JSON in a field, left out")
-			}
+			r.record(w, r.named)
 		}
 	}
 	return data
@@ -349,6 +338,7 @@ func (r *spaceReader) split(line []byte) {
 var w3cContainer = &container{
 	name:   "w3c",
 	keyed:  true,
+	embeds: true,
 	begins: func(head []byte) bool { return len(head) > 0 && head[0] == '#' },
 	header: w3cHeader,
 	open: func(p *sourcePlan) (recordReader, error) {

@@ -56,6 +56,7 @@ type parquetLeaf struct {
 	unsigned bool
 	repeats  bool   // it is in a list or map, as element says
 	element  string // the name of its elements in a source: a[].b, or a{} for the texts of a map and a{key} for its keys
+	nested   bool   // it stands for a list in a list, which is not read: element begins the names of its elements
 	constant []byte // the value of every row, if the file lacks the column; nil: null
 }
 
@@ -216,8 +217,15 @@ func (d *parquetDecoder) Decode(b *Block, out *columnar.Out, t *Tally) error {
 	part := b.Part.(*parquetPart)
 	var done int64
 	err := d.rows(part, b.First, &done, out.Table(part.plan.table), t)
+	return part.finish(b.First, done, d.unread, err, t)
+}
+
+// finish counts in t what was not read of a row group whose first record is first: the
+// columns of unread, and, if err ended it, the rows after the first done. It returns err
+// if none was read.
+func (p *parquetPart) finish(first, done int64, unread []Reason, err error, t *Tally) error {
 	if err == nil || done > 0 {
-		for _, r := range d.unread {
+		for _, r := range unread {
 			because(&t.Cleared, r)
 		}
 	}
@@ -225,11 +233,11 @@ func (d *parquetDecoder) Decode(b *Block, out *columnar.Out, t *Tally) error {
 	case err == nil:
 		return nil
 	case done == 0:
-		return fmt.Errorf("row group %d: %w", part.index, err)
+		return fmt.Errorf("row group %d: %w", p.index, err)
 	}
 	// Rows of this group are with the sink already, so it cannot be refused.
-	left := part.group.NumRows - done
-	t.Add(&Tally{Records: left, Skipped: left, Reasons: []Reason{{err.Error(), left, b.First + done}}})
+	left := p.group.NumRows - done
+	t.Add(&Tally{Records: left, Skipped: left, Reasons: []Reason{{err.Error(), left, first + done}}})
 	return nil
 }
 

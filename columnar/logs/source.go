@@ -37,9 +37,10 @@ import (
 //	a[].b            b in the first element that has it
 //	a[name=size].b   b in the element whose member name is the text size
 //
-// Where Embedded names a, a is a text that holds JSON, and a.b is in there. Where Each
-// names a, a stands for one element of the array at a time. In csv and space, $1 is the
-// first field, whatever it is called. In keyvalue, $0 is what stands before the first pair.
+// Where Embedded names a, a is a text that holds JSON, and a.b is in there; keyvalue, cef and
+// leef refuse it. Where Each names a, a stands for one element of the array at a time. In csv
+// and space, $1 is the first field, whatever it is called. In keyvalue, $0 is what stands
+// before the first pair.
 type Source struct {
 	Name  string `yaml:"name"`  // as Format.Name
 	Title string `yaml:"title"` // as Format.Title

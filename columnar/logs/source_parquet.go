@@ -1,7 +1,6 @@
 package logs
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -91,8 +90,15 @@ func sourceLeaves(f *parquet.File, t *InTable) []parquetLeaf {
 			continue
 		}
 		l.element = strings.Join(path[:l.before], ".") + l.kind
-		if rest := path[l.after:]; len(rest) > 0 {
+		rest := path[l.after:]
+		if l.nested = l.inner > 0; l.nested {
+			rest = rest[:min(l.inner-l.after, len(rest))]
+		}
+		if len(rest) > 0 {
 			l.element += "." + strings.Join(rest, ".")
+		}
+		if l.nested {
+			l.element += "[]"
 		}
 		l.parquetLeaf.name = l.element
 		leaves = append(leaves, l.parquetLeaf)
@@ -105,6 +111,7 @@ func sourceLeaves(f *parquet.File, t *InTable) []parquetLeaf {
 type listLeaf struct {
 	parquetLeaf
 	before, after int
+	inner         int    // not 0: so many names lead to a list that is in this one, whose columns are not read
 	kind          string // "[]", or of a map "{key}" and "{}"
 }
 
@@ -132,10 +139,22 @@ func appendLists(lists []listLeaf, c *parquet.Column) []listLeaf {
 	return lists
 }
 
-// below appends the leaves below an element that have one value in each.
+// below appends the leaves below an element that have one value in each, and for each list
+// in it one leaf that stands for that.
 func (in listLeaf) below(lists []listLeaf, c *parquet.Column) []listLeaf {
 	if c.MaxRepetitionLevel() > 1 {
-		return lists
+		in.inner = len(c.Path())
+		if slices.Contains([]string{"list", "bag", "array", "key_value"}, c.Name()) {
+			in.inner--
+		}
+		for !c.Leaf() {
+			if len(c.Columns()) == 0 {
+				return lists
+			}
+			c = c.Columns()[0]
+		}
+		in.parquetLeaf = leafOf(c)
+		return append(lists, in)
 	}
 	if c.Leaf() {
 		in.parquetLeaf = leafOf(c)
@@ -177,7 +196,7 @@ type rowColumn struct {
 	}
 }
 
-// A rowList is a list of which elements stand in some slots, or a map.
+// A rowList is a map, or a list some elements of which stand in slots.
 type rowList struct {
 	values, keys elements // keys: of a map
 	isMap        bool
@@ -219,20 +238,7 @@ func (d *sourceDecoder) group(b *Block, out *columnar.Out, t *Tally) error {
 	}
 	var done int64
 	err := d.groupRows(part, first, &done, out, t)
-	if err == nil || done > 0 {
-		for _, r := range d.parquet.unread {
-			because(&t.Cleared, r)
-		}
-	}
-	switch {
-	case err == nil:
-		return nil
-	case done == 0:
-		return fmt.Errorf("row group %d: %w", part.index, err)
-	}
-	left := part.group.NumRows - done
-	t.Add(&Tally{Records: left, Skipped: left, Reasons: []Reason{{err.Error(), left, first + done}}})
-	return nil
+	return part.finish(first, done, d.parquet.unread, err, t)
 }
 
 func (d *sourceDecoder) groupRows(part *parquetPart, first int64, done *int64, out *columnar.Out, t *Tally) error {
@@ -280,7 +286,7 @@ func (p *parquetRows) open(d *sourceDecoder, part *parquetPart, first int64, out
 	read := d.slotsRead(out)
 	for i, leaf := range part.leaves {
 		if leaf.element != "" {
-			p.openList(d, part, i, read)
+			p.openList(d, part, i, read, first)
 			continue
 		}
 		n := len(p.columns)
@@ -301,8 +307,7 @@ func (p *parquetRows) open(d *sourceDecoder, part *parquetPart, first int64, out
 			if !strings.EqualFold(e, leaf.name) {
 				continue
 			}
-			c.json, err = d.embedded(e, read)
-			if err != nil {
+			if c.json, err = d.embeddedNode(e, read); err != nil {
 				return err
 			}
 		}
@@ -361,65 +366,58 @@ func (l *parquetLeaf) sourceField() *field {
 	return &f
 }
 
-// embedded returns the reader of the JSON that the leaf e holds, nil if nothing of it is read.
-func (d *sourceDecoder) embedded(e string, read []bool) (*jsonNode, error) {
-	inner := *d.source
-	inner.Embedded = nil
-	var n *jsonNode
-	for slot, s := range d.slots {
-		rest, ok := strings.CutPrefix(s.name, e+".")
-		if !ok || !read[slot] {
-			continue
-		}
-		if n == nil {
-			n = &jsonNode{}
-		}
-		if err := n.add(&inner, rest, slot, s); err != nil {
-			return nil, err
-		}
-	}
-	if n != nil {
-		n.open()
-	}
-	return n, nil
-}
-
 // openList makes a column of a list ready, or of a map, if anyone reads it.
-func (p *parquetRows) openList(d *sourceDecoder, part *parquetPart, i int, read []bool) {
+func (p *parquetRows) openList(d *sourceDecoder, part *parquetPart, i int, read []bool, first int64) {
 	leaf := &part.leaves[i]
 	list, isMap := strings.CutSuffix(leaf.element, "{}")
 	l := &rowList{isMap: isMap}
+	var why error // something that a slot wants is not read
 	for slot, s := range d.slots {
-		switch {
-		case !read[slot]:
-		case isMap:
+		if !read[slot] {
+			continue
+		}
+		if isMap {
 			if len(s.name) > len(list) && strings.EqualFold(s.name[:len(list)], list) && s.name[len(list)] == '.' {
 				l.wants = append(l.wants, listSlot{slot: slot, index: -1, key: s.name[len(list)+1:]})
 			}
+			continue
+		}
+		name, which := elementOf(s.name)
+		index, err := -1, error(nil)
+		if which != "" {
+			index, err = strconv.Atoi(which)
+		}
+		switch {
+		case leaf.nested:
+			if len(name) >= len(leaf.element) && strings.EqualFold(name[:len(leaf.element)], leaf.element) {
+				why = errors.New("a list in a list")
+			}
+		case !strings.EqualFold(name, leaf.element):
+		case err != nil:
+			why = errors.New("a list whose elements are found by their number alone")
 		default:
-			before, rest, ok := strings.Cut(s.name, "[")
-			which, rest, closed := strings.Cut(rest, "]")
-			index := -1
-			if which != "" {
-				n, err := strconv.Atoi(which)
-				if index = n; err != nil {
-					continue
-				}
-			}
-			if ok && closed && strings.EqualFold(before+"[]"+rest, leaf.element) {
-				l.wants = append(l.wants, listSlot{slot: slot, index: index})
-			}
+			l.wants = append(l.wants, listSlot{slot: slot, index: index})
 		}
 	}
-	if len(l.wants) == 0 || leaf.readable(leaf.sourceField()) != nil {
+	keys := -1
+	if isMap {
+		keys = slices.IndexFunc(part.leaves, func(k parquetLeaf) bool { return k.element == list+"{key}" })
+	}
+	switch err := leaf.readable(leaf.sourceField()); {
+	case len(l.wants) == 0:
+	case err != nil:
+		why, l.wants = err, nil
+	case isMap && (keys < 0 || part.leaves[keys].kind != parquet.ByteArray):
+		why, l.wants = errors.New("a map whose keys are no texts"), nil
+	}
+	if why != nil {
+		p.unreadColumn(leaf, why, part.group.NumRows, first)
+	}
+	if len(l.wants) == 0 {
 		return
 	}
 	l.values.open(part, i, leaf.sourceField())
 	if isMap {
-		keys := slices.IndexFunc(part.leaves, func(k parquetLeaf) bool { return k.element == list+"{key}" })
-		if keys < 0 || part.leaves[keys].kind != parquet.ByteArray {
-			return
-		}
 		l.keys.open(part, keys, nil)
 	}
 	p.lists = append(p.lists, l)
@@ -427,12 +425,29 @@ func (p *parquetRows) openList(d *sourceDecoder, part *parquetPart, i int, read 
 
 // leaveOut makes a column one without a value, as parquetDecoder.leaveOut.
 func (p *parquetRows) leaveOut(c *parquetColumn, why error, rows, first int64) {
-	p.unread = append(p.unread, Reason{"column " + strconv.Quote(c.leaf.name) + " left out: it is " + why.Error(), rows, first})
+	p.unreadColumn(c.leaf, why, rows, first)
 	c.openEmpty(rows)
 }
 
-// window reads the next rows of a row group, of which there are left, into the window of d,
-// and returns how many they are.
+// unreadColumn says that values of a column are not read, from row first on.
+func (p *parquetRows) unreadColumn(leaf *parquetLeaf, why error, rows, first int64) {
+	p.unread = append(p.unread, Reason{"column " + strconv.Quote(leaf.name) + " left out: it is " + why.Error(), rows, first})
+}
+
+// elementOf returns the name of a leaf in a list for that of a slot, and which element the slot
+// wants: for a[2].b a[].b and 2.
+func elementOf(name string) (leaf, which string) {
+	before, rest, ok := strings.Cut(name, "[")
+	if !ok {
+		return name, ""
+	}
+	which, rest, _ = strings.Cut(rest, "]")
+	rest, _ = elementOf(rest)
+	return before + "[]" + rest, which
+}
+
+// window reads the next rows of a row group into the window of d and returns how many they
+// are. The group has left more rows.
 func (p *parquetRows) window(d *sourceDecoder, part *parquetPart, record, left int64, t *Tally) (n int, err error) {
 	defer func() {
 		if r := recover(); r != nil {
@@ -453,7 +468,7 @@ func (p *parquetRows) window(d *sourceDecoder, part *parquetPart, record, left i
 	}
 	p.windows++
 	w := d.w
-	w.reset(nil, record)
+	w.reset(nil, record, t)
 	w.side = append(w.side, 0) // no text begins at 0
 	p.places = p.places[:0]
 	deleted := 0
@@ -472,8 +487,14 @@ func (p *parquetRows) window(d *sourceDecoder, part *parquetPart, record, left i
 		}
 		c.fill(w, p.places, p.windows)
 	}
-	for _, l := range p.lists {
-		if err := l.fill(w, p.places, &p.codec, &d.set.clock); err != nil {
+	for i := 0; i < len(p.lists); i++ {
+		l := p.lists[i]
+		err := l.fill(w, p.places, &p.codec, &d.set.clock)
+		if errors.Is(err, pages.ErrUnread) {
+			p.unreadColumn(l.values.leaf, err, left, record)
+			p.lists = slices.Delete(p.lists, i, i+1)
+			i--
+		} else if err != nil {
 			return 0, fmt.Errorf("column %q: %w", l.values.leaf.name, err)
 		}
 	}
@@ -514,13 +535,10 @@ func (c *rowColumn) fill(w *window, places []int32, window uint32) {
 		}
 		if c.json != nil {
 			// Note: what is put goes behind the text, which may move.
-			text := bytes.TrimSpace(w.side[span.Begin:span.End])
-			if len(text) > 0 && text[0] == '{' {
-				n := w.n
-				w.n = int(place) + 1
-				c.json.read(text, w, false)
-				w.n = n
-			}
+			n := w.n
+			w.n = int(place) + 1
+			c.json.embedded(w.side[span.Begin:span.End], w, false)
+			w.n = n
 		}
 	}
 }

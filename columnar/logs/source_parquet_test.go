@@ -330,6 +330,64 @@ func TestParquetVPCFlow(t *testing.T) {
 	}
 }
 
+// What a source wants of lists and maps and cannot be read is said, and the rest is read.
+func TestParquetSourceUnread(t *testing.T) {
+	type part struct {
+		Name string   `parquet:"name"`
+		Tags []string `parquet:"tags,list"`
+	}
+	type row struct {
+		Time   int64             `parquet:"time"`
+		Who    string            `parquet:"who"`
+		Hashes [][4]byte         `parquet:"hashes,list"`
+		Parts  []part            `parquet:"parts,list"`
+		Labels map[string]string `parquet:"labels"`
+		Sizes  map[int64]string  `parquet:"sizes"`
+		More   string            `parquet:"more"`
+	}
+	f, err := ParseSource([]byte(`{name: parts, title: parts, container: json, sniff: {keys: [who]}, embedded: [more], rows: [{table: api, columns: {
+		time: time, user: who, host: "hashes[]", account: "parts[0].tags[]", service: "parts[name=a].tags[]", operation: labels.op, resource: sizes.1, status: "parts[name=a].name",
+		user_agent: more.agent}}]}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := write(t, []row{
+		{Time: 1795132800, Who: "mira", Hashes: [][4]byte{{1}}, Parts: []part{{"a", []string{"x"}}}, Labels: map[string]string{"op": "put"}, Sizes: map[int64]string{1: "y"}, More: `{"agent":"curl"}`},
+		{Time: 1795132801, Who: "tom", More: `{"agent":"cu`},
+	})
+	opened, err := openParquet(bytes.NewReader(file), int64(len(file)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, err := f.New(&Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var tally Tally
+	out := &columnar.Out{Want: ^columnar.Cols(0), Sink: func(*columnar.Batch) {}}
+	if err := splitSource(opened, bytes.NewReader(file), &Options{}, func(b *Block) error { return d.Decode(b, out, &tally) }); err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, reason := range tally.Cleared {
+		got = append(got, reason.String())
+	}
+	slices.Sort(got)
+	want := []string{
+		`column "hashes[]" left out: it is FIXED_LEN_BYTE_ARRAY, which cannot be user (2, first at record 1)`,
+		`column "parts[].name" left out: it is a list whose elements are found by their number alone (2, first at record 1)`,
+		`column "parts[].tags[]" left out: it is a list in a list (2, first at record 1)`,
+		`column "sizes{}" left out: it is a map whose keys are no texts (2, first at record 1)`,
+		"field that should be a JSON object and is none, left out (1, first at record 2)",
+	}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Errorf("cleared (-want +got):\n%s", d)
+	}
+	if tally.Rows != 2 {
+		t.Errorf("got %d rows, want 2", tally.Rows)
+	}
+}
+
 // Only what is asked for is read: each column costs.
 func TestParquetSourceColumns(t *testing.T) {
 	rows, _ := lakeEvents(t, 60)

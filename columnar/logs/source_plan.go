@@ -107,6 +107,14 @@ func (p *sourcePlan) compile() error {
 		}
 		p.rows = append(p.rows, row)
 	}
+	for _, e := range s.Embedded {
+		if !p.container.embeds {
+			return fmt.Errorf("embedded: %s: the container %s holds no JSON in its values", e, s.Container)
+		}
+		if _, err := p.embeddedNode(e, nil); err != nil {
+			return fmt.Errorf("embedded: %w", err)
+		}
+	}
 	if len(p.slots) > maxSlots {
 		return fmt.Errorf("rows: read %d names, at most %d can be", len(p.slots), maxSlots)
 	}

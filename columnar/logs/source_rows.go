@@ -23,6 +23,7 @@ type window struct {
 	next    int64           // number of the record that is read next
 	none    []columnar.Span
 	drain   func() // makes rows of the records; nil: they stay
+	tally   *Tally // where readers say what of a record they cannot read
 }
 
 // windowRecords is how many records a window has at least when it is decoded. More would
@@ -38,8 +39,8 @@ func newWindow(slots int) *window {
 }
 
 // reset makes the window one of data, whose first record has the number record.
-func (w *window) reset(data []byte, record int64) {
-	w.data, w.next = data, record
+func (w *window) reset(data []byte, record int64, t *Tally) {
+	w.data, w.next, w.tally = data, record, t
 	w.empty()
 }
 
@@ -109,6 +110,9 @@ func (w *window) add(slot int, text []byte) {
 	w.side = columnar.AppendList(w.side, text)
 	cell.End = uint32(len(w.side)) | inSide
 }
+
+// clear says that something in the last record cannot be read, which stays without it.
+func (w *window) clear(reason string) { w.tally.Clear(w.records[w.n-1], reason) }
 
 // has reports whether record i has a text, if only an empty one.
 func (w *window) has(i, slot int) bool { return w.cells[i*w.slots+slot] != columnar.Span{} }
@@ -329,7 +333,7 @@ func (d *sourceDecoder) Decode(b *Block, out *columnar.Out, t *Tally) error {
 		}
 	}
 	d.set.outer = b.outer()
-	d.w.reset(b.Data, b.First)
+	d.w.reset(b.Data, b.First, t)
 	d.w.drain = func() { d.rowsOf(out, t) }
 	for data := b.Data; len(data) > 0; {
 		data = d.reader.read(data, d.w, t)

@@ -113,7 +113,7 @@ func (p *sniffPlan) fits(head []byte) bool {
 		if head = head[end:]; p.first != nil && !p.first.Match(bytes.TrimRight(record, "\r\n")) {
 			continue
 		}
-		w.reset(record, 1)
+		w.reset(record, 1, &t)
 		reader.read(record, w, &t)
 		for i := range w.n {
 			if p.sniffed(w, i) {

@@ -115,6 +115,8 @@ func TestParseSourceFaults(t *testing.T) {
 		{"table: api", "lacks: [x], table: api", "lacks: unknown column"},
 		{"table: api", "other: y, table: api", "rows[0].other: "},
 		{"container: json", "container: space", "layouts: want the names"},
+		{"container: json", "container: cef\nembedded: [a]", "embedded: a: the container cef"},
+		{"container: json\nsniff: {keys: [a]}\nrows: [{table: api, columns: {time: a", "container: json\nembedded: [a]\nrows: [{table: api, columns: {time: 'a.b[0'", "name \"a.b[0\""},
 		{"container: json", "container: csv\nlayouts: [{fields: 4-2}]", "layouts[0]: fields"},
 		{"container: json", "container: csv\nlayouts: [{fields: 4, where: {x: y}}]", "want a field by its number"},
 		{"{keys: [a]}", "{first: '('}", "sniff.first"},
@@ -385,7 +387,7 @@ func TestSourceLanguageIsDocumented(t *testing.T) {
 	}
 }
 
-// BenchmarkRecognise looks at objects of one line, of which a log may be millions.
+// BenchmarkRecognise looks at objects of one line. A log may be millions of them.
 func BenchmarkRecognise(b *testing.B) {
 	for name, head := range map[string]string{
 		"json": `{"time":"2026-01-02T03:04:05Z","user":"mira","src_ip":"10.1.2.3","url":"https://example.com/x","bytes_out":5}` + "\n",

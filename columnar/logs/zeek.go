@@ -42,6 +42,12 @@ conn    → network  time is the end, ts + duration, as that is when Zeek writes
                    says that somebody between blocked it.
 ssl     → network  server_name dst_host. Bytes are null, as conn has them.
 quic    → network  the same.
+kerberos → event   client user, id.orig_h src_ip, of those that succeeded and
+                   are no service's.
+dhcp    → event    assigned_addr src_ip, host_name host.
+
+Lines of the last two are rows only if something reads who had an address, as
+outflow run and scan do; else they are counted as other.
 
 What conn, http, ssl and quic say of one connection, by its uid, counts as one,
 under the name that ssl, quic or http has. They must be logs of one input.
@@ -55,8 +61,8 @@ client's host and is left out. Long connections appear when they close.
 
 Rules read, beside columns, fields that hold one value: flags and Z of dns, history
 and packets of conn, ja3, cipher and certificates of ssl, and the log by _path.`,
-	Tables: []*columnar.Table{columnar.DNS, columnar.HTTP, columnar.Network},
-	Lacks:  columnar.ColSet(columnar.Host, columnar.Account, columnar.Action),
+	Tables: []*columnar.Table{columnar.DNS, columnar.HTTP, columnar.Network, columnar.Event},
+	Lacks:  columnar.ColSet(columnar.Account, columnar.Action),
 	Remedies: []Remedy{{Columns: columnar.ColSet(columnar.BytesOut, columnar.BytesIn), Text: "Keep Zeek's conn.log beside this log: it counts bytes in both directions."},
 		{Columns: columnar.ColSet(columnar.DstHost), Text: "Give the input Zeek's ssl.log, quic.log and http.log too: they name the servers of conn.log's connections."}},
 	Sniff:  sniffZeek,
@@ -228,6 +234,12 @@ func (d *zeek) line(line []byte, record int64, t *Tally) (row bool, reason strin
 		}
 	case zeekSSL, zeekQUIC:
 		d.serverName(r, log)
+	case zeekKerberos, zeekDHCP:
+		if !d.event(b, log) {
+			b.Drop()
+			d.other = zeekLogNames[log]
+			return false, ""
+		}
 	}
 	for _, k := range d.kept[log] {
 		if k.field == zeekPath {
@@ -580,6 +592,27 @@ func (d *zeek) serverName(r recordRow, log zeekLog) {
 	d.endpoints(r)
 	r.SetLower(columnar.DstHost, scan.TrimDot(d.cells[zeekServerName]))
 	r.SetText(columnar.Protocol, []byte(zeekLogNames[log]))
+}
+
+// event sets who, or which machine, has an address, and returns false for a line that does
+// not say it.
+func (d *zeek) event(b *columnar.Builder, log zeekLog) bool {
+	address := d.cells[zeekOrigHost]
+	b.SetText(columnar.SrcIP, address)
+	if log == zeekDHCP {
+		b.SetText(columnar.Host, d.cells[zeekServerName])
+		return len(address) > 0 && len(d.cells[zeekServerName]) > 0
+	}
+	// ana/CORP.EXAMPLE is the user ana@CORP.EXAMPLE, and host/pc.example/CORP.EXAMPLE is a
+	// service's.
+	name, realm, ok := bytes.Cut(d.cells[zeekUsername], []byte{'/'})
+	if s := d.cells[zeekSuccess]; !ok || len(name) == 0 || bytes.IndexByte(realm, '/') >= 0 || string(s) != "T" && string(s) != "true" {
+		return false
+	}
+	at := len(d.scratch)
+	d.scratch = append(append(append(d.scratch, name...), '@'), realm...)
+	b.SetText(columnar.User, d.scratch[at:])
+	return true
 }
 
 func (d *zeek) endpoints(r recordRow) {

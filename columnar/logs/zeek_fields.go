@@ -50,6 +50,7 @@ const (
 	zeekEstablished
 	zeekReferrer
 	zeekInitialID // of quic alone
+	zeekSuccess   // of kerberos
 	zeekNotHTTP   // any that SIP or SMTP has, and HTTP has not
 	zeekFurther   // the first of zeekRuleFields
 )
@@ -74,7 +75,7 @@ func zeekFieldNamed(name []byte) (zeekField, bool) {
 		return zeekPath, true
 	case "uid":
 		return zeekUID, true
-	case "id.orig_h", "id_orig_h":
+	case "id.orig_h", "id_orig_h", "assigned_addr": // dhcp has no id.orig_h
 		return zeekOrigHost, true
 	case "id.resp_h", "id_resp_h":
 		return zeekRespHost, true
@@ -126,14 +127,16 @@ func zeekFieldNamed(name []byte) (zeekField, bool) {
 		return zeekResponseLen, true
 	case "status_code":
 		return zeekStatusCode, true
-	case "username":
+	case "username", "client": // of http, of kerberos
 		return zeekUsername, true
 	case "referrer":
 		return zeekReferrer, true
 	case "id.orig_p", "id_orig_p":
 		return zeekOrigPort, true
-	case "server_name":
+	case "server_name", "host_name": // of ssl and quic, of dhcp
 		return zeekServerName, true
+	case "success":
+		return zeekSuccess, true
 	case "established":
 		return zeekEstablished, true
 	case "client_initial_dcid":
@@ -157,10 +160,13 @@ const (
 	zeekConn
 	zeekSSL
 	zeekQUIC
+	zeekKerberos // it and those below give rows of event, if they are wanted
+	zeekDHCP
 	numZeekLogs
 )
 
-var zeekLogNames = [numZeekLogs]string{zeekOther: "", zeekDNS: "dns", zeekHTTP: "http", zeekConn: "conn", zeekSSL: "ssl", zeekQUIC: "quic"}
+var zeekLogNames = [numZeekLogs]string{zeekOther: "", zeekDNS: "dns", zeekHTTP: "http", zeekConn: "conn", zeekSSL: "ssl", zeekQUIC: "quic",
+	zeekKerberos: "kerberos", zeekDHCP: "dhcp"}
 
 // logNamed returns the log of a path. Where the name of the object says that it holds running
 // totals, its lines may name the path that they are the totals of.
@@ -168,8 +174,15 @@ func (d *zeek) logNamed(path []byte) zeekLog {
 	if d.running {
 		return zeekOther
 	}
-	return zeekLog(max(0, slices.Index(zeekLogNames[:], string(path))))
+	log := zeekLog(max(0, slices.Index(zeekLogNames[:], string(path))))
+	if log.ofEvents() && !d.out.WantsEvent(path, nil) {
+		return zeekOther
+	}
+	return log
 }
+
+// ofEvents reports whether a log gives rows of the table event.
+func (l zeekLog) ofEvents() bool { return l >= zeekKerberos }
 
 // zeekLogOf tells the log by the fields that its lines have.
 func zeekLogOf(has uint64) zeekLog {
@@ -196,12 +209,17 @@ func zeekLogOf(has uint64) zeekLog {
 	return zeekOther
 }
 
-// logOf tells the log by the fields that a line has, where it does not say its path.
+// logOf tells the log by the fields that a line has, where it does not say its path, or
+// else by the name of the object.
 func (d *zeek) logOf(has uint64) zeekLog {
 	if d.running {
 		return zeekOther
 	}
-	return zeekLogOf(has)
+	log := zeekLogOf(has)
+	if log == zeekOther && d.named != "" {
+		log = d.logNamed([]byte(d.named))
+	}
+	return log
 }
 
 // zeekLogs are the logs that Zeek and its usual packages write and that give no rows,
@@ -319,6 +337,8 @@ func (l zeekLog) table() *columnar.Table {
 		return columnar.DNS
 	case zeekHTTP:
 		return columnar.HTTP
+	case zeekKerberos, zeekDHCP:
+		return columnar.Event
 	}
 	return columnar.Network
 }
@@ -358,6 +378,8 @@ var zeekReads = [...][]struct {
 		{zeekTS, columnar.Time}, {zeekUID, columnar.UID}, {zeekOrigHost, columnar.SrcIP}, {zeekRespHost, columnar.DstIP},
 		{zeekRespPort, columnar.Time}, {zeekServerName, columnar.DstHost},
 	},
+	zeekKerberos: {{zeekTS, columnar.Time}, {zeekSuccess, columnar.Time}, {zeekUsername, columnar.Time}, {zeekOrigHost, columnar.SrcIP}},
+	zeekDHCP:     {{zeekTS, columnar.Time}, {zeekServerName, columnar.Time}, {zeekOrigHost, columnar.Time}},
 }
 
 // A zeekKept is a field that rules read beside columns, and where a line has it.

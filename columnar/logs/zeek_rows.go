@@ -141,7 +141,7 @@ func (d *zeek) object(data, line []byte, i int) (log zeekLog, plain bool) {
 		}
 		log = d.logNamed(path[1 : len(path)-1])
 	}
-	if log == zeekOther || escaped&(d.wants(log)|1<<zeekPath) != 0 {
+	if log == zeekOther || log.ofEvents() || escaped&(d.wants(log)|1<<zeekPath) != 0 {
 		return zeekOther, false
 	}
 	for set := d.wants(log); set != 0; set &= set - 1 {
@@ -171,7 +171,7 @@ func (d *zeek) run(data []byte, ends []int, begin int, record int64, t *Tally) (
 		d.makePlan()
 		clear(d.cells[:])
 	}
-	if h.fault != "" || h.unknown != "" || h.fields < 2 || h.sep == '\r' {
+	if h.fault != "" || h.unknown != "" || h.fields < 2 || h.sep == '\r' || h.log.ofEvents() {
 		return 0, true
 	}
 	most := min(len(ends), r.most)

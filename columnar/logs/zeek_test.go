@@ -262,6 +262,9 @@ func TestZeekWant(t *testing.T) {
 		var some result
 		out := some.collect()
 		out.Want = columnar.ColSet(columnar.Time)
+		if c.events {
+			out.WantEvents = columnar.AnyEvent
+		}
 		d, err := Zeek.New(&c.options)
 		if err != nil {
 			t.Fatal(err)

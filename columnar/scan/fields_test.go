@@ -6,8 +6,8 @@ import (
 	"outflow/columnar/scan"
 )
 
-// A log may be a million objects of a line each, in each of which many sources look for a
-// header: what a record takes must not be what a window takes.
+// A log may be a million objects of one line, and many sources look for a header in each:
+// what a record takes must not be what a window takes.
 func TestFieldsOfFewBytes(t *testing.T) {
 	var f scan.Fields
 	f.Reset([]byte("a,b\n"), ',', '"')

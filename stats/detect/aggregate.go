@@ -88,6 +88,7 @@ type Merger interface {
 var Aggregates = []*Aggregate{
 	UserDay,
 	UserDestinationDay,
+	AddressUser,
 	RuleDay,
 	DNSScore,
 	DNSPair,

@@ -98,19 +98,26 @@ func runCase(t *testing.T, file string) {
 	}
 	in.Flagged = func(_ Key, d Day) bool { return flagged[d] }
 
-	got := showFindings(t, Judge(d, &in), c.Show)
-	if *update {
-		for i := range arc.Files {
-			if arc.Files[i].Name == "want" {
-				arc.Files[i].Data = []byte(got)
-			}
+	compareCase(t, file, arc, showFindings(t, Judge(d, &in), c.Show))
+}
+
+// compareCase compares got with the want of a case, or writes it there if -update is set.
+func compareCase(t *testing.T, file string, arc *txtar.Archive, got string) {
+	t.Helper()
+	want := ""
+	for i := range arc.Files {
+		if f := &arc.Files[i]; f.Name == "want" {
+			want = string(f.Data)
+			f.Data = []byte(got)
 		}
+	}
+	if *update {
 		if err := os.WriteFile(file, txtar.Format(arc), 0o644); err != nil {
 			t.Fatal(err)
 		}
 		return
 	}
-	if want := string(part["want"]); got != want {
+	if got != want {
 		t.Errorf("%sgot:\n%swant:\n%s", arc.Comment, got, want)
 	}
 }

@@ -39,6 +39,11 @@ type Finding struct {
 	Allowed string
 	// Also lists the other detections that say the same; see Join.
 	Also []string
+	// Person is the canonical name of the user whose the entity is, or was in the hours
+	// of the finding; "" if that is not known, or if the entity is that user. PersonBy
+	// says how it is known, else why it is not: "identities" for the identities file, or
+	// feeds and how many of their events name the user. See Attribute.
+	Person, PersonBy string
 }
 
 // A Point is one day of a timeline, in the finding's unit.

@@ -49,7 +49,8 @@ func Risk(findings []Finding, last Day) []EntityRisk {
 		if f.Allowed != "" || f.Day > last || f.Day <= last-7 {
 			continue
 		}
-		k := fact{entity{f.EntityType, f.Entity}, f.Day, f.Detection, f.Object, f.Window[0]}
+		kind, name := f.Subject()
+		k := fact{entity{kind, name}, f.Day, f.Detection, f.Object, f.Window[0]}
 		if old := facts[k]; old == nil || f.RiskScore > old.RiskScore {
 			facts[k] = f
 		}
@@ -62,7 +63,9 @@ func Risk(findings []Finding, last Day) []EntityRisk {
 			e = &EntityRisk{EntityType: k.kind, Entity: k.name}
 			sums[k.entity] = e
 		}
-		spelt[k.entity] = spelt[k.entity].Merge(Summary{First: f.Summary.First, Spelling: f.Summary.Spelling})
+		if f.Person == "" { // else the spelling is that of an alias
+			spelt[k.entity] = spelt[k.entity].Merge(Summary{First: f.Summary.First, Spelling: f.Summary.Spelling})
+		}
 		e.Findings++
 		e.Risk7d += f.RiskScore
 		if k.day == last {

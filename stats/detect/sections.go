@@ -109,8 +109,11 @@ func feedOf(b *columnar.Batch) string {
 	return b.Feed
 }
 
+// hourOf returns the hour of the day of a time, 0–23.
+func hourOf(us int64) int64 { return us / 3600e6 % 24 }
+
 // hourBit returns the bit of Summary.Hours for a time.
-func hourBit(us int64) int64 { return 1 << (us / 3600e6 % 24) }
+func hourBit(us int64) int64 { return 1 << hourOf(us) }
 
 // lastTwoLabels returns the registered domain as profile seed defines it.
 func lastTwoLabels(name []byte) []byte {
