@@ -2,6 +2,7 @@ package logs
 
 import (
 	"bytes"
+	"slices"
 
 	"outflow/columnar"
 	"outflow/columnar/scan"
@@ -42,7 +43,9 @@ bytes           additionalEventData.bytesTransferredIn, which came in to S3, is
 eventID       → event_uid
 
 What else Sigma rules read is found by its path, as in userIdentity.type and
-requestParameters.bucketName.
+requestParameters.bucketName. The field shared_with says whom a call lets in: everyone,
+or accounts other than that of the trail, which a policy, an access control list or a
+grant in its parameters names. Calls that failed have none.
 
 Events arrive late and in no order. Events of more than 256 KiB come cut by AWS.`,
 	Tables:   []*columnar.Table{columnar.API},
@@ -114,6 +117,8 @@ type cloudTrail struct {
 	joined  []byte // resource or user that is put together
 	builder *columnar.Builder
 	kept    *keptKeys // that rules read of the builder's rows
+	shares  bool      // rules read whom calls let in
+	share   shareFinder
 }
 
 func newCloudTrail() *cloudTrail {
@@ -135,7 +140,8 @@ func (d *cloudTrail) Decode(b *Block, out *columnar.Out, t *Tally) error {
 	d.outer = b.outer()
 	builder := out.Table(columnar.API)
 	if builder != d.builder {
-		d.builder, d.kept = builder, newKeptKeys(builder.FieldNames())
+		d.builder, d.shares = builder, builder.WantsField(string(sharedWith))
+		d.kept = newKeptKeys(slices.DeleteFunc(builder.FieldNames(), func(name string) bool { return name == string(sharedWith) }))
 	}
 	for data := b.Data; len(data) > 0; record++ {
 		var line []byte
@@ -213,7 +219,40 @@ func (d *cloudTrail) line(line []byte, b recordRow) (row bool, reason string) {
 		d.kept.put(b.Builder, line, &d.scratch)
 		b.SetField(wholeKey, line)
 	}
+	if d.shares && len(d.text(trailErrorCode)) == 0 && !onlyReads(name) {
+		if with := d.sharedWith(line); with != nil {
+			b.SetField(sharedWith, with)
+		}
+	}
 	return true, ""
+}
+
+// onlyReads reports whether the calls of that name change nothing.
+func onlyReads(name []byte) bool {
+	for _, verb := range [...]string{"Get", "List", "Describe", "Head", "Assume", "Decrypt", "Lookup", "BatchGet", "Generate"} {
+		if bytes.HasPrefix(name, []byte(verb)) {
+			return true
+		}
+	}
+	return false
+}
+
+// sharedWith returns whom a call lets in.
+func (d *cloudTrail) sharedWith(event []byte) []byte {
+	var parameters scan.Value
+	own := d.text(trailAccount)
+	w := &d.element
+	for w.Open(event); w.Next(); {
+		switch string(w.Key) {
+		case "requestParameters":
+			parameters = w.Val
+		case "recipientAccountId":
+			if account := w.Text(&d.scratch); len(account) > 0 {
+				own = account
+			}
+		}
+	}
+	return d.share.of(parameters, own)
 }
 
 // text returns the text of a field of the event; see scan.Value.Text.

@@ -65,6 +65,9 @@ type Source struct {
 	// UTC says that times without a zone are UTC, whatever the input's zone is.
 	UTC      bool     `yaml:"utc"`
 	Embedded []string `yaml:"embedded"`
+	// RulesIn is the one of Embedded in which the fields that rules read stand: an export
+	// has the record that rules are written for in one of its columns. "": the record.
+	RulesIn string `yaml:"rules_in"`
 	// Each names an array in JSON whose elements become a record each: events, or
 	// flows[].tuples for the arrays tuples in all elements of flows.
 	Each string `yaml:"each"`
@@ -79,6 +82,14 @@ type Source struct {
 	Remedies map[string]string `yaml:"remedies"`
 
 	text []byte
+}
+
+// ruleName returns the name of a field that rules read.
+func (s *Source) ruleName(field string) string {
+	if s.RulesIn == "" || strings.HasPrefix(field, s.RulesIn+".") {
+		return field
+	}
+	return s.RulesIn + "." + field
 }
 
 // Text returns the source file that the source was read from, nil if it was not.
