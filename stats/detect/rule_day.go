@@ -64,6 +64,15 @@ func ruleWants(rules *sigma.Set) (want columnar.Wanted) {
 		for _, t := range r.Tables() {
 			want.Cols |= ruleColumns[t]
 		}
+		if calls := columnar.API; slices.Contains(r.Tables(), calls) && r.Correlation == nil {
+			for _, name := range r.Fields {
+				if c, ok := sigma.ColumnOf(calls, name); ok {
+					want.Cols |= columnar.ColSet(c)
+				} else {
+					want.Fields[calls.ID] = append(want.Fields[calls.ID], name)
+				}
+			}
+		}
 	}
 	if len(want.Events) > 0 {
 		f := &want.Fields[columnar.Event.ID]
@@ -221,7 +230,7 @@ func (f *ruleFold) Fold(b *columnar.Batch) {
 			continue
 		}
 		section := f.sections.of(sectionKey{feed, f.o.dayOf(times[i])})
-		f.object = append(append(append(f.object[:0], f.refs[m.Rule]...), ruleObject...), ruleWhat(b, i)...)
+		f.object = append(append(append(f.object[:0], f.refs[m.Rule]...), ruleObject...), ruleWhat(b, i, f.o.Rules.Rules[m.Rule].Fields)...)
 		slot := section.slot(who[i], uint32(f.objects.Code(f.object)))
 		c := section.cells[slot]
 		if c == nil {
@@ -299,12 +308,16 @@ func kindOfPath(path []byte) []byte {
 	return path[:end]
 }
 
-// ruleWhat returns where a rule matched.
-func ruleWhat(b *columnar.Batch, row int) []byte {
+// ruleWhat returns where a rule matched. Of a call, that is also what the rule's fields
+// say: which thing, and with whom it is shared.
+func ruleWhat(b *columnar.Batch, row int, fields []string) []byte {
 	var what []byte
 	switch b.Table {
 	case columnar.API:
 		what = joinTexts(ruleText(b, columnar.Service, row), "/", ruleText(b, columnar.Operation, row))
+		for _, name := range fields {
+			what = joinTexts(what, " ", fieldText(b, name, row))
+		}
 	case columnar.HTTP:
 		what = joinTexts(ruleText(b, columnar.URLHost, row), "", kindOfPath(ruleText(b, columnar.URLPath, row)))
 	case columnar.DNS:
@@ -378,6 +391,23 @@ func eventText(b *columnar.Batch, fields []string, row int) []byte {
 		}
 	}
 	return nil
+}
+
+// fieldText returns the text of a Sigma field of a call, with a comma between the values
+// of a list.
+func fieldText(b *columnar.Batch, name string, row int) []byte {
+	if c, ok := sigma.ColumnOf(columnar.API, name); ok {
+		return ruleText(b, c, row)
+	}
+	codes, dict := b.Field(name)
+	if codes == nil {
+		return nil
+	}
+	text := dict.Text(codes[row])
+	if len(text) > 0 && text[0] == columnar.ListMark {
+		text = bytes.ReplaceAll(text[1:], []byte{columnar.ListMark}, []byte(", "))
+	}
+	return text
 }
 
 // ruleText returns the text of a Dictionary or Text column.

@@ -92,7 +92,7 @@ func (o *sigmaRuleOptions) score(in *Input) []Finding {
 		if len(rows) == 0 {
 			return
 		}
-		if of.Correlation == nil { // the objects of a correlation are groups
+		if of.Correlation == nil && len(of.Fields) == 0 { // the objects of a correlation are groups, and fields tell what matters
 			rows = byPlace(rows)
 		}
 		slices.SortStableFunc(rows, func(a, b Row) int {

@@ -374,7 +374,7 @@ func (it *item) modify(mod string, v *value) error {
 	case "expand":
 		var out []pattern
 		for _, p := range v.patterns {
-			expanded, err := it.o.expand(v.node, p, parsePattern)
+			expanded, err := it.o.expand(v.node, p, parsePatterns)
 			if err != nil {
 				return err
 			}
