@@ -116,8 +116,9 @@ type cloudTrail struct {
 	scratch []byte
 	joined  []byte // resource or user that is put together
 	builder *columnar.Builder
-	kept    *keptKeys // that rules read of the builder's rows
-	shares  bool      // rules read whom calls let in
+	kept    *keptKeys  // that rules read of the builder's rows
+	asked   askedCalls // whose kept fields they read
+	shares  bool       // rules read whom calls let in
 	share   shareFinder
 }
 
@@ -140,8 +141,10 @@ func (d *cloudTrail) Decode(b *Block, out *columnar.Out, t *Tally) error {
 	d.outer = b.outer()
 	builder := out.Table(columnar.API)
 	if builder != d.builder {
-		d.builder, d.shares = builder, builder.WantsField(string(sharedWith))
-		d.kept = newKeptKeys(slices.DeleteFunc(builder.FieldNames(), func(name string) bool { return name == string(sharedWith) }))
+		fields := builder.WantedFields()
+		n := len(fields)
+		fields = slices.DeleteFunc(fields, func(f columnar.WantedField) bool { return f.Name == string(sharedWith) })
+		d.builder, d.shares, d.asked, d.kept = builder, len(fields) < n, newAskedCalls(fields), newKeptKeys(fields.Names())
 	}
 	for data := b.Data; len(data) > 0; record++ {
 		var line []byte
@@ -215,7 +218,7 @@ func (d *cloudTrail) line(line []byte, b recordRow) (row bool, reason string) {
 	}
 	b.SetText(columnar.UserAgent, agent)
 	b.SetText(columnar.EventUID, d.text(trailID))
-	if d.kept != nil {
+	if d.kept != nil && d.asked.has(name) {
 		d.kept.put(b.Builder, line, &d.scratch)
 		b.SetField(wholeKey, line)
 	}

@@ -77,6 +77,8 @@ type jsonRecord struct {
 type jsonTable struct {
 	builder *columnar.Builder // that fields are for; nil: none yet
 	fields  []field           // src is the field of the shape; -1: text
+	kept    []field           // those that rules read, of the calls asked for
+	asked   askedCalls
 }
 
 // jsonFields is how many fields a shape can have.
@@ -126,7 +128,7 @@ func newJSONLines(o *Options) (Decoder, error) {
 	}
 	for _, t := range columnar.Tables {
 		if d.mapping.Table == nil && t != columnar.Event || d.mapping.Table == t {
-			for _, name := range o.WantFields[t.ID] {
+			for _, name := range o.WantFields[t.ID].Names() {
 				if !slices.Contains(d.kept, name) {
 					d.kept = append(d.kept, name)
 				}
@@ -326,9 +328,6 @@ func (d *jsonLines) line(line []byte, record int64, out *columnar.Out, t *Tally)
 	if to.builder != b {
 		d.open(to, b, table)
 	}
-	for i := range d.further {
-		d.further[i].read(line)
-	}
 	served := table == columnar.HTTP && r.has>>columnar.URLHost&1 == 0 && r.has>>jsonServer&1 != 0
 	for i := range to.fields {
 		f := &to.fields[i]
@@ -337,14 +336,10 @@ func (d *jsonLines) line(line []byte, record int64, out *columnar.Out, t *Tally)
 			src = f.served()
 		}
 		if src >= 0 {
-			of := r
-			if src >= jsonFields {
-				of, src = &d.further[src/jsonFields-1], src%jsonFields
-			}
-			if of.has>>src&1 == 0 && f.read != readTime {
+			if r.has>>src&1 == 0 && f.read != readTime {
 				continue
 			}
-			text = of.text(src)
+			text = r.text(src)
 		}
 		switch f.read {
 		case readText:
@@ -375,8 +370,32 @@ func (d *jsonLines) line(line []byte, record int64, out *columnar.Out, t *Tally)
 			}
 		}
 	}
+	if len(to.kept) > 0 && to.asked.has(r.text(int(columnar.Operation))) {
+		d.keep(to, r, line, b, served)
+	}
 	b.Next(record)
 	t.Row()
+}
+
+// keep sets the fields that rules read of a record.
+func (d *jsonLines) keep(to *jsonTable, r *jsonRecord, line []byte, b *columnar.Builder, served bool) {
+	for i := range d.further {
+		d.further[i].read(line)
+	}
+	for i := range to.kept {
+		f := &to.kept[i]
+		src := f.src
+		if served {
+			src = f.served()
+		}
+		of := r
+		if src >= jsonFields {
+			of, src = &d.further[src/jsonFields-1], src%jsonFields
+		}
+		if of.has>>src&1 != 0 {
+			d.set.set(b, f, of.text(src))
+		}
+	}
 }
 
 // served returns where a column stands in a request that names no server but as host.
@@ -452,16 +471,18 @@ func (d *jsonLines) open(to *jsonTable, b *columnar.Builder, t *columnar.Table) 
 		}
 		p.fields = append(p.fields, f)
 	}
-	to.builder, to.fields = b, p.wantedColumns(b)
+	to.builder, to.fields, to.kept = b, p.wantedColumns(b), nil
+	to.asked = newAskedCalls(b.WantedFields())
+	to.asked.all = to.asked.all || d.constant.Has(columnar.Operation)
 	// Parts of a URI stand first: a key of the field's own name overrides them.
 	for _, name := range b.FieldNames() {
 		if part, ok := uriPartNamed(name); ok && t == columnar.HTTP {
 			for _, c := range []columnar.Col{columnar.URLHost, columnar.URLPath} {
-				to.fields = append(to.fields, field{src: int(c), read: readKept, name: name, part: part})
+				to.kept = append(to.kept, field{src: int(c), read: readKept, name: name, part: part})
 			}
 		}
 		if i := slices.Index(d.kept, name); i >= 0 {
-			to.fields = append(to.fields, field{src: jsonKept + i, read: readKept, name: name})
+			to.kept = append(to.kept, field{src: jsonKept + i, read: readKept, name: name})
 		}
 	}
 }

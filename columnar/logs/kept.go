@@ -41,6 +41,33 @@ func newKeptKeys(names []string) *keptKeys {
 	return top
 }
 
+// askedCalls are the calls that rules with fields ask for by their operation. A rule
+// cannot hold for others, so that their fields need not be read.
+type askedCalls struct {
+	all        bool
+	operations map[string]bool
+	lower      []byte
+}
+
+func newAskedCalls(fields columnar.WantedFields) askedCalls {
+	a := askedCalls{operations: map[string]bool{}}
+	for _, f := range fields {
+		a.all = a.all || len(f.Operations) == 0
+		for _, operation := range f.Operations {
+			a.operations[operation] = true
+		}
+	}
+	return a
+}
+
+func (a *askedCalls) has(operation []byte) bool {
+	if a.all {
+		return true
+	}
+	a.lower = columnar.AppendLower(a.lower[:0], operation)
+	return a.operations[string(a.lower)]
+}
+
 // maxKeptDepth is how deep arrays and objects are looked into: known sources have half
 // as many levels.
 const maxKeptDepth = 16

@@ -84,6 +84,11 @@ type Source struct {
 	text []byte
 }
 
+// origin returns whose logs the source describes.
+func (s *Source) origin() columnar.Origin {
+	return columnar.Origin{Product: s.Product, Service: s.Service}
+}
+
 // ruleName returns the name of a field that rules read.
 func (s *Source) ruleName(field string) string {
 	if s.RulesIn == "" || strings.HasPrefix(field, s.RulesIn+".") {
@@ -307,7 +312,7 @@ func (s *Source) Format() (*Format, error) {
 		New: func(o *Options) (Decoder, error) { return p.decoder(o) },
 	}
 	if s.Product != "" || s.Service != "" {
-		f.Origins = []columnar.Origin{{Product: s.Product, Service: s.Service}}
+		f.Origins = []columnar.Origin{s.origin()}
 	}
 	for _, name := range slices.Sorted(maps.Keys(s.Remedies)) {
 		c, ok := columnar.ColNamed(name)

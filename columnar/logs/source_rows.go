@@ -295,6 +295,7 @@ type sourceTable struct {
 	builder *columnar.Builder
 	cols    []columnar.Col // those that are wanted and that a row can have, but time
 	kept    []keptSlot
+	asked   askedCalls // whose kept fields rules read
 }
 
 // A keptSlot is a field that rules read.
@@ -308,7 +309,7 @@ func (p *sourcePlan) decoder(o *Options) (Decoder, error) {
 	q := *p
 	q.slots = slices.Clone(p.slots)
 	for _, t := range p.tables() {
-		for _, name := range o.WantFields[t.ID] {
+		for _, name := range o.WantFields[t.ID].Of(p.source.origin()).Names() {
 			if !slices.ContainsFunc(q.slots, func(s slot) bool { return s.kept == name }) {
 				q.slots = append(q.slots, slot{name: p.source.ruleName(name), kept: name})
 			}
@@ -417,8 +418,8 @@ func (d *sourceDecoder) table(table *columnar.Table, b *columnar.Builder, t *Tal
 				d.texts(b, c, run)
 			}
 		}
-		for _, k := range to.kept {
-			d.keep(b, k, run)
+		if len(to.kept) > 0 {
+			d.keep(b, to, run)
 		}
 		b.NextRows(d.numbers)
 		t.Records += int64(n)
@@ -442,6 +443,7 @@ func (d *sourceDecoder) open(to *sourceTable, b *columnar.Builder, table *column
 			to.kept = append(to.kept, keptSlot{s.kept, i})
 		}
 	}
+	to.asked = newAskedCalls(b.WantedFields())
 }
 
 // fieldOf returns the field of a column in record i, nil if it has none.
@@ -702,15 +704,19 @@ func (d *sourceDecoder) copy(text []byte) columnar.Span {
 	return columnar.Span{Begin: begin, End: uint32(len(d.copied))}
 }
 
-// keep puts a field that rules read.
-func (d *sourceDecoder) keep(b *columnar.Builder, k keptSlot, records []int32) {
-	d.spans, d.copied = slices.Grow(d.spans[:0], len(records))[:len(records)], d.copied[:0]
+// keep puts the fields that rules read of the records.
+func (d *sourceDecoder) keep(b *columnar.Builder, to *sourceTable, records []int32) {
 	for j, i := range records {
-		text := d.w.text(int(i), k.slot)
-		if scan.Unknown(text) {
-			text = nil
+		if !to.asked.all {
+			operation, _ := d.textOf(d.fieldOf(columnar.Operation, i), int(i))
+			if !to.asked.has(operation) {
+				continue
+			}
 		}
-		d.spans[j] = d.copy(text)
+		for _, k := range to.kept {
+			if text := d.w.text(int(i), k.slot); !scan.Unknown(text) {
+				b.PutFieldOf(j, k.name, text)
+			}
+		}
 	}
-	b.PutField(k.name, d.copied, d.spans)
 }

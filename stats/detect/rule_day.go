@@ -69,14 +69,16 @@ func ruleWants(rules *sigma.Set) (want columnar.Wanted) {
 				if c, ok := sigma.ColumnOf(calls, name); ok {
 					want.Cols |= columnar.ColSet(c)
 				} else {
-					want.Fields[calls.ID] = append(want.Fields[calls.ID], name)
+					want.Fields[calls.ID] = append(want.Fields[calls.ID], r.Wants(name))
 				}
 			}
 		}
 	}
 	if len(want.Events) > 0 {
 		f := &want.Fields[columnar.Event.ID]
-		*f = slices.Concat(*f, eventActors, eventObjects, eventDetails, eventNames, eventNumber)
+		for _, name := range slices.Concat(eventActors, eventObjects, eventDetails, eventNames, eventNumber) {
+			*f = append(*f, columnar.WantedField{Name: name})
+		}
 	}
 	return want
 }
