@@ -9,7 +9,12 @@ import (
 // Wanted says what a run reads of events: columns, fields that no column holds (by
 // the table of the events), and kinds of events of the table event.
 type Wanted struct {
-	Cols   Cols
+	Cols Cols
+	// Of are more columns, by table, and Served more columns of http from logs of
+	// servers of the company's own, which few runs have: a proxy's log is not read for
+	// columns that only those need.
+	Of     [NumTables]Cols
+	Served Cols
 	Fields [NumTables]WantedFields
 	Events []EventKind
 }
@@ -17,6 +22,10 @@ type Wanted struct {
 // And returns everything that w or v reads.
 func (w Wanted) And(v Wanted) Wanted {
 	w.Cols |= v.Cols
+	w.Served |= v.Served
+	for i, cols := range v.Of {
+		w.Of[i] |= cols
+	}
 	for i, fields := range v.Fields {
 		w.Fields[i] = slices.Concat(w.Fields[i], fields)
 	}
@@ -33,8 +42,8 @@ type EventKind struct {
 	Channel, ID string
 }
 
-// A WantedField is a field that no column holds, and whose events' it is that somebody
-// reads.
+// A WantedField is a field that no column holds, and the logs and events of which somebody
+// reads it. Decoders may leave it out of others.
 type WantedField struct {
 	Name string
 	Origin
@@ -49,6 +58,16 @@ type WantedFields []WantedField
 func (w WantedFields) Of(o Origin) (out WantedFields) {
 	for _, f := range w {
 		if f.Fits(o) {
+			out = append(out, f)
+		}
+	}
+	return out
+}
+
+// Always returns those that are read of all events.
+func (w WantedFields) Always() (out WantedFields) {
+	for _, f := range w {
+		if len(f.Operations) == 0 {
 			out = append(out, f)
 		}
 	}
@@ -233,10 +252,7 @@ func (b *Builder) WantsField(name string) bool {
 
 // Fields calls yield for every table and every field that an event of it has had.
 func (o *Out) Fields(yield func(t *Table, field string)) {
-	for _, b := range o.builders {
-		if b == nil {
-			continue
-		}
+	for b := range o.each {
 		for i := range b.fields {
 			if b.fields[i].codes != nil {
 				yield(b.table, b.fields[i].name)

@@ -12,7 +12,7 @@ import (
 // entry sets is kept, marked as allowed, and adds no risk. An expired entry has no
 // effect, and the report says so.
 type Allow struct {
-	Detection   string `yaml:"detection"`
+	Detection   string `yaml:"detection"` // or a verdict: upload, download, dns_tunnel
 	User        string `yaml:"user"`
 	Host        string `yaml:"host"`
 	Domain      string `yaml:"domain"`      // the object or its host, or a domain above it
@@ -62,10 +62,12 @@ func (a *Allow) String() string {
 }
 
 func (a *Allow) matches(f *detect.Finding) bool {
-	if a.Detection != "" && a.Detection != f.Detection || a.Fingerprint != "" && a.Fingerprint != f.UID {
+	if a.Detection != "" && a.Detection != f.Detection && a.Detection != f.Verdict || a.Fingerprint != "" && a.Fingerprint != f.UID {
 		return false
 	}
-	if a.User != "" && (f.EntityType != "user" || !strings.EqualFold(a.user, f.Entity)) {
+	// An entry for a user is also for the findings of the user's addresses and hosts.
+	is := func(user string) bool { return strings.EqualFold(a.user, user) }
+	if a.User != "" && !is(f.Person) && !(f.EntityType == "user" && is(f.Entity)) {
 		return false
 	}
 	if a.Host != "" && (f.EntityType != "host" || !strings.EqualFold(a.host, f.Entity)) {

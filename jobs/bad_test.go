@@ -142,7 +142,7 @@ func TestExitCodes(t *testing.T) {
 		{exitPartial, []string{"scan", "cut", "--strict"}, "INCOMPLETE: 1 of 1 object was not read (1 unreadable)"},
 		{exitNoInput, []string{"scan", "empty", "--require-input"}, "no input was found"},
 		{exitNoInput, []string{"run", "nightly", "--config", "outflow.yaml", "--day", "2026-07-01", "--require-input"}, "no input was found"},
-		{exitFindings, append(night, "--fail-on", "low"), "findings of severity low"},
+		{exitFindings, append(night, "--fail-on", "low"), "1 finding of severity low"},
 		{exitOK, append(night, "--fail-on", "critical"), ""},
 	} {
 		code, _, stderr := invoke(t, s.dir, c.args...)

@@ -32,6 +32,8 @@ type Config struct {
 	Own           []string      `yaml:"own" doc:"the company's own hosts and domains, including subdomains: uploads to them are not exfiltration"`
 	DomainAliases DomainAliases `yaml:"domain_aliases" doc:"other names of domains in user names, by domain: with corp.example: [CORP, corp.local], CORP\\anna, anna@corp.local and anna@corp.example are one user; the alias . is for names without a domain"`
 	Identities    string        `yaml:"identities" doc:"CSV file of who is who, with the columns alias, user, from and to: findings of an alias (an address, host, ARN or other name) are the user's; see docs/people.md"`
+	Criticality   string        `yaml:"criticality" doc:"CSV file with the columns entity and criticality (low, medium, high or extreme): how grave the loss of what a user, host or address can reach would be"`
+	Groups        string        `yaml:"groups" doc:"CSV file with the columns entity and group: users, hosts and addresses that do the same work, whose days say what is usual for a new colleague; service is the group of service accounts and backup machines, to which names such as svc-reporting and backup2 belong by themselves"`
 	State         string        `yaml:"state" doc:"folder or s3:// URI that keeps the daily aggregates and findings"`
 	Out           string        `yaml:"out" doc:"folder or s3:// URI for reports"`
 	Reports       []string      `yaml:"reports" doc:"report formats to write; see outflow list reports"`
@@ -55,7 +57,9 @@ type Config struct {
 	rules      ruleSet
 	names      detect.Names
 	identities *detect.Identities // nil: nobody is known
-	onlyDNS    bool               // only DNS is folded
+	critical   entityWords
+	peers      entityWords // groups
+	onlyDNS    bool        // only DNS is folded
 	zone       *time.Location
 	origins    map[string]string // by setting that is not at its default: where its value comes from
 }
@@ -478,6 +482,12 @@ func (c *Config) check() error {
 	c.names = detect.Names{Domains: domains, Literal: c.seed()}
 	if c.identities, err = readIdentities(c.Identities, &c.names); err != nil {
 		fault("identities: %v", err)
+	}
+	if c.critical, err = readEntityWords(c.Criticality, "criticality", &c.names, detect.CheckCriticality); err != nil {
+		fault("criticality: %v", err)
+	}
+	if c.peers, err = readEntityWords(c.Groups, "group", &c.names, nil); err != nil {
+		fault("groups: %v", err)
 	}
 	for i, a := range c.Allow {
 		a.user, a.host = c.names.User(a.User), c.names.Host(a.Host)

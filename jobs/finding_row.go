@@ -23,18 +23,26 @@ type findingRow struct {
 	From      int64    `parquet:"window_from,timestamp(microsecond)"`
 	To        int64    `parquet:"window_to,timestamp(microsecond)"`
 	detect.Summary
-	Why     string   `parquet:"why"`
-	Label   string   `parquet:"label"`
-	Allowed string   `parquet:"allowed"`
-	Also    []string `parquet:"also,list"`
-
-	Person   string `parquet:"person"`
-	PersonBy string `parquet:"person_by"`
+	Why      string   `parquet:"why"`
+	Label    string   `parquet:"label"`
+	Allowed  string   `parquet:"allowed"`
+	Also     []string `parquet:"also,list"`
+	Person   string   `parquet:"person"`
+	PersonBy string   `parquet:"person_by"`
+	Verdict  string   `parquet:"verdict,dict"`
+	// The parts of a joined finding, one after another: detections and the fields of
+	// their keys.
+	PartDetections  []string `parquet:"part_detections,list"`
+	PartFeeds       []string `parquet:"part_feeds,list"`
+	PartEntityTypes []string `parquet:"part_entity_types,list"`
+	PartEntities    []string `parquet:"part_entities,list"`
+	PartObjects     []string `parquet:"part_objects,list"`
 }
 
 // findingsRev is the revision of findingRow.
 //
-//	3  has the person; older rows stay with their entities
+//	3  has the person, the verdict and the parts; older rows stay with their entities, and only the
+//	   strongest part keeps its day out of the baselines
 //	2  has all measures of its Summary
 //	1  had those that explain printed; others are zero
 const findingsRev = 3
@@ -43,8 +51,15 @@ func toFinding(f *detect.Finding) findingRow {
 	r := findingRow{
 		UID: f.UID, Detection: f.Detection, Technique: f.Technique, Severity: f.Severity.String(), RiskScore: int64(f.RiskScore),
 		Key: f.Key, Score: f.Score, Threshold: f.Threshold, Observed: f.Observed, Unit: f.Unit, From: f.Window[0], To: f.Window[1],
-		Summary: f.Summary, Why: f.Why, Label: f.Label, Allowed: f.Allowed, Also: f.Also,
+		Summary: f.Summary, Why: f.Why, Label: f.Label, Allowed: f.Allowed, Also: f.Also, Verdict: f.Verdict,
 		Person: f.Person, PersonBy: f.PersonBy,
+	}
+	for _, p := range f.Parts {
+		r.PartDetections = append(r.PartDetections, p.Detection)
+		r.PartFeeds = append(r.PartFeeds, p.Feed)
+		r.PartEntityTypes = append(r.PartEntityTypes, p.EntityType)
+		r.PartEntities = append(r.PartEntities, p.Entity)
+		r.PartObjects = append(r.PartObjects, p.Object)
 	}
 	if !math.IsNaN(f.Baseline) {
 		r.Baseline = &f.Baseline
@@ -60,8 +75,14 @@ func (r *findingRow) finding(day detect.Day) detect.Finding {
 	f := detect.Finding{
 		UID: r.UID, Day: day, Detection: r.Detection, Technique: r.Technique, Severity: severity, RiskScore: int(r.RiskScore),
 		Key: r.Key, Score: r.Score, Threshold: r.Threshold, Observed: r.Observed, Baseline: math.NaN(), Unit: r.Unit, Window: [2]int64{r.From, r.To},
-		Summary: r.Summary, Why: r.Why, Label: r.Label, Allowed: r.Allowed, Also: r.Also,
+		Summary: r.Summary, Why: r.Why, Label: r.Label, Allowed: r.Allowed, Also: r.Also, Verdict: r.Verdict,
 		Person: r.Person, PersonBy: r.PersonBy,
+	}
+	// The lists are as long as each other, unless somebody else wrote the state.
+	n := min(len(r.PartDetections), len(r.PartFeeds), len(r.PartEntityTypes), len(r.PartEntities), len(r.PartObjects))
+	for i := range n {
+		f.Parts = append(f.Parts, detect.Part{Detection: r.PartDetections[i],
+			Key: detect.Key{Feed: r.PartFeeds[i], EntityType: r.PartEntityTypes[i], Entity: r.PartEntities[i], Object: r.PartObjects[i]}})
 	}
 	if r.Baseline != nil {
 		f.Baseline = *r.Baseline

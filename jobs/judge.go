@@ -31,10 +31,13 @@ type history struct {
 	// on the judged days, in the order of the rows. Empty if upload_zscore does not
 	// run.
 	baselines *store.Spool
-	mu        sync.Mutex // guards closers
-	closers   []io.Closer
-	seen      fieldSet // see folded
-	window    [2]int64 // see detect.Input
+	// beacons are the pairs that talk by the clock on the judged days, by day, the worst
+	// first.
+	beacons []detect.Beacon
+	mu      sync.Mutex // guards closers
+	closers []io.Closer
+	seen    fieldSet // see folded
+	window  [2]int64 // see detect.Input
 }
 
 type flag struct {
@@ -42,12 +45,18 @@ type flag struct {
 	day detect.Day
 }
 
-// flag records a finding.
+// flag records a finding, or those that it was joined from.
 func (h *history) flag(f *detect.Finding) {
-	if h.flagged[f.Detection] == nil {
-		h.flagged[f.Detection] = map[flag]bool{}
+	parts := f.Parts
+	if len(parts) == 0 {
+		parts = []detect.Part{{Detection: f.Detection, Key: f.Key}}
 	}
-	h.flagged[f.Detection][flag{f.Key, f.Day}] = true
+	for _, p := range parts {
+		if h.flagged[p.Detection] == nil {
+			h.flagged[p.Detection] = map[flag]bool{}
+		}
+		h.flagged[p.Detection][flag{p.Key, f.Day}] = true
+	}
 }
 
 func newHistory() *history {
@@ -123,7 +132,8 @@ func (h *history) detectionGroups(c *Config, first, last detect.Day) []*detectio
 
 // judge runs the detections on each day in turn. A day with a finding does not train
 // the baseline of the next days. Detections do not depend on one another, so groups
-// that read different rows run in parallel.
+// that read different rows run in parallel. The allow-list comes after the persons,
+// whom its entries name, and before joining, so that what is allowed adds no risk.
 func (h *history) judge(c *Config, days []detect.Day) ([]detect.Finding, error) {
 	if len(days) == 0 {
 		return nil, nil
@@ -150,31 +160,33 @@ func (h *history) judge(c *Config, days []detect.Day) ([]detect.Finding, error) 
 	}
 	w := bufio.NewWriter(h.baselines)
 	keys, summaries := store.ColumnsOf[detect.Key](), store.ColumnsOf[detect.Summary]()
-	var allowing sync.Mutex
-	found := make([][]detect.Finding, len(judged)*len(groups))
-	if err := together(c.Workers, len(groups), func(i int) error {
-		for j, day := range judged {
-			findings, err := h.judgeDay(c, groups[i], day, w)
-			if err != nil {
-				return err
-			}
-			allowing.Lock()
-			allow(c.Allow, findings)
-			allowing.Unlock()
-			for k := range findings {
-				f := &findings[k]
-				// The strings of a row keep all rows in memory that were read with it.
-				keys.Detach(&f.Key)
-				summaries.Detach(&f.Summary)
-				if f.Allowed == "" {
-					h.flag(f)
-				}
-			}
-			found[j*len(groups)+i] = findings
+	var all []detect.Finding
+	for _, day := range judged {
+		found := make([][]detect.Finding, len(groups))
+		if err := together(c.Workers, len(groups), func(i int) (err error) {
+			found[i], err = h.judgeDay(c, groups[i], day, w)
+			return err
+		}); err != nil {
+			return nil, err
 		}
-		return nil
-	}); err != nil {
-		return nil, err
+		findings := slices.Concat(found...)
+		if !c.seed() { // profile seed knows no persons
+			if err := detect.Attribute(findings, c.identities, h.rows(detect.AddressUser, []detect.Day{day})); err != nil {
+				return nil, err
+			}
+		}
+		allow(c.Allow, findings)
+		findings = detect.RaiseBeacons(c.detections, findings)
+		for i := range findings {
+			f := &findings[i]
+			// The strings of a row keep all rows in memory that were read with it.
+			keys.Detach(&f.Key)
+			summaries.Detach(&f.Summary)
+			if f.Allowed == "" {
+				h.flag(f)
+			}
+		}
+		all = append(all, findings...)
 	}
 	if d := c.detection("upload_zscore"); d != nil && c.seed() {
 		for _, day := range days {
@@ -189,13 +201,7 @@ func (h *history) judge(c *Config, days []detect.Day) ([]detect.Finding, error) 
 			}
 		}
 	}
-	findings := slices.Concat(found...)
-	if !c.seed() { // profile seed knows no persons
-		if err := detect.Attribute(findings, c.identities, h.rows(detect.AddressUser, days)); err != nil {
-			return nil, err
-		}
-	}
-	return detect.Join(c.detections, findings), w.Flush()
+	return detect.Join(all), w.Flush()
 }
 
 // judgeDay runs the detections of a group on a day.
@@ -209,6 +215,7 @@ func (h *history) judgeDay(c *Config, r *detectionGroup, day detect.Day, baselin
 		if !c.seed() {
 			in.Baseline = keepBaseline(baselines)
 		}
+		in.Beacons = func(b *detect.Beacon) { h.beacons = append(h.beacons, *b) }
 		consumers[i] = func(rows seriesByKey) {
 			in.Series = rows
 			found[i] = detect.Judge(d, in)
@@ -236,7 +243,7 @@ func (h *history) input(c *Config, d *detect.Detection, partitions []*partition,
 		}
 	}
 	return &detect.Input{
-		Day: day, Window: h.window, Own: c.own, Rules: c.rules.set,
+		Day: day, Window: h.window, Own: c.own, Group: c.group, Rules: c.rules.set,
 		Covered: func(feed string) []detect.Day { return covered[feed] },
 		Flagged: func(k detect.Key, day detect.Day) bool { return flagged[flag{k, day}] },
 	}
@@ -277,29 +284,6 @@ func (c *Config) own(host string) bool {
 		}
 	}
 	return false
-}
-
-// worstFirst orders findings as a report lists them.
-func worstFirst(findings []detect.Finding) {
-	boolean := func(b bool) int {
-		if b {
-			return 1
-		}
-		return 0
-	}
-	slices.SortStableFunc(findings, func(a, b detect.Finding) int {
-		return cmp.Or(
-			cmp.Compare(b.Day, a.Day),
-			cmp.Compare(boolean(a.Allowed != ""), boolean(b.Allowed != "")),
-			cmp.Compare(boolean(a.Label != ""), boolean(b.Label != "")),
-			cmp.Compare(b.Severity, a.Severity),
-			cmp.Compare(b.RiskScore, a.RiskScore),
-			cmp.Compare(b.Score/max(b.Threshold, 1e-9), a.Score/max(a.Threshold, 1e-9)),
-			a.Key.Compare(b.Key),
-			cmp.Compare(a.Detection, b.Detection),
-			cmp.Compare(a.UID, b.UID),
-		)
-	})
 }
 
 // userDays yields the user_day rows of the judged days with their baselines.

@@ -108,6 +108,11 @@ func full(t *testing.T, row any) (texts int64) {
 			texts += int64(2*len(text) + 4)
 		case *detect.Summary:
 			texts += full(t, f)
+		case *[]detect.Part:
+			*f = []detect.Part{
+				{Detection: text, Key: detect.Key{Feed: "feed " + text, EntityType: "type " + text, Entity: "entity " + text, Object: "object " + text}},
+				{Detection: "and " + text},
+			}
 		case *[]detect.Point: // only for the day's report, so not stored
 		default:
 			t.Fatalf("%s: of a type that the test does not know", name)

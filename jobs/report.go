@@ -30,21 +30,22 @@ func assemble(config *Config, h *history, days []detect.Day, inputs []reports.In
 	if r.Findings, err = h.judge(config, days); err != nil {
 		return nil, err
 	}
-	worstFirst(r.Findings)
+	slices.SortFunc(r.Findings, func(a, b detect.Finding) int { return detect.WorstFirst(&a, &b) })
 	r.Judged = judged(config, h, inputs)
-	r.Blind = slices.Concat(unattributed(inputs), blind(config.detections, config.formats, inputs), unplaced(config, h, inputs), masked(config.detections, config.formats, inputs), unread(config.detections, inputs), ruleBlind(config, inputs, h.seen))
+	r.Blind = slices.Concat(unattributed(inputs), blind(config.detections, config.formats, inputs), unplaced(config, h, inputs), uncounted(config, h, inputs), masked(config.detections, config.formats, inputs), unread(config.detections, config.formats, inputs), ruleBlind(config, inputs, h.seen))
 	last := detect.Day(0)
 	if len(days) > 0 {
 		last = days[len(days)-1]
 	}
 	r.Warnings = append(r.Warnings, config.rules.warnings...)
 	r.Warnings = append(r.Warnings, allowWarnings(config.Allow, last)...)
-	r.Entities = detect.Risk(slices.Concat(r.Findings, h.earlier), last)
+	r.Entities = config.risk(slices.Concat(r.Findings, h.earlier), last)
 	r.Domains = h.rows(detect.DNSPair, days)
 	r.Destinations = h.storage(config, days)
 	r.Matches = h.rows(detect.RuleDay, days)
 	r.Scores = h.rows(detect.DNSScore, days)
 	r.UserDays = h.userDays(days)
+	r.Beacons = h.beacons
 	r.History = h.daysBefore(days)
 	return r, nil
 }

@@ -249,9 +249,9 @@ func (p *program) source(at store.Object) source {
 			if at.Err != nil {
 				return nil, at.Err
 			}
-			return at.Store.Open(p.ctx, at.Name)
+			return at.Open(p.ctx)
 		},
-		At:    func() (logs.ReaderAtCloser, error) { return at.Store.OpenAt(p.ctx, at.Name) },
+		At:    func() (logs.ReaderAtCloser, error) { return at.OpenAt(p.ctx) },
 		Table: p.inTable(at.Table),
 	}}
 }

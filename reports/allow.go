@@ -1,6 +1,7 @@
 package reports
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 
@@ -21,22 +22,33 @@ func AllowEntry(f *detect.Finding) string {
 		b.WriteString(lead + key + ": " + value + "\n")
 		lead = "  "
 	}
-	if len(f.Also) == 0 { // one of several would not suppress the finding next time
+	// One of several detections, or the largest of several destinations, would not
+	// suppress the finding next time.
+	object := f.Object
+	switch {
+	case len(f.Also) == 0 && len(f.Parts) == 0:
 		line("detection", yamlText(f.Detection))
+	case slices.ContainsFunc(f.Parts, func(p detect.Part) bool { return p.Object != f.Object }):
+		line("detection", yamlText(f.Verdict))
+		object = ""
 	}
-	switch f.EntityType {
+	kind, entity := f.EntityType, f.Entity
+	if slices.ContainsFunc(f.Parts, func(p detect.Part) bool { return p.EntityType != kind || p.Entity != entity }) {
+		kind, entity = f.Subject() // all parts are the person's
+	}
+	switch kind {
 	case "src_ip":
 		bits := "/32"
-		if strings.Contains(f.Entity, ":") {
+		if strings.Contains(entity, ":") {
 			bits = "/128"
 		}
-		line("cidr", yamlText(f.Entity+bits))
+		line("cidr", yamlText(entity+bits))
 	case "group": // the object is enough
 	default:
-		line(f.EntityType, yamlText(f.Entity))
+		line(kind, yamlText(entity))
 	}
-	if f.Object != "" {
-		line("domain", yamlText(f.Object))
+	if object != "" {
+		line("domain", yamlText(object))
 	}
 	if b.Len() > 1000 {
 		// Texts of that length are not names. The finding itself still has a name.

@@ -1,6 +1,7 @@
 package reports
 
 import (
+	"cmp"
 	"io"
 	"iter"
 	"math"
@@ -51,6 +52,9 @@ var CSV = &Format{
 				return err
 			}
 			return writeCSV(w, slackColumns, each(calls))
+		}},
+		{"beacons.csv", "a row per machine, destination and judged day with connections by the clock, worst first: 1,000 a day at most", func(w io.Writer, r *Report) error {
+			return writeCSV(w, beaconColumns, each(r.Beacons))
 		}},
 	},
 }
@@ -218,6 +222,7 @@ var entityColumns = []csvColumn[detect.EntityRisk]{
 	{"tactics", func(b []byte, e *detect.EntityRisk) []byte { return appendList(b, e.Tactics) }},
 	{"detections", func(b []byte, e *detect.EntityRisk) []byte { return appendList(b, e.Detections) }},
 	{"notable", func(b []byte, e *detect.EntityRisk) []byte { return strconv.AppendBool(b, e.Notable) }},
+	{"criticality", func(b []byte, e *detect.EntityRisk) []byte { return append(b, cmp.Or(e.Criticality, "medium")...) }},
 }
 
 // incompleteFirst returns the inputs with the incomplete objects before the others.

@@ -22,9 +22,7 @@ type Report struct {
 	Days    []detect.Day // judged, ascending
 	Window  [2]int64     // the part of Days that was judged, µs UTC, from and to; zero means all
 	At      time.Time    // the run's clock: by default the end of the window, so that a re-run gives the same bytes
-	// Findings, the worst first: sorted by day descending, then not allowed before
-	// allowed, then unlabelled before labelled, then by severity, risk score, score
-	// and key.
+	// Findings, in the order of detect.WorstFirst.
 	Findings   []detect.Finding
 	Entities   []detect.EntityRisk // worst first
 	Inputs     []Input             // sorted by name
@@ -44,7 +42,9 @@ type Report struct {
 	Destinations iter.Seq2[*detect.Row, error]
 	Matches      iter.Seq2[*detect.Row, error]
 	// Scores are the dns_score rows of the judged days, in the same form.
-	Scores  iter.Seq2[*detect.Row, error]
+	Scores iter.Seq2[*detect.Row, error]
+	// Beacons are the pairs that talk by the clock, by judged day, the worst first.
+	Beacons []detect.Beacon
 	History int // available days of history, at most 30
 }
 

@@ -102,7 +102,10 @@ const (
 	trailBucket
 	trailObjects // those of cloudTrailObjects
 
-	numTrailFields = trailObjects + len(cloudTrailObjects)
+	trailGrants    = trailObjects + len(cloudTrailObjects) // those of cloudTrailGrants
+	numTrailGrants = len(cloudTrailGrants)
+
+	numTrailFields = trailGrants + numTrailGrants
 )
 
 type cloudTrail struct {
@@ -116,9 +119,10 @@ type cloudTrail struct {
 	scratch []byte
 	joined  []byte // resource or user that is put together
 	builder *columnar.Builder
-	kept    *keptKeys  // that rules read of the builder's rows
-	asked   askedCalls // whose kept fields they read
-	shares  bool       // rules read whom calls let in
+	kept    *keptKeys // fields that are read of the builder's rows, of the calls asked for
+	always  *keptKeys // those that are read of all calls
+	asked   askedCalls
+	shares  bool // rules read whom calls let in
 	share   shareFinder
 }
 
@@ -132,7 +136,7 @@ func newCloudTrail() *cloudTrail {
 		"userAgent", "errorCode", "eventID", "resources", "digestEndTime")
 	event.Within("userIdentity", identity)
 	event.Within("additionalEventData", scan.ShapeOf(trailBytesIn, "bytesTransferredIn", "bytesTransferredOut"))
-	event.Within("requestParameters", scan.ShapeOf(trailKey, append([]string{"key", "bucketName"}, cloudTrailObjects[:]...)...))
+	event.Within("requestParameters", scan.ShapeOf(trailKey, slices.Concat([]string{"key", "bucketName"}, cloudTrailObjects[:], cloudTrailGrants[:])...))
 	return &cloudTrail{event: event}
 }
 
@@ -145,6 +149,7 @@ func (d *cloudTrail) Decode(b *Block, out *columnar.Out, t *Tally) error {
 		n := len(fields)
 		fields = slices.DeleteFunc(fields, func(f columnar.WantedField) bool { return f.Name == string(sharedWith) })
 		d.builder, d.shares, d.asked, d.kept = builder, len(fields) < n, newAskedCalls(fields), newKeptKeys(fields.Names())
+		d.always = newKeptKeys(fields.Always().Names())
 	}
 	for data := b.Data; len(data) > 0; record++ {
 		var line []byte
@@ -218,16 +223,32 @@ func (d *cloudTrail) line(line []byte, b recordRow) (row bool, reason string) {
 	}
 	b.SetText(columnar.UserAgent, agent)
 	b.SetText(columnar.EventUID, d.text(trailID))
-	if d.kept != nil && d.asked.has(name) {
-		d.kept.put(b.Builder, line, &d.scratch)
-		b.SetField(wholeKey, line)
+	kept := d.always
+	if d.asked.has(name) {
+		kept = d.kept
 	}
-	if d.shares && len(d.text(trailErrorCode)) == 0 && !onlyReads(name) {
+	if kept != nil {
+		kept.put(b.Builder, line, &d.scratch)
+		if kept.next[columnar.Message] != nil {
+			b.SetField(wholeKey, line)
+		}
+	}
+	if d.shares && len(d.text(trailErrorCode)) == 0 && !onlyReads(name) && (!movesData(name) || has>>trailGrants&(1<<numTrailGrants-1) != 0) {
 		if with := d.sharedWith(line); with != nil {
 			b.SetField(sharedWith, with)
 		}
 	}
 	return true, ""
+}
+
+// movesData reports whether calls of that name write or delete an object, which lets nobody
+// in unless the call has a grant.
+func movesData(name []byte) bool {
+	switch string(name) {
+	case "PutObject", "CopyObject", "UploadPart", "UploadPartCopy", "CreateMultipartUpload", "CompleteMultipartUpload", "DeleteObject", "DeleteObjects":
+		return true
+	}
+	return false
 }
 
 // onlyReads reports whether the calls of that name change nothing.
@@ -294,7 +315,7 @@ func (d *cloudTrail) user() []byte {
 	case "AWSAccount":
 		account := d.text(trailAccount)
 		switch {
-		case string(account) == "ANONYMOUS_PRINCIPAL", len(account) == 0:
+		case isAnonymous(account), len(account) == 0:
 			return nil
 		case len(principal) == 0:
 			return account
@@ -339,10 +360,15 @@ func (d *cloudTrail) account() []byte {
 		}
 		account, _, _ = bytes.Cut(account, []byte{':'})
 	}
-	if string(account) == "ANONYMOUS_PRINCIPAL" || string(d.text(trailIdentityType)) == "IdentityCenterUser" {
+	if isAnonymous(account) || string(d.text(trailIdentityType)) == "IdentityCenterUser" {
 		return nil
 	}
 	return account
+}
+
+// isAnonymous reports whether an account stands for a caller without credentials.
+func isAnonymous(account []byte) bool {
+	return string(account) == "ANONYMOUS_PRINCIPAL" || string(account) == "anonymous"
 }
 
 func (d *cloudTrail) join(a, b []byte) []byte {
@@ -350,12 +376,15 @@ func (d *cloudTrail) join(a, b []byte) []byte {
 	return d.joined
 }
 
+// cloudTrailGrants are the parameters by which a call that writes an object lets others in.
+var cloudTrailGrants = [...]string{"x-amz-acl", "x-amz-grant-read", "x-amz-grant-full-control", "x-amz-grant-read-acp", "x-amz-grant-write-acp"}
+
 // cloudTrailObjects are the parameters that name what a call is about, the first
 // that is there; bucketName, which comes with key, goes before them. The first are
 // those of calls that share or copy data away.
 var cloudTrailObjects = [...]string{
 	"snapshotId", "imageId", "dBSnapshotIdentifier", "dBClusterSnapshotIdentifier",
-	"secretId", "instanceId", "functionName", "tableName", "queueUrl", "topicArn", "roleName", "policyArn", "userName", "name",
+	"secretId", "instanceId", "functionName", "tableName", "queueUrl", "topicArn", "roleName", "policyArn", "userName", "name", "repositoryName", "keyId", "domainName",
 }
 
 // bucketARN comes before the name of a bucket.

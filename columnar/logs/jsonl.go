@@ -77,7 +77,8 @@ type jsonRecord struct {
 type jsonTable struct {
 	builder *columnar.Builder // that fields are for; nil: none yet
 	fields  []field           // src is the field of the shape; -1: text
-	kept    []field           // those that rules read, of the calls asked for
+	always  []field           // those that rules read of all records
+	kept    []field           // and of the calls asked for
 	asked   askedCalls
 }
 
@@ -128,7 +129,8 @@ func newJSONLines(o *Options) (Decoder, error) {
 	}
 	for _, t := range columnar.Tables {
 		if d.mapping.Table == nil && t != columnar.Event || d.mapping.Table == t {
-			for _, name := range o.WantFields[t.ID].Names() {
+			wanted := o.WantFields[t.ID]
+			for _, name := range append(wanted.Always().Names(), wanted.Names()...) { // the first are read of more records
 				if !slices.Contains(d.kept, name) {
 					d.kept = append(d.kept, name)
 				}
@@ -370,26 +372,28 @@ func (d *jsonLines) line(line []byte, record int64, out *columnar.Out, t *Tally)
 			}
 		}
 	}
+	d.keep(to.always, r, line, b, served)
 	if len(to.kept) > 0 && to.asked.has(r.text(int(columnar.Operation))) {
-		d.keep(to, r, line, b, served)
+		d.keep(to.kept, r, line, b, served)
 	}
 	b.Next(record)
 	t.Row()
 }
 
 // keep sets the fields that rules read of a record.
-func (d *jsonLines) keep(to *jsonTable, r *jsonRecord, line []byte, b *columnar.Builder, served bool) {
-	for i := range d.further {
-		d.further[i].read(line)
-	}
-	for i := range to.kept {
-		f := &to.kept[i]
+func (d *jsonLines) keep(fields []field, r *jsonRecord, line []byte, b *columnar.Builder, served bool) {
+	read := 0 // of further
+	for i := range fields {
+		f := &fields[i]
 		src := f.src
 		if served {
 			src = f.served()
 		}
 		of := r
 		if src >= jsonFields {
+			for ; read < src/jsonFields; read++ {
+				d.further[read].read(line)
+			}
 			of, src = &d.further[src/jsonFields-1], src%jsonFields
 		}
 		if of.has>>src&1 != 0 {
@@ -471,18 +475,23 @@ func (d *jsonLines) open(to *jsonTable, b *columnar.Builder, t *columnar.Table) 
 		}
 		p.fields = append(p.fields, f)
 	}
-	to.builder, to.fields, to.kept = b, p.wantedColumns(b), nil
-	to.asked = newAskedCalls(b.WantedFields())
-	to.asked.all = to.asked.all || d.constant.Has(columnar.Operation)
+	to.builder, to.fields, to.always, to.kept = b, p.wantedColumns(b), nil, nil
+	fields := b.WantedFields()
+	to.asked = newAskedCalls(fields)
+	always := fields.Always().Names()
 	// Parts of a URI stand first: a key of the field's own name overrides them.
-	for _, name := range b.FieldNames() {
+	for _, name := range fields.Names() {
+		of := &to.kept
+		if d.constant.Has(columnar.Operation) || slices.Contains(always, name) {
+			of = &to.always
+		}
 		if part, ok := uriPartNamed(name); ok && t == columnar.HTTP {
 			for _, c := range []columnar.Col{columnar.URLHost, columnar.URLPath} {
-				to.kept = append(to.kept, field{src: int(c), read: readKept, name: name, part: part})
+				*of = append(*of, field{src: int(c), read: readKept, name: name, part: part})
 			}
 		}
 		if i := slices.Index(d.kept, name); i >= 0 {
-			to.kept = append(to.kept, field{src: jsonKept + i, read: readKept, name: name})
+			*of = append(*of, field{src: jsonKept + i, read: readKept, name: name})
 		}
 	}
 }

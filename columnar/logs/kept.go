@@ -41,10 +41,9 @@ func newKeptKeys(names []string) *keptKeys {
 	return top
 }
 
-// askedCalls are the calls that rules with fields ask for by their operation. A rule
-// cannot hold for others, so that their fields need not be read.
+// askedCalls are the calls that rules with fields ask for by their operation. Such a rule
+// cannot hold for others, whose fields need not be read.
 type askedCalls struct {
-	all        bool
 	operations map[string]bool
 	lower      []byte
 }
@@ -52,7 +51,6 @@ type askedCalls struct {
 func newAskedCalls(fields columnar.WantedFields) askedCalls {
 	a := askedCalls{operations: map[string]bool{}}
 	for _, f := range fields {
-		a.all = a.all || len(f.Operations) == 0
 		for _, operation := range f.Operations {
 			a.operations[operation] = true
 		}
@@ -61,8 +59,8 @@ func newAskedCalls(fields columnar.WantedFields) askedCalls {
 }
 
 func (a *askedCalls) has(operation []byte) bool {
-	if a.all {
-		return true
+	if len(a.operations) == 0 {
+		return false
 	}
 	a.lower = columnar.AppendLower(a.lower[:0], operation)
 	return a.operations[string(a.lower)]

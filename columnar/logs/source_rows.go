@@ -139,6 +139,9 @@ func (c *Condition) meets(text []byte) bool {
 	if c.Present != nil && scan.Unknown(text) == *c.Present {
 		return false
 	}
+	if c.Internal != nil && (scan.Unknown(text) || scan.IsInternal(text) != *c.Internal) {
+		return false
+	}
 	in := func(list []string) bool {
 		for _, s := range list {
 			if string(text) == s {
@@ -294,8 +297,9 @@ type sourceDecoder struct {
 type sourceTable struct {
 	builder *columnar.Builder
 	cols    []columnar.Col // those that are wanted and that a row can have, but time
-	kept    []keptSlot
-	asked   askedCalls // whose kept fields rules read
+	always  []keptSlot     // that are read of all records
+	kept    []keptSlot     // that are read of the calls asked for
+	asked   askedCalls
 }
 
 // A keptSlot is a field that rules read.
@@ -418,7 +422,7 @@ func (d *sourceDecoder) table(table *columnar.Table, b *columnar.Builder, t *Tal
 				d.texts(b, c, run)
 			}
 		}
-		if len(to.kept) > 0 {
+		if len(to.always)+len(to.kept) > 0 {
 			d.keep(b, to, run)
 		}
 		b.NextRows(d.numbers)
@@ -429,7 +433,7 @@ func (d *sourceDecoder) table(table *columnar.Table, b *columnar.Builder, t *Tal
 }
 
 func (d *sourceDecoder) open(to *sourceTable, b *columnar.Builder, table *columnar.Table) {
-	to.builder, to.cols, to.kept = b, nil, nil
+	to.builder, to.cols, to.always, to.kept = b, nil, nil, nil
 	for _, c := range table.Cols {
 		wanted := b.Wants(c) || c == columnar.Query && b.Wants(columnar.Domain)
 		if c != columnar.Time && wanted && slices.ContainsFunc(d.rows, func(r sourceRow) bool {
@@ -438,12 +442,18 @@ func (d *sourceDecoder) open(to *sourceTable, b *columnar.Builder, table *column
 			to.cols = append(to.cols, c)
 		}
 	}
+	fields := b.WantedFields()
+	always := fields.Always().Names()
 	for i, s := range d.slots {
 		if s.kept != "" && b.WantsField(s.kept) {
-			to.kept = append(to.kept, keptSlot{s.kept, i})
+			if slices.Contains(always, s.kept) {
+				to.always = append(to.always, keptSlot{s.kept, i})
+			} else {
+				to.kept = append(to.kept, keptSlot{s.kept, i})
+			}
 		}
 	}
-	to.asked = newAskedCalls(b.WantedFields())
+	to.asked = newAskedCalls(fields)
 }
 
 // fieldOf returns the field of a column in record i, nil if it has none.
@@ -706,17 +716,20 @@ func (d *sourceDecoder) copy(text []byte) columnar.Span {
 
 // keep puts the fields that rules read of the records.
 func (d *sourceDecoder) keep(b *columnar.Builder, to *sourceTable, records []int32) {
-	for j, i := range records {
-		if !to.asked.all {
-			operation, _ := d.textOf(d.fieldOf(columnar.Operation, i), int(i))
-			if !to.asked.has(operation) {
-				continue
+	put := func(row int, record int32, fields []keptSlot) {
+		for _, k := range fields {
+			if text := d.w.text(int(record), k.slot); !scan.Unknown(text) {
+				b.PutFieldOf(row, k.name, text)
 			}
 		}
-		for _, k := range to.kept {
-			if text := d.w.text(int(i), k.slot); !scan.Unknown(text) {
-				b.PutFieldOf(j, k.name, text)
-			}
+	}
+	for j, i := range records {
+		put(j, i, to.always)
+		if len(to.kept) == 0 {
+			continue
+		}
+		if operation, _ := d.textOf(d.fieldOf(columnar.Operation, i), int(i)); to.asked.has(operation) {
+			put(j, i, to.kept)
 		}
 	}
 }

@@ -3,7 +3,9 @@ package store
 import (
 	"fmt"
 	"math/rand/v2"
+	"net/http"
 	"testing"
+	"time"
 )
 
 // A wideRow is as wide as the rows of the state. Most of its columns are zero in
@@ -95,4 +97,29 @@ func BenchmarkOpen(b *testing.B) {
 		}
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*len(rows)), "ns/row")
+}
+
+// What a server that refuses some of the requests costs: 500 objects, 5 ms each.
+func BenchmarkS3Refusals(b *testing.B) {
+	for _, percent := range []int{0, 5, 20} {
+		b.Run(fmt.Sprintf("refused=%d%%", percent), func(b *testing.B) {
+			for b.Loop() {
+				server := newS3Server(b)
+				s := mustOpen(b, "s3://"+bucket, server.options())
+				put(b, s, "x", "some text")
+				rnd := rand.New(rand.NewPCG(1, 2))
+				server.change = func(w http.ResponseWriter, r *http.Request, serve http.Handler) bool {
+					time.Sleep(5 * time.Millisecond)
+					if rnd.IntN(100) < percent {
+						fail(w, http.StatusServiceUnavailable, "SlowDown")
+						return false
+					}
+					return true
+				}
+				for range 500 {
+					get(b, s, "x")
+				}
+			}
+		})
+	}
 }

@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"os"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -61,7 +62,7 @@ func glueLocation(ctx context.Context, name string, o Options) (string, error) {
 	if account, db, ok := strings.Cut(database, "@"); ok {
 		ask.CatalogID, ask.Database = account, db
 	}
-	cfg, err := awsConfig(ctx, o)
+	cfg, err := awsConfig(ctx, o, new(atomic.Int32))
 	if err != nil {
 		return fail(err)
 	}

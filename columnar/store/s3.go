@@ -8,34 +8,63 @@ import (
 	"io"
 	"io/fs"
 	"iter"
+	"math/rand/v2"
+	"net"
+	"net/http"
 	"net/url"
+	"os"
 	"slices"
 	"strings"
+	"sync/atomic"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"github.com/aws/smithy-go"
+	"github.com/aws/smithy-go/logging"
 )
 
 // An s3Store is the part of a bucket whose keys begin with prefix.
 type s3Store struct {
-	client *s3.Client
-	bucket string
-	prefix string // "" or ends with a slash
+	client   *s3.Client
+	bucket   string
+	prefix   string        // "" or ends with a slash
+	silences *atomic.Int32 // since the last answer that was complete
 }
 
-// maxAttempts is the number of tries of one request. With the SDK's growing pauses,
-// six outlast half a minute of throttling. More would keep a job running that
-// cannot succeed.
-const maxAttempts = 6
+const (
+	// maxAttempts is the number of tries of one request. With maxBackoff, the pauses
+	// between them last 35 seconds on average, and at most 71. More would keep a job
+	// running that cannot succeed.
+	maxAttempts = 12
+	// The pause before try n+1 is random, up to firstBackoff·2ⁿ but at most maxBackoff
+	// ("full jitter", AWS Architecture Blog, Exponential Backoff And Jitter, 2015). The
+	// SDK begins with a second, which makes a server that refuses one request in twenty
+	// slower than the requests themselves.
+	firstBackoff = 20 * time.Millisecond
+	maxBackoff   = 20 * time.Second
+	// dialTimeout bounds connecting to a server.
+	dialTimeout = 10 * time.Second
+	// defaultSilence is the default of Options.Silence. S3 answers within a second or
+	// says SlowDown; small servers need several for a long listing.
+	defaultSilence = 30 * time.Second
+	// maxSilences is after how many silences, on all connections and without a complete
+	// answer in between, no request is made any more. A run of 100,000 objects must not
+	// wait for each of them.
+	maxSilences = 8
+)
 
 // awsConfig returns how to reach AWS: the region, and credentials that are there.
-func awsConfig(ctx context.Context, o Options) (aws.Config, error) {
+func awsConfig(ctx context.Context, o Options, silences *atomic.Int32) (aws.Config, error) {
 	fail := func(err error) (aws.Config, error) { return aws.Config{}, err }
-	cfg, err := config.LoadDefaultConfig(ctx, config.WithRetryer(newRetryer))
+	cfg, err := config.LoadDefaultConfig(ctx, config.WithRetryer(newRetryer),
+		config.WithHTTPClient(httpClient(cmp.Or(o.Silence, defaultSilence), silences)),
+		// What it would say is in the errors.
+		config.WithLogger(logging.Nop{}))
 	if err != nil {
 		return fail(oneLine("the AWS configuration cannot be read", err))
 	}
@@ -62,7 +91,8 @@ func awsConfig(ctx context.Context, o Options) (aws.Config, error) {
 }
 
 func newS3(ctx context.Context, bucket, prefix string, o Options) (Store, error) {
-	cfg, err := awsConfig(ctx, o)
+	silences := new(atomic.Int32)
+	cfg, err := awsConfig(ctx, o, silences)
 	if err != nil {
 		return nil, fmt.Errorf("open s3://%s/%s: %w", bucket, prefix, err)
 	}
@@ -79,17 +109,94 @@ func newS3(ctx context.Context, bucket, prefix string, o Options) (Store, error)
 			so.ResponseChecksumValidation = aws.ResponseChecksumValidationWhenRequired
 		}
 	})
-	return &s3Store{client, bucket, prefix}, nil
+	return &s3Store{client, bucket, prefix, silences}, nil
 }
 
 func newRetryer() aws.Retryer {
-	adaptive := retry.NewAdaptiveMode(func(o *retry.AdaptiveModeOptions) {
-		o.StandardOptions = append(o.StandardOptions, func(so *retry.StandardOptions) { so.MaxAttempts = maxAttempts })
+	return retry.NewStandard(func(o *retry.StandardOptions) {
+		o.MaxAttempts = maxAttempts
+		o.MaxBackoff = maxBackoff
+		o.Backoff = retry.BackoffDelayerFunc(func(attempt int, _ error) (time.Duration, error) {
+			longest := min(firstBackoff<<attempt, maxBackoff)
+			return rand.N(longest), nil
+		})
+		o.Retryables = append(o.Retryables,
+			// S3 answers this if two conditional writes of a key collide: neither is decided.
+			retry.RetryableErrorCode{Codes: map[string]struct{}{"ConditionalRequestConflict": {}}},
+			retry.IsErrorRetryableFunc(func(err error) aws.Ternary {
+				// An answer that cannot be parsed was cut off on its way.
+				_, ok := errors.AsType[*smithy.DeserializationError](err)
+				return aws.BoolTernary(ok)
+			}))
 	})
-	// S3 answers this if two conditional writes of a key collide: neither is
-	// decided.
-	return retry.AddWithErrorCodes(adaptive, "ConditionalRequestConflict")
 }
+
+// httpClient returns a client that gives a server up when nothing passes in either
+// direction for the time of silence. A total time would end large objects on slow
+// lines; a limit for reading alone would end long writes. The caller sets silences to 0
+// when an answer is complete.
+func httpClient(silence time.Duration, silences *atomic.Int32) aws.HTTPClient {
+	dial := (&net.Dialer{Timeout: min(dialTimeout, silence)}).DialContext
+	return awshttp.NewBuildableClient().WithReadTimeout(0).WithTransportOptions(func(t *http.Transport) {
+		t.IdleConnTimeout = silence / 2 // an unused connection is silent rightly
+		t.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
+			if silences.Load() >= maxSilences {
+				return nil, &silentError{silence, true}
+			}
+			c, err := dial(ctx, network, address)
+			if e, ok := errors.AsType[net.Error](err); ok && e.Timeout() && ctx.Err() == nil {
+				silences.Add(1)
+			}
+			if err != nil {
+				return nil, err
+			}
+			return &conn{c, silence, silences}, nil
+		}
+	})
+}
+
+// A conn fails when nothing passes for the time of silence.
+type conn struct {
+	net.Conn
+	silence  time.Duration
+	silences *atomic.Int32
+}
+
+func (c *conn) Read(p []byte) (int, error)  { return c.within(c.Conn.Read, p) }
+func (c *conn) Write(p []byte) (int, error) { return c.within(c.Conn.Write, p) }
+
+// within also moves the limit of the other direction: a connection always has a read
+// waiting, and must not fail while a long body is being written.
+func (c *conn) within(pass func([]byte) (int, error), p []byte) (int, error) {
+	if err := c.SetDeadline(time.Now().Add(c.silence)); err != nil {
+		return 0, err
+	}
+	n, err := pass(p)
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		c.silences.Add(1)
+		err = &silentError{c.silence, false}
+	}
+	return n, err
+}
+
+// A silentError says that a server stopped answering. It is a net.Error.
+type silentError struct {
+	silence time.Duration
+	gaveUp  bool
+}
+
+func (e *silentError) Error() string {
+	if e.gaveUp {
+		return fmt.Sprintf("given up: nothing came for %v, %d times in a row", e.silence, maxSilences)
+	}
+	return fmt.Sprintf("nothing came for %v", e.silence)
+}
+
+func (e *silentError) Timeout() bool   { return true }
+func (e *silentError) Temporary() bool { return true }
+
+// RetryableError is what the SDK's retryer asks.
+func (e *silentError) RetryableError() bool { return !e.gaveUp }
 
 var errNoCredentials = errors.New("no AWS credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, " +
 	"or AWS_PROFILE, or run under a role (service account, task or instance)")
@@ -132,6 +239,9 @@ func (s *s3Store) explain(verb string, err error) error {
 			return fmt.Errorf("the bucket is in another region than %s: set the region", s.client.Options().Region)
 		}
 		return oneLine(e.ErrorCode(), errors.New(e.ErrorMessage()))
+	}
+	if e, ok := errors.AsType[*smithy.DeserializationError](err); ok {
+		return oneLine("the server's answer cannot be read", e.Err)
 	}
 	if e, ok := errors.AsType[*url.Error](err); ok {
 		where := "AWS"
@@ -183,6 +293,7 @@ func (s *s3Store) listAfter(ctx context.Context, prefix, after string, depth Dep
 				yield(Entry{}, s.fail("list", prefix, err))
 				return
 			}
+			s.silences.Store(0)
 			entries, err := s.entries(page)
 			if err != nil {
 				yield(Entry{}, s.fail("list", prefix, err))
@@ -266,6 +377,7 @@ func (s *s3Store) Put(ctx context.Context, name string, body io.ReadSeeker, when
 	if err != nil {
 		return s.fail("write", name, err)
 	}
+	s.silences.Store(0)
 	return nil
 }
 

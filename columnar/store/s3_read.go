@@ -66,16 +66,54 @@ func (r *s3Stream) request() error {
 	if err != nil {
 		return r.s.fail("open", r.name, err)
 	}
-	if rng != "" && out.ContentRange == nil {
+	if err := r.check(out, rng != ""); err != nil {
 		out.Body.Close()
-		return r.s.fail("open", r.name, errors.New("the server does not support ranged reads"))
+		return r.s.fail("open", r.name, err)
 	}
 	r.body = out.Body
-	r.etag = strings.Trim(aws.ToString(out.ETag), `"`)
+	r.etag = etagOf(out)
 	if r.end < 0 && out.ContentLength != nil {
 		r.end = r.off + *out.ContentLength
 	}
 	return nil
+}
+
+// check reports an answer that is not what was asked for: servers, and what stands
+// before them, ignore ranges and conditions, or begin elsewhere.
+func (r *s3Stream) check(out *s3.GetObjectOutput, ranged bool) error {
+	if r.etag != "" && etagOf(out) != r.etag {
+		return ErrChanged
+	}
+	if !ranged {
+		return nil
+	}
+	if out.ContentRange == nil {
+		return errNoRanges
+	}
+	off, size, err := contentRange(*out.ContentRange)
+	switch {
+	case err != nil:
+		return err
+	case off != r.off || r.end > size:
+		return fmt.Errorf("the server sent %s, not the bytes from %d on", *out.ContentRange, r.off)
+	}
+	return nil
+}
+
+var errNoRanges = errors.New("the server does not support ranged reads")
+
+func etagOf(out *s3.GetObjectOutput) string { return strings.Trim(aws.ToString(out.ETag), `"`) }
+
+// contentRange returns the first byte and the object's size of a Content-Range.
+func contentRange(text string) (off, size int64, err error) {
+	span, total, _ := strings.Cut(strings.TrimPrefix(text, "bytes "), "/")
+	first, _, _ := strings.Cut(span, "-")
+	off, err1 := strconv.ParseInt(first, 10, 64)
+	size, err2 := strconv.ParseInt(total, 10, 64)
+	if err1 != nil || err2 != nil {
+		return 0, 0, fmt.Errorf("the server's Content-Range %q does not have the form bytes 0-1/2", text)
+	}
+	return off, size, nil
 }
 
 func (s *s3Store) get(ctx context.Context, name, rng, etag string) (*s3.GetObjectOutput, error) {
@@ -104,6 +142,9 @@ func (r *s3Stream) Read(p []byte) (int, error) {
 		}
 		n, err := r.body.Read(p)
 		r.off += int64(n)
+		if r.off == r.end {
+			r.s.silences.Store(0)
+		}
 		if err == nil {
 			if n > 0 {
 				r.broken = 0
@@ -177,7 +218,7 @@ func (s *s3Store) OpenAt(ctx context.Context, name string) (ReaderAt, error) {
 		out.Body.Close()
 		return nil, s.fail("open", name, err)
 	}
-	r := &s3ReaderAt{ctx: ctx, s: s, name: name, size: size, etag: strings.Trim(aws.ToString(out.ETag), `"`)}
+	r := &s3ReaderAt{ctx: ctx, s: s, name: name, size: size, etag: etagOf(out)}
 	r.tail = cachedRange{off, make([]byte, size-off)}
 	body := &s3Stream{ctx: ctx, s: s, name: name, etag: r.etag, off: off, end: size, body: out.Body}
 	defer body.Close()
@@ -193,17 +234,12 @@ func (s *s3Store) OpenAt(ctx context.Context, name string) (ReaderAt, error) {
 func extent(out *s3.GetObjectOutput) (off, size int64, err error) {
 	size = aws.ToInt64(out.ContentLength)
 	if out.ContentRange != nil {
-		span, total, _ := strings.Cut(strings.TrimPrefix(*out.ContentRange, "bytes "), "/")
-		first, _, _ := strings.Cut(span, "-")
-		var err1, err2 error
-		off, err1 = strconv.ParseInt(first, 10, 64)
-		size, err2 = strconv.ParseInt(total, 10, 64)
-		if err1 != nil || err2 != nil {
-			return 0, 0, fmt.Errorf("the server's Content-Range %q does not have the form bytes 0-1/2", *out.ContentRange)
+		if off, size, err = contentRange(*out.ContentRange); err != nil {
+			return 0, 0, err
 		}
 	}
 	if off < 0 || size < off || size-off > tailSize {
-		return 0, 0, errors.New("the server does not support ranged reads")
+		return 0, 0, errNoRanges
 	}
 	return off, size, nil
 }

@@ -106,6 +106,9 @@ type Options struct {
 	// Region of the bucket. "" means AWS_REGION or the shared configuration, or
 	// us-east-1 if neither is set.
 	Region string
+	// Silence is how long an S3 server may send and take nothing until a request is
+	// given up and tried again. 0 means 30 seconds.
+	Silence time.Duration
 	// Times says which of the columns of an Iceberg table have the time of a row, for Glob.
 	// With the zero value, it reads all of a table's data files, of whatever days.
 	Times iceberg.Times

@@ -35,7 +35,7 @@ type s3Server struct {
 
 // newS3Server also sets the environment, so that neither the developer's own
 // environment nor an instance role matters.
-func newS3Server(t *testing.T) *s3Server {
+func newS3Server(t testing.TB) *s3Server {
 	t.Helper()
 	empty := filepath.Join(t.TempDir(), "empty")
 	for k, v := range map[string]string{
@@ -65,7 +65,7 @@ func newS3Server(t *testing.T) *s3Server {
 
 func (s *s3Server) options() Options { return Options{EndpointURL: s.url} }
 
-func mustOpen(t *testing.T, uri string, o Options) Store {
+func mustOpen(t testing.TB, uri string, o Options) Store {
 	t.Helper()
 	s, err := Open(t.Context(), uri, o)
 	if err != nil {
@@ -84,14 +84,14 @@ func eachStore(t *testing.T, test func(t *testing.T, s Store)) {
 	})
 }
 
-func put(t *testing.T, s Store, name, body string) {
+func put(t testing.TB, s Store, name, body string) {
 	t.Helper()
 	if err := s.Put(t.Context(), name, strings.NewReader(body), Always); err != nil {
 		t.Fatal(err)
 	}
 }
 
-func get(t *testing.T, s Store, name string) string {
+func get(t testing.TB, s Store, name string) string {
 	t.Helper()
 	b, err := ReadAll(t.Context(), s, name)
 	if err != nil {

@@ -19,7 +19,7 @@ var AddressUser = &Aggregate{
 		"logs of servers, accounts of machines and services, and the names that clients give to web servers do not count.",
 	Rev:    1,
 	Tables: columnar.Tables[:],
-	Reads:  entityReads | columnar.ColSet(columnar.Time, columnar.Status, columnar.Action, columnar.UID),
+	Reads:  entityReads | columnar.ColSet(columnar.Time, columnar.Status, columnar.Action),
 	Wants: func(*FoldOptions) columnar.Wanted {
 		zeek := columnar.Origin{Product: "zeek"}
 		return columnar.Wanted{Events: []columnar.EventKind{{Origin: zeek, Channel: "kerberos"}, {Origin: zeek, Channel: "dhcp"}}}
@@ -84,7 +84,7 @@ func (f *addressUsers) Fold(b *columnar.Batch) {
 		return // anybody may claim any name there
 	}
 	var users []uint32
-	if b.Table != columnar.HTTP || b.Known(columnar.UID) == 0 {
+	if b.Table != columnar.HTTP || b.Product != "zeek" && b.Product != "suricata" {
 		users = f.entities.column(b, userEntity, &f.users)
 	} // else a sensor saw what the client told a web server: it need not be a user of the company
 	addresses := f.entities.column(b, addressEntity, &f.addresses)
@@ -199,7 +199,7 @@ func (f *addressUsers) Drain(w *RunWriter) {
 		keyed[p] = k
 		for slot := int32(1); int(slot) < p.groups.Len(); slot++ {
 			owner, named := p.groups.Key(slot)
-			text = append(append(text[:0], entityColumns[named&3].String()...), ' ')
+			text = append(append(text[:0], entityKind(named&3).String()...), ' ')
 			text = append(text, f.entities.name(named)...)
 			to := k.groups.Slot(owner, uint32(objects.Code(text)))
 			if int(to) == len(k.hours) {
@@ -222,8 +222,7 @@ func (f *addressUsers) Drain(w *RunWriter) {
 		p := keyed[f.sections.all[at]]
 		for _, slot := range order.slots(p.groups) {
 			owner, named := p.groups.Key(slot)
-			kind, name := f.entities.key(owner)
-			key = appendKey(key[:0], at.day, at.feed, kind, name, string(objects.Text(int32(named))))
+			key = appendKeyText(f.entities.appendKey(key[:0], at, owner), objects.Text(int32(named)))
 			value = value[:0]
 			for h, n := range p.hours[slot] {
 				if n > 0 {

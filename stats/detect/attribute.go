@@ -52,7 +52,7 @@ func (f *Finding) Whose() string {
 // byIdentities is PersonBy if the identities file says it.
 const byIdentities = "identities"
 
-// Attribute sets Person and PersonBy of findings. rows yields the rows of address_user of
+// Attribute sets Person and PersonBy of findings, and the UIDs that depend on them. rows yields the rows of address_user of
 // the days of the findings; it may be ranged over again.
 //
 // What the identities file says of an entity goes first. Otherwise an address or host is
@@ -66,6 +66,18 @@ const byIdentities = "identities"
 // Names that differ only in that one has no domain are one user, as are CORP\ana and
 // ana@corp.example. Findings over more than a day are attributed by the file only.
 func Attribute(findings []Finding, ids *Identities, rows iter.Seq2[*Row, error]) error {
+	if err := attribute(findings, ids, rows); err != nil {
+		return err
+	}
+	for i := range findings {
+		if f := &findings[i]; f.Person != "" && perPerson(f.Verdict) {
+			f.identify()
+		}
+	}
+	return nil
+}
+
+func attribute(findings []Finding, ids *Identities, rows iter.Seq2[*Row, error]) error {
 	w := witnesses{ids: ids, of: map[owner]*witness{}}
 	for i := range findings {
 		f := &findings[i]

@@ -2,6 +2,7 @@ package detect
 
 import (
 	"bytes"
+	"cmp"
 	"flag"
 	"fmt"
 	"math"
@@ -28,6 +29,7 @@ type caseFile struct {
 	Covered   string // a..b; "" for none
 	Flagged   string // a..b of days on which every key was flagged
 	Own       []string
+	Groups    map[string]string // by entity; the rest is as GroupOf says
 	Options   yaml.MapSlice
 	Show      string // columns of want
 }
@@ -88,6 +90,9 @@ func runCase(t *testing.T, file string) {
 			}
 			return false
 		},
+	}
+	if c.Groups != nil {
+		in.Group = func(k Key) string { return cmp.Or(c.Groups[k.Entity], GroupOf(k.EntityType, k.Entity)) }
 	}
 	if text := part["rules"]; text != nil {
 		in.Rules = loadRules(t, string(text))
@@ -203,6 +208,17 @@ func setCell(t *testing.T, r *Row, column, value string) {
 		r.BlockedOut = number()
 	case "names":
 		r.Names = number()
+	case "clients": // addresses and applications
+		r.Clients = strings.Split(value, "+")
+		for _, c := range r.Clients {
+			if isAddress(c) {
+				r.Addresses++
+			} else {
+				r.Agents++
+			}
+		}
+	case "signed":
+		r.Signed = number()
 	case "name_bytes":
 		r.NameBytes = number()
 	case "window_events":
@@ -227,6 +243,10 @@ func setCell(t *testing.T, r *Row, column, value string) {
 		r.MaxScore = number()
 	case "likely":
 		r.Likely, r.Signs = value, "90 % digits"
+	case "port":
+		r.Port = number()
+	case "clock":
+		setClock(t, r, value)
 	case "max_entropy":
 		f, err := strconv.ParseFloat(value, 64)
 		if err != nil {

@@ -18,6 +18,8 @@ type cloudUploadOptions struct {
 	KnownFloor  Bytes   `yaml:"known_floor" unit:"B/day" doc:"a destination used before is reported from this volume, if it also exceeds rise"`
 	Rise        float64 `yaml:"rise" unit:"" doc:"how many times the highest earlier day a known destination must reach; a sync client doubles, a copied share does not stop there"`
 	MinDays     int     `yaml:"min_days" unit:"days" doc:"days of history that are needed to call a destination new"`
+	ColdMedium  Bytes   `yaml:"cold_medium" unit:"B/day" doc:"without enough history, an upload to file sharing is of medium severity from this volume, if fewer than common others upload there"`
+	ColdHigh    Bytes   `yaml:"cold_high" unit:"B/day" doc:"the same for high severity; less may be a phone's pictures"`
 	BlindEvents int     `yaml:"blind_events" unit:"uploads/day" doc:"a new destination without byte counts is reported from this number of uploads"`
 }
 
@@ -26,7 +28,7 @@ company's own, per user and destination.
 
 What it sees: bytes of upload methods to hosts of a catalogue (regional and virtual-hosted buckets too), if the
 destination is new for the user and got 20 MB, or got 100 MB and three times its highest day before. For destinations that
-ten others use, and logs with under seven days of history, the limit is 200 MB. CONNECT-only proxies are judged by host and bytes.
+ten others use, and logs with under seven days of history, the limit is 200 MB; then file sharing is medium from 500 MB and high from 2 GB. CONNECT-only proxies are judged by host and bytes.
 Why that means exfiltration: such services are reachable from everywhere, trusted by every proxy and free.
 Common false positives: a new project with a customer's share, a backup agent's first run, a phone on the company's Wi-Fi.
 What it cannot see: services outside the catalogue, personal accounts on a service that the company uses itself, and
@@ -36,7 +38,7 @@ tenants and buckets in the configuration: they are not foreign.`
 
 func cloudUpload() *Detection {
 	o := &cloudUploadOptions{
-		Floor: 20e6, TextFloor: 1e6, CommonFloor: 200e6, Common: 10, KnownFloor: 100e6, Rise: 3, MinDays: 7, BlindEvents: 10,
+		Floor: 20e6, TextFloor: 1e6, CommonFloor: 200e6, Common: 10, KnownFloor: 100e6, Rise: 3, MinDays: 7, ColdMedium: 500e6, ColdHigh: 2e9, BlindEvents: 10,
 	}
 	d := &Detection{
 		Name:       "cloud_upload",
@@ -49,9 +51,10 @@ func cloudUpload() *Detection {
 		Needs:      columnar.ColSet(columnar.URLHost, columnar.DstHost, columnar.BytesOut),
 		History:    baselineDays,
 		Options:    o,
+		Verdict:    uploadVerdict,
 	}
 	d.Score = func(in *Input) []Finding { return o.score(in, d.Risk()) }
-	d.Seed = func() { d.History, d.Score = allHistory, scoreCloudSeed }
+	d.Seed = func() { d.History, d.Score, d.Verdict = allHistory, scoreCloudSeed, "" }
 	return d
 }
 
@@ -149,6 +152,15 @@ func (o *cloudUploadOptions) judge(in *Input, u *upload) (Finding, bool) {
 		switch {
 		case u.covered < o.MinDays:
 			f.RiskScore = 50
+			// Nothing that many use for their work, and no drip: the volume speaks.
+			if u.service.Kind == "sharing" && u.others < o.Common {
+				switch {
+				case out >= int64(o.ColdHigh):
+					f.RiskScore, f.Severity = 100, High
+				case out >= int64(o.ColdMedium):
+					f.RiskScore = 100
+				}
+			}
 			f.Why = fmt.Sprintf("%s; with only %s of history outflow cannot tell whether that is new, and reports everyone above %s (%s).",
 				said, count(int64(u.covered), "day"), size(float64(floor)), prevalence)
 		case len(u.past) == 0:

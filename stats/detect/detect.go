@@ -37,7 +37,7 @@ type Detection struct {
 	// Fold sets the fold options that depend on the thresholds. Nil: none.
 	Fold func(o *FoldOptions)
 	// Verdict names the conclusion that this detection shares with others. Findings
-	// with the same verdict about the same key and day are joined; see Join. "": its
+	// with the same verdict about the same thing and day are joined; see Join. "": its
 	// findings are not joined.
 	Verdict string
 	// Card is the model card of a trained model; "": the detection has no model.
@@ -72,11 +72,16 @@ type Input struct {
 	Flagged func(k Key, d Day) bool
 	// Own reports whether a host or bucket is the company's own (config).
 	Own func(host string) bool
+	// Group returns the group of an entity, whose members are compared with one another;
+	// "" for people without a group.
+	Group func(k Key) string
 	// Rules are FoldOptions.Rules.
 	Rules *sigma.Set
 	// Baseline, if set, is called by upload_zscore for each row of Day, in the order
 	// of the keys, with the baseline of its entity.
 	Baseline func(b UploadBaseline)
+	// Beacons, if set, is called by beacon for up to MaxBeacons pairs, the worst first.
+	Beacons func(b *Beacon)
 }
 
 // All returns the detections with their default thresholds, in the order in which help
@@ -86,10 +91,12 @@ func All() []*Detection {
 		uploadZScore(),
 		uploadRatio(),
 		cloudUpload(),
+		bulkDownload(),
 		dnsEntropy(),
 		dnsVolume(),
 		dnsInformation(),
 		dnsModel(),
+		beacon(),
 		sigmaRule(),
 	}
 }

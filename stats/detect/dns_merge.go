@@ -309,7 +309,7 @@ func (m *dnsMerger) Row(r *Row) bool {
 		m.scorer.sum(r.Object)
 	}
 	r.Summary = m.s
-	r.Spelling = m.spelt.of(&r.Key)
+	r.Spelling = m.spelt.of(r.Entity)
 	m.reset()
 	return true
 }

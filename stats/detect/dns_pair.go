@@ -353,8 +353,7 @@ func (d *dnsPairs) Drain(w *RunWriter) {
 			for i := range n {
 				c := &pairs[i]
 				if c.who != last {
-					kind, name := d.entities.key(c.who)
-					key = appendKey(key[:0], at.day, at.feed, kind, name)
+					key = d.entities.appendKey(key[:0], at, c.who)
 					shown = d.entities.shown(c.who)
 					last, entity = c.who, len(key)
 				}

@@ -286,7 +286,7 @@ func (s *dnsScorer) row(r *Row) bool {
 	rows.next++
 	of, midnight := &rows.of[name], int64(s.m.day)*dayMicros
 	r.Summary = Summary{
-		Events: of.events, First: of.first + midnight, Last: of.last + midnight, Names: 1, Scored: 1, MaxScore: of.score, Spelling: s.m.spelt.of(&r.Key),
+		Events: of.events, First: of.first + midnight, Last: of.last + midnight, Names: 1, Scored: 1, MaxScore: of.score, Spelling: s.m.spelt.of(r.Entity),
 		Examples: []string{string(appendName(nil, s.text(&s.names[name]), r.Object))},
 	}
 	if of.score > s.threshold {

@@ -161,6 +161,14 @@ const (
 
 var entityColumns = [...]columnar.Col{userEntity: columnar.User, addressEntity: columnar.SrcIP, hostEntity: columnar.Host}
 
+// String returns the EntityType of a Key.
+func (k entityKind) String() string {
+	if k == groupEntity {
+		return "group"
+	}
+	return entityColumns[k].String()
+}
+
 // entityReads are the columns that identify the entity of a row.
 var entityReads = columnar.ColSet(columnar.User, columnar.SrcIP, columnar.Host, columnar.Account)
 
@@ -301,16 +309,6 @@ func (e *entities) nameCode(id uint32) int32 {
 	return e.nameOf[kind].Of(e.spelt[kind])[code]
 }
 
-// key returns the type and the canonical name of an entity.
-func (e *entities) key(id uint32) (entityType, name string) {
-	kind := entityKind(id & 3)
-	entityType = "group"
-	if kind != groupEntity {
-		entityType = entityColumns[kind].String()
-	}
-	return entityType, string(e.name(id))
-}
-
 // name returns the canonical name of an entity.
 func (e *entities) name(id uint32) []byte { return e.named[id&3].Text(e.nameCode(id)) }
 
@@ -362,13 +360,10 @@ func (s *spelling) offer(at int64, shown []byte) {
 	}
 }
 
-// of returns the spelling of the entity of k, or "" for an entity that has only one.
-func (s *spelling) of(k *Key) string {
-	switch {
-	case k.EntityType != columnar.User.String() && k.EntityType != columnar.Host.String():
+// of returns the spelling of an entity, or "" if that is its name.
+func (s *spelling) of(entity string) string {
+	if s.named && entity < s.other {
 		return ""
-	case s.other == "" || s.named && k.Entity < s.other:
-		return k.Entity
 	}
 	return s.other
 }

@@ -90,8 +90,7 @@ func TestEntitiesOfAccounts(t *testing.T) {
 		e := newEntities(&FoldOptions{}, userEntity, addressEntity, hostEntity)
 		out := &columnar.Out{Want: entityReads, Sink: func(b *columnar.Batch) {
 			for i, id := range e.of(b) {
-				kind, name := e.key(id)
-				if got := kind + " " + name; got != test.want {
+				if got := entityKind(id&3).String() + " " + string(e.name(id)); got != test.want {
 					t.Errorf("row %d of account %q, user %q: got %q, want %q", i, test.account, test.user, got, test.want)
 				}
 			}
@@ -159,7 +158,7 @@ func TestSpelling(t *testing.T) {
 		for _, row := range merged(t, UserDay, &openBounds, folders...) {
 			switch row.EntityType {
 			case "user":
-				if want := first[key{row.Day, row.Feed, "user", row.Entity}].texts[columnar.User]; row.Spelling != want || row.Who() != want {
+				if want := first[key{row.Day, row.Feed, "user", row.Entity}].texts[columnar.User]; row.Who() != want || row.Spelling == row.Entity {
 					t.Errorf("seed %d: %s on %s: got %q, want %q", seed, row.Entity, row.Day, row.Spelling, want)
 				}
 			case "src_ip":

@@ -1,6 +1,7 @@
 package detect
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 )
@@ -14,6 +15,7 @@ type Finding struct {
 	UID       string // stable: running the same window again gives the same UID
 	Day       Day
 	Detection string
+	Verdict   string // the detection's
 	Technique string
 	Severity  Severity
 	RiskScore int // impact × confidence / 100, scaled by the detection where it knows more
@@ -32,18 +34,49 @@ type Finding struct {
 	// day last. Nil if the detection uses no history.
 	Timeline []Point
 	// Label, if set, says why such a finding is often innocent, such as a known
-	// reputation service. Labelled findings are reported last.
+	// reputation service. It quarters the risk, and the severity is at most low.
 	Label string
 	// Allowed is the reason given in the allow-list entry that suppresses the finding,
 	// or "".
 	Allowed string
-	// Also lists the other detections that say the same; see Join.
-	Also []string
+	// Also lists the other detections that say the same, and Parts all findings that
+	// were joined; see Join. Both are nil if none were.
+	Also  []string
+	Parts []Part
 	// Person is the canonical name of the user whose the entity is, or was in the hours
 	// of the finding; "" if that is not known, or if the entity is that user. PersonBy
 	// says how it is known, else why it is not: "identities" for the identities file, or
 	// feeds and how many of their events name the user. See Attribute.
 	Person, PersonBy string
+}
+
+// Bytes returns the data that left: bytes in of a download, the bytes of names in DNS,
+// else bytes out.
+func (f *Finding) Bytes() int64 {
+	switch {
+	case f.Verdict == downloadVerdict:
+		return f.Summary.BytesIn
+	case f.Summary.NameBytes > 0:
+		return f.Summary.NameBytes
+	}
+	return f.Summary.BytesOut
+}
+
+// WorstFirst orders findings as every report lists them: by severity, risk, bytes and
+// name. Allowed findings come last.
+func WorstFirst(a, b *Finding) int {
+	return cmp.Or(
+		cmp.Compare(min(len(a.Allowed), 1), min(len(b.Allowed), 1)),
+		cmp.Compare(b.Severity, a.Severity),
+		cmp.Compare(b.RiskScore, a.RiskScore),
+		cmp.Compare(b.Bytes(), a.Bytes()),
+		strings.Compare(a.Entity, b.Entity),
+		strings.Compare(a.Object, b.Object),
+		cmp.Compare(b.Day, a.Day),
+		a.Key.Compare(b.Key),
+		strings.Compare(a.Detection, b.Detection),
+		strings.Compare(a.UID, b.UID),
+	)
 }
 
 // A Point is one day of a timeline, in the finding's unit.

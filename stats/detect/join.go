@@ -4,41 +4,72 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 )
 
-// dnsTunnel is the verdict of the detections that judge a client's queries to one
-// domain.
-const dnsTunnel = "dns_tunnel"
+// A verdict is the conclusion that several detections share. Their findings about the
+// same thing are joined into one; see Join.
+const (
+	// dnsTunnel is the verdict of the detections that judge a client's queries to one
+	// domain: its findings meet by feed, client, domain and day.
+	dnsTunnel = "dns_tunnel"
+	// uploadVerdict and downloadVerdict are the verdicts of the detections that judge
+	// what somebody sent or fetched in a day: their findings meet by person and day,
+	// whichever sensor saw the bytes and wherever they went.
+	uploadVerdict   = "upload"
+	downloadVerdict = "download"
+)
 
-// Join joins findings that have the same verdict, feed, entity, object and day: four
-// measures of one tunnel are one thing to look at. The result is the finding with the
-// highest risk, which names the others. Its risk is 100 − ∏(100 − risk), in hundredths
-// and rounded down, as if each finding had an independent chance to be right: at least
-// the highest risk, never over 100, and not a sum, because all of them judge the same
-// names. Allowed findings do not count; if all of them are allowed, they are joined
-// too.
-func Join(detections []*Detection, findings []Finding) []Finding {
-	type fact struct {
+// perPerson reports whether the findings of a verdict meet by person and day.
+func perPerson(verdict string) bool { return verdict == uploadVerdict || verdict == downloadVerdict }
+
+// A Part is a finding that was joined with others.
+type Part struct {
+	Detection string
+	Key
+}
+
+// about returns what the findings of the verdict have in common, beside the day.
+func (f *Finding) about() Key {
+	if !perPerson(f.Verdict) {
+		return f.Key
+	}
+	var k Key
+	k.EntityType, k.Entity = f.Subject()
+	return k
+}
+
+// identify sets the UID of a finding of a verdict that is about a person's day.
+func (f *Finding) identify() { f.UID = uid(f.Verdict, f.about(), f.Day.window()[0]) }
+
+// Join joins findings that have the same verdict and day, and are about the same: four
+// measures of one tunnel are one thing to look at, and so are a volume, a ratio and a
+// destination of one upload. The result is the finding with the highest risk, which
+// names the others. Allowed findings do not count; if all of them are allowed, they
+// are joined too.
+//
+// The risk is 100·(1 − ∏(1 − rᵢ/100)), rounded down, as if each detection had an
+// independent chance to be right: at least the highest risk, never over 100, and not a
+// sum, because all of them judge the same names or bytes. For that reason each
+// detection counts once, with its highest risk: a service with nine hosts is not nine
+// times as suspicious, and two feeds may have seen the same bytes.
+func Join(findings []Finding) []Finding {
+	type story struct {
 		verdict string
 		Key
 		day Day
 	}
-	verdicts := map[string]string{}
-	for _, d := range detections {
-		verdicts[d.Name] = d.Verdict
-	}
-	groups := map[fact][]*Finding{}
-	var order []fact
+	groups := map[story][]*Finding{}
+	var order []story
 	var out []Finding
 	for i := range findings {
 		f := &findings[i]
-		verdict := verdicts[f.Detection]
-		if verdict == "" {
+		if f.Verdict == "" {
 			out = append(out, *f)
 			continue
 		}
-		k := fact{verdict, f.Key, f.Day}
+		k := story{f.Verdict, f.about(), f.Day}
 		if groups[k] == nil {
 			order = append(order, k)
 		}
@@ -47,7 +78,11 @@ func Join(detections []*Detection, findings []Finding) []Finding {
 	for _, k := range order {
 		group := groups[k]
 		slices.SortStableFunc(group, func(a, b *Finding) int {
-			return cmp.Or(cmp.Compare(min(len(a.Allowed), 1), min(len(b.Allowed), 1)), cmp.Compare(b.RiskScore, a.RiskScore), strings.Compare(a.Detection, b.Detection))
+			return cmp.Or(
+				cmp.Compare(min(len(a.Allowed), 1), min(len(b.Allowed), 1)),
+				cmp.Compare(min(len(a.Label), 1), min(len(b.Label), 1)),
+				cmp.Compare(b.RiskScore, a.RiskScore), strings.Compare(a.Detection, b.Detection),
+				cmp.Compare(b.Bytes(), a.Bytes()), a.Key.Compare(b.Key))
 		})
 		open := slices.IndexFunc(group, func(f *Finding) bool { return f.Allowed != "" })
 		if open <= 0 { // all are allowed, or none
@@ -55,7 +90,7 @@ func Join(detections []*Detection, findings []Finding) []Finding {
 		}
 		out = append(out, joined(group[:open]))
 		for _, f := range group[open:] {
-			f.UID = uid(f.Detection, f, f.Window[0]) // the joined finding has the UID of the verdict
+			f.UID = uid(f.Detection, f.Key, f.Window[0]) // the joined finding has the UID of the verdict
 			out = append(out, *f)
 		}
 	}
@@ -68,21 +103,120 @@ func joined(group []*Finding) Finding {
 	if len(group) == 1 {
 		return f
 	}
-	left, whole := 1, 1 // exact for up to eight findings
-	var also []string
-	for _, g := range group {
-		left *= 100 - g.RiskScore
-		whole *= 100
-		f.Severity = max(f.Severity, g.Severity)
+	seen := map[string]bool{f.Detection: true}
+	risks, grave := []int{f.RiskScore}, []int{}
+	severity := f.Severity
+	for i, g := range group {
+		f.Parts = append(f.Parts, Part{g.Detection, g.Key})
+		severity = max(severity, g.Severity)
+		if i > 0 && !seen[g.Detection] {
+			seen[g.Detection] = true
+			f.Also = append(f.Also, g.Detection)
+			risks = append(risks, g.RiskScore)
+		} else if i > 0 {
+			continue
+		}
+		// A large upload is nearly always more than was received. A low finding
+		// therefore adds to the risk of an upload, but only findings that deserve a look
+		// by themselves raise its severity together, and its risk beyond that severity.
+		if !perPerson(f.Verdict) || g.Severity >= Medium {
+			grave = append(grave, g.RiskScore)
+		}
 	}
-	for _, g := range group[1:] {
-		f.Also = append(f.Also, g.Detection)
-		also = append(also, fmt.Sprintf("%s (%s %s)", g.Detection, measure(g.Observed), g.Unit))
-	}
-	f.RiskScore = (whole - left) * 100 / whole
-	if f.Severity = max(f.Severity, severityOf(f.RiskScore)); f.Label != "" {
+	f.RiskScore = jointRisk(risks)
+	if f.Severity = max(severity, severityOf(jointRisk(grave))); f.Label != "" {
 		f.Severity = min(f.Severity, Low)
+	}
+	if f.Severity < High { // beyond high, more risk is more urgent
+		f.RiskScore = min(f.RiskScore, leastRisk[f.Severity+1]-1)
+	}
+	if perPerson(f.Verdict) {
+		f.widen(group)
+		return f
+	}
+	var also []string
+	for _, g := range group[1:] {
+		also = append(also, fmt.Sprintf("%s (%s %s)", g.Detection, measure(g.Observed), g.Unit))
 	}
 	f.Why += " Also seen by " + strings.Join(also, ", ") + "."
 	return f
+}
+
+// jointRisk returns 100·(1 − ∏(1 − rᵢ/100)), rounded down. It is exact for up to eight
+// risks; the rest of more would not change the result by one.
+func jointRisk(risks []int) int {
+	left, whole := 1, 1
+	for _, r := range risks[:min(len(risks), 8)] {
+		left *= 100 - r
+		whole *= 100
+	}
+	return (whole - left) * 100 / whole
+}
+
+// maxClauses is how many parts the sentence of a joined finding names: more is not
+// read. All are in Parts.
+const maxClauses = 4
+
+// widen makes the strongest finding of a person's day one about all of them: the object
+// is the largest destination, and the bytes are those of the largest part, as is the
+// entity, which may be the person or an address of the person.
+func (f *Finding) widen(group []*Finding) {
+	largest, place := group[0], (*Finding)(nil)
+	feeds := map[string]bool{}
+	for _, g := range group {
+		feeds[g.Feed] = true
+		if g.Bytes() > largest.Bytes() {
+			largest = g
+		}
+		if g.Object != "" && (place == nil || g.Bytes() > place.Bytes()) {
+			place = g
+		}
+	}
+	f.Key, f.Summary, f.Person, f.PersonBy = largest.Key, largest.Summary, largest.Person, largest.PersonBy
+	if place != nil {
+		f.Object = place.Object
+	}
+	var also []string
+	for _, g := range group[1:] {
+		if len(also) == maxClauses {
+			also = append(also, fmt.Sprintf("and %d more", len(group)-1-maxClauses))
+			break
+		}
+		from := g.Detection
+		if g.Entity != f.Entity || g.EntityType != f.EntityType {
+			from += " of " + printable(g.Who())
+		}
+		if len(feeds) > 1 {
+			from += " in feed " + printable(g.Feed)
+		}
+		also = append(also, g.clause()+" ("+from+")")
+	}
+	f.Why += " Also: " + strings.Join(also, "; ") + "."
+}
+
+// clause says in a few words what the finding measured.
+func (f *Finding) clause() string {
+	var s string
+	switch base, per, _ := strings.Cut(f.Unit, "/"); {
+	case f.Unit == "B/day":
+		s = size(f.Observed)
+	case base == "B out":
+		digits := 2
+		if f.Observed >= 10 {
+			digits = 0
+		}
+		s = strconv.FormatFloat(f.Observed, 'f', digits, 64) + " bytes out for each byte in"
+	case per == "day":
+		s = measure(f.Observed) + " " + base
+	default:
+		s = measure(f.Observed) + " " + f.Unit
+	}
+	switch {
+	case f.Object == "":
+	case f.Verdict == downloadVerdict:
+		s += " from " + printable(f.Object)
+	default:
+		s += " to " + printable(f.Object)
+	}
+	return s
 }

@@ -144,13 +144,13 @@ func commonPrefix(a, b []byte) int {
 
 func appendBytes(b, v []byte) []byte { return append(binary.AppendUvarint(b, uint64(len(v))), v...) }
 
-// appendKey appends a day and key. The encoded bytes sort by day and then key.
-func appendKey(b []byte, day Day, texts ...string) []byte {
-	b = binary.BigEndian.AppendUint32(b, uint32(day)^1<<31)
-	for _, s := range texts {
-		b = appendKeyText(b, []byte(s))
-	}
-	return b
+// appendKey appends the key of an entity in a section, without the object, which
+// appendKeyText adds. The encoded bytes sort by day and then key.
+func (e *entities) appendKey(b []byte, at sectionKey, who uint32) []byte {
+	b = binary.BigEndian.AppendUint32(b, uint32(at.day)^1<<31)
+	b = appendKeyText(b, []byte(at.feed))
+	b = appendKeyText(b, []byte(entityKind(who&3).String()))
+	return appendKeyText(b, e.name(who))
 }
 
 // entityEnd returns the offset of the object in a key of appendKey.

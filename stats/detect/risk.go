@@ -2,46 +2,88 @@ package detect
 
 import (
 	"cmp"
+	"fmt"
+	"math"
 	"slices"
 	"strings"
 )
 
-// An EntityRisk is the risk of one user, host or address: the sum over its findings,
-// without allowed ones.
+// An EntityRisk is the risk of one person, host or address over its findings, without
+// allowed ones.
 type EntityRisk struct {
-	EntityType string
-	Entity     string
-	Spelling   string   // as in Summary; from the earliest finding
-	Risk24h    int      // over the last day
-	Risk7d     int      // over the last seven days
-	Findings   int      // of the seven days
-	Tactics    []string // ATT&CK tactic ids
-	Detections []string
-	Notable    bool // Risk24h > 100, or ≥ 3 tactics and ≥ 4 detections in 7 days
+	EntityType  string
+	Entity      string
+	Spelling    string   // as in Summary; from the earliest finding
+	Risk24h     int      // 0–100, over the last day
+	Risk7d      int      // 0–100, over the last seven days
+	Criticality string   // of the entity, as the configuration has it; "" for medium
+	Findings    int      // of the seven days
+	Worst       Severity // of the last day; Info if it has no finding
+	Tactics     []string // ATT&CK tactic ids, of the seven days
+	Detections  []string // of the seven days
+	// Notable entities deserve a look as a whole: Risk24h ≥ 60, a critical finding on
+	// the last day, or ≥ 3 tactics and ≥ 4 detections in seven days.
+	Notable bool
 }
 
 // Who returns the entity as the log spells it.
 func (e *EntityRisk) Who() string { return cmp.Or(e.Spelling, e.Entity) }
 
-// The limits for notable entities. One detection alone, however sure, stays below 100;
-// two rather sure ones, or three less sure ones, exceed it.
+// The limits for notable entities. Risk 60 is that of a finding of high severity, or of
+// two of 50 or three of 45, which are of medium severity. A lower limit makes
+// notable what is a medium finding and nothing else; a higher one leaves out high ones.
 const (
-	notableRisk       = 100
+	notableRisk       = 60
 	notableTactics    = 3
 	notableDetections = 4
 )
 
-// Risk sums findings by entity, over the day last and over the seven days that end
-// with it. The highest risk comes first. What two feeds saw of the same entity, object
-// and day counts once, with the higher risk, because it may be the same bytes.
-func Risk(findings []Finding, last Day) []EntityRisk {
+// criticalities are the factors of the odds of an entity's risk.
+var criticalities = map[string]float64{"low": .5, "medium": 1, "high": 1.5, "extreme": 2}
+
+// CheckCriticality reports whether a word is a criticality.
+func CheckCriticality(word string) error {
+	if criticalities[word] == 0 {
+		return fmt.Errorf("criticality %q: want low, medium, high or extreme", word)
+	}
+	return nil
+}
+
+// combined returns the risk, 0–100 and rounded down, of an entity with findings of these
+// risks: 100·(1 − ∏(1 − rᵢ/100)^(1/i^1.5)) over the descending risks. So it is at least
+// the highest of them. The second counts a third of what the first does, and the tenth a
+// thirtieth, as in Elastic's entity risk engine: many weak findings are not as grave as
+// a strong one. The criticality multiplies the odds.
+//
+// Note: Elastic's own formula, Σ rᵢ/i^1.5 ÷ 2.5924, gives at most 38 to an entity with
+// one finding. It expects a finding of each detection. Here, what several detections say
+// of one act is one finding, and a theft that all of them see was not notable.
+func combined(risks []int, criticality string) int {
+	slices.SortFunc(risks, func(a, b int) int { return b - a })
+	left := 1.0
+	for i, r := range risks {
+		left *= math.Pow(1-float64(r)/100, math.Pow(float64(i+1), -1.5))
+	}
+	p := 1 - left
+	if factor := criticalities[criticality]; factor > 0 {
+		p = p * factor / (1 - p + p*factor)
+	}
+	return int(100*p + 1e-9) // a whole number must not become the one below it
+}
+
+// Risk returns the risk of each entity with findings, over the day last and over the
+// seven days that end with it. The highest risk comes first. criticality returns the
+// word for an entity, "" for medium; nil means medium for all. What two feeds saw of the
+// same entity, object and day counts once, with the higher risk, because it may be the
+// same bytes.
+func Risk(findings []Finding, last Day, criticality func(entity string) string) []EntityRisk {
 	type entity struct{ kind, name string }
 	type fact struct {
 		entity
-		day       Day
-		detection string
-		object    string
-		window    int64
+		day    Day
+		by     string // the verdict, else the detection
+		object string
+		window int64
 	}
 	facts := map[fact]*Finding{}
 	for i := range findings {
@@ -50,38 +92,47 @@ func Risk(findings []Finding, last Day) []EntityRisk {
 			continue
 		}
 		kind, name := f.Subject()
-		k := fact{entity{kind, name}, f.Day, f.Detection, f.Object, f.Window[0]}
-		if old := facts[k]; old == nil || f.RiskScore > old.RiskScore {
+		k := fact{entity{kind, name}, f.Day, cmp.Or(f.Verdict, f.Detection), f.Object, f.Window[0]}
+		if perPerson(f.Verdict) {
+			k.object, k.window = "", 0 // there is one a day
+		}
+		if old := facts[k]; old == nil || WorstFirst(f, old) < 0 {
 			facts[k] = f
 		}
 	}
-	sums := map[entity]*EntityRisk{}
+	of := map[entity]*EntityRisk{}
+	day, week := map[entity][]int{}, map[entity][]int{}
 	spelt := map[entity]Summary{}
 	for k, f := range facts {
-		e := sums[k.entity]
+		e := of[k.entity]
 		if e == nil {
 			e = &EntityRisk{EntityType: k.kind, Entity: k.name}
-			sums[k.entity] = e
+			of[k.entity] = e
 		}
 		if f.Person == "" { // else the spelling is that of an alias
 			spelt[k.entity] = spelt[k.entity].Merge(Summary{First: f.Summary.First, Spelling: f.Summary.Spelling})
 		}
 		e.Findings++
-		e.Risk7d += f.RiskScore
+		week[k.entity] = append(week[k.entity], f.RiskScore)
 		if k.day == last {
-			e.Risk24h += f.RiskScore
+			day[k.entity] = append(day[k.entity], f.RiskScore)
+			e.Worst = max(e.Worst, f.Severity)
 		}
 		e.Tactics = append(e.Tactics, Tactics(f.Technique)...)
-		e.Detections = append(append(e.Detections, k.detection), f.Also...)
+		e.Detections = append(append(e.Detections, f.Detection), f.Also...)
 	}
-	out := make([]EntityRisk, 0, len(sums))
-	for k, e := range sums {
+	out := make([]EntityRisk, 0, len(of))
+	for k, e := range of {
+		if criticality != nil {
+			e.Criticality = criticality(e.Entity)
+		}
+		e.Risk24h, e.Risk7d = combined(day[k], e.Criticality), combined(week[k], e.Criticality)
 		e.Spelling = spelt[k].Spelling
 		slices.Sort(e.Detections)
 		e.Detections = slices.Compact(e.Detections)
 		slices.Sort(e.Tactics)
 		e.Tactics = slices.Compact(e.Tactics)
-		e.Notable = e.Risk24h > notableRisk ||
+		e.Notable = e.Risk24h >= notableRisk || e.Worst == Critical ||
 			len(e.Tactics) >= notableTactics && len(e.Detections) >= notableDetections
 		out = append(out, *e)
 	}

@@ -156,8 +156,8 @@ next:
 		} else { // all spellings are one group
 			value := &f.values[c.group[c.entity]]
 			spelt := *value
-			_, name := f.entities.key(who)
-			*value = []byte(name)[:charEnd([]byte(name), maxRuleValue)]
+			name := f.entities.name(who)
+			*value = name[:charEnd(name, maxRuleValue)]
 			section.arena = f.appendMatch(section.arena, b, m, way)
 			*value = spelt
 		}

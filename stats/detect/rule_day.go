@@ -22,8 +22,9 @@ var RuleDay = &Aggregate{
 	// 2: correlations; 3: rules without a name are called by their title, not their
 	// id; 4: numbers and booleans compare as such, rules run only on logs of their
 	// product, queries without an existing top-level domain are in one group, and
-	// entities have canonical names; 5: every value of a list is tested, not the last.
-	Rev:        5,
+	// entities have canonical names; 5: requests and connections with an id count once;
+	// 6: every value of a list is tested, not the last.
+	Rev:        6,
 	Tables:     columnar.Tables[:],
 	Wants:      func(o *FoldOptions) columnar.Wanted { return ruleWants(o.Rules) },
 	JudgedOnly: true,
@@ -473,8 +474,7 @@ func (f *ruleFold) Drain(w *RunWriter) {
 		slices.SortFunc(p.matches, func(a, b ruleMatch) int { return cmp.Or(cmp.Compare(a.slot, b.slot), cmp.Compare(a.time, b.time)) })
 		for _, slot := range order.slots(p.groups) {
 			who, what := p.groups.Key(slot)
-			kind, name := f.entities.key(who)
-			key = appendKey(key[:0], at.day, at.feed, kind, name, string(f.objects.Text(int32(what))))
+			key = appendKeyText(f.entities.appendKey(key[:0], at, who), f.objects.Text(int32(what)))
 			shown := f.entities.shown(who)
 			if order.twins {
 				twins.next(w, key)
@@ -578,7 +578,7 @@ func (m *ruleMerger) Row(r *Row) bool {
 		m.spelt = spelling{}
 		return false
 	}
-	r.Spelling = m.spelt.of(&r.Key)
+	r.Spelling = m.spelt.of(r.Entity)
 	return true
 }
 

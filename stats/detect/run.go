@@ -9,15 +9,17 @@ import (
 	"strings"
 )
 
-// Judge runs a detection on a day and completes its findings. It sets Detection and
-// UID, and unless they are set also Day, Technique, RiskScore and Severity. Findings
-// come sorted by day, key and window, each UID once: of two, the one with the higher
-// risk, then the higher score. A nil function in in reports false or returns nothing.
+// Judge runs a detection on a day and completes its findings. It sets Detection,
+// Verdict and UID, and unless they are set also Day, Technique, RiskScore and Severity;
+// the risk is at least that of a severity that was set. Findings that Join would join
+// have the same UID. Findings come sorted by day, key and window, each key and UID once:
+// of two, the one with the higher risk, then the higher score. A nil function in in
+// reports false or returns nothing.
 func Judge(d *Detection, in *Input) []Finding {
 	findings := d.Score(in.whole())
 	for i := range findings {
 		f := &findings[i]
-		f.Detection = d.Name
+		f.Detection, f.Verdict = d.Name, d.Verdict
 		if f.Day == 0 {
 			f.Day = in.Day
 		}
@@ -33,9 +35,16 @@ func Judge(d *Detection, in *Input) []Finding {
 		}
 		if f.Severity == Info {
 			f.Severity = severityOf(f.RiskScore)
+		} else {
+			f.RiskScore = max(f.RiskScore, leastRisk[f.Severity])
 		}
-		if f.UID = uid(d.Name, f, f.Window[0]); d.Verdict != "" {
-			f.UID = uid(d.Verdict, f, in.window()[0])
+		switch {
+		case perPerson(d.Verdict):
+			f.identify()
+		case d.Verdict != "":
+			f.UID = uid(d.Verdict, f.Key, in.window()[0])
+		default:
+			f.UID = uid(d.Name, f.Key, f.Window[0])
 		}
 	}
 	slices.SortFunc(findings, func(a, b Finding) int {
@@ -44,7 +53,7 @@ func Judge(d *Detection, in *Input) []Finding {
 			cmp.Compare(a.Window[0], b.Window[0]),
 			cmp.Compare(b.RiskScore, a.RiskScore), cmp.Compare(b.Score, a.Score), strings.Compare(a.Why, b.Why))
 	})
-	return slices.CompactFunc(findings, func(a, b Finding) bool { return a.UID == b.UID })
+	return slices.CompactFunc(findings, func(a, b Finding) bool { return a.UID == b.UID && a.Key == b.Key })
 }
 
 // whole returns a copy of in with every function set.
@@ -59,20 +68,23 @@ func (in *Input) whole() *Input {
 	if out.Own == nil {
 		out.Own = func(string) bool { return false }
 	}
+	if out.Group == nil {
+		out.Group = func(k Key) string { return GroupOf(k.EntityType, k.Entity) }
+	}
 	return &out
 }
+
+// leastRisk is the lowest risk of each severity.
+var leastRisk = [...]int{Info: 0, Low: 15, Medium: 40, High: 60, Critical: 80}
 
 // severityOf maps risk scores to severities. A detection that is right more often than
 // not and matters gives Medium; High needs more of both. One detection alone never
 // gives Critical, unless it sets the severity itself.
 func severityOf(risk int) Severity {
-	switch {
-	case risk >= 60:
-		return High
-	case risk >= 40:
-		return Medium
-	case risk >= 15:
-		return Low
+	for s := High; s > Info; s-- {
+		if risk >= leastRisk[s] {
+			return s
+		}
 	}
 	return Info
 }
@@ -81,14 +93,14 @@ func severityOf(risk int) Severity {
 // and the start of the window. So a run that knows more about the same window updates
 // the finding. Each text is preceded by its length, so that no two findings encode
 // alike.
-func uid(by string, f *Finding, from int64) string {
+func uid(by string, k Key, from int64) string {
 	h := sha256.New()
 	var n [8]byte
 	number := func(v uint64) {
 		binary.BigEndian.PutUint64(n[:], v)
 		h.Write(n[:])
 	}
-	for _, s := range [...]string{by, f.Feed, f.EntityType, f.Entity, f.Object} {
+	for _, s := range [...]string{by, k.Feed, k.EntityType, k.Entity, k.Object} {
 		number(uint64(len(s)))
 		h.Write([]byte(s))
 	}

@@ -164,7 +164,7 @@ func TestJudge(t *testing.T) {
 	}
 	got := Judge(d, &Input{Day: 10})
 	want := []Finding{
-		{Key: key, Day: 3, Detection: "d", Technique: "T1030", RiskScore: 20, Severity: High, Score: 1, Window: [2]int64{5, 6}},
+		{Key: key, Day: 3, Detection: "d", Technique: "T1030", RiskScore: 60, Severity: High, Score: 1, Window: [2]int64{5, 6}},
 		{Key: key, Day: 10, Detection: "d", Technique: "T1567", RiskScore: 64, Severity: High, Score: 2, Window: [2]int64{7, 8}},
 		{Key: key, Day: 10, Detection: "d", Technique: "T1567", RiskScore: 16, Severity: Low, Score: 1, Window: [2]int64{9, 10}, Label: "known"},
 	}
@@ -183,12 +183,12 @@ func TestJudge(t *testing.T) {
 func TestUID(t *testing.T) {
 	a := Finding{Detection: "d", Key: Key{Feed: "ab", EntityType: "c"}}
 	b := Finding{Detection: "d", Key: Key{Feed: "a", EntityType: "bc"}}
-	if uid("d", &a, 5) == uid("d", &b, 5) {
+	if uid("d", a.Key, 5) == uid("d", b.Key, 5) {
 		t.Error("texts run together in the uid")
 	}
 	c := a
 	c.Score, c.Summary.Events, c.Why, c.Window[1] = 9, 9, "x", 7
-	if uid("d", &a, 5) != uid("d", &c, 5) {
+	if uid("d", a.Key, 5) != uid("d", c.Key, 5) {
 		t.Error("the uid depends on what was measured")
 	}
 }
@@ -203,19 +203,27 @@ func TestRisk(t *testing.T) {
 	findings := []Finding{
 		f("p", "ann", "a", "T1567.002", 20, 60), f("zeek", "ann", "a", "T1567.002", 20, 50),
 		f("p", "ann", "b", "T1048.003", 20, 41), f("p", "ann", "b", "T1048.003", 13, 99), allowed,
-		f("p", "bob", "a", "T1567", 20, 100),
+		f("p", "bob", "a", "T1567", 20, 100), f("p", "dan", "a", "T1567", 20, 59),
 		f("p", "cid", "a", "T1567", 14, 1), f("p", "cid", "b", "T1071.004", 15, 1), f("p", "cid", "c", "T1530", 16, 1), f("p", "cid", "d", "T1530", 17, 1),
 	}
+	// An upload of a day and one of a month are the same upload.
+	slow := f("p", "eve", "upload_slow", "T1030", 20, 45)
+	slow.Verdict, slow.Window[0] = uploadVerdict, -30*dayMicros
+	fast := f("zeek", "eve", "upload_zscore", "T1567", 20, 49)
+	fast.Verdict = uploadVerdict
+	findings = append(findings, slow, fast)
 	want := []EntityRisk{
-		{"user", "ann", "", 101, 101, 2, []string{"TA0010"}, []string{"a", "b"}, true},
-		{"user", "bob", "", 100, 100, 1, []string{"TA0010"}, []string{"a"}, false},
-		{"user", "cid", "", 0, 4, 4, []string{"TA0009", "TA0010", "TA0011"}, []string{"a", "b", "c", "d"}, true},
+		{EntityType: "user", Entity: "bob", Risk24h: 100, Risk7d: 100, Findings: 1, Tactics: []string{"TA0010"}, Detections: []string{"a"}, Notable: true},
+		{EntityType: "user", Entity: "ann", Risk24h: 66, Risk7d: 66, Findings: 2, Tactics: []string{"TA0010"}, Detections: []string{"a", "b"}, Notable: true},
+		{EntityType: "user", Entity: "dan", Risk24h: 59, Risk7d: 59, Findings: 1, Tactics: []string{"TA0010"}, Detections: []string{"a"}},
+		{EntityType: "user", Entity: "eve", Risk24h: 49, Risk7d: 49, Findings: 1, Tactics: []string{"TA0010"}, Detections: []string{"upload_zscore"}},
+		{EntityType: "user", Entity: "cid", Risk7d: 1, Findings: 4, Tactics: []string{"TA0009", "TA0010", "TA0011"}, Detections: []string{"a", "b", "c", "d"}, Notable: true},
 	}
-	if diff := gocmp.Diff(want, Risk(findings, 20)); diff != "" {
+	if diff := gocmp.Diff(want, Risk(findings, 20, nil)); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}
 	rand.New(rand.NewPCG(1, 1)).Shuffle(len(findings), func(i, j int) { findings[i], findings[j] = findings[j], findings[i] })
-	if diff := gocmp.Diff(want, Risk(findings, 20)); diff != "" {
+	if diff := gocmp.Diff(want, Risk(findings, 20, nil)); diff != "" {
 		t.Errorf("in another order, -want +got:\n%s", diff)
 	}
 }

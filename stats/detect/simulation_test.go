@@ -146,6 +146,50 @@ func TestUploadRepeats(t *testing.T) {
 	}
 }
 
+// If this fails, ordinary days make people notable: more than 5 of 10,000 in a night. The
+// days of people vary by what real ones do, and they receive about as much as they send,
+// so that an unusual upload has an unusual ratio as well.
+func TestNotableSimulation(t *testing.T) {
+	nights := 3
+	if os.Getenv("OUTFLOW_LONG") != "" {
+		nights = 40
+	}
+	var notable, medium, found, people int
+	for night := range nights {
+		s := simulate(uint64(100+night), 30, 3000, .4, .6, .8, 1, 1.2, 1.5)
+		r := rand.New(rand.NewPCG(uint64(night), 2))
+		for i := range s.rows {
+			s.rows[i].KnownIn = 1
+			s.rows[i].BytesIn = int64(1e6 * 50 * math.Exp(r.NormFloat64()))
+		}
+		var findings []Finding
+		for _, d := range []*Detection{uploadZScore(), uploadRatio()} {
+			findings = append(findings, Judge(d, s.input())...)
+		}
+		findings = Join(findings)
+		found += len(findings)
+		for _, f := range findings {
+			if f.Severity >= Medium {
+				medium++
+			}
+		}
+		for _, e := range Risk(findings, simulatedDay, nil) {
+			if e.Notable {
+				notable++
+			}
+		}
+		people += s.users
+	}
+	perNight := 10_000 / float64(people)
+	t.Logf("of 10,000 people in a night: %.1f findings, %.1f of them medium or above, %.1f notable people", float64(found)*perNight, float64(medium)*perNight, float64(notable)*perNight)
+	if got := float64(notable) * perNight; got > 5 {
+		t.Errorf("got %.1f notable people a night, want at most 5", got)
+	}
+	if medium == 0 {
+		t.Error("no day is unusual: the test shows nothing")
+	}
+}
+
 // BenchmarkScore judges a day of 3,000 users by 30 days of history.
 func BenchmarkScore(b *testing.B) {
 	s := simulate(1, 30, 3000, 1)

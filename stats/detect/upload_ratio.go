@@ -43,11 +43,12 @@ func uploadRatio() *Detection {
 		Needs:      columnar.ColSet(columnar.BytesOut, columnar.BytesIn),
 		History:    baselineDays,
 		Options:    o,
+		Verdict:    uploadVerdict,
 	}
 	d.Score = func(in *Input) []Finding { return o.score(in, d.Risk()) }
 	d.Seed = func() {
 		*o = uploadRatioOptions{Ratio: 0.8, Floor: 50e6}
-		d.History, d.Score = allHistory, o.scoreSeed
+		d.History, d.Score, d.Verdict = allHistory, o.scoreSeed, ""
 	}
 	return d
 }

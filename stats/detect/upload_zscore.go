@@ -18,6 +18,11 @@ type uploadZScoreOptions struct {
 	PeerDays    int     `yaml:"peer_days" unit:"days" doc:"weight, in days, of the organisation's usual spread beside the entity's own; more steadies short histories, less trusts them"`
 	ColdFloor   Bytes   `yaml:"cold_floor" unit:"B/day" doc:"cold start: days below this are not reported"`
 	ColdPercent float64 `yaml:"cold_percent" unit:"%" doc:"cold start: the share of all entities' days that the day must exceed"`
+	ColdHigh    Bytes   `yaml:"cold_high" unit:"B/day" doc:"cold start: from this volume, a day that exceeds those of others is of medium severity, below of low: a new laptop's first sync is seldom more"`
+	GroupFloor  Bytes   `yaml:"group_floor" unit:"B/day" doc:"cold_floor for members of a group (groups), who are compared with their like"`
+	GroupPart   float64 `yaml:"group_percent" unit:"%" doc:"cold_percent for members of a group, of the days of its other members"`
+	CrowdRise   float64 `yaml:"crowd_rise" unit:"z" doc:"a day above this counts as a rise of a peer"`
+	CrowdPart   float64 `yaml:"crowd_percent" unit:"%" doc:"if this share of the peers rose on the same day, the risk is halved: a quarter's end or an update explains it"`
 }
 
 const uploadZScoreDoc = `Bytes that an entity uploaded in a day, against the 30 days before.
@@ -29,8 +34,8 @@ does not count. Weekends are compared with weekends if they differ. The spread i
 steadied by what is common in the organisation; days that were reported before do not train it.
 Why that means exfiltration: taking data out in one go means sending it.
 Common false positives: a first backup, a new laptop's sync, a video delivery, a migration. After the same level on
-four days it is a habit and no longer reported. With under 7 days of history the day is compared with the organisation
-instead, and the finding says so.
+four days it is a habit and no longer reported. With under 7 days of history the day is compared with those of the entity's
+group (groups) or of all people instead, and the finding says so. Service accounts and backup machines are compared with one another.
 What it cannot see: data that leaves in small portions, data that bypasses the feed, and any data if the log has no byte counts.
 How to investigate: where the bytes went (cloud_upload, the peak's evidence), from which machine, and what was collected
 the days before.`
@@ -38,7 +43,7 @@ the days before.`
 func uploadZScore() *Detection {
 	o := &uploadZScoreOptions{
 		Method: "robust", Threshold: 3.5, Floor: 200e6, MinDays: 7, PeerDays: 25,
-		ColdFloor: 500e6, ColdPercent: 99.5,
+		ColdFloor: 500e6, ColdPercent: 99.5, ColdHigh: 2e9, GroupFloor: 200e6, GroupPart: 99, CrowdRise: 1.5, CrowdPart: 30,
 	}
 	d := &Detection{
 		Name:       "upload_zscore",
@@ -51,8 +56,10 @@ func uploadZScore() *Detection {
 		Needs:      columnar.ColSet(columnar.BytesOut),
 		History:    baselineDays,
 		Options:    o,
+		Verdict:    uploadVerdict,
 	}
 	d.Seed = func() {
+		d.Verdict = ""
 		o.Method, o.Threshold, o.MinDays, o.Floor = "seed", 3, 7, 0
 		d.History = allHistory
 	}
@@ -78,15 +85,17 @@ const allHistory = 1 << 20
 // A baseline is what is normal for an entity, as the first pass over the rows finds
 // it.
 type baseline struct {
-	out int64 // bytes of the judged day; unknown if it is blind
+	value int64 // of the judged day; unknown if it is blind
 	// Days that train the baseline: all of them, and those of the judged day's kind.
 	days, like int32
 	blind      bool
+	crowd      bool // many of its peers rose on the judged day
 	split      bool // weekdays and weekends differ
 	// centre is the centre of days of the judged day's kind, other that of the rest;
-	// log(1 + MB).
+	// as quantity.log returns it: log(1 + MB) of bytes.
 	centre, other float64
 	spread        float64 // of all training days around their centre; after steady, the divisor of z
+	group         string
 }
 
 // A splitSeries is a series, split at the judged day.
@@ -96,25 +105,48 @@ type splitSeries struct {
 	today *Row
 }
 
+// A quantity is what is compared between the days of an entity. Its values are not
+// negative and vary by factors.
+type quantity struct {
+	of    func(r *Row) int64
+	blind func(r *Row) bool // reports whether the value is unknown, which is not zero
+	// scale is 1e6 divided by the amount below which values are hardly told apart: 1 for
+	// bytes, 1e6 for what is counted one by one.
+	scale float64
+}
+
+// bytesOut measures uploads.
+var bytesOut = quantity{of: func(r *Row) int64 { return r.BytesOut }, blind: blind, scale: 1}
+
+// log returns a value on the scale on which days are compared, and value is the
+// inverse.
+func (q *quantity) log(value float64) float64 { return stats.LogMB(value * q.scale) }
+func (q *quantity) value(log float64) float64 { return stats.Bytes(log) / q.scale }
+
 // days calls f for every day of the baseline: a covered day since the entity was first
 // seen. trained is false for a flagged day.
 func (in *Input) days(s splitSeries, f func(d Day, bytes int64, trained bool)) {
+	in.daysOf(&bytesOut, s, f)
+}
+
+// daysOf is days for any quantity.
+func (in *Input) daysOf(q *quantity, s splitSeries, f func(d Day, value int64, trained bool)) {
 	next := 0
 	for _, d := range in.baselineDays(s.key.Feed) {
 		for next < len(s.past) && s.past[next].Day < d {
 			next++
 		}
-		bytes := int64(0)
+		value := int64(0)
 		switch {
 		case len(s.past) == 0 || d < s.past[0].Day:
 			continue // not seen yet
 		case next < len(s.past) && s.past[next].Day == d:
-			if blind(&s.past[next]) {
+			if q.blind(&s.past[next]) {
 				continue
 			}
-			bytes = s.past[next].BytesOut
+			value = q.of(&s.past[next])
 		}
-		f(d, bytes, !in.Flagged(s.key, d))
+		f(d, value, !in.Flagged(s.key, d))
 	}
 }
 
@@ -129,19 +161,19 @@ const minStratum = 5
 type sample struct{ unlike, like []float64 } // by whether the day has the judged day's kind
 
 // baseline returns what is normal for an entity. steady adjusts its spread afterwards.
-func (x *sample) baseline(in *Input, s splitSeries) baseline {
-	u := baseline{out: s.today.BytesOut, blind: blind(s.today)}
+func (x *sample) baseline(in *Input, q *quantity, s splitSeries) baseline {
+	u := baseline{value: q.of(s.today), blind: q.blind(s.today)}
 	if u.blind {
 		return u
 	}
 	x.unlike, x.like = x.unlike[:0], x.like[:0]
-	in.days(s, func(d Day, bytes int64, trained bool) {
+	in.daysOf(q, s, func(d Day, value int64, trained bool) {
 		switch {
 		case !trained:
 		case d.weekend() == in.Day.weekend():
-			x.like = append(x.like, stats.LogMB(float64(bytes)))
+			x.like = append(x.like, q.log(float64(value)))
 		default:
-			x.unlike = append(x.unlike, stats.LogMB(float64(bytes)))
+			x.unlike = append(x.unlike, q.log(float64(value)))
 		}
 	})
 	unlike, like := len(x.unlike), len(x.like)
@@ -191,24 +223,72 @@ const (
 	commonSpread = 1.0
 )
 
-// steady pools the spread of each baseline of a feed with what is common in the feed,
-// and adds the uncertainty of the centre itself: the variance of the median of n days
-// is π/2n of their variance.
-func (o *uploadZScoreOptions) steady(feed []baseline) {
-	var spreads []float64
-	for i := range feed {
-		if u := &feed[i]; !u.blind && int(u.days) >= o.MinDays && u.centre > 0 {
-			spreads = append(spreads, u.spread)
+// peersOf returns what counts of an entity's peers: those of its group if there are at
+// least least of them, else those of all people. A service account has no other peers
+// than its group. ok is false if there are too few of either.
+func peersOf(of map[string][]float64, group string, least int) (peers []float64, named, ok bool) {
+	if own := of[group]; group != "" && len(own) >= least {
+		return own, true, true
+	}
+	if group == ServiceGroup {
+		return nil, false, false
+	}
+	for name, own := range of {
+		if name != ServiceGroup {
+			peers = append(peers, own...)
 		}
 	}
-	common := commonSpread
-	if len(spreads) >= minPeers {
-		common = cmp.Or(stats.Median(spreads), commonSpread)
+	slices.Sort(peers) // the order of a map is not one
+	return peers, false, len(peers) >= least
+}
+
+// steady pools the spread of each baseline of a feed with what is common among its
+// peers, and adds the uncertainty of the centre itself: the variance of the median of n
+// days is π/2n of their variance. minDays and peerDays are as in uploadZScoreOptions.
+func steady(feed []baseline, minDays, peerDays int) {
+	spreads := map[string][]float64{}
+	for i := range feed {
+		if u := &feed[i]; u.trained(minDays) {
+			spreads[u.group] = append(spreads[u.group], u.spread)
+		}
 	}
+	common := map[string]float64{}
 	for i := range feed {
 		u := &feed[i]
-		s := max(stats.Pool(u.spread, int(u.days), common, o.PeerDays), stats.ScaleFloor)
+		if common[u.group] == 0 {
+			common[u.group] = commonSpread
+			if peers, _, ok := peersOf(spreads, u.group, minPeers); ok {
+				common[u.group] = cmp.Or(stats.Median(peers), commonSpread)
+			}
+		}
+		s := max(stats.Pool(u.spread, int(u.days), common[u.group], peerDays), stats.ScaleFloor)
 		u.spread = s * math.Sqrt(1+math.Pi/2/float64(u.like))
+	}
+}
+
+// trained reports whether the baseline says what is usual.
+func (u *baseline) trained(minDays int) bool {
+	return !u.blind && int(u.days) >= minDays && u.centre > 0
+}
+
+// crowds marks the baselines of a feed whose peers rose in number on the judged day.
+func (o *uploadZScoreOptions) crowds(feed []baseline) {
+	rises := map[string][]float64{}
+	for i := range feed {
+		if u := &feed[i]; u.trained(o.MinDays) {
+			rises[u.group] = append(rises[u.group], u.z(&bytesOut))
+		}
+	}
+	crowds := map[string]bool{}
+	for group := range rises {
+		if peers, _, ok := peersOf(rises, group, minPeers); ok {
+			slices.Sort(peers)
+			below, _ := slices.BinarySearch(peers, o.CrowdRise)
+			crowds[group] = 100*float64(len(peers)-below) >= o.CrowdPart*float64(len(peers))
+		}
+	}
+	for i := range feed {
+		feed[i].crowd = crowds[feed[i].group]
 	}
 }
 
@@ -218,7 +298,19 @@ func (u *baseline) likeDay(judged Day) func(d Day) bool {
 	return func(d Day) bool { return !u.split || d.weekend() == judged.weekend() }
 }
 
-func (u *baseline) z() float64 { return (stats.LogMB(float64(u.out)) - u.centre) / u.spread }
+// median names the centre in a sentence.
+func (u *baseline) median(judged Day) string {
+	switch {
+	case !u.split:
+		return "median"
+	case judged.weekend():
+		return "weekend median"
+	}
+	return "weekday median"
+}
+
+// z returns how unusual the judged day is, by a quantity.
+func (u *baseline) z(q *quantity) float64 { return (q.log(float64(u.value)) - u.centre) / u.spread }
 
 // upper returns the bytes that the threshold allows on a day with that centre.
 func (o *uploadZScoreOptions) upper(centre, spread float64) float64 {
@@ -231,30 +323,41 @@ func (o *uploadZScoreOptions) baselines(in *Input) []baseline {
 	var all []baseline
 	var x sample
 	feed, first := "", 0
+	end := func() {
+		steady(all[first:], o.MinDays, o.PeerDays)
+		o.crowds(all[first:])
+		first = len(all)
+	}
 	for key, rows := range in.Series {
 		past, today := in.before(rows)
 		if today == nil {
 			continue
 		}
 		if key.Feed != feed {
-			o.steady(all[first:])
-			feed, first = key.Feed, len(all)
+			end()
+			feed = key.Feed
 		}
-		all = append(all, x.baseline(in, splitSeries{key, past, today}))
+		u := x.baseline(in, &bytesOut, splitSeries{key, past, today})
+		u.group = in.Group(key)
+		all = append(all, u)
 	}
-	o.steady(all[first:])
+	end()
 	return all
 }
 
 // cold reports whether the cold start rule applies, which compares the day with those
 // of others.
 func (o *uploadZScoreOptions) cold(u *baseline) bool {
-	return !u.blind && int(u.days) < o.MinDays && u.out >= int64(o.ColdFloor)
+	floor := o.ColdFloor
+	if u.group != "" {
+		floor = min(floor, o.GroupFloor)
+	}
+	return !u.blind && int(u.days) < o.MinDays && u.value >= int64(floor)
 }
 
 // over reports whether the day exceeds the threshold of its own baseline.
 func (o *uploadZScoreOptions) over(u *baseline) bool {
-	return !u.blind && int(u.days) >= o.MinDays && u.out >= int64(o.Floor) && u.z() > o.Threshold
+	return !u.blind && int(u.days) >= o.MinDays && u.value >= int64(o.Floor) && u.z(&bytesOut) > o.Threshold
 }
 
 // scoreRobust ranges over the series once for the baselines and, if a day may be
@@ -275,7 +378,7 @@ func (o *uploadZScoreOptions) scoreRobust(in *Input, risk int) []Finding {
 		}
 		past, today := in.before(rows)
 		if cold {
-			feed.add(rows)
+			feed.add(in.Group(key), rows)
 		}
 		if today == nil {
 			continue
@@ -283,10 +386,15 @@ func (o *uploadZScoreOptions) scoreRobust(in *Input, risk int) []Finding {
 		s, u := splitSeries{key, past, today}, &all[0]
 		all = all[1:]
 		switch {
-		case o.cold(u) && !habitual(u.out, past, anyDay):
+		case o.cold(u) && !habitual(u.value, past, anyDay):
 			feed.cold = append(feed.cold, o.newcomer(in, s, u))
-		case o.over(u) && !habitual(u.out, past, u.likeDay(in.Day)):
-			findings = append(findings, o.unusual(in, s, u))
+		case o.over(u) && !habitual(u.value, past, u.likeDay(in.Day)):
+			f := o.unusual(in, s, u)
+			if u.crowd {
+				f.RiskScore, f.Severity = risk/2, min(f.Severity, Medium)
+				f.Why += " Many of its peers sent more than usual that day, too."
+			}
+			findings = append(findings, f)
 		}
 	}
 	return append(findings, o.judgeCold(&feed, risk)...)
@@ -294,23 +402,16 @@ func (o *uploadZScoreOptions) scoreRobust(in *Input, risk int) []Finding {
 
 // unusual returns the finding of a day over the threshold.
 func (o *uploadZScoreOptions) unusual(in *Input, s splitSeries, u *baseline) Finding {
-	median := "median"
-	if u.split {
-		median = "weekday median"
-		if in.Day.weekend() {
-			median = "weekend median"
-		}
-	}
-	mid, z := stats.Bytes(u.centre), u.z()
+	mid, z := stats.Bytes(u.centre), u.z(&bytesOut)
 	f := o.finding(in, s, z, mid)
 	far := "so this is " + times(f.Observed/mid) + " the median"
 	if mid < 1e6 {
 		far = "so any upload of that size is unusual"
 	}
 	f.Why = fmt.Sprintf("%s uploaded %s on %s; the %s of the %s before is %s and the alert limit is %s, %s (z %.2f, threshold %s).",
-		printable(f.Who()), size(f.Observed), in.Day, median, count(int64(u.days), "day"), size(mid),
+		printable(f.Who()), size(f.Observed), in.Day, u.median(in.Day), count(int64(u.days), "day"), size(mid),
 		size(o.upper(u.centre, u.spread)), far, z, num(o.Threshold)) + andBlocked(&f.Summary)
-	f.Timeline = timeline(in, s, func(like bool) (low, mid, up float64) {
+	f.Timeline = timeline(in, &bytesOut, s, func(like bool) (low, mid, up float64) {
 		c := u.centre
 		if !like {
 			c = u.other
@@ -332,15 +433,15 @@ func (o *uploadZScoreOptions) finding(in *Input, s splitSeries, score, baseline 
 	return f
 }
 
-func timeline(in *Input, s splitSeries, band func(like bool) (low, mid, up float64)) []Point {
+func timeline(in *Input, q *quantity, s splitSeries, band func(like bool) (low, mid, up float64)) []Point {
 	var points []Point
-	point := func(d Day, bytes int64, trained bool) {
-		p := Point{Day: d, Value: float64(bytes), Trained: trained}
+	point := func(d Day, value int64, trained bool) {
+		p := Point{Day: d, Value: float64(value), Trained: trained}
 		p.Low, p.Mid, p.Up = band(d.weekend() == in.Day.weekend())
 		points = append(points, p)
 	}
-	in.days(s, point)
-	point(in.Day, s.today.BytesOut, false)
+	in.daysOf(q, s, point)
+	point(in.Day, q.of(s.today), false)
 	return points
 }
 
@@ -350,31 +451,35 @@ const minPeerDays = 20
 // peers are the days of one feed, and the entities to compare with them.
 type peers struct {
 	name string
-	days []float64 // bytes
+	days map[string][]float64 // bytes, by group
 	cold []newcomer
 }
 
 // A newcomer is an entity with too short a baseline for its day.
 type newcomer struct {
 	Finding
+	group       string
 	days, below int // its own days in peers.days: all, and those below the judged one
 	history     int // length of the baseline in days
 }
 
-func (p *peers) add(rows []Row) {
+func (p *peers) add(group string, rows []Row) {
+	if p.days == nil {
+		p.days = map[string][]float64{}
+	}
 	for i := range rows {
 		if r := &rows[i]; !blind(r) {
-			p.days = append(p.days, float64(r.BytesOut))
+			p.days[group] = append(p.days[group], float64(r.BytesOut))
 		}
 	}
 }
 
 func (o *uploadZScoreOptions) newcomer(in *Input, s splitSeries, u *baseline) newcomer {
-	n := newcomer{Finding: o.finding(in, s, float64(u.out)/float64(o.ColdFloor), math.NaN()), days: 1, history: int(u.days)}
+	n := newcomer{Finding: o.finding(in, s, 0, math.NaN()), group: u.group, days: 1, history: int(u.days)}
 	for i := range s.past {
 		if r := &s.past[i]; !blind(r) {
 			n.days++
-			if r.BytesOut < u.out {
+			if r.BytesOut < u.value {
 				n.below++
 			}
 		}
@@ -382,40 +487,64 @@ func (o *uploadZScoreOptions) newcomer(in *Input, s splitSeries, u *baseline) ne
 	return n
 }
 
-// judgeCold compares the newcomers of a feed with the days of the feed.
+// judgeCold compares the newcomers of a feed with the days of their peers. The past of
+// others is half as strong as evidence as one's own, unless the volume leaves little to
+// explain.
 func (o *uploadZScoreOptions) judgeCold(p *peers, risk int) []Finding {
-	if len(p.cold) == 0 {
-		return nil
-	}
-	slices.Sort(p.days)
 	var findings []Finding
+	of := map[string]coldPeers{}
 	for _, n := range p.cold {
+		c, known := of[n.group]
+		if !known {
+			c.days, c.named, _ = peersOf(p.days, n.group, minPeerDays)
+			slices.Sort(c.days)
+			of[n.group] = c
+		}
+		floor, percent, whose := o.ColdFloor, o.ColdPercent, "in this feed"
+		switch {
+		case n.group == ServiceGroup && c.named:
+			whose = "among service accounts and backup machines of this feed"
+		case c.named:
+			floor, percent, whose = o.GroupFloor, o.GroupPart, "in its group "+printable(n.group)
+		}
 		f := n.Finding
-		f.Threshold, f.Severity = 1, Low
-		f.RiskScore = risk / 2 // the past of others is half as strong as evidence
+		if f.Observed < float64(floor) {
+			continue
+		}
+		f.Score, f.Threshold = f.Observed/float64(floor), 1
+		f.Severity, f.RiskScore = Low, risk/2
 		history := "has no history"
 		if n.history > 0 {
 			history = "has only " + count(int64(n.history), "day") + " of history"
 		}
-		below, _ := slices.BinarySearch(p.days, f.Observed)
-		below, others := below-n.below, len(p.days)-n.days
+		below, _ := slices.BinarySearch(c.days, f.Observed)
+		below, others := below-n.below, len(c.days)-n.days
 		said := fmt.Sprintf("%s uploaded %s on %s and %s, too little for a baseline", printable(f.Who()), size(f.Observed), DayOf(f.Window[0]), history)
 		share := 100 * float64(below) / float64(others)
 		switch {
 		case others < minPeerDays:
 			f.Why = fmt.Sprintf("%s; the feed has only %s of other entities to compare with, so the fixed limit of %s applies.",
-				said, count(int64(others), "day"), size(float64(o.ColdFloor)))
-		case share < o.ColdPercent:
+				said, count(int64(max(others, 0)), "day"), size(float64(floor)))
+		case share < percent:
 			continue
 		default:
-			f.Baseline = stats.Quantile(p.days, 0.5)
-			f.Why = fmt.Sprintf("%s; in this feed, of the %s of other entities %.1f %% are below that, and the median is %s.",
-				said, count(int64(others), "day"), share, size(f.Baseline))
+			if f.Observed >= float64(o.ColdHigh) && n.group != ServiceGroup { // a full backup is large
+				f.Severity, f.RiskScore = Medium, risk
+			}
+			f.Baseline = stats.Quantile(c.days, 0.5)
+			f.Why = fmt.Sprintf("%s; %s, of the %s of other entities %.1f %% are below that, and the median is %s.",
+				said, whose, count(int64(others), "day"), share, size(f.Baseline))
 		}
 		f.Why += andBlocked(&f.Summary)
 		findings = append(findings, f)
 	}
 	return findings
+}
+
+// coldPeers are the days to compare a group's newcomers with, ascending.
+type coldPeers struct {
+	days  []float64
+	named bool // they are those of its group
 }
 
 func (o *uploadZScoreOptions) scoreClassic(in *Input) []Finding {
@@ -439,7 +568,7 @@ func (o *uploadZScoreOptions) scoreClassic(in *Input) []Finding {
 		f := o.finding(in, s, z, mean)
 		f.Why = fmt.Sprintf("%s uploaded %s on %s; the mean of the %s before is %s with a standard deviation of %s, so this is %.1f deviations above it (threshold %s).",
 			printable(f.Who()), size(f.Observed), in.Day, count(int64(len(bytes)), "day"), size(mean), size(sd), z, num(o.Threshold))
-		f.Timeline = timeline(in, s, func(bool) (low, mid, up float64) {
+		f.Timeline = timeline(in, &bytesOut, s, func(bool) (low, mid, up float64) {
 			return max(0, mean-o.Threshold*sd), mean, mean + o.Threshold*sd
 		})
 		findings = append(findings, f)
@@ -501,7 +630,7 @@ func (o *uploadZScoreOptions) tell(in *Input, all []baseline) {
 			b.Days, b.Median = int(u.days), stats.Bytes(u.centre)
 		}
 		if !u.blind && int(u.days) >= o.MinDays {
-			b.Upper, b.Z = o.upper(u.centre, u.spread), u.z()
+			b.Upper, b.Z = o.upper(u.centre, u.spread), u.z(&bytesOut)
 		}
 		in.Baseline(b)
 	}

@@ -15,7 +15,7 @@ var UserDestinationDay = &Aggregate{
 	Doc: "Bytes of each entity and UTC day by destination: the host of a known cloud service, else the registered " +
 		"domain, else the address; the bucket of an S3 call. HTTP requests count only with an uploading method. Destinations " +
 		"that are not a known cloud service and got less than 1 MB from an entity in a day are left out.",
-	Rev:    3, // 3: for the reasons of user_day's Rev 4, and connections go under the names that their other records have
+	Rev:    4, // 4: for the reasons of user_day's Rev 5, and connections go under the names that their other records have
 	Joins:  true,
 	Tables: []*columnar.Table{columnar.API, columnar.HTTP, columnar.Network},
 	Reads: volumeColumns | columnar.ColSet(columnar.Resource, columnar.Method, columnar.URLHost,
@@ -87,7 +87,7 @@ func (u *uploads) Weigh(w *Weights) {
 }
 
 // Sift implements Sifter.
-func (u *uploads) Sift(w *Weights) {
+func (u *uploads) Sift(w *Weights) (more bool, err error) {
 	known := u.known.Of(u.volumes.objects)
 	for at, p := range u.sections.all {
 		hash := u.hash(at, p)
@@ -96,6 +96,7 @@ func (u *uploads) Sift(w *Weights) {
 			return !known[what] && w.most(hash(slot)) < minDestinationBytes
 		})
 	}
+	return false, nil
 }
 
 // minDestinationBytes is what an unknown destination must get from an entity in a day
