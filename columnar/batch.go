@@ -132,7 +132,7 @@ type Out struct {
 	// WantFields names, by table, what else is read of the events, beside the
 	// columns; WantEvents says which events that no other table holds are read. Set
 	// them before the first Table.
-	WantFields [NumTables][]string
+	WantFields [NumTables]WantedFields
 	WantEvents []EventKind
 	// Sink takes the batches. Set it before the first Table.
 	Sink func(*Batch)

@@ -71,7 +71,7 @@ func newBuilder(t *Table, want Cols, out *Out) *Builder {
 		}
 	}
 	if fields := out.WantFields[t.ID]; len(fields) > 0 {
-		b.makeFields(fields)
+		b.makeFields(fields.Names())
 	}
 	return b
 }
@@ -217,9 +217,6 @@ func (b *Builder) Next(record int64) {
 		col.known++
 	}
 	b.set = 0
-	if b.fields != nil {
-		b.endFields(n, n+1)
-	}
 	if n == 0 {
 		b.first = record
 	}
@@ -238,9 +235,7 @@ func (b *Builder) Drop() {
 		}
 	}
 	b.set = 0
-	for i := range b.fields {
-		b.fields[i].set = false
-	}
+	b.clearFields(b.n, b.n+1)
 }
 
 // A decoder that has many rows at hand can put them column by column, which is
@@ -418,9 +413,6 @@ func (b *Builder) NextRows(records []int64) {
 		}
 	}
 	b.set = 0
-	if b.fields != nil {
-		b.endFields(b.n, end)
-	}
 	if len(records) == 0 {
 		return
 	}
@@ -484,6 +476,7 @@ func (b *Builder) flush() {
 			col.text = col.text[:0]
 		}
 	}
+	b.clearFields(0, n)
 	b.boundFields()
 }
 

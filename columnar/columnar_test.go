@@ -756,8 +756,8 @@ func TestFields(t *testing.T) {
 	type row map[string]string
 	events := []row{{"a": "x", "b": ""}, {}, {"b": "y", "other": "z"}, {"a": "x"}, {"a": "z"}}
 	var got []row
-	var fields [NumTables][]string
-	fields[Event.ID] = []string{"a", "b", "a"}
+	var fields [NumTables]WantedFields
+	fields[Event.ID] = WantedFields{{Name: "a"}, {Name: "b"}, {Name: "a", Origin: Origin{Product: "aws"}}}
 	out := Out{Want: ColSet(Time, Host), WantFields: fields, Sink: func(b *Batch) {
 		if codes, dict := b.Field("other"); codes != nil || dict != nil {
 			t.Error("a field that nobody wants is there")

@@ -15,7 +15,7 @@ type Wanted struct {
 	// columns that only those need.
 	Of     [NumTables]Cols
 	Served Cols
-	Fields [NumTables][]string
+	Fields [NumTables]WantedFields
 	Events []EventKind
 }
 
@@ -40,6 +40,50 @@ func (w Wanted) And(v Wanted) Wanted {
 type EventKind struct {
 	Origin
 	Channel, ID string
+}
+
+// A WantedField is a field that no column holds, and the logs and events of which somebody
+// reads it. Decoders may leave it out of others.
+type WantedField struct {
+	Name string
+	Origin
+	// Operations are those of the calls in the table api, in lower case. None: all events.
+	Operations []string
+}
+
+// WantedFields are fields of one table. A name may stand there several times.
+type WantedFields []WantedField
+
+// Of returns the fields that somebody may read of logs of an origin.
+func (w WantedFields) Of(o Origin) (out WantedFields) {
+	for _, f := range w {
+		if f.Fits(o) {
+			out = append(out, f)
+		}
+	}
+	return out
+}
+
+// Always returns those that are read of all events.
+func (w WantedFields) Always() (out WantedFields) {
+	for _, f := range w {
+		if len(f.Operations) == 0 {
+			out = append(out, f)
+		}
+	}
+	return out
+}
+
+// Names returns the names, each once, in the order of the fields.
+func (w WantedFields) Names() (names []string) {
+	seen := map[string]bool{}
+	for _, f := range w {
+		if !seen[f.Name] {
+			seen[f.Name] = true
+			names = append(names, f.Name)
+		}
+	}
+	return names
 }
 
 // AnyEvent stands for all events.
@@ -92,9 +136,8 @@ func (k *EventKind) holds(of Origin, channel, id string) bool {
 // names it. Its name is the one in the source.
 type field struct {
 	name  string
-	codes []int32 // nil until an event has the field
+	codes []int32 // nil until an event has the field; from the row being built on, what that has
 	dict  *Dict
-	set   bool // in the row being built
 }
 
 // fieldsMaxSize is how many bytes the dictionaries of all fields of a builder may
@@ -104,6 +147,15 @@ const fieldsMaxSize = 8 << 20
 
 // Message is the field with the whole event as text, for rules with keywords.
 const Message = "message"
+
+// ListMark begins the text of a field that has several values, and stands between
+// them. Rules test each value of such a list.
+const ListMark = 0x1f // ASCII's unit separator: JSON, CSV and XML have it in no text that people write
+
+// AppendList adds a value to a list, which is empty at first.
+func AppendList(list, value []byte) []byte {
+	return append(append(list, ListMark), value...)
+}
 
 // The codes of a field that do not stand for a text.
 const (
@@ -130,18 +182,27 @@ func (b *Builder) SetField(name, v []byte) {
 	if b.fields == nil {
 		return
 	}
-	i, ok := b.fieldAt[string(name)]
-	if !ok {
-		return
+	if i, ok := b.fieldAt[string(name)]; ok {
+		b.setField(&b.fields[i], b.n, v)
 	}
-	f := &b.fields[i]
+}
+
+// PutFieldOf sets a field of the ith of the rows that are put column by column, as
+// SetField does.
+func (b *Builder) PutFieldOf(i int, name string, v []byte) {
+	if at, ok := b.fieldAt[name]; ok {
+		b.setField(&b.fields[at], b.n+i, v)
+	}
+}
+
+func (b *Builder) setField(f *field, row int, v []byte) {
 	if f.codes == nil {
 		f.codes, f.dict = make([]int32, BatchRows), newFieldDict()
 	}
-	f.codes[b.n], f.set = FieldEmpty, true
+	f.codes[row] = FieldEmpty
 	if len(v) > 0 {
 		known := f.dict.Len()
-		f.codes[b.n] = f.dict.Code(v)
+		f.codes[row] = f.dict.Code(v)
 		if f.dict.Len() > known {
 			b.fieldsSize += len(v) + 2*int(unsafe.Sizeof(dictSlot{}))
 			b.full = b.full || b.fieldsSize > fieldsMaxSize
@@ -160,7 +221,6 @@ func (b *Builder) PutField(name string, data []byte, spans []Span) {
 	if f.codes == nil {
 		f.codes, f.dict = make([]int32, BatchRows), newFieldDict()
 	}
-	f.set = true
 	for k, s := range spans {
 		code := int32(FieldAbsent)
 		if s.Begin < s.End {
@@ -175,19 +235,16 @@ func (b *Builder) PutField(name string, data []byte, spans []Span) {
 	b.full = b.full || b.fieldsSize > fieldsMaxSize
 }
 
-// FieldNames returns the names of the wanted fields.
-func (b *Builder) FieldNames() []string {
-	names := make([]string, len(b.fields))
-	for i := range b.fields {
-		names[i] = b.fields[i].name
-	}
-	return names
-}
+// WantedFields returns the fields that are wanted of the source at hand (Out.Origin).
+func (b *Builder) WantedFields() WantedFields { return b.out.WantFields[b.table.ID].Of(b.out.Origin) }
 
-// WantsFields reports whether any field is wanted.
+// FieldNames returns the names of the fields that are wanted of the source at hand.
+func (b *Builder) FieldNames() []string { return b.WantedFields().Names() }
+
+// WantsFields reports whether any field is wanted, of whatever source.
 func (b *Builder) WantsFields() bool { return b.fields != nil }
 
-// WantsField reports whether the field of that name is wanted.
+// WantsField reports whether the field of that name is wanted, of whatever source.
 func (b *Builder) WantsField(name string) bool {
 	_, ok := b.fieldAt[name]
 	return ok
@@ -206,11 +263,9 @@ func (o *Out) Fields(yield func(t *Table, field string)) {
 
 func (b *Builder) makeFields(names []string) {
 	b.fieldAt = map[string]int{}
-	for _, name := range names {
-		if _, ok := b.fieldAt[name]; !ok {
-			b.fieldAt[name] = len(b.fields)
-			b.fields = append(b.fields, field{name: name})
-		}
+	for i, name := range names {
+		b.fieldAt[name] = i
+		b.fields = append(b.fields, field{name: name})
 	}
 }
 
@@ -222,14 +277,12 @@ func newFieldDict() *Dict {
 	return d
 }
 
-// endFields ends the rows from lo to hi: events without a field get FieldAbsent.
-func (b *Builder) endFields(lo, hi int) {
+// clearFields takes the fields away from the rows from lo to hi.
+func (b *Builder) clearFields(lo, hi int) {
 	for i := range b.fields {
-		f := &b.fields[i]
-		if !f.set && f.codes != nil {
-			clear(f.codes[lo:hi])
+		if codes := b.fields[i].codes; codes != nil {
+			clear(codes[lo:hi])
 		}
-		f.set = false
 	}
 }
 

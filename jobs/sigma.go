@@ -118,8 +118,22 @@ func ruleBlind(c *Config, inputs []reports.Input, seen fieldSet) []reports.Blind
 		}
 		return read
 	}
+	taken := map[string][]string{} // rules by the placeholder for what is the company's own
+	for _, r := range c.rules.set.Rules {
+		if !slices.ContainsFunc(r.Tables(), func(t *columnar.Table) bool { return of(r).rows[t] > 0 }) {
+			continue
+		}
+		for _, name := range r.Unset {
+			taken[name] = withText(taken[name], r.Ref())
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(taken)) {
+		out = append(out, reports.Blind{Detection: "sigma_rule",
+			Why:    fmt.Sprintf("%s: %s is not set, so what is yours is taken for another's.", someOf("rule", taken[name]), name),
+			Remedy: "Set it in the configuration: placeholders: {" + name + ": [VALUE, …]}. Until then, these rules count one level less."})
+	}
 	without := map[string][]string{}                           // rules by their tables, if no log had rows of them
-	elsewhere := map[string][]string{}                         // rules by log source, if no log of it was read
+	elsewhere, unread := []string{}, []string{}                // log sources of which no log was read, and their rules
 	lacking := map[*columnar.Table]map[columnar.Col][]string{} // rules by a column that no row has
 	readers := map[*columnar.Table][]string{}                  // rules that read fields that no event has
 	unsaid := map[*columnar.Table][]string{}                   // those fields
@@ -139,8 +153,7 @@ func ruleBlind(c *Config, inputs []reports.Input, seen fieldSet) []reports.Blind
 				about = about || rows[t] > 0
 			}
 			if about {
-				source := r.Logsource.String()
-				elsewhere[source] = append(elsewhere[source], r.Ref())
+				elsewhere, unread = withText(elsewhere, r.Logsource.String()), append(unread, r.Ref())
 				continue
 			}
 			without[strings.Join(names, " ")] = append(without[strings.Join(names, " ")], r.Ref())
@@ -188,9 +201,10 @@ func ruleBlind(c *Config, inputs []reports.Input, seen fieldSet) []reports.Blind
 			Why:    fmt.Sprintf("%s: no log with rows of %s was read.", someOf("rule", without[tables]), strings.ReplaceAll(tables, " ", " or ")),
 			Remedy: "Add one: outflow list tables says which formats have such rows. Or list the rules in disable."})
 	}
-	for _, source := range slices.Sorted(maps.Keys(elsewhere)) {
+	if len(unread) > 0 {
+		slices.Sort(elsewhere)
 		out = append(out, reports.Blind{Detection: "sigma_rule",
-			Why:    fmt.Sprintf("%s: no log of %s was read.", someOf("rule", elsewhere[source]), source),
+			Why:    fmt.Sprintf("%s: no log of %s was read.", someOf("rule", unread), anyOf(elsewhere)),
 			Remedy: "Add one: a log without a known product, such as CSV or JSON lines, fits every rule. Or list the rules in disable."})
 	}
 	for _, t := range columnar.Tables {
@@ -269,6 +283,15 @@ func withText(texts []string, text string) []string {
 		return texts
 	}
 	return append(texts, text)
+}
+
+// anyOf joins texts by commas, the last by or.
+func anyOf(texts []string) string {
+	last := len(texts) - 1
+	if last == 0 {
+		return texts[0]
+	}
+	return strings.Join(texts[:last], ", ") + " or " + texts[last]
 }
 
 // someOf counts things and names up to five of them.

@@ -2,6 +2,7 @@ package logs
 
 import (
 	"bytes"
+	"slices"
 
 	"outflow/columnar"
 	"outflow/columnar/scan"
@@ -42,7 +43,9 @@ bytes           additionalEventData.bytesTransferredIn, which came in to S3, is
 eventID       → event_uid
 
 What else Sigma rules read is found by its path, as in userIdentity.type and
-requestParameters.bucketName.
+requestParameters.bucketName. The field shared_with says whom a call lets in: everyone,
+or accounts other than that of the trail, which a policy, an access control list or a
+grant in its parameters names. Calls that failed have none.
 
 Events arrive late and in no order. Events of more than 256 KiB come cut by AWS.`,
 	Tables:   []*columnar.Table{columnar.API},
@@ -99,7 +102,10 @@ const (
 	trailBucket
 	trailObjects // those of cloudTrailObjects
 
-	numTrailFields = trailObjects + len(cloudTrailObjects)
+	trailGrants    = trailObjects + len(cloudTrailObjects) // those of cloudTrailGrants
+	numTrailGrants = len(cloudTrailGrants)
+
+	numTrailFields = trailGrants + numTrailGrants
 )
 
 type cloudTrail struct {
@@ -113,7 +119,11 @@ type cloudTrail struct {
 	scratch []byte
 	joined  []byte // resource or user that is put together
 	builder *columnar.Builder
-	kept    *keptKeys // that rules read of the builder's rows
+	kept    *keptKeys // fields that are read of the builder's rows, of the calls asked for
+	always  *keptKeys // those that are read of all calls
+	asked   askedCalls
+	shares  bool // rules read whom calls let in
+	share   shareFinder
 }
 
 func newCloudTrail() *cloudTrail {
@@ -122,7 +132,7 @@ func newCloudTrail() *cloudTrail {
 	identity := scan.ShapeOf(trailIdentityType, "type", "userName", "arn", "principalId", "accountId", "invokedBy")
 	identity.Within("sessionContext", session)
 	identity.Within("onBehalfOf", scan.ShapeOf(trailOnBehalfOf, "userId"))
-	request := scan.ShapeOf(trailKey, append([]string{"key", "bucketName"}, cloudTrailObjects[:]...)...)
+	request := scan.ShapeOf(trailKey, slices.Concat([]string{"key", "bucketName"}, cloudTrailObjects[:], cloudTrailGrants[:])...)
 	request.Nested = request.Fields &^ (1 << trailBucket) // other calls have other things under these names
 	event := scan.ShapeOf(trailTime, "eventTime", "eventSource", "eventName", "eventCategory", "eventType", "sourceIPAddress",
 		"userAgent", "errorCode", "eventID", "resources", "digestEndTime")
@@ -138,7 +148,11 @@ func (d *cloudTrail) Decode(b *Block, out *columnar.Out, t *Tally) error {
 	d.outer = b.outer()
 	builder := out.Table(columnar.API)
 	if builder != d.builder {
-		d.builder, d.kept = builder, newKeptKeys(builder.FieldNames())
+		fields := builder.WantedFields()
+		n := len(fields)
+		fields = slices.DeleteFunc(fields, func(f columnar.WantedField) bool { return f.Name == string(sharedWith) })
+		d.builder, d.shares, d.asked, d.kept = builder, len(fields) < n, newAskedCalls(fields), newKeptKeys(fields.Names())
+		d.always = newKeptKeys(fields.Always().Names())
 	}
 	for data := b.Data; len(data) > 0; record++ {
 		var line []byte
@@ -215,11 +229,60 @@ func (d *cloudTrail) line(line []byte, b recordRow) (row bool, reason string) {
 	}
 	b.SetText(columnar.UserAgent, agent)
 	b.SetText(columnar.EventUID, d.text(trailID))
-	if d.kept != nil {
-		d.kept.put(b.Builder, line, 1, &d.scratch)
-		b.SetField(wholeKey, line)
+	kept := d.always
+	if d.asked.has(name) {
+		kept = d.kept
+	}
+	if kept != nil {
+		kept.put(b.Builder, line, &d.scratch)
+		if kept.next[columnar.Message] != nil {
+			b.SetField(wholeKey, line)
+		}
+	}
+	if d.shares && len(d.text(trailErrorCode)) == 0 && !onlyReads(name) && (!movesData(name) || has>>trailGrants&(1<<numTrailGrants-1) != 0) {
+		if with := d.sharedWith(line); with != nil {
+			b.SetField(sharedWith, with)
+		}
 	}
 	return true, ""
+}
+
+// movesData reports whether calls of that name write or delete an object, which lets nobody
+// in unless the call has a grant.
+func movesData(name []byte) bool {
+	switch string(name) {
+	case "PutObject", "CopyObject", "UploadPart", "UploadPartCopy", "CreateMultipartUpload", "CompleteMultipartUpload", "DeleteObject", "DeleteObjects":
+		return true
+	}
+	return false
+}
+
+// onlyReads reports whether the calls of that name change nothing.
+func onlyReads(name []byte) bool {
+	for _, verb := range [...]string{"Get", "List", "Describe", "Head", "Assume", "Decrypt", "Lookup", "BatchGet", "Generate"} {
+		if bytes.HasPrefix(name, []byte(verb)) {
+			return true
+		}
+	}
+	return false
+}
+
+// sharedWith returns whom a call lets in.
+func (d *cloudTrail) sharedWith(event []byte) []byte {
+	var parameters scan.Value
+	own := d.text(trailAccount)
+	w := &d.element
+	for w.Open(event); w.Next(); {
+		switch string(w.Key) {
+		case "requestParameters":
+			parameters = w.Val
+		case "recipientAccountId":
+			if account := w.Text(&d.scratch); len(account) > 0 {
+				own = account
+			}
+		}
+	}
+	return d.share.of(parameters, own)
 }
 
 // text returns the text of a field of the event; see scan.Value.Text.
@@ -319,12 +382,15 @@ func (d *cloudTrail) join(a, b []byte) []byte {
 	return d.joined
 }
 
+// cloudTrailGrants are the parameters by which a call that writes an object lets others in.
+var cloudTrailGrants = [...]string{"x-amz-acl", "x-amz-grant-read", "x-amz-grant-full-control", "x-amz-grant-read-acp", "x-amz-grant-write-acp"}
+
 // cloudTrailObjects are the parameters that name what a call is about, the first
 // that is there; bucketName, which comes with key, goes before them. The first are
 // those of calls that share or copy data away.
 var cloudTrailObjects = [...]string{
 	"snapshotId", "imageId", "dBSnapshotIdentifier", "dBClusterSnapshotIdentifier",
-	"secretId", "instanceId", "functionName", "tableName", "queueUrl", "topicArn", "roleName", "policyArn", "userName", "name",
+	"secretId", "instanceId", "functionName", "tableName", "queueUrl", "topicArn", "roleName", "policyArn", "userName", "name", "repositoryName", "keyId", "domainName",
 }
 
 // bucketARN comes before the name of a bucket.

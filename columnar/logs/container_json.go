@@ -185,6 +185,7 @@ func openBrackets(head []byte, comma func(at int)) (open []byte, whole bool) {
 // text.
 type jsonNode struct {
 	paths  []jsonPath
+	many   bool          // it is each of an array's elements that a name may mean
 	shapes []*scan.Shape // each of 64 paths at most
 	values [64]scan.Value
 	copied []byte
@@ -193,7 +194,8 @@ type jsonNode struct {
 // A jsonPath is a way of keys from an object, and what is done with what stands there.
 type jsonPath struct {
 	name  string
-	slots []int         // that it gives
+	slots []int         // that it gives; the first text counts
+	lists []int         // that it gives, as lists of all texts
 	any   bool          // slot.any
 	kept  string        // slot.kept
 	each  *[]scan.Value // not nil: it is an array that Source.Each names, and goes there
@@ -267,9 +269,14 @@ func (n *jsonNode) add(s *Source, name string, slot int, is slot) error {
 	array, rest, ok := strings.Cut(name, "[")
 	if !ok {
 		p := n.path(name)
-		p.slots, p.any = append(p.slots, slot), p.any || is.any
+		p.any = p.any || is.any
 		if is.kept != "" {
 			p.kept = is.kept
+		}
+		if n.many && is.kept != "" {
+			p.lists = append(p.lists, slot)
+		} else {
+			p.slots = append(p.slots, slot)
 		}
 		return nil
 	}
@@ -285,7 +292,9 @@ func (n *jsonNode) add(s *Source, name string, slot int, is slot) error {
 			return fmt.Errorf("[%s]: want a number, nothing, or key=text", which)
 		}
 	}
-	return n.path(array).element(e).add(s, strings.TrimPrefix(rest, "."), slot, is)
+	element := n.path(array).element(e)
+	element.many = n.many || e.index < 0
+	return element.add(s, strings.TrimPrefix(rest, "."), slot, is)
 }
 
 // element returns what is read of some elements of the path's array.
@@ -379,7 +388,7 @@ func (n *jsonNode) read(object []byte, w *window, inData bool) (ok bool) {
 				continue
 			}
 			v := n.values[i]
-			if v.Is('"') && escaped&1 == 0 && inData && paths[i].text == nil && paths[i].elements == nil && paths[i].each == nil {
+			if v.Is('"') && escaped&1 == 0 && inData && paths[i].lists == nil && paths[i].text == nil && paths[i].elements == nil && paths[i].each == nil {
 				for _, slot := range paths[i].slots {
 					if !w.has(w.n-1, slot) {
 						w.set(slot, v[1:len(v)-1])
@@ -437,7 +446,7 @@ func (n *jsonNode) found(p *jsonPath, v scan.Value, w *window, inData bool) {
 	if p.each != nil {
 		*p.each = append(*p.each, v)
 	}
-	if len(p.slots) > 0 {
+	if len(p.slots)+len(p.lists) > 0 {
 		n.copied = n.copied[:0]
 		text := []byte(v)
 		if !v.Is('{') && !v.Is('[') {
@@ -451,6 +460,9 @@ func (n *jsonNode) found(p *jsonPath, v scan.Value, w *window, inData bool) {
 			default:
 				w.put(slot, text)
 			}
+		}
+		for _, slot := range p.lists {
+			w.add(slot, text)
 		}
 	}
 	if p.text != nil && (v.Is('"') || v.Is('{')) {

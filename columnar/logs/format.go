@@ -282,7 +282,7 @@ type Options struct {
 	// Table is what a table knows of the object; nil: it belongs to none.
 	Table *InTable
 	// WantFields are the fields, by table, that rules read beside columns.
-	WantFields [columnar.NumTables][]string
+	WantFields [columnar.NumTables]columnar.WantedFields
 }
 
 // Location returns the zone of times that name none.

@@ -79,6 +79,9 @@ type jsonTable struct {
 	builder *columnar.Builder // that fields are for; nil: none yet
 	fields  []field           // src is the field of the shape; -1: text
 	reads   uint64            // the columns that are read by name, of jsonRecord.has
+	always  []field           // those that rules read of all records
+	kept    []field           // and of the calls asked for
+	asked   askedCalls
 }
 
 // jsonFields is how many fields a shape can have.
@@ -128,7 +131,8 @@ func newJSONLines(o *Options) (Decoder, error) {
 	}
 	for _, t := range columnar.Tables {
 		if d.mapping.Table == nil && t != columnar.Event || d.mapping.Table == t {
-			for _, name := range o.WantFields[t.ID] {
+			wanted := o.WantFields[t.ID]
+			for _, name := range append(wanted.Always().Names(), wanted.Names()...) { // the first are read of more records
 				if !slices.Contains(d.kept, name) {
 					d.kept = append(d.kept, name)
 				}
@@ -328,9 +332,6 @@ func (d *jsonLines) line(line []byte, record int64, out *columnar.Out, t *Tally)
 	if to.builder != b {
 		d.open(to, b, table)
 	}
-	for i := range d.further {
-		d.further[i].read(line)
-	}
 	served := table == columnar.HTTP && r.has>>columnar.URLHost&1 == 0 && r.has>>jsonServer&1 != 0
 	for i := range to.fields {
 		f := &to.fields[i]
@@ -339,14 +340,10 @@ func (d *jsonLines) line(line []byte, record int64, out *columnar.Out, t *Tally)
 			src = f.served()
 		}
 		if src >= 0 {
-			of := r
-			if src >= jsonFields {
-				of, src = &d.further[src/jsonFields-1], src%jsonFields
-			}
-			if of.has>>src&1 == 0 && f.read != readTime {
+			if r.has>>src&1 == 0 && f.read != readTime {
 				continue
 			}
-			text = of.text(src)
+			text = r.text(src)
 		}
 		switch f.read {
 		case readText:
@@ -380,6 +377,10 @@ func (d *jsonLines) line(line []byte, record int64, out *columnar.Out, t *Tally)
 	if len(r.shape.Misfits()) > 0 {
 		r.misfits(to.reads, record, t)
 	}
+	d.keep(to.always, r, line, b, served)
+	if len(to.kept) > 0 && to.asked.has(r.text(int(columnar.Operation))) {
+		d.keep(to.kept, r, line, b, served)
+	}
 	b.Next(record)
 	t.Row()
 }
@@ -395,6 +396,28 @@ func (r *jsonRecord) misfits(reads uint64, record int64, t *Tally) {
 			case r.has&set&-set == 0:
 				t.Clear(record, "list or object as "+name+", left out")
 			}
+		}
+	}
+}
+
+// keep sets the fields that rules read of a record.
+func (d *jsonLines) keep(fields []field, r *jsonRecord, line []byte, b *columnar.Builder, served bool) {
+	read := 0 // of further
+	for i := range fields {
+		f := &fields[i]
+		src := f.src
+		if served {
+			src = f.served()
+		}
+		of := r
+		if src >= jsonFields {
+			for ; read < src/jsonFields; read++ {
+				d.further[read].read(line)
+			}
+			of, src = &d.further[src/jsonFields-1], src%jsonFields
+		}
+		if of.has>>src&1 != 0 {
+			d.set.set(b, f, of.text(src))
 		}
 	}
 }
@@ -472,21 +495,28 @@ func (d *jsonLines) open(to *jsonTable, b *columnar.Builder, t *columnar.Table) 
 		}
 		p.fields = append(p.fields, f)
 	}
-	to.builder, to.fields, to.reads = b, p.wantedColumns(b), 0
+	to.builder, to.fields, to.always, to.kept, to.reads = b, p.wantedColumns(b), nil, nil, 0
+	fields := b.WantedFields()
+	to.asked = newAskedCalls(fields)
+	always := fields.Always().Names()
 	for _, f := range to.fields {
 		if f.src >= 0 {
 			to.reads |= 1 << f.src
 		}
 	}
 	// Parts of a URI stand first: a key of the field's own name overrides them.
-	for _, name := range b.FieldNames() {
+	for _, name := range fields.Names() {
+		of := &to.kept
+		if d.constant.Has(columnar.Operation) || slices.Contains(always, name) {
+			of = &to.always
+		}
 		if part, ok := uriPartNamed(name); ok && t == columnar.HTTP {
 			for _, c := range []columnar.Col{columnar.URLHost, columnar.URLPath} {
-				to.fields = append(to.fields, field{src: int(c), read: readKept, name: name, part: part})
+				*of = append(*of, field{src: int(c), read: readKept, name: name, part: part})
 			}
 		}
 		if i := slices.Index(d.kept, name); i >= 0 {
-			to.fields = append(to.fields, field{src: jsonKept + i, read: readKept, name: name})
+			*of = append(*of, field{src: jsonKept + i, read: readKept, name: name})
 		}
 	}
 }

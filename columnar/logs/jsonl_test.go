@@ -237,9 +237,7 @@ func TestJSONLinesManyFields(t *testing.T) {
 		c.fields = append(c.fields, fmt.Sprintf("own.f%d", i))
 		line += fmt.Sprintf(`,"own":{"f%d":"v%d"}`, i, i)
 	}
-	for i := range c.options.WantFields {
-		c.options.WantFields[i] = c.fields
-	}
+	c.want()
 	r := c.decode(whole([]byte(`{"time":"2026-11-20T09:00:00Z",` + line + "}\n" + `{"event":{"time":"2026-11-20T09:00:01Z",` + line + "}}\n")))
 	cells := r.tables[columnar.API.ID].Cells
 	if r.tally.Rows != 2 {

@@ -12,6 +12,8 @@ import (
 type keptKeys struct {
 	name []byte // of the field that ends here; nil: none
 	next map[string]*keptKeys
+	n    int    // texts of list
+	list []byte // what the elements of arrays say in the event at hand
 }
 
 // wholeKey is the name of the field that is the whole text of an event.
@@ -39,13 +41,42 @@ func newKeptKeys(names []string) *keptKeys {
 	return top
 }
 
+// askedCalls are the calls that rules with fields ask for by their operation. Such a rule
+// cannot hold for others, whose fields need not be read.
+type askedCalls struct {
+	operations map[string]bool
+	lower      []byte
+}
+
+func newAskedCalls(fields columnar.WantedFields) askedCalls {
+	a := askedCalls{operations: map[string]bool{}}
+	for _, f := range fields {
+		for _, operation := range f.Operations {
+			a.operations[operation] = true
+		}
+	}
+	return a
+}
+
+func (a *askedCalls) has(operation []byte) bool {
+	if len(a.operations) == 0 {
+		return false
+	}
+	a.lower = columnar.AppendLower(a.lower[:0], operation)
+	return a.operations[string(a.lower)]
+}
+
 // maxKeptDepth is how deep arrays and objects are looked into: known sources have half
 // as many levels.
 const maxKeptDepth = 16
 
-// put sets the fields that an object has. An object or array that is a field itself is
-// its JSON text; of the objects of an array the last that has a field counts.
-func (k *keptKeys) put(b *columnar.Builder, object scan.Value, depth int, scratch *[]byte) {
+// put sets the fields that an event has. An object that is a field itself is its JSON
+// text, as is an array. A field of the elements of an array has the texts of all of them.
+func (k *keptKeys) put(b *columnar.Builder, event scan.Value, scratch *[]byte) {
+	k.object(b, event, 1, false, scratch)
+}
+
+func (k *keptKeys) object(b *columnar.Builder, object scan.Value, depth int, inArray bool, scratch *[]byte) {
 	var w scan.Walker
 	for w.Open(object); w.Next(); {
 		below := k
@@ -55,17 +86,41 @@ func (k *keptKeys) put(b *columnar.Builder, object scan.Value, depth int, scratc
 			}
 		}
 		nested := w.Val.Is('{') || w.Val.Is('[')
-		switch {
-		case below.name == nil || !w.InObject():
-		case nested:
-			b.SetField(below.name, w.Val)
-		default:
-			if text := w.Text(scratch); text != nil {
+		if below.name != nil && w.InObject() {
+			text := []byte(w.Val)
+			if !nested {
+				text = w.Text(scratch)
+			}
+			switch {
+			case text == nil:
+			case inArray:
+				below.list = columnar.AppendList(below.list, text)
+				below.n++
+			default:
 				b.SetField(below.name, text)
 			}
 		}
 		if nested && below.next != nil && depth < maxKeptDepth {
-			below.put(b, w.Val, depth+1, scratch)
+			array := w.Val.Is('[')
+			below.object(b, w.Val, depth+1, inArray || array, scratch)
+			if array && !inArray {
+				below.flush(b)
+			}
 		}
+	}
+}
+
+// flush sets the fields that the elements of an array had.
+func (k *keptKeys) flush(b *columnar.Builder) {
+	if k.n > 0 {
+		list := k.list
+		if k.n == 1 {
+			list = list[1:]
+		}
+		b.SetField(k.name, list)
+		k.n, k.list = 0, k.list[:0]
+	}
+	for _, below := range k.next {
+		below.flush(b)
 	}
 }

@@ -63,6 +63,8 @@ type caseOptions struct {
 	Mapping   *caseMapping
 	Events    bool     // rows of the table event are read
 	Fields    []string // that rules read, of every table
+	// Operations are those of the calls that rules with fields are about.
+	Operations []string
 }
 
 type caseMapping struct {
@@ -131,9 +133,7 @@ func readCase(file string) (*logCase, error) {
 				return nil, err
 			}
 			c.events, c.fields = o.Events, o.Fields
-			for i := range c.options.WantFields {
-				c.options.WantFields[i] = o.Fields
-			}
+			c.want(o.Operations...)
 		case f.Name == "in":
 			if c.in, err = decodeCarets(f.Data); err != nil {
 				return nil, err
@@ -352,6 +352,15 @@ func whole(data []byte) []Block {
 	return []Block{{Data: data, First: 1}}
 }
 
+// want makes rules read the case's fields, of calls of these operations.
+func (c *logCase) want(operations ...string) {
+	for i := range c.options.WantFields {
+		for _, name := range c.fields {
+			c.options.WantFields[i] = append(c.options.WantFields[i], columnar.WantedField{Name: name, Operations: operations})
+		}
+	}
+}
+
 // decode decodes blocks; each gets its own decoder, and all of them one Out.
 func (c *logCase) decode(blocks []Block) *result {
 	r := &result{fields: c.fields}
@@ -360,9 +369,7 @@ func (c *logCase) decode(blocks []Block) *result {
 	if c.events {
 		out.WantEvents = columnar.AnyEvent
 	}
-	for i := range out.WantFields {
-		out.WantFields[i] = c.fields
-	}
+	out.WantFields = c.options.WantFields
 	for i := range blocks {
 		d, err := c.format.New(&c.options)
 		if err == nil {

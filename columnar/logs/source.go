@@ -67,6 +67,9 @@ type Source struct {
 	// UTC says that times without a zone are UTC, whatever the input's zone is.
 	UTC      bool     `yaml:"utc"`
 	Embedded []string `yaml:"embedded"`
+	// RulesIn is the one of Embedded in which the fields that rules read stand: an export
+	// has the record that rules are written for in one of its columns. "": the record.
+	RulesIn string `yaml:"rules_in"`
 	// Each names an array in JSON whose elements become a record each: events, or
 	// flows[].tuples for the arrays tuples in all elements of flows.
 	Each string `yaml:"each"`
@@ -81,6 +84,19 @@ type Source struct {
 	Remedies map[string]string `yaml:"remedies"`
 
 	text []byte
+}
+
+// origin returns whose logs the source describes.
+func (s *Source) origin() columnar.Origin {
+	return columnar.Origin{Product: s.Product, Service: s.Service}
+}
+
+// ruleName returns the name of a field that rules read.
+func (s *Source) ruleName(field string) string {
+	if s.RulesIn == "" || strings.HasPrefix(field, s.RulesIn+".") {
+		return field
+	}
+	return s.RulesIn + "." + field
 }
 
 // Text returns the source file that the source was read from, nil if it was not.
@@ -301,7 +317,7 @@ func (s *Source) Format() (*Format, error) {
 		New: func(o *Options) (Decoder, error) { return p.decoder(o) },
 	}
 	if s.Product != "" || s.Service != "" {
-		f.Origins = []columnar.Origin{{Product: s.Product, Service: s.Service}}
+		f.Origins = []columnar.Origin{s.origin()}
 	}
 	for _, name := range slices.Sorted(maps.Keys(s.Remedies)) {
 		c, ok := columnar.ColNamed(name)

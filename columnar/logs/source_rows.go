@@ -90,6 +90,27 @@ func (w *window) put(slot int, text []byte) {
 	w.cells[(w.n-1)*w.slots+slot] = columnar.Span{Begin: begin, End: uint32(len(w.side)) | inSide}
 }
 
+// add adds a text to the list that the last record has; a single text is no list.
+func (w *window) add(slot int, text []byte) {
+	if !w.has(w.n-1, slot) {
+		w.put(slot, text)
+		return
+	}
+	cell := &w.cells[(w.n-1)*w.slots+slot]
+	list := w.text(w.n-1, slot)
+	if len(list) == 0 || list[0] != columnar.ListMark {
+		begin := len(w.side)
+		w.side = columnar.AppendList(w.side, list)
+		cell.Begin, cell.End = uint32(begin)|inSide, uint32(len(w.side))|inSide
+	} else if cell.End&^inSide != uint32(len(w.side)) { // another list was added to since
+		begin := len(w.side)
+		w.side = append(w.side, list...)
+		cell.Begin = uint32(begin) | inSide
+	}
+	w.side = columnar.AppendList(w.side, text)
+	cell.End = uint32(len(w.side)) | inSide
+}
+
 // clear says that something in the last record cannot be read, which stays without it.
 func (w *window) clear(reason string) { w.tally.Clear(w.records[w.n-1], reason) }
 
@@ -276,7 +297,9 @@ type sourceDecoder struct {
 type sourceTable struct {
 	builder *columnar.Builder
 	cols    []columnar.Col // those that are wanted and that a row can have, but time
-	kept    []keptSlot
+	always  []keptSlot     // that are read of all records
+	kept    []keptSlot     // that are read of the calls asked for
+	asked   askedCalls
 }
 
 // A keptSlot is a field that rules read.
@@ -290,9 +313,9 @@ func (p *sourcePlan) decoder(o *Options) (Decoder, error) {
 	q := *p
 	q.slots = slices.Clone(p.slots)
 	for _, t := range p.tables() {
-		for _, name := range o.WantFields[t.ID] {
+		for _, name := range o.WantFields[t.ID].Of(p.source.origin()).Names() {
 			if !slices.ContainsFunc(q.slots, func(s slot) bool { return s.kept == name }) {
-				q.slots = append(q.slots, slot{name: name, kept: name})
+				q.slots = append(q.slots, slot{name: p.source.ruleName(name), kept: name})
 			}
 		}
 	}
@@ -399,8 +422,8 @@ func (d *sourceDecoder) table(table *columnar.Table, b *columnar.Builder, t *Tal
 				d.texts(b, c, run)
 			}
 		}
-		for _, k := range to.kept {
-			d.keep(b, k, run)
+		if len(to.always)+len(to.kept) > 0 {
+			d.keep(b, to, run)
 		}
 		b.NextRows(d.numbers)
 		t.Records += int64(n)
@@ -410,7 +433,7 @@ func (d *sourceDecoder) table(table *columnar.Table, b *columnar.Builder, t *Tal
 }
 
 func (d *sourceDecoder) open(to *sourceTable, b *columnar.Builder, table *columnar.Table) {
-	to.builder, to.cols, to.kept = b, nil, nil
+	to.builder, to.cols, to.always, to.kept = b, nil, nil, nil
 	for _, c := range table.Cols {
 		wanted := b.Wants(c) || c == columnar.Query && b.Wants(columnar.Domain)
 		if c != columnar.Time && wanted && slices.ContainsFunc(d.rows, func(r sourceRow) bool {
@@ -419,11 +442,18 @@ func (d *sourceDecoder) open(to *sourceTable, b *columnar.Builder, table *column
 			to.cols = append(to.cols, c)
 		}
 	}
+	fields := b.WantedFields()
+	always := fields.Always().Names()
 	for i, s := range d.slots {
 		if s.kept != "" && b.WantsField(s.kept) {
-			to.kept = append(to.kept, keptSlot{s.kept, i})
+			if slices.Contains(always, s.kept) {
+				to.always = append(to.always, keptSlot{s.kept, i})
+			} else {
+				to.kept = append(to.kept, keptSlot{s.kept, i})
+			}
 		}
 	}
+	to.asked = newAskedCalls(fields)
 }
 
 // fieldOf returns the field of a column in record i, nil if it has none.
@@ -684,15 +714,22 @@ func (d *sourceDecoder) copy(text []byte) columnar.Span {
 	return columnar.Span{Begin: begin, End: uint32(len(d.copied))}
 }
 
-// keep puts a field that rules read.
-func (d *sourceDecoder) keep(b *columnar.Builder, k keptSlot, records []int32) {
-	d.spans, d.copied = slices.Grow(d.spans[:0], len(records))[:len(records)], d.copied[:0]
-	for j, i := range records {
-		text := d.w.text(int(i), k.slot)
-		if scan.Unknown(text) {
-			text = nil
+// keep puts the fields that rules read of the records.
+func (d *sourceDecoder) keep(b *columnar.Builder, to *sourceTable, records []int32) {
+	put := func(row int, record int32, fields []keptSlot) {
+		for _, k := range fields {
+			if text := d.w.text(int(record), k.slot); !scan.Unknown(text) {
+				b.PutFieldOf(row, k.name, text)
+			}
 		}
-		d.spans[j] = d.copy(text)
 	}
-	b.PutField(k.name, d.copied, d.spans)
+	for j, i := range records {
+		put(j, i, to.always)
+		if len(to.kept) == 0 {
+			continue
+		}
+		if operation, _ := d.textOf(d.fieldOf(columnar.Operation, i), int(i)); to.asked.has(operation) {
+			put(j, i, to.kept)
+		}
+	}
 }

@@ -28,7 +28,9 @@ var ObjectDay = &Aggregate{
 		columnar.BytesIn, columnar.EventUID),
 	Wants: func(*FoldOptions) (w columnar.Wanted) {
 		w.Of[columnar.API.ID] = columnar.ColSet(columnar.UserAgent)
-		w.Fields[columnar.API.ID] = signedFields
+		for _, name := range signedFields {
+			w.Fields[columnar.API.ID] = append(w.Fields[columnar.API.ID], columnar.WantedField{Name: name})
+		}
 		w.Served = columnar.ColSet(columnar.Method, columnar.URLHost, columnar.URLPath, columnar.StatusCode, columnar.UserAgent)
 		return w
 	},

@@ -22,8 +22,9 @@ var RuleDay = &Aggregate{
 	// 2: correlations; 3: rules without a name are called by their title, not their
 	// id; 4: numbers and booleans compare as such, rules run only on logs of their
 	// product, queries without an existing top-level domain are in one group, and
-	// entities have canonical names; 5: requests and connections with an id count once.
-	Rev:        5,
+	// entities have canonical names; 5: requests and connections with an id count once;
+	// 6: every value of a list is tested, not the last.
+	Rev:        6,
 	Tables:     columnar.Tables[:],
 	Wants:      func(o *FoldOptions) columnar.Wanted { return ruleWants(o.Rules) },
 	JudgedOnly: true,
@@ -64,10 +65,21 @@ func ruleWants(rules *sigma.Set) (want columnar.Wanted) {
 		for _, t := range r.Tables() {
 			want.Cols |= ruleColumns[t]
 		}
+		if calls := columnar.API; slices.Contains(r.Tables(), calls) && r.Correlation == nil {
+			for _, name := range r.Fields {
+				if c, ok := sigma.ColumnOf(calls, name); ok {
+					want.Cols |= columnar.ColSet(c)
+				} else {
+					want.Fields[calls.ID] = append(want.Fields[calls.ID], r.Wants(name))
+				}
+			}
+		}
 	}
 	if len(want.Events) > 0 {
 		f := &want.Fields[columnar.Event.ID]
-		*f = slices.Concat(*f, eventActors, eventObjects, eventDetails, eventNames, eventNumber)
+		for _, name := range slices.Concat(eventActors, eventObjects, eventDetails, eventNames, eventNumber) {
+			*f = append(*f, columnar.WantedField{Name: name})
+		}
 	}
 	return want
 }
@@ -221,7 +233,7 @@ func (f *ruleFold) Fold(b *columnar.Batch) {
 			continue
 		}
 		section := f.sections.of(sectionKey{feed, f.o.dayOf(times[i])})
-		f.object = append(append(append(f.object[:0], f.refs[m.Rule]...), ruleObject...), ruleWhat(b, i)...)
+		f.object = append(append(append(f.object[:0], f.refs[m.Rule]...), ruleObject...), ruleWhat(b, i, f.o.Rules.Rules[m.Rule].Fields)...)
 		slot := section.slot(who[i], uint32(f.objects.Code(f.object)))
 		c := section.cells[slot]
 		if c == nil {
@@ -299,12 +311,16 @@ func kindOfPath(path []byte) []byte {
 	return path[:end]
 }
 
-// ruleWhat returns where a rule matched.
-func ruleWhat(b *columnar.Batch, row int) []byte {
+// ruleWhat returns where a rule matched. Of a call, that is also what the rule's fields
+// say: which thing, and with whom it is shared.
+func ruleWhat(b *columnar.Batch, row int, fields []string) []byte {
 	var what []byte
 	switch b.Table {
 	case columnar.API:
 		what = joinTexts(ruleText(b, columnar.Service, row), "/", ruleText(b, columnar.Operation, row))
+		for _, name := range fields {
+			what = joinTexts(what, " ", fieldText(b, name, row))
+		}
 	case columnar.HTTP:
 		what = joinTexts(ruleText(b, columnar.URLHost, row), "", kindOfPath(ruleText(b, columnar.URLPath, row)))
 	case columnar.DNS:
@@ -378,6 +394,23 @@ func eventText(b *columnar.Batch, fields []string, row int) []byte {
 		}
 	}
 	return nil
+}
+
+// fieldText returns the text of a Sigma field of a call, with a comma between the values
+// of a list.
+func fieldText(b *columnar.Batch, name string, row int) []byte {
+	if c, ok := sigma.ColumnOf(columnar.API, name); ok {
+		return ruleText(b, c, row)
+	}
+	codes, dict := b.Field(name)
+	if codes == nil {
+		return nil
+	}
+	text := dict.Text(codes[row])
+	if len(text) > 0 && text[0] == columnar.ListMark {
+		text = bytes.ReplaceAll(text[1:], []byte{columnar.ListMark}, []byte(", "))
+	}
+	return text
 }
 
 // ruleText returns the text of a Dictionary or Text column.

@@ -103,8 +103,8 @@ detection: {s: {c-useragent: x, c-uri-query: y}, condition: s}
 	if !cols.Has(columnar.UserAgent) || !cols.Has(columnar.URLPath) || cols.Has(columnar.Query) || cols.Has(columnar.CmdLine) {
 		t.Errorf("got %v, want the columns of http", cols.List())
 	}
-	if len(fields) != 1 || fields[0] != "c-uri-query" {
-		t.Errorf("got fields %q", fields)
+	if len(fields) != 1 || fields[0].Name != "c-uri-query" {
+		t.Errorf("got fields %v", fields)
 	}
 	want.Cols, want.Fields[columnar.HTTP.ID] = 0, nil
 	if none := ruleWants(&sigma.Set{}); !reflect.DeepEqual(none, want) {

@@ -46,7 +46,7 @@ func sigmaRule() *Detection {
 	return d
 }
 
-// levelOf returns the severity and the risk of a rule's level.
+// levelOf returns the severity and the risk of a level of rules.
 func levelOf(level string) (Severity, int) {
 	switch level {
 	case "critical":
@@ -61,6 +61,25 @@ func levelOf(level string) (Severity, int) {
 	return Medium, 40 // also without a level
 }
 
+// levelFor returns the level that a rule's matches count as: one less than its own if
+// what it found may be the company's own.
+func levelFor(rule *sigma.Rule) string {
+	level := cmp.Or(rule.Level, "medium")
+	if i := slices.Index(sigma.Levels, level); len(rule.Unset) > 0 && i > 0 {
+		return sigma.Levels[i-1]
+	}
+	return level
+}
+
+// levelText names the level of a rule, and the one that its matches count as.
+func levelText(rule *sigma.Rule) string {
+	level := cmp.Or(rule.Level, "medium")
+	if counts := levelFor(rule); counts != level {
+		return fmt.Sprintf("%s, which counts as %s while %s is not set,", level, counts, strings.Join(rule.Unset, " and "))
+	}
+	return level
+}
+
 func (o *sigmaRuleOptions) score(in *Input) []Finding {
 	if in.Rules == nil {
 		return nil
@@ -73,7 +92,7 @@ func (o *sigmaRuleOptions) score(in *Input) []Finding {
 		if len(rows) == 0 {
 			return
 		}
-		if of.Correlation == nil { // the objects of a correlation are groups
+		if of.Correlation == nil && len(of.Fields) == 0 { // the objects of a correlation are groups, and fields tell what matters
 			rows = byPlace(rows)
 		}
 		slices.SortStableFunc(rows, func(a, b Row) int {
@@ -197,7 +216,7 @@ func matched(in *Input, r *Row, rule *sigma.Rule, what string) Finding {
 		Key: r.Key, Score: float64(r.Events), Threshold: 1, Observed: float64(r.Events), Baseline: math.NaN(), Unit: "matches/day",
 		Window: in.Day.window(), Summary: r.Summary,
 	}
-	f.Severity, f.RiskScore = levelOf(rule.Level)
+	f.Severity, f.RiskScore = levelOf(levelFor(rule))
 	if t := rule.Techniques(); len(t) > 0 {
 		f.Technique = techniqueAmong(t)
 	}
@@ -214,7 +233,7 @@ func matched(in *Input, r *Row, rule *sigma.Rule, what string) Finding {
 	}
 	innocent := innocentCauses(rule)
 	f.Why = fmt.Sprintf("%s matched the rule \"%s\" %s on %s: %s%s%s; a rule of level %s is reported at its first match (%s).",
-		printable(r.Who()), printable(rule.Title), count(r.Events, "time"), in.Day, printable(what), bytes, example, cmp.Or(rule.Level, "medium"), innocent)
+		printable(r.Who()), printable(rule.Title), count(r.Events, "time"), in.Day, printable(what), bytes, example, levelText(rule), innocent)
 	return f
 }
 
@@ -243,7 +262,7 @@ func correlated(f Finding, day Day, rule *sigma.Rule, what string) Finding {
 	at := func(us int64) string { return time.UnixMicro(us).UTC().Format(time.TimeOnly) }
 	f.Why = fmt.Sprintf("%s matched the correlation \"%s\" on %s: %s of %s%s%s within %s, from %s to %s%s%s; a rule of level %s is reported at its first match (%s).",
 		who, printable(rule.Title), day, count(f.Summary.Events, "event"), printable(ruleNames(rule)), printable(whereText(rule)), what, spanText(rule.Correlation.Span()),
-		at(f.Summary.First), at(f.Summary.Last), examples, cut, cmp.Or(rule.Level, "medium"), innocentCauses(rule))
+		at(f.Summary.First), at(f.Summary.Last), examples, cut, levelText(rule), innocentCauses(rule))
 	return f
 }
 

@@ -10,9 +10,12 @@ var bundled embed.FS
 
 // ownPlaceholders holds the default values of the placeholders in the bundled
 // rules. There the placeholders only narrow a rule, so the rule must find something
-// without a setting.
+// without a setting. Without values stand those for what is the company's own, which
+// nothing is then known to be: see Rule.Unset.
 var ownPlaceholders = map[string][]string{
 	"production_networks": {"0.0.0.0/0", "::/0"},
+	"own_accounts":        {},
+	"own_domains":         {},
 }
 
 // Bundled returns the rules that come with outflow, and the cases that test them.

@@ -73,7 +73,7 @@ func (c File) Rules() string {
 // match is true, false, or a list of rules. To test a correlation, give a list as
 // events in place of event. An event's time is its UtcTime or time; without one,
 // events are a second apart. A map in an event stands for fields with a dot in
-// their name.
+// their name, a list for a field with several values.
 func ParseCases(f File) ([]Case, *Error) {
 	cases, err := parseCases(f)
 	if err != nil {
@@ -174,7 +174,14 @@ func appendPairs(pairs []Pair, prefix string, n *node) ([]Pair, error) {
 				return nil, err
 			}
 		case listNode:
-			return nil, faultAt(v.at, "%s: a field has one value, this is a list", name)
+			var list []byte
+			for j := range v.items {
+				if !v.items[j].scalar() {
+					return nil, faultAt(v.items[j].at, "%s: want a text, this is %v", name, &v.items[j])
+				}
+				list = columnar.AppendList(list, []byte(v.items[j].text))
+			}
+			pairs = append(pairs, Pair{name, string(list)})
 		default:
 			pairs = append(pairs, Pair{name, v.text})
 		}

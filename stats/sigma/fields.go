@@ -52,7 +52,7 @@ var sources = slices.Concat(
 		{Logsource{Product: "windows", Service: "security"}, tables(columnar.Process, columnar.Network, columnar.Event), channel("Security")},
 		{Logsource{Service: "sysmon"}, tables(columnar.Process, columnar.Network, columnar.DNS, columnar.Event), sysmon()},
 	},
-	services("aws", "azure", "bitbucket", "gcp", "github", "google_workspace", "m365", "okta", "onelogin"),
+	services("aws", "azure", "bitbucket", "box", "dropbox", "gcp", "github", "google_workspace", "m365", "okta", "onelogin", "salesforce", "slack", "snowflake"),
 	categories("sysmon", map[string][]string{
 		"clipboard_capture": {"24"}, "create_remote_thread": {"8"}, "create_stream_hash": {"15"}, "driver_load": {"6"},
 		"file_block_executable": {"27"}, "file_block_shredding": {"28"}, "file_change": {"2"}, "file_delete": {"23", "26"},
@@ -183,7 +183,7 @@ func (r *Rule) kinds() (out []columnar.EventKind) {
 func wanted(e *expr, field string) (values []string, ok bool) {
 	switch e.op {
 	case opTest:
-		if e.test.field != field {
+		if e.test.field != field || e.test.differs {
 			return nil, false
 		}
 		for _, n := range e.test.numbers {
@@ -232,7 +232,7 @@ func wanted(e *expr, field string) (values []string, ok bool) {
 var columns = map[*columnar.Table]map[string]columnar.Col{
 	columnar.API: {
 		"eventSource": columnar.Service, "eventName": columnar.Operation, "userAgent": columnar.UserAgent, "sourceIPAddress": columnar.SrcIP,
-		"eventID": columnar.EventUID, "eventTime": columnar.Time, "src_ip": columnar.SrcIP,
+		"eventID": columnar.EventUID, "eventTime": columnar.Time, "src_ip": columnar.SrcIP, "resource": columnar.Resource,
 	},
 	columnar.HTTP: {
 		"c-uri-stem": columnar.URLPath, "cs-uri-stem": columnar.URLPath, "cs-host": columnar.URLHost, "r-dns": columnar.URLHost,

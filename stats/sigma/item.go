@@ -42,6 +42,7 @@ type test struct {
 	part     string // minute, hour, day, week, month or year
 	number   number
 	absent   bool   // testExists: the event must not have the field
+	differs  bool   // holds if a value of the field fails the test: neq
 	other    string // a field
 	before   bool   // testField: any text may come before what other holds
 	after    bool   // or after it
@@ -189,12 +190,15 @@ func (it *item) read(at *token.Token) (*expr, error) {
 	} else {
 		tests = merged(tests)
 	}
+	if it.has("neq") && len(tests) == 1 {
+		tests[0].differs = true
+	}
 	kids := make([]*expr, len(tests))
 	for i, t := range tests {
 		kids[i] = &expr{op: opTest, test: t}
 	}
 	e := join(link, kids)
-	if it.has("neq") {
+	if it.has("neq") && len(tests) > 1 { // of kinds that cannot be one test: the values of a list are not told apart
 		e = &expr{op: opNot, kids: []*expr{e}}
 	}
 	return e, nil
@@ -370,7 +374,7 @@ func (it *item) modify(mod string, v *value) error {
 	case "expand":
 		var out []pattern
 		for _, p := range v.patterns {
-			expanded, err := it.o.expand(v.node, p, parsePattern)
+			expanded, err := it.o.expand(v.node, p, parsePatterns)
 			if err != nil {
 				return err
 			}

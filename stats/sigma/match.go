@@ -2,6 +2,7 @@ package sigma
 
 import (
 	"bytes"
+	"iter"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -274,13 +275,44 @@ func (s *state) triggered(atoms []int32) bool {
 
 // holding appends the indexed and eager atoms that hold for a text of an input.
 func (s *state) holding(i int, text []byte, what said, atoms []int32) []int32 {
+	of := &s.plan.inputs[i]
+	if what == saidText {
+		if values, ok := of.list(text); ok {
+			begin := len(atoms)
+			for v := range values {
+				atoms = s.indexed(i, v, atoms)
+			}
+			slices.Sort(atoms[begin:])
+			atoms = atoms[:begin+len(slices.Compact(atoms[begin:]))]
+		} else {
+			atoms = s.indexed(i, text, atoms)
+		}
+	}
+	for _, a := range of.eager {
+		if s.decide(&s.plan.atoms[a], text, what) {
+			atoms = append(atoms, a)
+		}
+	}
+	return atoms
+}
+
+// list returns the values of a field that has several.
+func (in *input) list(text []byte) (iter.Seq[[]byte], bool) {
+	if in.field == "" || len(text) == 0 || text[0] != columnar.ListMark {
+		return nil, false
+	}
+	return bytes.SplitSeq(text[1:], []byte{columnar.ListMark}), true
+}
+
+// indexed appends the indexed atoms that hold for a value of an input.
+func (s *state) indexed(i int, text []byte, atoms []int32) []int32 {
 	in, of := &s.inputs[i], &s.plan.inputs[i]
 	if in.stamp++; in.stamp == 0 {
 		clear(in.found)
 		clear(in.holds)
 		in.stamp = 1
 	}
-	if what == saidText && len(of.index.literals) > 0 {
+	if len(of.index.literals) > 0 {
 		in.folded = foldCase(in.folded[:0], text)
 		of.index.scan(in.folded, func(l int32) {
 			if in.found[l] == in.stamp {
@@ -309,14 +341,9 @@ func (s *state) holding(i int, text []byte, what said, atoms []int32) []int32 {
 			}
 		})
 	}
-	if what == saidText && len(of.numbers) > 0 {
+	if len(of.numbers) > 0 {
 		if n, ok := parseNumber(string(text)); ok {
 			atoms = append(atoms, of.numbers[n]...)
-		}
-	}
-	for _, a := range of.eager {
-		if s.decide(&s.plan.atoms[a], text, what) {
-			atoms = append(atoms, a)
 		}
 	}
 	return atoms
@@ -441,17 +468,24 @@ func (s *state) compute(a *atom, row int) bool {
 		i, ok := in.int(row)
 		switch {
 		case t.kind == testNumber:
-			return ok && integer(i).compares(t.cmp, t.number)
+			return (ok && integer(i).compares(t.cmp, t.number)) != t.differs
 		case a.ints != nil:
-			return ok && slices.Contains(a.ints, i)
+			return (ok && slices.Contains(a.ints, i)) != t.differs
 		case t.kind == testPart && in.kind == columnar.Timestamp:
-			return partOf(time.UnixMicro(i).UTC(), t.part, t.number)
+			return partOf(time.UnixMicro(i).UTC(), t.part, t.number) != t.differs
 		}
 	}
-	text, what := in.text(row)
-	if t.kind != testField {
-		return s.decide(a, text, what)
+	if t.kind == testField {
+		return s.refers(a, row) != t.differs
 	}
+	text, what := in.text(row)
+	return s.decide(a, text, what)
+}
+
+// refers decides a test that compares two fields; a list is compared as a whole.
+func (s *state) refers(a *atom, row int) bool {
+	t := a.test
+	text, what := s.inputs[a.in].text(row)
 	other, whatOther := s.inputs[a.other].text(row)
 	if what != saidText || whatOther != saidText {
 		return what == whatOther && what == saidEmpty
@@ -478,9 +512,24 @@ func (s *state) compute(a *atom, row int) bool {
 	return bytes.Equal(text, other)
 }
 
-// decide decides an atom for a text.
+// decide decides an atom for a text. A list meets a test if one of its values does.
 func (s *state) decide(a *atom, text []byte, what said) bool {
 	t := a.test
+	if what == saidText && t.kind != testNull && t.kind != testExists {
+		if values, ok := s.plan.inputs[a.in].list(text); ok {
+			for v := range values {
+				if s.meets(t, v, saidText) != t.differs {
+					return true
+				}
+			}
+			return false
+		}
+	}
+	return s.meets(t, text, what) != t.differs
+}
+
+// meets reports whether a value meets a test, whatever differs says.
+func (s *state) meets(t *test, text []byte, what said) bool {
 	switch t.kind {
 	case testNull:
 		return what != saidText

@@ -340,3 +340,11 @@ func foldRune(r rune) rune {
 }
 
 func foldText(s string) string { return string(foldCase(nil, []byte(s))) }
+
+func parsePatterns(texts []string) []pattern {
+	out := make([]pattern, len(texts))
+	for i, text := range texts {
+		out[i] = parsePattern(text)
+	}
+	return out
+}

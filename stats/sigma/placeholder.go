@@ -2,14 +2,16 @@ package sigma
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 )
 
 // This file replaces placeholders, such as %servers%, with their values.
 
-// expand replaces each placeholder of a pattern, such as %servers%, with each of
-// its values, which parse reads. A placeholder without values is an error.
-func (o *Options) expand(n *node, p pattern, parse func(string) pattern) ([]pattern, error) {
+// expand replaces each placeholder of a pattern, such as %servers%, with what parse
+// makes of its values. A placeholder without values is an error, unless it
+// stands for what is the company's own: then it stands for no text.
+func (o *Options) expand(n *node, p pattern, parse func(values []string) []pattern) ([]pattern, error) {
 	out := []pattern{nil}
 	put := func(alternatives []pattern) {
 		var next []pattern
@@ -31,15 +33,19 @@ func (o *Options) expand(n *node, p pattern, parse func(string) pattern) ([]patt
 				break
 			}
 			values := o.Placeholders[name]
-			if len(values) == 0 {
-				values = ownPlaceholders[name]
+			known := len(values) > 0
+			if !known {
+				values, known = ownPlaceholders[name]
+				if known && len(values) == 0 && !slices.Contains(o.unset, name) {
+					o.unset = append(o.unset, name)
+				}
 			}
-			if len(values) == 0 {
+			if !known {
 				return nil, &unset{faultAt(n.at, "placeholder %%%s%% has no values: say in placeholders.%s what it stands for", name, name), name}
 			}
-			alternatives := make([]pattern, len(values))
-			for i, v := range values {
-				alternatives[i] = parse(v)
+			var alternatives []pattern
+			if len(values) > 0 {
+				alternatives = parse(values)
 			}
 			put(alternatives)
 			text = after
@@ -62,13 +68,21 @@ func (o *Options) expand(n *node, p pattern, parse func(string) pattern) ([]patt
 const maxSpellings = 10000
 
 // expandPlain is expand for networks and for regular expressions. In a regular
-// expression, a value matches itself literally.
+// expression, a placeholder stands for any of its values, and a value matches itself
+// literally.
 func (o *Options) expandPlain(n *node, regex bool) ([]string, error) {
-	patterns, err := o.expand(n, pattern{{literal, n.text}}, func(v string) pattern {
-		if regex {
-			v = regexp.QuoteMeta(v)
+	patterns, err := o.expand(n, pattern{{literal, n.text}}, func(values []string) (out []pattern) {
+		if !regex {
+			for _, v := range values {
+				out = append(out, pattern{{literal, v}})
+			}
+			return out
 		}
-		return pattern{{literal, v}}
+		quoted := make([]string, len(values))
+		for i, v := range values {
+			quoted[i] = regexp.QuoteMeta(v)
+		}
+		return []pattern{{{literal, "(?:" + strings.Join(quoted, "|") + ")"}}}
 	})
 	out := make([]string, len(patterns))
 	for i, p := range patterns {

@@ -187,7 +187,7 @@ func (b *planner) leaf(in int32, t *test) asked {
 	for i, re := range t.regexps {
 		regexps[i] = re.String()
 	}
-	key := fmt.Sprintf("%d %d %t %t %t %t %q %q %v %v %s %s %v %d", in, t.kind, t.cased, t.absent, t.before, t.after, a.test.patterns, regexps, t.nets,
+	key := fmt.Sprintf("%d %d %t %t %t %t %t %q %q %v %v %s %s %v %d", in, t.kind, t.cased, t.absent, t.differs, t.before, t.after, a.test.patterns, regexps, t.nets,
 		t.numbers, t.cmp, t.part, t.number, a.other)
 	i, ok := b.atoms[key]
 	if !ok {
@@ -243,7 +243,7 @@ func (p *plan) texts(in int32) bool {
 // literalsOf returns the literals that an atom's patterns need, or nil if a pattern
 // needs none.
 func (p *plan) literalsOf(a *atom) []needed {
-	if !p.texts(a.in) {
+	if !p.texts(a.in) || a.test.differs {
 		return nil
 	}
 	var out []needed
@@ -277,7 +277,7 @@ func (b *planner) seal() *plan {
 	for i := range p.atoms {
 		a := &p.atoms[i]
 		literals[i] = p.literalsOf(a)
-		numbered := a.test.kind == testEqual && p.texts(a.in)
+		numbered := a.test.kind == testEqual && p.texts(a.in) && !a.test.differs
 		a.indexed = literals[i] != nil || numbered
 		for _, n := range literals[i] {
 			uses[key(a, n.text)] += float64(a.uses)
@@ -292,7 +292,7 @@ func (b *planner) seal() *plan {
 	for i := range p.atoms {
 		a := &p.atoms[i]
 		input := &p.inputs[a.in]
-		switch text := a.test.kind == testText || a.test.kind == testRegexp || a.test.kind == testNet; {
+		switch text := !a.test.differs && (a.test.kind == testText || a.test.kind == testRegexp || a.test.kind == testNet); {
 		case a.indexed:
 			for _, n := range literals[i] {
 				cost[i] += uses[key(a, n.text)] / float64(min(len(n.text), 16))

@@ -61,8 +61,11 @@ type Rule struct {
 	// Part says that the rule's matches only feed correlations, and are not
 	// reported themselves.
 	Part bool
-	File string
-	Line int
+	// Unset names the placeholders for what is the company's own that have no value:
+	// the rule takes everything for another's.
+	Unset []string
+	File  string
+	Line  int
 
 	cond   *expr
 	titled *node // where the title stands
@@ -99,7 +102,9 @@ func parseRule(doc *node, o *Options) (*Rule, error) {
 	if r.Logsource, err = parseLogsource(doc); err != nil {
 		return nil, err
 	}
+	o.unset = nil
 	r.cond, err = parseDetection(doc.key("detection"), nil, o)
+	r.Unset = o.unset
 	return r, err
 }
 

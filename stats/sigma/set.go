@@ -17,6 +17,8 @@
 //     event become equal by this, the first counts.
 //   - A rule applies to logs of its product and service, and to logs of unknown origin
 //     (columnar.Origin).
+//   - A field may have several values: those of a list in JSON. A test holds if it
+//     holds for one of them; with neq, if one of them differs.
 //   - Keywords are looked for in every text column, and in the field Message, which
 //     Windows events, audit records and CloudTrail's calls have.
 //   - Regular expressions are Go's (RE2), searched for anywhere in the text.
@@ -65,6 +67,8 @@ import (
 	"errors"
 	"maps"
 	"slices"
+	"strings"
+	"unicode/utf8"
 
 	"outflow/columnar"
 )
@@ -78,12 +82,15 @@ type File struct {
 // Options say how rules are loaded.
 type Options struct {
 	// Placeholders has the values of %name% in rules with the modifier expand. A
-	// rule with a placeholder that is not here does not load.
+	// rule with a placeholder that is not here does not load, unless it has a default:
+	// see ownPlaceholders.
 	Placeholders map[string][]string
 	// Keep, if set, is called for every rule that loads, in order, and says whether
 	// the rule is to be reported. The Set has these rules, and as Part the rules
 	// that correlations among them refer to.
 	Keep func(*Rule) bool
+
+	unset []string // see Rule.Unset; of the document being read
 }
 
 // A Set is a set of rules ready to match. Goroutines may share it.
@@ -307,15 +314,23 @@ func (s *Set) Want() (w columnar.Wanted) {
 		if p == nil {
 			continue
 		}
-		fields := map[string]bool{}
 		for _, in := range p.inputs {
 			if in.field == "" {
 				w.Cols |= columnar.ColSet(in.col)
-			} else {
-				fields[in.field] = true
 			}
 		}
-		w.Fields[p.table.ID] = slices.Sorted(maps.Keys(fields))
+		for _, r := range p.rules {
+			fields := map[string]bool{}
+			p.read(&r.expr, fields)
+			for _, name := range s.Needs(int(r.rule)) {
+				if _, column := ColumnOf(p.table, name); !column {
+					fields[name] = true
+				}
+			}
+			for _, name := range slices.Sorted(maps.Keys(fields)) {
+				w.Fields[p.table.ID] = append(w.Fields[p.table.ID], s.Rules[r.rule].Wants(name))
+			}
+		}
 	}
 	kinds := map[columnar.EventKind]bool{}
 	for _, r := range s.Rules {
@@ -329,6 +344,52 @@ func (s *Set) Want() (w columnar.Wanted) {
 		}
 	}
 	return w
+}
+
+// read notes the fields that an expression reads.
+func (p *plan) read(e *asked, fields map[string]bool) {
+	for i := range e.kids {
+		p.read(&e.kids[i], fields)
+	}
+	if e.op != opTest {
+		return
+	}
+	a := &p.atoms[e.atom]
+	read := []int32{a.in}
+	if a.test.kind == testField {
+		read = append(read, a.other)
+	}
+	for _, in := range read {
+		if name := p.inputs[in].field; name != "" {
+			fields[name] = true
+		}
+	}
+}
+
+// Wants returns what the rule reads of a field: that of the events that it can be about.
+func (r *Rule) Wants(field string) columnar.WantedField {
+	return columnar.WantedField{Name: field, Origin: r.Logsource.Origin(), Operations: r.operations()}
+}
+
+// operations returns the operations of the calls that the rule can match, in lower case;
+// nil: it does not say, or is not about calls.
+func (r *Rule) operations() (out []string) {
+	if !slices.Contains(r.Tables(), columnar.API) || r.Correlation != nil {
+		return nil
+	}
+	for name, c := range columns[columnar.API] {
+		if c != columnar.Operation {
+			continue
+		}
+		values, _ := wanted(r.cond, name)
+		for _, v := range values {
+			if _, number := parseNumber(v); number || strings.ContainsFunc(v, func(c rune) bool { return c >= utf8.RuneSelf }) {
+				return nil // in other spellings, too
+			}
+			out = append(out, strings.ToLower(v))
+		}
+	}
+	return out
 }
 
 // Tables returns the tables that a rule reads. A correlation reads the tables of

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -91,6 +92,40 @@ func TestBundled(t *testing.T) {
 	}
 }
 
+// If this fails, a bundled rule takes for another's what the configuration says is the
+// company's own, or the reverse.
+func TestBundledOwn(t *testing.T) {
+	rules, _ := Bundled()
+	set, _ := Load(rules, Options{Placeholders: map[string][]string{"own_accounts": {"111122223333"}, "own_domains": {"corp.example", "*.corp.example"}}})
+	text, err := os.ReadFile("testdata/own.yml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cases, fault := ParseCases(File{"testdata/own.yml", text})
+	if fault != nil {
+		t.Fatal(fault)
+	}
+	asked := map[string]bool{}
+	for _, c := range cases {
+		var got []string
+		for _, r := range set.Try(c.Events) {
+			got = append(got, r.Name)
+		}
+		for _, name := range c.Match {
+			asked[name] = true
+		}
+		if !slices.Equal(got, c.Match) {
+			t.Errorf("%s: got %v, want %v", c.Name, got, c.Match)
+		}
+	}
+	unset, _ := Load(rules, Options{})
+	for _, r := range unset.Rules {
+		if slices.ContainsFunc(r.Unset, func(name string) bool { return strings.HasPrefix(name, "own_") }) && !asked[r.Name] {
+			t.Errorf("%s: no case says what is another's", r.Name)
+		}
+	}
+}
+
 // If this fails, profile seed does not match what the document's own code matches.
 func TestSeed(t *testing.T) {
 	rules, cases := Seed()
@@ -110,15 +145,19 @@ func tryBundled(t *testing.T, rules, cases []File) []*Rule {
 	for _, err := range errs {
 		t.Error(err)
 	}
-	said := map[string][2]bool{} // a case that matches, one that does not
+	said := map[*Rule][2]bool{} // a case that matches, one that does not
 	for _, f := range cases {
 		list, err := ParseCases(f)
 		if err != nil {
 			t.Fatal(err)
 		}
 		for i := range list {
-			s := said[f.Rules()]
-			said[f.Rules()] = [2]bool{s[0] || list[i].All, s[1] || !list[i].All}
+			for _, r := range set.Rules {
+				if r.File == f.Rules() {
+					matches := list[i].All || slices.Contains(list[i].Match, r.Name)
+					said[r] = [2]bool{said[r][0] || matches, said[r][1] || !matches}
+				}
+			}
 			if wrong := set.Run(&list[i], f.Rules()); wrong != "" {
 				t.Errorf("%s:%d: %s: %s", f.Name, list[i].Line, list[i].Name, wrong)
 			}
@@ -128,8 +167,8 @@ func tryBundled(t *testing.T, rules, cases []File) []*Rule {
 		t.Error("there are no rules")
 	}
 	for _, r := range set.Rules {
-		if said[r.File] != [2]bool{true, true} {
-			t.Errorf("%s: want a case that matches and one that does not", r.File)
+		if said[r] != [2]bool{true, true} {
+			t.Errorf("%s: %s: want a case that matches and one that does not", r.File, r.Ref())
 		}
 	}
 	return set.Rules
