@@ -77,10 +77,10 @@ func blind(detections []*detect.Detection, formats logs.Formats, inputs []report
 	return joined(out)
 }
 
-// ofServer reports whether a detection judges uploads and f is the log of a server of the
-// company's own, whose clients' uploads do not leave the company.
+// ofServer reports whether a detection judges what leaves the company and f is the log of a
+// server of the company's own, whose clients may be anybody.
 func ofServer(f *logs.Format, d *detect.Detection) bool {
-	return f != nil && f.Server && d.Needs.Has(columnar.BytesOut)
+	return f != nil && f.Server && (d.Needs.Has(columnar.BytesOut) || d.Aggregate == detect.PairTimes)
 }
 
 // reads reports whether a detection reads rows of a table from logs of a format.

@@ -69,7 +69,7 @@ func (s fieldSet) add(t *columnar.Table, field string) { s[tableField{t, field}]
 func (f *folded) Close() error {
 	var errs []error
 	for _, w := range f.workers {
-		errs = append(errs, w.spool.Close())
+		errs = append(errs, w.spool.Close(), w.aside.Close())
 		if w.connections != nil {
 			errs = append(errs, w.records.Close())
 		}
@@ -147,6 +147,7 @@ func fold(ctx context.Context, sources []source, c *contents, o *foldOptions) (*
 		w := newWorker(o, &tap)
 		w.scales, w.shards = shared, shardsOf(workers)
 		w.budget, w.spool = budget, store.NewSpool(budget/2)
+		w.openAside()
 		w.openConnections()
 		workers[i] = w
 		working.Go(func() {
@@ -181,13 +182,14 @@ func fold(ctx context.Context, sources []source, c *contents, o *foldOptions) (*
 			w.freeConnections()
 			for i, f := range w.folders {
 				if s, ok := f.(detect.Sifter); ok {
-					s.Sift(&shared.weights[i])
+					w.sift(i, s)
 				}
 				if w.err == nil {
 					w.drain(i)
 				}
 				w.folders[i] = nil // merging needs its memory
 			}
+			w.err = cmp.Or(w.err, w.aside.Close())
 			w.scales = nil
 		})
 	}
@@ -405,6 +407,8 @@ type worker struct {
 	// of all workers are joined. Nil: nobody counts connections.
 	connections *detect.Connections
 	records     *store.Spool
+	// aside has what a detect.Deferrer sets aside, of which there is one.
+	aside *store.Spool
 	// nobody tells which users and hosts name nobody; blank says that a text which is
 	// not empty does.
 	nobody [2]columnar.Lookup[bool]

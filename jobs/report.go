@@ -45,6 +45,7 @@ func assemble(config *Config, h *history, days []detect.Day, inputs []reports.In
 	r.Matches = h.rows(detect.RuleDay, days)
 	r.Scores = h.rows(detect.DNSScore, days)
 	r.UserDays = h.userDays(days)
+	r.Beacons = h.beacons
 	r.History = h.daysBefore(days)
 	return r, nil
 }

@@ -98,6 +98,7 @@ var Aggregates = []*Aggregate{
 	DNSPair,
 	DNSName,
 	ObjectDay,
+	PairTimes,
 }
 
 // FoldFor returns the fold options that the detections need. seed selects the options

@@ -118,7 +118,7 @@ func (h *clientHistory) fresh() []string {
 	return slices.DeleteFunc(slices.Clone(h.today), func(c string) bool { return slices.Contains(h.past, c) })
 }
 
-func isAddress(client string) bool { _, err := netip.ParseAddr(client); return err == nil }
+func isAddress(text string) bool { _, err := netip.ParseAddr(text); return err == nil }
 
 // downloadServices yields the services of each entity, from the series of its places,
 // which are neighbours in the order of keys. What is yielded is valid until the next

@@ -243,6 +243,10 @@ func setCell(t *testing.T, r *Row, column, value string) {
 		r.MaxScore = number()
 	case "likely":
 		r.Likely, r.Signs = value, "90 % digits"
+	case "port":
+		r.Port = number()
+	case "clock":
+		setClock(t, r, value)
 	case "max_entropy":
 		f, err := strconv.ParseFloat(value, 64)
 		if err != nil {

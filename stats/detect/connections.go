@@ -98,6 +98,7 @@ func NewConnections(o *FoldOptions, spool Spool, memory int) *Connections {
 //
 //	4  hash of src_ip and uid; its highest bits are the part
 //	4  log, and in the lowest bits the flags
+//	2  dst_port; 0 if it is not known
 //	8  time
 //	8  number of the record in the log
 //	8  bytes out, or math.MaxUint64
@@ -107,8 +108,8 @@ func NewConnections(o *FoldOptions, spool Spool, memory int) *Connections {
 // lengths follow: src_ip, uid, dst_ip, name, and if a flag says so connectionTexts.
 // Note: numbers of variable length take three times as long to read.
 const (
-	connectionHead   = 16 + 3*8
-	connectionNarrow = 16 + 3*4
+	connectionHead   = 18 + 3*8
+	connectionNarrow = 18 + 3*4
 )
 
 // The flags of a record.
@@ -173,6 +174,10 @@ func (c *Connections) Add(b *columnar.Batch) {
 	}
 	out, in := b.Int64(columnar.BytesOut), b.Int64(columnar.BytesIn)
 	outValid, inValid := b.Valid(columnar.BytesOut), b.Valid(columnar.BytesIn)
+	var ports []int32
+	if flags&connectionNetwork != 0 {
+		ports = b.Int32(columnar.DstPort)
+	}
 	last := -1 // the request before
 	for i, us := range b.Int64(columnar.Time) {
 		uid := uids[uidEnds[i]:uidEnds[i+1]]
@@ -214,19 +219,24 @@ func (c *Connections) Add(b *columnar.Batch) {
 			flags &^= connectionDelta
 		}
 		if record <= math.MaxUint32 && uint64(sent+1) <= math.MaxUint32 && uint64(received+1) <= math.MaxUint32 {
-			binary.LittleEndian.PutUint32(head[16:], uint32(record))
-			binary.LittleEndian.PutUint32(head[20:], uint32(sent))
-			binary.LittleEndian.PutUint32(head[24:], uint32(received))
+			binary.LittleEndian.PutUint32(head[18:], uint32(record))
+			binary.LittleEndian.PutUint32(head[22:], uint32(sent))
+			binary.LittleEndian.PutUint32(head[26:], uint32(received))
 			head = head[:connectionNarrow]
 		} else {
 			flags |= connectionWide
-			binary.LittleEndian.PutUint64(head[16:], record)
-			binary.LittleEndian.PutUint64(head[24:], uint64(sent))
-			binary.LittleEndian.PutUint64(head[32:], uint64(received))
+			binary.LittleEndian.PutUint64(head[18:], record)
+			binary.LittleEndian.PutUint64(head[26:], uint64(sent))
+			binary.LittleEndian.PutUint64(head[34:], uint64(received))
 		}
 		binary.LittleEndian.PutUint32(head, hash)
 		binary.LittleEndian.PutUint32(head[4:], flags)
-		binary.LittleEndian.PutUint64(head[8:], uint64(us))
+		port := uint16(0)
+		if ports != nil && uint32(ports[i]) <= math.MaxUint16 {
+			port = uint16(ports[i])
+		}
+		binary.LittleEndian.PutUint16(head[8:], port)
+		binary.LittleEndian.PutUint64(head[10:], uint64(us))
 		buf = appendBytes(buf[:begin+len(head)], sourceTexts.Text(sources[i]))
 		buf = appendBytes(buf, uid)
 		buf = appendBytes(buf, serverTexts.Text(servers[i]))

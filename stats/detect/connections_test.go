@@ -29,7 +29,7 @@ func (s *memorySpool) ReadAt(p []byte, off int64) (int, error) {
 // deltaFeed is a feed whose records have the bytes since the record before.
 const deltaFeed = "firewall"
 
-var connectionWant = UserDestinationDay.Reads | volumeWants(&openBounds).Cols
+var connectionWant = UserDestinationDay.Reads | volumeWants(&openBounds).Cols | columnar.ColSet(columnar.DstPort)
 
 // batchesOf calls sink with the events in batches, in their order.
 func batchesOf(events []event, sink func(*columnar.Batch)) {
@@ -82,6 +82,7 @@ func joinEvents(t testing.TB, o *FoldOptions, memory int, workers ...[]event) (r
 					row += " -"
 				}
 			}
+			row += fmt.Sprint(" ", b.Int32(columnar.DstPort)[i])
 			rows = append(rows, row)
 		}
 	})
@@ -169,6 +170,11 @@ func slowJoin(events []event) []string {
 				row += " -"
 			}
 		}
+		port := e.ints[columnar.DstPort]
+		if port > 65535 {
+			port = 0
+		}
+		row += fmt.Sprint(" ", port)
 		rows = append(rows, row)
 	}
 	slices.Sort(rows)
@@ -212,6 +218,9 @@ func randomConnections(r *rand.Rand, n int) []event {
 		default: // both in one
 			e.ints[columnar.BytesOut] = r.Int64N(4)
 			e.texts[columnar.DstHost] = pick("", "a.example")
+		}
+		if e.table == columnar.Network && r.IntN(3) > 0 {
+			e.ints[columnar.DstPort] = []int64{0, 53, 443, 65535, 70000}[r.IntN(5)]
 		}
 		out = append(out, e)
 	}

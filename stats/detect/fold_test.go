@@ -211,7 +211,9 @@ func TestSift(t *testing.T) {
 		}
 		for _, f := range rest {
 			before += pairs(f)
-			f.(Sifter).Sift(&w)
+			if _, err := f.(Sifter).Sift(&w); err != nil {
+				t.Fatal(err)
+			}
 			after += pairs(f)
 		}
 		if diff := cmp.Diff(want, merged(t, UserDestinationDay, &openBounds, append(drained, rest...)...)); diff != "" {
@@ -242,14 +244,25 @@ func merged(t testing.TB, a *Aggregate, o *FoldOptions, folders ...Folder) []Row
 	t.Helper()
 	var runs []io.Reader
 	for _, f := range folders {
-		run := &bytes.Buffer{}
-		w := NewRunWriter(run)
-		f.Drain(w)
-		if err := w.Close(); err != nil {
-			t.Fatal(err)
-		}
-		runs = append(runs, run)
+		runs = append(runs, drained(t, f))
 	}
+	return mergedRuns(t, a, o, runs)
+}
+
+// drained returns the run of a table.
+func drained(t testing.TB, f Folder) io.Reader {
+	t.Helper()
+	run := &bytes.Buffer{}
+	w := NewRunWriter(run)
+	f.Drain(w)
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return run
+}
+
+func mergedRuns(t testing.TB, a *Aggregate, o *FoldOptions, runs []io.Reader) []Row {
+	t.Helper()
 	var rows []Row
 	for row, err := range Merge(a, o, runs) {
 		if err != nil {
@@ -593,7 +606,7 @@ func BenchmarkFold(b *testing.B) {
 					columnar.User: fmt.Sprintf("user%d", r.IntN(5000)), columnar.SrcIP: fmt.Sprintf("10.0.%d.%d", r.IntN(80), r.IntN(250)),
 					columnar.Service: "s3", columnar.Operation: "GetObject", columnar.UserAgent: fmt.Sprintf("aws-cli/2.%d", r.IntN(9)),
 					columnar.Resource: fmt.Sprintf("arn:aws:s3:::bucket%d/key%d", r.IntN(50), i),
-					columnar.Domain:   domain, columnar.Query: fmt.Sprintf("www%d.%s", r.IntN(20), domain), columnar.QueryType: "A",
+					columnar.Domain:   domain, columnar.Query: fmt.Sprintf("www%d.%s", r.IntN(20), domain), columnar.QueryType: "A", columnar.URLHost: domain,
 				}, map[columnar.Col]int64{columnar.BytesOut: r.Int64N(1e6), columnar.BytesIn: r.Int64N(1e6)}, false}
 			}
 			feedTo(refolder{a.New(&openBounds), b}, a, events)

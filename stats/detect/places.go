@@ -3,9 +3,12 @@ package detect
 import (
 	"bytes"
 	"cmp"
+	"strconv"
 
 	"outflow/columnar"
 )
+
+// This file says where rows come from.
 
 // A placer finds the places of rows.
 type placer struct {
@@ -50,4 +53,9 @@ func (p *placer) compare(a, b place) int {
 		return cmp.Compare(a.record, b.record)
 	}
 	return bytes.Compare(p.logs.Text(a.log), p.logs.Text(b.log))
+}
+
+// evidence returns the text of Summary.Evidence.
+func (p *placer) evidence(at place) string {
+	return string(p.logs.Text(at.log)) + ":" + strconv.FormatInt(at.record, 10)
 }

@@ -103,7 +103,7 @@ type Summary struct {
 	Hours    int64  `parquet:"hours"` // bit h is set if there was an event in hour h of the day
 
 	// The row with the most bytes out: its bytes, time and place. For a correlation,
-	// the row at which it first matched.
+	// the row at which it first matched; in pair_times, the place of the first row.
 	PeakOut  int64  `parquet:"peak_out"`
 	PeakTime int64  `parquet:"peak_time,timestamp(microsecond)"`
 	Evidence string `parquet:"evidence"` // "object:record"
@@ -150,6 +150,11 @@ type Summary struct {
 	// The addresses and the applications that Addresses and Agents count, sorted: of
 	// each the least maxClients.
 	Clients []string `parquet:"clients,list"`
+
+	// pair_times.
+	Beats  int64  `parquet:"beats"`  // times that the pair talked, without a pause of 4 s
+	Port   int64  `parquet:"port"`   // the server's; 0 if it is not known, -1 if there are several
+	Rhythm string `parquet:"rhythm"` // of up to 96 beats, each: seconds since the one before, or midnight, and :bytes out; of more their statistics, see rhythm.numbers
 }
 
 // Merge returns the measures of s and t together, for findings over several rows. The
@@ -204,6 +209,11 @@ func (s Summary) Merge(t Summary) Summary {
 	s.Accounts = max(s.Accounts, t.Accounts)
 	s.Signed += t.Signed
 	s.Clients = union(s.Clients, t.Clients)
+	s.Beats += t.Beats
+	s.Port = samePort(s.Port, t.Port)
+	if s.Rhythm == "" || t.Rhythm != "" && t.Rhythm < s.Rhythm { // of one day: rhythms cannot be added
+		s.Rhythm = t.Rhythm
+	}
 	return s
 }
 

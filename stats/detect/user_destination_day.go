@@ -87,7 +87,7 @@ func (u *uploads) Weigh(w *Weights) {
 }
 
 // Sift implements Sifter.
-func (u *uploads) Sift(w *Weights) {
+func (u *uploads) Sift(w *Weights) (more bool, err error) {
 	known := u.known.Of(u.volumes.objects)
 	for at, p := range u.sections.all {
 		hash := u.hash(at, p)
@@ -96,6 +96,7 @@ func (u *uploads) Sift(w *Weights) {
 			return !known[what] && w.most(hash(slot)) < minDestinationBytes
 		})
 	}
+	return false, nil
 }
 
 // minDestinationBytes is what an unknown destination must get from an entity in a day
