@@ -17,6 +17,9 @@ var simulations = []struct {
 	{"uploads", simulateUploads},
 	{"repeats", simulateRepeats},
 	{"downloads", simulateBulkDownloads},
+	{"beacons", simulateBeacons},
+	{"no beacons", simulateNoBeacons},
+	{"budget", simulateBudget},
 }
 
 // TestSimulation fails if a detection no longer finds what it promises to find, or finds
