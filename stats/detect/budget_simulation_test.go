@@ -490,10 +490,10 @@ func simulateBudget(t *testing.T) (out []outcome) {
 	for _, d := range detections {
 		row(d.Name, "findings before joining", sum(alone[d.Name]), 0, 0, bySeverity(alone[d.Name]))
 	}
-	row("beacon", "medium or above", beacons[Medium]+beacons[High]+beacons[Critical], 5, 0, bySeverity(&beacons))
+	row("beacon", "medium or above", beacons[Medium]+beacons[High]+beacons[Critical], 5, 8, bySeverity(&beacons))
 	// Two in 1,000 uploads and two in 1,000 downloads alone, as the detections promise, are
 	// more than the target.
-	row("all volume", "joined findings", sum(&joint), 20, 45, fmt.Sprintf("%s; at most %d", bySeverity(&joint), most))
+	row("all volume", "joined findings", sum(&joint), 20, 60, fmt.Sprintf("%s; at most %d", bySeverity(&joint), most))
 	row("all", "notable people", notables, 5, 0, fmt.Sprintf("at most %d", mostNotable))
 	return out
 }
