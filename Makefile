@@ -58,6 +58,11 @@ oracle: $(VENV)/.made ## compute the seeds' rules anew with pandas, and compare
 	git diff --exit-code fixtures/oracle
 	go test ./stats/detect ./jobs -run Oracle -count=1
 
+sim: ## measure on generated organisations what the detections find and what they take for a theft; takes half an hour
+	@mkdir -p bin
+	@go test -c -o bin/simulation.test ./stats/detect
+	@cd stats/detect && OUTFLOW_LONG=1 ../../bin/simulation.test -test.run '^TestSimulation$$'
+
 # The tables take a second to make, and pyiceberg twenty packages that nothing else wants.
 ICEBERG = bench/iceberg
 iceberg: ## compare how Iceberg tables are read with pyiceberg
@@ -107,4 +112,4 @@ $(VENV)/.made: fixtures/bench/requirements.txt
 clean: ## remove what was made
 	rm -rf bin out state fixtures/data bench traindata
 
-.PHONY: help run test lint check docs fixtures traindata fuzz oracle iceberg train evaluate parity bench bench-sources profile clean
+.PHONY: help run test lint check docs fixtures traindata fuzz oracle sim iceberg train evaluate parity bench bench-sources profile clean

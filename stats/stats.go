@@ -60,7 +60,7 @@ func quantileSorted(x []float64, p float64) float64 {
 //
 // Note: the MAD alone uses 37 % of the information that a normal sample holds about
 // its spread. With 30 days this noise causes most false findings: see the
-// simulation in detect.TestUploadSimulation.
+// simulation in detect.TestSimulation.
 func Spread(residuals []float64, lost int) float64 {
 	n := len(residuals) - lost
 	if n < 1 {

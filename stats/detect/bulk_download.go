@@ -314,7 +314,7 @@ func (b *bulkJudge) inputOf(s *downloadService) *Input {
 
 // objectsAlone is how far objects must exceed the threshold on a day whose bytes are
 // known and usual. Judged twice by the same threshold, .36 % of the ordinary days of
-// erratic readers would be found instead of .22 %; see TestDownloadSimulation.
+// erratic readers would be found instead of .22 %; see TestSimulation.
 const objectsAlone = 0.5
 
 // over reports whether a half of the n-th day exceeds the threshold of its own baseline.

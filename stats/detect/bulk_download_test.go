@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
-	"os"
 	"testing"
 )
 
@@ -53,56 +52,54 @@ func (s *simulation) foundDownloads(bytes, objects int64, in *Input) []float64 {
 	return share
 }
 
-// TestDownloadSimulation checks what bulk_download promises, which is what upload_zscore
-// does: by bytes, by objects where there are no bytes, and by both together, which must
-// not find more of the ordinary days.
-func TestDownloadSimulation(t *testing.T) {
+// simulateBulkDownloads measures bulk_download, which promises what upload_zscore does: by
+// bytes, by objects where there are no bytes, and by both together, which must not find
+// more of the ordinary days.
+func simulateBulkDownloads(*testing.T) (out []outcome) {
 	batches, users := 1, 1000
-	if os.Getenv("OUTFLOW_LONG") != "" {
-		batches, users = 10, 3000 // takes two minutes
+	if long() {
+		batches, users = 10, 3000
 	}
-	// Two standard errors of a sampled rate of 2 in 1,000, and of one of 600.
-	tolerance, slack := 2*math.Sqrt(.002/float64(batches*users)), 2*math.Sqrt(.6*.4/float64(batches*users))
+	trials := float64(batches * users)
 	for _, c := range []struct {
-		history     int
-		sigma       float64
-		one, five   float64 // bounds for a gigabyte or 1,000 objects more, and for five times that
-		oneOrdinary float64
+		history  int
+		sigma    float64
+		want     []float64 // of ordinary days at most, of 1 GB or 1,000 objects more, and of five times that
+		ordinary float64   // what is known to be found of ordinary days
 	}{
-		{30, .5, .97, .99, .002},
-		{30, 1, .86, .97, .002},
-		{30, 1.5, .60, .90, .003}, // as upload_zscore's, who are judged among steadier ones
-		{10, 1, .80, .97, .002},
-		{10, .5, .97, .99, .002},
-		{10, 1.5, .60, .90, .003},
+		{30, .5, []float64{.002, .97, .99}, .002},
+		{30, 1, []float64{.002, .86, .97}, .002},
+		{30, 1.5, []float64{.002, .60, .90}, .003}, // as upload_zscore's, who are judged among steadier ones
+		{10, 1, []float64{.002, .80, .97}, .002},
+		{10, .5, []float64{.002, .97, .99}, .002},
+		{10, 1.5, []float64{.002, .60, .90}, .003},
 	} {
 		for _, by := range []struct {
 			name           string
-			bytes, objects bool
-		}{{"bytes", true, false}, {"objects", false, true}, {"both", true, true}} {
-			var ordinary, one, five float64
+			bytes, objects int64 // planted
+			sizes          []string
+		}{
+			{"bytes", 1e9, 0, []string{"+1 GB", "+5 GB"}},
+			{"objects", 0, 1000, []string{"+1,000 objects", "+5,000 objects"}},
+			{"both", 1e9, 1000, []string{"+1 GB, 1,000 objects", "+5 GB, 5,000 objects"}},
+		} {
+			got := make([]float64, 3)
 			for b := range batches {
-				s := simulateDownloads(uint64(b), c.history, users, by.bytes, by.objects, c.sigma)
+				s := simulateDownloads(uint64(b), c.history, users, by.bytes > 0, by.objects > 0, c.sigma)
 				in := s.input()
-				amount := func(n int64) (bytes, objects int64) {
-					if by.bytes {
-						bytes = n * 1e9
-					}
-					if by.objects {
-						objects = n * 1000
-					}
-					return bytes, objects
-				}
-				for i, got := range []*float64{&ordinary, &one, &five} {
-					bytes, objects := amount([]int64{0, 1, 5}[i])
-					*got += s.foundDownloads(bytes, objects, in)[0] / float64(batches)
+				for i, n := range []int64{0, 1, 5} {
+					got[i] += s.foundDownloads(n*by.bytes, n*by.objects, in)[0] / float64(batches)
 				}
 			}
-			t.Logf("%d days, sigma %.1f, by %s: ordinary %.3f %%, +1 %.3f, +5 %.3f", c.history, c.sigma, by.name, 100*ordinary, one, five)
-			if ordinary > c.oneOrdinary+tolerance || one < c.one-slack || five < c.five-slack {
-				t.Errorf("%d days, sigma %.1f, by %s: got %.4f of ordinary days, %.3f of +1, %.3f of +5; want at most %.4f, at least %.2f and %.2f",
-					c.history, c.sigma, by.name, ordinary, one, five, c.oneOrdinary, c.one, c.five)
+			for i, size := range append([]string{"ordinary day"}, by.sizes...) {
+				o := outcome{detection: "bulk_download", about: fmt.Sprintf("%d days, σ %.1f, by %s", c.history, c.sigma, by.name), size: size,
+					value: got[i], target: c.want[i], trials: trials}
+				if i == 0 {
+					o.unit, o.limit = percent, c.ordinary
+				}
+				out = append(out, o)
 			}
 		}
 	}
+	return out
 }

@@ -12,7 +12,7 @@ import (
 
 type cloudUploadOptions struct {
 	Floor       Bytes   `yaml:"floor" unit:"B/day" tune:"5MB 10MB 20MB 50MB 100MB 200MB" doc:"a destination that is new for the entity is reported from this volume; less is a picture or a form"`
-	TextFloor   Bytes   `yaml:"text_floor" unit:"B/day" doc:"the same for paste sites and webhooks, which carry text"`
+	TextFloor   Bytes   `yaml:"text_floor" unit:"B/day" doc:"the same for paste sites and webhooks, which carry text; not for webhooks at which common others upload, since people use such a chat service by hand"`
 	CommonFloor Bytes   `yaml:"common_floor" unit:"B/day" doc:"the same where at least common others upload, and for entities or logs without enough history to call anything new"`
 	Common      int     `yaml:"common" unit:"entities" doc:"a destination is ordinary if this many others upload to it"`
 	KnownFloor  Bytes   `yaml:"known_floor" unit:"B/day" doc:"a destination used before is reported from this volume, if it also exceeds rise"`
@@ -111,6 +111,8 @@ func (o *cloudUploadOptions) judge(in *Input, u *upload) (Finding, bool) {
 	switch {
 	case u.covered < o.MinDays:
 		floor = o.CommonFloor
+	case u.service.Kind == "webhook" && u.others >= o.Common:
+		// A chat service that people use, too: they send each other pictures.
 	case u.service.Kind == "paste" || u.service.Kind == "webhook":
 		floor = o.TextFloor
 	case u.others >= o.Common:

@@ -233,7 +233,7 @@ func (r *rhythm) longestRun() int {
 
 // mayBeat reports whether the beats of a day, at least two, may be those of a clock. Its
 // bounds are beyond what beacons reach that stray by half their period and miss a fifth of
-// their beats (TestBeaconSimulation). Without it, each site that a user looks at a few times
+// their beats (TestSimulation). Without it, each site that a user looks at a few times
 // a day is a row of history.
 func mayBeat(beats []pairBeat, buf *[]float64) bool {
 	intervals := len(beats) - 1
