@@ -141,7 +141,7 @@ type Summary struct {
 	Likely    string `parquet:"likely"`     // the first name with MaxScore, if that exceeds the threshold
 	Signs     string `parquet:"signs"`      // what makes Likely look like data, in words
 
-	// The destinations that an entity used, sorted; see Seen. If there are
+	// The destinations that an entity used, sorted; see UserDestinationDay. If there are
 	// maxDestinations, those that would follow are not known.
 	Destinations []string `parquet:"destinations,list"`
 }
