@@ -26,10 +26,11 @@ type Batch struct {
 	Table  *Table
 	Feed   string
 	Object string
-	// Origin, Lacks and Server describe the source, see Out.
+	// Origin, Lacks, Server and Deltas describe the source, see Out.
 	Origin
 	Lacks  Cols
 	Server bool
+	Deltas bool
 	// First is the number of the first row's record in the object, from 1, and
 	// Record[i] how many records further row i is.
 	First  int64
@@ -123,8 +124,11 @@ func (o Origin) Fits(p Origin) bool {
 // An Out is where one worker's decoders put their rows: a Builder for each
 // table, kept over objects so that dictionaries are too.
 type Out struct {
-	// Want is the set of columns that anyone reads. Set it before the first Table.
-	Want Cols
+	// Want is the set of columns that anyone reads, WantOf and WantServed those that
+	// are read in addition, see Wanted. Set them before the first Table.
+	Want       Cols
+	WantOf     [NumTables]Cols
+	WantServed Cols
 	// WantFields names, by table, what else is read of the events, beside the
 	// columns; WantEvents says which events that no other table holds are read. Set
 	// them before the first Table.
@@ -141,13 +145,16 @@ type Out struct {
 	Origin
 	Lacks Cols
 	// Server says that the source is the log of a server of the company's own, whose clients
-	// may be anybody: what they sent to it has not left.
+	// may be anybody: what they sent to it has not left. It changes with Feed and Object.
 	Server bool
+	// Deltas says that the bytes of rows with one uid add up. Otherwise they are totals so far.
+	Deltas bool
 	// Account is the account of rows whose records name none. It changes with Feed and
 	// Object.
 	Account string
 
 	builders [NumTables]*Builder
+	served   *Builder // of http, for Server
 	domains  Domains
 	lower    []byte
 	events   eventsWanted
@@ -157,19 +164,31 @@ func (o *Out) lowered(text []byte) []byte { return Lower(text, &o.lower) }
 
 // Table returns the builder of a table.
 func (o *Out) Table(t *Table) *Builder {
-	b := o.builders[t.ID]
-	if b == nil {
-		b = newBuilder(t, o)
-		o.builders[t.ID] = b
+	at, more := &o.builders[t.ID], o.WantOf[t.ID]
+	if o.Server && t == HTTP && o.WantServed != 0 {
+		at, more = &o.served, more|o.WantServed
 	}
-	return b
+	if *at == nil {
+		*at = newBuilder(t, o.Want|more, o)
+	}
+	return *at
+}
+
+// each yields the builders.
+func (o *Out) each(yield func(*Builder) bool) {
+	for _, b := range o.builders {
+		if b != nil && !yield(b) {
+			return
+		}
+	}
+	if o.served != nil {
+		yield(o.served)
+	}
 }
 
 // Flush hands every row that is still held to the sink.
 func (o *Out) Flush() {
-	for _, b := range o.builders {
-		if b != nil {
-			b.flush()
-		}
+	for b := range o.each {
+		b.flush()
 	}
 }

@@ -50,8 +50,8 @@ type column struct {
 	known   int
 }
 
-func newBuilder(t *Table, out *Out) *Builder {
-	b := &Builder{table: t, want: t.Set() & (out.Want | ColSet(Time)), out: out, recs: make([]int32, BatchRows)}
+func newBuilder(t *Table, want Cols, out *Out) *Builder {
+	b := &Builder{table: t, want: t.Set() & (want | ColSet(Time)), out: out, recs: make([]int32, BatchRows)}
 	for _, c := range t.Cols {
 		col := &b.cols[c]
 		switch c.Kind() {
@@ -161,14 +161,14 @@ func (b *Builder) domain(parent int32, name []byte) int32 {
 	code := b.byParent[parent]
 	if code == notAsked {
 		text := domains.parents.Text(parent)
-		code = topLevelOf(text)
+		code = domains.topLevelOf(text)
 		if size := domains.ofParent(parent); code == wholeName && size > 0 {
 			code = dict.Code(text[len(text)-int(size):])
 		}
 		b.byParent[parent] = code
 	}
 	switch {
-	case code == machineName && !isMachineName(name, domains.parents.Text(parent)):
+	case code == machineName && !domains.isMachineName(name, domains.parents.Text(parent)):
 		code = noDomain
 	case code < 0:
 		code = dict.Code(name)
@@ -465,7 +465,7 @@ func (b *Builder) flush() {
 	b.cols[Time].known = n
 	b.setAccounts()
 	b.batchLen = n
-	batch := Batch{Table: b.table, Feed: b.out.Feed, Object: b.out.Object, Origin: b.out.Origin, Lacks: b.out.Lacks, Server: b.out.Server, First: b.first, Record: b.recs[:n], b: b}
+	batch := Batch{Table: b.table, Feed: b.out.Feed, Object: b.out.Object, Origin: b.out.Origin, Lacks: b.out.Lacks, Server: b.out.Server, Deltas: b.out.Deltas, First: b.first, Record: b.recs[:n], b: b}
 	b.out.Sink(&batch)
 	if batch.rec != nil {
 		batch.rec.Release()

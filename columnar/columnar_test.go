@@ -932,3 +932,19 @@ func TestPairs(t *testing.T) {
 		}
 	}
 }
+
+// If this fails, what a Domains says of a name depends on the names that it met before.
+func TestDomainsForgetLabels(t *testing.T) {
+	var d Domains
+	for i := range labelsMaxSize / 8 { // twice the labels that are remembered
+		for _, top := range []string{"com", "local", fmt.Sprintf("madeup%09d", i)} {
+			name := []byte("www.example." + top)
+			if got, want := string(d.Asked(name)), string(new(Domains).Asked(name)); got != want {
+				t.Fatalf("%s after %d others: got %q, want %q", name, 3*i, got, want)
+			}
+			if d.labels.Size() > labelsMaxSize+len(name) {
+				t.Fatalf("%d bytes of labels are remembered, want at most %d", d.labels.Size(), labelsMaxSize)
+			}
+		}
+	}
+}

@@ -18,15 +18,20 @@ import (
 type Domains struct {
 	parents *Dict   // the parts of names after the first dot; nil: not made yet
 	sizes   []int32 // by parent: size of the registered domain within it, 0 if it is a public suffix
+
+	labels    *Dict        // last labels of names; nil: not made yet
+	topLevels Lookup[bool] // by label: mayBeTopLevel
 }
 
 // parentsMaxLen is the number of parents that are remembered, and parentsMaxSize
 // their total size in bytes. Beyond either, all are forgotten. With more, a worker
 // would take over 10 MiB; with fewer, the list would be searched again and again
-// for the log of a large network.
+// for the log of a large network. labelsMaxSize is the same for last labels; those
+// that exist take 10 KiB.
 const (
 	parentsMaxLen  = 1 << 17
 	parentsMaxSize = 4 << 20
+	labelsMaxSize  = 64 << 10
 )
 
 // Registered returns the registered domain of a name. The name must be in lower
@@ -49,11 +54,11 @@ func (d *Domains) Registered(name []byte) []byte {
 // of a machine, alone or with one label behind it, stands for itself.
 func (d *Domains) Asked(name []byte) []byte {
 	parent := parentOf(name, Span{0, uint32(len(name))})
-	switch topLevelOf(name[parent.Begin:]) {
+	switch d.topLevelOf(name[parent.Begin:]) {
 	case noDomain:
 		return nil
 	case machineName:
-		if !isMachineName(name, name[parent.Begin:]) {
+		if !d.isMachineName(name, name[parent.Begin:]) {
 			return nil
 		}
 	}
@@ -67,9 +72,9 @@ const (
 	machineName = -2 // it does not, but the name may be a machine's
 )
 
-func topLevelOf(parent []byte) int32 {
+func (d *Domains) topLevelOf(parent []byte) int32 {
 	switch {
-	case len(parent) > 0 && mayBeTopLevel(parent):
+	case len(parent) > 0 && d.mayBeTopLevel(parent):
 		return wholeName
 	case len(parent) <= machineNameLen && bytes.IndexByte(parent, '.') < 0:
 		return machineName
@@ -83,12 +88,12 @@ func topLevelOf(parent []byte) int32 {
 const machineNameLen = 15
 
 // isMachineName reports whether what stands before the parent can be a machine's name.
-func isMachineName(name, parent []byte) bool {
+func (d *Domains) isMachineName(name, parent []byte) bool {
 	size := len(name) - len(parent)
 	if len(parent) > 0 {
 		size-- // the dot
 	}
-	return size <= machineNameLen || len(parent) == 0 && mayBeTopLevel(name)
+	return size <= machineNameLen || len(parent) == 0 && d.mayBeTopLevel(name)
 }
 
 // LocalZones are top-level domains that do not exist and that networks use for their
@@ -122,6 +127,15 @@ func mayBeTopLevel(name []byte) bool {
 		}
 	}
 	return TopLevelExists(name)
+}
+
+// mayBeTopLevel is mayBeTopLevel, asked once for each last label.
+func (d *Domains) mayBeTopLevel(name []byte) bool {
+	if d.labels == nil || d.labels.Size() > labelsMaxSize {
+		d.labels, d.topLevels = NewDict(), Lookup[bool]{Func: mayBeTopLevel}
+	}
+	label := d.labels.Code(name[bytes.LastIndexByte(name, '.')+1:])
+	return d.topLevels.Of(d.labels)[label]
 }
 
 // bound forgets the parents if there are too many.

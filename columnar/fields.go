@@ -9,7 +9,12 @@ import (
 // Wanted says what a run reads of events: columns, fields that no column holds (by
 // the table of the events), and kinds of events of the table event.
 type Wanted struct {
-	Cols   Cols
+	Cols Cols
+	// Of are more columns, by table, and Served more columns of http from logs of
+	// servers of the company's own, which few runs have: a proxy's log is not read for
+	// columns that only those need.
+	Of     [NumTables]Cols
+	Served Cols
 	Fields [NumTables][]string
 	Events []EventKind
 }
@@ -17,6 +22,10 @@ type Wanted struct {
 // And returns everything that w or v reads.
 func (w Wanted) And(v Wanted) Wanted {
 	w.Cols |= v.Cols
+	w.Served |= v.Served
+	for i, cols := range v.Of {
+		w.Of[i] |= cols
+	}
 	for i, fields := range v.Fields {
 		w.Fields[i] = slices.Concat(w.Fields[i], fields)
 	}
@@ -186,10 +195,7 @@ func (b *Builder) WantsField(name string) bool {
 
 // Fields calls yield for every table and every field that an event of it has had.
 func (o *Out) Fields(yield func(t *Table, field string)) {
-	for _, b := range o.builders {
-		if b == nil {
-			continue
-		}
+	for b := range o.each {
 		for i := range b.fields {
 			if b.fields[i].codes != nil {
 				yield(b.table, b.fields[i].name)

@@ -171,11 +171,11 @@ var (
 	API = &Table{ID: 0, Name: "api", Class: 6003, Doc: "calls of a cloud API", Cols: []Col{
 		Time, User, SrcIP, Host, Account, Service, Operation, Resource, Status, UserAgent, BytesOut, BytesIn, EventUID}}
 	HTTP = &Table{ID: 1, Name: "http", Class: 4002, Doc: "requests through a web proxy or seen by a sensor", Cols: []Col{
-		Time, User, SrcIP, Host, Account, Method, URLHost, URLPath, UserAgent, StatusCode, BytesOut, BytesIn, DstIP, Action, UID}}
+		Time, User, SrcIP, Host, Account, Method, URLHost, URLPath, UserAgent, StatusCode, BytesOut, BytesIn, DstIP, Action, UID, EventUID}}
 	DNS = &Table{ID: 2, Name: "dns", Class: 4003, Doc: "DNS queries", Cols: []Col{
 		Time, User, SrcIP, Host, Account, Query, Domain, QueryType, Rcode, AnswersLen, DstIP, Answers}}
 	Network = &Table{ID: 3, Name: "network", Class: 4001, Doc: "connections and flows", Cols: []Col{
-		Time, User, SrcIP, Host, Account, DstIP, DstHost, DstPort, Protocol, BytesOut, BytesIn, Duration, Action, UID}}
+		Time, User, SrcIP, Host, Account, DstIP, DstHost, DstPort, Protocol, BytesOut, BytesIn, Duration, Action, UID, EventUID}}
 	Process = &Table{ID: 4, Name: "process", Class: 1007, Doc: "processes started", Cols: []Col{
 		Time, User, SrcIP, Host, Account, Path, InternalName, CmdLine, ParentPath, PID, Description, Hashes}}
 	Event = &Table{ID: 5, Name: "event", Class: 0, Doc: "events that no other table holds, if a Sigma rule reads them by their fields", Cols: []Col{

@@ -33,14 +33,15 @@ func blind(detections []*detect.Detection, formats logs.Formats, inputs []report
 			}
 		}
 		for _, d := range detections {
-			if table == nil || !slices.Contains(d.Aggregate.Tables, table) {
+			format := formats.Named(in.Format)
+			if table == nil || !reads(d, format, table) {
 				continue
 			}
 			p := place{in.Feed, in.Table, d.Name}
-			if ofServer(formats.Named(in.Format), d) {
+			if ofServer(format, d) {
 				if missing[p] == nil {
 					missing[p] = &reports.Blind{Feed: in.Feed, Table: in.Table, Detection: d.Name, Column: columnar.BytesOut.String(),
-						Why:    "Feed " + in.Feed + " is the log of a server (" + in.Format + "): what clients upload to it does not leave the company, and what they download is not judged.",
+						Why:    "Feed " + in.Feed + " is the log of a server (" + in.Format + "): what clients upload to it does not leave the company.",
 						Remedy: "Uploads show in the logs of the side that sends: a proxy, a network sensor or the cloud's API log."}
 				}
 				missing[p].Rows += in.Rows
@@ -76,10 +77,57 @@ func blind(detections []*detect.Detection, formats logs.Formats, inputs []report
 	return joined(out)
 }
 
-// ofServer reports whether a detection judges uploads and f is the log of a server of the
-// company's own, whose clients' uploads do not leave the company.
+// ofServer reports whether a detection judges what leaves the company and f is the log of a
+// server of the company's own, whose clients may be anybody.
 func ofServer(f *logs.Format, d *detect.Detection) bool {
-	return f != nil && f.Server && d.Needs.Has(columnar.BytesOut)
+	return f != nil && f.Server && (d.Needs.Has(columnar.BytesOut) || d.Aggregate == detect.PairTimes)
+}
+
+// reads reports whether a detection reads rows of a table from logs of a format.
+func reads(d *detect.Detection, f *logs.Format, t *columnar.Table) bool {
+	if d.Aggregate.Serving && t == columnar.HTTP && (f == nil || !f.Server) {
+		return false
+	}
+	return slices.Contains(d.Aggregate.Tables, t)
+}
+
+// uncounted returns the feeds with downloads whose log has no byte counts, so that only
+// the number of objects is judged.
+func uncounted(config *Config, h *history, inputs []reports.Input) []reports.Blind {
+	d := config.detection("bulk_download")
+	if d == nil {
+		return nil
+	}
+	downloads := map[string]bool{}
+	for _, p := range h.tables[d.Aggregate] {
+		for _, feed := range p.feeds {
+			downloads[feed] = true
+		}
+	}
+	type place struct{ feed, table string }
+	rows, counted, format := map[place]int64{}, map[place]bool{}, map[place]string{}
+	for _, in := range inputs {
+		f := config.formats.Named(in.Format)
+		if t := columnar.TableNamed(in.Table); t == nil || !downloads[in.Feed] || !reads(d, f, t) {
+			continue
+		}
+		p := place{in.Feed, in.Table}
+		rows[p] += in.Rows
+		counted[p] = counted[p] || in.Known[columnar.BytesIn] > 0
+		format[p] = in.Format
+	}
+	var out []reports.Blind
+	for p, n := range rows {
+		if n > 0 && !counted[p] {
+			out = append(out, reports.Blind{Feed: p.feed, Table: p.table, Detection: d.Name, Column: columnar.BytesIn.String(), Rows: n,
+				Why:    "Feed " + p.feed + " says what was downloaded but not how much: only the number of objects is judged.",
+				Remedy: remedy(config.formats.Named(format[p]), columnar.BytesIn)})
+		}
+	}
+	slices.SortFunc(out, func(a, b reports.Blind) int {
+		return cmp.Or(cmp.Compare(a.Feed, b.Feed), cmp.Compare(a.Table, b.Table))
+	})
+	return out
 }
 
 // knownOf returns a function that reports whether rows of an input have a column. The
@@ -113,7 +161,7 @@ func knownOf(inputs []reports.Input) func(in *reports.Input, c columnar.Col) boo
 // unread returns the detections that had nothing to judge, because no log had rows of
 // the tables that they read. If nothing was read at all, it returns nil: the report
 // says so itself.
-func unread(detections []*detect.Detection, inputs []reports.Input) []reports.Blind {
+func unread(detections []*detect.Detection, formats logs.Formats, inputs []reports.Input) []reports.Blind {
 	read := map[string]bool{}
 	for _, in := range inputs {
 		read[in.Table] = read[in.Table] || in.Rows > 0
@@ -127,12 +175,19 @@ func unread(detections []*detect.Detection, inputs []reports.Input) []reports.Bl
 		for _, t := range d.Aggregate.Tables {
 			tables = append(tables, t.Name)
 		}
-		if slices.ContainsFunc(tables, func(t string) bool { return read[t] }) {
+		if slices.ContainsFunc(inputs, func(in reports.Input) bool {
+			t := columnar.TableNamed(in.Table)
+			return in.Rows > 0 && t != nil && reads(d, formats.Named(in.Format), t)
+		}) {
 			continue
+		}
+		why := "No log with rows of " + strings.Join(tables, " or ") + " was read."
+		if d.Aggregate.Serving {
+			why = "No log of a cloud service or of a web server of the company's own was read."
 		}
 		out = append(out, reports.Blind{
 			Detection: d.Name, Table: strings.Join(tables, " "),
-			Why:    "No log with rows of " + strings.Join(tables, " or ") + " was read.",
+			Why:    why,
 			Remedy: "Add one: outflow list tables says which formats have such rows.",
 		})
 	}
@@ -260,7 +315,7 @@ func judged(config *Config, h *history, inputs []reports.Input, lacking []shortF
 			switch {
 			case slices.ContainsFunc(lacking, func(s shortFeed) bool { return s.feed == feed && s.needs[d.Name] != "" }):
 				continue
-			case !slices.Contains(d.Aggregate.Tables, table),
+			case !reads(d, config.formats.Named(in.Format), table),
 				ofServer(config.formats.Named(in.Format), d),
 				slices.ContainsFunc((d.Needs & table.Set()).List(), lacks),
 				table == columnar.API && slices.ContainsFunc(nowhere, func(b reports.Blind) bool { return b.Feed == in.Feed && b.Detection == d.Name }),

@@ -69,7 +69,7 @@ func (s fieldSet) add(t *columnar.Table, field string) { s[tableField{t, field}]
 func (f *folded) Close() error {
 	var errs []error
 	for _, w := range f.workers {
-		errs = append(errs, w.spool.Close())
+		errs = append(errs, w.spool.Close(), w.aside.Close())
 		if w.connections != nil {
 			errs = append(errs, w.records.Close())
 		}
@@ -147,6 +147,7 @@ func fold(ctx context.Context, sources []source, c *contents, o *foldOptions) (*
 		w := newWorker(o, &tap)
 		w.scales, w.shards = shared, shardsOf(workers)
 		w.budget, w.spool = budget, store.NewSpool(budget/2)
+		w.openAside()
 		w.openConnections()
 		workers[i] = w
 		working.Go(func() {
@@ -181,13 +182,14 @@ func fold(ctx context.Context, sources []source, c *contents, o *foldOptions) (*
 			w.freeConnections()
 			for i, f := range w.folders {
 				if s, ok := f.(detect.Sifter); ok {
-					s.Sift(&shared.weights[i])
+					w.sift(i, s)
 				}
 				if w.err == nil {
 					w.drain(i)
 				}
 				w.folders[i] = nil // merging needs its memory
 			}
+			w.err = cmp.Or(w.err, w.aside.Close())
 			w.scales = nil
 		})
 	}
@@ -244,8 +246,38 @@ func (m *sharedLog) leave() {
 // events the chance that two ids share a hash is 1 in 40 million.
 type eventSet struct {
 	mu   sync.Mutex
-	seen map[uint64]struct{}
-	cut  bool // the log has events beyond maxEvents
+	seen []uint64 // a table of hashes: its size is a power of two, 0 is free
+	n    int      // number of hashes in seen
+	cut  bool     // the log has events beyond maxEvents
+}
+
+// add adds a hash, and reports whether it was there before.
+func (s *eventSet) add(hash uint64) (before bool) {
+	if 2*s.n >= len(s.seen) {
+		old := s.seen
+		s.seen = make([]uint64, max(2*len(old), 1<<10))
+		for _, h := range old {
+			if h != 0 {
+				*s.place(h) = h
+			}
+		}
+	}
+	if p := s.place(hash); *p == 0 {
+		*p = hash
+		s.n++
+		return false
+	}
+	return true
+}
+
+// place returns where a hash is, or the free place for it.
+func (s *eventSet) place(hash uint64) *uint64 {
+	mask := uint64(len(s.seen) - 1)
+	i := hash & mask
+	for s.seen[i] != 0 && s.seen[i] != hash {
+		i = (i + 1) & mask
+	}
+	return &s.seen[i]
 }
 
 // eventSeed belongs to this process. Nobody who does not know it can make ids whose
@@ -262,9 +294,6 @@ func (s *eventSet) mark(b *columnar.Batch) (repeated int64) {
 	marks := make([]byte, (b.Len()+7)/8)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.seen == nil {
-		s.seen = map[uint64]struct{}{}
-	}
 	for i := range b.Len() {
 		id := ids[offsets[i]:offsets[i+1]]
 		if len(id) == 0 {
@@ -274,12 +303,11 @@ func (s *eventSet) mark(b *columnar.Batch) (repeated int64) {
 			s.cut = true
 			break
 		}
-		h := maphash.Bytes(eventSeed, id)
-		if _, ok := s.seen[h]; ok {
+		// Some services number the events of each table.
+		if s.add(max(maphash.Bytes(eventSeed, id)^uint64(b.Table.ID), 1)) {
 			marks[i>>3] |= 1 << (i & 7)
 			repeated++
 		}
-		s.seen[h] = struct{}{}
 	}
 	if repeated > 0 {
 		b.Repeat = marks
@@ -303,6 +331,9 @@ func read(ctx context.Context, s *source, buffers *logs.Buffers, check copyCheck
 	}
 	options := &logs.ReadOptions{Format: s.format, Formats: s.formats, Options: s.options, Buffers: buffers}
 	options.Options.Want |= o.want.Cols
+	for _, cols := range o.want.Of {
+		options.Options.Want |= cols
+	}
 	options.Options.WantFields = o.want.Fields
 	shared := map[*logs.Member]*sharedLog{}
 	of := func(m *logs.Member) *sharedLog {
@@ -376,6 +407,8 @@ type worker struct {
 	// of all workers are joined. Nil: nobody counts connections.
 	connections *detect.Connections
 	records     *store.Spool
+	// aside has what a detect.Deferrer sets aside, of which there is one.
+	aside *store.Spool
 	// nobody tells which users and hosts name nobody; blank says that a text which is
 	// not empty does.
 	nobody [2]columnar.Lookup[bool]
@@ -387,7 +420,7 @@ type worker struct {
 
 func newWorker(o *foldOptions, tap *sync.Mutex) *worker {
 	w := &worker{o: o, tallies: map[*sharedLog]*tally{}, seen: fieldSet{}}
-	w.out = columnar.Out{Want: o.want.Cols, WantFields: o.want.Fields, WantEvents: o.want.Events}
+	w.out = w.emptyOut()
 	for _, a := range o.aggregates {
 		w.folders = append(w.folders, a.New(&o.FoldOptions))
 	}
@@ -418,6 +451,12 @@ func newWorker(o *foldOptions, tap *sync.Mutex) *worker {
 	return w
 }
 
+// emptyOut returns an Out without rows, for what the run reads.
+func (w *worker) emptyOut() columnar.Out {
+	want := &w.o.want
+	return columnar.Out{Want: want.Cols, WantOf: want.Of, WantServed: want.Served, WantFields: want.Fields, WantEvents: want.Events}
+}
+
 func (w *worker) decode(b *work) {
 	defer b.log.leave()
 	defer b.block.Release()
@@ -435,7 +474,9 @@ func (w *worker) try(b *work) (err error) {
 			err = fmt.Errorf("decode the records from %d on: %v (a fault in outflow: please report it)", b.block.First, p)
 			w.log, w.decoder = nil, nil
 			w.out.Fields(w.seen.add)
-			w.out = columnar.Out{Want: w.out.Want, WantFields: w.out.WantFields, WantEvents: w.out.WantEvents, Sink: w.out.Sink} // drop the rows of the broken block
+			sink := w.out.Sink
+			w.out = w.emptyOut() // drop the rows of the broken block
+			w.out.Sink = sink
 		}
 	}()
 	if w.log != b.log {
@@ -451,7 +492,8 @@ func (w *worker) try(b *work) (err error) {
 		w.tallies[b.log] = t
 	}
 	w.out.Feed, w.out.Object = b.log.feed, b.log.Name
-	w.out.Origin, w.out.Lacks, w.out.Server = b.log.Format.Origin(), b.log.Format.Lacks, b.log.Format.Server
+	w.out.Origin, w.out.Lacks = b.log.Format.Origin(), b.log.Format.Lacks
+	w.out.Server, w.out.Deltas = b.log.Format.Server, b.log.Format.Deltas
 	if w.out.Account = b.log.Options.Account; w.out.Account != "" {
 		w.out.Lacks &^= columnar.ColSet(columnar.Account)
 	}

@@ -31,10 +31,13 @@ type history struct {
 	// on the judged days, in the order of the rows. Empty if upload_zscore does not
 	// run.
 	baselines *store.Spool
-	mu        sync.Mutex // guards closers
-	closers   []io.Closer
-	seen      fieldSet // see folded
-	window    [2]int64 // see detect.Input
+	// beacons are the pairs that talk by the clock on the judged days, by day, the worst
+	// first.
+	beacons []detect.Beacon
+	mu      sync.Mutex // guards closers
+	closers []io.Closer
+	seen    fieldSet // see folded
+	window  [2]int64 // see detect.Input
 }
 
 type flag struct {
@@ -173,6 +176,7 @@ func (h *history) judge(c *Config, days []detect.Day) ([]detect.Finding, error) 
 			}
 		}
 		allow(c.Allow, findings)
+		findings = detect.RaiseBeacons(c.detections, findings)
 		for i := range findings {
 			f := &findings[i]
 			// The strings of a row keep all rows in memory that were read with it.
@@ -211,6 +215,7 @@ func (h *history) judgeDay(c *Config, r *detectionGroup, day detect.Day, baselin
 		if !c.seed() {
 			in.Baseline = keepBaseline(baselines)
 		}
+		in.Beacons = func(b *detect.Beacon) { h.beacons = append(h.beacons, *b) }
 		consumers[i] = func(rows seriesByKey) {
 			in.Series = rows
 			found[i] = detect.Judge(d, in)

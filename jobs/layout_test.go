@@ -291,7 +291,7 @@ func TestSnippetReadsTheFixtures(t *testing.T) {
 		if !slices.Equal(found, files) {
 			t.Errorf("%s: got %d objects, want %d\n%s", base, len(found), len(files), stdout.String())
 		}
-		if want := []string{"cloudtrail", "branch", "cloud", "endpoint", "proxy", "saas", "zeek"}; !slices.Equal(names, want) {
+		if want := []string{"cloudtrail", "branch", "cloud", "endpoint", "s3access", "firewall", "m365", "okta", "proxy", "saas", "vpcflow", "zeek"}; !slices.Equal(names, want) {
 			t.Errorf("%s: got feeds %q, want %q", base, names, want)
 		}
 		snippets[base] = strings.ReplaceAll(stdout.String(), base, "")

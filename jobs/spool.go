@@ -24,6 +24,8 @@ const (
 	// memory. The rest is for the larger tables that they grow into, garbage that is
 	// not collected yet, and the blocks and batches in work.
 	tableShare = 3
+	// asideSpool: what is set aside takes 1/asideSpool of a worker's budget before it goes to a file.
+	asideSpool = 4
 )
 
 // A spooledRun is one shard of a run that a worker wrote to its spool: the content of
@@ -80,6 +82,27 @@ func (w *worker) weigh(i int) {
 	}
 }
 
+// openAside gives the table that is a detect.Deferrer a spool.
+func (w *worker) openAside() {
+	w.aside = store.NewSpool(w.budget / asideSpool)
+	for _, f := range w.folders {
+		if d, ok := f.(detect.Deferrer); ok {
+			d.Defer(w.aside, w.budget/2)
+		}
+	}
+}
+
+// sift sifts a table, and drains it as often as it fills up.
+func (w *worker) sift(i int, s detect.Sifter) {
+	for w.err == nil {
+		more, err := s.Sift(&w.scales.weights[i])
+		if w.err = err; !more || err != nil {
+			return
+		}
+		w.drain(i)
+	}
+}
+
 // spill drains tables and starts them again, the largest first, until the rest fits
 // the budget.
 func (w *worker) spill() {
@@ -93,7 +116,8 @@ func (w *worker) spill() {
 		i := slices.Index(sizes, slices.Max(sizes))
 		w.weigh(i)
 		w.drain(i)
-		if w.folders[i].Size() > w.budget/(4*len(w.folders)) { // its names are too large to keep
+		// A table whose names are too large to keep is made anew, unless it has set rows aside.
+		if _, ok := w.folders[i].(detect.Deferrer); !ok && w.folders[i].Size() > w.budget/(4*len(w.folders)) {
 			w.folders[i] = w.o.aggregates[i].New(&w.o.FoldOptions)
 		}
 		total -= sizes[i]

@@ -131,10 +131,11 @@ func seenBy(f map[string]string, detection string) bool {
 	return f["detection"] == detection || slices.Contains(strings.Split(f["also"], ";"), detection)
 }
 
-// about reports whether a finding is about what was planted.
+// about reports whether a finding is about what was planted. Findings name an entity as
+// its log spells it, and a firewall writes users in capitals.
 func about(f, p map[string]string) bool {
 	feed, _, _ := strings.Cut(f["feed"], "/")
-	return f["entity"] == p["entity"] && (feed == p["feed"] || feed == detect.AllFeeds) && (p["object"] == "" || f["object"] == "" || f["object"] == p["object"] || f["detection"] == "sigma_rule" && inRule(f["object"], p["object"]))
+	return strings.EqualFold(f["entity"], p["entity"]) && (feed == p["feed"] || feed == detect.AllFeeds) && (p["object"] == "" || f["object"] == "" || f["object"] == p["object"] || f["detection"] == "sigma_rule" && inRule(f["object"], p["object"]))
 }
 
 // inRule reports whether the object of a rule's finding is the host or program at, or a

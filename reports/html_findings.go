@@ -22,11 +22,22 @@ type fact struct {
 // A lead is an entity to look at first, with its worst finding.
 type lead struct {
 	finding
-	Also    []finding
-	AndMore int
+	Story   []finding // the worst findings, if several, in the order of what was done
+	AndMore int       // findings that Story leaves out
 	Notable string
 	worst   detect.Severity
+	told    []told
 }
+
+// A told finding is one with how it is shown.
+type told struct {
+	of    *detect.Finding
+	shown finding
+}
+
+// maxStory is how many findings a lead names: those of a theft, and not every page that
+// a rule matched.
+const maxStory = 5
 
 type finding struct {
 	ID       string // of its section; "" if it has none
@@ -88,9 +99,9 @@ func leads(r *Report, sections []finding, methods map[string]*detect.Detection) 
 		switch {
 		case !ok:
 			at[w] = len(first)
-			first = append(first, lead{finding: v, Notable: notable[w], worst: f.Severity})
-		case len(first[j].Also) < 4:
-			first[j].Also = append(first[j].Also, v)
+			first = append(first, lead{finding: v, Notable: notable[w], worst: f.Severity, told: []told{{f, v}}})
+		case len(first[j].told) < maxStory:
+			first[j].told = append(first[j].told, told{f, v})
 		default:
 			first[j].AndMore++
 		}
@@ -101,6 +112,16 @@ func leads(r *Report, sections []finding, methods map[string]*detect.Detection) 
 	if len(first) > maxFirst {
 		more = len(first) - maxFirst
 		first = first[:maxFirst]
+	}
+	for i := range first {
+		l := &first[i]
+		if len(l.told) < 2 {
+			continue
+		}
+		slices.SortStableFunc(l.told, func(a, b told) int { return detect.StoryOrder(a.of, b.of) })
+		for _, t := range l.told {
+			l.Story = append(l.Story, t.shown)
+		}
 	}
 	return first, more
 }

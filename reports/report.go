@@ -42,7 +42,9 @@ type Report struct {
 	Destinations iter.Seq2[*detect.Row, error]
 	Matches      iter.Seq2[*detect.Row, error]
 	// Scores are the dns_score rows of the judged days, in the same form.
-	Scores  iter.Seq2[*detect.Row, error]
+	Scores iter.Seq2[*detect.Row, error]
+	// Beacons are the pairs that talk by the clock, by judged day, the worst first.
+	Beacons []detect.Beacon
 	History int // available days of history, at most 30
 }
 

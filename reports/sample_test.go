@@ -196,6 +196,7 @@ func sampleReport() *Report {
 		Input{Name: "logs/scan.png", Status: NoLog, NoLog: "PNG", Error: "is no log: PNG"})
 	r.Inputs[0].Unattributed, r.Inputs[0].Unplaced = Volume{5, 4_500_000_000, 5}, Volume{2, 7_000, 0}
 	r.Destinations, r.Matches = each(sampleDestinations()), each(sampleMatches())
+	r.Beacons = sampleBeacons()
 	var scores []detect.Row
 	for _, d := range domains {
 		d.Summary = detect.Summary{Events: 2, Last: at(sampleDay, 3, 4), Names: 1, Scored: 1, Over: 1, MaxScore: 987_654, Examples: d.Examples[:1]}
@@ -245,6 +246,27 @@ func sampleMatches() (rows []detect.Row) {
 		add(name, name, "slack_upload: "+name+"/api/"+name, 1, 5)
 	}
 	return rows
+}
+
+// sampleBeacons are a finding, a labelled service, and pairs of which little is known.
+func sampleBeacons() (beacons []detect.Beacon) {
+	add := func(entity, object string, b detect.Beacon) {
+		b.Row = detect.Row{Day: sampleDay, Key: detect.Key{Feed: "squid", EntityType: "src_ip", Entity: entity, Object: object},
+			Summary: detect.Summary{Events: 290, Beats: 288, BytesOut: 120_960, BytesIn: 30_000, KnownOut: 288, Hours: 1<<24 - 1, Blocked: 2, Port: b.Port,
+				First: at(sampleDay, 0, 3), Last: at(sampleDay, 23, 58), Evidence: "access.log.gz:17"}}
+		beacons = append(beacons, b)
+	}
+	add("10.0.4.17", "203.0.113.7", detect.Beacon{Row: detect.Row{Summary: detect.Summary{Port: 8443}}, Regular: true, Severity: detect.Medium,
+		Period: 299.96, Jitter: .20049, Dispersion: .1001, Intervals: 287, Days: 1, Echo: .61, BeatBytes: 420.5, Rita: detect.RitaScore{TS: .95, DS: 1, Hist: .97, Dur: 1, Mean: .98},
+		Pollers: 1, Sources: 812, Signs: []string{"only 1 of 812 machines polls it", "it began this week; really"}})
+	add("10.0.4.18", "time.example", detect.Beacon{Regular: true, Label: "time service", Period: 64, Intervals: 1349, Days: 1, Echo: math.NaN(), BeatBytes: math.NaN(), Pollers: 700, Sources: 812})
+	add("10.0.4.19", "slow.example", detect.Beacon{Period: 14400, Dispersion: math.NaN(), Intervals: 5, Days: 1, Echo: math.NaN(), BeatBytes: 12, Rita: detect.RitaScore{TS: .9, Mean: .7}, Pollers: 1, Sources: 812})
+	for _, name := range hostile {
+		add(name, name, detect.Beacon{Regular: true, Severity: detect.Low, Period: 60, Intervals: 99, Days: 1, Label: name, Signs: []string{name, name}})
+		b := &beacons[len(beacons)-1]
+		b.Feed, b.Evidence = name, name
+	}
+	return beacons
 }
 
 // quietReport is a night on which nothing happened.

@@ -252,7 +252,7 @@ func (d *cloudTrail) user() []byte {
 	case "AWSAccount":
 		account := d.text(trailAccount)
 		switch {
-		case string(account) == "ANONYMOUS_PRINCIPAL", len(account) == 0:
+		case isAnonymous(account), len(account) == 0:
 			return nil
 		case len(principal) == 0:
 			return account
@@ -297,10 +297,15 @@ func (d *cloudTrail) account() []byte {
 		}
 		account, _, _ = bytes.Cut(account, []byte{':'})
 	}
-	if string(account) == "ANONYMOUS_PRINCIPAL" || string(d.text(trailIdentityType)) == "IdentityCenterUser" {
+	if isAnonymous(account) || string(d.text(trailIdentityType)) == "IdentityCenterUser" {
 		return nil
 	}
 	return account
+}
+
+// isAnonymous reports whether an account stands for a caller without credentials.
+func isAnonymous(account []byte) bool {
+	return string(account) == "ANONYMOUS_PRINCIPAL" || string(account) == "anonymous"
 }
 
 func (d *cloudTrail) join(a, b []byte) []byte {

@@ -69,7 +69,7 @@ func slowAccount(id map[string]any) string {
 	if parts := strings.Split(slowText(id["arn"]), ":"); account == "" && len(parts) > 4 {
 		account = parts[4]
 	}
-	if account == "ANONYMOUS_PRINCIPAL" || slowText(id["type"]) == "IdentityCenterUser" {
+	if account == "ANONYMOUS_PRINCIPAL" || account == "anonymous" || slowText(id["type"]) == "IdentityCenterUser" {
 		return ""
 	}
 	return account
@@ -94,7 +94,7 @@ func slowUser(id map[string]any) string {
 	case "AWSAccount":
 		account := text("accountId")
 		switch {
-		case account == "" || account == "ANONYMOUS_PRINCIPAL":
+		case account == "" || account == "ANONYMOUS_PRINCIPAL" || account == "anonymous":
 			return ""
 		case text("principalId") == "":
 			return account

@@ -33,6 +33,8 @@ type Format struct {
 	Masks string
 	// Server says that the log is one of a server of the company's own, see columnar.Out.
 	Server bool
+	// Deltas says that bytes of records with one uid add up, see columnar.Out.
+	Deltas bool
 	// Vendor is the source that the format is made of; nil: the dialect is Go.
 	Vendor *Source
 	// Origins are the services that write the dialect. None: any may. Where there are

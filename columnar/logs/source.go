@@ -62,6 +62,8 @@ type Source struct {
 	// Server says that the log is one of a server of the company's own, whose clients may
 	// be anybody: what they sent to it has not left. Bytes keep the clients' direction.
 	Server bool `yaml:"server"`
+	// Deltas says that the bytes of records with one uid add up. Otherwise they are totals so far.
+	Deltas bool `yaml:"deltas"`
 	// UTC says that times without a zone are UTC, whatever the input's zone is.
 	UTC      bool     `yaml:"utc"`
 	Embedded []string `yaml:"embedded"`
@@ -166,13 +168,16 @@ type SourceRow struct {
 }
 
 // A Condition is what a text must be: one of Is, if there are any, and begin with one
-// of Prefix, if there are any, and none of Not; or be there or not, if Present says so.
+// of Prefix, if there are any, and none of Not; or be there or not, if Present says so;
+// or be an internal address, or another text, if Internal says so.
 // In YAML a text or a list is Is.
 type Condition struct {
 	Is      TextList `yaml:"is"`
 	Prefix  TextList `yaml:"prefix"`
 	Not     TextList `yaml:"not"`
 	Present *bool    `yaml:"present"`
+	// Internal does not hold where nothing is said.
+	Internal *bool `yaml:"internal"`
 }
 
 // UnmarshalYAML reads a text, a list, or a map.
@@ -291,7 +296,7 @@ func (s *Source) Format() (*Format, error) {
 	}
 	f := &Format{
 		Name: s.Name, Title: s.Title, Doc: strings.TrimSpace(s.Doc),
-		Tables: p.tables(), Lacks: p.lacks(), Vendor: s, Server: s.Server, Outer: true,
+		Tables: p.tables(), Lacks: p.lacks(), Vendor: s, Server: s.Server, Deltas: s.Deltas, Outer: true,
 		Quoted: p.container.quoted, Header: p.header(),
 		New: func(o *Options) (Decoder, error) { return p.decoder(o) },
 	}

@@ -289,8 +289,8 @@ func compilePattern(expr string) (*regexp.Regexp, error) {
 func (p *sourcePlan) conditions(where map[string]Condition) (out []condition, err error) {
 	for _, name := range slices.Sorted(maps.Keys(where)) {
 		c := where[name]
-		if len(c.Is)+len(c.Prefix)+len(c.Not) == 0 && c.Present == nil {
-			return nil, fmt.Errorf("%s: want a text, a list, is, prefix, not or present", name)
+		if len(c.Is)+len(c.Prefix)+len(c.Not) == 0 && c.Present == nil && c.Internal == nil {
+			return nil, fmt.Errorf("%s: want a text, a list, is, prefix, not, present or internal", name)
 		}
 		out = append(out, condition{slot: p.slotOf(name, true), Condition: c})
 	}

@@ -118,6 +118,9 @@ func (c *Condition) meets(text []byte) bool {
 	if c.Present != nil && scan.Unknown(text) == *c.Present {
 		return false
 	}
+	if c.Internal != nil && (scan.Unknown(text) || scan.IsInternal(text) != *c.Internal) {
+		return false
+	}
 	in := func(list []string) bool {
 		for _, s := range list {
 			if string(text) == s {

@@ -19,7 +19,8 @@ A record counts the bytes of one direction. The instance is the client, whicheve
 so, else addresses do. From an internal address to one outside, the bytes are bytes_out; from outside to an
 internal address they are bytes_in, of the internal address; between two of a kind they are bytes_out of the
 sender, and with flow-direction ingress bytes_in of the receiver. Behind a load balancer or a NAT gateway
-pkt-srcaddr and pkt-dstaddr are the ends.
+pkt-srcaddr and pkt-dstaddr are the ends. The gateway logs such a flow once more, as it comes from or goes to the
+instance: that record is of another kind (through a gateway).
 
 The time is start. instance-id, else interface-id, is host; the number of the protocol gives its name.
 Records of intervals without traffic, or that were not captured (NODATA, SKIPDATA), are of other kinds.`,
@@ -143,6 +144,8 @@ func (d *vpcFlow) Decode(b *Block, out *columnar.Out, t *Tally) error {
 			t.Skip(record, "not as many fields as the header")
 		case string(d.cells[vpcStatus]) == "NODATA", string(d.cells[vpcStatus]) == "SKIPDATA":
 			t.Known(string(d.cells[vpcStatus]))
+		case d.through():
+			t.Known("through a gateway")
 		default:
 			if reason := d.row(recordRow{rows, t, record}); reason != "" {
 				rows.Drop()
@@ -196,6 +199,18 @@ func (d *vpcFlow) row(b recordRow) (reason string) {
 	}
 	b.setCount(bytesCol, d.cells[vpcBytes], "bad bytes")
 	return ""
+}
+
+// through reports whether the record is a gateway's, which packets from or to an outside
+// end met on their way: its own address, to which they came or from which they went on,
+// stands in place of that end. The instance that sent or got them logs them, too.
+func (d *vpcFlow) through() bool {
+	instead := func(address, end []byte) bool {
+		return end != nil && !bytes.Equal(address, end) && scan.IsInternal(address) && !scan.IsInternal(end)
+	}
+	direction := d.cells[vpcDirection]
+	return string(direction) != "egress" && instead(d.cells[vpcDestination], d.cells[vpcPacketDestination]) ||
+		string(direction) != "ingress" && instead(d.cells[vpcSource], d.cells[vpcPacketSource])
 }
 
 // ingress reports whether the record counts what came to the instance.

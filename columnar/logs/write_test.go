@@ -80,7 +80,7 @@ func TestWriteCSV(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if got, want := strings.Join(records[0], ","), "time,user,src_ip,host,account,method,url_host,url_path,user_agent,status_code,bytes_out,bytes_in,dst_ip,action,uid"; got != want {
+			if got, want := strings.Join(records[0], ","), "time,user,src_ip,host,account,method,url_host,url_path,user_agent,status_code,bytes_out,bytes_in,dst_ip,action,uid,event_uid"; got != want {
 				t.Errorf("got header %s, want %s", got, want)
 			}
 			if len(records) != len(hostile)+1 {

@@ -19,7 +19,7 @@ var AddressUser = &Aggregate{
 		"logs of servers, accounts of machines and services, and the names that clients give to web servers do not count.",
 	Rev:    1,
 	Tables: columnar.Tables[:],
-	Reads:  entityReads | columnar.ColSet(columnar.Time, columnar.Status, columnar.Action, columnar.UID),
+	Reads:  entityReads | columnar.ColSet(columnar.Time, columnar.Status, columnar.Action),
 	Wants: func(*FoldOptions) columnar.Wanted {
 		zeek := columnar.Origin{Product: "zeek"}
 		return columnar.Wanted{Events: []columnar.EventKind{{Origin: zeek, Channel: "kerberos"}, {Origin: zeek, Channel: "dhcp"}}}
@@ -84,7 +84,7 @@ func (f *addressUsers) Fold(b *columnar.Batch) {
 		return // anybody may claim any name there
 	}
 	var users []uint32
-	if b.Table != columnar.HTTP || b.Known(columnar.UID) == 0 {
+	if b.Table != columnar.HTTP || b.Product != "zeek" && b.Product != "suricata" {
 		users = f.entities.column(b, userEntity, &f.users)
 	} // else a sensor saw what the client told a web server: it need not be a user of the company
 	addresses := f.entities.column(b, addressEntity, &f.addresses)

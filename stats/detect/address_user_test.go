@@ -23,7 +23,7 @@ func TestAddressUser(t *testing.T) {
 		{"denied", columnar.HTTP, texts{user: "ines", ip: "10.5.0.4", columnar.Action: "TCP_DENIED/407"}, ""},
 		{"logon", columnar.API, texts{user: "ines@corp.example", ip: "10.5.0.4", columnar.Status: "SUCCESS"}, "src_ip 10.5.0.4 = user ines@corp.example"},
 		{"guessed password", columnar.API, texts{user: "ines@corp.example", ip: "10.5.0.4", columnar.Status: "FAILURE"}, ""},
-		{"name told to a web server", columnar.HTTP, texts{user: "admin", ip: "10.5.0.4", columnar.UID: "C1"}, ""},
+		{"request in a session of a firewall", columnar.HTTP, texts{user: "ines", ip: "10.5.0.4", columnar.UID: "51722 192.0.2.1"}, "src_ip 10.5.0.4 = user ines"},
 		{"user of an account", columnar.API, texts{user: "deploy", ip: "10.5.0.4", columnar.Account: "111"}, "src_ip 10.5.0.4 = user 111/deploy"},
 		{"connection of a machine", columnar.Network, texts{user: "ines", ip: "10.5.0.4", host: "PC-INES"},
 			"host pc-ines = user ines; src_ip 10.5.0.4 = host pc-ines; src_ip 10.5.0.4 = user ines"},
@@ -63,13 +63,21 @@ func TestAddressUser(t *testing.T) {
 // or a web server's log says who has an address.
 func TestAddressUserOfOthers(t *testing.T) {
 	for _, c := range []struct {
+		table   *columnar.Table
 		server  bool
 		product string
 		want    int
-	}{{false, "windows", 1}, {false, "zeek", 3}, {true, "zeek", 0}} {
+	}{
+		{columnar.Event, false, "windows", 1},
+		{columnar.Event, false, "zeek", 3},
+		{columnar.Event, true, "zeek", 0},
+		{columnar.HTTP, false, "zeek", 1}, // of the host only: the user is what the client told a web server
+		{columnar.HTTP, false, "suricata", 1},
+		{columnar.HTTP, false, "paloalto", 3},
+	} {
 		f := AddressUser.New(&openBounds)
 		out := &columnar.Out{Want: AddressUser.Reads, Sink: f.Fold, Server: c.server, Origin: columnar.Origin{Product: c.product}}
-		b := out.Table(columnar.Event)
+		b := out.Table(c.table)
 		b.SetTime(testDay)
 		for col, text := range map[columnar.Col]string{columnar.User: "ines", columnar.SrcIP: "10.5.0.4", columnar.Host: "DC1"} {
 			b.SetText(col, []byte(text))
@@ -77,7 +85,7 @@ func TestAddressUserOfOthers(t *testing.T) {
 		b.Next(1)
 		out.Flush()
 		if got := len(merged(t, AddressUser, &openBounds, f)); got != c.want {
-			t.Errorf("server %v, product %s: got %d rows, want %d", c.server, c.product, got, c.want)
+			t.Errorf("%s, server %v, product %s: got %d rows, want %d", c.table.Name, c.server, c.product, got, c.want)
 		}
 	}
 }

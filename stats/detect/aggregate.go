@@ -18,7 +18,11 @@ type Aggregate struct {
 	// Joins says that it counts connections and not what a sensor logs of each: it leaves
 	// out the rows of network that have a uid, and is given those of a Joiner.
 	Joins bool
-	Reads columnar.Cols
+	// Serving says that of http it reads the logs of servers of the company's own alone.
+	// The other aggregates that measure bytes leave those out, as what clients send to
+	// such a server does not leave the company.
+	Serving bool
+	Reads   columnar.Cols
 	// Wants returns what it reads in addition to Reads, as the options require. Nil:
 	// nothing.
 	Wants func(o *FoldOptions) columnar.Wanted
@@ -94,6 +98,8 @@ var Aggregates = []*Aggregate{
 	DNSScore,
 	DNSPair,
 	DNSName,
+	ObjectDay,
+	PairTimes,
 }
 
 // FoldFor returns the fold options that the detections need. seed selects the options

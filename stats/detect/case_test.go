@@ -209,6 +209,17 @@ func setCell(t *testing.T, r *Row, column, value string) {
 		r.BlockedOut = number()
 	case "names":
 		r.Names = number()
+	case "clients": // addresses and applications
+		r.Clients = strings.Split(value, "+")
+		for _, c := range r.Clients {
+			if isAddress(c) {
+				r.Addresses++
+			} else {
+				r.Agents++
+			}
+		}
+	case "signed":
+		r.Signed = number()
 	case "name_bytes":
 		r.NameBytes = number()
 	case "window_events":
@@ -233,6 +244,10 @@ func setCell(t *testing.T, r *Row, column, value string) {
 		r.MaxScore = number()
 	case "likely":
 		r.Likely, r.Signs = value, "90 % digits"
+	case "port":
+		r.Port = number()
+	case "clock":
+		setClock(t, r, value)
 	case "max_entropy":
 		f, err := strconv.ParseFloat(value, 64)
 		if err != nil {

@@ -13,8 +13,8 @@ import (
 )
 
 // Over TLS a sensor logs the bytes of a connection in one record (Zeek's conn,
-// Suricata's flow) and the server's name in another (ssl, tls, quic), in any order and
-// in any file. The records of a connection have the same feed, client address and uid.
+// Suricata's flow, a firewall's session) and the server's name in another (ssl, tls,
+// quic, a firewall's request), in any order and in any file. The records of a connection have the same feed, client address and uid.
 // Workers keep them here while they decode; then a Joiner makes one row of each
 // connection and day.
 //
@@ -22,8 +22,9 @@ import (
 // together:
 //
 //   - A connection is the record with the most bytes. Records of one uid are running
-//     totals or copies, so they are not added. Without any bytes, as where the sensor
-//     logs only names, it is one event without bytes.
+//     totals or copies, so they are not added, unless the source says that they are
+//     deltas. Without any bytes, as where the sensor logs only names, it is one event
+//     without bytes.
 //   - Its name is that of its records of network (ssl, tls, quic), else that of those
 //     which are at most connectionLookback older than the day, since bytes are logged
 //     when a connection ends and names when it begins, else that of its requests (http).
@@ -97,6 +98,7 @@ func NewConnections(o *FoldOptions, spool Spool, memory int) *Connections {
 //
 //	4  hash of src_ip and uid; its highest bits are the part
 //	4  log, and in the lowest bits the flags
+//	2  dst_port; 0 if it is not known
 //	8  time
 //	8  number of the record in the log
 //	8  bytes out, or math.MaxUint64
@@ -106,8 +108,8 @@ func NewConnections(o *FoldOptions, spool Spool, memory int) *Connections {
 // lengths follow: src_ip, uid, dst_ip, name, and if a flag says so connectionTexts.
 // Note: numbers of variable length take three times as long to read.
 const (
-	connectionHead   = 16 + 3*8
-	connectionNarrow = 16 + 3*4
+	connectionHead   = 18 + 3*8
+	connectionNarrow = 18 + 3*4
 )
 
 // The flags of a record.
@@ -116,6 +118,7 @@ const (
 	connectionMore                // it has connectionTexts
 	connectionWide                // it has numbers of 8 bytes
 	connectionEarlier             // it is a row of network of the day before, for its name
+	connectionDelta               // its bytes are added to those of the other records
 	connectionFlags   = iota      // number of flags
 )
 
@@ -134,7 +137,9 @@ func (c *Connections) Add(b *columnar.Batch) {
 	case b.Known(columnar.UID) == 0:
 		return
 	case b.Table == columnar.Network:
-		name, flags = columnar.DstHost, connectionNetwork
+		if name, flags = columnar.DstHost, connectionNetwork; b.Deltas {
+			flags |= connectionDelta
+		}
 	case b.Table == columnar.HTTP && b.Known(columnar.URLHost) > 0:
 		name = columnar.URLHost
 	default:
@@ -169,6 +174,10 @@ func (c *Connections) Add(b *columnar.Batch) {
 	}
 	out, in := b.Int64(columnar.BytesOut), b.Int64(columnar.BytesIn)
 	outValid, inValid := b.Valid(columnar.BytesOut), b.Valid(columnar.BytesIn)
+	var ports []int32
+	if flags&connectionNetwork != 0 {
+		ports = b.Int32(columnar.DstPort)
+	}
 	last := -1 // the request before
 	for i, us := range b.Int64(columnar.Time) {
 		uid := uids[uidEnds[i]:uidEnds[i+1]]
@@ -206,20 +215,28 @@ func (c *Connections) Add(b *columnar.Batch) {
 		head := buf[begin : begin+connectionHead]
 		record := uint64(b.First + int64(b.Record[i]))
 		flags := code<<connectionFlags | flags
+		if b.Repeat != nil && b.Repeat[i>>3]>>(i&7)&1 != 0 {
+			flags &^= connectionDelta
+		}
 		if record <= math.MaxUint32 && uint64(sent+1) <= math.MaxUint32 && uint64(received+1) <= math.MaxUint32 {
-			binary.LittleEndian.PutUint32(head[16:], uint32(record))
-			binary.LittleEndian.PutUint32(head[20:], uint32(sent))
-			binary.LittleEndian.PutUint32(head[24:], uint32(received))
+			binary.LittleEndian.PutUint32(head[18:], uint32(record))
+			binary.LittleEndian.PutUint32(head[22:], uint32(sent))
+			binary.LittleEndian.PutUint32(head[26:], uint32(received))
 			head = head[:connectionNarrow]
 		} else {
 			flags |= connectionWide
-			binary.LittleEndian.PutUint64(head[16:], record)
-			binary.LittleEndian.PutUint64(head[24:], uint64(sent))
-			binary.LittleEndian.PutUint64(head[32:], uint64(received))
+			binary.LittleEndian.PutUint64(head[18:], record)
+			binary.LittleEndian.PutUint64(head[26:], uint64(sent))
+			binary.LittleEndian.PutUint64(head[34:], uint64(received))
 		}
 		binary.LittleEndian.PutUint32(head, hash)
 		binary.LittleEndian.PutUint32(head[4:], flags)
-		binary.LittleEndian.PutUint64(head[8:], uint64(us))
+		port := uint16(0)
+		if ports != nil && uint32(ports[i]) <= math.MaxUint16 {
+			port = uint16(ports[i])
+		}
+		binary.LittleEndian.PutUint16(head[8:], port)
+		binary.LittleEndian.PutUint64(head[10:], uint64(us))
 		buf = appendBytes(buf[:begin+len(head)], sourceTexts.Text(sources[i]))
 		buf = appendBytes(buf, uid)
 		buf = appendBytes(buf, serverTexts.Text(servers[i]))

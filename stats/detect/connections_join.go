@@ -40,7 +40,7 @@ type Joiner struct {
 	block []byte
 
 	// Of the rows that are put.
-	times, sent, received         []int64
+	times, sent, received, ports  []int64
 	clients, servers, names, more []columnar.Span
 }
 
@@ -50,8 +50,11 @@ type connection struct {
 	log                   uint32
 	out, in, time, record int64 // of the record that counts; bytes that are not known are -1
 	day                   Day
+	// The sums of bytes of all records that are deltas; -1: unknown.
+	deltaOut, deltaIn int64
 	// In Joiner.texts: the texts of that record, which begin with the key, and the name.
 	texts, key, src, dst, more, name columnar.Span
+	port                             uint16
 	ofName                           nameRank
 	disputed                         bool // records disagree about the name
 	network                          bool // the record that counts is a row of network, else a request
@@ -182,7 +185,7 @@ func (r *connectionRecord) parse(b []byte, ranks []uint32) (size int) {
 		return 0
 	}
 	log, flags := binary.LittleEndian.Uint32(b[4:])>>connectionFlags, b[4]
-	r.connection = connection{hash: binary.LittleEndian.Uint32(b), time: int64(binary.LittleEndian.Uint64(b[8:])), network: flags&connectionNetwork != 0}
+	r.connection = connection{hash: binary.LittleEndian.Uint32(b), time: int64(binary.LittleEndian.Uint64(b[10:])), port: binary.LittleEndian.Uint16(b[8:]), network: flags&connectionNetwork != 0}
 	r.day = DayOf(r.time)
 	switch {
 	case r.network:
@@ -195,15 +198,19 @@ func (r *connectionRecord) parse(b []byte, ranks []uint32) (size int) {
 	}
 	head := connectionNarrow
 	if flags&connectionWide == 0 {
-		r.record = int64(binary.LittleEndian.Uint32(b[16:]))
-		r.out = int64(binary.LittleEndian.Uint32(b[20:])+1) - 1
-		r.in = int64(binary.LittleEndian.Uint32(b[24:])+1) - 1
+		r.record = int64(binary.LittleEndian.Uint32(b[18:]))
+		r.out = int64(binary.LittleEndian.Uint32(b[22:])+1) - 1
+		r.in = int64(binary.LittleEndian.Uint32(b[26:])+1) - 1
 	} else if head = connectionHead; len(b) >= head {
-		r.record = int64(binary.LittleEndian.Uint64(b[16:]))
-		r.out = int64(binary.LittleEndian.Uint64(b[24:]))
-		r.in = int64(binary.LittleEndian.Uint64(b[32:]))
+		r.record = int64(binary.LittleEndian.Uint64(b[18:]))
+		r.out = int64(binary.LittleEndian.Uint64(b[26:]))
+		r.in = int64(binary.LittleEndian.Uint64(b[34:]))
 	} else {
 		return 0
+	}
+	r.deltaOut, r.deltaIn = -1, -1
+	if flags&(connectionNetwork|connectionDelta) == connectionNetwork|connectionDelta {
+		r.deltaOut, r.deltaIn = r.out, r.in
 	}
 	d := decoder{b: b[head:]}
 	r.client = d.bytes()
@@ -229,6 +236,10 @@ func (r *connectionRecord) parse(b []byte, ranks []uint32) (size int) {
 // add adds a record to its connection.
 func (j *Joiner) add(r *connectionRecord) {
 	c, free := j.find(r.hash, r.day, j.feeds[r.log], r.id)
+	if c != nil {
+		c.deltaOut, c.deltaIn = addKnown(c.deltaOut, r.deltaOut), addKnown(c.deltaIn, r.deltaIn)
+		r.deltaOut, r.deltaIn = c.deltaOut, c.deltaIn
+	}
 	switch {
 	case c == nil:
 		j.keep(r, uint32(len(j.texts)))
@@ -361,7 +372,7 @@ func (j *Joiner) rows() {
 		j.out.Feed = j.logs[feed].feed
 		for i := 1; i < len(j.found); {
 			most := min(joinedRows, b.Room())
-			j.times, j.sent, j.received = j.times[:0], j.sent[:0], j.received[:0]
+			j.times, j.sent, j.received, j.ports = j.times[:0], j.sent[:0], j.received[:0], j.ports[:0]
 			j.clients, j.servers, j.names, j.more = j.clients[:0], j.servers[:0], j.names[:0], j.more[:0]
 			further := false
 			for ; i < len(j.found) && len(j.times) < most; i++ {
@@ -370,8 +381,13 @@ func (j *Joiner) rows() {
 					continue
 				}
 				j.times = append(j.times, c.time)
-				j.sent = append(j.sent, known(c.out))
-				j.received = append(j.received, known(c.in))
+				j.sent = append(j.sent, known(max(c.out, c.deltaOut)))
+				j.received = append(j.received, known(max(c.in, c.deltaIn)))
+				port := int64(c.port)
+				if port == 0 {
+					port = columnar.Null
+				}
+				j.ports = append(j.ports, port)
 				j.clients = append(j.clients, c.src)
 				j.servers = append(j.servers, c.dst)
 				if c.disputed {
@@ -386,6 +402,7 @@ func (j *Joiner) rows() {
 			b.PutTimes(j.times)
 			b.PutInts(columnar.BytesOut, j.sent)
 			b.PutInts(columnar.BytesIn, j.received)
+			b.PutInts(columnar.DstPort, j.ports)
 			b.PutTexts(columnar.SrcIP, j.texts, j.clients)
 			b.PutTexts(columnar.DstIP, j.texts, j.servers)
 			b.PutTexts(columnar.DstHost, j.texts, j.names)
@@ -400,6 +417,17 @@ func (j *Joiner) rows() {
 
 // zeros are the numbers of records of rows that have Places.
 var zeros [joinedRows]int64
+
+// addKnown adds bytes, of which -1 are unknown.
+func addKnown(a, b int64) int64 {
+	switch {
+	case a < 0:
+		return b
+	case b < 0:
+		return a
+	}
+	return addBytes(a, b)
+}
 
 func known(bytes int64) int64 {
 	if bytes < 0 {

@@ -26,7 +26,10 @@ func (s *memorySpool) ReadAt(p []byte, off int64) (int, error) {
 	return bytes.NewReader(s.Bytes()).ReadAt(p, off)
 }
 
-var connectionWant = UserDestinationDay.Reads | volumeWants(&openBounds).Cols
+// deltaFeed is a feed whose records have the bytes since the record before.
+const deltaFeed = "firewall"
+
+var connectionWant = UserDestinationDay.Reads | volumeWants(&openBounds).Cols | columnar.ColSet(columnar.DstPort)
 
 // batchesOf calls sink with the events in batches, in their order.
 func batchesOf(events []event, sink func(*columnar.Batch)) {
@@ -34,7 +37,7 @@ func batchesOf(events []event, sink func(*columnar.Batch)) {
 	for _, e := range events {
 		if out.Feed != e.feed || out.Object != e.object {
 			out.Flush()
-			out.Feed, out.Object = e.feed, e.object
+			out.Feed, out.Object, out.Deltas = e.feed, e.object, e.feed == deltaFeed
 		}
 		b := out.Table(e.table)
 		b.SetTime(e.us)
@@ -79,6 +82,7 @@ func joinEvents(t testing.TB, o *FoldOptions, memory int, workers ...[]event) (r
 					row += " -"
 				}
 			}
+			row += fmt.Sprint(" ", b.Int32(columnar.DstPort)[i])
 			rows = append(rows, row)
 		}
 	})
@@ -151,12 +155,26 @@ func slowJoin(events []event) []string {
 			row += fmt.Sprintf(" %q", text)
 		}
 		for _, c := range []columnar.Col{columnar.BytesOut, columnar.BytesIn} {
-			if n := bytesOf(e, c); n >= 0 {
+			n := bytesOf(e, c)
+			if e.feed == deltaFeed {
+				n = -1
+				for _, e := range records {
+					if m := bytesOf(e, c); m >= 0 {
+						n = max(n, 0) + m
+					}
+				}
+			}
+			if n >= 0 {
 				row += fmt.Sprint(" ", n)
 			} else {
 				row += " -"
 			}
 		}
+		port := e.ints[columnar.DstPort]
+		if port > 65535 {
+			port = 0
+		}
+		row += fmt.Sprint(" ", port)
 		rows = append(rows, row)
 	}
 	slices.Sort(rows)
@@ -169,7 +187,7 @@ func randomConnections(r *rand.Rand, n int) []event {
 	record := map[string]int64{"b.log": 1<<32 - 50}
 	var out []event
 	for range n {
-		e := event{feed: pick("zeek", "other"), object: pick("a.log", "b.log", "c.log"), us: testDay + r.Int64N(3*86400e6)}
+		e := event{feed: pick("zeek", deltaFeed), object: pick("a.log", "b.log", "c.log"), us: testDay + r.Int64N(3*86400e6)}
 		record[e.object]++
 		e.record = record[e.object]
 		uid := ""
@@ -201,6 +219,9 @@ func randomConnections(r *rand.Rand, n int) []event {
 			e.ints[columnar.BytesOut] = r.Int64N(4)
 			e.texts[columnar.DstHost] = pick("", "a.example")
 		}
+		if e.table == columnar.Network && r.IntN(3) > 0 {
+			e.ints[columnar.DstPort] = []int64{0, 53, 443, 65535, 70000}[r.IntN(5)]
+		}
 		out = append(out, e)
 	}
 	return out
@@ -230,6 +251,33 @@ func TestJoinConnections(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// If this fails, deltas that are delivered twice are added twice.
+func TestJoinRepeatedDeltas(t *testing.T) {
+	record := func(n int64, out int64) event {
+		return event{table: columnar.Network, feed: deltaFeed, object: "a.log", record: n, us: testDay + n,
+			texts: map[columnar.Col]string{columnar.UID: "7", columnar.SrcIP: "10.0.0.1", columnar.DstIP: "192.0.2.1"},
+			ints:  map[columnar.Col]int64{columnar.BytesOut: out}}
+	}
+	c := NewConnections(&openBounds, &memorySpool{}, 1<<20)
+	batchesOf([]event{record(1, 50), record(2, 30), record(3, 50)}, func(b *columnar.Batch) {
+		b.Repeat = []byte{1 << 2}
+		c.Add(b)
+	})
+	if err := c.Close(); err != nil {
+		t.Fatal(err)
+	}
+	sum := int64(0)
+	j := NewJoiner(&openBounds, []*Connections{c}, connectionWant, 1<<20, func(b *columnar.Batch) { sum += b.Int64(columnar.BytesOut)[0] })
+	for part := range ConnectionParts {
+		if err := j.Join(part); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if sum != 80 {
+		t.Errorf("got %d bytes, want 80", sum)
 	}
 }
 

@@ -84,6 +84,8 @@ type Input struct {
 	// Baseline, if set, is called by upload_zscore for each row of Day, in the order
 	// of the keys, with the baseline of its entity.
 	Baseline func(b UploadBaseline)
+	// Beacons, if set, is called by beacon for up to MaxBeacons pairs, the worst first.
+	Beacons func(b *Beacon)
 }
 
 // All returns the detections with their default thresholds, in the order in which help
@@ -96,10 +98,12 @@ func All() []*Detection {
 		firstDestination(),
 		destinationRatio(),
 		uploadSlow(),
+		bulkDownload(),
 		dnsEntropy(),
 		dnsVolume(),
 		dnsInformation(),
 		dnsModel(),
+		beacon(),
 		sigmaRule(),
 	}
 }

@@ -30,6 +30,9 @@ type event struct {
 	copied bool // seen before, so that it does not count again
 }
 
+// serverFeed is the feed of logs of a server of the company's own.
+const serverFeed = "web"
+
 // feedTo folds events, in batches of one table, feed and object.
 func feedTo(f Folder, a *Aggregate, events []event) { feedWith(f, a, &openBounds, events) }
 
@@ -51,6 +54,7 @@ func feedWith(f Folder, a *Aggregate, o *FoldOptions, events []event) {
 		want := a.Wants(o)
 		out.WantFields, out.WantEvents = want.Fields, want.Events
 		out.Want |= want.Cols
+		out.WantOf, out.WantServed = want.Of, want.Served
 	}
 	for _, e := range events {
 		if !slices.Contains(a.Tables, e.table) {
@@ -59,7 +63,7 @@ func feedWith(f Folder, a *Aggregate, o *FoldOptions, events []event) {
 		if out.Feed != e.feed || out.Object != e.object {
 			out.Flush()
 			clear(copied)
-			out.Feed, out.Object = e.feed, e.object
+			out.Feed, out.Object, out.Server = e.feed, e.object, e.feed == serverFeed
 		}
 		b := out.Table(e.table)
 		b.SetTime(e.us)
@@ -87,7 +91,7 @@ func randomEvents(r *rand.Rand, n int) []event {
 	record := map[string]int64{"b.log": math.MaxUint32 - 50}
 	var out []event
 	for range n {
-		e := event{feed: pick("proxy", "cloud"), object: pick("a.log", "b.log"), us: testDay + r.Int64N(2*86400e6), copied: r.IntN(10) == 0}
+		e := event{feed: pick("proxy", "proxy", "proxy", "cloud", "cloud", "cloud", serverFeed), object: pick("a.log", "b.log"), us: testDay + r.Int64N(2*86400e6), copied: r.IntN(10) == 0}
 		if r.IntN(3) == 0 { // many at once
 			e.us -= e.us % 43200e6
 		}
@@ -111,10 +115,16 @@ func randomEvents(r *rand.Rand, n int) []event {
 		case 0:
 			e.table = columnar.API
 			e.texts[columnar.Resource] = pick("arn:aws:s3:::bucket/key", "arn:aws:s3:::other", "file.txt", "")
+			e.texts[columnar.Service] = pick("s3", "box.com", "")
+			e.texts[columnar.Operation] = pick("GetObject", "DOWNLOAD", "ListObjects")
+			e.texts[columnar.Status] = pick("Success", "", "AccessDenied")
+			e.texts[columnar.UserAgent] = pick("aws-cli/2.1", "aws-cli/2.2", "")
 		case 1:
 			e.table = columnar.HTTP
 			e.texts[columnar.Method] = pick("GET", "PUT", "POST")
 			e.texts[columnar.URLHost] = pick("www.example.co.uk", "example.co.uk", "a.b.example.org", "")
+			e.texts[columnar.URLPath] = pick("/", "/logo.png", fmt.Sprintf("/%d.pdf", r.IntN(30)))
+			e.ints[columnar.StatusCode] = []int64{200, 206, 304, 403}[r.IntN(4)]
 		case 2:
 			e.table = columnar.Network
 			e.texts[columnar.DstIP] = pick("10.9.9.9", "198.51.100.7", "")
@@ -201,7 +211,9 @@ func TestSift(t *testing.T) {
 		}
 		for _, f := range rest {
 			before += pairs(f)
-			f.(Sifter).Sift(&w)
+			if _, err := f.(Sifter).Sift(&w); err != nil {
+				t.Fatal(err)
+			}
 			after += pairs(f)
 		}
 		if diff := cmp.Diff(want, merged(t, UserDestinationDay, &openBounds, append(drained, rest...)...)); diff != "" {
@@ -232,14 +244,25 @@ func merged(t testing.TB, a *Aggregate, o *FoldOptions, folders ...Folder) []Row
 	t.Helper()
 	var runs []io.Reader
 	for _, f := range folders {
-		run := &bytes.Buffer{}
-		w := NewRunWriter(run)
-		f.Drain(w)
-		if err := w.Close(); err != nil {
-			t.Fatal(err)
-		}
-		runs = append(runs, run)
+		runs = append(runs, drained(t, f))
 	}
+	return mergedRuns(t, a, o, runs)
+}
+
+// drained returns the run of a table.
+func drained(t testing.TB, f Folder) io.Reader {
+	t.Helper()
+	run := &bytes.Buffer{}
+	w := NewRunWriter(run)
+	f.Drain(w)
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return run
+}
+
+func mergedRuns(t testing.TB, a *Aggregate, o *FoldOptions, runs []io.Reader) []Row {
+	t.Helper()
 	var rows []Row
 	for row, err := range Merge(a, o, runs) {
 		if err != nil {
@@ -586,8 +609,9 @@ func BenchmarkFold(b *testing.B) {
 				domain := fmt.Sprintf("example%d.com", r.IntN(300))
 				events[i] = event{a.Tables[0], "f", "o", int64(i + 1), testDay + int64(i)*100e3, map[columnar.Col]string{
 					columnar.User: fmt.Sprintf("user%d", r.IntN(5000)), columnar.SrcIP: fmt.Sprintf("10.0.%d.%d", r.IntN(80), r.IntN(250)),
+					columnar.Service: "s3", columnar.Operation: "GetObject", columnar.UserAgent: fmt.Sprintf("aws-cli/2.%d", r.IntN(9)),
 					columnar.Resource: fmt.Sprintf("arn:aws:s3:::bucket%d/key%d", r.IntN(50), i),
-					columnar.Domain:   domain, columnar.Query: fmt.Sprintf("www%d.%s", r.IntN(20), domain), columnar.QueryType: "A",
+					columnar.Domain:   domain, columnar.Query: fmt.Sprintf("www%d.%s", r.IntN(20), domain), columnar.QueryType: "A", columnar.URLHost: domain,
 				}, map[columnar.Col]int64{columnar.BytesOut: r.Int64N(1e6), columnar.BytesIn: r.Int64N(1e6)}, false}
 			}
 			feedTo(refolder{a.New(&openBounds), b}, a, events)

@@ -94,7 +94,7 @@ func Risk(findings []Finding, last Day, criticality func(entity string) string) 
 		kind, name := f.Subject()
 		k := fact{entity{kind, name}, f.Day, cmp.Or(f.Verdict, f.Detection), f.Object, f.Window[0]}
 		if perPerson(f.Verdict) {
-			k.object = "" // there is one a day
+			k.object, k.window = "", 0 // there is one a day
 		}
 		if old := facts[k]; old == nil || WorstFirst(f, old) < 0 {
 			facts[k] = f

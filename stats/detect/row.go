@@ -103,7 +103,7 @@ type Summary struct {
 	Hours    int64  `parquet:"hours"` // bit h is set if there was an event in hour h of the day
 
 	// The row with the most bytes out: its bytes, time and place. For a correlation,
-	// the row at which it first matched.
+	// the row at which it first matched; in pair_times, the place of the first row.
 	PeakOut  int64  `parquet:"peak_out"`
 	PeakTime int64  `parquet:"peak_time,timestamp(microsecond)"`
 	Evidence string `parquet:"evidence"` // "object:record"
@@ -111,7 +111,7 @@ type Summary struct {
 	Addresses int64 `parquet:"addresses"` // distinct src_ip; 0 if the entity is an address, or if no row has one
 
 	// DNS.
-	Names     int64 `parquet:"names"`      // distinct names
+	Names     int64 `parquet:"names"`      // distinct names; in object_day: distinct objects
 	NameBytes int64 `parquet:"name_bytes"` // bytes of the distinct subdomains: names without the registered domain and its dot
 	// The most queries, and the most bytes of distinct subdomains, in any sliding
 	// window of 5 minutes [t, t+5min), with the earliest such t. For a correlation
@@ -141,6 +141,21 @@ type Summary struct {
 	Likely    string `parquet:"likely"`     // the first name with MaxScore, if that exceeds the threshold
 	Signs     string `parquet:"signs"`      // what makes Likely look like data, in words
 
+	// object_day. There Names counts distinct objects, WindowNames the most of them in an
+	// hour of the clock, which begins at WindowAt, and PeakTime and Evidence tell of the
+	// row with the most bytes in.
+	Agents   int64 `parquet:"agents"`   // distinct applications: user agents without their versions
+	Accounts int64 `parquet:"accounts"` // distinct accounts, tenants or projects
+	Signed   int64 `parquet:"signed"`   // rows that a link alone allowed: a presigned URL, a shared access signature
+	// The addresses and the applications that Addresses and Agents count, sorted: of
+	// each the least maxClients.
+	Clients []string `parquet:"clients,list"`
+
+	// pair_times.
+	Beats  int64  `parquet:"beats"`  // times that the pair talked, without a pause of 4 s
+	Port   int64  `parquet:"port"`   // the server's; 0 if it is not known, -1 if there are several
+	Rhythm string `parquet:"rhythm"` // of up to 96 beats, each: seconds since the one before, or midnight, and :bytes out; of more their statistics, see rhythm.numbers
+
 	// The destinations that an entity used, sorted; see UserDestinationDay. If there are
 	// maxDestinations, those that would follow are not known.
 	Destinations []string `parquet:"destinations,list"`
@@ -150,7 +165,7 @@ type Summary struct {
 // order and the grouping of merges do not matter, and the zero Summary adds nothing.
 // If s and t begin at one time, a spelling goes before the entity's name.
 // Merge cannot tell whether s and t share names or addresses. Names therefore becomes
-// an upper bound. Addresses becomes a lower bound, since a user who works in one place
+// an upper bound. Addresses, Agents and Accounts become lower bounds, since a user who works in one place
 // has the same address every day.
 func (s Summary) Merge(t Summary) Summary {
 	s.Events += t.Events
@@ -194,8 +209,30 @@ func (s Summary) Merge(t Summary) Summary {
 	if t.MaxScore > s.MaxScore || t.MaxScore == s.MaxScore && (lesser(t.Likely, s.Likely) || t.Likely == s.Likely && lesser(t.Signs, s.Signs)) {
 		s.MaxScore, s.Likely, s.Signs = t.MaxScore, t.Likely, t.Signs
 	}
+	s.Agents = max(s.Agents, t.Agents)
+	s.Accounts = max(s.Accounts, t.Accounts)
+	s.Signed += t.Signed
+	s.Clients = union(s.Clients, t.Clients)
+	s.Beats += t.Beats
+	s.Port = samePort(s.Port, t.Port)
+	if s.Rhythm == "" || t.Rhythm != "" && t.Rhythm < s.Rhythm { // of one day: rhythms cannot be added
+		s.Rhythm = t.Rhythm
+	}
 	s.Destinations = allOf(s.Destinations, t.Destinations)
 	return s
+}
+
+// union returns the texts of two sorted lists, sorted. It changes neither.
+func union(a, b []string) []string {
+	switch {
+	case len(a) == 0:
+		return b
+	case len(b) == 0:
+		return a
+	}
+	out := slices.Concat(a, b)
+	slices.Sort(out)
+	return slices.Compact(out)
 }
 
 // addBytes adds counts of bytes, neither negative. A sum beyond int64 is

@@ -22,8 +22,8 @@ var RuleDay = &Aggregate{
 	// 2: correlations; 3: rules without a name are called by their title, not their
 	// id; 4: numbers and booleans compare as such, rules run only on logs of their
 	// product, queries without an existing top-level domain are in one group, and
-	// entities have canonical names.
-	Rev:        4,
+	// entities have canonical names; 5: requests and connections with an id count once.
+	Rev:        5,
 	Tables:     columnar.Tables[:],
 	Wants:      func(o *FoldOptions) columnar.Wanted { return ruleWants(o.Rules) },
 	JudgedOnly: true,

@@ -206,10 +206,17 @@ func TestRisk(t *testing.T) {
 		f("p", "bob", "a", "T1567", 20, 100), f("p", "dan", "a", "T1567", 20, 59),
 		f("p", "cid", "a", "T1567", 14, 1), f("p", "cid", "b", "T1071.004", 15, 1), f("p", "cid", "c", "T1530", 16, 1), f("p", "cid", "d", "T1530", 17, 1),
 	}
+	// An upload of a day and one of a month are the same upload.
+	slow := f("p", "eve", "upload_slow", "T1030", 20, 45)
+	slow.Verdict, slow.Window[0] = uploadVerdict, -30*dayMicros
+	fast := f("zeek", "eve", "upload_zscore", "T1567", 20, 49)
+	fast.Verdict = uploadVerdict
+	findings = append(findings, slow, fast)
 	want := []EntityRisk{
 		{EntityType: "user", Entity: "bob", Risk24h: 100, Risk7d: 100, Findings: 1, Tactics: []string{"TA0010"}, Detections: []string{"a"}, Notable: true},
 		{EntityType: "user", Entity: "ann", Risk24h: 66, Risk7d: 66, Findings: 2, Tactics: []string{"TA0010"}, Detections: []string{"a", "b"}, Notable: true},
 		{EntityType: "user", Entity: "dan", Risk24h: 59, Risk7d: 59, Findings: 1, Tactics: []string{"TA0010"}, Detections: []string{"a"}},
+		{EntityType: "user", Entity: "eve", Risk24h: 49, Risk7d: 49, Findings: 1, Tactics: []string{"TA0010"}, Detections: []string{"upload_zscore"}},
 		{EntityType: "user", Entity: "cid", Risk7d: 1, Findings: 4, Tactics: []string{"TA0009", "TA0010", "TA0011"}, Detections: []string{"a", "b", "c", "d"}, Notable: true},
 	}
 	if diff := gocmp.Diff(want, Risk(findings, 20, nil)); diff != "" {

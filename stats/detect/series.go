@@ -75,9 +75,14 @@ const habitDays = 4
 // habitual reports whether x bytes in a day are a habit: at least half of x on
 // habitDays past days for which counts returns true, flagged or not.
 func habitual(x int64, past []Row, counts func(d Day) bool) bool {
+	return bytesOut.habitual(x, past, counts)
+}
+
+// habitual reports whether x in a day is a habit, as for bytes.
+func (q *quantity) habitual(x int64, past []Row, counts func(d Day) bool) bool {
 	n := 0
 	for i := range past {
-		if past[i].BytesOut >= x-x/2 && counts(past[i].Day) {
+		if q.of(&past[i]) >= x-x/2 && counts(past[i].Day) {
 			n++
 		}
 	}

@@ -11,14 +11,18 @@ type Sifter interface {
 	// Weigh adds what the table holds to w.
 	Weigh(w *Weights)
 	// Sift removes the keys that are to be left out according to w, to which all
-	// tables have been added.
-	Sift(w *Weights)
+	// tables have been added. If it returns more, the table is to be drained and sifted
+	// again.
+	Sift(w *Weights) (more bool, err error)
 }
 
 // Weights are upper bounds on the bytes of keys: one sum for each of many hashes,
 // shared by all keys with that hash. Bytes only grow, so a key whose sum is small is
 // small itself. The zero value is empty.
-type Weights struct{ sums []uint32 }
+type Weights struct {
+	sums  []uint32
+	pairs pairCounts // rows, for pair_times
+}
 
 // weightSums is the number of sums; they take 4 MiB. With fewer, more of a day's small
 // keys share a sum that is not small. With more, more of them fall out of the

@@ -87,7 +87,7 @@ func (o *uploadSlowOptions) score(in *Input) []Finding {
 			feed, first = key.Feed, len(all)
 		}
 		old, _ := frozen.before(past)
-		all = append(all, x.baseline(&frozen, splitSeries{key, old, today}))
+		all = append(all, x.baseline(&frozen, &bytesOut, splitSeries{key, old, today}))
 	}
 	steady(all[first:], o.MinDays, 0)
 

@@ -85,14 +85,14 @@ const allHistory = 1 << 20
 // A baseline is what is normal for an entity, as the first pass over the rows finds
 // it.
 type baseline struct {
-	out int64 // bytes of the judged day; unknown if it is blind
+	value int64 // of the judged day; unknown if it is blind
 	// Days that train the baseline: all of them, and those of the judged day's kind.
 	days, like int32
 	blind      bool
 	crowd      bool // many of its peers rose on the judged day
 	split      bool // weekdays and weekends differ
 	// centre is the centre of days of the judged day's kind, other that of the rest;
-	// log(1 + MB).
+	// as quantity.log returns it: log(1 + MB) of bytes.
 	centre, other float64
 	spread        float64 // of all training days around their centre; after steady, the divisor of z
 	group         string
@@ -105,25 +105,48 @@ type splitSeries struct {
 	today *Row
 }
 
+// A quantity is what is compared between the days of an entity. Its values are not
+// negative and vary by factors.
+type quantity struct {
+	of    func(r *Row) int64
+	blind func(r *Row) bool // reports whether the value is unknown, which is not zero
+	// scale is 1e6 divided by the amount below which values are hardly told apart: 1 for
+	// bytes, 1e6 for what is counted one by one.
+	scale float64
+}
+
+// bytesOut measures uploads.
+var bytesOut = quantity{of: func(r *Row) int64 { return r.BytesOut }, blind: blind, scale: 1}
+
+// log returns a value on the scale on which days are compared, and value is the
+// inverse.
+func (q *quantity) log(value float64) float64 { return stats.LogMB(value * q.scale) }
+func (q *quantity) value(log float64) float64 { return stats.Bytes(log) / q.scale }
+
 // days calls f for every day of the baseline: a covered day since the entity was first
 // seen. trained is false for a flagged day.
 func (in *Input) days(s splitSeries, f func(d Day, bytes int64, trained bool)) {
+	in.daysOf(&bytesOut, s, f)
+}
+
+// daysOf is days for any quantity.
+func (in *Input) daysOf(q *quantity, s splitSeries, f func(d Day, value int64, trained bool)) {
 	next := 0
 	for _, d := range in.baselineDays(s.key.Feed) {
 		for next < len(s.past) && s.past[next].Day < d {
 			next++
 		}
-		bytes := int64(0)
+		value := int64(0)
 		switch {
 		case len(s.past) == 0 || d < s.past[0].Day:
 			continue // not seen yet
 		case next < len(s.past) && s.past[next].Day == d:
-			if blind(&s.past[next]) {
+			if q.blind(&s.past[next]) {
 				continue
 			}
-			bytes = s.past[next].BytesOut
+			value = q.of(&s.past[next])
 		}
-		f(d, bytes, !in.Flagged(s.key, d))
+		f(d, value, !in.Flagged(s.key, d))
 	}
 }
 
@@ -138,19 +161,19 @@ const minStratum = 5
 type sample struct{ unlike, like []float64 } // by whether the day has the judged day's kind
 
 // baseline returns what is normal for an entity. steady adjusts its spread afterwards.
-func (x *sample) baseline(in *Input, s splitSeries) baseline {
-	u := baseline{out: s.today.BytesOut, blind: blind(s.today)}
+func (x *sample) baseline(in *Input, q *quantity, s splitSeries) baseline {
+	u := baseline{value: q.of(s.today), blind: q.blind(s.today)}
 	if u.blind {
 		return u
 	}
 	x.unlike, x.like = x.unlike[:0], x.like[:0]
-	in.days(s, func(d Day, bytes int64, trained bool) {
+	in.daysOf(q, s, func(d Day, value int64, trained bool) {
 		switch {
 		case !trained:
 		case d.weekend() == in.Day.weekend():
-			x.like = append(x.like, stats.LogMB(float64(bytes)))
+			x.like = append(x.like, q.log(float64(value)))
 		default:
-			x.unlike = append(x.unlike, stats.LogMB(float64(bytes)))
+			x.unlike = append(x.unlike, q.log(float64(value)))
 		}
 	})
 	unlike, like := len(x.unlike), len(x.like)
@@ -219,17 +242,9 @@ func peersOf(of map[string][]float64, group string, least int) (peers []float64,
 	return peers, false, len(peers) >= least
 }
 
-// trained reports whether a baseline has enough days to tell what is common.
-func (u *baseline) trained(minDays int) bool {
-	return !u.blind && int(u.days) >= minDays && u.centre > 0
-}
-
 // steady pools the spread of each baseline of a feed with what is common among its
 // peers, and adds the uncertainty of the centre itself: the variance of the median of n
-// days is π/2n of their variance.
-//
-// Only baselines of at least minDays tell what is common, which counts as much as
-// peerDays of the entity's own.
+// days is π/2n of their variance. minDays and peerDays are as in uploadZScoreOptions.
 func steady(feed []baseline, minDays, peerDays int) {
 	spreads := map[string][]float64{}
 	for i := range feed {
@@ -251,14 +266,17 @@ func steady(feed []baseline, minDays, peerDays int) {
 	}
 }
 
-// settle completes the baselines of a feed with what its entities have in common: the
-// spread, and whether many rose on the same day.
-func (o *uploadZScoreOptions) settle(feed []baseline) {
-	steady(feed, o.MinDays, o.PeerDays)
+// trained reports whether the baseline says what is usual.
+func (u *baseline) trained(minDays int) bool {
+	return !u.blind && int(u.days) >= minDays && u.centre > 0
+}
+
+// crowds marks the baselines of a feed whose peers rose in number on the judged day.
+func (o *uploadZScoreOptions) crowds(feed []baseline) {
 	rises := map[string][]float64{}
 	for i := range feed {
 		if u := &feed[i]; u.trained(o.MinDays) {
-			rises[u.group] = append(rises[u.group], u.z())
+			rises[u.group] = append(rises[u.group], u.z(&bytesOut))
 		}
 	}
 	crowds := map[string]bool{}
@@ -280,7 +298,19 @@ func (u *baseline) likeDay(judged Day) func(d Day) bool {
 	return func(d Day) bool { return !u.split || d.weekend() == judged.weekend() }
 }
 
-func (u *baseline) z() float64 { return (stats.LogMB(float64(u.out)) - u.centre) / u.spread }
+// median names the centre in a sentence.
+func (u *baseline) median(judged Day) string {
+	switch {
+	case !u.split:
+		return "median"
+	case judged.weekend():
+		return "weekend median"
+	}
+	return "weekday median"
+}
+
+// z returns how unusual the judged day is, by a quantity.
+func (u *baseline) z(q *quantity) float64 { return (q.log(float64(u.value)) - u.centre) / u.spread }
 
 // upper returns the bytes that the threshold allows on a day with that centre.
 func (o *uploadZScoreOptions) upper(centre, spread float64) float64 {
@@ -293,20 +323,25 @@ func (o *uploadZScoreOptions) baselines(in *Input) []baseline {
 	var all []baseline
 	var x sample
 	feed, first := "", 0
+	end := func() {
+		steady(all[first:], o.MinDays, o.PeerDays)
+		o.crowds(all[first:])
+		first = len(all)
+	}
 	for key, rows := range in.Series {
 		past, today := in.before(rows)
 		if today == nil {
 			continue
 		}
 		if key.Feed != feed {
-			o.settle(all[first:])
-			feed, first = key.Feed, len(all)
+			end()
+			feed = key.Feed
 		}
-		u := x.baseline(in, splitSeries{key, past, today})
+		u := x.baseline(in, &bytesOut, splitSeries{key, past, today})
 		u.group = in.Group(key)
 		all = append(all, u)
 	}
-	o.settle(all[first:])
+	end()
 	return all
 }
 
@@ -317,12 +352,12 @@ func (o *uploadZScoreOptions) cold(u *baseline) bool {
 	if u.group != "" {
 		floor = min(floor, o.GroupFloor)
 	}
-	return !u.blind && int(u.days) < o.MinDays && u.out >= int64(floor)
+	return !u.blind && int(u.days) < o.MinDays && u.value >= int64(floor)
 }
 
 // over reports whether the day exceeds the threshold of its own baseline.
 func (o *uploadZScoreOptions) over(u *baseline) bool {
-	return !u.blind && int(u.days) >= o.MinDays && u.out >= int64(o.Floor) && u.z() > o.Threshold
+	return !u.blind && int(u.days) >= o.MinDays && u.value >= int64(o.Floor) && u.z(&bytesOut) > o.Threshold
 }
 
 // scoreRobust ranges over the series once for the baselines and, if a day may be
@@ -351,9 +386,9 @@ func (o *uploadZScoreOptions) scoreRobust(in *Input, risk int) []Finding {
 		s, u := splitSeries{key, past, today}, &all[0]
 		all = all[1:]
 		switch {
-		case o.cold(u) && !habitual(u.out, past, anyDay):
+		case o.cold(u) && !habitual(u.value, past, anyDay):
 			feed.cold = append(feed.cold, o.newcomer(in, s, u))
-		case o.over(u) && !habitual(u.out, past, u.likeDay(in.Day)):
+		case o.over(u) && !habitual(u.value, past, u.likeDay(in.Day)):
 			f := o.unusual(in, s, u)
 			if u.crowd {
 				f.RiskScore, f.Severity = risk/2, min(f.Severity, Medium)
@@ -367,23 +402,16 @@ func (o *uploadZScoreOptions) scoreRobust(in *Input, risk int) []Finding {
 
 // unusual returns the finding of a day over the threshold.
 func (o *uploadZScoreOptions) unusual(in *Input, s splitSeries, u *baseline) Finding {
-	median := "median"
-	if u.split {
-		median = "weekday median"
-		if in.Day.weekend() {
-			median = "weekend median"
-		}
-	}
-	mid, z := stats.Bytes(u.centre), u.z()
+	mid, z := stats.Bytes(u.centre), u.z(&bytesOut)
 	f := o.finding(in, s, z, mid)
 	far := "so this is " + times(f.Observed/mid) + " the median"
 	if mid < 1e6 {
 		far = "so any upload of that size is unusual"
 	}
 	f.Why = fmt.Sprintf("%s uploaded %s on %s; the %s of the %s before is %s and the alert limit is %s, %s (z %.2f, threshold %s).",
-		printable(f.Who()), size(f.Observed), in.Day, median, count(int64(u.days), "day"), size(mid),
+		printable(f.Who()), size(f.Observed), in.Day, u.median(in.Day), count(int64(u.days), "day"), size(mid),
 		size(o.upper(u.centre, u.spread)), far, z, num(o.Threshold)) + andBlocked(&f.Summary)
-	f.Timeline = timeline(in, s, func(like bool) (low, mid, up float64) {
+	f.Timeline = timeline(in, &bytesOut, s, func(like bool) (low, mid, up float64) {
 		c := u.centre
 		if !like {
 			c = u.other
@@ -405,15 +433,15 @@ func (o *uploadZScoreOptions) finding(in *Input, s splitSeries, score, baseline 
 	return f
 }
 
-func timeline(in *Input, s splitSeries, band func(like bool) (low, mid, up float64)) []Point {
+func timeline(in *Input, q *quantity, s splitSeries, band func(like bool) (low, mid, up float64)) []Point {
 	var points []Point
-	point := func(d Day, bytes int64, trained bool) {
-		p := Point{Day: d, Value: float64(bytes), Trained: trained}
+	point := func(d Day, value int64, trained bool) {
+		p := Point{Day: d, Value: float64(value), Trained: trained}
 		p.Low, p.Mid, p.Up = band(d.weekend() == in.Day.weekend())
 		points = append(points, p)
 	}
-	in.days(s, point)
-	point(in.Day, s.today.BytesOut, false)
+	in.daysOf(q, s, point)
+	point(in.Day, q.of(s.today), false)
 	return points
 }
 
@@ -451,7 +479,7 @@ func (o *uploadZScoreOptions) newcomer(in *Input, s splitSeries, u *baseline) ne
 	for i := range s.past {
 		if r := &s.past[i]; !blind(r) {
 			n.days++
-			if r.BytesOut < u.out {
+			if r.BytesOut < u.value {
 				n.below++
 			}
 		}
@@ -540,7 +568,7 @@ func (o *uploadZScoreOptions) scoreClassic(in *Input) []Finding {
 		f := o.finding(in, s, z, mean)
 		f.Why = fmt.Sprintf("%s uploaded %s on %s; the mean of the %s before is %s with a standard deviation of %s, so this is %.1f deviations above it (threshold %s).",
 			printable(f.Who()), size(f.Observed), in.Day, count(int64(len(bytes)), "day"), size(mean), size(sd), z, num(o.Threshold))
-		f.Timeline = timeline(in, s, func(bool) (low, mid, up float64) {
+		f.Timeline = timeline(in, &bytesOut, s, func(bool) (low, mid, up float64) {
 			return max(0, mean-o.Threshold*sd), mean, mean + o.Threshold*sd
 		})
 		findings = append(findings, f)
@@ -602,7 +630,7 @@ func (o *uploadZScoreOptions) tell(in *Input, all []baseline) {
 			b.Days, b.Median = int(u.days), stats.Bytes(u.centre)
 		}
 		if !u.blind && int(u.days) >= o.MinDays {
-			b.Upper, b.Z = o.upper(u.centre, u.spread), u.z()
+			b.Upper, b.Z = o.upper(u.centre, u.spread), u.z(&bytesOut)
 		}
 		in.Baseline(b)
 	}

@@ -18,7 +18,7 @@ var UserDay = &Aggregate{
 	Name: "user_day",
 	Doc: "Bytes out and in of each entity (user, else address, else host) and UTC day, and how many addresses it came from. " +
 		"Connections to internal addresses are left out: bytes sent there have not left. Blocked events are counted separately.",
-	Rev:     4, // 4: the records of one connection are one event, and running totals of it are not added up
+	Rev:     5, // 5: the records of one connection are one event, those of firewalls too; running totals are not added up; requests and connections with an id count once
 	Tables:  []*columnar.Table{columnar.API, columnar.HTTP, columnar.Network},
 	Joins:   true,
 	Reads:   volumeColumns,

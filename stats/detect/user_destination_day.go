@@ -34,7 +34,7 @@ var UserDestinationDay = &Aggregate{
 		"that are not a known cloud service and got less than 1 MB from an entity in a day are left out. A row without an " +
 		"object has the bytes to all destinations, and the list of those that the entity used with whatever request; " +
 		"blocked requests are no use.",
-	Rev:    4, // 4: rows without an object list the destinations that the entity used
+	Rev:    5, // 5: rows without an object list the destinations that the entity used
 	Joins:  true,
 	Tables: []*columnar.Table{columnar.API, columnar.HTTP, columnar.Network},
 	Reads: volumeColumns | columnar.ColSet(columnar.Resource, columnar.Method, columnar.URLHost,
@@ -139,12 +139,12 @@ func (u *uploads) addTotal(p *volumeSection, slot int32, day Day) {
 	}
 	c := p.cell(slot, day)
 	t.counts.merge(&c.counts)
-	offer(u.logs, &t.volume, c)
+	offer(u.places, &t.volume, c)
 	t.refused.merge(p.refusedOf(slot))
 }
 
 // Sift implements Sifter. What is left out stays in the totals.
-func (u *uploads) Sift(w *Weights) {
+func (u *uploads) Sift(w *Weights) (more bool, err error) {
 	known := u.known.Of(u.volumes.objects)
 	for at, p := range u.sections.all {
 		hash := u.hash(at, p)
@@ -157,6 +157,7 @@ func (u *uploads) Sift(w *Weights) {
 			return true
 		})
 	}
+	return false, nil
 }
 
 // The sequence numbers of records.

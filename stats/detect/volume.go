@@ -1,12 +1,10 @@
 package detect
 
 import (
-	"bytes"
 	"encoding/binary"
 	"hash/maphash"
 	"math"
 	"slices"
-	"strconv"
 	"unsafe"
 
 	"outflow/columnar"
@@ -19,7 +17,7 @@ type volumes struct {
 	o        *FoldOptions
 	entities *entities
 	objects  *columnar.Dict // code 0: no object
-	logs     *columnar.Dict // names of log objects, for evidence
+	places   *placer        // for evidence
 	sections sections[volumeSection]
 
 	// object returns each row's object as a code of objects, 0 for a row to leave out.
@@ -39,10 +37,6 @@ type volumes struct {
 	blocked []bool
 	used    [columnar.BatchRows]uint32 // by row of the batch: the object that it used
 	slots   [columnar.BatchRows]int32  // by row of the batch: its index in the cells of its section
-	log     int32                      // the batch's, in logs, if its rows have no places of their own
-	placed  []int32                    // else by the batch's objects
-
-	objectLogs columnar.Lookup[int32]
 
 	countAddresses bool
 }
@@ -94,18 +88,18 @@ type only struct {
 // onlyOf returns an event as an only, and false if it does not fit. The event must not
 // have been blocked.
 func (v *volumes) onlyOf(b *columnar.Batch, i int, midnight int64) (only, bool) {
-	log, record := v.evidence(b, i)
+	at := v.places.of(b, i)
 	out, in := b.Int64(columnar.BytesOut)[i], b.Int64(columnar.BytesIn)[i]
-	if uint64(out|in|record) > math.MaxUint32 || log >= 1<<24 {
+	if uint64(out|in|at.record) > math.MaxUint32 || at.log >= 1<<24 {
 		return only{}, false
 	}
 	bit := func(marks []byte) uint64 { return uint64(marks[i>>3] >> (i & 7) & 1) }
-	when := uint64(b.Int64(columnar.Time)[i]-midnight)<<27 | uint64(log)<<3 |
+	when := uint64(b.Int64(columnar.Time)[i]-midnight)<<27 | uint64(at.log)<<3 |
 		bit(b.Valid(columnar.BytesIn))<<1 | bit(b.Valid(columnar.BytesOut))
 	if b.Repeat != nil {
 		when |= bit(b.Repeat) << 2
 	}
-	return only{out: uint32(out), in: uint32(in), record: uint32(record), when: when}, true
+	return only{out: uint32(out), in: uint32(in), record: uint32(at.record), when: when}, true
 }
 
 // volume returns the cell that add would have made for the event.
@@ -117,7 +111,7 @@ func (o *only) volume(midnight int64) volume {
 		c.knownOut, c.knownIn = int64(o.when&1), int64(o.when>>1&1)
 	}
 	if o.out > 0 {
-		c.peak, c.peakTime, c.peakRecord, c.peakLog = int64(o.out), us, int64(o.record), int32(o.when>>3&(1<<24-1))
+		c.peak, c.peakTime, c.peakAt = int64(o.out), us, place{int64(o.record), int32(o.when >> 3 & (1<<24 - 1))}
 	}
 	return c
 }
@@ -126,8 +120,7 @@ func (o *only) volume(midnight int64) volume {
 type volume struct {
 	counts
 	peak, peakTime int64
-	peakRecord     int64
-	peakLog        int32
+	peakAt         place
 	addresses      [4]uint32 // some that the entity came from
 }
 
@@ -173,26 +166,16 @@ func newVolumes(o *FoldOptions) *volumes {
 		o:         o,
 		entities:  newEntities(o, userEntity, addressEntity, hostEntity),
 		objects:   columnar.NewDict(),
-		logs:      columnar.NewDict(),
+		places:    newPlacer(),
 		addresses: columnar.NewDict(),
 		sections:  newSections(newVolumeSection, (*volumeSection).reset),
 		internal:  columnar.Lookup[bool]{Func: scan.IsInternal},
 	}
-	v.objectLogs.Func = func(object []byte) int32 { return v.logs.Code(object) }
 	v.address.Func = func(text []byte) uint32 { return uint32(v.addresses.Code(text)) }
 	if !o.CountBlocked {
 		v.blockers = newBlockers()
 	}
 	return v
-}
-
-// evidence returns where a row comes from: a log of logs, and a record of it.
-func (v *volumes) evidence(b *columnar.Batch, row int) (log int32, record int64) {
-	if b.Places == nil {
-		return v.log, b.First + int64(b.Record[row])
-	}
-	p := &b.Places[row]
-	return v.placed[p.Object], p.Record
 }
 
 // Fold implements Folder. Rows of network with a uid are left out: they come again, joined.
@@ -233,11 +216,7 @@ func (v *volumes) Fold(b *columnar.Batch) {
 	if v.blockers != nil {
 		v.actions, v.blocked = v.blockers.of(b)
 	}
-	if b.Places == nil {
-		v.log = v.logs.Code([]byte(b.Object))
-	} else {
-		v.placed = v.objectLogs.Of(b.Objects)
-	}
+	v.places.begin(b)
 	v.sections.days(b, feedOf(b), v.o, func(p *volumeSection, from, to int) {
 		if what != nil {
 			v.placePairs(p, b, who, what, from, to)
@@ -364,8 +343,7 @@ func (v *volumes) add(p *volumeSection, b *columnar.Batch, from, to int) {
 		c.last = max(c.last, times[i])
 		c.hours |= hourBit(times[i])
 		if out[i] >= c.peak && out[i] > 0 && !blocked {
-			log, record := v.evidence(b, i)
-			offer(v.logs, c, volume{peak: out[i], peakTime: times[i], peakRecord: record, peakLog: log})
+			offer(v.places, c, volume{peak: out[i], peakTime: times[i], peakAt: v.places.of(b, i)})
 		}
 	}
 }
@@ -392,7 +370,7 @@ func (v *volumes) came(p *volumeSection, b *columnar.Batch, who []uint32, from, 
 }
 
 // offer makes n's peak that of c if it is larger, or as large and earlier.
-func offer(logs *columnar.Dict, c *volume, n volume) {
+func offer(p *placer, c *volume, n volume) {
 	if n.peak < c.peak || n.peak == 0 {
 		return
 	}
@@ -400,18 +378,16 @@ func offer(logs *columnar.Dict, c *volume, n volume) {
 		if n.peakTime > c.peakTime {
 			return
 		}
-		if n.peakTime == c.peakTime {
-			if o := bytes.Compare(logs.Text(n.peakLog), logs.Text(c.peakLog)); o > 0 || o == 0 && n.peakRecord >= c.peakRecord {
-				return
-			}
+		if n.peakTime == c.peakTime && p.compare(n.peakAt, c.peakAt) >= 0 {
+			return
 		}
 	}
-	c.peak, c.peakTime, c.peakRecord, c.peakLog = n.peak, n.peakTime, n.peakRecord, n.peakLog
+	c.peak, c.peakTime, c.peakAt = n.peak, n.peakTime, n.peakAt
 }
 
 // Size implements Folder.
 func (v *volumes) Size() int {
-	n := v.entities.size() + sizeOf(v.objects) + sizeOf(v.logs) + sizeOf(v.addresses)
+	n := v.entities.size() + sizeOf(v.objects) + sizeOf(v.places.logs) + sizeOf(v.addresses)
 	for _, p := range v.sections.all {
 		n += p.groups.Size() + p.came.Size() + p.used.Size() + 4*len(p.alone) + len(p.cells)*int(unsafe.Sizeof(volume{})) + len(p.onlys)*int(unsafe.Sizeof(only{})) + 48*len(p.refused)
 	}
@@ -524,8 +500,8 @@ func (v *volumes) appendVolume(b []byte, c *volume, day Day, blocked refused, sh
 	b = binary.AppendUvarint(c.counts.append(b, midnight), uint64(c.peak))
 	if c.peak > 0 {
 		b = binary.AppendUvarint(b, uint64(c.peakTime-midnight))
-		b = binary.AppendUvarint(b, uint64(c.peakRecord))
-		b = appendBytes(b, v.logs.Text(c.peakLog))
+		b = binary.AppendUvarint(b, uint64(c.peakAt.record))
+		b = appendBytes(b, v.places.logs.Text(c.peakAt.log))
 	}
 	b = binary.AppendUvarint(binary.AppendUvarint(b, uint64(blocked.rows)), uint64(blocked.out))
 	return appendBytes(b, shown)
@@ -535,7 +511,7 @@ func (v *volumes) appendVolume(b []byte, c *volume, day Day, blocked refused, sh
 type volumeMerger struct {
 	// keep reports whether there is to be a row. Nil: of all.
 	keep    func(object string, c *volume) bool
-	logs    *columnar.Dict // as in volumes
+	places  *placer
 	c       volume
 	refused refused
 	spelt   spelling
@@ -544,7 +520,7 @@ type volumeMerger struct {
 }
 
 func newVolumeMerger(keep func(object string, c *volume) bool) *volumeMerger {
-	return &volumeMerger{keep: keep, logs: columnar.NewDict()}
+	return &volumeMerger{keep: keep, places: newPlacer()}
 }
 
 // Add implements Merger.
@@ -567,8 +543,8 @@ func (m *volumeMerger) add(day Day, d *decoder) {
 	n.peak = int64(d.uvarint())
 	if n.peak > 0 {
 		n.peakTime = int64(d.uvarint()) + midnight
-		n.peakRecord = int64(d.uvarint())
-		n.peakLog = m.logs.Code(d.bytes())
+		n.peakAt.record = int64(d.uvarint())
+		n.peakAt.log = m.places.logs.Code(d.bytes())
 	}
 	m.refused.merge(refused{int64(d.uvarint()), int64(d.uvarint())})
 	m.spelt.offer(n.first, d.bytes())
@@ -578,7 +554,7 @@ func (m *volumeMerger) add(day Day, d *decoder) {
 		return
 	}
 	c.merge(&n.counts)
-	offer(m.logs, c, n)
+	offer(m.places, c, n)
 }
 
 // Row implements Merger.
@@ -601,7 +577,7 @@ func (m *volumeMerger) Row(r *Row) bool {
 		Addresses: int64(addresses), Blocked: blocked.rows, BlockedOut: blocked.out, Spelling: spelt.of(r.Entity),
 	}
 	if c.peak > 0 {
-		r.Evidence = string(m.logs.Text(c.peakLog)) + ":" + strconv.FormatInt(c.peakRecord, 10)
+		r.Evidence = m.places.evidence(c.peakAt)
 	}
 	return true
 }

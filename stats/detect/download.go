@@ -1,0 +1,271 @@
+package detect
+
+import (
+	"bytes"
+	"math/bits"
+	"strings"
+
+	"outflow/columnar"
+)
+
+// This file says which rows are downloads, and what was downloaded.
+
+// A downloadKind is the calls of one kind of service that hand out the content of
+// objects. Calls that list, look at, preview or copy them within the service are left
+// out: nothing leaves by them.
+type downloadKind struct {
+	service string // as findings name it
+	logged  string // the services as logs name them; "": any, which is then the name
+	// operations are exact, or end in * for any rest.
+	operations string
+	// place returns what the object of a call is in: a bucket, a site, an organisation.
+	// Nil: objects are in nothing that the log names.
+	place func(resource []byte) []byte
+}
+
+// downloadKinds lists the kinds. A call belongs to the first that fits.
+//
+// Note: Microsoft Graph's GET is left out, as the method does not say whether content
+// was read; what it reads is in the audit log too. So are mail (MailItemsAccessed sums
+// up unnamed items), FileAccessed and view, which are logged whenever somebody looks at a
+// document, git.fetch, which brings what is new in what was cloned before, and
+// Snowflake's access history, which tells of the queries once more.
+var downloadKinds = []downloadKind{
+	{"s3", "s3 s3.amazonaws.com", "GetObject SelectObjectContent REST.GET.OBJECT REST.SELECT.OBJECT SOAP.GET.OBJECT WEBSITE.GET.OBJECT", bucketOf},
+	{"gcs", "storage.googleapis.com", "storage.objects.get GET_Object google.storage.objects.get", bucketOf},
+	{"azurestorage", "storage.azure.com", "GetBlob QueryBlobContents ReadFile GetFile Read QueryEntities QueryEntity", containerOf},
+	{"m365", "OneDrive SharePoint MicrosoftTeams", "FileDownloaded FileSyncDownloaded*", siteOf},
+	{"", "", "FileDownloaded FileSyncDownloaded*", siteOf}, // as Defender names the services
+	{"drive", "drive", "download sync_item_content", nil},
+	{"box", "box.com", "DOWNLOAD ITEM_DOWNLOAD", nil},
+	{"dropbox", "dropbox.com", "file_download shared_link_download shared_content_download paper_doc_download", nil},
+	{"github", "github.com", "git.clone repo.download_zip", ownerOf},
+	{"slack", "slack.com", "file_downloaded", nil},
+	// A query's bytes are those of its result.
+	{"snowflake", "snowflake", "SELECT GET_FILES UNLOAD", databaseOf},
+	{"salesforce", "salesforce.com", "ContentTransfer.VersionDownload* DocumentAttachmentDownloads ReportExport BulkApi BulkApi2 API RestApi", nil},
+	// Security brokers, OCSF's file hosting activity, and sources of the user's own.
+	{"", "", "download Download", nil},
+}
+
+// webService is the service of downloads from web servers.
+const webService = "web"
+
+// A downloader finds the downloads among the rows of batches.
+type downloader struct {
+	services, operations columnar.Lookup[uint64] // bit i: may belong to downloadKinds[i]
+	methods              columnar.Lookup[bool]
+	hosts                columnar.Lookup[uint32]
+	// objects are SERVICE/PLACE. The place may be empty, and the slash is there even so:
+	// in the order of texts all places of a service then follow one another.
+	objects *columnar.Dict
+	name    []byte
+	last    struct { // the row before: its kind, service, place, and code of objects
+		kind    int
+		service int32
+		place   []byte
+		code    uint32
+	}
+	what [columnar.BatchRows]uint32
+}
+
+func newDownloader(objects *columnar.Dict) *downloader {
+	d := &downloader{objects: objects}
+	d.services.Func = func(service []byte) (mask uint64) {
+		for i, k := range downloadKinds {
+			if k.logged == "" && len(service) > 0 || oneOf(string(service), k.logged) {
+				mask |= 1 << i
+			}
+		}
+		return mask
+	}
+	d.operations.Func = func(operation []byte) (mask uint64) {
+		for i, k := range downloadKinds {
+			for _, want := range strings.Fields(k.operations) {
+				if prefix, any := strings.CutSuffix(want, "*"); string(operation) == want || any && bytes.HasPrefix(operation, []byte(prefix)) {
+					mask |= 1 << i
+				}
+			}
+		}
+		return mask
+	}
+	d.methods.Func = func(method []byte) bool { return len(method) == 0 || oneOf(string(method), "GET POST") }
+	d.hosts.Func = func(host []byte) uint32 {
+		d.name = append(d.name[:0], webService...)
+		return d.code(host)
+	}
+	return d
+}
+
+// of returns, for each row, what it downloaded from as a code of objects, 0 if it is no
+// download; and the column that names the objects.
+func (d *downloader) of(b *columnar.Batch) (what []uint32, names columnar.Col) {
+	if b.Table == columnar.HTTP {
+		return d.requests(b), columnar.URLPath
+	}
+	what = d.what[:b.Len()]
+	clear(what)
+	operations, dict := b.Codes(columnar.Operation)
+	ofOperation := d.operations.Of(dict)
+	services, serviceDict := b.Codes(columnar.Service)
+	ofService := d.services.Of(serviceDict)
+	offsets, resources := b.Texts(columnar.Resource)
+	d.last.code = 0
+	for i, operation := range operations {
+		if mask := ofOperation[operation] & ofService[services[i]]; mask != 0 {
+			what[i] = d.from(bits.TrailingZeros64(mask), services[i], serviceDict, resources[offsets[i]:offsets[i+1]])
+		}
+	}
+	return what, columnar.Resource
+}
+
+// from returns the code of a service and of the place of an object.
+func (d *downloader) from(kind int, service int32, services *columnar.Dict, resource []byte) uint32 {
+	k := &downloadKinds[kind]
+	var place []byte
+	if k.place != nil {
+		place = k.place(resource)
+	}
+	last := &d.last
+	if last.code != 0 && kind == last.kind && service == last.service && bytes.Equal(place, last.place) {
+		return last.code // most rows are like the one before
+	}
+	if d.name = append(d.name[:0], k.service...); k.service == "" {
+		d.name = append(d.name, services.Text(service)...)
+	}
+	last.kind, last.service, last.place, last.code = kind, service, append(last.place[:0], place...), d.code(place)
+	return last.code
+}
+
+// code returns the code of the service in name and a place.
+func (d *downloader) code(place []byte) uint32 {
+	d.name = append(append(d.name, '/'), place...)
+	return uint32(d.objects.Code(d.name))
+}
+
+// requests is of for the log of a web server. What was not sent because the client has
+// it, or is elsewhere, is no download.
+func (d *downloader) requests(b *columnar.Batch) []uint32 {
+	what := d.what[:b.Len()]
+	codes, dict := b.Codes(columnar.URLHost)
+	hosts := d.hosts.Of(dict)
+	methods, methodDict := b.Codes(columnar.Method)
+	fetches := d.methods.Of(methodDict)
+	statuses := b.Int32(columnar.StatusCode)
+	for i, code := range codes {
+		what[i] = 0
+		if answered := statuses[i]; fetches[methods[i]] && (answered == 0 || answered/100 == 2 || refusedAnswer(answered)) {
+			what[i] = hosts[code]
+		}
+	}
+	return what
+}
+
+// refusedAnswer reports whether a web server of the company's own sent no content: its
+// own answer can be trusted, other than that of a thief's.
+func refusedAnswer(status int32) bool { return status >= 400 }
+
+// furniture are the extensions of what web pages are made of. Browsers fetch dozens of
+// such files with each page, thumbnails among them.
+const furniture = "css js mjs map png jpg jpeg gif svg ico webp avif woff woff2 ttf eot"
+
+// isObject reports whether the path of a request names an object: neither a page, which
+// lists others, nor a part of one.
+func isObject(path []byte) bool {
+	if len(path) == 0 || path[len(path)-1] == '/' {
+		return false
+	}
+	dot := bytes.LastIndexByte(path[max(0, len(path)-6):], '.')
+	if dot < 0 {
+		return true
+	}
+	var lower [5]byte
+	extension := path[max(0, len(path)-6)+dot+1:]
+	for i, c := range extension {
+		lower[i] = c | 0x20
+	}
+	return !oneOf(string(lower[:len(extension)]), furniture)
+}
+
+// bucketOf returns the bucket of arn:aws:s3:::BUCKET/KEY, of
+// projects/_/buckets/BUCKET/objects/OBJECT, or of BUCKET/KEY.
+func bucketOf(resource []byte) []byte {
+	resource = bytes.TrimPrefix(resource, bucketARN)
+	if _, rest, ok := bytes.Cut(resource, []byte("/buckets/")); ok && bytes.HasPrefix(resource, []byte("projects/")) {
+		resource = rest
+	}
+	bucket, _, _ := bytes.Cut(resource, []byte{'/'})
+	return bucket
+}
+
+// containerOf returns the storage account and the container of /ACCOUNT/CONTAINER/BLOB,
+// or the host and the container of a URL.
+func containerOf(resource []byte) []byte { return segments(resource, 2) }
+
+// siteOf returns the site of https://TENANT.sharepoint.com/sites/SITE/FILE, and the
+// owner's of a OneDrive: .../personal/OWNER/FILE.
+func siteOf(resource []byte) []byte {
+	site := segments(resource, 3)
+	host, path, _ := bytes.Cut(site, []byte{'/'})
+	if kind, _, _ := bytes.Cut(path, []byte{'/'}); oneOf(string(kind), "sites teams personal") {
+		return site
+	}
+	return host
+}
+
+// segments returns the first n segments of a path, or those of a URL beginning with its
+// host.
+func segments(path []byte, n int) []byte {
+	if _, rest, ok := bytes.Cut(path, []byte("://")); ok {
+		path = rest
+	}
+	path = bytes.TrimLeft(path, "/")
+	for end := range path {
+		switch path[end] {
+		case '/':
+			if n--; n == 0 {
+				return path[:end]
+			}
+		case '?', '#':
+			return path[:end]
+		}
+	}
+	return path
+}
+
+// ownerOf returns the organisation of ORGANISATION/REPOSITORY.
+func ownerOf(resource []byte) []byte {
+	owner, _, _ := bytes.Cut(resource, []byte{'/'})
+	return owner
+}
+
+// databaseOf returns the database of DATABASE.SCHEMA.
+func databaseOf(resource []byte) []byte {
+	database, _, _ := bytes.Cut(resource, []byte{'.'})
+	return database
+}
+
+// signedFields are the fields that say what allowed a call, as CloudTrail, the same in
+// OCSF, S3's access log and Azure Storage name them; signedBy reports whether it was a
+// link, which works for whoever has it.
+var signedFields = []string{"additionalEventData.AuthenticationMethod", "unmapped.additionalEventData.AuthenticationMethod", "auth_type", "identity.type"}
+
+func signedBy(how []byte) bool { return string(how) == "QueryString" || string(how) == "SAS" }
+
+// application returns what a user agent calls the program, without versions: aws-cli,
+// rclone, Microsoft SkyDriveSync, and Mozilla for any browser. A new version is no new
+// program.
+func application(agent []byte) []byte {
+	const longest = 64
+	agent = bytes.TrimSpace(agent[:min(len(agent), longest)])
+	if end := bytes.IndexAny(agent, "/(;,"); end >= 0 {
+		agent = agent[:end]
+	}
+	for i := 1; i < len(agent); i++ {
+		if agent[i-1] == ' ' && agent[i] >= '0' && agent[i] <= '9' {
+			agent = agent[:i]
+			break
+		}
+	}
+	return bytes.TrimSpace(agent)
+}

@@ -1,0 +1,619 @@
+package detect
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/binary"
+	"hash/maphash"
+	"math"
+	"math/bits"
+	"slices"
+	"strconv"
+	"unsafe"
+
+	"outflow/columnar"
+)
+
+// ObjectDay counts what each entity downloaded from each place in a day.
+var ObjectDay = &Aggregate{
+	Name: "object_day",
+	Doc: "Downloads of each entity (user, else address, else host) and UTC day from each place of the company's own: a bucket, a site, an " +
+		"organisation's repositories, a web server: calls, distinct objects, bytes in, addresses, applications, accounts, and the busiest hour " +
+		"of the clock. Failed calls are counted separately. Of addresses without a user, places are left out from which they had " +
+		"less than 1 MB and fewer than 10 objects.",
+	Rev:     1,
+	Tables:  []*columnar.Table{columnar.API, columnar.HTTP},
+	Serving: true,
+	Reads: entityReads | columnar.ColSet(columnar.Time, columnar.Service, columnar.Operation, columnar.Resource, columnar.Status,
+		columnar.BytesIn, columnar.EventUID),
+	Wants: func(*FoldOptions) (w columnar.Wanted) {
+		w.Of[columnar.API.ID] = columnar.ColSet(columnar.UserAgent)
+		w.Fields[columnar.API.ID] = signedFields
+		w.Served = columnar.ColSet(columnar.Method, columnar.URLHost, columnar.URLPath, columnar.StatusCode, columnar.UserAgent)
+		return w
+	},
+	Depends: func(o *FoldOptions) []any { return []any{o.CountBlocked} },
+	New:     func(o *FoldOptions) Folder { return newDownloads(o) },
+	Merger:  func(*FoldOptions) Merger { return &downloadMerger{logs: columnar.NewDict()} },
+}
+
+const (
+	// maxClients is how many addresses and how many applications of an entity are kept by
+	// name. People have a few. Who has more has new ones every day, and nobody could
+	// tell which of them matter.
+	maxClients = 8
+	// An address that nobody is known by needs minAnonymousBytes or minAnonymousObjects
+	// from a place to be kept: the visitors of a public site are without number.
+	minAnonymousBytes   = 1e6
+	minAnonymousObjects = 10
+)
+
+// downloads folds downloads by entity and place.
+type downloads struct {
+	o        *FoldOptions
+	entities *entities
+	objects  *columnar.Dict // the places
+	find     *downloader
+	placer   *placer
+	sections sections[downloadSection]
+	blockers *blockers // nil: failed calls count as downloads
+	signed   []columnar.Lookup[bool]
+	clients  [numClientKinds]clientKind
+	slots    [columnar.BatchRows]int32
+}
+
+// The kinds of what an entity came from or used.
+const (
+	clientAddress = iota
+	clientAgent
+	clientAccount
+	numClientKinds
+)
+
+// A clientKind numbers the texts of a column.
+type clientKind struct {
+	col     columnar.Col
+	texts   *columnar.Dict
+	numbers columnar.Lookup[uint32]
+}
+
+type downloadSection struct {
+	groups *columnar.Groups
+	cells  []downloadCell // by slot
+	reads  []objectRead
+	table  []int32                          // reads by their keys: index+1; 0 if free
+	used   [numClientKinds]*columnar.Groups // pairs of a slot and a text of the kind
+}
+
+// A downloadCell has the measures of a place. Its peak is the bytes in of a row and one
+// more, so that a row without any has one too.
+type downloadCell struct {
+	counts
+	peak, peakTime int64
+	place          place
+	failed, signed int64
+	recent         [numClientKinds]uint32 // the texts of the row before
+}
+
+// An objectRead says in which hours of the day an object was read. The key is the hash
+// of the object's name and the slot: two objects of an entity are mistaken for one if
+// 64 bits agree, by a chance of one in 10^7 among a million.
+type objectRead struct {
+	key   uint64
+	slot  int32
+	hours uint32
+}
+
+func newDownloads(o *FoldOptions) *downloads {
+	objects := columnar.NewDict()
+	d := &downloads{
+		o:        o,
+		entities: newEntities(o, userEntity, addressEntity, hostEntity),
+		objects:  objects,
+		find:     newDownloader(objects),
+		placer:   newPlacer(),
+		sections: newSections(newDownloadSection, (*downloadSection).reset),
+		signed:   make([]columnar.Lookup[bool], len(signedFields)),
+	}
+	if !o.CountBlocked {
+		d.blockers = newBlockers()
+	}
+	for i := range d.signed {
+		d.signed[i].Func = signedBy
+	}
+	for kind, col := range [numClientKinds]columnar.Col{columnar.SrcIP, columnar.UserAgent, columnar.Account} {
+		texts := columnar.NewDict()
+		d.clients[kind] = clientKind{col: col, texts: texts}
+		d.clients[kind].numbers.Func = func(text []byte) uint32 {
+			if kind == clientAgent {
+				text = application(text)
+			}
+			return uint32(texts.Code(text))
+		}
+	}
+	return d
+}
+
+func newDownloadSection() *downloadSection {
+	p := &downloadSection{groups: columnar.NewGroups(), cells: make([]downloadCell, 1), table: make([]int32, 256)}
+	for kind := range p.used {
+		p.used[kind] = columnar.NewGroups()
+	}
+	return p
+}
+
+func (p *downloadSection) reset() {
+	p.groups.Reset()
+	p.cells, p.reads = p.cells[:1], p.reads[:0]
+	clear(p.table)
+	for _, used := range p.used {
+		used.Reset()
+	}
+}
+
+// Fold implements Folder.
+func (d *downloads) Fold(b *columnar.Batch) {
+	if b.Table == columnar.HTTP && !b.Server {
+		return // what a client fetched through a proxy came from anywhere
+	}
+	what, names := d.find.of(b)
+	if !slices.ContainsFunc(what, func(code uint32) bool { return code != 0 }) {
+		return
+	}
+	who := d.entities.of(b)
+	d.placer.begin(b)
+	d.sections.days(b, b.Feed, d.o, func(p *downloadSection, from, to int) {
+		d.place(p, b, who, what, from, to)
+		d.add(p, b, names, from, to)
+		for kind := range d.clients {
+			d.use(p, b, kind, who, from, to)
+		}
+		d.sign(p, b, from, to)
+	})
+}
+
+// place finds the cells of rows; 0 means a row to leave out.
+func (d *downloads) place(p *downloadSection, b *columnar.Batch, who, what []uint32, from, to int) {
+	times := b.Int64(columnar.Time)
+	for i := from; i < to; i++ {
+		if d.slots[i] = 0; who[i] == 0 || what[i] == 0 {
+			continue
+		}
+		slot := p.groups.Slot(who[i], what[i])
+		if int(slot) == len(p.cells) {
+			p.cells = append(p.cells, downloadCell{counts: counts{first: times[i], last: times[i]}})
+		}
+		d.slots[i] = slot
+	}
+}
+
+// add adds the measures of rows to their cells.
+func (d *downloads) add(p *downloadSection, b *columnar.Batch, names columnar.Col, from, to int) {
+	var statuses []int32 // of requests
+	var codes []int32
+	var failures []bool
+	if b.Table == columnar.HTTP {
+		statuses = b.Int32(columnar.StatusCode)
+	} else if d.blockers != nil {
+		codes, failures = d.blockers.of(b)
+	}
+	times := b.Int64(columnar.Time)
+	in, inValid := b.Int64(columnar.BytesIn), b.Valid(columnar.BytesIn)
+	offsets, texts := b.Texts(names)
+	for i := from; i < to; i++ {
+		slot := d.slots[i]
+		if slot == 0 {
+			continue
+		}
+		c := &p.cells[slot]
+		failed := failures != nil && failures[codes[i]] || statuses != nil && refusedAnswer(statuses[i])
+		if b.Repeat == nil || b.Repeat[i>>3]>>(i&7)&1 == 0 {
+			c.events++
+			if failed {
+				c.failed++
+			} else {
+				c.in = addBytes(c.in, in[i])
+			}
+			c.knownIn += int64(inValid[i>>3] >> (i & 7) & 1)
+		}
+		c.first = min(c.first, times[i])
+		c.last = max(c.last, times[i])
+		c.hours |= hourBit(times[i])
+		if failed {
+			continue
+		}
+		c.offer(d.placer, min(max(in[i], 0), math.MaxInt64-1)+1, times[i], d.placer.of(b, i))
+		if name := texts[offsets[i]:offsets[i+1]]; len(name) > 0 && (statuses == nil || isObject(name)) {
+			p.read(nameKey(maphash.Bytes(hashSeed, name), uint32(slot)), slot, uint32(hourBit(times[i])))
+		}
+	}
+}
+
+// offer makes a row the peak if it has more bytes, or as many and comes first.
+func (c *downloadCell) offer(by *placer, peak, us int64, at place) {
+	switch {
+	case peak < c.peak:
+		return
+	case peak == c.peak && cmp.Or(cmp.Compare(us, c.peakTime), by.compare(at, c.place)) >= 0:
+		return
+	}
+	c.peak, c.peakTime, c.place = peak, us, at
+}
+
+// read adds hours to an object of a slot.
+func (p *downloadSection) read(key uint64, slot int32, hours uint32) {
+	mask := uint64(len(p.table) - 1)
+	i := key & mask
+	for ; p.table[i] != 0; i = (i + 1) & mask {
+		if r := &p.reads[p.table[i]-1]; r.key == key && r.slot == slot {
+			r.hours |= hours
+			return
+		}
+	}
+	p.reads = append(p.reads, objectRead{key, slot, hours})
+	p.table[i] = int32(len(p.reads))
+	if len(p.reads)*2 > len(p.table) {
+		p.table = make([]int32, 2*len(p.table))
+		mask = uint64(len(p.table) - 1)
+		for index := range p.reads {
+			for i = p.reads[index].key & mask; p.table[i] != 0; i = (i + 1) & mask {
+			}
+			p.table[i] = int32(index + 1)
+		}
+	}
+}
+
+// use records the addresses, applications or accounts of entities.
+func (d *downloads) use(p *downloadSection, b *columnar.Batch, kind int, who []uint32, from, to int) {
+	k := &d.clients[kind]
+	if b.Known(k.col) == 0 {
+		return
+	}
+	codes, dict := b.Codes(k.col)
+	numbers := k.numbers.Of(dict)
+	for i := from; i < to; i++ {
+		slot, text := d.slots[i], numbers[codes[i]]
+		if slot == 0 || text == 0 || kind == clientAddress && entityKind(who[i]&3) == addressEntity {
+			continue
+		}
+		if recent := &p.cells[slot].recent[kind]; *recent != text {
+			*recent = text
+			p.used[kind].Slot(uint32(slot), text)
+		}
+	}
+}
+
+// sign counts the calls that a link allowed.
+func (d *downloads) sign(p *downloadSection, b *columnar.Batch, from, to int) {
+	if b.Table != columnar.API {
+		return
+	}
+	for f, name := range signedFields {
+		codes, dict := b.Field(name)
+		if codes == nil {
+			continue
+		}
+		signed := d.signed[f].Of(dict)
+		for i := from; i < to; i++ {
+			if d.slots[i] != 0 && signed[codes[i]] && (b.Repeat == nil || b.Repeat[i>>3]>>(i&7)&1 == 0) {
+				p.cells[d.slots[i]].signed++
+			}
+		}
+	}
+}
+
+// Size implements Folder.
+func (d *downloads) Size() int {
+	n := d.entities.size() + sizeOf(d.objects) + sizeOf(d.placer.logs)
+	for kind := range d.clients {
+		n += sizeOf(d.clients[kind].texts)
+	}
+	for _, p := range d.sections.all {
+		n += p.groups.Size() + len(p.cells)*int(unsafe.Sizeof(downloadCell{})) + len(p.reads)*int(unsafe.Sizeof(objectRead{})) + 4*len(p.table)
+		for _, used := range p.used {
+			n += used.Size()
+		}
+	}
+	return n
+}
+
+// hashBits is how many bits of an object's hash divide the objects of a busy key into
+// records, so that a Merger need not hold all of them at once.
+const hashBits = 8
+
+// fewObjects is how many objects stay in a key's first record.
+const fewObjects = 64
+
+// Drain implements Folder. The records of a key are, by their sequence numbers,
+//
+//	0    the counts, failed and signed; the peak, and if there is one its time, record
+//	     and log; the spelling of the entity; of each kind of clients their number
+//	     and hashes, and of addresses and applications the number of the least
+//	     maxClients and these; and the objects, if they are few
+//	1+h  the objects whose hashes begin with the bits h
+//
+// Objects are hashes with hours.
+func (d *downloads) Drain(w *RunWriter) {
+	order := newKeyOrder(d.entities, d.objects, d.sections.groups(func(p *downloadSection) *columnar.Groups { return p.groups }))
+	var hashes [numClientKinds][]uint64
+	for kind := range d.clients {
+		texts := d.clients[kind].texts
+		for code := range texts.Len() {
+			hashes[kind] = append(hashes[kind], hashText(texts.Text(int32(code))))
+		}
+	}
+	var key, value []byte
+	var twins twinRecords
+	record := w.record
+	if order.twins {
+		record = twins.record
+	}
+	for _, at := range d.sections.sorted() {
+		p := d.sections.all[at]
+		ends, reads := p.readsBySlot()
+		var used [numClientKinds][]uint32 // texts, those of a slot as ends of the kind tell
+		var usedEnds [numClientKinds][]int32
+		for kind, groups := range p.used {
+			usedEnds[kind], used[kind] = bySlot(groups, p.groups.Len())
+		}
+		for _, slot := range order.slots(p.groups) {
+			who, what := p.groups.Key(slot)
+			key = appendKeyText(d.entities.appendKey(key[:0], at, who), d.objects.Text(int32(what)))
+			if order.twins {
+				twins.next(w, key)
+			}
+			value = d.appendCell(value[:0], &p.cells[slot], at.day)
+			value = appendBytes(value, d.entities.shown(who))
+			for kind := range used {
+				value = d.appendClients(value, kind, used[kind][usedEnds[kind][slot-1]:usedEnds[kind][slot]], hashes[kind])
+			}
+			objects := reads[ends[slot-1]:ends[slot]]
+			if len(objects) <= fewObjects {
+				record(key, 0, appendObjects(value, objects))
+				continue
+			}
+			record(key, 0, value)
+			for len(objects) > 0 {
+				h := objects[0].key >> (64 - hashBits)
+				n, _ := slices.BinarySearchFunc(objects, h+1, func(r objectRead, h uint64) int { return cmp.Compare(r.key>>(64-hashBits), h) })
+				value = appendObjects(value[:0], objects[:n])
+				record(key, 1+h, value)
+				objects = objects[n:]
+			}
+		}
+		twins.end(w)
+		d.sections.drop(at)
+	}
+}
+
+// readsBySlot returns the objects by slot, those of a slot from ends[slot-1] to
+// ends[slot] and by their hashes, which take the place of the keys.
+func (p *downloadSection) readsBySlot() (ends []int32, reads []objectRead) {
+	ends = make([]int32, p.groups.Len()+1)
+	for i := range p.reads {
+		r := &p.reads[i]
+		r.key = nameKey(r.key, uint32(r.slot)) // twice gives the hash back
+		ends[r.slot+1]++
+	}
+	for slot := range p.groups.Len() {
+		ends[slot+1] += ends[slot]
+	}
+	reads = make([]objectRead, len(p.reads))
+	for _, r := range p.reads {
+		reads[ends[r.slot]] = r
+		ends[r.slot]++
+	}
+	for slot := 1; slot < p.groups.Len(); slot++ {
+		slices.SortFunc(reads[ends[slot-1]:ends[slot]], compareReads)
+	}
+	return ends, reads
+}
+
+func compareReads(a, b objectRead) int { return cmp.Compare(a.key, b.key) }
+
+// bySlot returns the texts of pairs of a slot and a text by slot, those of a slot from
+// ends[slot-1] to ends[slot].
+func bySlot(pairs *columnar.Groups, slots int) (ends []int32, texts []uint32) {
+	ends = make([]int32, slots+1)
+	for pair := int32(1); int(pair) < pairs.Len(); pair++ {
+		slot, _ := pairs.Key(pair)
+		ends[slot+1]++
+	}
+	for slot := range slots {
+		ends[slot+1] += ends[slot]
+	}
+	texts = make([]uint32, pairs.Len()-1)
+	for pair := int32(1); int(pair) < pairs.Len(); pair++ {
+		slot, text := pairs.Key(pair)
+		texts[ends[slot]] = text
+		ends[slot]++
+	}
+	return ends, texts
+}
+
+func (d *downloads) appendCell(b []byte, c *downloadCell, day Day) []byte {
+	midnight := int64(day) * dayMicros
+	b = c.counts.append(b, midnight)
+	for _, n := range [...]int64{c.failed, c.signed, c.peak} {
+		b = binary.AppendUvarint(b, uint64(n))
+	}
+	if c.peak > 0 {
+		b = binary.AppendUvarint(b, uint64(c.peakTime-midnight))
+		b = binary.AppendUvarint(b, uint64(c.place.record))
+		b = appendBytes(b, d.placer.logs.Text(c.place.log))
+	}
+	return b
+}
+
+func (d *downloads) appendClients(b []byte, kind int, codes []uint32, hashes []uint64) []byte {
+	b = binary.AppendUvarint(b, uint64(len(codes)))
+	for _, code := range codes {
+		b = binary.LittleEndian.AppendUint64(b, hashes[code])
+	}
+	if kind == clientAccount {
+		return b
+	}
+	texts := d.clients[kind].texts
+	slices.SortFunc(codes, func(x, y uint32) int { return bytes.Compare(texts.Text(int32(x)), texts.Text(int32(y))) })
+	codes = codes[:min(len(codes), maxClients)]
+	b = binary.AppendUvarint(b, uint64(len(codes)))
+	for _, code := range codes {
+		b = appendBytes(b, texts.Text(int32(code)))
+	}
+	return b
+}
+
+func appendObjects(b []byte, objects []objectRead) []byte {
+	for _, r := range objects {
+		b = binary.AppendUvarint(binary.LittleEndian.AppendUint64(b, r.key), uint64(r.hours))
+	}
+	return b
+}
+
+// A downloadMerger merges what downloads drained.
+type downloadMerger struct {
+	logs    *columnar.Dict // names of the places
+	begun   bool
+	day     Day
+	c       downloadCell
+	spelt   spelling
+	clients [numClientKinds][]uint64
+	names   [clientAccount][]string
+	// The objects of the first records, and how many of them are counted; those of the
+	// records with the sequence number seq; and the counts, in all and by hour.
+	few, part []objectRead
+	counted   int
+	seq       uint64
+	objects   int64
+	byHour    [24]int64
+}
+
+// Add implements Merger.
+func (m *downloadMerger) Add(day Day, seq uint64, value []byte) error {
+	d := decoder{b: value}
+	if seq != m.seq {
+		m.count(seq)
+	}
+	if seq > 1<<hashBits {
+		return errRun
+	}
+	m.seq, m.day = seq, day
+	if seq == 0 {
+		m.add(&d)
+	}
+	to := &m.few
+	if seq > 0 {
+		to = &m.part
+	}
+	for len(d.b) > 0 {
+		*to = append(*to, objectRead{key: d.uint64(), hours: uint32(d.uvarint())})
+	}
+	if d.bad {
+		return errRun
+	}
+	return nil
+}
+
+// add takes the measures of a first record.
+func (m *downloadMerger) add(d *decoder) {
+	midnight := int64(m.day) * dayMicros
+	n := downloadCell{counts: d.counts(midnight)}
+	n.failed, n.signed, n.peak = int64(d.uvarint()), int64(d.uvarint()), int64(d.uvarint())
+	if n.peak > 0 {
+		n.peakTime = int64(d.uvarint()) + midnight
+		n.place = place{int64(d.uvarint()), m.logs.Code(d.bytes())}
+	}
+	m.spelt.offer(n.first, d.bytes())
+	for kind := range m.clients {
+		for left := d.uvarint(); left > 0 && !d.bad; left-- {
+			m.clients[kind] = append(m.clients[kind], d.uint64())
+		}
+		if kind == clientAccount {
+			continue
+		}
+		for left := d.uvarint(); left > 0 && !d.bad; left-- {
+			m.names[kind] = append(m.names[kind], string(d.bytes()))
+		}
+		m.names[kind] = least(m.names[kind])
+	}
+	if !m.begun {
+		m.begun, m.c = true, n
+		return
+	}
+	m.c.merge(&n.counts)
+	m.c.failed += n.failed
+	m.c.signed += n.signed
+	m.c.offer(&placer{logs: m.logs}, n.peak, n.peakTime, n.place)
+}
+
+// least returns the least maxClients of names, without copies.
+func least(names []string) []string {
+	slices.Sort(names)
+	names = slices.Compact(names)
+	return names[:min(len(names), maxClients)]
+}
+
+// count counts the objects of the records before the one with the sequence number next.
+// Few whose hashes begin with later bits are left for the records of those.
+func (m *downloadMerger) count(next uint64) {
+	if m.seq == 0 {
+		slices.SortFunc(m.few, compareReads)
+	}
+	for ; m.counted < len(m.few) && 1+m.few[m.counted].key>>(64-hashBits) < next; m.counted++ {
+		m.part = append(m.part, m.few[m.counted])
+	}
+	slices.SortFunc(m.part, compareReads)
+	for i := 0; i < len(m.part); {
+		r := m.part[i]
+		for i++; i < len(m.part) && m.part[i].key == r.key; i++ {
+			r.hours |= m.part[i].hours
+		}
+		m.objects++
+		for hours := r.hours & (1<<24 - 1); hours != 0; hours &= hours - 1 {
+			m.byHour[bits.TrailingZeros32(hours)]++
+		}
+	}
+	m.part = m.part[:0]
+}
+
+// reset makes m ready for the next key and keeps its memory.
+func (m *downloadMerger) reset() {
+	next := downloadMerger{logs: m.logs, few: m.few[:0], part: m.part[:0]}
+	for kind, hashes := range m.clients {
+		next.clients[kind] = hashes[:0]
+	}
+	for kind, names := range m.names {
+		next.names[kind] = names[:0]
+	}
+	*m = next
+}
+
+// Row implements Merger.
+func (m *downloadMerger) Row(r *Row) bool {
+	if !m.begun {
+		return false
+	}
+	m.count(1<<hashBits + 1)
+	c := &m.c
+	r.Summary = Summary{
+		Events: c.events, BytesIn: c.in, KnownIn: c.knownIn, Blocked: c.failed, Signed: c.signed,
+		First: c.first, Last: c.last, Hours: c.hours, Spelling: m.spelt.of(r.Entity), Names: m.objects,
+	}
+	if c.peak > 0 {
+		r.PeakTime = c.peakTime
+		r.Evidence = string(m.logs.Text(c.place.log)) + ":" + strconv.FormatInt(c.place.record, 10)
+	}
+	for hour, n := range m.byHour {
+		if n > r.WindowNames {
+			r.WindowNames, r.WindowAt = n, int64(m.day)*dayMicros+int64(hour)*3600e6
+		}
+	}
+	for kind, number := range [numClientKinds]*int64{&r.Addresses, &r.Agents, &r.Accounts} {
+		slices.Sort(m.clients[kind])
+		*number = int64(len(slices.Compact(m.clients[kind])))
+	}
+	r.Clients = slices.Concat(m.names[clientAddress], m.names[clientAgent])
+	slices.Sort(r.Clients)
+	m.reset()
+	return r.EntityType != columnar.SrcIP.String() || r.BytesIn >= minAnonymousBytes || r.Names >= minAnonymousObjects
+}
