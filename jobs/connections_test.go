@@ -252,7 +252,7 @@ func TestNamesOfTheNightBefore(t *testing.T) {
 			for i := range of {
 				of[i].Day, _ = detect.ParseDay(day)
 			}
-			rows = append(rows, of...)
+			rows = append(rows, slices.DeleteFunc(of, func(r detect.Row) bool { return r.Object == "" })...)
 		}
 		return rows
 	}
