@@ -900,6 +900,39 @@ func TestOutAccount(t *testing.T) {
 	out.Flush()
 }
 
+// If this fails, a set of pairs loses some, has some twice, or has pairs that are none.
+func TestPairs(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 2))
+	var s Pairs
+	for range 2 { // the second time after Reset
+		want := map[Pair]bool{}
+		for range 50 {
+			a, b := make([]uint32, r.IntN(300)), make([]uint32, 300)
+			b = b[:len(a)]
+			for i := range a {
+				a[i], b[i] = r.Uint32N(100), r.Uint32N(100)
+				if a[i] != 0 && b[i] != 0 {
+					want[PairOf(a[i], b[i])] = true
+				}
+			}
+			s.Add(a, b)
+		}
+		got := s.List()
+		for _, p := range got {
+			if a, b := p.Codes(); !want[p] {
+				t.Errorf("got (%d, %d) twice or although it was not added", a, b)
+			}
+			delete(want, p)
+		}
+		if len(want) > 0 {
+			t.Errorf("%d pairs are missing", len(want))
+		}
+		if s.Reset(); len(s.List()) > 0 {
+			t.Error("pairs are left after Reset")
+		}
+	}
+}
+
 // If this fails, what a Domains says of a name depends on the names that it met before.
 func TestDomainsForgetLabels(t *testing.T) {
 	var d Domains

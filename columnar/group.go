@@ -89,6 +89,98 @@ func (g *Groups) grow() {
 	}
 }
 
+// A Pair is a pair of codes. The zero Pair is in no set.
+type Pair uint64
+
+// PairOf returns the pair (a, b).
+func PairOf(a, b uint32) Pair { return Pair(a)<<32 | Pair(b) }
+
+// Codes returns the codes of the pair.
+func (p Pair) Codes() (a, b uint32) { return uint32(p >> 32), uint32(p) }
+
+// Pairs is a set of pairs of codes. It takes less memory than Groups, and finding a pair
+// reads one place of it. The zero Pairs is empty. It must not be used by several
+// goroutines at once.
+type Pairs struct {
+	table []Pair // by their hash, 0 if free
+	n     int
+}
+
+// Add adds the pairs (a[i], b[i]). A pair with a code 0 is none.
+//
+// Note: it first reads the table places of many pairs, so that they do not wait for each
+// other's memory.
+func (s *Pairs) Add(a, b []uint32) {
+	if len(s.table) == 0 {
+		s.grow()
+	}
+	var pairs, found [64]Pair
+	for len(a) > 0 {
+		n := min(len(a), len(pairs))
+		mask := uint64(len(s.table) - 1)
+		for i := range n {
+			pairs[i] = PairOf(a[i], b[i])
+			found[i] = s.table[mix(uint64(pairs[i])^hashKey0, hashKey1)&mask]
+		}
+		for i, p := range pairs[:n] {
+			if p != found[i] && a[i] != 0 && b[i] != 0 {
+				s.add(p)
+			}
+		}
+		a, b = a[n:], b[n:]
+	}
+}
+
+func (s *Pairs) add(p Pair) {
+	mask := uint64(len(s.table) - 1)
+	i := mix(uint64(p)^hashKey0, hashKey1) & mask
+	for s.table[i] != 0 {
+		if s.table[i] == p {
+			return
+		}
+		i = (i + 1) & mask
+	}
+	s.table[i] = p
+	if s.n++; s.n*3 > len(s.table)*2 {
+		s.grow()
+	}
+}
+
+func (s *Pairs) grow() {
+	old := s.table
+	s.table = make([]Pair, max(256, 2*len(old)))
+	mask := uint64(len(s.table) - 1)
+	for _, p := range old {
+		if p != 0 {
+			i := mix(uint64(p)^hashKey0, hashKey1) & mask
+			for s.table[i] != 0 {
+				i = (i + 1) & mask
+			}
+			s.table[i] = p
+		}
+	}
+}
+
+// List returns the pairs, in no order.
+func (s *Pairs) List() []Pair {
+	list := make([]Pair, 0, s.n)
+	for _, p := range s.table {
+		if p != 0 {
+			list = append(list, p)
+		}
+	}
+	return list
+}
+
+// Reset empties s and keeps its memory.
+func (s *Pairs) Reset() {
+	clear(s.table)
+	s.n = 0
+}
+
+// Size returns how many bytes of memory the pairs use.
+func (s *Pairs) Size() int { return 8 * len(s.table) }
+
 // A Lookup is a function of a text. It is computed once for each distinct text of a
 // dictionary, and remembered by code.
 type Lookup[T any] struct {

@@ -132,10 +132,14 @@ func foldConnections(t *testing.T, head map[string]string, lines []connectionLin
 	return foldedRows(t, f, o.aggregates)
 }
 
-// show returns what a row says of bytes.
+// showConnections returns what rows say of bytes, each once: of an entity's connections,
+// user_destination_day without an object says the same as user_day.
 func showConnections(rows []detect.Row) (out []string) {
 	for _, r := range rows {
-		out = append(out, strings.TrimSpace(fmt.Sprintf("%s %s %s: %d events, %d of %d out, %d in %s", r.Day, r.Entity, r.Feed, r.Events, r.BytesOut, r.KnownOut, r.BytesIn, r.Object)))
+		line := strings.TrimSpace(fmt.Sprintf("%s %s %s: %d events, %d of %d out, %d in %s", r.Day, r.Entity, r.Feed, r.Events, r.BytesOut, r.KnownOut, r.BytesIn, r.Object))
+		if !slices.Contains(out, line) {
+			out = append(out, line)
+		}
 	}
 	return out
 }
@@ -248,7 +252,7 @@ func TestNamesOfTheNightBefore(t *testing.T) {
 			for i := range of {
 				of[i].Day, _ = detect.ParseDay(day)
 			}
-			rows = append(rows, of...)
+			rows = append(rows, slices.DeleteFunc(of, func(r detect.Row) bool { return r.Object == "" })...)
 		}
 		return rows
 	}

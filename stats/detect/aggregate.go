@@ -92,7 +92,7 @@ type Merger interface {
 var Aggregates = []*Aggregate{
 	UserDay,
 	UserDestinationDay,
-	Seen,
+
 	AddressUser,
 	RuleDay,
 	DNSScore,

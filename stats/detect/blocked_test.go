@@ -101,6 +101,7 @@ func TestVolumesBlocked(t *testing.T) {
 		{"user_day", of(UserDay, &openBounds), map[string]sums{
 			"f ": {5, 7e6, 20, 5, 5e6, 3, 126e6}, "f/network ": {2, 3e6, 10, 2, 3e6, 1, 4e6}}},
 		{"user_destination_day", of(UserDestinationDay, &openBounds), map[string]sums{
+			"f ": {3, 2e6, 10, 3, 2e6, 2, 120e6}, "f/network ": {2, 3e6, 10, 2, 3e6, 1, 4e6},
 			"f api.dropboxapi.com": {3, 2e6, 10, 3, 2e6, 2, 120e6}, "f/network 203.0.113.9": {2, 3e6, 10, 2, 3e6, 1, 4e6}}},
 		{"user_day, seed", of(UserDay, &seed), map[string]sums{
 			"f ": {5, 133e6, 50, 5, 70e6, 0, 0}, "f/network ": {2, 7e6, 20, 2, 4e6, 0, 0}}},

@@ -17,13 +17,13 @@ type destinationRatioOptions struct {
 
 const destinationRatioDoc = `A destination that takes data and gives nothing back.
 
-What it sees: 10 MB or more in a day to one destination, a hundred times what came back from it, if the destination is an
+What it sees: 10 MB or more in a day to one destination, a hundred times what came back in answer, if the destination is an
 address without a name, or a domain that at most 2 % of the others use. Catalogued cloud services are left to cloud_upload.
 Why that means exfiltration: a service answers with pages; a drop only confirms.
-Common false positives: off-site backups, log shippers, cameras and broadcasts. After four days at the same destination it is
-a habit and no longer reported.
-What it cannot see: drops that pad their answers, and logs that count one direction only. With under ten entities in a log only
-addresses are judged.
+Common false positives: off-site backups, log shippers, cameras and broadcasts; portals whose pages come by other requests than
+the uploads, where the proxy reads TLS. After four days at the same destination it is a habit and no longer reported.
+What it cannot see: drops that pad their answers, requests that do not upload, and logs that count one direction only. With
+under ten entities in a log only addresses are judged.
 How to investigate: what listens there, who owns it, and which process of the machine talks to it.`
 
 func destinationRatio() *Detection {
@@ -36,7 +36,7 @@ func destinationRatio() *Detection {
 		Impact:     60,
 		Confidence: 50,
 		Verdict:    uploadVerdict,
-		Aggregate:  Seen,
+		Aggregate:  UserDestinationDay,
 		Needs:      columnar.ColSet(columnar.URLHost, columnar.BytesOut, columnar.BytesIn),
 		History:    seenDays,
 		Options:    o,

@@ -27,7 +27,7 @@ address that it did not use in the 90 days before, with whatever request and how
 Why that means exfiltration: people work with the same few services, and a thief brings a place of his own.
 Common false positives: a new customer's portal, a first video call, a new supplier of printing or payroll; networks that log
 only addresses, since services change theirs. Who sends as much to new destinations on four days of a month does so by habit.
-What it cannot see: uploads to destinations in use, such as a private account on the company's own service; thieves who visit
+What it cannot see: data in requests that do not upload; uploads to destinations in use, such as a private account on the company's own service; thieves who visit
 the destination weeks before; anything in the first 14 days of history.
 How to investigate: who owns the destination, since when it is registered, and what was read before the peak named in the evidence.`
 
@@ -41,7 +41,7 @@ func firstDestination() *Detection {
 		Impact:     65,
 		Confidence: 60,
 		Verdict:    uploadVerdict,
-		Aggregate:  Seen,
+		Aggregate:  UserDestinationDay,
 		Needs:      columnar.ColSet(columnar.URLHost, columnar.BytesOut),
 		History:    seenDays,
 		Options:    o,

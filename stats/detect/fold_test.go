@@ -568,9 +568,14 @@ func TestVolumes(t *testing.T) {
 0 f/network src_ip 10.0.0.1 "" events=1 out=3000000 known=1 from=0 o:6
 1 f user ann "" events=1 out=2000000 known=1 from=0 o:3
 `},
-		{UserDestinationDay, `0 f user ann "example.com" events=1 out=1000000 known=1 from=0 o:1
+		{UserDestinationDay, `0 f src_ip 10.0.0.1 "" events=1 out=0 known=0 from=0 
+0 f user ann "" events=1 out=1000000 known=1 from=0 o:1
+0 f user ann "example.com" events=1 out=1000000 known=1 from=0 o:1
+0 f user bob "" events=2 out=9223372036854775807 known=2 from=0 o:8
 0 f user bob "x.org" events=2 out=9223372036854775807 known=2 from=0 o:8
+0 f/network src_ip 10.0.0.1 "" events=1 out=3000000 known=1 from=0 o:6
 0 f/network src_ip 10.0.0.1 "203.0.113.9" events=1 out=3000000 known=1 from=0 o:6
+1 f user ann "" events=1 out=2000000 known=1 from=0 o:3
 1 f user ann "example.com" events=1 out=2000000 known=1 from=0 o:3
 `},
 	} {

@@ -54,8 +54,8 @@ type ranks struct {
 	n  int
 }
 
-// newKeyOrder orders the keys of groups.
-func newKeyOrder(e *entities, objects *columnar.Dict, groups iter.Seq[*columnar.Groups]) *keyOrder {
+// newKeyOrder orders the keys of groups and of lists of pairs.
+func newKeyOrder(e *entities, objects *columnar.Dict, groups iter.Seq[*columnar.Groups], lists ...[]columnar.Pair) *keyOrder {
 	var used [4][]bool // by kind of entity: the spellings in use
 	for kind, spelt := range e.spelt {
 		if spelt != nil {
@@ -66,6 +66,13 @@ func newKeyOrder(e *entities, objects *columnar.Dict, groups iter.Seq[*columnar.
 	for g := range groups {
 		for slot := int32(1); int(slot) < g.Len(); slot++ {
 			who, what := g.Key(slot)
+			used[who&3][who>>2] = true
+			usedObjects[what] = true
+		}
+	}
+	for _, list := range lists {
+		for _, pair := range list {
+			who, what := pair.Codes()
 			used[who&3][who>>2] = true
 			usedObjects[what] = true
 		}
@@ -127,24 +134,30 @@ func (o *keyOrder) slots(groups *columnar.Groups) []int32 {
 	for i := range slots {
 		slots[i] = int32(i + 1)
 	}
-	slots = o.objects.sort(slots, func(slot int32) uint32 { _, object := groups.Key(slot); return object })
-	return o.entities.sort(slots, func(slot int32) uint32 { who, _ := groups.Key(slot); return who })
+	slots = sortBy(&o.objects, slots, func(slot int32) uint32 { _, object := groups.Key(slot); return object })
+	return sortBy(&o.entities, slots, func(slot int32) uint32 { who, _ := groups.Key(slot); return who })
 }
 
-// sort returns the slots ordered by the rank of what of returns for them. It is
+// pairs returns pairs of an entity and an object in the order of their keys.
+func (o *keyOrder) pairs(list []columnar.Pair) []columnar.Pair {
+	list = sortBy(&o.objects, list, func(p columnar.Pair) uint32 { _, object := p.Codes(); return object })
+	return sortBy(&o.entities, list, func(p columnar.Pair) uint32 { who, _ := p.Codes(); return who })
+}
+
+// sortBy returns slots or pairs ordered by the rank of what of returns for them. It is
 // stable: a counting sort, as ranks are dense.
-func (r *ranks) sort(slots []int32, of func(slot int32) uint32) []int32 {
+func sortBy[T any](r *ranks, all []T, of func(T) uint32) []T {
 	next := make([]int32, r.n+1)
-	for _, slot := range slots {
-		next[r.of[of(slot)]+1]++
+	for _, x := range all {
+		next[r.of[of(x)]+1]++
 	}
 	for rank := range r.n {
 		next[rank+1] += next[rank]
 	}
-	out := make([]int32, len(slots))
-	for _, slot := range slots {
-		rank := r.of[of(slot)]
-		out[next[rank]] = slot
+	out := make([]T, len(all))
+	for _, x := range all {
+		rank := r.of[of(x)]
+		out[next[rank]] = x
 		next[rank]++
 	}
 	return out

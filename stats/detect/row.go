@@ -156,7 +156,7 @@ type Summary struct {
 	Port   int64  `parquet:"port"`   // the server's; 0 if it is not known, -1 if there are several
 	Rhythm string `parquet:"rhythm"` // of up to 96 beats, each: seconds since the one before, or midnight, and :bytes out; of more their statistics, see rhythm.numbers
 
-	// The destinations that an entity used, sorted; see Seen. If there are
+	// The destinations that an entity used, sorted; see UserDestinationDay. If there are
 	// maxDestinations, those that would follow are not known.
 	Destinations []string `parquet:"destinations,list"`
 }

@@ -4,13 +4,9 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
-	"os"
 	"slices"
 	"testing"
 )
-
-// long reports whether the simulations are to be large: that takes minutes.
-func long() bool { return os.Getenv("OUTFLOW_LONG") != "" }
 
 // slowly simulates users as simulate does, with a baseline of that many days before the
 // last 30. Each uploads exp(drip·σ) times as much on the last days of them.

@@ -28,8 +28,8 @@ ends 30 days before, so that the drip does not become normal. It is reported onc
 and the last 30 days have 1 GB more than usual, or 200 MB and ten times the usual. It names the destinations that grew.
 Why that means exfiltration: who knows that volume is watched takes data in portions.
 Common false positives: a new task or project, a new sync client, a return from leave.
-What it cannot see: rises under the entity's usual spread, drips that began more than 30 days ago, and entities
-with fewer than 20 days of baseline.
+What it cannot see: rises under the entity's usual spread, drips that began more than 30 days ago, data in requests that do not
+upload, and entities with fewer than 20 days of baseline.
 How to investigate: when the destinations named began to grow, and what the entity does there.`
 
 func uploadSlow() *Detection {
@@ -42,7 +42,7 @@ func uploadSlow() *Detection {
 		Impact:     70,
 		Confidence: 60,
 		Verdict:    uploadVerdict,
-		Aggregate:  Seen,
+		Aggregate:  UserDestinationDay,
 		Needs:      columnar.ColSet(columnar.URLHost, columnar.BytesOut),
 		History:    seenDays,
 		Options:    o,

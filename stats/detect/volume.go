@@ -23,6 +23,10 @@ type volumes struct {
 	// object returns each row's object as a code of objects, 0 for a row to leave out.
 	// Nil: every row counts, without an object.
 	object func(b *columnar.Batch) []uint32
+	// counted tells which rows with an object count: those for whose code it is true. The
+	// others only use the object. A nil result: all rows of the batch count. Nil: all rows
+	// count, and which objects an entity used is not kept.
+	counted func(b *columnar.Batch) (codes []int32, is []bool)
 	// addresses are the addresses that users and hosts came from.
 	addresses *columnar.Dict
 	address   columnar.Lookup[uint32] // number in addresses
@@ -31,17 +35,20 @@ type volumes struct {
 	// The blocked rows of the batch, as blockers.of returns them.
 	actions []int32
 	blocked []bool
-	slots   [columnar.BatchRows]int32 // by row of the batch: its index in the cells of its section
+	used    [columnar.BatchRows]uint32 // by row of the batch: the object that it used
+	slots   [columnar.BatchRows]int32  // by row of the batch: its index in the cells of its section
 
 	countAddresses bool
 }
 
 type volumeSection struct {
 	groups *columnar.Groups
-	cells  []volume         // by slot, or by only.cell
-	onlys  []only           // by slot, if there are objects
-	came   *columnar.Groups // pairs of a slot and an address that its entity came from
-	alone  []int32          // slots by entity, if there are no objects: needs no hash
+	cells  []volume          // by slot, or by only.cell
+	onlys  []only            // by slot, if there are objects
+	came   *columnar.Groups  // pairs of a slot and an address that its entity came from
+	alone  []int32           // slots by entity, if there are no objects: needs no hash
+	used   columnar.Pairs    // of an entity and an object that it used, if that is kept
+	totals map[uint32]*total // by entity: of slots that were left out
 	// refused is what was blocked, by index in cells. Most cells have none, and a cell
 	// that had it too would take more of the cache.
 	refused map[int32]refused
@@ -56,12 +63,14 @@ func (r *refused) merge(n refused) {
 }
 
 func newVolumeSection() *volumeSection {
-	return &volumeSection{groups: columnar.NewGroups(), cells: make([]volume, 1), onlys: make([]only, 1), came: columnar.NewGroups(), refused: map[int32]refused{}}
+	return &volumeSection{groups: columnar.NewGroups(), cells: make([]volume, 1), onlys: make([]only, 1), came: columnar.NewGroups(), refused: map[int32]refused{}, totals: map[uint32]*total{}}
 }
 
 func (p *volumeSection) reset() {
 	p.groups.Reset()
 	p.came.Reset()
+	p.used.Reset()
+	clear(p.totals)
 	p.cells, p.onlys = p.cells[:1], p.onlys[:1]
 	clear(p.alone)
 	clear(p.refused)
@@ -245,14 +254,23 @@ func (v *volumes) place(p *volumeSection, b *columnar.Batch, who []uint32, from,
 	}
 }
 
-// placePairs is place for tables with objects. The first row of a pair becomes an only
-// if it fits, and then needs no cell.
+// placePairs is place for tables with objects. The first row of a pair that counts
+// becomes an only if it fits, and then needs no cell.
 func (v *volumes) placePairs(p *volumeSection, b *columnar.Batch, who, what []uint32, from, to int) {
 	times := b.Int64(columnar.Time)
 	midnight := int64(DayOf(times[from])) * dayMicros
+	var codes []int32
+	var counted []bool
+	if v.counted != nil {
+		codes, counted = v.counted(b)
+		v.use(p, who[from:to], what[from:to], from)
+	}
 	for i := from; i < to; i++ {
 		v.slots[i] = 0
 		if who[i] == 0 || what[i] == 0 {
+			continue
+		}
+		if counted != nil && !counted[codes[i]] {
 			continue
 		}
 		slot := p.groups.Slot(who[i], what[i])
@@ -275,6 +293,21 @@ func (v *volumes) placePairs(p *volumeSection, b *columnar.Batch, who, what []ui
 		}
 		v.slots[i] = o.cell
 	}
+}
+
+// use records which objects the entities of rows used. from is the first row.
+func (v *volumes) use(p *volumeSection, who, what []uint32, from int) {
+	if v.blocked != nil {
+		used := v.used[:len(what)]
+		for i, action := range v.actions[from:][:len(what)] {
+			used[i] = what[i]
+			if v.blocked[action] {
+				used[i] = 0
+			}
+		}
+		what = used
+	}
+	p.used.Add(who, what)
 }
 
 // isBlocked reports whether a row of the batch was blocked.
@@ -356,7 +389,7 @@ func offer(p *placer, c *volume, n volume) {
 func (v *volumes) Size() int {
 	n := v.entities.size() + sizeOf(v.objects) + sizeOf(v.places.logs) + sizeOf(v.addresses)
 	for _, p := range v.sections.all {
-		n += p.groups.Size() + p.came.Size() + 4*len(p.alone) + len(p.cells)*int(unsafe.Sizeof(volume{})) + len(p.onlys)*int(unsafe.Sizeof(only{})) + 48*len(p.refused)
+		n += p.groups.Size() + p.came.Size() + p.used.Size() + 4*len(p.alone) + len(p.cells)*int(unsafe.Sizeof(volume{})) + len(p.onlys)*int(unsafe.Sizeof(only{})) + 48*len(p.refused)
 	}
 	return n
 }
@@ -424,17 +457,6 @@ func (p *volumeSection) out(slot int32) int64 {
 		return p.cells[o.cell].out
 	case o.when&4 == 0:
 		return int64(o.out)
-	}
-	return 0
-}
-
-// events returns the number of rows of a slot that count, if there are objects.
-func (p *volumeSection) events(slot int32) int64 {
-	switch o := &p.onlys[slot]; {
-	case o.cell != 0:
-		return p.cells[o.cell].events
-	case o.when&4 == 0:
-		return 1
 	}
 	return 0
 }

@@ -36,13 +36,13 @@ func TestSeen(t *testing.T) {
 		connection("198.51.100.7", 2e6),
 		connection("10.1.2.3", 3e6), // has not left
 	}
-	f := Seen.New(&openBounds)
-	feedTo(f, Seen, events)
+	f := UserDestinationDay.New(&openBounds)
+	feedTo(f, UserDestinationDay, events)
 	var got strings.Builder
-	for _, r := range merged(t, Seen, &openBounds, f) {
+	for _, r := range merged(t, UserDestinationDay, &openBounds, f) {
 		fmt.Fprintf(&got, "%s %s %.40q events=%d out=%d blocked=%d %q\n", r.Feed, r.Entity, r.Object, r.Events, r.BytesOut, r.Blocked, r.Destinations)
 	}
-	want := `f ann "" events=6 out=1300007 blocked=1 ["loot.s3.eu-west-1.amazonaws.com" "small.example"]
+	want := `f ann "" events=4 out=1300004 blocked=1 ["loot.s3.eu-west-1.amazonaws.com" "small.example"]
 f ann "loot.s3.eu-west-1.amazonaws.com" events=2 out=1300000 blocked=0 []
 f bob "" events=1 out=0 blocked=1 []
 f/network ann "" events=1 out=2000000 blocked=0 ["198.51.100.7"]
@@ -67,15 +67,15 @@ func TestSeenOfCrawler(t *testing.T) {
 				texts: map[columnar.Col]string{columnar.User: []string{"bot", "Bot", "BOT"}[r.IntN(3)], columnar.URLHost: host},
 				ints:  map[columnar.Col]int64{columnar.BytesOut: r.Int64N(2e6)}})
 		}
-		whole := Seen.New(&openBounds)
-		feedTo(whole, Seen, events)
-		want := merged(t, Seen, &openBounds, whole)
+		whole := UserDestinationDay.New(&openBounds)
+		feedTo(whole, UserDestinationDay, events)
+		want := merged(t, UserDestinationDay, &openBounds, whole)
 
 		var w Weights
 		var folders []Folder
 		for part := range slices.Chunk(events, len(events)/(1+r.IntN(3))) {
-			f := Seen.New(&openBounds)
-			feedTo(f, Seen, part)
+			f := UserDestinationDay.New(&openBounds)
+			feedTo(f, UserDestinationDay, part)
 			f.(Sifter).Weigh(&w)
 			folders = append(folders, f)
 		}
@@ -84,7 +84,7 @@ func TestSeenOfCrawler(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if diff := cmp.Diff(want, merged(t, Seen, &openBounds, folders...)); diff != "" {
+		if diff := cmp.Diff(want, merged(t, UserDestinationDay, &openBounds, folders...)); diff != "" {
 			t.Fatalf("seed %d: -whole +parts:\n%s", seed, diff)
 		}
 		all := make([]string, 0, len(names))

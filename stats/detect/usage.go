@@ -6,12 +6,12 @@ import (
 	"slices"
 )
 
-// This file reads rows of Seen: what an entity used, and how many entities use a
-// destination.
+// This file reads the lists of UserDestinationDay: what an entity used, and how many
+// entities use a destination.
 
-// seenDays is the History of the detections that read Seen. It is the same for all of
-// them, so that a run reads the lists of names once. What nobody used for three months is
-// as good as new; more would keep what a former owner of a machine or an account used.
+// seenDays is the History of the detections that read the lists. It is the same for all
+// of them, so that a run reads the lists once. What nobody used for three months is as
+// good as new; more would keep what a former owner of a machine or an account used.
 const seenDays = 90
 
 // A usage is what an entity used.
