@@ -57,6 +57,7 @@ var ownDomains = map[string]string{
 // differing has the cases about which we do not agree, and why.
 var differing = map[string]string{
 	"User Made Calendar Private": "access of everyone is taken away: nothing leaves",
+	"Unauthenticated Access":     "one object may be public: bulk_download judges what nobody reads, and s3_anonymous who lists",
 }
 
 // If this fails, the bundled rules miss what others call sharing, or find it where they
