@@ -42,8 +42,8 @@ type EventKind struct {
 	Channel, ID string
 }
 
-// A WantedField is a field that no column holds, and the logs and events of which somebody
-// reads it. Decoders may leave it out of others.
+// A WantedField is a field that no column holds. Rules read it in some logs and events;
+// decoders may leave it out of others.
 type WantedField struct {
 	Name string
 	Origin

@@ -407,7 +407,7 @@ type worker struct {
 	// of all workers are joined. Nil: nobody counts connections.
 	connections *detect.Connections
 	records     *store.Spool
-	// aside has what a detect.Deferrer sets aside, of which there is one.
+	// aside has what the detect.Deferrer sets aside. A run has one Deferrer at most.
 	aside *store.Spool
 	// nobody tells which users and hosts name nobody; blank says that a text which is
 	// not empty does.

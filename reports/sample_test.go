@@ -248,7 +248,7 @@ func sampleMatches() (rows []detect.Row) {
 	return rows
 }
 
-// sampleBeacons are a finding, a labelled service, and pairs of which little is known.
+// sampleBeacons are a finding, a labelled service, and pairs that are hardly known.
 func sampleBeacons() (beacons []detect.Beacon) {
 	add := func(entity, object string, b detect.Beacon) {
 		b.Row = detect.Row{Day: sampleDay, Key: detect.Key{Feed: "squid", EntityType: "src_ip", Entity: entity, Object: object},

@@ -196,7 +196,7 @@ type rowColumn struct {
 	}
 }
 
-// A rowList is a map, or a list some elements of which stand in slots.
+// A rowList is a map, or a list. Some elements of a list stand in slots.
 type rowList struct {
 	values, keys elements // keys: of a map
 	isMap        bool

@@ -49,7 +49,7 @@ type shapeRead struct {
 	misfits      []Misfit
 }
 
-// A Misfit is a key of which a shape has not read all that the object says.
+// A Misfit is a key whose values a shape has not all read.
 type Misfit struct {
 	Key    string // with the keys that lead to it, and dots between them
 	Fields uint64 // that it gives

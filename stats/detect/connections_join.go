@@ -418,7 +418,7 @@ func (j *Joiner) rows() {
 // zeros are the numbers of records of rows that have Places.
 var zeros [joinedRows]int64
 
-// addKnown adds bytes, of which -1 are unknown.
+// addKnown adds counts of bytes; -1 is unknown.
 func addKnown(a, b int64) int64 {
 	switch {
 	case a < 0:

@@ -212,27 +212,37 @@ func (s Summary) Merge(t Summary) Summary {
 	s.Agents = max(s.Agents, t.Agents)
 	s.Accounts = max(s.Accounts, t.Accounts)
 	s.Signed += t.Signed
-	s.Clients = union(s.Clients, t.Clients)
+	s.Clients = union(s.Clients, t.Clients, math.MaxInt)
 	s.Beats += t.Beats
 	s.Port = samePort(s.Port, t.Port)
 	if s.Rhythm == "" || t.Rhythm != "" && t.Rhythm < s.Rhythm { // of one day: rhythms cannot be added
 		s.Rhythm = t.Rhythm
 	}
-	s.Destinations = allOf(s.Destinations, t.Destinations)
+	s.Destinations = union(s.Destinations, t.Destinations, maxDestinations)
 	return s
 }
 
-// union returns the texts of two sorted lists, sorted. It changes neither.
-func union(a, b []string) []string {
-	switch {
-	case len(a) == 0:
-		return b
-	case len(b) == 0:
+// union returns the texts of both lists, which are sorted and without repetition: the
+// first most of them. It may return one of the lists itself.
+func union(a, b []string, most int) []string {
+	if len(b) == 0 {
 		return a
 	}
-	out := slices.Concat(a, b)
-	slices.Sort(out)
-	return slices.Compact(out)
+	if len(a) == 0 {
+		return b
+	}
+	out := make([]string, 0, min(len(a)+len(b), most))
+	for len(out) < most && (len(a) > 0 || len(b) > 0) {
+		switch {
+		case len(b) == 0 || len(a) > 0 && a[0] < b[0]:
+			out, a = append(out, a[0]), a[1:]
+		case len(a) > 0 && a[0] == b[0]:
+			a = a[1:]
+		default:
+			out, b = append(out, b[0]), b[1:]
+		}
+	}
+	return out
 }
 
 // addBytes adds counts of bytes, neither negative. A sum beyond int64 is

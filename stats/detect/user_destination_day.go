@@ -311,7 +311,7 @@ func (m *uploadMerger) Add(day Day, seq uint64, value []byte) error {
 	for i, end := range m.ends {
 		names[i], from = text[from:end], end
 	}
-	m.used = allOf(m.used, names)
+	m.used = union(m.used, names, maxDestinations)
 	return nil
 }
 
@@ -320,29 +320,6 @@ func (m *uploadMerger) Row(r *Row) bool {
 	more := m.volumeMerger.Row(r) || m.used != nil
 	r.Destinations, m.used = m.used, nil
 	return more
-}
-
-// allOf returns the names of both lists, which are sorted, without repetition: the first
-// maxDestinations.
-func allOf(a, b []string) []string {
-	if len(b) == 0 {
-		return a
-	}
-	if len(a) == 0 {
-		return b
-	}
-	out := make([]string, 0, min(len(a)+len(b), maxDestinations))
-	for len(out) < maxDestinations && (len(a) > 0 || len(b) > 0) {
-		switch {
-		case len(b) == 0 || len(a) > 0 && a[0] < b[0]:
-			out, a = append(out, a[0]), a[1:]
-		case len(a) > 0 && a[0] == b[0]:
-			a = a[1:]
-		default:
-			out, b = append(out, b[0]), b[1:]
-		}
-	}
-	return out
 }
 
 // minDestinationBytes is what an unknown destination must get from an entity in a day
