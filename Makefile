@@ -26,9 +26,7 @@ check: lint ## all that a commit must pass: lint, tidy, docs, tests with -race
 	CGO_ENABLED=1 go test -race ./...
 
 docs: bin/outflow ## write the generated tables of the README and the manual
-	bin/outflow docs README.md
-	bin/outflow docs docs/formats.md
-	bin/outflow docs docs/inputs.md
+	bin/outflow docs README.md docs/*.md
 
 fixtures: fixtures/data/.made ## make the sample logs
 

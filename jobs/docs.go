@@ -9,24 +9,29 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// docsCommand rewrites the generated parts of a Markdown file: the text between
+// docsCommand rewrites the generated parts of Markdown files: the text between
 // "<!-- list formats -->" and "<!-- end -->".
 func (p *program) docsCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "docs FILE", Short: "write the generated tables of a Markdown file", Hidden: true, Args: cobra.ExactArgs(1),
+		Use: "docs FILE...", Short: "write the generated tables of Markdown files", Hidden: true, Args: cobra.MinimumNArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
-			text, err := os.ReadFile(args[0])
-			if err != nil {
-				return err
+			for _, name := range args {
+				text, err := os.ReadFile(name)
+				if err != nil {
+					return err
+				}
+				made, err := generate(text)
+				if err != nil {
+					return fmt.Errorf("%s: %w", name, err)
+				}
+				if bytes.Equal(text, made) {
+					continue
+				}
+				if err := os.WriteFile(name, made, 0o644); err != nil {
+					return err
+				}
 			}
-			made, err := generate(text)
-			if err != nil {
-				return fmt.Errorf("%s: %w", args[0], err)
-			}
-			if bytes.Equal(text, made) {
-				return nil
-			}
-			return os.WriteFile(args[0], made, 0o644)
+			return nil
 		},
 	}
 }

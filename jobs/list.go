@@ -24,7 +24,7 @@ type catalogue struct {
 	rows    [][]string
 }
 
-var catalogues = []string{"formats", "tables", "layouts", "detections", "thresholds", "rules", "reports", "columns"}
+var catalogues = []string{"formats", "tables", "layouts", "detections", "thresholds", "rules", "reports", "columns", "settings"}
 
 func catalogueOf(what string) (*catalogue, error) {
 	switch what {
@@ -70,11 +70,13 @@ func catalogueOf(what string) (*catalogue, error) {
 			c.rows = append(c.rows, []string{d.Name, d.Title, d.Technique, d.Aggregate.Name, fmt.Sprint(d.History), fmt.Sprint(d.Risk())})
 		}
 		return c, nil
-	case "thresholds":
+	case "settings", "thresholds":
 		c := &catalogue{columns: []string{"key", "default", "meaning"}}
-		config := &Config{detections: detect.All()}
+		config := defaults()
+		config.detections = detect.All()
 		for _, s := range config.settings() {
-			if d, _, ok := strings.Cut(s.key, "."); ok && config.detection(d) != nil {
+			d, _, dotted := strings.Cut(s.key, ".")
+			if threshold := dotted && config.detection(d) != nil; threshold == (what == "thresholds") {
 				c.rows = append(c.rows, []string{s.key, s.get(), s.doc})
 			}
 		}

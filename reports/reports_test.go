@@ -664,3 +664,26 @@ func TestQuoting(t *testing.T) {
 		}
 	}
 }
+
+// If this fails, readers of findings.csv find a column that the manual does not explain.
+func TestManualHasTheColumns(t *testing.T) {
+	text, err := os.ReadFile("../docs/reports.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, table, _ := strings.Cut(string(text), "## findings.csv")
+	table, _, _ = strings.Cut(table, "\n## ")
+	named := map[string]bool{}
+	for row := range strings.Lines(table) {
+		if cells := strings.Split(row, "|"); len(cells) > 2 {
+			for name := range strings.SplitSeq(cells[1], ",") {
+				named[strings.TrimSpace(name)] = true
+			}
+		}
+	}
+	for _, c := range findingColumns {
+		if !named[c.name] {
+			t.Errorf("docs/reports.md does not explain %s", c.name)
+		}
+	}
+}
