@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"regexp"
 	"slices"
 	"strconv"
@@ -26,6 +27,8 @@ type surveyed struct {
 	layout  *layout // nil: none
 	pattern string  // of the objects
 	formats []string
+	// mapping has the names of the records that probably hold columns which the rows lack.
+	mapping map[columnar.Col]string
 	tried   int
 	read    int   // of the samples tried, those of known formats
 	failure error // of the first that is not
@@ -92,23 +95,30 @@ func (p *program) sample(g store.Group, tried *int) surveyed {
 		if s.layout != nil {
 			src.format = s.layout.known()
 		}
-		format, err := try(&src)
+		format, mapping, err := try(&src)
 		if err != nil && src.format != nil { // other logs have such names
 			src.format = nil
-			if f, e := try(&src); e == nil {
-				format, err = f, nil
+			if f, m, e := try(&src); e == nil {
+				format, mapping, err = f, m, nil
 			}
 		}
 		if err != nil {
 			s.failure = cmp.Or(s.failure, err)
 			continue
 		}
-		s.read++
+		if s.read++; s.read == 1 {
+			s.mapping = mapping
+		} else {
+			maps.DeleteFunc(s.mapping, func(c columnar.Col, name string) bool { return mapping[c] != name })
+		}
 		if !slices.Contains(s.formats, format) {
 			s.formats = append(s.formats, format)
 		}
 	}
 	slices.Sort(s.formats)
+	if s.layout != nil || len(s.formats) != 1 {
+		s.mapping = nil
+	}
 	if l := s.layout; l != nil && logs.Named(l.format) != nil && len(s.formats) > 0 && !slices.Contains(s.formats, l.format) {
 		s.layout = nil
 	}
@@ -118,9 +128,10 @@ func (p *program) sample(g store.Group, tried *int) surveyed {
 // errTried ends the reading of an object that is only tried.
 var errTried = errors.New("enough was read")
 
-// try decodes the first block of an object and returns its format. It is an error if no
-// record of the block is understood.
-func try(src *source) (format string, err error) {
+// try decodes the first block of an object and returns its format, and what logs.Block.Guess
+// says of the columns that no row has. It is an error if no record of the block is
+// understood.
+func try(src *source) (format string, mapping map[columnar.Col]string, err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			err = fmt.Errorf("read: %v (a fault in outflow: please report it)", r)
@@ -132,9 +143,21 @@ func try(src *source) (format string, err error) {
 		if err != nil {
 			return err
 		}
-		out := columnar.Out{Want: everything, Sink: func(*columnar.Batch) {}}
+		var table *columnar.Table
+		var known columnar.Cols
+		out := columnar.Out{Want: everything, Sink: func(rows *columnar.Batch) {
+			table = rows.Table
+			for _, c := range table.Cols {
+				if rows.Known(c) > 0 {
+					known |= columnar.ColSet(c)
+				}
+			}
+		}}
 		err = b.Decode(d, &out, &tally)
 		out.Flush()
+		if table != nil {
+			mapping = b.Guess(m.Format, table, table.Set()&^known)
+		}
 		return cmp.Or(err, errTried)
 	})
 	for _, m := range members {
@@ -142,12 +165,12 @@ func try(src *source) (format string, err error) {
 		case m.Err != nil && !errors.Is(m.Err, errTried):
 			err = cmp.Or(err, m.Err)
 		case m.Format != nil && tally.Rows+tally.Other > 0:
-			return m.Format.Name, nil
+			return m.Format.Name, mapping, nil
 		case m.Format != nil && len(tally.Reasons) > 0:
 			err = cmp.Or(err, fmt.Errorf("%s, but %s", m.Format.Name, tally.Reasons[0]))
 		}
 	}
-	return "", cmp.Or(err, logs.ErrEmpty)
+	return "", nil, cmp.Or(err, logs.ErrEmpty)
 }
 
 func (p *program) printSurvey(folder string, s *store.Survey, groups []surveyed) {
@@ -165,6 +188,9 @@ func (p *program) printSurvey(folder string, s *store.Survey, groups []surveyed)
 			fmt.Fprintf(p.stdout, "  unknown  not opened: %d objects were tried before\n", maxTried)
 		case g.read < g.tried:
 			fmt.Fprintf(p.stdout, "  unknown  %d of %s tried: %s\n", g.tried-g.read, counted(g.tried, "object"), printable(g.failure.Error()))
+		}
+		if len(g.mapping) > 0 {
+			fmt.Fprintf(p.stdout, "  guess    %s: by the names, which --config-snippet writes as a mapping\n", printable(strings.Join(g.columns(), ", ")))
 		}
 		about, least := "", ""
 		if !s.Whole {
@@ -250,6 +276,12 @@ func configSnippet(groups []surveyed) string {
 		} else {
 			fmt.Fprintf(&out, "    uri: %s\n", scalar(g.pattern))
 		}
+		if columns := g.columns(); len(columns) > 0 {
+			fmt.Fprintf(&out, "    mapping: # a guess from the names: outflow inspect LOG shows what a log has without it\n      columns:\n")
+			for _, column := range columns {
+				fmt.Fprintf(&out, "        %s\n", column)
+			}
+		}
 	}
 	if empty {
 		out.Reset()
@@ -261,6 +293,14 @@ func configSnippet(groups []surveyed) string {
 		}
 	}
 	return out.String()
+}
+
+// columns returns the group's mapping as lines of YAML, in the order of columns.
+func (g *surveyed) columns() (out []string) {
+	for _, c := range slices.Sorted(maps.Keys(g.mapping)) {
+		out = append(out, c.String()+": "+strconv.QuoteToASCII(g.mapping[c]))
+	}
+	return out
 }
 
 // covers reports whether the group's pattern matches a sample of h.

@@ -67,63 +67,73 @@ func TestTruth(t *testing.T) {
 	planted := readCSV(t, filepath.Join(dir, "fixtures/planted.csv"))
 	missed := readCSV(t, filepath.Join(dir, "fixtures/near_misses.csv"))
 
-	// Every night that has a plant or a near miss, in order, as cron would run them.
-	nights := map[string]bool{}
-	for _, p := range slices.Concat(planted, missed) {
-		nights[p["day"]] = true
-	}
-	for _, night := range slices.Sorted(maps.Keys(nights)) {
+	for _, night := range nightsOf(planted, missed) {
 		code, stdout, stderr := invoke(t, dir, "run", "nightly", "--config", "fixtures/outflow.yaml", "--day", night)
 		if code != exitOK {
 			t.Fatalf("%s: exit %d\n%s%s", night, code, stdout, stderr)
 		}
-		findings := readCSV(t, filepath.Join(dir, "out/nightly", night, "findings.csv"))
-		for _, p := range planted {
-			if p["day"] != night {
-				continue
-			}
-			for want := range strings.SplitSeq(p["detections"], ";") {
-				name, required := strings.CutSuffix(want, "!")
-				name, rule, byRule := strings.Cut(name, ":")
-				if required && !slices.ContainsFunc(findings, func(f map[string]string) bool {
-					return seenBy(f, name) && (!byRule || strings.HasPrefix(f["object"], rule+": ")) && f["label"] == "" && about(f, p)
-				}) {
-					t.Errorf("%s: %s did not find %s: %s %s %s", night, name, p["id"], p["entity"], p["object"], p["note"])
-				}
-			}
-		}
-		// All that one client did with one domain is one finding, whichever detection
-		// saw it.
-		tunnels := map[[3]string]string{}
-		for _, f := range findings {
-			if !strings.HasPrefix(f["detection"], "dns_") || f["allowed"] != "" {
-				continue
-			}
-			k := [3]string{f["feed"], f["entity"], f["object"]}
-			if before, ok := tunnels[k]; ok {
-				t.Errorf("%s: %v is a finding of %s and of %s", night, k, before, f["detection"])
-			}
-			tunnels[k] = f["detection"]
-		}
-		var others []string
-		for _, f := range findings {
-			isPlant := slices.ContainsFunc(planted, func(p map[string]string) bool { return p["day"] == night && about(f, p) })
-			nearMiss := slices.ContainsFunc(missed, func(p map[string]string) bool { return p["day"] == night && about(f, p) })
-			if f["label"] != "" {
-				continue
-			}
-			if nearMiss && !isPlant {
-				t.Errorf("%s: a near miss fired: %s", night, f["why"])
-			}
-			if !isPlant {
-				others = append(others, f["detection"]+": "+f["why"])
-			}
-		}
-		if len(others) > maxOthers {
-			t.Errorf("%s: %d other findings, want at most %d:\n%s", night, len(others), maxOthers, strings.Join(others, "\n"))
-		}
-		t.Logf("%s: %d findings, %d others %q", night, len(findings), len(others), others)
+		checkNight(t, night, readCSV(t, filepath.Join(dir, "out/nightly", night, "findings.csv")), planted, missed)
 	}
+}
+
+// nightsOf returns every night that has a plant or a near miss, in order, as cron would
+// run them.
+func nightsOf(planted, missed []map[string]string) []string {
+	nights := map[string]bool{}
+	for _, p := range slices.Concat(planted, missed) {
+		nights[p["day"]] = true
+	}
+	return slices.Sorted(maps.Keys(nights))
+}
+
+// checkNight compares the findings of a night with what was planted on it.
+func checkNight(t *testing.T, night string, findings, planted, missed []map[string]string) {
+	t.Helper()
+	for _, p := range planted {
+		if p["day"] != night {
+			continue
+		}
+		for want := range strings.SplitSeq(p["detections"], ";") {
+			name, required := strings.CutSuffix(want, "!")
+			name, rule, byRule := strings.Cut(name, ":")
+			if required && !slices.ContainsFunc(findings, func(f map[string]string) bool {
+				return seenBy(f, name) && (!byRule || strings.HasPrefix(f["object"], rule+": ")) && f["label"] == "" && about(f, p)
+			}) {
+				t.Errorf("%s: %s did not find %s: %s %s %s", night, name, p["id"], p["entity"], p["object"], p["note"])
+			}
+		}
+	}
+	// All that one client did with one domain is one finding, whichever detection
+	// saw it.
+	tunnels := map[[3]string]string{}
+	for _, f := range findings {
+		if !strings.HasPrefix(f["detection"], "dns_") || f["allowed"] != "" {
+			continue
+		}
+		k := [3]string{f["feed"], f["entity"], f["object"]}
+		if before, ok := tunnels[k]; ok {
+			t.Errorf("%s: %v is a finding of %s and of %s", night, k, before, f["detection"])
+		}
+		tunnels[k] = f["detection"]
+	}
+	var others []string
+	for _, f := range findings {
+		isPlant := slices.ContainsFunc(planted, func(p map[string]string) bool { return p["day"] == night && about(f, p) })
+		nearMiss := slices.ContainsFunc(missed, func(p map[string]string) bool { return p["day"] == night && about(f, p) })
+		if f["label"] != "" {
+			continue
+		}
+		if nearMiss && !isPlant {
+			t.Errorf("%s: a near miss fired: %s", night, f["why"])
+		}
+		if !isPlant {
+			others = append(others, f["detection"]+": "+f["why"])
+		}
+	}
+	if len(others) > maxOthers {
+		t.Errorf("%s: %d other findings, want at most %d:\n%s", night, len(others), maxOthers, strings.Join(others, "\n"))
+	}
+	t.Logf("%s: %d findings, %d others %q", night, len(findings), len(others), others)
 }
 
 // seenBy reports whether a finding is by a detection, alone or with others.
