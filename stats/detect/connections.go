@@ -23,8 +23,8 @@ import (
 //
 //   - A connection is the record with the most bytes. Records of one uid are running
 //     totals or copies, so they are not added, unless the source says that they are
-//     deltas. Without any bytes, as where the sensor logs only names, it is one event
-//     without bytes.
+//     deltas: of these, only those with the same time and bytes are copies. Without any
+//     bytes, as where the sensor logs only names, it is one event without bytes.
 //   - Its name is that of its records of network (ssl, tls, quic), else that of those
 //     which are at most connectionLookback older than the day, since bytes are logged
 //     when a connection ends and names when it begins, else that of its requests (http).

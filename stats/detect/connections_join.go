@@ -35,9 +35,11 @@ type Joiner struct {
 
 	table []int32 // indexes in found by hash; 0 is free
 	found []connection
-	texts []byte // of found
-	waste int    // bytes of texts that nothing refers to
-	block []byte
+	// deltas are the records of connections that have several, whose bytes are added.
+	deltas map[deltaRecord]struct{}
+	texts  []byte // of found
+	waste  int    // bytes of texts that nothing refers to
+	block  []byte
 
 	// Of the rows that are put.
 	times, sent, received, ports  []int64
@@ -58,6 +60,14 @@ type connection struct {
 	ofName                           nameRank
 	disputed                         bool // records disagree about the name
 	network                          bool // the record that counts is a row of network, else a request
+	delta                            bool // its bytes are added
+}
+
+// A deltaRecord is a record of a connection whose bytes are added. One with the same time
+// and bytes is the same, delivered again.
+type deltaRecord struct {
+	of            int32 // index in found
+	time, out, in int64
 }
 
 // A nameRank says how much a name is worth. A greater one wins.
@@ -73,7 +83,7 @@ const (
 // NewJoiner returns a Joiner of what all workers kept. It hands its rows to sink, with
 // the columns of want, and takes about memory bytes.
 func NewJoiner(o *FoldOptions, all []*Connections, want columnar.Cols, memory int, sink func(*columnar.Batch)) *Joiner {
-	j := &Joiner{o: o, all: all, memory: min(memory, 1<<30), found: make([]connection, 1), table: make([]int32, 1<<10), objects: columnar.NewDict()}
+	j := &Joiner{o: o, all: all, memory: min(memory, 1<<30), found: make([]connection, 1), deltas: map[deltaRecord]struct{}{}, table: make([]int32, 1<<10), objects: columnar.NewDict()}
 	j.out.Want = want &^ columnar.ColSet(columnar.UID)
 	j.out.Sink = func(b *columnar.Batch) {
 		b.Objects, b.Places = j.objects, j.places
@@ -136,6 +146,7 @@ func (j *Joiner) join(part, width int, prefix uint32) error {
 // returns false if they take more than the memory.
 func (j *Joiner) read(part, width int, prefix uint32) (fits bool, err error) {
 	clear(j.table)
+	clear(j.deltas)
 	j.found, j.texts, j.waste = j.found[:1], j.texts[:0], 0
 	var r connectionRecord
 	for worker, c := range j.all {
@@ -166,8 +177,11 @@ func (j *Joiner) read(part, width int, prefix uint32) (fits bool, err error) {
 }
 
 func (j *Joiner) size() int {
-	return len(j.texts) + len(j.found)*int(unsafe.Sizeof(connection{})) + 4*len(j.table)
+	return len(j.texts) + len(j.found)*int(unsafe.Sizeof(connection{})) + 4*len(j.table) + len(j.deltas)*deltaMemory
 }
+
+// deltaMemory is what a deltaRecord takes in a map, in bytes.
+const deltaMemory = 2 * int(unsafe.Sizeof(deltaRecord{}))
 
 // A connectionRecord is a record as it was read, with its texts.
 type connectionRecord struct {
@@ -210,7 +224,7 @@ func (r *connectionRecord) parse(b []byte, ranks []uint32) (size int) {
 	}
 	r.deltaOut, r.deltaIn = -1, -1
 	if flags&(connectionNetwork|connectionDelta) == connectionNetwork|connectionDelta {
-		r.deltaOut, r.deltaIn = r.out, r.in
+		r.delta, r.deltaOut, r.deltaIn = true, r.out, r.in
 	}
 	d := decoder{b: b[head:]}
 	r.client = d.bytes()
@@ -235,9 +249,11 @@ func (r *connectionRecord) parse(b []byte, ranks []uint32) (size int) {
 
 // add adds a record to its connection.
 func (j *Joiner) add(r *connectionRecord) {
-	c, free := j.find(r.hash, r.day, j.feeds[r.log], r.id)
-	if c != nil {
+	c, slot := j.find(r.hash, r.day, j.feeds[r.log], r.id)
+	if c != nil && !j.repeats(c, r, j.table[slot]) {
 		c.deltaOut, c.deltaIn = addKnown(c.deltaOut, r.deltaOut), addKnown(c.deltaIn, r.deltaIn)
+	}
+	if c != nil {
 		r.deltaOut, r.deltaIn = c.deltaOut, c.deltaIn
 	}
 	switch {
@@ -245,7 +261,7 @@ func (j *Joiner) add(r *connectionRecord) {
 		j.keep(r, uint32(len(j.texts)))
 		j.found = append(j.found, r.connection)
 		c = &j.found[len(j.found)-1]
-		j.table[free] = int32(len(j.found) - 1)
+		j.table[slot] = int32(len(j.found) - 1)
 		if 2*len(j.found) > len(j.table) {
 			j.grow()
 		}
@@ -273,6 +289,19 @@ func (j *Joiner) add(r *connectionRecord) {
 	default:
 		c.disputed = c.disputed || string(r.said) != string(j.text(c.name))
 	}
+}
+
+// repeats reports whether the bytes of a record of c, which is found[of], were added before.
+func (j *Joiner) repeats(c *connection, r *connectionRecord, of int32) bool {
+	if c.delta && r.network { // c may be the first, which was not looked up here
+		j.deltas[deltaRecord{of, c.time, c.out, c.in}] = struct{}{}
+	}
+	if !r.delta {
+		return false
+	}
+	n := len(j.deltas)
+	j.deltas[deltaRecord{of, r.time, r.out, r.in}] = struct{}{}
+	return len(j.deltas) == n
 }
 
 // keep puts the texts of a record but for its name at a place in texts: at its end, or
@@ -334,8 +363,8 @@ func (j *Joiner) tidy() {
 	}
 }
 
-// find returns a connection, or nil and its free place in table.
-func (j *Joiner) find(hash uint32, day Day, feed uint32, key []byte) (c *connection, free uint32) {
+// find returns a connection and its place in table, or nil and a free place for it.
+func (j *Joiner) find(hash uint32, day Day, feed uint32, key []byte) (c *connection, slot uint32) {
 	mask := uint32(len(j.table) - 1)
 	i := hash & mask
 	for ; j.table[i] != 0; i = (i + 1) & mask {
