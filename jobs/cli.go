@@ -20,6 +20,7 @@ import (
 	"github.com/spf13/pflag"
 	"golang.org/x/term"
 
+	"outflow/columnar/store"
 	"outflow/stats/detect"
 )
 
@@ -31,7 +32,9 @@ const (
 	exitConfig   = 2 // usage or configuration: running again does not help
 	exitPartial  = 3 // with strict: a log was not read, or only in part
 	exitNoInput  = 4 // with require-input: there was nothing to read
-	exitFindings = 10
+	// exitEnvironment: another run has the state. The same command may work later.
+	exitEnvironment = 5
+	exitFindings    = 10
 )
 
 // An exit is an error with its own exit code.
@@ -59,6 +62,9 @@ type program struct {
 	quiet      bool
 	running    bool     // the command line was valid
 	noted      []string // notes that were printed
+	lost       error    // why the run had to give the state up
+	// wrap, if set, wraps each store that is written.
+	wrap func(store.Store) store.Store
 }
 
 // GC percentages: how much garbage the heap may have, in percent of the memory in use.
@@ -74,7 +80,7 @@ const (
 // Main runs the command line and returns the exit code.
 func Main(args []string) int {
 	debug.SetGCPercent(foldingGarbage)
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
 	p := &program{
 		stdout: os.Stdout, stderr: os.Stderr, env: os.LookupEnv, now: time.Now, limit: debug.SetMemoryLimit,
@@ -102,6 +108,9 @@ func (p *program) run(args []string) int {
 	}
 	if err == nil {
 		return exitOK
+	}
+	if p.lost != nil && errors.Is(err, context.Canceled) {
+		err = p.lost
 	}
 	code := exitInternal
 	var coded exit

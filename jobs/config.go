@@ -49,6 +49,7 @@ type Config struct {
 	Workers       int           `yaml:"workers" doc:"number of workers that decode and fold; 0: one for each CPU"`
 	Memory        detect.Bytes  `yaml:"memory" doc:"memory that a run may use, as in 1GiB: beyond it, tables go to temporary files; 0: GOMEMLIMIT, else 256MiB"`
 	Strict        bool          `yaml:"strict" doc:"exit with 3 if the run is incomplete: a log was not read, or only in part"`
+	Wait          time.Duration `yaml:"wait" doc:"how long to wait for another run that has the state, as in 10m; 0: not at all"`
 	RequireInput  bool          `yaml:"require_input" doc:"exit with 4 if no input was found"`
 	FailOn        string        `yaml:"fail_on" doc:"exit with 10 if a finding has this severity or a higher one: info, low, medium, high or critical"`
 
@@ -156,7 +157,7 @@ type Where struct {
 func defaults() *Config {
 	return &Config{
 		Profile: "default", State: "state", Out: "out", Reports: []string{"csv", "html"},
-		Backfill: true, origins: map[string]string{},
+		Backfill: true, Wait: 10 * time.Minute, origins: map[string]string{},
 	}
 }
 
@@ -338,6 +339,14 @@ func settingsOf(prefix string, v reflect.Value) []setting {
 		case *detect.Bytes:
 			s.get = func() string { return strconv.FormatInt(int64(*p), 10) }
 			s.set = func(text string) error { return p.UnmarshalText([]byte(text)) }
+		case *time.Duration:
+			s.get = func() string { return p.String() }
+			s.set = func(text string) (err error) {
+				if *p, err = time.ParseDuration(text); err != nil {
+					err = fmt.Errorf("%q: want a time like 90s or 10m", text)
+				}
+				return err
+			}
 		case *DomainAliases:
 			s.get = func() string { return p.String() }
 			s.set = p.set
@@ -499,6 +508,9 @@ func (c *Config) check() error {
 		if _, err := detect.ParseSeverity(c.FailOn); err != nil {
 			fault("fail_on: %v", err)
 		}
+	}
+	if c.Wait < 0 {
+		fault("wait: %v: want 0 or more", c.Wait)
 	}
 	if c.Workers < 0 {
 		fault("workers: %d: want 0 or more", c.Workers)

@@ -25,7 +25,7 @@ func TestNightMemory(t *testing.T) {
 	s := newSite(t, datedURI)
 	p := &program{ctx: context.Background(), now: time.Now, env: func(string) (string, bool) { return "", false }, stderr: os.Stderr}
 	config := &Config{State: s.dir + "/state", Inputs: []*Input{{Name: "cloud", URI: s.dir + "/" + datedURI}}, detections: detect.All()}
-	st, err := p.openState(config)
+	st, err := p.openState(config, "test")
 	if err != nil {
 		t.Fatal(err)
 	}

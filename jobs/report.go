@@ -53,7 +53,7 @@ func assemble(config *Config, h *history, days []detect.Day, inputs []reports.In
 
 // write writes the reports under the output folder.
 func (p *program) write(config *Config, folder string, r *reports.Report) error {
-	out, err := store.Open(p.ctx, config.Out, config.store())
+	out, err := p.open(config, config.Out)
 	if err != nil {
 		return configError{fmt.Errorf("open the output folder: %w", err)}
 	}

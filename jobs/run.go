@@ -94,10 +94,11 @@ func (p *program) backfillCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		s, err := p.openState(config)
+		s, err := p.openState(config, "backfill "+spanOf(days))
 		if err != nil {
 			return err
 		}
+		defer s.close()
 		history := slices.DeleteFunc(slices.Clone(s.aggregates), func(a *detect.Aggregate) bool { return a.JudgedOnly })
 		for chunk := range inARow(days, config.chunk()) {
 			if err := s.fold(p.ctx, chunk, history, nil); err != nil {
@@ -165,10 +166,11 @@ func dayRange(from, to string, otherwise detect.Day) ([]detect.Day, error) {
 
 // nightly folds the days and missing history, judges the days, and writes the reports.
 func (p *program) nightly(config *Config, job string, days []detect.Day) error {
-	s, err := p.openState(config)
+	s, err := p.openState(config, job+" "+spanOf(days))
 	if err != nil {
 		return err
 	}
+	defer s.close()
 	if config.Backfill {
 		gaps, err := s.findGaps(p.ctx, days[0])
 		if err != nil {

@@ -27,6 +27,7 @@ type state struct {
 	aggregates []*detect.Aggregate
 	options    detect.FoldOptions
 
+	close    func() // gives the state to other runs
 	folded   map[detect.Day]bool
 	read     map[string]readObject // the objects that this run has read, by name
 	inputs   []reports.Input
@@ -48,16 +49,31 @@ func (c *Config) store() store.Options {
 	return store.Options{EndpointURL: c.S3.EndpointURL, Region: c.S3.Region}
 }
 
-func (p *program) openState(config *Config) (*state, error) {
+// open opens a store that this run writes.
+func (p *program) open(config *Config, uri string) (store.Store, error) {
+	s, err := store.Open(p.ctx, uri, config.store())
+	if err == nil && p.wrap != nil {
+		s = p.wrap(s)
+	}
+	return s, err
+}
+
+// openState opens a state to write it, as the run what. The caller must close it.
+func (p *program) openState(config *Config, what string) (*state, error) {
 	if len(config.Inputs) == 0 {
 		return nil, badConfig("no inputs: name your logs in a configuration file (outflow config init writes one) or use outflow scan")
 	}
-	return p.openStored(config)
+	s, err := p.openStored(config)
+	if err != nil {
+		return nil, err
+	}
+	s.close, err = p.own(config, s.store, what)
+	return s, err
 }
 
-// openStored opens a state that need not get anything new: no inputs are needed.
+// openStored opens a state to read it: no inputs are needed.
 func (p *program) openStored(config *Config) (*state, error) {
-	at, err := store.Open(p.ctx, config.State, config.store())
+	at, err := p.open(config, config.State)
 	if err != nil {
 		return nil, configError{fmt.Errorf("open the state: %w", err)}
 	}

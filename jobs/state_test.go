@@ -19,7 +19,7 @@ import (
 func TestCommitRowsOfManyDays(t *testing.T) {
 	s := newSite(t, datedURI)
 	p := &program{ctx: context.Background(), now: time.Now, env: func(string) (string, bool) { return "", false }, stderr: os.Stderr}
-	st, err := p.openState(&Config{State: s.dir + "/state", Inputs: []*Input{{Name: "cloud", URI: s.dir + "/" + datedURI}}, detections: detect.All()})
+	st, err := p.openState(&Config{State: s.dir + "/state", Inputs: []*Input{{Name: "cloud", URI: s.dir + "/" + datedURI}}, detections: detect.All()}, "test")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -413,3 +413,63 @@ func (d disk) remove(name string) error {
 	}
 	return syncFolder(root, path.Dir(name))
 }
+
+func (d disk) Lock(ctx context.Context, name string) (Lock, error) {
+	if err := validName(name); err != nil {
+		return nil, err
+	}
+	err := ctx.Err()
+	var l Lock
+	if err == nil {
+		l, err = d.lock(name)
+	}
+	if err != nil {
+		return nil, d.fail("lock", name, err)
+	}
+	return l, nil
+}
+
+func (d disk) lock(name string) (Lock, error) {
+	if err := os.MkdirAll(d.root, folderPerm); err != nil {
+		return nil, err
+	}
+	root, err := d.open()
+	if err != nil {
+		return nil, err
+	}
+	defer root.Close()
+	if err := root.MkdirAll(path.Dir(name), folderPerm); err != nil {
+		return nil, err
+	}
+	for {
+		f, err := root.OpenFile(name, os.O_RDWR|os.O_CREATE|syscall.O_NONBLOCK, filePerm)
+		if err != nil {
+			return nil, err
+		}
+		err = flock(f)
+		if err != nil {
+			f.Close()
+			return nil, err
+		}
+		// A file that was deleted meanwhile locks nothing.
+		mine, err := f.Stat()
+		if there, serr := root.Stat(name); err == nil && serr == nil && os.SameFile(mine, there) {
+			return diskLock{f}, nil
+		}
+		f.Close()
+		if err != nil {
+			return nil, err
+		}
+	}
+}
+
+// A diskLock is a locked file.
+type diskLock struct{ *os.File }
+
+func (l diskLock) Note(text []byte) error {
+	if err := l.Truncate(0); err != nil {
+		return err
+	}
+	_, err := l.WriteAt(text, 0)
+	return err
+}

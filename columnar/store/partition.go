@@ -131,26 +131,6 @@ type Content struct {
 	Tail string `json:"tail"`
 }
 
-// ErrLocked is what a LockedError wraps.
-var ErrLocked = errors.New("locked by another run")
-
-// A LockedError says that another run is committing the partition.
-type LockedError struct {
-	Run   string    // the holder, as its Partitions.Run; "" if its lock cannot be read
-	Since time.Time // by the holder's clock
-	Lock  string    // name of the lock object
-}
-
-func (e *LockedError) Error() string {
-	if e.Run == "" {
-		return fmt.Sprintf("locked by another run: try again when it has ended; if none is running, delete %s", e.Lock)
-	}
-	return fmt.Sprintf("locked by run %q since %s: try again when it has ended; if it is dead, delete %s",
-		e.Run, e.Since.UTC().Format(time.RFC3339), e.Lock)
-}
-
-func (e *LockedError) Is(target error) bool { return target == ErrLocked }
-
 // folder returns the folder of a day, with a slash at the end.
 func (p Partitions[T]) folder(day string) (string, error) {
 	if t, err := time.Parse(time.DateOnly, day); err != nil || t.Format(time.DateOnly) != day {
@@ -515,13 +495,8 @@ func (p Partitions[T]) holds(ctx context.Context, l lock) (held bool, holder *Lo
 	if err := json.Unmarshal(b, &have); err != nil {
 		return false, &LockedError{Lock: l.name}, nil // cut short: its writer died or has not finished
 	}
-	return have.ID == l.ID, &LockedError{have.Run, have.Since, l.name}, nil
+	return have.ID == l.ID, &LockedError{Run: have.Run, Since: have.Since, Lock: l.name}, nil
 }
-
-// releaseTimeout bounds the release of a lock after the run was cancelled. It is
-// long enough for two requests, and short enough for the grace period of a
-// container.
-const releaseTimeout = 10 * time.Second
 
 // release gives the lock back, even if ctx has ended. If that fails, the lock
 // becomes stale by itself.

@@ -393,3 +393,6 @@ func (s *s3Store) Delete(ctx context.Context, name string) error {
 	}
 	return nil
 }
+
+// Lock returns errors.ErrUnsupported: nothing in S3 ends with a process.
+func (s *s3Store) Lock(context.Context, string) (Lock, error) { return nil, errors.ErrUnsupported }

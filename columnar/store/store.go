@@ -43,6 +43,18 @@ type Store interface {
 	Put(ctx context.Context, name string, body io.ReadSeeker, when Condition) error
 	// Delete removes the object, durably. It is not an error if there is none.
 	Delete(ctx context.Context, name string) error
+	// Lock takes a lock that ends when it is closed or the process ends. The error is
+	// ErrLocked if it is taken, and errors.ErrUnsupported if the store has no locks. The
+	// lock is an object of that name, which nobody may write while the lock is held, and
+	// which stays when it ends.
+	Lock(ctx context.Context, name string) (Lock, error)
+}
+
+// A Lock is a lock that is held.
+type Lock interface {
+	// Note replaces the content of the lock's object. A reader may see a part of it.
+	Note(text []byte) error
+	io.Closer
 }
 
 // An Entry describes an object of a listing.
@@ -129,6 +141,12 @@ func Open(ctx context.Context, uri string, o Options) (Store, error) {
 		prefix += "/"
 	}
 	return newS3(ctx, at.bucket, prefix, o)
+}
+
+// Remote reports whether a URI names a store in S3.
+func Remote(uri string) bool {
+	at, err := parseURI(uri)
+	return err == nil && at.bucket != ""
 }
 
 // A location is a parsed URI.

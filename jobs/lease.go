@@ -1,0 +1,84 @@
+package jobs
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+	"time"
+
+	"outflow/columnar/store"
+)
+
+// This file makes sure that one run at a time writes the state.
+
+// own makes this run the only one that writes the state of the configuration's profile,
+// until release is called. It waits for another run as long as config.Wait. While the
+// run holds the state, p.ctx ends if it loses it.
+func (p *program) own(config *Config, at store.Store, what string) (release func(), err error) {
+	claim := store.Claim{Run: p.name(what), Now: p.now, Wait: config.Wait,
+		Waiting: func(held *store.LockedError) {
+			p.note("waiting up to %v for the state %s, which is locked by the run %s since %s", config.Wait, config.State,
+				cmp.Or(held.Run, "of another process"), held.Since.UTC().Format(time.RFC3339))
+		},
+		Warn: func(warning string) { p.note("%s", warning) },
+	}
+	lease, err := claim.Hold(p.ctx, at, config.folder("lock"))
+	if errors.Is(err, store.ErrLocked) {
+		return nil, exit{exitEnvironment, fmt.Errorf("the state %s is %w", config.State, err)}
+	}
+	if err != nil {
+		return nil, stateError(config, err)
+	}
+	if dead := lease.Dead; dead != nil {
+		p.note("the run %s, which began %s, ended before it was done: this run does what is left", dead.Run, dead.Since.UTC().Format(time.RFC3339))
+	}
+	before := p.ctx
+	ctx, stop := context.WithCancelCause(before)
+	p.ctx = ctx
+	var beating sync.WaitGroup
+	if every := lease.Every(); every > 0 {
+		if !store.Remote(config.State) {
+			p.note("the file system of %s has no locks: a run that dies blocks the next one for a minute, and all runs must use the same machine or mount", config.State)
+		}
+		beating.Go(func() { beat(ctx, lease, every, stop) })
+	}
+	return func() {
+		stop(nil) // does nothing if beat was faster
+		beating.Wait()
+		if cause := context.Cause(ctx); cause != context.Canceled && before.Err() == nil {
+			p.lost = cause
+		}
+		lease.Release(before)
+		p.ctx = before
+	}, nil
+}
+
+// beat tells other runs that this one lives, until ctx ends. If they may think
+// otherwise, it stops the run.
+func beat(ctx context.Context, lease *store.Lease, every time.Duration, stop context.CancelCauseFunc) {
+	ticks := time.NewTicker(every)
+	defer ticks.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticks.C:
+		}
+		if err := lease.Beat(ctx); err != nil {
+			stop(exit{exitEnvironment, fmt.Errorf("this run lost the lock of the state, and stopped: %w", err)})
+			return
+		}
+	}
+}
+
+// name names this run to others.
+func (p *program) name(what string) string {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "an unnamed host"
+	}
+	return fmt.Sprintf("%s on %s, pid %d", what, host, os.Getpid())
+}
