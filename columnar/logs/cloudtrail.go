@@ -113,20 +113,24 @@ type cloudTrail struct {
 	clock   scan.Clock
 	outer   outerTimes
 	event   *scan.Shape
-	values  [numTrailFields]scan.Value
+	values  [64]scan.Value
 	array   scan.Walker
 	element scan.Walker
 	scratch []byte
 	joined  []byte // resource or user that is put together
 	builder *columnar.Builder
-	kept    *keptKeys // fields that are read of the builder's rows, of the calls asked for
-	always  *keptKeys // those that are read of all calls
+	kept    *keptKeys  // fields that are read of the builder's rows, of the calls asked for
+	always  *keptKeys  // those that are read of all calls
+	along   *keptShape // reads those along with the columns; nil: they are too many
 	asked   askedCalls
 	shares  bool // rules read whom calls let in
 	share   shareFinder
 }
 
-func newCloudTrail() *cloudTrail {
+func newCloudTrail() *cloudTrail { return &cloudTrail{event: newTrailShape()} }
+
+// newTrailShape returns the shape of events.
+func newTrailShape() *scan.Shape {
 	session := scan.ShapeOf(0)
 	session.Within("sessionIssuer", scan.ShapeOf(trailIssuer, "userName"))
 	identity := scan.ShapeOf(trailIdentityType, "type", "userName", "arn", "principalId", "accountId", "invokedBy")
@@ -140,7 +144,7 @@ func newCloudTrail() *cloudTrail {
 	event.Within("userIdentity", identity)
 	event.Within("additionalEventData", scan.ShapeOf(trailBytesIn, "bytesTransferredIn", "bytesTransferredOut"))
 	event.Within("requestParameters", request)
-	return &cloudTrail{event: event}
+	return event
 }
 
 func (d *cloudTrail) Decode(b *Block, out *columnar.Out, t *Tally) error {
@@ -152,7 +156,10 @@ func (d *cloudTrail) Decode(b *Block, out *columnar.Out, t *Tally) error {
 		n := len(fields)
 		fields = slices.DeleteFunc(fields, func(f columnar.WantedField) bool { return f.Name == string(sharedWith) })
 		d.builder, d.shares, d.asked, d.kept = builder, len(fields) < n, newAskedCalls(fields), newKeptKeys(fields.Names())
-		d.always = newKeptKeys(fields.Always().Names())
+		d.always, d.along, d.event = newKeptKeys(fields.Always().Names()), nil, newTrailShape()
+		if d.always != nil {
+			d.along = d.always.within(d.event, numTrailFields)
+		}
 	}
 	for data := b.Data; len(data) > 0; record++ {
 		var line []byte
@@ -213,7 +220,7 @@ func (d *cloudTrail) line(line []byte, b recordRow) (row bool, reason string) {
 	} else if !scan.Unknown(ip) && !bytes.HasSuffix(ip, []byte(".amazonaws.com")) && string(ip) != "AWS Internal" {
 		b.tally.Clear(b.record, "sourceIPAddress that is neither an address nor a service")
 	}
-	b.misfits(d.event, ^uint64(0))
+	b.misfits(d.event, 1<<numTrailFields-1)
 	b.SetText(columnar.Service, bytes.TrimSuffix(d.text(trailSource), []byte(".amazonaws.com")))
 	b.SetText(columnar.Operation, name)
 	if b.Wants(columnar.Resource) {
@@ -234,7 +241,9 @@ func (d *cloudTrail) line(line []byte, b recordRow) (row bool, reason string) {
 		kept = d.kept
 	}
 	if kept != nil {
-		kept.put(b.Builder, line, &d.scratch)
+		if kept == d.kept || d.along == nil || !d.along.put(b.Builder, d.event, has, &d.scratch) {
+			kept.put(b.Builder, line, &d.scratch)
+		}
 		if kept.next[columnar.Message] != nil {
 			b.SetField(wholeKey, line)
 		}

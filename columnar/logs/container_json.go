@@ -203,6 +203,7 @@ type jsonPath struct {
 	// Elements of the array that it is, by their number, or by what a member of theirs
 	// says.
 	elements []jsonElement
+	chosen   []*jsonChoice
 }
 
 // A jsonElement says which elements of an array are read, and what of them.
@@ -211,6 +212,46 @@ type jsonElement struct {
 	key   string // the member that tells them; "": all, the first that has it
 	is    string
 	node  *jsonNode
+}
+
+// A jsonChoice is those elements of an array that a member of theirs tells, all by one
+// key: each element is looked into once, however many texts there are.
+type jsonChoice struct {
+	key    string
+	shape  *scan.Shape // key is its field 0
+	values [64]scan.Value
+	nodes  map[string][]*jsonNode // by the text of key
+}
+
+// of returns what is read of an element.
+func (c *jsonChoice) of(element scan.Value) []*jsonNode {
+	if !element.Is('{') {
+		return nil
+	}
+	has, escaped, ok := c.shape.Read(element, c.values[:])
+	v := c.values[0]
+	if len(c.shape.Misfits()) > 0 { // of equal keys the first counts
+		v, escaped = firstMember(element, c.key)
+	}
+	if !ok || has == 0 || escaped != 0 || !v.Is('"') {
+		return nil
+	}
+	return c.nodes[string(v[1:len(v)-1])]
+}
+
+// firstMember returns the first member of an object that has a key, and 1 if it is a text
+// with escapes.
+func firstMember(object scan.Value, key string) (v scan.Value, escaped uint64) {
+	var w scan.Walker
+	for w.Open(object); w.Next(); {
+		if string(w.Key) == key {
+			if w.Escaped {
+				escaped = 1
+			}
+			return w.Val, escaped
+		}
+	}
+	return nil, 0
 }
 
 // add makes the reader read a slot.
@@ -358,8 +399,24 @@ func (n *jsonNode) open() {
 		}
 		for _, e := range p.elements {
 			e.node.open()
+			if e.key != "" {
+				c := p.choice(e.key)
+				c.nodes[e.is] = append(c.nodes[e.is], e.node)
+			}
 		}
 	}
+}
+
+// choice returns the choice by a key.
+func (p *jsonPath) choice(key string) *jsonChoice {
+	for _, c := range p.chosen {
+		if c.key == key {
+			return c
+		}
+	}
+	c := &jsonChoice{key: key, shape: scan.ShapeOf(0, key), nodes: map[string][]*jsonNode{}}
+	p.chosen = append(p.chosen, c)
+	return c
 }
 
 // value reads what stands under the paths of a value: an object, or for the path "" any.
@@ -498,24 +555,14 @@ func (n *jsonNode) elementsOf(p *jsonPath, v scan.Value, w *window, inData bool)
 	i := 0
 	for elements.Open(v); elements.InArray() && elements.Next(); i++ {
 		for _, e := range p.elements {
-			if e.index >= 0 && e.index != i || e.key != "" && !memberIs(elements.Val, e.key, e.is) {
-				continue
+			if e.key == "" && (e.index < 0 || e.index == i) {
+				e.node.value(elements.Val, w, inData)
 			}
-			e.node.value(elements.Val, w, inData)
+		}
+		for _, c := range p.chosen {
+			for _, node := range c.of(elements.Val) {
+				node.value(elements.Val, w, inData)
+			}
 		}
 	}
-}
-
-// memberIs reports whether a member of an object is a text.
-func memberIs(object scan.Value, key, is string) bool {
-	if !object.Is('{') {
-		return false
-	}
-	var w scan.Walker
-	for w.Open(object); w.Next(); {
-		if string(w.Key) == key {
-			return w.Val.Is('"') && !w.Escaped && string(w.Val[1:len(w.Val)-1]) == is
-		}
-	}
-	return false
 }

@@ -1,6 +1,9 @@
 package logs
 
 import (
+	"maps"
+	"math/bits"
+	"slices"
 	"strings"
 
 	"outflow/columnar"
@@ -108,6 +111,79 @@ func (k *keptKeys) object(b *columnar.Builder, object scan.Value, depth int, inA
 			}
 		}
 	}
+}
+
+// A keptShape reads the fields of events along with the columns, so that an event is walked
+// once: each key that leads to a field is a field of the columns' shape itself.
+type keptShape struct {
+	keys  []*keptKeys // by their number from first on
+	depth []int       // how many lead there
+	first int
+	set   uint64 // of all
+}
+
+// within makes shape read the fields, from the number first on; it returns nil if there are
+// more than fit.
+func (k *keptKeys) within(shape *scan.Shape, first int) *keptShape {
+	s := &keptShape{first: first}
+	type way struct {
+		name  string
+		depth int
+	}
+	places, leads := map[way]int{}, map[way]bool{}
+	var follow func(k *keptKeys, to way)
+	follow = func(k *keptKeys, to way) {
+		if to.depth > 0 {
+			places[to] = first + len(s.keys)
+			s.keys, s.depth = append(s.keys, k), append(s.depth, to.depth)
+			leads[to] = len(k.next) > 0
+			to.name += "."
+		}
+		for _, key := range slices.Sorted(maps.Keys(k.next)) {
+			follow(k.next[key], way{to.name + key, to.depth + 1})
+		}
+	}
+	follow(k, way{})
+	if first+len(s.keys) > 64 {
+		return nil
+	}
+	s.set = (1<<len(s.keys) - 1) << first
+	shape.SetPlaces(&scan.Places{
+		Of: func(name string, depth int) []scan.Place {
+			if field, ok := places[way{name, depth}]; ok {
+				return []scan.Place{{Field: field, Any: true}}
+			}
+			return nil
+		},
+		Leads: func(name string, depth int) bool { return depth < maxKeptDepth && leads[way{name, depth}] },
+	})
+	return s
+}
+
+// put sets the fields of the event that shape has read, as keptKeys.put does. It reports
+// false, and sets none, if keys stand twice.
+func (s *keptShape) put(b *columnar.Builder, shape *scan.Shape, has uint64, scratch *[]byte) bool {
+	for _, m := range shape.Misfits() {
+		if m.Twice && m.Fields&s.set != 0 {
+			return false
+		}
+	}
+	for set := has & s.set; set != 0; set &= set - 1 {
+		field := bits.TrailingZeros64(set)
+		k, depth, v := s.keys[field-s.first], s.depth[field-s.first], shape.Value(field)
+		text := []byte(v)
+		if !v.Is('{') && !v.Is('[') {
+			text = shape.Text(field, scratch)
+		}
+		if k.name != nil && text != nil {
+			b.SetField(k.name, text)
+		}
+		if k.next != nil && v.Is('[') && depth < maxKeptDepth {
+			k.object(b, v, depth+1, true, scratch)
+			k.flush(b)
+		}
+	}
+	return true
 }
 
 // flush sets the fields that the elements of an array had.

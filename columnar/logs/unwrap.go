@@ -51,6 +51,7 @@ type unwrapper struct {
 
 	in     []byte // in[:n] was read, and not yet looked at
 	n      int
+	own    []byte // the memory of out, if it is not the reader's
 	out    []byte // unwrapped
 	read   int    // out[:read] was handed out
 	err    error
@@ -84,16 +85,29 @@ func (u *unwrapper) Read(p []byte) (int, error) {
 		if u.err != nil {
 			return 0, u.err
 		}
-		u.fill()
+		if len(p) < 2*len(u.in) {
+			u.fill(u.own)
+			u.own = u.out[:cap(u.out)]
+			continue
+		}
+		// There is room in p for what most records hold, so it need not be copied.
+		u.fill(p)
+		if len(u.out) <= len(p) {
+			n := len(u.out)
+			u.out = nil
+			if n > 0 {
+				return n, nil
+			}
+		}
 	}
 	n := copy(p, u.out[u.read:])
 	u.read += n
 	return n, nil
 }
 
-// fill reads on, and unwraps the records that are whole.
-func (u *unwrapper) fill() {
-	u.out, u.read = u.out[:0], 0
+// fill reads on, and unwraps the records that are whole into memory, if they fit.
+func (u *unwrapper) fill(memory []byte) {
+	u.out, u.read = memory[:0:len(memory)], 0
 	if u.n == len(u.in) {
 		u.in = append(u.in, make([]byte, min(len(u.in), max(u.maxRecord-len(u.in), headSize)))...)
 	}

@@ -2,6 +2,7 @@ package logs
 
 import (
 	"bytes"
+	"math/bits"
 
 	"outflow/columnar/scan"
 )
@@ -35,6 +36,12 @@ const (
 	jsonJournalHost
 	jsonProgram
 	jsonPID
+)
+
+// Sets of these fields.
+const (
+	jsonTimes = 1<<(jsonJournalTime+1) - 1<<jsonTimestamp
+	jsonHosts = 1<<(jsonJournalHost+1) - 1<<jsonHost
 )
 
 // newWrapperShape returns the shape of objects that wrap a record.
@@ -96,7 +103,8 @@ func (l *jsonLayer) holds(field int) bool {
 
 func (l *jsonLayer) unwrap(record []byte, e *envelope) ([]byte, bool, string) {
 	s := l.shape
-	if _, _, ok := s.Read(record, l.values[:]); !ok {
+	has, _, ok := s.Read(record, l.values[:])
+	if !ok {
 		return nil, false, malformedJSON
 	}
 	if !l.holds(l.field) {
@@ -104,30 +112,39 @@ func (l *jsonLayer) unwrap(record []byte, e *envelope) ([]byte, bool, string) {
 	}
 	l.scratch = l.scratch[:0]
 	e.opened = true
-	for field := jsonTimestamp; field <= jsonJournalTime; field++ {
-		if t := s.Text(field, &l.scratch); len(t) > 0 {
+	for set := has & jsonTimes; set != 0; set &= set - 1 {
+		if t := s.Text(bits.TrailingZeros64(set), &l.scratch); len(t) > 0 {
 			e.stamp = t
 			break
 		}
 	}
-	for field := jsonHost; field <= jsonJournalHost; field++ {
-		if t := s.Text(field, &l.scratch); len(t) > 0 {
+	for set := has & jsonHosts; set != 0; set &= set - 1 {
+		if t := s.Text(bits.TrailingZeros64(set), &l.scratch); len(t) > 0 {
 			e.host = t
 		}
 	}
-	if t := s.Text(jsonProgram, &l.scratch); len(t) > 0 {
-		e.program, e.pid = t, s.Text(jsonPID, &l.scratch)
+	if has>>jsonProgram&1 != 0 {
+		if t := s.Text(jsonProgram, &l.scratch); len(t) > 0 {
+			e.program, e.pid = t, s.Text(jsonPID, &l.scratch)
+		}
 	}
 	text := []byte(s.Value(l.field))
-	if text[0] == '"' {
-		text = s.Text(l.field, &l.scratch)
-	}
 	if !l.docker {
+		if text[0] == '"' {
+			text = s.Text(l.field, &l.scratch)
+		}
 		return text, false, ""
+	}
+	more := false
+	if whole, ends := bytes.CutSuffix(text, []byte(`\n"`)); ends && bytes.IndexByte(whole, '\\') < 0 {
+		text = whole[1:] // as most texts end
+	} else {
+		text = s.Text(l.field, &l.scratch)
+		more = len(text) == 0 || text[len(text)-1] != '\n'
 	}
 	stream := 0
 	if string(s.Text(jsonStream, &l.scratch)) == "stderr" {
 		stream = 1
 	}
-	return l.join(text, stream, len(text) == 0 || text[len(text)-1] != '\n')
+	return l.join(text, stream, more)
 }

@@ -32,7 +32,7 @@ type Shape struct {
 	Nested uint64               // those whose values may be objects and arrays
 	places *Places              // nil: a key is one field at most
 	path   string               // the keys that lead here, each with a dot behind it
-	depth  int                  // with places: how many
+	depth  int                  // how many
 	first  *shapeKey            // stands for the beginning of an object
 	keys   map[string]*shapeKey // by raw
 	line   shapeRead
@@ -159,9 +159,19 @@ func (s *Shape) Within(key string, inner *Shape) {
 	inner.lead(key + ".")
 }
 
+// SetPlaces lets names give fields besides, of the shape and of those within it. It must be
+// called before anything is read.
+func (s *Shape) SetPlaces(p *Places) {
+	s.places = p
+	for _, inner := range s.inner {
+		inner.SetPlaces(p)
+	}
+}
+
 // lead notes what leads to the shape, and to those within.
 func (s *Shape) lead(keys string) {
 	s.path = keys + s.path
+	s.depth++
 	for _, inner := range s.inner {
 		inner.lead(keys)
 	}
