@@ -40,19 +40,26 @@ var (
 	sent       = []string{"user_day", "user_destination_day"}
 	queried    = []string{"dns_pair"}
 	downloaded = []string{"object_day"}
+	beaten     = []string{"pair_times"}
 )
+
+// bucket is the host of somebody's bucket.
+const bucket = "outflow-tune.s3.amazonaws.com"
 
 // injections are the kinds of exfiltration that outflow tune injects.
 var injections = []injection{
-	{"+50MB", sent, "http", 1, uploadLog(50e6)},
-	{"+200MB", sent, "http", 1, uploadLog(200e6)},
-	{"+1GB", sent, "http", 1, uploadLog(1e9)},
-	{"+5GB", sent, "http", 1, uploadLog(5e9)},
-	{"drip", sent, "http", 14, uploadLog(100e6)},
+	{"+50MB", sent, "http", 1, uploadLog(bucket, 50e6)},
+	{"+200MB", sent, "http", 1, uploadLog(bucket, 200e6)},
+	{"+1GB", sent, "http", 1, uploadLog(bucket, 1e9)},
+	{"+5GB", sent, "http", 1, uploadLog(bucket, 5e9)},
+	{"drip", sent, "http", 14, uploadLog(bucket, 100e6)},
 	{"dns 1/min", queried, "dns", 1, tunnelLog(60, 60, 40)},
 	{"dns 10/min", queried, "dns", 1, tunnelLog(600, 6, 60)},
 	{"dns 5/s", queried, "dns", 1, tunnelLog(3000, 0.2, 120)},
+	{"drop 50MB", sent, "http", 1, uploadLog("outflow-tune.example", 50e6)},
 	{"bulk 1GB", downloaded, "api", 1, downloadLog(500, 2e6)},
+	{"beacon 1/min", beaten, "http", 1, beaconLog(60, .25)},
+	{"beacon 4/h", beaten, "http", 1, beaconLog(900, .25)},
 }
 
 var injectedHeader = map[string]string{
@@ -66,11 +73,11 @@ func clock(day detect.Day, seconds float64) string {
 	return stamp(day.Time().UnixMicro() + int64((9*3600+seconds)*1e6))
 }
 
-// uploadLog returns a log of ten uploads, of size bytes together, to somebody's bucket.
-func uploadLog(size int64) func(io.Writer, detect.Day, string, *rand.Rand) {
+// uploadLog returns a log of ten uploads to a host, of size bytes together.
+func uploadLog(host string, size int64) func(io.Writer, detect.Day, string, *rand.Rand) {
 	return func(w io.Writer, day detect.Day, src string, _ *rand.Rand) {
 		for i := range 10 {
-			fmt.Fprintf(w, "%s,%s,PUT,outflow-tune.s3.amazonaws.com,%d,2000\n", clock(day, float64(i)*300), src, size/10)
+			fmt.Fprintf(w, "%s,%s,PUT,%s,%d,2000\n", clock(day, float64(i)*300), src, host, size/10)
 		}
 	}
 }
@@ -100,6 +107,16 @@ func downloadLog(objects, size int) func(io.Writer, detect.Day, string, *rand.Ra
 	return func(w io.Writer, day detect.Day, src string, _ *rand.Rand) {
 		for i := range objects {
 			fmt.Fprintf(w, "%s,%s,s3.amazonaws.com,GetObject,outflow-tune/%d,0,%d\n", clock(day, float64(i)*5), src, i, size)
+		}
+	}
+}
+
+// beaconLog returns a log of a client that asks its server for commands from midnight to
+// midnight, every so many seconds, give or take a share of them.
+func beaconLog(every, jitter float64) func(io.Writer, detect.Day, string, *rand.Rand) {
+	return func(w io.Writer, day detect.Day, src string, r *rand.Rand) {
+		for at := every; at < 86400-every; at += every * (1 + jitter*(2*r.Float64()-1)) {
+			fmt.Fprintf(w, "%s,%s,GET,beacon.outflow-tune.example,400,900\n", clock(day, at-9*3600), src)
 		}
 	}
 }
@@ -159,6 +176,9 @@ func injectedClient(k int) string { return fmt.Sprintf("192.0.2.%d", k+1) }
 type victim struct {
 	detect.Key
 	kind int
+	// What downloads are of: the service that it uses most, and whether bytes are known there.
+	service string
+	known   bool
 }
 
 // draw returns the victims of a night.
@@ -184,7 +204,10 @@ func (t *replay) draw(night detect.Day) ([]victim, error) {
 			}
 			key := row.Key
 			key.Object = ""
-			if key == last || a == detect.UserDay && row.KnownOut == 0 { // no bytes are known in that log
+			switch {
+			case key == last, a == detect.UserDay && row.KnownOut == 0: // no bytes are known in that log
+				continue
+			case a == detect.PairTimes && detect.LookUps(row.Feed): // a beacon there is the shadow of another
 				continue
 			}
 			last = key
@@ -202,14 +225,49 @@ func (t *replay) draw(night detect.Day) ([]victim, error) {
 		n := min(len(drawn), len(kinds)*max(1, min(drawnMost, seen/injectedShare/len(kinds))))
 		for i, key := range drawn[:n] {
 			// If there are fewer entities than kinds, the kinds take turns.
-			out = append(out, victim{key, kinds[(i+int(night))%len(kinds)]})
+			out = append(out, victim{Key: key, kind: kinds[(i+int(night))%len(kinds)]})
+		}
+		if a == detect.ObjectDay {
+			if err := t.services(night, out[len(out)-n:]); err != nil {
+				return nil, err
+			}
 		}
 	}
 	return out, nil
 }
 
-// inject returns the series to add to those of an aggregate, by key, and whose they are.
-// The destinations of each victim are its own: what many use is not unusual.
+// services sets the service of victims: that of the place that they fetch most objects
+// from on the night.
+func (t *replay) services(night detect.Day, victims []victim) error {
+	of, most := map[detect.Key]*victim{}, map[detect.Key]int64{}
+	for i := range victims {
+		of[victims[i].Key] = &victims[i]
+	}
+	for row, err := range t.h.rows(detect.ObjectDay, []detect.Day{night}) {
+		if err != nil {
+			return err
+		}
+		key := row.Key
+		key.Object = ""
+		if v := of[key]; v != nil && (v.service == "" || row.Names > most[key]) {
+			v.service, _, _ = strings.Cut(row.Object, "/")
+			v.known, most[key] = row.KnownIn > 0, row.Names
+		}
+	}
+	return nil
+}
+
+// act returns the key under which a finding is about an injection: that of the finding,
+// but for downloads without the place, which a finding names if it gave nearly all.
+func act(a *detect.Aggregate, k detect.Key) detect.Key {
+	if a == detect.ObjectDay {
+		k.Object, _, _ = strings.Cut(k.Object, "/")
+	}
+	return k
+}
+
+// inject returns the series to add to those of an aggregate, by key, and whose they are,
+// by act. The destinations of each victim are its own: what many use is not unusual.
 func (t *replay) inject(g *detectionGroup, night detect.Day, victims []victim) (added [][]detect.Row, whose map[detect.Key]int) {
 	whose = map[detect.Key]int{}
 	of := map[detect.Key][]detect.Row{}
@@ -229,12 +287,19 @@ func (t *replay) inject(g *detectionGroup, night detect.Day, victims []victim) (
 				continue
 			}
 			key := v.Key
-			if r.Object != "" {
-				key.Object = fmt.Sprintf("%d-%s", i, r.Object)
+			switch service, place, _ := strings.Cut(r.Object, "/"); {
+			case r.Object == "":
+			case place == "":
+				key.Object = fmt.Sprintf("%d-%s", i, service)
+			default: // what a service never logs, it does not log of a theft
+				key.Object = fmt.Sprintf("%s/%d-%s", v.service, i, place)
+				if !v.known {
+					r.BytesIn, r.KnownIn = 0, 0
+				}
 			}
 			r.Key = key
 			of[key] = append(of[key], r)
-			whose[key] = i
+			whose[act(g.detections[0].Aggregate, key)] = i
 		}
 	}
 	for _, key := range slices.SortedFunc(maps.Keys(of), detect.Key.Compare) {

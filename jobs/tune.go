@@ -71,8 +71,9 @@ func (p *program) tuneCommand() *cobra.Command {
 		Long: "tune judges the nights of the state again, for several values of one threshold at a time, as they are and with\n" +
 			"exfiltration added to a few entities drawn by chance: uploads to a bucket that nobody used; a drip of 100 MB a day for 14\n" +
 			"days, judged on the last as if nobody had noticed the others; DNS tunnels of 60 queries in an hour, 600 in an hour and\n" +
-			"3,000 in ten minutes; and bulk downloads if the state counts downloads. It prints how many findings a night each value\n" +
-			"gives as the nights are, and which share of each kind it finds (-: the detection reads nothing of it), and then, for the\n" +
+			"3,000 in ten minutes; 50 MB to a host of no known service; and, if the state has what shows them, bulk downloads from a new place of the service that they\n" +
+			"use, and beacons of a minute and of a quarter of an hour. It prints how many findings a night each value gives as the\n" +
+			"nights are, and which share of each kind it finds (-: the detection reads nothing of it), and then, for the\n" +
 			"configuration, the values that find most within the budget. Findings that a report joins count apart. tune reads no logs\n" +
 			"and writes neither the state nor reports.",
 		Args: cobra.NoArgs,
@@ -326,6 +327,19 @@ func (t *replay) enough(g *detectionGroup, night detect.Day) bool {
 		(g.detections[0].History == 0 || len(t.h.between(a, g.first(night), night-1)) >= leastPast)
 }
 
+// short reports whether the days before a night are too few for a detection to find
+// anything.
+func (t *replay) short(x *trial, night detect.Day) bool {
+	if x.Short == nil {
+		return false
+	}
+	var days []detect.Day
+	for _, p := range t.h.between(x.Aggregate, x.group.first(night), night-1) {
+		days = append(days, p.day)
+	}
+	return x.Short(days, night) != ""
+}
+
 // judge judges a night with each trial, as it is and with injections.
 func (t *replay) judge(night detect.Day) error {
 	victims, err := t.draw(night)
@@ -344,20 +358,20 @@ func (t *replay) judge(night detect.Day) error {
 		partitions := t.h.partitions(g, night)
 		var consumers []consumer
 		for i, x := range t.trials {
-			if x.group != g {
+			if x.group != g || t.short(x, night) {
 				continue
 			}
 			judge := func(rows seriesByKey) []detect.Finding {
 				in := t.h.input(t.config, x.Detection, partitions, night)
 				in.Flagged = func(k detect.Key, day detect.Day) bool { return x.flagged[flag{k, day}] }
 				in.Series = rows
-				return detect.Judge(x.Detection, in)
+				return detect.RaiseBeacons([]*detect.Detection{x.Detection}, detect.Judge(x.Detection, in))
 			}
 			consumers = append(consumers,
 				func(rows seriesByKey) { plain[i] = judge(rows) },
 				func(rows seriesByKey) {
 					hits[i] = slices.DeleteFunc(judge(withInjected(rows, added)), func(f detect.Finding) bool {
-						_, ok := of[f.Key]
+						_, ok := of[act(x.Aggregate, f.Key)]
 						return !ok
 					})
 				})
@@ -378,17 +392,17 @@ func (t *replay) judge(night detect.Day) error {
 	t.victims = append(t.victims, victims...)
 	for i, x := range t.trials {
 		outcomes := make([]outcome, len(victims))
-		if of := whose[slices.Index(t.groups, x.group)]; of != nil {
+		if of := whose[slices.Index(t.groups, x.group)]; of != nil && !t.short(x, night) {
 			for _, at := range of {
 				outcomes[at] = missed
 			}
 			for _, f := range lists[len(t.trials)+i] {
 				if f.Allowed == "" {
-					outcomes[of[f.Key]] = found
+					outcomes[of[act(x.Aggregate, f.Key)]] = found
 				}
 			}
 			for _, f := range x.count(night, lists[i]) {
-				if at, ok := of[f.key]; ok {
+				if at, ok := of[act(x.Aggregate, f.key)]; ok {
 					outcomes[at] = unmeasured // it is found without the injection
 				}
 			}

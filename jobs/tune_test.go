@@ -94,15 +94,15 @@ func TestTune(t *testing.T) {
 	}
 	for _, c := range []struct {
 		detection, option, value string
-		want                     string // recall of +50MB, +200MB, +1GB, +5GB, drip, dns 1/min, dns 10/min, dns 5/s
+		want                     string // recall of +50MB, +200MB, +1GB, +5GB, drip, dns 1/min, dns 10/min, dns 5/s, drop 50MB, bulk 1GB, and beacons
 	}{
 		// Everybody's days are steady, so all above the floor is found, and what is not
 		// is at the floor: 200 MB and a day of 9 MB and more.
-		{"upload_zscore", "floor", "200 MB", "0.00 1.00 1.00 1.00 0.00 - - -"},
-		{"upload_zscore", "floor", "500 MB", "0.00 0.00 1.00 1.00 0.00 - - -"},
+		{"upload_zscore", "floor", "200 MB", "0.00 1.00 1.00 1.00 0.00 - - - 0.00 - - -"},
+		{"upload_zscore", "floor", "500 MB", "0.00 0.00 1.00 1.00 0.00 - - - 0.00 - - -"},
 		// An hour of 60 names of 40 bytes is 2.4 kB.
-		{"dns_information", "day_bytes", "2 kB", "- - - - - 1.00 1.00 1.00"},
-		{"dns_information", "day_bytes", "4 kB", "- - - - - 0.00 1.00 1.00"},
+		{"dns_information", "day_bytes", "2 kB", "- - - - - 1.00 1.00 1.00 - - - -"},
+		{"dns_information", "day_bytes", "4 kB", "- - - - - 0.00 1.00 1.00 - - - -"},
 	} {
 		if _, got := cells(t, table, c.detection, c.option, c.value); strings.Join(got, " ") != c.want {
 			t.Errorf("%s.%s %s: got %v, want %s", c.detection, c.option, c.value, got, c.want)

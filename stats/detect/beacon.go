@@ -12,9 +12,9 @@ import (
 )
 
 type beaconOptions struct {
-	Few        float64 `yaml:"dispersion_24" unit:"" doc:"the dispersion of the intervals up to which 24 of them are a beacon; chance makes so few look regular"`
+	Few        float64 `yaml:"dispersion_24" unit:"" tune:"0.25 0.3 0.35 0.4" doc:"the dispersion of the intervals up to which 24 of them are a beacon; chance makes so few look regular"`
 	Some       float64 `yaml:"dispersion_36" unit:"" doc:"the same for 36 intervals"`
-	Many       float64 `yaml:"dispersion_48" unit:"" doc:"the same for 48 and more; a clock that strays by half its period and misses a fifth of its beats has .3, people and chance over .6"`
+	Many       float64 `yaml:"dispersion_48" unit:"" tune:"0.25 0.3 0.4 0.5" doc:"the same for 48 and more; a clock that strays by half its period and misses a fifth of its beats has .3, people and chance over .6"`
 	Prevalence float64 `yaml:"prevalence" unit:"of the sources" doc:"a destination that so many poll, and at least common of them, is a service of the company's"`
 	Common     int     `yaml:"common" unit:"sources" doc:"see prevalence; fewer machines may share an infection"`
 	Rare       float64 `yaml:"rare" unit:"of the sources" doc:"a destination that no more poll is rare; logs of under 50 sources cannot tell"`
@@ -279,7 +279,7 @@ func (o *beaconOptions) weigh(in *Input, rows []Row, b *Beacon, feed *beaconFeed
 		b.Signs = append(b.Signs, "it took "+size(float64(b.BytesOut))+" out")
 	}
 	switch {
-	case isLookUp(b.Feed):
+	case LookUps(b.Feed):
 		// A name is asked for whenever its time to live is over, whatever asks for it.
 		b.Severity = Severity(weak / 2)
 	case out || weak >= 2:
@@ -289,8 +289,8 @@ func (o *beaconOptions) weigh(in *Input, rows []Row, b *Beacon, feed *beaconFeed
 	}
 }
 
-// isLookUp reports whether a feed of pair_times has look-ups of names.
-func isLookUp(feed string) bool { return strings.HasSuffix(feed, "/dns") }
+// LookUps reports whether a feed of pair_times has look-ups of names.
+func LookUps(feed string) bool { return strings.HasSuffix(feed, "/dns") }
 
 // apart returns the beacons without a label, one of those that are the same one, seen by
 // several sensors or in several tables: a machine looks up a name, connects to it, and sends
@@ -311,7 +311,7 @@ func apart(table []*Beacon) []*Beacon {
 	}
 	looked := map[place]bool{} // registered domains that a machine beacons to, by the names below
 	for p, b := range best {
-		if isLookUp(b.Feed) {
+		if LookUps(b.Feed) {
 			continue
 		}
 		for name := p.object; ; {
@@ -325,7 +325,7 @@ func apart(table []*Beacon) []*Beacon {
 	}
 	return slices.DeleteFunc(found, func(b *Beacon) bool {
 		p := place{b.EntityType, b.Entity, b.Object}
-		return best[p] != b || isLookUp(b.Feed) && looked[p]
+		return best[p] != b || LookUps(b.Feed) && looked[p]
 	})
 }
 

@@ -16,9 +16,9 @@ import (
 )
 
 type bulkDownloadOptions struct {
-	Threshold   float64 `yaml:"threshold" unit:"z" doc:"a day above this, in bytes or in objects, is unusual, as for upload_zscore; objects need 0.5 more where the bytes are known and usual"`
-	Floor       Bytes   `yaml:"floor" unit:"B/day" doc:"days below this are not reported for their bytes; less is a few presentations"`
-	Objects     int     `yaml:"objects" unit:"objects/day" doc:"days with fewer distinct objects are not reported for their number; less is a meeting's folder, more misses who picks what to take"`
+	Threshold   float64 `yaml:"threshold" unit:"z" tune:"2.5 3 3.5 4 5 6" doc:"a day above this, in bytes or in objects, is unusual, as for upload_zscore; objects need 0.5 more where the bytes are known and usual"`
+	Floor       Bytes   `yaml:"floor" unit:"B/day" tune:"50MB 100MB 200MB 500MB 1GB" doc:"days below this are not reported for their bytes; less is a few presentations"`
+	Objects     int     `yaml:"objects" unit:"objects/day" tune:"25 50 100 200 500" doc:"days with fewer distinct objects are not reported for their number; less is a meeting's folder, more misses who picks what to take"`
 	MinDays     int     `yaml:"min_days" unit:"days" doc:"with fewer days of baseline the cold start rule applies"`
 	PeerDays    int     `yaml:"peer_days" unit:"days" doc:"weight, in days, of the organisation's usual spread beside the entity's own; more steadies short histories, less trusts them"`
 	ColdFloor   Bytes   `yaml:"cold_floor" unit:"B/day" doc:"cold start: days below this are not reported for their bytes; from 4 times this on they are medium, from 20 times on high"`

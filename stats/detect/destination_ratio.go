@@ -10,8 +10,8 @@ import (
 )
 
 type destinationRatioOptions struct {
-	Ratio float64 `yaml:"ratio" unit:"" doc:"bytes out for each byte in; protocols that only confirm what they get send back a hundredth"`
-	Floor Bytes   `yaml:"floor" unit:"B/day" doc:"a destination that got less is not judged: telemetry and crash reports send megabytes and get nothing back"`
+	Ratio float64 `yaml:"ratio" unit:"" tune:"20 50 100 200" doc:"bytes out for each byte in; protocols that only confirm what they get send back a hundredth"`
+	Floor Bytes   `yaml:"floor" unit:"B/day" tune:"5MB 10MB 20MB 50MB 100MB" doc:"a destination that got less is not judged: telemetry and crash reports send megabytes and get nothing back"`
 	Rare  float64 `yaml:"rare" unit:"%" doc:"a domain is judged only if at most this share of the other entities use it; addresses without a name always are"`
 }
 

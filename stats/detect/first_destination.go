@@ -10,8 +10,8 @@ import (
 )
 
 type firstDestinationOptions struct {
-	Floor      Bytes   `yaml:"floor" unit:"B/day" doc:"a destination that the entity never used is reported from this volume; less is a form, a picture or a mail"`
-	Share      float64 `yaml:"share" unit:"%" doc:"it must also get this share of what the entity sends on a usual day; to those who send gigabytes for a living a few megabytes are nothing"`
+	Floor      Bytes   `yaml:"floor" unit:"B/day" tune:"5MB 10MB 20MB 50MB 100MB 200MB" doc:"a destination that the entity never used is reported from this volume; less is a form, a picture or a mail"`
+	Share      float64 `yaml:"share" unit:"%" tune:"1 5 20 50" doc:"it must also get this share of what the entity sends on a usual day; to those who send gigabytes for a living a few megabytes are nothing"`
 	MinDays    int     `yaml:"min_days" unit:"days" doc:"with fewer days of history nothing is called new"`
 	EntityDays int     `yaml:"entity_days" unit:"days" doc:"the entity must have been seen on this many days before; to a newcomer everything is new"`
 	Rare       float64 `yaml:"rare" unit:"%" doc:"a destination that at most this share of the others use has a higher risk"`

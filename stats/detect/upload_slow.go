@@ -13,10 +13,10 @@ import (
 )
 
 type uploadSlowOptions struct {
-	Threshold float64 `yaml:"threshold" unit:"spreads" doc:"the sum of the days' excesses that is unusual; with less, ordinary people drift over it, with more, a drip is found later"`
+	Threshold float64 `yaml:"threshold" unit:"spreads" tune:"6 8 10 12" doc:"the sum of the days' excesses that is unusual; with less, ordinary people drift over it, with more, a drip is found later"`
 	Slack     float64 `yaml:"slack" unit:"spreads" doc:"what each day may exceed its usual level by, and one and a half standard errors of that level more; half of the smallest lasting rise that is worth finding"`
 	MinDays   int     `yaml:"min_days" unit:"days" doc:"days of baseline that are needed, of the 30 before the last 30; with 20 there are four times the false findings of 30"`
-	Floor     Bytes   `yaml:"floor" unit:"B/30 days" doc:"what must have been sent beyond the usual in 30 days"`
+	Floor     Bytes   `yaml:"floor" unit:"B/30 days" tune:"200MB 500MB 1GB 2GB" doc:"what must have been sent beyond the usual in 30 days"`
 	Rise      float64 `yaml:"rise" unit:"" doc:"how many times the usual 30 days it must be beyond them, if it is less than floor"`
 	RiseFloor Bytes   `yaml:"rise_floor" unit:"B/30 days" doc:"less than this beyond the usual is never reported"`
 }
