@@ -95,12 +95,32 @@ type Span struct{ Begin, End uint32 }
 func (d *Dict) Codes(codes []int32, data []byte, spans []Span) {
 	for len(spans) > 0 {
 		n := min(len(spans), 64)
+		if same := alike(data, spans[:n]); same > 8 {
+			code := d.Code(data[spans[0].Begin:spans[0].End])
+			for i := range codes[:same] {
+				codes[i] = code
+			}
+			codes, spans = codes[same:], spans[same:]
+			continue
+		}
 		for missed := d.find(codes[:n], data, spans[:n]); missed != 0; missed &= missed - 1 {
 			i := bits.TrailingZeros64(missed)
 			codes[i] = d.Code(data[spans[i].Begin:spans[i].End])
 		}
 		codes, spans = codes[n:], spans[n:]
 	}
+}
+
+// alike returns how many of the first texts are the same. Columns that hardly change are
+// common, and to compare takes a third of what a look-up does.
+func alike(data []byte, spans []Span) int {
+	first := data[spans[0].Begin:spans[0].End]
+	for i, s := range spans[1:] {
+		if string(data[s.Begin:s.End]) != string(first) {
+			return i + 1
+		}
+	}
+	return len(spans)
 }
 
 const (

@@ -551,6 +551,8 @@ func FuzzAsSlow(f *testing.F) {
 		checkLog(t, Squid, Options{}, columnar.HTTP, in, slowSquid(in))
 		in = randomSquidCombined(r, rows, int(odd)%100)
 		checkLog(t, Squid, Options{LogFormat: squidCombined}, columnar.HTTP, in, slowSquidCombined(in))
+		in = randomVPC(r, rows, int(odd)%100)
+		checkLog(t, VPCFlow, Options{}, columnar.Network, in, slowVPC(in))
 	})
 }
 

@@ -33,9 +33,8 @@ Records of intervals without traffic, or that were not captured (NODATA, SKIPDAT
 		if isVPCHeader(line) {
 			return true
 		}
-		d := &vpcFlow{}
-		d.use(vpcDefault)
-		return len(rest) > 0 && d.split(line) && bytes.HasPrefix(d.cells[vpcInterface], []byte("eni-"))
+		words := bytes.Split(line, []byte{' '})
+		return len(rest) > 0 && len(words) == len(bytes.Fields(vpcDefault)) && bytes.HasPrefix(words[2], []byte("eni-"))
 	},
 	Header: vpcHeader,
 	Outer:  true,
@@ -91,133 +90,67 @@ func vpcHeader(prev, p []byte) []byte {
 	return slices.Clone(found)
 }
 
+// A vpcFlow decodes flow logs. It reads runs of records column by column, as separated does.
 type vpcFlow struct {
-	clock  scan.Clock
-	outer  outerTimes
-	header []byte
-	fields []int // what each column is: a field, or -1
-	cells  [numVPCFields][]byte
-	name   [20]byte // of a protocol
+	clock   scan.Clock
+	outer   outerTimes
+	header  []byte
+	columns int               // how many fields header names
+	at      [numVPCFields]int // which of them each field is; -1: none
+	scanner scan.Fields
+	run     vpcRun
 }
 
-// use reads the records that follow by a header line.
+// use reads the records that follow by a header line. Of a name that stands twice the
+// last counts.
 func (d *vpcFlow) use(header []byte) {
 	if bytes.Equal(header, d.header) {
 		return
 	}
-	d.header, d.fields = slices.Clone(header), d.fields[:0]
+	d.header, d.columns = slices.Clone(header), 0
+	for i := range d.at {
+		d.at[i] = -1
+	}
 	for _, name := range bytes.Fields(header) {
-		d.fields = append(d.fields, slices.Index(vpcFields[:], string(name)))
-	}
-}
-
-// split cuts a line into its cells, and reports whether it has as many as the
-// header. "-" is an empty cell.
-func (d *vpcFlow) split(line []byte) bool {
-	clear(d.cells[:])
-	n := 0
-	for ; n < len(d.fields) && line != nil; n++ {
-		var word []byte
-		if word, line = scan.CutWord(line); d.fields[n] >= 0 && string(word) != "-" {
-			d.cells[d.fields[n]] = word
+		if f := slices.Index(vpcFields[:], string(name)); f >= 0 {
+			d.at[f] = d.columns
 		}
+		d.columns++
 	}
-	return n == len(d.fields) && line == nil
 }
 
 func (d *vpcFlow) Decode(b *Block, out *columnar.Out, t *Tally) error {
 	if d.use(vpcDefault); b.Header != nil {
 		d.use(b.Header)
 	}
-	rows := out.Table(columnar.Network)
-	record := b.First
 	d.outer = b.outer()
-	for data := b.Data; len(data) > 0; record++ {
-		var line []byte
-		line, data = scan.CutLine(data)
-		switch {
-		case scan.Blank(line):
-		case line[0] >= 'a' && isVPCHeader(line):
-			d.use(line)
-			t.Known("header")
-		case !d.split(line):
-			t.Skip(record, "not as many fields as the header")
-		case string(d.cells[vpcStatus]) == "NODATA", string(d.cells[vpcStatus]) == "SKIPDATA":
-			t.Known(string(d.cells[vpcStatus]))
-		case d.through():
-			t.Known("through a gateway")
-		default:
-			if reason := d.row(recordRow{rows, t, record}); reason != "" {
-				rows.Drop()
-				t.Skip(record, reason)
-				continue
+	rows, r, s, record := out.Table(columnar.Network), &d.run, &d.scanner, b.First
+	for s.Reset(b.Data, ' ', ' '); s.Next(); {
+		begin := 0
+		for _, end := range s.Ends {
+			if end-begin == d.columns && b.Data[s.Pos[begin]+1]-'0' <= 9 {
+				r.add(begin, record)
+			} else {
+				d.put(rows, b.Data, t)
+				line, _ := scan.CutLine(b.Data[s.Pos[begin]+1 : s.Pos[end]])
+				switch {
+				case scan.Blank(line):
+				case line[0] >= 'a' && isVPCHeader(line):
+					d.use(line)
+					t.Known("header")
+				case end-begin != d.columns:
+					t.Skip(record, "not as many fields as the header")
+				default:
+					r.add(begin, record)
+				}
 			}
-			rows.Next(record)
-			t.Row()
+			if len(r.begins) == min(vpcRunSize, rows.Room()) {
+				d.put(rows, b.Data, t)
+			}
+			begin = end
+			record++
 		}
+		d.put(rows, b.Data, t) // the next window has other places
 	}
 	return nil
-}
-
-// row sets the cells of a row, or says why there is none.
-func (d *vpcFlow) row(b recordRow) (reason string) {
-	us, ok := d.clock.Epoch(d.cells[vpcStart])
-	if !ok {
-		if us, ok = d.outer.of(b.record, d.cells[vpcStart]); !ok {
-			return d.clock.Fault("bad time")
-		}
-	}
-	source, destination := d.cells[vpcPacketSource], d.cells[vpcPacketDestination]
-	if source == nil {
-		source = d.cells[vpcSource]
-	}
-	if destination == nil {
-		destination = d.cells[vpcDestination]
-	}
-	port, bytesCol := d.cells[vpcDestinationPort], columnar.BytesOut
-	if d.ingress(source, destination) {
-		source, destination = destination, source
-		port, bytesCol = d.cells[vpcSourcePort], columnar.BytesIn
-	}
-	b.SetTime(us)
-	b.SetText(columnar.SrcIP, source)
-	b.SetText(columnar.DstIP, destination)
-	if host := d.cells[vpcInstance]; host != nil {
-		b.SetText(columnar.Host, host)
-	} else {
-		b.SetText(columnar.Host, d.cells[vpcInterface])
-	}
-	b.SetText(columnar.Action, d.cells[vpcAction])
-	b.SetText(columnar.Account, d.cells[vpcAccount])
-	if n, ok := scan.Int(d.cells[vpcProtocol]); ok {
-		b.SetText(columnar.Protocol, append(d.name[:0], scan.ProtocolName(n)...))
-	} else if !scan.Unknown(d.cells[vpcProtocol]) {
-		b.tally.Clear(b.record, "bad protocol")
-	}
-	b.setCount(columnar.DstPort, port, "bad port")
-	b.setCount(bytesCol, d.cells[vpcBytes], "bad bytes")
-	return ""
-}
-
-// through reports whether the record is a gateway's, which packets from or to an outside
-// end met on their way: its own address, to which they came or from which they went on,
-// stands in place of that end. The instance that sent or got them logs them, too.
-func (d *vpcFlow) through() bool {
-	instead := func(address, end []byte) bool {
-		return end != nil && !bytes.Equal(address, end) && scan.IsInternal(address) && !scan.IsInternal(end)
-	}
-	direction := d.cells[vpcDirection]
-	return string(direction) != "egress" && instead(d.cells[vpcDestination], d.cells[vpcPacketDestination]) ||
-		string(direction) != "ingress" && instead(d.cells[vpcSource], d.cells[vpcPacketSource])
-}
-
-// ingress reports whether the record counts what came to the instance.
-func (d *vpcFlow) ingress(source, destination []byte) bool {
-	switch string(d.cells[vpcDirection]) {
-	case "ingress":
-		return true
-	case "egress":
-		return false
-	}
-	return scan.IsInternal(destination) && !scan.IsInternal(source)
 }

@@ -43,7 +43,12 @@ func WithoutScope(address []byte) []byte {
 // IsInternal reports whether an address must be inside the company: it is private,
 // loopback, link-local, multicast or broadcast.
 func IsInternal(address []byte) bool {
-	if len(address) == 0 {
+	if a, ok := ipv4(address); ok {
+		first := a >> 24
+		return first == 10 || a>>20 == 172<<4|1 || a>>16 == 192<<8|168 || // private
+			first == 127 || a>>16 == 169<<8|254 || first-224 < 16 || a == 0 || a == 1<<32-1
+	}
+	if bytes.IndexByte(address, ':') < 0 {
 		return false
 	}
 	a, err := netip.ParseAddr(string(address))
@@ -53,4 +58,32 @@ func IsInternal(address []byte) bool {
 	a = a.Unmap()
 	return a.IsPrivate() || a.IsLoopback() || a.IsLinkLocalUnicast() || a.IsMulticast() || a.IsUnspecified() ||
 		a == netip.AddrFrom4([4]byte{255, 255, 255, 255})
+}
+
+// ipv4 reads an address in dotted notation, as netip.ParseAddr does.
+func ipv4(b []byte) (a uint32, ok bool) {
+	if len(b) > len("255.255.255.255") {
+		return 0, false
+	}
+	octet, digits, dots := uint32(0), 0, 0
+	for _, c := range b {
+		switch {
+		case c-'0' <= 9:
+			if digits > 0 && octet == 0 { // a leading zero
+				return 0, false
+			}
+			octet = octet*10 + uint32(c-'0')
+			digits++
+			if octet > 255 {
+				return 0, false
+			}
+		case c == '.' && digits > 0:
+			a = a<<8 | octet
+			octet, digits = 0, 0
+			dots++
+		default:
+			return 0, false
+		}
+	}
+	return a<<8 | octet, dots == 3 && digits > 0
 }
