@@ -73,6 +73,9 @@ func (f *folded) Close() error {
 		if w.connections != nil {
 			errs = append(errs, w.records.Close())
 		}
+		if w.answers != nil {
+			errs = append(errs, w.answered.Close())
+		}
 	}
 	return errors.Join(errs...)
 }
@@ -95,6 +98,9 @@ func Fold(ctx context.Context, sources []source, o *foldOptions) (*folded, error
 		if a.Wants != nil {
 			o.want = o.want.And(a.Wants(&o.FoldOptions))
 		}
+	}
+	if o.Resolve = resolves(sources, o); o.Resolve {
+		o.want.Cols |= detect.AnswerColumns
 	}
 	if len(o.aggregates) == 0 { // a command that prints logs prints copies too
 		return fold(ctx, sources, nil, o)
@@ -149,6 +155,7 @@ func fold(ctx context.Context, sources []source, c *contents, o *foldOptions) (*
 		w.budget, w.spool = budget, store.NewSpool(budget/2)
 		w.openAside()
 		w.openConnections()
+		w.openAnswers()
 		workers[i] = w
 		working.Go(func() {
 			for b := range blocks {
@@ -167,13 +174,14 @@ func fold(ctx context.Context, sources []source, c *contents, o *foldOptions) (*
 	if c.void() {
 		return nil, errors.Join(errAgain, (&folded{workers: workers}).Close())
 	}
-	var part atomic.Int64
+	var part, answered atomic.Int64
 	for _, w := range workers {
 		working.Go(func() {
 			w.join(readCtx, workers, &part)
 			for i := range w.folders {
 				w.weigh(i)
 			}
+			w.closeAnswers()
 		})
 	}
 	working.Wait()
@@ -189,6 +197,7 @@ func fold(ctx context.Context, sources []source, c *contents, o *foldOptions) (*
 				}
 				w.folders[i] = nil // merging needs its memory
 			}
+			w.resolve(readCtx, workers, &answered)
 			w.err = cmp.Or(w.err, w.aside.Close())
 			w.scales = nil
 		})
@@ -407,6 +416,10 @@ type worker struct {
 	// of all workers are joined. Nil: nobody counts connections.
 	connections *detect.Connections
 	records     *store.Spool
+	// answers are DNS answers and what the tables ask, which it keeps in answered until the
+	// addresses asked for are named. Nil: nobody asks.
+	answers  *detect.Answers
+	answered *store.Spool
 	// aside has what the detect.Deferrer sets aside. A run has one Deferrer at most.
 	aside *store.Spool
 	// nobody tells which users and hosts name nobody; blank says that a text which is
@@ -445,6 +458,9 @@ func newWorker(o *foldOptions, tap *sync.Mutex) *worker {
 		}
 		if w.connections != nil {
 			w.connections.Add(b)
+		}
+		if w.answers != nil {
+			w.answers.Add(b)
 		}
 		w.spill()
 	}

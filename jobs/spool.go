@@ -73,8 +73,9 @@ type scales struct {
 	weights []detect.Weights
 }
 
-// weigh weighs a table that is a detect.Sifter.
+// weigh weighs a table that is a detect.Sifter, and lets it ask for names.
 func (w *worker) weigh(i int) {
+	w.ask(i)
 	if s, ok := w.folders[i].(detect.Sifter); ok {
 		w.scales.mu.Lock()
 		defer w.scales.mu.Unlock()
@@ -126,8 +127,10 @@ func (w *worker) spill() {
 }
 
 // drain writes a table as a run.
-func (w *worker) drain(i int) {
-	a := w.o.aggregates[i]
+func (w *worker) drain(i int) { w.write(w.o.aggregates[i], w.folders[i].Drain) }
+
+// write writes a run of an aggregate.
+func (w *worker) write(a *detect.Aggregate, drain func(*detect.RunWriter)) {
 	shards := make([]spoolWriter, w.shards)
 	writers := make([]io.Writer, w.shards)
 	for i := range shards {
@@ -135,7 +138,7 @@ func (w *worker) drain(i int) {
 		writers[i] = &shards[i]
 	}
 	run := detect.NewRunWriter(writers...)
-	w.folders[i].Drain(run)
+	drain(run)
 	if err := run.Close(); err != nil {
 		w.err = fmt.Errorf("write a temporary file for %s: %w", a.Name, err)
 	}

@@ -276,6 +276,9 @@ func facts(f *detect.Finding) []fact {
 	if s.Addresses > 0 {
 		add("Came from", counted(int(s.Addresses), "address", "addresses"), "")
 	}
+	if s.AnswerTime > 0 {
+		add("Destination", "named by DNS", "the answer to "+s.AnswerTo+" at "+utc(s.AnswerTime).Format("15:04:05"))
+	}
 	if s.PeakOut > 0 {
 		add("Largest event", byteSize(float64(s.PeakOut)), "at "+utc(s.PeakTime).Format("15:04:05"))
 	}

@@ -519,6 +519,9 @@ func (d *zeek) appendAnswers(text, raw []byte, json bool) []byte {
 		}
 	}
 	if !json {
+		if d.tsv.setSep == ',' && len(raw) > 0 && raw[0] != ',' && raw[len(raw)-1] != ',' && bytes.IndexByte(raw, '\\') < 0 {
+			return append(text, raw...)
+		}
 		for len(raw) > 0 {
 			answer, rest, _ := bytes.Cut(raw, []byte{d.tsv.setSep})
 			d.answer = zeekUnescape(d.answer[:0], answer)

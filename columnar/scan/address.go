@@ -3,6 +3,7 @@ package scan
 import (
 	"bytes"
 	"net/netip"
+	"unsafe"
 )
 
 // IP addresses in text.
@@ -52,10 +53,21 @@ func IsInternal(address []byte) bool {
 		return false
 	}
 	a, err := netip.ParseAddr(string(address))
-	if err != nil {
-		return false
+	return err == nil && internal(a.Unmap())
+}
+
+// External parses an address. It returns false for other texts and for addresses that
+// must be inside the company. It does not allocate.
+func External(text []byte) (a netip.Addr, ok bool) {
+	if !AddressLike(text) {
+		return a, false
 	}
-	a = a.Unmap()
+	a, err := netip.ParseAddr(unsafe.String(unsafe.SliceData(text), len(text))) // used here only
+	a = a.WithZone("").Unmap()
+	return a, err == nil && !internal(a)
+}
+
+func internal(a netip.Addr) bool {
 	return a.IsPrivate() || a.IsLoopback() || a.IsLinkLocalUnicast() || a.IsMulticast() || a.IsUnspecified() ||
 		a == netip.AddrFrom4([4]byte{255, 255, 255, 255})
 }

@@ -1,6 +1,8 @@
 package detect
 
 import (
+	"iter"
+
 	"outflow/columnar"
 	"outflow/stats/sigma"
 )
@@ -56,6 +58,8 @@ type FoldOptions struct {
 	Names Names
 	// EachRecord counts each record of a connection, as profile seed does.
 	EachRecord bool
+	// Resolve asks DNS answers for the names of addresses.
+	Resolve bool
 	// CountBlocked counts blocked events as sent, as profile seed does.
 	CountBlocked bool
 	// Rules are the rules whose matches rule_day counts. Nil: none.
@@ -86,6 +90,14 @@ type Merger interface {
 	// until it returns false: some aggregates have several rows for a key, and some
 	// leave a key out.
 	Row(r *Row) bool
+}
+
+// A Settler is a Merger that has the last word about the rows of an entity.
+type Settler interface {
+	Merger
+	// Settle yields the rows in the same order of day and then key. rows are those that
+	// Row has filled in, one after another.
+	Settle(rows iter.Seq2[*Row, error]) iter.Seq2[*Row, error]
 }
 
 // Aggregates lists the aggregates.

@@ -144,7 +144,7 @@ func (o *cloudUploadOptions) judge(in *Input, u *upload) (Finding, bool) {
 		f.Score, f.Threshold, f.Observed = float64(uploads), float64(o.BlindEvents), float64(uploads)
 		f.Why = fmt.Sprintf("%s made %s to %s (%s, %s) on %s, never before in %s; the log has no byte counts, so the volume is unknown.",
 			printable(f.Who()), count(uploads, "upload"), printable(key.Object), u.service.Name, u.service.Kind, in.Day,
-			count(int64(u.covered), "day")) + andBlocked(&u.today.Summary)
+			count(int64(u.covered), "day")) + andNamed(&u.today.Summary) + andBlocked(&u.today.Summary)
 		return f, true
 	case fresh && out >= int64(floor):
 		if habitual(out, u.past, anyDay) {
@@ -189,7 +189,7 @@ func (o *cloudUploadOptions) judge(in *Input, u *upload) (Finding, bool) {
 	if out >= 1e9 && u.covered >= o.MinDays {
 		f.Severity = High
 	}
-	f.Why += andBlocked(&u.today.Summary)
+	f.Why += andNamed(&u.today.Summary) + andBlocked(&u.today.Summary)
 	f.Timeline = append(points, Point{Day: in.Day, Value: f.Observed})
 	for i := range f.Timeline {
 		f.Timeline[i].Mid, f.Timeline[i].Up = float64(highest), f.Threshold

@@ -2,9 +2,7 @@ package detect
 
 import (
 	"encoding/binary"
-	"fmt"
 	"hash/maphash"
-	"io"
 	"math"
 	"slices"
 
@@ -44,24 +42,14 @@ const ConnectionParts = 1 << connectionBits
 
 const connectionBits = 8
 
-// A Spool takes bytes that are written once and then read at any offset.
-type Spool interface {
-	io.Writer
-	io.ReaderAt
-	Size() int64
-}
-
 // Connections holds the records of connections that one worker has met. Its methods
 // are called from one goroutine at a time.
 type Connections struct {
 	o     *FoldOptions
-	spool Spool
-	block int // bytes of a part that are written at once
-	parts [ConnectionParts]connectionPart
+	kept  spooled
 	logs  []connectionLog
 	codes map[connectionLog]uint32 // in logs
 	late  []bool                   // by log: it has names that the next day may need
-	err   error
 
 	// By table, of its dictionaries: which servers are inside, and hashes of clients.
 	inside  [columnar.NumTables]columnar.Lookup[bool]
@@ -71,22 +59,10 @@ type Connections struct {
 // A connectionLog is a log object of a feed.
 type connectionLog struct{ feed, object string }
 
-// A connectionPart is the records of a part: blocks of whole records in the spool, and
-// those that are not written yet.
-type connectionPart struct {
-	blocks []connectionBlock
-	buf    []byte
-}
-
-type connectionBlock struct {
-	at   int64
-	size int
-}
-
 // NewConnections returns Connections that keep about memory bytes in memory and the
 // rest in a spool.
 func NewConnections(o *FoldOptions, spool Spool, memory int) *Connections {
-	c := &Connections{o: o, spool: spool, block: min(max(memory/ConnectionParts, 512), 16<<10), codes: map[connectionLog]uint32{}}
+	c := &Connections{o: o, kept: newSpooled(spool, memory), codes: map[connectionLog]uint32{}}
 	for i := range c.inside {
 		c.inside[i].Func = scan.IsInternal
 		c.clients[i].Func = hashText
@@ -209,7 +185,7 @@ func (c *Connections) Add(b *columnar.Batch) {
 			continue
 		}
 		hash := uint32((maphash.Bytes(hashSeed, uid) ^ clients[sources[i]]) >> 32)
-		p := &c.parts[hash>>(32-connectionBits)]
+		p := &c.kept.parts[hash>>(32-connectionBits)]
 		begin := len(p.buf)
 		buf := slices.Grow(p.buf, connectionHead)
 		head := buf[begin : begin+connectionHead]
@@ -259,9 +235,7 @@ func (c *Connections) Add(b *columnar.Batch) {
 				}
 			}
 		}
-		if p.buf = buf; len(buf) >= c.block {
-			c.flush(p)
-		}
+		c.kept.put(p, buf)
 	}
 }
 
@@ -275,22 +249,5 @@ func (c *Connections) Late(yield func(feed, object string)) {
 	}
 }
 
-func (c *Connections) flush(p *connectionPart) {
-	if len(p.buf) == 0 || c.err != nil {
-		return
-	}
-	p.blocks = append(p.blocks, connectionBlock{c.spool.Size(), len(p.buf)})
-	if _, err := c.spool.Write(p.buf); err != nil {
-		c.err = fmt.Errorf("keep connections: %w", err)
-	}
-	p.buf = p.buf[:0]
-}
-
 // Close ends adding: it writes what is not written yet, and returns the first error.
-func (c *Connections) Close() error {
-	for i := range c.parts {
-		c.flush(&c.parts[i])
-		c.parts[i].buf = nil
-	}
-	return c.err
-}
+func (c *Connections) Close() error { return c.kept.close("connections") }

@@ -150,12 +150,11 @@ func (j *Joiner) read(part, width int, prefix uint32) (fits bool, err error) {
 	j.found, j.texts, j.waste = j.found[:1], j.texts[:0], 0
 	var r connectionRecord
 	for worker, c := range j.all {
-		for _, b := range c.parts[part].blocks {
-			j.block = slices.Grow(j.block[:0], b.size)[:b.size]
-			if _, err := c.spool.ReadAt(j.block, b.at); err != nil {
+		for block, err := range c.kept.blocks(part, &j.block) {
+			if err != nil {
 				return false, err
 			}
-			for rest := j.block; len(rest) > 0; {
+			for rest := block; len(rest) > 0; {
 				n := r.parse(rest, j.ranks[worker])
 				if n == 0 {
 					return false, errRun

@@ -33,7 +33,11 @@ var connectionWant = UserDestinationDay.Reads | volumeWants(&openBounds).Cols | 
 
 // batchesOf calls sink with the events in batches, in their order.
 func batchesOf(events []event, sink func(*columnar.Batch)) {
-	out := &columnar.Out{Want: connectionWant, Sink: sink}
+	putEvents(&columnar.Out{Want: connectionWant, Sink: sink}, events)
+}
+
+// putEvents puts the events into out, in their order.
+func putEvents(out *columnar.Out, events []event) {
 	for _, e := range events {
 		if out.Feed != e.feed || out.Object != e.object {
 			out.Flush()
@@ -347,8 +351,8 @@ func TestJoinDamagedConnections(t *testing.T) {
 	if err := c.Close(); err != nil {
 		t.Fatal(err)
 	}
-	for part := range c.parts {
-		p := &c.parts[part]
+	for part := range c.kept.parts {
+		p := &c.kept.parts[part]
 		for _, block := range p.blocks {
 			whole := block.size
 			for size := range whole {
@@ -358,13 +362,13 @@ func TestJoinDamagedConnections(t *testing.T) {
 					t.Fatalf("cut after %d bytes: got %v, want %v", size, err, errRun)
 				}
 			}
-			p.blocks[0] = connectionBlock{block.at + 1, whole}
+			p.blocks[0] = spooledBlock{block.at + 1, whole}
 			j := NewJoiner(&openBounds, []*Connections{c}, connectionWant, 1<<20, func(*columnar.Batch) {})
 			j.Join(part) // whatever it makes of it
 			p.blocks[0] = block
 		}
 	}
-	c.parts[0].blocks = []connectionBlock{{spool.Size(), 100}}
+	c.kept.parts[0].blocks = []spooledBlock{{spool.Size(), 100}}
 	j := NewJoiner(&openBounds, []*Connections{c}, connectionWant, 1<<20, func(*columnar.Batch) {})
 	if err := j.Join(0); err == nil || !strings.Contains(err.Error(), io.EOF.Error()) {
 		t.Errorf("beyond the end: got %v, want %v", err, io.EOF)

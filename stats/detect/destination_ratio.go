@@ -95,7 +95,7 @@ func (o *destinationRatioOptions) score(in *Input) []Finding {
 			back = fmt.Sprintf("%s came back, a byte for %.0f", size(float64(r.BytesIn)), float64(r.BytesOut)/float64(r.BytesIn))
 		}
 		f.Why = fmt.Sprintf("%s sent %s to %s%s on %s and %s; services answer more than a byte for %s, and %s.",
-			printable(f.Who()), size(float64(r.BytesOut)), printable(r.Object), what, in.Day, back, num(o.Ratio), p) + andBlocked(&r.Summary)
+			printable(f.Who()), size(float64(r.BytesOut)), printable(r.Object), what, in.Day, back, num(o.Ratio), p) + andNamed(&r.Summary) + andBlocked(&r.Summary)
 		findings = append(findings, f)
 	}
 	return findings

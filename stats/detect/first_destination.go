@@ -179,6 +179,6 @@ func (o *firstDestinationOptions) finding(in *Input, u *firstUse, p *popularity,
 	f.RiskScore = min(risk*percent/100, 100)
 	history := len(in.Covered(r.Feed))
 	f.Why = fmt.Sprintf("%s sent %s to %s on %s, and never used that destination in the %s before; %s, and %s%s.",
-		printable(f.Who()), size(out), printable(r.Object), in.Day, count(int64(history), "day"), usual, p, since) + andBlocked(&r.Summary)
+		printable(f.Who()), size(out), printable(r.Object), in.Day, count(int64(history), "day"), usual, p, since) + andNamed(&r.Summary) + andBlocked(&r.Summary)
 	return f
 }

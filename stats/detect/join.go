@@ -174,7 +174,7 @@ func (f *Finding) widen(group []*Finding) {
 	}
 	f.Key, f.Summary, f.Person, f.PersonBy = largest.Key, largest.Summary, largest.Person, largest.PersonBy
 	if place != nil {
-		f.Object = place.Object
+		f.Object, f.Summary.AnswerTime, f.Summary.AnswerTo = place.Object, place.Summary.AnswerTime, place.Summary.AnswerTo
 	}
 	var also []string
 	for _, g := range group[1:] {
@@ -217,6 +217,9 @@ func (f *Finding) clause() string {
 		s += " from " + printable(f.Object)
 	default:
 		s += " to " + printable(f.Object)
+		if f.Summary.AnswerTime != 0 {
+			s += " by DNS"
+		}
 	}
 	return s
 }

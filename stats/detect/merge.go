@@ -181,6 +181,9 @@ func appendKeyText(b, s []byte) []byte {
 // errRun reports a run that no RunWriter wrote: its file was changed.
 var errRun = errors.New("a temporary file of the run is damaged")
 
+// dayOfKey returns the day of a key of appendKey.
+func dayOfKey(key []byte) Day { return Day(binary.BigEndian.Uint32(key) ^ 1<<31) }
+
 // A keyParser parses keys. Most keys differ from the one before only in the object.
 type keyParser struct {
 	last  [4]string
@@ -191,7 +194,7 @@ func (p *keyParser) parse(b []byte) (day Day, k Key, err error) {
 	if len(b) < 4 {
 		return 0, Key{}, errRun
 	}
-	day = Day(binary.BigEndian.Uint32(b) ^ 1<<31)
+	day = dayOfKey(b)
 	b = b[4:]
 	for i := range p.last {
 		p.plain = p.plain[:0]
@@ -351,6 +354,18 @@ func Merge(a *Aggregate, o *FoldOptions, runs []io.Reader) iter.Seq2[*Row, error
 			tree.Play(i)
 		}
 		m := a.Merger(o)
+		rows := mergedRows(a, m, readers, tree)
+		if s, ok := m.(Settler); ok {
+			rows = s.Settle(rows)
+		}
+		rows(yield)
+	}
+}
+
+// mergedRows yields the rows that a Merger makes of the readers' records. The tree is of the
+// readers.
+func mergedRows(a *Aggregate, m Merger, readers []*runReader, tree *LoserTree) iter.Seq2[*Row, error] {
+	return func(yield func(*Row, error) bool) {
 		var parser keyParser
 		var row Row
 		for len(readers) > 0 {

@@ -110,6 +110,12 @@ type Summary struct {
 
 	Addresses int64 `parquet:"addresses"` // distinct src_ip; 0 if the entity is an address, or if no row has one
 
+	// When DNS first answered with an address of the destination on that day, and the
+	// client that asked, if the logs of connections have only the address. Zero: the logs
+	// have the name, or nobody has.
+	AnswerTime int64  `parquet:"answer_time,timestamp(microsecond)"`
+	AnswerTo   string `parquet:"answer_to,dict"`
+
 	// DNS.
 	Names     int64 `parquet:"names"`      // distinct names; in object_day: distinct objects
 	NameBytes int64 `parquet:"name_bytes"` // bytes of the distinct subdomains: names without the registered domain and its dot
@@ -187,6 +193,9 @@ func (s Summary) Merge(t Summary) Summary {
 		s.PeakOut, s.PeakTime, s.Evidence = t.PeakOut, t.PeakTime, t.Evidence
 	}
 	s.Addresses = max(s.Addresses, t.Addresses)
+	if sooner(t.AnswerTime, s.AnswerTime) || t.AnswerTime == s.AnswerTime && lesser(t.AnswerTo, s.AnswerTo) {
+		s.AnswerTime, s.AnswerTo = t.AnswerTime, t.AnswerTo
+	}
 	s.Names += t.Names
 	s.NameBytes = addBytes(s.NameBytes, t.NameBytes)
 	if t.WindowEvents > s.WindowEvents || t.WindowEvents == s.WindowEvents && sooner(t.WindowAt, s.WindowAt) {

@@ -198,13 +198,15 @@ func (o *uploadSlowOptions) crosses(in *Input, s *slowUpload) bool {
 
 // A growth is what a destination got beyond what is usual for it.
 type growth struct {
-	name string
-	more float64 // bytes in the last 30 days beyond those of the 30 days before
+	name  string
+	byDNS bool    // the name is by DNS, at least in part
+	more  float64 // bytes in the last 30 days beyond those of the 30 days before
 }
 
 func growthOf(in *Input, rows []Row) growth {
 	g := growth{name: rows[0].Object}
 	for i := range rows {
+		g.byDNS = g.byDNS || rows[i].AnswerTime != 0
 		switch r := &rows[i]; {
 		case r.Day > in.Day-baselineDays:
 			g.more += float64(r.BytesOut)
@@ -229,7 +231,11 @@ func (o *uploadSlowOptions) finding(in *Input, s *slowUpload, grown []growth) Fi
 	var where []string
 	for _, g := range grown {
 		if len(where) < 3 && g.more >= (bytes-usual)/10 {
-			where = append(where, fmt.Sprintf("%s (%s more)", printable(g.name), size(g.more)))
+			by := ""
+			if g.byDNS {
+				by = ", named by DNS"
+			}
+			where = append(where, fmt.Sprintf("%s (%s more%s)", printable(g.name), size(g.more), by))
 		}
 	}
 	to := "no single destination got a tenth of that"

@@ -2,8 +2,10 @@ package detect
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/binary"
 	"hash/maphash"
+	"iter"
 	"maps"
 	"math"
 	"math/bits"
@@ -33,8 +35,8 @@ var UserDestinationDay = &Aggregate{
 		"domain, else the address; the bucket of an S3 call. HTTP requests count only with an uploading method. Destinations " +
 		"that are not a known cloud service and got less than 1 MB from an entity in a day are left out. A row without an " +
 		"object has the bytes to all destinations, and the list of those that the entity used with whatever request; " +
-		"blocked requests are no use.",
-	Rev:    5, // 5: rows without an object list the destinations that the entity used
+		"blocked requests are no use. An address goes under the name that the same client asked DNS for on that day, if that is only one.",
+	Rev:    6, // 6: addresses go under names by DNS; 5: rows without an object list the destinations that the entity used
 	Joins:  true,
 	Tables: []*columnar.Table{columnar.API, columnar.HTTP, columnar.Network},
 	Reads: volumeColumns | columnar.ColSet(columnar.Resource, columnar.Method, columnar.URLHost,
@@ -83,6 +85,9 @@ func newUploads(o *FoldOptions) *uploads {
 		codes, dict := b.Codes(columnar.Method)
 		return codes, uploading.Of(dict)
 	}
+	if o.Resolve {
+		u.external = &columnar.Lookup[bool]{Func: externalAddress}
+	}
 	u.known.Func = isCloudHost
 	u.objects.Func = hashText
 	e := u.volumes.entities
@@ -119,6 +124,37 @@ func (u *uploads) Weigh(w *Weights) {
 		hash := u.hash(at, p)
 		for slot := int32(1); int(slot) < p.groups.Len(); slot++ {
 			w.add(hash(slot), p.out(slot))
+		}
+	}
+}
+
+// Ask implements Asker.
+func (u *uploads) Ask(a *Answers) {
+	if u.external == nil {
+		return
+	}
+	v := u.volumes
+	nameless := u.external.Of(v.objects)
+	var key []byte
+	for at, p := range v.sections.all {
+		if !p.asks {
+			continue
+		}
+		keyOf := func(who uint32) []byte {
+			key = appendKeyText(v.entities.appendKey(key[:0], at, who), nil)
+			return key
+		}
+		for slot := int32(1); int(slot) < p.groups.Len(); slot++ {
+			who, what := p.groups.Key(slot)
+			if nameless[what] && entityKind(who&3) == addressEntity {
+				c := p.cell(slot, at.day)
+				a.ask(c.last, keyOf(who), v.entities.name(who), v.objects.Text(int32(what)))
+			}
+		}
+		for pair := int32(1); int(pair) < p.met.Len(); pair++ {
+			slot, client := p.met.Key(pair)
+			who, what := p.groups.Key(int32(slot))
+			a.ask(p.lastMet[pair], keyOf(who), v.addresses.Text(int32(client)), v.objects.Text(int32(what)))
 		}
 	}
 }
@@ -162,8 +198,9 @@ func (u *uploads) Sift(w *Weights) (more bool, err error) {
 
 // The sequence numbers of records.
 const (
-	volumeRecord = iota // what appendVolume writes
-	namesRecord         // the names that an entity used, in their order; its key has no object
+	volumeRecord  = iota // what appendVolume writes
+	namesRecord          // the names that an entity used, in their order; its key has no object
+	addressRecord        // the name of an address that an entity used, see Resolver.record; its key has no object
 )
 
 // Drain implements Folder. The records of an entity are its total for each spelling and
@@ -285,14 +322,32 @@ type uploadMerger struct {
 	used []string
 	text []byte // of the names of a record, one after another
 	ends []int
+	// The names of addresses of the entity whose key is merged, and of that of the last row
+	// without an object. Nil: none.
+	named, settled map[string]*addressName
+	domains        columnar.Domains
 }
 
 // Add implements Merger.
 func (m *uploadMerger) Add(day Day, seq uint64, value []byte) error {
-	if seq != namesRecord {
-		return m.volumeMerger.Add(day, seq, value)
-	}
 	d := decoder{b: value}
+	switch seq {
+	case volumeRecord:
+		return m.volumeMerger.Add(day, seq, value)
+	case addressRecord:
+		address, name := d.addressName()
+		if d.bad || len(d.b) > 0 {
+			return errRun
+		}
+		if m.named == nil {
+			m.named = map[string]*addressName{}
+		}
+		if m.named[address] == nil {
+			m.named[address] = &addressName{}
+		}
+		m.named[address].merge(name)
+		return nil
+	}
 	m.text, m.ends = m.text[:0], m.ends[:0]
 	last := 0
 	for len(d.b) > 0 {
@@ -319,7 +374,84 @@ func (m *uploadMerger) Add(day Day, seq uint64, value []byte) error {
 func (m *uploadMerger) Row(r *Row) bool {
 	more := m.volumeMerger.Row(r) || m.used != nil
 	r.Destinations, m.used = m.used, nil
+	if more {
+		m.settled = m.named
+	}
+	m.named = nil
 	return more
+}
+
+// Settle implements Settler: it puts the names of addresses into the rows of each entity.
+// It holds the rows of an entity that has some.
+func (m *uploadMerger) Settle(rows iter.Seq2[*Row, error]) iter.Seq2[*Row, error] {
+	return func(yield func(*Row, error) bool) {
+		var held []Row
+		var names map[string]*addressName
+		flush := func() bool {
+			named := held
+			if len(held) > 0 {
+				named = m.rename(held, names)
+			}
+			held = held[:0]
+			for i := range named {
+				if !yield(&named[i], nil) {
+					return false
+				}
+			}
+			return true
+		}
+		for row, err := range rows {
+			switch {
+			case err != nil:
+				yield(nil, err)
+				return
+			case row.Object != "" && len(held) > 0:
+				held = append(held, *row) // the row without an object comes first
+				continue
+			case !flush():
+				return
+			}
+			if row.Object == "" && m.settled != nil {
+				names = m.settled
+				held = append(held, *row)
+			} else if !yield(row, nil) {
+				return
+			}
+		}
+		flush()
+	}
+}
+
+// rename gives the destinations of an entity and day their names. The first row has no object.
+func (m *uploadMerger) rename(rows []Row, names map[string]*addressName) []Row {
+	first, rest := &rows[0], rows[1:]
+	for i, address := range first.Destinations {
+		if n := names[address]; n != nil {
+			if to, ok := n.destination(&m.domains); ok {
+				first.Destinations[i] = to
+			}
+		}
+	}
+	slices.Sort(first.Destinations)
+	first.Destinations = slices.Compact(first.Destinations)
+	for i := range rest {
+		r := &rest[i]
+		if n := names[r.Object]; n != nil {
+			if to, ok := n.destination(&m.domains); ok {
+				r.Object, r.AnswerTime, r.AnswerTo = to, n.time, n.client
+			}
+		}
+	}
+	slices.SortStableFunc(rest, func(a, b Row) int { return cmp.Compare(a.Object, b.Object) })
+	out := rows[:1]
+	for _, r := range rest {
+		if last := &out[len(out)-1]; len(out) > 1 && last.Object == r.Object {
+			last.Summary = last.Summary.Merge(r.Summary)
+		} else {
+			out = append(out, r)
+		}
+	}
+	return out
 }
 
 // minDestinationBytes is what an unknown destination must get from an entity in a day

@@ -35,8 +35,14 @@ type volumes struct {
 	// The blocked rows of the batch, as blockers.of returns them.
 	actions []int32
 	blocked []bool
-	used    [columnar.BatchRows]uint32 // by row of the batch: the object that it used
-	slots   [columnar.BatchRows]int32  // by row of the batch: its index in the cells of its section
+	// external tells the objects that are addresses outside, if DNS may name them. Nil: it
+	// may not. nameless is that of the batch, by object, and clients are the addresses that
+	// its rows came from; nil if its rows ask for no names.
+	external *columnar.Lookup[bool]
+	nameless []bool
+	clients  []uint32
+	used     [columnar.BatchRows]uint32 // by row of the batch: the object that it used
+	slots    [columnar.BatchRows]int32  // by row of the batch: its index in the cells of its section
 
 	countAddresses bool
 }
@@ -49,6 +55,11 @@ type volumeSection struct {
 	alone  []int32           // slots by entity, if there are no objects: needs no hash
 	used   columnar.Pairs    // of an entity and an object that it used, if that is kept
 	totals map[uint32]*total // by entity: of slots that were left out
+	asks   bool              // its rows ask DNS for names
+	// met are pairs of a slot whose object has no name and an address that its entity came
+	// from, unless that is the entity. lastMet is when it last did, by pair.
+	met     *columnar.Groups
+	lastMet []int64
 	// refused is what was blocked, by index in cells. Most cells have none, and a cell
 	// that had it too would take more of the cache.
 	refused map[int32]refused
@@ -63,7 +74,7 @@ func (r *refused) merge(n refused) {
 }
 
 func newVolumeSection() *volumeSection {
-	return &volumeSection{groups: columnar.NewGroups(), cells: make([]volume, 1), onlys: make([]only, 1), came: columnar.NewGroups(), refused: map[int32]refused{}, totals: map[uint32]*total{}}
+	return &volumeSection{groups: columnar.NewGroups(), cells: make([]volume, 1), onlys: make([]only, 1), came: columnar.NewGroups(), met: columnar.NewGroups(), lastMet: make([]int64, 1), refused: map[int32]refused{}, totals: map[uint32]*total{}}
 }
 
 func (p *volumeSection) reset() {
@@ -71,6 +82,9 @@ func (p *volumeSection) reset() {
 	p.came.Reset()
 	p.used.Reset()
 	clear(p.totals)
+	p.asks = false
+	p.met.Reset()
+	p.lastMet = p.lastMet[:1]
 	p.cells, p.onlys = p.cells[:1], p.onlys[:1]
 	clear(p.alone)
 	clear(p.refused)
@@ -213,6 +227,9 @@ func (v *volumes) Fold(b *columnar.Batch) {
 			}
 		}
 	}
+	if v.nameless = nil; v.external != nil && b.Table == columnar.Network {
+		v.askers(b)
+	}
 	if v.blockers != nil {
 		v.actions, v.blocked = v.blockers.of(b)
 	}
@@ -274,6 +291,12 @@ func (v *volumes) placePairs(p *volumeSection, b *columnar.Batch, who, what []ui
 			continue
 		}
 		slot := p.groups.Slot(who[i], what[i])
+		if v.nameless != nil && v.nameless[what[i]] {
+			p.asks = true
+			if entityKind(who[i]&3) != addressEntity && v.clients[i] != 0 {
+				p.meet(slot, v.clients[i], times[i])
+			}
+		}
 		if int(slot) == len(p.onlys) {
 			first, ok := v.onlyOf(b, i, midnight)
 			if ok = ok && !v.isBlocked(i); !ok {
@@ -308,6 +331,28 @@ func (v *volumes) use(p *volumeSection, who, what []uint32, from int) {
 		what = used
 	}
 	p.used.Add(who, what)
+}
+
+// askers finds which objects have no name, and the clients of the rows of a batch.
+func (v *volumes) askers(b *columnar.Batch) {
+	v.nameless = v.external.Of(v.objects)
+	v.clients = append(v.clients[:0], make([]uint32, b.Len())...)
+	if b.Known(columnar.SrcIP) > 0 {
+		codes, dict := b.Codes(columnar.SrcIP)
+		addresses := v.address.Of(dict)
+		for i, code := range codes {
+			v.clients[i] = addresses[code]
+		}
+	}
+}
+
+// meet records that the entity of a slot came from an address.
+func (p *volumeSection) meet(slot int32, client uint32, us int64) {
+	pair := p.met.Slot(uint32(slot), client)
+	if int(pair) == len(p.lastMet) {
+		p.lastMet = append(p.lastMet, us)
+	}
+	p.lastMet[pair] = max(p.lastMet[pair], us)
 }
 
 // isBlocked reports whether a row of the batch was blocked.
@@ -389,7 +434,7 @@ func offer(p *placer, c *volume, n volume) {
 func (v *volumes) Size() int {
 	n := v.entities.size() + sizeOf(v.objects) + sizeOf(v.places.logs) + sizeOf(v.addresses)
 	for _, p := range v.sections.all {
-		n += p.groups.Size() + p.came.Size() + p.used.Size() + 4*len(p.alone) + len(p.cells)*int(unsafe.Sizeof(volume{})) + len(p.onlys)*int(unsafe.Sizeof(only{})) + 48*len(p.refused)
+		n += p.groups.Size() + p.came.Size() + p.met.Size() + 8*len(p.lastMet) + p.used.Size() + 4*len(p.alone) + len(p.cells)*int(unsafe.Sizeof(volume{})) + len(p.onlys)*int(unsafe.Sizeof(only{})) + 48*len(p.refused)
 	}
 	return n
 }
@@ -471,6 +516,8 @@ func (p *volumeSection) leave(out func(slot int32) bool) {
 		}
 	}
 	p.groups, p.onlys = groups, onlys
+	p.met.Reset() // its slots are gone
+	p.lastMet = p.lastMet[:1]
 }
 
 // cameBySlot returns the addresses by slot: those of a slot are

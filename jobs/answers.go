@@ -1,0 +1,82 @@
+package jobs
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"sync/atomic"
+
+	"outflow/columnar"
+	"outflow/columnar/store"
+	"outflow/stats/detect"
+)
+
+// This file keeps the DNS answers of a run, and lets them name the addresses that the
+// tables of the workers ask for.
+
+// The shares of a worker's budget that DNS answers take in addition to it: those that are
+// not written yet and those of the spool that are in memory; and when the tables are
+// drained, one part.
+const (
+	answerBuffers = 16
+	answerSpool   = 8
+	answerPart    = 8
+)
+
+// minAnswerPart is the least memory for a part, in bytes. With less, the answers of a
+// small site would be read many times over.
+const minAnswerPart = 256 << 10
+
+// resolves reports whether addresses are to be named by DNS: an aggregate asks for names,
+// and the sources may have connections and DNS answers.
+func resolves(sources []source, o *foldOptions) bool {
+	may := func(t *columnar.Table, needed columnar.Col) bool {
+		return slices.ContainsFunc(sources, func(s source) bool {
+			return s.format == nil || slices.Contains(s.format.Tables, t) && !s.format.Lacks.Has(needed)
+		})
+	}
+	return !o.EachRecord && slices.Contains(o.aggregates, detect.UserDestinationDay) &&
+		may(columnar.Network, columnar.DstIP) && may(columnar.DNS, columnar.Answers)
+}
+
+func (w *worker) openAnswers() {
+	if w.o.Resolve {
+		w.answered = store.NewSpool(w.budget / answerSpool)
+		w.answers = detect.NewAnswers(&w.o.FoldOptions, w.answered, w.budget/answerBuffers)
+	}
+}
+
+// ask lets a table ask for names, before it is drained or sifted.
+func (w *worker) ask(i int) {
+	if a, ok := w.folders[i].(detect.Asker); ok && w.answers != nil {
+		a.Ask(w.answers)
+	}
+}
+
+// closeAnswers ends what the worker keeps of DNS answers and questions.
+func (w *worker) closeAnswers() {
+	if w.answers != nil {
+		w.err = cmp.Or(w.err, w.answers.Close())
+	}
+}
+
+// resolve answers parts of the questions of all workers, which take turns.
+func (w *worker) resolve(ctx context.Context, workers []*worker, next *atomic.Int64) {
+	if w.answers == nil {
+		return
+	}
+	all := make([]*detect.Answers, len(workers))
+	for i, w := range workers {
+		all[i] = w.answers
+	}
+	memory := max(w.budget/answerPart, minAnswerPart)
+	r := detect.NewResolver(&w.o.FoldOptions, all, memory)
+	for part := int(next.Add(1)) - 1; part < detect.ConnectionParts && w.err == nil && ctx.Err() == nil; part = int(next.Add(1)) - 1 {
+		if w.err = r.Resolve(part); r.Size() > memory && w.err == nil {
+			w.write(detect.UserDestinationDay, r.Drain)
+		}
+	}
+	if r.Size() > 0 && w.err == nil {
+		w.write(detect.UserDestinationDay, r.Drain)
+	}
+}
