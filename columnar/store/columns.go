@@ -140,24 +140,3 @@ var kinds = map[reflect.Type]format.Type{
 
 // in returns a pointer to the column's field of the row at an address.
 func in[V any](row unsafe.Pointer, c *column) *V { return (*V)(unsafe.Add(row, c.offset)) }
-
-// detach copies what a row refers to and its producer may change. It returns the
-// total length of the column's texts.
-func (c *column) detach(row unsafe.Pointer) (texts int) {
-	switch {
-	case c.list:
-		s := in[[]string](row, c)
-		*s = slices.Clone(*s)
-		for _, s := range *s {
-			texts += len(s)
-		}
-	case c.optional:
-		if v := in[*float64](row, c); *v != nil {
-			own := **v
-			*v = &own
-		}
-	case c.kind == format.ByteArray:
-		texts = len(*in[string](row, c))
-	}
-	return texts
-}

@@ -82,6 +82,8 @@ type Partitions[T any] struct {
 	Now func() time.Time
 	// Stale is the age at which a lock is taken over; 0 means 15 minutes.
 	Stale time.Duration
+	// Writer makes the files, one at a time. Nil: a new one for each file.
+	Writer *Writer[T]
 	// Warn, if set, is called with problems that did not stop a commit. Concurrent
 	// commits call it concurrently.
 	Warn func(warning string)
@@ -354,7 +356,7 @@ func (p Partitions[T]) Stage(ctx context.Context, day string, rows iter.Seq2[*T,
 		}
 	}()
 	sum := sha256.New()
-	n, err := writeRows(ctx, io.MultiWriter(s.part, sum), rows)
+	n, err := cmp.Or(p.Writer, new(Writer[T])).write(ctx, io.MultiWriter(s.part, sum), rows)
 	if err != nil {
 		return nil, err
 	}

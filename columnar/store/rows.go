@@ -39,60 +39,55 @@ const (
 	// Beyond it, the rest of the texts are written as they are. Readers hold the
 	// dictionaries in memory.
 	dictionaryBytes = 256 << 10
-	// batchRows is how many rows are converted to columns and back at once. More
-	// would not fit the processor's cache; fewer would cost a round over all
-	// columns for few rows. It divides pageRows, which divides groupRows.
+	// askRows is after how many rows a writer asks whether the run is to end. It
+	// divides pageRows, which divides groupRows.
+	askRows = 256
+	// batchRows is how many rows are read at once. More would not fit the processor's
+	// cache; fewer would cost a round over all columns for few rows.
 	batchRows = 256
-	// batchBytes ends a batch early if its texts are longer than this, in bytes.
-	batchBytes = 512 << 10
 )
 
-// writeRows writes rows as a Parquet file compressed with zstd, and returns their
-// number. The columns are the fields of T under their parquet tags. The same rows
-// give the same bytes, whatever the build and the machine.
+// A Writer makes the files of Partitions, one after another. It keeps its buffers,
+// some megabytes, from one to the next. The zero value is ready.
 //
 // Note: the library's own writer takes one and a half times as long with the same
 // settings, and twice the memory. Most of that is for dictionaries, which sorted
 // rows hardly need, and for page indexes, which nobody reads. The library's schema
 // is used, but not its encodings, which give other bytes with AVX2 than without.
-func writeRows[T any](ctx context.Context, w io.Writer, rows iter.Seq2[*T, error]) (int64, error) {
-	t, err := newTableWriter[T](w)
-	if err != nil {
-		return 0, err
+type Writer[T any] struct{ t *tableWriter }
+
+// write writes rows as a Parquet file compressed with zstd, and returns their
+// number. The columns are the fields of T under their parquet tags. The same rows
+// give the same bytes, whatever the build, the machine and the files before.
+func (w *Writer[T]) write(ctx context.Context, to io.Writer, rows iter.Seq2[*T, error]) (_ int64, err error) {
+	t := w.t
+	w.t = nil // after an error it holds parts of a file
+	if t == nil {
+		if t, err = newTableWriter[T](); err != nil {
+			return 0, err
+		}
 	}
-	batch := make([]T, 0, batchRows)
-	var texts int // bytes of the texts in the batch
-	flush := func() error {
-		if len(batch) == 0 {
-			return nil
-		}
-		err := ctx.Err()
-		if err == nil {
-			err = t.add(unsafe.Pointer(&batch[0]), unsafe.Sizeof(batch[0]), len(batch))
-		}
-		clear(batch) // it must keep nothing alive
-		batch, texts = batch[:0], 0
-		return err
+	if err = t.open(to); err != nil {
+		return 0, err
 	}
 	for r, err := range rows {
 		if err != nil {
 			return 0, err
 		}
-		batch = append(batch, *r)
-		texts += t.detach(unsafe.Pointer(&batch[len(batch)-1]))
-		if len(batch) == batchRows || texts > batchBytes {
-			if err := flush(); err != nil {
-				return 0, fmt.Errorf("write parquet: %w", err)
-			}
+		if t.page%askRows == 0 {
+			err = ctx.Err()
+		}
+		if err == nil {
+			err = t.add(unsafe.Pointer(r))
+		}
+		if err != nil {
+			return 0, fmt.Errorf("write parquet: %w", err)
 		}
 	}
-	err = flush()
-	if err == nil {
-		err = t.close()
-	}
-	if err != nil {
+	if err := t.close(); err != nil {
 		return 0, fmt.Errorf("write parquet: %w", err)
 	}
+	w.t = t
 	return t.meta.NumRows, nil
 }
 
@@ -101,13 +96,13 @@ type tableWriter struct {
 	w       io.Writer
 	off     int64 // offset in the file
 	columns []columnWriter
-	loose   []*column           // the columns that are texts, or that a row refers to
 	meta    format.FileMetaData // of what has been written
 	page    int                 // rows in the page
 	group   int64               // rows in the group, including the page
 
 	zstd  *zstd.Encoder
-	bytes []byte // scratch, as are the next two
+	bytes []byte // scratch, as are the next three
+	last  []byte // what small was compressed from
 	small []byte
 	head  bytes.Buffer
 }
@@ -139,8 +134,8 @@ type columnWriter struct {
 	totals format.ColumnMetaData
 }
 
-// newTableWriter returns a writer that has written the start of the file.
-func newTableWriter[T any](w io.Writer) (*tableWriter, error) {
+// newTableWriter returns a writer that open makes ready.
+func newTableWriter[T any]() (*tableWriter, error) {
 	columns, err := columnsOf(reflect.TypeFor[T]())
 	if err != nil {
 		return nil, err
@@ -165,20 +160,24 @@ func newTableWriter[T any](w io.Writer) (*tableWriter, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &tableWriter{w: w, meta: *meta, zstd: e}
+	t := &tableWriter{meta: *meta, zstd: e}
 	for i, path := range parquet.SchemaOf(new(T)).Columns() {
 		k := slices.IndexFunc(columns, func(c column) bool { return c.leaf() == leaves[i] })
 		if k < 0 {
 			return nil, fmt.Errorf("field of column %s: its parquet tag has an unsupported option", path[0])
 		}
-		c := columnWriter{column: &columns[k], path: path}
-		c.begin()
-		t.columns = append(t.columns, c)
-		if c.kind == format.ByteArray || c.optional {
-			t.loose = append(t.loose, c.column)
-		}
+		t.columns = append(t.columns, columnWriter{column: &columns[k], path: path})
 	}
-	return t, t.write([]byte(pages.Magic))
+	return t, nil
+}
+
+// open begins a file.
+func (t *tableWriter) open(w io.Writer) error {
+	t.w, t.off, t.meta.NumRows, t.meta.RowGroups = w, 0, 0, nil
+	for i := range t.columns {
+		t.columns[i].begin()
+	}
+	return t.write([]byte(pages.Magic))
 }
 
 func (t *tableWriter) write(b []byte) error {
@@ -187,75 +186,53 @@ func (t *tableWriter) write(b []byte) error {
 	return err
 }
 
-// detach copies what a row refers to, and returns the total length of its texts.
-func (t *tableWriter) detach(row unsafe.Pointer) (texts int) {
-	for _, c := range t.loose {
-		texts += c.detach(row)
-	}
-	return texts
-}
-
-// add adds n rows of size bytes each.
-func (t *tableWriter) add(row unsafe.Pointer, size uintptr, n int) error {
+// add adds a row.
+func (t *tableWriter) add(row unsafe.Pointer) error {
 	full := false
 	for i := range t.columns {
-		c := &t.columns[i]
-		c.add(unsafe.Add(row, c.offset), size, n)
-		full = full || len(c.texts) > pageBytes || c.coded && len(c.dictTexts) > pageBytes || len(c.definition) > maxPageValues/2
+		if c := &t.columns[i]; c.kind == format.Int64 {
+			c.ints = append(c.ints, *in[int64](row, c.column))
+		} else {
+			full = c.add(row) || full
+		}
 	}
-	t.page += n
-	t.group += int64(n)
-	if t.page >= pageRows || full {
+	t.page++
+	t.group++
+	if t.page == pageRows || full {
 		return t.endPage()
 	}
 	return nil
 }
 
-// add adds the values of n fields that are size bytes apart.
-func (c *columnWriter) add(field unsafe.Pointer, size uintptr, n int) {
-	at := func(i int) unsafe.Pointer { return unsafe.Add(field, uintptr(i)*size) }
+// add adds the value of a row, and reports whether the page is to end.
+func (c *columnWriter) add(row unsafe.Pointer) (full bool) {
 	switch {
 	case c.list:
-		for i := range n {
-			texts := *(*[]string)(at(i))
-			if len(texts) == 0 {
-				c.repetition = append(c.repetition, 0)
-				c.definition = append(c.definition, 0)
-			}
-			for j, s := range texts {
-				c.repetition = append(c.repetition, uint32(min(j, 1)))
-				c.definition = append(c.definition, 1)
-				c.text(s)
-			}
+		texts := *in[[]string](row, c.column)
+		if len(texts) == 0 {
+			c.repetition = append(c.repetition, 0)
+			c.definition = append(c.definition, 0)
+		}
+		for j, s := range texts {
+			c.repetition = append(c.repetition, uint32(min(j, 1)))
+			c.definition = append(c.definition, 1)
+			c.text(s)
 		}
 	case c.optional:
-		for i := range n {
-			if v := *(**float64)(at(i)); v == nil {
-				c.definition = append(c.definition, 0)
-			} else {
-				c.definition = append(c.definition, 1)
-				c.plain = binary.LittleEndian.AppendUint64(c.plain, math.Float64bits(*v))
-			}
-		}
-	case c.kind == format.Int64:
-		k := len(c.ints)
-		c.ints = slices.Grow(c.ints, n)[:k+n]
-		for i := range c.ints[k:] {
-			c.ints[k+i] = *(*int64)(at(i))
+		if v := *in[*float64](row, c.column); v == nil {
+			c.definition = append(c.definition, 0)
+		} else {
+			c.definition = append(c.definition, 1)
+			c.plain = binary.LittleEndian.AppendUint64(c.plain, math.Float64bits(*v))
 		}
 	case c.kind == format.Int32:
-		for i := range n {
-			c.plain = binary.LittleEndian.AppendUint32(c.plain, uint32(*(*int32)(at(i))))
-		}
+		c.plain = binary.LittleEndian.AppendUint32(c.plain, uint32(*in[int32](row, c.column)))
 	case c.kind == format.Double:
-		for i := range n {
-			c.plain = binary.LittleEndian.AppendUint64(c.plain, math.Float64bits(*(*float64)(at(i))))
-		}
+		c.plain = binary.LittleEndian.AppendUint64(c.plain, math.Float64bits(*in[float64](row, c.column)))
 	default:
-		for i := range n {
-			c.text(*(*string)(at(i)))
-		}
+		c.text(*in[string](row, c.column))
 	}
+	return len(c.texts) > pageBytes || c.coded && len(c.dictTexts) > pageBytes || len(c.definition) > maxPageValues/2
 }
 
 func (c *columnWriter) text(s string) {
@@ -368,7 +345,10 @@ func (t *tableWriter) dataPage(c *columnWriter) error {
 //
 // Note: leaving pages uncompressed that hardly become smaller saves no time.
 func (t *tableWriter) appendPage(c *columnWriter, levels []byte, h format.PageHeader) error {
-	t.small = t.zstd.EncodeAll(t.bytes, t.small[:0])
+	if t.small == nil || !bytes.Equal(t.bytes, t.last) { // most columns of an aggregate are zero
+		t.small = t.zstd.EncodeAll(t.bytes, t.small[:0])
+		t.last = append(t.last[:0], t.bytes...)
+	}
 	if max(len(t.bytes), len(t.small)) > maxPage-len(levels) || len(c.definition) > maxPageValues {
 		return fmt.Errorf("a page of %d bytes and %d values, want at most %d and %d: a text or list is too long",
 			len(t.bytes), len(c.definition), maxPage, maxPageValues)

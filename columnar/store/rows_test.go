@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"io"
 	"iter"
 	"math"
 	"math/rand/v2"
@@ -67,7 +68,7 @@ func each[T any](rows []T) iter.Seq2[*T, error] {
 func encode[T any](t *testing.T, rows []T) []byte {
 	t.Helper()
 	var file bytes.Buffer
-	n, err := writeRows(t.Context(), &file, each(rows))
+	n, err := new(Writer[T]).write(t.Context(), &file, each(rows))
 	if err != nil || n != int64(len(rows)) {
 		t.Fatalf("got %d rows, %v, want %d", n, err, len(rows))
 	}
@@ -192,7 +193,7 @@ func TestRowsSameOnEveryMachine(t *testing.T) {
 // A producer may reuse everything of a row except its texts.
 func TestRowsReused(t *testing.T) {
 	var file bytes.Buffer
-	_, err := writeRows(t.Context(), &file, func(yield func(*row, error) bool) {
+	_, err := new(Writer[row]).write(t.Context(), &file, func(yield func(*row, error) bool) {
 		var r row
 		r.Baseline, r.Examples = new(float64), make([]string, 1)
 		for i := range 1000 {
@@ -221,8 +222,36 @@ func TestRowsEndWithError(t *testing.T) {
 	rows := func(yield func(*row, error) bool) {
 		_ = yield(&row{}, nil) && yield(nil, bad)
 	}
-	if n, err := writeRows(t.Context(), new(bytes.Buffer), rows); n != 0 || !errors.Is(err, bad) {
+	if n, err := new(Writer[row]).write(t.Context(), new(bytes.Buffer), rows); n != 0 || !errors.Is(err, bad) {
 		t.Errorf("got %d, %v", n, err)
+	}
+}
+
+// A file must not depend on what its writer made before: nothing, another file, or one
+// whose rows ended with an error in the middle of a page.
+func TestWriterReused(t *testing.T) {
+	rows := someRows(pageRows + 100)
+	want := encode(t, rows)
+	var w Writer[row]
+	for i := range 3 {
+		var file bytes.Buffer
+		if n, err := w.write(t.Context(), &file, each(rows)); err != nil || n != int64(len(rows)) || !bytes.Equal(file.Bytes(), want) {
+			t.Fatalf("file %d: got %d rows, %d bytes, %v, want %d bytes", i, n, file.Len(), err, len(want))
+		}
+		bad := errors.New("bad rows")
+		part := func(yield func(*row, error) bool) {
+			for r := range each(rows[i : 10*i]) {
+				if !yield(r, nil) {
+					return
+				}
+			}
+			if i == 1 {
+				yield(nil, bad)
+			}
+		}
+		if _, err := w.write(t.Context(), io.Discard, part); (err != nil) != (i == 1) {
+			t.Fatal(err)
+		}
 	}
 }
 

@@ -17,7 +17,7 @@ import (
 )
 
 // Limits of what a file may declare. Memory is allocated for these sizes, so a
-// damaged or hostile file must be refused. All limits are far above what writeRows
+// damaged or hostile file must be refused. All limits are far above what a Writer
 // makes.
 const (
 	maxPage       = 64 << 20 // bytes, compressed or not
@@ -32,7 +32,7 @@ const (
 	listSlab = 64      // texts
 )
 
-// A table is a Parquet file written by writeRows, of this version or an earlier
+// A table is a Parquet file written by a Writer, of this version or an earlier
 // one, read as the columns of a row type. Several readers may use it at once.
 //
 // Note: the library's own row reader takes six times as long. Its files hold half a
