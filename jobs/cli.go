@@ -72,9 +72,9 @@ const (
 	// The hot paths of folding work in memory of their own, so a smaller heap costs
 	// next to no time.
 	foldingGarbage = 50
-	// Judging streams rows through a small heap, which would be collected hundreds of
-	// times. The memory limit keeps it from taking more than folding did.
-	judgingGarbage = 200
+	// Committing and judging stream rows through a small heap, which would be collected
+	// hundreds of times. The memory limit keeps them from taking more than folding did.
+	streamingGarbage = 200
 )
 
 // Main runs the command line and returns the exit code.

@@ -47,7 +47,7 @@ func (p *program) hourlyDNS(config *Config, job string, at time.Time) error {
 	if err != nil {
 		return err
 	}
-	p.collect(judgingGarbage)
+	p.collect(streamingGarbage)
 	h, err := scratched(p.ctx, folded, aggregates, config.Workers)
 	defer h.close()
 	if err = errors.Join(err, folded.Close()); err != nil {

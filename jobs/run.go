@@ -215,7 +215,7 @@ func (p *program) nightly(config *Config, job string, days []detect.Day) error {
 	}
 	judged := append(late, days...)
 
-	p.collect(judgingGarbage)
+	p.collect(streamingGarbage)
 	h, err := s.history(p.ctx, judged)
 	defer h.close()
 	if err != nil {

@@ -10,6 +10,7 @@ import (
 	"maps"
 	"math"
 	"os"
+	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -27,7 +28,8 @@ type state struct {
 	aggregates []*detect.Aggregate
 	options    detect.FoldOptions
 
-	close    func() // gives the state to other runs
+	close    func()                   // gives the state to other runs
+	writer   store.Writer[detect.Row] // of the partitions that this run makes
 	folded   map[detect.Day]bool
 	read     map[string]readObject // the objects that this run has read, by name
 	inputs   []reports.Input
@@ -105,7 +107,9 @@ func (c *Config) folder(name string) string {
 }
 
 func (s *state) aggregate(a *detect.Aggregate) store.Partitions[detect.Row] {
-	return partitionsOf[detect.Row](s, s.config.folder("aggregate")+"="+a.Name)
+	p := partitionsOf[detect.Row](s, s.config.folder("aggregate")+"="+a.Name)
+	p.Writer = &s.writer
+	return p
 }
 
 func (s *state) findings() store.Partitions[findingRow] {
@@ -286,6 +290,9 @@ func (s *state) account(inputs []reports.Input) {
 // none: it is missing, not quiet. A partition in gaps is not replaced if some of its
 // logs no longer exist, because the new one would have less data.
 func (s *state) commit(ctx context.Context, days []detect.Day, aggregates []*detect.Aggregate, gaps dayGaps, sources []source, result *folded) error {
+	s.p.collect(streamingGarbage)
+	runtime.GC() // the tables are garbage now
+	defer s.p.collect(foldingGarbage)
 	dones := map[detect.Day]store.Done{}
 	for _, day := range days {
 		done := store.Done{Inputs: inputsOn(day, sources, result)}

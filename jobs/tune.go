@@ -117,7 +117,7 @@ func (p *program) tune(config *Config, o *tuning) error {
 	if err != nil {
 		return err
 	}
-	p.collect(judgingGarbage)
+	p.collect(streamingGarbage)
 	h, err := s.history(p.ctx, nights)
 	defer h.close()
 	if err != nil {
