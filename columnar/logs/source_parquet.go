@@ -178,6 +178,7 @@ type parquetRows struct {
 	rows    []sourceRow // those of the source, for any file
 	places  []int32     // of the rows of the window: which record, -1 if the row is deleted
 	windows uint32      // how many there have been
+	numbers []bool      // by slot: it takes numbers, not texts
 	side    *window     // records one by one
 	// columnar decodes a row group whose rows are all of one kind, if each column is read as
 	// it stands in the file. It is four times as fast.
@@ -188,7 +189,9 @@ type parquetRows struct {
 type rowColumn struct {
 	parquetColumn
 	slots []int
-	json  *jsonNode // what is read of the JSON that it holds; or nil
+	// numbers are slots that take numbers, not texts.
+	numbers []int
+	json    *jsonNode // what is read of the JSON that it holds; or nil
 	// memo has the texts of the dictionary that are in the window already.
 	memo []struct {
 		span   columnar.Span
@@ -260,11 +263,7 @@ func (d *sourceDecoder) groupRows(part *parquetPart, first int64, done *int64, o
 // rowsOfWindow is rowsOf, which copies texts, of a bounded amount of text at a time: many
 // rows can share one text of a dictionary.
 func (d *sourceDecoder) rowsOfWindow(out *columnar.Out, t *Tally) {
-	size := 0
-	for _, c := range d.w.cells {
-		size += int(c.End - c.Begin)
-	}
-	if size <= parquetWindowText {
+	if d.w.longest*len(d.w.cells) <= parquetWindowText || d.parquet.textSize(d.w) <= parquetWindowText {
 		d.rowsOf(out, t)
 		return
 	}
@@ -279,11 +278,22 @@ func (d *sourceDecoder) rowsOfWindow(out *columnar.Out, t *Tally) {
 	d.w = all
 }
 
+// textSize returns how much text the cells of the window stand for, in bytes.
+func (p *parquetRows) textSize(w *window) (size int) {
+	for at, c := range w.cells {
+		if !p.numbers[at%w.slots] {
+			size += int(c.End - c.Begin)
+		}
+	}
+	return size
+}
+
 // open makes those columns of a row group ready that anyone reads.
 func (p *parquetRows) open(d *sourceDecoder, part *parquetPart, first int64, out *columnar.Out) (err error) {
 	defer pages.Recovered("row group", &err)
 	p.columns, p.lists, p.unread = p.columns[:0], p.lists[:0], p.unread[:0]
 	read := d.slotsRead(out)
+	p.numbers = d.slotsOfNumbers(part)
 	for i, leaf := range part.leaves {
 		if leaf.element != "" {
 			p.openList(d, part, i, read, first)
@@ -296,12 +306,16 @@ func (p *parquetRows) open(d *sourceDecoder, part *parquetPart, first int64, out
 		}
 		c := p.columns[n] // with the buffers that it has from other row groups
 		p.columns = p.columns[:n]
-		c.slots, c.json = c.slots[:0], nil
+		c.slots, c.numbers, c.json = c.slots[:0], c.numbers[:0], nil
 		for slot, s := range d.slots {
 			if !read[slot] || part.leafOf(s) != i {
 				continue
 			}
-			c.slots = append(c.slots, slot)
+			if p.numbers[slot] {
+				c.numbers = append(c.numbers, slot)
+			} else {
+				c.slots = append(c.slots, slot)
+			}
 		}
 		for _, e := range d.source.Embedded {
 			if !strings.EqualFold(e, leaf.name) {
@@ -311,7 +325,7 @@ func (p *parquetRows) open(d *sourceDecoder, part *parquetPart, first int64, out
 				return err
 			}
 		}
-		if len(c.slots) == 0 && c.json == nil {
+		if len(c.slots)+len(c.numbers) == 0 && c.json == nil {
 			continue
 		}
 		c.parquetColumn.open(part, i, leaf.sourceField())
@@ -470,6 +484,7 @@ func (p *parquetRows) window(d *sourceDecoder, part *parquetPart, record, left i
 	w := d.w
 	w.reset(nil, record, t)
 	w.side = append(w.side, 0) // no text begins at 0
+	w.longest = 0
 	p.places = p.places[:0]
 	deleted := 0
 	for i := range n {
@@ -507,6 +522,12 @@ func (p *parquetRows) window(d *sourceDecoder, part *parquetPart, record, left i
 
 // fill gives the records of the window the column's texts.
 func (c *rowColumn) fill(w *window, places []int32, window uint32) {
+	for _, slot := range c.numbers {
+		c.fillNumbers(w, places, slot)
+	}
+	if len(c.slots) == 0 && c.json == nil {
+		return
+	}
 	inDictionary := c.stored == storedIndexes && c.held != heldTimes
 	if inDictionary && len(c.memo) < c.dict.size {
 		c.memo = slices.Grow(c.memo, c.dict.size-len(c.memo))[:c.dict.size]
@@ -543,11 +564,25 @@ func (c *rowColumn) fill(w *window, places []int32, window uint32) {
 	}
 }
 
+// fillNumbers gives the records of the window the column's numbers.
+func (c *rowColumn) fillNumbers(w *window, places []int32, slot int) {
+	value := -1
+	for i, place := range places {
+		if c.valid != nil && !c.valid[i] {
+			continue
+		}
+		if value++; place >= 0 && (c.held != heldTimes || c.ints[value] != noTime) {
+			w.setNumber(int(place), slot, c.ints[value])
+		}
+	}
+}
+
 // hold copies a value of a column into the window as text. Its span is one of what
 // becomes window.data once all columns are in: texts that stand there need no copy.
 func (w *window) hold(c *parquetColumn, value int) columnar.Span {
 	begin := uint32(len(w.side))
 	w.side = c.appendText(w.side, value)
+	w.longest = max(w.longest, len(w.side)-int(begin))
 	return columnar.Span{Begin: begin, End: uint32(len(w.side))}
 }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"regexp"
 	"slices"
+	"strconv"
 
 	"outflow/columnar"
 	"outflow/columnar/scan"
@@ -22,6 +23,7 @@ type window struct {
 	cells   []columnar.Span // of record i from i*slots on; the zero value: the record has no such name
 	next    int64           // number of the record that is read next
 	none    []columnar.Span
+	longest int    // of the texts of Parquet columns, in bytes
 	drain   func() // makes rows of the records; nil: they stay
 	tally   *Tally // where readers say what of a record they cannot read
 }
@@ -114,6 +116,27 @@ func (w *window) add(slot int, text []byte) {
 // clear says that something in the last record cannot be read, which stays without it.
 func (w *window) clear(reason string) { w.tally.Clear(w.records[w.n-1], reason) }
 
+// noNumber is the number of records without one. The next one stands in for it: both are
+// as negative.
+const noNumber = -1<<63 + 1
+
+// setNumber gives record i a number in the place of a text, of a slot that only fields
+// with sourceField.numbers read.
+func (w *window) setNumber(i, slot int, v int64) {
+	if v == noNumber {
+		v++
+	}
+	u := uint64(v ^ noNumber)
+	w.cells[i*w.slots+slot] = columnar.Span{Begin: uint32(u >> 32), End: uint32(u)}
+}
+
+// number returns the number of record i.
+func (w *window) number(i, slot int) (v int64, ok bool) {
+	s := w.cells[i*w.slots+slot]
+	v = int64(uint64(s.Begin)<<32|uint64(s.End)) ^ noNumber
+	return v, v != noNumber
+}
+
 // has reports whether record i has a text, if only an empty one.
 func (w *window) has(i, slot int) bool { return w.cells[i*w.slots+slot] != columnar.Span{} }
 
@@ -190,6 +213,7 @@ type sourceField struct {
 	match    *regexp.Regexp
 	part     int  // index in partNames and one; 0: the whole text
 	direct   bool // the text counts as it stands in the record
+	numbers  bool // its slots have numbers, see window.setNumber
 	// otherwise is read where the field says nothing; or nil.
 	otherwise *sourceField
 }
@@ -287,6 +311,7 @@ type sourceDecoder struct {
 	spans    []columnar.Span
 	copied   []byte
 	joined   []byte
+	digits   []byte       // of a number that is wanted as text
 	numbers  []int64      // of records, for Builder
 	parquet  *parquetRows // nil until a row group is decoded
 	lastTime []byte       // the last text that was a time, and which
@@ -484,6 +509,11 @@ func (d *sourceDecoder) times(t *Tally) []int32 {
 }
 
 func (d *sourceDecoder) time(f *sourceField, i int) (us int64, reason string) {
+	if v, ok := d.number(f, i); ok && v >= 0 {
+		if us, ok := d.set.clock.EpochOf(v); ok {
+			return us, ""
+		}
+	}
 	text, _ := d.textOf(f, i)
 	var date []byte
 	if f.dateSlot >= 0 {
@@ -531,10 +561,39 @@ func (d *sourceDecoder) plainTime(text []byte, reason string) (int64, string) {
 	return us, ""
 }
 
+// number returns the number of a column in record i, if it has one that needs no look at
+// its text.
+func (d *sourceDecoder) number(f *sourceField, i int) (v int64, ok bool) {
+	if f == nil || !f.numbers || len(f.where) > 0 {
+		return 0, false
+	}
+	for _, slot := range f.slots {
+		if v, ok = d.w.number(i, slot); ok {
+			break
+		}
+	}
+	return v, ok
+}
+
 // textOf returns the text of a column in record i, nil if it has none, and whether it is
 // a part of window.data which reaches as far.
 func (d *sourceDecoder) textOf(f *sourceField, i int) (text []byte, inData bool) {
 	for ; f != nil; f = f.otherwise {
+		if f.direct && !f.numbers && len(f.where) == 0 && len(f.slots) > 0 { // most
+			w := d.w
+			for _, s := range f.slots {
+				s := w.cells[i*w.slots+s]
+				if s.Begin&inSide == 0 {
+					text, inData = w.data[s.Begin:s.End], true
+				} else {
+					text, inData = w.side[s.Begin&^inSide:s.End&^inSide], false
+				}
+				if !scan.Unknown(text) {
+					return text, inData
+				}
+			}
+			continue
+		}
 		if len(f.where) > 0 && !allHold(f.where, d.w, i) {
 			continue
 		}
@@ -550,6 +609,16 @@ func (d *sourceDecoder) ownText(f *sourceField, i int) (text []byte, inData bool
 	w := d.w
 	inData = true
 	switch {
+	case f.numbers:
+		v, ok := int64(0), false
+		for k := 0; k < len(f.slots) && !ok; k++ {
+			v, ok = w.number(i, f.slots[k])
+		}
+		if !ok {
+			return nil, false
+		}
+		d.digits = strconv.AppendInt(d.digits[:0], v, 10)
+		return d.digits, false
 	case len(f.slots) > 0:
 		at := i * w.slots
 		for _, slot := range f.slots {
@@ -641,6 +710,10 @@ func (d *sourceDecoder) integers(b *columnar.Builder, c columnar.Col, records []
 	for k, i := range records {
 		values[k] = columnar.Null
 		f := d.fieldOf(c, i)
+		if v, ok := d.number(f, int(i)); ok && 0 <= v && v <= f.most && f.scale == 1 {
+			values[k] = v
+			continue
+		}
 		text, _ := d.textOf(f, int(i))
 		if f == nil || scan.Unknown(text) {
 			continue
