@@ -114,9 +114,10 @@ func (d *Dict) Codes(codes []int32, data []byte, spans []Span) {
 // alike returns how many of the first texts are the same. Columns that hardly change are
 // common, and to compare takes a third of what a look-up does.
 func alike(data []byte, spans []Span) int {
-	first := data[spans[0].Begin:spans[0].End]
+	s := spans[0]
+	first, size := data[s.Begin:s.End], s.End-s.Begin
 	for i, s := range spans[1:] {
-		if string(data[s.Begin:s.End]) != string(first) {
+		if s.End-s.Begin != size || string(data[s.Begin:s.End]) != string(first) {
 			return i + 1
 		}
 	}

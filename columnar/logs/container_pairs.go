@@ -63,6 +63,7 @@ func (r *keyvalueReader) read(data []byte, w *window, t *Tally) []byte {
 // there are any.
 func (r *keyvalueReader) pairs(line []byte, w *window) bool {
 	n := 0
+	escapes := bytes.IndexByte(line, '\\') >= 0
 	for len(line) > 0 {
 		if line[0] == r.sep || line[0] == ' ' {
 			line = line[1:]
@@ -92,12 +93,16 @@ func (r *keyvalueReader) pairs(line []byte, w *window) bool {
 		inData := true
 		if len(line) > 0 && line[0] == '"' {
 			end, escaped := 1, false
-			for end < len(line) && line[end] != '"' {
-				if line[end] == '\\' && end+1 < len(line) {
-					escaped = true
+			if escapes {
+				for end < len(line) && line[end] != '"' {
+					if line[end] == '\\' && end+1 < len(line) {
+						escaped = true
+						end++
+					}
 					end++
 				}
-				end++
+			} else if end += scan.IndexNear(line[1:], '"'); end == 0 {
+				end = len(line)
 			}
 			if end >= len(line) {
 				w.clear("value in quotes that do not end, taken to the end of the line")
@@ -108,7 +113,7 @@ func (r *keyvalueReader) pairs(line []byte, w *window) bool {
 				value, inData = r.unescape(value), false
 			}
 		} else {
-			end := bytes.IndexByte(line, r.sep)
+			end := scan.IndexNear(line, r.sep)
 			if end < 0 {
 				end = len(line)
 			}

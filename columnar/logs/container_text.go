@@ -56,13 +56,17 @@ var spaceContainer = &container{
 type fieldReader struct {
 	plan    *sourcePlan
 	layouts [][]layoutSlot // by layout
+	enough  int            // how many fields tell the layout and give all slots
 	fields  [][]byte       // of the record at hand
 	quoted  bool           // fields in quotes have these
 }
 
-// maxFields is how many fields of a record are looked at: more than any source may name, so
-// that a record that has them fits none.
-const maxFields = 1<<16 + 1
+// anyFields is how many fields a record may have where a layout sets no limit, and maxFields
+// how many are looked at: a record that has them fits none.
+const (
+	anyFields = 1 << 16
+	maxFields = anyFields + 1
+)
 
 // A layoutSlot is a field that is read, and the slot that it gives.
 type layoutSlot struct {
@@ -73,9 +77,28 @@ type layoutSlot struct {
 func newFieldReader(p *sourcePlan) fieldReader {
 	r := fieldReader{plan: p}
 	for i := range p.source.Layouts {
-		r.layouts = append(r.layouts, r.slots(p.source.Layouts[i].Names))
+		l := &p.source.Layouts[i]
+		slots := r.slots(l.Names)
+		r.layouts = append(r.layouts, slots)
+		if r.enough = max(r.enough, l.least); l.most < anyFields {
+			r.enough = max(r.enough, l.most+1)
+		}
+		for _, c := range l.where {
+			r.enough = max(r.enough, c.field+1)
+		}
+		for _, s := range slots {
+			r.enough = max(r.enough, s.field+1)
+		}
 	}
 	return r
+}
+
+// limit returns how many fields of a record must be found if n are enough.
+func limit(record []byte, n int) int {
+	if len(record) > anyFields { // it may have more than any layout allows
+		return maxFields
+	}
+	return n
 }
 
 // slots returns which fields of these names are read.
@@ -209,8 +232,7 @@ func (r *csvReader) read(data []byte, w *window, t *Tally) []byte {
 			t.Known("header")
 			continue
 		}
-		r.split(record)
-		if !r.headed {
+		if r.split(record); !r.headed {
 			if i := r.layout(); i >= 0 {
 				w.begin(line)
 				r.record(w, r.layouts[i])
@@ -241,8 +263,12 @@ func (r *csvReader) split(record []byte) {
 		sep = r.seps[i]
 	}
 	if bytes.IndexByte(record, '"') < 0 {
-		for len(r.fieldReader.fields) < maxFields {
-			i := bytes.IndexByte(record, sep)
+		most := r.enough
+		if r.headed {
+			most = r.count
+		}
+		for most = limit(record, most); len(r.fieldReader.fields) < most; {
+			i := scan.IndexNear(record, sep)
 			if i < 0 {
 				break
 			}
@@ -262,74 +288,109 @@ func (r *csvReader) split(record []byte) {
 }
 
 // A spaceReader reads fields with spaces between them.
-type spaceReader struct{ fieldReader }
+type spaceReader struct {
+	fieldReader
+	scanner scan.Fields // of pieces between single spaces
+}
 
 func (r *spaceReader) use([]byte) error { return nil }
 
 func (r *spaceReader) read(data []byte, w *window, t *Tally) []byte {
-	return eachLine(data, w, func(line []byte, record int64) {
+	return r.lines(data, w, func(line []byte, pos []uint32) {
 		if line[0] == '#' {
 			t.Known("comment")
 			return
 		}
-		r.split(line)
+		r.cut(data, pos, limit(line, r.enough))
 		if i := r.layout(); i >= 0 {
-			w.begin(record)
+			w.begin(w.next)
 			r.record(w, r.layouts[i])
 		} else {
-			t.Skip(record, noLayout)
+			t.Skip(w.next, noLayout)
 		}
 	})
 }
 
-// split cuts a line into its fields. One in quotes ends with a quote that a space or the
-// end of the line follows: servers write those of their clients as they are. One in
-// brackets ends with the bracket, and comes without them.
-func (r *spaceReader) split(line []byte) {
+// lines is eachLine, which also tells where the pieces of a line end: piece i is
+// data[pos[i]+1:pos[i+1]].
+func (r *spaceReader) lines(data []byte, w *window, one func(line []byte, pos []uint32)) []byte {
+	s, behind := &r.scanner, 0
+	for s.Reset(data, ' ', '\t'); !w.full() && s.Next(); {
+		begin := 0
+		for _, end := range s.Ends {
+			pos := s.Pos[begin : end+1]
+			line := data[pos[0]+1 : lineEnd(data, pos)]
+			if len(line) > 0 && (line[0] > ' ' || !scan.Blank(line)) {
+				one(line, pos)
+			}
+			w.next++
+			begin = end
+		}
+		behind = min(int(s.Pos[begin])+1, len(data))
+	}
+	return data[behind:]
+}
+
+// lineEnd returns where a line ends, without its carriage return.
+func lineEnd(data []byte, pos []uint32) uint32 {
+	end := pos[len(pos)-1]
+	if end > pos[0]+1 && data[end-1] == '\r' {
+		end--
+	}
+	return end
+}
+
+// cut finds the fields of a line, up to most, which are pieces of it. One in quotes ends with
+// a piece that ends in a quote: servers write those of their clients as they are. One in
+// brackets ends with the piece that the bracket ends, and comes without them.
+func (r *spaceReader) cut(data []byte, pos []uint32, most int) {
 	r.fields = r.fields[:0]
+	line := lineEnd(data, pos)
+	n := len(pos) - 1
+	endOf := func(piece int) uint32 { return min(pos[piece+1], line) }
 	// What is not found is not looked for again: a line may have a million quotes.
-	quotes, bracket := true, len(line)+1 // bracket: how far from the line's end the next ] is; 0: there is none
-	for len(r.fields) < maxFields {
-		for len(line) > 0 && line[0] == ' ' {
-			line = line[1:]
+	quotes, bracket := true, uint32(0) // bracket: where the next ] is; line: there is none
+	for k := 0; k < n && len(r.fields) < most; k++ {
+		begin, end := pos[k]+1, endOf(k)
+		if begin >= end {
+			continue // a second space
 		}
-		if len(line) == 0 {
-			return
-		}
-		end, skip := -1, 0 // of the field, and what of it stands for quotes
-		switch line[0] {
+		switch data[begin] {
 		case '"':
-			for at := 1; quotes && end < 0; {
-				i := bytes.IndexByte(line[at:], '"')
-				if i < 0 {
+			j := k
+			for quotes && (data[endOf(j)-1] != '"' || endOf(j)-1 == begin) {
+				if j++; j == n {
 					quotes = false
-					break
 				}
-				if at += i + 1; at == len(line) || line[at] == ' ' {
-					end, skip = at, 1
-				}
+			}
+			if quotes {
+				r.fields = append(r.fields, data[begin+1:endOf(j)-1])
+				k = j
+				continue
 			}
 		case '[':
-			if bracket > len(line) {
-				i := bytes.IndexByte(line, ']')
-				bracket = 0
-				if i >= 0 {
-					bracket = len(line) - i
+			if bracket <= begin {
+				bracket = line
+				if i := bytes.IndexByte(data[begin:line], ']'); i >= 0 {
+					bracket = begin + uint32(i)
 				}
 			}
-			if i := len(line) - bracket; bracket > 0 && (i+1 == len(line) || line[i+1] == ' ') {
-				r.fields = append(r.fields, line[1:i])
-				line = line[i+1:]
+			if bracket < line && (bracket+1 == line || data[bracket+1] == ' ') {
+				r.fields = append(r.fields, data[begin+1:bracket])
+				for endOf(k) <= bracket {
+					k++
+				}
 				continue
 			}
 		}
-		if end < 0 {
-			if end = bytes.IndexByte(line, ' '); end < 0 {
-				end = len(line)
-			}
-		}
-		r.fields = append(r.fields, line[skip:end-skip])
-		line = line[end:]
+		r.fields = append(r.fields, data[begin:end])
+	}
+}
+
+// split is cut of a line that stands alone.
+func (r *spaceReader) split(line []byte, most int) {
+	if r.scanner.Reset(line, ' ', ' '); r.scanner.Next() {
+		r.cut(line, r.scanner.Pos[:r.scanner.Ends[0]+1], most)
 	}
 }
 
@@ -342,7 +403,7 @@ var w3cContainer = &container{
 	begins: func(head []byte) bool { return len(head) > 0 && head[0] == '#' },
 	header: w3cHeader,
 	open: func(p *sourcePlan) (recordReader, error) {
-		return &w3cReader{spaceReader: spaceReader{newFieldReader(p)}}, nil
+		return &w3cReader{spaceReader: spaceReader{fieldReader: newFieldReader(p)}}, nil
 	},
 }
 
@@ -368,7 +429,7 @@ func (r *w3cReader) use(header []byte) error {
 }
 
 func (r *w3cReader) read(data []byte, w *window, t *Tally) []byte {
-	return eachLine(data, w, func(line []byte, record int64) {
+	return r.lines(data, w, func(line []byte, pos []uint32) {
 		if line[0] == '#' {
 			if bytes.HasPrefix(line, w3cFields) {
 				r.use(line)
@@ -376,24 +437,25 @@ func (r *w3cReader) read(data []byte, w *window, t *Tally) []byte {
 			t.Known("directive")
 			return
 		}
-		if r.fields = r.fields[:0]; bytes.IndexByte(line, '\t') >= 0 {
+		if r.scanner.Noted && bytes.IndexByte(line, '\t') >= 0 {
+			r.fields = r.fields[:0]
 			for rest, more := line, true; more && len(r.fields) < maxFields; {
 				var field []byte
 				field, rest, more = cutByte(rest, '\t')
 				r.fields = append(r.fields, field)
 			}
 		} else {
-			r.split(line)
+			r.cut(data, pos, limit(line, r.count+1))
 		}
 		switch n := len(r.fields); {
 		case r.header == nil:
-			t.Skip(record, "record before the directive #Fields")
+			t.Skip(w.next, "record before the directive #Fields")
 		case n < r.count:
-			t.Skip(record, "fewer fields than #Fields")
+			t.Skip(w.next, "fewer fields than #Fields")
 		case n > r.count:
-			t.Skip(record, "more fields than #Fields")
+			t.Skip(w.next, "more fields than #Fields")
 		default:
-			w.begin(record)
+			w.begin(w.next)
 			r.record(w, r.named)
 		}
 	})

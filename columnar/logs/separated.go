@@ -233,6 +233,10 @@ func (d *separated) times(data []byte, f *field, text []byte, cells []columnar.S
 			if f.date >= 0 {
 				begin := d.begins[i]
 				date = d.raw(data, d.scanner.Pos[begin:int(begin)+d.columns+1], f.date)
+				if us, ok = d.set.clock.DateAndTime(date, cell); ok && utc {
+					d.ints[i] = us
+					continue
+				}
 			}
 			var reason string
 			us, reason = d.set.timeOf(f, cell, date)

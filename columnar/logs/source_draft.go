@@ -159,7 +159,7 @@ func (d *draft) look(text []byte) error {
 			}
 		default:
 			var r spaceReader
-			r.split(line)
+			r.split(line, maxFields)
 			d.fields = max(d.fields, len(r.fields))
 			for i, field := range r.fields {
 				d.add("$"+strconv.Itoa(i+1), field)

@@ -157,6 +157,20 @@ func (p *sourcePlan) row(r *SourceRow) (row sourceRow, err error) {
 	if row.fields, err = p.fields(row.table, columns); err != nil {
 		return row, err
 	}
+	for name := range p.source.Columns {
+		c, _ := columnar.ColNamed(name)
+		if _, own := r.Columns[name]; own || row.fields[c] == nil {
+			continue
+		}
+		// One field for all rows of a table: a window is read at once then.
+		for i := range p.rows {
+			if other := &p.rows[i]; other.table == row.table && other.inherited.Has(c) {
+				row.fields[c] = other.fields[c]
+				break
+			}
+		}
+		row.inherited |= columnar.ColSet(c)
+	}
 	if row.fields[columnar.Time] == nil {
 		return row, errors.New("columns: want time")
 	}
@@ -258,6 +272,7 @@ func (p *sourcePlan) field(c columnar.Col, column Column) (*sourceField, error) 
 		}
 	}
 	f.direct = f.unlike == nil && f.match == nil && f.part == 0 && column.Word == 0 && column.Without == "" && len(column.Texts) == 0 && len(column.Null) == 0 && len(f.join) == 0
+	f.inPlace = len(f.slots) > 0 && f.unlike == nil && len(column.Texts) == 0 && len(column.Null) == 0 && len(f.where) == 0 && f.otherwise == nil
 	return f, nil
 }
 
@@ -330,7 +345,7 @@ func (l *Layout) compile() error {
 		open := strings.TrimSuffix(l.Fields, "+")
 		var err error
 		if open != l.Fields {
-			least, most, isRange = open, strconv.Itoa(1<<16), true
+			least, most, isRange = open, strconv.Itoa(anyFields), true
 		}
 		if !isRange {
 			most = least

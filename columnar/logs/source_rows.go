@@ -194,6 +194,8 @@ type sourceRow struct {
 	other  string
 	table  *columnar.Table
 	fields [columnar.NumCols]*sourceField
+	// inherited are the columns whose field is that of the source.
+	inherited columnar.Cols
 	// What SourceRow.Swap says: the conditions, and the fields where they hold.
 	swap    []condition
 	outside bool
@@ -214,6 +216,9 @@ type sourceField struct {
 	part     int  // index in partNames and one; 0: the whole text
 	direct   bool // the text counts as it stands in the record
 	numbers  bool // its slots have numbers, see window.setNumber
+	// inPlace says that the text is the first of slots that says something, or a part of
+	// it, whatever the record is.
+	inPlace bool
 	// otherwise is read where the field says nothing; or nil.
 	otherwise *sourceField
 }
@@ -307,6 +312,7 @@ type sourceDecoder struct {
 	swapped  []bool  // by record
 	tables   [columnar.NumTables]sourceTable
 	selected []int32 // records of the table at hand
+	kinds    []kind  // that they are of, each once
 	ints     []int64
 	spans    []columnar.Span
 	copied   []byte
@@ -316,6 +322,12 @@ type sourceDecoder struct {
 	parquet  *parquetRows // nil until a row group is decoded
 	lastTime []byte       // the last text that was a time, and which
 	lastUS   int64
+}
+
+// A kind of records becomes rows in one way.
+type kind struct {
+	row     int32
+	swapped bool
 }
 
 // A sourceTable is what becomes of the records of a table.
@@ -406,10 +418,17 @@ func (d *sourceDecoder) rowsOf(out *columnar.Out, t *Tally) {
 		if tables>>table.ID&1 == 0 {
 			continue
 		}
-		d.selected = d.selected[:0]
+		d.selected, d.kinds = d.selected[:0], d.kinds[:0]
+		last := kind{row: -1}
 		for i, r := range d.rowOf {
-			if r >= 0 && d.rows[r].table == table {
-				d.selected = append(d.selected, int32(i))
+			if r < 0 || d.rows[r].table != table {
+				continue
+			}
+			d.selected = append(d.selected, int32(i))
+			if k := (kind{r, d.swapped[i]}); k != last {
+				if last = k; !slices.Contains(d.kinds, k) {
+					d.kinds = append(d.kinds, k)
+				}
 			}
 		}
 		d.table(table, out.Table(table), t)
@@ -483,11 +502,55 @@ func (d *sourceDecoder) open(to *sourceTable, b *columnar.Builder, table *column
 
 // fieldOf returns the field of a column in record i, nil if it has none.
 func (d *sourceDecoder) fieldOf(c columnar.Col, i int32) *sourceField {
-	row := &d.rows[d.rowOf[i]]
-	if d.swapped[i] && row.swapped[c] != nil {
+	return d.fieldIn(c, kind{d.rowOf[i], d.swapped[i]})
+}
+
+func (d *sourceDecoder) fieldIn(c columnar.Col, k kind) *sourceField {
+	row := &d.rows[k.row]
+	if k.swapped && row.swapped[c] != nil {
 		return row.swapped[c]
 	}
 	return row.fields[c]
+}
+
+// sameField returns the field of a column if all selected records have the same, or none.
+func (d *sourceDecoder) sameField(c columnar.Col) (f *sourceField, same bool) {
+	f = d.fieldIn(c, d.kinds[0])
+	for _, k := range d.kinds[1:] {
+		if d.fieldIn(c, k) != f {
+			return nil, false
+		}
+	}
+	return f, true
+}
+
+// spansOf finds the texts of a field that is in place, into d.spans. It returns false if one
+// does not stand in window.data.
+func (d *sourceDecoder) spansOf(f *sourceField, records []int32) bool {
+	w := d.w
+	d.spans = slices.Grow(d.spans[:0], len(records))[:len(records)]
+	for k, i := range records {
+		at := int(i) * w.slots
+		var s columnar.Span
+		for _, slot := range f.slots {
+			if s = w.cells[at+slot]; s.Begin&inSide != 0 {
+				return false
+			}
+			if !scan.Unknown(w.data[s.Begin:s.End]) {
+				break
+			}
+			s = columnar.Span{}
+		}
+		d.spans[k] = s
+	}
+	if !f.direct {
+		for k, s := range d.spans {
+			if s.Begin < s.End {
+				d.spans[k] = spanOf(w.data, d.within(f, w.data[s.Begin:s.End]))
+			}
+		}
+	}
+	return true
 }
 
 // times reads the times of the selected records into d.ints, skips those without one,
@@ -647,23 +710,8 @@ func (d *sourceDecoder) ownText(f *sourceField, i int) (text []byte, inData bool
 			return nil, false
 		}
 	}
-	if f.match != nil {
-		m := f.match.FindSubmatchIndex(text)
-		if m == nil || m[2] < 0 {
-			return nil, false
-		}
-		text = text[m[2]:m[3]]
-	}
-	if f.column.Word > 0 {
-		text = word(f.column.Word, text)
-	}
-	if text = partOf(f.part, text); scan.Unknown(text) {
+	if text = d.within(f, text); text == nil {
 		return nil, false
-	}
-	if f.column.Without != "" {
-		if k := len(text) - len(f.column.Without); k >= 0 && string(text[k:]) == f.column.Without {
-			text = text[:k]
-		}
 	}
 	if f.column.Texts != nil {
 		if to, ok := f.column.Texts[string(text)]; ok {
@@ -672,6 +720,29 @@ func (d *sourceDecoder) ownText(f *sourceField, i int) (text []byte, inData bool
 		}
 	}
 	return text, inData
+}
+
+// within returns the part of a text that a field is, nil if there is none.
+func (d *sourceDecoder) within(f *sourceField, text []byte) []byte {
+	if f.match != nil {
+		m := f.match.FindSubmatchIndex(text)
+		if m == nil || m[2] < 0 {
+			return nil
+		}
+		text = text[m[2]:m[3]]
+	}
+	if f.column.Word > 0 {
+		text = word(f.column.Word, text)
+	}
+	if text = partOf(f.part, text); scan.Unknown(text) {
+		return nil
+	}
+	if f.column.Without != "" {
+		if k := len(text) - len(f.column.Without); k >= 0 && string(text[k:]) == f.column.Without {
+			text = text[:k]
+		}
+	}
+	return text
 }
 
 // null reports whether a text is one that says nothing in this column.
@@ -706,7 +777,29 @@ func (d *sourceDecoder) join(f *sourceField, i int) []byte {
 
 // integers puts a number of the records.
 func (d *sourceDecoder) integers(b *columnar.Builder, c columnar.Col, records []int32, t *Tally) {
+	f, same := d.sameField(c)
+	if same && f == nil {
+		return
+	}
 	values := slices.Grow(d.ints[len(d.ints):], len(records))[:len(records)]
+	if same && f.inPlace && !f.numbers && f.scale == 1 && d.spansOf(f, records) {
+		for k, s := range d.spans {
+			v, ok := scan.Digits(d.w.data, s.Begin, s.End)
+			if !ok || v > f.most {
+				v = columnar.Null
+				if text := d.w.data[s.Begin:s.End]; !scan.Unknown(text) {
+					var reason string
+					if v, reason = f.number(text); reason != "" {
+						v = columnar.Null
+						t.Clear(d.w.records[records[k]], reason)
+					}
+				}
+			}
+			values[k] = v
+		}
+		b.PutInts(c, values)
+		return
+	}
 	for k, i := range records {
 		values[k] = columnar.Null
 		f := d.fieldOf(c, i)
@@ -734,6 +827,22 @@ func (d *sourceDecoder) integers(b *columnar.Builder, c columnar.Col, records []
 
 // texts puts a text of the records.
 func (d *sourceDecoder) texts(b *columnar.Builder, c columnar.Col, records []int32) {
+	f, same := d.sameField(c)
+	switch {
+	case same && f == nil:
+		return
+	case same && f.inPlace && !f.numbers && f.read != readQueryType && f.read != readRcode && d.spansOf(f, records):
+		for k, s := range d.spans {
+			switch text := d.w.data[s.Begin:s.End]; f.read {
+			case readHost:
+				d.spans[k] = spanOf(d.w.data, scan.URLHost(text))
+			case readPath:
+				d.spans[k] = spanOf(d.w.data, scan.URLPath(text))
+			}
+		}
+		d.put(b, c, f.read, d.w.data)
+		return
+	}
 	d.spans = slices.Grow(d.spans[:0], len(records))[:len(records)]
 	d.copied = d.copied[:0]
 	data := d.w.data
@@ -771,6 +880,11 @@ func (d *sourceDecoder) texts(b *columnar.Builder, c columnar.Col, records []int
 	if copies {
 		data = d.copied
 	}
+	d.put(b, c, read, data)
+}
+
+// put puts the texts of d.spans in data.
+func (d *sourceDecoder) put(b *columnar.Builder, c columnar.Col, read reading, data []byte) {
 	switch read {
 	case readHost:
 		b.PutLower(c, data, d.spans)

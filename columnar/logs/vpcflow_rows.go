@@ -26,7 +26,8 @@ type vpcRun struct {
 	client  []columnar.Span // address
 	server  []columnar.Span
 	out, in []int64
-	names   []byte // of protocols
+	codes   []int32 // of protocols
+	name    []byte  // of one
 }
 
 func (r *vpcRun) add(begin int, record int64) {
@@ -179,29 +180,30 @@ func (d *vpcFlow) through(data []byte, begin uint32, direction []byte) bool {
 		string(direction) != "ingress" && instead(vpcSource, vpcPacketSource)
 }
 
-// putProtocols puts the names of the protocols.
+// putProtocols puts the names of the protocols, of which a log has few.
 func (d *vpcFlow) putProtocols(b *columnar.Builder, data []byte, t *Tally) {
-	r := &d.run
 	cells := d.column(data, vpcProtocol)
+	if cells == nil {
+		return
+	}
+	r, names := &d.run, b.Dict(columnar.Protocol)
 	var last []byte
-	var name columnar.Span // of last, in names
-	r.names = r.names[:0]
+	code := int32(0) // of the name of last
+	r.codes = r.codes[:0]
 	for i, s := range cells {
-		text := data[s.Begin:s.End]
-		if i == 0 || !bytes.Equal(text, last) {
-			last, name = text, columnar.Span{}
+		if text := data[s.Begin:s.End]; !bytes.Equal(text, last) {
+			last, code = text, 0
 			if n, ok := scan.Int(text); ok {
-				name.Begin = uint32(len(r.names))
-				r.names = append(r.names, scan.ProtocolName(n)...)
-				name.End = uint32(len(r.names))
+				r.name = append(r.name[:0], scan.ProtocolName(n)...)
+				code = names.Code(r.name)
 			}
 		}
-		if name == (columnar.Span{}) && !scan.Unknown(text) {
+		if code == 0 && !scan.Unknown(last) {
 			t.Clear(r.records[i], "bad protocol")
 		}
-		cells[i] = name
+		r.codes = append(r.codes, code)
 	}
-	b.PutTexts(columnar.Protocol, r.names, cells)
+	b.PutCodes(columnar.Protocol, r.codes)
 }
 
 // putCounts puts the port of the server and the bytes.

@@ -126,17 +126,11 @@ func (c *Clock) UTC(b []byte) (us int64, ok bool) {
 	if len(b) != milli && len(b) != milli-4 || b[10] != 'T' || b[len(b)-1] != 'Z' || !c.setDate(b[:10]) {
 		return 0, false
 	}
-	// The eight bytes of hh:mm:ss: digits become their values, colons become 0.
-	w := binary.LittleEndian.Uint64(b[11:]) ^ 0x30303a30303a3030
-	if w&0x0000ff0000ff0000 != 0 || (w|(w+0x7676767676767676))&0x8080808080808080 != 0 {
+	day, ok := timeOfDay(b[11:])
+	if !ok {
 		return 0, false
 	}
-	w = w*10 + w>>8
-	h, m, sec := w&0xff, w>>24&0xff, w>>48&0xff
-	if h > 23 || m > 59 || sec > 60 {
-		return 0, false
-	}
-	us = c.base + int64(h*3600+m*60+sec)*Second
+	us = c.base + day
 	if len(b) == milli {
 		d0, d1, d2 := b[20]-'0', b[21]-'0', b[22]-'0'
 		if b[19] != '.' || d0 > 9 || d1 > 9 || d2 > 9 {
@@ -145,6 +139,30 @@ func (c *Clock) UTC(b []byte) (us int64, ok bool) {
 		us += int64(d0)*100_000 + int64(d1)*10_000 + int64(d2)*1_000
 	}
 	return us, c.Within(us)
+}
+
+// timeOfDay parses 15:04:05, the first eight bytes of b.
+func timeOfDay(b []byte) (us int64, ok bool) {
+	// Digits become their values, colons become 0.
+	w := binary.LittleEndian.Uint64(b) ^ 0x30303a30303a3030
+	if w&0x0000ff0000ff0000 != 0 || (w|(w+0x7676767676767676))&0x8080808080808080 != 0 {
+		return 0, false
+	}
+	w = w*10 + w>>8
+	h, m, sec := w&0xff, w>>24&0xff, w>>48&0xff
+	return int64(h*3600+m*60+sec) * Second, h <= 23 && m <= 59 && sec <= 60
+}
+
+// DateAndTime parses 2006-01-02 and 15:04:05, which stand apart.
+func (c *Clock) DateAndTime(date, day []byte) (us int64, ok bool) {
+	c.fault = taken
+	if len(date) != 10 || len(day) != 8 || !c.setDate(date) {
+		return 0, false
+	}
+	if us, ok = timeOfDay(day); !ok {
+		return 0, false
+	}
+	return c.Local(c.base + us)
 }
 
 // Local converts a wall-clock time of the clock's zone to UTC. us is the wall-clock

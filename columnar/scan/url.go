@@ -11,6 +11,9 @@ import (
 // URLHost returns the host of a URL, of "host:port" or of "host". It is empty for a
 // path.
 func URLHost(b []byte) []byte {
+	if isPlainHost(b) {
+		return b
+	}
 	b = afterScheme(b)
 	if i := bytes.IndexAny(b, "/?#"); i >= 0 {
 		b = b[:i]
@@ -27,9 +30,26 @@ func URLHost(b []byte) []byte {
 	return TrimDot(b)
 }
 
+// isPlainHost reports whether b is a host name in lower case, or an address of version 4,
+// with nothing around it. It may not know one.
+func isPlainHost(b []byte) bool {
+	n := len(b)
+	if n < 8 || b[n-1] == '.' {
+		return false
+	}
+	odd := inHostEnd(binary.LittleEndian.Uint64(b[n-8:]))
+	for ; len(b) > 8; b = b[8:] {
+		odd |= inHostEnd(binary.LittleEndian.Uint64(b))
+	}
+	return odd == 0
+}
+
 // URLPath returns the path of a URL or of a path. It leaves out the query string,
 // which may hold secrets.
 func URLPath(b []byte) []byte {
+	if len(b) > 0 && b[0] == '/' {
+		return WithoutQuery(b)
+	}
 	if i := bytes.IndexAny(b, "?#"); i >= 0 {
 		b = b[:i]
 	}
@@ -199,8 +219,14 @@ func PortAt(p []byte) int {
 // WithoutQuery returns a path without its query string and fragment, which may hold
 // secrets.
 func WithoutQuery(path []byte) []byte {
-	for i, c := range path {
-		if c == '?' || c == '#' {
+	i := 0
+	for ; len(path)-i >= 8; i += 8 {
+		if m := inPathEnd(binary.LittleEndian.Uint64(path[i:])); m != 0 {
+			return path[:i+bits.TrailingZeros64(m)>>3]
+		}
+	}
+	for ; i < len(path); i++ {
+		if path[i] == '?' || path[i] == '#' {
 			return path[:i]
 		}
 	}

@@ -1,0 +1,105 @@
+package logs
+
+import (
+	"bytes"
+	"slices"
+	"testing"
+
+	"outflow/columnar/scan"
+)
+
+// slowSplit cuts a line into fields byte by byte, up to most.
+func slowSplit(line []byte, most int) (fields [][]byte) {
+	// What is not found is not looked for again: a line may have a million quotes.
+	quotes, bracket := true, len(line)+1 // bracket: how far from the line's end the next ] is; 0: there is none
+	for len(fields) < most {
+		for len(line) > 0 && line[0] == ' ' {
+			line = line[1:]
+		}
+		if len(line) == 0 {
+			return fields
+		}
+		end, skip := -1, 0 // of the field, and what of it stands for quotes
+		switch line[0] {
+		case '"':
+			for at := 1; quotes && end < 0; {
+				i := bytes.IndexByte(line[at:], '"')
+				if i < 0 {
+					quotes = false
+					break
+				}
+				if at += i + 1; at == len(line) || line[at] == ' ' {
+					end, skip = at, 1
+				}
+			}
+		case '[':
+			if bracket > len(line) {
+				i := bytes.IndexByte(line, ']')
+				bracket = 0
+				if i >= 0 {
+					bracket = len(line) - i
+				}
+			}
+			if i := len(line) - bracket; bracket > 0 && (i+1 == len(line) || line[i+1] == ' ') {
+				fields = append(fields, line[1:i])
+				line = line[i+1:]
+				continue
+			}
+		}
+		if end < 0 {
+			if end = bytes.IndexByte(line, ' '); end < 0 {
+				end = len(line)
+			}
+		}
+		fields = append(fields, line[skip:end-skip])
+		line = line[end:]
+	}
+	return fields
+}
+
+// checkFields compares the fields of lines, which stand behind each other, with those of
+// slowSplit.
+func checkFields(t *testing.T, text []byte, most int) {
+	t.Helper()
+	var r spaceReader
+	var got, want [][]byte
+	w := newWindow(0)
+	w.reset(text, 1, &Tally{})
+	for data := text; len(data) > 0; {
+		data = r.lines(data, w, func(_ []byte, pos []uint32) {
+			r.cut(text[len(text)-len(data):], pos, most)
+			got = append(append(got, r.fields...), []byte("end"))
+		})
+	}
+	for line := range bytes.SplitSeq(text, []byte{'\n'}) {
+		if line, _ = scan.CutLine(line); !scan.Blank(line) {
+			want = append(append(want, slowSplit(line, most)...), []byte("end"))
+		}
+	}
+	if !slices.EqualFunc(got, want, bytes.Equal) {
+		t.Errorf("up to %d fields of %q: got %q, want %q", most, text, got, want)
+	}
+}
+
+var fieldLines = []string{
+	"a b  c ", `x "a b" c`, `"a "b" c" d`, `"a b`, `" " ""`, `"" "`, "[a b] c", "[a b]c d", "[a b", "[a] ] [b] c]", `[a "b] c" d`, `a" "b`, `"a" b" c`,
+	"  ", "\t", " a\r", "\r", "a\rb\r", `"a"` + "\r", "[a b]\r", "#x", `a "b" "c d" "e \" f" [02/Jan/2006:15:04:05 +0000] -`, "] [a]", "[]", "[ ]", `"`, `"""`, `"" ""`,
+}
+
+func TestSpaceFields(t *testing.T) {
+	for _, line := range fieldLines {
+		for most := range 6 {
+			checkFields(t, []byte(line), most+1)
+			checkFields(t, []byte("1 2\n"+line+"\n\n\"3 4\" 5\n"), most+1)
+		}
+	}
+}
+
+func FuzzSpaceFields(f *testing.F) {
+	for _, line := range fieldLines {
+		f.Add([]byte(line), 9)
+	}
+	f.Fuzz(func(t *testing.T, text []byte, most int) {
+		checkFields(t, text, max(1, most))
+	})
+}
