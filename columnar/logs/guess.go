@@ -51,17 +51,10 @@ func ofServer(name string) bool {
 // names returns the names of the records of b that can hold one of the columns, up to
 // maxDraftNames.
 func (b *Block) names(f *Format, columns columnar.Cols) (out []string) {
-	if part, ok := b.Part.(*parquetPart); ok {
-		for i := range part.leaves[:min(len(part.leaves), maxDraftNames)] {
-			l := &part.leaves[i]
-			for c := range columnar.NumCols {
-				if columns.Has(c) && l.readable(&field{col: c}) == nil {
-					out = append(out, l.name)
-					break
-				}
-			}
-		}
-		return out
+	if part, ok := b.Part.(interface {
+		names(columns columnar.Cols) []string
+	}); ok {
+		return part.names(columns)
 	}
 	if !f.Generic {
 		return nil

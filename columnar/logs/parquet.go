@@ -220,6 +220,21 @@ func (d *parquetDecoder) Decode(b *Block, out *columnar.Out, t *Tally) error {
 	return part.finish(b.First, done, d.unread, err, t)
 }
 
+// names returns the names of the leaves that can hold one of the columns, up to
+// maxDraftNames.
+func (p *parquetPart) names(columns columnar.Cols) (out []string) {
+	for i := range p.leaves[:min(len(p.leaves), maxDraftNames)] {
+		l := &p.leaves[i]
+		for c := range columnar.NumCols {
+			if columns.Has(c) && l.readable(&field{col: c}) == nil {
+				out = append(out, l.name)
+				break
+			}
+		}
+	}
+	return out
+}
+
 // finish counts in t what was not read of a row group whose first record is first: the
 // columns of unread, and, if err ended it, the rows after the first done. It returns err
 // if none was read.
