@@ -136,6 +136,11 @@ type Out struct {
 	WantEvents []EventKind
 	// Sink takes the batches. Set it before the first Table.
 	Sink func(*Batch)
+	// Answer is told the answers to DNS queries that are logged apart from their queries, and
+	// so are no rows: when, to whom, for which name, and the answers as the column Answers
+	// has them. The texts are valid until it returns. Nil: nobody asks. It is called once for
+	// each such record, which only sensors and resolvers with a dialogue of lines write.
+	Answer func(us int64, client, name, answers []byte)
 	// Feed and Object name the source of the rows to come; call Flush before
 	// changing them.
 	Feed, Object string

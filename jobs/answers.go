@@ -30,19 +30,19 @@ const minAnswerPart = 256 << 10
 // resolves reports whether addresses are to be named by DNS: an aggregate asks for names,
 // and the sources may have connections and DNS answers.
 func resolves(sources []source, o *foldOptions) bool {
-	may := func(t *columnar.Table, needed columnar.Col) bool {
-		return slices.ContainsFunc(sources, func(s source) bool {
-			return s.format == nil || slices.Contains(s.format.Tables, t) && !s.format.Lacks.Has(needed)
-		})
+	connections := func(s source) bool { return s.format == nil || slices.Contains(s.format.Tables, columnar.Network) }
+	answers := func(s source) bool {
+		return s.format == nil || s.format.Answers || slices.Contains(s.format.Tables, columnar.DNS) && !s.format.Lacks.Has(columnar.Answers)
 	}
 	return !o.EachRecord && slices.Contains(o.aggregates, detect.UserDestinationDay) &&
-		may(columnar.Network, columnar.DstIP) && may(columnar.DNS, columnar.Answers)
+		slices.ContainsFunc(sources, connections) && slices.ContainsFunc(sources, answers)
 }
 
 func (w *worker) openAnswers() {
 	if w.o.Resolve {
 		w.answered = store.NewSpool(w.budget / answerSpool)
 		w.answers = detect.NewAnswers(&w.o.FoldOptions, w.answered, w.budget/answerBuffers)
+		w.out.Answer = w.answers.Put
 	}
 }
 

@@ -490,9 +490,9 @@ func (w *worker) try(b *work) (err error) {
 			err = fmt.Errorf("decode the records from %d on: %v (a fault in outflow: please report it)", b.block.First, p)
 			w.log, w.decoder = nil, nil
 			w.out.Fields(w.seen.add)
-			sink := w.out.Sink
+			sink, answer := w.out.Sink, w.out.Answer
 			w.out = w.emptyOut() // drop the rows of the broken block
-			w.out.Sink = sink
+			w.out.Sink, w.out.Answer = sink, answer
 		}
 	}()
 	if w.log != b.log {

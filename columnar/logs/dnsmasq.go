@@ -16,15 +16,18 @@ var Dnsmasq = &Format{
 	Doc: `Written with log-queries, log-queries=extra or log-queries=proto, to a file, through
 syslog, or as OpenWrt's logread prints it. Each query line is a row; what was forwarded,
 cached, replied, validated or configured, and what other programs wrote to the same
-syslog, counts as other.
+syslog, counts as other. Replies name the addresses of connections, no more: a reply
+belongs to the client that its line names (extra, proto), else to the last of some that
+asked for the name.
 
 Times have no year and no zone: the year comes from when the object was written,
 the zone from the options. A name that a client sent in odd bytes is logged as
 "<name unprintable>": such queries are counted, and nothing else is known of them.`,
-	Tables: []*columnar.Table{columnar.DNS},
-	Lacks:  columnar.ColSet(columnar.User, columnar.Host, columnar.Account, columnar.Rcode, columnar.AnswersLen, columnar.Answers, columnar.DstIP),
-	Masks:  "as <name unprintable>, all of a client together: only how many there are is known",
-	Syslog: true,
+	Tables:  []*columnar.Table{columnar.DNS},
+	Lacks:   columnar.ColSet(columnar.User, columnar.Host, columnar.Account, columnar.Rcode, columnar.AnswersLen, columnar.Answers, columnar.DstIP),
+	Answers: true,
+	Masks:   "as <name unprintable>, all of a client together: only how many there are is known",
+	Syslog:  true,
 	Sniff: func(head []byte) bool {
 		d := dnsmasq{syslog: scan.SyslogClock{Written: scan.AnyYear}}
 		lines := 0
@@ -33,7 +36,7 @@ the zone from the options. A name that a client sent in odd bytes is logged as
 				break
 			}
 			if _, message, ok := d.syslog.Parse(line); ok {
-				if program, _ := dnsmasqMessage(message); program != nil {
+				if program, _, _ := dnsmasqMessage(message); program != nil {
 					return true
 				}
 			}
@@ -51,11 +54,24 @@ the zone from the options. A name that a client sent in odd bytes is logged as
 type dnsmasq struct {
 	syslog scan.SyslogClock
 	rows   lookups
+	// The last queries of the block, for the replies to them, and how many there were.
+	asked   [dnsmasqDialogues]dnsmasqAsked
+	queries int
+	alias   []byte // the name asked for of which the replies before said that it is an alias
 }
+
+// A dnsmasqAsked is what a client asked for.
+type dnsmasqAsked struct{ client, name []byte }
+
+// dnsmasqDialogues is how many queries may be open at a time. With more, a reply may go to
+// whoever asked long before; with fewer, a busy resolver's replies go to nobody.
+const dnsmasqDialogues = 64
 
 func (d *dnsmasq) Decode(b *Block, out *columnar.Out, t *Tally) error {
 	rows, l := out.Table(columnar.DNS), &d.rows
 	record := b.First
+	clear(d.asked[:])
+	d.queries, d.alias = 0, nil
 	for data := b.Data; len(data) > 0; record++ {
 		line := data
 		if at := bytes.IndexByte(data, '\n'); at >= 0 {
@@ -72,9 +88,12 @@ func (d *dnsmasq) Decode(b *Block, out *columnar.Out, t *Tally) error {
 			t.Skip(record, d.syslog.Fault("bad time"))
 			continue
 		}
-		program, event := dnsmasqMessage(message)
+		program, event, from := dnsmasqMessage(message)
 		query, isQuery := bytes.CutPrefix(event, queryWord)
 		if !isQuery {
+			if out.Answer != nil && program != nil {
+				d.reply(out, us, event, from)
+			}
 			if kind := dnsmasqKind(program, event); kind != "" {
 				t.Known(kind)
 			} else {
@@ -88,6 +107,11 @@ func (d *dnsmasq) Decode(b *Block, out *columnar.Out, t *Tally) error {
 			continue
 		}
 		t.Row()
+		if out.Answer != nil && mayBeAddress(kind) {
+			d.asked[d.queries%dnsmasqDialogues] = dnsmasqAsked{client, name}
+			d.queries++
+			d.alias = nil
+		}
 		if bytes.Equal(name, unprintable) {
 			t.Masked++
 		}
@@ -135,6 +159,39 @@ func dnsmasqQuery(p []byte) (client, name, kind []byte) {
 	return client, name, kind
 }
 
+// reply tells what a line like "reply example.com is 192.0.2.1" says. A chain of aliases
+// is a line each, "reply www.example.com is <CNAME>", and then the addresses under the last
+// name. from is the client that the line names; nil: none.
+func (d *dnsmasq) reply(out *columnar.Out, us int64, event, from []byte) {
+	word, rest := scan.CutWord(event)
+	if w := string(word); w != "reply" && w != "cached" && w != "cached-stale" {
+		d.alias = nil
+		return
+	}
+	name, answer, ok := bytes.Cut(rest, isWord)
+	if !ok {
+		return
+	}
+	owner, client := name, from
+	for i := range min(d.queries, dnsmasqDialogues) {
+		// The names of an alias are not asked for, so they go under the name that was.
+		a := &d.asked[(d.queries-1-i)%dnsmasqDialogues]
+		if asked := bytes.EqualFold(a.name, name); (asked || d.alias != nil && bytes.EqualFold(a.name, d.alias)) && (from == nil || bytes.Equal(a.client, from)) {
+			owner, client = a.name, a.client
+			break
+		}
+	}
+	if string(answer) == "<CNAME>" {
+		d.alias = owner
+		return
+	}
+	if client != nil && scan.AddressLike(answer) {
+		out.Answer(us, client, owner, answer)
+	}
+}
+
+var isWord = []byte(" is ")
+
 // dnsmasqKinds are the first words of what dnsmasq writes about a name, except for
 // queries.
 var dnsmasqKinds = [...]string{"forwarded", "reply", "cached", "cached-stale", "config", "validation", "auth", "dnssec-query", "dnssec-retry",
@@ -164,18 +221,18 @@ func dnsmasqKind(program, event []byte) string {
 }
 
 // dnsmasqMessage splits "dnsmasq[71]: UDP 12 192.0.2.1/5353 query[A] …", with the
-// name of a machine before it or not, into program and event. program is nil if
-// another one wrote the line.
-func dnsmasqMessage(p []byte) (program, event []byte) {
+// name of a machine before it or not, into program, event and the address of the client, if
+// it has one. program is nil if another one wrote the line.
+func dnsmasqMessage(p []byte) (program, event, from []byte) {
 	tag, rest, ok := bytes.Cut(p, []byte(": "))
 	if !ok {
-		return nil, nil
+		return nil, nil, nil
 	}
 	if at := bytes.LastIndexByte(tag, ' '); at >= 0 {
 		tag = tag[at+1:]
 	}
 	if name, _, _ := bytes.Cut(tag, []byte{'['}); string(name) != "dnsmasq" && string(name) != "pihole-FTL" {
-		return nil, nil
+		return nil, nil, nil
 	}
 	// log-queries=extra: a serial number and the client's address and port, in
 	// brackets or not; =proto: with the transport before them.
@@ -191,8 +248,8 @@ func dnsmasqMessage(p []byte) (program, event []byte) {
 	}
 	if digits > 0 && digits < len(extra) && extra[digits] == ' ' {
 		if client, event, ok := bytes.Cut(extra[digits+1:], []byte(" ")); ok && bytes.IndexByte(client, '/') > 0 {
-			return tag, event
+			return tag, event, scan.WithoutScope(client[:bytes.IndexByte(client, '/')])
 		}
 	}
-	return tag, rest
+	return tag, rest, nil
 }

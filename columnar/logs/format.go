@@ -24,6 +24,8 @@ type Format struct {
 	// Lacks are the columns that the dialect can never fill, however it is configured,
 	// for the tables in help and docs. The rows that were read decide what is blind.
 	Lacks columnar.Cols
+	// Answers says that it tells DNS answers apart from the rows, see columnar.Out.
+	Answers bool
 	// Remedies say what would make the logs fill a column that none of them fills. The
 	// first that is for the column counts. None: nothing would, as far as is known.
 	Remedies []Remedy

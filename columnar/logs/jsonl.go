@@ -64,6 +64,7 @@ type jsonLines struct {
 	noTime        string // reasons to skip a record, besides malformedJSON and bad times
 	nothing       string
 	set           setter
+	answers       answerList
 }
 
 // A jsonRecord is an object as its shape has read it.
@@ -248,7 +249,7 @@ func (d *jsonLines) places(name string, depth int) (places []scan.Place) {
 func (d *jsonLines) known(places []scan.Place, name string) []scan.Place {
 	for c := range columnar.NumCols {
 		if i := slices.Index(wellKnown[c], name); i >= 0 && d.cols.Has(c) && !d.mapping.names(c) {
-			places = append(places, scan.Place{Field: int(c), Rank: i})
+			places = append(places, scan.Place{Field: int(c), Rank: i, Any: c == columnar.Answers})
 			if c == columnar.Host {
 				field := jsonClient
 				if slices.Contains(serverNames, name) && !d.mapping.names(columnar.URLHost) {
@@ -347,6 +348,14 @@ func (d *jsonLines) line(line []byte, record int64, out *columnar.Out, t *Tally)
 		}
 		switch f.read {
 		case readText:
+			if f.col == columnar.Answers && src >= 0 {
+				switch v := r.shape.Value(src); {
+				case v.Is('['):
+					text = d.answers.of(v)
+				case v.Is('{'):
+					t.Clear(record, "object as answers, left out")
+				}
+			}
 			b.SetText(f.col, text)
 		case readTime:
 			us, ok := d.set.clock.UTC(text)

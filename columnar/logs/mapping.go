@@ -146,7 +146,7 @@ var wellKnown = [columnar.NumCols][]string{
 	columnar.QueryType:  {"querytype", "qtype", "qtypename", "dnsquestiontype", "dnsqtype", "rrtype", "dnsrrtype", "recordtype"},
 	columnar.Rcode:      {"rcode", "rcodename", "responsecode", "dnsresponsecode", "dnsrcode", "rcodeid"},
 	columnar.AnswersLen: {"answerslen", "ancount", "answercount", "answerscount"},
-	columnar.Answers:    {"answers"},
+	columnar.Answers:    {"answers", "dnsanswers"},
 
 	columnar.DstHost:  {"dsthost", "desthost", "destinationhost", "destinationdomain", "serverdomain", "dstendpointhostname", "sni", "tlssni", "servername"},
 	columnar.DstPort:  {"dstport", "destport", "destinationport", "dport", "serverport", "dstendpointport", "idrespp"},

@@ -18,9 +18,9 @@ left out.
 dns   → dns      one row for each name that is asked: dns.rrname and dns.rrtype
                  of type query (versions 1 and 2), or each of dns.queries of
                  type request (version 3). The same lookup is logged again as
-                 answer or response; those are counted as dns answer, so response
-                 codes and answers are not read. A sensor that is set to log
-                 answers only gives no rows: let it log queries.
+                 answer or response; those are counted as dns answer, and name
+                 the addresses of connections, no more. A sensor that is set to
+                 log answers only gives no rows: let it log queries.
 http  → http     http.hostname url_host, http.url url_path without the query
                  string, http.length bytes_in: the body of the response. What
                  the client sent is not logged: bytes_out is null.
@@ -38,8 +38,9 @@ quic  → network  quic.sni dst_host. Events without it, of which there is one f
 
 What http, flow, tls and quic say of one flow, by its flow_id, counts as one,
 under the name that tls, quic or http has. They must be logs of one input.`,
-	Tables: []*columnar.Table{columnar.DNS, columnar.HTTP, columnar.Network},
-	Lacks:  columnar.ColSet(columnar.User, columnar.Host, columnar.Account, columnar.Rcode, columnar.AnswersLen, columnar.Answers),
+	Tables:  []*columnar.Table{columnar.DNS, columnar.HTTP, columnar.Network},
+	Lacks:   columnar.ColSet(columnar.User, columnar.Host, columnar.Account, columnar.Rcode, columnar.AnswersLen, columnar.Answers),
+	Answers: true,
 	Remedies: []Remedy{{Columns: columnar.ColSet(columnar.BytesOut, columnar.BytesIn), Text: "Enable the flow event in Suricata's eve-log: it counts bytes in both directions."},
 		{Columns: columnar.ColSet(columnar.DstHost), Text: "Enable the events tls, quic and http in Suricata's eve-log: they name the servers of its flows."}},
 	Outer: true,
@@ -57,9 +58,9 @@ under the name that tls, quic or http has. They must be logs of one input.`,
 	},
 	New: func(o *Options) (Decoder, error) {
 		d := &suricata{clock: o.clock()}
-		d.event = scan.ShapeOf(eveTimestamp, "timestamp", "event_type", "src_ip", "dest_ip", "dest_port", "proto", "app_proto", "dns", "http", "flow", "tls", "flow_id", "quic")
-		dns := scan.ShapeOf(eveDNSType, "type", "rrname", "rrtype", "queries")
-		dns.Nested = 1 << eveQueries
+		d.event = scan.ShapeOf(eveTimestamp, "timestamp", "event_type", "src_ip", "dest_ip", "dest_port", "proto", "app_proto", "dns", "http", "flow", "tls", "flow_id", "quic", "src_port")
+		dns := scan.ShapeOf(eveDNSType, "type", "rrname", "rrtype", "queries", "answers", "grouped", "rdata")
+		dns.Nested = 1<<eveQueries | 1<<eveAnswers | 1<<eveGrouped
 		d.event.Within("dns", dns)
 		d.event.Within("http", scan.ShapeOf(eveHostname, "hostname", "url", "http_method", "http_user_agent", "status", "length", "http_refer"))
 		d.event.Within("flow", scan.ShapeOf(eveToServer, "bytes_toserver", "bytes_toclient", "start", "end", "action", "state", "reason"))
@@ -84,11 +85,15 @@ const (
 	eveTLS
 	eveFlowID
 	eveQUIC
+	eveSrcPort
 
 	eveDNSType // of dns
 	eveRRName
 	eveRRType
 	eveQueries
+	eveAnswers
+	eveGrouped
+	eveRData
 
 	eveHostname // of http
 	eveURL
@@ -117,6 +122,7 @@ type suricata struct {
 	event   *scan.Shape
 	values  [numEveFields]scan.Value
 	queries scan.Walker
+	answers answerList
 	query   scan.Walker
 	scratch []byte
 	other   string            // kind of the last event that gave no row
@@ -191,7 +197,7 @@ func (d *suricata) line(line []byte, record int64, out *columnar.Out, t *Tally) 
 	r := recordRow{b, t, record}
 	switch string(kind) {
 	case "dns":
-		if rows, reason = d.dns(b, us, record); rows > 0 {
+		if rows, reason = d.dns(out, us, record); rows > 0 {
 			r.misfits(d.event, ^uint64(0))
 		}
 		return rows, reason
@@ -231,7 +237,8 @@ func (d *suricata) line(line []byte, record int64, out *columnar.Out, t *Tally) 
 // text returns the text of a field of the event; see scan.Value.Text.
 func (d *suricata) text(field int) []byte { return d.event.Text(field, &d.scratch) }
 
-func (d *suricata) dns(b *columnar.Builder, us, record int64) (rows int, reason string) {
+func (d *suricata) dns(out *columnar.Out, us, record int64) (rows int, reason string) {
+	b := out.Table(columnar.DNS)
 	if !d.event.Value(eveDNS).Is('{') {
 		return 0, "no dns object"
 	}
@@ -241,6 +248,9 @@ func (d *suricata) dns(b *columnar.Builder, us, record int64) (rows int, reason 
 		return 0, "no dns.type"
 	default:
 		d.other = dnsAnswer
+		if out.Answer != nil {
+			d.answer(out, us)
+		}
 		return 0, ""
 	}
 	d.other = dnsRoot // if no query gives a row
@@ -253,22 +263,57 @@ func (d *suricata) dns(b *columnar.Builder, us, record int64) (rows int, reason 
 		return d.row(b, name, d.text(eveRRType), us, record), ""
 	}
 	for d.queries.Open(queries); d.queries.Next(); {
-		var name, rrtype []byte
-		w := &d.query
-		for w.Open(d.queries.Val); w.InObject() && w.Next(); {
-			switch string(w.Key) {
-			case "rrname":
-				name = w.Text(&d.scratch)
-			case "rrtype":
-				rrtype = w.Text(&d.scratch)
-			}
-		}
+		name, rrtype := d.asked()
 		if name == nil {
 			reason = "no rrname in one of dns.queries"
 		}
 		rows += d.row(b, name, rrtype, us, record)
 	}
 	return rows, reason
+}
+
+// answer tells the answer to a query: a list, or addresses by type; in version 1 one
+// record. Some releases take the server, which answers, for the source.
+func (d *suricata) answer(out *columnar.Out, us int64) {
+	name, rrtype := d.text(eveRRName), d.text(eveRRType)
+	if queries := d.event.Value(eveQueries); queries.Is('[') {
+		if d.queries.Open(queries); d.queries.Next() {
+			name, rrtype = d.asked()
+		}
+	}
+	if n, ok := scan.Int(rrtype); ok {
+		rrtype = []byte(scan.QueryTypeName(n))
+	}
+	if name = scan.TrimDot(name); len(name) == 0 || !mayBeAddress(rrtype) {
+		return
+	}
+	client := d.text(eveSrcIP)
+	if string(d.text(eveSrcPort)) == "53" && string(d.text(eveDestPort)) != "53" {
+		client = d.text(eveDestIP)
+	}
+	said := d.answers.of(d.event.Value(eveAnswers))
+	if len(said) == 0 {
+		said = d.answers.grouped(d.event.Value(eveGrouped))
+	}
+	if len(said) == 0 {
+		said = d.text(eveRData)
+	}
+	out.Answer(us, client, name, said)
+}
+
+// asked returns the name and the type of the query that d.queries is at. A nil name is
+// none.
+func (d *suricata) asked() (name, rrtype []byte) {
+	w := &d.query
+	for w.Open(d.queries.Val); w.InObject() && w.Next(); {
+		switch string(w.Key) {
+		case "rrname":
+			name = w.Text(&d.scratch)
+		case "rrtype":
+			rrtype = w.Text(&d.scratch)
+		}
+	}
+	return name, rrtype
 }
 
 // row puts the row of a query, unless it asks for the root.

@@ -506,18 +506,6 @@ func (d *zeek) answers() (n int, ok bool) {
 // columnar.Answers.
 func (d *zeek) appendAnswers(text, raw []byte, json bool) []byte {
 	first := len(text)
-	add := func(answer []byte) {
-		if len(text) > first {
-			text = append(text, ',')
-		}
-		for _, c := range answer {
-			if c == ',' {
-				text = append(text, `\x2c`...)
-			} else {
-				text = append(text, c)
-			}
-		}
-	}
 	if !json {
 		if d.tsv.setSep == ',' && len(raw) > 0 && raw[0] != ',' && raw[len(raw)-1] != ',' && bytes.IndexByte(raw, '\\') < 0 {
 			return append(text, raw...)
@@ -525,14 +513,14 @@ func (d *zeek) appendAnswers(text, raw []byte, json bool) []byte {
 		for len(raw) > 0 {
 			answer, rest, _ := bytes.Cut(raw, []byte{d.tsv.setSep})
 			d.answer = zeekUnescape(d.answer[:0], answer)
-			add(d.answer)
+			text = appendAnswer(text, first, d.answer)
 			raw = rest
 		}
 		return text
 	}
 	for d.walker.Open(raw); d.walker.Next(); {
 		d.answer = d.answer[:0]
-		add(d.walker.Text(&d.answer))
+		text = appendAnswer(text, first, d.walker.Text(&d.answer))
 	}
 	return text
 }

@@ -49,11 +49,12 @@ type Asker interface {
 // Answers holds the DNS answers that one worker has met, and what its tables asked. Its
 // methods are called from one goroutine at a time.
 type Answers struct {
-	o       *FoldOptions
-	kept    spooled                 // answers
-	asked   spooled                 // questions
-	clients columnar.Lookup[uint64] // hashes
-	types   columnar.Lookup[bool]   // query types that may be answered by an address
+	o         *FoldOptions
+	kept      spooled                 // answers
+	asked     spooled                 // questions
+	clients   columnar.Lookup[uint64] // hashes
+	low, high int64                   // the bounds of the day of the answer before
+	types     columnar.Lookup[bool]   // query types that may be answered by an address
 	// recent has, by hash, answers that are kept already: clients ask again and again.
 	recent []recentAnswer
 }
@@ -107,34 +108,45 @@ func (a *Answers) Add(b *columnar.Batch) {
 	clients := a.clients.Of(sourceTexts)
 	kinds, kindTexts := b.Codes(columnar.QueryType)
 	mayBeAddress := a.types.Of(kindTexts)
-	var low, high int64 // of the day of the row before
 	for i, us := range b.Int64(columnar.Time) {
 		said := answers[answerEnds[i]:answerEnds[i+1]]
-		if len(said) == 0 || sources[i] == 0 || !mayBeAddress[kinds[i]] || us < a.o.From || us >= a.o.To {
-			continue
+		if len(said) > 0 && sources[i] != 0 && mayBeAddress[kinds[i]] {
+			a.put(us, clients[sources[i]], names[nameEnds[i]:nameEnds[i+1]], said)
 		}
-		name := names[nameEnds[i]:nameEnds[i+1]]
-		if us < low || us >= high {
-			low = int64(a.o.dayOf(us)) * dayMicros
-			if high = low + dayMicros; a.o.OneDay {
-				low, high = a.o.From, a.o.To
-			}
-		}
-		client := clients[sources[i]]
-		hash := maphash.Bytes(hashSeed, said) ^ client
-		hash = hash*answerMix + maphash.Bytes(hashSeed, name)
-		recent := &a.recent[hash>>(64-recentBits)]
-		if recent.hash == hash && recent.us <= us && recent.us >= low {
-			continue
-		}
-		*recent = recentAnswer{hash, us}
-		p := a.kept.part(client)
-		begin := len(p.buf)
-		buf := slices.Grow(p.buf, answerHead)[:begin+answerHead]
-		binary.LittleEndian.PutUint64(buf[begin:], client)
-		binary.LittleEndian.PutUint64(buf[begin+8:], uint64(us))
-		a.kept.put(p, appendBytes(appendBytes(buf, said), name))
 	}
+}
+
+// Put keeps an answer that is no row; see columnar.Out.
+func (a *Answers) Put(us int64, client, name, answers []byte) {
+	if len(client) > 0 && len(answers) > 0 {
+		a.put(us, hashText(client), name, answers)
+	}
+}
+
+// put keeps an answer to a client with that hash.
+func (a *Answers) put(us int64, client uint64, name, said []byte) {
+	if us < a.o.From || us >= a.o.To {
+		return
+	}
+	if us < a.low || us >= a.high {
+		a.low = int64(a.o.dayOf(us)) * dayMicros
+		if a.high = a.low + dayMicros; a.o.OneDay {
+			a.low, a.high = a.o.From, a.o.To
+		}
+	}
+	hash := maphash.Bytes(hashSeed, said) ^ client
+	hash = hash*answerMix + maphash.Bytes(hashSeed, name)
+	recent := &a.recent[hash>>(64-recentBits)]
+	if recent.hash == hash && recent.us <= us && recent.us >= a.low {
+		return
+	}
+	*recent = recentAnswer{hash, us}
+	p := a.kept.part(client)
+	begin := len(p.buf)
+	buf := slices.Grow(p.buf, answerHead)[:begin+answerHead]
+	binary.LittleEndian.PutUint64(buf[begin:], client)
+	binary.LittleEndian.PutUint64(buf[begin+8:], uint64(us))
+	a.kept.put(p, appendBytes(appendBytes(buf, said), name))
 }
 
 // answerMix is odd and has bits everywhere, so that a client and a name do not cancel
