@@ -504,7 +504,7 @@ func remedy(f *logs.Format, c columnar.Col) string {
 		}
 	}
 	if c == columnar.DstHost {
-		return "Connections have bytes but no server name: a proxy that logs hosts and upload bytes has both."
+		return "Connections have bytes but no server name: read the DNS answers of the same clients too, or a proxy, which logs both."
 	}
 	return "This dialect does not log it; another sensor on the same path may."
 }

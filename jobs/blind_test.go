@@ -62,11 +62,11 @@ func TestBlind(t *testing.T) {
 // If this fails, a report tells users to do what does not help, or nothing.
 func TestRemedy(t *testing.T) {
 	const (
-		server  = "Connections have bytes but no server name: a proxy that logs hosts and upload bytes has both."
+		server  = "Connections have bytes but no server name: read the DNS answers of the same clients too, or a proxy, which logs both."
 		sensor  = "This dialect does not log it; another sensor on the same path may."
 		eve     = "Enable the flow event in Suricata's eve-log: it counts bytes in both directions."
-		tls     = "Enable the events tls, quic and http in Suricata's eve-log: they name the servers of its flows."
-		ssl     = "Give the input Zeek's ssl.log, quic.log and http.log too: they name the servers of conn.log's connections."
+		tls     = "Enable the events tls, quic, http and dns in Suricata's eve-log: they name the servers of its flows."
+		ssl     = "Give the input Zeek's ssl.log, quic.log, http.log and dns.log too: they name the servers of conn.log's connections."
 		conn    = "Keep Zeek's conn.log beside this log: it counts bytes in both directions."
 		trail   = "Enable S3 data events in the trail: management events carry no bytes."
 		w3c     = "Add the column to the fields that the device logs: cs-bytes is bytes_out, sc-bytes bytes_in, cs-username user, cs-host url_host."

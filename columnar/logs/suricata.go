@@ -42,7 +42,7 @@ under the name that tls, quic or http has. They must be logs of one input.`,
 	Lacks:   columnar.ColSet(columnar.User, columnar.Host, columnar.Account, columnar.Rcode, columnar.AnswersLen, columnar.Answers),
 	Answers: true,
 	Remedies: []Remedy{{Columns: columnar.ColSet(columnar.BytesOut, columnar.BytesIn), Text: "Enable the flow event in Suricata's eve-log: it counts bytes in both directions."},
-		{Columns: columnar.ColSet(columnar.DstHost), Text: "Enable the events tls, quic and http in Suricata's eve-log: they name the servers of its flows."}},
+		{Columns: columnar.ColSet(columnar.DstHost), Text: "Enable the events tls, quic, http and dns in Suricata's eve-log: they name the servers of its flows."}},
 	Outer: true,
 	Sniff: func(head []byte) bool {
 		var timestamp, event bool

@@ -64,7 +64,7 @@ and packets of conn, ja3, cipher and certificates of ssl, and the log by _path.`
 	Tables: []*columnar.Table{columnar.DNS, columnar.HTTP, columnar.Network, columnar.Event},
 	Lacks:  columnar.ColSet(columnar.Account, columnar.Action),
 	Remedies: []Remedy{{Columns: columnar.ColSet(columnar.BytesOut, columnar.BytesIn), Text: "Keep Zeek's conn.log beside this log: it counts bytes in both directions."},
-		{Columns: columnar.ColSet(columnar.DstHost), Text: "Give the input Zeek's ssl.log, quic.log and http.log too: they name the servers of conn.log's connections."}},
+		{Columns: columnar.ColSet(columnar.DstHost), Text: "Give the input Zeek's ssl.log, quic.log, http.log and dns.log too: they name the servers of conn.log's connections."}},
 	Sniff:  sniffZeek,
 	Outer:  true,
 	Header: zeekHeader,

@@ -171,7 +171,7 @@ func (r *Resolver) read(block []byte) error {
 		for len(said) > 0 {
 			var answer []byte
 			answer, said, _ = bytes.Cut(said, []byte{','})
-			address, ok := scan.External(answer)
+			address, ok := scan.External(bytes.TrimSpace(answer))
 			if !ok {
 				continue
 			}
