@@ -18,7 +18,7 @@ import (
 // not written yet and those of the spool that are in memory; and when the tables are
 // drained, one part.
 const (
-	answerBuffers = 16
+	answerBuffers = 8
 	answerSpool   = 8
 	answerPart    = 8
 )

@@ -73,9 +73,9 @@ const recentAnswers = 1 << recentBits
 const recentBits = 13
 
 // NewAnswers returns Answers that keep about memory bytes in memory and the rest in a
-// spool.
+// spool. Questions are few, and take an eighth of it.
 func NewAnswers(o *FoldOptions, spool Spool, memory int) *Answers {
-	a := &Answers{o: o, kept: newSpooled(spool, memory/2), asked: newSpooled(spool, memory/2), recent: make([]recentAnswer, recentAnswers)}
+	a := &Answers{o: o, kept: newSpooled(spool, memory-memory/8), asked: newSpooled(spool, memory/8), recent: make([]recentAnswer, recentAnswers)}
 	a.clients.Func = hashText
 	a.types.Func = func(name []byte) bool {
 		switch string(name) {
