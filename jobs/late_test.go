@@ -370,6 +370,42 @@ func TestStateOfOtherMeaning(t *testing.T) {
 	}
 }
 
+// If this fails, days that were folded when no detection read which destinations an entity
+// used pass for days on which it used none, or turning such detections off folds the
+// history again.
+func TestStateWithoutDestinations(t *testing.T) {
+	const off = "--disable=first_destination,destination_ratio,upload_slow"
+	s := newSite(t, datedURI)
+	s.quiet(21)
+	s.run(20)
+	if stderr := s.run(20, off); strings.Contains(stderr, "again") {
+		t.Errorf("the history, which has the destinations, is folded again without them: %s", stderr)
+	}
+	const again = "folding 1 day of history in state again: user_destination_day was folded"
+	if stderr := s.run(21, off); strings.Contains(stderr, "again") {
+		t.Errorf("a detection that reads no destinations folds history again: %s", stderr)
+	}
+	gone := filepath.Join(s.dir, "logs/2026-03-20/a.csv")
+	log, err := os.ReadFile(gone)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(gone); err != nil {
+		t.Fatal(err)
+	}
+	s.run(21)
+	if !strings.Contains(s.page(21), "user_destination_day of 2026-03-20 is in the state, but was folded") {
+		t.Error("the report does not name the day without destinations, whose log is gone")
+	}
+	s.write("logs/2026-03-20/a.csv", log)
+	if stderr := s.run(21); !strings.Contains(stderr, again) {
+		t.Errorf("does not say that a day is folded again: %s", stderr)
+	}
+	if stderr := s.run(21); strings.Contains(stderr, "again") {
+		t.Errorf("folds the history once more: %s", stderr)
+	}
+}
+
 // spoil makes a partition look as if another version had folded it.
 func (s *site) spoil(aggregate string, day int) {
 	s.t.Helper()

@@ -22,16 +22,16 @@ import (
 type storedDay struct {
 	store.Done
 	there bool
-	// fresh says that it was folded as this run would fold it. Otherwise it is not
-	// there, or it is stale: folded with another Rev, or under other values of the
-	// options that it depends on.
+	// fresh says that it was folded as this run would fold it, or with more. Otherwise
+	// it is not there, or it is stale: folded with another Rev, under other values of the
+	// options that it depends on, or without what a detection of this run reads.
 	fresh bool
 }
 
-// fingerprint identifies the meaning of an aggregate's rows: its Rev and the options
-// that it depends on. Options of other aggregates do not count. A change of the rules
-// matters only to JudgedOnly aggregates, and so not to the history.
-func (s *state) fingerprint(a *detect.Aggregate) string {
+// fingerprint identifies the meaning of an aggregate's rows: its Rev, the options that
+// it depends on, and what they are without. Options of other aggregates do not count. A
+// change of the rules matters only to JudgedOnly aggregates, and so not to the history.
+func (s *state) fingerprint(a *detect.Aggregate, without string) string {
 	h := sha256.New()
 	fmt.Fprintf(h, "%s %d", a.Name, a.Rev)
 	if a.Depends != nil {
@@ -43,7 +43,25 @@ func (s *state) fingerprint(a *detect.Aggregate) string {
 	if a.JudgedOnly {
 		fmt.Fprintf(h, " %s", s.config.rules.hash)
 	}
+	if without != "" {
+		fmt.Fprintf(h, " without %s", without)
+	}
 	return hex.EncodeToString(h.Sum(nil))[:16]
+}
+
+// without is Aggregate.Without as this run folds.
+func (s *state) without(a *detect.Aggregate) string {
+	if a.Without == nil {
+		return ""
+	}
+	return a.Without(&s.options)
+}
+
+// serves reports whether rows of a partition are such as this run would fold, or have
+// more.
+func (s *state) serves(a *detect.Aggregate, done *store.Done) bool {
+	return done.Fold == s.fingerprint(a, s.without(a)) || done.Fold == s.fingerprint(a, "") ||
+		done.Rev == a.Rev && done.Fold == s.shared(a)
 }
 
 // sharedRevs are the aggregates, with their Revs, of the older programs whose states
@@ -84,7 +102,7 @@ func (s *state) stored(ctx context.Context, day detect.Day) ([]storedDay, error)
 		if err != nil {
 			return nil, err
 		}
-		all[i] = storedDay{done, true, done.Fold == s.fingerprint(a) || done.Rev == a.Rev && done.Fold == s.shared(a)}
+		all[i] = storedDay{done, true, s.serves(a, &done)}
 	}
 	return all, nil
 }

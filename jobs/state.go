@@ -361,7 +361,7 @@ func (s *state) commitRows(ctx context.Context, a *detect.Aggregate, dones map[d
 	var failed atomic.Bool
 	for i, day := range days {
 		done := dones[day]
-		done.Rev, done.Fold = a.Rev, s.fingerprint(a)
+		done.Rev, done.Fold = a.Rev, s.fingerprint(a, s.without(a))
 		rows := func(yield func(*detect.Row, error) bool) {
 			for ; more && err == nil && row.Day <= day; row, err, more = next() {
 				if row.Day < day {

@@ -31,6 +31,9 @@ type Aggregate struct {
 	// Depends returns the options that the meaning of the rows depends on. Rows folded
 	// under other values are stale. Nil: the rows depend on no option.
 	Depends func(o *FoldOptions) []any
+	// Without names what the fold leaves out of the rows because no detection reads it;
+	// "" if nothing. Rows with everything serve in place of rows without it. Nil: nothing.
+	Without func(o *FoldOptions) string
 	// JudgedOnly says that detections read only its rows of judged days, so days of
 	// history need no rows. Only such rows may depend on FoldOptions.Rules: when the
 	// rules change, they are folded again and the other aggregates are not.
@@ -54,6 +57,8 @@ type FoldOptions struct {
 	// TwoLabels uses the last two labels of a name as its registered domain, as
 	// profile seed does.
 	TwoLabels bool
+	// Destinations lists in user_destination_day which destinations each entity used.
+	Destinations bool
 	// Names says which names of users and hosts mean the same entity.
 	Names Names
 	// EachRecord counts each record of a connection, as profile seed does.

@@ -40,6 +40,7 @@ func destinationRatio() *Detection {
 		Needs:      columnar.ColSet(columnar.URLHost, columnar.BytesOut, columnar.BytesIn),
 		History:    seenDays,
 		Options:    o,
+		Fold:       listDestinations,
 	}
 	d.Score = o.score
 	return d

@@ -45,6 +45,7 @@ func firstDestination() *Detection {
 		Needs:      columnar.ColSet(columnar.URLHost, columnar.BytesOut),
 		History:    seenDays,
 		Options:    o,
+		Fold:       listDestinations,
 	}
 	d.Short = func(covered []Day, _ Day) string {
 		if len(covered) >= o.MinDays {

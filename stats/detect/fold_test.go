@@ -81,7 +81,7 @@ func feedWith(f Folder, a *Aggregate, o *FoldOptions, events []event) {
 	out.Flush()
 }
 
-var openBounds = FoldOptions{From: math.MinInt64, To: math.MaxInt64, Entropy: 3.8, Length: 60,
+var openBounds = FoldOptions{From: math.MinInt64, To: math.MaxInt64, Destinations: true, Entropy: 3.8, Length: 60,
 	Uploads: []string{"PUT", "POST", "CONNECT", ""}, Rules: testRules(), Model: &ModelOptions{Threshold: 0.001, Names: 7, Bytes: 20}}
 
 const testDay = int64(20000) * 86400e6

@@ -46,6 +46,7 @@ func uploadSlow() *Detection {
 		Needs:      columnar.ColSet(columnar.URLHost, columnar.BytesOut),
 		History:    seenDays,
 		Options:    o,
+		Fold:       listDestinations,
 	}
 	d.Short = func(covered []Day, day Day) string {
 		in := &Input{Day: day - baselineDays, Covered: func(string) []Day { return covered }}

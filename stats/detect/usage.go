@@ -14,6 +14,10 @@ import (
 // good as new; more would keep what a former owner of a machine or an account used.
 const seenDays = 90
 
+// listDestinations is the Fold of the detections that read the lists, or that read from
+// the row of who uploaded nothing that he was there.
+func listDestinations(o *FoldOptions) { o.Destinations = true }
+
 // A usage is what an entity used.
 type usage struct {
 	key  Key

@@ -53,6 +53,28 @@ f/network ann "198.51.100.7" events=1 out=2000000 blocked=0 []
 	}
 }
 
+// If this fails, more than the lists depends on whether a detection reads them.
+func TestDestinationsNotListed(t *testing.T) {
+	events := randomEvents(rand.New(rand.NewPCG(8, 9)), 2000)
+	fold := func(o *FoldOptions) []Row {
+		f := UserDestinationDay.New(o)
+		feedTo(f, UserDestinationDay, events)
+		return merged(t, UserDestinationDay, o, f)
+	}
+	bare := openBounds
+	bare.Destinations = false
+	listed, want := 0, []Row{}
+	for _, r := range fold(&openBounds) {
+		listed += len(r.Destinations)
+		if r.Destinations = nil; r.First != 0 {
+			want = append(want, r)
+		}
+	}
+	if diff := cmp.Diff(want, fold(&bare)); diff != "" || listed == 0 {
+		t.Errorf("of %d names: -listed +not listed:\n%s", listed, diff)
+	}
+}
+
 // If this fails, what is kept of an entity's day depends on the split over workers, on
 // when a table was drained, or on the spellings of the entity; or it is not bounded.
 func TestSeenOfCrawler(t *testing.T) {

@@ -35,7 +35,8 @@ var UserDestinationDay = &Aggregate{
 		"domain, else the address; the bucket of an S3 call. HTTP requests count only with an uploading method. Destinations " +
 		"that are not a known cloud service and got less than 1 MB from an entity in a day are left out. A row without an " +
 		"object has the bytes to all destinations, and the list of those that the entity used with whatever request; " +
-		"blocked requests are no use. An address goes under the name that the same client asked DNS for on that day, if that is only one.",
+		"blocked requests are no use. Without a detection that reads the list, it is empty, and there is no row of who uploaded nothing. " +
+		"An address goes under the name that the same client asked DNS for on that day, if that is only one.",
 	Rev:    6, // 6: addresses go under names by DNS; 5: rows without an object list the destinations that the entity used
 	Joins:  true,
 	Tables: []*columnar.Table{columnar.API, columnar.HTTP, columnar.Network},
@@ -43,7 +44,13 @@ var UserDestinationDay = &Aggregate{
 		columnar.DstHost),
 	Wants:   volumeWants,
 	Depends: func(o *FoldOptions) []any { return []any{o.Uploads, o.CountBlocked} },
-	New:     func(o *FoldOptions) Folder { return newUploads(o) },
+	Without: func(o *FoldOptions) string {
+		if o.Destinations {
+			return ""
+		}
+		return "destinations"
+	},
+	New: func(o *FoldOptions) Folder { return newUploads(o) },
 	Merger: func(*FoldOptions) Merger {
 		return &uploadMerger{volumeMerger: newVolumeMerger(func(object string, c *volume) bool {
 			return object == "" || c.out >= minDestinationBytes || isCloudHost([]byte(object))
@@ -88,6 +95,7 @@ func newUploads(o *FoldOptions) *uploads {
 	if o.Resolve {
 		u.external = &columnar.Lookup[bool]{Func: externalAddress}
 	}
+	u.listUsed = o.Destinations
 	u.known.Func = isCloudHost
 	u.objects.Func = hashText
 	e := u.volumes.entities

@@ -25,7 +25,7 @@ type volumes struct {
 	object func(b *columnar.Batch) []uint32
 	// counted tells which rows with an object count: those for whose code it is true. The
 	// others only use the object. A nil result: all rows of the batch count. Nil: all rows
-	// count, and which objects an entity used is not kept.
+	// count.
 	counted func(b *columnar.Batch) (codes []int32, is []bool)
 	// addresses are the addresses that users and hosts came from.
 	addresses *columnar.Dict
@@ -45,6 +45,7 @@ type volumes struct {
 	slots    [columnar.BatchRows]int32  // by row of the batch: its index in the cells of its section
 
 	countAddresses bool
+	listUsed       bool // keep which objects each entity used
 }
 
 type volumeSection struct {
@@ -280,6 +281,8 @@ func (v *volumes) placePairs(p *volumeSection, b *columnar.Batch, who, what []ui
 	var counted []bool
 	if v.counted != nil {
 		codes, counted = v.counted(b)
+	}
+	if v.listUsed {
 		v.use(p, who[from:to], what[from:to], from)
 	}
 	for i := from; i < to; i++ {
