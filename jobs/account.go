@@ -173,10 +173,13 @@ func account(workers []*worker, shared []*sharedLog, o *foldOptions) *folded {
 	for _, w := range workers {
 		w.tallies = nil
 	}
-	slices.SortFunc(out.inputs, func(a, b reports.Input) int {
-		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Feed, b.Feed), cmp.Compare(a.Table, b.Table))
-	})
+	slices.SortFunc(out.inputs, inputOrder)
 	return out
+}
+
+// inputOrder is the order of the lines of inputs.csv.
+func inputOrder(a, b reports.Input) int {
+	return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Feed, b.Feed), cmp.Compare(a.Table, b.Table))
 }
 
 // add adds what was read of one log.

@@ -186,7 +186,7 @@ func TestInterrupted(t *testing.T) {
 	if len(lines) != 2 || !strings.Contains(lines[1], "interrupted") {
 		t.Errorf("got on stderr\n%s\nwant the line before the interruption and one that says so", stderr)
 	}
-	if done, _ := filepath.Glob(filepath.Join(s.dir, "state/v1/*/*/_done.json")); len(done) > 0 || stdout.Len() > 0 {
+	if done, _ := filepath.Glob(filepath.Join(s.dir, "state/v2/*/*/_done.json")); len(done) > 0 || stdout.Len() > 0 {
 		t.Errorf("left %v and on stdout %q, want nothing", done, &stdout)
 	}
 	s.run(20) // and the next run is not in its way

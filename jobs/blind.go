@@ -313,7 +313,8 @@ func judged(config *Config, h *history, inputs []reports.Input, lacking []shortF
 				feed += "/network"
 			}
 			switch {
-			case slices.ContainsFunc(lacking, func(s shortFeed) bool { return s.feed == feed && s.needs[d.Name] != "" }):
+			case h.unread[d.Aggregate],
+				slices.ContainsFunc(lacking, func(s shortFeed) bool { return s.feed == feed && s.needs[d.Name] != "" }):
 				continue
 			case !reads(d, config.formats.Named(in.Format), table),
 				ofServer(config.formats.Named(in.Format), d),

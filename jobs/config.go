@@ -38,6 +38,7 @@ type Config struct {
 	Out           string        `yaml:"out" doc:"folder or s3:// URI for reports"`
 	Reports       []string      `yaml:"reports" doc:"report formats to write; see outflow list reports"`
 	Backfill      bool          `yaml:"backfill" doc:"build missing baselines from the logs of past days, if they still exist"`
+	CatchUp       bool          `yaml:"catch_up" doc:"the nightly job, run without --day, first judges the nights that were missed since the last one, up to 31"`
 	Zone          string        `yaml:"zone" doc:"time zone of logs without one, as in Europe/Paris"`
 	Allow         []*Allow      `yaml:"allow" doc:"findings that are known and accepted"`
 	Sources       []string      `yaml:"sources" doc:"files and folders of source files, which describe logs that outflow does not know; see outflow sources"`
@@ -157,7 +158,7 @@ type Where struct {
 func defaults() *Config {
 	return &Config{
 		Profile: "default", State: "state", Out: "out", Reports: []string{"csv", "html"},
-		Backfill: true, Wait: 10 * time.Minute, origins: map[string]string{},
+		Backfill: true, CatchUp: true, Wait: 10 * time.Minute, origins: map[string]string{},
 	}
 }
 

@@ -36,8 +36,10 @@ type history struct {
 	beacons []detect.Beacon
 	mu      sync.Mutex // guards closers
 	closers []io.Closer
-	seen    fieldSet // see folded
-	window  [2]int64 // see detect.Input
+	// unread are the aggregates of which a judged day that was folded has no rows.
+	unread map[*detect.Aggregate]bool
+	seen   fieldSet // see folded
+	window [2]int64 // see detect.Input
 }
 
 type flag struct {
@@ -60,7 +62,7 @@ func (h *history) flag(f *detect.Finding) {
 }
 
 func newHistory() *history {
-	h := &history{tables: map[*detect.Aggregate][]*partition{}, flagged: map[string]map[flag]bool{}, baselines: store.NewSpool(spoolBytes)}
+	h := &history{tables: map[*detect.Aggregate][]*partition{}, flagged: map[string]map[flag]bool{}, unread: map[*detect.Aggregate]bool{}, baselines: store.NewSpool(spoolBytes)}
 	h.closers = append(h.closers, h.baselines)
 	return h
 }
@@ -68,6 +70,9 @@ func newHistory() *history {
 // close closes everything that was opened for reading. The rows of the report must not
 // be used afterwards.
 func (h *history) close() {
+	if h == nil {
+		return
+	}
 	for _, c := range h.closers {
 		c.Close() // errors do not matter: the files were only read, or are thrown away
 	}

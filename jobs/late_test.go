@@ -202,16 +202,43 @@ func TestLateObjects(t *testing.T) {
 	}
 	s.sameAsFresh(19, 20, 21)
 
-	// The next run finds nothing new about the 20th, and knows which objects it need not
-	// read.
+	// Run again, the night says the same.
+	before := s.reports(21)
 	s.run(21)
-	if strings.Contains(s.page(21), lateWarning) {
-		t.Error("run again, the day says once more that logs arrived late")
-	}
-	if got, want := s.inputs(21), []string{"21/a.csv", "21/midnight.csv"}; !slices.Equal(got, want) {
-		t.Errorf("run again: read %v, want %v", got, want)
+	if after := s.reports(21); !reflect.DeepEqual(after, before) {
+		t.Errorf("run again, the night has other reports: got\n%s\nwant\n%s", after["inputs.csv"], before["inputs.csv"])
 	}
 	s.sameAsFresh(19, 20, 21)
+
+	// The next night finds nothing new about the 20th, and knows which objects it need not
+	// read.
+	s.write("logs/2026-03-22/a.csv", uploads("2026-03-22T10:00 ann 1100000"))
+	s.run(22)
+	if strings.Contains(s.page(22), lateWarning) {
+		t.Error("the next night says once more that logs arrived late")
+	}
+	if got, want := s.inputs(22), []string{"22/a.csv"}; !slices.Equal(got, want) {
+		t.Errorf("the next night: read %v, want %v", got, want)
+	}
+}
+
+// reports returns the reports of a night, by the names of their files.
+func (s *site) reports(day int) map[string]string {
+	s.t.Helper()
+	out := map[string]string{}
+	dir := filepath.Join(s.dir, fmt.Sprintf("out/nightly/2026-03-%02d", day))
+	files, err := os.ReadDir(dir)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	for _, f := range files {
+		text, err := os.ReadFile(filepath.Join(dir, f.Name()))
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		out[f.Name()] = string(text)
+	}
+	return out
 }
 
 // If this fails, a log that went on growing after it was folded is never read again.
@@ -310,7 +337,7 @@ func TestDaysWithoutLogs(t *testing.T) {
 		t.Errorf("the second run of the day read %v, want %v", got, want)
 	}
 	s.run(21)
-	if _, err := os.Stat(filepath.Join(s.dir, "state/v1/aggregate=user_day/date=2026-03-21")); err == nil {
+	if _, err := os.Stat(filepath.Join(s.dir, "state/v2/aggregate=user_day/date=2026-03-21")); err == nil {
 		t.Error("a day without logs has a partition")
 	}
 	s.sameAsFresh(13, 16)
@@ -349,7 +376,7 @@ func TestStateOfOtherMeaning(t *testing.T) {
 	if same, _ := s.done("state", 12); same.Fold != before.Fold {
 		t.Error("profile seed replaced the partitions of the default profile")
 	}
-	if _, err := os.Stat(filepath.Join(s.dir, "state/v1/seed_aggregate=user_day/date=2026-03-12/_done.json")); err != nil {
+	if _, err := os.Stat(filepath.Join(s.dir, "state/v2/seed_aggregate=user_day/date=2026-03-12/_done.json")); err != nil {
 		t.Errorf("profile seed has no partitions of its own: %v", err)
 	}
 	// Another threshold of one aggregate does not affect the other aggregates.
@@ -409,17 +436,17 @@ func TestStateWithoutDestinations(t *testing.T) {
 // spoil makes a partition look as if another version had folded it.
 func (s *site) spoil(aggregate string, day int) {
 	s.t.Helper()
-	name := filepath.Join(s.dir, fmt.Sprintf("state/v1/aggregate=%s/date=2026-03-%02d/_done.json", aggregate, day))
+	name := filepath.Join(s.dir, fmt.Sprintf("state/v2/aggregate=%s/date=2026-03-%02d/_done.json", aggregate, day))
 	text, err := os.ReadFile(name)
 	if err != nil {
 		s.t.Fatal(err)
 	}
 	var done store.Done
-	if err := json.Unmarshal(text, &done); err != nil {
+	if err := store.DecodeChecked(text, &done); err != nil {
 		s.t.Fatal(err)
 	}
 	done.Rev, done.Fold = 0, "0123456789abcdef"
-	if text, err = json.Marshal(done); err != nil {
+	if text, err = store.EncodeChecked(done); err != nil {
 		s.t.Fatal(err)
 	}
 	s.write(strings.TrimPrefix(name, s.dir), text)
@@ -433,7 +460,7 @@ func TestHistoryWithoutLogs(t *testing.T) {
 	s.quiet(20)
 	s.write("logs/2026-03-14/midnight.csv", uploads("2026-03-13T23:59 eve 5", "2026-03-14T00:01 eve 5"))
 	s.run(20)
-	destinations := filepath.Join(s.dir, "state/v1/aggregate=user_destination_day/date=2026-03-12/_done.json")
+	destinations := filepath.Join(s.dir, "state/v2/aggregate=user_destination_day/date=2026-03-12/_done.json")
 	before, err := os.Stat(destinations)
 	if err != nil {
 		t.Fatal(err)
@@ -491,9 +518,13 @@ func TestStateOfSharedFingerprint(t *testing.T) {
 	if err := os.CopyFS(s.dir, z); err != nil {
 		t.Fatal(err)
 	}
-	old, rows := s.done("state", 18)
-	if len(rows) != 2 || rows[0].BytesOut != 118_00000 || rows[0].Addresses != 0 || rows[1].KnownOut != 1 {
-		t.Errorf("got rows %+v", rows)
+	var old store.Done
+	text, err := os.ReadFile(filepath.Join(s.dir, "state/v1/aggregate=user_day/date=2026-03-18/_done.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(text, &old); err != nil {
+		t.Fatal(err)
 	}
 	s.write("logs/2026-03-20/a.csv", uploads("2026-03-20T10:00 ann 12000000"))
 	s.run(20)
@@ -510,7 +541,14 @@ func TestStateOfSharedFingerprint(t *testing.T) {
 			t.Errorf("%s: got read %t, want %t, else named", a.Name, read, want)
 		}
 	}
-	if now, _ := s.done("state", 18); !reflect.DeepEqual(now, old) {
-		t.Errorf("a partition without logs was replaced: got %+v, want %+v", now, old)
+	if _, err := os.Stat(filepath.Join(s.dir, "state/v1/aggregate=user_day/date=2026-03-18/_done.json")); err == nil {
+		t.Error("the partition of version 1 is still there, and would be read by an older program")
+	}
+	now, rows := s.done("state", 18)
+	if len(rows) != 2 || rows[0].BytesOut != 118_00000 || rows[0].Addresses != 0 || rows[1].KnownOut != 1 {
+		t.Errorf("got rows %+v", rows)
+	}
+	if now.Fold != old.Fold || now.Rev != old.Rev || !reflect.DeepEqual(now.Inputs, old.Inputs) || len(now.Parts) != 1 || now.Parts[0].Rows != old.Rows {
+		t.Errorf("a partition without logs was changed: got %+v, was %+v", now, old)
 	}
 }

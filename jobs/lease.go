@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"sync"
 	"time"
@@ -15,15 +16,13 @@ import (
 // This file makes sure that one run at a time writes the state.
 
 // own makes this run the only one that writes the state of the configuration's profile,
-// until release is called. It waits for another run as long as config.Wait. While the
-// run holds the state, p.ctx ends if it loses it.
+// until release is called. It waits for another run as long as config.Wait.
 func (p *program) own(config *Config, at store.Store, what string) (release func(), err error) {
-	claim := store.Claim{Run: p.name(what), Now: p.now, Wait: config.Wait,
-		Waiting: func(held *store.LockedError) {
-			p.note("waiting up to %v for the state %s, which is locked by the run %s since %s", config.Wait, config.State,
-				cmp.Or(held.Run, "of another process"), held.Since.UTC().Format(time.RFC3339))
-		},
-		Warn: func(warning string) { p.note("%s", warning) },
+	claim := p.claim(what)
+	claim.Wait = config.Wait
+	claim.Waiting = func(held *store.LockedError) {
+		p.note("waiting up to %v for the state %s, which is locked by the run %s since %s", config.Wait, config.State,
+			cmp.Or(held.Run, "of another process"), held.Since.UTC().Format(time.RFC3339))
 	}
 	lease, err := claim.Hold(p.ctx, at, config.folder("lock"))
 	if errors.Is(err, store.ErrLocked) {
@@ -35,14 +34,62 @@ func (p *program) own(config *Config, at store.Store, what string) (release func
 	if dead := lease.Dead; dead != nil {
 		p.note("the run %s, which began %s, ended before it was done: this run does what is left", dead.Run, dead.Since.UTC().Format(time.RFC3339))
 	}
+	if lease.Every() > 0 && !store.Remote(config.State) {
+		p.note("the file system of %s has no locks: a run that dies blocks the next one for a minute, and all runs must use the same machine or mount", config.State)
+	}
+	return p.while(lease), nil
+}
+
+// snapshot returns what read returns of the state, which no other run writes meanwhile.
+// Until done is called, what it read stays as it is, whatever others write.
+func snapshot[T any](s *state, what string, read func(ctx context.Context) (T, error)) (out T, done func(), err error) {
+	p := s.p
+	done = func() {}
+	var some bool
+	for _, err := range s.store.List(p.ctx, "v", store.Shallow) {
+		if err != nil {
+			return out, done, configError{fmt.Errorf("open the state: %w", err)}
+		}
+		some = true
+		break
+	}
+	if !some { // no lock makes a folder of it
+		out, err = read(p.ctx)
+		return out, done, err
+	}
+	lease, err := p.claim(what).HoldReader(p.ctx, s.store)
+	if errors.Is(err, fs.ErrPermission) { // a state that this user may only read
+		out, err = read(p.ctx)
+		return out, done, err
+	}
+	if err != nil {
+		return out, done, stateError(s.config, err)
+	}
+	done = p.while(lease)
+	ctx := p.ctx // what is read stays open after release
+	release, err := p.own(s.config, s.store, what)
+	if err != nil {
+		return out, done, err
+	}
+	defer release()
+	if err := s.upgrade(p.ctx); err != nil {
+		return out, done, stateError(s.config, err)
+	}
+	out, err = read(ctx)
+	return out, done, err
+}
+
+func (p *program) claim(what string) store.Claim {
+	return store.Claim{Run: p.name(what), Now: p.now, Warn: func(warning string) { p.note("%s", warning) }}
+}
+
+// while keeps a lease until release is called. If the lease is lost, p.ctx ends.
+func (p *program) while(lease *store.Lease) (release func()) {
 	before := p.ctx
 	ctx, stop := context.WithCancelCause(before)
 	p.ctx = ctx
 	var beating sync.WaitGroup
 	if every := lease.Every(); every > 0 {
-		if !store.Remote(config.State) {
-			p.note("the file system of %s has no locks: a run that dies blocks the next one for a minute, and all runs must use the same machine or mount", config.State)
-		}
 		beating.Go(func() { beat(ctx, lease, every, stop) })
 	}
 	return func() {
@@ -53,7 +100,7 @@ func (p *program) own(config *Config, at store.Store, what string) (release func
 		}
 		lease.Release(before)
 		p.ctx = before
-	}, nil
+	}
 }
 
 // beat tells other runs that this one lives, until ctx ends. If they may think

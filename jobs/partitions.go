@@ -26,6 +26,8 @@ type storedDay struct {
 	// it is not there, or it is stale: folded with another Rev, under other values of the
 	// options that it depends on, or without what a detection of this run reads.
 	fresh bool
+	// damaged says why nothing in it can be believed. It is there, but not fresh.
+	damaged *store.DamagedError
 }
 
 // fingerprint identifies the meaning of an aggregate's rows: its Rev, the options that
@@ -99,10 +101,18 @@ func (s *state) stored(ctx context.Context, day detect.Day) ([]storedDay, error)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
+		damaged, ok := errors.AsType[*store.DamagedError](err)
+		if d := s.distrusted[place{s.aggregate(a).Folder, day.String()}]; d != nil {
+			damaged, ok = d, true
+		}
+		if ok {
+			all[i] = storedDay{there: true, damaged: damaged}
+			continue
+		}
 		if err != nil {
 			return nil, err
 		}
-		all[i] = storedDay{done, true, s.serves(a, &done)}
+		all[i] = storedDay{Done: done, there: true, fresh: s.serves(a, &done)}
 	}
 	return all, nil
 }
@@ -172,6 +182,39 @@ func (s *state) findGaps(ctx context.Context, first detect.Day) (dayGaps, error)
 	return out, nil
 }
 
+// gapsOf returns what the state has of days, as if all of it were to be folded again: a
+// partition is then replaced unless some of its logs are gone.
+func (s *state) gapsOf(ctx context.Context, days []detect.Day) (dayGaps, error) {
+	out := dayGaps{}
+	for _, day := range days {
+		all, err := s.stored(ctx, day)
+		if err != nil {
+			return nil, err
+		}
+		for i, a := range s.aggregates {
+			if out[a] == nil {
+				out[a] = map[detect.Day]storedDay{}
+			}
+			out[a][day] = all[i]
+		}
+	}
+	return out, nil
+}
+
+// A place is a partition, by its folder and day.
+type place struct{ folder, day string }
+
+// distrust makes the run do without a partition until it is folded again. It returns false
+// if it did so before.
+func (s *state) distrust(d *store.DamagedError) bool {
+	at := place{d.Folder, d.Day}
+	if s.distrusted[at] != nil {
+		return false
+	}
+	s.distrusted[at] = d
+	return true
+}
+
 // days lists the days with a gap in any aggregate.
 func (l dayGaps) days() []detect.Day {
 	var out []detect.Day
@@ -190,7 +233,9 @@ func (p *program) lookFor(gaps dayGaps, config *Config) {
 	var folds []string
 	for a, days := range gaps {
 		for day, k := range days {
-			if k.there {
+			if k.damaged != nil {
+				p.note("%v", k.damaged)
+			} else if k.there {
 				stale = append(stale, day)
 				folds = append(folds, a.Name)
 			} else {
@@ -226,22 +271,28 @@ func (s *state) stale(ctx context.Context, first detect.Day) error {
 		return err
 	}
 	for _, a := range s.aggregates {
-		var days []detect.Day
+		var days, damaged []detect.Day
 		for day, k := range left[a] {
-			if k.there {
+			if k.damaged != nil {
+				damaged = append(damaged, day)
+			} else if k.there {
 				days = append(days, day)
 			}
 		}
-		if len(days) == 0 {
-			continue
-		}
-		slices.Sort(days)
 		why := "backfill is off"
 		if s.config.Backfill {
 			why = "some of their logs no longer exist"
 		}
-		s.warnings = append(s.warnings, fmt.Sprintf("%s of %s is in the state, but was folded by another version or with other options, and %s: no baseline uses these days. "+
-			"Restore their logs, or fold those that are left with outflow backfill --from %s --to %s.", a.Name, spans(days), why, days[0], days[len(days)-1]))
+		leftOut := func(days []detect.Day, how string) {
+			if len(days) == 0 {
+				return
+			}
+			slices.Sort(days)
+			s.warnings = append(s.warnings, fmt.Sprintf("%s of %s is in the state, but %s, and %s: no baseline uses these days. "+
+				"Restore their logs, or fold those that are left with outflow backfill --from %s --to %s.", a.Name, spans(days), how, why, days[0], days[len(days)-1]))
+		}
+		leftOut(days, "was folded by another version or with other options")
+		leftOut(damaged, "is damaged")
 	}
 	return nil
 }

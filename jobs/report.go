@@ -57,6 +57,9 @@ func (p *program) write(config *Config, folder string, r *reports.Report) error 
 	if err != nil {
 		return configError{fmt.Errorf("open the output folder: %w", err)}
 	}
+	if _, err := out.Tidy(p.ctx, folder, store.Shallow); err != nil {
+		return configError{fmt.Errorf("write the report to %s: %w", config.Out, err)}
+	}
 	var files []reports.File
 	for _, f := range reports.All {
 		if slices.Contains(config.Reports, f.Name) {

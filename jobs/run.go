@@ -2,6 +2,8 @@ package jobs
 
 import (
 	"cmp"
+	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"math"
@@ -10,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"outflow/columnar/store"
 	"outflow/reports"
 	"outflow/stats/detect"
 )
@@ -68,7 +71,7 @@ func (p *program) runCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return p.nightly(config, args[0], days)
+		return p.nightly(config, args[0], days, day == "" && from == "")
 	}
 	return c
 }
@@ -99,6 +102,7 @@ func (p *program) backfillCommand() *cobra.Command {
 			return err
 		}
 		defer s.close()
+		defer s.sweep()
 		history := slices.DeleteFunc(slices.Clone(s.aggregates), func(a *detect.Aggregate) bool { return a.JudgedOnly })
 		for chunk := range inARow(days, config.chunk()) {
 			if err := s.fold(p.ctx, chunk, history, nil); err != nil {
@@ -164,64 +168,83 @@ func dayRange(from, to string, otherwise detect.Day) ([]detect.Day, error) {
 	return days, nil
 }
 
-// nightly folds the days and missing history, judges the days, and writes the reports.
-func (p *program) nightly(config *Config, job string, days []detect.Day) error {
+// nightly judges the days as a night, and before it the nights that are due. A scheduled
+// run is one that names no days. A night that fails does not keep the others from being
+// judged; it stays due.
+func (p *program) nightly(config *Config, job string, days []detect.Day, scheduled bool) error {
 	s, err := p.openState(config, job+" "+spanOf(days))
 	if err != nil {
 		return err
 	}
 	defer s.close()
-	if config.Backfill {
-		gaps, err := s.findGaps(p.ctx, days[0])
-		if err != nil {
-			return err
-		}
-		missing := gaps.days()
-		p.lookFor(gaps, config)
-		aggregates := slices.DeleteFunc(slices.Clone(s.aggregates), func(a *detect.Aggregate) bool { return gaps[a] == nil })
-		for chunk := range inARow(missing, config.chunk()) {
-			if err := s.fold(p.ctx, chunk, aggregates, gaps); err != nil {
-				return err
-			}
-		}
-	}
-	if before := reports.Incomplete(s.inputs); before != "" {
-		s.warnings = append(s.warnings, "History is incomplete, and so are the baselines. "+before)
-	}
-	for i := range s.inputs {
-		if s.inputs[i].Status.Incomplete() {
-			p.complain(&s.inputs[i])
-		}
-	}
-	// The report lists the inputs of the judged days, and copies.
-	s.inputs = slices.DeleteFunc(s.inputs, func(in reports.Input) bool { return in.CopyOf == "" })
-	if err := s.stale(p.ctx, days[0]); err != nil {
-		return err
-	}
-	for chunk := range inARow(days, config.chunk()) {
-		if err := s.fold(p.ctx, chunk, s.aggregates, nil); err != nil {
-			return err
-		}
-	}
-	if err := s.tooLate(p.ctx, days[0]); err != nil {
-		return err
-	}
-	late, err := s.late(p.ctx, days[0])
+	defer s.sweep()
+	all, err := s.readNights(p.ctx)
 	if err != nil {
 		return err
 	}
+	now := nightOf(days)
+	var result, others error
+	for _, n := range s.due(all, now, scheduled) {
+		err := s.night(p.ctx, job, &n, n.name() != now.name())
+		switch {
+		case p.ctx.Err() != nil:
+			return err
+		case n.name() == now.name():
+			result = err
+		case err != nil:
+			p.note("night %s: %v", n.name(), err)
+			others = cmp.Or(others, err)
+		}
+	}
+	return cmp.Or(result, others)
+}
+
+// night folds the days of a night and missing history, judges the days, and writes the
+// reports. The partitions of an old night are not replaced if some of their logs are gone.
+func (s *state) night(ctx context.Context, job string, n *night, old bool) error {
+	p, config, days := s.p, s.config, n.days
+	s.begin()
+	p.collect(foldingGarbage)
+	n.Owed = true
+	if err := s.keep(ctx, n); err != nil {
+		return err
+	}
+	if config.Backfill {
+		if err := s.foldHistory(ctx, days[0]); err != nil {
+			return err
+		}
+	}
+	if err := s.stale(ctx, days[0]); err != nil {
+		return err
+	}
+	for chunk := range inARow(days, config.chunk()) {
+		var gaps dayGaps
+		if old {
+			var err error
+			if gaps, err = s.gapsOf(ctx, chunk); err != nil {
+				return err
+			}
+		}
+		if err := s.fold(ctx, chunk, s.aggregates, gaps); err != nil {
+			return err
+		}
+	}
+	if err := s.tooLate(ctx, days[0]); err != nil {
+		return err
+	}
+	if err := s.foldLate(ctx, n); err != nil {
+		return err
+	}
+	late := n.late()
 	for _, day := range late {
 		s.warnings = append(s.warnings, fmt.Sprintf("Logs of %s arrived late: the day was folded and judged again.", day))
 	}
 	judged := append(late, days...)
+	slices.SortFunc(s.inputs, inputOrder)
 
 	p.collect(streamingGarbage)
-	h, err := s.history(p.ctx, judged)
-	defer h.close()
-	if err != nil {
-		return err
-	}
-	r, err := assemble(config, h, judged, s.inputs)
+	h, r, err := s.judge(ctx, judged)
+	defer func() { h.close() }()
 	if err != nil {
 		return err
 	}
@@ -229,20 +252,100 @@ func (p *program) nightly(config *Config, job string, days []detect.Day) error {
 	r.Warnings = append(s.warnings, r.Warnings...)
 	r.Blind = append(silent(config, h, judged, s.inputs, "of "+spanOf(judged)), r.Blind...)
 	for _, day := range judged {
-		if err := s.commitFindings(p.ctx, day, r.Findings); err != nil {
+		if err := s.commitFindings(ctx, day, r.Findings); err != nil {
 			return err
 		}
 	}
-	name := days[0].String()
-	if len(days) > 1 {
-		name += "_" + days[len(days)-1].String()
-	}
+	folder := job
 	if config.seed() {
-		job += "-seed"
+		folder += "-seed"
 	}
-	if err := p.write(config, job+"/"+name, r); err != nil {
+	if err := p.write(config, folder+"/"+n.name(), r); err != nil {
+		return err
+	}
+	n.Owed = false
+	if err := s.keep(ctx, n); err != nil {
 		return err
 	}
 	p.complaints(r)
 	return p.verdict(config, r)
+}
+
+// foldHistory folds the days of history before first that the state lacks.
+func (s *state) foldHistory(ctx context.Context, first detect.Day) error {
+	gaps, err := s.findGaps(ctx, first)
+	if err != nil {
+		return err
+	}
+	s.p.lookFor(gaps, s.config)
+	aggregates := slices.DeleteFunc(slices.Clone(s.aggregates), func(a *detect.Aggregate) bool { return gaps[a] == nil })
+	before := s.inputs
+	s.inputs = nil
+	for chunk := range inARow(gaps.days(), s.config.chunk()) {
+		if err := s.fold(ctx, chunk, aggregates, gaps); err != nil {
+			return err
+		}
+	}
+	if text := reports.Incomplete(s.inputs); text != "" {
+		s.warnings = append(s.warnings, "History is incomplete, and so are the baselines. "+text)
+	}
+	for i := range s.inputs {
+		if s.inputs[i].Status.Incomplete() {
+			s.p.complain(&s.inputs[i])
+		}
+	}
+	// The report lists the inputs of the judged days, and copies.
+	s.inputs = append(before, slices.DeleteFunc(s.inputs, func(in reports.Input) bool { return in.CopyOf == "" })...)
+	return nil
+}
+
+// foldLate folds again the day before the night if logs of it came late, and the days
+// for which that was so when the night was judged before: their logs, too, are inputs of
+// the report.
+func (s *state) foldLate(ctx context.Context, n *night) error {
+	first := n.days[0]
+	isLate, err := s.hasLate(ctx, first)
+	if err != nil {
+		return err
+	}
+	if day := (first - 1).String(); isLate && !slices.Contains(n.Late, day) {
+		n.Late = append(n.Late, day)
+		if err := s.keep(ctx, n); err != nil {
+			return err
+		}
+	}
+	for _, day := range n.late() {
+		var gaps dayGaps
+		if !isLate || day != first-1 {
+			if gaps, err = s.gapsOf(ctx, []detect.Day{day}); err != nil {
+				return err
+			}
+		}
+		if err := s.fold(ctx, []detect.Day{day}, s.aggregates, gaps); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// judge judges days by what the state has. A damaged partition of the history costs its
+// day, unless its logs are still there.
+func (s *state) judge(ctx context.Context, days []detect.Day) (*history, *reports.Report, error) {
+	for {
+		h, err := s.history(ctx, days)
+		var r *reports.Report
+		if err == nil {
+			r, err = assemble(s.config, h, days, s.inputs)
+		}
+		damaged, ok := errors.AsType[*store.DamagedError](err)
+		if err == nil || !ok || !s.distrust(damaged) {
+			return h, r, err
+		}
+		h.close()
+		if s.config.Backfill {
+			if err := s.foldHistory(ctx, days[0]); err != nil {
+				return h, nil, err
+			}
+		}
+	}
 }

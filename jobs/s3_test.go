@@ -177,7 +177,7 @@ func TestNightlyOnS3(t *testing.T) {
 		for _, name := range []string{"findings.csv", "report.html", "inputs.csv"} {
 			files[name] = server.get(t, "out/nightly/"+day+"/"+name)
 		}
-		files["done"] = server.get(t, "state/v1/aggregate=user_day/date="+day+"/_done.json")
+		files["done"] = server.get(t, "state/v2/aggregate=user_day/date="+day+"/_done.json")
 		return files
 	}
 	first := run()

@@ -9,9 +9,9 @@ import (
 	"iter"
 	"maps"
 	"math"
-	"os"
 	"runtime"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -25,17 +25,21 @@ type state struct {
 	p          *program
 	config     *Config
 	store      store.Store
+	marks      *store.Marks
 	aggregates []*detect.Aggregate
 	options    detect.FoldOptions
+	close      func() // gives the state to other runs
+	// distrusted are partitions that were found to be damaged when their rows were read.
+	distrusted map[place]*store.DamagedError
 
-	close    func()                   // gives the state to other runs
-	writer   store.Writer[detect.Row] // of the partitions that this run makes
+	writer store.Writer[detect.Row] // of the partitions that this run makes
+
+	// Of one night:
 	folded   map[detect.Day]bool
 	read     map[string]readObject // the objects that this run has read, by name
 	inputs   []reports.Input
 	seen     fieldSet
 	warnings []string
-	noting   sync.Mutex // guards the warnings of concurrent commits
 }
 
 // A readObject is an object that this run has read.
@@ -69,8 +73,14 @@ func (p *program) openState(config *Config, what string) (*state, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.close, err = p.own(config, s.store, what)
-	return s, err
+	if s.close, err = p.own(config, s.store, what); err != nil {
+		return nil, err
+	}
+	if err := s.upgrade(p.ctx); err != nil {
+		s.close()
+		return nil, stateError(config, err)
+	}
+	return s, nil
 }
 
 // openStored opens a state to read it: no inputs are needed.
@@ -82,19 +92,63 @@ func (p *program) openStored(config *Config) (*state, error) {
 	if err := store.CheckVersion(p.ctx, at); err != nil {
 		return nil, configError{fmt.Errorf("open the state: %w", err)}
 	}
-	s := &state{p: p, config: config, store: at, options: config.foldOptions(), folded: map[detect.Day]bool{}, read: map[string]readObject{}, seen: fieldSet{}}
-	s.aggregates = config.aggregates()
+	s := &state{p: p, config: config, store: at, marks: &store.Marks{}, options: config.foldOptions(), aggregates: config.aggregates(), distrusted: map[place]*store.DamagedError{}}
+	s.begin()
 	return s, nil
+}
+
+// begin forgets what the run did, for the next night.
+func (s *state) begin() {
+	s.folded, s.read, s.seen = map[detect.Day]bool{}, map[string]readObject{}, fieldSet{}
+	s.inputs, s.warnings = nil, nil
+}
+
+// mine reports whether a folder of the state belongs to the profile of this run.
+func (s *state) mine(folder string) bool {
+	return strings.HasPrefix(folder, "seed_") == s.config.seed()
+}
+
+// upgrade moves a state of an earlier version on.
+func (s *state) upgrade(ctx context.Context) error {
+	done, err := store.Upgrade(ctx, s.store, s.mine)
+	if err != nil {
+		return err
+	}
+	if done.Moved > 0 {
+		s.p.note("moved %s of the state %s to version %d; older programs cannot read them any more", counted(done.Moved, "partition"), s.config.State, store.Version)
+	}
+	for _, d := range done.Damaged {
+		s.p.note("%v: it was left behind; if its logs are there, %s makes it again", d, s.mend(d.Folder)(d.Day))
+	}
+	return nil
+}
+
+// sweep deletes what no run needs any more. That it cannot is no reason to fail: the next
+// run tries again.
+func (s *state) sweep() {
+	if _, err := store.Sweep(s.p.ctx, s.store, s.mine); err != nil && s.p.ctx.Err() == nil {
+		s.p.note("files that the state %s no longer needs could not be deleted: %v", s.config.State, err)
+	}
 }
 
 // partitionsOf returns the partitions of a folder of the state.
 func partitionsOf[T any](s *state, folder string) store.Partitions[T] {
-	return store.Partitions[T]{Store: s.store, Folder: folder, Run: fmt.Sprintf("pid %d", os.Getpid()), Now: s.p.now,
-		Warn: func(warning string) {
-			s.noting.Lock()
-			defer s.noting.Unlock()
-			s.p.note("%s", warning)
-		}}
+	return store.Partitions[T]{Store: s.store, Folder: folder, Marks: s.marks, Mend: s.mend(folder)}
+}
+
+// mend returns which command makes a partition of a folder again. backfill makes neither
+// findings nor what only judged days have.
+func (s *state) mend(folder string) func(day string) string {
+	judged := strings.HasSuffix(folder, s.config.folder("findings"))
+	for _, a := range detect.Aggregates {
+		judged = judged || a.JudgedOnly && strings.HasSuffix(folder, "="+a.Name)
+	}
+	return func(day string) string {
+		if judged {
+			return "outflow run nightly --day " + day
+		}
+		return fmt.Sprintf("outflow backfill --from %s --to %[1]s", day)
+	}
 }
 
 // folder returns the name of a folder of the state. The profiles have separate
@@ -265,14 +319,14 @@ func (s *state) fold(ctx context.Context, days []detect.Day, aggregates []*detec
 // days, which do not overlap, is one input: rows outside one span may be inside
 // another.
 func (s *state) account(inputs []reports.Input) {
-	type place struct{ name, feed, table string }
-	at := map[place]int{}
+	type line struct{ name, feed, table string }
+	at := map[line]int{}
 	for i := range s.inputs {
 		in := &s.inputs[i]
-		at[place{in.Name, in.Feed, in.Table}] = i
+		at[line{in.Name, in.Feed, in.Table}] = i
 	}
 	for _, in := range inputs {
-		i, ok := at[place{in.Name, in.Feed, in.Table}]
+		i, ok := at[line{in.Name, in.Feed, in.Table}]
 		if !ok {
 			s.inputs = append(s.inputs, in)
 			continue
@@ -318,6 +372,9 @@ func (s *state) commit(ctx context.Context, days []detect.Day, aggregates []*det
 		}
 		if err := s.commitRows(ctx, a, of, result.Rows(a)); err != nil {
 			return stateError(s.config, err)
+		}
+		for day := range of {
+			delete(s.distrusted, place{s.aggregate(a).Folder, day.String()})
 		}
 	}
 	return nil
@@ -425,20 +482,19 @@ func stateError(c *Config, err error) error {
 	return configError{fmt.Errorf("write the state to %s: %w", c.State, err)}
 }
 
-// late folds the day before first again if logs of it arrived after it was folded, and
-// returns it.
-func (s *state) late(ctx context.Context, first detect.Day) ([]detect.Day, error) {
+// hasLate reports whether logs of the day before first arrived after it was folded.
+func (s *state) hasLate(ctx context.Context, first detect.Day) (bool, error) {
 	day := first - 1
 	if s.folded[day] {
-		return nil, nil
+		return false, nil
 	}
 	all, err := s.stored(ctx, day)
 	if err != nil {
-		return nil, err
+		return false, err
 	}
 	inputs, ok := s.inputsOf(all)
 	if !ok {
-		return nil, nil
+		return false, nil
 	}
 	listed := map[string]store.InputRef{}
 	folded := map[store.Content]bool{}
@@ -461,10 +517,10 @@ func (s *state) late(ctx context.Context, first detect.Day) ([]detect.Day, error
 		case !ok && r.meets(day, day), // new
 			ok && in.ETag != r.etag,            // changed
 			ok && r.whole && in.Rows != r.rows: // was not read to the end the last time
-			return []detect.Day{day}, s.fold(ctx, []detect.Day{day}, s.aggregates, nil)
+			return true, nil
 		}
 	}
-	return nil, nil
+	return false, nil
 }
 
 // tooLate warns of objects with events on days that late does not fold again.
@@ -516,6 +572,7 @@ func (s *state) history(ctx context.Context, days []detect.Day) (*history, error
 			case k.fresh && (judged || !a.JudgedOnly):
 				h.tables[a] = append(h.tables[a], &partition{day, k.Feeds, k.Rows, s.rows(ctx, h, a, day)})
 			case judged && folded:
+				h.unread[a] = true
 				s.warnings = append(s.warnings, fmt.Sprintf("There is no %s of %s, because the logs of that day no longer exist: detections that read it find nothing.", a.Name, day))
 			}
 		}
@@ -527,6 +584,10 @@ func (s *state) history(ctx context.Context, days []detect.Day) (*history, error
 		}
 		found, _, err := s.findings().Read(ctx, day.String())
 		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if damaged, ok := errors.AsType[*store.DamagedError](err); ok {
+			s.warnings = append(s.warnings, fmt.Sprintf("The findings of %s are damaged, so the day counts as normal: %v.", day, damaged))
 			continue
 		}
 		if err != nil {

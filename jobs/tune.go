@@ -1,6 +1,7 @@
 package jobs
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"maps"
@@ -113,12 +114,16 @@ func (p *program) tune(config *Config, o *tuning) error {
 	if err != nil {
 		return err
 	}
-	nights, err := s.nights(trials, o)
-	if err != nil {
-		return err
-	}
-	p.collect(streamingGarbage)
-	h, err := s.history(p.ctx, nights)
+	var nights []detect.Day
+	h, done, err := snapshot(s, "tune", func(ctx context.Context) (*history, error) {
+		var err error
+		if nights, err = s.nights(ctx, trials, o); err != nil {
+			return nil, err
+		}
+		p.collect(streamingGarbage)
+		return s.history(ctx, nights)
+	})
+	defer done()
 	defer h.close()
 	if err != nil {
 		return err
@@ -222,7 +227,7 @@ func written(unit, value string) string {
 }
 
 // nights returns the days to judge: those of the state between from and to, or its last.
-func (s *state) nights(trials []*trial, o *tuning) ([]detect.Day, error) {
+func (s *state) nights(ctx context.Context, trials []*trial, o *tuning) ([]detect.Day, error) {
 	first, last := detect.Day(math.MinInt32), detect.Day(math.MaxInt32)
 	if o.from != "" {
 		days, err := dayRange(o.from, o.to, 0)
@@ -238,7 +243,7 @@ func (s *state) nights(trials []*trial, o *tuning) ([]detect.Day, error) {
 	there := map[detect.Day]bool{}
 	some := false
 	for _, a := range slices.Compact(aggregates) {
-		all, err := s.aggregate(a).List(s.p.ctx)
+		all, err := s.aggregate(a).List(ctx)
 		if err != nil {
 			return nil, err
 		}

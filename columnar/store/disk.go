@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+	"time"
 )
 
 // disk is a folder of the file system.
@@ -307,6 +308,7 @@ func writeFile(root *os.Root, name string, body io.ReadSeeker) error {
 	if err != nil {
 		return err
 	}
+	flock(f) // tells Tidy that the writer lives
 	_, err = io.Copy(f, body)
 	if err == nil {
 		err = f.Sync()
@@ -335,42 +337,32 @@ func linkNew(root *os.Root, temp, name string) error {
 	return err
 }
 
-// swap replaces name by temp if name has the ETag. The first process that moves the
-// old file away wins; later ones find no file. In between, the name does not exist
-// for a moment. If the moved file turns out to be another one, it is put back.
+// swap replaces name by temp if name has the ETag. The name always exists. A lock of the
+// folder keeps others from swapping in between; where there are no locks, two swaps within
+// a moment may both succeed.
 func swap(root *os.Root, temp, name, etag string) error {
-	is := func(name string) (bool, error) {
-		info, err := root.Stat(name)
-		if errors.Is(err, fs.ErrNotExist) {
-			return false, nil
-		}
-		return err == nil && diskEntry(name, info).ETag == etag, err
-	}
-	// Checking first leaves another file untouched, except in a race.
-	if ok, err := is(name); !ok {
-		return cmp.Or(err, ErrChanged)
-	}
-	old := path.Join(path.Dir(name), tempPrefix+rand.Text()+tempSuffix)
-	if err := root.Rename(name, old); errors.Is(err, fs.ErrNotExist) {
-		return ErrChanged
-	} else if err != nil {
+	folder, err := root.OpenFile(path.Dir(name), openFlags, 0)
+	if err != nil {
 		return err
 	}
-	defer root.Remove(old)
-	ok, err := is(old)
-	if !ok {
-		if lerr := linkNew(root, old, name); lerr != nil && !errors.Is(lerr, ErrExists) {
-			err = lerr
+	defer folder.Close()
+	for end := time.Now().Add(swapWait); errors.Is(flock(folder), ErrLocked); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			return errors.New("another process does not finish writing there")
 		}
-		return cmp.Or(err, ErrChanged)
 	}
-	if err := linkNew(root, temp, name); errors.Is(err, ErrExists) {
+	info, err := root.Stat(name)
+	if errors.Is(err, fs.ErrNotExist) || err == nil && diskEntry(name, info).ETag != etag {
 		return ErrChanged
-	} else if err != nil {
+	}
+	if err != nil {
 		return err
 	}
-	return nil
+	return root.Rename(temp, name)
 }
+
+// swapWait is how long a swap waits for others of the folder, which take microseconds.
+const swapWait = 5 * time.Second
 
 // syncFolder makes the names in a folder durable.
 func syncFolder(root *os.Root, folder string) error {
@@ -412,6 +404,66 @@ func (d disk) remove(name string) error {
 		return err
 	}
 	return syncFolder(root, path.Dir(name))
+}
+
+// oldTemp is the age at which a temporary file is taken to be left over where there are no
+// locks. No write takes that long.
+const oldTemp = 24 * time.Hour
+
+func (d disk) Tidy(ctx context.Context, folder string, depth Depth) (int, error) {
+	n, err := d.tidy(ctx, cmp.Or(strings.TrimSuffix(folder, "/"), "."), depth)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return n, d.fail("tidy", folder, err)
+	}
+	return n, nil
+}
+
+func (d disk) tidy(ctx context.Context, folder string, depth Depth) (n int, err error) {
+	root, err := d.open()
+	if err != nil {
+		return 0, err
+	}
+	defer root.Close()
+	err = fs.WalkDir(root.FS(), folder, func(name string, e fs.DirEntry, err error) error {
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			return nil
+		case err != nil:
+			return err
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case e.IsDir() && depth == Shallow && name != folder:
+			return fs.SkipDir
+		case e.IsDir() || !isTemp(e.Name()):
+			return nil
+		}
+		dead, err := isDead(root, name)
+		if dead {
+			err = root.Remove(name)
+		}
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		if err == nil && dead {
+			n++
+		}
+		return err
+	})
+	return n, err
+}
+
+// isDead reports whether the writer of a temporary file has died.
+func isDead(root *os.Root, name string) (bool, error) {
+	f, err := root.OpenFile(name, openFlags, 0)
+	if err != nil {
+		return false, err
+	}
+	defer f.Close()
+	if err := flock(f); err == nil || errors.Is(err, ErrLocked) {
+		return err == nil, nil
+	}
+	info, err := f.Stat()
+	return err == nil && time.Since(info.ModTime()) > oldTemp, err
 }
 
 func (d disk) Lock(ctx context.Context, name string) (Lock, error) {

@@ -4,41 +4,38 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"iter"
+	"maps"
 	"reflect"
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 )
 
 // Version is the version of the state's layout, and the name of its folder.
 //
-//	1  v1/<folder>/date=<day>/{part-0.parquet,_done.json,_lock.json}
+//	2  v2/<folder>/date=<day>/{part-<digest>.parquet,_done.json}: the marker names its parts, and
+//	   is replaced; the runs that write a state have its lock
+//	1  v1/<folder>/date=<day>/{part-0.parquet,_done.json,_lock.json}: the marker was deleted before
+//	   a part was replaced. Upgrade moves it on.
 //
 // A change that makes older programs misread the state takes the next number. If
 // the meaning of folded values changes, the aggregate's own Rev is raised instead.
-const Version = 1
+const Version = 2
 
 const (
-	partName = "part-0.parquet"
-	doneName = "_done.json"
-	lockName = "_lock.json"
+	doneName   = "_done.json"
+	partPrefix = "part-"
+	partSuffix = ".parquet"
 )
-
-// staleLock is the age at which a lock is taken to be left over from a run that
-// died. A commit takes seconds. With a lower limit, a commit over a slow line would
-// be overtaken; with a higher one, a crash would make the day's next runs wait
-// longer.
-const staleLock = 15 * time.Minute
 
 // partMemory is how many bytes of a partition's file are held in memory before a
 // temporary file is used. With less, every small day would need a file. With more,
@@ -46,14 +43,14 @@ const staleLock = 15 * time.Minute
 // the same time.
 const partMemory = 1 << 20
 
-// CheckVersion returns an error if the state has another Version than this program.
-// Call it before a run first uses the state.
+// CheckVersion returns an error if the state has a Version that this program does not
+// know. Call it before a run first uses the state.
 func CheckVersion(ctx context.Context, s Store) error {
 	for e, err := range s.List(ctx, "v", Shallow) {
 		if err != nil {
 			return err
 		}
-		if name, ok := strings.CutSuffix(e.Name, "/"); ok && versionFolder.MatchString(name) && name != versionName {
+		if name, ok := strings.CutSuffix(e.Name, "/"); ok && versionFolder.MatchString(name) && name != versionName && name != oldVersion {
 			return fmt.Errorf("state: folder %s has a version that this program does not know (it knows %s): "+
 				"use the program that wrote it, or another state folder", name, versionName)
 		}
@@ -65,39 +62,62 @@ var (
 	versionName   = fmt.Sprintf("v%d", Version)
 	versionFolder = regexp.MustCompile(`^v[0-9]+$`)
 	folderForm    = regexp.MustCompile(`^([a-z_]+=)?[a-z0-9_]+$`)
+	partForm      = regexp.MustCompile(`^part-[0-9a-f]{16}\.parquet$`)
 )
 
 // Partitions are the days of one table of the state. Each is a Parquet file of rows
-// of type T, with the fields of T under their parquet tags as columns.
+// of type T, with the fields of T under their parquet tags as columns, and a marker
+// that names the file.
 //
-// A partition exists if its _done.json does. That file is written last, and deleted
-// first when the partition is replaced. It has the checksum of the Parquet file, so
-// a reader that comes in between notices.
+// A partition exists if its marker, _done.json, does. The file is written first; its
+// name has its checksum, so it never takes the place of another one. Then the marker is
+// replaced, in one step. A file that no marker names any more stays until Sweep.
+//
+// A run that commits must have the state to itself (Claim). If it does not, since it lost
+// its lease, its commits fail instead of replacing those of others.
 type Partitions[T any] struct {
 	Store  Store
 	Folder string // "aggregate=user_day", "findings": the folder below the version's
-	// Run names this run to other runs that find its lock. Nothing else needs it.
-	Run string
-	// Now is the wall clock; nil means time.Now.
-	Now func() time.Time
-	// Stale is the age at which a lock is taken over; 0 means 15 minutes.
-	Stale time.Duration
 	// Writer makes the files, one at a time. Nil: a new one for each file.
 	Writer *Writer[T]
-	// Warn, if set, is called with problems that did not stop a commit. Concurrent
-	// commits call it concurrently.
-	Warn func(warning string)
+	// Marks are the markers as the run knows them; nil means to read each when it is
+	// asked for. A Commit then replaces whatever is there.
+	Marks *Marks
+	// Mend, if set, returns the command that makes a damaged partition of a day again.
+	Mend func(day string) string
 }
 
-// Done says what a partition holds and what it was made from.
+// Marks are the markers of a state as a run first saw them, and as it wrote them itself.
+// What other runs write afterwards does not show. Its methods may be called concurrently.
+type Marks struct {
+	mu      sync.Mutex
+	folders map[string]map[string]*mark // by root and day
+}
+
+// A mark is one marker.
+type mark struct {
+	etag string // "": this run wrote it
+	done *Done  // nil: not read yet
+	err  error  // from reading it
+}
+
+// Done is a marker: it says what a partition holds and what it was made from.
 type Done struct {
-	Rev    int        `json:"rev"`    // of the fold
-	Fold   string     `json:"fold"`   // fingerprint of the fold's options
-	Rows   int64      `json:"rows"`   // filled in by Commit
-	SHA256 string     `json:"sha256"` // of the Parquet file; filled in by Commit
-	Feeds  []string   `json:"feeds"`  // the feeds of the folded events; sorted by Commit
-	Inputs []InputRef `json:"inputs"` // sorted by Commit
-	Late   []string   `json:"late"`   // names of inputs that came after the day was first folded; sorted by Commit
+	Partition string     `json:"partition"` // "aggregate=user_day/date=2026-11-20"; filled in by Commit
+	Rev       int        `json:"rev"`       // of the fold
+	Fold      string     `json:"fold"`      // fingerprint of the fold's options
+	Rows      int64      `json:"rows"`      // filled in by Commit
+	Parts     []PartRef  `json:"parts"`     // in the order of their rows; filled in by Commit
+	Feeds     []string   `json:"feeds"`     // the feeds of the folded events; sorted by Commit
+	Inputs    []InputRef `json:"inputs"`    // sorted by Commit
+	Late      []string   `json:"late"`      // names of inputs that came after the day was first folded; sorted by Commit
+}
+
+// A PartRef is a Parquet file of a partition.
+type PartRef struct {
+	Name   string `json:"name"` // "part-0123456789abcdef.parquet", with the begin of its checksum
+	Rows   int64  `json:"rows"`
+	SHA256 string `json:"sha256"`
 }
 
 // An InputRef is an object that was folded into a partition.
@@ -151,11 +171,28 @@ func (p Partitions[T]) root() (string, error) {
 
 // List returns the days that have a partition, as 2006-01-02, in ascending order.
 func (p Partitions[T]) List(ctx context.Context) ([]string, error) {
+	marks, err := p.marks(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return slices.Sorted(maps.Keys(marks)), nil
+}
+
+// marks returns the markers by day. The caller must hold p.Marks.mu, unless p.Marks is
+// nil or nobody else uses it.
+func (p Partitions[T]) marks(ctx context.Context) (map[string]*mark, error) {
 	root, err := p.root()
 	if err != nil {
 		return nil, err
 	}
-	var days []string
+	if p.Marks != nil {
+		p.Marks.mu.Lock()
+		defer p.Marks.mu.Unlock()
+		if m := p.Marks.folders[root]; m != nil {
+			return maps.Clone(m), nil
+		}
+	}
+	all := map[string]*mark{}
 	for e, err := range p.Store.List(ctx, root, Deep) {
 		if err != nil {
 			return nil, err
@@ -165,15 +202,50 @@ func (p Partitions[T]) List(ctx context.Context) ([]string, error) {
 			continue
 		}
 		if folder, err := p.folder(day); err == nil && folder+doneName == e.Name {
-			days = append(days, day)
+			all[day] = &mark{etag: e.ETag}
 		}
 	}
-	return days, nil
+	if p.Marks != nil {
+		if p.Marks.folders == nil {
+			p.Marks.folders = map[string]map[string]*mark{}
+		}
+		p.Marks.folders[root] = all
+		return maps.Clone(all), nil
+	}
+	return all, nil
 }
 
-// Done returns the Done of a day's partition without reading the rows. The error is
-// fs.ErrNotExist if the day has no partition.
+// Done returns the marker of a day's partition without reading the rows. The error is
+// fs.ErrNotExist if the day has no partition, and a DamagedError if the marker is not
+// what was written there.
 func (p Partitions[T]) Done(ctx context.Context, day string) (Done, error) {
+	if p.Marks == nil {
+		return p.readDone(ctx, day)
+	}
+	if _, err := p.folder(day); err != nil {
+		return Done{}, err
+	}
+	marks, err := p.marks(ctx)
+	if err != nil {
+		return Done{}, err
+	}
+	m := marks[day]
+	if m == nil {
+		return Done{}, p.fail(day, fs.ErrNotExist)
+	}
+	p.Marks.mu.Lock()
+	defer p.Marks.mu.Unlock()
+	if m.done == nil && m.err == nil {
+		done, err := p.readDone(ctx, day)
+		if err != nil && ctx.Err() != nil {
+			return Done{}, err
+		}
+		m.done, m.err = &done, err
+	}
+	return *m.done, m.err
+}
+
+func (p Partitions[T]) readDone(ctx context.Context, day string) (Done, error) {
 	folder, err := p.folder(day)
 	if err != nil {
 		return Done{}, err
@@ -182,18 +254,23 @@ func (p Partitions[T]) Done(ctx context.Context, day string) (Done, error) {
 	if err != nil {
 		return Done{}, p.fail(day, err)
 	}
-	var done Done
-	if err := json.Unmarshal(b, &done); err != nil {
-		return Done{}, p.damaged(day, fmt.Errorf("%s: %w", doneName, err))
+	done, err := decodeDone(b)
+	if err == nil && done.Partition != p.identity(day) {
+		err = fmt.Errorf("%s is that of %s", doneName, done.Partition)
+	}
+	if err != nil {
+		return Done{}, p.damaged(day, err)
 	}
 	return done, nil
 }
 
+// identity says which partition a marker belongs to.
+func (p Partitions[T]) identity(day string) string { return p.Folder + "/date=" + day }
+
 // Open returns the partition of a day, after reading it once to verify its
-// checksum. The error is fs.ErrNotExist if the day has no partition. The context
-// also bounds the reading. If another run replaces the partition while it is being
-// opened, Open returns an error, never a mixture. An open partition does not
-// change.
+// checksum. The error is fs.ErrNotExist if the day has no partition, and a DamagedError
+// if it is not what was committed. The context also bounds the reading. An open
+// partition does not change.
 //
 // While its rows are read, an open partition takes two or three megabytes, however
 // many rows there are. A partition in S3 is copied first: into memory if it is
@@ -203,36 +280,50 @@ func (p Partitions[T]) Open(ctx context.Context, day string) (*Part[T], error) {
 	if err != nil {
 		return nil, err
 	}
+	part := &Part[T]{Done: done, damaged: func(err error) error { return p.damaged(day, err) }}
+	for i := range done.Parts {
+		if err := p.openPart(ctx, day, part, &done.Parts[i]); err != nil {
+			part.Close()
+			return nil, err
+		}
+	}
+	return part, nil
+}
+
+// openPart adds a file to a partition that is being opened.
+func (p Partitions[T]) openPart(ctx context.Context, day string, part *Part[T], ref *PartRef) error {
 	folder, err := p.folder(day)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	body, err := p.Store.Open(ctx, folder+partName)
+	body, err := p.Store.Open(ctx, folder+ref.Name)
 	if errors.Is(err, fs.ErrNotExist) {
 		// The partition exists, so this is not the caller's ErrNotExist.
-		return nil, p.damaged(day, fmt.Errorf("%s is missing", partName))
+		if now, derr := p.readDone(ctx, day); derr == nil && !slices.Equal(now.Parts, part.Done.Parts) {
+			return p.fail(day, errors.New("another run replaced it meanwhile: run this command again"))
+		}
+		return p.damaged(day, fmt.Errorf("%s is missing", ref.Name))
 	}
 	if err != nil {
-		return nil, p.fail(day, err)
+		return p.fail(day, err)
 	}
 	file, sum, err := hashed(body)
 	if err != nil {
-		return nil, p.fail(day, err)
+		return p.fail(day, err)
 	}
-	part := &Part[T]{Done: done, file: file, damaged: func(err error) error { return p.damaged(day, err) }}
-	if sum != done.SHA256 {
-		err = fmt.Errorf("sha256 of %s is %.12s…, but %s says %.12s…", partName, sum, doneName, done.SHA256)
-	} else {
-		part.table, err = openTable(file, file.Size(), reflect.TypeFor[T]())
+	part.files = append(part.files, file)
+	if sum != ref.SHA256 {
+		return p.damaged(day, fmt.Errorf("sha256 of %s is %.12s…, but %s says %.12s…", ref.Name, sum, doneName, ref.SHA256))
 	}
-	if err == nil && part.table.rows != done.Rows {
-		err = fmt.Errorf("%s has %d rows, but %s says %d", partName, part.table.rows, doneName, done.Rows)
+	table, err := openTable(file, file.Size(), reflect.TypeFor[T]())
+	if err == nil && table.rows != ref.Rows {
+		err = fmt.Errorf("%s has %d rows, but %s says %d", ref.Name, table.rows, doneName, ref.Rows)
 	}
 	if err != nil {
-		part.Close()
-		return nil, p.damaged(day, err)
+		return p.damaged(day, err)
 	}
-	return part, nil
+	part.tables = append(part.tables, table)
+	return nil
 }
 
 // hashed reads a stream to its end, and returns it for reads at any offset, with
@@ -261,8 +352,8 @@ func hashed(body io.ReadCloser) (ReaderAt, string, error) {
 type Part[T any] struct {
 	Done Done
 
-	file    ReaderAt
-	table   *table
+	files   []ReaderAt
+	tables  []*table
 	damaged func(error) error
 }
 
@@ -271,23 +362,30 @@ type Part[T any] struct {
 // the texts and lists in it stay valid. An error ends the rows.
 func (p *Part[T]) Rows() iter.Seq2[*T, error] {
 	return func(yield func(*T, error) bool) {
-		for r, err := range rowsOf[T](p.table) {
-			if err != nil && !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded) {
-				err = p.damaged(err)
-			}
-			if !yield(r, err) {
-				return
+		for _, table := range p.tables {
+			for r, err := range rowsOf[T](table) {
+				if err != nil && !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded) {
+					err = p.damaged(err)
+				}
+				if !yield(r, err) {
+					return
+				}
 			}
 		}
 	}
 }
 
 // Close frees what the partition holds. No Rows may be read after it.
-func (p *Part[T]) Close() error { return p.file.Close() }
+func (p *Part[T]) Close() error {
+	var err error
+	for _, f := range p.files {
+		err = cmp.Or(f.Close(), err)
+	}
+	return err
+}
 
 // Read returns all rows of a day's partition at once, in the order in which they
-// were committed. It is meant for small tables. The error is fs.ErrNotExist if the
-// day has no partition.
+// were committed. It is meant for small tables. The errors are those of Open.
 func (p Partitions[T]) Read(ctx context.Context, day string) ([]T, Done, error) {
 	part, err := p.Open(ctx, day)
 	if err != nil {
@@ -308,8 +406,29 @@ func (p Partitions[T]) fail(day string, err error) error {
 	return fmt.Errorf("partition %s of %s: %w", day, p.Folder, err)
 }
 
+// A DamagedError says that a partition is not what was committed.
+type DamagedError struct {
+	Folder, Day string
+	Mend        string // the command that makes it again; "": unknown
+	Err         error
+}
+
+func (e *DamagedError) Error() string {
+	text := fmt.Sprintf("partition %s of %s: %v", e.Day, e.Folder, e.Err)
+	if e.Mend != "" {
+		text += ": make it again with " + e.Mend
+	}
+	return text
+}
+
+func (e *DamagedError) Unwrap() error { return e.Err }
+
 func (p Partitions[T]) damaged(day string, err error) error {
-	return fmt.Errorf("partition %s of %s: %w: fold the day again with outflow backfill --from %s --to %s", day, p.Folder, err, day, day)
+	e := &DamagedError{Folder: p.Folder, Day: day, Err: err}
+	if p.Mend != nil {
+		e.Mend = p.Mend(day)
+	}
+	return e
 }
 
 // Commit writes or replaces the partition of a day from rows, in their order. The
@@ -320,10 +439,8 @@ func (p Partitions[T]) damaged(day string, err error) error {
 // temporary file.
 //
 // If rows yields an error, Commit returns it, and the partition is unchanged. If
-// another run is committing the same partition, or did so during this commit, the
-// error is ErrLocked. After any error, the partition is the old one, the new one,
-// or absent; committing again repairs it. A lock that a crash left behind is taken
-// over after Stale.
+// another run has committed the partition since p.Marks were read, the error is
+// ErrLocked. After any error, the partition is the old one or the new one.
 func (p Partitions[T]) Commit(ctx context.Context, day string, rows iter.Seq2[*T, error], about *Done) error {
 	staged, err := p.Stage(ctx, day, rows, about)
 	if err != nil {
@@ -338,7 +455,7 @@ type Staged[T any] struct {
 	p           Partitions[T]
 	day, folder string
 	part        *Spool
-	done        []byte
+	done        Done
 }
 
 // Stage is the part of Commit that makes the file. What is left to do only takes
@@ -360,30 +477,82 @@ func (p Partitions[T]) Stage(ctx context.Context, day string, rows iter.Seq2[*T,
 	if err != nil {
 		return nil, err
 	}
-	done := *about
-	done.Rows = n
-	done.SHA256 = hex.EncodeToString(sum.Sum(nil))
-	s.done, err = done.encode()
-	return s, err
+	s.done = *about
+	s.done.Partition, s.done.Rows = p.identity(day), n
+	s.done.Parts = []PartRef{newPart(n, sum.Sum(nil))}
+	return s, nil
+}
+
+// newPart names a file of so many rows with this checksum.
+func newPart(rows int64, sum []byte) PartRef {
+	text := hex.EncodeToString(sum)
+	return PartRef{Name: partPrefix + text[:16] + partSuffix, Rows: rows, SHA256: text}
 }
 
 // Commit puts the partition in its place; see Partitions.Commit. It must be called
 // exactly once. Other days may be staged and committed at the same time.
 func (s *Staged[T]) Commit(ctx context.Context) error {
 	defer s.part.Close()
-	l, err := s.p.acquire(ctx, s.folder+lockName)
-	if err != nil {
-		return s.p.fail(s.day, err)
-	}
-	err = s.p.replace(ctx, s.folder, s.part.Reader(), s.done, l)
-	s.p.release(ctx, l)
-	if err != nil {
+	if err := s.commit(ctx); err != nil {
 		return s.p.fail(s.day, err)
 	}
 	return nil
 }
 
-// encode returns the JSON of a Done: its fields in order, its lists sorted.
+func (s *Staged[T]) commit(ctx context.Context) error {
+	p := &s.p
+	text, err := s.done.encode()
+	if err != nil {
+		return err
+	}
+	if err := p.Store.Put(ctx, s.folder+s.done.Parts[0].Name, s.part.Reader(), Always); err != nil {
+		return err
+	}
+	name := s.folder + doneName
+	when := Always
+	if p.Marks != nil {
+		if when, err = p.unchanged(ctx, s.day, name); err != nil {
+			return err
+		}
+	}
+	err = p.Store.Put(ctx, name, bytes.NewReader(text), when)
+	if errors.Is(err, ErrExists) || errors.Is(err, ErrChanged) {
+		// By another run, or by this one: a request whose answer got lost is sent again.
+		if there, rerr := ReadAll(ctx, p.Store, name); rerr != nil || !bytes.Equal(there, text) {
+			return fmt.Errorf("%w, which has committed the day meanwhile", ErrLocked)
+		}
+		err = nil
+	}
+	if err == nil && p.Marks != nil {
+		root, _ := p.root()
+		p.Marks.mu.Lock()
+		p.Marks.folders[root][s.day] = &mark{done: &s.done}
+		p.Marks.mu.Unlock()
+	}
+	return err
+}
+
+// unchanged returns the condition that the marker is the one that this run knows.
+func (p Partitions[T]) unchanged(ctx context.Context, day, name string) (Condition, error) {
+	marks, err := p.marks(ctx)
+	if err != nil {
+		return Always, err
+	}
+	m := marks[day]
+	switch {
+	case m == nil:
+		return IfAbsent, nil
+	case m.etag != "":
+		return Condition(m.etag), nil
+	}
+	e, ok, err := stat(ctx, p.Store, name) // of its own commit
+	if err == nil && !ok {
+		err = ErrLocked
+	}
+	return Condition(e.ETag), err
+}
+
+// encode returns the text of a marker: the fields in order, its lists sorted.
 func (d Done) encode() ([]byte, error) {
 	d.Inputs = append([]InputRef{}, d.Inputs...)
 	slices.SortFunc(d.Inputs, func(a, b InputRef) int {
@@ -393,136 +562,18 @@ func (d Done) encode() ([]byte, error) {
 	slices.Sort(d.Feeds)
 	d.Late = append([]string{}, d.Late...)
 	slices.Sort(d.Late)
-	var b bytes.Buffer
-	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(false)
-	e.SetIndent("", " ")
-	if err := e.Encode(d); err != nil {
-		return nil, err
-	}
-	return b.Bytes(), nil
+	return EncodeChecked(d)
 }
 
-func (p Partitions[T]) replace(ctx context.Context, folder string, part io.ReadSeeker, done []byte, l lock) error {
-	if err := p.Store.Delete(ctx, folder+doneName); err != nil {
-		return err
+// decodeDone reads the text of a marker.
+func decodeDone(text []byte) (done Done, err error) {
+	if err := DecodeChecked(text, &done); err != nil {
+		return Done{}, fmt.Errorf("%s: %w", doneName, err)
 	}
-	if err := p.Store.Put(ctx, folder+partName, part, Always); err != nil {
-		return err
-	}
-	// A run so slow that its lock was taken over must not declare the day done.
-	if held, holder, err := p.holds(ctx, l); err != nil {
-		return err
-	} else if !held {
-		return holder
-	}
-	err := p.Store.Put(ctx, folder+doneName, bytes.NewReader(done), IfAbsent)
-	if errors.Is(err, ErrExists) {
-		// The file is from another run, or from this one: a request whose answer
-		// got lost is sent again.
-		if there, rerr := ReadAll(ctx, p.Store, folder+doneName); rerr == nil && bytes.Equal(there, done) {
-			return nil
-		}
-		return fmt.Errorf("%w, which has committed the day meanwhile", ErrLocked)
-	}
-	return err
-}
-
-// A lock is the content of _lock.json.
-type lock struct {
-	Run   string    `json:"run"`
-	Since time.Time `json:"since"`
-	// ID distinguishes runs of the same name.
-	ID string `json:"id"`
-
-	name string // of the object
-}
-
-// acquire takes the lock, and takes it over from another run if it is stale.
-func (p Partitions[T]) acquire(ctx context.Context, name string) (lock, error) {
-	l := lock{Run: p.Run, Since: p.now().UTC().Truncate(time.Second), ID: rand.Text(), name: name}
-	b, err := json.Marshal(l)
-	if err != nil {
-		return lock{}, err
-	}
-	err = p.Store.Put(ctx, name, bytes.NewReader(b), IfAbsent)
-	if err == nil {
-		return l, nil
-	}
-	if !errors.Is(err, ErrExists) {
-		// It may have been written nevertheless.
-		p.release(ctx, l)
-		return lock{}, err
-	}
-	e, there, err := stat(ctx, p.Store, name)
-	if err != nil {
-		return lock{}, err
-	}
-	held, before, err := p.holds(ctx, l)
-	if err != nil {
-		return lock{}, err
-	}
-	if held {
-		return l, nil // a request whose answer got lost was sent again
-	}
-	age := p.now().Sub(e.Written)
-	if !there || age <= cmp.Or(p.Stale, staleLock) {
-		return lock{}, before
-	}
-	err = p.Store.Put(ctx, name, bytes.NewReader(b), Condition(e.ETag))
-	if errors.Is(err, ErrChanged) {
-		var holder *LockedError
-		if held, holder, err = p.holds(ctx, l); err == nil && !held {
-			return lock{}, holder
+	for _, p := range done.Parts {
+		if !partForm.MatchString(p.Name) {
+			return Done{}, fmt.Errorf("%s: part %q", doneName, p.Name)
 		}
 	}
-	if err != nil {
-		p.release(ctx, l)
-		return lock{}, err
-	}
-	p.warn("%s: took over the lock of run %q, which is %v old: that run seems to have died", name, before.Run, age.Round(time.Second))
-	return l, nil
-}
-
-// holds reports whether the lock is l, and otherwise whose it is.
-func (p Partitions[T]) holds(ctx context.Context, l lock) (held bool, holder *LockedError, err error) {
-	b, err := ReadAll(ctx, p.Store, l.name)
-	if errors.Is(err, fs.ErrNotExist) {
-		return false, &LockedError{Lock: l.name}, nil
-	}
-	if err != nil {
-		return false, nil, err
-	}
-	var have lock
-	if err := json.Unmarshal(b, &have); err != nil {
-		return false, &LockedError{Lock: l.name}, nil // cut short: its writer died or has not finished
-	}
-	return have.ID == l.ID, &LockedError{Run: have.Run, Since: have.Since, Lock: l.name}, nil
-}
-
-// release gives the lock back, even if ctx has ended. If that fails, the lock
-// becomes stale by itself.
-func (p Partitions[T]) release(ctx context.Context, l lock) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), releaseTimeout)
-	defer cancel()
-	held, _, err := p.holds(ctx, l)
-	if held {
-		err = p.Store.Delete(ctx, l.name)
-	}
-	if err != nil {
-		p.warn("%s: the lock could not be deleted, so runs are refused until it is %v old: %v", l.name, cmp.Or(p.Stale, staleLock), err)
-	}
-}
-
-func (p Partitions[T]) now() time.Time {
-	if p.Now == nil {
-		return time.Now()
-	}
-	return p.Now()
-}
-
-func (p Partitions[T]) warn(format string, args ...any) {
-	if p.Warn != nil {
-		p.Warn(fmt.Sprintf(format, args...))
-	}
+	return done, nil
 }

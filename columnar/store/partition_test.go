@@ -13,18 +13,25 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/parquet-go/parquet-go"
 )
 
 const (
 	testDay    = "2026-11-20"
-	testFolder = "v1/aggregate=user_day/date=2026-11-20/"
+	testFolder = "v2/aggregate=user_day/date=2026-11-20/"
 )
 
-func partitions(s Store, run string) Partitions[row] {
-	return Partitions[row]{Store: s, Folder: "aggregate=user_day", Run: run}
+// partitions are those of a run that begins now.
+func partitions(s Store) Partitions[row] {
+	return Partitions[row]{Store: s, Folder: "aggregate=user_day", Marks: &Marks{},
+		Mend: func(day string) string { return "outflow backfill --from " + day + " --to " + day }}
+}
+
+// partNames returns the names of the Parquet files of the test's partition.
+func partNames(t *testing.T, s Store) []string {
+	t.Helper()
+	return slices.DeleteFunc(names(t, s.List(t.Context(), testFolder, Deep)), func(n string) bool { return strings.HasSuffix(n, doneName) })
 }
 
 // oldRows and newRows are two contents of the same day, and their Done.
@@ -42,6 +49,7 @@ func newRows() ([]row, Done) {
 // if it is wrong.
 func which(t *testing.T, p Partitions[row]) string {
 	t.Helper()
+	p.Marks = nil // as it is now
 	rows, done, err := p.Read(t.Context(), testDay)
 	if errors.Is(err, fs.ErrNotExist) {
 		return "none"
@@ -72,7 +80,8 @@ func checksum(s string) string { return fmt.Sprintf("%x", sha256.Sum256([]byte(s
 func TestPartitions(t *testing.T) {
 	eachStore(t, func(t *testing.T, s Store) {
 		ctx := t.Context()
-		p := partitions(s, "nightly")
+		p := partitions(s)
+		p.Marks = nil
 		if days, err := p.List(ctx); days != nil || err != nil {
 			t.Errorf("list of nothing: got %v, %v", days, err)
 		}
@@ -96,19 +105,26 @@ func TestPartitions(t *testing.T) {
 			t.Errorf("day without rows: got %v, %v, %v", rows, done, err)
 		}
 		// Only partitions are listed.
-		put(t, s, "v1/aggregate=user_day/date=2026-11-21/part-0.parquet", "x")
-		put(t, s, "v1/aggregate=user_day/date=tomorrow/_done.json", "{}")
-		put(t, s, "v1/aggregate=user_day2/date=2026-11-22/_done.json", "{}")
-		put(t, s, "v1/aggregate=user_day/old/date=2026-11-22/_done.json", "{}")
+		put(t, s, "v2/aggregate=user_day/date=2026-11-21/part-0.parquet", "x")
+		put(t, s, "v2/aggregate=user_day/date=tomorrow/_done.json", "{}")
+		put(t, s, "v2/aggregate=user_day2/date=2026-11-22/_done.json", "{}")
+		put(t, s, "v2/aggregate=user_day/old/date=2026-11-22/_done.json", "{}")
 		if days, err := p.List(ctx); err != nil || !slices.Equal(days, []string{"2026-11-19", testDay}) {
 			t.Errorf("list: got %v, %v", days, err)
 		}
 
 		const wantDone = `{
+ "partition": "aggregate=user_day/date=2026-11-20",
  "rev": 1,
  "fold": "f1",
  "rows": 15,
- "sha256": "%s",
+ "parts": [
+  {
+   "name": "part-%.16[1]s.parquet",
+   "rows": 15,
+   "sha256": "%[1]s"
+  }
+ ],
  "feeds": [
   "dns",
   "proxy"
@@ -135,59 +151,77 @@ func TestPartitions(t *testing.T) {
  ],
  "late": [
   "s3://b/2"
- ]
-}
-`
-		part := get(t, s, testFolder+partName)
+ ]`
+		part := partNames(t, s)
 		json := get(t, s, testFolder+doneName)
-		if want := fmt.Sprintf(wantDone, checksum(part)); json != want {
+		body := fmt.Sprintf(wantDone, checksum(get(t, s, part[0])))
+		if want := fmt.Sprintf("%s,\n \"check\": %q\n}\n", body, checksum(body)); json != want {
 			t.Errorf("%s:\n got %s\nwant %s", doneName, json, want)
 		}
 		// Again, with the inputs in another order, by another run at another time.
 		slices.Reverse(done.Inputs)
-		p.Run = "again"
-		p.Now = func() time.Time { return time.Now().Add(time.Hour) }
 		if err := p.Commit(ctx, testDay, each(rows), &done); err != nil {
 			t.Fatal(err)
 		}
-		if get(t, s, testFolder+partName) != part || get(t, s, testFolder+doneName) != json {
+		if got := partNames(t, s); !slices.Equal(got, part) || get(t, s, testFolder+doneName) != json {
 			t.Error("committing the same again gave other bytes")
-		}
-		if got, want := names(t, s.List(ctx, testFolder, Deep)), []string{testFolder + doneName, testFolder + partName}; !slices.Equal(got, want) {
-			t.Errorf("left: got %q, want %q", got, want)
 		}
 	})
 }
 
+// If this fails, a partition that is damaged, or that was put in the place of another, is
+// believed, or nobody is told how to make it again.
 func TestPartitionDamaged(t *testing.T) {
 	eachStore(t, func(t *testing.T, s Store) {
-		p := partitions(s, "r")
 		commit := func() {
 			rows, done := oldRows()
-			if err := p.Commit(t.Context(), testDay, each(rows), &done); err != nil {
+			if err := partitions(s).Commit(t.Context(), testDay, each(rows), &done); err != nil {
 				t.Fatal(err)
 			}
 		}
 		commit()
-		part := get(t, s, testFolder+partName)
+		name := partNames(t, s)[0]
+		part := get(t, s, name)
 		done := get(t, s, testFolder+doneName)
+		const other = "2026-11-19"
+		rows, about := newRows()
+		if err := partitions(s).Commit(t.Context(), other, each(rows), &about); err != nil {
+			t.Fatal(err)
+		}
+		folder := strings.Replace(testFolder, testDay, other, 1)
+		foreign := get(t, s, folder+doneName)
+		foreignPart := slices.DeleteFunc(names(t, s.List(t.Context(), folder, Deep)), func(n string) bool { return strings.HasSuffix(n, doneName) })[0]
 		for name, damage := range map[string]func(){
-			"one bit":      func() { put(t, s, testFolder+partName, part[:99]+string(part[99]^1)+part[100:]) },
-			"cut short":    func() { put(t, s, testFolder+partName, part[:len(part)/2]) },
-			"no rows file": func() { s.Delete(t.Context(), testFolder+partName) },
-			"empty done":   func() { put(t, s, testFolder+doneName, "") },
-			"other count":  func() { put(t, s, testFolder+doneName, strings.Replace(done, `"rows": 10,`, `"rows": 11,`, 1)) },
+			"one bit":             func() { put(t, s, name, part[:99]+string(part[99]^1)+part[100:]) },
+			"cut short":           func() { put(t, s, name, part[:len(part)/2]) },
+			"no rows file":        func() { s.Delete(t.Context(), name) },
+			"rows of another day": func() { put(t, s, name, get(t, s, foreignPart)) },
+			"empty done":          func() { put(t, s, testFolder+doneName, "") },
+			"other count":         func() { put(t, s, testFolder+doneName, strings.Replace(done, `"rows": 10,`, `"rows": 11,`, 1)) },
+			"an input less":       func() { put(t, s, testFolder+doneName, strings.Replace(done, "s3://b/1", "s3://b/7", 1)) },
+			"cut done":            func() { put(t, s, testFolder+doneName, done[:len(done)-1]) },
+			"done of version 1":   func() { put(t, s, testFolder+doneName, `{"rows": 10, "sha256": "`+checksum(part)+`"}`) },
+			"another day in its place": func() {
+				put(t, s, testFolder+doneName, foreign)
+				put(t, s, testFolder+strings.TrimPrefix(foreignPart, folder), get(t, s, foreignPart))
+			},
 			"no parquet, but the right sum": func() {
-				put(t, s, testFolder+partName, "x")
-				put(t, s, testFolder+doneName, `{"rows": 10, "sha256": "`+checksum("x")+`"}`)
+				raw := sha256.Sum256([]byte("x"))
+				d := Done{Partition: "aggregate=user_day/date=" + testDay, Parts: []PartRef{newPart(10, raw[:])}}
+				put(t, s, testFolder+d.Parts[0].Name, "x")
+				text, err := d.encode()
+				if err != nil {
+					t.Fatal(err)
+				}
+				put(t, s, testFolder+doneName, string(text))
 			},
 		} {
 			damage()
-			if got := which(t, p); got != "damaged" {
+			if got := which(t, partitions(s)); got != "damaged" {
 				t.Errorf("%s: got %s, want an error with the remedy", name, got)
 			}
 			commit()
-			if got := which(t, p); got != "old" {
+			if got := which(t, partitions(s)); got != "old" {
 				t.Errorf("%s, committed again: got %s", name, got)
 			}
 		}
@@ -243,59 +277,51 @@ func (f *faulty) Delete(ctx context.Context, name string) error {
 	return f.call(func() error { return f.Store.Delete(ctx, name) })
 }
 
-// Wherever a commit fails, readers see one of the two contents or none, and
-// committing again repairs the day.
+// Wherever a commit fails, readers see one of the two contents, and committing again
+// repairs the day.
 func TestCommitFaults(t *testing.T) {
 	eachStore(t, func(t *testing.T, s Store) {
 		ctx := t.Context()
-		p := partitions(s, "heals")
-		// A crash leaves its lock behind. It is stale only after a while.
-		p.Now = func() time.Time { return time.Now().Add(staleLock + time.Minute) }
-		p.Warn = func(string) {}
 		rows, done := newRows()
 		calls := 0
 		for _, fault := range []faulty{{}, {late: true}, {dead: true}, {late: true, dead: true}} {
-			for _, before := range []string{"none", "old", "crashed"} {
+			for _, before := range []string{"none", "old"} {
 				for n := 1; ; n++ {
 					for e := range s.List(ctx, "", Deep) {
 						if err := s.Delete(ctx, e.Name); err != nil {
 							t.Fatal(err)
 						}
 					}
-					if before != "none" {
+					if before == "old" {
 						oldR, oldD := oldRows()
-						if err := p.Commit(ctx, testDay, each(oldR), &oldD); err != nil {
+						if err := partitions(s).Commit(ctx, testDay, each(oldR), &oldD); err != nil {
 							t.Fatal(err)
 						}
 					}
-					if before == "crashed" { // right after it took its lock
-						put(t, s, testFolder+lockName, `{"run":"dead","since":"2026-11-20T00:00:00Z","id":"X"}`)
-					}
 					f := fault
 					f.Store, f.n = s, n
-					q := p
-					q.Store, q.Run = &f, "fails"
-					err := q.Commit(ctx, testDay, each(rows), &done)
+					err := partitions(&f).Commit(ctx, testDay, each(rows), &done)
 					name := fmt.Sprintf("late %v, dead %v, over %s, call %d", f.late, f.dead, before, n)
-					got := which(t, p)
+					got := which(t, partitions(s))
 					switch {
 					case err == nil && got != "new":
 						t.Errorf("%s: got no error but %s", name, got)
 					case err != nil && !errors.Is(err, errFault):
 						t.Errorf("%s: got %v, want the fault", name, err)
-					case got == "none", got == "new", got == "old" && before != "none":
-					case got == "damaged":
-						// Only a partition written before its _done.json was
-						// deleted could be so.
-						t.Errorf("%s: got a damaged partition", name)
-					default:
+					case got != "new" && got != before:
 						t.Errorf("%s: got %s", name, got)
 					}
-					if err := p.Commit(ctx, testDay, each(rows), &done); err != nil {
+					if err := partitions(s).Commit(ctx, testDay, each(rows), &done); err != nil {
 						t.Errorf("%s: then: %v", name, err)
 					}
-					if got := which(t, p); got != "new" {
+					if got := which(t, partitions(s)); got != "new" {
 						t.Errorf("%s: then: got %s", name, got)
+					}
+					if _, err := Sweep(ctx, s, all); err != nil {
+						t.Errorf("%s: sweep: %v", name, err)
+					}
+					if got := which(t, partitions(s)); got != "new" || len(partNames(t, s)) != 1 {
+						t.Errorf("%s: swept: got %s with %q, want new with one file", name, got, partNames(t, s))
 					}
 					calls = max(calls, n)
 					if f.n > 0 {
@@ -304,11 +330,13 @@ func TestCommitFaults(t *testing.T) {
 				}
 			}
 		}
-		if calls < 8 {
+		if calls < 4 {
 			t.Errorf("got %d calls at most, want faults in every step", calls)
 		}
 	})
 }
+
+func all(string) bool { return true }
 
 // A hooked store runs a function before or after a Put of a name.
 type hooked struct {
@@ -329,138 +357,99 @@ func (h hooked) Put(ctx context.Context, name string, body io.ReadSeeker, when C
 	return err
 }
 
-// If two runs overlap, the second learns about the first.
-func TestCommitLocked(t *testing.T) {
-	eachStore(t, func(t *testing.T, s Store) {
-		ctx := t.Context()
-		oldR, oldD := oldRows()
-		newR, newD := newRows()
-		second := partitions(s, "second")
-		hits := 0
-		first := partitions(hooked{Store: s, name: partName, before: func() {
-			hits++
-			err := second.Commit(ctx, testDay, each(oldR), &oldD)
-			var locked *LockedError
-			if !errors.Is(err, ErrLocked) || !errors.As(err, &locked) || locked.Run != "first" || time.Since(locked.Since) > time.Minute {
-				t.Errorf("got %v, want ErrLocked by first", err)
-			} else if !strings.Contains(err.Error(), "run first since") {
-				t.Errorf("got %v, want the holder", err)
-			}
-			// Another day is free.
-			if err := second.Commit(ctx, "2026-11-19", each(oldR), &oldD); err != nil {
-				t.Errorf("another day: %v", err)
-			}
-		}}, "first")
-		if err := first.Commit(ctx, testDay, each(newR), &newD); err != nil {
-			t.Error(err)
-		}
-		if got := which(t, second); got != "new" || hits != 1 {
-			t.Errorf("got %s after %d hits, want new after 1", got, hits)
-		}
-		if err := second.Commit(ctx, testDay, each(oldR), &oldD); err != nil {
-			t.Errorf("after the first has ended: %v", err)
-		}
-	})
-}
-
-// A run so slow that another run took over its lock must not commit.
+// If this fails, a run that lost its lease replaces what its successor committed.
 func TestCommitOvertaken(t *testing.T) {
 	eachStore(t, func(t *testing.T, s Store) {
 		ctx := t.Context()
 		oldR, oldD := oldRows()
 		newR, newD := newRows()
-		var warnings []string
-		fast := partitions(s, "fast")
-		fast.Now = func() time.Time { return time.Now().Add(time.Hour) }
-		fast.Warn = func(w string) { warnings = append(warnings, w) }
-		overtake := func() {
-			if err := fast.Commit(ctx, testDay, each(newR), &newD); err != nil {
-				t.Errorf("fast: %v", err)
+		for _, before := range []bool{false, true} {
+			hits := 0
+			slow := partitions(hooked{Store: s, name: doneName, before: func() {
+				hits++
+				if err := partitions(s).Commit(ctx, testDay, each(newR), &newD); err != nil {
+					t.Errorf("fast: %v", err)
+				}
+			}})
+			if _, err := slow.Done(ctx, testDay); errors.Is(err, fs.ErrNotExist) == before {
+				t.Errorf("before: got %v", err)
 			}
-		}
-		for _, c := range []struct {
-			store hooked
-			want  string
-		}{
-			{hooked{Store: s, name: partName, before: overtake}, "damaged"}, // it overwrites the rows of the other run, so the checksum is wrong
-			{hooked{Store: s, name: partName, after: overtake}, "new"},
-			{hooked{Store: s, name: doneName, before: overtake}, "new"},
-		} {
-			warnings = nil
-			slow := partitions(c.store, "slow")
-			if err := slow.Commit(ctx, testDay, each(oldR), &oldD); !errors.Is(err, ErrLocked) {
-				t.Errorf("slow: got %v, want ErrLocked", err)
+			oldD.Fold = fmt.Sprint(before) // the second time, too, the fast run writes another marker
+			newD.Fold = oldD.Fold
+			if err := slow.Commit(ctx, testDay, each(oldR), &oldD); !errors.Is(err, ErrLocked) || hits != 1 {
+				t.Errorf("slow: got %v after %d hits, want ErrLocked after 1", err, hits)
 			}
-			if got := which(t, fast); got != c.want {
-				t.Errorf("got %s, want %s", got, c.want)
-			}
-			if len(warnings) != 1 || !strings.Contains(warnings[0], `run "slow"`) {
-				t.Errorf("got warnings %q, want one that names the run that was overtaken", warnings)
-			}
-			overtake()
-			if got := which(t, fast); got != "new" {
-				t.Errorf("healed: got %s", got)
+			if got := which(t, partitions(s)); got != "new" {
+				t.Errorf("got %s, want new", got)
 			}
 		}
 	})
 }
 
-// If many runs find the same stale lock, only one may take it over.
-func TestLockTakenOverOnce(t *testing.T) {
+// If this fails, a run that commits a day twice takes itself for another run.
+func TestCommitAgain(t *testing.T) {
+	eachStore(t, func(t *testing.T, s Store) {
+		p := partitions(s)
+		oldR, oldD := oldRows()
+		newR, newD := newRows()
+		if err := p.Commit(t.Context(), testDay, each(oldR), &oldD); err != nil {
+			t.Fatal(err)
+		}
+		if err := p.Commit(t.Context(), testDay, each(newR), &newD); err != nil {
+			t.Fatal(err)
+		}
+		if done, err := p.Done(t.Context(), testDay); err != nil || done.Rows != int64(len(newR)) {
+			t.Errorf("got %+v, %v", done, err)
+		}
+	})
+}
+
+// If this fails, a run reads a mixture of two versions of the state, or what it reads is
+// deleted under its hands.
+func TestMarks(t *testing.T) {
 	eachStore(t, func(t *testing.T, s Store) {
 		ctx := t.Context()
-		put(t, s, testFolder+lockName, "cut sho") // by a run that died while writing it
 		oldR, oldD := oldRows()
-		second := partitions(s, "second")
-		second.Now = func() time.Time { return time.Now().Add(staleLock + time.Minute) }
-		if err := partitions(s, "early").Commit(ctx, testDay, each(oldR), &oldD); !errors.Is(err, ErrLocked) {
-			t.Errorf("fresh lock: got %v, want ErrLocked", err)
+		newR, newD := newRows()
+		if err := partitions(s).Commit(ctx, testDay, each(oldR), &oldD); err != nil {
+			t.Fatal(err)
 		}
-		hits := 0
-		first := second
-		first.Run = "first"
-		// The second run comes in when the first has found the lock stale.
-		first.Store = hooked{Store: s, name: lockName, before: func() {
-			if hits++; hits == 2 {
-				if err := second.Commit(ctx, testDay, each(oldR), &oldD); err != nil {
-					t.Errorf("second: %v", err)
-				}
-				put(t, s, testFolder+lockName, `{"run":"third","since":"2026-11-20T00:00:00Z","id":"Y"}`)
+		reader := partitions(s)
+		if _, err := reader.Done(ctx, testDay); err != nil {
+			t.Fatal(err)
+		}
+		lease, err := Claim{Run: "reader"}.HoldReader(ctx, s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, day := range []string{testDay, "2026-11-21"} {
+			if err := partitions(s).Commit(ctx, day, each(newR), &newD); err != nil {
+				t.Fatal(err)
 			}
-		}}
-		err := first.Commit(ctx, testDay, each(oldR), &oldD)
-		var locked *LockedError
-		if !errors.As(err, &locked) || locked.Run != "third" {
-			t.Errorf("first: got %v, want it locked by third", err)
 		}
-	})
-}
-
-// A cancelled run still gives its lock back.
-func TestCommitCancelled(t *testing.T) {
-	eachStore(t, func(t *testing.T, s Store) {
-		ctx, cancel := context.WithCancel(t.Context())
-		rows, done := oldRows()
-		p := partitions(hooked{Store: s, name: partName, before: cancel}, "r")
-		if err := p.Commit(ctx, testDay, each(rows), &done); !errors.Is(err, context.Canceled) {
-			t.Errorf("got %v, want cancelled", err)
+		for range 2 {
+			if _, err := Sweep(ctx, s, all); err != nil {
+				t.Fatal(err)
+			}
+			if rows, _, err := reader.Read(ctx, testDay); err != nil || !slices.EqualFunc(rows, oldR, sameRow) {
+				t.Errorf("got %d rows, %v, want the %d of its begin", len(rows), err, len(oldR))
+			}
 		}
-		if got := names(t, s.List(t.Context(), testFolder, Deep)); got != nil {
-			t.Errorf("left: %q", got)
+		if days, err := reader.List(ctx); err != nil || !slices.Equal(days, []string{testDay}) {
+			t.Errorf("got days %v, %v, want that of its begin", days, err)
 		}
-	})
-}
-
-// If the answer to taking a lock got lost, the next run must not wait until the
-// lock is stale.
-func TestLockAnswerLost(t *testing.T) {
-	eachStore(t, func(t *testing.T, s Store) {
-		rows, done := oldRows()
-		if err := partitions(&faulty{Store: s, n: 1, late: true}, "r").Commit(t.Context(), testDay, each(rows), &done); !errors.Is(err, errFault) {
-			t.Errorf("got %v, want the fault", err)
+		lease.Release(ctx)
+		if n, err := Sweep(ctx, s, func(folder string) bool { return folder != "aggregate=user_day" }); n != 0 || err != nil {
+			t.Errorf("swept %d files of others, %v", n, err)
 		}
-		if got := names(t, s.List(t.Context(), testFolder, Deep)); got != nil {
-			t.Errorf("left: %q", got)
+		if n, err := Sweep(ctx, s, all); n != 1 || err != nil {
+			t.Errorf("swept %d files, %v, want the replaced one", n, err)
+		}
+		if _, _, err := reader.Read(ctx, testDay); err == nil || !strings.Contains(err.Error(), "another run replaced it meanwhile: run this command again") {
+			t.Errorf("without its lease: got %v", err)
+		}
+		if left := names(t, s.List(ctx, readersFolder, Deep)); len(left) > 0 {
+			t.Errorf("left of the reader: %q", left)
 		}
 	})
 }
@@ -468,7 +457,7 @@ func TestLockAnswerLost(t *testing.T) {
 func TestPartitionNames(t *testing.T) {
 	s := mustOpen(t, t.TempDir(), Options{})
 	for _, day := range []string{"", "2026-11-31", "2026-1-1", "../2026-11-20", "2026-11-20/x", "20261120"} {
-		if err := partitions(s, "r").Commit(t.Context(), day, each[row](nil), &Done{}); err == nil || !strings.Contains(err.Error(), "2006-01-02") {
+		if err := partitions(s).Commit(t.Context(), day, each[row](nil), &Done{}); err == nil || !strings.Contains(err.Error(), "2006-01-02") {
 			t.Errorf("day %q: got %v", day, err)
 		}
 	}
@@ -479,7 +468,7 @@ func TestPartitionNames(t *testing.T) {
 		}
 	}
 	p := Partitions[row]{Store: s, Folder: "findings"}
-	if err := p.Commit(t.Context(), testDay, each[row](nil), &Done{}); err != nil || get(t, s, "v1/findings/date=2026-11-20/_done.json") == "" {
+	if err := p.Commit(t.Context(), testDay, each[row](nil), &Done{}); err != nil || get(t, s, "v2/findings/date=2026-11-20/_done.json") == "" {
 		t.Errorf("findings: %v", err)
 	}
 }
@@ -488,10 +477,11 @@ func TestCheckVersion(t *testing.T) {
 	eachStore(t, func(t *testing.T, s Store) {
 		for _, c := range []struct{ add, want string }{
 			{"reports/index.html", ""},
-			{"v1/findings/date=2026-11-20/_done.json", ""},
+			{"v2/findings/date=2026-11-20/_done.json", ""},
 			{"v12", ""}, // an object, not a folder
 			{"version/x", ""},
-			{"v2/findings/x", "folder v2 has a version that this program does not know (it knows v1)"},
+			{"v1/findings/x", ""},
+			{"v3/findings/x", "folder v3 has a version that this program does not know (it knows v2)"},
 		} {
 			put(t, s, c.add, "x")
 			err := CheckVersion(t.Context(), s)
@@ -506,14 +496,14 @@ func TestCheckVersion(t *testing.T) {
 func TestPartFileColumns(t *testing.T) {
 	s := mustOpen(t, t.TempDir(), Options{})
 	rows, done := oldRows()
-	if err := partitions(s, "r").Commit(t.Context(), testDay, each(rows), &done); err != nil {
+	if err := partitions(s).Commit(t.Context(), testDay, each(rows), &done); err != nil {
 		t.Fatal(err)
 	}
 	type hive struct {
 		Feed     string `parquet:"feed"`
 		BytesOut int64  `parquet:"bytes_out"`
 	}
-	b := []byte(get(t, s, testFolder+partName))
+	b := []byte(get(t, s, partNames(t, s)[0]))
 	got, err := parquet.Read[hive](bytes.NewReader(b), int64(len(b)))
 	if err != nil || len(got) != len(rows) || !reflect.DeepEqual(got[3], hive{rows[3].Feed, rows[3].BytesOut}) {
 		t.Errorf("got %v, %v", got, err)

@@ -396,3 +396,6 @@ func (s *s3Store) Delete(ctx context.Context, name string) error {
 
 // Lock returns errors.ErrUnsupported: nothing in S3 ends with a process.
 func (s *s3Store) Lock(context.Context, string) (Lock, error) { return nil, errors.ErrUnsupported }
+
+// Tidy has nothing to do: an object that was not written whole does not exist.
+func (s *s3Store) Tidy(context.Context, string, Depth) (int, error) { return 0, nil }

@@ -43,6 +43,9 @@ type Store interface {
 	Put(ctx context.Context, name string, body io.ReadSeeker, when Condition) error
 	// Delete removes the object, durably. It is not an error if there is none.
 	Delete(ctx context.Context, name string) error
+	// Tidy removes what writers that died left in a folder ("": the root), and, if depth is
+	// Deep, below it. It returns how many files that were.
+	Tidy(ctx context.Context, folder string, depth Depth) (int, error)
 	// Lock takes a lock that ends when it is closed or the process ends. The error is
 	// ErrLocked if it is taken, and errors.ErrUnsupported if the store has no locks. The
 	// lock is an object of that name, which nobody may write while the lock is held, and
