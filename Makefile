@@ -61,6 +61,12 @@ sim: ## measure on generated organisations what the detections find and what the
 	@go test -c -o bin/simulation.test ./stats/detect
 	@cd stats/detect && OUTFLOW_LONG=1 ../../bin/simulation.test -test.run '^TestSimulation$$'
 
+killtest: ## kill runs at each of their writes, renames and deletes, on disk and on S3; takes half an hour
+	OUTFLOW_LONG=1 go test ./jobs -run '^TestKilled$$' -count=1 -v -timeout 4h
+
+overlaptest: ## run each pair of jobs at the same time, 50 times; takes ten minutes
+	OUTFLOW_LONG=1 go test ./jobs -run '^TestOverlap$$' -count=1 -v -timeout 4h
+
 # The tables take a second to make, and pyiceberg twenty packages that nothing else wants.
 ICEBERG = bench/iceberg
 iceberg: ## compare how Iceberg tables are read with pyiceberg
@@ -110,4 +116,4 @@ $(VENV)/.made: fixtures/bench/requirements.txt
 clean: ## remove what was made
 	rm -rf bin out state fixtures/data bench traindata
 
-.PHONY: help run test lint check docs fixtures traindata fuzz oracle sim iceberg train evaluate parity bench bench-sources profile clean
+.PHONY: help run test lint check docs fixtures traindata fuzz oracle sim killtest overlaptest iceberg train evaluate parity bench bench-sources profile clean

@@ -63,8 +63,10 @@ type program struct {
 	running    bool     // the command line was valid
 	noted      []string // notes that were printed
 	lost       error    // why the run had to give the state up
-	// wrap, if set, wraps each store that is written.
+	// wrap, if set, wraps each store that is written, and beat is store.Claim.Beat: tests
+	// set them.
 	wrap func(store.Store) store.Store
+	beat time.Duration
 }
 
 // GC percentages: how much garbage the heap may have, in percent of the memory in use.
@@ -78,15 +80,16 @@ const (
 )
 
 // Main runs the command line and returns the exit code.
-func Main(args []string) int {
+func Main(args []string) int { return mainOf(args, &program{}) }
+
+// mainOf is Main with a program that touches what the process may touch, and what p says.
+func mainOf(args []string, p *program) int {
 	debug.SetGCPercent(foldingGarbage)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
-	p := &program{
-		stdout: os.Stdout, stderr: os.Stderr, env: os.LookupEnv, now: time.Now, limit: debug.SetMemoryLimit,
-		collect: debug.SetGCPercent,
-		tty:     term.IsTerminal(int(os.Stderr.Fd())), ctx: ctx,
-	}
+	p.stdout, p.stderr, p.env, p.now, p.ctx = os.Stdout, os.Stderr, os.LookupEnv, time.Now, ctx
+	p.limit, p.collect = debug.SetMemoryLimit, debug.SetGCPercent
+	p.tty = term.IsTerminal(int(os.Stderr.Fd()))
 	if fd := int(os.Stdout.Fd()); term.IsTerminal(fd) {
 		p.width, _, _ = term.GetSize(fd)
 		p.colour = os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"

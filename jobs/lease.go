@@ -80,7 +80,7 @@ func snapshot[T any](s *state, what string, read func(ctx context.Context) (T, e
 }
 
 func (p *program) claim(what string) store.Claim {
-	return store.Claim{Run: p.name(what), Now: p.now, Warn: func(warning string) { p.note("%s", warning) }}
+	return store.Claim{Run: p.name(what), Now: p.now, Beat: p.beat, Warn: func(warning string) { p.note("%s", warning) }}
 }
 
 // while keeps a lease until release is called. If the lease is lost, p.ctx ends.

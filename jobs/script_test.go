@@ -14,6 +14,9 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	if how := os.Getenv("OUTFLOW_TEST_KILL"); how != "" {
+		os.Exit(killedMain(how, os.Args[1:]))
+	}
 	testscript.Main(tidy{m}, map[string]func(){
 		"outflow": func() { os.Exit(Main(os.Args[1:])) },
 	})
