@@ -119,7 +119,7 @@ func TestRows(t *testing.T) {
 			if !bytes.Equal(file, encode(t, rows)) {
 				t.Error("the same rows gave other bytes")
 			}
-			if !bytes.Contains(file, []byte("outflow version 1(build )")) {
+			if !bytes.Contains(file, fmt.Appendf(nil, "outflow version %d(build )", Version)) {
 				t.Error("created_by is not ours")
 			}
 			got, err := decode[row](file)
