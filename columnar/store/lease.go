@@ -82,6 +82,7 @@ type Lease struct {
 	store Store
 	name  string
 	lock  Lock   // nil: it needs beats
+	once  bool   // nobody else asks for the name, so that its object may go
 	body  holder // what the object says
 	last  time.Time
 	// Dead is the holder that did not give the lease back, nil if there was none.
@@ -300,7 +301,13 @@ const releaseTimeout = 10 * time.Second
 // Release gives the lease back, even if ctx has ended.
 func (l *Lease) Release(ctx context.Context) {
 	if l.lock != nil {
-		if err := errors.Join(l.lock.Note(nil), l.lock.Close()); err != nil {
+		err := l.lock.Note(nil)
+		if l.once {
+			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), releaseTimeout)
+			defer cancel()
+			err = l.store.Delete(ctx, l.name)
+		}
+		if err := errors.Join(err, l.lock.Close()); err != nil {
 			l.warn("%s: the name of this run stays in the lock, which is free: %v", l.name, err)
 		}
 		return

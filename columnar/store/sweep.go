@@ -30,7 +30,11 @@ const deadReader = time.Hour
 // HoldReader returns a lease that keeps replaced files. The marks that a run reads with it
 // must be read while no other run writes the state.
 func (c Claim) HoldReader(ctx context.Context, s Store) (*Lease, error) {
-	return c.Hold(ctx, s, readersFolder+rand.Text())
+	l, err := c.Hold(ctx, s, readersFolder+rand.Text())
+	if err == nil {
+		l.once = true
+	}
+	return l, err
 }
 
 // readers reports whether runs read the state, and forgets those that died.
