@@ -39,9 +39,9 @@ type Batch struct {
 	// Record do not. Objects has the names.
 	Places  []Place
 	Objects *Dict
-	// Repeat, if not nil, marks rows whose event the object holds more than once
-	// (at-least-once delivery), all but one of them: bit i&7 of byte i>>3. They
-	// must not be counted or added up again.
+	// Repeat, if not nil, marks rows whose event was met before, in this or another
+	// object (at-least-once delivery): bit i&7 of byte i>>3. They must not be counted
+	// or added up again; which copy is met first is chance.
 	Repeat []byte
 
 	rec arrow.Record

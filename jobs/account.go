@@ -52,7 +52,6 @@ type tally struct {
 
 type tableTally struct {
 	rows, outside int64
-	repeated      int64
 	first, last   int64
 	known         [columnar.NumCols]int64
 	// See reports.Input.
@@ -78,7 +77,7 @@ func (w *worker) count(b *columnar.Batch) {
 	t.first, t.last = min(t.first, low), max(t.last, high)
 	t.rows += int64(len(times))
 	if b.Known(columnar.EventUID) > 0 && w.o.tap == nil {
-		t.repeated += w.log.events.mark(b)
+		w.markRepeats(b)
 	}
 	for _, c := range b.Table.Cols {
 		t.known[c] += int64(b.Known(c))
@@ -139,15 +138,14 @@ rows:
 				continue rows
 			}
 		}
-		repeated := b.Repeat != nil && b.Repeat[i>>3]>>(i&7)&1 != 0
-		if us >= w.o.From && us < w.o.To && out[i] >= least && !repeated {
+		if us >= w.o.From && us < w.o.To && out[i] >= least { // copies too: which is one depends on other logs
 			v.Add(reports.Volume{Rows: 1, BytesOut: out[i], BytesIn: in[i]})
 		}
 	}
 }
 
 // account combines the counts of the workers.
-func account(workers []*worker, shared []*sharedLog, o *foldOptions) *folded {
+func account(workers []*worker, shared []*sharedLog, eachLog bool, o *foldOptions) *folded {
 	out := &folded{options: &o.FoldOptions, workers: workers, objects: map[string]*objectTally{}}
 	for _, m := range shared {
 		var t tally
@@ -174,6 +172,13 @@ func account(workers []*worker, shared []*sharedLog, o *foldOptions) *folded {
 		w.tallies = nil
 	}
 	slices.SortFunc(out.inputs, inputOrder)
+	said := map[string]bool{}
+	for i := range out.inputs { // once a feed
+		if in := &out.inputs[i]; eachLog && in.Known[columnar.EventUID] > 0 && !said[in.Feed] {
+			said[in.Feed] = true
+			in.Reasons = append(in.Reasons, "too many events with ids for the memory of the run: copies of them in other logs, or beyond a log's first "+fmt.Sprint(leastEvents)+" records, count again")
+		}
+	}
 	return out
 }
 
@@ -213,7 +218,6 @@ func (t *tally) add(u *tally) {
 		a.first, a.last = min(a.first, b.first), max(a.last, b.last)
 		a.rows += b.rows
 		a.outside += b.outside
-		a.repeated += b.repeated
 		a.unattributed.Add(b.unattributed)
 		a.unplaced.Add(b.unplaced)
 		for c := range a.known {
@@ -295,9 +299,6 @@ func (m *sharedLog) inputs(t *tally) []reports.Input {
 			first.Reasons = append(first.Reasons, r.String())
 		}
 	}
-	if m.events.cut {
-		first.Reasons = append(first.Reasons, fmt.Sprintf("only the first %d records were checked for copies of events", maxEvents))
-	}
 	var out []reports.Input
 	for i, tt := range t.tables {
 		if tt == nil {
@@ -305,7 +306,7 @@ func (m *sharedLog) inputs(t *tally) []reports.Input {
 		}
 		in := reports.Input{Name: m.Name, Feed: m.feed, Format: first.Format, Size: m.Size, Table: columnar.Tables[i].Name, Status: first.Status}
 		in.Unattributed, in.Unplaced = tt.unattributed, tt.unplaced
-		in.Rows, in.Outside, in.Repeated, in.First, in.Last = tt.rows, tt.outside, tt.repeated, tt.first, tt.last
+		in.Rows, in.Outside, in.Repeated, in.First, in.Last = tt.rows, tt.outside, m.repeated[i], tt.first, tt.last
 		in.Known = map[columnar.Col]int64{}
 		for _, c := range columnar.Tables[i].Cols {
 			in.Known[c] = tt.known[c]

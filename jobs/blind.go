@@ -286,6 +286,32 @@ func unattributed(inputs []reports.Input) []reports.Blind {
 	return out
 }
 
+// unidentified says once which feeds have records of bytes without an id, by which a copy
+// of one is known. Those of connections have their uid.
+func unidentified(inputs []reports.Input) []reports.Blind {
+	rows, known := map[string]int64{}, map[string]bool{}
+	for _, in := range inputs {
+		if in.Known[columnar.BytesOut] > 0 || in.Known[columnar.BytesIn] > 0 {
+			rows[in.Feed] += in.Rows
+			known[in.Feed] = known[in.Feed] || in.Known[columnar.EventUID] > 0 || in.Known[columnar.UID] > 0
+		}
+	}
+	var feeds []string
+	var n int64
+	for _, feed := range slices.Sorted(maps.Keys(rows)) {
+		if !known[feed] {
+			feeds = append(feeds, feed)
+			n += rows[feed]
+		}
+	}
+	if feeds == nil {
+		return nil
+	}
+	return []reports.Blind{{Rows: n,
+		Why:    "The records of " + strings.Join(feeds, ", ") + " have no id: one that is delivered twice counts twice, unless its whole log is a copy of another.",
+		Remedy: "If the log has an id, name its column in the input's mapping: columns: {event_uid: NAME}."}}
+}
+
 // verb returns the form of a verb for a number.
 func verb(n int64, one, more string) string {
 	if n == 1 {

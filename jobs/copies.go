@@ -294,6 +294,9 @@ func (c *contents) void() bool {
 // errAgain ends what is read of a log in a void pass, not the logs behind it in an archive.
 var errAgain = fmt.Errorf("read the sources in another order: %w", logs.ErrSkip)
 
+// errTooMany says that the run has more events with ids than it remembers.
+var errTooMany = errors.New("too many events with ids")
+
 // A copyCheck decides whether a log is a copy; see contents.check.
 type copyCheck func(*logs.Member, *logs.Content) (*content, error)
 

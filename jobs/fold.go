@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"hash/maphash"
 	"io"
 	"maps"
 	"slices"
@@ -36,6 +35,8 @@ type foldOptions struct {
 	workers int
 	// memory is how many bytes the run may use; 0: defaultMemory.
 	memory int64
+	// events is how many events with ids the run remembers; 0: as many as its memory allows.
+	events int
 	// want is read in addition to what the aggregates read; Fold adds theirs to it.
 	want columnar.Wanted
 	// tap, if set, is called with every batch, by one goroutine at a time.
@@ -103,23 +104,26 @@ func Fold(ctx context.Context, sources []source, o *foldOptions) (*folded, error
 		o.want.Cols |= detect.AnswerColumns
 	}
 	if len(o.aggregates) == 0 { // a command that prints logs prints copies too
-		return fold(ctx, sources, nil, o)
+		return fold(ctx, sources, nil, true, o)
 	}
 	last := map[int]bool{}
+	eachLog := false // the run has too many events to find copies in other logs
 	for {
-		out, err := fold(ctx, sources, newContents(sources, last), o)
+		out, err := fold(ctx, sources, newContents(sources, last), eachLog, o)
 		if !errors.Is(err, errAgain) {
 			return out, err
 		}
+		eachLog = eachLog || errors.Is(err, errTooMany)
 		if o.read != nil {
 			o.read.Store(0)
 		}
 	}
 }
 
-// fold is one pass of Fold. It returns errAgain if the sources must be read in another
-// order, according to c. A nil c does not look for copies.
-func fold(ctx context.Context, sources []source, c *contents, o *foldOptions) (*folded, error) {
+// fold is one pass of Fold. It returns errAgain if the sources must be read again: in
+// another order, according to c, or with eachLog, if the error is errTooMany too. A nil c
+// does not look for copies of logs. With eachLog, copies of events are found within a log.
+func fold(ctx context.Context, sources []source, c *contents, eachLog bool, o *foldOptions) (*folded, error) {
 	readCtx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	decoding, again := context.WithCancelCause(readCtx)
@@ -140,13 +144,19 @@ func fold(ctx context.Context, sources []source, c *contents, o *foldOptions) (*
 					return
 				}
 				i := c.at(place)
-				logsRead[i] = read(decoding, &sources[i], buffers, c.copyCheck(readCtx, place, &sources[i]), o, blocks)
+				logsRead[i] = read(decoding, i, &sources[i], buffers, c.copyCheck(readCtx, place, &sources[i]), o, blocks)
 				c.over(place)
 			}
 		})
 	}
 	memory := cmp.Or(o.memory, defaultMemory)
 	budget := int(memory / tableShare / int64(len(workers)))
+	var events *eventSet
+	var over atomic.Bool
+	if !eachLog {
+		events = newEventSet(memory)
+		events.limit = cmp.Or(o.events, events.limit)
+	}
 	var tap sync.Mutex
 	shared := &scales{weights: make([]detect.Weights, len(o.aggregates))}
 	for i := range workers {
@@ -156,6 +166,7 @@ func fold(ctx context.Context, sources []source, c *contents, o *foldOptions) (*
 		w.openAside()
 		w.openConnections()
 		w.openAnswers()
+		w.events, w.tooMany = events, func() { over.Store(true); again(errAgain) }
 		workers[i] = w
 		working.Go(func() {
 			for b := range blocks {
@@ -171,8 +182,15 @@ func fold(ctx context.Context, sources []source, c *contents, o *foldOptions) (*
 	readers.Wait()
 	close(blocks)
 	working.Wait()
-	if c.void() {
-		return nil, errors.Join(errAgain, (&folded{workers: workers}).Close())
+	if events != nil { // merging needs its memory
+		events.hashes, events.of = nil, nil
+	}
+	if c.void() || over.Load() {
+		why := errAgain
+		if over.Load() {
+			why = errors.Join(errAgain, errTooMany)
+		}
+		return nil, errors.Join(why, (&folded{workers: workers}).Close())
 	}
 	var part, answered atomic.Int64
 	for _, w := range workers {
@@ -206,7 +224,7 @@ func fold(ctx context.Context, sources []source, c *contents, o *foldOptions) (*
 	all := slices.Concat(logsRead...)
 	settle(all)
 	findNames(workers, all)
-	out := account(workers, all, o)
+	out := account(workers, all, eachLog && c != nil, o)
 	out.print(all)
 	out.seen = fieldSet{}
 	for _, w := range workers {
@@ -235,8 +253,13 @@ type sharedLog struct {
 	feed    string
 	failed  atomic.Pointer[error] // the first error of a decoder
 	content *content              // nil: not checked
-	events  eventSet
-	users   atomic.Int32 // the reader, and the blocks that are not yet decoded
+	rank    [2]int                // the index of its source, and its own among the logs of that
+	// events are its events where the run has too many. eventLog and repeated belong to the
+	// set that its events are in: its index there, and how many are copies, by table.
+	events   eventSet
+	eventLog uint32
+	repeated [columnar.NumTables]int64
+	users    atomic.Int32 // the reader, and the blocks that are not yet decoded
 	// namesNext says that it has names of connections that may end on the day after its
 	// last.
 	namesNext bool
@@ -247,86 +270,18 @@ type sharedLog struct {
 func (m *sharedLog) leave() {
 	if m.users.Add(-1) == 0 {
 		m.Options = nil
-		m.events.seen = nil
+		m.events.hashes, m.events.of = nil, nil
 	}
 }
 
-// An eventSet holds the hashes of the event ids of one log. In a log of a million
-// events the chance that two ids share a hash is 1 in 40 million.
-type eventSet struct {
-	mu   sync.Mutex
-	seen []uint64 // a table of hashes: its size is a power of two, 0 is free
-	n    int      // number of hashes in seen
-	cut  bool     // the log has events beyond maxEvents
-}
-
-// add adds a hash, and reports whether it was there before.
-func (s *eventSet) add(hash uint64) (before bool) {
-	if 2*s.n >= len(s.seen) {
-		old := s.seen
-		s.seen = make([]uint64, max(2*len(old), 1<<10))
-		for _, h := range old {
-			if h != 0 {
-				*s.place(h) = h
-			}
-		}
-	}
-	if p := s.place(hash); *p == 0 {
-		*p = hash
-		s.n++
-		return false
-	}
-	return true
-}
-
-// place returns where a hash is, or the free place for it.
-func (s *eventSet) place(hash uint64) *uint64 {
-	mask := uint64(len(s.seen) - 1)
-	i := hash & mask
-	for s.seen[i] != 0 && s.seen[i] != hash {
-		i = (i + 1) & mask
-	}
-	return &s.seen[i]
-}
-
-// eventSeed belongs to this process. Nobody who does not know it can make ids whose
-// hashes collide.
-var eventSeed = maphash.MakeSeed()
-
-// maxEvents bounds the ids remembered of one log: only its first maxEvents records are
-// examined. Logs with copies are delivered in small objects.
-const maxEvents = 1 << 20
-
-// mark marks the rows of b whose event was seen before, and returns their number.
-func (s *eventSet) mark(b *columnar.Batch) (repeated int64) {
-	offsets, ids := b.Texts(columnar.EventUID)
-	marks := make([]byte, (b.Len()+7)/8)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for i := range b.Len() {
-		id := ids[offsets[i]:offsets[i+1]]
-		if len(id) == 0 {
-			continue
-		}
-		if b.First+int64(b.Record[i]) > maxEvents {
-			s.cut = true
-			break
-		}
-		// Some services number the events of each table.
-		if s.add(max(maphash.Bytes(eventSeed, id)^uint64(b.Table.ID), 1)) {
-			marks[i>>3] |= 1 << (i & 7)
-			repeated++
-		}
-	}
-	if repeated > 0 {
-		b.Repeat = marks
-	}
-	return repeated
+// before reports whether m comes before o in the order of sources, and of the logs in one.
+func (m *sharedLog) before(o *sharedLog) bool {
+	return m.rank[0] < o.rank[0] || m.rank[0] == o.rank[0] && m.rank[1] < o.rank[1]
 }
 
 // read cuts one source into blocks and sends them, except for the logs that check
 // reports as copies.
-func read(ctx context.Context, s *source, buffers *logs.Buffers, check copyCheck, o *foldOptions, blocks chan<- *work) (out []*sharedLog) {
+func read(ctx context.Context, index int, s *source, buffers *logs.Buffers, check copyCheck, o *foldOptions, blocks chan<- *work) (out []*sharedLog) {
 	defer func() {
 		if p := recover(); p != nil {
 			err := fmt.Errorf("read: %v (a fault in outflow: please report it)", p)
@@ -351,7 +306,7 @@ func read(ctx context.Context, s *source, buffers *logs.Buffers, check copyCheck
 			if feed == "" && m.Format != nil {
 				feed = m.Format.Name
 			}
-			shared[m] = &sharedLog{Member: m, source: s, feed: feed}
+			shared[m] = &sharedLog{Member: m, source: s, feed: feed, rank: [2]int{index, len(shared)}}
 			shared[m].users.Add(1)
 		}
 		return shared[m]
@@ -429,6 +384,10 @@ type worker struct {
 
 	log     *sharedLog // the log of the block being decoded
 	decoder logs.Decoder
+
+	events  *eventSet // of the run; nil: each log has its own
+	tooMany func()    // ends the pass, since events has too many
+	hashes  []uint64
 }
 
 func newWorker(o *foldOptions, tap *sync.Mutex) *worker {

@@ -33,7 +33,7 @@ func assemble(config *Config, h *history, days []detect.Day, inputs []reports.In
 	slices.SortFunc(r.Findings, func(a, b detect.Finding) int { return detect.WorstFirst(&a, &b) })
 	lacking := short(config, h, days)
 	r.Judged = judged(config, h, inputs, lacking)
-	r.Blind = slices.Concat(unattributed(inputs), blind(config.detections, config.formats, inputs), joined(unplaced(config, h, inputs)), uncounted(config, h, inputs), masked(config.detections, config.formats, inputs), unread(config.detections, config.formats, inputs), ruleBlind(config, inputs, h.seen), shortBlind(lacking))
+	r.Blind = slices.Concat(unattributed(inputs), blind(config.detections, config.formats, inputs), joined(unplaced(config, h, inputs)), uncounted(config, h, inputs), masked(config.detections, config.formats, inputs), unread(config.detections, config.formats, inputs), ruleBlind(config, inputs, h.seen), shortBlind(lacking), unidentified(inputs))
 	last := detect.Day(0)
 	if len(days) > 0 {
 		last = days[len(days)-1]
