@@ -217,19 +217,17 @@ func (f *addressUsers) Drain(w *RunWriter) {
 			}
 		}
 	})
-	var key, value []byte
+	var value []byte
 	for _, at := range f.sections.sorted() {
 		p := keyed[f.sections.all[at]]
-		for _, slot := range order.slots(p.groups) {
-			owner, named := p.groups.Key(slot)
-			key = appendKeyText(f.entities.appendKey(key[:0], at, owner), objects.Text(int32(named)))
+		for slot, k := range order.keys(at, p.groups) {
 			value = value[:0]
 			for h, n := range p.hours[slot] {
 				if n > 0 {
 					value = binary.AppendUvarint(append(value, byte(h)), uint64(n))
 				}
 			}
-			w.record(key, 0, value)
+			w.record(k.key, 0, value)
 		}
 		f.sections.drop(at)
 	}

@@ -45,6 +45,8 @@ func sortedCodes(d *columnar.Dict, used []bool) []int32 {
 // A keyOrder is the order of a fold's keys: the ranks of their entities and of their
 // objects, by number.
 type keyOrder struct {
+	who               *entities
+	what              *columnar.Dict
 	entities, objects ranks
 	twins             bool // an entity has several spellings, so several slots may have one key
 }
@@ -77,7 +79,7 @@ func newKeyOrder(e *entities, objects *columnar.Dict, groups iter.Seq[*columnar.
 			usedObjects[what] = true
 		}
 	}
-	o := &keyOrder{}
+	o := &keyOrder{who: e, what: objects}
 	rank := 0
 	for _, kind := range [...]entityKind{groupEntity, hostEntity, addressEntity, userEntity} { // in the order of the names of the types
 		if e.spelt[kind] == nil {
@@ -136,6 +138,33 @@ func (o *keyOrder) slots(groups *columnar.Groups) []int32 {
 	}
 	slots = sortBy(&o.objects, slots, func(slot int32) uint32 { _, object := groups.Key(slot); return object })
 	return sortBy(&o.entities, slots, func(slot int32) uint32 { who, _ := groups.Key(slot); return who })
+}
+
+// A slotKey is the key of a slot, as appendKey and appendKeyText make it.
+type slotKey struct {
+	key   []byte
+	shown []byte // what entities.shown returns
+}
+
+// keys yields the slots of a section's groups in the order of their keys. A key is valid
+// until the next step.
+func (o *keyOrder) keys(at sectionKey, groups *columnar.Groups) iter.Seq2[int32, slotKey] {
+	return func(yield func(int32, slotKey) bool) {
+		var k slotKey
+		var last uint32 // the entity, and the length of the key without the object
+		var entity int
+		for _, slot := range o.slots(groups) {
+			who, what := groups.Key(slot)
+			if who != last {
+				k = slotKey{o.who.appendKey(k.key[:0], at, who), o.who.shown(who)}
+				last, entity = who, len(k.key)
+			}
+			k.key = appendKeyText(k.key[:entity], o.what.Text(int32(what)))
+			if !yield(slot, k) {
+				return
+			}
+		}
+	}
 }
 
 // pairs returns pairs of an entity and an object in the order of their keys.

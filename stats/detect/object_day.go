@@ -344,7 +344,7 @@ func (d *downloads) Drain(w *RunWriter) {
 			hashes[kind] = append(hashes[kind], hashText(texts.Text(int32(code))))
 		}
 	}
-	var key, value []byte
+	var value []byte
 	var twins twinRecords
 	record := w.record
 	if order.twins {
@@ -358,28 +358,26 @@ func (d *downloads) Drain(w *RunWriter) {
 		for kind, groups := range p.used {
 			usedEnds[kind], used[kind] = bySlot(groups, p.groups.Len())
 		}
-		for _, slot := range order.slots(p.groups) {
-			who, what := p.groups.Key(slot)
-			key = appendKeyText(d.entities.appendKey(key[:0], at, who), d.objects.Text(int32(what)))
+		for slot, k := range order.keys(at, p.groups) {
 			if order.twins {
-				twins.next(w, key)
+				twins.next(w, k.key)
 			}
 			value = d.appendCell(value[:0], &p.cells[slot], at.day)
-			value = appendBytes(value, d.entities.shown(who))
+			value = appendBytes(value, k.shown)
 			for kind := range used {
 				value = d.appendClients(value, kind, used[kind][usedEnds[kind][slot-1]:usedEnds[kind][slot]], hashes[kind])
 			}
 			objects := reads[ends[slot-1]:ends[slot]]
 			if len(objects) <= fewObjects {
-				record(key, 0, appendObjects(value, objects))
+				record(k.key, 0, appendObjects(value, objects))
 				continue
 			}
-			record(key, 0, value)
+			record(k.key, 0, value)
 			for len(objects) > 0 {
 				h := objects[0].key >> (64 - hashBits)
 				n, _ := slices.BinarySearchFunc(objects, h+1, func(r objectRead, h uint64) int { return cmp.Compare(r.key>>(64-hashBits), h) })
 				value = appendObjects(value[:0], objects[:n])
-				record(key, 1+h, value)
+				record(k.key, 1+h, value)
 				objects = objects[n:]
 			}
 		}

@@ -461,27 +461,18 @@ func (f *pairTimes) Drain(w *RunWriter) {
 		_ = f.replayHeld(func(uint64) bool { return true }) // memory has no errors
 	}
 	order := newKeyOrder(f.entities, f.objects, f.sections.groups(func(p *pairSection) *columnar.Groups { return p.groups }))
-	var key, value, shown []byte
+	var value []byte
 	for _, at := range f.sections.sorted() {
 		p := f.sections.all[at]
 		beats, ends := p.bySlot()
-		var last uint32 // the entity, and the length of the key without the object
-		var entity int
-		for _, slot := range order.slots(p.groups) {
-			who, what := p.groups.Key(slot)
-			if who != last {
-				key = f.entities.appendKey(key[:0], at, who)
-				shown = f.entities.shown(who)
-				last, entity = who, len(key)
-			}
-			key = appendKeyText(key[:entity], f.objects.Text(int32(what)))
+		for slot, k := range order.keys(at, p.groups) {
 			c := &p.cells[slot]
 			value = value[:0]
 			for _, n := range [...]int64{c.in, c.first, c.at.record, int64(c.rows), int64(c.blocked), int64(c.knownOut), int64(c.known), int64(c.port - severalPorts)} {
 				value = binary.AppendUvarint(value, uint64(n))
 			}
 			value = appendBytes(value, f.places.logs.Text(c.at.log))
-			value = appendBytes(value, shown)
+			value = appendBytes(value, k.shown)
 			before := uint32(0)
 			for _, b := range joinBeats(beats[ends[slot-1]:ends[slot]]) {
 				value = binary.AppendUvarint(value, uint64(b.begin()-before))
@@ -489,7 +480,7 @@ func (f *pairTimes) Drain(w *RunWriter) {
 				value = binary.AppendUvarint(value, b.bytes)
 				before = b.end()
 			}
-			w.record(key, 0, value)
+			w.record(k.key, 0, value)
 		}
 		f.sections.drop(at)
 	}

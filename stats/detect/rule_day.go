@@ -463,7 +463,7 @@ func (f *ruleFold) Size() int {
 // entity, and the cell or the match.
 func (f *ruleFold) Drain(w *RunWriter) {
 	order := newKeyOrder(f.entities, f.objects, f.sections.groups(func(p *ruleSection) *columnar.Groups { return p.groups }))
-	var key, value []byte
+	var value []byte
 	var twins twinRecords
 	record := w.record
 	if order.twins {
@@ -472,24 +472,21 @@ func (f *ruleFold) Drain(w *RunWriter) {
 	for _, at := range f.sections.sorted() {
 		p := f.sections.all[at]
 		slices.SortFunc(p.matches, func(a, b ruleMatch) int { return cmp.Or(cmp.Compare(a.slot, b.slot), cmp.Compare(a.time, b.time)) })
-		for _, slot := range order.slots(p.groups) {
-			who, what := p.groups.Key(slot)
-			key = appendKeyText(f.entities.appendKey(key[:0], at, who), f.objects.Text(int32(what)))
-			shown := f.entities.shown(who)
+		for slot, k := range order.keys(at, p.groups) {
 			if order.twins {
-				twins.next(w, key)
+				twins.next(w, k.key)
 			}
 			if c := p.cells[slot]; c != nil {
-				value = c.append(appendBytes(append(value[:0], cellRecord), shown), at.day)
-				record(key, 0, value)
+				value = c.append(appendBytes(append(value[:0], cellRecord), k.shown), at.day)
+				record(k.key, 0, value)
 			}
 			from, _ := slices.BinarySearchFunc(p.matches, slot, func(m ruleMatch, slot int32) int { return cmp.Compare(m.slot, slot) })
 			for _, m := range p.matches[from:] {
 				if m.slot != slot {
 					break
 				}
-				value = appendBytes(append(value[:0], p.arena[m.from]), shown)
-				record(key, uint64(m.time), append(value, p.arena[m.from+1:m.to]...))
+				value = appendBytes(append(value[:0], p.arena[m.from]), k.shown)
+				record(k.key, uint64(m.time), append(value, p.arena[m.from+1:m.to]...))
 			}
 		}
 		twins.end(w)

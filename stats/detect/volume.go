@@ -450,26 +450,17 @@ func (v *volumes) Drain(w *RunWriter) {
 	for code := range hashes {
 		hashes[code] = maphash.Bytes(hashSeed, v.addresses.Text(int32(code)))
 	}
-	var key, value, shown []byte
+	var value []byte
 	for _, at := range v.sections.sorted() {
 		p := v.sections.all[at]
 		ends, came := p.cameBySlot()
-		var last uint32 // the entity, and the length of the key without the object
-		var entity int
-		for _, slot := range order.slots(p.groups) {
-			who, what := p.groups.Key(slot)
-			if who != last {
-				key = v.entities.appendKey(key[:0], at, who)
-				shown = v.entities.shown(who)
-				last, entity = who, len(key)
-			}
-			key = appendKeyText(key[:entity], v.objects.Text(int32(what)))
+		for slot, k := range order.keys(at, p.groups) {
 			c := p.cell(slot, at.day)
-			value = v.appendVolume(value[:0], &c, at.day, p.refusedOf(slot), shown)
+			value = v.appendVolume(value[:0], &c, at.day, p.refusedOf(slot), k.shown)
 			for _, code := range came[ends[slot-1]:ends[slot]] {
 				value = binary.LittleEndian.AppendUint64(value, hashes[code])
 			}
-			w.record(key, 0, value)
+			w.record(k.key, 0, value)
 		}
 		v.sections.drop(at)
 	}
