@@ -125,8 +125,24 @@ func (p *program) printFinding(config *Config, f *detect.Finding) {
 	if s := &f.Summary; s.KnownOut > 0 || s.KnownIn > 0 || s.BytesOut > 0 || s.BytesIn > 0 {
 		line("bytes", "%d out, %d in", s.BytesOut, s.BytesIn)
 	}
-	if f.Summary.Evidence != "" {
-		line("evidence", "%s", f.Summary.Evidence)
+	for _, at := range f.Summary.Evidences() {
+		text := at.At
+		if at.Time != 0 {
+			text += ", " + stamp(at.Time)
+		}
+		if at.Bytes != 0 {
+			text += fmt.Sprintf(", %d bytes", at.Bytes)
+		}
+		if at.Host != "" {
+			text += ", on " + at.Host
+		}
+		if at.PID != 0 {
+			text += fmt.Sprintf(", process %d", at.PID)
+		}
+		if at.Parent != "" {
+			text += ", started by " + at.Parent
+		}
+		line("record", "%s", text)
 	}
 	for _, e := range f.Summary.Examples {
 		line("example", "%s", e)

@@ -134,6 +134,10 @@ var findingColumns = []csvColumn[detect.Finding]{
 	{"also", func(b []byte, f *detect.Finding) []byte { return appendList(b, f.Also) }},
 	{"person", func(b []byte, f *detect.Finding) []byte { return appendText(b, f.Person) }},
 	{"person_by", func(b []byte, f *detect.Finding) []byte { return appendText(b, f.PersonBy) }},
+	{"places", func(b []byte, f *detect.Finding) []byte { return appendList(b, places(f)) }},
+	{"host", func(b []byte, f *detect.Finding) []byte { return appendText(b, firstPlace(f).Host) }},
+	{"parent_path", func(b []byte, f *detect.Finding) []byte { return appendText(b, firstPlace(f).Parent) }},
+	{"pid", func(b []byte, f *detect.Finding) []byte { return appendKnown(b, firstPlace(f).PID) }},
 }
 
 var userDayColumns = []csvColumn[UserDay]{
@@ -328,6 +332,14 @@ func appendList(b []byte, items []string) []byte {
 
 func appendInteger(b []byte, n int64) []byte { return strconv.AppendInt(b, n, 10) }
 
+// appendKnown is appendInteger, except that 0 means that the number is not known.
+func appendKnown(b []byte, n int64) []byte {
+	if n == 0 {
+		return b
+	}
+	return appendInteger(b, n)
+}
+
 // appendFloat appends the fewest digits that read back as f, and nothing for NaN.
 // It uses an exponent only where plain digits would be mostly zeros.
 func appendFloat(b []byte, f float64) []byte {
@@ -430,4 +442,23 @@ func evidence(f *detect.Finding) []string {
 		e = append(e, f.Summary.Likely)
 	}
 	return append(e, f.Summary.Examples...)
+}
+
+// places returns the rows of the log that support a finding, the ones with the most bytes
+// first: the time, the bytes and the place of each.
+func places(f *detect.Finding) []string {
+	var texts []string
+	for _, p := range f.Summary.Evidences() {
+		cell := strconv.AppendInt(append(appendSeen(nil, p.Time), ' '), p.Bytes, 10)
+		texts = append(texts, string(append(append(cell, ' '), p.At...)))
+	}
+	return texts
+}
+
+// firstPlace returns the first row of the log that supports a finding.
+func firstPlace(f *detect.Finding) (p detect.Place) {
+	if all := f.Summary.Evidences(); len(all) > 0 {
+		p = all[0]
+	}
+	return p
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"outflow/stats/detect"
@@ -56,6 +57,7 @@ type finding struct {
 	Allowed  shown
 
 	Facts    []fact
+	Records  []shown // of the log, if several show what the finding says
 	Evidence []shown
 	Timeline *timeline
 	Ask      []string // how to investigate
@@ -214,6 +216,15 @@ func newFinding(id string, f *detect.Finding, d *detect.Detection) finding {
 	for _, e := range evidence(f)[min(1, len(f.Summary.Evidence)):] {
 		v.Evidence = append(v.Evidence, show(defang(e), maxPlace))
 	}
+	if places := f.Summary.Evidences(); len(places) > 1 {
+		for _, p := range places {
+			text := utc(p.Time).Format("2006-01-02 15:04:05") + " UTC, "
+			if p.Bytes > 0 {
+				text += byteSize(float64(p.Bytes)) + ", "
+			}
+			v.Records = append(v.Records, show(text+p.At, maxPlace))
+		}
+	}
 	if d != nil {
 		v.Ask = investigate(d.Doc)
 	}
@@ -317,7 +328,17 @@ func facts(f *detect.Finding) []fact {
 	if s.NXDomain > 0 {
 		add("No such domain", count(s.NXDomain), percent(s.NXDomain, s.Events)+" of the queries")
 	}
-	if s.Evidence != "" {
+	p := firstPlace(f)
+	if p.Host != "" {
+		facts = append(facts, fact{"Machine", show(p.Host, maxName), "", false})
+	}
+	if p.Parent != "" {
+		facts = append(facts, fact{"Started by", show(p.Parent, maxPlace), "", true})
+	}
+	if p.PID != 0 {
+		add("Process", strconv.FormatInt(p.PID, 10), "")
+	}
+	if s.Evidence != "" && len(s.Places) < 2 {
 		facts = append(facts, fact{"Record of the log", show(s.Evidence, maxPlace), "", true})
 	}
 	if t := detect.TechniqueOf(visible(f.Technique)); t.ID != "" {

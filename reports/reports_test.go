@@ -105,7 +105,7 @@ func TestGolden(t *testing.T) {
 func TestFindingColumns(t *testing.T) {
 	const want = "finding_uid,day,time,detection,severity,risk_score,technique,entity_type,entity,object," +
 		"score,threshold,observed,baseline,unit,events,bytes_out,bytes_in,first_seen,last_seen,why,evidence," +
-		"feed,label,allowed,also,person,person_by\n"
+		"feed,label,allowed,also,person,person_by,places,host,parent_path,pid\n"
 	if got := string(write(t, CSV.Files[0], &Report{})); got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}

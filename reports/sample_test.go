@@ -141,6 +141,11 @@ func sampleReport() *Report {
 		dnsFinding("10.0.4.17", "updates-cdn.evil.example", detect.High),
 		uploadFinding("bob", 402_000_000, detect.Medium),
 	}
+	first := &r.Findings[0].Summary
+	first.Places = []string{detect.Place{Time: first.PeakTime, Bytes: first.PeakOut, At: first.Evidence}.String()}
+	for i := range int64(4) {
+		first.Places = append(first.Places, detect.Place{Time: first.PeakTime + i*90e6, Bytes: first.PeakOut - i*1_000_000, At: fmt.Sprintf("s3://logs/squid/2026/11/20/access.log.gz:%d", 88130+i)}.String())
+	}
 	ratio := uploadFinding("alice.hartmann", 4_187_000_000, detect.Medium)
 	ratio.Detection, ratio.Technique, ratio.Unit, ratio.Object = "upload_ratio", "T1567", "", "mega.example"
 	ratio.Score, ratio.Threshold, ratio.Observed, ratio.Baseline = 34.8, 0.8, 34.8, 0.2
@@ -152,6 +157,7 @@ func sampleReport() *Report {
 		f := uploadFinding(name, 90e6, detect.Severity(i%2)) // low and info
 		f.Timeline, f.UID, f.Score = nil, fmt.Sprintf("h%02d", i), math.Inf(1)
 		f.Object, f.Label, f.Summary.Evidence = name, name, name
+		f.Summary.Places = []string{detect.Place{Time: f.Summary.PeakTime, Bytes: f.Summary.PeakOut, At: name, Host: name, Parent: name, PID: 4242}.String(), name}
 		f.Summary.Examples = []string{name, "=1;" + name}
 		r.Findings = append(r.Findings, f)
 		r.Inputs = append(r.Inputs, Input{Name: name, Feed: name, Format: "squid", Table: "http", Size: 1, Records: 3, Rows: 2, Skipped: 1, Reasons: []string{name, "a;b"}, Error: name, First: 1, Last: 2,

@@ -8,7 +8,6 @@ import (
 	"math"
 	"math/bits"
 	"slices"
-	"strconv"
 	"unsafe"
 
 	"outflow/columnar"
@@ -36,7 +35,7 @@ var ObjectDay = &Aggregate{
 	},
 	Depends: func(o *FoldOptions) []any { return []any{o.CountBlocked} },
 	New:     func(o *FoldOptions) Folder { return newDownloads(o) },
-	Merger:  func(*FoldOptions) Merger { return &downloadMerger{logs: columnar.NewDict()} },
+	Merger:  func(*FoldOptions) Merger { return &downloadMerger{placer: newPlacer(1)} },
 }
 
 const (
@@ -48,6 +47,8 @@ const (
 	// from a place to be kept: the visitors of a public site are without number.
 	minAnonymousBytes   = 1e6
 	minAnonymousObjects = 10
+	// minPlacesObjects is as minPlacesBytes: no detection finds fewer objects unusual.
+	minPlacesObjects = 50
 )
 
 // downloads folds downloads by entity and place.
@@ -83,6 +84,7 @@ type downloadSection struct {
 	groups *columnar.Groups
 	cells  []downloadCell // by slot
 	reads  []objectRead
+	rest   []others                         // evidence after the peak, by downloadCell.rest
 	table  []int32                          // reads by their keys: index+1; 0 if free
 	used   [numClientKinds]*columnar.Groups // pairs of a slot and a text of the kind
 }
@@ -91,10 +93,10 @@ type downloadSection struct {
 // more, so that a row without any has one too.
 type downloadCell struct {
 	counts
-	peak, peakTime int64
-	place          place
+	peak           sight
 	failed, signed int64
 	recent         [numClientKinds]uint32 // the texts of the row before
+	rest           int32                  // index of its other evidence in a section; 0: it has none
 }
 
 // An objectRead says in which hours of the day an object was read. The key is the hash
@@ -113,7 +115,7 @@ func newDownloads(o *FoldOptions) *downloads {
 		entities: newEntities(o, userEntity, addressEntity, hostEntity),
 		objects:  objects,
 		find:     newDownloader(objects),
-		placer:   newPlacer(),
+		placer:   newPlacer(1),
 		sections: newSections(newDownloadSection, (*downloadSection).reset),
 		signed:   make([]columnar.Lookup[bool], len(signedFields)),
 	}
@@ -137,7 +139,7 @@ func newDownloads(o *FoldOptions) *downloads {
 }
 
 func newDownloadSection() *downloadSection {
-	p := &downloadSection{groups: columnar.NewGroups(), cells: make([]downloadCell, 1), table: make([]int32, 256)}
+	p := &downloadSection{groups: columnar.NewGroups(), cells: make([]downloadCell, 1), rest: make([]others, 1), table: make([]int32, 256)}
 	for kind := range p.used {
 		p.used[kind] = columnar.NewGroups()
 	}
@@ -146,7 +148,7 @@ func newDownloadSection() *downloadSection {
 
 func (p *downloadSection) reset() {
 	p.groups.Reset()
-	p.cells, p.reads = p.cells[:1], p.reads[:0]
+	p.cells, p.rest, p.reads = p.cells[:1], p.rest[:1], p.reads[:0]
 	clear(p.table)
 	for _, used := range p.used {
 		used.Reset()
@@ -224,22 +226,24 @@ func (d *downloads) add(p *downloadSection, b *columnar.Batch, names columnar.Co
 		if failed {
 			continue
 		}
-		c.offer(d.placer, min(max(in[i], 0), math.MaxInt64-1)+1, times[i], d.placer.of(b, i))
+		d.see(p, c, sight{min(max(in[i], 0), math.MaxInt64-1) + 1, times[i], d.placer.of(b, i)})
 		if name := texts[offsets[i]:offsets[i+1]]; len(name) > 0 && (statuses == nil || isObject(name)) {
 			p.read(nameKey(maphash.Bytes(hashSeed, name), uint32(slot)), slot, uint32(hourBit(times[i])))
 		}
 	}
 }
 
-// offer makes a row the peak if it has more bytes, or as many and comes first.
-func (c *downloadCell) offer(by *placer, peak, us int64, at place) {
-	switch {
-	case peak < c.peak:
-		return
-	case peak == c.peak && cmp.Or(cmp.Compare(us, c.peakTime), by.compare(at, c.place)) >= 0:
+// see takes a row as evidence of a cell.
+func (d *downloads) see(p *downloadSection, c *downloadCell, n sight) {
+	other, ok := d.placer.take(&c.peak, n)
+	if !ok || other.bytes < d.placer.least {
 		return
 	}
-	c.peak, c.peakTime, c.place = peak, us, at
+	if c.rest == 0 {
+		c.rest = int32(len(p.rest))
+		p.rest = append(p.rest, others{})
+	}
+	d.placer.offer(&p.rest[c.rest], other)
 }
 
 // read adds hours to an object of a slot.
@@ -311,7 +315,7 @@ func (d *downloads) Size() int {
 		n += sizeOf(d.clients[kind].texts)
 	}
 	for _, p := range d.sections.all {
-		n += p.groups.Size() + len(p.cells)*int(unsafe.Sizeof(downloadCell{})) + len(p.reads)*int(unsafe.Sizeof(objectRead{})) + 4*len(p.table)
+		n += p.groups.Size() + len(p.cells)*int(unsafe.Sizeof(downloadCell{})) + len(p.reads)*int(unsafe.Sizeof(objectRead{})) + 4*len(p.table) + len(p.rest)*int(unsafe.Sizeof(others{}))
 		for _, used := range p.used {
 			n += used.Size()
 		}
@@ -328,8 +332,8 @@ const fewObjects = 64
 
 // Drain implements Folder. The records of a key are, by their sequence numbers,
 //
-//	0    the counts, failed and signed; the peak, and if there is one its time, record
-//	     and log; the spelling of the entity; of each kind of clients their number
+//	0    the counts, failed and signed; the evidence; the spelling of the entity; of
+//	     each kind of clients their number
 //	     and hashes, and of addresses and applications the number of the least
 //	     maxClients and these; and the objects, if they are few
 //	1+h  the objects whose hashes begin with the bits h
@@ -362,7 +366,7 @@ func (d *downloads) Drain(w *RunWriter) {
 			if order.twins {
 				twins.next(w, k.key)
 			}
-			value = d.appendCell(value[:0], &p.cells[slot], at.day)
+			value = d.appendCell(value[:0], p, slot, at.day)
 			value = appendBytes(value, k.shown)
 			for kind := range used {
 				value = d.appendClients(value, kind, used[kind][usedEnds[kind][slot-1]:usedEnds[kind][slot]], hashes[kind])
@@ -431,18 +435,12 @@ func bySlot(pairs *columnar.Groups, slots int) (ends []int32, texts []uint32) {
 	return ends, texts
 }
 
-func (d *downloads) appendCell(b []byte, c *downloadCell, day Day) []byte {
+func (d *downloads) appendCell(b []byte, p *downloadSection, slot int32, day Day) []byte {
 	midnight := int64(day) * dayMicros
+	c := &p.cells[slot]
 	b = c.counts.append(b, midnight)
-	for _, n := range [...]int64{c.failed, c.signed, c.peak} {
-		b = binary.AppendUvarint(b, uint64(n))
-	}
-	if c.peak > 0 {
-		b = binary.AppendUvarint(b, uint64(c.peakTime-midnight))
-		b = binary.AppendUvarint(b, uint64(c.place.record))
-		b = appendBytes(b, d.placer.logs.Text(c.place.log))
-	}
-	return b
+	b = binary.AppendUvarint(binary.AppendUvarint(b, uint64(c.failed)), uint64(c.signed))
+	return d.placer.append(b, c.peak, &p.rest[c.rest], midnight)
 }
 
 func (d *downloads) appendClients(b []byte, kind int, codes []uint32, hashes []uint64) []byte {
@@ -472,10 +470,11 @@ func appendObjects(b []byte, objects []objectRead) []byte {
 
 // A downloadMerger merges what downloads drained.
 type downloadMerger struct {
-	logs    *columnar.Dict // names of the places
+	placer  *placer
 	begun   bool
 	day     Day
 	c       downloadCell
+	rest    others
 	spelt   spelling
 	clients [numClientKinds][]uint64
 	names   [clientAccount][]string
@@ -518,11 +517,9 @@ func (m *downloadMerger) Add(day Day, seq uint64, value []byte) error {
 func (m *downloadMerger) add(d *decoder) {
 	midnight := int64(m.day) * dayMicros
 	n := downloadCell{counts: d.counts(midnight)}
-	n.failed, n.signed, n.peak = int64(d.uvarint()), int64(d.uvarint()), int64(d.uvarint())
-	if n.peak > 0 {
-		n.peakTime = int64(d.uvarint()) + midnight
-		n.place = place{int64(d.uvarint()), m.logs.Code(d.bytes())}
-	}
+	n.failed, n.signed = int64(d.uvarint()), int64(d.uvarint())
+	peak, rest := m.placer.evidence(d, midnight)
+	n.peak = peak
 	m.spelt.offer(n.first, d.bytes())
 	for kind := range m.clients {
 		for left := d.uvarint(); left > 0 && !d.bad; left-- {
@@ -537,13 +534,13 @@ func (m *downloadMerger) add(d *decoder) {
 		m.names[kind] = least(m.names[kind])
 	}
 	if !m.begun {
-		m.begun, m.c = true, n
+		m.begun, m.c, m.rest = true, n, rest
 		return
 	}
 	m.c.merge(&n.counts)
 	m.c.failed += n.failed
 	m.c.signed += n.signed
-	m.c.offer(&placer{logs: m.logs}, n.peak, n.peakTime, n.place)
+	m.placer.merge(&m.c.peak, &m.rest, peak, &rest)
 }
 
 // least returns the least maxClients of names, without copies.
@@ -578,7 +575,7 @@ func (m *downloadMerger) count(next uint64) {
 
 // reset makes m ready for the next key and keeps its memory.
 func (m *downloadMerger) reset() {
-	next := downloadMerger{logs: m.logs, few: m.few[:0], part: m.part[:0]}
+	next := downloadMerger{placer: m.placer, few: m.few[:0], part: m.part[:0]}
 	for kind, hashes := range m.clients {
 		next.clients[kind] = hashes[:0]
 	}
@@ -599,9 +596,15 @@ func (m *downloadMerger) Row(r *Row) bool {
 		Events: c.events, BytesIn: c.in, KnownIn: c.knownIn, Blocked: c.failed, Signed: c.signed,
 		First: c.first, Last: c.last, Hours: c.hours, Spelling: m.spelt.of(r.Entity), Names: m.objects,
 	}
-	if c.peak > 0 {
-		r.PeakTime = c.peakTime
-		r.Evidence = string(m.logs.Text(c.place.log)) + ":" + strconv.FormatInt(c.place.record, 10)
+	if c.peak.bytes > 0 {
+		r.PeakTime, r.Evidence = c.peak.time, m.placer.text(c.peak.at)
+		if r.BytesIn >= minPlacesBytes || r.Names >= minPlacesObjects {
+			c.peak.bytes-- // see downloadCell
+			for i := range m.rest.n {
+				m.rest.of[i].bytes--
+			}
+			r.Places = m.placer.texts(c.peak, &m.rest)
+		}
 	}
 	for hour, n := range m.byHour {
 		if n > r.WindowNames {

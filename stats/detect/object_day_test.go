@@ -52,6 +52,7 @@ func slowDownloads(events []event) []Row {
 		addresses                 map[string]bool
 		hours                     [24]map[string]bool
 		spelt                     spelling
+		events                    []event // that did not fail
 	}
 	rows := map[string]*sets{}
 	for _, e := range events {
@@ -107,6 +108,7 @@ func slowDownloads(events []event) []Row {
 			continue
 		}
 		r.BytesIn += in
+		s.events = append(s.events, e)
 		object := e.texts[columnar.Resource]
 		s.objects[object] = true
 		if s.hours[hour] == nil {
@@ -133,6 +135,9 @@ func slowDownloads(events []event) []Row {
 		}
 		slices.Sort(r.Clients)
 		r.Spelling = s.spelt.of(r.Entity)
+		if r.BytesIn >= 100e6 || r.Names >= 50 {
+			r.Places = slowPlaces(s.events, columnar.BytesIn, 0)
+		}
 		if r.EntityType != "src_ip" || r.BytesIn >= 1e6 || r.Names >= 10 {
 			out = append(out, *r)
 		}

@@ -97,7 +97,7 @@ type pairDest struct {
 
 func newPairTimes(o *FoldOptions) *pairTimes {
 	f := &pairTimes{
-		o: o, places: newPlacer(), blockers: newBlockers(), internal: columnar.Lookup[bool]{Func: scan.IsInternal},
+		o: o, places: newPlacer(minPlaceBytes), blockers: newBlockers(), internal: columnar.Lookup[bool]{Func: scan.IsInternal},
 		sections: newSections(func() *pairSection {
 			return &pairSection{groups: columnar.NewGroups(), cells: make([]pairCell, 1)}
 		}, (*pairSection).reset),
@@ -486,7 +486,7 @@ func (f *pairTimes) Drain(w *RunWriter) {
 	}
 	if f.namesSize() > maxPairNames {
 		f.forget()
-		f.places = newPlacer()
+		f.places = newPlacer(minPlaceBytes)
 	}
 }
 
@@ -546,7 +546,7 @@ type pairMerger struct {
 	text    []byte
 }
 
-func newPairMerger() *pairMerger { return &pairMerger{places: newPlacer()} }
+func newPairMerger() *pairMerger { return &pairMerger{places: newPlacer(minPlaceBytes)} }
 
 // Add implements Merger.
 func (m *pairMerger) Add(day Day, _ uint64, value []byte) error {
@@ -601,7 +601,7 @@ func (m *pairMerger) Row(r *Row) bool {
 	s := Summary{
 		Events: int64(c.rows), BytesIn: c.in, KnownOut: int64(c.knownOut), KnownIn: int64(c.known), Blocked: int64(c.blocked),
 		First: midnight + c.first, Last: midnight + int64(beats[len(beats)-1].end())*1e6, Spelling: spelt.of(r.Entity),
-		Evidence: m.places.evidence(c.at), Beats: int64(len(beats)), Port: int64(c.port),
+		Evidence: m.places.text(c.at), Beats: int64(len(beats)), Port: int64(c.port),
 	}
 	s.Last = max(s.Last, s.First)
 	for _, b := range beats {

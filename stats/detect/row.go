@@ -165,6 +165,11 @@ type Summary struct {
 	// The destinations that an entity used, sorted; see UserDestinationDay. If there are
 	// maxDestinations, those that would follow are not known.
 	Destinations []string `parquet:"destinations,list"`
+
+	// Up to maxPlaces rows, each as Place.String returns it, the ones with the most bytes
+	// first; see Evidences. Nil if Evidence says as much, and in rows that cannot become
+	// findings; see minPlacesBytes.
+	Places []string `parquet:"places,list"`
 }
 
 // Merge returns the measures of s and t together, for findings over several rows. The
@@ -228,6 +233,7 @@ func (s Summary) Merge(t Summary) Summary {
 		s.Rhythm = t.Rhythm
 	}
 	s.Destinations = union(s.Destinations, t.Destinations, maxDestinations)
+	s.Places = mergePlaces(s.Places, t.Places)
 	return s
 }
 

@@ -374,7 +374,7 @@ func (m *correlationMerger) take(first int64, last *correlatedMatch) {
 	if begun {
 		return
 	}
-	m.found.peak = ruleRow{last.row.out, last.row.first, last.record, last.log}
+	m.found.rows = []ruleRow{{out: last.row.out, time: last.row.first, record: last.record, log: last.log}}
 	// The last match of each rule, then the ones before, in the order of their times.
 	m.found.examples = nil
 	for back := 1; back <= maxExamples; back++ {

@@ -38,7 +38,7 @@ var ruleColumns = map[*columnar.Table]columnar.Cols{
 	columnar.HTTP:    columnar.ColSet(columnar.Method, columnar.URLHost, columnar.URLPath),
 	columnar.DNS:     columnar.ColSet(columnar.Domain, columnar.Query),
 	columnar.Network: columnar.ColSet(columnar.DstHost, columnar.DstIP, columnar.DstPort),
-	columnar.Process: columnar.ColSet(columnar.Path, columnar.CmdLine),
+	columnar.Process: columnar.ColSet(columnar.Path, columnar.CmdLine, columnar.ParentPath, columnar.PID),
 }
 
 // Fields that show an event of the table event: of each list, the first field that the
@@ -175,14 +175,23 @@ type matchedRow struct {
 // A ruleCell counts the matches of one key.
 type ruleCell struct {
 	counts
-	peak     ruleRow
+	rows     []ruleRow     // up to maxPlaces, sorted as compare does
 	examples []ruleExample // the earliest, sorted
 }
 
-// A ruleRow is the place of a row, with its bytes out.
+// A ruleRow is the place of a row, with its bytes out and, if it tells of one, its
+// process.
 type ruleRow struct {
 	out, time, record int64
 	log               string
+	process           *ruleProcess // nil: it tells of none
+}
+
+// A ruleProcess is what a row tells of a process beside its command: the host, the
+// program that started it, and its number, 0 if that is not known.
+type ruleProcess struct {
+	host, parent string
+	pid          int64
 }
 
 type ruleExample struct {
@@ -237,7 +246,7 @@ func (f *ruleFold) Fold(b *columnar.Batch) {
 		slot := section.slot(who[i], uint32(f.objects.Code(f.object)))
 		c := section.cells[slot]
 		if c == nil {
-			c = &ruleCell{counts: counts{first: times[i], last: times[i]}, peak: ruleRow{out: -1}}
+			c = &ruleCell{counts: counts{first: times[i], last: times[i]}}
 			section.cells[slot] = c
 			f.size += int(unsafe.Sizeof(*c))
 		}
@@ -245,7 +254,14 @@ func (f *ruleFold) Fold(b *columnar.Batch) {
 			row.events, row.out, row.in, row.knownOut, row.knownIn = 0, 0, 0, 0, 0
 		}
 		c.merge(&row)
-		c.offer(ruleRow{out[i], times[i], b.First + int64(b.Record[i]), b.Object})
+		at := ruleRow{out: out[i], time: times[i], record: b.First + int64(b.Record[i]), log: b.Object}
+		if n := len(c.rows); n < maxPlaces || at.compare(&c.rows[n-1]) < 0 {
+			f.size += int(unsafe.Sizeof(at))
+			if at.process = ruleProcessOf(b, i); at.process != nil {
+				f.size += int(unsafe.Sizeof(*at.process)) + len(at.process.host) + len(at.process.parent)
+			}
+			c.offer(at)
+		}
 		if n := len(c.examples); n < maxExamples || times[i] <= c.examples[n-1].time {
 			f.example = appendRuleExample(f.example[:0], b, i)
 			f.size += len(f.example)
@@ -254,14 +270,31 @@ func (f *ruleFold) Fold(b *columnar.Batch) {
 	}
 }
 
-// offer makes n the cell's peak if it has more bytes out, or as many at an earlier
-// time.
-func (c *ruleCell) offer(n ruleRow) {
-	if cmp.Or(cmp.Compare(c.peak.out, n.out), cmp.Compare(n.time, c.peak.time), strings.Compare(n.log, c.peak.log),
-		cmp.Compare(n.record, c.peak.record)) < 0 {
-		c.peak = n
-	}
+// compare orders rows: the most bytes out first, then the earliest.
+func (r *ruleRow) compare(s *ruleRow) int {
+	return cmp.Or(cmp.Compare(s.out, r.out), cmp.Compare(r.time, s.time), strings.Compare(r.log, s.log), cmp.Compare(r.record, s.record))
 }
+
+// offer adds a row to those that are kept, if it is among the first. Copies of a row
+// count once.
+func (c *ruleCell) offer(n ruleRow) {
+	i, _ := slices.BinarySearchFunc(c.rows, n, func(a, b ruleRow) int { return a.compare(&b) })
+	copied := func(i int) bool {
+		return i >= 0 && i < len(c.rows) && c.rows[i].out == n.out && c.rows[i].time == n.time
+	}
+	switch {
+	case copied(i - 1):
+		return
+	case copied(i):
+		c.rows[i] = n
+		return
+	}
+	c.rows = slices.Insert(c.rows, i, n)
+	c.rows = c.rows[:min(len(c.rows), maxPlaces)]
+}
+
+// place returns the text of Summary.Evidence.
+func (r *ruleRow) place() string { return r.log + ":" + strconv.FormatInt(r.record, 10) }
 
 // show keeps the examples of the earliest events, each text once. An example among the
 // earliest of all is also among the earliest of any division of the events that
@@ -384,6 +417,17 @@ func appendRuleExample(to []byte, b *columnar.Batch, row int) []byte {
 	return cutText(to, maxRuleExample)
 }
 
+// ruleProcessOf returns what a row of a machine's own log tells of its process, or nil.
+func ruleProcessOf(b *columnar.Batch, row int) *ruleProcess {
+	switch b.Table {
+	case columnar.Process:
+		return &ruleProcess{string(ruleText(b, columnar.Host, row)), string(ruleText(b, columnar.ParentPath, row)), b.Int64(columnar.PID)[row]}
+	case columnar.Event:
+		return &ruleProcess{host: string(ruleText(b, columnar.Host, row))}
+	}
+	return nil
+}
+
 // eventText returns the text of the first of the fields that an event has.
 func eventText(b *columnar.Batch, fields []string, row int) []byte {
 	for _, name := range fields {
@@ -504,10 +548,19 @@ const (
 func (c *ruleCell) append(b []byte, day Day) []byte {
 	midnight := int64(day) * dayMicros
 	b = c.counts.append(b, midnight)
-	for _, n := range [...]int64{c.peak.out, c.peak.time - midnight, c.peak.record} {
-		b = binary.AppendUvarint(b, uint64(n))
+	b = binary.AppendUvarint(b, uint64(len(c.rows)))
+	for _, r := range c.rows {
+		for _, n := range [...]int64{r.out, r.time - midnight, r.record} {
+			b = binary.AppendUvarint(b, uint64(n))
+		}
+		b = appendBytes(b, []byte(r.log))
+		if r.process == nil {
+			b = append(b, 0)
+			continue
+		}
+		b = binary.AppendUvarint(append(b, 1), uint64(r.process.pid))
+		b = appendBytes(appendBytes(b, []byte(r.process.host)), []byte(r.process.parent))
 	}
-	b = appendBytes(b, []byte(c.peak.log))
 	for _, e := range c.examples {
 		b = appendBytes(binary.AppendUvarint(b, uint64(e.time-midnight)), []byte(e.text))
 	}
@@ -540,25 +593,34 @@ func (m *ruleMerger) Add(day Day, seq uint64, value []byte) error {
 	}
 	n := ruleCell{counts: d.counts(midnight)}
 	m.spelt.offer(n.first, spelt)
-	for _, field := range [...]*int64{&n.peak.out, &n.peak.time, &n.peak.record} {
-		*field = int64(d.uvarint())
+	for left := d.uvarint(); left > 0 && !d.bad; left-- {
+		var r ruleRow
+		for _, field := range [...]*int64{&r.out, &r.time, &r.record} {
+			*field = int64(d.uvarint())
+		}
+		r.log = string(d.bytes())
+		r.time += midnight
+		if d.uvarint() > 0 {
+			r.process = &ruleProcess{pid: int64(d.uvarint()), host: string(d.bytes()), parent: string(d.bytes())}
+		}
+		n.rows = append(n.rows, r)
 	}
-	n.peak.log = string(d.bytes())
 	for len(d.b) > 0 {
 		at := int64(d.uvarint()) + midnight
 		n.examples = append(n.examples, ruleExample{at, string(d.bytes())})
 	}
-	if d.bad {
+	if d.bad || len(n.rows) == 0 {
 		return errRun
 	}
-	n.peak.time += midnight
 	c := &m.c
 	if !m.begun {
 		m.begun, *c = true, n
 		return nil
 	}
 	c.merge(&n.counts)
-	c.offer(n.peak)
+	for _, r := range n.rows {
+		c.offer(r)
+	}
 	for _, e := range n.examples {
 		c.show(e)
 	}
@@ -581,10 +643,21 @@ func (m *ruleMerger) Row(r *Row) bool {
 
 // row sets the Summary.
 func (c *ruleCell) row(r *Row) {
+	peak := &c.rows[0]
 	r.Summary = Summary{
 		Events: c.events, BytesOut: c.out, BytesIn: c.in, KnownOut: c.knownOut, KnownIn: c.knownIn,
-		First: c.first, Last: c.last, Hours: c.hours, PeakOut: c.peak.out, PeakTime: c.peak.time,
-		Evidence: c.peak.log + ":" + strconv.FormatInt(c.peak.record, 10),
+		First: c.first, Last: c.last, Hours: c.hours, PeakOut: peak.out, PeakTime: peak.time, Evidence: peak.place(),
+	}
+	for i := range c.rows {
+		at := &c.rows[i]
+		if len(c.rows) == 1 && at.process == nil {
+			break // Evidence says it
+		}
+		p := Place{Time: at.time, Bytes: at.out, At: at.place()}
+		if at.process != nil {
+			p.Host, p.Parent, p.PID = at.process.host, at.process.parent, at.process.pid
+		}
+		r.Places = append(r.Places, p.String())
 	}
 	for _, e := range c.examples {
 		r.Examples = append(r.Examples, e.text)

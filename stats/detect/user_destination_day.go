@@ -52,9 +52,11 @@ var UserDestinationDay = &Aggregate{
 	},
 	New: func(o *FoldOptions) Folder { return newUploads(o) },
 	Merger: func(*FoldOptions) Merger {
-		return &uploadMerger{volumeMerger: newVolumeMerger(func(object string, c *volume) bool {
+		m := newVolumeMerger(func(object string, c *volume) bool {
 			return object == "" || c.out >= minDestinationBytes || isCloudHost([]byte(object))
-		})}
+		})
+		m.placesFrom = minDestinationPlacesBytes
+		return &uploadMerger{volumeMerger: m}
 	},
 }
 
@@ -170,6 +172,7 @@ func (u *uploads) Ask(a *Answers) {
 // A total is what an entity uploaded to all destinations, as one spelling names it.
 type total struct {
 	volume
+	rest    others
 	refused refused
 }
 
@@ -183,7 +186,7 @@ func (u *uploads) addTotal(p *volumeSection, slot int32, day Day) {
 	}
 	c := p.cell(slot, day)
 	t.counts.merge(&c.counts)
-	offer(u.places, &t.volume, c)
+	u.places.merge(&t.peak, &t.rest, c.peak, &p.rest[c.rest])
 	t.refused.merge(p.refusedOf(slot))
 }
 
@@ -283,7 +286,7 @@ func (d *uploadDrain) entity(totals, used []columnar.Pair, slots []int32) {
 	for _, pair := range totals {
 		who, _ := pair.Codes()
 		t := d.p.totals[who]
-		d.value = v.appendVolume(d.value[:0], &t.volume, d.at.day, t.refused, v.entities.shown(who))
+		d.value = v.appendVolume(d.value[:0], &t.volume, &t.rest, d.at.day, t.refused, v.entities.shown(who))
 		d.w.record(d.key, volumeRecord, d.value)
 	}
 	if len(used) > 0 {
@@ -293,7 +296,7 @@ func (d *uploadDrain) entity(totals, used []columnar.Pair, slots []int32) {
 		who, what := d.p.groups.Key(slot)
 		d.key = appendKeyText(d.key[:before], v.objects.Text(int32(what)))
 		c := d.p.cell(slot, d.at.day)
-		d.value = v.appendVolume(d.value[:0], &c, d.at.day, d.p.refusedOf(slot), v.entities.shown(who))
+		d.value = v.appendVolume(d.value[:0], &c, &d.p.rest[c.rest], d.at.day, d.p.refusedOf(slot), v.entities.shown(who))
 		d.w.record(d.key, volumeRecord, d.value)
 	}
 }
@@ -386,6 +389,9 @@ func (m *uploadMerger) Row(r *Row) bool {
 		m.settled = m.named
 	}
 	m.named = nil
+	if r.Object == "" {
+		r.Places = nil // those of the destinations show more
+	}
 	return more
 }
 

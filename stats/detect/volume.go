@@ -64,6 +64,7 @@ type volumeSection struct {
 	// refused is what was blocked, by index in cells. Most cells have none, and a cell
 	// that had it too would take more of the cache.
 	refused map[int32]refused
+	rest    []others // evidence after the peak, by volume.rest
 }
 
 // refused counts rows that were blocked, and the bytes out that they name.
@@ -75,7 +76,7 @@ func (r *refused) merge(n refused) {
 }
 
 func newVolumeSection() *volumeSection {
-	return &volumeSection{groups: columnar.NewGroups(), cells: make([]volume, 1), onlys: make([]only, 1), came: columnar.NewGroups(), met: columnar.NewGroups(), lastMet: make([]int64, 1), refused: map[int32]refused{}, totals: map[uint32]*total{}}
+	return &volumeSection{groups: columnar.NewGroups(), cells: make([]volume, 1), onlys: make([]only, 1), rest: make([]others, 1), came: columnar.NewGroups(), met: columnar.NewGroups(), lastMet: make([]int64, 1), refused: map[int32]refused{}, totals: map[uint32]*total{}}
 }
 
 func (p *volumeSection) reset() {
@@ -86,7 +87,7 @@ func (p *volumeSection) reset() {
 	p.asks = false
 	p.met.Reset()
 	p.lastMet = p.lastMet[:1]
-	p.cells, p.onlys = p.cells[:1], p.onlys[:1]
+	p.cells, p.onlys, p.rest = p.cells[:1], p.onlys[:1], p.rest[:1]
 	clear(p.alone)
 	clear(p.refused)
 }
@@ -126,7 +127,8 @@ func (o *only) volume(midnight int64) volume {
 		c.knownOut, c.knownIn = int64(o.when&1), int64(o.when>>1&1)
 	}
 	if o.out > 0 {
-		c.peak, c.peakTime, c.peakAt = int64(o.out), us, place{int64(o.record), int32(o.when >> 3 & (1<<24 - 1))}
+		c.peak = sight{int64(o.out), us, place{int64(o.record), int32(o.when >> 3 & (1<<24 - 1))}}
+		c.below = min(c.peak.bytes, minPlaceBytes) - 1
 	}
 	return c
 }
@@ -134,9 +136,10 @@ func (o *only) volume(midnight int64) volume {
 // A volume has the measures of a Summary that volumes takes.
 type volume struct {
 	counts
-	peak, peakTime int64
-	peakAt         place
-	addresses      [4]uint32 // some that the entity came from
+	peak      sight
+	below     int64     // rows with so few bytes out are not evidence
+	rest      int32     // index of its other evidence in a section; 0: it has none
+	addresses [4]uint32 // some that the entity came from
 }
 
 // counts are the measures that are only added up.
@@ -181,7 +184,7 @@ func newVolumes(o *FoldOptions) *volumes {
 		o:         o,
 		entities:  newEntities(o, userEntity, addressEntity, hostEntity),
 		objects:   columnar.NewDict(),
-		places:    newPlacer(),
+		places:    newPlacer(minPlaceBytes),
 		addresses: columnar.NewDict(),
 		sections:  newSections(newVolumeSection, (*volumeSection).reset),
 		internal:  columnar.Lookup[bool]{Func: scan.IsInternal},
@@ -390,8 +393,8 @@ func (v *volumes) add(p *volumeSection, b *columnar.Batch, from, to int) {
 		c.first = min(c.first, times[i])
 		c.last = max(c.last, times[i])
 		c.hours |= hourBit(times[i])
-		if out[i] >= c.peak && out[i] > 0 && !blocked {
-			offer(v.places, c, volume{peak: out[i], peakTime: times[i], peakAt: v.places.of(b, i)})
+		if out[i] > c.below && !blocked {
+			v.see(p, c, sight{out[i], times[i], v.places.of(b, i)})
 		}
 	}
 }
@@ -417,27 +420,27 @@ func (v *volumes) came(p *volumeSection, b *columnar.Batch, who []uint32, from, 
 	}
 }
 
-// offer makes n's peak that of c if it is larger, or as large and earlier.
-func offer(p *placer, c *volume, n volume) {
-	if n.peak < c.peak || n.peak == 0 {
-		return
-	}
-	if n.peak == c.peak {
-		if n.peakTime > c.peakTime {
-			return
+// see takes a row as evidence of a cell, if it is among those with the most bytes.
+func (v *volumes) see(p *volumeSection, c *volume, n sight) {
+	other, ok := v.places.take(&c.peak, n)
+	if ok && other.bytes >= minPlaceBytes {
+		if c.rest == 0 {
+			c.rest = int32(len(p.rest))
+			p.rest = append(p.rest, others{})
 		}
-		if n.peakTime == c.peakTime && p.compare(n.peakAt, c.peakAt) >= 0 {
-			return
-		}
+		v.places.offer(&p.rest[c.rest], other)
 	}
-	c.peak, c.peakTime, c.peakAt = n.peak, n.peakTime, n.peakAt
+	c.below = min(c.peak.bytes, minPlaceBytes) - 1
+	if o := &p.rest[c.rest]; o.n == len(o.of) {
+		c.below = o.of[o.n-1].bytes - 1
+	}
 }
 
 // Size implements Folder.
 func (v *volumes) Size() int {
 	n := v.entities.size() + sizeOf(v.objects) + sizeOf(v.places.logs) + sizeOf(v.addresses)
 	for _, p := range v.sections.all {
-		n += p.groups.Size() + p.came.Size() + p.met.Size() + 8*len(p.lastMet) + p.used.Size() + 4*len(p.alone) + len(p.cells)*int(unsafe.Sizeof(volume{})) + len(p.onlys)*int(unsafe.Sizeof(only{})) + 48*len(p.refused)
+		n += p.groups.Size() + p.came.Size() + p.met.Size() + 8*len(p.lastMet) + p.used.Size() + 4*len(p.alone) + len(p.cells)*int(unsafe.Sizeof(volume{})) + len(p.onlys)*int(unsafe.Sizeof(only{})) + len(p.rest)*int(unsafe.Sizeof(others{})) + 48*len(p.refused)
 	}
 	return n
 }
@@ -456,7 +459,7 @@ func (v *volumes) Drain(w *RunWriter) {
 		ends, came := p.cameBySlot()
 		for slot, k := range order.keys(at, p.groups) {
 			c := p.cell(slot, at.day)
-			value = v.appendVolume(value[:0], &c, at.day, p.refusedOf(slot), k.shown)
+			value = v.appendVolume(value[:0], &c, &p.rest[c.rest], at.day, p.refusedOf(slot), k.shown)
 			for _, code := range came[ends[slot-1]:ends[slot]] {
 				value = binary.LittleEndian.AppendUint64(value, hashes[code])
 			}
@@ -534,16 +537,11 @@ func (p *volumeSection) cameBySlot() (ends []int32, came []uint32) {
 	return ends, came
 }
 
-// appendVolume appends a volume of an entity, what was blocked, and what shown returns
-// for the entity.
-func (v *volumes) appendVolume(b []byte, c *volume, day Day, blocked refused, shown []byte) []byte {
+// appendVolume appends a volume of an entity, its evidence after the peak, what was
+// blocked, and what shown returns for the entity.
+func (v *volumes) appendVolume(b []byte, c *volume, rest *others, day Day, blocked refused, shown []byte) []byte {
 	midnight := int64(day) * dayMicros
-	b = binary.AppendUvarint(c.counts.append(b, midnight), uint64(c.peak))
-	if c.peak > 0 {
-		b = binary.AppendUvarint(b, uint64(c.peakTime-midnight))
-		b = binary.AppendUvarint(b, uint64(c.peakAt.record))
-		b = appendBytes(b, v.places.logs.Text(c.peakAt.log))
-	}
+	b = v.places.append(c.counts.append(b, midnight), c.peak, rest, midnight)
 	b = binary.AppendUvarint(binary.AppendUvarint(b, uint64(blocked.rows)), uint64(blocked.out))
 	return appendBytes(b, shown)
 }
@@ -551,9 +549,13 @@ func (v *volumes) appendVolume(b []byte, c *volume, day Day, blocked refused, sh
 // A volumeMerger merges volumes.
 type volumeMerger struct {
 	// keep reports whether there is to be a row. Nil: of all.
-	keep    func(object string, c *volume) bool
+	keep func(object string, c *volume) bool
+	// placesFrom is how many bytes out a row needs to keep several places.
+	placesFrom int64
+
 	places  *placer
 	c       volume
+	rest    others
 	refused refused
 	spelt   spelling
 	came    []uint64 // hashes of addresses
@@ -561,7 +563,7 @@ type volumeMerger struct {
 }
 
 func newVolumeMerger(keep func(object string, c *volume) bool) *volumeMerger {
-	return &volumeMerger{keep: keep, places: newPlacer()}
+	return &volumeMerger{keep: keep, placesFrom: minPlacesBytes, places: newPlacer(minPlaceBytes)}
 }
 
 // Add implements Merger.
@@ -581,21 +583,17 @@ func (m *volumeMerger) Add(day Day, _ uint64, value []byte) error {
 func (m *volumeMerger) add(day Day, d *decoder) {
 	midnight := int64(day) * dayMicros
 	n := volume{counts: d.counts(midnight)}
-	n.peak = int64(d.uvarint())
-	if n.peak > 0 {
-		n.peakTime = int64(d.uvarint()) + midnight
-		n.peakAt.record = int64(d.uvarint())
-		n.peakAt.log = m.places.logs.Code(d.bytes())
-	}
+	peak, rest := m.places.evidence(d, midnight)
+	n.peak = peak
 	m.refused.merge(refused{int64(d.uvarint()), int64(d.uvarint())})
 	m.spelt.offer(n.first, d.bytes())
 	c := &m.c
 	if !m.begun {
-		m.begun, *c = true, n
+		m.begun, *c, m.rest = true, n, rest
 		return
 	}
 	c.merge(&n.counts)
-	offer(m.places, c, n)
+	m.places.merge(&c.peak, &m.rest, peak, &rest)
 }
 
 // Row implements Merger.
@@ -614,11 +612,14 @@ func (m *volumeMerger) Row(r *Row) bool {
 	}
 	r.Summary = Summary{
 		Events: c.events, BytesOut: c.out, BytesIn: c.in, KnownOut: c.knownOut, KnownIn: c.knownIn,
-		First: c.first, Last: c.last, Hours: c.hours, PeakOut: c.peak, PeakTime: c.peakTime,
+		First: c.first, Last: c.last, Hours: c.hours, PeakOut: c.peak.bytes, PeakTime: c.peak.time,
 		Addresses: int64(addresses), Blocked: blocked.rows, BlockedOut: blocked.out, Spelling: spelt.of(r.Entity),
 	}
-	if c.peak > 0 {
-		r.Evidence = m.places.evidence(c.peakAt)
+	if c.peak.bytes > 0 {
+		r.Evidence = m.places.text(c.peak.at)
+		if c.out >= m.placesFrom {
+			r.Places = m.places.texts(c.peak, &m.rest)
+		}
 	}
 	return true
 }
