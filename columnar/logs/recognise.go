@@ -177,7 +177,7 @@ type insideOf struct {
 
 // headed returns n with headers of syslog.
 func (n *insideOf) headed(r *reader, f *Format) recognised {
-	return recognised{format: f, layers: n.layers, headers: true, head: r.peel(n.outer, n.layers[len(n.layers)-1], true)}
+	return recognised{format: f, layers: n.layers, headers: true, head: r.peel(n.outer, true, n.layers[len(n.layers)-1])}
 }
 
 // search returns all that may be inside of head, at most depth layers down; what is
@@ -186,11 +186,17 @@ func (r *reader) search(head []byte, depth int) []insideOf {
 	var found []insideOf
 	wrapped, _ := wrappings(head)
 	for _, w := range wrapped {
-		under := r.peel(head, w, false)
+		under := r.peel(head, false, w)
 		if under == nil {
 			continue
 		}
 		found = append(found, insideOf{recognised{layers: []wrapping{w}, head: under}, head})
+		if scan.AnyLine(under, opensPrinted) {
+			printed := func() layer { return &printedLayer{} }
+			if whole := r.peel(head, false, w, printed); whole != nil {
+				found = append(found, insideOf{recognised{layers: []wrapping{w, printed}, head: withoutBlank(whole)}, under})
+			}
+		}
 		if depth == 1 {
 			continue
 		}
@@ -200,6 +206,17 @@ func (r *reader) search(head []byte, depth int) []insideOf {
 		}
 	}
 	return found
+}
+
+// withoutBlank returns text without empty lines.
+func withoutBlank(text []byte) []byte {
+	out := text[:0]
+	for line := range bytes.Lines(text) {
+		if len(trimEOL(line)) > 0 {
+			out = append(out, line...)
+		}
+	}
+	return out
 }
 
 // sniff returns the first format that recognises head, nil if none does. inside says
@@ -220,10 +237,10 @@ func (f *Format) sniffs(head []byte, inside bool) bool {
 	return f.Sniff != nil && f.Sniff(head)
 }
 
-// peel returns the whole lines of head without a layer, nil if no line has it.
-func (r *reader) peel(head []byte, w wrapping, headers bool) []byte {
+// peel returns the whole lines of head without some layers, nil if no line has any.
+func (r *reader) peel(head []byte, headers bool, layers ...wrapping) []byte {
 	head = wholeLines(head)
-	u := newUnwrapper(bytes.NewReader(head), &recognised{layers: []wrapping{w}, headers: headers}, &r.ReadOptions)
+	u := newUnwrapper(bytes.NewReader(head), &recognised{layers: layers, headers: headers}, &r.ReadOptions)
 	text, _ := io.ReadAll(u)
 	if u.opened == 0 || len(bytes.TrimSpace(text)) == 0 {
 		return nil

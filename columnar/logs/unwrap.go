@@ -36,7 +36,9 @@ type wrapping func() layer
 type envelope struct {
 	stamp              []byte // its time, as the layer writes it
 	host, program, pid []byte
-	opened             bool // a layer was there
+	file               []byte // or container that it was written to
+	stream             int    // 0: not said; 1: standard output; 2: errors
+	opened             bool   // a layer was there
 }
 
 // An unwrapper reads the records of a wrapped log, one a line.
@@ -141,8 +143,8 @@ func (u *unwrapper) fill(memory []byte) {
 	u.n = copy(u.in, p)
 	if err == io.EOF {
 		for _, l := range u.layers {
-			if j, ok := l.(interface{ open() bool }); ok && j.open() {
-				u.skipped = append(u.skipped, Reason{"the last part of the record is missing", 1, u.record})
+			if j, ok := l.(interface{ open() int64 }); ok && j.open() > 0 {
+				u.skipped = append(u.skipped, Reason{"the last part of the record is missing", j.open(), u.record})
 			}
 		}
 	}

@@ -18,7 +18,7 @@ func (l *criLayer) unwrap(record []byte, e *envelope) ([]byte, bool, string) {
 	if !ok {
 		return record, false, ""
 	}
-	e.opened, e.stamp = true, stamp
+	e.opened, e.stamp, e.stream = true, stamp, 1+stream>>1
 	return l.join(text, stream>>1, stream&1 != 0)
 }
 
@@ -76,5 +76,12 @@ func (j *joiner) join(text []byte, stream int, more bool) (whole []byte, held bo
 	return whole, false, ""
 }
 
-// open reports whether the last part of a record is missing.
-func (j *joiner) open() bool { return len(j.parts[0])+len(j.parts[1]) > 0 }
+// open returns how many records lack their last part.
+func (j *joiner) open() (n int64) {
+	for _, part := range j.parts {
+		if len(part) > 0 {
+			n++
+		}
+	}
+	return n
+}

@@ -36,21 +36,33 @@ const (
 	jsonJournalHost
 	jsonProgram
 	jsonPID
+	jsonFile // the first file or container: container_id
+	_        // log.file.path
+	_        // container.id
+	_        // docker.container_id
+	jsonPod  // the last: kubernetes.docker_id
 )
 
 // Sets of these fields.
 const (
 	jsonTimes = 1<<(jsonJournalTime+1) - 1<<jsonTimestamp
 	jsonHosts = 1<<(jsonJournalHost+1) - 1<<jsonHost
+	jsonFiles = 1<<(jsonPod+1) - 1<<jsonFile
 )
 
 // newWrapperShape returns the shape of objects that wrap a record.
 func newWrapperShape() *scan.Shape {
 	s := scan.ShapeOf(0, "message", "log", "msg", "_raw", "MESSAGE", "event.original", "event", "detail", "eventData", "auditData", "CloudTrailEvent",
 		"@timestamp", "time", "timestamp", "_time", "__REALTIME_TIMESTAMP",
-		"stream", "host", "hostname", "_HOSTNAME", "SYSLOG_IDENTIFIER", "_PID")
+		"stream", "host", "hostname", "_HOSTNAME", "SYSLOG_IDENTIFIER", "_PID", "container_id")
 	s.Within("event", scan.ShapeOf(jsonOriginal, "original"))
 	s.Within("host", scan.ShapeOf(jsonHostName, "name"))
+	log := scan.ShapeOf(0)
+	log.Within("file", scan.ShapeOf(jsonFile+1, "path"))
+	s.Within("log", log)
+	s.Within("container", scan.ShapeOf(jsonFile+2, "id"))
+	s.Within("docker", scan.ShapeOf(jsonFile+3, "container_id"))
+	s.Within("kubernetes", scan.ShapeOf(jsonPod, "docker_id"))
 	result := scan.NewShape(func(key []byte) int { // of Splunk's export
 		switch string(key) {
 		case "_raw":
@@ -128,6 +140,20 @@ func (l *jsonLayer) unwrap(record []byte, e *envelope) ([]byte, bool, string) {
 			e.program, e.pid = t, s.Text(jsonPID, &l.scratch)
 		}
 	}
+	for set := has & jsonFiles; set != 0; set &= set - 1 {
+		if t := s.Text(bits.TrailingZeros64(set), &l.scratch); len(t) > 0 {
+			e.file = t
+			break
+		}
+	}
+	if has>>jsonStream&1 != 0 {
+		switch string(s.Text(jsonStream, &l.scratch)) {
+		case "stdout":
+			e.stream = 1
+		case "stderr":
+			e.stream = 2
+		}
+	}
 	text := []byte(s.Value(l.field))
 	if !l.docker {
 		if text[0] == '"' {
@@ -142,9 +168,5 @@ func (l *jsonLayer) unwrap(record []byte, e *envelope) ([]byte, bool, string) {
 		text = s.Text(l.field, &l.scratch)
 		more = len(text) == 0 || text[len(text)-1] != '\n'
 	}
-	stream := 0
-	if string(s.Text(jsonStream, &l.scratch)) == "stderr" {
-		stream = 1
-	}
-	return l.join(text, stream, more)
+	return l.join(text, e.stream>>1, more)
 }

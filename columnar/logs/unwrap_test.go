@@ -535,6 +535,7 @@ func FuzzUnwrap(f *testing.F) {
 	line := []byte(`1795206330.913     70 192.0.2.1 TCP_MISS/200 206 GET http://example.com/ ann HIER_DIRECT/192.0.2.7 text/html`)
 	for _, w := range wrappers {
 		f.Add([]byte(w.first + w.around(line) + w.around(line)))
+		f.Add(wrap([]byte("{\n  \"ts\": 1795206330.9,\n  \"_path\": \"dns\",\n  \"query\": \"a.example\"\n}\n{\n{\n }\n}\n"), w.first, w.around))
 	}
 	f.Fuzz(func(t *testing.T, in []byte) {
 		if len(in) > fuzzSize {
