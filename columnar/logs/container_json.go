@@ -3,6 +3,7 @@ package logs
 import (
 	"bytes"
 	"fmt"
+	"math/bits"
 	"slices"
 	"strconv"
 	"strings"
@@ -204,6 +205,7 @@ type jsonPath struct {
 	// says.
 	elements []jsonElement
 	chosen   []*jsonChoice
+	plain    bool // it gives slots, and nothing else
 }
 
 // A jsonElement says which elements of an array are read, and what of them.
@@ -394,6 +396,7 @@ func (n *jsonNode) open() {
 	}
 	for i := range n.paths {
 		p := &n.paths[i]
+		p.plain = p.lists == nil && p.text == nil && p.elements == nil && p.each == nil
 		if p.text != nil {
 			p.text.open()
 		}
@@ -440,20 +443,24 @@ func (n *jsonNode) read(object []byte, w *window, inData bool) (ok bool) {
 			return false
 		}
 		paths := n.paths[k*shapePaths:]
-		for i := 0; has != 0; i, has, escaped = i+1, has>>1, escaped>>1 {
-			if has&1 == 0 {
+		cells := w.cells[(w.n-1)*w.slots:][:w.slots]
+		for ; has != 0; has &= has - 1 {
+			i := bits.TrailingZeros64(has)
+			p, v := &paths[i], n.values[i]
+			from, to := 0, len(v) // of the text in v
+			switch {
+			case !p.plain || !inData || v.Is('{') || v.Is('[') || v.Is('n') || escaped>>i&1 != 0:
+				n.found(p, v, w, inData)
 				continue
+			case v[0] == '"':
+				from, to = 1, to-1
 			}
-			v := n.values[i]
-			if v.Is('"') && escaped&1 == 0 && inData && paths[i].lists == nil && paths[i].text == nil && paths[i].elements == nil && paths[i].each == nil {
-				for _, slot := range paths[i].slots {
-					if !w.has(w.n-1, slot) {
-						w.set(slot, v[1:len(v)-1])
-					}
+			begin := uint32(cap(w.data) - cap(v))
+			for _, slot := range p.slots {
+				if cells[slot] == (columnar.Span{}) { // the first that says it counts
+					cells[slot] = columnar.Span{Begin: begin + uint32(from), End: begin + uint32(to)}
 				}
-				continue
 			}
-			n.found(&paths[i], v, w, inData)
 		}
 	}
 	return len(n.shapes) > 0 || soundObject(object)

@@ -109,6 +109,8 @@ type shapeKey struct {
 	// The first 16 bytes of raw as words, and masks of those that it has. Others
 	// are zero; a key with one that is not comes at no place.
 	head, masks [2]uint64
+	tail        uint64 // the last 8 bytes of raw, if it has more than 16
+	idle        bool   // it gives nothing
 }
 
 // shapeKeys is the number of keys that a shape remembers, and shapeKeyLen their
@@ -292,8 +294,12 @@ func (s *Shape) object(r *shapeRead, i, depth int) int {
 		if end <= 0 {
 			return -1
 		}
+		if k.idle {
+			i = end
+			continue
+		}
 		if k.placings == nil {
-			// Most keys have no place.
+			// It is a field alone, or leads to some.
 		} else if p := k.only; p != nil && r.has>>(p.Field&63)&1 == 0 && (b[i]-'0' <= 9 || b[i] == '"' && end-i > len(`"(null)"`)) {
 			// As place would: the value says something, and is the first.
 			r.from[p.Field&63] = p
@@ -357,7 +363,7 @@ func (k *shapeKey) again(b []byte, before, now Value) bool {
 // restAt reports whether the bytes of raw after its head are at b[i+16:], too.
 func (k *shapeKey) restAt(b []byte, i int) bool {
 	n := len(k.raw)
-	return i+n <= len(b) && string(b[i+16:i+n]) == k.raw[16:]
+	return i+n <= len(b) && binary.LittleEndian.Uint64(b[i+n-8:]) == k.tail && (n <= 24 || string(b[i+16:i+n]) == k.raw[16:])
 }
 
 // slowKey reads any key, or the end of the object, and notes that it followed the
@@ -410,6 +416,7 @@ func (s *Shape) slowKey(b []byte, i int, last *shapeKey) (k *shapeKey, at int) {
 		if s.places != nil {
 			s.setPlaces(k)
 		}
+		k.idle = k.field < 0 && k.inner == nil && k.placings == nil
 		if len(s.keys) == shapeKeys || len(raw) > shapeKeyLen {
 			k.next = last.next
 			return k, end
@@ -440,6 +447,9 @@ func (s *Shape) setPlaces(k *shapeKey) {
 
 func newShapeKey(raw string, field int) *shapeKey {
 	k := &shapeKey{raw: raw, field: field, next: noKey}
+	if len(raw) > 16 {
+		k.tail = binary.LittleEndian.Uint64([]byte(raw[len(raw)-8:]))
+	}
 	var words, masks [16]byte
 	n := copy(words[:], raw)
 	copy(masks[:], bytes.Repeat([]byte{0xff}, n))
