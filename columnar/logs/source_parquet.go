@@ -487,14 +487,21 @@ func (p *parquetRows) window(d *sourceDecoder, part *parquetPart, record, left i
 	w.longest = 0
 	p.places = p.places[:0]
 	deleted := 0
-	for i := range n {
-		if part.deleted.has(record - 1 + int64(i)) {
-			p.places = append(p.places, -1)
-			deleted++
-			continue
+	if part.deleted == nil || !part.deleted.any(record-1, int64(n)) {
+		for i := range n {
+			p.places = append(p.places, int32(i))
 		}
-		p.places = append(p.places, int32(w.n))
-		w.begin(record + int64(i))
+		w.beginMany(record, n)
+	} else {
+		for i := range n {
+			if part.deleted.has(record - 1 + int64(i)) {
+				p.places = append(p.places, -1)
+				deleted++
+				continue
+			}
+			p.places = append(p.places, int32(w.n))
+			w.begin(record + int64(i))
+		}
 	}
 	for _, c := range p.columns {
 		if err := c.load(n, &d.set.clock); err != nil {

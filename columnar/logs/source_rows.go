@@ -73,6 +73,17 @@ func (w *window) begin(record int64) {
 	w.cells = append(w.cells, w.none...)
 }
 
+// beginMany adds n records, which follow one another.
+func (w *window) beginMany(record int64, n int) {
+	w.n += n
+	for i := range n {
+		w.records = append(w.records, record+int64(i))
+	}
+	at := len(w.cells)
+	w.cells = slices.Grow(w.cells, n*w.slots)[:at+n*w.slots]
+	clear(w.cells[at:])
+}
+
 // back takes back the last record.
 func (w *window) back() {
 	w.n--
@@ -803,12 +814,19 @@ func (d *sourceDecoder) integers(b *columnar.Builder, c columnar.Col, records []
 	for k, i := range records {
 		values[k] = columnar.Null
 		f := d.fieldOf(c, i)
-		if v, ok := d.number(f, int(i)); ok && 0 <= v && v <= f.most && f.scale == 1 {
+		if f == nil {
+			continue
+		}
+		v, ok := d.number(f, int(i))
+		switch {
+		case ok && 0 <= v && v <= f.most && f.scale == 1:
 			values[k] = v
+			continue
+		case !ok && f.numbers && len(f.where) == 0 && f.otherwise == nil:
 			continue
 		}
 		text, _ := d.textOf(f, int(i))
-		if f == nil || scan.Unknown(text) {
+		if scan.Unknown(text) {
 			continue
 		}
 		if v, ok := scan.Int(text); ok && 0 <= v && v <= f.most && f.scale == 1 {
