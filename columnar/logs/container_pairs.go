@@ -2,7 +2,7 @@ package logs
 
 import (
 	"bytes"
-	"slices"
+	"encoding/binary"
 	"strings"
 
 	"outflow/columnar/scan"
@@ -262,7 +262,15 @@ func leefSeparator(field []byte) byte {
 // hold spaces.
 func (r *headedReader) extension(line []byte, w *window) {
 	n, key, value := 0, 0, -1 // of the pair at hand: its number, where the key begins and the value
+	escapes := bytes.IndexByte(line, '\\') >= 0
 	for i := 0; i < len(line); i++ {
+		if !escapes {
+			next := scan.IndexNear(line[i:], '=')
+			if next < 0 {
+				break
+			}
+			i += next
+		}
 		switch line[i] {
 		case '\\':
 			i++
@@ -353,18 +361,24 @@ type keys struct {
 
 // An expectedKey is a key as it stands before its value, with the sign behind it.
 type expectedKey struct {
-	raw   []byte
-	slots []int
+	raw        []byte
+	word, mask uint64 // up to eight bytes that raw begins with, and which those are
+	slots      []int
 }
 
 func newKeys(p *sourcePlan) keys { return keys{slots: p.slots, known: map[string][]int{}} }
 
 // expected returns the key that stood at place n if line begins with it, else nil.
 func (k *keys) expected(n int, line []byte) *expectedKey {
-	if n < len(k.order) && bytes.HasPrefix(line, k.order[n].raw) {
-		return &k.order[n]
+	if n >= len(k.order) {
+		return nil
 	}
-	return nil
+	e := &k.order[n]
+	if len(line) >= 8 && ((binary.LittleEndian.Uint64(line)^e.word)&e.mask != 0 || len(e.raw) > 8 && !bytes.HasPrefix(line, e.raw)) ||
+		len(line) < 8 && !bytes.HasPrefix(line, e.raw) {
+		return nil
+	}
+	return e
 }
 
 // maxKeyOrder bounds how many keys of a line are expected, and maxKeyLen how long they
@@ -380,11 +394,16 @@ func (k *keys) expect(n int, raw []byte, slots []int) {
 		return
 	}
 	switch {
-	case n < len(k.order):
-		k.order[n] = expectedKey{append(k.order[n].raw[:0], raw...), slots}
 	case n == len(k.order) && n < maxKeyOrder:
-		k.order = append(k.order, expectedKey{slices.Clone(raw), slots})
+		k.order = append(k.order, expectedKey{})
+	case n >= len(k.order):
+		return
 	}
+	e := &k.order[n]
+	e.raw, e.slots = append(e.raw[:0], raw...), slots
+	var first [8]byte
+	size := copy(first[:], raw)
+	e.word, e.mask = binary.LittleEndian.Uint64(first[:]), 1<<(8*size)-1
 }
 
 // slotsOf returns the slots of a key.

@@ -123,13 +123,7 @@ func (c *layoutCondition) holds(fields [][]byte) bool {
 	if c.field >= len(fields) {
 		return false
 	}
-	text := bare(fields[c.field])
-	for _, s := range c.texts {
-		if string(text) == s {
-			return true
-		}
-	}
-	return false
+	return c.texts.has(bare(fields[c.field]))
 }
 
 // A Sniff says how an object is recognised. One record at least, of the first ones of an
@@ -157,6 +151,15 @@ func (l *SniffList) UnmarshalYAML(unmarshal func(any) error) error {
 
 // A TextList is a text or a list of texts.
 type TextList []string
+
+func (l TextList) has(text []byte) bool {
+	for _, s := range l {
+		if string(text) == s {
+			return true
+		}
+	}
+	return false
+}
 
 // UnmarshalYAML reads a list, or one text.
 func (l *TextList) UnmarshalYAML(unmarshal func(any) error) error {

@@ -224,6 +224,7 @@ func (p *sourcePlan) field(c columnar.Col, column Column) (*sourceField, error) 
 	if err := f.as(column); err != nil {
 		return nil, err
 	}
+	f.clockAt, f.zoned = clockIn(f.unit), strings.Contains(f.unit, "07")
 	f.slots = p.slotsOf(column.names())
 	for _, name := range column.Join {
 		f.join = append(f.join, p.slotOf(name, false))
@@ -274,6 +275,17 @@ func (p *sourcePlan) field(c columnar.Col, column Column) (*sourceField, error) 
 	f.direct = f.unlike == nil && f.match == nil && f.part == 0 && column.Word == 0 && column.Without == "" && len(column.Texts) == 0 && len(column.Null) == 0 && len(f.join) == 0
 	f.inPlace = len(f.slots) > 0 && f.unlike == nil && len(column.Texts) == 0 && len(column.Null) == 0 && len(f.where) == 0 && f.otherwise == nil
 	return f, nil
+}
+
+// clockIn returns where a time of day stands in texts of a layout, -1 if what is before it may
+// be of any length.
+func clockIn(layout string) int {
+	before, _, ok := strings.Cut(layout, "15:04:05")
+	rest := strings.NewReplacer("2006", "", "01", "", "02", "", "_2", "", "January", "x", "Monday", "x", "Jan", "", "Mon", "").Replace(before)
+	if !ok || strings.ContainsFunc(rest, func(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r) }) {
+		return -1
+	}
+	return len(before)
 }
 
 // maxPattern is how many steps a regular expression may have: each byte of a text may

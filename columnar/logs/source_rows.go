@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
+	"time"
 
 	"outflow/columnar"
 	"outflow/columnar/scan"
@@ -176,18 +177,15 @@ func (c *Condition) meets(text []byte) bool {
 	if c.Internal != nil && (scan.Unknown(text) || scan.IsInternal(text) != *c.Internal) {
 		return false
 	}
-	in := func(list []string) bool {
-		for _, s := range list {
-			if string(text) == s {
-				return true
-			}
+	if len(c.Is) > 0 && !c.Is.has(text) || c.Not.has(text) {
+		return false
+	}
+	for _, s := range c.Prefix {
+		if len(text) >= len(s) && string(text[:len(s)]) == s {
+			return true
 		}
-		return false
 	}
-	if len(c.Is) > 0 && !in(c.Is) || in(c.Not) {
-		return false
-	}
-	return len(c.Prefix) == 0 || slices.ContainsFunc(c.Prefix, func(s string) bool { return len(text) >= len(s) && string(text[:len(s)]) == s })
+	return len(c.Prefix) == 0
 }
 
 func allHold(where []condition, w *window, i int) bool {
@@ -219,6 +217,8 @@ type sourceField struct {
 	column   Column
 	slots    []int // in order of preference
 	join     []int // the texts that are put together
+	clockAt  int   // where the time of day stands in texts of the layout unit; -1: not known
+	zoned    bool  // unit has a zone
 	dateSlot int   // -1: none
 	zoneSlot int   // -1: none
 	unlike   []int
@@ -238,7 +238,7 @@ type sourceField struct {
 // no record has.
 func (f *sourceField) of(c columnar.Col) *sourceField {
 	if f == nil {
-		return &sourceField{field: newField(c, -1), dateSlot: -1, zoneSlot: -1, direct: true}
+		return &sourceField{field: newField(c, -1), clockAt: -1, dateSlot: -1, zoneSlot: -1, direct: true}
 	}
 	g := *f
 	g.col, g.bad, g.negative = c, newField(c, -1).bad, newField(c, -1).negative
@@ -331,7 +331,8 @@ type sourceDecoder struct {
 	digits   []byte       // of a number that is wanted as text
 	numbers  []int64      // of records, for Builder
 	parquet  *parquetRows // nil until a row group is decoded
-	lastTime []byte       // the last text that was a time, and which
+	lastTime []byte       // the last text that was a time, of which field, and which
+	lastOf   *sourceField
 	lastUS   int64
 }
 
@@ -608,18 +609,37 @@ func (d *sourceDecoder) time(f *sourceField, i int) (us int64, reason string) {
 	if len(d.lastTime) > 0 && date == nil && bytes.Equal(text, d.lastTime) {
 		return d.lastUS, ""
 	}
+	if us, ok := d.sameDay(f, text); ok && date == nil {
+		d.lastTime, d.lastUS = append(d.lastTime[:0], text...), us
+		return us, ""
+	}
 	us, reason = d.set.timeOf(&f.field, text, date)
 	if reason != "" && reason != withoutTime {
 		us, reason = d.plainTime(text, reason)
 	}
 	if reason == "" {
-		d.lastTime, d.lastUS = append(d.lastTime[:0], text...), us
+		d.lastTime, d.lastOf, d.lastUS = append(d.lastTime[:0], text...), f, us
 	}
 	if date != nil {
 		d.lastTime = d.lastTime[:0]
 	}
 	us, reason = d.set.orOuter(d.w.records[i], us, reason)
 	return us, reason
+}
+
+// sameDay reads a time that differs from the last one in nothing but the time of day.
+func (d *sourceDecoder) sameDay(f *sourceField, text []byte) (us int64, ok bool) {
+	at, behind := f.clockAt, f.clockAt+len("15:04:05")
+	if at < 0 || f != d.lastOf || len(text) != len(d.lastTime) || len(text) < behind || !f.zoned && d.set.clock.Zone != nil && d.set.clock.Zone != time.UTC {
+		return 0, false
+	}
+	if !bytes.Equal(text[:at], d.lastTime[:at]) || !bytes.Equal(text[behind:], d.lastTime[behind:]) || text[at+6] > '5' {
+		return 0, false
+	}
+	day, ok1 := scan.TimeOfDay(text[at:])
+	last, ok2 := scan.TimeOfDay(d.lastTime[at:])
+	us = d.lastUS + day - last
+	return us, ok1 && ok2 && d.set.clock.Within(us)
 }
 
 // plainTime reads a time that is not written as the source says, but as an epoch or in

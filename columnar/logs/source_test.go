@@ -402,3 +402,42 @@ func BenchmarkRecognise(b *testing.B) {
 		})
 	}
 }
+
+// If this fails, times of one day are not what the layout of the source says.
+func TestTimesOfOneDay(t *testing.T) {
+	for _, test := range []struct{ layout, first, next, other string }{
+		{"%d/%b/%Y:%H:%M:%S %z", "20/Nov/2026:23:00:01 +0200", "20/Nov/2026:23:59:59 +0200", "1795165200"},
+		{"Jan _2 2006 15:04:05", "Nov  2 2026 01:02:03", "Nov  2 2026 11:02:59", "2026-11-20T10:11:12Z"},
+		{"January 2 2006 15:04:05", "November 20 2026 01:02:03", "November 20 2026 11:02:59", "May 2 2026 01:02:03"},
+	} {
+		f, err := ParseSource([]byte("name: x\ntitle: x\ncontainer: csv\nlayouts: [{names: [a, user]}]\nrows: [{table: api, columns: {time: {name: a, time: \"" + test.layout + "\"}, user: user}}]\n"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, zone := range []*time.Location{nil, time.FixedZone("", -7200)} {
+			texts := []string{test.first, test.next, test.first, test.other, test.next, test.first[:len(test.first)-1] + "x", "20/Nov/2026:23:59:60 +0200"}
+			times := func(texts ...string) (got []int64, skipped int64) {
+				d, err := f.New(&Options{Zone: zone})
+				if err != nil {
+					t.Fatal(err)
+				}
+				out := &columnar.Out{Want: ^columnar.Cols(0), Sink: func(b *columnar.Batch) { got = append(got, b.Int64(columnar.Time)...) }}
+				var tally Tally
+				if err := d.Decode(&Block{Data: []byte(strings.Join(texts, ",u\n") + ",u\n"), First: 1}, out, &tally); err != nil {
+					t.Fatal(err)
+				}
+				out.Flush()
+				return got, tally.Skipped
+			}
+			var want []int64
+			var wantSkipped int64
+			for _, text := range texts {
+				one, n := times(text)
+				want, wantSkipped = append(want, one...), wantSkipped+n
+			}
+			if got, skipped := times(texts...); !slices.Equal(got, want) || skipped != wantSkipped || len(got) < 4 {
+				t.Errorf("%s: got %v, %d skipped, want %v, %d skipped", test.layout, got, skipped, want, wantSkipped)
+			}
+		}
+	}
+}

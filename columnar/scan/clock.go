@@ -120,29 +120,36 @@ func (c *Clock) ISO(b []byte) (us int64, ok bool) {
 	return us, ok && c.Within(us)
 }
 
-// UTC parses 2006-01-02T15:04:05[.000]Z, the most frequent form in logs.
+// UTC parses 2006-01-02T15:04:05Z, with a fraction of up to nine digits or none: the most
+// frequent form in logs.
 func (c *Clock) UTC(b []byte) (us int64, ok bool) {
-	const milli = len("2006-01-02T15:04:05.000Z")
-	if len(b) != milli && len(b) != milli-4 || b[10] != 'T' || b[len(b)-1] != 'Z' || !c.setDate(b[:10]) {
+	const whole = len("2006-01-02T15:04:05")
+	n := len(b) - 1
+	if n < whole || n > whole+10 || n == whole+1 || b[10] != 'T' || b[n] != 'Z' || !c.setDate(b[:10]) {
 		return 0, false
 	}
-	day, ok := timeOfDay(b[11:])
+	day, ok := TimeOfDay(b[11:])
 	if !ok {
 		return 0, false
 	}
 	us = c.base + day
-	if len(b) == milli {
-		d0, d1, d2 := b[20]-'0', b[21]-'0', b[22]-'0'
-		if b[19] != '.' || d0 > 9 || d1 > 9 || d2 > 9 {
+	if n > whole {
+		if b[whole] != '.' {
 			return 0, false
 		}
-		us += int64(d0)*100_000 + int64(d1)*10_000 + int64(d2)*1_000
+		for scale, digits := Second/10, b[whole+1:n]; len(digits) > 0; digits = digits[1:] {
+			if digits[0]-'0' > 9 {
+				return 0, false
+			}
+			us += int64(digits[0]-'0') * scale
+			scale /= 10
+		}
 	}
 	return us, c.Within(us)
 }
 
-// timeOfDay parses 15:04:05, the first eight bytes of b.
-func timeOfDay(b []byte) (us int64, ok bool) {
+// TimeOfDay parses 15:04:05, the first eight bytes of b.
+func TimeOfDay(b []byte) (us int64, ok bool) {
 	// Digits become their values, colons become 0.
 	w := binary.LittleEndian.Uint64(b) ^ 0x30303a30303a3030
 	if w&0x0000ff0000ff0000 != 0 || (w|(w+0x7676767676767676))&0x8080808080808080 != 0 {
@@ -159,7 +166,7 @@ func (c *Clock) DateAndTime(date, day []byte) (us int64, ok bool) {
 	if len(date) != 10 || len(day) != 8 || !c.setDate(date) {
 		return 0, false
 	}
-	if us, ok = timeOfDay(day); !ok {
+	if us, ok = TimeOfDay(day); !ok {
 		return 0, false
 	}
 	return c.Local(c.base + us)
