@@ -193,7 +193,8 @@ type csvReader struct {
 	header []byte // in force
 	named  []layoutSlot
 	count  int // of fields that header names
-	fields scan.Fields
+
+	scanner scan.Fields
 }
 
 func (r *csvReader) use(header []byte) error {
@@ -206,6 +207,31 @@ func (r *csvReader) use(header []byte) error {
 }
 
 func (r *csvReader) read(data []byte, w *window, t *Tally) []byte {
+	if len(r.seps) > 0 {
+		return r.readEach(data, w, t)
+	}
+	s, behind := &r.scanner, 0
+	for s.Reset(data, r.sep, '"'); !w.full() && s.Next(); {
+		begin := 0
+		for _, end := range s.Ends {
+			pos := s.Pos[begin : end+1]
+			begin = end
+			line, record := w.next, data[pos[0]+1:pos[len(pos)-1]]
+			if w.next++; s.Noted {
+				w.next += int64(bytes.Count(record, eol))
+			}
+			if record = bytes.TrimRight(record, "\r"); r.begins(record, t) {
+				r.cut(data, pos, limit(record, r.most()))
+				r.add(line, w, t)
+			}
+		}
+		behind = min(int(s.Pos[begin])+1, len(data))
+	}
+	return data[behind:]
+}
+
+// readEach is read for records each of which has one of several separators.
+func (r *csvReader) readEach(data []byte, w *window, t *Tally) []byte {
 	for len(data) > 0 && !w.full() {
 		end := scan.LineEnd(data, 0)
 		if bytes.IndexByte(data[:end], '"') >= 0 {
@@ -218,73 +244,94 @@ func (r *csvReader) read(data []byte, w *window, t *Tally) []byte {
 		if len(record) > 0 && record[len(record)-1] != '\n' {
 			w.next++
 		}
-		record = bytes.TrimRight(record, "\r\n")
-		switch {
-		case scan.Blank(record):
-			continue
-		case r.headed && r.header == nil:
-			if csvPreamble(append(slices.Clip(record), '\n')) == 0 {
-				r.use(record)
-			}
-			t.Known("header")
-			continue
-		case r.headed && bytes.Equal(bytes.TrimPrefix(record, utf8BOM), bytes.TrimPrefix(r.header, utf8BOM)):
-			t.Known("header")
+		if record = bytes.TrimRight(record, "\r\n"); !r.begins(record, t) {
 			continue
 		}
-		if r.split(record); !r.headed {
-			if i := r.layout(); i >= 0 {
-				w.begin(line)
-				r.record(w, r.layouts[i])
-			} else {
-				t.Skip(line, noLayout)
-			}
-			continue
+		sep := r.sep
+		for i := 0; i < len(r.seps) && bytes.IndexByte(record, sep) < 0; i++ {
+			sep = r.seps[i]
 		}
-		switch n := len(r.fieldReader.fields); {
-		case n < r.count:
-			t.Skip(line, tooFew)
-		case n > r.count:
-			t.Skip(line, tooMany)
-		default:
-			w.begin(line)
-			r.record(w, r.named)
+		most := limit(record, r.most())
+		if bytes.IndexByte(record, '"') < 0 {
+			r.split(record, sep, most)
+		} else if r.scanner.Reset(record, sep, '"'); r.scanner.Next() {
+			r.cut(record, r.scanner.Pos[:r.scanner.Ends[0]+1], most)
 		}
+		r.add(line, w, t)
 	}
 	return data
 }
 
-// split cuts a record into its fields. A quote that does not begin a field stands for
-// itself.
-func (r *csvReader) split(record []byte) {
-	r.fieldReader.fields = r.fieldReader.fields[:0]
-	sep := r.sep
-	for i := 0; i < len(r.seps) && bytes.IndexByte(record, sep) < 0; i++ {
-		sep = r.seps[i]
+// begins reports whether a record has fields to read: it is no header, and not blank.
+func (r *csvReader) begins(record []byte, t *Tally) bool {
+	switch {
+	case len(record) == 0 || record[0] <= ' ' && scan.Blank(record):
+		return false
+	case r.headed && r.header == nil:
+		if csvPreamble(append(slices.Clip(record), '\n')) == 0 {
+			r.use(record)
+		}
+		t.Known("header")
+		return false
+	case r.headed && bytes.Equal(bytes.TrimPrefix(record, utf8BOM), bytes.TrimPrefix(r.header, utf8BOM)):
+		t.Known("header")
+		return false
 	}
-	if bytes.IndexByte(record, '"') < 0 {
-		most := r.enough
-		if r.headed {
-			most = r.count
+	return true
+}
+
+// most returns how many fields of a record are enough to tell whether it is sound, and to
+// read it.
+func (r *csvReader) most() int {
+	if r.headed {
+		return r.count + 1
+	}
+	return r.enough
+}
+
+// cut takes the fields of a record, up to most. Field i is data[pos[i]+1:pos[i+1]].
+func (r *csvReader) cut(data []byte, pos []uint32, most int) {
+	n := len(pos) - 1
+	r.fields = r.fields[:0]
+	for i := range min(n, most) {
+		begin, end := pos[i]+1, pos[i+1]
+		for i == n-1 && end > begin && data[end-1] == '\r' {
+			end--
 		}
-		for most = limit(record, most); len(r.fieldReader.fields) < most; {
-			i := scan.IndexNear(record, sep)
-			if i < 0 {
-				break
-			}
-			r.fieldReader.fields = append(r.fieldReader.fields, record[:i])
-			record = record[i+1:]
+		r.fields = append(r.fields, data[begin:end])
+	}
+}
+
+// split is cut of a record without quotes.
+func (r *csvReader) split(record []byte, sep byte, most int) {
+	r.fields = r.fields[:0]
+	for more := true; more && len(r.fields) < most; {
+		var field []byte
+		field, record, more = cutByte(record, sep)
+		r.fields = append(r.fields, field)
+	}
+}
+
+// add adds the record whose fields were cut.
+func (r *csvReader) add(line int64, w *window, t *Tally) {
+	slots := r.named
+	switch n := len(r.fields); {
+	case !r.headed:
+		i := r.layout()
+		if i < 0 {
+			t.Skip(line, noLayout)
+			return
 		}
-		r.fieldReader.fields = append(r.fieldReader.fields, record)
+		slots = r.layouts[i]
+	case n < r.count:
+		t.Skip(line, tooFew)
+		return
+	case n > r.count:
+		t.Skip(line, tooMany)
 		return
 	}
-	r.fields.Reset(record, sep, '"')
-	if !r.fields.Next() {
-		return
-	}
-	for i := range min(r.fields.Ends[0], maxFields) {
-		r.fieldReader.fields = append(r.fieldReader.fields, record[r.fields.Pos[i]+1:r.fields.Pos[i+1]])
-	}
+	w.begin(line)
+	r.record(w, slots)
 }
 
 // A spaceReader reads fields with spaces between them.
@@ -463,7 +510,7 @@ func (r *w3cReader) read(data []byte, w *window, t *Tally) []byte {
 
 // cutByte is bytes.Cut at a byte; what is behind it reaches as far as p.
 func cutByte(p []byte, sep byte) (before, after []byte, found bool) {
-	if i := bytes.IndexByte(p, sep); i >= 0 {
+	if i := scan.IndexNear(p, sep); i >= 0 {
 		return p[:i], p[i+1:], true
 	}
 	return p, nil, false

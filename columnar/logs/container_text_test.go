@@ -2,7 +2,11 @@ package logs
 
 import (
 	"bytes"
+	"encoding/csv"
+	"reflect"
 	"slices"
+	"strconv"
+	"strings"
 	"testing"
 
 	"outflow/columnar/scan"
@@ -101,5 +105,84 @@ func FuzzSpaceFields(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, text []byte, most int) {
 		checkFields(t, text, max(1, most))
+	})
+}
+
+// checkRecords compares the records of csv without a header with those that encoding/csv
+// finds, in texts in which that finds no error.
+func checkRecords(t *testing.T, text []byte, seps string) {
+	t.Helper()
+	if bytes.IndexByte(text, '\r') >= 0 || bytes.IndexByte(text, '\t') >= 0 { // encoding/csv drops a \r; blank lines may have a tab
+		return
+	}
+	reader := csv.NewReader(bytes.NewReader(text))
+	reader.FieldsPerRecord = -1
+	records, err := reader.ReadAll()
+	if err != nil {
+		return
+	}
+	names := []string{"a", "b", "c", "d"}
+	source := &Source{Name: "x", Title: "x", Container: "csv", Separator: seps, Layouts: []Layout{{Fields: "1+", Names: names}},
+		Rows: []SourceRow{{Table: "api", Columns: map[string]Column{"time": {Name: "a"}, "user": {Name: "b"}, "service": {Name: "c"}, "resource": {Name: "d"}}}}}
+	p := &sourcePlan{source: source, byName: map[string]int{}}
+	if err := p.compile(); err != nil {
+		t.Fatal(err)
+	}
+	r, err := p.container.open(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := newWindow(len(p.slots))
+	w.reset(text, 1, &Tally{})
+	var got, want [][]string
+	for data := text; len(data) > 0; {
+		data = r.read(data, w, w.tally)
+		for i := range w.n {
+			var texts []string
+			for _, name := range names {
+				texts = append(texts, string(w.text(i, p.byName[name])))
+			}
+			got = append(got, append(texts, strconv.FormatInt(w.records[i], 10)))
+		}
+		w.empty()
+	}
+	line := 0
+	for _, record := range records {
+		for line++; len(bytes.Split(text, eol)[line-1]) == 0; line++ { // a blank line
+		}
+		first := line
+		for _, field := range record {
+			line += strings.Count(field, "\n")
+		}
+		if len(record) == 1 && strings.Trim(record[0], " ") == "" && bytes.Split(text, eol)[first-1][0] != '"' {
+			continue
+		}
+		texts := append(record, "", "", "", "")[:len(names):len(names)]
+		want = append(want, append(texts, strconv.Itoa(first)))
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("%q: got %q, want %q", text, got, want)
+	}
+}
+
+var csvTexts = []string{
+	"a,b,c,d\n1,2,3,4\n", "\"a,b\",\"c\"\"d\"\n\n1,\"x\ny\",2\n3", "\"\"\n,\n,,,,,\n", " \n\" \",\"\n\n\"\n5", "a,b,c,d,e,f,g", "\"a\nb\nc\"\n1,2\n",
+}
+
+func TestCSVRecords(t *testing.T) {
+	for _, text := range csvTexts {
+		for _, seps := range []string{",", ",;"} {
+			checkRecords(t, []byte(text), seps)
+			checkRecords(t, []byte(strings.Repeat("1,\"2\"\n", 300)+text), seps)
+		}
+	}
+}
+
+func FuzzCSVRecords(f *testing.F) {
+	for _, text := range csvTexts {
+		f.Add([]byte(text))
+	}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		checkRecords(t, text, ",")
 	})
 }
