@@ -5,6 +5,7 @@ export GOFLAGS = -trimpath
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 DAY = 2026-11-20
 VENV = bench/venv
+SCALE = 1
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -90,9 +91,9 @@ parity: $(VENV)/.made ## hold the DNS model's Go code to NumPy, on the inputs of
 	mv $(VENV)/parity.tsv stats/dnsmodel/testdata/parity.tsv
 	go test ./stats/dnsmodel -run Parity -count=1
 
-bench: bin/outflow $(VENV)/.made ## compare with DuckDB, ClickHouse, polars and pandas; ARGS="--scale 0.1" for a tenth of 19 GB of logs
-	$(VENV)/bin/python fixtures/bench/bench.py $(ARGS)
-	$(VENV)/bin/python fixtures/bench/sources.py $(SOURCES)
+bench: bin/outflow $(VENV)/.made ## compare with DuckDB, ClickHouse, polars and pandas; SCALE=0.1 for a tenth of 24 GB of logs
+	$(VENV)/bin/python fixtures/bench/bench.py --scale $(SCALE) $(ARGS)
+	$(VENV)/bin/python fixtures/bench/sources.py --scale $(SCALE) $(SOURCES)
 
 bench-sources: bin/outflow $(VENV)/.made ## only vendors' logs, against DuckDB; SOURCES="--records 100000 elb"
 	$(VENV)/bin/python fixtures/bench/sources.py $(SOURCES)
