@@ -57,10 +57,12 @@ oracle: $(VENV)/.made ## compute the seeds' rules anew with pandas, and compare
 	git diff --exit-code fixtures/oracle
 	go test ./stats/detect ./jobs -run Oracle -count=1
 
-sim: ## measure on generated organisations what the detections find and what they take for a theft; takes half an hour
+# The alert budget has this many employees and nights.
+BUDGET = 10000x60
+sim: ## measure on generated organisations what the detections find and what they take for a theft; takes an hour, BUDGET=2000x60 half
 	@mkdir -p bin
 	@go test -c -o bin/simulation.test ./stats/detect
-	@cd stats/detect && OUTFLOW_LONG=1 ../../bin/simulation.test -test.run '^TestSimulation$$'
+	@cd stats/detect && OUTFLOW_LONG=1 OUTFLOW_BUDGET=$(BUDGET) ../../bin/simulation.test -test.run '^TestSimulation$$'
 
 killtest: ## kill runs at each of their writes, renames and deletes, on disk and on S3; takes half an hour
 	OUTFLOW_LONG=1 go test ./jobs -run '^TestKilled$$' -count=1 -v -timeout 4h

@@ -26,9 +26,9 @@ const beaconDoc = `Connections by the clock: a machine that talks to one destina
 What it sees: the middle half of the intervals between a machine's connections to a host name, or to an address that no log
 names, lies close together: dispersion (Q3-Q1)/(Q3+Q1) of at most .35 for 24 intervals, .38 for 36, .40 for 48 and more. Days with
 up to 48 intervals are judged with the week before, so that a beacon of four hours takes four days. beacons.csv lists all of them with period, jitter and the
-four parts of RITA's score. A beacon is a finding, low, if it began this week or is to a bare address in a log with names, and in logs
-of under 50 machines always; medium with two of these or one and a rare destination, if it takes data out, or if a DNS or rule finding says that the machine
-is suspicious. All others, what lasts under an hour, and look-ups of names, which come by the clock of their time to live, stand in the table only.
+four parts of RITA's score. A beacon is a finding, low, if it began this week to a place that no machine talked to before, or is to a bare address in a log with names, and in logs
+of under 50 machines always; medium with two of these or one and a rare destination, if it takes data out, both until four days of it make it a habit, or if a DNS or rule finding says that the machine
+is suspicious. All others, what lasts under an hour or rests in most of its hours, and look-ups of names, which come by the clock of their time to live, stand in the table only.
 Why that means exfiltration: an implant asks for commands, and drips data out, by the clock.
 Common false positives: software that asks a rare vendor for news, a tab that reloads itself, keepalives of one long connection that a flow
 log cuts into pieces. Destinations that many machines poll, time services, updates and monitoring are labelled and no findings.
@@ -71,6 +71,10 @@ const (
 	namedShare = .5
 	// MaxBeacons is the number of pairs that Input.Beacons gets. Nobody reads more.
 	MaxBeacons = 1000
+	// beaconShare is the least share of the hours with a beat that a finding's beats fill at
+	// its period. A clock that misses half of them fills half; a person who turns pages every
+	// twenty seconds, now and then, a tenth.
+	beaconShare = 1. / 3
 	// beaconSpan is the least time, in µs, from the first to the last beat of a finding.
 	// Someone who waits for a page loads it thirty times in five minutes.
 	beaconSpan = 3600e6
@@ -100,6 +104,11 @@ type Beacon struct {
 
 // HoursActive returns the hours of the day with a beat.
 func (b *Beacon) HoursActive() int { return bits.OnesCount64(uint64(b.Hours)) }
+
+// fills reports whether its beats fill enough of its hours to be those of a clock.
+func (b *Beacon) fills() bool {
+	return float64(b.Beats)*b.Period >= beaconShare*3600*float64(b.HoursActive())
+}
 
 // worseFirst orders beacons as the table lists them.
 func worseFirst(a, b *Beacon) int {
@@ -137,18 +146,22 @@ type beaconFeed struct {
 	pairs   int
 	named   int            // pairs
 	pollers map[string]int // by destination
+	first   map[string]Day // by destination: the first day on which any source talked to it
 }
 
 func (o *beaconOptions) score(in *Input, risk int) []Finding {
 	feeds := map[string]*beaconFeed{}
 	for key, rows := range in.Series {
-		if rows = in.week(rows); len(rows) == 0 {
-			continue
-		}
 		f := feeds[key.Feed]
 		if f == nil {
-			f = &beaconFeed{pollers: map[string]int{}}
+			f = &beaconFeed{pollers: map[string]int{}, first: map[string]Day{}}
 			feeds[key.Feed] = f
+		}
+		if day, ok := f.first[key.Object]; !ok || rows[0].Day < day {
+			f.first[key.Object] = rows[0].Day
+		}
+		if rows = in.week(rows); len(rows) == 0 {
+			continue
 		}
 		source := key
 		if source.Object = ""; f.last != source {
@@ -253,6 +266,13 @@ func (in *Input) slow(rows []Row) (r rhythm, days int) {
 // weigh sets the signs and the severity of a beacon.
 func (o *beaconOptions) weigh(in *Input, rows []Row, b *Beacon, feed *beaconFeed) {
 	weak, rare := 0, false
+	past, _ := in.before(rows)
+	steady := 0 // days before the week
+	for i := range past {
+		if past[i].Day <= in.Day-beaconDays {
+			steady++
+		}
+	}
 	if b.Sources >= rarePopulation && float64(b.Pollers) <= o.Rare*float64(b.Sources) {
 		weak, rare = 1, true
 		b.Signs = append(b.Signs, fmt.Sprintf("only %d of %d machines polls it", b.Pollers, b.Sources))
@@ -266,7 +286,7 @@ func (o *beaconOptions) weigh(in *Input, rows []Row, b *Beacon, feed *beaconFeed
 			before++
 		}
 	}
-	if before >= beaconDaysBefore && rows[0].Day > in.Day-beaconDays {
+	if before >= beaconDaysBefore && feed.first[b.Object] > in.Day-beaconDays {
 		weak++
 		b.Signs = append(b.Signs, "it began this week")
 	}
@@ -277,14 +297,17 @@ func (o *beaconOptions) weigh(in *Input, rows []Row, b *Beacon, feed *beaconFeed
 	out := b.BytesOut >= int64(o.DataOut) && b.BytesOut > b.BytesIn
 	if out {
 		b.Signs = append(b.Signs, "it took "+size(float64(b.BytesOut))+" out")
+		if habitual(b.BytesOut, past, anyDay) {
+			b.Signs[len(b.Signs)-1] += ", as on days before"
+		}
 	}
 	switch {
 	case LookUps(b.Feed):
 		// A name is asked for whenever its time to live is over, whatever asks for it.
 		b.Severity = Severity(weak / 2)
-	case out || weak >= 2:
+	case out && !habitual(b.BytesOut, past, anyDay), weak >= 2 && steady < habitDays:
 		b.Severity = Medium
-	case weak == 1 && !rare || b.Sources < rarePopulation:
+	case out || weak >= 2 || weak == 1 && !rare || b.Sources < rarePopulation:
 		b.Severity = Low // a company has thousands of beacons that are merely rare
 	}
 }
@@ -300,7 +323,7 @@ func apart(table []*Beacon) []*Beacon {
 	best := map[place]*Beacon{}
 	var found []*Beacon
 	for _, b := range table {
-		if !b.Regular || b.Label != "" || b.Days == 1 && b.Last-b.First < beaconSpan {
+		if !b.Regular || b.Label != "" || b.Days == 1 && b.Last-b.First < beaconSpan || !b.fills() {
 			continue
 		}
 		found = append(found, b)

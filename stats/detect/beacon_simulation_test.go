@@ -71,7 +71,7 @@ func judgedPairs(rows []Row) map[string]*Beacon {
 	o := beacon().Options.(*beaconOptions)
 	out := map[string]*Beacon{}
 	in := (&Input{Day: simulatedDay, Series: seriesOf(rows)}).whole()
-	feed := &beaconFeed{pollers: map[string]int{}}
+	feed := &beaconFeed{pollers: map[string]int{}, first: map[string]Day{}}
 	for key, rows := range in.Series {
 		if _, today := in.before(rows); today != nil {
 			out[key.Entity] = o.judge(in, rows, today, feed)
@@ -215,5 +215,22 @@ func simulateNoBeacons(*testing.T) (out []outcome) {
 		out = append(out, outcome{detection: "beacon", about: null.name, size: "pair and week", unit: percent, value: share(regular), target: .01, trials: float64(pairs),
 			others: fmt.Sprintf("RITA mean ≥ .8 %.2f %%, TS ≥ .8 %.2f %%", 100*share(rita), 100*share(ritaTime))})
 	}
-	return out
+	// Clocks that are no implants: regular, and labelled.
+	var rows []Row
+	for i := range pairs / 10 {
+		key := pairKey(i)
+		key.Object = []string{"pool.ntp.org", "time.windows.com", "windowsupdate.com", "api.snapcraft.io", "ocsp.digicert.com"}[i%5]
+		rows = append(rows, beatRows(key, ticks(r, 60, logEven(r, 60, 3600), .2*r.Float64(), .05), func() uint64 { return 100 + r.Uint64N(50) })...)
+	}
+	regular, open := 0, 0
+	for _, b := range judgedPairs(rows) {
+		if b.Regular {
+			regular++
+			if b.Label == "" {
+				open++
+			}
+		}
+	}
+	return append(out, outcome{detection: "beacon", about: "time, update and certificate services", size: "without a label", unit: percent, value: float64(open) / float64(pairs/10), target: .01,
+		trials: float64(pairs / 10), others: fmt.Sprintf("regular %.2f %%", 1000*float64(regular)/float64(pairs))})
 }

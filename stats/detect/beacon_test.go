@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -291,6 +292,27 @@ func TestBeaconPopulation(t *testing.T) {
 		"tunnel.example medium": 1, "rare.example.com high": 1, "low.example low": 1,
 	}, got); diff != "" {
 		t.Errorf("raised: -want +got:\n%s", diff)
+	}
+}
+
+// If this fails, somebody who turns twelve pages at a time, every twenty seconds, once an
+// hour, is a beacon, or a clock of twenty seconds that was on in the same hours is not.
+func TestBeaconFills(t *testing.T) {
+	of := func(beats int) (times []float64) {
+		for hour := 9; hour < 17; hour++ {
+			for i := range beats {
+				times = append(times, float64(simulatedDay)*86400+float64(hour*3600+20*i))
+			}
+		}
+		return times
+	}
+	rows := append(beatRows(pairKey(1), of(12), func() uint64 { return 400 }), beatRows(pairKey(2), of(90), func() uint64 { return 400 })...)
+	var got []string
+	for _, f := range Judge(beacon(), &Input{Day: simulatedDay, Series: seriesOf(rows)}) {
+		got = append(got, f.Entity)
+	}
+	if want := []string{pairKey(2).Entity}; !slices.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
 	}
 }
 

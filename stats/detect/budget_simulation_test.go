@@ -1,10 +1,12 @@
 package detect
 
 import (
+	"cmp"
 	"fmt"
 	"iter"
 	"math"
 	"math/rand/v2"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -27,7 +29,8 @@ import (
 //     organisation, half of them of the 100 that everybody uses. On average two more a day are
 //     ones that it never used, half of them new to all; for one in 50 people 20. Seven of the
 //     100, and one in 50 of the others, are foreign cloud services. The bytes of a day are
-//     shared out by log-normal weights, σ 2.
+//     shared out among the habitual ones by log-normal weights, σ 2; a new one gets
+//     log-normal bytes beside, median 20 kB and σ 2, as in population.
 //   - A destination answers with log-normal bytes, median 500 kB and σ 1.5, and with a byte for
 //     200.
 //   - 60 of 100 people read from a cloud service on each day that they work: log-normal objects,
@@ -46,6 +49,7 @@ type organisation struct {
 	employees []employee
 	names     []string // of the destinations; the first 100 are everybody's
 	cloud     []bool   // by destination: it is a cloud service
+	rank      []int32  // by destination: its place in the order of the names
 	pairs     []Row    // of pair_times
 	seed      uint64
 	source    rand.PCG
@@ -136,6 +140,15 @@ func newOrganisation(seed uint64, employees, nights int) *organisation {
 		}
 	}
 	sortRows(o.pairs)
+	order := make([]int32, len(o.names))
+	for i := range order {
+		order[i] = int32(i)
+	}
+	slices.SortFunc(order, func(a, b int32) int { return strings.Compare(o.names[a], o.names[b]) })
+	o.rank = make([]int32, len(order))
+	for rank, name := range order {
+		o.rank[name] = int32(rank)
+	}
 	return o
 }
 
@@ -251,13 +264,16 @@ func (o *organisation) workday(i int, e *employee, d Day, sites int) (w workday)
 	}
 	got := map[int32]*use{}
 	all := 0.0
-	add := func(name int32) {
-		weight, back := math.Exp(2*r.NormFloat64()), 500e3*math.Exp(1.5*r.NormFloat64())
+	get := func(name int32) *use {
 		if got[name] == nil {
 			got[name] = &use{name: name}
 		}
-		got[name].out += float32(weight)
-		got[name].in += float32(back)
+		got[name].in += float32(500e3 * math.Exp(1.5*r.NormFloat64()))
+		return got[name]
+	}
+	add := func(name int32) {
+		weight := math.Exp(2 * r.NormFloat64())
+		get(name).out += float32(weight)
 		all += weight
 	}
 	if e.service {
@@ -267,19 +283,25 @@ func (o *organisation) workday(i int, e *employee, d Day, sites int) (w workday)
 		for range 25 {
 			add(e.habits[r.IntN(len(e.habits))])
 		}
-		for at := r.ExpFloat64(); at < e.fresh; at += r.ExpFloat64() {
-			switch which := r.IntN(100); {
-			case which == 0:
-				add(o.name(fmt.Sprintf("new%d.s3.amazonaws.com", len(o.names))))
-			case which < 50:
-				add(o.name(fmt.Sprintf("new%d.example", len(o.names))))
-			default:
-				add(int32(r.IntN(sites)))
-			}
-		}
 	}
 	for _, u := range got {
 		u.out *= float32(1e6 * mb / all)
+	}
+	if !e.service {
+		for at := r.ExpFloat64(); at < e.fresh; at += r.ExpFloat64() {
+			var name int32
+			switch which := r.IntN(100); {
+			case which == 0:
+				name = o.name(fmt.Sprintf("new%d.s3.amazonaws.com", len(o.names)))
+			case which < 50:
+				name = o.name(fmt.Sprintf("new%d.example", len(o.names)))
+			default:
+				name = int32(r.IntN(sites))
+			}
+			get(name).out += float32(20e3 * math.Exp(2*r.NormFloat64()))
+		}
+	}
+	for _, u := range got {
 		u.in += u.out / 200
 		w.uses = append(w.uses, *u)
 		w.out += int64(u.out)
@@ -313,15 +335,36 @@ func (o *organisation) series(a *Aggregate, first, last Day) iter.Seq2[Key, []Ro
 			return rows
 		}
 	case UserDestinationDay:
+		type used struct {
+			at int
+			use
+		}
+		var all []used
 		of = func(_ int, e *employee, rows []Row) []Row {
+			all = all[:0]
 			for at := from; at <= to; at++ {
-				for _, u := range e.days[at].uses {
+				w := &e.days[at]
+				if len(w.uses) == 0 {
+					continue
+				}
+				whole := volume(e, at, "", w.out, w.in)
+				whole.Destinations = make([]string, len(w.uses))
+				for i, u := range w.uses {
+					whole.Destinations[i] = o.names[u.name]
 					if u.out >= minDestinationBytes || o.cloud[u.name] {
-						rows = append(rows, volume(e, at, o.names[u.name], int64(u.out), int64(u.in)))
+						all = append(all, used{at, u})
 					}
 				}
+				rows = append(rows, whole)
 			}
-			sortRows(rows)
+			// Rows are large: they are made in their order.
+			slices.SortFunc(all, func(a, b used) int {
+				return cmp.Or(cmp.Compare(o.rank[a.name], o.rank[b.name]), cmp.Compare(a.at, b.at))
+			})
+			for i := range all {
+				u := &all[i]
+				rows = append(rows, volume(e, u.at, o.names[u.name], int64(u.out), int64(u.in)))
+			}
 			return rows
 		}
 	case ObjectDay:
@@ -402,11 +445,15 @@ func (o *organisation) reads(i int, e *employee, at int, row func(feed string, e
 
 // simulateBudget measures what an analyst gets of an organisation in which nothing
 // happens. Names and texts are left out, which the detections of DNS and of rules judge.
-
 func simulateBudget(t *testing.T) (out []outcome) {
 	employees, nights := 600, 8
 	if long() {
 		employees, nights = 10_000, 60
+		if size := os.Getenv("OUTFLOW_BUDGET"); size != "" {
+			if _, err := fmt.Sscanf(size, "%dx%d", &employees, &nights); err != nil {
+				t.Fatalf("OUTFLOW_BUDGET %q: want EMPLOYEESxNIGHTS, as 2000x60", size)
+			}
+		}
 	}
 	o := newOrganisation(1, employees, nights)
 	type place struct {
@@ -490,10 +537,8 @@ func simulateBudget(t *testing.T) (out []outcome) {
 	for _, d := range detections {
 		row(d.Name, "findings before joining", sum(alone[d.Name]), 0, 0, bySeverity(alone[d.Name]))
 	}
-	row("beacon", "medium or above", beacons[Medium]+beacons[High]+beacons[Critical], 5, 8, bySeverity(&beacons))
-	// Two in 1,000 uploads and two in 1,000 downloads alone, as the detections promise, are
-	// more than the target.
-	row("all volume", "joined findings", sum(&joint), 20, 60, fmt.Sprintf("%s; at most %d", bySeverity(&joint), most))
+	row("beacon", "medium or above", beacons[Medium]+beacons[High]+beacons[Critical], 5, 0, bySeverity(&beacons))
+	row("all volume", "joined findings", sum(&joint), 20, 0, fmt.Sprintf("%s; at most %d", bySeverity(&joint), most))
 	row("all", "notable people", notables, 5, 0, fmt.Sprintf("at most %d", mostNotable))
 	return out
 }

@@ -16,7 +16,7 @@ import (
 )
 
 type bulkDownloadOptions struct {
-	Threshold   float64 `yaml:"threshold" unit:"z" tune:"2.5 3 3.5 4 5 6" doc:"a day above this, in bytes or in objects, is unusual, as for upload_zscore; objects need 0.5 more where the bytes are known and usual"`
+	Threshold   float64 `yaml:"threshold" unit:"z" tune:"2.5 3 3.5 4 5 6" doc:"a day above this, in bytes or in objects, is unusual, as for upload_zscore; days under a gigabyte or 1,000 objects need 1.5 more, and objects 0.5 more where the bytes are known and usual"`
 	Floor       Bytes   `yaml:"floor" unit:"B/day" tune:"50MB 100MB 200MB 500MB 1GB" doc:"days below this are not reported for their bytes; less is a few presentations"`
 	Objects     int     `yaml:"objects" unit:"objects/day" tune:"25 50 100 200 500" doc:"days with fewer distinct objects are not reported for their number; less is a meeting's folder, more misses who picks what to take"`
 	MinDays     int     `yaml:"min_days" unit:"days" doc:"with fewer days of baseline the cold start rule applies"`
@@ -223,12 +223,12 @@ type bulkNewcomer struct {
 func (b *bulkJudge) judge() []Finding {
 	b.halves = [2]bulkHalf{
 		{
-			quantity: quantity{of: func(r *Row) int64 { return r.BytesIn }, blind: func(r *Row) bool { return r.KnownIn == 0 && r.Events > 0 }, scale: 1},
+			quantity: quantity{of: func(r *Row) int64 { return r.BytesIn }, blind: func(r *Row) bool { return r.KnownIn == 0 && r.Events > 0 }, scale: 1, large: 1e9},
 			unit:     "B/day", floor: int64(b.o.Floor), show: size,
 			cold: func(r *Row) float64 { return float64(r.BytesIn) / float64(max(b.o.ColdFloor, 1)) },
 		},
 		{
-			quantity: quantity{of: func(r *Row) int64 { return r.Names }, blind: func(r *Row) bool { return false }, scale: 1e6},
+			quantity: quantity{of: func(r *Row) int64 { return r.Names }, blind: func(r *Row) bool { return false }, scale: 1e6, large: 1000},
 			unit:     "objects/day", floor: int64(b.o.Objects), show: func(n float64) string { return count(int64(math.Round(n)), "object") },
 			cold: func(r *Row) float64 { return float64(r.WindowNames) / float64(max(b.o.ColdObjects, 1)) },
 		},
@@ -321,7 +321,7 @@ const objectsAlone = 0.5
 func (b *bulkJudge) over(h, n int) bool {
 	half := &b.halves[h]
 	u := &half.all[n]
-	threshold := b.o.Threshold
+	threshold := half.least(b.o.Threshold, u.value)
 	if h == 1 && !b.halves[0].all[n].blind && !b.over(0, n) {
 		threshold += objectsAlone
 	}
@@ -341,7 +341,7 @@ func (b *bulkJudge) service(s *downloadService, series splitSeries, n int) {
 		u := &half.all[n]
 		z := 0.0
 		switch {
-		case b.over(h, n) && !half.habitual(u.value, series.past, u.likeDay(b.in.Day)):
+		case b.over(h, n) && !half.known(u.value, series.past, u.likeDay(b.in.Day)):
 			z = u.z(&half.quantity) / b.o.Threshold
 		case b.isCold(half, u, series.today) && !half.habitual(u.value, series.past, anyDay):
 			z = half.cold(series.today)
@@ -414,20 +414,16 @@ func (b *bulkJudge) unusual(half *bulkHalf, s *downloadService, series splitSeri
 	f := b.finding(half, s, series)
 	z := u.z(&half.quantity)
 	f.Score, f.Baseline = z, half.value(u.centre)
-	limit := func(centre float64) float64 {
-		return max(half.value(centre+b.o.Threshold*u.spread), float64(half.floor))
-	}
+	f.Threshold = half.least(b.o.Threshold, u.value)
+	limit := func(level float64) float64 { return half.limit(b.o.Threshold, level, u.spread, half.floor) }
 	far := "so this is " + times(f.Observed/f.Baseline) + " the median"
 	if f.Baseline*half.scale < 1e6 {
 		far = "so any download of that size is unusual"
 	}
 	f.Why = fmt.Sprintf("%s; the %s of the %s before is %s and the alert limit is %s, %s (z %.2f, threshold %s).",
-		b.said(s, series), u.median(b.in.Day), count(int64(u.days), "day"), half.show(f.Baseline), half.show(limit(u.centre)), far, z, num(b.o.Threshold))
+		b.said(s, series), u.median(b.in.Day), count(int64(u.days), "day"), half.show(f.Baseline), half.show(limit(u.level(true))), far, z, num(f.Threshold))
 	f.Timeline = timeline(b.inputOf(s), &half.quantity, series, func(like bool) (low, mid, up float64) {
-		c := u.centre
-		if !like {
-			c = u.other
-		}
+		c := u.level(like)
 		return half.value(c - b.o.Threshold*u.spread), half.value(c), limit(c)
 	})
 	f.RiskScore = b.risk

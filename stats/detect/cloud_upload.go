@@ -12,7 +12,7 @@ import (
 
 type cloudUploadOptions struct {
 	Floor       Bytes   `yaml:"floor" unit:"B/day" tune:"5MB 10MB 20MB 50MB 100MB 200MB" doc:"a destination that is new for the entity is reported from this volume; less is a picture or a form"`
-	TextFloor   Bytes   `yaml:"text_floor" unit:"B/day" doc:"the same for paste sites and webhooks, which carry text; not for webhooks at which common others upload, since people use such a chat service by hand"`
+	TextFloor   Bytes   `yaml:"text_floor" unit:"B/day" doc:"the same for paste sites and webhooks, which carry text; not for webhooks at which common others upload, since people use such a chat service by hand; see common_floor"`
 	CommonFloor Bytes   `yaml:"common_floor" unit:"B/day" doc:"the same where at least common others upload, and for entities or logs without enough history to call anything new"`
 	Common      int     `yaml:"common" unit:"entities" doc:"a destination is ordinary if this many others upload to it"`
 	KnownFloor  Bytes   `yaml:"known_floor" unit:"B/day" doc:"a destination used before is reported from this volume, if it also exceeds rise"`
@@ -111,11 +111,9 @@ func (o *cloudUploadOptions) judge(in *Input, u *upload) (Finding, bool) {
 	switch {
 	case u.covered < o.MinDays:
 		floor = o.CommonFloor
-	case u.service.Kind == "webhook" && u.others >= o.Common:
-		// A chat service that people use, too: they send each other pictures.
-	case u.service.Kind == "paste" || u.service.Kind == "webhook":
+	case u.service.Kind == "paste" || u.service.Kind == "webhook" && u.others < o.Common:
 		floor = o.TextFloor
-	case u.others >= o.Common:
+	case u.others >= o.Common: // also of a chat service with webhooks: people send each other pictures
 		floor = o.CommonFloor
 	}
 	// A tiny first upload must not make the destination a known one.
@@ -175,12 +173,12 @@ func (o *cloudUploadOptions) judge(in *Input, u *upload) (Finding, bool) {
 			f.Why = fmt.Sprintf("%s; in the %s before it uploaded at most %s there in a day, and a rarely used destination is reported from %s (%s).",
 				said, count(int64(u.covered), "day"), size(float64(highest)), size(float64(floor)), prevalence)
 		}
-	case !fresh && out >= int64(o.KnownFloor) && float64(out) > o.Rise*float64(highest):
+	case !fresh && out >= int64(max(o.KnownFloor, floor)) && float64(out) > o.Rise*float64(highest):
 		if habitual(out, u.past, anyDay) {
 			return f, false
 		}
 		f.Baseline = float64(highest)
-		f.Threshold = max(float64(o.KnownFloor), o.Rise*float64(highest))
+		f.Threshold = max(float64(o.KnownFloor), float64(floor), o.Rise*float64(highest))
 		f.Why = fmt.Sprintf("%s; in %s there before it uploaded at most %s in a day, so this is %s its highest (%s).",
 			said, count(int64(days), "day"), size(f.Baseline), times(f.Observed/f.Baseline), prevalence)
 	default:

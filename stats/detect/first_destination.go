@@ -11,6 +11,7 @@ import (
 
 type firstDestinationOptions struct {
 	Floor      Bytes   `yaml:"floor" unit:"B/day" tune:"5MB 10MB 20MB 50MB 100MB 200MB" doc:"a destination that the entity never used is reported from this volume; less is a form, a picture or a mail"`
+	KnownFloor Bytes   `yaml:"known_floor" unit:"B/day" doc:"the same for a destination that more than rare of the others use, if somebody did longer ago than young"`
 	Share      float64 `yaml:"share" unit:"%" tune:"1 5 20 50" doc:"it must also get this share of what the entity sends on a usual day; to those who send gigabytes for a living a few megabytes are nothing"`
 	MinDays    int     `yaml:"min_days" unit:"days" doc:"with fewer days of history nothing is called new"`
 	EntityDays int     `yaml:"entity_days" unit:"days" doc:"the entity must have been seen on this many days before; to a newcomer everything is new"`
@@ -21,7 +22,7 @@ type firstDestinationOptions struct {
 
 const firstDestinationDoc = `Uploads to a destination that the entity never used before.
 
-What it sees: 20 MB or more in a day, and a twentieth of the entity's usual day, to a registered domain, a cloud host or an
+What it sees: 20 MB or more in a day, or 100 MB if more than 2 % of the others use it, and a twentieth of the entity's usual day, to a registered domain, a cloud host or an
 address that it did not use in the 90 days before, with whatever request and however few bytes. The risk is higher if at most
 2 % of the others use it, or if nobody did until a week ago, and lower if half of them use it.
 Why that means exfiltration: people work with the same few services, and a thief brings a place of his own.
@@ -32,7 +33,7 @@ the destination weeks before; anything in the first 14 days of history.
 How to investigate: who owns the destination, since when it is registered, and what was read before the peak named in the evidence.`
 
 func firstDestination() *Detection {
-	o := &firstDestinationOptions{Floor: 20e6, Share: 5, MinDays: 14, EntityDays: 5, Rare: 2, Common: 50, Young: 7}
+	o := &firstDestinationOptions{Floor: 20e6, KnownFloor: 100e6, Share: 5, MinDays: 14, EntityDays: 5, Rare: 2, Common: 50, Young: 7}
 	d := &Detection{
 		Name:       "first_destination",
 		Title:      "upload to a destination never used before",
@@ -73,8 +74,11 @@ func (o *firstDestinationOptions) score(in *Input, risk int) []Finding {
 	used := in.popularity(keys)
 	var findings []Finding
 	for i := range firsts {
-		f := &firsts[i]
-		findings = append(findings, o.finding(in, f, used[destination{f.today.Feed, f.today.Object}], risk))
+		f, p := &firsts[i], used[destination{firsts[i].today.Feed, firsts[i].today.Object}]
+		if p.share() > o.Rare && p.first < in.Day-Day(o.Young) && f.today.BytesOut < int64(o.KnownFloor) {
+			continue
+		}
+		findings = append(findings, o.finding(in, f, p, risk))
 	}
 	return findings
 }

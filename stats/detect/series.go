@@ -80,13 +80,29 @@ func habitual(x int64, past []Row, counts func(d Day) bool) bool {
 
 // habitual reports whether x in a day is a habit, as for bytes.
 func (q *quantity) habitual(x int64, past []Row, counts func(d Day) bool) bool {
-	n := 0
+	return q.days(x, past, counts) >= habitDays
+}
+
+// days returns on how many past days for which counts returns true there was at least half
+// of x.
+func (q *quantity) days(x int64, past []Row, counts func(d Day) bool) (n int) {
 	for i := range past {
 		if q.of(&past[i]) >= x-x/2 && counts(past[i].Day) {
 			n++
 		}
 	}
-	return n >= habitDays
+	return n
+}
+
+// known reports whether x in a day over the threshold is no news: it is a habit, or it is
+// not large and there was at least half of it on any earlier day for which counts returns
+// true. A tenth of the people have such a day now and then.
+func (q *quantity) known(x int64, past []Row, counts func(d Day) bool) bool {
+	least := habitDays
+	if x < q.large {
+		least = 1
+	}
+	return q.days(x, past, counts) >= least
 }
 
 // anyDay makes habitual count every day.

@@ -16,7 +16,10 @@ var simulations = []struct {
 }{
 	{"uploads", simulateUploads},
 	{"repeats", simulateRepeats},
+	{"ratios", simulateRatios},
 	{"downloads", simulateBulkDownloads},
+	{"drips", simulateDrips},
+	{"first destinations", simulateFirsts},
 	{"beacons", simulateBeacons},
 	{"no beacons", simulateNoBeacons},
 	{"budget", simulateBudget},
@@ -48,8 +51,9 @@ func long() bool { return os.Getenv("OUTFLOW_LONG") != "" }
 type outcome struct {
 	detection, about, size string // size is how much is planted
 	// unit says what is counted: nothing for the share of the planted ones that are
-	// found, percent for the share of the ordinary ones that are, and nightly for
-	// findings among 10,000 people in a night.
+	// found, percent for the share of the ordinary ones that are, nightly for
+	// findings among 10,000 people in a night, and inDays for how long a theft goes on
+	// until half of them are found.
 	unit          string
 	value, target float64 // a target is the least share, else the most; 0: none
 	// limit, if set, is what the test asserts instead of the target: what is known to be
@@ -59,14 +63,14 @@ type outcome struct {
 	others string  // what other rules do
 }
 
-const percent, nightly = "%", "a night"
+const percent, nightly, inDays = "%", "a night", "days"
 
 // reaches reports whether the value is as good as a bound, but for twice the standard
 // error.
 func (o *outcome) reaches(bound float64) bool {
 	slack := 0.0
 	switch {
-	case o.trials == 0:
+	case o.trials == 0 || o.unit == inDays:
 	case o.unit == nightly:
 		slack = 2 * math.Sqrt(bound/o.trials)
 	default:
@@ -98,6 +102,8 @@ func (o *outcome) show(v float64) string {
 		return fmt.Sprintf("%.2f %%", 100*v)
 	case nightly:
 		return fmt.Sprintf("%.1f a night", v)
+	case inDays:
+		return fmt.Sprintf("%.0f days", v)
 	}
 	return fmt.Sprintf("%.3f", v)
 }
@@ -165,12 +171,16 @@ func simulate(seed uint64, history, users int, sigmas ...float64) *simulation {
 	return s
 }
 
-func (s *simulation) input() *Input {
+func (s *simulation) input() *Input { return inputOf(s.rows, 60) }
+
+// inputOf returns rows as a detection gets them that judges the simulated day, with so
+// many days before it.
+func inputOf(rows []Row, history int) *Input {
 	var covered []Day
-	for d := simulatedDay - 60; d < simulatedDay; d++ {
+	for d := simulatedDay - Day(history); d < simulatedDay; d++ {
 		covered = append(covered, d)
 	}
-	return &Input{Day: simulatedDay, Series: seriesOf(s.rows), Covered: func(string) []Day { return covered }}
+	return &Input{Day: simulatedDay, Series: seriesOf(rows), Covered: func(string) []Day { return covered }}
 }
 
 // found returns the share of the users with each sigma that a detection finds if every
@@ -303,6 +313,41 @@ func simulateRepeats(*testing.T) (out []outcome) {
 		third3.limit = []float64{.95, .85, .58}[i]
 		out = append(out, third3,
 			outcome{detection: "upload_zscore", about: about, size: "seventh day", unit: percent, value: seventh, target: .002})
+	}
+	return out
+}
+
+// simulateRatios measures upload_ratio on users who receive ten times what they send, give
+// or take spread, a log-normal σ from day to day. There is no target.
+func simulateRatios(*testing.T) (out []outcome) {
+	batches := 1
+	if long() {
+		batches = 20
+	}
+	const users = 3000
+	sizes := []int64{0, 200e6, 1e9, 5e9}
+	for _, spread := range []float64{.3, .7} {
+		got, seed := make([]float64, len(sizes)), make([]float64, len(sizes))
+		for b := range batches {
+			s := simulate(uint64(300+b), 30, users, 1)
+			r := rand.New(rand.NewPCG(uint64(b), 6))
+			for i := range s.rows {
+				row := &s.rows[i]
+				row.BytesIn, row.KnownIn = int64(10*float64(row.BytesOut)*math.Exp(spread*r.NormFloat64())), 1
+			}
+			in := s.input()
+			for i, size := range sizes {
+				got[i] += s.found(uploadRatio(), size, in)[0] / float64(batches)
+				seed[i] += s.found(seeded(uploadRatio()), size, in)[0] / float64(batches)
+			}
+		}
+		for i, size := range []string{"ordinary day", "+200 MB", "+1 GB", "+5 GB"} {
+			o := outcome{detection: "upload_ratio", about: fmt.Sprintf("30 days, σ 1.0, spread %.1f", spread), size: size, value: got[i], others: fmt.Sprintf("seed %.3f", seed[i])}
+			if i == 0 {
+				o.unit, o.target, o.trials, o.others = percent, .002, float64(batches*users), fmt.Sprintf("seed %.2f %%", 100*seed[i])
+			}
+			out = append(out, o)
+		}
 	}
 	return out
 }

@@ -9,16 +9,17 @@ import (
 )
 
 type uploadRatioOptions struct {
-	Ratio   float64 `yaml:"ratio" unit:"" tune:"0.5 0.8 1.5 3 6" doc:"bytes out for each byte in; a day above this is unusual, since people who work with the web receive ten times what they send"`
-	Floor   Bytes   `yaml:"floor" unit:"B/day" tune:"20MB 50MB 100MB 200MB 500MB" doc:"days with fewer bytes out are never reported: the ratio of small volumes is chance"`
-	Rise    float64 `yaml:"rise" unit:"" tune:"1.5 2 3 5" doc:"a day must also exceed this many times the entity's own past ratio, so that people who send for a living are judged by their own past"`
-	Spreads float64 `yaml:"spreads" unit:"spreads" doc:"and it must lie so many spreads of the entity's past ratios above their median, on a logarithmic scale; some people's ratios vary tenfold from day to day"`
-	MinDays int     `yaml:"min_days" unit:"days" doc:"a past ratio needs this many days with traffic; with fewer, only the ratio of the day counts"`
+	Ratio     float64 `yaml:"ratio" unit:"" tune:"0.5 0.8 1.5 3 6" doc:"bytes out for each byte in; a day above this is unusual, since people who work with the web receive ten times what they send"`
+	Floor     Bytes   `yaml:"floor" unit:"B/day" tune:"20MB 50MB 100MB 200MB 500MB" doc:"days with fewer bytes out are never reported: the ratio of small volumes is chance"`
+	Rise      float64 `yaml:"rise" unit:"" tune:"1.5 2 3 5" doc:"a day must also exceed this many times the entity's own past ratio, so that people who send for a living are judged by their own past"`
+	Spreads   float64 `yaml:"spreads" unit:"spreads" doc:"and it must lie so many spreads of the entity's past ratios above their median, on a logarithmic scale; some people's ratios vary tenfold from day to day"`
+	ColdFloor Bytes   `yaml:"cold_floor" unit:"B/day" doc:"with fewer days than min_days, days with fewer bytes out are not reported: a newcomer's first syncs go out"`
+	MinDays   int     `yaml:"min_days" unit:"days" doc:"a past ratio needs this many days with traffic; with fewer, only the ratio of the day counts"`
 }
 
 const uploadRatioDoc = `Bytes that an entity sent for each byte that it received.
 
-What it sees: a day on which a user (or address, or host) sent more than 50 MB and more than 0.8 of what it received, at least
+What it sees: a day on which a user (or address, or host) sent more than 200 MB and more than 0.8 of what it received, at least
 twice its own past ratio, and more than its ratios vary from day to day. The producer-consumer ratio, (out − in)/(out + in), says the same from −1 to 1.
 Why that means exfiltration: people receive far more than they send; taking data out reverses that.
 Common false positives: backups, sync clients, video calls with the camera on, developers who push images. Their past
@@ -32,7 +33,7 @@ How to investigate: the destinations of the day (cloud_upload), and whether the 
 const bothKnown = 0.8
 
 func uploadRatio() *Detection {
-	o := &uploadRatioOptions{Ratio: 0.8, Floor: 50e6, Rise: 2, Spreads: 3.5, MinDays: 7}
+	o := &uploadRatioOptions{Ratio: 0.8, Floor: 200e6, Rise: 2, Spreads: 3.5, ColdFloor: 500e6, MinDays: 7}
 	d := &Detection{
 		Name:       "upload_ratio",
 		Title:      "more sent than received",
@@ -83,6 +84,9 @@ func (o *uploadRatioOptions) score(in *Input, risk int) []Finding {
 		if days >= o.MinDays {
 			usual = stats.Ratio(out, in2)
 			limit = max(limit, o.Rise*usual, o.varies(points))
+		}
+		if days < o.MinDays && today.BytesOut < int64(o.ColdFloor) {
+			continue
 		}
 		if !(ratio > limit) || o.habit(points, ratio) {
 			continue

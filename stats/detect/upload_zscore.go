@@ -12,7 +12,7 @@ import (
 
 type uploadZScoreOptions struct {
 	Method      string  `yaml:"method" unit:"" enum:"robust classic seed" doc:"robust: factors above the median of past days; classic: standard deviations above the mean of all past days; seed: as classic, with the judged day in its own sample"`
-	Threshold   float64 `yaml:"threshold" unit:"z" tune:"2.5 3 3.5 4 5 6" doc:"a day above this is unusual; 3.5 reports under 2 of 1,000 ordinary days, and more than half of the days with a gigabyte even for erratic users; less reports more of both"`
+	Threshold   float64 `yaml:"threshold" unit:"z" tune:"2.5 3 3.5 4 5 6" doc:"a day above this is unusual; 3.5 reports about 1 of 1,000 ordinary days, and more than half of the days with a gigabyte even for erratic users; less reports more of both; days under a gigabyte need 1.5 more"`
 	Floor       Bytes   `yaml:"floor" unit:"B/day" tune:"50MB 100MB 200MB 500MB 1GB" doc:"days below this are never reported; 100 MB from a quiet user are a phone's pictures, and cloud_upload reports new destinations from 20 MB"`
 	MinDays     int     `yaml:"min_days" unit:"days" doc:"with fewer days of baseline the cold start rule applies"`
 	PeerDays    int     `yaml:"peer_days" unit:"days" doc:"weight, in days, of the organisation's usual spread beside the entity's own; more steadies short histories, less trusts them"`
@@ -34,7 +34,7 @@ does not count. Weekends are compared with weekends if they differ. The spread i
 steadied by what is common in the organisation; days that were reported before do not train it.
 Why that means exfiltration: taking data out in one go means sending it.
 Common false positives: a first backup, a new laptop's sync, a video delivery, a migration. After the same level on
-four days it is a habit and no longer reported. With under 7 days of history the day is compared with those of the entity's
+four days, or under a gigabyte on one, it is a habit and no longer reported. With under 7 days of history the day is compared with those of the entity's
 group (groups) or of all people instead, and the finding says so. Service accounts and backup machines are compared with one another.
 What it cannot see: data that leaves in small portions, data that bypasses the feed, and any data if the log has no byte counts.
 How to investigate: where the bytes went (cloud_upload, the peak's evidence), from which machine, and what was collected
@@ -113,10 +113,31 @@ type quantity struct {
 	// scale is 1e6 divided by the amount below which values are hardly told apart: 1 for
 	// bytes, 1e6 for what is counted one by one.
 	scale float64
+	// large is what ends the doubt of smallDay.
+	large int64
+}
+
+// smallDay is by how many spreads more a day under quantity.large must exceed the
+// threshold. The days of 10,000 people are over it by chance twenty times a night, most of
+// them a few hundred megabytes of the erratic. A quiet user's stand out by far more.
+const smallDay = 1.5
+
+// least returns the z above which a value is unusual.
+func (q *quantity) least(threshold float64, value int64) float64 {
+	if value < q.large {
+		return threshold + smallDay
+	}
+	return threshold
+}
+
+// limit returns the least value that is unusual on a day with that level.
+func (q *quantity) limit(threshold, level, spread float64, floor int64) float64 {
+	large := max(q.value(level+threshold*spread), float64(q.large))
+	return max(min(q.value(level+(threshold+smallDay)*spread), large), float64(floor))
 }
 
 // bytesOut measures uploads.
-var bytesOut = quantity{of: func(r *Row) int64 { return r.BytesOut }, blind: blind, scale: 1}
+var bytesOut = quantity{of: func(r *Row) int64 { return r.BytesOut }, blind: blind, scale: 1, large: 1e9}
 
 // log returns a value on the scale on which days are compared, and value is the
 // inverse.
@@ -292,6 +313,23 @@ func (o *uploadZScoreOptions) crowds(feed []baseline) {
 	}
 }
 
+// unlike is how many spreads under the usual level of the other days a day may lie and still be
+// compared with it. Who works on a Saturday for once, works as on a weekday.
+const unlike = 1.5
+
+// level returns what a day is compared with: the centre of its kind of days, if like, or of
+// the other kind; but at least as much as unlike says.
+func (u *baseline) level(like bool) float64 {
+	own, other := u.centre, u.other
+	if !like {
+		own, other = other, own
+	}
+	if !u.split {
+		return own
+	}
+	return max(own, other-unlike*u.spread)
+}
+
 // likeDay returns a function that reports whether a day has the judged day's kind.
 // If weekdays and weekends do not differ, all days are.
 func (u *baseline) likeDay(judged Day) func(d Day) bool {
@@ -310,11 +348,8 @@ func (u *baseline) median(judged Day) string {
 }
 
 // z returns how unusual the judged day is, by a quantity.
-func (u *baseline) z(q *quantity) float64 { return (q.log(float64(u.value)) - u.centre) / u.spread }
-
-// upper returns the bytes that the threshold allows on a day with that centre.
-func (o *uploadZScoreOptions) upper(centre, spread float64) float64 {
-	return max(stats.Bytes(centre+o.Threshold*spread), float64(o.Floor))
+func (u *baseline) z(q *quantity) float64 {
+	return (q.log(float64(u.value)) - u.level(true)) / u.spread
 }
 
 // baselines returns the baseline of each entity with a row on the judged day, in the
@@ -357,7 +392,7 @@ func (o *uploadZScoreOptions) cold(u *baseline) bool {
 
 // over reports whether the day exceeds the threshold of its own baseline.
 func (o *uploadZScoreOptions) over(u *baseline) bool {
-	return !u.blind && int(u.days) >= o.MinDays && u.value >= int64(o.Floor) && u.z(&bytesOut) > o.Threshold
+	return !u.blind && int(u.days) >= o.MinDays && u.value >= int64(o.Floor) && u.z(&bytesOut) > bytesOut.least(o.Threshold, u.value)
 }
 
 // scoreRobust ranges over the series once for the baselines and, if a day may be
@@ -388,7 +423,7 @@ func (o *uploadZScoreOptions) scoreRobust(in *Input, risk int) []Finding {
 		switch {
 		case o.cold(u) && !habitual(u.value, past, anyDay):
 			feed.cold = append(feed.cold, o.newcomer(in, s, u))
-		case o.over(u) && !habitual(u.value, past, u.likeDay(in.Day)):
+		case o.over(u) && !bytesOut.known(u.value, past, u.likeDay(in.Day)):
 			f := o.unusual(in, s, u)
 			if u.crowd {
 				f.RiskScore, f.Severity = risk/2, min(f.Severity, Medium)
@@ -404,19 +439,17 @@ func (o *uploadZScoreOptions) scoreRobust(in *Input, risk int) []Finding {
 func (o *uploadZScoreOptions) unusual(in *Input, s splitSeries, u *baseline) Finding {
 	mid, z := stats.Bytes(u.centre), u.z(&bytesOut)
 	f := o.finding(in, s, z, mid)
+	f.Threshold = bytesOut.least(o.Threshold, u.value)
 	far := "so this is " + times(f.Observed/mid) + " the median"
 	if mid < 1e6 {
 		far = "so any upload of that size is unusual"
 	}
 	f.Why = fmt.Sprintf("%s uploaded %s on %s; the %s of the %s before is %s and the alert limit is %s, %s (z %.2f, threshold %s).",
 		printable(f.Who()), size(f.Observed), in.Day, u.median(in.Day), count(int64(u.days), "day"), size(mid),
-		size(o.upper(u.centre, u.spread)), far, z, num(o.Threshold)) + andBlocked(&f.Summary)
+		size(bytesOut.limit(o.Threshold, u.level(true), u.spread, int64(o.Floor))), far, z, num(f.Threshold)) + andBlocked(&f.Summary)
 	f.Timeline = timeline(in, &bytesOut, s, func(like bool) (low, mid, up float64) {
-		c := u.centre
-		if !like {
-			c = u.other
-		}
-		return stats.Bytes(c - o.Threshold*u.spread), stats.Bytes(c), o.upper(c, u.spread)
+		c := u.level(like)
+		return stats.Bytes(c - o.Threshold*u.spread), stats.Bytes(c), bytesOut.limit(o.Threshold, c, u.spread, int64(o.Floor))
 	})
 	return f
 }
@@ -630,7 +663,7 @@ func (o *uploadZScoreOptions) tell(in *Input, all []baseline) {
 			b.Days, b.Median = int(u.days), stats.Bytes(u.centre)
 		}
 		if !u.blind && int(u.days) >= o.MinDays {
-			b.Upper, b.Z = o.upper(u.centre, u.spread), u.z(&bytesOut)
+			b.Upper, b.Z = bytesOut.limit(o.Threshold, u.level(true), u.spread, int64(o.Floor)), u.z(&bytesOut)
 		}
 		in.Baseline(b)
 	}
