@@ -148,7 +148,7 @@ func (p *program) root() *cobra.Command {
 		return configError{fmt.Errorf("%w: see %s --help", err, c.CommandPath())}
 	})
 	root.AddCommand(p.runCommand(), p.scanCommand(), p.backfillCommand(), p.catCommand(), p.inspectCommand(), p.sourcesCommand(),
-		p.explainCommand(), p.tuneCommand(), p.listCommand(), p.rulesCommand(), p.configCommand(), p.docsCommand(), p.versionCommand())
+		p.explainCommand(), p.tuneCommand(), p.stateCommand(), p.listCommand(), p.rulesCommand(), p.configCommand(), p.docsCommand(), p.versionCommand())
 	root.CompletionOptions.HiddenDefaultCmd = false
 	p.started(root)
 	for _, c := range append(root.Commands(), root) {

@@ -39,6 +39,7 @@ type Config struct {
 	Reports       []string      `yaml:"reports" doc:"report formats to write; see outflow list reports"`
 	Backfill      bool          `yaml:"backfill" doc:"build missing baselines from the logs of past days, if they still exist"`
 	CatchUp       bool          `yaml:"catch_up" doc:"the nightly job, run without --day, first judges the nights that were missed since the last one, up to 31"`
+	Keep          int           `yaml:"keep" doc:"how many days the state keeps before its newest; 0: all"`
 	Zone          string        `yaml:"zone" doc:"time zone of logs without one, as in Europe/Paris"`
 	Allow         []*Allow      `yaml:"allow" doc:"findings that are known and accepted"`
 	Sources       []string      `yaml:"sources" doc:"files and folders of source files, which describe logs that outflow does not know; see outflow sources"`
@@ -509,6 +510,9 @@ func (c *Config) check() error {
 		if _, err := detect.ParseSeverity(c.FailOn); err != nil {
 			fault("fail_on: %v", err)
 		}
+	}
+	if least := c.horizon(); c.Keep != 0 && c.Keep < least {
+		fault("keep: %d: want at least the %d days of history that the detections need, or 0 for all", c.Keep, least)
 	}
 	if c.Wait < 0 {
 		fault("wait: %v: want 0 or more", c.Wait)

@@ -55,17 +55,32 @@ func (s *state) nightsName() string {
 // is started again after a long time take days; the others are named.
 const maxCatchUp = 31
 
-// readNights returns the nights of the state. A state of a version without them has
-// judged the days that have findings.
+// readNights returns the nights of the state. Without a list of them, or with a damaged
+// one, the days that have findings were judged.
 func (s *state) readNights(ctx context.Context) (nights, error) {
+	out, err := s.storedNights(ctx)
+	if err == nil || !errors.Is(err, errNoNights) {
+		return out, err
+	}
+	if !errors.Is(err, fs.ErrNotExist) && !s.nightsLost {
+		s.nightsLost = true
+		s.p.note("%v: nights that have findings count as reported", err)
+	}
+	days, err := s.findings().List(ctx)
+	for _, day := range days {
+		out = append(out, night{First: day, Last: day})
+	}
+	return out, err
+}
+
+// errNoNights says that the state has no list of nights that can be read.
+var errNoNights = errors.New("no list of nights")
+
+// storedNights returns the list of nights of the state.
+func (s *state) storedNights(ctx context.Context) (nights, error) {
 	text, err := store.ReadAll(ctx, s.store, s.nightsName())
 	if errors.Is(err, fs.ErrNotExist) {
-		days, err := s.findings().List(ctx)
-		var out nights
-		for _, day := range days {
-			out = append(out, night{First: day, Last: day})
-		}
-		return out, err
+		return nil, errors.Join(errNoNights, err)
 	}
 	if err != nil {
 		return nil, err
@@ -73,22 +88,18 @@ func (s *state) readNights(ctx context.Context) (nights, error) {
 	var stored struct {
 		Nights nights `json:"nights"`
 	}
-	if err := store.DecodeChecked(text, &stored); err != nil {
-		return nil, configError{fmt.Errorf("%s of the state %s: %w: nobody knows which nights still owe a report: outflow state repair forgets them", s.nightsName(), s.config.State, err)}
-	}
-	out := stored.Nights
-	for i := range out {
-		n := &out[i]
-		first, err1 := detect.ParseDay(n.First)
-		last, err2 := detect.ParseDay(n.Last)
-		if err := cmp.Or(err1, err2); err != nil {
-			return nil, fmt.Errorf("%s of the state: %w", s.nightsName(), err)
-		}
-		for d := first; d <= last; d++ {
-			n.days = append(n.days, d)
+	err = store.DecodeChecked(text, &stored)
+	for i := range stored.Nights {
+		n := &stored.Nights[i]
+		days, derr := dayRange(n.First, n.Last, 0)
+		if err = cmp.Or(err, derr); err == nil {
+			n.days = days
 		}
 	}
-	return out, nil
+	if err != nil {
+		return nil, fmt.Errorf("%w: %s of the state %s: %w", errNoNights, s.nightsName(), s.config.State, err)
+	}
+	return stored.Nights, nil
 }
 
 // keep writes a night to the state, in the place of what the state has of it.

@@ -34,6 +34,8 @@ type state struct {
 
 	writer store.Writer[detect.Row] // of the partitions that this run makes
 
+	nightsLost bool // it was said that the list of nights is damaged
+
 	// Of one night:
 	folded   map[detect.Day]bool
 	read     map[string]readObject // the objects that this run has read, by name
@@ -123,12 +125,48 @@ func (s *state) upgrade(ctx context.Context) error {
 	return nil
 }
 
-// sweep deletes what no run needs any more. That it cannot is no reason to fail: the next
-// run tries again.
+// sweep is clean at the end of a run. That it fails is no reason to fail: the next run
+// tries again.
 func (s *state) sweep() {
-	if _, err := store.Sweep(s.p.ctx, s.store, s.mine); err != nil && s.p.ctx.Err() == nil {
+	if _, err := s.clean(s.p.ctx); err != nil && s.p.ctx.Err() == nil {
 		s.p.note("files that the state %s no longer needs could not be deleted: %v", s.config.State, err)
 	}
+}
+
+// clean deletes what no run needs any more, and the days that are older than keep, and
+// returns how many files that were.
+func (s *state) clean(ctx context.Context) (int, error) {
+	if s.config.Keep > 0 {
+		newest := ""
+		for _, folder := range s.folders() {
+			days, err := folder.List(ctx)
+			if err != nil {
+				return 0, err
+			}
+			if len(days) > 0 {
+				newest = max(newest, days[len(days)-1])
+			}
+		}
+		last, err := detect.ParseDay(newest)
+		for _, folder := range s.folders() {
+			if err != nil {
+				break // no days
+			}
+			days, err := folder.List(ctx)
+			if err != nil {
+				return 0, err
+			}
+			for _, day := range days {
+				if day >= (last - detect.Day(s.config.Keep)).String() {
+					break
+				}
+				if err := folder.Remove(ctx, day); err != nil {
+					return 0, err
+				}
+			}
+		}
+	}
+	return store.Sweep(ctx, s.store, s.mine)
 }
 
 // partitionsOf returns the partitions of a folder of the state.

@@ -292,6 +292,23 @@ func (p Partitions[T]) Open(ctx context.Context, day string) (*Part[T], error) {
 
 // openPart adds a file to a partition that is being opened.
 func (p Partitions[T]) openPart(ctx context.Context, day string, part *Part[T], ref *PartRef) error {
+	if err := p.readPart(ctx, day, part, ref); err != nil {
+		return err
+	}
+	file := part.files[len(part.files)-1]
+	table, err := openTable(file, file.Size(), reflect.TypeFor[T]())
+	if err == nil && table.rows != ref.Rows {
+		err = fmt.Errorf("%s has %d rows, but %s says %d", ref.Name, table.rows, doneName, ref.Rows)
+	}
+	if err != nil {
+		return p.damaged(day, err)
+	}
+	part.tables = append(part.tables, table)
+	return nil
+}
+
+// readPart reads a file once, and compares it with its checksum.
+func (p Partitions[T]) readPart(ctx context.Context, day string, part *Part[T], ref *PartRef) error {
 	folder, err := p.folder(day)
 	if err != nil {
 		return err
@@ -315,14 +332,6 @@ func (p Partitions[T]) openPart(ctx context.Context, day string, part *Part[T], 
 	if sum != ref.SHA256 {
 		return p.damaged(day, fmt.Errorf("sha256 of %s is %.12s…, but %s says %.12s…", ref.Name, sum, doneName, ref.SHA256))
 	}
-	table, err := openTable(file, file.Size(), reflect.TypeFor[T]())
-	if err == nil && table.rows != ref.Rows {
-		err = fmt.Errorf("%s has %d rows, but %s says %d", ref.Name, table.rows, doneName, ref.Rows)
-	}
-	if err != nil {
-		return p.damaged(day, err)
-	}
-	part.tables = append(part.tables, table)
 	return nil
 }
 
@@ -400,6 +409,41 @@ func (p Partitions[T]) Read(ctx context.Context, day string) ([]T, Done, error) 
 		rows = append(rows, *r)
 	}
 	return rows, part.Done, nil
+}
+
+// Verify reads all of a day's partition, whatever T is. The error is a DamagedError if it
+// is not what was committed.
+func (p Partitions[T]) Verify(ctx context.Context, day string) error {
+	done, err := p.Done(ctx, day)
+	if err != nil {
+		return err
+	}
+	part := &Part[T]{Done: done}
+	defer part.Close()
+	for i := range done.Parts {
+		if err := p.readPart(ctx, day, part, &done.Parts[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Remove deletes a day's partition. Its files stay until Sweep.
+func (p Partitions[T]) Remove(ctx context.Context, day string) error {
+	folder, err := p.folder(day)
+	if err != nil {
+		return err
+	}
+	if err := p.Store.Delete(ctx, folder+doneName); err != nil {
+		return p.fail(day, err)
+	}
+	if p.Marks != nil {
+		root, _ := p.root()
+		p.Marks.mu.Lock()
+		delete(p.Marks.folders[root], day)
+		p.Marks.mu.Unlock()
+	}
+	return nil
 }
 
 func (p Partitions[T]) fail(day string, err error) error {
