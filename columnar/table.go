@@ -198,6 +198,13 @@ func TableNamed(name string) *Table {
 	return nil
 }
 
+// Only returns the table with just these columns, in this order, for writers.
+func (t *Table) Only(cols ...Col) *Table {
+	only := *t
+	only.Cols = cols
+	return &only
+}
+
 // Set returns the table's columns as a set.
 func (t *Table) Set() Cols { return ColSet(t.Cols...) }
 

@@ -44,6 +44,7 @@ var onlyIn = map[string][]string{
 	"github.com/parquet-go/parquet-go":  {"columnar/pages", "columnar/store", "columnar/logs/parquet", "columnar/logs/source_parquet", "fixtures/gen"},
 	"github.com/apache/arrow/":          {"columnar"},
 	"github.com/spf13/":                 {"jobs"},
+	"github.com/expr-lang/expr":         {"jobs/where"},
 	"github.com/goccy/go-yaml":          {"jobs", "stats/sigma", "columnar/logs"},
 	"github.com/schollz/progressbar/v3": {"jobs"},
 	"os/signal":                         {"jobs"},

@@ -148,7 +148,7 @@ func (c manualCommand) run(t *testing.T) {
 	line, file, redirected := strings.Cut(c.line, " > ")
 	args := strings.Fields(line)[1:]
 	for i, arg := range args {
-		args[i] = regexp.MustCompile(`^~`).ReplaceAllString(arg, os.Getenv("HOME"))
+		args[i] = strings.Trim(regexp.MustCompile(`^~`).ReplaceAllString(arg, os.Getenv("HOME")), `"`)
 	}
 	var stdout, stderr bytes.Buffer
 	p := &program{stdout: &stdout, stderr: &stderr, env: os.LookupEnv, limit: noLimit, collect: noCollect, ctx: t.Context(), width: 100,

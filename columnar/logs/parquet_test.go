@@ -540,7 +540,7 @@ func TestParquetWriter(t *testing.T) {
 			var file bytes.Buffer
 			w := newParquetWriter(&file, table)
 			out := &columnar.Out{Want: ^columnar.Cols(0), Sink: func(b *columnar.Batch) {
-				if err := w.Write(b); err != nil {
+				if err := w.Write(b, nil); err != nil {
 					t.Fatal(err)
 				}
 			}}

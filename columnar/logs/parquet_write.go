@@ -67,16 +67,23 @@ func parquetNodes(t *columnar.Table) parquet.Group {
 	return nodes
 }
 
-// Write writes the rows of b, which must be of the writer's table.
-func (p *parquetWriter) Write(b *columnar.Batch) error {
-	columns := p.w.ColumnWriters()
+// Write writes rows of b, which must be of the writer's table.
+func (p *parquetWriter) Write(b *columnar.Batch, rows []int) error {
+	columns, n := p.w.ColumnWriters(), b.Len()
 	for i, c := range p.table.Cols {
 		p.values = appendParquet(p.values[:0], b, c, i)
+		if rows != nil {
+			n = len(rows)
+			for to, from := range rows {
+				p.values[to] = p.values[from]
+			}
+			p.values = p.values[:n]
+		}
 		if _, err := columns[i].WriteRowValues(p.values); err != nil {
 			return fmt.Errorf("write %s: %w", c, err)
 		}
 	}
-	if p.rows += b.Len(); p.rows >= parquetGroupRows {
+	if p.rows += n; p.rows >= parquetGroupRows {
 		p.rows = 0
 		return p.w.Flush()
 	}

@@ -3,10 +3,14 @@ package logs
 import (
 	"fmt"
 	"io"
+	"iter"
+	"slices"
 	"strconv"
 	"time"
 	"unicode/utf8"
 
+	"github.com/apache/arrow/go/v17/arrow"
+	"github.com/apache/arrow/go/v17/arrow/array"
 	"github.com/apache/arrow/go/v17/arrow/ipc"
 
 	"outflow/columnar"
@@ -15,11 +19,12 @@ import (
 // A Writer writes the batches of one canonical table. It keeps nothing of a
 // batch. Close ends what is written, but does not close what it is written to.
 type Writer interface {
-	Write(b *columnar.Batch) error
+	// Write writes the rows of b that are named, in ascending order; nil: all.
+	Write(b *columnar.Batch, rows []int) error
 	Close() error
 }
 
-// NewWriter returns a writer of table t as
+// NewWriter returns a writer of table t, which may have fewer columns than the batches, as
 //
 //	csv      RFC 4180 with LF and a header; times RFC 3339 UTC; unknown is empty;
 //	         safe to open in a spreadsheet and to show in a terminal
@@ -39,7 +44,8 @@ func NewWriter(as string, w io.Writer, t *columnar.Table) (Writer, error) {
 		return &textWriter{form: newJSONForm(t), table: t, w: w}, nil
 	case "arrow":
 		// A dictionary grows from batch to batch: only what is new is written.
-		return &arrowWriter{ipc.NewWriter(w, ipc.WithSchema(t.Schema()), ipc.WithDictionaryDeltas(true)), t}, nil
+		schema := t.Schema()
+		return &arrowWriter{ipc.NewWriter(w, ipc.WithSchema(schema), ipc.WithDictionaryDeltas(true)), t, schema}, nil
 	case "parquet":
 		return newParquetWriter(w, t), nil
 	}
@@ -48,27 +54,57 @@ func NewWriter(as string, w io.Writer, t *columnar.Table) (Writer, error) {
 
 // rightTable reports a batch that a writer of table t cannot write.
 func rightTable(b *columnar.Batch, t *columnar.Table) error {
-	if b.Table != t {
+	if b.Table.ID != t.ID {
 		return fmt.Errorf("write table %s: got a batch of %s", t.Name, b.Table.Name)
 	}
 	return nil
 }
 
 type arrowWriter struct {
-	ipc   *ipc.Writer
-	table *columnar.Table
+	ipc    *ipc.Writer
+	table  *columnar.Table
+	schema *arrow.Schema
 }
 
-func (w *arrowWriter) Write(b *columnar.Batch) error {
+func (w *arrowWriter) Write(b *columnar.Batch, rows []int) error {
 	if err := rightTable(b, w.table); err != nil {
 		return err
 	}
-	record := b.Arrow()
+	whole := b.Arrow()
+	defer whole.Release()
+	columns := make([]arrow.Array, len(w.table.Cols))
+	for i, c := range w.table.Cols {
+		columns[i] = whole.Column(slices.Index(b.Table.Cols, c))
+	}
+	record := array.NewRecord(w.schema, columns, int64(b.Len()))
 	defer record.Release()
-	if err := w.ipc.Write(record); err != nil {
-		return fmt.Errorf("write arrow: %w", err)
+	for from, to := range runs(rows, b.Len()) {
+		part := record.NewSlice(int64(from), int64(to))
+		err := w.ipc.Write(part)
+		part.Release()
+		if err != nil {
+			return fmt.Errorf("write arrow: %w", err)
+		}
 	}
 	return nil
+}
+
+// runs yields the ranges of numbers that follow each other; of nil, all below n.
+func runs(rows []int, n int) iter.Seq2[int, int] {
+	return func(yield func(from, to int) bool) {
+		if rows == nil {
+			yield(0, n)
+			return
+		}
+		for i := 0; i < len(rows); {
+			from := i
+			for i++; i < len(rows) && rows[i] == rows[i-1]+1; i++ {
+			}
+			if !yield(rows[from], rows[i-1]+1) {
+				return
+			}
+		}
+	}
 }
 
 func (w *arrowWriter) Close() error {
@@ -131,7 +167,7 @@ type textWriter struct {
 	started bool
 }
 
-func (w *textWriter) Write(b *columnar.Batch) error {
+func (w *textWriter) Write(b *columnar.Batch, rows []int) error {
 	if err := rightTable(b, w.table); err != nil {
 		return err
 	}
@@ -140,26 +176,33 @@ func (w *textWriter) Write(b *columnar.Batch) error {
 	for i, c := range w.table.Cols {
 		columns[i] = newTextColumn(b, c, &w.form.words[i])
 	}
-	for row := range b.Len() {
-		w.buf = append(w.buf, w.form.begin...)
-		first := true
-		for i := range columns {
-			known := columns[i].known(row)
-			if !known && !w.form.unknown {
-				continue
-			}
-			name := w.form.names[i]
-			if first {
-				name, first = name[1:], false
-			}
-			w.buf = append(w.buf, name...)
-			if known {
-				w.buf = columns[i].append(w.buf, row, &w.form)
-			}
+	for from, to := range runs(rows, b.Len()) {
+		for row := from; row < to; row++ {
+			w.row(columns, row)
 		}
-		w.buf = append(w.buf, w.form.end...)
 	}
 	return w.flush()
+}
+
+// row appends a row.
+func (w *textWriter) row(columns []textColumn, row int) {
+	w.buf = append(w.buf, w.form.begin...)
+	first := true
+	for i := range columns {
+		known := columns[i].known(row)
+		if !known && !w.form.unknown {
+			continue
+		}
+		name := w.form.names[i]
+		if first {
+			name, first = name[1:], false
+		}
+		w.buf = append(w.buf, name...)
+		if known {
+			w.buf = columns[i].append(w.buf, row, &w.form)
+		}
+	}
+	w.buf = append(w.buf, w.form.end...)
 }
 
 func (w *textWriter) Close() error {

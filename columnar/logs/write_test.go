@@ -38,7 +38,7 @@ func writeHostile(t *testing.T, as string, rows int, flushEvery int) []byte {
 		t.Fatal(err)
 	}
 	out := &columnar.Out{Want: ^columnar.Cols(0), Sink: func(b *columnar.Batch) {
-		if err := w.Write(b); err != nil {
+		if err := w.Write(b, nil); err != nil {
 			t.Fatal(err)
 		}
 	}}
@@ -219,7 +219,7 @@ func writeASCII(t *testing.T, rows int) []byte {
 		t.Fatal(err)
 	}
 	out := &columnar.Out{Want: ^columnar.Cols(0), Sink: func(b *columnar.Batch) {
-		if err := w.Write(b); err != nil {
+		if err := w.Write(b, nil); err != nil {
 			t.Fatal(err)
 		}
 	}}
@@ -268,7 +268,7 @@ func TestWriteError(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		out := &columnar.Out{Want: ^columnar.Cols(0), Sink: func(b *columnar.Batch) { err = w.Write(b) }}
+		out := &columnar.Out{Want: ^columnar.Cols(0), Sink: func(b *columnar.Batch) { err = w.Write(b, nil) }}
 		b := out.Table(columnar.DNS)
 		b.SetTime(1)
 		b.Next(1)
@@ -279,7 +279,7 @@ func TestWriteError(t *testing.T) {
 	}
 	w, _ := NewWriter("csv", io.Discard, columnar.HTTP)
 	out := &columnar.Out{Sink: func(b *columnar.Batch) {
-		if err := w.Write(b); err == nil {
+		if err := w.Write(b, nil); err == nil {
 			t.Error("a batch of another table: got no error")
 		}
 	}}
@@ -299,7 +299,7 @@ func BenchmarkWrite(b *testing.B) {
 			rows := 0
 			out := &columnar.Out{Want: ^columnar.Cols(0), Sink: func(batch *columnar.Batch) {
 				for b.Loop() {
-					if err := w.Write(batch); err != nil {
+					if err := w.Write(batch, nil); err != nil {
 						b.Fatal(err)
 					}
 					rows += batch.Len()
