@@ -83,7 +83,7 @@ func TestNamesByDNS(t *testing.T) {
 					rows := foldConnections(t, d.head, lines, 1+r.IntN(6), o)
 					var got []string
 					for i := range rows {
-						rows[i].Evidence = "" // names the object
+						rows[i].Evidence, rows[i].Places = "", nil // name the object
 						if r := &rows[i]; r.Feed == network && r.Object != "" {
 							by := ""
 							if r.AnswerTime != 0 {
