@@ -149,10 +149,10 @@ func about(f, p map[string]string) bool {
 }
 
 // inRule reports whether the object of a rule's finding is the host or program at, or a
-// path on that host.
+// path on that host, or a call about at.
 func inRule(object, at string) bool {
 	_, what, _ := strings.Cut(object, ": ")
-	return what == at || strings.HasPrefix(what, at+"/")
+	return what == at || strings.HasPrefix(what, at+"/") || slices.Contains(strings.Fields(what), at)
 }
 
 // If this fails, a re-run of a day does not give the same bytes, or the result depends on
