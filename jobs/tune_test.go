@@ -97,8 +97,9 @@ func TestTune(t *testing.T) {
 		want                     string // recall of +50MB, +200MB, +1GB, +5GB, drip, dns 1/min, dns 10/min, dns 5/s, drop 50MB, bulk 1GB, and beacons
 	}{
 		// Everybody's days are steady, so all above the floor is found, and what is not
-		// is at the floor: 200 MB and a day of 9 MB and more.
-		{"upload_zscore", "floor", "200 MB", "0.00 1.00 1.00 1.00 0.00 - - - 0.00 - - -"},
+		// is at the floor: 200 MB and a day of 9 MB and more. Of ann, 200 MB are no news
+		// after her 3 GB.
+		{"upload_zscore", "floor", "200 MB", "0.00 0.92 1.00 1.00 0.00 - - - 0.00 - - -"},
 		{"upload_zscore", "floor", "500 MB", "0.00 0.00 1.00 1.00 0.00 - - - 0.00 - - -"},
 		// An hour of 60 names of 40 bytes is 2.4 kB.
 		{"dns_information", "day_bytes", "2 kB", "- - - - - 1.00 1.00 1.00 - - - -"},

@@ -19,7 +19,7 @@ type uploadRatioOptions struct {
 
 const uploadRatioDoc = `Bytes that an entity sent for each byte that it received.
 
-What it sees: a day on which a user (or address, or host) sent more than 200 MB and more than 0.8 of what it received, at least
+What it sees: a day on which a user (or address, or host) sent more than 90 MB and more than 0.8 of what it received, at least
 twice its own past ratio, and more than its ratios vary from day to day. The producer-consumer ratio, (out − in)/(out + in), says the same from −1 to 1.
 Why that means exfiltration: people receive far more than they send; taking data out reverses that.
 Common false positives: backups, sync clients, video calls with the camera on, developers who push images. Their past
@@ -33,7 +33,7 @@ How to investigate: the destinations of the day (cloud_upload), and whether the 
 const bothKnown = 0.8
 
 func uploadRatio() *Detection {
-	o := &uploadRatioOptions{Ratio: 0.8, Floor: 200e6, Rise: 2, Spreads: 3.5, ColdFloor: 500e6, MinDays: 7}
+	o := &uploadRatioOptions{Ratio: 0.8, Floor: 90e6, Rise: 2, Spreads: 4, ColdFloor: 500e6, MinDays: 7}
 	d := &Detection{
 		Name:       "upload_ratio",
 		Title:      "more sent than received",
