@@ -176,7 +176,7 @@ func account(workers []*worker, shared []*sharedLog, eachLog bool, o *foldOption
 	for i := range out.inputs { // once a feed
 		if in := &out.inputs[i]; eachLog && in.Known[columnar.EventUID] > 0 && !said[in.Feed] {
 			said[in.Feed] = true
-			in.Reasons = append(in.Reasons, "too many events with ids for the memory of the run: copies of them in other logs, or beyond a log's first "+fmt.Sprint(leastEvents)+" records, count again")
+			in.Reasons = append(in.Reasons, fmt.Sprintf("too many events with ids for the memory of the run: copies of them in other logs, or beyond a log's first %d records, count again", leastEvents))
 		}
 	}
 	return out

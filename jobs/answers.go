@@ -14,16 +14,12 @@ import (
 // This file keeps the DNS answers of a run, and lets them name the addresses that the
 // tables of the workers ask for.
 
-// The shares of a worker's budget that DNS answers take in addition to it: those that are
-// not written yet and those of the spool that are in memory; and when the tables are
-// drained, one part.
-const (
-	answerBuffers = 8
-	answerSpool   = 8
-	answerPart    = 8
-)
+// DNS answers take 1/answerShare of a worker's budget, in addition to it, for each of:
+// what is not written yet; the part of the spool that is in memory; and the part of the
+// questions that is being resolved.
+const answerShare = 8
 
-// minAnswerPart is the least memory for a part, in bytes. With less, the answers of a
+// minAnswerPart is the least memory to resolve a part, in bytes. With less, the answers of a
 // small site would be read many times over.
 const minAnswerPart = 256 << 10
 
@@ -38,10 +34,11 @@ func resolves(sources []source, o *foldOptions) bool {
 		slices.ContainsFunc(sources, connections) && slices.ContainsFunc(sources, answers)
 }
 
+// openAnswers makes the worker keep DNS answers, if any aggregate asks for names.
 func (w *worker) openAnswers() {
 	if w.o.Resolve {
-		w.answered = store.NewSpool(w.budget / answerSpool)
-		w.answers = detect.NewAnswers(&w.o.FoldOptions, w.answered, w.budget/answerBuffers)
+		w.answered = store.NewSpool(w.budget / answerShare)
+		w.answers = detect.NewAnswers(&w.o.FoldOptions, w.answered, w.budget/answerShare)
 		w.out.Answer = w.answers.Put
 	}
 }
@@ -69,7 +66,7 @@ func (w *worker) resolve(ctx context.Context, workers []*worker, next *atomic.In
 	for i, w := range workers {
 		all[i] = w.answers
 	}
-	memory := max(w.budget/answerPart, minAnswerPart)
+	memory := max(w.budget/answerShare, minAnswerPart)
 	r := detect.NewResolver(&w.o.FoldOptions, all, memory)
 	for part := int(next.Add(1)) - 1; part < detect.ConnectionParts && w.err == nil && ctx.Err() == nil; part = int(next.Add(1)) - 1 {
 		if w.err = r.Resolve(part); r.Size() > memory && w.err == nil {

@@ -286,8 +286,8 @@ func unattributed(inputs []reports.Input) []reports.Blind {
 	return out
 }
 
-// unidentified says once which feeds have records of bytes without an id, by which a copy
-// of one is known. Those of connections have their uid.
+// unidentified says which feeds count bytes in records without an id, so that copies of a
+// record are not found. The uid of a connection is one.
 func unidentified(inputs []reports.Input) []reports.Blind {
 	rows, known := map[string]int64{}, map[string]bool{}
 	for _, in := range inputs {

@@ -22,19 +22,19 @@ type eventSet struct {
 	hashes []uint64 // a table: its size is a power of two, 0 is free
 	of     []uint32 // by place in hashes: the index in logs of the log that keeps the event
 	n      int      // number of events in hashes
-	limit  int      // of n
+	limit  int      // the greatest n
 	logs   []*sharedLog
 }
 
 const (
 	// leastEvents is how many events the set of a run takes at least, and how many records
-	// of one log are looked at where a run has too many.
+	// of one log are checked if a run has too many.
 	leastEvents = 1 << 20
 	// eventShare: the events of a run may take 1/eventShare of the memory. With more, the
-	// tables would have less; with less, copies in other objects would be found only in
-	// small runs.
+	// aggregates would have less; with less, only small runs would find copies in other
+	// objects.
 	eventShare = 5
-	// eventMemory is what an event takes, in bytes, where the table is full.
+	// eventMemory is what a place of the table takes, in bytes.
 	eventMemory = 8 + 4
 )
 
@@ -48,7 +48,8 @@ func newEventSet(memory int64) *eventSet {
 // hashes collide.
 var eventSeed = maphash.MakeSeed()
 
-// appendEventHashes appends a hash of each event of b, 0 for those without an id.
+// appendEventHashes appends a hash of each event of b, 0 for those without an id. feed is a
+// hash of the feed that they are from.
 func appendEventHashes(to []uint64, b *columnar.Batch, feed uint64) []uint64 {
 	offsets, ids := b.Texts(columnar.EventUID)
 	for i, us := range b.Int64(columnar.Time) {
@@ -91,7 +92,8 @@ func (s *eventSet) mark(b *columnar.Batch, log *sharedLog, hashes []uint64) bool
 			marks = make([]byte, (b.Len()+7)/8)
 		}
 		marks[i>>3] |= 1 << (i & 7)
-		// The first log that has it keeps it, so that what is said of logs is no chance.
+		// The first log in their order keeps it, so that the counts of each log do not depend
+		// on which is read first.
 		again := log
 		if first := s.logs[s.of[at]]; log.before(first) {
 			s.of[at] = log.eventLog
@@ -115,6 +117,7 @@ func (s *eventSet) place(hash uint64) uint64 {
 	return i
 }
 
+// grow doubles the table.
 func (s *eventSet) grow() {
 	hashes, of := s.hashes, s.of
 	n := max(2*len(hashes), 1<<10)

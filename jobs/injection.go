@@ -176,7 +176,7 @@ func injectedClient(k int) string { return fmt.Sprintf("192.0.2.%d", k+1) }
 type victim struct {
 	detect.Key
 	kind int
-	// What downloads are of: the service that it uses most, and whether bytes are known there.
+	// For downloads: the service that it uses most, and whether its log counts bytes.
 	service string
 	known   bool
 }

@@ -36,7 +36,7 @@ type history struct {
 	beacons []detect.Beacon
 	mu      sync.Mutex // guards closers
 	closers []io.Closer
-	// unread are the aggregates of which a judged day that was folded has no rows.
+	// unread are the aggregates that the state lacks for a judged day, although it has others.
 	unread map[*detect.Aggregate]bool
 	seen   fieldSet // see folded
 	window [2]int64 // see detect.Input

@@ -40,20 +40,20 @@ func (p *program) own(config *Config, at store.Store, what string) (release func
 	return p.while(lease), nil
 }
 
-// snapshot returns what read returns of the state, which no other run writes meanwhile.
-// Until done is called, what it read stays as it is, whatever others write.
+// snapshot calls read while no other run writes the state. Until done is called, the files
+// that read found stay there, even if other runs replace them.
 func snapshot[T any](s *state, what string, read func(ctx context.Context) (T, error)) (out T, done func(), err error) {
 	p := s.p
 	done = func() {}
-	var some bool
+	var exists bool
 	for _, err := range s.store.List(p.ctx, "v", store.Shallow) {
 		if err != nil {
 			return out, done, configError{fmt.Errorf("open the state: %w", err)}
 		}
-		some = true
+		exists = true
 		break
 	}
-	if !some { // no lock makes a folder of it
+	if !exists { // a lock would make its folder
 		out, err = read(p.ctx)
 		return out, done, err
 	}
@@ -79,6 +79,7 @@ func snapshot[T any](s *state, what string, read func(ctx context.Context) (T, e
 	return out, done, err
 }
 
+// claim returns a claim in the name of this run.
 func (p *program) claim(what string) store.Claim {
 	return store.Claim{Run: p.name(what), Now: p.now, Beat: p.beat, Warn: func(warning string) { p.note("%s", warning) }}
 }
@@ -121,7 +122,7 @@ func beat(ctx context.Context, lease *store.Lease, every time.Duration, stop con
 	}
 }
 
-// name names this run to others.
+// name returns what other runs call this one.
 func (p *program) name(what string) string {
 	host, err := os.Hostname()
 	if err != nil {

@@ -43,21 +43,23 @@ func nightOf(days []detect.Day) night {
 	return night{First: days[0].String(), Last: days[len(days)-1].String(), days: days}
 }
 
-// nights are the nights of a state, by their last day and name.
-type nights []night
+// nightOrder is the order of nights: by their last day, then by name.
+func nightOrder(a, b night) int {
+	return cmp.Or(cmp.Compare(a.Last, b.Last), cmp.Compare(a.name(), b.name()))
+}
 
-// The state of each profile has an object with its nights.
+// nightsName returns the name of the object with the nights of the profile.
 func (s *state) nightsName() string {
 	return fmt.Sprintf("v%d/%s.json", store.Version, s.config.folder("nights"))
 }
 
-// maxCatchUp is how many missed nights a run judges by itself. More would make a run that
-// is started again after a long time take days; the others are named.
+// maxCatchUp is how many missed nights a run judges by itself; it names the others. With
+// more, the first run after a long pause would take days.
 const maxCatchUp = 31
 
-// readNights returns the nights of the state. Without a list of them, or with a damaged
-// one, the days that have findings were judged.
-func (s *state) readNights(ctx context.Context) (nights, error) {
+// readNights returns the nights of the state, in nightOrder. If the state has no list of
+// them, or a damaged one, each day with findings counts as a night that was reported.
+func (s *state) readNights(ctx context.Context) ([]night, error) {
 	out, err := s.storedNights(ctx)
 	if err == nil || !errors.Is(err, errNoNights) {
 		return out, err
@@ -73,11 +75,17 @@ func (s *state) readNights(ctx context.Context) (nights, error) {
 	return out, err
 }
 
+// A nightList is the list of nights as the state has it.
+type nightList struct {
+	Nights []night `json:"nights"`
+}
+
 // errNoNights says that the state has no list of nights that can be read.
 var errNoNights = errors.New("no list of nights")
 
-// storedNights returns the list of nights of the state.
-func (s *state) storedNights(ctx context.Context) (nights, error) {
+// storedNights returns the list of nights of the state. The error is errNoNights if there
+// is none, or a damaged one.
+func (s *state) storedNights(ctx context.Context) ([]night, error) {
 	text, err := store.ReadAll(ctx, s.store, s.nightsName())
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, errors.Join(errNoNights, err)
@@ -85,9 +93,7 @@ func (s *state) storedNights(ctx context.Context) (nights, error) {
 	if err != nil {
 		return nil, err
 	}
-	var stored struct {
-		Nights nights `json:"nights"`
-	}
+	var stored nightList
 	err = store.DecodeChecked(text, &stored)
 	for i := range stored.Nights {
 		n := &stored.Nights[i]
@@ -102,8 +108,9 @@ func (s *state) storedNights(ctx context.Context) (nights, error) {
 	return stored.Nights, nil
 }
 
-// keep writes a night to the state, in the place of what the state has of it.
-func (s *state) keep(ctx context.Context, n *night) error {
+// putNight adds a night to the list of the state, or replaces it there. Nights that no
+// history reaches leave the list.
+func (s *state) putNight(ctx context.Context, n *night) error {
 	all, err := s.readNights(ctx)
 	if err != nil {
 		return err
@@ -113,10 +120,8 @@ func (s *state) keep(ctx context.Context, n *night) error {
 		return o.name() == n.name() || err != nil || last < n.days[len(n.days)-1]-maxHistory
 	})
 	all = append(all, *n)
-	slices.SortFunc(all, func(a, b night) int { return cmp.Or(cmp.Compare(a.Last, b.Last), cmp.Compare(a.name(), b.name())) })
-	text, err := store.EncodeChecked(struct {
-		Nights nights `json:"nights"`
-	}{all})
+	slices.SortFunc(all, nightOrder)
+	text, err := store.EncodeChecked(nightList{all})
 	if err != nil {
 		return err
 	}
@@ -137,7 +142,7 @@ func (n *night) late() []detect.Day {
 // due returns the nights to judge before and with the night now, in the order of their
 // days: those that owe a report, and, if now is scheduled, those that were missed since the
 // last one.
-func (s *state) due(all nights, now night, scheduled bool) []night {
+func (s *state) due(all []night, now night, scheduled bool) []night {
 	today := now.days[0]
 	var out []night
 	newest := detect.Day(-1)
@@ -177,7 +182,7 @@ func (s *state) due(all nights, now night, scheduled bool) []night {
 		}
 	}
 	out = append(out, now)
-	slices.SortStableFunc(out, func(a, b night) int { return cmp.Or(cmp.Compare(a.Last, b.Last), cmp.Compare(a.name(), b.name())) })
+	slices.SortStableFunc(out, nightOrder)
 	return out
 }
 

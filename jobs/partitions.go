@@ -26,7 +26,7 @@ type storedDay struct {
 	// it is not there, or it is stale: folded with another Rev, under other values of the
 	// options that it depends on, or without what a detection of this run reads.
 	fresh bool
-	// damaged says why nothing in it can be believed. It is there, but not fresh.
+	// damaged says why it cannot be used. It is there, but not fresh; Done is not set.
 	damaged *store.DamagedError
 }
 
@@ -102,7 +102,7 @@ func (s *state) stored(ctx context.Context, day detect.Day) ([]storedDay, error)
 			continue
 		}
 		damaged, ok := errors.AsType[*store.DamagedError](err)
-		if d := s.distrusted[place{s.aggregate(a).Folder, day.String()}]; d != nil {
+		if d := s.distrusted[partitionKey{s.aggregate(a).Folder, day.String()}]; d != nil {
 			damaged, ok = d, true
 		}
 		if ok {
@@ -201,13 +201,13 @@ func (s *state) gapsOf(ctx context.Context, days []detect.Day) (dayGaps, error) 
 	return out, nil
 }
 
-// A place is a partition, by its folder and day.
-type place struct{ folder, day string }
+// A partitionKey tells which partition of a state one is.
+type partitionKey struct{ folder, day string }
 
 // distrust makes the run do without a partition until it is folded again. It returns false
 // if it did so before.
 func (s *state) distrust(d *store.DamagedError) bool {
-	at := place{d.Folder, d.Day}
+	at := partitionKey{d.Folder, d.Day}
 	if s.distrusted[at] != nil {
 		return false
 	}

@@ -206,7 +206,7 @@ func (s *state) night(ctx context.Context, job string, n *night, old bool) error
 	s.begin()
 	p.collect(foldingGarbage)
 	n.Owed = true
-	if err := s.keep(ctx, n); err != nil {
+	if err := s.putNight(ctx, n); err != nil {
 		return err
 	}
 	if config.Backfill {
@@ -264,7 +264,7 @@ func (s *state) night(ctx context.Context, job string, n *night, old bool) error
 		return err
 	}
 	n.Owed = false
-	if err := s.keep(ctx, n); err != nil {
+	if err := s.putNight(ctx, n); err != nil {
 		return err
 	}
 	p.complaints(r)
@@ -310,7 +310,7 @@ func (s *state) foldLate(ctx context.Context, n *night) error {
 	}
 	if day := (first - 1).String(); isLate && !slices.Contains(n.Late, day) {
 		n.Late = append(n.Late, day)
-		if err := s.keep(ctx, n); err != nil {
+		if err := s.putNight(ctx, n); err != nil {
 			return err
 		}
 	}

@@ -30,7 +30,7 @@ type state struct {
 	options    detect.FoldOptions
 	close      func() // gives the state to other runs
 	// distrusted are partitions that were found to be damaged when their rows were read.
-	distrusted map[place]*store.DamagedError
+	distrusted map[partitionKey]*store.DamagedError
 
 	writer store.Writer[detect.Row] // of the partitions that this run makes
 
@@ -94,7 +94,7 @@ func (p *program) openStored(config *Config) (*state, error) {
 	if err := store.CheckVersion(p.ctx, at); err != nil {
 		return nil, configError{fmt.Errorf("open the state: %w", err)}
 	}
-	s := &state{p: p, config: config, store: at, marks: &store.Marks{}, options: config.foldOptions(), aggregates: config.aggregates(), distrusted: map[place]*store.DamagedError{}}
+	s := &state{p: p, config: config, store: at, marks: &store.Marks{}, options: config.foldOptions(), aggregates: config.aggregates(), distrusted: map[partitionKey]*store.DamagedError{}}
 	s.begin()
 	return s, nil
 }
@@ -412,7 +412,7 @@ func (s *state) commit(ctx context.Context, days []detect.Day, aggregates []*det
 			return stateError(s.config, err)
 		}
 		for day := range of {
-			delete(s.distrusted, place{s.aggregate(a).Folder, day.String()})
+			delete(s.distrusted, partitionKey{s.aggregate(a).Folder, day.String()})
 		}
 	}
 	return nil

@@ -1,14 +1,12 @@
 package jobs
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"maps"
 	"slices"
-	"strings"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
@@ -152,26 +150,26 @@ func (p *program) stateList(config *Config) error {
 	return w.Flush()
 }
 
-// damaged calls each with every partition of the state that is damaged, after reading all
-// of them.
-func (s *state) damaged(ctx context.Context, each func(folder store.Partitions[struct{}], d *store.DamagedError) error) (files int, err error) {
+// damaged reads all partitions of the state, calls each with those that are damaged, and
+// returns how many it read.
+func (s *state) damaged(ctx context.Context, each func(folder store.Partitions[struct{}], d *store.DamagedError) error) (n int, err error) {
 	for _, folder := range s.folders() {
 		days, err := folder.List(ctx)
 		if err != nil {
-			return files, err
+			return n, err
 		}
 		for _, day := range days {
-			files++
+			n++
 			err := folder.Verify(ctx, day)
 			if d, ok := errors.AsType[*store.DamagedError](err); ok {
 				err = each(folder, d)
 			}
 			if err != nil {
-				return files, err
+				return n, err
 			}
 		}
 	}
-	return files, nil
+	return n, nil
 }
 
 func (p *program) stateVerify(config *Config) error {
@@ -228,10 +226,7 @@ func (p *program) stateRepair(config *Config) error {
 			return stateError(config, err)
 		}
 	}
-	for _, command := range slices.SortedFunc(maps.Keys(commands), func(a, b string) int {
-		// Days are folded before they are judged.
-		return cmp.Or(-cmp.Compare(fmt.Sprint(strings.Contains(a, "backfill")), fmt.Sprint(strings.Contains(b, "backfill"))), cmp.Compare(a, b))
-	}) {
+	for _, command := range slices.Sorted(maps.Keys(commands)) { // backfill first: days are folded before they are judged
 		fmt.Fprintf(p.stdout, "to make it again: %s\n", command)
 	}
 	_, err = s.clean(p.ctx)

@@ -7,4 +7,5 @@ import (
 	"os"
 )
 
+// flock returns errors.ErrUnsupported: these systems have no such locks.
 func flock(*os.File) error { return errors.ErrUnsupported }

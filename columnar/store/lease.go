@@ -19,8 +19,8 @@ import (
 // On disk a lease is a lock of the file system (flock), which ends with its process,
 // however that ends. It also holds between containers that share a mount. In S3, and
 // on file systems without such locks, it is an object that its holder writes anew at
-// every beat. Who sees it unchanged for missedBeats beats takes it over. No clocks are
-// compared for that.
+// every beat. A run that sees it unchanged for missedBeats beats takes it over. The clocks
+// of different machines are never compared.
 type Claim struct {
 	// Run names the holder to others: "nightly 2026-11-20 on web1, pid 312".
 	Run string
@@ -57,7 +57,8 @@ type LockedError struct {
 	Run   string    // the holder, as its Claim.Run; "" if it cannot be read
 	Since time.Time // by the holder's clock
 	Lock  string    // name of the lock
-	// Beats says that nothing but time frees the lease of a dead holder.
+	// Beats is the time between two beats of the holder. After missedBeats of it without
+	// one, the lease can be taken over. 0: the lease of a dead holder is free at once.
 	Beats time.Duration
 }
 
@@ -82,7 +83,7 @@ type Lease struct {
 	store Store
 	name  string
 	lock  Lock   // nil: it needs beats
-	once  bool   // nobody else asks for the name, so that its object may go
+	once  bool   // no other run asks for the name, so Release deletes its object
 	body  holder // what the object says
 	last  time.Time
 	// Dead is the holder that did not give the lease back, nil if there was none.
@@ -221,6 +222,8 @@ func (h *holder) encode() []byte {
 // errNoHolder says that a lock has no holder, or not yet all of its name.
 var errNoHolder = errors.New("no holder")
 
+// read returns what the lock says of its holder. The error is errNoHolder if that is
+// nothing.
 func (l *Lease) read(ctx context.Context) (h holder, err error) {
 	b, err := ReadAll(ctx, l.store, l.name)
 	if err == nil && json.Unmarshal(b, &h) != nil {
@@ -294,7 +297,7 @@ func (l *Lease) beat(ctx context.Context) error {
 	return err
 }
 
-// releaseTimeout bounds the release of a lease after the run was cancelled. It is long
+// releaseTimeout limits the release of a lease after the run was cancelled. It is long
 // enough for two requests, and short enough for the grace period of a container.
 const releaseTimeout = 10 * time.Second
 
@@ -317,6 +320,7 @@ func (l *Lease) Release(ctx context.Context) {
 	}
 }
 
+// give deletes the object of the lease, unless another run has taken it over.
 func (l *Lease) give(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), releaseTimeout)
 	defer cancel()

@@ -115,7 +115,7 @@ type Done struct {
 
 // A PartRef is a Parquet file of a partition.
 type PartRef struct {
-	Name   string `json:"name"` // "part-0123456789abcdef.parquet", with the begin of its checksum
+	Name   string `json:"name"` // "part-0123456789abcdef.parquet", with the first 16 digits of its checksum
 	Rows   int64  `json:"rows"`
 	SHA256 string `json:"sha256"`
 }
@@ -178,8 +178,8 @@ func (p Partitions[T]) List(ctx context.Context) ([]string, error) {
 	return slices.Sorted(maps.Keys(marks)), nil
 }
 
-// marks returns the markers by day. The caller must hold p.Marks.mu, unless p.Marks is
-// nil or nobody else uses it.
+// marks returns the markers by day, in a map of the caller's own. The fields of those of
+// p.Marks are guarded by p.Marks.mu.
 func (p Partitions[T]) marks(ctx context.Context) (map[string]*mark, error) {
 	root, err := p.root()
 	if err != nil {

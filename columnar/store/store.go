@@ -2,7 +2,7 @@
 // that an input names, and keeps the daily partitions of the state.
 //
 // An object is a run of bytes with a name. A name is a slash-separated key
-// relative to the root of its Store, "v1/findings/date=2026-11-20/part-0.parquet":
+// relative to the root of its Store, "v2/findings/date=2026-11-20/_done.json":
 // the same name means the same object on disk and in S3.
 package store
 

@@ -136,7 +136,7 @@ const (
 
 // An Upgraded says what Upgrade did.
 type Upgraded struct {
-	Moved   int             // partitions
+	Moved   int             // number of partitions
 	Damaged []*DamagedError // what was not moved, and stays where it is
 }
 
