@@ -25,7 +25,8 @@ func (p *program) inspectCommand() *cobra.Command {
 			"inspect FOLDER and inspect s3://bucket/prefix/ show which logs lie there: their layout and format, since when, and\n" +
 			"how much a day. Names are listed, and of each kind up to three objects are opened. In S3 that takes at most " +
 			fmt.Sprint(store.MaxLists) + "\nLIST requests: of a larger bucket it lists the oldest and the newest days of some folders. --config-snippet prints\n" +
-			"the inputs of a configuration for what was found. With a format, a mapping or a layout, every log in a folder is read.",
+			"the inputs of a configuration for what was found, and suggests own accounts and domains as comments. With a\n" +
+			"format, a mapping or a layout, every log in a folder is read.",
 		Example: "  outflow inspect access.log.gz\n  outflow inspect s3://bucket/ --config-snippet > outflow.yaml",
 		Args:    cobra.MinimumNArgs(1),
 	}

@@ -29,6 +29,7 @@ type surveyed struct {
 	formats []string
 	// mapping has the names of the records that probably hold columns which the rows lack.
 	mapping map[columnar.Col]string
+	owners  owners
 	tried   int
 	read    int   // of the samples tried, those of known formats
 	failure error // of the first that is not
@@ -95,11 +96,11 @@ func (p *program) sample(g store.Group, tried *int) surveyed {
 		if s.layout != nil {
 			src.format = s.layout.known()
 		}
-		format, mapping, err := try(&src)
+		found, err := try(&src)
 		if err != nil && src.format != nil { // other logs have such names
 			src.format = nil
-			if f, m, e := try(&src); e == nil {
-				format, mapping, err = f, m, nil
+			if f, e := try(&src); e == nil {
+				found, err = f, nil
 			}
 		}
 		if err != nil {
@@ -107,12 +108,13 @@ func (p *program) sample(g store.Group, tried *int) surveyed {
 			continue
 		}
 		if s.read++; s.read == 1 {
-			s.mapping = mapping
+			s.mapping = found.mapping
 		} else {
-			maps.DeleteFunc(s.mapping, func(c columnar.Col, name string) bool { return mapping[c] != name })
+			maps.DeleteFunc(s.mapping, func(c columnar.Col, name string) bool { return found.mapping[c] != name })
 		}
-		if !slices.Contains(s.formats, format) {
-			s.formats = append(s.formats, format)
+		s.owners.add(&found.owners)
+		if !slices.Contains(s.formats, found.format) {
+			s.formats = append(s.formats, found.format)
 		}
 	}
 	slices.Sort(s.formats)
@@ -128,24 +130,33 @@ func (p *program) sample(g store.Group, tried *int) surveyed {
 // errTried ends the reading of an object that is only tried.
 var errTried = errors.New("enough was read")
 
-// try decodes the first block of an object and returns its format, and what logs.Block.Guess
-// says of the columns that no row has. It is an error if no record of the block is
+// A tried is what the first block of an object shows.
+type tried struct {
+	format  string
+	mapping map[columnar.Col]string // what logs.Block.Guess says of the columns that no row has
+	owners  owners
+}
+
+// try decodes the first block of an object. It is an error if no record of the block is
 // understood.
-func try(src *source) (format string, mapping map[columnar.Col]string, err error) {
+func try(src *source) (found tried, err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			err = fmt.Errorf("read: %v (a fault in outflow: please report it)", r)
 		}
 	}()
 	var tally logs.Tally
-	members := logs.Read(&src.object, &logs.ReadOptions{Format: src.format, Options: src.options}, func(m *logs.Member, b *logs.Block) error {
+	options := src.options
+	options.WantFields[columnar.API.ID] = ownersFields
+	members := logs.Read(&src.object, &logs.ReadOptions{Format: src.format, Options: options}, func(m *logs.Member, b *logs.Block) error {
 		d, err := m.Format.New(m.Options)
 		if err != nil {
 			return err
 		}
 		var table *columnar.Table
 		var known columnar.Cols
-		out := columnar.Out{Want: everything, Sink: func(rows *columnar.Batch) {
+		out := columnar.Out{Want: everything, Origin: m.Format.Origin(), Server: m.Format.Server, WantFields: options.WantFields, Sink: func(rows *columnar.Batch) {
+			found.owners.count(rows)
 			table = rows.Table
 			for _, c := range table.Cols {
 				if rows.Known(c) > 0 {
@@ -156,7 +167,7 @@ func try(src *source) (format string, mapping map[columnar.Col]string, err error
 		err = b.Decode(d, &out, &tally)
 		out.Flush()
 		if table != nil {
-			mapping = b.Guess(m.Format, table, table.Set()&^known)
+			found.mapping = b.Guess(m.Format, table, table.Set()&^known)
 		}
 		return cmp.Or(err, errTried)
 	})
@@ -165,12 +176,13 @@ func try(src *source) (format string, mapping map[columnar.Col]string, err error
 		case m.Err != nil && !errors.Is(m.Err, errTried):
 			err = cmp.Or(err, m.Err)
 		case m.Format != nil && tally.Rows+tally.Other > 0:
-			return m.Format.Name, mapping, nil
+			found.format = m.Format.Name
+			return found, nil
 		case m.Format != nil && len(tally.Reasons) > 0:
 			err = cmp.Or(err, fmt.Errorf("%s, but %s", m.Format.Name, tally.Reasons[0]))
 		}
 	}
-	return "", nil, cmp.Or(err, logs.ErrEmpty)
+	return tried{}, cmp.Or(err, logs.ErrEmpty)
 }
 
 func (p *program) printSurvey(folder string, s *store.Survey, groups []surveyed) {
@@ -240,11 +252,14 @@ func (p *program) noteLimits(folder string, s *store.Survey) {
 }
 
 // configSnippet returns the inputs of a configuration for the groups. What is not
-// recognised, or was found by a wider pattern already, is a comment.
+// recognised, or was found by a wider pattern already, is a comment, and so are the
+// placeholders that their records suggest.
 func configSnippet(groups []surveyed) string {
 	var out strings.Builder
 	out.WriteString("inputs:\n")
 	taken := map[string]bool{}
+	var names []string
+	var counts []owners
 	empty := true
 	for i := range groups {
 		g := &groups[i]
@@ -264,6 +279,7 @@ func configSnippet(groups []surveyed) string {
 			name = base + "-" + strconv.Itoa(n)
 		}
 		taken[name] = true
+		names, counts = append(names, name), append(counts, g.owners)
 		about := strings.Join(g.formats, ", ")
 		if !g.First.IsZero() {
 			about += ", since " + g.First.Format(time.DateOnly)
@@ -292,6 +308,7 @@ func configSnippet(groups []surveyed) string {
 			fmt.Fprintf(&out, "# Not recognised: %s\n", scalar(g.pattern))
 		}
 	}
+	out.WriteString(placeholdersSnippet(names, counts))
 	return out.String()
 }
 

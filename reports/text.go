@@ -95,6 +95,9 @@ func shortCount(n int64) string {
 	return scaled(float64(n), []string{"", "k", "M", "G", "T"})
 }
 
+// Count writes a whole number as the reports do: "12,345".
+func Count(n int64) string { return count(n) }
+
 // count writes a whole number as "12,345".
 func count(n int64) string {
 	s := strconv.FormatInt(n, 10)
