@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"strings"
 	"time"
@@ -222,11 +223,23 @@ func (h *holder) encode() []byte {
 // errNoHolder says that a lock has no holder, or not yet all of its name.
 var errNoHolder = errors.New("no holder")
 
+// maxHolder is how many bytes of a lock are read. A holder writes some 200; more is not of
+// this program, and is not shown on a terminal.
+const maxHolder = 4 << 10
+
 // read returns what the lock says of its holder. The error is errNoHolder if that is
 // nothing.
 func (l *Lease) read(ctx context.Context) (h holder, err error) {
-	b, err := ReadAll(ctx, l.store, l.name)
-	if err == nil && json.Unmarshal(b, &h) != nil {
+	r, err := l.store.Open(ctx, l.name)
+	if err != nil {
+		return holder{}, err
+	}
+	defer r.Close()
+	b, err := io.ReadAll(io.LimitReader(r, maxHolder))
+	if err != nil {
+		return holder{}, fmt.Errorf("read %s: %w", l.name, err)
+	}
+	if json.Unmarshal(b, &h) != nil {
 		return holder{}, errNoHolder
 	}
 	h.Run = strings.Map(func(r rune) rune { // it is shown on a terminal
@@ -235,7 +248,7 @@ func (l *Lease) read(ctx context.Context) (h holder, err error) {
 		}
 		return r
 	}, h.Run)
-	return h, err
+	return h, nil
 }
 
 // Every is how often Beat must be called; 0 means never.

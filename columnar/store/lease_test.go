@@ -64,6 +64,38 @@ func TestLease(t *testing.T) {
 	})
 }
 
+// If this fails, who may write the lock also writes on the operator's terminal, or fills it.
+func TestLeaseHostile(t *testing.T) {
+	eachLease(t, func(t *testing.T, s Store) {
+		for _, text := range []string{
+			`{"run": "\u001b[31mred\u202e\u0007", "since": "2026-01-01T00:00:00Z", "id": "x"}`,
+			`{"run": "` + strings.Repeat("A", 1<<20) + `", "id": "x"}`,
+			"\x00\xff{", "[]", `{"run": 1e999}`, "",
+		} {
+			for _, name := range []string{"lock", "lock.json"} { // with locks of the file system, and without
+				put(t, s, name, text)
+			}
+			c := claim("mine")
+			c.Wait = 30 * testBeat
+			var said []string
+			c.Waiting = func(held *LockedError) { said = append(said, held.Error()) }
+			l, err := c.Hold(t.Context(), s, "lock")
+			if err != nil {
+				t.Fatalf("%.40q: %v", text, err)
+			}
+			if l.Dead != nil {
+				said = append(said, l.Dead.Error())
+			}
+			l.Release(t.Context())
+			for _, s := range said {
+				if len(s) > 1000 || strings.ContainsAny(s, "\x1b\a\u202e") {
+					t.Errorf("%.40q: got %.200q on the terminal", text, s)
+				}
+			}
+		}
+	})
+}
+
 // If this fails, a run that waits for another one does not begin when it ends, or begins
 // before.
 func TestLeaseWait(t *testing.T) {

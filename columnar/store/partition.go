@@ -12,6 +12,7 @@ import (
 	"io/fs"
 	"iter"
 	"maps"
+	"math"
 	"reflect"
 	"regexp"
 	"slices"
@@ -421,7 +422,7 @@ func (p Partitions[T]) Verify(ctx context.Context, day string) error {
 	part := &Part[T]{Done: done}
 	defer part.Close()
 	for i := range done.Parts {
-		if err := p.readPart(ctx, day, part, &done.Parts[i]); err != nil {
+		if err := p.openPart(ctx, day, part, &done.Parts[i]); err != nil {
 			return err
 		}
 	}
@@ -562,7 +563,11 @@ func (s *Staged[T]) commit(ctx context.Context) error {
 	err = p.Store.Put(ctx, name, bytes.NewReader(text), when)
 	if errors.Is(err, ErrExists) || errors.Is(err, ErrChanged) {
 		// By another run, or by this one: a request whose answer got lost is sent again.
-		if there, rerr := ReadAll(ctx, p.Store, name); rerr != nil || !bytes.Equal(there, text) {
+		there, rerr := ReadAll(ctx, p.Store, name)
+		if rerr != nil && !errors.Is(rerr, fs.ErrNotExist) {
+			return rerr // such as a folder that has the marker's name
+		}
+		if !bytes.Equal(there, text) {
 			return fmt.Errorf("%w, which has committed the day meanwhile", ErrLocked)
 		}
 		err = nil
@@ -614,10 +619,18 @@ func decodeDone(text []byte) (done Done, err error) {
 	if err := DecodeChecked(text, &done); err != nil {
 		return Done{}, fmt.Errorf("%s: %w", doneName, err)
 	}
-	for _, p := range done.Parts {
+	rows := int64(0)
+	for i, p := range done.Parts {
 		if !partForm.MatchString(p.Name) {
 			return Done{}, fmt.Errorf("%s: part %q", doneName, p.Name)
 		}
+		if p.Rows < 0 || p.Rows > math.MaxInt64-rows || slices.ContainsFunc(done.Parts[:i], func(o PartRef) bool { return o.Name == p.Name }) {
+			return Done{}, fmt.Errorf("%s: part %s is there twice, or has %d rows", doneName, p.Name, p.Rows)
+		}
+		rows += p.Rows
+	}
+	if rows != done.Rows {
+		return Done{}, fmt.Errorf("%s: %d rows, but its parts have %d", doneName, done.Rows, rows)
 	}
 	return done, nil
 }

@@ -9,6 +9,7 @@ import (
 	"io"
 	"io/fs"
 	"iter"
+	"math"
 	"reflect"
 	"slices"
 	"strings"
@@ -191,6 +192,19 @@ func TestPartitionDamaged(t *testing.T) {
 		folder := strings.Replace(testFolder, testDay, other, 1)
 		foreign := get(t, s, folder+doneName)
 		foreignPart := slices.DeleteFunc(names(t, s.List(t.Context(), folder, Deep)), func(n string) bool { return strings.HasSuffix(n, doneName) })[0]
+		ref := func(rows int64) PartRef {
+			raw := sha256.Sum256([]byte(part))
+			return newPart(rows, raw[:])
+		}
+		mark := func(rows int64, parts ...PartRef) {
+			d := Done{Partition: "aggregate=user_day/date=" + testDay, Rows: rows, Parts: parts}
+			text, err := d.encode()
+			if err != nil {
+				t.Fatal(err)
+			}
+			put(t, s, testFolder+doneName, string(text))
+		}
+		isDamaged := func(err error) bool { _, ok := errors.AsType[*DamagedError](err); return ok }
 		for name, damage := range map[string]func(){
 			"one bit":             func() { put(t, s, name, part[:99]+string(part[99]^1)+part[100:]) },
 			"cut short":           func() { put(t, s, name, part[:len(part)/2]) },
@@ -207,16 +221,23 @@ func TestPartitionDamaged(t *testing.T) {
 			},
 			"no parquet, but the right sum": func() {
 				raw := sha256.Sum256([]byte("x"))
-				d := Done{Partition: "aggregate=user_day/date=" + testDay, Parts: []PartRef{newPart(10, raw[:])}}
-				put(t, s, testFolder+d.Parts[0].Name, "x")
-				text, err := d.encode()
-				if err != nil {
-					t.Fatal(err)
-				}
-				put(t, s, testFolder+doneName, string(text))
+				put(t, s, testFolder+newPart(10, raw[:]).Name, "x")
+				mark(10, newPart(10, raw[:]))
 			},
+			"a part outside":              func() { p := ref(10); p.Name = "../../" + p.Name; mark(10, p) },
+			"fewer rows than in the part": func() { mark(9, ref(9)) },
+			"fewer rows than in parts":    func() { mark(9, ref(10)) },
+			"less than no rows":           func() { mark(-1, ref(-1)) },
+			"more rows than numbers": func() {
+				mark(math.MinInt64, ref(math.MaxInt64), PartRef{Name: "part-0123456789abcdef.parquet", Rows: 1})
+			},
+			"no parts":       func() { mark(10) },
+			"one part twice": func() { mark(20, ref(10), ref(10)) },
 		} {
 			damage()
+			if err := (Partitions[struct{}]{Store: s, Folder: "aggregate=user_day"}).Verify(t.Context(), testDay); !isDamaged(err) {
+				t.Errorf("%s: Verify: got %v, want that it is damaged", name, err)
+			}
 			if got := which(t, partitions(s)); got != "damaged" {
 				t.Errorf("%s: got %s, want an error with the remedy", name, got)
 			}
