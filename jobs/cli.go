@@ -126,7 +126,7 @@ func (p *program) run(args []string) int {
 	case errors.Is(err, context.Canceled):
 		err = errors.New("interrupted: the unfinished day was not saved")
 	}
-	fmt.Fprintf(p.stderr, "outflow: %v\n", err)
+	fmt.Fprintf(p.stderr, "outflow: %s\n", printableLines(err.Error()))
 	return code
 }
 
@@ -244,10 +244,11 @@ func (f *flagText) Type() string {
 	return "string"
 }
 
-// note prints a message about the run to stderr, unless the run is quiet.
+// note prints a message about the run to stderr, unless the run is quiet. It may have names
+// and texts that an attacker has chosen.
 func (p *program) note(format string, args ...any) {
 	if !p.quiet {
-		fmt.Fprintf(p.stderr, "outflow: "+format+"\n", args...)
+		fmt.Fprintf(p.stderr, "outflow: %s\n", printableLines(fmt.Sprintf(format, args...)))
 	}
 }
 

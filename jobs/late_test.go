@@ -389,7 +389,7 @@ func TestStateOfOtherMeaning(t *testing.T) {
 
 	// A partition that was folded by another version is folded again.
 	s.spoil("user_day", 12)
-	if stderr := s.run(20); !strings.Contains(stderr, "folding 1 day of history in state again: user_day was folded by another version or with other options") {
+	if stderr := s.run(20); !strings.Contains(stderr, "folding 1 day of history in the state state again: user_day was folded by another version or with other options") {
 		t.Errorf("does not say that a day is folded again: %s", stderr)
 	}
 	if again, _ := s.done("state", 12); again.Fold != before.Fold || len(again.Late) != 0 {
@@ -408,7 +408,7 @@ func TestStateWithoutDestinations(t *testing.T) {
 	if stderr := s.run(20, off); strings.Contains(stderr, "again") {
 		t.Errorf("the history, which has the destinations, is folded again without them: %s", stderr)
 	}
-	const again = "folding 1 day of history in state again: user_destination_day was folded"
+	const again = "folding 1 day of history in the state state again: user_destination_day was folded"
 	if stderr := s.run(21, off); strings.Contains(stderr, "again") {
 		t.Errorf("a detection that reads no destinations folds history again: %s", stderr)
 	}

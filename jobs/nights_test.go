@@ -1,6 +1,7 @@
 package jobs
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -222,6 +223,33 @@ func TestDamagedState(t *testing.T) {
 				t.Errorf("after %s: differ %v", advice, diff)
 			}
 		})
+	}
+}
+
+// If this fails, who may write a state or choose a name also writes on the operator's
+// terminal.
+func TestStateOnTerminal(t *testing.T) {
+	for name, args := range map[string][]string{
+		"folder of version 1": {"state", "repair", "--state", "state"},
+		"day of version 1":    {"state", "verify", "--state", "state"},
+		"an error":            {"state", "ls", "--state", "\x1b[31mred"},
+		"a configuration":     {"state", "ls", "--config", "\x1b[31mred\a.yaml"},
+	} {
+		dir := t.TempDir()
+		for _, folder := range []string{"v1/aggregate=\x1b[31mred/date=2026-03-18", "v1/aggregate=user_day/date=\x1b]0;title\a"} {
+			folder = filepath.Join(dir, "state", folder)
+			if err := errors.Join(os.MkdirAll(folder, 0o755), os.WriteFile(filepath.Join(folder, "_done.json"), []byte("{"), 0o644)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if name == "an error" { // of the folder that has another version
+			os.Mkdir(filepath.Join(dir, "\x1b[31mred"), 0o755)
+			os.Mkdir(filepath.Join(dir, "\x1b[31mred", "v7"), 0o755)
+		}
+		_, stdout, stderr := invoke(t, dir, args...)
+		if name != "an error" && !strings.Contains(stdout+stderr, `\x1b`) || strings.ContainsAny(stdout+stderr, "\x1b\a") {
+			t.Errorf("%s: got %q, want its name escaped", name, stdout+stderr)
+		}
 	}
 }
 

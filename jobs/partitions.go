@@ -245,11 +245,11 @@ func (p *program) lookFor(gaps dayGaps, config *Config) {
 	}
 	distinct := func(days []detect.Day) int { slices.Sort(days); return len(slices.Compact(days)) }
 	if n := distinct(missing); n > 0 {
-		p.note("looking for the logs of %s of history that %s does not have yet", counted(n, "day"), config.State)
+		p.note("looking for the logs of %s of history that the state %s does not have yet", counted(n, "day"), config.State)
 	}
 	if n := distinct(stale); n > 0 {
 		slices.Sort(folds)
-		p.note("folding %s of history in %s again: %s was folded by another version or with other options", counted(n, "day"), config.State, strings.Join(slices.Compact(folds), ", "))
+		p.note("folding %s of history in the state %s again: %s was folded by another version or with other options", counted(n, "day"), config.State, strings.Join(slices.Compact(folds), ", "))
 	}
 }
 

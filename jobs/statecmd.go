@@ -112,6 +112,9 @@ func (p *program) stateList(config *Config) error {
 				l.damaged = true
 				continue
 			}
+			if errors.Is(err, fs.ErrNotExist) {
+				continue // another run has removed it meanwhile
+			}
 			if err != nil {
 				return err
 			}
@@ -131,6 +134,9 @@ func (p *program) stateList(config *Config) error {
 				of(day.String()).owed = true
 			}
 		}
+	}
+	if len(days) == 0 {
+		p.note("the state %s has no days", config.State)
 	}
 	w := tabwriter.NewWriter(p.stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "DAY\tPARTITIONS\tROWS\tOBJECTS\tLATE\tSTATE")
@@ -196,9 +202,9 @@ func (p *program) stateVerify(config *Config) error {
 		return err
 	}
 	if damaged > 0 {
-		return exit{exitPartial, fmt.Errorf("%s of the state %s damaged: outflow state repair removes what is", counted(damaged, "file"), config.State)}
+		return exit{exitPartial, fmt.Errorf("the state %s has %s: outflow state repair removes what is damaged", config.State, counted(damaged, "damaged object"))}
 	}
-	fmt.Fprintf(p.stdout, "%s, none damaged\n", counted(n, "partition"))
+	fmt.Fprintf(p.stdout, "%s in the state %s, none damaged\n", counted(n, "partition"), printable(config.State))
 	return nil
 }
 
@@ -220,11 +226,14 @@ func (p *program) stateRepair(config *Config) error {
 	if err != nil {
 		return stateError(config, err)
 	}
-	if _, err := s.storedNights(p.ctx); errors.Is(err, errNoNights) && !errors.Is(err, fs.ErrNotExist) {
+	_, err = s.storedNights(p.ctx)
+	if errors.Is(err, errNoNights) && !errors.Is(err, fs.ErrNotExist) {
 		fmt.Fprintf(p.stdout, "removed the list of nights, so nights that have findings count as reported: %v\n", err)
 		if err := s.store.Delete(p.ctx, s.nightsName()); err != nil {
 			return stateError(config, err)
 		}
+	} else if len(commands) == 0 {
+		fmt.Fprintf(p.stdout, "nothing in the state %s is damaged\n", printable(config.State))
 	}
 	for _, command := range slices.Sorted(maps.Keys(commands)) { // backfill first: days are folded before they are judged
 		fmt.Fprintf(p.stdout, "to make it again: %s\n", command)
