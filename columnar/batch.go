@@ -41,7 +41,7 @@ type Batch struct {
 	Objects *Dict
 	// Repeat, if not nil, marks rows whose event was met before, in this or another
 	// object (at-least-once delivery): bit i&7 of byte i>>3. They must not be counted
-	// or added up again; which copy is met first is chance.
+	// or added up again. Which copy is marked may differ from run to run.
 	Repeat []byte
 
 	rec arrow.Record
@@ -136,10 +136,10 @@ type Out struct {
 	WantEvents []EventKind
 	// Sink takes the batches. Set it before the first Table.
 	Sink func(*Batch)
-	// Answer is told the answers to DNS queries that are logged apart from their queries, and
-	// so are no rows: when, to whom, for which name, and the answers as the column Answers
-	// has them. The texts are valid until it returns. Nil: nobody asks. It is called once for
-	// each such record, which only sensors and resolvers with a dialogue of lines write.
+	// Answer, if not nil, takes DNS answers that a log has in records of their own, which
+	// are not rows: the time in µs UTC, the client, the name asked for, and the answers as
+	// the column Answers has them. It is called once for each such record. The texts are
+	// valid until it returns.
 	Answer func(us int64, client, name, answers []byte)
 	// Feed and Object name the source of the rows to come; call Flush before
 	// changing them.

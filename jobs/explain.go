@@ -125,7 +125,7 @@ func (p *program) printFinding(config *Config, f *detect.Finding) {
 	if s := &f.Summary; s.KnownOut > 0 || s.KnownIn > 0 || s.BytesOut > 0 || s.BytesIn > 0 {
 		line("bytes", "%d out, %d in", s.BytesOut, s.BytesIn)
 	}
-	for _, at := range f.Summary.Evidences() {
+	for _, at := range f.Summary.Records() {
 		text := at.At
 		if at.Time != 0 {
 			text += ", " + stamp(at.Time)

@@ -448,7 +448,7 @@ func evidence(f *detect.Finding) []string {
 // first: the time, the bytes and the place of each.
 func places(f *detect.Finding) []string {
 	var texts []string
-	for _, p := range f.Summary.Evidences() {
+	for _, p := range f.Summary.Records() {
 		cell := strconv.AppendInt(append(appendSeen(nil, p.Time), ' '), p.Bytes, 10)
 		texts = append(texts, string(append(append(cell, ' '), p.At...)))
 	}
@@ -457,7 +457,7 @@ func places(f *detect.Finding) []string {
 
 // firstPlace returns the first row of the log that supports a finding.
 func firstPlace(f *detect.Finding) (p detect.Place) {
-	if all := f.Summary.Evidences(); len(all) > 0 {
+	if all := f.Summary.Records(); len(all) > 0 {
 		p = all[0]
 	}
 	return p

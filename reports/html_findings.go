@@ -216,7 +216,7 @@ func newFinding(id string, f *detect.Finding, d *detect.Detection) finding {
 	for _, e := range evidence(f)[min(1, len(f.Summary.Evidence)):] {
 		v.Evidence = append(v.Evidence, show(defang(e), maxPlace))
 	}
-	if places := f.Summary.Evidences(); len(places) > 1 {
+	if places := f.Summary.Records(); len(places) > 1 {
 		for _, p := range places {
 			text := utc(p.Time).Format("2006-01-02 15:04:05") + " UTC, "
 			if p.Bytes > 0 {

@@ -80,9 +80,3 @@ var (
 	rdataKey = []byte("rdata")
 	dataKey  = []byte("data")
 )
-
-// mayBeAddress reports whether a query of a type may be answered by an address; "" is not
-// known.
-func mayBeAddress(queryType []byte) bool {
-	return len(queryType) == 0 || string(queryType) == "A" || string(queryType) == "AAAA"
-}

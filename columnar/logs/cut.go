@@ -206,7 +206,7 @@ func (c *cutter) noEnd(buf []byte, n int) (end, left int) {
 		c.skip("record cut off where the object ends early")
 		return 0, 0
 	}
-	c.skip(fmt.Sprintf("record longer than %d KiB", c.maxRecord>>10))
+	c.skip(tooLong(c.maxRecord))
 	for c.err == nil {
 		n = c.fill(buf, 0)
 		if at := bytes.IndexByte(buf[:n], '\n'); at >= 0 {
@@ -229,3 +229,6 @@ var (
 	carriage = []byte{'\r'}
 	quote    = []byte{'"'}
 )
+
+// tooLong is the reason to skip a record of more than limit bytes.
+func tooLong(limit int) string { return fmt.Sprintf("record longer than %d KiB", limit>>10) }

@@ -57,14 +57,14 @@ type dnsmasq struct {
 	// The last queries of the block, for the replies to them, and how many there were.
 	asked   [dnsmasqDialogues]dnsmasqAsked
 	queries int
-	alias   []byte // the name asked for of which the replies before said that it is an alias
+	alias   []byte // the name asked for, if the replies before said that it is an alias
 }
 
 // A dnsmasqAsked is what a client asked for.
 type dnsmasqAsked struct{ client, name []byte }
 
 // dnsmasqDialogues is how many queries may be open at a time. With more, a reply may go to
-// whoever asked long before; with fewer, a busy resolver's replies go to nobody.
+// a client that asked long before; with fewer, a busy resolver's replies go to none.
 const dnsmasqDialogues = 64
 
 func (d *dnsmasq) Decode(b *Block, out *columnar.Out, t *Tally) error {
@@ -107,7 +107,7 @@ func (d *dnsmasq) Decode(b *Block, out *columnar.Out, t *Tally) error {
 			continue
 		}
 		t.Row()
-		if out.Answer != nil && mayBeAddress(kind) {
+		if out.Answer != nil && scan.AsksAddress(kind) {
 			d.asked[d.queries%dnsmasqDialogues] = dnsmasqAsked{client, name}
 			d.queries++
 			d.alias = nil
@@ -159,8 +159,8 @@ func dnsmasqQuery(p []byte) (client, name, kind []byte) {
 	return client, name, kind
 }
 
-// reply tells what a line like "reply example.com is 192.0.2.1" says. A chain of aliases
-// is a line each, "reply www.example.com is <CNAME>", and then the addresses under the last
+// reply hands on what a line like "reply example.com is 192.0.2.1" says. Each alias of a
+// chain has a line, "reply www.example.com is <CNAME>", and then the addresses under the last
 // name. from is the client that the line names; nil: none.
 func (d *dnsmasq) reply(out *columnar.Out, us int64, event, from []byte) {
 	word, rest := scan.CutWord(event)

@@ -12,10 +12,10 @@ import (
 // certain.
 
 // Guess returns names of the records of b that probably hold columns of table, by their
-// last key: request.bytes_out is likely bytes_out. No decoder reads columns so, since the
-// names before it may say that it is something else; a person has to look. f is the format
-// of b, whose table is one of those. Of a column that two names may hold nothing is said,
-// nor of event_uid, since rows with the id of something else would be dropped as copies.
+// last key: request.bytes_out is likely bytes_out. No decoder reads columns by such names,
+// since the keys before may say that it is something else: a person has to look. f is the
+// format of b, and table one of its tables. Columns that two names may hold are left out,
+// and so is event_uid: rows with the id of something else would be dropped as copies.
 func (b *Block) Guess(f *Format, table *columnar.Table, lacks columnar.Cols) map[columnar.Col]string {
 	names := b.names(f, lacks)
 	names = slices.DeleteFunc(names, func(name string) bool {

@@ -128,8 +128,8 @@ func (w *window) add(slot int, text []byte) {
 // clear says that something in the last record cannot be read, which stays without it.
 func (w *window) clear(reason string) { w.tally.Clear(w.records[w.n-1], reason) }
 
-// noNumber is the number of records without one. The next one stands in for it: both are
-// as negative.
+// noNumber marks a record without a number. A number of this value is stored as the next
+// one: columns treat all negative numbers alike.
 const noNumber = -1<<63 + 1
 
 // setNumber gives record i a number in the place of a text, of a slot that only fields
@@ -323,7 +323,7 @@ type sourceDecoder struct {
 	swapped  []bool  // by record
 	tables   [columnar.NumTables]sourceTable
 	selected []int32 // records of the table at hand
-	kinds    []kind  // that they are of, each once
+	kinds    []kind  // of the selected records, each once
 	ints     []int64
 	spans    []columnar.Span
 	copied   []byte
@@ -331,12 +331,12 @@ type sourceDecoder struct {
 	digits   []byte       // of a number that is wanted as text
 	numbers  []int64      // of records, for Builder
 	parquet  *parquetRows // nil until a row group is decoded
-	lastTime []byte       // the last text that was a time, of which field, and which
+	lastTime []byte       // the last text that was a time, its field and its value
 	lastOf   *sourceField
 	lastUS   int64
 }
 
-// A kind of records becomes rows in one way.
+// A kind says how a record becomes a row. Records of one kind have the same fields.
 type kind struct {
 	row     int32
 	swapped bool
@@ -525,7 +525,8 @@ func (d *sourceDecoder) fieldIn(c columnar.Col, k kind) *sourceField {
 	return row.fields[c]
 }
 
-// sameField returns the field of a column if all selected records have the same, or none.
+// sameField returns the field of a column, if it is the same for all selected records. A nil
+// field means that none of them has the column.
 func (d *sourceDecoder) sameField(c columnar.Col) (f *sourceField, same bool) {
 	f = d.fieldIn(c, d.kinds[0])
 	for _, k := range d.kinds[1:] {

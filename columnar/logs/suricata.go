@@ -272,8 +272,8 @@ func (d *suricata) dns(out *columnar.Out, us, record int64) (rows int, reason st
 	return rows, reason
 }
 
-// answer tells the answer to a query: a list, or addresses by type; in version 1 one
-// record. Some releases take the server, which answers, for the source.
+// answer hands on the answer to a query: a list, or addresses by type; in version 1 one
+// record. Some releases have the server, which answers, as the source.
 func (d *suricata) answer(out *columnar.Out, us int64) {
 	name, rrtype := d.text(eveRRName), d.text(eveRRType)
 	if queries := d.event.Value(eveQueries); queries.Is('[') {
@@ -284,7 +284,7 @@ func (d *suricata) answer(out *columnar.Out, us int64) {
 	if n, ok := scan.Int(rrtype); ok {
 		rrtype = []byte(scan.QueryTypeName(n))
 	}
-	if name = scan.TrimDot(name); len(name) == 0 || !mayBeAddress(rrtype) {
+	if name = scan.TrimDot(name); len(name) == 0 || !scan.AsksAddress(rrtype) {
 		return
 	}
 	client := d.text(eveSrcIP)
@@ -301,8 +301,8 @@ func (d *suricata) answer(out *columnar.Out, us int64) {
 	out.Answer(us, client, name, said)
 }
 
-// asked returns the name and the type of the query that d.queries is at. A nil name is
-// none.
+// asked returns the name and the type of the query that d.queries is at, nil if
+// it has none.
 func (d *suricata) asked() (name, rrtype []byte) {
 	w := &d.query
 	for w.Open(d.queries.Val); w.InObject() && w.Next(); {

@@ -2,7 +2,6 @@ package logs
 
 import (
 	"bytes"
-	"fmt"
 	"io"
 	"slices"
 
@@ -136,7 +135,7 @@ func (u *unwrapper) fill(memory []byte) {
 		p = nil
 	case len(p) >= u.maxRecord:
 		if !u.lost {
-			u.skip(fmt.Sprintf("record longer than %d KiB", u.maxRecord>>10), 1)
+			u.skip(tooLong(u.maxRecord), 1)
 		}
 		u.lost, p = true, nil
 	}

@@ -2,7 +2,6 @@ package logs
 
 import (
 	"bytes"
-	"fmt"
 
 	"outflow/columnar/scan"
 )
@@ -71,7 +70,7 @@ func (j *joiner) join(text []byte, stream int, more bool) (whole []byte, held bo
 	whole, j.parts[stream] = j.parts[stream], j.parts[stream][:0]
 	if j.long[stream] {
 		j.long[stream] = false
-		return nil, false, fmt.Sprintf("record longer than %d KiB", MaxRecord>>10)
+		return nil, false, tooLong(MaxRecord)
 	}
 	return whole, false, ""
 }

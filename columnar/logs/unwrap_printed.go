@@ -1,11 +1,8 @@
 package logs
 
-import (
-	"bytes"
-	"fmt"
-)
+import "bytes"
 
-// JSON objects that are printed over lines, each of which is wrapped.
+// JSON objects that are printed over several lines, when each line is wrapped.
 
 // A printedLayer brings the lines of a printed object together: "{" alone, indented lines,
 // and "}" alone. Whatever begins otherwise is a record of its own, and may stand between. The
@@ -19,24 +16,21 @@ type printedLayer struct {
 	size    int // of the texts, in bytes
 }
 
-// A printedBy is what one writer prints.
+// A printedBy is what one writer has printed.
 type printedBy struct {
 	host, program, pid, file []byte
 	stream                   int
 	text                     []byte
 	open                     bool // text is the beginning of an object
-	mixed, long              bool
+	mixed, long              bool // see printedLayer; text is longer than MaxRecord
 }
 
 // printedWriters is how many writers are told apart. More at once than that are not found in
 // one log; the lines of further ones stay as they are.
 const printedWriters = 64
 
-// Reasons to skip printed objects.
-var (
-	printedMixed = "JSON printed over lines among those of another record"
-	printedLong  = fmt.Sprintf("record longer than %d KiB", MaxRecord>>10)
-)
+// printedMixed is a reason to skip printed objects.
+const printedMixed = "JSON printed over lines among those of another record"
 
 func (l *printedLayer) unwrap(record []byte, e *envelope) (text []byte, held bool, why string) {
 	if len(record) == 0 {
@@ -71,7 +65,7 @@ func (l *printedLayer) unwrap(record []byte, e *envelope) (text []byte, held boo
 		return nil, false, printedMixed
 	case w.long:
 		w.long = false
-		return nil, false, printedLong
+		return nil, false, tooLong(MaxRecord)
 	}
 	e.opened = true
 	return whole, false, ""
@@ -122,7 +116,7 @@ func (l *printedLayer) add(w *printedBy, line []byte) {
 	}
 }
 
-// cut drops what is there of an object.
+// cut drops the text of an object.
 func (l *printedLayer) cut(w *printedBy) {
 	l.size -= len(w.text)
 	w.text = w.text[:0]

@@ -111,7 +111,7 @@ func TestUnwrapPrintedWriters(t *testing.T) {
 		"one writer, mixed":     {append(by(1, event("a")...), mixed(by(2, event("b")...), by(2, event("c")...))...), []string{"a"}, printedMixed + " 2, " + malformedJSON + " 1"},
 		"and its later ones":    {slices.Concat(by(2, event("a")[:2]...), by(2, event("b")...), by(1, event("c")...), by(2, event("d")...)), []string{"c"}, printedMixed + " 3"},
 		"without its end":       {append(by(1, event("a")...), by(2, event("b")[:3]...)...), []string{"a"}, "the last part of the record is missing 1"},
-		"one that is too long":  {append(by(1, event("a")...), by(2, slices.Concat(event("b")[:2], slices.Repeat([]string{" " + strings.Repeat("x", 1<<20)}, 5), event("b")[2:], event("c"))...)...), []string{"a", "c"}, printedLong + " 1"},
+		"one that is too long":  {append(by(1, event("a")...), by(2, slices.Concat(event("b")[:2], slices.Repeat([]string{" " + strings.Repeat("x", 1<<20)}, 5), event("b")[2:], event("c"))...)...), []string{"a", "c"}, tooLong(MaxRecord) + " 1"},
 		"more than are told":    {nil, nil, ""},
 		"an end without begin":  {append(by(1, event("a")...), by(1, "}")...), []string{"a"}, malformedJSON + " 1"},
 		"indented without that": {append(by(1, event("a")...), by(1, `  "x": 1`)...), []string{"a"}, malformedJSON + " 1"},

@@ -180,7 +180,7 @@ func (d *vpcFlow) through(data []byte, begin uint32, direction []byte) bool {
 		string(direction) != "ingress" && instead(vpcSource, vpcPacketSource)
 }
 
-// putProtocols puts the names of the protocols, of which a log has few.
+// putProtocols puts the names of the protocols. A log has few.
 func (d *vpcFlow) putProtocols(b *columnar.Builder, data []byte, t *Tally) {
 	cells := d.column(data, vpcProtocol)
 	if cells == nil {

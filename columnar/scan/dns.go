@@ -37,6 +37,12 @@ func UnescapeName(dst, name []byte) []byte {
 // name.
 func QueryTypeName(n int64) string { return numbered(n, queryTypes[:], "TYPE") }
 
+// AsksAddress reports whether the answer to a query of a type may be an address. The type is
+// a name; "" is not known, and may be.
+func AsksAddress(queryType []byte) bool {
+	return len(queryType) == 0 || string(queryType) == "A" || string(queryType) == "AAAA"
+}
+
 // RcodeName returns the name of a DNS response code, such as RCODE99 if it has no
 // name.
 func RcodeName(n int64) string { return numbered(n, rcodes[:], "RCODE") }

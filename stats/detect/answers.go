@@ -77,13 +77,7 @@ const recentBits = 13
 func NewAnswers(o *FoldOptions, spool Spool, memory int) *Answers {
 	a := &Answers{o: o, kept: newSpooled(spool, memory-memory/8), asked: newSpooled(spool, memory/8), recent: make([]recentAnswer, recentAnswers)}
 	a.clients.Func = hashText
-	a.types.Func = func(name []byte) bool {
-		switch string(name) {
-		case "A", "AAAA", "":
-			return true
-		}
-		return false
-	}
+	a.types.Func = scan.AsksAddress
 	return a
 }
 
@@ -116,7 +110,7 @@ func (a *Answers) Add(b *columnar.Batch) {
 	}
 }
 
-// Put keeps an answer that is no row; see columnar.Out.
+// Put keeps an answer that is not a row; see columnar.Out.
 func (a *Answers) Put(us int64, client, name, answers []byte) {
 	if len(client) > 0 && len(answers) > 0 {
 		a.put(us, hashText(client), name, answers)
@@ -178,7 +172,7 @@ func (a *Answers) Close() error {
 type addressName struct {
 	common string // their last labels that are the same
 	least  string // the first in their order
-	// service says that all are hosts of one cloud service.
+	// service: all are hosts of one cloud service.
 	service bool
 	// The first answer, and the client that got it.
 	time   int64
@@ -249,7 +243,7 @@ func externalAddress(object []byte) bool {
 	return ok
 }
 
-// andNamed returns a sentence about a destination that has its name by DNS, or "".
+// andNamed returns a sentence about a destination that DNS named, or "".
 func andNamed(s *Summary) string {
 	if s.AnswerTime == 0 {
 		return ""

@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"io"
 	"slices"
+
+	"outflow/columnar"
 )
 
 // This file keeps the first rows of pairs apart from the table of pair_times, until it is
@@ -72,7 +74,7 @@ func (a *pairAside) put(at sectionKey, log []byte, hash uint64, r *pairRow, kind
 			flags |= asideBlocked
 		}
 		b = appendBytes(appendBytes(append(b, flags), who), what)
-		for _, n := range [...]uint64{uint64(r.at), r.open.at, r.open.bytes, r.in, uint64(r.place.record), uint64(uint32(r.port))} {
+		for _, n := range [...]uint64{uint64(r.at), r.open.at, r.open.bytes, r.in, uint64(r.place.Record), uint64(uint32(r.port))} {
 			b = binary.AppendUvarint(b, n)
 		}
 		return b
@@ -173,7 +175,7 @@ func (f *pairTimes) replay(in *bufio.Reader, enough func(hash uint64) bool) erro
 		who, what := d.bytes(), d.bytes()
 		r := pairRow{repeat: flags&asideRepeat != 0, blocked: flags&asideBlocked != 0}
 		r.at, r.open.at, r.open.bytes, r.in = int64(d.uvarint()), d.uvarint(), d.uvarint(), d.uvarint()
-		r.place = place{int64(d.uvarint()), log}
+		r.place = columnar.Place{Object: log, Record: int64(d.uvarint())}
 		r.port = int32(uint32(d.uvarint()))
 		kind := uint32(flags & 3)
 		if d.bad || f.entities.spelt[kind] == nil {

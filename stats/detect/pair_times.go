@@ -164,7 +164,7 @@ func (p *pairSection) reset() {
 type pairCell struct {
 	in              int64
 	first           int64 // µs since midnight of the first row; its place
-	at              place
+	at              columnar.Place
 	rows, blocked   uint32
 	knownOut, known uint32   // rows with a count of bytes out, and of bytes in
 	port            int32    // see samePort
@@ -324,7 +324,7 @@ type pairRow struct {
 	at      int64    // µs since midnight
 	open    pairBeat // without a slot; its bytes are those of the row
 	in      uint64   // bytes in + 1; 0 if they are not known
-	place   place
+	place   columnar.Place
 	port    int32
 	repeat  bool // it was counted before
 	blocked bool
@@ -390,7 +390,7 @@ func (f *pairTimes) Fold(b *columnar.Batch) {
 					n++
 				} else {
 					r := row(i)
-					f.aside.put(at, f.places.logs.Text(r.place.log), hash, &r, id&3, f.entities.spelling(id), target.text(b))
+					f.aside.put(at, f.places.logs.Text(r.place.Object), hash, &r, id&3, f.entities.spelling(id), target.text(b))
 				}
 			}
 			p.groups.Slots(f.slots[:n], f.who[:n], f.what[:n])
@@ -468,10 +468,10 @@ func (f *pairTimes) Drain(w *RunWriter) {
 		for slot, k := range order.keys(at, p.groups) {
 			c := &p.cells[slot]
 			value = value[:0]
-			for _, n := range [...]int64{c.in, c.first, c.at.record, int64(c.rows), int64(c.blocked), int64(c.knownOut), int64(c.known), int64(c.port - severalPorts)} {
+			for _, n := range [...]int64{c.in, c.first, c.at.Record, int64(c.rows), int64(c.blocked), int64(c.knownOut), int64(c.known), int64(c.port - severalPorts)} {
 				value = binary.AppendUvarint(value, uint64(n))
 			}
-			value = appendBytes(value, f.places.logs.Text(c.at.log))
+			value = appendBytes(value, f.places.logs.Text(c.at.Object))
 			value = appendBytes(value, k.shown)
 			before := uint32(0)
 			for _, b := range joinBeats(beats[ends[slot-1]:ends[slot]]) {
@@ -553,10 +553,10 @@ func (m *pairMerger) Add(day Day, _ uint64, value []byte) error {
 	m.day = day
 	d := decoder{b: value}
 	n := pairCell{in: int64(d.uvarint()), first: int64(d.uvarint())}
-	n.at.record = int64(d.uvarint())
+	n.at.Record = int64(d.uvarint())
 	n.rows, n.blocked, n.knownOut, n.known = uint32(d.uvarint()), uint32(d.uvarint()), uint32(d.uvarint()), uint32(d.uvarint())
 	n.port = int32(d.uvarint()) + severalPorts
-	n.at.log = m.places.logs.Code(d.bytes())
+	n.at.Object = m.places.logs.Code(d.bytes())
 	m.spelt.offer(n.first, d.bytes())
 	at := uint64(0)
 	for len(d.b) > 0 {

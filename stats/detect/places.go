@@ -19,14 +19,14 @@ type Place struct {
 	Time  int64  // µs UTC
 	Bytes int64  // out; in, if the finding is about downloads; 0 if the row has no count
 	At    string // "object:record"
-	// What a machine's own log tells of the process that ran; "" and 0 if it does not.
+	// The process that ran, by a machine's own log; "" and 0 if that does not say.
 	Host   string
 	Parent string // the path of the program that started it
 	PID    int64
 }
 
-// placeTime is the layout of a place's time. All times are as long as each other, so
-// that comparePlaces need not parse them.
+// placeTime is the layout of a place's time. All times have the same length, so
+// comparePlaces need not parse them.
 const placeTime = "2006-01-02T15:04:05.000000Z"
 
 // String returns the text that ParsePlace parses: "1100000000
@@ -45,7 +45,7 @@ func (p Place) String() string {
 	return string(b)
 }
 
-// ParsePlace parses what String returned. Of another text it returns the zero Place.
+// ParsePlace parses what String returned. For any other text it returns the zero Place.
 func ParsePlace(text string) (p Place) {
 	size, rest, _ := strings.Cut(text, " ")
 	at, rest, _ := strings.Cut(rest, " ")
@@ -90,9 +90,9 @@ func mergePlaces(a, b []string) []string {
 	return all[:min(len(all), maxPlaces)]
 }
 
-// Evidences returns the rows that show what the measures say, the ones with the most
-// bytes first: all of Places, or the one that Evidence names.
-func (s *Summary) Evidences() []Place {
+// Records returns the rows that show what the measures say, the ones with the most bytes
+// first: all of Places, or the one that Evidence names.
+func (s *Summary) Records() []Place {
 	if len(s.Places) == 0 && s.Evidence != "" {
 		return []Place{{Time: s.PeakTime, Bytes: s.PeakOut, At: s.Evidence}}
 	}
@@ -105,19 +105,13 @@ func (s *Summary) Evidences() []Place {
 	return places
 }
 
-// A placer finds the places of rows.
+// A placer finds the places of rows. The Object of its columnar.Places is a code of logs.
 type placer struct {
 	logs   *columnar.Dict // names of log objects
 	log    int32          // the batch's, in logs, if its rows have no places of their own
 	placed []int32        // else by the batch's objects
 	codes  columnar.Lookup[int32]
 	least  int64 // of the bytes of a row that is evidence beside the peak
-}
-
-// A place is where a row comes from: a log of logs, and a record of it.
-type place struct {
-	record int64
-	log    int32
 }
 
 func newPlacer(least int64) *placer {
@@ -135,32 +129,33 @@ func (p *placer) begin(b *columnar.Batch) {
 	}
 }
 
-func (p *placer) of(b *columnar.Batch, row int) place {
+// of returns the place of a row.
+func (p *placer) of(b *columnar.Batch, row int) columnar.Place {
 	if b.Places == nil {
-		return place{b.First + int64(b.Record[row]), p.log}
+		return columnar.Place{Object: p.log, Record: b.First + int64(b.Record[row])}
 	}
 	at := &b.Places[row]
-	return place{at.Record, p.placed[at.Object]}
+	return columnar.Place{Object: p.placed[at.Object], Record: at.Record}
 }
 
 // compare orders places by the name of their log and then by record.
-func (p *placer) compare(a, b place) int {
-	if a.log == b.log {
-		return cmp.Compare(a.record, b.record)
+func (p *placer) compare(a, b columnar.Place) int {
+	if a.Object == b.Object {
+		return cmp.Compare(a.Record, b.Record)
 	}
-	return bytes.Compare(p.logs.Text(a.log), p.logs.Text(b.log))
+	return bytes.Compare(p.logs.Text(a.Object), p.logs.Text(b.Object))
 }
 
 // text returns a place as Summary.Evidence has it.
-func (p *placer) text(at place) string {
-	return string(p.logs.Text(at.log)) + ":" + strconv.FormatInt(at.record, 10)
+func (p *placer) text(at columnar.Place) string {
+	return string(p.logs.Text(at.Object)) + ":" + strconv.FormatInt(at.Record, 10)
 }
 
 // A sight is a row that may be evidence. Its bytes are those of a Place, and may be
 // one more where zero means that there is no row.
 type sight struct {
 	bytes, time int64
-	at          place
+	at          columnar.Place
 }
 
 const (
@@ -169,9 +164,9 @@ const (
 	// A row with fewer than minPlaceBytes is evidence only if it has the most bytes. The
 	// many small rows of a day, such as requests for pages, therefore take no memory.
 	minPlaceBytes = 16 << 10
-	// Five places are kept of a day with so many bytes, and one place of less, which few
-	// findings are about. Five take some 60 bytes of a row in the state, which each later
-	// night reads; from 10 MB on, half of a company's days would have them.
+	// A day with at least so many bytes keeps five places, and a day with less keeps one:
+	// few findings are about such days. Five take some 60 bytes of a row in the state, which
+	// each later night reads; from 10 MB on, half of a company's days would have them.
 	minPlacesBytes            = 100e6
 	minDestinationPlacesBytes = 10e6 // to one destination
 )
@@ -261,7 +256,7 @@ func (p *placer) append(b []byte, peak sight, o *others, midnight int64) []byte 
 			peak = o.of[i]
 		}
 		b = binary.AppendUvarint(binary.AppendUvarint(b, uint64(peak.bytes)), uint64(peak.time-midnight))
-		b = appendBytes(binary.AppendUvarint(b, uint64(peak.at.record)), p.logs.Text(peak.at.log))
+		b = appendBytes(binary.AppendUvarint(b, uint64(peak.at.Record)), p.logs.Text(peak.at.Object))
 	}
 	return b
 }
@@ -275,7 +270,8 @@ func (p *placer) evidence(d *decoder, midnight int64) (peak sight, o others) {
 	}
 	for i := range int(n) {
 		s := sight{bytes: int64(d.uvarint()), time: int64(d.uvarint()) + midnight}
-		s.at = place{int64(d.uvarint()), p.logs.Code(d.bytes())}
+		s.at.Record = int64(d.uvarint())
+		s.at.Object = p.logs.Code(d.bytes())
 		if i == 0 {
 			peak = s
 		} else {

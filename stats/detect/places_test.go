@@ -125,7 +125,7 @@ detection: {s: {CommandLine|contains: copy}, condition: s}
 		t.Fatalf("got %d rows, want one", len(rows))
 	}
 	r := &rows[0]
-	if got, want := r.Evidences()[0], (Place{testDay + 60e6, 0, "o:7", "PC6", "/bin/sh6", 46}); got != want {
+	if got, want := r.Records()[0], (Place{testDay + 60e6, 0, "o:7", "PC6", "/bin/sh6", 46}); got != want {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
 	if diff := gocmp.Diff(slowPlaces(events, columnar.BytesOut, 0), r.Places); diff != "" {

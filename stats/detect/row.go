@@ -110,9 +110,9 @@ type Summary struct {
 
 	Addresses int64 `parquet:"addresses"` // distinct src_ip; 0 if the entity is an address, or if no row has one
 
-	// When DNS first answered with an address of the destination on that day, and the
-	// client that asked, if the logs of connections have only the address. Zero: the logs
-	// have the name, or nobody has.
+	// If DNS named the destination, since the logs of connections have only its address:
+	// when it first answered with the address on that day, in µs UTC, and the client that
+	// asked. Zero: a log has the name, or none has.
 	AnswerTime int64  `parquet:"answer_time,timestamp(microsecond)"`
 	AnswerTo   string `parquet:"answer_to,dict"`
 
@@ -167,7 +167,7 @@ type Summary struct {
 	Destinations []string `parquet:"destinations,list"`
 
 	// Up to maxPlaces rows, each as Place.String returns it, the ones with the most bytes
-	// first; see Evidences. Nil if Evidence says as much, and in rows that cannot become
+	// first; see Records. Nil if Evidence says as much, and in rows that cannot become
 	// findings; see minPlacesBytes.
 	Places []string `parquet:"places,list"`
 }

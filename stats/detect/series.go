@@ -94,9 +94,9 @@ func (q *quantity) days(x int64, past []Row, counts func(d Day) bool) (n int) {
 	return n
 }
 
-// known reports whether x in a day over the threshold is no news: it is a habit, or it is
-// not large and there was at least half of it on any earlier day for which counts returns
-// true. A tenth of the people have such a day now and then.
+// known reports whether a day with x, over the threshold, is nothing new: it is a habit, or
+// x is not large and there was at least half of it on one earlier day for which counts
+// returns true. A tenth of the people have such a day now and then.
 func (q *quantity) known(x int64, past []Row, counts func(d Day) bool) bool {
 	least := habitDays
 	if x < q.large {

@@ -113,7 +113,7 @@ type quantity struct {
 	// scale is 1e6 divided by the amount below which values are hardly told apart: 1 for
 	// bytes, 1e6 for what is counted one by one.
 	scale float64
-	// large is what ends the doubt of smallDay.
+	// large is the least value to which smallDay does not apply.
 	large int64
 }
 
@@ -130,7 +130,7 @@ func (q *quantity) least(threshold float64, value int64) float64 {
 	return threshold
 }
 
-// limit returns the least value that is unusual on a day with that level.
+// limit returns the least value that is unusual on a day with that level and spread.
 func (q *quantity) limit(threshold, level, spread float64, floor int64) float64 {
 	large := max(q.value(level+threshold*spread), float64(q.large))
 	return max(min(q.value(level+(threshold+smallDay)*spread), large), float64(floor))
@@ -314,7 +314,7 @@ func (o *uploadZScoreOptions) crowds(feed []baseline) {
 }
 
 // unlike is how many spreads under the usual level of the other days a day may lie and still be
-// compared with it. Who works on a Saturday for once, works as on a weekday.
+// compared with it. People who work on a Saturday for once work as on a weekday.
 const unlike = 1.5
 
 // level returns what a day is compared with: the centre of its kind of days, if like, or of

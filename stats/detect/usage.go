@@ -14,8 +14,8 @@ import (
 // good as new; more would keep what a former owner of a machine or an account used.
 const seenDays = 90
 
-// listDestinations is the Fold of the detections that read the lists, or that read from
-// the row of who uploaded nothing that he was there.
+// listDestinations is the Fold of the detections that read the lists, or that need a row
+// of each entity that was there, if it uploaded nothing too.
 func listDestinations(o *FoldOptions) { o.Destinations = true }
 
 // A usage is what an entity used.

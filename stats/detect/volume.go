@@ -35,9 +35,9 @@ type volumes struct {
 	// The blocked rows of the batch, as blockers.of returns them.
 	actions []int32
 	blocked []bool
-	// external tells the objects that are addresses outside, if DNS may name them. Nil: it
-	// may not. nameless is that of the batch, by object, and clients are the addresses that
-	// its rows came from; nil if its rows ask for no names.
+	// external tells which objects are addresses outside, if DNS may name them; else nil.
+	// nameless is what it says of the objects of the batch, and clients are the addresses
+	// that its rows came from. Both are nil if the rows ask for no names.
 	external *columnar.Lookup[bool]
 	nameless []bool
 	clients  []uint32
@@ -106,16 +106,16 @@ type only struct {
 func (v *volumes) onlyOf(b *columnar.Batch, i int, midnight int64) (only, bool) {
 	at := v.places.of(b, i)
 	out, in := b.Int64(columnar.BytesOut)[i], b.Int64(columnar.BytesIn)[i]
-	if uint64(out|in|at.record) > math.MaxUint32 || at.log >= 1<<24 {
+	if uint64(out|in|at.Record) > math.MaxUint32 || at.Object >= 1<<24 {
 		return only{}, false
 	}
 	bit := func(marks []byte) uint64 { return uint64(marks[i>>3] >> (i & 7) & 1) }
-	when := uint64(b.Int64(columnar.Time)[i]-midnight)<<27 | uint64(at.log)<<3 |
+	when := uint64(b.Int64(columnar.Time)[i]-midnight)<<27 | uint64(at.Object)<<3 |
 		bit(b.Valid(columnar.BytesIn))<<1 | bit(b.Valid(columnar.BytesOut))
 	if b.Repeat != nil {
 		when |= bit(b.Repeat) << 2
 	}
-	return only{out: uint32(out), in: uint32(in), record: uint32(at.record), when: when}, true
+	return only{out: uint32(out), in: uint32(in), record: uint32(at.Record), when: when}, true
 }
 
 // volume returns the cell that add would have made for the event.
@@ -127,7 +127,7 @@ func (o *only) volume(midnight int64) volume {
 		c.knownOut, c.knownIn = int64(o.when&1), int64(o.when>>1&1)
 	}
 	if o.out > 0 {
-		c.peak = sight{int64(o.out), us, place{int64(o.record), int32(o.when >> 3 & (1<<24 - 1))}}
+		c.peak = sight{int64(o.out), us, columnar.Place{Object: int32(o.when >> 3 & (1<<24 - 1)), Record: int64(o.record)}}
 		c.below = min(c.peak.bytes, minPlaceBytes) - 1
 	}
 	return c
