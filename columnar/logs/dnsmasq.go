@@ -16,9 +16,9 @@ var Dnsmasq = &Format{
 	Doc: `Written with log-queries, log-queries=extra or log-queries=proto, to a file, through
 syslog, or as OpenWrt's logread prints it. Each query line is a row; what was forwarded,
 cached, replied, validated or configured, and what other programs wrote to the same
-syslog, counts as other. Replies name the addresses of connections, no more: a reply
-belongs to the client that its line names (extra, proto), else to the last of some that
-asked for the name.
+syslog, counts as other. Replies are not rows: they only name the addresses of
+connections. A reply belongs to the client that its line names (extra, proto), else to the
+last client that asked for the name.
 
 Times have no year and no zone: the year comes from when the object was written,
 the zone from the options. A name that a client sent in odd bytes is logged as

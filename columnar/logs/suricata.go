@@ -18,9 +18,9 @@ left out.
 dns   → dns      one row for each name that is asked: dns.rrname and dns.rrtype
                  of type query (versions 1 and 2), or each of dns.queries of
                  type request (version 3). The same lookup is logged again as
-                 answer or response; those are counted as dns answer, and name
-                 the addresses of connections, no more. A sensor that is set to
-                 log answers only gives no rows: let it log queries.
+                 answer or response; those are counted as dns answer, and only
+                 name the addresses of connections. A sensor that is set to log
+                 answers only gives no rows: let it log queries.
 http  → http     http.hostname url_host, http.url url_path without the query
                  string, http.length bytes_in: the body of the response. What
                  the client sent is not logged: bytes_out is null.

@@ -248,5 +248,5 @@ func andNamed(s *Summary) string {
 	if s.AnswerTime == 0 {
 		return ""
 	}
-	return fmt.Sprintf(" The log of connections has only the address; the name is by the DNS answer to %s at %s UTC.", printable(s.AnswerTo), time.UnixMicro(s.AnswerTime).UTC().Format("15:04"))
+	return fmt.Sprintf(" The log of connections has only the address; the name is from the DNS answer to %s at %s UTC.", printable(s.AnswerTo), time.UnixMicro(s.AnswerTime).UTC().Format("15:04"))
 }
