@@ -68,7 +68,7 @@ func (w *worker) resolve(ctx context.Context, workers []*worker, next *atomic.In
 	}
 	memory := max(w.budget/answerShare, minAnswerPart)
 	r := detect.NewResolver(&w.o.FoldOptions, all, memory)
-	for part := int(next.Add(1)) - 1; part < detect.ConnectionParts && w.err == nil && ctx.Err() == nil; part = int(next.Add(1)) - 1 {
+	for part := range w.turns(ctx, next) {
 		if w.err = r.Resolve(part); r.Size() > memory && w.err == nil {
 			w.write(detect.UserDestinationDay, r.Drain)
 		}

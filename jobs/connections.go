@@ -3,6 +3,7 @@ package jobs
 import (
 	"cmp"
 	"context"
+	"iter"
 	"slices"
 	"sync/atomic"
 
@@ -66,7 +67,7 @@ func (w *worker) join(ctx context.Context, workers []*worker, next *atomic.Int64
 		}
 		w.spill()
 	})
-	for part := int(next.Add(1)) - 1; part < detect.ConnectionParts && w.err == nil && ctx.Err() == nil; part = int(next.Add(1)) - 1 {
+	for part := range w.turns(ctx, next) {
 		w.err = j.Join(part)
 	}
 }
@@ -82,5 +83,18 @@ func findNames(workers []*worker, all []*sharedLog) {
 	}
 	for _, m := range all {
 		m.namesNext = late[log{m.feed, m.Name}]
+	}
+}
+
+// turns yields the parts of detect.ConnectionParts that fall to the worker, until it fails or ctx
+// ends. The workers share next.
+func (w *worker) turns(ctx context.Context, next *atomic.Int64) iter.Seq[int] {
+	return func(yield func(int) bool) {
+		for w.err == nil && ctx.Err() == nil {
+			part := int(next.Add(1)) - 1
+			if part >= detect.ConnectionParts || !yield(part) {
+				return
+			}
+		}
 	}
 }
