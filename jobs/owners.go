@@ -129,8 +129,8 @@ func isGuestType(text []byte) bool {
 }
 
 // ownDomain returns the domain of a user's mail address in lower case, or "" if the user
-// has none or it says nothing: that of a guest, of a free mail service, or of the session
-// of a role, which whoever takes the role names.
+// has none or it tells nothing: a guest's, a free mail service's, or that of a role
+// session, whose name the caller chooses.
 func ownDomain(user []byte) string {
 	name := strings.ToLower(string(user))
 	at := strings.LastIndexByte(name, '@')

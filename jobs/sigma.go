@@ -133,7 +133,7 @@ func ruleBlind(c *Config, inputs []reports.Input, seen fieldSet) []reports.Blind
 			Remedy: "Set it in the configuration: placeholders: {" + name + ": [VALUE, …]}. Until then, these rules count one level less."})
 	}
 	without := map[string][]string{}                           // rules by their tables, if no log had rows of them
-	elsewhere, unread := []string{}, []string{}                // log sources of which no log was read, and their rules
+	elsewhere, unread := []string{}, []string{}                // log sources without a log in this run, and their rules
 	lacking := map[*columnar.Table]map[columnar.Col][]string{} // rules by a column that no row has
 	readers := map[*columnar.Table][]string{}                  // rules that read fields that no event has
 	unsaid := map[*columnar.Table][]string{}                   // those fields

@@ -137,36 +137,43 @@ func (s *state) sweep() {
 // returns how many files that were.
 func (s *state) clean(ctx context.Context) (int, error) {
 	if s.config.Keep > 0 {
-		newest := ""
-		for _, folder := range s.folders() {
-			days, err := folder.List(ctx)
-			if err != nil {
-				return 0, err
-			}
-			if len(days) > 0 {
-				newest = max(newest, days[len(days)-1])
-			}
-		}
-		last, err := detect.ParseDay(newest)
-		for _, folder := range s.folders() {
-			if err != nil {
-				break // no days
-			}
-			days, err := folder.List(ctx)
-			if err != nil {
-				return 0, err
-			}
-			for _, day := range days {
-				if day >= (last - detect.Day(s.config.Keep)).String() {
-					break
-				}
-				if err := folder.Remove(ctx, day); err != nil {
-					return 0, err
-				}
-			}
+		if err := s.forget(ctx); err != nil {
+			return 0, err
 		}
 	}
 	return store.Sweep(ctx, s.store, s.mine)
+}
+
+// forget removes the partitions that are more than config.Keep days older than the newest.
+func (s *state) forget(ctx context.Context) error {
+	folders := s.folders()
+	days := make([][]string, len(folders))
+	newest := ""
+	for i, folder := range folders {
+		var err error
+		if days[i], err = folder.List(ctx); err != nil {
+			return err
+		}
+		if n := len(days[i]); n > 0 {
+			newest = max(newest, days[i][n-1])
+		}
+	}
+	last, err := detect.ParseDay(newest)
+	if err != nil {
+		return nil // no days
+	}
+	oldest := (last - detect.Day(s.config.Keep)).String()
+	for i, folder := range folders {
+		for _, day := range days[i] {
+			if day >= oldest {
+				break
+			}
+			if err := folder.Remove(ctx, day); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // partitionsOf returns the partitions of a folder of the state.

@@ -1,9 +1,8 @@
 package jobs
 
 import (
-	"errors"
-	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"time"
 
@@ -83,11 +82,7 @@ func (w *where) of(b *columnar.Batch, rows []int) ([]int, error) {
 		if err != nil {
 			return nil, badConfig("--where: %s", strings.TrimSpace(err.Error()))
 		}
-		is, ok := found.(bool)
-		if !ok {
-			return nil, errors.New("--where: the expression is neither true nor false")
-		}
-		if is {
+		if found.(bool) { // expr.AsBool
 			w.rows = append(w.rows, row)
 		}
 	}
@@ -114,7 +109,7 @@ func valueOf(b *columnar.Batch, c columnar.Col, row int) any {
 	return float64(b.Int64(c)[row])
 }
 
-// columnsOf returns the columns of that names, of a table.
+// columnsOf returns the columns of a table that have these names.
 func columnsOf(t *columnar.Table, names []string) ([]columnar.Col, error) {
 	var out []columnar.Col
 	for _, name := range names {
@@ -126,10 +121,8 @@ func columnsOf(t *columnar.Table, names []string) ([]columnar.Col, error) {
 			}
 			return nil, badConfig("--columns: the table %s has no column %q: want some of %s", t.Name, name, strings.Join(have, ", "))
 		}
-		for _, before := range out {
-			if before == c {
-				return nil, fmt.Errorf("--columns: %s stands twice", name)
-			}
+		if slices.Contains(out, c) {
+			return nil, badConfig("--columns: %s stands twice", name)
 		}
 		out = append(out, c)
 	}

@@ -230,7 +230,7 @@ func (r *csvReader) read(data []byte, w *window, t *Tally) []byte {
 	return data[behind:]
 }
 
-// readEach is read for records each of which has one of several separators.
+// readEach is read for logs with several separators: a record may use any of them.
 func (r *csvReader) readEach(data []byte, w *window, t *Tally) []byte {
 	for len(data) > 0 && !w.full() {
 		end := scan.LineEnd(data, 0)

@@ -82,8 +82,8 @@ const (
 	telling = .7
 )
 
-// A Beacon is a pair that talks by the clock on the judged day, or one of which there are
-// too few intervals to tell.
+// A Beacon is a pair that talks by the clock on the judged day, or that has too few
+// intervals to tell.
 type Beacon struct {
 	Row
 	Regular    bool    // it is a beacon; else only its RITA score says so
@@ -398,8 +398,7 @@ func interval(seconds float64) string {
 
 // RaiseBeacons makes beacons of machines medium that a DNS detection or a rule finds
 // suspicious on the same day: at medium or above, neither labelled nor allowed. It leaves out
-// the beacons of all others of which nothing but their regularity is known: beacons.csv has
-// them.
+// beacons of other machines if only their regularity is known: beacons.csv has them.
 func RaiseBeacons(detections []*Detection, findings []Finding) []Finding {
 	type machine struct {
 		kind, entity string

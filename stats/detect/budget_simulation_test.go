@@ -25,9 +25,9 @@ import (
 //     two destinations; one in three of them five times as much on Sundays.
 //   - 2 of 100 join in the 60 days from the first night, and upload three times as much in their first
 //     five days.
-//   - A person uses 25 destinations a day, of 60 habitual ones. These are of the 3,000 of the
-//     organisation, half of them of the 100 that everybody uses. On average two more a day are
-//     ones that it never used, half of them new to all; for one in 50 people 20. Seven of the
+//   - A person has 60 habitual destinations and uses 25 of them a day. The organisation has
+//     3,000; half of a person's are among the 100 that everybody uses. On average a person goes
+//     to two new ones a day (one in 50 people to 20), half of them new to all. Seven of the
 //     100, and one in 50 of the others, are foreign cloud services. The bytes of a day are
 //     shared out among the habitual ones by log-normal weights, σ 2; a new one gets
 //     log-normal bytes beside, median 20 kB and σ 2, as in population.
@@ -39,8 +39,8 @@ import (
 //     the objects is from a second place. On one day of 50 there is a third, ever new place, and
 //     on one of 100 a new address, and a new application.
 //   - 300 machines poll a destination day and night, every 10 s to 4 h, with jitter up to 20 % and
-//     up to 5 % missed: a third one of four vendors, a third a time, update or certificate
-//     service, a third one that no other machine polls, every tenth of which begins on a judged
+//     up to 5 % missed: a third poll one of four vendors, a third a time, update or certificate
+//     service, and a third a destination of their own. Every tenth of these begins on a judged
 //     night. Each person visits six sites on each working day between nine and five, from .5
 //     to 6 times an hour, and loads 1 to 12 pages then. A beat sends 300 B to 5 kB and receives
 //     twice that.

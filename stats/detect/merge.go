@@ -362,8 +362,8 @@ func Merge(a *Aggregate, o *FoldOptions, runs []io.Reader) iter.Seq2[*Row, error
 	}
 }
 
-// mergedRows yields the rows that a Merger makes of the readers' records. The tree is of the
-// readers.
+// mergedRows yields the rows that a Merger makes from the records of the readers, which the
+// tree orders.
 func mergedRows(a *Aggregate, m Merger, readers []*runReader, tree *LoserTree) iter.Seq2[*Row, error] {
 	return func(yield func(*Row, error) bool) {
 		var parser keyParser

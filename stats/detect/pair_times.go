@@ -50,7 +50,7 @@ const (
 	// take less room.
 	maxTimes = 96
 	// flowSpan is how long, in seconds, a record of a cloud's flow log without its length
-	// lasts. Such logs cut a connection into pieces of up to a minute, each of which begins
+	// lasts. Such logs cut a connection into pieces of up to a minute. Each begins
 	// with its first packet, so a connection that is kept alive would look like a clock. With
 	// less, the pieces of a quiet connection fall apart. With more, beacons of minutes are lost.
 	flowSpan = 90

@@ -1,0 +1,416 @@
+package logs
+
+import (
+	"bytes"
+	"slices"
+	"strconv"
+	"time"
+
+	"outflow/columnar"
+	"outflow/columnar/scan"
+)
+
+// How a source's fields become the values of a column: times, numbers and texts.
+
+// spansOf finds the texts of a field that is in place, into d.spans. It returns false if one
+// does not stand in window.data.
+func (d *sourceDecoder) spansOf(f *sourceField, records []int32) bool {
+	w := d.w
+	d.spans = slices.Grow(d.spans[:0], len(records))[:len(records)]
+	for k, i := range records {
+		at := int(i) * w.slots
+		var s columnar.Span
+		for _, slot := range f.slots {
+			if s = w.cells[at+slot]; s.Begin&inSide != 0 {
+				return false
+			}
+			if !scan.Unknown(w.data[s.Begin:s.End]) {
+				break
+			}
+			s = columnar.Span{}
+		}
+		d.spans[k] = s
+	}
+	if !f.direct {
+		for k, s := range d.spans {
+			if s.Begin < s.End {
+				d.spans[k] = spanOf(w.data, d.within(f, w.data[s.Begin:s.End]))
+			}
+		}
+	}
+	return true
+}
+
+// times reads the times of the selected records into d.ints, skips those without one,
+// and returns the others.
+func (d *sourceDecoder) times(t *Tally) []int32 {
+	d.ints = d.ints[:0]
+	kept := d.selected[:0]
+	for _, i := range d.selected {
+		f := d.fieldOf(columnar.Time, i)
+		us, reason := d.time(f, int(i))
+		if reason != "" {
+			t.Skip(d.w.records[i], reason)
+			continue
+		}
+		kept = append(kept, i)
+		d.ints = append(d.ints, us)
+	}
+	return kept
+}
+
+func (d *sourceDecoder) time(f *sourceField, i int) (us int64, reason string) {
+	if v, ok := d.number(f, i); ok && v >= 0 {
+		if us, ok := d.set.clock.EpochOf(v); ok {
+			return us, ""
+		}
+	}
+	text, _ := d.textOf(f, i)
+	var date []byte
+	if f.dateSlot >= 0 {
+		date = d.w.text(i, f.dateSlot)
+	}
+	if f.zoneSlot >= 0 && bytes.IndexByte(text, ':') >= 0 {
+		if zone := d.w.text(i, f.zoneSlot); !scan.Unknown(zone) {
+			d.joined = append(append(d.joined[:0], text...), zone...)
+			text = d.joined
+		}
+	}
+	if f.unit == "" {
+		if us, ok := d.set.clock.UTC(text); ok {
+			return us, ""
+		}
+	}
+	// Records of one second follow each other.
+	if len(d.lastTime) > 0 && date == nil && bytes.Equal(text, d.lastTime) {
+		return d.lastUS, ""
+	}
+	if us, ok := d.sameDay(f, text); ok && date == nil {
+		d.lastTime, d.lastUS = append(d.lastTime[:0], text...), us
+		return us, ""
+	}
+	us, reason = d.set.timeOf(&f.field, text, date)
+	if reason != "" && reason != withoutTime {
+		us, reason = d.plainTime(text, reason)
+	}
+	if reason == "" {
+		d.lastTime, d.lastOf, d.lastUS = append(d.lastTime[:0], text...), f, us
+	}
+	if date != nil {
+		d.lastTime = d.lastTime[:0]
+	}
+	us, reason = d.set.orOuter(d.w.records[i], us, reason)
+	return us, reason
+}
+
+// sameDay reads a time that differs from the last one in nothing but the time of day.
+func (d *sourceDecoder) sameDay(f *sourceField, text []byte) (us int64, ok bool) {
+	at, behind := f.clockAt, f.clockAt+len("15:04:05")
+	if at < 0 || f != d.lastOf || len(text) != len(d.lastTime) || len(text) < behind || !f.zoned && d.set.clock.Zone != nil && d.set.clock.Zone != time.UTC {
+		return 0, false
+	}
+	if !bytes.Equal(text[:at], d.lastTime[:at]) || !bytes.Equal(text[behind:], d.lastTime[behind:]) || text[at+6] > '5' {
+		return 0, false
+	}
+	day, ok1 := scan.TimeOfDay(text[at:])
+	last, ok2 := scan.TimeOfDay(d.lastTime[at:])
+	us = d.lastUS + day - last
+	return us, ok1 && ok2 && d.set.clock.Within(us)
+}
+
+// plainTime reads a time that is not written as the source says, but as an epoch or in
+// ISO 8601: what a vendor's feed writes may be set. Else it returns reason.
+func (d *sourceDecoder) plainTime(text []byte, reason string) (int64, string) {
+	us, ok := d.set.clock.ISO(text)
+	if n, isInt := scan.Int(text); isInt {
+		us, ok = d.set.clock.EpochOf(n)
+	}
+	if !ok {
+		return 0, reason
+	}
+	return us, ""
+}
+
+// number returns the number of a column in record i, if it has one that needs no look at
+// its text.
+func (d *sourceDecoder) number(f *sourceField, i int) (v int64, ok bool) {
+	if f == nil || !f.numbers || len(f.where) > 0 {
+		return 0, false
+	}
+	for _, slot := range f.slots {
+		if v, ok = d.w.number(i, slot); ok {
+			break
+		}
+	}
+	return v, ok
+}
+
+// textOf returns the text of a column in record i, nil if it has none, and whether it is
+// a part of window.data which reaches as far.
+func (d *sourceDecoder) textOf(f *sourceField, i int) (text []byte, inData bool) {
+	for ; f != nil; f = f.otherwise {
+		if f.direct && !f.numbers && len(f.where) == 0 && len(f.slots) > 0 { // most
+			w := d.w
+			for _, s := range f.slots {
+				s := w.cells[i*w.slots+s]
+				if s.Begin&inSide == 0 {
+					text, inData = w.data[s.Begin:s.End], true
+				} else {
+					text, inData = w.side[s.Begin&^inSide:s.End&^inSide], false
+				}
+				if !scan.Unknown(text) {
+					return text, inData
+				}
+			}
+			continue
+		}
+		if len(f.where) > 0 && !allHold(f.where, d.w, i) {
+			continue
+		}
+		if text, inData = d.ownText(f, i); f.otherwise == nil || !scan.Unknown(text) {
+			return text, inData
+		}
+	}
+	return nil, false
+}
+
+// ownText is textOf without what the field says of other records.
+func (d *sourceDecoder) ownText(f *sourceField, i int) (text []byte, inData bool) {
+	w := d.w
+	inData = true
+	switch {
+	case f.numbers:
+		v, ok := int64(0), false
+		for k := 0; k < len(f.slots) && !ok; k++ {
+			v, ok = w.number(i, f.slots[k])
+		}
+		if !ok {
+			return nil, false
+		}
+		d.digits = strconv.AppendInt(d.digits[:0], v, 10)
+		return d.digits, false
+	case len(f.slots) > 0:
+		at := i * w.slots
+		for _, slot := range f.slots {
+			s := w.cells[at+slot]
+			if s.Begin&inSide != 0 {
+				text, inData = w.side[s.Begin&^inSide:s.End&^inSide], false
+			} else {
+				text, inData = w.data[s.Begin:s.End], true
+			}
+			if !scan.Unknown(text) && !f.null(text) {
+				break
+			}
+			text = nil
+		}
+	case len(f.join) > 0:
+		inData = false
+		text = d.join(f, i)
+	default:
+		text, inData = f.text, false
+	}
+	if f.direct || len(text) == 0 {
+		return text, inData
+	}
+	for _, slot := range f.unlike {
+		if bytes.Equal(text, w.text(i, slot)) {
+			return nil, false
+		}
+	}
+	if text = d.within(f, text); text == nil {
+		return nil, false
+	}
+	if f.column.Texts != nil {
+		if to, ok := f.column.Texts[string(text)]; ok {
+			d.joined = append(d.joined[:0], to...)
+			return d.joined, false
+		}
+	}
+	return text, inData
+}
+
+// within returns the part of a text that a field is, nil if there is none.
+func (d *sourceDecoder) within(f *sourceField, text []byte) []byte {
+	if f.match != nil {
+		m := f.match.FindSubmatchIndex(text)
+		if m == nil || m[2] < 0 {
+			return nil
+		}
+		text = text[m[2]:m[3]]
+	}
+	if f.column.Word > 0 {
+		text = word(f.column.Word, text)
+	}
+	if text = partOf(f.part, text); scan.Unknown(text) {
+		return nil
+	}
+	if f.column.Without != "" {
+		if k := len(text) - len(f.column.Without); k >= 0 && string(text[k:]) == f.column.Without {
+			text = text[:k]
+		}
+	}
+	return text
+}
+
+// null reports whether a text is one that says nothing in this column.
+func (f *sourceField) null(text []byte) bool {
+	for _, s := range f.column.Null {
+		if string(text) == s {
+			return true
+		}
+	}
+	return false
+}
+
+// join puts texts together, those that say something.
+func (d *sourceDecoder) join(f *sourceField, i int) []byte {
+	separator := f.column.Separator
+	if separator == "" {
+		separator = " "
+	}
+	d.joined = d.joined[:0]
+	for _, slot := range f.join {
+		if text := d.w.text(i, slot); !scan.Unknown(text) {
+			if len(d.joined) > 0 {
+				d.joined = append(d.joined, separator...)
+			} else {
+				d.joined = append(d.joined, f.column.Before...)
+			}
+			d.joined = append(d.joined, text...)
+		}
+	}
+	return d.joined
+}
+
+// integers puts a number of the records.
+func (d *sourceDecoder) integers(b *columnar.Builder, c columnar.Col, records []int32, t *Tally) {
+	f, same := d.sameField(c)
+	if same && f == nil {
+		return
+	}
+	values := slices.Grow(d.ints[len(d.ints):], len(records))[:len(records)]
+	if same && f.inPlace && !f.numbers && f.scale == 1 && d.spansOf(f, records) {
+		for k, s := range d.spans {
+			v, ok := scan.Digits(d.w.data, s.Begin, s.End)
+			if !ok || v > f.most {
+				v = columnar.Null
+				if text := d.w.data[s.Begin:s.End]; !scan.Unknown(text) {
+					var reason string
+					if v, reason = f.number(text); reason != "" {
+						v = columnar.Null
+						t.Clear(d.w.records[records[k]], reason)
+					}
+				}
+			}
+			values[k] = v
+		}
+		b.PutInts(c, values)
+		return
+	}
+	for k, i := range records {
+		values[k] = columnar.Null
+		f := d.fieldOf(c, i)
+		if f == nil {
+			continue
+		}
+		v, ok := d.number(f, int(i))
+		switch {
+		case ok && 0 <= v && v <= f.most && f.scale == 1:
+			values[k] = v
+			continue
+		case !ok && f.numbers && len(f.where) == 0 && f.otherwise == nil:
+			continue
+		}
+		text, _ := d.textOf(f, int(i))
+		if scan.Unknown(text) {
+			continue
+		}
+		if v, ok := scan.Int(text); ok && 0 <= v && v <= f.most && f.scale == 1 {
+			values[k] = v
+			continue
+		}
+		v, reason := f.number(text)
+		if reason != "" {
+			t.Clear(d.w.records[i], reason)
+			continue
+		}
+		values[k] = v
+	}
+	b.PutInts(c, values)
+}
+
+// texts puts a text of the records.
+func (d *sourceDecoder) texts(b *columnar.Builder, c columnar.Col, records []int32) {
+	f, same := d.sameField(c)
+	switch {
+	case same && f == nil:
+		return
+	case same && f.inPlace && !f.numbers && f.read != readQueryType && f.read != readRcode && d.spansOf(f, records):
+		for k, s := range d.spans {
+			switch text := d.w.data[s.Begin:s.End]; f.read {
+			case readHost:
+				d.spans[k] = spanOf(d.w.data, scan.URLHost(text))
+			case readPath:
+				d.spans[k] = spanOf(d.w.data, scan.URLPath(text))
+			}
+		}
+		d.put(b, c, f.read, d.w.data)
+		return
+	}
+	d.spans = slices.Grow(d.spans[:0], len(records))[:len(records)]
+	d.copied = d.copied[:0]
+	data := d.w.data
+	copies := false
+	read := readText
+	for k, i := range records {
+		f := d.fieldOf(c, i)
+		text, inData := d.textOf(f, int(i))
+		if f != nil {
+			read = f.read
+		}
+		switch {
+		case len(text) == 0:
+			d.spans[k] = columnar.Span{}
+			continue
+		case read == readHost:
+			text = scan.URLHost(text)
+		case read == readPath:
+			text = scan.URLPath(text)
+		case read == readQueryType, read == readRcode:
+			text, inData = d.set.text(&f.field, text), false
+		}
+		if inData && !copies {
+			d.spans[k] = spanOf(data, text)
+			continue
+		}
+		if !copies {
+			copies = true
+			for j, s := range d.spans[:k] {
+				d.spans[j] = d.copy(data[s.Begin:s.End])
+			}
+		}
+		d.spans[k] = d.copy(text)
+	}
+	if copies {
+		data = d.copied
+	}
+	d.put(b, c, read, data)
+}
+
+// put puts the texts of d.spans in data.
+func (d *sourceDecoder) put(b *columnar.Builder, c columnar.Col, read reading, data []byte) {
+	switch read {
+	case readHost:
+		b.PutLower(c, data, d.spans)
+	case readQuery:
+		b.PutQueries(data, d.spans)
+	default:
+		b.PutTexts(c, data, d.spans)
+	}
+}
+
+func (d *sourceDecoder) copy(text []byte) columnar.Span {
+	begin := uint32(len(d.copied))
+	d.copied = append(d.copied, text...)
+	return columnar.Span{Begin: begin, End: uint32(len(d.copied))}
+}
