@@ -25,6 +25,7 @@ var keyvalueContainer = &container{
 		if s := p.source.Separator; s != "" {
 			r.sep = s[0]
 		}
+		r.blank = " \t" + string(rune(r.sep))
 		return r, nil
 	},
 }
@@ -40,7 +41,8 @@ func inObject(head []byte) bool {
 type keyvalueReader struct {
 	keys
 	sep    byte
-	before []int // slots of beforePairs
+	blank  string // what may stand around the words before the first pair
+	before []int  // slots of beforePairs
 	clean  []byte
 }
 
@@ -79,7 +81,7 @@ func (r *keyvalueReader) pairs(line []byte, w *window) bool {
 			}
 			// Words without a value may stand before the key.
 			begin := max(bytes.LastIndexByte(line[:i], r.sep), bytes.LastIndexByte(line[:i], ' ')) + 1
-			if words := bytes.Trim(line[:begin], " \t"); n == 0 && len(words) > 0 {
+			if words := bytes.Trim(line[:begin], r.blank); n == 0 && len(words) > 0 {
 				for _, slot := range r.before {
 					w.set(slot, words)
 				}

@@ -108,6 +108,40 @@ func FuzzSpaceFields(f *testing.F) {
 	})
 }
 
+// containerTexts returns the texts that the container of a source finds under up to four
+// names, and the number of the record behind them, record by record.
+func containerTexts(t *testing.T, source *Source, names []string, text []byte) (got [][]string) {
+	t.Helper()
+	source.Name, source.Title = "x", "x"
+	row := SourceRow{Table: "api", Columns: map[string]Column{}}
+	for i, name := range names {
+		row.Columns[[]string{"time", "user", "service", "resource"}[i]] = Column{Name: name}
+	}
+	source.Rows = []SourceRow{row}
+	p := &sourcePlan{source: source, byName: map[string]int{}}
+	if err := p.compile(); err != nil {
+		t.Fatal(err)
+	}
+	r, err := p.container.open(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := newWindow(len(p.slots))
+	w.reset(text, 1, &Tally{})
+	for data := text; len(data) > 0; {
+		data = r.read(data, w, w.tally)
+		for i := range w.n {
+			var texts []string
+			for _, name := range names {
+				texts = append(texts, string(w.text(i, p.byName[name])))
+			}
+			got = append(got, append(texts, strconv.FormatInt(w.records[i], 10)))
+		}
+		w.empty()
+	}
+	return got
+}
+
 // checkRecords compares the records of csv without a header with those that encoding/csv
 // finds, in texts in which that finds no error.
 func checkRecords(t *testing.T, text []byte, seps string) {
@@ -122,30 +156,8 @@ func checkRecords(t *testing.T, text []byte, seps string) {
 		return
 	}
 	names := []string{"a", "b", "c", "d"}
-	source := &Source{Name: "x", Title: "x", Container: "csv", Separator: seps, Layouts: []Layout{{Fields: "1+", Names: names}},
-		Rows: []SourceRow{{Table: "api", Columns: map[string]Column{"time": {Name: "a"}, "user": {Name: "b"}, "service": {Name: "c"}, "resource": {Name: "d"}}}}}
-	p := &sourcePlan{source: source, byName: map[string]int{}}
-	if err := p.compile(); err != nil {
-		t.Fatal(err)
-	}
-	r, err := p.container.open(p)
-	if err != nil {
-		t.Fatal(err)
-	}
-	w := newWindow(len(p.slots))
-	w.reset(text, 1, &Tally{})
-	var got, want [][]string
-	for data := text; len(data) > 0; {
-		data = r.read(data, w, w.tally)
-		for i := range w.n {
-			var texts []string
-			for _, name := range names {
-				texts = append(texts, string(w.text(i, p.byName[name])))
-			}
-			got = append(got, append(texts, strconv.FormatInt(w.records[i], 10)))
-		}
-		w.empty()
-	}
+	got := containerTexts(t, &Source{Container: "csv", Separator: seps, Layouts: []Layout{{Fields: "1+", Names: names}}}, names, text)
+	var want [][]string
 	line := 0
 	for _, record := range records {
 		for line++; len(bytes.Split(text, eol)[line-1]) == 0; line++ { // a blank line
