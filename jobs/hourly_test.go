@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/base32"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -79,6 +80,30 @@ func TestHourlyWindow(t *testing.T) {
 	}
 	if _, err := os.Stat(filepath.Join(dir, "state")); err == nil {
 		t.Error("hourly-dns has left a state")
+	}
+}
+
+// If this fails, a scheduled hour that starts late, or is tried again, judges other queries
+// than one in time.
+func TestHourlyStartedLate(t *testing.T) {
+	dir := writeDNS(t, time.Date(2026, 3, 20, 8, 0, 0, 0, time.UTC), time.Minute, 120)
+	for _, now := range []time.Time{
+		time.Date(2026, 3, 20, 10, 0, 0, 0, time.UTC),
+		time.Date(2026, 3, 20, 10, 59, 59, 0, time.UTC),
+		time.Date(2026, 3, 20, 12, 7, 0, 0, time.FixedZone("", 2*60*60)),
+	} {
+		t.Chdir(dir)
+		var stderr strings.Builder
+		p := &program{stdout: io.Discard, stderr: &stderr, ctx: t.Context(), limit: noLimit, collect: noCollect,
+			env: func(string) (string, bool) { return "", false }, now: func() time.Time { return now }}
+		out := t.TempDir()
+		if code := p.run([]string{"run", "hourly-dns", "--config", "outflow.yaml", "--at", "hour", "--out", out}); code != exitOK {
+			t.Fatalf("%v: exit %d: %s", now, code, stderr.String())
+		}
+		folders, err := filepath.Glob(filepath.Join(out, "hourly-dns", "*"))
+		if err != nil || len(folders) != 1 || filepath.Base(folders[0]) != "2026-03-20T0850Z" {
+			t.Errorf("at %v: got reports %v, %v, want 2026-03-20T0850Z", now, folders, err)
+		}
 	}
 }
 

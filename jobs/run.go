@@ -30,13 +30,14 @@ func (p *program) runCommand() *cobra.Command {
 		Long: "run nightly adds the day's logs to the state, judges the day by the days before it, and writes the\n" +
 			"reports. Without --day it judges yesterday (UTC). Running a day again replaces it.\n\n" +
 			"run hourly-dns judges the DNS queries of one hour: from 70 to 10 minutes before now, or before --at, at whole\n" +
-			"minutes. It writes no state and may run beside the nightly job.",
+			"minutes. It writes no state and may run beside the nightly job. With --at hour, a run that starts late judges\n" +
+			"the same hour as one in time.",
 		Args: cobra.ExactArgs(1), ValidArgs: []string{"nightly", "hourly-dns"},
 	}
 	c.Flags().StringVar(&day, "day", "", "judge this `day`, as in 2026-11-20")
 	c.Flags().StringVar(&from, "from", "", "judge from this `day` on")
 	c.Flags().StringVar(&to, "to", "", "judge up to this `day`")
-	c.Flags().StringVar(&at, "at", "", "run as if it were this `time` (RFC 3339): judges the day or the hour before it")
+	c.Flags().StringVar(&at, "at", "", "run as if it were this `time` (RFC 3339, or hour: the last whole hour): judges the day or the hour before it")
 	c.MarkFlagsMutuallyExclusive("day", "from")
 	c.MarkFlagsMutuallyExclusive("day", "at")
 	c.MarkFlagsRequiredTogether("from", "to")
@@ -56,9 +57,12 @@ func (p *program) runCommand() *cobra.Command {
 			return badConfig("job %q: want nightly or hourly-dns", args[0])
 		}
 		now := p.now()
-		if at != "" {
+		switch {
+		case at == "hour":
+			now = now.Truncate(time.Hour)
+		case at != "":
 			if now, err = time.Parse(time.RFC3339, at); err != nil {
-				return badConfig("--at %q: want a time like 2026-11-21T02:00:00Z", at)
+				return badConfig("--at %q: want a time like 2026-11-21T02:00:00Z, or hour", at)
 			}
 		}
 		if args[0] == "hourly-dns" {
