@@ -120,4 +120,5 @@ var All = []*Format{
 	CSV,
 	HTML,
 	DNSScores,
+	OCSF,
 }
