@@ -8,11 +8,8 @@ import (
 	"fmt"
 	"html/template"
 	"io"
-	"maps"
 	"slices"
-	"strings"
 
-	"outflow/columnar"
 	"outflow/stats/detect"
 )
 
@@ -167,15 +164,14 @@ type page struct {
 
 	Title   string // of the window or tab
 	Period  string
-	Several bool // several days
-	Verdict string
-	Quiet   bool // everything was read, and there is nothing to look at
+	Several bool     // several days
+	Verdict []string // its sentences
+	Quiet   bool     // everything was read, and there is nothing to look at
 
 	Incomplete string // says that objects were not read
 	Missed     []pageMissed
 	NoLogs     string
 	About      []string
-	Alerts     []string // limits of the result so serious that they are at the top
 	Tiles      []tile
 
 	First     []lead
@@ -240,13 +236,14 @@ func newPage(r *Report, g *gist, full int) *page {
 	p := &page{
 		Style: template.CSS(pageStyle), Script: template.JS(pageScript), Policy: policy(),
 		Period: r.period(), Several: len(r.Days) > 1,
-		About:  about(r),
-		Alerts: alerts(r),
-		Tiles:  tiles(r, g),
+		About: about(r),
 	}
 	open := openFindings(r)
 	c := covered(r.Inputs)
-	p.Verdict = verdict(r)
+	all := subjects(r)
+	t := newToll(all)
+	p.Verdict = []string{t.sentence(r), coverageSentence(r)}
+	p.Tiles = tiles(r, t)
 	p.Title = p.Period + ": " + conclusion(r)
 	p.NoLogs = c.noLogs()
 	if p.Incomplete = c.headline(); p.Incomplete != "" {
@@ -368,76 +365,4 @@ func about(r *Report) []string {
 	}
 	add("outflow", r.Version)
 	return a
-}
-
-// alerts returns what a reader must know before believing the rest.
-func alerts(r *Report) []string {
-	var a []string
-	for i, b := range r.Blind {
-		if i == 3 {
-			a = append(a, "And "+counted(len(r.Blind)-i, "more blind spot", "more blind spots")+".")
-			break
-		}
-		why, _ := cut(b.Why, maxSentence)
-		a = append(a, why)
-	}
-	return a
-}
-
-func tiles(r *Report, g *gist) []tile {
-	open := openFindings(r)
-	allowed := len(r.Findings) - len(open)
-	findings := tile{"Findings", count(int64(len(open))), "none on the allow list"}
-	if allowed > 0 {
-		findings.Note = "and " + count(int64(allowed)) + " on the allow list"
-	}
-
-	who := map[[2]string]bool{}
-	for _, f := range open {
-		kind, name := f.Subject()
-		who[[2]string{kind, name}] = true
-	}
-	notable := 0
-	for _, e := range r.Entities {
-		if e.Notable {
-			notable++
-		}
-	}
-	concerned := tile{"Users and hosts", count(int64(len(who))), "none is notable"}
-	if notable > 0 {
-		concerned.Note = counted(notable, "is notable", "are notable")
-	}
-
-	// Feeds may have seen the same bytes, so show the largest amount, never the
-	// sum.
-	sent := tile{"Most sent", "–", "no log says how much"}
-	if slices.ContainsFunc(r.Inputs, func(in Input) bool { return in.Known[columnar.BytesOut] > 0 }) {
-		sent.Value, sent.Note = byteSize(0), "to outside addresses"
-	}
-	most := 0.0
-	for _, feed := range slices.Sorted(maps.Keys(g.sent)) {
-		if g.sent[feed] > most {
-			most = g.sent[feed]
-			name, _ := cut(feed, 24)
-			sent.Value, sent.Note = byteSize(most), "as "+name+" saw it"
-		}
-	}
-
-	c := covered(r.Inputs)
-	from := "from " + counted(c.objects, "log object", "log objects")
-	if n := c.incomplete(); n > 0 {
-		from = "from " + count(int64(c.objects-n)) + " of " + counted(c.objects, "log object", "log objects")
-	}
-	var skipped, records int64
-	for _, in := range r.Inputs {
-		skipped += in.Skipped
-		records += in.Records
-	}
-	read := tile{"Rows read", strings.TrimSpace(shortCount(rows(r))), from}
-	bad := tile{"Skipped", strings.TrimSpace(shortCount(skipped)), percent(skipped, records) + " of the records"}
-	dark := tile{"Blind spots", count(int64(len(r.Blind))), "everything could be judged"}
-	if len(r.Blind) > 0 {
-		dark.Note = "could not be judged"
-	}
-	return []tile{findings, concerned, sent, read, bad, dark}
 }

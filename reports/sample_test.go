@@ -315,6 +315,11 @@ func quietTables() (r *Report, userDays []UserDay, domains []detect.Row) {
 	return r, userDays, domains
 }
 
+// inOrder sorts the findings of a report as a run does.
+func inOrder(r *Report) {
+	slices.SortFunc(r.Findings, func(a, b detect.Finding) int { return detect.WorstFirst(&a, &b) })
+}
+
 // manyReport has n findings about names of the worst kind.
 func manyReport(n int) *Report {
 	r := sampleReport()

@@ -54,13 +54,17 @@ type Finding struct {
 // else bytes out.
 func (f *Finding) Bytes() int64 {
 	switch {
-	case f.Verdict == downloadVerdict:
+	case f.Download():
 		return f.Summary.BytesIn
 	case f.Summary.NameBytes > 0:
 		return f.Summary.NameBytes
 	}
 	return f.Summary.BytesOut
 }
+
+// Download reports whether the finding is about data that was fetched, and so may still
+// be in the company.
+func (f *Finding) Download() bool { return f.Verdict == downloadVerdict }
 
 // WorstFirst orders findings as every report lists them: by severity, risk, bytes and
 // name. Allowed findings come last.
