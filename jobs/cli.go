@@ -74,6 +74,9 @@ const (
 	// The hot paths of folding work in memory of their own, so a smaller heap costs
 	// next to no time.
 	foldingGarbage = 50
+	// Reading the rules and sources makes several times as much garbage as they take, in a
+	// heap of a few MB that would be collected a dozen times.
+	startingGarbage = 400
 	// Committing and judging stream rows through a small heap, which would be collected
 	// hundreds of times. The memory limit keeps them from taking more than folding did.
 	streamingGarbage = 200
@@ -84,7 +87,7 @@ func Main(args []string) int { return mainOf(args, &program{}) }
 
 // mainOf is Main with a program that touches what the process may touch, and what p says.
 func mainOf(args []string, p *program) int {
-	debug.SetGCPercent(foldingGarbage)
+	debug.SetGCPercent(startingGarbage)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
 	p.stdout, p.stderr, p.env, p.now, p.ctx = os.Stdout, os.Stderr, os.LookupEnv, time.Now, ctx
@@ -211,6 +214,7 @@ func (p *program) withConfig(c *cobra.Command) func() (*Config, error) {
 			}
 		}
 		p.limit(max(int64(config.Memory)-programBytes, programBytes))
+		p.collect(foldingGarbage)
 		return config, nil
 	}
 }

@@ -287,13 +287,13 @@ func (s setting) env() string {
 func (c *Config) settings() []setting {
 	out := settingsOf("", reflect.ValueOf(c).Elem())
 	for _, d := range c.detections {
-		for i, o := range detect.Options(d) {
+		for _, o := range detect.Options(d) {
 			doc := o.Doc
 			if o.Unit != "" {
 				doc += " (" + o.Unit + ")"
 			}
 			out = append(out, setting{key: d.Name + "." + o.Key, doc: doc,
-				get: func() string { return detect.Options(d)[i].Value },
+				get: func() string { return detect.Value(d, o.Key) },
 				set: func(text string) error { return detect.Set(d, o.Key, text) },
 			})
 		}

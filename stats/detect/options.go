@@ -85,6 +85,17 @@ func Options(d *Detection) []Option {
 	return out
 }
 
+// Value returns the current value of one option, "" if the detection has no such option.
+func Value(d *Detection, key string) string {
+	v := reflect.ValueOf(d.Options).Elem()
+	for i := range v.NumField() {
+		if v.Type().Field(i).Tag.Get("yaml") == key {
+			return fmt.Sprint(v.Field(i).Interface())
+		}
+	}
+	return ""
+}
+
 // With returns a copy of the detection with one option set, whose other options have the
 // values that d has now. d must be of the default profile.
 func With(d *Detection, key, value string) (*Detection, error) {
