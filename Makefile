@@ -28,6 +28,7 @@ check: lint ## all that a commit must pass: lint, tidy, docs, tests with -race
 
 docs: bin/outflow ## write the generated tables of the README and the manual
 	bin/outflow docs README.md docs/*.md
+	go test ./jobs -run '^TestDecisions$$' -update
 
 fixtures: fixtures/data/.made ## make the sample logs
 

@@ -3,8 +3,10 @@ package jobs
 import (
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
+	"unicode"
 )
 
 // If this fails, the tables of the README and the manual are not what the program knows:
@@ -26,6 +28,95 @@ func TestDocsAreFresh(t *testing.T) {
 		if string(made) != string(text) {
 			t.Errorf("the generated tables of %s are stale: run make docs", file)
 		}
+	}
+}
+
+// If this fails, a link in the README or the manual leads nowhere.
+func TestLinksResolve(t *testing.T) {
+	link := regexp.MustCompile(`\]\(([^()\s]+)\)`)
+	code := regexp.MustCompile("(?m)^```(?s:.*?)^```$|^    .*$|`[^`]*`")
+	for _, glob := range []string{"../*.md", "../docs/*.md", "../docs/decisions/*.md", "../fixtures/*.md", "../stats/dnsmodel/*.md"} {
+		pages, err := filepath.Glob(glob)
+		if err != nil || len(pages) == 0 {
+			t.Fatalf("%s: %d pages, %v", glob, len(pages), err)
+		}
+		for _, page := range pages {
+			text, err := os.ReadFile(page)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, m := range link.FindAllSubmatch(code.ReplaceAll(text, nil), -1) {
+				if target := string(m[1]); !strings.Contains(target, "://") && !leads(page, target) {
+					t.Errorf("%s: the link to %s leads nowhere", page, target)
+				}
+			}
+		}
+	}
+}
+
+// leads reports whether a relative link of a page leads to a file, and to a heading of
+// it if the link names one.
+func leads(page, target string) bool {
+	name, heading, _ := strings.Cut(target, "#")
+	file := page
+	if name != "" {
+		file = filepath.Join(filepath.Dir(page), name)
+	}
+	if _, err := os.Stat(file); err != nil || heading == "" {
+		return err == nil
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return false
+	}
+	for line := range strings.Lines(string(text)) {
+		if title := strings.TrimLeft(line, "#"); title != line && anchor(title) == heading {
+			return true
+		}
+	}
+	return false
+}
+
+// anchor returns the name that GitHub gives to a heading.
+func anchor(title string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r == ' ':
+			return '-'
+		case r == '-' || r == '_' || unicode.IsLetter(r) || unicode.IsDigit(r):
+			return unicode.ToLower(r)
+		}
+		return -1
+	}, strings.TrimSpace(title))
+}
+
+// If this fails, a library was added or dropped, and docs/dependencies.md does not say so.
+func TestDependenciesAreNamed(t *testing.T) {
+	mod, err := os.ReadFile("../go.mod")
+	if err != nil {
+		t.Fatal(err)
+	}
+	page, err := os.ReadFile("../docs/dependencies.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	named := map[string]bool{}
+	for _, m := range regexp.MustCompile(`\*\*([^*\s]+)\*\*`).FindAllSubmatch(page, -1) {
+		named[string(m[1])] = true
+	}
+	direct := regexp.MustCompile(`(?m)^(?:require )?\t?([a-z0-9.]+\.[a-z]+/\S+) v\S+$`).FindAllSubmatch(mod, -1)
+	if len(direct) == 0 {
+		t.Fatal("go.mod requires nothing directly")
+	}
+	for _, m := range direct {
+		name := strings.TrimPrefix(string(m[1]), "github.com/")
+		if !named[name] {
+			t.Errorf("go.mod requires %s: give **%s** a paragraph in docs/dependencies.md: what it saves, how it is kept, what it links", m[1], name)
+		}
+		delete(named, name)
+	}
+	for name := range named {
+		t.Errorf("docs/dependencies.md: go.mod does not require %s directly: remove its paragraph, or the bold type", name)
 	}
 }
 
