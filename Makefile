@@ -104,8 +104,11 @@ bench-sources: bin/outflow $(VENV)/.made ## only vendors' logs, against DuckDB; 
 profile: bin/outflow $(VENV)/.made ## where the time and the memory go, on W1 and W3 of bench
 	$(VENV)/bin/python fixtures/bench/profiles.py $(ARGS)
 
-bin/outflow: $(shell find . -name '*.go' -not -path './fixtures/*') $(shell find reports jobs stats -type f -not -name '*.go') go.mod go.sum
+bin/outflow: $(shell find . -name '*.go' -not -path './fixtures/*' -not -path './deploy/*') $(shell find reports jobs stats -type f -not -name '*.go') go.mod go.sum
 	go build -ldflags '-s -w' -o $@ ./jobs/outflow
+
+deploytest: ## hold the files of deploy to Kubernetes, kustomize, Helm, systemd and outflow itself
+	cd deploy/deploytest && go vet . && go test . -count=1
 
 fixtures/data/.made: $(wildcard fixtures/gen/*.go)
 	rm -rf fixtures/data
@@ -120,4 +123,4 @@ $(VENV)/.made: fixtures/bench/requirements.txt
 clean: ## remove what was made
 	rm -rf bin out state fixtures/data bench traindata
 
-.PHONY: help run test lint check docs fixtures traindata fuzz oracle sim killtest overlaptest iceberg train evaluate parity bench bench-sources profile clean
+.PHONY: help run test lint check docs fixtures traindata fuzz oracle sim killtest overlaptest iceberg train evaluate parity bench bench-sources profile deploytest clean
