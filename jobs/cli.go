@@ -118,19 +118,27 @@ func (p *program) run(args []string) int {
 	if p.lost != nil && errors.Is(err, context.Canceled) {
 		err = p.lost
 	}
-	code := exitInternal
-	var coded exit
-	var config configError
-	switch {
-	case errors.As(err, &coded):
-		code = coded.code
-	case errors.As(err, &config), !p.running:
-		code = exitConfig
-	case errors.Is(err, context.Canceled):
+	code := p.exitCode(err)
+	if code == exitInternal && errors.Is(err, context.Canceled) {
 		err = errors.New("interrupted: the unfinished day was not saved")
 	}
 	fmt.Fprintf(p.stderr, "outflow: %s\n", printableLines(err.Error()))
 	return code
+}
+
+// exitCode returns the exit code of a run that ends with err.
+func (p *program) exitCode(err error) int {
+	var coded exit
+	var config configError
+	switch {
+	case err == nil:
+		return exitOK
+	case errors.As(err, &coded):
+		return coded.code
+	case errors.As(err, &config), !p.running:
+		return exitConfig
+	}
+	return exitInternal
 }
 
 // root builds the command line. Flags are bound to values of this call, so nothing

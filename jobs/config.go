@@ -86,6 +86,7 @@ type Input struct {
 	LogFormat string   `yaml:"logformat"`
 	Zone      string   `yaml:"zone"`
 	Mapping   *Mapping `yaml:"mapping"`
+	Require   bool     `yaml:"require"` // exit with 4 if it has no row of the judged time
 
 	format  *logs.Format
 	options logs.Options

@@ -1,6 +1,7 @@
 package jobs
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -25,9 +26,11 @@ const (
 //
 // It does not know the queries before its window. Reading some of them would only move
 // the edge, so the report names the limit instead.
-func (p *program) hourlyDNS(config *Config, job string, at time.Time) error {
+func (p *program) hourlyDNS(config *Config, job string, at time.Time) (err error) {
 	from, to := at.UTC().Add(-hourlyFrom).Truncate(time.Minute), at.UTC().Add(-hourlyTo).Truncate(time.Minute)
 	config = config.hourly()
+	run := p.record(config, job, from.Format("2006-01-02T1504Z"))
+	defer func() { err = p.ended(run, run.failed(p, err)) }()
 	aggregates := config.aggregates()
 	sources, err := p.sources(config, detect.DayOf(from.UnixMicro()), detect.DayOf(at.UnixMicro()))
 	if err != nil {
@@ -47,6 +50,7 @@ func (p *program) hourlyDNS(config *Config, job string, at time.Time) error {
 	if err != nil {
 		return err
 	}
+	run.stage(p, "fold")
 	p.collect(streamingGarbage)
 	h, err := scratched(p.ctx, folded, aggregates, config.Workers)
 	defer h.close()
@@ -60,16 +64,17 @@ func (p *program) hourlyDNS(config *Config, job string, at time.Time) error {
 	}
 	r.Job, r.Window, r.At = job, h.window, to
 	r.Warnings = append(r.Warnings, fmt.Sprintf("This run does not know the queries before %s: the nightly job finds slow tunnels first.", from.Format("15:04")))
-	r.Blind = append(silent(config, h, r.Days, folded.inputs, "from "+from.Format("15:04")+" to "+to.Format("15:04")), r.Blind...)
-	folder := job
-	if config.seed() {
-		folder += "-seed"
-	}
-	if err := p.write(config, folder+"/"+from.Format("2006-01-02T1504Z"), r); err != nil {
+	quiet := silent(config, h, r.Days, folded.inputs, "from "+from.Format("15:04")+" to "+to.Format("15:04"))
+	r.Feeds = feedsOf(config, folded.inputs, quiet)
+	r.Blind = append(quiet, r.Blind...)
+	run.stage(p, "judge")
+	if err := p.write(config, run.folder, r); err != nil {
 		return err
 	}
+	run.stage(p, "report")
 	p.complaints(r)
-	return p.verdict(config, r)
+	result := p.verdict(config, r)
+	return cmp.Or(run.write(p, r, result), result)
 }
 
 // hourly returns the configuration of hourly-dns: the detections that judge a client's

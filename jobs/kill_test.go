@@ -10,6 +10,7 @@ import (
 	"maps"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -22,6 +23,7 @@ import (
 	"github.com/johannesboyne/gofakes3"
 
 	"outflow/columnar/store"
+	"outflow/reports"
 )
 
 // This file kills runs, really, at each of their writes, renames and deletes, and looks at
@@ -227,11 +229,12 @@ func (w *world) files() map[string]string {
 }
 
 // results are the files that a run makes: what was there afterwards, but the lock of the
-// file system, which stays.
+// file system, which stays, and what tells when the run was.
 func results(files map[string]string) map[string]string {
 	out := maps.Clone(files)
 	maps.DeleteFunc(out, func(name, text string) bool {
-		return strings.HasPrefix(name, "logs/") || name == "outflow.yaml" || name == "steps" || name == "state/lock" && text == ""
+		return strings.HasPrefix(name, "logs/") || name == "outflow.yaml" || name == "steps" || name == "state/lock" && text == "" ||
+			path.Base(name) == reports.RunFile || path.Base(name) == reports.MetricsFile
 	})
 	return out
 }

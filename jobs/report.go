@@ -60,12 +60,7 @@ func (p *program) write(config *Config, folder string, r *reports.Report) error 
 	if _, err := out.Tidy(p.ctx, folder, store.Shallow); err != nil {
 		return configError{fmt.Errorf("write the report to %s: %w", config.Out, err)}
 	}
-	var files []reports.File
-	for _, f := range reports.All {
-		if slices.Contains(config.Reports, f.Name) {
-			files = append(files, f.Files...)
-		}
-	}
+	files := config.files()
 	if err := together(config.Workers, len(files), func(i int) error {
 		return writeFile(files[i], r, func(body io.ReadSeeker) error {
 			err := out.Put(p.ctx, path.Join(folder, files[i].Name), body, store.Always)
@@ -94,6 +89,16 @@ func (p *program) write(config *Config, folder string, r *reports.Report) error 
 	return nil
 }
 
+// files returns the files of the reports that the configuration names.
+func (c *Config) files() (files []reports.File) {
+	for _, f := range reports.All {
+		if slices.Contains(c.Reports, f.Name) {
+			files = append(files, f.Files...)
+		}
+	}
+	return files
+}
+
 // reportBuffer is how many bytes of a report are written at once.
 const reportBuffer = 32 << 10
 
@@ -117,6 +122,9 @@ func writeFile(file reports.File, r *reports.Report, put func(body io.ReadSeeker
 func (p *program) verdict(config *Config, r *reports.Report) error {
 	if config.RequireInput && len(r.Inputs) == 0 {
 		return exit{exitNoInput, errors.New("no input was found: check the day and the uris of the inputs")}
+	}
+	if missing := config.missing(r.Feeds); len(missing) > 0 {
+		return exit{exitNoInput, fmt.Errorf("required inputs have no row of the judged time: %s", strings.Join(missing, ", "))}
 	}
 	if incomplete := reports.Incomplete(r.Inputs); config.Strict && incomplete != "" {
 		return exit{exitPartial, errors.New(strings.TrimSuffix(incomplete, "."))}

@@ -176,23 +176,25 @@ func dayRange(from, to string, otherwise detect.Day) ([]detect.Day, error) {
 // run is one that names no days. A night that fails does not keep the others from being
 // judged; it stays due.
 func (p *program) nightly(config *Config, job string, days []detect.Day, scheduled bool) error {
+	now := nightOf(days)
+	run := p.record(config, job, now.name())
 	s, err := p.openState(config, job+" "+spanOf(days))
 	if err != nil {
-		return err
+		return p.ended(run, err)
 	}
 	defer s.close()
 	defer s.sweep()
 	all, err := s.readNights(p.ctx)
 	if err != nil {
-		return err
+		return p.ended(run, err)
 	}
-	now := nightOf(days)
 	var result, others error
 	for _, n := range s.due(all, now, scheduled) {
-		err := s.night(p.ctx, job, &n, n.name() != now.name())
+		run = p.record(config, job, n.name())
+		err := s.night(p.ctx, run, &n, n.name() != now.name())
 		switch {
 		case p.ctx.Err() != nil:
-			return err
+			return p.ended(run, err)
 		case n.name() == now.name():
 			result = err
 		case err != nil:
@@ -200,13 +202,14 @@ func (p *program) nightly(config *Config, job string, days []detect.Day, schedul
 			others = cmp.Or(others, err)
 		}
 	}
-	return cmp.Or(result, others)
+	return p.ended(run, cmp.Or(result, others))
 }
 
 // night folds the days of a night and missing history, judges the days, and writes the
 // reports. The partitions of an old night are not replaced if some of their logs are gone.
-func (s *state) night(ctx context.Context, job string, n *night, old bool) error {
+func (s *state) night(ctx context.Context, run *runRecord, n *night, old bool) (err error) {
 	p, config, days := s.p, s.config, n.days
+	defer func() { err = run.failed(p, err) }()
 	s.begin()
 	p.collect(foldingGarbage)
 	n.Owed = true
@@ -246,33 +249,37 @@ func (s *state) night(ctx context.Context, job string, n *night, old bool) error
 	judged := append(late, days...)
 	slices.SortFunc(s.inputs, inputOrder)
 
+	run.stage(p, "fold")
 	p.collect(streamingGarbage)
 	h, r, err := s.judge(ctx, judged)
 	defer func() { h.close() }()
 	if err != nil {
 		return err
 	}
-	r.Job = job
+	run.stage(p, "judge")
+	r.Job = run.Job
 	r.Warnings = append(s.warnings, r.Warnings...)
-	r.Blind = append(silent(config, h, judged, s.inputs, "of "+spanOf(judged)), r.Blind...)
+	quiet := silent(config, h, judged, s.inputs, "of "+spanOf(judged))
+	if r.Feeds, err = s.feeds(ctx, judged, quiet, n.late()); err != nil {
+		return err
+	}
+	r.Blind = slices.Concat(quiet, thin(r.Feeds, judged), r.Blind)
 	for _, day := range judged {
 		if err := s.commitFindings(ctx, day, r.Findings); err != nil {
 			return err
 		}
 	}
-	folder := job
-	if config.seed() {
-		folder += "-seed"
+	if err := p.write(config, run.folder, r); err != nil {
+		return err
 	}
-	if err := p.write(config, folder+"/"+n.name(), r); err != nil {
+	run.stage(p, "report")
+	p.complaints(r)
+	result := p.verdict(config, r)
+	if err := run.write(p, r, result); err != nil {
 		return err
 	}
 	n.Owed = false
-	if err := s.putNight(ctx, n); err != nil {
-		return err
-	}
-	p.complaints(r)
-	return p.verdict(config, r)
+	return cmp.Or(s.putNight(ctx, n), result)
 }
 
 // foldHistory folds the days of history before first that the state lacks.

@@ -26,6 +26,7 @@ type Report struct {
 	Findings   []detect.Finding
 	Entities   []detect.EntityRisk // worst first
 	Inputs     []Input             // sorted by name
+	Feeds      []Feed              // the configured feeds, as they are configured; nil of a run without configuration
 	Judged     []Judged            // what was judged of the days, sorted by feed and table
 	Blind      []Blind
 	Warnings   []string            // what limits the result, in whole sentences
