@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"math"
 	"os"
 	"os/signal"
@@ -60,13 +61,15 @@ type program struct {
 
 	configFile string
 	quiet      bool
+	logFormat  string   // one of logFormats
 	running    bool     // the command line was valid
 	noted      []string // notes that were printed
 	lost       error    // why the run had to give the state up
-	// wrap, if set, wraps each store that is written, and beat is store.Claim.Beat: tests
-	// set them.
-	wrap func(store.Store) store.Store
-	beat time.Duration
+	// wrap, if set, wraps each store that is written, beat is store.Claim.Beat, and interval
+	// is quietInterval: tests set them.
+	wrap     func(store.Store) store.Store
+	beat     time.Duration
+	interval time.Duration
 }
 
 // GC percentages: how much garbage the heap may have, in percent of the memory in use.
@@ -122,7 +125,7 @@ func (p *program) run(args []string) int {
 	if code == exitInternal && errors.Is(err, context.Canceled) {
 		err = errors.New("interrupted: the unfinished day was not saved")
 	}
-	fmt.Fprintf(p.stderr, "outflow: %s\n", printableLines(err.Error()))
+	p.say(slog.LevelError, err.Error(), "exit_code", code)
 	return code
 }
 
@@ -155,6 +158,11 @@ func (p *program) root() *cobra.Command {
 		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	root.PersistentFlags().BoolVarP(&p.quiet, "quiet", "q", false, "no progress and no summary")
+	format, ok := p.env("OUTFLOW_LOG_FORMAT")
+	if !ok {
+		format = logFormats[0]
+	}
+	root.PersistentFlags().StringVar(&p.logFormat, "log-format", format, "format of messages on stderr: `text or json` (OUTFLOW_LOG_FORMAT)")
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return configError{fmt.Errorf("%w: see %s --help", err, c.CommandPath())}
 	})
@@ -182,6 +190,9 @@ func (p *program) root() *cobra.Command {
 func (p *program) started(c *cobra.Command) {
 	if run := c.RunE; run != nil {
 		c.RunE = func(c *cobra.Command, args []string) error {
+			if err := p.checkLogFormat(); err != nil {
+				return err
+			}
 			p.running = true
 			return run(c, args)
 		}
@@ -254,14 +265,6 @@ func (f *flagText) Type() string {
 		return "list"
 	}
 	return "string"
-}
-
-// note prints a message about the run to stderr, unless the run is quiet. It may have names
-// and texts that an attacker has chosen.
-func (p *program) note(format string, args ...any) {
-	if !p.quiet {
-		fmt.Fprintf(p.stderr, "outflow: %s\n", printableLines(fmt.Sprintf(format, args...)))
-	}
 }
 
 func (p *program) versionCommand() *cobra.Command {

@@ -1,7 +1,9 @@
 package jobs
 
 import (
+	"cmp"
 	"fmt"
+	"log/slog"
 	"sync/atomic"
 	"time"
 
@@ -17,9 +19,9 @@ func (p *program) watch(what string, total int64, read *atomic.Int64) (stop func
 	if p.quiet {
 		return func() {}
 	}
-	interval := quietInterval
+	interval := cmp.Or(p.interval, quietInterval)
 	var bar *progressbar.ProgressBar
-	if p.tty {
+	if p.tty && p.logFormat != "json" {
 		interval = 100 * time.Millisecond
 		bar = progressbar.NewOptions64(max(total, 1), progressbar.OptionSetWriter(p.stderr),
 			progressbar.OptionSetDescription(what), progressbar.OptionShowBytes(true),
@@ -37,7 +39,7 @@ func (p *program) watch(what string, total int64, read *atomic.Int64) (stop func
 				if bar != nil {
 					bar.Set64(min(read.Load(), max(total, 1)))
 				} else {
-					fmt.Fprintf(p.stderr, "outflow: %s: %d of %d MB read\n", what, read.Load()/1e6, total/1e6)
+					p.say(slog.LevelInfo, fmt.Sprintf("%s: %d of %d MB read", what, read.Load()/1e6, total/1e6), "read_bytes", read.Load(), "total_bytes", total)
 				}
 			case <-done:
 				if bar != nil {

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"log/slog"
 	"math"
 	"os"
 	"path"
@@ -114,6 +115,10 @@ func (p *program) ended(r *runRecord, err error) error {
 	merr := r.put(p, path.Join(r.job, reports.MetricsFile), r.WriteMetrics)
 	if err != nil && merr != nil {
 		p.note("%v", merr)
+	}
+	if p.logFormat == "json" && !p.quiet {
+		p.say(slog.LevelInfo, "run ended", "job", r.Job, "run_id", r.ID(), "exit_code", p.exitCode(cmp.Or(err, merr)), "findings", len(r.Findings), "inputs", len(r.Inputs),
+			"seconds", r.Ended.Sub(r.Started).Seconds())
 	}
 	return cmp.Or(err, merr)
 }

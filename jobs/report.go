@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"path"
 	"slices"
 	"strings"
@@ -151,7 +152,7 @@ func (p *program) verdict(config *Config, r *reports.Report) error {
 // content was not judged.
 func (p *program) incomplete(inputs []reports.Input) {
 	if headline := reports.Incomplete(inputs); headline != "" {
-		fmt.Fprintf(p.stderr, "outflow: %s\n", headline)
+		p.say(slog.LevelWarn, headline)
 	}
 	if none := reports.NoLogs(inputs); none != "" {
 		p.note("%s", none)
