@@ -23,8 +23,10 @@ import (
 type history struct {
 	// tables has the partitions of each aggregate, by ascending day.
 	tables map[*detect.Aggregate][]*partition
-	// earlier has the findings of days before the judged ones.
-	earlier []detect.Finding
+	// earlier has the findings of days before the judged ones, and earlierDays the days
+	// for which the state has findings or says that there were none.
+	earlier     []detect.Finding
+	earlierDays []detect.Day
 	// flagged has, by detection, the findings so far that were not allowed.
 	flagged map[string]map[flag]bool
 	// baselines has the baselines of upload_zscore: a record for each row of user_day

@@ -42,6 +42,7 @@ func assemble(config *Config, h *history, days []detect.Day, inputs []reports.In
 	r.Warnings = append(r.Warnings, config.rules.warnings...)
 	r.Warnings = append(r.Warnings, allowWarnings(config.Allow, last)...)
 	r.Entities = config.risk(slices.Concat(r.Findings, h.earlier), last)
+	r.Earlier, r.EarlierDays = h.earlier, h.earlierDays
 	r.Domains = h.rows(detect.DNSPair, days)
 	r.Destinations = h.storage(config, days)
 	r.Matches = h.rows(detect.RuleDay, days)

@@ -587,6 +587,9 @@ func (s *state) history(ctx context.Context, days []detect.Day) (*history, error
 		if err != nil {
 			return h, err
 		}
+		if day < days[0] {
+			h.earlierDays = append(h.earlierDays, day)
+		}
 		for i := range found {
 			f := found[i].finding(day)
 			if f.Allowed == "" {

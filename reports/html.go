@@ -31,14 +31,13 @@ const maxPage = 2_000_000
 // The largest number of entries that the page shows of each kind. Nobody reads a
 // longer page. If the page exceeds maxPage, it shows fewer findings in full.
 const (
-	maxFirst    = 10
-	maxFull     = 80
-	maxBrief    = 300
-	maxEntities = 25
-	maxUploads  = 15
-	maxDomains  = 25
-	maxInputs   = 100
-	maxNotes    = 50 // blind spots, and also warnings
+	maxDecide  = 40
+	maxFull    = 80
+	maxBrief   = 300
+	maxUploads = 15
+	maxDomains = 25
+	maxInputs  = 100
+	maxNotes   = 50 // blind spots, and also warnings
 )
 
 // The number of characters shown of a text from a log. The tooltip has up to
@@ -46,6 +45,7 @@ const (
 const (
 	maxName     = 80
 	maxPlace    = 160
+	maxRecord   = 300 // a cut record cannot be found
 	maxSentence = 600
 	maxTitle    = 300
 )
@@ -174,21 +174,19 @@ type page struct {
 	About      []string
 	Tiles      []tile
 
-	First     []lead
-	FirstMore int
+	Decide     []*card // those of high or critical severity
+	DecideLeft int
+	Cards      []card
+	CardsLeft  int
+	Accepted   []finding
+	Left       int // findings that are neither on a card nor accepted
 
-	Findings []finding
-	Brief    []finding // findings that are not in full: less serious, or allowed
-	Left     int       // findings on neither list
-
-	Entities     []entity
-	EntitiesLeft int
-	Uploads      []upload
-	UploadsNote  string
-	Stored       []stored
-	Matrix       *matrix
-	Domains      []domain
-	DomainsLeft  int
+	Uploads     []upload
+	UploadsNote string
+	Stored      []stored
+	Matrix      *matrix
+	Domains     []domain
+	DomainsLeft int
 
 	Feeds        []input // one per feed, format and table
 	Troubled     []input // objects with an error or skipped records
@@ -254,27 +252,12 @@ func newPage(r *Report, g *gist, full int) *page {
 	}
 	p.Quiet = len(open) == 0 && p.Incomplete == "" && len(r.Judged) > 0
 
-	methods := map[string]*detect.Detection{}
-	for _, d := range r.Detections {
-		methods[d.Name] = d
-	}
-	for i := range r.Findings {
-		f := &r.Findings[i]
-		switch {
-		case f.Allowed == "" && len(p.Findings) < full:
-			p.Findings = append(p.Findings, newFinding(fmt.Sprintf("f%d", len(p.Findings)+1), f, methods[f.Detection]))
-		case len(p.Brief) < min(maxBrief, full*8):
-			p.Brief = append(p.Brief, briefFinding(f, methods[f.Detection]))
-		default:
-			p.Left++
-		}
-	}
-	p.First, p.FirstMore = leads(r, p.Findings, methods)
-	p.entities(r)
+	p.cards(r, all, full, min(maxBrief, full*8))
+	p.accepted(r, min(maxBrief, full*8))
 	p.uploads(&g.uploads)
 	p.stored(g.cloud)
-	p.Matrix = newMatrix(r, methods)
-	p.domains(&g.domains, open)
+	p.Matrix = newMatrix(r)
+	p.domains(&g.domains)
 	p.inputs(r)
 	p.notes(r)
 	p.methods(r)

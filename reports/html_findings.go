@@ -1,8 +1,6 @@
 package reports
 
 import (
-	"cmp"
-	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -20,30 +18,9 @@ type fact struct {
 	Wide  bool
 }
 
-// A lead is an entity to look at first, with its worst finding.
-type lead struct {
-	finding
-	Story   []finding // the worst findings, if several, in the order of what was done
-	AndMore int       // findings that Story leaves out
-	Notable string
-	worst   detect.Severity
-	told    []told
-}
-
-// A told finding is one with how it is shown.
-type told struct {
-	of    *detect.Finding
-	shown finding
-}
-
-// maxStory is how many findings a lead names: those of a theft, and not every page that
-// a rule matched.
-const maxStory = 5
-
 type finding struct {
 	ID       string // of its section; "" if it has none
 	Severity string
-	Urgency  string
 	Who      shown
 	WhoType  string
 	Person   shown // whose Who is; "" if that is not known
@@ -60,72 +37,13 @@ type finding struct {
 	Records  []shown // of the log, if several show what the finding says
 	Evidence []shown
 	Timeline *timeline
+	Innocent string   // common false positives
 	Ask      []string // how to investigate
+	Queries  []query
 	Snippet  string
-}
-
-// urgency says when a reader should act on a severity.
-var urgency = map[detect.Severity]string{
-	detect.Critical: "now",
-	detect.High:     "today",
-	detect.Medium:   "this week",
-	detect.Low:      "when there is time",
-	detect.Info:     "for context",
-}
-
-// leads groups the findings that need action by entity. The entities are sorted by
-// their worst severity; with the same severity, notable entities come first.
-// sections are the first findings, in full.
-func leads(r *Report, sections []finding, methods map[string]*detect.Detection) (first []lead, more int) {
-	type who struct{ entityType, entity string }
-	notable := map[who]string{}
-	for _, e := range r.Entities {
-		if e.Notable {
-			notable[who{e.EntityType, e.Entity}] = fmt.Sprintf("notable: risk %s in 24 hours, %s in 7 days", count(int64(e.Risk24h)), count(int64(e.Risk7d)))
-		}
-	}
-	at := map[who]int{}
-	for i, f := range openFindings(r) {
-		if f.Severity == detect.Info {
-			continue
-		}
-		var v finding
-		if i < len(sections) {
-			v = sections[i]
-		} else {
-			v = briefFinding(f, methods[f.Detection])
-		}
-		var w who
-		w.entityType, w.entity = f.Subject()
-		j, ok := at[w]
-		switch {
-		case !ok:
-			at[w] = len(first)
-			first = append(first, lead{finding: v, Notable: notable[w], worst: f.Severity, told: []told{{f, v}}})
-		case len(first[j].told) < maxStory:
-			first[j].told = append(first[j].told, told{f, v})
-		default:
-			first[j].AndMore++
-		}
-	}
-	slices.SortStableFunc(first, func(a, b lead) int {
-		return cmp.Or(cmp.Compare(b.worst, a.worst), cmp.Compare(min(1, len(b.Notable)), min(1, len(a.Notable))))
-	})
-	if len(first) > maxFirst {
-		more = len(first) - maxFirst
-		first = first[:maxFirst]
-	}
-	for i := range first {
-		l := &first[i]
-		if len(l.told) < 2 {
-			continue
-		}
-		slices.SortStableFunc(l.told, func(a, b told) int { return detect.StoryOrder(a.of, b.of) })
-		for _, t := range l.told {
-			l.Story = append(l.Story, t.shown)
-		}
-	}
-	return first, more
+	Act      act
+	Time     string // of the first event; "" if it is not known
+	Full     bool   // it has facts and evidence
 }
 
 // entityTypes are the words for the types of entities.
@@ -152,7 +70,7 @@ func unusual(f *detect.Finding) string {
 		return q + " normal"
 	}
 	if q := times(f.Score, f.Threshold); q != "" && f.Score > f.Threshold {
-		return q + " the threshold"
+		return q + " the alert limit"
 	}
 	return ""
 }
@@ -191,16 +109,16 @@ func briefFinding(f *detect.Finding, d *detect.Detection) finding {
 	}
 	why = strings.ReplaceAll(why, "://", "[:]//")
 	v := finding{
-		Severity: f.Severity.String(), Urgency: urgency[f.Severity],
-		Who: show(f.Who(), maxName), WhoType: entityType(f.EntityType), Person: show(f.Person, maxName),
+		Severity: f.Severity.String(),
+		Who:      show(f.Who(), maxName), WhoType: entityType(f.EntityType), Person: show(f.Person, maxName),
 		What: title(f.Detection, d), Where: where(f.Object),
 		Day:     f.Day.String(),
 		Unusual: unusual(f),
 		Why:     show(why, maxSentence),
 		Label:   show(f.Label, maxPlace), Allowed: show(f.Allowed, maxPlace),
 	}
-	if f.Severity > detect.Info {
-		v.Urgency = "look at it " + v.Urgency
+	if f.Summary.First != 0 {
+		v.Time = utc(f.Summary.First).Format("15:04")
 	}
 	if d != nil {
 		v.Method = "how-" + d.Name
@@ -222,13 +140,16 @@ func newFinding(id string, f *detect.Finding, d *detect.Detection) finding {
 			if p.Bytes > 0 {
 				text += byteSize(float64(p.Bytes)) + ", "
 			}
-			v.Records = append(v.Records, show(text+p.At, maxPlace))
+			v.Records = append(v.Records, show(text+p.At, maxRecord))
 		}
 	}
 	if d != nil {
 		v.Ask = investigate(d.Doc)
+		if !isRule(f) { // the sentence has those of the rule
+			v.Innocent = answer(d.Doc, innocentQuestion)
+		}
 	}
-	v.Snippet = AllowEntry(f)
+	v.Queries, v.Snippet, v.Full = queries(f), AllowEntry(f), true
 	return v
 }
 
@@ -254,15 +175,18 @@ func facts(f *detect.Finding) []fact {
 	}
 	add("When", span(f.Window[0], f.Window[1]), "UTC")
 	if f.Feed == detect.AllFeeds {
-		add("Seen by", "all feeds", "together")
+		add("Source", "all feeds", "together")
 	} else {
-		facts = append(facts, fact{"Seen by", show(f.Feed, maxName), "", false})
+		facts = append(facts, fact{"Source", show(f.Feed, maxName), "", false})
 	}
 	add("Observed", quantity(f.Observed, f.Unit), "")
 	if f.Baseline == f.Baseline {
 		add("Normal", quantity(f.Baseline, f.Unit), "")
 	}
-	if f.Score == f.Score {
+	switch {
+	case f.Score == f.Observed && f.Unit != "":
+		add("Alert limit", quantity(f.Threshold, f.Unit), "")
+	case f.Score == f.Score:
 		add("Score", number(f.Score), "threshold "+number(f.Threshold))
 	}
 	add("Risk", count(int64(f.RiskScore)), "of 100")
@@ -310,7 +234,7 @@ func facts(f *detect.Finding) []fact {
 		add("Most in 5 min", byteSize(float64(s.WindowBytes)), "of names, from "+utc(s.BytesAt).Format("15:04:05"))
 	}
 	if s.Odd > 0 {
-		add("Odd names", count(s.Odd), "over the entropy or length threshold")
+		add("Odd names", count(s.Odd), "above the entropy or length limit")
 	}
 	if s.MaxEntropy > 0 {
 		add("Highest entropy", number(s.MaxEntropy), "bits per character")
@@ -319,14 +243,14 @@ func facts(f *detect.Finding) []fact {
 		add("Longest name", byteSize(float64(s.MaxLength)), "")
 	}
 	if s.Over > 0 {
-		add("Taken for data", counted(int(s.Over), "name", "names"), "by the model, of "+count(s.Scored)+" that it scored")
-		facts = append(facts, fact{"Likeliest name", show(defang(s.Likely), maxPlace), s.Signs, true})
+		add("Classified as tunnel", counted(int(s.Over), "name", "names"), "of "+count(s.Scored)+" that the model scored")
+		facts = append(facts, fact{"Highest-scoring query", show(defang(s.Likely), maxPlace), s.Signs, true})
 	}
 	if s.Rare > 0 {
 		add("Rare types", count(s.Rare), percent(s.Rare, s.Events)+" of the queries")
 	}
 	if s.NXDomain > 0 {
-		add("No such domain", count(s.NXDomain), percent(s.NXDomain, s.Events)+" of the queries")
+		add("NXDOMAIN", count(s.NXDomain), percent(s.NXDomain, s.Events)+" of the queries")
 	}
 	p := firstPlace(f)
 	if p.Host != "" {
@@ -339,7 +263,7 @@ func facts(f *detect.Finding) []fact {
 		add("Process", strconv.FormatInt(p.PID, 10), "")
 	}
 	if s.Evidence != "" && len(s.Places) < 2 {
-		facts = append(facts, fact{"Record of the log", show(s.Evidence, maxPlace), "", true})
+		facts = append(facts, fact{"Log record", show(s.Evidence, maxRecord), "", true})
 	}
 	if t := detect.TechniqueOf(visible(f.Technique)); t.ID != "" {
 		facts = append(facts, fact{"ATT&CK", show(t.ID, maxName), t.Name, true})
@@ -377,7 +301,21 @@ func paragraphs(doc string) []string {
 func asks(line string) bool {
 	question, _, ok := strings.Cut(line, ": ")
 	word, _, _ := strings.Cut(question, " ")
-	return ok && len(question) < 40 && slices.Contains([]string{"What", "Why", "Who", "How"}, word)
+	return ok && len(question) < 40 && slices.Contains([]string{"What", "Why", "Common", "How"}, word)
+}
+
+// innocentQuestion begins the paragraph of a detection's doc about innocent causes.
+const innocentQuestion = "Common false positives"
+
+// answer returns what a detection's doc says to a question: the paragraph that begins
+// with it and a colon, without both. It is "" if there is none.
+func answer(doc, question string) string {
+	for _, p := range paragraphs(doc) {
+		if rest, ok := strings.CutPrefix(p, question+": "); ok {
+			return rest
+		}
+	}
+	return ""
 }
 
 // investigate returns the part of a detection's doc that says how to investigate:

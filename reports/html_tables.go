@@ -21,34 +21,6 @@ type cell struct {
 func byteCell(n int64) cell  { return cell{byteSize(float64(n)), strconv.FormatInt(n, 10)} }
 func countCell(n int64) cell { return cell{count(n), strconv.FormatInt(n, 10)} }
 
-type entity struct {
-	Who        shown
-	Type       string
-	Notable    bool
-	Day, Week  cell // risk
-	Findings   cell
-	Detections shown
-	Tactics    shown
-}
-
-func (p *page) entities(r *Report) {
-	for i, e := range r.Entities {
-		if i == maxEntities {
-			p.EntitiesLeft = len(r.Entities) - i
-			break
-		}
-		names := make([]string, len(e.Tactics))
-		for j, t := range e.Tactics {
-			names[j] = detect.TacticName(t)
-		}
-		p.Entities = append(p.Entities, entity{
-			Who: show(e.Who(), maxName), Type: entityType(e.EntityType), Notable: e.Notable,
-			Day: countCell(int64(e.Risk24h)), Week: countCell(int64(e.Risk7d)), Findings: countCell(int64(e.Findings)),
-			Detections: show(strings.Join(e.Detections, ", "), maxPlace), Tactics: show(strings.Join(names, ", "), maxPlace),
-		})
-	}
-}
-
 // An upload is a bar: what an entity sent on a day, compared with what is normal
 // for it.
 type upload struct {
@@ -119,6 +91,23 @@ func (p *page) stored(uploads []cloudUpload) {
 	}
 }
 
+// accepted lists findings that the allow list accepts, up to a number of them.
+func (p *page) accepted(r *Report, most int) {
+	methods := map[string]*detect.Detection{}
+	for _, d := range r.Detections {
+		methods[d.Name] = d
+	}
+	for i := range r.Findings {
+		switch f := &r.Findings[i]; {
+		case f.Allowed == "":
+		case len(p.Accepted) < most:
+			p.Accepted = append(p.Accepted, briefFinding(f, methods[f.Detection]))
+		default:
+			p.Left++
+		}
+	}
+}
+
 // A matrix counts findings by detection and severity.
 type matrix struct {
 	Severities []string // those that occur, worst first
@@ -131,7 +120,11 @@ type matrixRow struct {
 	Counts []int
 }
 
-func newMatrix(r *Report, methods map[string]*detect.Detection) *matrix {
+func newMatrix(r *Report) *matrix {
+	methods := map[string]*detect.Detection{}
+	for _, d := range r.Detections {
+		methods[d.Name] = d
+	}
 	if len(openFindings(r)) == 0 {
 		return nil
 	}
@@ -190,15 +183,13 @@ type domain struct {
 
 // domains shows the domains whose names carried most data: an upper bound that no
 // tunnel can escape.
-func (p *page) domains(all *top[detect.Row], open []*detect.Finding) {
-	type place struct {
-		day detect.Day
-		key detect.Key
-	}
-	sections := map[place]string{}
-	for i, f := range open[:min(len(open), len(p.Findings))] {
-		if at := (place{f.Day, f.Key}); sections[at] == "" {
-			sections[at] = p.Findings[i].ID
+func (p *page) domains(all *top[detect.Row]) {
+	sections := map[string]string{}
+	for _, c := range p.Cards {
+		for _, step := range c.Steps {
+			if at := step.Day + " " + step.Who.Text + " " + step.Where.Text; sections[at] == "" {
+				sections[at] = step.ID
+			}
 		}
 	}
 	p.DomainsLeft = int(all.of) - len(all.rows)
@@ -209,8 +200,8 @@ func (p *page) domains(all *top[detect.Row], open []*detect.Finding) {
 			Busiest: countCell(d.WindowEvents), Entropy: cell{number(d.MaxEntropy), string(appendFloat(nil, d.MaxEntropy))},
 			Longest: countCell(d.MaxLength),
 			Rare:    cell{percent(d.Rare, d.Events), strconv.FormatInt(d.Rare, 10)}, NX: cell{percent(d.NXDomain, d.Events), strconv.FormatInt(d.NXDomain, 10)},
-			Finding: sections[place{d.Day, d.Key}],
 		}
+		v.Finding = sections[v.Day+" "+v.Source.Text+" "+v.Domain.Text]
 		if d.WindowAt != 0 {
 			v.At = utc(d.WindowAt).Format("15:04")
 		}

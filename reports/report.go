@@ -23,14 +23,18 @@ type Report struct {
 	Window  [2]int64     // the part of Days that was judged, µs UTC, from and to; zero means all
 	At      time.Time    // the run's clock: by default the end of the window, so that a re-run gives the same bytes
 	// Findings, in the order of detect.WorstFirst.
-	Findings   []detect.Finding
-	Entities   []detect.EntityRisk // worst first
-	Inputs     []Input             // sorted by name
-	Feeds      []Feed              // the configured feeds, as they are configured; nil of a run without configuration
-	Judged     []Judged            // what was judged of the days, sorted by feed and table
-	Blind      []Blind
-	Warnings   []string            // what limits the result, in whole sentences
-	Detections []*detect.Detection // the detections that ran, with the thresholds they ran with
+	Findings []detect.Finding
+	// Earlier are the findings of days that were judged before Days, and EarlierDays
+	// these days, ascending, with findings or without.
+	Earlier     []detect.Finding
+	EarlierDays []detect.Day
+	Entities    []detect.EntityRisk // worst first
+	Inputs      []Input             // sorted by name
+	Feeds       []Feed              // the configured feeds, as they are configured; nil of a run without configuration
+	Judged      []Judged            // what was judged of the days, sorted by feed and table
+	Blind       []Blind
+	Warnings    []string            // what limits the result, in whole sentences
+	Detections  []*detect.Detection // the detections that ran, with the thresholds they ran with
 	// UserDays are the user_day rows of the judged days, with their baseline.
 	// Domains are the dns_pair rows. Both are sorted by day and key. A row is valid
 	// until the next step; its texts stay valid. Each writer may range over them

@@ -80,7 +80,7 @@ func TestRuleFinding(t *testing.T) {
 	for _, fact := range facts(&f) {
 		said[fact.Name] = fact.Value.Text
 	}
-	for name, want := range map[string]string{"Seen by": "all feeds", "Observed": "1 match a day", "Fullest window": "2 events", "Busiest 5 min": ""} {
+	for name, want := range map[string]string{"Source": "all feeds", "Observed": "1 match a day", "Fullest window": "2 events", "Busiest 5 min": ""} {
 		if said[name] != want {
 			t.Errorf("%s: got %q, want %q", name, said[name], want)
 		}
@@ -235,7 +235,7 @@ func checkPage(t *testing.T, root *html.Node) {
 	elements := []string{
 		"html", "head", "meta", "title", "style", "body", "script", "header", "main", "section", "article", "nav",
 		"h1", "h2", "h3", "h4", "p", "ul", "ol", "li", "dl", "dt", "dd", "div", "span", "strong", "bdi", "code", "pre", "br",
-		"a", "table", "thead", "tbody", "tr", "th", "td", "details", "summary", "figure", "figcaption",
+		"a", "table", "input", "select", "option", "label", "thead", "tbody", "tr", "th", "td", "details", "summary", "figure", "figcaption",
 		"svg", "symbol", "use", "path", "rect", "circle", "text", "desc",
 	}
 	ids := map[string]int{}
@@ -338,14 +338,21 @@ func digest(s string) string {
 // Every finding must be on the page or be counted as left out.
 func TestPageCounts(t *testing.T) {
 	for _, n := range []int{0, 1, maxFull, maxFull + 1, maxFull + maxBrief + 1, 5000} {
-		r := manyReport(n)
-		g, err := newGist(r)
-		if err != nil {
-			t.Fatal(err)
-		}
-		p := newPage(r, g, maxFull)
-		if got := len(p.Findings) + len(p.Brief) + p.Left; got != n {
-			t.Errorf("%d findings: %d in full, %d in brief, %d left out", n, len(p.Findings), len(p.Brief), p.Left)
+		for name, r := range map[string]*Report{"few names": manyReport(n), "many names": crowdReport(n)} {
+			g, err := newGist(r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, full := range []int{maxFull, 3, 0} {
+				p := newPage(r, g, full)
+				on := 0
+				for _, c := range p.Cards {
+					on += len(c.Steps) + c.StepsLeft
+				}
+				if got := on + len(p.Accepted) + p.Left; got != n {
+					t.Errorf("%d findings, %s: %d on cards, %d accepted, %d left out", n, name, on, len(p.Accepted), p.Left)
+				}
+			}
 		}
 	}
 }

@@ -1,0 +1,361 @@
+package reports
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"outflow/stats/detect"
+)
+
+// This file makes the cards of the page: one per person or machine, with all that it
+// did in the order of time.
+
+const (
+	maxSteps   = 12 // findings of one card; nobody reads a longer story
+	maxActs    = 4  // of them in the card's summary
+	maxAliases = 6
+	maxMembers = 30
+	// sameCards is how many people and machines with the same findings share a card.
+	// With fewer, a card each says more.
+	sameCards = 10
+)
+
+// A card is a person or machine on the page, or several with the same findings.
+type card struct {
+	ID         string
+	Severity   string
+	Urgency    string
+	Who        shown
+	Type       string
+	Aliases    []shown // its other names, addresses and machines
+	Risk       int
+	Notable    bool
+	Since      string // "new", "3rd night in a row"; "" if no earlier night was judged
+	Acts       []act
+	ActsLeft   int
+	Unusual    string
+	Label      shown
+	Todo       string
+	Steps      []finding
+	StepsLeft  int
+	Members    []shown // if the card is about several
+	MoreThere  int     // members that Members leaves out
+	Detections string  // names, for the filter
+	High       bool    // needs a decision
+	Medium     bool    // or higher: printed open
+}
+
+// An act says in a few words what a finding is about.
+type act struct {
+	ID    string // of the step; "" if it has no place on the page
+	Text  string
+	Where shown
+}
+
+// A tribe is what a card is about: a subject, or several with the same findings.
+type tribe []*subject
+
+// tribes joins subjects whose findings are the same, if there are at least sameCards
+// of them, at the place of the first.
+func tribes(all []*subject) []tribe {
+	same := map[string][]*subject{}
+	keys := make([]string, len(all))
+	for i, s := range all {
+		var parts []string
+		for _, f := range s.findings {
+			if f.Object == "" { // an amount, which is each one's own
+				parts = nil
+				break
+			}
+			parts = append(parts, fmt.Sprintf("%d %q %q", f.Severity, f.Detection, f.Object))
+		}
+		if parts != nil {
+			slices.Sort(parts)
+			keys[i] = s.kind + " " + strings.Join(slices.Compact(parts), " ")
+			same[keys[i]] = append(same[keys[i]], s)
+		}
+	}
+	var out []tribe
+	for i, s := range all {
+		switch t := same[keys[i]]; {
+		case keys[i] == "" || len(t) < sameCards:
+			out = append(out, tribe{s})
+		case t[0] == s:
+			out = append(out, t)
+		}
+	}
+	return out
+}
+
+// findings returns the number of findings of a tribe.
+func (t tribe) findings() (n int) {
+	for _, s := range t {
+		n += len(s.findings)
+	}
+	return n
+}
+
+// cards makes the cards. At most full findings are in full, and at most brief more in
+// short; the others are counted.
+func (p *page) cards(r *Report, all []*subject, full, brief int) {
+	methods := map[string]*detect.Detection{}
+	for _, d := range r.Detections {
+		methods[d.Name] = d
+	}
+	past := newPast(r)
+	for _, t := range tribes(all) {
+		s := t[0]
+		if full+brief <= 0 {
+			p.Left += t.findings()
+			p.CardsLeft++
+			continue
+		}
+		c := newCard(fmt.Sprintf("c%d", len(p.Cards)+1), t)
+		c.Since = past.since(s)
+		story := slices.Clone(s.findings[:min(len(s.findings), maxSteps)])
+		c.StepsLeft = t.findings() - len(story)
+		worst := story[0]
+		slices.SortStableFunc(story, detect.StoryOrder)
+		for _, f := range story {
+			step := newAct(f, methods[f.Detection])
+			id := fmt.Sprintf("%ss%d", c.ID, len(c.Steps)+1)
+			var v finding
+			switch {
+			case full > 0:
+				full--
+				v = newFinding(id, f, methods[f.Detection])
+			default:
+				brief--
+				v = briefFinding(f, methods[f.Detection])
+				v.ID = id
+			}
+			v.Act = step
+			c.Steps = append(c.Steps, v)
+			if f == worst {
+				c.Unusual, c.Label = v.Unusual, v.Label
+			}
+			if step.ID = v.ID; len(c.Acts) < maxActs {
+				c.Acts = append(c.Acts, step)
+			} else {
+				c.ActsLeft++
+			}
+		}
+		p.Cards = append(p.Cards, c)
+	}
+	for i := range p.Cards {
+		if c := &p.Cards[i]; c.High {
+			p.Decide = append(p.Decide, c)
+		}
+	}
+	if len(p.Decide) > maxDecide {
+		p.DecideLeft = len(p.Decide) - maxDecide
+		p.Decide = p.Decide[:maxDecide]
+	}
+}
+
+func newCard(id string, t tribe) card {
+	s := t[0]
+	c := card{
+		ID: id, Severity: s.worst.String(), Urgency: request(s.worst),
+		Type: entityType(s.kind), Risk: s.risk.Risk24h, Notable: s.risk.Notable,
+		Todo: todo(s.findings[0]),
+		High: s.worst >= detect.High, Medium: s.worst >= detect.Medium,
+	}
+	c.Who = show(s.spelling(), maxName)
+	if len(t) > 1 {
+		kind := "machines"
+		if s.person() {
+			kind = "people"
+		}
+		c.Who, c.Type = shown{Text: count(int64(len(t))) + " " + kind}, "with the same findings"
+		for _, m := range t[:min(len(t), maxMembers)] {
+			c.Members = append(c.Members, show(m.spelling(), maxName))
+		}
+		c.MoreThere = len(t) - len(c.Members)
+	}
+	var names []string
+	add := func(name string) {
+		if name != "" && name != s.spelling() && !slices.Contains(names, name) && len(t) == 1 {
+			names = append(names, name)
+		}
+	}
+	var detections []string
+	for _, f := range s.findings {
+		add(f.Who())
+		for _, place := range f.Summary.Records() {
+			add(place.Host)
+		}
+		detections = append(append(detections, f.Detection), f.Also...)
+	}
+	for _, name := range names[:min(len(names), maxAliases)] {
+		c.Aliases = append(c.Aliases, show(name, maxName))
+	}
+	slices.Sort(detections)
+	c.Detections, _ = cut(strings.Join(slices.Compact(detections), " "), maxSentence)
+	return c
+}
+
+// spelling returns the subject's name as the logs spell it.
+func (s *subject) spelling() string {
+	for _, f := range s.findings {
+		if f.Person == "" {
+			return f.Who()
+		}
+	}
+	return s.name
+}
+
+// urgency says when a reader should act on a severity.
+var urgency = map[detect.Severity]string{
+	detect.Critical: "now",
+	detect.High:     "today",
+	detect.Medium:   "this week",
+	detect.Low:      "when there is time",
+	detect.Info:     "for context",
+}
+
+// request asks the reader to act on a severity.
+func request(s detect.Severity) string {
+	switch {
+	case s >= detect.High:
+		return "decide " + urgency[s]
+	case s == detect.Medium:
+		return "look at it " + urgency[s]
+	}
+	return urgency[s]
+}
+
+// todo says what to do first about a finding.
+func todo(f *detect.Finding) string {
+	switch {
+	case f.Summary.NameBytes > 0:
+		return "find the process that sent the queries, and isolate the machine if nobody can explain it"
+	case f.Detection == "beacon":
+		return "find the process that connects, and ask whose it is"
+	}
+	switch f.Stage() {
+	case detect.Collected:
+		return "ask whether the person or job needs this data"
+	case detect.Tool:
+		return "ask who started the program, and what it read"
+	case detect.Shared:
+		return "see who can open it now, and revoke that if nobody agreed to it"
+	}
+	return "check whether the destination is approved, and ask for the purpose"
+}
+
+// newAct says in a few words what a finding is about.
+func newAct(f *detect.Finding, d *detect.Detection) act {
+	a := act{Where: where(f.Object)}
+	amount := byteSize(float64(left(f)))
+	to := " to"
+	if f.Object == "" {
+		to = ""
+	}
+	switch {
+	case isRule(f):
+		rule, what := detect.RuleMatch(f.Key)
+		rule, _ = cut(rule, maxName)
+		a.Text, a.Where = "rule "+rule, where(what)
+		if f.Summary.BytesOut > 0 {
+			a.Text += " (" + byteSize(float64(f.Summary.BytesOut)) + ")"
+		}
+		if what != "" {
+			a.Text += ":"
+		}
+	case f.Download() && f.Unit == "B/day":
+		a.Text = "fetched " + byteSize(f.Observed) + " from"
+	case f.Download():
+		a.Text = "fetched " + strings.TrimSuffix(quantity(f.Observed, f.Unit), " a day") + " from"
+	case f.Summary.NameBytes > 0:
+		a.Text = "sent " + byteSize(float64(f.Summary.NameBytes)) + " in DNS queries for"
+	case f.Detection == "beacon":
+		a.Text = "connected at regular intervals to"
+	case left(f) > 0:
+		a.Text = "uploaded " + amount + to
+	default:
+		a.Text = title(f.Detection, d)
+	}
+	return a
+}
+
+// A past is what earlier nights found, by day and subject.
+type past struct {
+	days []detect.Day // judged before, newest first
+	acts map[detect.Day]map[pastAct]bool
+}
+
+// A pastAct is a kind of finding about a subject.
+type pastAct struct{ kind, name, what string }
+
+func newPast(r *Report) *past {
+	p := &past{acts: map[detect.Day]map[pastAct]bool{}}
+	for _, day := range slices.Backward(r.EarlierDays) {
+		p.days = append(p.days, day)
+		p.acts[day] = map[pastAct]bool{}
+	}
+	for i := range r.Earlier {
+		if f := &r.Earlier[i]; f.Allowed == "" && p.acts[f.Day] != nil {
+			p.acts[f.Day][actKey(f)] = true
+		}
+	}
+	return p
+}
+
+// actKey returns what makes findings of two nights the same act.
+func actKey(f *detect.Finding) pastAct {
+	var a pastAct
+	a.kind, a.name = f.Subject()
+	a.what = cmp.Or(f.Verdict, f.Detection)
+	if isRule(f) {
+		a.what, _ = detect.RuleMatch(f.Key)
+	}
+	return a
+}
+
+// nights returns on how many of the nights before, without a gap, the subject had a
+// finding like one of these, and the last earlier day with one; 0 if there is none.
+func (p *past) nights(s *subject) (row int, last detect.Day) {
+	unbroken := true
+	for _, day := range p.days {
+		found := slices.ContainsFunc(s.findings, func(f *detect.Finding) bool { return p.acts[day][actKey(f)] })
+		if found && last == 0 {
+			last = day
+		}
+		if unbroken = unbroken && found; unbroken {
+			row++
+		}
+	}
+	return row, last
+}
+
+// since says how long the subject has had findings like these.
+func (p *past) since(s *subject) string {
+	row, last := p.nights(s)
+	switch {
+	case len(p.days) == 0:
+		return ""
+	case row > 0:
+		return ordinal(row+1) + " night in a row"
+	case last > 0:
+		return "again, last on " + last.Time().Format(shortDay)
+	}
+	return "new"
+}
+
+// ordinal writes 1st, 2nd, 3rd, 4th …
+func ordinal(n int) string {
+	suffix := "th"
+	switch {
+	case n%100 >= 11 && n%100 <= 13:
+	case n%10 == 1:
+		suffix = "st"
+	case n%10 == 2:
+		suffix = "nd"
+	case n%10 == 3:
+		suffix = "rd"
+	}
+	return count(int64(n)) + suffix
+}

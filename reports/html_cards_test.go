@@ -1,0 +1,180 @@
+package reports
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"outflow/stats/detect"
+)
+
+func cardsOf(t *testing.T, r *Report) *page {
+	t.Helper()
+	g, err := newGist(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return newPage(r, g, maxFull)
+}
+
+// If this fails, a reader meets a medium finding before a high one, or the cards and
+// the list at the top have different orders.
+func TestCardOrder(t *testing.T) {
+	r := quietReport()
+	for i, s := range []detect.Severity{detect.Medium, detect.High, detect.High, detect.Critical, detect.Info} {
+		f := uploadFinding(fmt.Sprint("user", i), 1e9, s)
+		r.Findings = append(r.Findings, f)
+		r.Entities = append(r.Entities, detect.EntityRisk{EntityType: "user", Entity: f.Entity, Risk24h: []int{99, 60, 70, 50, 98}[i]})
+	}
+	inOrder(r)
+	p := cardsOf(t, r)
+	var got, decide []string
+	for _, c := range p.Cards {
+		got = append(got, c.Who.Text)
+	}
+	for _, c := range p.Decide {
+		decide = append(decide, c.Who.Text)
+	}
+	if want := []string{"user3", "user2", "user1", "user0", "user4"}; !slices.Equal(got, want) || !slices.Equal(decide, want[:3]) {
+		t.Errorf("got the cards %q and the decisions %q, want %q and the first 3", got, decide, want)
+	}
+}
+
+// If this fails, an act is told before the one that led to it, or as somebody else's.
+func TestCardStory(t *testing.T) {
+	r := quietReport()
+	sent := uploadFinding("alice", 2e9, detect.High)
+	packed := ruleFinding("pc-alice", "archive", `C:\Tools\7z.exe`)
+	packed.Technique, packed.Person = "T1560.001", "alice"
+	packed.Summary.First = sent.Summary.First + 1
+	dns := dnsFinding("10.0.4.17", "a.example", detect.Medium)
+	dns.Person, dns.Summary.First = "alice", sent.Summary.First+2
+	other := uploadFinding("bob", 1e9, detect.High)
+	r.Findings = []detect.Finding{sent, packed, dns, other}
+	inOrder(r)
+	p := cardsOf(t, r)
+	var got []string
+	for _, a := range p.Cards[0].Acts {
+		got = append(got, strings.TrimSpace(a.Text+" "+a.Where.Text))
+	}
+	want := []string{`rule archive: C:\Tools\7z.exe`, "uploaded 2 GB", "sent 413 kB in DNS queries for a[.]example"}
+	if !slices.Equal(got, want) || len(p.Cards) != 2 {
+		t.Errorf("got %d cards, the first with %q, want 2 and %q", len(p.Cards), got, want)
+	}
+	if got := fmt.Sprint(p.Cards[0].Aliases); got != "[{pc-alice } {10.0.4.17 }]" && got != "[{10.0.4.17 } {pc-alice }]" {
+		t.Errorf("got the other names %s, want the machine and the address", got)
+	}
+}
+
+// If this fails, an old finding looks new, or a new one old.
+func TestSince(t *testing.T) {
+	before := func(days ...detect.Day) []detect.Finding {
+		var out []detect.Finding
+		for _, d := range days {
+			f := uploadFinding("alice", 1e9, detect.Low)
+			f.Day = d
+			out = append(out, f)
+		}
+		return out
+	}
+	allowed := before(sampleDay - 1)
+	allowed[0].Allowed = "agreed"
+	other := before(sampleDay - 1)
+	other[0].Detection = "beacon"
+	nights := []detect.Day{sampleDay - 4, sampleDay - 3, sampleDay - 2, sampleDay - 1}
+	for _, c := range []struct {
+		name    string
+		earlier []detect.Finding
+		nights  []detect.Day
+		want    string
+	}{
+		{"no night before", nil, nil, ""},
+		{"quiet nights before", nil, nights, "new"},
+		{"the night before", before(sampleDay - 1), nights, "2nd night in a row"},
+		{"two nights before", before(sampleDay-2, sampleDay-1), nights, "3rd night in a row"},
+		{"a night that was not judged between", before(sampleDay-3, sampleDay-1), []detect.Day{sampleDay - 3, sampleDay - 1}, "3rd night in a row"},
+		{"a gap", before(sampleDay-4, sampleDay-2), nights, "again, last on 18 Nov"},
+		{"allowed before", allowed, nights, "new"},
+		{"another detection before", other, nights, "new"},
+	} {
+		r := quietReport()
+		r.Findings = []detect.Finding{uploadFinding("alice", 2e9, detect.High)}
+		r.Earlier, r.EarlierDays = c.earlier, c.nights
+		if got := cardsOf(t, r).Cards[0].Since; got != c.want {
+			t.Errorf("%s: got %q, want %q", c.name, got, c.want)
+		}
+	}
+	for n, want := range map[int]string{1: "1st", 2: "2nd", 3: "3rd", 4: "4th", 11: "11th", 12: "12th", 13: "13th", 21: "21st", 111: "111th", 122: "122nd"} {
+		if got := ordinal(n); got != want {
+			t.Errorf("got %s, want %s", got, want)
+		}
+	}
+}
+
+// If this fails, a worm's thousand machines hide the one person below them.
+func TestSameFindings(t *testing.T) {
+	r := quietReport()
+	for i := range 500 {
+		r.Findings = append(r.Findings, ruleFinding(fmt.Sprintf("pc%03d", i), "rclone", `C:\Tools\rclone.exe`))
+	}
+	for i := range sameCards - 1 {
+		r.Findings = append(r.Findings, ruleFinding(fmt.Sprintf("srv%d", i), "curl", "/usr/bin/curl"))
+	}
+	r.Findings = append(r.Findings, uploadFinding("alice", 1e9, detect.Medium))
+	inOrder(r)
+	p := cardsOf(t, r)
+	if got, want := len(p.Cards), 1+sameCards-1+1; got != want {
+		t.Fatalf("got %d cards, want %d", got, want)
+	}
+	i := slices.IndexFunc(p.Cards, func(c card) bool { return c.Who.Text == "500 machines" })
+	if i < 0 {
+		t.Fatal("no card is about the 500 machines")
+	}
+	if c := p.Cards[i]; len(c.Members) != maxMembers || c.MoreThere != 500-maxMembers || c.StepsLeft != 499 {
+		t.Errorf("got %d members and %d more, %d findings more, want %d, %d, 499", len(c.Members), c.MoreThere, c.StepsLeft, maxMembers, 500-maxMembers)
+	}
+}
+
+// If this fails, a log's text ends a string of a query that an analyst pastes.
+func TestQueries(t *testing.T) {
+	f := uploadFinding(`a"b\c'd`, 1e9, detect.High)
+	f.Object = "mega.example"
+	said := map[string]string{}
+	for _, q := range queries(&f) {
+		said[strings.Fields(q.Tool)[0]] = q.Text
+	}
+	for tool, want := range map[string]string{
+		"outflow": "outflow show 9b1c6e0d5f3a4427",
+		"DuckDB,": "SELECT day, severity, detection, object, bytes_out, why\nFROM read_csv('../*/findings.csv', union_by_name = true)\nWHERE 'a\"b\\c''d' IN (entity, person) ORDER BY day;",
+		"KQL":     "_Im_WebSession(starttime=datetime(2026-11-20T00:00:00Z), endtime=datetime(2026-11-21T00:00:00Z))\n| where SrcUsername =~ \"a\\\"b\\\\c'd\"\n| where Url has \"mega.example\"\n| summarize Sent=sum(SrcBytes), Requests=count() by SrcIpAddr, Url",
+		"SPL":     "index=* earliest=1795132800 latest=1795219200 (tag=web OR tag=network) user=\"a\\\"b\\\\c'd\" \"mega.example\"\n| stats sum(bytes_out) AS sent count BY src user dest",
+	} {
+		if said[tool] != want {
+			t.Errorf("%s:\ngot  %s\nwant %s", tool, said[tool], want)
+		}
+	}
+	dns := dnsFinding("10.0.4.17", "evil.example", detect.High)
+	process := ruleFinding("pc1", "rclone", `C:\Tools\rclone.exe`)
+	for _, c := range []struct {
+		f    *detect.Finding
+		want []string
+	}{
+		{&dns, []string{"_Im_Dns(", `SrcIpAddr =~ "10.0.4.17"`, `DnsQuery endswith "evil.example"`, "bin(TimeGenerated, 1m)", `tag=dns src="10.0.4.17" query="*evil.example"`, "span=1m"}},
+		{&process, []string{"_Im_ProcessCreate(", `DvcHostname =~ "pc1"`, `TargetProcessName has "rclone.exe"`, `tag=process dest="pc1" process="*rclone.exe*"`}},
+	} {
+		all := ""
+		for _, q := range queries(c.f) {
+			all += q.Text + "\n"
+		}
+		for _, want := range c.want {
+			if !strings.Contains(all, want) {
+				t.Errorf("%s: no query has %s:\n%s", c.f.Detection, want, all)
+			}
+		}
+	}
+	f.Entity = strings.Repeat("x", 300)
+	if got := queries(&f); len(got) != 1 {
+		t.Errorf("got %d queries about a name of 300 characters, want only outflow's", len(got))
+	}
+}
