@@ -48,7 +48,7 @@ type axisTick struct {
 
 type chartBar struct {
 	X, Y, Width, Height string
-	Class               string // "judged", "trained" or "other"
+	Class               string // "judged", "trained" or "outside"
 	Title               string
 }
 
@@ -113,7 +113,7 @@ func newTimeline(id string, f *detect.Finding) *timeline {
 		case i == len(points)-1:
 			bar.Class, part = "judged", "judged"
 		case !p.Trained:
-			bar.Class, part = "other", "not in the baseline"
+			bar.Class, part = "outside", "not in the baseline"
 			t.HasOther = true
 		}
 		t.Bars = append(t.Bars, bar)

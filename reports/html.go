@@ -84,12 +84,14 @@ type gist struct {
 	uploads top[UserDay]
 	cloud   []cloudUpload
 	domains top[detect.Row]
+	crowd   crowd
 }
 
 func newGist(r *Report) (*gist, error) {
 	g := &gist{
 		sent:    map[string]float64{},
 		uploads: top[UserDay]{size: maxUploads, by: func(u *UserDay) int64 { return u.BytesOut }},
+		crowd:   newCrowd(r),
 		domains: top[detect.Row]{size: maxDomains, by: func(d *detect.Row) int64 { return d.NameBytes }},
 	}
 	if r.UserDays != nil {
@@ -98,6 +100,7 @@ func newGist(r *Report) (*gist, error) {
 				return nil, err
 			}
 			g.sent[u.Feed] += float64(u.BytesOut)
+			g.crowd.add(u)
 			if u.BytesOut > 0 && g.uploads.takes(u) {
 				row := *u.Row
 				kept := *u
@@ -176,6 +179,7 @@ type page struct {
 
 	Decide     []*card // those of high or critical severity
 	DecideLeft int
+	Pictures   []picture
 	Cards      []card
 	CardsLeft  int
 	Accepted   []finding
@@ -252,6 +256,7 @@ func newPage(r *Report, g *gist, full int) *page {
 	}
 	p.Quiet = len(open) == 0 && p.Incomplete == "" && len(r.Judged) > 0
 
+	p.pictures(r, all, g)
 	p.cards(r, all, full, min(maxBrief, full*8))
 	p.accepted(r, min(maxBrief, full*8))
 	p.uploads(&g.uploads)

@@ -36,30 +36,14 @@ func (s *subject) person() bool { return s.kind == "user" }
 // subjects returns the people and machines with open findings, in the order in which
 // every part of the page lists them: by severity, combined risk, bytes and name.
 func subjects(r *Report) []*subject {
-	type who struct{ kind, name string }
-	of := map[who]*subject{}
-	var all []*subject
-	for _, f := range openFindings(r) {
-		var w who
-		w.kind, w.name = f.Subject()
-		s := of[w]
-		if s == nil {
-			s = &subject{kind: w.kind, name: w.name}
-			of[w] = s
-			all = append(all, s)
-		}
-		s.findings = append(s.findings, f)
-		s.worst = max(s.worst, f.Severity)
+	all := group(openFindings(r))
+	of := map[[2]string]*subject{}
+	for _, s := range all {
+		of[[2]string{s.kind, s.name}] = s
 	}
 	for _, e := range r.Entities {
-		if s := of[who{e.EntityType, e.Entity}]; s != nil {
+		if s := of[[2]string{e.EntityType, e.Entity}]; s != nil {
 			s.risk = e
-		}
-	}
-	for _, s := range all {
-		s.leaks = leaks(s.findings)
-		for _, l := range s.leaks {
-			s.bytes = addBytes(s.bytes, l.bytes)
 		}
 	}
 	slices.SortStableFunc(all, func(a, b *subject) int {
@@ -71,6 +55,30 @@ func subjects(r *Report) []*subject {
 			strings.Compare(a.name, b.name),
 		)
 	})
+	return all
+}
+
+// group returns the subjects of findings, in the order of their first ones.
+func group(findings []*detect.Finding) []*subject {
+	of := map[[2]string]*subject{}
+	var all []*subject
+	for _, f := range findings {
+		kind, name := f.Subject()
+		s := of[[2]string{kind, name}]
+		if s == nil {
+			s = &subject{kind: kind, name: name}
+			of[[2]string{kind, name}] = s
+			all = append(all, s)
+		}
+		s.findings = append(s.findings, f)
+		s.worst = max(s.worst, f.Severity)
+	}
+	for _, s := range all {
+		s.leaks = leaks(s.findings)
+		for _, l := range s.leaks {
+			s.bytes = addBytes(s.bytes, l.bytes)
+		}
+	}
 	return all
 }
 
