@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -446,16 +447,23 @@ func (o *organisation) reads(i int, e *employee, at int, row func(feed string, e
 // simulateBudget measures what an analyst gets of an organisation in which nothing
 // happens. Names and texts are left out, which the detections of DNS and of rules judge.
 func simulateBudget(t *testing.T) (out []outcome) {
-	employees, nights := 600, 8
+	employees, nights, seed := 600, 8, uint64(1)
 	if long() {
 		employees, nights = 10_000, 60
 		if size := os.Getenv("OUTFLOW_BUDGET"); size != "" {
+			size, other, _ := strings.Cut(size, "#")
 			if _, err := fmt.Sscanf(size, "%dx%d", &employees, &nights); err != nil {
-				t.Fatalf("OUTFLOW_BUDGET %q: want EMPLOYEESxNIGHTS, as 2000x60", size)
+				t.Fatalf("OUTFLOW_BUDGET %q: want EMPLOYEESxNIGHTS or EMPLOYEESxNIGHTS#SEED, as 2000x60#2", size)
+			}
+			if other != "" {
+				var err error
+				if seed, err = strconv.ParseUint(other, 10, 64); err != nil {
+					t.Fatalf("OUTFLOW_BUDGET: the seed %q: %v", other, err)
+				}
 			}
 		}
 	}
-	o := newOrganisation(1, employees, nights)
+	o := newOrganisation(seed, employees, nights)
 	type place struct {
 		Key
 		day Day

@@ -39,10 +39,14 @@ type dnsMerger struct {
 	recent  []mergedQuery
 	mixed   []mergedQuery // buffer for mix
 	gone    int
-	inside  int64      // distinct names in the sliding window
-	bytes   int64      // of their subdomains
+	inside  int64 // distinct names in the sliding window
+	bytes   int64 // of their subdomains
+	minutes []minuteCount
 	scorer  *dnsScorer // nil: no scores are needed
 }
+
+// A minuteCount is how many queries there were in a minute, counted from midnight.
+type minuteCount struct{ minute, queries int32 }
 
 func newDNSMerger(o *FoldOptions, rows bool) *dnsMerger {
 	m := &dnsMerger{}
@@ -243,6 +247,11 @@ func (m *dnsMerger) slide(until int64) {
 			m.s.First = q.time
 		}
 		m.s.Last = q.time
+		if minute := int32(q.time / 60e6); len(m.minutes) > 0 && m.minutes[len(m.minutes)-1].minute == minute {
+			m.minutes[len(m.minutes)-1].queries++
+		} else {
+			m.minutes = append(m.minutes, minuteCount{minute, 1})
+		}
 		m.s.Hours |= 1 << (q.time / 3600e6)
 		if m.scorer != nil {
 			m.scorer.ask(q)
@@ -308,10 +317,42 @@ func (m *dnsMerger) Row(r *Row) bool {
 	if m.scorer != nil {
 		m.scorer.sum(r.Object)
 	}
+	if m.s.mayTunnel() {
+		m.s.Activity = m.activity()
+	}
 	r.Summary = m.s
 	r.Spelling = m.spelt.of(r.Entity)
 	m.reset()
 	return true
+}
+
+// mayTunnel reports whether a detection of DNS may find a row, with thresholds down to a
+// tenth of the usual ones. Most rows have fewer queries, and need no evidence.
+func (s *Summary) mayTunnel() bool {
+	return s.NameBytes >= 250 || s.WindowEvents >= 50 || s.Odd >= 5
+}
+
+// activity returns the queries by minute as Summary.Activity has them. An hour after
+// midnight counts as that of the day.
+func (m *dnsMerger) activity() string {
+	if m.minutes[len(m.minutes)-1].minute >= minutesOfDay {
+		var of [minutesOfDay]int32
+		for _, c := range m.minutes {
+			of[c.minute%minutesOfDay] += c.queries
+		}
+		m.minutes = m.minutes[:0]
+		for minute, n := range of {
+			if n > 0 {
+				m.minutes = append(m.minutes, minuteCount{int32(minute), n})
+			}
+		}
+	}
+	m.text = append(m.text[:0], byMinute)
+	last := -1
+	for _, c := range m.minutes {
+		m.text, last = appendCount(m.text, last, int(c.minute), int64(c.queries)), int(c.minute)
+	}
+	return string(m.text)
 }
 
 // appendName appends a name of a domain.
@@ -329,7 +370,7 @@ func appendName(b, sub []byte, domain string) []byte {
 // reset makes the merger ready for another pair.
 func (m *dnsMerger) reset() {
 	m.s, m.met, m.names, m.pending, m.recent = Summary{}, 0, m.names[:0], m.pending[:0], m.recent[:0]
-	m.gone, m.inside, m.bytes, m.spelt = 0, 0, 0, spelling{}
+	m.gone, m.inside, m.bytes, m.spelt, m.minutes = 0, 0, 0, spelling{}, m.minutes[:0]
 	if m.scorer != nil {
 		m.scorer.reset()
 	}

@@ -66,6 +66,20 @@ func (f *Finding) Bytes() int64 {
 // be in the company.
 func (f *Finding) Download() bool { return f.Verdict == downloadVerdict }
 
+// Hourly returns what the finding is about by hour of the day, UTC, and its unit: B of what
+// left, DNS queries, or beats of a beacon. It returns nil if that is not known; see
+// Summary.Hourly.
+func (f *Finding) Hourly() (counts []int64, unit string) {
+	counts = f.Summary.Hourly()
+	switch {
+	case f.Summary.Rhythm != "":
+		return counts, "beats"
+	case f.Summary.PerMinute() != nil:
+		return counts, "queries"
+	}
+	return counts, "B"
+}
+
 // WorstFirst orders findings as every report lists them: by severity, risk, bytes and
 // name. Allowed findings come last.
 func WorstFirst(a, b *Finding) int {

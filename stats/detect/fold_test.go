@@ -104,6 +104,9 @@ func randomEvents(r *rand.Rand, n int) []event {
 		e.ints = map[columnar.Col]int64{}
 		if r.IntN(4) > 0 {
 			e.ints[columnar.BytesOut] = r.Int64N(5) * 400e3
+			if r.IntN(20) == 0 {
+				e.ints[columnar.BytesOut] *= 10
+			}
 		}
 		if r.IntN(4) > 0 {
 			e.ints[columnar.BytesIn] = r.Int64N(1000)

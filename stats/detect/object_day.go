@@ -85,6 +85,7 @@ type downloadSection struct {
 	cells  []downloadCell // by slot
 	reads  []objectRead
 	rest   []others                         // evidence after the peak, by downloadCell.rest
+	hourly hourSums                         // of bytes in, by downloadCell.hourly
 	table  []int32                          // reads by their keys: index+1; 0 if free
 	used   [numClientKinds]*columnar.Groups // pairs of a slot and a text of the kind
 }
@@ -97,6 +98,7 @@ type downloadCell struct {
 	failed, signed int64
 	recent         [numClientKinds]uint32 // the texts of the row before
 	rest           int32                  // index of its other evidence in a section; 0: it has none
+	hourly         int32                  // its list in a section
 }
 
 // An objectRead says in which hours of the day an object was read. The key is the hash
@@ -139,7 +141,7 @@ func newDownloads(o *FoldOptions) *downloads {
 }
 
 func newDownloadSection() *downloadSection {
-	p := &downloadSection{groups: columnar.NewGroups(), cells: make([]downloadCell, 1), rest: make([]others, 1), table: make([]int32, 256)}
+	p := &downloadSection{groups: columnar.NewGroups(), cells: make([]downloadCell, 1), rest: make([]others, 1), hourly: newHourSums(), table: make([]int32, 256)}
 	for kind := range p.used {
 		p.used[kind] = columnar.NewGroups()
 	}
@@ -148,7 +150,7 @@ func newDownloadSection() *downloadSection {
 
 func (p *downloadSection) reset() {
 	p.groups.Reset()
-	p.cells, p.rest, p.reads = p.cells[:1], p.rest[:1], p.reads[:0]
+	p.cells, p.rest, p.reads, p.hourly = p.cells[:1], p.rest[:1], p.reads[:0], p.hourly[:1]
 	clear(p.table)
 	for _, used := range p.used {
 		used.Reset()
@@ -211,18 +213,25 @@ func (d *downloads) add(p *downloadSection, b *columnar.Batch, names columnar.Co
 		}
 		c := &p.cells[slot]
 		failed := failures != nil && failures[codes[i]] || statuses != nil && refusedAnswer(statuses[i])
+		hour := hourOf(times[i])
+		if bit := int64(1) << hour; c.hours&bit == 0 {
+			p.hourly.begin(&c.hourly, c.hours, c.in)
+			c.hours |= bit
+		}
 		if b.Repeat == nil || b.Repeat[i>>3]>>(i&7)&1 == 0 {
 			c.events++
 			if failed {
 				c.failed++
 			} else {
 				c.in = addBytes(c.in, in[i])
+				if several(c.hours) {
+					p.hourly.add(&c.hourly, int32(hour), in[i])
+				}
 			}
 			c.knownIn += int64(inValid[i>>3] >> (i & 7) & 1)
 		}
 		c.first = min(c.first, times[i])
 		c.last = max(c.last, times[i])
-		c.hours |= hourBit(times[i])
 		if failed {
 			continue
 		}
@@ -315,7 +324,7 @@ func (d *downloads) Size() int {
 		n += sizeOf(d.clients[kind].texts)
 	}
 	for _, p := range d.sections.all {
-		n += p.groups.Size() + len(p.cells)*int(unsafe.Sizeof(downloadCell{})) + len(p.reads)*int(unsafe.Sizeof(objectRead{})) + 4*len(p.table) + len(p.rest)*int(unsafe.Sizeof(others{}))
+		n += p.groups.Size() + len(p.cells)*int(unsafe.Sizeof(downloadCell{})) + len(p.reads)*int(unsafe.Sizeof(objectRead{})) + 4*len(p.table) + len(p.rest)*int(unsafe.Sizeof(others{})) + len(p.hourly)*int(unsafe.Sizeof(hourSum{}))
 		for _, used := range p.used {
 			n += used.Size()
 		}
@@ -332,7 +341,7 @@ const fewObjects = 64
 
 // Drain implements Folder. The records of a key are, by their sequence numbers,
 //
-//	0    the counts, failed and signed; the evidence; the spelling of the entity; of
+//	0    the counts, bytes in by hour, failed and signed; the evidence; the spelling of the entity; of
 //	     each kind of clients their number
 //	     and hashes, and of addresses and applications the number of the least
 //	     maxClients and these; and the objects, if they are few
@@ -439,6 +448,9 @@ func (d *downloads) appendCell(b []byte, p *downloadSection, slot int32, day Day
 	midnight := int64(day) * dayMicros
 	c := &p.cells[slot]
 	b = c.counts.append(b, midnight)
+	var h hourly
+	p.hourly.addTo(&h, c.hourly, c.hours, c.in)
+	b = h.append(b, c.hours, c.in)
 	b = binary.AppendUvarint(binary.AppendUvarint(b, uint64(c.failed)), uint64(c.signed))
 	return d.placer.append(b, c.peak, &p.rest[c.rest], midnight)
 }
@@ -475,6 +487,7 @@ type downloadMerger struct {
 	day     Day
 	c       downloadCell
 	rest    others
+	hourly  hourly // of bytes in
 	spelt   spelling
 	clients [numClientKinds][]uint64
 	names   [clientAccount][]string
@@ -517,6 +530,7 @@ func (m *downloadMerger) Add(day Day, seq uint64, value []byte) error {
 func (m *downloadMerger) add(d *decoder) {
 	midnight := int64(m.day) * dayMicros
 	n := downloadCell{counts: d.counts(midnight)}
+	d.hourly(&m.hourly, n.hours, n.in)
 	n.failed, n.signed = int64(d.uvarint()), int64(d.uvarint())
 	peak, rest := m.placer.evidence(d, midnight)
 	n.peak = peak
@@ -595,6 +609,9 @@ func (m *downloadMerger) Row(r *Row) bool {
 	r.Summary = Summary{
 		Events: c.events, BytesIn: c.in, KnownIn: c.knownIn, Blocked: c.failed, Signed: c.signed,
 		First: c.first, Last: c.last, Hours: c.hours, Spelling: m.spelt.of(r.Entity), Names: m.objects,
+	}
+	if r.BytesIn >= minHourlyBytes {
+		r.Activity = m.hourly.text()
 	}
 	if c.peak.bytes > 0 {
 		r.PeakTime, r.Evidence = c.peak.time, m.placer.text(c.peak.at)

@@ -51,6 +51,7 @@ func slowDownloads(events []event) []Row {
 		objects, agents, accounts map[string]bool
 		addresses                 map[string]bool
 		hours                     [24]map[string]bool
+		bytes                     hourly
 		spelt                     spelling
 		events                    []event // that did not fail
 	}
@@ -108,6 +109,7 @@ func slowDownloads(events []event) []Row {
 			continue
 		}
 		r.BytesIn += in
+		s.bytes[hour] += in
 		s.events = append(s.events, e)
 		object := e.texts[columnar.Resource]
 		s.objects[object] = true
@@ -135,6 +137,9 @@ func slowDownloads(events []event) []Row {
 		}
 		slices.Sort(r.Clients)
 		r.Spelling = s.spelt.of(r.Entity)
+		if r.BytesIn >= 20e6 {
+			r.Activity = s.bytes.text()
+		}
 		if r.BytesIn >= 100e6 || r.Names >= 50 {
 			r.Places = slowPlaces(s.events, columnar.BytesIn, 0)
 		}

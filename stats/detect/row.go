@@ -170,6 +170,13 @@ type Summary struct {
 	// first; see Records. Nil if Evidence says as much, and in rows that cannot become
 	// findings; see minPlacesBytes.
 	Places []string `parquet:"places,list"`
+
+	// What is counted by the time of day, for pictures: h and bytes out, in object_day bytes
+	// in, by hour, if they are minHourlyBytes; in dns_pair m and queries by minute, of pairs
+	// that a detection may find. h9:120 35 14:7 is 120 in hour 9, 35 in hour 10 and 7 in hour
+	// 14. See Hourly and PerMinute. "" in other rows, and in those of an older program: no
+	// detection reads it, so they serve.
+	Activity string `parquet:"activity"`
 }
 
 // Merge returns the measures of s and t together, for findings over several rows. The
@@ -234,6 +241,7 @@ func (s Summary) Merge(t Summary) Summary {
 	}
 	s.Destinations = union(s.Destinations, t.Destinations, maxDestinations)
 	s.Places = mergePlaces(s.Places, t.Places)
+	s.Activity = mergeActivity(s.Activity, t.Activity)
 	return s
 }
 

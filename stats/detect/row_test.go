@@ -21,6 +21,9 @@ func randomSummary(r *rand.Rand) (s Summary) {
 			*f = float64(n)
 		case *string:
 			*f = []string{"", "a", "b", "long"}[n]
+			if v.Type().Field(i).Name == "Activity" {
+				*f = []string{"", "h3 4", "h1:5 9:9223372036854775807", "h1:2"}[n]
+			}
 		case *[]string:
 			*f = [][]string{nil, {"a"}, {"a", "b"}, {"long"}}[n]
 		default:

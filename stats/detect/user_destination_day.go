@@ -172,8 +172,7 @@ func (u *uploads) Ask(a *Answers) {
 // A total is what an entity uploaded to all destinations, as one spelling names it.
 type total struct {
 	volume
-	rest    others
-	refused refused
+	volumeParts
 }
 
 // addTotal adds the volume of a slot to the total of its entity.
@@ -186,8 +185,9 @@ func (u *uploads) addTotal(p *volumeSection, slot int32, day Day) {
 	}
 	c := p.cell(slot, day)
 	t.counts.merge(&c.counts)
-	u.places.merge(&t.peak, &t.rest, c.peak, &p.rest[c.rest])
+	u.places.merge(&t.peak, &t.rest, c.peak, &p.rest[c.restAt])
 	t.refused.merge(p.refusedOf(slot))
+	p.hourly.addTo(&t.hourly, c.hourlyAt, c.hours, c.out)
 }
 
 // Sift implements Sifter. What is left out stays in the totals.
@@ -286,7 +286,7 @@ func (d *uploadDrain) entity(totals, used []columnar.Pair, slots []int32) {
 	for _, pair := range totals {
 		who, _ := pair.Codes()
 		t := d.p.totals[who]
-		d.value = v.appendVolume(d.value[:0], &t.volume, &t.rest, d.at.day, t.refused, v.entities.shown(who))
+		d.value = v.appendVolume(d.value[:0], &t.volume, &t.volumeParts, d.at.day, v.entities.shown(who))
 		d.w.record(d.key, volumeRecord, d.value)
 	}
 	if len(used) > 0 {
@@ -296,7 +296,7 @@ func (d *uploadDrain) entity(totals, used []columnar.Pair, slots []int32) {
 		who, what := d.p.groups.Key(slot)
 		d.key = appendKeyText(d.key[:before], v.objects.Text(int32(what)))
 		c := d.p.cell(slot, d.at.day)
-		d.value = v.appendVolume(d.value[:0], &c, &d.p.rest[c.rest], d.at.day, d.p.refusedOf(slot), v.entities.shown(who))
+		d.value = v.appendVolume(d.value[:0], &c, d.p.partsOf(slot, &c), d.at.day, v.entities.shown(who))
 		d.w.record(d.key, volumeRecord, d.value)
 	}
 }

@@ -61,10 +61,12 @@ type volumeSection struct {
 	// from, unless that is the entity. lastMet is when it last did, by pair.
 	met     *columnar.Groups
 	lastMet []int64
+	parts   volumeParts // what partsOf returned last
 	// refused is what was blocked, by index in cells. Most cells have none, and a cell
 	// that had it too would take more of the cache.
 	refused map[int32]refused
-	rest    []others // evidence after the peak, by volume.rest
+	rest    []others // evidence after the peak, by volume.restAt
+	hourly  hourSums // of bytes out, by volume.hourlyAt
 }
 
 // refused counts rows that were blocked, and the bytes out that they name.
@@ -76,7 +78,7 @@ func (r *refused) merge(n refused) {
 }
 
 func newVolumeSection() *volumeSection {
-	return &volumeSection{groups: columnar.NewGroups(), cells: make([]volume, 1), onlys: make([]only, 1), rest: make([]others, 1), came: columnar.NewGroups(), met: columnar.NewGroups(), lastMet: make([]int64, 1), refused: map[int32]refused{}, totals: map[uint32]*total{}}
+	return &volumeSection{groups: columnar.NewGroups(), cells: make([]volume, 1), onlys: make([]only, 1), rest: make([]others, 1), hourly: newHourSums(), came: columnar.NewGroups(), met: columnar.NewGroups(), lastMet: make([]int64, 1), refused: map[int32]refused{}, totals: map[uint32]*total{}}
 }
 
 func (p *volumeSection) reset() {
@@ -87,7 +89,7 @@ func (p *volumeSection) reset() {
 	p.asks = false
 	p.met.Reset()
 	p.lastMet = p.lastMet[:1]
-	p.cells, p.onlys, p.rest = p.cells[:1], p.onlys[:1], p.rest[:1]
+	p.cells, p.onlys, p.rest, p.hourly = p.cells[:1], p.onlys[:1], p.rest[:1], p.hourly[:1]
 	clear(p.alone)
 	clear(p.refused)
 }
@@ -138,8 +140,16 @@ type volume struct {
 	counts
 	peak      sight
 	below     int64     // rows with so few bytes out are not evidence
-	rest      int32     // index of its other evidence in a section; 0: it has none
+	restAt    int32     // index of its other evidence in a section; 0: it has none
+	hourlyAt  int32     // its list in a section
 	addresses [4]uint32 // some that the entity came from
+}
+
+// volumeParts are what most volumes have little of, apart from their cells.
+type volumeParts struct {
+	rest    others
+	refused refused
+	hourly  hourly
 }
 
 // counts are the measures that are only added up.
@@ -375,6 +385,11 @@ func (v *volumes) add(p *volumeSection, b *columnar.Batch, from, to int) {
 		}
 		c := &p.cells[v.slots[i]]
 		blocked := blockedBy != nil && blockedBy[actions[i]]
+		hour := hourOf(times[i])
+		if bit := int64(1) << hour; c.hours&bit == 0 {
+			p.hourly.begin(&c.hourlyAt, c.hours, c.out)
+			c.hours |= bit
+		}
 		if b.Repeat == nil || b.Repeat[i>>3]>>(i&7)&1 == 0 {
 			c.events++
 			if blocked {
@@ -384,6 +399,9 @@ func (v *volumes) add(p *volumeSection, b *columnar.Batch, from, to int) {
 			} else {
 				c.out = addBytes(c.out, out[i])
 				c.in = addBytes(c.in, in[i])
+				if several(c.hours) {
+					p.hourly.add(&c.hourlyAt, int32(hour), out[i])
+				}
 			}
 			c.knownOut += int64(outValid[i>>3] >> (i & 7) & 1)
 			c.knownIn += int64(inValid[i>>3] >> (i & 7) & 1)
@@ -392,7 +410,6 @@ func (v *volumes) add(p *volumeSection, b *columnar.Batch, from, to int) {
 		// which copy of an event is the one that counts.
 		c.first = min(c.first, times[i])
 		c.last = max(c.last, times[i])
-		c.hours |= hourBit(times[i])
 		if out[i] > c.below && !blocked {
 			v.see(p, c, sight{out[i], times[i], v.places.of(b, i)})
 		}
@@ -424,14 +441,14 @@ func (v *volumes) came(p *volumeSection, b *columnar.Batch, who []uint32, from, 
 func (v *volumes) see(p *volumeSection, c *volume, n sight) {
 	other, ok := v.places.take(&c.peak, n)
 	if ok && other.bytes >= minPlaceBytes {
-		if c.rest == 0 {
-			c.rest = int32(len(p.rest))
+		if c.restAt == 0 {
+			c.restAt = int32(len(p.rest))
 			p.rest = append(p.rest, others{})
 		}
-		v.places.offer(&p.rest[c.rest], other)
+		v.places.offer(&p.rest[c.restAt], other)
 	}
 	c.below = min(c.peak.bytes, minPlaceBytes) - 1
-	if o := &p.rest[c.rest]; o.n == len(o.of) {
+	if o := &p.rest[c.restAt]; o.n == len(o.of) {
 		c.below = o.of[o.n-1].bytes - 1
 	}
 }
@@ -440,7 +457,7 @@ func (v *volumes) see(p *volumeSection, c *volume, n sight) {
 func (v *volumes) Size() int {
 	n := v.entities.size() + sizeOf(v.objects) + sizeOf(v.places.logs) + sizeOf(v.addresses)
 	for _, p := range v.sections.all {
-		n += p.groups.Size() + p.came.Size() + p.met.Size() + 8*len(p.lastMet) + p.used.Size() + 4*len(p.alone) + len(p.cells)*int(unsafe.Sizeof(volume{})) + len(p.onlys)*int(unsafe.Sizeof(only{})) + len(p.rest)*int(unsafe.Sizeof(others{})) + 48*len(p.refused)
+		n += p.groups.Size() + p.came.Size() + p.met.Size() + 8*len(p.lastMet) + p.used.Size() + 4*len(p.alone) + len(p.cells)*int(unsafe.Sizeof(volume{})) + len(p.onlys)*int(unsafe.Sizeof(only{})) + len(p.rest)*int(unsafe.Sizeof(others{})) + len(p.hourly)*int(unsafe.Sizeof(hourSum{})) + 48*len(p.refused)
 	}
 	return n
 }
@@ -459,7 +476,7 @@ func (v *volumes) Drain(w *RunWriter) {
 		ends, came := p.cameBySlot()
 		for slot, k := range order.keys(at, p.groups) {
 			c := p.cell(slot, at.day)
-			value = v.appendVolume(value[:0], &c, &p.rest[c.rest], at.day, p.refusedOf(slot), k.shown)
+			value = v.appendVolume(value[:0], &c, p.partsOf(slot, &c), at.day, k.shown)
 			for _, code := range came[ends[slot-1]:ends[slot]] {
 				value = binary.LittleEndian.AppendUint64(value, hashes[code])
 			}
@@ -490,6 +507,14 @@ func (p *volumeSection) refusedOf(slot int32) refused {
 		slot = p.onlys[slot].cell
 	}
 	return p.refused[slot]
+}
+
+// partsOf returns what the section has of a cell, which is that of a slot.
+func (p *volumeSection) partsOf(slot int32, c *volume) *volumeParts {
+	parts := &p.parts
+	parts.refused, parts.rest, parts.hourly = p.refusedOf(slot), p.rest[c.restAt], hourly{}
+	p.hourly.addTo(&parts.hourly, c.hourlyAt, c.hours, c.out)
+	return parts
 }
 
 // out returns the bytes out of a slot, if there are objects.
@@ -537,12 +562,13 @@ func (p *volumeSection) cameBySlot() (ends []int32, came []uint32) {
 	return ends, came
 }
 
-// appendVolume appends a volume of an entity, its evidence after the peak, what was
-// blocked, and what shown returns for the entity.
-func (v *volumes) appendVolume(b []byte, c *volume, rest *others, day Day, blocked refused, shown []byte) []byte {
+// appendVolume appends a volume of an entity and its parts, and what shown returns for the
+// entity.
+func (v *volumes) appendVolume(b []byte, c *volume, parts *volumeParts, day Day, shown []byte) []byte {
 	midnight := int64(day) * dayMicros
-	b = v.places.append(c.counts.append(b, midnight), c.peak, rest, midnight)
-	b = binary.AppendUvarint(binary.AppendUvarint(b, uint64(blocked.rows)), uint64(blocked.out))
+	b = parts.hourly.append(c.counts.append(b, midnight), c.hours, c.out)
+	b = v.places.append(b, c.peak, &parts.rest, midnight)
+	b = binary.AppendUvarint(binary.AppendUvarint(b, uint64(parts.refused.rows)), uint64(parts.refused.out))
 	return appendBytes(b, shown)
 }
 
@@ -553,13 +579,12 @@ type volumeMerger struct {
 	// placesFrom is how many bytes out a row needs to keep several places.
 	placesFrom int64
 
-	places  *placer
-	c       volume
-	rest    others
-	refused refused
-	spelt   spelling
-	came    []uint64 // hashes of addresses
-	begun   bool
+	places *placer
+	c      volume
+	volumeParts
+	spelt spelling
+	came  []uint64 // hashes of addresses
+	begun bool
 }
 
 func newVolumeMerger(keep func(object string, c *volume) bool) *volumeMerger {
@@ -583,6 +608,7 @@ func (m *volumeMerger) Add(day Day, _ uint64, value []byte) error {
 func (m *volumeMerger) add(day Day, d *decoder) {
 	midnight := int64(day) * dayMicros
 	n := volume{counts: d.counts(midnight)}
+	d.hourly(&m.hourly, n.hours, n.out)
 	peak, rest := m.places.evidence(d, midnight)
 	n.peak = peak
 	m.refused.merge(refused{int64(d.uvarint()), int64(d.uvarint())})
@@ -602,8 +628,8 @@ func (m *volumeMerger) Row(r *Row) bool {
 		return false
 	}
 	c := &m.c
-	spelt, blocked := m.spelt, m.refused
-	m.begun, m.spelt, m.refused = false, spelling{}, refused{}
+	spelt, blocked, byHour := m.spelt, m.refused, m.hourly
+	m.begun, m.spelt, m.refused, m.hourly = false, spelling{}, refused{}, hourly{}
 	slices.Sort(m.came)
 	addresses := len(slices.Compact(m.came))
 	m.came = m.came[:0]
@@ -614,6 +640,9 @@ func (m *volumeMerger) Row(r *Row) bool {
 		Events: c.events, BytesOut: c.out, BytesIn: c.in, KnownOut: c.knownOut, KnownIn: c.knownIn,
 		First: c.first, Last: c.last, Hours: c.hours, PeakOut: c.peak.bytes, PeakTime: c.peak.time,
 		Addresses: int64(addresses), Blocked: blocked.rows, BlockedOut: blocked.out, Spelling: spelt.of(r.Entity),
+	}
+	if c.out >= minHourlyBytes {
+		r.Activity = byHour.text()
 	}
 	if c.peak.bytes > 0 {
 		r.Evidence = m.places.text(c.peak.at)

@@ -1,0 +1,261 @@
+package detect
+
+import (
+	"cmp"
+	"encoding/binary"
+	"math/bits"
+	"strconv"
+	"strings"
+)
+
+// This file counts by the time of day: bytes by hour, and queries by minute.
+
+// hoursOfDay and minutesOfDay are how many hours and minutes there are of a day. A job with
+// a window of its own counts an hour after midnight as that of the day.
+const (
+	hoursOfDay   = 24
+	minutesOfDay = 24 * 60
+)
+
+// minHourlyBytes is how many bytes a row needs to keep them by hour. No detection finds less,
+// and nobody looks at a picture of less. Hours take a third of such a row in the state: with
+// half as many bytes, most days of most people would have them.
+const minHourlyBytes = 20e6
+
+// Summary.Activity begins with one of these, which says what the counts are of.
+const (
+	byHour   = 'h'
+	byMinute = 'm'
+)
+
+// A hourSum is a sum of an hour, in a list.
+type hourSum struct {
+	sum  int64
+	next int32 // index of the next; 0: it is the last
+	hour int32
+}
+
+// hourSums has the sums by hour of the cells of a section. A cell has a list only if it has
+// events in several hours; else its sum is that of the hour. The first element of a list is
+// that of the hour that was counted last, and the first of all belongs to no list.
+type hourSums []hourSum
+
+func newHourSums() hourSums { return make(hourSums, 1) }
+
+// begin makes a list for a cell that has events in a further hour now. hours are those
+// before it, as in Summary.Hours, and sum what was counted in them.
+func (s *hourSums) begin(list *int32, hours, sum int64) {
+	if *list == 0 && sum > 0 && hours != 0 {
+		s.add(list, int32(bits.TrailingZeros64(uint64(hours))), sum)
+	}
+}
+
+// add adds n to an hour.
+func (s *hourSums) add(list *int32, hour int32, n int64) {
+	if n == 0 {
+		return
+	}
+	all := *s
+	if head := &all[*list]; *list != 0 && head.hour == hour {
+		head.sum = addBytes(head.sum, n)
+		return
+	}
+	for i := *list; i != 0; i = all[i].next {
+		if e := &all[i]; e.hour == hour {
+			head := &all[*list]
+			head.hour, head.sum, e.hour, e.sum = hour, addBytes(e.sum, n), head.hour, head.sum
+			return
+		}
+	}
+	*s = append(all, hourSum{sum: n, next: *list, hour: hour})
+	*list = int32(len(all))
+}
+
+// A hourly has sums by hour of the day.
+type hourly [hoursOfDay]int64
+
+// addTo adds the sums of a cell: sum and hours are all of it.
+func (s hourSums) addTo(h *hourly, list int32, hours, sum int64) {
+	if list == 0 {
+		if sum > 0 {
+			i := bits.TrailingZeros64(uint64(hours))
+			h[i] = addBytes(h[i], sum)
+		}
+		return
+	}
+	for i := list; i != 0; i = s[i].next {
+		h[s[i].hour] = addBytes(h[s[i].hour], s[i].sum)
+	}
+}
+
+// several reports whether more than one bit of hours is set.
+func several(hours int64) bool { return hours&(hours-1) != 0 }
+
+// append appends h to the value of a record that has the hours and the sum already. If
+// there are several hours, these are the sums of those with a bit in a mask.
+func (h *hourly) append(b []byte, hours, sum int64) []byte {
+	if sum == 0 || !several(hours) {
+		return b
+	}
+	mask := uint64(0)
+	for i, n := range h {
+		if n > 0 {
+			mask |= 1 << i
+		}
+	}
+	b = binary.AppendUvarint(b, mask)
+	for ; mask != 0; mask &= mask - 1 {
+		b = binary.AppendUvarint(b, uint64(h[bits.TrailingZeros64(mask)]))
+	}
+	return b
+}
+
+// hourly adds what append wrote to h.
+func (d *decoder) hourly(h *hourly, hours, sum int64) {
+	if sum == 0 {
+		return
+	}
+	mask := uint64(hours)
+	one := !several(hours)
+	if !one {
+		mask = d.uvarint()
+	}
+	if mask >= 1<<hoursOfDay {
+		d.bad = true
+		return
+	}
+	for ; mask != 0; mask &= mask - 1 {
+		i := bits.TrailingZeros64(mask)
+		if !one {
+			sum = int64(d.uvarint())
+		}
+		h[i] = addBytes(h[i], sum)
+	}
+}
+
+// text returns h as Summary.Activity has it.
+func (h *hourly) text() string {
+	b := []byte{byHour}
+	last := -1
+	for i, n := range h {
+		if n > 0 {
+			b, last = appendCount(b, last, i, n), i
+		}
+	}
+	return activityText(b)
+}
+
+// activityText returns the text of counts; "" if there are none.
+func activityText(b []byte) string {
+	if len(b) == 1 {
+		return ""
+	}
+	return string(b)
+}
+
+// appendCount appends the count of an hour or a minute. It names the time unless that
+// follows the last one.
+func appendCount(b []byte, last, at int, n int64) []byte {
+	if len(b) > 1 {
+		b = append(b, ' ')
+	}
+	if at != last+1 {
+		b = append(strconv.AppendInt(b, int64(at), 10), ':')
+	}
+	return strconv.AppendInt(b, n, 10)
+}
+
+// activity parses Summary.Activity. It returns nil if the text is none.
+func activity(text string) []int64 {
+	if text == "" {
+		return nil
+	}
+	var counts []int64
+	switch text[0] {
+	case byHour:
+		counts = make([]int64, hoursOfDay)
+	case byMinute:
+		counts = make([]int64, minutesOfDay)
+	default:
+		return nil
+	}
+	at := -1
+	for field := range strings.FieldsSeq(text[1:]) {
+		at++
+		if time, rest, ok := strings.Cut(field, ":"); ok {
+			n, err := strconv.Atoi(time)
+			if err != nil || n < at {
+				return nil
+			}
+			at, field = n, rest
+		}
+		n, err := strconv.ParseInt(field, 10, 64)
+		if err != nil || n <= 0 || at >= len(counts) {
+			return nil
+		}
+		counts[at] = n
+	}
+	return counts
+}
+
+// mergeActivity adds texts of Summary.Activity that count the same. The sum of one that is
+// not known and another is not known either, unless there was nothing to count.
+func mergeActivity(a, b string) string {
+	if b == "" {
+		return a
+	}
+	if a == "" {
+		return b
+	}
+	sums, more := activity(a), activity(b)
+	if len(sums) != len(more) {
+		return ""
+	}
+	text, last := []byte{a[0]}, -1
+	for i, n := range sums {
+		if n = addBytes(n, more[i]); n > 0 {
+			text, last = appendCount(text, last, i, n), i
+		}
+	}
+	return activityText(text)
+}
+
+// Hourly returns what the row counts, by hour of the day in UTC: bytes out, of downloads
+// bytes in, of DNS queries, and of pair_times beats. It returns nil if that is not known, or
+// of fewer than nine tenths of the bytes: rows that are merged may lack theirs.
+func (s *Summary) Hourly() []int64 {
+	if s.Rhythm != "" {
+		if r, ok := rhythmOf(&Row{Summary: *s}); ok {
+			counts := make([]int64, hoursOfDay)
+			for i, n := range r.hours {
+				counts[i] = int64(n)
+			}
+			return counts
+		}
+	}
+	counts := activity(s.Activity)
+	if len(counts) == minutesOfDay {
+		hours := make([]int64, hoursOfDay)
+		for minute, n := range counts {
+			hours[minute/60] += n
+		}
+		return hours
+	}
+	total := int64(0)
+	for _, n := range counts {
+		total = addBytes(total, n)
+	}
+	if all := cmp.Or(s.BytesOut, s.BytesIn); total < all-all/10 || total > all {
+		return nil
+	}
+	return counts
+}
+
+// PerMinute returns how many DNS queries there were in each of the 1,440 minutes of the day
+// in UTC. It returns nil of other rows, and of those that no detection finds.
+func (s *Summary) PerMinute() []int64 {
+	if counts := activity(s.Activity); len(counts) == minutesOfDay {
+		return counts
+	}
+	return nil
+}
