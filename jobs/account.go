@@ -299,6 +299,9 @@ func (m *sharedLog) inputs(t *tally) []reports.Input {
 			first.Reasons = append(first.Reasons, r.String())
 		}
 	}
+	for _, r := range t.Reasons {
+		first.Faults = append(first.Faults, reports.Kind{Name: r.Text, Count: r.Count})
+	}
 	var out []reports.Input
 	for i, tt := range t.tables {
 		if tt == nil {
@@ -318,7 +321,7 @@ func (m *sharedLog) inputs(t *tally) []reports.Input {
 	}
 	slices.SortFunc(out, func(a, b reports.Input) int { return cmp.Compare(a.Table, b.Table) })
 	out[0].Records, out[0].Other, out[0].Skipped, out[0].Masked = first.Records, first.Other, first.Skipped, first.Masked
-	out[0].Reasons, out[0].Error, out[0].Kinds = first.Reasons, first.Error, first.Kinds
+	out[0].Reasons, out[0].Faults, out[0].Error, out[0].Kinds = first.Reasons, first.Faults, first.Error, first.Kinds
 	return out
 }
 

@@ -170,7 +170,9 @@ func unread(detections []*detect.Detection, formats logs.Formats, inputs []repor
 		return nil
 	}
 	var out []reports.Blind
+	serving := map[string]bool{} // detections that need more than a table
 	for _, d := range detections {
+		serving[d.Name] = d.Aggregate.Serving
 		var tables []string
 		for _, t := range d.Aggregate.Tables {
 			tables = append(tables, t.Name)
@@ -192,7 +194,13 @@ func unread(detections []*detect.Detection, formats logs.Formats, inputs []repor
 		})
 	}
 	slices.SortFunc(out, func(a, b reports.Blind) int { return cmp.Compare(a.Detection, b.Detection) })
-	return joined(out)
+	out = joined(out)
+	for i := range out {
+		if b := &out[i]; !serving[b.Detection] {
+			b.Absent = b.Detection
+		}
+	}
+	return out
 }
 
 // silent returns the configured feeds that have no row in the judged time, which when

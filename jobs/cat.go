@@ -43,6 +43,7 @@ func (p *program) catCommand() *cobra.Command {
 		Args: cobra.MinimumNArgs(1),
 	}
 	inputs.bind(c)
+	p.withVerbose(c)
 	c.Flags().StringVar(&as, "as", "csv", "csv, csv-raw (cells unguarded against spreadsheets), jsonl, arrow or parquet")
 	c.Flags().StringVar(&table, "table", "", "print only rows of this table")
 	c.Flags().StringVar(&condition, "where", "", "print only rows for which this `expression` is true")
@@ -95,8 +96,8 @@ func (p *program) catCommand() *cobra.Command {
 			if table == "" && in.Table != "" && in.Table != o.table.Name {
 				p.note("%s also has rows of %s: print them with --table %s", printable(in.Name), in.Table, in.Table)
 			}
-			p.complain(&in)
 		}
+		p.complaints(folded.inputs, false)
 		for _, place := range slices.Sorted(maps.Keys(o.records)) {
 			if !o.records[place] {
 				p.note("%s: this record is no row of the table: it is of another kind or table, was skipped, or is not there", printable(place))

@@ -62,6 +62,8 @@ type program struct {
 	configFile string
 	quiet      bool
 	logFormat  string   // one of logFormats
+	verbose    bool     // list each fault of the inputs
+	where      []string // the flags with which another command finds the reports and the state of this one
 	running    bool     // the command line was valid
 	noted      []string // notes that were printed
 	lost       error    // why the run had to give the state up
@@ -234,8 +236,19 @@ func (p *program) withConfig(c *cobra.Command) func() (*Config, error) {
 		}
 		p.limit(max(int64(config.Memory)-programBytes, programBytes))
 		p.collect(foldingGarbage)
+		p.where = nil
+		for _, name := range []string{"config", "profile", "state", "out"} {
+			if text, ok := given[name]; ok {
+				p.where = append(p.where, "--"+name, shellWord(text))
+			}
+		}
 		return config, nil
 	}
+}
+
+// withVerbose adds -v to a command that reads logs.
+func (p *program) withVerbose(c *cobra.Command) {
+	c.Flags().BoolVarP(&p.verbose, "verbose", "v", false, "list what is wrong with each log, and all that could not be judged")
 }
 
 // A flagText is the value of a setting's flag. The flag of a list may be repeated; the

@@ -72,7 +72,7 @@ func (p *program) hourlyDNS(config *Config, job string, at time.Time) (err error
 		return err
 	}
 	run.stage(p, "report")
-	p.complaints(r)
+	p.complaints(r.Inputs, true)
 	result := p.verdict(config, r)
 	return cmp.Or(run.write(p, r, result), result)
 }

@@ -81,12 +81,13 @@ func (p *program) write(config *Config, folder string, r *reports.Report) error 
 		}
 	}
 	if !p.quiet {
-		if err := reports.Summary(p.stdout, r, p.width, p.colour); err != nil {
+		if err := reports.Summary(p.stdout, r, reports.Terminal{Width: p.width, Colour: p.colour, All: p.verbose}); err != nil {
 			return err
 		}
 		if page != "" {
-			fmt.Fprintf(p.stdout, "\nreport: %s\n", page)
+			fmt.Fprintf(p.stdout, "\nreport: %s\n", printable(page))
 		}
+		p.next(r)
 	}
 	return nil
 }
@@ -160,15 +161,36 @@ func (p *program) incomplete(inputs []reports.Input) {
 	}
 }
 
-// complaints prints to stderr what was wrong with the inputs.
-func (p *program) complaints(r *reports.Report) {
-	for i := range r.Inputs {
-		p.complain(&r.Inputs[i])
+// fewFaults is how many faulty inputs are listed without being asked for.
+const fewFaults = 3
+
+// complaints prints to stderr what was wrong with the inputs: each in a line if they are
+// few or if that is asked for, and otherwise how many records were skipped and why. told
+// says that a summary has done the latter.
+func (p *program) complaints(inputs []reports.Input, told bool) {
+	var lines []string
+	for i := range inputs {
+		if text := complaint(&inputs[i]); text != "" {
+			lines = append(lines, text)
+		}
+	}
+	if told && !p.verbose {
+		return
+	}
+	if !p.verbose && len(lines) > fewFaults {
+		if text := reports.Skips(inputs); text != "" {
+			p.note("%s", text)
+		}
+		p.note("%s had faults; to list them: -v", counted(len(lines), "log"))
+		return
+	}
+	for _, line := range lines {
+		p.note("%s", line)
 	}
 }
 
-// complain prints to stderr, in one line, what was wrong with an input.
-func (p *program) complain(in *reports.Input) {
+// complaint says in one line what was wrong with an input, or "".
+func complaint(in *reports.Input) string {
 	var faults []string
 	if in.Error != "" && in.Status != reports.NoLog {
 		faults = append(faults, in.Error)
@@ -179,9 +201,10 @@ func (p *program) complain(in *reports.Input) {
 	if in.Skipped > 0 {
 		faults = append(faults, fmt.Sprintf("skipped %d of %d records: %s", in.Skipped, in.Records, strings.Join(in.Reasons, "; ")))
 	}
-	if len(faults) > 0 {
-		p.note("%s: %s", printable(in.Name), printable(strings.Join(faults, "; ")))
+	if len(faults) == 0 {
+		return ""
 	}
+	return in.Name + ": " + strings.Join(faults, "; ")
 }
 
 // unreadable returns the error of a command that prints logs if none could be read. A

@@ -42,6 +42,7 @@ func (p *program) runCommand() *cobra.Command {
 	c.MarkFlagsMutuallyExclusive("day", "at")
 	c.MarkFlagsRequiredTogether("from", "to")
 	load := p.withConfig(c)
+	p.withVerbose(c)
 	c.RunE = func(_ *cobra.Command, args []string) error {
 		// A script with an unset variable must not get another day than it meant.
 		for _, name := range []string{"day", "from", "to", "at"} {
@@ -92,6 +93,7 @@ func (p *program) backfillCommand() *cobra.Command {
 	c.MarkFlagRequired("from")
 	c.MarkFlagRequired("to")
 	load := p.withConfig(c)
+	p.withVerbose(c)
 	c.RunE = func(*cobra.Command, []string) error {
 		config, err := load()
 		if err != nil {
@@ -118,7 +120,7 @@ func (p *program) backfillCommand() *cobra.Command {
 			p.incomplete(r.Inputs)
 		}
 		p.note("folded %s into %s", counted(len(s.folded), "day"), config.State)
-		p.complaints(r)
+		p.complaints(r.Inputs, false)
 		return p.verdict(config, r)
 	}
 	return c
@@ -273,7 +275,7 @@ func (s *state) night(ctx context.Context, run *runRecord, n *night, old bool) (
 		return err
 	}
 	run.stage(p, "report")
-	p.complaints(r)
+	p.complaints(r.Inputs, true)
 	result := p.verdict(config, r)
 	if err := run.write(p, r, result); err != nil {
 		return err
@@ -300,11 +302,7 @@ func (s *state) foldHistory(ctx context.Context, first detect.Day) error {
 	if text := reports.Incomplete(s.inputs); text != "" {
 		s.warnings = append(s.warnings, "History is incomplete, and so are the baselines. "+text)
 	}
-	for i := range s.inputs {
-		if s.inputs[i].Status.Incomplete() {
-			s.p.complain(&s.inputs[i])
-		}
-	}
+	s.p.complaints(s.inputs, true) // the warning has counted them
 	// The report lists the inputs of the judged days, and copies.
 	s.inputs = append(before, slices.DeleteFunc(s.inputs, func(in reports.Input) bool { return in.CopyOf == "" })...)
 	return nil

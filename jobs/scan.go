@@ -23,6 +23,7 @@ func (p *program) scanCommand() *cobra.Command {
 	}
 	load := p.withConfig(c)
 	inputs.bind(c)
+	p.withVerbose(c)
 	c.Flags().StringArrayVar(&inputs.mapped, "input", nil, "read PATH as this format: `FORMAT=PATH` (repeatable)")
 	c.RunE = func(_ *cobra.Command, args []string) error {
 		config, err := load()
@@ -58,7 +59,7 @@ func (p *program) scanCommand() *cobra.Command {
 		if err := p.write(config, "", r); err != nil {
 			return err
 		}
-		p.complaints(r)
+		p.complaints(r.Inputs, true)
 		if len(sources) == 0 {
 			p.note("no logs found")
 		}

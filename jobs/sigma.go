@@ -197,7 +197,7 @@ func ruleBlind(c *Config, inputs []reports.Input, seen fieldSet) []reports.Blind
 		}
 	}
 	for _, tables := range slices.Sorted(maps.Keys(without)) {
-		out = append(out, reports.Blind{Detection: "sigma_rule", Table: tables,
+		out = append(out, reports.Blind{Detection: "sigma_rule", Table: tables, Absent: someOf("rule", without[tables]),
 			Why:    fmt.Sprintf("%s: no log with rows of %s was read.", someOf("rule", without[tables]), strings.ReplaceAll(tables, " ", " or ")),
 			Remedy: "Add one: outflow list tables says which formats have such rows. Or list the rules in disable."})
 	}

@@ -82,6 +82,7 @@ type Input struct {
 	CopyOf   string   // the log that this is a copy of, which was counted in its place; "" if none
 	Kinds    []Kind   // the part of Other whose kind has a name, most frequent first
 	Reasons  []string // why records were skipped, then why cells were left empty
+	Faults   []Kind   // the part of Skipped by its reasons, most frequent first
 	Status   Status
 	NoLog    string // what the object is if its Status is NoLog: "PNG"
 	Error    string // why the object could not be read to its end, or at all; "" if it could
@@ -104,6 +105,9 @@ type Blind struct {
 	Rows      int64  // rows that it could not judge
 	Why       string // one sentence
 	Remedy    string // one sentence
+	// Absent, if no log with rows of Table was read, names what would have judged them:
+	// detections, or rules and their number. Else it is "".
+	Absent string
 }
 
 // A Format writes a report as one or more files.

@@ -199,7 +199,7 @@ func TestWriteError(t *testing.T) {
 			}
 		}
 	}
-	if err := Summary(&failing{}, sampleReport(), 80, false); err == nil {
+	if err := Summary(&failing{}, sampleReport(), Terminal{Width: 80}); err == nil {
 		t.Error("summary: a failing writer is no error")
 	}
 }
@@ -413,7 +413,7 @@ func TestIncomplete(t *testing.T) {
 	r := sampleReport()
 	headline := Incomplete(r.Inputs)
 	var b bytes.Buffer
-	if err := Summary(&b, r, 0, false); err != nil {
+	if err := Summary(&b, r, Terminal{}); err != nil {
 		t.Fatal(err)
 	}
 	if !strings.HasPrefix(b.String(), headline+"\n") {
@@ -440,7 +440,7 @@ func TestSummary(t *testing.T) {
 		for _, width := range []int{0, 1, 39, 40, 54, 55, 80, 120, 200} {
 			for _, colour := range []bool{false, true} {
 				var b bytes.Buffer
-				if err := Summary(&b, r, width, colour); err != nil {
+				if err := Summary(&b, r, Terminal{Width: width, Colour: colour}); err != nil {
 					t.Fatal(err)
 				}
 				got := b.String()

@@ -188,15 +188,15 @@ func sampleReport() *Report {
 			Tactics: []string{"TA0010"}, Detections: []string{"upload_zscore"}},
 	}, r.Entities...)
 	r.Blind = []Blind{
-		{"squid", "http", "upload_ratio", "bytes_in", 1_204_331, "The ratio of 1,204,331 requests in squid could not be judged: the log never says how much was received.", "Add %<st to the log format."},
-		{"dnsmasq", "dns", "dns_information", "", 0, "Only 3 days of history are there for dnsmasq.", "Run outflow backfill for the days before 2026-11-17."},
-		{"", "dns", "dns_entropy, dns_volume", "", 0, "No log with rows of dns was read.", "Add one: outflow list tables says which formats have such rows."},
+		{"squid", "http", "upload_ratio", "bytes_in", 1_204_331, "The ratio of 1,204,331 requests in squid could not be judged: the log never says how much was received.", "Add %<st to the log format.", ""},
+		{"dnsmasq", "dns", "dns_information", "", 0, "Only 3 days of history are there for dnsmasq.", "Run outflow backfill for the days before 2026-11-17.", ""},
+		{"", "dns", "dns_entropy, dns_volume", "", 0, "No log with rows of dns was read.", "Add one: outflow list tables says which formats have such rows.", "dns_entropy, dns_volume"},
 	}
 	r.Inputs = append(r.Inputs, Input{Name: "s3://logs/squid/2026/11/20/access-17.log.gz", Feed: "squid", Format: "squid", Size: 8_112_000, Status: Unreadable, Error: "decode s3://logs/squid/2026/11/20/access-17.log.gz: unexpected EOF after 8.1 MB; upload it again"})
 	r.Inputs = append(r.Inputs,
 		Input{Name: "logs/notes.txt", Size: 90, Status: Unknown, Error: "unrecognised format"},
 		Input{Name: "logs/letter.txt", Size: 91, Status: Unknown, Error: "unrecognised format"},
-		Input{Name: "logs/odd.log", Feed: "dnsmasq", Format: "dnsmasq", Size: 91, Records: 8, Other: 1, Skipped: 7, Status: Malformed, Reasons: []string{"no query (7, first at record 1)"}},
+		Input{Name: "logs/odd.log", Feed: "dnsmasq", Format: "dnsmasq", Size: 91, Records: 8, Other: 1, Skipped: 7, Status: Malformed, Reasons: []string{"no query (7, first at record 1)"}, Faults: []Kind{{"no query", 7}}},
 		Input{Name: "logs/strange.log", Feed: "dnsmasq", Format: "dnsmasq", Size: 91, Records: 8, Other: 8, Status: Unnamed},
 		Input{Name: "logs/none.log", Status: Empty, Error: "is empty"},
 		Input{Name: "logs/scan.png", Status: NoLog, NoLog: "PNG", Error: "is no log: PNG"})

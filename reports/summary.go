@@ -3,6 +3,7 @@ package reports
 import (
 	"bytes"
 	"io"
+	"maps"
 	"slices"
 	"strings"
 
@@ -12,31 +13,63 @@ import (
 )
 
 // The rows of the findings table, and the lines of each list below it. A terminal
-// shows some 40 lines; the report has the rest.
+// shows some 40 lines; the report has the rest. Of findings that somebody must look at
+// today there are more rows: the table must not hide one behind a scroll bar of the page.
 const (
 	summaryFindings = 10
+	summaryUrgent   = 60
 	summaryNotes    = 5
+	indent          = "  "
 )
 
-// The least and greatest widths of the table's columns, in terminal cells. The last
-// column takes the rest.
+// The columns of the findings table.
 const (
-	minWhy    = 24
-	maxWhoCol = 24
-	maxWhat   = 20
-	maxWhere  = 28
-	indent    = "  "
+	idCol = iota
+	dayCol
+	severityCol
+	whoCol
+	whatCol
+	whereCol
+	normalCol
+	whyCol
+	numCols
 )
 
-// Summary writes the few lines with which a run ends: what was not read, if
-// anything; the worst findings; what was read; and what could not be judged. Lines
-// are cut to width terminal cells, or not at all if width is 0. colour allows ANSI
-// colours. Log text can neither add colours nor move the cursor.
-func Summary(w io.Writer, r *Report, width int, colour bool) error {
-	if width > 0 {
-		width = max(width, 40)
+// columns has what is the same in every findings table. Widths are in terminal cells: a
+// column is at least as wide as least, unless its texts are shorter, and at most as wide
+// as most, unless there is no width to fit. 0 means its texts' width.
+var columns = [numCols]struct {
+	heading     string
+	least, most int
+}{
+	idCol:       {"ID", 0, 0},
+	dayCol:      {"DAY", 0, 0},
+	severityCol: {"SEVERITY", 0, 0},
+	whoCol:      {"WHO", 10, 20},
+	whatCol:     {"WHAT", 17, 20},
+	whereCol:    {"WHERE", 18, 28},
+	normalCol:   {"× NORMAL", 0, 0},
+	whyCol:      {"WHY", 36, 0},
+}
+
+// A Terminal says how Summary writes.
+type Terminal struct {
+	Width  int  // in cells: lines are cut or wrapped to it; 0: they are not
+	Colour bool // ANSI colours
+	All    bool // all that could not be judged and all warnings, not the first few
+}
+
+// leastWidth is the width below which a table of findings says nothing.
+const leastWidth = 40
+
+// Summary writes the few lines with which a run ends: what was not read, if anything; the
+// worst findings; what was read; and what could not be judged. Log text can neither add
+// colours nor move the cursor.
+func Summary(w io.Writer, r *Report, t Terminal) error {
+	if t.Width > 0 {
+		t.Width = max(t.Width, leastWidth)
 	}
-	s := summary{width: width, colour: colour}
+	s := summary{width: t.Width, colour: t.Colour, all: t.All}
 	c := covered(r.Inputs)
 	s.incomplete(c)
 	s.findings(r)
@@ -50,6 +83,7 @@ type summary struct {
 	out    bytes.Buffer
 	width  int
 	colour bool
+	all    bool
 }
 
 var severityColours = map[detect.Severity]string{
@@ -124,51 +158,12 @@ func (s *summary) findings(r *Report) {
 		return
 	}
 	s.out.WriteByte('\n')
-	shown := open[:min(len(open), summaryFindings)]
-	rows := [][5]string{{"SEVERITY", "WHO", "WHAT", "WHERE", "WHY"}}
-	for _, f := range shown {
-		who, _ := cut(f.Who(), maxName)
-		where, _ := cut(f.Object, maxPlace)
-		// The column WHO has said it.
-		why := strings.TrimPrefix(f.Why, f.Who()+" ")
-		if s.width > 0 {
-			why, _ = cut(why, s.width)
-		} else {
-			why = visible(why)
-		}
-		rows = append(rows, [5]string{f.Severity.String(), who, visible(f.Detection), where, why})
+	urgent := 0
+	for urgent < min(len(open), summaryUrgent) && open[urgent].Severity >= detect.High {
+		urgent++
 	}
-	var cells [4]int
-	for _, row := range rows {
-		for i := range cells {
-			cells[i] = max(cells[i], uniseg.StringWidth(row[i]))
-		}
-	}
-	if s.width > 0 {
-		s.narrow(&cells)
-	}
-	for i, row := range rows {
-		for j, text := range row {
-			last := j == len(row)-1
-			if !last && cells[j] == 0 {
-				continue
-			}
-			if !last {
-				text = s.fit(text, cells[j])
-			} else if s.width > 0 {
-				text = s.fit(text, s.width-s.used(cells))
-			}
-			pad := ""
-			if !last {
-				pad = strings.Repeat(" ", cells[j]-uniseg.StringWidth(text)+len(indent))
-			}
-			if s.colour && i > 0 && j == 0 {
-				text = "\x1b[" + severityColours[shown[i-1].Severity] + "m" + text + "\x1b[0m"
-			}
-			s.out.WriteString(text + pad)
-		}
-		s.out.WriteByte('\n')
-	}
+	shown := open[:max(urgent, min(len(open), summaryFindings))]
+	s.table(r, shown)
 	if more := len(open) - len(shown); more > 0 {
 		s.line("… and ", count(int64(more)), " more in the reports.")
 	}
@@ -181,26 +176,95 @@ func (s *summary) findings(r *Report) {
 	s.list("Whose they are:", whose)
 }
 
-// narrow reduces the widths of cells until there is room for the reason. It first
-// cuts the widest texts, then leaves out the place, and then the detection. The
-// reason names both, too.
-func (s *summary) narrow(cells *[4]int) {
-	for i, most := range [4]int{8, maxWhoCol, maxWhat, maxWhere} {
-		cells[i] = min(cells[i], most)
+// table writes a row for each finding. If the terminal is narrow, the least important
+// columns are left out, never who and where.
+func (s *summary) table(r *Report, shown []*detect.Finding) {
+	id := IDLength(r.Findings)
+	rows := make([][numCols]string, 1+len(shown))
+	for c := range columns {
+		rows[0][c] = columns[c].heading
 	}
-	for _, column := range []int{3, 2} {
-		if s.width-s.used(*cells) < minWhy {
-			cells[column] = 0
+	for i, f := range shown {
+		who, _ := cut(f.Who(), maxName)
+		where, _ := cut(f.Object, maxPlace)
+		// The column WHO has said it.
+		why := strings.TrimPrefix(f.Why, f.Who()+" ")
+		if s.width > 0 {
+			why, _ = cut(why, s.width)
+		} else {
+			why = visible(why)
 		}
+		rows[1+i] = [numCols]string{visible(f.UID[:min(len(f.UID), id)]), f.Day.String(), f.Severity.String(), who, visible(f.Detection), where, normal(f), why}
 	}
-	if s.width-s.used(*cells) < minWhy {
-		cells[1] = min(cells[1], 10)
+	cells := s.widths(rows, len(r.Days) > 1)
+	last := numCols - 1
+	for cells[last] == 0 {
+		last--
+	}
+	for i, row := range rows {
+		for c, text := range row[:last+1] {
+			if cells[c] == 0 {
+				continue
+			}
+			if s.width > 0 {
+				text = s.fit(text, cells[c])
+			}
+			pad := ""
+			if c < last {
+				pad = strings.Repeat(" ", cells[c]-uniseg.StringWidth(text)+len(indent))
+			}
+			if s.colour && i > 0 && c == severityCol {
+				text = "\x1b[" + severityColours[shown[i-1].Severity] + "m" + text + "\x1b[0m"
+			}
+			s.out.WriteString(text + pad)
+		}
+		s.out.WriteByte('\n')
 	}
 }
 
+// widths returns the widths of the columns; 0 leaves one out. days says that the findings
+// are of several days.
+func (s *summary) widths(rows [][numCols]string, days bool) [numCols]int {
+	var cells, least [numCols]int
+	for c := range columns {
+		for _, row := range rows {
+			cells[c] = max(cells[c], uniseg.StringWidth(row[c]))
+		}
+		least[c] = cells[c]
+		if n := columns[c].least; n > 0 {
+			least[c] = min(n, cells[c])
+		}
+	}
+	if s.width == 0 {
+		return cells
+	}
+	optional := []int{dayCol, whyCol, normalCol, whatCol, idCol, severityCol}
+	if days {
+		optional = []int{whyCol, normalCol, whatCol, dayCol, idCol, severityCol}
+	}
+	for _, c := range optional {
+		if used(least) <= s.width {
+			break
+		}
+		least[c] = 0
+	}
+	grow := func(c, most int) {
+		if least[c] > 0 {
+			least[c] = max(least[c], min(most, cells[c], least[c]+s.width-used(least)))
+		}
+	}
+	for _, c := range []int{whoCol, whereCol, whatCol} {
+		grow(c, columns[c].most)
+	}
+	for _, c := range []int{whyCol, whereCol, whoCol, whatCol} { // the rest
+		grow(c, cells[c])
+	}
+	return least
+}
+
 // used returns the number of terminal cells that columns of these widths take.
-func (s *summary) used(cells [4]int) int {
-	n := 0
+func used(cells [numCols]int) int {
+	n := -len(indent)
 	for _, c := range cells {
 		if c > 0 {
 			n += c + len(indent)
@@ -209,22 +273,63 @@ func (s *summary) used(cells [4]int) int {
 	return n
 }
 
+// shortID is how many characters of a finding's UID are shown, if that tells all findings
+// of a report apart.
+const shortID = 8
+
+// IDLength returns how many characters of the UIDs of findings tell them apart, at least
+// eight.
+func IDLength(findings []detect.Finding) int {
+	uids := make([]string, len(findings))
+	for i := range findings {
+		uids[i] = findings[i].UID
+	}
+	slices.Sort(uids)
+	n := shortID
+	for i := 1; i < len(uids); i++ {
+		if uids[i] == uids[i-1] {
+			continue
+		}
+		same := 0
+		for same < min(len(uids[i]), len(uids[i-1])) && uids[i][same] == uids[i-1][same] {
+			same++
+		}
+		n = max(n, same+1)
+	}
+	return n
+}
+
+// normal says what multiple of normal a finding is: "135 ×", or "new" if the normal is
+// nothing. It is "" if the detection has no normal.
+func normal(f *detect.Finding) string {
+	if isRule(f) {
+		return "" // one match is enough, and more matches need not be worse
+	}
+	if f.Baseline == 0 && f.Observed > 0 {
+		return "new"
+	}
+	return times(f.Observed, f.Baseline)
+}
+
 func (s *summary) inputs(r *Report, c *completeness) {
 	copies := map[string]bool{}
-	var skipped int64
 	for i := range r.Inputs {
 		if r.Inputs[i].CopyOf != "" {
 			copies[r.Inputs[i].Name] = true
 		}
-		skipped += r.Inputs[i].Skipped
 	}
 	objects := counted(c.objects, "object", "objects")
 	if n := c.incomplete(); n > 0 {
 		objects = count(int64(c.objects-n)) + " of " + objects + " in full"
 	}
 	s.out.WriteByte('\n')
-	s.wrap("", "Read "+objects+", "+counted(int(rows(r)), "row", "rows")+"; "+
-		counted(int(skipped), "record", "records")+" skipped, "+counted(c.incomplete(), "error", "errors")+".")
+	s.wrap("", "Read "+objects+", "+counted(int(rows(r)), "row", "rows")+".")
+	if text := Skips(r.Inputs); text != "" {
+		s.wrap("", text+" To list them: -v.")
+	}
+	if n := len(c.by[Empty]); n > 0 {
+		s.wrap("", counted(n, "object is", "objects are")+" empty.")
+	}
 	if n := len(copies); n > 0 {
 		s.wrap("", counted(n, "object is a copy of another and was counted once.", "objects are copies of others and were counted once."))
 	}
@@ -233,24 +338,88 @@ func (s *summary) inputs(r *Report, c *completeness) {
 	}
 }
 
-func (s *summary) notes(r *Report) {
-	var dark []string
-	for _, b := range r.Blind {
-		why, _ := cut(b.Why, maxSentence)
-		remedy, _ := cut(b.Remedy, maxSentence)
-		what, _ := cut(b.Detection, maxSentence)
-		if what != "" {
-			what += ": "
+// Skips says in a line how many records were skipped, in how many objects, and for which
+// reasons. It is "" if none were.
+func Skips(inputs []Input) string {
+	var skipped int64
+	objects := map[string]bool{}
+	reasons := map[string]int64{}
+	for i := range inputs {
+		in := &inputs[i]
+		skipped += in.Skipped
+		if in.Skipped > 0 {
+			objects[in.Name] = true
 		}
-		dark = append(dark, strings.TrimSpace(what+why+" "+remedy))
+		for _, k := range in.Faults {
+			reasons[k.Name] += k.Count
+		}
 	}
-	s.list("Could not be judged:", dark)
+	if skipped == 0 {
+		return ""
+	}
+	text := counted(int(skipped), "record", "records") + " skipped in " + counted(len(objects), "object", "objects")
+	if kinds := byCount(reasons); len(kinds) > 0 {
+		why, _ := cut(listKinds(kinds, maxReasons), maxSentence)
+		text += ": " + why
+	}
+	return text + "."
+}
+
+// maxReasons is how many reasons for skipped records a line lists.
+const maxReasons = 5
+
+func (s *summary) notes(r *Report) {
+	other, absent := blindSpots(r.Blind)
+	s.list("Could not be judged:", other)
+	s.list("Missing logs (see outflow list tables):", absent)
 	var warnings []string
 	for _, w := range r.Warnings {
 		w, _ := cut(w, maxSentence)
 		warnings = append(warnings, w)
 	}
 	s.list("Warnings:", warnings)
+}
+
+// blindSpots returns a line for each kind of log that was not read, and one for each
+// other blind spot. Those that differ by the feed alone are one.
+func blindSpots(spots []Blind) (other, absent []string) {
+	without := map[string][]string{} // what would have judged tables that no log has
+	likewise := map[[2]string][]string{}
+	for _, b := range spots {
+		if b.Absent != "" {
+			without[b.Table] = append(without[b.Table], b.Absent)
+		} else if b.Feed != "" {
+			key := [2]string{b.Detection, b.Remedy}
+			likewise[key] = append(likewise[key], b.Feed)
+		}
+	}
+	for _, table := range slices.Sorted(maps.Keys(without)) {
+		text, _ := cut(strings.ReplaceAll(table, " ", " or ")+", for "+strings.Join(without[table], ", "), maxSentence)
+		absent = append(absent, text)
+	}
+	for _, b := range spots {
+		if b.Absent != "" {
+			continue
+		}
+		text := strings.TrimSpace(b.Why + " " + b.Remedy)
+		if b.Feed != "" {
+			key := [2]string{b.Detection, b.Remedy}
+			feeds := likewise[key]
+			if feeds == nil {
+				continue // said of another feed
+			}
+			delete(likewise, key)
+			if feeds = feeds[1:]; len(feeds) > 0 {
+				text += " The same holds for " + listed(feeds) + "."
+			}
+		}
+		if b.Detection != "" {
+			text = b.Detection + ": " + text
+		}
+		text, _ = cut(text, maxSentence)
+		other = append(other, text)
+	}
+	return other, absent
 }
 
 // list writes notes below a heading, wrapped: what limits a result must not be cut.
@@ -262,7 +431,7 @@ func (s *summary) list(heading string, notes []string) {
 		s.line(heading)
 	}
 	for i, note := range notes {
-		if i == summaryNotes {
+		if i == summaryNotes && !s.all {
 			s.line(indent, "… and ", count(int64(len(notes)-i)), " more in the reports.")
 			return
 		}
