@@ -74,7 +74,7 @@ func TestBadInput(t *testing.T) {
 			s.write("in/"+c.file, c.body)
 			s.write("in/z.csv", bytes.ReplaceAll(good, []byte("2026-03-01T1"), []byte("2026-03-01T0")))
 			s.write("mapping.yaml", []byte("columns: {bytes_out: bytes_out}\n"))
-			args := append([]string{"scan", "--reports", "csv", "in"}, c.args...)
+			args := append([]string{"scan", "-v", "--reports", "csv", "in"}, c.args...)
 			code, _, stderr := invoke(t, s.dir, args...)
 			if code != exitOK {
 				t.Errorf("exit %d, want 0: %s", code, stderr)
@@ -126,7 +126,7 @@ func TestExitCodes(t *testing.T) {
 		{exitOK, night, ""},
 		{exitOK, []string{"scan", "logs"}, ""},
 		{exitOK, []string{"scan", "empty"}, "no logs found"},
-		{exitOK, []string{"scan", "cut"}, "ends early"},
+		{exitOK, []string{"scan", "-v", "cut"}, "ends early"},
 		{exitConfig, []string{"scan"}, "requires at least 1 arg"},
 		{exitConfig, []string{"scan", "logs", "--no-such"}, "unknown flag"},
 		{exitConfig, []string{"no-such"}, "unknown command"},
