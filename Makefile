@@ -110,6 +110,38 @@ bin/outflow: $(shell find . -name '*.go' -not -path './fixtures/*' -not -path '.
 deploytest: ## hold the files of deploy to Kubernetes, kustomize, Helm, systemd and outflow itself
 	cd deploy/deploytest && go vet . && go test . -count=1
 
+# The archives are the same bytes wherever and whenever a commit is built. timetzdata: Windows and
+# the image have no time zones of their own. Needs GNU tar.
+SBOM = github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@v1.10.0
+PLATFORMS = linux-amd64 linux-arm64 darwin-amd64 darwin-arm64 windows-amd64 windows-arm64
+dist: ## build the archives of a release for all platforms, with checksums and SBOMs, in dist
+	rm -rf dist
+	@set -e; for p in $(PLATFORMS); do \
+		os=$${p%-*}; arch=$${p#*-}; exe=outflow; [ $$os != windows ] || exe=outflow.exe; \
+		GOOS=$$os GOARCH=$$arch go build -tags timetzdata -ldflags '-s -w' -o dist/$$p/$$exe ./jobs/outflow; \
+		cp LICENSE README.md dist/$$p/; chmod 755 dist/$$p dist/$$p/$$exe; chmod 644 dist/$$p/LICENSE dist/$$p/README.md; \
+		tar -C dist/$$p --sort=name --mtime=@0 --owner=0 --group=0 --numeric-owner -cf - $$exe LICENSE README.md | gzip -9n > dist/outflow-$$p.tar.gz; \
+		go run $(SBOM) bin -json -std -noserial -notimestamp -output dist/outflow-$$p.cdx.json dist/$$p/$$exe 2> dist/sbom.log || { cat dist/sbom.log; exit 1; }; \
+		rm dist/sbom.log; \
+	done
+	cd dist && sha256sum outflow-* > SHA256SUMS && ls -l outflow-*
+
+# A builder is there if it can list its images: docker without its daemon cannot.
+BUILDER = $(firstword $(foreach b,docker podman buildah,$(if $(shell $(b) images -q >/dev/null 2>&1 && echo yes),$(b))))
+IMAGE = outflow
+ARCHS = amd64 arm64
+CA_CERTIFICATES = /etc/ssl/certs/ca-certificates.crt
+VERSION = $(shell dist/linux-amd64/outflow version | cut -d' ' -f2)
+image: dist ## build the container images, for amd64 and arm64
+	@set -e; for a in $(ARCHS); do \
+		root=dist/root-$$a; mkdir -p $$root/etc/ssl/certs $$root/usr/local/bin $$root/tmp; chmod 1777 $$root/tmp; \
+		cp $(CA_CERTIFICATES) $$root/etc/ssl/certs/ca-certificates.crt; cp dist/linux-$$a/outflow $$root/usr/local/bin/; \
+	done
+	@test -n "$(BUILDER)" || { echo "no builder: install docker, podman or buildah; what belongs into the image is in dist/root-*"; exit 1; }
+	@set -e; for a in $(ARCHS); do \
+		$(BUILDER) build --platform linux/$$a --build-arg TARGETARCH=$$a --build-arg VERSION=$(VERSION) -t $(IMAGE):$(VERSION)-$$a .; \
+	done
+
 fixtures/data/.made: $(wildcard fixtures/gen/*.go)
 	rm -rf fixtures/data
 	go run ./fixtures/gen -out fixtures/data
@@ -121,6 +153,6 @@ $(VENV)/.made: fixtures/bench/requirements.txt
 	touch $@
 
 clean: ## remove what was made
-	rm -rf bin out state fixtures/data bench traindata
+	rm -rf bin dist out state fixtures/data bench traindata
 
-.PHONY: help run test lint check docs fixtures traindata fuzz oracle sim killtest overlaptest iceberg train evaluate parity bench bench-sources profile deploytest clean
+.PHONY: help run test lint check docs fixtures traindata fuzz oracle sim killtest overlaptest iceberg train evaluate parity bench bench-sources profile deploytest dist image clean
