@@ -17,12 +17,22 @@ import (
 )
 
 // A policy is what an IAM policy allows. Nothing else is.
-type policy struct {
-	Statement []struct {
-		Sid, Effect      string
-		Action, Resource oneOrMore
-		Condition        map[string]map[string]oneOrMore
+type policy struct{ Statement []statement }
+
+type statement struct {
+	Sid, Effect      string
+	Action, Resource oneOrMore
+	Condition        map[string]map[string]oneOrMore
+}
+
+// prefixes returns the prefixes of a request to list that the statement is about, and
+// whether it is also about requests without one.
+func (s *statement) prefixes() (prefixes oneOrMore, optional, ok bool) {
+	if prefixes, ok = s.Condition["StringLikeIfExists"]["s3:prefix"]; ok {
+		return prefixes, true, true
 	}
+	prefixes, ok = s.Condition["StringLike"]["s3:prefix"]
+	return prefixes, false, ok
 }
 
 // oneOrMore is a text or a list of texts.
@@ -57,7 +67,7 @@ type right struct{ sid, action, resource, prefix string }
 func (p *policy) rights() []right {
 	var out []right
 	for _, s := range p.Statement {
-		prefixes, ok := s.Condition["StringLike"]["s3:prefix"]
+		prefixes, _, ok := s.prefixes()
 		if !ok {
 			prefixes = oneOrMore{""}
 		}
@@ -98,7 +108,18 @@ func (g *guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	default:
 		action = "an action that no test knows: " + r.Method + " " + r.URL.String()
 	}
-	if !g.allows(action, resource, r.URL.Query().Get("prefix")) {
+	query := r.URL.Query()
+	allowed := g.allows(action, resource, query["prefix"])
+	if allowed && action == "s3:GetObject" {
+		// Whether an object is missing is only for those who may list, and their request
+		// names no prefix.
+		probe := httptest.NewRecorder()
+		g.s3.ServeHTTP(probe, httptest.NewRequest(http.MethodHead, r.URL.Path, nil))
+		if probe.Code == http.StatusNotFound {
+			allowed = g.allows("s3:ListBucket", "arn:aws:s3:::"+bucket, nil)
+		}
+	}
+	if !allowed {
 		w.WriteHeader(http.StatusForbidden)
 		fmt.Fprint(w, "<Error><Code>AccessDenied</Code></Error>")
 		return
@@ -106,15 +127,16 @@ func (g *guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	g.s3.ServeHTTP(w, r)
 }
 
-func (g *guard) allows(action, resource, prefix string) bool {
+// allows also notes the answer. prefix is that of the request, if it has one.
+func (g *guard) allows(action, resource string, prefix []string) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	for _, s := range g.policy.Statement {
 		on, ok := s.Resource.match(resource)
-		prefixes, conditional := s.Condition["StringLike"]["s3:prefix"]
 		below := ""
-		if ok && conditional {
-			below, ok = prefixes.match(prefix)
+		if prefixes, optional, conditional := s.prefixes(); ok && conditional && (len(prefix) > 0 || !optional) {
+			below, ok = prefixes.match(strings.Join(prefix, ""))
+			ok = ok && len(prefix) > 0
 		}
 		if ok && slices.Contains(s.Action, action) {
 			g.used[right{s.Sid, action, on, below}] = true
