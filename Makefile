@@ -68,6 +68,9 @@ sim: ## measure on generated organisations what the detections find and what the
 killtest: ## kill runs at each of their writes, renames and deletes, on disk and on S3; takes half an hour
 	OUTFLOW_LONG=1 go test ./jobs -run '^TestKilled$$' -count=1 -v -timeout 4h
 
+monthtest: ## run a month whose logs come late and twice, and compare it with a clean one; takes two minutes
+	OUTFLOW_LONG=1 go test ./jobs -run '^TestMonth$$' -count=1 -v -timeout 1h
+
 overlaptest: ## run each pair of jobs at the same time, 50 times; takes ten minutes
 	OUTFLOW_LONG=1 go test ./jobs -run '^TestOverlap$$' -count=1 -v -timeout 4h
 
@@ -155,4 +158,4 @@ $(VENV)/.made: fixtures/bench/requirements.txt
 clean: ## remove what was made
 	rm -rf bin dist out state fixtures/data bench traindata
 
-.PHONY: help run test lint check docs fixtures traindata fuzz oracle sim killtest overlaptest iceberg train evaluate parity bench bench-sources profile deploytest dist image clean
+.PHONY: help run test lint check docs fixtures traindata fuzz oracle sim killtest monthtest overlaptest iceberg train evaluate parity bench bench-sources profile deploytest dist image clean

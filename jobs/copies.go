@@ -12,7 +12,6 @@ import (
 	"hash"
 	"hash/maphash"
 	"io"
-	"maps"
 	"math/bits"
 	"slices"
 	"strings"
@@ -545,21 +544,44 @@ func (p *printer) content() store.Content {
 
 // readBefore finds the sources whose content an earlier run folded from an object of
 // another name or another date, and notes that in their inputs. It returns the names
-// of those objects. known has the objects by name; all are all existing sources.
+// of those objects. all are the existing sources that the run has listed for days;
+// partitions of the days without do not count.
 //
 // If the other object still exists, it is compared byte by byte.
-func readBefore(known map[string]span, all, sources []source, result *folded) map[string]string {
+func (s *state) readBefore(ctx context.Context, days, without []detect.Day, all, sources []source, result *folded) (map[string]string, error) {
 	type log struct {
 		feed    string
 		content store.Content
 	}
-	folded := map[log]string{}
-	for _, name := range slices.Sorted(maps.Keys(known)) {
-		k := known[name]
-		at := log{k.Feed, k.Content}
-		if first, ok := folded[at]; k.Content != (store.Content{}) && (!ok || known[first].CopyOf != "" && k.CopyOf == "") {
-			folded[at] = name
+	contentOf := func(src *source) log {
+		o := result.objects[src.object.Name]
+		if o == nil || o.copyOf != "" || !o.whole || o.content == (store.Content{}) {
+			return log{}
 		}
+		return log{src.feed, o.content}
+	}
+	wanted := map[log]bool{}
+	etags := map[string]string{} // as earlier runs have recorded them
+	for i := range sources {
+		wanted[contentOf(&sources[i])] = true
+		etags[sources[i].object.Name] = ""
+	}
+	delete(wanted, log{})
+	folded := map[log]store.InputRef{}
+	from, to := s.reach(days)
+	if err := s.recorded(ctx, from, to, without, func(in *store.InputRef) {
+		if _, ok := etags[in.Name]; ok {
+			etags[in.Name] = in.ETag
+		}
+		at := log{in.Feed, in.Content}
+		if !wanted[at] || in.First == "" {
+			return
+		}
+		if first, ok := folded[at]; !ok || first.CopyOf != "" && in.CopyOf == "" || (first.CopyOf == "") == (in.CopyOf == "") && in.Name < first.Name {
+			folded[at] = *in
+		}
+	}); err != nil {
+		return nil, err
 	}
 	there := map[string]*source{}
 	for i := range all {
@@ -569,34 +591,36 @@ func readBefore(known map[string]span, all, sources []source, result *folded) ma
 	for i := range sources {
 		src := &sources[i]
 		name := src.object.Name
-		o := result.objects[name]
-		if o == nil || o.copyOf != "" || !o.whole || known[name].ETag == src.etag {
+		before, ok := folded[contentOf(src)]
+		if !ok || etags[name] == src.etag {
 			continue
 		}
-		before, ok := folded[log{src.feed, o.content}]
-		if !ok {
-			continue
+		why := "a copy of " + before.Name + ", which an earlier run has read"
+		old := there[before.Name]
+		if old == nil {
+			var err error
+			if old, err = s.find(&before); err != nil {
+				return nil, err
+			}
 		}
-		why := "a copy of " + before + ", which an earlier run has read"
-		old := there[before]
 		switch {
-		case before == name: // rewritten with the same bytes
-			out[name] = before
+		case before.Name == name: // rewritten with the same bytes
+			out[name] = before.Name
 			continue
-		case old == nil || old.etag != known[before].ETag:
+		case old == nil || old.etag != before.ETag:
 			why += " and which no longer exists: its length, head and tail are the same"
 		case !sameObject(old, src):
 			continue
 		}
-		out[name] = before
+		out[name] = before.Name
 		for j := range result.inputs {
 			if in := &result.inputs[j]; in.Feed == src.feed && (in.Name == name || strings.HasPrefix(in.Name, name+"!")) && in.CopyOf == "" {
-				in.CopyOf = before
+				in.CopyOf = before.Name
 				in.Reasons = append(in.Reasons, why)
 			}
 		}
 	}
-	return out
+	return out, nil
 }
 
 // sameObject reports whether two objects hold the same bytes, as stored or

@@ -37,6 +37,9 @@ type foldOptions struct {
 	memory int64
 	// events is how many events with ids the run remembers; 0: as many as its memory allows.
 	events int
+	// look says to read the sources as for the aggregates, but to fold nothing: only to learn
+	// what they are.
+	look bool
 	// want is read in addition to what the aggregates read; Fold adds theirs to it.
 	want columnar.Wanted
 	// tap, if set, is called with every batch, by one goroutine at a time.
@@ -100,10 +103,13 @@ func Fold(ctx context.Context, sources []source, o *foldOptions) (*folded, error
 			o.want = o.want.And(a.Wants(&o.FoldOptions))
 		}
 	}
+	if o.look {
+		o.aggregates = nil
+	}
 	if o.Resolve = resolves(sources, o); o.Resolve {
 		o.want.Cols |= detect.AnswerColumns
 	}
-	if len(o.aggregates) == 0 { // a command that prints logs prints copies too
+	if len(o.aggregates) == 0 && !o.look { // a command that prints logs prints copies too
 		return fold(ctx, sources, nil, true, o)
 	}
 	last := map[int]bool{}

@@ -23,6 +23,10 @@ import (
 type history struct {
 	// tables has the partitions of each aggregate, by ascending day.
 	tables map[*detect.Aggregate][]*partition
+	// found has the findings of the judged days, and untold those of these days that the
+	// report leaves out.
+	found  []detect.Finding
+	untold map[detect.Day]bool
 	// earlier has the findings of days before the judged ones, and earlierDays the days
 	// for which the state has findings or says that there were none.
 	earlier     []detect.Finding
@@ -313,7 +317,8 @@ func (c *Config) own(host string) bool {
 	return false
 }
 
-// userDays yields the user_day rows of the judged days with their baselines.
+// userDays yields the user_day rows of the judged days with their baselines, but those of
+// h.untold.
 func (h *history) userDays(days []detect.Day) iter.Seq2[*reports.UserDay, error] {
 	return func(yield func(*reports.UserDay, error) bool) {
 		baselines := bufio.NewReader(h.baselines.Reader())
@@ -331,7 +336,7 @@ func (h *history) userDays(days []detect.Day) iter.Seq2[*reports.UserDay, error]
 			if row.KnownOut > 0 && row.KnownIn > 0 {
 				u.Ratio = stats.Ratio(row.BytesOut, row.BytesIn)
 			}
-			if !yield(&u, nil) {
+			if !h.untold[row.Day] && !yield(&u, nil) {
 				return
 			}
 		}

@@ -147,6 +147,16 @@ func (s *site) inputs(day int) []string {
 	return names
 }
 
+// read returns a file of the site.
+func (s *site) read(name string) string {
+	s.t.Helper()
+	text, err := os.ReadFile(filepath.Join(s.dir, name))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return string(text)
+}
+
 func (s *site) page(day int) string {
 	s.t.Helper()
 	text, err := os.ReadFile(filepath.Join(s.dir, fmt.Sprintf("out/nightly/2026-03-%02d/report.html", day)))
@@ -307,18 +317,124 @@ func TestLateReadInPart(t *testing.T) {
 	s.sameAsFresh(20)
 }
 
+// If this fails, logs that come days late are not read, or are read every night.
+func TestDaysLate(t *testing.T) {
+	s := newSite(t, datedURI)
+	s.quiet(20)
+	s.run(17)
+	for day := 18; day <= 20; day++ {
+		s.run(day)
+	}
+	fresh := copySite(t, s)
+	s.write("logs/2026-03-21/late.csv", uploads("2026-03-18T22:00 ann 7", "2026-03-18T22:01 eve 9000000000"))
+	s.write("logs/2026-03-14/late.csv", uploads("2026-03-14T12:00 ann 5"))
+	s.write("logs/2026-03-12/empty.csv", uploads())
+	s.write("logs/2026-03-19/again.csv.gz", gzipped(t, []byte(fresh.read("logs/2026-03-19/a.csv"))))
+	s.write("logs/2026-03-21/a.csv", uploads("2026-03-21T10:00 ann 1100000"))
+	s.run(21)
+	page := s.page(21)
+	for _, want := range []string{"Logs of 2026-03-18 arrived late: the day was folded and judged again.",
+		"Logs of 2026-03-14 arrived late: the day, which no night had judged, was folded again for the baselines."} {
+		if !strings.Contains(page, want) {
+			t.Errorf("the report does not say: %s", want)
+		}
+	}
+	for day, want := range map[int]map[string]int64{14: {"ann": 2, "bob": 1}, 18: {"ann": 2, "bob": 1, "eve": 1}, 19: {"ann": 1, "bob": 1}} {
+		if got := s.events(day); !reflect.DeepEqual(got, want) {
+			t.Errorf("the %dth: got events %v, want %v", day, got, want)
+		}
+	}
+	if findings := s.reports(21)["findings.csv"]; !strings.Contains(findings, "2026-03-18,") || !strings.Contains(findings, ",eve,") {
+		t.Errorf("the theft of the 18th is not reported: %s", findings)
+	}
+	for _, r := range readCSV(t, filepath.Join(s.dir, "out/nightly/2026-03-21/inputs.csv")) {
+		if strings.HasSuffix(r["name"], "again.csv.gz") && r["copy_of"] != "logs/2026-03-19/a.csv" {
+			t.Errorf("again.csv.gz: got a copy of %q", r["copy_of"])
+		}
+	}
+	before := s.reports(21)
+	s.run(21)
+	if after := s.reports(21); !reflect.DeepEqual(after, before) {
+		t.Errorf("run again, the night has other reports: got\n%s\nwant\n%s", after["inputs.csv"], before["inputs.csv"])
+	}
+	s.write("logs/2026-03-22/a.csv", uploads("2026-03-22T10:00 ann 1100000"))
+	s.run(22)
+	if strings.Contains(s.page(22), lateWarning) {
+		t.Error("the next night says once more that logs arrived late")
+	}
+	if got, want := s.inputs(22), []string{"22/a.csv"}; !slices.Equal(got, want) {
+		t.Errorf("the next night: read %v, want %v", got, want)
+	}
+
+	// A day that is folded again keeps what lies beside the logs of other days.
+	if code, _, stderr := invoke(t, s.dir, "backfill", "--config", "outflow.yaml", "--from", "2026-03-18", "--to", "2026-03-18"); code != exitOK {
+		t.Fatal(stderr)
+	}
+	if got, want := s.events(18), map[string]int64{"ann": 2, "bob": 1, "eve": 1}; !reflect.DeepEqual(got, want) {
+		t.Errorf("after backfill, the 18th: got events %v, want %v", got, want)
+	}
+}
+
+// If this fails, a day whose logs are gone is replaced by the few that came late.
+func TestLateWithoutTheOthers(t *testing.T) {
+	s := newSite(t, datedURI)
+	s.quiet(20)
+	for day := 18; day <= 20; day++ {
+		s.run(day)
+	}
+	for _, day := range []string{"18", "20"} {
+		if err := os.Remove(filepath.Join(s.dir, "logs/2026-03-"+day+"/a.csv")); err != nil {
+			t.Fatal(err)
+		}
+		s.write("logs/2026-03-"+day+"/late.csv", uploads("2026-03-"+day+"T22:00 eve 7"))
+	}
+	s.write("logs/2026-03-21/a.csv", uploads("2026-03-21T10:00 ann 1100000"))
+	s.run(21)
+	if page := s.page(21); !strings.Contains(page, "Logs of 2026-03-18, 2026-03-20 arrived late, but others of the same days no longer exist") {
+		t.Error("the report does not say that late logs were left out")
+	}
+	for _, day := range []int{18, 20} {
+		if got, want := s.events(day), map[string]int64{"ann": 1, "bob": 1}; !reflect.DeepEqual(got, want) {
+			t.Errorf("the %dth: got events %v, want what was folded, %v", day, got, want)
+		}
+	}
+}
+
+// If this fails, a day whose logs all came after its night is history that nobody judged.
+func TestDayWithoutLogsInItsNight(t *testing.T) {
+	s := newSite(t, datedURI)
+	s.quiet(20, 18)
+	for day := 17; day <= 20; day++ {
+		s.run(day)
+	}
+	s.write("logs/2026-03-18/a.csv", uploads("2026-03-18T10:00 ann 9000000000"))
+	s.write("logs/2026-03-21/a.csv", uploads("2026-03-21T10:00 ann 1100000"))
+	s.run(21)
+	if findings := s.reports(21)["findings.csv"]; !strings.Contains(findings, "2026-03-18,") {
+		t.Errorf("the theft of the 18th is not reported: %s", findings)
+	}
+}
+
 // If this fails, events that come so late that no run folds them are lost in silence.
 func TestTooLate(t *testing.T) {
 	s := newSite(t, datedURI)
 	s.quiet(21)
-	s.run(20)
-	if strings.Contains(s.page(20), "more than a day late") {
+	s.run(20, "--disable=upload_slow,first_destination")
+	if strings.Contains(s.page(20), "later than the history") {
 		t.Error("the first night says that logs came late")
 	}
-	s.write("logs/2026-03-21/late.csv", uploads("2026-03-18T22:00 ann 7"))
+	s.write("logs/2026-01-10/a.csv", uploads("2026-01-10T22:00 ann 7"))
+	if code, _, stderr := invoke(t, s.dir, "backfill", "--config", "outflow.yaml", "--from", "2025-12-01", "--to", "2026-01-10"); code != exitOK {
+		t.Fatal(stderr)
+	}
+	s.write("logs/2026-03-21/late.csv", uploads("2025-12-10T22:00 ann 7", "2026-01-10T22:00 ann 7", "2026-03-21T22:00 ann 7"))
+	s.write("logs/2025-12-10/a.csv", uploads("2025-12-10T21:00 ann 7"))
+	if code, _, stderr := invoke(t, s.dir, "backfill", "--config", "outflow.yaml", "--from", "2025-12-10", "--to", "2025-12-10"); code != exitOK {
+		t.Fatal(stderr)
+	}
 	s.run(21)
-	if page := s.page(21); !strings.Contains(page, "1 object arrived more than a day late, with events from 2026-03-18 on") {
-		t.Error("the report does not say that events of the 18th were left out")
+	if page := s.page(21); !strings.Contains(page, "1 object arrived later than the history goes back, with events from 2025-12-10 on") {
+		t.Error("the report does not say that events of December were left out")
 	}
 }
 

@@ -26,7 +26,10 @@ type night struct {
 	// Late are the days before First that were folded again, since logs came late, and so
 	// are judged and reported with it.
 	Late []string `json:"late,omitempty"`
-	Owed bool     `json:"owed"`
+	// Again are days between these and First that got new findings from it, and are reported
+	// with it, too.
+	Again []string `json:"again,omitempty"`
+	Owed  bool     `json:"owed"`
 
 	days []detect.Day // First … Last
 }
@@ -156,7 +159,7 @@ func (s *state) due(all []night, now night, scheduled bool) []night {
 		}
 		switch {
 		case n.name() == now.name():
-			now.Late = n.Late // they are reported again, too
+			now.Late, now.Again = n.Late, n.Again // they are reported again, too
 		case n.Owed:
 			s.p.note("the night %s was not finished: its reports are made now", n.name())
 			out = append(out, n)

@@ -253,13 +253,24 @@ func (p *program) lookFor(gaps dayGaps, config *Config) {
 	}
 }
 
-// lost reports whether the inputs lack an object that the partition was folded from,
-// under any name. Folding the day again would then lose data.
-func lost(before *store.Done, inputs []store.InputRef) bool {
+// lost reports whether the inputs lack an object with events that the partition of a day was
+// folded from, under any name and compressed in any way, or one that has grown since.
+// Folding the day again would then lose data.
+func lost(before *store.Done, day string, inputs []store.InputRef) bool {
+	type stored struct {
+		etag string
+		size int64
+	}
+	names, same, length := map[string]bool{}, map[stored]bool{}, map[string]int64{}
+	for i := range inputs {
+		in := &inputs[i]
+		names[in.Name], same[stored{in.ETag, in.Size}] = true, true
+		length[in.Content.Head] = max(length[in.Content.Head], in.Content.Length)
+	}
 	return slices.ContainsFunc(before.Inputs, func(old store.InputRef) bool {
-		return !slices.ContainsFunc(inputs, func(in store.InputRef) bool {
-			return in.Name == old.Name || in.ETag != "" && in.ETag == old.ETag && in.Size == old.Size
-		})
+		begins := old.Content.Head != "" && length[old.Content.Head] >= old.Content.Length
+		elsewhere := old.First != "" && (old.First > day || old.Last < day)
+		return !elsewhere && !names[old.Name] && !(old.ETag != "" && same[stored{old.ETag, old.Size}]) && !begins
 	})
 }
 

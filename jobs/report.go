@@ -19,7 +19,16 @@ import (
 
 // assemble judges the days and collects everything that a report says. The report
 // reads its tables from h.
-func assemble(config *Config, h *history, days []detect.Day, inputs []reports.Input) (*reports.Report, error) {
+func assemble(config *Config, h *history, days []detect.Day, inputs []reports.Input) (r *reports.Report, err error) {
+	if h.found, err = h.judge(config, days); err != nil {
+		return nil, err
+	}
+	return h.report(config, days, inputs)
+}
+
+// report collects everything that a report says of judged days, but those in h.untold.
+func (h *history) report(config *Config, all []detect.Day, inputs []reports.Input) (*reports.Report, error) {
+	days := slices.DeleteFunc(slices.Clone(all), func(day detect.Day) bool { return h.untold[day] })
 	r := &reports.Report{
 		Version: version(), Profile: config.Profile, Days: days, Inputs: inputs,
 		Detections: config.detections,
@@ -27,10 +36,7 @@ func assemble(config *Config, h *history, days []detect.Day, inputs []reports.In
 	if len(days) > 0 {
 		r.At = (days[len(days)-1] + 1).Time()
 	}
-	var err error
-	if r.Findings, err = h.judge(config, days); err != nil {
-		return nil, err
-	}
+	r.Findings = slices.DeleteFunc(slices.Clone(h.found), func(f detect.Finding) bool { return h.untold[f.Day] })
 	slices.SortFunc(r.Findings, func(a, b detect.Finding) int { return detect.WorstFirst(&a, &b) })
 	lacking := short(config, h, days)
 	r.Judged = judged(config, h, inputs, lacking)
@@ -41,14 +47,14 @@ func assemble(config *Config, h *history, days []detect.Day, inputs []reports.In
 	}
 	r.Warnings = append(r.Warnings, config.rules.warnings...)
 	r.Warnings = append(r.Warnings, allowWarnings(config.Allow, last)...)
-	r.Entities = config.risk(slices.Concat(r.Findings, h.earlier), last)
+	r.Entities = config.risk(slices.Concat(h.found, h.earlier), last)
 	r.Earlier, r.EarlierDays = h.earlier, h.earlierDays
 	r.Domains = h.rows(detect.DNSPair, days)
 	r.Destinations = h.storage(config, days)
 	r.Matches = h.rows(detect.RuleDay, days)
 	r.Scores = h.rows(detect.DNSScore, days)
-	r.UserDays = h.userDays(days)
-	r.Beacons = h.beacons
+	r.UserDays = h.userDays(all)
+	r.Beacons = slices.DeleteFunc(h.beacons, func(b detect.Beacon) bool { return h.untold[b.Day] })
 	r.History = h.daysBefore(days)
 	return r, nil
 }

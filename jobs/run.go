@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"maps"
 	"math"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -238,36 +240,39 @@ func (s *state) night(ctx context.Context, run *runRecord, n *night, old bool) (
 			return err
 		}
 	}
-	if err := s.tooLate(ctx, days[0]); err != nil {
+	if err := s.lookBack(ctx, n); err != nil {
 		return err
 	}
 	if err := s.foldLate(ctx, n); err != nil {
 		return err
 	}
-	late := n.late()
-	for _, day := range late {
-		s.warnings = append(s.warnings, fmt.Sprintf("Logs of %s arrived late: the day was folded and judged again.", day))
+	again, err := s.judgedAgain(ctx, n)
+	if err != nil {
+		return err
 	}
-	judged := append(late, days...)
+	judged := append(again, days...)
 	slices.SortFunc(s.inputs, inputOrder)
 
 	run.stage(p, "fold")
 	p.collect(streamingGarbage)
-	h, r, err := s.judge(ctx, judged)
+	h, r, err := s.judge(ctx, n, judged)
 	defer func() { h.close() }()
 	if err != nil {
 		return err
 	}
 	run.stage(p, "judge")
 	r.Job = run.Job
+	if len(n.Again) > 0 {
+		s.warnings = append(s.warnings, fmt.Sprintf("Because of late logs, %s judged again has findings that it did not have before.", strings.Join(n.Again, ", ")))
+	}
 	r.Warnings = append(s.warnings, r.Warnings...)
-	quiet := silent(config, h, judged, s.inputs, "of "+spanOf(judged))
-	if r.Feeds, err = s.feeds(ctx, judged, quiet, n.late()); err != nil {
+	quiet := silent(config, h, r.Days, s.inputs, "of "+spanOf(r.Days))
+	if r.Feeds, err = s.feeds(ctx, r.Days, quiet, n.late()); err != nil {
 		return err
 	}
-	r.Blind = slices.Concat(quiet, thin(r.Feeds, judged), r.Blind)
+	r.Blind = slices.Concat(quiet, thin(r.Feeds, r.Days), r.Blind)
 	for _, day := range judged {
-		if err := s.commitFindings(ctx, day, r.Findings); err != nil {
+		if err := s.commitFindings(ctx, day, h.found); err != nil {
 			return err
 		}
 	}
@@ -290,6 +295,23 @@ func (s *state) foldHistory(ctx context.Context, first detect.Day) error {
 	if err != nil {
 		return err
 	}
+	// A day that was judged without any log is no gap: logs that it has now came late.
+	for _, day := range gaps.days() {
+		all, err := s.stored(ctx, day)
+		if err != nil {
+			return err
+		}
+		judged, err := s.wasJudged(ctx, day)
+		if err != nil {
+			return err
+		}
+		if judged && !slices.ContainsFunc(all, func(k storedDay) bool { return k.there }) {
+			for _, days := range gaps {
+				delete(days, day)
+			}
+		}
+	}
+	maps.DeleteFunc(gaps, func(_ *detect.Aggregate, days map[detect.Day]storedDay) bool { return len(days) == 0 })
 	s.p.lookFor(gaps, s.config)
 	aggregates := slices.DeleteFunc(slices.Clone(s.aggregates), func(a *detect.Aggregate) bool { return gaps[a] == nil })
 	before := s.inputs
@@ -308,43 +330,20 @@ func (s *state) foldHistory(ctx context.Context, first detect.Day) error {
 	return nil
 }
 
-// foldLate folds again the day before the night if logs of it came late, and the days
-// for which that was so when the night was judged before: their logs, too, are inputs of
-// the report.
-func (s *state) foldLate(ctx context.Context, n *night) error {
-	first := n.days[0]
-	isLate, err := s.hasLate(ctx, first)
-	if err != nil {
-		return err
-	}
-	if day := (first - 1).String(); isLate && !slices.Contains(n.Late, day) {
-		n.Late = append(n.Late, day)
-		if err := s.putNight(ctx, n); err != nil {
-			return err
-		}
-	}
-	for _, day := range n.late() {
-		var gaps dayGaps
-		if !isLate || day != first-1 {
-			if gaps, err = s.gapsOf(ctx, []detect.Day{day}); err != nil {
-				return err
-			}
-		}
-		if err := s.fold(ctx, []detect.Day{day}, s.aggregates, gaps); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// judge judges days by what the state has. A damaged partition of the history costs its
-// day, unless its logs are still there.
-func (s *state) judge(ctx context.Context, days []detect.Day) (*history, *reports.Report, error) {
+// judge judges days with a night, by what the state has. A damaged partition of the history
+// costs its day, unless its logs are still there.
+func (s *state) judge(ctx context.Context, n *night, days []detect.Day) (*history, *reports.Report, error) {
 	for {
 		h, err := s.history(ctx, days)
 		var r *reports.Report
 		if err == nil {
-			r, err = assemble(s.config, h, days, s.inputs)
+			h.found, err = h.judge(s.config, days)
+		}
+		if err == nil {
+			h.untold, err = s.tell(ctx, n, days, h.found)
+		}
+		if err == nil {
+			r, err = h.report(s.config, days, s.inputs)
 		}
 		damaged, ok := errors.AsType[*store.DamagedError](err)
 		if err == nil || !ok || !s.distrust(damaged) {

@@ -37,11 +37,16 @@ type state struct {
 	nightsLost bool // it was said that the list of nights is damaged
 
 	// Of one night:
-	folded   map[detect.Day]bool
-	read     map[string]readObject // the objects that this run has read, by name
-	inputs   []reports.Input
-	seen     fieldSet
-	warnings []string
+	folded map[detect.Day]bool
+	// incomplete are days whose partitions stay as they are, since some of their logs no
+	// longer exist.
+	incomplete map[detect.Day]bool
+	read       map[string]readObject // the objects that this run has read, by name
+	late       map[string]bool       // those of them that lookBack has found
+	tables     map[string]bool       // the feeds that are tables: their listings depend on the days
+	inputs     []reports.Input
+	seen       fieldSet
+	warnings   []string
 }
 
 // A readObject is an object that this run has read.
@@ -101,7 +106,8 @@ func (p *program) openStored(config *Config) (*state, error) {
 
 // begin forgets what the run did, for the next night.
 func (s *state) begin() {
-	s.folded, s.read, s.seen = map[detect.Day]bool{}, map[string]readObject{}, fieldSet{}
+	s.folded, s.incomplete = map[detect.Day]bool{}, map[detect.Day]bool{}
+	s.read, s.late, s.tables, s.seen = map[string]readObject{}, map[string]bool{}, map[string]bool{}, fieldSet{}
 	s.inputs, s.warnings = nil, nil
 }
 
@@ -206,19 +212,19 @@ func (s *span) matters(first, last detect.Day) bool {
 	return s.first <= last && s.last >= first
 }
 
-// known returns what the partitions around days say about the objects that they list.
-// If a URI has no date, every run lists all logs that exist, and all partitions are
-// consulted.
-func (s *state) known(ctx context.Context, days []detect.Day) (map[string]span, error) {
+// recorded calls each with the objects that partitions of the days from … to were folded
+// from, except those of the days in without. If a URI has no date, every run lists all logs
+// that exist, and all partitions are consulted.
+func (s *state) recorded(ctx context.Context, from, to detect.Day, without []detect.Day, each func(*store.InputRef)) error {
 	around := map[detect.Day]bool{}
-	for day := days[0] - 2; day <= days[len(days)-1]+1; day++ {
+	for day := from; day <= to; day++ {
 		around[day] = true
 	}
 	if slices.ContainsFunc(s.config.Inputs, func(in *Input) bool { return !in.daily() }) {
 		for _, a := range s.aggregates {
 			all, err := s.aggregate(a).List(ctx)
 			if err != nil {
-				return nil, err
+				return err
 			}
 			for _, text := range all {
 				if day, err := detect.ParseDay(text); err == nil {
@@ -227,45 +233,75 @@ func (s *state) known(ctx context.Context, days []detect.Day) (map[string]span, 
 			}
 		}
 	}
-	out := map[string]span{}
 	for _, day := range slices.Sorted(maps.Keys(around)) {
-		if slices.Contains(days, day) {
-			continue // to be replaced
+		if slices.Contains(without, day) {
+			continue
 		}
 		all, err := s.stored(ctx, day)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		inputs, _ := s.inputsOf(all)
-		for _, in := range inputs {
-			first, err1 := detect.ParseDay(in.First)
-			last, err2 := detect.ParseDay(in.Last)
-			if err1 == nil && err2 == nil {
-				out[in.Name] = span{first, last, in}
-			}
+		for i := range inputs {
+			each(&inputs[i])
 		}
 	}
-	return out, nil
+	return nil
+}
+
+// known returns what partitions say about objects that exist, by name. Partitions of days,
+// which are to be replaced, do not count.
+func (s *state) known(ctx context.Context, days []detect.Day, objects []source) (map[string]span, error) {
+	there := make(map[string]bool, len(objects))
+	for i := range objects {
+		there[objects[i].object.Name] = true
+	}
+	out := map[string]span{}
+	from, to := s.reach(days)
+	return out, s.recorded(ctx, from, to, days, func(in *store.InputRef) {
+		if !there[in.Name] {
+			return
+		}
+		first, err1 := detect.ParseDay(in.First)
+		last, err2 := detect.ParseDay(in.Last)
+		if err1 == nil && err2 == nil {
+			out[in.Name] = span{first, last, *in}
+		}
+	})
+}
+
+// reach returns the first and the last day whose partitions tell about the logs of days
+// and of the history that they are judged by.
+func (s *state) reach(days []detect.Day) (from, to detect.Day) {
+	return days[0] - detect.Day(s.config.horizon()) - 2, days[len(days)-1] + 1
 }
 
 // fold folds consecutive days for aggregates and commits their partitions. Partitions
 // that are not in gaps stay as they are; nil gaps replace all. A day is folded from
 // the objects of its own date and of the days around it, since logs are delivered
-// later than their events happen. An object that is known to have no event on the days,
+// later than their events happen, and from strays. An object that is known to have no event on the days,
 // and no name of a connection that ends on the first, is not read again.
 func (s *state) fold(ctx context.Context, days []detect.Day, aggregates []*detect.Aggregate, gaps dayGaps) error {
 	first, last := days[0], days[len(days)-1]
-	known, err := s.known(ctx, days)
+	all, err := s.p.sources(s.config, first-1, last+1)
 	if err != nil {
 		return err
 	}
-	all, err := s.p.sources(s.config, first-1, last+1)
+	strays, err := s.strays(ctx, days, all)
+	if err != nil {
+		return err
+	}
+	all = append(all, strays...)
+	known, err := s.known(ctx, days, all)
 	if err != nil {
 		return err
 	}
 	var sources []source
 	var total int64
 	for _, src := range all {
+		if src.object.Table != nil {
+			s.tables[src.feed] = true
+		}
 		if k, ok := known[src.object.Name]; ok && k.ETag == src.etag && !k.matters(first, last) {
 			continue
 		}
@@ -291,15 +327,13 @@ func (s *state) fold(ctx context.Context, days []detect.Day, aggregates []*detec
 		return err
 	}
 	defer result.Close() // it was only read
-	before := readBefore(known, all, sources, result)
+	before, err := s.readBefore(ctx, days, days, all, sources, result)
+	if err != nil {
+		return err
+	}
 	s.account(result.inputs)
 	maps.Copy(s.seen, result.seen)
-	for i := range sources {
-		src := &sources[i]
-		if o := result.objects[src.object.Name]; o != nil {
-			s.read[src.object.Name] = readObject{o, src, src.etag, before[src.object.Name]}
-		}
-	}
+	s.remember(sources, result, before)
 	if err := s.commit(ctx, days, aggregates, gaps, sources, result); err != nil {
 		return err
 	}
@@ -307,6 +341,16 @@ func (s *state) fold(ctx context.Context, days []detect.Day, aggregates []*detec
 		s.folded[day] = true
 	}
 	return nil
+}
+
+// remember keeps what the run has read of sources. before is the result of readBefore.
+func (s *state) remember(sources []source, result *folded, before map[string]string) {
+	for i := range sources {
+		src := &sources[i]
+		if o := result.objects[src.object.Name]; o != nil {
+			s.read[src.object.Name] = readObject{o, src, src.etag, before[src.object.Name]}
+		}
+	}
 }
 
 // account adds to the inputs of the run. An object that was read for several spans of
@@ -361,7 +405,11 @@ func (s *state) commit(ctx context.Context, days []detect.Day, aggregates []*det
 		if gaps != nil {
 			maps.DeleteFunc(of, func(day detect.Day, done store.Done) bool {
 				before, lacking := gaps[a][day]
-				return !lacking || lost(&before.Done, done.Inputs)
+				if lacking && lost(&before.Done, day.String(), done.Inputs) {
+					s.incomplete[day] = true
+					return true
+				}
+				return !lacking
 			})
 		}
 		if err := s.commitRows(ctx, a, of, result.Rows(a)); err != nil {
@@ -453,98 +501,11 @@ func (s *state) commitRows(ctx context.Context, a *detect.Aggregate, dones map[d
 // file.
 const commitsAtOnce = 4
 
-// lateInputs names the inputs of a partition that arrived after the day was first
-// folded.
-func lateInputs(before, now *store.Done) []string {
-	first := map[string]bool{}
-	for _, in := range before.Inputs {
-		first[in.Name] = !slices.Contains(before.Late, in.Name)
-	}
-	var late []string
-	for _, in := range now.Inputs {
-		if !first[in.Name] && in.CopyOf == "" {
-			late = append(late, in.Name)
-		}
-	}
-	return late
-}
-
 func stateError(c *Config, err error) error {
 	if err == nil || errors.Is(err, store.ErrLocked) || errors.Is(err, context.Canceled) {
 		return err
 	}
 	return configError{fmt.Errorf("write the state to %s: %w", c.State, err)}
-}
-
-// hasLate reports whether logs of the day before first arrived after it was folded.
-func (s *state) hasLate(ctx context.Context, first detect.Day) (bool, error) {
-	day := first - 1
-	if s.folded[day] {
-		return false, nil
-	}
-	all, err := s.stored(ctx, day)
-	if err != nil {
-		return false, err
-	}
-	inputs, ok := s.inputsOf(all)
-	if !ok {
-		return false, nil
-	}
-	listed := map[string]store.InputRef{}
-	folded := map[store.Content]bool{}
-	for _, in := range inputs {
-		listed[in.Name] = in
-		folded[in.Content] = true
-	}
-	there := map[store.Content]bool{}
-	for _, r := range s.read {
-		there[r.content] = true
-	}
-	delete(folded, store.Content{})
-	delete(there, store.Content{})
-	for name, r := range s.read {
-		in, ok := listed[name]
-		switch {
-		case r.copyOf != "", // has nothing that its original does not have
-			r.before != "" && folded[r.content],
-			ok && there[in.Content] && !r.meets(day, day): // the object was renamed
-		case !ok && r.meets(day, day), // new
-			ok && in.ETag != r.etag,            // changed
-			ok && r.whole && in.Rows != r.rows: // was not read to the end the last time
-			return true, nil
-		}
-	}
-	return false, nil
-}
-
-// tooLate warns of objects with events on days that late does not fold again.
-func (s *state) tooLate(ctx context.Context, first detect.Day) error {
-	before, err := s.stored(ctx, first-2)
-	if err != nil {
-		return err
-	}
-	if _, ok := s.inputsOf(before); !ok {
-		return nil // the state begins later, so nothing is missing from it
-	}
-	known, err := s.known(ctx, []detect.Day{first})
-	if err != nil {
-		return err
-	}
-	objects, oldest := 0, first
-	for name, r := range s.read {
-		if k, ok := known[name]; ok && k.ETag == r.etag || r.before != "" || r.copyOf != "" {
-			continue
-		}
-		if r.meets(first-detect.Day(s.config.horizon()), first-2) && !s.folded[r.first] {
-			objects++
-			oldest = min(oldest, r.first)
-		}
-	}
-	if objects > 0 {
-		s.warnings = append(s.warnings, fmt.Sprintf("%s arrived more than a day late, with events from %s on: no baseline has those before %s. Put the objects beside the logs of their day and run outflow backfill --from %s --to %s.",
-			counted(objects, "object"), oldest, first-1, oldest, first-2))
-	}
-	return nil
 }
 
 // history opens the judged days and the days that they are compared with. The caller
@@ -656,12 +617,17 @@ func (s *state) commitFindings(ctx context.Context, day detect.Day, findings []d
 
 // sources lists the objects of the configured inputs for the days first … last.
 func (p *program) sources(config *Config, first, last detect.Day) ([]source, error) {
+	return p.sourcesOf(config, config.Inputs, first, last)
+}
+
+// sourcesOf is sources of some of the inputs.
+func (p *program) sourcesOf(config *Config, inputs []*Input, first, last detect.Day) ([]source, error) {
 	var out []source
 	var days []detect.Day
 	for d := first; d <= last; d++ {
 		days = append(days, d)
 	}
-	for _, in := range config.Inputs {
+	for _, in := range inputs {
 		found, err := p.glob(in.URI, days, config.store(), &in.options)
 		if err != nil {
 			return nil, configError{fmt.Errorf("input %s: %w", in.Name, err)}

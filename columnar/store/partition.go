@@ -182,16 +182,45 @@ func (p Partitions[T]) List(ctx context.Context) ([]string, error) {
 // marks returns the markers by day, in a map of the caller's own. The fields of those of
 // p.Marks are guarded by p.Marks.mu.
 func (p Partitions[T]) marks(ctx context.Context) (map[string]*mark, error) {
+	if p.Marks == nil {
+		return p.findMarks(ctx)
+	}
+	if err := p.listMarks(ctx); err != nil {
+		return nil, err
+	}
+	root, _ := p.root() // listMarks has checked it
+	p.Marks.mu.Lock()
+	defer p.Marks.mu.Unlock()
+	return maps.Clone(p.Marks.folders[root]), nil
+}
+
+// listMarks makes sure that p.Marks has the markers of p.
+func (p Partitions[T]) listMarks(ctx context.Context) error {
+	root, err := p.root()
+	if err != nil {
+		return err
+	}
+	p.Marks.mu.Lock()
+	defer p.Marks.mu.Unlock()
+	if p.Marks.folders[root] != nil {
+		return nil
+	}
+	all, err := p.findMarks(ctx)
+	if err != nil {
+		return err
+	}
+	if p.Marks.folders == nil {
+		p.Marks.folders = map[string]map[string]*mark{}
+	}
+	p.Marks.folders[root] = all
+	return nil
+}
+
+// findMarks lists the markers.
+func (p Partitions[T]) findMarks(ctx context.Context) (map[string]*mark, error) {
 	root, err := p.root()
 	if err != nil {
 		return nil, err
-	}
-	if p.Marks != nil {
-		p.Marks.mu.Lock()
-		defer p.Marks.mu.Unlock()
-		if m := p.Marks.folders[root]; m != nil {
-			return maps.Clone(m), nil
-		}
 	}
 	all := map[string]*mark{}
 	for e, err := range p.Store.List(ctx, root, Deep) {
@@ -206,13 +235,6 @@ func (p Partitions[T]) marks(ctx context.Context) (map[string]*mark, error) {
 			all[day] = &mark{etag: e.ETag}
 		}
 	}
-	if p.Marks != nil {
-		if p.Marks.folders == nil {
-			p.Marks.folders = map[string]map[string]*mark{}
-		}
-		p.Marks.folders[root] = all
-		return maps.Clone(all), nil
-	}
 	return all, nil
 }
 
@@ -226,16 +248,16 @@ func (p Partitions[T]) Done(ctx context.Context, day string) (Done, error) {
 	if _, err := p.folder(day); err != nil {
 		return Done{}, err
 	}
-	marks, err := p.marks(ctx)
-	if err != nil {
+	if err := p.listMarks(ctx); err != nil {
 		return Done{}, err
 	}
-	m := marks[day]
+	root, _ := p.root() // folder has checked it
+	p.Marks.mu.Lock()
+	defer p.Marks.mu.Unlock()
+	m := p.Marks.folders[root][day]
 	if m == nil {
 		return Done{}, p.fail(day, fs.ErrNotExist)
 	}
-	p.Marks.mu.Lock()
-	defer p.Marks.mu.Unlock()
 	if m.done == nil && m.err == nil {
 		done, err := p.readDone(ctx, day)
 		if err != nil && ctx.Err() != nil {
