@@ -465,26 +465,26 @@ func (s *state) keepOthers(ctx context.Context, n *night) error {
 	for _, in := range s.config.Inputs {
 		byDay[in.Name] = s.listsByDay(in)
 	}
+	first, last := s.reach(n.days)
 	all := map[string]otherObject{}
+	for _, o := range before {
+		_, to, _ := strings.Cut(o.Night, "_")
+		if read, err := detect.ParseDay(cmp.Or(to, o.Night)); err == nil && read >= first {
+			all[o.Name] = o
+		}
+	}
 	for name, r := range s.read {
-		if byDay[r.source.feed] {
+		later := r.rows > 0 && r.last >= last // a night to come needs it
+		if byDay[r.source.feed] && !later && all[name].ETag != r.etag {
 			all[name] = otherObject{name, r.etag, n.name(), s.late[name]}
 		}
 	}
-	first, last := s.reach(n.days)
 	if err := s.recorded(ctx, first, last, nil, func(in *store.InputRef) {
 		if o, ok := all[in.Name]; ok && o.ETag == in.ETag {
 			delete(all, in.Name)
 		}
 	}); err != nil {
 		return err
-	}
-	for _, o := range before {
-		_, to, _ := strings.Cut(o.Night, "_")
-		read, err := detect.ParseDay(cmp.Or(to, o.Night))
-		if now, ok := all[o.Name]; err == nil && read >= first && (!ok || now.ETag == o.ETag) {
-			all[o.Name] = o
-		}
 	}
 	list := otherList{slices.SortedFunc(maps.Values(all), func(a, b otherObject) int { return cmp.Compare(a.Name, b.Name) })}
 	if len(list.Objects) == 0 && len(before) == 0 || slices.Equal(list.Objects, before) {
