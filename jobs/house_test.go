@@ -41,7 +41,7 @@ var mayImport = map[string][]string{
 // onlyIn says where a module may be imported, by the prefix of its path.
 var onlyIn = map[string][]string{
 	"github.com/aws/":                   {"columnar/store"},
-	"github.com/parquet-go/parquet-go":  {"columnar/pages", "columnar/store", "columnar/logs/parquet", "columnar/logs/source_parquet", "fixtures/gen"},
+	"github.com/parquet-go/parquet-go":  {"columnar/pages", "columnar/store", "columnar/logs/parquet", "columnar/logs/source_parquet", "reports/parquet", "fixtures/gen"},
 	"github.com/apache/arrow/":          {"columnar"},
 	"github.com/spf13/":                 {"jobs"},
 	"github.com/expr-lang/expr":         {"jobs/where"},

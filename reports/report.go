@@ -130,4 +130,9 @@ var All = []*Format{
 	HTML,
 	DNSScores,
 	OCSF,
+	Splunk,
+	ECS,
+	Timesketch,
+	Navigator,
+	Parquet,
 }

