@@ -67,11 +67,12 @@ type program struct {
 	running    bool     // the command line was valid
 	noted      []string // notes that were printed
 	lost       error    // why the run had to give the state up
-	// wrap, if set, wraps each store that is written, beat is store.Claim.Beat, and interval
-	// is quietInterval: tests set them.
+	// wrap, if set, wraps each store that is written, beat is store.Claim.Beat, interval is
+	// quietInterval, and patience is notifyLimit: tests set them.
 	wrap     func(store.Store) store.Store
 	beat     time.Duration
 	interval time.Duration
+	patience time.Duration
 }
 
 // GC percentages: how much garbage the heap may have, in percent of the memory in use.

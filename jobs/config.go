@@ -41,6 +41,7 @@ type Config struct {
 	CatchUp       bool          `yaml:"catch_up" doc:"the nightly job, run without --day, first judges the nights that were missed since the last one, up to 31"`
 	Keep          int           `yaml:"keep" doc:"how many days the state keeps before its newest; 0: all"`
 	Zone          string        `yaml:"zone" doc:"time zone of logs without one, as in Europe/Paris"`
+	Notify        []*Notify     `yaml:"notify" doc:"who is told of a run"`
 	Allow         []*Allow      `yaml:"allow" doc:"findings that are known and accepted"`
 	Sources       []string      `yaml:"sources" doc:"files and folders of source files, which describe logs that outflow does not know; see outflow sources"`
 	Rules         []string      `yaml:"rules" doc:"files and folders of Sigma rules to run in addition to those that come with outflow"`
@@ -505,6 +506,11 @@ func (c *Config) check() error {
 		a.user, a.host = c.names.User(a.User), c.names.Host(a.Host)
 		if err := a.check(); err != nil {
 			fault("allow[%d]: %v", i, err)
+		}
+	}
+	for i, n := range c.Notify {
+		if err := n.check(); err != nil {
+			fault("notify[%d]: %v", i, err)
 		}
 	}
 	if c.FailOn != "" {

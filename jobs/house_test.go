@@ -43,6 +43,7 @@ var onlyIn = map[string][]string{
 	"github.com/aws/":                   {"columnar/store"},
 	"github.com/parquet-go/parquet-go":  {"columnar/pages", "columnar/store", "columnar/logs/parquet", "columnar/logs/source_parquet", "reports/parquet", "fixtures/gen"},
 	"github.com/apache/arrow/":          {"columnar"},
+	"github.com/wneessen/go-mail":       {"jobs/notify"},
 	"github.com/spf13/":                 {"jobs"},
 	"github.com/expr-lang/expr":         {"jobs/where"},
 	"github.com/goccy/go-yaml":          {"jobs", "stats/sigma", "columnar/logs"},

@@ -24,7 +24,7 @@ type catalogue struct {
 	rows    [][]string
 }
 
-var catalogues = []string{"formats", "tables", "layouts", "detections", "thresholds", "rules", "reports", "columns", "settings"}
+var catalogues = []string{"formats", "tables", "layouts", "detections", "thresholds", "rules", "reports", "columns", "settings", "notify"}
 
 func catalogueOf(what string) (*catalogue, error) {
 	switch what {
@@ -83,6 +83,8 @@ func catalogueOf(what string) (*catalogue, error) {
 		return c, nil
 	case "rules":
 		return ruleCatalogue(), nil
+	case "notify":
+		return notifyCatalogue(), nil
 	case "reports":
 		c := &catalogue{columns: []string{"report", "file", "what"}}
 		for _, f := range reports.All {

@@ -80,9 +80,11 @@ func (r *runRecord) put(p *program, name string, write func(w io.Writer, before 
 	return nil
 }
 
-// write writes run.json of a run that has written its reports and ends with err.
+// write sends the messages and writes run.json of a run that has written its reports and
+// ends with err.
 func (r *runRecord) write(p *program, report *reports.Report, err error) error {
 	r.Report = report
+	r.notify(p)
 	for _, f := range r.config.files() {
 		r.Files = append(r.Files, f.Name)
 	}

@@ -277,6 +277,13 @@ func (r *Run) WriteMetrics(w io.Writer, before []byte) error {
 		m.set(float64(found[k]), "detection", k.detection, "severity", k.severity.String())
 	}
 	m.gauge("findings_allowed", "Findings of the last run that the allow list accepts.").set(float64(allowed))
+	failed := 0
+	for _, n := range r.Notified {
+		if n.Error != "" {
+			failed++
+		}
+	}
+	m.gauge("notifications_failed", "Messages of the last run that were not sent.").set(float64(failed))
 	r.feedMetrics(&m)
 	return m.write(w)
 }
