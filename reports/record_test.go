@@ -26,7 +26,7 @@ func kindsReport() *Report {
 			UID: "k" + string(rune('a'+len(r.Findings))), Day: sampleDay, Detection: detection, Technique: technique, Severity: detect.High, RiskScore: 70,
 			Key:    detect.Key{Feed: "edr", EntityType: entityType, Entity: entity, Object: object},
 			Window: [2]int64{at(sampleDay, 0, 0), at(sampleDay+1, 0, 0)}, Observed: 1, Baseline: math.NaN(), Unit: "matches/day",
-			Summary: s, Why: entity + " did it",
+			Summary: s, Why: entity + " reached " + object + ", as never before",
 		})
 	}
 	place := detect.Place{Time: at(sampleDay, 9, 0), Bytes: 7, At: "edr.json:12", Host: "ws-7", Parent: `C:\Windows\explorer.exe`, PID: 4242}.String()

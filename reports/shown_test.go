@@ -1,0 +1,83 @@
+package reports
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+var example = regexp.MustCompile("(?s)<!-- example (\\S+) (\\d+)(?: (\\d+))? -->\n```(\\w*)\n(.*?)```\n")
+
+// If this fails, the manual shows another line than the program writes, or does not
+// explain a key.
+func TestOutputsPage(t *testing.T) {
+	const page = "../docs/outputs.md"
+	text, err := os.ReadFile(page)
+	if err != nil {
+		t.Fatal(err)
+	}
+	examples := 0
+	made := example.ReplaceAllFunc(text, func(old []byte) []byte {
+		examples++
+		m := example.FindSubmatch(old)
+		file, err := os.ReadFile(filepath.Join("testdata/kinds", string(m[1])))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var from, to int
+		fmt.Sscan(string(m[2]), &from)
+		if to = from; len(m[3]) > 0 {
+			fmt.Sscan(string(m[3]), &to)
+		}
+		lines := bytes.SplitAfter(file, []byte("\n"))
+		head, _, _ := bytes.Cut(old, []byte("```"))
+		return fmt.Appendf(nil, "%s```%s\n%s```\n", head, m[4], bytes.Join(lines[from-1:to], nil))
+	})
+	if examples < 6 {
+		t.Errorf("the page has %d examples", examples)
+	}
+	if !bytes.Equal(made, text) {
+		if !*update {
+			t.Errorf("the examples of %s are stale: run with -update", page)
+		} else if err := os.WriteFile(page, made, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	explained := func(file, key string) {
+		if !strings.Contains(string(text), "`"+key+"`") {
+			t.Errorf("the page does not explain %s of %s", key, file)
+		}
+	}
+	for _, name := range []string{"findings.jsonl", "splunk_findings.jsonl", "splunk_risk.jsonl", "ecs.jsonl", "timesketch.jsonl", RunFile} {
+		b, err := os.ReadFile(filepath.Join("testdata/kinds", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for d := json.NewDecoder(bytes.NewReader(b)); d.More(); {
+			var v map[string]any
+			if err := d.Decode(&v); err != nil {
+				t.Fatal(err)
+			}
+			for key := range v {
+				explained(name, key)
+			}
+			if event, ok := v["event"].(map[string]any); ok && name == "splunk_risk.jsonl" {
+				for key := range event {
+					explained(name, key)
+				}
+			}
+		}
+	}
+	b, err := os.ReadFile(filepath.Join("testdata/kinds", MetricsFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range regexp.MustCompile(`(?m)^# TYPE (\S+) gauge`).FindAllSubmatch(b, -1) {
+		explained(MetricsFile, string(m[1]))
+	}
+}
