@@ -17,7 +17,7 @@ func newHeat(all []*subject) *picture {
 	const cell, top = 25, 26
 	p := &picture{
 		ID: "hours", Heading: "When",
-		Lede:  "The hours, UTC, with events of each one's findings. Darker: more findings. A mark: the hour of the largest event or the busiest 5 minutes, with its severity.",
+		Lede:  "The hours, UTC, with events of each one's findings. A stronger colour: several findings. A mark: the hour of the largest event or the busiest 5 minutes, with its severity.",
 		Title: "Hours of the findings by person and machine", Width: pictureWidth,
 		Head: []string{"Who", "Severity", "Hours, UTC", "Largest or busiest"},
 		Keys: []pictureKey{{"one", "one finding"}, {"more", "several"}, {"peak", "largest event, or busiest 5 minutes"}},

@@ -44,7 +44,7 @@ type pictureKey struct{ Class, Text string }
 // a Sankey diagram also right of pictureRight.
 const (
 	pictureWidth = 900
-	pictureLeft  = 270
+	pictureLeft  = 290
 	pictureRight = pictureWidth - pictureLeft
 	// maxLabel is how many characters of a name fit beside a picture, with an amount.
 	maxLabel = 22
@@ -71,11 +71,11 @@ func headCut(name string) string {
 // tailCut returns the end of a host's name that fits beside a picture: it says more than
 // the beginning.
 func tailCut(host string) string {
-	runes := []rune(defang(visible(host)))
+	runes := []rune(visible(host))
 	if len(runes) > maxLabel {
-		return "…" + string(runes[len(runes)-maxLabel:])
+		return "…" + defang(string(runes[len(runes)-maxLabel:]))
 	}
-	return string(runes)
+	return defang(string(runes))
 }
 
 // decades are the round numbers of a logarithmic axis.

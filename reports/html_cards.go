@@ -43,6 +43,7 @@ type card struct {
 	Members    []shown // if the card is about several
 	MoreThere  int     // members that Members leaves out
 	Detections string  // names, for the filter
+	Kind       string  // "people" or "machines", for the filter
 	High       bool    // needs a decision
 	Medium     bool    // or higher: printed open
 }
@@ -163,13 +164,12 @@ func newCard(id string, t tribe) card {
 		Todo: todo(s.findings[0]),
 		High: s.worst >= detect.High, Medium: s.worst >= detect.Medium,
 	}
-	c.Who = show(s.spelling(), maxName)
+	c.Who, c.Kind = show(s.spelling(), maxName), "machines"
+	if s.person() {
+		c.Kind = "people"
+	}
 	if len(t) > 1 {
-		kind := "machines"
-		if s.person() {
-			kind = "people"
-		}
-		c.Who, c.Type = shown{Text: count(int64(len(t))) + " " + kind}, "with the same findings"
+		c.Who, c.Type = shown{Text: count(int64(len(t))) + " " + c.Kind}, "with the same findings"
 		for _, m := range t[:min(len(t), maxMembers)] {
 			c.Members = append(c.Members, show(m.spelling(), maxName))
 		}

@@ -213,6 +213,7 @@ var pageReports = map[string]func() *Report{
 	"empty": func() *Report { return &Report{} },
 	"many":  func() *Report { return manyReport(5000) },
 	"worst": worstReport,
+	"crowd": func() *Report { return crowdReport(15_000) },
 }
 
 func TestPage(t *testing.T) {
