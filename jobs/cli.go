@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -64,6 +65,7 @@ type program struct {
 	logFormat  string   // one of logFormats
 	verbose    bool     // list each fault of the inputs
 	where      []string // the flags with which another command finds the reports and the state of this one
+	scanned    lastRun  // what a scan must remember of its command line
 	running    bool     // the command line was valid
 	noted      []string // notes that were printed
 	lost       error    // why the run had to give the state up
@@ -170,7 +172,7 @@ func (p *program) root() *cobra.Command {
 		return configError{fmt.Errorf("%w: see %s --help", err, c.CommandPath())}
 	})
 	root.AddCommand(p.runCommand(), p.scanCommand(), p.backfillCommand(), p.catCommand(), p.inspectCommand(), p.sourcesCommand(),
-		p.explainCommand(), p.tuneCommand(), p.stateCommand(), p.listCommand(), p.rulesCommand(), p.configCommand(), p.docsCommand(), p.versionCommand())
+		p.showCommand(), p.explainCommand(), p.timelineCommand(), p.topCommand(), p.suppressCommand(), p.tuneCommand(), p.stateCommand(), p.listCommand(), p.rulesCommand(), p.configCommand(), p.docsCommand(), p.versionCommand())
 	root.CompletionOptions.HiddenDefaultCmd = false
 	p.started(root)
 	for _, c := range append(root.Commands(), root) {
@@ -205,9 +207,16 @@ func (p *program) started(c *cobra.Command) {
 	}
 }
 
-// withConfig adds the flags of the configuration to a command. It returns a function
-// that loads the configuration after the command line is parsed.
-func (p *program) withConfig(c *cobra.Command) func() (*Config, error) {
+// withPlaces adds the flags of the configuration that say where reports, state and logs
+// are.
+func (p *program) withPlaces(c *cobra.Command) func() (*Config, error) {
+	return p.withConfig(c, "profile", "state", "out", "s3.endpoint_url", "s3.region")
+}
+
+// withConfig adds the flags of the configuration to a command, whose help lists those
+// that it uses; nil: all. It returns a function that loads the configuration after the
+// command line is parsed.
+func (p *program) withConfig(c *cobra.Command, uses ...string) func() (*Config, error) {
 	c.Flags().StringVarP(&p.configFile, "config", "c", "", "configuration `file` (OUTFLOW_CONFIG)")
 	blank := defaults()
 	blank.detections = detect.All()
@@ -216,7 +225,7 @@ func (p *program) withConfig(c *cobra.Command) func() (*Config, error) {
 		if s.toggle {
 			flag.NoOptDefVal = "true"
 		}
-		flag.Hidden = strings.Contains(s.key, ".") && !strings.HasPrefix(s.key, "s3.")
+		flag.Hidden = strings.Contains(s.key, ".") && !strings.HasPrefix(s.key, "s3.") || uses != nil && !slices.Contains(uses, s.key)
 	}
 	return func() (*Config, error) {
 		given := map[string]string{}

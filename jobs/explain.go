@@ -1,45 +1,215 @@
 package jobs
 
 import (
-	"encoding/csv"
-	"errors"
 	"fmt"
-	"io/fs"
 	"math"
-	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
 
-	"outflow/columnar/store"
 	"outflow/reports"
 	"outflow/stats/detect"
+	"outflow/stats/sigma"
 )
 
 func (p *program) explainCommand() *cobra.Command {
 	c := &cobra.Command{
-		Use:   "explain FINDING_UID|DETECTION",
-		Short: "explain a finding or a detection",
-		Long: "explain takes a finding_uid from findings.csv (\"Finding\" on the page) and shows the numbers of the finding, from the\n" +
-			"state and the reports of the configuration. Or it takes a detection from outflow list detections and shows what it\n" +
-			"sees, common false positives, what it cannot see, and its thresholds.",
-		Args: cobra.ExactArgs(1),
+		Use:   "explain FINDING|DETECTION|RULE|USER|HOST|ADDRESS",
+		Short: "explain a finding, a detection, a rule, or a user, host or address",
+		Long: "explain takes one of:\n" +
+			"  the ID of a finding, or its first characters: prints the finding's numbers, and how to allow it;\n" +
+			"  a detection (outflow list detections): what it sees, common false positives, what it cannot see, its thresholds;\n" +
+			"  the id, name or title of a Sigma rule (outflow list rules): what it looks for and its false positives;\n" +
+			"  a user, host or address: its findings in the last run, worst first, and all of their risk.\n" +
+			"Findings are looked for in the last run of the output folder, then in the state, then in all reports.",
+		Example: "  outflow explain 5fdf8cf7\n  outflow explain upload_zscore\n  outflow explain aws_shared\n  outflow explain anna@corp.example",
+		Args:    cobra.ExactArgs(1),
 	}
-	load := p.withConfig(c)
+	c.ValidArgsFunction = func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+		return detectionNames(detect.All()), cobra.ShellCompDirectiveNoFileComp
+	}
+	form := bindAs(c, "text", "json")
+	load := p.withConfig(c, "profile", "state", "out", "rules", "placeholders", "disable", "s3.endpoint_url", "s3.region")
 	c.RunE = func(_ *cobra.Command, args []string) error {
-		config, err := load()
+		as, err := form()
 		if err != nil {
 			return err
 		}
-		if d := config.detection(args[0]); d != nil {
+		config, last, err := p.loadLast(load)
+		if err != nil {
+			return err
+		}
+		name := args[0]
+		if d := config.detection(name); d != nil {
+			if as == "json" {
+				return p.printJSON(detectionFormOf(config, d))
+			}
 			return p.explainDetection(config, d)
 		}
-		return p.explainFinding(config, args[0])
+		if r := config.rule(name); r != nil {
+			if as == "json" {
+				return p.printJSON(ruleFormOf(r))
+			}
+			p.explainRule(r)
+			return nil
+		}
+		f, err := p.findingNamed(config, last, name)
+		if err != nil {
+			return err
+		}
+		if f != nil {
+			if as == "json" {
+				return p.printJSON(formOf(f))
+			}
+			p.printFinding(config, f)
+			return nil
+		}
+		return p.explainEntity(config, last, as, name)
 	}
 	return c
+}
+
+// rule returns the rule with this id, name or title, or nil.
+func (c *Config) rule(name string) *sigma.Rule {
+	if c.rules.set == nil {
+		return nil
+	}
+	for _, r := range c.rules.set.Rules {
+		if name != "" && (r.ID == name || r.Name == name || r.Title == name) {
+			return r
+		}
+	}
+	return nil
+}
+
+// A ruleForm is a rule as --as json prints it.
+type ruleForm struct {
+	Rule           string   `json:"rule"`
+	ID             string   `json:"id,omitempty"`
+	Title          string   `json:"title"`
+	Level          string   `json:"level,omitempty"`
+	Status         string   `json:"status,omitempty"`
+	Description    string   `json:"description,omitempty"`
+	Techniques     []string `json:"techniques,omitempty"`
+	Logsource      string   `json:"logsource,omitempty"`
+	Tables         []string `json:"tables,omitempty"`
+	FalsePositives []string `json:"false_positives,omitempty"`
+	References     []string `json:"references,omitempty"`
+	File           string   `json:"file"`
+	Line           int      `json:"line"`
+}
+
+func ruleFormOf(r *sigma.Rule) ruleForm {
+	out := ruleForm{Rule: r.Ref(), ID: r.ID, Title: r.Title, Level: r.Level, Status: r.Status, Description: strings.TrimSpace(r.Description),
+		Techniques: r.Techniques(), FalsePositives: r.FalsePositives, References: r.References, File: r.File, Line: r.Line}
+	if r.Correlation == nil {
+		out.Logsource = r.Logsource.String()
+	}
+	for _, t := range r.Tables() {
+		out.Tables = append(out.Tables, t.Name)
+	}
+	return out
+}
+
+func (p *program) explainRule(r *sigma.Rule) {
+	form := ruleFormOf(r)
+	line := func(name, text string) {
+		if text != "" {
+			fmt.Fprintf(p.stdout, "  %-12s %s\n", name, printable(text))
+		}
+	}
+	fmt.Fprintf(p.stdout, "%s: %s\n\n", printable(form.Rule), printable(form.Title))
+	if form.Description != "" {
+		fmt.Fprintf(p.stdout, "%s\n\n", printableLines(form.Description))
+	}
+	line("level", form.Level)
+	line("ATT&CK", strings.Join(form.Techniques, ", "))
+	line("log source", form.Logsource)
+	if r.Correlation != nil {
+		line("correlation", r.Correlation.Type)
+	}
+	line("tables", strings.Join(form.Tables, ", "))
+	for _, text := range form.FalsePositives {
+		line("innocent", text)
+	}
+	for _, text := range form.References {
+		line("reference", text)
+	}
+	line("file", fmt.Sprintf("%s:%d", form.File, form.Line))
+	if r.Part {
+		fmt.Fprintln(p.stdout, "\nIts matches are not reported themselves: correlations use them.")
+	}
+	fmt.Fprintf(p.stdout, "\nTo switch it off, add to the configuration: disable: [%s]\n", printable(form.Rule))
+}
+
+// explainEntity prints the findings of the last run about a user, host or address.
+func (p *program) explainEntity(config *Config, last *lastRun, as, name string) error {
+	unknown := func(what string) error {
+		return badConfig("%q is not a finding, a detection or a rule, and %s: IDs are in the first column of what a run prints; see outflow list detections and outflow list rules%s",
+			name, what, didYouMean(name, detectionNames(config.detections)))
+	}
+	if last == nil {
+		return unknown("no run has written reports to " + config.Out)
+	}
+	findings, err := last.findings(p, config)
+	if err != nil {
+		return err
+	}
+	who := newSubject(config, name)
+	findings = slices.DeleteFunc(findings, func(f detect.Finding) bool { return !who.of(&f) })
+	if as == "json" && len(findings) > 0 {
+		return p.printJSON(formsOf(findings))
+	}
+	if len(findings) == 0 {
+		return unknown("the last run (" + last.Job + ", " + last.span() + ") has no finding about it")
+	}
+	fmt.Fprintf(p.stdout, "%s: %s in the last run (%s, %s)\n", printable(name), counted(len(findings), "finding"), last.Job, last.span())
+	for i := range findings {
+		f := &findings[i]
+		fmt.Fprintf(p.stdout, "\n%s  %s  %s  %s, risk %d\n  %s\n", f.UID[:min(len(f.UID), reports.IDLength(findings))], f.Day, f.Severity, printable(f.Detection), f.RiskScore, printable(f.Why))
+		if whose := f.Whose(); whose != "" {
+			fmt.Fprintf(p.stdout, "  %s\n", printable(whose))
+		}
+		if f.Allowed != "" {
+			fmt.Fprintf(p.stdout, "  allowed: %s\n", printable(f.Allowed))
+		}
+	}
+	fmt.Fprintf(p.stdout, "\nIn order of time: outflow timeline %s\n", shellWord(name))
+	return nil
+}
+
+// A detectionForm is a detection as --as json prints it.
+type detectionForm struct {
+	Name       string          `json:"detection"`
+	Title      string          `json:"title"`
+	Doc        string          `json:"doc"`
+	Technique  string          `json:"technique"`
+	Risk       int             `json:"risk"`
+	Reads      string          `json:"reads"`
+	History    int             `json:"history_days"`
+	Needs      []string        `json:"needs,omitempty"`
+	Thresholds []thresholdForm `json:"thresholds,omitempty"`
+}
+
+type thresholdForm struct {
+	Key   string `json:"key"`
+	Value string `json:"value"`
+	Doc   string `json:"meaning"`
+}
+
+func detectionFormOf(config *Config, d *detect.Detection) detectionForm {
+	out := detectionForm{Name: d.Name, Title: d.Title, Doc: strings.TrimSpace(d.Doc), Technique: d.Technique, Risk: d.Risk(), Reads: d.Aggregate.Name, History: d.History}
+	for _, c := range d.Needs.List() {
+		out.Needs = append(out.Needs, c.String())
+	}
+	for _, s := range config.settings() {
+		if key, ok := strings.CutPrefix(s.key, d.Name+"."); ok {
+			out.Thresholds = append(out.Thresholds, thresholdForm{key, s.get(), s.doc})
+		}
+	}
+	return out
 }
 
 func (p *program) explainDetection(config *Config, d *detect.Detection) error {
@@ -63,39 +233,6 @@ func (p *program) explainDetection(config *Config, d *detect.Detection) error {
 		fmt.Fprintf(p.stdout, "\n%s\n", strings.TrimSpace(d.Card))
 	}
 	return nil
-}
-
-// explainFinding looks for the finding in the state, newest day first, then in
-// the findings.csv files of the output folder.
-func (p *program) explainFinding(config *Config, uid string) error {
-	at, err := store.Open(p.ctx, config.State, config.store())
-	if err != nil {
-		return configError{fmt.Errorf("open the state: %w", err)}
-	}
-	s := &state{p: p, config: config, store: at}
-	days, err := s.findings().List(p.ctx)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	for _, day := range slices.Backward(days) {
-		rows, _, err := s.findings().Read(p.ctx, day)
-		if err != nil {
-			return err
-		}
-		for i := range rows {
-			if rows[i].UID == uid {
-				d, _ := detect.ParseDay(day)
-				f := rows[i].finding(d)
-				p.printFinding(config, &f)
-				return nil
-			}
-		}
-	}
-	if found, err := p.findInCSV(config.Out, uid); found || err != nil {
-		return err
-	}
-	return badConfig("%q is not a finding in %s or under %s, and not a detection: want a finding_uid or one of %s", uid, config.State, config.Out,
-		strings.Join(detectionNames(config.detections), ", "))
 }
 
 func (p *program) printFinding(config *Config, f *detect.Finding) {
@@ -166,36 +303,4 @@ func number(x float64) string {
 		return strconv.FormatFloat(x, 'f', 0, 64)
 	}
 	return strconv.FormatFloat(x, 'g', 6, 64)
-}
-
-// findInCSV prints a finding from the reports of a folder.
-func (p *program) findInCSV(folder, uid string) (bool, error) {
-	found := false
-	err := filepath.WalkDir(folder, func(name string, d fs.DirEntry, err error) error {
-		if err != nil || found || d.Name() != "findings.csv" {
-			return nil
-		}
-		f, err := os.Open(name)
-		if err != nil {
-			return nil
-		}
-		defer f.Close()
-		rows, err := csv.NewReader(f).ReadAll()
-		if err != nil || len(rows) == 0 {
-			return nil
-		}
-		for _, row := range rows[1:] {
-			if row[0] != uid {
-				continue
-			}
-			found = true
-			for i, cell := range row {
-				if cell != "" {
-					fmt.Fprintf(p.stdout, "  %-12s %s\n", rows[0][i], printable(cell))
-				}
-			}
-		}
-		return nil
-	})
-	return found, err
 }

@@ -1,45 +1,317 @@
 package jobs
 
 import (
+	"bytes"
+	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
+	"io/fs"
+	"path"
 	"regexp"
+	"slices"
 	"strings"
 	"text/tabwriter"
 
+	"outflow/columnar/store"
 	"outflow/reports"
+	"outflow/stats/detect"
 )
 
-// next prints the commands that a reader of the summary probably wants now.
-func (p *program) next(r *reports.Report) {
-	type command struct{ line, why string }
-	var all []command
-	add := func(why string, words ...string) {
-		for i, w := range words {
-			words[i] = shellWord(w)
-		}
-		all = append(all, command{strings.Join(append(words, p.where...), " "), why})
+// This file remembers the last run, so that show, explain, timeline, top and suppress need
+// not be told where its findings and its logs are.
+
+// lastName is the object in the output folder that names the last run.
+const lastName = "last.json"
+
+// A lastRun says what the last run was that wrote its reports to an output folder.
+type lastRun struct {
+	Job    string `json:"job"`
+	Folder string `json:"folder"` // of its reports, below the output folder
+	First  string `json:"first"`  // day, as in 2026-11-20; "" if no day was judged
+	Last   string `json:"last"`
+	Config string `json:"config,omitempty"` // file
+	// The logs of a scan, and how they are read.
+	Logs      []string `json:"logs,omitempty"`
+	Input     []string `json:"input,omitempty"`
+	Format    string   `json:"format,omitempty"`
+	Layout    string   `json:"layout,omitempty"`
+	LogFormat string   `json:"logformat,omitempty"`
+	Mapping   string   `json:"mapping,omitempty"`
+	Sources   []string `json:"sources,omitempty"`
+	Zone      string   `json:"zone,omitempty"`
+	Endpoint  string   `json:"s3_endpoint_url,omitempty"`
+	Region    string   `json:"s3_region,omitempty"`
+}
+
+// remember writes what the last run was.
+func (p *program) remember(out store.Store, folder string, r *reports.Report) error {
+	l := p.scanned
+	l.Job, l.Folder, l.Config = r.Job, folder, p.configFile
+	if n := len(r.Days); n > 0 {
+		l.First, l.Last = r.Days[0].String(), r.Days[n-1].String()
 	}
+	text, err := json.MarshalIndent(&l, "", "  ")
+	if err != nil {
+		return err
+	}
+	return out.Put(p.ctx, lastName, bytes.NewReader(append(text, '\n')), store.Always)
+}
+
+// recall reads what the last run of an output folder was. Without one it returns nil.
+func (p *program) recall(config *Config) (*lastRun, error) {
+	out, err := store.Open(p.ctx, config.Out, config.store())
+	if err != nil {
+		return nil, configError{fmt.Errorf("open the output folder: %w", err)}
+	}
+	f, err := out.Open(p.ctx, lastName)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	var l lastRun
+	if err := json.NewDecoder(io.LimitReader(f, 1<<20)).Decode(&l); err != nil {
+		return nil, badConfig("read %s/%s: %w", config.Out, lastName, err)
+	}
+	return &l, nil
+}
+
+// withLast adds the flags of the configuration to a command that looks at past runs. It
+// returns a function that loads the configuration, which is the last run's if none is
+// named, and what that run was, if one is known.
+func (p *program) loadLast(load func() (*Config, error)) (*Config, *lastRun, error) {
+	config, err := load()
+	if err != nil {
+		return nil, nil, err
+	}
+	last, err := p.recall(config)
+	if err != nil || last == nil || last.Config == "" || p.configFile != "" {
+		return config, last, err
+	}
+	if _, given := p.env("OUTFLOW_CONFIG"); given {
+		return config, last, nil
+	}
+	p.configFile = last.Config
+	if config, err = load(); err != nil {
+		return nil, nil, fmt.Errorf("the configuration of the last run: %w", err)
+	}
+	return config, last, nil
+}
+
+// findings returns the findings of the run: those of the state if it has them, else those
+// of its reports.
+func (l *lastRun) findings(p *program, config *Config) ([]detect.Finding, error) {
+	if l.Job == "nightly" {
+		s, err := p.openStored(config)
+		if err != nil {
+			return nil, err
+		}
+		days, err := dayRange(l.First, l.Last, 0)
+		if err != nil {
+			return nil, err
+		}
+		var all []detect.Finding
+		for _, day := range days {
+			rows, _, err := s.findings().Read(p.ctx, day.String())
+			if errors.Is(err, fs.ErrNotExist) {
+				continue
+			}
+			if err != nil {
+				return nil, err
+			}
+			for i := range rows {
+				all = append(all, rows[i].finding(day))
+			}
+		}
+		slices.SortFunc(all, func(a, b detect.Finding) int { return detect.WorstFirst(&a, &b) })
+		return all, nil
+	}
+	out, err := store.Open(p.ctx, config.Out, config.store())
+	if err != nil {
+		return nil, configError{fmt.Errorf("open the output folder: %w", err)}
+	}
+	name := path.Join(l.Folder, "findings.csv")
+	f, err := out.Open(p.ctx, name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, badConfig("%s/%s is not there: let the run write the report csv", config.Out, name)
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return reports.ReadFindings(f)
+}
+
+// sourcesOf lists the logs of the run around days, which ascend, and their total size.
+func (l *lastRun) sourcesOf(p *program, config *Config, days []detect.Day) (sources []source, total int64, err error) {
+	if l.Job == "scan" {
+		return p.find(&inputFlags{format: l.Format, layout: l.Layout, logFormat: l.LogFormat, mapping: l.Mapping, mapped: l.Input,
+			sources: l.Sources, zone: l.Zone, endpointURL: l.Endpoint, region: l.Region}, l.Logs)
+	}
+	sources, err = p.sources(config, days[0]-1, days[len(days)-1]+1)
+	for i := range sources {
+		total += sources[i].object.Size
+	}
+	return sources, total, err
+}
+
+// scannedBy returns what a scan must remember.
+func scannedBy(f *inputFlags, paths []string) lastRun {
+	return lastRun{Logs: paths, Input: f.mapped, Format: f.format, Layout: f.layout, LogFormat: f.logFormat, Mapping: f.mapping,
+		Sources: f.sources, Zone: f.zone, Endpoint: f.endpointURL, Region: f.region}
+}
+
+// findingNamed returns the finding whose UID begins with id: of the last run, else of the
+// state, newest day first, else of a report. It is nil if there is none.
+func (p *program) findingNamed(config *Config, last *lastRun, id string) (*detect.Finding, error) {
+	if !plausibleID.MatchString(id) {
+		return nil, nil
+	}
+	var found []detect.Finding
+	look := func(all []detect.Finding) {
+		for i := range all {
+			if strings.HasPrefix(all[i].UID, id) && !slices.ContainsFunc(found, func(f detect.Finding) bool { return f.UID == all[i].UID }) {
+				found = append(found, all[i])
+			}
+		}
+	}
+	if last != nil {
+		all, err := last.findings(p, config)
+		if err != nil {
+			return nil, err
+		}
+		look(all)
+	}
+	if len(found) == 0 {
+		err := p.eachStored(config, func(all []detect.Finding) bool { look(all); return len(found) == 0 })
+		if err != nil {
+			return nil, err
+		}
+	}
+	if len(found) == 0 {
+		if err := p.eachReported(config, func(all []detect.Finding) bool { look(all); return len(found) == 0 }); err != nil {
+			return nil, err
+		}
+	}
+	switch len(found) {
+	case 0:
+		return nil, nil
+	case 1:
+		return &found[0], nil
+	}
+	var ids []string
+	for i := range found {
+		ids = append(ids, found[i].UID)
+	}
+	return nil, badConfig("%q begins several findings: %s", id, strings.Join(ids, ", "))
+}
+
+var plausibleID = regexp.MustCompile(`^[0-9a-f]{4,64}$`)
+
+// eachStored calls visit with the findings of the days of the state, newest first, until
+// it returns false.
+func (p *program) eachStored(config *Config, visit func([]detect.Finding) bool) error {
+	at, err := store.Open(p.ctx, config.State, config.store())
+	if err != nil {
+		return configError{fmt.Errorf("open the state: %w", err)}
+	}
+	s := &state{p: p, config: config, store: at}
+	days, err := s.findings().List(p.ctx)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	for _, text := range slices.Backward(days) {
+		day, err := detect.ParseDay(text)
+		if err != nil {
+			continue // the store lists days alone
+		}
+		rows, _, err := s.findings().Read(p.ctx, text)
+		if err != nil {
+			return err
+		}
+		all := make([]detect.Finding, len(rows))
+		for i := range rows {
+			all[i] = rows[i].finding(day)
+		}
+		if !visit(all) {
+			return nil
+		}
+	}
+	return nil
+}
+
+// eachReported calls visit with the findings of each findings.csv in the output folder,
+// until it returns false.
+func (p *program) eachReported(config *Config, visit func([]detect.Finding) bool) error {
+	out, err := store.Open(p.ctx, config.Out, config.store())
+	if err != nil {
+		return configError{fmt.Errorf("open the output folder: %w", err)}
+	}
+	for e, err := range out.List(p.ctx, "", store.Deep) {
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if path.Base(e.Name) != "findings.csv" {
+			continue
+		}
+		f, err := out.Open(p.ctx, e.Name)
+		if err != nil {
+			return err
+		}
+		all, err := reports.ReadFindings(f)
+		f.Close()
+		if err != nil {
+			p.note("%s/%s: %v", config.Out, e.Name, err) // another program's
+		} else if !visit(all) {
+			return nil
+		}
+	}
+	return nil
+}
+
+// next prints the commands that a reader of the summary probably wants now.
+func (p *program) next(config *Config, r *reports.Report) {
+	var first *detect.Finding
 	for i := range r.Findings {
-		f := &r.Findings[i]
-		if f.Allowed == "" {
-			add("the numbers of the first finding", "outflow", "explain", f.UID[:min(len(f.UID), reports.IDLength(r.Findings))])
+		if r.Findings[i].Allowed == "" {
+			first = &r.Findings[i]
 			break
 		}
 	}
-	if len(all) == 0 {
+	if first == nil {
 		return
+	}
+	id := first.UID[:min(len(first.UID), reports.IDLength(r.Findings))]
+	type command struct{ line, why string }
+	all := []command{
+		{"outflow show " + id, "the records behind a finding"},
+		{"outflow explain " + id, "its numbers, and how to allow it"},
+	}
+	if kind, who := first.Subject(); kind != "group" {
+		all = append(all, command{"outflow timeline " + shellWord(who), "what happened, in order of time"})
+	}
+	all = append(all, command{"outflow top --by destination", "who sent most where"})
+	where := ""
+	if config.Out != defaults().Out {
+		where = " " + strings.Join(p.where, " ")
 	}
 	w := tabwriter.NewWriter(p.stdout, 0, 0, 2, ' ', 0)
 	for i, c := range all {
-		lead := "       "
+		lead := "      "
 		if i == 0 {
-			lead = "next:  "
+			lead = "next: "
 		}
-		if p.width > 0 && len(lead)+len(c.line)+2+len(c.why) > p.width {
-			fmt.Fprintf(w, "%s %s\n", lead, c.line)
-			continue
+		line := lead + "  " + c.line + where
+		if p.width == 0 || len(line)+2+len(c.why) <= p.width {
+			line += "\t# " + c.why
 		}
-		fmt.Fprintf(w, "%s %s\t# %s\n", lead, c.line, c.why)
+		fmt.Fprintln(w, line)
 	}
 	w.Flush()
 }

@@ -80,6 +80,9 @@ func (p *program) write(config *Config, folder string, r *reports.Report) error 
 	}); err != nil {
 		return err
 	}
+	if err := p.remember(out, folder, r); err != nil {
+		return configError{fmt.Errorf("write the report to %s: %w", config.Out, err)}
+	}
 	page := ""
 	for _, file := range files {
 		if page == "" || strings.HasSuffix(file.Name, ".html") {
@@ -93,7 +96,7 @@ func (p *program) write(config *Config, folder string, r *reports.Report) error 
 		if page != "" {
 			fmt.Fprintf(p.stdout, "\nreport: %s\n", printable(page))
 		}
-		p.next(r)
+		p.next(config, r)
 	}
 	return nil
 }

@@ -32,6 +32,7 @@ func (p *program) scanCommand() *cobra.Command {
 		}
 		inputs.zone, inputs.endpointURL, inputs.region = config.Zone, config.S3.EndpointURL, config.S3.Region
 		inputs.sources = config.Sources
+		p.scanned = scannedBy(&inputs, args)
 		sources, total, err := p.find(&inputs, args)
 		if err != nil {
 			return err

@@ -1,6 +1,7 @@
 package reports
 
 import (
+	"cmp"
 	"slices"
 	"strconv"
 	"strings"
@@ -8,14 +9,29 @@ import (
 	"outflow/stats/detect"
 )
 
-// allowDays is how many days the proposed allow-list entry holds: a quarter, so
+// AllowDays is how many days the proposed allow-list entry holds: a quarter, so
 // that somebody who still knows the reason reviews the exception.
-const allowDays = 90
+const AllowDays = 90
 
 // AllowEntry returns, in YAML, the allow-list entry that would suppress a finding
 // and others like it. The reader must fill in the reason: an entry without one is
 // refused.
 func AllowEntry(f *detect.Finding) string {
+	return allowEntry(f, false) + allowTerms(`""  # required: why this is expected, and who agreed`, f.Day+AllowDays)
+}
+
+// AllowEntryFor is AllowEntry with its reason and its last day. only says that it is for the
+// finding alone.
+func AllowEntryFor(f *detect.Finding, reason string, expires detect.Day, only bool) string {
+	return allowEntry(f, only) + allowTerms(strconv.QuoteToGraphic(reason), expires)
+}
+
+func allowTerms(reason string, expires detect.Day) string {
+	return "  reason: " + reason + "\n  expires: " + expires.String() + "\n"
+}
+
+// allowEntry is AllowEntry without the reason and the last day.
+func allowEntry(f *detect.Finding, only bool) string {
 	var b strings.Builder
 	lead := "- "
 	line := func(key, value string) {
@@ -29,8 +45,10 @@ func AllowEntry(f *detect.Finding) string {
 	case len(f.Also) == 0 && len(f.Parts) == 0:
 		line("detection", yamlText(f.Detection))
 	case slices.ContainsFunc(f.Parts, func(p detect.Part) bool { return p.Object != f.Object }):
-		line("detection", yamlText(f.Verdict))
+		line("detection", yamlText(cmp.Or(f.Verdict, f.Detection)))
 		object = ""
+	case object == "": // the entity alone would suppress everything about it
+		line("detection", yamlText(cmp.Or(f.Verdict, f.Detection)))
 	}
 	kind, entity := f.EntityType, f.Entity
 	if slices.ContainsFunc(f.Parts, func(p detect.Part) bool { return p.EntityType != kind || p.Entity != entity }) {
@@ -50,14 +68,12 @@ func AllowEntry(f *detect.Finding) string {
 	if object != "" {
 		line("domain", yamlText(object))
 	}
-	if b.Len() > 1000 {
+	if only || b.Len() > 1000 {
 		// Texts of that length are not names. The finding itself still has a name.
 		b.Reset()
 		lead = "- "
 		line("fingerprint", yamlText(f.UID))
 	}
-	line("reason", `""  # required: why this is expected, and who agreed`)
-	line("expires", (f.Day + allowDays).String())
 	return b.String()
 }
 

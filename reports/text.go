@@ -2,6 +2,7 @@ package reports
 
 import (
 	"math"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -281,4 +282,25 @@ func listed(words []string) string {
 	}
 	last := len(words) - 1
 	return strings.Join(words[:last], ", ") + " and " + words[last]
+}
+
+// Secrets as logs write them: the values of a URL's query, fields and headers whose names
+// say so, tokens that are known by their form, and the secret parts of webhooks.
+var (
+	urlQuery    = regexp.MustCompile(`([?&][A-Za-z0-9_.~%\[\]$-]{1,64}=)[^\s"'&<>]+`)
+	urlPassword = regexp.MustCompile(`(://)[^/\s"'@]+:[^/\s"'@]+@`)
+	secretField = regexp.MustCompile(`(?i)((?:authorization|cookie|password|passwd|pwd|secret|token|api[_-]?key|access[_-]?key|signature|credentials?)["']?\s*[:=]\s*)("(?:[^"\\]|\\.)*"|'[^']*'|[^\s,;&"'{}\[\]]+)`)
+	bearer      = regexp.MustCompile(`(?i)\b(bearer|basic)\s+[A-Za-z0-9+/=._~-]{6,}`)
+	webToken    = regexp.MustCompile(`\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]*)?`)
+	webhook     = regexp.MustCompile(`(hooks\.slack\.com/(?:services|workflows)/[^\s"'/]+/|/api/webhooks/[0-9]+/|/bot[0-9]+:)[^\s"'?]+`)
+)
+
+// Masked returns text of a log without the secrets in it, each replaced by "…".
+func Masked(text string) string {
+	text = urlPassword.ReplaceAllString(text, "${1}…@")
+	text = webhook.ReplaceAllString(text, "${1}…")
+	text = bearer.ReplaceAllString(text, "${1} …")
+	text = secretField.ReplaceAllString(text, "${1}…")
+	text = webToken.ReplaceAllString(text, "…")
+	return urlQuery.ReplaceAllString(text, "${1}…")
 }

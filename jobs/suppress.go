@@ -1,0 +1,181 @@
+package jobs
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/goccy/go-yaml"
+	"github.com/goccy/go-yaml/ast"
+	"github.com/goccy/go-yaml/parser"
+	"github.com/spf13/cobra"
+
+	"outflow/reports"
+	"outflow/stats/detect"
+)
+
+func (p *program) suppressCommand() *cobra.Command {
+	var reason, expires string
+	var only bool
+	c := &cobra.Command{
+		Use:   "suppress FINDING --reason TEXT",
+		Short: "accept a finding: write its entry of the allow-list",
+		Long: "suppress adds an entry to the list allow of the configuration, so that the finding and others like it are kept as allowed\n" +
+			"and add no risk from the next run on. The rest of the file stays as it is.",
+		Example: "  outflow suppress 5fdf8cf7 --reason 'nightly export, agreed with IT' --config outflow.yaml\n" +
+			"  outflow suppress 5fdf8cf7 --reason 'pen test' --expires 2026-12-24 --only",
+		Args: cobra.ExactArgs(1),
+	}
+	c.Flags().StringVar(&reason, "reason", "", "why this is known and accepted, and who agreed")
+	c.Flags().StringVar(&expires, "expires", "", "last `day` on which the entry is valid (default: 90 days after the finding)")
+	c.Flags().BoolVar(&only, "only", false, "accept this finding alone, and none like it")
+	c.MarkFlagRequired("reason")
+	load := p.withPlaces(c)
+	c.RunE = func(_ *cobra.Command, args []string) error {
+		config, last, err := p.loadLast(load)
+		if err != nil {
+			return err
+		}
+		f, err := p.findingNamed(config, last, args[0])
+		if err != nil {
+			return err
+		}
+		if f == nil {
+			return noSuchFinding(config, args[0])
+		}
+		if strings.TrimSpace(reason) == "" {
+			return badConfig("--reason is empty: say why this is known and accepted")
+		}
+		today := detect.DayOf(p.now().UnixMicro())
+		until := max(f.Day, today) + reports.AllowDays
+		if expires != "" {
+			if until, err = detect.ParseDay(expires); err != nil {
+				return badConfig("--expires: %w", err)
+			}
+			if until < today {
+				return badConfig("--expires %s is over: give a day from %s on", until, today)
+			}
+		}
+		entry := reports.AllowEntryFor(f, reason, until, only)
+		name := p.configFile
+		if name == "" {
+			name, _ = p.env("OUTFLOW_CONFIG")
+		}
+		if name == "" {
+			return badConfig("no configuration to add the entry to: name it with --config. The entry is:\nallow:\n%s", entry)
+		}
+		if err := addAllow(name, entry); err != nil {
+			return err
+		}
+		fmt.Fprintf(p.stdout, "added to %s:\n\n%s", printable(name), printableLines(entry))
+		return nil
+	}
+	return c
+}
+
+// addAllow adds an entry to the list allow of a configuration, as its first. The rest of
+// the file stays as it is.
+func addAllow(name, entry string) error {
+	text, err := os.ReadFile(name)
+	if err != nil {
+		return configError{err}
+	}
+	made, err := withAllow(text, entry)
+	if err != nil {
+		return badConfig("%s: %w: add the entry yourself:\nallow:\n%s", name, err, entry)
+	}
+	info, err := os.Stat(name)
+	if err != nil {
+		return configError{err}
+	}
+	// The file is replaced in one step: a run that begins meanwhile reads one or the other.
+	f, err := os.CreateTemp(filepath.Dir(name), ".outflow-*")
+	if err != nil {
+		return configError{err}
+	}
+	defer os.Remove(f.Name())
+	_, err = f.Write(made)
+	err = errors.Join(err, f.Chmod(info.Mode().Perm()), f.Sync(), f.Close())
+	if err == nil {
+		err = os.Rename(f.Name(), name)
+	}
+	if err != nil {
+		return configError{err}
+	}
+	return nil
+}
+
+// withAllow returns a configuration with an entry more in its list allow.
+func withAllow(text []byte, entry string) ([]byte, error) {
+	var before, after struct {
+		Allow []*Allow `yaml:"allow"`
+	}
+	if err := yaml.Unmarshal(text, &before); err != nil {
+		return nil, errors.New("it is not valid YAML")
+	}
+	indented := func(n int) string {
+		pad := strings.Repeat(" ", n)
+		return pad + strings.ReplaceAll(strings.TrimSuffix(entry, "\n"), "\n", "\n"+pad) + "\n"
+	}
+	file, err := parser.ParseBytes(text, 0)
+	if err != nil {
+		return nil, err
+	}
+	made := text
+	line, indent, empty := allowAt(file)
+	switch {
+	case line == 0: // no list yet
+		if len(made) > 0 && made[len(made)-1] != '\n' {
+			made = append(slices.Clone(made), '\n')
+		}
+		made = slices.Concat(made, []byte("\nallow:\n"+indented(2)))
+	default:
+		lines := bytes.SplitAfter(text, []byte{'\n'})
+		if line > len(lines) {
+			return nil, errors.New("the list allow was not found")
+		}
+		head := lines[line-1]
+		if empty { // allow: []
+			head = bytes.Replace(head, []byte("[]"), nil, 1)
+		}
+		if len(head) == 0 || head[len(head)-1] != '\n' {
+			head = append(slices.Clone(head), '\n')
+		}
+		made = slices.Concat(bytes.Join(lines[:line-1], nil), head, []byte(indented(indent)), bytes.Join(lines[line:], nil))
+	}
+	if err := yaml.Unmarshal(made, &after); err != nil || len(after.Allow) != len(before.Allow)+1 {
+		return nil, errors.New("the list allow is written in a way that outflow does not change")
+	}
+	return made, nil
+}
+
+// allowAt returns the line of the key allow, from 1 and 0 if there is none, and how far its
+// entries are indented. empty says that it is written as [].
+func allowAt(file *ast.File) (line, indent int, empty bool) {
+	for _, doc := range file.Docs {
+		var values []*ast.MappingValueNode
+		switch body := doc.Body.(type) {
+		case *ast.MappingNode:
+			values = body.Values
+		case *ast.MappingValueNode:
+			values = []*ast.MappingValueNode{body}
+		}
+		for _, v := range values {
+			if v.Key.String() != "allow" {
+				continue
+			}
+			line, indent = v.Key.GetToken().Position.Line, 2
+			if list, ok := v.Value.(*ast.SequenceNode); ok {
+				if empty = list.IsFlowStyle; !empty {
+					indent = list.Start.Position.Column - 1
+				}
+			}
+			return line, indent, empty
+		}
+	}
+	return 0, 0, false
+}

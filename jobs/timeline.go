@@ -1,0 +1,231 @@
+package jobs
+
+import (
+	"cmp"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"sync/atomic"
+
+	"github.com/spf13/cobra"
+
+	"outflow/columnar"
+	"outflow/reports"
+	"outflow/stats/detect"
+)
+
+// An eventForm is a line of a timeline.
+type eventForm struct {
+	Time    string         `json:"time"`
+	Kind    string         `json:"kind"` // "finding", "record" of a finding, or the table of a log's row
+	What    string         `json:"what"`
+	Bytes   int64          `json:"bytes,omitempty"`
+	Finding string         `json:"finding_uid,omitempty"`
+	At      string         `json:"at,omitempty"`
+	Columns map[string]any `json:"columns,omitempty"`
+
+	us int64
+}
+
+// maxTimeline is how many rows of logs a timeline holds: more is for cat.
+const maxTimeline = 100_000
+
+func (p *program) timelineCommand() *cobra.Command {
+	var records bool
+	c := &cobra.Command{
+		Use:   "timeline USER|HOST|ADDRESS",
+		Short: "print what a user, host or address did, in order of time",
+		Long: "timeline prints the findings of the last run about a user, host or address, and the records that they name, in order of\n" +
+			"time. Findings of an address or a host count for the user whose it probably was. --records reads the logs again, and\n" +
+			"prints each record of the user, host or address on the judged days.",
+		Example: "  outflow timeline anna@corp.example\n  outflow timeline 10.20.1.33 --records",
+		Args:    cobra.ExactArgs(1),
+	}
+	form := bindAs(c, "text", "json")
+	c.Flags().BoolVar(&records, "records", false, "read the logs, and print each record of the user, host or address")
+	load := p.withPlaces(c)
+	c.RunE = func(_ *cobra.Command, args []string) error {
+		as, err := form()
+		if err != nil {
+			return err
+		}
+		config, last, err := p.loadLast(load)
+		if err != nil {
+			return err
+		}
+		if last == nil {
+			return noLastRun(config)
+		}
+		findings, err := last.findings(p, config)
+		if err != nil {
+			return err
+		}
+		who := newSubject(config, args[0])
+		var events []eventForm
+		for i := range findings {
+			if f := &findings[i]; who.of(f) {
+				events = append(events, eventsOf(f)...)
+			}
+		}
+		if records {
+			rows, err := p.rowsAbout(config, last, who)
+			if err != nil {
+				return err
+			}
+			events = append(events, rows...)
+		}
+		slices.SortStableFunc(events, func(a, b eventForm) int { return cmp.Compare(a.us, b.us) })
+		if as == "json" {
+			if events == nil {
+				events = []eventForm{}
+			}
+			return p.printJSON(events)
+		}
+		if len(events) == 0 {
+			p.note("the last run (%s, %s) has no finding about %q: --records looks into the logs", last.Job, last.span(), args[0])
+		}
+		for i := range events {
+			e := &events[i]
+			size := ""
+			if e.Bytes != 0 {
+				size = reports.ByteSize(float64(e.Bytes))
+			}
+			fmt.Fprintf(p.stdout, "%-20s  %-8s %8s  %s\n", e.Time, e.Kind, size, printable(e.What))
+		}
+		return nil
+	}
+	return c
+}
+
+func noLastRun(config *Config) error {
+	return badConfig("no run has written reports to %s yet: name its folder with --out, or its configuration with --config", config.Out)
+}
+
+// span returns the judged days of the run.
+func (l *lastRun) span() string {
+	if l.First == l.Last {
+		return l.First
+	}
+	return l.First + " to " + l.Last
+}
+
+// A subject is a user, host or address by the names that logs have for it.
+type subject struct{ text, user, host string }
+
+func newSubject(config *Config, text string) *subject {
+	return &subject{text, config.names.User(text), config.names.Host(text)}
+}
+
+// is reports whether a name is the subject's.
+func (s *subject) is(name string) bool {
+	return name != "" && (strings.EqualFold(name, s.text) || strings.EqualFold(name, s.user) || strings.EqualFold(name, s.host))
+}
+
+// of reports whether a finding is about the subject.
+func (s *subject) of(f *detect.Finding) bool {
+	return s.is(f.Entity) || s.is(f.Who()) || s.is(f.Person)
+}
+
+// eventsOf returns a finding, when its activity began, and the records that it names.
+func eventsOf(f *detect.Finding) []eventForm {
+	at := cmp.Or(f.Summary.First, f.Window[0])
+	out := []eventForm{{Time: stamp(at), Kind: "finding", What: fmt.Sprintf("%s %s %s: %s", f.UID[:min(len(f.UID), 8)], f.Severity, f.Detection, f.Why),
+		Bytes: f.Bytes(), Finding: f.UID, us: at}}
+	for _, place := range f.Summary.Records() {
+		what := place.At
+		if place.Host != "" {
+			what += ", on " + place.Host
+		}
+		if place.Parent != "" {
+			what += ", started by " + place.Parent
+		}
+		us := cmp.Or(place.Time, at)
+		out = append(out, eventForm{Time: stamp(us), Kind: "record", What: what, Bytes: place.Bytes, Finding: f.UID, At: place.At, us: us})
+	}
+	return out
+}
+
+// rowsAbout reads the logs of the last run and returns the rows of the judged days that
+// have the subject as user, host or address.
+func (p *program) rowsAbout(config *Config, last *lastRun, who *subject) ([]eventForm, error) {
+	days, err := dayRange(last.First, last.Last, 0)
+	if err != nil {
+		return nil, err
+	}
+	out, left, err := p.rowsWhere(config, last, days, maxTimeline, who.in)
+	if left > 0 {
+		p.note("%d more records are left out: outflow cat --where prints them", left)
+	}
+	return out, err
+}
+
+// in reports whether a row has the subject as user, host or address.
+func (s *subject) in(b *columnar.Batch, row int) bool {
+	return slices.ContainsFunc([]columnar.Col{columnar.User, columnar.SrcIP, columnar.Host}, func(c columnar.Col) bool {
+		return b.Table.Set().Has(c) && s.is(textOf(b, c, row))
+	})
+}
+
+// rowsWhere reads the logs of the last run and returns the first rows of some days, which
+// ascend, that are wanted, and how many more there are.
+func (p *program) rowsWhere(config *Config, last *lastRun, days []detect.Day, most int, wanted func(b *columnar.Batch, row int) bool) (out []eventForm, left int, err error) {
+	from, to := days[0].Time().UnixMicro(), (days[len(days)-1] + 1).Time().UnixMicro()
+	sources, total, err := last.sourcesOf(p, config, days)
+	if err != nil {
+		return nil, 0, err
+	}
+	var failed error
+	var read atomic.Int64
+	stop := p.watch("read the logs", total, &read)
+	folded, err := Fold(p.ctx, sources, &foldOptions{FoldOptions: allTime, workers: 1, want: columnar.Wanted{Cols: everything}, read: &read, tap: func(b *columnar.Batch) {
+		times := b.Int64(columnar.Time)
+		for row := range b.Len() {
+			if failed != nil || times[row] < from || times[row] >= to || !wanted(b, row) {
+				continue
+			}
+			if len(out) == most {
+				left++
+				continue
+			}
+			e := eventForm{Time: stamp(times[row]), Kind: b.Table.Name, us: times[row]}
+			if b.Places == nil {
+				e.At = fmt.Sprintf("%s:%d", b.Object, b.First+int64(b.Record[row]))
+			}
+			if b.Table.Set().Has(columnar.BytesOut) {
+				if n, ok := valueOf(b, columnar.BytesOut, row).(float64); ok && !math.IsNaN(n) {
+					e.Bytes = int64(n)
+				}
+			}
+			e.Columns, failed = rowForm(b, row)
+			e.What = inWords(b.Table, e.Columns)
+			out = append(out, e)
+		}
+	}})
+	stop()
+	if err = cmp.Or(err, failed); err != nil {
+		return nil, 0, err
+	}
+	p.incomplete(folded.inputs)
+	return out, left, unreadable(folded.inputs)
+}
+
+// textOf returns a column of text of a row.
+func textOf(b *columnar.Batch, c columnar.Col, row int) string {
+	text, _ := valueOf(b, c, row).(string)
+	return text
+}
+
+// saidElsewhere are columns that a line of a timeline does not repeat.
+var saidElsewhere = columnar.ColSet(columnar.Time, columnar.BytesOut, columnar.EventUID, columnar.UID)
+
+// inWords writes the columns of a row in a line.
+func inWords(t *columnar.Table, columns map[string]any) string {
+	var parts []string
+	for _, c := range t.Cols {
+		if v, ok := columns[c.String()]; ok && !saidElsewhere.Has(c) {
+			parts = append(parts, c.String()+"="+fmt.Sprint(v))
+		}
+	}
+	return strings.Join(parts, " ")
+}

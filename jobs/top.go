@@ -1,0 +1,276 @@
+package jobs
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"outflow/reports"
+	"outflow/stats/detect"
+)
+
+// A ranking is a value of top --by.
+type ranking struct {
+	name      string
+	title     string
+	aggregate *detect.Aggregate
+	of        func(r *detect.Row) string // what is counted; "" is left out
+	with      func(r *detect.Row) string // who or what is named beside it
+}
+
+func rowObject(r *detect.Row) string { return r.Object }
+func rowWho(r *detect.Row) string    { return r.Who() }
+
+var rankings = []ranking{
+	{"destination", "DESTINATION", detect.UserDestinationDay, rowObject, rowWho},
+	{"user", "USER", detect.UserDay, rowWho, nil},
+	{"pair", "USER → DESTINATION", detect.UserDestinationDay, func(r *detect.Row) string {
+		if r.Object == "" {
+			return "" // all destinations
+		}
+		return r.Who() + " → " + r.Object
+	}, nil},
+	{"domain", "DOMAIN", detect.DNSPair, rowObject, rowWho},
+}
+
+// A topForm is a line of top.
+type topForm struct {
+	Name     string `json:"name"`
+	BytesOut int64  `json:"bytes_out"`
+	BytesIn  int64  `json:"bytes_in"`
+	Events   int64  `json:"events"`
+	Names    int64  `json:"names,omitempty"` // distinct names that were queried
+	Clients  int    `json:"clients,omitempty"`
+	Most     string `json:"most,omitempty"` // the client with the most
+
+	share map[string]int64
+}
+
+func (p *program) topCommand() *cobra.Command {
+	var by, day, from, to string
+	var n int
+	var inputs inputFlags
+	names := make([]string, len(rankings))
+	for i := range rankings {
+		names[i] = rankings[i].name
+	}
+	c := &cobra.Command{
+		Use:   "top [LOG…] --by " + strings.Join(names, "|"),
+		Short: "print who sent most, and where",
+		Long: "top sums up the bytes that left by destination, by user (or host or address, if no user is named), or by both (pair);\n" +
+			"or the DNS queries by registered domain. It reads the state of the configuration for the last judged day or the days\n" +
+			"that --day, --from and --to name; or the logs on its command line; or, after a scan, the logs of that scan.",
+		Example: "  outflow top --by destination\n  outflow top --by user --day 2026-11-20 --n 20\n  outflow top proxy.log.gz --by pair",
+	}
+	form := bindAs(c, "text", "json")
+	c.Flags().StringVar(&by, "by", rankings[0].name, "what to sum up by: "+strings.Join(names, ", "))
+	c.RegisterFlagCompletionFunc("by", cobra.FixedCompletions(names, cobra.ShellCompDirectiveNoFileComp))
+	c.Flags().IntVarP(&n, "n", "n", 10, "how many lines; 0: all")
+	c.Flags().StringVar(&day, "day", "", "this `day`, as in 2026-11-20")
+	c.Flags().StringVar(&from, "from", "", "from this `day` on")
+	c.Flags().StringVar(&to, "to", "", "up to this `day`")
+	c.MarkFlagsMutuallyExclusive("day", "from")
+	c.MarkFlagsRequiredTogether("from", "to")
+	load := p.withPlaces(c)
+	inputs.bind(c)
+	c.RunE = func(_ *cobra.Command, args []string) error {
+		as, err := form()
+		if err != nil {
+			return err
+		}
+		i := slices.Index(names, by)
+		if i < 0 {
+			return badConfig("--by %q: want %s", by, strings.Join(names, ", "))
+		}
+		config, last, err := p.loadLast(load)
+		if err != nil {
+			return err
+		}
+		h, days, err := p.rowsToRank(config, last, &inputs, args, &rankings[i])
+		defer h.close()
+		if err != nil {
+			return err
+		}
+		if day != "" || from != "" {
+			if days, err = dayRange(cmp.Or(day, from), cmp.Or(day, to), 0); err != nil {
+				return err
+			}
+		}
+		list, err := rank(h, days, &rankings[i])
+		if err != nil {
+			return err
+		}
+		if len(list) == 0 {
+			p.note("nothing to rank on %s", daysInWords(days))
+		}
+		if n > 0 && len(list) > n {
+			list = list[:n]
+		}
+		return p.printTop(as, list, &rankings[i], days)
+	}
+	return c
+}
+
+func daysInWords(days []detect.Day) string {
+	if len(days) == 0 {
+		return "any day"
+	}
+	return spanOf(days)
+}
+
+// rowsToRank returns the rows of a ranking's aggregate, and the days that are ranked if
+// nobody says: those of the last run, or all of the logs. The caller must close the
+// history, also after an error.
+func (p *program) rowsToRank(config *Config, last *lastRun, inputs *inputFlags, logs []string, r *ranking) (*history, []detect.Day, error) {
+	var sources []source
+	var total int64
+	var err error
+	switch {
+	case len(logs) > 0:
+		inputs.endpointURL, inputs.region = config.S3.EndpointURL, config.S3.Region
+		sources, total, err = p.find(inputs, logs)
+	case last != nil && last.Job == "scan":
+		sources, total, err = last.sourcesOf(p, config, nil)
+	default:
+		return p.storedRows(config, last, r)
+	}
+	if err != nil {
+		return newHistory(), nil, err
+	}
+	aggregates := []*detect.Aggregate{r.aggregate}
+	var read atomic.Int64
+	stop := p.watch("top", total, &read)
+	folded, err := Fold(p.ctx, sources, &foldOptions{aggregates: aggregates, FoldOptions: config.foldOptions(),
+		workers: config.Workers, memory: int64(config.Memory), read: &read})
+	stop()
+	if err != nil {
+		return newHistory(), nil, err
+	}
+	h, err := scratched(p.ctx, folded, aggregates, config.Workers)
+	if err = errors.Join(err, folded.Close()); err != nil {
+		return h, nil, err
+	}
+	p.incomplete(folded.inputs)
+	return h, h.days(folded.inputs), unreadable(folded.inputs)
+}
+
+// storedRows returns the rows of a ranking's aggregate that the state has.
+func (p *program) storedRows(config *Config, last *lastRun, r *ranking) (*history, []detect.Day, error) {
+	h := newHistory()
+	s, err := p.openStored(config)
+	if err != nil {
+		return h, nil, err
+	}
+	stored, err := s.aggregate(r.aggregate).List(p.ctx)
+	if err != nil {
+		return h, nil, err
+	}
+	var all []detect.Day
+	for _, text := range stored {
+		day, err := detect.ParseDay(text)
+		if err != nil {
+			continue // the store lists days alone
+		}
+		all = append(all, day)
+		h.tables[r.aggregate] = append(h.tables[r.aggregate], &partition{day: day, rows: s.rows(p.ctx, h, r.aggregate, day)})
+	}
+	if len(all) == 0 {
+		return h, nil, badConfig("the state %s has no days: name logs, as in outflow top proxy.log.gz, or the configuration with --config", config.State)
+	}
+	days := all[len(all)-1:]
+	if last != nil && last.Job == "nightly" && last.First != "" {
+		if days, err = dayRange(last.First, last.Last, 0); err != nil {
+			return h, nil, err
+		}
+	}
+	return h, days, nil
+}
+
+// rank sums up rows, the most bytes out first.
+func rank(h *history, days []detect.Day, r *ranking) ([]topForm, error) {
+	sums := map[string]*topForm{}
+	for row, err := range h.rows(r.aggregate, days) {
+		if err != nil {
+			return nil, err
+		}
+		name := r.of(row)
+		if name == "" {
+			continue
+		}
+		t := sums[name]
+		if t == nil {
+			name = strings.Clone(name)
+			t = &topForm{Name: name, share: map[string]int64{}}
+			sums[name] = t
+		}
+		out := row.BytesOut
+		if r.aggregate == detect.DNSPair {
+			out = row.NameBytes
+			t.Names += row.Names
+		}
+		t.BytesOut, t.BytesIn, t.Events = addBytes(t.BytesOut, out), addBytes(t.BytesIn, row.BytesIn), t.Events+row.Events
+		if r.with != nil {
+			t.share[strings.Clone(r.with(row))] += max(out, 0) + 1
+		}
+	}
+	list := make([]topForm, 0, len(sums))
+	for _, t := range sums {
+		t.Clients = len(t.share)
+		for who, size := range t.share {
+			if most := t.share[t.Most]; t.Most == "" || size > most || size == most && who < t.Most {
+				t.Most = who
+			}
+		}
+		list = append(list, *t)
+	}
+	slices.SortFunc(list, func(a, b topForm) int {
+		return cmp.Or(cmp.Compare(b.BytesOut, a.BytesOut), cmp.Compare(b.Events, a.Events), cmp.Compare(a.Name, b.Name))
+	})
+	return list, nil
+}
+
+// addBytes adds bytes as logs count them: a sum never turns negative.
+func addBytes(a, b int64) int64 {
+	if sum := a + b; sum >= a == (b >= 0) {
+		return sum
+	}
+	return 1<<63 - 1
+}
+
+func (p *program) printTop(as string, list []topForm, r *ranking, days []detect.Day) error {
+	if as == "json" {
+		return p.printJSON(list)
+	}
+	if len(list) == 0 {
+		return nil
+	}
+	fmt.Fprintf(p.stdout, "%s\n\n", daysInWords(days))
+	w := tabwriter.NewWriter(p.stdout, 0, 0, 2, ' ', 0)
+	head := []string{"OUT", "IN", "EVENTS"}
+	if r.aggregate == detect.DNSPair {
+		head = []string{"IN NAMES", "NAMES", "QUERIES"}
+	}
+	head = append(head, r.title)
+	if r.with != nil {
+		head = append(head, "CLIENTS", "MOST BY")
+	}
+	fmt.Fprintln(w, strings.Join(head, "\t"))
+	for _, t := range list {
+		second := reports.ByteSize(float64(t.BytesIn))
+		if r.aggregate == detect.DNSPair {
+			second = reports.Count(t.Names)
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s", reports.ByteSize(float64(t.BytesOut)), second, reports.Count(t.Events), printable(t.Name))
+		if r.with != nil {
+			fmt.Fprintf(w, "\t%d\t%s", t.Clients, printable(t.Most))
+		}
+		fmt.Fprintln(w)
+	}
+	return w.Flush()
+}

@@ -1,0 +1,78 @@
+package reports
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+
+	"outflow/stats/detect"
+)
+
+// If this fails, an entry for one finding of a person allows all others of that person.
+func TestAllowEntryIsNarrow(t *testing.T) {
+	f := detect.Finding{Detection: "upload_zscore", Verdict: "upload", Also: []string{"upload_ratio"}, Key: detect.Key{EntityType: "user", Entity: "anna"}, Day: sampleDay}
+	if got, want := AllowEntryFor(&f, "x", sampleDay, false), "- detection: upload\n  user: anna\n  reason: \"x\"\n  expires: 2026-11-20\n"; got != want {
+		t.Errorf("got\n%swant\n%s", got, want)
+	}
+	f.Verdict = ""
+	if got := AllowEntry(&f); !strings.HasPrefix(got, "- detection: upload_zscore\n") {
+		t.Errorf("got\n%swant the detection", got)
+	}
+}
+
+// If this fails, show and explain do not find what a run has reported.
+func TestReadFindings(t *testing.T) {
+	r := sampleReport()
+	text := write(t, CSV.Files[0], r)
+	got, err := ReadFindings(bytes.NewReader(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(got) != len(r.Findings) {
+		t.Fatalf("got %d findings, want %d", len(got), len(r.Findings))
+	}
+	// What was read is written as it was: only texts that were escaped are now longer, and
+	// of the evidence the examples are not read.
+	again := *r
+	again.Findings = got
+	lines := func(text []byte) []string { return strings.Split(string(text), "\n") }
+	before, after := lines(text), lines(write(t, CSV.Files[0], &again))
+	for i := range r.Findings {
+		if f, g := &r.Findings[i], &got[i]; f.UID != g.UID || f.Day != g.Day || f.Severity != g.Severity || visible(f.Person) != g.Person ||
+			f.Summary.BytesOut != g.Summary.BytesOut || len(f.Summary.Records()) != len(g.Summary.Records()) {
+			t.Errorf("finding %d:\ngot  %+v\nwant %+v", i, g, f)
+		}
+	}
+	if before[0] != after[0] {
+		t.Errorf("the header changed: got %s", after[0])
+	}
+	for _, bad := range []string{"", "a,b\n1,2\n", "finding_uid,day,severity\nx,yesterday,high\n", "finding_uid,day,severity\nx,2026-11-20,grave\n", "finding_uid,day\n\"x"} {
+		if _, err := ReadFindings(strings.NewReader(bad)); err == nil {
+			t.Errorf("%q: got no error", bad)
+		}
+	}
+}
+
+// If this fails, a secret of a log is printed, or what is none is hidden.
+func TestMasked(t *testing.T) {
+	for _, c := range []struct{ in, want string }{
+		{"GET https://x.example/a?key=hunter2&part=2 HTTP/1.1", "GET https://x.example/a?key=…&part=… HTTP/1.1"},
+		{`{"url":"https://x.example/?q=a b","n":5}`, `{"url":"https://x.example/?q=… b","n":5}`},
+		{"curl -u x https://anna:hunter2@x.example/", "curl -u x https://…@x.example/"},
+		{"Authorization: Bearer abcdefgh.ijk", "Authorization: … …"},
+		{`"sessionToken":"FwoGZXIvYXdz","accessKeyId":"AKIAEXAMPLE"`, `"sessionToken":…,"accessKeyId":"AKIAEXAMPLE"`},
+		{`"SignatureVersion":"SigV4"`, `"SignatureVersion":"SigV4"`},
+		{`Cookie: sid=abc123`, `Cookie: …`},
+		{"password=hunter2 user=anna", "password=… user=anna"},
+		{"https://hooks.slack.com/services/T000/B000/XXXX", "https://hooks.slack.com/services/T000/…"},
+		{"https://discord.com/api/webhooks/123/abc-def", "https://discord.com/api/webhooks/123/…"},
+		{"https://api.telegram.org/bot123:AAbb/sendDocument", "https://api.telegram.org/bot123:…"},
+		{"id eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.abc", "id …"},
+		{"rclone copy D:\\Footage gd:f --transfers 16", "rclone copy D:\\Footage gd:f --transfers 16"},
+		{"user=anna action=accept sent=5", "user=anna action=accept sent=5"},
+	} {
+		if got := Masked(c.in); got != c.want {
+			t.Errorf("%s:\ngot  %s\nwant %s", c.in, got, c.want)
+		}
+	}
+}
