@@ -66,6 +66,7 @@ type program struct {
 	verbose    bool     // list each fault of the inputs
 	where      []string // the flags with which another command finds the reports and the state of this one
 	scanned    lastRun  // what a scan must remember of its command line
+	json       bool     // results are printed as JSON
 	running    bool     // the command line was valid
 	noted      []string // notes that were printed
 	lost       error    // why the run had to give the state up

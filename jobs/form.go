@@ -5,9 +5,13 @@ import (
 	"math"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
+	"outflow/columnar"
+	"outflow/columnar/logs"
+	"outflow/reports"
 	"outflow/stats/detect"
 )
 
@@ -113,6 +117,153 @@ func formsOf(findings []detect.Finding) []findingForm {
 	out := make([]findingForm, len(findings))
 	for i := range findings {
 		out[i] = formOf(&findings[i])
+	}
+	return out
+}
+
+// A runForm is what scan and run print with --as json, for each night that they report.
+type runForm struct {
+	Job        string        `json:"job"`
+	Days       []string      `json:"days"`
+	Incomplete string        `json:"incomplete,omitempty"` // which logs were not read
+	Findings   []findingForm `json:"findings"`             // worst first
+	Objects    int           `json:"objects"`
+	Rows       int64         `json:"rows"`
+	Skipped    int64         `json:"skipped"` // records
+	Blind      []blindForm   `json:"blind"`   // what could not be judged
+	Warnings   []string      `json:"warnings"`
+	Report     string        `json:"report,omitempty"`
+}
+
+type blindForm struct {
+	Feed      string `json:"feed,omitempty"`
+	Table     string `json:"table,omitempty"`
+	Detection string `json:"detection,omitempty"`
+	Column    string `json:"column,omitempty"`
+	Rows      int64  `json:"rows,omitempty"`
+	Why       string `json:"why"`
+	Remedy    string `json:"remedy"`
+}
+
+func blindForms(all []reports.Blind) []blindForm {
+	out := []blindForm{}
+	for _, b := range all {
+		out = append(out, blindForm{b.Feed, b.Table, b.Detection, b.Column, b.Rows, b.Why, b.Remedy})
+	}
+	return out
+}
+
+func runFormOf(r *reports.Report, page string) runForm {
+	out := runForm{Job: r.Job, Days: []string{}, Incomplete: reports.Incomplete(r.Inputs), Findings: formsOf(r.Findings),
+		Blind: blindForms(r.Blind), Warnings: append([]string{}, r.Warnings...), Report: page}
+	for _, d := range r.Days {
+		out.Days = append(out.Days, d.String())
+	}
+	objects := map[string]bool{}
+	for i := range r.Inputs {
+		in := &r.Inputs[i]
+		objects[in.Name] = true
+		out.Rows += in.Rows
+		out.Skipped += in.Skipped
+	}
+	out.Objects = len(objects)
+	return out
+}
+
+// An inputForm is a log as inspect prints it with --as json.
+type inputForm struct {
+	Name    string           `json:"name"`
+	Format  string           `json:"format,omitempty"`
+	Status  string           `json:"status"` // as in inputs.csv
+	NoLog   string           `json:"no_log,omitempty"`
+	Error   string           `json:"error,omitempty"`
+	Records int64            `json:"records"`
+	Other   int64            `json:"other"` // of no table
+	Skipped int64            `json:"skipped"`
+	Masked  int64            `json:"masked,omitempty"`
+	Kinds   map[string]int64 `json:"kinds,omitempty"`
+	Reasons []string         `json:"reasons,omitempty"`
+	Tables  []tableForm      `json:"tables"`
+	Blind   []blindForm      `json:"blind"`
+}
+
+type tableForm struct {
+	Table        string             `json:"table"`
+	Rows         int64              `json:"rows"`
+	First        string             `json:"first"`
+	Last         string             `json:"last"`
+	Columns      map[string]float64 `json:"columns"` // shares of rows with a value, 0 to 1
+	Unattributed int64              `json:"unattributed,omitempty"`
+	Unplaced     int64              `json:"unplaced,omitempty"`
+}
+
+// inputForms returns what each log is, given the lines of inputs.csv.
+func inputForms(formats logs.Formats, inputs []reports.Input) []inputForm {
+	out := []inputForm{}
+	for tables := range byName(inputs) {
+		in := &tables[0]
+		form := inputForm{Name: in.Name, Format: in.Format, Status: in.Status.String(), NoLog: in.NoLog, Error: in.Error,
+			Records: in.Records, Other: in.Other, Skipped: in.Skipped, Masked: in.Masked, Reasons: in.Reasons, Tables: []tableForm{},
+			Blind: blindForms(blind(detect.All(), formats, tables))}
+		for _, k := range in.Kinds {
+			if form.Kinds == nil {
+				form.Kinds = map[string]int64{}
+			}
+			form.Kinds[k.Name] = k.Count
+		}
+		for i := range tables {
+			t := &tables[i]
+			if t.Table == "" {
+				continue
+			}
+			table := tableForm{Table: t.Table, Rows: t.Rows, First: stamp(t.First), Last: stamp(t.Last), Columns: map[string]float64{},
+				Unattributed: t.Unattributed.Rows, Unplaced: t.Unplaced.Rows}
+			for _, c := range columnar.TableNamed(t.Table).Cols {
+				if t.Rows > 0 {
+					table.Columns[c.String()] = float64(t.Known[c]) / float64(t.Rows)
+				}
+			}
+			form.Tables = append(form.Tables, table)
+		}
+		out = append(out, form)
+	}
+	return out
+}
+
+// A groupForm is a kind of logs in a folder as inspect prints it with --as json.
+type groupForm struct {
+	URI     string            `json:"uri"`
+	Layout  string            `json:"layout,omitempty"`
+	Formats []string          `json:"formats"`
+	Error   string            `json:"error,omitempty"` // of a sample that was not recognised
+	Objects int64             `json:"objects"`         // seen
+	Bytes   int64             `json:"bytes"`
+	First   string            `json:"first,omitempty"`
+	Last    string            `json:"last,omitempty"`
+	Mapping map[string]string `json:"mapping,omitempty"` // a guess, by column
+}
+
+func groupForms(groups []surveyed) []groupForm {
+	out := []groupForm{}
+	for i := range groups {
+		g := &groups[i]
+		form := groupForm{URI: g.pattern, Formats: append([]string{}, g.formats...), Objects: int64(g.Seen), Bytes: int64(g.Bytes)}
+		if g.layout != nil {
+			form.Layout = g.layout.name
+		}
+		if g.failure != nil {
+			form.Error = g.failure.Error()
+		}
+		if !g.First.IsZero() {
+			form.First, form.Last = g.First.Format(time.DateOnly), g.Last.Format(time.DateOnly)
+		}
+		for c, name := range g.mapping {
+			if form.Mapping == nil {
+				form.Mapping = map[string]string{}
+			}
+			form.Mapping[c.String()] = name
+		}
+		out = append(out, form)
 	}
 	return out
 }

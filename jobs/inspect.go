@@ -2,6 +2,7 @@ package jobs
 
 import (
 	"fmt"
+	"iter"
 	"strings"
 	"sync/atomic"
 
@@ -31,9 +32,15 @@ func (p *program) inspectCommand() *cobra.Command {
 		Args:    cobra.MinimumNArgs(1),
 	}
 	inputs.bind(c)
+	form := bindAs(c, "text", "json")
 	c.Flags().IntVar(&workers, "workers", 1, "number of workers that decode")
 	c.Flags().BoolVar(&snippet, "config-snippet", false, "print the inputs of a configuration for the logs in the folders")
 	c.RunE = func(_ *cobra.Command, args []string) error {
+		as, err := form()
+		if err != nil {
+			return err
+		}
+		p.json = as == "json"
 		var folders, files []string
 		for _, arg := range args {
 			folder := inputs.format == "" && inputs.layout == "" && inputs.mapping == "" && inputs.logFormat == "" && !strings.ContainsAny(arg, "*?[{")
@@ -48,6 +55,9 @@ func (p *program) inspectCommand() *cobra.Command {
 			} else {
 				files = append(files, arg)
 			}
+		}
+		if p.json && (snippet || len(folders) > 0 && len(files) > 0) {
+			return badConfig("--as json: want files alone or folders alone, without --config-snippet")
 		}
 		if snippet && len(folders) == 0 {
 			return badConfig("--config-snippet: want a folder or s3://bucket/prefix/, without --format, --mapping, --layout and --logformat")
@@ -75,6 +85,12 @@ func (p *program) inspectFiles(inputs *inputFlags, files []string, workers int) 
 	if err != nil {
 		return err
 	}
+	if p.json {
+		if err := p.printJSON(inputForms(inputs.formats, folded.inputs)); err != nil {
+			return err
+		}
+		return unreadable(folded.inputs)
+	}
 	if headline := reports.Incomplete(folded.inputs); headline != "" {
 		fmt.Fprintln(p.stdout, headline)
 	}
@@ -84,13 +100,24 @@ func (p *program) inspectFiles(inputs *inputFlags, files []string, workers int) 
 
 // printInputs prints what each log is, given the lines of inputs.csv.
 func (p *program) printInputs(formats logs.Formats, inputs []reports.Input) {
-	for len(inputs) > 0 {
-		n := 1
-		for n < len(inputs) && inputs[n].Name == inputs[0].Name {
-			n++
+	for tables := range byName(inputs) {
+		p.printInput(formats, tables)
+	}
+}
+
+// byName yields the lines of inputs.csv of each log.
+func byName(inputs []reports.Input) iter.Seq[[]reports.Input] {
+	return func(yield func([]reports.Input) bool) {
+		for len(inputs) > 0 {
+			n := 1
+			for n < len(inputs) && inputs[n].Name == inputs[0].Name {
+				n++
+			}
+			if !yield(inputs[:n:n]) {
+				return
+			}
+			inputs = inputs[n:]
 		}
-		p.printInput(formats, inputs[:n])
-		inputs = inputs[n:]
 	}
 }
 

@@ -89,6 +89,9 @@ func (p *program) write(config *Config, folder string, r *reports.Report) error 
 			page = strings.TrimSuffix(config.Out, "/") + "/" + path.Join(folder, file.Name)
 		}
 	}
+	if p.json {
+		return p.printJSON(runFormOf(r, page))
+	}
 	if !p.quiet {
 		if err := reports.Summary(p.stdout, r, reports.Terminal{Width: p.width, Colour: p.colour, All: p.verbose}); err != nil {
 			return err

@@ -45,7 +45,13 @@ func (p *program) runCommand() *cobra.Command {
 	c.MarkFlagsRequiredTogether("from", "to")
 	load := p.withConfig(c)
 	p.withVerbose(c)
+	form := bindAs(c, "text", "json")
 	c.RunE = func(_ *cobra.Command, args []string) error {
+		as, err := form()
+		if err != nil {
+			return err
+		}
+		p.json = as == "json"
 		// A script with an unset variable must not get another day than it meant.
 		for _, name := range []string{"day", "from", "to", "at"} {
 			if f := c.Flags().Lookup(name); f.Changed && f.Value.String() == "" {

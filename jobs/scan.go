@@ -2,18 +2,25 @@ package jobs
 
 import (
 	"errors"
+	"math"
+	"slices"
 	"sync/atomic"
 
 	"github.com/spf13/cobra"
+
+	"outflow/stats/detect"
 )
 
 func (p *program) scanCommand() *cobra.Command {
 	var inputs inputFlags
+	var from, to string
 	c := &cobra.Command{
 		Use:   "scan PATH…",
 		Short: "judge logs without configuration or state",
-		Long: "scan detects the formats of the logs under the paths, and judges every day in them by the days before it.\n" +
-			"All logs of one format are one feed.",
+		Long: "scan detects the formats of the logs under the paths, and judges every day in them by the days before it, or the\n" +
+			"days from --from to --to. All logs of one format are one feed.",
+		Example: "  outflow scan ~/case-4711/logs\n  outflow scan logs --from 2026-11-18 --to 2026-11-20\n" +
+			"  outflow scan --input squid=access.log --input zeek=conn.log --as json",
 		Args: func(c *cobra.Command, args []string) error {
 			if len(args) == 0 && len(inputs.mapped) == 0 {
 				return cobra.MinimumNArgs(1)(c, args)
@@ -24,8 +31,20 @@ func (p *program) scanCommand() *cobra.Command {
 	load := p.withConfig(c)
 	inputs.bind(c)
 	p.withVerbose(c)
+	form := bindAs(c, "text", "json")
+	c.Flags().StringVar(&from, "from", "", "judge from this `day` on, as in 2026-11-20: days before it are history")
+	c.Flags().StringVar(&to, "to", "", "judge up to this `day`")
 	c.Flags().StringArrayVar(&inputs.mapped, "input", nil, "read PATH as this format: `FORMAT=PATH` (repeatable)")
 	c.RunE = func(_ *cobra.Command, args []string) error {
+		as, err := form()
+		if err != nil {
+			return err
+		}
+		p.json = as == "json"
+		first, last, err := dayBounds(from, to)
+		if err != nil {
+			return err
+		}
 		config, err := load()
 		if err != nil {
 			return err
@@ -52,7 +71,8 @@ func (p *program) scanCommand() *cobra.Command {
 			return err
 		}
 		h.seen = folded.seen
-		r, err := assemble(config, h, h.days(folded.inputs), folded.inputs)
+		days := slices.DeleteFunc(h.days(folded.inputs), func(d detect.Day) bool { return d < first || d > last })
+		r, err := assemble(config, h, days, folded.inputs)
 		if err != nil {
 			return err
 		}
@@ -67,4 +87,23 @@ func (p *program) scanCommand() *cobra.Command {
 		return p.verdict(config, r)
 	}
 	return c
+}
+
+// dayBounds returns the days that two texts name; "" sets no bound.
+func dayBounds(from, to string) (first, last detect.Day, err error) {
+	first, last = math.MinInt32, math.MaxInt32
+	if from != "" {
+		if first, err = detect.ParseDay(from); err != nil {
+			return 0, 0, badConfig("--from: %w", err)
+		}
+	}
+	if to != "" {
+		if last, err = detect.ParseDay(to); err != nil {
+			return 0, 0, badConfig("--to: %w", err)
+		}
+	}
+	if last < first {
+		return 0, 0, badConfig("--to %s is before --from %s", to, from)
+	}
+	return first, last, nil
 }

@@ -58,7 +58,7 @@ func (p *program) inspectFolders(inputs *inputFlags, folders []string, snippet b
 		for i, g := range s.Groups {
 			groups[i] = p.sample(g, &tried)
 		}
-		if !snippet {
+		if !snippet && !p.json {
 			p.printSurvey(folder, s, groups)
 		} else {
 			p.noteLimits(folder, s)
@@ -67,6 +67,11 @@ func (p *program) inspectFolders(inputs *inputFlags, folders []string, snippet b
 	}
 	if len(all) == 0 {
 		return badConfig("no logs found")
+	}
+	if p.json {
+		if err := p.printJSON(groupForms(all)); err != nil {
+			return err
+		}
 	}
 	if snippet {
 		if _, err := io.WriteString(p.stdout, configSnippet(all)); err != nil {

@@ -41,6 +41,9 @@ var statuses = [numStatuses]struct {
 		"outflow inspect shows what was found. If the format is another one, name it with --format or in the input."},
 }
 
+// String returns the status as inputs.csv has it: "read", "unknown_format".
+func (s Status) String() string { return statuses[s].name }
+
 // Incomplete reports whether the object may hold data that was not judged.
 func (s Status) Incomplete() bool { return s >= Unknown }
 
