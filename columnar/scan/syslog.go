@@ -101,6 +101,7 @@ func (c *SyslogClock) lastSuch(b []byte, inDay int64) (start int64, ok bool) {
 		}
 		start = d.UnixMicro()
 		if us, ok := c.Local(start + inDay); ok && us <= limit {
+			c.fault = taken // that of later years
 			return start, true
 		}
 	}
