@@ -42,6 +42,7 @@ type Config struct {
 	Keep          int           `yaml:"keep" doc:"how many days the state keeps before its newest; 0: all"`
 	Zone          string        `yaml:"zone" doc:"time zone of logs without one, as in Europe/Paris"`
 	Notify        []*Notify     `yaml:"notify" doc:"who is told of a run"`
+	Pushgateway   string        `yaml:"pushgateway" doc:"URL of a Prometheus Pushgateway that gets each run's metrics, for runs whose out is no folder that a collector reads: https, or http to this machine"`
 	Allow         []*Allow      `yaml:"allow" doc:"findings that are known and accepted"`
 	Sources       []string      `yaml:"sources" doc:"files and folders of source files, which describe logs that outflow does not know; see outflow sources"`
 	Rules         []string      `yaml:"rules" doc:"files and folders of Sigma rules to run in addition to those that come with outflow"`
@@ -506,6 +507,11 @@ func (c *Config) check() error {
 		a.user, a.host = c.names.User(a.User), c.names.Host(a.Host)
 		if err := a.check(); err != nil {
 			fault("allow[%d]: %v", i, err)
+		}
+	}
+	if c.Pushgateway != "" {
+		if err := checkURL(c.Pushgateway); err != nil {
+			fault("pushgateway: %v", err)
 		}
 	}
 	for i, n := range c.Notify {

@@ -279,6 +279,14 @@ func (s *notifier) send(ctx context.Context, n *Notify, m *reports.Message) erro
 	return s.post(ctx, to, header, body)
 }
 
+// push gives the metrics of a job to a Pushgateway, in place of those of its last run.
+func (s *notifier) push(ctx context.Context, gateway, job string, metrics []byte) error {
+	ctx, cancel := context.WithTimeout(ctx, s.limit)
+	defer cancel()
+	to := strings.TrimSuffix(gateway, "/") + "/metrics/job/outflow/outflow_job/" + url.PathEscape(job)
+	return s.request(ctx, http.MethodPut, to, http.Header{"Content-Type": {"text/plain; version=0.0.4"}, "User-Agent": {"outflow"}}, metrics)
+}
+
 // A refusal is an answer that says that a message was not taken.
 type refusal struct {
 	text  string
@@ -288,10 +296,14 @@ type refusal struct {
 
 func (r *refusal) Error() string { return r.text }
 
-// post posts a body, again if the server is busy or does not answer.
 func (s *notifier) post(ctx context.Context, to string, header http.Header, body []byte) error {
+	return s.request(ctx, http.MethodPost, to, header, body)
+}
+
+// request sends a body, again if the server is busy or does not answer.
+func (s *notifier) request(ctx context.Context, method, to string, header http.Header, body []byte) error {
 	return s.repeat(ctx, func(ctx context.Context) error {
-		req, err := http.NewRequestWithContext(ctx, http.MethodPost, to, bytes.NewReader(body))
+		req, err := http.NewRequestWithContext(ctx, method, to, bytes.NewReader(body))
 		if err != nil {
 			return &refusal{text: "no request can be made of the url"} // the error would have it, and it may be a secret
 		}

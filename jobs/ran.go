@@ -114,7 +114,17 @@ func (r *runRecord) failed(p *program, err error) error {
 // and returns the error with which it then ends.
 func (p *program) ended(r *runRecord, err error) error {
 	r.Ended, r.ExitCode = p.now(), p.exitCode(err)
-	merr := r.put(p, path.Join(r.job, reports.MetricsFile), r.WriteMetrics)
+	var metrics bytes.Buffer
+	merr := r.put(p, path.Join(r.job, reports.MetricsFile), func(w io.Writer, before []byte) error {
+		return r.WriteMetrics(io.MultiWriter(w, &metrics), before)
+	})
+	if gateway := r.config.Pushgateway; gateway != "" && merr == nil {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(p.ctx), lastWord)
+		defer cancel()
+		if err := p.newNotifier().push(ctx, gateway, r.job, metrics.Bytes()); err != nil {
+			p.say(slog.LevelWarn, fmt.Sprintf("the metrics were not pushed: %v", err))
+		}
+	}
 	if err != nil && merr != nil {
 		p.note("%v", merr)
 	}
@@ -126,14 +136,14 @@ func (p *program) ended(r *runRecord, err error) error {
 }
 
 // digest identifies what decides what a run finds: the settings, the inputs, the allow
-// list, the rules, and the lists of people; not where the state and the reports are, nor
-// how much of the machine the run may use.
+// list, the rules, and the lists of people; not where the state and the reports are, how
+// much of the machine the run may use, or how it exits.
 func (c *Config) digest() string {
 	h := sha256.New()
 	e := json.NewEncoder(h)
 	for _, s := range c.settings() {
 		switch s.key {
-		case "state", "out", "reports", "workers", "memory", "wait", "s3.endpoint_url", "s3.region":
+		case "state", "out", "reports", "workers", "memory", "wait", "s3.endpoint_url", "s3.region", "pushgateway", "strict", "require_input", "fail_on":
 		default:
 			e.Encode([]string{s.key, s.get()})
 		}

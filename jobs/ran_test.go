@@ -203,7 +203,8 @@ func TestConfigDigest(t *testing.T) {
 	}
 	const text = "inputs:\n  - {name: cloud, uri: 'logs/*.csv'}\nplaceholders: {a: [x], b: [y], c: [z]}\n"
 	want := digest(text, nil)
-	for _, same := range []map[string]string{nil, {"state": "s"}, {"out": "o"}, {"workers": "7"}, {"memory": "1GiB"}, {"reports": "csv"}} {
+	for _, same := range []map[string]string{nil, {"state": "s"}, {"out": "o"}, {"workers": "7"}, {"memory": "1GiB"}, {"reports": "csv"},
+		{"strict": "true"}, {"fail-on": "low"}, {"pushgateway": "https://push.corp.example"}} {
 		if got := digest(text, same); got != want {
 			t.Errorf("%v: another digest", same)
 		}
@@ -211,5 +212,35 @@ func TestConfigDigest(t *testing.T) {
 	if digest(text, map[string]string{"own": "corp.example"}) == want || digest(text+"detections: {upload_ratio: {ratio: 7}}\n", nil) == want ||
 		digest(strings.Replace(text, "cloud", "clouds", 1), nil) == want || digest(text+"allow: [{user: ann, reason: x, expires: 2030-01-01}]\n", nil) == want {
 		t.Error("the same digest of another configuration")
+	}
+}
+
+// If this fails, metrics of runs in containers are lost, or a gateway that is away fails a
+// night.
+func TestPushgateway(t *testing.T) {
+	server := newReceiver(t)
+	s := newSite(t, datedURI)
+	s.write("logs/2026-03-20/a.csv", many(20, 5))
+	s.run(20, "--pushgateway", server.URL+"/")
+	if len(server.got) != 1 || server.got[0].Method != "PUT" || server.got[0].URL.Path != "/metrics/job/outflow/outflow_job/nightly" {
+		t.Fatalf("got %v", server.got)
+	}
+	file, err := os.ReadFile(filepath.Join(s.dir, "out/nightly/outflow.prom"))
+	if err != nil || string(file) != string(server.bodies[0]) {
+		t.Errorf("%v: got\n%s\nwant the file:\n%s", err, server.bodies[0], file)
+	}
+	if code, _, stderr := invoke(t, s.dir, "run", "nightly", "--config", "outflow.yaml", "--day", "2026-03-20", "--profile", "seed", "--pushgateway", server.URL); code != exitOK {
+		t.Fatalf("exit %d: %s", code, stderr)
+	}
+	if got := server.got[1].URL.Path; got != "/metrics/job/outflow/outflow_job/nightly-seed" || s.metric("nightly-seed", `exit_code{outflow_job="nightly-seed"}`) != "0" {
+		t.Errorf("profile seed: got %s", got)
+	}
+	server.script = slicesOf(answer(400), 9)
+	if stderr := s.run(20, "--pushgateway", server.URL, "--quiet"); !strings.Contains(stderr, "the metrics were not pushed: the server answered 400") {
+		t.Errorf("got %s", stderr)
+	}
+	code, _, stderr := invoke(t, s.dir, "run", "nightly", "--config", "outflow.yaml", "--pushgateway", "http://push.corp.example")
+	if code != exitConfig || !strings.Contains(stderr, "pushgateway: want https") {
+		t.Errorf("exit %d: %s", code, stderr)
 	}
 }

@@ -236,6 +236,9 @@ func (r *Run) WriteJSON(w io.Writer) error {
 // that did not.
 func (r *Run) WriteMetrics(w io.Writer, before []byte) error {
 	m := metrics{job: visible(r.Job)}
+	if r.Profile == "seed" { // its files are in another folder, and are read with the others
+		m.job += "-seed"
+	}
 	m.gauge("last_run_timestamp_seconds", "When the last run ended.").set(seconds(r.Ended))
 	success := lastSuccess(before, m.series("last_success_timestamp_seconds", nil))
 	if r.succeeded() {
