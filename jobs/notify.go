@@ -219,16 +219,23 @@ func (p *program) newNotifier() *notifier {
 // said, in the run's record as well; it does not make the run fail.
 func (r *runRecord) notify(p *program) {
 	place := strings.TrimSuffix(r.config.Out, "/") + "/" + r.folder
+	var due []*Notify
 	for _, n := range r.config.Notify {
-		if !n.Always && !r.Due(n.level) {
-			continue
+		if n.Always || r.Due(n.level) {
+			due = append(due, n)
+			r.Notified = append(r.Notified, reports.Notified{To: n.To})
 		}
-		sent := reports.Notified{To: n.To}
-		if err := p.newNotifier().send(p.ctx, n, r.Message(n.level, place)); err != nil {
-			sent.Error = err.Error()
-			p.say(slog.LevelWarn, fmt.Sprintf("the message to %s was not sent: %v", n.To, err))
+	}
+	together(len(due), len(due), func(i int) error { // all have the same minute
+		if err := p.newNotifier().send(p.ctx, due[i], r.Message(due[i].level, place)); err != nil {
+			r.Notified[i].Error = err.Error()
 		}
-		r.Notified = append(r.Notified, sent)
+		return nil
+	})
+	for _, n := range r.Notified {
+		if n.Error != "" {
+			p.say(slog.LevelWarn, fmt.Sprintf("the message to %s was not sent: %s", n.To, n.Error))
+		}
 	}
 }
 
@@ -258,13 +265,15 @@ func (s *notifier) send(ctx context.Context, n *Notify, m *reports.Message) erro
 			return fmt.Errorf("token: %w", err)
 		}
 		header.Set("Authorization", "Splunk "+token)
+		var first error
 		for i, body := range m.Splunk(hecBytes) {
 			header.Set("Idempotency-Key", fmt.Sprintf("%s-%d", m.RunID, i))
-			if err := s.post(ctx, strings.TrimSuffix(to, "/")+"/services/collector/event", header, body); err != nil {
-				return err
+			err := s.post(ctx, strings.TrimSuffix(to, "/")+"/services/collector/event", header, body)
+			if first = cmp.Or(first, err); ctx.Err() != nil {
+				break
 			}
 		}
-		return nil
+		return first
 	}
 	body := m.Webhook()
 	if n.Secret != "" {

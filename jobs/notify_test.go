@@ -73,7 +73,7 @@ func stall(_ http.ResponseWriter, r *http.Request) {
 func notifying(t *testing.T, env map[string]string, patience time.Duration) (*notifier, *reports.Message) {
 	p := &program{stderr: io.Discard, ctx: t.Context(), now: time.Now, patience: patience, logFormat: "text",
 		env: func(name string) (string, bool) { v, ok := env[name]; return v, ok }}
-	hostile := "<!channel> <https://evil.example|click> & *x*\r\nBcc: all@corp.example\r\n\r\n\x1b[31m\u202e{{.}} http://evil.example/a"
+	hostile := "<!channel> <https://evil.example|click> & *x*\r\nBcc: all@corp.example\r\n\r\n\x1b[31m\u202e{{.}} http://evil.example/a" + strings.Repeat("&<", 3000)
 	run := &reports.Run{Config: "c", Report: &reports.Report{Version: "1", Job: "nightly", Days: []detect.Day{20777}, At: time.Date(2026, 11, 21, 0, 0, 0, 0, time.UTC)}}
 	for range 14 {
 		run.Findings = append(run.Findings, detect.Finding{UID: "f", Day: 20777, Detection: "sigma_rule", Severity: detect.High, RiskScore: 70, Label: hostile,
@@ -101,8 +101,8 @@ func TestNotifyRetries(t *testing.T) {
 		{"an hour of pause", []func(w http.ResponseWriter, r *http.Request){answer(503, "Retry-After", "3600")}, 1, `the server answered 503: said \x1b[31mno (1 attempt)`, 0},
 		{"400", []func(w http.ResponseWriter, r *http.Request){answer(400)}, 1, `the server answered 400: said \x1b[31mno`, 0},
 		{"a redirection", []func(w http.ResponseWriter, r *http.Request){answer(307, "Location", "https://evil.example/")}, 1, "the server answered 307", 0},
-		{"500 for ever", slicesOf(answer(500), 99), 0, "attempts)", limit / 2},
-		{"stalls for ever", slicesOf(stall, 99), 0, "context deadline exceeded", limit / 2},
+		{"500 for ever", slicesOf(answer(500), 99), 0, "attempts)", limit / 8},
+		{"stalls for ever", slicesOf(stall, 99), 0, "context deadline exceeded", limit / 4},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -161,10 +161,13 @@ func TestNotifyChannels(t *testing.T) {
 		if err := s.send(t.Context(), n, m); err != nil {
 			t.Fatalf("%s: %v", n.To, err)
 		}
-		if len(server.bodies) != 1 {
-			t.Fatalf("%s: got %d requests, want 1", n.To, len(server.bodies))
+		if many := len(server.bodies) > 1; many != (n.To == "splunk") { // in parts: the names are long
+			t.Fatalf("%s: got %d requests", n.To, len(server.bodies))
 		}
-		body, r := server.bodies[0], server.got[0]
+		body, r := bytes.Join(server.bodies, nil), server.got[0]
+		if n.To == "teams" && len(body) > 28_000 {
+			t.Errorf("teams: the message has %d bytes, and would be refused", len(body))
+		}
 		values := 0
 		for d := json.NewDecoder(bytes.NewReader(body)); d.More(); values++ {
 			var v any
@@ -215,10 +218,16 @@ func TestNotifyChannels(t *testing.T) {
 			}
 		}
 	}
-	_, m := notifying(t, nil, time.Second)
-	parts := m.Splunk(20_000)
+	// One part that is refused does not keep the others from being sent.
+	server := newReceiver(t, answer(413))
+	s, m := notifying(t, map[string]string{"URL": server.URL}, 5*time.Second)
+	err := s.send(t.Context(), &Notify{To: "splunk", URL: "env:URL", Token: "file:" + token}, m)
+	if want := len(m.Splunk(hecBytes)); err == nil || !strings.Contains(err.Error(), "413") || len(server.got) != want {
+		t.Errorf("got %d of %d requests, and the error %v", len(server.got), want, err)
+	}
+	parts := m.Splunk(1_000_000)
 	for i, part := range parts {
-		if len(part) > 20_000 || i < len(parts)-1 && len(part) < 10_000 || part[len(part)-1] != '\n' {
+		if len(part) > 1_000_000 || i < len(parts)-1 && len(part) < 500_000 || part[len(part)-1] != '\n' {
 			t.Errorf("part %d of %d has %d bytes", i, len(parts), len(part))
 		}
 	}

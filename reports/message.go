@@ -40,8 +40,9 @@ type Told struct {
 // not replace them. Slack takes at most 50 blocks.
 const maxTold = 10
 
-// maxTeller is the most characters of a text of a message.
-const maxTeller = 400
+// maxTeller is the most characters of a text of a message. Chats refuse a message that is
+// too long, and a log must not keep one from being sent.
+const maxTeller = 200
 
 // Due reports whether a run is worth a message: a finding that is not allowed has the
 // level or a higher one, or the run is incomplete.
@@ -115,10 +116,11 @@ type slackText struct {
 	Verbatim bool   `json:"verbatim,omitempty"` // names of users and channels are no links
 }
 
-// Limits of Slack, in characters.
+// Limits of Slack, in characters: a section may have 3000, and escaping makes up to five
+// of one.
 const (
 	maxSlackHeader  = 150
-	maxSlackSection = 3000
+	maxSlackSection = 3000 / 5
 )
 
 // slackEscaped returns text in which Slack sees no mention, link or command.
@@ -132,6 +134,9 @@ func (m *Message) Slack() []byte {
 	v := slackMessage{Text: slackEscaped(m.Title + ": " + cmp.Or(m.Warning, m.Verdict))}
 	v.Blocks = append(v.Blocks, slackBlock{"header", slackText{Type: "plain_text", Text: title}})
 	section := func(text string) {
+		if runes := []rune(text); len(runes) > maxSlackSection {
+			text = string(runes[:maxSlackSection-1]) + "…"
+		}
 		if text != "" {
 			v.Blocks = append(v.Blocks, slackBlock{"section", slackText{"mrkdwn", slackEscaped(text), true}})
 		}
@@ -175,8 +180,23 @@ type teamsRun struct {
 	Weight string `json:"weight,omitempty"`
 }
 
-// Teams returns the message as an adaptive card, for a webhook of Microsoft Teams.
+// maxTeams is how many bytes a message to Teams has at most: it refuses more than 28 kB.
+const maxTeams = 25_000
+
+// Teams returns the message as an adaptive card, for a webhook of Microsoft Teams. It
+// tells as many of the findings as fit.
 func (m *Message) Teams() []byte {
+	short := *m
+	for {
+		body := short.teams()
+		if len(body) <= maxTeams || len(short.Findings) == 0 {
+			return body
+		}
+		short.Findings, short.More = short.Findings[:len(short.Findings)-1], short.More+1
+	}
+}
+
+func (m *Message) teams() []byte {
 	card := teamsCard{Schema: "http://adaptivecards.io/schemas/adaptive-card.json", Type: "AdaptiveCard", Version: "1.4"}
 	add := func(weight, text, rest string) {
 		if text == "" {
