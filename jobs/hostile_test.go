@@ -44,7 +44,7 @@ func TestHostileLogs(t *testing.T) {
 	}
 	name = strings.ReplaceAll(name, "/script", "script") // a slash would make a folder
 	s.write(name, append(log.Bytes(), "2026-03-20 \x1b[31m,x\n"...))
-	code, stdout, stderr := invoke(t, s.dir, "scan", "in")
+	code, stdout, stderr := invoke(t, s.dir, "scan", "-v", "in")
 	if code != exitOK {
 		t.Fatalf("exit %d: %s", code, stderr)
 	}

@@ -100,7 +100,7 @@ func TestHourlyStartedLate(t *testing.T) {
 		if code := p.run([]string{"run", "hourly-dns", "--config", "outflow.yaml", "--at", "hour", "--out", out}); code != exitOK {
 			t.Fatalf("%v: exit %d: %s", now, code, stderr.String())
 		}
-		folders, err := filepath.Glob(filepath.Join(out, "hourly-dns", "*"))
+		folders, err := filepath.Glob(filepath.Join(out, "hourly-dns", "*Z"))
 		if err != nil || len(folders) != 1 || filepath.Base(folders[0]) != "2026-03-20T0850Z" {
 			t.Errorf("at %v: got reports %v, %v, want 2026-03-20T0850Z", now, folders, err)
 		}

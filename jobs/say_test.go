@@ -28,7 +28,7 @@ func TestLogFormat(t *testing.T) {
 		}
 		return code, stderr.String()
 	}
-	code, stderr := run(nil, "--log-format", "json", "--strict")
+	code, stderr := run(nil, "--log-format", "json", "--strict", "-v")
 	if code != exitPartial {
 		t.Fatalf("exit %d: %s", code, stderr)
 	}
