@@ -42,6 +42,9 @@ type dnsMerger struct {
 	inside  int64 // distinct names in the sliding window
 	bytes   int64 // of their subdomains
 	minutes []minuteCount
+	places  *placer
+	peak    sight // as in dnsProof
+	rest    others
 	scorer  *dnsScorer // nil: no scores are needed
 }
 
@@ -49,7 +52,7 @@ type dnsMerger struct {
 type minuteCount struct{ minute, queries int32 }
 
 func newDNSMerger(o *FoldOptions, rows bool) *dnsMerger {
-	m := &dnsMerger{}
+	m := &dnsMerger{places: newPlacer(1)}
 	if o.Model != nil {
 		m.scorer = newDNSScorer(m, *o.Model, rows)
 	}
@@ -83,6 +86,9 @@ func (m *dnsMerger) Add(day Day, seq uint64, value []byte) error {
 	d := decoder{b: value}
 	m.s.MaxEntropy = max(m.s.MaxEntropy, math.Float64frombits(d.uint64()))
 	m.spelt.offer(int64(seq), d.bytes())
+	if peak, rest := m.places.evidence(&d, 0); peak.bytes > 0 {
+		m.places.merge(&m.peak, &m.rest, peak, &rest)
+	}
 	m.local = m.local[:0]
 	before := len(m.pending)
 	time := int64(seq)
@@ -319,6 +325,10 @@ func (m *dnsMerger) Row(r *Row) bool {
 	}
 	if m.s.mayTunnel() {
 		m.s.Activity = m.activity()
+		if m.peak.bytes > 0 {
+			m.s.PeakTime, m.s.Evidence = m.peak.time+midnight, m.places.text(m.peak.at)
+			m.s.Places = m.places.textsAfter(m.peak, &m.rest, midnight)
+		}
 	}
 	r.Summary = m.s
 	r.Spelling = m.spelt.of(r.Entity)
@@ -371,6 +381,7 @@ func appendName(b, sub []byte, domain string) []byte {
 func (m *dnsMerger) reset() {
 	m.s, m.met, m.names, m.pending, m.recent = Summary{}, 0, m.names[:0], m.pending[:0], m.recent[:0]
 	m.gone, m.inside, m.bytes, m.spelt, m.minutes = 0, 0, 0, spelling{}, m.minutes[:0]
+	m.peak, m.rest.n = sight{}, 0
 	if m.scorer != nil {
 		m.scorer.reset()
 	}

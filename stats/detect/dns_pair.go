@@ -5,6 +5,7 @@ import (
 	"hash/maphash"
 	"math"
 	"slices"
+	"unsafe"
 
 	"outflow/columnar"
 	"outflow/stats"
@@ -58,6 +59,7 @@ type dnsPairs struct {
 	rare     columnar.Lookup[bool]
 	nxdomain columnar.Lookup[bool]
 	entropy  stats.Entropy
+	places   *placer
 	lower    []byte
 	sections sections[dnsSection]
 	stride   dnsStride
@@ -70,6 +72,7 @@ func newDNSPairs(o *FoldOptions) *dnsPairs {
 		domains:  columnar.NewDict(),
 		rare:     columnar.Lookup[bool]{Func: rareType},
 		nxdomain: columnar.Lookup[bool]{Func: func(rcode []byte) bool { return string(rcode) == "NXDOMAIN" }},
+		places:   newPlacer(1),
 		sections: newSections(newDNSSection, (*dnsSection).reset),
 	}
 	d.domain.Func = func(text []byte) uint32 {
@@ -89,6 +92,8 @@ type dnsSection struct {
 	most    []float64 // by slot: the greatest entropy of a name
 	arena   []byte    // the names' subdomains
 	names   []dnsName
+	runs    []dnsRun // where the queries stand, by their order
+	next    columnar.Place
 	table   []uint64 // names by the hash of name and entity: 39 bits of the hash, and index+1; 0 if free
 	queries [][]dnsQuery
 	count   int // of queries
@@ -106,6 +111,13 @@ type dnsName struct {
 // order by time.
 type dnsQuery uint64
 
+// A dnsRun is queries one after another whose records are too.
+type dnsRun struct {
+	from   uint32 // how many queries come before
+	object int32
+	record int64 // of the first
+}
+
 const (
 	nameBits = 25
 	maxNames = 1<<nameBits - 1
@@ -119,7 +131,8 @@ func newDNSSection() *dnsSection {
 
 func (p *dnsSection) reset() {
 	p.groups.Reset()
-	p.most, p.arena, p.names, p.queries, p.count = p.most[:1], p.arena[:0], p.names[:0], p.queries[:0], 0
+	p.most, p.arena, p.names, p.runs, p.queries, p.count = p.most[:1], p.arena[:0], p.names[:0], p.runs[:0], p.queries[:0], 0
+	p.next = columnar.Place{}
 	clear(p.table)
 }
 
@@ -157,6 +170,7 @@ func (d *dnsPairs) Fold(b *columnar.Batch) {
 	nxdomain := d.nxdomain.Of(rcodeDict)
 	times := b.Int64(columnar.Time)
 	stride := &d.stride
+	d.places.begin(b)
 	d.sections.days(b, b.Feed, d.o, func(p *dnsSection, from, to int) {
 		midnight := int64(DayOf(times[from])) * dayMicros
 		if d.o.OneDay {
@@ -199,7 +213,7 @@ func (d *dnsPairs) Fold(b *columnar.Batch) {
 				if nxdomain[rcodes[row]] {
 					q |= 1 << nameBits
 				}
-				p.add(q)
+				p.add(q, d.places.of(b, row))
 			}
 			for i, row := range stride.rows[:met] {
 				name := text[offsets[row]-begin : offsets[row+1]-begin]
@@ -224,7 +238,11 @@ func (d *dnsPairs) Fold(b *columnar.Batch) {
 // copied, and would be in memory twice meanwhile.
 const queryChunk = 1 << 15
 
-func (p *dnsSection) add(q dnsQuery) {
+func (p *dnsSection) add(q dnsQuery, at columnar.Place) {
+	if at != p.next || p.count == 0 {
+		p.runs = append(p.runs, dnsRun{uint32(p.count), at.Object, at.Record})
+	}
+	p.next = columnar.Place{Object: at.Object, Record: at.Record + 1}
 	if p.count%queryChunk == 0 {
 		p.queries = append(p.queries, nil)
 	}
@@ -304,12 +322,12 @@ func (p *dnsSection) subdomain(text uint32) []byte {
 
 // Size implements Folder.
 func (d *dnsPairs) Size() int {
-	n := d.entities.size() + sizeOf(d.domains)
+	n := d.entities.size() + sizeOf(d.domains) + sizeOf(d.places.logs)
 	for _, p := range d.sections.all {
 		if len(p.names) > maxNames-columnar.BatchRows || len(p.arena) > math.MaxUint32/4 || p.count > math.MaxUint32/2 {
 			return math.MaxInt // the indexes are used up
 		}
-		n += p.groups.Size() + len(p.most)*8 + len(p.arena) + len(p.names)*(16+16) + p.count*8
+		n += p.groups.Size() + len(p.most)*8 + len(p.arena) + len(p.names)*(16+16) + p.count*8 + len(p.runs)*int(unsafe.Sizeof(dnsRun{}))
 	}
 	return n
 }
@@ -318,6 +336,7 @@ func (d *dnsPairs) Size() int {
 //
 //	greatest entropy of a name of the pair
 //	the spelling of the entity
+//	the evidence, if it is the pair's first record
 //	per query: µs since the query before, <<2, and two bits: whether its type is
 //	rare, and whether the name did not exist; then its name
 //
@@ -337,7 +356,7 @@ func (d *dnsPairs) Drain(w *RunWriter) {
 	for _, at := range d.sections.sorted() {
 		p := d.sections.all[at]
 		slots := order.slots(p.groups)
-		o := p.inOrder(slots)
+		o := p.inOrder(slots, d.places)
 		var last uint32 // the entity, and the length of the key without the object
 		var entity int
 		for rank := 0; rank < len(slots); rank += len(pairs) {
@@ -361,10 +380,13 @@ func (d *dnsPairs) Drain(w *RunWriter) {
 				if order.twins {
 					twins.next(w, key)
 				}
+				proof := o.proofs[o.proof[rank+i]]
 				for rest := o.queries[o.ends[rank+i]:o.ends[rank+i+1]]; len(rest) > 0; {
 					n := min(len(rest), maxRecordQueries)
 					value = binary.LittleEndian.AppendUint64(value[:0], math.Float64bits(c.entropy))
 					value = appendBytes(value, shown)
+					value = d.places.append(value, proof.peak, &o.rest[proof.rest], 0)
+					proof = dnsProof{}
 					value = o.appendQueries(value, c.who, o.names[rank+i], rest[:n])
 					record(key, uint64(rest[0]>>(nameBits+2)), value)
 					rest = rest[n:]
@@ -396,17 +418,52 @@ type dnsOrder struct {
 	texts   []uint32   // of the names
 	ends    []uint32   // by rank: index of the pair's first query, which is the end of the pair before
 	queries []dnsQuery // of a pair by time, each with the index of its name among the pair's names
-	numbers []uint32   // by name of a pair: its number in the record, plus base
+	proof   []int32    // by rank: index in proofs; 0: there is none
+	proofs  []dnsProof
+	rest    []others // evidence after the peak, by dnsProof.rest
+	numbers []uint32 // by name of a pair: its number in the record, plus base
 	base    uint32
 	loaded  uint8 // what load read; only there so that the reads are not optimised away
 }
 
+// A dnsProof is the evidence of a pair: its queries with the longest subdomains, whose bytes
+// and one more stand for the bytes of the rows. Their times are from midnight.
+type dnsProof struct {
+	peak sight
+	rest int32 // index in dnsOrder.rest
+}
+
+// proves reports whether a query may be evidence. Of short names that is one query of 16,
+// which the time of the query chooses: they are the names of sites, and would take room for
+// each pair. A pair with so many short names that a detection finds it has some.
+func proves(size int32, us uint64) bool { return size >= 20 || us*0x9E3779B97F4A7C15>>60 == 0 }
+
+// prove takes a query as evidence of the pair with a rank.
+func (o *dnsOrder) prove(rank uint64, n sight, places *placer) {
+	if o.proof[rank] == 0 {
+		o.proof[rank] = int32(len(o.proofs))
+		o.proofs = append(o.proofs, dnsProof{peak: n})
+		return
+	}
+	proof := &o.proofs[o.proof[rank]]
+	other, ok := places.take(&proof.peak, n)
+	if !ok {
+		return
+	}
+	if proof.rest == 0 {
+		proof.rest = int32(len(o.rest))
+		o.rest = append(o.rest, others{})
+	}
+	places.offer(&o.rest[proof.rest], other)
+}
+
 // inOrder returns the names and queries in the order of the given slots. It takes over
 // the memory of the section, which can only be reset afterwards.
-func (p *dnsSection) inOrder(slots []int32) *dnsOrder {
+func (p *dnsSection) inOrder(slots []int32, places *placer) *dnsOrder {
 	o := &dnsOrder{
 		section: p, names: make([]uint32, len(slots)+1), keys: p.table[:len(p.names)], texts: make([]uint32, len(p.names)),
 		ends: make([]uint32, len(slots)+1), queries: make([]dnsQuery, p.count),
+		proof: make([]int32, len(slots)), proofs: make([]dnsProof, 1), rest: make([]others, 1),
 	}
 	rankOf := make([]uint32, len(slots)+1)
 	for rank, slot := range slots {
@@ -428,6 +485,7 @@ func (p *dnsSection) inOrder(slots []int32) *dnsOrder {
 		next[rank]++
 		o.keys[at], o.texts[at] = n.key, n.text
 		n.key = uint64(rank)<<32 | uint64(at-o.names[rank]) // for its queries
+		n.slot = int32(len(p.subdomain(n.text)))            // its length from now on
 	}
 	for _, chunk := range p.queries {
 		for _, q := range chunk {
@@ -438,12 +496,21 @@ func (p *dnsSection) inOrder(slots []int32) *dnsOrder {
 		o.ends[rank+1] += o.ends[rank]
 	}
 	copy(next, o.ends)
+	runs, met := p.runs, uint32(0) // from the run of the next query on
 	for i, chunk := range p.queries {
 		for _, q := range chunk {
-			key := p.names[q&maxNames].key
-			at := &next[key>>32]
-			o.queries[*at] = q&^maxNames | dnsQuery(key&maxNames)
+			name := &p.names[q&maxNames]
+			at := &next[name.key>>32]
+			o.queries[*at] = q&^maxNames | dnsQuery(name.key&maxNames)
 			*at++
+			if len(runs) > 1 && runs[1].from == met {
+				runs = runs[1:]
+			}
+			if us := uint64(q >> (nameBits + 2)); proves(name.slot, us) {
+				place := columnar.Place{Object: runs[0].object, Record: runs[0].record + int64(met-runs[0].from)}
+				o.prove(name.key>>32, sight{int64(name.slot) + 1, int64(us), place}, places)
+			}
+			met++
 		}
 		p.queries[i] = nil
 	}

@@ -616,11 +616,7 @@ func (m *downloadMerger) Row(r *Row) bool {
 	if c.peak.bytes > 0 {
 		r.PeakTime, r.Evidence = c.peak.time, m.placer.text(c.peak.at)
 		if r.BytesIn >= minPlacesBytes || r.Names >= minPlacesObjects {
-			c.peak.bytes-- // see downloadCell
-			for i := range m.rest.n {
-				m.rest.of[i].bytes--
-			}
-			r.Places = m.placer.texts(c.peak, &m.rest)
+			r.Places = m.placer.textsAfter(c.peak, &m.rest, 0) // see downloadCell
 		}
 	}
 	for hour, n := range m.byHour {

@@ -97,9 +97,9 @@ type pairDest struct {
 
 func newPairTimes(o *FoldOptions) *pairTimes {
 	f := &pairTimes{
-		o: o, places: newPlacer(minPlaceBytes), blockers: newBlockers(), internal: columnar.Lookup[bool]{Func: scan.IsInternal},
+		o: o, places: newPlacer(1), blockers: newBlockers(), internal: columnar.Lookup[bool]{Func: scan.IsInternal},
 		sections: newSections(func() *pairSection {
-			return &pairSection{groups: columnar.NewGroups(), cells: make([]pairCell, 1)}
+			return &pairSection{groups: columnar.NewGroups(), cells: make([]pairCell, 1), rest: make([]others, 1)}
 		}, (*pairSection).reset),
 	}
 	f.forget()
@@ -151,13 +151,14 @@ var insideZones = func() map[string]bool {
 type pairSection struct {
 	groups *columnar.Groups
 	cells  []pairCell // by slot
+	rest   []others   // evidence after the peak, by pairCell.rest
 	beats  [][]pairBeat
 	count  int // of beats
 }
 
 func (p *pairSection) reset() {
 	p.groups.Reset()
-	p.cells, p.beats, p.count = p.cells[:1], p.beats[:0], 0
+	p.cells, p.rest, p.beats, p.count = p.cells[:1], p.rest[:1], p.beats[:0], 0
 }
 
 // A pairCell counts the rows of a pair.
@@ -168,7 +169,10 @@ type pairCell struct {
 	rows, blocked   uint32
 	knownOut, known uint32   // rows with a count of bytes out, and of bytes in
 	port            int32    // see samePort
+	rest            int32    // index of its other evidence in a section; 0: it has none
 	open            pairBeat // the beat that was met last
+	peak            sight    // of a row's bytes out and one more, and µs since midnight
+	below           int64    // rows with so few bytes, and one more, are not evidence
 }
 
 // A pairBeat is a beat of a pair, or a part of one that is met apart from the rest.
@@ -419,6 +423,13 @@ func (f *pairTimes) add(p *pairSection, slot int32, r *pairRow) {
 		c.open = beat
 	}
 	c.port = samePort(c.port, r.port)
+	n := sight{bytes: 1, time: r.at, at: r.place}
+	if r.open.bytes > 0 && !r.blocked {
+		n.bytes = int64(min(r.open.bytes, math.MaxInt64))
+	}
+	if n.bytes > c.below {
+		f.see(p, c, n)
+	}
 	if r.repeat {
 		return
 	}
@@ -437,6 +448,23 @@ func (f *pairTimes) add(p *pairSection, slot int32, r *pairRow) {
 	}
 }
 
+// see takes a row as evidence of a pair.
+func (f *pairTimes) see(p *pairSection, c *pairCell, n sight) {
+	other, ok := f.places.take(&c.peak, n)
+	if !ok || other.bytes == 0 {
+		return
+	}
+	if c.rest == 0 {
+		c.rest = int32(len(p.rest))
+		p.rest = append(p.rest, others{})
+	}
+	o := &p.rest[c.rest]
+	f.places.offer(o, other)
+	if o.n == len(o.of) {
+		c.below = o.of[o.n-1].bytes - 1
+	}
+}
+
 // Size implements Folder.
 func (f *pairTimes) Size() int {
 	n := f.namesSize() + len(f.aside.buf)
@@ -444,7 +472,7 @@ func (f *pairTimes) Size() int {
 		if p.groups.Len() > 1<<(64-2*secondBits)-columnar.BatchRows {
 			return math.MaxInt // the slots are used up
 		}
-		n += p.groups.Size() + len(p.cells)*int(unsafe.Sizeof(pairCell{})) + p.count*int(unsafe.Sizeof(pairBeat{}))
+		n += p.groups.Size() + len(p.cells)*int(unsafe.Sizeof(pairCell{})) + len(p.rest)*int(unsafe.Sizeof(others{})) + p.count*int(unsafe.Sizeof(pairBeat{}))
 	}
 	return n
 }
@@ -454,7 +482,7 @@ func (f *pairTimes) namesSize() int {
 }
 
 // Drain implements Folder. The value of a record is the numbers of its pairCell, the log of
-// its place, the spelling of the entity, and then of each beat: seconds since the end of the
+// its place, the spelling of the entity, the evidence, and then of each beat: seconds since the end of the
 // one before, its length, and bytes as in pairBeat.
 func (f *pairTimes) Drain(w *RunWriter) {
 	if f.aside.spool == nil {
@@ -473,6 +501,7 @@ func (f *pairTimes) Drain(w *RunWriter) {
 			}
 			value = appendBytes(value, f.places.logs.Text(c.at.Object))
 			value = appendBytes(value, k.shown)
+			value = f.places.append(value, c.peak, &p.rest[c.rest], 0)
 			before := uint32(0)
 			for _, b := range joinBeats(beats[ends[slot-1]:ends[slot]]) {
 				value = binary.AppendUvarint(value, uint64(b.begin()-before))
@@ -486,7 +515,7 @@ func (f *pairTimes) Drain(w *RunWriter) {
 	}
 	if f.namesSize() > maxPairNames {
 		f.forget()
-		f.places = newPlacer(minPlaceBytes)
+		f.places = newPlacer(1)
 	}
 }
 
@@ -539,6 +568,7 @@ type pairMerger struct {
 	c      pairCell
 	begun  bool
 	places *placer
+	rest   others
 	spelt  spelling
 	beats  []pairBeat
 	// Buffers for Row.
@@ -546,7 +576,7 @@ type pairMerger struct {
 	text    []byte
 }
 
-func newPairMerger() *pairMerger { return &pairMerger{places: newPlacer(minPlaceBytes)} }
+func newPairMerger() *pairMerger { return &pairMerger{places: newPlacer(1)} }
 
 // Add implements Merger.
 func (m *pairMerger) Add(day Day, _ uint64, value []byte) error {
@@ -558,6 +588,8 @@ func (m *pairMerger) Add(day Day, _ uint64, value []byte) error {
 	n.port = int32(d.uvarint()) + severalPorts
 	n.at.Object = m.places.logs.Code(d.bytes())
 	m.spelt.offer(n.first, d.bytes())
+	peak, rest := m.places.evidence(&d, 0)
+	n.peak = peak
 	at := uint64(0)
 	for len(d.b) > 0 {
 		begin := at + d.uvarint()
@@ -575,7 +607,7 @@ func (m *pairMerger) Add(day Day, _ uint64, value []byte) error {
 	}
 	c := &m.c
 	if !m.begun {
-		m.begun, *c = true, n
+		m.begun, *c, m.rest = true, n, rest
 		return nil
 	}
 	if n.first < c.first || n.first == c.first && m.places.compare(n.at, c.at) < 0 {
@@ -584,6 +616,7 @@ func (m *pairMerger) Add(day Day, _ uint64, value []byte) error {
 	c.in = addBytes(c.in, n.in)
 	c.rows, c.blocked, c.knownOut, c.known = c.rows+n.rows, c.blocked+n.blocked, c.knownOut+n.knownOut, c.known+n.known
 	c.port = samePort(c.port, n.port)
+	m.places.merge(&c.peak, &m.rest, peak, &rest)
 	return nil
 }
 
@@ -612,6 +645,7 @@ func (m *pairMerger) Row(r *Row) bool {
 	}
 	m.text = appendRhythm(m.text[:0], beats)
 	s.Rhythm = string(m.text)
+	s.Places = m.places.textsAfter(c.peak, &m.rest, midnight)
 	r.Summary = s
 	return true
 }

@@ -17,7 +17,7 @@ import (
 // A Place is a row of a log that shows what a finding says.
 type Place struct {
 	Time  int64  // µs UTC
-	Bytes int64  // out; in, if the finding is about downloads; 0 if the row has no count
+	Bytes int64  // out; of downloads in, and of DNS those of the subdomain; 0 if the row has no count
 	At    string // "object:record"
 	// The process that ran, by a machine's own log; "" and 0 if that does not say.
 	Host   string
@@ -243,6 +243,15 @@ func (p *placer) texts(peak sight, o *others) (texts []string) {
 		texts = append(texts, Place{Time: peak.time, Bytes: peak.bytes, At: p.text(peak.at)}.String())
 	}
 	return texts
+}
+
+// textsAfter is texts for evidence whose bytes are one more, with times from midnight.
+func (p *placer) textsAfter(peak sight, o *others, midnight int64) []string {
+	peak.bytes, peak.time = peak.bytes-1, peak.time+midnight
+	for i := range o.n {
+		o.of[i].bytes, o.of[i].time = o.of[i].bytes-1, o.of[i].time+midnight
+	}
+	return p.texts(peak, o)
 }
 
 // append appends evidence to the value of a record, with times from midnight.
