@@ -47,7 +47,11 @@ func (h *history) report(config *Config, all []detect.Day, inputs []reports.Inpu
 	}
 	r.Warnings = append(r.Warnings, config.rules.warnings...)
 	r.Warnings = append(r.Warnings, allowWarnings(config.Allow, last)...)
-	r.Entities = config.risk(slices.Concat(h.found, h.earlier), last)
+	known := slices.Concat(h.found, h.earlier)
+	r.Entities = config.risk(known, last)
+	nights := slices.DeleteFunc(slices.Concat(h.earlierDays, all), func(day detect.Day) bool { return day > last })
+	slices.Sort(nights)
+	detect.Streaks(r.Entities, known, nights)
 	r.Earlier, r.EarlierDays = h.earlier, h.earlierDays
 	r.Domains = h.rows(detect.DNSPair, days)
 	r.Destinations = h.storage(config, days)

@@ -227,6 +227,13 @@ var entityColumns = []csvColumn[detect.EntityRisk]{
 	{"detections", func(b []byte, e *detect.EntityRisk) []byte { return appendList(b, e.Detections) }},
 	{"notable", func(b []byte, e *detect.EntityRisk) []byte { return strconv.AppendBool(b, e.Notable) }},
 	{"criticality", func(b []byte, e *detect.EntityRisk) []byte { return append(b, cmp.Or(e.Criticality, "medium")...) }},
+	{"nights", func(b []byte, e *detect.EntityRisk) []byte { return appendInteger(b, int64(e.Nights)) }},
+	{"since", func(b []byte, e *detect.EntityRisk) []byte {
+		if e.Nights == 0 {
+			return b
+		}
+		return append(b, e.Since.String()...)
+	}},
 }
 
 // incompleteFirst returns the inputs with the incomplete objects before the others.

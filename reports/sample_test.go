@@ -180,7 +180,7 @@ func sampleReport() *Report {
 	slices.SortStableFunc(r.Findings, func(a, b detect.Finding) int { return int(b.Severity) - int(a.Severity) })
 	r.Findings = append(r.Findings, allowed)
 	r.Entities = append([]detect.EntityRisk{
-		{EntityType: "user", Entity: "alice.hartmann", Risk24h: 86, Risk7d: 91, Findings: 2,
+		{EntityType: "user", Entity: "alice.hartmann", Risk24h: 86, Risk7d: 91, Findings: 2, Nights: 3, Since: 20775,
 			Tactics: []string{"TA0010"}, Detections: []string{"upload_ratio", "upload_zscore"}, Notable: true},
 		{EntityType: "src_ip", Entity: "10.0.4.17", Risk24h: 55, Risk7d: 55, Findings: 1,
 			Tactics: []string{"TA0010"}, Detections: []string{"dns_information"}},

@@ -24,6 +24,10 @@ type EntityRisk struct {
 	// Notable entities deserve a look as a whole: Risk24h ≥ 60, a critical finding on
 	// the last day, or ≥ 3 tactics and ≥ 4 detections in seven days.
 	Notable bool
+	// Nights is for how many judged days in a row the entity has had findings, up to the last
+	// day, and Since the first of them; zero if it has none on the last day. See Streaks.
+	Nights int
+	Since  Day
 }
 
 // Who returns the entity as the log spells it.
@@ -69,6 +73,33 @@ func combined(risks []int, criticality string) int {
 		p = p * factor / (1 - p + p*factor)
 	}
 	return int(100*p + 1e-9) // a whole number must not become the one below it
+}
+
+// Streaks sets Nights and Since of entities, from the findings of days that were judged. Days
+// that were not judged, which have no logs, do not end a streak. judged ascends; its last day
+// is the last one.
+func Streaks(entities []EntityRisk, findings []Finding, judged []Day) {
+	type night struct {
+		kind, entity string
+		day          Day
+	}
+	found := map[night]bool{}
+	for i := range findings {
+		if f := &findings[i]; f.Allowed == "" {
+			kind, name := f.Subject()
+			found[night{kind, name, f.Day}] = true
+		}
+	}
+	for i := range entities {
+		e := &entities[i]
+		e.Nights, e.Since = 0, 0
+		for _, day := range slices.Backward(judged) {
+			if !found[night{e.EntityType, e.Entity, day}] {
+				break
+			}
+			e.Nights, e.Since = e.Nights+1, day
+		}
+	}
 }
 
 // Risk returns the risk of each entity with findings, over the day last and over the

@@ -2,6 +2,7 @@ package detect
 
 import (
 	"cmp"
+	"fmt"
 	"iter"
 	"math"
 	"math/rand/v2"
@@ -225,6 +226,32 @@ func TestRisk(t *testing.T) {
 	rand.New(rand.NewPCG(1, 1)).Shuffle(len(findings), func(i, j int) { findings[i], findings[j] = findings[j], findings[i] })
 	if diff := gocmp.Diff(want, Risk(findings, 20, nil)); diff != "" {
 		t.Errorf("in another order, -want +got:\n%s", diff)
+	}
+}
+
+// If this fails, a report calls new what has gone on for nights, or counts a day off as the
+// end of it.
+func TestStreaks(t *testing.T) {
+	f := func(entity string, days ...Day) (out []Finding) {
+		for _, d := range days {
+			out = append(out, Finding{Day: d, Detection: "a", RiskScore: 50, Key: Key{EntityType: "user", Entity: entity}})
+		}
+		return out
+	}
+	allowed := f("cid", 19)
+	allowed[0].Allowed = "backup"
+	attributed := f("10.0.0.1", 19)
+	attributed[0].EntityType, attributed[0].Person = "src_ip", "dan"
+	findings := slices.Concat(f("ann", 20, 19, 16, 14), f("bob", 19, 18, 16), f("cid", 20, 18), allowed, f("dan", 20), attributed)
+	entities := Risk(findings, 20, nil)
+	Streaks(entities, findings, []Day{14, 15, 16, 19, 20}) // 17 and 18 have no logs
+	got := map[string]string{}
+	for _, e := range entities {
+		got[e.Entity] = fmt.Sprint(e.Nights, " ", int(e.Since))
+	}
+	want := map[string]string{"ann": "3 16", "bob": "0 0", "cid": "1 20", "dan": "2 19"}
+	if diff := gocmp.Diff(want, got); diff != "" {
+		t.Errorf("nights and their first, -want +got:\n%s", diff)
 	}
 }
 
