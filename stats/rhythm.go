@@ -80,12 +80,22 @@ func (q Quartiles) Evenness(empty float64) float64 {
 // period as easily. What is left out here are most of the missed ticks and all pauses. The
 // first limit keeps all single intervals, and a third of the double ones; the second is as
 // near to the longest single one as the first estimate allows. A third is no better.
+//
+// Software that strays draws its intervals evenly from a range, and the middle of a range is
+// told sooner by its ends than by the mean: the period is half of each. The ends are the
+// second least and the second greatest interval, so that one retry does not count. Median
+// error of 24 intervals that stray by half a period, a fifth of the ticks missed: 4.4 % (5.6 %
+// by the mean alone); of intervals around the normal curve, with that σ, 5.1 % (4.6 %).
 func Period(intervals []float64) (period, jitter float64) {
 	const medians, periods = 1.6, 1.55
 	single := upTo(medians*Median(intervals), intervals)
 	period, _ = MeanSD(single)
 	single = upTo(periods*period, single)
 	period, _ = MeanSD(single)
+	if n := len(single); n >= 4 {
+		slices.Sort(single) // a copy of upTo
+		period = period/2 + (single[1]+single[n-2])/4
+	}
 	q := QuartilesOf(single)
 	return period, (q.Q3 - q.Q1) / period
 }
