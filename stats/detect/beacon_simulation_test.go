@@ -140,7 +140,7 @@ func simulateBeacons(t *testing.T) (out []outcome) {
 			out = append(out, outcome{detection: "beacon", about: fmt.Sprintf("10 s to 4 h, jitter %.0f %%, up to 20 %% missed", 100*jitter), size: size,
 				value: share(found), target: want, trials: float64(all), others: fmt.Sprintf("RITA mean ≥ .8 %.3f, TS ≥ .8 %.3f", share(rita), share(ritaTime))})
 		}
-		// The limit has the error that the mean of n intervals has itself.
+		// The limit has the error that the mean of n intervals has itself, as few are tried.
 		out = append(out, outcome{detection: "beacon", about: "error of the period, median of the worst case", size: size, unit: percent,
 			value: worst, target: .05, limit: .05 + .25/math.Sqrt(float64(n))})
 	}
