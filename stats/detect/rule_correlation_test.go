@@ -154,7 +154,8 @@ func TestCorrelationsAreExact(t *testing.T) {
 			}
 			delete(byHand, k)
 			found[ref]++
-			if len(row.Examples) == 0 || row.Events < 2 || row.First > row.Last || row.Evidence == "" {
+			// One event may have all the bytes that "any" asks for.
+			if len(row.Examples) == 0 || row.Events < 2 && ref != "any" || row.First > row.Last || row.Evidence == "" {
 				t.Errorf("seed %d: got %+v", seed, row)
 			}
 		}
