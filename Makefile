@@ -74,6 +74,13 @@ monthtest: ## run a month whose logs come late and twice, and compare it with a 
 overlaptest: ## run each pair of jobs at the same time, 50 times; takes ten minutes
 	OUTFLOW_LONG=1 go test ./jobs -run '^TestOverlap$$' -count=1 -v -timeout 4h
 
+# A real S3 server, for tests alone.
+S3_SERVER = github.com/versity/versitygw/cmd/versitygw@v1.8.0
+OBJECTS = 100000
+faulttest: ## run nights on a real S3 server whose answers are refused, cut, lost and falsified, and one of OBJECTS=100000 objects; takes half an hour
+	GOBIN=$(CURDIR)/bin go install $(S3_SERVER)
+	OUTFLOW_S3_SERVER=$(CURDIR)/bin/versitygw OUTFLOW_OBJECTS=$(OBJECTS) go test ./jobs -run '^(TestFaults|TestManyObjects)$$' -count=1 -v -timeout 4h
+
 # The tables take a second to make, and pyiceberg twenty packages that nothing else wants.
 ICEBERG = bench/iceberg
 iceberg: ## compare how Iceberg tables are read with pyiceberg
@@ -158,4 +165,4 @@ $(VENV)/.made: fixtures/bench/requirements.txt
 clean: ## remove what was made
 	rm -rf bin dist out state fixtures/data bench traindata
 
-.PHONY: help run test lint check docs fixtures traindata fuzz oracle sim killtest monthtest overlaptest iceberg train evaluate parity bench bench-sources profile deploytest dist image clean
+.PHONY: help run test lint check docs fixtures traindata fuzz oracle sim killtest monthtest overlaptest faulttest iceberg train evaluate parity bench bench-sources profile deploytest dist image clean
