@@ -179,8 +179,8 @@ func TestInterrupted(t *testing.T) {
 	stderr := &cancelling{when: "days of history", cancel: cancel}
 	var stdout bytes.Buffer
 	p := &program{stdout: &stdout, stderr: stderr, ctx: ctx, now: time.Now, limit: noLimit, collect: noCollect, env: func(string) (string, bool) { return "", false }}
-	if code := p.run([]string{"run", "nightly", "--config", "outflow.yaml", "--day", "2026-03-20"}); code != exitInternal {
-		t.Errorf("exit %d, want 1", code)
+	if code := p.run([]string{"run", "nightly", "--config", "outflow.yaml", "--day", "2026-03-20"}); code != exitEnvironment {
+		t.Errorf("exit %d, want %d", code, exitEnvironment)
 	}
 	lines := strings.Split(strings.TrimSpace(stderr.String()), "\n")
 	if len(lines) != 2 || !strings.Contains(lines[1], "interrupted") {

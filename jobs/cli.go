@@ -34,9 +34,11 @@ const (
 	exitConfig   = 2 // usage or configuration: running again does not help
 	exitPartial  = 3 // with strict: a log was not read, or only in part
 	exitNoInput  = 4 // with require-input: there was nothing to read
-	// exitEnvironment: another run has the state. The same command may work later.
+	// exitEnvironment: another run has the state; the disk is full; S3 does not answer; a signal
+	// ended the run. The same command may work later.
 	exitEnvironment = 5
 	exitFindings    = 10
+	exitPipe        = 128 + 13 // nobody reads stdout any more; what shells expect after SIGPIPE
 )
 
 // An exit is an error with its own exit code.
@@ -78,6 +80,20 @@ type program struct {
 	patience time.Duration
 }
 
+// A pipe is stdout, which its reader may close.
+type pipe struct{ to io.Writer }
+
+// errPipe is the error of writing to a pipe that nobody reads.
+var errPipe = errors.New("nobody reads the output")
+
+func (p *pipe) Write(b []byte) (int, error) {
+	n, err := p.to.Write(b)
+	if errors.Is(err, syscall.EPIPE) {
+		err = errPipe
+	}
+	return n, err
+}
+
 // GC percentages: how much garbage the heap may have, in percent of the memory in use.
 const (
 	// The hot paths of folding work in memory of their own, so a smaller heap costs
@@ -99,7 +115,8 @@ func mainOf(args []string, p *program) int {
 	debug.SetGCPercent(startingGarbage)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
-	p.stdout, p.stderr, p.env, p.now, p.ctx = os.Stdout, os.Stderr, os.LookupEnv, time.Now, ctx
+	signal.Ignore(syscall.SIGPIPE) // a night does not end because nobody reads its summary
+	p.stdout, p.stderr, p.env, p.now, p.ctx = &pipe{os.Stdout}, os.Stderr, os.LookupEnv, time.Now, ctx
 	p.limit, p.collect = debug.SetMemoryLimit, debug.SetGCPercent
 	p.tty = term.IsTerminal(int(os.Stderr.Fd()))
 	if fd := int(os.Stdout.Fd()); term.IsTerminal(fd) {
@@ -111,7 +128,13 @@ func mainOf(args []string, p *program) int {
 	return p.run(args)
 }
 
-func (p *program) run(args []string) int {
+func (p *program) run(args []string) (code int) {
+	defer func() { // the runtime would exit with the code of wrong usage
+		if fault := recover(); fault != nil {
+			fmt.Fprintf(p.stderr, "outflow: %v (a fault in outflow: please report it)\n%s", fault, debug.Stack())
+			code = exitInternal
+		}
+	}()
 	root := p.root()
 	root.SetArgs(args)
 	root.SetOut(p.stdout)
@@ -127,9 +150,12 @@ func (p *program) run(args []string) int {
 	if p.lost != nil && errors.Is(err, context.Canceled) {
 		err = p.lost
 	}
-	code := p.exitCode(err)
-	if code == exitInternal && errors.Is(err, context.Canceled) {
-		err = errors.New("interrupted: the unfinished day was not saved")
+	code = p.exitCode(err)
+	switch {
+	case code == exitPipe:
+		return code
+	case code == exitEnvironment && p.ctx.Err() != nil && errors.Is(err, context.Canceled):
+		err = errors.New("interrupted: the unfinished day was not saved; the next run does what is left")
 	}
 	p.say(slog.LevelError, err.Error(), "exit_code", code)
 	return code
@@ -144,6 +170,10 @@ func (p *program) exitCode(err error) int {
 		return exitOK
 	case errors.As(err, &coded):
 		return coded.code
+	case errors.Is(err, errPipe):
+		return exitPipe
+	case p.ctx.Err() != nil && errors.Is(err, context.Canceled), store.IsFault(err):
+		return exitEnvironment
 	case errors.As(err, &config), !p.running:
 		return exitConfig
 	}

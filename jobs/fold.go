@@ -26,6 +26,8 @@ type source struct {
 	formats logs.Formats // as what; nil: logs.All
 	options logs.Options
 	etag    string
+	// unlisted says that it stands for an input that could not be listed.
+	unlisted bool
 }
 
 // foldOptions are the options of Fold.

@@ -94,10 +94,13 @@ func (p *program) write(config *Config, folder string, r *reports.Report) error 
 		}
 	}
 	if p.json {
-		return p.printJSON(runFormOf(r, page))
+		if err := p.printJSON(runFormOf(r, page)); err != nil && !errors.Is(err, errPipe) {
+			return err
+		}
+		return nil
 	}
 	if !p.quiet {
-		if err := reports.Summary(p.stdout, r, reports.Terminal{Width: p.width, Colour: p.colour, All: p.verbose}); err != nil {
+		if err := reports.Summary(p.stdout, r, reports.Terminal{Width: p.width, Colour: p.colour, All: p.verbose}); err != nil && !errors.Is(err, errPipe) { // the reports are there
 			return err
 		}
 		if page != "" {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"iter"
 	"maps"
@@ -15,6 +16,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"outflow/columnar/logs"
 	"outflow/columnar/store"
 	"outflow/reports"
 	"outflow/stats/detect"
@@ -311,6 +313,11 @@ func (s *state) fold(ctx context.Context, days []detect.Day, aggregates []*detec
 		}
 		sources = append(sources, src)
 		total += src.object.Size
+		if src.unlisted && gaps == nil { // what earlier runs folded of it must not be lost
+			if gaps, err = s.gapsOf(ctx, days); err != nil {
+				return err
+			}
+		}
 	}
 	o := s.options
 	o.From, o.To = first.Time().UnixMicro(), (last + 1).Time().UnixMicro()
@@ -620,23 +627,38 @@ func (p *program) sources(config *Config, first, last detect.Day) ([]source, err
 	return p.sourcesOf(config, config.Inputs, first, last)
 }
 
-// sourcesOf is sources of some of the inputs.
+// sourcesOf is sources of some of the inputs. An input that cannot be listed on disk is one
+// source that cannot be read, unless there is no other.
 func (p *program) sourcesOf(config *Config, inputs []*Input, first, last detect.Day) ([]source, error) {
 	var out []source
 	var days []detect.Day
 	for d := first; d <= last; d++ {
 		days = append(days, d)
 	}
+	var closed error
+	listed := false
 	for _, in := range inputs {
 		found, err := p.glob(in.URI, days, config.store(), &in.options)
 		if err != nil {
-			return nil, configError{fmt.Errorf("input %s: %w", in.Name, err)}
+			err = configError{fmt.Errorf("input %s: %w", in.Name, err)}
+			if !store.IsClosed(err) {
+				return nil, err
+			}
+			closed = cmp.Or(closed, err)
+			found = []source{{unlisted: true, object: logs.Object{Name: in.URI,
+				Open: func() (io.ReadCloser, error) { return nil, err },
+				At:   func() (logs.ReaderAtCloser, error) { return nil, err }}}}
+		} else {
+			listed = true
 		}
 		for _, src := range found {
 			src.feed = in.Name
 			src.decode(in.format, config.formats, in.options)
 			out = append(out, src)
 		}
+	}
+	if !listed && closed != nil && len(inputs) == len(config.Inputs) {
+		return nil, closed
 	}
 	return out, nil
 }

@@ -203,7 +203,7 @@ var errNoCredentials = errors.New("no AWS credentials: set AWS_ACCESS_KEY_ID and
 
 // fail adds to an error what was being done to which object, and how to fix it.
 func (s *s3Store) fail(verb, name string, err error) error {
-	return fmt.Errorf("%s s3://%s/%s%s: %w", verb, s.bucket, s.prefix, name, s.explain(verb, err))
+	return faultOf(fmt.Errorf("%s s3://%s/%s%s: %w", verb, s.bucket, s.prefix, name, s.explain(verb, err)))
 }
 
 // permissions are the IAM actions that each verb of fail needs.
@@ -226,7 +226,7 @@ func (s *s3Store) explain(verb string, err error) error {
 		case "NoSuchKey", "NotFound":
 			return fs.ErrNotExist
 		case "NoSuchBucket":
-			return errors.New("no such bucket: check its name, and the endpoint if it is not at AWS")
+			return errNoBucket
 		case "PreconditionFailed":
 			return ErrChanged
 		case "AccessDenied", "Forbidden", "AllAccessDisabled":
