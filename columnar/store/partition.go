@@ -91,6 +91,7 @@ type Partitions[T any] struct {
 // Marks are the markers of a state as a run first saw them, and as it wrote them itself.
 // What other runs write afterwards does not show. Its methods may be called concurrently.
 type Marks struct {
+	held    held
 	mu      sync.Mutex
 	folders map[string]map[string]*mark // by root and day
 }
@@ -349,6 +350,9 @@ func (p Partitions[T]) readPart(ctx context.Context, day string, part *Part[T], 
 	}
 	file, sum, err := hashed(body)
 	if err != nil {
+		return p.fail(day, err)
+	}
+	if file, err = p.hold(ctx, folder+ref.Name, file); err != nil {
 		return p.fail(day, err)
 	}
 	part.files = append(part.files, file)
