@@ -80,9 +80,13 @@ func TestClosedInput(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		stderr := s.run(20)
-		if !strings.Contains(stderr, "loop/logs: ") {
-			t.Errorf("%s: the input is not named: %s", how, stderr)
+		s.run(20)
+		named := false
+		for _, r := range readCSV(t, filepath.Join(s.dir, "out/nightly/2026-03-20/inputs.csv")) {
+			named = named || r["name"] == "loop/logs" && strings.HasPrefix(r["error"], "input loop: ")
+		}
+		if !named {
+			t.Errorf("%s: the report does not name the input: %s", how, s.reports(20)["inputs.csv"])
 		}
 		if got := s.events(20); got["zoe"] != 1 || got["ann"] != 1 {
 			t.Errorf("%s: got events %v, want those of both inputs", how, got)
