@@ -8,6 +8,7 @@ import (
 	"iter"
 	"maps"
 	"math"
+	"path"
 	"slices"
 	"strings"
 	"time"
@@ -289,6 +290,9 @@ func (s *state) night(ctx context.Context, run *runRecord, n *night, old bool) (
 	p.complaints(r.Inputs, true)
 	result := p.verdict(config, r)
 	if err := run.write(p, r, result); err != nil {
+		return err
+	}
+	if err := s.writeIndex(ctx, path.Dir(run.folder), n); err != nil {
 		return err
 	}
 	n.Owed = false

@@ -2,6 +2,7 @@ package reports
 
 import (
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -38,6 +39,7 @@ type timeline struct {
 	Value         axisTick
 	Rows          []timelineRow
 	HasOther      bool // some day is not part of the baseline
+	Log           bool // the axis is logarithmic
 }
 
 type axisTick struct {
@@ -70,15 +72,11 @@ func newTimeline(id string, f *detect.Finding) *timeline {
 	}
 	last := points[len(points)-1]
 	first := points[0].Day
-	top := 0.0
-	for _, p := range points {
-		top = max(top, p.Value, p.Up)
-	}
-	step, top := axisStep(top)
+	axis := newValueAxis(points)
 	slot := (plotRight - plotLeft) / float64(last.Day-first+1)
 	x := func(d detect.Day) float64 { return plotLeft + slot*float64(d-first) }
 	y := func(v float64) float64 {
-		return plotBottom - (plotBottom-plotTop)*min(max(v/top, 0), 1)
+		return plotBottom - (plotBottom-plotTop)*axis.share(v)
 	}
 
 	t := &timeline{
@@ -91,7 +89,11 @@ func newTimeline(id string, f *detect.Finding) *timeline {
 	if hasBand(last) {
 		t.Desc += " Normal: " + axisLabel(last.Low, f.Unit) + " to " + axisLabel(last.Up, f.Unit) + ", median " + axisLabel(last.Mid, f.Unit) + "."
 	}
-	for v := 0.0; v <= top+step/2; v += step {
+	if axis.least > 0 {
+		t.Desc += " The axis is logarithmic."
+		t.Log = true
+	}
+	for _, v := range axis.ticks {
 		t.Ticks = append(t.Ticks, axisTick{Y: coordinate(y(v)), Label: axisLabel(v, f.Unit), Minor: len(t.Ticks)%2 == 1})
 	}
 	for back, i := last.Day, 0; back >= first; back, i = back-7, i+1 {
@@ -186,6 +188,56 @@ func bandPaths(points []detect.Point, place func(detect.Point) (left, right, low
 		i = n
 	}
 	return b.String(), m.String()
+}
+
+// A valueAxis places values between 0 and 1.
+type valueAxis struct {
+	least, top float64 // least is 0 if the axis is linear, else where it begins
+	ticks      []float64
+}
+
+// vanish is how many times the usual day the largest value may be before the axis is
+// logarithmic: on a linear one, the usual days would have bars of 5 units of 160, which
+// cannot be compared.
+const vanish = 30
+
+// maxDecades is the most that a logarithmic axis spans. What is smaller has no bar.
+const maxDecades = 6
+
+func newValueAxis(points []detect.Point) valueAxis {
+	var a valueAxis
+	var usual []float64
+	for _, p := range points {
+		a.top = max(a.top, p.Value, p.Up)
+		if p.Value > 0 {
+			usual = append(usual, p.Value)
+		}
+	}
+	slices.Sort(usual)
+	if len(usual) < 3 || usual[len(usual)/2]*vanish > a.top {
+		var step float64
+		step, a.top = axisStep(a.top)
+		for v := 0.0; v <= a.top+step/2; v += step {
+			a.ticks = append(a.ticks, v)
+		}
+		return a
+	}
+	to := int(math.Ceil(math.Log10(a.top)))
+	from := max(int(math.Floor(math.Log10(usual[0]*.7))), to-maxDecades) // the least value has a bar, too
+	a.least, a.top = math.Pow10(from), math.Pow10(to)
+	for e := from; e <= to; e++ {
+		a.ticks = append(a.ticks, math.Pow10(e))
+	}
+	return a
+}
+
+// share returns where on the axis a value lies.
+func (a *valueAxis) share(v float64) float64 {
+	if a.least > 0 {
+		v, top := math.Log10(max(v, a.least)/a.least), math.Log10(a.top/a.least)
+		return between(v / top)
+	}
+	return between(v / a.top)
 }
 
 // axisStep returns the distance between round ticks, 3 to 5 above 0, and the last

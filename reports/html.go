@@ -58,8 +58,15 @@ var (
 	//go:embed report.js
 	pageScript string
 
-	pages = template.Must(template.New("page").Parse(pageTemplate))
+	pages = parsePages()
 )
+
+// parsePages parses the templates. The index uses parts of the page.
+func parsePages() *template.Template {
+	t := template.Must(template.New("page").Parse(pageTemplate))
+	template.Must(t.New("index").Parse(indexTemplate))
+	return t
+}
 
 func writeHTML(w io.Writer, r *Report) error {
 	g, err := newGist(r)
@@ -187,6 +194,7 @@ type page struct {
 
 	Uploads     []upload
 	UploadsNote string
+	Sent        []string // what each source saw leave
 	Stored      []stored
 	Matrix      *matrix
 	Domains     []domain
@@ -259,6 +267,7 @@ func newPage(r *Report, g *gist, full int) *page {
 	p.pictures(r, all, g)
 	p.cards(r, all, full, min(maxBrief, full*8))
 	p.accepted(r, min(maxBrief, full*8))
+	p.sources(g.sent)
 	p.uploads(&g.uploads)
 	p.stored(g.cloud)
 	p.Matrix = newMatrix(r)

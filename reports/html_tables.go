@@ -2,6 +2,7 @@ package reports
 
 import (
 	"cmp"
+	"maps"
 	"math"
 	"reflect"
 	"slices"
@@ -35,6 +36,22 @@ type upload struct {
 	Bar    string // width of the bar, in percent
 	Tick   string // place of the upper limit, in percent; "" if there is none
 	Title  string
+}
+
+// maxSources is how many sources the page says the whole volume of.
+const maxSources = 6
+
+// sources lists what each source saw leave, the most first.
+func (p *page) sources(by map[string]float64) {
+	feeds := slices.SortedFunc(maps.Keys(by), func(a, b string) int {
+		return cmp.Or(cmp.Compare(by[b], by[a]), strings.Compare(a, b))
+	})
+	for _, feed := range feeds[:min(len(feeds), maxSources)] {
+		if by[feed] > 0 {
+			name, _ := cut(feed, maxName)
+			p.Sent = append(p.Sent, byteSize(by[feed])+" (source: "+name+")")
+		}
+	}
 }
 
 func (p *page) uploads(days *top[UserDay]) {
@@ -343,12 +360,12 @@ func newInput(in *Input) input {
 		}
 	}
 	if u := in.Unattributed; u.BytesOut > 0 {
-		v.Known = append(v.Known, known{"nobody's", byteSize(float64(u.BytesOut)), true})
+		v.Known = append(v.Known, known{"no entity:", byteSize(float64(u.BytesOut)), true})
 	} else if u.Rows > 0 {
-		v.Known = append(v.Known, known{"nobody's", counted(int(u.Rows), "row", "rows"), true})
+		v.Known = append(v.Known, known{"no entity:", counted(int(u.Rows), "row", "rows"), true})
 	}
 	if u := in.Unplaced; u.Rows > 0 {
-		v.Known = append(v.Known, known{"nowhere", byteSize(float64(u.BytesOut)), true})
+		v.Known = append(v.Known, known{"no destination:", byteSize(float64(u.BytesOut)), true})
 	}
 	v.Kinds = show(listKinds(in.Kinds, maxKinds), maxPlace)
 	if in.Status.Incomplete() {

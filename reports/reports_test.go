@@ -528,47 +528,6 @@ func TestAllowEntry(t *testing.T) {
 	}
 }
 
-// A chart must not be drawn from data that cannot be drawn, nor outside its area.
-func TestTimeline(t *testing.T) {
-	day := sampleDay
-	nan, inf := math.NaN(), math.Inf(1)
-	for name, c := range map[string]struct {
-		points []detect.Point
-		bars   int
-	}{
-		"none":       {nil, 0},
-		"one day":    {[]detect.Point{{Day: day, Value: 1}}, 0},
-		"all zero":   {[]detect.Point{{Day: day - 1}, {Day: day}}, 2},
-		"a gap":      {[]detect.Point{{Day: day - 9, Value: 4, Up: 5}, {Day: day - 2, Value: 4, Up: 5}, {Day: day, Value: 1e18}}, 3},
-		"not drawn":  {[]detect.Point{{Day: day - 3, Value: nan}, {Day: day - 2, Up: inf}, {Day: day - 1, Value: 2}, {Day: day, Value: 1}}, 2},
-		"judged nan": {[]detect.Point{{Day: day - 1, Value: 2}, {Day: day, Value: nan}}, 0},
-		"too old":    {[]detect.Point{{Day: day - 2e6, Value: 2}, {Day: day - 1, Value: 2}, {Day: day, Value: 1}}, 2},
-		"unordered":  {[]detect.Point{{Day: day - 1, Value: 2}, {Day: day - 2, Value: 2}, {Day: day, Value: 1}}, 2},
-		"negative":   {[]detect.Point{{Day: day - 1, Value: -2}, {Day: day, Value: 1}}, 2},
-	} {
-		tl := newTimeline("f", &detect.Finding{Unit: "B/day", Timeline: c.points})
-		if tl == nil {
-			if c.bars > 0 {
-				t.Errorf("%s: got no chart, want %d bars", name, c.bars)
-			}
-			continue
-		}
-		if len(tl.Bars) != c.bars {
-			t.Errorf("%s: got %d bars, want %d", name, len(tl.Bars), c.bars)
-		}
-		for _, b := range tl.Bars {
-			y, _ := strconv.ParseFloat(b.Y, 64)
-			h, err := strconv.ParseFloat(b.Height, 64)
-			if err != nil || y < plotTop || y+h > plotBottom+.1 {
-				t.Errorf("%s: a bar from %s, %s high, is outside the plot", name, b.Y, b.Height)
-			}
-		}
-		if n := len(tl.Ticks); n < 2 || n > 7 {
-			t.Errorf("%s: got %d ticks, want 2 to 7", name, n)
-		}
-	}
-}
-
 // The ratios are those of WCAG 2.2: text needs 4.5, graphics need 3.
 func TestContrast(t *testing.T) {
 	schemes := strings.SplitN(pageStyle, "prefers-color-scheme: dark", 2)
