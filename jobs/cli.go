@@ -23,6 +23,7 @@ import (
 	"golang.org/x/term"
 
 	"outflow/columnar/store"
+	"outflow/reports"
 	"outflow/stats/detect"
 )
 
@@ -54,6 +55,7 @@ func (e exit) Unwrap() error { return e.err }
 type program struct {
 	stdout, stderr io.Writer
 	env            func(string) (string, bool)
+	environ        func() []string // os.Environ; nil: names are not checked
 	now            func() time.Time
 	limit          func(int64) int64 // debug.SetMemoryLimit
 	collect        func(int) int     // debug.SetGCPercent
@@ -116,7 +118,7 @@ func mainOf(args []string, p *program) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
 	signal.Ignore(syscall.SIGPIPE) // a night does not end because nobody reads its summary
-	p.stdout, p.stderr, p.env, p.now, p.ctx = &pipe{os.Stdout}, os.Stderr, os.LookupEnv, time.Now, ctx
+	p.stdout, p.stderr, p.env, p.environ, p.now, p.ctx = &pipe{os.Stdout}, os.Stderr, os.LookupEnv, os.Environ, time.Now, ctx
 	p.limit, p.collect = debug.SetMemoryLimit, debug.SetGCPercent
 	p.tty = term.IsTerminal(int(os.Stderr.Fd()))
 	if fd := int(os.Stdout.Fd()); term.IsTerminal(fd) {
@@ -190,9 +192,15 @@ func (p *program) root() *cobra.Command {
 			"host with their own past, and reports which data left.",
 		SilenceUsage:  true,
 		SilenceErrors: true,
-		Args:          cobra.NoArgs,
-		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
+		Example: "  outflow scan ~/case-4711/logs            # a folder of logs: no configuration needed\n" +
+			"  outflow inspect s3://company-logs/ --config-snippet > outflow.yaml\n" +
+			"  outflow run nightly --config outflow.yaml\n" +
+			"  outflow show 5fdf8cf7                    # the records behind a finding",
+		Version: version(),
+		Args:    cobra.NoArgs,
+		RunE:    func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
+	root.SetVersionTemplate("outflow {{.Version}}\n")
 	root.PersistentFlags().BoolVarP(&p.quiet, "quiet", "q", false, "no progress and no summary")
 	format, ok := p.env("OUTFLOW_LOG_FORMAT")
 	if !ok {
@@ -200,7 +208,11 @@ func (p *program) root() *cobra.Command {
 	}
 	root.PersistentFlags().StringVar(&p.logFormat, "log-format", format, "format of messages on stderr: `text or json` (OUTFLOW_LOG_FORMAT)")
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
-		return configError{fmt.Errorf("%w: see %s --help", err, c.CommandPath())}
+		hint := ""
+		if name, ok := strings.CutPrefix(err.Error(), "unknown flag: --"); ok {
+			hint = didYouMean("--"+name, flagNames(c))
+		}
+		return configError{fmt.Errorf("%w: see %s --help%s", err, c.CommandPath(), hint)}
 	})
 	root.AddCommand(p.runCommand(), p.scanCommand(), p.backfillCommand(), p.catCommand(), p.inspectCommand(), p.sourcesCommand(),
 		p.showCommand(), p.explainCommand(), p.timelineCommand(), p.topCommand(), p.suppressCommand(), p.tuneCommand(), p.stateCommand(), p.listCommand(), p.rulesCommand(), p.configCommand(), p.docsCommand(), p.versionCommand())
@@ -213,7 +225,11 @@ func (p *program) root() *cobra.Command {
 				return nil
 			}
 			if err := args(c, a); err != nil {
-				return configError{fmt.Errorf("%w: see %s --help", err, c.CommandPath())}
+				hint := ""
+				if len(a) > 0 && c.HasAvailableSubCommands() {
+					hint = didYouMean(a[0], commandNames(c))
+				}
+				return configError{fmt.Errorf("%w: see %s --help%s", err, c.CommandPath(), hint)}
 			}
 			return nil
 		}
@@ -256,6 +272,9 @@ func (p *program) withConfig(c *cobra.Command, uses ...string) func() (*Config, 
 		if s.toggle {
 			flag.NoOptDefVal = "true"
 		}
+		if words := wordsOf(s.key); words != nil {
+			c.RegisterFlagCompletionFunc(s.flag(), cobra.FixedCompletions(words, cobra.ShellCompDirectiveNoFileComp))
+		}
 		flag.Hidden = strings.Contains(s.key, ".") && !strings.HasPrefix(s.key, "s3.") || uses != nil && !slices.Contains(uses, s.key)
 	}
 	return func() (*Config, error) {
@@ -269,6 +288,7 @@ func (p *program) withConfig(c *cobra.Command, uses ...string) func() (*Config, 
 		if err != nil {
 			return nil, err
 		}
+		p.strangeVariables(blank)
 		if config.Memory == 0 {
 			config.Memory = defaultMemory
 			if limit := p.limit(-1); limit < math.MaxInt64 {
@@ -287,9 +307,72 @@ func (p *program) withConfig(c *cobra.Command, uses ...string) func() (*Config, 
 	}
 }
 
+// flagNames returns the flags that a command takes, as they are typed.
+func flagNames(c *cobra.Command) (names []string) {
+	c.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, "--"+f.Name) })
+	return names
+}
+
+// commandNames returns the commands below a command that help lists.
+func commandNames(c *cobra.Command) (names []string) {
+	for _, sub := range c.Commands() {
+		if sub.IsAvailableCommand() {
+			names = append(names, sub.Name())
+		}
+	}
+	return names
+}
+
+// strangeVariables says which variables of the environment look like settings and are none.
+func (p *program) strangeVariables(config *Config) {
+	if p.environ == nil {
+		return
+	}
+	known := []string{"OUTFLOW_CONFIG"}
+	for _, s := range config.settings() {
+		known = append(known, s.env())
+	}
+	for _, text := range p.environ() {
+		name, _, _ := strings.Cut(text, "=")
+		if !strings.HasPrefix(name, "OUTFLOW_") || slices.Contains(known, name) {
+			continue
+		}
+		if hint := didYouMean(name, known); hint != "" {
+			p.note("the variable %s is no setting%s", name, hint)
+		}
+	}
+}
+
+// except returns the keys of all settings but some.
+func except(keys ...string) (rest []string) {
+	for _, s := range defaults().settings() {
+		if !slices.Contains(keys, s.key) {
+			rest = append(rest, s.key)
+		}
+	}
+	return rest
+}
+
 // withVerbose adds -v to a command that reads logs.
 func (p *program) withVerbose(c *cobra.Command) {
 	c.Flags().BoolVarP(&p.verbose, "verbose", "v", false, "list what is wrong with each log, and all that could not be judged")
+}
+
+// wordsOf returns the words that a setting may have, nil if they are not a fixed set.
+func wordsOf(key string) (words []string) {
+	switch key {
+	case "profile":
+		return []string{"default", "seed"}
+	case "fail_on":
+		return []string{"info", "low", "medium", "high", "critical"}
+	case "reports":
+		for _, f := range reports.All {
+			words = append(words, f.Name)
+		}
+	case "disable":
+		words = detectionNames(detect.All())
+	}
+	return words
 }
 
 // A flagText is the value of a setting's flag. The flag of a list may be repeated; the
@@ -323,7 +406,7 @@ func (f *flagText) Type() string {
 
 func (p *program) versionCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "version", Short: "print the version", Args: cobra.NoArgs,
+		Use: "version", Short: "print the version", Args: cobra.NoArgs, Example: "  outflow version",
 		RunE: func(*cobra.Command, []string) error {
 			_, err := fmt.Fprintf(p.stdout, "outflow %s\n", version())
 			return err

@@ -186,7 +186,7 @@ func loadConfig(file string, env func(string) (string, bool), flags map[string]s
 		}
 		d := yaml.NewDecoder(bytes.NewReader(text), yaml.Strict())
 		if err := d.Decode(c); err != nil && len(bytes.TrimSpace(text)) > 0 {
-			return nil, badConfig("%s: %s", file, yaml.FormatError(err, false, true))
+			return nil, badConfig("%s: %s%s", file, yaml.FormatError(err, false, true), keyHint(err))
 		}
 	}
 	// The profile decides the defaults of the other settings.
@@ -205,28 +205,28 @@ func loadConfig(file string, env func(string) (string, bool), flags map[string]s
 	default:
 		return nil, badConfig("profile %q: want default or seed", c.Profile)
 	}
-	if err := c.decodeDetections(file); err != nil {
-		return nil, err
-	}
+	faults := c.decodeDetections(file)
 	if file != "" {
 		c.noteOrigins(text, file)
 	}
 	for _, s := range c.settings() {
 		if err := c.overlay(s, env, flags); err != nil {
-			return nil, err
+			faults = append(faults, err.Error())
 		}
 	}
-	return c, c.check()
+	return c, c.check(faults)
 }
 
 // seed reports whether the profile is seed: the original rules, untuned.
 func (c *Config) seed() bool { return c.Profile == "seed" }
 
-// decodeDetections reads the thresholds into the detections' options.
-func (c *Config) decodeDetections(file string) error {
+// decodeDetections reads the thresholds into the detections' options. It returns what is
+// wrong with them.
+func (c *Config) decodeDetections(file string) (faults []string) {
 	if c.Detections == nil {
 		return nil
 	}
+	fault := func(format string, args ...any) { faults = append(faults, fmt.Sprintf(format, args...)) }
 	m, ok := c.Detections.(*ast.MappingNode)
 	var values []*ast.MappingValueNode
 	if ok {
@@ -238,17 +238,19 @@ func (c *Config) decodeDetections(file string) error {
 		name := v.Key.String()
 		d := c.detection(name)
 		if d == nil {
-			return badConfig("%s:%d:%d: unknown detection %q: want one of %s", file, v.Key.GetToken().Position.Line,
-				v.Key.GetToken().Position.Column, name, strings.Join(detectionNames(c.detections), ", "))
-		}
-		if err := yaml.NodeToValue(v.Value, d.Options, yaml.Strict()); err != nil {
-			return badConfig("%s: %s", file, yaml.FormatError(err, false, true))
-		}
-		if err := detect.Check(d); err != nil {
-			return badConfig("%s:%d: %w", file, v.Key.GetToken().Position.Line, err)
+			fault("%s:%d:%d: unknown detection %q: want one of %s%s", file, v.Key.GetToken().Position.Line,
+				v.Key.GetToken().Position.Column, name, strings.Join(detectionNames(c.detections), ", "), didYouMean(name, detectionNames(c.detections)))
+		} else if err := yaml.NodeToValue(v.Value, d.Options, yaml.Strict()); err != nil {
+			var keys []string
+			for _, o := range detect.Options(d) {
+				keys = append(keys, o.Key)
+			}
+			fault("%s: %s%s", file, yaml.FormatError(err, false, true), unknownField(err, keys))
+		} else if err := detect.Check(d); err != nil {
+			fault("%s:%d: %v", file, v.Key.GetToken().Position.Line, err)
 		}
 	}
-	return nil
+	return faults
 }
 
 func (c *Config) detection(name string) *detect.Detection {
@@ -405,9 +407,9 @@ func (c *Config) noteOrigins(text []byte, file string) {
 	}
 }
 
-// check reports every invalid value, and resolves values that are written as text.
-func (c *Config) check() error {
-	var faults []string
+// check reports every invalid value, after the faults that are known already, and
+// resolves values that are written as text.
+func (c *Config) check(faults []string) error {
 	fault := func(format string, args ...any) { faults = append(faults, fmt.Sprintf(format, args...)) }
 	zone := func(where, name string) *time.Location {
 		if name == "" {
@@ -443,7 +445,7 @@ func (c *Config) check() error {
 		seen[in.Name] = true
 		if in.Format != "" {
 			if in.format = c.formats.Named(in.Format); in.format == nil {
-				fault("%s: unknown format %q: want one of %s", where, in.Format, strings.Join(formatNames(c.formats), ", "))
+				fault("%s: unknown format %q: want one of %s%s", where, in.Format, strings.Join(formatNames(c.formats), ", "), didYouMean(in.Format, formatNames(c.formats)))
 			}
 		}
 		if l, err := layoutNamed(in.Layout); err != nil {
@@ -484,7 +486,7 @@ func (c *Config) check() error {
 	}
 	for _, name := range c.Disable {
 		if c.detection(name) == nil && !c.rules.names[name] && c.Profile == "default" {
-			fault("disable: unknown detection %q: want one of %s, or a rule from outflow list rules", name, strings.Join(detectionNames(c.detections), ", "))
+			fault("disable: unknown detection %q: want one of %s, or a rule from outflow list rules%s", name, strings.Join(detectionNames(c.detections), ", "), didYouMean(name, detectionNames(c.detections)))
 		}
 	}
 	c.detections = slices.DeleteFunc(c.detections, func(d *detect.Detection) bool { return slices.Contains(c.Disable, d.Name) })

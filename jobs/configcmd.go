@@ -15,11 +15,13 @@ var sampleConfig string
 
 func (p *program) configCommand() *cobra.Command {
 	c := &cobra.Command{Use: "config", Short: "write, show or check the configuration", Args: cobra.NoArgs,
-		RunE: func(c *cobra.Command, _ []string) error { return c.Help() }}
+		Example: "  outflow config init\n  outflow config validate --config outflow.yaml --probe",
+		RunE:    func(c *cobra.Command, _ []string) error { return c.Help() }}
 
 	c.AddCommand(&cobra.Command{
 		Use: "init [FILE]", Short: "write a configuration to start from", Args: cobra.MaximumNArgs(1),
-		Long: "init writes a configuration with comments to FILE, or outflow.yaml. It does not overwrite an existing file.",
+		Example: "  outflow config init outflow.yaml",
+		Long:    "init writes a configuration with comments to FILE, or outflow.yaml. It does not overwrite an existing file.",
 		RunE: func(_ *cobra.Command, args []string) error {
 			name := "outflow.yaml"
 			if len(args) == 1 {
@@ -34,6 +36,7 @@ func (p *program) configCommand() *cobra.Command {
 	})
 
 	show := &cobra.Command{Use: "show", Short: "print the effective settings", Args: cobra.NoArgs,
+		Example: "  outflow config show --config outflow.yaml --origin",
 		Long: "show prints every setting that has a single value or is a list of strings, including defaults, and the inputs; with\n" +
 			"--origin it also prints whether a value comes from a flag, a variable, the file or the default."}
 	origin := show.Flags().Bool("origin", false, "print where each value comes from")
@@ -61,20 +64,7 @@ func (p *program) configCommand() *cobra.Command {
 		return tw.Flush()
 	}
 
-	validate := &cobra.Command{Use: "validate", Short: "check the configuration", Args: cobra.NoArgs}
-	check := p.withConfig(validate)
-	validate.RunE = func(*cobra.Command, []string) error {
-		config, err := check()
-		if err != nil {
-			return err
-		}
-		for _, w := range config.rules.warnings {
-			p.note("%s", printable(w))
-		}
-		_, err = fmt.Fprintf(p.stdout, "ok: %s, %s\n", counted(len(config.Inputs), "input"), counted(len(config.detections), "detection"))
-		return err
-	}
-	c.AddCommand(show, validate)
+	c.AddCommand(show, p.validateCommand())
 	return c
 }
 

@@ -109,7 +109,7 @@ func catalogueOf(what string) (*catalogue, error) {
 		}
 		return c, nil
 	}
-	return nil, badConfig("list %q: want one of %s", what, strings.Join(catalogues, ", "))
+	return nil, badConfig("list %q: want one of %s%s", what, strings.Join(catalogues, ", "), didYouMean(what, catalogues))
 }
 
 // leastColumn is how wide the last column of a list is at least: what is narrower is
@@ -184,26 +184,28 @@ func (c *catalogue) markdown(w io.Writer) error {
 }
 
 func (p *program) listCommand() *cobra.Command {
-	var as string
+	var form func() (string, error)
 	c := &cobra.Command{
 		Use: "list " + strings.Join(catalogues, "|"), Short: "list what outflow supports",
-		Args: cobra.ExactArgs(1), ValidArgs: catalogues,
+		Example: "  outflow list formats\n  outflow list detections --as json",
+		Args:    cobra.ExactArgs(1), ValidArgs: catalogues,
 		RunE: func(_ *cobra.Command, args []string) error {
 			list, err := catalogueOf(args[0])
 			if err != nil {
 				return err
 			}
-			switch as {
-			case "text":
-				return list.text(p.stdout, p.width)
-			case "json":
+			as, err := form()
+			switch {
+			case err != nil:
+				return err
+			case as == "json":
 				return list.json(p.stdout)
-			case "markdown":
+			case as == "markdown":
 				return list.markdown(p.stdout)
 			}
-			return badConfig("--as %q: want text, json or markdown", as)
+			return list.text(p.stdout, p.width)
 		},
 	}
-	c.Flags().StringVar(&as, "as", "text", "text, json or markdown")
+	form = bindAs(c, "text", "json", "markdown")
 	return c
 }

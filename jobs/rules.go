@@ -18,7 +18,8 @@ import (
 func (p *program) rulesCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use: "rules check|test", Short: "check and test Sigma rules", Args: cobra.NoArgs,
-		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
+		Example: "  outflow rules check rules/\n  outflow rules test rules/",
+		RunE:    func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	c.AddCommand(p.rulesCheckCommand(), p.rulesTestCommand())
 	return c
@@ -53,6 +54,7 @@ func (p *program) rulesCheckCommand() *cobra.Command {
 			"a line for each: the tables of its events, and the fields that no column holds. Without a folder, it reads the\n" +
 			"rules that come with outflow. It exits with 2 if a rule does not load. Files without a title, detection, correlation\n" +
 			"or filter are not rules and are left out.",
+		Example: "  outflow rules check\n  outflow rules check rules/ --as json",
 	}
 	c.Flags().StringVar(&as, "as", "text", "text or json")
 	bindPlaceholders(c, &placeholders)
@@ -166,6 +168,7 @@ func (p *program) rulesTestCommand() *cobra.Command {
 			"For correlations, events has a list; their times come from UtcTime or time, else they are a second apart. A map in an\n" +
 			"event stands for fields with a dot in their name. Without a folder, test runs the cases of the rules that come with\n" +
 			"outflow. It exits with 2 if a case fails or a rule does not load.",
+		Example: "  outflow rules test rules/",
 	}
 	var placeholders []string
 	bindPlaceholders(c, &placeholders)

@@ -35,6 +35,8 @@ func (p *program) runCommand() *cobra.Command {
 			"run hourly-dns judges the DNS queries of one hour: from 70 to 10 minutes before now, or before --at, at whole\n" +
 			"minutes. It writes no state and may run beside the nightly job. With --at hour, a run that starts late judges\n" +
 			"the same hour as one in time.",
+		Example: "  outflow run nightly --config outflow.yaml\n  outflow run nightly --config outflow.yaml --day 2026-11-20\n" +
+			"  outflow run hourly-dns --config outflow.yaml --at hour",
 		Args: cobra.ExactArgs(1), ValidArgs: []string{"nightly", "hourly-dns"},
 	}
 	c.Flags().StringVar(&day, "day", "", "judge this `day`, as in 2026-11-20")
@@ -93,15 +95,16 @@ func (p *program) runCommand() *cobra.Command {
 func (p *program) backfillCommand() *cobra.Command {
 	var from, to string
 	c := &cobra.Command{
-		Use:   "backfill --from DAY --to DAY",
-		Short: "build baselines for past days; no findings",
-		Args:  cobra.NoArgs,
+		Use:     "backfill --from DAY --to DAY",
+		Short:   "build baselines for past days; no findings",
+		Args:    cobra.NoArgs,
+		Example: "  outflow backfill --config outflow.yaml --from 2026-10-01 --to 2026-11-19",
 	}
 	c.Flags().StringVar(&from, "from", "", "first `day`, as in 2026-11-20")
 	c.Flags().StringVar(&to, "to", "", "last `day`")
 	c.MarkFlagRequired("from")
 	c.MarkFlagRequired("to")
-	load := p.withConfig(c)
+	load := p.withConfig(c, except("out", "reports", "fail_on", "catch_up", "backfill")...)
 	p.withVerbose(c)
 	c.RunE = func(*cobra.Command, []string) error {
 		config, err := load()

@@ -31,7 +31,16 @@ type inputFlags struct {
 
 func (f *inputFlags) bind(c *cobra.Command) {
 	c.Flags().StringVarP(&f.format, "format", "f", "", "format of the logs (default: sniffed); see outflow list formats")
+	c.RegisterFlagCompletionFunc("format", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+		return formatNames(nil), cobra.ShellCompDirectiveNoFileComp
+	})
 	c.Flags().StringVar(&f.layout, "layout", "", "layout of the objects below the folders, as in an input's layout; see outflow list layouts")
+	c.RegisterFlagCompletionFunc("layout", func(*cobra.Command, []string, string) (names []string, _ cobra.ShellCompDirective) {
+		for _, l := range layouts {
+			names = append(names, l.name)
+		}
+		return names, cobra.ShellCompDirectiveNoFileComp
+	})
 	c.Flags().StringVar(&f.mapping, "mapping", "", "`file` that maps the columns, like an input's mapping in the configuration")
 	if c.Flags().Lookup("sources") == nil {
 		c.Flags().StringSliceVar(&f.sources, "sources", nil, "files and folders of source files, which describe logs that outflow does not know")
@@ -92,7 +101,7 @@ func formatNamed(formats logs.Formats, name string) (*logs.Format, error) {
 	if f := formats.Named(name); f != nil {
 		return f, nil
 	}
-	return nil, badConfig("unknown format %q: want one of %s", name, strings.Join(formatNames(formats), ", "))
+	return nil, badConfig("unknown format %q: want one of %s%s", name, strings.Join(formatNames(formats), ", "), didYouMean(name, formatNames(formats)))
 }
 
 // loadSources reads source files; of a folder, those that end in .yaml or .yml.

@@ -17,6 +17,7 @@ func (p *program) sourcesCommand() *cobra.Command {
 		Use: "sources", Short: "the logs of vendors that outflow reads, and how to add one",
 		Long: "A source is a vendor's log as a YAML file describes it: the container, how a log is recognised, and which\n" +
 			"records become rows. Users' own are read with sources: in the configuration, or with --sources.",
+		Example: "  outflow sources list\n  outflow sources new some.log > some.yaml\n  outflow sources test some.yaml some.log",
 	}
 	c.AddCommand(p.sourcesList(), p.sourcesShow(), p.sourcesTest(), p.sourcesNew())
 	return c
@@ -36,7 +37,7 @@ func bindSources(c *cobra.Command) func() (logs.Formats, error) {
 }
 
 func (p *program) sourcesList() *cobra.Command {
-	c := &cobra.Command{Use: "list", Short: "list the sources", Args: cobra.NoArgs}
+	c := &cobra.Command{Use: "list", Short: "list the sources", Args: cobra.NoArgs, Example: "  outflow sources list"}
 	formats := bindSources(c)
 	c.RunE = func(*cobra.Command, []string) error {
 		all, err := formats()
@@ -60,7 +61,15 @@ func (p *program) sourcesList() *cobra.Command {
 }
 
 func (p *program) sourcesShow() *cobra.Command {
-	c := &cobra.Command{Use: "show NAME", Short: "print a source file", Args: cobra.ExactArgs(1)}
+	c := &cobra.Command{Use: "show NAME", Short: "print a source file", Args: cobra.ExactArgs(1), Example: "  outflow sources show okta"}
+	c.ValidArgsFunction = func(*cobra.Command, []string, string) (names []string, _ cobra.ShellCompDirective) {
+		for _, f := range logs.All() {
+			if f.Vendor != nil {
+				names = append(names, f.Name)
+			}
+		}
+		return names, cobra.ShellCompDirectiveNoFileComp
+	}
 	formats := bindSources(c)
 	c.RunE = func(_ *cobra.Command, args []string) error {
 		all, err := formats()
@@ -83,7 +92,8 @@ func (p *program) sourcesShow() *cobra.Command {
 func (p *program) sourcesTest() *cobra.Command {
 	c := &cobra.Command{
 		Use: "test SOURCE-FILE LOG…", Short: "read logs with a source file, and say what became of their records",
-		Args: cobra.MinimumNArgs(2),
+		Example: "  outflow sources test some.yaml some.log",
+		Args:    cobra.MinimumNArgs(2),
 	}
 	var zone string
 	c.Flags().StringVar(&zone, "zone", "", "time zone of logs without one, as in Europe/Paris (default UTC)")
@@ -133,7 +143,8 @@ func (p *program) sourcesNew() *cobra.Command {
 		Use: "new LOG", Short: "print a first source file for a log that no source is for",
 		Long: "new looks at the first records of a log and prints a source file: the container, and the columns that names and\n" +
 			"values tell. What it could not tell is marked with ?.",
-		Args: cobra.ExactArgs(1),
+		Example: "  outflow sources new some.log > some.yaml",
+		Args:    cobra.ExactArgs(1),
 	}
 	var name string
 	c.Flags().StringVar(&name, "name", "", "name of the source (default: the log's)")

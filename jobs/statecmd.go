@@ -18,11 +18,12 @@ import (
 func (p *program) stateCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use: "state", Short: "look after the state: ls, verify, gc, repair", Args: cobra.NoArgs,
-		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
+		Example: "  outflow state ls --config outflow.yaml\n  outflow state verify --config outflow.yaml",
+		RunE:    func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	sub := func(use, short, long string, run func(*Config) error) {
-		s := &cobra.Command{Use: use, Short: short, Long: long, Args: cobra.NoArgs}
-		load := p.withConfig(s)
+		s := &cobra.Command{Use: use, Short: short, Long: long, Args: cobra.NoArgs, Example: "  outflow state " + use + " --config outflow.yaml"}
+		load := p.withConfig(s, "profile", "state", "keep", "wait", "s3.endpoint_url", "s3.region")
 		s.RunE = func(*cobra.Command, []string) error {
 			config, err := load()
 			if err != nil {

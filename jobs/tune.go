@@ -77,7 +77,8 @@ func (p *program) tuneCommand() *cobra.Command {
 			"nights are, and which share of each kind it finds (-: the detection reads nothing of it), and then, for the\n" +
 			"configuration, the values that find most within the budget. Findings that a report joins count apart. tune reads no logs\n" +
 			"and writes neither the state nor reports.",
-		Args: cobra.NoArgs,
+		Example: "  outflow tune --config outflow.yaml\n  outflow tune --config outflow.yaml --detection upload_zscore --write suggested.yaml",
+		Args:    cobra.NoArgs,
 	}
 	f := c.Flags()
 	f.StringVar(&o.from, "from", "", "first `day` to judge (default: the last 30 nights of the state)")

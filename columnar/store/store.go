@@ -152,6 +152,12 @@ func Remote(uri string) bool {
 	return err == nil && at.bucket != ""
 }
 
+// Check reports a URI that no store can have.
+func Check(uri string) error {
+	_, err := parseURI(uri)
+	return err
+}
+
 // A location is a parsed URI.
 type location struct {
 	bucket string // "" if on disk

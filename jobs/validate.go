@@ -1,0 +1,189 @@
+package jobs
+
+import (
+	"fmt"
+	"reflect"
+	"regexp"
+	"slices"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"outflow/columnar/store"
+	"outflow/reports"
+	"outflow/stats/detect"
+)
+
+// defaultProbe is how many days validate looks at: a week has a weekend.
+const defaultProbe = 7
+
+func (p *program) validateCommand() *cobra.Command {
+	var probe bool
+	var days int
+	c := &cobra.Command{
+		Use: "validate", Short: "check the configuration, and what its inputs match", Args: cobra.NoArgs,
+		Long: "validate reports everything that is wrong with the configuration: keys, values, formats, detections, templates and\n" +
+			"schemes; and, as warnings, entries of the allow-list that have expired or name no detection, and inputs in folders that\n" +
+			"match nothing on the last days. It exits with 2 if something is wrong.\n\n" +
+			"--probe lists the inputs for each of the last days, in buckets too, and prints how many objects and bytes each\n" +
+			"matches. It opens none, and exits with 4 if an input matches nothing on any day.",
+		Example: "  outflow config validate --config outflow.yaml\n  outflow config validate --config outflow.yaml --probe --days 3",
+	}
+	c.Flags().BoolVar(&probe, "probe", false, "list what each input matches, by day")
+	c.Flags().IntVar(&days, "days", defaultProbe, "how many `days` up to yesterday to look at")
+	load := p.withConfig(c)
+	c.RunE = func(*cobra.Command, []string) error {
+		config, err := load()
+		if err != nil {
+			return err
+		}
+		if days < 1 {
+			return badConfig("--days %d: want at least 1", days)
+		}
+		yesterday := detect.DayOf(p.now().UnixMicro()) - 1
+		warnings := slices.Concat(config.rules.warnings, config.doubts(yesterday+1))
+		var faults []string
+		for _, at := range [][2]string{{"state", config.State}, {"out", config.Out}} {
+			if err := store.Check(at[1]); err != nil {
+				faults = append(faults, fmt.Sprintf("%s: %v", at[0], err))
+			}
+		}
+		var rows [][]string
+		silent := 0
+		for _, in := range config.Inputs {
+			if store.Remote(in.URI) && !probe {
+				continue
+			}
+			counts, err := p.probe(config, in, yesterday-detect.Day(days-1), yesterday)
+			if err != nil {
+				faults = append(faults, fmt.Sprintf("inputs.%s: %v", in.Name, err))
+				continue
+			}
+			found := false
+			row := []string{printable(in.Name)}
+			for _, n := range counts {
+				found = found || n.objects > 0
+				row = append(row, n.String())
+			}
+			if !found {
+				silent++
+				warnings = append(warnings, fmt.Sprintf("The input %s matches nothing from %s to %s: %s", in.Name, yesterday-detect.Day(days-1), yesterday, in.URI))
+			}
+			rows = append(rows, row)
+		}
+		if probe && len(rows) > 0 {
+			w := tabwriter.NewWriter(p.stdout, 0, 0, 2, ' ', 0)
+			head := "INPUT"
+			for d := yesterday - detect.Day(days-1); d <= yesterday; d++ {
+				head += "\t" + d.String()
+			}
+			fmt.Fprintln(w, head)
+			for _, row := range rows {
+				fmt.Fprintln(w, strings.Join(row, "\t"))
+			}
+			if err := w.Flush(); err != nil {
+				return err
+			}
+		}
+		for _, text := range warnings {
+			p.note("%s", text)
+		}
+		if len(faults) > 0 {
+			return badConfig("configuration: %s", strings.Join(faults, "\n  "))
+		}
+		result := fmt.Sprintf("ok: %s, %s", counted(len(config.Inputs), "input"), counted(len(config.detections), "detection"))
+		if n := len(warnings); n > 0 {
+			result += ", " + counted(n, "warning")
+		}
+		if _, err = fmt.Fprintln(p.stdout, result); err != nil {
+			return err
+		}
+		if probe && silent > 0 {
+			return exit{exitNoInput, fmt.Errorf("%s %s nothing", counted(silent, "input"), verb(int64(silent), "matches", "match"))}
+		}
+		return nil
+	}
+	return c
+}
+
+// A probed is what an input matches of a day.
+type probed struct {
+	objects int
+	bytes   int64
+}
+
+func (n probed) String() string {
+	if n.objects == 0 {
+		return "-"
+	}
+	return counted(n.objects, "object") + ", " + reports.ByteSize(float64(n.bytes))
+}
+
+// probe lists what an input matches on the days first … last. An input without a day in
+// its URI matches the same on each.
+func (p *program) probe(config *Config, in *Input, first, last detect.Day) ([]probed, error) {
+	var out []probed
+	for d := first; d <= last; d++ {
+		if len(out) > 0 && !in.daily() {
+			out = append(out, out[0])
+			continue
+		}
+		found, err := p.glob(in.URI, []detect.Day{d}, config.store(), &in.options)
+		if err != nil {
+			return nil, err
+		}
+		var n probed
+		for i := range found {
+			n.objects++
+			n.bytes += found[i].object.Size
+		}
+		out = append(out, n)
+	}
+	return out, nil
+}
+
+// doubts returns what is allowed and probably not meant, as seen on a day.
+func (c *Config) doubts(today detect.Day) (out []string) {
+	names := detectionNames(detect.All())
+	for _, d := range detect.All() {
+		if d.Verdict != "" {
+			names = append(names, d.Verdict)
+		}
+	}
+	for _, a := range c.Allow {
+		if a.expires < today {
+			out = append(out, fmt.Sprintf("The allow-list entry for %s expired on %s and has no effect.", a, a.expires))
+		}
+		if a.Detection != "" && !slices.Contains(names, a.Detection) {
+			out = append(out, fmt.Sprintf("The allow-list entry for %s names no detection%s.", a, didYouMean(a.Detection, names)))
+		}
+	}
+	return out
+}
+
+var unknownKey = regexp.MustCompile(`unknown field "([^"]+)"`)
+
+// keyHint returns a question that names the key that was probably meant, if an error is
+// about an unknown key of the configuration.
+func keyHint(err error) string {
+	var keys []string
+	for _, t := range []reflect.Type{reflect.TypeFor[Config](), reflect.TypeFor[Input](), reflect.TypeFor[Allow](), reflect.TypeFor[Mapping](), reflect.TypeFor[S3]()} {
+		for i := range t.NumField() {
+			if key, _, _ := strings.Cut(t.Field(i).Tag.Get("yaml"), ","); key != "" {
+				keys = append(keys, key)
+			}
+		}
+	}
+	return unknownField(err, keys)
+}
+
+// unknownField is keyHint for these keys.
+func unknownField(err error, keys []string) string {
+	if m := unknownKey.FindStringSubmatch(err.Error()); m != nil {
+		if best := closest(m[1], keys); best != "" {
+			return "\n  did you mean " + best + "?"
+		}
+	}
+	return ""
+}
