@@ -129,7 +129,7 @@ func ruleBlind(c *Config, inputs []reports.Input, seen fieldSet) []reports.Blind
 	}
 	for _, name := range slices.Sorted(maps.Keys(taken)) {
 		out = append(out, reports.Blind{Detection: "sigma_rule",
-			Why:    fmt.Sprintf("%s: %s is not set, so what is yours is taken for another's.", someOf("rule", taken[name]), name),
+			Why:    fmt.Sprintf("%s: %s is not set, so your own count as external.", someOf("rule", taken[name]), name),
 			Remedy: "Set it in the configuration: placeholders: {" + name + ": [VALUE, …]}. Until then, these rules count one level less."})
 	}
 	without := map[string][]string{}                           // rules by their tables, if no log had rows of them

@@ -33,8 +33,8 @@ flow  → network  time is flow.end, flow.bytes_toserver bytes_out,
                  and the flow objects in other events are running totals and
                  are not read.
 tls   → network  tls.sni dst_host. Bytes are null, as flow has them.
-quic  → network  quic.sni dst_host. Events without it, of which there is one for
-                 each packet, are counted as other.
+quic  → network  quic.sni dst_host. Events without it, one for each packet, are
+                 counted as other.
 
 What http, flow, tls and quic say of one flow, by its flow_id, counts as one,
 under the name that tls, quic or http has. They must be logs of one input.`,

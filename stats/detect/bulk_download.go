@@ -478,7 +478,7 @@ func (b *bulkJudge) raise(f *Finding, s *downloadService, series splitSeries, kn
 		sign("nobody was signed in")
 	}
 	if today.Signed > 0 && !slices.ContainsFunc(series.past, func(r Row) bool { return r.Signed > 0 }) {
-		sign(count(today.Signed, "call") + " used a signed link, which works for whoever has it")
+		sign(count(today.Signed, "call") + " used a signed link, which works for anyone who has it")
 	}
 	if today.WindowNames > 1 {
 		of := ""

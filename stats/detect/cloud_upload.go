@@ -161,7 +161,7 @@ func (o *cloudUploadOptions) judge(in *Input, u *upload) (Finding, bool) {
 					f.RiskScore = 100
 				}
 			}
-			f.Why = fmt.Sprintf("%s; with only %s of history outflow cannot tell whether that is new, and reports everyone above %s (%s).",
+			f.Why = fmt.Sprintf("%s; %s of history is too short to tell whether it is new, so everyone above %s is reported (%s).",
 				said, count(int64(u.covered), "day"), size(float64(floor)), prevalence)
 		case len(u.past) == 0:
 			f.Why = fmt.Sprintf("%s; it never uploaded there in the %s before, and a new destination is reported from %s (%s).",

@@ -247,7 +247,7 @@ func databaseOf(resource []byte) []byte {
 
 // signedFields are the fields that say what allowed a call, as CloudTrail, the same in
 // OCSF, S3's access log and Azure Storage name them; signedBy reports whether it was a
-// link, which works for whoever has it.
+// link, which works for anyone who has it.
 var signedFields = []string{"additionalEventData.AuthenticationMethod", "unmapped.additionalEventData.AuthenticationMethod", "auth_type", "identity.type"}
 
 func signedBy(how []byte) bool { return string(how) == "QueryString" || string(how) == "SAS" }
