@@ -2,6 +2,8 @@ package detect
 
 import (
 	"bytes"
+	"cmp"
+	"slices"
 	"strings"
 )
 
@@ -184,80 +186,77 @@ var cloudCatalogue = []struct{ name, kind, hosts string }{
 	{"Zoho Mail", "mail", `mail.zoho.com mail.zoho.eu`},
 }
 
-// A hostPattern is a pattern with at least one *.
+// A hostPattern is a pattern of the catalogue.
 type hostPattern struct {
-	labels  []string // all labels, first to last
+	labels  []string // first to last
 	service int
 }
 
-// hostIndex finds patterns by their literal end. It is immutable.
+// hostIndex finds patterns by their last two labels. It is immutable.
+//
+// Note: most hosts are of no service, and one look-up says so.
 type hostIndex struct {
 	services []CloudService
-	literal  map[string]int
-	wild     map[string][]hostPattern // by the labels after the last one with a *
+	byEnd    map[string][]hostPattern // the longest first, of as many labels those without a *
+	anyEnd   []hostPattern            // those with a * in the last two labels
 }
 
 var cloudHosts = indexHosts()
 
 func indexHosts() *hostIndex {
-	x := &hostIndex{literal: map[string]int{}, wild: map[string][]hostPattern{}}
+	x := &hostIndex{byEnd: map[string][]hostPattern{}}
 	for i, c := range cloudCatalogue {
 		x.services = append(x.services, CloudService{c.name, c.kind, kindTechniques[c.kind]})
 		for _, pattern := range strings.Fields(c.hosts) {
-			star := strings.LastIndexByte(pattern, '*')
-			if star < 0 {
-				x.literal[pattern] = i
-				continue
+			p := hostPattern{strings.Split(pattern, "."), i}
+			if end := string(lastLabels([]byte(pattern))); strings.Contains(end, "*") {
+				x.anyEnd = append(x.anyEnd, p)
+			} else {
+				x.byEnd[end] = append(x.byEnd[end], p)
 			}
-			_, tail, _ := strings.Cut(pattern[star:], ".")
-			x.wild[tail] = append(x.wild[tail], hostPattern{strings.Split(pattern, "."), i})
 		}
 	}
+	for _, patterns := range x.byEnd {
+		slices.SortStableFunc(patterns, func(a, b hostPattern) int {
+			wild := func(p hostPattern) int { return strings.Count(strings.Join(p.labels, "."), "*") }
+			return cmp.Or(len(b.labels)-len(a.labels), wild(a)-wild(b))
+		})
+	}
 	return x
+}
+
+// lastLabels returns the last two labels of a host.
+func lastLabels(host []byte) []byte {
+	dot := bytes.LastIndexByte(host, '.')
+	return host[bytes.LastIndexByte(host[:max(dot, 0)], '.')+1:]
 }
 
 // CloudHost returns the service that a host belongs to: the one with the longest
 // matching pattern. host is in lower case and has no port.
 func CloudHost(host []byte) (CloudService, bool) {
-	best, service := 0, 0
-	labels := 1 + bytes.Count(host, []byte{'.'})
-	for tail, n := host, labels; ; n-- {
-		if i, ok := cloudHosts.literal[string(tail)]; ok && n > best {
-			best, service = n, i
-		}
-		for _, p := range cloudHosts.wild[string(tail)] {
-			if len(p.labels) > best && p.matches(host, labels) {
-				best, service = len(p.labels), p.service
+	for _, patterns := range [...][]hostPattern{cloudHosts.byEnd[string(lastLabels(host))], cloudHosts.anyEnd} {
+		for i := range patterns {
+			if p := &patterns[i]; p.matches(host) {
+				return cloudHosts.services[p.service], true
 			}
 		}
-		dot := bytes.IndexByte(tail, '.')
-		if dot < 0 {
-			break
-		}
-		tail = tail[dot+1:]
 	}
-	if best == 0 {
-		return CloudService{}, false
-	}
-	return cloudHosts.services[service], true
+	return CloudService{}, false
 }
 
-// matches reports whether the last labels of host match the pattern. n is the number
-// of labels of host.
-func (p *hostPattern) matches(host []byte, n int) bool {
-	for ; n > len(p.labels); n-- {
-		host = host[bytes.IndexByte(host, '.')+1:]
-	}
-	if n < len(p.labels) {
-		return false
-	}
-	for _, want := range p.labels {
-		label, rest, _ := bytes.Cut(host, []byte{'.'})
+// matches reports whether the last labels of host match the pattern.
+func (p *hostPattern) matches(host []byte) bool {
+	for i := len(p.labels) - 1; i >= 0; i-- {
+		dot := bytes.LastIndexByte(host, '.')
+		if dot < 0 && i > 0 {
+			return false
+		}
+		want, label := p.labels[i], host[dot+1:]
 		prefix, wild := strings.CutSuffix(want, "*")
 		if !bytes.HasPrefix(label, []byte(prefix)) || len(label) <= len(prefix) && wild || !wild && len(label) != len(want) {
 			return false
 		}
-		host = rest
+		host = host[:max(dot, 0)]
 	}
 	return true
 }
