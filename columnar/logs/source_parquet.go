@@ -175,11 +175,13 @@ type parquetRows struct {
 	columns []*rowColumn
 	lists   []*rowList
 	unread  []Reason
-	rows    []sourceRow // those of the source, for any file
-	places  []int32     // of the rows of the window: which record, -1 if the row is deleted
-	windows uint32      // how many there have been
-	numbers []bool      // by slot: it takes numbers, not texts
-	side    *window     // records one by one
+	rows    []sourceRow    // those of the source, for any file
+	places  []int32        // of the rows of the window: which record, -1 if the row is deleted
+	windows uint32         // how many there have been
+	numbers []bool         // by slot: it takes numbers, not texts
+	coded   []*codedColumn // by slot: nil if texts stand in the window
+	from    int            // which record of the coded columns the first of the window is
+	side    *window        // records one by one
 	// columnar decodes a row group whose rows are all of one kind, if each column is read as
 	// it stands in the file. It is four times as fast.
 	columnar parquetDecoder
@@ -191,7 +193,11 @@ type rowColumn struct {
 	slots []int
 	// numbers are slots that take numbers, not texts.
 	numbers []int
-	json    *jsonNode // what is read of the JSON that it holds; or nil
+	// coded is what codes slots have, which coded fields alone read.
+	coded codedColumn
+	codes []int
+	isNew bool      // nothing was loaded yet
+	json  *jsonNode // what is read of the JSON that it holds; or nil
 	// memo has the texts of the dictionary that are in the window already.
 	memo []struct {
 		span   columnar.Span
@@ -273,8 +279,10 @@ func (d *sourceDecoder) rowsOfWindow(out *columnar.Out, t *Tally) {
 	d.w = one
 	for i := range all.n {
 		one.records, one.cells = all.records[i:i+1], all.cells[i*all.slots:(i+1)*all.slots]
+		d.parquet.from = i
 		d.rowsOf(out, t)
 	}
+	d.parquet.from = 0
 	d.w = all
 }
 
@@ -294,6 +302,9 @@ func (p *parquetRows) open(d *sourceDecoder, part *parquetPart, first int64, out
 	p.columns, p.lists, p.unread = p.columns[:0], p.lists[:0], p.unread[:0]
 	read := d.slotsRead(out)
 	p.numbers = d.slotsOfNumbers(part)
+	coded := d.slotsOfCodes(part)
+	p.coded = slices.Grow(p.coded[:0], len(d.slots))[:len(d.slots)]
+	clear(p.coded)
 	for i, leaf := range part.leaves {
 		if leaf.element != "" {
 			p.openList(d, part, i, read, first)
@@ -306,14 +317,18 @@ func (p *parquetRows) open(d *sourceDecoder, part *parquetPart, first int64, out
 		}
 		c := p.columns[n] // with the buffers that it has from other row groups
 		p.columns = p.columns[:n]
-		c.slots, c.numbers, c.json = c.slots[:0], c.numbers[:0], nil
+		c.slots, c.numbers, c.codes, c.json, c.isNew = c.slots[:0], c.numbers[:0], c.codes[:0], nil, true
 		for slot, s := range d.slots {
 			if !read[slot] || part.leafOf(s) != i {
 				continue
 			}
-			if p.numbers[slot] {
+			switch {
+			case p.numbers[slot]:
 				c.numbers = append(c.numbers, slot)
-			} else {
+			case coded[slot]:
+				c.codes = append(c.codes, slot)
+				p.coded[slot] = &c.coded
+			default:
 				c.slots = append(c.slots, slot)
 			}
 		}
@@ -325,7 +340,7 @@ func (p *parquetRows) open(d *sourceDecoder, part *parquetPart, first int64, out
 				return err
 			}
 		}
-		if len(c.slots)+len(c.numbers) == 0 && c.json == nil {
+		if len(c.slots)+len(c.numbers)+len(c.codes) == 0 && c.json == nil {
 			continue
 		}
 		c.parquetColumn.open(part, i, leaf.sourceField())
@@ -340,28 +355,6 @@ func (p *parquetRows) open(d *sourceDecoder, part *parquetPart, first int64, out
 		}
 	}
 	return nil
-}
-
-// leafOf returns which leaf stands in a slot, -1 if none does. Letter case does not matter
-// where no name has the exact letters.
-func (part *parquetPart) leafOf(s slot) int {
-	found, rank := -1, 3
-	for i := range part.leaves {
-		name := part.leaves[i].name
-		r := 3
-		switch {
-		case name == s.name:
-			r = 0
-		case strings.EqualFold(name, s.name):
-			r = 1
-		case s.kept != "" && keptName(name) == keptName(s.kept):
-			r = 2
-		}
-		if r < rank {
-			found, rank = i, r
-		}
-	}
-	return found
 }
 
 // sourceField returns how the values of a leaf are loaded: times as such, the others as
@@ -508,6 +501,9 @@ func (p *parquetRows) window(d *sourceDecoder, part *parquetPart, record, left i
 			return 0, fmt.Errorf("column %q: %w", c.leaf.name, err)
 		}
 		c.fill(w, p.places, p.windows)
+		if len(c.codes) > 0 {
+			c.code(p.places, w.n)
+		}
 	}
 	for i := 0; i < len(p.lists); i++ {
 		l := p.lists[i]

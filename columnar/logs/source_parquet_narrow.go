@@ -170,6 +170,28 @@ func (g *groupSlots) filled(slots []int) (out []int) {
 	return out
 }
 
+// leafOf returns which leaf stands in a slot, -1 if none does. Letter case does not matter
+// where no name has the exact letters.
+func (part *parquetPart) leafOf(s slot) int {
+	found, rank := -1, 3
+	for i := range part.leaves {
+		name := part.leaves[i].name
+		r := 3
+		switch {
+		case name == s.name:
+			r = 0
+		case strings.EqualFold(name, s.name):
+			r = 1
+		case s.kept != "" && keptName(name) == keptName(s.kept):
+			r = 2
+		}
+		if r < rank {
+			found, rank = i, r
+		}
+	}
+	return found
+}
+
 // mayHold reports whether a name may be that of an element, or stand in embedded JSON.
 func (part *parquetPart) mayHold(s *Source, name string) bool {
 	for i := range part.leaves {
@@ -297,23 +319,11 @@ func (d *sourceDecoder) slotsOfNumbers(part *parquetPart) []bool {
 			asText(c.slot)
 		}
 	}
-	each := func(do func(c columnar.Col, f *sourceField)) {
-		for i := range d.rows {
-			row := &d.rows[i]
-			for c := range columnar.NumCols {
-				for _, f := range []*sourceField{row.fields[c], row.swapped[c]} {
-					for ; f != nil; f = f.otherwise {
-						do(c, f)
-					}
-				}
-			}
-		}
-	}
 	for i := range d.rows {
 		conditions(d.rows[i].where)
 		conditions(d.rows[i].swap)
 	}
-	each(func(_ columnar.Col, f *sourceField) {
+	d.eachField(func(_ columnar.Col, f *sourceField) {
 		conditions(f.where)
 		asText(f.join...)
 		asText(f.unlike...)
@@ -321,7 +331,7 @@ func (d *sourceDecoder) slotsOfNumbers(part *parquetPart) []bool {
 	})
 	for again := true; again; { // what one field reads as text is no number in another
 		again = false
-		each(func(c columnar.Col, f *sourceField) {
+		d.eachField(func(c columnar.Col, f *sourceField) {
 			f.numbers = len(f.slots) > 0 && f.direct && f.unit == "" && f.dateSlot < 0 && f.zoneSlot < 0 && (c == columnar.Time || c.Kind() >= columnar.Int64) &&
 				!slices.ContainsFunc(f.slots, func(slot int) bool { return !numbers[slot] })
 			if !f.numbers && asText(f.slots...) {

@@ -75,9 +75,11 @@ type sourceField struct {
 	unlike   []int
 	where    []condition
 	match    *regexp.Regexp
-	part     int  // index in partNames and one; 0: the whole text
-	direct   bool // the text counts as it stands in the record
-	numbers  bool // its slots have numbers, see window.setNumber
+	part     int        // index in partNames and one; 0: the whole text
+	direct   bool       // the text counts as it stands in the record
+	numbers  bool       // its slots have numbers, see window.setNumber
+	coded    bool       // its slots have coded columns
+	memos    []codeMemo // of a coded field, as slots
 	// inPlace says that the text is the first of slots that says something, or a part of
 	// it, whatever the record is.
 	inPlace bool
@@ -181,6 +183,8 @@ type sourceDecoder struct {
 	joined   []byte
 	digits   []byte       // of a number that is wanted as text
 	numbers  []int64      // of records, for Builder
+	found    []int32      // codes, for Builder
+	some     []int32      // codes of some records
 	parquet  *parquetRows // nil until a row group is decoded
 	lastTime []byte       // the last text that was a time, its field and its value
 	lastOf   *sourceField

@@ -149,7 +149,7 @@ func (d *sourceDecoder) number(f *sourceField, i int) (v int64, ok bool) {
 // a part of window.data which reaches as far.
 func (d *sourceDecoder) textOf(f *sourceField, i int) (text []byte, inData bool) {
 	for ; f != nil; f = f.otherwise {
-		if f.direct && !f.numbers && len(f.where) == 0 && len(f.slots) > 0 { // most
+		if f.direct && !f.numbers && !f.coded && len(f.where) == 0 && len(f.slots) > 0 { // most
 			w := d.w
 			for _, s := range f.slots {
 				s := w.cells[i*w.slots+s]
@@ -189,6 +189,14 @@ func (d *sourceDecoder) ownText(f *sourceField, i int) (text []byte, inData bool
 		}
 		d.digits = strconv.AppendInt(d.digits[:0], v, 10)
 		return d.digits, false
+	case f.coded:
+		inData = false
+		for _, slot := range f.slots {
+			if text = d.parquet.coded[slot].textOf(d.parquet.from + i); !scan.Unknown(text) && !f.null(text) {
+				break
+			}
+			text = nil
+		}
 	case len(f.slots) > 0:
 		at := i * w.slots
 		for _, slot := range f.slots {
@@ -217,16 +225,22 @@ func (d *sourceDecoder) ownText(f *sourceField, i int) (text []byte, inData bool
 			return nil, false
 		}
 	}
+	text, mapped := d.read(f, text)
+	return text, inData && !mapped
+}
+
+// read returns what a field is of a text of its slots, nil if it is nothing, and whether it is
+// one of column.Texts, valid until the next call, instead of a part of the text.
+func (d *sourceDecoder) read(f *sourceField, text []byte) (own []byte, mapped bool) {
 	if text = d.within(f, text); text == nil {
 		return nil, false
 	}
-	if f.column.Texts != nil {
-		if to, ok := f.column.Texts[string(text)]; ok {
-			d.joined = append(d.joined[:0], to...)
-			return d.joined, false
-		}
+	to, mapped := f.column.Texts[string(text)]
+	if mapped {
+		d.joined = append(d.joined[:0], to...)
+		return d.joined, true
 	}
-	return text, inData
+	return text, false
 }
 
 // within returns the part of a text that a field is, nil if there is none.
@@ -345,7 +359,9 @@ func (d *sourceDecoder) texts(b *columnar.Builder, c columnar.Col, records []int
 	switch {
 	case same && f == nil:
 		return
-	case same && f.inPlace && !f.numbers && f.read != readQueryType && f.read != readRcode && d.spansOf(f, records):
+	case d.parquet != nil && d.codes(b, c, records):
+		return
+	case same && f.inPlace && !f.numbers && !f.coded && f.read != readQueryType && f.read != readRcode && d.spansOf(f, records):
 		for k, s := range d.spans {
 			switch text := d.w.data[s.Begin:s.End]; f.read {
 			case readHost:
