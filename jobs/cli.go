@@ -96,30 +96,17 @@ func (p *pipe) Write(b []byte) (int, error) {
 	return n, err
 }
 
-// GC percentages: how much garbage the heap may have, in percent of the memory in use.
-const (
-	// The hot paths of folding work in memory of their own, so a smaller heap costs
-	// next to no time.
-	foldingGarbage = 50
-	// Reading the rules and sources makes several times as much garbage as they take, in a
-	// heap of a few MB that would be collected a dozen times.
-	startingGarbage = 400
-	// Committing and judging stream rows through a small heap, which would be collected
-	// hundreds of times. The memory limit keeps them from taking more than folding did.
-	streamingGarbage = 200
-)
-
 // Main runs the command line and returns the exit code.
 func Main(args []string) int { return mainOf(args, &program{}) }
 
 // mainOf is Main with a program that touches what the process may touch, and what p says.
 func mainOf(args []string, p *program) int {
-	debug.SetGCPercent(startingGarbage)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
 	signal.Ignore(syscall.SIGPIPE) // a night does not end because nobody reads its summary
 	p.stdout, p.stderr, p.env, p.environ, p.now, p.ctx = &pipe{os.Stdout}, os.Stderr, os.LookupEnv, os.Environ, time.Now, ctx
 	p.limit, p.collect = debug.SetMemoryLimit, debug.SetGCPercent
+	defer p.boundGarbage()()
 	p.tty = term.IsTerminal(int(os.Stderr.Fd()))
 	if fd := int(os.Stdout.Fd()); term.IsTerminal(fd) {
 		p.width, _, _ = term.GetSize(fd)
@@ -296,7 +283,6 @@ func (p *program) withConfig(c *cobra.Command, uses ...string) func() (*Config, 
 			}
 		}
 		p.limit(max(int64(config.Memory)-programBytes, programBytes))
-		p.collect(foldingGarbage)
 		p.where = nil
 		for _, name := range []string{"config", "profile", "state", "out"} {
 			if text, ok := given[name]; ok {

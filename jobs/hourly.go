@@ -51,7 +51,6 @@ func (p *program) hourlyDNS(config *Config, job string, at time.Time) (err error
 		return err
 	}
 	run.stage(p, "fold")
-	p.collect(streamingGarbage)
 	h, err := scratched(p.ctx, folded, aggregates, config.Workers)
 	defer h.close()
 	if err = errors.Join(err, folded.Close()); err != nil {

@@ -225,7 +225,6 @@ func (s *state) night(ctx context.Context, run *runRecord, n *night, old bool) (
 	p, config, days := s.p, s.config, n.days
 	defer func() { err = run.failed(p, err) }()
 	s.begin()
-	p.collect(foldingGarbage)
 	n.Owed = true
 	if err := s.putNight(ctx, n); err != nil {
 		return err
@@ -264,7 +263,6 @@ func (s *state) night(ctx context.Context, run *runRecord, n *night, old bool) (
 	slices.SortFunc(s.inputs, inputOrder)
 
 	run.stage(p, "fold")
-	p.collect(streamingGarbage)
 	h, r, err := s.judge(ctx, n, judged)
 	defer func() { h.close() }()
 	if err != nil {

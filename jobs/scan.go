@@ -64,7 +64,6 @@ func (p *program) scanCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		p.collect(streamingGarbage)
 		h, err := scratched(p.ctx, folded, config.aggregates(), config.Workers)
 		defer h.close()
 		if err = errors.Join(err, folded.Close()); err != nil {

@@ -156,7 +156,6 @@ func (p *program) find(f *inputFlags, paths []string) ([]source, int64, error) {
 		return nil, 0, configError{err}
 	}
 	f.formats = logs.Formats(nil).With(own)
-	p.collect(foldingGarbage) // cat and inspect load no configuration
 	format, options, err := f.options()
 	if err != nil {
 		return nil, 0, err

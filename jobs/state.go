@@ -389,9 +389,7 @@ func (s *state) account(inputs []reports.Input) {
 // none: it is missing, not quiet. A partition in gaps is not replaced if some of its
 // logs no longer exist, because the new one would have less data.
 func (s *state) commit(ctx context.Context, days []detect.Day, aggregates []*detect.Aggregate, gaps dayGaps, sources []source, result *folded) error {
-	s.p.collect(streamingGarbage)
 	runtime.GC() // the tables are garbage now
-	defer s.p.collect(foldingGarbage)
 	dones := map[detect.Day]store.Done{}
 	for _, day := range days {
 		done := store.Done{Inputs: inputsOn(day, sources, result)}

@@ -121,7 +121,6 @@ func (p *program) tune(config *Config, o *tuning) error {
 		if nights, err = s.nights(ctx, trials, o); err != nil {
 			return nil, err
 		}
-		p.collect(streamingGarbage)
 		return s.history(ctx, nights)
 	})
 	defer done()
