@@ -55,6 +55,9 @@ func (p *program) remember(out store.Store, folder string, r *reports.Report) er
 	if err != nil {
 		return err
 	}
+	if _, err := out.Tidy(p.ctx, "", store.Shallow); err != nil {
+		return err
+	}
 	return out.Put(p.ctx, lastName, bytes.NewReader(append(text, '\n')), store.Always)
 }
 

@@ -223,7 +223,7 @@ func complaint(in *reports.Input) string {
 	if len(faults) == 0 {
 		return ""
 	}
-	return in.Name + ": " + strings.Join(faults, "; ")
+	return printable(in.Name + ": " + strings.Join(faults, "; "))
 }
 
 // unreadable returns the error of a command that prints logs if none could be read. A
