@@ -165,6 +165,9 @@ func (o *catOptions) print(w *bufio.Writer, b *columnar.Batch) (err error) {
 			return err
 		}
 	}
+	if len(rows) == 0 {
+		return nil // to Write, nil rows are all
+	}
 	return o.out.Write(b, rows)
 }
 
