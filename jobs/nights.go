@@ -29,7 +29,10 @@ type night struct {
 	// Again are days between these and First that got new findings from it, and are reported
 	// with it, too.
 	Again []string `json:"again,omitempty"`
-	Owed  bool     `json:"owed"`
+	// Named says that the run was given these days. Nights before and after are then not
+	// missed on that account.
+	Named bool `json:"named,omitempty"`
+	Owed  bool `json:"owed"`
 
 	days []detect.Day // First … Last
 }
@@ -143,23 +146,31 @@ func (n *night) late() []detect.Day {
 }
 
 // due returns the nights to judge before and with the night now, in the order of their
-// days: those that owe a report, and, if now is scheduled, those that were missed since the
-// last one.
-func (s *state) due(all []night, now night, scheduled bool) []night {
+// days: those that owe a report, and, if now was not given its days, those that were missed
+// since the last such night.
+func (s *state) due(all []night, now night) []night {
 	today := now.days[0]
+	if now.Named { // it may be a day to come
+		today = min(today, detect.DayOf(s.p.now().UnixMicro()))
+	}
 	var out []night
 	newest := detect.Day(-1)
+	judged := map[detect.Day]bool{}
 	for _, n := range all {
 		last, err := detect.ParseDay(n.Last)
 		if err != nil {
 			continue
 		}
-		if last < today {
+		if last < today && !n.Named {
 			newest = max(newest, last)
+		}
+		for _, day := range n.days {
+			judged[day] = true
 		}
 		switch {
 		case n.name() == now.name():
 			now.Late, now.Again = n.Late, n.Again // they are reported again, too
+			now.Named = now.Named && n.Named
 		case n.Owed:
 			s.p.note("the night %s was not finished: its reports are made now", n.name())
 			out = append(out, n)
@@ -168,10 +179,12 @@ func (s *state) due(all []night, now night, scheduled bool) []night {
 	if newest >= 0 && newest < today-1 {
 		missed := []detect.Day{}
 		for d := newest + 1; d < today; d++ {
-			missed = append(missed, d)
+			if !judged[d] {
+				missed = append(missed, d)
+			}
 		}
 		catch := missed[max(0, len(missed)-maxCatchUp):]
-		if !scheduled || !s.config.CatchUp {
+		if now.Named || !s.config.CatchUp {
 			catch = nil
 		}
 		if left := missed[:len(missed)-len(catch)]; len(left) > 0 {
@@ -191,7 +204,7 @@ func (s *state) due(all []night, now night, scheduled bool) []night {
 
 func nightsText(days []detect.Day) string {
 	if len(days) == 1 {
-		return "the night " + spanOf(days) + " was"
+		return "the night " + spans(days) + " was"
 	}
-	return "the nights " + spanOf(days) + " were"
+	return "the nights " + spans(days) + " were"
 }

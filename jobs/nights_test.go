@@ -107,7 +107,15 @@ func TestMissedNights(t *testing.T) {
 	if stderr := at(s, 18); strings.Contains(stderr, "missed") {
 		t.Errorf("the first night has missed others: %s", stderr)
 	}
-	every, off := copySite(t, s), copySite(t, s)
+	every, off, named := copySite(t, s), copySite(t, s), copySite(t, s)
+	for _, day := range []string{"2026-03-01", "2026-03-19"} {
+		if code, _, stderr := invoke(t, named.dir, "run", "nightly", "--config", "outflow.yaml", "--day", day); code != exitOK {
+			t.Fatalf("exit %d: %s", code, stderr)
+		}
+	}
+	if stderr := at(named, 21); !strings.Contains(stderr, "the night 2026-03-18 was missed: judging") {
+		t.Errorf("does not judge the one night that is missing: %s", stderr)
+	}
 	for day := 19; day <= 22; day++ {
 		at(every, day)
 	}

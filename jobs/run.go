@@ -87,7 +87,10 @@ func (p *program) runCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return p.nightly(config, args[0], days, day == "" && from == "")
+		if today := detect.DayOf(p.now().UnixMicro()); days[len(days)-1] > today {
+			p.note("%s has not begun: it is %s (UTC)", days[len(days)-1], today)
+		}
+		return p.nightly(config, args[0], days, day != "" || from != "")
 	}
 	return c
 }
@@ -186,11 +189,12 @@ func dayRange(from, to string, otherwise detect.Day) ([]detect.Day, error) {
 	return days, nil
 }
 
-// nightly judges the days as a night, and before it the nights that are due. A scheduled
-// run is one that names no days. A night that fails does not keep the others from being
+// nightly judges the days as a night, and before it the nights that are due. named says
+// that the run was given its days. A night that fails does not keep the others from being
 // judged; it stays due.
-func (p *program) nightly(config *Config, job string, days []detect.Day, scheduled bool) error {
+func (p *program) nightly(config *Config, job string, days []detect.Day, named bool) error {
 	now := nightOf(days)
+	now.Named = named
 	run := p.record(config, job, now.name())
 	s, err := p.openState(config, job+" "+spanOf(days))
 	if err != nil {
@@ -203,7 +207,7 @@ func (p *program) nightly(config *Config, job string, days []detect.Day, schedul
 		return p.ended(run, err)
 	}
 	var result, others error
-	for _, n := range s.due(all, now, scheduled) {
+	for _, n := range s.due(all, now) {
 		run = p.record(config, job, n.name())
 		err := s.night(p.ctx, run, &n, n.name() != now.name())
 		switch {
