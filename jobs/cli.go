@@ -64,6 +64,7 @@ type program struct {
 	colour         bool
 	ctx            context.Context
 
+	called     string // how the program was called, where it is not on the path
 	configFile string
 	quiet      bool
 	logFormat  string   // one of logFormats
@@ -105,6 +106,9 @@ func mainOf(args []string, p *program) int {
 	defer stop()
 	signal.Ignore(syscall.SIGPIPE) // a night does not end because nobody reads its summary
 	p.stdout, p.stderr, p.env, p.environ, p.now, p.ctx = &pipe{os.Stdout}, os.Stderr, os.LookupEnv, os.Environ, time.Now, ctx
+	if len(os.Args) > 0 && strings.Contains(os.Args[0], "/") {
+		p.called = shellWord(os.Args[0])
+	}
 	p.limit, p.collect = debug.SetMemoryLimit, debug.SetGCPercent
 	defer p.boundGarbage()()
 	p.tty = term.IsTerminal(int(os.Stderr.Fd()))

@@ -2,6 +2,7 @@ package jobs
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -293,13 +294,13 @@ func (p *program) next(config *Config, r *reports.Report) {
 	id := first.UID[:min(len(first.UID), reports.IDLength(r.Findings))]
 	type command struct{ line, why string }
 	all := []command{
-		{"outflow show " + id, "the records behind a finding"},
-		{"outflow explain " + id, "its numbers, and how to allow it"},
+		{"show " + id, "the records behind a finding"},
+		{"explain " + id, "its numbers, and how to allow it"},
 	}
 	if kind, who := first.Subject(); kind != "group" {
-		all = append(all, command{"outflow timeline " + shellWord(who), "what happened, in order of time"})
+		all = append(all, command{"timeline " + shellWord(who), "what happened, in order of time"})
 	}
-	all = append(all, command{"outflow top --by destination", "who sent most where"})
+	all = append(all, command{"top --by destination", "who sent most where"})
 	where := ""
 	if config.Out != defaults().Out {
 		where = " " + strings.Join(p.where, " ")
@@ -310,7 +311,7 @@ func (p *program) next(config *Config, r *reports.Report) {
 		if i == 0 {
 			lead = "next: "
 		}
-		line := lead + "  " + c.line + where
+		line := lead + "  " + cmp.Or(p.called, "outflow") + " " + c.line + where
 		if p.width == 0 || len(line)+2+len(c.why) <= p.width {
 			line += "\t# " + c.why
 		}

@@ -245,7 +245,7 @@ func (p *program) lookFor(gaps dayGaps, config *Config) {
 	}
 	distinct := func(days []detect.Day) int { slices.Sort(days); return len(slices.Compact(days)) }
 	if n := distinct(missing); n > 0 {
-		p.note("looking for the logs of %s of history that the state %s does not have yet", counted(n, "day"), config.State)
+		p.note("looking for the logs of %s of history that are not in the state yet (%s)", counted(n, "day"), config.State)
 	}
 	if n := distinct(stale); n > 0 {
 		slices.Sort(folds)

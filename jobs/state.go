@@ -10,6 +10,7 @@ import (
 	"iter"
 	"maps"
 	"math"
+	"os"
 	"runtime"
 	"slices"
 	"strings"
@@ -73,10 +74,22 @@ func (p *program) open(config *Config, uri string) (store.Store, error) {
 	return s, err
 }
 
+// noInputs says how to name inputs. A configuration that lies about is not taken unasked:
+// in a folder of somebody else's it would say where to write.
+func (p *program) noInputs() string {
+	const usual = "outflow.yaml"
+	if p.configFile == "" {
+		if _, err := os.Stat(usual); err == nil {
+			return "to use the " + usual + " of this folder, add --config " + usual
+		}
+	}
+	return "name your logs in a configuration file (outflow config init writes one) or use outflow scan"
+}
+
 // openState opens a state to write it, as the run what. The caller must close it.
 func (p *program) openState(config *Config, what string) (*state, error) {
 	if len(config.Inputs) == 0 {
-		return nil, badConfig("no inputs: name your logs in a configuration file (outflow config init writes one) or use outflow scan")
+		return nil, badConfig("no inputs: %s", p.noInputs())
 	}
 	s, err := p.openStored(config)
 	if err != nil {

@@ -43,6 +43,9 @@ func (p *program) validateCommand() *cobra.Command {
 		}
 		yesterday := detect.DayOf(p.now().UnixMicro()) - 1
 		warnings := slices.Concat(config.rules.warnings, config.doubts(yesterday+1))
+		if len(config.Inputs) == 0 {
+			warnings = append(warnings, "No inputs: "+p.noInputs()+".")
+		}
 		var faults []string
 		for _, at := range [][2]string{{"state", config.State}, {"out", config.Out}} {
 			if err := store.Check(at[1]); err != nil {
