@@ -439,7 +439,7 @@ func (s *state) othersName() string {
 // readOthers returns the others of the state, by name. A list that cannot be used costs
 // reading its objects again.
 func (s *state) readOthers(ctx context.Context) ([]otherObject, error) {
-	text, err := store.ReadAll(ctx, s.store, s.othersName())
+	text, err := store.ReadChecked(ctx, s.store, s.othersName())
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}

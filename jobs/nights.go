@@ -92,7 +92,7 @@ var errNoNights = errors.New("no list of nights")
 // storedNights returns the list of nights of the state. The error is errNoNights if there
 // is none, or a damaged one.
 func (s *state) storedNights(ctx context.Context) ([]night, error) {
-	text, err := store.ReadAll(ctx, s.store, s.nightsName())
+	text, err := store.ReadChecked(ctx, s.store, s.nightsName())
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, errors.Join(errNoNights, err)
 	}

@@ -2,6 +2,7 @@ package store
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"encoding/json"
 	"errors"
@@ -27,12 +28,27 @@ func EncodeChecked(v any) ([]byte, error) {
 
 // DecodeChecked reads what EncodeChecked wrote. A single other byte is an error.
 func DecodeChecked(text []byte, v any) error {
+	if !asWritten(text) {
+		return errors.New("not as it was written")
+	}
+	return json.Unmarshal(text, v)
+}
+
+func asWritten(text []byte) bool {
 	body, check := text, ""
 	if i := bytes.LastIndex(text, []byte(checkLine)); i >= 0 {
 		body, check = text[:i], string(text[i+len(checkLine):])
 	}
-	if check != fmt.Sprintf("%x\"\n}\n", sha256.Sum256(body)) {
-		return errors.New("not as it was written")
+	return check == fmt.Sprintf("%x\"\n}\n", sha256.Sum256(body))
+}
+
+// ReadChecked returns the bytes of an object for DecodeChecked. Bytes that are not as they
+// were written are read again: they may have been damaged on their way.
+func ReadChecked(ctx context.Context, s Store, name string) ([]byte, error) {
+	for try := 0; ; try++ {
+		text, err := ReadAll(ctx, s, name)
+		if err != nil || asWritten(text) || try == maxResumes {
+			return text, err
+		}
 	}
-	return json.Unmarshal(text, v)
 }

@@ -228,19 +228,20 @@ var errNoHolder = errors.New("no holder")
 const maxHolder = 4 << 10
 
 // read returns what the lock says of its holder. The error is errNoHolder if that is
-// nothing.
+// nothing. Half a text is read again: it may have been cut on its way.
 func (l *Lease) read(ctx context.Context) (h holder, err error) {
-	r, err := l.store.Open(ctx, l.name)
-	if err != nil {
-		return holder{}, err
-	}
-	defer r.Close()
-	b, err := io.ReadAll(io.LimitReader(r, maxHolder))
-	if err != nil {
-		return holder{}, fmt.Errorf("read %s: %w", l.name, err)
-	}
-	if json.Unmarshal(b, &h) != nil {
-		return holder{}, errNoHolder
+	for try := 0; ; try++ {
+		b, err := l.readText(ctx)
+		if err != nil {
+			return holder{}, err
+		}
+		h = holder{}
+		if json.Unmarshal(b, &h) == nil {
+			break
+		}
+		if len(b) == 0 || try == maxResumes {
+			return holder{}, errNoHolder
+		}
 	}
 	h.Run = strings.Map(func(r rune) rune { // it is shown on a terminal
 		if !unicode.IsPrint(r) {
@@ -249,6 +250,19 @@ func (l *Lease) read(ctx context.Context) (h holder, err error) {
 		return r
 	}, h.Run)
 	return h, nil
+}
+
+func (l *Lease) readText(ctx context.Context) ([]byte, error) {
+	r, err := l.store.Open(ctx, l.name)
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	b, err := io.ReadAll(io.LimitReader(r, maxHolder))
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", l.name, err)
+	}
+	return b, nil
 }
 
 // Every is how often Beat must be called; 0 means never.
@@ -293,6 +307,9 @@ func (l *Lease) beat(ctx context.Context) error {
 		return err
 	}
 	there, err := l.read(ctx)
+	for try := 0; try < maxResumes && err == nil && there.ID != l.body.ID; try++ {
+		there, err = l.read(ctx) // a byte of it may have been damaged on its way
+	}
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, errNoHolder) || err == nil && there.ID != l.body.ID {
 		return &LockedError{Run: there.Run, Since: there.Since, Lock: l.name, Beats: l.claim.Beat}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"time"
 )
 
 // This file holds what is read of an object to its listing. A run records an object as
@@ -30,12 +31,8 @@ func (r *s3ReaderAt) mayGrow() bool            { return false }
 // listed. On disk, more may have been written since. The error wraps ErrChanged if the
 // object is another one now, or shorter.
 func (o *Object) Open(ctx context.Context) (io.ReadCloser, error) {
-	r, err := o.Store.Open(ctx, o.Name)
+	r, err := openListed(ctx, o, o.Store.Open)
 	if err != nil {
-		return nil, err
-	}
-	if err := o.check(r); err != nil {
-		r.Close()
 		return nil, err
 	}
 	return &listedReader{ReadCloser: r, o: o}, nil
@@ -43,15 +40,30 @@ func (o *Object) Open(ctx context.Context) (io.ReadCloser, error) {
 
 // OpenAt is Open for reads at any offset.
 func (o *Object) OpenAt(ctx context.Context) (ReaderAt, error) {
-	r, err := o.Store.OpenAt(ctx, o.Name)
-	if err != nil {
-		return nil, err
-	}
-	if err := o.check(r); err != nil {
+	return openListed(ctx, o, o.Store.OpenAt)
+}
+
+// openListed opens an object, in S3 several times if what it gets is not what was listed:
+// the answer may have been cut on its way, or come from a cache.
+func openListed[T io.Closer](ctx context.Context, o *Object, open func(context.Context, string) (T, error)) (none T, _ error) {
+	for try := 0; ; try++ {
+		r, err := open(ctx, o.Name)
+		if err != nil {
+			return none, err
+		}
+		if err = o.check(r); err == nil {
+			return r, nil
+		}
 		r.Close()
-		return nil, err
+		if any(r).(versioned).mayGrow() || try == maxResumes {
+			return none, err
+		}
+		select {
+		case <-time.After(firstBackoff << try):
+		case <-ctx.Done():
+			return none, ctx.Err()
+		}
 	}
-	return r, nil
 }
 
 // check compares what was opened with the listing.

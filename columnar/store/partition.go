@@ -274,7 +274,7 @@ func (p Partitions[T]) readDone(ctx context.Context, day string) (Done, error) {
 	if err != nil {
 		return Done{}, err
 	}
-	b, err := ReadAll(ctx, p.Store, folder+doneName)
+	b, err := ReadChecked(ctx, p.Store, folder+doneName)
 	if err != nil {
 		return Done{}, p.fail(day, err)
 	}
@@ -331,13 +331,20 @@ func (p Partitions[T]) openPart(ctx context.Context, day string, part *Part[T], 
 	return nil
 }
 
-// readPart reads a file once, and compares it with its checksum.
+// readPart reads a file, and compares it with its checksum. A file that cannot be read, or
+// has another checksum, is read again: it may have been damaged on its way.
 func (p Partitions[T]) readPart(ctx context.Context, day string, part *Part[T], ref *PartRef) error {
 	folder, err := p.folder(day)
 	if err != nil {
 		return err
 	}
-	body, err := p.Store.Open(ctx, folder+ref.Name)
+	file, sum, err := p.readHashed(ctx, folder+ref.Name)
+	for try := 0; try < maxResumes && ctx.Err() == nil && !errors.Is(err, fs.ErrNotExist) && (err != nil || sum != ref.SHA256); try++ {
+		if err == nil {
+			file.Close()
+		}
+		file, sum, err = p.readHashed(ctx, folder+ref.Name)
+	}
 	if errors.Is(err, fs.ErrNotExist) {
 		// The partition exists, so this is not the caller's ErrNotExist.
 		if now, derr := p.readDone(ctx, day); derr == nil && !slices.Equal(now.Parts, part.Done.Parts) {
@@ -345,10 +352,6 @@ func (p Partitions[T]) readPart(ctx context.Context, day string, part *Part[T], 
 		}
 		return p.damaged(day, fmt.Errorf("%s is missing", ref.Name))
 	}
-	if err != nil {
-		return p.fail(day, err)
-	}
-	file, sum, err := hashed(body)
 	if err != nil {
 		return p.fail(day, err)
 	}
@@ -360,6 +363,15 @@ func (p Partitions[T]) readPart(ctx context.Context, day string, part *Part[T], 
 		return p.damaged(day, fmt.Errorf("sha256 of %s is %.12s…, but %s says %.12s…", ref.Name, sum, doneName, ref.SHA256))
 	}
 	return nil
+}
+
+// readHashed is hashed of an object.
+func (p Partitions[T]) readHashed(ctx context.Context, name string) (ReaderAt, string, error) {
+	body, err := p.Store.Open(ctx, name)
+	if err != nil {
+		return nil, "", err
+	}
+	return hashed(body)
 }
 
 // hashed reads a stream to its end, and returns it for reads at any offset, with
@@ -589,7 +601,7 @@ func (s *Staged[T]) commit(ctx context.Context) error {
 	err = p.Store.Put(ctx, name, bytes.NewReader(text), when)
 	if errors.Is(err, ErrExists) || errors.Is(err, ErrChanged) {
 		// By another run, or by this one: a request whose answer got lost is sent again.
-		there, rerr := ReadAll(ctx, p.Store, name)
+		there, rerr := ReadChecked(ctx, p.Store, name)
 		if rerr != nil && !errors.Is(rerr, fs.ErrNotExist) {
 			return rerr // such as a folder that has the marker's name
 		}

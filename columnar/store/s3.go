@@ -3,6 +3,7 @@ package store
 import (
 	"cmp"
 	"context"
+	"encoding/xml"
 	"errors"
 	"fmt"
 	"io"
@@ -26,6 +27,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"github.com/aws/smithy-go"
 	"github.com/aws/smithy-go/logging"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
 )
 
 // An s3Store is the part of a bucket whose keys begin with prefix.
@@ -124,9 +126,11 @@ func newRetryer() aws.Retryer {
 			// S3 answers this if two conditional writes of a key collide: neither is decided.
 			retry.RetryableErrorCode{Codes: map[string]struct{}{"ConditionalRequestConflict": {}}},
 			retry.IsErrorRetryableFunc(func(err error) aws.Ternary {
-				// An answer that cannot be parsed was cut off on its way.
+				// An answer that cannot be parsed was cut off on its way; so was one that says in
+				// half a text what is wrong. A whole text that is not of S3 comes from elsewhere.
 				_, ok := errors.AsType[*smithy.DeserializationError](err)
-				return aws.BoolTernary(ok)
+				cut, syntax := errors.AsType[*xml.SyntaxError](err)
+				return aws.BoolTernary(ok || syntax && cut.Msg == "unexpected EOF")
 			}))
 	})
 }
@@ -249,6 +253,12 @@ func (s *s3Store) explain(verb string, err error) error {
 			where = u.Scheme + "://" + u.Host
 		}
 		return fmt.Errorf("no answer from %s: %w", where, e.Err)
+	}
+	if e, ok := errors.AsType[*smithyhttp.ResponseError](err); ok {
+		if verb == "open" && e.HTTPStatusCode() == http.StatusNotFound {
+			return fs.ErrNotExist
+		}
+		return fmt.Errorf("the server's answer cannot be read: HTTP status %d", e.HTTPStatusCode())
 	}
 	return oneLine("request", err)
 }

@@ -28,7 +28,8 @@ const (
 	// fetched again.
 	maxRanges = 16
 	// maxResumes is how many times in a row a body may break off without a single
-	// byte.
+	// byte, and how many times bytes are asked for again that are not those which were
+	// asked for, listed or written. More would not help against a server that is wrong.
 	maxResumes = 4
 )
 
@@ -63,11 +64,18 @@ func (r *s3Stream) request() error {
 		rng = fmt.Sprintf("bytes=%d-", r.off)
 	}
 	out, err := r.s.get(r.ctx, r.name, rng, r.etag)
-	if err != nil {
-		return r.s.fail("open", r.name, err)
-	}
-	if err := r.check(out, rng != ""); err != nil {
+	for try := 0; err == nil; try++ {
+		wrong := r.check(out, rng != "")
+		if wrong == nil {
+			break
+		}
 		out.Body.Close()
+		if errors.Is(wrong, ErrChanged) || try == maxResumes {
+			return r.s.fail("open", r.name, wrong)
+		}
+		out, err = r.s.get(r.ctx, r.name, rng, r.etag)
+	}
+	if err != nil {
 		return r.s.fail("open", r.name, err)
 	}
 	r.body = out.Body

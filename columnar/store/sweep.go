@@ -101,7 +101,7 @@ func Sweep(ctx context.Context, s Store, mine func(folder string) bool) (int, er
 			if len(names) == 2 || read {
 				continue // two are a marker and its file: it need not be read
 			}
-			b, err := ReadAll(ctx, s, folder+doneName)
+			b, err := ReadChecked(ctx, s, folder+doneName)
 			if err != nil {
 				return n, err
 			}
