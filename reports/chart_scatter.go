@@ -85,7 +85,7 @@ func newScatter(all []*subject, g *gist) *picture {
 	}
 	p := &picture{
 		ID: "normal", Heading: "How unusual",
-		Lede:  "A day of each person and machine: bytes sent against how many times the median of their own past that is. Both axes are logarithmic. Named: those with findings of medium severity or higher.",
+		Lede:  "A day of each person and machine: the bytes sent, and how many times its median that is. Both axes are logarithmic. Named: those with findings of medium severity or higher.",
 		Title: "Bytes sent against times normal", Width: pictureWidth, Height: axisBottom + 44,
 		Head: []string{"Who", "Severity", "Sent", "Normal", "Times normal"}, Numbers: 2,
 		Keys: []pictureKey{{"dot", "others (larger: more of them)"}, {"named", "with findings"}},
@@ -103,7 +103,7 @@ func newScatter(all []*subject, g *gist) *picture {
 		p.Marks = append(p.Marks, mark{Class: "grid", Path: fmt.Sprintf("M%s %dV%d", at, axisTop, axisBottom)})
 		p.Labels = append(p.Labels, label{X: at, Y: coordinate(axisBottom + 18), Anchor: "middle", Text: number(v) + " ×"})
 	}
-	p.Labels = append(p.Labels, label{X: coordinate(axisRight), Y: coordinate(axisBottom + 38), Anchor: "end", Text: "times the own median"})
+	p.Labels = append(p.Labels, label{X: coordinate(axisRight), Y: coordinate(axisBottom + 38), Anchor: "end", Text: "times the median"})
 	for _, at := range slices.SortedFunc(maps.Keys(c.cells), func(a, b [2]int) int {
 		return cmp.Or(cmp.Compare(a[0], b[0]), cmp.Compare(a[1], b[1]))
 	}) {

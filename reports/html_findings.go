@@ -37,6 +37,7 @@ type finding struct {
 	Records  []shown // of the log, if several show what the finding says
 	Evidence []shown
 	Timeline *timeline
+	Clock    *picture // by the time of its day
 	Innocent string   // common false positives
 	Ask      []string // how to investigate
 	Queries  []query
@@ -129,7 +130,7 @@ func briefFinding(f *detect.Finding, d *detect.Detection) finding {
 func newFinding(id string, f *detect.Finding, d *detect.Detection) finding {
 	v := briefFinding(f, d)
 	v.ID = id
-	v.Timeline = newTimeline(id, f)
+	v.Timeline, v.Clock = newTimeline(id, f), newClock(id, f)
 	v.Facts = facts(f)
 	for _, e := range evidence(f)[min(1, len(f.Summary.Evidence)):] {
 		v.Evidence = append(v.Evidence, show(defang(e), maxPlace))

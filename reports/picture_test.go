@@ -63,10 +63,89 @@ func TestPictures(t *testing.T) {
 			ids = append(ids, p.Pictures[i].ID)
 			checkPicture(t, name+"/"+p.Pictures[i].ID, &p.Pictures[i])
 		}
+		for _, c := range p.Cards {
+			for _, s := range c.Steps {
+				if s.Clock != nil {
+					checkPicture(t, name+"/"+s.Clock.ID, s.Clock)
+				}
+			}
+		}
 		want := map[string]string{"rich": "[where hours normal]", "quiet": "[normal]", "empty": "[]", "trend": "[where hours normal trend]"}[name]
 		if want != "" && fmt.Sprint(ids) != want {
 			t.Errorf("%s: got pictures %v, want %s", name, ids, want)
 		}
+	}
+}
+
+// If this fails, a card shows other times of day than the finding has.
+func TestClock(t *testing.T) {
+	beats := detect.Summary{Beats: 3, Rhythm: "3661:10 3600 7200:12"}
+	many := detect.Summary{Beats: 200, Rhythm: "60 1 60 60 60 1 9 9 9 1 .9 100 0 0 100" + strings.Repeat(" 0", 20)}
+	for name, c := range map[string]struct {
+		finding detect.Finding
+		heading string
+		rows    string
+	}{
+		"bytes":        {detect.Finding{Summary: detect.Summary{BytesOut: 30e6, Activity: "h3:10000000 20000000"}}, "Bytes out by hour, UTC", "03:00 10 MB; 04:00 20 MB"},
+		"one hour":     {detect.Finding{Summary: detect.Summary{BytesOut: 30e6, Activity: "h3:30000000"}}, "", ""},
+		"not known":    {detect.Finding{Summary: detect.Summary{BytesOut: 30e6}}, "", ""},
+		"download":     {detect.Finding{Verdict: "download", Summary: detect.Summary{BytesIn: 30e6, Activity: "h0:10000000 23:20000000"}}, "Bytes fetched by hour, UTC", "00:00 10 MB; 23:00 20 MB"},
+		"queries":      {detect.Finding{Summary: detect.Summary{NameBytes: 900, Activity: "m61:4 9 180:1"}}, "DNS queries per minute, UTC", "01:00 13 01:02 9; 03:00 1 03:00 1"},
+		"one query":    {detect.Finding{Summary: detect.Summary{NameBytes: 900, Activity: "m1439:1"}}, "DNS queries per minute, UTC", "23:00 1 23:59 1"},
+		"beats":        {detect.Finding{Summary: beats}, "Beats: a row is an hour, UTC, with its 60 minutes", "01:00 01:01; 02:00 01:01; 04:00 01:01"},
+		"beats a hour": {detect.Finding{Summary: many}, "Beats by hour, UTC", "00:00 100; 03:00 100"},
+	} {
+		p := newClock("f", &c.finding)
+		if p == nil {
+			if c.heading != "" {
+				t.Errorf("%s: got no picture", name)
+			}
+			continue
+		}
+		checkPicture(t, name, p)
+		var rows []string
+		for _, row := range p.Rows {
+			var cells []string
+			for _, cell := range row {
+				cells = append(cells, cell.Text)
+			}
+			rows = append(rows, strings.Join(cells, " "))
+		}
+		if got := strings.Join(rows, "; "); p.Heading != c.heading || got != c.rows {
+			t.Errorf("%s: got %q: %s, want %q: %s", name, p.Heading, got, c.heading, c.rows)
+		}
+	}
+}
+
+// A picture of minutes must not become larger with the queries.
+func TestMinutesAreFew(t *testing.T) {
+	counts := make([]int64, 1440)
+	for i := range counts {
+		counts[i] = int64(1 + i*7919%1000)
+	}
+	p := newMinutes("f", counts)
+	for _, m := range p.Marks {
+		if len(m.Path) > 4000 {
+			t.Errorf("a path has %d bytes", len(m.Path))
+		}
+	}
+	if p.Desc != "Most at 09:59: 1,000 queries." && !strings.Contains(p.Desc, "1,000 queries") || len(p.Rows) != 24 {
+		t.Errorf("got %q and %d rows", p.Desc, len(p.Rows))
+	}
+}
+
+// If this fails, the heat map adds bytes that two findings tell of, or loses those of DNS.
+func TestBytesByHour(t *testing.T) {
+	upload := detect.Finding{Summary: detect.Summary{BytesOut: 90e6, Hours: 0b1010, Activity: "h1:30000000 3:60000000"}}
+	part := detect.Finding{Summary: detect.Summary{BytesOut: 70e6, Hours: 1 << 3}} // of one hour
+	dns := detect.Finding{Summary: detect.Summary{NameBytes: 1000, Events: 10, Hours: 0b10_0010, Activity: "m60:4 300:6"}}
+	beats := detect.Finding{Summary: detect.Summary{BytesOut: 5, Beats: 3, Rhythm: "3661:10 3600 7200:12", Hours: 0b1_0110}}
+	got := bytesByHour([]*detect.Finding{&upload, &part, &dns, &beats})
+	if want := ([24]int64{1: 30e6, 3: 70e6, 5: 600}); got != want {
+		t.Errorf("got %v, want %v", got, want)
+	}
+	if got, want := fmt.Sprint(heat(1), heat(10e6), heat(999e6), heat(1e9)), "1 2 3 4"; got != want {
+		t.Errorf("got colours %s, want %s", got, want)
 	}
 }
 

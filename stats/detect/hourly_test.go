@@ -85,3 +85,19 @@ func TestActivityOfAnotherProgram(t *testing.T) {
 		t.Errorf("got %v, want nil: the hours of 3 bytes are not known", got.Hourly())
 	}
 }
+
+// If this fails, the page draws beats at other times than the log has them.
+func TestBeatTimes(t *testing.T) {
+	s := Summary{Beats: 3, Rhythm: "61:10 3600 7200.5"}
+	if got := s.BeatTimes(); got != nil {
+		t.Errorf("got %v of a bad text, want nil", got)
+	}
+	s.Rhythm = "61:10 3600 7200:0"
+	if got, want := s.BeatTimes(), []float64{61, 3661, 10861}; !slices.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+	s.Beats = maxTimes + 1 // statistics
+	if got := s.BeatTimes(); got != nil {
+		t.Errorf("got %v of statistics, want nil", got)
+	}
+}

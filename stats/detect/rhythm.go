@@ -265,3 +265,14 @@ const (
 	// slowSpan is the least time, in seconds, between the first and last of a few beats.
 	slowSpan = 3 * 3600
 )
+
+// BeatTimes returns when on its day a row of pair_times has beats, in seconds since
+// midnight UTC. It returns nil of other rows, and of those with more beats than are kept one
+// by one: Summary.Hourly counts them.
+func (s *Summary) BeatTimes() []float64 {
+	var b beatSeries
+	if s.Beats > maxTimes || !b.addRow(&Row{Summary: *s}) {
+		return nil
+	}
+	return b.times
+}
