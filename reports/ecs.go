@@ -3,7 +3,6 @@ package reports
 import (
 	"cmp"
 	"io"
-	"strings"
 
 	"outflow/stats/detect"
 )
@@ -82,9 +81,8 @@ type ecsIDs struct {
 }
 
 type ecsTechnique struct {
-	ID   []string `json:"id"`
-	Name []string `json:"name,omitempty"`
-	Sub  *ecsIDs  `json:"subtechnique,omitempty"`
+	ecsIDs
+	Sub *ecsIDs `json:"subtechnique,omitempty"`
 }
 
 type ecsName struct {
@@ -181,19 +179,24 @@ func newECSDocument(r *Report, f *detect.Finding) *ecsDocument {
 	return v
 }
 
+func newECSIDs(t detect.Technique) ecsIDs {
+	ids := ecsIDs{ID: []string{t.ID}}
+	if t.Name != "" {
+		ids.Name = []string{t.Name}
+	}
+	return ids
+}
+
 func newECSThreat(t detect.Technique) *ecsThreat {
 	v := &ecsThreat{Framework: "MITRE ATT&CK"}
 	if t.Tactic != "" {
 		v.Tactic = ecsIDs{[]string{t.Tactic}, []string{detect.TacticName(t.Tactic)}}
 	}
-	parent, _, isSub := strings.Cut(t.ID, ".")
-	name, _, _ := strings.Cut(t.Name, ": ")
-	v.Technique.ID = []string{parent}
-	if name = cmp.Or(detect.TechniqueOf(parent).Name, name); name != "" {
-		v.Technique.Name = []string{name}
-	}
-	if isSub {
-		v.Technique.Sub = &ecsIDs{ID: []string{t.ID}} // Techniques shortens some names
+	if parent, ok := t.Parent(); ok {
+		sub := newECSIDs(t)
+		v.Technique.ecsIDs, v.Technique.Sub = newECSIDs(parent), &sub
+	} else {
+		v.Technique.ecsIDs = newECSIDs(t)
 	}
 	return v
 }

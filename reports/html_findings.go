@@ -267,7 +267,7 @@ func facts(f *detect.Finding) []fact {
 		facts = append(facts, fact{"Log record", show(s.Evidence, maxRecord), "", true})
 	}
 	if t := detect.TechniqueOf(visible(f.Technique)); t.ID != "" {
-		facts = append(facts, fact{"ATT&CK", show(t.ID, maxName), t.Name, true})
+		facts = append(facts, fact{"ATT&CK", show(t.ID, maxName), t.Title(), true})
 	}
 	return append(facts, fact{"Finding", show(f.UID, maxPlace), "", false})
 }

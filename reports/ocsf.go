@@ -1,7 +1,6 @@
 package reports
 
 import (
-	"cmp"
 	"io"
 	"strings"
 
@@ -337,11 +336,9 @@ func ocsfAttacks(technique string) []ocsfAttack {
 	if t.Tactic != "" {
 		a.Tactic = &named{t.Tactic, detect.TacticName(t.Tactic)}
 	}
-	parent, _, isSub := strings.Cut(t.ID, ".")
-	name, _, _ := strings.Cut(t.Name, ": ")
-	a.Technique = &named{parent, cmp.Or(detect.TechniqueOf(parent).Name, name)}
-	if isSub {
-		a.SubTechnique = &named{UID: t.ID} // Techniques shortens some names
+	a.Technique = &named{t.ID, t.Name}
+	if parent, ok := t.Parent(); ok {
+		a.Technique, a.SubTechnique = &named{parent.ID, parent.Name}, a.Technique
 	}
 	return []ocsfAttack{a}
 }

@@ -398,6 +398,9 @@ func TestTechniques(t *testing.T) {
 		if !form.MatchString(q.ID) || q.Name == "" || TacticName(q.Tactic) == q.Tactic {
 			t.Errorf("technique %+v: want an id, a name and a known tactic", q)
 		}
+		if parent, ok := q.Parent(); ok && (parent.Name == "" || parent.Tactic != q.Tactic || strings.Contains(q.Name, ": ")) {
+			t.Errorf("technique %+v: want its own name and, among Techniques, %+v", q, parent)
+		}
 		if i > 0 && Techniques[i-1].ID == q.ID {
 			t.Errorf("technique %s stands twice", q.ID)
 		}
