@@ -18,7 +18,7 @@ import (
 // are made here, and added to copies of rows: neither the state nor a report ever has it.
 
 const (
-	// Of each night's entities at most 1/injectedShare get an injection, and drawnMost for
+	// Of each night's entities at most 1/injectedShare have an injection, and drawnMost one of
 	// each kind: if 30 % of its peers rise, upload_zscore takes a rise for a crowd's.
 	injectedShare = 5
 	drawnMost     = 20
@@ -31,7 +31,7 @@ type injection struct {
 	// rows of on that night.
 	shown []string
 	table string // of the header of its log
-	days  int    // how many days it lasts; recall is that of the last
+	days  int    // how many days it lasts; one that finds it is enough
 	// log writes a day of it, with src_ip as the client.
 	log func(w io.Writer, day detect.Day, src string, r *rand.Rand)
 }
@@ -121,8 +121,24 @@ func beaconLog(every, jitter float64) func(io.Writer, detect.Day, string, *rand.
 	}
 }
 
-// fold folds the logs of the injections on the nights and the days before them that the
-// longest lasts.
+// before returns how many days before the last night the injections that last longest may
+// begin. It is a week more than they need: on a Sunday there are few entities to draw.
+func before() detect.Day {
+	days := 0
+	for _, in := range injections {
+		days = max(days, in.days)
+	}
+	return detect.Day(days - 1 + 7)
+}
+
+// begins reports whether injections of a kind begin on a night: those that end by the last
+// night and not before the first that counts.
+func (t *replay) begins(kind int, night detect.Day) bool {
+	end := night + detect.Day(injections[kind].days-1)
+	return t.first <= end && end <= t.last
+}
+
+// fold folds the logs of the injections that begin on the nights.
 func (t *replay) fold(aggregates []*detect.Aggregate, nights []detect.Day) error {
 	var sources []source
 	for k, in := range injections {
@@ -133,7 +149,9 @@ func (t *replay) fold(aggregates []*detect.Aggregate, nights []detect.Day) error
 		days := map[detect.Day]bool{}
 		for _, night := range nights {
 			for i := range in.days {
-				days[night-detect.Day(i)] = true
+				if t.begins(k, night) {
+					days[night+detect.Day(i)] = true
+				}
 			}
 		}
 		for _, day := range slices.Sorted(maps.Keys(days)) {
@@ -172,32 +190,56 @@ func (t *replay) fold(aggregates []*detect.Aggregate, nights []detect.Day) error
 // get a victim.
 func injectedClient(k int) string { return fmt.Sprintf("192.0.2.%d", k+1) }
 
-// A victim is an entity that gets an injection on a night.
+// A victim is an entity that gets an injection.
 type victim struct {
 	detect.Key
-	kind int
+	kind  int
+	first detect.Day // of the injection
+	last  detect.Day
 	// For downloads: the service that it uses most, and whether its log counts bytes.
 	service string
 	known   bool
 }
 
-// draw returns the victims of a night.
+// draw returns the victims whose injections begin on a night: none of those that still
+// have one.
 func (t *replay) draw(night detect.Day) ([]victim, error) {
 	var out []victim
 	for _, a := range t.state.aggregates {
-		var kinds []int
-		for _, k := range t.kinds {
-			if injections[k].shown[0] == a.Name {
-				kinds = append(kinds, k)
+		var long, short []int // the kinds to draw
+		shown := 0
+		for k, in := range injections {
+			switch {
+			case in.shown[0] != a.Name || !slices.Contains(t.kinds, k):
+				continue
+			case !t.begins(k, night):
+			case in.days > 1:
+				long = append(long, k)
+			default:
+				short = append(short, k)
 			}
+			shown++
+		}
+		kinds := long
+		if n := len(short); n > 0 { // if there are fewer entities than kinds, the kinds take turns
+			at := int(night) % n
+			kinds = slices.Concat(long, short[at:], short[:at])
 		}
 		if len(kinds) == 0 {
 			continue
 		}
+		busy, active := map[detect.Key]bool{}, map[int]int{}
+		for _, v := range t.victims {
+			if injections[v.kind].shown[0] == a.Name && night <= v.last {
+				busy[v.Key] = true
+				active[v.kind]++
+			}
+		}
+		most := drawnMost * len(kinds)
 		r := rand.New(rand.NewPCG(t.seed, uint64(night)))
 		var drawn []detect.Key // each entity as probable as the others
 		var last detect.Key
-		seen := 0
+		seen, free := 0, 0
 		for row, err := range t.h.rows(a, []detect.Day{night}) {
 			if err != nil {
 				return nil, err
@@ -212,9 +254,13 @@ func (t *replay) draw(night detect.Day) ([]victim, error) {
 			}
 			last = key
 			seen++
-			if most := drawnMost * len(kinds); len(drawn) < most {
+			if busy[key] {
+				continue
+			}
+			free++
+			if len(drawn) < most {
 				drawn = append(drawn, key)
-			} else if at := r.IntN(seen); at < most {
+			} else if at := r.IntN(free); at < most {
 				drawn[at] = key
 			}
 		}
@@ -222,13 +268,17 @@ func (t *replay) draw(night detect.Day) ([]victim, error) {
 			t.people = max(t.people, seen)
 		}
 		r.Shuffle(len(drawn), func(i, j int) { drawn[i], drawn[j] = drawn[j], drawn[i] })
-		n := min(len(drawn), len(kinds)*max(1, min(drawnMost, seen/injectedShare/len(kinds))))
-		for i, key := range drawn[:n] {
-			// If there are fewer entities than kinds, the kinds take turns.
-			out = append(out, victim{Key: key, kind: kinds[(i+int(night))%len(kinds)]})
+		begun := len(out)
+		each := max(1, min(drawnMost, seen/injectedShare/shown))
+		for _, k := range kinds {
+			n := min(len(drawn), max(0, each-active[k]))
+			for _, key := range drawn[:n] {
+				out = append(out, victim{Key: key, kind: k, first: night, last: night + detect.Day(injections[k].days-1)})
+			}
+			drawn = drawn[n:]
 		}
 		if a == detect.ObjectDay {
-			if err := t.services(night, out[len(out)-n:]); err != nil {
+			if err := t.services(night, out[begun:]); err != nil {
 				return nil, err
 			}
 		}
@@ -268,7 +318,7 @@ func act(a *detect.Aggregate, k detect.Key) detect.Key {
 
 // inject returns the series to add to those of an aggregate, by key, and whose they are,
 // by act. The destinations of each victim are its own: what many use is not unusual.
-func (t *replay) inject(g *detectionGroup, night detect.Day, victims []victim) (added [][]detect.Row, whose map[detect.Key]int) {
+func (t *replay) inject(g *detectionGroup, night detect.Day) (added [][]detect.Row, whose map[detect.Key]int) {
 	whose = map[detect.Key]int{}
 	of := map[detect.Key][]detect.Row{}
 	feeds := map[string]bool{} // that log what the aggregate reads
@@ -277,11 +327,11 @@ func (t *replay) inject(g *detectionGroup, night detect.Day, victims []victim) (
 			feeds[feed] = true
 		}
 	}
-	for i, v := range victims {
-		if !feeds[v.Feed] || !slices.Contains(injections[v.kind].shown, g.detections[0].Aggregate.Name) {
+	for i, v := range t.victims {
+		if night > v.last || !feeds[v.Feed] || !slices.Contains(injections[v.kind].shown, g.detections[0].Aggregate.Name) {
 			continue
 		}
-		first := max(g.first(night), night-detect.Day(injections[v.kind].days-1))
+		first := max(g.first(night), v.first)
 		for _, r := range t.rows[g.detections[0].Aggregate][v.kind] {
 			if r.Day < first || r.Day > night {
 				continue

@@ -47,12 +47,13 @@ type trial struct {
 }
 
 // An outcome is what became of an injection.
-type outcome byte
+type outcome int8
 
 const (
-	unmeasured outcome = iota // the detection reads nothing of it, or finds the victim without it
+	foundBefore outcome = iota - 1 // the victim is found without the injection, as soon as with it
+	unmeasured                     // the detection reads nothing of it
 	missed
-	found
+	found // on any of its nights
 )
 
 // tuning are the options of outflow tune.
@@ -71,7 +72,7 @@ func (p *program) tuneCommand() *cobra.Command {
 		Short: "try other thresholds on the nights of the state, with injected exfiltration",
 		Long: "tune judges the nights of the state again, for several values of one threshold at a time, as they are and with\n" +
 			"exfiltration added to a few entities drawn by chance: uploads to a bucket that nobody used; a drip of 100 MB a day for 14\n" +
-			"days, judged on the last as if nobody had noticed the others; DNS tunnels of 60 queries in an hour, 600 in an hour and\n" +
+			"days, which counts if any of its nights finds it; DNS tunnels of 60 queries in an hour, 600 in an hour and\n" +
 			"3,000 in ten minutes; 50 MB to a host of no known service; and, if the state has what shows them, bulk downloads from a new place of the service that they\n" +
 			"use, and beacons of a minute and of a quarter of an hour. It prints how many findings a night each value gives as the\n" +
 			"nights are, and which share of each kind it finds (-: the detection reads nothing of it), and then, for the\n" +
@@ -115,13 +116,13 @@ func (p *program) tune(config *Config, o *tuning) error {
 	if err != nil {
 		return err
 	}
-	var nights []detect.Day
+	var earlier, nights []detect.Day
 	h, done, err := snapshot(s, "tune", func(ctx context.Context) (*history, error) {
 		var err error
-		if nights, err = s.nights(ctx, trials, o); err != nil {
+		if earlier, nights, err = s.nights(ctx, trials, o); err != nil {
 			return nil, err
 		}
-		return s.history(ctx, nights)
+		return s.history(ctx, slices.Concat(earlier, nights))
 	})
 	defer done()
 	defer h.close()
@@ -129,17 +130,18 @@ func (p *program) tune(config *Config, o *tuning) error {
 		return err
 	}
 	t := &replay{p: p, config: config, state: s, h: h, seed: o.seed}
-	if err := t.prepare(trials, nights); err != nil {
+	all := slices.Concat(earlier, nights)
+	if err := t.prepare(trials, all, nights); err != nil {
 		return err
 	}
-	p.note("judging %s for %s", counted(len(nights), "night"), counted(len(trials), "value"))
+	p.note("judging %s for %s", counted(len(all), "night"), counted(len(trials), "value"))
 	told := p.now()
-	for i, night := range nights {
+	for i, night := range all {
 		if err := p.ctx.Err(); err != nil {
 			return err
 		}
 		if now := p.now(); now.Sub(told) >= quietInterval {
-			p.note("judged %d of %s", i, counted(len(nights), "night"))
+			p.note("judged %d of %s", i, counted(len(all), "night"))
 			told = now
 		}
 		if err := t.judge(night); err != nil {
@@ -227,12 +229,13 @@ func written(unit, value string) string {
 }
 
 // nights returns the days to judge: those of the state between from and to, or its last.
-func (s *state) nights(ctx context.Context, trials []*trial, o *tuning) ([]detect.Day, error) {
-	first, last := detect.Day(math.MinInt32), detect.Day(math.MaxInt32)
+// earlier are the days before them on which an injection may begin that ends on one of them.
+func (s *state) nights(ctx context.Context, trials []*trial, o *tuning) (earlier, nights []detect.Day, err error) {
+	first, last := detect.Day(math.MinInt32), detect.Day(math.MaxInt32-1)
 	if o.from != "" {
 		days, err := dayRange(o.from, o.to, 0)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		first, last = days[0], days[len(days)-1]
 	}
@@ -241,33 +244,32 @@ func (s *state) nights(ctx context.Context, trials []*trial, o *tuning) ([]detec
 		aggregates = append(aggregates, x.Aggregate)
 	}
 	there := map[detect.Day]bool{}
-	some := false
 	for _, a := range slices.Compact(aggregates) {
 		all, err := s.aggregate(a).List(ctx)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		for _, text := range all {
 			if day, err := detect.ParseDay(text); err == nil {
-				some = true
-				if first <= day && day <= last {
-					there[day] = true
-				}
+				there[day] = true
 			}
 		}
 	}
+	all := slices.Sorted(maps.Keys(there))
+	from, _ := slices.BinarySearch(all, first)
+	to, _ := slices.BinarySearch(all, last+1)
 	switch {
-	case !some:
-		return nil, badConfig("the state %s has no days: fold some with outflow backfill --from DAY --to DAY, or let the nightly job run for %s",
+	case len(all) == 0:
+		return nil, nil, badConfig("the state %s has no days: fold some with outflow backfill --from DAY --to DAY, or let the nightly job run for %s",
 			s.config.State, counted(leastPast+leastNights, "night"))
-	case len(there) == 0:
-		return nil, badConfig("the state %s has no days from %s to %s: fold them with outflow backfill --from %[2]s --to %[3]s", s.config.State, first, last)
+	case from == to:
+		return nil, nil, badConfig("the state %s has no days from %s to %s: fold them with outflow backfill --from %[2]s --to %[3]s", s.config.State, first, last)
 	}
-	nights := slices.Sorted(maps.Keys(there))
 	if o.from == "" {
-		nights = nights[max(0, len(nights)-tuneNights):]
+		from = max(from, to-tuneNights)
 	}
-	return nights, nil
+	begin, _ := slices.BinarySearch(all, all[to-1]-before())
+	return all[min(begin, from):from], all[from:to], nil
 }
 
 // A replay judges nights.
@@ -280,15 +282,18 @@ type replay struct {
 
 	trials  []*trial
 	groups  []*detectionGroup
+	first   detect.Day // the first night that counts: those before are judged for injections only
+	last    detect.Day
 	victims []victim                             // of all nights
 	kinds   []int                                // the injections to make
 	rows    map[*detect.Aggregate][][]detect.Row // by injection, of all nights
 	people  int                                  // the most entities of a night
 }
 
-// prepare groups the trials by what they read, and folds what to inject.
-func (t *replay) prepare(trials []*trial, nights []detect.Day) error {
-	t.trials = trials
+// prepare groups the trials by what they read, and folds what to inject. nights are those of
+// all that count.
+func (t *replay) prepare(trials []*trial, all, nights []detect.Day) error {
+	t.trials, t.first, t.last = trials, nights[0], nights[len(nights)-1]
 	tuned := *t.config
 	tuned.detections = nil
 	for _, x := range trials {
@@ -296,7 +301,7 @@ func (t *replay) prepare(trials []*trial, nights []detect.Day) error {
 			tuned.detections = append(tuned.detections, d)
 		}
 	}
-	t.groups = t.h.detectionGroups(&tuned, nights[0], nights[len(nights)-1])
+	t.groups = t.h.detectionGroups(&tuned, all[0], t.last)
 	var aggregates []*detect.Aggregate
 	for _, g := range t.groups {
 		if !slices.Contains(aggregates, g.detections[0].Aggregate) {
@@ -320,7 +325,7 @@ func (t *replay) prepare(trials []*trial, nights []detect.Day) error {
 	if err := holdAll(t.groups, int64(t.config.Memory)/tableShare); err != nil {
 		return err
 	}
-	return t.fold(aggregates, nights)
+	return t.fold(aggregates, all)
 }
 
 // enough reports whether a group can judge a night: it has rows of it, and of enough days
@@ -347,10 +352,11 @@ func (t *replay) short(x *trial, night detect.Day) bool {
 
 // judge judges a night with each trial, as it is and with injections.
 func (t *replay) judge(night detect.Day) error {
-	victims, err := t.draw(night)
+	drawn, err := t.draw(night)
 	if err != nil {
 		return err
 	}
+	t.victims = append(t.victims, drawn...)
 	plain, hits := make([][]detect.Finding, len(t.trials)), make([][]detect.Finding, len(t.trials))
 	whose := make([]map[detect.Key]int, len(t.groups))
 	if err := together(t.config.Workers, len(t.groups), func(at int) error {
@@ -358,7 +364,7 @@ func (t *replay) judge(night detect.Day) error {
 		if !t.enough(g, night) {
 			return nil
 		}
-		added, of := t.inject(g, night, victims)
+		added, of := t.inject(g, night)
 		whose[at] = of
 		partitions := t.h.partitions(g, night)
 		var consumers []consumer
@@ -394,38 +400,48 @@ func (t *replay) judge(night detect.Day) error {
 	for i, list := range lists {
 		lists[i], all = all[:len(list)], all[len(list):]
 	}
-	t.victims = append(t.victims, victims...)
 	for i, x := range t.trials {
-		outcomes := make([]outcome, len(victims))
-		if of := whose[slices.Index(t.groups, x.group)]; of != nil && !t.short(x, night) {
-			for _, at := range of {
-				outcomes[at] = missed
-			}
-			for _, f := range lists[len(t.trials)+i] {
-				if f.Allowed == "" {
-					outcomes[of[act(x.Aggregate, f.Key)]] = found
-				}
-			}
-			for _, f := range x.count(night, lists[i]) {
-				if at, ok := of[act(x.Aggregate, f.key)]; ok {
-					outcomes[at] = unmeasured // it is found without the injection
-				}
+		x.outcomes = append(x.outcomes, make([]outcome, len(drawn))...)
+		of := whose[slices.Index(t.groups, x.group)]
+		if of == nil || t.short(x, night) {
+			continue
+		}
+		better := func(key detect.Key, o outcome) {
+			if at, ok := of[act(x.Aggregate, key)]; ok && x.outcomes[at] != foundBefore {
+				x.outcomes[at] = max(x.outcomes[at], o)
 			}
 		}
-		x.outcomes = append(x.outcomes, outcomes...)
+		for _, f := range x.count(night, lists[i], night >= t.first) {
+			if at, ok := of[act(x.Aggregate, f.key)]; ok && x.outcomes[at] != found {
+				x.outcomes[at] = foundBefore
+			}
+		}
+		for key := range of {
+			better(key, missed)
+		}
+		for _, f := range lists[len(t.trials)+i] {
+			if f.Allowed == "" {
+				better(f.Key, found)
+			}
+		}
 	}
 	return nil
 }
 
-// count counts the findings of a night without injections, and returns what it flagged.
-func (x *trial) count(night detect.Day, findings []detect.Finding) (flagged []flag) {
-	x.nights++
+// count flags the findings of a night without injections, and returns what it flagged.
+// They enter the rate if the night counts.
+func (x *trial) count(night detect.Day, findings []detect.Finding, counts bool) (flagged []flag) {
+	if counts {
+		x.nights++
+	}
 	keys := store.ColumnsOf[detect.Key]()
 	for i := range findings {
 		if f := &findings[i]; f.Allowed == "" {
 			keys.Detach(&f.Key) // as in history.judge
 			x.flagged[flag{f.Key, night}] = true
-			x.findings++
+			if counts {
+				x.findings++
+			}
 			flagged = append(flagged, flag{f.Key, night})
 		}
 	}
