@@ -3,9 +3,12 @@ package detect
 import (
 	"cmp"
 	"encoding/binary"
+	"math"
 	"math/bits"
 	"strconv"
 	"strings"
+
+	"outflow/columnar"
 )
 
 // This file counts by the time of day: bytes by hour, and queries by minute.
@@ -28,7 +31,9 @@ const (
 	byMinute = 'm'
 )
 
-// A hourSum is a sum of an hour, in a list.
+// A hourSum is the sum of an hour, in a list. In the first of a list, which is of the hour
+// that is counted now, it lacks what the cell has counted: until the hour changes, a row is
+// added to the cell alone.
 type hourSum struct {
 	sum  int64
 	next int32 // index of the next; 0: it is the last
@@ -36,56 +41,68 @@ type hourSum struct {
 }
 
 // hourSums has the sums by hour of the cells of a section. A cell has a list only if it has
-// events in several hours; else its sum is that of the hour. The first element of a list is
-// that of the hour that was counted last, and the first of all belongs to no list.
+// counted something in several hours; else what it counted is of its hour. The first element
+// of all belongs to no list.
 type hourSums []hourSum
+
+// An hourList is the list of a cell: the hour that is counted now, and from bit hourShift
+// the index of the first element; 0: it has no list.
+type hourList uint32
+
+const (
+	hourShift   = 5
+	maxHourSums = 1 << (32 - hourShift)
+)
+
+func (l hourList) hour() int64 { return int64(l & (1<<hourShift - 1)) }
 
 func newHourSums() hourSums { return make(hourSums, 1) }
 
-// begin makes a list for a cell that has events in a further hour now. hours are those
-// before it, as in Summary.Hours, and sum what was counted in them.
-func (s *hourSums) begin(list *int32, hours, sum int64) {
-	if *list == 0 && sum > 0 && hours != 0 {
-		s.add(list, int32(bits.TrailingZeros64(uint64(hours))), sum)
-	}
-}
+// full reports whether the indexes are used up but for those of a batch.
+func (s hourSums) full() bool { return len(s) > maxHourSums-2*columnar.BatchRows }
 
-// add adds n to an hour.
-func (s *hourSums) add(list *int32, hour int32, n int64) {
-	if n == 0 {
+// turn makes another hour that which is counted. sum is what the cell has counted before,
+// and met tells whether it had events in that hour.
+func (s *hourSums) turn(list *hourList, hour, sum int64, met bool) {
+	head := int32(*list >> hourShift)
+	switch {
+	case head != 0:
+		(*s)[head].sum += sum
+	case sum == 0:
+		*list = hourList(hour)
 		return
+	default:
+		head, met = int32(len(*s)), false
+		*s = append(*s, hourSum{sum: sum, hour: int32(list.hour())})
 	}
 	all := *s
-	if head := &all[*list]; *list != 0 && head.hour == hour {
-		head.sum = addBytes(head.sum, n)
-		return
-	}
-	for i := *list; i != 0; i = all[i].next {
-		if e := &all[i]; e.hour == hour {
-			head := &all[*list]
-			head.hour, head.sum, e.hour, e.sum = hour, addBytes(e.sum, n), head.hour, head.sum
-			return
+	if met {
+		for i := all[head].next; i != 0; i = all[i].next {
+			if e, first := &all[i], &all[head]; int64(e.hour) == hour {
+				first.hour, e.hour = e.hour, first.hour
+				first.sum, e.sum = e.sum-sum, first.sum
+				*list = hourList(head)<<hourShift | hourList(hour)
+				return
+			}
 		}
 	}
-	*s = append(all, hourSum{sum: n, next: *list, hour: hour})
-	*list = int32(len(all))
+	*list = hourList(len(all))<<hourShift | hourList(hour)
+	*s = append(all, hourSum{sum: -sum, next: head, hour: int32(hour)})
 }
 
 // A hourly has sums by hour of the day.
 type hourly [hoursOfDay]int64
 
-// addTo adds the sums of a cell: sum and hours are all of it.
-func (s hourSums) addTo(h *hourly, list int32, hours, sum int64) {
-	if list == 0 {
-		if sum > 0 {
-			i := bits.TrailingZeros64(uint64(hours))
-			h[i] = addBytes(h[i], sum)
+// addTo adds the sums of a cell that has counted sum.
+func (s hourSums) addTo(h *hourly, list hourList, sum int64) {
+	now := &h[list.hour()]
+	if head := list >> hourShift; head != 0 {
+		sum += s[head].sum
+		for i := s[head].next; i != 0; i = s[i].next {
+			h[s[i].hour] = addBytes(h[s[i].hour], s[i].sum)
 		}
-		return
 	}
-	for i := list; i != 0; i = s[i].next {
-		h[s[i].hour] = addBytes(h[s[i].hour], s[i].sum)
-	}
+	*now = addBytes(*now, sum)
 }
 
 // several reports whether more than one bit of hours is set.
@@ -133,8 +150,11 @@ func (d *decoder) hourly(h *hourly, hours, sum int64) {
 	}
 }
 
-// text returns h as Summary.Activity has it.
-func (h *hourly) text() string {
+// text returns h as Summary.Activity has it; "" if the sum of all is too large to be known.
+func (h *hourly) text(sum int64) string {
+	if sum == math.MaxInt64 {
+		return ""
+	}
 	b := []byte{byHour}
 	last := -1
 	for i, n := range h {

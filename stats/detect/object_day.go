@@ -98,7 +98,7 @@ type downloadCell struct {
 	failed, signed int64
 	recent         [numClientKinds]uint32 // the texts of the row before
 	rest           int32                  // index of its other evidence in a section; 0: it has none
-	hourly         int32                  // its list in a section
+	hourly         hourList               // its list in a section
 }
 
 // An objectRead says in which hours of the day an object was read. The key is the hash
@@ -213,20 +213,17 @@ func (d *downloads) add(p *downloadSection, b *columnar.Batch, names columnar.Co
 		}
 		c := &p.cells[slot]
 		failed := failures != nil && failures[codes[i]] || statuses != nil && refusedAnswer(statuses[i])
-		hour := hourOf(times[i])
-		if bit := int64(1) << hour; c.hours&bit == 0 {
-			p.hourly.begin(&c.hourly, c.hours, c.in)
-			c.hours |= bit
-		}
+		hour, hours := hourOf(times[i]), c.hours
+		c.hours |= 1 << hour
 		if b.Repeat == nil || b.Repeat[i>>3]>>(i&7)&1 == 0 {
 			c.events++
 			if failed {
 				c.failed++
 			} else {
-				c.in = addBytes(c.in, in[i])
-				if several(c.hours) {
-					p.hourly.add(&c.hourly, int32(hour), in[i])
+				if in[i] > 0 && hour != c.hourly.hour() {
+					p.hourly.turn(&c.hourly, hour, c.in, hours>>hour&1 != 0)
 				}
+				c.in = addBytes(c.in, in[i])
 			}
 			c.knownIn += int64(inValid[i>>3] >> (i & 7) & 1)
 		}
@@ -324,6 +321,9 @@ func (d *downloads) Size() int {
 		n += sizeOf(d.clients[kind].texts)
 	}
 	for _, p := range d.sections.all {
+		if p.hourly.full() {
+			return math.MaxInt
+		}
 		n += p.groups.Size() + len(p.cells)*int(unsafe.Sizeof(downloadCell{})) + len(p.reads)*int(unsafe.Sizeof(objectRead{})) + 4*len(p.table) + len(p.rest)*int(unsafe.Sizeof(others{})) + len(p.hourly)*int(unsafe.Sizeof(hourSum{}))
 		for _, used := range p.used {
 			n += used.Size()
@@ -449,7 +449,7 @@ func (d *downloads) appendCell(b []byte, p *downloadSection, slot int32, day Day
 	c := &p.cells[slot]
 	b = c.counts.append(b, midnight)
 	var h hourly
-	p.hourly.addTo(&h, c.hourly, c.hours, c.in)
+	p.hourly.addTo(&h, c.hourly, c.in)
 	b = h.append(b, c.hours, c.in)
 	b = binary.AppendUvarint(binary.AppendUvarint(b, uint64(c.failed)), uint64(c.signed))
 	return d.placer.append(b, c.peak, &p.rest[c.rest], midnight)
@@ -611,7 +611,7 @@ func (m *downloadMerger) Row(r *Row) bool {
 		First: c.first, Last: c.last, Hours: c.hours, Spelling: m.spelt.of(r.Entity), Names: m.objects,
 	}
 	if r.BytesIn >= minHourlyBytes {
-		r.Activity = m.hourly.text()
+		r.Activity = m.hourly.text(r.BytesIn)
 	}
 	if c.peak.bytes > 0 {
 		r.PeakTime, r.Evidence = c.peak.time, m.placer.text(c.peak.at)

@@ -138,7 +138,7 @@ func slowDownloads(events []event) []Row {
 		slices.Sort(r.Clients)
 		r.Spelling = s.spelt.of(r.Entity)
 		if r.BytesIn >= 20e6 {
-			r.Activity = s.bytes.text()
+			r.Activity = s.bytes.text(r.BytesIn)
 		}
 		if r.BytesIn >= 100e6 || r.Names >= 50 {
 			r.Places = slowPlaces(s.events, columnar.BytesIn, 0)

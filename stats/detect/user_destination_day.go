@@ -187,7 +187,7 @@ func (u *uploads) addTotal(p *volumeSection, slot int32, day Day) {
 	t.counts.merge(&c.counts)
 	u.places.merge(&t.peak, &t.rest, c.peak, &p.rest[c.restAt])
 	t.refused.merge(p.refusedOf(slot))
-	p.hourly.addTo(&t.hourly, c.hourlyAt, c.hours, c.out)
+	p.hourly.addTo(&t.hourly, c.hourlyAt, c.out)
 }
 
 // Sift implements Sifter. What is left out stays in the totals.

@@ -123,7 +123,7 @@ func (v *volumes) onlyOf(b *columnar.Batch, i int, midnight int64) (only, bool) 
 // volume returns the cell that add would have made for the event.
 func (o *only) volume(midnight int64) volume {
 	us := midnight + int64(o.when>>27)
-	c := volume{counts: counts{first: us, last: us, hours: hourBit(us)}}
+	c := volume{counts: counts{first: us, last: us, hours: hourBit(us)}, hourlyAt: hourList(hourOf(us))}
 	if o.when&4 == 0 {
 		c.events, c.out, c.in = 1, int64(o.out), int64(o.in)
 		c.knownOut, c.knownIn = int64(o.when&1), int64(o.when>>1&1)
@@ -141,7 +141,7 @@ type volume struct {
 	peak      sight
 	below     int64     // rows with so few bytes out are not evidence
 	restAt    int32     // index of its other evidence in a section; 0: it has none
-	hourlyAt  int32     // its list in a section
+	hourlyAt  hourList  // its list in a section
 	addresses [4]uint32 // some that the entity came from
 }
 
@@ -385,11 +385,8 @@ func (v *volumes) add(p *volumeSection, b *columnar.Batch, from, to int) {
 		}
 		c := &p.cells[v.slots[i]]
 		blocked := blockedBy != nil && blockedBy[actions[i]]
-		hour := hourOf(times[i])
-		if bit := int64(1) << hour; c.hours&bit == 0 {
-			p.hourly.begin(&c.hourlyAt, c.hours, c.out)
-			c.hours |= bit
-		}
+		hour, hours := hourOf(times[i]), c.hours
+		c.hours |= 1 << hour
 		if b.Repeat == nil || b.Repeat[i>>3]>>(i&7)&1 == 0 {
 			c.events++
 			if blocked {
@@ -397,11 +394,11 @@ func (v *volumes) add(p *volumeSection, b *columnar.Batch, from, to int) {
 				n.merge(refused{1, out[i]})
 				p.refused[v.slots[i]] = n
 			} else {
+				if out[i] > 0 && hour != c.hourlyAt.hour() {
+					p.hourly.turn(&c.hourlyAt, hour, c.out, hours>>hour&1 != 0)
+				}
 				c.out = addBytes(c.out, out[i])
 				c.in = addBytes(c.in, in[i])
-				if several(c.hours) {
-					p.hourly.add(&c.hourlyAt, int32(hour), out[i])
-				}
 			}
 			c.knownOut += int64(outValid[i>>3] >> (i & 7) & 1)
 			c.knownIn += int64(inValid[i>>3] >> (i & 7) & 1)
@@ -457,6 +454,9 @@ func (v *volumes) see(p *volumeSection, c *volume, n sight) {
 func (v *volumes) Size() int {
 	n := v.entities.size() + sizeOf(v.objects) + sizeOf(v.places.logs) + sizeOf(v.addresses)
 	for _, p := range v.sections.all {
+		if p.hourly.full() {
+			return math.MaxInt
+		}
 		n += p.groups.Size() + p.came.Size() + p.met.Size() + 8*len(p.lastMet) + p.used.Size() + 4*len(p.alone) + len(p.cells)*int(unsafe.Sizeof(volume{})) + len(p.onlys)*int(unsafe.Sizeof(only{})) + len(p.rest)*int(unsafe.Sizeof(others{})) + len(p.hourly)*int(unsafe.Sizeof(hourSum{})) + 48*len(p.refused)
 	}
 	return n
@@ -513,7 +513,7 @@ func (p *volumeSection) refusedOf(slot int32) refused {
 func (p *volumeSection) partsOf(slot int32, c *volume) *volumeParts {
 	parts := &p.parts
 	parts.refused, parts.rest, parts.hourly = p.refusedOf(slot), p.rest[c.restAt], hourly{}
-	p.hourly.addTo(&parts.hourly, c.hourlyAt, c.hours, c.out)
+	p.hourly.addTo(&parts.hourly, c.hourlyAt, c.out)
 	return parts
 }
 
@@ -642,7 +642,7 @@ func (m *volumeMerger) Row(r *Row) bool {
 		Addresses: int64(addresses), Blocked: blocked.rows, BlockedOut: blocked.out, Spelling: spelt.of(r.Entity),
 	}
 	if c.out >= minHourlyBytes {
-		r.Activity = byHour.text()
+		r.Activity = byHour.text(c.out)
 	}
 	if c.peak.bytes > 0 {
 		r.Evidence = m.places.text(c.peak.at)
