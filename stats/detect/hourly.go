@@ -109,20 +109,23 @@ func (s hourSums) addTo(h *hourly, list hourList, sum int64) {
 func several(hours int64) bool { return hours&(hours-1) != 0 }
 
 // append appends h to the value of a record that has the hours and the sum already. If
-// there are several hours, these are the sums of those with a bit in a mask.
+// there are several hours, these are a mask of those with a sum, how many bytes each sum
+// takes, and the sums.
 func (h *hourly) append(b []byte, hours, sum int64) []byte {
 	if sum == 0 || !several(hours) {
 		return b
 	}
-	mask := uint64(0)
+	mask, all := uint64(0), int64(0)
 	for i, n := range h {
-		if n > 0 {
+		if all |= n; n > 0 {
 			mask |= 1 << i
 		}
 	}
-	b = binary.AppendUvarint(b, mask)
+	size := (bits.Len64(uint64(all)) + 7) / 8
+	b = append(binary.AppendUvarint(b, mask), byte(size))
 	for ; mask != 0; mask &= mask - 1 {
-		b = binary.AppendUvarint(b, uint64(h[bits.TrailingZeros64(mask)]))
+		b = binary.LittleEndian.AppendUint64(b, uint64(h[bits.TrailingZeros64(mask)]))
+		b = b[:len(b)-8+size]
 	}
 	return b
 }
@@ -132,21 +135,34 @@ func (d *decoder) hourly(h *hourly, hours, sum int64) {
 	if sum == 0 {
 		return
 	}
-	mask := uint64(hours)
-	one := !several(hours)
-	if !one {
-		mask = d.uvarint()
+	if !several(hours) {
+		if uint64(hours) >= 1<<hoursOfDay || hours == 0 {
+			d.bad = true
+			return
+		}
+		i := bits.TrailingZeros64(uint64(hours))
+		h[i] = addBytes(h[i], sum)
+		return
 	}
-	if mask >= 1<<hoursOfDay {
+	mask := d.uvarint()
+	if mask >= 1<<hoursOfDay || len(d.b) == 0 || d.b[0] > 8 || bits.OnesCount64(mask)*int(d.b[0]) >= len(d.b) {
 		d.bad = true
 		return
 	}
+	size := int(d.b[0])
+	d.b = d.b[1:]
 	for ; mask != 0; mask &= mask - 1 {
-		i := bits.TrailingZeros64(mask)
-		if !one {
-			sum = int64(d.uvarint())
+		var n uint64
+		if len(d.b) >= 8 {
+			n = binary.LittleEndian.Uint64(d.b) & (1<<(8*size) - 1)
+		} else {
+			for i, c := range d.b[:size] {
+				n |= uint64(c) << (8 * i)
+			}
 		}
-		h[i] = addBytes(h[i], sum)
+		d.b = d.b[size:]
+		i := bits.TrailingZeros64(mask)
+		h[i] = addBytes(h[i], int64(n))
 	}
 }
 

@@ -185,7 +185,9 @@ func (u *uploads) addTotal(p *volumeSection, slot int32, day Day) {
 	}
 	c := p.cell(slot, day)
 	t.counts.merge(&c.counts)
-	u.places.merge(&t.peak, &t.rest, c.peak, &p.rest[c.restAt])
+	if c.peak.bytes >= min(t.peak.bytes, minPlaceBytes) { // else it is no evidence
+		u.places.merge(&t.peak, &t.rest, c.peak, &p.rest[c.restAt])
+	}
 	t.refused.merge(p.refusedOf(slot))
 	p.hourly.addTo(&t.hourly, c.hourlyAt, c.out)
 }
