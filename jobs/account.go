@@ -21,6 +21,7 @@ type objectTally struct {
 	first, last   detect.Day // of its events; not set without rows
 	rows, skipped int64
 	whole         bool // it was read to the end
+	fault         bool // a fault, not what it holds, kept it from being read to its end
 	// copyOf names the object whose log this one is a copy of, if it holds nothing
 	// else; its days are those of that object. content is its content, if all of it is
 	// known.
@@ -189,9 +190,10 @@ func inputOrder(a, b reports.Input) int {
 
 // add adds what was read of one log.
 func (o *objectTally) add(m *sharedLog, t *tally) {
-	switch status, _ := m.status(t); status {
+	switch status, err := m.status(t); status {
 	case reports.Unreadable, reports.Damaged:
 		o.whole = false
+		o.fault = o.fault || m.source.fails(err)
 	}
 	o.skipped += t.Skipped
 	for _, tt := range t.tables {

@@ -304,6 +304,9 @@ func lateInputs(before, now *store.Done) []string {
 	for _, in := range before.Inputs {
 		first[in.Name] = !late[in.Name]
 	}
+	for _, name := range before.Unread {
+		first[name] = !late[name]
+	}
 	var out []string
 	for _, in := range now.Inputs {
 		if !first[in.Name] && in.CopyOf == "" {
@@ -418,7 +421,7 @@ func (s *state) find(in *store.InputRef) (*source, error) {
 }
 
 // An otherObject is an object that a night has read, and that no partition was folded from:
-// it has no events, or none that count, or could not be read. The search for late logs
+// it has no events, or none that count, or is damaged. The search for late logs
 // need not read it again.
 type otherObject struct {
 	Name  string `json:"name"` // URI
@@ -475,7 +478,7 @@ func (s *state) keepOthers(ctx context.Context, n *night) error {
 	}
 	for name, r := range s.read {
 		later := r.rows > 0 && r.last >= last // a night to come needs it
-		if byDay[r.source.feed] && !later && all[name].ETag != r.etag {
+		if byDay[r.source.feed] && !later && !r.fault && all[name].ETag != r.etag {
 			all[name] = otherObject{name, r.etag, n.name(), s.late[name]}
 		}
 	}

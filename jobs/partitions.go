@@ -229,12 +229,14 @@ func (l dayGaps) days() []detect.Day {
 
 // lookFor prints to stderr which days of history will be folded.
 func (p *program) lookFor(gaps dayGaps, config *Config) {
-	var missing, stale []detect.Day
+	var missing, stale, unread []detect.Day
 	var folds []string
 	for a, days := range gaps {
 		for day, k := range days {
 			if k.damaged != nil {
 				p.note("%v", k.damaged)
+			} else if k.fresh {
+				unread = append(unread, day)
 			} else if k.there {
 				stale = append(stale, day)
 				folds = append(folds, a.Name)
@@ -250,6 +252,9 @@ func (p *program) lookFor(gaps dayGaps, config *Config) {
 	if n := distinct(stale); n > 0 {
 		slices.Sort(folds)
 		p.note("folding %s of history in the state %s again: %s was folded by another version or with other options", counted(n, "day"), config.State, strings.Join(slices.Compact(folds), ", "))
+	}
+	if n := distinct(unread); n > 0 {
+		p.note("folding %s of history in the state %s again: logs that could not be read can be read now", counted(n, "day"), config.State)
 	}
 }
 

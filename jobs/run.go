@@ -136,7 +136,7 @@ func (p *program) backfillCommand() *cobra.Command {
 		}
 		p.note("folded %s into %s", counted(len(s.folded), "day"), config.State)
 		p.complaints(r.Inputs, false)
-		return p.verdict(config, r)
+		return p.verdict(config, r, "")
 	}
 	return c
 }
@@ -293,7 +293,7 @@ func (s *state) night(ctx context.Context, run *runRecord, n *night, old bool) (
 	}
 	run.stage(p, "report")
 	p.complaints(r.Inputs, true)
-	result := p.verdict(config, r)
+	result := p.verdict(config, r, s.lacking)
 	if err := run.write(p, r, result); err != nil {
 		return err
 	}
@@ -327,6 +327,9 @@ func (s *state) foldHistory(ctx context.Context, first detect.Day) error {
 		}
 	}
 	maps.DeleteFunc(gaps, func(_ *detect.Aggregate, days map[detect.Day]storedDay) bool { return len(days) == 0 })
+	if err := s.addUnread(ctx, first, gaps); err != nil {
+		return err
+	}
 	s.p.lookFor(gaps, s.config)
 	aggregates := slices.DeleteFunc(slices.Clone(s.aggregates), func(a *detect.Aggregate) bool { return gaps[a] == nil })
 	before := s.inputs
@@ -338,6 +341,7 @@ func (s *state) foldHistory(ctx context.Context, first detect.Day) error {
 	}
 	if text := reports.Incomplete(s.inputs); text != "" {
 		s.warnings = append(s.warnings, "History is incomplete, and so are the baselines. "+text)
+		s.lacking = "history is incomplete: " + firstUnread(s.inputs)
 	}
 	s.p.complaints(s.inputs, true) // the warning has counted them
 	// The report lists the inputs of the judged days, and copies.

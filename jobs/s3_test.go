@@ -3,6 +3,7 @@ package jobs
 import (
 	"bytes"
 	"compress/gzip"
+	"io"
 	"io/fs"
 	"net/http"
 	"net/http/httptest"
@@ -24,6 +25,8 @@ type s3Server struct {
 	mu    sync.Mutex
 	gets  []string // keys of logs that were opened
 	lists int      // LIST requests of the bucket logs
+	// refused are the keys of logs that nobody may open.
+	refused map[string]bool
 }
 
 // newS3Server also sets the environment, so that neither the developer's own environment
@@ -50,7 +53,13 @@ func newS3Server(t *testing.T) *s3Server {
 		if key, ok := strings.CutPrefix(r.URL.Path, "/logs/"); ok && key != "" && r.Method == http.MethodGet {
 			s.mu.Lock()
 			s.gets = append(s.gets, key)
+			refused := s.refused[key]
 			s.mu.Unlock()
+			if refused {
+				w.WriteHeader(http.StatusForbidden)
+				io.WriteString(w, "<Error><Code>AccessDenied</Code></Error>")
+				return
+			}
 		}
 		if r.Method == http.MethodGet && r.URL.Query().Has("list-type") && strings.HasPrefix(r.URL.Path, "/logs") {
 			s.mu.Lock()

@@ -50,6 +50,8 @@ type state struct {
 	inputs     []reports.Input
 	seen       fieldSet
 	warnings   []string
+	// lacking says in a line that logs of the history were not read; "": all were.
+	lacking string
 }
 
 // A readObject is an object that this run has read.
@@ -123,7 +125,7 @@ func (p *program) openStored(config *Config) (*state, error) {
 func (s *state) begin() {
 	s.folded, s.incomplete = map[detect.Day]bool{}, map[detect.Day]bool{}
 	s.read, s.late, s.tables, s.seen = map[string]readObject{}, map[string]bool{}, map[string]bool{}, fieldSet{}
-	s.inputs, s.warnings = nil, nil
+	s.inputs, s.warnings, s.lacking = nil, nil, ""
 }
 
 // mine reports whether a folder of the state belongs to the profile of this run.
@@ -404,11 +406,16 @@ func (s *state) account(inputs []reports.Input) {
 func (s *state) commit(ctx context.Context, days []detect.Day, aggregates []*detect.Aggregate, gaps dayGaps, sources []source, result *folded) error {
 	runtime.GC() // the tables are garbage now
 	dones := map[detect.Day]store.Done{}
+	unread, err := s.unreadOn(days, sources, result)
+	if err != nil {
+		return err
+	}
 	for _, day := range days {
-		done := store.Done{Inputs: inputsOn(day, sources, result)}
+		done := store.Done{Inputs: inputsOn(day, sources, result), Unread: unread[day]}
 		if len(done.Inputs) == 0 {
 			continue
 		}
+		done.Inputs = slices.DeleteFunc(done.Inputs, func(in store.InputRef) bool { return result.objects[in.Name].fault })
 		if day == days[len(days)-1] {
 			done.Inputs = append(done.Inputs, s.elsewhere(days[0], day)...)
 		}

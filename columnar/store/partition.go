@@ -113,6 +113,10 @@ type Done struct {
 	Feeds     []string   `json:"feeds"`     // the feeds of the folded events; sorted by Commit
 	Inputs    []InputRef `json:"inputs"`    // sorted by Commit
 	Late      []string   `json:"late"`      // names of inputs that came after the day was first folded; sorted by Commit
+	// Unread are the names of objects that may have events of the day, and that a fault kept
+	// from being read to their end; sorted by Commit. Inputs do not list them, though the
+	// events that were read of them count. The day is to be folded again when they can be read.
+	Unread []string `json:"unread,omitempty"`
 }
 
 // A PartRef is a Parquet file of a partition.
@@ -649,6 +653,8 @@ func (d Done) encode() ([]byte, error) {
 	slices.Sort(d.Feeds)
 	d.Late = append([]string{}, d.Late...)
 	slices.Sort(d.Late)
+	d.Unread = slices.Clone(d.Unread)
+	slices.Sort(d.Unread)
 	return EncodeChecked(d)
 }
 
