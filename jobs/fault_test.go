@@ -15,6 +15,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -284,7 +286,7 @@ func (g *gateway) empty(t *testing.T) {
 	}
 }
 
-// made returns what runs made: the objects of the bucket outflow but the lock.
+// made returns what runs made: the results among the objects of the bucket outflow.
 func (g *gateway) made(t *testing.T) map[string]string {
 	t.Helper()
 	out := map[string]string{}
@@ -305,7 +307,7 @@ func (g *gateway) made(t *testing.T) map[string]string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return out
+	return results(out)
 }
 
 // A ran is what a process of outflow took and said.
@@ -325,6 +327,7 @@ func (g *gateway) run(t *testing.T, args ...string) ran {
 		"--s3-endpoint-url", g.url)...)
 	c.Args[0] = "outflow" // by this name, the test's binary is the program
 	c.Dir = g.dir
+	c.Env = slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "OUTFLOW_") }) // they are this test's
 	var stderr bytes.Buffer
 	c.Stderr = &stderr
 	begun := time.Now()
@@ -337,7 +340,8 @@ func (g *gateway) run(t *testing.T, args ...string) ran {
 }
 
 // If this fails, a fault of the network or of an S3 server changes what a night finds
-// without a word, or the next night does not heal it.
+// without a word, or the next night does not heal it. OUTFLOW_FAULTS is an expression that
+// the names of the faults match; without it, there are all.
 func TestFaults(t *testing.T) {
 	g := newGateway(t)
 	logs, r := map[string][]byte{}, rand.New(rand.NewPCG(7, 7))
@@ -369,10 +373,14 @@ func TestFaults(t *testing.T) {
 	if clean.code != exitOK || !strings.Contains(want["out/nightly/2026-03-21/findings.csv"], "upload_zscore") {
 		t.Fatalf("exit %d: %s", clean.code, clean.stderr)
 	}
+	only := regexp.MustCompile(os.Getenv("OUTFLOW_FAULTS"))
 	t.Log("| fault | % | exit | s | times clean | requests | broken | said |")
 	t.Logf("| none | | %d | %.1f | | %d | | |", clean.code, clean.took.Seconds(), g.requests.Load())
 	for i := range faults {
 		f := &faults[i]
+		if !only.MatchString(f.name) {
+			continue
+		}
 		for _, rate := range f.rates {
 			g.empty(t)
 			g.set(f, rate)
