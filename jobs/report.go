@@ -32,7 +32,7 @@ func (h *history) report(config *Config, all []detect.Day, inputs []reports.Inpu
 	days := slices.DeleteFunc(slices.Clone(all), func(day detect.Day) bool { return h.untold[day] })
 	r := &reports.Report{
 		Version: version(), Profile: config.Profile, Days: days, Inputs: inputs,
-		Detections: config.detections,
+		Detections: config.detections, Group: config.group,
 	}
 	if len(days) > 0 {
 		r.At = (days[len(days)-1] + 1).Time()

@@ -43,7 +43,7 @@ type card struct {
 	Members    []shown // if the card is about several
 	MoreThere  int     // members that Members leaves out
 	Detections string  // names, for the filter
-	Kind       string  // "people" or "machines", for the filter
+	Kind       string  // subject.class, for the filter
 	High       bool    // needs a decision
 	Medium     bool    // or higher: printed open
 }
@@ -74,7 +74,7 @@ func tribes(all []*subject) []tribe {
 		}
 		if parts != nil {
 			slices.Sort(parts)
-			keys[i] = s.kind + " " + strings.Join(slices.Compact(parts), " ")
+			keys[i] = s.class() + " " + strings.Join(slices.Compact(parts), " ")
 			same[keys[i]] = append(same[keys[i]], s)
 		}
 	}
@@ -164,9 +164,9 @@ func newCard(id string, t tribe) card {
 		Todo: todo(s.findings[0]),
 		High: s.worst >= detect.High, Medium: s.worst >= detect.Medium,
 	}
-	c.Who, c.Kind = show(s.spelling(), maxName), "machines"
-	if s.person() {
-		c.Kind = "people"
+	c.Who, c.Kind = show(s.spelling(), maxName), s.class()
+	if s.service {
+		c.Type = "service account"
 	}
 	if len(t) > 1 {
 		c.Who, c.Type = shown{Text: count(int64(len(t))) + " " + c.Kind}, "with the same findings"

@@ -50,6 +50,9 @@ type Report struct {
 	Scores iter.Seq2[*detect.Row, error]
 	// Beacons are the pairs that talk by the clock, by judged day, the worst first.
 	Beacons []detect.Beacon
+	// Group returns the group of an entity, as detect.Input.Group does; nil means
+	// detect.GroupOf.
+	Group   func(detect.Key) string
 	History int // available days of history, at most 30
 }
 

@@ -15,6 +15,7 @@ import (
 // accepts.
 type subject struct {
 	kind, name string            // as detect.Finding.Subject returns them
+	service    bool              // a user that is a service account
 	findings   []*detect.Finding // worst first
 	worst      detect.Severity   // of findings
 	risk       detect.EntityRisk // the zero value if it is not known
@@ -29,9 +30,23 @@ type leak struct {
 	bytes   int64
 }
 
-// person reports whether the subject is a person. A machine has a host or an address
-// as its name.
-func (s *subject) person() bool { return s.kind == "user" }
+// The classes of subjects, as the page names them.
+const (
+	people   = "people"
+	services = "service accounts"
+	machines = "machines"
+)
+
+// class returns the class of the subject. A machine has a host or an address as its name.
+func (s *subject) class() string {
+	switch {
+	case s.kind != "user":
+		return machines
+	case s.service:
+		return services
+	}
+	return people
+}
 
 // subjects returns the people and machines with open findings, in the order in which
 // every part of the page lists them: by severity, combined risk, bytes and name.
@@ -40,6 +55,13 @@ func subjects(r *Report) []*subject {
 	of := map[[2]string]*subject{}
 	for _, s := range all {
 		of[[2]string{s.kind, s.name}] = s
+	}
+	groupOf := r.Group
+	if groupOf == nil {
+		groupOf = func(k detect.Key) string { return detect.GroupOf(k.EntityType, k.Entity) }
+	}
+	for _, s := range all {
+		s.service = s.kind == "user" && groupOf(detect.Key{EntityType: s.kind, Entity: s.name}) == detect.ServiceGroup
 	}
 	for _, e := range r.Entities {
 		if s := of[[2]string{e.EntityType, e.Entity}]; s != nil {

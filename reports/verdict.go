@@ -7,7 +7,7 @@ import (
 )
 
 // Verdict returns the result in two sentences that a manager can repeat: how much
-// probably left, through how many people and machines, and who must decide when; then
+// probably left, through how many people, service accounts and machines, and who must decide when; then
 // what was not read or could not be judged. It holds no text from a log.
 func Verdict(r *Report) string {
 	t := newToll(subjects(r))
@@ -16,15 +16,16 @@ func Verdict(r *Report) string {
 
 // A toll sums up what the findings of a report mean.
 type toll struct {
-	bytes            int64 // that probably left; see leaks
-	people, machines int   // with a finding of medium severity or higher
-	now, today       int   // people and machines whose worst finding is critical, or high
-	minor            int   // findings of lower severity than medium
-	places           int   // distinct destinations that were never used before
+	bytes      int64          // that probably left; see leaks
+	of         map[string]int // by class: the subjects with a finding of medium severity or higher
+	subjects   int            // sum of them
+	now, today int            // subjects whose worst finding is critical, or high
+	minor      int            // findings of lower severity than medium
+	places     int            // distinct destinations that were never used before
 }
 
 func newToll(all []*subject) toll {
-	var t toll
+	t := toll{of: map[string]int{}}
 	places := map[string]bool{}
 	for _, s := range all {
 		t.bytes = addBytes(t.bytes, s.bytes)
@@ -34,12 +35,9 @@ func newToll(all []*subject) toll {
 		case detect.High:
 			t.today++
 		}
-		switch {
-		case s.worst < detect.Medium:
-		case s.person():
-			t.people++
-		default:
-			t.machines++
+		if s.worst >= detect.Medium {
+			t.of[s.class()]++
+			t.subjects++
 		}
 		for _, f := range s.findings {
 			if f.Severity < detect.Medium {
@@ -83,34 +81,33 @@ func (t *toll) sentence(r *Report) string {
 		return "Nothing unusual was found" + when + " in what was read."
 	case len(open) == 0:
 		return "Nothing unusual was found" + when + "."
-	case t.people+t.machines == 0:
+	case t.subjects == 0:
 		return "Nothing needs a decision" + when + ": " + counted(t.minor, "minor finding", "minor findings") + "."
 	}
 	if t.bytes > 0 {
 		return "About " + byteSize(float64(t.bytes)) + " probably left through " + t.who() + when + "; " + t.decide() + "."
 	}
 	has := " have"
-	if t.people+t.machines == 1 {
+	if t.subjects == 1 {
 		has = " has"
 	}
 	return t.who() + has + " findings of medium or higher severity" + when + ", without a known volume; " + t.decide() + "."
 }
 
-// who names the people and machines: "5 people and 1 machine".
+// who counts the subjects: "5 people, 2 service accounts and 1 machine".
 func (t *toll) who() string {
 	var parts []string
-	if t.people > 0 {
-		parts = append(parts, counted(t.people, "person", "people"))
-	}
-	if t.machines > 0 {
-		parts = append(parts, counted(t.machines, "machine", "machines"))
+	for _, c := range [...]struct{ one, class string }{{"person", people}, {"service account", services}, {"machine", machines}} {
+		if n := t.of[c.class]; n > 0 {
+			parts = append(parts, counted(n, c.one, c.class))
+		}
 	}
 	return listed(parts)
 }
 
 // decide says how many of them need a decision, and how soon.
 func (t *toll) decide() string {
-	all := t.people + t.machines
+	all := t.subjects
 	switch {
 	case t.now+t.today == 0 && all == 1:
 		return "it needs a look this week"
@@ -186,13 +183,20 @@ func (r *Report) when() string {
 func tiles(r *Report, t toll) []tile {
 	volume := tile{"Probable volume", "–", "no log says how much"}
 	switch {
-	case t.bytes > 0, t.people+t.machines == 0 && len(r.Judged) > 0:
+	case t.bytes > 0, t.subjects == 0 && len(r.Judged) > 0:
 		volume.Value, volume.Note = byteSize(float64(t.bytes)), "left, above normal"
-	case t.people+t.machines == 0:
+	case t.subjects == 0:
 		volume.Note = "nothing was judged"
 	}
-	people := tile{"People", count(int64(t.people)), "with findings of medium or higher"}
-	machines := tile{"Machines", count(int64(t.machines)), "without a known user"}
+	persons := tile{"People", count(int64(t.of[people])), "with findings of medium or higher"}
+	others := tile{"Machines", count(int64(t.of[machines])), "without a known user"}
+	if n := t.of[services]; n > 0 {
+		others.Name, others.Value = "Machines and services", count(int64(t.of[machines]+n))
+		others.Note = counted(n, "service account", services) + "; the others without a known user"
+		if t.of[machines] == 0 {
+			others.Note = services
+		}
+	}
 	places := tile{"New destinations", count(int64(t.places)), "first used by the sender"}
 	decide := tile{"Needs a decision", count(int64(t.now + t.today)), "today"}
 	switch {
@@ -211,5 +215,5 @@ func tiles(r *Report, t toll) []tile {
 	case len(r.Judged) > 0:
 		read.Note += "; no blind spots"
 	}
-	return []tile{volume, people, machines, places, decide, read}
+	return []tile{volume, persons, others, places, decide, read}
 }

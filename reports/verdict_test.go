@@ -62,12 +62,24 @@ func TestVerdictSentences(t *testing.T) {
 	days := quietReport()
 	days.Days = []detect.Day{sampleDay, sampleDay + 1}
 
+	service := quietReport()
+	service.Group = func(k detect.Key) string {
+		if k.Entity == "nightjob" { // by configuration
+			return detect.ServiceGroup
+		}
+		return detect.GroupOf(k.EntityType, k.Entity)
+	}
+	service.Findings = []detect.Finding{
+		uploadFinding("alice", 2e9, detect.High), uploadFinding("svc-reporting", 4e9, detect.Medium),
+		uploadFinding("nightjob", 1e9, detect.Medium), dnsFinding("10.0.4.17", "a.example", detect.Medium),
+	}
 	var got strings.Builder
 	for _, c := range []struct {
 		name string
 		r    *Report
 	}{
 		{"a single critical finding", single},
+		{"service accounts", service},
 		{"findings of each kind", sampleReport()},
 		{"an incomplete night", incomplete},
 		{"15,000 findings", crowdReport(15_000)},
