@@ -16,6 +16,7 @@ var simulations = []struct {
 }{
 	{"uploads", simulateUploads},
 	{"repeats", simulateRepeats},
+	{"cold start", simulateColdStart},
 	{"ratios", simulateRatios},
 	{"downloads", simulateBulkDownloads},
 	{"drips", simulateDrips},
