@@ -53,6 +53,7 @@ type act struct {
 	ID    string // of the step; "" if it has no place on the page
 	Text  string
 	Where shown
+	Then  bool // it began when the act before had ended
 }
 
 // A tribe is what a card is about: a subject, or several with the same findings.
@@ -119,8 +120,9 @@ func (p *page) cards(r *Report, all []*subject, full, brief int) {
 		c.StepsLeft = t.findings() - len(story)
 		worst := story[0]
 		slices.SortStableFunc(story, detect.StoryOrder)
-		for _, f := range story {
+		for i, f := range story {
 			step := newAct(f, methods[f.Detection])
+			step.Then = i > 0 && f.Follows(story[i-1])
 			id := fmt.Sprintf("%ss%d", c.ID, len(c.Steps)+1)
 			var v finding
 			switch {

@@ -41,24 +41,35 @@ func TestCardOrder(t *testing.T) {
 	}
 }
 
-// If this fails, an act is told before the one that led to it, or as somebody else's.
+// If this fails, an act is told before the one that led to it, as if it followed what went
+// on meanwhile, or as somebody else's.
 func TestCardStory(t *testing.T) {
 	r := quietReport()
 	sent := uploadFinding("alice", 2e9, detect.High)
+	first := sent.Summary.First
+	sent.Done = [2]int64{first + 3600e6, first + 7200e6} // the day began before
 	packed := ruleFinding("pc-alice", "archive", `C:\Tools\7z.exe`)
 	packed.Technique, packed.Person = "T1560.001", "alice"
-	packed.Summary.First = sent.Summary.First + 1
+	packed.Summary.First, packed.Summary.Last = first+1, first+1
 	dns := dnsFinding("10.0.4.17", "a.example", detect.Medium)
-	dns.Person, dns.Summary.First = "alice", sent.Summary.First+2
+	dns.Person, dns.Done = "alice", [2]int64{first + 5400e6, first + 9000e6}
 	other := uploadFinding("bob", 1e9, detect.High)
 	r.Findings = []detect.Finding{sent, packed, dns, other}
 	inOrder(r)
 	p := cardsOf(t, r)
 	var got []string
-	for _, a := range p.Cards[0].Acts {
-		got = append(got, strings.TrimSpace(a.Text+" "+a.Where.Text))
+	for i, a := range p.Cards[0].Acts {
+		text := p.Cards[0].Steps[i].Time + " " + p.Cards[0].Steps[i].Stage + " "
+		if a.Then {
+			text += "then "
+		}
+		got = append(got, strings.TrimSpace(text+a.Text+" "+a.Where.Text))
 	}
-	want := []string{`rule archive: C:\Tools\7z.exe`, "uploaded 2 GB", "sent 413 kB in DNS queries for a[.]example"}
+	at := func(from, to int64) string {
+		return utc(first+from).Format("15:04") + "–" + utc(first+to).Format("15:04")
+	}
+	want := []string{utc(first).Format("15:04") + ` collected rule archive: C:\Tools\7z.exe`, at(3600e6, 7200e6) + " sent then uploaded 2 GB",
+		at(5400e6, 9000e6) + " sent sent 413 kB in DNS queries for a[.]example"}
 	if !slices.Equal(got, want) || len(p.Cards) != 2 {
 		t.Errorf("got %d cards, the first with %q, want 2 and %q", len(p.Cards), got, want)
 	}

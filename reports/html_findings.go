@@ -43,8 +43,9 @@ type finding struct {
 	Queries  []query
 	Snippet  string
 	Act      act
-	Time     string // of the first event; "" if it is not known
-	Full     bool   // it has facts and evidence
+	Time     string // when it was done: 18:52 or 18:52–19:39; "" if it is not known
+	Stage    string
+	Full     bool // it has facts and evidence
 }
 
 // entityTypes are the words for the types of entities.
@@ -118,13 +119,27 @@ func briefFinding(f *detect.Finding, d *detect.Detection) finding {
 		Why:     show(why, maxSentence),
 		Label:   show(f.Label, maxPlace), Allowed: show(f.Allowed, maxPlace),
 	}
-	if f.Summary.First != 0 {
-		v.Time = utc(f.Summary.First).Format("15:04")
-	}
+	v.Stage, v.Time = f.Stage().String(), clock(f)
 	if d != nil {
 		v.Method = "how-" + d.Name
 	}
 	return v
+}
+
+// clock returns when a finding was done, by the clock: "18:52", or "18:52–19:39".
+func clock(f *detect.Finding) string {
+	from, to := f.Done[0], f.Done[1]
+	if from == 0 {
+		from, to = f.Summary.First, f.Summary.First
+	}
+	if from == 0 {
+		return ""
+	}
+	text := utc(from).Format("15:04")
+	if end := utc(to).Format("15:04"); end != text && to-from < 24*3600e6 {
+		text += "–" + end
+	}
+	return text
 }
 
 func newFinding(id string, f *detect.Finding, d *detect.Detection) finding {

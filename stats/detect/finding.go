@@ -27,6 +27,13 @@ type Finding struct {
 	Unit      string   // "B/day", "queries/5min", "bits/char", …
 	Window    [2]int64 // µs UTC, from and to
 	Summary   Summary
+	// Done is from when to when what the finding says was done, µs UTC: of a volume the
+	// records that make it, not all that the entity did that day. Zero: not known.
+	Done [2]int64
+	// ObjectBytes are those of Bytes that went to Object, or came from it; 0 if there is none.
+	ObjectBytes int64
+	// Title is that of the Sigma rule that matched; "" if the finding is not of one.
+	Title string
 	// Why says in one sentence what happened, what is normal, and why that is
 	// unusual.
 	Why string

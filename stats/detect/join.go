@@ -173,8 +173,10 @@ func (f *Finding) widen(group []*Finding) {
 		}
 	}
 	f.Key, f.Summary, f.Person, f.PersonBy = largest.Key, largest.Summary, largest.Person, largest.PersonBy
+	f.Done, f.ObjectBytes = largest.Done, largest.ObjectBytes
 	if place != nil {
 		f.Object, f.Summary.AnswerTime, f.Summary.AnswerTo = place.Object, place.Summary.AnswerTime, place.Summary.AnswerTo
+		f.Done, f.ObjectBytes = place.Done, place.ObjectBytes
 	}
 	var also []string
 	for _, g := range group[1:] {

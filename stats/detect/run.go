@@ -10,7 +10,7 @@ import (
 )
 
 // Judge runs a detection on a day and completes its findings. It sets Detection,
-// Verdict and UID, and unless they are set also Day, Technique, RiskScore and Severity;
+// Verdict, Done, ObjectBytes and UID, and unless they are set also Day, Technique, RiskScore and Severity;
 // the risk is at least that of a severity that was set. Findings that Join would join
 // have the same UID. Findings come sorted by day, key and window, each key and UID once:
 // of two, the one with the higher risk, then the higher score. A nil function in in
@@ -20,6 +20,10 @@ func Judge(d *Detection, in *Input) []Finding {
 	for i := range findings {
 		f := &findings[i]
 		f.Detection, f.Verdict = d.Name, d.Verdict
+		f.Done = f.done()
+		if f.Object != "" {
+			f.ObjectBytes = f.Bytes()
+		}
 		if f.Day == 0 {
 			f.Day = in.Day
 		}

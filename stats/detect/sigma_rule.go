@@ -214,7 +214,7 @@ func byPlace(rows []Row) []Row {
 func matched(in *Input, r *Row, rule *sigma.Rule, what string) Finding {
 	f := Finding{
 		Key: r.Key, Score: float64(r.Events), Threshold: 1, Observed: float64(r.Events), Baseline: math.NaN(), Unit: "matches/day",
-		Window: in.Day.window(), Summary: r.Summary,
+		Window: in.Day.window(), Summary: r.Summary, Title: rule.Title,
 	}
 	f.Severity, f.RiskScore = levelOf(levelFor(rule))
 	if t := rule.Techniques(); len(t) > 0 {
