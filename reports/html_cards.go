@@ -53,7 +53,8 @@ type act struct {
 	ID    string // of the step; "" if it has no place on the page
 	Text  string
 	Where shown
-	Then  bool // it began when the act before had ended
+	Then  bool     // it began when the act before had ended
+	Rules []string // titles of the rules that matched the same bytes
 }
 
 // A tribe is what a card is about: a subject, or several with the same findings.
@@ -120,9 +121,13 @@ func (p *page) cards(r *Report, all []*subject, full, brief int) {
 		c.StepsLeft = t.findings() - len(story)
 		worst := story[0]
 		slices.SortStableFunc(story, detect.StoryOrder)
+		story, same := oneAct(story)
 		for i, f := range story {
 			step := newAct(f, methods[f.Detection])
 			step.Then = i > 0 && f.Follows(story[i-1])
+			for _, rule := range same[f] {
+				step.Rules = append(step.Rules, ruleTitle(rule))
+			}
 			id := fmt.Sprintf("%ss%d", c.ID, len(c.Steps)+1)
 			var v finding
 			switch {
@@ -135,6 +140,11 @@ func (p *page) cards(r *Report, all []*subject, full, brief int) {
 				v.ID = id
 			}
 			v.Act = step
+			for _, rule := range same[f] {
+				w := briefFinding(rule, methods[rule.Detection])
+				w.Act, w.Same = newAct(rule, nil), true
+				v.Rules = append(v.Rules, w)
+			}
 			c.Steps = append(c.Steps, v)
 			if f == worst {
 				c.Unusual, c.Label = v.Unusual, v.Label
@@ -258,9 +268,11 @@ func newAct(f *detect.Finding, d *detect.Detection) act {
 	}
 	switch {
 	case isRule(f):
-		rule, what := detect.RuleMatch(f.Key)
-		rule, _ = cut(rule, maxName)
-		a.Text, a.Where = "rule "+rule, where(what)
+		_, what := detect.RuleMatch(f.Key)
+		if strings.HasPrefix(what, "within ") { // the title of a correlation says enough
+			what = ""
+		}
+		a.Text, a.Where = ruleTitle(f), where(what)
 		if f.Summary.BytesOut > 0 {
 			a.Text += " (" + byteSize(float64(f.Summary.BytesOut)) + ")"
 		}
@@ -282,6 +294,39 @@ func newAct(f *detect.Finding, d *detect.Detection) act {
 	}
 	return a
 }
+
+// ruleTitle returns the title of the rule that matched, or its name if it is not known.
+func ruleTitle(f *detect.Finding) string {
+	rule, _ := detect.RuleMatch(f.Key)
+	text, _ := cut(cmp.Or(f.Title, "rule "+rule), maxSentence)
+	return text
+}
+
+// oneAct returns findings without those of rules that matched the bytes of an upload
+// among them, and these by their upload: two names of one act.
+func oneAct(findings []*detect.Finding) (acts []*detect.Finding, same map[*detect.Finding][]*detect.Finding) {
+	same = map[*detect.Finding][]*detect.Finding{}
+	for _, f := range findings {
+		i := slices.IndexFunc(findings, func(upload *detect.Finding) bool { return sameBytes(f, upload) })
+		if i < 0 {
+			acts = append(acts, f)
+			continue
+		}
+		same[findings[i]] = append(same[findings[i]], f)
+	}
+	return acts, same
+}
+
+// sameBytes reports whether a finding of a rule is about most of the bytes of an upload.
+func sameBytes(rule, upload *detect.Finding) bool {
+	host := detect.RuleHost(rule)
+	return isRule(rule) && !isRule(upload) && host != "" && rule.Day == upload.Day &&
+		!upload.Download() && upload.Summary.NameBytes == 0 && upload.Object == host &&
+		rule.Summary.BytesOut > sentThere(upload)/2
+}
+
+// sentThere returns the bytes that went to the object of an upload; of one without, all.
+func sentThere(f *detect.Finding) int64 { return cmp.Or(f.ObjectBytes, f.Bytes()) }
 
 // A past is what earlier nights found, by day and subject.
 type past struct {

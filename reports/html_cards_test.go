@@ -49,7 +49,7 @@ func TestCardStory(t *testing.T) {
 	first := sent.Summary.First
 	sent.Done = [2]int64{first + 3600e6, first + 7200e6} // the day began before
 	packed := ruleFinding("pc-alice", "archive", `C:\Tools\7z.exe`)
-	packed.Technique, packed.Person = "T1560.001", "alice"
+	packed.Technique, packed.Person, packed.Title = "T1560.001", "alice", "Archive made"
 	packed.Summary.First, packed.Summary.Last = first+1, first+1
 	dns := dnsFinding("10.0.4.17", "a.example", detect.Medium)
 	dns.Person, dns.Done = "alice", [2]int64{first + 5400e6, first + 9000e6}
@@ -68,13 +68,40 @@ func TestCardStory(t *testing.T) {
 	at := func(from, to int64) string {
 		return utc(first+from).Format("15:04") + "–" + utc(first+to).Format("15:04")
 	}
-	want := []string{utc(first).Format("15:04") + ` collected rule archive: C:\Tools\7z.exe`, at(3600e6, 7200e6) + " sent then uploaded 2 GB",
+	want := []string{utc(first).Format("15:04") + ` collected Archive made: C:\Tools\7z.exe`, at(3600e6, 7200e6) + " sent then uploaded 2 GB",
 		at(5400e6, 9000e6) + " sent sent 413 kB in DNS queries for a[.]example"}
 	if !slices.Equal(got, want) || len(p.Cards) != 2 {
 		t.Errorf("got %d cards, the first with %q, want 2 and %q", len(p.Cards), got, want)
 	}
 	if got := fmt.Sprint(p.Cards[0].Aliases); got != "[{pc-alice } {10.0.4.17 }]" && got != "[{10.0.4.17 } {pc-alice }]" {
 		t.Errorf("got the other names %s, want the machine and the address", got)
+	}
+}
+
+// If this fails, one upload is told as two acts, or two as one.
+func TestSameBytes(t *testing.T) {
+	r := quietReport()
+	sent := uploadFinding("alice", 2e9, detect.High)
+	sent.Object, sent.ObjectBytes = "drop.example", 1.9e9
+	put := ruleFinding("alice", "cloud_put", "drop.example/a/")
+	put.EntityType, put.Title, put.Summary.BytesOut = "user", "Files put into <a> bucket", 1.8e9
+	small := put
+	small.Object, small.Title, small.Summary.BytesOut = "hook: drop.example/hook", "Hook called", 5e3
+	elsewhere := put
+	elsewhere.Object, elsewhere.Title = "cloud_put: other.example/", "Files put elsewhere"
+	tool := ruleFinding("alice", "rclone", `C:\rclone.exe`)
+	tool.EntityType, tool.Title = "user", "Rclone ran"
+	r.Findings = []detect.Finding{sent, put, small, elsewhere, tool}
+	inOrder(r)
+	c := cardsOf(t, r).Cards[0]
+	var got []string
+	for _, a := range c.Acts {
+		got = append(got, a.Text+" "+a.Where.Text+" "+strings.Join(a.Rules, ";"))
+	}
+	slices.Sort(got)
+	want := []string{"Files put elsewhere (1.8 GB): other[.]example/ ", "Hook called (5 kB): drop[.]example/hook ", `Rclone ran: C:\rclone.exe `, "uploaded 2 GB to drop[.]example Files put into <a> bucket"}
+	if !slices.Equal(got, want) || len(c.Steps) != 4 || c.ActsLeft != 0 || c.StepsLeft != 0 {
+		t.Errorf("got %d steps: %q, want 4: %q", len(c.Steps), got, want)
 	}
 }
 

@@ -45,6 +45,8 @@ type finding struct {
 	Act      act
 	Time     string // when it was done: 18:52 or 18:52–19:39; "" if it is not known
 	Stage    string
+	Rules    []finding // of rules that matched the same bytes
+	Same     bool      // it is one of Rules
 	Full     bool // it has facts and evidence
 }
 
