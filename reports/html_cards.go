@@ -261,11 +261,6 @@ func todo(f *detect.Finding) string {
 // newAct says in a few words what a finding is about.
 func newAct(f *detect.Finding, d *detect.Detection) act {
 	a := act{Where: where(f.Object)}
-	amount := byteSize(float64(left(f)))
-	to := " to"
-	if f.Object == "" {
-		to = ""
-	}
 	switch {
 	case isRule(f):
 		_, what := detect.RuleMatch(f.Key)
@@ -287,12 +282,32 @@ func newAct(f *detect.Finding, d *detect.Detection) act {
 		a.Text = "sent " + byteSize(float64(f.Summary.NameBytes)) + " in DNS queries for"
 	case f.Detection == "beacon":
 		a.Text = "connected at regular intervals to"
-	case left(f) > 0:
-		a.Text = "uploaded " + amount + to
+	case f.Bytes() > 0:
+		a.Text = uploaded(f)
 	default:
 		a.Text = title(f.Detection, d)
 	}
 	return a
+}
+
+// uploaded says how much was uploaded, and how much of it is above normal if that is less.
+func uploaded(f *detect.Finding) string {
+	all := f.Bytes()
+	if f.Object != "" {
+		all = sentThere(f)
+	}
+	text := "uploaded " + byteSize(float64(all))
+	if above := byteSize(f.Observed - f.Baseline); f.Unit == "B/day" && int64(f.Observed) == all && f.Observed > f.Baseline && above != byteSize(float64(all)) {
+		text += " (" + above + " above normal)"
+	}
+	switch day := f.Bytes(); {
+	case f.Object == "":
+	case day/2 >= all: // the rest of the day is not told elsewhere
+		text = "uploaded " + byteSize(float64(day)) + ", " + byteSize(float64(all)) + " of it to"
+	default:
+		text += " to"
+	}
+	return text
 }
 
 // ruleTitle returns the title of the rule that matched, or its name if it is not known.

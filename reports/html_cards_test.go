@@ -2,6 +2,7 @@ package reports
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -99,9 +100,34 @@ func TestSameBytes(t *testing.T) {
 		got = append(got, a.Text+" "+a.Where.Text+" "+strings.Join(a.Rules, ";"))
 	}
 	slices.Sort(got)
-	want := []string{"Files put elsewhere (1.8 GB): other[.]example/ ", "Hook called (5 kB): drop[.]example/hook ", `Rclone ran: C:\rclone.exe `, "uploaded 2 GB to drop[.]example Files put into <a> bucket"}
+	want := []string{"Files put elsewhere (1.8 GB): other[.]example/ ", "Hook called (5 kB): drop[.]example/hook ", `Rclone ran: C:\rclone.exe `, "uploaded 1.9 GB to drop[.]example Files put into <a> bucket"}
 	if !slices.Equal(got, want) || len(c.Steps) != 4 || c.ActsLeft != 0 || c.StepsLeft != 0 {
 		t.Errorf("got %d steps: %q, want 4: %q", len(c.Steps), got, want)
+	}
+}
+
+// If this fails, a card has another volume than findings.csv.
+func TestUploaded(t *testing.T) {
+	for _, c := range []struct {
+		name            string
+		object          string
+		there           int64
+		bytes, baseline float64
+		want            string
+	}{
+		{"much of it normal", "", 0, 1.04e9, 65e6, "uploaded 1 GB (975 MB above normal)"},
+		{"nearly all unusual", "", 0, 6.43e9, 21e6, "uploaded 6.4 GB"},
+		{"no normal", "", 0, 6.43e9, 0, "uploaded 6.4 GB"},
+		{"not known what is normal", "", 0, 6.43e9, math.NaN(), "uploaded 6.4 GB"},
+		{"part of the day", "a.example", 300e6, 1.04e9, 65e6, "uploaded 1 GB, 300 MB of it to"},
+		{"most of the day", "a.example", 900e6, 1.04e9, 65e6, "uploaded 900 MB to"},
+		{"all to one destination", "a.example", 1.04e9, 1.04e9, 65e6, "uploaded 1 GB (975 MB above normal) to"},
+	} {
+		f := uploadFinding("alice", c.bytes, detect.High)
+		f.Object, f.ObjectBytes, f.Baseline = c.object, c.there, c.baseline
+		if got := newAct(&f, nil).Text; got != c.want {
+			t.Errorf("%s: got %q, want %q", c.name, got, c.want)
+		}
 	}
 }
 

@@ -47,7 +47,7 @@ type finding struct {
 	Stage    string
 	Rules    []finding // of rules that matched the same bytes
 	Same     bool      // it is one of Rules
-	Full     bool // it has facts and evidence
+	Full     bool      // it has facts and evidence
 }
 
 // entityTypes are the words for the types of entities.
@@ -200,6 +200,9 @@ func facts(f *detect.Finding) []fact {
 	add("Observed", quantity(f.Observed, f.Unit), "")
 	if f.Baseline == f.Baseline {
 		add("Normal", quantity(f.Baseline, f.Unit), "")
+		if above := f.Observed - f.Baseline; f.Unit == "B/day" && f.Baseline > 0 && above > 0 {
+			add("Above normal", quantity(above, f.Unit), "")
+		}
 	}
 	switch {
 	case f.Score == f.Observed && f.Unit != "":
