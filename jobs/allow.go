@@ -3,6 +3,7 @@ package jobs
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"outflow/stats/detect"
@@ -62,6 +63,11 @@ func (a *Allow) String() string {
 }
 
 func (a *Allow) matches(f *detect.Finding) bool {
+	return a.matchesWho(f) && (a.Domain == "" || below(f.Object, a.Domain) || below(detect.RuleHost(f), a.Domain))
+}
+
+// matchesWho is matches for all fields but Domain.
+func (a *Allow) matchesWho(f *detect.Finding) bool {
 	if a.Detection != "" && a.Detection != f.Detection && a.Detection != f.Verdict || a.Fingerprint != "" && a.Fingerprint != f.UID {
 		return false
 	}
@@ -71,9 +77,6 @@ func (a *Allow) matches(f *detect.Finding) bool {
 		return false
 	}
 	if a.Host != "" && (f.EntityType != "host" || !strings.EqualFold(a.host, f.Entity)) {
-		return false
-	}
-	if a.Domain != "" && !below(f.Object, a.Domain) && !below(detect.RuleHost(f), a.Domain) {
 		return false
 	}
 	if a.CIDR != "" {
@@ -92,7 +95,15 @@ func below(host, domain string) bool {
 	return ok && (rest == "" || strings.HasSuffix(rest, "."))
 }
 
-// allow marks the findings that the list allows.
+// accountedFor is the share of a day's bytes that accepted destinations must have, so that
+// the total is accepted with them. With less, a tenth of a large upload to a place that
+// nobody accepted would go unseen; with more, the traffic of a usual day beside an accepted
+// upload would keep its total in the report.
+const accountedFor = 0.9
+
+// allow marks the findings that the list allows. A finding of a day's total names no
+// destination. An entry with a domain is for it, too, if the accepted destinations of that
+// person and day account for the total.
 func allow(list []*Allow, findings []detect.Finding) {
 	for i := range findings {
 		f := &findings[i]
@@ -103,6 +114,54 @@ func allow(list []*Allow, findings []detect.Finding) {
 			}
 		}
 	}
+	if !slices.ContainsFunc(list, func(a *Allow) bool { return a.Domain != "" }) {
+		return
+	}
+	accepted := acceptedBytes(findings)
+	for i := range findings {
+		f := &findings[i]
+		if f.Object != "" || f.Allowed != "" || f.Bytes() <= 0 || float64(accepted[whoseDay(f)]) < accountedFor*float64(f.Bytes()) {
+			continue
+		}
+		for _, a := range list {
+			if a.Domain != "" && f.Day <= a.expires && a.matchesWho(f) {
+				f.Allowed = a.Reason
+			}
+		}
+	}
+}
+
+// A personDay is what a person sent, or fetched, on a day.
+type personDay struct {
+	verdict, entityType, entity string
+	day                         detect.Day
+}
+
+func whoseDay(f *detect.Finding) personDay {
+	kind, entity := f.Subject()
+	return personDay{f.Verdict, kind, entity, f.Day}
+}
+
+// acceptedBytes returns how much went to destinations that are allowed. Several feeds and
+// detections see the same bytes of a destination: the most that one of them saw counts.
+func acceptedBytes(findings []detect.Finding) map[personDay]int64 {
+	type place struct {
+		personDay
+		object string
+	}
+	most := map[place]int64{}
+	for i := range findings {
+		f := &findings[i]
+		if f.Allowed != "" && f.Object != "" && f.Verdict != "" && f.Window[0] >= f.Day.Time().UnixMicro() { // not of many days
+			at := place{whoseDay(f), f.Object}
+			most[at] = max(most[at], f.Bytes())
+		}
+	}
+	sums := map[personDay]int64{}
+	for at, n := range most {
+		sums[at.personDay] = addBytes(sums[at.personDay], n)
+	}
+	return sums
 }
 
 // allowWarnings names the entries that expired before day, and the entries that

@@ -290,7 +290,8 @@ func (p *program) printFinding(config *Config, f *detect.Finding) {
 	if f.Allowed != "" {
 		line("allowed", "%s", f.Allowed)
 	} else {
-		fmt.Fprintf(p.stdout, "\nTo accept this and similar findings, add to the configuration:\n\nallow:\n%s", reports.AllowEntry(f))
+		fmt.Fprintf(p.stdout, "\nTo accept this and similar findings, add to the configuration:\n\nallow:\n%s\n%s\n", reports.AllowEntry(f, p.allowUntil(f)),
+			printable(reports.AllowScope(f, false)))
 	}
 	if config.detection(f.Detection) != nil {
 		fmt.Fprintf(p.stdout, "\nWhat %s looks for: outflow explain %s\n", f.Detection, f.Detection)

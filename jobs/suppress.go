@@ -25,13 +25,14 @@ func (p *program) suppressCommand() *cobra.Command {
 		Use:   "suppress FINDING --reason TEXT",
 		Short: "accept a finding: write its entry of the allow-list",
 		Long: "suppress adds an entry to the list allow of the configuration, so that the finding and others like it are kept as allowed\n" +
-			"and add no risk from the next run on. The rest of the file stays as it is.",
+			"and add no risk from the next run on. The rest of the file stays as it is. The entry is for the user (host, address) and\n" +
+			"the destination of the finding; suppress says what else it accepts. An entry that is there already is not added again.",
 		Example: "  outflow suppress 5fdf8cf7 --reason 'nightly export, agreed with IT' --config outflow.yaml\n" +
 			"  outflow suppress 5fdf8cf7 --reason 'pen test' --expires 2026-12-24 --only",
 		Args: cobra.ExactArgs(1),
 	}
 	c.Flags().StringVar(&reason, "reason", "", "why this is known and accepted, and who agreed")
-	c.Flags().StringVar(&expires, "expires", "", "last `day` on which the entry is valid (default: 90 days after the finding)")
+	c.Flags().StringVar(&expires, "expires", "", "last `day` on which the entry is valid (default: 90 days after the finding, or from today if they are over)")
 	c.Flags().BoolVar(&only, "only", false, "accept this finding alone, and none like it")
 	c.MarkFlagRequired("reason")
 	load := p.withPlaces(c)
@@ -51,7 +52,7 @@ func (p *program) suppressCommand() *cobra.Command {
 			return badConfig("--reason is empty: say why this is known and accepted")
 		}
 		today := detect.DayOf(p.now().UnixMicro())
-		until := max(f.Day, today) + reports.AllowDays
+		until := p.allowUntil(f)
 		if expires != "" {
 			if until, err = detect.ParseDay(expires); err != nil {
 				return badConfig("--expires: %w", err)
@@ -60,33 +61,75 @@ func (p *program) suppressCommand() *cobra.Command {
 				return badConfig("--expires %s is over: give a day from %s on", until, today)
 			}
 		}
-		entry := reports.AllowEntryFor(f, reason, until, only)
+		entries := reports.AllowEntriesFor(f, reason, until, only)
 		name := p.configFile
 		if name == "" {
 			name, _ = p.env("OUTFLOW_CONFIG")
 		}
 		if name == "" {
-			return badConfig("no configuration to add the entry to: name it with --config. The entry is:\nallow:\n%s", entry)
+			return badConfig("no configuration to add the entry to: name it with --config. The entry is:\nallow:\n%s", strings.Join(entries, ""))
 		}
-		if err := addAllow(name, entry); err != nil {
+		var added []string
+		for _, entry := range entries {
+			a, err := present(config.Allow, entry, today)
+			if err != nil {
+				return err
+			}
+			if a != nil {
+				fmt.Fprintf(p.stdout, "%s has the entry already: %s, until %s (%s)\n", printable(name), printable(a.String()), a.expires, printable(a.Reason))
+				continue
+			}
+			added = append(added, entry)
+		}
+		if len(added) == 0 {
+			return nil
+		}
+		if err := addAllow(name, added); err != nil {
 			return err
 		}
-		fmt.Fprintf(p.stdout, "added to %s:\n\n%s", printable(name), printableLines(entry))
+		fmt.Fprintf(p.stdout, "added to %s:\n\n%s\n%s\nThe reports stay as they are: run again to see it.\n", printable(name),
+			printableLines(strings.Join(added, "")), printable(reports.AllowScope(f, only)))
 		return nil
 	}
 	return c
 }
 
-// addAllow adds an entry to the list allow of a configuration, as its first. The rest of
+// allowUntil returns the last day of a finding's entry of the allow-list if nobody names
+// one: reports.AllowDays after the finding, or from today if they are over.
+func (p *program) allowUntil(f *detect.Finding) detect.Day {
+	today := detect.DayOf(p.now().UnixMicro())
+	if until := f.Day + reports.AllowDays; until >= today {
+		return until
+	}
+	return today + reports.AllowDays
+}
+
+// present returns the entry of a list that accepts what another one in YAML does, and that
+// has not expired, or nil.
+func present(list []*Allow, entry string, today detect.Day) (*Allow, error) {
+	var made []*Allow
+	if err := yaml.Unmarshal([]byte(entry), &made); err != nil {
+		return nil, err
+	}
+	i := slices.IndexFunc(list, func(a *Allow) bool {
+		return a.expires >= today && len(made) == 1 && strings.EqualFold(a.String(), made[0].String())
+	})
+	if i < 0 {
+		return nil, nil
+	}
+	return list[i], nil
+}
+
+// addAllow adds entries to the list allow of a configuration, as its first. The rest of
 // the file stays as it is.
-func addAllow(name, entry string) error {
+func addAllow(name string, entries []string) error {
 	text, err := os.ReadFile(name)
 	if err != nil {
 		return configError{err}
 	}
-	made, err := withAllow(text, entry)
+	made, err := withAllow(text, entries)
 	if err != nil {
-		return badConfig("%s: %w: add the entry yourself:\nallow:\n%s", name, err, entry)
+		return badConfig("%s: %w: add this yourself:\nallow:\n%s", name, err, strings.Join(entries, ""))
 	}
 	info, err := os.Stat(name)
 	if err != nil {
@@ -109,8 +152,8 @@ func addAllow(name, entry string) error {
 	return nil
 }
 
-// withAllow returns a configuration with an entry more in its list allow.
-func withAllow(text []byte, entry string) ([]byte, error) {
+// withAllow returns a configuration with more entries in its list allow.
+func withAllow(text []byte, entries []string) ([]byte, error) {
 	var before, after struct {
 		Allow []*Allow `yaml:"allow"`
 	}
@@ -119,7 +162,7 @@ func withAllow(text []byte, entry string) ([]byte, error) {
 	}
 	indented := func(n int) string {
 		pad := strings.Repeat(" ", n)
-		return pad + strings.ReplaceAll(strings.TrimSuffix(entry, "\n"), "\n", "\n"+pad) + "\n"
+		return pad + strings.ReplaceAll(strings.TrimSuffix(strings.Join(entries, ""), "\n"), "\n", "\n"+pad) + "\n"
 	}
 	file, err := parser.ParseBytes(text, 0)
 	if err != nil {
@@ -147,7 +190,7 @@ func withAllow(text []byte, entry string) ([]byte, error) {
 		}
 		made = slices.Concat(bytes.Join(lines[:line-1], nil), head, []byte(indented(indent)), bytes.Join(lines[line:], nil))
 	}
-	if err := yaml.Unmarshal(made, &after); err != nil || len(after.Allow) != len(before.Allow)+1 {
+	if err := yaml.Unmarshal(made, &after); err != nil || len(after.Allow) != len(before.Allow)+len(entries) {
 		return nil, errors.New("the list allow is written in a way that outflow does not change")
 	}
 	return made, nil

@@ -21,7 +21,7 @@ func TestWithAllow(t *testing.T) {
 		{"a list in a line", "allow: [{host: h, reason: y, expires: 2099-01-01}]\n", ""},
 		{"no YAML", "own: [\n", ""},
 	} {
-		got, err := withAllow([]byte(c.text), entry)
+		got, err := withAllow([]byte(c.text), []string{entry})
 		if (err != nil) != (c.want == "") || string(got) != c.want {
 			t.Errorf("%s: got %v\n%s\nwant\n%s", c.name, err, got, c.want)
 		}

@@ -1,7 +1,6 @@
 package reports
 
 import (
-	"cmp"
 	"slices"
 	"strconv"
 	"strings"
@@ -9,72 +8,144 @@ import (
 	"outflow/stats/detect"
 )
 
-// AllowDays is how many days the proposed allow-list entry holds: a quarter, so
+// AllowDays is how many days after the finding the proposed allow-list entry holds: a quarter, so
 // that somebody who still knows the reason reviews the exception.
 const AllowDays = 90
 
-// AllowEntry returns, in YAML, the allow-list entry that would suppress a finding
-// and others like it. The reader must fill in the reason: an entry without one is
-// refused.
-func AllowEntry(f *detect.Finding) string {
-	return allowEntry(f, false) + allowTerms(`""  # required: why this is expected, and who agreed`, f.Day+AllowDays)
+// maxAllowed is how many destinations a proposed entry names. Somebody who sent to more
+// has no destination in common with the next day.
+const maxAllowed = 5
+
+// AllowEntry returns, in YAML, the entries of the allow-list that would suppress a finding
+// and others like it: one for each destination, if it names any. The reader must fill in
+// the reason: an entry without one is refused.
+func AllowEntry(f *detect.Finding, expires detect.Day) string {
+	return strings.Join(allowEntries(f, false, `""  # required: why this is expected, and who agreed`, expires), "")
 }
 
-// AllowEntryFor is AllowEntry with its reason and its last day. only says that it is for the
-// finding alone.
-func AllowEntryFor(f *detect.Finding, reason string, expires detect.Day, only bool) string {
-	return allowEntry(f, only) + allowTerms(strconv.QuoteToGraphic(reason), expires)
+// AllowEntriesFor returns the entries of AllowEntry with their reason. only says that they
+// are for the finding alone.
+func AllowEntriesFor(f *detect.Finding, reason string, expires detect.Day, only bool) []string {
+	return allowEntries(f, only, strconv.QuoteToGraphic(reason), expires)
 }
 
-func allowTerms(reason string, expires detect.Day) string {
-	return "  reason: " + reason + "\n  expires: " + expires.String() + "\n"
+// AllowScope says in a sentence what the entries of AllowEntry accept beside the finding.
+func AllowScope(f *detect.Finding, only bool) string {
+	targets := allowTargets(f)
+	_, who := allowEntity(f)
+	switch {
+	case only || alone(f, targets):
+		return "It accepts this finding alone."
+	case f.EntityType == "group":
+		return "It also accepts what this detection finds there about others, on other days."
+	case isRule(f):
+		return "It also accepts later matches of the rule by " + visible(who) + " at the same place, however many."
+	case targets[0].object != "":
+		return "It also accepts what " + visible(who) + " does there on other days, however much; other destinations are still found."
+	}
+	return "It names no destination, because the finding has none: it also accepts what these detections find about " + visible(who) +
+		" on other days, however much. For this finding alone: outflow suppress --only."
 }
 
-// allowEntry is AllowEntry without the reason and the last day.
-func allowEntry(f *detect.Finding, only bool) string {
+// An allowTarget is what an entry names beside the entity.
+type allowTarget struct{ detection, object string }
+
+// allowTargets returns what the entries for a finding name. The narrowest entry that also
+// holds on another day names the destination. Of several detections that meet about a
+// person, those that judge a day's total are accepted with its destinations; without
+// any, each is named, for an entry for the verdict would accept every destination.
+func allowTargets(f *detect.Finding) []allowTarget {
+	if len(f.Also) == 0 && len(f.Parts) == 0 {
+		return []allowTarget{{f.Detection, f.Object}}
+	}
+	var out []allowTarget
+	add := func(t allowTarget) {
+		if !slices.Contains(out, t) {
+			out = append(out, t)
+		}
+	}
+	for _, object := range append([]string{f.Object}, partObjects(f)...) {
+		if object != "" {
+			add(allowTarget{object: object})
+		}
+	}
+	for i := range out {
+		out[i].detection = f.Verdict
+	}
+	if out == nil {
+		for _, name := range append([]string{f.Detection}, f.Also...) {
+			add(allowTarget{detection: name})
+		}
+	}
+	return out
+}
+
+// allowEntity returns whom the entries for a finding name.
+func allowEntity(f *detect.Finding) (kind, entity string) {
+	if slices.ContainsFunc(f.Parts, func(p detect.Part) bool { return p.EntityType != f.EntityType || p.Entity != f.Entity }) {
+		return f.Subject() // all parts are the person's
+	}
+	return f.EntityType, f.Entity
+}
+
+func partObjects(f *detect.Finding) []string {
+	var out []string
+	for _, p := range f.Parts {
+		out = append(out, p.Object)
+	}
+	return out
+}
+
+// alone reports whether the finding has no entry but its own: it has more targets than a
+// list should name, or texts of a length that names do not have.
+func alone(f *detect.Finding, targets []allowTarget) bool {
+	_, who := allowEntity(f)
+	return len(targets) > maxAllowed || slices.ContainsFunc(targets, func(t allowTarget) bool { return len(t.object)+len(who) > 900 })
+}
+
+func allowEntries(f *detect.Finding, only bool, reason string, expires detect.Day) []string {
+	var out []string
 	var b strings.Builder
 	lead := "- "
 	line := func(key, value string) {
 		b.WriteString(lead + key + ": " + value + "\n")
 		lead = "  "
 	}
-	// One of several detections, or the largest of several destinations, would not
-	// suppress the finding next time.
-	object := f.Object
-	switch {
-	case len(f.Also) == 0 && len(f.Parts) == 0:
-		line("detection", yamlText(f.Detection))
-	case slices.ContainsFunc(f.Parts, func(p detect.Part) bool { return p.Object != f.Object }):
-		line("detection", yamlText(cmp.Or(f.Verdict, f.Detection)))
-		object = ""
-	case object == "": // the entity alone would suppress everything about it
-		line("detection", yamlText(cmp.Or(f.Verdict, f.Detection)))
-	}
-	kind, entity := f.EntityType, f.Entity
-	if slices.ContainsFunc(f.Parts, func(p detect.Part) bool { return p.EntityType != kind || p.Entity != entity }) {
-		kind, entity = f.Subject() // all parts are the person's
-	}
-	switch kind {
-	case "src_ip":
-		bits := "/32"
-		if strings.Contains(entity, ":") {
-			bits = "/128"
-		}
-		line("cidr", yamlText(entity+bits))
-	case "group": // the object is enough
-	default:
-		line(kind, yamlText(entity))
-	}
-	if object != "" {
-		line("domain", yamlText(object))
-	}
-	if only || b.Len() > 1000 {
-		// Texts of that length are not names. The finding itself still has a name.
+	terms := func() {
+		line("reason", reason)
+		line("expires", expires.String())
+		out = append(out, b.String())
 		b.Reset()
 		lead = "- "
-		line("fingerprint", yamlText(f.UID))
 	}
-	return b.String()
+	targets := allowTargets(f)
+	if only || alone(f, targets) {
+		line("fingerprint", yamlText(f.UID))
+		terms()
+		return out
+	}
+	kind, entity := allowEntity(f)
+	for _, t := range targets {
+		if t.detection != "" {
+			line("detection", yamlText(t.detection))
+		}
+		switch kind {
+		case "src_ip":
+			bits := "/32"
+			if strings.Contains(entity, ":") {
+				bits = "/128"
+			}
+			line("cidr", yamlText(entity+bits))
+		case "group": // the object is enough
+		default:
+			line(kind, yamlText(entity))
+		}
+		if t.object != "" {
+			line("domain", yamlText(t.object))
+		}
+		terms()
+	}
+	return out
 }
 
 // yamlText returns a scalar that reads back as s: plain if that is safe, and

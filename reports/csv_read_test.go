@@ -5,18 +5,46 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"outflow/stats/detect"
 )
 
-// If this fails, an entry for one finding of a person allows all others of that person.
+// If this fails, an entry for one finding of a person allows others of that person: uploads
+// to another destination, or all that the verdict finds.
 func TestAllowEntryIsNarrow(t *testing.T) {
-	f := detect.Finding{Detection: "upload_zscore", Verdict: "upload", Also: []string{"upload_ratio"}, Key: detect.Key{EntityType: "user", Entity: "anna"}, Day: sampleDay}
-	if got, want := AllowEntryFor(&f, "x", sampleDay, false), "- detection: upload\n  user: anna\n  reason: \"x\"\n  expires: 2026-11-20\n"; got != want {
-		t.Errorf("got\n%swant\n%s", got, want)
-	}
-	f.Verdict = ""
-	if got := AllowEntry(&f); !strings.HasPrefix(got, "- detection: upload_zscore\n") {
-		t.Errorf("got\n%swant the detection", got)
+	anna := detect.Key{EntityType: "user", Entity: "anna"}
+	to := func(host string) detect.Key { k := anna; k.Object = host; return k }
+	const rest = "  reason: \"x\"\n  expires: 2026-11-20\n"
+	for _, c := range []struct {
+		name string
+		f    detect.Finding
+		want []string
+	}{
+		{"a total alone", detect.Finding{Detection: "upload_zscore", Verdict: "upload", Key: anna},
+			[]string{"- detection: upload_zscore\n  user: anna\n"}},
+		{"totals", detect.Finding{Detection: "upload_zscore", Verdict: "upload", Key: anna, Also: []string{"upload_ratio"}},
+			[]string{"- detection: upload_zscore\n  user: anna\n", "- detection: upload_ratio\n  user: anna\n"}},
+		{"a destination", detect.Finding{Detection: "cloud_upload", Verdict: "upload", Key: to("a.example")},
+			[]string{"- detection: cloud_upload\n  user: anna\n  domain: a.example\n"}},
+		{"a destination and a total", detect.Finding{Detection: "cloud_upload", Verdict: "upload", Key: to("a.example"), Also: []string{"upload_zscore"},
+			Parts: []detect.Part{{Detection: "cloud_upload", Key: to("a.example")}, {Detection: "upload_zscore", Key: anna}}},
+			[]string{"- detection: upload\n  user: anna\n  domain: a.example\n"}},
+		{"two destinations of two addresses", detect.Finding{Detection: "cloud_upload", Verdict: "upload", Person: "anna",
+			Key: detect.Key{EntityType: "src_ip", Entity: "10.1.1.1", Object: "a.example"},
+			Parts: []detect.Part{{Detection: "cloud_upload", Key: detect.Key{EntityType: "src_ip", Entity: "10.1.1.1", Object: "a.example"}},
+				{Detection: "cloud_upload", Key: detect.Key{EntityType: "src_ip", Entity: "10.1.1.2", Object: "b.example"}}}},
+			[]string{"- detection: upload\n  user: anna\n  domain: a.example\n", "- detection: upload\n  user: anna\n  domain: b.example\n"}},
+		{"more destinations than a list should name", detect.Finding{UID: "abc", Detection: "cloud_upload", Verdict: "upload", Key: to("a.example"),
+			Parts: []detect.Part{{Key: to("b.example")}, {Key: to("c.example")}, {Key: to("d.example")}, {Key: to("e.example")}, {Key: to("f.example")}}},
+			[]string{"- fingerprint: abc\n"}},
+	} {
+		for i := range c.want {
+			c.want[i] += rest
+		}
+		if diff := cmp.Diff(c.want, AllowEntriesFor(&c.f, "x", sampleDay, false)); diff != "" {
+			t.Errorf("%s: (-want +got)\n%s", c.name, diff)
+		}
 	}
 }
 

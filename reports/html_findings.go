@@ -42,6 +42,7 @@ type finding struct {
 	Ask      []string // how to investigate
 	Queries  []query
 	Snippet  string
+	Scope    string // what Snippet accepts beside the finding
 	Act      act
 	Time     string // when it was done: 18:52 or 18:52–19:39; "" if it is not known
 	Stage    string
@@ -167,7 +168,7 @@ func newFinding(id string, f *detect.Finding, d *detect.Detection) finding {
 			v.Innocent = answer(d.Doc, innocentQuestion)
 		}
 	}
-	v.Queries, v.Snippet, v.Full = queries(f), AllowEntry(f), true
+	v.Queries, v.Snippet, v.Scope, v.Full = queries(f), AllowEntry(f, f.Day+AllowDays), AllowScope(f, false), true
 	return v
 }
 

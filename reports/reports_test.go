@@ -515,15 +515,15 @@ func TestAllowEntry(t *testing.T) {
 	f := dnsFinding("fd00::17", `a": "b`, detect.High)
 	const rest = "cidr: \"fd00::17/128\"\n  domain: \"a\\\": \\\"b\"\n" +
 		"  reason: \"\"  # required: why this is expected, and who agreed\n  expires: 2027-02-18\n"
-	if got, want := AllowEntry(&f), "- "+rest; got != want { // an entry for one detection would not suppress the finding of the others
+	if got, want := AllowEntry(&f, f.Day+AllowDays), "- "+rest; got != want { // an entry for one detection would not suppress the finding of the others
 		t.Errorf("of several detections: got %s, want %s", got, want)
 	}
 	f.Also = nil
-	if got, want := AllowEntry(&f), "- detection: dns_information\n  "+rest; got != want {
+	if got, want := AllowEntry(&f, f.Day+AllowDays), "- detection: dns_information\n  "+rest; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
 	f.Entity = hostile[6]
-	if got := AllowEntry(&f); !strings.HasPrefix(got, "- fingerprint: \"77aa01c2d3e4f506\"\n") || len(got) > 200 {
+	if got := AllowEntry(&f, f.Day+AllowDays); !strings.HasPrefix(got, "- fingerprint: \"77aa01c2d3e4f506\"\n") || len(got) > 200 {
 		t.Errorf("a name of 10 kB: got %s, want an entry by fingerprint", got)
 	}
 }
