@@ -176,7 +176,7 @@ func (p *program) explainEntity(config *Config, last *lastRun, as, name string) 
 			fmt.Fprintf(p.stdout, "  allowed: %s\n", printable(f.Allowed))
 		}
 	}
-	fmt.Fprintf(p.stdout, "\nIn order of time: outflow timeline %s\n", shellWord(name))
+	fmt.Fprintf(p.stdout, "\nIn order of time: outflow timeline %s\n", argument(name))
 	return nil
 }
 

@@ -292,15 +292,15 @@ func (p *program) next(config *Config, r *reports.Report) {
 		return
 	}
 	id := first.UID[:min(len(first.UID), reports.IDLength(r.Findings))]
-	type command struct{ line, why string }
+	type command struct{ line, last, why string }
 	all := []command{
-		{"show " + id, "the records behind a finding"},
-		{"explain " + id, "its numbers, and how to allow it"},
+		{"show " + id, "", "the records behind a finding"},
+		{"explain " + id, "", "its numbers, and how to allow it"},
 	}
 	if kind, who := first.Subject(); kind != "group" {
-		all = append(all, command{"timeline " + shellWord(who), "what happened, in order of time"})
+		all = append(all, command{"timeline", argument(who), "what happened, in order of time"})
 	}
-	all = append(all, command{"top --by destination", "who sent most where"})
+	all = append(all, command{"top --by destination", "", "who sent most where"})
 	where := ""
 	if config.Out != defaults().Out {
 		where = " " + strings.Join(p.where, " ")
@@ -312,12 +312,23 @@ func (p *program) next(config *Config, r *reports.Report) {
 			lead = "next: "
 		}
 		line := lead + "  " + cmp.Or(p.called, "outflow") + " " + c.line + where
+		if c.last != "" {
+			line += " " + c.last
+		}
 		if p.width == 0 || len(line)+2+len(c.why) <= p.width {
 			line += "\t# " + c.why
 		}
 		fmt.Fprintln(w, line)
 	}
 	w.Flush()
+}
+
+// argument writes a positional argument: one that begins as a flag does is told from it.
+func argument(s string) string {
+	if strings.HasPrefix(s, "-") {
+		return "-- " + shellWord(s)
+	}
+	return shellWord(s)
 }
 
 // plainWord matches words that a shell takes as they are.
