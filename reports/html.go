@@ -9,6 +9,7 @@ import (
 	"html/template"
 	"io"
 	"slices"
+	"strings"
 
 	"outflow/stats/detect"
 )
@@ -254,7 +255,7 @@ func newPage(r *Report, g *gist, full int) *page {
 	t := newToll(all)
 	p.Verdict = []string{t.sentence(r), coverageSentence(r)}
 	p.Tiles = tiles(r, t)
-	p.Title = p.Period + ": " + conclusion(r)
+	p.Title = strings.TrimSuffix(t.sentence(r), ".")
 	p.NoLogs = c.noLogs()
 	if p.Incomplete = c.headline(); p.Incomplete != "" {
 		p.Title = incompleteWord + ": " + p.Title

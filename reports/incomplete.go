@@ -213,7 +213,7 @@ func (c *completeness) noLogs() string {
 		kinds[in.NoLog]++
 	}
 	what, _ := cut(listKinds(byCount(kinds), len(kinds)), maxSentence)
-	return counted(n, "object is no log", "objects are no logs") + ": " + what + "."
+	return counted(n, "object is not a log", "objects are not logs") + ": " + what + "."
 }
 
 // byCount returns kinds, the most frequent first.

@@ -201,7 +201,7 @@ func sampleReport() *Report {
 		Input{Name: "logs/odd.log", Feed: "dnsmasq", Format: "dnsmasq", Size: 91, Records: 8, Other: 1, Skipped: 7, Status: Malformed, Reasons: []string{"no query (7, first at record 1)"}, Faults: []Kind{{"no query", 7}}},
 		Input{Name: "logs/strange.log", Feed: "dnsmasq", Format: "dnsmasq", Size: 91, Records: 8, Other: 8, Status: Unnamed},
 		Input{Name: "logs/none.log", Status: Empty, Error: "is empty"},
-		Input{Name: "logs/scan.png", Status: NoLog, NoLog: "PNG", Error: "is no log: PNG"})
+		Input{Name: "logs/scan.png", Status: NoLog, NoLog: "PNG", Error: "not a log: PNG"})
 	r.Inputs[0].Unattributed, r.Inputs[0].Unplaced = Volume{5, 4_500_000_000, 5}, Volume{2, 7_000, 0}
 	r.Destinations, r.Matches = each(sampleDestinations()), each(sampleMatches())
 	r.Beacons = sampleBeacons()

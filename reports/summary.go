@@ -144,13 +144,20 @@ func (s *summary) incomplete(c *completeness) {
 }
 
 func (s *summary) findings(r *Report) {
-	what := visible(r.Job)
-	if what != "" {
-		what += ", "
+	what, open := visible(r.Job), openFindings(r)
+	if len(open) > 0 {
+		if what != "" {
+			what += ": "
+		}
+		t := newToll(subjects(r))
+		s.wrap("", what+t.sentence(r))
+		s.wrap("", verdict(r))
+	} else {
+		if what != "" {
+			what += ", "
+		}
+		s.wrap("", what+r.period()+": "+verdict(r))
 	}
-	s.wrap("", what+r.period()+": "+verdict(r))
-
-	open := openFindings(r)
 	if allowed := len(r.Findings) - len(open); allowed > 0 {
 		s.line(counted(allowed, "finding is", "findings are"), " on the allow list.")
 	}

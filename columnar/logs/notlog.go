@@ -14,7 +14,7 @@ import (
 // a program. It is the name of its kind, such as "PNG".
 type NotLog string
 
-func (n NotLog) Error() string { return "is no log: " + string(n) }
+func (n NotLog) Error() string { return "not a log: " + string(n) }
 
 // notLogs lists what is plainly no log by the first bytes. Archives, packet captures
 // and binary journals are not here: they may hold what a log would say, so that they

@@ -253,7 +253,7 @@ func (d *sourceDecoder) Decode(b *Block, out *columnar.Out, t *Tally) error {
 }
 
 // unknownRecord is the reason to skip a record that no row of the source fits.
-const unknownRecord = "of no kind that the source knows"
+const unknownRecord = "record type not in the source definition"
 
 // rowsOf puts the records of the window into their tables.
 func (d *sourceDecoder) rowsOf(out *columnar.Out, t *Tally) {

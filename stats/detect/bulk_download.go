@@ -567,7 +567,7 @@ func (b *bulkJudge) endFeed() {
 		case others >= minPeerDays && share < b.o.ColdPercent:
 			continue
 		case others < minPeerDays:
-			f.Why += "; the feed has only " + count(int64(others), "day") + " of other entities to compare with, so fixed limits apply."
+			f.Why += "; " + fewPeers(others) + ", so fixed limits apply."
 		default:
 			f.Baseline = stats.Quantile(half.days, 0.5)
 			f.Why += fmt.Sprintf("; in this feed, of the %s of other entities %.1f %% are below that, and the median is %s.",

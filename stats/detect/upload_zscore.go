@@ -478,6 +478,14 @@ func timeline(in *Input, q *quantity, s splitSeries, band func(like bool) (low, 
 	return points
 }
 
+// fewPeers says that a feed has fewer days of other entities than minPeerDays.
+func fewPeers(days int) string {
+	if days <= 0 {
+		return "the feed has no other entities to compare with"
+	}
+	return "the feed has only " + count(int64(days), "day") + " of other entities to compare with"
+}
+
 // minPeerDays is how many days of other entities a percentile needs.
 const minPeerDays = 20
 
@@ -556,8 +564,7 @@ func (o *uploadZScoreOptions) judgeCold(p *peers, risk int) []Finding {
 		share := 100 * float64(below) / float64(others)
 		switch {
 		case others < minPeerDays:
-			f.Why = fmt.Sprintf("%s; the feed has only %s of other entities to compare with, so the fixed limit of %s applies.",
-				said, count(int64(max(others, 0)), "day"), size(float64(floor)))
+			f.Why = fmt.Sprintf("%s; %s, so the fixed limit of %s applies.", said, fewPeers(others), size(float64(floor)))
 		case share < percent:
 			continue
 		default:
