@@ -185,6 +185,13 @@ func (h *history) judge(c *Config, days []detect.Day) ([]detect.Finding, error) 
 		findings = detect.RaiseBeacons(c.detections, findings)
 		for i := range findings {
 			f := &findings[i]
+			if f.Detection == "sigma_rule" { // its sentence and its examples quote the log
+				f.Why = reports.Masked(f.Why)
+				f.Summary.Examples = slices.Clone(f.Summary.Examples) // held rows share them
+				for i, text := range f.Summary.Examples {
+					f.Summary.Examples[i] = reports.Masked(text)
+				}
+			}
 			// The strings of a row keep all rows in memory that were read with it.
 			keys.Detach(&f.Key)
 			summaries.Detach(&f.Summary)
