@@ -17,6 +17,7 @@ import (
 	"github.com/goccy/go-yaml/ast"
 
 	"outflow/columnar"
+	"outflow/columnar/bounded"
 	"outflow/columnar/logs"
 	"outflow/columnar/store"
 	"outflow/reports"
@@ -174,6 +175,10 @@ func (e configError) Unwrap() error { return e.err }
 
 func badConfig(format string, args ...any) error { return configError{fmt.Errorf(format, args...)} }
 
+// configLimits are the limits of a configuration and of a mapping: 30,000 entries of the
+// allow-list are within them.
+var configLimits = bounded.Limits{Bytes: 4 << 20, Depth: 32, Values: 1 << 19}
+
 // loadConfig reads the configuration: the defaults, then the file (if any), then the
 // environment, then the given flags.
 func loadConfig(file string, env func(string) (string, bool), flags map[string]string) (*Config, error) {
@@ -183,6 +188,9 @@ func loadConfig(file string, env func(string) (string, bool), flags map[string]s
 		var err error
 		if text, err = os.ReadFile(file); err != nil {
 			return nil, configError{fmt.Errorf("read the configuration: %w", err)}
+		}
+		if _, err := configLimits.Parse(text); err != nil {
+			return nil, badConfig("%s: %s", file, yaml.FormatError(err, false, true))
 		}
 		d := yaml.NewDecoder(bytes.NewReader(text), yaml.Strict())
 		if err := d.Decode(c); err != nil && len(bytes.TrimSpace(text)) > 0 {

@@ -15,20 +15,21 @@ import (
 // way: columnar, scan, stats ← logs, sigma, dnsmodel ← detect ← reports ← jobs.
 var mayImport = map[string][]string{
 	"columnar":       {},
-	"columnar/logs":  {"columnar", "columnar/evtx", "columnar/iceberg", "columnar/inflate", "columnar/pages", "columnar/scan"},
+	"columnar/logs":  {"columnar", "columnar/bounded", "columnar/evtx", "columnar/iceberg", "columnar/inflate", "columnar/pages", "columnar/scan"},
 	"columnar/scan":  {},
 	"columnar/store": {"columnar", "columnar/iceberg", "columnar/pages"},
 	"stats":          {},
 	"stats/dnsmodel": {},
-	"stats/sigma":    {"columnar"},
+	"stats/sigma":    {"columnar", "columnar/bounded"},
 	"stats/detect":   {"columnar", "columnar/scan", "stats", "stats/dnsmodel", "stats/sigma"},
 	"reports":        {"columnar", "stats", "stats/detect"},
-	"jobs":           {"columnar", "columnar/logs", "columnar/store", "stats", "stats/sigma", "stats/detect", "reports"},
+	"jobs":           {"columnar", "columnar/bounded", "columnar/logs", "columnar/store", "stats", "stats/sigma", "stats/detect", "reports"},
 	"jobs/outflow":   {"jobs"},
 	"fixtures/gen":   {},
 
 	"stats/dnsmodel/train": {"columnar", "stats/dnsmodel"},
 
+	"columnar/bounded":   {},
 	"columnar/evtx":      {},
 	"columnar/iceberg":   {},
 	"columnar/inflate":   {},
@@ -46,7 +47,7 @@ var onlyIn = map[string][]string{
 	"github.com/wneessen/go-mail":       {"jobs/notify"},
 	"github.com/spf13/":                 {"jobs"},
 	"github.com/expr-lang/expr":         {"jobs/where"},
-	"github.com/goccy/go-yaml":          {"jobs", "stats/sigma", "columnar/logs"},
+	"github.com/goccy/go-yaml":          {"jobs", "stats/sigma", "columnar/bounded", "columnar/logs"},
 	"github.com/schollz/progressbar/v3": {"jobs"},
 	"os/signal":                         {"jobs"},
 }

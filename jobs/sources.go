@@ -70,6 +70,9 @@ func (f *inputFlags) options() (*logs.Format, logs.Options, error) {
 		if err != nil {
 			return nil, o, configError{fmt.Errorf("read the mapping: %w", err)}
 		}
+		if _, err := configLimits.Parse(text); err != nil {
+			return nil, o, badConfig("%s: %s", f.mapping, yaml.FormatError(err, false, true))
+		}
 		var m Mapping
 		if err := yaml.UnmarshalWithOptions(text, &m, yaml.Strict()); err != nil {
 			return nil, o, badConfig("%s: %s", f.mapping, yaml.FormatError(err, false, true))

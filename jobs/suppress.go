@@ -11,7 +11,6 @@ import (
 
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
-	"github.com/goccy/go-yaml/parser"
 	"github.com/spf13/cobra"
 
 	"outflow/reports"
@@ -157,16 +156,16 @@ func withAllow(text []byte, entries []string) ([]byte, error) {
 	var before, after struct {
 		Allow []*Allow `yaml:"allow"`
 	}
+	file, err := configLimits.Parse(text)
+	if err != nil {
+		return nil, err
+	}
 	if err := yaml.Unmarshal(text, &before); err != nil {
 		return nil, errors.New("it is not valid YAML")
 	}
 	indented := func(n int) string {
 		pad := strings.Repeat(" ", n)
 		return pad + strings.ReplaceAll(strings.TrimSuffix(strings.Join(entries, ""), "\n"), "\n", "\n"+pad) + "\n"
-	}
-	file, err := parser.ParseBytes(text, 0)
-	if err != nil {
-		return nil, err
 	}
 	made := text
 	line, indent, empty := allowAt(file)

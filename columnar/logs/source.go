@@ -11,11 +11,9 @@ import (
 	"sync"
 
 	"github.com/goccy/go-yaml"
-	"github.com/goccy/go-yaml/lexer"
-	"github.com/goccy/go-yaml/parser"
-	"github.com/goccy/go-yaml/token"
 
 	"outflow/columnar"
+	"outflow/columnar/bounded"
 )
 
 // Vendors as data: what a source file says. How it is compiled is in source_plan.go, how its
@@ -243,27 +241,14 @@ var vendors = sync.OnceValue(func() []*Format {
 	return all
 })
 
-// maxSourceSize is how large a source file may be, in bytes. It bounds what parsing one
-// can take; the largest of ours has a twentieth.
-const maxSourceSize = 64 << 10
+// sourceLimits are the limits of a source file: the largest of ours has a twentieth of the
+// bytes, and a third of the depth.
+var sourceLimits = bounded.Limits{Bytes: 64 << 10, Depth: 16, Values: 1 << 14, Plain: true}
 
 // ParseSource reads a source file and returns it as a format. The error says where and
 // what is wrong.
-func ParseSource(text []byte) (f *Format, err error) {
-	defer func() {
-		// Note: a panic of the parser is reported as a fault of the file.
-		if r := recover(); r != nil {
-			f, err = nil, fmt.Errorf("the YAML parser cannot read this: %v", r)
-		}
-	}()
-	if len(text) > maxSourceSize {
-		return nil, fmt.Errorf("a source file must not be larger than %d bytes", maxSourceSize)
-	}
-	tokens := lexer.Tokenize(string(text))
-	if err := checkNesting(tokens); err != nil {
-		return nil, err
-	}
-	file, err := parser.Parse(tokens, 0)
+func ParseSource(text []byte) (*Format, error) {
+	file, err := sourceLimits.Parse(text)
 	if err != nil {
 		return nil, errors.New(yaml.FormatError(err, false, true))
 	}
@@ -276,35 +261,6 @@ func ParseSource(text []byte) (f *Format, err error) {
 	}
 	s.text = text
 	return s.Format()
-}
-
-// maxNesting is how deep the lists and maps of a source file may be nested; ours have a
-// third.
-const maxNesting = 16
-
-// checkNesting refuses what makes the parser slow: values nested deep, and aliases, by
-// which a small file stands for a large one.
-func checkNesting(tokens token.Tokens) error {
-	flow, line, dashes := 0, 0, 0
-	for _, t := range tokens {
-		switch t.Type {
-		case token.AnchorType, token.AliasType:
-			return fmt.Errorf("line %d: a source file has no anchors and aliases", t.Position.Line)
-		case token.SequenceStartType, token.MappingStartType:
-			flow++
-		case token.SequenceEndType, token.MappingEndType:
-			flow--
-		case token.SequenceEntryType, token.MappingKeyType:
-			if t.Position.Line != line {
-				line, dashes = t.Position.Line, 0
-			}
-			dashes++
-		}
-		if flow > maxNesting || dashes > maxNesting || t.Type == token.MappingValueType && t.Position.Column > 1<<10 {
-			return fmt.Errorf("line %d: nested more than %d deep", t.Position.Line, maxNesting)
-		}
-	}
-	return nil
 }
 
 // Format compiles the source.

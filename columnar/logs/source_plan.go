@@ -4,14 +4,13 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"regexp"
-	"regexp/syntax"
 	"slices"
 	"strconv"
 	"strings"
 	"unicode"
 
 	"outflow/columnar"
+	"outflow/columnar/bounded"
 )
 
 // How a source is compiled: to the names that it reads, and the rows that records become.
@@ -240,7 +239,7 @@ func (p *sourcePlan) field(c columnar.Col, column Column) (*sourceField, error) 
 		return nil, errors.New("want one of name or first, join, const")
 	}
 	if column.Match != "" {
-		re, err := compilePattern(column.Match)
+		re, _, err := bounded.Regexp(column.Match)
 		if err != nil {
 			return nil, fmt.Errorf("match: %w", err)
 		}
@@ -286,30 +285,6 @@ func clockIn(layout string) int {
 		return -1
 	}
 	return len(before)
-}
-
-// maxPattern is how many steps a regular expression may have: each byte of a text may
-// take as many. Ours have a tenth.
-const maxPattern = 2000
-
-// compilePattern compiles a regular expression.
-func compilePattern(expr string) (*regexp.Regexp, error) {
-	tooLarge := fmt.Errorf("a regular expression of more than %d steps: repeat less in it", maxPattern)
-	if len(expr) > maxPattern {
-		return nil, tooLarge
-	}
-	tree, err := syntax.Parse(expr, syntax.Perl)
-	if err != nil {
-		return nil, err
-	}
-	program, err := syntax.Compile(tree.Simplify())
-	if err != nil {
-		return nil, err
-	}
-	if len(program.Inst) > maxPattern {
-		return nil, tooLarge
-	}
-	return regexp.Compile(expr)
 }
 
 // conditions compiles conditions, in order of their names.

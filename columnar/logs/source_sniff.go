@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"outflow/columnar/bounded"
 	"outflow/columnar/scan"
 )
 
@@ -59,7 +60,7 @@ func (s *Source) sniffPlan(sniff *Sniff) (*sniffPlan, error) {
 	}
 	if sniff.First != "" {
 		var err error
-		if p.first, err = compilePattern(sniff.First); err != nil {
+		if p.first, _, err = bounded.Regexp(sniff.First); err != nil {
 			return nil, fmt.Errorf("first: %w", err)
 		}
 	}

@@ -136,7 +136,7 @@ func TestParseSourceHostile(t *testing.T) {
 		bomb += string(c) + ": &" + string(c) + " [" + strings.Repeat("*"+string(c-1)+",", 8) + "]\n"
 	}
 	for name, text := range map[string]string{
-		"huge":  strings.Repeat("x", maxSourceSize+1),
+		"huge":  strings.Repeat("x", sourceLimits.Bytes+1),
 		"deep":  "rows: " + deep,
 		"bomb":  bomb,
 		"empty": "",

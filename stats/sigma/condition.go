@@ -104,8 +104,8 @@ func (p *conditionParser) next(word string) bool {
 }
 
 func (p *conditionParser) or() (*expr, error) {
-	if p.depth++; p.depth > maxDepth {
-		return nil, fmt.Errorf("parentheses are nested more than %d deep", maxDepth)
+	if p.depth++; p.depth > ruleLimits.Depth {
+		return nil, fmt.Errorf("parentheses are nested more than %d deep", ruleLimits.Depth)
 	}
 	defer func() { p.depth-- }()
 	return p.chain("or", opOr, func() (*expr, error) { return p.chain("and", opAnd, p.not) })

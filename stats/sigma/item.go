@@ -11,6 +11,8 @@ import (
 	"unicode/utf16"
 
 	"github.com/goccy/go-yaml/token"
+
+	"outflow/columnar/bounded"
 )
 
 // The kinds of a test.
@@ -310,6 +312,10 @@ func (it *item) test(t test, v *value) ([]*test, error) {
 	return []*test{&t}, nil
 }
 
+// maxSteps is how many steps the regular expressions of a rule may have together. Where
+// none of them matches, each byte of a text costs them all: some 20 µs.
+const maxSteps = 4 * bounded.MaxSteps
+
 // add adds a regular expression or a network to a test.
 func (it *item) add(t *test, n *node, text string) error {
 	if t.kind == testNet {
@@ -343,13 +349,16 @@ func (it *item) add(t *test, n *node, text string) error {
 	if flags != "" {
 		re = "(?" + flags + ")" + re
 	}
-	r, err := regexp.Compile(re)
+	r, steps, err := bounded.Regexp(re)
 	if err != nil {
 		msg := strings.TrimPrefix(err.Error(), "error parsing regexp: ")
 		if strings.Contains(text, "(?=") || strings.Contains(text, "(?!") || strings.Contains(text, "(?<") {
 			msg += " (looking ahead or behind is not in Sigma's specification)"
 		}
 		return faultAt(n.at, "%s: %s", it.field, msg)
+	}
+	if it.o.steps += steps; it.o.steps > maxSteps {
+		return faultAt(n.at, "%s: the regular expressions of this rule have more than %d steps together: repeat less in them, or write fewer", it.field, maxSteps)
 	}
 	t.regexps = append(t.regexps, r)
 	return nil

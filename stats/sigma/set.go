@@ -91,6 +91,7 @@ type Options struct {
 	Keep func(*Rule) bool
 
 	unset []string // see Rule.Unset; of the document being read
+	steps int      // of the regular expressions of the document being read
 }
 
 // A Set is a set of rules ready to match. Goroutines may share it.

@@ -7,20 +7,16 @@ import (
 
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
-	"github.com/goccy/go-yaml/lexer"
-	"github.com/goccy/go-yaml/parser"
 	"github.com/goccy/go-yaml/token"
+
+	"outflow/columnar/bounded"
 )
 
-// Limits of one file of rules; a rule takes a few kB. Without limits, one file
-// could take hours: the parser's time is quadratic in the depth and the number of
-// parts, and an alias of aliases doubles what it names with each layer.
-const (
-	maxFile  = 512 << 10 // bytes
-	maxDepth = 64        // lists in lists
-	maxNodes = 1 << 17   // values, with aliases replaced by what they name
-	maxKeys  = 1 << 12   // in one map
-)
+// ruleLimits are the limits of one file of rules; a rule takes a few kB.
+var ruleLimits = bounded.Limits{Bytes: 512 << 10, Depth: 64, Values: 1 << 17}
+
+// maxKeys is how many keys a map may have: each is compared with all before it.
+const maxKeys = 1 << 12
 
 // An Error says why a document, or a part of one, cannot be used.
 type Error struct {
@@ -124,20 +120,7 @@ func (n *node) scalar() bool { return n.kind < listNode }
 
 // documents parses the documents of a YAML file, and leaves out empty ones.
 func documents(text []byte) (docs []node, err error) {
-	if len(text) > maxFile {
-		return nil, fmt.Errorf("the file has %d bytes: want at most %d", len(text), maxFile)
-	}
-	defer func() {
-		// Note: a panic of the parser is reported as a fault of the file.
-		if r := recover(); r != nil {
-			docs, err = nil, fmt.Errorf("the YAML parser cannot read this: %v", r)
-		}
-	}()
-	tokens := lexer.Tokenize(strings.TrimPrefix(string(text), "\ufeff")) // some editors write a byte order mark first
-	if err := checkDepth(tokens); err != nil {
-		return nil, err
-	}
-	file, err := parser.Parse(tokens, 0)
+	file, err := ruleLimits.Parse(text)
 	if err != nil {
 		return nil, err
 	}
@@ -157,44 +140,17 @@ func documents(text []byte) (docs []node, err error) {
 	return docs, nil
 }
 
-// checkDepth refuses lists and maps that are nested deeper than maxDepth.
-func checkDepth(tokens token.Tokens) error {
-	flow, line, dashes := 0, 0, 0
-	for _, t := range tokens {
-		switch t.Type {
-		case token.SequenceStartType, token.MappingStartType:
-			flow++
-		case token.SequenceEndType, token.MappingEndType:
-			flow--
-		case token.SequenceEntryType, token.MappingKeyType:
-			if t.Position.Line != line {
-				line, dashes = t.Position.Line, 0
-			}
-			dashes++
-		}
-		// A block is nested no deeper than its column.
-		if flow > maxDepth || dashes > maxDepth || t.Type == token.MappingValueType && t.Position.Column > 1<<14 {
-			return faultAt(t, "nested more than %d deep", maxDepth)
-		}
-	}
-	return nil
-}
-
 // A resolver replaces each alias by the value that it names.
 type resolver struct {
 	anchors map[string]ast.Node
-	nodes   int
 	depth   int
 }
 
 func (r *resolver) resolve(n ast.Node) (node, error) {
 	r.depth++
 	defer func() { r.depth-- }()
-	if r.nodes++; r.nodes > maxNodes {
-		return node{}, faultAt(n.GetToken(), "more than %d values", maxNodes)
-	}
-	if r.depth > 4*maxDepth {
-		return node{}, faultAt(n.GetToken(), "nested more than %d deep", 4*maxDepth)
+	if most := 4 * ruleLimits.Depth; r.depth > most { // aliases nest, too
+		return node{}, faultAt(n.GetToken(), "nested more than %d deep", most)
 	}
 	at := n.GetToken()
 	switch n := n.(type) {
