@@ -32,6 +32,7 @@ type lastRun struct {
 	First  string `json:"first"`  // day, as in 2026-11-20; "" if no day was judged
 	Last   string `json:"last"`
 	Config string `json:"config,omitempty"` // file
+	State  string `json:"state,omitempty"`  // "" for a scan, which has none
 	// The logs of a scan, and how they are read.
 	Logs      []string `json:"logs,omitempty"`
 	Input     []string `json:"input,omitempty"`
@@ -46,11 +47,14 @@ type lastRun struct {
 }
 
 // remember writes what the last run was.
-func (p *program) remember(out store.Store, folder string, r *reports.Report) error {
+func (p *program) remember(config *Config, out store.Store, folder string, r *reports.Report) error {
 	l := p.scanned
 	l.Job, l.Folder, l.Config = r.Job, folder, p.configFile
 	if n := len(r.Days); n > 0 {
 		l.First, l.Last = r.Days[0].String(), r.Days[n-1].String()
+	}
+	if r.Job == "nightly" {
+		l.State = config.State
 	}
 	text, err := json.MarshalIndent(&l, "", "  ")
 	if err != nil {
@@ -83,24 +87,33 @@ func (p *program) recall(config *Config) (*lastRun, error) {
 	return &l, nil
 }
 
-// withLast adds the flags of the configuration to a command that looks at past runs. It
-// returns a function that loads the configuration, which is the last run's if none is
-// named, and what that run was, if one is known.
+// loadLast loads the configuration for a command that looks at past runs. It and the state
+// are the last run's if none is named. It also returns what that run was, nil if none is known.
 func (p *program) loadLast(load func() (*Config, error)) (*Config, *lastRun, error) {
 	config, err := load()
 	if err != nil {
 		return nil, nil, err
 	}
 	last, err := p.recall(config)
-	if err != nil || last == nil || last.Config == "" || p.configFile != "" {
+	if err != nil || last == nil {
 		return config, last, err
 	}
-	if _, given := p.env("OUTFLOW_CONFIG"); given {
+	file := p.configFile
+	if file == "" {
+		file, _ = p.env("OUTFLOW_CONFIG")
+	}
+	switch file {
+	case "":
+		p.configFile = last.Config
+		if config, err = load(); err != nil {
+			return nil, nil, fmt.Errorf("the configuration of the last run: %w", err)
+		}
+	case last.Config:
+	default: // another configuration has a state of its own
 		return config, last, nil
 	}
-	p.configFile = last.Config
-	if config, err = load(); err != nil {
-		return nil, nil, fmt.Errorf("the configuration of the last run: %w", err)
+	if _, set := p.env("OUTFLOW_STATE"); last.State != "" && !set && !slices.Contains(p.where, "--state") {
+		config.State = last.State // the run may have had it from its command line
 	}
 	return config, last, nil
 }

@@ -85,7 +85,7 @@ func (p *program) write(config *Config, folder string, r *reports.Report) error 
 	}); err != nil {
 		return err
 	}
-	if err := p.remember(out, folder, r); err != nil {
+	if err := p.remember(config, out, folder, r); err != nil {
 		return configError{fmt.Errorf("write the report to %s: %w", config.Out, err)}
 	}
 	page := ""

@@ -22,26 +22,39 @@ type ranking struct {
 	aggregate *detect.Aggregate
 	of        func(r *detect.Row) string // what is counted; "" is left out
 	with      func(r *detect.Row) string // who or what is named beside it
+	rest      *detect.Aggregate          // has the bytes of feeds that aggregate has nothing of; nil: none
+}
+
+// aggregates returns what a ranking reads.
+func (r *ranking) aggregates() []*detect.Aggregate {
+	if r.rest == nil {
+		return []*detect.Aggregate{r.aggregate}
+	}
+	return []*detect.Aggregate{r.aggregate, r.rest}
 }
 
 func rowObject(r *detect.Row) string { return r.Object }
 func rowWho(r *detect.Row) string    { return r.Who() }
 
 var rankings = []ranking{
-	{"destination", "DESTINATION", detect.UserDestinationDay, rowObject, rowWho},
-	{"user", "USER", detect.UserDay, rowWho, nil},
+	{"destination", "DESTINATION", detect.UserDestinationDay, rowObject, rowWho, detect.UserDay},
+	{"user", "USER", detect.UserDay, rowWho, nil, nil},
 	{"pair", "USER → DESTINATION", detect.UserDestinationDay, func(r *detect.Row) string {
 		if r.Object == "" {
 			return "" // all destinations
 		}
 		return r.Who() + " → " + r.Object
-	}, nil},
-	{"domain", "DOMAIN", detect.DNSPair, rowObject, rowWho},
+	}, nil, nil},
+	{"domain", "DOMAIN", detect.DNSPair, rowObject, rowWho, nil},
 }
 
 // A topForm is a line of top.
 type topForm struct {
+	From     string `json:"from"` // the first and the last day that are summed up
+	To       string `json:"to"`
 	Name     string `json:"name"`
+	Own      bool   `json:"own,omitempty"`        // a destination of the company's own
+	Unlogged bool   `json:"not_logged,omitempty"` // what feeds without destinations saw
 	BytesOut int64  `json:"bytes_out"`
 	BytesIn  int64  `json:"bytes_in"`
 	Events   int64  `json:"events"`
@@ -65,7 +78,8 @@ func (p *program) topCommand() *cobra.Command {
 		Short: "print who sent most, and where",
 		Long: "top sums up the bytes that left by destination, by user (or host or address, if no user is named), or by both (pair);\n" +
 			"or the DNS queries by registered domain. It reads the state of the configuration for the last judged day or the days\n" +
-			"that --day, --from and --to name; or the logs on its command line; or, after a scan, the logs of that scan.",
+			"that --day, --from and --to name; or the logs on its command line; or, after a scan, the logs of that scan.\n" +
+			"What feeds without any destination saw is a line of its own by destination; (own) marks the company's destinations.",
 		Example: "  outflow top --by destination\n  outflow top --by user --day 2026-11-20 --n 20\n  outflow top proxy.log.gz --by pair",
 	}
 	form := bindAs(c, "text", "json")
@@ -102,7 +116,7 @@ func (p *program) topCommand() *cobra.Command {
 				return err
 			}
 		}
-		list, err := rank(h, days, &rankings[i])
+		list, err := rank(config, h, days, &rankings[i])
 		if err != nil {
 			return err
 		}
@@ -143,7 +157,7 @@ func (p *program) rowsToRank(config *Config, last *lastRun, inputs *inputFlags, 
 	if err != nil {
 		return newHistory(), nil, err
 	}
-	aggregates := []*detect.Aggregate{r.aggregate}
+	aggregates := r.aggregates()
 	var read atomic.Int64
 	stop := p.watch("top", total, &read)
 	folded, err := Fold(p.ctx, sources, &foldOptions{aggregates: aggregates, FoldOptions: config.foldOptions(),
@@ -167,19 +181,22 @@ func (p *program) storedRows(config *Config, last *lastRun, r *ranking) (*histor
 	if err != nil {
 		return h, nil, err
 	}
-	stored, err := s.aggregate(r.aggregate).List(p.ctx)
-	if err != nil {
-		return h, nil, err
-	}
 	var all []detect.Day
-	for _, text := range stored {
-		day, err := detect.ParseDay(text)
+	for _, a := range r.aggregates() {
+		stored, err := s.aggregate(a).List(p.ctx)
 		if err != nil {
-			continue // the store lists days alone
+			return h, nil, err
 		}
-		all = append(all, day)
-		h.tables[r.aggregate] = append(h.tables[r.aggregate], &partition{day: day, rows: s.rows(p.ctx, h, r.aggregate, day)})
+		for _, text := range stored {
+			day, err := detect.ParseDay(text)
+			if err != nil {
+				continue // the store lists days alone
+			}
+			all = append(all, day)
+			h.tables[a] = append(h.tables[a], &partition{day: day, rows: s.rows(p.ctx, h, a, day)})
+		}
 	}
+	slices.Sort(all)
 	if len(all) == 0 {
 		return h, nil, badConfig("the state %s has no days: name logs, as in outflow top proxy.log.gz, or the configuration with --config", config.State)
 	}
@@ -192,21 +209,21 @@ func (p *program) storedRows(config *Config, last *lastRun, r *ranking) (*histor
 	return h, days, nil
 }
 
+// notLogged is the name of what went to destinations that the logs do not have.
+const notLogged = "destination not logged"
+
 // rank sums up rows, the most bytes out first.
-func rank(h *history, days []detect.Day, r *ranking) ([]topForm, error) {
+func rank(config *Config, h *history, days []detect.Day, r *ranking) ([]topForm, error) {
 	sums := map[string]*topForm{}
-	for row, err := range h.rows(r.aggregate, days) {
-		if err != nil {
-			return nil, err
-		}
-		name := r.of(row)
-		if name == "" {
-			continue
-		}
+	logged := map[string]bool{} // feeds that name a destination
+	add := func(row *detect.Row, name string, rest bool) {
 		t := sums[name]
 		if t == nil {
 			name = strings.Clone(name)
-			t = &topForm{Name: name, share: map[string]int64{}}
+			t = &topForm{Name: name, Unlogged: rest, Own: r.name == "destination" && !rest && config.own(name), share: map[string]int64{}}
+			if len(days) > 0 {
+				t.From, t.To = days[0].String(), days[len(days)-1].String()
+			}
 			sums[name] = t
 		}
 		out := row.BytesOut
@@ -217,6 +234,27 @@ func rank(h *history, days []detect.Day, r *ranking) ([]topForm, error) {
 		t.BytesOut, t.BytesIn, t.Events = addBytes(t.BytesOut, out), addBytes(t.BytesIn, row.BytesIn), t.Events+row.Events
 		if r.with != nil {
 			t.share[strings.Clone(r.with(row))] += max(out, 0) + 1
+		}
+	}
+	for row, err := range h.rows(r.aggregate, days) {
+		if err != nil {
+			return nil, err
+		}
+		if !logged[row.Feed] && (row.Object != "" || len(row.Destinations) > 0) {
+			logged[strings.Clone(row.Feed)] = true
+		}
+		if name := r.of(row); name != "" {
+			add(row, name, false)
+		}
+	}
+	if r.rest != nil {
+		for row, err := range h.rows(r.rest, days) {
+			if err != nil {
+				return nil, err
+			}
+			if !logged[row.Feed] && row.BytesOut > 0 {
+				add(row, notLogged, true)
+			}
 		}
 	}
 	list := make([]topForm, 0, len(sums))
@@ -262,11 +300,15 @@ func (p *program) printTop(as string, list []topForm, r *ranking, days []detect.
 	}
 	fmt.Fprintln(w, strings.Join(head, "\t"))
 	for _, t := range list {
+		name := t.Name
+		if t.Own {
+			name += " (own)"
+		}
 		second := reports.ByteSize(float64(t.BytesIn))
 		if r.aggregate == detect.DNSPair {
 			second = reports.Count(t.Names)
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s", reports.ByteSize(float64(t.BytesOut)), second, reports.Count(t.Events), printable(t.Name))
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s", reports.ByteSize(float64(t.BytesOut)), second, reports.Count(t.Events), printable(name))
 		if r.with != nil {
 			fmt.Fprintf(w, "\t%d\t%s", t.Clients, printable(t.Most))
 		}
