@@ -33,6 +33,7 @@ const maxTimeline = 100_000
 
 func (p *program) timelineCommand() *cobra.Command {
 	var records bool
+	var day string
 	c := &cobra.Command{
 		Use:   "timeline USER|HOST|ADDRESS",
 		Short: "print what a user, host or address did, in order of time",
@@ -44,6 +45,7 @@ func (p *program) timelineCommand() *cobra.Command {
 	}
 	form := bindAs(c, "text", "json")
 	c.Flags().BoolVar(&records, "records", false, "read the logs, and print each record of the user, host or address")
+	c.Flags().StringVar(&day, "day", "", "this judged `day` of the state, as in 2026-11-20, instead of the last run")
 	load := p.withPlaces(c)
 	c.RunE = func(_ *cobra.Command, args []string) error {
 		as, err := form()
@@ -57,9 +59,23 @@ func (p *program) timelineCommand() *cobra.Command {
 		if last == nil {
 			return noLastRun(config)
 		}
+		if day != "" {
+			only, err := detect.ParseDay(day)
+			if err != nil {
+				return badConfig("--day: %w", err)
+			}
+			if last.Job == "scan" {
+				return badConfig("--day needs the state of nightly runs, and the last run was a scan")
+			}
+			last.First, last.Last = only.String(), only.String()
+		}
 		findings, err := last.findings(p, config)
 		if err != nil {
 			return err
+		}
+		span := "the last run (" + last.Job + ", " + last.span() + ")"
+		if day != "" {
+			span = day
 		}
 		who := newSubject(config, args[0])
 		var events []eventForm
@@ -76,14 +92,18 @@ func (p *program) timelineCommand() *cobra.Command {
 			events = append(events, rows...)
 		}
 		slices.SortStableFunc(events, func(a, b eventForm) int { return cmp.Compare(a.us, b.us) })
+		if len(events) == 0 {
+			hint := ""
+			if near := namesLike(findings, args[0]); len(near) > 0 {
+				hint = "; did you mean " + strings.Join(near, ", ") + "?"
+			}
+			p.note("%s has no finding about %q: --records looks into the logs%s", span, args[0], hint)
+		}
 		if as == "json" {
 			if events == nil {
 				events = []eventForm{}
 			}
 			return p.printJSON(events)
-		}
-		if len(events) == 0 {
-			p.note("the last run (%s, %s) has no finding about %q: --records looks into the logs", last.Job, last.span(), args[0])
 		}
 		for i := range events {
 			e := &events[i]
@@ -125,6 +145,25 @@ func (s *subject) is(name string) bool {
 // of reports whether a finding is about the subject.
 func (s *subject) of(f *detect.Finding) bool {
 	return s.is(f.Entity) || s.is(f.Who()) || s.is(f.Person)
+}
+
+// maxNames is how many names a suggestion has.
+const maxNames = 3
+
+// namesLike returns up to maxNames entities and persons of findings that have text in their
+// names, sorted.
+func namesLike(findings []detect.Finding, text string) []string {
+	var out []string
+	for i := range findings {
+		for _, name := range []string{findings[i].Entity, findings[i].Person} {
+			if len(text) >= 2 && strings.Contains(strings.ToLower(name), strings.ToLower(text)) {
+				out = append(out, name)
+			}
+		}
+	}
+	slices.Sort(out)
+	out = slices.Compact(out)
+	return out[:min(len(out), maxNames)]
 }
 
 // eventsOf returns a finding, when its activity began, and the records that it names.
