@@ -180,6 +180,9 @@ func (h *history) judge(c *Config, days []detect.Day) ([]detect.Finding, error) 
 			if err := detect.Attribute(findings, c.identities, h.rows(detect.AddressUser, []detect.Day{day})); err != nil {
 				return nil, err
 			}
+			if err := detect.Locate(findings, h.rows(detect.UserDestinationDay, []detect.Day{day})); err != nil {
+				return nil, err
+			}
 		}
 		allow(c.Allow, findings)
 		findings = detect.RaiseBeacons(c.detections, findings)

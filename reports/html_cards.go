@@ -284,6 +284,9 @@ func newAct(f *detect.Finding, d *detect.Detection) act {
 		a.Text = "connected at regular intervals to"
 	case f.Bytes() > 0:
 		a.Text = uploaded(f)
+		if f.Mostly != "" {
+			a.Text, a.Where = a.Text+", most of it to", where(f.Mostly)
+		}
 	default:
 		a.Text = title(f.Detection, d)
 	}
@@ -336,7 +339,7 @@ func oneAct(findings []*detect.Finding) (acts []*detect.Finding, same map[*detec
 func sameBytes(rule, upload *detect.Finding) bool {
 	host := detect.RuleHost(rule)
 	return isRule(rule) && !isRule(upload) && host != "" && rule.Day == upload.Day &&
-		!upload.Download() && upload.Summary.NameBytes == 0 && upload.Object == host &&
+		!upload.Download() && upload.Summary.NameBytes == 0 && cmp.Or(upload.Object, upload.Mostly) == host &&
 		rule.Summary.BytesOut > sentThere(upload)/2
 }
 

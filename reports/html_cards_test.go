@@ -131,6 +131,21 @@ func TestUploaded(t *testing.T) {
 	}
 }
 
+// If this fails, the page calls a destination not logged that a log names.
+func TestMostly(t *testing.T) {
+	r := quietReport()
+	f := uploadFinding("alice", 2e9, detect.High)
+	f.Mostly = "198.51.100.23"
+	r.Findings = []detect.Finding{f}
+	a := cardsOf(t, r).Cards[0].Acts[0]
+	if got, want := a.Text+" "+a.Where.Text, "uploaded 2 GB, most of it to 198[.]51[.]100[.]23"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	if p := newSankey(subjects(r)); p.Rows[0][1].Text != "198[.]51[.]100[.]23" {
+		t.Errorf("got the destination %q in the picture", p.Rows[0][1].Text)
+	}
+}
+
 // If this fails, an old finding looks new, or a new one old.
 func TestSince(t *testing.T) {
 	before := func(days ...detect.Day) []detect.Finding {

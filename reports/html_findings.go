@@ -191,6 +191,8 @@ func facts(f *detect.Finding) []fact {
 	}
 	if f.Object != "" {
 		facts = append(facts, fact{"Where", where(f.Object), "", true})
+	} else if f.Mostly != "" {
+		facts = append(facts, fact{"Where", where(f.Mostly), "most of the bytes", true})
 	}
 	add("When", span(f.Window[0], f.Window[1]), "UTC")
 	if f.Feed == detect.AllFeeds {

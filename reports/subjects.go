@@ -117,7 +117,7 @@ func leaks(findings []*detect.Finding) []leak {
 		if f.Severity < detect.Medium || n <= 0 {
 			continue
 		}
-		l := leak{f, f.Object, n}
+		l := leak{f, cmp.Or(f.Object, f.Mostly), n}
 		if isRule(f) {
 			l.where = detect.RuleHost(f)
 		}

@@ -2,6 +2,7 @@ package reports
 
 import (
 	"bytes"
+	"cmp"
 	"io"
 	"maps"
 	"slices"
@@ -193,7 +194,7 @@ func (s *summary) table(r *Report, shown []*detect.Finding) {
 	}
 	for i, f := range shown {
 		who, _ := cut(f.Who(), maxName)
-		where, _ := cut(f.Object, maxPlace)
+		where, _ := cut(cmp.Or(f.Object, f.Mostly), maxPlace)
 		// The column WHO has said it.
 		why := strings.TrimPrefix(f.Why, f.Who()+" ")
 		if s.width > 0 {

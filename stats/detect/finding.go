@@ -32,6 +32,9 @@ type Finding struct {
 	Done [2]int64
 	// ObjectBytes are those of Bytes that went to Object, or came from it; 0 if there is none.
 	ObjectBytes int64
+	// Mostly is the destination of most of the bytes of a finding about uploads without an
+	// object; "" if there is none, or no log names it. See Locate.
+	Mostly string
 	// Title is that of the Sigma rule that matched; "" if the finding is not of one.
 	Title string
 	// Why says in one sentence what happened, what is normal, and why that is

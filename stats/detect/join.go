@@ -173,10 +173,10 @@ func (f *Finding) widen(group []*Finding) {
 		}
 	}
 	f.Key, f.Summary, f.Person, f.PersonBy = largest.Key, largest.Summary, largest.Person, largest.PersonBy
-	f.Done, f.ObjectBytes = largest.Done, largest.ObjectBytes
+	f.Done, f.ObjectBytes, f.Mostly = largest.Done, largest.ObjectBytes, largest.Mostly
 	if place != nil {
 		f.Object, f.Summary.AnswerTime, f.Summary.AnswerTo = place.Object, place.Summary.AnswerTime, place.Summary.AnswerTo
-		f.Done, f.ObjectBytes = place.Done, place.ObjectBytes
+		f.Done, f.ObjectBytes, f.Mostly = place.Done, place.ObjectBytes, ""
 	}
 	var also []string
 	for _, g := range group[1:] {
