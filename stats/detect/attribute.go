@@ -40,6 +40,9 @@ func (f *Finding) Whose() string {
 	case f.PersonBy == "":
 		return ""
 	case f.Person == "":
+		if via, user, events, ok := fewNamings(f.PersonBy); ok {
+			return fmt.Sprintf("%s was possibly %s (%s%s in those hours, nobody else; too few to attribute).", who, user, via, events)
+		}
 		return fmt.Sprintf("It is not known whose %s was (%s).", who, f.PersonBy)
 	case f.PersonBy == byIdentities:
 		return fmt.Sprintf("%s is %s, by the identities file.", who, person)
@@ -47,6 +50,25 @@ func (f *Finding) Whose() string {
 		return fmt.Sprintf("%s was probably %s (%s).", who, person, f.PersonBy)
 	}
 	return fmt.Sprintf("%s was probably %s: no other user is named for it in those hours (%s).", who, person, f.PersonBy)
+}
+
+// byFew begins what PersonBy says of a user whom too few events name.
+const byFew = "only "
+
+// fewNamings takes apart what PersonBy says of a user whom too few events name: how the
+// host is known, the user, and the events with their feeds. ok is false if it says
+// something else.
+func fewNamings(by string) (via, user, events string, ok bool) {
+	if i := strings.LastIndex(by, ", "+byFew); i >= 0 && strings.HasPrefix(by, "host ") {
+		i += len(", ")
+		via, by = by[:i], by[i:]
+	}
+	number, user, named := strings.Cut(strings.TrimPrefix(by, byFew), ": ")
+	feeds := strings.LastIndex(user, " (")
+	if !named || feeds < 0 || !strings.HasPrefix(by, byFew) {
+		return "", "", "", false
+	}
+	return via, user[:feeds], number + " of " + strings.TrimSuffix(user[feeds+2:], ")"), true
 }
 
 // byIdentities is PersonBy if the identities file says it.
@@ -352,7 +374,7 @@ func (w *witnesses) decide(heard *witness, f *Finding, hosts *witnesses) (person
 	case len(users) > 1:
 		return "", via + shared(users)
 	case users[0].events < minNamings:
-		return "", fmt.Sprintf("%sonly %s: %s (%s)", via, count(users[0].events, "event"), printable(users[0].user), strings.Join(users[0].feeds, ", "))
+		return "", fmt.Sprintf("%s"+byFew+"%s: %s (%s)", via, count(users[0].events, "event"), printable(users[0].user), strings.Join(users[0].feeds, ", "))
 	}
 	return users[0].user, fmt.Sprintf("%s%s, %s", via, strings.Join(users[0].feeds, ", "), count(users[0].events, "event"))
 }
