@@ -370,14 +370,26 @@ const shapePaths = 64
 func (n *jsonNode) open() {
 	for first := 0; first < len(n.paths); first += shapePaths {
 		paths := n.paths[first:min(first+shapePaths, len(n.paths))]
+		squashed, kept := make([]string, len(paths)), make([]string, len(paths)) // of fields that rules read
+		reads := false
+		for i, p := range paths {
+			if p.kept != "" {
+				squashed[i], kept[i] = squash(p.name), keptName(p.name)
+				reads = true
+			}
+		}
 		n.shapes = append(n.shapes, scan.NewPlaces(&scan.Places{
 			Of: func(name string, depth int) (places []scan.Place) {
+				keptAs := ""
+				if reads {
+					keptAs = keptName(name)
+				}
 				for i := range paths {
 					p := &paths[i]
 					rank := 0
 					switch {
 					case p.name == name:
-					case strings.EqualFold(p.name, name), p.kept != "" && keptName(p.name) == keptName(name):
+					case strings.EqualFold(p.name, name), p.kept != "" && kept[i] == keptAs:
 						rank = 1
 					default:
 						continue
@@ -387,10 +399,21 @@ func (n *jsonNode) open() {
 				return places
 			},
 			Leads: func(name string, depth int) bool {
-				return depth < jsonDepth && slices.ContainsFunc(paths, func(p jsonPath) bool {
-					return len(p.name) > len(name) && strings.EqualFold(p.name[:len(name)], name) && p.name[len(name)] == '.' ||
-						p.kept != "" && strings.HasPrefix(squash(p.name), squash(name))
-				})
+				if depth >= jsonDepth {
+					return false
+				}
+				begin := ""
+				if reads {
+					begin = squash(name)
+				}
+				for i := range paths {
+					p := &paths[i]
+					if len(p.name) > len(name) && strings.EqualFold(p.name[:len(name)], name) && p.name[len(name)] == '.' ||
+						p.kept != "" && strings.HasPrefix(squashed[i], begin) {
+						return true
+					}
+				}
+				return false
 			},
 		}, func([]byte) int { return -1 }))
 	}

@@ -357,6 +357,7 @@ func (r *headedReader) give(w *window, slot int, text []byte) {
 // keys find the slots of keys, which it expects in the order of the last line.
 type keys struct {
 	slots []slot
+	kept  []string         // by slot: its keptName, if rules read it
 	known map[string][]int // slots by key
 	order []expectedKey
 }
@@ -368,7 +369,15 @@ type expectedKey struct {
 	slots      []int
 }
 
-func newKeys(p *sourcePlan) keys { return keys{slots: p.slots, known: map[string][]int{}} }
+func newKeys(p *sourcePlan) keys {
+	k := keys{slots: p.slots, kept: make([]string, len(p.slots)), known: map[string][]int{}}
+	for i, s := range p.slots {
+		if s.kept != "" {
+			k.kept[i] = keptName(s.name)
+		}
+	}
+	return k
+}
 
 // expected returns the key that stood at place n if line begins with it, else nil.
 func (k *keys) expected(n int, line []byte) *expectedKey {
@@ -414,11 +423,12 @@ func (k *keys) slotsOf(key []byte) []int {
 		return slots
 	}
 	var exact, folded []int
+	name := keptName(string(key))
 	for i, s := range k.slots {
 		switch {
 		case s.name == string(key):
 			exact = append(exact, i)
-		case strings.EqualFold(s.name, string(key)), s.kept != "" && keptName(s.name) == keptName(string(key)):
+		case strings.EqualFold(s.name, string(key)), s.kept != "" && k.kept[i] == name:
 			folded = append(folded, i)
 		}
 	}

@@ -143,10 +143,11 @@ func newJSONLines(o *Options) (Decoder, error) {
 	for i := jsonKept + len(d.kept); i > jsonFields; i -= jsonFields {
 		d.further = append(d.further, jsonRecord{})
 	}
+	meanings := d.meanings()
 	for i := range d.further {
-		d.further[i].shape = scan.NewPlaces(d.names((i+1)*jsonFields), func([]byte) int { return -1 })
+		d.further[i].shape = scan.NewPlaces(meanings.names((i+1)*jsonFields), func([]byte) int { return -1 })
 	}
-	names := d.names(0)
+	names := meanings.names(0)
 	d.record.shape = scan.NewPlaces(names, func(key []byte) int {
 		if string(key) == eventKey {
 			return jsonEvent
@@ -194,101 +195,118 @@ func jsonNamesOf(names []string, object []byte, prefix string, depth int) []stri
 }
 
 // names returns what names mean for a shape that has the fields from first on.
-func (d *jsonLines) names(first int) *scan.Places {
+func (n *jsonNames) names(first int) *scan.Places {
 	return &scan.Places{
 		Of: func(name string, depth int) (places []scan.Place) {
-			for _, p := range d.places(name, depth) {
+			for _, p := range n.places(name, depth) {
 				if p.Field -= first; p.Field >= 0 && p.Field < jsonFields {
 					places = append(places, p)
 				}
 			}
 			return places
 		},
-		Leads: d.leads(),
+		Leads: n.leads,
 	}
 }
 
-// places returns what a name can be: a column that the mapping finds under it, else by
-// well-known names; a field that rules read.
-func (d *jsonLines) places(name string, depth int) (places []scan.Place) {
+// jsonNames says what the names in records mean. Records can have new names without end, so
+// a name is looked up, and not compared with all those that are known.
+type jsonNames struct {
+	mapped  []jsonMapped
+	only    bool                             // Mapping.Only
+	known   map[string][]scan.Place          // by well-known names, as squash has them
+	kept    map[string][]scan.Place          // fields that rules read, by keptName
+	leading struct{ mapped, known []string } // names in lower case, and as squash has them; sorted
+}
+
+// A jsonMapped is a field that the mapping names.
+type jsonMapped struct {
+	field int
+	any   bool
+	names []string // in order of preference
+}
+
+// meanings returns the names of the columns that the mapping finds, of the well-known
+// others, and of the fields that rules read.
+func (d *jsonLines) meanings() *jsonNames {
 	m := d.mapping
-	mapped := false
-	// by notes the field if the mapping names it so. Exact letters go first.
+	n := &jsonNames{only: m.Only, known: map[string][]scan.Place{}, kept: make(map[string][]scan.Place, len(d.kept))}
 	by := func(field int, any bool, names ...string) {
-		for i, s := range names {
-			if strings.EqualFold(s, name) {
-				rank := 2 * i
-				if s != name {
-					rank++
-				}
-				places = append(places, scan.Place{Field: field, Rank: rank, Any: any})
-				mapped = true
-				break
-			}
+		if len(names) > 0 {
+			n.mapped = append(n.mapped, jsonMapped{field, any, names})
+		}
+		for _, name := range names {
+			n.leading.mapped = append(n.leading.mapped, strings.ToLower(name))
 		}
 	}
 	for c := range columnar.NumCols {
 		by(int(c), false, m.Columns[c].names()...)
+		n.leading.known = append(n.leading.known, wellKnown[c]...)
+		if !d.cols.Has(c) || m.names(c) {
+			continue
+		}
+		for i, name := range wellKnown[c] {
+			n.known[name] = append(n.known[name], scan.Place{Field: int(c), Rank: i, Any: c == columnar.Answers})
+			if c == columnar.Host {
+				field := jsonClient
+				if slices.Contains(serverNames, name) && !m.names(columnar.URLHost) {
+					field = jsonServer
+				}
+				n.known[name] = append(n.known[name], scan.Place{Field: field, Rank: i})
+			}
+		}
 	}
 	by(jsonDate, false, m.Columns[columnar.Time].Date)
 	by(jsonWhere, true, m.Where.Name)
-	if depth <= jsonDepth {
-		if !mapped && !m.Only {
-			places = d.known(places, squash(name))
-		}
-		for i, field := range d.kept {
-			if keptName(field) == keptName(name) {
-				places = append(places, scan.Place{Field: jsonKept + i})
-			}
+	n.leading.known = append(n.leading.known, dateNames...)
+	if !m.names(columnar.Time) {
+		for i, name := range dateNames {
+			n.known[name] = append(n.known[name], scan.Place{Field: jsonDate, Rank: i})
 		}
 	}
-	return places
+	for i, field := range d.kept {
+		name := keptName(field)
+		n.kept[name] = append(n.kept[name], scan.Place{Field: jsonKept + i})
+		n.leading.known = append(n.leading.known, squash(field))
+	}
+	slices.Sort(n.leading.mapped)
+	slices.Sort(n.leading.known)
+	return n
 }
 
-// known appends the columns that a well-known name, as squash has it, can be.
-func (d *jsonLines) known(places []scan.Place, name string) []scan.Place {
-	for c := range columnar.NumCols {
-		if i := slices.Index(wellKnown[c], name); i >= 0 && d.cols.Has(c) && !d.mapping.names(c) {
-			places = append(places, scan.Place{Field: int(c), Rank: i, Any: c == columnar.Answers})
-			if c == columnar.Host {
-				field := jsonClient
-				if slices.Contains(serverNames, name) && !d.mapping.names(columnar.URLHost) {
-					field = jsonServer
+// places returns what a name can be: a column that the mapping finds under it, else by
+// well-known names; a field that rules read.
+func (n *jsonNames) places(name string, depth int) (places []scan.Place) {
+	for _, m := range n.mapped {
+		for i, s := range m.names {
+			if strings.EqualFold(s, name) { // exact letters go first
+				rank := 2 * i
+				if s != name {
+					rank++
 				}
-				places = append(places, scan.Place{Field: field, Rank: i})
+				places = append(places, scan.Place{Field: m.field, Rank: rank, Any: m.any})
+				break
 			}
 		}
 	}
-	if i := slices.Index(dateNames, name); i >= 0 && !d.mapping.names(columnar.Time) {
-		places = append(places, scan.Place{Field: jsonDate, Rank: i})
+	if depth <= jsonDepth {
+		if places == nil && !n.only {
+			places = append(places, n.known[squash(name)]...)
+		}
+		places = append(places, n.kept[keptName(name)]...)
 	}
 	return places
 }
 
-// leads returns a function that says whether longer names can be something.
-func (d *jsonLines) leads() func(name string, depth int) bool {
-	var mapped, known []string
-	add := func(names ...string) {
-		for _, name := range names {
-			mapped = append(mapped, strings.ToLower(name))
-		}
-	}
-	for c := range columnar.NumCols {
-		add(d.mapping.Columns[c].names()...)
-		known = append(known, wellKnown[c]...)
-	}
-	add(d.mapping.Columns[columnar.Time].Date, d.mapping.Where.Name)
-	for _, name := range d.kept {
-		known = append(known, squash(name))
-	}
-	known = append(known, dateNames...)
-	return func(name string, depth int) bool {
-		if lower := strings.ToLower(name) + "."; slices.ContainsFunc(mapped, func(s string) bool { return strings.HasPrefix(s, lower) }) {
-			return true
-		}
-		squashed := squash(name)
-		return depth < jsonDepth && slices.ContainsFunc(known, func(s string) bool { return strings.HasPrefix(s, squashed) })
-	}
+// leads reports whether longer names can be something.
+func (n *jsonNames) leads(name string, depth int) bool {
+	return begun(n.leading.mapped, strings.ToLower(name)+".") || depth < jsonDepth && begun(n.leading.known, squash(name))
+}
+
+// begun reports whether one of the sorted names has the prefix.
+func begun(names []string, prefix string) bool {
+	i, _ := slices.BinarySearch(names, prefix)
+	return i < len(names) && strings.HasPrefix(names[i], prefix)
 }
 
 func (d *jsonLines) Decode(b *Block, out *columnar.Out, t *Tally) error {

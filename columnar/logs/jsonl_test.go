@@ -250,3 +250,39 @@ func TestJSONLinesManyFields(t *testing.T) {
 		}
 	}
 }
+
+// A log may have new names without end. Were each of them compared with every name that is
+// known, a log of a few MB would hold up the night.
+func TestUnknownNamesAreLookedUp(t *testing.T) {
+	const names = 50
+	d, keys, node := &jsonLines{mapping: &Mapping{}}, &sourcePlan{}, &jsonNode{}
+	for i := range names {
+		name := fmt.Sprintf("Read_By_Rule_%d", i) // to compare it with another takes memory
+		d.kept = append(d.kept, name)
+		keys.slots = append(keys.slots, slot{name: name, kept: name})
+		node.path(name).kept = name
+	}
+	node.open()
+	meanings, pairs := d.meanings(), newKeys(keys)
+	for range 1 << 12 { // as many as it remembers
+		pairs.slotsOf(fmt.Appendf(nil, "old_%d", len(pairs.known)))
+	}
+	unknown := "no_such_name"
+	for what, look := range map[string]func(){
+		"JSON lines":               func() { meanings.places(unknown, 1) },
+		"what leads in JSON lines": func() { meanings.leads(unknown, 1) },
+		"pairs":                    func() { pairs.slotsOf([]byte(unknown)) },
+	} {
+		if got := testing.AllocsPerRun(10, look); got >= names/2 {
+			t.Errorf("%s: an unknown name takes %v allocations with %d known names, want a few", what, got, names)
+		}
+	}
+	record := []byte(`{"no_such_name":1}`)
+	shape, values := node.shapes[0], make([]scan.Value, shapePaths)
+	if got := testing.AllocsPerRun(10, func() {
+		record = fmt.Appendf(record[:0], `{"no_such_name_%d":1}`, rand.Int())
+		shape.Read(record, values)
+	}); got >= names/2 {
+		t.Errorf("JSON of a source: an unknown name takes %v allocations with %d known names, want a few", got, names)
+	}
+}
