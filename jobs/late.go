@@ -14,6 +14,7 @@ import (
 	"sync/atomic"
 
 	"outflow/columnar/store"
+	"outflow/reports"
 	"outflow/stats/detect"
 )
 
@@ -225,13 +226,49 @@ func (s *state) foldLate(ctx context.Context, n *night) error {
 	s.warnLate(judged, "the day was folded and judged again", "the days were folded and judged again")
 	s.warnLate(history, "the day, which no night had judged, was folded again for the baselines", "the days, which no night had judged, were folded again for the baselines")
 	if len(left) > 0 {
-		s.warnings = append(s.warnings, fmt.Sprintf("Logs of %s arrived late, but others of the same days no longer exist: what was folded of these days stays, without the late logs. "+
-			"Restore the others, or fold what is left with outflow backfill --from %s --to %s.", spans(left), left[0], left[len(left)-1]))
+		each := ""
+		if len(left) > 1 {
+			each = ", and so on for each of these days"
+		}
+		s.warnings = append(s.warnings, fmt.Sprintf("Logs of %s arrived late, but others of the same days no longer exist: what was folded of these days stays, and the late logs were not judged. "+
+			"Restore the others, or judge the days by the logs that are left: outflow run nightly --day %s%s.", spans(left), left[0], each))
+	}
+	if err := s.leave(ctx, left); err != nil {
+		return err
 	}
 	if err := s.keepOthers(ctx, n); err != nil {
 		return err
 	}
 	return s.tooLate(ctx, first)
+}
+
+// leave notes which late logs the days do not have, since the days stay as they are. Their
+// inputs make the run incomplete, and so does every run until the days have them.
+func (s *state) leave(ctx context.Context, days []detect.Day) error {
+	for _, day := range days {
+		all, err := s.stored(ctx, day)
+		if err != nil {
+			return err
+		}
+		has := map[string]string{} // ETag by name
+		inputs, _ := s.inputsOf(all)
+		for _, in := range inputs {
+			has[in.Name] = in.ETag
+		}
+		for name, r := range s.read {
+			if r.copyOf == "" && r.before == "" && r.meets(day, day) && has[name] != r.etag {
+				s.left[name] = true
+			}
+		}
+	}
+	for i := range s.inputs {
+		in := &s.inputs[i]
+		name, _, _ := strings.Cut(in.Name, "!")
+		if (s.left[in.Name] || s.left[name]) && !in.Status.Incomplete() {
+			in.Status = reports.Left
+		}
+	}
+	return nil
 }
 
 // warnLate says that logs of days, if there are any, arrived late, and what was done.
@@ -478,7 +515,7 @@ func (s *state) keepOthers(ctx context.Context, n *night) error {
 	}
 	for name, r := range s.read {
 		later := r.rows > 0 && r.last >= last // a night to come needs it
-		if byDay[r.source.feed] && !later && !r.fault && all[name].ETag != r.etag {
+		if byDay[r.source.feed] && !later && !r.fault && !s.left[name] && all[name].ETag != r.etag {
 			all[name] = otherObject{name, r.etag, n.name(), s.late[name]}
 		}
 	}

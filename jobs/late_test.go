@@ -398,6 +398,28 @@ func TestLateWithoutTheOthers(t *testing.T) {
 			t.Errorf("the %dth: got events %v, want what was folded, %v", day, got, want)
 		}
 	}
+
+	// The logs that were not judged make each run incomplete, until they are.
+	strict := func(day, want int) {
+		t.Helper()
+		date := fmt.Sprintf("2026-03-%02d", day)
+		s.write("logs/"+date+"/a.csv", uploads(date+"T10:00 ann 1100000"))
+		code, stdout, stderr := invoke(t, s.dir, "run", "nightly", "--config", "outflow.yaml", "--day", date, "--strict")
+		if said := strings.Contains(stdout+stderr, "INCOMPLETE"); code != want || said != (want == exitPartial) {
+			t.Errorf("the night of the %dth: exit code %d, want %d; INCOMPLETE is there: %v", day, code, want, said)
+		}
+	}
+	strict(21, exitPartial)
+	strict(22, exitPartial)
+	strict(23, exitPartial)
+	s.run(18)
+	s.run(20)
+	strict(24, 0)
+	for _, day := range []int{18, 20} {
+		if got, want := s.events(day), map[string]int64{"eve": 1}; !reflect.DeepEqual(got, want) {
+			t.Errorf("the %dth, judged by what is left: got events %v, want %v", day, got, want)
+		}
+	}
 }
 
 // If this fails, a day whose logs all came after its night is history that nobody judged.

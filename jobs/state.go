@@ -46,6 +46,7 @@ type state struct {
 	incomplete map[detect.Day]bool
 	read       map[string]readObject // the objects that this run has read, by name
 	late       map[string]bool       // those of them that lookBack has found
+	left       map[string]bool       // those that days lack which stay as they are, see leave
 	tables     map[string]bool       // the feeds that are tables: their listings depend on the days
 	inputs     []reports.Input
 	seen       fieldSet
@@ -124,7 +125,8 @@ func (p *program) openStored(config *Config) (*state, error) {
 // begin forgets what the run did, for the next night.
 func (s *state) begin() {
 	s.folded, s.incomplete = map[detect.Day]bool{}, map[detect.Day]bool{}
-	s.read, s.late, s.tables, s.seen = map[string]readObject{}, map[string]bool{}, map[string]bool{}, fieldSet{}
+	s.read, s.late, s.left = map[string]readObject{}, map[string]bool{}, map[string]bool{}
+	s.tables, s.seen = map[string]bool{}, fieldSet{}
 	s.inputs, s.warnings, s.lacking = nil, nil, ""
 }
 

@@ -19,6 +19,7 @@ const (
 	Damaged                  // it ends early or is broken; the part before that was read
 	Malformed                // at least half of its records were skipped
 	Unnamed                  // all its records are of kinds that the format does not know
+	Left                     // it came late, and its days could not be judged again
 	numStatuses
 )
 
@@ -39,6 +40,8 @@ var statuses = [numStatuses]struct {
 		"outflow inspect shows what was skipped. If the format is another one, name it with --format or in the input."},
 	Unnamed: {"unknown_records", "without a known record type",
 		"outflow inspect shows what was found. If the format is another one, name it with --format or in the input."},
+	Left: {"late", "too late for days whose other logs no longer exist",
+		"Restore the other logs of its days, or judge the days by the logs that are left: outflow run nightly --day."},
 }
 
 // String returns the status as inputs.csv has it: "read", "unknown_format".
@@ -187,6 +190,8 @@ func (in *Input) fault() string {
 		return "" // the remedy says it
 	case in.Error != "":
 		return in.Error
+	case in.Status == Left:
+		return "its rows are in no judged day"
 	case in.Status == Unnamed:
 		return "none of its " + counted(int(in.Records), "record", "records") + " has a known kind"
 	case in.Skipped > 0:
