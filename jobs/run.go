@@ -277,12 +277,16 @@ func (s *state) night(ctx context.Context, run *runRecord, n *night, old bool) (
 	if len(n.Again) > 0 {
 		s.warnings = append(s.warnings, fmt.Sprintf("Because of late logs, %s judged again has findings that it did not have before.", strings.Join(n.Again, ", ")))
 	}
+	copies := blindToCopies(s.uncompared)
+	for _, b := range copies {
+		s.warnings = append(s.warnings, b.Why)
+	}
 	r.Warnings = append(s.warnings, r.Warnings...)
 	quiet := silent(config, h, r.Days, s.inputs, "of "+spanOf(r.Days))
 	if r.Feeds, err = s.feeds(ctx, r.Days, quiet, n.late()); err != nil {
 		return err
 	}
-	r.Blind = slices.Concat(quiet, thin(r.Feeds, r.Days), r.Blind)
+	r.Blind = slices.Concat(copies, quiet, thin(r.Feeds, r.Days), r.Blind)
 	for _, day := range judged {
 		if err := s.commitFindings(ctx, day, h.found); err != nil {
 			return err

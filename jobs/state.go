@@ -47,6 +47,7 @@ type state struct {
 	read       map[string]readObject // the objects that this run has read, by name
 	late       map[string]bool       // those of them that lookBack has found
 	left       map[string]bool       // those that days lack which stay as they are, see leave
+	uncompared []uncompared          // objects that were taken for copies
 	tables     map[string]bool       // the feeds that are tables: their listings depend on the days
 	inputs     []reports.Input
 	seen       fieldSet
@@ -127,7 +128,7 @@ func (s *state) begin() {
 	s.folded, s.incomplete = map[detect.Day]bool{}, map[detect.Day]bool{}
 	s.read, s.late, s.left = map[string]readObject{}, map[string]bool{}, map[string]bool{}
 	s.tables, s.seen = map[string]bool{}, fieldSet{}
-	s.inputs, s.warnings, s.lacking = nil, nil, ""
+	s.inputs, s.uncompared, s.warnings, s.lacking = nil, nil, nil, ""
 }
 
 // mine reports whether a folder of the state belongs to the profile of this run.
