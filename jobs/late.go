@@ -567,9 +567,10 @@ func (s *state) judgedAgain(ctx context.Context, n *night) ([]detect.Day, error)
 	return out, nil
 }
 
-// tell decides which of the judged days are reported: those of the night, those whose logs
-// came late, and those that have findings now which they did not have. It returns the
-// others.
+// tell decides which of the judged days are reported: those of the night, those that no
+// night has judged, and those that have findings now which they did not have, or had with
+// a lower severity. It returns the others. A day is reported with its findings of before,
+// but a log that comes late every night does not bring them back every night.
 func (s *state) tell(ctx context.Context, n *night, judged []detect.Day, found []detect.Finding) (untold map[detect.Day]bool, err error) {
 	type what struct {
 		detection string
@@ -578,8 +579,12 @@ func (s *state) tell(ctx context.Context, n *night, judged []detect.Day, found [
 	untold = map[detect.Day]bool{}
 	again := slices.Clone(n.Again)
 	for _, day := range judged {
-		if text := day.String(); slices.Contains(n.days, day) || slices.Contains(n.Late, text) || slices.Contains(n.Again, text) {
+		if text := day.String(); slices.Contains(n.days, day) || slices.Contains(n.Again, text) {
 			continue
+		}
+		was, err := s.wasJudged(ctx, day)
+		if err != nil {
+			return nil, err
 		}
 		before, _, err := s.findings().Read(ctx, day.String())
 		if _, damaged := errors.AsType[*store.DamagedError](err); err != nil && !damaged && !errors.Is(err, fs.ErrNotExist) {
@@ -595,7 +600,7 @@ func (s *state) tell(ctx context.Context, n *night, judged []detect.Day, found [
 			return f.Day == day && f.Allowed == "" && (!ok || f.Severity > severity)
 		}) {
 			again = append(again, day.String())
-		} else {
+		} else if was {
 			untold[day] = true
 		}
 	}
