@@ -532,6 +532,7 @@ func TestRegistered(t *testing.T) {
 		{"a.b.localhost", "b.localhost"},
 		{"", ""},
 		{"192.0.2.1", "192.0.2.1"},
+		{"::ffff:192.0.2.1", "::ffff:192.0.2.1"},
 		{"1.2.0.192.in-addr.arpa", "192.in-addr.arpa"},
 		{"bucket.s3.amazonaws.com", "bucket.s3.amazonaws.com"},
 		{"x.bucket.s3.amazonaws.com", "bucket.s3.amazonaws.com"},

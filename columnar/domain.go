@@ -40,6 +40,9 @@ const (
 // name is itself a public suffix, the result is the domain above it, if that is not
 // a public suffix: amazonaws.com for s3.amazonaws.com.
 func (d *Domains) Registered(name []byte) []byte {
+	if bytes.IndexByte(name, ':') >= 0 { // an address of version 6, perhaps with one of version 4 in it
+		return name
+	}
 	d.bound()
 	parent := parentOf(name, Span{0, uint32(len(name))})
 	if size := d.ofParent(d.parents.Code(name[parent.Begin:])); size > 0 {

@@ -12,6 +12,7 @@ import (
 	"slices"
 
 	"outflow/columnar"
+	"outflow/columnar/scan"
 )
 
 // UserDestinationDay sums what each entity uploaded to each destination in a day, and
@@ -37,7 +38,7 @@ var UserDestinationDay = &Aggregate{
 		"object has the bytes to all destinations, and the list of those that the entity used with whatever request; " +
 		"blocked requests are no use. Without a detection that reads the list, it is empty, and there is no row of who uploaded nothing. " +
 		"An address goes under the name that the same client asked DNS for on that day, if that is only one.",
-	Rev:    6, // 6: addresses go under names by DNS; 5: rows without an object list the destinations that the entity used
+	Rev:    7, // 7: an address in place of a host is canonical; 6: addresses go under names by DNS; 5: rows without an object list the destinations that the entity used
 	Joins:  true,
 	Tables: []*columnar.Table{columnar.API, columnar.HTTP, columnar.Network},
 	Reads: volumeColumns | columnar.ColSet(columnar.Resource, columnar.Method, columnar.URLHost,
@@ -482,6 +483,7 @@ type destinations struct {
 	hosts   [columnar.NumTables]columnar.Lookup[uint32]
 	ips     columnar.Lookup[uint32]
 	bucket  []byte
+	address []byte // of a host, canonical
 	ids     [columnar.BatchRows]uint32
 }
 
@@ -490,6 +492,11 @@ func newDestinations(names *columnar.Dict) *destinations {
 	d.ips.Func = func(ip []byte) uint32 { return uint32(names.Code(ip)) }
 	for i := range d.hosts {
 		d.hosts[i].Func = func(host []byte) uint32 {
+			host = scan.TrimDot(host)
+			if scan.AddressLike(host) {
+				d.address = columnar.AppendAddress(d.address[:0], host)
+				host = d.address
+			}
 			if _, ok := CloudHost(host); !ok {
 				host = d.domains.Registered(host)
 			}
