@@ -29,8 +29,8 @@ type night struct {
 	// Again are days between these and First that got new findings from it, and are reported
 	// with it, too.
 	Again []string `json:"again,omitempty"`
-	// Named says that the run was given these days. Nights before and after are then not
-	// missed on that account.
+	// Named says that the run was given these days. Nights are missed since the last one that
+	// was not, or, without one, since the last of these within maxCatchUp days.
 	Named bool `json:"named,omitempty"`
 	Owed  bool `json:"owed"`
 
@@ -154,14 +154,18 @@ func (s *state) due(all []night, now night) []night {
 		today = min(today, detect.DayOf(s.p.now().UnixMicro()))
 	}
 	var out []night
-	newest := detect.Day(-1)
+	newest, named := detect.Day(-1), detect.Day(-1)
 	judged := map[detect.Day]bool{}
 	for _, n := range all {
 		last, err := detect.ParseDay(n.Last)
 		if err != nil {
 			continue
 		}
-		if last < today && !n.Named {
+		switch {
+		case last >= today:
+		case n.Named:
+			named = max(named, last)
+		default:
 			newest = max(newest, last)
 		}
 		for _, day := range n.days {
@@ -175,6 +179,9 @@ func (s *state) due(all []night, now night) []night {
 			s.p.note("the night %s was not finished: its reports are made now", n.name())
 			out = append(out, n)
 		}
+	}
+	if newest < 0 && named >= today-maxCatchUp { // long before, somebody only looked at old logs
+		newest = named
 	}
 	if newest >= 0 && newest < today-1 {
 		missed := []detect.Day{}
