@@ -196,6 +196,9 @@ func loadConfig(file string, env func(string) (string, bool), flags map[string]s
 		if err := d.Decode(c); err != nil && len(bytes.TrimSpace(text)) > 0 {
 			return nil, badConfig("%s: %s%s", file, yaml.FormatError(err, false, true), keyHint(err))
 		}
+		if err := d.Decode(new(any)); err == nil {
+			return nil, badConfig("%s: a second document begins behind ---: a configuration is one", file)
+		}
 	}
 	// The profile decides the defaults of the other settings.
 	for _, s := range c.settings() {
