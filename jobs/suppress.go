@@ -134,6 +134,9 @@ func addAllow(name string, entries []string) error {
 	if err != nil {
 		return configError{err}
 	}
+	if name, err = filepath.EvalSymlinks(name); err != nil {
+		return configError{err}
+	}
 	// The file is replaced in one step: a run that begins meanwhile reads one or the other.
 	f, err := os.CreateTemp(filepath.Dir(name), ".outflow-*")
 	if err != nil {

@@ -1,6 +1,7 @@
 package reports
 
 import (
+	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -97,9 +98,12 @@ func partObjects(f *detect.Finding) []string {
 }
 
 // alone reports whether the finding has no entry but its own: it has more targets than a
-// list should name, or texts of a length that names do not have.
+// list should name, texts of a length that names do not have, or an address that is none.
 func alone(f *detect.Finding, targets []allowTarget) bool {
-	_, who := allowEntity(f)
+	kind, who := allowEntity(f)
+	if _, err := netip.ParseAddr(who); kind == "src_ip" && err != nil {
+		return true
+	}
 	return len(targets) > maxAllowed || slices.ContainsFunc(targets, func(t allowTarget) bool { return len(t.object)+len(who) > 900 })
 }
 

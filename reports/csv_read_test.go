@@ -35,6 +35,8 @@ func TestAllowEntryIsNarrow(t *testing.T) {
 			Parts: []detect.Part{{Detection: "cloud_upload", Key: detect.Key{EntityType: "src_ip", Entity: "10.1.1.1", Object: "a.example"}},
 				{Detection: "cloud_upload", Key: detect.Key{EntityType: "src_ip", Entity: "10.1.1.2", Object: "b.example"}}}},
 			[]string{"- detection: upload\n  user: anna\n  domain: a.example\n", "- detection: upload\n  user: anna\n  domain: b.example\n"}},
+		{"an address that is none", detect.Finding{UID: "abc", Detection: "upload_zscore", Key: detect.Key{EntityType: "src_ip", Entity: "1.2.3.4/0"}},
+			[]string{"- fingerprint: abc\n"}},
 		{"more destinations than a list should name", detect.Finding{UID: "abc", Detection: "cloud_upload", Verdict: "upload", Key: to("a.example"),
 			Parts: []detect.Part{{Key: to("b.example")}, {Key: to("c.example")}, {Key: to("d.example")}, {Key: to("e.example")}, {Key: to("f.example")}}},
 			[]string{"- fingerprint: abc\n"}},
