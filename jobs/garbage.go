@@ -24,7 +24,7 @@ const (
 func (p *program) boundGarbage() (stop func()) {
 	var stopped atomic.Bool
 	live := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
-	type cycle struct{ self *cycle } // with a pointer, as what has none may be freed late
+	type cycle struct{ _ *cycle } // with a pointer, as what has none may be freed late
 	var watch func(*cycle)
 	watch = func(*cycle) {
 		if stopped.Load() {
