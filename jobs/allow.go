@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"outflow/reports"
 	"outflow/stats/detect"
 )
 
@@ -159,7 +160,7 @@ func acceptedBytes(findings []detect.Finding) map[personDay]int64 {
 	}
 	sums := map[personDay]int64{}
 	for at, n := range most {
-		sums[at.personDay] = addBytes(sums[at.personDay], n)
+		sums[at.personDay] = reports.AddBytes(sums[at.personDay], n)
 	}
 	return sums
 }

@@ -251,6 +251,15 @@ func (p *program) withPlaces(c *cobra.Command) func() (*Config, error) {
 	return p.withConfig(c, "profile", "state", "out", "s3.endpoint_url", "s3.region")
 }
 
+// configuration returns the name of the configuration's file; "": none is named.
+func (p *program) configuration() string {
+	if p.configFile != "" {
+		return p.configFile
+	}
+	file, _ := p.env("OUTFLOW_CONFIG")
+	return file
+}
+
 // withConfig adds the flags of the configuration to a command, whose help lists those
 // that it uses; nil: all. It returns a function that loads the configuration after the
 // command line is parsed.
@@ -271,11 +280,7 @@ func (p *program) withConfig(c *cobra.Command, uses ...string) func() (*Config, 
 	return func() (*Config, error) {
 		given := map[string]string{}
 		c.Flags().Visit(func(f *pflag.Flag) { given[f.Name] = f.Value.String() })
-		file := p.configFile
-		if file == "" {
-			file, _ = p.env("OUTFLOW_CONFIG")
-		}
-		config, err := loadConfig(file, p.env, given)
+		config, err := loadConfig(p.configuration(), p.env, given)
 		if err != nil {
 			return nil, err
 		}

@@ -86,7 +86,7 @@ func (s *state) readBefore(ctx context.Context, days, without []detect.Day, all,
 			out[name] = before.Name
 			continue
 		case old == nil || old.etag != before.ETag:
-			if before.Content.Length > wholeHead {
+			if before.Content.Length > leastMarked {
 				if !renamed(before.Name, name) {
 					continue // another log can be made that has the same length, head and tail
 				}
@@ -108,10 +108,6 @@ func (s *state) readBefore(ctx context.Context, days, without []detect.Day, all,
 	}
 	return out, nil
 }
-
-// wholeHead is the length in bytes up to which the Head of a store.Content is about all
-// of the log.
-const wholeHead = 4 << 10
 
 // An uncompared object was taken for a copy of one that no longer exists.
 type uncompared struct{ feed, name, before string }

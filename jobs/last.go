@@ -98,11 +98,7 @@ func (p *program) loadLast(load func() (*Config, error)) (*Config, *lastRun, err
 	if err != nil || last == nil {
 		return config, last, err
 	}
-	file := p.configFile
-	if file == "" {
-		file, _ = p.env("OUTFLOW_CONFIG")
-	}
-	switch file {
+	switch p.configuration() {
 	case "":
 		p.configFile = last.Config
 		if config, err = load(); err != nil {
@@ -132,16 +128,11 @@ func (l *lastRun) findings(p *program, config *Config) ([]detect.Finding, error)
 		}
 		var all []detect.Finding
 		for _, day := range days {
-			rows, _, err := s.findings().Read(p.ctx, day.String())
-			if errors.Is(err, fs.ErrNotExist) {
-				continue
-			}
-			if err != nil {
+			found, err := s.findingsOf(p.ctx, day)
+			if err != nil && !errors.Is(err, fs.ErrNotExist) {
 				return nil, err
 			}
-			for i := range rows {
-				all = append(all, rows[i].finding(day))
-			}
+			all = append(all, found...)
 		}
 		slices.SortFunc(all, func(a, b detect.Finding) int { return detect.WorstFirst(&a, &b) })
 		return all, nil
@@ -245,13 +236,9 @@ func (p *program) eachStored(config *Config, visit func([]detect.Finding) bool) 
 		if err != nil {
 			continue // the store lists days alone
 		}
-		rows, _, err := s.findings().Read(p.ctx, text)
+		all, err := s.findingsOf(p.ctx, day)
 		if err != nil {
 			return err
-		}
-		all := make([]detect.Finding, len(rows))
-		for i := range rows {
-			all[i] = rows[i].finding(day)
 		}
 		if !visit(all) {
 			return nil

@@ -586,13 +586,12 @@ func (s *state) tell(ctx context.Context, n *night, judged []detect.Day, found [
 		if err != nil {
 			return nil, err
 		}
-		before, _, err := s.findings().Read(ctx, day.String())
+		before, err := s.findingsOf(ctx, day)
 		if _, damaged := errors.AsType[*store.DamagedError](err); err != nil && !damaged && !errors.Is(err, fs.ErrNotExist) {
 			return nil, err
 		}
 		had := map[what]detect.Severity{}
-		for i := range before {
-			f := before[i].finding(day)
+		for _, f := range before {
 			had[what{f.Detection, f.Key}] = f.Severity
 		}
 		if slices.ContainsFunc(found, func(f detect.Finding) bool {

@@ -20,6 +20,7 @@ import (
 
 	"outflow/columnar/store"
 	"outflow/reports"
+	"outflow/stats"
 	"outflow/stats/detect"
 )
 
@@ -213,7 +214,7 @@ func (s *state) feeds(ctx context.Context, judged []detect.Day, quiet []reports.
 		f := &out[i]
 		f.Rows, f.Usual = int64(today[f.Name]), math.NaN()
 		if days := usual[f.Name]; len(days) >= minUsualDays {
-			f.Usual = median(days)
+			f.Usual = stats.Median(days)
 		}
 		f.Thin = !f.Silent && f.Usual >= minUsualRows && float64(f.Rows) < thinShare*f.Usual
 		f.New = f.Rows > 0 && !before[f.Name] && len(before) > 0
@@ -282,11 +283,4 @@ func thin(feeds []reports.Feed, judged []detect.Day) (out []reports.Blind) {
 func weekend(d detect.Day) bool {
 	w := d.Time().Weekday()
 	return w == time.Saturday || w == time.Sunday
-}
-
-// median returns the median of values, of which there is at least one. It sorts them.
-func median(values []float64) float64 {
-	slices.Sort(values)
-	n := len(values)
-	return (values[(n-1)/2] + values[n/2]) / 2
 }

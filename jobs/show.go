@@ -156,7 +156,7 @@ func (p *program) likelyRecords(config *Config, last *lastRun, f *detect.Finding
 	return out, nil
 }
 
-// errFound ends the reading of an object of which no more is wanted.
+// errFound ends the reading of an object: no more of it is wanted.
 var errFound = errors.New("all records were found")
 
 // readRecords fills the records from their object.

@@ -82,7 +82,7 @@ func (p *program) open(config *Config, uri string) (store.Store, error) {
 // in a folder of somebody else's it would say where to write.
 func (p *program) noInputs() string {
 	const usual = "outflow.yaml"
-	if p.configFile == "" {
+	if p.configuration() == "" {
 		if _, err := os.Stat(usual); err == nil {
 			return "to use the " + usual + " of this folder, add --config " + usual
 		}
@@ -565,7 +565,7 @@ func (s *state) history(ctx context.Context, days []detect.Day) (*history, error
 		if judged {
 			continue // judged again by this run
 		}
-		found, _, err := s.findings().Read(ctx, day.String())
+		found, err := s.findingsOf(ctx, day)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
@@ -579,8 +579,7 @@ func (s *state) history(ctx context.Context, days []detect.Day) (*history, error
 		if day < days[0] {
 			h.earlierDays = append(h.earlierDays, day)
 		}
-		for i := range found {
-			f := found[i].finding(day)
+		for _, f := range found {
 			if f.Allowed == "" {
 				h.flag(&f)
 			}

@@ -61,10 +61,7 @@ func (p *program) suppressCommand() *cobra.Command {
 			}
 		}
 		entries := reports.AllowEntriesFor(f, reason, until, only)
-		name := p.configFile
-		if name == "" {
-			name, _ = p.env("OUTFLOW_CONFIG")
-		}
+		name := p.configuration()
 		if name == "" {
 			return badConfig("no configuration to add the entry to: name it with --config. The entry is:\nallow:\n%s", strings.Join(entries, ""))
 		}

@@ -166,9 +166,9 @@ func namesLike(findings []detect.Finding, text string) []string {
 	return out[:min(len(out), maxNames)]
 }
 
-// eventsOf returns a finding, when its activity began, and the records that it names.
+// eventsOf returns a finding, at the time of the deed if that is known, and the records that it names.
 func eventsOf(f *detect.Finding) []eventForm {
-	at := cmp.Or(f.Summary.First, f.Window[0])
+	at := cmp.Or(f.Done[0], f.Summary.First, f.Window[0])
 	out := []eventForm{{Time: stamp(at), Kind: "finding", What: fmt.Sprintf("%s %s %s: %s", f.UID[:min(len(f.UID), 8)], f.Severity, f.Detection, f.Why),
 		Bytes: f.Bytes(), Finding: f.UID, us: at}}
 	for _, place := range f.Summary.Records() {

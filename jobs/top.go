@@ -231,7 +231,7 @@ func rank(config *Config, h *history, days []detect.Day, r *ranking) ([]topForm,
 			out = row.NameBytes
 			t.Names += row.Names
 		}
-		t.BytesOut, t.BytesIn, t.Events = addBytes(t.BytesOut, out), addBytes(t.BytesIn, row.BytesIn), t.Events+row.Events
+		t.BytesOut, t.BytesIn, t.Events = reports.AddBytes(t.BytesOut, out), reports.AddBytes(t.BytesIn, row.BytesIn), t.Events+row.Events
 		if r.with != nil {
 			t.share[strings.Clone(r.with(row))] += max(out, 0) + 1
 		}
@@ -271,14 +271,6 @@ func rank(config *Config, h *history, days []detect.Day, r *ranking) ([]topForm,
 		return cmp.Or(cmp.Compare(b.BytesOut, a.BytesOut), cmp.Compare(b.Events, a.Events), cmp.Compare(a.Name, b.Name))
 	})
 	return list, nil
-}
-
-// addBytes adds bytes as logs count them: a sum never turns negative.
-func addBytes(a, b int64) int64 {
-	if sum := a + b; sum >= a == (b >= 0) {
-		return sum
-	}
-	return 1<<63 - 1
 }
 
 func (p *program) printTop(as string, list []topForm, r *ranking, days []detect.Day) error {

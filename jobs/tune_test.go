@@ -147,7 +147,7 @@ func TestTuneSlow(t *testing.T) {
 		t.Errorf("got %v findings a night, want none: nothing drips", rate)
 	}
 	// 14 days of 100 MB are 1 GB more than usual on the eleventh. A single day adds at most 3
-	// spreads to the sum, of which it needs 6.5.
+	// spreads to the sum, which must reach 6.5.
 	if got, want := strings.Join(recall, " "), "0.00 0.00 0.00 0.00 1.00 0.00"; got != want {
 		t.Errorf("recall of +50MB, +200MB, +1GB, +5GB, drip and drop 50MB: got %s, want %s", got, want)
 	}

@@ -44,9 +44,9 @@ func newSankey(all []*subject) *picture {
 			if sums[k] == 0 {
 				pairs = append(pairs, k)
 			}
-			sums[k] = addBytes(sums[k], l.bytes)
-			senders[k.from] = addBytes(senders[k.from], l.bytes)
-			places[k.to] = addBytes(places[k.to], l.bytes)
+			sums[k] = AddBytes(sums[k], l.bytes)
+			senders[k.from] = AddBytes(senders[k.from], l.bytes)
+			places[k.to] = AddBytes(places[k.to], l.bytes)
 			fresh[k.to] = fresh[k.to] || slices.Contains(newPlaces(l.finding), l.where)
 		}
 	}
@@ -66,7 +66,7 @@ func newSankey(all []*subject) *picture {
 			flows[at] = &flow{from: at[0], to: at[1]}
 			order = append(order, flows[at])
 		}
-		flows[at].bytes = addBytes(flows[at].bytes, sums[k])
+		flows[at].bytes = AddBytes(flows[at].bytes, sums[k])
 		flows[at].fresh = flows[at].fresh || fresh[k.to]
 		right[at[1]].fresh = right[at[1]].fresh || fresh[k.to]
 	}
@@ -110,7 +110,7 @@ func freshWord(fresh bool) string {
 
 func total(nodes []node) (sum int64) {
 	for _, n := range nodes {
-		sum = addBytes(sum, n.bytes)
+		sum = AddBytes(sum, n.bytes)
 	}
 	return sum
 }
@@ -128,7 +128,7 @@ func largestNodes(of map[string]int64, plural string) ([]node, func(name string)
 	if more := len(nodes) - sankeyNodes; more > 1 {
 		others := node{name: count(int64(more)) + " other " + plural}
 		for _, n := range nodes[sankeyNodes:] {
-			others.bytes = addBytes(others.bytes, n.bytes)
+			others.bytes = AddBytes(others.bytes, n.bytes)
 		}
 		nodes = append(nodes[:sankeyNodes], others)
 	}

@@ -50,7 +50,7 @@ func nightsOf(r *Report) []nightSum {
 			n.by[f.Severity]++
 		}
 		for _, s := range n.all {
-			n.bytes = addBytes(n.bytes, s.bytes)
+			n.bytes = AddBytes(n.bytes, s.bytes)
 		}
 		out = append(out, n)
 	}

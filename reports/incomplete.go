@@ -62,8 +62,8 @@ type Volume struct{ Rows, BytesOut, BytesIn int64 }
 // Add adds other rows.
 func (v *Volume) Add(u Volume) {
 	v.Rows += u.Rows
-	v.BytesOut = addBytes(v.BytesOut, u.BytesOut)
-	v.BytesIn = addBytes(v.BytesIn, u.BytesIn)
+	v.BytesOut = AddBytes(v.BytesOut, u.BytesOut)
+	v.BytesIn = AddBytes(v.BytesIn, u.BytesIn)
 }
 
 // String returns text for a sentence: "4.5 GB of 5 rows", or "1 row" if no bytes
@@ -76,9 +76,9 @@ func (v Volume) String() string {
 	return byteSize(float64(v.BytesOut)) + " of " + rows
 }
 
-// addBytes adds bytes as logs count them. The sum of false counts is never
+// AddBytes adds bytes as logs count them. The sum of false counts is never
 // negative.
-func addBytes(a, b int64) int64 {
+func AddBytes(a, b int64) int64 {
 	if sum := a + b; sum >= a == (b >= 0) {
 		return sum
 	}

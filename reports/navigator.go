@@ -80,7 +80,7 @@ func writeNavigator(w io.Writer, r *Report) error {
 		for _, f := range of[id] {
 			t.Score = max(t.Score, f.RiskScore)
 			by = append(by, visible(f.Detection))
-			bytes = addBytes(bytes, f.Bytes())
+			bytes = AddBytes(bytes, f.Bytes())
 		}
 		slices.Sort(by)
 		by = slices.Compact(by)

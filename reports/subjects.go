@@ -98,7 +98,7 @@ func group(findings []*detect.Finding) []*subject {
 	for _, s := range all {
 		s.leaks = leaks(s.findings)
 		for _, l := range s.leaks {
-			s.bytes = addBytes(s.bytes, l.bytes)
+			s.bytes = AddBytes(s.bytes, l.bytes)
 		}
 	}
 	return all

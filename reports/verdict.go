@@ -28,7 +28,7 @@ func newToll(all []*subject) toll {
 	t := toll{of: map[string]int{}}
 	places := map[string]bool{}
 	for _, s := range all {
-		t.bytes = addBytes(t.bytes, s.bytes)
+		t.bytes = AddBytes(t.bytes, s.bytes)
 		switch s.worst {
 		case detect.Critical:
 			t.now++

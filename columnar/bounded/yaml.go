@@ -34,8 +34,8 @@ const maxMarks = 1 << 10
 
 // Parse parses the documents of a YAML file, without its byte order mark. It refuses a file
 // beyond the limits before it costs more than its bytes do. Its errors are yaml.Error values
-// where they have a place. The aliases of the result are not replaced: whoever replaces
-// each gets at most Limits.Values values.
+// where they have a place. The aliases of the result are not replaced: with each
+// replaced, it has at most Limits.Values values.
 func (l Limits) Parse(text []byte) (file *ast.File, err error) {
 	if len(text) > l.Bytes {
 		return nil, fmt.Errorf("the file has %d bytes: want at most %d", len(text), l.Bytes)

@@ -229,8 +229,8 @@ func (d *sourceDecoder) ownText(f *sourceField, i int) (text []byte, inData bool
 	return text, inData && !mapped
 }
 
-// read returns what a field is of a text of its slots, nil if it is nothing, and whether it is
-// one of column.Texts, valid until the next call, instead of a part of the text.
+// read reads a field from a text of its slots. own is nil if the field has no value there. mapped
+// says that own is one of column.Texts, valid until the next call, and not a part of the text.
 func (d *sourceDecoder) read(f *sourceField, text []byte) (own []byte, mapped bool) {
 	if text = d.within(f, text); text == nil {
 		return nil, false

@@ -316,7 +316,7 @@ func (m manifest) run(t *testing.T, c *batch.CronJob) {
 				t.Errorf("CronJob %s: no PersistentVolumeClaim %s", c.Name, v.PersistentVolumeClaim.ClaimName)
 			}
 		case v.EmptyDir == nil:
-			t.Errorf("CronJob %s: volume %s is of a kind that no test knows", c.Name, v.Name)
+			t.Errorf("CronJob %s: volume %s has a kind that no test knows", c.Name, v.Name)
 		}
 	}
 	var env []string
