@@ -31,7 +31,7 @@ own, against the 30 days before.
 
 What it sees: a day on which a user (or address, or host) fetched several times more than on the days before, from the
 buckets, sites and repositories of one service: in bytes, by the rule of upload_zscore, or in distinct objects, on log(1 + n),
-which needs no byte counts. The finding tells the busiest hour, and what is new: an address or an application that the entity
+which needs no byte counts. A repository counts as 10 objects there, and a secret as 20. The finding tells the busiest hour, and what is new: an address or an application that the entity
 did not use in the days before, a place that it never read from, access by nobody or by a link; each raises the risk.
 Why that means exfiltration: who has a stolen account, key or link, or leaves the company, takes data by downloading it; no
 machine of the company need see it pass.
@@ -86,6 +86,7 @@ type downloadService struct {
 	before    []placeDays // where an address was before the judged day
 	addresses clientHistory
 	agents    clientHistory
+	since     Day // when the entity first downloaded in the feed, from any service
 }
 
 // A downloadPlace is a place with downloads on the judged day.
@@ -125,20 +126,41 @@ func isAddress(text string) bool { _, err := netip.ParseAddr(text); return err =
 // step.
 func (in *Input) downloadServices() iter.Seq[*downloadService] {
 	return func(yield func(*downloadService) bool) {
-		s := &downloadService{}
+		var services []downloadService // of one entity
+		n := 0                         // how many of them are in use
+		flush := func() bool {
+			since := in.Day
+			for i := range services[:n] {
+				since = min(since, services[i].rows[0].Day)
+			}
+			for i := range services[:n] {
+				services[i].since = since
+				if !yield(&services[i]) {
+					return false
+				}
+			}
+			n = 0
+			return true
+		}
 		for key, rows := range in.Series {
+			if rows[0].Day > in.Day {
+				continue
+			}
 			key.Object, _, _ = strings.Cut(key.Object, "/")
-			if key != s.key {
-				if len(s.rows) > 0 && !yield(s) {
+			if n == 0 || key != services[n-1].key {
+				if n > 0 && !key.sameEntity(services[n-1].key) && !flush() {
 					return
 				}
+				if n == len(services) {
+					services = append(services, downloadService{})
+				}
+				s := &services[n]
+				n++
 				*s = downloadService{key: key, rows: s.rows[:0], reported: s.reported[:0], places: s.places[:0], before: s.before[:0]}
 			}
-			s.add(in, rows)
+			services[n-1].add(in, rows)
 		}
-		if len(s.rows) > 0 {
-			yield(s)
-		}
+		flush()
 	}
 }
 
@@ -195,8 +217,8 @@ type bulkHalf struct {
 	floor int64
 	cold  func(r *Row) float64 // how many times the limit of the cold start it is
 	show  func(value float64) string
-	all   []baseline // of each service with a row on the judged day
-	days  []float64  // of the feed, for the cold start
+	all   []baseline           // of each service with a row on the judged day
+	days  map[string][]float64 // of the feed, by service, for the cold start
 }
 
 type bulkJudge struct {
@@ -204,6 +226,7 @@ type bulkJudge struct {
 	in     *Input
 	risk   int
 	halves [2]bulkHalf
+	weight []int64               // of an object of each service in bulkHalf.all
 	users  map[string]bool       // the feeds that name users
 	public map[feedObject]uint64 // days on which an address read from a place, as of placeDays
 	cold   []bulkNewcomer
@@ -233,6 +256,9 @@ func (b *bulkJudge) judge() []Finding {
 			cold: func(r *Row) float64 { return float64(r.WindowNames) / float64(max(b.o.ColdObjects, 1)) },
 		},
 	}
+	for h := range b.halves {
+		b.halves[h].days = map[string][]float64{}
+	}
 	if !b.baselines() {
 		return nil
 	}
@@ -246,7 +272,7 @@ func (b *bulkJudge) judge() []Finding {
 			half := &b.halves[h]
 			for i := range s.rows {
 				if !half.blind(&s.rows[i]) {
-					half.days = append(half.days, float64(half.of(&s.rows[i])))
+					half.days[s.key.Object] = append(half.days[s.key.Object], float64(half.of(&s.rows[i])))
 				}
 			}
 		}
@@ -290,11 +316,12 @@ func (b *bulkJudge) baselines() bool {
 			end()
 			feed = s.key.Feed
 		}
+		b.weight = append(b.weight, objectWeight(s.key.Object))
 		for h := range b.halves {
 			half := &b.halves[h]
-			u := x.baseline(b.inputOf(s), &half.quantity, splitSeries{s.key, past, today})
-			half.all = append(half.all, u)
-			may = may || b.isCold(half, &u, today)
+			half.all = append(half.all, x.baseline(b.inputOf(s), &half.quantity, splitSeries{s.key, past, today}))
+			n := len(half.all) - 1
+			may = may || b.isCold(b.half(h, n), n, today)
 		}
 	}
 	end()
@@ -317,9 +344,23 @@ func (b *bulkJudge) inputOf(s *downloadService) *Input {
 // erratic readers would be found instead of .22 %; see TestSimulation.
 const objectsAlone = 0.5
 
+// half returns a half with the limits for the n-th service: what few objects are depends on
+// what an object is.
+func (b *bulkJudge) half(h, n int) *bulkHalf {
+	weight := b.weight[n]
+	if h == 0 || weight == 1 {
+		return &b.halves[h]
+	}
+	half := b.halves[h]
+	half.floor = (half.floor + weight - 1) / weight
+	half.large /= weight
+	half.cold = func(r *Row) float64 { return float64(weight) * b.halves[h].cold(r) }
+	return &half
+}
+
 // over reports whether a half of the n-th day exceeds the threshold of its own baseline.
 func (b *bulkJudge) over(h, n int) bool {
-	half := &b.halves[h]
+	half := b.half(h, n)
 	u := &half.all[n]
 	threshold := half.least(b.o.Threshold, u.value)
 	if h == 1 && !b.halves[0].all[n].blind && !b.over(0, n) {
@@ -328,7 +369,8 @@ func (b *bulkJudge) over(h, n int) bool {
 	return !u.blind && int(u.days) >= b.o.MinDays && u.value >= half.floor && u.z(&half.quantity) > threshold
 }
 
-func (b *bulkJudge) isCold(half *bulkHalf, u *baseline, today *Row) bool {
+func (b *bulkJudge) isCold(half *bulkHalf, n int, today *Row) bool {
+	u := &half.all[n]
 	return !u.blind && int(u.days) < b.o.MinDays && half.cold(today) >= 1
 }
 
@@ -337,13 +379,13 @@ func (b *bulkJudge) isCold(half *bulkHalf, u *baseline, today *Row) bool {
 func (b *bulkJudge) service(s *downloadService, series splitSeries, n int) {
 	best, score := -1, 0.0
 	for h := range b.halves {
-		half := &b.halves[h]
+		half := b.half(h, n)
 		u := &half.all[n]
 		z := 0.0
 		switch {
 		case b.over(h, n) && !half.known(u.value, series.past, u.likeDay(b.in.Day)):
 			z = u.z(&half.quantity) / b.o.Threshold
-		case b.isCold(half, u, series.today) && !half.habitual(u.value, series.past, anyDay):
+		case b.isCold(half, n, series.today) && !half.habitual(u.value, series.past, anyDay):
 			z = half.cold(series.today)
 		}
 		if z > score {
@@ -353,7 +395,7 @@ func (b *bulkJudge) service(s *downloadService, series splitSeries, n int) {
 	if best < 0 {
 		return
 	}
-	half := &b.halves[best]
+	half := b.half(best, n)
 	if u := &half.all[n]; int(u.days) >= b.o.MinDays {
 		b.found = append(b.found, b.unusual(half, s, series, u))
 	} else if c := b.newcomer(half, s, series, u); c.RiskScore > 0 {
@@ -384,6 +426,12 @@ func techniqueOf(service string) string {
 	switch service {
 	case "github":
 		return "T1213.003"
+	case "exchange":
+		return "T1114.002"
+	case "secretsmanager", "ssm":
+		return "T1555.006"
+	case "kubernetes":
+		return "T1552.007"
 	case "m365", "drive", "box", "dropbox", "slack", "salesforce", "snowflake":
 		return "T1213"
 	}
@@ -534,9 +582,13 @@ func (b *bulkJudge) newcomer(half *bulkHalf, s *downloadService, series splitSer
 		grade = 1
 	}
 	// Who joins a company has nothing yet, and fetches it on the first days.
-	if len(b.in.baselineDays(s.key.Feed)) >= b.o.MinDays && !b.anonymous(s) {
-		grade--
-		f.Why += ", as it is new in this log"
+	if old := b.in.Day - Day(b.o.MinDays); len(b.in.baselineDays(s.key.Feed)) >= b.o.MinDays && !b.anonymous(s) {
+		if s.since <= old {
+			f.Why += ", as it never used the service before " + s.rows[0].Day.String()
+		} else {
+			grade--
+			f.Why += ", as it is new in this log"
+		}
 	}
 	c := bulkNewcomer{Finding: f}
 	// The past of others is half as strong as evidence, but a large amount is an amount.
@@ -549,19 +601,23 @@ func (b *bulkJudge) newcomer(half *bulkHalf, s *downloadService, series splitSer
 // endFeed compares the newcomers of a feed with the days of the feed.
 func (b *bulkJudge) endFeed() {
 	for h := range b.halves {
-		slices.Sort(b.halves[h].days)
+		for _, days := range b.halves[h].days {
+			slices.Sort(days)
+		}
 	}
 	for i := range b.cold {
 		c := &b.cold[i]
 		half := &b.halves[c.of]
 		f := c.Finding
-		below, _ := slices.BinarySearch(half.days, f.Observed)
+		service, _, _ := strings.Cut(f.Object, "/")
+		days := half.days[service]
+		below, _ := slices.BinarySearch(days, f.Observed)
 		for _, own := range c.own {
 			if own < f.Observed {
 				below--
 			}
 		}
-		others := len(half.days) - len(c.own)
+		others := len(days) - len(c.own)
 		share := 100 * float64(below) / float64(others)
 		switch {
 		case others >= minPeerDays && share < b.o.ColdPercent:
@@ -569,7 +625,7 @@ func (b *bulkJudge) endFeed() {
 		case others < minPeerDays:
 			f.Why += "; " + fewPeers(others) + ", so fixed limits apply."
 		default:
-			f.Baseline = stats.Quantile(half.days, 0.5)
+			f.Baseline = stats.Quantile(days, 0.5)
 			f.Why += fmt.Sprintf("; in this feed, of the %s of other entities %.1f %% are below that, and the median is %s.",
 				count(int64(others), "day"), share, half.show(f.Baseline))
 		}
@@ -578,6 +634,6 @@ func (b *bulkJudge) endFeed() {
 	}
 	b.cold = b.cold[:0]
 	for h := range b.halves {
-		b.halves[h].days = b.halves[h].days[:0]
+		clear(b.halves[h].days)
 	}
 }

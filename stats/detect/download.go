@@ -21,31 +21,54 @@ type downloadKind struct {
 	// place returns what the object of a call is in: a bucket, a site, an organisation.
 	// Nil: objects are in nothing that the log names.
 	place func(resource []byte) []byte
+	// weight is how many files an object counts for; 0: one.
+	weight int64
+}
+
+// The weights of objects that are more than a file: a repository is hundreds of files,
+// and a secret opens what lies behind it.
+const (
+	repositoryWeight = 10
+	secretWeight     = 20
+)
+
+// objectWeight returns how many files an object of a service counts for.
+func objectWeight(service string) int64 {
+	for i := range downloadKinds {
+		if k := &downloadKinds[i]; k.service == service && k.weight > 0 {
+			return k.weight
+		}
+	}
+	return 1
 }
 
 // downloadKinds lists the kinds. A call belongs to the first that fits.
 //
 // Note: Microsoft Graph's GET is left out, as the method does not say whether content
-// was read; what it reads is in the audit log too. So are mail (MailItemsAccessed sums
-// up unnamed items), FileAccessed and view, which are logged whenever somebody looks at a
-// document, git.fetch, which brings what is new in what was cloned before, and
+// was read; what it reads is in the audit log too. So are FileAccessed and view, which are
+// logged whenever somebody looks at a document, git.fetch, which brings what is new in what was cloned before, and
 // Snowflake's access history, which tells of the queries once more.
 var downloadKinds = []downloadKind{
-	{"s3", "s3 s3.amazonaws.com", "GetObject SelectObjectContent REST.GET.OBJECT REST.SELECT.OBJECT SOAP.GET.OBJECT WEBSITE.GET.OBJECT", bucketOf},
-	{"gcs", "storage.googleapis.com", "storage.objects.get GET_Object google.storage.objects.get", bucketOf},
-	{"azurestorage", "storage.azure.com", "GetBlob QueryBlobContents ReadFile GetFile Read QueryEntities QueryEntity", containerOf},
-	{"m365", "OneDrive SharePoint MicrosoftTeams", "FileDownloaded FileSyncDownloaded*", siteOf},
-	{"", "", "FileDownloaded FileSyncDownloaded*", siteOf}, // as Defender names the services
-	{"drive", "drive", "download sync_item_content", nil},
-	{"box", "box.com", "DOWNLOAD ITEM_DOWNLOAD", nil},
-	{"dropbox", "dropbox.com", "file_download shared_link_download shared_content_download paper_doc_download", nil},
-	{"github", "github.com", "git.clone repo.download_zip", ownerOf},
-	{"slack", "slack.com", "file_downloaded", nil},
+	{service: "s3", logged: "s3 s3.amazonaws.com", operations: "GetObject SelectObjectContent REST.GET.OBJECT REST.SELECT.OBJECT SOAP.GET.OBJECT WEBSITE.GET.OBJECT", place: bucketOf},
+	{service: "gcs", logged: "storage.googleapis.com", operations: "storage.objects.get GET_Object google.storage.objects.get", place: bucketOf},
+	{service: "azurestorage", logged: "storage.azure.com", operations: "GetBlob QueryBlobContents ReadFile GetFile Read QueryEntities QueryEntity", place: containerOf},
+	{service: "m365", logged: "OneDrive SharePoint MicrosoftTeams", operations: "FileDownloaded FileSyncDownloaded*", place: siteOf},
+	{operations: "FileDownloaded FileSyncDownloaded*", place: siteOf}, // as Defender names the services
+	// A record sums up the mails of two minutes, and is named by the first of them.
+	{service: "exchange", logged: "Exchange", operations: "MailItemsAccessed", place: mailboxOf},
+	{service: "drive", logged: "drive", operations: "download sync_item_content"},
+	{service: "box", logged: "box.com", operations: "DOWNLOAD ITEM_DOWNLOAD"},
+	{service: "dropbox", logged: "dropbox.com", operations: "file_download shared_link_download shared_content_download paper_doc_download"},
+	{service: "github", logged: "github.com", operations: "git.clone repo.download_zip", place: ownerOf, weight: repositoryWeight},
+	{service: "slack", logged: "slack.com", operations: "file_downloaded"},
 	// A query's bytes are those of its result.
-	{"snowflake", "snowflake", "SELECT GET_FILES UNLOAD", databaseOf},
-	{"salesforce", "salesforce.com", "ContentTransfer.VersionDownload* DocumentAttachmentDownloads ReportExport BulkApi BulkApi2 API RestApi", nil},
+	{service: "snowflake", logged: "snowflake", operations: "SELECT GET_FILES UNLOAD", place: databaseOf},
+	{service: "salesforce", logged: "salesforce.com", operations: "ContentTransfer.VersionDownload* DocumentAttachmentDownloads ReportExport BulkApi BulkApi2 API RestApi"},
+	{service: "secretsmanager", logged: "secretsmanager.amazonaws.com secretsmanager", operations: "GetSecretValue", weight: secretWeight},
+	{service: "kubernetes", logged: "kubernetes k8s.io", operations: "get/secrets io.k8s.core.v1.secrets.get", weight: secretWeight},
+	{service: "ssm", logged: "ssm.amazonaws.com ssm", operations: "GetParameter GetParameters", weight: secretWeight},
 	// Security brokers, OCSF's file hosting activity, and sources of the user's own.
-	{"", "", "download Download", nil},
+	{operations: "download Download"},
 }
 
 // webService is the service of downloads from web servers.
@@ -231,6 +254,15 @@ func segments(path []byte, n int) []byte {
 		}
 	}
 	return path
+}
+
+// mailboxOf returns the mailbox of MAILBOX/<MESSAGE>, nil of <MESSAGE>.
+func mailboxOf(resource []byte) []byte {
+	if bytes.HasPrefix(resource, []byte{'<'}) {
+		return nil
+	}
+	mailbox, _, _ := bytes.Cut(resource, []byte{'/'})
+	return mailbox
 }
 
 // ownerOf returns the organisation of ORGANISATION/REPOSITORY.

@@ -3,6 +3,7 @@ package detect
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 
 	"outflow/columnar"
@@ -12,18 +13,20 @@ import (
 type firstDestinationOptions struct {
 	Floor      Bytes   `yaml:"floor" unit:"B/day" tune:"5MB 10MB 20MB 50MB 100MB 200MB" doc:"a destination that the entity never used is reported from this volume; less is a form, a picture or a mail"`
 	KnownFloor Bytes   `yaml:"known_floor" unit:"B/day" doc:"the same for a destination that more than rare of the others use, if somebody did longer ago than young"`
+	YoungFloor Bytes   `yaml:"young_floor" unit:"B" doc:"a destination is also reported on the day on which all that the entity sent there since its first use, within young days, reaches this"`
 	Share      float64 `yaml:"share" unit:"%" tune:"1 5 20 50" doc:"it must also get this share of what the entity sends on a usual day; to those who send gigabytes for a living a few megabytes are nothing"`
 	MinDays    int     `yaml:"min_days" unit:"days" doc:"with fewer days of history nothing is called new"`
 	EntityDays int     `yaml:"entity_days" unit:"days" doc:"the entity must have been seen on this many days before; to a newcomer everything is new"`
 	Rare       float64 `yaml:"rare" unit:"%" doc:"a destination that at most this share of the others use has a higher risk"`
 	Common     float64 `yaml:"common" unit:"%" doc:"one that at least this share of them use has a lower risk"`
-	Young      int     `yaml:"young" unit:"days" doc:"one that nobody used longer ago than this has a higher risk"`
+	Young      int     `yaml:"young" unit:"days" doc:"a destination is new to the entity for so long; one that nobody used longer ago has a higher risk"`
 }
 
 const firstDestinationDoc = `Uploads to a destination that the entity never used before.
 
 What it sees: 20 MB or more in a day, or 100 MB if more than 2 % of the others use it, and a twentieth of the entity's usual day, to a registered domain, a cloud host or an
-address that it did not use in the 90 days before, with whatever request and however few bytes. The risk is higher if at most
+address that it did not use in the 90 days before, with whatever request and however few bytes; or less a day, if it makes 100 MB
+within 7 days of the first use. The risk is higher if at most
 2 % of the others use it, or if nobody did until a week ago, and lower if half of them use it.
 Why that means exfiltration: people work with the same few services, and a thief brings a place of his own.
 Common false positives: a new customer's portal, a first video call, a new supplier of printing or payroll; networks that log
@@ -33,7 +36,7 @@ the destination weeks before; anything in the first 14 days of history.
 How to investigate: who owns the destination, since when it is registered, and what was read before the peak named in the evidence.`
 
 func firstDestination() *Detection {
-	o := &firstDestinationOptions{Floor: 20e6, KnownFloor: 100e6, Share: 5, MinDays: 14, EntityDays: 5, Rare: 2, Common: 50, Young: 7}
+	o := &firstDestinationOptions{Floor: 20e6, KnownFloor: 100e6, YoungFloor: 100e6, Share: 5, MinDays: 14, EntityDays: 5, Rare: 2, Common: 50, Young: 7}
 	d := &Detection{
 		Name:       "first_destination",
 		Title:      "upload to a destination never used before",
@@ -58,9 +61,10 @@ func firstDestination() *Detection {
 	return d
 }
 
-// A firstUse is a destination that an entity used for the first time on the judged day.
+// A firstUse is a destination that is new to an entity, and what the entity sent there.
 type firstUse struct {
-	today Row
+	Row
+	since Day     // the first of the days that Row sums up; the judged day if it is one
 	days  int     // that the entity was seen on before
 	usual float64 // bytes that the entity sends on a usual day; NaN if not known
 }
@@ -69,13 +73,13 @@ func (o *firstDestinationOptions) score(in *Input, risk int) []Finding {
 	firsts := o.firsts(in)
 	var keys []Key
 	for i := range firsts {
-		keys = append(keys, firsts[i].today.Key)
+		keys = append(keys, firsts[i].Key)
 	}
 	used := in.popularity(keys)
 	var findings []Finding
 	for i := range firsts {
-		f, p := &firsts[i], used[destination{firsts[i].today.Feed, firsts[i].today.Object}]
-		if p.share() > o.Rare && p.first < in.Day-Day(o.Young) && f.today.BytesOut < int64(o.KnownFloor) {
+		f, p := &firsts[i], used[destination{firsts[i].Feed, firsts[i].Object}]
+		if p.share() > o.Rare && p.first < in.Day-Day(o.Young) && f.BytesOut < int64(o.KnownFloor) {
 			continue
 		}
 		findings = append(findings, o.finding(in, f, p, risk))
@@ -93,7 +97,7 @@ func (o *firstDestinationOptions) firsts(in *Input) []firstUse {
 		entity := all[begin:]
 		all = all[:begin]
 		for _, f := range entity {
-			if !often(habit, f.today.BytesOut) {
+			if !often(habit, f.BytesOut) {
 				all = append(all, f)
 			}
 		}
@@ -116,10 +120,13 @@ func (o *firstDestinationOptions) firsts(in *Input) []firstUse {
 				habit = append(habit, *r)
 			}
 		}
-		if today == nil || today.BytesOut < int64(o.Floor) || u.before(in.Day, key.Object) || in.Own(key.Object) {
+		if today == nil || in.Own(key.Object) {
 			continue
 		}
-		f := firstUse{today: *today, usual: math.NaN()}
+		f, ok := o.firstUse(in, &u, past, today)
+		if !ok {
+			continue
+		}
 		var sent []float64
 		for i := range u.days {
 			if r := &u.days[i]; r.Day < in.Day {
@@ -132,12 +139,34 @@ func (o *firstDestinationOptions) firsts(in *Input) []firstUse {
 		if len(sent) > 0 {
 			f.usual = stats.Median(sent)
 		}
-		if f.days >= o.EntityDays && !(float64(today.BytesOut) < o.Share/100*f.usual) {
+		if f.days >= o.EntityDays && !(float64(f.BytesOut) < o.Share/100*f.usual*float64(in.Day-f.since+1)) {
 			all = append(all, f)
 		}
 	}
 	end()
 	return all
+}
+
+// firstUse returns what an entity sent to a destination, and whether that is to be
+// reported: enough on the day of the first use, or by the judged day, and not by the day
+// before, if the first use is only days ago.
+func (o *firstDestinationOptions) firstUse(in *Input, u *usage, past []Row, today *Row) (firstUse, bool) {
+	f := firstUse{Row: *today, since: in.Day, usual: math.NaN()}
+	if today.BytesOut >= int64(o.Floor) && !u.before(in.Day, today.Object) {
+		return f, true
+	}
+	young := in.Day - Day(o.Young) + 1
+	week, before := past[len(past):], int64(0)
+	for n := len(past) - 1; n >= 0 && past[n].Day >= young; n-- {
+		week, before = past[n:], addBytes(before, past[n].BytesOut)
+	}
+	if len(week) == 0 || addBytes(before, today.BytesOut) < int64(o.YoungFloor) || u.before(young, today.Object) {
+		return f, false
+	}
+	f.since, f.Summary = week[0].Day, sum(week).Merge(today.Summary)
+	judged := func(d Day) bool { return in.Covered(today.Feed)[o.MinDays-1] < d }
+	told := judged(f.since) && week[0].BytesOut >= int64(o.Floor) || judged(in.Day-1) && before >= int64(o.YoungFloor)
+	return f, !told
 }
 
 // often reports whether an entity sent at least half of x bytes to a new destination on
@@ -156,15 +185,21 @@ func often(firsts []Row, x int64) bool {
 const riskStep = 15
 
 func (o *firstDestinationOptions) finding(in *Input, u *firstUse, p *popularity, risk int) Finding {
-	r := &u.today
+	r := &u.Row
 	out := float64(r.BytesOut)
 	f := Finding{
 		Key: r.Key, Score: out, Threshold: float64(o.Floor), Observed: out, Baseline: 0, Unit: "B/day",
 		Window: in.Day.window(), Summary: r.Summary,
 	}
+	days := in.Day - u.since + 1
+	when := "on " + in.Day.String()
+	if days > 1 {
+		f.Threshold, f.Unit, f.Window[0] = float64(o.YoungFloor), fmt.Sprintf("B/%d days", days), u.since.window()[0]
+		when = fmt.Sprintf("in the %d days to %s", days, in.Day)
+	}
 	usual := "how much it sends on a usual day is not known"
 	if !math.IsNaN(u.usual) {
-		f.Threshold = max(f.Threshold, o.Share/100*u.usual)
+		f.Threshold = max(f.Threshold, o.Share/100*u.usual*float64(days))
 		usual = "it sends " + size(u.usual) + " in all on a usual day"
 	}
 	percent := 100
@@ -182,8 +217,8 @@ func (o *firstDestinationOptions) finding(in *Input, u *firstUse, p *popularity,
 		}
 	}
 	f.RiskScore = min(risk*percent/100, 100)
-	history := len(in.Covered(r.Feed))
-	f.Why = fmt.Sprintf("%s sent %s to %s on %s, and never used that destination in the %s before; %s, and %s%s.",
-		printable(f.Who()), size(out), printable(r.Object), in.Day, count(int64(history), "day"), usual, p, since) + andNamed(&r.Summary) + andBlocked(&r.Summary)
+	history, _ := slices.BinarySearch(in.Covered(r.Feed), u.since)
+	f.Why = fmt.Sprintf("%s sent %s to %s %s, and never used that destination in the %s before; %s, and %s%s.",
+		printable(f.Who()), size(out), printable(r.Object), when, count(int64(history), "day"), usual, p, since) + andNamed(&r.Summary) + andBlocked(&r.Summary)
 	return f
 }

@@ -262,8 +262,8 @@ func TestApplication(t *testing.T) {
 func TestEveryFormatsDownloads(t *testing.T) {
 	kinds := map[string]string{
 		"azurestorage": "azurestorage", "box": "box", "cloudtrail": "s3", "defender": "", "dropbox": "dropbox", "gcpaudit": "gcs",
-		"gcsusage": "gcs", "github": "github", "m365": "m365", "m365csv": "m365", "netskope": "", "netskope-csv": "", "ocsf": "s3",
-		"s3access": "s3", "salesforce": "salesforce", "slack": "slack", "snowflake": "snowflake", "snowflakecsv": "snowflake", "workspace": "drive",
+		"gcsusage": "gcs", "github": "github", "kubernetes": "kubernetes", "m365": "m365", "m365csv": "m365", "netskope": "", "netskope-csv": "", "ocsf": "s3",
+		"s3access": "s3", "salesforce": "salesforce", "slack": "slack", "snowflake": "snowflake", "snowflakecsv": "snowflake", "workspace": "drive", "xferlog": "",
 	}
 	none := []string{"azure", "cloudflareaccess", "okta"}
 	general := []string{"parquet", "jsonl", "csv", "w3c"}

@@ -66,6 +66,12 @@ type Key struct {
 // AllFeeds is the feed of correlations that match across sensors.
 const AllFeeds = "*"
 
+// sameEntity reports whether two keys are those of one entity.
+func (k Key) sameEntity(l Key) bool {
+	k.Object = l.Object
+	return k == l
+}
+
 // Compare orders keys by their fields, in the order in which they are declared.
 func (k Key) Compare(l Key) int {
 	if c := strings.Compare(k.Feed, l.Feed); c != 0 {
