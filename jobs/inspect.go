@@ -24,9 +24,11 @@ func (p *program) inspectCommand() *cobra.Command {
 		Short: "show what a log is, or which logs lie in a folder or bucket",
 		Long: "inspect FILE reads a log and shows its format, its columns, and which detections are blind on it.\n\n" +
 			"inspect FOLDER and inspect s3://bucket/prefix/ show which logs lie there: their layout and format, since when, and\n" +
-			"how much a day. Names are listed, and of each kind up to three objects are opened. In S3 that takes at most " +
-			fmt.Sprint(store.MaxLists) + "\nLIST requests: of a larger bucket it lists the oldest and the newest days of some folders. --config-snippet prints\n" +
-			"the inputs of a configuration for what was found, and suggests own accounts and domains as comments. With a\n" +
+			"how much a day. All objects of a folder that has up to " + fmt.Sprint(store.SmallFolder) + " are opened; of a larger one the first, the last, and\n" +
+			"the largest of each kind of name. inspect says how many it did not open; inspect 'FOLDER/*.log' reads all that fit.\n" +
+			"In S3 a folder takes at most " + fmt.Sprint(store.MaxLists) + " LIST requests: of a larger bucket it lists the oldest and the newest days of\n" +
+			"some folders. --config-snippet prints the inputs of a configuration for what was found, and suggests own accounts and\n" +
+			"domains as comments. With a " +
 			"format, a mapping or a layout, every log in a folder is read.",
 		Example: "  outflow inspect access.log.gz\n  outflow inspect s3://bucket/ --config-snippet > outflow.yaml",
 		Args:    cobra.MinimumNArgs(1),

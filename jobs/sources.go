@@ -93,6 +93,16 @@ func (f *inputFlags) options() (*logs.Format, logs.Options, error) {
 	return format, o, err
 }
 
+// resolve loads the source files, and returns the options of the decoders and the format or nil.
+func (f *inputFlags) resolve() (*logs.Format, logs.Options, error) {
+	own, err := loadSources(f.sources)
+	if err != nil {
+		return nil, logs.Options{}, configError{err}
+	}
+	f.formats = logs.Formats(nil).With(own)
+	return f.options()
+}
+
 func (f *inputFlags) store() store.Options {
 	return store.Options{EndpointURL: f.endpointURL, Region: f.region}
 }
@@ -154,12 +164,7 @@ func loadSource(file string) (*logs.Format, error) {
 
 // find lists the objects that the paths of a command line name, and their total size.
 func (p *program) find(f *inputFlags, paths []string) ([]source, int64, error) {
-	own, err := loadSources(f.sources)
-	if err != nil {
-		return nil, 0, configError{err}
-	}
-	f.formats = logs.Formats(nil).With(own)
-	format, options, err := f.options()
+	format, options, err := f.resolve()
 	if err != nil {
 		return nil, 0, err
 	}

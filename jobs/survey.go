@@ -35,8 +35,8 @@ type surveyed struct {
 	failure error // of the first that is not
 }
 
-// maxTried is how many objects a survey opens. There are up to three a group.
-const maxTried = 300
+// maxTried is how many objects a survey opens: all of a small folder.
+const maxTried = store.SmallFolder
 
 // inspectFolders prints what lies in folders, or the configuration for it.
 func (p *program) inspectFolders(inputs *inputFlags, folders []string, snippet bool) error {
@@ -47,22 +47,23 @@ func (p *program) inspectFolders(inputs *inputFlags, folders []string, snippet b
 			return err
 		}
 	}
+	_, options, err := inputs.resolve()
+	if err != nil {
+		return err
+	}
 	var all []surveyed
-	tried := 0
 	for _, folder := range folders {
 		s, err := store.NewSurvey(p.ctx, folder, templates, p.now(), inputs.store())
 		if err != nil {
 			return configError{err}
 		}
-		groups := make([]surveyed, len(s.Groups))
-		for i, g := range s.Groups {
-			groups[i] = p.sample(g, &tried)
-		}
+		groups := p.samples(s.Groups, inputs.formats, options)
 		if !snippet && !p.json {
-			p.printSurvey(folder, s, groups)
+			p.printSurvey(inputs.formats, folder, s, groups)
 		} else {
 			p.noteLimits(folder, s)
 		}
+		p.noteUnopened(folder, groups)
 		all = append(all, groups...)
 	}
 	if len(all) == 0 {
@@ -84,44 +85,69 @@ func (p *program) inspectFolders(inputs *inputFlags, folders []string, snippet b
 	return nil
 }
 
-// sample tries the samples of a group.
-func (p *program) sample(g store.Group, tried *int) surveyed {
-	s := surveyed{Group: g, pattern: g.URI}
-	if g.Layout >= 0 {
-		s.layout = layouts[g.Layout]
-		s.pattern = s.layout.uri(g.URI)
+// samples tries the samples of the groups of a folder: the first of each, then the second,
+// so that each group is looked into before the bound is reached.
+func (p *program) samples(groups []store.Group, formats logs.Formats, options logs.Options) []surveyed {
+	out := make([]surveyed, len(groups))
+	for i, g := range groups {
+		out[i] = surveyed{Group: g, pattern: g.URI}
+		if g.Layout >= 0 {
+			out[i].layout = layouts[g.Layout]
+			out[i].pattern = out[i].layout.uri(g.URI)
+		}
 	}
-	for _, at := range g.Samples {
-		if *tried == maxTried {
-			break
-		}
-		*tried++
-		s.tried++
-		src := p.source(at)
-		if s.layout != nil {
-			src.format = s.layout.known()
-		}
-		found, err := try(&src)
-		if err != nil && src.format != nil { // other logs have such names
-			src.format = nil
-			if f, e := try(&src); e == nil {
-				found, err = f, nil
+	tried := 0
+	for round, more := 0, true; more; round++ {
+		more = false
+		for i := range out {
+			if g := &out[i]; round < len(g.Samples) && tried < maxTried {
+				src := p.source(g.Samples[round])
+				src.decode(nil, formats, options)
+				g.try(&src)
+				tried++
+				more = true
 			}
 		}
-		if err != nil {
-			s.failure = cmp.Or(s.failure, err)
-			continue
-		}
-		if s.read++; s.read == 1 {
-			s.mapping = found.mapping
-		} else {
-			maps.DeleteFunc(s.mapping, func(c columnar.Col, name string) bool { return found.mapping[c] != name })
-		}
-		s.owners.add(&found.owners)
-		if !slices.Contains(s.formats, found.format) {
-			s.formats = append(s.formats, found.format)
+	}
+	out = oneKind(out)
+	for i := range out {
+		out[i].settle()
+	}
+	return out
+}
+
+// try looks into a sample.
+func (s *surveyed) try(src *source) {
+	s.tried++
+	if s.layout != nil {
+		src.format = s.layout.known()
+	}
+	found, err := try(src)
+	if err != nil && src.format != nil { // other logs have such names
+		src.format = nil
+		if f, e := try(src); e == nil {
+			found, err = f, nil
 		}
 	}
+	if err != nil {
+		s.failure = cmp.Or(s.failure, err)
+		return
+	}
+	if s.read++; s.read == 1 {
+		s.mapping = found.mapping
+	} else {
+		maps.DeleteFunc(s.mapping, func(c columnar.Col, name string) bool { return found.mapping[c] != name })
+	}
+	s.owners.add(&found.owners)
+	for _, name := range found.formats {
+		if !slices.Contains(s.formats, name) {
+			s.formats = append(s.formats, name)
+		}
+	}
+}
+
+// settle decides what the group is when its samples were tried.
+func (s *surveyed) settle() {
 	slices.Sort(s.formats)
 	if s.layout != nil || len(s.formats) != 1 {
 		s.mapping = nil
@@ -129,31 +155,143 @@ func (p *program) sample(g store.Group, tried *int) surveyed {
 	if l := s.layout; l != nil && logs.Named(l.format) != nil && len(s.formats) > 0 && !slices.Contains(s.formats, l.format) {
 		s.layout = nil
 	}
-	return s
+}
+
+// maxSplit is how many names of one folder stand for themselves if their logs are of one
+// format: more are the logs of one sensor, named for hosts or people.
+const maxSplit = 8
+
+// oneKind makes one group of those of a folder and a format that are more than maxSplit, if
+// a pattern finds them and none of another format.
+func oneKind(groups []surveyed) []surveyed {
+	folders := map[string][]*surveyed{}
+	for i := range groups {
+		if g := &groups[i]; g.Layout < 0 {
+			at := g.pattern[:strings.LastIndexByte(g.pattern, '/')+1]
+			folders[at] = append(folders[at], g)
+		}
+	}
+	merged := map[*surveyed]bool{}
+	for at, members := range folders {
+		kinds := map[string][]*surveyed{}
+		for _, g := range members {
+			kinds[strings.Join(g.formats, ",")] = append(kinds[strings.Join(g.formats, ",")], g)
+		}
+		for _, format := range slices.Sorted(maps.Keys(kinds)) {
+			same := kinds[format]
+			if format == "" || len(same) <= maxSplit {
+				continue
+			}
+			for _, pattern := range []string{at + "*", at + commonName(same, len(at))} {
+				wide := surveyed{pattern: pattern}
+				others := func(g *surveyed) bool {
+					return len(g.formats) > 0 && strings.Join(g.formats, ",") != format && wide.covers(g)
+				}
+				if slices.ContainsFunc(members, others) {
+					continue
+				}
+				for _, g := range append(same[1:], kinds[""]...) {
+					if !merged[g] && wide.covers(g) {
+						same[0].merge(g)
+						merged[g] = true
+					}
+				}
+				same[0].URI, same[0].pattern = pattern, pattern
+				break
+			}
+		}
+	}
+	var out []surveyed
+	for i := range groups {
+		if !merged[&groups[i]] {
+			out = append(out, groups[i])
+		}
+	}
+	return out
+}
+
+// commonName returns the narrowest pattern with one glob for the names of groups, which
+// begin at an offset of their patterns.
+func commonName(groups []*surveyed, at int) string {
+	head, tail := literalEnds(groups[0].pattern[at:])
+	for _, g := range groups[1:] {
+		h, t := literalEnds(g.pattern[at:])
+		for !strings.HasPrefix(h, head) {
+			head = head[:len(head)-1]
+		}
+		for !strings.HasSuffix(t, tail) {
+			tail = tail[1:]
+		}
+	}
+	return head + "*" + tail
+}
+
+// literalEnds returns what precedes the first, and what follows the last placeholder or
+// glob of a pattern. Of a pattern without, they do not overlap: the end begins at its dot.
+func literalEnds(pattern string) (head, tail string) {
+	if at := placeholderOrGlob.FindAllStringIndex(pattern, -1); at != nil {
+		return pattern[:at[0][0]], pattern[at[len(at)-1][1]:]
+	}
+	dot := max(strings.IndexByte(pattern, '.'), 0)
+	return pattern[:dot], pattern[dot:]
+}
+
+// merge adds what another group of the folder has.
+func (s *surveyed) merge(t *surveyed) {
+	if !t.First.IsZero() {
+		if s.First.IsZero() || t.First.Before(s.First) {
+			s.First = t.First
+		}
+		if t.Last.After(s.Last) {
+			s.Last = t.Last
+		}
+	}
+	s.Seen += t.Seen
+	s.Bytes += t.Bytes
+	s.PerDay += t.PerDay
+	s.BytesPerDay += t.BytesPerDay
+	s.AtLeast = s.AtLeast || t.AtLeast
+	s.Samples = append(s.Samples, t.Samples...)
+	switch {
+	case s.read == 0:
+		s.mapping = t.mapping
+	case t.read > 0:
+		maps.DeleteFunc(s.mapping, func(c columnar.Col, name string) bool { return t.mapping[c] != name })
+	}
+	s.owners.add(&t.owners)
+	if s.formats == nil {
+		s.formats = t.formats
+	}
+	s.tried += t.tried
+	s.read += t.read
+	s.failure = cmp.Or(s.failure, t.failure)
 }
 
 // errTried ends the reading of an object that is only tried.
 var errTried = errors.New("enough was read")
 
-// A tried is what the first block of an object shows.
+// maxMembers is how many files of an archive are tried.
+const maxMembers = 32
+
+// A tried is what the first blocks of an object show.
 type tried struct {
-	format  string
-	mapping map[columnar.Col]string // what logs.Block.Guess says of the columns that no row has
+	formats []string                // of its members
+	mapping map[columnar.Col]string // what logs.Block.Guess says of the columns that no row of its one member has
 	owners  owners
 }
 
-// try decodes the first block of an object. It is an error if no record of the block is
-// understood.
+// try decodes the first block of each member of an object. It is an error if no record of
+// them is understood.
 func try(src *source) (found tried, err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			err = fmt.Errorf("read: %v (a fault in outflow: please report it)", r)
 		}
 	}()
-	var tally logs.Tally
+	tallies := map[*logs.Member]*logs.Tally{}
 	options := src.options
 	options.WantFields[columnar.API.ID] = ownersFields
-	members := logs.Read(&src.object, &logs.ReadOptions{Format: src.format, Options: options}, func(m *logs.Member, b *logs.Block) error {
+	members := logs.Read(&src.object, &logs.ReadOptions{Format: src.format, Formats: src.formats, Options: options}, func(m *logs.Member, b *logs.Block) error {
 		d, err := m.Format.New(m.Options)
 		if err != nil {
 			return err
@@ -169,28 +307,40 @@ func try(src *source) (found tried, err error) {
 				}
 			}
 		}}
-		err = b.Decode(d, &out, &tally)
+		tallies[m] = &logs.Tally{}
+		err = b.Decode(d, &out, tallies[m])
 		out.Flush()
 		if table != nil {
 			found.mapping = b.Guess(m.Format, table, table.Set()&^known)
 		}
-		return cmp.Or(err, errTried)
+		if err == nil && len(tallies) == maxMembers {
+			err = errTried
+		}
+		return cmp.Or(err, logs.ErrSkip)
 	})
 	for _, m := range members {
+		tally := tallies[m]
 		switch {
-		case m.Err != nil && !errors.Is(m.Err, errTried):
+		case m.Err != nil && !errors.Is(m.Err, errTried) && !errors.Is(m.Err, logs.ErrSkip):
 			err = cmp.Or(err, m.Err)
-		case m.Format != nil && tally.Rows+tally.Other > 0:
-			found.format = m.Format.Name
-			return found, nil
-		case m.Format != nil && len(tally.Reasons) > 0:
+		case m.Format != nil && tally != nil && tally.Rows+tally.Other > 0:
+			if !slices.Contains(found.formats, m.Format.Name) {
+				found.formats = append(found.formats, m.Format.Name)
+			}
+		case m.Format != nil && tally != nil && len(tally.Reasons) > 0:
 			err = cmp.Or(err, fmt.Errorf("%s, but %s", m.Format.Name, tally.Reasons[0]))
 		}
 	}
-	return tried{}, cmp.Or(err, logs.ErrEmpty)
+	if len(found.formats) == 0 {
+		return tried{}, cmp.Or(err, logs.ErrEmpty)
+	}
+	if len(tallies) > 1 {
+		found.mapping = nil
+	}
+	return found, nil
 }
 
-func (p *program) printSurvey(folder string, s *store.Survey, groups []surveyed) {
+func (p *program) printSurvey(formats logs.Formats, folder string, s *store.Survey, groups []surveyed) {
 	for i := range groups {
 		g := &groups[i]
 		fmt.Fprintf(p.stdout, "%s\n", printable(g.pattern))
@@ -198,13 +348,16 @@ func (p *program) printSurvey(folder string, s *store.Survey, groups []surveyed)
 			fmt.Fprintf(p.stdout, "  layout   %s: %s\n", g.layout.name, g.layout.title)
 		}
 		for _, name := range g.formats {
-			fmt.Fprintf(p.stdout, "  format   %s: %s\n", name, logs.Named(name).Title)
+			fmt.Fprintf(p.stdout, "  format   %s: %s\n", name, formats.Named(name).Title)
 		}
 		switch {
 		case g.tried == 0:
-			fmt.Fprintf(p.stdout, "  unknown  not opened: %d objects were tried before\n", maxTried)
+			fmt.Fprintf(p.stdout, "  unknown  not opened: %d objects were opened before\n", maxTried)
 		case g.read < g.tried:
 			fmt.Fprintf(p.stdout, "  unknown  %d of %s tried: %s\n", g.tried-g.read, counted(g.tried, "object"), printable(g.failure.Error()))
+		}
+		if g.tried > 0 && int64(g.tried) < g.Seen {
+			fmt.Fprintf(p.stdout, "  opened   %s of %d\n", counted(g.tried, "object"), g.Seen)
 		}
 		if len(g.mapping) > 0 {
 			fmt.Fprintf(p.stdout, "  guess    %s: by the names, which --config-snippet writes as a mapping\n", printable(strings.Join(g.columns(), ", ")))
@@ -256,6 +409,24 @@ func (p *program) noteLimits(folder string, s *store.Survey) {
 	}
 }
 
+// noteUnopened says how to look into the objects that were not opened.
+func (p *program) noteUnopened(folder string, groups []surveyed) {
+	var seen, tried int64
+	least := -1 // of all groups, that of which the smallest part was opened
+	for i := range groups {
+		g := &groups[i]
+		seen += g.Seen
+		tried += int64(g.tried)
+		if h := max(least, 0); least < 0 || int64(g.tried)*groups[h].Seen < int64(groups[h].tried)*g.Seen {
+			least = i
+		}
+	}
+	if tried < seen {
+		p.note("%s: opened %d of %d objects, the largest of each kind of name. To read all objects of a pattern, inspect it: %s inspect %s",
+			printable(folder), tried, seen, cmp.Or(p.called, "outflow"), shellWord(groups[least].pattern))
+	}
+}
+
 // configSnippet returns the inputs of a configuration for the groups. What is not
 // recognised, or was found by a wider pattern already, is a comment, and so are the
 // placeholders that their records suggest.
@@ -272,7 +443,11 @@ func configSnippet(groups []surveyed) string {
 			continue
 		}
 		empty = false
-		if j := slices.IndexFunc(groups, func(h surveyed) bool { return h.pattern != g.pattern && len(h.formats) > 0 && g.covers(&h) }); j >= 0 {
+		j := slices.IndexFunc(groups, func(h surveyed) bool { return h.pattern != g.pattern && len(h.formats) > 0 && g.covers(&h) })
+		if j >= 0 && g.Seen == 1 { // the name of the only one
+			g.pattern, j = g.Samples[0].Literal(), -1
+		}
+		if j >= 0 {
 			fmt.Fprintf(&out, "  # Not as it is, since it also matches %s:\n  # uri: %s\n", scalar(groups[j].pattern), scalar(g.pattern))
 			continue
 		}

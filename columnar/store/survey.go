@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"maps"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -41,7 +42,8 @@ type Group struct {
 	PerDay, BytesPerDay float64
 	// AtLeast says that a day has more objects than were listed.
 	AtLeast bool
-	// Samples are the first, the last and the largest object, each once.
+	// Samples are all objects of a survey of at most SmallFolder, the largest first.
+	// Otherwise they are the largest object of each kind of name, the first and the last.
 	Samples []Object
 }
 
@@ -50,6 +52,8 @@ const (
 	// MaxLists is how many LIST requests a survey makes: half a cent at AWS, and less
 	// than two minutes. With fewer, a bucket of many services is seen in part.
 	MaxLists = 1000
+	// SmallFolder is how many objects a folder may have for each to be a sample.
+	SmallFolder = 300
 	// listPage is how many names a LIST request returns.
 	listPage = 1000
 	// maxFolders is how many folders of one folder are listed.
@@ -59,8 +63,9 @@ const (
 	// maxFolderNames is how many names or patterns of folders in one folder stand for
 	// themselves. If there are more, they are taken for one kind, such as hosts.
 	maxFolderNames = 32
-	// maxNames is the same for the patterns of the objects of one folder.
-	maxNames = 8
+	// maxNames is the same for the patterns of the objects of one folder. With fewer, a
+	// folder in which somebody collected the logs of a case is one group of many formats.
+	maxNames = 64
 )
 
 // NewSurvey lists what lies at a URI, which must be a folder without globs. Layouts are
@@ -133,6 +138,9 @@ func IsFolder(ctx context.Context, uri string, o Options) (bool, error) {
 	return !object, err
 }
 
+// Literal returns a pattern that finds the object alone.
+func (o *Object) Literal() string { return escapeGlob(o.URI) }
+
 // A surveyor makes a survey.
 type surveyor struct {
 	store   Store
@@ -142,6 +150,7 @@ type surveyor struct {
 	layouts []*Template
 	now     time.Time
 	root    *node
+	seen    int // objects
 	skipped map[string]int
 	result  Survey
 }
@@ -185,8 +194,15 @@ type group struct {
 	first, last time.Time
 	seen, bytes int64
 	streams     map[string]*stream
-	more        bool     // a day of a stream has more objects
-	samples     [3]Entry // first, last, largest
+	more        bool // a day of a stream has more objects
+	samples
+}
+
+// samples are the objects of a group to look into.
+type samples struct {
+	head, tail Entry            // by name
+	largest    map[string]Entry // by the pattern of the name, or, if there are many, by its extension
+	all        []Entry          // while the survey is of a small folder
 }
 
 // A stream is what one sampled folder has of a group, by day.
@@ -221,7 +237,13 @@ func (s *surveyor) add(e Entry, from sampled) {
 	if key.layout < 0 && n.names > maxNames {
 		key.name = "*"
 	}
-	n.group(key).add(e, end, d.date(), from)
+	s.seen++
+	g := n.group(key)
+	g.add(e, end, d.date(), from)
+	g.samples.add(e, name)
+	if s.seen <= SmallFolder {
+		g.all = append(g.all, e)
+	}
 }
 
 // layoutOf returns the key of the group of an object, given its name and the pattern
@@ -360,7 +382,6 @@ func (g *group) add(e Entry, end string, day time.Time, from sampled) {
 	if !slices.Contains(g.ends, end) {
 		g.ends = append(g.ends, end)
 	}
-	g.sample(e)
 	g.seen++
 	g.bytes += e.Size
 	if day.IsZero() {
@@ -394,16 +415,55 @@ func (g *group) span(day time.Time) {
 	}
 }
 
-func (g *group) sample(e Entry) {
-	if g.samples[0].Name == "" || e.Name < g.samples[0].Name {
-		g.samples[0] = e
+// add adds an object, given the pattern of its name.
+func (s *samples) add(e Entry, pattern string) {
+	s.span(e)
+	if s.largest == nil {
+		s.largest = map[string]Entry{}
 	}
-	if e.Name > g.samples[1].Name {
-		g.samples[1] = e
+	if _, ok := s.largest[pattern]; !ok && len(s.largest) >= maxNames {
+		if pattern = path.Ext(pattern); len(s.largest) >= 2*maxNames {
+			pattern = ""
+		}
 	}
-	if big := &g.samples[2]; e.Size > big.Size || e.Size == big.Size && e.Name < big.Name || big.Name == "" {
-		*big = e
+	if big, ok := s.largest[pattern]; !ok || bySize(e, big) < 0 {
+		s.largest[pattern] = e
 	}
+}
+
+// span notes the first and the last name.
+func (s *samples) span(e Entry) {
+	if s.head.Name == "" || e.Name < s.head.Name {
+		s.head = e
+	}
+	if e.Name > s.tail.Name {
+		s.tail = e
+	}
+}
+
+// merge adds the samples of another group.
+func (s *samples) merge(t *samples) {
+	for _, pattern := range slices.Sorted(maps.Keys(t.largest)) {
+		s.add(t.largest[pattern], pattern)
+	}
+	s.span(t.head)
+	s.span(t.tail)
+	s.all = append(s.all, t.all...)
+}
+
+// entries returns the objects, each once, the largest first.
+func (s *samples) entries(small bool) []Entry {
+	out := append(slices.Collect(maps.Values(s.largest)), s.head, s.tail)
+	if small {
+		out = s.all
+	}
+	slices.SortFunc(out, bySize)
+	return slices.Compact(out)
+}
+
+// bySize orders objects by size, the largest first, then by name.
+func bySize(a, b Entry) int {
+	return cmp.Or(cmp.Compare(b.Size, a.Size), strings.Compare(a.Name, b.Name))
 }
 
 // merge adds what h has.
@@ -413,9 +473,7 @@ func (g *group) merge(h *group) {
 			g.ends = append(g.ends, end)
 		}
 	}
-	for _, e := range h.samples {
-		g.sample(e)
-	}
+	g.samples.merge(&h.samples)
 	g.more = g.more || h.more
 	g.seen += h.seen
 	g.bytes += h.bytes
@@ -499,12 +557,8 @@ func (s *surveyor) finish() *Survey {
 	for at, g := range groups {
 		add := Group{URI: at.uri, Layout: at.layout, First: g.first, Last: g.last, Seen: g.seen, Bytes: g.bytes, AtLeast: g.more}
 		add.PerDay, add.BytesPerDay = g.rate()
-		var names []string
-		for _, e := range g.samples {
-			if !slices.Contains(names, e.Name) {
-				names = append(names, e.Name)
-				add.Samples = append(add.Samples, Object{Entry: e, Store: s.store, URI: s.name(e)})
-			}
+		for _, e := range g.entries(s.seen <= SmallFolder) {
+			add.Samples = append(add.Samples, Object{Entry: e, Store: s.store, URI: s.name(e)})
 		}
 		out.Groups = append(out.Groups, add)
 	}

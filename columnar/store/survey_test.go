@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"maps"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -81,17 +82,17 @@ func TestSurvey(t *testing.T) {
 	for i := range 40 {
 		name("hosts/web-%c%c/secure.log", 'a'+i/20, 'a'+i%20)
 	}
-	const want = `0 "aws/" 2026-11-16..2026-11-20 3/12 2
--1 "azure/resourceId=/SUBSCRIPTIONS/s-1/y={yyyy}/m={mm}/d={dd}/h=*/m=*/*.json" 2026-11-16..2026-11-20 1/4 2
-1 "cf/E1ABC." 2026-11-16..2026-11-20 1/4 2
-1 "cf/E2XYZ." 2026-11-16..2026-11-20 1/4 2
--1 "enc/dt={yyyy}-{mm}-{dd}/a.json" 2026-11-16..2026-11-20 1/4 2
--1 "hosts/*/secure.log" - 0/0 2
--1 "hours/{yyyy}/{mm}/{dd}/*/*/ab.json.log.gz" 2026-11-16..2026-11-20 3/12 2
--1 "lake/year={yyyy}/month={m}/day={d}/hour=*/part-*.parquet" 2026-09-29..2026-11-12 1/4 2
+	const want = `0 "aws/" 2026-11-16..2026-11-20 3/12 15
+-1 "azure/resourceId=/SUBSCRIPTIONS/s-1/y={yyyy}/m={mm}/d={dd}/h=*/m=*/*.json" 2026-11-16..2026-11-20 1/4 5
+1 "cf/E1ABC." 2026-11-16..2026-11-20 1/4 5
+1 "cf/E2XYZ." 2026-11-16..2026-11-20 1/4 5
+-1 "enc/dt={yyyy}-{mm}-{dd}/a.json" 2026-11-16..2026-11-20 1/4 5
+-1 "hosts/*/secure.log" - 0/0 40
+-1 "hours/{yyyy}/{mm}/{dd}/*/*/ab.json.log.gz" 2026-11-16..2026-11-20 3/12 15
+-1 "lake/year={yyyy}/month={m}/day={d}/hour=*/part-*.parquet" 2026-09-29..2026-11-12 1/4 5
 -1 "notes.txt" - 0/0 1
 -1 "odd/\\[x]\\{y}\\*.log" - 0/0 1
--1 "proxy/access.log-{yyyy}{mm}{dd}*" 2026-11-16..2026-11-21 1/4 2
+-1 "proxy/access.log-{yyyy}{mm}{dd}*" 2026-11-16..2026-11-21 1/4 6
 -1 "proxy/cache.log" - 0/0 1
 skipped CloudTrail-Digest: 15
 `
@@ -226,6 +227,35 @@ func TestSurveySamples(t *testing.T) {
 	}
 	if again := survey(); describe(again, "") != describe(s, "") {
 		t.Error("a second survey says something else")
+	}
+}
+
+// If this fails, inspect does not open a kind of log that lies among many others.
+func TestSurveySamplesEachKind(t *testing.T) {
+	s := &surveyor{skipped: map[string]int{}, root: &node{}}
+	add := func(size int64, format string, args ...any) {
+		s.add(Entry{Name: fmt.Sprintf(format, args...), Size: size, ETag: "x"}, sampled{weight: 1})
+	}
+	for i := range 80 { // more names than stand for themselves
+		add(int64(i), "logs/%c%c.log", 'a'+i%20, 'a'+i/20)
+	}
+	add(3, "logs/m.evtx")
+	add(7, "logs/k.evtx")
+	for i := range SmallFolder {
+		add(1, "proxy/access-%04d.gz", i)
+	}
+	got := map[string]string{}
+	for _, g := range s.finish().Groups {
+		var names []string
+		for _, o := range g.Samples {
+			names = append(names, o.Name)
+		}
+		got[g.URI] = fmt.Sprint(len(names), " ", strings.Join(names[:min(len(names), 2)], " "), " ", slices.Contains(names, "logs/k.evtx"))
+	}
+	// 64 names of their own, then the largest .log and .evtx of the others.
+	want := map[string]string{"logs/": "66 logs/td.log logs/dd.log true", "proxy/access-*": "2 proxy/access-0000.gz proxy/access-0299.gz false"}
+	if !maps.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
 	}
 }
 
