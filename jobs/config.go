@@ -190,11 +190,11 @@ func loadConfig(file string, env func(string) (string, bool), flags map[string]s
 			return nil, configError{fmt.Errorf("read the configuration: %w", err)}
 		}
 		if _, err := configLimits.Parse(text); err != nil {
-			return nil, badConfig("%s: %s", file, yaml.FormatError(err, false, true))
+			return nil, badConfig("%s: %s", file, yamlFault(text, err))
 		}
 		d := yaml.NewDecoder(bytes.NewReader(text), yaml.Strict())
 		if err := d.Decode(c); err != nil && len(bytes.TrimSpace(text)) > 0 {
-			return nil, badConfig("%s: %s%s", file, yaml.FormatError(err, false, true), keyHint(err))
+			return nil, badConfig("%s: %s%s", file, yamlFault(text, err), keyHint(err))
 		}
 		if err := d.Decode(new(any)); err == nil {
 			return nil, badConfig("%s: a second document begins behind ---: a configuration is one", file)
@@ -216,7 +216,7 @@ func loadConfig(file string, env func(string) (string, bool), flags map[string]s
 	default:
 		return nil, badConfig("profile %q: want default or seed", c.Profile)
 	}
-	faults := c.decodeDetections(file)
+	faults := c.decodeDetections(text, file)
 	if file != "" {
 		c.noteOrigins(text, file)
 	}
@@ -231,9 +231,9 @@ func loadConfig(file string, env func(string) (string, bool), flags map[string]s
 // seed reports whether the profile is seed: the original rules, untuned.
 func (c *Config) seed() bool { return c.Profile == "seed" }
 
-// decodeDetections reads the thresholds into the detections' options. It returns what is
-// wrong with them.
-func (c *Config) decodeDetections(file string) (faults []string) {
+// decodeDetections reads the thresholds of a configuration file into the detections'
+// options. It returns what is wrong with them.
+func (c *Config) decodeDetections(text []byte, file string) (faults []string) {
 	if c.Detections == nil {
 		return nil
 	}
@@ -256,7 +256,7 @@ func (c *Config) decodeDetections(file string) (faults []string) {
 			for _, o := range detect.Options(d) {
 				keys = append(keys, o.Key)
 			}
-			fault("%s: %s%s", file, yaml.FormatError(err, false, true), unknownField(err, keys))
+			fault("%s: %s%s", file, yamlFault(text, err), unknownField(err, keys))
 		} else if err := detect.Check(d); err != nil {
 			fault("%s:%d: %v", file, v.Key.GetToken().Position.Line, err)
 		}

@@ -71,11 +71,11 @@ func (f *inputFlags) options() (*logs.Format, logs.Options, error) {
 			return nil, o, configError{fmt.Errorf("read the mapping: %w", err)}
 		}
 		if _, err := configLimits.Parse(text); err != nil {
-			return nil, o, badConfig("%s: %s", f.mapping, yaml.FormatError(err, false, true))
+			return nil, o, badConfig("%s: %s", f.mapping, yamlFault(text, err))
 		}
 		var m Mapping
 		if err := yaml.UnmarshalWithOptions(text, &m, yaml.Strict()); err != nil {
-			return nil, o, badConfig("%s: %s", f.mapping, yaml.FormatError(err, false, true))
+			return nil, o, badConfig("%s: %s", f.mapping, yamlFault(text, err))
 		}
 		source, err := m.source("mapping", f.format)
 		if err == nil && source == nil {

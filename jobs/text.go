@@ -2,28 +2,14 @@ package jobs
 
 import (
 	"strconv"
-	"strings"
 	"time"
-	"unicode"
+
+	"outflow/stats/detect"
 )
 
 // printable makes text that came from a log, or a name that an attacker may have
-// chosen, safe for a terminal: control and format characters are escaped, as in \x1b.
-func printable(s string) string {
-	bad := func(r rune) bool { return r != ' ' && !unicode.IsPrint(r) }
-	if strings.IndexFunc(s, bad) < 0 {
-		return s
-	}
-	var b strings.Builder
-	for _, r := range s {
-		if bad(r) {
-			b.WriteString(strings.Trim(strconv.QuoteRuneToASCII(r), "'"))
-			continue
-		}
-		b.WriteRune(r)
-	}
-	return b.String()
-}
+// chosen, safe for a terminal.
+func printable(s string) string { return detect.Visible(s) }
 
 // counted formats a number with its noun, whose plural ends in s.
 func counted(n int, noun string) string {

@@ -6,44 +6,25 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode"
 	"unicode/utf8"
 
 	"outflow/stats/detect"
 )
 
-// visible returns log text in a form that shows what it holds and has no other
-// effect. What is not printable (control characters, ANSI escapes, characters that
-// change the direction of text, blanks other than the space) becomes an escape as
-// in Go source. Bytes that are not UTF-8 become U+FFFD. A backslash is unchanged:
-// DOMAIN\user is more frequent than text that tries to look escaped.
-func visible(s string) string {
-	s, _ = cut(s, math.MaxInt)
-	return s
-}
+// visible is detect.Visible.
+func visible(s string) string { return detect.Visible(s) }
 
 // cut is visible, cut to at most size characters. It reports whether it left
 // something out.
 func cut(s string, size int) (string, bool) {
 	var b strings.Builder
 	n := 0
-	for i, r := range s {
+	for shown := range detect.VisibleParts(s) {
 		if n >= size {
 			return b.String(), true
 		}
-		if unicode.IsPrint(r) {
-			if r == utf8.RuneError {
-				b.WriteString("\uFFFD")
-			} else {
-				b.WriteString(s[i : i+utf8.RuneLen(r)])
-			}
-			n++
-			continue
-		}
-		q := strconv.QuoteRuneToASCII(r)
-		q = q[1 : len(q)-1]
-		b.WriteString(q)
-		n += len(q)
+		b.WriteString(shown)
+		n += utf8.RuneCountInString(shown)
 	}
 	return b.String(), false
 }

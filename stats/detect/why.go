@@ -4,7 +4,8 @@ import (
 	"fmt"
 	"math"
 	"strconv"
-	"unicode"
+	"strings"
+	"unicode/utf8"
 )
 
 // size formats bytes for a reader: three digits and a unit of powers of 1000.
@@ -40,22 +41,25 @@ func count(n int64, noun string) string {
 	return strconv.FormatInt(n, 10) + " " + noun + "s"
 }
 
-// printable returns text from a log for use in a sentence: control characters and
-// characters that reorder the line are escaped, and the text is cut to 80 characters.
+// maxText is how many characters of a text of a log stand in a sentence.
+const maxText = 80
+
+// printable returns text from a log for use in a sentence: visible, and cut to maxText.
 func printable(text string) string {
-	out := make([]rune, 0, len(text))
-	for _, r := range text {
-		switch {
-		case len(out) >= 80:
-			return string(append(out, '…'))
-		case r == unicode.ReplacementChar || !unicode.IsPrint(r):
-			quoted := strconv.QuoteRuneToASCII(r)
-			out = append(out, []rune(quoted[1:len(quoted)-1])...)
-		default:
-			out = append(out, r)
-		}
+	if len(text) <= maxText && isPlain(text) {
+		return text
 	}
-	return string(out)
+	var b strings.Builder
+	n := 0
+	for shown := range VisibleParts(text) {
+		if n >= maxText {
+			b.WriteString("…")
+			break
+		}
+		b.WriteString(shown)
+		n += utf8.RuneCountInString(shown)
+	}
+	return b.String()
 }
 
 // num formats a threshold in the fewest digits.
