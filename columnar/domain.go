@@ -120,6 +120,13 @@ func TopLevelExists(name []byte) bool {
 	return icann || slices.Contains(localZones, label)
 }
 
+// IsPublicSuffix reports whether a name, in lower case, is one under which anybody may have a
+// domain: com, co.uk. Those under which a company lends names (github.io) are none.
+func IsPublicSuffix(name string) bool {
+	suffix, icann := publicsuffix.PublicSuffix(name)
+	return icann && suffix == name
+}
+
 // mayBeTopLevel is TopLevelExists, and true of a last label that is not of letters,
 // digits, hyphens and underscores: the list does not have names in Unicode, and what
 // a log writes instead of a name (<name unprintable>) is not what was asked for.

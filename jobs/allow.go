@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"outflow/columnar"
 	"outflow/reports"
 	"outflow/stats/detect"
 )
@@ -45,6 +46,9 @@ func (a *Allow) check() error {
 		if a.cidr, err = netip.ParsePrefix(a.CIDR); err != nil {
 			return fmt.Errorf("cidr: %w", err)
 		}
+	}
+	if columnar.IsPublicSuffix(strings.ToLower(strings.Trim(a.Domain, "."))) {
+		return fmt.Errorf("domain: %q would accept every destination of everybody below it: name the one that is accepted", a.Domain)
 	}
 	if a.Detection == "" && a.User == "" && a.Host == "" && a.Domain == "" && a.CIDR == "" && a.Fingerprint == "" {
 		return fmt.Errorf("no field is set, so it would allow everything: set detection, user, host, domain, cidr or fingerprint")

@@ -84,7 +84,10 @@ type recordForm struct {
 	Format  string         `json:"format,omitempty"`
 	Raw     string         `json:"raw,omitempty"` // masked
 	Columns map[string]any `json:"columns,omitempty"`
-	Error   string         `json:"error,omitempty"` // why Raw and Columns are empty
+	Error   string         `json:"error,omitempty"`   // why Raw and Columns are empty
+	Changed bool           `json:"changed,omitempty"` // the log is not as the run read it
+
+	us int64 // Time, µs UTC
 }
 
 func formOf(f *detect.Finding) findingForm {
@@ -108,7 +111,7 @@ func formOf(f *detect.Finding) findingForm {
 		BytesIn: f.Summary.BytesIn, First: seen(f.Summary.First), Last: seen(f.Summary.Last), Why: f.Why, Label: f.Label, Allowed: f.Allowed,
 	}
 	for _, at := range f.Summary.Records() {
-		out.Places = append(out.Places, recordForm{At: at.At, Time: seen(at.Time), Bytes: at.Bytes, Host: at.Host, Parent: at.Parent, PID: at.PID})
+		out.Places = append(out.Places, recordForm{At: at.At, Time: seen(at.Time), Bytes: at.Bytes, Host: at.Host, Parent: at.Parent, PID: at.PID, us: at.Time})
 	}
 	return out
 }

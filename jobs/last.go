@@ -3,12 +3,16 @@ package jobs
 import (
 	"bytes"
 	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
+	"os"
 	"path"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -44,6 +48,40 @@ type lastRun struct {
 	Zone      string   `json:"zone,omitempty"`
 	Endpoint  string   `json:"s3_endpoint_url,omitempty"`
 	Region    string   `json:"s3_region,omitempty"`
+	// Records has the ETag of each log that a finding of a scan names, as it was read.
+	Records map[string]string `json:"records,omitempty"`
+	// Exact has, of the findings of a scan by UID, what findings.csv does not hold.
+	Exact map[string]exactFinding `json:"exact,omitempty"`
+	// Place tells the output folder from its copies; "" if nothing does.
+	Place string `json:"place,omitempty"`
+
+	// foreign says that the folder is not the one to which the run wrote: somebody may have
+	// made it up. Its configuration, state and servers are not the user's choice.
+	foreign bool
+}
+
+// An exactFinding has the names of a finding as its detection has them, and its parts: an
+// entry of the allow-list is for these.
+type exactFinding struct {
+	detect.Key
+	Person string        `json:",omitempty"`
+	Parts  []detect.Part `json:",omitempty"`
+}
+
+// exact returns what findings.csv does not hold of findings, by UID.
+func exact(findings []detect.Finding) map[string]exactFinding {
+	out := map[string]exactFinding{}
+	for i := range findings {
+		f := &findings[i]
+		same := f.Entity == f.Who()
+		for _, name := range []string{f.Feed, f.Entity, f.Object, f.Person} {
+			same = same && name == detect.Visible(name)
+		}
+		if !same || len(f.Parts) > 0 {
+			out[f.UID] = exactFinding{f.Key, f.Person, f.Parts}
+		}
+	}
+	return out
 }
 
 // remember writes what the last run was.
@@ -56,6 +94,7 @@ func (p *program) remember(config *Config, out store.Store, folder string, r *re
 	if r.Job == "nightly" {
 		l.State = config.State
 	}
+	l.Place = placeOf(config.Out)
 	text, err := json.MarshalIndent(&l, "", "  ")
 	if err != nil {
 		return err
@@ -81,10 +120,68 @@ func (p *program) recall(config *Config) (*lastRun, error) {
 	}
 	defer f.Close()
 	var l lastRun
-	if err := json.NewDecoder(io.LimitReader(f, 1<<20)).Decode(&l); err != nil {
+	if err := json.NewDecoder(io.LimitReader(f, maxLast)).Decode(&l); err != nil {
 		return nil, badConfig("read %s/%s: %w", config.Out, lastName, err)
 	}
+	if err := l.check(); err != nil {
+		return nil, badConfig("read %s/%s: %w", config.Out, lastName, err)
+	}
+	at := placeOf(config.Out)
+	l.foreign = at == "" || at != l.Place
 	return &l, nil
+}
+
+// Bounds of lastName.
+const (
+	maxLast     = 16 << 20 // bytes
+	maxLastDays = 3660
+)
+
+// check returns what a run does not write.
+func (l *lastRun) check() error {
+	if l.Folder != "" && !fs.ValidPath(l.Folder) {
+		return fmt.Errorf("folder %q: want one below the output folder", l.Folder)
+	}
+	if l.First == "" && l.Last == "" {
+		return nil
+	}
+	first, err := detect.ParseDay(l.First)
+	if err != nil {
+		return err
+	}
+	last, err := detect.ParseDay(l.Last)
+	if err != nil {
+		return err
+	}
+	if last < first || last-first >= maxLastDays {
+		return fmt.Errorf("days %s to %s: want up to %d", first, last, maxLastDays)
+	}
+	return nil
+}
+
+// placeOf returns what tells a folder on disk from its copies: its path and the number that
+// the file system gave it, which nobody knows before. It is "" for others.
+func placeOf(folder string) string {
+	if store.Remote(folder) {
+		return ""
+	}
+	at, err := filepath.Abs(folder)
+	if err == nil {
+		at, err = filepath.EvalSymlinks(at)
+	}
+	if err != nil {
+		return ""
+	}
+	info, err := os.Stat(at)
+	if err != nil {
+		return ""
+	}
+	id := fileID(info)
+	if id == "" {
+		return ""
+	}
+	sum := sha256.Sum256([]byte(at + "\n" + id))
+	return hex.EncodeToString(sum[:8])
 }
 
 // loadLast loads the configuration for a command that looks at past runs. It and the state
@@ -97,6 +194,12 @@ func (p *program) loadLast(load func() (*Config, error)) (*Config, *lastRun, err
 	last, err := p.recall(config)
 	if err != nil || last == nil {
 		return config, last, err
+	}
+	if last.foreign {
+		if names := last.others(); names != "" && p.configuration() == "" {
+			p.note("%s was copied, or written by another machine: its %s is not used. Name your own with --config", printable(config.Out), printable(names))
+		}
+		return config, last, nil
 	}
 	switch p.configuration() {
 	case "":
@@ -114,10 +217,21 @@ func (p *program) loadLast(load func() (*Config, error)) (*Config, *lastRun, err
 	return config, last, nil
 }
 
+// others names what the run used of its machine.
+func (l *lastRun) others() string {
+	var out []string
+	for _, of := range [][2]string{{"configuration", l.Config}, {"state", l.State}, {"server", l.Endpoint}} {
+		if of[1] != "" {
+			out = append(out, of[0]+" "+of[1])
+		}
+	}
+	return strings.Join(out, ", ")
+}
+
 // findings returns the findings of the run: those of the state if it has them, else those
 // of its reports.
 func (l *lastRun) findings(p *program, config *Config) ([]detect.Finding, error) {
-	if l.Job == "nightly" {
+	if l.Job == "nightly" && !l.foreign {
 		s, err := p.openStored(config)
 		if err != nil {
 			return nil, err
@@ -150,20 +264,76 @@ func (l *lastRun) findings(p *program, config *Config) ([]detect.Finding, error)
 		return nil, err
 	}
 	defer f.Close()
-	return reports.ReadFindings(f)
+	all, err := reports.ReadFindings(f)
+	for i := range all {
+		if x, ok := l.Exact[all[i].UID]; ok {
+			all[i].Key, all[i].Person, all[i].Parts = x.Key, x.Person, x.Parts
+		}
+	}
+	return all, err
 }
 
 // sourcesOf lists the logs of the run around days, which ascend, and their total size.
 func (l *lastRun) sourcesOf(p *program, config *Config, days []detect.Day) (sources []source, total int64, err error) {
 	if l.Job == "scan" {
+		endpoint, region := l.Endpoint, l.Region
+		if l.foreign {
+			endpoint, region = config.S3.EndpointURL, config.S3.Region
+			remote := func(path string) bool { return strings.Contains(path, "://") }
+			if endpoint+region == "" && (slices.ContainsFunc(l.Logs, remote) || slices.ContainsFunc(l.Input, remote)) {
+				return nil, 0, badConfig("%s was copied, or written by another machine, and names logs in a bucket: say where that is, with --s3-region or --s3-endpoint-url", config.Out)
+			}
+		}
 		return p.find(&inputFlags{format: l.Format, layout: l.Layout, logFormat: l.LogFormat, mapping: l.Mapping, mapped: l.Input,
-			sources: l.Sources, zone: l.Zone, endpointURL: l.Endpoint, region: l.Region}, l.Logs)
+			sources: l.Sources, zone: l.Zone, endpointURL: endpoint, region: region}, l.Logs)
 	}
 	sources, err = p.sources(config, days[0]-1, days[len(days)-1]+1)
 	for i := range sources {
 		total += sources[i].object.Size
 	}
 	return sources, total, err
+}
+
+// etags returns the ETags of logs as the run read them for a day, by name, as far as they are
+// known: a state has those of all its days, a scan those of the logs that its findings name.
+func (l *lastRun) etags(p *program, config *Config, day detect.Day) (map[string]string, error) {
+	if l.Job == "scan" || l.foreign {
+		return l.Records, nil
+	}
+	s, err := p.openStored(config)
+	if err != nil {
+		return nil, err
+	}
+	all, err := s.stored(p.ctx, day)
+	if err != nil {
+		return nil, err
+	}
+	out := map[string]string{}
+	for i := range all {
+		for _, in := range all[i].Inputs {
+			out[in.Name] = in.ETag
+		}
+	}
+	return out, nil
+}
+
+// etagsOf returns the ETags of the sources that findings name.
+func etagsOf(sources []source, findings []detect.Finding) map[string]string {
+	all := map[string]string{}
+	for i := range sources {
+		all[sources[i].object.Name] = sources[i].etag
+	}
+	out := map[string]string{}
+	for i := range findings {
+		for _, place := range findings[i].Summary.Records() {
+			for j := range place.At {
+				if name := place.At[:j]; (place.At[j] == ':' || place.At[j] == '!') && all[name] != "" {
+					out[name] = all[name]
+				}
+			}
+		}
+	}
+	return out
 }
 
 // scannedBy returns what a scan must remember.

@@ -76,6 +76,7 @@ func (p *program) scanCommand() *cobra.Command {
 			return err
 		}
 		r.Job = "scan"
+		p.scanned.Records, p.scanned.Exact = etagsOf(sources, r.Findings), exact(r.Findings)
 		if err := p.write(config, "", r); err != nil {
 			return err
 		}

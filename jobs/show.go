@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -82,6 +83,9 @@ func (p *program) printRecord(r *recordForm) {
 		fmt.Fprintf(p.stdout, "  %s", reports.ByteSize(float64(r.Bytes)))
 	}
 	fmt.Fprintln(p.stdout)
+	if r.Changed {
+		fmt.Fprintln(p.stdout, "  the log is not as the run read it: it was changed, copied or touched, so this may be another record")
+	}
 	if r.Error != "" {
 		fmt.Fprintf(p.stdout, "  %s\n", printable(r.Error))
 	}
@@ -109,6 +113,10 @@ func (p *program) recordsOf(config *Config, last *lastRun, f *detect.Finding) ([
 	if err != nil {
 		return nil, err
 	}
+	asRead, err := last.etags(p, config, f.Day)
+	if err != nil {
+		return nil, err
+	}
 	wanted := map[string][]*recordForm{} // by object
 	for i := range out {
 		r := &out[i]
@@ -119,6 +127,8 @@ func (p *program) recordsOf(config *Config, last *lastRun, f *detect.Finding) ([
 			r.Error = "the log is not there any more, or not where the configuration says"
 			continue
 		}
+		etag, known := asRead[sources[j].object.Name]
+		r.Changed = known && etag != sources[j].etag
 		wanted[sources[j].object.Name] = append(wanted[sources[j].object.Name], r)
 	}
 	for i := range sources {
@@ -183,6 +193,10 @@ func (p *program) readRecords(src *source, wanted []*recordForm) {
 				continue
 			}
 			r.Format, r.Columns = m.Format.Name, columns
+			if at, ok := columns[columnar.Time.String()].(string); ok && r.us != 0 && !sameTime(at, r.us) {
+				*r = recordForm{At: r.At, Time: r.Time, Bytes: r.Bytes, Format: m.Format.Name, Changed: true, us: r.us,
+					Error: "the log was exchanged since the run read it: the record here is now one of " + at}
+			}
 			left--
 		}
 		if left == 0 && before > 0 {
@@ -205,6 +219,13 @@ func (p *program) readRecords(src *source, wanted []*recordForm) {
 			}
 		}
 	}
+}
+
+// sameTime reports whether a time of a row, as rowForm has it, is that of a finding's record,
+// in µs UTC.
+func sameTime(text string, us int64) bool {
+	t, err := time.Parse(time.RFC3339Nano, text)
+	return err != nil || t.UnixMicro() == us
 }
 
 // recordNumber returns the number of the record that at names, if it is one of a member.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -134,13 +135,35 @@ func addAllow(name string, entries []string) error {
 	if name, err = filepath.EvalSymlinks(name); err != nil {
 		return configError{err}
 	}
-	// The file is replaced in one step: a run that begins meanwhile reads one or the other.
+	return replace(name, made, info)
+}
+
+// replace writes a file anew. Mode and owner stay. If the owner can be kept, it is replaced
+// in one step, so that a run that begins meanwhile reads one or the other; if not, it is
+// written in place.
+func replace(name string, text []byte, info fs.FileInfo) error {
 	f, err := os.CreateTemp(filepath.Dir(name), ".outflow-*")
+	if err == nil {
+		defer os.Remove(f.Name())
+		if sameOwner(f, info) != nil {
+			f.Close()
+			err = fs.ErrPermission
+		}
+	}
+	if errors.Is(err, fs.ErrPermission) { // of the folder, or to give the file away
+		if f, err = os.OpenFile(name, os.O_WRONLY|os.O_TRUNC, 0); err == nil {
+			_, err = f.Write(text)
+			err = errors.Join(err, f.Sync(), f.Close())
+		}
+		if err != nil {
+			return configError{err}
+		}
+		return nil
+	}
 	if err != nil {
 		return configError{err}
 	}
-	defer os.Remove(f.Name())
-	_, err = f.Write(made)
+	_, err = f.Write(text)
 	err = errors.Join(err, f.Chmod(info.Mode().Perm()), f.Sync(), f.Close())
 	if err == nil {
 		err = os.Rename(f.Name(), name)

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"outflow/columnar"
 	"outflow/stats/detect"
 )
 
@@ -98,13 +99,16 @@ func partObjects(f *detect.Finding) []string {
 }
 
 // alone reports whether the finding has no entry but its own: it has more targets than a
-// list should name, texts of a length that names do not have, or an address that is none.
+// list should name, texts of a length that names do not have, an address that is none, or
+// a destination below which anybody may be.
 func alone(f *detect.Finding, targets []allowTarget) bool {
 	kind, who := allowEntity(f)
 	if _, err := netip.ParseAddr(who); kind == "src_ip" && err != nil {
 		return true
 	}
-	return len(targets) > maxAllowed || slices.ContainsFunc(targets, func(t allowTarget) bool { return len(t.object)+len(who) > 900 })
+	return len(targets) > maxAllowed || slices.ContainsFunc(targets, func(t allowTarget) bool {
+		return len(t.object)+len(who) > 900 || columnar.IsPublicSuffix(strings.ToLower(t.object))
+	})
 }
 
 func allowEntries(f *detect.Finding, only bool, reason string, expires detect.Day) []string {
