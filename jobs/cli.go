@@ -81,6 +81,8 @@ type program struct {
 	beat     time.Duration
 	interval time.Duration
 	patience time.Duration
+
+	requests store.Requests // for logs and their listings
 }
 
 // A pipe is stdout, which its reader may close.

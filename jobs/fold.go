@@ -28,6 +28,8 @@ type source struct {
 	etag    string
 	// unlisted says that it stands for an input that could not be listed.
 	unlisted bool
+	// closed says why it cannot be read, if that is known beforehand.
+	closed error
 }
 
 // foldOptions are the options of Fold.

@@ -27,12 +27,12 @@ const (
 // It does not know the queries before its window. Reading some of them would only move
 // the edge, so the report names the limit instead.
 func (p *program) hourlyDNS(config *Config, job string, at time.Time) (err error) {
-	from, to := at.UTC().Add(-hourlyFrom).Truncate(time.Minute), at.UTC().Add(-hourlyTo).Truncate(time.Minute)
+	from, to := hourBefore(at)
 	config = config.hourly()
 	run := p.record(config, job, from.Format("2006-01-02T1504Z"))
 	defer func() { err = p.ended(run, run.failed(p, err)) }()
 	aggregates := config.aggregates()
-	sources, err := p.sources(config, detect.DayOf(from.UnixMicro()), detect.DayOf(at.UnixMicro()))
+	sources, err := p.hourSources(config, at)
 	if err != nil {
 		return err
 	}
@@ -74,6 +74,17 @@ func (p *program) hourlyDNS(config *Config, job string, at time.Time) (err error
 	p.complaints(r.Inputs, true)
 	result := p.verdict(config, r, "")
 	return cmp.Or(run.write(p, r, result), result)
+}
+
+// hourBefore returns the hour that a run at a time judges.
+func hourBefore(at time.Time) (from, to time.Time) {
+	return at.UTC().Add(-hourlyFrom).Truncate(time.Minute), at.UTC().Add(-hourlyTo).Truncate(time.Minute)
+}
+
+// hourSources lists the logs that a run at a time reads.
+func (p *program) hourSources(config *Config, at time.Time) ([]source, error) {
+	from, _ := hourBefore(at)
+	return p.sources(config, detect.DayOf(from.UnixMicro()), detect.DayOf(at.UnixMicro()))
 }
 
 // hourly returns the configuration of hourly-dns: the detections that judge a client's

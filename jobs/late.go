@@ -30,9 +30,18 @@ import (
 // lookBack reads the late logs that lie beside those of days which the folds of the night
 // did not list.
 func (s *state) lookBack(ctx context.Context, n *night) error {
+	sources, err := s.lateSources(ctx, n)
+	if err != nil || len(sources) == 0 {
+		return err
+	}
+	return s.look(ctx, n, sources)
+}
+
+// lateSources lists what lookBack reads.
+func (s *state) lateSources(ctx context.Context, n *night) ([]source, error) {
 	others, err := s.readOthers(ctx)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	looked := map[string]string{} // ETag by name
 	for i := range others {
@@ -56,29 +65,26 @@ func (s *state) lookBack(ctx context.Context, n *night) error {
 	for day := from; day <= to; day++ {
 		has, err := s.has(ctx, day)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		if !has {
 			continue // history that is missing is looked for anyway
 		}
 		some = true
 		if err := s.unread(ctx, n, daily, day, day, looked, late); err != nil {
-			return err
+			return nil, err
 		}
 	}
 	if some {
 		if err := s.unread(ctx, n, tables, from, to, looked, late); err != nil {
-			return err
+			return nil, err
 		}
-	}
-	if len(late) == 0 {
-		return nil
 	}
 	var sources []source
 	for _, name := range slices.Sorted(maps.Keys(late)) {
 		sources = append(sources, late[name])
 	}
-	return s.look(ctx, n, sources)
+	return sources, nil
 }
 
 // listsByDay reports whether the listing of an input depends on the days of the run.

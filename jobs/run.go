@@ -49,6 +49,7 @@ func (p *program) runCommand() *cobra.Command {
 	load := p.withConfig(c)
 	p.withVerbose(c)
 	form := bindAs(c, "text", "json")
+	dry := bindDryRun(c)
 	c.RunE = func(_ *cobra.Command, args []string) error {
 		as, err := form()
 		if err != nil {
@@ -81,6 +82,9 @@ func (p *program) runCommand() *cobra.Command {
 			if day != "" || from != "" {
 				return badConfig("hourly-dns judges an hour: give it --at, not a day")
 			}
+			if *dry {
+				return p.dryHour(config, args[0], now)
+			}
 			return p.hourlyDNS(config, args[0], now)
 		}
 		days, err := dayRange(cmp.Or(day, from), cmp.Or(day, to), detect.DayOf(now.UnixMicro())-1)
@@ -90,7 +94,11 @@ func (p *program) runCommand() *cobra.Command {
 		if today := detect.DayOf(p.now().UnixMicro()); days[len(days)-1] > today {
 			p.note("%s has not begun: it is %s (UTC)", days[len(days)-1], today)
 		}
-		return p.nightly(config, args[0], days, day != "" || from != "")
+		named := day != "" || from != ""
+		if *dry {
+			return p.dryNights(config, args[0], days, named)
+		}
+		return p.nightly(config, args[0], days, named)
 	}
 	return c
 }
@@ -109,7 +117,16 @@ func (p *program) backfillCommand() *cobra.Command {
 	c.MarkFlagRequired("to")
 	load := p.withConfig(c, except("out", "reports", "fail_on", "catch_up", "backfill")...)
 	p.withVerbose(c)
+	form := bindAs(c, "text", "json")
+	dry := bindDryRun(c)
 	c.RunE = func(*cobra.Command, []string) error {
+		as, err := form()
+		if err != nil {
+			return err
+		}
+		if p.json = as == "json"; p.json && !*dry {
+			return badConfig("--as json is for --dry-run: backfill itself prints no result")
+		}
 		config, err := load()
 		if err != nil {
 			return err
@@ -117,6 +134,9 @@ func (p *program) backfillCommand() *cobra.Command {
 		days, err := dayRange(from, to, 0)
 		if err != nil {
 			return err
+		}
+		if *dry {
+			return p.dryBackfill(config, days)
 		}
 		s, err := p.openState(config, "backfill "+spanOf(days))
 		if err != nil {
@@ -308,21 +328,21 @@ func (s *state) night(ctx context.Context, run *runRecord, n *night, old bool) (
 	return cmp.Or(s.putNight(ctx, n), result)
 }
 
-// foldHistory folds the days of history before first that the state lacks.
-func (s *state) foldHistory(ctx context.Context, first detect.Day) error {
+// missing returns the gaps of the state before first, without the days that were judged
+// without any log: logs that these have now came late.
+func (s *state) missing(ctx context.Context, first detect.Day) (dayGaps, error) {
 	gaps, err := s.findGaps(ctx, first)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	// A day that was judged without any log is no gap: logs that it has now came late.
 	for _, day := range gaps.days() {
 		all, err := s.stored(ctx, day)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		judged, err := s.wasJudged(ctx, day)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		if judged && !slices.ContainsFunc(all, func(k storedDay) bool { return k.there }) {
 			for _, days := range gaps {
@@ -331,6 +351,15 @@ func (s *state) foldHistory(ctx context.Context, first detect.Day) error {
 		}
 	}
 	maps.DeleteFunc(gaps, func(_ *detect.Aggregate, days map[detect.Day]storedDay) bool { return len(days) == 0 })
+	return gaps, nil
+}
+
+// foldHistory folds the days of history before first that the state lacks.
+func (s *state) foldHistory(ctx context.Context, first detect.Day) error {
+	gaps, err := s.missing(ctx, first)
+	if err != nil {
+		return err
+	}
 	if err := s.addUnread(ctx, first, gaps); err != nil {
 		return err
 	}

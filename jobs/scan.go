@@ -32,6 +32,7 @@ func (p *program) scanCommand() *cobra.Command {
 	inputs.bind(c)
 	p.withVerbose(c)
 	form := bindAs(c, "text", "json")
+	dry := bindDryRun(c)
 	c.Flags().StringVar(&from, "from", "", "judge from this `day` on, as in 2026-11-20: days before it are history")
 	c.Flags().StringVar(&to, "to", "", "judge up to this `day`")
 	c.Flags().StringArrayVar(&inputs.mapped, "input", nil, "read PATH as this format: `FORMAT=PATH` (repeatable)")
@@ -55,6 +56,9 @@ func (p *program) scanCommand() *cobra.Command {
 		sources, total, err := p.find(&inputs, args)
 		if err != nil {
 			return err
+		}
+		if *dry {
+			return p.dryScan(config, sources)
 		}
 		var read atomic.Int64
 		stop := p.watch("scan", total, &read)

@@ -231,7 +231,7 @@ func (s *source) decode(format *logs.Format, formats logs.Formats, o logs.Option
 
 // glob lists the objects that match a pattern, as sources. o tells how they are read.
 func (p *program) glob(pattern string, days []detect.Day, at store.Options, o *logs.Options) ([]source, error) {
-	at.Times = logs.TimesOf(o)
+	at.Times, at.Requests = logs.TimesOf(o), &p.requests
 	var times []time.Time
 	for _, d := range days {
 		times = append(times, d.Time())
@@ -260,7 +260,7 @@ func (p *program) glob(pattern string, days []detect.Day, at store.Options, o *l
 
 // source returns an object as a source.
 func (p *program) source(at store.Object) source {
-	return source{etag: at.ETag, options: logs.Options{Written: at.Written, Account: at.Account}, object: logs.Object{
+	return source{etag: at.ETag, closed: at.Err, options: logs.Options{Written: at.Written, Account: at.Account}, object: logs.Object{
 		Name: at.URI, Size: at.Size, Written: at.Written,
 		Open: func() (io.ReadCloser, error) {
 			if at.Err != nil {

@@ -303,35 +303,14 @@ func (s *state) reach(days []detect.Day) (from, to detect.Day) {
 // and no name of a connection that ends on the first, is not read again.
 func (s *state) fold(ctx context.Context, days []detect.Day, aggregates []*detect.Aggregate, gaps dayGaps) error {
 	first, last := days[0], days[len(days)-1]
-	all, err := s.p.sources(s.config, first-1, last+1)
+	all, sources, err := s.toRead(ctx, days)
 	if err != nil {
 		return err
 	}
-	strays, err := s.strays(ctx, days, all)
-	if err != nil {
-		return err
-	}
-	all = append(all, strays...)
-	known, err := s.known(ctx, days, all)
-	if err != nil {
-		return err
-	}
-	var sources []source
 	var total int64
-	for _, src := range all {
-		if src.object.Table != nil {
-			s.tables[src.feed] = true
-		}
-		if k, ok := known[src.object.Name]; ok && k.ETag == src.etag && !k.matters(first, last) {
-			continue
-		}
-		if r, ok := s.read[src.object.Name]; ok && r.etag == src.etag && r.whole && !r.matters(first, last) {
-			s.account(r.inputs)
-			continue
-		}
-		sources = append(sources, src)
-		total += src.object.Size
-		if src.unlisted && gaps == nil { // what earlier runs folded of it must not be lost
+	for i := range sources {
+		total += sources[i].object.Size
+		if sources[i].unlisted && gaps == nil { // what earlier runs folded of it must not be lost
 			if gaps, err = s.gapsOf(ctx, days); err != nil {
 				return err
 			}
@@ -366,6 +345,38 @@ func (s *state) fold(ctx context.Context, days []detect.Day, aggregates []*detec
 		s.folded[day] = true
 	}
 	return nil
+}
+
+// toRead lists the objects that consecutive days may be folded from, and those of them that
+// must be read. The run has read the others, or the state tells their days.
+func (s *state) toRead(ctx context.Context, days []detect.Day) (all, sources []source, err error) {
+	first, last := days[0], days[len(days)-1]
+	if all, err = s.p.sources(s.config, first-1, last+1); err != nil {
+		return nil, nil, err
+	}
+	strays, err := s.strays(ctx, days, all)
+	if err != nil {
+		return nil, nil, err
+	}
+	all = append(all, strays...)
+	known, err := s.known(ctx, days, all)
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, src := range all {
+		if src.object.Table != nil {
+			s.tables[src.feed] = true
+		}
+		if k, ok := known[src.object.Name]; ok && k.ETag == src.etag && !k.matters(first, last) {
+			continue
+		}
+		if r, ok := s.read[src.object.Name]; ok && r.etag == src.etag && r.whole && !r.matters(first, last) {
+			s.account(r.inputs)
+			continue
+		}
+		sources = append(sources, src)
+	}
+	return all, sources, nil
 }
 
 // remember keeps what the run has read of sources. before is the result of readBefore.
@@ -665,7 +676,7 @@ func (p *program) sourcesOf(config *Config, inputs []*Input, first, last detect.
 				return nil, err
 			}
 			closed = cmp.Or(closed, err)
-			found = []source{{unlisted: true, object: logs.Object{Name: in.URI,
+			found = []source{{unlisted: true, closed: err, object: logs.Object{Name: in.URI,
 				Open: func() (io.ReadCloser, error) { return nil, err },
 				At:   func() (logs.ReaderAtCloser, error) { return nil, err }}}}
 		} else {

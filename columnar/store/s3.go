@@ -100,6 +100,9 @@ func newS3(ctx context.Context, bucket, prefix string, o Options) (Store, error)
 	}
 	client := s3.NewFromConfig(cfg, func(so *s3.Options) {
 		so.DisableLogOutputChecksumValidationSkipped = true
+		if o.Requests != nil {
+			so.HTTPClient = countingClient{so.HTTPClient, o.Requests}
+		}
 		if o.EndpointURL != "" {
 			so.BaseEndpoint = aws.String(o.EndpointURL)
 		}
@@ -157,6 +160,24 @@ func httpClient(silence time.Duration, silences *atomic.Int32) aws.HTTPClient {
 			return &conn{c, silence, silences}, nil
 		}
 	})
+}
+
+// A countingClient counts the requests that it makes.
+type countingClient struct {
+	s3.HTTPClient
+	n *Requests
+}
+
+func (c countingClient) Do(r *http.Request) (*http.Response, error) {
+	switch {
+	case r.Method == http.MethodGet && r.URL.Query().Has("list-type"):
+		c.n.Lists.Add(1)
+	case r.Method == http.MethodGet || r.Method == http.MethodHead:
+		c.n.Gets.Add(1)
+	case r.Method == http.MethodPut:
+		c.n.Puts.Add(1)
+	}
+	return c.HTTPClient.Do(r)
 }
 
 // A conn fails when nothing passes for the time of silence.

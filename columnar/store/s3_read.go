@@ -33,6 +33,12 @@ const (
 	maxResumes = 4
 )
 
+// RangesOf returns how many requests reading all of an object of size bytes takes at most,
+// if it is read in ranges.
+func RangesOf(size int64) int64 {
+	return 1 + (max(size-tailSize, 0)+rangeSize-1)/rangeSize
+}
+
 // An s3Stream reads a range of an object. After a broken connection it resumes
 // where it was, as long as the object has not changed.
 type s3Stream struct {

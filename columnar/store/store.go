@@ -15,6 +15,7 @@ import (
 	"net/url"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"outflow/columnar/iceberg"
@@ -124,9 +125,18 @@ type Options struct {
 	// Silence is how long an S3 server may send and take nothing until a request is
 	// given up and tried again. 0 means 30 seconds.
 	Silence time.Duration
+	// Requests, if set, counts the requests to S3.
+	Requests *Requests
 	// Times says which of the columns of an Iceberg table have the time of a row, for Glob.
 	// With the zero value, it reads all of a table's data files, of whatever days.
 	Times iceberg.Times
+}
+
+// Requests counts requests to S3, each time that one is made. It may be read while it counts.
+type Requests struct {
+	Lists atomic.Int64
+	Gets  atomic.Int64 // of bytes and of properties
+	Puts  atomic.Int64 // DELETE, which costs nothing at AWS, is not counted
 }
 
 // Open returns the store at a URI: s3://bucket/prefix, file:///folder, or the path

@@ -140,6 +140,14 @@ type Upgraded struct {
 	Damaged []*DamagedError // what was not moved, and stays where it is
 }
 
+// HasOld reports whether a store has partitions of an earlier version, which Upgrade moves on.
+func HasOld(ctx context.Context, s Store) (bool, error) {
+	for _, err := range s.List(ctx, oldVersion+"/", Shallow) {
+		return err == nil, err
+	}
+	return false, nil
+}
+
 // Upgrade moves the partitions of a state of version 1 on, in the folders for which mine
 // returns true. The run must have the state to itself. If it ends early, the next Upgrade
 // does the rest.
