@@ -82,14 +82,13 @@ func TestSoundYAML(t *testing.T) {
 
 // If this fails, a regular expression costs a minute of a run, or is refused although it is small.
 func TestRegexp(t *testing.T) {
-	for expr, steps := range map[string]int{"a": 3, "(a|a)*b": 0, `\d{1,3}(\.\d{1,3}){3}`: 0, ".{1000}": 1002} {
-		re, n, err := Regexp(expr)
-		if err != nil || re.String() != expr || steps > 0 && n != steps || n > MaxSteps {
-			t.Errorf("%s: got %v, %d steps, %v", expr, re, n, err)
+	for _, expr := range []string{"a", "(a|a)*b", `\d{1,3}(\.\d{1,3}){3}`, ".{1000}"} {
+		if re, err := Regexp(expr); err != nil || re.String() != expr {
+			t.Errorf("%s: got %v, %v", expr, re, err)
 		}
 	}
 	for _, expr := range []string{"(.{0,100}){10}", "(a{30}){30}{2}", strings.Repeat("ab", 1001), "((a{10}){10}){10}(b{10}){100}"} {
-		if _, _, err := Regexp(expr); err == nil {
+		if _, err := Regexp(expr); err == nil {
 			t.Errorf("%.40s: got no error", expr)
 		}
 	}

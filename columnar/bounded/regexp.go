@@ -10,24 +10,29 @@ import (
 // many. Ours have a tenth.
 const MaxSteps = 2000
 
-// Regexp compiles a regular expression of at most MaxSteps steps, and returns how many it
-// has.
-func Regexp(expr string) (re *regexp.Regexp, steps int, err error) {
+// Regexp compiles a regular expression of at most MaxSteps steps.
+func Regexp(expr string) (*regexp.Regexp, error) {
+	re, _, err := compile(expr)
+	return re, err
+}
+
+// compile also returns the steps of the expression.
+func compile(expr string) (*regexp.Regexp, *syntax.Prog, error) {
 	tooLarge := fmt.Errorf("a regular expression of more than %d steps: repeat less in it", MaxSteps)
 	if len(expr) > MaxSteps {
-		return nil, 0, tooLarge
+		return nil, nil, tooLarge
 	}
 	tree, err := syntax.Parse(expr, syntax.Perl)
 	if err != nil {
-		return nil, 0, err
+		return nil, nil, err
 	}
-	program, err := syntax.Compile(tree.Simplify())
+	prog, err := syntax.Compile(tree.Simplify())
 	if err != nil {
-		return nil, 0, err
+		return nil, nil, err
 	}
-	if len(program.Inst) > MaxSteps {
-		return nil, 0, tooLarge
+	if len(prog.Inst) > MaxSteps {
+		return nil, nil, tooLarge
 	}
-	re, err = regexp.Compile(expr)
-	return re, len(program.Inst), err
+	re, err := regexp.Compile(expr)
+	return re, prog, err
 }

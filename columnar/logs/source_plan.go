@@ -239,7 +239,7 @@ func (p *sourcePlan) field(c columnar.Col, column Column) (*sourceField, error) 
 		return nil, errors.New("want one of name or first, join, const")
 	}
 	if column.Match != "" {
-		re, _, err := bounded.Regexp(column.Match)
+		re, err := bounded.Regexp(column.Match)
 		if err != nil {
 			return nil, fmt.Errorf("match: %w", err)
 		}

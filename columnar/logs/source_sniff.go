@@ -60,7 +60,7 @@ func (s *Source) sniffPlan(sniff *Sniff) (*sniffPlan, error) {
 	}
 	if sniff.First != "" {
 		var err error
-		if p.first, _, err = bounded.Regexp(sniff.First); err != nil {
+		if p.first, err = bounded.Regexp(sniff.First); err != nil {
 			return nil, fmt.Errorf("first: %w", err)
 		}
 	}

@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"fmt"
 	"net/netip"
-	"regexp"
 	"slices"
 	"strings"
 	"unicode/utf16"
@@ -37,7 +36,7 @@ type test struct {
 	kind     testKind
 	cased    bool
 	patterns []pattern // folded, unless cased
-	regexps  []*regexp.Regexp
+	regexps  []*bounded.Matcher
 	nets     []netip.Prefix
 	numbers  []number
 	cmp      string // gt, gte, lt or lte
@@ -312,9 +311,14 @@ func (it *item) test(t test, v *value) ([]*test, error) {
 	return []*test{&t}, nil
 }
 
-// maxSteps is how many steps the regular expressions of a rule may have together. Where
-// none of them matches, each byte of a text costs them all: some 20 µs.
-const maxSteps = 4 * bounded.MaxSteps
+const (
+	// maxSlowSteps is how many steps the slow expressions on one field may have, in all rules
+	// together: each byte of the field may take as many times 12 to 27 ns. See bounded.Matcher.
+	maxSlowSteps = bounded.MaxSteps / 4
+	// The tables of all expressions may take a second to make. 400 expressions in the shape of
+	// SigmaHQ's take a fifth of that, and 1 MB.
+	tableWork, tableBytes = 64 << 20, 16 << 20
+)
 
 // add adds a regular expression or a network to a test.
 func (it *item) add(t *test, n *node, text string) error {
@@ -349,7 +353,7 @@ func (it *item) add(t *test, n *node, text string) error {
 	if flags != "" {
 		re = "(?" + flags + ")" + re
 	}
-	r, steps, err := bounded.Regexp(re)
+	r, err := bounded.NewMatcher(re, &it.o.tables)
 	if err != nil {
 		msg := strings.TrimPrefix(err.Error(), "error parsing regexp: ")
 		if strings.Contains(text, "(?=") || strings.Contains(text, "(?!") || strings.Contains(text, "(?<") {
@@ -357,8 +361,12 @@ func (it *item) add(t *test, n *node, text string) error {
 		}
 		return faultAt(n.at, "%s: %s", it.field, msg)
 	}
-	if it.o.steps += steps; it.o.steps > maxSteps {
-		return faultAt(n.at, "%s: the regular expressions of this rule have more than %d steps together: repeat less in them, or write fewer", it.field, maxSteps)
+	if steps := r.SlowSteps(); steps > 0 {
+		if it.o.slow[it.field]+steps > maxSlowSteps {
+			return faultAt(n.at, "%s: this regular expression has %d steps and is slow, as a.{20}b is, and all slow ones on a field may have %d: "+
+				"shorten its repeats, above all those of a dot", it.field, steps, maxSlowSteps)
+		}
+		it.o.slow[it.field] += steps
 	}
 	t.regexps = append(t.regexps, r)
 	return nil

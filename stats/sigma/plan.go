@@ -254,7 +254,7 @@ func (p *plan) literalsOf(a *atom) []needed {
 		}
 	case testRegexp:
 		for i, re := range a.test.regexps {
-			texts := required(re)
+			texts := required(re.String())
 			if len(texts) == 0 {
 				return nil
 			}

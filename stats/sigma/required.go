@@ -1,7 +1,6 @@
 package sigma
 
 import (
-	"regexp"
 	"regexp/syntax"
 	"slices"
 	"unicode/utf8"
@@ -11,8 +10,8 @@ import (
 
 // required returns folded texts: every match of the regular expression has at least
 // one of them. It returns nil if there are none.
-func required(re *regexp.Regexp) []string {
-	parsed, err := syntax.Parse(re.String(), syntax.Perl)
+func required(expr string) []string {
+	parsed, err := syntax.Parse(expr, syntax.Perl)
 	if err != nil {
 		return nil
 	}

@@ -102,7 +102,7 @@ func parseRule(doc *node, o *Options) (*Rule, error) {
 	if r.Logsource, err = parseLogsource(doc); err != nil {
 		return nil, err
 	}
-	o.unset, o.steps = nil, 0
+	o.unset = nil
 	r.cond, err = parseDetection(doc.key("detection"), nil, o)
 	r.Unset = o.unset
 	return r, err

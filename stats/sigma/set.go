@@ -71,6 +71,7 @@ import (
 	"unicode/utf8"
 
 	"outflow/columnar"
+	"outflow/columnar/bounded"
 )
 
 // A File is a file of rules: any number of YAML documents.
@@ -91,7 +92,10 @@ type Options struct {
 	Keep func(*Rule) bool
 
 	unset []string // see Rule.Unset; of the document being read
-	steps int      // of the regular expressions of the document being read
+	// tables is the room that is left for tables of regular expressions, and slow has the steps
+	// of those without one, by field.
+	tables bounded.Room
+	slow   map[string]int
 }
 
 // A Set is a set of rules ready to match. Goroutines may share it.
@@ -111,6 +115,7 @@ type Set struct {
 // order of the files. A correlation loads only if everything that it refers to
 // does.
 func Load(files []File, o Options) (*Set, []*Error) {
+	o.tables, o.slow = bounded.Room{Work: tableWork, Bytes: tableBytes}, map[string]int{}
 	l := &loader{byRef: map[string]*Rule{}, o: o}
 	var other []string
 	for _, f := range files {

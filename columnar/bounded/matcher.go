@@ -1,0 +1,361 @@
+package bounded
+
+import (
+	"bytes"
+	"encoding/binary"
+	"regexp"
+	"regexp/syntax"
+	"slices"
+	"unicode"
+	"unicode/utf8"
+)
+
+// A Matcher tells whether a text contains a match of a regular expression, as
+// regexp.Regexp.Match does. Goroutines may share it.
+//
+// Package regexp follows all ways through an expression at once: each byte of a text takes
+// up to 12 ns for each step of the expression, 90 ns for (a|a)*b. A Matcher follows them
+// beforehand, into a table of all sets of places at which the ways can be; each byte then
+// takes one look into it. The table of an expression such as a.{20}b would have a million
+// sets: such expressions are slow, and their steps must be bounded.
+type Matcher struct {
+	re     *regexp.Regexp
+	steps  int
+	prefix []byte // of every match
+	table  *table // nil: slow
+}
+
+// A Room is what the tables of several Matchers may still take together. A Matcher that
+// finds no room for its table is slow.
+type Room struct {
+	Work  int // places to visit, of some 10 ns each
+	Bytes int
+}
+
+// NewMatcher compiles a regular expression of at most MaxSteps steps, and takes what its table
+// takes from room.
+func NewMatcher(expr string, room *Room) (*Matcher, error) {
+	re, prog, err := compile(expr)
+	if err != nil {
+		return nil, err
+	}
+	prefix, _ := re.LiteralPrefix()
+	return &Matcher{re, len(prog.Inst), []byte(prefix), newTable(prog, room)}, nil
+}
+
+// String returns the expression.
+func (m *Matcher) String() string { return m.re.String() }
+
+// SlowSteps returns how many steps each byte of a text may take: 0 unless m is slow.
+func (m *Matcher) SlowSteps() int {
+	if m.table != nil {
+		return 0
+	}
+	return m.steps
+}
+
+// Match reports whether text contains a match.
+func (m *Matcher) Match(text []byte) bool {
+	from := 0
+	if len(m.prefix) > 0 {
+		if from = bytes.Index(text, m.prefix); from < 0 {
+			return false
+		}
+	}
+	if m.table == nil {
+		return m.re.Match(text)
+	}
+	return m.table.match(text, from)
+}
+
+const (
+	// maxSets is how many sets a table may have: .{1000} has 1001. With more, a rule would take
+	// more memory than a night has for its rules.
+	maxSets = 2048
+	// maxWork is how many places may be visited to make a table: some 80 ms. .{1000} takes three
+	// eighths.
+	maxWork = 1 << 23
+	// maxClasses is how many classes of characters an expression may tell apart.
+	maxClasses = 128
+)
+
+// A table says which set follows a set at a character. All characters that no place of
+// the expression tells apart are one class.
+type table struct {
+	starts  [numBefore]uint16   // the sets before the first character, by what comes before it
+	next    []uint16            // by set and class
+	ends    []bool              // by set: the text may end here
+	classes int                 // number of classes
+	ascii   [utf8.RuneSelf]byte // classes
+	bounds  []rune              // where the ranges of one class begin, ascending; the first is 0
+	of      []byte              // the classes of these ranges
+}
+
+// The first sets of every table.
+const (
+	dead    = iota // no match can follow
+	matched        // there was a match
+)
+
+// What comes before a place, as far as \A, ^ and \b ask.
+type before uint8
+
+const (
+	nothing before = iota
+	newline
+	word
+	other
+	numBefore
+)
+
+// beforeRunes stand for what comes before a place.
+var beforeRunes = [numBefore]rune{-1, '\n', 'a', ' '}
+
+func beforeOf(r rune) before {
+	switch {
+	case r == '\n':
+		return newline
+	case syntax.IsWordChar(r):
+		return word
+	}
+	return other
+}
+
+func (t *table) match(text []byte, from int) bool {
+	at := nothing
+	if from > 0 {
+		r, _ := utf8.DecodeLastRune(text[:from])
+		at = beforeOf(r)
+	}
+	set := t.starts[at]
+	for i := from; i < len(text) && set > matched; {
+		c := text[i]
+		class := byte(0)
+		if c < utf8.RuneSelf {
+			class = t.ascii[c]
+			i++
+		} else {
+			r, n := utf8.DecodeRune(text[i:])
+			class = t.class(r)
+			i += n
+		}
+		set = t.next[int(set)*t.classes+int(class)]
+	}
+	return t.ends[set]
+}
+
+func (t *table) class(r rune) byte {
+	i, ok := slices.BinarySearch(t.bounds, r)
+	if !ok {
+		i--
+	}
+	return t.of[i]
+}
+
+// A tableMaker makes a table.
+type tableMaker struct {
+	*table
+	prog    *syntax.Prog
+	reps    []rune            // a character of each class
+	sets    map[string]uint16 // by key
+	todo    [][]uint32        // the places of the sets, by set
+	ahead   []before          // what comes before them, by set
+	work    int               // places visited
+	maxWork int
+
+	mark  []int // by place: the visit in which it was seen
+	visit int
+	stack []uint32
+}
+
+// newTable returns the table of a program, or nil if it would be too large.
+func newTable(prog *syntax.Prog, room *Room) *table {
+	m := &tableMaker{table: &table{}, prog: prog, sets: map[string]uint16{}, mark: make([]int, len(prog.Inst)), maxWork: min(maxWork, room.Work)}
+	defer func() { room.Work -= m.work }()
+	if !m.classify() {
+		return nil
+	}
+	m.todo, m.ahead = make([][]uint32, 2), make([]before, 2) // dead and matched
+	m.ends = []bool{dead: false, matched: true}
+	m.next = make([]uint16, 2*m.classes)
+	for i := range m.classes {
+		m.next[m.classes+i] = matched
+	}
+	for at := range numBefore {
+		m.starts[at] = m.set([]uint32{uint32(prog.Start)}, at)
+	}
+	for i := 2; i < len(m.todo); i++ {
+		_, m.ends[i] = m.step(m.todo[i], m.ahead[i], -1)
+		for c := range m.classes {
+			places, match := m.step(m.todo[i], m.ahead[i], m.reps[c])
+			next := uint16(matched)
+			if !match {
+				next = m.set(places, beforeOf(m.reps[c]))
+			}
+			m.next = append(m.next, next)
+			if len(m.todo) > maxSets || m.work > m.maxWork {
+				return nil
+			}
+		}
+		m.todo[i] = nil
+	}
+	size := 2*len(m.next) + len(m.ends)
+	if size > room.Bytes {
+		return nil
+	}
+	room.Bytes -= size
+	m.bury()
+	return m.table
+}
+
+// classify finds the classes. It returns false if there are too many.
+func (m *tableMaker) classify() bool {
+	cuts := []rune{0, '\n', '\n' + 1}
+	words := false
+	for i := range m.prog.Inst {
+		in := &m.prog.Inst[i]
+		switch in.Op {
+		case syntax.InstEmptyWidth:
+			words = words || syntax.EmptyOp(in.Arg)&(syntax.EmptyWordBoundary|syntax.EmptyNoWordBoundary) != 0
+		case syntax.InstRune, syntax.InstRune1:
+			if len(in.Rune) == 1 {
+				r := in.Rune[0]
+				cuts = append(cuts, r, r+1)
+				if syntax.Flags(in.Arg)&syntax.FoldCase != 0 {
+					for f := unicode.SimpleFold(r); f != r; f = unicode.SimpleFold(f) {
+						cuts = append(cuts, f, f+1)
+					}
+				}
+			}
+			for j := 0; j+1 < len(in.Rune); j += 2 {
+				cuts = append(cuts, in.Rune[j], in.Rune[j+1]+1)
+			}
+		}
+	}
+	if words {
+		cuts = append(cuts, '0', '9'+1, 'A', 'Z'+1, '_', '_'+1, 'a', 'z'+1)
+	}
+	slices.Sort(cuts)
+	m.bounds = slices.Compact(cuts)
+	// Ranges that all places treat alike are one class.
+	alike := map[string]byte{}
+	for _, r := range m.bounds {
+		key := make([]byte, 0, len(m.prog.Inst)+1)
+		if key = append(key, 0); r == '\n' {
+			key[0] = 1
+		} else if words && syntax.IsWordChar(r) {
+			key[0] = 2
+		}
+		for i := range m.prog.Inst {
+			if m.work++; m.takes(&m.prog.Inst[i], r) {
+				key = binary.AppendUvarint(key, uint64(i))
+			}
+		}
+		if m.work > m.maxWork {
+			return false
+		}
+		class, ok := alike[string(key)]
+		if !ok {
+			if len(m.reps) == maxClasses {
+				return false
+			}
+			class = byte(len(m.reps))
+			alike[string(key)] = class
+			m.reps = append(m.reps, r)
+		}
+		m.of = append(m.of, class)
+	}
+	m.classes = len(m.reps)
+	for r := range rune(utf8.RuneSelf) {
+		m.ascii[r] = m.class(r)
+	}
+	return true
+}
+
+// takes reports whether a place takes a character.
+func (m *tableMaker) takes(in *syntax.Inst, r rune) bool {
+	switch in.Op {
+	case syntax.InstRune, syntax.InstRune1:
+		return in.MatchRune(r)
+	case syntax.InstRuneAny:
+		return true
+	case syntax.InstRuneAnyNotNL:
+		return r != '\n'
+	}
+	return false
+}
+
+// step returns the places after a character that follows what is at, and whether there is a
+// match before it. -1 is the end of the text. A match may begin at every character.
+func (m *tableMaker) step(places []uint32, at before, r rune) (next []uint32, match bool) {
+	m.visit++
+	here := syntax.EmptyOpContext(beforeRunes[at], r)
+	m.stack = append(append(m.stack[:0], places...), uint32(m.prog.Start))
+	for len(m.stack) > 0 {
+		pc := m.stack[len(m.stack)-1]
+		m.stack = m.stack[:len(m.stack)-1]
+		if m.mark[pc] == m.visit {
+			continue
+		}
+		m.mark[pc] = m.visit
+		m.work++
+		switch in := &m.prog.Inst[pc]; in.Op {
+		case syntax.InstMatch:
+			return nil, true
+		case syntax.InstAlt, syntax.InstAltMatch:
+			m.stack = append(m.stack, in.Out, in.Arg)
+		case syntax.InstCapture, syntax.InstNop:
+			m.stack = append(m.stack, in.Out)
+		case syntax.InstEmptyWidth:
+			if syntax.EmptyOp(in.Arg)&^here == 0 {
+				m.stack = append(m.stack, in.Out)
+			}
+		default:
+			if r >= 0 && m.takes(in, r) {
+				next = append(next, in.Out)
+			}
+		}
+	}
+	return next, false
+}
+
+// set returns the set of places after what is at.
+func (m *tableMaker) set(places []uint32, at before) uint16 {
+	slices.Sort(places)
+	places = slices.Compact(places)
+	key := []byte{byte(at)}
+	for _, pc := range places {
+		key = binary.AppendUvarint(key, uint64(pc))
+	}
+	m.work += len(places)
+	if id, ok := m.sets[string(key)]; ok {
+		return id
+	}
+	id := uint16(len(m.todo))
+	m.sets[string(key)] = id
+	m.todo, m.ahead, m.ends = append(m.todo, places), append(m.ahead, at), append(m.ends, false)
+	return id
+}
+
+// bury makes every set from which no match can follow the dead one.
+func (m *tableMaker) bury() {
+	lives := slices.Clone(m.ends)
+	for again := true; again; {
+		again = false
+		for s := len(lives) - 1; s > matched; s-- {
+			if !lives[s] && slices.ContainsFunc(m.next[s*m.classes:(s+1)*m.classes], func(n uint16) bool { return lives[n] }) {
+				lives[s], again = true, true
+			}
+		}
+	}
+	for i, s := range m.next {
+		if !lives[s] {
+			m.next[i] = dead
+		}
+	}
+	for i, s := range m.starts {
+		if !lives[s] {
+			m.starts[i] = dead
+		}
+	}
+}
