@@ -1,10 +1,8 @@
 package logs
 
 import (
-	"archive/zip"
 	"bufio"
 	"bytes"
-	"cmp"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -14,7 +12,6 @@ import (
 	"sync"
 	"time"
 
-	"outflow/columnar/inflate"
 	"outflow/columnar/scan"
 )
 
@@ -220,61 +217,6 @@ func (r *reader) begin(m *Member, format *Format, head []byte) {
 	options.Table = r.object.Table
 	options.Head, options.Name = bytes.Clone(head), m.Name[strings.LastIndexAny(m.Name, "/!\\")+1:]
 	m.Format, m.Options = format, &options
-}
-
-// archive reads the files of a zip archive in the order of their names. m, which
-// stands for the archive, is kept only if that does not work.
-func (r *reader) archive(m *Member) error {
-	if r.object.At == nil {
-		return errors.New("zip needs access to ranges of the object: copy it to a disk or a bucket")
-	}
-	at, err := r.object.At()
-	if err != nil {
-		return err
-	}
-	defer at.Close()
-	z, err := zip.NewReader(at, r.object.Size)
-	if err != nil {
-		return fmt.Errorf("zip archive: %w", err)
-	}
-	if err := notLogZip(z.File); err != nil {
-		return err
-	}
-	// A buffer of this size makes few ranged reads of a remote object.
-	z.RegisterDecompressor(zip.Deflate, func(in io.Reader) io.ReadCloser {
-		return io.NopCloser(inflate.NewReader(bufio.NewReaderSize(in, BlockSize)))
-	})
-	files := slices.DeleteFunc(z.File, func(f *zip.File) bool {
-		// macOS adds a file of attributes for each file.
-		return f.FileInfo().IsDir() || strings.HasPrefix(f.Name, "__MACOSX/")
-	})
-	if len(files) == 0 {
-		return fmt.Errorf("zip archive %w", ErrEmpty)
-	}
-	slices.SortStableFunc(files, func(a, b *zip.File) int { return cmp.Compare(a.Name, b.Name) })
-	for i, f := range files {
-		if len(r.members) > maxMembers {
-			return fmt.Errorf("zip archive holds more than %d files: unpack it first", maxMembers)
-		}
-		r.more = i < len(files)-1
-		m := r.member(r.object.Name + "!" + memberName(f.Name))
-		m.Err = r.file(m, f)
-		if r.stopped {
-			break
-		}
-	}
-	r.drop(m)
-	return nil
-}
-
-func (r *reader) file(m *Member, f *zip.File) error {
-	in, err := f.Open()
-	if err != nil {
-		return err
-	}
-	defer in.Close()
-	stored := &counter{src: in}
-	return r.stream(m, bufio.NewReaderSize(stored, headSize), stored)
 }
 
 // stream reads one member. stored counts the bytes that in has read.
