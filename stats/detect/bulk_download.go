@@ -39,7 +39,7 @@ Common false positives: a first synchronisation of a new laptop, a migration, a 
 level on four days it is a habit. Jobs with a regular volume are their own baseline. With under 7 days of history the day is
 compared with the organisation and with fixed limits; somebody new in a log that is not is taken less seriously. Addresses
 outside that read without a user from a web server, or from a bucket that such addresses read on at least four days before,
-can be anybody: those findings are at most low.
+can be anybody: those findings are at most low, unless one takes more than 3 times what any other took from a web server on any day.
 What it cannot see: one bucket among much larger downloads of the same entity, slow downloads, what is read but not
 downloaded (previews, listings, queries within the service), data events that the service does not log, and countries.
 How to investigate: what the objects are (the peak's evidence), from where and with what they were fetched, whether the person
@@ -598,6 +598,23 @@ func (b *bulkJudge) newcomer(half *bulkHalf, s *downloadService, series splitSer
 	return c
 }
 
+// outdone is how many times the largest day of all others a stranger must take from a web
+// server for that to be more than a reader's, a search engine's included.
+const outdone = 3
+
+// most returns the largest of days, which are sorted, without an entity's own.
+func most(days, own []float64) float64 {
+	own = slices.Sorted(slices.Values(own))
+	for i := len(days) - 1; i >= 0; i-- {
+		n := len(own)
+		if n == 0 || own[n-1] != days[i] {
+			return days[i]
+		}
+		own = own[:n-1]
+	}
+	return 0
+}
+
 // endFeed compares the newcomers of a feed with the days of the feed.
 func (b *bulkJudge) endFeed() {
 	for h := range b.halves {
@@ -616,6 +633,10 @@ func (b *bulkJudge) endFeed() {
 			if own < f.Observed {
 				below--
 			}
+		}
+		if f.Label != "" && service == webService && f.Score >= coldMedium && f.Observed > outdone*most(days, c.own) {
+			f.Label, f.RiskScore = "", b.risk
+			c.also += fmt.Sprintf(" It took more than %d times what any other reader took on any day.", outdone)
 		}
 		others := len(days) - len(c.own)
 		share := 100 * float64(below) / float64(others)

@@ -25,10 +25,11 @@ type downloadKind struct {
 	weight int64
 }
 
-// The weights of objects that are more than a file: a repository is hundreds of files,
-// and a secret opens what lies behind it.
+// The weights of objects that are more than a file: a repository is hundreds of files, a
+// report a table of customers, and a secret opens what lies behind it.
 const (
 	repositoryWeight = 10
+	reportWeight     = 10
 	secretWeight     = 20
 )
 
@@ -63,7 +64,7 @@ var downloadKinds = []downloadKind{
 	{service: "slack", logged: "slack.com", operations: "file_downloaded"},
 	// A query's bytes are those of its result.
 	{service: "snowflake", logged: "snowflake", operations: "SELECT GET_FILES UNLOAD", place: databaseOf},
-	{service: "salesforce", logged: "salesforce.com", operations: "ContentTransfer.VersionDownload* DocumentAttachmentDownloads ReportExport BulkApi BulkApi2 API RestApi"},
+	{service: "salesforce", logged: "salesforce.com", operations: "ContentTransfer.VersionDownload* DocumentAttachmentDownloads ReportExport BulkApi BulkApi2 API RestApi", weight: reportWeight},
 	{service: "secretsmanager", logged: "secretsmanager.amazonaws.com secretsmanager", operations: "GetSecretValue", weight: secretWeight},
 	{service: "kubernetes", logged: "kubernetes k8s.io", operations: "get/secrets io.k8s.core.v1.secrets.get", weight: secretWeight},
 	{service: "ssm", logged: "ssm.amazonaws.com ssm", operations: "GetParameter GetParameters", weight: secretWeight},
