@@ -4,6 +4,7 @@ import (
 	_ "embed"
 	"fmt"
 	"io"
+	"net/url"
 	"os"
 	"text/tabwriter"
 
@@ -49,14 +50,14 @@ func (p *program) configCommand() *cobra.Command {
 		tw := tabwriter.NewWriter(p.stdout, 0, 8, 2, ' ', 0)
 		for _, s := range config.settings() {
 			if !*origin {
-				fmt.Fprintf(tw, "%s:\t%s\n", s.key, s.get())
+				fmt.Fprintf(tw, "%s:\t%s\n", s.key, withoutPassword(s.get()))
 				continue
 			}
 			from := config.origins[s.key]
 			if from == "" {
 				from = "default"
 			}
-			fmt.Fprintf(tw, "%s:\t%s\t# %s\n", s.key, s.get(), from)
+			fmt.Fprintf(tw, "%s:\t%s\t# %s\n", s.key, withoutPassword(s.get()), from)
 		}
 		for _, in := range config.Inputs {
 			fmt.Fprintf(tw, "inputs.%s:\t%s\n", in.Name, in.URI)
@@ -66,6 +67,14 @@ func (p *program) configCommand() *cobra.Command {
 
 	c.AddCommand(show, p.validateCommand())
 	return c
+}
+
+// withoutPassword returns a value as it is shown: a URL without its password.
+func withoutPassword(value string) string {
+	if u, err := url.Parse(value); err == nil && u.User != nil {
+		return u.Redacted()
+	}
+	return value
 }
 
 // writeNew writes a file that must not exist.

@@ -72,7 +72,7 @@ func (p *program) hourlyDNS(config *Config, job string, at time.Time) (err error
 	}
 	run.stage(p, "report")
 	p.complaints(r.Inputs, true)
-	result := p.verdict(config, r, "")
+	result := p.verdict(config, r)
 	return cmp.Or(run.write(p, r, result), result)
 }
 

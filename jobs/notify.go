@@ -22,6 +22,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/wneessen/go-mail"
 
@@ -169,8 +170,18 @@ func isReference(value string) bool {
 	return strings.HasPrefix(value, "env:") || strings.HasPrefix(value, "file:")
 }
 
-// resolve returns the value that a reference names, or a value that is none.
+// resolve returns the value that a reference names, or a value that is none. It has no line
+// break or other control character: these end headers.
 func (p *program) resolve(value string) (string, error) {
+	text, err := p.referred(value)
+	if err == nil && strings.ContainsFunc(text, unicode.IsControl) {
+		err = errors.New("it has a line break or another control character")
+	}
+	return text, err
+}
+
+// referred is resolve for any text.
+func (p *program) referred(value string) (string, error) {
 	if name, ok := strings.CutPrefix(value, "env:"); ok {
 		text, _ := p.env(name)
 		if text == "" {
@@ -239,13 +250,46 @@ func (r *runRecord) notify(p *program) {
 	}
 }
 
-// send sends a message by a channel.
+// send sends a message by a channel. The error has no secret of the channel.
 func (s *notifier) send(ctx context.Context, n *Notify, m *reports.Message) error {
 	ctx, cancel := context.WithTimeout(ctx, s.limit)
 	defer cancel()
+	var err error
 	if n.To == "mail" {
-		return s.mail(ctx, n, m)
+		err = s.mail(ctx, n, m)
+	} else {
+		err = s.message(ctx, n, m)
 	}
+	if err != nil {
+		return errors.New(s.p.masked(n, err.Error()))
+	}
+	return nil
+}
+
+// masked returns a text, such as the answer of a server that repeats what it was sent,
+// without the secrets of a channel.
+func (p *program) masked(n *Notify, text string) string {
+	for _, value := range []string{n.Secret, n.Token, n.Password, n.URL} {
+		secret, err := p.resolve(value)
+		if err != nil || secret == "" {
+			continue
+		}
+		all := []string{secret}
+		if u, err := url.Parse(secret); err == nil && u.User != nil {
+			password, _ := u.User.Password()
+			all = append(all, u.User.String(), password)
+		}
+		for _, secret := range all {
+			if len(secret) > 3 {
+				text = strings.ReplaceAll(text, secret, "…")
+			}
+		}
+	}
+	return text
+}
+
+// message sends a message by HTTP.
+func (s *notifier) message(ctx context.Context, n *Notify, m *reports.Message) error {
 	to, err := s.p.resolve(n.URL)
 	if err != nil {
 		return fmt.Errorf("url: %w", err)

@@ -123,7 +123,7 @@ func (p *program) ended(r *runRecord, err error) error {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(p.ctx), lastWord)
 		defer cancel()
 		if err := p.newNotifier().push(ctx, gateway, r.job, metrics.Bytes()); err != nil {
-			p.say(slog.LevelWarn, fmt.Sprintf("the metrics were not pushed: %v", err))
+			p.say(slog.LevelWarn, "the metrics were not pushed: "+p.masked(&Notify{URL: gateway}, err.Error()))
 		}
 	}
 	if err != nil && merr != nil {

@@ -141,16 +141,15 @@ func writeFile(file reports.File, r *reports.Report, put func(body io.ReadSeeker
 	return put(s.Reader())
 }
 
-// verdict returns the error that gives the exit code of the run. unread says in a line which
-// logs beside those of the report were not read; "": all were.
-func (p *program) verdict(config *Config, r *reports.Report, unread string) error {
+// verdict returns the error that gives the exit code of the run.
+func (p *program) verdict(config *Config, r *reports.Report) error {
 	if config.RequireInput && len(r.Inputs) == 0 {
 		return exit{exitNoInput, errors.New("no input was found: check the day and the uris of the inputs")}
 	}
 	if missing := config.missing(r.Feeds); len(missing) > 0 {
 		return exit{exitNoInput, fmt.Errorf("required inputs have no row of the judged time: %s", strings.Join(missing, ", "))}
 	}
-	if incomplete := cmp.Or(reports.Incomplete(r.Inputs), unread); config.Strict && incomplete != "" {
+	if incomplete := cmp.Or(reports.Incomplete(r.Inputs), r.HistoryLacks); config.Strict && incomplete != "" {
 		return exit{exitPartial, errors.New(strings.TrimSuffix(incomplete, "."))}
 	}
 	if p.quiet { // there was no summary

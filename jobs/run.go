@@ -156,7 +156,7 @@ func (p *program) backfillCommand() *cobra.Command {
 		}
 		p.note("folded %s into %s", counted(len(s.folded), "day"), config.State)
 		p.complaints(r.Inputs, false)
-		return p.verdict(config, r, "")
+		return p.verdict(config, r)
 	}
 	return c
 }
@@ -312,12 +312,13 @@ func (s *state) night(ctx context.Context, run *runRecord, n *night, old bool) (
 			return err
 		}
 	}
+	r.HistoryLacks = s.lacking
 	if err := p.write(config, run.folder, r); err != nil {
 		return err
 	}
 	run.stage(p, "report")
 	p.complaints(r.Inputs, true)
-	result := p.verdict(config, r, s.lacking)
+	result := p.verdict(config, r)
 	if err := run.write(p, r, result); err != nil {
 		return err
 	}

@@ -88,7 +88,7 @@ func (p *program) scanCommand() *cobra.Command {
 		if len(sources) == 0 {
 			p.note("no logs found")
 		}
-		return p.verdict(config, r, "")
+		return p.verdict(config, r)
 	}
 	return c
 }

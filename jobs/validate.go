@@ -19,7 +19,7 @@ import (
 const defaultProbe = 7
 
 func (p *program) validateCommand() *cobra.Command {
-	var probe bool
+	var probe, test bool
 	var days int
 	c := &cobra.Command{
 		Use: "validate", Short: "check the configuration, and what its inputs match", Args: cobra.NoArgs,
@@ -27,10 +27,12 @@ func (p *program) validateCommand() *cobra.Command {
 			"schemes; and, as warnings, entries of the allow-list that have expired or name no detection, and inputs in folders that\n" +
 			"match nothing on the last days. It exits with 2 if something is wrong.\n\n" +
 			"--probe lists the inputs for each of the last days, in buckets too, and prints how many objects and bytes each\n" +
-			"matches. It opens none, and exits with 4 if an input matches nothing on any day.",
+			"matches. It opens none, and exits with 4 if an input matches nothing on any day. --send-test sends a test message to\n" +
+			"each channel of notify, and says which did not take it.",
 		Example: "  outflow config validate --config outflow.yaml\n  outflow config validate --config outflow.yaml --probe --days 3",
 	}
 	c.Flags().BoolVar(&probe, "probe", false, "list what each input matches, by day")
+	c.Flags().BoolVar(&test, "send-test", false, "send a test message to each channel of notify")
 	c.Flags().IntVar(&days, "days", defaultProbe, "how many `days` up to yesterday to look at")
 	load := p.withConfig(c)
 	c.RunE = func(*cobra.Command, []string) error {
@@ -50,6 +52,18 @@ func (p *program) validateCommand() *cobra.Command {
 		for _, at := range [][2]string{{"state", config.State}, {"out", config.Out}} {
 			if err := store.Check(at[1]); err != nil {
 				faults = append(faults, fmt.Sprintf("%s: %v", at[0], err))
+			}
+		}
+		unset, wrong := p.channelFaults(config)
+		warnings, faults = append(warnings, unset...), append(faults, wrong...)
+		if test && len(faults) == 0 {
+			for i, n := range config.Notify {
+				m := reports.TestMessage(version(), config.Out, p.now())
+				if err := p.newNotifier().send(p.ctx, n, m); err != nil {
+					faults = append(faults, fmt.Sprintf("notify[%d]: the test message to %s was not sent: %v", i, n.To, err))
+				} else {
+					fmt.Fprintf(p.stdout, "notify[%d]: %s took the test message\n", i, n.To)
+				}
 			}
 		}
 		var rows [][]string
@@ -108,6 +122,27 @@ func (p *program) validateCommand() *cobra.Command {
 		return nil
 	}
 	return c
+}
+
+// channelFaults returns what keeps the channels of notify from being used: what this
+// machine does not have and the one of the job may, and what is wrong with a value.
+func (p *program) channelFaults(config *Config) (unset, wrong []string) {
+	for i, n := range config.Notify {
+		for _, k := range n.keys() {
+			if !isReference(k.value) {
+				continue
+			}
+			where := fmt.Sprintf("notify[%d] (%s): %s", i, n.To, k.key)
+			if _, err := p.referred(k.value); err != nil {
+				unset = append(unset, where+": "+err.Error())
+			} else if text, err := p.resolve(k.value); err != nil {
+				wrong = append(wrong, where+": "+err.Error())
+			} else if k.key == "url" && checkURL(text) != nil {
+				wrong = append(wrong, where+": "+checkURL(text).Error())
+			}
+		}
+	}
+	return unset, wrong
 }
 
 // A probed is what an input matches of a day.

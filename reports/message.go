@@ -9,6 +9,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"time"
 
 	"outflow/stats/detect"
 )
@@ -28,6 +29,7 @@ type Message struct {
 
 	run   *Run
 	level detect.Severity
+	test  time.Time // when it was sent, of a test message
 }
 
 // A Told is a finding as a message tells it.
@@ -73,6 +75,16 @@ func (r *Run) Message(level detect.Severity, place string) *Message {
 			m.Findings = append(m.Findings, Told{f.Severity.String(), brief(noLink.Replace(who)), brief(noLink.Replace(r.heading(f))), brief(defang(f.Object)), brief(v.Why.Text), visible(f.UID)})
 		}
 	}
+	return m
+}
+
+// TestMessage returns a message that a run would not send: it shows that a channel works.
+func TestMessage(version, place string, at time.Time) *Message {
+	run := &Run{Report: &Report{Version: version, Job: "test", At: at}}
+	m := run.Message(detect.Critical, place)
+	m.Title, m.Verdict = "outflow: a test message", "This is a test: the channel works. Nothing was judged."
+	m.RunID = "test-" + at.UTC().Format("20060102T150405.000Z") // a receiver drops what it has seen
+	m.test = at
 	return m
 }
 
@@ -260,6 +272,9 @@ func (m *Message) Splunk(size int) [][]byte {
 		} else {
 			out = append(out, line)
 		}
+	}
+	if !m.test.IsZero() {
+		add(hecEvent{Time: seconds(m.test), Source: "outflow", SourceType: "outflow:test", Event: map[string]string{"message": m.Verdict, "run_id": m.RunID}})
 	}
 	for e := range findingLines(&r, newSplunkFinding) {
 		add(e)

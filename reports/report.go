@@ -54,6 +54,8 @@ type Report struct {
 	// detect.GroupOf.
 	Group   func(detect.Key) string
 	History int // available days of history, at most 30
+	// HistoryLacks says in a line that logs of the history were not read in this run; "": all were.
+	HistoryLacks string
 }
 
 // A UserDay is one entity's day, with what is normal for it. Baselines are NaN if

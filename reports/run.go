@@ -117,6 +117,7 @@ type runJSON struct {
 	Error      string         `json:"error,omitempty"`
 	Config     string         `json:"config_sha256"`
 	Incomplete string         `json:"incomplete,omitempty"`
+	Lacks      string         `json:"history_incomplete,omitempty"`
 	Findings   map[string]int `json:"findings"` // by severity, allowed ones apart
 	Detections map[string]int `json:"detections"`
 	History    int            `json:"history_days"`
@@ -182,7 +183,7 @@ func (r *Run) WriteJSON(w io.Writer) error {
 	v := runJSON{
 		Version: r.Version, RunID: r.ID(), Job: visible(r.Job), Profile: r.Profile,
 		Started: r.Started.UTC(), Ended: r.Ended.UTC(), Seconds: r.Ended.Sub(r.Started).Seconds(),
-		ExitCode: r.ExitCode, Error: visible(r.Error), Config: r.Config, Incomplete: Incomplete(r.Inputs),
+		ExitCode: r.ExitCode, Error: visible(r.Error), Config: r.Config, Incomplete: Incomplete(r.Inputs), Lacks: visible(r.HistoryLacks),
 		Findings: map[string]int{"allowed": 0}, Detections: map[string]int{}, History: r.History, Files: append([]string{}, r.Files...),
 		Stages: []stageJSON{}, Warnings: []string{}, Blind: []blindJSON{}, Feeds: []feedJSON{}, Inputs: []inputJSON{}, Days: []day{},
 	}
@@ -253,7 +254,7 @@ func (r *Run) WriteMetrics(w io.Writer, before []byte) error {
 	if !r.succeeded() && r.At.IsZero() { // it judged nothing: no count is true
 		return m.write(w)
 	}
-	m.gauge("incomplete", "1 if a log was not read, or only in part.").set(truth(Incomplete(r.Inputs) != ""))
+	m.gauge("incomplete", "1 if a log of the judged days or of the history was not read, or only in part.").set(truth(Incomplete(r.Inputs) != "" || r.HistoryLacks != ""))
 	m.gauge("history_days", "Days of history that were there.").set(float64(r.History))
 
 	m.gauge("findings", "Findings of the last run that are not allowed.")

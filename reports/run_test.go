@@ -136,6 +136,24 @@ func TestRunOfHostileLogs(t *testing.T) {
 	})
 }
 
+// If this fails, a baseline without the logs that a fault kept from being read raises no alarm.
+func TestMetricsCountUnreadHistory(t *testing.T) {
+	run := runOf(fedReport())
+	if Incomplete(run.Inputs) != "" {
+		t.Fatal("want a run that read its own logs")
+	}
+	for lacks, want := range map[string]string{"": "0", "history is incomplete: x": "1"} {
+		run.HistoryLacks = lacks
+		var text bytes.Buffer
+		if err := run.WriteMetrics(&text, nil); err != nil {
+			t.Fatal(err)
+		}
+		if line := `outflow_incomplete{outflow_job="nightly"} ` + want + "\n"; !strings.Contains(text.String(), line) {
+			t.Errorf("%q: got\n%s\nwant %s", lacks, text.String(), line)
+		}
+	}
+}
+
 // If this fails, a receiver that drops what it has seen drops a night with other findings,
 // or keeps a repeated one.
 func TestRunID(t *testing.T) {
