@@ -2,7 +2,6 @@ package jobs
 
 import (
 	"encoding/json"
-	"math"
 	"slices"
 	"strings"
 	"time"
@@ -40,37 +39,18 @@ func (p *program) printJSON(v any) error {
 	return e.Encode(v)
 }
 
-// A findingForm is a finding as --as json prints it. Names are those of findings.csv.
+// A findingForm is a finding as --as json prints it.
 type findingForm struct {
-	UID        string       `json:"finding_uid"`
-	Day        string       `json:"day"`
-	From       string       `json:"time"`
-	To         string       `json:"time_to"`
-	Detection  string       `json:"detection"`
-	Also       []string     `json:"also,omitempty"`
-	Severity   string       `json:"severity"`
-	RiskScore  int          `json:"risk_score"`
-	Technique  string       `json:"technique"`
-	EntityType string       `json:"entity_type"`
-	Entity     string       `json:"entity"`
-	Person     string       `json:"person,omitempty"`
-	PersonBy   string       `json:"person_by,omitempty"`
-	Object     string       `json:"object,omitempty"`
-	Feed       string       `json:"feed"`
-	Observed   *float64     `json:"observed"` // null: not a number
-	Baseline   *float64     `json:"baseline"`
-	Unit       string       `json:"unit"`
-	Score      *float64     `json:"score"`
-	Threshold  *float64     `json:"threshold"`
-	Events     int64        `json:"events"`
-	BytesOut   int64        `json:"bytes_out"`
-	BytesIn    int64        `json:"bytes_in"`
-	First      string       `json:"first_seen,omitempty"`
-	Last       string       `json:"last_seen,omitempty"`
-	Why        string       `json:"why"`
-	Label      string       `json:"label,omitempty"`
-	Allowed    string       `json:"allowed,omitempty"`
-	Places     []recordForm `json:"records,omitempty"`
+	reports.Record
+	To string `json:"time_to"`
+	// These are there even if they are not known.
+	Technique string       `json:"technique"`
+	Observed  *float64     `json:"observed"`
+	Baseline  *float64     `json:"baseline"`
+	Unit      string       `json:"unit"`
+	Score     *float64     `json:"score"`
+	Threshold *float64     `json:"threshold"`
+	Records   []recordForm `json:"records,omitempty"`
 }
 
 // A recordForm is a record of a log as --as json prints it.
@@ -91,27 +71,19 @@ type recordForm struct {
 }
 
 func formOf(f *detect.Finding) findingForm {
-	float := func(x float64) *float64 {
-		if math.IsNaN(x) || math.IsInf(x, 0) {
-			return nil
-		}
-		return &x
-	}
-	seen := func(us int64) string {
-		if us == 0 {
-			return ""
-		}
-		return stamp(us)
-	}
-	out := findingForm{
-		UID: f.UID, Day: f.Day.String(), From: stamp(f.Window[0]), To: stamp(f.Window[1]), Detection: f.Detection, Also: f.Also,
-		Severity: f.Severity.String(), RiskScore: f.RiskScore, Technique: f.Technique, EntityType: f.EntityType, Entity: f.Entity,
-		Person: f.Person, PersonBy: f.PersonBy, Object: f.Object, Feed: f.Feed, Observed: float(f.Observed), Baseline: float(f.Baseline),
-		Unit: f.Unit, Score: float(f.Score), Threshold: float(f.Threshold), Events: f.Summary.Events, BytesOut: f.Summary.BytesOut,
-		BytesIn: f.Summary.BytesIn, First: seen(f.Summary.First), Last: seen(f.Summary.Last), Why: f.Why, Label: f.Label, Allowed: f.Allowed,
-	}
+	r := reports.NewRecord(f)
+	return findingForm{Record: r, To: stamp(f.Window[1]), Technique: r.Technique, Observed: r.Observed, Baseline: r.Baseline, Unit: r.Unit,
+		Score: r.Score, Threshold: r.Threshold, Records: recordsIn(f)}
+}
+
+// recordsIn returns the records that a finding names.
+func recordsIn(f *detect.Finding) (out []recordForm) {
 	for _, at := range f.Summary.Records() {
-		out.Places = append(out.Places, recordForm{At: at.At, Time: seen(at.Time), Bytes: at.Bytes, Host: at.Host, Parent: at.Parent, PID: at.PID, us: at.Time})
+		r := recordForm{At: at.At, Bytes: at.Bytes, Host: at.Host, Parent: at.Parent, PID: at.PID, us: at.Time}
+		if at.Time != 0 {
+			r.Time = stamp(at.Time)
+		}
+		out = append(out, r)
 	}
 	return out
 }

@@ -54,7 +54,7 @@ func (p *program) showCommand() *cobra.Command {
 		}
 		if as == "json" {
 			out := formOf(f)
-			out.Places = records
+			out.Records = records
 			return p.printJSON(&out)
 		}
 		fmt.Fprintf(p.stdout, "%s  %s  %s  %s\n%s\n", f.UID, f.Day, f.Severity, f.Detection, printable(f.Why))
@@ -101,7 +101,7 @@ func (p *program) printRecord(r *recordForm) {
 
 // recordsOf reads the records that a finding names. What cannot be read has an Error.
 func (p *program) recordsOf(config *Config, last *lastRun, f *detect.Finding) ([]recordForm, error) {
-	out := formOf(f).Places
+	out := recordsIn(f)
 	if last == nil {
 		last = &lastRun{Job: "nightly"}
 	}

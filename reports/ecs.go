@@ -42,7 +42,7 @@ type ecsDocument struct {
 	DNS         *ecsDNS      `json:"dns,omitempty"`
 	Process     *ecsProcess  `json:"process,omitempty"`
 	Related     ecsRelated   `json:"related"`
-	Outflow     record       `json:"outflow"`
+	Outflow     Record       `json:"outflow"`
 }
 
 type ecsOf struct {
@@ -130,7 +130,7 @@ func newECSDocument(r *Report, f *detect.Finding) *ecsDocument {
 		},
 		Rule:    ecsRule{visible(f.Detection), r.heading(f), cmp.Or(visible(f.Verdict), "outflow")},
 		Source:  ecsEndpoint{Bytes: f.Summary.BytesOut},
-		Outflow: newRecord(f),
+		Outflow: NewRecord(f),
 	}
 	if f.Allowed != "" {
 		v.Event.Kind, v.Tags = "event", []string{"allowed"}

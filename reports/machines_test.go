@@ -192,7 +192,7 @@ func TestParquet(t *testing.T) {
 		r.Findings = append(r.Findings, sampleReport().Findings[:5]...)
 	}
 	b := write(t, Parquet.Files[0], r)
-	rows, err := parquet.Read[record](bytes.NewReader(b), int64(len(b)))
+	rows, err := parquet.Read[Record](bytes.NewReader(b), int64(len(b)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -206,7 +206,7 @@ func TestParquet(t *testing.T) {
 		return l
 	}
 	for i := range rows {
-		got, want := rows[i], newRecord(&r.Findings[i])
+		got, want := rows[i], NewRecord(&r.Findings[i])
 		got.Evidence, got.Also, got.Places = empty(got.Evidence), empty(got.Also), empty(got.Places)
 		if d := cmp.Diff(want, got); d != "" {
 			t.Fatalf("row %d: %s", i, d)

@@ -241,19 +241,19 @@ type webhookMessage struct {
 	Verdict    string   `json:"verdict"`
 	Incomplete string   `json:"incomplete,omitempty"`
 	Reports    string   `json:"reports"`
-	Findings   []record `json:"findings"`
+	Findings   []Record `json:"findings"`
 	More       int      `json:"more_findings"`
 }
 
 // Webhook returns the message for a program, with the records of its findings.
 func (m *Message) Webhook() []byte {
-	v := webhookMessage{m.run.Version, m.RunID, visible(m.run.Job), []day{}, m.Title, m.Verdict, m.Warning, m.Place, []record{}, m.More}
+	v := webhookMessage{m.run.Version, m.RunID, visible(m.run.Job), []day{}, m.Title, m.Verdict, m.Warning, m.Place, []Record{}, m.More}
 	for _, d := range m.run.Days {
 		v.Days = append(v.Days, day(d))
 	}
 	for _, f := range openFindings(m.run.Report) {
 		if f.Severity >= m.level && len(v.Findings) < len(m.Findings) {
-			v.Findings = append(v.Findings, newRecord(f))
+			v.Findings = append(v.Findings, NewRecord(f))
 		}
 	}
 	return encoded(v)

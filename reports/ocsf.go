@@ -67,7 +67,7 @@ type detectionFinding struct {
 	Anomalies    []analysis   `json:"anomaly_analyses,omitempty"`
 	Observables  []observable `json:"observables,omitempty"`
 	// Unmapped has the finding with the columns of findings.csv.
-	Unmapped record `json:"unmapped"`
+	Unmapped Record `json:"unmapped"`
 }
 
 type ocsfMetadata struct {
@@ -202,7 +202,7 @@ func newDetectionFinding(r *Report, f *detect.Finding) *detectionFinding {
 		RiskScore: f.RiskScore, Message: visible(f.Why),
 		StartTime: instant(f.Window[0]).milli(), EndTime: instant(f.Window[1] - 1).milli(), Count: f.Summary.Events,
 		Metadata: ocsfMetadata{ocsfVersion, ocsfProduct{"outflow", "outflow", r.Version}, "findings"},
-		Unmapped: newRecord(f),
+		Unmapped: NewRecord(f),
 	}
 	if f.Allowed != "" {
 		v.StatusID, v.Status, v.StatusDetail, v.IsAlert = ocsfSuppressed, "Suppressed", visible(f.Allowed), false

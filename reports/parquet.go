@@ -20,10 +20,10 @@ var Parquet = &Format{
 const parquetRows = 1024
 
 func writeParquet(w io.Writer, r *Report) error {
-	out := parquet.NewGenericWriter[record](w, parquet.Compression(&parquet.Zstd), parquet.CreatedBy("outflow", r.Version, ""))
-	rows := make([]record, 0, parquetRows)
+	out := parquet.NewGenericWriter[Record](w, parquet.Compression(&parquet.Zstd), parquet.CreatedBy("outflow", r.Version, ""))
+	rows := make([]Record, 0, parquetRows)
 	for i := range r.Findings {
-		rows = append(rows, newRecord(&r.Findings[i]))
+		rows = append(rows, NewRecord(&r.Findings[i]))
 		if len(rows) < parquetRows && i < len(r.Findings)-1 {
 			continue
 		}

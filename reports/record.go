@@ -14,9 +14,9 @@ import (
 // This file has what the reports for other programs share: a finding as a flat record,
 // and lines of JSON.
 
-// A record is a finding with the columns of findings.csv under the same names. All texts
+// A Record is a finding with the columns of findings.csv under the same names. All texts
 // are visible; they are not protected as cells of a spreadsheet. Lists are lists.
-type record struct {
+type Record struct {
 	UID        string   `json:"finding_uid" parquet:"finding_uid"`
 	Day        day      `json:"day" parquet:"day,date"`
 	Time       instant  `json:"time" parquet:"time,timestamp(microsecond)"`
@@ -51,9 +51,10 @@ type record struct {
 	PID        int64    `json:"pid,omitzero" parquet:"pid,optional"`
 }
 
-func newRecord(f *detect.Finding) record {
+// NewRecord returns a finding as a record.
+func NewRecord(f *detect.Finding) Record {
 	p := firstPlace(f)
-	return record{
+	return Record{
 		UID: visible(f.UID), Day: day(f.Day), Time: instant(f.Window[0]),
 		Detection: visible(f.Detection), Severity: f.Severity.String(), RiskScore: int64(f.RiskScore), Technique: visible(f.Technique),
 		EntityType: visible(f.EntityType), Entity: visible(f.Who()), Object: visible(f.Object),

@@ -45,7 +45,7 @@ func TestRecordColumns(t *testing.T) {
 	r := sampleReport()
 	header := strings.Split(strings.TrimSpace(string(write(t, CSV.Files[0], &Report{}))), ",")
 	for _, f := range append(r.Findings, kindsReport().Findings...) {
-		b, err := json.Marshal(newRecord(&f))
+		b, err := json.Marshal(NewRecord(&f))
 		if err != nil {
 			t.Fatal(err)
 		}

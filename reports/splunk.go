@@ -36,7 +36,7 @@ type hecEvent struct {
 // newSplunkFinding returns the event of a finding. The texts that searches group by are
 // indexed fields.
 func newSplunkFinding(r *Report, f *detect.Finding) hecEvent {
-	v := newRecord(f)
+	v := NewRecord(f)
 	return hecEvent{
 		Time: seconds(r.At), Source: "outflow", SourceType: "outflow:finding", Event: v,
 		Fields: map[string]string{"finding_uid": v.UID, "detection": v.Detection, "severity": v.Severity},
