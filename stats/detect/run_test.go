@@ -6,6 +6,7 @@ import (
 	"iter"
 	"math"
 	"math/rand/v2"
+	"os"
 	"reflect"
 	"regexp"
 	"slices"
@@ -16,6 +17,8 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	gocmp "github.com/google/go-cmp/cmp"
+
+	"outflow/stats/sigma"
 )
 
 func sortRows(rows []Row) {
@@ -408,6 +411,53 @@ func TestTechniques(t *testing.T) {
 	for _, d := range All() {
 		if d.Technique != "" && TechniqueOf(d.Technique).Name == "" {
 			t.Errorf("detection %s: technique %s is not in Techniques", d.Name, d.Technique)
+		}
+	}
+	for _, service := range []string{"github", "m365", "s3"} {
+		if id := techniqueOf(service); TechniqueOf(id).Name == "" {
+			t.Errorf("downloads from %s: technique %s is not in Techniques", service, id)
+		}
+	}
+}
+
+// If this fails, a report names a technique that MITRE does not have, or has under another
+// name or tactic.
+func TestTechniquesAreMITREs(t *testing.T) {
+	text, err := os.ReadFile("testdata/attack-18.1.tsv")
+	if err != nil {
+		t.Fatal(err)
+	}
+	type entry struct{ name, tactics string }
+	published := map[string]entry{}
+	for line := range strings.Lines(string(text)) {
+		if cells := strings.Split(strings.TrimSpace(line), "\t"); !strings.HasPrefix(line, "#") {
+			published[cells[0]] = entry{cells[1], cells[2]}
+		}
+	}
+	for _, q := range Techniques {
+		tactic := strings.ReplaceAll(strings.ToLower(TacticName(q.Tactic)), " ", "-")
+		if p := published[q.ID]; p.name != q.Name || !slices.Contains(strings.Fields(p.tactics), tactic) {
+			t.Errorf("got %s %q under %s, published is %q under %s", q.ID, q.Name, tactic, p.name, p.tactics)
+		}
+	}
+	files, _ := sigma.Bundled()
+	seed, _ := sigma.Seed()
+	set, faults := sigma.Load(append(files, seed...), sigma.Options{})
+	if len(set.Rules) == 0 {
+		t.Fatal(faults)
+	}
+	for _, r := range set.Rules {
+		ids := r.Techniques()
+		if len(ids) == 0 {
+			continue
+		}
+		for _, id := range ids {
+			if published[id].name == "" {
+				t.Errorf("rule %s: technique %s is not published", r.Ref(), id)
+			}
+		}
+		if id := techniqueAmong(ids); TechniqueOf(id).Name == "" {
+			t.Errorf("rule %s: its technique %s is not in Techniques", r.Ref(), id)
 		}
 	}
 }

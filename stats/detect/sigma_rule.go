@@ -286,6 +286,11 @@ func techniqueAmong(ids []string) string {
 			return id
 		}
 	}
+	for _, id := range ids {
+		if Tactics(id) != nil {
+			return id
+		}
+	}
 	return ids[0]
 }
 
