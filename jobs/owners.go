@@ -41,11 +41,13 @@ func (n *nameCount) addAll(m *nameCount) {
 type owners struct {
 	accounts nameCount // the accounts whose trail the records are of
 	domains  nameCount // the mail domains of users who are no guests
+	users    namesakes
 }
 
 func (o *owners) add(p *owners) {
 	o.accounts.addAll(&p.accounts)
 	o.domains.addAll(&p.domains)
+	o.users.addAll(&p.users)
 }
 
 // Fields of records that say whose they are.
@@ -83,6 +85,7 @@ func (o *owners) count(b *columnar.Batch) {
 	if b.Server { // its users may be anybody
 		return
 	}
+	o.users.count(b)
 	codes, texts := b.Codes(columnar.User)
 	for _, n := range perCode(codes, texts)[noUser+1:] {
 		o.domains.records += n

@@ -48,6 +48,13 @@ func (h *history) report(config *Config, all []detect.Day, inputs []reports.Inpu
 	}
 	r.Warnings = append(r.Warnings, config.rules.warnings...)
 	r.Warnings = append(r.Warnings, allowWarnings(config.Allow, last)...)
+	if !config.seed() { // it takes names as they are
+		users, err := h.namesakes(days)
+		if err != nil {
+			return nil, err
+		}
+		r.Warnings = append(r.Warnings, users.warnings()...)
+	}
 	known := slices.Concat(h.found, h.earlier)
 	r.Entities = config.risk(known, last)
 	nights := slices.DeleteFunc(slices.Concat(h.earlierDays, all), func(day detect.Day) bool { return day > last })

@@ -489,6 +489,11 @@ func configSnippet(groups []surveyed) string {
 		}
 	}
 	out.WriteString(placeholdersSnippet(names, counts))
+	var users namesakes
+	for i := range counts {
+		users.addAll(&counts[i].users)
+	}
+	out.WriteString(users.snippet())
 	return out.String()
 }
 
