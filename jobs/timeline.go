@@ -38,8 +38,8 @@ func (p *program) timelineCommand() *cobra.Command {
 		Use:   "timeline USER|HOST|ADDRESS",
 		Short: "print what a user, host or address did, in order of time",
 		Long: "timeline prints the findings of the last run about a user, host or address, and the records that they name, in order of\n" +
-			"time. Findings of an address or a host count for the user whose it probably was. --records reads the logs again, and\n" +
-			"prints each record of the user, host or address on the judged days.",
+			"time. Findings of an address or a host count for the user whose it probably or possibly was, and each says how that is\n" +
+			"known. --records reads the logs again, and prints each record of the user, host or address on the judged days.",
 		Example: "  outflow timeline anna@corp.example\n  outflow timeline 10.20.1.33 --records",
 		Args:    cobra.ExactArgs(1),
 	}
@@ -89,7 +89,7 @@ func (p *program) timelineCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			events = append(events, rows...)
+			events = told(events, rows)
 		}
 		slices.SortStableFunc(events, func(a, b eventForm) int { return cmp.Compare(a.us, b.us) })
 		if len(events) == 0 {
@@ -142,9 +142,34 @@ func (s *subject) is(name string) bool {
 	return name != "" && (strings.EqualFold(name, s.text) || strings.EqualFold(name, s.user) || strings.EqualFold(name, s.host))
 }
 
-// of reports whether a finding is about the subject.
+// of reports whether a finding is about the subject, or about what is possibly the subject's.
 func (s *subject) of(f *detect.Finding) bool {
-	return s.is(f.Entity) || s.is(f.Who()) || s.is(f.Person)
+	return s.is(f.Entity) || s.is(f.Who()) || s.is(f.Person) || slices.ContainsFunc(f.PossiblePersons(), s.is)
+}
+
+// told adds the rows of logs to the events of findings. A record that a finding names is
+// there once, with its columns.
+func told(events, rows []eventForm) []eventForm {
+	named := map[string]int{}
+	out := events[:0]
+	for _, e := range events {
+		if _, twice := named[e.At]; e.At != "" && twice {
+			continue
+		}
+		if e.At != "" {
+			named[e.At] = len(out)
+		}
+		out = append(out, e)
+	}
+	for _, row := range rows {
+		if i, ok := named[row.At]; ok && row.At != "" {
+			out[i].Columns = row.Columns
+			out[i].What += "  " + row.What
+			continue
+		}
+		out = append(out, row)
+	}
+	return out
 }
 
 // maxNames is how many names a suggestion has.
@@ -169,8 +194,11 @@ func namesLike(findings []detect.Finding, text string) []string {
 // eventsOf returns a finding, at the time of the deed if that is known, and the records that it names.
 func eventsOf(f *detect.Finding) []eventForm {
 	at := cmp.Or(f.Done[0], f.Summary.First, f.Window[0])
-	out := []eventForm{{Time: stamp(at), Kind: "finding", What: fmt.Sprintf("%s %s %s: %s", f.UID[:min(len(f.UID), 8)], f.Severity, f.Detection, f.Why),
-		Bytes: f.Bytes(), Finding: f.UID, us: at}}
+	what := fmt.Sprintf("%s %s %s: %s", f.UID[:min(len(f.UID), 8)], f.Severity, f.Detection, f.Why)
+	if whose := f.Whose(); whose != "" {
+		what += " " + whose
+	}
+	out := []eventForm{{Time: stamp(at), Kind: "finding", What: what, Bytes: f.Bytes(), Finding: f.UID, us: at}}
 	for _, place := range f.Summary.Records() {
 		what := place.At
 		if place.Host != "" {

@@ -71,6 +71,32 @@ func fewNamings(by string) (via, user, events string, ok bool) {
 	return via, user[:feeds], number + " of " + strings.TrimSuffix(user[feeds+2:], ")"), true
 }
 
+// bySeveral begins what PersonBy says of users who share an entity; shared writes it.
+const bySeveral = "shared: "
+
+// PossiblePersons returns the users of whom the entity may be by PersonBy, if Person is not
+// known: the one whom too few events name, or those who share it, up to shownShares.
+func (f *Finding) PossiblePersons() []string {
+	if f.Person != "" {
+		return nil
+	}
+	if _, user, _, ok := fewNamings(f.PersonBy); ok {
+		return []string{user}
+	}
+	_, text, ok := strings.Cut(f.PersonBy, bySeveral)
+	if end := strings.LastIndex(text, " ("); ok && end >= 0 {
+		var out []string
+		for part := range strings.SplitSeq(text[:end], ", ") {
+			part = strings.TrimSuffix(part, " %")
+			if at := strings.LastIndexByte(part, ' '); at > 0 && part[at+1:] != "others" && part[at+1:] != "other" {
+				out = append(out, strings.TrimRight(part[:at], " <>"))
+			}
+		}
+		return out
+	}
+	return nil
+}
+
 // byIdentities is PersonBy if the identities file says it.
 const byIdentities = "identities"
 
@@ -427,7 +453,7 @@ func shared(users []share) string {
 	if n := len(users) - shownShares; n > 0 {
 		parts = append(parts, count(int64(n), "other"))
 	}
-	return fmt.Sprintf("shared: %s (%s)", strings.Join(parts, ", "), strings.Join(slices.Compact(feeds), ", "))
+	return fmt.Sprintf(bySeveral+"%s (%s)", strings.Join(parts, ", "), strings.Join(slices.Compact(feeds), ", "))
 }
 
 // listOf names the first of several names.

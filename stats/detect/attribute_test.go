@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -109,4 +110,24 @@ func attributed(t *testing.T, part map[string]string) string {
 		fmt.Fprintf(&b, "%s %s | %s | %s\n", kind, name, f.PersonBy, f.Whose())
 	}
 	return b.String()
+}
+
+// If this fails, the timeline of a user leaves out what an address did that is possibly the
+// user's, or has what another one's did.
+func TestPossiblePersons(t *testing.T) {
+	users := []share{{user: "ann@corp.example", events: 920, feeds: []string{"proxy"}}, {user: "bob smith", events: 79, feeds: []string{"proxy", "vpn"}}, {user: "cem", events: 1}, {user: "dag", events: 1}}
+	for _, c := range []struct {
+		f    Finding
+		want []string
+	}{
+		{Finding{PersonBy: shared(users)}, []string{"ann@corp.example", "bob smith", "cem"}},
+		{Finding{PersonBy: "host pc-1, " + shared(users[:2])}, []string{"ann@corp.example", "bob smith"}},
+		{Finding{PersonBy: byFew + "3 events: ann (proxy)"}, []string{"ann"}},
+		{Finding{PersonBy: "12 events of proxy", Person: "ann"}, nil},
+		{Finding{}, nil},
+	} {
+		if got := c.f.PossiblePersons(); !slices.Equal(got, c.want) {
+			t.Errorf("%q: got %q, want %q", c.f.PersonBy, got, c.want)
+		}
+	}
 }
