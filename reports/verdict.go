@@ -118,11 +118,18 @@ func (t *toll) decide() string {
 	case all == 1:
 		return "it needs a decision today"
 	case t.now == 0:
-		return counted(t.today, "needs", "need") + " a decision today"
+		return count(int64(t.today)) + " of them " + needs(t.today) + " a decision today"
 	case t.today == 0:
-		return counted(t.now, "needs", "need") + " a decision now"
+		return count(int64(t.now)) + " of them " + needs(t.now) + " a decision now"
 	}
-	return counted(t.now, "needs", "need") + " a decision now and " + count(int64(t.today)) + " today"
+	return count(int64(t.now)) + " of them " + needs(t.now) + " a decision now and " + count(int64(t.today)) + " today"
+}
+
+func needs(n int) string {
+	if n == 1 {
+		return "needs"
+	}
+	return "need"
 }
 
 // coverageSentence is the second sentence of the verdict. It is "" if there was
@@ -198,12 +205,12 @@ func tiles(r *Report, t toll) []tile {
 		}
 	}
 	places := tile{"New destinations", count(int64(t.places)), "first used by the sender"}
-	decide := tile{"Needs a decision", count(int64(t.now + t.today)), "today"}
+	decide := tile{"Needs a decision", count(int64(t.now + t.today)), "people and machines, today"}
 	switch {
 	case t.now+t.today == 0:
 		decide.Note = "none today"
 	case t.today == 0:
-		decide.Note = "now"
+		decide.Note = "people and machines, now"
 	case t.now > 0:
 		decide.Note = count(int64(t.now)) + " now, the others today"
 	}
