@@ -52,6 +52,7 @@ type Config struct {
 	Detections    ast.Node      `yaml:"detections" doc:"thresholds by detection"`
 	S3            S3            `yaml:"s3"`
 	Workers       int           `yaml:"workers" doc:"number of workers that decode and fold; 0: one for each CPU"`
+	LateBytes     detect.Bytes  `yaml:"late_bytes" doc:"how many bytes of logs a night may read again because of late ones, as in 20GiB; the next nights do the rest. 0: 8 times those of its own days, and at least 1GiB"`
 	Memory        detect.Bytes  `yaml:"memory" doc:"memory that a run may use, as in 1GiB: beyond it, tables go to temporary files; 0: GOMEMLIMIT, else 256MiB"`
 	Strict        bool          `yaml:"strict" doc:"exit with 3 if the run is incomplete: a log was not read, or only in part"`
 	Wait          time.Duration `yaml:"wait" doc:"how long to wait for another run that has the state, as in 10m; 0: not at all"`

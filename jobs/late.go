@@ -45,7 +45,10 @@ func (s *state) lateSources(ctx context.Context, n *night) ([]source, error) {
 	}
 	looked := map[string]string{} // ETag by name
 	for i := range others {
-		if o := &others[i]; !o.Late || o.Night != n.name() { // a night that runs again says the same
+		switch o := &others[i]; {
+		case o.Owed:
+			s.owed[o.Name] = o.ETag
+		case !o.Late || o.Night != n.name(): // a night that runs again says the same
 			looked[o.Name] = o.ETag
 		}
 	}
@@ -79,6 +82,9 @@ func (s *state) lateSources(ctx context.Context, n *night) ([]source, error) {
 		if err := s.unread(ctx, n, tables, from, to, looked, late); err != nil {
 			return nil, err
 		}
+	}
+	if err := s.owedSources(first, late); err != nil {
+		return nil, err
 	}
 	var sources []source
 	for _, name := range slices.Sorted(maps.Keys(late)) {
@@ -136,7 +142,7 @@ func (s *state) unread(ctx context.Context, n *night, inputs []*Input, from, to 
 		}
 	}
 	forget := func(in *store.InputRef) {
-		if src := found[in.Name]; src != nil && src.etag == in.ETag {
+		if src := found[in.Name]; src != nil && src.etag == in.ETag && s.owed[in.Name] != in.ETag {
 			delete(found, in.Name)
 		}
 	}
@@ -188,18 +194,22 @@ func (s *state) look(ctx context.Context, n *night, sources []source) error {
 // A day stays as it is if some of its logs are gone.
 func (s *state) foldLate(ctx context.Context, n *night) error {
 	first := n.days[0]
-	again := slices.Clone(n.Late)
+	var due []detect.Day
 	for day := first - detect.Day(s.config.horizon()); day < first; day++ {
 		late, err := s.hasLate(ctx, day)
 		if err != nil {
 			return err
 		}
-		if late {
-			again = append(again, day.String())
+		if late && !slices.Contains(n.Late, day.String()) {
+			due = append(due, day)
 		}
 	}
-	slices.Sort(again)
-	if again = slices.Compact(again); !slices.Equal(again, n.Late) {
+	now, later, err := s.afford(ctx, n, due)
+	if err != nil {
+		return err
+	}
+	again := append(slices.Clone(n.Late), dayTexts(now)...)
+	if slices.Sort(again); !slices.Equal(again, n.Late) {
 		n.Late = again
 		if err := s.putNight(ctx, n); err != nil {
 			return err
@@ -239,7 +249,14 @@ func (s *state) foldLate(ctx context.Context, n *night) error {
 		s.warnings = append(s.warnings, fmt.Sprintf("Logs of %s arrived late, but others of the same days no longer exist: what was folded of these days stays, and the late logs were not judged. "+
 			"Restore the others, or judge the days by the logs that are left: outflow run nightly --day %s%s.", spans(left), left[0], each))
 	}
-	if err := s.leave(ctx, left); err != nil {
+	if len(later) > 0 {
+		s.warnings = append(s.warnings, fmt.Sprintf("Logs of %s arrived late, too. One night reads at most %s again because of late logs (late_bytes): the next nights fold and judge these days, the newest first.",
+			spans(later), reports.ByteSize(float64(s.lateBytes(n)))))
+	}
+	if _, err := s.leave(ctx, left); err != nil {
+		return err
+	}
+	if s.owes, err = s.leave(ctx, later); err != nil {
 		return err
 	}
 	if err := s.keepOthers(ctx, n); err != nil {
@@ -249,12 +266,13 @@ func (s *state) foldLate(ctx context.Context, n *night) error {
 }
 
 // leave notes which late logs the days do not have, since the days stay as they are. Their
-// inputs make the run incomplete, and so does every run until the days have them.
-func (s *state) leave(ctx context.Context, days []detect.Day) error {
+// inputs make the run incomplete, and so does every run until the days have them. It returns
+// their names.
+func (s *state) leave(ctx context.Context, days []detect.Day) (names []string, err error) {
 	for _, day := range days {
 		all, err := s.stored(ctx, day)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		has := map[string]string{} // ETag by name
 		inputs, _ := s.inputsOf(all)
@@ -264,6 +282,7 @@ func (s *state) leave(ctx context.Context, days []detect.Day) error {
 		for name, r := range s.read {
 			if r.copyOf == "" && r.before == "" && r.meets(day, day) && has[name] != r.etag {
 				s.left[name] = true
+				names = append(names, name)
 			}
 		}
 	}
@@ -274,7 +293,7 @@ func (s *state) leave(ctx context.Context, days []detect.Day) error {
 			in.Status = reports.Left
 		}
 	}
-	return nil
+	return names, nil
 }
 
 // warnLate says that logs of days, if there are any, arrived late, and what was done.
@@ -471,6 +490,9 @@ type otherObject struct {
 	ETag  string `json:"etag"`
 	Night string `json:"night"`          // the night's name
 	Late  bool   `json:"late,omitempty"` // it was found by that search
+	// Owed says that it has events of days that were not folded again with it, since the night
+	// had read enough. Partitions of other days may be folded from it.
+	Owed bool `json:"owed,omitempty"`
 }
 
 type otherList struct {
@@ -522,15 +544,21 @@ func (s *state) keepOthers(ctx context.Context, n *night) error {
 	for name, r := range s.read {
 		later := r.rows > 0 && r.last >= last // a night to come needs it
 		if byDay[r.source.feed] && !later && !r.fault && !s.left[name] && all[name].ETag != r.etag {
-			all[name] = otherObject{name, r.etag, n.name(), s.late[name]}
+			all[name] = otherObject{name, r.etag, n.name(), s.late[name], false}
+		}
+		if all[name].Owed && !r.fault { // it was read, and so its days were folded, or are owed anew
+			delete(all, name)
 		}
 	}
 	if err := s.recorded(ctx, first, last, nil, func(in *store.InputRef) {
-		if o, ok := all[in.Name]; ok && o.ETag == in.ETag {
+		if o, ok := all[in.Name]; ok && o.ETag == in.ETag && !o.Owed {
 			delete(all, in.Name)
 		}
 	}); err != nil {
 		return err
+	}
+	for _, name := range s.owes {
+		all[name] = otherObject{name, s.read[name].etag, n.name(), s.late[name], true}
 	}
 	list := otherList{slices.SortedFunc(maps.Values(all), func(a, b otherObject) int { return cmp.Compare(a.Name, b.Name) })}
 	if len(list.Objects) == 0 && len(before) == 0 || slices.Equal(list.Objects, before) {

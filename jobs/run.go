@@ -115,7 +115,7 @@ func (p *program) backfillCommand() *cobra.Command {
 	c.Flags().StringVar(&to, "to", "", "last `day`")
 	c.MarkFlagRequired("from")
 	c.MarkFlagRequired("to")
-	load := p.withConfig(c, except("out", "reports", "fail_on", "catch_up", "backfill")...)
+	load := p.withConfig(c, except("out", "reports", "fail_on", "catch_up", "backfill", "late_bytes")...)
 	p.withVerbose(c)
 	form := bindAs(c, "text", "json")
 	dry := bindDryRun(c)

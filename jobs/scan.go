@@ -28,7 +28,7 @@ func (p *program) scanCommand() *cobra.Command {
 			return nil
 		},
 	}
-	load := p.withConfig(c, except("state", "backfill", "catch_up", "keep", "wait")...)
+	load := p.withConfig(c, except("state", "backfill", "catch_up", "keep", "wait", "late_bytes")...)
 	inputs.bind(c)
 	p.withVerbose(c)
 	form := bindAs(c, "text", "json")

@@ -47,6 +47,8 @@ type state struct {
 	read       map[string]readObject // the objects that this run has read, by name
 	late       map[string]bool       // those of them that lookBack has found
 	left       map[string]bool       // those that days lack which stay as they are, see leave
+	owed       map[string]string     // ETags of those that earlier nights owe, see otherObject, by name
+	owes       []string              // those that this night owes
 	uncompared []uncompared          // objects that were taken for copies
 	tables     map[string]bool       // the feeds that are tables: their listings depend on the days
 	inputs     []reports.Input
@@ -127,7 +129,7 @@ func (p *program) openStored(config *Config) (*state, error) {
 func (s *state) begin() {
 	s.folded, s.incomplete = map[detect.Day]bool{}, map[detect.Day]bool{}
 	s.read, s.late, s.left = map[string]readObject{}, map[string]bool{}, map[string]bool{}
-	s.tables, s.seen = map[string]bool{}, fieldSet{}
+	s.tables, s.seen, s.owed, s.owes = map[string]bool{}, fieldSet{}, map[string]string{}, nil
 	s.inputs, s.uncompared, s.warnings, s.lacking = nil, nil, nil, ""
 }
 
