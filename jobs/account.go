@@ -155,6 +155,7 @@ func account(workers []*worker, shared []*sharedLog, eachLog bool, o *foldOption
 				t.add(u)
 			}
 		}
+		m.ask(&t)
 		inputs := m.inputs(&t)
 		out.inputs = append(out.inputs, inputs...)
 		o := out.objects[m.source.object.Name]

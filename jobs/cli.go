@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -82,7 +83,8 @@ type program struct {
 	interval time.Duration
 	patience time.Duration
 
-	requests store.Requests // for logs and their listings
+	requests    store.Requests // for logs and their listings
+	secondReads atomic.Int64   // see transfer
 }
 
 // A pipe is stdout, which its reader may close.

@@ -30,6 +30,8 @@ type source struct {
 	unlisted bool
 	// closed says why it cannot be read, if that is known beforehand.
 	closed error
+	// sent knows which bytes came. Nil: no network lies between, or nobody needs to know.
+	sent *transfer
 }
 
 // foldOptions are the options of Fold.

@@ -27,6 +27,8 @@ type s3Server struct {
 	lists int      // LIST requests of the bucket logs
 	// refused are the keys of logs that nobody may open.
 	refused map[string]bool
+	// flips says of how many answers with a log a bit flips.
+	flips map[string]int
 }
 
 // newS3Server also sets the environment, so that neither the developer's own environment
@@ -54,7 +56,19 @@ func newS3Server(t *testing.T) *s3Server {
 			s.mu.Lock()
 			s.gets = append(s.gets, key)
 			refused := s.refused[key]
+			flip := s.flips[key] > 0
+			if flip {
+				s.flips[key]--
+			}
 			s.mu.Unlock()
+			if flip {
+				answer := httptest.NewRecorder()
+				fake.ServeHTTP(answer, r)
+				body := answer.Body.Bytes()
+				body[len(body)*2/3] ^= 0x10
+				pass(w, answer, len(body), body)
+				return
+			}
 			if refused {
 				w.WriteHeader(http.StatusForbidden)
 				io.WriteString(w, "<Error><Code>AccessDenied</Code></Error>")

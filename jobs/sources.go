@@ -260,14 +260,14 @@ func (p *program) glob(pattern string, days []detect.Day, at store.Options, o *l
 
 // source returns an object as a source.
 func (p *program) source(at store.Object) source {
-	return source{etag: at.ETag, closed: at.Err, options: logs.Options{Written: at.Written, Account: at.Account}, object: logs.Object{
-		Name: at.URI, Size: at.Size, Written: at.Written,
-		Open: func() (io.ReadCloser, error) {
-			if at.Err != nil {
-				return nil, at.Err
-			}
-			return at.Open(p.ctx)
-		},
+	sent, open := p.transferred(&at, func() (io.ReadCloser, error) {
+		if at.Err != nil {
+			return nil, at.Err
+		}
+		return at.Open(p.ctx)
+	})
+	return source{etag: at.ETag, closed: at.Err, sent: sent, options: logs.Options{Written: at.Written, Account: at.Account}, object: logs.Object{
+		Name: at.URI, Size: at.Size, Written: at.Written, Open: open,
 		At:    func() (logs.ReaderAtCloser, error) { return at.OpenAt(p.ctx) },
 		Table: p.inTable(at.Table),
 	}}

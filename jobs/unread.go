@@ -18,7 +18,7 @@ import (
 
 // fails reports whether an error of reading the source is a fault, and not what it holds.
 func (s *source) fails(err error) bool {
-	return s.unlisted || store.IsFault(err) || errors.Is(err, store.ErrChanged)
+	return s.unlisted || store.IsFault(err) || errors.Is(err, store.ErrChanged) || errors.Is(err, errOnTheWay)
 }
 
 // readable reports whether no fault keeps the source from being read to its end.
