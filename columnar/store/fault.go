@@ -8,7 +8,7 @@ import (
 	"syscall"
 )
 
-// A fault is an error of a server, or of the way to it.
+// A fault is an error of a server, of the way to it, or of a place of the machine such as TMPDIR.
 type fault struct{ error }
 
 func (f fault) Unwrap() error { return f.error }

@@ -29,7 +29,7 @@ const spoolChunk = 256 << 10
 // NewSpool returns an empty Spool that keeps up to limit bytes in memory.
 func NewSpool(limit int) *Spool { return &Spool{limit: limit} }
 
-// Write appends p. An error names the temporary folder and says what to do. After
+// Write appends p. An error, a fault, names the temporary folder and says what to do. After
 // an error, only Close may be called.
 func (s *Spool) Write(p []byte) (int, error) {
 	if s.file == nil && s.size+int64(len(p)) <= int64(s.limit) {
@@ -48,7 +48,7 @@ func (s *Spool) Write(p []byte) (int, error) {
 	n, err := s.writeFile(p)
 	s.size += int64(n)
 	if err != nil {
-		return n, fmt.Errorf("write a temporary file in %s: %w: make room, or set TMPDIR to a folder with more", os.TempDir(), cause(err))
+		return n, fault{fmt.Errorf("write a temporary file in %s: %w: make room, or set TMPDIR to a folder with more", os.TempDir(), cause(err))}
 	}
 	return n, nil
 }
@@ -76,7 +76,7 @@ func (s *Spool) ReadAt(p []byte, off int64) (int, error) {
 	if s.file != nil {
 		n, err := s.file.ReadAt(p, off)
 		if err != nil && err != io.EOF {
-			err = fmt.Errorf("read a temporary file in %s: %w", os.TempDir(), cause(err))
+			err = fault{fmt.Errorf("read a temporary file in %s: %w", os.TempDir(), cause(err))}
 		}
 		return n, err
 	}
