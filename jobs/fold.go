@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"math/rand/v2"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -103,6 +104,9 @@ const blockBuffers = 3
 // An object that cannot be read becomes an input with an error. Fold itself fails only
 // when ctx ends or the runs cannot be written.
 func Fold(ctx context.Context, sources []source, o *foldOptions) (*folded, error) {
+	if o.Seed == 0 {
+		o.Seed = rand.Uint64()
+	}
 	for _, a := range o.aggregates {
 		o.want.Cols |= a.Reads
 		if a.Wants != nil {

@@ -137,7 +137,7 @@ func (w *worker) write(a *detect.Aggregate, drain func(*detect.RunWriter)) {
 		shards[i] = spoolWriter{spooledRun{aggregate: a, shard: i}, w.spool}
 		writers[i] = &shards[i]
 	}
-	run := detect.NewRunWriter(writers...)
+	run := detect.NewRunWriter(w.o.Seed, writers...)
 	drain(run)
 	if err := run.Close(); err != nil {
 		w.err = fmt.Errorf("write a temporary file for %s: %w", a.Name, err)

@@ -3,6 +3,8 @@ package detect
 import (
 	"iter"
 
+	"github.com/zeebo/xxh3"
+
 	"outflow/columnar"
 	"outflow/stats/sigma"
 )
@@ -71,7 +73,15 @@ type FoldOptions struct {
 	Rules *sigma.Set
 	// Model is what dns_model needs from dns_pair. Nil: nothing.
 	Model *ModelOptions
+	// Seed is that of the hashes that runs carry. Runs can be merged if they have the same
+	// one. Nobody who does not know it can make texts whose hashes collide. No result depends
+	// on it, except by the chance of one in 10^5 that dnsSection.name describes.
+	Seed uint64
 }
+
+// hash returns the hash of a text that runs carry. Note: hash/maphash is as fast, but no
+// other process can have its seed.
+func (o *FoldOptions) hash(text []byte) uint64 { return xxh3.HashSeed(text, o.Seed) }
 
 // A Folder is one worker's table of an aggregate. Its methods are called from
 // one goroutine at a time.

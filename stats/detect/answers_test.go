@@ -24,7 +24,7 @@ func namedRows(t testing.TB, memory, spill int, workers ...[]event) (rows []stri
 	var runs []io.Reader
 	drain := func(of func(*RunWriter)) {
 		var run strings.Builder
-		w := NewRunWriter(&run)
+		w := NewRunWriter(1, &run)
 		of(w)
 		if err := w.Close(); err != nil {
 			t.Fatal(err)

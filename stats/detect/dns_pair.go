@@ -136,9 +136,8 @@ func (p *dnsSection) reset() {
 	clear(p.table)
 }
 
-// hashSeed belongs to this process. Nobody who does not know it can make names whose
-// hashes collide. No result depends on it, except by the chance of one in 10^5 that
-// dnsSection.name describes.
+// hashSeed is that of the hashes that stay in this process. Nobody who does not know it
+// can make names whose hashes collide. No result depends on it.
 var hashSeed = maphash.MakeSeed()
 
 // foldRows is how many rows are folded at once. Their entries in tables that are
@@ -184,7 +183,7 @@ func (d *dnsPairs) Fold(b *columnar.Batch) {
 			text := columnar.Lower(queries[begin:offsets[from+n]], &d.lower)
 			for i, who := range who[from:][:n] {
 				name := text[offsets[from+i]-begin : offsets[from+i+1]-begin]
-				stride.keys[i] = nameKey(maphash.Bytes(hashSeed, name), who)
+				stride.keys[i] = nameKey(d.o.hash(name), who)
 			}
 			p.reserve(n)
 			mask := uint64(len(p.table) - 1)

@@ -256,7 +256,7 @@ func merged(t testing.TB, a *Aggregate, o *FoldOptions, folders ...Folder) []Row
 func drained(t testing.TB, f Folder) io.Reader {
 	t.Helper()
 	run := &bytes.Buffer{}
-	w := NewRunWriter(run)
+	w := NewRunWriter(1, run)
 	f.Drain(w)
 	if err := w.Close(); err != nil {
 		t.Fatal(err)
@@ -335,7 +335,7 @@ func TestMergeOfShards(t *testing.T) {
 			for shard := range runs {
 				writers = append(writers, &runs[shard][i])
 			}
-			w := NewRunWriter(writers...)
+			w := NewRunWriter(1, writers...)
 			f.Drain(w)
 			if err := w.Close(); err != nil {
 				t.Fatal(err)
@@ -383,7 +383,7 @@ func TestMergeOfDamagedRun(t *testing.T) {
 		f := a.New(&openBounds)
 		feedTo(f, a, randomEvents(r, 300))
 		var run bytes.Buffer
-		w := NewRunWriter(&run)
+		w := NewRunWriter(1, &run)
 		f.Drain(w)
 		w.Close()
 		read := func(b []byte) (err error) {

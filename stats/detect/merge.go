@@ -6,12 +6,13 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"hash/maphash"
 	"io"
 	"iter"
 	"math"
 	"math/bits"
 	"slices"
+
+	"github.com/zeebo/xxh3"
 )
 
 // Runs bring together what workers fold. Each worker writes its tables as records in
@@ -19,8 +20,8 @@ import (
 // that grows over its budget is written as a run and starts empty again, so memory is
 // bounded by the budget and not by the number of keys.
 
-// A RunWriter writes one run, divided into shards by entity. All tables of a process
-// put a day of an entity into the same shard, so shards can be merged in parallel. A
+// A RunWriter writes one run, divided into shards by entity. All tables with the same
+// seed put a day of an entity into the same shard, so shards can be merged in parallel. A
 // record is, with numbers as uvarints:
 //
 //	length of the key's common prefix with the key before, length of the rest, the rest,
@@ -28,6 +29,7 @@ import (
 //
 // Records are in the order of key and then sequence number.
 type RunWriter struct {
+	seed   uint64
 	shards []runShard
 	last   *runShard // of the record before
 	entity int       // length of its key up to the end of the entity; 0: there is one shard
@@ -40,9 +42,10 @@ type runShard struct {
 	key []byte // of the record before
 }
 
-// NewRunWriter returns a writer of a run to its shards, one writer each.
-func NewRunWriter(shards ...io.Writer) *RunWriter {
-	w := &RunWriter{shards: make([]runShard, len(shards))}
+// NewRunWriter returns a writer of a run to its shards, one writer each. seed is
+// FoldOptions.Seed.
+func NewRunWriter(seed uint64, shards ...io.Writer) *RunWriter {
+	w := &RunWriter{seed: seed, shards: make([]runShard, len(shards))}
 	for i := range shards {
 		w.shards[i].w = shards[i]
 	}
@@ -97,7 +100,7 @@ func (w *RunWriter) record(key []byte, seq uint64, value []byte) {
 	shared := commonPrefix(key, s.key)
 	if shared < w.entity {
 		w.entity = entityEnd(key)
-		s = &w.shards[maphash.Bytes(hashSeed, key[:w.entity])%uint64(len(w.shards))]
+		s = &w.shards[xxh3.HashSeed(key[:w.entity], w.seed)%uint64(len(w.shards))]
 		if s != w.last {
 			w.last, shared = s, commonPrefix(key, s.key)
 		}

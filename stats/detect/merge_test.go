@@ -35,7 +35,7 @@ func TestMergeOrder(t *testing.T) {
 			compare := func(a, b record) int { return cmp.Or(cmp.Compare(a.key, b.key), cmp.Compare(a.seq, b.seq)) }
 			slices.SortFunc(records, compare)
 			var run bytes.Buffer
-			w := NewRunWriter(&run)
+			w := NewRunWriter(1, &run)
 			for _, rec := range records {
 				w.record([]byte(rec.key), rec.seq, nil)
 			}
@@ -101,7 +101,7 @@ func BenchmarkMerge(b *testing.B) {
 					f := a.New(&o)
 					feedWith(f, a, &o, events)
 					var run bytes.Buffer
-					w := NewRunWriter(&run)
+					w := NewRunWriter(1, &run)
 					f.Drain(w)
 					if err := w.Close(); err != nil {
 						b.Fatal(err)

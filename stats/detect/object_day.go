@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"cmp"
 	"encoding/binary"
-	"hash/maphash"
 	"math"
 	"math/bits"
 	"slices"
@@ -234,7 +233,7 @@ func (d *downloads) add(p *downloadSection, b *columnar.Batch, names columnar.Co
 		}
 		d.see(p, c, sight{min(max(in[i], 0), math.MaxInt64-1) + 1, times[i], d.placer.of(b, i)})
 		if name := texts[offsets[i]:offsets[i+1]]; len(name) > 0 && (statuses == nil || isObject(name)) {
-			p.read(nameKey(maphash.Bytes(hashSeed, name), uint32(slot)), slot, uint32(hourBit(times[i])))
+			p.read(nameKey(d.o.hash(name), uint32(slot)), slot, uint32(hourBit(times[i])))
 		}
 	}
 }
@@ -354,7 +353,7 @@ func (d *downloads) Drain(w *RunWriter) {
 	for kind := range d.clients {
 		texts := d.clients[kind].texts
 		for code := range texts.Len() {
-			hashes[kind] = append(hashes[kind], hashText(texts.Text(int32(code))))
+			hashes[kind] = append(hashes[kind], d.o.hash(texts.Text(int32(code))))
 		}
 	}
 	var value []byte

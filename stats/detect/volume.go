@@ -2,7 +2,6 @@ package detect
 
 import (
 	"encoding/binary"
-	"hash/maphash"
 	"math"
 	"slices"
 	"unsafe"
@@ -468,7 +467,7 @@ func (v *volumes) Drain(w *RunWriter) {
 	order := newKeyOrder(v.entities, v.objects, v.sections.groups(func(p *volumeSection) *columnar.Groups { return p.groups }))
 	hashes := make([]uint64, v.addresses.Len())
 	for code := range hashes {
-		hashes[code] = maphash.Bytes(hashSeed, v.addresses.Text(int32(code)))
+		hashes[code] = v.o.hash(v.addresses.Text(int32(code)))
 	}
 	var value []byte
 	for _, at := range v.sections.sorted() {
