@@ -146,8 +146,8 @@ rows:
 }
 
 // account combines the counts of the workers.
-func account(workers []*worker, shared []*sharedLog, eachLog bool, o *foldOptions) *folded {
-	out := &folded{options: &o.FoldOptions, workers: workers, objects: map[string]*objectTally{}}
+func account(workers []*worker, shared []*sharedLog, eachLog bool, options *foldOptions) *folded {
+	out := &folded{options: &options.FoldOptions, workers: workers, objects: map[string]*objectTally{}}
 	for _, m := range shared {
 		var t tally
 		for _, w := range workers {
@@ -174,14 +174,22 @@ func account(workers []*worker, shared []*sharedLog, eachLog bool, o *foldOption
 		w.tallies = nil
 	}
 	slices.SortFunc(out.inputs, inputOrder)
+	if out.eachLog = eachLog; eachLog && options.task == nil {
+		sayEachLog(out.inputs, func(string) bool { return true })
+	}
+	return out
+}
+
+// sayEachLog says in the inputs of feeds, once a feed, that copies of events were found
+// within a log alone.
+func sayEachLog(inputs []reports.Input, of func(feed string) bool) {
 	said := map[string]bool{}
-	for i := range out.inputs { // once a feed
-		if in := &out.inputs[i]; eachLog && in.Known[columnar.EventUID] > 0 && !said[in.Feed] {
+	for i := range inputs {
+		if in := &inputs[i]; in.Known[columnar.EventUID] > 0 && !said[in.Feed] && of(in.Feed) {
 			said[in.Feed] = true
 			in.Reasons = append(in.Reasons, fmt.Sprintf("too many events with ids for the memory of the run: copies of them in other logs, or beyond a log's first %d records, count again", leastEvents))
 		}
 	}
-	return out
 }
 
 // inputOrder is the order of the lines of inputs.csv.

@@ -13,7 +13,7 @@ import (
 // Rows yields the rows of an aggregate in the order of day and then key; see
 // detect.Merge.
 func (f *folded) Rows(a *detect.Aggregate) iter.Seq2[*detect.Row, error] {
-	shards := make([]iter.Seq2[*detect.Row, error], shardsOf(f.workers))
+	shards := make([]iter.Seq2[*detect.Row, error], f.workers[0].shards)
 	for i := range shards {
 		var runs []io.Reader
 		for _, w := range f.workers {
@@ -28,9 +28,14 @@ func (f *folded) Rows(a *detect.Aggregate) iter.Seq2[*detect.Row, error] {
 	return ahead(shards)
 }
 
-// shardsOf returns how many shards are merged in parallel. More than four would only
-// wait for the consumer of the rows.
-func shardsOf(workers []*worker) int { return min(len(workers), 4) }
+// shards returns how many shards the runs of workers have: without a task, as many as are
+// merged in parallel. More than four would only wait for the consumer of the rows.
+func (o *foldOptions) shards(workers []*worker) int {
+	if o.task != nil {
+		return o.task.shards
+	}
+	return min(len(workers), 4)
+}
 
 // aheadRows is how many rows are passed on at once: enough that passing on costs
 // nothing, few enough that the rows stay in the cache.

@@ -210,7 +210,7 @@ func (p *program) root() *cobra.Command {
 		return configError{fmt.Errorf("%w: see %s --help%s", err, c.CommandPath(), hint)}
 	})
 	root.AddCommand(p.runCommand(), p.scanCommand(), p.backfillCommand(), p.catCommand(), p.inspectCommand(), p.sourcesCommand(),
-		p.showCommand(), p.explainCommand(), p.timelineCommand(), p.topCommand(), p.suppressCommand(), p.tuneCommand(), p.stateCommand(), p.listCommand(), p.rulesCommand(), p.configCommand(), p.docsCommand(), p.versionCommand())
+		p.showCommand(), p.explainCommand(), p.timelineCommand(), p.topCommand(), p.suppressCommand(), p.tuneCommand(), p.stateCommand(), p.stageCommand(), p.listCommand(), p.rulesCommand(), p.configCommand(), p.docsCommand(), p.versionCommand())
 	root.CompletionOptions.HiddenDefaultCmd = false
 	p.started(root)
 	for _, c := range append(root.Commands(), root) {

@@ -89,6 +89,8 @@ type contents struct {
 
 	seed maphash.Seed // of marks
 
+	decided *decidedCopies // what is a copy was decided before; nil: it is decided here
+
 	mu      sync.Mutex
 	turn    *sync.Cond
 	checked []bool // by place in the order: all heads of the source were checked
@@ -143,6 +145,9 @@ func archived(name string) bool {
 func (c *contents) check(ctx context.Context, place int, s *source, m *logs.Member, x *logs.Content) (*content, error) {
 	if x.Whole && !mayHaveRecords(x.Head) {
 		return nil, nil
+	}
+	if c.decided != nil {
+		return c.decided.check(s, m, x)
 	}
 	k := &content{source: s, place: place, member: m, size: int64(len(x.Head)), whole: x.Whole, decided: make(chan struct{})}
 	defer close(k.decided)

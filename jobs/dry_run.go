@@ -357,7 +357,7 @@ func (d *dryRun) print() error {
 		p.incomplete(r.Inputs)
 	}
 	p.complaints(r.Inputs, false)
-	return p.verdict(d.config, r, "")
+	return p.verdict(d.config, r)
 }
 
 func (d *dryRun) printText(f *dryForm) {

@@ -53,6 +53,8 @@ type foldOptions struct {
 	tap func(*columnar.Batch)
 	// read counts the stored bytes that were read.
 	read *atomic.Int64
+	// task, if set, says that the sources are a part of those of a run.
+	task *foldTask
 }
 
 // A folded is the result of Fold.
@@ -62,6 +64,10 @@ type folded struct {
 	inputs  []reports.Input // sorted by name, table
 	// objects has all objects by name, whatever the days of their events.
 	objects map[string]*objectTally
+	// parts are the files of the partitions, if stages have made them, instead of workers.
+	parts map[partitionKey][]partMade
+	// eachLog says that copies of events were found within a log alone.
+	eachLog bool
 	// seen has the fields that rules read and that events have, by table.
 	seen fieldSet
 }
@@ -116,16 +122,25 @@ func Fold(ctx context.Context, sources []source, o *foldOptions) (*folded, error
 	if o.look {
 		o.aggregates = nil
 	}
-	if o.Resolve = resolves(sources, o); o.Resolve {
+	if o.task != nil {
+		o.Resolve = o.task.resolve
+	} else {
+		o.Resolve = resolves(sources, o)
+	}
+	if o.Resolve {
 		o.want.Cols |= detect.AnswerColumns
 	}
 	if len(o.aggregates) == 0 && !o.look { // a command that prints logs prints copies too
 		return fold(ctx, sources, nil, true, o)
 	}
 	last := map[int]bool{}
-	eachLog := false // the run has too many events to find copies in other logs
+	eachLog := o.task != nil && o.task.eachLog // the run has too many events to find copies in other logs
 	for {
-		out, err := fold(ctx, sources, newContents(sources, last), eachLog, o)
+		c := newContents(sources, last)
+		if o.task != nil {
+			c.decided = o.task.copies
+		}
+		out, err := fold(ctx, sources, c, eachLog, o)
 		if !errors.Is(err, errAgain) {
 			return out, err
 		}
@@ -177,7 +192,7 @@ func fold(ctx context.Context, sources []source, c *contents, eachLog bool, o *f
 	shared := &scales{weights: make([]detect.Weights, len(o.aggregates))}
 	for i := range workers {
 		w := newWorker(o, &tap)
-		w.scales, w.shards = shared, shardsOf(workers)
+		w.scales, w.shards = shared, o.shards(workers)
 		w.budget, w.spool = budget, store.NewSpool(budget/2)
 		w.openAside()
 		w.openConnections()
@@ -223,7 +238,7 @@ func fold(ctx context.Context, sources []source, c *contents, eachLog bool, o *f
 		working.Go(func() {
 			w.freeConnections()
 			for i, f := range w.folders {
-				if s, ok := f.(detect.Sifter); ok {
+				if s, ok := f.(detect.Sifter); ok && o.task == nil { // what is small here may be large in all
 					w.sift(i, s)
 				}
 				if w.err == nil {
@@ -238,6 +253,9 @@ func fold(ctx context.Context, sources []source, c *contents, eachLog bool, o *f
 	}
 	working.Wait()
 	all := slices.Concat(logsRead...)
+	if err := c.link(); err != nil {
+		return nil, errors.Join(err, (&folded{workers: workers}).Close())
+	}
 	settle(all)
 	findNames(workers, all)
 	out := account(workers, all, eachLog && c != nil, o)

@@ -97,6 +97,10 @@ func (s *state) shared(a *detect.Aggregate) string {
 func (s *state) stored(ctx context.Context, day detect.Day) ([]storedDay, error) {
 	all := make([]storedDay, len(s.aggregates))
 	for i, a := range s.aggregates {
+		if s.planner.has(a, day) {
+			all[i] = storedDay{there: true, fresh: true}
+			continue
+		}
 		done, err := s.aggregate(a).Done(ctx, day.String())
 		if errors.Is(err, fs.ErrNotExist) {
 			continue

@@ -94,11 +94,12 @@ func (p *program) runCommand() *cobra.Command {
 		if today := detect.DayOf(p.now().UnixMicro()); days[len(days)-1] > today {
 			p.note("%s has not begun: it is %s (UTC)", days[len(days)-1], today)
 		}
-		named := day != "" || from != ""
+		n := nightOf(days)
+		n.Named = day != "" || from != ""
 		if *dry {
-			return p.dryNights(config, args[0], days, named)
+			return p.dryNights(config, args[0], days, n.Named)
 		}
-		return p.nightly(config, args[0], days, named)
+		return p.nightly(config, n, nil)
 	}
 	return c
 }
@@ -209,17 +210,17 @@ func dayRange(from, to string, otherwise detect.Day) ([]detect.Day, error) {
 	return days, nil
 }
 
-// nightly judges the days as a night, and before it the nights that are due. named says
-// that the run was given its days. A night that fails does not keep the others from being
+// nightly judges the night now, and before it the nights that are due. stages, if not nil,
+// have folded what was planned for them. A night that fails does not keep the others from being
 // judged; it stays due.
-func (p *program) nightly(config *Config, job string, days []detect.Day, named bool) error {
-	now := nightOf(days)
-	now.Named = named
+func (p *program) nightly(config *Config, now night, stages *stages) error {
+	const job = "nightly"
 	run := p.record(config, job, now.name())
-	s, err := p.openState(config, job+" "+spanOf(days))
+	s, err := p.openState(config, job+" "+spanOf(now.days))
 	if err != nil {
 		return p.ended(run, err)
 	}
+	s.stages = stages
 	defer s.close()
 	defer s.sweep()
 	all, err := s.readNights(p.ctx)
@@ -253,25 +254,8 @@ func (s *state) night(ctx context.Context, run *runRecord, n *night, old bool) (
 	if err := s.putNight(ctx, n); err != nil {
 		return err
 	}
-	if config.Backfill {
-		if err := s.foldHistory(ctx, days[0]); err != nil {
-			return err
-		}
-	}
-	if err := s.stale(ctx, days[0]); err != nil {
+	if err := s.foldNight(ctx, n, old); err != nil {
 		return err
-	}
-	for chunk := range inARow(days, config.chunk()) {
-		var gaps dayGaps
-		if old {
-			var err error
-			if gaps, err = s.gapsOf(ctx, chunk); err != nil {
-				return err
-			}
-		}
-		if err := s.fold(ctx, chunk, s.aggregates, gaps); err != nil {
-			return err
-		}
 	}
 	if err := s.lookBack(ctx, n); err != nil {
 		return err
@@ -286,6 +270,11 @@ func (s *state) night(ctx context.Context, run *runRecord, n *night, old bool) (
 	judged := append(again, days...)
 	slices.SortFunc(s.inputs, inputOrder)
 
+	if s.stages == nil {
+		if err := s.compact(ctx, days[0], days[len(days)-1]); err != nil {
+			return err
+		}
+	}
 	run.stage(p, "fold")
 	h, r, err := s.judge(ctx, n, judged)
 	defer func() { h.close() }()
@@ -327,6 +316,30 @@ func (s *state) night(ctx context.Context, run *runRecord, n *night, old bool) (
 	}
 	n.Owed = false
 	return cmp.Or(s.putNight(ctx, n), result)
+}
+
+// foldNight folds the days of a night, and the history that the state lacks.
+func (s *state) foldNight(ctx context.Context, n *night, old bool) (err error) {
+	if s.config.Backfill {
+		if err := s.foldHistory(ctx, n.days[0]); err != nil {
+			return err
+		}
+	}
+	if err := s.stale(ctx, n.days[0]); err != nil {
+		return err
+	}
+	for chunk := range inARow(n.days, s.config.chunk()) {
+		var gaps dayGaps
+		if old {
+			if gaps, err = s.gapsOf(ctx, chunk); err != nil {
+				return err
+			}
+		}
+		if err := s.fold(ctx, chunk, s.aggregates, gaps); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // missing returns the gaps of the state before first, without the days that were judged

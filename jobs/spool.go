@@ -76,7 +76,7 @@ type scales struct {
 // weigh weighs a table that is a detect.Sifter, and lets it ask for names.
 func (w *worker) weigh(i int) {
 	w.ask(i)
-	if s, ok := w.folders[i].(detect.Sifter); ok {
+	if s, ok := w.folders[i].(detect.Sifter); ok && w.o.task == nil {
 		w.scales.mu.Lock()
 		defer w.scales.mu.Unlock()
 		s.Weigh(&w.scales.weights[i])
@@ -87,7 +87,7 @@ func (w *worker) weigh(i int) {
 func (w *worker) openAside() {
 	w.aside = store.NewSpool(w.budget / asideSpool)
 	for _, f := range w.folders {
-		if d, ok := f.(detect.Deferrer); ok {
+		if d, ok := f.(detect.Deferrer); ok && w.o.task == nil {
 			d.Defer(w.aside, w.budget/2)
 		}
 	}
@@ -118,7 +118,7 @@ func (w *worker) spill() {
 		w.weigh(i)
 		w.drain(i)
 		// A table whose names are too large to keep is made anew, unless it has set rows aside.
-		if _, ok := w.folders[i].(detect.Deferrer); !ok && w.folders[i].Size() > w.budget/(4*len(w.folders)) {
+		if _, ok := w.folders[i].(detect.Deferrer); (!ok || w.o.task != nil) && w.folders[i].Size() > w.budget/(4*len(w.folders)) {
 			w.folders[i] = w.o.aggregates[i].New(&w.o.FoldOptions)
 		}
 		total -= sizes[i]

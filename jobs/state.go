@@ -37,6 +37,9 @@ type state struct {
 
 	writer store.Writer[detect.Row] // of the partitions that this run makes
 
+	planner *planner // folds are only planned; nil: they are done
+	stages  *stages  // what stages have folded; nil: nothing
+
 	nightsLost bool // it was said that the list of nights is damaged
 
 	// Of one night:
@@ -304,19 +307,69 @@ func (s *state) reach(days []detect.Day) (from, to detect.Day) {
 // later than their events happen, and from strays. An object that is known to have no event on the days,
 // and no name of a connection that ends on the first, is not read again.
 func (s *state) fold(ctx context.Context, days []detect.Day, aggregates []*detect.Aggregate, gaps dayGaps) error {
-	first, last := days[0], days[len(days)-1]
-	all, sources, err := s.toRead(ctx, days)
+	f := &foldSpan{days: days, aggregates: aggregates, gaps: gaps}
+	if err := s.list(ctx, f); err != nil {
+		return err
+	}
+	if s.planner != nil {
+		return s.planner.add(f)
+	}
+	result, err := s.foldSources(ctx, f)
 	if err != nil {
 		return err
 	}
-	var total int64
-	for i := range sources {
-		total += sources[i].object.Size
-		if sources[i].unlisted && gaps == nil { // what earlier runs folded of it must not be lost
-			if gaps, err = s.gapsOf(ctx, days); err != nil {
+	defer result.Close() // it was only read
+	before, err := s.readBefore(ctx, days, days, f.all, f.sources, result)
+	if err != nil {
+		return err
+	}
+	s.account(result.inputs)
+	maps.Copy(s.seen, result.seen)
+	s.remember(f.sources, result, before)
+	if err := s.commit(ctx, f, result); err != nil {
+		return err
+	}
+	for _, day := range days {
+		s.folded[day] = true
+	}
+	return nil
+}
+
+// A foldSpan is what is folded at once: days, which are consecutive, for aggregates.
+type foldSpan struct {
+	days       []detect.Day
+	aggregates []*detect.Aggregate
+	gaps       dayGaps  // see fold
+	all        []source // that exist
+	sources    []source // that have to be read
+}
+
+// list lists the sources of a span.
+func (s *state) list(ctx context.Context, f *foldSpan) (err error) {
+	if f.all, f.sources, err = s.toRead(ctx, f.days); err != nil {
+		return err
+	}
+	for i := range f.sources {
+		if f.sources[i].unlisted && f.gaps == nil { // what earlier runs folded of it must not be lost
+			if f.gaps, err = s.gapsOf(ctx, f.days); err != nil {
 				return err
 			}
 		}
+	}
+	return nil
+}
+
+// foldSources folds the sources of a span, unless stages have done so.
+func (s *state) foldSources(ctx context.Context, f *foldSpan) (*folded, error) {
+	if s.stages != nil {
+		if result := s.stages.result(s, f); result != nil {
+			return result, nil
+		}
+	}
+	first, last := f.days[0], f.days[len(f.days)-1]
+	var total int64
+	for i := range f.sources {
+		total += f.sources[i].object.Size
 	}
 	o := s.options
 	o.From, o.To = first.Time().UnixMicro(), (last + 1).Time().UnixMicro()
@@ -326,27 +379,9 @@ func (s *state) fold(ctx context.Context, days []detect.Day, aggregates []*detec
 		what += " to " + last.String()
 	}
 	stop := s.p.watch(what, total, &read)
-	result, err := Fold(ctx, sources, &foldOptions{aggregates: aggregates, FoldOptions: o, workers: s.config.Workers,
+	defer stop()
+	return Fold(ctx, f.sources, &foldOptions{aggregates: f.aggregates, FoldOptions: o, workers: s.config.Workers,
 		memory: int64(s.config.Memory), read: &read})
-	stop()
-	if err != nil {
-		return err
-	}
-	defer result.Close() // it was only read
-	before, err := s.readBefore(ctx, days, days, all, sources, result)
-	if err != nil {
-		return err
-	}
-	s.account(result.inputs)
-	maps.Copy(s.seen, result.seen)
-	s.remember(sources, result, before)
-	if err := s.commit(ctx, days, aggregates, gaps, sources, result); err != nil {
-		return err
-	}
-	for _, day := range days {
-		s.folded[day] = true
-	}
-	return nil
 }
 
 // toRead lists the objects that consecutive days may be folded from, and those of them that
@@ -419,15 +454,16 @@ func (s *state) account(inputs []reports.Input) {
 // commit writes the partitions of the days. A day without events in any object gets
 // none: it is missing, not quiet. A partition in gaps is not replaced if some of its
 // logs no longer exist, because the new one would have less data.
-func (s *state) commit(ctx context.Context, days []detect.Day, aggregates []*detect.Aggregate, gaps dayGaps, sources []source, result *folded) error {
+func (s *state) commit(ctx context.Context, f *foldSpan, result *folded) error {
 	runtime.GC() // the tables are garbage now
+	days := f.days
 	dones := map[detect.Day]store.Done{}
-	unread, err := s.unreadOn(days, sources, result)
+	unread, err := s.unreadOn(days, f.sources, result)
 	if err != nil {
 		return err
 	}
 	for _, day := range days {
-		done := store.Done{Inputs: inputsOn(day, sources, result), Unread: unread[day]}
+		done := store.Done{Inputs: inputsOn(day, f.sources, result), Unread: unread[day]}
 		if len(done.Inputs) == 0 {
 			continue
 		}
@@ -436,16 +472,16 @@ func (s *state) commit(ctx context.Context, days []detect.Day, aggregates []*det
 			done.Inputs = append(done.Inputs, s.elsewhere(days[0], day)...)
 		}
 		// A damaged or missing partition says nothing about late logs.
-		if before, err := s.aggregate(aggregates[0]).Done(ctx, day.String()); err == nil {
+		if before, err := s.aggregate(f.aggregates[0]).Done(ctx, day.String()); err == nil {
 			done.Late = lateInputs(&before, &done)
 		}
 		dones[day] = done
 	}
-	for _, a := range aggregates {
+	for _, a := range f.aggregates {
 		of := maps.Clone(dones)
-		if gaps != nil {
+		if f.gaps != nil {
 			maps.DeleteFunc(of, func(day detect.Day, done store.Done) bool {
-				before, lacking := gaps[a][day]
+				before, lacking := f.gaps[a][day]
 				if lacking && lost(&before.Done, day.String(), done.Inputs) {
 					s.incomplete[day] = true
 					return true
@@ -453,7 +489,12 @@ func (s *state) commit(ctx context.Context, days []detect.Day, aggregates []*det
 				return !lacking
 			})
 		}
-		if err := s.commitRows(ctx, a, of, result.Rows(a)); err != nil {
+		if result.parts != nil {
+			err = s.commitParts(ctx, a, of, result.parts)
+		} else {
+			err = s.commitRows(ctx, a, of, result.Rows(a))
+		}
+		if err != nil {
 			return stateError(s.config, err)
 		}
 		for day := range of {
@@ -494,15 +535,8 @@ func (s *state) commitRows(ctx context.Context, a *detect.Aggregate, dones map[d
 	next, stop := iter.Pull2(all)
 	defer stop()
 	row, err, more := next()
-	days := slices.Sorted(maps.Keys(dones))
-	var committing sync.WaitGroup
-	room := make(chan struct{}, commitsAtOnce)
-	errs := make([]error, len(days))
-	var failed atomic.Bool
-	for i, day := range days {
-		done := dones[day]
-		done.Rev, done.Fold = a.Rev, s.fingerprint(a, s.without(a))
-		rows := func(yield func(*detect.Row, error) bool) {
+	cerr := s.commitDays(ctx, a, dones, func(day detect.Day, done *store.Done) (*store.Staged[detect.Row], error) {
+		return s.aggregate(a).Stage(ctx, day.String(), func(yield func(*detect.Row, error) bool) {
 			for ; more && err == nil && row.Day <= day; row, err, more = next() {
 				if row.Day < day {
 					continue
@@ -515,10 +549,42 @@ func (s *state) commitRows(ctx context.Context, a *detect.Aggregate, dones map[d
 			if err != nil {
 				yield(nil, err)
 			}
+		}, done)
+	})
+	return cmp.Or(cerr, err)
+}
+
+// commitParts is commitRows of rows that are files already.
+func (s *state) commitParts(ctx context.Context, a *detect.Aggregate, dones map[detect.Day]store.Done, parts map[partitionKey][]partMade) error {
+	return s.commitDays(ctx, a, dones, func(day detect.Day, done *store.Done) (*store.Staged[detect.Row], error) {
+		var made []store.MadePart
+		for _, part := range parts[partitionKey{a.Name, day.String()}] {
+			made = append(made, part.MadePart)
+			done.Feeds = append(done.Feeds, part.feeds...)
 		}
-		staged, serr := s.aggregate(a).Stage(ctx, day.String(), rows, &done)
-		if serr != nil {
-			errs[i] = serr
+		if len(made) == 0 { // no row, but logs
+			return s.aggregate(a).Stage(ctx, day.String(), func(func(*detect.Row, error) bool) {}, done)
+		}
+		slices.Sort(done.Feeds)
+		done.Feeds = slices.Compact(done.Feeds)
+		return s.aggregate(a).StageParts(ctx, day.String(), made, done)
+	})
+}
+
+// commitDays commits an aggregate's partitions of the days in dones, which stage makes in
+// the order of the days.
+func (s *state) commitDays(ctx context.Context, a *detect.Aggregate, dones map[detect.Day]store.Done, stage func(detect.Day, *store.Done) (*store.Staged[detect.Row], error)) error {
+	days := slices.Sorted(maps.Keys(dones))
+	var committing sync.WaitGroup
+	room := make(chan struct{}, commitsAtOnce)
+	errs := make([]error, len(days))
+	var failed atomic.Bool
+	for i, day := range days {
+		done := dones[day]
+		done.Rev, done.Fold = a.Rev, s.fingerprint(a, s.without(a))
+		staged, err := stage(day, &done)
+		if err != nil {
+			errs[i] = err
 			break
 		}
 		room <- struct{}{}
@@ -534,7 +600,7 @@ func (s *state) commitRows(ctx context.Context, a *detect.Aggregate, dones map[d
 		}
 	}
 	committing.Wait()
-	return cmp.Or(cmp.Or(errs...), err)
+	return cmp.Or(errs...)
 }
 
 // commitsAtOnce is how many days are committed while the next one is made. A commit
@@ -615,13 +681,24 @@ func (s *state) rows(ctx context.Context, h *history, a *detect.Aggregate, day d
 		return p, err
 	})
 	return func(yield func([]detect.Row, error) bool) {
-		partition, err := open()
+		part, err := open()
 		if err != nil {
 			yield(nil, err)
 			return
 		}
+		files := make([]*partition, part.Files())
+		for i := range files {
+			files[i] = &partition{day: day, rows: inBlocks(part.File(i), day)}
+		}
+		merged(files)(yield)
+	}
+}
+
+// inBlocks yields the rows of a day in blocks.
+func inBlocks(rows iter.Seq2[*detect.Row, error], day detect.Day) rowBlocks {
+	return func(yield func([]detect.Row, error) bool) {
 		block := make([]detect.Row, 0, blockRows)
-		for r, err := range partition.Rows() {
+		for r, err := range rows {
 			if err != nil {
 				yield(nil, err)
 				return

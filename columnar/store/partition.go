@@ -1,7 +1,6 @@
 package store
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"crypto/sha256"
@@ -68,7 +67,8 @@ var (
 
 // Partitions are the days of one table of the state. Each is a Parquet file of rows
 // of type T, with the fields of T under their parquet tags as columns, and a marker
-// that names the file.
+// that names the file. A day that was made in shards has a file for each shard with
+// rows, until a run compacts it.
 //
 // A partition exists if its marker, _done.json, does. The file is written first; its
 // name has its checksum, so it never takes the place of another one. Then the marker is
@@ -109,7 +109,7 @@ type Done struct {
 	Rev       int        `json:"rev"`       // of the fold
 	Fold      string     `json:"fold"`      // fingerprint of the fold's options
 	Rows      int64      `json:"rows"`      // filled in by Commit
-	Parts     []PartRef  `json:"parts"`     // in the order of their rows; filled in by Commit
+	Parts     []PartRef  `json:"parts"`     // each has its rows in order; filled in by Commit
 	Feeds     []string   `json:"feeds"`     // the feeds of the folded events; sorted by Commit
 	Inputs    []InputRef `json:"inputs"`    // sorted by Commit
 	Late      []string   `json:"late"`      // names of inputs that came after the day was first folded; sorted by Commit
@@ -342,12 +342,12 @@ func (p Partitions[T]) readPart(ctx context.Context, day string, part *Part[T], 
 	if err != nil {
 		return err
 	}
-	file, sum, err := p.readHashed(ctx, folder+ref.Name)
+	file, sum, err := ReadHashed(ctx, p.Store, folder+ref.Name)
 	for try := 0; try < maxResumes && ctx.Err() == nil && !errors.Is(err, fs.ErrNotExist) && (err != nil || sum != ref.SHA256); try++ {
 		if err == nil {
 			file.Close()
 		}
-		file, sum, err = p.readHashed(ctx, folder+ref.Name)
+		file, sum, err = ReadHashed(ctx, p.Store, folder+ref.Name)
 	}
 	if errors.Is(err, fs.ErrNotExist) {
 		// The partition exists, so this is not the caller's ErrNotExist.
@@ -369,9 +369,11 @@ func (p Partitions[T]) readPart(ctx context.Context, day string, part *Part[T], 
 	return nil
 }
 
-// readHashed is hashed of an object.
-func (p Partitions[T]) readHashed(ctx context.Context, name string) (ReaderAt, string, error) {
-	body, err := p.Store.Open(ctx, name)
+// ReadHashed reads an object to its end, and returns it for reads at any offset, with its
+// SHA-256 in hexadecimal. An object in S3 is copied: into memory if it is small, and
+// otherwise into a temporary file.
+func ReadHashed(ctx context.Context, s Store, name string) (ReaderAt, string, error) {
+	body, err := s.Open(ctx, name)
 	if err != nil {
 		return nil, "", err
 	}
@@ -409,19 +411,33 @@ type Part[T any] struct {
 	damaged func(error) error
 }
 
-// Rows yields the rows in the order in which they were committed. It may be ranged
-// over several times, also at the same time. A row is valid until the next step;
-// the texts and lists in it stay valid. An error ends the rows.
+// Rows yields the rows of one file after another, each in the order in which they were
+// committed. It may be ranged over several times, also at the same time. A row is valid
+// until the next step; the texts and lists in it stay valid. An error ends the rows.
 func (p *Part[T]) Rows() iter.Seq2[*T, error] {
 	return func(yield func(*T, error) bool) {
-		for _, table := range p.tables {
-			for r, err := range rowsOf[T](table) {
-				if err != nil && !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded) {
-					err = p.damaged(err)
-				}
+		for i := range p.tables {
+			for r, err := range p.File(i) {
 				if !yield(r, err) {
 					return
 				}
+			}
+		}
+	}
+}
+
+// Files returns the number of files.
+func (p *Part[T]) Files() int { return len(p.tables) }
+
+// File yields the rows of a file, as Rows does.
+func (p *Part[T]) File(i int) iter.Seq2[*T, error] {
+	return func(yield func(*T, error) bool) {
+		for r, err := range rowsOf[T](p.tables[i]) {
+			if err != nil && !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded) {
+				err = p.damaged(err)
+			}
+			if !yield(r, err) {
+				return
 			}
 		}
 	}
@@ -516,131 +532,6 @@ func (p Partitions[T]) damaged(day string, err error) error {
 		e.Mend = p.Mend(day)
 	}
 	return e
-}
-
-// Commit writes or replaces the partition of a day from rows, in their order. The
-// rows should be sorted: the same rows and Done give the same bytes. A row must not
-// change until the next one is yielded, and its texts must not change until Commit
-// returns. about is read when the rows have ended, and is not changed. Commit takes
-// some megabytes of memory, however many rows there are: a large file is made as a
-// temporary file.
-//
-// If rows yields an error, Commit returns it, and the partition is unchanged. If
-// another run has committed the partition since p.Marks were read, the error is
-// ErrLocked. After any error, the partition is the old one or the new one.
-func (p Partitions[T]) Commit(ctx context.Context, day string, rows iter.Seq2[*T, error], about *Done) error {
-	staged, err := p.Stage(ctx, day, rows, about)
-	if err != nil {
-		return err
-	}
-	return staged.Commit(ctx)
-}
-
-// A Staged partition is made, but not in its place yet. Until Commit, it holds a
-// megabyte of memory or a temporary file.
-type Staged[T any] struct {
-	p           Partitions[T]
-	day, folder string
-	part        *Spool
-	done        Done
-}
-
-// Stage is the part of Commit that makes the file. What is left to do only takes
-// the time of the store. The partition is unchanged.
-func (p Partitions[T]) Stage(ctx context.Context, day string, rows iter.Seq2[*T, error], about *Done) (_ *Staged[T], err error) {
-	folder, err := p.folder(day)
-	if err != nil {
-		return nil, err
-	}
-	s := &Staged[T]{p: p, day: day, folder: folder, part: NewSpool(partMemory)}
-	defer func() {
-		if err != nil {
-			s.part.Close()
-			err = p.fail(day, err)
-		}
-	}()
-	sum := sha256.New()
-	n, err := cmp.Or(p.Writer, new(Writer[T])).write(ctx, io.MultiWriter(s.part, sum), rows)
-	if err != nil {
-		return nil, err
-	}
-	s.done = *about
-	s.done.Partition, s.done.Rows = p.identity(day), n
-	s.done.Parts = []PartRef{newPart(n, sum.Sum(nil))}
-	return s, nil
-}
-
-// newPart names a file of so many rows with this checksum.
-func newPart(rows int64, sum []byte) PartRef {
-	text := hex.EncodeToString(sum)
-	return PartRef{Name: partPrefix + text[:16] + partSuffix, Rows: rows, SHA256: text}
-}
-
-// Commit puts the partition in its place; see Partitions.Commit. It must be called
-// exactly once. Other days may be staged and committed at the same time.
-func (s *Staged[T]) Commit(ctx context.Context) error {
-	defer s.part.Close()
-	if err := s.commit(ctx); err != nil {
-		return s.p.fail(s.day, err)
-	}
-	return nil
-}
-
-func (s *Staged[T]) commit(ctx context.Context) error {
-	p := &s.p
-	text, err := s.done.encode()
-	if err != nil {
-		return err
-	}
-	if err := p.Store.Put(ctx, s.folder+s.done.Parts[0].Name, s.part.Reader(), Always); err != nil {
-		return err
-	}
-	name := s.folder + doneName
-	when := Always
-	if p.Marks != nil {
-		if when, err = p.unchanged(ctx, s.day, name); err != nil {
-			return err
-		}
-	}
-	err = p.Store.Put(ctx, name, bytes.NewReader(text), when)
-	if errors.Is(err, ErrExists) || errors.Is(err, ErrChanged) {
-		// By another run, or by this one: a request whose answer got lost is sent again.
-		there, rerr := ReadChecked(ctx, p.Store, name)
-		if rerr != nil && !errors.Is(rerr, fs.ErrNotExist) {
-			return rerr // such as a folder that has the marker's name
-		}
-		if !bytes.Equal(there, text) {
-			return fmt.Errorf("%w, which has committed the day meanwhile", ErrLocked)
-		}
-		err = nil
-	}
-	if err == nil && p.Marks != nil {
-		root, _ := p.root()
-		p.Marks.mu.Lock()
-		p.Marks.folders[root][s.day] = &mark{done: &s.done}
-		p.Marks.mu.Unlock()
-	}
-	return err
-}
-
-// unchanged returns the condition that the marker is the one that this run knows.
-func (p Partitions[T]) unchanged(ctx context.Context, day, name string) (Condition, error) {
-	marks, err := p.marks(ctx)
-	if err != nil {
-		return Always, err
-	}
-	m := marks[day]
-	switch {
-	case m == nil:
-		return IfAbsent, nil
-	case m.etag != "":
-		return Condition(m.etag), nil
-	}
-	e, ok, err := stat(ctx, p.Store, name) // of its own commit
-	if err == nil && !ok {
-		err = ErrLocked
-	}
-	return Condition(e.ETag), err
 }
 
 // encode returns the text of a marker: the fields in order, its lists sorted.

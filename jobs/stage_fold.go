@@ -1,0 +1,395 @@
+package jobs
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/gob"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"outflow/columnar"
+	"outflow/columnar/logs"
+	"outflow/columnar/store"
+	"outflow/reports"
+	"outflow/stats/detect"
+)
+
+// This file folds one task of a planned run.
+
+// A taskDone is task=I/_done.json: it says what a task has written. It is written last.
+type taskDone struct {
+	Run     string    `json:"run"`
+	Task    int       `json:"task"`
+	Objects int       `json:"objects"`
+	Bytes   int64     `json:"bytes"` // stored
+	Rows    int64     `json:"rows"`
+	Skipped int64     `json:"skipped"`
+	Inputs  string    `json:"inputs"` // SHA-256 of task=I/inputs.gob
+	Runs    []runFile `json:"runs"`   // by shard
+}
+
+// A runFile is task=I/shard=J.run: runs of aggregates, one after another.
+type runFile struct {
+	SHA256 string      `json:"sha256"`
+	Size   int64       `json:"size"`
+	Runs   []storedRun `json:"runs"`
+}
+
+// A storedRun is one run of an aggregate, and where it ends in its file.
+type storedRun struct {
+	Aggregate string `json:"aggregate"`
+	End       int64  `json:"end"`
+}
+
+// A taskForm is what stage fold prints as JSON.
+type taskForm struct {
+	Task     int   `json:"task"`
+	Objects  int   `json:"objects"`
+	Bytes    int64 `json:"bytes"`
+	Rows     int64 `json:"rows"`
+	Skipped  int64 `json:"skipped"`
+	RunBytes int64 `json:"run_bytes"`
+}
+
+func taskName(task int, name string) string { return fmt.Sprintf("task=%d/%s", task, name) }
+
+const (
+	doneName   = "_done.json"
+	inputsName = "inputs.gob"
+)
+
+func runName(task, shard int) string { return taskName(task, fmt.Sprintf("shard=%d.run", shard)) }
+
+func (p *program) stageFoldCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "fold --plan URI [--task N]",
+		Short: "fold the logs of one task of a plan",
+		Long: "fold reads the logs of one task, and writes what it has folded of them to the work folder. It may be run again:\n" +
+			"the same task gives the same bytes. It decodes on one CPU.",
+		Example: "  outflow stage fold --config outflow.yaml --plan s3://company-outflow/work/nightly-2026-11-20-1a2b3c4d/plan.json --task 0",
+		Args:    cobra.NoArgs,
+	}
+	open := p.bindPlan(c)
+	index := p.bindIndex(c, "task", "task")
+	load := p.withConfig(c, except("state", "out", "reports", "fail_on", "keep", "workers", "wait", "strict", "require_input")...)
+	form := bindAs(c, "text", "json")
+	c.RunE = func(*cobra.Command, []string) error {
+		as, err := form()
+		if err != nil {
+			return err
+		}
+		config, err := load()
+		if err != nil {
+			return err
+		}
+		t, err := open(config)
+		if err != nil {
+			return err
+		}
+		task, err := index(len(t.plan.Tasks))
+		if err != nil {
+			return err
+		}
+		done, err := t.foldTask(p.ctx, task)
+		if err != nil {
+			return err
+		}
+		out := taskForm{done.Task, done.Objects, done.Bytes, done.Rows, done.Skipped, 0}
+		for _, r := range done.Runs {
+			out.RunBytes += r.Size
+		}
+		if as == "json" {
+			return p.printJSON(out)
+		}
+		fmt.Fprintf(p.stdout, "task %d: %s of %s (%s): %s of runs\n", task, counted(int(out.Rows), "row"), counted(out.Objects, "object"),
+			reports.ByteSize(float64(out.Bytes)), reports.ByteSize(float64(out.RunBytes)))
+		return nil
+	}
+	return c
+}
+
+// foldTask folds a task.
+func (t *stage) foldTask(ctx context.Context, index int) (*taskDone, error) {
+	task := &t.plan.Tasks[index]
+	if task.Fold < 0 || task.Fold >= len(t.plan.Folds) {
+		return nil, fmt.Errorf("the plan %s has no fold %d", t.at, task.Fold)
+	}
+	f := &t.plan.Folds[task.Fold]
+	o, aggregates, days, err := t.fold(f)
+	if err != nil {
+		return nil, err
+	}
+	sources, err := t.sources(task, days)
+	if err != nil {
+		return nil, err
+	}
+	decided := newDecided()
+	done := &taskDone{Run: t.plan.Run, Task: index, Objects: len(sources), Runs: make([]runFile, t.plan.Shards)}
+	for i := range task.Objects {
+		object := &task.Objects[i]
+		done.Bytes += object.Size
+		for k := range object.Copies {
+			decided.of[feedLog{object.Feed, object.Copies[k].logName}] = &object.Copies[k]
+		}
+	}
+	var read atomic.Int64
+	stop := t.p.watch(fmt.Sprintf("fold task %d", index), done.Bytes, &read)
+	// Blocks that several workers share out would give other runs, though of the same meaning.
+	result, err := Fold(ctx, sources, &foldOptions{aggregates: aggregates, FoldOptions: o, workers: 1, memory: int64(t.config.Memory), read: &read,
+		task: &foldTask{f.Resolve, task.EachLog, t.plan.Shards, decided}})
+	stop()
+	if err != nil {
+		return nil, err
+	}
+	defer result.Close() // it was only read
+	for shard := range done.Runs {
+		if done.Runs[shard], err = t.putRuns(ctx, runName(index, shard), result.workers[0], shard); err != nil {
+			return nil, err
+		}
+	}
+	for _, in := range result.inputs {
+		done.Rows += in.Rows
+		done.Skipped += in.Skipped
+	}
+	text, err := encodeFolded(result)
+	if err != nil {
+		return nil, err
+	}
+	sum := sha256.Sum256(text)
+	done.Inputs = hex.EncodeToString(sum[:])
+	if err := t.put(ctx, taskName(index, inputsName), text); err != nil {
+		return nil, err
+	}
+	return done, t.write(ctx, taskName(index, doneName), done)
+}
+
+// putRuns writes the runs of a shard.
+func (t *stage) putRuns(ctx context.Context, name string, w *worker, shard int) (out runFile, err error) {
+	spool, sum := store.NewSpool(spoolBytes), sha256.New()
+	defer spool.Close()
+	to := io.MultiWriter(spool, sum)
+	for i := range w.runs {
+		r := &w.runs[i]
+		if r.shard != shard {
+			continue
+		}
+		if _, err := io.Copy(to, r.reader(w.spool)); err != nil {
+			return out, err
+		}
+		out.Runs = append(out.Runs, storedRun{r.aggregate.Name, spool.Size()})
+	}
+	out.Size, out.SHA256 = spool.Size(), hex.EncodeToString(sum.Sum(nil))
+	return out, t.putFrom(ctx, name, spool.Reader())
+}
+
+func (t *stage) put(ctx context.Context, name string, text []byte) error {
+	return t.putFrom(ctx, name, bytes.NewReader(text))
+}
+
+func (t *stage) putFrom(ctx context.Context, name string, body io.ReadSeeker) error {
+	if err := t.work.Put(ctx, name, body, store.Always); err != nil {
+		return fmt.Errorf("write %s of %s: %w", name, t.at, err)
+	}
+	return nil
+}
+
+// sources returns the objects of a task as they were listed when it was planned.
+func (t *stage) sources(task *plannedTask, days []detect.Day) ([]source, error) {
+	config := t.config
+	objects := make([]store.Object, len(task.Objects))
+	var remote, local []int
+	for i := range task.Objects {
+		o := &task.Objects[i]
+		objects[i] = store.Object{URI: o.URI, Account: o.Account, Entry: store.Entry{Size: o.Size, ETag: o.ETag}}
+		if o.Written != 0 {
+			objects[i].Written = time.Unix(0, o.Written).UTC()
+		}
+		if !o.Table && o.Unlisted == "" {
+			local = append(local, i)
+		} else if o.Table {
+			remote = append(remote, i)
+		}
+	}
+	located := make([]store.Object, len(local))
+	for k, i := range local {
+		located[k] = objects[i]
+	}
+	if err := store.Locate(t.p.ctx, located, config.store()); err != nil {
+		return nil, configError{err}
+	}
+	out := make([]source, len(objects))
+	for k, i := range local {
+		out[i] = t.p.source(located[k])
+	}
+	if len(remote) > 0 {
+		if err := t.listTables(out, remote, task, days); err != nil {
+			return nil, err
+		}
+	}
+	for i := range out {
+		o := &task.Objects[i]
+		in := t.input(o.Feed)
+		if in == nil {
+			return nil, fmt.Errorf("the plan %s has an input %q, and the configuration has not", t.at, o.Feed)
+		}
+		if o.Unlisted != "" {
+			err := errors.New(o.Unlisted)
+			out[i] = source{unlisted: true, object: logs.Object{Name: o.URI,
+				Open: func() (io.ReadCloser, error) { return nil, err },
+				At:   func() (logs.ReaderAtCloser, error) { return nil, err }}}
+		}
+		out[i].feed = o.Feed
+		out[i].decode(in.format, config.formats, in.options)
+	}
+	return out, nil
+}
+
+// input returns the input of that name, or nil.
+func (t *stage) input(name string) *Input {
+	for _, in := range t.config.Inputs {
+		if in.Name == name {
+			return in
+		}
+	}
+	return nil
+}
+
+// listTables lists the data files of tables again: what the tables know of them is needed too.
+func (t *stage) listTables(out []source, which []int, task *plannedTask, days []detect.Day) error {
+	listed := map[string]map[string]source{}
+	for _, i := range which {
+		o := &task.Objects[i]
+		if listed[o.Feed] == nil {
+			in := t.input(o.Feed)
+			if in == nil {
+				return fmt.Errorf("the plan %s has an input %q, and the configuration has not", t.at, o.Feed)
+			}
+			all, err := t.p.sourcesOf(t.config, []*Input{in}, days[0]-1, days[len(days)-1]+1)
+			if err != nil {
+				return err
+			}
+			listed[o.Feed] = map[string]source{}
+			for _, s := range all {
+				listed[o.Feed][s.object.Name] = s
+			}
+		}
+		s, ok := listed[o.Feed][o.URI]
+		if !ok || s.etag != o.ETag {
+			return exit{exitEnvironment, fmt.Errorf("the table of input %s has changed since the run was planned: plan it again", o.Feed)}
+		}
+		out[i] = s
+	}
+	return nil
+}
+
+// A taskFolded is what a task passes on beside its runs: inputs.gob. Note: JSON would change
+// texts of logs that are not UTF-8.
+type taskFolded struct {
+	EachLog bool
+	Inputs  []taskInput
+	Objects []taskObject
+	Seen    []seenField
+}
+
+// A taskInput is a reports.Input. Its Known is a list, as the order of a map is chance.
+type taskInput struct {
+	reports.Input
+	Columns []columnar.Col
+	Values  []int64
+}
+
+// A taskObject is an objectTally.
+type taskObject struct {
+	Name          string
+	First, Last   detect.Day
+	Rows, Skipped int64
+	Whole, Fault  bool
+	CopyOf        string
+	Content       store.Content
+	NamesNext     bool
+	Inputs        []taskInput
+}
+
+type seenField struct {
+	Table string
+	Field string
+}
+
+func toTaskInputs(inputs []reports.Input) (out []taskInput) {
+	for _, in := range inputs {
+		t := taskInput{Input: in}
+		t.Known = nil
+		t.Columns = slices.Sorted(maps.Keys(in.Known))
+		for _, c := range t.Columns {
+			t.Values = append(t.Values, in.Known[c])
+		}
+		out = append(out, t)
+	}
+	return out
+}
+
+func fromTaskInputs(inputs []taskInput) (out []reports.Input) {
+	for _, t := range inputs {
+		in := t.Input
+		if len(t.Columns) > 0 {
+			in.Known = map[columnar.Col]int64{}
+		}
+		for i, c := range t.Columns {
+			in.Known[c] = t.Values[i]
+		}
+		out = append(out, in)
+	}
+	return out
+}
+
+func encodeFolded(f *folded) ([]byte, error) {
+	out := taskFolded{EachLog: f.eachLog, Inputs: toTaskInputs(f.inputs)}
+	for _, name := range slices.Sorted(maps.Keys(f.objects)) {
+		o := f.objects[name]
+		out.Objects = append(out.Objects, taskObject{name, o.first, o.last, o.rows, o.skipped, o.whole, o.fault, o.copyOf, o.content, o.namesNext, toTaskInputs(o.inputs)})
+	}
+	for at := range f.seen {
+		out.Seen = append(out.Seen, seenField{at.table.Name, at.field})
+	}
+	slices.SortFunc(out.Seen, func(a, b seenField) int {
+		return slices.Compare([]string{a.Table, a.Field}, []string{b.Table, b.Field})
+	})
+	var text bytes.Buffer
+	err := gob.NewEncoder(&text).Encode(&out)
+	return text.Bytes(), err
+}
+
+// decodeFolded adds what encodeFolded wrote to f, whose inputs are not sorted.
+func decodeFolded(text []byte, f *folded) (eachLog map[string]bool, err error) {
+	var in taskFolded
+	if err := gob.NewDecoder(bytes.NewReader(text)).Decode(&in); err != nil {
+		return nil, err
+	}
+	inputs := fromTaskInputs(in.Inputs)
+	f.inputs = append(f.inputs, inputs...)
+	eachLog = map[string]bool{}
+	for i := range inputs {
+		eachLog[inputs[i].Feed] = in.EachLog
+	}
+	for _, o := range in.Objects {
+		f.objects[o.Name] = &objectTally{o.First, o.Last, o.Rows, o.Skipped, o.Whole, o.Fault, o.CopyOf, o.Content, o.NamesNext, fromTaskInputs(o.Inputs)}
+	}
+	for _, at := range in.Seen {
+		i := slices.IndexFunc(columnar.Tables[:], func(t *columnar.Table) bool { return t.Name == at.Table })
+		if i < 0 {
+			return nil, errors.New("it has a field of an unknown table " + strconv.Quote(at.Table))
+		}
+		f.seen.add(columnar.Tables[i], at.Field)
+	}
+	return eachLog, nil
+}

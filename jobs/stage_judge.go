@@ -1,0 +1,269 @@
+package jobs
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"outflow/columnar/logs"
+	"outflow/columnar/store"
+	"outflow/reports"
+)
+
+// This file ends a planned run: it commits what the stages have folded and judges it, as a
+// run on one machine does.
+
+func (p *program) stageJudgeCommand() *cobra.Command {
+	var keep bool
+	c := &cobra.Command{
+		Use:   "judge --plan URI",
+		Short: "commit what the stages have folded, judge it and write the reports",
+		Long: "judge checks that all tasks and shards of a plan are done. Then it does what is left of the nightly run: it adds\n" +
+			"the days to the state, judges them, writes the reports, and removes the work folder of the plan.",
+		Example: "  outflow stage judge --config outflow.yaml --plan s3://company-outflow/work/nightly-2026-11-20-1a2b3c4d/plan.json",
+		Args:    cobra.NoArgs,
+	}
+	open := p.bindPlan(c)
+	c.Flags().BoolVar(&keep, "keep-work", false, "keep the work folder of the plan")
+	load := p.withConfig(c)
+	p.withVerbose(c)
+	form := bindAs(c, "text", "json")
+	c.RunE = func(*cobra.Command, []string) error {
+		as, err := form()
+		if err != nil {
+			return err
+		}
+		p.json = as == "json"
+		config, err := load()
+		if err != nil {
+			return err
+		}
+		t, err := open(config)
+		if err != nil {
+			return err
+		}
+		days, err := dayRange(t.plan.First, t.plan.Last, 0)
+		if err != nil {
+			return err
+		}
+		staged, err := t.readFolded(p.ctx)
+		if err != nil {
+			return err
+		}
+		n := nightOf(days)
+		n.Named = t.plan.Named
+		err = p.nightly(config, n, staged)
+		if code := p.exitCode(err); keep || err != nil && code != exitFindings && code != exitPartial && code != exitNoInput {
+			return err
+		}
+		return cmp.Or(err, t.remove(p.ctx))
+	}
+	return c
+}
+
+// remove removes the work folder of the plan.
+func (t *stage) remove(ctx context.Context) error {
+	above, run, _ := cutLast(t.at)
+	from, err := t.p.open(t.config, above)
+	if err != nil {
+		return configError{fmt.Errorf("open the work folder: %w", err)}
+	}
+	folders := map[string]bool{run: true} // of a disk
+	var names []string
+	for e, err := range from.List(ctx, run+"/", store.Deep) {
+		if err != nil {
+			return fmt.Errorf("remove %s: %w", t.at, err)
+		}
+		names = append(names, e.Name)
+		for folder := path.Dir(e.Name); folder != run; folder = path.Dir(folder) {
+			folders[folder] = true
+		}
+	}
+	if !store.Remote(t.at) {
+		inner := slices.Sorted(maps.Keys(folders))
+		slices.Reverse(inner) // those within a folder go before it
+		names = append(names, inner...)
+	}
+	for _, name := range names {
+		if err := from.Delete(ctx, name); err != nil {
+			return fmt.Errorf("remove %s: %w", t.at, err)
+		}
+	}
+	return nil
+}
+
+// cutLast cuts a URI before and behind its last slash.
+func cutLast(uri string) (before, after string, ok bool) {
+	i := strings.LastIndexByte(uri, '/')
+	if i < 0 {
+		return "", uri, false
+	}
+	return uri[:i], uri[i+1:], true
+}
+
+// stages are what the stages of a run have folded.
+type stages struct {
+	*stage
+	folds []stagedFold // as plan.Folds
+}
+
+// A stagedFold is what tasks and shards have made of a planned fold.
+type stagedFold struct {
+	folded
+	objects []plannedObject // in the order of their places
+}
+
+// A partMade is a file of a partition.
+type partMade struct {
+	store.MadePart
+	feeds []string
+}
+
+// readFolded reads what the tasks and shards have written.
+func (t *stage) readFolded(ctx context.Context) (*stages, error) {
+	out := &stages{stage: t, folds: make([]stagedFold, len(t.plan.Folds))}
+	for i := range out.folds {
+		out.folds[i].folded = folded{objects: map[string]*objectTally{}, parts: map[partitionKey][]partMade{}, seen: fieldSet{}}
+	}
+	eachLog := make([]map[string]bool, len(out.folds))
+	for i := range t.plan.Tasks {
+		task := &t.plan.Tasks[i]
+		done, err := t.taskDone(ctx, i)
+		if err != nil {
+			return nil, err
+		}
+		text, err := store.ReadAll(ctx, t.work, taskName(i, inputsName))
+		if sum := sha256.Sum256(text); err == nil && hex.EncodeToString(sum[:]) != done.Inputs {
+			err = fmt.Errorf("%s is not as it was written", taskName(i, inputsName))
+		}
+		f := &out.folds[task.Fold]
+		var each map[string]bool
+		if err == nil {
+			each, err = decodeFolded(text, &f.folded)
+		}
+		if err != nil {
+			return nil, t.failed(fmt.Sprintf("fold --task %d", i), err)
+		}
+		if eachLog[task.Fold] == nil {
+			eachLog[task.Fold] = map[string]bool{}
+		}
+		for feed, is := range each {
+			eachLog[task.Fold][feed] = eachLog[task.Fold][feed] || is
+		}
+		f.objects = append(f.objects, task.Objects...)
+	}
+	for i := range out.folds {
+		f := &out.folds[i]
+		slices.SortFunc(f.inputs, inputOrder)
+		sayEachLog(f.inputs, func(feed string) bool { return eachLog[i][feed] })
+		slices.SortFunc(f.objects, func(a, b plannedObject) int { return cmp.Compare(a.Place, b.Place) })
+	}
+	for shard := range t.plan.Shards {
+		var done shardDone
+		err := t.read(ctx, shardName(shard), &done)
+		if err == nil && (done.Run != t.plan.Run || done.Shard != shard) {
+			err = fmt.Errorf("%s is not that of this plan", shardName(shard))
+		}
+		if err != nil {
+			return nil, t.failed(fmt.Sprintf("merge --shard %d", shard), err)
+		}
+		for i := range done.Parts {
+			part := &done.Parts[i]
+			parts := out.folds[part.Fold].parts
+			at := partitionKey{part.Aggregate, part.Day}
+			parts[at] = append(parts[at], partMade{store.MadePart{PartRef: part.Part, From: t.work, Path: part.name(shard)}, part.Feeds})
+		}
+	}
+	return out, nil
+}
+
+// result returns what the stages have folded of a span, or nil if they have not, or not all
+// of it. The sources of the span are then those that the stages have read: what was written
+// later is read by a later run.
+func (t *stages) result(s *state, f *foldSpan) *folded {
+	for i := range t.folds {
+		if !t.plan.Folds[i].is(f) {
+			continue
+		}
+		fold := &t.folds[i]
+		listed := map[feedLog]*source{}
+		for i := range f.all {
+			listed[feedLog{f.all[i].feed, logName{Object: f.all[i].object.Name}}] = &f.all[i]
+		}
+		var sources []source
+		planned := map[string]bool{}
+		for i := range fold.objects {
+			o := &fold.objects[i]
+			planned[o.URI] = true
+			sources = append(sources, o.source(listed[feedLog{o.Feed, logName{Object: o.URI}}]))
+		}
+		for i := range f.sources {
+			// An object that an earlier fold of this run has met in another place must not be lost.
+			if name := f.sources[i].object.Name; !planned[name] && s.read[name].objectTally != nil {
+				t.p.note("%s was not planned to be read for %s: this process folds the days", printable(name), f.days[0])
+				return nil
+			}
+		}
+		out := fold.folded
+		out.inputs = slices.Clone(out.inputs)
+		first, last := f.days[0], f.days[len(f.days)-1]
+		f.sources = slices.DeleteFunc(sources, func(src source) bool { // as list does
+			r, ok := s.read[src.object.Name]
+			if ok = ok && r.etag == src.etag && r.whole && !r.matters(first, last); ok {
+				out.inputs = slices.DeleteFunc(out.inputs, func(in reports.Input) bool { return in.Feed == src.feed && isOf(in.Name, src.object.Name) })
+			}
+			return ok
+		})
+		return &out
+	}
+	return nil
+}
+
+// isOf reports whether a log is an object, or a file in it.
+func isOf(log, object string) bool {
+	rest, ok := strings.CutPrefix(log, object)
+	return ok && (rest == "" || rest[0] == '!')
+}
+
+// is reports whether a planned fold is that of a span.
+func (p *plannedFold) is(f *foldSpan) bool {
+	if len(p.Days) != len(f.days) || len(p.Aggregates) != len(f.aggregates) {
+		return false
+	}
+	for i, day := range f.days {
+		if p.Days[i] != day.String() {
+			return false
+		}
+	}
+	for i, a := range f.aggregates {
+		if p.Aggregates[i] != a.Name {
+			return false
+		}
+	}
+	return true
+}
+
+// source returns the object as a source. listed is what the listing has now, or nil.
+func (o *plannedObject) source(listed *source) source {
+	var s source
+	if listed != nil {
+		s = *listed
+	} else {
+		gone := func() error { return fmt.Errorf("open %s: %w", o.URI, fs.ErrNotExist) }
+		s = source{feed: o.Feed, unlisted: o.Unlisted != "", object: logs.Object{Name: o.URI,
+			Open: func() (io.ReadCloser, error) { return nil, gone() },
+			At:   func() (logs.ReaderAtCloser, error) { return nil, gone() }}}
+	}
+	s.etag, s.object.Size = o.ETag, o.Size
+	return s
+}

@@ -1,0 +1,386 @@
+package jobs
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"encoding/binary"
+	"encoding/hex"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"outflow/reports"
+	"outflow/stats/detect"
+)
+
+// This file plans the stages of a run.
+
+const (
+	// taskBytes is how many stored bytes a task has. More make the last task to end keep the
+	// others waiting; fewer make more runs to merge.
+	taskBytes = "512MiB"
+	// aloneTasks is how many times taskBytes the logs of one feed with ids of events may have
+	// to be one task. With more, a run on one machine would have too many events to find
+	// copies in other logs, too.
+	aloneTasks = 8
+	// shardBytes is how many bytes of runs a shard has, and runShare what part of the stored
+	// bytes the runs are taken to be.
+	shardBytes = 256 << 20
+	runShare   = 8
+)
+
+// A planForm is what stage plan prints as JSON.
+type planForm struct {
+	Plan     string `json:"plan"`
+	Run      string `json:"run"`
+	Tasks    int    `json:"tasks"`
+	Shards   int    `json:"shards"`
+	First    string `json:"first"` // day that is judged
+	Last     string `json:"last"`
+	Objects  int    `json:"objects"`
+	Bytes    int64  `json:"bytes"`
+	Together int    `json:"together"` // objects that depend on others of their task
+}
+
+func (p *program) stagePlanCommand() *cobra.Command {
+	var work, day, from, to, at string
+	var size string
+	var shards int
+	c := &cobra.Command{
+		Use:   "plan --work URI",
+		Short: "divide a nightly run into tasks and shards",
+		Long: "plan lists the logs of the days and divides them into tasks. It writes plan.json into a new folder of the work\n" +
+			"folder, and prints where it is and how many tasks and shards there are. It changes neither state nor reports.",
+		Example: "  outflow stage plan --config outflow.yaml --work s3://company-outflow/work --as json",
+		Args:    cobra.NoArgs,
+	}
+	c.Flags().StringVar(&work, "work", "", "`URI` of a folder that all stages reach")
+	c.MarkFlagRequired("work")
+	c.Flags().StringVar(&day, "day", "", "judge this `day`, as in 2026-11-20")
+	c.Flags().StringVar(&from, "from", "", "judge from this `day` on")
+	c.Flags().StringVar(&to, "to", "", "judge up to this `day`")
+	c.Flags().StringVar(&at, "at", "", "plan as if it were this `time` (RFC 3339): the day before it is judged")
+	c.Flags().StringVar(&size, "task-size", taskBytes, "stored `bytes` of a task, as in 1GiB")
+	c.Flags().IntVar(&shards, "shards", 0, "number of shards; 0: by the bytes of the logs")
+	c.MarkFlagsMutuallyExclusive("day", "from")
+	c.MarkFlagsMutuallyExclusive("day", "at")
+	c.MarkFlagsRequiredTogether("from", "to")
+	load := p.withConfig(c, except("out", "reports", "fail_on", "keep", "memory", "strict", "require_input")...)
+	form := bindAs(c, "text", "json")
+	c.RunE = func(*cobra.Command, []string) error {
+		as, err := form()
+		if err != nil {
+			return err
+		}
+		config, err := load()
+		if err != nil {
+			return err
+		}
+		if len(config.Inputs) == 0 {
+			return badConfig("no inputs: %s", p.noInputs())
+		}
+		var most detect.Bytes
+		if err := most.UnmarshalText([]byte(size)); err != nil || most < 1 {
+			return badConfig("--task-size %q: want a size like 512MiB", size)
+		}
+		if shards < 0 {
+			return badConfig("--shards %d: want a positive number, or 0", shards)
+		}
+		now := p.now()
+		if at != "" {
+			if now, err = time.Parse(time.RFC3339, at); err != nil {
+				return badConfig("--at %q: want a time like 2026-11-21T02:00:00Z", at)
+			}
+		}
+		days, err := dayRange(cmp.Or(day, from), cmp.Or(day, to), detect.DayOf(now.UnixMicro())-1)
+		if err != nil {
+			return err
+		}
+		n := nightOf(days)
+		n.Named = day != "" || from != ""
+		t, err := p.newStage(config, absolute(work), &n)
+		if err != nil {
+			return err
+		}
+		pl := &planner{stage: t, size: int64(most)}
+		s, err := p.openStored(config)
+		if err != nil {
+			return err
+		}
+		s.planner = pl
+		_, done, err := snapshot(s, "stage plan "+spanOf(days), func(ctx context.Context) (struct{}, error) {
+			return struct{}{}, s.planNights(ctx, n)
+		})
+		defer done()
+		if err != nil {
+			return err
+		}
+		form := pl.finish(shards)
+		if err := t.write(p.ctx, planName, t.plan); err != nil {
+			return err
+		}
+		if as == "json" {
+			return p.printJSON(form)
+		}
+		fmt.Fprintf(p.stdout, "%s: %s with %s and %s (%s)\n%s\n", form.Run, counted(form.Objects, "object"), counted(form.Tasks, "task"),
+			counted(form.Shards, "shard"), reports.ByteSize(float64(form.Bytes)), form.Plan)
+		return nil
+	}
+	return c
+}
+
+// newStage returns the stage of a new plan.
+func (p *program) newStage(config *Config, work string, n *night) (*stage, error) {
+	var random [12]byte
+	rand.Read(random[:])
+	plan := &stagePlan{Version: planVersion, Program: version(), Run: "nightly-" + n.name() + "-" + hex.EncodeToString(random[8:]), Config: config.digest(),
+		Seed: max(binary.LittleEndian.Uint64(random[:]), 1), First: n.First, Last: n.Last, Named: n.Named, Folds: []plannedFold{}, Tasks: []plannedTask{}}
+	at := work + "/" + plan.Run
+	folder, err := p.open(config, at)
+	if err != nil {
+		return nil, configError{fmt.Errorf("open the work folder: %w", err)}
+	}
+	return &stage{p, config, folder, at, plan}, nil
+}
+
+// planNights plans the nights that a run of the night now would judge.
+func (s *state) planNights(ctx context.Context, now night) error {
+	all, err := s.readNights(ctx)
+	if err != nil {
+		return err
+	}
+	for _, n := range s.due(all, now) {
+		s.begin()
+		if err := s.foldNight(ctx, &n, n.name() != now.name()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// A planner plans the folds of a run in place of folding.
+type planner struct {
+	*stage
+	size     int64 // of a task, in bytes
+	together int
+	planned  map[partitionKey]bool // what the folds so far will fold
+}
+
+// has reports whether a fold before will fold a partition.
+func (pl *planner) has(a *detect.Aggregate, day detect.Day) bool {
+	return pl != nil && pl.planned[partitionKey{a.Name, day.String()}]
+}
+
+// add plans a fold.
+func (pl *planner) add(f *foldSpan) error {
+	if len(f.sources) == 0 {
+		return nil // nothing to wait for
+	}
+	o := &foldOptions{aggregates: f.aggregates, FoldOptions: pl.config.foldOptions()}
+	o.Resolve = resolves(f.sources, o)
+	fold := plannedFold{Resolve: o.Resolve}
+	if pl.planned == nil {
+		pl.planned = map[partitionKey]bool{}
+	}
+	for _, day := range f.days {
+		fold.Days = append(fold.Days, day.String())
+		for _, a := range f.aggregates {
+			pl.planned[partitionKey{a.Name, day.String()}] = true
+		}
+	}
+	for _, a := range f.aggregates {
+		fold.Aggregates = append(fold.Aggregates, a.Name)
+	}
+	looks, err := pl.p.look(f.sources, max(1, pl.config.Workers))
+	if err != nil {
+		return err
+	}
+	contents := make([][]*content, len(looks))
+	for i := range looks {
+		contents[i] = looks[i].contents
+	}
+	objects := make([]plannedObject, len(f.sources))
+	for i, of := range copies(contents) {
+		objects[i] = plannedOf(&f.sources[i])
+		objects[i].Place, objects[i].Copies = i, of
+	}
+	b := newBonds(len(objects))
+	eachLog := b.tie(objects, looks, fold.Resolve, aloneTasks*pl.size)
+	pl.cut(len(pl.plan.Folds), objects, b, eachLog)
+	pl.plan.Folds = append(pl.plan.Folds, fold)
+	return nil
+}
+
+func plannedOf(s *source) plannedObject {
+	o := plannedObject{Feed: s.feed, URI: s.object.Name, Size: s.object.Size, ETag: s.etag, Account: s.options.Account, Table: s.object.Table != nil}
+	if !s.object.Written.IsZero() {
+		o.Written = s.object.Written.UnixNano()
+	}
+	if s.format != nil {
+		o.Format = s.format.Name
+	}
+	if s.unlisted {
+		if _, err := s.object.Open(); err != nil {
+			o.Unlisted = err.Error()
+		}
+	}
+	return o
+}
+
+// cut divides the objects of a fold into tasks, in their order, but what is bound together.
+func (pl *planner) cut(fold int, objects []plannedObject, b *bonds, eachLog map[string]bool) {
+	groups := b.groups()
+	open := map[bool]*plannedTask{}
+	bytes := map[bool]int64{}
+	end := func(each bool) {
+		if t := open[each]; t != nil {
+			slices.SortFunc(t.Objects, func(a, b plannedObject) int { return cmp.Compare(a.Place, b.Place) })
+			pl.plan.Tasks = append(pl.plan.Tasks, *t)
+		}
+		open[each], bytes[each] = nil, 0
+	}
+	for _, group := range groups {
+		var size int64
+		each := true
+		for _, i := range group {
+			size += objects[i].Size
+			each = each && eachLog[objects[i].Feed]
+		}
+		if len(group) > 1 {
+			pl.together += len(group)
+		}
+		if bytes[each]+size > pl.size {
+			end(each)
+		}
+		if open[each] == nil {
+			open[each] = &plannedTask{Fold: fold, EachLog: each}
+		}
+		for _, i := range group {
+			open[each].Objects = append(open[each].Objects, objects[i])
+		}
+		bytes[each] += size
+	}
+	end(false)
+	end(true)
+}
+
+// finish decides the number of shards and returns what to print.
+func (pl *planner) finish(shards int) planForm {
+	form := planForm{Plan: pl.at + "/" + planName, Run: pl.plan.Run, Tasks: len(pl.plan.Tasks), First: pl.plan.First, Last: pl.plan.Last, Together: pl.together}
+	for _, t := range pl.plan.Tasks {
+		form.Objects += len(t.Objects)
+		for i := range t.Objects {
+			form.Bytes += t.Objects[i].Size
+		}
+	}
+	if shards == 0 {
+		shards = int(1 + form.Bytes/runShare/shardBytes)
+	}
+	pl.plan.Shards, form.Shards = shards, shards
+	return form
+}
+
+// Bonds are ties between the objects of a fold: what is tied is folded in one task.
+type bonds struct{ to []int }
+
+func newBonds(n int) *bonds {
+	b := &bonds{to: make([]int, n)}
+	for i := range b.to {
+		b.to[i] = i
+	}
+	return b
+}
+
+func (b *bonds) root(i int) int {
+	for b.to[i] != i {
+		b.to[i] = b.to[b.to[i]]
+		i = b.to[i]
+	}
+	return i
+}
+
+// join ties two objects. The first of a group is its root.
+func (b *bonds) join(i, j int) {
+	i, j = b.root(i), b.root(j)
+	b.to[max(i, j)] = min(i, j)
+}
+
+// groups returns the groups, in the order of their first objects.
+func (b *bonds) groups() (out [][]int) {
+	at := map[int]int{}
+	for i := range b.to {
+		root := b.root(i)
+		if i == root {
+			at[root] = len(out)
+			out = append(out, nil)
+		}
+		out[at[root]] = append(out[at[root]], i)
+	}
+	return out
+}
+
+// tie ties the objects that depend on one another. It returns the feeds whose logs have ids of
+// events and more than alone bytes: these are not tied, and copies of events are found within
+// a log alone.
+//
+//   - An object of several feeds is one object.
+//   - A copy and its original are decided together, and so are a log and one that it begins with.
+//   - Events with ids may be delivered again in another log of their feed.
+//   - The records of a connection may be in several logs of a feed.
+//   - An answer of DNS may name an address of a connection, in whatever feed.
+func (b *bonds) tie(objects []plannedObject, looks []looked, resolve bool, alone int64) (eachLog map[string]bool) {
+	byURI := map[string]int{}
+	for i := range objects {
+		o := &objects[i]
+		if first, ok := byURI[o.URI]; ok {
+			b.join(first, i)
+		} else {
+			byURI[o.URI] = i
+		}
+	}
+	for i := range objects {
+		for _, c := range objects[i].Copies {
+			for _, other := range []*logName{c.Of, c.Holds} {
+				if other != nil {
+					b.join(i, byURI[other.Object])
+				}
+			}
+		}
+	}
+	together := func(of func(i int) bool) {
+		first := -1
+		for i := range objects {
+			switch {
+			case !of(i):
+			case first < 0:
+				first = i
+			default:
+				b.join(first, i)
+			}
+		}
+	}
+	eachLog = map[string]bool{}
+	bytes := map[string]int64{}
+	var feeds []string
+	for i := range objects {
+		if !slices.Contains(feeds, objects[i].Feed) {
+			feeds = append(feeds, objects[i].Feed)
+		}
+		if looks[i].event || looks[i].unsure {
+			bytes[objects[i].Feed] += objects[i].Size
+		}
+	}
+	for _, feed := range feeds {
+		if eachLog[feed] = bytes[feed] > alone; !eachLog[feed] {
+			together(func(i int) bool { return objects[i].Feed == feed && (looks[i].event || looks[i].unsure) })
+		}
+		together(func(i int) bool { return objects[i].Feed == feed && (looks[i].uid || looks[i].unsure) })
+	}
+	if resolve && slices.ContainsFunc(looks, func(l looked) bool { return l.answers || l.unsure }) {
+		together(func(i int) bool { return looks[i].answers || looks[i].network || looks[i].unsure })
+	}
+	return eachLog
+}
