@@ -91,8 +91,9 @@ func (p *program) stageCommand() *cobra.Command {
 		Long: "stage runs the nightly job in stages: plan, then fold for each task, then merge for each shard, then judge.\n" +
 			"The stages may run on different machines that reach one work folder, and have the same configuration. Tasks and\n" +
 			"shards may run at the same time, in any order, and again. State and reports are those of run nightly.",
-		Args: cobra.NoArgs,
-		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
+		Example: "  outflow stage plan --config outflow.yaml --work /shared/work --as json",
+		Args:    cobra.NoArgs,
+		RunE:    func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	c.AddCommand(p.stagePlanCommand(), p.stageFoldCommand(), p.stageMergeCommand(), p.stageJudgeCommand())
 	return c
