@@ -174,6 +174,11 @@ func (t *stage) readFolded(ctx context.Context) (*stages, error) {
 		if err == nil && (done.Run != t.plan.Run || done.Shard != shard) {
 			err = fmt.Errorf("%s is not that of this plan", shardName(shard))
 		}
+		for i := range done.Parts { // all of them, before any is committed
+			if err == nil {
+				err = t.verify(ctx, done.Parts[i].name(shard), done.Parts[i].Part.SHA256)
+			}
+		}
 		if err != nil {
 			return nil, t.failed(fmt.Sprintf("merge --shard %d", shard), err)
 		}
@@ -185,6 +190,19 @@ func (t *stage) readFolded(ctx context.Context) (*stages, error) {
 		}
 	}
 	return out, nil
+}
+
+// verify reads an object of the work folder and compares it with its checksum.
+func (t *stage) verify(ctx context.Context, name, sum string) error {
+	file, got, err := store.ReadHashed(ctx, t.work, name)
+	if err != nil {
+		return fmt.Errorf("read %s of %s: %w", name, t.at, err)
+	}
+	defer file.Close()
+	if got != sum {
+		return fmt.Errorf("%s of %s is not as it was written", name, t.at)
+	}
+	return nil
 }
 
 // result returns what the stages have folded of a span, or nil if they have not, or not all

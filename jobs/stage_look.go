@@ -90,5 +90,6 @@ func (l *looked) add(f *logs.Format, o *logs.Options, head []byte) {
 	l.event = l.event || f.MayFill(columnar.EventUID, head, o.Mapping)
 	l.uid = l.uid || f.MayFill(columnar.UID, head, o.Mapping)
 	l.answers = l.answers || f.Answers || f.MayFill(columnar.Answers, head, o.Mapping)
-	l.network = l.network || slices.Contains(f.Tables, columnar.Network)
+	connections := slices.Contains(f.Tables, columnar.Network) && (o.Mapping == nil || o.Mapping.Table == nil || o.Mapping.Table == columnar.Network)
+	l.network = l.network || connections && (f.MayFill(columnar.DstIP, head, o.Mapping) || f.MayFill(columnar.DstHost, head, o.Mapping))
 }

@@ -140,19 +140,243 @@ func TestStages(t *testing.T) {
 		t.Fatalf("got %d results, want reports and partitions", len(want))
 	}
 	tasks := map[int]bool{}
-	for _, size := range []string{"1GiB", "300KB", "1B"} {
-		for _, shards := range []string{"1", "3", "7"} {
-			r := &stagedRun{t: t, dir: dir, name: size + "-" + shards, config: config}
-			r.begin("--day", "2026-11-20", "--task-size", size, "--shards", shards)
-			tasks[r.plan.Tasks] = true
-			r.all()
-			sameResults(t, r.name, resultsOf(t, filepath.Join(dir, r.name)), want)
-			if left, _ := os.ReadDir(r.work()); len(left) > 0 {
-				t.Errorf("%s: the work folder has %s after the run", r.name, left[0])
-			}
+	for _, of := range []struct{ size, shards string }{{"1GiB", "3"}, {"200KB", "1"}, {"40KB", "7"}} {
+		r := &stagedRun{t: t, dir: dir, name: of.size + "-" + of.shards, config: config}
+		r.begin("--day", "2026-11-20", "--task-size", of.size, "--shards", of.shards)
+		tasks[r.plan.Tasks] = true
+		r.all()
+		sameResults(t, r.name, resultsOf(t, filepath.Join(dir, r.name)), want)
+		if left, _ := os.ReadDir(r.work()); len(left) > 0 {
+			t.Errorf("%s: the work folder has %s after the run", r.name, left[0])
 		}
 	}
-	if len(tasks) < 3 {
-		t.Errorf("got runs of %v tasks, want three numbers", slices.Sorted(maps.Keys(tasks)))
+	if len(tasks) != 3 || !tasks[1] {
+		t.Errorf("got runs of %v tasks, want one task, some and more", slices.Sorted(maps.Keys(tasks)))
 	}
+}
+
+// stagedConfig has feeds whose logs depend on one another in all known ways.
+const stagedConfig = `inputs:
+  - {name: cloud, uri: 'logs/cloud/{yyyy}-{mm}-{dd}/'}
+  - {name: events, format: csv, uri: 'logs/events/{yyyy}-{mm}-{dd}/'}
+  - {name: zeek, uri: 'logs/zeek/{yyyy}-{mm}-{dd}/'}
+  - {name: again, uri: 'logs/cloud/{yyyy}-{mm}-{dd}/a.csv'}
+`
+
+// stagedDay writes the logs of a day of March.
+func (s *site) stagedDay(day int) {
+	date := fmt.Sprintf("2026-03-%02d", day)
+	cloud := func(name string, body []byte) { s.write("logs/cloud/"+date+"/"+name, body) }
+	var events []string
+	for i := range 40 {
+		events = append(events, fmt.Sprintf("%sT10:%02d user%d %d", date, i, i%7, 100000+1000*i*day))
+	}
+	a := uploads(events...)
+	cloud("a.csv", a)
+	cloud("copy.csv.gz", gzipped(s.t, a))
+	cloud("grown.csv", append(slices.Clone(a), date+"T12:00:00Z,ann,77777777,5\n"...))
+	cloud("some.zip", zipped(s.t, map[string][]byte{"a.csv": a, "own.csv": uploads(date + "T13:00 bob 5000000")}))
+	cloud("cut.csv.gz", gzipped(s.t, uploads(date+"T14:00 cid 900", date+"T14:01 cid 901"))[:40])
+	cloud("text.log", []byte("this is no log of a known form\n"))
+	cloud("faulty.csv", append(uploads(date+"T15:00 dee 12000000"), "yesterday,dee,x,y\n"...))
+	cloud("other.csv", uploads(fmt.Sprintf("2026-03-%02dT09:00 eve 3000000", day+1), date+"T09:00 eve 900000000"))
+	for k := range 3 { // the same events, delivered in three logs
+		text := "time,user,bytes_out,event_uid\n"
+		for i := range 20 {
+			text += fmt.Sprintf("%sT08:%02d:00Z,fay,1000000,e%d\n", date, i, i+5*k)
+		}
+		s.write(fmt.Sprintf("logs/events/%s/%d.csv", date, k), []byte(text))
+	}
+	at := func(seconds int) int64 {
+		d, err := detect.ParseDay(date)
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		return d.Time().Unix() + int64(seconds)
+	}
+	zeek := func(name, fields, rows string) {
+		s.write("logs/zeek/"+date+"/"+name+".log", []byte("#separator \\x09\n#set_separator\t,\n#unset_field\t-\n#path\t"+name+"\n#fields\t"+fields+"\n"+rows))
+	}
+	var conn, ssl string
+	for i := range 30 {
+		conn += fmt.Sprintf("%d.25\tC%d\t10.20.0.%d\t5%d\t203.0.113.%d\t443\ttcp\t2.5\t%d\t900\tSF\n", at(36000+i), i, i%5, i, i%9, 2000000+i)
+		ssl += fmt.Sprintf("%d.50\tC%d\t10.20.0.%d\t5%d\t203.0.113.%d\t443\tw%d.example.com\tT\n", at(36000+i), i, i%5, i, i%9, i%4)
+	}
+	conn += fmt.Sprintf("%d.25\tCx\t10.20.0.4\t99\t203.0.113.125\t443\ttcp\t2.5\t800000000\t900\tSF\n", at(40000))
+	zeek("conn", "ts\tuid\tid.orig_h\tid.orig_p\tid.resp_h\tid.resp_p\tproto\tduration\torig_bytes\tresp_bytes\tconn_state", conn)
+	zeek("ssl", "ts\tuid\tid.orig_h\tid.orig_p\tid.resp_h\tid.resp_p\tserver_name\testablished", ssl)
+	zeek("dns", "ts\tuid\tid.orig_h\tid.orig_p\tid.resp_h\tid.resp_p\tproto\tquery\tqtype_name\trcode_name\tanswers",
+		fmt.Sprintf("%d.5\tD1\t10.20.0.4\t5\t10.20.0.2\t53\tudp\tmega.nz\tA\tNOERROR\t203.0.113.125\n", at(39000)))
+}
+
+// If this fails, what depends on several logs is not what it is on one machine, if the logs
+// are in several tasks: copies, repeated events, connections and their names, late logs.
+func TestStagesOfNights(t *testing.T) {
+	for _, of := range []struct {
+		size, shards string
+		s3           bool
+	}{{size: "1B", shards: "3"}, {size: "4KB", shards: "2", s3: true}} {
+		t.Run(of.size+"-"+of.shards, func(t *testing.T) {
+			s := newSite(t, "")
+			config := stagedConfig
+			work := filepath.Join(s.dir, "work")
+			args := []string{"--config", "outflow.yaml"}
+			if of.s3 {
+				s.bucket = newS3Server(t)
+				config = strings.ReplaceAll(config, "logs/", "s3://logs/")
+				work = "s3://outflow/work"
+				args = append(args, "--s3-endpoint-url", s.bucket.url)
+			}
+			s.write("outflow.yaml", []byte(config))
+			for day := 16; day <= 17; day++ {
+				s.stagedDay(day)
+			}
+			for day := 18; day <= 20; day++ {
+				s.stagedDay(day)
+				if day == 19 { // for the 17th, and with a copy of what it has
+					s.write("logs/cloud/2026-03-17/late.csv", uploads("2026-03-17T16:00 gus 200000000"))
+					s.write("logs/cloud/2026-03-17/late-copy.csv", uploads("2026-03-17T16:00 gus 200000000"))
+				}
+				s.run(day, "-q", "--state", "one/state", "--out", "one/out", "--reports", "csv,html,dns_scores")
+				r := &stagedRun{t: t, dir: s.dir, name: "many", config: args}
+				if day == 20 { // on one machine, what several have left
+					s.run(day, "-q", "--state", "many/state", "--out", "many/out", "--reports", "csv,html,dns_scores")
+				} else {
+					r.begin("--day", fmt.Sprintf("2026-03-%02d", day), "--task-size", of.size, "--shards", of.shards, "--work", work)
+					if r.plan.Tasks < 4 {
+						t.Errorf("got %d tasks, want several", r.plan.Tasks)
+					}
+					r.all()
+				}
+				sameResults(t, fmt.Sprint(day), resultsOf(t, filepath.Join(s.dir, "many")), resultsOf(t, filepath.Join(s.dir, "one")))
+			}
+			for day := 16; day <= 20; day++ {
+				got, _ := s.done("many/state", day)
+				want, _ := s.done("one/state", day)
+				if !reflect.DeepEqual(got, want) {
+					t.Errorf("day %d was not made one file: got %+v, want %+v", day, got, want)
+				}
+			}
+		})
+	}
+}
+
+// If this fails, a run goes on with what a stage has not done, has done only in part, or has
+// done for another run.
+func TestStagesRefuse(t *testing.T) {
+	s := newSite(t, datedURI)
+	s.quiet(20)
+	s.write("logs/2026-03-20/b.csv", uploads("2026-03-20T12:00 ann 900000000"))
+	r := &stagedRun{t: t, dir: s.dir, name: "many", config: []string{"--config", "outflow.yaml"}}
+	r.begin("--day", "2026-03-20", "--task-size", "100B", "--shards", "2")
+	work := filepath.Dir(r.plan.Plan)
+	refused := func(want string, code int, stage string, args ...string) {
+		t.Helper()
+		got, _, stderr := r.stage(stage, append([]string{"--plan", r.plan.Plan}, args...)...)
+		if got != code || !strings.Contains(stderr, want) {
+			t.Errorf("%s %v: exit %d: %s\nwant exit %d and %q", stage, args, got, stderr, code, want)
+		}
+	}
+	judge := []string{"--state", "many/state", "--out", "many/out"}
+	last := fmt.Sprint(r.plan.Tasks - 1)
+	for i := range r.plan.Tasks - 1 {
+		r.must("fold", "--task", fmt.Sprint(i))
+	}
+	refused("fold --task "+last+" is not done", exitEnvironment, "merge", "--shard", "0")
+	r.must("fold", "--task", last)
+	files := func() map[string]string {
+		out := map[string]string{}
+		for _, name := range []string{"shard=0.run", "shard=1.run", inputsName, doneName} {
+			text, err := os.ReadFile(filepath.Join(work, "task="+last, name))
+			if err != nil {
+				t.Fatal(err)
+			}
+			out[name] = string(text)
+		}
+		return out
+	}
+	first := files()
+	r.must("fold", "--task", last)
+	if again := files(); !maps.Equal(again, first) {
+		t.Errorf("task %s gave other bytes the second time", last)
+	}
+	shard := "0" // has runs of the task
+	if len(first["shard=0.run"]) == 0 {
+		shard = "1"
+	}
+	name := filepath.Join(work, "task="+last, "shard="+shard+".run")
+	damage := func(name string) (mend func()) {
+		text, err := os.ReadFile(name)
+		if err != nil || len(text) == 0 {
+			t.Fatalf("%s: %d bytes, %v", name, len(text), err)
+		}
+		bad := slices.Clone(text)
+		bad[len(bad)/2] ^= 1
+		if err := os.WriteFile(name, bad, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return func() { os.WriteFile(name, text, 0o644) }
+	}
+	mend := damage(name)
+	refused("fold --task "+last+" is not done", exitEnvironment, "merge", "--shard", shard)
+	mend()
+	mend = damage(filepath.Join(work, "task=0", doneName))
+	refused("fold --task 0 is not done", exitEnvironment, "merge", "--shard", "1")
+	mend()
+	r.must("merge", "--shard", "0")
+	refused("merge --shard 1 is not done", exitEnvironment, "judge", judge...)
+	r.must("merge", "--shard", "1")
+	parts, err := filepath.Glob(filepath.Join(work, "fold=0/aggregate=user_day/date=*/part-*.parquet"))
+	if err != nil || len(parts) == 0 {
+		t.Fatalf("got files %v, %v, want some", parts, err)
+	}
+	mend = damage(parts[len(parts)-1])
+	refused("is not done", exitEnvironment, "judge", judge...)
+	mend()
+	mend = damage(filepath.Join(work, "task=0", inputsName))
+	refused("fold --task 0 is not done", exitEnvironment, "judge", judge...)
+	mend()
+	for _, args := range [][]string{{"fold", "--task", "0"}, {"merge", "--shard", "0"}, append([]string{"judge"}, judge...)} {
+		refused("another configuration", exitConfig, args[0], append(args[1:], "--own", "example.com")...)
+	}
+	text, err := os.ReadFile(r.plan.Plan)
+	if err != nil {
+		t.Fatal(err)
+	}
+	plan := &stagePlan{}
+	if err := store.DecodeChecked(text, plan); err != nil {
+		t.Fatal(err)
+	}
+	for _, other := range []struct {
+		want   string
+		change func(*stagePlan)
+	}{
+		{"was made by outflow 0.0.1", func(p *stagePlan) { p.Program = "0.0.1" }},
+		{"has version 99", func(p *stagePlan) { p.Version = 99 }},
+		{"was moved", func(p *stagePlan) { p.Run = "nightly-2026-03-20-00000000" }},
+	} {
+		changed := *plan
+		other.change(&changed)
+		text, err := store.EncodeChecked(&changed)
+		if err != nil {
+			t.Fatal(err)
+		}
+		mend := damage(r.plan.Plan)
+		os.WriteFile(r.plan.Plan, text, 0o644)
+		for _, stage := range []string{"fold", "merge", "judge"} {
+			refused(other.want, exitConfig, stage)
+		}
+		mend()
+	}
+	refused("the plan has", exitConfig, "fold", "--task", fmt.Sprint(r.plan.Tasks))
+	refused("no task: give --task, or set JOB_COMPLETION_INDEX", exitConfig, "fold")
+	refused("there is no plan", exitConfig, "fold", "--plan", filepath.Join(s.dir, "nowhere/plan.json"), "--task", "0")
+	if left, err := os.ReadDir(filepath.Join(s.dir, "many/state")); err == nil && len(left) > 0 {
+		if _, err := os.Stat(filepath.Join(s.dir, "many/state/v2")); err == nil {
+			t.Errorf("runs that were refused have left %v in the state", left)
+		}
+	}
+	r.must("judge", judge...)
+	s.run(20, "-q", "--state", "one/state", "--out", "one/out")
+	sameResults(t, "after all", resultsOf(t, filepath.Join(s.dir, "many")), resultsOf(t, filepath.Join(s.dir, "one")))
 }
