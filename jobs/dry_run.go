@@ -125,15 +125,15 @@ func (d *dryRun) night(ctx context.Context, s *state, n *night, folded map[detec
 
 // fold adds what folding consecutive days would read.
 func (d *dryRun) fold(ctx context.Context, s *state, days []detect.Day) error {
-	all, sources, err := s.toRead(ctx, days)
-	if err != nil {
+	f := &foldSpan{days: days}
+	if err := s.toRead(ctx, f); err != nil {
 		return err
 	}
-	for i := range sources {
-		d.add(&sources[i], false)
+	for i := range f.sources {
+		d.add(&f.sources[i], false)
 	}
-	for i := range all {
-		if o := &all[i].object; d.objects[o.Name] == nil {
+	for i := range f.all {
+		if o := &f.all[i].object; d.objects[o.Name] == nil {
 			d.known[o.Name] = o.Size
 		}
 	}

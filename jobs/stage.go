@@ -238,7 +238,7 @@ func absolute(uri string) string {
 		return uri
 	}
 	if path, err := filepath.Abs(uri); err == nil {
-		return path
+		return filepath.ToSlash(path)
 	}
 	return cmp.Or(uri, ".")
 }

@@ -28,24 +28,27 @@ import (
 
 // A taskDone is task=I/_done.json: it says what a task has written. It is written last.
 type taskDone struct {
-	Run     string    `json:"run"`
-	Task    int       `json:"task"`
-	Objects int       `json:"objects"`
-	Bytes   int64     `json:"bytes"` // stored
-	Rows    int64     `json:"rows"`
-	Skipped int64     `json:"skipped"`
-	Inputs  string    `json:"inputs"` // SHA-256 of task=I/inputs.gob
-	Runs    []runFile `json:"runs"`   // by shard
+	Run     string      `json:"run"`
+	Task    int         `json:"task"`
+	Objects int         `json:"objects"`
+	Bytes   int64       `json:"bytes"` // stored
+	Rows    int64       `json:"rows"`
+	Skipped int64       `json:"skipped"`
+	Inputs  string      `json:"inputs"` // SHA-256 of task=I/inputs.gob
+	Size    int64       `json:"size"`   // of task=I/runs
+	Shards  []taskShard `json:"shards"`
 }
 
-// A runFile is task=I/shard=J.run: runs of aggregates, one after another.
-type runFile struct {
+// A taskShard is what task=I/runs has of a shard. The shards of a task are one object, one
+// after another: with an object for each, a night of 10 TB would write millions.
+type taskShard struct {
+	From   int64       `json:"from"`
+	End    int64       `json:"end"`
 	SHA256 string      `json:"sha256"`
-	Size   int64       `json:"size"`
 	Runs   []storedRun `json:"runs"`
 }
 
-// A storedRun is one run of an aggregate, and where it ends in its file.
+// A storedRun is one run of an aggregate, and where it ends in task=I/runs.
 type storedRun struct {
 	Aggregate string `json:"aggregate"`
 	End       int64  `json:"end"`
@@ -66,16 +69,15 @@ func taskName(task int, name string) string { return fmt.Sprintf("task=%d/%s", t
 const (
 	doneName   = "_done.json"
 	inputsName = "inputs.gob"
+	runsName   = "runs"
 )
-
-func runName(task, shard int) string { return taskName(task, fmt.Sprintf("shard=%d.run", shard)) }
 
 func (p *program) stageFoldCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "fold --plan URI [--task N]",
 		Short: "fold the logs of one task of a plan",
 		Long: "fold reads the logs of one task, and writes what it has folded of them to the work folder. It may be run again:\n" +
-			"the same task gives the same bytes. It decodes on one CPU.",
+			"the same task gives the same bytes, and one that is done is not read again. It decodes on one CPU.",
 		Example: "  outflow stage fold --config outflow.yaml --plan s3://company-outflow/work/nightly-2026-11-20-1a2b3c4d/plan.json --task 0",
 		Args:    cobra.NoArgs,
 	}
@@ -104,10 +106,7 @@ func (p *program) stageFoldCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		out := taskForm{done.Task, done.Objects, done.Bytes, done.Rows, done.Skipped, 0}
-		for _, r := range done.Runs {
-			out.RunBytes += r.Size
-		}
+		out := taskForm{done.Task, done.Objects, done.Bytes, done.Rows, done.Skipped, done.Size}
 		if as == "json" {
 			return p.printJSON(out)
 		}
@@ -118,8 +117,11 @@ func (p *program) stageFoldCommand() *cobra.Command {
 	return c
 }
 
-// foldTask folds a task.
+// foldTask folds a task, unless it is done.
 func (t *stage) foldTask(ctx context.Context, index int) (*taskDone, error) {
+	if done, err := t.taskDone(ctx, index); err == nil && t.whole(ctx, done) {
+		return done, nil
+	}
 	task := &t.plan.Tasks[index]
 	if task.Fold < 0 || task.Fold >= len(t.plan.Folds) {
 		return nil, fmt.Errorf("the plan %s has no fold %d", t.at, task.Fold)
@@ -134,7 +136,7 @@ func (t *stage) foldTask(ctx context.Context, index int) (*taskDone, error) {
 		return nil, err
 	}
 	decided := newDecided()
-	done := &taskDone{Run: t.plan.Run, Task: index, Objects: len(sources), Runs: make([]runFile, t.plan.Shards)}
+	done := &taskDone{Run: t.plan.Run, Task: index, Objects: len(sources), Shards: make([]taskShard, t.plan.Shards)}
 	for i := range task.Objects {
 		object := &task.Objects[i]
 		done.Bytes += object.Size
@@ -152,10 +154,8 @@ func (t *stage) foldTask(ctx context.Context, index int) (*taskDone, error) {
 		return nil, err
 	}
 	defer result.Close() // it was only read
-	for shard := range done.Runs {
-		if done.Runs[shard], err = t.putRuns(ctx, runName(index, shard), result.workers[0], shard); err != nil {
-			return nil, err
-		}
+	if err := t.putRuns(ctx, done, result.workers[0]); err != nil {
+		return nil, err
 	}
 	for _, in := range result.inputs {
 		done.Rows += in.Rows
@@ -173,23 +173,46 @@ func (t *stage) foldTask(ctx context.Context, index int) (*taskDone, error) {
 	return done, t.write(ctx, taskName(index, doneName), done)
 }
 
-// putRuns writes the runs of a shard.
-func (t *stage) putRuns(ctx context.Context, name string, w *worker, shard int) (out runFile, err error) {
-	spool, sum := store.NewSpool(spoolBytes), sha256.New()
+// putRuns writes the runs of a worker, shard by shard.
+func (t *stage) putRuns(ctx context.Context, done *taskDone, w *worker) error {
+	spool := store.NewSpool(spoolBytes)
 	defer spool.Close()
-	to := io.MultiWriter(spool, sum)
-	for i := range w.runs {
-		r := &w.runs[i]
-		if r.shard != shard {
-			continue
+	for shard := range done.Shards {
+		s := &done.Shards[shard]
+		sum := sha256.New()
+		to := io.MultiWriter(spool, sum)
+		s.From = spool.Size()
+		for i := range w.runs {
+			r := &w.runs[i]
+			if r.shard != shard {
+				continue
+			}
+			if _, err := io.Copy(to, r.reader(w.spool)); err != nil {
+				return err
+			}
+			s.Runs = append(s.Runs, storedRun{r.aggregate.Name, spool.Size()})
 		}
-		if _, err := io.Copy(to, r.reader(w.spool)); err != nil {
-			return out, err
-		}
-		out.Runs = append(out.Runs, storedRun{r.aggregate.Name, spool.Size()})
+		s.End, s.SHA256 = spool.Size(), hex.EncodeToString(sum.Sum(nil))
 	}
-	out.Size, out.SHA256 = spool.Size(), hex.EncodeToString(sum.Sum(nil))
-	return out, t.putFrom(ctx, name, spool.Reader())
+	done.Size = spool.Size()
+	return t.putFrom(ctx, taskName(done.Task, runsName), spool.Reader())
+}
+
+// whole reports whether the files of a task are there as they were written.
+func (t *stage) whole(ctx context.Context, done *taskDone) bool {
+	runs, _, err := store.ReadHashed(ctx, t.work, taskName(done.Task, runsName))
+	if err != nil {
+		return false
+	}
+	defer runs.Close()
+	for i := range done.Shards {
+		sum := sha256.New()
+		s := &done.Shards[i]
+		if _, err := io.Copy(sum, io.NewSectionReader(runs, s.From, s.End-s.From)); err != nil || hex.EncodeToString(sum.Sum(nil)) != s.SHA256 {
+			return false
+		}
+	}
+	return t.verify(ctx, taskName(done.Task, inputsName), done.Inputs) == nil
 }
 
 func (t *stage) put(ctx context.Context, name string, text []byte) error {

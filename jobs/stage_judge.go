@@ -226,8 +226,7 @@ func (t *stages) result(s *state, f *foldSpan) *folded {
 			sources = append(sources, o.source(listed[feedLog{o.Feed, logName{Object: o.URI}}]))
 		}
 		for i := range f.sources {
-			// An object that an earlier fold of this run has met in another place must not be lost.
-			if name := f.sources[i].object.Name; !planned[name] && s.read[name].objectTally != nil {
+			if name := f.sources[i].object.Name; !planned[name] && f.strays[name] { // no other run would find it
 				t.p.note("%s was not planned to be read for %s: this process folds the days", printable(name), f.days[0])
 				return nil
 			}

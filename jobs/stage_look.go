@@ -24,14 +24,14 @@ type looked struct {
 
 // look reads the begin of the logs of sources, in the order in which a fold would, and
 // decides which are copies.
-func (p *program) look(sources []source, workers int) ([]looked, error) {
+func (p *program) look(sources []source) ([]looked, error) {
 	last := map[int]bool{}
 	for {
 		c := newContents(sources, last)
 		out := make([]looked, len(sources))
 		stop := c.begin(p.ctx, func() {})
 		// Readers wait for those before them in the order, so each takes the next place.
-		err := together(workers, len(sources), func(place int) error {
+		err := together(lookers, len(sources), func(place int) error {
 			defer c.over(place)
 			i := c.at(place)
 			out[i] = p.lookAt(c, place, &sources[i])

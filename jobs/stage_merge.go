@@ -1,6 +1,7 @@
 package jobs
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -95,7 +96,7 @@ func (p *program) stageMergeCommand() *cobra.Command {
 func (t *stage) taskDone(ctx context.Context, task int) (*taskDone, error) {
 	done := &taskDone{}
 	err := t.read(ctx, taskName(task, doneName), done)
-	if err == nil && (done.Run != t.plan.Run || done.Task != task || len(done.Runs) != t.plan.Shards) {
+	if err == nil && (done.Run != t.plan.Run || done.Task != task || len(done.Shards) != t.plan.Shards) {
 		err = fmt.Errorf("%s is not that of this plan", taskName(task, doneName))
 	}
 	if err != nil {
@@ -122,14 +123,15 @@ func (t *stage) mergeShard(ctx context.Context, shard int) (*shardForm, error) {
 		if err != nil {
 			return nil, err
 		}
-		from := spool.Size()
-		if err := t.readRuns(ctx, i, shard, &done.Runs[shard], spool); err != nil {
+		s := &done.Shards[shard]
+		by := spool.Size() - s.From
+		if err := t.readRuns(ctx, i, s, spool); err != nil {
 			return nil, err
 		}
-		at := from
-		for _, r := range done.Runs[shard].Runs {
-			runs = append(runs, shardRun{t.plan.Tasks[i].Fold, r.Aggregate, at, from + r.End})
-			at = from + r.End
+		at := s.From
+		for _, r := range s.Runs {
+			runs = append(runs, shardRun{t.plan.Tasks[i].Fold, r.Aggregate, at + by, r.End + by})
+			at = r.End
 		}
 	}
 	out := &shardForm{Shard: shard, Tasks: len(t.plan.Tasks)}
@@ -163,36 +165,41 @@ func (t *stage) mergeShard(ctx context.Context, shard int) (*shardForm, error) {
 }
 
 // readRuns adds the runs of a task to a spool.
-func (t *stage) readRuns(ctx context.Context, task, shard int, want *runFile, to *store.Spool) error {
-	name := runName(task, shard)
-	body, err := t.work.Open(ctx, name)
-	if err != nil {
+func (t *stage) readRuns(ctx context.Context, task int, s *taskShard, to *store.Spool) error {
+	if s.End == s.From {
+		return nil
+	}
+	name := taskName(task, runsName)
+	failed := func(err error) error {
 		return t.failed(fmt.Sprintf("fold --task %d", task), fmt.Errorf("read %s of %s: %w", name, t.at, err))
 	}
-	defer body.Close()
+	file, err := t.work.OpenAt(ctx, name)
+	if err != nil {
+		return failed(err)
+	}
+	defer file.Close()
 	sum := sha256.New()
-	before := to.Size()
-	var writeErr error
-	_, err = io.Copy(writerFunc(func(p []byte) (n int, err error) {
-		sum.Write(p)
-		n, writeErr = to.Write(p)
-		return n, writeErr
-	}), body)
-	switch {
-	case writeErr != nil:
-		return writeErr
-	case err == nil && (to.Size()-before != want.Size || hex.EncodeToString(sum.Sum(nil)) != want.SHA256):
-		err = errors.New("it is not as it was written")
+	buf := make([]byte, runRead)
+	for at := s.From; at < s.End; {
+		n, err := file.ReadAt(buf[:min(int64(len(buf)), s.End-at)], at)
+		if n == 0 {
+			return failed(cmp.Or(err, io.ErrUnexpectedEOF))
+		}
+		sum.Write(buf[:n])
+		if _, err := to.Write(buf[:n]); err != nil {
+			return err
+		}
+		at += int64(n)
 	}
-	if err != nil {
-		return t.failed(fmt.Sprintf("fold --task %d", task), fmt.Errorf("read %s of %s: %w", name, t.at, err))
+	if hex.EncodeToString(sum.Sum(nil)) != s.SHA256 {
+		return failed(errors.New("it is not as it was written"))
 	}
 	return nil
 }
 
-type writerFunc func(p []byte) (int, error)
-
-func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
+// runRead is how many bytes of runs are read at once. With less, S3 has more requests to
+// answer; with more, merging has less memory.
+const runRead = 8 << 20
 
 // putPart writes the rows of a day.
 func (t *stage) putPart(ctx context.Context, w *store.Writer[detect.Row], part *mergedPart, shard int, rows iter.Seq2[*detect.Row, error]) (int64, error) {

@@ -22,10 +22,12 @@ const (
 	// taskBytes is how many stored bytes a task has. More make the last task to end keep the
 	// others waiting; fewer make more runs to merge.
 	taskBytes = "512MiB"
-	// aloneTasks is how many times taskBytes the logs of one feed with ids of events may have
-	// to be one task. With more, a run on one machine would have too many events to find
-	// copies in other logs, too.
-	aloneTasks = 8
+	// eventBytes is how many stored bytes the logs of one feed with ids of events may have to
+	// be one task. With more, a run on one machine, too, would have too many events to find
+	// copies in other logs: of 1.4 kB each, compressed or not, they would be 3 million.
+	eventBytes = 4 << 30
+	// lookers is how many logs are looked at at once. Most of the time they wait for the store.
+	lookers = 16
 	// shardBytes is how many bytes of runs a shard has, and runShare what part of the stored
 	// bytes the runs are taken to be.
 	shardBytes = 256 << 20
@@ -194,7 +196,7 @@ func (pl *planner) add(f *foldSpan) error {
 	for _, a := range f.aggregates {
 		fold.Aggregates = append(fold.Aggregates, a.Name)
 	}
-	looks, err := pl.p.look(f.sources, max(1, pl.config.Workers))
+	looks, err := pl.p.look(f.sources)
 	if err != nil {
 		return err
 	}
@@ -208,7 +210,7 @@ func (pl *planner) add(f *foldSpan) error {
 		objects[i].Place, objects[i].Copies = i, of
 	}
 	b := newBonds(len(objects))
-	eachLog := b.tie(objects, looks, fold.Resolve, aloneTasks*pl.size)
+	eachLog := b.tie(objects, looks, fold.Resolve, eventBytes)
 	pl.cut(len(pl.plan.Folds), objects, b, eachLog)
 	pl.plan.Folds = append(pl.plan.Folds, fold)
 	return nil
@@ -323,7 +325,7 @@ func (b *bonds) groups() (out [][]int) {
 }
 
 // tie ties the objects that depend on one another. It returns the feeds whose logs have ids of
-// events and more than alone bytes: these are not tied, and copies of events are found within
+// events and more than most bytes: these are not tied, and copies of events are found within
 // a log alone.
 //
 //   - An object of several feeds is one object.
@@ -331,7 +333,7 @@ func (b *bonds) groups() (out [][]int) {
 //   - Events with ids may be delivered again in another log of their feed.
 //   - The records of a connection may be in several logs of a feed.
 //   - An answer of DNS may name an address of a connection, in whatever feed.
-func (b *bonds) tie(objects []plannedObject, looks []looked, resolve bool, alone int64) (eachLog map[string]bool) {
+func (b *bonds) tie(objects []plannedObject, looks []looked, resolve bool, most int64) (eachLog map[string]bool) {
 	byURI := map[string]int{}
 	for i := range objects {
 		o := &objects[i]
@@ -374,7 +376,7 @@ func (b *bonds) tie(objects []plannedObject, looks []looked, resolve bool, alone
 		}
 	}
 	for _, feed := range feeds {
-		if eachLog[feed] = bytes[feed] > alone; !eachLog[feed] {
+		if eachLog[feed] = bytes[feed] > most; !eachLog[feed] {
 			together(func(i int) bool { return objects[i].Feed == feed && (looks[i].event || looks[i].unsure) })
 		}
 		together(func(i int) bool { return objects[i].Feed == feed && (looks[i].uid || looks[i].unsure) })

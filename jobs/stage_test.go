@@ -286,7 +286,7 @@ func TestStagesRefuse(t *testing.T) {
 	r.must("fold", "--task", last)
 	files := func() map[string]string {
 		out := map[string]string{}
-		for _, name := range []string{"shard=0.run", "shard=1.run", inputsName, doneName} {
+		for _, name := range []string{runsName, inputsName, doneName} {
 			text, err := os.ReadFile(filepath.Join(work, "task="+last, name))
 			if err != nil {
 				t.Fatal(err)
@@ -296,15 +296,19 @@ func TestStagesRefuse(t *testing.T) {
 		return out
 	}
 	first := files()
+	if err := os.Remove(filepath.Join(work, "task="+last, doneName)); err != nil {
+		t.Fatal(err)
+	}
 	r.must("fold", "--task", last)
-	if again := files(); !maps.Equal(again, first) {
-		t.Errorf("task %s gave other bytes the second time", last)
+	if again := files(); !maps.Equal(again, first) || len(first[runsName]) == 0 {
+		t.Errorf("task %s gave other bytes the second time, or none", last)
 	}
-	shard := "0" // has runs of the task
-	if len(first["shard=0.run"]) == 0 {
-		shard = "1"
+	var done taskDone
+	if err := store.DecodeChecked([]byte(first[doneName]), &done); err != nil {
+		t.Fatal(err)
 	}
-	name := filepath.Join(work, "task="+last, "shard="+shard+".run")
+	shard := fmt.Sprint(slices.IndexFunc(done.Shards, func(s taskShard) bool { return s.End > s.From })) // has runs of the task
+	name := filepath.Join(work, "task="+last, runsName)
 	damage := func(name string) (mend func()) {
 		text, err := os.ReadFile(name)
 		if err != nil || len(text) == 0 {
@@ -317,10 +321,13 @@ func TestStagesRefuse(t *testing.T) {
 		}
 		return func() { os.WriteFile(name, text, 0o644) }
 	}
-	mend := damage(name)
+	damage(name)
 	refused("fold --task "+last+" is not done", exitEnvironment, "merge", "--shard", shard)
-	mend()
-	mend = damage(filepath.Join(work, "task=0", doneName))
+	r.must("fold", "--task", last) // which the message says mends it
+	if again := files(); !maps.Equal(again, first) {
+		t.Errorf("task %s was not folded again although it was damaged", last)
+	}
+	mend := damage(filepath.Join(work, "task=0", doneName))
 	refused("fold --task 0 is not done", exitEnvironment, "merge", "--shard", "1")
 	mend()
 	r.must("merge", "--shard", "0")

@@ -339,14 +339,15 @@ func (s *state) fold(ctx context.Context, days []detect.Day, aggregates []*detec
 type foldSpan struct {
 	days       []detect.Day
 	aggregates []*detect.Aggregate
-	gaps       dayGaps  // see fold
-	all        []source // that exist
-	sources    []source // that have to be read
+	gaps       dayGaps         // see fold
+	all        []source        // that exist
+	sources    []source        // that have to be read
+	strays     map[string]bool // those of all that the listing of the days does not have
 }
 
 // list lists the sources of a span.
 func (s *state) list(ctx context.Context, f *foldSpan) (err error) {
-	if f.all, f.sources, err = s.toRead(ctx, f.days); err != nil {
+	if err := s.toRead(ctx, f); err != nil {
 		return err
 	}
 	for i := range f.sources {
@@ -384,23 +385,27 @@ func (s *state) foldSources(ctx context.Context, f *foldSpan) (*folded, error) {
 		memory: int64(s.config.Memory), read: &read})
 }
 
-// toRead lists the objects that consecutive days may be folded from, and those of them that
+// toRead lists the objects that the days of a span may be folded from, and those of them that
 // must be read. The run has read the others, or the state tells their days.
-func (s *state) toRead(ctx context.Context, days []detect.Day) (all, sources []source, err error) {
-	first, last := days[0], days[len(days)-1]
-	if all, err = s.p.sources(s.config, first-1, last+1); err != nil {
-		return nil, nil, err
-	}
-	strays, err := s.strays(ctx, days, all)
+func (s *state) toRead(ctx context.Context, f *foldSpan) error {
+	first, last := f.days[0], f.days[len(f.days)-1]
+	all, err := s.p.sources(s.config, first-1, last+1)
 	if err != nil {
-		return nil, nil, err
+		return err
 	}
-	all = append(all, strays...)
-	known, err := s.known(ctx, days, all)
+	strays, err := s.strays(ctx, f.days, all)
 	if err != nil {
-		return nil, nil, err
+		return err
 	}
-	for _, src := range all {
+	f.all, f.strays = append(all, strays...), map[string]bool{}
+	for i := range strays {
+		f.strays[strays[i].object.Name] = true
+	}
+	known, err := s.known(ctx, f.days, f.all)
+	if err != nil {
+		return err
+	}
+	for _, src := range f.all {
 		if src.object.Table != nil {
 			s.tables[src.feed] = true
 		}
@@ -411,9 +416,9 @@ func (s *state) toRead(ctx context.Context, days []detect.Day) (all, sources []s
 			s.account(r.inputs)
 			continue
 		}
-		sources = append(sources, src)
+		f.sources = append(f.sources, src)
 	}
-	return all, sources, nil
+	return nil
 }
 
 // remember keeps what the run has read of sources. before is the result of readBefore.
