@@ -228,53 +228,57 @@ func (t *stage) putFrom(ctx context.Context, name string, body io.ReadSeeker) er
 
 // sources returns the objects of a task as they were listed when it was planned.
 func (t *stage) sources(task *plannedTask, days []detect.Day) ([]source, error) {
-	config := t.config
-	objects := make([]store.Object, len(task.Objects))
-	var remote, local []int
+	out := make([]source, len(task.Objects))
+	var plain []store.Object
+	var at []int // by index in plain: that in out
+	tables := map[string]map[string]source{}
 	for i := range task.Objects {
-		o := &task.Objects[i]
-		objects[i] = store.Object{URI: o.URI, Account: o.Account, Entry: store.Entry{Size: o.Size, ETag: o.ETag}}
-		if o.Written != 0 {
-			objects[i].Written = time.Unix(0, o.Written).UTC()
-		}
-		if !o.Table && o.Unlisted == "" {
-			local = append(local, i)
-		} else if o.Table {
-			remote = append(remote, i)
-		}
-	}
-	located := make([]store.Object, len(local))
-	for k, i := range local {
-		located[k] = objects[i]
-	}
-	if err := store.Locate(t.p.ctx, located, config.store()); err != nil {
-		return nil, configError{err}
-	}
-	out := make([]source, len(objects))
-	for k, i := range local {
-		out[i] = t.p.source(located[k])
-	}
-	if len(remote) > 0 {
-		if err := t.listTables(out, remote, task, days); err != nil {
-			return nil, err
-		}
-	}
-	for i := range out {
 		o := &task.Objects[i]
 		in := t.input(o.Feed)
 		if in == nil {
 			return nil, fmt.Errorf("the plan %s has an input %q, and the configuration has not", t.at, o.Feed)
 		}
-		if o.Unlisted != "" {
-			err := errors.New(o.Unlisted)
-			out[i] = source{unlisted: true, object: logs.Object{Name: o.URI,
-				Open: func() (io.ReadCloser, error) { return nil, err },
-				At:   func() (logs.ReaderAtCloser, error) { return nil, err }}}
+		switch {
+		case o.Unlisted != "":
+			out[i] = closedSource(o.URI, errors.New(o.Unlisted))
+			out[i].unlisted = true
+		case o.Table:
+			if tables[o.Feed] == nil {
+				var err error
+				if tables[o.Feed], err = t.listTable(in, days); err != nil {
+					return nil, err
+				}
+			}
+			if out[i] = tables[o.Feed][o.URI]; out[i].etag != o.ETag {
+				return nil, exit{exitEnvironment, fmt.Errorf("the table of input %s has changed since the run was planned: plan it again", o.Feed)}
+			}
+		default:
+			object := store.Object{URI: o.URI, Account: o.Account, Entry: store.Entry{Size: o.Size, ETag: o.ETag}}
+			if o.Written != 0 {
+				object.Written = time.Unix(0, o.Written).UTC()
+			}
+			plain, at = append(plain, object), append(at, i)
 		}
-		out[i].feed = o.Feed
-		out[i].decode(in.format, config.formats, in.options)
+	}
+	if err := store.Locate(t.p.ctx, plain, t.config.store()); err != nil {
+		return nil, configError{err}
+	}
+	for k, i := range at {
+		out[i] = t.p.source(plain[k])
+	}
+	for i := range out {
+		in := t.input(task.Objects[i].Feed)
+		out[i].feed = in.Name
+		out[i].decode(in.format, t.config.formats, in.options)
 	}
 	return out, nil
+}
+
+// closedSource returns a source that cannot be read.
+func closedSource(uri string, why error) source {
+	return source{object: logs.Object{Name: uri,
+		Open: func() (io.ReadCloser, error) { return nil, why },
+		At:   func() (logs.ReaderAtCloser, error) { return nil, why }}}
 }
 
 // input returns the input of that name, or nil.
@@ -287,32 +291,15 @@ func (t *stage) input(name string) *Input {
 	return nil
 }
 
-// listTables lists the data files of tables again: what the tables know of them is needed too.
-func (t *stage) listTables(out []source, which []int, task *plannedTask, days []detect.Day) error {
-	listed := map[string]map[string]source{}
-	for _, i := range which {
-		o := &task.Objects[i]
-		if listed[o.Feed] == nil {
-			in := t.input(o.Feed)
-			if in == nil {
-				return fmt.Errorf("the plan %s has an input %q, and the configuration has not", t.at, o.Feed)
-			}
-			all, err := t.p.sourcesOf(t.config, []*Input{in}, days[0]-1, days[len(days)-1]+1)
-			if err != nil {
-				return err
-			}
-			listed[o.Feed] = map[string]source{}
-			for _, s := range all {
-				listed[o.Feed][s.object.Name] = s
-			}
-		}
-		s, ok := listed[o.Feed][o.URI]
-		if !ok || s.etag != o.ETag {
-			return exit{exitEnvironment, fmt.Errorf("the table of input %s has changed since the run was planned: plan it again", o.Feed)}
-		}
-		out[i] = s
+// listTable lists the data files of a table again, by URI: what the table knows of them is
+// needed too.
+func (t *stage) listTable(in *Input, days []detect.Day) (map[string]source, error) {
+	all, err := t.p.sourcesOf(t.config, []*Input{in}, days[0]-1, days[len(days)-1]+1)
+	out := map[string]source{}
+	for _, s := range all {
+		out[s.object.Name] = s
 	}
-	return nil
+	return out, err
 }
 
 // A taskFolded is what a task passes on beside its runs: inputs.gob. Note: JSON would change

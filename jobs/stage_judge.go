@@ -6,7 +6,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	"io"
 	"io/fs"
 	"maps"
 	"path"
@@ -15,7 +14,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"outflow/columnar/logs"
 	"outflow/columnar/store"
 	"outflow/reports"
 )
@@ -227,7 +225,7 @@ func (t *stages) result(s *state, f *foldSpan) *folded {
 		}
 		for i := range f.sources {
 			if name := f.sources[i].object.Name; !planned[name] && f.strays[name] { // no other run would find it
-				t.p.note("%s was not planned to be read for %s: this process folds the days", printable(name), f.days[0])
+				t.p.note("%s has events of %s, and was not planned to be read for it: this process folds the days", printable(name), spanOf(f.days))
 				return nil
 			}
 		}
@@ -242,6 +240,9 @@ func (t *stages) result(s *state, f *foldSpan) *folded {
 			return ok
 		})
 		return &out
+	}
+	if len(f.sources) > 0 {
+		t.p.note("%s was not planned to be folded: this process does so", spanOf(f.days))
 	}
 	return nil
 }
@@ -276,10 +277,8 @@ func (o *plannedObject) source(listed *source) source {
 	if listed != nil {
 		s = *listed
 	} else {
-		gone := func() error { return fmt.Errorf("open %s: %w", o.URI, fs.ErrNotExist) }
-		s = source{feed: o.Feed, unlisted: o.Unlisted != "", object: logs.Object{Name: o.URI,
-			Open: func() (io.ReadCloser, error) { return nil, gone() },
-			At:   func() (logs.ReaderAtCloser, error) { return nil, gone() }}}
+		s = closedSource(o.URI, fmt.Errorf("open %s: %w", o.URI, fs.ErrNotExist))
+		s.feed, s.unlisted = o.Feed, o.Unlisted != ""
 	}
 	s.etag, s.object.Size = o.ETag, o.Size
 	return s

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"iter"
 	"maps"
@@ -17,7 +16,6 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"outflow/columnar/logs"
 	"outflow/columnar/store"
 	"outflow/reports"
 	"outflow/stats/detect"
@@ -760,9 +758,8 @@ func (p *program) sourcesOf(config *Config, inputs []*Input, first, last detect.
 				return nil, err
 			}
 			closed = cmp.Or(closed, err)
-			found = []source{{unlisted: true, closed: err, object: logs.Object{Name: in.URI,
-				Open: func() (io.ReadCloser, error) { return nil, err },
-				At:   func() (logs.ReaderAtCloser, error) { return nil, err }}}}
+			found = []source{closedSource(in.URI, err)}
+			found[0].unlisted, found[0].closed = true, err
 		} else {
 			listed = true
 		}
