@@ -387,3 +387,31 @@ func TestStagesRefuse(t *testing.T) {
 	s.run(20, "-q", "--state", "one/state", "--out", "one/out")
 	sameResults(t, "after all", resultsOf(t, filepath.Join(s.dir, "many")), resultsOf(t, filepath.Join(s.dir, "one")))
 }
+
+// If this fails, logs that depend on one another are in several tasks, or none of a feed with
+// too many events for one.
+func TestBonds(t *testing.T) {
+	objects := make([]plannedObject, 8)
+	for i, feed := range []string{"a", "a", "b", "b", "c", "c", "d", "a"} {
+		objects[i] = plannedObject{URI: fmt.Sprint(i), Feed: feed, Size: 10}
+	}
+	objects[5].URI = "3" // of two feeds
+	objects[6].Copies = []copyOf{{logName: logName{"6", "6"}, Of: &logName{"7", "7"}}}
+	looks := []looked{{event: true}, {event: true}, {uid: true}, {uid: true}, {answers: true}, {}, {network: true}, {}}
+	for _, c := range []struct {
+		resolve bool
+		most    int64
+		want    [][]int
+		eachLog bool
+	}{
+		{false, 20, [][]int{{0, 1}, {2, 3, 5}, {4}, {6, 7}}, false},
+		{true, 20, [][]int{{0, 1}, {2, 3, 5}, {4, 6, 7}}, false},
+		{false, 19, [][]int{{0}, {1}, {2, 3, 5}, {4}, {6, 7}}, true},
+	} {
+		b := newBonds(len(objects))
+		eachLog := b.tie(objects, looks, c.resolve, c.most)
+		if got := b.groups(); !reflect.DeepEqual(got, c.want) || eachLog["a"] != c.eachLog || eachLog["b"] {
+			t.Errorf("%+v: got %v, %v", c, got, eachLog)
+		}
+	}
+}
