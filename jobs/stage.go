@@ -95,7 +95,7 @@ func (p *program) stageCommand() *cobra.Command {
 		Args:    cobra.NoArgs,
 		RunE:    func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	c.AddCommand(p.stagePlanCommand(), p.stageFoldCommand(), p.stageMergeCommand(), p.stageJudgeCommand())
+	c.AddCommand(p.stagePlanCommand(), p.stageFoldCommand(), p.stageMergeCommand(), p.stageJudgeCommand(), p.stageRunCommand())
 	return c
 }
 
@@ -112,24 +112,27 @@ type stage struct {
 func (p *program) bindPlan(c *cobra.Command) func(*Config) (*stage, error) {
 	uri := c.Flags().String("plan", "", "`URI` of the plan that stage plan made")
 	c.MarkFlagRequired("plan")
-	return func(config *Config) (*stage, error) {
-		folder, name, ok := cutLast(absolute(*uri))
-		if !ok || name != planName {
-			return nil, badConfig("--plan %q: want the URI that stage plan printed, which ends in /%s", *uri, planName)
-		}
-		work, err := p.open(config, folder)
-		if err != nil {
-			return nil, configError{fmt.Errorf("open the work folder: %w", err)}
-		}
-		t := &stage{p: p, config: config, work: work, at: folder, plan: &stagePlan{}}
-		if err := t.read(p.ctx, planName, t.plan); err != nil {
-			if errors.Is(err, fs.ErrNotExist) {
-				return nil, badConfig("--plan %s: there is no plan", *uri)
-			}
-			return nil, err
-		}
-		return t, t.check()
+	return func(config *Config) (*stage, error) { return p.openPlan(config, *uri) }
+}
+
+// openPlan reads a plan.
+func (p *program) openPlan(config *Config, uri string) (*stage, error) {
+	folder, name, ok := cutLast(absolute(uri))
+	if !ok || name != planName {
+		return nil, badConfig("--plan %q: want the URI that stage plan printed, which ends in /%s", uri, planName)
 	}
+	work, err := p.open(config, folder)
+	if err != nil {
+		return nil, configError{fmt.Errorf("open the work folder: %w", err)}
+	}
+	t := &stage{p: p, config: config, work: work, at: folder, plan: &stagePlan{}}
+	if err := t.read(p.ctx, planName, t.plan); err != nil {
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil, badConfig("--plan %s: there is no plan", uri)
+		}
+		return nil, configError{err}
+	}
+	return t, t.check()
 }
 
 // check refuses a plan that this process would not have made.

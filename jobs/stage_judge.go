@@ -50,23 +50,31 @@ func (p *program) stageJudgeCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		days, err := dayRange(t.plan.First, t.plan.Last, 0)
-		if err != nil {
-			return err
-		}
-		staged, err := t.readFolded(p.ctx)
-		if err != nil {
-			return err
-		}
-		n := nightOf(days)
-		n.Named = t.plan.Named
-		err = p.nightly(config, n, staged)
-		if code := p.exitCode(err); keep || err != nil && code != exitFindings && code != exitPartial && code != exitNoInput {
+		over, err := t.judge()
+		if keep || !over {
 			return err
 		}
 		return cmp.Or(err, t.remove(p.ctx))
 	}
 	return c
+}
+
+// judge commits and judges what the stages have folded. over says that nobody needs the work
+// folder any more, whatever the error.
+func (t *stage) judge() (over bool, err error) {
+	days, err := dayRange(t.plan.First, t.plan.Last, 0)
+	if err != nil {
+		return false, err
+	}
+	staged, err := t.readFolded(t.p.ctx)
+	if err != nil {
+		return false, err
+	}
+	n := nightOf(days)
+	n.Named = t.plan.Named
+	err = t.p.nightly(t.config, n, staged)
+	code := t.p.exitCode(err)
+	return err == nil || code == exitFindings || code == exitPartial || code == exitNoInput, err
 }
 
 // remove removes the work folder of the plan.
@@ -107,6 +115,19 @@ func cutLast(uri string) (before, after string, ok bool) {
 		return "", uri, false
 	}
 	return uri[:i], uri[i+1:], true
+}
+
+// shardDone reads what a shard says that it has written.
+func (t *stage) shardDone(ctx context.Context, shard int) (*shardDone, error) {
+	done := &shardDone{}
+	err := t.read(ctx, shardName(shard), done)
+	if err == nil && (done.Run != t.plan.Run || done.Shard != shard) {
+		err = fmt.Errorf("%s is not that of this plan", shardName(shard))
+	}
+	if err != nil {
+		return nil, t.failed(fmt.Sprintf("merge --shard %d", shard), err)
+	}
+	return done, nil
 }
 
 // stages are what the stages of a run have folded.
@@ -167,21 +188,15 @@ func (t *stage) readFolded(ctx context.Context) (*stages, error) {
 		slices.SortFunc(f.objects, func(a, b plannedObject) int { return cmp.Compare(a.Place, b.Place) })
 	}
 	for shard := range t.plan.Shards {
-		var done shardDone
-		err := t.read(ctx, shardName(shard), &done)
-		if err == nil && (done.Run != t.plan.Run || done.Shard != shard) {
-			err = fmt.Errorf("%s is not that of this plan", shardName(shard))
-		}
-		for i := range done.Parts { // all of them, before any is committed
-			if err == nil {
-				err = t.verify(ctx, done.Parts[i].name(shard), done.Parts[i].Part.SHA256)
-			}
-		}
+		done, err := t.shardDone(ctx, shard)
 		if err != nil {
-			return nil, t.failed(fmt.Sprintf("merge --shard %d", shard), err)
+			return nil, err
 		}
 		for i := range done.Parts {
 			part := &done.Parts[i]
+			if err := t.verify(ctx, part.name(shard), part.Part.SHA256); err != nil { // all, before any is committed
+				return nil, t.failed(fmt.Sprintf("merge --shard %d", shard), err)
+			}
 			parts := out.folds[part.Fold].parts
 			at := partitionKey{part.Aggregate, part.Day}
 			parts[at] = append(parts[at], partMade{store.MadePart{PartRef: part.Part, From: t.work, Path: part.name(shard)}, part.Feeds})

@@ -48,9 +48,6 @@ type planForm struct {
 }
 
 func (p *program) stagePlanCommand() *cobra.Command {
-	var work, day, from, to, at string
-	var size string
-	var shards int
 	c := &cobra.Command{
 		Use:   "plan --work URI",
 		Short: "divide a nightly run into tasks and shards",
@@ -59,17 +56,7 @@ func (p *program) stagePlanCommand() *cobra.Command {
 		Example: "  outflow stage plan --config outflow.yaml --work s3://company-outflow/work --as json",
 		Args:    cobra.NoArgs,
 	}
-	c.Flags().StringVar(&work, "work", "", "`URI` of a folder that all stages reach")
-	c.MarkFlagRequired("work")
-	c.Flags().StringVar(&day, "day", "", "judge this `day`, as in 2026-11-20")
-	c.Flags().StringVar(&from, "from", "", "judge from this `day` on")
-	c.Flags().StringVar(&to, "to", "", "judge up to this `day`")
-	c.Flags().StringVar(&at, "at", "", "plan as if it were this `time` (RFC 3339): the day before it is judged")
-	c.Flags().StringVar(&size, "task-size", taskBytes, "stored `bytes` of a task, as in 1GiB")
-	c.Flags().IntVar(&shards, "shards", 0, "number of shards; 0: by the bytes of the logs")
-	c.MarkFlagsMutuallyExclusive("day", "from")
-	c.MarkFlagsMutuallyExclusive("day", "at")
-	c.MarkFlagsRequiredTogether("from", "to")
+	request := p.bindRequest(c)
 	load := p.withConfig(c, except("out", "reports", "fail_on", "keep", "memory", "strict", "require_input")...)
 	form := bindAs(c, "text", "json")
 	c.RunE = func(*cobra.Command, []string) error {
@@ -81,47 +68,12 @@ func (p *program) stagePlanCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		if len(config.Inputs) == 0 {
-			return badConfig("no inputs: %s", p.noInputs())
-		}
-		var most detect.Bytes
-		if err := most.UnmarshalText([]byte(size)); err != nil || most < 1 {
-			return badConfig("--task-size %q: want a size like 512MiB", size)
-		}
-		if shards < 0 {
-			return badConfig("--shards %d: want a positive number, or 0", shards)
-		}
-		now := p.now()
-		if at != "" {
-			if now, err = time.Parse(time.RFC3339, at); err != nil {
-				return badConfig("--at %q: want a time like 2026-11-21T02:00:00Z", at)
-			}
-		}
-		days, err := dayRange(cmp.Or(day, from), cmp.Or(day, to), detect.DayOf(now.UnixMicro())-1)
+		r, err := request()
 		if err != nil {
 			return err
 		}
-		n := nightOf(days)
-		n.Named = day != "" || from != ""
-		t, err := p.newStage(config, absolute(work), &n)
+		form, err := p.makePlan(config, r)
 		if err != nil {
-			return err
-		}
-		pl := &planner{stage: t, size: int64(most)}
-		s, err := p.openStored(config)
-		if err != nil {
-			return err
-		}
-		s.planner = pl
-		_, done, err := snapshot(s, "stage plan "+spanOf(days), func(ctx context.Context) (struct{}, error) {
-			return struct{}{}, s.planNights(ctx, n)
-		})
-		defer done()
-		if err != nil {
-			return err
-		}
-		form := pl.finish(shards)
-		if err := t.write(p.ctx, planName, t.plan); err != nil {
 			return err
 		}
 		if as == "json" {
@@ -132,6 +84,83 @@ func (p *program) stagePlanCommand() *cobra.Command {
 		return nil
 	}
 	return c
+}
+
+// A planRequest says what to plan.
+type planRequest struct {
+	work   string // URI of the work folder
+	night  night
+	size   int64 // of a task, in stored bytes
+	shards int   // 0: by the bytes of the logs
+}
+
+// bindRequest adds flags that say what to plan. It returns a function that reads them.
+func (p *program) bindRequest(c *cobra.Command) func() (*planRequest, error) {
+	var work, day, from, to, at, size string
+	var shards int
+	c.Flags().StringVar(&work, "work", "", "`URI` of a folder that all stages reach")
+	c.MarkFlagRequired("work")
+	c.Flags().StringVar(&day, "day", "", "judge this `day`, as in 2026-11-20")
+	c.Flags().StringVar(&from, "from", "", "judge from this `day` on")
+	c.Flags().StringVar(&to, "to", "", "judge up to this `day`")
+	c.Flags().StringVar(&at, "at", "", "plan as if it were this `time` (RFC 3339): the day before it is judged")
+	c.Flags().StringVar(&size, "task-size", taskBytes, "stored `bytes` of a task, as in 1GiB")
+	c.Flags().IntVar(&shards, "shards", 0, "number of shards; 0: by the bytes of the logs")
+	c.MarkFlagsMutuallyExclusive("day", "from")
+	c.MarkFlagsMutuallyExclusive("day", "at")
+	c.MarkFlagsRequiredTogether("from", "to")
+	return func() (*planRequest, error) {
+		var most detect.Bytes
+		if err := most.UnmarshalText([]byte(size)); err != nil || most < 1 {
+			return nil, badConfig("--task-size %q: want a size like 512MiB", size)
+		}
+		if shards < 0 {
+			return nil, badConfig("--shards %d: want a positive number, or 0", shards)
+		}
+		now := p.now()
+		if at != "" {
+			var err error
+			if now, err = time.Parse(time.RFC3339, at); err != nil {
+				return nil, badConfig("--at %q: want a time like 2026-11-21T02:00:00Z", at)
+			}
+		}
+		days, err := dayRange(cmp.Or(day, from), cmp.Or(day, to), detect.DayOf(now.UnixMicro())-1)
+		if err != nil {
+			return nil, err
+		}
+		n := nightOf(days)
+		n.Named = day != "" || from != ""
+		return &planRequest{absolute(work), n, int64(most), shards}, nil
+	}
+}
+
+// makePlan plans a run and writes the plan.
+func (p *program) makePlan(config *Config, r *planRequest) (*planForm, error) {
+	if len(config.Inputs) == 0 {
+		return nil, badConfig("no inputs: %s", p.noInputs())
+	}
+	t, err := p.newStage(config, r.work, &r.night)
+	if err != nil {
+		return nil, err
+	}
+	pl := &planner{stage: t, size: r.size}
+	s, err := p.openStored(config)
+	if err != nil {
+		return nil, err
+	}
+	s.planner = pl
+	_, done, err := snapshot(s, "stage plan "+spanOf(r.night.days), func(ctx context.Context) (struct{}, error) {
+		return struct{}{}, s.planNights(ctx, r.night)
+	})
+	defer done()
+	if err != nil {
+		return nil, err
+	}
+	form := pl.finish(r.shards)
+	if err := t.write(p.ctx, planName, t.plan); err != nil {
+		return nil, configError{err}
+	}
+	return &form, nil
 }
 
 // newStage returns the stage of a new plan.

@@ -147,6 +147,7 @@ config: {inputs: [{name: proxy, uri: "s3://company-logs/squid/", format: squid}]
 nodeSelector: {pool: batch}
 tolerations: [{key: batch, operator: Exists}]
 `, []string{"r-hourly", "r-nightly"}, 1},
+		"sharded": {"jobs: {nightly: {enabled: false}, sharded: {enabled: true, pods: 20}}", []string{"r-sharded"}, 0},
 		"bare": {"networkPolicy: {enabled: false}\njobs: {nightly: {args: [run, nightly, --fail-on, high]}}", []string{"r-nightly"}, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -176,6 +177,7 @@ func TestHelmRefuses(t *testing.T) {
 		"config: {inputs: []}":                       "config.inputs",
 		"jobs: {nightly: {schedule: daily}}":         "schedule",
 		"jobs: {nightly: {args: run nightly}}":       "args",
+		"jobs: {sharded: {pods: 0}}":                 "pods",
 		"memory: 768Mi":                              "memory",
 		"persistence: {enabled: 'yes'}":              "persistence.enabled",
 		"env: {AWS_REGION: 1}":                       "env.AWS_REGION",
@@ -246,8 +248,16 @@ func (m manifest) check(t *testing.T) {
 			if spent := *spec.StartingDeadlineSeconds + *job.ActiveDeadlineSeconds; spent > period {
 				fail("may run %d s after its schedule, into the next period", spent)
 			}
-		} else if container.Args[0] == "run" {
+		} else if container.Args[0] != "version" {
 			fail("no activeDeadlineSeconds")
+		}
+		if i := slices.Index(container.Args, "--of"); i >= 0 {
+			// A pod waits for the others, so all must be there.
+			if of := container.Args[i+1]; job.CompletionMode == nil || *job.CompletionMode != batch.IndexedCompletion || fmt.Sprint(*job.Completions) != of || fmt.Sprint(*job.Parallelism) != of {
+				fail("is not an Indexed Job of %s pods at the same time", of)
+			}
+		} else if job.CompletionMode != nil {
+			fail("is Indexed, but each pod does the whole job")
 		}
 		if s := pod.Spec.SecurityContext; s == nil || !*s.RunAsNonRoot || *s.RunAsUser != 65532 || s.SeccompProfile.Type != core.SeccompProfileTypeRuntimeDefault {
 			fail("the pod may be root, or has no seccomp profile")
@@ -320,14 +330,18 @@ func (m manifest) run(t *testing.T, c *batch.CronJob) {
 		}
 	}
 	var env []string
+	args := slices.Clone(container.Args)
 	for _, v := range container.Env {
 		value := v.Value
-		if f := v.ValueFrom; f != nil {
-			if f.ResourceFieldRef == nil || f.ResourceFieldRef.Resource != "requests.cpu" {
-				t.Errorf("CronJob %s: variable %s comes from where no test knows", c.Name, v.Name)
-				continue
-			}
+		switch f := v.ValueFrom; {
+		case f == nil:
+		case f.ResourceFieldRef != nil && f.ResourceFieldRef.Resource == "requests.cpu":
 			value = fmt.Sprint(container.Resources.Requests.Cpu().Value())
+		case f.FieldRef != nil && f.FieldRef.FieldPath == "metadata.labels['batch.kubernetes.io/job-name']":
+			value = c.Name + "-29345678"
+		default:
+			t.Errorf("CronJob %s: variable %s comes from where no test knows", c.Name, v.Name)
+			continue
 		}
 		for path, place := range places {
 			if value == path || strings.HasPrefix(value, path+"/") {
@@ -336,8 +350,19 @@ func (m manifest) run(t *testing.T, c *batch.CronJob) {
 			}
 		}
 		env = append(env, v.Name+"="+value)
+		for i := range args {
+			args[i] = strings.ReplaceAll(args[i], "$("+v.Name+")", value)
+		}
 	}
-	parses(t, container.Args, env)
+	if c.Spec.JobTemplate.Spec.CompletionMode != nil {
+		env = append(env, "JOB_COMPLETION_INDEX=0")
+	}
+	for _, arg := range args {
+		if strings.Contains(arg, "$(") {
+			t.Errorf("CronJob %s: no variable for %s", c.Name, arg)
+		}
+	}
+	parses(t, args, env)
 	validate(t, env)
 }
 

@@ -157,6 +157,11 @@ func TestIAM(t *testing.T) {
 			{"run", "nightly", "--day", "2026-11-20"}, // replaces, and deletes what it replaced
 			{"config", "validate"},
 		},
+		"stages": {
+			{"stage", "run", "--of", "1", "--index", "0", "--work", "s3://security/outflow/work/1", "--day", "2026-11-19"},
+			{"stage", "run", "--of", "1", "--index", "0", "--work", "s3://security/outflow/work/2", "--day", "2026-11-20"},
+			{"stage", "run", "--of", "1", "--index", "0", "--work", "s3://security/outflow/work/3", "--day", "2026-11-20"},
+		},
 		"hourly": {{"run", "hourly-dns", "--at", "2026-11-20T12:00:00Z"}},
 	} {
 		t.Run(name, func(t *testing.T) {

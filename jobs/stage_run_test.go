@@ -1,0 +1,72 @@
+package jobs
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// If this fails, processes that share out the stages find or keep something else than one
+// machine, wait for one another for ever, or do not work when they are started again.
+func TestStageRun(t *testing.T) {
+	dir := filepath.Dir(fixtures(t))
+	config := []string{"--config", "fixtures/outflow.yaml", "--backfill=false", "--day", "2026-11-20", "-q"}
+	code, _, stderr := invoke(t, dir, append([]string{"run", "nightly", "--state", "one/state", "--out", "one/out"}, config...)...)
+	if code != exitOK {
+		t.Fatalf("exit %d: %s", code, stderr)
+	}
+	const processes = 3
+	start := func(index int) *exec.Cmd {
+		c := exec.Command(os.Args[0], append([]string{"stage", "run", "--state", "shared/state", "--out", "shared/out",
+			"--work", "shared/work", "--of", fmt.Sprint(processes), "--task-size", "100KB", "--shards", "4"}, config...)...)
+		c.Dir = dir
+		c.Env = append(os.Environ(), "OUTFLOW_TEST_KILL=0", fmt.Sprint("JOB_COMPLETION_INDEX=", index))
+		c.Stderr = &strings.Builder{}
+		if err := c.Start(); err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	end := func(index int, c *exec.Cmd) {
+		t.Helper()
+		if err := c.Wait(); err != nil {
+			t.Errorf("process %d: %v: %s", index, err, c.Stderr)
+		}
+	}
+	// One is killed when it has folded a task, and started again.
+	var all []*exec.Cmd
+	for i := range processes {
+		all = append(all, start(i))
+	}
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
+		if done, _ := filepath.Glob(filepath.Join(dir, "shared/work/*/task=1/_done.json")); len(done) > 0 {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("task 1 is not folded")
+		}
+	}
+	all[1].Process.Kill()
+	if err := all[1].Wait(); err == nil {
+		t.Error("the process had ended before it was killed")
+	}
+	all[1] = start(1)
+	for i, c := range all {
+		end(i, c)
+	}
+	want := resultsOf(t, filepath.Join(dir, "one"))
+	sameResults(t, "shared", resultsOf(t, filepath.Join(dir, "shared")), want)
+	// All are started again, as pods whose node was lost after their work.
+	for i := range processes {
+		end(i, start(i))
+	}
+	sameResults(t, "again", resultsOf(t, filepath.Join(dir, "shared")), want)
+	left, err := os.ReadDir(filepath.Join(dir, "shared/work"))
+	if err != nil || len(left) != 1 || left[0].Name() != sharedName {
+		t.Errorf("the work folder has %v after the run, want %s alone: %v", left, sharedName, err)
+	}
+}
