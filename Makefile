@@ -81,6 +81,14 @@ faulttest: ## run nights on a real S3 server whose answers are refused, cut, los
 	GOBIN=$(CURDIR)/bin go install $(S3_SERVER)
 	OUTFLOW_S3_SERVER=$(CURDIR)/bin/versitygw OUTFLOW_OBJECTS=$(OBJECTS) go test ./jobs -run '^(TestFaults|TestManyObjects)$$' -count=1 -v -timeout 4h
 
+# pyspark brings the whole engine, 494 MB; it needs Java 17.
+SPARK = bench/spark
+spark-test: bin/outflow fixtures/data/.made ## run nights on Spark clusters on this machine, on a real S3 server, with executors killed and tasks that fail; takes half an hour
+	GOBIN=$(CURDIR)/bin go install $(S3_SERVER)
+	test -x $(SPARK)/venv/bin/python || python3 -m venv $(SPARK)/venv
+	$(SPARK)/venv/bin/pip install -q pyspark==4.0.0 duckdb==2.0.0
+	$(SPARK)/venv/bin/python fixtures/spark/spark_test.py bin/outflow bin/versitygw $(ARGS)
+
 # The tables take a second to make, and pyiceberg twenty packages that nothing else wants.
 ICEBERG = bench/iceberg
 iceberg: ## compare how Iceberg tables are read with pyiceberg
@@ -165,4 +173,4 @@ $(VENV)/.made: fixtures/bench/requirements.txt
 clean: ## remove what was made
 	rm -rf bin dist out state fixtures/data bench traindata
 
-.PHONY: help run test lint check docs fixtures traindata fuzz oracle sim killtest monthtest overlaptest faulttest iceberg train evaluate parity bench bench-sources profile deploytest dist image clean
+.PHONY: help run test lint check docs fixtures traindata fuzz oracle sim killtest monthtest overlaptest faulttest spark-test iceberg train evaluate parity bench bench-sources profile deploytest dist image clean
