@@ -148,7 +148,7 @@ nodeSelector: {pool: batch}
 tolerations: [{key: batch, operator: Exists}]
 `, []string{"r-hourly", "r-nightly"}, 1},
 		"sharded": {"jobs: {nightly: {enabled: false}, sharded: {enabled: true, pods: 20}}", []string{"r-sharded"}, 0},
-		"bare": {"networkPolicy: {enabled: false}\njobs: {nightly: {args: [run, nightly, --fail-on, high]}}", []string{"r-nightly"}, 0},
+		"bare":    {"networkPolicy: {enabled: false}\njobs: {nightly: {args: [run, nightly, --fail-on, high]}}", []string{"r-nightly"}, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			text, err := render(c.values)
