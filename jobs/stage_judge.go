@@ -84,6 +84,10 @@ func (t *stage) remove(ctx context.Context) error {
 	if err != nil {
 		return configError{fmt.Errorf("open the work folder: %w", err)}
 	}
+	// What a killed stage was writing is in no list, and keeps its folder.
+	if _, err := from.Tidy(ctx, run+"/", store.Deep); err != nil {
+		return fmt.Errorf("remove %s: %w", t.at, err)
+	}
 	folders := map[string]bool{run: true} // of a disk
 	var names []string
 	for e, err := range from.List(ctx, run+"/", store.Deep) {

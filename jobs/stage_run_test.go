@@ -54,6 +54,14 @@ func TestStageRun(t *testing.T) {
 	if err := all[1].Wait(); err == nil {
 		t.Error("the process had ended before it was killed")
 	}
+	// What it was writing is left behind.
+	folders, _ := filepath.Glob(filepath.Join(dir, "shared/work/*/task=1"))
+	if len(folders) != 1 {
+		t.Fatalf("got folders %v", folders)
+	}
+	if err := os.WriteFile(filepath.Join(folders[0], ".outflow-1.tmp"), []byte("half"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	all[1] = start(1)
 	for i, c := range all {
 		end(i, c)
