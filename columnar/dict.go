@@ -27,7 +27,7 @@ type Dict struct {
 
 // A dictSlot has where its text lies, so that a look-up need not ask ends for it.
 type dictSlot struct {
-	tag   uint32 // of the hash, never 0; 0 if the slot is free
+	tag   uint32 // of the hash, which has the slot's place too; 0 if the slot is free
 	code  int32
 	begin uint32
 	size  uint32
@@ -60,9 +60,8 @@ func (d *Dict) Text(code int32) []byte {
 
 // Code returns the code of text and numbers it if it is new.
 func (d *Dict) Code(text []byte) int32 {
-	h := hash(text)
-	tag, mask := tagOf(h), uint64(len(d.slots)-1)
-	i := h & mask
+	tag, mask := tagOf(hash(text)), uint32(len(d.slots)-1)
+	i := placeOf(tag) & mask
 	for ; d.slots[i].tag != 0; i = (i + 1) & mask {
 		if s := &d.slots[i]; s.tag == tag && string(d.arena[s.begin:s.begin+s.size]) == string(text) {
 			return s.code
@@ -74,7 +73,8 @@ func (d *Dict) Code(text []byte) int32 {
 		if a := AppendAddress(canonical[:0], text); string(a) != string(text) {
 			code = d.Code(a)
 			d.aliases = append(d.aliases, int32(d.Len()))
-			for i = h & uint64(len(d.slots)-1); d.slots[i].tag != 0; i = (i + 1) & uint64(len(d.slots)-1) {
+			mask = uint32(len(d.slots) - 1)
+			for i = placeOf(tag) & mask; d.slots[i].tag != 0; i = (i + 1) & mask {
 			}
 		}
 	}
@@ -133,14 +133,14 @@ const (
 
 // findWords is find, on any machine.
 func (d *Dict) findWords(codes []int32, data []byte, spans []Span) (missed uint64) {
-	var hashes [64]uint64 // all at first, so that look-ups do not wait for each other's memory
+	var tags [64]uint32 // all at first, so that look-ups do not wait for each other's memory
 	for i, s := range spans {
-		hashes[i&63] = hash(data[s.Begin:s.End])
+		tags[i&63] = tagOf(hash(data[s.Begin:s.End]))
 	}
 	for i, s := range spans {
-		h := hashes[i&63]
-		slot := &d.slots[h&uint64(len(d.slots)-1)]
-		if slot.tag == tagOf(h) && string(d.arena[slot.begin:slot.begin+slot.size]) == string(data[s.Begin:s.End]) {
+		tag := tags[i&63]
+		slot := &d.slots[placeOf(tag)&uint32(len(d.slots)-1)]
+		if slot.tag == tag && string(d.arena[slot.begin:slot.begin+slot.size]) == string(data[s.Begin:s.End]) {
 			codes[i] = slot.code
 		} else {
 			missed |= 1 << i
@@ -152,12 +152,12 @@ func (d *Dict) findWords(codes []int32, data []byte, spans []Span) (missed uint6
 func (d *Dict) grow() {
 	old := d.slots
 	d.slots = make([]dictSlot, len(old)*2)
-	mask := uint64(len(d.slots) - 1)
+	mask := uint32(len(d.slots) - 1)
 	for _, s := range old {
 		if s.tag == 0 {
 			continue
 		}
-		i := hash(d.arena[s.begin:s.begin+s.size]) & mask
+		i := placeOf(s.tag) & mask
 		for d.slots[i].tag != 0 {
 			i = (i + 1) & mask
 		}
@@ -232,5 +232,9 @@ func hash(text []byte) uint64 {
 	return mix(w0^hashKey0, w1^hashKey1^uint64(n)<<56) ^ mix(w2^hashKey2, w3^hashKey3)
 }
 
-// tagOf returns the half of a hash that does not choose the slot, with one bit changed.
-func tagOf(h uint64) uint32 { return uint32(h>>32) | 1 }
+// tagOf returns what a slot keeps of a hash: half of it, with one bit changed.
+func tagOf(h uint64) uint32 { return uint32(h) | 1 }
+
+// placeOf returns the place of a text with that tag in an endless table. It follows from
+// the tag, so that a table grows without reading its texts.
+func placeOf(tag uint32) uint32 { return tag >> 1 }

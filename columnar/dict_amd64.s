@@ -66,6 +66,7 @@ hash:
 
 mixed:
 	MOVQ       AX, (SP)(BX*8)
+	SHRL       $1, AX
 	ANDQ       R10, AX
 	SHLQ       $4, AX
 	PREFETCHT0 (R9)(AX*1)
@@ -78,10 +79,10 @@ hashed:
 	XORL BX, BX
 
 fetch: // the slot, or the next if it is another's
-	MOVQ       (SP)(BX*8), AX
-	MOVQ       AX, DX
-	SHRQ       $32, DX
+	MOVL       (SP)(BX*8), DX
+	MOVL       DX, AX
 	ORL        $1, DX
+	SHRL       $1, AX
 	ANDQ       R10, AX
 	MOVQ       AX, R14
 	SHLQ       $4, R14
