@@ -95,8 +95,7 @@ type dnsSection struct {
 	runs    []dnsRun // where the queries stand, by their order
 	next    columnar.Place
 	table   []uint64 // names by the hash of name and entity: 39 bits of the hash, and index+1; 0 if free
-	queries [][]dnsQuery
-	count   int // of queries
+	queries chunks[dnsQuery]
 }
 
 // A dnsName is a name that an entity queried.
@@ -131,7 +130,8 @@ func newDNSSection() *dnsSection {
 
 func (p *dnsSection) reset() {
 	p.groups.Reset()
-	p.most, p.arena, p.names, p.runs, p.queries, p.count = p.most[:1], p.arena[:0], p.names[:0], p.runs[:0], p.queries[:0], 0
+	p.most, p.arena, p.names, p.runs = p.most[:1], p.arena[:0], p.names[:0], p.runs[:0]
+	p.queries.cut(0)
 	p.next = columnar.Place{}
 	clear(p.table)
 }
@@ -233,24 +233,12 @@ func (d *dnsPairs) Fold(b *columnar.Batch) {
 	})
 }
 
-// queryChunk is how many queries one slice holds. One growing slice would have to be
-// copied, and would be in memory twice meanwhile.
-const queryChunk = 1 << 15
-
 func (p *dnsSection) add(q dnsQuery, at columnar.Place) {
-	if at != p.next || p.count == 0 {
-		p.runs = append(p.runs, dnsRun{uint32(p.count), at.Object, at.Record})
+	if at != p.next || p.queries.n == 0 {
+		p.runs = append(p.runs, dnsRun{uint32(p.queries.n), at.Object, at.Record})
 	}
 	p.next = columnar.Place{Object: at.Object, Record: at.Record + 1}
-	if p.count%queryChunk == 0 {
-		p.queries = append(p.queries, nil)
-	}
-	last := &p.queries[len(p.queries)-1]
-	if len(*last) == cap(*last) { // most sections have few queries: start small and grow
-		*last = slices.Grow(*last, min(queryChunk-len(*last), max(64, p.count)))
-	}
-	*last = append(*last, q)
-	p.count++
+	p.queries.add(q)
 }
 
 func nameKey(hash uint64, who uint32) uint64 { return hash ^ uint64(who)*0x9E3779B97F4A7C15 }
@@ -323,10 +311,10 @@ func (p *dnsSection) subdomain(text uint32) []byte {
 func (d *dnsPairs) Size() int {
 	n := d.entities.size() + sizeOf(d.domains) + sizeOf(d.places.logs)
 	for _, p := range d.sections.all {
-		if len(p.names) > maxNames-columnar.BatchRows || len(p.arena) > math.MaxUint32/4 || p.count > math.MaxUint32/2 {
+		if len(p.names) > maxNames-columnar.BatchRows || len(p.arena) > math.MaxUint32/4 || p.queries.n > math.MaxUint32/2 {
 			return math.MaxInt // the indexes are used up
 		}
-		n += p.groups.Size() + len(p.most)*8 + len(p.arena) + len(p.names)*(16+16) + p.count*8 + len(p.runs)*int(unsafe.Sizeof(dnsRun{}))
+		n += p.groups.Size() + len(p.most)*8 + len(p.arena) + len(p.names)*(16+16) + p.queries.size() + len(p.runs)*int(unsafe.Sizeof(dnsRun{}))
 	}
 	return n
 }
@@ -461,7 +449,7 @@ func (o *dnsOrder) prove(rank uint64, n sight, places *placer) {
 func (p *dnsSection) inOrder(slots []int32, places *placer) *dnsOrder {
 	o := &dnsOrder{
 		section: p, names: make([]uint32, len(slots)+1), keys: p.table[:len(p.names)], texts: make([]uint32, len(p.names)),
-		ends: make([]uint32, len(slots)+1), queries: make([]dnsQuery, p.count),
+		ends: make([]uint32, len(slots)+1), queries: make([]dnsQuery, p.queries.n),
 		proof: make([]int32, len(slots)), proofs: make([]dnsProof, 1), rest: make([]others, 1),
 	}
 	rankOf := make([]uint32, len(slots)+1)
@@ -486,7 +474,7 @@ func (p *dnsSection) inOrder(slots []int32, places *placer) *dnsOrder {
 		n.key = uint64(rank)<<32 | uint64(at-o.names[rank]) // for its queries
 		n.slot = int32(len(p.subdomain(n.text)))            // its length from now on
 	}
-	for _, chunk := range p.queries {
+	for chunk := range p.queries.slices() {
 		for _, q := range chunk {
 			o.ends[p.names[q&maxNames].key>>32+1]++
 		}
@@ -496,7 +484,7 @@ func (p *dnsSection) inOrder(slots []int32, places *placer) *dnsOrder {
 	}
 	copy(next, o.ends)
 	runs, met := p.runs, uint32(0) // from the run of the next query on
-	for i, chunk := range p.queries {
+	for chunk := range p.queries.drain() {
 		for _, q := range chunk {
 			name := &p.names[q&maxNames]
 			at := &next[name.key>>32]
@@ -511,7 +499,6 @@ func (p *dnsSection) inOrder(slots []int32, places *placer) *dnsOrder {
 			}
 			met++
 		}
-		p.queries[i] = nil
 	}
 	for rank := range slots {
 		if of := o.queries[o.ends[rank]:o.ends[rank+1]]; !slices.IsSorted(of) {

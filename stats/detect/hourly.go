@@ -43,7 +43,7 @@ type hourSum struct {
 // hourSums has the sums by hour of the cells of a section. A cell has a list only if it has
 // counted something in several hours; else what it counted is of its hour. The first element
 // of all belongs to no list.
-type hourSums []hourSum
+type hourSums struct{ chunks[hourSum] }
 
 // An hourList is the list of a cell: the hour that is counted now, and from bit hourShift
 // the index of the first element; 0: it has no list.
@@ -56,10 +56,10 @@ const (
 
 func (l hourList) hour() int64 { return int64(l & (1<<hourShift - 1)) }
 
-func newHourSums() hourSums { return make(hourSums, 1) }
+func newHourSums() hourSums { return hourSums{chunksFrom1[hourSum]()} }
 
 // full reports whether the indexes are used up but for those of a batch.
-func (s hourSums) full() bool { return len(s) > maxHourSums-2*columnar.BatchRows }
+func (s *hourSums) full() bool { return s.n > maxHourSums-2*columnar.BatchRows }
 
 // turn makes another hour that which is counted. sum is what the cell has counted before,
 // and met tells whether it had events in that hour.
@@ -67,39 +67,44 @@ func (s *hourSums) turn(list *hourList, hour, sum int64, met bool) {
 	head := int32(*list >> hourShift)
 	switch {
 	case head != 0:
-		(*s)[head].sum += sum
+		s.at(head).sum += sum
 	case sum == 0:
 		*list = hourList(hour)
 		return
 	default:
-		head, met = int32(len(*s)), false
-		*s = append(*s, hourSum{sum: sum, hour: int32(list.hour())})
+		head, met = int32(s.n), false
+		s.add(hourSum{sum: sum, hour: int32(list.hour())})
 	}
-	all := *s
 	if met {
-		for i := all[head].next; i != 0; i = all[i].next {
-			if e, first := &all[i], &all[head]; int64(e.hour) == hour {
+		first := s.at(head)
+		for i := first.next; i != 0; {
+			e := s.at(i)
+			if int64(e.hour) == hour {
 				first.hour, e.hour = e.hour, first.hour
 				first.sum, e.sum = e.sum-sum, first.sum
 				*list = hourList(head)<<hourShift | hourList(hour)
 				return
 			}
+			i = e.next
 		}
 	}
-	*list = hourList(len(all))<<hourShift | hourList(hour)
-	*s = append(all, hourSum{sum: -sum, next: head, hour: int32(hour)})
+	*list = hourList(s.n)<<hourShift | hourList(hour)
+	s.add(hourSum{sum: -sum, next: head, hour: int32(hour)})
 }
 
 // A hourly has sums by hour of the day.
 type hourly [hoursOfDay]int64
 
 // addTo adds the sums of a cell that has counted sum.
-func (s hourSums) addTo(h *hourly, list hourList, sum int64) {
+func (s *hourSums) addTo(h *hourly, list hourList, sum int64) {
 	now := &h[list.hour()]
 	if head := list >> hourShift; head != 0 {
-		sum += s[head].sum
-		for i := s[head].next; i != 0; i = s[i].next {
-			h[s[i].hour] = addBytes(h[s[i].hour], s[i].sum)
+		first := s.at(int32(head))
+		sum += first.sum
+		for i := first.next; i != 0; {
+			e := s.at(i)
+			h[e.hour] = addBytes(h[e.hour], e.sum)
+			i = e.next
 		}
 	}
 	*now = addBytes(*now, sum)

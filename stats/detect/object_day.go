@@ -81,9 +81,9 @@ type clientKind struct {
 
 type downloadSection struct {
 	groups *columnar.Groups
-	cells  []downloadCell // by slot
+	cells  chunks[downloadCell] // by slot
 	reads  []objectRead
-	rest   []others                         // evidence after the peak, by downloadCell.rest
+	rest   chunks[others]                   // evidence after the peak, by downloadCell.rest
 	hourly hourSums                         // of bytes in, by downloadCell.hourly
 	table  []int32                          // reads by their keys: index+1; 0 if free
 	used   [numClientKinds]*columnar.Groups // pairs of a slot and a text of the kind
@@ -140,7 +140,7 @@ func newDownloads(o *FoldOptions) *downloads {
 }
 
 func newDownloadSection() *downloadSection {
-	p := &downloadSection{groups: columnar.NewGroups(), cells: make([]downloadCell, 1), rest: make([]others, 1), hourly: newHourSums(), table: make([]int32, 256)}
+	p := &downloadSection{groups: columnar.NewGroups(), cells: chunksFrom1[downloadCell](), rest: chunksFrom1[others](), hourly: newHourSums(), table: make([]int32, 256)}
 	for kind := range p.used {
 		p.used[kind] = columnar.NewGroups()
 	}
@@ -149,7 +149,10 @@ func newDownloadSection() *downloadSection {
 
 func (p *downloadSection) reset() {
 	p.groups.Reset()
-	p.cells, p.rest, p.reads, p.hourly = p.cells[:1], p.rest[:1], p.reads[:0], p.hourly[:1]
+	p.cells.cut(1)
+	p.rest.cut(1)
+	p.hourly.cut(1)
+	p.reads = p.reads[:0]
 	clear(p.table)
 	for _, used := range p.used {
 		used.Reset()
@@ -185,8 +188,8 @@ func (d *downloads) place(p *downloadSection, b *columnar.Batch, who, what []uin
 			continue
 		}
 		slot := p.groups.Slot(who[i], what[i])
-		if int(slot) == len(p.cells) {
-			p.cells = append(p.cells, downloadCell{counts: counts{first: times[i], last: times[i]}})
+		if int(slot) == p.cells.n {
+			p.cells.add(downloadCell{counts: counts{first: times[i], last: times[i]}})
 		}
 		d.slots[i] = slot
 	}
@@ -210,7 +213,7 @@ func (d *downloads) add(p *downloadSection, b *columnar.Batch, names columnar.Co
 		if slot == 0 {
 			continue
 		}
-		c := &p.cells[slot]
+		c := p.cells.at(slot)
 		failed := failures != nil && failures[codes[i]] || statuses != nil && refusedAnswer(statuses[i])
 		hour, hours := hourOf(times[i]), c.hours
 		c.hours |= 1 << hour
@@ -245,10 +248,10 @@ func (d *downloads) see(p *downloadSection, c *downloadCell, n sight) {
 		return
 	}
 	if c.rest == 0 {
-		c.rest = int32(len(p.rest))
-		p.rest = append(p.rest, others{})
+		c.rest = int32(p.rest.n)
+		p.rest.add(others{})
 	}
-	d.placer.offer(&p.rest[c.rest], other)
+	d.placer.offer(p.rest.at(c.rest), other)
 }
 
 // read adds hours to an object of a slot.
@@ -287,7 +290,7 @@ func (d *downloads) use(p *downloadSection, b *columnar.Batch, kind int, who []u
 		if slot == 0 || text == 0 || kind == clientAddress && entityKind(who[i]&3) == addressEntity {
 			continue
 		}
-		if recent := &p.cells[slot].recent[kind]; *recent != text {
+		if recent := &p.cells.at(slot).recent[kind]; *recent != text {
 			*recent = text
 			p.used[kind].Slot(uint32(slot), text)
 		}
@@ -307,7 +310,7 @@ func (d *downloads) sign(p *downloadSection, b *columnar.Batch, from, to int) {
 		signed := d.signed[f].Of(dict)
 		for i := from; i < to; i++ {
 			if d.slots[i] != 0 && signed[codes[i]] && (b.Repeat == nil || b.Repeat[i>>3]>>(i&7)&1 == 0) {
-				p.cells[d.slots[i]].signed++
+				p.cells.at(d.slots[i]).signed++
 			}
 		}
 	}
@@ -323,7 +326,7 @@ func (d *downloads) Size() int {
 		if p.hourly.full() {
 			return math.MaxInt
 		}
-		n += p.groups.Size() + len(p.cells)*int(unsafe.Sizeof(downloadCell{})) + len(p.reads)*int(unsafe.Sizeof(objectRead{})) + 4*len(p.table) + len(p.rest)*int(unsafe.Sizeof(others{})) + len(p.hourly)*int(unsafe.Sizeof(hourSum{}))
+		n += p.groups.Size() + p.cells.size() + len(p.reads)*int(unsafe.Sizeof(objectRead{})) + 4*len(p.table) + p.rest.size() + p.hourly.size()
 		for _, used := range p.used {
 			n += used.Size()
 		}
@@ -445,13 +448,13 @@ func bySlot(pairs *columnar.Groups, slots int) (ends []int32, texts []uint32) {
 
 func (d *downloads) appendCell(b []byte, p *downloadSection, slot int32, day Day) []byte {
 	midnight := int64(day) * dayMicros
-	c := &p.cells[slot]
+	c := p.cells.at(slot)
 	b = c.counts.append(b, midnight)
 	var h hourly
 	p.hourly.addTo(&h, c.hourly, c.in)
 	b = h.append(b, c.hours, c.in)
 	b = binary.AppendUvarint(binary.AppendUvarint(b, uint64(c.failed)), uint64(c.signed))
-	return d.placer.append(b, c.peak, &p.rest[c.rest], midnight)
+	return d.placer.append(b, c.peak, p.rest.at(c.rest), midnight)
 }
 
 func (d *downloads) appendClients(b []byte, kind int, codes []uint32, hashes []uint64) []byte {

@@ -9,7 +9,6 @@ import (
 	"math/bits"
 	"slices"
 	"strings"
-	"unsafe"
 
 	"outflow/columnar"
 	"outflow/columnar/scan"
@@ -99,7 +98,7 @@ func newPairTimes(o *FoldOptions) *pairTimes {
 	f := &pairTimes{
 		o: o, places: newPlacer(1), blockers: newBlockers(), internal: columnar.Lookup[bool]{Func: scan.IsInternal},
 		sections: newSections(func() *pairSection {
-			return &pairSection{groups: columnar.NewGroups(), cells: make([]pairCell, 1), rest: make([]others, 1)}
+			return &pairSection{groups: columnar.NewGroups(), cells: chunksFrom1[pairCell](), rest: chunksFrom1[others]()}
 		}, (*pairSection).reset),
 	}
 	f.forget()
@@ -150,15 +149,16 @@ var insideZones = func() map[string]bool {
 // A pairSection is one feed's day.
 type pairSection struct {
 	groups *columnar.Groups
-	cells  []pairCell // by slot
-	rest   []others   // evidence after the peak, by pairCell.rest
-	beats  [][]pairBeat
-	count  int // of beats
+	cells  chunks[pairCell] // by slot
+	rest   chunks[others]   // evidence after the peak, by pairCell.rest
+	beats  chunks[pairBeat]
 }
 
 func (p *pairSection) reset() {
 	p.groups.Reset()
-	p.cells, p.rest, p.beats, p.count = p.cells[:1], p.rest[:1], p.beats[:0], 0
+	p.cells.cut(1)
+	p.rest.cut(1)
+	p.beats.cut(0)
 }
 
 // A pairCell counts the rows of a pair.
@@ -219,21 +219,6 @@ func samePort[T int32 | int64](a, b T) T {
 		return b
 	}
 	return severalPorts
-}
-
-// beatChunk is how many beats one slice holds; see queryChunk.
-const beatChunk = 1 << 12
-
-func (p *pairSection) add(b pairBeat) {
-	if p.count%beatChunk == 0 {
-		p.beats = append(p.beats, nil)
-	}
-	last := &p.beats[len(p.beats)-1]
-	if len(*last) == cap(*last) {
-		*last = slices.Grow(*last, min(beatChunk-len(*last), max(64, p.count)))
-	}
-	*last = append(*last, b)
-	p.count++
 }
 
 // pairFeed returns the feed of a batch. A sensor sees a look-up, a connection and the
@@ -409,17 +394,17 @@ func (f *pairTimes) Fold(b *columnar.Batch) {
 // add adds a row to the pair of a slot, which may be the next one.
 func (f *pairTimes) add(p *pairSection, slot int32, r *pairRow) {
 	beat := pairBeat{at: uint64(slot)<<(2*secondBits) | r.open.at}
-	if int(slot) == len(p.cells) {
-		p.cells = append(p.cells, pairCell{first: r.at, at: r.place, open: beat})
+	if int(slot) == p.cells.n {
+		p.cells.add(pairCell{first: r.at, at: r.place, open: beat})
 	}
-	c := &p.cells[slot]
+	c := p.cells.at(slot)
 	if r.at < c.first || r.at == c.first && f.places.compare(r.place, c.at) < 0 {
 		c.first, c.at = r.at, r.place
 	}
 	if beat.begin() >= c.open.begin() && c.open.meets(beat) {
 		c.open.span(beat)
 	} else {
-		p.add(c.open)
+		p.beats.add(c.open)
 		c.open = beat
 	}
 	c.port = samePort(c.port, r.port)
@@ -455,10 +440,10 @@ func (f *pairTimes) see(p *pairSection, c *pairCell, n sight) {
 		return
 	}
 	if c.rest == 0 {
-		c.rest = int32(len(p.rest))
-		p.rest = append(p.rest, others{})
+		c.rest = int32(p.rest.n)
+		p.rest.add(others{})
 	}
-	o := &p.rest[c.rest]
+	o := p.rest.at(c.rest)
 	f.places.offer(o, other)
 	if o.n == len(o.of) {
 		c.below = o.of[o.n-1].bytes - 1
@@ -472,7 +457,7 @@ func (f *pairTimes) Size() int {
 		if p.groups.Len() > 1<<(64-2*secondBits)-columnar.BatchRows {
 			return math.MaxInt // the slots are used up
 		}
-		n += p.groups.Size() + len(p.cells)*int(unsafe.Sizeof(pairCell{})) + len(p.rest)*int(unsafe.Sizeof(others{})) + p.count*int(unsafe.Sizeof(pairBeat{}))
+		n += p.groups.Size() + p.cells.size() + p.rest.size() + p.beats.size()
 	}
 	return n
 }
@@ -494,14 +479,14 @@ func (f *pairTimes) Drain(w *RunWriter) {
 		p := f.sections.all[at]
 		beats, ends := p.bySlot()
 		for slot, k := range order.keys(at, p.groups) {
-			c := &p.cells[slot]
+			c := p.cells.at(slot)
 			value = value[:0]
 			for _, n := range [...]int64{c.in, c.first, c.at.Record, int64(c.rows), int64(c.blocked), int64(c.knownOut), int64(c.known), int64(c.port - severalPorts)} {
 				value = binary.AppendUvarint(value, uint64(n))
 			}
 			value = appendBytes(value, f.places.logs.Text(c.at.Object))
 			value = appendBytes(value, k.shown)
-			value = f.places.append(value, c.peak, &p.rest[c.rest], 0)
+			value = f.places.append(value, c.peak, p.rest.at(c.rest), 0)
 			before := uint32(0)
 			for _, b := range joinBeats(beats[ends[slot-1]:ends[slot]]) {
 				value = binary.AppendUvarint(value, uint64(b.begin()-before))
@@ -521,25 +506,24 @@ func (f *pairTimes) Drain(w *RunWriter) {
 
 // bySlot ends the beats and returns them by slot: those of a slot are beats[ends[slot-1]:ends[slot]].
 func (p *pairSection) bySlot() (beats []pairBeat, ends []int32) {
-	for slot := range p.cells[1:] {
-		p.add(p.cells[slot+1].open)
+	for slot := int32(1); int(slot) < p.cells.n; slot++ {
+		p.beats.add(p.cells.at(slot).open)
 	}
-	ends = make([]int32, len(p.cells)+1)
-	for _, chunk := range p.beats {
+	ends = make([]int32, p.cells.n+1)
+	for chunk := range p.beats.slices() {
 		for _, b := range chunk {
 			ends[b.slot()+1]++
 		}
 	}
-	for slot := range p.cells {
+	for slot := range p.cells.n {
 		ends[slot+1] += ends[slot]
 	}
-	beats = make([]pairBeat, p.count)
-	for i, chunk := range p.beats {
+	beats = make([]pairBeat, p.beats.n)
+	for chunk := range p.beats.drain() {
 		for _, b := range chunk {
 			beats[ends[b.slot()]] = b
 			ends[b.slot()]++
 		}
-		p.beats[i] = nil
 	}
 	return beats, ends
 }

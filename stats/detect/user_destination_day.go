@@ -165,7 +165,7 @@ func (u *uploads) Ask(a *Answers) {
 		for pair := int32(1); int(pair) < p.met.Len(); pair++ {
 			slot, client := p.met.Key(pair)
 			who, what := p.groups.Key(int32(slot))
-			a.ask(p.lastMet[pair], keyOf(who), v.addresses.Text(int32(client)), v.objects.Text(int32(what)))
+			a.ask(*p.lastMet.at(pair), keyOf(who), v.addresses.Text(int32(client)), v.objects.Text(int32(what)))
 		}
 	}
 }
@@ -187,7 +187,7 @@ func (u *uploads) addTotal(p *volumeSection, slot int32, day Day) {
 	c := p.cell(slot, day)
 	t.counts.merge(&c.counts)
 	if c.peak.bytes >= min(t.peak.bytes, minPlaceBytes) { // else it is no evidence
-		u.places.merge(&t.peak, &t.rest, c.peak, &p.rest[c.restAt])
+		u.places.merge(&t.peak, &t.rest, c.peak, p.rest.at(c.restAt))
 	}
 	t.refused.merge(p.refusedOf(slot))
 	p.hourly.addTo(&t.hourly, c.hourlyAt, c.out)

@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"math"
 	"slices"
-	"unsafe"
 
 	"outflow/columnar"
 	"outflow/columnar/scan"
@@ -49,8 +48,8 @@ type volumes struct {
 
 type volumeSection struct {
 	groups *columnar.Groups
-	cells  []volume          // by slot, or by only.cell
-	onlys  []only            // by slot, if there are objects
+	cells  chunks[volume]    // by slot, or by only.cell
+	onlys  chunks[only]      // by slot, if there are objects
 	came   *columnar.Groups  // pairs of a slot and an address that its entity came from
 	alone  []int32           // slots by entity, if there are no objects: needs no hash
 	used   columnar.Pairs    // of an entity and an object that it used, if that is kept
@@ -59,13 +58,13 @@ type volumeSection struct {
 	// met are pairs of a slot whose object has no name and an address that its entity came
 	// from, unless that is the entity. lastMet is when it last did, by pair.
 	met     *columnar.Groups
-	lastMet []int64
+	lastMet chunks[int64]
 	parts   volumeParts // what partsOf returned last
 	// refused is what was blocked, by index in cells. Most cells have none, and a cell
 	// that had it too would take more of the cache.
 	refused map[int32]refused
-	rest    []others // evidence after the peak, by volume.restAt
-	hourly  hourSums // of bytes out, by volume.hourlyAt
+	rest    chunks[others] // evidence after the peak, by volume.restAt
+	hourly  hourSums       // of bytes out, by volume.hourlyAt
 }
 
 // refused counts rows that were blocked, and the bytes out that they name.
@@ -77,7 +76,10 @@ func (r *refused) merge(n refused) {
 }
 
 func newVolumeSection() *volumeSection {
-	return &volumeSection{groups: columnar.NewGroups(), cells: make([]volume, 1), onlys: make([]only, 1), rest: make([]others, 1), hourly: newHourSums(), came: columnar.NewGroups(), met: columnar.NewGroups(), lastMet: make([]int64, 1), refused: map[int32]refused{}, totals: map[uint32]*total{}}
+	return &volumeSection{
+		groups: columnar.NewGroups(), cells: chunksFrom1[volume](), onlys: chunksFrom1[only](), rest: chunksFrom1[others](), hourly: newHourSums(),
+		came: columnar.NewGroups(), met: columnar.NewGroups(), lastMet: chunksFrom1[int64](), refused: map[int32]refused{}, totals: map[uint32]*total{},
+	}
 }
 
 func (p *volumeSection) reset() {
@@ -87,8 +89,11 @@ func (p *volumeSection) reset() {
 	clear(p.totals)
 	p.asks = false
 	p.met.Reset()
-	p.lastMet = p.lastMet[:1]
-	p.cells, p.onlys, p.rest, p.hourly = p.cells[:1], p.onlys[:1], p.rest[:1], p.hourly[:1]
+	p.lastMet.cut(1)
+	p.cells.cut(1)
+	p.onlys.cut(1)
+	p.rest.cut(1)
+	p.hourly.cut(1)
 	clear(p.alone)
 	clear(p.refused)
 }
@@ -277,8 +282,8 @@ func (v *volumes) place(p *volumeSection, b *columnar.Batch, who []uint32, from,
 			p.alone = append(p.alone, make([]int32, n)...)
 		}
 		p.alone[who[i]] = slot
-		if int(slot) == len(p.cells) {
-			p.cells = append(p.cells, volume{counts: counts{first: times[i], last: times[i]}})
+		if int(slot) == p.cells.n {
+			p.cells.add(volume{counts: counts{first: times[i], last: times[i]}})
 		}
 		v.slots[i] = slot
 	}
@@ -312,22 +317,24 @@ func (v *volumes) placePairs(p *volumeSection, b *columnar.Batch, who, what []ui
 				p.meet(slot, v.clients[i], times[i])
 			}
 		}
-		if int(slot) == len(p.onlys) {
+		if int(slot) == p.onlys.n {
 			first, ok := v.onlyOf(b, i, midnight)
 			if ok = ok && !v.isBlocked(i); !ok {
 				first = only{}
 			}
-			p.onlys = append(p.onlys, first)
+			if !ok {
+				first.cell = int32(p.cells.n)
+				p.cells.add(volume{counts: counts{first: times[i], last: times[i]}})
+			}
+			p.onlys.add(first)
 			if ok {
 				continue
 			}
-			p.onlys[slot].cell = int32(len(p.cells))
-			p.cells = append(p.cells, volume{counts: counts{first: times[i], last: times[i]}})
 		}
-		o := &p.onlys[slot]
+		o := p.onlys.at(slot)
 		if o.cell == 0 {
-			o.cell = int32(len(p.cells))
-			p.cells = append(p.cells, o.volume(midnight))
+			o.cell = int32(p.cells.n)
+			p.cells.add(o.volume(midnight))
 		}
 		v.slots[i] = o.cell
 	}
@@ -364,10 +371,11 @@ func (v *volumes) askers(b *columnar.Batch) {
 // meet records that the entity of a slot came from an address.
 func (p *volumeSection) meet(slot int32, client uint32, us int64) {
 	pair := p.met.Slot(uint32(slot), client)
-	if int(pair) == len(p.lastMet) {
-		p.lastMet = append(p.lastMet, us)
+	if int(pair) == p.lastMet.n {
+		p.lastMet.add(us)
 	}
-	p.lastMet[pair] = max(p.lastMet[pair], us)
+	last := p.lastMet.at(pair)
+	*last = max(*last, us)
 }
 
 // isBlocked reports whether a row of the batch was blocked.
@@ -382,7 +390,7 @@ func (v *volumes) add(p *volumeSection, b *columnar.Batch, from, to int) {
 		if v.slots[i] == 0 {
 			continue
 		}
-		c := &p.cells[v.slots[i]]
+		c := p.cells.at(v.slots[i])
 		blocked := blockedBy != nil && blockedBy[actions[i]]
 		hour, hours := hourOf(times[i]), c.hours
 		c.hours |= 1 << hour
@@ -425,7 +433,7 @@ func (v *volumes) came(p *volumeSection, b *columnar.Batch, who []uint32, from, 
 			continue
 		}
 		// Most users come from a few addresses.
-		if known := &p.cells[slot].addresses; a != known[0] && a != known[1] && a != known[2] && a != known[3] {
+		if known := &p.cells.at(slot).addresses; a != known[0] && a != known[1] && a != known[2] && a != known[3] {
 			copy(known[1:], known[:])
 			known[0] = a
 			p.came.Slot(uint32(slot), a)
@@ -438,13 +446,13 @@ func (v *volumes) see(p *volumeSection, c *volume, n sight) {
 	other, ok := v.places.take(&c.peak, n)
 	if ok && other.bytes >= minPlaceBytes {
 		if c.restAt == 0 {
-			c.restAt = int32(len(p.rest))
-			p.rest = append(p.rest, others{})
+			c.restAt = int32(p.rest.n)
+			p.rest.add(others{})
 		}
-		v.places.offer(&p.rest[c.restAt], other)
+		v.places.offer(p.rest.at(c.restAt), other)
 	}
 	c.below = min(c.peak.bytes, minPlaceBytes) - 1
-	if o := &p.rest[c.restAt]; o.n == len(o.of) {
+	if o := p.rest.at(c.restAt); o.n == len(o.of) {
 		c.below = o.of[o.n-1].bytes - 1
 	}
 }
@@ -456,7 +464,7 @@ func (v *volumes) Size() int {
 		if p.hourly.full() {
 			return math.MaxInt
 		}
-		n += p.groups.Size() + p.came.Size() + p.met.Size() + 8*len(p.lastMet) + p.used.Size() + 4*len(p.alone) + len(p.cells)*int(unsafe.Sizeof(volume{})) + len(p.onlys)*int(unsafe.Sizeof(only{})) + len(p.rest)*int(unsafe.Sizeof(others{})) + len(p.hourly)*int(unsafe.Sizeof(hourSum{})) + 48*len(p.refused)
+		n += p.groups.Size() + p.came.Size() + p.met.Size() + p.lastMet.size() + p.used.Size() + 4*len(p.alone) + p.cells.size() + p.onlys.size() + p.rest.size() + p.hourly.size() + 48*len(p.refused)
 	}
 	return n
 }
@@ -487,14 +495,14 @@ func (v *volumes) Drain(w *RunWriter) {
 
 // cell returns the cell of a slot.
 func (p *volumeSection) cell(slot int32, day Day) volume {
-	if len(p.onlys) == 1 {
-		return p.cells[slot]
+	if p.onlys.n == 1 {
+		return *p.cells.at(slot)
 	}
-	o := &p.onlys[slot]
+	o := p.onlys.at(slot)
 	if o.cell == 0 {
 		return o.volume(int64(day) * dayMicros)
 	}
-	return p.cells[o.cell]
+	return *p.cells.at(o.cell)
 }
 
 // refusedOf returns what was blocked of a slot.
@@ -502,8 +510,8 @@ func (p *volumeSection) refusedOf(slot int32) refused {
 	if len(p.refused) == 0 {
 		return refused{}
 	}
-	if len(p.onlys) > 1 {
-		slot = p.onlys[slot].cell
+	if p.onlys.n > 1 {
+		slot = p.onlys.at(slot).cell
 	}
 	return p.refused[slot]
 }
@@ -511,16 +519,16 @@ func (p *volumeSection) refusedOf(slot int32) refused {
 // partsOf returns what the section has of a cell, which is that of a slot.
 func (p *volumeSection) partsOf(slot int32, c *volume) *volumeParts {
 	parts := &p.parts
-	parts.refused, parts.rest, parts.hourly = p.refusedOf(slot), p.rest[c.restAt], hourly{}
+	parts.refused, parts.rest, parts.hourly = p.refusedOf(slot), *p.rest.at(c.restAt), hourly{}
 	p.hourly.addTo(&parts.hourly, c.hourlyAt, c.out)
 	return parts
 }
 
 // out returns the bytes out of a slot, if there are objects.
 func (p *volumeSection) out(slot int32) int64 {
-	switch o := &p.onlys[slot]; {
+	switch o := p.onlys.at(slot); {
 	case o.cell != 0:
-		return p.cells[o.cell].out
+		return p.cells.at(o.cell).out
 	case o.when&4 == 0:
 		return int64(o.out)
 	}
@@ -529,16 +537,16 @@ func (p *volumeSection) out(slot int32) int64 {
 
 // leave removes the slots for which out returns true, if there are objects.
 func (p *volumeSection) leave(out func(slot int32) bool) {
-	groups, onlys := columnar.NewGroups(), p.onlys[:1]
+	groups := columnar.NewGroups()
 	for slot := int32(1); int(slot) < p.groups.Len(); slot++ {
 		if !out(slot) {
-			groups.Slot(p.groups.Key(slot))
-			onlys = append(onlys, p.onlys[slot])
+			*p.onlys.at(groups.Slot(p.groups.Key(slot))) = *p.onlys.at(slot)
 		}
 	}
-	p.groups, p.onlys = groups, onlys
+	p.groups = groups
+	p.onlys.cut(groups.Len())
 	p.met.Reset() // its slots are gone
-	p.lastMet = p.lastMet[:1]
+	p.lastMet.cut(1)
 }
 
 // cameBySlot returns the addresses by slot: those of a slot are
