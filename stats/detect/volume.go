@@ -50,7 +50,7 @@ type volumeSection struct {
 	groups *columnar.Groups
 	cells  chunks[volume]    // by slot, or by only.cell
 	onlys  chunks[only]      // by slot, if there are objects
-	came   *columnar.Groups  // pairs of a slot and an address that its entity came from
+	came   columnar.Pairs    // of a slot and an address that its entity came from
 	alone  []int32           // slots by entity, if there are no objects: needs no hash
 	used   columnar.Pairs    // of an entity and an object that it used, if that is kept
 	totals map[uint32]*total // by entity: of slots that were left out
@@ -78,7 +78,7 @@ func (r *refused) merge(n refused) {
 func newVolumeSection() *volumeSection {
 	return &volumeSection{
 		groups: columnar.NewGroups(), cells: chunksFrom1[volume](), onlys: chunksFrom1[only](), rest: chunksFrom1[others](), hourly: newHourSums(),
-		came: columnar.NewGroups(), met: columnar.NewGroups(), lastMet: chunksFrom1[int64](), refused: map[int32]refused{}, totals: map[uint32]*total{},
+		met: columnar.NewGroups(), lastMet: chunksFrom1[int64](), refused: map[int32]refused{}, totals: map[uint32]*total{},
 	}
 }
 
@@ -253,14 +253,17 @@ func (v *volumes) Fold(b *columnar.Batch) {
 	}
 	v.places.begin(b)
 	v.sections.days(b, feedOf(b), v.o, func(p *volumeSection, from, to int) {
-		if what != nil {
-			v.placePairs(p, b, who, what, from, to)
-		} else {
-			v.place(p, b, who, from, to)
-		}
-		v.add(p, b, from, to)
-		if v.countAddresses {
-			v.came(p, b, who, from, to)
+		for ; from < to; from += foldRows { // so that the cells of the rows stay in the first-level cache
+			to := min(from+foldRows, to)
+			if what != nil {
+				v.placePairs(p, b, who, what, from, to)
+			} else {
+				v.place(p, b, who, from, to)
+			}
+			v.add(p, b, from, to)
+			if v.countAddresses {
+				v.came(p, b, who, from, to)
+			}
 		}
 	})
 }
@@ -420,13 +423,15 @@ func (v *volumes) add(p *volumeSection, b *columnar.Batch, from, to int) {
 	}
 }
 
-// came records the addresses that users and hosts came from.
+// came records the addresses that users and hosts came from. There are at most foldRows rows.
 func (v *volumes) came(p *volumeSection, b *columnar.Batch, who []uint32, from, to int) {
 	if b.Known(columnar.SrcIP) == 0 {
 		return
 	}
 	codes, dict := b.Codes(columnar.SrcIP)
 	address := v.address.Of(dict)
+	var slots, addresses [foldRows]uint32 // of the rows whose address the cell does not have
+	n := 0
 	for i := from; i < to; i++ {
 		a, slot := address[codes[i]], v.slots[i]
 		if a == 0 || slot == 0 || entityKind(who[i]&3) == addressEntity {
@@ -436,9 +441,11 @@ func (v *volumes) came(p *volumeSection, b *columnar.Batch, who []uint32, from, 
 		if known := &p.cells.at(slot).addresses; a != known[0] && a != known[1] && a != known[2] && a != known[3] {
 			copy(known[1:], known[:])
 			known[0] = a
-			p.came.Slot(uint32(slot), a)
+			slots[n], addresses[n] = uint32(slot), a
+			n++
 		}
 	}
+	p.came.Add(slots[:n], addresses[:n])
 }
 
 // see takes a row as evidence of a cell, if it is among those with the most bytes.
@@ -553,16 +560,17 @@ func (p *volumeSection) leave(out func(slot int32) bool) {
 // came[ends[slot-1]:ends[slot]].
 func (p *volumeSection) cameBySlot() (ends []int32, came []uint32) {
 	ends = make([]int32, p.groups.Len()+1)
-	for pair := int32(1); int(pair) < p.came.Len(); pair++ {
-		slot, _ := p.came.Key(pair)
+	pairs := p.came.List()
+	for _, pair := range pairs {
+		slot, _ := pair.Codes()
 		ends[slot+1]++
 	}
 	for slot := range p.groups.Len() {
 		ends[slot+1] += ends[slot]
 	}
-	came = make([]uint32, p.came.Len()-1)
-	for pair := int32(1); int(pair) < p.came.Len(); pair++ {
-		slot, address := p.came.Key(pair)
+	came = make([]uint32, len(pairs))
+	for _, pair := range pairs {
+		slot, address := pair.Codes()
 		came[ends[slot]] = address
 		ends[slot]++
 	}
