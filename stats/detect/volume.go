@@ -41,9 +41,18 @@ type volumes struct {
 	clients  []uint32
 	used     [columnar.BatchRows]uint32 // by row of the batch: the object that it used
 	slots    [columnar.BatchRows]int32  // by row of the batch: its index in the cells of its section
+	pairs    pairStride
+	loaded   int64 // what load read; only there so that the reads are not optimised away
 
 	countAddresses bool
 	listUsed       bool // keep which objects each entity used
+}
+
+// A pairStride is a buffer for the rows that are placed at once: those that have a pair.
+type pairStride struct {
+	rows      [foldRows]int32
+	who, what [foldRows]uint32
+	slots     [foldRows]int32
 }
 
 type volumeSection struct {
@@ -260,6 +269,7 @@ func (v *volumes) Fold(b *columnar.Batch) {
 			} else {
 				v.place(p, b, who, from, to)
 			}
+			v.load(p, from, to)
 			v.add(p, b, from, to)
 			if v.countAddresses {
 				v.came(p, b, who, from, to)
@@ -292,8 +302,16 @@ func (v *volumes) place(p *volumeSection, b *columnar.Batch, who []uint32, from,
 	}
 }
 
-// placePairs is place for tables with objects. The first row of a pair that counts
-// becomes an only if it fits, and then needs no cell.
+// load brings the cells of rows into the cache, all at once.
+func (v *volumes) load(p *volumeSection, from, to int) {
+	for _, slot := range v.slots[from:to] {
+		c := p.cells.at(slot)
+		v.loaded += c.events + c.below
+	}
+}
+
+// placePairs is place for tables with objects, and at most foldRows rows. The first row of
+// a pair that counts becomes an only if it fits, and then needs no cell.
 func (v *volumes) placePairs(p *volumeSection, b *columnar.Batch, who, what []uint32, from, to int) {
 	times := b.Int64(columnar.Time)
 	midnight := int64(DayOf(times[from])) * dayMicros
@@ -305,15 +323,23 @@ func (v *volumes) placePairs(p *volumeSection, b *columnar.Batch, who, what []ui
 	if v.listUsed {
 		v.use(p, who[from:to], what[from:to], from)
 	}
+	pairs, n := &v.pairs, 0
 	for i := from; i < to; i++ {
 		v.slots[i] = 0
-		if who[i] == 0 || what[i] == 0 {
+		if who[i] == 0 || what[i] == 0 || counted != nil && !counted[codes[i]] {
 			continue
 		}
-		if counted != nil && !counted[codes[i]] {
-			continue
+		pairs.rows[n], pairs.who[n], pairs.what[n] = int32(i), who[i], what[i]
+		n++
+	}
+	p.groups.Slots(pairs.slots[:n], pairs.who[:n], pairs.what[:n])
+	for _, slot := range pairs.slots[:n] {
+		if int(slot) < p.onlys.n {
+			v.loaded += int64(p.onlys.at(slot).cell)
 		}
-		slot := p.groups.Slot(who[i], what[i])
+	}
+	for k, slot := range pairs.slots[:n] {
+		i := int(pairs.rows[k])
 		if v.nameless != nil && v.nameless[what[i]] {
 			p.asks = true
 			if entityKind(who[i]&3) != addressEntity && v.clients[i] != 0 {
@@ -323,10 +349,7 @@ func (v *volumes) placePairs(p *volumeSection, b *columnar.Batch, who, what []ui
 		if int(slot) == p.onlys.n {
 			first, ok := v.onlyOf(b, i, midnight)
 			if ok = ok && !v.isBlocked(i); !ok {
-				first = only{}
-			}
-			if !ok {
-				first.cell = int32(p.cells.n)
+				first = only{cell: int32(p.cells.n)}
 				p.cells.add(volume{counts: counts{first: times[i], last: times[i]}})
 			}
 			p.onlys.add(first)
