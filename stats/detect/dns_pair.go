@@ -140,12 +140,6 @@ func (p *dnsSection) reset() {
 // can make names whose hashes collide. No result depends on it.
 var hashSeed = maphash.MakeSeed()
 
-// foldRows is how many rows are folded at once. Their entries in tables that are
-// larger than the processor's caches are loaded for all of them before any is used, so
-// that the loads do not wait for each other. More rows would only take room in the
-// first-level cache.
-const foldRows = 128
-
 // A dnsStride is a buffer for the rows that are folded at once.
 type dnsStride struct {
 	keys, found [foldRows]uint64 // by row: the key of its name, and the entry at its place in the table
@@ -171,65 +165,60 @@ func (d *dnsPairs) Fold(b *columnar.Batch) {
 	stride := &d.stride
 	d.places.begin(b)
 	d.sections.days(b, b.Feed, d.o, func(p *dnsSection, from, to int) {
-		midnight := int64(DayOf(times[from])) * dayMicros
-		if d.o.OneDay {
-			midnight = int64(DayOf(d.o.From)) * dayMicros
+		midnight := int64(d.o.dayOf(times[from])) * dayMicros
+		n := to - from
+		// Resolvers and clients vary the case of names (0x20); that makes no new
+		// name.
+		begin := offsets[from]
+		text := columnar.Lower(queries[begin:offsets[from+n]], &d.lower)
+		for i, who := range who[from:][:n] {
+			name := text[offsets[from+i]-begin : offsets[from+i+1]-begin]
+			stride.keys[i] = nameKey(d.o.hash(name), who)
 		}
-		for ; from < to; from += foldRows {
-			n := min(foldRows, to-from)
-			// Resolvers and clients vary the case of names (0x20); that makes no new
-			// name.
-			begin := offsets[from]
-			text := columnar.Lower(queries[begin:offsets[from+n]], &d.lower)
-			for i, who := range who[from:][:n] {
-				name := text[offsets[from+i]-begin : offsets[from+i+1]-begin]
-				stride.keys[i] = nameKey(d.o.hash(name), who)
-			}
-			p.reserve(n)
-			mask := uint64(len(p.table) - 1)
-			for i, key := range stride.keys[:n] {
-				stride.found[i] = p.table[key&mask]
-			}
-			met := 0 // new names
-			for i, key := range stride.keys[:n] {
-				row := from + i
-				if who[row] == 0 || offsets[row] == offsets[row+1] {
-					continue
-				}
-				name := int(stride.found[i]&maxNames) - 1
-				if name < 0 || (stride.found[i]^key)&^maxNames != 0 {
-					var new bool
-					if name, new = p.name(key); new {
-						p.names = append(p.names, dnsName{key: key})
-						stride.rows[met] = int32(row)
-						met++
-					}
-				}
-				q := dnsQuery(times[row]-midnight)<<(nameBits+2) | dnsQuery(name)
-				if rare[types[row]] {
-					q |= 1 << (nameBits + 1)
-				}
-				if nxdomain[rcodes[row]] {
-					q |= 1 << nameBits
-				}
-				p.add(q, d.places.of(b, row))
-			}
-			for i, row := range stride.rows[:met] {
-				name := text[offsets[row]-begin : offsets[row+1]-begin]
-				domain, size := domains[codes[row]], len(dict.Text(codes[row]))
-				if d.o.TwoLabels {
-					text := lastTwoLabels(name)
-					domain, size = uint32(d.domains.Code(text)), len(text)
-				}
-				stride.who[i], stride.domain[i] = who[row], domain
-				stride.subs[i] = name
-				if size > 0 {
-					stride.subs[i] = name[:max(0, len(name)-size-1)]
-				}
-			}
-			p.groups.Slots(stride.slots[:met], stride.who[:met], stride.domain[:met])
-			d.meet(p, stride.slots[:met], stride.subs[:met])
+		p.reserve(n)
+		mask := uint64(len(p.table) - 1)
+		for i, key := range stride.keys[:n] {
+			stride.found[i] = p.table[key&mask]
 		}
+		met := 0 // new names
+		for i, key := range stride.keys[:n] {
+			row := from + i
+			if who[row] == 0 || offsets[row] == offsets[row+1] {
+				continue
+			}
+			name := int(stride.found[i]&maxNames) - 1
+			if name < 0 || (stride.found[i]^key)&^maxNames != 0 {
+				var new bool
+				if name, new = p.name(key); new {
+					p.names = append(p.names, dnsName{key: key})
+					stride.rows[met] = int32(row)
+					met++
+				}
+			}
+			q := dnsQuery(times[row]-midnight)<<(nameBits+2) | dnsQuery(name)
+			if rare[types[row]] {
+				q |= 1 << (nameBits + 1)
+			}
+			if nxdomain[rcodes[row]] {
+				q |= 1 << nameBits
+			}
+			p.add(q, d.places.of(b, row))
+		}
+		for i, row := range stride.rows[:met] {
+			name := text[offsets[row]-begin : offsets[row+1]-begin]
+			domain, size := domains[codes[row]], len(dict.Text(codes[row]))
+			if d.o.TwoLabels {
+				text := lastTwoLabels(name)
+				domain, size = uint32(d.domains.Code(text)), len(text)
+			}
+			stride.who[i], stride.domain[i] = who[row], domain
+			stride.subs[i] = name
+			if size > 0 {
+				stride.subs[i] = name[:max(0, len(name)-size-1)]
+			}
+		}
+		p.groups.Slots(stride.slots[:met], stride.who[:met], stride.domain[:met])
+		d.meet(p, stride.slots[:met], stride.subs[:met])
 	})
 }
 

@@ -34,6 +34,30 @@ func TestHourly(t *testing.T) {
 	}
 }
 
+// If this fails, a job with a window of its own tells another time of what an entity did
+// once, after midnight.
+func TestVolumesOfAWindow(t *testing.T) {
+	o := openBounds
+	o.OneDay, o.From, o.To = true, testDay+22*3600e6, testDay+26*3600e6
+	us := testDay + 24*3600e6 + 7
+	once := event{table: columnar.HTTP, feed: "f", object: "o", record: 1, us: us,
+		texts: map[columnar.Col]string{columnar.User: "ann", columnar.Method: "PUT", columnar.URLHost: "up.example.com"},
+		ints:  map[columnar.Col]int64{columnar.BytesOut: 30e6}}
+	for _, a := range []*Aggregate{UserDay, UserDestinationDay} {
+		f := a.New(&o)
+		feedTo(f, a, []event{once})
+		rows := merged(t, a, &o, f)
+		if len(rows) == 0 {
+			t.Errorf("%s: got no row", a.Name)
+		}
+		for _, r := range rows {
+			if r.First != us || r.Last != us || r.PeakTime != us {
+				t.Errorf("%s of %q: got %d to %d, peak %d, want %d", a.Name, r.Object, r.First, r.Last, r.PeakTime, us)
+			}
+		}
+	}
+}
+
 // If this fails, the picture of a tunnel shows queries at other times, or those of ordinary
 // domains fill the state.
 func TestPerMinute(t *testing.T) {

@@ -366,27 +366,25 @@ func (f *pairTimes) Fold(b *columnar.Batch) {
 			}
 			return r
 		}
-		for ; from < to; from += foldRows {
-			n := 0
-			for i := from; i < min(from+foldRows, to); i++ {
-				id, target := who[i], targets[i]
-				if id == 0 || target.hash == 0 {
-					continue
-				}
-				high, low := bits.Mul64(seed^people[id&3][id>>2], target.hash)
-				if hash := high ^ low; f.aside.seen.add(hash) {
-					f.rows[n], f.who[n], f.what[n] = int32(i), id, f.object(b, target)
-					n++
-				} else {
-					r := row(i)
-					f.aside.put(at, f.places.logs.Text(r.place.Object), hash, &r, id&3, f.entities.spelling(id), target.text(b))
-				}
+		n := 0
+		for i := from; i < to; i++ {
+			id, target := who[i], targets[i]
+			if id == 0 || target.hash == 0 {
+				continue
 			}
-			p.groups.Slots(f.slots[:n], f.who[:n], f.what[:n])
-			for k, slot := range f.slots[:n] {
-				r := row(int(f.rows[k]))
-				f.add(p, slot, &r)
+			high, low := bits.Mul64(seed^people[id&3][id>>2], target.hash)
+			if hash := high ^ low; f.aside.seen.add(hash) {
+				f.rows[n], f.who[n], f.what[n] = int32(i), id, f.object(b, target)
+				n++
+			} else {
+				r := row(i)
+				f.aside.put(at, f.places.logs.Text(r.place.Object), hash, &r, id&3, f.entities.spelling(id), target.text(b))
 			}
+		}
+		p.groups.Slots(f.slots[:n], f.who[:n], f.what[:n])
+		for k, slot := range f.slots[:n] {
+			r := row(int(f.rows[k]))
+			f.add(p, slot, &r)
 		}
 	})
 }

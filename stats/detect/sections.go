@@ -60,8 +60,14 @@ func (ps *sections[P]) drop(k sectionKey) {
 	ps.free = p // the last day drained is the one that more rows come for
 }
 
+// foldRows is how many rows are folded at once. What tables that are larger than the
+// processor's caches have of them is loaded for all of them before any is used, so that
+// the loads do not wait for each other, and stays in the first-level cache while it is
+// used. With more rows it would not.
+const foldRows = 128
+
 // days calls fold for each run of rows that belong to one day and lie within the
-// bounds of the options.
+// bounds of the options. A run has at most foldRows rows.
 func (ps *sections[P]) days(b *columnar.Batch, feed string, o *FoldOptions, fold func(p *P, from, to int)) {
 	times := b.Int64(columnar.Time)
 	for i := 0; i < len(times); {
@@ -79,7 +85,9 @@ func (ps *sections[P]) days(b *columnar.Batch, feed string, o *FoldOptions, fold
 			i++ // out of bounds
 			continue
 		}
-		fold(ps.of(sectionKey{feed, day}), i, j)
+		for p := ps.of(sectionKey{feed, day}); i < j; i += foldRows {
+			fold(p, i, min(i+foldRows, j))
+		}
 		i = j
 	}
 }

@@ -262,18 +262,15 @@ func (v *volumes) Fold(b *columnar.Batch) {
 	}
 	v.places.begin(b)
 	v.sections.days(b, feedOf(b), v.o, func(p *volumeSection, from, to int) {
-		for ; from < to; from += foldRows { // so that the cells of the rows stay in the first-level cache
-			to := min(from+foldRows, to)
-			if what != nil {
-				v.placePairs(p, b, who, what, from, to)
-			} else {
-				v.place(p, b, who, from, to)
-			}
-			v.load(p, from, to)
-			v.add(p, b, from, to)
-			if v.countAddresses {
-				v.came(p, b, who, from, to)
-			}
+		if what != nil {
+			v.placePairs(p, b, who, what, from, to)
+		} else {
+			v.place(p, b, who, from, to)
+		}
+		v.load(p, from, to)
+		v.add(p, b, from, to)
+		if v.countAddresses {
+			v.came(p, b, who, from, to)
 		}
 	})
 }
@@ -310,11 +307,11 @@ func (v *volumes) load(p *volumeSection, from, to int) {
 	}
 }
 
-// placePairs is place for tables with objects, and at most foldRows rows. The first row of
-// a pair that counts becomes an only if it fits, and then needs no cell.
+// placePairs is place for tables with objects. The first row of a pair that counts
+// becomes an only if it fits, and then needs no cell.
 func (v *volumes) placePairs(p *volumeSection, b *columnar.Batch, who, what []uint32, from, to int) {
 	times := b.Int64(columnar.Time)
-	midnight := int64(DayOf(times[from])) * dayMicros
+	midnight := int64(v.o.dayOf(times[from])) * dayMicros
 	var codes []int32
 	var counted []bool
 	if v.counted != nil {
@@ -446,7 +443,7 @@ func (v *volumes) add(p *volumeSection, b *columnar.Batch, from, to int) {
 	}
 }
 
-// came records the addresses that users and hosts came from. There are at most foldRows rows.
+// came records the addresses that users and hosts came from.
 func (v *volumes) came(p *volumeSection, b *columnar.Batch, who []uint32, from, to int) {
 	if b.Known(columnar.SrcIP) == 0 {
 		return
