@@ -146,8 +146,8 @@ rows:
 }
 
 // account combines the counts of the workers.
-func account(workers []*worker, shared []*sharedLog, eachLog bool, options *foldOptions) *folded {
-	out := &folded{options: &options.FoldOptions, workers: workers, objects: map[string]*objectTally{}}
+func account(workers []*worker, shared []*sharedLog, eachLog bool, o *foldOptions) *folded {
+	out := &folded{options: &o.FoldOptions, trace: o.trace, workers: workers, objects: map[string]*objectTally{}}
 	for _, m := range shared {
 		var t tally
 		for _, w := range workers {
@@ -174,7 +174,7 @@ func account(workers []*worker, shared []*sharedLog, eachLog bool, options *fold
 		w.tallies = nil
 	}
 	slices.SortFunc(out.inputs, inputOrder)
-	if out.eachLog = eachLog; eachLog && options.task == nil {
+	if out.eachLog = eachLog; eachLog && o.task == nil {
 		sayEachLog(out.inputs, func(string) bool { return true })
 	}
 	return out

@@ -76,6 +76,7 @@ type program struct {
 	running    bool     // the command line was valid
 	noted      []string // notes that were printed
 	lost       error    // why the run had to give the state up
+	trace      *trace
 	// wrap, if set, wraps each store that is written, beat is store.Claim.Beat, interval is
 	// quietInterval, and patience is notifyLimit: tests set them.
 	wrap     func(store.Store) store.Store
@@ -136,7 +137,7 @@ func (p *program) run(args []string) (code int) {
 	root.SetArgs(args)
 	root.SetOut(p.stdout)
 	root.SetErr(p.stderr)
-	stop := profiled(root)
+	stop := p.profiled(root)
 	err := root.ExecuteContext(p.ctx)
 	if serr := stop(); err == nil {
 		err = serr

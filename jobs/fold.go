@@ -50,7 +50,8 @@ type foldOptions struct {
 	// want is read in addition to what the aggregates read; Fold adds theirs to it.
 	want columnar.Wanted
 	// tap, if set, is called with every batch, by one goroutine at a time.
-	tap func(*columnar.Batch)
+	tap   func(*columnar.Batch)
+	trace *trace
 	// read counts the stored bytes that were read.
 	read *atomic.Int64
 	// task, if set, says that the sources are a part of those of a run.
@@ -60,6 +61,7 @@ type foldOptions struct {
 // A folded is the result of Fold.
 type folded struct {
 	options *detect.FoldOptions
+	trace   *trace
 	workers []*worker
 	inputs  []reports.Input // sorted by name, table
 	// objects has all objects by name, whatever the days of their events.
@@ -159,6 +161,7 @@ func fold(ctx context.Context, sources []source, c *contents, eachLog bool, o *f
 	defer cancel()
 	decoding, again := context.WithCancelCause(readCtx)
 	defer again(nil)
+	endFold := o.trace.stage(foldStage)
 	workers := make([]*worker, max(1, o.workers))
 	buffers := logs.NewBuffers((blockBuffers+2)*len(workers), logs.BlockSize)
 	blocks := make(chan *work, len(workers))
@@ -213,6 +216,7 @@ func fold(ctx context.Context, sources []source, c *contents, eachLog bool, o *f
 	readers.Wait()
 	close(blocks)
 	working.Wait()
+	endFold()
 	if events != nil { // merging needs its memory
 		events.hashes, events.of = nil, nil
 	}
@@ -223,9 +227,11 @@ func fold(ctx context.Context, sources []source, c *contents, eachLog bool, o *f
 		}
 		return nil, errors.Join(why, (&folded{workers: workers}).Close())
 	}
+	defer o.trace.stage(drainStage)()
 	var part, answered atomic.Int64
 	for _, w := range workers {
 		working.Go(func() {
+			defer o.trace.task("join and weigh")()
 			w.join(readCtx, workers, &part)
 			for i := range w.folders {
 				w.weigh(i)
@@ -238,6 +244,7 @@ func fold(ctx context.Context, sources []source, c *contents, eachLog bool, o *f
 		working.Go(func() {
 			w.freeConnections()
 			for i, f := range w.folders {
+				end := o.trace.task("drain " + o.aggregates[i].Name)
 				if s, ok := f.(detect.Sifter); ok && o.task == nil { // what is small here may be large in all
 					w.sift(i, s)
 				}
@@ -245,7 +252,9 @@ func fold(ctx context.Context, sources []source, c *contents, eachLog bool, o *f
 					w.drain(i)
 				}
 				w.folders[i] = nil // merging needs its memory
+				end()
 			}
+			defer o.trace.task("resolve")()
 			w.resolve(readCtx, workers, &answered)
 			w.err = cmp.Or(w.err, w.aside.Close())
 			w.scales = nil
@@ -469,6 +478,7 @@ func (w *worker) emptyOut() columnar.Out {
 func (w *worker) decode(b *work) {
 	defer b.log.leave()
 	defer b.block.Release()
+	defer w.o.trace.task(b.log.Name)()
 	if b.log.failed.Load() != nil || w.err != nil {
 		return
 	}

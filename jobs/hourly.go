@@ -32,7 +32,9 @@ func (p *program) hourlyDNS(config *Config, job string, at time.Time) (err error
 	run := p.record(config, job, from.Format("2006-01-02T1504Z"))
 	defer func() { err = p.ended(run, run.failed(p, err)) }()
 	aggregates := config.aggregates()
+	end := p.trace.stage(listStage)
 	sources, err := p.hourSources(config, at)
+	end()
 	if err != nil {
 		return err
 	}
@@ -45,19 +47,23 @@ func (p *program) hourlyDNS(config *Config, job string, at time.Time) (err error
 	var read atomic.Int64
 	stop := p.watch("fold "+from.Format("2006-01-02 15:04")+" to "+to.Format("15:04"), total, &read)
 	folded, err := Fold(p.ctx, sources, &foldOptions{aggregates: aggregates, FoldOptions: o, workers: config.Workers,
-		memory: int64(config.Memory), read: &read})
+		memory: int64(config.Memory), trace: p.trace, read: &read})
 	stop()
 	if err != nil {
 		return err
 	}
 	run.stage(p, "fold")
+	end = p.trace.stage(mergeStage)
 	h, err := scratched(p.ctx, folded, aggregates, config.Workers)
+	end()
 	defer h.close()
 	if err = errors.Join(err, folded.Close()); err != nil {
 		return err
 	}
 	h.window = [2]int64{o.From, o.To}
+	end = p.trace.stage(scoreStage)
 	r, err := assemble(config, h, []detect.Day{detect.DayOf(o.From)}, folded.inputs)
+	end()
 	if err != nil {
 		return err
 	}

@@ -37,6 +37,7 @@ type history struct {
 	// on the judged days, in the order of the rows. Empty if upload_zscore does not
 	// run.
 	baselines *store.Spool
+	trace     *trace
 	// beacons are the pairs that talk by the clock on the judged days, by day, the worst
 	// first.
 	beacons []detect.Beacon
@@ -170,6 +171,7 @@ func (h *history) judge(c *Config, days []detect.Day) ([]detect.Finding, error) 
 	for _, day := range judged {
 		found := make([][]detect.Finding, len(groups))
 		if err := together(c.Workers, len(groups), func(i int) (err error) {
+			defer h.trace.task("score " + groups[i].detections[0].Aggregate.Name)()
 			found[i], err = h.judgeDay(c, groups[i], day, w)
 			return err
 		}); err != nil {

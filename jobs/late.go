@@ -171,7 +171,7 @@ func (s *state) look(ctx context.Context, n *night, sources []source) error {
 	var read atomic.Int64
 	stop := s.p.watch("look at "+counted(len(sources), "late object"), total, &read)
 	result, err := Fold(ctx, sources, &foldOptions{aggregates: s.aggregates, look: true, FoldOptions: o, workers: s.config.Workers,
-		memory: int64(s.config.Memory), read: &read})
+		memory: int64(s.config.Memory), trace: s.p.trace, read: &read})
 	stop()
 	if err != nil {
 		return err

@@ -94,6 +94,7 @@ func (r *runRecord) write(p *program, report *reports.Report, err error) error {
 
 func (r *runRecord) file(p *program, err error) error {
 	r.Ended, r.ExitCode, r.Error = p.now(), p.exitCode(err), ""
+	r.Timeline = p.trace.timeline(r.Started)
 	if err != nil {
 		r.Error = err.Error()
 	}

@@ -80,8 +80,10 @@ func (p *program) write(config *Config, folder string, r *reports.Report) error 
 	if _, err := out.Tidy(p.ctx, folder, store.Shallow); err != nil {
 		return configError{fmt.Errorf("write the report to %s: %w", config.Out, err)}
 	}
+	defer p.trace.stage(reportStage)()
 	files := config.files()
 	if err := together(config.Workers, len(files), func(i int) error {
+		defer p.trace.task("write " + files[i].Name)()
 		return writeFile(files[i], r, func(body io.ReadSeeker) error {
 			err := out.Put(p.ctx, path.Join(folder, files[i].Name), body, store.Always)
 			if err != nil {

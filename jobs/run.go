@@ -400,6 +400,7 @@ func (s *state) foldHistory(ctx context.Context, first detect.Day) error {
 // costs its day, unless its logs are still there.
 func (s *state) judge(ctx context.Context, n *night, days []detect.Day) (*history, *reports.Report, error) {
 	for {
+		end := s.p.trace.stage(scoreStage)
 		h, err := s.history(ctx, days)
 		var r *reports.Report
 		if err == nil {
@@ -411,6 +412,7 @@ func (s *state) judge(ctx context.Context, n *night, days []detect.Day) (*histor
 		if err == nil {
 			r, err = h.report(s.config, days, s.inputs)
 		}
+		end()
 		damaged, ok := errors.AsType[*store.DamagedError](err)
 		if err == nil || !ok || !s.distrust(damaged) {
 			return h, r, err

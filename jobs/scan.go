@@ -53,7 +53,9 @@ func (p *program) scanCommand() *cobra.Command {
 		inputs.zone, inputs.endpointURL, inputs.region = config.Zone, config.S3.EndpointURL, config.S3.Region
 		inputs.sources = config.Sources
 		p.scanned = scannedBy(&inputs, args)
+		end := p.trace.stage(listStage)
 		sources, total, err := p.find(&inputs, args)
+		end()
 		if err != nil {
 			return err
 		}
@@ -63,19 +65,23 @@ func (p *program) scanCommand() *cobra.Command {
 		var read atomic.Int64
 		stop := p.watch("scan", total, &read)
 		folded, err := Fold(p.ctx, sources, &foldOptions{aggregates: config.aggregates(), FoldOptions: config.foldOptions(),
-			workers: config.Workers, memory: int64(config.Memory), read: &read})
+			workers: config.Workers, memory: int64(config.Memory), trace: p.trace, read: &read})
 		stop()
 		if err != nil {
 			return err
 		}
+		end = p.trace.stage(mergeStage)
 		h, err := scratched(p.ctx, folded, config.aggregates(), config.Workers)
+		end()
 		defer h.close()
 		if err = errors.Join(err, folded.Close()); err != nil {
 			return err
 		}
 		h.seen = folded.seen
+		end = p.trace.stage(scoreStage)
 		days := slices.DeleteFunc(h.days(folded.inputs), func(d detect.Day) bool { return d < first || d > last })
 		r, err := assemble(config, h, days, folded.inputs)
+		end()
 		if err != nil {
 			return err
 		}

@@ -35,7 +35,10 @@ func (s *state) fold(ctx context.Context, days []detect.Day, aggregates []*detec
 	s.account(result.inputs)
 	maps.Copy(s.seen, result.seen)
 	s.remember(f.sources, result, before)
-	if err := s.commit(ctx, f, result); err != nil {
+	end := s.p.trace.stage(mergeStage)
+	err = s.commit(ctx, f, result)
+	end()
+	if err != nil {
 		return err
 	}
 	for _, day := range days {
@@ -73,7 +76,9 @@ func (s *state) list(ctx context.Context, f *foldSpan) (err error) {
 // must be read. The run has read the others, or the state tells their days.
 func (s *state) toRead(ctx context.Context, f *foldSpan) error {
 	first, last := f.days[0], f.days[len(f.days)-1]
+	end := s.p.trace.stage(listStage)
 	all, err := s.p.sources(s.config, first-1, last+1)
+	end()
 	if err != nil {
 		return err
 	}
@@ -127,5 +132,5 @@ func (s *state) foldSources(ctx context.Context, f *foldSpan) (*folded, error) {
 	stop := s.p.watch(what, total, &read)
 	defer stop()
 	return Fold(ctx, f.sources, &foldOptions{aggregates: f.aggregates, FoldOptions: o, workers: s.config.Workers,
-		memory: int64(s.config.Memory), read: &read})
+		memory: int64(s.config.Memory), trace: s.p.trace, read: &read})
 }

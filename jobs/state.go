@@ -502,7 +502,7 @@ func stateError(c *Config, err error) error {
 // must close it, also after an error.
 func (s *state) history(ctx context.Context, days []detect.Day) (*history, error) {
 	h := newHistory()
-	h.seen = s.seen
+	h.seen, h.trace = s.seen, s.p.trace
 	first, last := days[0], days[len(days)-1]
 	for day := first - detect.Day(s.config.horizon()); day <= last; day++ {
 		all, err := s.stored(ctx, day)

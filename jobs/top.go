@@ -161,7 +161,7 @@ func (p *program) rowsToRank(config *Config, last *lastRun, inputs *inputFlags, 
 	var read atomic.Int64
 	stop := p.watch("top", total, &read)
 	folded, err := Fold(p.ctx, sources, &foldOptions{aggregates: aggregates, FoldOptions: config.foldOptions(),
-		workers: config.Workers, memory: int64(config.Memory), read: &read})
+		workers: config.Workers, memory: int64(config.Memory), trace: p.trace, read: &read})
 	stop()
 	if err != nil {
 		return newHistory(), nil, err

@@ -33,6 +33,7 @@ type Run struct {
 	*Report
 	Started, Ended time.Time
 	Stages         []Stage
+	Timeline       []Phase
 	ExitCode       int
 	Error          string // why ExitCode is not 0; from logs in part
 	Config         string // digest of the configuration that decides what is found
@@ -44,6 +45,21 @@ type Run struct {
 type Stage struct {
 	Name string // "fold", "judge" or "report"
 	Took time.Duration
+}
+
+// A Phase is what a run did for some time, with how much of the machine it kept busy.
+type Phase struct {
+	Name string // "list", "fold" (which decodes too), "drain", "merge", "score" or "report"
+	Took time.Duration
+	Busy time.Duration // the processor time of the program; 0 where the system does not tell
+}
+
+// Cores returns how many cores were busy on average.
+func (p *Phase) Cores() float64 {
+	if p.Took <= 0 {
+		return 0
+	}
+	return p.Busy.Seconds() / p.Took.Seconds()
 }
 
 // A Notified is a message that was due.
@@ -113,6 +129,7 @@ type runJSON struct {
 	Ended      time.Time      `json:"ended"`
 	Seconds    float64        `json:"seconds"`
 	Stages     []stageJSON    `json:"stages"`
+	Timeline   []phaseJSON    `json:"timeline"`
 	ExitCode   int            `json:"exit_code"`
 	Error      string         `json:"error,omitempty"`
 	Config     string         `json:"config_sha256"`
@@ -132,6 +149,12 @@ type runJSON struct {
 type stageJSON struct {
 	Name    string  `json:"name"`
 	Seconds float64 `json:"seconds"`
+}
+
+type phaseJSON struct {
+	Name    string  `json:"name"`
+	Seconds float64 `json:"seconds"`
+	Cores   float64 `json:"cores_busy"`
 }
 
 type blindJSON struct {
@@ -185,7 +208,7 @@ func (r *Run) WriteJSON(w io.Writer) error {
 		Started: r.Started.UTC(), Ended: r.Ended.UTC(), Seconds: r.Ended.Sub(r.Started).Seconds(),
 		ExitCode: r.ExitCode, Error: visible(r.Error), Config: r.Config, Incomplete: Incomplete(r.Inputs), Lacks: visible(r.HistoryLacks),
 		Findings: map[string]int{"allowed": 0}, Detections: map[string]int{}, History: r.History, Files: append([]string{}, r.Files...),
-		Stages: []stageJSON{}, Warnings: []string{}, Blind: []blindJSON{}, Feeds: []feedJSON{}, Inputs: []inputJSON{}, Days: []day{},
+		Stages: []stageJSON{}, Timeline: []phaseJSON{}, Warnings: []string{}, Blind: []blindJSON{}, Feeds: []feedJSON{}, Inputs: []inputJSON{}, Days: []day{},
 	}
 	for _, d := range r.Days {
 		v.Days = append(v.Days, day(d))
@@ -195,6 +218,9 @@ func (r *Run) WriteJSON(w io.Writer) error {
 	}
 	for _, s := range r.Stages {
 		v.Stages = append(v.Stages, stageJSON{s.Name, s.Took.Seconds()})
+	}
+	for _, p := range r.Timeline {
+		v.Timeline = append(v.Timeline, phaseJSON{p.Name, p.Took.Seconds(), math.Round(p.Cores()*100) / 100})
 	}
 	for s := detect.Info; s <= detect.Critical; s++ {
 		v.Findings[s.String()] = 0

@@ -16,8 +16,9 @@ func runOf(r *Report) *Run {
 	started := time.Date(2026, 11, 21, 1, 30, 0, 0, time.UTC)
 	return &Run{
 		Report: r, Started: started, Ended: started.Add(92500 * time.Millisecond), Config: "c0ffee",
-		Stages: []Stage{{"fold", time.Minute}, {"judge", 30 * time.Second}, {"report", 2500 * time.Millisecond}},
-		Files:  []string{"findings.csv", "report.html"},
+		Stages:   []Stage{{"fold", time.Minute}, {"judge", 30 * time.Second}, {"report", 2500 * time.Millisecond}},
+		Timeline: []Phase{{"fold", time.Minute, 115 * time.Second}, {"score", 30 * time.Second, 0}},
+		Files:    []string{"findings.csv", "report.html"},
 	}
 }
 
