@@ -86,8 +86,26 @@ func All() Formats { return all() }
 var all = sync.OnceValue(func() Formats { return slices.Concat(particular, vendors(), general) })
 
 // Formats are formats in the order in which they are tried on an object; nil stands for
-// All, which need not be compiled then if nobody asks for a vendor's.
+// All, whose vendors' logs are not compiled then before one is tried or asked for: that
+// takes longer than a small log.
 type Formats []*Format
+
+// each yields the formats in order.
+func (f Formats) each(yield func(*Format) bool) {
+	if f != nil {
+		slices.Values(f)(yield)
+		return
+	}
+	more := func(list []*Format) bool {
+		for _, format := range list {
+			if !yield(format) {
+				return false
+			}
+		}
+		return true
+	}
+	_ = more(particular) && more(vendors()) && more(general)
+}
 
 // Named returns the format of that name, or nil.
 func (f Formats) Named(name string) *Format {

@@ -68,7 +68,7 @@ var (
 // ReadOptions say how objects are read. The zero value recognises formats.
 type ReadOptions struct {
 	Format  *Format // nil: recognise each member
-	Formats Formats // as what; nil: All()
+	Formats Formats // as what; nil: All
 	Options Options // for Format.New; Head and, if zero, Written are filled in
 	// Buffers holds the blocks; it may be shared by concurrent Reads. Nil: a
 	// block is valid until yield returns.
@@ -93,9 +93,6 @@ func Read(o *Object, ro *ReadOptions, yield func(*Member, *Block) error) []*Memb
 	r := reader{object: o, ReadOptions: *ro, yield: yield, named: map[string]int{}}
 	if r.MaxRecord == 0 {
 		r.MaxRecord = MaxRecord
-	}
-	if r.Formats == nil && r.Format == nil {
-		r.Formats = All()
 	}
 	if r.Options.Written.IsZero() {
 		r.Options.Written = o.Written
@@ -178,7 +175,11 @@ func (r *reader) binary(head []byte) *Format {
 		}
 		return nil
 	}
-	for _, f := range r.Formats {
+	formats := r.Formats
+	if formats == nil {
+		formats = particular // no other has Split
+	}
+	for _, f := range formats {
 		if f.Split != nil && f.Sniff != nil && f.Sniff(head) {
 			return f
 		}

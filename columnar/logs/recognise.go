@@ -222,7 +222,7 @@ func withoutBlank(text []byte) []byte {
 // sniff returns the first format that recognises head, nil if none does. inside says
 // that head was inside a wrapper.
 func (formats Formats) sniff(head []byte, inside bool) *Format {
-	for _, f := range formats {
+	for f := range formats.each {
 		if f.sniffs(head, inside) {
 			return f
 		}

@@ -58,7 +58,7 @@ func (r *reader) ofColumns(file *parquet.File) *Format {
 	for _, leaf := range sourceLeaves(file, r.object.Table) {
 		names = append(names, leaf.name)
 	}
-	for _, f := range r.Formats {
+	for f := range r.Formats.each {
 		if f.Leaves != nil && f.Leaves(names) {
 			return f
 		}
