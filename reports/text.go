@@ -2,7 +2,6 @@ package reports
 
 import (
 	"math"
-	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -263,69 +262,4 @@ func listed(words []string) string {
 	}
 	last := len(words) - 1
 	return strings.Join(words[:last], ", ") + " and " + words[last]
-}
-
-// Secrets as logs write them: the values of a URL's query, fields and headers whose names
-// say so, tokens that are known by their form, and the secret parts of webhooks.
-var (
-	urlQuery    = regexp.MustCompile(`([?&][A-Za-z0-9_.~%\[\]$-]{1,64}=)[^\s"'&<>]+`)
-	urlPassword = regexp.MustCompile(`(://)[^/\s"'@]+:[^/\s"'@]+@`)
-	secretField = regexp.MustCompile(`(?i)((?:authorization|cookie|password|passwd|pwd|secret|token|api[_-]?key|access[_-]?key|signature|credentials?)["']?\s*[:=]\s*)("(?:[^"\\]|\\.)*"|'[^']*'|[^\s,;&"'{}\[\]]+)`)
-	authHeader  = regexp.MustCompile(`(?i)(authorization:\s*)(?:[a-z][a-z0-9-]*\s+)?[^\s"',;\\]+`)
-	bearer      = regexp.MustCompile(`(?i)\b(bearer|basic)\s+[A-Za-z0-9+/=._~-]{6,}`)
-	webToken    = regexp.MustCompile(`\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]*)?`)
-	webhook     = regexp.MustCompile(`(hooks\.slack\.com/(?:services|workflows)/[^\s"'/]+/|/api/webhooks/[0-9]+/|/bot[0-9]+:)[^\s"'?]+`)
-)
-
-// Secrets on command lines, by the tools that take them there. A value is a word, or what
-// is quoted; in JSON the quotes have a backslash.
-const secretWord = `(?:\\?"[^"\\]*\\?"|'[^']*'|(?:[^\s"'\\]|\\[^\s"'])+)`
-
-const (
-	webTool       = `(\b(?:curl|wget|smbclient|lftp|aria2c)(?:\.exe)?\\?["']?\s(?:[^|&;\r\n]*?\s)?`
-	userAndSecret = `[\s=]*\\?["']?[^\s:%"'\\/]+[:%])([^\s"'\\]+)`
-)
-
-var (
-	// 7z, rar, unrar: -pX, -hpX. "-p" alone asks. A word before the switch is the command (a, x, …).
-	archiveSwitch = regexp.MustCompile(`(?i)(\b(?:7z[a-z]?|7-?zip|(?:win)?rar|unrar)(?:\.exe)?\\?["']?(?:\s[^|&;\r\n]*?)?\s(?:\\?["'])?-h?p)(` + secretWord + `)`)
-	// zip -P X; sshpass -pX, -p X; plink, pscp, psftp, putty -pw X; mysql, mysqldump -pX.
-	zipSwitch   = regexp.MustCompile(`(?i)(\bzip(?:\.exe)?\\?["']?\s(?:[^|&;\r\n]*?\s)?(?:-P|--password)[\s=]*)(` + secretWord + `)`)
-	sshSwitch   = regexp.MustCompile(`(?i)(\bsshpass(?:\.exe)?\\?["']?\s+(?:-v\s+)?-p\s*)(` + secretWord + `)`)
-	puttySwitch = regexp.MustCompile(`(?i)(\s-pw\s+)(` + secretWord + `)`)
-	mysqlSwitch = regexp.MustCompile(`(\b(?:mysql|mysqldump|mysqlimport|mariadb|mariadb-dump)(?:\.exe)?\\?["']?\s(?:[^|&;\r\n]*?\s)?-p)(` + secretWord + `)`)
-	// curl, wget, smbclient: -u user:pass, -uuser:pass, --user, --proxy-user, -U user%pass.
-	curlUser  = regexp.MustCompile(webTool + `(?:-u|--user)` + userAndSecret)
-	proxyUser = regexp.MustCompile(webTool + `(?:-U|--proxy-user)` + userAndSecret)
-	// --password=X, --password X, --drive-client-secret X, --mega-pass X, -Password X, /p:X, /password:X; rclone obscure X.
-	secretFlag = regexp.MustCompile(`(?i)(\s(?:--?|/)(?:[a-z0-9]+[-_])*(?:pass|password|passwd|passphrase|pwd|secret|token|api-?key|access-?key|account-?key|secret-?access-?key|sas-?token|key-?pass)(?:\s+|[=:]))(` + secretWord + `)`)
-	obscured   = regexp.MustCompile(`(?i)(\brclone(?:\.exe)?\\?["']?\s+(?:[^|&;\r\n]*?\s)?obscure\s+)(` + secretWord + `)`)
-	// net use X: \\host\share PASSWORD /user:NAME, or the password after the user.
-	netUse      = regexp.MustCompile(`(?i)(\bnet1?(?:\.exe)?\\?["']?\s+use\s+(?:[a-z*]:?\s+)?\\{2,4}[^\s"']+\s+)([^\s/"'*][^\s"']*)`)
-	netUseAfter = regexp.MustCompile(`(?i)(\bnet1?(?:\.exe)?\\?["']?\s+use\s[^|&;\r\n]*?/u(?:ser)?:[^\s"']+\s+)([^\s/"'*][^\s"']*)`)
-	// A shared access signature apart from its URL, an AWS secret key beside its ID, and the key of an Azure connection string.
-	sasField   = regexp.MustCompile(`(?i)(\bsig=)[A-Za-z0-9%+/=_-]{8,}`)
-	awsSecret  = regexp.MustCompile(`(\b(?:AKIA|ASIA)[A-Z0-9]{16}[\s:,/"']+)([A-Za-z0-9/+=]{40})`)
-	accountKey = regexp.MustCompile(`(?i)((?:AccountKey|SharedAccessKey)=)[^\s;"']+`)
-)
-
-var commandSecrets = [...]*regexp.Regexp{archiveSwitch, zipSwitch, sshSwitch, puttySwitch, mysqlSwitch, curlUser, proxyUser, secretFlag, obscured, netUse, netUseAfter}
-
-// Masked returns text of a log without the secrets in it, each replaced by "…".
-func Masked(text string) string {
-	if strings.ContainsAny(text, " \t") { // a command with arguments
-		for _, r := range commandSecrets {
-			text = r.ReplaceAllString(text, "${1}…")
-		}
-	}
-	text = sasField.ReplaceAllString(text, "${1}…")
-	text = awsSecret.ReplaceAllString(text, "${1}…")
-	text = accountKey.ReplaceAllString(text, "${1}…")
-	text = urlPassword.ReplaceAllString(text, "${1}…@")
-	text = webhook.ReplaceAllString(text, "${1}…")
-	text = authHeader.ReplaceAllString(text, "${1}…")
-	text = bearer.ReplaceAllString(text, "${1} …")
-	text = secretField.ReplaceAllString(text, "${1}…")
-	text = webToken.ReplaceAllString(text, "…")
-	return urlQuery.ReplaceAllString(text, "${1}…")
 }
