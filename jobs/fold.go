@@ -51,7 +51,7 @@ type foldOptions struct {
 	want columnar.Wanted
 	// tap, if set, is called with every batch, by one goroutine at a time.
 	tap   func(*columnar.Batch)
-	trace *trace
+	trace *trace // nil: what Fold does when is not recorded
 	// read counts the stored bytes that were read.
 	read *atomic.Int64
 	// task, if set, says that the sources are a part of those of a run.

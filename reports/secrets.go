@@ -101,8 +101,8 @@ func searched(text string) string {
 	return strings.ToLower(text)
 }
 
-// masked is Masked for a text with its searched form. Most texts have none of the words, and an expression
-// takes a hundred times as long as to look for them.
+// masked is Masked for a text with its searched form. Most texts have none of the words,
+// which are found much faster than an expression is tried.
 func masked(text, searched string) string {
 	mask := func(secrets []secret) {
 		for _, s := range secrets {
