@@ -195,8 +195,11 @@ func namesLike(findings []detect.Finding, text string) []string {
 func eventsOf(f *detect.Finding) []eventForm {
 	at := cmp.Or(f.Done[0], f.Summary.First, f.Window[0])
 	what := fmt.Sprintf("%s %s %s: %s", f.UID[:min(len(f.UID), 8)], f.Severity, f.Detection, f.Why)
-	if whose := f.Whose(); whose != "" {
+	switch whose := f.Whose(); {
+	case whose != "":
 		what += " " + whose
+	case f.EntityType == "src_ip" || f.EntityType == "host":
+		what += fmt.Sprintf(" No log names a user for %s in those hours: --records shows who used it at others.", f.Who())
 	}
 	out := []eventForm{{Time: stamp(at), Kind: "finding", What: what, Bytes: f.Bytes(), Finding: f.UID, us: at}}
 	for _, place := range f.Summary.Records() {
