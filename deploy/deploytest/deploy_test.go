@@ -144,6 +144,7 @@ serviceAccount: {annotations: {eks.amazonaws.com/role-arn: "arn:aws:iam::1111222
 env: {AWS_REGION: eu-west-1}
 files: {identities.csv: "alias,user\n10.0.0.7,ann\n", hostile: "a: \"b\" #1\n---\n{{ .Values }}\n"}
 config: {inputs: [{name: proxy, uri: "s3://company-logs/squid/", format: squid}], identities: /etc/outflow/identities.csv}
+networkPolicy: {also: [{cidr: 10.0.5.7/32, port: 587}]}
 nodeSelector: {pool: batch}
 tolerations: [{key: batch, operator: Exists}]
 `, []string{"r-hourly", "r-nightly"}, 1},
@@ -161,6 +162,14 @@ tolerations: [{key: batch, operator: Exists}]
 				jobs = append(jobs, j.Name)
 			}
 			slices.Sort(jobs)
+			also := strings.Contains(c.values, "10.0.5.7/32")
+			for _, p := range m.policies {
+				if got := slices.ContainsFunc(p.Spec.Egress, func(e networking.NetworkPolicyEgressRule) bool {
+					return len(e.To) == 1 && e.To[0].IPBlock != nil && e.To[0].IPBlock.CIDR == "10.0.5.7/32" && len(e.Ports) == 1 && e.Ports[0].Port.IntValue() == 587
+				}); got != also {
+					t.Errorf("the policy lets pods reach the mail server: %t, want %t", got, also)
+				}
+			}
 			if !slices.Equal(jobs, c.jobs) || len(m.claims) != c.claims {
 				t.Errorf("got jobs %v and %d claims, want %v and %d", jobs, len(m.claims), c.jobs, c.claims)
 			}
