@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -87,7 +88,7 @@ func (t *transfer) compare() {
 		if t.reads.Add(1) > maxSecondReads {
 			return
 		}
-		for _, before := range t.summed {
+		for _, before := range slices.Concat(t.summed, t.summed) { // the second read may be damaged alike
 			r, err := t.open()
 			if err != nil {
 				return
