@@ -10,8 +10,9 @@ import (
 )
 
 // knowDialects are files that belong to no dialect but may use the declarations of all.
-// They list formats, open them, write one, or read the columns of Parquet for sources.
-var knowDialects = map[string]bool{"format.go": true, "read.go": true, "write.go": true,
+// They list formats, open them, write one, say what each may fill, or read the columns of
+// Parquet for sources.
+var knowDialects = map[string]bool{"format.go": true, "read.go": true, "write.go": true, "fill.go": true,
 	"source_parquet.go": true, "source_parquet_coded.go": true, "source_parquet_narrow.go": true}
 
 // If this fails, a dialect depends on another one, so a change of one can break the
