@@ -6,6 +6,8 @@ import (
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -41,7 +43,7 @@ type Notify struct {
 	URL        string   `yaml:"url" doc:"of the webhook, or of Splunk up to the port: https, or http to this machine. It is a secret for slack and teams"`
 	Secret     string   `yaml:"secret" doc:"of a webhook: the key of the header X-Outflow-Signature, sha256= and the HMAC of the body in hexadecimal digits"`
 	Token      string   `yaml:"token" doc:"of Splunk's HTTP Event Collector"`
-	Server     string   `yaml:"server" doc:"of mail: host and port, 587 if not set. 465 is TLS from the start; others must offer STARTTLS, but for this machine"`
+	Server     string   `yaml:"server" doc:"of mail: host and port, 587 if not set. Port 465 and smtps://host:port are TLS from the start; others must offer STARTTLS, except this machine"`
 	User       string   `yaml:"user" doc:"of mail: who logs in; empty: nobody"`
 	Password   string   `yaml:"password" doc:"of mail"`
 	From       string   `yaml:"from" doc:"of mail: the sender's address"`
@@ -104,7 +106,7 @@ func (n *Notify) check() error {
 		if err := n.addresses(mail.NewMsg()); err != nil {
 			return err
 		}
-		if _, _, err := n.server(); err != nil {
+		if _, err := n.relay(); err != nil {
 			return err
 		}
 	}
@@ -136,15 +138,27 @@ func (n *Notify) addresses(m *mail.Msg) error {
 	return nil
 }
 
-func (n *Notify) server() (host string, port int, err error) {
-	host, text, err := net.SplitHostPort(n.Server)
+// A relay is a server that takes mail.
+type relay struct {
+	host string
+	port int
+	tls  bool // from the start
+}
+
+func (n *Notify) relay() (relay, error) {
+	at, implicit := strings.CutPrefix(n.Server, "smtps://")
+	host, text, err := net.SplitHostPort(at)
 	if err != nil {
-		host, text = n.Server, "587"
+		host, text = at, "587"
+		if implicit {
+			text = "465"
+		}
 	}
-	if port, err = strconv.Atoi(text); err != nil || port < 1 || port > 65535 || host == "" || strings.ContainsAny(host, "/ ") {
-		return "", 0, fmt.Errorf("server %q: want a host and a port, as in smtp.corp.example:587", n.Server)
+	port, err := strconv.Atoi(text)
+	if err != nil || port < 1 || port > 65535 || host == "" || strings.ContainsAny(host, "/ ") {
+		return relay{}, fmt.Errorf("server %q: want a host and a port, as in smtp.corp.example:587", n.Server)
 	}
-	return host, port, nil
+	return relay{host, port, implicit || port == 465}, nil
 }
 
 // checkURL returns an error if a secret sent there could be read on the way.
@@ -214,13 +228,15 @@ type notifier struct {
 	p                     *program
 	http                  *http.Client
 	limit, attempt, pause time.Duration
+	roots                 *x509.CertPool         // that a mail server's certificate must come from; nil: the system's
+	local                 func(host string) bool // reports whether mail to a host stays on this machine
 }
 
 func (p *program) newNotifier() *notifier {
 	t := http.DefaultTransport.(*http.Transport).Clone()
 	t.DisableKeepAlives = true
 	return &notifier{
-		p: p, limit: cmp.Or(p.patience, notifyLimit), attempt: cmp.Or(p.patience/4, notifyAttempt), pause: cmp.Or(p.patience/50, notifyPause),
+		p: p, local: isLocal, limit: cmp.Or(p.patience, notifyLimit), attempt: cmp.Or(p.patience/4, notifyAttempt), pause: cmp.Or(p.patience/50, notifyPause),
 		// A redirection would take the message, and its secret, elsewhere.
 		http: &http.Client{Transport: t, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }},
 	}
@@ -366,7 +382,8 @@ func (s *notifier) request(ctx context.Context, method, to string, header http.H
 			if u, ok := errors.AsType[*url.Error](err); ok {
 				err = u.Err // without the URL
 			}
-			return &refusal{text: err.Error(), again: true}
+			_, untrusted := errors.AsType[*tls.CertificateVerificationError](err)
+			return &refusal{text: err.Error(), again: !untrusted}
 		}
 		defer resp.Body.Close()
 		text, _ := io.ReadAll(io.LimitReader(resp.Body, 200))
@@ -437,44 +454,48 @@ func (s *notifier) mail(ctx context.Context, n *Notify, m *reports.Message) erro
 	msg.SetBodyString(mail.TypeTextPlain, m.Text())
 	msg.AddAlternativeString(mail.TypeTextHTML, html.String())
 
-	host, port, err := n.server()
+	to, err := n.relay()
 	if err != nil {
 		return err
 	}
-	options := []mail.Option{mail.WithPort(port), mail.WithTimeout(s.attempt), mail.WithTLSPolicy(mail.TLSMandatory), mail.WithoutNoop()}
-	switch {
-	case port == 465:
+	policy, auth := mail.TLSMandatory, mail.SMTPAuthAutoDiscover
+	if !to.tls && s.local(to.host) {
+		policy, auth = mail.NoTLS, mail.SMTPAuthPlainNoEnc
+	}
+	options := []mail.Option{mail.WithPort(to.port), mail.WithTimeout(s.attempt), mail.WithTLSPolicy(policy), mail.WithoutNoop(),
+		mail.WithTLSConfig(&tls.Config{ServerName: to.host, MinVersion: tls.VersionTLS12, RootCAs: s.roots})}
+	if to.tls {
 		options = append(options, mail.WithSSL())
-	case isLocal(host):
-		options = append(options, mail.WithTLSPolicy(mail.NoTLS))
 	}
 	if n.User != "" {
 		password, err := s.p.resolve(n.Password)
 		if err != nil {
 			return fmt.Errorf("password: %w", err)
 		}
-		auth := mail.SMTPAuthAutoDiscover
-		if isLocal(host) && port != 465 {
-			auth = mail.SMTPAuthPlainNoEnc
-		}
 		options = append(options, mail.WithSMTPAuth(auth), mail.WithUsername(n.User), mail.WithPassword(password))
 	}
 	return s.repeat(ctx, func(ctx context.Context) error {
-		c, err := mail.NewClient(host, options...)
+		c, err := mail.NewClient(to.host, options...)
 		if err != nil {
 			return err
 		}
-		if err := c.DialAndSendWithContext(ctx, msg); err != nil {
-			again := true // the server was not reached, or fell silent
-			if reply, ok := errors.AsType[*textproto.Error](err); ok {
-				again = reply.Code < 500 // a wrong password must not be tried until the account is locked
-			} else if sent, ok := errors.AsType[*mail.SendError](err); ok {
-				again = sent.IsTemp() || sent.ErrorCode() == 0
-			} else if errors.Is(err, mail.ErrNoSupportedAuthDiscovered) {
-				again = false
-			}
-			return &refusal{text: err.Error(), again: again}
+		err = c.DialAndSendWithContext(ctx, msg)
+		if err == nil || msg.IsDelivered() { // a server that took it may still fail to say goodbye
+			return nil
 		}
-		return nil
+		return &refusal{text: err.Error(), again: mayPass(err)}
 	})
+}
+
+// mayPass reports whether a mail that failed may succeed later. A wrong password must not be
+// tried until the account is locked, and a server without TLS has none a minute later.
+func mayPass(err error) bool {
+	if reply, ok := errors.AsType[*textproto.Error](err); ok {
+		return reply.Code < 500
+	}
+	if sent, ok := errors.AsType[*mail.SendError](err); ok {
+		return sent.IsTemp() || sent.ErrorCode() == 0
+	}
+	_, network := errors.AsType[net.Error](err) // the server was not reached, or fell silent
+	return network || errors.Is(err, io.EOF)
 }

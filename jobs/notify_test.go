@@ -6,6 +6,7 @@ import (
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
+	"crypto/tls"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
@@ -237,22 +238,36 @@ func TestNotifyChannels(t *testing.T) {
 }
 
 // A mailServer speaks as much SMTP as it must. A reply that the script has for a command
-// is given once, in the order of the script; "stall" answers nothing.
+// is given once, in the order of the script; "stall" answers nothing, "hang up" ends the
+// connection.
 type mailServer struct {
 	addr   string
+	tls    *tls.Config // offered by STARTTLS; nil: not offered
 	mu     sync.Mutex
 	script []string // "DATA 451 busy"
 	conns  int
+	clear  []string // commands that came without TLS
 	mails  []string
 }
 
+// newMailServer returns a server that speaks clear text.
 func newMailServer(t *testing.T, script ...string) *mailServer {
+	s := &mailServer{script: script}
+	s.listen(t, nil)
+	return s
+}
+
+// listen accepts connections, with TLS from the start if implicit is set.
+func (s *mailServer) listen(t *testing.T, implicit *tls.Config) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { l.Close() })
-	s := &mailServer{addr: l.Addr().String(), script: script}
+	s.addr = l.Addr().String()
+	if implicit != nil {
+		l = tls.NewListener(l, implicit)
+	}
 	go func() {
 		for {
 			c, err := l.Accept()
@@ -263,7 +278,6 @@ func newMailServer(t *testing.T, script ...string) *mailServer {
 			go s.serve(c)
 		}
 	}()
-	return s
 }
 
 func (s *mailServer) serve(c net.Conn) {
@@ -279,11 +293,18 @@ func (s *mailServer) serve(c net.Conn) {
 			return
 		}
 		command, _, _ := strings.Cut(strings.TrimSpace(line), " ")
-		reply := map[string]string{"EHLO": "250-test\r\n250 AUTH PLAIN LOGIN", "DATA": "354 go on", "QUIT": "221 bye", "AUTH": "235 welcome"}[command]
+		reply := map[string]string{"EHLO": "250-test\r\n250 AUTH PLAIN LOGIN", "DATA": "354 go on", "QUIT": "221 bye", "AUTH": "235 welcome", "STARTTLS": "220 go on"}[command]
 		if reply == "" {
 			reply = "250 ok"
 		}
+		_, encrypted := c.(*tls.Conn)
+		if command == "EHLO" && s.tls != nil && !encrypted {
+			reply = "250-test\r\n250-STARTTLS\r\n250 AUTH PLAIN LOGIN"
+		}
 		s.mu.Lock()
+		if !encrypted {
+			s.clear = append(s.clear, command)
+		}
 		if len(s.script) > 0 {
 			if said, ok := strings.CutPrefix(s.script[0], command+" "); ok {
 				reply, s.script = said, s.script[1:]
@@ -294,7 +315,14 @@ func (s *mailServer) serve(c net.Conn) {
 			in.ReadString('\n') // until the client gives up
 			return
 		}
+		if reply == "hang up" {
+			return
+		}
 		io.WriteString(c, reply+"\r\n")
+		if command == "STARTTLS" && reply == "220 go on" {
+			c = tls.Server(c, s.tls)
+			in = bufio.NewReader(c)
+		}
 		if command == "DATA" && strings.HasPrefix(reply, "354") {
 			var text strings.Builder
 			for {
@@ -330,6 +358,11 @@ func TestNotifyMail(t *testing.T) {
 		{"a stall late", []string{"MAIL stall"}, 2, ""},
 		{"no such mailbox", []string{"RCPT 550 no such \x1b[31mmailbox"}, 1, "550"},
 		{"wrong password", []string{"AUTH 535 no"}, 1, "535"},
+		{"greylisting", []string{"RCPT 450 4.2.0 greylisted, come back"}, 2, ""},
+		{"hangs up", []string{"EHLO hang up", "DATA hang up"}, 3, ""},
+		{"a stall at the end", []string{"QUIT stall"}, 1, ""},
+		{"an error at the end", []string{"QUIT 421 not now"}, 1, ""},
+		{"no login", []string{"EHLO 250 test"}, 1, "does not support SMTP AUTH"},
 		{"stalls for ever", strings.Split(strings.Repeat("EHLO stall,", 20), ",")[:20], 0, "attempts)"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
