@@ -212,52 +212,42 @@ func (s *site) stagedDay(day int) {
 // If this fails, what depends on several logs is not what it is on one machine, if the logs
 // are in several tasks: copies, repeated events, connections and their names, late logs.
 func TestStagesOfNights(t *testing.T) {
-	for _, of := range []struct {
-		size, shards string
-		s3           bool
-	}{{size: "1B", shards: "3"}, {size: "4KB", shards: "2", s3: true}} {
-		t.Run(of.size+"-"+of.shards, func(t *testing.T) {
-			s := newSite(t, "")
-			config := stagedConfig
-			work := filepath.Join(s.dir, "work")
-			args := []string{"--config", "outflow.yaml"}
-			if of.s3 {
-				s.bucket = newS3Server(t)
-				config = strings.ReplaceAll(config, "logs/", "s3://logs/")
-				work = "s3://outflow/work"
-				args = append(args, "--s3-endpoint-url", s.bucket.url)
+	s := newSite(t, "")
+	s.bucket = newS3Server(t)
+	s.write("outflow.yaml", []byte(strings.ReplaceAll(stagedConfig, "logs/", "s3://logs/")))
+	args := []string{"--config", "outflow.yaml", "--s3-endpoint-url", s.bucket.url}
+	for day := 16; day <= 17; day++ {
+		s.stagedDay(day)
+	}
+	for day := 18; day <= 20; day++ {
+		s.stagedDay(day)
+		if day == 19 { // for the 17th, and with a copy of what it has
+			s.write("logs/cloud/2026-03-17/late.csv", uploads("2026-03-17T16:00 gus 200000000"))
+			s.write("logs/cloud/2026-03-17/late-copy.csv", uploads("2026-03-17T16:00 gus 200000000"))
+		}
+		s.run(day, "-q", "--state", "one/state", "--out", "one/out", "--reports", "csv,html,dns_scores")
+		if day == 20 { // on one machine, what several have left
+			s.run(day, "-q", "--state", "many/state", "--out", "many/out", "--reports", "csv,html,dns_scores")
+		} else {
+			size, shards := "1B", "3"
+			if day == 19 {
+				size, shards = "4KB", "2"
 			}
-			s.write("outflow.yaml", []byte(config))
-			for day := 16; day <= 17; day++ {
-				s.stagedDay(day)
+			r := &stagedRun{t: t, dir: s.dir, name: "many", config: args}
+			r.begin("--day", fmt.Sprintf("2026-03-%02d", day), "--task-size", size, "--shards", shards, "--work", "s3://outflow/work")
+			if r.plan.Tasks < 4 {
+				t.Errorf("got %d tasks, want several", r.plan.Tasks)
 			}
-			for day := 18; day <= 20; day++ {
-				s.stagedDay(day)
-				if day == 19 { // for the 17th, and with a copy of what it has
-					s.write("logs/cloud/2026-03-17/late.csv", uploads("2026-03-17T16:00 gus 200000000"))
-					s.write("logs/cloud/2026-03-17/late-copy.csv", uploads("2026-03-17T16:00 gus 200000000"))
-				}
-				s.run(day, "-q", "--state", "one/state", "--out", "one/out", "--reports", "csv,html,dns_scores")
-				r := &stagedRun{t: t, dir: s.dir, name: "many", config: args}
-				if day == 20 { // on one machine, what several have left
-					s.run(day, "-q", "--state", "many/state", "--out", "many/out", "--reports", "csv,html,dns_scores")
-				} else {
-					r.begin("--day", fmt.Sprintf("2026-03-%02d", day), "--task-size", of.size, "--shards", of.shards, "--work", work)
-					if r.plan.Tasks < 4 {
-						t.Errorf("got %d tasks, want several", r.plan.Tasks)
-					}
-					r.all()
-				}
-				sameResults(t, fmt.Sprint(day), resultsOf(t, filepath.Join(s.dir, "many")), resultsOf(t, filepath.Join(s.dir, "one")))
-			}
-			for day := 16; day <= 20; day++ {
-				got, _ := s.done("many/state", day)
-				want, _ := s.done("one/state", day)
-				if !reflect.DeepEqual(got, want) {
-					t.Errorf("day %d was not made one file: got %+v, want %+v", day, got, want)
-				}
-			}
-		})
+			r.all()
+		}
+		sameResults(t, fmt.Sprint(day), resultsOf(t, filepath.Join(s.dir, "many")), resultsOf(t, filepath.Join(s.dir, "one")))
+	}
+	for day := 16; day <= 20; day++ {
+		got, _ := s.done("many/state", day)
+		want, _ := s.done("one/state", day)
+		if !reflect.DeepEqual(got, want) {
+			t.Errorf("day %d was not made one file: got %+v, want %+v", day, got, want)
+		}
 	}
 }
 
