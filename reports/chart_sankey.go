@@ -56,8 +56,8 @@ func newSankey(all []*subject) *picture {
 	slices.SortStableFunc(pairs, func(a, b pair) int {
 		return cmp.Or(cmp.Compare(sums[b], sums[a]), strings.Compare(a.from, b.from), strings.Compare(a.to, b.to))
 	})
-	left, leftAt := largestNodes(senders, "people and machines")
-	right, rightAt := largestNodes(places, "destinations")
+	left, leftAt := largestNodes(senders, "others")
+	right, rightAt := largestNodes(places, "other destinations")
 	flows := map[[2]int]*flow{}
 	var order []*flow
 	for _, k := range pairs {
@@ -117,7 +117,7 @@ func total(nodes []node) (sum int64) {
 
 // largestNodes returns a node for each of the largest names and one for the others, and
 // a function that returns the index of a name's node.
-func largestNodes(of map[string]int64, plural string) ([]node, func(name string) int) {
+func largestNodes(of map[string]int64, others string) ([]node, func(name string) int) {
 	var nodes []node
 	for name, n := range of {
 		nodes = append(nodes, node{name: name, bytes: n})
@@ -126,11 +126,11 @@ func largestNodes(of map[string]int64, plural string) ([]node, func(name string)
 		return cmp.Or(cmp.Compare(b.bytes, a.bytes), strings.Compare(a.name, b.name))
 	})
 	if more := len(nodes) - sankeyNodes; more > 1 {
-		others := node{name: count(int64(more)) + " other " + plural}
+		rest := node{name: count(int64(more)) + " " + others}
 		for _, n := range nodes[sankeyNodes:] {
-			others.bytes = AddBytes(others.bytes, n.bytes)
+			rest.bytes = AddBytes(rest.bytes, n.bytes)
 		}
-		nodes = append(nodes[:sankeyNodes], others)
+		nodes = append(nodes[:sankeyNodes], rest)
 	}
 	at := map[string]int{}
 	for i, n := range nodes {

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"math"
 	"slices"
+	"unicode"
 
 	"outflow/stats/detect"
 )
@@ -110,7 +111,8 @@ func newScatter(all []*subject, g *gist) *picture {
 		p.Marks = append(p.Marks, mark{Class: "dot", X: coordinate(x(float64(at[0])/10 + .05)), Y: coordinate(y(float64(at[1])/10 + .05)),
 			Radius: coordinate(min(2+math.Log2(float64(c.cells[at])), 9))})
 	}
-	var taken [][2]float64
+	var dots [][2]float64
+	var names []string
 	for _, s := range all {
 		u, ok := s.largestDay(c)
 		if !ok || s.worst < detect.Medium || len(p.Rows) == maxNamed {
@@ -122,17 +124,9 @@ func newScatter(all []*subject, g *gist) *picture {
 		q := times(float64(u.BytesOut), u.BaselineMedian)
 		p.Marks = append(p.Marks, mark{Class: "named", X: coordinate(px), Y: coordinate(py), Radius: "5", Title: name + ": " + byteSize(float64(u.BytesOut)) + ", " + cmp.Or(q, "below") + " normal"})
 		p.Rows = append(p.Rows, []shown{show(s.spelling(), maxName), {Text: s.worst.String()}, {Text: byteSize(float64(u.BytesOut))}, {Text: byteSize(u.BaselineMedian)}, {Text: cmp.Or(q, "< 1 ×")}})
-		// A label that would lie on another one is left to the table.
-		if slices.ContainsFunc(taken, func(t [2]float64) bool { return math.Abs(t[1]-py) < 15 && math.Abs(t[0]-px) < 190 }) {
-			continue
-		}
-		taken = append(taken, [2]float64{px, py})
-		l := label{X: coordinate(px + 9), Y: coordinate(py + 4), Anchor: "start", Class: "named", Text: name}
-		if px > axisRight-190 {
-			l.X, l.Anchor = coordinate(px-9), "end"
-		}
-		p.Labels = append(p.Labels, l)
+		dots, names = append(dots, [2]float64{px, py}), append(names, name)
 	}
+	p.nameDots(dots, names)
 	p.Desc = counted(len(p.Rows), "outlier is", "outliers are") + " named."
 	by := map[int]int{}
 	for at, n := range c.cells {
@@ -143,6 +137,53 @@ func newScatter(all []*subject, g *gist) *picture {
 			{Text: number(math.Pow10(e)) + " to " + number(math.Pow10(e+1)) + " ×"}})
 	}
 	return p
+}
+
+// nameDots writes the names of dots beside, above or below them. A name that would lie on a
+// dot or on another name is left to the table.
+func (p *picture) nameDots(dots [][2]float64, names []string) {
+	const high, radius, gap = 15.0, 6.0, 9.0
+	type box struct{ left, right, top, bottom float64 }
+	var taken []box
+	for _, d := range dots {
+		taken = append(taken, box{d[0] - radius, d[0] + radius, d[1] - radius, d[1] + radius})
+	}
+	for i, d := range dots {
+		x, y, wide := d[0], d[1], labelWidth(names[i])
+		for _, l := range []struct {
+			left, middle, at float64
+			anchor           string
+		}{
+			{x + gap, y, x + gap, "start"},
+			{x - gap - wide, y, x - gap, "end"},
+			{x - wide/2, y - radius - high/2, x, "middle"},
+			{x - wide/2, y + radius + high/2, x, "middle"},
+		} {
+			b := box{l.left, l.left + wide, l.middle - high/2, l.middle + high/2}
+			if b.left < axisLeft || b.right > pictureWidth || b.top < 0 || b.bottom > axisBottom || slices.ContainsFunc(taken, func(t box) bool {
+				return t.left < b.right && b.left < t.right && t.top < b.bottom && b.top < t.bottom
+			}) {
+				continue
+			}
+			taken = append(taken, b)
+			p.Labels = append(p.Labels, label{X: coordinate(l.at), Y: coordinate(l.middle + 4), Anchor: l.anchor, Class: "named", Text: names[i]})
+			break
+		}
+	}
+}
+
+// labelWidth returns about how wide a bold name is. Where it is unsure, it is too wide.
+func labelWidth(name string) float64 {
+	w := 0.0
+	for _, r := range name {
+		switch {
+		case unicode.IsLower(r), unicode.IsDigit(r), r == '.', r == '-':
+			w += 8.7
+		default:
+			w += 11
+		}
+	}
+	return w
 }
 
 // largestDay returns the day with a baseline on which the subject sent most.

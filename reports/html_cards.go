@@ -51,7 +51,8 @@ type card struct {
 // An act says in a few words what a finding is about.
 type act struct {
 	ID    string // of the step; "" if it has no place on the page
-	Text  string
+	Title string // of a rule or detection; "" if Text says it all
+	Text  string // after the title
 	Where shown
 	Then  bool     // it began when the act before had ended
 	Rules []string // titles of the rules that matched the same bytes
@@ -267,7 +268,7 @@ func newAct(f *detect.Finding, d *detect.Detection) act {
 		if strings.HasPrefix(what, "within ") { // the title of a correlation says enough
 			what = ""
 		}
-		a.Text, a.Where = ruleTitle(f), where(what)
+		a.Title, a.Where = ruleTitle(f), where(what)
 		if f.Summary.BytesOut > 0 {
 			a.Text += " (" + byteSize(float64(f.Summary.BytesOut)) + ")"
 		}
@@ -288,7 +289,7 @@ func newAct(f *detect.Finding, d *detect.Detection) act {
 			a.Text, a.Where = a.Text+", most of it to", where(f.Mostly)
 		}
 	default:
-		a.Text = title(f.Detection, d)
+		a.Title = title(f.Detection, d)
 	}
 	return a
 }

@@ -64,7 +64,7 @@ func TestCardStory(t *testing.T) {
 		if a.Then {
 			text += "then "
 		}
-		got = append(got, strings.TrimSpace(text+a.Text+" "+a.Where.Text))
+		got = append(got, strings.TrimSpace(text+a.Title+a.Text+" "+a.Where.Text))
 	}
 	at := func(from, to int64) string {
 		return utc(first+from).Format("15:04") + "–" + utc(first+to).Format("15:04")
@@ -97,7 +97,7 @@ func TestSameBytes(t *testing.T) {
 	c := cardsOf(t, r).Cards[0]
 	var got []string
 	for _, a := range c.Acts {
-		got = append(got, a.Text+" "+a.Where.Text+" "+strings.Join(a.Rules, ";"))
+		got = append(got, a.Title+a.Text+" "+a.Where.Text+" "+strings.Join(a.Rules, ";"))
 	}
 	slices.Sort(got)
 	want := []string{"Files put elsewhere (1.8 GB): other[.]example/ ", "Hook called (5 kB): drop[.]example/hook ", `Rclone ran: C:\rclone.exe `, "uploaded 1.9 GB to drop[.]example Files put into <a> bucket"}
@@ -125,7 +125,8 @@ func TestUploaded(t *testing.T) {
 	} {
 		f := uploadFinding("alice", c.bytes, detect.High)
 		f.Object, f.ObjectBytes, f.Baseline = c.object, c.there, c.baseline
-		if got := newAct(&f, nil).Text; got != c.want {
+		a := newAct(&f, nil)
+		if got := a.Title + a.Text; got != c.want {
 			t.Errorf("%s: got %q, want %q", c.name, got, c.want)
 		}
 	}

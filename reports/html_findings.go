@@ -10,12 +10,15 @@ import (
 
 // This file shows findings on the page, in full and in brief.
 
+// maxWord is how many characters of one word fit into a column of facts.
+const maxWord = 24
+
 // A fact is a row of a finding's table of facts.
 type fact struct {
 	Name  string
 	Value shown
 	Note  string
-	Wide  bool
+	Wide  bool // two columns
 }
 
 type finding struct {
@@ -292,7 +295,12 @@ func facts(f *detect.Finding) []fact {
 	if t := detect.TechniqueOf(visible(f.Technique)); t.ID != "" {
 		facts = append(facts, fact{"ATT&CK", show(t.ID, maxName), t.Title(), true})
 	}
-	return append(facts, fact{"Finding", show(f.UID, maxPlace), "", false})
+	facts = append(facts, fact{"Finding", show(f.UID, maxPlace), "", false})
+	for i := range facts {
+		long := func(word string) bool { return len(word) > maxWord }
+		facts[i].Wide = facts[i].Wide || slices.ContainsFunc(strings.Fields(facts[i].Value.Text), long)
+	}
+	return facts
 }
 
 // paragraphs splits a detection's doc at blank lines and joins the lines of each

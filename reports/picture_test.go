@@ -2,6 +2,7 @@ package reports
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -197,5 +198,32 @@ func TestTrend(t *testing.T) {
 	}
 	if newTrend(nightsOf(quietReport())) != nil {
 		t.Error("one night has a trend")
+	}
+}
+
+// If this fails, a name lies on another one or on a dot, and cannot be read, or the person
+// who did the most has no name.
+func TestNameDots(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		dots [][2]float64
+		want []string // the names with their anchors, in the order of the dots
+	}{
+		{"room", [][2]float64{{200, 100}}, []string{"one start"}},
+		{"the right edge", [][2]float64{{875, 100}}, []string{"one end"}},
+		{"a dot on the right", [][2]float64{{200, 100}, {225, 104}}, []string{"one end", "two start"}},
+		{"dots on both sides", [][2]float64{{200, 100}, {225, 100}, {175, 100}}, []string{"one middle", "two start", "six end"}},
+		{"below the top edge", [][2]float64{{200, 14}, {225, 14}, {175, 14}}, []string{"one middle", "two start", "six end"}},
+		{"one on another", [][2]float64{{200, 100}, {200, 100}}, []string{"one start", "two end"}},
+	} {
+		var p picture
+		p.nameDots(c.dots, []string{"one", "two", "six"})
+		var got []string
+		for _, l := range p.Labels {
+			got = append(got, l.Text+" "+l.Anchor)
+		}
+		if !slices.Equal(got, c.want) {
+			t.Errorf("%s: got %q, want %q", c.name, got, c.want)
+		}
 	}
 }
