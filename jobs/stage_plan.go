@@ -28,10 +28,13 @@ const (
 	eventBytes = 4 << 30
 	// lookers is how many logs are looked at at once. Most of the time they wait for the store.
 	lookers = 16
-	// shardBytes is how many bytes of runs a shard has, and runShare what part of the stored
-	// bytes the runs are taken to be.
-	shardBytes = 256 << 20
-	runShare   = 8
+	// shardBytes is how many stored bytes of logs a shard stands for: 0.2 to 0.8 GB of runs if
+	// the logs are plain text, some 4 GB if they are gzip. More take longer to merge than a
+	// task to fold, and more room in TMPDIR; fewer make more requests.
+	shardBytes = 1 << 30
+	// mostShards is the most shards that plan chooses. fold has a buffer of 64 KiB for each, and
+	// merge reads of each task where the runs of all shards are.
+	mostShards = 1024
 )
 
 // A planForm is what stage plan prints as JSON.
@@ -308,7 +311,7 @@ func (pl *planner) finish(shards int) planForm {
 		}
 	}
 	if shards == 0 {
-		shards = int(1 + form.Bytes/runShare/shardBytes)
+		shards = int(min(1+form.Bytes/shardBytes, mostShards))
 	}
 	pl.plan.Shards, form.Shards = shards, shards
 	return form

@@ -405,3 +405,18 @@ func TestBonds(t *testing.T) {
 		}
 	}
 }
+
+// If this fails, a merge has more than a disk holds, or the stages of a large run have so
+// many requests to make that these cost more than the machines.
+func TestShards(t *testing.T) {
+	for _, c := range []struct {
+		bytes       int64
+		given, want int
+	}{{0, 0, 1}, {1<<30 - 1, 0, 1}, {2 << 30, 0, 3}, {100 << 40, 0, mostShards}, {100 << 40, 5, 5}} {
+		plan := &stagePlan{Tasks: []plannedTask{{Objects: []plannedObject{{Size: c.bytes / 2}, {Size: c.bytes - c.bytes/2}}}}}
+		pl := &planner{stage: &stage{plan: plan}}
+		if form := pl.finish(c.given); plan.Shards != c.want || form.Shards != c.want || form.Bytes != c.bytes {
+			t.Errorf("%+v: got %d shards, printed %d", c, plan.Shards, form.Shards)
+		}
+	}
+}
