@@ -270,10 +270,8 @@ func (s *state) night(ctx context.Context, run *runRecord, n *night, old bool) (
 	judged := append(again, days...)
 	slices.SortFunc(s.inputs, inputOrder)
 
-	if s.stages == nil {
-		if err := s.compact(ctx, days[0], days[len(days)-1]); err != nil {
-			return err
-		}
+	if err := s.compact(ctx, days[0], days[len(days)-1]); err != nil {
+		return err
 	}
 	run.stage(p, "fold")
 	h, r, err := s.judge(ctx, n, judged)

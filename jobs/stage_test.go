@@ -73,8 +73,8 @@ func (r *stagedRun) judge() {
 	r.must("judge", "--state", r.name+"/state", "--out", r.name+"/out", "--reports", "csv,html,dns_scores")
 }
 
-// resultsOf returns what a run has left, by name: reports, and each partition with its rows
-// and without the names of its files.
+// resultsOf returns what a run has left, by name: reports, and each partition with its rows.
+// The names of its files are by their bytes.
 func resultsOf(t *testing.T, folder string) map[string]any {
 	t.Helper()
 	out := map[string]any{}
@@ -102,7 +102,6 @@ func resultsOf(t *testing.T, folder string) map[string]any {
 				t.Fatal(err)
 			}
 			slices.SortStableFunc(rows, func(a, b detect.Row) int { return a.Key.Compare(b.Key) })
-			done.Parts = nil
 			out[done.Partition] = []any{done, rows}
 		}
 	}
@@ -241,13 +240,6 @@ func TestStagesOfNights(t *testing.T) {
 			r.all()
 		}
 		sameResults(t, fmt.Sprint(day), resultsOf(t, filepath.Join(s.dir, "many")), resultsOf(t, filepath.Join(s.dir, "one")))
-	}
-	for day := 16; day <= 20; day++ {
-		got, _ := s.done("many/state", day)
-		want, _ := s.done("one/state", day)
-		if !reflect.DeepEqual(got, want) {
-			t.Errorf("day %d was not made one file: got %+v, want %+v", day, got, want)
-		}
 	}
 }
 
