@@ -149,6 +149,40 @@ func (t *stage) check() error {
 	case plan.Config != t.config.digest():
 		return badConfig("the plan %s was made with another configuration, other rules or other lists of people: all stages of a run need the same ones", t.at)
 	}
+	if err := plan.valid(); err != nil {
+		return badConfig("the plan %s is not one that stage plan wrote: %w: plan the run again", t.at, err)
+	}
+	return nil
+}
+
+// valid reports what no plan has.
+func (plan *stagePlan) valid() error {
+	if plan.Shards < 1 || plan.Shards > maxShards {
+		return fmt.Errorf("it has %d shards, want 1 to %d", plan.Shards, maxShards)
+	}
+	if _, err := dayRange(plan.First, plan.Last, 0); err != nil {
+		return err
+	}
+	for i := range plan.Folds {
+		days, err := parseDays(plan.Folds[i].Days)
+		if err != nil {
+			return err
+		}
+		if !slices.IsSorted(days) {
+			return fmt.Errorf("the days of fold %d do not ascend", i)
+		}
+	}
+	for i := range plan.Tasks {
+		task := &plan.Tasks[i]
+		if task.Fold < 0 || task.Fold >= len(plan.Folds) {
+			return fmt.Errorf("task %d is of fold %d, and there are %d", i, task.Fold, len(plan.Folds))
+		}
+		for k := range task.Objects {
+			if task.Objects[k].Size < 0 {
+				return fmt.Errorf("an object of task %d has %d bytes", i, task.Objects[k].Size)
+			}
+		}
+	}
 	return nil
 }
 

@@ -123,9 +123,6 @@ func (t *stage) foldTask(ctx context.Context, index int) (*taskDone, error) {
 		return done, nil
 	}
 	task := &t.plan.Tasks[index]
-	if task.Fold < 0 || task.Fold >= len(t.plan.Folds) {
-		return nil, fmt.Errorf("the plan %s has no fold %d", t.at, task.Fold)
-	}
 	f := &t.plan.Folds[task.Fold]
 	o, aggregates, days, err := t.fold(f)
 	if err != nil {
@@ -236,7 +233,7 @@ func (t *stage) sources(task *plannedTask, days []detect.Day) ([]source, error) 
 		o := &task.Objects[i]
 		in := t.input(o.Feed)
 		if in == nil {
-			return nil, fmt.Errorf("the plan %s has an input %q, and the configuration has not", t.at, o.Feed)
+			return nil, badConfig("the plan %s has an input %q, and the configuration has not", t.at, o.Feed)
 		}
 		switch {
 		case o.Unlisted != "":
@@ -384,6 +381,18 @@ func decodeFolded(text []byte, f *folded) (eachLog map[string]bool, err error) {
 	var in taskFolded
 	if err := gob.NewDecoder(bytes.NewReader(text)).Decode(&in); err != nil {
 		return nil, err
+	}
+	all := [][]taskInput{in.Inputs}
+	for i := range in.Objects {
+		all = append(all, in.Objects[i].Inputs)
+	}
+	for _, inputs := range all {
+		for i := range inputs {
+			t := &inputs[i]
+			if len(t.Columns) != len(t.Values) || slices.ContainsFunc(t.Columns, func(c columnar.Col) bool { return c >= columnar.NumCols }) {
+				return nil, errors.New("it has a column that is unknown or has no value")
+			}
+		}
 	}
 	inputs := fromTaskInputs(in.Inputs)
 	f.inputs = append(f.inputs, inputs...)

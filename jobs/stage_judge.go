@@ -77,7 +77,8 @@ func (t *stage) judge() (over bool, err error) {
 	return err == nil || code == exitFindings || code == exitPartial || code == exitNoInput, err
 }
 
-// remove removes the work folder of the plan.
+// remove removes what the stages have written, and the work folder of the plan unless it has
+// other files.
 func (t *stage) remove(ctx context.Context) error {
 	above, run, _ := cutLast(t.at)
 	from, err := t.p.open(t.config, above)
@@ -89,27 +90,45 @@ func (t *stage) remove(ctx context.Context) error {
 		return fmt.Errorf("remove %s: %w", t.at, err)
 	}
 	folders := map[string]bool{run: true} // of a disk
+	others := false
 	var names []string
 	for e, err := range from.List(ctx, run+"/", store.Deep) {
 		if err != nil {
 			return fmt.Errorf("remove %s: %w", t.at, err)
+		}
+		if !isStaged(strings.TrimPrefix(e.Name, run+"/")) {
+			others = true
+			continue
 		}
 		names = append(names, e.Name)
 		for folder := path.Dir(e.Name); folder != run; folder = path.Dir(folder) {
 			folders[folder] = true
 		}
 	}
-	if !store.Remote(t.at) {
-		inner := slices.Sorted(maps.Keys(folders))
-		slices.Reverse(inner) // those within a folder go before it
-		names = append(names, inner...)
-	}
 	for _, name := range names {
 		if err := from.Delete(ctx, name); err != nil {
 			return fmt.Errorf("remove %s: %w", t.at, err)
 		}
 	}
+	if !store.Remote(t.at) {
+		inner := slices.Sorted(maps.Keys(folders))
+		slices.Reverse(inner) // those within a folder go before it
+		for _, folder := range inner {
+			others = from.Delete(ctx, folder) != nil || others // it is not empty
+		}
+	}
+	if others {
+		t.p.note("the work folder %s is still there: it has files that no stage wrote", t.at)
+	}
 	return nil
+}
+
+// stagedFiles match the names of what the stages write to the work folder of a plan.
+var stagedFiles = [...]string{planName, "task=*/" + runsName, "task=*/" + inputsName, "task=*/" + doneName, "shard=*/" + doneName,
+	"fold=*/aggregate=*/date=*/part-*.parquet"}
+
+func isStaged(name string) bool {
+	return slices.ContainsFunc(stagedFiles[:], func(pattern string) bool { ok, _ := path.Match(pattern, name); return ok })
 }
 
 // cutLast cuts a URI before and behind its last slash.
@@ -125,13 +144,28 @@ func cutLast(uri string) (before, after string, ok bool) {
 func (t *stage) shardDone(ctx context.Context, shard int) (*shardDone, error) {
 	done := &shardDone{}
 	err := t.read(ctx, shardName(shard), done)
-	if err == nil && (done.Run != t.plan.Run || done.Shard != shard) {
+	if err == nil && (done.Run != t.plan.Run || done.Shard != shard || !t.plan.planned(done.Parts)) {
 		err = fmt.Errorf("%s is not that of this plan", shardName(shard))
 	}
 	if err != nil {
 		return nil, t.failed(fmt.Sprintf("merge --shard %d", shard), err)
 	}
 	return done, nil
+}
+
+// planned reports whether the parts are of folds of the plan.
+func (plan *stagePlan) planned(parts []mergedPart) bool {
+	for i := range parts {
+		part := &parts[i]
+		if part.Fold < 0 || part.Fold >= len(plan.Folds) {
+			return false
+		}
+		f := &plan.Folds[part.Fold]
+		if !slices.Contains(f.Aggregates, part.Aggregate) || !slices.Contains(f.Days, part.Day) {
+			return false
+		}
+	}
+	return true
 }
 
 // stages are what the stages of a run have folded.

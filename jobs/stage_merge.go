@@ -96,13 +96,34 @@ func (p *program) stageMergeCommand() *cobra.Command {
 func (t *stage) taskDone(ctx context.Context, task int) (*taskDone, error) {
 	done := &taskDone{}
 	err := t.read(ctx, taskName(task, doneName), done)
-	if err == nil && (done.Run != t.plan.Run || done.Task != task || len(done.Shards) != t.plan.Shards) {
+	if err == nil && (done.Run != t.plan.Run || done.Task != task || len(done.Shards) != t.plan.Shards || !done.valid()) {
 		err = fmt.Errorf("%s is not that of this plan", taskName(task, doneName))
 	}
 	if err != nil {
 		return nil, t.failed(fmt.Sprintf("fold --task %d", task), err)
 	}
 	return done, nil
+}
+
+// valid reports whether the shards, and the runs in each, are one after another.
+func (d *taskDone) valid() bool {
+	end := int64(0)
+	for i := range d.Shards {
+		s := &d.Shards[i]
+		if s.From != end {
+			return false
+		}
+		for _, r := range s.Runs {
+			if r.End < end {
+				return false
+			}
+			end = r.End
+		}
+		if s.End != end {
+			return false
+		}
+	}
+	return d.Size == end
 }
 
 // A shardRun is a run of an aggregate in a spool.

@@ -35,6 +35,8 @@ const (
 	// mostShards is the most shards that plan chooses. fold has a buffer of 64 KiB for each, and
 	// merge reads of each task where the runs of all shards are.
 	mostShards = 1024
+	// maxShards is how many shards may be asked for. Each task holds a checksum and a writer for each.
+	maxShards = 1 << 16
 )
 
 // A planForm is what stage plan prints as JSON.
@@ -117,8 +119,8 @@ func (p *program) bindRequest(c *cobra.Command) func() (*planRequest, error) {
 		if err := most.UnmarshalText([]byte(size)); err != nil || most < 1 {
 			return nil, badConfig("--task-size %q: want a size like 512MiB", size)
 		}
-		if shards < 0 {
-			return nil, badConfig("--shards %d: want a positive number, or 0", shards)
+		if shards < 0 || shards > maxShards {
+			return nil, badConfig("--shards %d: want at most %d, or 0", shards, maxShards)
 		}
 		now := p.now()
 		if at != "" {

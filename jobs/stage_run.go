@@ -135,7 +135,7 @@ func (s *share) begin(ctx context.Context, r *planRequest) (*sharedRun, error) {
 	for said := false; ; said = true {
 		err := s.read(ctx, sharedName, shared)
 		if err == nil {
-			return shared, nil
+			return shared, s.checkPlace(shared)
 		}
 		if !errors.Is(err, fs.ErrNotExist) {
 			return nil, configError{err}
@@ -159,6 +159,15 @@ func (s *share) begin(ctx context.Context, r *planRequest) (*sharedRun, error) {
 			return nil, fmt.Errorf("write %s of %s: %w", sharedName, s.at, err)
 		}
 	}
+}
+
+// checkPlace refuses a plan of another work folder: process 0 removes the folder of the plan.
+func (s *share) checkPlace(shared *sharedRun) error {
+	folder, name, _ := cutLast(shared.Plan)
+	if above, run, ok := cutLast(folder); !ok || above != s.at || run == ".." || name != planName {
+		return badConfig("%s of %s names the plan %s, which is not in this folder: give --work a new folder", sharedName, s.at, shared.Plan)
+	}
+	return nil
 }
 
 // stages does this process's share of the tasks and shards. Process 0 returns when all shards

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"outflow/columnar/store"
 )
 
 // If this fails, processes that share out the stages find or keep something else than one
@@ -76,5 +78,40 @@ func TestStageRun(t *testing.T) {
 	left, err := os.ReadDir(filepath.Join(dir, "shared/work"))
 	if err != nil || len(left) != 1 || left[0].Name() != sharedName {
 		t.Errorf("the work folder has %v after the run, want %s alone: %v", left, sharedName, err)
+	}
+}
+
+// If this fails, one who can write run.json has process 0 remove any folder.
+func TestStageRunRefusesAForeignPlan(t *testing.T) {
+	s := newSite(t, datedURI)
+	s.quiet(20)
+	work, precious := filepath.Join(s.dir, "work"), filepath.Join(s.dir, "precious/run")
+	for _, folder := range []string{work, precious} {
+		if err := os.MkdirAll(folder, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, name := range []string{planName, "notes.txt"} {
+		if err := os.WriteFile(filepath.Join(precious, name), []byte("{}"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, plan := range []string{filepath.Join(precious, planName), work + "/../" + planName, work + "/plan.json", work + "/run/other.json", ""} {
+		for _, over := range []bool{true, false} {
+			text, err := store.EncodeChecked(&sharedRun{Plan: plan, Over: over})
+			if err == nil {
+				err = os.WriteFile(filepath.Join(work, sharedName), text, 0o644)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			code, _, stderr := invoke(t, s.dir, "stage", "run", "--config", "outflow.yaml", "--work", work, "--of", "1", "--index", "0", "--day", "2026-03-20")
+			if code != exitConfig || !strings.Contains(stderr, "not in this folder") {
+				t.Errorf("%s, over: %t: exit %d: %s", plan, over, code, stderr)
+			}
+		}
+	}
+	if left := filesBelow(t, precious); len(left) != 2 {
+		t.Errorf("of a folder of others, %v is left", left)
 	}
 }

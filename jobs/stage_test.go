@@ -343,6 +343,16 @@ func TestStagesRefuse(t *testing.T) {
 		{"was made by outflow 0.0.1", func(p *stagePlan) { p.Program = "0.0.1" }},
 		{"has version 99", func(p *stagePlan) { p.Version = 99 }},
 		{"was moved", func(p *stagePlan) { p.Run = "nightly-2026-03-20-00000000" }},
+		{"it has 0 shards", func(p *stagePlan) { p.Shards = 0 }},
+		{"it has -1 shards", func(p *stagePlan) { p.Shards = -1 }},
+		{"it has 1000000000000 shards", func(p *stagePlan) { p.Shards = 1e12 }},
+		{"task 0 is of fold 0, and there are 0", func(p *stagePlan) { p.Folds = nil }},
+		{"a fold without days", func(p *stagePlan) { p.Folds = []plannedFold{{}} }},
+		{"the days of fold 0 do not ascend", func(p *stagePlan) { p.Folds = []plannedFold{{Days: []string{"2026-03-20", "2026-03-19"}}} }},
+		{"is before the first", func(p *stagePlan) { p.Last = "2026-03-01" }},
+		{"an object of task 0 has -1 bytes", func(p *stagePlan) {
+			p.Tasks = []plannedTask{{Objects: []plannedObject{{URI: "a", Feed: "log", Size: -1}}}}
+		}},
 	} {
 		changed := *plan
 		other.change(&changed)
@@ -357,6 +367,45 @@ func TestStagesRefuse(t *testing.T) {
 		}
 		mend()
 	}
+	forged := func(name string, done any, change func()) (mend func()) {
+		text, err := os.ReadFile(filepath.Join(work, name))
+		if err == nil {
+			err = store.DecodeChecked(text, done)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		change()
+		bad, err := store.EncodeChecked(done)
+		if err != nil {
+			t.Fatal(err)
+		}
+		os.WriteFile(filepath.Join(work, name), bad, 0o644)
+		return func() { os.WriteFile(filepath.Join(work, name), text, 0o644) }
+	}
+	for _, change := range []func(*taskDone){
+		func(d *taskDone) { d.Run = "another" },
+		func(d *taskDone) { d.Shards[1].From, d.Shards[1].End = -100, -50 },
+		func(d *taskDone) { d.Shards[0].Runs = []storedRun{{"user_day", 1 << 60}} },
+		func(d *taskDone) { d.Shards[1].End = 1 << 60 },
+		func(d *taskDone) { d.Shards = d.Shards[:1] },
+	} {
+		var done taskDone
+		mend := forged("task=0/"+doneName, &done, func() { change(&done) })
+		refused("fold --task 0 is not done", exitEnvironment, "merge", "--shard", "1")
+		mend()
+	}
+	for _, change := range []func(*mergedPart){
+		func(p *mergedPart) { p.Fold = 7 },
+		func(p *mergedPart) { p.Fold = -1 },
+		func(p *mergedPart) { p.Aggregate = "../../other" },
+		func(p *mergedPart) { p.Day = "2026-03-01" },
+	} {
+		var done shardDone
+		mend := forged(shardName(1), &done, func() { done.Parts = append(done.Parts, done.Parts[0]); change(&done.Parts[0]) })
+		refused("merge --shard 1 is not done", exitEnvironment, "judge", judge...)
+		mend()
+	}
 	refused("the plan has", exitConfig, "fold", "--task", fmt.Sprint(r.plan.Tasks))
 	refused("no task: give --task, or set JOB_COMPLETION_INDEX", exitConfig, "fold")
 	refused("there is no plan", exitConfig, "fold", "--plan", filepath.Join(s.dir, "nowhere/plan.json"), "--task", "0")
@@ -365,7 +414,14 @@ func TestStagesRefuse(t *testing.T) {
 			t.Errorf("runs that were refused have left %v in the state", left)
 		}
 	}
+	others := filepath.Join(work, "task=0/case.txt") // judge removes what it knows
+	if err := os.WriteFile(others, []byte("evidence"), 0o644); err != nil {
+		t.Fatal(err)
+	}
 	r.must("judge", judge...)
+	if left := filesBelow(t, r.work()); len(left) != 1 || left[0] != others {
+		t.Errorf("judge left %v, want %s", left, others)
+	}
 	s.run(20, "-q", "--state", "one/state", "--out", "one/out")
 	sameResults(t, "after all", resultsOf(t, filepath.Join(s.dir, "many")), resultsOf(t, filepath.Join(s.dir, "one")))
 }
@@ -411,4 +467,18 @@ func TestShards(t *testing.T) {
 			t.Errorf("%+v: got %d shards, printed %d", c, plan.Shards, form.Shards)
 		}
 	}
+}
+
+func filesBelow(t *testing.T, folder string) (out []string) {
+	t.Helper()
+	err := filepath.WalkDir(folder, func(path string, d fs.DirEntry, err error) error {
+		if err == nil && !d.IsDir() {
+			out = append(out, path)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
 }
