@@ -77,11 +77,20 @@ func withoutPassword(value string) string {
 	return value
 }
 
-// writeNew writes a file that must not exist.
-func writeNew(name, text string) error {
+// createNew opens a file that must not exist: what it holds may be all that there is.
+func createNew(name string) (*os.File, error) {
 	f, err := os.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
 	if err != nil {
-		return configError{fmt.Errorf("write a configuration: %w", err)}
+		return nil, configError{fmt.Errorf("write a new file: %w", err)}
+	}
+	return f, nil
+}
+
+// writeNew writes a file that must not exist.
+func writeNew(name, text string) error {
+	f, err := createNew(name)
+	if err != nil {
+		return err
 	}
 	_, err = io.WriteString(f, text)
 	if closeErr := f.Close(); err == nil {

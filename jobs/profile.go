@@ -10,7 +10,7 @@ import (
 )
 
 // profiled adds the hidden flags --cpuprofile, --memprofile and --trace to every command.
-// They write files for go tool pprof, and one for ui.perfetto.dev. stop ends them.
+// They write new files for go tool pprof, and one for ui.perfetto.dev. stop ends them.
 func (p *program) profiled(root *cobra.Command) (stop func() error) {
 	cpu := root.PersistentFlags().String("cpuprofile", "", "write a CPU profile to this `file`")
 	mem := root.PersistentFlags().String("memprofile", "", "write an allocation profile to this `file`")
@@ -18,37 +18,35 @@ func (p *program) profiled(root *cobra.Command) (stop func() error) {
 	for _, name := range []string{"cpuprofile", "memprofile", "trace"} {
 		root.PersistentFlags().Lookup(name).Hidden = true
 	}
-	var file *os.File
+	var files [3]*os.File
 	root.PersistentPreRunE = func(*cobra.Command, []string) (err error) {
 		p.trace = &trace{now: p.now, began: p.now(), detail: *events != ""}
-		if *cpu == "" {
+		for i, name := range []string{*cpu, *mem, *events} {
+			if name == "" {
+				continue
+			}
+			if files[i], err = createNew(name); err != nil {
+				return err
+			}
+		}
+		if files[0] == nil {
 			return nil
 		}
-		if file, err = os.Create(*cpu); err != nil {
-			return configError{err}
-		}
-		return pprof.StartCPUProfile(file)
+		return pprof.StartCPUProfile(files[0])
 	}
 	return func() error {
-		if file != nil {
+		var errs []error
+		if f := files[0]; f != nil {
 			pprof.StopCPUProfile()
-			if err := file.Close(); err != nil {
-				return err
-			}
+			errs = append(errs, f.Close())
 		}
-		if *events != "" && p.trace != nil {
-			if err := p.trace.writeFile(*events); err != nil {
-				return err
-			}
+		if f := files[1]; f != nil {
+			runtime.GC()
+			errs = append(errs, pprof.Lookup("allocs").WriteTo(f, 0), f.Close())
 		}
-		if *mem == "" {
-			return nil
+		if f := files[2]; f != nil {
+			errs = append(errs, p.trace.write(f), f.Close())
 		}
-		f, err := os.Create(*mem)
-		if err != nil {
-			return configError{err}
-		}
-		runtime.GC()
-		return errors.Join(pprof.Lookup("allocs").WriteTo(f, 0), f.Close())
+		return errors.Join(errs...)
 	}
 }

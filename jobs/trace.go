@@ -1,11 +1,9 @@
 package jobs
 
 import (
-	"bufio"
 	"cmp"
 	"encoding/json"
 	"io"
-	"os"
 	"slices"
 	"sync"
 	"time"
@@ -134,14 +132,4 @@ func (t *trace) write(w io.Writer) error {
 		events = append(events, e)
 	}
 	return json.NewEncoder(w).Encode(map[string]any{"traceEvents": events})
-}
-
-// writeFile writes the spans to a file.
-func (t *trace) writeFile(name string) error {
-	f, err := os.Create(name)
-	if err != nil {
-		return configError{err}
-	}
-	w := bufio.NewWriter(f)
-	return cmp.Or(t.write(w), w.Flush(), f.Close())
 }

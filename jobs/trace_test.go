@@ -2,6 +2,8 @@ package jobs
 
 import (
 	"encoding/json"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -70,6 +72,25 @@ func TestTraceFile(t *testing.T) {
 	for name, want := range map[string]at{"fold": {0, 0, 2000}, "a": {1, 0, 1000}, "b": {2, 0, 2000}, "c": {1, 1000, 1000}} {
 		if got[name] != want {
 			t.Errorf("%s: got %v, want %v", name, got[name], want)
+		}
+	}
+}
+
+// If this fails, a mistyped --trace destroys a log or the configuration.
+func TestTraceIsANewFile(t *testing.T) {
+	dir := t.TempDir()
+	for _, flag := range []string{"--trace", "--cpuprofile", "--memprofile"} {
+		name := filepath.Join(dir, flag)
+		if code, _, stderr := invoke(t, dir, "list", "tables", flag, name); code != exitOK {
+			t.Fatalf("%s: exit %d: %s", flag, code, stderr)
+		}
+		before, err := os.ReadFile(name)
+		if err != nil || len(before) == 0 {
+			t.Fatalf("%s: %d bytes: %v", flag, len(before), err)
+		}
+		code, _, stderr := invoke(t, dir, "list", "tables", flag, name)
+		if after, _ := os.ReadFile(name); code == exitOK || !strings.Contains(stderr, "exists") || string(after) != string(before) {
+			t.Errorf("%s of a file that is there: exit %d: %s", flag, code, stderr)
 		}
 	}
 }
