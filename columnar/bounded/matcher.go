@@ -75,6 +75,8 @@ const (
 	// maxWork is how many places may be visited to make a table: some 80 ms. .{1000} takes three
 	// eighths.
 	maxWork = 1 << 23
+	// cutWork is how many places a limit of a range of characters, which is to be sorted, counts as. \pL has 1,300.
+	cutWork = 5
 	// maxClasses is how many classes of characters an expression may tell apart.
 	maxClasses = 128
 )
@@ -212,8 +214,18 @@ func newTable(prog *syntax.Prog, room *Room) *table {
 func (m *tableMaker) classify() bool {
 	cuts := []rune{0, '\n', '\n' + 1}
 	words := false
+	seen := map[*rune]bool{} // what is repeated has its ranges in one place
 	for i := range m.prog.Inst {
 		in := &m.prog.Inst[i]
+		if len(in.Rune) > 0 {
+			if seen[&in.Rune[0]] {
+				continue
+			}
+			seen[&in.Rune[0]] = true
+		}
+		if m.work += cutWork * len(in.Rune); m.work > m.maxWork {
+			return false
+		}
 		switch in.Op {
 		case syntax.InstEmptyWidth:
 			words = words || syntax.EmptyOp(in.Arg)&(syntax.EmptyWordBoundary|syntax.EmptyNoWordBoundary) != 0

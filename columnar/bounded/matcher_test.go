@@ -3,6 +3,7 @@ package bounded
 import (
 	"math/rand/v2"
 	"regexp"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -102,3 +103,25 @@ func TestMatcherCosts(t *testing.T) {
 }
 
 func roomy() *Room { return &Room{Work: 1 << 30, Bytes: 1 << 30} }
+
+// If this fails, the classes of a small expression are sorted as often as it repeats them: a
+// file of rules takes minutes to load.
+func TestMatcherSortsAClassOnce(t *testing.T) {
+	made := func(expr string) uint64 {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		if _, err := NewMatcher(expr, &Room{Work: maxWork, Bytes: 1 << 20}); err != nil {
+			t.Fatal(err)
+		}
+		runtime.ReadMemStats(&after)
+		return after.TotalAlloc - before.TotalAlloc
+	}
+	if one, many := made(`\pL{2}`), made(`\pL{900}`); many > one+16<<20 {
+		t.Errorf("900 times a class: %d bytes, and twice %d", many, one)
+	}
+	// Classes that differ take of the room before they are sorted.
+	room := &Room{Work: 1000}
+	if m, err := NewMatcher(`\pL\PL\pN`, room); err != nil || m.SlowSteps() == 0 || room.Work > 0 {
+		t.Errorf("got %v, room for %d, want a slow one that has taken it", err, room.Work)
+	}
+}
