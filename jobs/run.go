@@ -222,6 +222,11 @@ func (p *program) nightly(config *Config, now night, stages *stages) error {
 	}
 	s.stages = stages
 	defer s.close()
+	if stages != nil {
+		if err := stages.there(p.ctx); err != nil {
+			return err
+		}
+	}
 	defer s.sweep()
 	all, err := s.readNights(p.ctx)
 	if err != nil {

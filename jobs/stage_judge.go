@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io/fs"
 	"maps"
@@ -77,6 +78,15 @@ func (t *stage) judge() (over bool, err error) {
 	return err == nil || code == exitFindings || code == exitPartial || code == exitNoInput, err
 }
 
+// there reports an error if the plan was judged since this process read it.
+func (t *stage) there(ctx context.Context) error {
+	err := t.read(ctx, planName, &stagePlan{})
+	if errors.Is(err, fs.ErrNotExist) {
+		return badConfig("the plan %s was judged by another process", t.at)
+	}
+	return err
+}
+
 // remove removes what the stages have written, and the work folder of the plan unless it has
 // other files.
 func (t *stage) remove(ctx context.Context) error {
@@ -104,6 +114,10 @@ func (t *stage) remove(ctx context.Context) error {
 		for folder := path.Dir(e.Name); folder != run; folder = path.Dir(folder) {
 			folders[folder] = true
 		}
+	}
+	// Without its plan, nobody begins with what is left.
+	if i := slices.Index(names, run+"/"+planName); i > 0 {
+		names[0], names[i] = names[i], names[0]
 	}
 	for _, name := range names {
 		if err := from.Delete(ctx, name); err != nil {

@@ -115,3 +115,52 @@ func TestStageRunRefusesAForeignPlan(t *testing.T) {
 		t.Errorf("of a folder of others, %v is left", left)
 	}
 }
+
+// If this fails, the second of two judges does half a night again, and records that it failed.
+func TestStageJudgedMeanwhile(t *testing.T) {
+	s := newSite(t, datedURI)
+	s.quiet(20)
+	r := &stagedRun{t: t, dir: s.dir, name: "many", config: []string{"--config", "outflow.yaml"}}
+	r.begin("--day", "2026-03-20")
+	for i := range r.plan.Tasks {
+		r.must("fold", "--task", fmt.Sprint(i))
+	}
+	r.must("merge", "--shard", "0")
+	state := filepath.Join(s.dir, "many/state")
+	if err := os.MkdirAll(state, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	at, err := store.Open(t.Context(), state, store.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	lock, err := at.Lock(t.Context(), "lock")
+	if err != nil {
+		t.Fatal(err)
+	}
+	type ended struct {
+		code   int
+		stderr string
+	}
+	second := make(chan ended)
+	go func() {
+		code, _, stderr := invoke(t, s.dir, "stage", "judge", "--config", "outflow.yaml", "--plan", r.plan.Plan, "--state", "many/state", "--out", "many/out", "--wait", "1m")
+		second <- ended{code, stderr}
+	}()
+	time.Sleep(500 * time.Millisecond) // it has read what the stages have folded, and waits
+	if err := os.RemoveAll(filepath.Dir(r.plan.Plan)); err != nil {
+		t.Fatal(err)
+	}
+	if err := lock.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if got := <-second; got.code != exitConfig || !strings.Contains(got.stderr, "was judged by another process") && !strings.Contains(got.stderr, "there is no plan") {
+		t.Errorf("exit %d: %s", got.code, got.stderr)
+	}
+	if left, _ := filepath.Glob(filepath.Join(state, "v2/*")); len(left) > 0 {
+		t.Errorf("it left %v in the state", left)
+	}
+	if left, _ := filepath.Glob(filepath.Join(s.dir, "many/out/nightly/*")); len(left) > 0 {
+		t.Errorf("it left %v in the reports", left)
+	}
+}
