@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"outflow/columnar"
 	"outflow/reports"
@@ -63,12 +64,18 @@ func (n *namesakes) put(name, domain string) {
 func nameAndDomain(user string) (name, domain string) {
 	user = strings.ToLower(user)
 	if before, after, ok := strings.Cut(user, `\`); ok {
-		if strings.HasSuffix(after, "$") || strings.ContainsAny(before, " ./") {
+		if strings.HasSuffix(after, "$") || strings.ContainsFunc(before, notWindows) {
 			return "", ""
 		}
 		return after, before
 	}
 	return user[:max(strings.LastIndexByte(user, '@'), 0)], ownDomain([]byte(user))
+}
+
+// notWindows reports whether a domain of Windows seldom has a character. What has others is
+// the text of a log, and may be meant to be read as a part of the configuration.
+func notWindows(r rune) bool {
+	return r >= utf8.RuneSelf || r != '-' && r != '_' && !('0' <= r && r <= '9') && !('a' <= r && r <= 'z')
 }
 
 // count adds the users of a batch.
@@ -117,6 +124,15 @@ type aliasGuess struct {
 // chance: two companies of a thousand people share some names.
 const minNamesakeShare = 0.5
 
+// minPublicNamesakes is how many names an alias that anybody can register must share: a
+// thief's own domain may well have the thief's name and no other.
+const minPublicNamesakes = 3
+
+// isPublic reports whether anybody can register such a domain, and names at it.
+func isPublic(domain string) bool {
+	return strings.Contains(domain, ".") && !strings.HasSuffix(domain, ".local") && !strings.HasSuffix(domain, ".lan")
+}
+
 // guesses returns the domains that are probably others, sorted by domain.
 func (n *namesakes) guesses() []aliasGuess {
 	// The name of a company is its mail domain with the most users.
@@ -125,7 +141,7 @@ func (n *namesakes) guesses() []aliasGuess {
 			switch {
 			case !strings.Contains(domain, "."):
 				return 2
-			case strings.HasSuffix(domain, ".onmicrosoft.com"), strings.HasSuffix(domain, ".local"), strings.HasSuffix(domain, ".lan"):
+			case !isPublic(domain), strings.HasSuffix(domain, ".onmicrosoft.com"):
 				return 1
 			}
 			return 0
@@ -143,7 +159,11 @@ func (n *namesakes) guesses() []aliasGuess {
 					g.shared++
 				}
 			}
-			if g.shared > 0 && float64(g.shared) >= minNamesakeShare*float64(g.of) && !taken[alias] && !taken[domain] {
+			least := 1
+			if isPublic(alias) {
+				least = minPublicNamesakes
+			}
+			if g.shared >= least && float64(g.shared) >= minNamesakeShare*float64(g.of) && !taken[alias] && !taken[domain] {
 				taken[alias] = true
 				out = append(out, g)
 			}
@@ -155,7 +175,11 @@ func (n *namesakes) guesses() []aliasGuess {
 
 // because says what speaks for the guess.
 func (g *aliasGuess) because() string {
-	return fmt.Sprintf("%s of %s users of %s are also at %s", reports.Count(int64(g.shared)), reports.Count(int64(g.of)), g.alias, g.domain)
+	text := fmt.Sprintf("%s of %s users of %s are also at %s", reports.Count(int64(g.shared)), reports.Count(int64(g.of)), g.alias, g.domain)
+	if isPublic(g.alias) {
+		text += ", which says nothing unless both domains are the company's"
+	}
+	return text
 }
 
 // warnings returns the guesses as warnings of a report.
