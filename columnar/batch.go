@@ -160,6 +160,7 @@ type Out struct {
 
 	builders [NumTables]*Builder
 	served   *Builder // of http, for Server
+	renewed  int      // how often Renew was called
 	domains  Domains
 	lower    []byte
 	events   eventsWanted
@@ -190,6 +191,11 @@ func (o *Out) each(yield func(*Builder) bool) {
 		yield(o.served)
 	}
 }
+
+// Renew replaces the dictionaries of each builder by empty ones at the end of its batch. A
+// Lookup takes in all texts of a dictionary, so a sink that forgets texts to free their
+// memory would get them all back with the next batch. The sink may call it.
+func (o *Out) Renew() { o.renewed++ }
 
 // Flush hands every row that is still held to the sink.
 func (o *Out) Flush() {

@@ -19,6 +19,7 @@ type Builder struct {
 	cols    [NumCols]column
 	set     Cols // cells set in the row being built
 	full    bool // a column has as much text as a batch may have
+	renewed int  // the Out.renewed of its dictionaries
 	n       int  // rows committed
 	counted int  // rows whose texts are in the columns' known
 	first   int64
@@ -51,7 +52,7 @@ type column struct {
 }
 
 func newBuilder(t *Table, want Cols, out *Out) *Builder {
-	b := &Builder{table: t, want: t.Set() & (want | ColSet(Time)), out: out, recs: make([]int32, BatchRows)}
+	b := &Builder{table: t, want: t.Set() & (want | ColSet(Time)), out: out, renewed: out.renewed, recs: make([]int32, BatchRows)}
 	for _, c := range t.Cols {
 		col := &b.cols[c]
 		switch c.Kind() {
@@ -464,11 +465,13 @@ func (b *Builder) flush() {
 	}
 	b.n, b.counted = 0, 0
 	b.full = false
+	renew := b.renewed != b.out.renewed
+	b.renewed = b.out.renewed
 	for _, c := range b.table.Cols {
 		col := &b.cols[c]
 		clear(col.valid)
 		col.known = 0
-		if col.dict != nil && (col.dict.Len() > dictMaxLen || col.dict.Size() > dictMaxSize) {
+		if col.dict != nil && (renew || col.dict.Len() > dictMaxLen || col.dict.Size() > dictMaxSize) {
 			col.dict = newColumnDict(c)
 		}
 		if col.offsets != nil {
@@ -477,7 +480,9 @@ func (b *Builder) flush() {
 		}
 	}
 	b.clearFields(0, n)
-	b.boundFields()
+	if renew || b.fieldsSize > fieldsMaxSize {
+		b.renewFields()
+	}
 }
 
 // setAccounts sets the account of the rows that name none.

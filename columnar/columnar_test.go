@@ -229,6 +229,39 @@ func TestLookup(t *testing.T) {
 	}
 }
 
+// If this fails, a sink that forgets texts gets them all back, or loses those of a row.
+func TestOutRenew(t *testing.T) {
+	var texts []string
+	var dicts []*Dict
+	out := &Out{Want: ColSet(User)}
+	out.Sink = func(b *Batch) {
+		codes, dict := b.Codes(User)
+		for _, code := range codes {
+			texts = append(texts, string(dict.Text(code)))
+		}
+		dicts = append(dicts, dict)
+		if len(dicts) == 2 {
+			out.Renew()
+		}
+	}
+	for _, user := range []string{"ann", "ben", "ann", "cy"} {
+		b := out.Table(API)
+		b.SetTime(1)
+		b.SetText(User, []byte(user))
+		b.Next(1)
+		out.Flush()
+	}
+	if want := []string{"ann", "ben", "ann", "cy"}; !slices.Equal(texts, want) {
+		t.Errorf("got %q, want %q", texts, want)
+	}
+	if dicts[1] != dicts[0] || dicts[2] == dicts[1] || dicts[3] != dicts[2] {
+		t.Errorf("the dictionaries are %p, want a new one for the third batch alone", dicts)
+	}
+	if got := dicts[3].Len(); got != 3 {
+		t.Errorf("got %d texts, want 3", got)
+	}
+}
+
 // A modelRow is the expected row of a batch, as text; null is "null".
 type modelRow struct {
 	record int64

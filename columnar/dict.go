@@ -5,6 +5,7 @@ import (
 	"math/bits"
 	"math/rand/v2"
 	"slices"
+	"unsafe"
 )
 
 // A Dict numbers distinct texts in the order in which it first sees them. Code
@@ -52,6 +53,11 @@ func (d *Dict) Len() int { return len(d.ends) - 1 }
 
 // Size returns the bytes that the texts take.
 func (d *Dict) Size() int { return len(d.arena) }
+
+// Memory returns the bytes that the Dict takes.
+func (d *Dict) Memory() int {
+	return len(d.slots)*int(unsafe.Sizeof(dictSlot{})) + cap(d.arena) + 4*cap(d.ends)
+}
 
 // Text returns the text of a code. It stays valid and must not be changed.
 func (d *Dict) Text(code int32) []byte {

@@ -286,10 +286,7 @@ func (b *Builder) clearFields(lo, hi int) {
 	}
 }
 
-func (b *Builder) boundFields() {
-	if b.fieldsSize <= fieldsMaxSize {
-		return
-	}
+func (b *Builder) renewFields() {
 	b.fieldsSize = 0
 	for i := range b.fields {
 		if f := &b.fields[i]; f.dict != nil {

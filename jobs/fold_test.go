@@ -97,6 +97,48 @@ func TestFoldAnyWorkersAndMemory(t *testing.T) {
 	}
 }
 
+// A watchedFolder tells how large its table got.
+type watchedFolder struct {
+	detect.Folder
+	most *int
+}
+
+func (f watchedFolder) Size() int {
+	n := f.Folder.Size()
+	*f.most = max(*f.most, n)
+	return n
+}
+
+// If this fails, a table that was emptied for its size takes in all names of the log again
+// with the next batch: it stays over its budget, and a run takes the square of the time.
+func TestFoldForgetsNames(t *testing.T) {
+	const budget, most = 2 << 20, 8 << 20 // a batch of new names takes 4 MB
+	names := make([]source, 1)
+	var b strings.Builder
+	for i := range 200_000 {
+		fmt.Fprintf(&b, `{"_path":"http","ts":1772323200,"id.orig_h":"10.%d.%d.%d","method":"GET","host":"a.example"}`+"\n", i>>16, i>>8&255, i&255)
+	}
+	text := b.String()
+	names[0].object = logs.Object{Name: "http.log", Size: int64(len(text)),
+		Open: func() (io.ReadCloser, error) { return io.NopCloser(strings.NewReader(text)), nil }}
+	largest, watched := 0, *detect.UserDay
+	watched.New = func(o *detect.FoldOptions) detect.Folder { return watchedFolder{detect.UserDay.New(o), &largest} }
+	o := &foldOptions{aggregates: []*detect.Aggregate{&watched}, workers: 1, memory: budget * tableShare}
+	o.FoldOptions = (&Config{}).foldOptions()
+	f, err := Fold(context.Background(), names, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if got := len(foldedRows(t, f, o.aggregates)); got != 200_000 {
+		t.Errorf("got %d rows, want 200000", got)
+	}
+	if largest > most {
+		t.Errorf("the table took %d KiB, want no more than %d", largest>>10, most>>10)
+	}
+	t.Logf("the table took %d KiB", largest>>10)
+}
+
 // shardsOfRows divides n rows into k shards. Each shard ends with err, if it is not
 // nil.
 func shardsOfRows(n, k int, err error) (want []detect.Row, shards []iter.Seq2[*detect.Row, error]) {

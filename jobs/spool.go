@@ -120,6 +120,7 @@ func (w *worker) spill() {
 		// A table whose names are too large to keep is made anew, unless it has set rows aside.
 		if _, ok := w.folders[i].(detect.Deferrer); (!ok || w.o.task != nil) && w.folders[i].Size() > w.budget/(4*len(w.folders)) {
 			w.folders[i] = w.o.aggregates[i].New(&w.o.FoldOptions)
+			w.out.Renew()
 		}
 		total -= sizes[i]
 		sizes[i] = 0

@@ -298,7 +298,7 @@ func (p *dnsSection) subdomain(text uint32) []byte {
 
 // Size implements Folder.
 func (d *dnsPairs) Size() int {
-	n := d.entities.size() + sizeOf(d.domains) + sizeOf(d.places.logs)
+	n := d.entities.size() + d.domains.Memory() + d.places.logs.Memory()
 	for _, p := range d.sections.all {
 		if len(p.names) > maxNames-columnar.BatchRows || len(p.arena) > math.MaxUint32/4 || p.queries.n > math.MaxUint32/2 {
 			return math.MaxInt // the indexes are used up

@@ -316,12 +316,12 @@ func (e *entities) name(id uint32) []byte { return e.named[id&3].Text(e.nameCode
 func (e *entities) spelling(id uint32) []byte { return e.spelt[id&3].Text(int32(id >> 2)) }
 
 func (e *entities) size() int {
-	n := sizeOf(e.accounts) + e.pairs.Size() + 4*len(e.paired)
+	n := e.accounts.Memory() + e.pairs.Size() + 4*len(e.paired)
 	for kind, spelt := range e.spelt {
 		if spelt != nil {
-			n += sizeOf(spelt)
+			n += spelt.Memory()
 			if named := e.named[kind]; named != spelt {
-				n += sizeOf(named) + 4*spelt.Len()
+				n += named.Memory() + 4*spelt.Len()
 			}
 		}
 	}

@@ -12,8 +12,6 @@ import (
 
 // This file orders the keys of a fold for its run.
 
-// sizeOf returns the approximate size of a dictionary in bytes.
-func sizeOf(d *columnar.Dict) int { return d.Size() + 40*d.Len() }
 
 // sortedCodes returns the used codes of a dictionary in the order of their texts.
 func sortedCodes(d *columnar.Dict, used []bool) []int32 {

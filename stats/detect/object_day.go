@@ -318,9 +318,9 @@ func (d *downloads) sign(p *downloadSection, b *columnar.Batch, from, to int) {
 
 // Size implements Folder.
 func (d *downloads) Size() int {
-	n := d.entities.size() + sizeOf(d.objects) + sizeOf(d.placer.logs)
+	n := d.entities.size() + d.objects.Memory() + d.placer.logs.Memory()
 	for kind := range d.clients {
-		n += sizeOf(d.clients[kind].texts)
+		n += d.clients[kind].texts.Memory()
 	}
 	for _, p := range d.sections.all {
 		if p.hourly.full() {

@@ -461,7 +461,7 @@ func (f *pairTimes) Size() int {
 }
 
 func (f *pairTimes) namesSize() int {
-	return f.entities.size() + sizeOf(f.objects) + sizeOf(f.places.logs)
+	return f.entities.size() + f.objects.Memory() + f.places.logs.Memory()
 }
 
 // Drain implements Folder. The value of a record is the numbers of its pairCell, the log of

@@ -495,7 +495,7 @@ func charEnd(text []byte, max int) int {
 
 // Size implements Folder.
 func (f *ruleFold) Size() int {
-	n := f.entities.size() + sizeOf(f.objects) + f.size
+	n := f.entities.size() + f.objects.Memory() + f.size
 	for _, p := range f.sections.all {
 		n += p.groups.Size() + 8*len(p.cells) + int(unsafe.Sizeof(ruleMatch{}))*len(p.matches) + len(p.arena)
 	}

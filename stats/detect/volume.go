@@ -486,7 +486,7 @@ func (v *volumes) see(p *volumeSection, c *volume, n sight) {
 
 // Size implements Folder.
 func (v *volumes) Size() int {
-	n := v.entities.size() + sizeOf(v.objects) + sizeOf(v.places.logs) + sizeOf(v.addresses)
+	n := v.entities.size() + v.objects.Memory() + v.places.logs.Memory() + v.addresses.Memory()
 	for _, p := range v.sections.all {
 		if p.hourly.full() {
 			return math.MaxInt
