@@ -5,6 +5,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/spf13/cobra"
 )
@@ -73,13 +74,13 @@ func TestTypingErrors(t *testing.T) {
 		{"cat --format suqid x", "did you mean squid?"},
 	} {
 		var stderr bytes.Buffer
-		p := &program{stdout: &bytes.Buffer{}, stderr: &stderr, env: func(string) (string, bool) { return "", false }, limit: noLimit, collect: noCollect, ctx: t.Context()}
+		p := &program{stdout: &bytes.Buffer{}, stderr: &stderr, env: func(string) (string, bool) { return "", false }, limit: noLimit, collect: noCollect, now: time.Now, ctx: t.Context()}
 		if code := p.run(strings.Fields(c.line)); code != exitConfig || !strings.Contains(stderr.String(), c.says) {
 			t.Errorf("%s: got %d and %q, want %q", c.line, code, &stderr, c.says)
 		}
 	}
 	var stdout, stderr bytes.Buffer
-	p := &program{stdout: &stdout, stderr: &stderr, limit: noLimit, collect: noCollect, ctx: t.Context(),
+	p := &program{stdout: &stdout, stderr: &stderr, limit: noLimit, collect: noCollect, now: time.Now, ctx: t.Context(),
 		env: func(string) (string, bool) { return "", false }, environ: func() []string { return []string{"OUTFLOW_STAET=x", "OUTFLOW_STATE=s", "HOME=/"} }}
 	if code := p.run([]string{"config", "show", "-c", "ok.yaml"}); code != exitOK || strings.Count(stderr.String(), "\n") != 1 ||
 		!strings.Contains(stderr.String(), "OUTFLOW_STAET is no setting; did you mean OUTFLOW_STATE?") {

@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -229,15 +230,22 @@ func (w *world) files() map[string]string {
 }
 
 // results are the files that a run makes: what was there afterwards, but the lock of the
-// file system, which stays, and what tells when the run was.
+// file system, which stays, and what tells when the run was, and where.
 func results(files map[string]string) map[string]string {
 	out := maps.Clone(files)
 	maps.DeleteFunc(out, func(name, text string) bool {
 		return strings.HasPrefix(name, "logs/") || name == "outflow.yaml" || name == "steps" || name == "state/lock" && text == "" ||
 			path.Base(name) == reports.RunFile || path.Base(name) == reports.MetricsFile
 	})
+	for name, text := range out {
+		if path.Base(name) == lastName { // another folder is another place
+			out[name] = placeInLast.ReplaceAllString(text, "")
+		}
+	}
 	return out
 }
+
+var placeInLast = regexp.MustCompile(`"place": ?"[^"]*",?`)
 
 // differences names the files that differ.
 func differences(got, want map[string]string) []string {

@@ -229,8 +229,8 @@ func TestNightlyByLayout(t *testing.T) {
 	if want := "inputs:\n  - name: cloudtrail-org # cloudtrail, since 2026-10-12\n    uri: s3://logs/\n    layout: cloudtrail-org\n"; out != want {
 		t.Errorf("got\n%s\nwant\n%s", out, want)
 	}
-	if got := server.opened(); len(got) > 3 {
-		t.Errorf("inspect opened %d objects of one source: %q", len(got), got)
+	if got := server.opened(); len(got) > store.SmallFolder {
+		t.Errorf("inspect opened %d objects of one source, want %d at most", len(got), store.SmallFolder)
 	}
 	out = run("cat", "--layout", "cloudtrail-org", "--s3-endpoint-url", server.url, "s3://logs/AWSLogs")
 	if got := strings.Count(out, ",111122223333,"); got != 80 {
