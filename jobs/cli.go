@@ -61,6 +61,7 @@ type program struct {
 	limit          func(int64) int64 // debug.SetMemoryLimit
 	collect        func(int) int     // debug.SetGCPercent
 	tty            bool              // stderr is a terminal
+	stderrWidth    int               // of that terminal, in cells; 0: no terminal
 	width          int               // of the terminal on stdout; 0: no terminal
 	colour         bool
 	ctx            context.Context
@@ -116,7 +117,10 @@ func mainOf(args []string, p *program) int {
 	}
 	p.limit, p.collect = debug.SetMemoryLimit, debug.SetGCPercent
 	defer p.boundGarbage()()
-	p.tty = term.IsTerminal(int(os.Stderr.Fd()))
+	if fd := int(os.Stderr.Fd()); term.IsTerminal(fd) {
+		p.tty = true
+		p.stderrWidth, _, _ = term.GetSize(fd)
+	}
 	if fd := int(os.Stdout.Fd()); term.IsTerminal(fd) {
 		p.width, _, _ = term.GetSize(fd)
 		p.colour = os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"

@@ -176,6 +176,9 @@ func (n *namesakes) guesses() []aliasGuess {
 // because says what speaks for the guess.
 func (g *aliasGuess) because() string {
 	text := fmt.Sprintf("%s of %s users of %s are also at %s", reports.Count(int64(g.shared)), reports.Count(int64(g.of)), g.alias, g.domain)
+	if g.of == 1 {
+		text = fmt.Sprintf("the only user of %s is also at %s", g.alias, g.domain)
+	}
 	if isPublic(g.alias) {
 		text += ", which says nothing unless both domains are the company's"
 	}

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+
+	"github.com/rivo/uniseg"
 )
 
 // This file is what a run says on stderr: lines for people, or JSON for a collector of
@@ -17,12 +19,47 @@ var logFormats = []string{"text", "json"}
 func (p *program) say(level slog.Level, text string, about ...any) {
 	text = printableLines(text)
 	if p.logFormat != "json" {
-		fmt.Fprintf(p.stderr, "outflow: %s\n", text)
+		fmt.Fprintln(p.stderr, wrapped("outflow: "+text, p.stderrWidth))
 		return
 	}
 	r := slog.NewRecord(p.now().UTC(), level, text, 0)
 	r.Add(about...)
 	slog.NewJSONHandler(p.stderr, nil).Handle(p.ctx, r)
+}
+
+// wrapped breaks lines at spaces, so that a terminal of so many cells breaks no word that has
+// room in a line; 0 cells: of any number. Lines that begin with a space, such as those that
+// mark a place in a configuration, stay as they are.
+func wrapped(text string, cells int) string {
+	if cells == 0 {
+		return text
+	}
+	var out strings.Builder
+	for i, line := range strings.Split(text, "\n") {
+		if i > 0 {
+			out.WriteByte('\n')
+		}
+		if strings.HasPrefix(line, " ") {
+			out.WriteString(line)
+			continue
+		}
+		used := 0
+		for j, word := range strings.Split(line, " ") {
+			n := uniseg.StringWidth(word)
+			switch {
+			case j == 0:
+			case used+1+n > cells:
+				out.WriteString("\n  ")
+				used = 2
+			default:
+				out.WriteByte(' ')
+				used++
+			}
+			out.WriteString(word)
+			used += n
+		}
+	}
+	return out.String()
 }
 
 // note prints a message about the run to stderr, unless the run is quiet.

@@ -98,3 +98,25 @@ func (w lineWriter) Write(b []byte) (int, error) {
 	w.lines <- string(b)
 	return len(b), nil
 }
+
+// If this fails, a terminal breaks a message in the middle of a word, or a message that is
+// read by a program has lines that it should not have.
+func TestWrapped(t *testing.T) {
+	for _, c := range []struct {
+		text  string
+		cells int
+		want  string
+	}{
+		{"outflow: no file matches", 0, "outflow: no file matches"},
+		{"outflow: no file matches", 24, "outflow: no file matches"},
+		{"outflow: no file matches", 23, "outflow: no file\n  matches"},
+		{"outflow: no file matches", 12, "outflow: no\n  file\n  matches"},
+		{"outflow: 日本 日本", 14, "outflow: 日本\n  日本"},
+		{"outflow: /a/long/path is no log", 10, "outflow:\n  /a/long/path\n  is no\n  log"},
+		{"outflow: bad value\n  3 | colour: \"a  b\"\n            ^", 12, "outflow: bad\n  value\n  3 | colour: \"a  b\"\n            ^"},
+	} {
+		if got := wrapped(c.text, c.cells); got != c.want {
+			t.Errorf("%q in %d cells: got %q, want %q", c.text, c.cells, got, c.want)
+		}
+	}
+}

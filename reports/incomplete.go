@@ -231,12 +231,12 @@ func byCount(counts map[string]int64) []Kind {
 	return kinds
 }
 
-// listKinds writes the first kinds, "2 PNG, 1 PDF", and the number of the others.
+// listKinds writes the first kinds, "PNG (2), PDF (1)", and the number of the others.
 func listKinds(kinds []Kind, most int) string {
 	var parts []string
 	for _, k := range kinds[:min(len(kinds), most)] {
 		name, _ := cut(k.Name, maxName)
-		parts = append(parts, count(k.Count)+" "+name)
+		parts = append(parts, name+" ("+count(k.Count)+")")
 	}
 	if more := len(kinds) - most; more > 0 {
 		parts = append(parts, counted(more, "more kind", "more kinds"))

@@ -78,6 +78,10 @@ func (p *popularity) String() string {
 	switch users, entities := p.others(); {
 	case entities == 0:
 		return "there is nobody to compare with"
+	case entities == 1 && users == 0:
+		return "the only other in the log did not use it"
+	case entities == 1:
+		return "the only other in the log used it"
 	case users == 0:
 		return fmt.Sprintf("none of the %s in the log used it", count(int64(entities), "other"))
 	default:
