@@ -10,7 +10,7 @@ import (
 )
 
 // compact makes one file of each partition of the days first … last and of their history
-// that has several, one for each shard of a run in stages: to judge reads many days at once,
+// that has several, one for each shard of a run in stages: judging reads many days at once,
 // and each file that is open has buffers.
 func (s *state) compact(ctx context.Context, first, last detect.Day) error {
 	for day := first - detect.Day(s.config.horizon()); day <= last; day++ {
