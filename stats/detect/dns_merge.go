@@ -195,8 +195,7 @@ func orderOf(sub []byte) uint64 {
 }
 
 func (m *dnsMerger) grow() {
-	size := max(64, len(m.names)*4)
-	size = 1 << bits.Len(uint(size-1))
+	size := 1 << bits.Len(uint(max(32, len(m.names)*2))) // more than twice the names
 	if cap(m.table) >= size {
 		m.table = m.table[:size]
 		clear(m.table)
