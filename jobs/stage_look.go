@@ -14,7 +14,6 @@ import (
 // A looked is what the begin of a source's logs shows.
 type looked struct {
 	contents []*content
-	formats  []*logs.Format
 	// unsure says that not all logs in it could be recognised.
 	unsure bool
 	// event, uid and answers say that its rows may have ids of events, ids of connections, and

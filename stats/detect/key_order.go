@@ -12,7 +12,6 @@ import (
 
 // This file orders the keys of a fold for its run.
 
-
 // sortedCodes returns the used codes of a dictionary in the order of their texts.
 func sortedCodes(d *columnar.Dict, used []bool) []int32 {
 	type item struct {
