@@ -250,6 +250,28 @@ type mailServer struct {
 	mails  []string
 }
 
+// gets sends a message to the server. It checks the error, "" for none, the time that it
+// takes, and the connections; 0 stands for three or more.
+func (s *mailServer) gets(t *testing.T, from *notifier, n *Notify, m *reports.Message, conns int, says string) {
+	t.Helper()
+	if err := n.check(); err != nil {
+		t.Fatal(err)
+	}
+	began := time.Now()
+	err := from.send(t.Context(), n, m)
+	if (err == nil) != (says == "") || err != nil && !strings.Contains(err.Error(), says) {
+		t.Errorf("got the error %v, want %q", err, says)
+	}
+	if took := time.Since(began); took > 7*time.Second {
+		t.Errorf("took %v", took)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.conns != conns && (conns > 0 || s.conns < 3) {
+		t.Errorf("got %d connections, want %d", s.conns, conns)
+	}
+}
+
 // newMailServer returns a server that speaks clear text.
 func newMailServer(t *testing.T, script ...string) *mailServer {
 	s := &mailServer{script: script}
@@ -371,22 +393,9 @@ func TestNotifyMail(t *testing.T) {
 			s, m := notifying(t, map[string]string{"PASSWORD": "pass"}, 4*time.Second)
 			n := &Notify{To: "mail", Server: server.addr, From: "outflow@corp.example", Recipients: []string{"soc@corp.example", "Ann Lee <ann@corp.example>"},
 				User: "outflow", Password: "env:PASSWORD"}
-			if err := n.check(); err != nil {
-				t.Fatal(err)
-			}
-			began := time.Now()
-			err := s.send(t.Context(), n, m)
-			if (err == nil) != (c.err == "") || err != nil && !strings.Contains(err.Error(), c.err) {
-				t.Errorf("got the error %v, want %q", err, c.err)
-			}
-			if took := time.Since(began); took > 7*time.Second {
-				t.Errorf("took %v", took)
-			}
+			server.gets(t, s, n, m, c.conns, c.err)
 			server.mu.Lock()
 			defer server.mu.Unlock()
-			if server.conns != c.conns && (c.conns > 0 || server.conns < 3) {
-				t.Errorf("got %d connections, want %d", server.conns, c.conns)
-			}
 			if c.err != "" {
 				return
 			}

@@ -77,22 +77,9 @@ func TestNotifyMailTLS(t *testing.T) {
 			_, port, _ := strings.Cut(server.addr, ":")
 			at := strings.NewReplacer("HOST", server.addr, "localhost", "localhost:"+port).Replace(c.server)
 			n := &Notify{To: "mail", Server: at, From: "outflow@corp.example", Recipients: []string{"soc@corp.example"}, User: "outflow", Password: "env:PASSWORD"}
-			if err := n.check(); err != nil {
-				t.Fatal(err)
-			}
-			began := time.Now()
-			err := s.send(t.Context(), n, m)
-			if (err == nil) != (c.err == "") || err != nil && !strings.Contains(err.Error(), c.err) {
-				t.Errorf("got the error %v, want %q", err, c.err)
-			}
-			if took := time.Since(began); took > 7*time.Second {
-				t.Errorf("took %v", took)
-			}
+			server.gets(t, s, n, m, c.conns, c.err)
 			server.mu.Lock()
 			defer server.mu.Unlock()
-			if server.conns != c.conns && (c.conns > 0 || server.conns < 3) {
-				t.Errorf("got %d connections, want %d", server.conns, c.conns)
-			}
 			if want := c.err == ""; len(server.mails) == 1 != want {
 				t.Errorf("got %d mails", len(server.mails))
 			}

@@ -76,7 +76,7 @@ type plannedObject struct {
 	Copies   []copyOf `json:"copies,omitempty"`
 }
 
-// A foldTask says what a Fold must know of a run of which it folds a part.
+// A foldTask says what a Fold that folds a part of a run must know of the whole run.
 type foldTask struct {
 	resolve bool
 	eachLog bool
@@ -91,7 +91,7 @@ func (p *program) stageCommand() *cobra.Command {
 		Long: "stage runs the nightly job in stages: plan, then fold for each task, then merge for each shard, then judge.\n" +
 			"The stages may run on different machines that reach one work folder, and have the same configuration. Tasks and\n" +
 			"shards may run at the same time, in any order, and again. State and reports are those of run nightly.",
-		Example: "  outflow stage plan --config outflow.yaml --work /shared/work --as json",
+		Example: "  outflow stage plan --config outflow.yaml --work /mnt/outflow/stages --as json",
 		Args:    cobra.NoArgs,
 		RunE:    func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
@@ -265,6 +265,32 @@ func (p *program) bindIndex(c *cobra.Command, name, what string) func(n int) (in
 			return 0, badConfig("%s %q: the plan has %s, numbered from 0", from, given, counted(n, what))
 		}
 		return i, nil
+	}
+}
+
+// bindPart adds what fold and merge have: --plan, the flag for the number of a part of the
+// plan, the configuration and --as. It returns a function that opens the stage, and says
+// which part to do and whether to print JSON.
+func (p *program) bindPart(c *cobra.Command, part string, parts func(*stagePlan) int) func() (t *stage, i int, json bool, err error) {
+	open := p.bindPlan(c)
+	index := p.bindIndex(c, part, part)
+	load := p.withConfig(c, except("state", "out", "reports", "fail_on", "keep", "workers", "wait", "strict", "require_input")...)
+	form := bindAs(c, "text", "json")
+	return func() (*stage, int, bool, error) {
+		as, err := form()
+		if err != nil {
+			return nil, 0, false, err
+		}
+		config, err := load()
+		if err != nil {
+			return nil, 0, false, err
+		}
+		t, err := open(config)
+		if err != nil {
+			return nil, 0, false, err
+		}
+		i, err := index(parts(t.plan))
+		return t, i, as == "json", err
 	}
 }
 

@@ -78,27 +78,12 @@ func (p *program) stageFoldCommand() *cobra.Command {
 		Short: "fold the logs of one task of a plan",
 		Long: "fold reads the logs of one task, and writes what it has folded of them to the work folder. It may be run again:\n" +
 			"the same task gives the same bytes, and one that is done is not read again. It decodes on one CPU.",
-		Example: "  outflow stage fold --config outflow.yaml --plan s3://company-outflow/work/nightly-2026-11-20-1a2b3c4d/plan.json --task 0",
+		Example: "  outflow stage fold --config outflow.yaml --plan s3://company-outflow/stages/nightly-2026-11-20-1a2b3c4d/plan.json --task 0",
 		Args:    cobra.NoArgs,
 	}
-	open := p.bindPlan(c)
-	index := p.bindIndex(c, "task", "task")
-	load := p.withConfig(c, except("state", "out", "reports", "fail_on", "keep", "workers", "wait", "strict", "require_input")...)
-	form := bindAs(c, "text", "json")
+	open := p.bindPart(c, "task", func(plan *stagePlan) int { return len(plan.Tasks) })
 	c.RunE = func(*cobra.Command, []string) error {
-		as, err := form()
-		if err != nil {
-			return err
-		}
-		config, err := load()
-		if err != nil {
-			return err
-		}
-		t, err := open(config)
-		if err != nil {
-			return err
-		}
-		task, err := index(len(t.plan.Tasks))
+		t, task, json, err := open()
 		if err != nil {
 			return err
 		}
@@ -107,7 +92,7 @@ func (p *program) stageFoldCommand() *cobra.Command {
 			return err
 		}
 		out := taskForm{done.Task, done.Objects, done.Bytes, done.Rows, done.Skipped, done.Size}
-		if as == "json" {
+		if json {
 			return p.printJSON(out)
 		}
 		fmt.Fprintf(p.stdout, "task %d: %s of %s (%s): %s of runs\n", task, counted(int(out.Rows), "row"), counted(out.Objects, "object"),

@@ -55,27 +55,12 @@ func (p *program) stageMergeCommand() *cobra.Command {
 		Short: "merge one shard of what the tasks of a plan have folded",
 		Long: "merge reads one shard of what every task has folded, and writes it as files of partitions to the work folder. It\n" +
 			"ends with an error if a task is not done, or if what it wrote is damaged. It may be run again.",
-		Example: "  outflow stage merge --config outflow.yaml --plan s3://company-outflow/work/nightly-2026-11-20-1a2b3c4d/plan.json --shard 0",
+		Example: "  outflow stage merge --config outflow.yaml --plan s3://company-outflow/stages/nightly-2026-11-20-1a2b3c4d/plan.json --shard 0",
 		Args:    cobra.NoArgs,
 	}
-	open := p.bindPlan(c)
-	index := p.bindIndex(c, "shard", "shard")
-	load := p.withConfig(c, except("state", "out", "reports", "fail_on", "keep", "workers", "wait", "strict", "require_input")...)
-	form := bindAs(c, "text", "json")
+	open := p.bindPart(c, "shard", func(plan *stagePlan) int { return plan.Shards })
 	c.RunE = func(*cobra.Command, []string) error {
-		as, err := form()
-		if err != nil {
-			return err
-		}
-		config, err := load()
-		if err != nil {
-			return err
-		}
-		t, err := open(config)
-		if err != nil {
-			return err
-		}
-		shard, err := index(t.plan.Shards)
+		t, shard, json, err := open()
 		if err != nil {
 			return err
 		}
@@ -83,7 +68,7 @@ func (p *program) stageMergeCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		if as == "json" {
+		if json {
 			return p.printJSON(out)
 		}
 		fmt.Fprintf(p.stdout, "shard %d: %s of %s (%s)\n", shard, counted(int(out.Rows), "row"), counted(out.Tasks, "task"), reports.ByteSize(float64(out.Bytes)))
