@@ -9,7 +9,7 @@ import (
 
 // This file bounds what late logs cost a night. A log of two records, one of them months old,
 // may have events of every day between, and each of these days is folded again from all of its
-// logs: whoever writes such a log each night would have each night read the whole history.
+// logs: an attacker who writes such a log each night would have each night read the whole history.
 
 const (
 	// lateNights is how many times the bytes of its own days a night reads again. With 5 % of the

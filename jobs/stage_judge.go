@@ -29,7 +29,7 @@ func (p *program) stageJudgeCommand() *cobra.Command {
 		Short: "commit what the stages have folded, judge it and write the reports",
 		Long: "judge checks that all tasks and shards of a plan are done. Then it does what is left of the nightly run: it adds\n" +
 			"the days to the state, judges them, writes the reports, and removes the work folder of the plan.",
-		Example: "  outflow stage judge --config outflow.yaml --plan s3://company-outflow/work/nightly-2026-11-20-1a2b3c4d/plan.json",
+		Example: "  outflow stage judge --config outflow.yaml --plan s3://company-outflow/stages/nightly-2026-11-20-1a2b3c4d/plan.json",
 		Args:    cobra.NoArgs,
 	}
 	open := p.bindPlan(c)

@@ -43,7 +43,7 @@ func (p *program) look(sources []source) ([]looked, error) {
 	}
 }
 
-// errLooked ends a log of which enough was read.
+// errLooked ends a log when enough of it was read.
 var errLooked = fmt.Errorf("enough was read: %w", logs.ErrSkip)
 
 func (p *program) lookAt(c *contents, place int, s *source) (out looked) {

@@ -58,7 +58,7 @@ func (p *program) stagePlanCommand() *cobra.Command {
 		Short: "divide a nightly run into tasks and shards",
 		Long: "plan lists the logs of the days and divides them into tasks. It writes plan.json into a new folder of the work\n" +
 			"folder, and prints where it is and how many tasks and shards there are. It changes neither state nor reports.",
-		Example: "  outflow stage plan --config outflow.yaml --work s3://company-outflow/work --as json",
+		Example: "  outflow stage plan --config outflow.yaml --work s3://company-outflow/stages --as json",
 		Args:    cobra.NoArgs,
 	}
 	request := p.bindRequest(c)

@@ -39,7 +39,7 @@ func (p *program) stageRunCommand() *cobra.Command {
 		Long: "run is one of N processes that run all stages together, such as the pods of an Indexed Job of Kubernetes. Each folds\n" +
 			"every Nth task, waits until all tasks are done, and merges every Nth shard. Process 0 plans before and judges after\n" +
 			"that. A process that ends with an error can be started again. The work folder must be new for each run.",
-		Example: "  outflow stage run --config outflow.yaml --work s3://security/outflow/work/2026-11-20 --of 8 --index 0",
+		Example: "  outflow stage run --config outflow.yaml --work s3://security/outflow/stages/2026-11-20 --of 8 --index 0",
 		Args:    cobra.NoArgs,
 	}
 	request := p.bindRequest(c)

@@ -24,7 +24,7 @@ func TestStageRun(t *testing.T) {
 	const processes = 3
 	start := func(index int) *exec.Cmd {
 		c := exec.Command(os.Args[0], append([]string{"stage", "run", "--state", "shared/state", "--out", "shared/out",
-			"--work", "shared/work", "--of", fmt.Sprint(processes), "--task-size", "100KB", "--shards", "4"}, config...)...)
+			"--work", "shared/stages", "--of", fmt.Sprint(processes), "--task-size", "100KB", "--shards", "4"}, config...)...)
 		c.Dir = dir
 		c.Env = append(os.Environ(), "OUTFLOW_TEST_KILL=0", fmt.Sprint("JOB_COMPLETION_INDEX=", index))
 		c.Stderr = &strings.Builder{}
@@ -45,7 +45,7 @@ func TestStageRun(t *testing.T) {
 		all = append(all, start(i))
 	}
 	for deadline := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
-		if done, _ := filepath.Glob(filepath.Join(dir, "shared/work/*/task=1/_done.json")); len(done) > 0 {
+		if done, _ := filepath.Glob(filepath.Join(dir, "shared/stages/*/task=1/_done.json")); len(done) > 0 {
 			break
 		}
 		if time.Now().After(deadline) {
@@ -57,7 +57,7 @@ func TestStageRun(t *testing.T) {
 		t.Error("the process had ended before it was killed")
 	}
 	// What it was writing is left behind.
-	folders, _ := filepath.Glob(filepath.Join(dir, "shared/work/*/task=1"))
+	folders, _ := filepath.Glob(filepath.Join(dir, "shared/stages/*/task=1"))
 	if len(folders) != 1 {
 		t.Fatalf("got folders %v", folders)
 	}
@@ -75,7 +75,7 @@ func TestStageRun(t *testing.T) {
 		end(i, start(i))
 	}
 	sameResults(t, "again", resultsOf(t, filepath.Join(dir, "shared")), want)
-	left, err := os.ReadDir(filepath.Join(dir, "shared/work"))
+	left, err := os.ReadDir(filepath.Join(dir, "shared/stages"))
 	if err != nil || len(left) != 1 || left[0].Name() != sharedName {
 		t.Errorf("the work folder has %v after the run, want %s alone: %v", left, sharedName, err)
 	}

@@ -233,7 +233,7 @@ func TestStagesOfNights(t *testing.T) {
 				size, shards = "4KB", "2"
 			}
 			r := &stagedRun{t: t, dir: s.dir, name: "many", config: args}
-			r.begin("--day", fmt.Sprintf("2026-03-%02d", day), "--task-size", size, "--shards", shards, "--work", "s3://outflow/work")
+			r.begin("--day", fmt.Sprintf("2026-03-%02d", day), "--task-size", size, "--shards", shards, "--work", "s3://outflow/stages")
 			if r.plan.Tasks < 4 {
 				t.Errorf("got %d tasks, want several", r.plan.Tasks)
 			}

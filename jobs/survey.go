@@ -157,8 +157,8 @@ func (s *surveyed) settle() {
 	}
 }
 
-// maxSplit is how many names of one folder stand for themselves if their logs are of one
-// format: more are the logs of one sensor, named for hosts or people.
+// maxSplit is how many names of one folder and one format become inputs of their own: more
+// are the logs of one sensor, named for hosts or people.
 const maxSplit = 8
 
 // oneKind makes one group of those of a folder and a format that are more than maxSplit, if
@@ -412,7 +412,7 @@ func (p *program) noteLimits(folder string, s *store.Survey) {
 // noteUnopened says how to look into the objects that were not opened.
 func (p *program) noteUnopened(folder string, groups []surveyed) {
 	var seen, tried int64
-	least := -1 // of all groups, that of which the smallest part was opened
+	least := -1 // the group with the smallest part opened
 	for i := range groups {
 		g := &groups[i]
 		seen += g.Seen

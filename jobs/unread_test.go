@@ -42,7 +42,7 @@ func (s *site) strict(day int) (int, string) {
 	return code, stderr
 }
 
-// If this fails, history of which a log could not be read stays without it for good, or is
+// If this fails, history with a log that could not be read stays without it for good, or is
 // folded again each night although the log still cannot be read, or passes --strict.
 func TestUnreadHistory(t *testing.T) {
 	clean := unreadSite(t)

@@ -202,7 +202,7 @@ type group struct {
 type samples struct {
 	head, tail Entry            // by name
 	largest    map[string]Entry // by the pattern of the name, or, if there are many, by its extension
-	all        []Entry          // while the survey is of a small folder
+	all        []Entry          // as long as the folder is a small one
 }
 
 // A stream is what one sampled folder has of a group, by day.

@@ -158,9 +158,9 @@ func TestIAM(t *testing.T) {
 			{"config", "validate"},
 		},
 		"stages": {
-			{"stage", "run", "--of", "1", "--index", "0", "--work", "s3://security/outflow/work/1", "--day", "2026-11-19"},
-			{"stage", "run", "--of", "1", "--index", "0", "--work", "s3://security/outflow/work/2", "--day", "2026-11-20"},
-			{"stage", "run", "--of", "1", "--index", "0", "--work", "s3://security/outflow/work/3", "--day", "2026-11-20"},
+			{"stage", "run", "--of", "1", "--index", "0", "--work", "s3://security/outflow/stages/1", "--day", "2026-11-19"},
+			{"stage", "run", "--of", "1", "--index", "0", "--work", "s3://security/outflow/stages/2", "--day", "2026-11-20"},
+			{"stage", "run", "--of", "1", "--index", "0", "--work", "s3://security/outflow/stages/3", "--day", "2026-11-20"},
 		},
 		"hourly": {{"run", "hourly-dns", "--at", "2026-11-20T12:00:00Z"}},
 	} {

@@ -47,7 +47,7 @@ func TestSpark(t *testing.T) {
 				write(user+".csv", "time,user,bytes_out,url\n2026-11-20T10:00:00Z,"+user+",120,https://files.example/"+user+"\n", 0o644)
 			}
 			write("outflow.yaml", fmt.Sprintf("inputs: [{name: proxy, uri: '%s/*.csv', format: csv}]\nstate: %[1]s/state\nout: %[1]s/out\nbackfill: false\n", dir), 0o644)
-			run := exec.Command("python3", script, "--config", "outflow.yaml", "--work", dir+"/work", "--day", "2026-11-20", "--task-size", "1B", "--shards", "2")
+			run := exec.Command("python3", script, "--config", "outflow.yaml", "--work", dir+"/stages", "--day", "2026-11-20", "--task-size", "1B", "--shards", "2")
 			run.Env = []string{"PATH=" + os.Getenv("PATH"), "PYTHONPATH=" + stand, "PYTHONDONTWRITEBYTECODE=1", "SPARK_FILES=" + dir, "HOME=" + dir}
 			run.Dir = t.TempDir()
 			text, err := run.CombinedOutput()

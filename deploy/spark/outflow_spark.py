@@ -1,6 +1,6 @@
 """A night of outflow as stages on Apache Spark.
 
-    spark-submit --files outflow,outflow.yaml outflow_spark.py --config outflow.yaml --work s3://security/outflow/work
+    spark-submit --files outflow,outflow.yaml outflow_spark.py --config outflow.yaml --work s3://security/outflow/stages
 
 The driver runs `outflow stage plan`, a Spark task for each fold of the plan, one for each merge, and `outflow stage judge`.
 A stage takes its input only from the plan and the store, and puts its output in place in one step. So Spark may run it

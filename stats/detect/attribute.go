@@ -74,8 +74,8 @@ func fewNamings(by string) (via, user, events string, ok bool) {
 // bySeveral begins what PersonBy says of users who share an entity; shared writes it.
 const bySeveral = "shared: "
 
-// PossiblePersons returns the users of whom the entity may be by PersonBy, if Person is not
-// known: the one whom too few events name, or those who share it, up to shownShares.
+// PossiblePersons returns whose the entity possibly is, by PersonBy, if Person is not known:
+// the user whom too few events name, or those who share it, up to shownShares.
 func (f *Finding) PossiblePersons() []string {
 	if f.Person != "" {
 		return nil

@@ -31,9 +31,9 @@ const (
 	byMinute = 'm'
 )
 
-// A hourSum is the sum of an hour, in a list. In the first of a list, which is of the hour
-// that is counted now, it lacks what the cell has counted: until the hour changes, a row is
-// added to the cell alone.
+// A hourSum is an hour with its sum, in a list. The first of a list is the current hour. Its
+// sum lacks what the cell has counted: until the hour changes, a row is added to the cell
+// alone.
 type hourSum struct {
 	sum  int64
 	next int32 // index of the next; 0: it is the last
