@@ -59,7 +59,7 @@ type volumeSection struct {
 	groups *columnar.Groups
 	cells  chunks[volume]    // by slot, or by only.cell
 	onlys  chunks[only]      // by slot, if there are objects
-	came   columnar.Pairs    // of a slot and an address that its entity came from
+	came   columnar.Pairs    // of a slot and an address that its entity came from, if its cell has no room for it
 	alone  []int32           // slots by entity, if there are no objects: needs no hash
 	used   columnar.Pairs    // of an entity and an object that it used, if that is kept
 	totals map[uint32]*total // by entity: of slots that were left out
@@ -155,7 +155,7 @@ type volume struct {
 	below     int64     // rows with so few bytes out are not evidence
 	restAt    int32     // index of its other evidence in a section; 0: it has none
 	hourlyAt  hourList  // its list in a section
-	addresses [4]uint32 // some that the entity came from
+	addresses [4]uint32 // the last that the entity came from; 0: fewer
 }
 
 // volumeParts are what most volumes have little of, apart from their cells.
@@ -450,7 +450,7 @@ func (v *volumes) came(p *volumeSection, b *columnar.Batch, who []uint32, from, 
 	}
 	codes, dict := b.Codes(columnar.SrcIP)
 	address := v.address.Of(dict)
-	var slots, addresses [foldRows]uint32 // of the rows whose address the cell does not have
+	var slots, addresses [foldRows]uint32 // addresses that leave their cell for another one
 	n := 0
 	for i := from; i < to; i++ {
 		a, slot := address[codes[i]], v.slots[i]
@@ -459,10 +459,10 @@ func (v *volumes) came(p *volumeSection, b *columnar.Batch, who []uint32, from, 
 		}
 		// Most users come from a few addresses.
 		if known := &p.cells.at(slot).addresses; a != known[0] && a != known[1] && a != known[2] && a != known[3] {
+			slots[n], addresses[n] = uint32(slot), known[3]
+			n += int(min(known[3], 1))
 			copy(known[1:], known[:])
 			known[0] = a
-			slots[n], addresses[n] = uint32(slot), a
-			n++
 		}
 	}
 	p.came.Add(slots[:n], addresses[:n])
@@ -497,7 +497,7 @@ func (v *volumes) Size() int {
 }
 
 // Drain implements Folder. A record's value is what appendVolume writes, and then the
-// hash of each address.
+// hash of each address, in any order and sometimes twice.
 func (v *volumes) Drain(w *RunWriter) {
 	order := newKeyOrder(v.entities, v.objects, v.sections.groups(func(p *volumeSection) *columnar.Groups { return p.groups }))
 	hashes := make([]uint64, v.addresses.Len())
@@ -511,6 +511,11 @@ func (v *volumes) Drain(w *RunWriter) {
 		for slot, k := range order.keys(at, p.groups) {
 			c := p.cell(slot, at.day)
 			value = v.appendVolume(value[:0], &c, p.partsOf(slot, &c), at.day, k.shown)
+			for _, code := range c.addresses {
+				if code != 0 {
+					value = binary.LittleEndian.AppendUint64(value, hashes[code])
+				}
+			}
 			for _, code := range came[ends[slot-1]:ends[slot]] {
 				value = binary.LittleEndian.AppendUint64(value, hashes[code])
 			}
@@ -576,7 +581,7 @@ func (p *volumeSection) leave(out func(slot int32) bool) {
 	p.lastMet.cut(1)
 }
 
-// cameBySlot returns the addresses by slot: those of a slot are
+// cameBySlot returns the addresses by slot that are in no cell: those of a slot are
 // came[ends[slot-1]:ends[slot]].
 func (p *volumeSection) cameBySlot() (ends []int32, came []uint32) {
 	ends = make([]int32, p.groups.Len()+1)
