@@ -5,10 +5,15 @@ import (
 	"iter"
 	"sync"
 
+	"outflow/columnar/store"
 	"outflow/stats/detect"
 )
 
 // This file merges the rows that workers folded, each shard in a goroutine of its own.
+
+// mergeSpool is how much of what a detect.Spiller sets aside is kept in memory. Only pairs
+// with millions of names have any.
+const mergeSpool = 4 << 20
 
 // Rows yields the rows of an aggregate in the order of day and then key; see
 // detect.Merge.
@@ -23,7 +28,11 @@ func (f *folded) Rows(a *detect.Aggregate) iter.Seq2[*detect.Row, error] {
 				}
 			}
 		}
-		shards[i] = detect.Merge(a, f.options, runs)
+		shards[i] = func(yield func(*detect.Row, error) bool) {
+			spool := store.NewSpool(mergeSpool)
+			defer spool.Close()
+			detect.Merge(a, f.options, runs, spool)(yield)
+		}
 	}
 	return ahead(shards)
 }

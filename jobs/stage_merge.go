@@ -155,7 +155,7 @@ func (t *stage) mergeShard(ctx context.Context, shard int) (*shardForm, error) {
 					in = append(in, io.NewSectionReader(spool, r.from, r.to-r.from))
 				}
 			}
-			for day, rows := range byDay(detect.Merge(a, &o, in)) {
+			for day, rows := range byDay(detect.Merge(a, &o, in, spool)) {
 				part := mergedPart{Fold: k, Aggregate: a.Name, Day: day.String()}
 				size, err := t.putPart(ctx, writer, &part, shard, rows)
 				if err != nil {

@@ -115,6 +115,16 @@ type Settler interface {
 	Settle(rows iter.Seq2[*Row, error]) iter.Seq2[*Row, error]
 }
 
+// A Spiller is a Merger that keeps in a spool what the memory is too small for.
+type Spiller interface {
+	Merger
+	// Spill gives it the spool. It is called before the first Add. Without it, all is held
+	// in memory.
+	Spill(spool Spool)
+	// Err returns the first error of the spool. After one, Row returns false.
+	Err() error
+}
+
 // Aggregates lists the aggregates.
 var Aggregates = []*Aggregate{
 	UserDay,

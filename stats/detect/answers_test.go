@@ -61,7 +61,7 @@ func namedRows(t testing.TB, memory, spill int, workers ...[]event) (rows []stri
 		}
 	}
 	drain(r.Drain)
-	for row, err := range Merge(UserDestinationDay, &o, runs) {
+	for row, err := range Merge(UserDestinationDay, &o, runs, nil) {
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -46,15 +46,23 @@ type dnsMerger struct {
 	peak    sight // as in dnsProof
 	rest    others
 	scorer  *dnsScorer // nil: no scores are needed
+	// most is how many names are held before some are set aside, and hold is that number
+	// for the pair. spool takes them, aside says where they are, and err is why it failed.
+	most, hold int
+	spool      Spool
+	aside      *spooled // nil: there are none
+	err        error
 }
 
 // A minuteCount is how many queries there were in a minute, counted from midnight.
 type minuteCount struct{ minute, queries int32 }
 
-func newDNSMerger(o *FoldOptions, rows bool) *dnsMerger {
-	m := &dnsMerger{places: newPlacer(1)}
-	if o.Model != nil {
-		m.scorer = newDNSScorer(m, *o.Model, rows)
+// newDNSMerger returns a merger that scores names, if model is not nil, and with rows
+// makes a row for each.
+func newDNSMerger(model *ModelOptions, rows bool) *dnsMerger {
+	m := &dnsMerger{places: newPlacer(1), most: heldNames, hold: heldNames}
+	if model != nil {
+		m.scorer = newDNSScorer(m, *model, rows)
 	}
 	return m
 }
@@ -83,6 +91,9 @@ const (
 func (m *dnsMerger) Add(day Day, seq uint64, value []byte) error {
 	m.day = day
 	m.slide(int64(seq))
+	if len(m.names) >= m.hold {
+		m.setAside()
+	}
 	d := decoder{b: value}
 	m.s.MaxEntropy = max(m.s.MaxEntropy, math.Float64frombits(d.uint64()))
 	m.spelt.offer(int64(seq), d.bytes())
@@ -300,6 +311,9 @@ func (m *dnsMerger) Row(r *Row) bool {
 		return false
 	}
 	m.slide(math.MaxInt64)
+	if m.err = m.countNames(); m.err != nil {
+		return false
+	}
 	midnight := int64(m.day) * dayMicros
 	m.s.First += midnight
 	m.s.Last += midnight
@@ -381,6 +395,7 @@ func (m *dnsMerger) reset() {
 	m.s, m.met, m.names, m.pending, m.recent = Summary{}, 0, m.names[:0], m.pending[:0], m.recent[:0]
 	m.gone, m.inside, m.bytes, m.spelt, m.minutes = 0, 0, 0, spelling{}, m.minutes[:0]
 	m.peak, m.rest.n = sight{}, 0
+	m.aside, m.hold = nil, m.most
 	if m.scorer != nil {
 		m.scorer.reset()
 	}

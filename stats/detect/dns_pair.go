@@ -30,7 +30,7 @@ var DNSPair = &Aggregate{
 		return depends
 	},
 	New:    func(o *FoldOptions) Folder { return newDNSPairs(o) },
-	Merger: func(o *FoldOptions) Merger { return newDNSMerger(o, false) },
+	Merger: func(o *FoldOptions) Merger { return newDNSMerger(o.Model, false) },
 }
 
 // noTopLevel stands for the domain of names whose top-level domain does not exist; see

@@ -27,9 +27,7 @@ var DNSScore = &Aggregate{
 		if o.Model != nil {
 			model.Threshold = o.Model.Threshold
 		}
-		m := &dnsMerger{places: newPlacer(1)}
-		m.scorer = newDNSScorer(m, model, true)
-		return m
+		return newDNSMerger(&model, true)
 	},
 }
 

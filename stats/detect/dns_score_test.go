@@ -239,7 +239,7 @@ func TestDNSScoresForget(t *testing.T) {
 	var m *dnsMerger
 	a := *DNSPair
 	a.Merger = func(o *FoldOptions) Merger {
-		m = newDNSMerger(o, false)
+		m = newDNSMerger(o.Model, false)
 		return m
 	}
 	rows := merged(t, &a, &openBounds, f)

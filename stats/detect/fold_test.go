@@ -267,7 +267,7 @@ func drained(t testing.TB, f Folder) io.Reader {
 func mergedRuns(t testing.TB, a *Aggregate, o *FoldOptions, runs []io.Reader) []Row {
 	t.Helper()
 	var rows []Row
-	for row, err := range Merge(a, o, runs) {
+	for row, err := range Merge(a, o, runs, &memorySpool{}) {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -352,7 +352,7 @@ func TestMergeOfShards(t *testing.T) {
 			for i := range runs[shard] {
 				readers = append(readers, &runs[shard][i])
 			}
-			for row, err := range Merge(a, &openBounds, readers) {
+			for row, err := range Merge(a, &openBounds, readers, nil) {
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -387,7 +387,7 @@ func TestMergeOfDamagedRun(t *testing.T) {
 		f.Drain(w)
 		w.Close()
 		read := func(b []byte) (err error) {
-			for _, e := range Merge(a, &openBounds, []io.Reader{bytes.NewReader(b)}) {
+			for _, e := range Merge(a, &openBounds, []io.Reader{bytes.NewReader(b)}, nil) {
 				err = e
 			}
 			return err

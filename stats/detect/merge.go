@@ -342,8 +342,9 @@ func (r *runReader) before(s *runReader) bool {
 // Merge yields the rows of an aggregate from the runs that its Folders drained, or
 // from one shard of each run, in the order of day and then key. A *Row is valid until
 // the next step; its strings stay valid. Merge reads each run once, with a few KiB of
-// memory for each run plus what the aggregate's Merger needs for one key.
-func Merge(a *Aggregate, o *FoldOptions, runs []io.Reader) iter.Seq2[*Row, error] {
+// memory for each run plus what the aggregate's Merger needs for one key. A Spiller gets
+// the spool, which nobody else may write to before the last row.
+func Merge(a *Aggregate, o *FoldOptions, runs []io.Reader, spool Spool) iter.Seq2[*Row, error] {
 	return func(yield func(*Row, error) bool) {
 		readers := make([]*runReader, len(runs))
 		tree := NewLoserTree(len(runs), func(i, j int) bool { return readers[i].before(readers[j]) })
@@ -357,6 +358,9 @@ func Merge(a *Aggregate, o *FoldOptions, runs []io.Reader) iter.Seq2[*Row, error
 			tree.Play(i)
 		}
 		m := a.Merger(o)
+		if s, ok := m.(Spiller); ok {
+			s.Spill(spool)
+		}
 		rows := mergedRows(a, m, readers, tree)
 		if s, ok := m.(Settler); ok {
 			rows = s.Settle(rows)
@@ -371,6 +375,7 @@ func mergedRows(a *Aggregate, m Merger, readers []*runReader, tree *LoserTree) i
 	return func(yield func(*Row, error) bool) {
 		var parser keyParser
 		var row Row
+		spiller, _ := m.(Spiller)
 		for len(readers) > 0 {
 			r := readers[tree.Winner()]
 			if r.rank == runEnd {
@@ -393,6 +398,10 @@ func mergedRows(a *Aggregate, m Merger, readers []*runReader, tree *LoserTree) i
 				if !yield(&row, nil) {
 					return
 				}
+			}
+			if spiller != nil && spiller.Err() != nil {
+				yield(nil, mergeError(a, spiller.Err()))
+				return
 			}
 		}
 	}

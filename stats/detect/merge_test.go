@@ -115,7 +115,7 @@ func BenchmarkMerge(b *testing.B) {
 						readers[i] = bytes.NewReader(run)
 					}
 					rows = 0
-					for _, err := range Merge(a, &o, readers) {
+					for _, err := range Merge(a, &o, readers, nil) {
 						if err != nil {
 							b.Fatal(err)
 						}
