@@ -15,9 +15,10 @@ import (
 )
 
 // This file tells a log that was damaged on its way from one that is damaged where it lies.
-// Over plain HTTP nothing checks the bytes of an object but its own checksums, such as those
-// of gzip. When these fail, the object is read once more: other bytes mean that the next run
-// should read it, the same bytes that it need not.
+// Where the store cannot check the bytes of an object, which over plain HTTP are those without
+// an MD5, nothing does but the object's own checksums, such as those of gzip. When these fail,
+// the object is read once more: other bytes mean that the next run should read it, the same
+// bytes that it need not.
 
 // maxSecondReads is how many logs a run reads once more. With more, they are damaged for
 // another reason, and a run must not take twice as long for it.

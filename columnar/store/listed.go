@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"crypto/md5"
 	"fmt"
 	"io"
 	"time"
@@ -29,8 +30,25 @@ func (r *s3ReaderAt) mayGrow() bool            { return false }
 
 // Open returns the object from its start to its end, at least as many bytes as were
 // listed. On disk, more may have been written since. The error wraps ErrChanged if the
-// object is another one now, or shorter.
+// object is another one now, or shorter. Over plain HTTP, the bytes are those that were
+// stored, or there is an error that says so.
 func (o *Object) Open(ctx context.Context) (io.ReadCloser, error) {
+	r, err := o.listed(ctx)
+	if err != nil {
+		return nil, err
+	}
+	s, ok := r.ReadCloser.(*s3Stream)
+	switch {
+	case !ok || s.md5 == "":
+		return r, nil
+	case o.Size > heldSize:
+		return &summedReader{ReadCloser: r, ctx: ctx, o: o, sum: md5.New(), want: s.md5}, nil
+	}
+	return o.held(ctx, r, s.md5)
+}
+
+// listed opens the object, and ends with an error if it ends too early.
+func (o *Object) listed(ctx context.Context) (*listedReader, error) {
 	r, err := openListed(ctx, o, o.Store.Open)
 	if err != nil {
 		return nil, err

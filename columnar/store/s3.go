@@ -36,6 +36,7 @@ type s3Store struct {
 	bucket   string
 	prefix   string        // "" or ends with a slash
 	silences *atomic.Int32 // since the last answer that was complete
+	plain    bool          // no TLS protects what is read
 }
 
 const (
@@ -98,6 +99,7 @@ func newS3(ctx context.Context, bucket, prefix string, o Options) (Store, error)
 	if err != nil {
 		return nil, fmt.Errorf("open s3://%s/%s: %w", bucket, prefix, err)
 	}
+	plain := false
 	client := s3.NewFromConfig(cfg, func(so *s3.Options) {
 		so.DisableLogOutputChecksumValidationSkipped = true
 		if o.Requests != nil {
@@ -109,12 +111,14 @@ func newS3(ctx context.Context, bucket, prefix string, o Options) (Store, error)
 		// A private server seldom has a host name for each bucket, and older
 		// servers refuse the checksums that AWS uses by default.
 		if so.BaseEndpoint != nil {
+			u, err := url.Parse(*so.BaseEndpoint)
+			plain = err == nil && u.Scheme == "http"
 			so.UsePathStyle = true
 			so.RequestChecksumCalculation = aws.RequestChecksumCalculationWhenRequired
 			so.ResponseChecksumValidation = aws.ResponseChecksumValidationWhenRequired
 		}
 	})
-	return &s3Store{client, bucket, prefix, silences}, nil
+	return &s3Store{client, bucket, prefix, silences, plain}, nil
 }
 
 func newRetryer() aws.Retryer {

@@ -2,6 +2,8 @@ package store
 
 import (
 	"context"
+	"crypto/md5"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -11,6 +13,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"github.com/aws/smithy-go"
 )
 
@@ -46,6 +49,7 @@ type s3Stream struct {
 	s      *s3Store
 	name   string
 	etag   string // "" if not known yet
+	md5    string // of the whole object, in hexadecimal; "" if it is not known, or TLS protects it
 	off    int64
 	end    int64 // -1: not known yet, up to the end
 	body   io.ReadCloser
@@ -86,6 +90,9 @@ func (r *s3Stream) request() error {
 	}
 	r.body = out.Body
 	r.etag = etagOf(out)
+	if r.s.plain {
+		r.md5 = md5Of(out)
+	}
 	if r.end < 0 && out.ContentLength != nil {
 		r.end = r.off + *out.ContentLength
 	}
@@ -117,6 +124,17 @@ func (r *s3Stream) check(out *s3.GetObjectOutput, ranged bool) error {
 var errNoRanges = errors.New("the server does not support ranged reads")
 
 func etagOf(out *s3.GetObjectOutput) string { return strings.Trim(aws.ToString(out.ETag), `"`) }
+
+// md5Of returns the MD5 of an object's bytes, or "": the ETag of one that was written in
+// parts, or is encrypted by KMS, is another.
+func md5Of(out *s3.GetObjectOutput) string {
+	etag := etagOf(out)
+	sum, err := hex.DecodeString(etag)
+	if err != nil || len(sum) != md5.Size || out.ServerSideEncryption != "" && out.ServerSideEncryption != types.ServerSideEncryptionAes256 {
+		return ""
+	}
+	return strings.ToLower(etag)
+}
 
 // contentRange returns the first byte and the object's size of a Content-Range.
 func contentRange(text string) (off, size int64, err error) {

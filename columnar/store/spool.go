@@ -13,7 +13,6 @@ import (
 //
 // Write must not be called concurrently with any other method. The other methods
 // may be called concurrently.
-// be called concurrently.
 type Spool struct {
 	limit  int
 	memory [][]byte // all bytes in chunks, or nothing if there is a file
