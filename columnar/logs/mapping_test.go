@@ -210,7 +210,11 @@ func TestSetNumber(t *testing.T) {
 		{"", "N/A", ""},
 		{"", "-1", "negative bytes_out, left empty"},
 		{"", "-0.5", "negative bytes_out, left empty"},
-		{"", "1,024", "bad bytes_out, left empty"},
+		{"", "1,024", "1024"},
+		{"", "1.024.000", "1024000"},
+		{"", "1024,0", "1024"},
+		{"KB", "1,5", "1500"},
+		{"KB", "1,024", "bad bytes_out, left empty"}, // KB, or MB with a comma for the point
 		{"", "12 KB", "bad bytes_out, left empty"},
 		{"", "0x10", "bad bytes_out, left empty"},
 		{"", "Infinity", "bad bytes_out, left empty"},

@@ -153,7 +153,9 @@ func (f *field) number(text []byte) (v int64, reason string) {
 	if !ok || f.scale != 1 {
 		x, isFloat := scan.Float(text)
 		if !isFloat {
-			return 0, f.bad
+			if x, isFloat = scan.Grouped(text, f.scale == 1); !isFloat {
+				return 0, f.bad
+			}
 		}
 		return f.float(x)
 	}

@@ -115,7 +115,7 @@ func (d *sourceDecoder) sameDay(f *sourceField, text []byte) (us int64, ok bool)
 	day, ok1 := scan.TimeOfDay(text[at:])
 	last, ok2 := scan.TimeOfDay(d.lastTime[at:])
 	us = d.lastUS + day - last
-	return us, ok1 && ok2 && d.set.clock.Within(us)
+	return us, ok1 && ok2 && day < scan.Day && d.set.clock.Within(us) // layouts have no 24:00:00
 }
 
 // plainTime reads a time that is not written as the source says, but as an epoch or in

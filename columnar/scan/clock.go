@@ -77,7 +77,7 @@ func (c *Clock) Fault(other string) string {
 
 // ISO parses 2006-01-02T15:04:05. T may be a space or a tab; a fraction of up to
 // nine digits may follow, and then Z, ±hh:mm, ±hhmm or ±hh. A date alone is its
-// midnight.
+// midnight, 24:00:00 the end of the day.
 func (c *Clock) ISO(b []byte) (us int64, ok bool) {
 	c.fault = taken
 	if len(b) < 10 || !c.setDate(b[:10]) {
@@ -92,10 +92,11 @@ func (c *Clock) ISO(b []byte) (us int64, ok bool) {
 	h, ok1 := TwoDigits(b[11:])
 	m, ok2 := TwoDigits(b[14:])
 	s, ok3 := TwoDigits(b[17:])
-	if !ok1 || !ok2 || !ok3 || h > 23 || m > 59 || s > 60 {
+	day := h*3600 + m*60 + s
+	if !ok1 || !ok2 || !ok3 || day > Day/Second || m > 59 || s > 60 {
 		return 0, false
 	}
-	us = c.base + (h*3600+m*60+s)*Second
+	us = c.base + day*Second
 	b = b[19:]
 	if len(b) > 0 && (b[0] == '.' || b[0] == ',') {
 		scale := int64(100000)
@@ -148,7 +149,7 @@ func (c *Clock) UTC(b []byte) (us int64, ok bool) {
 	return us, c.Within(us)
 }
 
-// TimeOfDay parses 15:04:05, the first eight bytes of b.
+// TimeOfDay parses 15:04:05, the first eight bytes of b. 24:00:00 ends the day.
 func TimeOfDay(b []byte) (us int64, ok bool) {
 	// Digits become their values, colons become 0.
 	w := binary.LittleEndian.Uint64(b) ^ 0x30303a30303a3030
@@ -157,7 +158,8 @@ func TimeOfDay(b []byte) (us int64, ok bool) {
 	}
 	w = w*10 + w>>8
 	h, m, sec := w&0xff, w>>24&0xff, w>>48&0xff
-	return int64(h*3600+m*60+sec) * Second, h <= 23 && m <= 59 && sec <= 60
+	us = int64(h*3600+m*60+sec) * Second
+	return us, us <= Day && m <= 59 && sec <= 60
 }
 
 // DateAndTime parses 2006-01-02 and 15:04:05, which stand apart.
@@ -323,6 +325,10 @@ func (c *Clock) Any(text []byte) (us int64, ok bool) {
 	if us, ok = c.ISO(text); ok || c.fault != taken {
 		return us, ok
 	}
+	if ms, isDate := bytes.CutPrefix(text, []byte("/Date(")); isDate { // as PowerShell writes JSON
+		ms, _, _ = bytes.Cut(ms, []byte(")"))
+		return c.number(ms)
+	}
 	return c.worded(text)
 }
 
@@ -343,7 +349,7 @@ func (c *Clock) number(text []byte) (us int64, ok bool) {
 			return 0, false
 		}
 		return c.EpochOfFloat(x)
-	case len(rest) > 0 && (rest[0] != '.' || bytes.IndexByte(rest, ':') > 0): // 20.11.2026 13:02
+	case len(rest) > 0 && (rest[0] != '.' && rest[0] != ',' || bytes.IndexByte(rest, ':') > 0): // 20.11.2026 13:02
 		return 0, false
 	}
 	v, fits := Int(whole)
@@ -356,7 +362,8 @@ func (c *Clock) number(text []byte) (us int64, ok bool) {
 	for i := range epochs {
 		if e := &epochs[i]; v >= e.low && v < e.high {
 			us, ok = v*e.scale/e.divide+e.start, true
-			if fraction, isNumber := Decimal(rest, e.scale); isNumber {
+			var buf [24]byte // with a point, whatever stands there
+			if fraction, isNumber := Decimal(append(append(buf[:0], '.'), rest[1:]...), e.scale); isNumber {
 				us += fraction
 			} else {
 				ok = len(rest) == 1
@@ -375,116 +382,6 @@ func (c *Clock) compact(b []byte) (us int64, ok bool) {
 		iso[11], iso[12], iso[14], iso[15], iso[17], iso[18] = b[8], b[9], b[10], b[11], b[12], b[13]
 	}
 	return c.ISO(iso[:])
-}
-
-// worded parses a date and a time as programs write them for people, perhaps with UTC or GMT
-// behind: 2026-11-20 1:02:03.5 PM, 20.11.2026, 13:02:03, Nov 20, 2026 1:02 PM,
-// 20 Nov 2026 13:02:03; with a 12 h clock alone also month first, 11/20/2026 1:02 PM.
-func (c *Clock) worded(b []byte) (us int64, ok bool) {
-	b, utc := cutZone(b)
-	b, half := cutHalf(b)
-	at := bytes.LastIndexByte(b, ' ')
-	if at < 0 {
-		return 0, false
-	}
-	var buf [48]byte
-	iso, ok := appendDate(buf[:0], bytes.TrimSuffix(b[:at], []byte(",")), half != 0)
-	h, m, isClock := bytes.Cut(b[at+1:], []byte(":"))
-	hour, isHour := Int(h)
-	if !ok || !isClock || !isHour || len(h) > 2 || hour < 0 || half != 0 && (hour < 1 || hour > 12) {
-		return 0, false
-	}
-	if half != 0 {
-		if hour %= 12; half == 'p' {
-			hour += 12
-		}
-	}
-	iso = append(append(iso, 'T', byte('0'+hour/10), byte('0'+hour%10), ':'), m...)
-	if len(m) == 2 {
-		iso = append(iso, ":00"...)
-	}
-	if utc {
-		iso = append(iso, 'Z')
-	}
-	if len(iso) > len(buf) {
-		return 0, false
-	}
-	return c.ISO(iso)
-}
-
-// cutZone cuts off what says that a time is of UTC.
-func cutZone(b []byte) (rest []byte, utc bool) {
-	n := len(b) - len(" UTC")
-	if n < 0 || string(b[n:]) != " UTC" && string(b[n:]) != " GMT" {
-		return b, false
-	}
-	return b[:n], true
-}
-
-// cutHalf cuts AM or PM off a time. half is 'a', 'p', or 0 if there is none.
-func cutHalf(b []byte) (rest []byte, half byte) {
-	p := bytes.TrimSuffix(b, []byte("."))
-	n := len(p) - 1
-	if n < 1 || p[n]|0x20 != 'm' {
-		return b, 0
-	}
-	p = bytes.TrimSuffix(p[:n], []byte("."))
-	if n = len(p) - 1; n < 0 || p[n]|0x20 != 'p' && p[n]|0x20 != 'a' {
-		return b, 0
-	}
-	return bytes.TrimRight(p[:n], " \u202f\u00a0"), p[n] | 0x20
-}
-
-// appendDate appends a date in the form 2006-01-02. Numbers with / between them are month,
-// day and year, if monthFirst says that they are.
-func appendDate(dst, date []byte, monthFirst bool) (iso []byte, ok bool) {
-	if len(date) == 10 && date[4] == '-' {
-		return append(dst, date...), true
-	}
-	var day, month, year []byte
-	switch first, rest, _ := bytes.Cut(date, []byte(" ")); {
-	case len(rest) > 0 && first[0]-'0' <= 9: // 20 Nov 2026
-		day = first
-		month, year, _ = bytes.Cut(rest, []byte(" "))
-	case len(rest) > 0: // Nov 20, 2026
-		month = first
-		day, year, _ = bytes.Cut(rest, []byte(", "))
-	case bytes.IndexByte(date, '.') > 0:
-		day, rest, _ = bytes.Cut(date, []byte("."))
-		month, year, _ = bytes.Cut(rest, []byte("."))
-	case monthFirst:
-		month, rest, _ = bytes.Cut(date, []byte("/"))
-		day, year, _ = bytes.Cut(rest, []byte("/"))
-	}
-	if len(month) > 2 {
-		month = monthNumber(month)
-	}
-	if len(year) != 4 || len(month) == 0 || len(day) == 0 || len(day) > 2 {
-		return nil, false
-	}
-	dst = append(append(dst, year...), '-')
-	dst = append(appendPadded(dst, month), '-')
-	return appendPadded(dst, day), true
-}
-
-var monthNumbers = []byte("010203040506070809101112")
-
-// monthNumber returns the number of a month's name in English, whole or its first three
-// letters; nil if it is none.
-func monthNumber(name []byte) []byte {
-	for m := time.January; m <= time.December; m++ {
-		if whole := m.String(); string(name) == whole || string(name) == whole[:3] {
-			return monthNumbers[2*m-2 : 2*m]
-		}
-	}
-	return nil
-}
-
-func appendPadded(dst, digits []byte) []byte {
-	if len(digits) == 1 {
-		dst = append(dst, '0')
-	}
-	return append(dst, digits...)
 }
 
 // EpochIn parses a time since 1970 in a unit: s, ms, us or ns. It may be any time: ask

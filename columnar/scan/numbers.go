@@ -148,6 +148,59 @@ func Float(b []byte) (float64, bool) {
 	return x, err == nil
 }
 
+// groupMarks stand between groups of three digits: 1,234,567 or 1 234 567.
+var groupMarks = [...]string{",", ".", " ", "\u00a0", "\u202f", "'", "’", "_"}
+
+// Grouped parses a decimal number as programs print it for people: with a mark between its
+// groups of three digits, or a comma for the point. 1,234 is a count if whole says that
+// numbers are counts; else it has two meanings, and ok is false.
+func Grouped(b []byte, whole bool) (x float64, ok bool) {
+	var buf [32]byte
+	if len(b) == 0 || len(b) > len(buf) || b[0]-'0' > 9 {
+		return 0, false
+	}
+	for _, mark := range groupMarks {
+		digits, rest, groups := ungroup(buf[:0], b, mark)
+		switch {
+		case groups == 0:
+			continue
+		case len(rest) == 0 && groups == 1 && mark == "," && !whole,
+			len(rest) > 0 && (rest[0] != '.' && rest[0] != ',' || rest[0] == mark[0]):
+			return 0, false
+		case len(rest) > 0:
+			digits = append(append(digits, '.'), rest[1:]...)
+		}
+		return Float(digits)
+	}
+	if i := bytes.IndexByte(b, ','); i > 0 && bytes.IndexByte(b, '.') < 0 {
+		digits := append(buf[:0], b...)
+		digits[i] = '.'
+		return Float(digits)
+	}
+	return 0, false
+}
+
+// ungroup appends the digits at the start of b, which has a mark between groups of three.
+// It returns what stands behind them, and how many marks there were.
+func ungroup(dst, b []byte, mark string) (digits, rest []byte, groups int) {
+	first := 0
+	for first < len(b) && b[first]-'0' <= 9 {
+		first++
+	}
+	if first == 0 || first > 3 || b[0] == '0' {
+		return nil, nil, 0
+	}
+	dst, rest = append(dst, b[:first]...), b[first:]
+	for {
+		group, found := bytes.CutPrefix(rest, []byte(mark))
+		if !found || len(group) < 3 || group[0]-'0' > 9 || group[1]-'0' > 9 || group[2]-'0' > 9 || len(group) > 3 && group[3]-'0' <= 9 {
+			return dst, rest, groups
+		}
+		dst, rest = append(dst, group[:3]...), group[3:]
+		groups++
+	}
+}
+
 // HexDigit returns the value of a hexadecimal digit.
 func HexDigit(c byte) (d byte, ok bool) {
 	switch {

@@ -30,3 +30,54 @@ func TestParseNumber(t *testing.T) {
 		}
 	}
 }
+
+// If this fails, an upload of 1,234,567 bytes counts for nothing, or for a thousandth.
+func TestGrouped(t *testing.T) {
+	for _, c := range []struct {
+		in    string
+		whole bool
+		want  float64
+		ok    bool
+	}{
+		{"1,234,567", true, 1234567, true},
+		{"1,234,567", false, 1234567, true},
+		{"1,234,567.89", true, 1234567.89, true},
+		{"1.234.567", true, 1234567, true},
+		{"1.234.567,5", true, 1234567.5, true},
+		{"12 345", true, 12345, true},
+		{"12\u00a0345\u00a0678", true, 12345678, true},
+		{"12\u202f345,5", false, 12345.5, true},
+		{"1'234'567", true, 1234567, true},
+		{"1’234’567", true, 1234567, true},
+		{"1_000_000", true, 1000000, true},
+		{"1,234", true, 1234, true},
+		{"1,234", false, 0, false},
+		{"0,245", false, 0.245, true},
+		{"734003200,0", true, 734003200, true},
+		{"5,0E+09", true, 5e9, true},
+		{"12,5", true, 12.5, true},
+
+		{"1,23,456", true, 0, false},
+		{"1,234,5", true, 0, false},
+		{"1,2345,678", true, 0, false},
+		{"1234,567,890", true, 0, false},
+		{"0,234,567", true, 0, false},
+		{"1.234.567.8", true, 0, false},
+		{"1,234.567,8", true, 0, false},
+		{"10.0.0.5", true, 0, false},
+		{"1.5 MB", true, 0, false},
+		{"12 KB", true, 0, false},
+		{"1 234 bytes", true, 0, false},
+		{",5", true, 0, false},
+		{",", true, 0, false},
+		{"", true, 0, false},
+		{"-1,234", true, 0, false},
+		{"many", true, 0, false},
+		{"1,234,567,890,123,456,789,012,345,678", true, 0, false},
+	} {
+		got, ok := Grouped([]byte(c.in), c.whole)
+		if ok != c.ok || ok && got != c.want {
+			t.Errorf("Grouped(%q, %v): got %v, %v, want %v, %v", c.in, c.whole, got, ok, c.want, c.ok)
+		}
+	}
+}

@@ -14,7 +14,7 @@ func Unknown(text []byte) bool { return len(text) <= len("(null)") && isUnknown(
 func isUnknown(text []byte) bool {
 	switch string(text) {
 	case "", "-", "--", "null", "NULL", "Null", "(null)", "(NULL)", "<null>", "nil", "None", "none", "NONE", "(none)",
-		"N/A", "n/a", "NA", "NaN", "nan":
+		"N/A", "n/a", "NA", "NaN", "nan", `\N`:
 		return true
 	}
 	return false
