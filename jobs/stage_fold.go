@@ -235,6 +235,9 @@ func (t *stage) sources(task *plannedTask, days []detect.Day) ([]source, error) 
 				return nil, exit{exitEnvironment, fmt.Errorf("the table of input %s has changed since the run was planned: plan it again", o.Feed)}
 			}
 		default:
+			if ok, err := store.Matches(in.URI, o.URI); err != nil || !ok {
+				return nil, badConfig("the plan %s has the object %s for the input %s, which reads %s: plan the run again", t.at, printable(o.URI), in.Name, in.URI)
+			}
 			object := store.Object{URI: o.URI, Account: o.Account, Entry: store.Entry{Size: o.Size, ETag: o.ETag}}
 			if o.Written != 0 {
 				object.Written = time.Unix(0, o.Written).UTC()

@@ -8,10 +8,12 @@ import (
 	"encoding/hex"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"outflow/columnar/store"
 	"outflow/reports"
 	"outflow/stats/detect"
 )
@@ -175,11 +177,39 @@ func (p *program) newStage(config *Config, work string, n *night) (*stage, error
 	plan := &stagePlan{Version: planVersion, Program: version(), Run: "nightly-" + n.name() + "-" + hex.EncodeToString(random[8:]), Config: config.digest(),
 		Seed: max(binary.LittleEndian.Uint64(random[:]), 1), First: n.First, Last: n.Last, Named: n.Named, Folds: []plannedFold{}, Tasks: []plannedTask{}}
 	at := work + "/" + plan.Run
+	if err := checkWork(config, at); err != nil {
+		return nil, err
+	}
 	folder, err := p.open(config, at)
 	if err != nil {
 		return nil, configError{fmt.Errorf("open the work folder: %w", err)}
 	}
 	return &stage{p, config, folder, at, plan}, nil
+}
+
+// checkWork refuses a folder for stages that is in the state or in the reports, or whose files
+// an input would read.
+func checkWork(config *Config, at string) error {
+	for _, of := range [...]struct{ key, uri string }{{"state", config.State}, {"out", config.Out}} {
+		if of.uri != "" && store.Within(of.uri, at) {
+			return badConfig("--work %s is in %s (%s), where other files lie: give it a folder of its own", cutRun(at), of.key, of.uri)
+		}
+	}
+	for _, in := range config.Inputs {
+		for _, pattern := range stagedFiles {
+			read, err := store.Matches(absolute(in.URI), at+"/"+strings.ReplaceAll(pattern, "*", "0"))
+			if err == nil && read {
+				return badConfig("--work %s is in the input %s (%s), which would read what the stages write: give it a folder of its own", cutRun(at), in.Name, in.URI)
+			}
+		}
+	}
+	return nil
+}
+
+// cutRun returns the work folder of a run's folder.
+func cutRun(at string) string {
+	work, _, _ := cutLast(at)
+	return work
 }
 
 // planNights plans the nights that a run of the night now would judge.

@@ -68,6 +68,26 @@ func (r *stagedRun) all() {
 	r.judge()
 }
 
+// forgePlan changes the plan.
+func (r *stagedRun) forgePlan(change func(*stagePlan)) (mend func()) {
+	r.t.Helper()
+	text, err := os.ReadFile(r.plan.Plan)
+	plan := &stagePlan{}
+	if err == nil {
+		err = store.DecodeChecked(text, plan)
+	}
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	change(plan)
+	forged, err := store.EncodeChecked(plan)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	os.WriteFile(r.plan.Plan, forged, 0o644)
+	return func() { os.WriteFile(r.plan.Plan, text, 0o644) }
+}
+
 func (r *stagedRun) judge() {
 	r.t.Helper()
 	r.must("judge", "--state", r.name+"/state", "--out", r.name+"/out", "--reports", "csv,html,dns_scores")
@@ -259,6 +279,11 @@ func TestStagesRefuse(t *testing.T) {
 			t.Errorf("%s %v: exit %d: %s\nwant exit %d and %q", stage, args, got, stderr, code, want)
 		}
 	}
+	secret := filepath.Join(s.dir, "secret.csv")
+	s.write("secret.csv", uploads("2026-03-20T12:00 eve 900000000"))
+	mend := r.forgePlan(func(p *stagePlan) { p.Tasks[0].Objects[0].URI = secret })
+	refused("has the object "+secret+" for the input cloud", exitConfig, "fold", "--task", "0")
+	mend()
 	judge := []string{"--state", "many/state", "--out", "many/out"}
 	last := fmt.Sprint(r.plan.Tasks - 1)
 	for i := range r.plan.Tasks - 1 {
@@ -309,7 +334,7 @@ func TestStagesRefuse(t *testing.T) {
 	if again := files(); !maps.Equal(again, first) {
 		t.Errorf("task %s was not folded again although it was damaged", last)
 	}
-	mend := damage(filepath.Join(work, "task=0", doneName))
+	mend = damage(filepath.Join(work, "task=0", doneName))
 	refused("fold --task 0 is not done", exitEnvironment, "merge", "--shard", "1")
 	mend()
 	r.must("merge", "--shard", "0")
@@ -327,14 +352,6 @@ func TestStagesRefuse(t *testing.T) {
 	mend()
 	for _, args := range [][]string{{"fold", "--task", "0"}, {"merge", "--shard", "0"}, append([]string{"judge"}, judge...)} {
 		refused("another configuration", exitConfig, args[0], append(args[1:], "--own", "example.com")...)
-	}
-	text, err := os.ReadFile(r.plan.Plan)
-	if err != nil {
-		t.Fatal(err)
-	}
-	plan := &stagePlan{}
-	if err := store.DecodeChecked(text, plan); err != nil {
-		t.Fatal(err)
 	}
 	for _, other := range []struct {
 		want   string
@@ -354,14 +371,7 @@ func TestStagesRefuse(t *testing.T) {
 			p.Tasks = []plannedTask{{Objects: []plannedObject{{URI: "a", Feed: "log", Size: -1}}}}
 		}},
 	} {
-		changed := *plan
-		other.change(&changed)
-		text, err := store.EncodeChecked(&changed)
-		if err != nil {
-			t.Fatal(err)
-		}
-		mend := damage(r.plan.Plan)
-		os.WriteFile(r.plan.Plan, text, 0o644)
+		mend := r.forgePlan(other.change)
 		for _, stage := range []string{"fold", "merge", "judge"} {
 			refused(other.want, exitConfig, stage)
 		}
@@ -424,6 +434,26 @@ func TestStagesRefuse(t *testing.T) {
 	}
 	s.run(20, "-q", "--state", "one/state", "--out", "one/out")
 	sameResults(t, "after all", resultsOf(t, filepath.Join(s.dir, "many")), resultsOf(t, filepath.Join(s.dir, "one")))
+}
+
+// If this fails, stages write where the state, the reports or an input have their files.
+func TestStagesOwnFolder(t *testing.T) {
+	s := newSite(t, "logs/")
+	s.quiet(20)
+	for _, c := range []struct{ work, want string }{
+		{"logs", "is in the input cloud (logs/)"},
+		{"logs/deep/stages", "is in the input cloud (logs/)"},
+		{filepath.Join(s.dir, "logs"), "is in the input cloud (logs/)"},
+		{"own/state", "is in state (own/state)"},
+		{"own/out/stages", "is in out (own/out)"},
+		{"own", ""},
+		{"own/stateless", ""},
+	} {
+		code, _, stderr := invoke(t, s.dir, "stage", "plan", "-q", "--config", "outflow.yaml", "--day", "2026-03-20", "--state", "own/state", "--out", "own/out", "--work", c.work)
+		if want := exitConfig; c.want != "" && (code != want || !strings.Contains(stderr, c.want)) || c.want == "" && code != exitOK {
+			t.Errorf("--work %s: exit %d: %s\nwant %q", c.work, code, stderr, c.want)
+		}
+	}
 }
 
 // If this fails, logs that depend on one another are in several tasks, or none of a feed with
