@@ -83,28 +83,40 @@ type Format struct {
 // what no other log has, vendors' logs, and those that hold records of any names.
 func All() Formats { return all() }
 
-var all = sync.OnceValue(func() Formats { return slices.Concat(particular, vendors(), general) })
+var all = sync.OnceValue(func() Formats {
+	formats := slices.Clone(particular)
+	for _, v := range vendors() {
+		formats = append(formats, v.whole())
+	}
+	return append(formats, general...)
+})
 
 // Formats are formats in the order in which they are tried on an object; nil stands for
-// All, whose vendors' logs are not compiled then before one is tried or asked for: that
-// takes longer than a small log.
+// All, of which a vendor's log is not compiled before it is met or asked for.
 type Formats []*Format
 
-// each yields the formats in order.
-func (f Formats) each(yield func(*Format) bool) {
+// first returns the first format for which is returns true, nil if there is none. Of a
+// format, is may use only its name and what recognises its logs: Sniff, SniffInside and Leaves.
+func (f Formats) first(is func(*Format) bool) *Format {
 	if f != nil {
-		slices.Values(f)(yield)
-		return
+		return firstOf(f, is)
 	}
-	more := func(list []*Format) bool {
-		for _, format := range list {
-			if !yield(format) {
-				return false
-			}
+	if found := firstOf(particular, is); found != nil {
+		return found
+	}
+	for _, v := range vendors() {
+		if is(v.outline) {
+			return v.whole()
 		}
-		return true
 	}
-	_ = more(particular) && more(vendors()) && more(general)
+	return firstOf(general, is)
+}
+
+func firstOf(formats []*Format, is func(*Format) bool) *Format {
+	if i := slices.IndexFunc(formats, is); i >= 0 {
+		return formats[i]
+	}
+	return nil
 }
 
 // Named returns the format of that name, or nil.
@@ -112,12 +124,7 @@ func (f Formats) Named(name string) *Format {
 	if f == nil {
 		return Named(name)
 	}
-	for _, format := range f {
-		if format.Name == name {
-			return format
-		}
-	}
-	return nil
+	return firstOf(f, func(f *Format) bool { return f.Name == name })
 }
 
 // With returns the formats with sources of the user's: they are tried first, and take the
@@ -191,12 +198,11 @@ func (f *Format) Fits(o columnar.Origin) bool {
 
 // Named returns the format of All of that name, or nil.
 func Named(name string) *Format {
-	for _, formats := range []Formats{particular, general} {
-		if f := formats.Named(name); f != nil {
-			return f
-		}
+	named := func(f *Format) bool { return f.Name == name }
+	if f := firstOf(general, named); f != nil {
+		return f // without looking at vendors' logs
 	}
-	return All().Named(name)
+	return Formats(nil).first(named)
 }
 
 // A Decoder turns the blocks of one object into rows. Each worker has its own.

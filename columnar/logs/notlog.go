@@ -68,12 +68,7 @@ func notLog(head []byte) error {
 // must not make it a picture, which nobody misses.
 func logBehind(head []byte) bool {
 	_, rest := scan.CutLine(head)
-	for f := range Formats(nil).each {
-		if f.Split == nil && f.Sniff != nil && f.Sniff(rest) {
-			return true
-		}
-	}
-	return false
+	return Formats(nil).first(func(f *Format) bool { return f.Split == nil && f.Sniff != nil && f.Sniff(rest) }) != nil
 }
 
 // isPE reports whether head begins a program of Windows: the two letters that it

@@ -222,12 +222,7 @@ func withoutBlank(text []byte) []byte {
 // sniff returns the first format that recognises head, nil if none does. inside says
 // that head was inside a wrapper.
 func (formats Formats) sniff(head []byte, inside bool) *Format {
-	for f := range formats.each {
-		if f.sniffs(head, inside) {
-			return f
-		}
-	}
-	return nil
+	return formats.first(func(f *Format) bool { return f.sniffs(head, inside) })
 }
 
 func (f *Format) sniffs(head []byte, inside bool) bool {

@@ -1,14 +1,11 @@
 package logs
 
 import (
-	"embed"
 	"errors"
 	"fmt"
 	"maps"
-	"path"
 	"slices"
 	"strings"
-	"sync"
 
 	"github.com/goccy/go-yaml"
 
@@ -214,33 +211,6 @@ type Swap struct {
 	Columns map[string]Column    `yaml:"columns"`
 }
 
-//go:embed sources
-var sourceFiles embed.FS
-
-// vendors are the embedded sources as formats, in order of their names.
-var vendors = sync.OnceValue(func() []*Format {
-	files, err := sourceFiles.ReadDir("sources")
-	if err != nil {
-		panic(err) // they are part of the program
-	}
-	var all []*Format
-	for _, file := range files {
-		if path.Ext(file.Name()) != ".yaml" {
-			continue
-		}
-		text, err := sourceFiles.ReadFile("sources/" + file.Name())
-		if err != nil {
-			panic(err)
-		}
-		f, err := ParseSource(text)
-		if err != nil {
-			panic(fmt.Errorf("sources/%s: %w", file.Name(), err))
-		}
-		all = append(all, f)
-	}
-	return all
-})
-
 // sourceLimits are the limits of a source file: the largest of ours has a twentieth of the
 // bytes, and a third of the depth.
 var sourceLimits = bounded.Limits{Bytes: 64 << 10, Depth: 16, Values: 1 << 14, Plain: true}
@@ -248,6 +218,14 @@ var sourceLimits = bounded.Limits{Bytes: 64 << 10, Depth: 16, Values: 1 << 14, P
 // ParseSource reads a source file and returns it as a format. The error says where and
 // what is wrong.
 func ParseSource(text []byte) (*Format, error) {
+	s, err := parseSource(text)
+	if err != nil {
+		return nil, err
+	}
+	return s.Format()
+}
+
+func parseSource(text []byte) (*Source, error) {
 	file, err := sourceLimits.Parse(text)
 	if err != nil {
 		return nil, errors.New(yaml.FormatError(err, false, true))
@@ -255,12 +233,11 @@ func ParseSource(text []byte) (*Format, error) {
 	if len(file.Docs) != 1 || file.Docs[0].Body == nil {
 		return nil, errors.New("want one YAML document")
 	}
-	var s Source
-	if err := yaml.NodeToValue(file.Docs[0].Body, &s, yaml.Strict()); err != nil {
+	s := &Source{text: text}
+	if err := yaml.NodeToValue(file.Docs[0].Body, s, yaml.Strict()); err != nil {
 		return nil, errors.New(yaml.FormatError(err, false, true))
 	}
-	s.text = text
-	return s.Format()
+	return s, nil
 }
 
 // Format compiles the source.
@@ -285,15 +262,15 @@ func (s *Source) Format() (*Format, error) {
 		}
 		f.Remedies = append(f.Remedies, Remedy{Columns: columnar.ColSet(c), Text: s.Remedies[name]})
 	}
-	sniff, err := s.sniffer()
-	if err != nil {
-		return nil, err
-	}
-	f.Sniff = sniff
-	if p.container == jsonContainer && s.Each == "" {
+	return f, s.recognise(f)
+}
+
+// recognise gives f what recognises the source's logs. The layouts are compiled.
+func (s *Source) recognise(f *Format) (err error) {
+	if f.Sniff, err = s.sniffer(); err == nil && s.Container == jsonContainer.name && s.Each == "" {
 		f.Leaves = s.leaves
 	}
-	return f, nil
+	return err
 }
 
 // ofText reports whether the format is a source of lines of text: what is around them may

@@ -1,6 +1,7 @@
 package logs
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -58,12 +59,7 @@ func (r *reader) ofColumns(file *parquet.File) *Format {
 	for _, leaf := range sourceLeaves(file, r.object.Table) {
 		names = append(names, leaf.name)
 	}
-	for f := range r.Formats.each {
-		if f.Leaves != nil && f.Leaves(names) {
-			return f
-		}
-	}
-	return Parquet
+	return cmp.Or(r.Formats.first(func(f *Format) bool { return f.Leaves != nil && f.Leaves(names) }), Parquet)
 }
 
 // splitSource is splitFile for a source.

@@ -91,10 +91,8 @@ func (p *sourcePlan) compile() error {
 	if len(s.Separator) > 1 && len(s.Layouts) == 0 {
 		return fmt.Errorf("separator: %q: want one byte", s.Separator)
 	}
-	for i := range s.Layouts {
-		if err := s.Layouts[i].compile(); err != nil {
-			return fmt.Errorf("layouts[%d]: %w", i, err)
-		}
+	if err := s.compileLayouts(); err != nil {
+		return err
 	}
 	if len(s.Rows) == 0 {
 		return errors.New("rows: want one at least")
@@ -325,6 +323,15 @@ func (p *sourcePlan) lacks() (lacks columnar.Cols) {
 }
 
 // compile reads the number of fields and the conditions of a layout.
+func (s *Source) compileLayouts() error {
+	for i := range s.Layouts {
+		if err := s.Layouts[i].compile(); err != nil {
+			return fmt.Errorf("layouts[%d]: %w", i, err)
+		}
+	}
+	return nil
+}
+
 func (l *Layout) compile() error {
 	l.least, l.most = len(l.Names), len(l.Names)
 	if l.Fields != "" {

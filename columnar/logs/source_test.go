@@ -56,12 +56,43 @@ func TestSources(t *testing.T) {
 			if got.rows != want.rows || got.tally.Records != want.tally.Records+1 {
 				t.Errorf("a line of 2 MiB: got %d rows of %d records, want %d of %d", got.rows, got.tally.Records, want.rows, want.tally.Records+1)
 			}
-			for _, f := range vendors() {
-				if f != c.format && c.sniff && f.Sniff != nil && f.Sniff(c.in) {
+			for _, v := range vendors() {
+				if f := v.outline; f.Name != c.format.Name && c.sniff && f.Sniff != nil && f.Sniff(c.in) {
 					t.Errorf("source %s recognises it too", f.Name)
 				}
 			}
 		})
+	}
+}
+
+// Without a part of its outline, a log would not be recognised, or one of another vendor
+// would.
+func TestOutlines(t *testing.T) {
+	files, err := filepath.Glob("sources/*.yaml")
+	if err != nil || len(files) == 0 {
+		t.Fatal(files, err)
+	}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		whole, err := parseSource(text)
+		if err != nil {
+			t.Fatalf("%s: %v", file, err)
+		}
+		got, err := parseSource(outlineOf(text))
+		if err != nil {
+			t.Fatalf("%s: outline: %v", file, err)
+		}
+		got.text = nil
+		want := &Source{
+			Name: whole.Name, Container: whole.Container, Separator: whole.Separator, Layouts: whole.Layouts, Sniff: whole.Sniff,
+			Embedded: whole.Embedded, Each: whole.Each, Tuple: whole.Tuple,
+		}
+		if !reflect.DeepEqual(got, want) {
+			t.Errorf("%s: outline: got %+v, want %+v", file, got, want)
+		}
 	}
 }
 

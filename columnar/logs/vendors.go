@@ -1,0 +1,83 @@
+package logs
+
+import (
+	"bytes"
+	"embed"
+	"fmt"
+	"path"
+	"slices"
+	"sync"
+)
+
+// The sources that are part of the program.
+
+//go:embed sources
+var sourceFiles embed.FS
+
+// A vendor is an embedded source. To parse and compile all of them takes longer than to read
+// a small log, so the whole of one is made when its logs are met.
+type vendor struct {
+	outline *Format // has Name, Sniff and Leaves alone
+	whole   func() *Format
+}
+
+// vendors are the embedded sources, in order of their names.
+var vendors = sync.OnceValue(func() []vendor {
+	files, err := sourceFiles.ReadDir("sources")
+	if err != nil {
+		panic(err) // they are part of the program
+	}
+	var all []vendor
+	for _, file := range files {
+		if path.Ext(file.Name()) != ".yaml" {
+			continue
+		}
+		text, err := sourceFiles.ReadFile("sources/" + file.Name())
+		if err != nil {
+			panic(err)
+		}
+		must := func(f *Format, err error) *Format {
+			if err != nil {
+				panic(fmt.Errorf("sources/%s: %w", file.Name(), err))
+			}
+			return f
+		}
+		all = append(all, vendor{
+			must(parseOutline(text)),
+			sync.OnceValue(func() *Format { return must(ParseSource(text)) }),
+		})
+	}
+	return all
+})
+
+// outlineKeys are what an outline has of a source file: all that sniffer and leaves read.
+var outlineKeys = []string{"name", "container", "separator", "layouts", "sniff", "embedded", "each", "tuple"}
+
+// parseOutline returns what recognises the logs of an embedded source file.
+func parseOutline(text []byte) (*Format, error) {
+	s, err := parseSource(outlineOf(text))
+	if err == nil {
+		err = s.compileLayouts()
+	}
+	if err != nil {
+		return nil, err
+	}
+	f := &Format{Name: s.Name}
+	return f, s.recognise(f)
+}
+
+// outlineOf returns an eighth of a source file: the lines of outlineKeys. In embedded files
+// each key begins a line, and what it has is indented.
+func outlineOf(text []byte) (outline []byte) {
+	wanted := false
+	for line := range bytes.Lines(text) {
+		if c := line[0]; c >= 'a' && c <= 'z' {
+			key, _, _ := bytes.Cut(line, []byte(":"))
+			wanted = slices.Contains(outlineKeys, string(key))
+		}
+		if wanted {
+			outline = append(outline, line...)
+		}
+	}
+	return outline
+}
