@@ -604,16 +604,16 @@ func (s *state) judgedAgain(ctx context.Context, n *night) ([]detect.Day, error)
 // tell decides which of the judged days are reported: those of the night, those that no
 // night has judged, and those that have findings now which they did not have, or had with
 // a lower severity. It returns the others. A day is reported with its findings of before,
-// but a log that comes late every night does not bring them back every night.
+// which it marks, but a log that comes late every night does not bring them back every night.
 func (s *state) tell(ctx context.Context, n *night, judged []detect.Day, found []detect.Finding) (untold map[detect.Day]bool, err error) {
 	type what struct {
 		detection string
 		key       detect.Key
 	}
 	untold = map[detect.Day]bool{}
-	again := slices.Clone(n.Again)
+	again, fresh := slices.Clone(n.Again), slices.Clone(n.New)
 	for _, day := range judged {
-		if text := day.String(); slices.Contains(n.days, day) || slices.Contains(n.Again, text) {
+		if slices.Contains(n.days, day) {
 			continue
 		}
 		was, err := s.wasJudged(ctx, day)
@@ -628,17 +628,32 @@ func (s *state) tell(ctx context.Context, n *night, judged []detect.Day, found [
 		for _, f := range before {
 			had[what{f.Detection, f.Key}] = f.Severity
 		}
-		if slices.ContainsFunc(found, func(f detect.Finding) bool {
+		has := len(fresh)
+		for i := range found {
+			f := &found[i]
 			severity, ok := had[what{f.Detection, f.Key}]
-			return f.Day == day && f.Allowed == "" && (!ok || f.Severity > severity)
-		}) {
-			again = append(again, day.String())
-		} else if was {
+			if f.Day == day && f.Allowed == "" && (!ok || f.Severity > severity) {
+				fresh = append(fresh, f.UID)
+			}
+		}
+		switch text := day.String(); {
+		case slices.Contains(again, text):
+		case len(fresh) > has:
+			again = append(again, text)
+		case was:
 			untold[day] = true
 		}
 	}
-	if slices.Sort(again); !slices.Equal(again, n.Again) {
-		n.Again = again
+	slices.Sort(again)
+	slices.Sort(fresh)
+	fresh = slices.Compact(fresh)
+	for i := range found {
+		f := &found[i]
+		_, isNew := slices.BinarySearch(fresh, f.UID)
+		f.Reported = !isNew && slices.Contains(again, f.Day.String())
+	}
+	if !slices.Equal(again, n.Again) || !slices.Equal(fresh, n.New) {
+		n.Again, n.New = again, fresh
 		return untold, s.putNight(ctx, n)
 	}
 	return untold, nil

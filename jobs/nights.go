@@ -29,6 +29,9 @@ type night struct {
 	// Again are days between these and First that got new findings from it, and are reported
 	// with it, too.
 	Again []string `json:"again,omitempty"`
+	// New are the UIDs of the findings on Again that no earlier night has reported, or only
+	// with a lower severity.
+	New []string `json:"new,omitempty"`
 	// Named says that the run was given these days. Nights are missed since the last one that
 	// was not, or, without one, since the last of these within maxCatchUp days.
 	Named bool `json:"named,omitempty"`
@@ -173,7 +176,7 @@ func (s *state) due(all []night, now night) []night {
 		}
 		switch {
 		case n.name() == now.name():
-			now.Late, now.Again = n.Late, n.Again // they are reported again, too
+			now.Late, now.Again, now.New = n.Late, n.Again, n.New // they are reported again, too
 			now.Named = now.Named && n.Named
 		case n.Owed:
 			s.p.note("the night %s was not finished: its reports are made now", n.name())

@@ -168,7 +168,7 @@ func (p *program) verdict(config *Config, r *reports.Report) error {
 		level, _ := detect.ParseSeverity(config.FailOn)
 		n := 0
 		for i := range r.Findings {
-			if f := &r.Findings[i]; f.Severity >= level && f.Allowed == "" {
+			if f := &r.Findings[i]; f.Severity >= level && f.Allowed == "" && !f.Reported {
 				n++
 			}
 		}

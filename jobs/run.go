@@ -287,7 +287,7 @@ func (s *state) night(ctx context.Context, run *runRecord, n *night, old bool) (
 	run.stage(p, "judge")
 	r.Job = run.Job
 	if len(n.Again) > 0 {
-		s.warnings = append(s.warnings, fmt.Sprintf("Because of late logs, %s judged again has findings that it did not have before.", strings.Join(n.Again, ", ")))
+		s.warnings = append(s.warnings, fmt.Sprintf("Because of late logs, %s judged again has findings that it did not have before. Those that an earlier night has reported are marked.", strings.Join(n.Again, ", ")))
 	}
 	copies := blindToCopies(s.uncompared)
 	for _, b := range copies {

@@ -37,6 +37,7 @@ type card struct {
 	ActsLeft   int
 	Unusual    string
 	Label      shown
+	Reported   bool // all that the person or machine did was reported before
 	Todo       string
 	Steps      []finding
 	StepsLeft  int
@@ -174,8 +175,9 @@ func newCard(id string, t tribe) card {
 	c := card{
 		ID: id, Severity: s.worst.String(), Urgency: request(s.worst),
 		Type: entityType(s.kind), Risk: s.risk.Risk24h, Notable: s.risk.Notable,
-		Todo: todo(s.findings[0]),
-		High: s.worst >= detect.High, Medium: s.worst >= detect.Medium,
+		Todo:     todo(s.findings[0]),
+		Reported: !slices.ContainsFunc(s.findings, func(f *detect.Finding) bool { return !f.Reported }),
+		High:     s.worst >= detect.High, Medium: s.worst >= detect.Medium,
 	}
 	c.Who, c.Kind = show(s.spelling(), maxName), s.class()
 	if s.service {

@@ -51,6 +51,7 @@ type finding struct {
 	Stage    string
 	Rules    []finding // of rules that matched the same bytes
 	Same     bool      // it is one of Rules
+	Reported bool      // detect.Finding.Reported
 	Full     bool      // it has facts and evidence
 }
 
@@ -123,7 +124,7 @@ func briefFinding(f *detect.Finding, d *detect.Detection) finding {
 		Day:     f.Day.String(),
 		Unusual: unusual(f),
 		Why:     show(why, maxSentence),
-		Label:   show(f.Label, maxPlace), Allowed: show(f.Allowed, maxPlace),
+		Label:   show(f.Label, maxPlace), Allowed: show(f.Allowed, maxPlace), Reported: f.Reported,
 	}
 	v.Stage, v.Time = f.Stage().String(), clock(f)
 	if d != nil {

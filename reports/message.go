@@ -24,6 +24,7 @@ type Message struct {
 	Warning  string // that logs were not read; "" if all were
 	Findings []Told
 	More     int    // findings that Findings leaves out
+	Reported int    // findings of the report that an earlier night has told
 	Place    string // of the reports
 	RunID    string
 
@@ -46,10 +47,10 @@ const maxTold = 10
 // too long, and a log must not keep one from being sent.
 const maxTeller = 200
 
-// Due reports whether a run is worth a message: a finding that is not allowed has the
-// level or a higher one, or the run is incomplete.
+// Due reports whether a run is worth a message: a finding that is not allowed, and was not
+// reported before, has the level or a higher one, or the run is incomplete.
 func (r *Run) Due(level detect.Severity) bool {
-	return Incomplete(r.Inputs) != "" || slices.ContainsFunc(openFindings(r.Report), func(f *detect.Finding) bool { return f.Severity >= level })
+	return Incomplete(r.Inputs) != "" || slices.ContainsFunc(openFindings(r.Report), func(f *detect.Finding) bool { return f.Severity >= level && !f.Reported })
 }
 
 // Message returns the message about a run. place is where its reports are.
@@ -62,6 +63,8 @@ func (r *Run) Message(level detect.Severity, place string) *Message {
 	for _, f := range openFindings(r.Report) {
 		switch {
 		case f.Severity < level:
+		case f.Reported:
+			m.Reported++
 		case len(m.Findings) == maxTold:
 			m.More++
 		default:
@@ -97,18 +100,19 @@ func (t *Told) lead() string {
 	return text
 }
 
-// more says how many findings the message leaves out, "" if none.
-func (m *Message) more() string {
-	if m.More == 0 {
-		return ""
+// Close says what the message leaves out, and where the reports are, in lines.
+func (m *Message) Close() []string {
+	var lines []string
+	if m.More > 0 {
+		lines = append(lines, "… and "+count(int64(m.More))+" more in the reports.")
 	}
-	return "… and " + count(int64(m.More)) + " more in the reports."
+	if m.Reported > 0 {
+		lines = append(lines, "… and "+count(int64(m.Reported))+" that an earlier night has reported.")
+	}
+	return append(lines, "Reports: "+m.Place)
 }
 
-// close says where the reports are.
-func (m *Message) close() string {
-	return strings.TrimSpace(m.more() + "\nReports: " + m.Place)
-}
+func (m *Message) close() string { return strings.Join(m.Close(), "\n") }
 
 type slackMessage struct {
 	Text        string       `json:"text"` // of notifications
@@ -252,7 +256,7 @@ func (m *Message) Webhook() []byte {
 		v.Days = append(v.Days, day(d))
 	}
 	for _, f := range openFindings(m.run.Report) {
-		if f.Severity >= m.level && len(v.Findings) < len(m.Findings) {
+		if f.Severity >= m.level && !f.Reported && len(v.Findings) < len(m.Findings) {
 			v.Findings = append(v.Findings, NewRecord(f))
 		}
 	}
@@ -263,7 +267,7 @@ func (m *Message) Webhook() []byte {
 // at most size bytes, or one event.
 func (m *Message) Splunk(size int) [][]byte {
 	r := *m.run.Report
-	r.Findings = slices.DeleteFunc(slices.Clone(r.Findings), func(f detect.Finding) bool { return f.Allowed != "" || f.Severity < m.level })
+	r.Findings = slices.DeleteFunc(slices.Clone(r.Findings), func(f detect.Finding) bool { return f.Allowed != "" || f.Reported || f.Severity < m.level })
 	var out [][]byte
 	add := func(e hecEvent) {
 		line := encoded(e)
@@ -318,9 +322,8 @@ var mailTemplate = template.Must(template.New("mail").Parse(`<!doctype html>
 {{with .Warning}}<p><b>{{.}}</b></p>
 {{end}}<p>{{.Verdict}}</p>
 {{range .Findings}}<p><b>{{.Severity}}: {{.Who}}, {{.What}}{{with .Where}}, {{.}}{{end}}</b><br>{{.Why}}</p>
-{{end}}{{if .More}}<p>… and {{.More}} more in the reports.</p>
-{{end}}<p>Reports: {{.Place}}</p>
-</body></html>
+{{end}}{{range .Close}}<p>{{.}}</p>
+{{end}}</body></html>
 `))
 
 // HTML writes the body of a mail for readers that show HTML. It has no link and loads

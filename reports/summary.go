@@ -162,6 +162,15 @@ func (s *summary) findings(r *Report) {
 	if allowed := len(r.Findings) - len(open); allowed > 0 {
 		s.line(counted(allowed, "finding is", "findings are"), " on the allow list.")
 	}
+	reported := 0
+	for _, f := range open {
+		if f.Reported {
+			reported++
+		}
+	}
+	if reported > 0 {
+		s.line(counted(reported, "finding was", "findings were"), " reported by an earlier night.")
+	}
 	if len(open) == 0 {
 		return
 	}

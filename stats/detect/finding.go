@@ -49,6 +49,9 @@ type Finding struct {
 	// Allowed is the reason given in the allow-list entry that suppresses the finding,
 	// or "".
 	Allowed string
+	// Reported says that an earlier night has reported the finding, with this severity or a
+	// higher one: its day was judged again.
+	Reported bool
 	// Also lists the other detections that say the same, and Parts all findings that
 	// were joined; see Join. Both are nil if none were.
 	Also  []string
