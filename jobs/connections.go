@@ -65,6 +65,7 @@ func (w *worker) join(ctx context.Context, workers []*worker, next *atomic.Int64
 				w.folders[i].Fold(b)
 			}
 		}
+		w.joined += int64(b.Len())
 		w.spill()
 	})
 	for part := range w.turns(ctx, next) {

@@ -115,22 +115,12 @@ func Fold(ctx context.Context, sources []source, o *foldOptions) (*folded, error
 	if o.Seed == 0 {
 		o.Seed = rand.Uint64()
 	}
-	for _, a := range o.aggregates {
-		o.want.Cols |= a.Reads
-		if a.Wants != nil {
-			o.want = o.want.And(a.Wants(&o.FoldOptions))
-		}
-	}
-	if o.look {
-		o.aggregates = nil
-	}
-	if o.task != nil {
-		o.Resolve = o.task.resolve
-	} else {
+	if o.task == nil {
 		o.Resolve = resolves(sources, o)
 	}
-	if o.Resolve {
-		o.want.Cols |= detect.AnswerColumns
+	o.setWant()
+	if o.look {
+		o.aggregates = nil
 	}
 	if len(o.aggregates) == 0 && !o.look { // a command that prints logs prints copies too
 		return fold(ctx, sources, nil, true, o)
@@ -150,6 +140,19 @@ func Fold(ctx context.Context, sources []source, o *foldOptions) (*folded, error
 		if o.read != nil {
 			o.read.Store(0)
 		}
+	}
+}
+
+// setWant adds to want what the aggregates read.
+func (o *foldOptions) setWant() {
+	for _, a := range o.aggregates {
+		o.want.Cols |= a.Reads
+		if a.Wants != nil {
+			o.want = o.want.And(a.Wants(&o.FoldOptions))
+		}
+	}
+	if o.Resolve {
+		o.want.Cols |= detect.AnswerColumns
 	}
 }
 
@@ -232,7 +235,9 @@ func fold(ctx context.Context, sources []source, c *contents, eachLog bool, o *f
 	for _, w := range workers {
 		working.Go(func() {
 			defer o.trace.task("join and weigh")()
-			w.join(readCtx, workers, &part)
+			if !o.sends() {
+				w.join(readCtx, workers, &part)
+			}
 			for i := range w.folders {
 				w.weigh(i)
 			}
@@ -242,6 +247,9 @@ func fold(ctx context.Context, sources []source, c *contents, eachLog bool, o *f
 	working.Wait()
 	for _, w := range workers {
 		working.Go(func() {
+			if o.sends() {
+				w.send()
+			}
 			w.freeConnections()
 			for i, f := range w.folders {
 				end := o.trace.task("drain " + o.aggregates[i].Name)
@@ -255,7 +263,9 @@ func fold(ctx context.Context, sources []source, c *contents, eachLog bool, o *f
 				end()
 			}
 			defer o.trace.task("resolve")()
-			w.resolve(readCtx, workers, &answered)
+			if !o.sends() {
+				w.resolve(readCtx, workers, &answered)
+			}
 			w.err = cmp.Or(w.err, w.aside.Close())
 			w.scales = nil
 		})
@@ -409,11 +419,14 @@ type worker struct {
 	shards  int // number of shards of a run
 	runs    []spooledRun
 	err     error // from writing runs
-	seen    fieldSet
+	// sent is what other stages join; see send.
+	sent []sentRun
+	seen fieldSet
 	// connections are the records of connections, which it keeps in records until those
 	// of all workers are joined. Nil: nobody counts connections.
 	connections *detect.Connections
 	records     *store.Spool
+	joined      int64 // rows that it made of them
 	// answers are DNS answers and what the tables ask, which it keeps in answered until the
 	// addresses asked for are named. Nil: nobody asks.
 	answers  *detect.Answers

@@ -23,7 +23,7 @@ import (
 // the results are the same.
 
 // planVersion is the version of plan.json and of the objects beside it.
-const planVersion = 1
+const planVersion = 2
 
 const planName = "plan.json"
 
@@ -48,6 +48,9 @@ type plannedFold struct {
 	Days       []string `json:"days"`
 	Aggregates []string `json:"aggregates"`
 	Resolve    bool     `json:"resolve"` // see foldOptions
+	// Joins is the number of parts in which what several logs tell of one connection is
+	// joined. 0: no two logs do.
+	Joins int `json:"joins,omitempty"`
 }
 
 // A plannedTask is a part of the objects of a fold.
@@ -78,9 +81,9 @@ type plannedObject struct {
 
 // A foldTask says what a Fold that folds a part of a run must know of the whole run.
 type foldTask struct {
-	resolve bool
 	eachLog bool
 	shards  int
+	joins   int // see plannedFold; 0: it joins itself what it has
 	copies  *decidedCopies
 }
 
@@ -88,14 +91,14 @@ func (p *program) stageCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "stage",
 		Short: "run the nightly job in stages, on many machines",
-		Long: "stage runs the nightly job in stages: plan, then fold for each task, then merge for each shard, then judge.\n" +
-			"The stages may run on different machines that reach one work folder, and have the same configuration. Tasks and\n" +
-			"shards may run at the same time, in any order, and again. State and reports are those of run nightly.",
+		Long: "stage runs the nightly job in stages: plan, then fold for each task, then join for each part, then merge for each\n" +
+			"shard, then judge. The stages may run on different machines that reach one work folder, and have the same configuration.\n" +
+			"Tasks, parts and shards may run at the same time, in any order, and again. State and reports are those of run nightly.",
 		Example: "  outflow stage plan --config outflow.yaml --work /mnt/outflow/stages --as json",
 		Args:    cobra.NoArgs,
 		RunE:    func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	c.AddCommand(p.stagePlanCommand(), p.stageFoldCommand(), p.stageMergeCommand(), p.stageJudgeCommand(), p.stageRunCommand())
+	c.AddCommand(p.stagePlanCommand(), p.stageFoldCommand(), p.stageJoinCommand(), p.stageMergeCommand(), p.stageJudgeCommand(), p.stageRunCommand())
 	return c
 }
 
@@ -164,6 +167,9 @@ func (plan *stagePlan) valid() error {
 		return err
 	}
 	for i := range plan.Folds {
+		if joins := plan.Folds[i].Joins; joins < 0 || joins > maxShards {
+			return fmt.Errorf("fold %d has %d joins, want at most %d", i, joins, maxShards)
+		}
 		days, err := parseDays(plan.Folds[i].Days)
 		if err != nil {
 			return err
@@ -268,7 +274,7 @@ func (p *program) bindIndex(c *cobra.Command, name, what string) func(n int) (in
 	}
 }
 
-// bindPart adds what fold and merge have: --plan, the flag for the number of a part of the
+// bindPart adds what fold, join and merge have: --plan, the flag for the number of a part of the
 // plan, the configuration and --as. It returns a function that opens the stage, and says
 // which part to do and whether to print JSON.
 func (p *program) bindPart(c *cobra.Command, part string, parts func(*stagePlan) int) func() (t *stage, i int, json bool, err error) {

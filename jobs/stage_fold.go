@@ -26,7 +26,8 @@ import (
 
 // This file folds one task of a planned run.
 
-// A taskDone is task=I/_done.json: it says what a task has written. It is written last.
+// A taskDone is task=I/_done.json, or join=I/_done.json: it says what a task, or a part of the
+// joins, has written. It is written last.
 type taskDone struct {
 	Run     string      `json:"run"`
 	Task    int         `json:"task"`
@@ -37,10 +38,12 @@ type taskDone struct {
 	Inputs  string      `json:"inputs"` // SHA-256 of task=I/inputs.gob
 	Size    int64       `json:"size"`   // of task=I/runs
 	Shards  []taskShard `json:"shards"`
+	// Joins is what the task has for each part of the joins, after the shards.
+	Joins []taskShard `json:"joins,omitempty"`
 }
 
-// A taskShard is what task=I/runs has of a shard. The shards of a task are one object, one
-// after another: with an object for each, a night of 10 TB would write millions.
+// A taskShard is what task=I/runs has of a shard, or of a part of the joins. They are one
+// object, one after another: with an object for each, a night of 10 TB would write millions.
 type taskShard struct {
 	From   int64       `json:"from"`
 	End    int64       `json:"end"`
@@ -48,7 +51,8 @@ type taskShard struct {
 	Runs   []storedRun `json:"runs"`
 }
 
-// A storedRun is one run of an aggregate, and where it ends in task=I/runs.
+// A storedRun is one run of an aggregate, or what has the kind of a sentRun, and where it ends
+// in task=I/runs.
 type storedRun struct {
 	Aggregate string `json:"aggregate"`
 	End       int64  `json:"end"`
@@ -64,7 +68,22 @@ type taskForm struct {
 	RunBytes int64 `json:"run_bytes"`
 }
 
-func taskName(task int, name string) string { return fmt.Sprintf("task=%d/%s", task, name) }
+// A runsPart is a part of the plan that writes runs: a task, or a part of the joins.
+type runsPart struct {
+	folder string
+	index  int
+	fold   int    // of the plan
+	joins  int    // how many parts of the joins it writes for
+	again  string // runs it again
+}
+
+// task returns a task.
+func (t *stage) task(i int) *runsPart {
+	fold := t.plan.Tasks[i].Fold
+	return &runsPart{fmt.Sprintf("task=%d", i), i, fold, t.plan.Folds[fold].Joins, fmt.Sprintf("fold --task %d", i)}
+}
+
+func (r *runsPart) name(file string) string { return r.folder + "/" + file }
 
 const (
 	doneName   = "_done.json"
@@ -104,7 +123,8 @@ func (p *program) stageFoldCommand() *cobra.Command {
 
 // foldTask folds a task, unless it is done.
 func (t *stage) foldTask(ctx context.Context, index int) (*taskDone, error) {
-	if done, err := t.taskDone(ctx, index); err == nil && t.whole(ctx, done) {
+	part := t.task(index)
+	if done, err := t.runsDone(ctx, part); err == nil && t.whole(ctx, part, done) && t.verify(ctx, part.name(inputsName), done.Inputs) == nil {
 		return done, nil
 	}
 	task := &t.plan.Tasks[index]
@@ -118,7 +138,7 @@ func (t *stage) foldTask(ctx context.Context, index int) (*taskDone, error) {
 		return nil, err
 	}
 	decided := newDecided()
-	done := &taskDone{Run: t.plan.Run, Task: index, Objects: len(sources), Shards: make([]taskShard, t.plan.Shards)}
+	done := &taskDone{Run: t.plan.Run, Task: index, Objects: len(sources)}
 	for i := range task.Objects {
 		object := &task.Objects[i]
 		done.Bytes += object.Size
@@ -130,13 +150,13 @@ func (t *stage) foldTask(ctx context.Context, index int) (*taskDone, error) {
 	stop := t.p.watch(fmt.Sprintf("fold task %d", index), done.Bytes, &read)
 	// Blocks that several workers share out would give other runs, though of the same meaning.
 	result, err := Fold(ctx, sources, &foldOptions{aggregates: aggregates, FoldOptions: o, workers: 1, memory: int64(t.config.Memory), read: &read,
-		task: &foldTask{f.Resolve, task.EachLog, t.plan.Shards, decided}})
+		task: &foldTask{task.EachLog, t.plan.Shards, f.Joins, decided}})
 	stop()
 	if err != nil {
 		return nil, err
 	}
 	defer result.Close() // it was only read
-	if err := t.putRuns(ctx, done, result.workers[0]); err != nil {
+	if err := t.putRuns(ctx, part, done, result.workers[0]); err != nil {
 		return nil, err
 	}
 	for _, in := range result.inputs {
@@ -149,52 +169,70 @@ func (t *stage) foldTask(ctx context.Context, index int) (*taskDone, error) {
 	}
 	sum := sha256.Sum256(text)
 	done.Inputs = hex.EncodeToString(sum[:])
-	if err := t.put(ctx, taskName(index, inputsName), text); err != nil {
+	if err := t.put(ctx, part.name(inputsName), text); err != nil {
 		return nil, err
 	}
-	return done, t.write(ctx, taskName(index, doneName), done)
+	return done, t.write(ctx, part.name(doneName), done)
 }
 
-// putRuns writes the runs of a worker, shard by shard.
-func (t *stage) putRuns(ctx context.Context, done *taskDone, w *worker) error {
+// putRuns writes the runs of a worker, shard by shard, and what it sent, part by part.
+func (t *stage) putRuns(ctx context.Context, part *runsPart, done *taskDone, w *worker) error {
 	spool := store.NewSpool(spoolBytes)
 	defer spool.Close()
-	for shard := range done.Shards {
-		s := &done.Shards[shard]
+	put := func(s *taskShard, runs func(yield func(kind string, r *spooledRun) bool)) (err error) {
 		sum := sha256.New()
 		to := io.MultiWriter(spool, sum)
 		s.From = spool.Size()
-		for i := range w.runs {
-			r := &w.runs[i]
-			if r.shard != shard {
-				continue
-			}
+		for kind, r := range runs {
 			if _, err := io.Copy(to, r.reader(w.spool)); err != nil {
 				return err
 			}
-			s.Runs = append(s.Runs, storedRun{r.aggregate.Name, spool.Size()})
+			s.Runs = append(s.Runs, storedRun{kind, spool.Size()})
 		}
 		s.End, s.SHA256 = spool.Size(), hex.EncodeToString(sum.Sum(nil))
+		return nil
+	}
+	done.Shards, done.Joins = make([]taskShard, t.plan.Shards), make([]taskShard, part.joins)
+	for shard := range done.Shards {
+		if err := put(&done.Shards[shard], func(yield func(string, *spooledRun) bool) {
+			for i := range w.runs {
+				if r := &w.runs[i]; r.shard == shard && !yield(r.aggregate.Name, r) {
+					return
+				}
+			}
+		}); err != nil {
+			return err
+		}
+	}
+	for join := range done.Joins {
+		if err := put(&done.Joins[join], func(yield func(string, *spooledRun) bool) {
+			for i := range w.sent {
+				if r := &w.sent[i]; r.shard == join && !yield(r.kind, &r.spooledRun) {
+					return
+				}
+			}
+		}); err != nil {
+			return err
+		}
 	}
 	done.Size = spool.Size()
-	return t.putFrom(ctx, taskName(done.Task, runsName), spool.Reader())
+	return t.putFrom(ctx, part.name(runsName), spool.Reader())
 }
 
-// whole reports whether the files of a task are there as they were written.
-func (t *stage) whole(ctx context.Context, done *taskDone) bool {
-	runs, _, err := store.ReadHashed(ctx, t.work, taskName(done.Task, runsName))
+// whole reports whether the runs of a part are there as they were written.
+func (t *stage) whole(ctx context.Context, part *runsPart, done *taskDone) bool {
+	runs, _, err := store.ReadHashed(ctx, t.work, part.name(runsName))
 	if err != nil {
 		return false
 	}
 	defer runs.Close()
-	for i := range done.Shards {
+	for _, s := range slices.Concat(done.Shards, done.Joins) {
 		sum := sha256.New()
-		s := &done.Shards[i]
 		if _, err := io.Copy(sum, io.NewSectionReader(runs, s.From, s.End-s.From)); err != nil || hex.EncodeToString(sum.Sum(nil)) != s.SHA256 {
 			return false
 		}
 	}
-	return t.verify(ctx, taskName(done.Task, inputsName), done.Inputs) == nil
+	return true
 }
 
 func (t *stage) put(ctx context.Context, name string, text []byte) error {

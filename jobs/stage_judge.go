@@ -138,7 +138,7 @@ func (t *stage) remove(ctx context.Context) error {
 }
 
 // stagedFiles match the names of what the stages write to the work folder of a plan.
-var stagedFiles = [...]string{planName, "task=*/" + runsName, "task=*/" + inputsName, "task=*/" + doneName, "shard=*/" + doneName,
+var stagedFiles = [...]string{planName, "task=*/" + runsName, "task=*/" + inputsName, "task=*/" + doneName, "join=*/" + runsName, "join=*/" + doneName, "shard=*/" + doneName,
 	"fold=*/aggregate=*/date=*/part-*.parquet"}
 
 func isStaged(name string) bool {
@@ -209,13 +209,14 @@ func (t *stage) readFolded(ctx context.Context) (*stages, error) {
 	eachLog := make([]map[string]bool, len(out.folds))
 	for i := range t.plan.Tasks {
 		task := &t.plan.Tasks[i]
-		done, err := t.taskDone(ctx, i)
+		part := t.task(i)
+		done, err := t.runsDone(ctx, part)
 		if err != nil {
 			return nil, err
 		}
-		text, err := store.ReadAll(ctx, t.work, taskName(i, inputsName))
+		text, err := store.ReadAll(ctx, t.work, part.name(inputsName))
 		if sum := sha256.Sum256(text); err == nil && hex.EncodeToString(sum[:]) != done.Inputs {
-			err = fmt.Errorf("%s is not as it was written", taskName(i, inputsName))
+			err = fmt.Errorf("%s is not as it was written", part.name(inputsName))
 		}
 		f := &out.folds[task.Fold]
 		var each map[string]bool
@@ -223,7 +224,7 @@ func (t *stage) readFolded(ctx context.Context) (*stages, error) {
 			each, err = decodeFolded(text, &f.folded)
 		}
 		if err != nil {
-			return nil, t.failed(fmt.Sprintf("fold --task %d", i), err)
+			return nil, t.failed(part.again, err)
 		}
 		if eachLog[task.Fold] == nil {
 			eachLog[task.Fold] = map[string]bool{}

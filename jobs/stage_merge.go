@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -53,8 +54,8 @@ func (p *program) stageMergeCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "merge --plan URI [--shard N]",
 		Short: "merge one shard of what the tasks of a plan have folded",
-		Long: "merge reads one shard of what every task has folded, and writes it as files of partitions to the work folder. It\n" +
-			"ends with an error if a task is not done, or if what it wrote is damaged. It may be run again.",
+		Long: "merge reads one shard of what every task has folded and every join has joined, and writes it as files of partitions to\n" +
+			"the work folder. It ends with an error if one is not done, or if what it wrote is damaged. It may be run again.",
 		Example: "  outflow stage merge --config outflow.yaml --plan s3://company-outflow/stages/nightly-2026-11-20-1a2b3c4d/plan.json --shard 0",
 		Args:    cobra.NoArgs,
 	}
@@ -77,24 +78,24 @@ func (p *program) stageMergeCommand() *cobra.Command {
 	return c
 }
 
-// taskDone reads what a task says that it has written.
-func (t *stage) taskDone(ctx context.Context, task int) (*taskDone, error) {
+// runsDone reads what a part says that it has written.
+func (t *stage) runsDone(ctx context.Context, part *runsPart) (*taskDone, error) {
 	done := &taskDone{}
-	err := t.read(ctx, taskName(task, doneName), done)
-	if err == nil && (done.Run != t.plan.Run || done.Task != task || len(done.Shards) != t.plan.Shards || !done.valid()) {
-		err = fmt.Errorf("%s is not that of this plan", taskName(task, doneName))
+	name := part.name(doneName)
+	err := t.read(ctx, name, done)
+	if err == nil && (done.Run != t.plan.Run || done.Task != part.index || len(done.Shards) != t.plan.Shards || len(done.Joins) != part.joins || !done.valid()) {
+		err = fmt.Errorf("%s is not that of this plan", name)
 	}
 	if err != nil {
-		return nil, t.failed(fmt.Sprintf("fold --task %d", task), err)
+		return nil, t.failed(part.again, err)
 	}
 	return done, nil
 }
 
-// valid reports whether the shards, and the runs in each, are one after another.
+// valid reports whether the shards and joins, and the runs in each, are one after another.
 func (d *taskDone) valid() bool {
 	end := int64(0)
-	for i := range d.Shards {
-		s := &d.Shards[i]
+	for _, s := range slices.Concat(d.Shards, d.Joins) {
 		if s.From != end {
 			return false
 		}
@@ -111,11 +112,22 @@ func (d *taskDone) valid() bool {
 	return d.Size == end
 }
 
-// A shardRun is a run of an aggregate in a spool.
+// runsParts returns the tasks, and then the parts of the joins.
+func (t *stage) runsParts() (out []*runsPart) {
+	for i := range t.plan.Tasks {
+		out = append(out, t.task(i))
+	}
+	for i := range t.plan.joins() {
+		out = append(out, t.joinPart(i))
+	}
+	return out
+}
+
+// A shardRun is a storedRun in a spool.
 type shardRun struct {
-	fold      int
-	aggregate string
-	from, to  int64
+	fold     int
+	kind     string
+	from, to int64
 }
 
 // mergeShard merges a shard.
@@ -124,20 +136,13 @@ func (t *stage) mergeShard(ctx context.Context, shard int) (*shardForm, error) {
 	spool := store.NewSpool(spoolBytes)
 	defer spool.Close()
 	var runs []shardRun
-	for i := range t.plan.Tasks {
-		done, err := t.taskDone(ctx, i)
+	for _, part := range t.runsParts() {
+		done, err := t.runsDone(ctx, part)
+		if err == nil {
+			err = t.readRuns(ctx, part, &done.Shards[shard], spool, &runs)
+		}
 		if err != nil {
 			return nil, err
-		}
-		s := &done.Shards[shard]
-		by := spool.Size() - s.From
-		if err := t.readRuns(ctx, i, s, spool); err != nil {
-			return nil, err
-		}
-		at := s.From
-		for _, r := range s.Runs {
-			runs = append(runs, shardRun{t.plan.Tasks[i].Fold, r.Aggregate, at + by, r.End + by})
-			at = r.End
 		}
 	}
 	out := &shardForm{Shard: shard, Tasks: len(t.plan.Tasks)}
@@ -151,7 +156,7 @@ func (t *stage) mergeShard(ctx context.Context, shard int) (*shardForm, error) {
 		for _, a := range aggregates {
 			var in []io.Reader
 			for _, r := range runs {
-				if r.fold == k && r.aggregate == a.Name {
+				if r.fold == k && r.kind == a.Name {
 					in = append(in, io.NewSectionReader(spool, r.from, r.to-r.from))
 				}
 			}
@@ -170,14 +175,19 @@ func (t *stage) mergeShard(ctx context.Context, shard int) (*shardForm, error) {
 	return out, t.write(ctx, shardName(shard), &done)
 }
 
-// readRuns adds the runs of a task to a spool.
-func (t *stage) readRuns(ctx context.Context, task int, s *taskShard, to *store.Spool) error {
+// readRuns adds what a part has of a shard to a spool, and its runs to those in it.
+func (t *stage) readRuns(ctx context.Context, part *runsPart, s *taskShard, to *store.Spool, runs *[]shardRun) error {
 	if s.End == s.From {
 		return nil
 	}
-	name := taskName(task, runsName)
+	name := part.name(runsName)
 	failed := func(err error) error {
-		return t.failed(fmt.Sprintf("fold --task %d", task), fmt.Errorf("read %s of %s: %w", name, t.at, err))
+		return t.failed(part.again, fmt.Errorf("read %s of %s: %w", name, t.at, err))
+	}
+	begin, by := s.From, to.Size()-s.From
+	for _, r := range s.Runs {
+		*runs = append(*runs, shardRun{part.fold, r.Aggregate, begin + by, r.End + by})
+		begin = r.End
 	}
 	file, err := t.work.OpenAt(ctx, name)
 	if err != nil {

@@ -46,6 +46,7 @@ type planForm struct {
 	Plan     string `json:"plan"`
 	Run      string `json:"run"`
 	Tasks    int    `json:"tasks"`
+	Joins    int    `json:"joins"`
 	Shards   int    `json:"shards"`
 	First    string `json:"first"` // day that is judged
 	Last     string `json:"last"`
@@ -86,8 +87,8 @@ func (p *program) stagePlanCommand() *cobra.Command {
 		if as == "json" {
 			return p.printJSON(form)
 		}
-		fmt.Fprintf(p.stdout, "%s: %s with %s and %s (%s)\n%s\n", form.Run, counted(form.Objects, "object"), counted(form.Tasks, "task"),
-			counted(form.Shards, "shard"), reports.ByteSize(float64(form.Bytes)), form.Plan)
+		fmt.Fprintf(p.stdout, "%s: %s with %s, %s and %s (%s)\n%s\n", form.Run, counted(form.Objects, "object"), counted(form.Tasks, "task"),
+			counted(form.Joins, "join"), counted(form.Shards, "shard"), reports.ByteSize(float64(form.Bytes)), form.Plan)
 		return nil
 	}
 	return c
@@ -112,7 +113,7 @@ func (p *program) bindRequest(c *cobra.Command) func() (*planRequest, error) {
 	c.Flags().StringVar(&to, "to", "", "judge up to this `day`")
 	c.Flags().StringVar(&at, "at", "", "plan as if it were this `time` (RFC 3339): the day before it is judged")
 	c.Flags().StringVar(&size, "task-size", taskBytes, "stored `bytes` of a task, as in 1GiB")
-	c.Flags().IntVar(&shards, "shards", 0, "number of shards; 0: by the bytes of the logs")
+	c.Flags().IntVar(&shards, "shards", 0, "number of shards, and of joins if there are any; 0: by the bytes of the logs")
 	c.MarkFlagsMutuallyExclusive("day", "from")
 	c.MarkFlagsMutuallyExclusive("day", "at")
 	c.MarkFlagsRequiredTogether("from", "to")
@@ -150,7 +151,7 @@ func (p *program) makePlan(config *Config, r *planRequest) (*planForm, error) {
 	if err != nil {
 		return nil, err
 	}
-	pl := &planner{stage: t, size: r.size}
+	pl := &planner{stage: t, size: r.size, shards: r.shards}
 	s, err := p.openStored(config)
 	if err != nil {
 		return nil, err
@@ -163,7 +164,7 @@ func (p *program) makePlan(config *Config, r *planRequest) (*planForm, error) {
 	if err != nil {
 		return nil, err
 	}
-	form := pl.finish(r.shards)
+	form := pl.finish()
 	if err := t.write(p.ctx, planName, t.plan); err != nil {
 		return nil, configError{err}
 	}
@@ -231,6 +232,7 @@ func (s *state) planNights(ctx context.Context, now night) error {
 type planner struct {
 	*stage
 	size     int64 // of a task, in bytes
+	shards   int   // 0: by the bytes of the logs
 	together int
 	planned  map[partitionKey]bool // what the folds so far will fold
 }
@@ -273,8 +275,11 @@ func (pl *planner) add(f *foldSpan) error {
 		objects[i] = plannedOf(&f.sources[i])
 		objects[i].Place, objects[i].Copies = i, of
 	}
+	if joined := joinedBytes(objects, looks, fold.Resolve); joined >= 0 {
+		fold.Joins = pl.shardsOf(joined)
+	}
 	b := newBonds(len(objects))
-	eachLog := b.tie(objects, looks, fold.Resolve, eventBytes)
+	eachLog := b.tie(objects, looks, eventBytes)
 	pl.cut(len(pl.plan.Folds), objects, b, eachLog)
 	pl.plan.Folds = append(pl.plan.Folds, fold)
 	return nil
@@ -334,7 +339,7 @@ func (pl *planner) cut(fold int, objects []plannedObject, b *bonds, eachLog map[
 }
 
 // finish decides the number of shards and returns what to print.
-func (pl *planner) finish(shards int) planForm {
+func (pl *planner) finish() planForm {
 	form := planForm{Plan: pl.at + "/" + planName, Run: pl.plan.Run, Tasks: len(pl.plan.Tasks), First: pl.plan.First, Last: pl.plan.Last, Together: pl.together}
 	for _, t := range pl.plan.Tasks {
 		form.Objects += len(t.Objects)
@@ -342,11 +347,17 @@ func (pl *planner) finish(shards int) planForm {
 			form.Bytes += t.Objects[i].Size
 		}
 	}
-	if shards == 0 {
-		shards = int(min(1+form.Bytes/shardBytes, mostShards))
-	}
-	pl.plan.Shards, form.Shards = shards, shards
+	pl.plan.Shards = pl.shardsOf(form.Bytes)
+	form.Joins, form.Shards = pl.plan.joins(), pl.plan.Shards
 	return form
+}
+
+// shardsOf returns the number of shards for logs of so many bytes.
+func (pl *planner) shardsOf(bytes int64) int {
+	if pl.shards > 0 {
+		return pl.shards
+	}
+	return int(min(1+bytes/shardBytes, mostShards))
 }
 
 // Bonds are ties between the objects of a fold: what is tied is folded in one task.
@@ -395,9 +406,7 @@ func (b *bonds) groups() (out [][]int) {
 //   - An object of several feeds is one object.
 //   - A copy and its original are decided together, and so are a log and one that it begins with.
 //   - Events with ids may be delivered again in another log of their feed.
-//   - The records of a connection may be in several logs of a feed.
-//   - An answer of DNS may name an address of a connection, in whatever feed.
-func (b *bonds) tie(objects []plannedObject, looks []looked, resolve bool, most int64) (eachLog map[string]bool) {
+func (b *bonds) tie(objects []plannedObject, looks []looked, most int64) (eachLog map[string]bool) {
 	byURI := map[string]int{}
 	for i := range objects {
 		o := &objects[i]
@@ -443,10 +452,25 @@ func (b *bonds) tie(objects []plannedObject, looks []looked, resolve bool, most 
 		if eachLog[feed] = bytes[feed] > most; !eachLog[feed] {
 			together(func(i int) bool { return objects[i].Feed == feed && (looks[i].event || looks[i].unsure) })
 		}
-		together(func(i int) bool { return objects[i].Feed == feed && (looks[i].uid || looks[i].unsure) })
-	}
-	if resolve && slices.ContainsFunc(looks, func(l looked) bool { return l.answers || l.unsure }) {
-		together(func(i int) bool { return looks[i].answers || looks[i].network || looks[i].unsure })
 	}
 	return eachLog
+}
+
+// joinedBytes returns how many bytes the objects have that may tell of connections together, or
+// -1 if none do:
+//
+//   - The records of a connection may be in several logs of a feed.
+//   - An answer of DNS may name an address of a connection, in whatever feed.
+func joinedBytes(objects []plannedObject, looks []looked, resolve bool) int64 {
+	answers := resolve && slices.ContainsFunc(looks, func(l looked) bool { return l.answers || l.unsure })
+	bytes, any := int64(0), false
+	for i, l := range looks {
+		if l.uid || l.unsure || answers && (l.answers || l.network) {
+			bytes, any = bytes+objects[i].Size, true
+		}
+	}
+	if !any {
+		return -1
+	}
+	return bytes
 }

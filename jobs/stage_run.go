@@ -37,7 +37,7 @@ func (p *program) stageRunCommand() *cobra.Command {
 		Use:   "run --work URI --of N [--index I]",
 		Short: "run one process's share of all stages",
 		Long: "run is one of N processes that run all stages together, such as the pods of an Indexed Job of Kubernetes. Each folds\n" +
-			"every Nth task, waits until all tasks are done, and merges every Nth shard. Process 0 plans before and judges after\n" +
+			"every Nth task, waits until all tasks are done, and so does every Nth join and shard. Process 0 plans before and judges after\n" +
 			"that. A process that ends with an error can be started again. The work folder must be new for each run.",
 		Example: "  outflow stage run --config outflow.yaml --work s3://security/outflow/stages/2026-11-20 --of 8 --index 0",
 		Args:    cobra.NoArgs,
@@ -81,7 +81,7 @@ type share struct {
 	index, of int
 }
 
-// An indexedStage is a stage that runs for each task, or for each shard.
+// An indexedStage is a stage that runs for each task, each part of the joins, or each shard.
 type indexedStage struct {
 	name string // up to the index
 	n    int
@@ -105,12 +105,15 @@ func (s *share) run(ctx context.Context, r *planRequest) error {
 		return err
 	}
 	tasks := indexedStage{"fold --task", len(t.plan.Tasks),
-		func(i int) error { _, err := t.taskDone(ctx, i); return err },
+		func(i int) error { _, err := t.runsDone(ctx, t.task(i)); return err },
 		func(i int) error { _, err := t.foldTask(ctx, i); return err }}
+	joins := indexedStage{"join --part", t.plan.joins(),
+		func(i int) error { _, err := t.runsDone(ctx, t.joinPart(i)); return err },
+		func(i int) error { _, err := t.joinRuns(ctx, i); return err }}
 	shards := indexedStage{"merge --shard", t.plan.Shards,
 		func(i int) error { _, err := t.shardDone(ctx, i); return err },
 		func(i int) error { _, err := t.mergeShard(ctx, i); return err }}
-	err = s.stages(ctx, &tasks, &shards)
+	err = s.stages(ctx, &tasks, &joins, &shards)
 	if s.index > 0 || err != nil {
 		if errors.Is(err, errOver) {
 			return nil
@@ -170,19 +173,21 @@ func (s *share) checkPlace(shared *sharedRun) error {
 	return nil
 }
 
-// stages does this process's share of the tasks and shards. Process 0 returns when all shards
-// are done.
-func (s *share) stages(ctx context.Context, tasks, shards *indexedStage) error {
-	if err := s.do(ctx, tasks); err != nil {
-		return err
+// stages does this process's share of the stages, each when the one before has run for all
+// indexes. Process 0 returns when the last has.
+func (s *share) stages(ctx context.Context, all ...*indexedStage) error {
+	for i, stage := range all {
+		if err := s.do(ctx, stage); err != nil {
+			return err
+		}
+		if i == len(all)-1 && s.index > 0 {
+			return nil
+		}
+		if err := s.await(ctx, stage); err != nil {
+			return err
+		}
 	}
-	if err := s.await(ctx, tasks); err != nil {
-		return err
-	}
-	if err := s.do(ctx, shards); err != nil || s.index > 0 {
-		return err
-	}
-	return s.await(ctx, shards)
+	return nil
 }
 
 // do runs a stage for the indexes that are this process's, unless it has run for them.

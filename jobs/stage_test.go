@@ -60,7 +60,7 @@ func (r *stagedRun) all() {
 	for _, flag := range []struct {
 		stage, index string
 		n            int
-	}{{"fold", "--task", r.plan.Tasks}, {"merge", "--shard", r.plan.Shards}} {
+	}{{"fold", "--task", r.plan.Tasks}, {"join", "--part", r.plan.Joins}, {"merge", "--shard", r.plan.Shards}} {
 		for _, i := range append(order.Perm(flag.n), order.Perm(flag.n)[:(flag.n+1)/2]...) {
 			r.must(flag.stage, flag.index, fmt.Sprint(i))
 		}
@@ -467,19 +467,34 @@ func TestBonds(t *testing.T) {
 	objects[6].Copies = []copyOf{{logName: logName{"6", "6"}, Of: &logName{"7", "7"}}}
 	looks := []looked{{event: true}, {event: true}, {uid: true}, {uid: true}, {answers: true}, {}, {network: true}, {}}
 	for _, c := range []struct {
-		resolve bool
 		most    int64
 		want    [][]int
 		eachLog bool
 	}{
-		{false, 20, [][]int{{0, 1}, {2, 3, 5}, {4}, {6, 7}}, false},
-		{true, 20, [][]int{{0, 1}, {2, 3, 5}, {4, 6, 7}}, false},
-		{false, 19, [][]int{{0}, {1}, {2, 3, 5}, {4}, {6, 7}}, true},
+		{20, [][]int{{0, 1}, {2}, {3, 5}, {4}, {6, 7}}, false},
+		{19, [][]int{{0}, {1}, {2}, {3, 5}, {4}, {6, 7}}, true},
 	} {
 		b := newBonds(len(objects))
-		eachLog := b.tie(objects, looks, c.resolve, c.most)
+		eachLog := b.tie(objects, looks, c.most)
 		if got := b.groups(); !reflect.DeepEqual(got, c.want) || eachLog["a"] != c.eachLog || eachLog["b"] {
 			t.Errorf("%+v: got %v, %v", c, got, eachLog)
+		}
+	}
+	for _, c := range []struct {
+		looks   []looked
+		resolve bool
+		want    int64
+	}{
+		{looks, false, 20},
+		{looks, true, 40},
+		{looks[4:6], false, -1},
+		{looks[4:7], true, 20},
+		{looks[5:7], true, -1},
+		{[]looked{{unsure: true}}, false, 10},
+		{[]looked{{unsure: true}, {network: true}}, true, 20},
+	} {
+		if got := joinedBytes(objects[:len(c.looks)], c.looks, c.resolve); got != c.want {
+			t.Errorf("%+v, %v: %d bytes to join, want %d", c.looks, c.resolve, got, c.want)
 		}
 	}
 }
@@ -492,8 +507,8 @@ func TestShards(t *testing.T) {
 		given, want int
 	}{{0, 0, 1}, {1<<30 - 1, 0, 1}, {2 << 30, 0, 3}, {100 << 40, 0, mostShards}, {100 << 40, 5, 5}} {
 		plan := &stagePlan{Tasks: []plannedTask{{Objects: []plannedObject{{Size: c.bytes / 2}, {Size: c.bytes - c.bytes/2}}}}}
-		pl := &planner{stage: &stage{plan: plan}}
-		if form := pl.finish(c.given); plan.Shards != c.want || form.Shards != c.want || form.Bytes != c.bytes {
+		pl := &planner{stage: &stage{plan: plan}, shards: c.given}
+		if form := pl.finish(); plan.Shards != c.want || form.Shards != c.want || form.Bytes != c.bytes {
 			t.Errorf("%+v: got %d shards, printed %d", c, plan.Shards, form.Shards)
 		}
 	}

@@ -2,7 +2,8 @@
 
     spark-submit --files outflow,outflow.yaml outflow_spark.py --config outflow.yaml --work s3://security/outflow/stages
 
-The driver runs `outflow stage plan`, a Spark task for each fold of the plan, one for each merge, and `outflow stage judge`.
+The driver runs `outflow stage plan`, a Spark task for each fold of the plan, one for each join, one for each merge, and
+`outflow stage judge`.
 A stage takes its input only from the plan and the store, and puts its output in place in one step. So Spark may run it
 twice, kill it, or run it elsewhere, and the result is that of one machine. docs/scale.md says how to submit this.
 """
@@ -143,6 +144,7 @@ def main():
         plan = json.loads(on_driver(given, "plan", "--as", "json", *others))
         uri = plan["plan"]
         on_cluster(sc, given, f"{plan['objects']:,} log objects of {plan['bytes']:,} bytes", "fold", plan["tasks"], "--plan", uri, "--task")
+        on_cluster(sc, given, f"the connections of {plan['tasks']:,} tasks", "join", plan["joins"], "--plan", uri, "--part")
         on_cluster(sc, given, f"the runs of {plan['tasks']:,} tasks", "merge", plan["shards"], "--plan", uri, "--shard")
         print(on_driver(given, "judge", "--plan", uri), end="")
     except Failed as failed:

@@ -3,7 +3,7 @@ package detect
 import (
 	"encoding/binary"
 	"fmt"
-	"hash/maphash"
+	"io"
 	"slices"
 	"time"
 
@@ -76,7 +76,7 @@ const recentBits = 13
 // spool. Questions are few, and take an eighth of it.
 func NewAnswers(o *FoldOptions, spool Spool, memory int) *Answers {
 	a := &Answers{o: o, kept: newSpooled(spool, memory-memory/8), asked: newSpooled(spool, memory/8), recent: make([]recentAnswer, recentAnswers)}
-	a.clients.Func = hashText
+	a.clients.Func = o.hash
 	a.types.Func = scan.AsksAddress
 	return a
 }
@@ -113,7 +113,7 @@ func (a *Answers) Add(b *columnar.Batch) {
 // Put keeps an answer that is not a row; see columnar.Out.
 func (a *Answers) Put(us int64, client, name, answers []byte) {
 	if len(client) > 0 && len(answers) > 0 {
-		a.put(us, hashText(client), name, answers)
+		a.put(us, a.o.hash(client), name, answers)
 	}
 }
 
@@ -128,8 +128,8 @@ func (a *Answers) put(us int64, client uint64, name, said []byte) {
 			a.low, a.high = a.o.From, a.o.To
 		}
 	}
-	hash := maphash.Bytes(hashSeed, said) ^ client
-	hash = hash*answerMix + maphash.Bytes(hashSeed, name)
+	hash := a.o.hash(said) ^ client
+	hash = hash*answerMix + a.o.hash(name)
 	recent := &a.recent[hash>>(64-recentBits)]
 	if recent.hash == hash && recent.us <= us && recent.us >= a.low {
 		return
@@ -151,7 +151,7 @@ const answerMix = 0x9e3779b97f4a7c15
 // no object, until last. A record has these numbers and texts in the order of the
 // parameters, after the hash of the client.
 func (a *Answers) ask(last int64, key, client, address []byte) {
-	hash := hashText(client)
+	hash := a.o.hash(client)
 	p := a.asked.part(hash)
 	buf := binary.LittleEndian.AppendUint64(p.buf, hash)
 	buf = binary.LittleEndian.AppendUint64(buf, uint64(last))
@@ -165,6 +165,57 @@ func (a *Answers) Close() error {
 		return err
 	}
 	return a.asked.close("addresses without a name")
+}
+
+// Send divides answers and questions between writers, for TakeAnswers and TakeQuestions: those
+// of a client go to one writer, as Connections.Send does it. It is called after Close.
+func (a *Answers) Send(answers, questions []io.Writer) error {
+	err := a.kept.send(answers, nil, sizeOf(2))
+	if err == nil {
+		err = a.asked.send(questions, nil, sizeOf(3))
+	}
+	if err != nil {
+		return fmt.Errorf("send DNS answers: %w", err)
+	}
+	return nil
+}
+
+// TakeAnswers adds the answers that Send wrote to one writer, in a process with the same
+// FoldOptions.
+func (a *Answers) TakeAnswers(in io.Reader) error { return takeAnswers(&a.kept, sizeOf(2), in) }
+
+// TakeQuestions adds the questions that Send wrote to one writer, as TakeAnswers does.
+func (a *Answers) TakeQuestions(in io.Reader) error { return takeAnswers(&a.asked, sizeOf(3), in) }
+
+func takeAnswers(to *spooled, record func([]byte) (int, uint64), in io.Reader) error {
+	for frame, err := range sent(in) {
+		if err == nil {
+			err = to.take(frame, func(b []byte) (int, *spooledPart) {
+				n, hash := record(b)
+				return n, to.part(hash)
+			})
+		}
+		if err != nil {
+			return fmt.Errorf("read DNS answers: %w", err)
+		}
+	}
+	return nil
+}
+
+// sizeOf returns a function that returns the size and the hash of a record of Answers with that
+// many texts.
+func sizeOf(texts int) func(b []byte) (size int, hash uint64) {
+	return func(b []byte) (int, uint64) {
+		d := decoder{b: b}
+		hash, _ := d.uint64(), d.uint64()
+		for range texts {
+			d.bytes()
+		}
+		if d.bad {
+			return 0, 0
+		}
+		return len(b) - len(d.b), hash
+	}
 }
 
 // An addressName is what the names of an address have in common. Merging is commutative

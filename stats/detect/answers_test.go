@@ -19,6 +19,12 @@ var resolveBounds = func() FoldOptions { o := openBounds; o.Resolve = true; retu
 // spills after every spill-th batch, and returns the rows of user_destination_day as text.
 func namedRows(t testing.TB, memory, spill int, workers ...[]event) (rows []string) {
 	t.Helper()
+	return namedRowsBy(t, 0, memory, spill, workers...)
+}
+
+// namedRowsBy is namedRows, but the workers send what they have to joins, unless there are none.
+func namedRowsBy(t testing.TB, joins, memory, spill int, workers ...[]event) (rows []string) {
+	t.Helper()
 	o := resolveBounds
 	var all []*Answers
 	var runs []io.Reader
@@ -51,16 +57,25 @@ func namedRows(t testing.TB, memory, spill int, workers ...[]event) (rows []stri
 		}
 		all = append(all, a)
 	}
-	r := NewResolver(&o, all, memory)
-	for part := range ConnectionParts {
-		if err := r.Resolve(part); err != nil {
-			t.Fatal(err)
-		}
-		if r.Size() > memory/8 {
-			drain(r.Drain)
+	parts := [][]*Answers{all}
+	if joins > 0 {
+		parts = nil
+		for _, a := range joinedAnswers(t, &o, memory, joins, all) {
+			parts = append(parts, []*Answers{a})
 		}
 	}
-	drain(r.Drain)
+	for _, all := range parts {
+		r := NewResolver(&o, all, memory)
+		for part := range ConnectionParts {
+			if err := r.Resolve(part); err != nil {
+				t.Fatal(err)
+			}
+			if r.Size() > memory/8 {
+				drain(r.Drain)
+			}
+		}
+		drain(r.Drain)
+	}
 	for row, err := range Merge(UserDestinationDay, &o, runs, nil) {
 		if err != nil {
 			t.Fatal(err)
@@ -185,7 +200,7 @@ func TestNamesByDNSSplit(t *testing.T) {
 				split = append(split, rest[:n])
 				rest = rest[n:]
 			}
-			if diff := cmp.Diff(want, namedRows(t, 1+r.IntN(1<<14), 1+r.IntN(200), split...)); diff != "" {
+			if diff := cmp.Diff(want, namedRowsBy(t, r.IntN(4), 1+r.IntN(1<<14), 1+r.IntN(200), split...)); diff != "" {
 				t.Fatalf("seed %d, %d workers (-whole +split):\n%s", seed, len(split), diff)
 			}
 		}

@@ -2,7 +2,8 @@ package detect
 
 import (
 	"encoding/binary"
-	"hash/maphash"
+	"fmt"
+	"io"
 	"math"
 	"slices"
 
@@ -65,7 +66,7 @@ func NewConnections(o *FoldOptions, spool Spool, memory int) *Connections {
 	c := &Connections{o: o, kept: newSpooled(spool, memory), codes: map[connectionLog]uint32{}}
 	for i := range c.inside {
 		c.inside[i].Func = scan.IsInternal
-		c.clients[i].Func = hashText
+		c.clients[i].Func = o.hash
 	}
 	return c
 }
@@ -121,13 +122,7 @@ func (c *Connections) Add(b *columnar.Batch) {
 	default:
 		return
 	}
-	log := connectionLog{b.Feed, b.Object}
-	code, ok := c.codes[log]
-	if !ok {
-		code = uint32(len(c.logs))
-		c.codes[log] = code
-		c.logs, c.late = append(c.logs, log), append(c.late, false)
-	}
+	code := c.code(connectionLog{b.Feed, b.Object})
 	from := c.o.From
 	if flags&connectionNetwork != 0 && from > math.MinInt64+connectionLookback {
 		from -= connectionLookback
@@ -184,7 +179,7 @@ func (c *Connections) Add(b *columnar.Batch) {
 		if us < c.o.From && !late {
 			continue
 		}
-		hash := uint32((maphash.Bytes(hashSeed, uid) ^ clients[sources[i]]) >> 32)
+		hash := uint32((c.o.hash(uid) ^ clients[sources[i]]) >> 32)
 		p := &c.kept.parts[hash>>(32-connectionBits)]
 		begin := len(p.buf)
 		buf := slices.Grow(p.buf, connectionHead)
@@ -239,6 +234,17 @@ func (c *Connections) Add(b *columnar.Batch) {
 	}
 }
 
+// code returns the number of a log in logs.
+func (c *Connections) code(log connectionLog) uint32 {
+	code, ok := c.codes[log]
+	if !ok {
+		code = uint32(len(c.logs))
+		c.codes[log] = code
+		c.logs, c.late = append(c.logs, log), append(c.late, false)
+	}
+	return code
+}
+
 // Late calls yield for each log with names that connections of the next day may need,
 // and for its feed.
 func (c *Connections) Late(yield func(feed, object string)) {
@@ -251,3 +257,52 @@ func (c *Connections) Late(yield func(feed, object string)) {
 
 // Close ends adding: it writes what is not written yet, and returns the first error.
 func (c *Connections) Close() error { return c.kept.close("connections") }
+
+// Send divides the records between writers, for Take: those of a client go to one writer,
+// which FoldOptions.Seed and the client decide. It is called after Close.
+func (c *Connections) Send(to []io.Writer) error {
+	var logs []byte
+	same := make([]uint32, len(c.logs)) // the logs keep their numbers
+	for i, log := range c.logs {
+		logs = appendBytes(appendBytes(logs, []byte(log.feed)), []byte(log.object))
+		same[i] = uint32(i)
+	}
+	var r connectionRecord
+	err := c.kept.send(to, logs, func(b []byte) (int, uint64) { return r.parse(b, same), c.o.hash(r.client) })
+	if err != nil {
+		return fmt.Errorf("send connections: %w", err)
+	}
+	return nil
+}
+
+// Take adds what Send wrote to one writer, in a process with the same FoldOptions.
+func (c *Connections) Take(in io.Reader) error {
+	var codes []uint32 // by number of the sender: here
+	var r connectionRecord
+	first := true
+	for frame, err := range sent(in) {
+		if err == nil && first {
+			d := decoder{b: frame}
+			for len(d.b) > 0 && !d.bad {
+				feed := string(d.bytes())
+				codes = append(codes, c.code(connectionLog{feed, string(d.bytes())}))
+			}
+			if d.bad {
+				err = errRun
+			}
+		} else if err == nil {
+			err = c.kept.take(frame, func(b []byte) (int, *spooledPart) {
+				n := r.parse(b, codes)
+				if n > 0 {
+					binary.LittleEndian.PutUint32(b[4:], r.log<<connectionFlags|uint32(b[4])&(1<<connectionFlags-1))
+				}
+				return n, &c.kept.parts[r.hash>>(32-connectionBits)]
+			})
+		}
+		if err != nil {
+			return fmt.Errorf("read connections: %w", err)
+		}
+		first = false
+	}
+	return nil
+}

@@ -60,7 +60,12 @@ func putEvents(out *columnar.Out, events []event) {
 // text, sorted, and the most memory that the Joiner had when it handed out rows.
 func joinEvents(t testing.TB, o *FoldOptions, memory int, workers ...[]event) (rows []string, most int) {
 	t.Helper()
-	var all []*Connections
+	return joinConnections(t, o, memory, connectionsOf(t, o, memory, workers...)...)
+}
+
+// connectionsOf returns what workers keep, each of its own events.
+func connectionsOf(t testing.TB, o *FoldOptions, memory int, workers ...[]event) (all []*Connections) {
+	t.Helper()
 	for _, events := range workers {
 		c := NewConnections(o, &memorySpool{}, memory)
 		batchesOf(events, c.Add)
@@ -69,6 +74,12 @@ func joinEvents(t testing.TB, o *FoldOptions, memory int, workers ...[]event) (r
 		}
 		all = append(all, c)
 	}
+	return all
+}
+
+// joinConnections joins as joinEvents does.
+func joinConnections(t testing.TB, o *FoldOptions, memory int, all ...*Connections) (rows []string, most int) {
+	t.Helper()
 	var j *Joiner
 	j = NewJoiner(o, all, connectionWant, memory, func(b *columnar.Batch) {
 		most = max(most, j.size())

@@ -1,6 +1,9 @@
 package detect
 
 import (
+	"bufio"
+	"bytes"
+	"encoding/binary"
 	"fmt"
 	"io"
 	"iter"
@@ -85,4 +88,107 @@ func (s *spooled) blocks(part int, buf *[]byte) iter.Seq2[[]byte, error] {
 			}
 		}
 	}
+}
+
+// sentFrame is about how many bytes of records are sent at once. With more, a thousand writers
+// would take too much memory.
+const sentFrame = 16 << 10
+
+// send divides the records between writers, as frames: the length of each, then whole records.
+// record returns the size of the record that a text begins with, 0 if it is damaged, and the hash
+// that tells its writer. A writer that gets any gets head first, as a frame, unless it is empty.
+func (s *spooled) send(to []io.Writer, head []byte, record func(b []byte) (size int, hash uint64)) error {
+	bufs := make([][]byte, len(to))
+	begun := make([]bool, len(to))
+	var size []byte
+	frame := func(i int, b []byte) error {
+		size = binary.AppendUvarint(size[:0], uint64(len(b)))
+		if _, err := to[i].Write(size); err != nil {
+			return err
+		}
+		_, err := to[i].Write(b)
+		return err
+	}
+	flush := func(i int) error {
+		if !begun[i] && len(head) > 0 {
+			if err := frame(i, head); err != nil {
+				return err
+			}
+		}
+		begun[i] = true
+		err := frame(i, bufs[i])
+		bufs[i] = bufs[i][:0]
+		return err
+	}
+	var buf []byte
+	for part := range s.parts {
+		for block, err := range s.blocks(part, &buf) {
+			if err != nil {
+				return err
+			}
+			for len(block) > 0 {
+				n, hash := record(block)
+				if n == 0 {
+					return errRun
+				}
+				i := int(hash % uint64(len(to)))
+				bufs[i] = append(bufs[i], block[:n]...)
+				block = block[n:]
+				if len(bufs[i]) >= sentFrame {
+					if err := flush(i); err != nil {
+						return err
+					}
+				}
+			}
+		}
+	}
+	for i := range bufs {
+		if len(bufs[i]) > 0 {
+			if err := flush(i); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// sent yields the frames that send wrote, each until the next.
+func sent(r io.Reader) iter.Seq2[[]byte, error] {
+	return func(yield func([]byte, error) bool) {
+		in := bufio.NewReaderSize(r, sentFrame)
+		var frame bytes.Buffer
+		for {
+			size, err := binary.ReadUvarint(in)
+			if err == io.EOF {
+				return
+			}
+			frame.Reset()
+			if err == nil && size > maxFrame {
+				err = errRun
+			}
+			if err == nil { // the buffer grows with what is there, not with what is said to be
+				_, err = io.CopyN(&frame, in, int64(size))
+			}
+			if !yield(frame.Bytes(), err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+// maxFrame is more than any frame has: a line of a log is shorter.
+const maxFrame = 1 << 30
+
+// take adds the records of a frame. record returns the size and the part of the record that a
+// text begins with, 0 if it is damaged; it may change the record.
+func (s *spooled) take(frame []byte, record func(b []byte) (size int, to *spooledPart)) error {
+	for len(frame) > 0 {
+		n, p := record(frame)
+		if n == 0 {
+			return errRun
+		}
+		s.put(p, append(p.buf, frame[:n]...))
+		frame = frame[n:]
+	}
+	return nil
 }

@@ -147,7 +147,8 @@ func (u *uploads) Ask(a *Answers) {
 	v := u.volumes
 	nameless := u.external.Of(v.objects)
 	var key []byte
-	for at, p := range v.sections.all {
+	for _, at := range v.sections.sorted() { // a task asks in the same order each time
+		p := v.sections.all[at]
 		if !p.asks {
 			continue
 		}
