@@ -199,7 +199,7 @@ func fold(ctx context.Context, sources []source, c *contents, eachLog bool, o *f
 	for i := range workers {
 		w := newWorker(o, &tap)
 		w.scales, w.shards = shared, o.shards(workers)
-		w.budget, w.spool = budget, store.NewSpool(budget/2)
+		w.budget, w.spool = budget, store.NewSpool(budget/runSpool)
 		w.openAside()
 		w.openConnections()
 		w.openAnswers()

@@ -24,8 +24,11 @@ const (
 	// memory. The rest is for the larger tables that they grow into, garbage that is
 	// not collected yet, and the blocks and batches in work.
 	tableShare = 3
-	// asideSpool: what is set aside takes 1/asideSpool of a worker's budget before it goes to a file.
-	asideSpool = 4
+	// runSpool and asideSpool: the runs of a worker, and what it sets aside, take such a
+	// share of its budget, in addition to its tables, before they go to a file. With larger
+	// shares, a night whose tables are full has too little room for them and the garbage.
+	runSpool   = 4
+	asideSpool = 8
 )
 
 // A spooledRun is one shard of a run that a worker wrote to its spool: the content of

@@ -57,6 +57,13 @@ type recentNaming struct {
 	events uint32
 }
 
+// keyedNamings groups the slots of namings by key. By slot of groups, first has one of the
+// key; by slot of the namings, next has another one; 0 is none.
+type keyedNamings struct {
+	groups      *columnar.Groups
+	first, next []int32
+}
+
 func newAddressUsers(o *FoldOptions) *addressUsers {
 	f := &addressUsers{o: o, entities: newEntities(o, userEntity, addressEntity, hostEntity), blockers: newBlockers()}
 	f.sections = newSections(func() *namings {
@@ -187,7 +194,7 @@ func (f *addressUsers) Size() int {
 func (f *addressUsers) Drain(w *RunWriter) {
 	// Keys have the text of what is named, so that spellings of one name come together.
 	objects := columnar.NewDict()
-	keyed := map[*namings]*namings{}
+	keyed := map[*namings]*keyedNamings{}
 	var text []byte
 	for _, p := range f.sections.all {
 		for _, recent := range p.recent {
@@ -195,19 +202,17 @@ func (f *addressUsers) Drain(w *RunWriter) {
 				p.settle(&recent[i])
 			}
 		}
-		k := &namings{groups: columnar.NewGroups(), hours: make([][24]uint32, 1, len(p.hours))}
+		k := &keyedNamings{groups: columnar.NewGroups(), first: make([]int32, 1, len(p.hours)), next: make([]int32, len(p.hours))}
 		keyed[p] = k
 		for slot := int32(1); int(slot) < p.groups.Len(); slot++ {
 			owner, named := p.groups.Key(slot)
 			text = append(append(text[:0], entityKind(named&3).String()...), ' ')
 			text = append(text, f.entities.name(named)...)
 			to := k.groups.Slot(owner, uint32(objects.Code(text)))
-			if int(to) == len(k.hours) {
-				k.hours = append(k.hours, [24]uint32{})
+			if int(to) == len(k.first) {
+				k.first = append(k.first, 0)
 			}
-			for h, n := range p.hours[slot] {
-				k.hours[to][h] += n
-			}
+			k.next[slot], k.first[to] = k.first[to], slot
 		}
 	}
 	order := newKeyOrder(f.entities, objects, func(yield func(*columnar.Groups) bool) {
@@ -219,15 +224,22 @@ func (f *addressUsers) Drain(w *RunWriter) {
 	})
 	var value []byte
 	for _, at := range f.sections.sorted() {
-		p := keyed[f.sections.all[at]]
-		for slot, k := range order.keys(at, p.groups) {
+		p := f.sections.all[at]
+		k := keyed[p]
+		for slot, of := range order.keys(at, k.groups) {
+			var hours [24]uint32
+			for from := k.first[slot]; from != 0; from = k.next[from] {
+				for h, n := range p.hours[from] {
+					hours[h] += n
+				}
+			}
 			value = value[:0]
-			for h, n := range p.hours[slot] {
+			for h, n := range hours {
 				if n > 0 {
 					value = binary.AppendUvarint(append(value, byte(h)), uint64(n))
 				}
 			}
-			w.record(k.key, 0, value)
+			w.record(of.key, 0, value)
 		}
 		f.sections.drop(at)
 	}
