@@ -1,8 +1,10 @@
 package jobs
 
 import (
+	"cmp"
 	"io"
 	"iter"
+	"slices"
 	"sync"
 
 	"outflow/columnar/store"
@@ -35,6 +37,22 @@ func (f *folded) Rows(a *detect.Aggregate) iter.Seq2[*detect.Row, error] {
 		}
 	}
 	return ahead(shards)
+}
+
+// largestFirst returns aggregates in the order in which they are merged: the longest begin
+// first, so that no long one is alone at the end.
+func (f *folded) largestFirst(aggregates []*detect.Aggregate) []*detect.Aggregate {
+	size := map[*detect.Aggregate]int64{}
+	for _, w := range f.workers {
+		for _, r := range w.runs {
+			for _, e := range r.extents {
+				size[r.aggregate] += e.to - e.from
+			}
+		}
+	}
+	out := slices.Clone(aggregates)
+	slices.SortStableFunc(out, func(a, b *detect.Aggregate) int { return cmp.Compare(size[b], size[a]) })
+	return out
 }
 
 // shards returns how many shards the runs of workers have: without a task, as many as are

@@ -54,7 +54,7 @@ func (p *program) hourlyDNS(config *Config, job string, at time.Time) (err error
 	}
 	run.stage(p, "fold")
 	end = p.trace.stage(mergeStage)
-	h, err := scratched(p.ctx, folded, aggregates, config.Workers)
+	h, err := scratched(p.ctx, folded, aggregates, config.mergesAtOnce())
 	end()
 	defer h.close()
 	if err = errors.Join(err, folded.Close()); err != nil {

@@ -71,7 +71,7 @@ func (p *program) scanCommand() *cobra.Command {
 			return err
 		}
 		end = p.trace.stage(mergeStage)
-		h, err := scratched(p.ctx, folded, config.aggregates(), config.Workers)
+		h, err := scratched(p.ctx, folded, config.aggregates(), config.mergesAtOnce())
 		end()
 		defer h.close()
 		if err = errors.Join(err, folded.Close()); err != nil {

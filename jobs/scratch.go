@@ -54,16 +54,17 @@ func (s *scratch) end() error {
 	return err
 }
 
-// scratched stores the folded rows as the state would, several aggregates in parallel.
-func scratched(ctx context.Context, f *folded, aggregates []*detect.Aggregate, workers int) (*history, error) {
+// scratched stores the folded rows as the state would, atOnce aggregates in parallel.
+func scratched(ctx context.Context, f *folded, aggregates []*detect.Aggregate, atOnce int) (*history, error) {
 	h := newHistory()
 	h.trace = f.trace
+	aggregates = f.largestFirst(aggregates)
 	all := make([]*scratch, len(aggregates))
 	for i := range all {
 		all[i] = newScratch()
 		h.closers = append(h.closers, all[i].rows)
 	}
-	err := together(workers, len(aggregates), func(i int) error {
+	err := together(atOnce, len(aggregates), func(i int) error {
 		defer h.trace.task("merge " + aggregates[i].Name)()
 		n := 0
 		for r, err := range f.Rows(aggregates[i]) {

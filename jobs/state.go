@@ -33,7 +33,7 @@ type state struct {
 	// distrusted are partitions that were found to be damaged when their rows were read.
 	distrusted map[partitionKey]*store.DamagedError
 
-	writer store.Writer[detect.Row] // of the partitions that this run makes
+	writers sync.Pool // *store.Writer[detect.Row], of the partitions that this run makes
 
 	planner *planner // folds are only planned; nil: they are done
 	stages  *stages  // what stages have folded; nil: nothing
@@ -184,9 +184,7 @@ func (c *Config) folder(name string) string {
 }
 
 func (s *state) aggregate(a *detect.Aggregate) store.Partitions[detect.Row] {
-	p := partitionsOf[detect.Row](s, s.config.folder("aggregate")+"="+a.Name)
-	p.Writer = &s.writer
-	return p
+	return partitionsOf[detect.Row](s, s.config.folder("aggregate")+"="+a.Name)
 }
 
 func (s *state) findings() store.Partitions[findingRow] {
@@ -360,10 +358,12 @@ func (s *state) commit(ctx context.Context, f *foldSpan, result *folded) error {
 		}
 		dones[day] = done
 	}
-	for _, a := range f.aggregates {
-		of := maps.Clone(dones)
+	aggregates := result.largestFirst(f.aggregates)
+	of := make([]map[detect.Day]store.Done, len(aggregates))
+	for i, a := range aggregates {
+		of[i] = maps.Clone(dones)
 		if f.gaps != nil {
-			maps.DeleteFunc(of, func(day detect.Day, done store.Done) bool {
+			maps.DeleteFunc(of[i], func(day detect.Day, done store.Done) bool {
 				before, lacking := f.gaps[a][day]
 				if lacking && lost(&before.Done, day.String(), done.Inputs) {
 					s.incomplete[day] = true
@@ -372,19 +372,41 @@ func (s *state) commit(ctx context.Context, f *foldSpan, result *folded) error {
 				return !lacking
 			})
 		}
+	}
+	var failed atomic.Bool
+	err = together(s.config.mergesAtOnce(), len(aggregates), func(i int) (err error) {
+		if failed.Load() {
+			return nil
+		}
+		defer s.p.trace.task("merge " + aggregates[i].Name)()
 		if result.parts != nil {
-			err = s.commitParts(ctx, a, of, result.parts)
+			err = s.commitParts(ctx, aggregates[i], of[i], result.parts)
 		} else {
-			err = s.commitRows(ctx, a, of, result.Rows(a))
+			err = s.commitRows(ctx, aggregates[i], of[i], result.Rows(aggregates[i]))
 		}
 		if err != nil {
-			return stateError(s.config, err)
+			failed.Store(true)
 		}
-		for day := range of {
+		return err
+	})
+	if err != nil {
+		return stateError(s.config, err)
+	}
+	for i, a := range aggregates {
+		for day := range of[i] {
 			delete(s.distrusted, partitionKey{s.aggregate(a).Folder, day.String()})
 		}
 	}
 	return nil
+}
+
+// mergeMemory is how many bytes merging an aggregate may take besides the rows: a row
+// group, the dictionaries of its pages, and the names of a pair.
+const mergeMemory = 64 << 20
+
+// mergesAtOnce returns how many aggregates are merged at the same time.
+func (c *Config) mergesAtOnce() int {
+	return max(1, min(c.Workers, int(c.Memory/mergeMemory)))
 }
 
 // inputsOn lists the objects with events on a day.
@@ -415,11 +437,16 @@ func (o *objectTally) ref(src *source) store.InputRef {
 
 // commitRows writes an aggregate's partitions of the days in dones.
 func (s *state) commitRows(ctx context.Context, a *detect.Aggregate, dones map[detect.Day]store.Done, all iter.Seq2[*detect.Row, error]) error {
+	p := s.aggregate(a)
+	if p.Writer, _ = s.writers.Get().(*store.Writer[detect.Row]); p.Writer == nil {
+		p.Writer = &store.Writer[detect.Row]{}
+	}
+	defer s.writers.Put(p.Writer)
 	next, stop := iter.Pull2(all)
 	defer stop()
 	row, err, more := next()
 	cerr := s.commitDays(ctx, a, dones, func(day detect.Day, done *store.Done) (*store.Staged[detect.Row], error) {
-		return s.aggregate(a).Stage(ctx, day.String(), func(yield func(*detect.Row, error) bool) {
+		return p.Stage(ctx, day.String(), func(yield func(*detect.Row, error) bool) {
 			for ; more && err == nil && row.Day <= day; row, err, more = next() {
 				if row.Day < day {
 					continue

@@ -166,7 +166,7 @@ func (p *program) rowsToRank(config *Config, last *lastRun, inputs *inputFlags, 
 	if err != nil {
 		return newHistory(), nil, err
 	}
-	h, err := scratched(p.ctx, folded, aggregates, config.Workers)
+	h, err := scratched(p.ctx, folded, aggregates, config.mergesAtOnce())
 	if err = errors.Join(err, folded.Close()); err != nil {
 		return h, nil, err
 	}
