@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"iter"
 	"os"
 	"reflect"
 	"runtime"
@@ -195,7 +196,7 @@ func loadConfig(file string, env func(string) (string, bool), flags map[string]s
 		}
 		d := yaml.NewDecoder(bytes.NewReader(text), yaml.Strict())
 		if err := d.Decode(c); err != nil && len(bytes.TrimSpace(text)) > 0 {
-			return nil, badConfig("%s: %s%s", file, yamlFault(text, err), keyHint(err))
+			return nil, badConfig("%s: %s%s", file, c.fault(text, err), keyHint(err))
 		}
 		if err := d.Decode(new(any)); err == nil {
 			return nil, badConfig("%s: a second document begins behind ---: a configuration is one", file)
@@ -257,7 +258,7 @@ func (c *Config) decodeDetections(text []byte, file string) (faults []string) {
 			for _, o := range detect.Options(d) {
 				keys = append(keys, o.Key)
 			}
-			fault("%s: %s%s", file, yamlFault(text, err), unknownField(err, keys))
+			fault("%s: %s%s", file, c.fault(text, err), unknownField(err, keys))
 		} else if err := detect.Check(d); err != nil {
 			fault("%s:%d: %v", file, v.Key.GetToken().Position.Line, err)
 		}
@@ -397,26 +398,53 @@ func (c *Config) overlay(s setting, env func(string) (string, bool), flags map[s
 	return nil
 }
 
+// inFile yields the settings that a file has, with their values as YAML reads them.
+func (c *Config) inFile(text []byte) iter.Seq2[setting, any] {
+	return func(yield func(setting, any) bool) {
+		var tree map[string]any
+		if yaml.Unmarshal(text, &tree) != nil {
+			return
+		}
+		for _, s := range c.settings() {
+			path := strings.Split(s.key, ".")
+			if c.detection(path[0]) != nil {
+				path = append([]string{"detections"}, path...)
+			}
+			var at any = tree
+			for _, key := range path {
+				m, _ := at.(map[string]any)
+				at = m[key]
+			}
+			if at != nil && !yield(s, at) {
+				return
+			}
+		}
+	}
+}
+
 // noteOrigins records which settings the file sets.
 func (c *Config) noteOrigins(text []byte, file string) {
-	var tree map[string]any
-	if yaml.Unmarshal(text, &tree) != nil {
-		return
+	for s := range c.inFile(text) {
+		c.origins[s.key] = file
 	}
-	for _, s := range c.settings() {
-		path := strings.Split(s.key, ".")
-		if c.detection(path[0]) != nil {
-			path = append([]string{"detections"}, path...)
+}
+
+// fault is yamlFault, and also names the key of a size or a time: of these the decoder does
+// not say where they are.
+func (c *Config) fault(text []byte, err error) string {
+	if _, ok := errors.AsType[yaml.Error](err); ok {
+		return yamlFault(text, err)
+	}
+	for s, value := range c.inFile(text) {
+		_, isMap := value.(map[string]any)
+		if s.list || isMap {
+			continue
 		}
-		var at any = tree
-		for _, key := range path {
-			m, _ := at.(map[string]any)
-			at = m[key]
-		}
-		if at != nil {
-			c.origins[s.key] = file
+		if err := s.set(fmt.Sprint(value)); err != nil {
+			return s.key + ": " + quotedText.ReplaceAllString(err.Error(), `"…"`)
 		}
 	}
+	return err.Error()
 }
 
 // check reports every invalid value, after the faults that are known already, and

@@ -39,7 +39,7 @@ func (s *state) lookBack(ctx context.Context, n *night) error {
 
 // lateSources lists what lookBack reads.
 func (s *state) lateSources(ctx context.Context, n *night) ([]source, error) {
-	others, err := s.readOthers(ctx)
+	others, _, err := s.readOthers(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -504,28 +504,28 @@ func (s *state) othersName() string {
 	return fmt.Sprintf("v%d/%s.json", store.Version, s.config.folder("others"))
 }
 
-// readOthers returns the others of the state, by name. A list that cannot be used costs
-// reading its objects again.
-func (s *state) readOthers(ctx context.Context) ([]otherObject, error) {
+// readOthers returns the others of the state, by name, and whether it has a list of them. One
+// that cannot be used costs reading its objects again.
+func (s *state) readOthers(ctx context.Context) (all []otherObject, there bool, err error) {
 	text, err := store.ReadChecked(ctx, s.store, s.othersName())
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
+		return nil, false, nil
 	}
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	var list otherList
 	if err := store.DecodeChecked(text, &list); err != nil {
 		s.p.note("%s of the state %s: %v: what it lists is read again", s.othersName(), s.config.State, err)
-		return nil, nil
+		return nil, true, nil
 	}
-	return list.Objects, nil
+	return list.Objects, true, nil
 }
 
 // keepOthers adds to the others what this night has read. Those that no later night will
 // list leave.
 func (s *state) keepOthers(ctx context.Context, n *night) error {
-	before, err := s.readOthers(ctx)
+	before, there, err := s.readOthers(ctx)
 	if err != nil {
 		return err
 	}
@@ -561,7 +561,10 @@ func (s *state) keepOthers(ctx context.Context, n *night) error {
 		all[name] = otherObject{name, s.read[name].etag, n.name(), s.late[name], true}
 	}
 	list := otherList{slices.SortedFunc(maps.Values(all), func(a, b otherObject) int { return cmp.Compare(a.Name, b.Name) })}
-	if len(list.Objects) == 0 && len(before) == 0 || slices.Equal(list.Objects, before) {
+	switch {
+	case len(list.Objects) == 0 && there:
+		return stateError(s.config, s.store.Delete(ctx, s.othersName()))
+	case slices.Equal(list.Objects, before):
 		return nil
 	}
 	text, err := store.EncodeChecked(list)

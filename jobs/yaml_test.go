@@ -23,6 +23,10 @@ func TestConfigErrorsKeepSecrets(t *testing.T) {
 		{"not indented", "notify:\n  - to: splunk\n   token: hunter2\n  x: hunter2\n", "3:"},
 		{"of a threshold", "detections:\n  upload_zscore:\n    threshold: [hunter2]\n", "3:"},
 		{"a number", "workers: hunter2\n", "[1:10] "},
+		{"a size", "memory: hunter2\n", "memory: bytes \"…\": want a number with an optional unit"},
+		{"a list for a size", "late_bytes: [hunter2]\n", "late_bytes: bytes \"…\": want a number"},
+		{"a time", "workers: 2\nwait: hunter2\n", "wait: \"…\": want a time like 90s or 10m"},
+		{"a size of a detection", "detections:\n  upload_zscore:\n    floor: hunter2\n", "upload_zscore.floor: bytes"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			file := filepath.Join(t.TempDir(), "outflow.yaml")
