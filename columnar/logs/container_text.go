@@ -59,6 +59,9 @@ type fieldReader struct {
 	enough  int            // how many fields tell the layout and give all slots
 	fields  [][]byte       // of the record at hand
 	quoted  bool           // fields in quotes have these
+	// bracketed is the number of the first field of the record at hand that stood in
+	// brackets, 0 if none did.
+	bracketed int
 }
 
 // anyFields is how many fields a record may have where a layout sets no limit, and maxFields
@@ -137,7 +140,7 @@ func (r *fieldReader) slots(names []string) (out []layoutSlot) {
 func (r *fieldReader) layout() int {
 	for i := range r.plan.source.Layouts {
 		l := &r.plan.source.Layouts[i]
-		if n := len(r.fields); n < l.least || n > l.most {
+		if n := len(r.fields); n < l.least || n > l.most || l.Bracketed != 0 && l.Bracketed != r.bracketed {
 			continue
 		}
 		if !slices.ContainsFunc(l.where, func(c layoutCondition) bool { return !c.holds(r.fields) }) {
@@ -388,15 +391,18 @@ func lineEnd(data []byte, pos []uint32) uint32 {
 }
 
 // cut finds the fields of a line, up to most, which are pieces of it. One in quotes ends with
-// a piece that ends in a quote: servers write those of their clients as they are. One in
-// brackets ends with the piece that the bracket ends, and comes without them.
+// a piece that ends in a quote without a backslash: servers write those of their clients as
+// they are. If a later piece ends in one that nothing began, the field ends there. One in
+// brackets ends with the piece that the bracket ends, and comes without them. The first may
+// be a list of addresses, with a comma and a space between them.
 func (r *spaceReader) cut(data []byte, pos []uint32, most int) {
-	r.fields = r.fields[:0]
+	r.fields, r.bracketed = r.fields[:0], 0
 	line := lineEnd(data, pos)
 	n := len(pos) - 1
 	endOf := func(piece int) uint32 { return min(pos[piece+1], line) }
 	// What is not found is not looked for again: a line may have a million quotes.
 	quotes, bracket := true, uint32(0) // bracket: where the next ] is; line: there is none
+	quoted, quotedAt := -1, uint32(0)  // the last field in quotes, and where its text begins
 	for k := 0; k < n && len(r.fields) < most; k++ {
 		begin, end := pos[k]+1, endOf(k)
 		if begin >= end {
@@ -405,12 +411,13 @@ func (r *spaceReader) cut(data []byte, pos []uint32, most int) {
 		switch data[begin] {
 		case '"':
 			j := k
-			for quotes && (data[endOf(j)-1] != '"' || endOf(j)-1 == begin) {
+			for quotes && !endsQuoted(data[begin:endOf(j)]) {
 				if j++; j == n {
 					quotes = false
 				}
 			}
 			if quotes {
+				quoted, quotedAt = len(r.fields), begin+1
 				r.fields = append(r.fields, data[begin+1:endOf(j)-1])
 				k = j
 				continue
@@ -424,14 +431,38 @@ func (r *spaceReader) cut(data []byte, pos []uint32, most int) {
 			}
 			if bracket < line && (bracket+1 == line || data[bracket+1] == ' ') {
 				r.fields = append(r.fields, data[begin+1:bracket])
+				if r.bracketed == 0 {
+					r.bracketed = len(r.fields)
+				}
 				for endOf(k) <= bracket {
 					k++
 				}
 				continue
 			}
 		}
+		if quoted >= 0 && data[end-1] == '"' && data[begin] != '"' {
+			r.fields = append(r.fields[:quoted], data[quotedAt:end-1])
+			continue
+		}
+		for len(r.fields) == 0 && data[end-1] == ',' && k+1 < n {
+			k++
+			end = endOf(k)
+		}
 		r.fields = append(r.fields, data[begin:end])
 	}
+}
+
+// endsQuoted reports whether a text that begins with a quote ends with another.
+func endsQuoted(text []byte) bool {
+	n := len(text) - 1
+	if n < 1 || text[n] != '"' {
+		return false
+	}
+	escapes := 0
+	for text[n-1-escapes] == '\\' {
+		escapes++
+	}
+	return escapes%2 == 0
 }
 
 // split is cut of a line that stands alone.

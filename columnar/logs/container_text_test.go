@@ -16,6 +16,7 @@ import (
 func slowSplit(line []byte, most int) (fields [][]byte) {
 	// What is not found is not looked for again: a line may have a million quotes.
 	quotes, bracket := true, len(line)+1 // bracket: how far from the line's end the next ] is; 0: there is none
+	quoted, quotedAt := -1, []byte(nil)  // the last field in quotes, and the line from its text on
 	for len(fields) < most {
 		for len(line) > 0 && line[0] == ' ' {
 			line = line[1:]
@@ -32,7 +33,10 @@ func slowSplit(line []byte, most int) (fields [][]byte) {
 					quotes = false
 					break
 				}
-				if at += i + 1; at == len(line) || line[at] == ' ' {
+				at += i + 1
+				before := line[1 : at-1]
+				escapes := len(before) - len(bytes.TrimRight(before, `\`))
+				if escapes%2 == 0 && (at == len(line) || line[at] == ' ') {
 					end, skip = at, 1
 				}
 			}
@@ -51,9 +55,23 @@ func slowSplit(line []byte, most int) (fields [][]byte) {
 			}
 		}
 		if end < 0 {
-			if end = bytes.IndexByte(line, ' '); end < 0 {
-				end = len(line)
+			word := func(from int) int {
+				if i := bytes.IndexByte(line[from:], ' '); i >= 0 {
+					return from + i
+				}
+				return len(line)
 			}
+			end = word(0)
+			if quoted >= 0 && line[0] != '"' && line[end-1] == '"' {
+				fields = append(fields[:quoted], quotedAt[:len(quotedAt)-len(line)+end-1])
+				line = line[end:]
+				continue
+			}
+			for len(fields) == 0 && line[end-1] == ',' && end < len(line) { // a list of addresses
+				end = word(end + 1)
+			}
+		} else {
+			quoted, quotedAt = len(fields), line[1:]
 		}
 		fields = append(fields, line[skip:end-skip])
 		line = line[end:]
@@ -87,7 +105,8 @@ func checkFields(t *testing.T, text []byte, most int) {
 
 var fieldLines = []string{
 	"a b  c ", `x "a b" c`, `"a "b" c" d`, `"a b`, `" " ""`, `"" "`, "[a b] c", "[a b]c d", "[a b", "[a] ] [b] c]", `[a "b] c" d`, `a" "b`, `"a" b" c`,
-	"  ", "\t", " a\r", "\r", "a\rb\r", `"a"` + "\r", "[a b]\r", "#x", `a "b" "c d" "e \" f" [02/Jan/2006:15:04:05 +0000] -`, "] [a]", "[]", "[ ]", `"`, `"""`, `"" ""`,
+	"  ", "\t", " a\r", "\r", "a\rb\r", `"a"` + "\r", "[a b]\r", "#x", `a "b" "c d" "e \" f" [02/Jan/2006:15:04:05 +0000] -`, "] [a]", "[]",
+	`"a\\" b`, `"a\\\" b" c`, `"\" "`, `x "a" b c" d" e`, `"a" "b" c" d`, "a, b c", "a,", "a,  b", "a b, c", `a, "b c" d`, `"a", b`, "[ ]", `"`, `"""`, `"" ""`,
 }
 
 func TestSpaceFields(t *testing.T) {

@@ -102,7 +102,10 @@ type Layout struct {
 	// Fields is how many a record has: "14", "22-24" or "24+". "": as many as Names.
 	Fields string              `yaml:"fields"`
 	Where  map[string]TextList `yaml:"where"` // and one of some texts that a field has, by $1, $2, …
-	Names  []string            `yaml:"names"` // in order; "" or "-" for one that nobody reads
+	// Bracketed is the number of the first field that stands in brackets, in space. It tells
+	// records with further fields before it. 0: any.
+	Bracketed int      `yaml:"bracketed"`
+	Names     []string `yaml:"names"` // in order; "" or "-" for one that nobody reads
 
 	least, most int
 	where       []layoutCondition

@@ -88,6 +88,9 @@ func (p *sourcePlan) compile() error {
 	if len(s.Tuple) > 0 && s.Each == "" {
 		return errors.New("tuple: want each, the array of texts whose fields it names")
 	}
+	if i := slices.IndexFunc(s.Layouts, func(l Layout) bool { return l.Bracketed != 0 }); i >= 0 && (p.container != spaceContainer || s.Layouts[i].Bracketed < 0) {
+		return fmt.Errorf("layouts[%d].bracketed: want the number of a field of container space", i)
+	}
 	if len(s.Separator) > 1 && len(s.Layouts) == 0 {
 		return fmt.Errorf("separator: %q: want one byte", s.Separator)
 	}

@@ -79,10 +79,11 @@ func RequestTarget(method, uri []byte) (host, path []byte) {
 	return nil, URLPath(uri)
 }
 
-// SplitURL returns the host and path of a URL, or of the host:port of a tunnel.
+// SplitURL returns the host and path of a URL, or of the host:port of a tunnel, which
+// Squid 4 may write as ://host:port.
 func SplitURL(url []byte) (host, path []byte) {
 	at := IndexNear(url, ':')
-	if at > 0 && len(url) > at+2 && url[at+1] == '/' && url[at+2] == '/' {
+	if at >= 0 && len(url) > at+2 && url[at+1] == '/' && url[at+2] == '/' {
 		rest := url[at+3:]
 		for i, c := range rest {
 			if c == '/' || c == '?' || c == '#' {
