@@ -23,7 +23,7 @@ var keyvalueContainer = &container{
 		r := &keyvalueReader{keys: newKeys(p), sep: ' '}
 		r.before = r.slotsOf([]byte(beforePairs))
 		if s := p.source.Separator; s != "" {
-			r.sep = s[0]
+			r.sep, r.other = s[0], s[len(s)-1]
 		}
 		r.blank = " \t" + string(rune(r.sep))
 		return r, nil
@@ -41,6 +41,7 @@ func inObject(head []byte) bool {
 type keyvalueReader struct {
 	keys
 	sep    byte
+	other  byte   // instead of sep, in records whose first value it ends; 0 or sep: none
 	blank  string // what may stand around the words before the first pair
 	before []int  // slots of beforePairs
 	clean  []byte
@@ -64,10 +65,10 @@ func (r *keyvalueReader) read(data []byte, w *window, t *Tally) []byte {
 // pairs gives the last record of the window the values of a line, and reports whether
 // there are any.
 func (r *keyvalueReader) pairs(line []byte, w *window) bool {
-	n := 0
+	n, sep := 0, r.separator(line)
 	escapes := bytes.IndexByte(line, '\\') >= 0
 	for len(line) > 0 {
-		if line[0] == r.sep || line[0] == ' ' {
+		if line[0] == sep || line[0] == ' ' {
 			line = line[1:]
 			continue
 		}
@@ -80,7 +81,7 @@ func (r *keyvalueReader) pairs(line []byte, w *window) bool {
 				break
 			}
 			// Words without a value may stand before the key.
-			begin := max(bytes.LastIndexByte(line[:i], r.sep), bytes.LastIndexByte(line[:i], ' ')) + 1
+			begin := max(bytes.LastIndexByte(line[:i], sep), bytes.LastIndexByte(line[:i], ' ')) + 1
 			if words := bytes.Trim(line[:begin], r.blank); n == 0 && len(words) > 0 {
 				for _, slot := range r.before {
 					w.set(slot, words)
@@ -115,7 +116,7 @@ func (r *keyvalueReader) pairs(line []byte, w *window) bool {
 				value, inData = r.unescape(value), false
 			}
 		} else {
-			end := scan.IndexNear(line, r.sep)
+			end := scan.IndexNear(line, sep)
 			if end < 0 {
 				end = len(line)
 			}
@@ -132,6 +133,21 @@ func (r *keyvalueReader) pairs(line []byte, w *window) bool {
 		}
 	}
 	return n > 0
+}
+
+// separator returns what separates the pairs of a line.
+func (r *keyvalueReader) separator(line []byte) byte {
+	if r.other == 0 || r.other == r.sep {
+		return r.sep
+	}
+	if i := bytes.IndexByte(line, '='); i >= 0 {
+		for _, c := range line[i:] {
+			if c == r.sep || c == r.other {
+				return c
+			}
+		}
+	}
+	return r.sep
 }
 
 // unescape returns a value without the backslashes before quotes and backslashes.

@@ -47,7 +47,7 @@ type Source struct {
 	Container string `yaml:"container"` // one of containers
 	// Separator of the fields of csv, or of the pairs of keyvalue or leef. "": comma,
 	// space, tab. csv without a header may have several: a record is cut at the first
-	// that it has.
+	// that it has. keyvalue may have two: a record is cut at the one that ends its first value.
 	Separator string `yaml:"separator"`
 	// Layouts are the columns of csv and space without a header: the first that fits a
 	// record counts. None, in csv: the first line is a header.
