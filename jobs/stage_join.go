@@ -41,9 +41,8 @@ func (w *worker) send() {
 		w.err = w.sendTo(sentConnections, w.connections.Send)
 	}
 	if w.answers != nil && w.err == nil {
-		var questions []io.Writer
 		w.err = w.sendTo(sentAnswers, func(answers []io.Writer) error {
-			return w.sendTo(sentQuestions, func(q []io.Writer) error { questions = q; return w.answers.Send(answers, questions) })
+			return w.sendTo(sentQuestions, func(questions []io.Writer) error { return w.answers.Send(answers, questions) })
 		})
 	}
 }

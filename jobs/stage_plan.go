@@ -463,13 +463,13 @@ func (b *bonds) tie(objects []plannedObject, looks []looked, most int64) (eachLo
 //   - An answer of DNS may name an address of a connection, in whatever feed.
 func joinedBytes(objects []plannedObject, looks []looked, resolve bool) int64 {
 	answers := resolve && slices.ContainsFunc(looks, func(l looked) bool { return l.answers || l.unsure })
-	bytes, any := int64(0), false
+	bytes, found := int64(0), false
 	for i, l := range looks {
 		if l.uid || l.unsure || answers && (l.answers || l.network) {
-			bytes, any = bytes+objects[i].Size, true
+			bytes, found = bytes+objects[i].Size, true
 		}
 	}
-	if !any {
+	if !found {
 		return -1
 	}
 	return bytes
