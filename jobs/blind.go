@@ -442,7 +442,7 @@ func masked(detections []*detect.Detection, formats logs.Formats, inputs []repor
 			how = f.Masks
 		}
 		out = append(out, reports.Blind{Feed: p.feed, Table: columnar.DNS.Name, Detection: strings.Join(affected, ", "), Column: columnar.Query.String(), Rows: masked[p],
-			Why:    fmt.Sprintf("Of %d queries of feed %s, %d have names that %s does not write as they were queried, but %s.", rows[p], p.feed, masked[p], p.format, how),
+			Why:    fmt.Sprintf("Of %s queries of feed %s, %s have names that %s does not write as they were queried, but %s.", detect.Number(rows[p]), p.feed, detect.Number(masked[p]), p.format, how),
 			Remedy: "Ordinary clients seldom query such names, tunnels of raw bytes do. Check which client queried them, or let BIND, CoreDNS or a network sensor log the names in full."})
 	}
 	return out

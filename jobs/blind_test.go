@@ -141,18 +141,18 @@ func TestUnattributed(t *testing.T) {
 	}{
 		{"everybody is known", []reports.Input{in("a", "http", 100, 0, none, none)}, nil},
 		{"several objects, half of the rows", []reports.Input{in("a", "api", 5, 0, reports.Volume{Rows: 2, BytesOut: 1_800_000_000}, none), in("a", "api", 5, 0, reports.Volume{Rows: 3, BytesOut: 2_700_000_000, BytesIn: 1}, none)},
-			[]string{"4.5 GB of 5 rows of feed a (api) have no user, address or host."}},
+			[]string{"5 rows (4.5 GB) of feed a (api) have no user, address or host."}},
 		{"one row", []reports.Input{in("a", "api", 1, 0, reports.Volume{Rows: 1, BytesOut: 9_000_000_000}, none)},
-			[]string{"9 GB of 1 row of feed a (api) has no user, address or host."}},
+			[]string{"1 row (9 GB) of feed a (api) has no user, address or host."}},
 		{"no bytes", []reports.Input{in("d", "dns", 3, 0, reports.Volume{Rows: 2}, none)},
 			[]string{"2 rows of feed d (dns) have no user, address or host."}},
 		{"a few broken requests", []reports.Input{in("a", "http", 100_000, 0, reports.Volume{Rows: 999, BytesOut: 999_999}, none)}, nil},
 		{"few rows, many bytes", []reports.Input{in("a", "http", 100_000, 0, reports.Volume{Rows: 1, BytesOut: 1_000_000}, none)},
-			[]string{"1 MB of 1 row of feed a (http) has no user, address or host."}},
+			[]string{"1 row (1 MB) of feed a (http) has no user, address or host."}},
 		{"a share of the judged rows", []reports.Input{in("a", "http", 100_000, 99_000, reports.Volume{Rows: 10}, none)},
 			[]string{"10 rows of feed a (http) have no user, address or host."}},
 		{"nobody knows where", []reports.Input{in("a", "http", 10, 0, none, reports.Volume{Rows: 2, BytesOut: 7_000})},
-			[]string{"7 kB of 2 rows of feed a (http) have no destination."}},
+			[]string{"2 rows (7 kB) of feed a (http) have no destination."}},
 		{"a log without destinations, which blind says", []reports.Input{in("a", "http", 2, 0, none, reports.Volume{Rows: 2, BytesOut: 7_000_000})}, nil},
 	} {
 		var got []string

@@ -1,10 +1,14 @@
 package jobs
 
 import (
+	"bytes"
 	"encoding/json"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf16"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
@@ -31,12 +35,38 @@ func bindAs(c *cobra.Command, forms ...string) func() (string, error) {
 	}
 }
 
-// printJSON prints a value as JSON.
+// printJSON prints a value as JSON. Characters without a shape are escaped, since an
+// attacker may have chosen them and stdout may be a terminal.
 func (p *program) printJSON(v any) error {
-	e := json.NewEncoder(p.stdout)
+	var text bytes.Buffer
+	e := json.NewEncoder(&text)
 	e.SetIndent("", "  ")
 	e.SetEscapeHTML(false)
-	return e.Encode(v)
+	if err := e.Encode(v); err != nil {
+		return err
+	}
+	_, err := p.stdout.Write(escapeInvisible(text.Bytes()))
+	return err
+}
+
+// escapeInvisible returns JSON with the characters of its strings escaped that have no
+// shape.
+func escapeInvisible(text []byte) []byte {
+	out := make([]byte, 0, len(text))
+	for len(text) > 0 {
+		r, n := utf8.DecodeRune(text)
+		switch {
+		case r < 0x7f || !detect.Invisible(r): // encoding/json escapes the control characters of ASCII but DEL
+			out = append(out, text[:n]...)
+		case r > 0xffff:
+			high, low := utf16.EncodeRune(r)
+			out = fmt.Appendf(out, `\u%04x\u%04x`, high, low)
+		default:
+			out = fmt.Appendf(out, `\u%04x`, r)
+		}
+		text = text[n:]
+	}
+	return out
 }
 
 // A findingForm is a finding as --as json prints it.

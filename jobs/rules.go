@@ -1,7 +1,6 @@
 package jobs
 
 import (
-	"encoding/json"
 	"fmt"
 	"io/fs"
 	"os"
@@ -73,9 +72,7 @@ func (p *program) rulesCheckCommand() *cobra.Command {
 		set, faults := sigma.Load(files, options)
 		lines := ruleLines(set, faults)
 		if as == "json" {
-			e := json.NewEncoder(p.stdout)
-			e.SetIndent("", "  ")
-			err = e.Encode(lines)
+			err = p.printJSON(lines)
 		} else {
 			err = p.printRules(lines, faults)
 		}

@@ -1,7 +1,6 @@
 package jobs
 
 import (
-	"strconv"
 	"time"
 
 	"outflow/stats/detect"
@@ -13,7 +12,7 @@ func printable(s string) string { return detect.Visible(s) }
 
 // counted formats a number with its noun, whose plural ends in s.
 func counted(n int, noun string) string {
-	return strconv.Itoa(n) + " " + verb(int64(n), noun, noun+"s")
+	return detect.Number(int64(n)) + " " + verb(int64(n), noun, noun+"s")
 }
 
 // stamp formats a time in µs UTC.

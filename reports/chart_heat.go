@@ -22,7 +22,7 @@ func newHeat(all []*subject) *picture {
 	const cell, top = 25, 26
 	p := &picture{
 		ID: "hours", Heading: "When",
-		Lede:  "The hours, UTC, with events of each one's findings, and the bytes of the largest one in that hour; the bytes of DNS names are spread over the hours as the queries are. A mark: the hour of the largest event or the busiest 5 minutes, with its severity.",
+		Lede:  "Hours are UTC. The shade is what each one's largest finding moved in that hour; bytes in DNS names are spread by the number of queries. A dot marks the hour of the largest event, or of the busiest 5 minutes.",
 		Title: "Hours of the findings by person and machine", Width: pictureWidth,
 		Head: []string{"Who", "Severity", "Hours, UTC", "Largest or busiest", "Bytes by hour"},
 		Keys: []pictureKey{{"heat0", "volume not known by hour"}, {"heat1", "under 10 MB"}, {"heat2", "from 10 MB"}, {"heat3", "from 100 MB"}, {"heat4", "from 1 GB"}, {"peak", "largest event, or busiest 5 minutes"}},

@@ -73,7 +73,7 @@ func newSankey(all []*subject) *picture {
 	untangle(left, right, order)
 	p := &picture{
 		ID: "where", Heading: "Who sent data where",
-		Lede:  "People and machines on the left, destinations on the right. The width is the volume that probably left: what is above normal. Thin lines are drawn wider than they are.",
+		Lede:  "People and machines are on the left, destinations on the right. The width is the volume that probably left, above normal. The thinnest lines are drawn wider than they are.",
 		Title: "Who sent data where", Width: pictureWidth,
 		Head: []string{"Who", "Where", "Volume", "Destination"}, Numbers: 2,
 		Keys: []pictureKey{{"fresh", "never used before by the sender"}, {"known", "used before, or not known"}},

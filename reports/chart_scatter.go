@@ -86,13 +86,13 @@ func newScatter(all []*subject, g *gist) *picture {
 	}
 	p := &picture{
 		ID: "normal", Heading: "How unusual",
-		Lede:  "A day of each person and machine: the bytes sent, and how many times its median that is. Both axes are logarithmic. Named: those with findings of medium severity or higher.",
+		Lede:  "A dot is a day of a person or machine: the bytes sent, and how many times the median that is. Both axes are logarithmic. Named, where there is room: those with findings of medium severity or higher.",
 		Title: "Bytes sent against times normal", Width: pictureWidth, Height: axisBottom + 44,
 		Head: []string{"Who", "Severity", "Sent", "Normal", "Times normal"}, Numbers: 2,
 		Keys: []pictureKey{{"dot", "others (larger: more of them)"}, {"named", "with findings"}},
 	}
 	if c.blank > 0 {
-		p.Lede += " " + counted(int(c.blank), "day", "days") + " without a baseline above 0 are not drawn."
+		p.Lede += " " + counted(int(c.blank), "day has", "days have") + " no baseline above 0 and no dot."
 	}
 	for _, v := range decades(fromY, toY) {
 		at := coordinate(y(math.Log10(v)))

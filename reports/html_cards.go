@@ -250,13 +250,15 @@ func todo(f *detect.Finding) string {
 	case f.Detection == "beacon":
 		return "find the process that connects, and ask whose it is"
 	}
-	switch f.Stage() {
-	case detect.Collected:
+	switch stage := f.Stage(); {
+	case stage == detect.Collected:
 		return "ask whether the person or job needs this data"
-	case detect.Tool:
+	case stage == detect.Tool:
 		return "ask who started the program, and what it read"
-	case detect.Shared:
+	case stage == detect.Shared:
 		return "see who can open it now, and revoke that if nobody agreed to it"
+	case isRule(f) && f.Summary.BytesOut == 0: // a link, a forwarding rule, an export
+		return "ask what it is for, and undo it if nobody agreed to it"
 	}
 	return "check whether the destination is approved, and ask for the purpose"
 }

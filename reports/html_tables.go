@@ -392,9 +392,10 @@ type blind struct {
 }
 
 func (p *page) notes(r *Report) {
-	for i, b := range r.Blind {
+	spots := alike(r.Blind)
+	for i, b := range spots {
 		if i == maxNotes {
-			p.BlindLeft = len(r.Blind) - i
+			p.BlindLeft = len(spots) - i
 			break
 		}
 		what, _ := cut(b.Detection, maxName)

@@ -66,14 +66,14 @@ func (v *Volume) Add(u Volume) {
 	v.BytesIn = AddBytes(v.BytesIn, u.BytesIn)
 }
 
-// String returns text for a sentence: "4.5 GB of 5 rows", or "1 row" if no bytes
+// String returns text for a sentence: "5 rows (4.5 GB)", or "1 row" if no bytes
 // were sent.
 func (v Volume) String() string {
 	rows := counted(int(v.Rows), "row", "rows")
 	if v.BytesOut == 0 {
 		return rows
 	}
-	return byteSize(float64(v.BytesOut)) + " of " + rows
+	return rows + " (" + byteSize(float64(v.BytesOut)) + ")"
 }
 
 // AddBytes adds bytes as logs count them. The sum of false counts is never

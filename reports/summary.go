@@ -53,6 +53,10 @@ var columns = [numCols]struct {
 	whyCol:      {"WHY", 36, 0},
 }
 
+// maxPad is how wide a column is made where nothing is cut: a longer text moves what is
+// behind it in its own row alone.
+const maxPad = 48
+
 // A Terminal says how Summary writes.
 type Terminal struct {
 	Width  int  // in cells: lines are cut or wrapped to it; 0: they are not
@@ -228,7 +232,7 @@ func (s *summary) table(r *Report, shown []*detect.Finding) {
 			}
 			pad := ""
 			if c < last {
-				pad = strings.Repeat(" ", cells[c]-uniseg.StringWidth(text)+len(indent))
+				pad = strings.Repeat(" ", max(0, cells[c]-uniseg.StringWidth(text))+len(indent))
 			}
 			if s.colour && i > 0 && c == severityCol {
 				text = "\x1b[" + severityColours[shown[i-1].Severity] + "m" + text + "\x1b[0m"
@@ -253,6 +257,9 @@ func (s *summary) widths(rows [][numCols]string, days bool) [numCols]int {
 		}
 	}
 	if s.width == 0 {
+		for c := range cells {
+			cells[c] = min(cells[c], maxPad)
+		}
 		return cells
 	}
 	optional := []int{dayCol, whyCol, normalCol, whatCol, idCol, severityCol}
@@ -397,44 +404,55 @@ func (s *summary) notes(r *Report) {
 	s.list("Warnings:", warnings)
 }
 
-// blindSpots returns a line for each kind of log that was not read, and one for each
-// other blind spot. Those that differ by the feed alone are one.
-func blindSpots(spots []Blind) (other, absent []string) {
-	without := map[string][]string{} // what would have judged tables that no log has
-	likewise := map[[2]string][]string{}
+// alike joins blind spots that differ by the feed alone.
+func alike(spots []Blind) []Blind {
+	var out []Blind
+	feeds := map[int][]string{} // of those in out that are about a feed
+	at := map[[3]string]int{}
 	for _, b := range spots {
-		if b.Absent != "" {
-			without[b.Table] = append(without[b.Table], b.Absent)
-		} else if b.Feed != "" {
-			key := [2]string{b.Detection, b.Remedy}
-			likewise[key] = append(likewise[key], b.Feed)
+		if b.Feed == "" || b.Absent != "" {
+			out = append(out, b)
+			continue
+		}
+		key := [3]string{b.Detection, strings.ReplaceAll(b.Why, b.Feed, ""), b.Remedy}
+		i, ok := at[key]
+		if !ok {
+			i = len(out)
+			at[key] = i
+			out = append(out, b)
+		} else {
+			out[i].Rows += b.Rows
+		}
+		feeds[i] = append(feeds[i], b.Feed)
+	}
+	for i, of := range feeds {
+		if len(of) > 1 {
+			out[i].Feed = listed(of)
+			out[i].Why += " The same holds for " + listed(of[1:]) + "."
 		}
 	}
-	for _, table := range slices.Sorted(maps.Keys(without)) {
-		text, _ := cut(strings.ReplaceAll(table, " ", " or ")+", for "+strings.Join(without[table], ", "), maxSentence)
-		absent = append(absent, text)
-	}
-	for _, b := range spots {
+	return out
+}
+
+// blindSpots returns a line for each kind of log that was not read, and one for each
+// other blind spot.
+func blindSpots(spots []Blind) (other, absent []string) {
+	without := map[string][]string{} // what would have judged tables that no log has
+	for _, b := range alike(spots) {
 		if b.Absent != "" {
+			without[b.Table] = append(without[b.Table], b.Absent)
 			continue
 		}
 		text := strings.TrimSpace(b.Why + " " + b.Remedy)
-		if b.Feed != "" {
-			key := [2]string{b.Detection, b.Remedy}
-			feeds := likewise[key]
-			if feeds == nil {
-				continue // said of another feed
-			}
-			delete(likewise, key)
-			if feeds = feeds[1:]; len(feeds) > 0 {
-				text += " The same holds for " + listed(feeds) + "."
-			}
-		}
 		if b.Detection != "" {
 			text = b.Detection + ": " + text
 		}
 		text, _ = cut(text, maxSentence)
 		other = append(other, text)
+	}
+	for _, table := range slices.Sorted(maps.Keys(without)) {
+		text, _ := cut(strings.ReplaceAll(table, " ", " or ")+", for "+strings.Join(without[table], ", "), maxSentence)
+		absent = append(absent, text)
 	}
 	return other, absent
 }

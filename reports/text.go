@@ -80,13 +80,7 @@ func shortCount(n int64) string {
 func Count(n int64) string { return count(n) }
 
 // count writes a whole number as "12,345".
-func count(n int64) string {
-	s := strconv.FormatInt(n, 10)
-	for i := len(s) - 3; i > 0 && s[i-1] != '-'; i -= 3 {
-		s = s[:i] + "," + s[i:]
-	}
-	return s
-}
+func count(n int64) string { return detect.Number(n) }
 
 // counted writes a number of things: "1 finding", "2 findings".
 func counted(n int, one, more string) string {

@@ -137,8 +137,8 @@ func needs(n int) string {
 func coverageSentence(r *Report) string {
 	c := covered(r.Inputs)
 	gaps := ""
-	if len(r.Blind) > 0 {
-		gaps = counted(len(r.Blind), "blind spot", "blind spots")
+	if n := len(alike(r.Blind)); n > 0 {
+		gaps = counted(n, "blind spot", "blind spots")
 	}
 	missing := c.incomplete()
 	switch {
@@ -198,7 +198,7 @@ func tiles(r *Report, t toll) []tile {
 	persons := tile{"People", count(int64(t.of[people])), "with findings of medium or higher"}
 	others := tile{"Machines", count(int64(t.of[machines])), "without a known user"}
 	if n := t.of[services]; n > 0 {
-		others.Name, others.Value = "Machines and services", count(int64(t.of[machines]+n))
+		others.Name, others.Value = "Machines, services", count(int64(t.of[machines]+n))
 		others.Note = counted(n, "service account", services) + "; the others without a known user"
 		if t.of[machines] == 0 {
 			others.Note = services
@@ -218,7 +218,7 @@ func tiles(r *Report, t toll) []tile {
 	read := tile{"Coverage", count(int64(c.objects-c.incomplete())) + " of " + count(int64(c.objects)), "log files read"}
 	switch {
 	case len(r.Blind) > 0:
-		read.Note += "; " + counted(len(r.Blind), "blind spot", "blind spots")
+		read.Note += "; " + counted(len(alike(r.Blind)), "blind spot", "blind spots")
 	case len(r.Judged) > 0:
 		read.Note += "; no blind spots"
 	}

@@ -370,7 +370,7 @@ func (o *beaconOptions) finding(in *Input, b *Beacon, risk int) Finding {
 	if b.Days > 1 {
 		span = fmt.Sprintf("on %s up to %s", count(int64(b.Days), "day"), in.Day)
 	}
-	f.Why = fmt.Sprintf("%s talked to %s every %s, ±%.0f %%, %s: its %s have a dispersion of %.2f (RITA score %.2f), where those of people and of chance have over 0.6",
+	f.Why = fmt.Sprintf("%s talked to %s every %s, ±%.0f %%, %s: its %s have a dispersion of %.2f (RITA score %.2f); those of people and of chance exceed 0.6",
 		printable(f.Who()), printable(b.Object), interval(b.Period), 100*b.Jitter, span, count(int64(b.Intervals), "interval"), b.Dispersion, b.Rita.Mean)
 	if !math.IsNaN(b.BeatBytes) {
 		f.Why += "; a beat sends " + size(b.BeatBytes)

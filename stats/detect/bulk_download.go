@@ -569,11 +569,7 @@ func (b *bulkJudge) isPublic(s *downloadService) bool {
 func (b *bulkJudge) newcomer(half *bulkHalf, s *downloadService, series splitSeries, u *baseline) bulkNewcomer {
 	f := b.finding(half, s, series)
 	f.Score, f.Threshold = half.cold(series.today), 1
-	history := "has no history"
-	if u.days > 0 {
-		history = "has only " + count(int64(u.days), "day") + " of history"
-	}
-	f.Why = fmt.Sprintf("%s and %s, too little for a baseline", b.said(s, series), history)
+	f.Why = b.said(s, series) + " and " + shortHistory(int64(u.days))
 	grade := 0
 	switch {
 	case f.Score >= coldHigh:
@@ -647,8 +643,8 @@ func (b *bulkJudge) endFeed() {
 			f.Why += "; " + fewPeers(others) + ", so fixed limits apply."
 		default:
 			f.Baseline = stats.Quantile(days, 0.5)
-			f.Why += fmt.Sprintf("; in this feed, of the %s of other entities %.1f %% are below that, and the median is %s.",
-				count(int64(others), "day"), share, half.show(f.Baseline))
+			f.Why += fmt.Sprintf("; in this feed, %s of the %s of others are below that, and their median is %s.",
+				shareOf(share), count(int64(others), "day"), half.show(f.Baseline))
 		}
 		f.Why += c.also
 		b.found = append(b.found, f)

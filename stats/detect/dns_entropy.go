@@ -74,8 +74,8 @@ func (o *dnsEntropyOptions) score(in *Input) []Finding {
 		if !(r.MaxEntropy > o.Entropy) {
 			f.Score, f.Threshold, f.Observed, f.Unit = float64(r.MaxLength), float64(o.Length), float64(r.MaxLength), "B"
 		}
-		f.Why = fmt.Sprintf("%s queried %d odd names of %s in %d queries, up to %.2f bits per character and %d bytes%s; words stay below %s bits and %d bytes",
-			printable(r.Who()), r.Odd, domainName(r.Object), r.Events, r.MaxEntropy, r.MaxLength, quoteExamples(r.Examples),
+		f.Why = fmt.Sprintf("%s queried %s of %s in %s queries, up to %.2f bits per character and %d bytes%s; words stay below %s bits and %d bytes",
+			printable(r.Who()), count(r.Odd, "odd name"), domainName(r.Object), Number(r.Events), r.MaxEntropy, r.MaxLength, quoteExamples(r.Examples),
 			num(o.Entropy), o.Length)
 		findings = append(findings, f)
 	}

@@ -77,7 +77,7 @@ func (o *dnsModelOptions) score(in *Input) []Finding {
 			f.Why += ": " + printable(r.Likely)
 		}
 		if r.Signs != "" {
-			f.Why += ", with " + r.Signs
+			f.Why += " (" + r.Signs + ")"
 		}
 		f.Why += fmt.Sprintf("; a name counts above %s", num(o.Threshold))
 		findings = append(findings, f)

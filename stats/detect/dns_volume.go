@@ -61,8 +61,8 @@ func (o *dnsVolumeOptions) score(in *Input) []Finding {
 			Key: r.Key, Score: float64(r.WindowEvents), Threshold: float64(o.Queries), Observed: float64(r.WindowEvents),
 			Baseline: math.NaN(), Unit: "queries/5min", Window: [2]int64{r.WindowAt, r.WindowAt + slidingWindow}, Summary: r.Summary,
 			Label: label,
-			Why: fmt.Sprintf("%s sent %d queries for names of %s in 5 minutes, with at most %s in 5 minutes (%d queries for %s %s)%s; more than %d queries for %d distinct names are unusual",
-				printable(r.Who()), r.WindowEvents, domainName(r.Object), count(r.WindowNames, "distinct name"), r.Events, count(r.Names, "distinct name"), in.when(),
+			Why: fmt.Sprintf("%s sent %s queries for names of %s in 5 minutes, with at most %s in 5 minutes (%s queries for %s %s)%s; more than %d queries for %d distinct names are unusual",
+				printable(r.Who()), Number(r.WindowEvents), domainName(r.Object), count(r.WindowNames, "distinct name"), Number(r.Events), count(r.Names, "distinct name"), in.when(),
 				quoteExamples(r.Examples), o.Queries, o.Names),
 		})
 	}
@@ -86,8 +86,8 @@ func (o *dnsVolumeOptions) scoreSeed(in *Input) []Finding {
 		findings = append(findings, Finding{
 			Key: key, Score: float64(s.Events), Threshold: float64(o.Queries), Observed: float64(s.Events), Baseline: math.NaN(),
 			Unit: "queries", Window: [2]int64{rows[0].Day.window()[0], rows[len(rows)-1].Day.window()[1]}, Summary: s,
-			Why: fmt.Sprintf("%s sent %d queries for names of %s in the whole log; more than %d are unusual.",
-				printable(key.Entity), s.Events, printable(key.Object), o.Queries),
+			Why: fmt.Sprintf("%s sent %s queries for names of %s in the whole log; more than %d are unusual.",
+				printable(key.Entity), Number(s.Events), printable(key.Object), o.Queries),
 		})
 	}
 	return findings

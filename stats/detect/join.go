@@ -202,6 +202,8 @@ func (f *Finding) clause() string {
 	switch base, per, _ := strings.Cut(f.Unit, "/"); {
 	case f.Unit == "B/day":
 		s = size(f.Observed)
+	case base == "B out" && f.Observed >= 1000:
+		s = size(f.Observed) + " out for each byte in"
 	case base == "B out":
 		digits := 2
 		if f.Observed >= 10 {

@@ -75,7 +75,7 @@ func levelFor(rule *sigma.Rule) string {
 func levelText(rule *sigma.Rule) string {
 	level := cmp.Or(rule.Level, "medium")
 	if counts := levelFor(rule); counts != level {
-		return fmt.Sprintf("%s, which counts as %s while %s is not set,", level, counts, strings.Join(rule.Unset, " and "))
+		return fmt.Sprintf("%s, which counts as %s while %s is not set", level, counts, strings.Join(rule.Unset, " and "))
 	}
 	return level
 }
@@ -226,15 +226,27 @@ func matched(in *Input, r *Row, rule *sigma.Rule, what string) Finding {
 	}
 	example := ""
 	if len(r.Examples) > 0 && r.Examples[0] != what {
-		example = fmt.Sprintf(", the first as \"%s\"", printable(r.Examples[0]))
+		first := ", the first as"
+		if r.Events == 1 {
+			first = ", as"
+		}
+		example = fmt.Sprintf("%s \"%s\"", first, printable(r.Examples[0]))
 	}
 	if rule.Correlation != nil {
 		return correlated(f, in.Day, rule, what)
 	}
 	innocent := innocentCauses(rule)
-	f.Why = fmt.Sprintf("%s matched the rule \"%s\" %s on %s: %s%s%s; a rule of level %s is reported at its first match (%s).",
-		printable(r.Who()), printable(rule.Title), count(r.Events, "time"), in.Day, printable(what), bytes, example, levelText(rule), innocent)
+	f.Why = fmt.Sprintf("%s matched the rule \"%s\" %s on %s: %s%s%s (level %s; %s).",
+		printable(r.Who()), printable(rule.Title), matchedTimes(r.Events), in.Day, printable(what), bytes, example, levelText(rule), innocent)
 	return f
+}
+
+// matchedTimes says how often a rule matched.
+func matchedTimes(n int64) string {
+	if n == 1 {
+		return "once"
+	}
+	return count(n, "time")
 }
 
 // correlated completes the finding of a correlation.
@@ -260,7 +272,7 @@ func correlated(f Finding, day Day, rule *sigma.Rule, what string) Finding {
 		what = " (" + printable(what) + ")"
 	}
 	at := func(us int64) string { return time.UnixMicro(us).UTC().Format(time.TimeOnly) }
-	f.Why = fmt.Sprintf("%s matched the correlation \"%s\" on %s: %s of %s%s%s within %s, from %s to %s%s%s; a rule of level %s is reported at its first match (%s).",
+	f.Why = fmt.Sprintf("%s matched the correlation \"%s\" on %s: %s of %s%s%s within %s, from %s to %s%s%s (level %s; %s).",
 		who, printable(rule.Title), day, count(f.Summary.Events, "event"), printable(ruleNames(rule)), printable(whereText(rule)), what, spanText(rule.Correlation.Span()),
 		at(f.Summary.First), at(f.Summary.Last), examples, cut, levelText(rule), innocentCauses(rule))
 	return f

@@ -17,7 +17,7 @@ detection:
   s: {with|neq|expand: '%own_accounts%'}
   condition: s
 `)}
-	const note = "a rule of level high, which counts as medium while own_accounts is not set, is reported"
+	const note = "(level high, which counts as medium while own_accounts is not set;"
 	for _, c := range []struct {
 		values   []string
 		severity Severity

@@ -554,13 +554,9 @@ func (o *uploadZScoreOptions) judgeCold(p *peers, risk int) []Finding {
 		}
 		f.Score, f.Threshold = f.Observed/float64(floor), 1
 		f.Severity, f.RiskScore = Low, risk/2
-		history := "has no history"
-		if n.history > 0 {
-			history = "has only " + count(int64(n.history), "day") + " of history"
-		}
 		below, _ := slices.BinarySearch(c.days, f.Observed)
 		below, others := below-n.below, len(c.days)-n.days
-		said := fmt.Sprintf("%s uploaded %s on %s and %s, too little for a baseline", printable(f.Who()), size(f.Observed), DayOf(f.Window[0]), history)
+		said := fmt.Sprintf("%s uploaded %s on %s and %s", printable(f.Who()), size(f.Observed), DayOf(f.Window[0]), shortHistory(int64(n.history)))
 		share := 100 * float64(below) / float64(others)
 		switch {
 		case others < minPeerDays:
@@ -572,8 +568,8 @@ func (o *uploadZScoreOptions) judgeCold(p *peers, risk int) []Finding {
 				f.Severity, f.RiskScore = Medium, risk
 			}
 			f.Baseline = stats.Quantile(c.days, 0.5)
-			f.Why = fmt.Sprintf("%s; %s, of the %s of other entities %.1f %% are below that, and the median is %s.",
-				said, whose, count(int64(others), "day"), share, size(f.Baseline))
+			f.Why = fmt.Sprintf("%s; %s, %s of the %s of others are below that, and their median is %s.",
+				said, whose, shareOf(share), count(int64(others), "day"), size(f.Baseline))
 		}
 		f.Why += andBlocked(&f.Summary)
 		findings = append(findings, f)

@@ -66,6 +66,10 @@ func VisibleParts(text string) iter.Seq[string] {
 	}
 }
 
+// Invisible reports whether a character has no shape of its own and is no mark on another:
+// a control character, one that changes the direction of text, a blank other than the space.
+func Invisible(r rune) bool { return !unicode.IsMark(r) && !unicode.IsPrint(r) || isBlank(r) }
+
 // isBlank reports whether a character that counts as printable has no shape.
 func isBlank(r rune) bool {
 	switch r {

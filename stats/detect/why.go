@@ -26,11 +26,19 @@ func size(bytes float64) string {
 
 // times formats a factor for a reader.
 func times(f float64) string {
-	switch {
-	case f >= 10:
-		return fmt.Sprintf("%.0f times", f)
+	if f >= 10 && f < 1e18 {
+		return Number(int64(math.Round(f))) + " times"
 	}
 	return fmt.Sprintf("%.1f times", f)
+}
+
+// Number formats a whole number for a reader: "12,345".
+func Number(n int64) string {
+	s := strconv.FormatInt(n, 10)
+	for i := len(s) - 3; i > 0 && s[i-1] != '-'; i -= 3 {
+		s = s[:i] + "," + s[i:]
+	}
+	return s
 }
 
 // count formats a number with its noun.
@@ -38,7 +46,23 @@ func count(n int64, noun string) string {
 	if n == 1 {
 		return "1 " + noun
 	}
-	return strconv.FormatInt(n, 10) + " " + noun + "s"
+	return Number(n) + " " + noun + "s"
+}
+
+// shortHistory says of an entity that so many days are too few for a baseline.
+func shortHistory(days int64) string {
+	if days == 0 {
+		return "has no history"
+	}
+	return "has only " + count(days, "day") + " of history, too little for a baseline"
+}
+
+// shareOf formats a percentage of a sentence "… of the 2,566 days": "all", "99.8 %".
+func shareOf(percent float64) string {
+	if percent == 100 {
+		return "all"
+	}
+	return fmt.Sprintf("%.1f %%", percent)
 }
 
 // maxText is how many characters of a text of a log stand in a sentence.
@@ -67,8 +91,8 @@ func num(f float64) string { return strconv.FormatFloat(f, 'g', -1, 64) }
 
 // measure formats an observed number: whole numbers in full, others with three digits.
 func measure(f float64) string {
-	if f == math.Trunc(f) {
-		return strconv.FormatFloat(f, 'f', -1, 64)
+	if f == math.Trunc(f) && math.Abs(f) < 1<<53 {
+		return Number(int64(f))
 	}
 	return strconv.FormatFloat(f, 'g', 3, 64)
 }
