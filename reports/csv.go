@@ -53,7 +53,7 @@ var CSV = &Format{
 			}
 			return writeCSV(w, slackColumns, each(calls))
 		}},
-		{"beacons.csv", "a row per machine, destination and judged day with connections by the clock, worst first: 1,000 a day at most", func(w io.Writer, r *Report) error {
+		{"beacons.csv", "a row per machine, destination and judged day with connections at regular intervals, worst first: 1,000 a day at most", func(w io.Writer, r *Report) error {
 			return writeCSV(w, beaconColumns, each(r.Beacons))
 		}},
 	},

@@ -21,17 +21,17 @@ type beaconOptions struct {
 	DataOut    Bytes   `yaml:"data_out" unit:"B/day" doc:"a beacon that sends this much, and more than it receives, takes data out; check-ins send less"`
 }
 
-const beaconDoc = `Connections by the clock: a machine that talks to one destination again and again at regular times.
+const beaconDoc = `A machine that connects to one destination again and again at regular intervals.
 
 What it sees: the middle half of the intervals between a machine's connections to a host name, or to an address that no log
 names, lies close together: dispersion (Q3-Q1)/(Q3+Q1) of at most .35 for 24 intervals, .38 for 36, .40 for 48 and more. Days with
 up to 48 intervals are judged with the week before, so that a beacon of four hours takes four days. beacons.csv lists all of them with period, jitter and the
-four parts of RITA's score. A beacon is a finding, low, if it began this week to a place that no machine talked to before, or is to a bare address in a log with names, and in logs
-of under 50 machines always; medium with two of these or one and a rare destination, if it takes data out, both until four days of it make it a habit, or if a DNS or rule finding says that the machine
-is suspicious. All others, what lasts under an hour or rests in most of its hours, and look-ups of names, which come by the clock of their time to live, stand in the table only.
-Why that means exfiltration: an implant asks for commands, and drips data out, by the clock.
-Common false positives: software that asks a rare vendor for news, a tab that reloads itself, keepalives of one long connection that a flow
-log cuts into pieces. Destinations that many machines poll, time services, updates and monitoring are labelled and no findings.
+four parts of RITA's score. A beacon is a finding of low severity if it began this week to a place that no machine talked to before, if it goes to a bare address in a log with names,
+or if the log has under 50 machines. It is medium if two of these hold, if one holds and the destination is rare, or if it takes data out; after four days it is a habit. It is also medium
+if a DNS or rule finding makes the machine suspicious. The table alone has the others: those under an hour, those that rest in most of their hours, and look-ups of names, which repeat as their time to live ends.
+Why that means exfiltration: an implant asks for commands, and drips data out, at regular intervals.
+Common false positives: software that asks a rare vendor for updates, a tab that reloads itself, keepalives of one long connection that a flow
+log cuts into pieces. Destinations that many machines poll, time services, updates and monitoring are labelled, and are not findings.
 What it cannot see: under 24 beats in a week, beacons through services that are labelled or that many use, jitter well above a half,
 a beacon to a site that the same machine also browses, and in flow logs of AWS, Azure and Google, which cut connections into pieces,
 periods of up to a minute and a half.
@@ -41,7 +41,7 @@ func beacon() *Detection {
 	o := &beaconOptions{Few: .35, Some: .38, Many: .40, Prevalence: .10, Common: 5, Rare: .02, DataOut: 10e6}
 	d := &Detection{
 		Name:       "beacon",
-		Title:      "connections by the clock",
+		Title:      "connections at regular intervals (beacon)",
 		Doc:        beaconDoc,
 		Technique:  "T1071.001",
 		Impact:     60,

@@ -33,8 +33,8 @@ What it sees: a day on which a user (or address, or host) fetched several times 
 buckets, sites and repositories of one service: in bytes, by the rule of upload_zscore, or in distinct objects, on log(1 + n),
 which needs no byte counts. A repository counts as 10 objects there, and a secret as 20. The finding tells the busiest hour, and what is new: an address or an application that the entity
 did not use in the days before, a place that it never read from, access by nobody or by a link; each raises the risk.
-Why that means exfiltration: who has a stolen account, key or link, or leaves the company, takes data by downloading it; no
-machine of the company need see it pass.
+Why that means exfiltration: with a stolen account, key or link, or before leaving the company, people take data by downloading it, often past
+every machine of the company.
 Common false positives: a first synchronisation of a new laptop, a migration, a new analysis job, an audit. After the same
 level on four days it is a habit. Jobs with a regular volume are their own baseline. With under 7 days of history the day is
 compared with the organisation and with fixed limits; somebody new in a log that is not is taken less seriously. Addresses

@@ -30,7 +30,7 @@ func destinationRatio() *Detection {
 	o := &destinationRatioOptions{Ratio: 100, Floor: 10e6, Rare: 2}
 	d := &Detection{
 		Name:       "destination_ratio",
-		Title:      "destination that only takes",
+		Title:      "destination that sends nothing back",
 		Doc:        destinationRatioDoc,
 		Technique:  "T1567",
 		Impact:     60,

@@ -28,7 +28,7 @@ What it sees: 20 MB or more in a day, or 100 MB if more than 2 % of the others u
 address that it did not use in the 90 days before, with whatever request and however few bytes; or less a day, if it makes 100 MB
 within 7 days of the first use. The risk is higher if at most
 2 % of the others use it, or if nobody did until a week ago, and lower if half of them use it.
-Why that means exfiltration: people work with the same few services, and a thief brings a place of his own.
+Why that means exfiltration: people work with the same few services; a thief brings another.
 Common false positives: a new customer's portal, a first video call, a new supplier of printing or payroll; networks that log
 only addresses, since services change theirs. Who sends as much to new destinations on four days of a month does so by habit.
 What it cannot see: data in requests that do not upload; uploads to destinations in use, such as a private account on the company's own service; thieves who visit

@@ -26,7 +26,7 @@ const uploadSlowDoc = `Uploads that stay under the daily limit, for days or week
 What it sees: the sum, day after day, of how far an entity's uploads exceed their usual level (a CUSUM), against a baseline that
 ends 30 days before, so that the drip does not become normal. It is reported once, on the day on which the sum becomes unusual
 and the last 30 days have 1 GB more than usual, or 200 MB and ten times the usual. It names the destinations that grew.
-Why that means exfiltration: who knows that volume is watched takes data in portions.
+Why that means exfiltration: somebody who knows that volume is watched takes data in portions.
 Common false positives: a new task or project, a new sync client, a return from leave.
 What it cannot see: rises under the entity's usual spread, drips that began more than 30 days ago, data in requests that do not
 upload, and entities with fewer than 20 days of baseline.

@@ -32,7 +32,7 @@ tables of one feed. Daily uploads vary by factors, so they are compared on log(1
 days since the entity was first seen; a day without uploads counts as zero, a day that was not read or has no byte counts
 does not count. Weekends are compared with weekends if they differ. The spread is that of all days, with outliers pulled in,
 steadied by what is common in the organisation; days that were reported before do not train it.
-Why that means exfiltration: taking data out in one go means sending it.
+Why that means exfiltration: data that is taken out in one go raises the volume of that day.
 Common false positives: a first backup, a new laptop's sync, a video delivery, a migration. After the same level on
 four days, or under a gigabyte on one, it is a habit and no longer reported. With under 7 days of history the day is compared with those of the entity's
 group (groups) or of all people instead, and the finding says so. Service accounts and backup machines are compared with one another.
