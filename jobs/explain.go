@@ -117,12 +117,12 @@ func (p *program) explainRule(r *sigma.Rule) {
 	form := ruleFormOf(r)
 	line := func(name, text string) {
 		if text != "" {
-			fmt.Fprintf(p.stdout, "  %-12s %s\n", name, printable(text))
+			fmt.Fprintf(p.stdout, "  %-12s %s\n", name, p.behind(15, printable(text)))
 		}
 	}
 	fmt.Fprintf(p.stdout, "%s: %s\n\n", printable(form.Rule), printable(form.Title))
 	if form.Description != "" {
-		fmt.Fprintf(p.stdout, "%s\n\n", printableLines(form.Description))
+		fmt.Fprintf(p.stdout, "%s\n\n", p.behind(0, printableLines(form.Description)))
 	}
 	line("level", form.Level)
 	line("ATT&CK", strings.Join(form.Techniques, ", "))
@@ -168,12 +168,12 @@ func (p *program) explainEntity(config *Config, last *lastRun, as, name string) 
 	fmt.Fprintf(p.stdout, "%s: %s in the last run (%s, %s)\n", printable(name), counted(len(findings), "finding"), last.Job, last.span())
 	for i := range findings {
 		f := &findings[i]
-		fmt.Fprintf(p.stdout, "\n%s  %s  %s  %s, risk %d\n  %s\n", f.UID[:min(len(f.UID), reports.IDLength(findings))], f.Day, f.Severity, printable(f.Detection), f.RiskScore, printable(f.Why))
+		fmt.Fprintf(p.stdout, "\n%s  %s  %s  %s, risk %d\n  %s\n", f.UID[:min(len(f.UID), reports.IDLength(findings))], f.Day, f.Severity, printable(f.Detection), f.RiskScore, p.behind(2, printable(f.Why)))
 		if whose := f.Whose(); whose != "" {
-			fmt.Fprintf(p.stdout, "  %s\n", printable(whose))
+			fmt.Fprintf(p.stdout, "  %s\n", p.behind(2, printable(whose)))
 		}
 		if f.Allowed != "" {
-			fmt.Fprintf(p.stdout, "  allowed: %s\n", printable(f.Allowed))
+			fmt.Fprintf(p.stdout, "  allowed: %s\n", p.behind(11, printable(f.Allowed)))
 		}
 	}
 	fmt.Fprintf(p.stdout, "\nIn order of time: outflow timeline %s\n", argument(name))
@@ -213,9 +213,9 @@ func detectionFormOf(config *Config, d *detect.Detection) detectionForm {
 }
 
 func (p *program) explainDetection(config *Config, d *detect.Detection) error {
-	fmt.Fprintf(p.stdout, "%s: %s\n\n%s\n\n", d.Name, d.Title, strings.TrimSpace(d.Doc))
-	fmt.Fprintf(p.stdout, "ATT&CK %s · impact %d × confidence %d %% = risk %d · reads %s · needs %d days of history\n",
-		d.Technique, d.Impact, d.Confidence, d.Risk(), d.Aggregate.Name, d.History)
+	fmt.Fprintf(p.stdout, "%s: %s\n\n%s\n\n", d.Name, d.Title, p.behind(0, strings.Join(reports.Paragraphs(d.Doc), "\n\n")))
+	fmt.Fprintln(p.stdout, p.behind(0, fmt.Sprintf("ATT&CK %s · impact %d × confidence %d %% = risk %d · reads %s · needs %d days of history",
+		d.Technique, d.Impact, d.Confidence, d.Risk(), d.Aggregate.Name, d.History)))
 	if needs := d.Needs.List(); len(needs) > 0 {
 		var names []string
 		for _, c := range needs {
@@ -226,7 +226,7 @@ func (p *program) explainDetection(config *Config, d *detect.Detection) error {
 	fmt.Fprintf(p.stdout, "\nThresholds (configuration key detections.%s, or a flag):\n", d.Name)
 	for _, s := range config.settings() {
 		if key, ok := strings.CutPrefix(s.key, d.Name+"."); ok {
-			fmt.Fprintf(p.stdout, "  %-16s %-10s %s  --%s\n", key, s.get(), s.doc, s.flag())
+			fmt.Fprintf(p.stdout, "  %-16s %-10s %s\n", key, s.get(), p.behind(30, s.doc+"  --"+s.flag()))
 		}
 	}
 	if d.Card != "" {
@@ -237,9 +237,9 @@ func (p *program) explainDetection(config *Config, d *detect.Detection) error {
 
 func (p *program) printFinding(config *Config, f *detect.Finding) {
 	line := func(name, format string, args ...any) {
-		fmt.Fprintf(p.stdout, "  %-12s %s\n", name, printable(fmt.Sprintf(format, args...)))
+		fmt.Fprintf(p.stdout, "  %-12s %s\n", name, p.behind(15, printable(fmt.Sprintf(format, args...))))
 	}
-	fmt.Fprintf(p.stdout, "%s\n\n", printable(f.Why))
+	fmt.Fprintf(p.stdout, "%s\n\n", p.behind(0, printable(f.Why)))
 	line("finding", "%s", f.UID)
 	line("day", "%s, %s to %s", f.Day, stamp(f.Window[0]), stamp(f.Window[1]))
 	line("detection", "%s (%s), severity %s, risk %d", f.Detection, f.Technique, f.Severity, f.RiskScore)
@@ -253,14 +253,14 @@ func (p *program) printFinding(config *Config, f *detect.Finding) {
 	if f.Object != "" {
 		line("where", "%s", f.Object)
 	}
-	line("observed", "%s %s", number(f.Observed), f.Unit)
+	line("observed", "%s", reports.Quantity(f.Observed, f.Unit))
 	if !math.IsNaN(f.Baseline) {
-		line("baseline", "%s %s", number(f.Baseline), f.Unit)
+		line("baseline", "%s", reports.Quantity(f.Baseline, f.Unit))
 	}
 	line("score", "%s, threshold %s", number(f.Score), number(f.Threshold))
-	line("events", "%d, %s to %s", f.Summary.Events, stamp(f.Summary.First), stamp(f.Summary.Last))
+	line("events", "%s, %s to %s", reports.Count(f.Summary.Events), stamp(f.Summary.First), stamp(f.Summary.Last))
 	if s := &f.Summary; s.KnownOut > 0 || s.KnownIn > 0 || s.BytesOut > 0 || s.BytesIn > 0 {
-		line("bytes", "%d out, %d in", s.BytesOut, s.BytesIn)
+		line("bytes", "%s out (%s), %s in (%s)", reports.Count(s.BytesOut), reports.ByteSize(float64(s.BytesOut)), reports.Count(s.BytesIn), reports.ByteSize(float64(s.BytesIn)))
 	}
 	for _, at := range f.Summary.Records() {
 		text := at.At
@@ -268,7 +268,7 @@ func (p *program) printFinding(config *Config, f *detect.Finding) {
 			text += ", " + stamp(at.Time)
 		}
 		if at.Bytes != 0 {
-			text += fmt.Sprintf(", %d bytes", at.Bytes)
+			text += ", " + reports.ByteSize(float64(at.Bytes))
 		}
 		if at.Host != "" {
 			text += ", on " + at.Host
@@ -291,7 +291,7 @@ func (p *program) printFinding(config *Config, f *detect.Finding) {
 		line("allowed", "%s", f.Allowed)
 	} else {
 		fmt.Fprintf(p.stdout, "\nTo accept this and similar findings, add to the configuration:\n\nallow:\n%s\n%s\n", reports.AllowEntry(f, p.allowUntil(f)),
-			printable(reports.AllowScope(f, false)))
+			p.behind(0, printable(reports.AllowScope(f, false))))
 	}
 	if config.detection(f.Detection) != nil {
 		fmt.Fprintf(p.stdout, "\nWhat %s looks for: outflow explain %s\n", f.Detection, f.Detection)
@@ -300,8 +300,8 @@ func (p *program) printFinding(config *Config, f *detect.Finding) {
 
 // number formats a number with six digits, or a large one as a whole number.
 func number(x float64) string {
-	if math.Abs(x) >= 1e6 {
-		return strconv.FormatFloat(x, 'f', 0, 64)
+	if math.Abs(x) >= 1e6 && math.Abs(x) < 1e18 {
+		return reports.Count(int64(math.Round(x)))
 	}
 	return strconv.FormatFloat(x, 'g', 6, 64)
 }

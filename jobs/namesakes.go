@@ -173,11 +173,11 @@ func (n *namesakes) guesses() []aliasGuess {
 	return out
 }
 
-// because says what speaks for the guess.
-func (g *aliasGuess) because() string {
-	text := fmt.Sprintf("%s of %s users of %s are also at %s", reports.Count(int64(g.shared)), reports.Count(int64(g.of)), g.alias, g.domain)
+// because says what speaks for the guess. which says which users were counted, if not all.
+func (g *aliasGuess) because(which string) string {
+	text := fmt.Sprintf("%s of %s users of %s%s are also at %s", reports.Count(int64(g.shared)), reports.Count(int64(g.of)), g.alias, which, g.domain)
 	if g.of == 1 {
-		text = fmt.Sprintf("the only user of %s is also at %s", g.alias, g.domain)
+		text = fmt.Sprintf("the only user of %s%s is also at %s", g.alias, which, g.domain)
 	}
 	if isPublic(g.alias) {
 		text += ", which says nothing unless both domains are the company's"
@@ -188,7 +188,7 @@ func (g *aliasGuess) because() string {
 // warnings returns the guesses as warnings of a report.
 func (n *namesakes) warnings() (out []string) {
 	for _, g := range n.guesses() {
-		out = append(out, fmt.Sprintf("%s: if they are the same people, set domain_aliases: {%s: [%s]}. Until then each counts as two.", g.because(), scalar(g.domain), scalar(g.alias)))
+		out = append(out, fmt.Sprintf("%s: if they are the same people, set domain_aliases: {%s: [%s]}. Until then each counts as two.", g.because(" with uploads or rule matches"), scalar(g.domain), scalar(g.alias)))
 	}
 	return out
 }
@@ -205,7 +205,7 @@ func (n *namesakes) snippet() string {
 		if i == 0 || guesses[i-1].domain != g.domain {
 			fmt.Fprintf(&out, "#   %q:\n", g.domain)
 		}
-		fmt.Fprintf(&out, "#     - %q # %s\n", g.alias, g.because())
+		fmt.Fprintf(&out, "#     - %q # %s\n", g.alias, g.because(""))
 	}
 	return out.String()
 }

@@ -19,7 +19,7 @@ var logFormats = []string{"text", "json"}
 func (p *program) say(level slog.Level, text string, about ...any) {
 	text = printableLines(text)
 	if p.logFormat != "json" {
-		fmt.Fprintln(p.stderr, wrapped("outflow: "+text, p.stderrWidth))
+		fmt.Fprintln(p.stderr, wrapped("outflow: "+text, p.stderrWidth, "  "))
 		return
 	}
 	r := slog.NewRecord(p.now().UTC(), level, text, 0)
@@ -28,9 +28,9 @@ func (p *program) say(level slog.Level, text string, about ...any) {
 }
 
 // wrapped breaks lines at spaces, so that a terminal of so many cells breaks no word that has
-// room in a line; 0 cells: of any number. Lines that begin with a space, such as those that
+// room in a line; 0 cells: of any number. What follows a break is indented. Lines that begin with a space, such as those that
 // mark a place in a configuration, stay as they are.
-func wrapped(text string, cells int) string {
+func wrapped(text string, cells int, indent string) string {
 	if cells == 0 {
 		return text
 	}
@@ -49,8 +49,8 @@ func wrapped(text string, cells int) string {
 			switch {
 			case j == 0:
 			case used+1+n > cells:
-				out.WriteString("\n  ")
-				used = 2
+				out.WriteString("\n" + indent)
+				used = len(indent)
 			default:
 				out.WriteByte(' ')
 				used++
@@ -60,6 +60,15 @@ func wrapped(text string, cells int) string {
 		}
 	}
 	return out.String()
+}
+
+// behind returns text that follows so many cells of a line on stdout, broken at spaces if
+// that is a terminal: its other lines begin below its first.
+func (p *program) behind(cells int, text string) string {
+	if p.width < cells+leastColumn {
+		return text
+	}
+	return strings.ReplaceAll(wrapped(text, p.width-cells, ""), "\n", "\n"+strings.Repeat(" ", cells))
 }
 
 // note prints a message about the run to stderr, unless the run is quiet.

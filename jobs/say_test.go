@@ -115,7 +115,7 @@ func TestWrapped(t *testing.T) {
 		{"outflow: /a/long/path is no log", 10, "outflow:\n  /a/long/path\n  is no\n  log"},
 		{"outflow: bad value\n  3 | colour: \"a  b\"\n            ^", 12, "outflow: bad\n  value\n  3 | colour: \"a  b\"\n            ^"},
 	} {
-		if got := wrapped(c.text, c.cells); got != c.want {
+		if got := wrapped(c.text, c.cells, "  "); got != c.want {
 			t.Errorf("%q in %d cells: got %q, want %q", c.text, c.cells, got, c.want)
 		}
 	}

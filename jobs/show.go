@@ -57,7 +57,7 @@ func (p *program) showCommand() *cobra.Command {
 			out.Records = records
 			return p.printJSON(&out)
 		}
-		fmt.Fprintf(p.stdout, "%s  %s  %s  %s\n%s\n", f.UID, f.Day, f.Severity, f.Detection, printable(f.Why))
+		fmt.Fprintf(p.stdout, "%s  %s  %s  %s\n%s\n", f.UID, f.Day, f.Severity, f.Detection, p.behind(0, printable(f.Why)))
 		if len(records) == 0 {
 			fmt.Fprintf(p.stdout, "\nThe finding names no record, and no record of its logs fits it.\n")
 		}
@@ -87,14 +87,14 @@ func (p *program) printRecord(r *recordForm) {
 		fmt.Fprintln(p.stdout, "  the log is not as the run read it: it was changed, copied or touched, so this may be another record")
 	}
 	if r.Error != "" {
-		fmt.Fprintf(p.stdout, "  %s\n", printable(r.Error))
+		fmt.Fprintf(p.stdout, "  %s\n", p.behind(2, printable(r.Error)))
 	}
 	if r.Raw != "" {
 		fmt.Fprintf(p.stdout, "  %s\n", printable(r.Raw))
 	}
 	for c := range columnar.NumCols {
 		if v, ok := r.Columns[c.String()]; ok {
-			fmt.Fprintf(p.stdout, "    %-14s %s\n", c, printable(fmt.Sprint(v)))
+			fmt.Fprintf(p.stdout, "    %-14s %s\n", c, p.behind(19, printable(fmt.Sprint(v))))
 		}
 	}
 }

@@ -111,7 +111,13 @@ func (p *program) timelineCommand() *cobra.Command {
 			if e.Bytes != 0 {
 				size = reports.ByteSize(float64(e.Bytes))
 			}
-			fmt.Fprintf(p.stdout, "%-20s  %-8s %8s  %s\n", e.Time, e.Kind, size, printable(e.What))
+			what := printable(e.What)
+			if at := 41; p.width == 0 || p.width >= at+leastColumn {
+				what = p.behind(at, what)
+			} else {
+				what = "\n    " + p.behind(4, what)
+			}
+			fmt.Fprintf(p.stdout, "%-20s  %-8s %8s  %s\n", e.Time, e.Kind, size, what)
 		}
 		return nil
 	}

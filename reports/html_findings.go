@@ -304,10 +304,10 @@ func facts(f *detect.Finding) []fact {
 	return facts
 }
 
-// paragraphs splits a detection's doc at blank lines and joins the lines of each
+// Paragraphs splits a detection's doc at blank lines and joins the lines of each
 // paragraph. A line that begins with "- ", or with a question and a colon, begins a
 // new paragraph.
-func paragraphs(doc string) []string {
+func Paragraphs(doc string) []string {
 	var out []string
 	open := false
 	for line := range strings.Lines(doc) {
@@ -343,7 +343,7 @@ const innocentQuestion = "Common false positives"
 // answer returns what a detection's doc says to a question: the paragraph that begins
 // with it and a colon, without both. It is "" if there is none.
 func answer(doc, question string) string {
-	for _, p := range paragraphs(doc) {
+	for _, p := range Paragraphs(doc) {
 		if rest, ok := strings.CutPrefix(p, question+": "); ok {
 			return rest
 		}
@@ -355,7 +355,7 @@ func answer(doc, question string) string {
 // everything from the paragraph that begins with that word, or else the last
 // paragraph.
 func investigate(doc string) []string {
-	all := paragraphs(doc)
+	all := Paragraphs(doc)
 	for i, p := range all {
 		head := strings.ToLower(p[:min(len(p), 24)])
 		if strings.Contains(head, "investigate") {

@@ -438,7 +438,7 @@ func (p *page) methods(r *Report) {
 	for _, d := range r.Detections {
 		t := detect.TechniqueOf(d.Technique)
 		m := method{
-			ID: "how-" + d.Name, Title: title(d.Name, d), Name: d.Name, Doc: paragraphs(d.Doc),
+			ID: "how-" + d.Name, Title: title(d.Name, d), Name: d.Name, Doc: Paragraphs(d.Doc),
 			Technique: t, Tactic: detect.TacticName(t.Tactic), Impact: d.Impact, Confidence: d.Confidence,
 			Thresholds: settings(d.Options),
 		}

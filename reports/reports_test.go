@@ -577,7 +577,7 @@ func luminance(t *testing.T, hex string) float64 {
 func TestQuestions(t *testing.T) {
 	const doc = "Queries of a source.\n\nWhat it sees: many\nof them.\nWhy that means exfiltration: data\nmust go somewhere.\nHow to investigate: the names;\nwho asks.\n"
 	want := []string{"Queries of a source.", "What it sees: many of them.", "Why that means exfiltration: data must go somewhere.", "How to investigate: the names; who asks."}
-	if got := paragraphs(doc); !slices.Equal(got, want) {
+	if got := Paragraphs(doc); !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
 	}
 	want = []string{"the names; who asks."} // without what the page has as a title

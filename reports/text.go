@@ -111,6 +111,9 @@ func number(v float64) string {
 	return strings.TrimSuffix(strings.TrimRight(s, "0"), ".")
 }
 
+// Quantity writes a measurement as the reports do: "4.2 GB a day".
+func Quantity(v float64, unit string) string { return quantity(v, unit) }
+
 // quantity writes a measurement in a finding's unit: "4.2 GB a day" for B/day,
 // "1,203 queries in 5 min" for queries/5min.
 func quantity(v float64, unit string) string {
