@@ -3,6 +3,7 @@ package logs
 import (
 	"bytes"
 	"encoding/binary"
+	"fmt"
 	"strings"
 
 	"outflow/columnar/scan"
@@ -11,21 +12,31 @@ import (
 // Pairs of keys and values as containers of vendors' records.
 
 // keyvalueContainer reads pairs of key=value, the value in quotes where it holds a
-// separator.
+// separator, and lines of words that fit a pattern.
 var keyvalueContainer = &container{
 	name:  "keyvalue",
 	keyed: true,
 	begins: func(head []byte) bool {
 		line, _ := scan.CutLine(head)
-		return bytes.IndexByte(line, '=') >= 0 && !inObject(head)
+		return bytes.ContainsAny(line, "=:") && !inObject(head)
 	},
 	open: func(p *sourcePlan) (recordReader, error) {
-		r := &keyvalueReader{keys: newKeys(p), sep: ' '}
+		r := &keyvalueReader{keys: newKeys(p), sep: ' ', assign: '='}
 		r.before = r.slotsOf([]byte(beforePairs))
 		if s := p.source.Separator; s != "" {
 			r.sep, r.other = s[0], s[len(s)-1]
 		}
+		if s := p.source.Assign; s != "" {
+			r.assign = s[0]
+		}
 		r.blank = " \t" + string(rune(r.sep))
+		for i, text := range p.source.Patterns {
+			pattern, err := newLinePattern(text, &r.keys)
+			if err != nil {
+				return nil, fmt.Errorf("patterns[%d]: %w", i, err)
+			}
+			r.patterns = append(r.patterns, pattern)
+		}
 		return r, nil
 	},
 }
@@ -40,11 +51,14 @@ func inObject(head []byte) bool {
 // A keyvalueReader reads pairs of keys and values.
 type keyvalueReader struct {
 	keys
-	sep    byte
-	other  byte   // instead of sep, in records whose first value it ends; 0 or sep: none
-	blank  string // what may stand around the words before the first pair
-	before []int  // slots of beforePairs
-	clean  []byte
+	sep      byte
+	other    byte   // instead of sep, in records whose first value it ends; 0 or sep: none
+	assign   byte   // what stands between a key and its value
+	blank    string // what may stand around the words before the first pair
+	before   []int  // slots of beforePairs
+	patterns []linePattern
+	found    [][]byte // what stands in the holes of the pattern at hand
+	clean    []byte
 }
 
 // beforePairs is the name of what stands before the first pair of a line.
@@ -55,11 +69,34 @@ func (r *keyvalueReader) use([]byte) error { return nil }
 func (r *keyvalueReader) read(data []byte, w *window, t *Tally) []byte {
 	return eachLine(data, w, func(line []byte, record int64) {
 		w.begin(record)
-		if !r.pairs(line, w) {
+		pairs, fits := r.words(line, w)
+		if !r.pairs(pairs, w) && !fits {
 			w.back()
-			t.Skip(record, "no key=value")
+			t.Skip(record, "no key"+string(rune(r.assign))+"value")
 		}
 	})
+}
+
+// words gives the last record of the window what stands in the holes of the first pattern
+// that a line fits, and returns what of the line is pairs: all, if it fits none.
+func (r *keyvalueReader) words(line []byte, w *window) (pairs []byte, fits bool) {
+	for i := range r.patterns {
+		p := &r.patterns[i]
+		rest, ok := p.cut(line, &r.found)
+		if !ok {
+			continue
+		}
+		for k, hole := range p.holes {
+			for _, slot := range hole.slots {
+				w.set(slot, r.found[k])
+			}
+		}
+		if !p.pairs {
+			rest = nil
+		}
+		return rest, true
+	}
+	return line, false
 }
 
 // pairs gives the last record of the window the values of a line, and reports whether
@@ -76,7 +113,7 @@ func (r *keyvalueReader) pairs(line []byte, w *window) bool {
 		if e := r.expected(n, line); e != nil {
 			slots, line = e.slots, line[len(e.raw):]
 		} else {
-			i := bytes.IndexByte(line, '=')
+			i := bytes.IndexByte(line, r.assign)
 			if i < 0 {
 				break
 			}
@@ -92,6 +129,9 @@ func (r *keyvalueReader) pairs(line []byte, w *window) bool {
 			line = line[i+1:]
 		}
 		n++
+		if r.assign != '=' { // a space behind = is an empty value
+			line = bytes.TrimLeft(line, " ")
+		}
 		var value []byte
 		inData := true
 		if len(line) > 0 && line[0] == '"' {
@@ -140,7 +180,7 @@ func (r *keyvalueReader) separator(line []byte) byte {
 	if r.other == 0 || r.other == r.sep {
 		return r.sep
 	}
-	if i := bytes.IndexByte(line, '='); i >= 0 {
+	if i := bytes.IndexByte(line, r.assign); i >= 0 {
 		for _, c := range line[i:] {
 			if c == r.sep || c == r.other {
 				return c

@@ -26,10 +26,14 @@ func (p slowPairs) add(name, value string) {
 	}
 }
 
-// slowKeyvalue reads pairs with sep between them.
-func slowKeyvalue(sep byte) func(line string) slowPairs {
+// slowKeyvalue reads pairs with sep between them, and the sign assign in them.
+func slowKeyvalue(sep, assign byte) func(line string) slowPairs {
 	not := "[^" + regexp.QuoteMeta(string(sep)) + "]"
-	pair := regexp.MustCompile(`(?s)([^= ` + regexp.QuoteMeta(string(sep)) + `]*)=(?:"((?:\\.|[^"\\]|\\$)*)(?:"|$)|(` + not + `*))`)
+	blanks := ""
+	if assign != '=' {
+		blanks = " *"
+	}
+	pair := regexp.MustCompile(`(?s)([^` + string(assign) + ` ` + regexp.QuoteMeta(string(sep)) + `]*)` + string(assign) + blanks + `(?:"((?:\\.|[^"\\]|\\$)*)(?:"|$)|(` + not + `*))`)
 	escape := regexp.MustCompile(`\\(["\\])`)
 	return func(line string) slowPairs {
 		pairs := slowPairs{}
@@ -51,6 +55,25 @@ func slowKeyvalue(sep byte) func(line string) slowPairs {
 		}
 		return pairs
 	}
+}
+
+// slowPatterns reads the lines of words of the test below, and pairs.
+func slowPatterns(line string) slowPairs {
+	pairs := slowKeyvalue(' ', '=')
+	if m := regexp.MustCompile(`^(?s)Built (.*?) for (.*?):.*? to (.*)$`).FindStringSubmatch(line); m != nil {
+		return slowPairs{"a": m[1], "bc": m[2], "d.e": m[3]}
+	}
+	if m := regexp.MustCompile(`^(?s).*?-2: (.*?)/ (.*)$`).FindStringSubmatch(line); m != nil {
+		all := slowPairs{"a": m[1]}
+		for name, value := range pairs(m[2]) {
+			all.add(name, value)
+		}
+		return all
+	}
+	if m := regexp.MustCompile(`^(?s)end (.*?) now`).FindStringSubmatch(line); m != nil {
+		return slowPairs{"a": m[1]}
+	}
+	return pairs(line)
 }
 
 // slowHead cuts a head of n fields off, and returns what is behind it.
@@ -133,12 +156,18 @@ var pairContainers = []struct {
 	slow   func(line string) slowPairs
 	lines  []string
 }{
-	{Source{Container: "keyvalue"}, []string{beforePairs, "a", "Bc", "d.e"}, slowKeyvalue(' '), []string{
+	{Source{Container: "keyvalue"}, []string{beforePairs, "a", "Bc", "d.e"}, slowKeyvalue(' ', '='), []string{
 		"a=1 Bc=2 d.e=3", "word a=1", "one two  a=1 three Bc=2", `a="x y" bc="" d.e="z`, `a="q\"r\\" BC=\n`, "=1 =2", "a==b", "a=1=2 a=3", `a="x"y bc=1`, `a="x\`,
 		"no pair", "A=1 a=2", " a= bc= ", "a=1,bc=2", "\ta=1\tbc=2",
 	}},
-	{Source{Container: "keyvalue", Separator: ","}, []string{beforePairs, "a", "Bc", "d.e"}, slowKeyvalue(','), []string{
+	{Source{Container: "keyvalue", Separator: ","}, []string{beforePairs, "a", "Bc", "d.e"}, slowKeyvalue(',', '='), []string{
 		"a=1,Bc=2,d.e=3", "word,a=1", `a=x y, bc="1,2",d.e=`, `<13>host a=1,,bc=2`, ",,", `a="x",y,bc=1`,
+	}},
+	{Source{Container: "keyvalue", Separator: ";", Assign: ":"}, []string{beforePairs, "a", "Bc", "d.e"}, slowKeyvalue(';', ':'), []string{
+		`- a:"1"; Bc:"x; y"; d.e:"q\"r"`, "%X-1-2: a: 1; long Bc: x y; d.e: z:w", "a::1;Bc:", `a:  "x`, "no pair", "a=1;Bc=2",
+	}},
+	{Source{Container: "keyvalue", Patterns: []string{"Built %{a} for %{Bc}:%{} to %{d.e}", "%{}-2: %{a}/ %{=}", "end %{a} now"}}, []string{beforePairs, "a", "Bc", "d.e"}, slowPatterns, []string{
+		"Built x y for z:1 to w v", "Built x for y", "%X-1-2: q/ Bc=2 d.e=3 a=4", "-2: / words", "end  now then a=1", "end a=1", "Built  for : to ", "a=1 Bc=2",
 	}},
 	{Source{Container: "cef"}, []string{"name", "severity", "src", "cs1"}, slowCEF, []string{
 		"CEF:0|v|p|1|id|n|5|src=1.2.3.4 cs1=two words", `x CEF:0|v|p|1|id|a \| b|5|cs1=a\=b\\ src=\n`, "CEF:0|v|p|1|id|n|", "CEF:0|v|p", "no head", `CEF:0|v|p|1|id|n|5|src="q" SRC=2 cs1=`,

@@ -49,6 +49,11 @@ type Source struct {
 	// space, tab. csv without a header may have several: a record is cut at the first
 	// that it has. keyvalue may have two: a record is cut at the one that ends its first value.
 	Separator string `yaml:"separator"`
+	// Assign is what stands between a key and its value in keyvalue. "": =.
+	Assign string `yaml:"assign"`
+	// Patterns say how lines of words of keyvalue are written: the first that a line fits
+	// counts. A line that fits none is pairs.
+	Patterns []string `yaml:"patterns"`
 	// Layouts are the columns of csv and space without a header: the first that fits a
 	// record counts. None, in csv: the first line is a header.
 	Layouts []Layout `yaml:"layouts"`

@@ -94,6 +94,12 @@ func (p *sourcePlan) compile() error {
 	if len(s.Separator) > 1 && len(s.Layouts) == 0 && (p.container != keyvalueContainer || len(s.Separator) > 2) {
 		return fmt.Errorf("separator: %q: want one byte", s.Separator)
 	}
+	if len(s.Assign) > 1 {
+		return fmt.Errorf("assign: %q: want one byte", s.Assign)
+	}
+	if len(s.Patterns) > 0 && p.container != keyvalueContainer {
+		return fmt.Errorf("patterns: only keyvalue has them, not %s", s.Container)
+	}
 	if err := s.compileLayouts(); err != nil {
 		return err
 	}

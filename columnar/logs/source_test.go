@@ -151,6 +151,12 @@ func TestParseSourceFaults(t *testing.T) {
 		{"container: json", "container: csv\nlayouts: [{fields: 4-2}]", "layouts[0]: fields"},
 		{"container: json", "container: csv\nlayouts: [{fields: 4, where: {x: y}}]", "want a field by its number"},
 		{"{keys: [a]}", "{first: '('}", "sniff.first"},
+		{"container: json", "container: json\npatterns: ['a %{b}']", "patterns: only keyvalue"},
+		{"container: json", "container: keyvalue\npatterns: ['a b']", "patterns[0]: \"a b\": want a hole"},
+		{"container: json", "container: keyvalue\npatterns: ['a %{b']", "a hole has no }"},
+		{"container: json", "container: keyvalue\npatterns: ['%{a}%{b}']", "nothing stands between"},
+		{"container: json", "container: keyvalue\npatterns: ['%{=} a']", "%{=} is not the last"},
+		{"container: json", "container: keyvalue\nassign: ': '", "assign: \": \": want one byte"},
 	} {
 		_, err := ParseSource([]byte(strings.Replace(good, c.from, c.to, 1)))
 		if err == nil || !strings.Contains(err.Error(), c.want) {
@@ -335,7 +341,7 @@ func TestClosedJSON(t *testing.T) {
 // uploads are sources whose cases have the same upload: 5 GiB by one user to one site,
 // among records that repeat it or a part of it.
 var uploads = []string{"paloalto", "paloalto-cef", "paloalto-leef", "fortinet", "fortinet-cef", "zscaler", "zscaler-csv", "zscaler-kv", "zscaler-cef",
-	"umbrella", "netskope", "netskope-csv", "netskope-tx", "netskope-tx-csv", "netskope-tx-plain", "cloudswg", "cloudswg-w3c", "edgeswg", "skyhigh", "forcepoint", "olfeo-saas"}
+	"umbrella", "netskope", "netskope-csv", "netskope-tx", "netskope-tx-csv", "netskope-tx-plain", "cloudswg", "cloudswg-w3c", "edgeswg", "skyhigh", "forcepoint", "olfeo-saas", "sonicwall"}
 
 // The upload has the same bytes, user and destination in all of them.
 func TestSameUpload(t *testing.T) {

@@ -14,9 +14,12 @@ import (
 //	<30>Nov 20 20:25:30 host prog[71]: message                           RFC 3164
 //	2026-11-20T20:25:30.5+01:00 host prog[71]: message                   rsyslog, journald
 //	Fri Nov 20 20:25:30 2026 daemon.info prog[71]: message               OpenWrt
+//	<30>Nov 20 2026 20:25:30 CET host : %ASA-6-302013: message           Cisco
 //	<30>message                                                          of a firewall
 //
-// each with or without <30> and a host. What is missing is nil.
+// each with or without <30>, a host and a zone. What is missing is nil. A line of RFC 5424
+// that ends with its structured data has its message in there, behind the kind of message if
+// it has one.
 type syslogLine struct {
 	stamp, host, program, pid, message []byte
 }
@@ -37,16 +40,22 @@ func (s *syslogLine) parse(line []byte) bool {
 	case len(rest) > 25 && isStamp3164(rest[4:]) && rest[3] == ' ' && rest[24] == ' ':
 		s.stamp = rest[:24]
 		_, rest = scan.CutWord(rest[25:]) // facility.severity
+	case s.parseCisco(rest):
+		return true
 	default:
 		return len(rest) < len(line)
 	}
+	rest = bytes.TrimLeft(rest, " ")
 	s.message = rest
 	word, behind := scan.CutWord(rest)
 	if !isTag(word) {
+		if isMnemonic(word) {
+			return true
+		}
 		if len(word) == 0 || bytes.ContainsAny(word, notInTag) {
 			return len(s.message) < len(line) && line[0] == '<'
 		}
-		s.host, s.message = word, behind
+		s.host, s.message = word, bytes.TrimPrefix(bytes.TrimLeft(behind, " "), []byte(": "))
 		if word, behind = scan.CutWord(behind); !isTag(word) {
 			return true
 		}
@@ -61,7 +70,8 @@ func (s *syslogLine) parse(line []byte) bool {
 }
 
 // parse5424 parses what stands behind "<30>1 ".
-func (s *syslogLine) parse5424(p []byte) bool {
+func (s *syslogLine) parse5424(line []byte) bool {
+	p := line
 	var words [5][]byte // time, host, program, process, kind of message
 	for i := range words {
 		word, rest := scan.CutWord(p)
@@ -82,6 +92,46 @@ func (s *syslogLine) parse5424(p []byte) bool {
 	}
 	s.stamp, s.host, s.program, s.pid = words[0], words[1], words[2], words[3]
 	s.message = bytes.TrimPrefix(bytes.TrimPrefix(p[end:], []byte{' '}), utf8BOM)
+	if p[0] == '[' && len(trimEOL(p[end:])) == 0 {
+		s.message = p[1:]
+		if words[4] != nil {
+			s.message = line[len(line)-len(p)-len(words[4])-1:]
+		}
+	}
+	return true
+}
+
+// parseCisco parses "Nov 20 2026 20:25:30 CET host : message", whose year, zone and host may
+// be missing, as a space before the last colon may.
+func (s *syslogLine) parseCisco(p []byte) bool {
+	at := len("Nov 20 ")
+	if len(p) < at+14 || p[0]-'A' >= 26 || p[1]-'a' >= 26 || p[3] != ' ' || p[6] != ' ' {
+		return false
+	}
+	if _, ok := scan.Int(p[at : at+4]); ok && p[at+4] == ' ' {
+		at += len("2026 ")
+	}
+	end := at + len("20:25:30")
+	if len(p) < end+2 || p[at+2] != ':' || p[at+5] != ':' || p[end-1]-'0' > 9 {
+		return false
+	}
+	stamp := end
+	if p[end] == '.' {
+		for end++; end < len(p) && p[end]-'0' <= 9; end++ {
+		}
+	}
+	words, message, ok := bytes.Cut(p[end:], []byte(": "))
+	words = bytes.TrimRight(words, " ")
+	if !ok || len(words) > 0 && words[0] != ' ' || bytes.Count(words, []byte{' '}) > 2 || bytes.ContainsAny(words, notInTag) {
+		return false
+	}
+	if zone := []byte(" UTC"); stamp == end && bytes.HasPrefix(words, zone) {
+		stamp, words = stamp+len(zone), words[len(zone):]
+	}
+	s.stamp, s.message = p[:stamp], message
+	if host := scan.AfterLast(words, ' '); len(host) > 0 {
+		s.host = host
+	}
 	return true
 }
 
@@ -135,8 +185,12 @@ func isStampISO(p []byte) bool {
 
 // isTag reports whether a word is the program of a syslog line: "prog[71]:".
 func isTag(word []byte) bool {
-	return len(word) > 1 && word[len(word)-1] == ':' && !bytes.ContainsAny(word, notInTag)
+	return len(word) > 1 && word[len(word)-1] == ':' && !isMnemonic(word) && !bytes.ContainsAny(word, notInTag)
 }
+
+// isMnemonic reports whether a word is the kind of a message, as Cisco writes it:
+// "%ASA-6-302013:".
+func isMnemonic(word []byte) bool { return len(word) > 1 && word[0] == '%' && word[len(word)-1] == ':' }
 
 // notInTag are bytes that are in no name of a program or machine.
 const notInTag = "\t\"'{}<>=,;|#"
@@ -154,7 +208,7 @@ func (c *stamper) iso(stamp []byte) []byte {
 	switch {
 	case len(stamp) == 15, len(stamp) > 18 && stamp[4] == '-' && stamp[10] == 'T' && bytes.IndexByte(stamp, ' ') < 0:
 		return stamp
-	case len(stamp) == 24 && stamp[3] == ' ': // OpenWrt's, of the zone of the options
+	case len(stamp) == 24 && stamp[3] == ' ' && stamp[7] == ' ': // OpenWrt's, of the zone of the options
 		t, err := time.Parse("Mon Jan _2 15:04:05 2006", string(stamp))
 		if err != nil {
 			return nil
@@ -175,7 +229,7 @@ func (c *stamper) time(stamp []byte) (us int64, ok bool) {
 	switch {
 	case len(stamp) == 0:
 		return 0, false
-	case (len(stamp) == 15 || len(stamp) == 24) && stamp[3] == ' ':
+	case len(stamp) == 15 && stamp[3] == ' ', len(stamp) == 24 && stamp[3] == ' ' && stamp[7] == ' ':
 		c.scratch = append(append(c.scratch[:0], stamp...), ' ')
 		us, _, ok = c.syslog.Parse(c.scratch)
 		return us, ok

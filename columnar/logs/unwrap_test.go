@@ -56,6 +56,8 @@ var wrappers = []struct {
 	{"rsyslog", "", textAround("2026-11-20T20:25:30.123456+01:00 relay shipper[71]: ")},
 	{"journald", "", textAround("2026-11-20T20:25:30+0100 relay shipper[71]: ")},
 	{"OpenWrt", "", textAround("Fri Nov 20 20:25:30 2026 daemon.info shipper[71]: ")},
+	{"Cisco", "", textAround("<166>Nov  2 2026 20:25:30 CET fw-1 : ")},
+	{"Cisco without host", "", textAround("Nov 20 20:25:30.123: ")},
 	{"priority alone", "", textAround("<189>")},
 	{"kubectl --timestamps", "", textAround("2026-11-20T20:25:30.123456789Z ")},
 	{"CRI", "", textAround("2026-11-20T20:25:30.123456789Z stdout F ")},
@@ -357,7 +359,7 @@ func TestUnwrapTime(t *testing.T) {
 // timeOf are the times that wrappers tell; the others tell none.
 var timeOf = map[string]string{
 	"RFC 3164": "2026-11-20T20:25:30Z", "RFC 3164 without priority": "2026-11-02T20:25:30Z", "RFC 3164 without program": "2026-11-20T20:25:30Z", "RFC 5424": "2026-11-20T19:25:30.5Z", "RFC 5424 without data": "2026-11-20T20:25:30Z",
-	"rsyslog": "2026-11-20T19:25:30.123456Z", "journald": "2026-11-20T19:25:30Z", "OpenWrt": "2026-11-20T20:25:30Z", "kubectl --timestamps": "2026-11-20T20:25:30.123456Z",
+	"rsyslog": "2026-11-20T19:25:30.123456Z", "journald": "2026-11-20T19:25:30Z", "OpenWrt": "2026-11-20T20:25:30Z", "Cisco": "2026-11-02T20:25:30Z", "Cisco without host": "2026-11-20T20:25:30Z", "kubectl --timestamps": "2026-11-20T20:25:30.123456Z",
 	"CRI": "2026-11-20T20:25:30.123456Z", "CRI in parts": "2026-11-20T20:25:30.123456Z", "Docker": "2026-11-20T20:25:30.1Z", "Filebeat": "2026-11-20T20:25:30.123Z",
 	"Elastic's original": "2026-11-20T20:25:30.123Z", "Splunk collector": "2026-11-20T20:25:30.123Z", "Splunk JSON export": "2026-11-20T20:25:30Z",
 	"Splunk CSV export": "2026-11-20T20:25:30Z", "journald JSON": "2026-11-20T20:25:30.123Z", "syslog in Docker": "2026-11-20T20:25:30Z", "Filebeat in CRI": "2026-11-20T20:25:30.1Z",
