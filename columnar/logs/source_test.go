@@ -87,7 +87,7 @@ func TestOutlines(t *testing.T) {
 		}
 		got.text = nil
 		want := &Source{
-			Name: whole.Name, Container: whole.Container, Separator: whole.Separator, Layouts: whole.Layouts, Sniff: whole.Sniff,
+			Name: whole.Name, Container: whole.Container, Separator: whole.Separator, Assign: whole.Assign, Patterns: whole.Patterns, Layouts: whole.Layouts, Sniff: whole.Sniff,
 			Embedded: whole.Embedded, Each: whole.Each, Tuple: whole.Tuple,
 		}
 		if !reflect.DeepEqual(got, want) {

@@ -51,7 +51,7 @@ var vendors = sync.OnceValue(func() []vendor {
 })
 
 // outlineKeys are what an outline has of a source file: all that sniffer and leaves read.
-var outlineKeys = []string{"name", "container", "separator", "layouts", "sniff", "embedded", "each", "tuple"}
+var outlineKeys = []string{"name", "container", "separator", "assign", "patterns", "layouts", "sniff", "embedded", "each", "tuple"}
 
 // parseOutline returns what recognises the logs of an embedded source file.
 func parseOutline(text []byte) (*Format, error) {
