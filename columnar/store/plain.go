@@ -34,9 +34,10 @@ var errOnTheWay = errors.New("changed on its way: neither are its bytes those th
 // want, or two reads bring the same: not every ETag that looks like an MD5 is one.
 func (o *Object) held(ctx context.Context, r *listedReader, want string) (io.ReadCloser, error) {
 	sums := []string{want}
+	buffer := make([]byte, min(o.Size+1, heldMemory/32))
 	for try := 0; ; try++ {
-		held, sum := NewSpool(heldMemory), md5.New()
-		_, err := io.Copy(io.MultiWriter(held, sum), r)
+		held, sum := NewSpool(int(min(o.Size, heldMemory))), md5.New()
+		_, err := io.CopyBuffer(io.MultiWriter(held, sum), r, buffer)
 		r.Close()
 		if err != nil {
 			held.Close()
