@@ -79,7 +79,7 @@ S3_SERVER = github.com/versity/versitygw/cmd/versitygw@v1.8.0
 OBJECTS = 100000
 faulttest: ## run nights on a real S3 server whose answers are refused, cut, lost and falsified, and one of OBJECTS=100000 objects; takes half an hour
 	GOBIN=$(CURDIR)/bin go install $(S3_SERVER)
-	OUTFLOW_S3_SERVER=$(CURDIR)/bin/versitygw OUTFLOW_OBJECTS=$(OBJECTS) go test ./jobs -run '^(TestFaults|TestManyObjects)$$' -count=1 -v -timeout 4h
+	OUTFLOW_LONG=1 OUTFLOW_S3_SERVER=$(CURDIR)/bin/versitygw OUTFLOW_OBJECTS=$(OBJECTS) go test ./jobs -run '^(TestFaults|TestManyObjects|TestNextNight)$$' -count=1 -v -timeout 4h
 
 # pyspark brings the whole engine, 494 MB; it needs Java 17.
 SPARK = bench/spark

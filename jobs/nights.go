@@ -103,7 +103,9 @@ func (s *state) storedNights(ctx context.Context) ([]night, error) {
 		return nil, err
 	}
 	var stored nightList
-	err = store.DecodeChecked(text, &stored)
+	if err = store.DecodeChecked(text, &stored); err == nil && len(stored.Nights) == 0 {
+		err = errors.New("it lists no night") // it is another file
+	}
 	for i := range stored.Nights {
 		n := &stored.Nights[i]
 		days, derr := dayRange(n.First, n.Last, 0)

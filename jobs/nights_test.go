@@ -6,7 +6,6 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
-	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -134,103 +133,6 @@ func TestMissedNights(t *testing.T) {
 	}
 	if code, _, stderr := invoke(t, off.dir, append(strings.Fields(advice)[1:], "--config", "outflow.yaml")...); code != exitOK {
 		t.Errorf("%s: exit %d: %s", advice, code, stderr)
-	}
-}
-
-// If this fails, damage of the state is believed, stops the next night, or stays after the
-// advice was followed.
-func TestDamagedState(t *testing.T) {
-	whole := smallSite(t)
-	whole.run(20)
-	part := func(s *site, folder string, day int) string {
-		t.Helper()
-		found, err := filepath.Glob(filepath.Join(s.dir, fmt.Sprintf("state/v2/%s/date=2026-03-%02d/part-*", folder, day)))
-		if err != nil || len(found) != 1 {
-			t.Fatalf("%v, %v", found, err)
-		}
-		return found[0]
-	}
-	change := func(t *testing.T, name string, how func([]byte) []byte) {
-		t.Helper()
-		text, err := os.ReadFile(name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(name, how(text), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	flip := func(b []byte) []byte { b[len(b)/2] ^= 1; return b }
-	half := func(b []byte) []byte { return b[:len(b)/2] }
-	undisturbed := copySite(t, whole)
-	undisturbed.run(21)
-	want := undisturbed.reports(21)
-	for name, damage := range map[string]func(t *testing.T, s *site){
-		"part flipped":     func(t *testing.T, s *site) { change(t, part(s, "aggregate=user_day", 18), flip) },
-		"part cut":         func(t *testing.T, s *site) { change(t, part(s, "aggregate=user_day", 18), half) },
-		"part deleted":     func(t *testing.T, s *site) { os.Remove(part(s, "aggregate=user_day", 18)) },
-		"marker flipped":   func(t *testing.T, s *site) { change(t, s.marker("aggregate=user_day", 18), flip) },
-		"marker cut":       func(t *testing.T, s *site) { change(t, s.marker("aggregate=user_day", 18), half) },
-		"findings flipped": func(t *testing.T, s *site) { change(t, part(s, "findings", 20), flip) },
-		"findings' marker": func(t *testing.T, s *site) { change(t, s.marker("findings", 20), flip) },
-		"rules of a judged day": func(t *testing.T, s *site) {
-			change(t, s.marker("aggregate=rule_day", 20), flip)
-		},
-		"nights flipped": func(t *testing.T, s *site) { change(t, filepath.Join(s.dir, "state/v2/nights.json"), flip) },
-		"another day in its place": func(t *testing.T, s *site) {
-			from := filepath.Dir(part(s, "aggregate=user_day", 17))
-			to := filepath.Dir(part(s, "aggregate=user_day", 18))
-			os.RemoveAll(to)
-			if err := os.CopyFS(to, os.DirFS(from)); err != nil {
-				t.Fatal(err)
-			}
-		},
-		"another table in its place": func(t *testing.T, s *site) {
-			from := filepath.Dir(part(s, "aggregate=user_destination_day", 18))
-			to := filepath.Dir(part(s, "aggregate=user_day", 18))
-			os.RemoveAll(to)
-			if err := os.CopyFS(to, os.DirFS(from)); err != nil {
-				t.Fatal(err)
-			}
-		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			verify := func(s *site) (int, string) {
-				t.Helper()
-				code, stdout, _ := invoke(t, s.dir, "state", "verify", "--config", "outflow.yaml")
-				return code, stdout
-			}
-			s := copySite(t, whole)
-			if code, stdout := verify(s); code != exitOK {
-				t.Fatalf("whole: exit %d: %s", code, stdout)
-			}
-			damage(t, s)
-			code, stdout := verify(s)
-			if code != exitPartial {
-				t.Fatalf("verify: exit %d: %s", code, stdout)
-			}
-			// The next night works, and heals what it reads, since the logs are there.
-			next := copySite(t, s)
-			next.run(21)
-			if got := next.reports(21); !reflect.DeepEqual(got["user_day.csv"], want["user_day.csv"]) {
-				t.Errorf("the next night has another baseline: got\n%s\nwant\n%s", got["user_day.csv"], want["user_day.csv"])
-			}
-			// The advice mends it.
-			_, advice, ok := strings.Cut(strings.TrimSpace(stdout), "with outflow ")
-			if !ok || strings.Contains(advice, "\n") {
-				t.Fatalf("verify gives no advice: %s", stdout)
-			}
-			if code, _, stderr := invoke(t, s.dir, append(strings.Fields(advice), "--config", "outflow.yaml")...); code != exitOK {
-				t.Errorf("%s: exit %d: %s", advice, code, stderr)
-			}
-			if code, stdout := verify(s); code != exitOK {
-				t.Errorf("after %s: exit %d: %s", advice, code, stdout)
-			}
-			s.run(21)
-			if diff := differences(s.reports(21), want); len(diff) > 0 {
-				t.Errorf("after %s: differ %v", advice, diff)
-			}
-		})
 	}
 }
 
