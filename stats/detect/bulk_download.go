@@ -31,7 +31,7 @@ own, against the 30 days before.
 
 What it sees: a day on which a user (or address, or host) fetched several times more than on the days before, from the
 buckets, sites and repositories of one service: in bytes, by the rule of upload_zscore, or in distinct objects, on log(1 + n),
-which needs no byte counts. A repository counts as 10 objects there, and a secret as 20. The finding tells the busiest hour, and what is new: an address or an application that the entity
+which needs no byte counts. A repository counts as 10 objects there, a secret as 20, and a file that endpoint DLP saw copied to a removable disk, printed or uploaded by a browser as 4. The finding tells the busiest hour, and what is new: an address or an application that the entity
 did not use in the days before, a place that it never read from, access by nobody or by a link; each raises the risk.
 Why that means exfiltration: with a stolen account, key or link, or before leaving the company, people take data by downloading it, often past
 every machine of the company.
@@ -83,7 +83,7 @@ type downloadService struct {
 	rows      []Row
 	reported  []Day // days on which it had a finding
 	places    []downloadPlace
-	before    []placeDays // where an address was before the judged day
+	before    []placeDays // where an address outside was before the judged day
 	addresses clientHistory
 	agents    clientHistory
 	since     Day // when the entity first downloaded in the feed, from any service
@@ -190,7 +190,7 @@ func (s *downloadService) add(in *Input, rows []Row) {
 			s.reported = append(s.reported, r.Day)
 		}
 	}
-	if before != 0 && s.key.EntityType == columnar.SrcIP.String() {
+	if before != 0 && s.key.EntityType == columnar.SrcIP.String() && !scan.IsInternal([]byte(s.key.Entity)) {
 		s.before = append(s.before, placeDays{rows[0].Object, before})
 	}
 }
@@ -228,7 +228,7 @@ type bulkJudge struct {
 	halves [2]bulkHalf
 	weight []int64               // of an object of each service in bulkHalf.all
 	users  map[string]bool       // the feeds that name users
-	public map[feedObject]uint64 // days on which an address read from a place, as of placeDays
+	public map[feedObject]uint64 // days on which an address outside read from a place, as of placeDays
 	cold   []bulkNewcomer
 	found  []Finding
 }
@@ -432,6 +432,14 @@ func techniqueOf(service string) string {
 		return "T1555.006"
 	case "kubernetes":
 		return "T1552.007"
+	case removableMedia:
+		return "T1052.001"
+	case printers:
+		return "T1052"
+	case browserUpload:
+		return "T1567.002"
+	case "graph":
+		return "T1114.002"
 	case "m365", "drive", "box", "dropbox", "slack", "salesforce", "snowflake":
 		return "T1213"
 	}
@@ -490,11 +498,12 @@ func (b *bulkJudge) said(s *downloadService, series splitSeries) string {
 	if !b.halves[0].blind(today) {
 		amount = size(float64(today.BytesIn)) + " in " + amount
 	}
-	from := printable(strings.TrimSuffix(s.places[0].object, "/"))
+	place := printable(strings.TrimSuffix(s.places[0].object, "/"))
 	if len(s.places) > 1 {
-		from = fmt.Sprintf("%s of %s", count(int64(len(s.places)), "place"), printable(s.key.Object))
+		place = fmt.Sprintf("%s of %s", count(int64(len(s.places)), "place"), printable(s.key.Object))
 	}
-	return fmt.Sprintf("%s downloaded %s from %s on %s", printable(today.Who()), amount, from, b.in.Day)
+	verb, preposition, _ := takenTo(s.key.Object)
+	return fmt.Sprintf("%s %s %s %s %s on %s", printable(today.Who()), verb, amount, preposition, place, b.in.Day)
 }
 
 // raise raises the risk by a fifth of what is left to 100 for each sign that somebody
@@ -525,6 +534,9 @@ func (b *bulkJudge) raise(f *Finding, s *downloadService, series splitSeries, kn
 	if b.anonymous(s) {
 		sign("nobody was signed in")
 	}
+	if isGuest(s.key) {
+		sign("it is a guest, not somebody of the company")
+	}
 	if today.Signed > 0 && !slices.ContainsFunc(series.past, func(r Row) bool { return r.Signed > 0 }) {
 		sign(count(today.Signed, "call") + " used a signed link, which works for anyone who has it")
 	}
@@ -553,7 +565,8 @@ func (b *bulkJudge) anonymous(s *downloadService) bool {
 }
 
 // isPublic reports whether all places that an address read from are for everybody: a web
-// server, and a place which addresses read on habitDays of the days before.
+// server, and a place which addresses outside read on habitDays of the days before. A
+// service inside reads with a key and is nobody either.
 func (b *bulkJudge) isPublic(s *downloadService) bool {
 	if s.key.EntityType != columnar.SrcIP.String() {
 		return false
@@ -577,8 +590,10 @@ func (b *bulkJudge) newcomer(half *bulkHalf, s *downloadService, series splitSer
 	case f.Score >= coldMedium:
 		grade = 1
 	}
-	// Who joins a company has nothing yet, and fetches it on the first days.
-	if old := b.in.Day - Day(b.o.MinDays); len(b.in.baselineDays(s.key.Feed)) >= b.o.MinDays && !b.anonymous(s) {
+	// Who joins a company has nothing yet, and fetches it on the first days. Guests are shown what they need.
+	if isGuest(s.key) {
+		grade++
+	} else if old := b.in.Day - Day(b.o.MinDays); len(b.in.baselineDays(s.key.Feed)) >= b.o.MinDays && !b.anonymous(s) {
 		if s.since <= old {
 			f.Why += ", as it never used the service before " + s.rows[0].Day.String()
 		} else {
@@ -588,7 +603,7 @@ func (b *bulkJudge) newcomer(half *bulkHalf, s *downloadService, series splitSer
 	}
 	c := bulkNewcomer{Finding: f}
 	// The past of others is half as strong as evidence, but a large amount is an amount.
-	if c.RiskScore = [...]int{0, b.risk / 2, b.risk, (b.risk + 100) / 2}[grade+1]; c.RiskScore > 0 {
+	if c.RiskScore = [...]int{0, b.risk / 2, b.risk, (b.risk + 100) / 2}[min(grade, 2)+1]; c.RiskScore > 0 {
 		c.also = b.raise(&c.Finding, s, series, false)
 	}
 	return c
@@ -597,6 +612,12 @@ func (b *bulkJudge) newcomer(half *bulkHalf, s *downloadService, series splitSer
 // outdone is how many times the largest day of all others a stranger must take from a web
 // server for that to be more than a reader's, a search engine's included.
 const outdone = 3
+
+// isGuest reports whether a user is somebody from outside whom the company let in, as
+// Microsoft 365 names them: ann_mail.example#ext#@corp.example, or by the link they came with.
+func isGuest(k Key) bool {
+	return k.EntityType == columnar.User.String() && (strings.Contains(k.Entity, "#ext#") || strings.HasPrefix(k.Entity, "urn:spo:"))
+}
 
 // most returns the largest of days, which are sorted, without an entity's own.
 func most(days, own []float64) float64 {

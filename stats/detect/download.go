@@ -23,11 +23,37 @@ type downloadKind struct {
 	place func(resource []byte) []byte
 	// weight is how many files an object counts for; 0: one.
 	weight int64
+	// content reports whether a call hands out content, where the operation does not say.
+	content func(resource []byte) bool
+}
+
+// Where endpoint DLP saw files go: what a machine gives away is counted as what its user
+// takes, by the file.
+const (
+	removableMedia = "removable-media"
+	printers       = "printers"
+	browserUpload  = "browser-upload"
+)
+
+// takenTo tells the services to which files go, other than those that they are fetched from,
+// with the verb and the preposition that say so.
+func takenTo(service string) (verb, preposition string, ok bool) {
+	switch service {
+	case removableMedia:
+		return "copied", "to", true
+	case printers:
+		return "printed", "on", true
+	case browserUpload:
+		return "uploaded", "to", true
+	}
+	return "downloaded", "from", false
 }
 
 // The weights of objects that are more than a file: a repository is hundreds of files, a
-// report a table of customers, and a secret opens what lies behind it.
+// report a table of customers, and a secret opens what lies behind it. A file on a stick, on
+// paper or in somebody's web mail has left, other than one that was downloaded.
 const (
+	takenWeight      = 4
 	repositoryWeight = 10
 	reportWeight     = 10
 	secretWeight     = 20
@@ -45,10 +71,9 @@ func objectWeight(service string) int64 {
 
 // downloadKinds lists the kinds. A call belongs to the first that fits.
 //
-// Note: Microsoft Graph's GET is left out, as the method does not say whether content
-// was read; what it reads is in the audit log too. So are FileAccessed and view, which are
-// logged whenever somebody looks at a document, git.fetch, which brings what is new in what was cloned before, and
-// Snowflake's access history, which tells of the queries once more.
+// Note: FileAccessed and view are left out, as they are logged whenever somebody looks at a
+// document, git.fetch, which brings what is new in what was cloned before, and Snowflake's
+// access history, which tells of the queries once more.
 var downloadKinds = []downloadKind{
 	{service: "s3", logged: "s3 s3.amazonaws.com", operations: "GetObject SelectObjectContent REST.GET.OBJECT REST.SELECT.OBJECT SOAP.GET.OBJECT WEBSITE.GET.OBJECT", place: bucketOf},
 	{service: "gcs", logged: "storage.googleapis.com", operations: "storage.objects.get GET_Object google.storage.objects.get", place: bucketOf},
@@ -57,6 +82,10 @@ var downloadKinds = []downloadKind{
 	{operations: "FileDownloaded FileSyncDownloaded*", place: siteOf}, // as Defender names the services
 	// A record sums up the mails of two minutes, and is named by the first of them.
 	{service: "exchange", logged: "Exchange", operations: "MailItemsAccessed", place: mailboxOf},
+	{service: removableMedia, logged: "Endpoint", operations: "FileCopiedToRemovableMedia FileCreatedOnRemovableMedia FileTransferredByBluetooth", weight: takenWeight},
+	{service: printers, logged: "Endpoint", operations: "FilePrinted", weight: takenWeight},
+	{service: browserUpload, logged: "Endpoint", operations: "FileUploadedToCloud", place: func(resource []byte) []byte { return segments(resource, 1) }, weight: takenWeight},
+	{service: "graph", logged: "MicrosoftGraphActivityLogs", operations: "GET", content: isGraphContent},
 	{service: "drive", logged: "drive", operations: "download sync_item_content"},
 	{service: "box", logged: "box.com", operations: "DOWNLOAD ITEM_DOWNLOAD"},
 	{service: "dropbox", logged: "dropbox.com", operations: "file_download shared_link_download shared_content_download paper_doc_download"},
@@ -137,7 +166,10 @@ func (d *downloader) of(b *columnar.Batch) (what []uint32, names columnar.Col) {
 	d.last.code = 0
 	for i, operation := range operations {
 		if mask := ofOperation[operation] & ofService[services[i]]; mask != 0 {
-			what[i] = d.from(bits.TrailingZeros64(mask), services[i], serviceDict, resources[offsets[i]:offsets[i+1]])
+			kind, resource := bits.TrailingZeros64(mask), resources[offsets[i]:offsets[i+1]]
+			if content := downloadKinds[kind].content; content == nil || content(resource) {
+				what[i] = d.from(kind, services[i], serviceDict, resource)
+			}
 		}
 	}
 	return what, columnar.Resource
@@ -264,6 +296,14 @@ func mailboxOf(resource []byte) []byte {
 	}
 	mailbox, _, _ := bytes.Cut(resource, []byte{'/'})
 	return mailbox
+}
+
+// isGraphContent reports whether the path of a request to Microsoft Graph asks for mails, or
+// for the content of a file or an attachment: most requests ask who somebody is, and
+// what there is.
+func isGraphContent(path []byte) bool {
+	return bytes.Contains(path, []byte("/messages")) || bytes.HasSuffix(path, []byte("/content")) || bytes.HasSuffix(path, []byte("/$value")) ||
+		bytes.Contains(path, []byte("/attachments"))
 }
 
 // ownerOf returns the organisation of ORGANISATION/REPOSITORY.

@@ -194,6 +194,13 @@ func TestDownloads(t *testing.T) {
 		{"Microsoft SharePoint Online", "FileDownloaded", "https://acme.sharepoint.com/sites/hr/a.docx", "Microsoft SharePoint Online/acme.sharepoint.com/sites/hr"},
 		{"drive", "download", "1AbC", "drive/"},
 		{"drive", "view", "1AbC", ""},
+		{"Endpoint", "FileCopiedToRemovableMedia", `C:\a.docx`, "removable-media/"},
+		{"Endpoint", "FileUploadedToCloud", `files.example/C:\a.docx`, "browser-upload/files.example"},
+		{"Endpoint", "FileModified", `C:\a.docx`, ""},
+		{"MicrosoftGraphActivityLogs", "GET", "/v1.0/users/1/messages/AA/$value", "graph/"},
+		{"MicrosoftGraphActivityLogs", "GET", "/v1.0/me/drive/items/1/content", "graph/"},
+		{"MicrosoftGraphActivityLogs", "GET", "/v1.0/me/drive/recent", ""},
+		{"MicrosoftGraphActivityLogs", "POST", "/v1.0/me/messages/AA/send", ""},
 		{"box.com", "DOWNLOAD", "a.docx", "box/"},
 		{"box.com", "PREVIEW", "a.docx", ""},
 		{"dropbox.com", "file_download", "/a/b.docx", "dropbox/"},
@@ -261,11 +268,11 @@ func TestApplication(t *testing.T) {
 // listed hand out no content, see downloadKinds.
 func TestEveryFormatsDownloads(t *testing.T) {
 	kinds := map[string]string{
-		"azurestorage": "azurestorage", "box": "box", "cloudtrail": "s3", "defender": "", "dropbox": "dropbox", "gcpaudit": "gcs",
+		"azure": "graph", "azurestorage": "azurestorage", "box": "box", "cloudtrail": "s3", "defender": "", "dropbox": "dropbox", "gcpaudit": "gcs",
 		"gcsusage": "gcs", "github": "github", "kubernetes": "kubernetes", "m365": "m365", "m365csv": "m365", "netskope": "", "netskope-csv": "", "ocsf": "s3",
 		"s3access": "s3", "salesforce": "salesforce", "slack": "slack", "snowflake": "snowflake", "snowflakecsv": "snowflake", "workspace": "drive", "xferlog": "",
 	}
-	none := []string{"azure", "cloudflareaccess", "okta"}
+	none := []string{"cloudflareaccess", "okta"}
 	general := []string{"parquet", "jsonl", "csv", "w3c"}
 	for _, f := range logs.All() {
 		kind, ok := kinds[f.Name]
