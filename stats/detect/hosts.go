@@ -106,6 +106,14 @@ var cloudCatalogue = []struct{ name, kind, hosts string }{
 	{"bashupload", "sharing", `bashupload.com`},
 	{"oshi", "sharing", `oshi.at`},
 	{"catbox", "sharing", `catbox.moe`},
+	// What these serve lies on somebody's own machine, behind a tunnel.
+	{"ngrok", "sharing", `ngrok.io ngrok.app ngrok.dev ngrok-free.app ngrok-free.dev`},
+	{"Cloudflare quick tunnel", "sharing", `trycloudflare.com`},
+	{"localtunnel", "sharing", `loca.lt`},
+	{"Serveo", "sharing", `serveo.net serveousercontent.com`},
+	{"localhost.run", "sharing", `lhr.life lhr.rocks`},
+	{"Pinggy", "sharing", `pinggy.link pinggy.online`},
+	{"Dev tunnels", "sharing", `devtunnels.ms`},
 	{"pixeldrain", "sharing", `pixeldrain.com`},
 	{"anonfiles and its heirs", "sharing", `anonfiles.com anonfile.com bayfiles.com anonymfile.com anonfilesnew.com filechan.org
 		letsupload.cc lolabits.se megaupload.nz myfile.is rapidshare.nu share-online.is upvid.cc vshare.is zippyshare.com`},

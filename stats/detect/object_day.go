@@ -19,8 +19,7 @@ var ObjectDay = &Aggregate{
 		"organisation's repositories, a web server: calls, distinct objects, bytes in, addresses, applications, accounts, and the busiest hour " +
 		"of the clock. Failed calls are counted separately. Of addresses without a user, places are left out from which they had " +
 		"less than 1 MB and fewer than 10 objects.",
-	// Rev 2: mails and files that Microsoft Graph hands out, and what endpoint DLP saw taken.
-	Rev:     2,
+	Rev:     2, // 2: mails and files that Microsoft Graph hands out, and what endpoint DLP saw taken
 	Tables:  []*columnar.Table{columnar.API, columnar.HTTP},
 	Serving: true,
 	Reads: entityReads | columnar.ColSet(columnar.Time, columnar.Service, columnar.Operation, columnar.Resource, columnar.Status,
