@@ -35,7 +35,7 @@ eventSource   → service, without .amazonaws.com
 eventName     → operation
 resource        arn:aws:s3:::bucket/key, else the first of resources, else the parameter
                 that names what the call is about (snapshotId, secretId, …)
-errorCode     → status, "Success" without one
+errorCode     → status; without one "Success", or "Failure" with an errorMessage, as sign-ins have
 bytes           additionalEventData.bytesTransferredIn, which came in to S3, is
                 bytes_out, as it left the client; bytesTransferredOut is
                 bytes_in. Null if the call failed. Only S3 data events have
@@ -81,6 +81,7 @@ const (
 	trailSourceIP
 	trailUserAgent
 	trailErrorCode
+	trailErrorMessage
 	trailID
 	trailResources
 	trailDigestEnd
@@ -139,7 +140,7 @@ func newTrailShape() *scan.Shape {
 	request := scan.ShapeOf(trailKey, slices.Concat([]string{"key", "bucketName"}, cloudTrailObjects[:], cloudTrailGrants[:])...)
 	request.Nested = request.Fields &^ (1 << trailBucket) // other calls have other things under these names
 	event := scan.ShapeOf(trailTime, "eventTime", "eventSource", "eventName", "eventCategory", "eventType", "sourceIPAddress",
-		"userAgent", "errorCode", "eventID", "resources", "digestEndTime")
+		"userAgent", "errorCode", "errorMessage", "eventID", "resources", "digestEndTime")
 	event.Nested = 1 << trailResources
 	event.Within("userIdentity", identity)
 	event.Within("additionalEventData", scan.ShapeOf(trailBytesIn, "bytesTransferredIn", "bytesTransferredOut"))
@@ -210,9 +211,9 @@ func (d *cloudTrail) line(line []byte, b recordRow) (row bool, reason string) {
 			return false, d.clock.Fault("bad eventTime")
 		}
 	}
-	errorCode := d.text(trailErrorCode)
+	failure := d.failure()
 	b.SetTime(us)
-	d.transferred(b, len(errorCode) == 0)
+	d.transferred(b, len(failure) == 0)
 	b.SetText(columnar.User, d.user())
 	b.SetText(columnar.Account, d.account())
 	if ip := d.text(trailSourceIP); scan.IsAddress(ip) {
@@ -226,10 +227,10 @@ func (d *cloudTrail) line(line []byte, b recordRow) (row bool, reason string) {
 	if b.Wants(columnar.Resource) {
 		b.SetText(columnar.Resource, d.resource())
 	}
-	if len(errorCode) == 0 {
-		errorCode = []byte("Success")
+	if len(failure) == 0 {
+		failure = []byte("Success")
 	}
-	b.SetText(columnar.Status, errorCode)
+	b.SetText(columnar.Status, failure)
 	agent := d.text(trailUserAgent)
 	if n := len(agent); n > 1 && agent[0] == '[' && agent[n-1] == ']' {
 		agent = agent[1 : n-1]
@@ -248,7 +249,7 @@ func (d *cloudTrail) line(line []byte, b recordRow) (row bool, reason string) {
 			b.SetField(wholeKey, line)
 		}
 	}
-	if d.shares && len(d.text(trailErrorCode)) == 0 && !onlyReads(name) && (!movesData(name) || has>>trailGrants&(1<<numTrailGrants-1) != 0) {
+	if d.shares && len(d.failure()) == 0 && !onlyReads(name) && (!movesData(name) || has>>trailGrants&(1<<numTrailGrants-1) != 0) {
 		if with := d.sharedWith(line); with != nil {
 			b.SetField(sharedWith, with)
 		}
@@ -296,6 +297,16 @@ func (d *cloudTrail) sharedWith(event []byte) []byte {
 
 // text returns the text of a field of the event; see scan.Value.Text.
 func (d *cloudTrail) text(field int) []byte { return d.event.Text(field, &d.scratch) }
+
+// failure returns why the call failed, nothing if it did not. Sign-ins say so in a message
+// alone.
+func (d *cloudTrail) failure() []byte {
+	code := d.text(trailErrorCode)
+	if len(code) == 0 && len(d.text(trailErrorMessage)) > 0 {
+		return []byte("Failure")
+	}
+	return code
+}
 
 // transferred sets the bytes of an S3 data event, in the client's direction;
 // those of a call that failed are only looked at.

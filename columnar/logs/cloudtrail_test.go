@@ -42,6 +42,9 @@ func slowCloudTrail(e map[string]any) (rows []slowRow, skip bool) {
 		return nil, true
 	}
 	status := text("errorCode")
+	if status == "" && text("errorMessage") != "" {
+		status = "Failure"
+	}
 	if status == "" {
 		status = "Success"
 	} else {
