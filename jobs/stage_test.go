@@ -254,13 +254,93 @@ func TestStagesOfNights(t *testing.T) {
 			}
 			r := &stagedRun{t: t, dir: s.dir, name: "many", config: args}
 			r.begin("--day", fmt.Sprintf("2026-03-%02d", day), "--task-size", size, "--shards", shards, "--work", "s3://outflow/stages")
-			if r.plan.Tasks < 4 {
-				t.Errorf("got %d tasks, want several", r.plan.Tasks)
+			if r.plan.Tasks < 4 || r.plan.Joins < 2 {
+				t.Errorf("got %d tasks and %d joins, want several", r.plan.Tasks, r.plan.Joins)
 			}
 			r.all()
 		}
 		sameResults(t, fmt.Sprint(day), resultsOf(t, filepath.Join(s.dir, "many")), resultsOf(t, filepath.Join(s.dir, "one")))
 	}
+}
+
+// If this fails, connections whose records are in several tasks are joined from a part of them, or
+// the same task or join gives other bytes each time.
+func TestStagesJoin(t *testing.T) {
+	s := newSite(t, "")
+	s.write("outflow.yaml", []byte(stagedConfig))
+	s.stagedDay(18)
+	s.run(18, "-q", "--state", "one/state", "--out", "one/out", "--reports", "csv,html,dns_scores")
+	r := &stagedRun{t: t, dir: s.dir, name: "many", config: []string{"--config", "outflow.yaml"}}
+	r.begin("--day", "2026-03-18", "--task-size", "1B", "--shards", "3")
+	work := filepath.Dir(r.plan.Plan)
+	if r.plan.Joins < 3 || r.plan.Tasks < 4 {
+		t.Fatalf("got %d joins of %d tasks, want several", r.plan.Joins, r.plan.Tasks)
+	}
+	// twice runs a stage for each index, and again without what tells that it is done.
+	twice := func(stage, flag, of string, n int) {
+		t.Helper()
+		var first [2]string
+		for attempt := range first {
+			for i := range n {
+				r.must(stage, flag, fmt.Sprint(i))
+				folder := filepath.Join(work, fmt.Sprintf("%s=%d", of, i))
+				for _, name := range []string{runsName, doneName} {
+					text, err := os.ReadFile(filepath.Join(folder, name))
+					if err != nil {
+						t.Fatal(err)
+					}
+					first[attempt] += string(text)
+				}
+				if attempt == 0 {
+					os.Remove(filepath.Join(folder, doneName))
+				}
+			}
+		}
+		if first[0] != first[1] {
+			t.Errorf("%s gave other bytes the second time", stage)
+		}
+	}
+	refused := func(want, stage string, args ...string) {
+		t.Helper()
+		code, _, stderr := r.stage(stage, append([]string{"--plan", r.plan.Plan}, args...)...)
+		if code != exitEnvironment || !strings.Contains(stderr, want) {
+			t.Errorf("%s %v: exit %d: %s\nwant exit %d and %q", stage, args, code, stderr, exitEnvironment, want)
+		}
+	}
+	refused("fold --task 0 is not done", "join", "--part", "0")
+	twice("fold", "--task", "task", r.plan.Tasks)
+	refused("join --part 0 is not done", "merge", "--shard", "0")
+	twice("join", "--part", "join", r.plan.Joins)
+	var joined string
+	for i := range r.plan.Joins {
+		if name := filepath.Join(work, fmt.Sprintf("join=%d", i), runsName); len(readFile(t, name)) > 0 {
+			joined = name
+		}
+	}
+	if joined == "" {
+		t.Fatal("no join has runs")
+	}
+	os.WriteFile(joined, readFile(t, joined)[1:], 0o644)
+	part := strings.TrimPrefix(filepath.Base(filepath.Dir(joined)), "join=")
+	for shard := range r.plan.Shards {
+		if code, _, stderr := r.stage("merge", "--plan", r.plan.Plan, "--shard", fmt.Sprint(shard)); code != exitOK && !strings.Contains(stderr, "join --part "+part+" is not done") {
+			t.Errorf("merge --shard %d of a damaged join: exit %d: %s", shard, code, stderr)
+		}
+	}
+	r.all()
+	sameResults(t, "joined", resultsOf(t, filepath.Join(s.dir, "many")), resultsOf(t, filepath.Join(s.dir, "one")))
+	if left, _ := os.ReadDir(r.work()); len(left) > 0 {
+		t.Errorf("the work folder has %s after the run", left[0])
+	}
+}
+
+func readFile(t *testing.T, name string) []byte {
+	t.Helper()
+	text, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
 }
 
 // If this fails, a run goes on with what a stage has not done, has done only in part, or has
