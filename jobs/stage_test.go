@@ -322,10 +322,13 @@ func TestStagesJoin(t *testing.T) {
 	}
 	os.WriteFile(joined, readFile(t, joined)[1:], 0o644)
 	part := strings.TrimPrefix(filepath.Base(filepath.Dir(joined)), "join=")
+	var said string
 	for shard := range r.plan.Shards {
-		if code, _, stderr := r.stage("merge", "--plan", r.plan.Plan, "--shard", fmt.Sprint(shard)); code != exitOK && !strings.Contains(stderr, "join --part "+part+" is not done") {
-			t.Errorf("merge --shard %d of a damaged join: exit %d: %s", shard, code, stderr)
-		}
+		_, _, stderr := r.stage("merge", "--plan", r.plan.Plan, "--shard", fmt.Sprint(shard))
+		said += stderr
+	}
+	if !strings.Contains(said, "join --part "+part+" is not done") {
+		t.Errorf("merges of a damaged join say %q", said)
 	}
 	r.all()
 	sameResults(t, "joined", resultsOf(t, filepath.Join(s.dir, "many")), resultsOf(t, filepath.Join(s.dir, "one")))
