@@ -112,7 +112,7 @@ func (p *program) timelineCommand() *cobra.Command {
 				size = reports.ByteSize(float64(e.Bytes))
 			}
 			what := printable(e.What)
-			if at := 41; p.width == 0 || p.width >= at+leastColumn {
+			if at := 41; p.width == 0 || p.width >= 2*at {
 				what = p.behind(at, what)
 			} else {
 				what = "\n    " + p.behind(4, what)

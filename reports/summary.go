@@ -209,7 +209,7 @@ func (s *summary) table(r *Report, shown []*detect.Finding) {
 		who, _ := cut(f.Who(), maxName)
 		where, _ := cut(cmp.Or(f.Object, f.Mostly), maxPlace)
 		// The column WHO has said it.
-		why := strings.TrimPrefix(f.Why, f.Who()+" ")
+		why := strings.TrimPrefix(f.Why, visible(f.Who())+" ")
 		if s.width > 0 {
 			why, _ = cut(why, s.width)
 		} else {

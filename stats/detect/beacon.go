@@ -41,7 +41,7 @@ func beacon() *Detection {
 	o := &beaconOptions{Few: .35, Some: .38, Many: .40, Prevalence: .10, Common: 5, Rare: .02, DataOut: 10e6}
 	d := &Detection{
 		Name:       "beacon",
-		Title:      "connections at regular intervals (beacon)",
+		Title:      "connections at regular intervals",
 		Doc:        beaconDoc,
 		Technique:  "T1071.001",
 		Impact:     60,
