@@ -209,11 +209,9 @@ func (s *summary) table(r *Report, shown []*detect.Finding) {
 		who, _ := cut(f.Who(), maxName)
 		where, _ := cut(cmp.Or(f.Object, f.Mostly), maxPlace)
 		// The column WHO has said it.
-		why := strings.TrimPrefix(f.Why, visible(f.Who())+" ")
+		why := strings.TrimPrefix(visible(f.Why), visible(f.Who())+" ")
 		if s.width > 0 {
 			why, _ = cut(why, s.width)
-		} else {
-			why = visible(why)
 		}
 		rows[1+i] = [numCols]string{visible(f.UID[:min(len(f.UID), id)]), f.Day.String(), f.Severity.String(), who, visible(f.Detection), where, normal(f), why}
 	}
