@@ -32,7 +32,7 @@ if a DNS or rule finding makes the machine suspicious. The table alone has the o
 Why that means exfiltration: an implant asks for commands, and drips data out, at regular intervals.
 Common false positives: software that asks a rare vendor for updates, a tab that reloads itself, keepalives of one long connection that a flow
 log cuts into pieces. Destinations that many machines poll, time services, updates and monitoring are labelled, and are not findings.
-What it cannot see: under 24 beats in a week, beacons through services that are labelled or that many use, jitter well above a half,
+What it cannot see: under 24 beats in a week, beacons through services that are labelled or that many use, jitter well above a half, mails,
 a beacon to a site that the same machine also browses, and in flow logs of AWS, Azure and Google, which cut connections into pieces,
 periods of up to a minute and a half.
 How to investigate: which program talks to it (endpoint logs at the first beat), who owns the destination, and whether the beats go on at night.`

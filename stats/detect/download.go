@@ -90,6 +90,10 @@ var downloadKinds = []downloadKind{
 	{service: "box", logged: "box.com", operations: "DOWNLOAD ITEM_DOWNLOAD"},
 	{service: "dropbox", logged: "dropbox.com", operations: "file_download shared_link_download shared_content_download paper_doc_download"},
 	{service: "github", logged: "github.com", operations: "git.clone repo.download_zip", place: ownerOf, weight: repositoryWeight},
+	{service: "gitlab", logged: "gitlab", operations: "repository_download_operation", place: ownerOf, weight: repositoryWeight},
+	{service: "databricks", logged: "databricks.notebook databricks.databrickssql databricks.databricksSQL", operations: "downloadLargeResults downloadPreviewResults downloadQueryResult",
+		weight: reportWeight},
+	{service: "teleport", logged: "teleport", operations: "scp.download"},
 	{service: "slack", logged: "slack.com", operations: "file_downloaded"},
 	// A query's bytes are those of its result.
 	{service: "snowflake", logged: "snowflake", operations: "SELECT GET_FILES UNLOAD", place: databaseOf},

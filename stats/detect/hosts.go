@@ -26,7 +26,7 @@ var kindTechniques = map[string]string{
 
 // cloudCatalogue lists services and the hosts that take their uploads. A host belongs
 // to a pattern if its last labels match the pattern. * is any one label, or any rest
-// of a label. Hosts that only serve downloads (CDNs, avatars) or carry calls are left
+// of a label. Of a pattern with =, only the host itself belongs to it. Hosts that only serve downloads (CDNs, avatars) or carry calls are left
 // out: their bytes are no upload of data.
 var cloudCatalogue = []struct{ name, kind, hosts string }{
 	{"Amazon S3", "storage", `s3.amazonaws.com s3.*.amazonaws.com s3-*.amazonaws.com s3.dualstack.*.amazonaws.com
@@ -183,21 +183,29 @@ var cloudCatalogue = []struct{ name, kind, hosts string }{
 	{"Docker Hub", "code", `registry-1.docker.io`},
 	{"Replit", "code", `replit.com`},
 
-	{"Gmail", "mail", `mail.google.com smtp.gmail.com`},
-	{"Outlook.com", "mail", `outlook.live.com attachments.office.net`},
-	{"Yahoo Mail", "mail", `mail.yahoo.com`},
-	{"Proton Mail", "mail", `mail.proton.me mail-api.proton.me protonmail.com`},
-	{"Tuta", "mail", `tuta.com tutanota.com`},
-	{"GMX", "mail", `gmx.net gmx.com gmx.de web.de`},
-	{"Yandex Mail", "mail", `mail.yandex.ru mail.yandex.com`},
-	{"Mail.ru", "mail", `e.mail.ru`},
-	{"Zoho Mail", "mail", `mail.zoho.com mail.zoho.eu`},
+	// With =, what stands behind the @ of the service's addresses: logs of mail servers have that.
+	{"Gmail", "mail", `mail.google.com smtp.gmail.com =gmail.com =googlemail.com`},
+	{"Outlook.com", "mail", `outlook.live.com attachments.office.net =outlook.com =outlook.de =outlook.fr =hotmail.com =hotmail.de =hotmail.fr
+		=hotmail.it =hotmail.es =hotmail.co.uk =live.com =live.de =live.fr =live.nl =live.co.uk =msn.com`},
+	{"Yahoo Mail", "mail", `mail.yahoo.com =yahoo.com =yahoo.de =yahoo.fr =yahoo.it =yahoo.es =yahoo.co.uk =yahoo.co.in =yahoo.com.br =ymail.com
+		=rocketmail.com =aol.com`},
+	{"iCloud Mail", "mail", `=me.com =mac.com`},
+	{"Proton Mail", "mail", `mail.proton.me mail-api.proton.me protonmail.com =proton.me =pm.me`},
+	{"Tuta", "mail", `tuta.com tutanota.com =tutamail.com =tuta.io`},
+	{"GMX", "mail", `gmx.net gmx.com gmx.de web.de =gmx.at =gmx.ch =mail.com`},
+	{"Yandex Mail", "mail", `mail.yandex.ru mail.yandex.com =yandex.ru =yandex.com =ya.ru`},
+	{"Mail.ru", "mail", `e.mail.ru =mail.ru =bk.ru =list.ru =inbox.ru`},
+	{"Zoho Mail", "mail", `mail.zoho.com mail.zoho.eu =zohomail.com =zohomail.eu`},
+	{"Fastmail", "mail", `=fastmail.com =fastmail.fm`},
+	{"QQ Mail", "mail", `=qq.com =foxmail.com`},
+	{"NetEase Mail", "mail", `=163.com =126.com =yeah.net`},
 }
 
 // A hostPattern is a pattern of the catalogue.
 type hostPattern struct {
 	labels  []string // first to last
 	service int
+	whole   bool // nothing stands before the labels
 }
 
 // hostIndex finds patterns by their last two labels. It is immutable.
@@ -216,7 +224,8 @@ func indexHosts() *hostIndex {
 	for i, c := range cloudCatalogue {
 		x.services = append(x.services, CloudService{c.name, c.kind, kindTechniques[c.kind]})
 		for _, pattern := range strings.Fields(c.hosts) {
-			p := hostPattern{strings.Split(pattern, "."), i}
+			pattern, whole := strings.CutPrefix(pattern, "=")
+			p := hostPattern{strings.Split(pattern, "."), i, whole}
 			if end := string(lastLabels([]byte(pattern))); strings.Contains(end, "*") {
 				x.anyEnd = append(x.anyEnd, p)
 			} else {
@@ -266,5 +275,5 @@ func (p *hostPattern) matches(host []byte) bool {
 		}
 		host = host[:max(dot, 0)]
 	}
-	return true
+	return !p.whole || len(host) == 0
 }

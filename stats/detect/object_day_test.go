@@ -271,8 +271,9 @@ func TestEveryFormatsDownloads(t *testing.T) {
 		"azure": "graph", "azurestorage": "azurestorage", "box": "box", "cloudtrail": "s3", "defender": "", "dropbox": "dropbox", "gcpaudit": "gcs",
 		"gcsusage": "gcs", "github": "github", "kubernetes": "kubernetes", "m365": "m365", "m365csv": "m365", "netskope": "", "netskope-csv": "", "ocsf": "s3",
 		"s3access": "s3", "salesforce": "salesforce", "slack": "slack", "snowflake": "snowflake", "snowflakecsv": "snowflake", "workspace": "drive", "xferlog": "",
+		"gitlab": "gitlab", "databricks": "databricks", "teleport": "teleport",
 	}
-	none := []string{"cloudflareaccess", "okta"}
+	none := []string{"atlassian", "cloudflareaccess", "duo", "mongoatlas", "okta", "onepassword"}
 	general := []string{"parquet", "jsonl", "csv", "w3c"}
 	for _, f := range logs.All() {
 		kind, ok := kinds[f.Name]

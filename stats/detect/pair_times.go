@@ -23,9 +23,9 @@ import (
 var PairTimes = &Aggregate{
 	Name: "pair_times",
 	Doc: "When each machine (address, else user, else host) talked to each destination in a UTC day, and how much it sent each time: " +
-		"the destination is the host name, for DNS the registered domain, and the address where no log has a name. Internal destinations are left out, and " +
+		"the destination is the host name, for DNS the registered domain, and the address where no log has a name. Internal destinations and mails (port 25) are left out, and " +
 		"so are pairs that talked fewer than 3 times or whose times are too irregular for a clock.",
-	Rev:    1,
+	Rev:    2, // 2: mails are left out
 	Tables: []*columnar.Table{columnar.HTTP, columnar.DNS, columnar.Network},
 	Joins:  true,
 	Reads: entityReads | columnar.ColSet(columnar.Time, columnar.URLHost, columnar.Domain, columnar.DstHost, columnar.DstIP,
@@ -319,7 +319,12 @@ type pairRow struct {
 	blocked bool
 }
 
+// mailPort is the port at which mail servers take mails of other servers. They come in bulk, and
+// again at fixed times from a queue: their times say nothing about a program that calls home.
+const mailPort = 25
+
 // Fold implements Folder. Rows of network with a uid are left out: they come again, joined.
+// So are mails.
 func (f *pairTimes) Fold(b *columnar.Batch) {
 	if b.Server || b.Table == columnar.Network && b.Known(columnar.UID) == b.Len() {
 		return
@@ -369,7 +374,7 @@ func (f *pairTimes) Fold(b *columnar.Batch) {
 		n := 0
 		for i := from; i < to; i++ {
 			id, target := who[i], targets[i]
-			if id == 0 || target.hash == 0 {
+			if id == 0 || target.hash == 0 || ports != nil && ports[i] == mailPort {
 				continue
 			}
 			high, low := bits.Mul64(seed^people[id&3][id>>2], target.hash)
