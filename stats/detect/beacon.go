@@ -27,7 +27,7 @@ What it sees: the middle half of the intervals between a machine's connections t
 names, lies close together: dispersion (Q3-Q1)/(Q3+Q1) of at most .35 for 24 intervals, .38 for 36, .40 for 48 and more. Days with
 up to 48 intervals are judged with the week before, so that a beacon of four hours takes four days. beacons.csv lists all of them with period, jitter and the
 four parts of RITA's score. A beacon is a finding of low severity if it began this week to a place that no machine talked to before, if it goes to a bare address in a log with names,
-or if the log has under 50 machines. It is medium if two of these hold, if one holds and the destination is rare, or if it takes data out; after four days it is a habit. It is also medium
+or if the log has under 50 machines. It is medium if two of these hold, if one holds and the destination is rare, or if it takes data out; after four days, in a feed's first week after two, it is a habit. It is also medium
 if a DNS or rule finding makes the machine suspicious. The table alone has the others: those under an hour, those that rest in most of their hours, and look-ups of names, which repeat as their time to live ends.
 Why that means exfiltration: an implant asks for commands, and drips data out, at regular intervals.
 Common false positives: software that asks a rare vendor for updates, a tab that reloads itself, keepalives of one long connection that a flow
@@ -297,7 +297,7 @@ func (o *beaconOptions) weigh(in *Input, rows []Row, b *Beacon, feed *beaconFeed
 	out := b.BytesOut >= int64(o.DataOut) && b.BytesOut > b.BytesIn
 	if out {
 		b.Signs = append(b.Signs, "it took "+size(float64(b.BytesOut))+" out")
-		if habitual(b.BytesOut, past, anyDay) {
+		if in.habitual(&bytesOut, b.Key, b.BytesOut, past) {
 			b.Signs[len(b.Signs)-1] += ", as on days before"
 		}
 	}
@@ -305,7 +305,7 @@ func (o *beaconOptions) weigh(in *Input, rows []Row, b *Beacon, feed *beaconFeed
 	case LookUps(b.Feed):
 		// A name is asked for whenever its time to live is over, whatever asks for it.
 		b.Severity = Severity(weak / 2)
-	case out && !habitual(b.BytesOut, past, anyDay), weak >= 2 && steady < habitDays:
+	case out && !in.habitual(&bytesOut, b.Key, b.BytesOut, past), weak >= 2 && steady < habitDays:
 		b.Severity = Medium
 	case out || weak >= 2 || weak == 1 && !rare || b.Sources < rarePopulation:
 		b.Severity = Low // a company has thousands of beacons that are merely rare

@@ -30,7 +30,7 @@ What it sees: bytes of upload methods to hosts of a catalogue (regional and virt
 destination is new for the user and got 20 MB, or got 100 MB and three times its highest day before. For destinations that
 ten others use, and logs with under seven days of history, the limit is 200 MB; then file sharing is medium from 500 MB and high from 2 GB. CONNECT-only proxies are judged by host and bytes.
 Why that means exfiltration: such services are reachable from everywhere, trusted by every proxy and free.
-Common false positives: a new project with a customer's share, a backup agent's first run, a phone on the company's Wi-Fi.
+Common false positives: a new project with a customer's share, a backup agent's first runs, a phone on the company's Wi-Fi.
 What it cannot see: services outside the catalogue, personal accounts on a service that the company uses itself, and
 bytes that the log does not have; new destinations without byte counts are reported with their number of uploads.
 How to investigate: who owns the bucket or account, and what was read before the peak named in the evidence. List your own
@@ -145,7 +145,7 @@ func (o *cloudUploadOptions) judge(in *Input, u *upload) (Finding, bool) {
 			count(int64(u.covered), "day")) + andNamed(&u.today.Summary) + andBlocked(&u.today.Summary)
 		return f, true
 	case fresh && out >= int64(floor):
-		if habitual(out, u.past, anyDay) {
+		if in.habitual(&bytesOut, key, out, u.past) {
 			return f, false
 		}
 		f.Baseline = 0
@@ -174,7 +174,7 @@ func (o *cloudUploadOptions) judge(in *Input, u *upload) (Finding, bool) {
 				said, count(int64(u.covered), "day"), size(float64(highest)), size(float64(floor)), prevalence)
 		}
 	case !fresh && out >= int64(max(o.KnownFloor, floor)) && float64(out) > o.Rise*float64(highest):
-		if habitual(out, u.past, anyDay) {
+		if in.habitual(&bytesOut, key, out, u.past) {
 			return f, false
 		}
 		f.Baseline = float64(highest)

@@ -72,15 +72,25 @@ func (in *Input) baselineDays(feed string) []Day {
 // A continuing exfiltration has been reported four times by then.
 const habitDays = 4
 
-// habitual reports whether x bytes in a day are a habit: at least half of x on
-// habitDays past days for which counts returns true, flagged or not.
-func habitual(x int64, past []Row, counts func(d Day) bool) bool {
-	return bytesOut.habitual(x, past, counts)
+// firstHabitDays is habitDays in the first week of a feed. Everything is new then, also the
+// machine that sends a backup each night: two reports are enough.
+const firstHabitDays = 2
+
+// firstWeek is how many days of history make a feed's first week.
+const firstWeek = 7
+
+// habitDays returns how many days make a habit in a feed.
+func (in *Input) habitDays(feed string) int {
+	if len(in.baselineDays(feed)) < firstWeek {
+		return firstHabitDays
+	}
+	return habitDays
 }
 
-// habitual reports whether x in a day is a habit, as for bytes.
-func (q *quantity) habitual(x int64, past []Row, counts func(d Day) bool) bool {
-	return q.days(x, past, counts) >= habitDays
+// habitual reports whether x in a day is a habit of a key: at least half of x on
+// Input.habitDays past days, flagged or not.
+func (in *Input) habitual(q *quantity, k Key, x int64, past []Row) bool {
+	return q.days(x, past, anyDay) >= in.habitDays(k.Feed)
 }
 
 // days returns on how many past days for which counts returns true there was at least half
@@ -105,5 +115,5 @@ func (q *quantity) known(x int64, past []Row, counts func(d Day) bool) bool {
 	return q.days(x, past, counts) >= least
 }
 
-// anyDay makes habitual count every day.
+// anyDay makes quantity.days count every day.
 func anyDay(Day) bool { return true }
