@@ -192,7 +192,7 @@ func (p *program) root() *cobra.Command {
 			"host with their own past, and reports which data left.",
 		SilenceUsage:  true,
 		SilenceErrors: true,
-		Example: "  outflow scan ~/case-4711/logs            # a folder of logs: no configuration needed\n" +
+		Example: "  outflow scan ~/case-4711/logs            # a folder, without configuration\n" +
 			"  outflow inspect s3://company-logs/ --config-snippet > outflow.yaml\n" +
 			"  outflow run nightly --config outflow.yaml\n" +
 			"  outflow show 5fdf8cf7                    # the records behind a finding",
@@ -217,6 +217,10 @@ func (p *program) root() *cobra.Command {
 	root.AddCommand(p.runCommand(), p.scanCommand(), p.backfillCommand(), p.catCommand(), p.inspectCommand(), p.sourcesCommand(),
 		p.showCommand(), p.explainCommand(), p.timelineCommand(), p.topCommand(), p.suppressCommand(), p.tuneCommand(), p.stateCommand(), p.stageCommand(), p.listCommand(), p.rulesCommand(), p.configCommand(), p.docsCommand(), p.versionCommand())
 	root.CompletionOptions.HiddenDefaultCmd = false
+	if p.width > 0 {
+		root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), "FlagUsages", fmt.Sprintf("FlagUsagesWrapped %d", p.width)))
+		p.fitHelp(root)
+	}
 	p.started(root)
 	for _, c := range append(root.Commands(), root) {
 		args := c.Args
@@ -235,6 +239,14 @@ func (p *program) root() *cobra.Command {
 		}
 	}
 	return root
+}
+
+// fitHelp breaks the help of a command and its subcommands for the terminal.
+func (p *program) fitHelp(c *cobra.Command) {
+	c.Long = filled(c.Long, p.width)
+	for _, sub := range c.Commands() {
+		p.fitHelp(sub)
+	}
 }
 
 // started makes a command and its subcommands record that their command line was

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/rivo/uniseg"
 	"github.com/spf13/cobra"
 
 	"outflow/reports"
@@ -117,7 +118,7 @@ func (p *program) explainRule(r *sigma.Rule) {
 	form := ruleFormOf(r)
 	line := func(name, text string) {
 		if text != "" {
-			fmt.Fprintf(p.stdout, "  %-12s %s\n", name, p.behind(15, printable(text)))
+			p.entry(name, text)
 		}
 	}
 	fmt.Fprintf(p.stdout, "%s: %s\n\n", printable(form.Rule), printable(form.Title))
@@ -132,7 +133,7 @@ func (p *program) explainRule(r *sigma.Rule) {
 	}
 	line("tables", strings.Join(form.Tables, ", "))
 	for _, text := range form.FalsePositives {
-		line("innocent", text)
+		line("false alarm", text)
 	}
 	for _, text := range form.References {
 		line("reference", text)
@@ -142,6 +143,20 @@ func (p *program) explainRule(r *sigma.Rule) {
 		fmt.Fprintln(p.stdout, "\nIts matches are not reported themselves: correlations use them.")
 	}
 	fmt.Fprintf(p.stdout, "\nTo switch it off, add to the configuration: disable: [%s]\n", printable(form.Rule))
+}
+
+// entry prints a name and its text. A text that has a word too long for the room beside the
+// name begins on the next line.
+func (p *program) entry(name, text string) {
+	const at = 15
+	text = printable(text)
+	for _, word := range strings.Fields(text) {
+		if p.width > 0 && uniseg.StringWidth(word) > p.width-at {
+			fmt.Fprintf(p.stdout, "  %s\n    %s\n", name, p.behind(4, text))
+			return
+		}
+	}
+	fmt.Fprintf(p.stdout, "  %-12s %s\n", name, p.behind(at, text))
 }
 
 // explainEntity prints the findings of the last run about a user, host or address.
@@ -237,7 +252,7 @@ func (p *program) explainDetection(config *Config, d *detect.Detection) error {
 
 func (p *program) printFinding(config *Config, f *detect.Finding) {
 	line := func(name, format string, args ...any) {
-		fmt.Fprintf(p.stdout, "  %-12s %s\n", name, p.behind(15, printable(fmt.Sprintf(format, args...))))
+		p.entry(name, fmt.Sprintf(format, args...))
 	}
 	fmt.Fprintf(p.stdout, "%s\n\n", p.behind(0, printable(f.Why)))
 	line("finding", "%s", f.UID)
@@ -290,8 +305,8 @@ func (p *program) printFinding(config *Config, f *detect.Finding) {
 	if f.Allowed != "" {
 		line("allowed", "%s", f.Allowed)
 	} else {
-		fmt.Fprintf(p.stdout, "\nTo accept this and similar findings, add to the configuration:\n\nallow:\n%s\n%s\n", reports.AllowEntry(f, p.allowUntil(f)),
-			p.behind(0, printable(reports.AllowScope(f, false))))
+		fmt.Fprintf(p.stdout, "\n%s\n\nallow:\n%s\n%s\n", p.behind(0, "To accept this and similar findings, add to the configuration:"),
+			reports.AllowEntry(f, p.allowUntil(f)), p.behind(0, printable(reports.AllowScope(f, false))))
 	}
 	if config.detection(f.Detection) != nil {
 		fmt.Fprintf(p.stdout, "\nWhat %s looks for: outflow explain %s\n", f.Detection, f.Detection)

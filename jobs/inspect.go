@@ -129,12 +129,12 @@ func (p *program) printInput(formats logs.Formats, tables []reports.Input) {
 	fmt.Fprintf(p.stdout, "%s\n", printable(in.Name))
 	switch {
 	case in.Status == reports.NoLog:
-		fmt.Fprintf(p.stdout, "  no log   %s\n", printable(in.NoLog))
+		fmt.Fprintf(p.stdout, "  no log   %s\n", p.behind(11, printable(in.NoLog)))
 	case in.Error != "":
-		fmt.Fprintf(p.stdout, "  error    %s\n", printable(in.Error))
+		fmt.Fprintf(p.stdout, "  error    %s\n", p.behind(11, printable(in.Error)))
 	}
 	if in.Format != "" {
-		fmt.Fprintf(p.stdout, "  format   %s: %s\n", in.Format, formats.Named(in.Format).Title)
+		fmt.Fprintf(p.stdout, "  format   %s: %s\n", in.Format, p.behind(11, formats.Named(in.Format).Title))
 		fmt.Fprintf(p.stdout, "  records  %d: %d of other kinds, %d skipped\n", in.Records, in.Other, in.Skipped)
 	}
 	for _, k := range in.Kinds {
@@ -144,14 +144,14 @@ func (p *program) printInput(formats logs.Formats, tables []reports.Input) {
 		fmt.Fprintf(p.stdout, "  masked   %d names: not written as they were queried\n", in.Masked)
 	}
 	for _, reason := range in.Reasons {
-		fmt.Fprintf(p.stdout, "  skipped  %s\n", printable(reason))
+		fmt.Fprintf(p.stdout, "  skipped  %s\n", p.behind(11, printable(reason)))
 	}
 	for i := range tables {
 		t := &tables[i]
 		if t.Table == "" {
 			continue
 		}
-		fmt.Fprintf(p.stdout, "  table    %s: %d rows, %s to %s\n", t.Table, t.Rows, stamp(t.First), stamp(t.Last))
+		fmt.Fprintf(p.stdout, "  table    %s\n", p.behind(11, fmt.Sprintf("%s: %d rows, %s to %s", t.Table, t.Rows, stamp(t.First), stamp(t.Last))))
 		if v := t.Unattributed; v.Rows > 0 {
 			fmt.Fprintf(p.stdout, "    %s %s no user, src_ip or host\n", v, verb(v.Rows, "has", "have"))
 		}

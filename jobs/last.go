@@ -16,7 +16,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"text/tabwriter"
+
+	"github.com/rivo/uniseg"
 
 	"outflow/columnar/store"
 	"outflow/reports"
@@ -475,22 +476,31 @@ func (p *program) next(config *Config, r *reports.Report) {
 	if config.Out != defaults().Out {
 		where = " " + strings.Join(p.where, " ")
 	}
-	w := tabwriter.NewWriter(p.stdout, 0, 0, 2, ' ', 0)
-	for i, c := range all {
+	longest, total := 0, 0
+	for i := range all {
+		c := &all[i]
 		lead := "      "
 		if i == 0 {
 			lead = "next: "
 		}
-		line := lead + "  " + cmp.Or(p.called, "outflow") + " " + c.line + where
+		c.line = lead + "  " + cmp.Or(p.called, "outflow") + " " + c.line + where
 		if c.last != "" {
-			line += " " + c.last
+			c.line += " " + c.last
 		}
-		if p.width == 0 || len(line)+2+len(c.why) <= p.width {
-			line += "\t# " + c.why
-		}
-		fmt.Fprintln(w, line)
+		c.why = "  # " + c.why
+		longest, total = max(longest, uniseg.StringWidth(c.line)), max(total, len(c.why))
 	}
-	w.Flush()
+	if total += longest; p.width > 0 && total > p.width {
+		longest = 0 // each command has its comment right behind it
+	}
+	for _, c := range all {
+		used := uniseg.StringWidth(c.line)
+		fmt.Fprint(p.stdout, c.line)
+		if used = max(used, longest); p.width == 0 || used+len(c.why) <= p.width {
+			fmt.Fprint(p.stdout, strings.Repeat(" ", used-uniseg.StringWidth(c.line)), c.why)
+		}
+		fmt.Fprintln(p.stdout)
+	}
 }
 
 // argument writes a positional argument: one that begins as a flag does is told from it.

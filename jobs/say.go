@@ -3,6 +3,7 @@ package jobs
 import (
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 
 	"github.com/rivo/uniseg"
@@ -60,6 +61,34 @@ func wrapped(text string, cells int, indent string) string {
 		}
 	}
 	return out.String()
+}
+
+// filled breaks the paragraphs of a text anew if one of its lines has more than so many
+// cells. A line that begins with a space is an entry of a list: what follows a break in it
+// is indented further.
+func filled(text string, cells int) string {
+	if !slices.ContainsFunc(strings.Split(text, "\n"), func(line string) bool { return uniseg.StringWidth(line) > cells }) {
+		return text
+	}
+	var lines []string
+	for line := range strings.SplitSeq(text, "\n") {
+		n := len(lines) - 1
+		if n < 0 || line == "" || lines[n] == "" || line[0] == ' ' || lines[n][0] == ' ' {
+			lines = append(lines, line)
+		} else {
+			lines[n] += " " + line
+		}
+	}
+	for i, line := range lines {
+		entry := strings.TrimLeft(line, " ")
+		lead := line[:len(line)-len(entry)]
+		rest := ""
+		if lead != "" {
+			rest = lead + "  "
+		}
+		lines[i] = lead + strings.ReplaceAll(wrapped(entry, cells-len(rest), ""), "\n", "\n"+rest)
+	}
+	return strings.Join(lines, "\n")
 }
 
 // behind returns text that follows so many cells of a line on stdout, broken at spaces if

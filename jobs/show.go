@@ -6,11 +6,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
+	"github.com/rivo/uniseg"
 	"github.com/spf13/cobra"
 
 	"outflow/columnar"
@@ -25,8 +27,9 @@ func (p *program) showCommand() *cobra.Command {
 		Short: "print the records of the logs behind a finding",
 		Long: "show takes the ID of a finding, or the first characters of it, and prints the records that the finding names, up to\n" +
 			"five, those with the most bytes first: as the log has them, and as columns. If it names none, show prints the first\n" +
-			"records that fit it. Values of URL queries, cookies, passwords and tokens are masked. The finding is looked for in the last run of the output folder, then in the state, then in all\n" +
-			"reports of the output folder. The logs are read again where they are.",
+			"records that fit it. Values of URL queries, cookies, passwords and tokens are masked. The finding is looked for in\n" +
+			"the last run of the output folder, then in the state, then in all reports of the output folder. The logs are read\n" +
+			"again where they are.",
 		Example: "  outflow show 5fdf8cf7\n  outflow show 5fdf8cf7 --as json",
 		Args:    cobra.ExactArgs(1),
 	}
@@ -75,14 +78,22 @@ func noSuchFinding(config *Config, id string) error {
 }
 
 func (p *program) printRecord(r *recordForm) {
-	fmt.Fprintf(p.stdout, "\n%s", printable(r.At))
+	head := []string{printable(r.At)}
 	if r.Time != "" {
-		fmt.Fprintf(p.stdout, "  %s", r.Time)
+		head = append(head, r.Time)
 	}
 	if r.Bytes != 0 {
-		fmt.Fprintf(p.stdout, "  %s", reports.ByteSize(float64(r.Bytes)))
+		size := reports.ByteSize(float64(r.Bytes))
+		if r.joined() {
+			size += " in all records of this connection"
+		}
+		head = append(head, size)
 	}
-	fmt.Fprintln(p.stdout)
+	line := strings.Join(head, "  ")
+	if p.width > 0 && uniseg.StringWidth(line) > p.width {
+		line = strings.Join(head, "\n  ")
+	}
+	fmt.Fprintf(p.stdout, "\n%s\n", line)
 	if r.Changed {
 		fmt.Fprintln(p.stdout, "  the log is not as the run read it: it was changed, copied or touched, so this may be another record")
 	}
@@ -94,9 +105,27 @@ func (p *program) printRecord(r *recordForm) {
 	}
 	for c := range columnar.NumCols {
 		if v, ok := r.Columns[c.String()]; ok {
-			fmt.Fprintf(p.stdout, "    %-14s %s\n", c, p.behind(19, printable(fmt.Sprint(v))))
+			text := fmt.Sprint(v)
+			if us, err := strconv.ParseInt(text, 10, 64); err == nil && c == columnar.Duration && us < math.MaxInt64/1000 {
+				text = (time.Duration(us) * time.Microsecond).String()
+			}
+			fmt.Fprintf(p.stdout, "    %-14s %s\n", c, p.behind(19, printable(text)))
 		}
 	}
+}
+
+// joined reports whether the bytes of the record are those of its connection, which other
+// records continue, since the record itself says fewer.
+func (r *recordForm) joined() bool {
+	_, known := r.Columns[columnar.UID.String()]
+	most := int64(0)
+	for _, c := range []columnar.Col{columnar.BytesOut, columnar.BytesIn} {
+		if n, ok := r.Columns[c.String()].(json.Number); ok {
+			v, _ := n.Int64()
+			most = max(most, v)
+		}
+	}
+	return known && most > 0 && r.Bytes > most
 }
 
 // recordsOf reads the records that a finding names. What cannot be read has an Error.

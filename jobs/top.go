@@ -4,11 +4,12 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 	"sync/atomic"
-	"text/tabwriter"
 
+	"github.com/rivo/uniseg"
 	"github.com/spf13/cobra"
 
 	"outflow/reports"
@@ -273,24 +274,23 @@ func rank(config *Config, h *history, days []detect.Day, r *ranking) ([]topForm,
 	return list, nil
 }
 
-func (p *program) printTop(as string, list []topForm, r *ranking, days []detect.Day) error {
-	if as == "json" {
-		return p.printJSON(list)
-	}
-	if len(list) == 0 {
-		return nil
-	}
-	fmt.Fprintf(p.stdout, "%s\n\n", daysInWords(days))
-	w := tabwriter.NewWriter(p.stdout, 0, 0, 2, ' ', 0)
-	head := []string{"OUT", "IN", "EVENTS"}
+// topLayouts are the columns that top prints, by the order of topColumns: the first that the
+// terminal has room for. Who sends most matters more than how often.
+var topLayouts = [][]int{{0, 1, 2, 3, 4, 5}, {0, 2, 3, 4, 5}, {0, 2, 3, 5}, {0, 3, 5}, {0, 2, 3}, {0, 3}}
+
+// topColumns returns the cells of each column, its heading first.
+func topColumns(list []topForm, r *ranking) [][]string {
+	head := []string{"OUT", "IN", "EVENTS", r.title}
 	if r.aggregate == detect.DNSPair {
-		head = []string{"IN NAMES", "NAMES", "QUERIES"}
+		head = []string{"IN NAMES", "NAMES", "QUERIES", r.title}
 	}
-	head = append(head, r.title)
 	if r.with != nil {
 		head = append(head, "CLIENTS", "MOST BY")
 	}
-	fmt.Fprintln(w, strings.Join(head, "\t"))
+	columns := make([][]string, len(head))
+	for i, text := range head {
+		columns[i] = []string{text}
+	}
 	for _, t := range list {
 		name := t.Name
 		if t.Own {
@@ -300,11 +300,50 @@ func (p *program) printTop(as string, list []topForm, r *ranking, days []detect.
 		if r.aggregate == detect.DNSPair {
 			second = reports.Count(t.Names)
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s", reports.ByteSize(float64(t.BytesOut)), second, reports.Count(t.Events), printable(name))
-		if r.with != nil {
-			fmt.Fprintf(w, "\t%d\t%s", t.Clients, printable(t.Most))
+		row := []string{reports.ByteSize(float64(t.BytesOut)), second, reports.Count(t.Events), printable(name), reports.Count(int64(t.Clients)), printable(t.Most)}
+		for i := range columns {
+			columns[i] = append(columns[i], row[i])
 		}
-		fmt.Fprintln(w)
 	}
-	return w.Flush()
+	return columns
+}
+
+func (p *program) printTop(as string, list []topForm, r *ranking, days []detect.Day) error {
+	if as == "json" {
+		return p.printJSON(list)
+	}
+	if len(list) == 0 {
+		return nil
+	}
+	columns := topColumns(list, r)
+	widths := make([]int, len(columns))
+	for i, cells := range columns {
+		for _, cell := range cells {
+			widths[i] = max(widths[i], uniseg.StringWidth(cell))
+		}
+	}
+	var shown []int
+	for _, layout := range topLayouts {
+		shown = slices.DeleteFunc(slices.Clone(layout), func(i int) bool { return i >= len(columns) })
+		total := 2 * (len(shown) - 1)
+		for _, i := range shown {
+			total += widths[i]
+		}
+		if p.width == 0 || total <= p.width {
+			break
+		}
+	}
+	var out strings.Builder
+	fmt.Fprintf(&out, "%s\n\n", daysInWords(days))
+	for row := range columns[0] {
+		used := 0
+		for _, i := range shown[:len(shown)-1] {
+			cell := columns[i][row]
+			out.WriteString(cell + strings.Repeat(" ", widths[i]-uniseg.StringWidth(cell)+2))
+			used += widths[i] + 2
+		}
+		out.WriteString(p.behind(used, columns[shown[len(shown)-1]][row]) + "\n")
+	}
+	_, err := io.WriteString(p.stdout, out.String())
+	return err
 }

@@ -69,7 +69,7 @@ func (p *program) tuneCommand() *cobra.Command {
 	var o tuning
 	c := &cobra.Command{
 		Use:   "tune",
-		Short: "try other thresholds on the nights of the state, with injected exfiltration",
+		Short: "try other thresholds on past nights, with injected exfiltration",
 		Long: "tune judges the nights of the state again, for several values of one threshold at a time, as they are and with\n" +
 			"exfiltration added to a few entities drawn by chance: uploads to a bucket that nobody used; a drip of 100 MB a day for 14\n" +
 			"days, which counts if any of its nights finds it; DNS tunnels of 60 queries in an hour, 600 in an hour and\n" +

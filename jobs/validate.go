@@ -67,7 +67,7 @@ func (p *program) validateCommand() *cobra.Command {
 			}
 		}
 		var rows [][]string
-		silent := 0
+		var silent []*Input
 		for _, in := range config.Inputs {
 			if store.Remote(in.URI) && !probe {
 				continue
@@ -84,10 +84,12 @@ func (p *program) validateCommand() *cobra.Command {
 				row = append(row, n.String())
 			}
 			if !found {
-				silent++
-				warnings = append(warnings, fmt.Sprintf("The input %s matches nothing from %s to %s: %s", in.Name, yesterday-detect.Day(days-1), yesterday, in.URI))
+				silent = append(silent, in)
 			}
 			rows = append(rows, row)
+		}
+		if len(silent) > 0 {
+			warnings = append(warnings, silentInputs(silent, yesterday-detect.Day(days-1), yesterday))
 		}
 		if probe && len(rows) > 0 {
 			w := tabwriter.NewWriter(p.stdout, 0, 0, 2, ' ', 0)
@@ -116,12 +118,28 @@ func (p *program) validateCommand() *cobra.Command {
 		if _, err = fmt.Fprintln(p.stdout, result); err != nil {
 			return err
 		}
-		if probe && silent > 0 {
-			return exit{exitNoInput, fmt.Errorf("%s %s nothing", counted(silent, "input"), verb(int64(silent), "matches", "match"))}
+		if n := len(silent); probe && n > 0 {
+			return exit{exitNoInput, fmt.Errorf("%s %s nothing", counted(n, "input"), verb(int64(n), "matches", "match"))}
 		}
 		return nil
 	}
 	return c
+}
+
+// silentInputs says which inputs match nothing on the days first … last.
+func silentInputs(inputs []*Input, first, last detect.Day) string {
+	span := fmt.Sprintf("from %s to %s", first, last)
+	if first == last {
+		span = "on " + last.String()
+	}
+	if len(inputs) == 1 {
+		return fmt.Sprintf("The input %s matches nothing %s: %s. Check its uri; --days looks further back.", inputs[0].Name, span, inputs[0].URI)
+	}
+	names := make([]string, len(inputs))
+	for i, in := range inputs {
+		names[i] = in.Name
+	}
+	return fmt.Sprintf("%d inputs match nothing %s: %s. Check their uris; --days looks further back.", len(inputs), span, strings.Join(names, ", "))
 }
 
 // channelFaults returns what keeps the channels of notify from being used: what this
