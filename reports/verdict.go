@@ -198,10 +198,9 @@ func tiles(r *Report, t toll) []tile {
 	persons := tile{"People", count(int64(t.of[people])), "with findings of medium or higher"}
 	others := tile{"Machines", count(int64(t.of[machines])), "without a known user"}
 	if n := t.of[services]; n > 0 {
-		others.Name, others.Value = "Machines, services", count(int64(t.of[machines]+n))
-		others.Note = counted(n, "service account", services) + "; the others without a known user"
+		others.Note += "; also " + counted(n, "service account", services)
 		if t.of[machines] == 0 {
-			others.Note = services
+			others = tile{"Service accounts", count(int64(n)), "no machines"}
 		}
 	}
 	places := tile{"New destinations", count(int64(t.places)), "first used by the sender"}
