@@ -16,7 +16,7 @@ import (
 )
 
 type bulkDownloadOptions struct {
-	Threshold   float64 `yaml:"threshold" unit:"z" tune:"2.5 3 3.5 4 5 6" doc:"a day above this, in bytes or in objects, is unusual, as for upload_zscore; days under a gigabyte or 1,000 objects need 1.5 more, and objects 0.5 more where the bytes are known and usual"`
+	Threshold   float64 `yaml:"threshold" unit:"z" tune:"2.5 3 3.5 4 5 6" doc:"a day above this, in bytes or in objects, is unusual, as for upload_zscore; days under a gigabyte or 1,000 objects need up to 1.5 more, and objects 0.5 more where the bytes are known and usual"`
 	Floor       Bytes   `yaml:"floor" unit:"B/day" tune:"50MB 100MB 200MB 500MB 1GB" doc:"days below this are not reported for their bytes; less is a few presentations"`
 	Objects     int     `yaml:"objects" unit:"objects/day" tune:"25 50 100 200 500" doc:"days with fewer distinct objects are not reported for their number; less is a meeting's folder, more misses who picks what to take"`
 	MinDays     int     `yaml:"min_days" unit:"days" doc:"with fewer days of baseline the cold start rule applies"`
@@ -362,7 +362,7 @@ func (b *bulkJudge) half(h, n int) *bulkHalf {
 func (b *bulkJudge) over(h, n int) bool {
 	half := b.half(h, n)
 	u := &half.all[n]
-	threshold := half.least(b.o.Threshold, u.value)
+	threshold := u.least(&half.quantity, b.o.Threshold, u.value)
 	if h == 1 && !b.halves[0].all[n].blind && !b.over(0, n) {
 		threshold += objectsAlone
 	}
@@ -470,8 +470,8 @@ func (b *bulkJudge) unusual(half *bulkHalf, s *downloadService, series splitSeri
 	f := b.finding(half, s, series)
 	z := u.z(&half.quantity)
 	f.Score, f.Baseline = z, half.value(u.centre)
-	f.Threshold = half.least(b.o.Threshold, u.value)
-	limit := func(level float64) float64 { return half.limit(b.o.Threshold, level, u.spread, half.floor) }
+	f.Threshold = u.least(&half.quantity, b.o.Threshold, u.value)
+	limit := func(level float64) float64 { return u.limit(&half.quantity, b.o.Threshold, level, half.floor) }
 	far := "so this is " + times(f.Observed/f.Baseline) + " the median"
 	if f.Baseline*half.scale < 1e6 {
 		far = "so any download of that size is unusual"

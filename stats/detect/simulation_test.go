@@ -17,6 +17,7 @@ var simulations = []struct {
 	{"uploads", simulateUploads},
 	{"repeats", simulateRepeats},
 	{"cold start", simulateColdStart},
+	{"few entities", simulateFew},
 	{"ratios", simulateRatios},
 	{"downloads", simulateBulkDownloads},
 	{"drips", simulateDrips},

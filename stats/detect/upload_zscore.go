@@ -1,7 +1,6 @@
 package detect
 
 import (
-	"cmp"
 	"fmt"
 	"math"
 	"slices"
@@ -12,10 +11,10 @@ import (
 
 type uploadZScoreOptions struct {
 	Method      string  `yaml:"method" unit:"" enum:"robust classic seed" doc:"robust: factors above the median of past days; classic: standard deviations above the mean of all past days; seed: as classic, with the judged day in its own sample"`
-	Threshold   float64 `yaml:"threshold" unit:"z" tune:"2.5 3 3.5 4 5 6" doc:"a day above this is unusual; 3.5 reports about 1 of 1,000 ordinary days, and more than half of the days with a gigabyte even for erratic users; less reports more of both; days under a gigabyte need 1.5 more"`
+	Threshold   float64 `yaml:"threshold" unit:"z" tune:"2.5 3 3.5 4 5 6" doc:"a day above this is unusual; 3.5 reports about 1 of 1,000 ordinary days, and more than half of the days with a gigabyte even for erratic users; less reports more of both; days under a gigabyte need up to 1.5 more, the more the more entities the feed has"`
 	Floor       Bytes   `yaml:"floor" unit:"B/day" tune:"50MB 100MB 200MB 500MB 1GB" doc:"days below this are never reported; 100 MB from a quiet user are a phone's pictures, and cloud_upload reports new destinations from 20 MB"`
 	MinDays     int     `yaml:"min_days" unit:"days" doc:"with fewer days of baseline the cold start rule applies"`
-	PeerDays    int     `yaml:"peer_days" unit:"days" doc:"weight, in days, of the organisation's usual spread beside the entity's own; more steadies short histories, less trusts them"`
+	PeerDays    int     `yaml:"peer_days" unit:"days" doc:"weight, in days, of the organisation's usual spread beside the entity's own, at most 10 with under 10 entities; more steadies short histories, less trusts them"`
 	ColdFloor   Bytes   `yaml:"cold_floor" unit:"B/day" doc:"cold start: days below this are not reported"`
 	ColdPercent float64 `yaml:"cold_percent" unit:"%" doc:"cold start: the share of all entities' days that the day must exceed"`
 	ColdHigh    Bytes   `yaml:"cold_high" unit:"B/day" doc:"cold start: from this volume, a day that exceeds those of others is of medium severity, below of low: a new laptop's first sync is seldom more"`
@@ -31,7 +30,7 @@ What it sees: a day on which a user (or address, or host) sent several times mor
 tables of one feed. Daily uploads vary by factors, so they are compared on log(1 + MB). The baseline is the median of the
 days since the entity was first seen; a day without uploads counts as zero, a day that was not read or has no byte counts
 does not count. Weekends are compared with weekends if they differ. The spread is that of all days, with outliers pulled in,
-steadied by what is common in the organisation; days that were reported before do not train it.
+steadied by what is common in the organisation, less so if a feed has under ten entities; days that were reported before do not train it.
 Why that means exfiltration: data that is taken out in one go raises the volume of that day.
 Common false positives: a first backup, a new laptop's sync, a video delivery, a migration. After the same level on
 four days, or on two in a feed's first week, or under a gigabyte on one, it is a habit and no longer reported. With under 7 days of history the day is compared with those of the entity's
@@ -82,216 +81,6 @@ const baselineDays = 30
 // allHistory is the History of profile seed, which sums over the whole log.
 const allHistory = 1 << 20
 
-// A baseline is what is normal for an entity, as the first pass over the rows finds
-// it.
-type baseline struct {
-	value int64 // of the judged day; unknown if it is blind
-	// Days that train the baseline: all of them, and those of the judged day's kind.
-	days, like int32
-	blind      bool
-	crowd      bool // many of its peers rose on the judged day
-	split      bool // weekdays and weekends differ
-	// centre is the centre of days of the judged day's kind, other that of the rest;
-	// as quantity.log returns it: log(1 + MB) of bytes.
-	centre, other float64
-	spread        float64 // of all training days around their centre; after steady, the divisor of z
-	group         string
-}
-
-// A splitSeries is a series, split at the judged day.
-type splitSeries struct {
-	key   Key
-	past  []Row
-	today *Row
-}
-
-// A quantity is what is compared between the days of an entity. Its values are not
-// negative and vary by factors.
-type quantity struct {
-	of    func(r *Row) int64
-	blind func(r *Row) bool // reports whether the value is unknown, which is not zero
-	// scale is 1e6 divided by the amount below which values are hardly told apart: 1 for
-	// bytes, 1e6 for what is counted one by one.
-	scale float64
-	// large is the least value to which smallDay does not apply.
-	large int64
-}
-
-// smallDay is by how many spreads more a day under quantity.large must exceed the
-// threshold. The days of 10,000 people are over it by chance twenty times a night, most of
-// them a few hundred megabytes of the erratic. A quiet user's stand out by far more.
-const smallDay = 1.5
-
-// least returns the z above which a value is unusual.
-func (q *quantity) least(threshold float64, value int64) float64 {
-	if value < q.large {
-		return threshold + smallDay
-	}
-	return threshold
-}
-
-// limit returns the least value that is unusual on a day with that level and spread.
-func (q *quantity) limit(threshold, level, spread float64, floor int64) float64 {
-	large := max(q.value(level+threshold*spread), float64(q.large))
-	return max(min(q.value(level+(threshold+smallDay)*spread), large), float64(floor))
-}
-
-// bytesOut measures uploads.
-var bytesOut = quantity{of: func(r *Row) int64 { return r.BytesOut }, blind: blind, scale: 1, large: 1e9}
-
-// log returns a value on the scale on which days are compared, and value is the
-// inverse.
-func (q *quantity) log(value float64) float64 { return stats.LogMB(value * q.scale) }
-func (q *quantity) value(log float64) float64 { return stats.Bytes(log) / q.scale }
-
-// days calls f for every day of the baseline: a covered day since the entity was first
-// seen. trained is false for a flagged day.
-func (in *Input) days(s splitSeries, f func(d Day, bytes int64, trained bool)) {
-	in.daysOf(&bytesOut, s, f)
-}
-
-// daysOf is days for any quantity.
-func (in *Input) daysOf(q *quantity, s splitSeries, f func(d Day, value int64, trained bool)) {
-	next := 0
-	for _, d := range in.baselineDays(s.key.Feed) {
-		for next < len(s.past) && s.past[next].Day < d {
-			next++
-		}
-		value := int64(0)
-		switch {
-		case len(s.past) == 0 || d < s.past[0].Day:
-			continue // not seen yet
-		case next < len(s.past) && s.past[next].Day == d:
-			if q.blind(&s.past[next]) {
-				continue
-			}
-			value = q.of(&s.past[next])
-		}
-		f(d, value, !in.Flagged(s.key, d))
-	}
-}
-
-// blind reports whether the row's bytes are unknown, which is not zero.
-func blind(r *Row) bool { return r.KnownOut == 0 && r.Events > 0 }
-
-// minStratum is the fewest weekdays or weekend days that get a centre of their own:
-// the median of fewer is hardly better than a guess.
-const minStratum = 5
-
-// A sample is a buffer for the days of one entity after another.
-type sample struct{ unlike, like []float64 } // by whether the day has the judged day's kind
-
-// baseline returns what is normal for an entity. steady adjusts its spread afterwards.
-func (x *sample) baseline(in *Input, q *quantity, s splitSeries) baseline {
-	u := baseline{value: q.of(s.today), blind: q.blind(s.today)}
-	if u.blind {
-		return u
-	}
-	x.unlike, x.like = x.unlike[:0], x.like[:0]
-	in.daysOf(q, s, func(d Day, value int64, trained bool) {
-		switch {
-		case !trained:
-		case d.weekend() == in.Day.weekend():
-			x.like = append(x.like, q.log(float64(value)))
-		default:
-			x.unlike = append(x.unlike, q.log(float64(value)))
-		}
-	})
-	unlike, like := len(x.unlike), len(x.like)
-	x.unlike = append(x.unlike, x.like...)
-	all := x.unlike
-	u.days, u.like = int32(len(all)), int32(len(all))
-	u.centre = stats.Median(all)
-	u.other = u.centre
-	u.spread = spreadAround(u.centre, all, u.centre, nil)
-	if unlike < minStratum || like < minStratum {
-		return u
-	}
-	// Two medians of the same days differ by chance. Splitting anyway would leave
-	// weekends with eight days of history, so they must differ by more than three
-	// standard errors. The standard error of a median is 1.25·σ/√n.
-	other, centre := stats.Median(all[:unlike]), stats.Median(x.like)
-	spread := spreadAround(centre, x.like, other, all[:unlike])
-	chance := math.Sqrt(math.Pi/2) * max(spread, stats.ScaleFloor) * math.Sqrt(1/float64(unlike)+1/float64(like))
-	if math.Abs(centre-other) > 3*chance {
-		u.like, u.centre, u.other, u.split, u.spread = int32(like), centre, other, true, spread
-	}
-	return u
-}
-
-func spreadAround(a float64, x []float64, b float64, y []float64) float64 {
-	residuals := make([]float64, 0, len(x)+len(y))
-	for _, v := range x {
-		residuals = append(residuals, v-a)
-	}
-	for _, v := range y {
-		residuals = append(residuals, v-b)
-	}
-	centres := 1
-	if len(y) > 0 {
-		centres = 2
-	}
-	return stats.Spread(residuals, centres)
-}
-
-const (
-	// minPeers is how many entities make an organisation: with fewer, the spread is
-	// theirs and not what is common.
-	minPeers = 10
-	// commonSpread replaces the spread of the organisation if there are fewer, in
-	// natural-log units: the daily uploads of people whose work is not uploading vary
-	// by a factor of e.
-	commonSpread = 1.0
-)
-
-// peersOf returns what counts of an entity's peers: those of its group if there are at
-// least least of them, else those of all people. A service account has no other peers
-// than its group. ok is false if there are too few of either.
-func peersOf(of map[string][]float64, group string, least int) (peers []float64, named, ok bool) {
-	if own := of[group]; group != "" && len(own) >= least {
-		return own, true, true
-	}
-	if group == ServiceGroup {
-		return nil, false, false
-	}
-	for name, own := range of {
-		if name != ServiceGroup {
-			peers = append(peers, own...)
-		}
-	}
-	slices.Sort(peers) // the order of a map is not one
-	return peers, false, len(peers) >= least
-}
-
-// steady pools the spread of each baseline of a feed with what is common among its
-// peers, and adds the uncertainty of the centre itself: the variance of the median of n
-// days is π/2n of their variance. minDays and peerDays are as in uploadZScoreOptions.
-func steady(feed []baseline, minDays, peerDays int) {
-	spreads := map[string][]float64{}
-	for i := range feed {
-		if u := &feed[i]; u.trained(minDays) {
-			spreads[u.group] = append(spreads[u.group], u.spread)
-		}
-	}
-	common := map[string]float64{}
-	for i := range feed {
-		u := &feed[i]
-		if common[u.group] == 0 {
-			common[u.group] = commonSpread
-			if peers, _, ok := peersOf(spreads, u.group, minPeers); ok {
-				common[u.group] = cmp.Or(stats.Median(peers), commonSpread)
-			}
-		}
-		s := max(stats.Pool(u.spread, int(u.days), common[u.group], peerDays), stats.ScaleFloor)
-		u.spread = s * math.Sqrt(1+math.Pi/2/float64(u.like))
-	}
-}
-
-// trained reports whether the baseline says what is usual.
-func (u *baseline) trained(minDays int) bool {
-	return !u.blind && int(u.days) >= minDays && u.centre > 0
-}
-
 // crowds marks the baselines of a feed whose peers rose in number on the judged day.
 func (o *uploadZScoreOptions) crowds(feed []baseline) {
 	rises := map[string][]float64{}
@@ -311,45 +100,6 @@ func (o *uploadZScoreOptions) crowds(feed []baseline) {
 	for i := range feed {
 		feed[i].crowd = crowds[feed[i].group]
 	}
-}
-
-// unlike is how many spreads under the usual level of the other days a day may lie and still be
-// compared with it. People who work on a Saturday for once work as on a weekday.
-const unlike = 1.5
-
-// level returns what a day is compared with: the centre of its kind of days, if like, or of
-// the other kind; but at least as much as unlike says.
-func (u *baseline) level(like bool) float64 {
-	own, other := u.centre, u.other
-	if !like {
-		own, other = other, own
-	}
-	if !u.split {
-		return own
-	}
-	return max(own, other-unlike*u.spread)
-}
-
-// likeDay returns a function that reports whether a day has the judged day's kind.
-// If weekdays and weekends do not differ, all days are.
-func (u *baseline) likeDay(judged Day) func(d Day) bool {
-	return func(d Day) bool { return !u.split || d.weekend() == judged.weekend() }
-}
-
-// median names the centre in a sentence.
-func (u *baseline) median(judged Day) string {
-	switch {
-	case !u.split:
-		return "median"
-	case judged.weekend():
-		return "weekend median"
-	}
-	return "weekday median"
-}
-
-// z returns how unusual the judged day is, by a quantity.
-func (u *baseline) z(q *quantity) float64 {
-	return (q.log(float64(u.value)) - u.level(true)) / u.spread
 }
 
 // baselines returns the baseline of each entity with a row on the judged day, in the
@@ -392,7 +142,7 @@ func (o *uploadZScoreOptions) cold(u *baseline) bool {
 
 // over reports whether the day exceeds the threshold of its own baseline.
 func (o *uploadZScoreOptions) over(u *baseline) bool {
-	return !u.blind && int(u.days) >= o.MinDays && u.value >= int64(o.Floor) && u.z(&bytesOut) > bytesOut.least(o.Threshold, u.value)
+	return !u.blind && int(u.days) >= o.MinDays && u.value >= int64(o.Floor) && u.z(&bytesOut) > u.least(&bytesOut, o.Threshold, u.value)
 }
 
 // scoreRobust ranges over the series once for the baselines and, if a day may be
@@ -439,17 +189,17 @@ func (o *uploadZScoreOptions) scoreRobust(in *Input, risk int) []Finding {
 func (o *uploadZScoreOptions) unusual(in *Input, s splitSeries, u *baseline) Finding {
 	mid, z := stats.Bytes(u.centre), u.z(&bytesOut)
 	f := o.finding(in, s, z, mid)
-	f.Threshold = bytesOut.least(o.Threshold, u.value)
+	f.Threshold = u.least(&bytesOut, o.Threshold, u.value)
 	far := "so this is " + times(f.Observed/mid) + " the median"
 	if mid < 1e6 {
 		far = "so any upload of that size is unusual"
 	}
 	f.Why = fmt.Sprintf("%s uploaded %s on %s; the %s of the %s before is %s and the alert limit is %s, %s (z %.2f, threshold %s).",
 		printable(f.Who()), size(f.Observed), in.Day, u.median(in.Day), count(int64(u.days), "day"), size(mid),
-		size(bytesOut.limit(o.Threshold, u.level(true), u.spread, int64(o.Floor))), far, z, num(f.Threshold)) + andBlocked(&f.Summary)
+		size(u.limit(&bytesOut, o.Threshold, u.level(true), int64(o.Floor))), far, z, num(f.Threshold)) + andBlocked(&f.Summary)
 	f.Timeline = timeline(in, &bytesOut, s, func(like bool) (low, mid, up float64) {
 		c := u.level(like)
-		return stats.Bytes(c - o.Threshold*u.spread), stats.Bytes(c), bytesOut.limit(o.Threshold, c, u.spread, int64(o.Floor))
+		return stats.Bytes(c - o.Threshold*u.spread), stats.Bytes(c), u.limit(&bytesOut, o.Threshold, c, int64(o.Floor))
 	})
 	return f
 }
@@ -666,7 +416,7 @@ func (o *uploadZScoreOptions) tell(in *Input, all []baseline) {
 			b.Days, b.Median = int(u.days), stats.Bytes(u.centre)
 		}
 		if !u.blind && int(u.days) >= o.MinDays {
-			b.Upper, b.Z = bytesOut.limit(o.Threshold, u.level(true), u.spread, int64(o.Floor)), u.z(&bytesOut)
+			b.Upper, b.Z = u.limit(&bytesOut, o.Threshold, u.level(true), int64(o.Floor)), u.z(&bytesOut)
 		}
 		in.Baseline(b)
 	}
