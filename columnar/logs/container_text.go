@@ -57,6 +57,7 @@ type fieldReader struct {
 	plan    *sourcePlan
 	layouts [][]layoutSlot // by layout
 	enough  int            // how many fields tell the layout and give all slots
+	usual   int            // as enough, for records that no layout with conditions fits
 	fields  [][]byte       // of the record at hand
 	quoted  bool           // fields in quotes have these
 	// bracketed is the number of the first field of the record at hand that stood in
@@ -83,15 +84,21 @@ func newFieldReader(p *sourcePlan) fieldReader {
 		l := &p.source.Layouts[i]
 		slots := r.slots(l.Names)
 		r.layouts = append(r.layouts, slots)
-		if r.enough = max(r.enough, l.least); l.most < anyFields {
-			r.enough = max(r.enough, l.most+1)
-		}
-		for _, c := range l.where {
-			r.enough = max(r.enough, c.field+1)
+		enough := l.least
+		if l.most < anyFields {
+			enough = max(enough, l.most+1)
 		}
 		for _, s := range slots {
-			r.enough = max(r.enough, s.field+1)
+			enough = max(enough, s.field+1)
 		}
+		if l.where == nil {
+			r.usual = max(r.usual, enough)
+		}
+		for _, c := range l.where {
+			enough = max(enough, c.field+1)
+			r.usual = max(r.usual, c.field+1)
+		}
+		r.enough = max(r.enough, enough)
 	}
 	return r
 }
@@ -143,11 +150,31 @@ func (r *fieldReader) layout() int {
 		if n := len(r.fields); n < l.least || n > l.most || l.Bracketed != 0 && l.Bracketed != r.bracketed {
 			continue
 		}
-		if !slices.ContainsFunc(l.where, func(c layoutCondition) bool { return !c.holds(r.fields) }) {
+		if r.holds(l) {
 			return i
 		}
 	}
 	return -1
+}
+
+// holds reports whether the fields at hand hold the conditions of a layout.
+func (r *fieldReader) holds(l *Layout) bool {
+	for i := range l.where {
+		if !l.where[i].holds(r.fields) {
+			return false
+		}
+	}
+	return true
+}
+
+// conditional reports whether a layout with conditions may fit the fields at hand.
+func (r *fieldReader) conditional() bool {
+	for i := range r.plan.source.Layouts {
+		if l := &r.plan.source.Layouts[i]; l.where != nil && r.holds(l) {
+			return true
+		}
+	}
+	return false
 }
 
 // record gives the last record of the window the texts of its fields.
@@ -351,7 +378,9 @@ func (r *spaceReader) read(data []byte, w *window, t *Tally) []byte {
 			t.Known("comment")
 			return
 		}
-		r.cut(data, pos, limit(line, r.enough))
+		if r.cut(data, pos, limit(line, r.usual)); r.usual < r.enough && r.conditional() {
+			r.cut(data, pos, limit(line, r.enough))
+		}
 		if i := r.layout(); i >= 0 {
 			w.begin(w.next)
 			r.record(w, r.layouts[i])
@@ -396,14 +425,15 @@ func lineEnd(data []byte, pos []uint32) uint32 {
 // brackets ends with the piece that the bracket ends, and comes without them. The first may
 // be a list of addresses, with a comma and a space between them.
 func (r *spaceReader) cut(data []byte, pos []uint32, most int) {
-	r.fields, r.bracketed = r.fields[:0], 0
+	fields := r.fields[:0]
+	r.bracketed = 0
 	line := lineEnd(data, pos)
 	n := len(pos) - 1
 	endOf := func(piece int) uint32 { return min(pos[piece+1], line) }
 	// What is not found is not looked for again: a line may have a million quotes.
 	quotes, bracket := true, uint32(0) // bracket: where the next ] is; line: there is none
 	quoted, quotedAt := -1, uint32(0)  // the last field in quotes, and where its text begins
-	for k := 0; k < n && len(r.fields) < most; k++ {
+	for k := 0; k < n && len(fields) < most; k++ {
 		begin, end := pos[k]+1, endOf(k)
 		if begin >= end {
 			continue // a second space
@@ -411,14 +441,14 @@ func (r *spaceReader) cut(data []byte, pos []uint32, most int) {
 		switch data[begin] {
 		case '"':
 			j := k
-			for quotes && !endsQuoted(data[begin:endOf(j)]) {
+			for quotes && (data[endOf(j)-1] != '"' || !endsQuoted(data[begin:endOf(j)])) {
 				if j++; j == n {
 					quotes = false
 				}
 			}
 			if quotes {
-				quoted, quotedAt = len(r.fields), begin+1
-				r.fields = append(r.fields, data[begin+1:endOf(j)-1])
+				quoted, quotedAt = len(fields), begin+1
+				fields = append(fields, data[begin+1:endOf(j)-1])
 				k = j
 				continue
 			}
@@ -430,9 +460,9 @@ func (r *spaceReader) cut(data []byte, pos []uint32, most int) {
 				}
 			}
 			if bracket < line && (bracket+1 == line || data[bracket+1] == ' ') {
-				r.fields = append(r.fields, data[begin+1:bracket])
+				fields = append(fields, data[begin+1:bracket])
 				if r.bracketed == 0 {
-					r.bracketed = len(r.fields)
+					r.bracketed = len(fields)
 				}
 				for endOf(k) <= bracket {
 					k++
@@ -440,16 +470,21 @@ func (r *spaceReader) cut(data []byte, pos []uint32, most int) {
 				continue
 			}
 		}
-		if quoted >= 0 && data[end-1] == '"' && data[begin] != '"' {
-			r.fields = append(r.fields[:quoted], data[quotedAt:end-1])
-			continue
+		switch data[end-1] {
+		case '"':
+			if quoted >= 0 && data[begin] != '"' {
+				fields = append(fields[:quoted], data[quotedAt:end-1])
+				continue
+			}
+		case ',':
+			for len(fields) == 0 && data[end-1] == ',' && k+1 < n {
+				k++
+				end = endOf(k)
+			}
 		}
-		for len(r.fields) == 0 && data[end-1] == ',' && k+1 < n {
-			k++
-			end = endOf(k)
-		}
-		r.fields = append(r.fields, data[begin:end])
+		fields = append(fields, data[begin:end])
 	}
+	r.fields = fields
 }
 
 // endsQuoted reports whether a text that begins with a quote ends with another.
