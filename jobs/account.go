@@ -259,8 +259,44 @@ func (m *sharedLog) status(t *tally) (s reports.Status, err error) {
 		return reports.Malformed, nil
 	case t.Other > 0 && t.Rows == 0 && len(t.Kinds) == 0:
 		return reports.Unnamed, nil
+	case slices.ContainsFunc(unreadCells(t), func(u reports.Unread) bool { return 2*u.Cells >= u.Of }):
+		return reports.Malformed, nil
 	}
 	return reports.Read, nil
+}
+
+// known returns how many rows have a value of a column.
+func (t *tally) known(c columnar.Col) (n int64) {
+	for _, tt := range t.tables {
+		if tt != nil {
+			n += tt.known[c]
+		}
+	}
+	return n
+}
+
+// unreadCells returns the columns that detections need, or that say whose a row is, with
+// cells that could not be read.
+func unreadCells(t *tally) (out []reports.Unread) {
+	needed := columnar.ColSet(columnar.User, columnar.SrcIP, columnar.Host)
+	for _, d := range detect.All() {
+		needed |= d.Needs
+	}
+	for _, r := range t.Cleared {
+		if !needed.Has(r.Col) {
+			continue
+		}
+		at, ok := slices.BinarySearchFunc(out, r.Col, func(u reports.Unread, c columnar.Col) int { return cmp.Compare(u.Col, c) })
+		if !ok {
+			out = slices.Insert(out, at, reports.Unread{Col: r.Col, First: r.First, Sample: r.Sample})
+		}
+		u := &out[at]
+		if u.Cells += r.Count; r.First < u.First {
+			u.First, u.Sample = r.First, r.Sample
+		}
+		u.Of = u.Cells + t.known(u.Col)
+	}
+	return out
 }
 
 // kinds returns the kinds of other records of a log, the most frequent first. Kinds
@@ -280,7 +316,7 @@ func kinds(t *logs.Tally) []reports.Kind {
 // inputs returns the lines of inputs.csv for a log: one for each table with rows, by
 // name. The first line has everything that belongs to no table.
 func (m *sharedLog) inputs(t *tally) []reports.Input {
-	first := reports.Input{Name: m.Name, Feed: m.feed, Size: m.Size, Records: t.Records, Other: t.Other, Skipped: t.Skipped, Masked: t.Masked, Kinds: kinds(&t.Tally)}
+	first := reports.Input{Name: m.Name, Feed: m.feed, Size: m.Size, Records: t.Records, Other: t.Other, Skipped: t.Skipped, Masked: t.Masked, Kinds: kinds(&t.Tally), Unread: unreadCells(t)}
 	if m.Format != nil {
 		first.Format = m.Format.Name
 	}
@@ -332,7 +368,7 @@ func (m *sharedLog) inputs(t *tally) []reports.Input {
 	}
 	slices.SortFunc(out, func(a, b reports.Input) int { return cmp.Compare(a.Table, b.Table) })
 	out[0].Records, out[0].Other, out[0].Skipped, out[0].Masked = first.Records, first.Other, first.Skipped, first.Masked
-	out[0].Reasons, out[0].Faults, out[0].Error, out[0].Kinds = first.Reasons, first.Faults, first.Error, first.Kinds
+	out[0].Reasons, out[0].Faults, out[0].Error, out[0].Kinds, out[0].Unread = first.Reasons, first.Faults, first.Error, first.Kinds, first.Unread
 	return out
 }
 

@@ -253,6 +253,51 @@ const (
 	minLackingBytes = 1_000_000
 )
 
+// Cells of a feed that could not be read are a blind spot if they are more than this number,
+// and at least this share of those that say anything. Fewer are only in inputs.csv.
+const (
+	fewUnread      = 5
+	minUnreadShare = 0.001
+)
+
+// misread returns the columns that detections need of which cells could not be read, by feed.
+func misread(inputs []reports.Input) []reports.Blind {
+	type feedColumn struct {
+		feed string
+		c    columnar.Col
+	}
+	known := map[feedColumn]int64{}
+	sums := map[feedColumn]*reports.Unread{}
+	of := map[feedColumn]string{} // the object of the first such cell
+	for _, in := range inputs {
+		for c, rows := range in.Known {
+			known[feedColumn{in.Feed, c}] += rows
+		}
+		for _, u := range in.Unread {
+			at := feedColumn{in.Feed, u.Col}
+			if sum := sums[at]; sum != nil {
+				sum.Cells += u.Cells
+				continue
+			}
+			sums[at], of[at] = &u, in.Name
+		}
+	}
+	var out []reports.Blind
+	for at, sum := range sums {
+		sum.Of = sum.Cells + known[at]
+		if sum.Cells <= fewUnread || float64(sum.Cells) < minUnreadShare*float64(sum.Of) {
+			continue
+		}
+		out = append(out, reports.Blind{Feed: at.feed, Column: at.c.String(), Rows: sum.Cells,
+			Why:    "Feed " + at.feed + ": " + sum.Describe(printable(of[at])) + ", so the rows count without it.",
+			Remedy: "outflow inspect shows what it is read from; if that is another field, name the right one in the input's mapping: columns: {" + at.c.String() + ": NAME}."})
+	}
+	slices.SortFunc(out, func(a, b reports.Blind) int {
+		return cmp.Or(cmp.Compare(a.Feed, b.Feed), cmp.Compare(a.Column, b.Column))
+	})
+	return out
+}
+
 // unattributed returns the feeds with rows that have no entity, or no destination.
 // blind returns those whose columns are never filled.
 func unattributed(inputs []reports.Input) []reports.Blind {

@@ -127,6 +127,36 @@ func TestMaskedSaysHow(t *testing.T) {
 	}
 }
 
+// If this fails, sizes that could not be read are missing from all sums without a word, or
+// every night speaks of the same three cells.
+func TestMisread(t *testing.T) {
+	in := func(name string, known, cells int64) reports.Input {
+		i := reports.Input{Name: name, Feed: "squid", Known: map[columnar.Col]int64{columnar.BytesOut: known}}
+		if cells > 0 {
+			i.Unread = []reports.Unread{{Col: columnar.BytesOut, Cells: cells, Of: known + cells, First: 12, Sample: "1.2\x1b.3"}}
+		}
+		return i
+	}
+	for _, c := range []struct {
+		name   string
+		inputs []reports.Input
+		want   []string
+	}{
+		{"a few", []reports.Input{in("a", 20, 5)}, nil},
+		{"a small share", []reports.Input{in("a", 8000, 8)}, nil},
+		{"of several logs", []reports.Input{in("a", 10, 0), in("b\n", 5, 4), in("c", 2, 16)},
+			[]string{`Feed squid: 20 of 37 bytes_out could not be read ("1.2\x1b.3" in record 12 of b\n), so the rows count without it.`}},
+	} {
+		var got []string
+		for _, b := range misread(c.inputs) {
+			got = append(got, b.Why)
+		}
+		if !slices.Equal(got, c.want) {
+			t.Errorf("%s: got %q, want %q", c.name, got, c.want)
+		}
+	}
+}
+
 // If this fails, bytes without an entity or a destination are missing from all sums
 // without a word.
 func TestUnattributed(t *testing.T) {

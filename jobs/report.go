@@ -41,7 +41,7 @@ func (h *history) report(config *Config, all []detect.Day, inputs []reports.Inpu
 	slices.SortFunc(r.Findings, func(a, b detect.Finding) int { return detect.WorstFirst(&a, &b) })
 	lacking := short(config, h, days)
 	r.Judged = judged(config, h, inputs, lacking)
-	r.Blind = slices.Concat(unattributed(inputs), blind(config.detections, config.formats, inputs), joined(unplaced(config, h, inputs)), uncounted(config, h, inputs), masked(config.detections, config.formats, inputs), unread(config.detections, config.formats, inputs), ruleBlind(config, inputs, h.seen), shortBlind(lacking), unidentified(inputs))
+	r.Blind = slices.Concat(misread(inputs), unattributed(inputs), blind(config.detections, config.formats, inputs), joined(unplaced(config, h, inputs)), uncounted(config, h, inputs), masked(config.detections, config.formats, inputs), unread(config.detections, config.formats, inputs), ruleBlind(config, inputs, h.seen), shortBlind(lacking), unidentified(inputs))
 	last := detect.Day(0)
 	if len(days) > 0 {
 		last = days[len(days)-1]
@@ -239,6 +239,11 @@ func complaint(in *reports.Input) string {
 	}
 	if in.Skipped > 0 {
 		faults = append(faults, fmt.Sprintf("skipped %d of %d records: %s", in.Skipped, in.Records, strings.Join(in.Reasons, "; ")))
+	}
+	if in.Status == reports.Malformed && in.Skipped == 0 {
+		for i := range in.Unread {
+			faults = append(faults, in.Unread[i].Describe(""))
+		}
 	}
 	if len(faults) == 0 {
 		return ""

@@ -17,7 +17,7 @@ const (
 	Unknown                  // no format recognises it
 	Unreadable               // it could not be opened or decoded
 	Damaged                  // it ends early or is broken; the part before that was read
-	Malformed                // at least half of its records were skipped
+	Malformed                // at least half of its records, or of the cells of a column that detections need, could not be read
 	Unnamed                  // all its records are of kinds that the format does not know
 	Left                     // it came late, and its days could not be judged again
 	numStatuses
@@ -200,6 +200,8 @@ func (in *Input) fault() string {
 			why += ": " + strings.Join(in.Reasons, "; ")
 		}
 		return why
+	case len(in.Unread) > 0:
+		return in.Unread[0].Describe("")
 	}
 	return ""
 }

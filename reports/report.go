@@ -8,6 +8,7 @@ package reports
 import (
 	"io"
 	"iter"
+	"strconv"
 	"time"
 
 	"outflow/columnar"
@@ -99,6 +100,31 @@ type Input struct {
 	Unattributed, Unplaced Volume
 	// Known has the number of rows with a value, for each column that is read.
 	Known map[columnar.Col]int64
+	// Unread has the columns with cells that are empty because their text could not be
+	// read, ascending.
+	Unread []Unread
+}
+
+// An Unread says how many cells of a column could not be read.
+type Unread struct {
+	Col    columnar.Col
+	Cells  int64
+	Of     int64  // these, and those that could be read
+	First  int64  // number of the first record with such a cell
+	Sample string // the beginning of its text, from the log; "" if it is not known
+}
+
+// Describe returns text for a sentence: `20 of 37 bytes_out could not be read ("1.2.3" in
+// record 12 of a.csv)`. object is the name of the one with the first such cell, or "".
+func (u *Unread) Describe(object string) string {
+	first := "first in record " + count(u.First)
+	if u.Sample != "" {
+		first = strconv.Quote(u.Sample) + " in record " + count(u.First)
+	}
+	if object != "" {
+		first += " of " + object
+	}
+	return count(u.Cells) + " of " + count(u.Of) + " " + u.Col.String() + " could not be read (" + first + ")"
 }
 
 // A Blind says what could not be judged, and how to fix this.

@@ -25,15 +25,15 @@ type recordRow struct {
 	record int64
 }
 
-// count returns the count that text says, -1 if it says none. bad is the reason why it
-// cannot be read.
-func (r recordRow) count(text []byte, bad string) int64 {
+// count returns the count for column c that text says, -1 if it says none. bad is the reason
+// why it cannot be read.
+func (r recordRow) count(c columnar.Col, text []byte, bad string) int64 {
 	n, ok := scan.Count(text)
 	if ok {
 		return n
 	}
 	if !scan.Unknown(text) {
-		r.tally.Clear(r.record, bad)
+		r.tally.Unread(r.record, c, text, bad)
 	}
 	return -1
 }
@@ -62,9 +62,9 @@ func unfit(m scan.Misfit) string {
 
 // setCount sets a cell to the count that text says, if it says one.
 func (r recordRow) setCount(c columnar.Col, text []byte, bad string) {
-	n := r.count(text, bad)
+	n := r.count(c, text, bad)
 	if n > greatestOf(c) {
-		r.tally.Clear(r.record, bad)
+		r.tally.Unread(r.record, c, text, bad)
 		return
 	}
 	setCount(r.Builder, c, n)

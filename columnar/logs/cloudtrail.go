@@ -219,7 +219,7 @@ func (d *cloudTrail) line(line []byte, b recordRow) (row bool, reason string) {
 	if ip := d.text(trailSourceIP); scan.IsAddress(ip) {
 		b.SetText(columnar.SrcIP, ip)
 	} else if !scan.Unknown(ip) && !bytes.HasSuffix(ip, []byte(".amazonaws.com")) && string(ip) != "AWS Internal" {
-		b.tally.Clear(b.record, "sourceIPAddress that is neither an address nor a service")
+		b.tally.Unread(b.record, columnar.SrcIP, ip, "sourceIPAddress that is neither an address nor a service")
 	}
 	b.misfits(d.event, 1<<numTrailFields-1)
 	b.SetText(columnar.Service, bytes.TrimSuffix(d.text(trailSource), []byte(".amazonaws.com")))
@@ -311,8 +311,8 @@ func (d *cloudTrail) failure() []byte {
 // transferred sets the bytes of an S3 data event, in the client's direction;
 // those of a call that failed are only looked at.
 func (d *cloudTrail) transferred(r recordRow, success bool) {
-	in := r.count(d.text(trailBytesIn), "bad bytesTransferredIn")
-	out := r.count(d.text(trailBytesOut), "bad bytesTransferredOut")
+	in := r.count(columnar.BytesOut, d.text(trailBytesIn), "bad bytesTransferredIn")
+	out := r.count(columnar.BytesIn, d.text(trailBytesOut), "bad bytesTransferredOut")
 	if success {
 		setCount(r.Builder, columnar.BytesOut, in)
 		setCount(r.Builder, columnar.BytesIn, out)

@@ -217,7 +217,7 @@ func (c *cutter) noEnd(buf []byte, n int) (end, left int) {
 }
 
 func (c *cutter) skip(reason string) {
-	c.skipped = append(c.skipped, Reason{reason, 1, c.next})
+	c.skipped = append(c.skipped, Reason{Text: reason, Count: 1, First: c.next})
 	c.next++
 }
 

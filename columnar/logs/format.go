@@ -362,6 +362,10 @@ type Reason struct {
 	Text  string // lower case, of a small fixed set per format
 	Count int64
 	First int64 // number of the first such record
+	// Col is the column whose cells were left empty, and Sample the beginning of the text of
+	// the first. Time, for which records are skipped, and "" if the reason is none of a column.
+	Col    columnar.Col
+	Sample string
 }
 
 func (r Reason) String() string {
@@ -421,21 +425,39 @@ func (t *Tally) kind(name string, n int64) {
 func (t *Tally) Skip(record int64, reason string) {
 	t.Records++
 	t.Skipped++
-	because(&t.Reasons, Reason{reason, 1, record})
+	because(&t.Reasons, Reason{Text: reason, Count: 1, First: record})
 }
 
-// Clear counts a cell of a row that is left empty.
+// Clear counts something of a row that is left out.
 func (t *Tally) Clear(record int64, reason string) {
-	because(&t.Cleared, Reason{reason, 1, record})
+	because(&t.Cleared, Reason{Text: reason, Count: 1, First: record})
 }
+
+// maxSample is how much of an unreadable text is kept, in bytes: enough to know it again.
+const maxSample = 24
+
+// Unread counts a cell of a column that is left empty, because its text could not be read.
+func (t *Tally) Unread(record int64, c columnar.Col, text []byte, reason string) {
+	r := Reason{Text: reason, Count: 1, First: record, Col: c}
+	if i := slices.IndexFunc(t.Cleared, r.like); i < 0 || record < t.Cleared[i].First {
+		r.Sample = string(text[:min(len(text), maxSample)])
+	}
+	because(&t.Cleared, r)
+}
+
+func (r *Reason) like(have Reason) bool { return have.Text == r.Text && have.Col == r.Col }
 
 func because(reasons *[]Reason, r Reason) {
 	for i := range *reasons {
-		if have := &(*reasons)[i]; have.Text == r.Text {
-			have.Count += r.Count
-			have.First = min(have.First, r.First)
-			return
+		have := &(*reasons)[i]
+		if !r.like(*have) {
+			continue
 		}
+		have.Count += r.Count
+		if r.First < have.First {
+			have.First, have.Sample = r.First, r.Sample
+		}
+		return
 	}
 	*reasons = append(*reasons, r)
 }

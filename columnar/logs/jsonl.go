@@ -397,7 +397,7 @@ func (d *jsonLines) line(line []byte, record int64, out *columnar.Out, t *Tally)
 				}
 			}
 			if reason := d.set.set(b, f, text); reason != "" {
-				t.Clear(record, reason)
+				t.Unread(record, f.col, text, reason)
 			}
 		}
 	}
@@ -417,11 +417,11 @@ func (d *jsonLines) line(line []byte, record int64, out *columnar.Out, t *Tally)
 func (r *jsonRecord) misfits(reads uint64, record int64, t *Tally) {
 	for _, m := range r.shape.Misfits() {
 		for set := m.Fields & reads; set != 0; set &= set - 1 {
-			switch name := columnar.Col(bits.TrailingZeros64(set)).String(); {
+			switch c := columnar.Col(bits.TrailingZeros64(set)); {
 			case m.Twice:
-				t.Clear(record, "key for "+name+" stands twice: the last counts")
+				t.Clear(record, "key for "+c.String()+" stands twice: the last counts")
 			case r.has&set&-set == 0:
-				t.Clear(record, "list or object as "+name+", left out")
+				t.Unread(record, c, nil, "list or object as "+c.String()+", left out")
 			}
 		}
 	}

@@ -208,7 +208,7 @@ type parquetDecoder struct {
 	deleted rowSet           // the rows of the file that are left out
 	match   []bool           // the rows that are not left out, for either reason
 	records []int64          // of the rows being put
-	cleared []string         // reasons why cells of the row being put are empty
+	cleared []unreadCell     // of the row being put
 	unread  []Reason         // columns of the row group that are left out
 	scratch []byte
 }
@@ -252,7 +252,7 @@ func (p *parquetPart) finish(first, done int64, unread []Reason, err error, t *T
 	}
 	// Rows of this group are with the sink already, so it cannot be refused.
 	left := p.group.NumRows - done
-	t.Add(&Tally{Records: left, Skipped: left, Reasons: []Reason{{err.Error(), left, first + done}}})
+	t.Add(&Tally{Records: left, Skipped: left, Reasons: []Reason{{Text: err.Error(), Count: left, First: first + done}}})
 	return nil
 }
 
@@ -352,7 +352,11 @@ func (d *parquetDecoder) openSource(c *parquetColumn, part *parquetPart, src int
 // leaveOut makes a column one without a value from a record on, to the end of the row
 // group.
 func (d *parquetDecoder) leaveOut(c *parquetColumn, why error, rows, first int64) {
-	d.unread = append(d.unread, Reason{"column " + strconv.Quote(c.leaf.name) + " left out: " + why.Error(), rows, first})
+	r := Reason{Text: "column " + strconv.Quote(c.leaf.name) + " left out: " + why.Error(), Count: rows, First: first}
+	if c.field != nil {
+		r.Col = c.field.col
+	}
+	d.unread = append(d.unread, r)
 	c.openEmpty(rows)
 }
 
@@ -401,6 +405,13 @@ func (d *parquetDecoder) saysNothing(c *parquetColumn, value int) bool {
 	return scan.Unknown(d.text(c, value))
 }
 
+// An unreadCell is a value that gives no cell.
+type unreadCell struct {
+	column *parquetColumn
+	value  int
+	why    string
+}
+
 // row puts the next row of the window.
 func (d *parquetDecoder) row(b *columnar.Builder, record int64, t *Tally) {
 	skip, match, deleted := "", true, d.deleted.has(record-1)
@@ -426,14 +437,14 @@ func (d *parquetDecoder) row(b *columnar.Builder, record int64, t *Tally) {
 			skip = d.putTime(b, column, value, date)
 		case value >= 0:
 			if reason := d.put(b, column, value); reason != "" {
-				d.cleared = append(d.cleared, reason)
+				d.cleared = append(d.cleared, unreadCell{column, value, reason})
 			}
 		}
 	}
 	reason := skip
 	if match && !deleted && reason == "" {
-		for _, reason := range d.cleared {
-			t.Clear(record, reason)
+		for _, cell := range d.cleared {
+			t.Unread(record, cell.column.field.col, d.text(cell.column, cell.value), cell.why)
 		}
 	}
 	switch {

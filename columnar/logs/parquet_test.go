@@ -425,8 +425,10 @@ func TestParquetBad(t *testing.T) {
 	}
 	sound := []row{{1767225600123, "amy", 1.9}, {-5, "amy", 1}, {1767225600123, "amy", -1}, {1767225600123, "amy", 1e300}}
 	r := decodeParquet(write(t, sound), Options{})
-	want := Tally{Records: 4, Rows: 3, Skipped: 1, Reasons: []Reason{{"bad time", 1, 2}},
-		Cleared: []Reason{{"negative bytes_out, left empty", 1, 3}, {"bad bytes_out, left empty", 1, 4}}}
+	want := Tally{Records: 4, Rows: 3, Skipped: 1, Reasons: []Reason{{Text: "bad time", Count: 1, First: 2}},
+		Cleared: []Reason{
+			{Text: "negative bytes_out, left empty", Count: 1, First: 3, Col: columnar.BytesOut, Sample: "-1"},
+			{Text: "bad bytes_out, left empty", Count: 1, First: 4, Col: columnar.BytesOut, Sample: "100000000000000000000000"}}}
 	if d := cmp.Diff(want, r.tally); d != "" || r.err != nil {
 		t.Errorf("%v (-want +got):\n%s", r.err, d)
 	}

@@ -315,12 +315,12 @@ func TestReadLongRecord(t *testing.T) {
 		name, in, want string
 		skipped        []Reason
 	}{
-		{"in the middle", "one\n" + long + "\nthree\n", "one\nthree\n", []Reason{{"record longer than 4096 KiB", 1, 2}}},
-		{"at the start", long + "\ntwo", "two", []Reason{{"record longer than 4096 KiB", 1, 1}}},
-		{"at the end", "one\n" + long, "one\n", []Reason{{"record longer than 4096 KiB", 1, 2}}},
-		{"alone", long, "", []Reason{{"record longer than 4096 KiB", 1, 1}}},
+		{"in the middle", "one\n" + long + "\nthree\n", "one\nthree\n", []Reason{{Text: "record longer than 4096 KiB", Count: 1, First: 2}}},
+		{"at the start", long + "\ntwo", "two", []Reason{{Text: "record longer than 4096 KiB", Count: 1, First: 1}}},
+		{"at the end", "one\n" + long, "one\n", []Reason{{Text: "record longer than 4096 KiB", Count: 1, First: 2}}},
+		{"alone", long, "", []Reason{{Text: "record longer than 4096 KiB", Count: 1, First: 1}}},
 		{"within the limit", "one\n" + long[:MaxRecord-1] + "\n", "one\n" + long[:MaxRecord-1] + "\n", nil},
-		{"over by one", long[:MaxRecord] + "\ntwo\n", "two\n", []Reason{{"record longer than 4096 KiB", 1, 1}}},
+		{"over by one", long[:MaxRecord] + "\ntwo\n", "two\n", []Reason{{Text: "record longer than 4096 KiB", Count: 1, First: 1}}},
 		{"padding", "one\n" + strings.Repeat("\x00", 64<<20), "one\n", nil},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -435,7 +435,7 @@ func TestBuffers(t *testing.T) {
 }
 
 func TestBlockDecode(t *testing.T) {
-	b := &Block{Skipped: []Reason{{"record longer than 4096 KiB", 1, 3}}}
+	b := &Block{Skipped: []Reason{{Text: "record longer than 4096 KiB", Count: 1, First: 3}}}
 	var tally Tally
 	if err := b.Decode(nil, &columnar.Out{}, &tally); err != nil || tally.Skipped != 1 || tally.Records != 1 {
 		t.Errorf("got %+v, %v, want one skipped record", tally, err)

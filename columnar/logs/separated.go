@@ -260,7 +260,7 @@ func (d *separated) numbers(data []byte, f *field, n int, t *Tally) {
 				var reason string
 				if x, reason = f.number(cell); reason != "" {
 					x = columnar.Null
-					t.Clear(d.lines[i], reason)
+					t.Unread(d.lines[i], f.col, cell, reason)
 				}
 			}
 		}
@@ -288,7 +288,11 @@ func (d *separated) texts(data []byte, f *field, n int, t *Tally) {
 			case scan.Unknown(cell):
 				cell = nil
 			case f.read == readHost:
-				cell = scan.URLHost(cell)
+				host := scan.URLHost(cell)
+				if len(host) == 0 && cell[0] != '/' {
+					t.Unread(d.lines[i], f.col, cell, withoutHost)
+				}
+				cell = host
 			case f.read == readPath:
 				cell = scan.URLPath(cell)
 			case f.read == readKept:
@@ -357,7 +361,7 @@ func (d *separated) record(data []byte, pos []uint32, line int64, t *Tally) {
 			}
 			b.SetTime(us)
 		} else if reason := d.set.set(b, f, cell); reason != "" {
-			t.Clear(line, reason)
+			t.Unread(line, f.col, cell, reason)
 		}
 	}
 	b.Next(line)

@@ -44,11 +44,20 @@ func (s *setter) set(b *columnar.Builder, f *field, text []byte) (reason string)
 		if text = f.part.Of(text); len(text) > 0 {
 			b.SetField([]byte(f.name), text)
 		}
+	case readHost:
+		host := s.text(f, text)
+		b.SetText(f.col, host)
+		if len(host) == 0 && text[0] != '/' {
+			return withoutHost
+		}
 	default:
 		b.SetText(f.col, s.text(f, text))
 	}
 	return ""
 }
+
+// withoutHost is the reason to leave a host empty that is no path alone.
+const withoutHost = "url without a host"
 
 // withoutTime is the reason to skip a record without a time.
 const withoutTime = "no time"

@@ -434,7 +434,7 @@ func (p *parquetRows) leaveOut(c *parquetColumn, why error, rows, first int64) {
 
 // unreadColumn says that values of a column are not read, from row first on.
 func (p *parquetRows) unreadColumn(leaf *parquetLeaf, why error, rows, first int64) {
-	p.unread = append(p.unread, Reason{"column " + strconv.Quote(leaf.name) + " left out: it is " + why.Error(), rows, first})
+	p.unread = append(p.unread, Reason{Text: "column " + strconv.Quote(leaf.name) + " left out: it is " + why.Error(), Count: rows, First: first})
 }
 
 // elementOf returns the name of a leaf in a list for that of a slot, and which element the slot

@@ -330,7 +330,7 @@ func (d *sourceDecoder) table(table *columnar.Table, b *columnar.Builder, t *Tal
 			if c.Kind() >= columnar.Int64 {
 				d.integers(b, c, run, t)
 			} else {
-				d.texts(b, c, run)
+				d.texts(b, c, run, t)
 			}
 		}
 		if len(to.always)+len(to.kept) > 0 {

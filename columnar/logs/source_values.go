@@ -312,7 +312,7 @@ func (d *sourceDecoder) integers(b *columnar.Builder, c columnar.Col, records []
 					var reason string
 					if v, reason = f.number(text); reason != "" {
 						v = columnar.Null
-						t.Clear(d.w.records[records[k]], reason)
+						t.Unread(d.w.records[records[k]], c, text, reason)
 					}
 				}
 			}
@@ -345,7 +345,7 @@ func (d *sourceDecoder) integers(b *columnar.Builder, c columnar.Col, records []
 		}
 		v, reason := f.number(text)
 		if reason != "" {
-			t.Clear(d.w.records[i], reason)
+			t.Unread(d.w.records[i], c, text, reason)
 			continue
 		}
 		values[k] = v
@@ -354,7 +354,7 @@ func (d *sourceDecoder) integers(b *columnar.Builder, c columnar.Col, records []
 }
 
 // texts puts a text of the records.
-func (d *sourceDecoder) texts(b *columnar.Builder, c columnar.Col, records []int32) {
+func (d *sourceDecoder) texts(b *columnar.Builder, c columnar.Col, records []int32, t *Tally) {
 	f, same := d.sameField(c)
 	switch {
 	case same && f == nil:
@@ -365,7 +365,7 @@ func (d *sourceDecoder) texts(b *columnar.Builder, c columnar.Col, records []int
 		for k, s := range d.spans {
 			switch text := d.w.data[s.Begin:s.End]; f.read {
 			case readHost:
-				d.spans[k] = spanOf(d.w.data, scan.URLHost(text))
+				d.spans[k] = spanOf(d.w.data, d.host(c, text, records[k], t))
 			case readPath:
 				d.spans[k] = spanOf(d.w.data, scan.URLPath(text))
 			}
@@ -389,7 +389,7 @@ func (d *sourceDecoder) texts(b *columnar.Builder, c columnar.Col, records []int
 			d.spans[k] = columnar.Span{}
 			continue
 		case read == readHost:
-			text = scan.URLHost(text)
+			text = d.host(c, text, i, t)
 		case read == readPath:
 			text = scan.URLPath(text)
 		case read == readQueryType, read == readRcode:
@@ -411,6 +411,15 @@ func (d *sourceDecoder) texts(b *columnar.Builder, c columnar.Col, records []int
 		data = d.copied
 	}
 	d.put(b, c, read, data)
+}
+
+// host returns the host of a URL, for column c of record i of the window.
+func (d *sourceDecoder) host(c columnar.Col, text []byte, i int32, t *Tally) []byte {
+	host := scan.URLHost(text)
+	if len(host) == 0 && !scan.Unknown(text) && text[0] != '/' {
+		t.Unread(d.w.records[i], c, text, withoutHost)
+	}
+	return host
 }
 
 // put puts the texts of d.spans in data.

@@ -92,7 +92,7 @@ func bestSquidLayout(head []byte) (best *squidLayout, most int) {
 			line = bytes.TrimRight(line, " \r\n")
 			d.data = line
 			if d.match(0, len(line)) {
-				if row, why := d.numbers(0); why == "" && !row.badStatus && !row.badSize {
+				if row, why := d.numbers(0); why == "" && !row.badStatus && !row.badOut && !row.badIn {
 					fit++
 				}
 			}
@@ -139,14 +139,15 @@ type squidRow struct {
 	status  int64 // columnar.Null: none
 	out, in int64 // columnar.Null: not said
 
-	badStatus, badSize bool // it, or one of them, could not be read
+	badStatus, badOut, badIn bool // it could not be read
 }
 
 const (
 	squidMisfit  = "fields do not fit the log format"
 	squidBadTime = "bad time"
 	squidBadCode = "bad status code"
-	squidBadSize = "bad byte count"
+	squidBadOut  = "bad byte count of the request"
+	squidBadIn   = "bad byte count of the reply"
 )
 
 func (d *squid) Decode(b *Block, out *columnar.Out, t *Tally) error {
@@ -179,8 +180,11 @@ func (d *squid) Decode(b *Block, out *columnar.Out, t *Tally) error {
 					if row.badStatus {
 						t.Clear(record, squidBadCode)
 					}
-					if row.badSize {
-						t.Clear(record, squidBadSize)
+					if row.badOut {
+						t.Unread(record, columnar.BytesOut, d.value(squidOut), squidBadOut)
+					}
+					if row.badIn {
+						t.Unread(record, columnar.BytesIn, d.value(squidIn), squidBadIn)
 					}
 				}
 			}
@@ -220,10 +224,10 @@ func (d *squid) numbers(record int64) (row squidRow, why string) {
 	if row.status == 0 {
 		row.status = columnar.Null // the client went before there was an answer
 	}
-	var ok2 bool
 	row.out, ok = d.count(squidOut)
-	row.in, ok2 = d.count(squidIn)
-	row.badSize = !ok || !ok2
+	row.badOut = !ok
+	row.in, ok = d.count(squidIn)
+	row.badIn = !ok
 	return row, ""
 }
 

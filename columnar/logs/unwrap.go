@@ -143,7 +143,7 @@ func (u *unwrapper) fill(memory []byte) {
 	if err == io.EOF {
 		for _, l := range u.layers {
 			if j, ok := l.(interface{ open() int64 }); ok && j.open() > 0 {
-				u.skipped = append(u.skipped, Reason{"the last part of the record is missing", j.open(), u.record})
+				u.skipped = append(u.skipped, Reason{Text: "the last part of the record is missing", Count: j.open(), First: u.record})
 			}
 		}
 	}
@@ -233,7 +233,7 @@ func (u *unwrapper) header() {
 
 // skip leaves blank lines for a record that is counted as skipped.
 func (u *unwrapper) skip(why string, lines int) {
-	because(&u.skipped, Reason{why, 1, u.record + 1})
+	because(&u.skipped, Reason{Text: why, Count: 1, First: u.record + 1})
 	u.blank(lines)
 }
 

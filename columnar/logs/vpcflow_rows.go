@@ -226,9 +226,11 @@ func (d *vpcFlow) putCounts(b *columnar.Builder, data []byte, t *Tally) {
 		r.out, r.in = r.out[:0], r.in[:0]
 		sizes := d.column(data, vpcBytes)
 		for i, ingress := range r.ingress {
-			out, in := count(columnar.BytesOut, data, spanAt(sizes, i), r.records[i], "bad bytes", t), int64(columnar.Null)
+			out, in := int64(columnar.Null), int64(columnar.Null)
 			if ingress {
-				out, in = in, out
+				in = count(columnar.BytesIn, data, spanAt(sizes, i), r.records[i], "bad bytes of ingress", t)
+			} else {
+				out = count(columnar.BytesOut, data, spanAt(sizes, i), r.records[i], "bad bytes", t)
 			}
 			r.out, r.in = append(r.out, out), append(r.in, in)
 		}
@@ -247,7 +249,7 @@ func count(c columnar.Col, data []byte, cell columnar.Span, record int64, bad st
 		}
 	}
 	if !ok || n > greatestOf(c) {
-		t.Clear(record, bad)
+		t.Unread(record, c, data[cell.Begin:cell.End], bad)
 		return columnar.Null
 	}
 	return n

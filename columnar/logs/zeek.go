@@ -548,8 +548,8 @@ func (d *zeek) code(name, number []byte, named func(int64) string) []byte {
 }
 
 func (d *zeek) http(r recordRow) {
-	request := r.count(d.cells[zeekRequestLen], "bad request_body_len")
-	response := r.count(d.cells[zeekResponseLen], "bad response_body_len")
+	request := r.count(columnar.BytesOut, d.cells[zeekRequestLen], "bad request_body_len")
+	response := r.count(columnar.BytesIn, d.cells[zeekResponseLen], "bad response_body_len")
 	host, path := scan.RequestTarget(d.cells[zeekMethod], d.cells[zeekURI])
 	if len(host) == 0 {
 		host = scan.URLHost(d.cells[zeekHost])
@@ -636,14 +636,18 @@ func (d *zeek) endpoints(r recordRow) {
 // sensor did see, are an upper bound. It returns false for a counter that fell below
 // zero: then Zeek did not follow the connection, and nothing in the record is sure.
 func (d *zeek) payload(r recordRow, c columnar.Col, payload, ip zeekField) bool {
-	seen := r.count(d.cells[ip], "bad orig_ip_bytes or resp_ip_bytes")
+	badIP, bad := "bad orig_ip_bytes", "bad orig_bytes"
+	if payload == zeekRespBytes {
+		badIP, bad = "bad resp_ip_bytes", "bad resp_bytes"
+	}
+	seen := r.count(columnar.Time, d.cells[ip], badIP) // a bound alone: it leaves no cell empty
 	text := d.cells[payload]
 	if _, ok := scan.Count(text); !ok {
 		if x, ok := scan.Float(text); ok && x >= 1<<63 && !math.IsInf(x, 0) {
 			return false
 		}
 	}
-	n := r.count(text, "bad orig_bytes or resp_bytes")
+	n := r.count(c, text, bad)
 	if seen >= 0 && seen < n {
 		n = seen
 	}
