@@ -161,6 +161,24 @@ func TestFeedHealth(t *testing.T) {
 	}
 }
 
+// If this fails, a report counts the rows of a log that was read in part as none.
+func TestFeedOfADamagedLog(t *testing.T) {
+	s := newSite(t, "")
+	s.write("outflow.yaml", []byte("inputs: [{name: web, uri: 'logs/{yyyy}-{mm}-{dd}.csv.gz'}]\n"))
+	for day := 9; day <= 20; day++ {
+		whole := gzipped(t, many(day, 3000))
+		if day == 20 {
+			whole = whole[:len(whole)/2]
+		}
+		s.write(fmt.Sprintf("logs/2026-03-%02d.csv.gz", day), whole)
+	}
+	s.run(20)
+	v := s.ran("out/nightly/2026-03-20")
+	if len(v.Feeds) != 1 || v.Feeds[0].Rows < 300 || v.Feeds[0].Rows >= 3000 || len(v.Feeds[0].Health) > 0 {
+		t.Errorf("got %+v, want about half of 3,000 rows", v.Feeds)
+	}
+}
+
 // If this fails, a run that failed leaves the record of the one before, or none.
 func TestRunThatFails(t *testing.T) {
 	s := newSite(t, datedURI)
