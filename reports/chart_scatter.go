@@ -6,6 +6,7 @@ import (
 	"maps"
 	"math"
 	"slices"
+	"strconv"
 	"unicode"
 
 	"outflow/stats/detect"
@@ -64,6 +65,14 @@ const (
 // maxNamed is how many outliers the scatter plot names.
 const maxNamed = 15
 
+// decade writes a power of ten, with all its decimals.
+func decade(v float64) string {
+	if v < 1 {
+		return strconv.FormatFloat(v, 'f', -1, 64)
+	}
+	return number(v)
+}
+
 // newScatter draws what each sent against how many times normal that is. It returns nil
 // if too few have a baseline.
 func newScatter(all []*subject, g *gist) *picture {
@@ -102,7 +111,7 @@ func newScatter(all []*subject, g *gist) *picture {
 	for _, v := range decades(fromX, toX) {
 		at := coordinate(x(math.Log10(v)))
 		p.Marks = append(p.Marks, mark{Class: "grid", Path: fmt.Sprintf("M%s %dV%d", at, axisTop, axisBottom)})
-		p.Labels = append(p.Labels, label{X: at, Y: coordinate(axisBottom + 18), Anchor: "middle", Text: number(v) + " ×"})
+		p.Labels = append(p.Labels, label{X: at, Y: coordinate(axisBottom + 18), Anchor: "middle", Text: decade(v) + " ×"})
 	}
 	p.Labels = append(p.Labels, label{X: coordinate(axisRight), Y: coordinate(axisBottom + 38), Anchor: "end", Text: "times the median"})
 	for _, at := range slices.SortedFunc(maps.Keys(c.cells), func(a, b [2]int) int {
@@ -134,7 +143,7 @@ func newScatter(all []*subject, g *gist) *picture {
 	}
 	for _, e := range slices.Sorted(maps.Keys(by)) {
 		p.Rows = append(p.Rows, []shown{{Text: "all: " + counted(by[e], "day", "days")}, {}, {}, {},
-			{Text: number(math.Pow10(e)) + " to " + number(math.Pow10(e+1)) + " ×"}})
+			{Text: decade(math.Pow10(e)) + " to " + decade(math.Pow10(e+1)) + " ×"}})
 	}
 	return p
 }

@@ -158,8 +158,11 @@ func coverageSentence(r *Report) string {
 }
 
 func allRead(n int) string {
-	if n == 1 {
+	switch n {
+	case 1:
 		return "The only log file was read"
+	case 2:
+		return "Both log files were read"
 	}
 	return "All " + count(int64(n)) + " log files were read"
 }

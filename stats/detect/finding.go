@@ -43,7 +43,7 @@ type Finding struct {
 	// Timeline has the entity's days with the baseline band, oldest first, the judged
 	// day last. Nil if the detection uses no history.
 	Timeline []Point
-	// Label, if set, says why such a finding is often innocent, such as a known
+	// Label, if set, says why such a finding is often a false positive, such as a known
 	// reputation service. It quarters the risk, and the severity is at most low.
 	Label string
 	// Allowed is the reason given in the allow-list entry that suppresses the finding,
