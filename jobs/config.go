@@ -518,7 +518,8 @@ func (c *Config) check(faults []string) error {
 	}
 	for _, name := range c.Reports {
 		if !slices.ContainsFunc(reports.All, func(f *reports.Format) bool { return f.Name == name }) {
-			fault("reports: unknown format %q", name)
+			words := wordsOf("reports")
+			fault("reports: unknown format %q: want one of %s%s", name, strings.Join(words, ", "), didYouMean(name, words))
 		}
 	}
 	if err := c.loadRules(); err != nil {

@@ -72,6 +72,9 @@ func TestTypingErrors(t *testing.T) {
 		{"config validate -c threshold.yaml", "did you mean beacon?"},
 		{"config validate -c format.yaml", "did you mean squid?"},
 		{"cat --format suqid x", "did you mean squid?"},
+		{"run nightyl", "did you mean nightly?"},
+		{"top --by usr", "did you mean user?"},
+		{"scan x --reports htm", "did you mean html?"},
 	} {
 		var stderr bytes.Buffer
 		p := &program{stdout: &bytes.Buffer{}, stderr: &stderr, env: func(string) (string, bool) { return "", false }, limit: noLimit, collect: noCollect, now: time.Now, ctx: t.Context()}

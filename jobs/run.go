@@ -67,7 +67,7 @@ func (p *program) runCommand() *cobra.Command {
 			return err
 		}
 		if args[0] != "nightly" && args[0] != "hourly-dns" {
-			return badConfig("job %q: want nightly or hourly-dns", args[0])
+			return badConfig("job %q: want nightly or hourly-dns%s", args[0], didYouMean(args[0], []string{"nightly", "hourly-dns"}))
 		}
 		now := p.now()
 		switch {

@@ -101,7 +101,7 @@ func (p *program) topCommand() *cobra.Command {
 		}
 		i := slices.Index(names, by)
 		if i < 0 {
-			return badConfig("--by %q: want %s", by, strings.Join(names, ", "))
+			return badConfig("--by %q: want %s%s", by, strings.Join(names, ", "), didYouMean(by, names))
 		}
 		config, last, err := p.loadLast(load)
 		if err != nil {
