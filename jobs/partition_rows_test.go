@@ -113,7 +113,7 @@ func full(t *testing.T, row any) (texts int64) {
 				{Detection: text, Key: detect.Key{Feed: "feed " + text, EntityType: "type " + text, Entity: "entity " + text, Object: "object " + text}},
 				{Detection: "and " + text},
 			}
-		case *[]detect.Point: // only for the day's report, so not stored
+		case *[]detect.Point, *bool: // only for the day's report, so not stored
 		default:
 			t.Fatalf("%s: of a type that the test does not know", name)
 		}
