@@ -270,7 +270,7 @@ func TestEveryFormatsDownloads(t *testing.T) {
 	kinds := map[string]string{
 		"azure": "graph", "azurestorage": "azurestorage", "box": "box", "cloudtrail": "s3", "defender": "", "dropbox": "dropbox", "gcpaudit": "gcs",
 		"gcsusage": "gcs", "github": "github", "kubernetes": "kubernetes", "m365": "m365", "m365csv": "m365", "netskope": "", "netskope-csv": "", "ocsf": "s3",
-		"s3access": "s3", "salesforce": "salesforce", "slack": "slack", "snowflake": "snowflake", "snowflakecsv": "snowflake", "workspace": "drive", "xferlog": "",
+		"s3access": "s3", "salesforce": "salesforce", "slack": "slack", "snowflake": "snowflake", "snowflakecsv": "snowflake", "vsftpd": "", "workspace": "drive", "xferlog": "",
 		"gitlab": "gitlab", "databricks": "databricks", "teleport": "teleport",
 	}
 	none := []string{"atlassian", "cloudflareaccess", "duo", "mongoatlas", "okta", "onepassword"}
