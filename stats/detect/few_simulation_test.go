@@ -39,7 +39,7 @@ func feedsOfFew(feeds, history int, service bool) *simulation {
 }
 
 // simulateFew measures upload_zscore where there is no organisation to compare with: in feeds
-// of five. A theft is so many times the median of the days before.
+// of five. Days have 300 MB more, or 26 times the median of the days before.
 func simulateFew(*testing.T) (out []outcome) {
 	feeds := 200
 	if long() {
@@ -49,7 +49,7 @@ func simulateFew(*testing.T) (out []outcome) {
 		service bool
 		history int
 		who     string
-		target  [3]float64 // of an ordinary day, and of thefts of 300 MB and 26 times the usual
+		target  [3]float64 // of ordinary days, of 300 MB more, and of 26 times the usual
 	}{
 		{false, 9, "people", [3]float64{.002, .55, 0}},
 		{false, 30, "people", [3]float64{.002, .60, 0}},
