@@ -31,7 +31,8 @@ const (
 	readQuery          // DNS name; gives domain too
 	readQueryType
 	readRcode
-	readKept // a field that rules read: as it is, or a part of a URI
+	readW3CUser // a user name without the escapes of W3C logs
+	readKept    // a field that rules read: as it is, or a part of a URI
 )
 
 // A field is one column of a plan.

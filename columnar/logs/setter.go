@@ -108,6 +108,9 @@ func (s *setter) text(f *field, text []byte) []byte {
 		return s.code(text, scan.QueryTypeName)
 	case readRcode:
 		return s.code(text, scan.RcodeName)
+	case readW3CUser:
+		s.scratch = appendW3CUser(s.scratch[:0], text)
+		return s.scratch
 	}
 	return text
 }

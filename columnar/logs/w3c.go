@@ -23,8 +23,8 @@ Columns are found as in csv, by well-known names or a mapping: cs-bytes is bytes
 cs-username user, cs-host url_host, cs-uri-path or cs-uri-stem url_path. A column date with the column time behind
 it is the time; it is in the input's zone (the format's own is UTC).
 
-Quotes are as in csv, but end with the line. "-" says nothing. Text stays as it was written: IIS writes + for a
-space, and CloudFront percent escapes.`,
+Quotes are as in csv, but end with the line. "-" says nothing. Percent escapes of a user name are undone, and a +
+behind its domain is a space, as IIS writes it. Other text stays as it was written.`,
 	Tables:      []*columnar.Table{columnar.HTTP, columnar.API, columnar.DNS, columnar.Network, columnar.Process, columnar.Event},
 	Remedies:    []Remedy{{Columns: columnar.ColSet(columnar.User, columnar.BytesOut, columnar.BytesIn, columnar.URLHost), Text: "Add the column to the fields that the device logs: cs-bytes is bytes_out, sc-bytes bytes_in, cs-username user, cs-host url_host."}},
 	Sniff:       func(head []byte) bool { return sniffW3C(head, false) },
@@ -53,7 +53,33 @@ func w3cPlan(m *Mapping, directive []byte, inside bool) (p *plan, columns int, e
 	if p, err = resolve(m, names, inside); err != nil {
 		return nil, 0, fmt.Errorf("#Fields: %w", err)
 	}
+	for i := range p.fields {
+		if f := &p.fields[i]; f.col == columnar.User && f.read == readText {
+			f.read = readW3CUser
+		}
+	}
 	return p, len(names), nil
+}
+
+// escapedW3C reports whether a text of a W3C log may have escapes.
+func escapedW3C(text []byte) bool {
+	return bytes.IndexByte(text, '%') >= 0 || bytes.IndexByte(text, '+') >= 0
+}
+
+// appendW3CUser appends a user name without percent escapes. Behind a domain and a
+// backslash a + is IIS's space: names of Windows accounts have no +, and mail addresses, which
+// may have one, no backslash.
+func appendW3CUser(dst, text []byte) []byte {
+	begin := len(dst)
+	dst = append(dst, text...)
+	if bytes.IndexByte(text, '\\') >= 0 {
+		for i, c := range dst[begin:] {
+			if c == '+' {
+				dst[begin+i] = ' '
+			}
+		}
+	}
+	return scan.UnescapePercent(dst[:begin], dst[begin:]) // no text is longer without escapes
 }
 
 // w3c is a separated whose columns change, and whose records are lines.
