@@ -19,7 +19,8 @@ var JSONLines = &Format{
 by well-known names (timestamp, user.name, sourceIPAddress, bytes_out, …), as for
 csv. A nested value is named by the path of its keys with dots: user.email is the
 email in the object user; a key that holds the dots itself (id.orig_h) goes first.
-Arrays have no name. Each record is read for itself: keys may come in any order
+Arrays have no name; one of the client's addresses gives the first, as each proxy adds
+the one that it sees behind it. Each record is read for itself: keys may come in any order
 and turn up anywhere; where several hold one column, such as user.name and email,
 the first in order of preference that says something counts. So does the table, if
 the mapping names none: one log may have logins, requests and DNS queries.
@@ -246,7 +247,7 @@ func (d *jsonLines) meanings() *jsonNames {
 			continue
 		}
 		for i, name := range wellKnown[c] {
-			n.known[name] = append(n.known[name], scan.Place{Field: int(c), Rank: i, Any: c == columnar.Answers})
+			n.known[name] = append(n.known[name], scan.Place{Field: int(c), Rank: i, Any: c == columnar.Answers, List: c == columnar.SrcIP})
 			if c == columnar.Host {
 				field := jsonClient
 				if slices.Contains(serverNames, name) && !m.names(columnar.URLHost) {

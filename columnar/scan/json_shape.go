@@ -54,8 +54,8 @@ type Misfit struct {
 	Key    string // with the keys that lead to it, and dots between them
 	Fields uint64 // that it gives
 	// Twice says that an equal key has stood before, with another value. Else Value is an
-	// object or an array in place of a text or a number, or it is no object in place of
-	// one.
+	// object or an array, not an empty one, in place of a text or a number, or it is no
+	// object in place of one.
 	Twice bool
 	Value Value // its first byte
 }
@@ -74,11 +74,13 @@ type Places struct {
 // A Place says how a name gives a field. Among the names that an object has, the one with
 // the lowest rank gives the field, then the one with the fewest keys, then the least by
 // bytes; of equal keys the last. A name whose value is null, an object, an array or
-// Unknown gives none, unless Any is set.
+// Unknown gives none, unless Any is set. If List is, an array gives its first element if
+// that is a text that says something.
 type Place struct {
 	Field int // below 64
 	Rank  int
 	Any   bool
+	List  bool
 }
 
 // A placing is a place of a key.
@@ -283,7 +285,7 @@ func (s *Shape) object(r *shapeRead, i, depth int) int {
 		case c == '{' && k.inner != nil:
 			end = k.inner.object(r, i, depth-1)
 		case c == '[' || c == '{':
-			if end = r.nestedEnd(i, depth-1); k.texts != 0 {
+			if end = r.nestedEnd(i, depth-1); k.texts != 0 && end-i > len("[]") { // an empty one says nothing
 				r.misfits = append(r.misfits, Misfit{k.name, k.texts, false, b[i : i+1]})
 			}
 		case c == '-':
@@ -335,6 +337,12 @@ func (r *shapeRead) place(placings []placing, v Value, slashed bool) {
 		p := &placings[i]
 		bit := uint64(1) << (p.Field & 63)
 		from := &r.from[p.Field&63]
+		v, unknown, slashed := v, unknown, slashed
+		if p.List && v[0] == '[' {
+			if first := firstText(v); first != nil {
+				v, unknown, slashed = first, false, bytes.IndexByte(first, '\\') >= 0
+			}
+		}
 		if unknown && !p.Any || *from != p && r.has&bit != 0 && !p.before(*from) {
 			continue
 		}
@@ -349,6 +357,27 @@ func (r *shapeRead) place(placings []placing, v Value, slashed bool) {
 			r.escaped |= bit
 		}
 	}
+}
+
+// firstText returns the first element of an array if it is a text that says something, else
+// nil.
+func firstText(array Value) Value {
+	v := bytes.TrimLeft(array[1:], " \t\r\n")
+	if len(v) == 0 || v[0] != '"' {
+		return nil
+	}
+	for i := 1; i < len(v); i++ {
+		switch v[i] {
+		case '\\':
+			i++
+		case '"':
+			if Unknown(v[1:i]) {
+				return nil
+			}
+			return v[:i+1]
+		}
+	}
+	return nil
 }
 
 // again reports whether a value of b that gave the key's field stood behind an equal key,

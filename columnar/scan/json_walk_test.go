@@ -244,8 +244,9 @@ func TestMisfits(t *testing.T) {
 		`{"a":null,"in":null,"other":[1],"other":2}`:          nil,
 		`{"a":1, "a" :1}`:               nil,
 		`{"a":1, "b":2, "a" :3}`:        {{"a", 1, true, nil}},
-		`{"a":{},"b":[1]}`:              {{"a", 1, false, Value("{")}, {"b", 2, false, Value("[")}},
-		`{"in":{"c":{},"deep":7}}`:      {{"in.c", 4, false, Value("{")}, {"in.deep", 16, false, Value("7")}},
+		`{"a":[],"b":{},"in":{"c":[]}}`: nil,
+		`{"a":{"x":1},"b":[1]}`:         {{"a", 1, false, Value("{")}, {"b", 2, false, Value("[")}},
+		`{"in":{"c":{"x":1},"deep":7}}`: {{"in.c", 4, false, Value("{")}, {"in.deep", 16, false, Value("7")}},
 		`{"in":[{"c":1}]}`:              {{"in", 28, false, Value("[")}},
 		`{"in":{"c":1},"in":{"d":"x"}}`: {{"in", 4, true, nil}},
 	} {
