@@ -26,9 +26,12 @@ import (
 // out: their targets are listed at their own place, and events that are read twice
 // would be counted twice. List also leaves out devices, pipes and sockets, and
 // files that a Put has not finished.
-type disk struct{ root string }
+type disk struct {
+	root  string
+	links *int // counts the links that List leaves out; nil: nobody asks
+}
 
-func newDisk(root string) Store { return disk{filepath.Clean(root)} }
+func newDisk(root string) Store { return disk{root: filepath.Clean(root)} }
 
 // Temporary files are in the folder of their final file, because a rename does not
 // cross file systems.
@@ -153,6 +156,8 @@ func (d disk) list(ctx context.Context, root *os.Root, l listing, yield func(Ent
 			if !d.list(ctx, root, listing{folder: strings.TrimSuffix(key, "/")}, yield) {
 				return false
 			}
+		case c.Type()&fs.ModeSymlink != 0 && d.links != nil:
+			*d.links++
 		case c.Type().IsRegular() && !isTemp(c.Name()):
 			info, err := c.Info()
 			if errors.Is(err, fs.ErrNotExist) {

@@ -219,7 +219,11 @@ func (g *globber) path(ctx context.Context, name string) (exists bool, err error
 		return false, cause(err)
 	}
 	if info.IsDir() {
-		_, err := walk{globber: g, store: newDisk(name), uri: filepath.Clean(name), local: true}.below(ctx, "")
+		root, links := filepath.Clean(name), 0
+		_, err := walk{globber: g, store: disk{root, &links}, uri: root, local: true}.below(ctx, "")
+		if links > 0 {
+			g.skipped[skipLink] += links
+		}
 		return true, err
 	}
 	// A store does not follow links that lead out of its folder.
@@ -377,6 +381,9 @@ func skipFile(name string, size int64) string {
 	}
 	return skipName(name)
 }
+
+// skipLink is why a link below a folder is left out.
+const skipLink = "symbolic link; if its target is elsewhere, name that"
 
 func skipName(name string) string {
 	switch {

@@ -308,6 +308,16 @@ func TestGlobLinks(t *testing.T) {
 	}
 	link(t, filepath.Join(dir, "pods", "1.log"), filepath.Join(dir, "containers", "a.log"))
 	link(t, filepath.Join(dir, "pods"), filepath.Join(dir, "link"))
+	for folder, want := range map[string]int{"": 2, "containers": 1, "pods": 0} {
+		f, err := Glob(t.Context(), filepath.Join(dir, folder), nil, Options{})
+		got := 0
+		for _, s := range f.Skipped {
+			got += s.Count
+		}
+		if err != nil || got != want {
+			t.Errorf("folder %q: got %+v, %v, want %d links", folder, f.Skipped, err, want)
+		}
+	}
 	for pattern, want := range map[string]string{
 		"**":               "pods/1.log",
 		"containers/*":     "",
