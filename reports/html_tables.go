@@ -347,7 +347,7 @@ func newInput(in *Input) input {
 	format, _ := cut(in.Format, maxName)
 	table, _ := cut(in.Table, maxName)
 	v := input{
-		Name: show(in.Name, maxPlace), Feed: show(in.Feed, maxName), Format: format, Table: cmp.Or(table, "none"),
+		Name: show(in.Name, maxPlace), Feed: show(cmp.Or(in.Feed, "not known"), maxName), Format: cmp.Or(format, "not known"), Table: cmp.Or(table, "none"),
 		Size: byteCell(in.Size), Rows: countCell(in.Rows), Outside: countCell(in.Outside),
 		Other: countCell(in.Other), Skipped: countCell(in.Skipped), Errors: countCell(0),
 	}
