@@ -133,7 +133,7 @@ func (p *program) explainRule(r *sigma.Rule) {
 	}
 	line("tables", strings.Join(form.Tables, ", "))
 	for _, text := range form.FalsePositives {
-		line("false alarm", text)
+		line("false positive", text)
 	}
 	for _, text := range form.References {
 		line("reference", text)
@@ -148,7 +148,7 @@ func (p *program) explainRule(r *sigma.Rule) {
 // entry prints a name and its text. A text that has a word too long for the room beside the
 // name begins on the next line.
 func (p *program) entry(name, text string) {
-	const at = 15
+	const at = 17
 	text = printable(text)
 	for _, word := range strings.Fields(text) {
 		if p.width > 0 && uniseg.StringWidth(word) > p.width-at {
@@ -156,7 +156,7 @@ func (p *program) entry(name, text string) {
 			return
 		}
 	}
-	fmt.Fprintf(p.stdout, "  %-12s %s\n", name, p.behind(at, text))
+	fmt.Fprintf(p.stdout, "  %-14s %s\n", name, p.behind(at, text))
 }
 
 // explainEntity prints the findings of the last run about a user, host or address.
