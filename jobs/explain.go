@@ -123,7 +123,11 @@ func (p *program) explainRule(r *sigma.Rule) {
 	}
 	fmt.Fprintf(p.stdout, "%s: %s\n\n", printable(form.Rule), printable(form.Title))
 	if form.Description != "" {
-		fmt.Fprintf(p.stdout, "%s\n\n", p.behind(0, printableLines(form.Description)))
+		text := printableLines(form.Description)
+		if p.width > 0 {
+			text = filled(text, p.width)
+		}
+		fmt.Fprintf(p.stdout, "%s\n\n", text)
 	}
 	line("level", form.Level)
 	line("ATT&CK", strings.Join(form.Techniques, ", "))
@@ -148,7 +152,7 @@ func (p *program) explainRule(r *sigma.Rule) {
 // entry prints a name and its text. A text that has a word too long for the room beside the
 // name begins on the next line.
 func (p *program) entry(name, text string) {
-	const at = 17
+	const at = 18
 	text = printable(text)
 	for _, word := range strings.Fields(text) {
 		if p.width > 0 && uniseg.StringWidth(word) > p.width-at {
@@ -156,7 +160,7 @@ func (p *program) entry(name, text string) {
 			return
 		}
 	}
-	fmt.Fprintf(p.stdout, "  %-14s %s\n", name, p.behind(at, text))
+	fmt.Fprintf(p.stdout, "  %-15s %s\n", name, p.behind(at, text))
 }
 
 // explainEntity prints the findings of the last run about a user, host or address.
