@@ -121,7 +121,7 @@ bench-sources: bin/outflow $(VENV)/.made ## decode all columns of vendors' logs,
 profile: bin/outflow $(VENV)/.made ## where the time and the memory go, on W1 and W3 of bench
 	$(VENV)/bin/python fixtures/bench/profiles.py $(ARGS)
 
-bin/outflow: $(shell find . -name '*.go' -not -path './fixtures/*' -not -path './deploy/*') $(shell find reports jobs stats -type f -not -name '*.go') go.mod go.sum
+bin/outflow: $(shell find . -name '*.go' -not -path './fixtures/*' -not -path './deploy/*') $(shell find columnar reports jobs stats -type f -not -name '*.go') go.mod go.sum
 	go build -ldflags '-s -w' -o $@ ./jobs/outflow
 
 deploytest: ## hold the files of deploy to Kubernetes, kustomize, Helm, systemd and outflow itself
