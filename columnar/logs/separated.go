@@ -273,7 +273,7 @@ func (d *separated) texts(data []byte, f *field, n int, t *Tally) {
 	text, plain := d.cells(data, f, n)
 	spans := d.spans[:n]
 	if plain < n || f.read == readQueryType || f.read == readRcode ||
-		f.read == readW3CUser && slices.ContainsFunc(spans, func(s columnar.Span) bool { return escapedW3C(text[s.Begin:s.End]) }) {
+		f.read == readW3CUser && slices.ContainsFunc(spans, func(s columnar.Span) bool { return scan.EscapedUser(text[s.Begin:s.End]) }) {
 		// The values do not stand in data as they are.
 		d.copied = d.copied[:0]
 		for i, s := range spans {

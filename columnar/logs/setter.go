@@ -109,7 +109,7 @@ func (s *setter) text(f *field, text []byte) []byte {
 	case readRcode:
 		return s.code(text, scan.RcodeName)
 	case readW3CUser:
-		s.scratch = appendW3CUser(s.scratch[:0], text)
+		s.scratch = scan.UnescapeUser(s.scratch[:0], text)
 		return s.scratch
 	}
 	return text

@@ -61,27 +61,6 @@ func w3cPlan(m *Mapping, directive []byte, inside bool) (p *plan, columns int, e
 	return p, len(names), nil
 }
 
-// escapedW3C reports whether a text of a W3C log may have escapes.
-func escapedW3C(text []byte) bool {
-	return bytes.IndexByte(text, '%') >= 0 || bytes.IndexByte(text, '+') >= 0
-}
-
-// appendW3CUser appends a user name without percent escapes. Behind a domain and a
-// backslash a + is IIS's space: names of Windows accounts have no +, and mail addresses, which
-// may have one, no backslash.
-func appendW3CUser(dst, text []byte) []byte {
-	begin := len(dst)
-	dst = append(dst, text...)
-	if bytes.IndexByte(text, '\\') >= 0 {
-		for i, c := range dst[begin:] {
-			if c == '+' {
-				dst[begin+i] = ' '
-			}
-		}
-	}
-	return scan.UnescapePercent(dst[:begin], dst[begin:]) // no text is longer without escapes
-}
-
 // w3c is a separated whose columns change, and whose records are lines.
 type w3c struct {
 	separated

@@ -252,6 +252,25 @@ func UnescapePercent(dst, b []byte) []byte {
 	return dst
 }
 
+// EscapedUser reports whether UnescapeUser may change a user name.
+func EscapedUser(b []byte) bool { return bytes.IndexByte(b, '%') >= 0 || bytes.IndexByte(b, '+') >= 0 }
+
+// UnescapeUser appends a user name of a W3C log to dst, without percent escapes. Behind a
+// domain and a backslash a + is IIS's space: names of Windows accounts have no +, and mail
+// addresses, which may have one, no backslash.
+func UnescapeUser(dst, b []byte) []byte {
+	begin := len(dst)
+	dst = append(dst, b...)
+	if bytes.IndexByte(b, '\\') >= 0 {
+		for i, c := range dst[begin:] {
+			if c == '+' {
+				dst[begin+i] = ' '
+			}
+		}
+	}
+	return UnescapePercent(dst[:begin], dst[begin:]) // in place: no text is longer without escapes
+}
+
 // A URIPart is a part of a request's URI that rules read as a field. No column
 // holds it: columns leave out everything after the path, because it may hold
 // secrets.
