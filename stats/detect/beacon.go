@@ -27,7 +27,7 @@ What it sees: the middle half of the intervals between a machine's connections t
 names, lies close together: dispersion (Q3-Q1)/(Q3+Q1) of at most .35 for 24 intervals, .38 for 36, .40 for 48 and more. Days with
 up to 48 intervals are judged with the week before, so that a beacon of four hours takes four days. beacons.csv lists all of them with period, jitter and the
 four parts of RITA's score. A beacon is a finding of low severity if it began this week to a place that no machine talked to before, if it goes to a bare address in a log with names,
-or if the log has under 50 machines. It is medium if two of these hold, if one holds and the destination is rare, or if it takes data out; after four days, in a feed's first week after two, it is a habit. It is also medium
+or if the log has under 50 machines. It is medium if two of these hold, if one holds and the destination is rare, or if it takes data out; after four days, of a machine in a feed's first week after two, it is a habit. It is also medium
 if a DNS or rule finding makes the machine suspicious. The table alone has the others: those under an hour, those that rest in most of their hours, and look-ups of names, which repeat as their time to live ends.
 Why that means exfiltration: an implant asks for commands, and drips data out, at regular intervals.
 Common false positives: software that asks a rare vendor for updates, a tab that reloads itself, keepalives of one long connection that a flow

@@ -36,7 +36,7 @@ did not use in the days before, a place that it never read from, access by nobod
 Why that means exfiltration: with a stolen account, key or link, or before leaving the company, people take data by downloading it, often past
 every machine of the company.
 Common false positives: a first synchronisation of a new laptop, a migration, a new analysis job, an audit. After the same
-level on four days, in a feed's first week on two, it is a habit. Jobs with a regular volume are their own baseline. With under 7 days of history the day is
+level on four days, of a machine or service account in a feed's first week on two, it is a habit. Jobs with a regular volume are their own baseline. With under 7 days of history the day is
 compared with the organisation and with fixed limits; somebody new in a log that is not is taken less seriously. Addresses
 outside that read without a user from a web server, or from a bucket that such addresses read on at least four days before,
 can be anybody: those findings are at most low, unless one takes more than 3 times what any other took from a web server on any day.

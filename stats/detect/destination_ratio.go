@@ -21,7 +21,7 @@ What it sees: 10 MB or more in a day to one destination, a hundred times what ca
 address without a name, or a domain that at most 2 % of the others use. Catalogued cloud services are left to cloud_upload.
 Why that means exfiltration: a service answers with pages; a drop only confirms.
 Common false positives: off-site backups, log shippers, cameras and broadcasts; portals whose pages come by other requests than
-the uploads, where the proxy reads TLS. After four days at the same destination, in a feed's first week after two, it is a habit and no longer reported.
+the uploads, where the proxy reads TLS. After four days at the same destination, of a machine or service account in a feed's first week after two, it is a habit and no longer reported.
 What it cannot see: drops that pad their answers, requests that do not upload, and logs that count one direction only. With
 under ten entities in a log only addresses are judged.
 How to investigate: what listens there, who owns it, and which process of the machine talks to it.`
@@ -68,7 +68,7 @@ func (o *destinationRatioOptions) score(in *Input) []Finding {
 				habit++
 			}
 		}
-		if habit < in.habitDays(key.Feed) {
+		if habit < in.habitDays(key) {
 			found, keys = append(found, *today), append(keys, key)
 		}
 	}

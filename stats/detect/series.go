@@ -72,25 +72,27 @@ func (in *Input) baselineDays(feed string) []Day {
 // A continuing exfiltration has been reported four times by then.
 const habitDays = 4
 
-// firstHabitDays is habitDays in the first week of a feed. Everything is new then, also the
-// machine that sends a backup each night: two reports are enough.
+// firstHabitDays is habitDays of machines and service accounts in the first week of a feed.
+// Everything is new then, also the backup of each night: two reports are enough. What a
+// person does for a third night must not become silent.
 const firstHabitDays = 2
 
 // firstWeek is how many days of history make a feed's first week.
 const firstWeek = 7
 
-// habitDays returns how many days make a habit in a feed.
-func (in *Input) habitDays(feed string) int {
-	if len(in.baselineDays(feed)) < firstWeek {
-		return firstHabitDays
+// habitDays returns how many days make a habit of a key.
+func (in *Input) habitDays(k Key) int {
+	person := k.EntityType == entityColumns[userEntity].String() && in.Group(k) != ServiceGroup
+	if person || len(in.baselineDays(k.Feed)) >= firstWeek {
+		return habitDays
 	}
-	return habitDays
+	return firstHabitDays
 }
 
 // habitual reports whether x in a day is a habit of a key: at least half of x on
 // Input.habitDays past days, flagged or not.
 func (in *Input) habitual(q *quantity, k Key, x int64, past []Row) bool {
-	return q.days(x, past, anyDay) >= in.habitDays(k.Feed)
+	return q.days(x, past, anyDay) >= in.habitDays(k)
 }
 
 // days returns on how many past days for which counts returns true there was at least half

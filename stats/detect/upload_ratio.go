@@ -23,7 +23,7 @@ What it sees: a day on which a user (or address, or host) sent more than 90 MB a
 twice its own past ratio, and more than its ratios vary from day to day. The producer-consumer ratio, (out − in)/(out + in), says the same from −1 to 1.
 Why that means exfiltration: people receive far more than they send; taking data out reverses that.
 Common false positives: backups, sync clients, video calls with the camera on, developers who push images. Their past
-ratio excuses them once there are seven days of it; in a feed's first week, two days of the same do.
+ratio excuses them once there are seven days of it; in a feed's first week, two days of the same do for machines and service accounts.
 What it cannot see: uploads that hide among as many downloads, and feeds that count only one direction. A day is judged
 only if four of five of its events count both directions.
 How to investigate: the destinations of the day (cloud_upload), and whether the volume was high (upload_zscore).`
@@ -88,7 +88,7 @@ func (o *uploadRatioOptions) score(in *Input, risk int) []Finding {
 		if days < o.MinDays && today.BytesOut < int64(o.ColdFloor) {
 			continue
 		}
-		if !(ratio > limit) || o.habit(points, ratio) >= in.habitDays(key.Feed) {
+		if !(ratio > limit) || o.habit(points, ratio) >= in.habitDays(key) {
 			continue
 		}
 		points = append(points, Point{Day: in.Day, Value: ratio})

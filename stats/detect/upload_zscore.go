@@ -33,7 +33,7 @@ does not count. Weekends are compared with weekends if they differ. The spread i
 steadied by what is common in the organisation, less so if a feed has under ten entities; days that were reported before do not train it.
 Why that means exfiltration: data that is taken out in one go raises the volume of that day.
 Common false positives: a first backup, a new laptop's sync, a video delivery, a migration. After the same level on
-four days, or on two in a feed's first week, or under a gigabyte on one, it is a habit and no longer reported. With under 7 days of history the day is compared with those of the entity's
+four days, or on two for a machine or service account in a feed's first week, or under a gigabyte on one, it is a habit and no longer reported. With under 7 days of history the day is compared with those of the entity's
 group (groups) or of all people instead, and the finding says so. Service accounts and backup machines are compared with one another.
 What it cannot see: data that leaves in small portions, data that bypasses the feed, and any data if the log has no byte counts.
 How to investigate: where the bytes went (cloud_upload, the peak's evidence), from which machine, and what was collected
