@@ -14,7 +14,7 @@ run: bin/outflow fixtures/data/.made ## run the nightly job on the fixtures and 
 	bin/outflow run nightly --config fixtures/outflow.yaml --day $(DAY)
 
 test: ## run the tests
-	go test ./...
+	go test -timeout 20m ./...
 
 lint: ## format, vet and staticcheck
 	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo "run gofmt -w on these"; exit 1; }

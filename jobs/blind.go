@@ -260,7 +260,8 @@ const (
 	minUnreadShare = 0.001
 )
 
-// misread returns the columns that detections need of which cells could not be read, by feed.
+// misread returns, by feed, the columns that detections need and that have cells which could
+// not be read.
 func misread(inputs []reports.Input) []reports.Blind {
 	type feedColumn struct {
 		feed string

@@ -92,7 +92,7 @@ var all = sync.OnceValue(func() Formats {
 })
 
 // Formats are formats in the order in which they are tried on an object; nil stands for
-// All, of which a vendor's log is not compiled before it is met or asked for.
+// All. What it has of a vendor is compiled when a log of it is met or asked for.
 type Formats []*Format
 
 // first returns the first format for which is returns true, nil if there is none. Of a
