@@ -24,7 +24,7 @@ lint: ## format, vet and staticcheck
 check: lint ## all that a commit must pass: lint, tidy, docs, tests with -race
 	go mod tidy -diff
 	$(MAKE) -s docs && git diff --exit-code README.md docs
-	CGO_ENABLED=1 go test -race ./...
+	CGO_ENABLED=1 go test -race -timeout 90m ./...
 
 docs: bin/outflow ## write the generated tables of the README and the manual
 	bin/outflow docs README.md docs/*.md

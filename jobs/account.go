@@ -278,6 +278,9 @@ func (t *tally) known(c columnar.Col) (n int64) {
 // unreadCells returns the columns that detections need, or that say whose a row is, with
 // cells that could not be read.
 func unreadCells(t *tally) (out []reports.Unread) {
+	if len(t.Cleared) == 0 {
+		return nil
+	}
 	needed := columnar.ColSet(columnar.User, columnar.SrcIP, columnar.Host)
 	for _, d := range detect.All() {
 		needed |= d.Needs

@@ -14,13 +14,17 @@ import (
 	"outflow/stats/sigma"
 )
 
+type feedColumn struct {
+	feed string
+	c    columnar.Col
+}
+
 // blind returns the detections that could not judge a table of a feed, because no log
 // of that table fills all the columns that they need. Connections carry the bytes of
 // the requests within them, so if the connections of a feed can be judged, its
 // requests need not be; nor are requests blind for want of bytes that its connections have.
 func blind(detections []*detect.Detection, formats logs.Formats, inputs []reports.Input) []reports.Blind {
 	type place struct{ feed, table, detection string }
-	type feedColumn struct{ feed, column string }
 	missing := map[place]*reports.Blind{}
 	judged := map[place]bool{}
 	counted := map[feedColumn]bool{} // bytes of connections
@@ -29,7 +33,7 @@ func blind(detections []*detect.Detection, formats logs.Formats, inputs []report
 		table := columnar.TableNamed(in.Table)
 		for _, c := range []columnar.Col{columnar.BytesOut, columnar.BytesIn} {
 			if table == columnar.Network && in.Known[c] > 0 {
-				counted[feedColumn{in.Feed, c.String()}] = true
+				counted[feedColumn{in.Feed, c}] = true
 			}
 		}
 		for _, d := range detections {
@@ -65,7 +69,8 @@ func blind(detections []*detect.Detection, formats logs.Formats, inputs []report
 	}
 	var out []reports.Blind
 	for p, b := range missing {
-		elsewhere := p.table != columnar.Network.Name && counted[feedColumn{p.feed, b.Column}]
+		c, _ := columnar.ColNamed(b.Column)
+		elsewhere := p.table != columnar.Network.Name && counted[feedColumn{p.feed, c}]
 		if !judged[p] && !judged[place{p.feed, columnar.Network.Name, p.detection}] && !elsewhere {
 			out = append(out, *b)
 		}
@@ -134,10 +139,6 @@ func uncounted(config *Config, h *history, inputs []reports.Input) []reports.Bli
 // records of connections are joined, so what one log of a feed has of them counts for
 // the others.
 func knownOf(inputs []reports.Input) func(in *reports.Input, c columnar.Col) bool {
-	type feedColumn struct {
-		feed string
-		c    columnar.Col
-	}
 	joined := map[feedColumn]bool{}
 	for _, in := range inputs {
 		if in.Known[columnar.UID] == 0 {
@@ -263,10 +264,6 @@ const (
 // misread returns, by feed, the columns that detections need and that have cells which could
 // not be read.
 func misread(inputs []reports.Input) []reports.Blind {
-	type feedColumn struct {
-		feed string
-		c    columnar.Col
-	}
 	known := map[feedColumn]int64{}
 	sums := map[feedColumn]*reports.Unread{}
 	of := map[feedColumn]string{} // the object of the first such cell

@@ -66,8 +66,8 @@ func (p *program) runCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		if args[0] != "nightly" && args[0] != "hourly-dns" {
-			return badConfig("job %q: want nightly or hourly-dns%s", args[0], didYouMean(args[0], []string{"nightly", "hourly-dns"}))
+		if !slices.Contains(c.ValidArgs, args[0]) {
+			return badConfig("job %q: want %s%s", args[0], strings.Join(c.ValidArgs, " or "), didYouMean(args[0], c.ValidArgs))
 		}
 		now := p.now()
 		switch {

@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"github.com/rivo/uniseg"
+
+	"outflow/reports"
 )
 
 // This file is what a run says on stderr: lines for people, or JSON for a collector of
@@ -29,8 +31,8 @@ func (p *program) say(level slog.Level, text string, about ...any) {
 }
 
 // wrapped breaks lines at spaces, so that a terminal of so many cells breaks no word that has
-// room in a line; 0 cells: of any number. What follows a break is indented. Lines that begin with a space, such as those that
-// mark a place in a configuration, stay as they are.
+// room in a line; 0 cells: of any number. What follows a break is indented. Lines that begin
+// with a space, such as those that mark a place in a configuration, stay as they are.
 func wrapped(text string, cells int, indent string) string {
 	if cells == 0 {
 		return text
@@ -40,25 +42,10 @@ func wrapped(text string, cells int, indent string) string {
 		if i > 0 {
 			out.WriteByte('\n')
 		}
-		if strings.HasPrefix(line, " ") {
-			out.WriteString(line)
-			continue
+		if !strings.HasPrefix(line, " ") {
+			line = reports.Wrap(strings.Split(line, " "), 0, cells, indent)
 		}
-		used := 0
-		for j, word := range strings.Split(line, " ") {
-			n := uniseg.StringWidth(word)
-			switch {
-			case j == 0:
-			case used+1+n > cells:
-				out.WriteString("\n" + indent)
-				used = len(indent)
-			default:
-				out.WriteByte(' ')
-				used++
-			}
-			out.WriteString(word)
-			used += n
-		}
+		out.WriteString(line)
 	}
 	return out.String()
 }

@@ -482,22 +482,33 @@ func (s *summary) wrap(prefix, text string) {
 // wrapBehind is wrap for a first line on which used cells are already written.
 func (s *summary) wrapBehind(used int, prefix, text string) {
 	rest := prefix + indent
-	for i, word := range strings.Fields(text) {
-		if s.width > 0 {
-			word = s.fit(word, s.width-len(rest))
+	words := strings.Fields(text)
+	if s.width > 0 {
+		for i, word := range words {
+			words[i] = s.fit(word, s.width-len(rest))
 		}
+	}
+	s.out.WriteString(Wrap(words, used, s.width, rest))
+	s.out.WriteByte('\n')
+}
+
+// Wrap joins words by spaces, or by a line break and indent where a line would have more
+// than so many cells; 0 cells: any number. The first line has used cells already.
+func Wrap(words []string, used, cells int, indent string) string {
+	var out strings.Builder
+	for i, word := range words {
 		n := uniseg.StringWidth(word)
 		switch {
 		case i == 0:
-		case s.width > 0 && used+1+n > s.width:
-			s.out.WriteString("\n" + rest)
-			used = len(rest)
+		case cells > 0 && used+1+n > cells:
+			out.WriteString("\n" + indent)
+			used = len(indent)
 		default:
-			s.out.WriteByte(' ')
+			out.WriteByte(' ')
 			used++
 		}
-		s.out.WriteString(word)
+		out.WriteString(word)
 		used += n
 	}
-	s.out.WriteByte('\n')
+	return out.String()
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"io"
+	"iter"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -65,18 +66,29 @@ func TestSources(t *testing.T) {
 	}
 }
 
-// Without a part of its outline, a log would not be recognised, or one of another vendor
-// would.
-func TestOutlines(t *testing.T) {
+// sourceTexts yields the embedded source files.
+func sourceTexts(t testing.TB) iter.Seq2[string, []byte] {
 	files, err := filepath.Glob("sources/*.yaml")
 	if err != nil || len(files) == 0 {
 		t.Fatal(files, err)
 	}
-	for _, file := range files {
-		text, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
+	return func(yield func(string, []byte) bool) {
+		for _, file := range files {
+			text, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !yield(file, text) {
+				return
+			}
 		}
+	}
+}
+
+// Without a part of its outline, a log would not be recognised, or one of another vendor
+// would.
+func TestOutlines(t *testing.T) {
+	for file, text := range sourceTexts(t) {
 		whole, err := parseSource(text)
 		if err != nil {
 			t.Fatalf("%s: %v", file, err)
@@ -98,15 +110,7 @@ func TestOutlines(t *testing.T) {
 
 // A source and its file have one name, so that the one is found by the other.
 func TestSourceFiles(t *testing.T) {
-	files, err := filepath.Glob("sources/*.yaml")
-	if err != nil || len(files) == 0 {
-		t.Fatal(files, err)
-	}
-	for _, file := range files {
-		text, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
+	for file, text := range sourceTexts(t) {
 		f, err := ParseSource(text)
 		if err != nil {
 			t.Errorf("%s: %v", file, err)
@@ -270,9 +274,7 @@ func many(n int) string {
 
 // FuzzParseSource compiles any text, and decodes what compiles.
 func FuzzParseSource(f *testing.F) {
-	files, _ := filepath.Glob("sources/*.yaml")
-	for _, file := range files {
-		text, _ := os.ReadFile(file)
+	for file, text := range sourceTexts(f) {
 		in, _ := os.ReadFile(strings.TrimSuffix(file, "yaml") + "txtar")
 		f.Add(text, in[:min(len(in), fuzzSize)])
 	}

@@ -26,8 +26,9 @@ var kindTechniques = map[string]string{
 
 // cloudCatalogue lists services and the hosts that take their uploads. A host belongs
 // to a pattern if its last labels match the pattern. * is any one label, or any rest
-// of a label. Of a pattern with =, only the host itself belongs to it. Hosts that only serve downloads (CDNs, avatars) or carry calls are left
-// out: their bytes are no upload of data.
+// of a label. Of a pattern with =, only the host itself belongs to it. Hosts that only
+// serve downloads (CDNs, avatars) or carry calls are left out: their bytes are no upload of
+// data.
 var cloudCatalogue = []struct{ name, kind, hosts string }{
 	{"Amazon S3", "storage", `s3.amazonaws.com s3.*.amazonaws.com s3-*.amazonaws.com s3.dualstack.*.amazonaws.com
 		s3-fips.*.amazonaws.com s3-fips.dualstack.*.amazonaws.com s3-accelerate.dualstack.amazonaws.com
