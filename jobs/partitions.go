@@ -130,8 +130,12 @@ func (s *state) inputsOf(all []storedDay) (inputs []store.InputRef, ok bool) {
 		case !k.fresh || s.aggregates[i].JudgedOnly:
 		case !ok:
 			inputs, ok = k.Inputs, true
-		default:
-			inputs = slices.DeleteFunc(slices.Clone(inputs), func(in store.InputRef) bool { return !slices.Contains(k.Inputs, in) })
+		case !slices.Equal(inputs, k.Inputs): // nearly always they are the same
+			listed := make(map[store.InputRef]bool, len(k.Inputs))
+			for _, in := range k.Inputs {
+				listed[in] = true
+			}
+			inputs = slices.DeleteFunc(slices.Clone(inputs), func(in store.InputRef) bool { return !listed[in] })
 		}
 	}
 	return inputs, ok

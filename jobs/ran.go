@@ -210,8 +210,12 @@ func (s *state) feeds(ctx context.Context, judged []detect.Day, quiet []reports.
 			return nil, err
 		}
 		for _, k := range all {
+			came := make(map[string]bool, len(k.Late))
+			for _, name := range k.Late {
+				came[name] = true
+			}
 			for _, in := range k.Inputs {
-				if slices.Contains(k.Late, in.Name) {
+				if came[in.Name] {
 					lateFeeds[in.Feed] = true
 				}
 			}
