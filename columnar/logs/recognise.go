@@ -334,7 +334,7 @@ func wrappings(head []byte) (found []wrapping, plainly bool) {
 		syslog = syslog || s.parse(line)
 		stamped = stamped || isStampISO(line)
 	}
-	for field := jsonMessage; field <= jsonTrailEvent; field++ {
+	for field := jsonMessage; field <= jsonPayload; field++ {
 		if fields>>field&1 != 0 {
 			found = append(found, func() layer { return newJSONLayer(field, docker) })
 		}

@@ -25,6 +25,9 @@ const (
 	jsonEventData          // of CloudTrail Lake
 	jsonAuditData          // of Microsoft Graph
 	jsonTrailEvent         // of CloudTrail's lookup-events
+	jsonSource             // of Elasticsearch
+	jsonData               // of Wazuh
+	jsonPayload            // of Kafka's connectors; the last message
 	jsonTimestamp          // the first time
 	_                      // time
 	_                      // timestamp
@@ -52,7 +55,7 @@ const (
 
 // newWrapperShape returns the shape of objects that wrap a record.
 func newWrapperShape() *scan.Shape {
-	s := scan.ShapeOf(0, "message", "log", "msg", "_raw", "MESSAGE", "event.original", "event", "detail", "eventData", "auditData", "CloudTrailEvent",
+	s := scan.ShapeOf(0, "message", "log", "msg", "_raw", "MESSAGE", "event.original", "event", "detail", "eventData", "auditData", "CloudTrailEvent", "_source", "data", "payload",
 		"@timestamp", "time", "timestamp", "_time", "__REALTIME_TIMESTAMP",
 		"stream", "host", "hostname", "_HOSTNAME", "SYSLOG_IDENTIFIER", "_PID", "container_id")
 	s.Within("event", scan.ShapeOf(jsonOriginal, "original"))
@@ -99,7 +102,7 @@ func (l *jsonLayer) messages(record []byte) (fields uint64, ends bool) {
 	if _, _, ok := l.shape.Read(record, l.values[:]); !ok {
 		return 0, false
 	}
-	for field := jsonMessage; field <= jsonTrailEvent; field++ {
+	for field := jsonMessage; field <= jsonPayload; field++ {
 		if l.holds(field) {
 			fields |= 1 << field
 		}
@@ -110,7 +113,7 @@ func (l *jsonLayer) messages(record []byte) (fields uint64, ends bool) {
 // holds reports whether a field of the object may be a record.
 func (l *jsonLayer) holds(field int) bool {
 	v := l.shape.Value(field)
-	return v.Is('"') || v.Is('{') && (field == jsonEventText || field == jsonDetail || field == jsonEventData || field == jsonAuditData)
+	return v.Is('"') || v.Is('{') && (field <= jsonMsg || field >= jsonEventText && field != jsonTrailEvent)
 }
 
 func (l *jsonLayer) unwrap(record []byte, e *envelope) ([]byte, bool, string) {

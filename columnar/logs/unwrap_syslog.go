@@ -1,6 +1,8 @@
 package logs
 
 import (
+	"bytes"
+
 	"outflow/columnar/scan"
 )
 
@@ -19,8 +21,11 @@ func (l *syslogLayer) unwrap(record []byte, e *envelope) ([]byte, bool, string) 
 		e.stamp = s.stamp
 	}
 	e.host, e.program, e.pid = s.host, s.program, s.pid
-	return s.message, false, ""
+	return bytes.TrimPrefix(s.message, ceeCookie), false, ""
 }
+
+// ceeCookie stands before a message that is JSON, as Suricata, rsyslog and others write it.
+var ceeCookie = []byte("@cee:")
 
 // A stampLayer is a time alone before each line, as kubectl logs --timestamps and
 // docker logs write them.

@@ -492,6 +492,14 @@ func TestUnwrapAWS(t *testing.T) {
 			"            \"EventId\": \"b\",\n            \"CloudTrailEvent\": " + quoted("b") + "\n        }\n    ]\n}\n"},
 		{"CloudWatch subscription", `{"messageType":"DATA_MESSAGE","owner":"111122223333","logGroup":"g","logEvents":[{"id":"1","timestamp":1795165200000,"message":` +
 			quoted("a") + `},{"id":"2","timestamp":1795165200000,"message":` + quoted("b") + `}]}`},
+		{"CloudWatch's API", `{"events":[{"logStreamName":"s","timestamp":1795165200000,"message":` + quoted("a") + `,"ingestionTime":1795165200009},` +
+			`{"logStreamName":"s","timestamp":1795165200000,"message":` + quoted("b") + `}],"searchedLogStreams":[]}`},
+		{"Elasticsearch", `{"_index":"trail","_id":"1","_score":1,"_source":` + event("a") + "}\n" + `{"_index":"trail","_id":"2","_source":` + event("b") + "}\n"},
+		{"Elasticsearch, as text", `{"_index":"trail","_source":{"@timestamp":"2026-11-20T09:00:09Z","message":` + quoted("a") + "}}\n" +
+			`{"_index":"trail","_source":{"@timestamp":"2026-11-20T09:00:09Z","message":` + quoted("b") + "}}\n"},
+		{"a decoder's data", `{"timestamp":"2026-11-20T09:00:09.000+0000","rule":{"id":"80202"},"agent":{"name":"w"},"decoder":{"name":"json"},"data":` + event("a") + "}\n" +
+			`{"timestamp":"2026-11-20T09:00:09.000+0000","rule":{"id":"80202"},"decoder":{"name":"json"},"data":` + event("b") + "}\n"},
+		{"a cookie of syslog", "<134>Nov 20 09:00:09 relay trail[7]: @cee: " + event("a") + "\n<134>Nov 20 09:00:09 relay trail[7]: @cee: " + event("b") + "\n"},
 		{"Firehose", event("a") + event("b")},
 		{"CloudWatch by Firehose", `{"logEvents":[{"id":"1","message":` + quoted("a") + `}]}{"logEvents":[{"id":"2","message":` + quoted("b") + `}]}`},
 	} {

@@ -29,12 +29,12 @@ Records of intervals without traffic, or that were not captured (NODATA, SKIPDAT
 	Origins:  []columnar.Origin{{Product: "aws", Service: "vpcflow"}},
 	Remedies: []Remedy{{Columns: columnar.ColSet(columnar.SrcIP, columnar.DstIP, columnar.BytesOut, columnar.BytesIn), Text: "Add the field to the flow log's format; srcaddr, dstaddr, bytes and start are the least that is needed."}},
 	Sniff: func(head []byte) bool {
-		line, rest := scan.CutLine(head)
+		line, _ := scan.CutLine(head)
 		if isVPCHeader(line) {
 			return true
 		}
 		words := bytes.Split(line, []byte{' '})
-		return len(rest) > 0 && len(words) == len(bytes.Fields(vpcDefault)) && bytes.HasPrefix(words[2], []byte("eni-"))
+		return len(words) == len(bytes.Fields(vpcDefault)) && bytes.HasPrefix(words[2], []byte("eni-"))
 	},
 	Header: vpcHeader,
 	Outer:  true,

@@ -3,6 +3,7 @@ package scan
 import (
 	"bytes"
 	"io"
+	"slices"
 )
 
 // JSON logs hold objects one to a line, one after another without newlines, spread
@@ -13,6 +14,10 @@ import (
 // of CloudTrail; Azure and Firehose; Google Workspace; Box and Dropbox; Microsoft
 // Graph; CloudWatch subscriptions; the AWS CLI. The other keys of such an object are ignored.
 var envelopes = []string{"Records", "records", "items", "entries", "value", "logEvents", "Events"}
+
+// firstEnvelopes are such keys where they are the first of the object, since some records have
+// them, too: of CloudWatch's get-log-events and filter-log-events; many programming interfaces.
+var firstEnvelopes = []string{"events", "data", "results", "logs"}
 
 // NeedsJSONLines reports whether an object that begins with head is JSON that is
 // not one object a line, and so must be read through JSONLines. size is the largest
@@ -218,7 +223,7 @@ func (s *shaper) value(in []byte) int {
 				if s.whole && s.depth == 1 {
 					s.pass(in[from:i])
 					from = i
-					s.named = isEnvelope(s.out[s.key:])
+					s.named = isEnvelope(s.out[s.key:], s.key == s.start+1 || len(bytes.TrimSpace(s.out[s.start+1:s.key])) == 0)
 				}
 			case '\\':
 				if i == len(in) {
@@ -322,17 +327,15 @@ func (s *shaper) end() {
 	s.ready = len(s.out)
 }
 
-// isEnvelope reports whether quoted is one of envelopes, in quotes.
-func isEnvelope(quoted []byte) bool {
-	if len(quoted) > len(`"logEvents"`) {
+// isEnvelope reports whether quoted is one of envelopes, in quotes; first says that it is the
+// first key of its object.
+func isEnvelope(quoted []byte, first bool) bool {
+	key := quoted[1 : len(quoted)-1]
+	if len(key) > len("logEvents") {
 		return false
 	}
-	for _, key := range envelopes {
-		if string(quoted[1:len(quoted)-1]) == key {
-			return true
-		}
-	}
-	return false
+	is := func(name string) bool { return string(key) == name }
+	return slices.ContainsFunc(envelopes, is) || first && slices.ContainsFunc(firstEnvelopes, is)
 }
 
 // The classes of bytes outside strings.

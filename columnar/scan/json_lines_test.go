@@ -29,6 +29,8 @@ func TestShape(t *testing.T) {
 		{"envelopes put together", `{"logEvents":[{"a":1}]}{"entries":[{"a":2}]}`, []string{`{"a":1}`, `{"a":2}`}},
 		{"empty envelope", `{"Records":[]}{"records":[ ]}`, nil},
 		{"array of an envelope's key beside others", `{"items":[],"user":"eve"}{"items":[1],"user":"eve"}`, []string{`{"items":[],"user":"eve"}`, `{"items":[1],"user":"eve"}`}},
+		{"list of interfaces", `{"events":[{"a":1},{"a":2}],"nextToken":"x"}{ "data" : [{"a":3}]}`, []string{`{"a":1}`, `{"a":2}`, `{"a":3}`}},
+		{"such a list behind another key", `{"a":1,"events":[{"b":2}]}{"data":{"b":3}}`, []string{`{"a":1,"events":[{"b":2}]}`, `{"data":{"b":3}}`}},
 		{"key as value", `{"a":"items","b":[{"c":1}]} {"items":{"b":[{}]}}`, []string{`{"a":"items","b":[{"c":1}]}`, `{"items":{"b":[{}]}}`}},
 		{"cut off in an element", `{"Records":[{"a":1},{"a":"x`, []string{`{"a":1}`, `{"a":"x`}},
 		{"cut off before the array", `{"a":1}{"Records":`, []string{`{"a":1}`, `{"Records":`}},
