@@ -150,10 +150,10 @@ func TestParquetUnread(t *testing.T) {
 	rows := []row{{Time: 1795165200_000000, User: "dora", Out: 5, In: 6, Size: &size}, {Time: 1795165201_000000, User: "egon", In: 8}}
 	got := account(decodeParquet(write(t, rows, parquet.MaxRowsPerRowGroup(1)), Options{}))
 	want := []string{
-		"api|2026-11-20T09:00:00Z|dora||||||||||7|",
-		"api|2026-11-20T09:00:01Z|egon|||||||||||",
+		"api|2026-11-20T09:00:00Z|dora|||||||||0|7|",
+		"api|2026-11-20T09:00:01Z|egon|||||||||0||",
 		`column "bytes_in" left out: compressed with BROTLI, which is not read: write the file with zstd, snappy or gzip: 2`,
-		`column "bytes_out" left out: it is a decimal, which is not read: write it as an integer or a double: 2`,
+		`column "operation" left out: it is a list, which cannot be operation: 2`,
 		`column "service" left out: it is FIXED_LEN_BYTE_ARRAY, which cannot be service: 2`,
 		`column "src_ip" left out: it is UUID, which cannot be src_ip: 2`,
 		"other: 0", "skipped: 0",

@@ -27,15 +27,18 @@ var Parquet = &Format{
 with dots (src_endpoint.ip); letter case does not matter. Columns inside lists and maps are not read: which of
 several values a row means is not ours to guess.
 
-Only the columns that are needed are read. Times are timestamps, dates, integers or floats (epoch, the unit told by
+Names are relative to a column that all others are in. Only the columns that are needed are read. Times are timestamps, dates, integers or floats (epoch, the unit told by
 magnitude unless a mapping does) or text as in csv. Timestamps without UTC adjustment are in the input's zone. Pages are
 plain or compressed with snappy, gzip, zstd or LZ4_RAW. A column that cannot be read is left out and counted, unless it
-has the time: decimals, fixed-length binaries, other compressions (the older LZ4, because writers disagree on it).
+has the time: lists, fixed-length binaries, other compressions (the older LZ4, because writers disagree on it). Of an
+encrypted file nothing is read.
 
 Damage in a page ends its row group: the rows after it are skipped with a reason.`,
 	Tables:   []*columnar.Table{columnar.API, columnar.HTTP, columnar.DNS, columnar.Network, columnar.Process},
 	Remedies: mappingRemedies,
-	Sniff:    func(head []byte) bool { return bytes.HasPrefix(head, []byte(pages.Magic)) },
+	Sniff: func(head []byte) bool {
+		return bytes.HasPrefix(head, []byte(pages.Magic)) || bytes.HasPrefix(head, []byte(pages.MagicEncrypted))
+	},
 	New: func(o *Options) (Decoder, error) {
 		return &parquetDecoder{set: setter{clock: o.clock()}}, nil
 	},
@@ -54,6 +57,10 @@ type parquetLeaf struct {
 	kind     parquet.Kind
 	logical  format.LogicalTypeValue // nil if it has none
 	unsigned bool
+	decimal  bool // with scale digits after the point
+	size     int  // of a value of fixed length, in bytes
+	scale    float64
+	list     bool   // a list of values under the name of one: it is not read
 	repeats  bool   // it is in a list or map, as element says
 	element  string // the name of its elements in a source: a[].b, or a{} for the texts of a map and a{key} for its keys
 	nested   bool   // it stands for a list in a list, which is not read: element begins the names of its elements
@@ -84,6 +91,11 @@ func splitParquet(r io.ReaderAt, size int64, o *Options, yield func(*Block) erro
 // splitFile is splitParquet of an open file.
 func splitFile(f *parquet.File, r io.ReaderAt, o *Options, yield func(*Block) error) error {
 	leaves := inTable(appendLeaves(nil, f.Root()), f.Root(), o.Table)
+	if top := f.Root().Columns(); len(top) == 1 && !top[0].Leaf() && !top[0].Repeated() && o.Mapping == nil {
+		for i := range leaves {
+			leaves[i].name = strings.TrimPrefix(leaves[i].name, top[0].Name()+".")
+		}
+	}
 	names := make([]string, len(leaves))
 	for i, leaf := range leaves {
 		names[i] = leaf.name
@@ -91,6 +103,9 @@ func splitFile(f *parquet.File, r io.ReaderAt, o *Options, yield func(*Block) er
 	p, err := resolve(o.Mapping, names, false)
 	if err != nil {
 		return err
+	}
+	if len(p.fields) == 1 && o.Mapping == nil {
+		return fmt.Errorf("no column but that of the time has a known name: has %s; name them in mapping.columns or in a source file (outflow sources new)", list(names))
 	}
 	if f := &p.fields[0]; f.src >= 0 && len(f.others) == 0 { // the time
 		leaf := &leaves[f.src]
@@ -139,16 +154,22 @@ func openParquet(r io.ReaderAt, size int64) (f *parquet.File, err error) {
 	defer pages.Recovered("read footer", &err)
 	f, err = parquet.OpenFile(r, size, parquet.SkipPageIndex(true), parquet.SkipBloomFilters(true))
 	if err != nil {
+		if strings.Contains(err.Error(), "DecryptionConfig") {
+			return nil, pages.ErrEncrypted
+		}
 		return nil, fmt.Errorf("read footer: %w", err)
 	}
 	return f, nil
 }
 
-// appendLeaves appends the leaves below c that are in no list or map.
+// appendLeaves appends the leaves below c that are in no list or map. A list of values has the
+// name of one, so that it is said to be left out where one is looked for.
 func appendLeaves(leaves []parquetLeaf, c *parquet.Column) []parquetLeaf {
 	for _, child := range c.Columns() {
 		switch {
 		case child.Repeated():
+		case isListOfValues(child):
+			leaves = append(leaves, parquetLeaf{name: strings.Join(child.Path(), "."), index: child.Columns()[0].Columns()[0].Index(), list: true})
 		case !child.Leaf():
 			leaves = appendLeaves(leaves, child)
 		default:
@@ -156,6 +177,16 @@ func appendLeaves(leaves []parquetLeaf, c *parquet.Column) []parquetLeaf {
 		}
 	}
 	return leaves
+}
+
+func isListOfValues(c *parquet.Column) bool {
+	l := c.Type().LogicalType()
+	if c.Leaf() || l == nil || len(c.Columns()) != 1 || !c.Columns()[0].Repeated() {
+		return false
+	}
+	_, list := l.Value.(*format.ListType)
+	elements := c.Columns()[0].Columns()
+	return list && len(elements) == 1 && elements[0].Leaf()
 }
 
 func leafOf(c *parquet.Column) parquetLeaf {
@@ -172,15 +203,26 @@ func leafOf(c *parquet.Column) parquetLeaf {
 	if i, ok := leaf.logical.(*format.IntType); ok {
 		leaf.unsigned = !i.IsSigned
 	}
+	if d, ok := leaf.logical.(*format.DecimalType); ok {
+		leaf.decimal, leaf.scale = true, math.Pow10(int(d.Scale))
+	}
+	if leaf.kind == parquet.FixedLenByteArray {
+		leaf.size = c.Type().Length()
+	}
 	return leaf
 }
 
 // readable says what a leaf is whose values cannot fill a field.
 func (l *parquetLeaf) readable(f *field) error {
 	is := l.kind.String()
+	if l.list {
+		return fmt.Errorf("a list, which cannot be %s", f.col)
+	}
 	switch t := l.logical.(type) {
 	case *format.DecimalType:
-		return fmt.Errorf("a decimal, which is %w: write it as an integer or a double", pages.ErrUnread)
+		if t.Scale >= 0 && t.Scale <= 38 && (l.kind == parquet.Int32 || l.kind == parquet.Int64 || l.kind >= parquet.ByteArray) {
+			return nil
+		}
 	case *format.TimeType, *format.UUIDType:
 		is = t.String()
 	default:

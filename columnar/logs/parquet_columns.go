@@ -425,7 +425,13 @@ func (l *parquetLeaf) readPlain(to *values, b []byte, from, n int) (int, error) 
 		bits = 96
 	case parquet.ByteArray:
 		to.held = heldTexts
-		return to.readTexts(b, from, n)
+		from, err := to.readTexts(b, from, n)
+		if l.decimal && err == nil {
+			l.toDecimals(to)
+		}
+		return from, err
+	case parquet.FixedLenByteArray:
+		bits = l.size * 8
 	default:
 		return 0, fmt.Errorf("values of type %s, which are %w", l.kind, pages.ErrUnread)
 	}
@@ -434,6 +440,14 @@ func (l *parquetLeaf) readPlain(to *values, b []byte, from, n int) (int, error) 
 		return 0, fmt.Errorf("%w: %d bytes for %d values", pages.ErrDamaged, len(b)-from, n)
 	}
 	b = b[from : from+size]
+	if l.kind == parquet.FixedLenByteArray {
+		to.held, to.text, to.spans = heldTexts, b, slices.Grow(to.spans[:0], n)[:n]
+		for i := range to.spans {
+			to.spans[i] = columnar.Span{Begin: uint32(i * l.size), End: uint32((i + 1) * l.size)}
+		}
+		l.toDecimals(to)
+		return from + size, nil
+	}
 	if l.kind == parquet.Float || l.kind == parquet.Double {
 		to.held, to.floats = heldFloats, slices.Grow(to.floats[:0], n)[:n]
 	} else {
@@ -479,7 +493,45 @@ func (l *parquetLeaf) readPlain(to *values, b []byte, from, n int) (int, error) 
 			to.floats[i] = math.Float64frombits(binary.LittleEndian.Uint64(b[i*8:]))
 		}
 	}
+	if l.decimal {
+		l.toDecimals(to)
+	}
 	return from + size, nil
+}
+
+// toDecimals turns values into the decimals that they stand for: integers, or big-endian
+// numbers as texts, of the last digit.
+func (l *parquetLeaf) toDecimals(v *values) {
+	switch {
+	case v.held == heldTexts:
+		v.floats = v.floats[:0]
+		for _, s := range v.spans {
+			v.floats = append(v.floats, bigEndian(v.text[s.Begin:s.End])/l.scale)
+		}
+	case l.scale == 1:
+		return
+	default:
+		v.floats = v.floats[:0]
+		for _, x := range v.ints {
+			v.floats = append(v.floats, float64(x)/l.scale)
+		}
+	}
+	v.held = heldFloats
+}
+
+// bigEndian returns a number in two's complement.
+func bigEndian(b []byte) (x float64) {
+	if len(b) == 0 {
+		return 0
+	}
+	negative := b[0] >> 7 * 255
+	for _, c := range b {
+		x = x*256 + float64(c^negative)
+	}
+	if negative != 0 {
+		return -x - 1
+	}
+	return x
 }
 
 // int32 widens a value.
@@ -547,8 +599,19 @@ func (c *parquetColumn) readEncoded(encoding format.Encoding, b []byte, n int) (
 			all.spans = append(all.spans, columnar.Span{Begin: offsets[i-1], End: offsets[i]})
 		}
 		got = len(all.spans)
+	case parquet.FixedLenByteArray:
+		all.held = heldTexts
+		all.text, err = e.DecodeFixedLenByteArray(all.text[:0], b, c.leaf.size)
+		all.spans = all.spans[:0]
+		for i := 0; i+c.leaf.size <= len(all.text); i += max(1, c.leaf.size) {
+			all.spans = append(all.spans, columnar.Span{Begin: uint32(i), End: uint32(i + c.leaf.size)})
+		}
+		got = len(all.spans)
 	default:
 		return fmt.Errorf("%s in encoding %s, which is %w", c.leaf.kind, encoding, pages.ErrUnread)
+	}
+	if err == nil && c.leaf.decimal {
+		c.leaf.toDecimals(all)
 	}
 	if err == nil && got < n {
 		err = fmt.Errorf("%w: %d values for %d", pages.ErrDamaged, got, n)

@@ -415,6 +415,47 @@ func TestParquetNested(t *testing.T) {
 	}
 }
 
+// TestParquetDecimals reads what databases unload numbers as.
+func TestParquetDecimals(t *testing.T) {
+	type row struct {
+		Time   int64    `parquet:"time,decimal(3:18)"`
+		User   []string `parquet:"user,list"`
+		Client string   `parquet:"src_ip"`
+		Out    int64    `parquet:"bytes_out,decimal(0:18)"`
+		In     int32    `parquet:"bytes_in,decimal(2:9),dict"`
+	}
+	rows := []row{{1767225600_123, []string{"amy"}, "10.0.0.5", 1 << 40, 79900}, {1767225601_000, nil, "10.0.0.5", -1, 100}}
+	r := decodeParquet(write(t, rows), Options{})
+	if r.err != nil || r.check() != nil {
+		t.Fatal(r.err, r.check())
+	}
+	for c, want := range map[columnar.Col][]string{
+		columnar.Time:     {"2026-01-01T00:00:00.123Z", "2026-01-01T00:00:01Z"},
+		columnar.User:     {"", ""},
+		columnar.BytesOut: {"1099511627776", ""},
+		columnar.BytesIn:  {"799", "1"},
+	} {
+		if d := cmp.Diff(want, r.column(columnar.API, c)); d != "" {
+			t.Errorf("%s (-want +got):\n%s", c, d)
+		}
+	}
+	want := []Reason{{Text: `column "user" left out: it is a list, which cannot be user`, Count: 2, First: 1, Col: columnar.User},
+		{Text: "negative bytes_out, left empty", Count: 1, First: 2, Col: columnar.BytesOut, Sample: "-1"}}
+	slices.SortFunc(r.tally.Cleared, func(a, b Reason) int { return strings.Compare(a.Text, b.Text) })
+	if d := cmp.Diff(want, r.tally.Cleared); d != "" {
+		t.Errorf("(-want +got):\n%s", d)
+	}
+	for _, c := range []struct {
+		bytes string
+		want  float64
+	}{{"", 0}, {"\x00\x00\x03\xe8", 1000}, {"\xff", -1}, {"\xff\x00", -256}, {"\x7f\xff", 32767},
+		{"\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x2b\xbb\x0c\x00", 733678592}} {
+		if got := bigEndian([]byte(c.bytes)); got != c.want {
+			t.Errorf("bigEndian(%q): got %v, want %v", c.bytes, got, c.want)
+		}
+	}
+}
+
 // TestParquetBad checks that bad values are skipped, and that the error of an unreadable
 // file says why.
 func TestParquetBad(t *testing.T) {
@@ -432,9 +473,16 @@ func TestParquetBad(t *testing.T) {
 	if d := cmp.Diff(want, r.tally); d != "" || r.err != nil {
 		t.Errorf("%v (-want +got):\n%s", r.err, d)
 	}
-	type decimal struct {
-		Time int64 `parquet:"time,decimal(2:18)"`
+	type list struct {
+		Time []int64 `parquet:"time,list"`
+		User string  `parquet:"user"`
 	}
+	type alone struct {
+		Time int64  `parquet:"time,timestamp(millisecond)"`
+		Text string `parquet:"line"`
+	}
+	encrypted := append([]byte("PARE"), write(t, sound)[4:]...)
+	copy(encrypted[len(encrypted)-4:], "PARE")
 	type untimed struct {
 		When string `parquet:"when"`
 		Who  string `parquet:"who"`
@@ -449,7 +497,9 @@ func TestParquetBad(t *testing.T) {
 		{"cut in half", file[:len(file)/2], "not a whole Parquet file: it does not end in PAR1; cut off, or still being written"},
 		{"long footer", append([]byte("PAR1"), "\xff\xff\xff\x7fPAR1"...), "damaged Parquet file: a footer of 2147483647 bytes in a file of 12"},
 		{"brotli", write(t, sound, parquet.Compression(&parquet.Brotli)), `row group 0: column "time": compressed with BROTLI, which is not read: write the file with zstd, snappy or gzip`},
-		{"decimal", write(t, []decimal{{1}}), `column "time" is a decimal, which is not read: write it as an integer or a double`},
+		{"list", write(t, []list{{[]int64{1}, "amy"}}), `column "time" is a list, which cannot be time`},
+		{"time alone", write(t, []alone{{1, "a"}}), `no column but that of the time has a known name: has "time", "line"; name them in mapping.columns or in a source file (outflow sources new)`},
+		{"encrypted", encrypted, "the Parquet file is encrypted, which is not read: write it without encryption"},
 		{"no time", write(t, []untimed{{"a", "b"}}), `no column for time: has "when", "who"; name it in mapping.columns.time`},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -19,8 +19,11 @@ import (
 	"github.com/pierrec/lz4/v4"
 )
 
-// Magic begins and ends a Parquet file.
-const Magic = "PAR1"
+// Magic begins and ends a Parquet file; MagicEncrypted one whose footer is encrypted.
+const (
+	Magic          = "PAR1"
+	MagicEncrypted = "PARE"
+)
 
 // Limits of what a file may ask for. They bound the memory that a damaged or
 // hostile file can make us allocate. Sound writers stay far below them, with pages
@@ -37,6 +40,9 @@ var ErrDamaged = errors.New("damaged")
 // ErrUnread is in errors about what is sound, but of a kind that is not read.
 var ErrUnread = errors.New("not read")
 
+// ErrEncrypted is the error about an encrypted file, whose keys are elsewhere.
+var ErrEncrypted = fmt.Errorf("the Parquet file is encrypted, which is %w: write it without encryption", ErrUnread)
+
 // FooterSize returns the number of bytes of the footer of a file of size bytes. The
 // footer ends eight bytes before the end of the file. The error says why there is
 // no readable footer.
@@ -51,8 +57,8 @@ func FooterSize(r io.ReaderAt, size int64) (int64, error) {
 	}
 	footer := int64(binary.LittleEndian.Uint32(tail[:]))
 	switch {
-	case string(tail[4:]) == "PARE":
-		return 0, errors.New("the Parquet file is encrypted")
+	case string(tail[4:]) == MagicEncrypted:
+		return 0, ErrEncrypted
 	case string(tail[4:]) != Magic:
 		return 0, errors.New("not a whole Parquet file: it does not end in PAR1; cut off, or still being written")
 	case footer > size-least:
