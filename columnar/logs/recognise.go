@@ -91,7 +91,7 @@ func (r *reader) lookInside(known recognised, head []byte, told worth, plainly b
 	for _, n := range slices.Backward(inside) { // the innermost first
 		if headed := n.headed(r, nil); len(headed.head) > 0 {
 			f := r.fits(headed.head)
-			if f != nil && f.Syslog && r.worth(f, headed.head, true).rows >= least {
+			if f != nil && f.Syslog && (r.worth(f, headed.head, true).rows >= least || f == known.format && f.Vendor != nil) {
 				headed.format = f
 				return headed
 			}

@@ -75,6 +75,12 @@ type Source struct {
 	Each string `yaml:"each"`
 	// Tuple names the fields of elements that are texts with commas.
 	Tuple []string `yaml:"tuple"`
+	// Remember is what records say for later ones.
+	Remember Remember `yaml:"remember"`
+	// Syslog says that lines are read with their header of syslog, as Format.Syslog.
+	Syslog bool `yaml:"syslog"`
+	// General says that other sources are tried before it.
+	General bool `yaml:"general"`
 	// Columns are those of all rows, unless a row has its own.
 	Columns map[string]Column `yaml:"columns"`
 	// Rows say what records become: the first that fits counts. A record that none
@@ -256,9 +262,12 @@ func (s *Source) Format() (*Format, error) {
 	}
 	f := &Format{
 		Name: s.Name, Title: s.Title, Doc: strings.TrimSpace(s.Doc),
-		Tables: p.tables(), Lacks: p.lacks(), Vendor: s, Server: s.Server, Deltas: s.Deltas, Outer: true,
+		Tables: p.tables(), Lacks: p.lacks(), Vendor: s, Server: s.Server, Deltas: s.Deltas, Outer: true, Syslog: s.Syslog,
 		Quoted: p.container.quoted, Header: p.header(),
 		New: func(o *Options) (Decoder, error) { return p.decoder(o) },
+	}
+	if recalled := s.recalled(); recalled != nil {
+		f.Header = recalled
 	}
 	if s.Product != "" || s.Service != "" {
 		f.Origins = []columnar.Origin{s.origin()}

@@ -121,6 +121,9 @@ func (p *sourcePlan) compile() error {
 			return fmt.Errorf("embedded: %w", err)
 		}
 	}
+	if err := s.Remember.check(p); err != nil {
+		return fmt.Errorf("remember: %w", err)
+	}
 	if len(p.slots) > maxSlots {
 		return fmt.Errorf("rows: read %d names, at most %d can be", len(p.slots), maxSlots)
 	}

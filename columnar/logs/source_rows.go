@@ -169,6 +169,7 @@ func word(n int, text []byte) (word []byte) {
 type sourceDecoder struct {
 	*sourcePlan
 	reader recordReader
+	said   *remembered // nil: no record says anything for later ones
 	w      *window
 	set    setter
 
@@ -227,6 +228,9 @@ func (p *sourcePlan) decoder(o *Options) (Decoder, error) {
 	if p.source.UTC {
 		d.set.clock.Zone = nil
 	}
+	if len(p.source.Remember.By) > 0 {
+		d.said = newRemembered(&q)
+	}
 	var err error
 	d.reader, err = p.container.open(&q)
 	return d, err
@@ -236,7 +240,9 @@ func (d *sourceDecoder) Decode(b *Block, out *columnar.Out, t *Tally) error {
 	if b.Part != nil {
 		return d.group(b, out, t)
 	}
-	if b.Header != nil {
+	if d.said != nil {
+		d.recallFrom(b.Header)
+	} else if b.Header != nil {
 		if err := d.reader.use(b.Header); err != nil {
 			return err
 		}
@@ -258,6 +264,9 @@ const unknownRecord = "record type not in the source definition"
 // rowsOf puts the records of the window into their tables.
 func (d *sourceDecoder) rowsOf(out *columnar.Out, t *Tally) {
 	w := d.w
+	if d.said != nil {
+		d.said.recall(w)
+	}
 	d.rowOf, d.swapped = slices.Grow(d.rowOf[:0], w.n)[:w.n], slices.Grow(d.swapped[:0], w.n)[:w.n]
 	var tables columnar.Cols // a set of their numbers
 	for i := range w.n {

@@ -58,7 +58,7 @@ func TestSources(t *testing.T) {
 				t.Errorf("a line of 2 MiB: got %d rows of %d records, want %d of %d", got.rows, got.tally.Records, want.rows, want.tally.Records+1)
 			}
 			for _, v := range vendors() {
-				if f := v.outline; f.Name != c.format.Name && c.sniff && f.Sniff != nil && f.Sniff(c.in) {
+				if f := v.outline; f.Name != c.format.Name && !f.Vendor.General && c.sniff && f.Sniff != nil && f.Sniff(c.in) {
 					t.Errorf("source %s recognises it too", f.Name)
 				}
 			}
@@ -100,7 +100,7 @@ func TestOutlines(t *testing.T) {
 		got.text = nil
 		want := &Source{
 			Name: whole.Name, Container: whole.Container, Separator: whole.Separator, Assign: whole.Assign, Patterns: whole.Patterns, Layouts: whole.Layouts, Sniff: whole.Sniff,
-			Embedded: whole.Embedded, Each: whole.Each, Tuple: whole.Tuple,
+			Embedded: whole.Embedded, Each: whole.Each, Tuple: whole.Tuple, General: whole.General,
 		}
 		if !reflect.DeepEqual(got, want) {
 			t.Errorf("%s: outline: got %+v, want %+v", file, got, want)
@@ -477,6 +477,59 @@ func TestTimesOfOneDay(t *testing.T) {
 			if got, skipped := times(texts...); !slices.Equal(got, want) || skipped != wantSkipped || len(got) < 4 {
 				t.Errorf("%s: got %v, %d skipped, want %v, %d skipped", test.layout, got, skipped, want, wantSkipped)
 			}
+		}
+	}
+}
+
+// Records get what earlier ones said, however long before: a block remembers the lines of
+// those before it, up to a bound.
+func TestRemember(t *testing.T) {
+	f, err := ParseSource([]byte(`
+name: mails
+title: mails
+container: keyvalue
+remember: {by: [id], keep: [from, size]}
+rows:
+  - table: network
+    where: {to: {present: true}}
+    columns: {time: time, user: from, dst_host: to, bytes_out: size}
+  - {other: queued, where: {from: {present: true}}}
+  - {other: other, where: {id: {present: true}}}
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	queued := "id=7 from=mira size=100\n"
+	sent := "time=2026-11-20T20:14:06Z id=7 to=x.example\n"
+	for _, c := range []struct {
+		name, in string
+		user     int
+	}{
+		{"at once", queued + sent, 1},
+		{"after other lines", queued + strings.Repeat("id=8 x=y\n", 1<<18) + sent, 1},
+		{"after more than is remembered", queued + strings.Repeat("id=8 from=ann size=5\n", 1<<18) + sent, 0},
+		{"afterwards", sent + queued, 0},
+		{"of another id", queued + "time=2026-11-20T20:14:06Z id=77 to=x.example\n", 0},
+		{"said again", queued + "id=7 from=omar\n" + sent, 1},
+	} {
+		o := &Object{Name: "x.log", Size: int64(len(c.in)), Open: func() (io.ReadCloser, error) { return io.NopCloser(strings.NewReader(c.in)), nil }}
+		rows, users, bytes := 0, 0, int64(0)
+		out := &columnar.Out{Want: ^columnar.Cols(0), Sink: func(b *columnar.Batch) {
+			rows += b.Len()
+			users += b.Known(columnar.User)
+			for _, n := range b.Int64(columnar.BytesOut) {
+				bytes += n
+			}
+		}}
+		d, err := f.New(&Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var tally Tally
+		Read(o, &ReadOptions{Format: f}, func(m *Member, b *Block) error { return b.Decode(d, out, &tally) })
+		out.Flush()
+		if rows != 1 || users != c.user || bytes != int64(100*c.user) {
+			t.Errorf("%s: got %d rows, %d with a user, %d bytes, want 1, %d, %d", c.name, rows, users, bytes, c.user, 100*c.user)
 		}
 	}
 }

@@ -90,10 +90,13 @@ func (w *window) set(slot int, text []byte) {
 }
 
 // put gives the last record a copy of a text.
-func (w *window) put(slot int, text []byte) {
+func (w *window) put(slot int, text []byte) { w.putIn(w.n-1, slot, text) }
+
+// putIn gives record i a copy of a text.
+func (w *window) putIn(i, slot int, text []byte) {
 	begin := uint32(len(w.side)) | inSide
 	w.side = append(w.side, text...)
-	w.cells[(w.n-1)*w.slots+slot] = columnar.Span{Begin: begin, End: uint32(len(w.side)) | inSide}
+	w.cells[i*w.slots+slot] = columnar.Span{Begin: begin, End: uint32(len(w.side)) | inSide}
 }
 
 // add adds a text to the list that the last record has; a single text is no list.

@@ -17,11 +17,11 @@ var sourceFiles embed.FS
 // A vendor is an embedded source. To parse and compile all of them takes longer than to read
 // a small log, so the whole of one is made when its logs are met.
 type vendor struct {
-	outline *Format // has Name, Sniff and Leaves alone
+	outline *Format // has Name, Vendor, Sniff and Leaves alone
 	whole   func() *Format
 }
 
-// vendors are the embedded sources, in order of their names.
+// vendors are the embedded sources, in order of their names, and behind them those of any vendor.
 var vendors = sync.OnceValue(func() []vendor {
 	files, err := sourceFiles.ReadDir("sources")
 	if err != nil {
@@ -47,11 +47,20 @@ var vendors = sync.OnceValue(func() []vendor {
 			sync.OnceValue(func() *Format { return must(ParseSource(text)) }),
 		})
 	}
+	slices.SortStableFunc(all, func(a, b vendor) int {
+		switch {
+		case a.outline.Vendor.General == b.outline.Vendor.General:
+			return 0
+		case b.outline.Vendor.General:
+			return -1
+		}
+		return 1
+	})
 	return all
 })
 
 // outlineKeys are what an outline has of a source file: all that sniffer and leaves read.
-var outlineKeys = []string{"name", "container", "separator", "assign", "patterns", "layouts", "sniff", "embedded", "each", "tuple"}
+var outlineKeys = []string{"name", "container", "separator", "assign", "patterns", "layouts", "sniff", "embedded", "each", "tuple", "general"}
 
 // parseOutline returns what recognises the logs of an embedded source file.
 func parseOutline(text []byte) (*Format, error) {
@@ -62,7 +71,7 @@ func parseOutline(text []byte) (*Format, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &Format{Name: s.Name}
+	f := &Format{Name: s.Name, Vendor: s}
 	return f, s.recognise(f)
 }
 
