@@ -55,24 +55,32 @@ func (r *runRecord) stage(p *program, name string) {
 	r.stageAt = now
 }
 
-// lastWord is how long a run that ends may take to say so: one that is told to stop has
-// little time.
+// lastWord is how long a run may take to say that it failed: one that is told to stop has
+// little time, and what made it fail may keep it from saying so.
 const lastWord = 10 * time.Second
 
-// put writes a file that says how the run ended. It does so after an interrupt, too.
-func (r *runRecord) put(p *program, name string, write func(w io.Writer, before []byte) error) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(p.ctx), lastWord)
+// put writes a file that says how the run ended. It does so after an interrupt, too. A run
+// that worked takes its time: run.json of a hundred thousand objects has 30 MB.
+func (r *runRecord) put(p *program, name string, write func(w io.Writer, before func() ([]byte, error)) error) error {
+	ctx, cancel := context.WithCancel(context.WithoutCancel(p.ctx))
 	defer cancel()
+	soon := func() { time.AfterFunc(lastWord, cancel) }
+	defer context.AfterFunc(p.ctx, soon)()
+	if r.ExitCode == exitEnvironment {
+		soon()
+	}
 	out, err := p.open(r.config, r.config.Out)
 	if err != nil {
 		return configError{fmt.Errorf("open the output folder: %w", err)}
 	}
-	before, err := store.ReadAll(ctx, out, name)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return configError{fmt.Errorf("read %s of %s: %w", name, r.config.Out, err)}
-	}
 	var text bytes.Buffer
-	if err := write(&text, before); err != nil {
+	if err := write(&text, func() ([]byte, error) {
+		before, err := store.ReadAll(ctx, out, name)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, configError{fmt.Errorf("read %s of %s: %w", name, r.config.Out, err)}
+		}
+		return before, nil
+	}); err != nil {
 		return err
 	}
 	if err := out.Put(ctx, name, bytes.NewReader(text.Bytes()), store.Always); err != nil {
@@ -98,7 +106,7 @@ func (r *runRecord) file(p *program, err error) error {
 	if err != nil {
 		r.Error = err.Error()
 	}
-	return r.put(p, path.Join(r.folder, reports.RunFile), func(w io.Writer, _ []byte) error { return r.WriteJSON(w) })
+	return r.put(p, path.Join(r.folder, reports.RunFile), func(w io.Writer, _ func() ([]byte, error)) error { return r.WriteJSON(w) })
 }
 
 // failed writes run.json if the run ends with another error than was written, and returns
@@ -117,8 +125,12 @@ func (r *runRecord) failed(p *program, err error) error {
 func (p *program) ended(r *runRecord, err error) error {
 	r.Ended, r.ExitCode = p.now(), p.exitCode(err)
 	var metrics bytes.Buffer
-	merr := r.put(p, path.Join(r.job, reports.MetricsFile), func(w io.Writer, before []byte) error {
-		return r.WriteMetrics(io.MultiWriter(w, &metrics), before)
+	merr := r.put(p, path.Join(r.job, reports.MetricsFile), func(w io.Writer, before func() ([]byte, error)) error {
+		text, err := before()
+		if err != nil {
+			return err
+		}
+		return r.WriteMetrics(io.MultiWriter(w, &metrics), text)
 	})
 	if gateway := r.config.Pushgateway; gateway != "" && merr == nil {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(p.ctx), lastWord)

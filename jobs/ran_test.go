@@ -1,13 +1,22 @@
 package jobs
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
+	"testing/synctest"
+	"time"
+
+	"outflow/columnar/store"
+	"outflow/reports"
 )
 
 // many is n uploads of a day of March.
@@ -202,6 +211,41 @@ func TestRunThatFails(t *testing.T) {
 	if got := s.metric("nightly", `incomplete{outflow_job="nightly"}`); got != "" {
 		t.Errorf("counts what it did not see: incomplete is %s", got)
 	}
+}
+
+// A slowStore does not write a run.json within a limit of time.
+type slowStore struct{ store.Store }
+
+func (s slowStore) Put(ctx context.Context, name string, body io.ReadSeeker, when store.Condition) error {
+	if path.Base(name) == reports.RunFile {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(lastWord + time.Second):
+		}
+	}
+	return s.Store.Put(ctx, name, body, when)
+}
+
+// If this fails, a night whose run.json is large, or whose server is slow, fails for ever; or a
+// run that is told to stop, or whose server is gone, does not end.
+func TestTimeToSayHowItEnded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, interrupt := context.WithCancel(t.Context())
+		p := &program{ctx: ctx, now: time.Now, wrap: func(s store.Store) store.Store { return slowStore{s} }}
+		r := &runRecord{config: &Config{Out: t.TempDir()}, folder: "nightly/2026-03-20"}
+		r.Report = &reports.Report{}
+		if err := r.file(p, nil); err != nil {
+			t.Errorf("got %v, want a file after %v", err, lastWord)
+		}
+		if err := r.file(p, syscall.ENOSPC); err == nil {
+			t.Errorf("a run that failed takes longer than %v to say so", lastWord)
+		}
+		interrupt()
+		if err := r.file(p, nil); err == nil {
+			t.Errorf("a run that was told to stop takes longer than %v to say so", lastWord)
+		}
+	})
 }
 
 // If this fails, the digest says that the configuration changed although it finds the same,
