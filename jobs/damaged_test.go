@@ -27,7 +27,7 @@ var stateFiles = []stateFile{
 	{"a file of a day of history", "aggregate=user_day/date=2026-03-18/part-*", "aggregate=user_day/date=2026-03-17/part-*", "aggregate=user_destination_day/date=2026-03-18/part-*", ""},
 	{"its marker", "aggregate=user_day/date=2026-03-18/_done.json", "aggregate=user_day/date=2026-03-17/_done.json", "aggregate=user_destination_day/date=2026-03-18/_done.json", ""},
 	{"the findings of a day", "findings/date=2026-03-20/part-*", "findings/date=2026-03-19/part-*", "aggregate=user_day/date=2026-03-20/part-*", ""},
-	{"their marker", "findings/date=2026-03-20/_done.json", "findings/date=2026-03-19/_done.json", "aggregate=user_day/date=2026-03-20/_done.json", "the day counts as not judged"},
+	{"their marker", "findings/date=2026-03-20/_done.json", "findings/date=2026-03-19/_done.json", "aggregate=user_day/date=2026-03-20/_done.json", ""},
 	{"the marker of a judged day's rules", "aggregate=rule_day/date=2026-03-20/_done.json", "aggregate=rule_day/date=2026-03-19/_done.json", "aggregate=user_day/date=2026-03-20/_done.json", ""},
 	{"`nights.json`", "nights.json", "", "others.json", ""},
 	{"`others.json`", "others.json", "", "nights.json", "the next night reads its logs again"},

@@ -119,6 +119,38 @@ func (s *state) storedNights(ctx context.Context) ([]night, error) {
 	return stored.Nights, nil
 }
 
+// reported returns the days of the nights that owe no report and that the state has folded.
+// Each has findings, even if there are none. A day without logs is as good without; one that is
+// older than keep has nothing left.
+func (s *state) reported(ctx context.Context) ([]string, error) {
+	all, err := s.storedNights(ctx)
+	if errors.Is(err, errNoNights) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	folded := map[string]bool{}
+	for _, a := range s.aggregates {
+		days, err := s.aggregate(a).List(ctx)
+		if err != nil {
+			return nil, err
+		}
+		for _, day := range days {
+			folded[day] = true
+		}
+	}
+	var out []string
+	for _, n := range all {
+		for _, day := range n.days {
+			if !n.Owed && folded[day.String()] {
+				out = append(out, day.String())
+			}
+		}
+	}
+	return out, nil
+}
+
 // putNight adds a night to the list of the state, or replaces it there. Nights that no
 // history reaches leave the list.
 func (s *state) putNight(ctx context.Context, n *night) error {

@@ -156,7 +156,11 @@ func (s *state) upgrade(ctx context.Context) error {
 
 // partitionsOf returns the partitions of a folder of the state.
 func partitionsOf[T any](s *state, folder string) store.Partitions[T] {
-	return store.Partitions[T]{Store: s.store, Folder: folder, Marks: s.marks, Mend: s.mend(folder)}
+	p := store.Partitions[T]{Store: s.store, Folder: folder, Marks: s.marks, Mend: s.mend(folder)}
+	if folder == s.config.folder("findings") {
+		p.Expect = s.reported
+	}
+	return p
 }
 
 // mend returns which command makes a partition of a folder again. backfill makes neither

@@ -183,7 +183,7 @@ func (p Partitions[T]) unchanged(ctx context.Context, day, name string) (Conditi
 	}
 	m := marks[day]
 	switch {
-	case m == nil:
+	case m == nil || m.lost:
 		return IfAbsent, nil
 	case m.etag != "":
 		return Condition(m.etag), nil

@@ -86,6 +86,9 @@ type Partitions[T any] struct {
 	Marks *Marks
 	// Mend, if set, returns the command that makes a damaged partition of a day again.
 	Mend func(day string) string
+	// Expect, if set, returns the days that were committed. One of them without a marker is
+	// damaged. It needs Marks, which call it before they list the markers.
+	Expect func(ctx context.Context) ([]string, error)
 }
 
 // Marks are the markers of a state as a run first saw them, and as it wrote them itself.
@@ -98,7 +101,8 @@ type Marks struct {
 
 // A mark is one marker.
 type mark struct {
-	etag string // "": this run wrote it
+	lost bool   // it is not there, though it should be
+	etag string // "": it is lost, or this run wrote it
 	done *Done  // nil: not read yet
 	err  error  // from reading it
 }
@@ -175,7 +179,7 @@ func (p Partitions[T]) root() (string, error) {
 	return versionName + "/" + p.Folder + "/", nil
 }
 
-// List returns the days that have a partition, as 2006-01-02, in ascending order.
+// List returns the days that have a partition, or should, as 2006-01-02, in ascending order.
 func (p Partitions[T]) List(ctx context.Context) ([]string, error) {
 	marks, err := p.marks(ctx)
 	if err != nil {
@@ -209,6 +213,18 @@ func (p Partitions[T]) listMarks(ctx context.Context) error {
 	defer p.Marks.mu.Unlock()
 	if p.Marks.folders[root] != nil {
 		return nil
+	listed := p.Marks.folders[root] != nil
+	p.Marks.mu.Unlock()
+	if listed {
+		return nil
+	}
+	var expected []string
+	if p.Expect != nil {
+		if expected, err = p.Expect(ctx); err != nil {
+			return err
+		}
+	}
+	p.Marks.mu.Lock()
 	}
 	all, err := p.findMarks(ctx)
 	if err != nil {
@@ -216,6 +232,11 @@ func (p Partitions[T]) listMarks(ctx context.Context) error {
 	}
 	if p.Marks.folders == nil {
 		p.Marks.folders = map[string]map[string]*mark{}
+	}
+	for _, day := range expected {
+		if all[day] == nil {
+			all[day] = &mark{lost: true, done: &Done{}, err: p.damaged(day, fmt.Errorf("%s is missing", doneName))}
+		}
 	}
 	p.Marks.folders[root] = all
 	return nil
@@ -245,7 +266,7 @@ func (p Partitions[T]) findMarks(ctx context.Context) (map[string]*mark, error) 
 
 // Done returns the marker of a day's partition without reading the rows. The error is
 // fs.ErrNotExist if the day has no partition, and a DamagedError if the marker is not
-// what was written there.
+// what was written there, or is missing.
 func (p Partitions[T]) Done(ctx context.Context, day string) (Done, error) {
 	if p.Marks == nil {
 		return p.readDone(ctx, day)

@@ -249,6 +249,44 @@ func TestPartitionDamaged(t *testing.T) {
 	})
 }
 
+// If this fails, a day whose marker was deleted counts as one that never was, or cannot be made
+// again; or days that were not committed count as damaged.
+func TestExpectedDay(t *testing.T) {
+	eachStore(t, func(t *testing.T, s Store) {
+		rows, done := oldRows()
+		expecting := func() Partitions[row] {
+			p := partitions(s)
+			p.Expect = func(context.Context) ([]string, error) { return []string{testDay}, nil }
+			return p
+		}
+		if err := partitions(s).Commit(t.Context(), testDay, each(rows), &done); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := expecting().Done(t.Context(), testDay); err != nil {
+			t.Fatalf("not damaged: %v", err)
+		}
+		if err := s.Delete(t.Context(), testFolder+doneName); err != nil {
+			t.Fatal(err)
+		}
+		p := expecting()
+		days, err := p.List(t.Context())
+		_, derr := p.Done(t.Context(), testDay)
+		damaged, ok := errors.AsType[*DamagedError](derr)
+		if err != nil || !slices.Equal(days, []string{testDay}) || !ok || damaged.Mend == "" || errors.Is(derr, fs.ErrNotExist) {
+			t.Errorf("deleted: got days %v, %v, and %v, want that the day is damaged", days, err, derr)
+		}
+		if _, err := p.Done(t.Context(), "2026-11-21"); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("a day that nobody expects: got %v, want %v", err, fs.ErrNotExist)
+		}
+		if err := p.Commit(t.Context(), testDay, each(rows), &done); err != nil {
+			t.Errorf("made again: %v", err)
+		}
+		if got := which(t, p); got != "old" {
+			t.Errorf("made again: got %s", got)
+		}
+	})
+}
+
 // A faulty store fails the nth call and, if it is dead, all calls after it. A late
 // fault comes after the call has done its work, as when an answer is lost.
 type faulty struct {
