@@ -97,6 +97,9 @@ type Marks struct {
 	held    held
 	mu      sync.Mutex
 	folders map[string]map[string]*mark // by root and day
+	// inputs has the inputs of a marker of each day. Nearly always, those of the others are
+	// the same, and need no memory of their own.
+	inputs map[string][]InputRef
 }
 
 // A mark is one marker.
@@ -210,9 +213,6 @@ func (p Partitions[T]) listMarks(ctx context.Context) error {
 		return err
 	}
 	p.Marks.mu.Lock()
-	defer p.Marks.mu.Unlock()
-	if p.Marks.folders[root] != nil {
-		return nil
 	listed := p.Marks.folders[root] != nil
 	p.Marks.mu.Unlock()
 	if listed {
@@ -225,18 +225,21 @@ func (p Partitions[T]) listMarks(ctx context.Context) error {
 		}
 	}
 	p.Marks.mu.Lock()
+	defer p.Marks.mu.Unlock()
+	if p.Marks.folders[root] != nil {
+		return nil
 	}
 	all, err := p.findMarks(ctx)
 	if err != nil {
 		return err
 	}
-	if p.Marks.folders == nil {
-		p.Marks.folders = map[string]map[string]*mark{}
-	}
 	for _, day := range expected {
 		if all[day] == nil {
 			all[day] = &mark{lost: true, done: &Done{}, err: p.damaged(day, fmt.Errorf("%s is missing", doneName))}
 		}
+	}
+	if p.Marks.folders == nil {
+		p.Marks.folders = map[string]map[string]*mark{}
 	}
 	p.Marks.folders[root] = all
 	return nil
@@ -289,9 +292,22 @@ func (p Partitions[T]) Done(ctx context.Context, day string) (Done, error) {
 		if err != nil && ctx.Err() != nil {
 			return Done{}, err
 		}
+		done.Inputs = p.Marks.sharedInputs(day, done.Inputs)
 		m.done, m.err = &done, err
 	}
 	return *m.done, m.err
+}
+
+// sharedInputs returns inputs of a day, once if they are those of a marker before.
+func (m *Marks) sharedInputs(day string, inputs []InputRef) []InputRef {
+	if before := m.inputs[day]; len(before) > 0 && slices.Equal(before, inputs) {
+		return before
+	}
+	if m.inputs == nil {
+		m.inputs = map[string][]InputRef{}
+	}
+	m.inputs[day] = inputs
+	return inputs
 }
 
 func (p Partitions[T]) readDone(ctx context.Context, day string) (Done, error) {
