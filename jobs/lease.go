@@ -1,7 +1,6 @@
 package jobs
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -21,8 +20,7 @@ func (p *program) own(config *Config, at store.Store, what string) (release func
 	claim := p.claim(what)
 	claim.Wait = config.Wait
 	claim.Waiting = func(held *store.LockedError) {
-		p.note("waiting up to %v for the state %s, which is locked by the run %s since %s", config.Wait, config.State,
-			cmp.Or(held.Run, "of another process"), held.Since.UTC().Format(time.RFC3339))
+		p.note("waiting up to %v for the state %s, which is locked by %s", config.Wait, config.State, held.Holder())
 	}
 	lease, err := claim.Hold(p.ctx, at, config.folder("lock"))
 	if errors.Is(err, store.ErrLocked) {

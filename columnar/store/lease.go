@@ -48,6 +48,9 @@ const (
 	missedBeats = 4
 	// lockPause is the time between two looks at a lock of the file system.
 	lockPause = 200 * time.Millisecond
+	// maxNameless is how long a lock may have no name: a holder writes it when it has the
+	// lock, and removes it before it gives the lock back.
+	maxNameless = time.Second
 )
 
 // ErrLocked is what a LockedError wraps.
@@ -63,12 +66,16 @@ type LockedError struct {
 	Beats time.Duration
 }
 
-func (e *LockedError) Error() string {
-	text := "locked by another run"
-	if e.Run != "" {
-		text = fmt.Sprintf("locked by the run %s since %s", e.Run, e.Since.UTC().Format(time.RFC3339))
+// Holder names the holder for a sentence.
+func (e *LockedError) Holder() string {
+	if e.Run == "" {
+		return "another run"
 	}
-	text += ": try again when it has ended"
+	return fmt.Sprintf("the run %s since %s", e.Run, e.Since.UTC().Format(time.RFC3339))
+}
+
+func (e *LockedError) Error() string {
+	text := "locked by " + e.Holder() + ": try again when it has ended"
 	if e.Beats > 0 {
 		text += fmt.Sprintf("; if it died, a run that waits for %v takes its lock over", missedBeats*e.Beats+e.Beats)
 	}
@@ -118,17 +125,21 @@ func (c Claim) Hold(ctx context.Context, s Store, name string) (*Lease, error) {
 		pause = min(c.Beat, time.Second)
 		lock, held, err = try(ctx)
 	}
+	wait := func(most, pause time.Duration, still func() bool) {
+		for end := time.Now().Add(most); err == nil && held != nil && still() && time.Now().Before(end); {
+			select {
+			case <-time.After(min(pause, time.Until(end))):
+				lock, held, err = try(ctx)
+			case <-ctx.Done():
+				err = ctx.Err()
+			}
+		}
+	}
+	wait(maxNameless, maxNameless/50, func() bool { return held.Run == "" })
 	if held != nil && c.Wait > 0 && c.Waiting != nil {
 		c.Waiting(held)
 	}
-	for end := time.Now().Add(c.Wait); err == nil && held != nil && time.Now().Before(end); {
-		select {
-		case <-time.After(min(pause, time.Until(end))):
-			lock, held, err = try(ctx)
-		case <-ctx.Done():
-			err = ctx.Err()
-		}
-	}
+	wait(c.Wait, pause, func() bool { return true })
 	if err == nil && held != nil {
 		err = held
 	}

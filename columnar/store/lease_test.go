@@ -64,6 +64,41 @@ func TestLease(t *testing.T) {
 	})
 }
 
+// If this fails, a run does not say who is in its way if that has just taken the lock, or gives
+// up because of one that has just given it back.
+func TestLeaseJustTaken(t *testing.T) {
+	s := mustOpen(t, t.TempDir(), Options{})
+	for _, name := range []string{"first", ""} {
+		lock, err := s.Lock(t.Context(), "lock")
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.AfterFunc(maxNameless/10, func() {
+			if name == "" {
+				lock.Close()
+				return
+			}
+			first := holder{Run: name, Since: time.Now()}
+			if err := lock.Note(first.encode()); err != nil {
+				t.Error(err)
+			}
+		})
+		second, err := claim("second").Hold(t.Context(), s, "lock")
+		locked, ok := errors.AsType[*LockedError](err)
+		switch {
+		case name == "" && err != nil:
+			t.Errorf("given back: %v", err)
+		case name == "":
+			second.Release(t.Context())
+		case !ok || locked.Run != name:
+			t.Errorf("got %v, want that %s has it", err, name)
+		default:
+			lock.Note(nil)
+			lock.Close()
+		}
+	}
+}
+
 // If this fails, who may write the lock also writes on the operator's terminal, or fills it.
 func TestLeaseHostile(t *testing.T) {
 	eachLease(t, func(t *testing.T, s Store) {
