@@ -54,6 +54,7 @@ type Config struct {
 	S3            S3            `yaml:"s3"`
 	Workers       int           `yaml:"workers" doc:"number of workers that decode and fold; 0: one for each CPU"`
 	LateBytes     detect.Bytes  `yaml:"late_bytes" doc:"how many bytes of logs a night may read again because of late ones, as in 20GiB; the next nights do the rest. 0: 8 times those of its own days, and at least 1GiB"`
+	RecordBytes   detect.Bytes  `yaml:"record_bytes" doc:"how many bytes of logs a run may read again, after decompression, to show the records behind its findings on the page; 0: none"`
 	Memory        detect.Bytes  `yaml:"memory" doc:"memory that a run may use, as in 1GiB: beyond it, tables go to temporary files; 0: GOMEMLIMIT, else 256MiB"`
 	Strict        bool          `yaml:"strict" doc:"exit with 3 if the run is incomplete: a log was not read, or only in part"`
 	Wait          time.Duration `yaml:"wait" doc:"how long to wait for another run that has the state, as in 10m; 0: not at all"`
@@ -165,7 +166,7 @@ type Where struct {
 func defaults() *Config {
 	return &Config{
 		Profile: "default", State: "state", Out: "out", Reports: []string{"csv", "html"},
-		Backfill: true, CatchUp: true, Wait: 10 * time.Minute, origins: map[string]string{},
+		Backfill: true, CatchUp: true, Wait: 10 * time.Minute, RecordBytes: 1 << 30, origins: map[string]string{},
 	}
 }
 

@@ -73,6 +73,9 @@ func (p *program) hourlyDNS(config *Config, job string, at time.Time) (err error
 	r.Feeds = feedsOf(config, folded.inputs, quiet)
 	r.Blind = append(quiet, r.Blind...)
 	run.stage(p, "judge")
+	if r.Records, err = p.recordsBehind(config, r.Findings, objectsOf(sources)); err != nil {
+		return err
+	}
 	if err := p.write(config, run.folder, r); err != nil {
 		return err
 	}

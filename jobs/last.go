@@ -318,19 +318,13 @@ func (l *lastRun) etags(p *program, config *Config, day detect.Day) (map[string]
 	return out, nil
 }
 
-// etagsOf returns the ETags of the sources that findings name.
-func etagsOf(sources []source, findings []detect.Finding) map[string]string {
-	all := map[string]string{}
-	for i := range sources {
-		all[sources[i].object.Name] = sources[i].etag
-	}
+// etagsOf returns the ETags of the objects that findings name.
+func etagsOf(objects map[string]*source, findings []detect.Finding) map[string]string {
 	out := map[string]string{}
 	for i := range findings {
 		for _, place := range findings[i].Summary.Records() {
-			for j := range place.At {
-				if name := place.At[:j]; (place.At[j] == ':' || place.At[j] == '!') && all[name] != "" {
-					out[name] = all[name]
-				}
+			if src := objectAt(place.At, objects); src != nil && src.etag != "" {
+				out[src.object.Name] = src.etag
 			}
 		}
 	}

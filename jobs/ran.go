@@ -157,7 +157,7 @@ func (c *Config) digest() string {
 	e := json.NewEncoder(h)
 	for _, s := range c.settings() {
 		switch s.key {
-		case "state", "out", "reports", "workers", "memory", "late_bytes", "wait", "s3.endpoint_url", "s3.region", "pushgateway", "strict", "require_input", "fail_on":
+		case "state", "out", "reports", "workers", "memory", "late_bytes", "record_bytes", "wait", "s3.endpoint_url", "s3.region", "pushgateway", "strict", "require_input", "fail_on":
 		default:
 			e.Encode([]string{s.key, s.get()})
 		}

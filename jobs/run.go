@@ -116,7 +116,7 @@ func (p *program) backfillCommand() *cobra.Command {
 	c.Flags().StringVar(&to, "to", "", "last `day`")
 	c.MarkFlagRequired("from")
 	c.MarkFlagRequired("to")
-	load := p.withConfig(c, except("out", "reports", "fail_on", "catch_up", "backfill", "late_bytes")...)
+	load := p.withConfig(c, except("out", "reports", "fail_on", "catch_up", "backfill", "late_bytes", "record_bytes")...)
 	p.withVerbose(c)
 	form := bindAs(c, "text", "json")
 	dry := bindDryRun(c)
@@ -305,6 +305,13 @@ func (s *state) night(ctx context.Context, run *runRecord, n *night, old bool) (
 		}
 	}
 	r.HistoryLacks = s.lacking
+	objects := map[string]*source{}
+	for name, o := range s.read {
+		objects[name] = o.source
+	}
+	if r.Records, err = p.recordsBehind(config, r.Findings, objects); err != nil {
+		return err
+	}
 	if err := p.write(config, run.folder, r); err != nil {
 		return err
 	}

@@ -86,7 +86,11 @@ func (p *program) scanCommand() *cobra.Command {
 			return err
 		}
 		r.Job = "scan"
-		p.scanned.Records, p.scanned.Exact = etagsOf(sources, r.Findings), exact(r.Findings)
+		objects := objectsOf(sources)
+		p.scanned.Records, p.scanned.Exact = etagsOf(objects, r.Findings), exact(r.Findings)
+		if r.Records, err = p.recordsBehind(config, r.Findings, objects); err != nil {
+			return err
+		}
 		if err := p.write(config, "", r); err != nil {
 			return err
 		}

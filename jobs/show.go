@@ -1,10 +1,7 @@
 package jobs
 
 import (
-	"bytes"
-	"cmp"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -16,7 +13,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"outflow/columnar"
-	"outflow/columnar/logs"
 	"outflow/reports"
 	"outflow/stats/detect"
 )
@@ -146,27 +142,18 @@ func (p *program) recordsOf(config *Config, last *lastRun, f *detect.Finding) ([
 	if err != nil {
 		return nil, err
 	}
-	wanted := map[string][]*recordForm{} // by object
+	objects := objectsOf(sources)
+	wanted := make([]*recordForm, len(out))
 	for i := range out {
 		r := &out[i]
-		j := slices.IndexFunc(sources, func(s source) bool {
-			return strings.HasPrefix(r.At, s.object.Name+":") || strings.HasPrefix(r.At, s.object.Name+"!")
-		})
-		if j < 0 {
-			r.Error = "the log is not there any more, or not where the configuration says"
-			continue
-		}
-		etag, known := asRead[sources[j].object.Name]
-		r.Changed = known && etag != sources[j].etag
-		wanted[sources[j].object.Name] = append(wanted[sources[j].object.Name], r)
-	}
-	for i := range sources {
-		if of := wanted[sources[i].object.Name]; of != nil {
-			p.readRecords(&sources[i], of)
-			delete(wanted, sources[i].object.Name)
+		wanted[i] = r
+		if src := objectAt(r.At, objects); src != nil {
+			etag, known := asRead[src.object.Name]
+			r.Changed = known && etag != src.etag
 		}
 	}
-	return out, nil
+	p.readAgain(objects, wanted, rereading{bytes: math.MaxInt64, each: math.MaxInt64, objects: math.MaxInt})
+	return out, p.ctx.Err()
 }
 
 // maxLikely is how many records show prints of a finding that names none.
@@ -191,143 +178,6 @@ func (p *program) likelyRecords(config *Config, last *lastRun, f *detect.Finding
 	var out []recordForm
 	for _, e := range events {
 		out = append(out, recordForm{At: e.At, Time: e.Time, Bytes: e.Bytes, Columns: e.Columns})
-	}
-	return out, nil
-}
-
-// errFound ends the reading of an object: no more of it is wanted.
-var errFound = errors.New("all records were found")
-
-// readRecords fills the records from their object.
-func (p *program) readRecords(src *source, wanted []*recordForm) {
-	left := len(wanted)
-	var failure error
-	for _, m := range logs.Read(&src.object, &logs.ReadOptions{Format: src.format, Formats: src.formats, Options: src.options}, func(m *logs.Member, b *logs.Block) error {
-		before := left
-		for _, r := range wanted {
-			n, ok := recordNumber(r.At, m.Name)
-			if !ok || r.Format != "" || n < b.First {
-				continue
-			}
-			if text, last := lineOf(m.Format, b, n); text != nil {
-				r.Raw = reports.Masked(string(text))
-			} else if last {
-				continue
-			}
-			columns, err := decodeRecord(m, b, n)
-			if err != nil {
-				return err
-			}
-			if columns == nil && r.Raw == "" {
-				continue
-			}
-			r.Format, r.Columns = m.Format.Name, columns
-			if at, ok := columns[columnar.Time.String()].(string); ok && r.us != 0 && !sameTime(at, r.us) {
-				*r = recordForm{At: r.At, Time: r.Time, Bytes: r.Bytes, Format: m.Format.Name, Changed: true, us: r.us,
-					Error: "the log was exchanged since the run read it: the record here is now one of " + at}
-			}
-			left--
-		}
-		if left == 0 && before > 0 {
-			return errFound
-		}
-		if p.ctx.Err() != nil {
-			return p.ctx.Err()
-		}
-		return nil
-	}) {
-		if m.Err != nil && !errors.Is(m.Err, errFound) {
-			failure = m.Err
-		}
-	}
-	for _, r := range wanted {
-		if r.Format == "" {
-			r.Error = "the log has no such record now"
-			if failure != nil {
-				r.Error = failure.Error()
-			}
-		}
-	}
-}
-
-// sameTime reports whether a time of a row, as rowForm has it, is that of a finding's record,
-// in µs UTC.
-func sameTime(text string, us int64) bool {
-	t, err := time.Parse(time.RFC3339Nano, text)
-	return err != nil || t.UnixMicro() == us
-}
-
-// recordNumber returns the number of the record that at names, if it is one of a member.
-func recordNumber(at, member string) (int64, bool) {
-	rest, ok := strings.CutPrefix(at, member+":")
-	if !ok {
-		return 0, false
-	}
-	n, err := strconv.ParseInt(rest, 10, 64)
-	return n, err == nil
-}
-
-// lineOf returns the text of a record if the records of the block are its lines. outside
-// says that they are and the record is behind them.
-func lineOf(f *logs.Format, b *logs.Block, n int64) (text []byte, outside bool) {
-	if f.Split != nil || f.Cut != nil || f.Quoted || len(b.Data) == 0 {
-		return nil, false
-	}
-	data := b.Data
-	for at := b.First; len(data) > 0; at++ {
-		line, rest, _ := bytes.Cut(data, []byte{'\n'})
-		if at == n {
-			return bytes.TrimSuffix(line, []byte{'\r'}), false
-		}
-		data = rest
-	}
-	return nil, true
-}
-
-// decodeRecord returns the columns of a record that have a value, nil if it is no row.
-func decodeRecord(m *logs.Member, b *logs.Block, n int64) (map[string]any, error) {
-	d, err := m.Format.New(m.Options)
-	if err != nil {
-		return nil, err
-	}
-	var found map[string]any
-	var tally logs.Tally
-	var failed error
-	out := columnar.Out{Want: everything, WantEvents: columnar.AnyEvent, Origin: m.Format.Origin(), Server: m.Format.Server, Sink: func(rows *columnar.Batch) {
-		for row := range rows.Len() {
-			if rows.First+int64(rows.Record[row]) == n && found == nil && failed == nil {
-				found, failed = rowForm(rows, row)
-			}
-		}
-	}}
-	err = b.Decode(d, &out, &tally)
-	out.Flush()
-	return found, cmp.Or(err, failed)
-}
-
-// rowForm returns the known columns of a row, masked.
-func rowForm(b *columnar.Batch, row int) (map[string]any, error) {
-	var line bytes.Buffer
-	w, err := logs.NewWriter("jsonl", &line, b.Table)
-	if err == nil {
-		err = w.Write(b, []int{row})
-	}
-	if err == nil {
-		err = w.Close()
-	}
-	if err != nil {
-		return nil, err
-	}
-	var out map[string]any
-	d := json.NewDecoder(&line)
-	d.UseNumber()
-	if err := d.Decode(&out); err != nil {
-		return nil, err
-	}
-	for name, v := range out {
-		if text, ok := v.(string); ok {
-			out[name] = reports.Masked(text)
-		}
 	}
 	return out, nil
 }

@@ -33,7 +33,7 @@ const maxPage = 2_000_000
 // longer page. If the page exceeds maxPage, it shows fewer findings in full.
 const (
 	maxDecide  = 40
-	maxFull    = 80
+	MaxFull    = 80 // findings with their facts and records
 	maxBrief   = 300
 	maxUploads = 15
 	maxDomains = 25
@@ -48,6 +48,7 @@ const (
 	maxPlace    = 160
 	maxRecord   = 300 // a cut record cannot be found
 	maxSentence = 600
+	maxRaw      = 500 // of a record: long ones are JSON, whose first fields say who and what
 	maxTitle    = 300
 )
 
@@ -74,7 +75,7 @@ func writeHTML(w io.Writer, r *Report) error {
 	if err != nil {
 		return err
 	}
-	for full := maxFull; ; full /= 2 {
+	for full := MaxFull; ; full /= 2 {
 		var b bytes.Buffer
 		if err := pages.Execute(&b, newPage(r, g, full)); err != nil {
 			return fmt.Errorf("lay out the page: %w", err)

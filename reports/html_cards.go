@@ -135,7 +135,7 @@ func (p *page) cards(r *Report, all []*subject, full, brief int) {
 			switch {
 			case full > 0:
 				full--
-				v = newFinding(id, f, methods[f.Detection])
+				v = newFinding(id, f, methods[f.Detection], r.Records)
 			default:
 				brief--
 				v = briefFinding(f, methods[f.Detection])

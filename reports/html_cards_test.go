@@ -16,7 +16,7 @@ func cardsOf(t *testing.T, r *Report) *page {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return newPage(r, g, maxFull)
+	return newPage(r, g, MaxFull)
 }
 
 // If this fails, a reader meets a medium finding before a high one, or the cards and

@@ -21,6 +21,13 @@ type fact struct {
 	Wide  bool // two columns
 }
 
+// A logRecord is a place of evidence, with what the log has there.
+type logRecord struct {
+	Place shown
+	Text  string // "" if it was not read again
+	Of    string // how long the record is, if Text is cut
+}
+
 type finding struct {
 	ID       string // of its section; "" if it has none
 	Severity string
@@ -37,7 +44,9 @@ type finding struct {
 	Allowed  shown
 
 	Facts    []fact
-	Records  []shown // of the log, if several show what the finding says
+	Records  []logRecord // that show what the finding says
+	UID      string
+	Missing  []string // why the page lacks the text of some of Records
 	Evidence []shown
 	Timeline *timeline
 	Clock    *picture // by the time of its day
@@ -149,7 +158,7 @@ func clock(f *detect.Finding) string {
 	return text
 }
 
-func newFinding(id string, f *detect.Finding, d *detect.Detection) finding {
+func newFinding(id string, f *detect.Finding, d *detect.Detection, records map[string]LogRecord) finding {
 	v := briefFinding(f, d)
 	v.ID = id
 	v.Timeline, v.Clock = newTimeline(id, f), newClock(id, f)
@@ -157,23 +166,41 @@ func newFinding(id string, f *detect.Finding, d *detect.Detection) finding {
 	for _, e := range evidence(f)[min(1, len(f.Summary.Evidence)):] {
 		v.Evidence = append(v.Evidence, show(defang(e), maxPlace))
 	}
-	if places := f.Summary.Records(); len(places) > 1 {
-		for _, p := range places {
-			text := utc(p.Time).Format("2006-01-02 15:04:05") + " UTC, "
-			if p.Bytes > 0 {
-				text += byteSize(float64(p.Bytes)) + ", "
-			}
-			v.Records = append(v.Records, show(text+p.At, maxRecord))
-		}
-	}
+	v.records(f, records)
 	if d != nil {
 		v.Ask = investigate(d.Doc)
 		if !isRule(f) { // the sentence has those of the rule
 			v.Innocent = answer(d.Doc, innocentQuestion)
 		}
 	}
-	v.Queries, v.Snippet, v.Scope, v.Full = queries(f), AllowEntry(f, f.Day+AllowDays), AllowScope(f, false), true
+	v.UID, v.Queries, v.Snippet, v.Scope, v.Full = visible(f.UID), queries(f), AllowEntry(f, f.Day+AllowDays), AllowScope(f, false), true
 	return v
+}
+
+// records shows the places of a finding, with what the logs have there.
+func (v *finding) records(f *detect.Finding, read map[string]LogRecord) {
+	for _, p := range f.Summary.Records() {
+		text := ""
+		if p.Time != 0 {
+			text = utc(p.Time).Format("2006-01-02 15:04:05") + " UTC, "
+		}
+		is := read[p.At]
+		switch size := byteSize(float64(p.Bytes)); {
+		case p.Bytes <= 0:
+		case is.Joined:
+			text += size + " in all records of this connection, "
+		default:
+			text += size + ", "
+		}
+		r := logRecord{Place: show(text+p.At, maxRecord), Text: is.Text}
+		if is.Length > 0 {
+			r.Of = count(int64(is.Length)) + " characters"
+		}
+		if missing, _ := cut(is.Missing, maxSentence); missing != "" && !slices.Contains(v.Missing, missing) {
+			v.Missing = append(v.Missing, missing)
+		}
+		v.Records = append(v.Records, r)
+	}
 }
 
 // facts returns who, what, where and when, and then the measurements. What was not
@@ -289,9 +316,6 @@ func facts(f *detect.Finding) []fact {
 	}
 	if p.PID != 0 {
 		add("Process", strconv.FormatInt(p.PID, 10), "")
-	}
-	if s.Evidence != "" && len(s.Places) < 2 {
-		facts = append(facts, fact{"Log record", show(s.Evidence, maxRecord), "", true})
 	}
 	if t := detect.TechniqueOf(visible(f.Technique)); t.ID != "" {
 		facts = append(facts, fact{"ATT&CK", show(t.ID, maxName), t.Title(), true})

@@ -9,7 +9,9 @@ import (
 	"io"
 	"iter"
 	"strconv"
+	"strings"
 	"time"
+	"unicode/utf8"
 
 	"outflow/columnar"
 	"outflow/stats/detect"
@@ -51,12 +53,32 @@ type Report struct {
 	Scores iter.Seq2[*detect.Row, error]
 	// Beacons are the pairs that talk by the clock, by judged day, the worst first.
 	Beacons []detect.Beacon
+	// Records are the records that findings name, by detect.Place.At. Nil: none was read again.
+	Records map[string]LogRecord
 	// Group returns the group of an entity, as detect.Input.Group does; nil means
 	// detect.GroupOf.
 	Group   func(detect.Key) string
 	History int // available days of history, at most 30
 	// HistoryLacks says in a line that logs of the history were not read in this run; "": all were.
 	HistoryLacks string
+}
+
+// A LogRecord is a record of a log as a page shows it; see NewLogRecord.
+type LogRecord struct {
+	Text    string // visible, and cut if it is long; "" if the record was not read
+	Length  int    // of the whole record, in characters, if Text is cut
+	Joined  bool   // its place has the bytes of its whole connection, which other records continue
+	Missing string // why it was not read
+}
+
+// NewLogRecord returns a record that was read. Text has no secrets.
+func NewLogRecord(text string, joined bool) LogRecord {
+	r := LogRecord{Joined: joined}
+	var more bool
+	if r.Text, more = cut(strings.ReplaceAll(text, "://", "[:]//"), maxRaw); more {
+		r.Text, r.Length = r.Text+"…", utf8.RuneCountInString(text)
+	}
+	return r
 }
 
 // A UserDay is one entity's day, with what is normal for it. Baselines are NaN if

@@ -340,13 +340,13 @@ func digest(s string) string {
 
 // Every finding must be on the page or be counted as left out.
 func TestPageCounts(t *testing.T) {
-	for _, n := range []int{0, 1, maxFull, maxFull + 1, maxFull + maxBrief + 1, 5000} {
+	for _, n := range []int{0, 1, MaxFull, MaxFull + 1, MaxFull + maxBrief + 1, 5000} {
 		for name, r := range map[string]*Report{"few names": manyReport(n), "many names": crowdReport(n)} {
 			g, err := newGist(r)
 			if err != nil {
 				t.Fatal(err)
 			}
-			for _, full := range []int{maxFull, 3, 0} {
+			for _, full := range []int{MaxFull, 3, 0} {
 				p := newPage(r, g, full)
 				on := 0
 				for _, c := range p.Cards {

@@ -148,6 +148,12 @@ func sampleReport() *Report {
 	for i := range int64(4) {
 		first.Places = append(first.Places, detect.Place{Time: first.PeakTime + i*90e6, Bytes: first.PeakOut - i*1_000_000, At: fmt.Sprintf("s3://logs/squid/2026/11/20/access.log.gz:%d", 88130+i)}.String())
 	}
+	r.Records = map[string]LogRecord{
+		first.Evidence: NewLogRecord("1795212840.117 90412 10.0.4.17 TCP_TUNNEL/200 1100000000 CONNECT mega.example:443 alice.hartmann HIER_DIRECT/198.51.100.7 -", true),
+		"s3://logs/squid/2026/11/20/access.log.gz:88130": NewLogRecord(strings.Repeat("long ", 200), false),
+		"s3://logs/squid/2026/11/20/access.log.gz:88131": {Missing: "the log has no such record now"},
+		"s3://logs/squid/2026/11/20/access.log.gz:88132": {Missing: "the log has no such record now"},
+	}
 	ratio := uploadFinding("alice.hartmann", 4_187_000_000, detect.Medium)
 	ratio.Detection, ratio.Technique, ratio.Unit, ratio.Object = "upload_ratio", "T1567", "", "mega.example"
 	ratio.Score, ratio.Threshold, ratio.Observed, ratio.Baseline = 34.8, 0.8, 34.8, 0.2
@@ -159,8 +165,11 @@ func sampleReport() *Report {
 		f := uploadFinding(name, 90e6, detect.Severity(i%2)) // low and info
 		f.Timeline, f.UID, f.Score = nil, fmt.Sprintf("h%02d", i), math.Inf(1)
 		f.Object, f.Label, f.Summary.Evidence = name, name, name
-		f.Summary.Places = []string{detect.Place{Time: f.Summary.PeakTime, Bytes: f.Summary.PeakOut, At: name, Host: name, Parent: name, PID: 4242}.String(), name}
+		f.Summary.Places = []string{detect.Place{Time: f.Summary.PeakTime, Bytes: f.Summary.PeakOut, At: name, Host: name, Parent: name, PID: 4242}.String(), name,
+			detect.Place{At: name + " "}.String()}
 		f.Summary.Examples = []string{name, "=1;" + name}
+		r.Records[name] = NewLogRecord(name, false)
+		r.Records[name+" "] = LogRecord{Missing: name}
 		r.Findings = append(r.Findings, f)
 		r.Inputs = append(r.Inputs, Input{Name: name, Feed: name, Format: "squid", Table: "http", Size: 1, Records: 3, Rows: 2, Skipped: 1, Reasons: []string{name, "a;b"}, Error: name, First: 1, Last: 2,
 			Status: Damaged, Kinds: []Kind{{name, 2}, {"a;b", 1}}})
@@ -346,7 +355,7 @@ func manyReport(n int) *Report {
 }
 
 // worstReport has only long texts, of the characters that take most bytes in HTML,
-// so that not even maxFull findings fit on the page.
+// so that not even MaxFull findings fit on the page.
 func worstReport() *Report {
 	r := manyReport(1000)
 	quotes := strings.Repeat(`"`, 10_000)

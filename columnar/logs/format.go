@@ -3,6 +3,7 @@
 package logs
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"slices"
@@ -266,6 +267,20 @@ func (b *Block) Decode(d Decoder, out *columnar.Out, t *Tally) error {
 		return nil
 	}
 	return d.Decode(b, out, t)
+}
+
+// Holds returns how many records the block holds at most, and how many bytes decoding all
+// of it reads.
+func (b *Block) Holds(f *Format) (records, size int64) {
+	if part, ok := b.Part.(*parquetPart); ok {
+		return part.group.NumRows, part.group.TotalByteSize
+	}
+	if f.Cut != nil {
+		_, records = f.Cut(b.Data, true)
+	} else if n := len(b.Data); n > 0 {
+		records = int64(bytes.Count(b.Data[:n-1], []byte{'\n'})) + 1
+	}
+	return records, int64(len(b.Data))
 }
 
 // Release gives the block's memory back; nothing of the block may be used
