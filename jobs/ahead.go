@@ -25,7 +25,7 @@ func (f *folded) Rows(a *detect.Aggregate) iter.Seq2[*detect.Row, error] {
 		var runs []io.Reader
 		for _, w := range f.workers {
 			for _, r := range w.runs {
-				if r.aggregate == a && r.shard == i {
+				if r.kind == a.Name && r.shard == i {
 					runs = append(runs, r.reader(w.spool))
 				}
 			}
@@ -42,16 +42,16 @@ func (f *folded) Rows(a *detect.Aggregate) iter.Seq2[*detect.Row, error] {
 // largestFirst returns aggregates in the order in which they are merged: the longest begin
 // first, so that no long one is alone at the end.
 func (f *folded) largestFirst(aggregates []*detect.Aggregate) []*detect.Aggregate {
-	size := map[*detect.Aggregate]int64{}
+	size := map[string]int64{}
 	for _, w := range f.workers {
 		for _, r := range w.runs {
 			for _, e := range r.extents {
-				size[r.aggregate] += e.to - e.from
+				size[r.kind] += e.to - e.from
 			}
 		}
 	}
 	out := slices.Clone(aggregates)
-	slices.SortStableFunc(out, func(a, b *detect.Aggregate) int { return cmp.Compare(size[b], size[a]) })
+	slices.SortStableFunc(out, func(a, b *detect.Aggregate) int { return cmp.Compare(size[b.Name], size[a.Name]) })
 	return out
 }
 

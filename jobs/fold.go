@@ -251,15 +251,9 @@ func fold(ctx context.Context, sources []source, c *contents, eachLog bool, o *f
 				w.send()
 			}
 			w.freeConnections()
-			for i, f := range w.folders {
+			for i := range w.folders {
 				end := o.trace.task("drain " + o.aggregates[i].Name)
-				if s, ok := f.(detect.Sifter); ok && o.task == nil { // what is small here may be large in all
-					w.sift(i, s)
-				}
-				if w.err == nil {
-					w.drain(i)
-				}
-				w.folders[i] = nil // merging needs its memory
+				w.empty(i)
 				end()
 			}
 			defer o.trace.task("resolve")()
@@ -420,8 +414,10 @@ type worker struct {
 	runs    []spooledRun
 	err     error // from writing runs
 	// sent is what other stages join; see send.
-	sent []sentRun
-	seen fieldSet
+	sent []spooledRun
+	// asides are where the detect.Deferrer of a task writes.
+	asides []spoolWriter
+	seen   fieldSet
 	// connections are the records of connections, which it keeps in records until those
 	// of all workers are joined. Nil: nobody counts connections.
 	connections *detect.Connections

@@ -31,12 +31,13 @@ const (
 	asideSpool = 8
 )
 
-// A spooledRun is one shard of a run that a worker wrote to its spool: the content of
-// one aggregate's table.
+// A spooledRun is one shard of a run that a worker wrote to its spool: the content of the
+// table of the aggregate with the name kind, or what another stage needs, which has a kind of
+// its own and whose shard may be a part of the joins.
 type spooledRun struct {
-	aggregate *detect.Aggregate
-	shard     int
-	extents   []extent
+	kind    string
+	shard   int
+	extents []extent
 }
 
 // An extent is a range of a spool.
@@ -69,6 +70,26 @@ func (r *spoolWriter) Write(p []byte) (int, error) {
 	return n, err
 }
 
+// spoolWriters returns writers to the spool of w for n shards.
+func (w *worker) spoolWriters(kind string, n int) ([]spoolWriter, []io.Writer) {
+	shards, writers := make([]spoolWriter, n), make([]io.Writer, n)
+	for i := range shards {
+		shards[i] = spoolWriter{spooledRun{kind: kind, shard: i}, w.spool}
+		writers[i] = &shards[i]
+	}
+	return shards, writers
+}
+
+// appendRuns appends the runs of the shards that have something.
+func appendRuns(runs []spooledRun, shards []spoolWriter) []spooledRun {
+	for _, s := range shards {
+		if len(s.extents) > 0 {
+			runs = append(runs, s.spooledRun)
+		}
+	}
+	return runs
+}
+
 // scales has, by aggregate, the weights of the tables that are detect.Sifters. All
 // workers share it.
 type scales struct {
@@ -76,35 +97,56 @@ type scales struct {
 	weights []detect.Weights
 }
 
-// weigh weighs a table that is a detect.Sifter, and lets it ask for names.
+// sifter returns a table if it is a detect.Sifter that can be sifted, or nil. What is small in
+// a task may be large in all, so there, it has to be one that sends on what it leaves out.
+func (w *worker) sifter(i int) detect.Sifter {
+	s, _ := w.folders[i].(detect.Sifter)
+	if _, ok := s.(detect.Deferrer); !ok && w.o.task != nil {
+		return nil
+	}
+	return s
+}
+
+// weigh weighs a table that is sifted, and lets it ask for names.
 func (w *worker) weigh(i int) {
 	w.ask(i)
-	if s, ok := w.folders[i].(detect.Sifter); ok && w.o.task == nil {
+	if s := w.sifter(i); s != nil {
 		w.scales.mu.Lock()
 		defer w.scales.mu.Unlock()
 		s.Weigh(&w.scales.weights[i])
 	}
 }
 
-// openAside gives the table that is a detect.Deferrer a spool.
+// openAside gives the table that is a detect.Deferrer a spool, and in a task writers for what
+// it sends.
 func (w *worker) openAside() {
 	w.aside = store.NewSpool(w.budget / asideSpool)
-	for _, f := range w.folders {
-		if d, ok := f.(detect.Deferrer); ok && w.o.task == nil {
-			d.Defer(w.aside, w.budget/2)
+	for i, f := range w.folders {
+		if d, ok := f.(detect.Deferrer); ok {
+			var to []io.Writer
+			if w.o.task != nil {
+				w.asides, to = w.spoolWriters(sentAside(w.o.aggregates[i]), w.shards)
+			}
+			d.Defer(w.aside, w.budget/2, to...)
 		}
 	}
 }
 
-// sift sifts a table, and drains it as often as it fills up.
-func (w *worker) sift(i int, s detect.Sifter) {
-	for w.err == nil {
-		more, err := s.Sift(&w.scales.weights[i])
-		if w.err = err; !more || err != nil {
-			return
+// sentAside is the kind of what a task has set aside of an aggregate.
+func sentAside(a *detect.Aggregate) string { return a.Name + " set aside" }
+
+// empty sifts and drains a table, as often as it fills up.
+func (w *worker) empty(i int) {
+	s := w.sifter(i)
+	for more := s != nil; more && w.err == nil; {
+		if more, w.err = s.Sift(&w.scales.weights[i]); more && w.err == nil {
+			w.drain(i)
 		}
+	}
+	if w.err == nil {
 		w.drain(i)
 	}
+	w.folders[i] = nil // merging needs its memory
 }
 
 // spill drains tables and starts them again, the largest first, until the rest fits
@@ -121,7 +163,7 @@ func (w *worker) spill() {
 		w.weigh(i)
 		w.drain(i)
 		// A table whose names are too large to keep is made anew, unless it has set rows aside.
-		if _, ok := w.folders[i].(detect.Deferrer); (!ok || w.o.task != nil) && w.folders[i].Size() > w.budget/(4*len(w.folders)) {
+		if _, ok := w.folders[i].(detect.Deferrer); !ok && w.folders[i].Size() > w.budget/(4*len(w.folders)) {
 			w.folders[i] = w.o.aggregates[i].New(&w.o.FoldOptions)
 			w.out.Renew()
 		}
@@ -135,20 +177,11 @@ func (w *worker) drain(i int) { w.write(w.o.aggregates[i], w.folders[i].Drain) }
 
 // write writes a run of an aggregate.
 func (w *worker) write(a *detect.Aggregate, drain func(*detect.RunWriter)) {
-	shards := make([]spoolWriter, w.shards)
-	writers := make([]io.Writer, w.shards)
-	for i := range shards {
-		shards[i] = spoolWriter{spooledRun{aggregate: a, shard: i}, w.spool}
-		writers[i] = &shards[i]
-	}
+	shards, writers := w.spoolWriters(a.Name, w.shards)
 	run := detect.NewRunWriter(w.o.Seed, writers...)
 	drain(run)
 	if err := run.Close(); err != nil {
 		w.err = fmt.Errorf("write a temporary file for %s: %w", a.Name, err)
 	}
-	for _, s := range shards {
-		if len(s.extents) > 0 {
-			w.runs = append(w.runs, s.spooledRun)
-		}
-	}
+	w.runs = appendRuns(w.runs, shards)
 }

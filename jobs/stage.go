@@ -23,7 +23,7 @@ import (
 // the results are the same.
 
 // planVersion is the version of plan.json and of the objects beside it.
-const planVersion = 2
+const planVersion = 3
 
 const planName = "plan.json"
 

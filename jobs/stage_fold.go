@@ -51,11 +51,10 @@ type taskShard struct {
 	Runs   []storedRun `json:"runs"`
 }
 
-// A storedRun is one run of an aggregate, or what has the kind of a sentRun, and where it ends
-// in task=I/runs.
+// A storedRun is a spooledRun, and where it ends in task=I/runs.
 type storedRun struct {
-	Aggregate string `json:"aggregate"`
-	End       int64  `json:"end"`
+	Kind string `json:"kind"`
+	End  int64  `json:"end"`
 }
 
 // A taskForm is what stage fold prints as JSON.
@@ -179,40 +178,26 @@ func (t *stage) foldTask(ctx context.Context, index int) (*taskDone, error) {
 func (t *stage) putRuns(ctx context.Context, part *runsPart, done *taskDone, w *worker) error {
 	spool := store.NewSpool(spoolBytes)
 	defer spool.Close()
-	put := func(s *taskShard, runs func(yield func(kind string, r *spooledRun) bool)) (err error) {
-		sum := sha256.New()
-		to := io.MultiWriter(spool, sum)
-		s.From = spool.Size()
-		for kind, r := range runs {
-			if _, err := io.Copy(to, r.reader(w.spool)); err != nil {
-				return err
-			}
-			s.Runs = append(s.Runs, storedRun{kind, spool.Size()})
-		}
-		s.End, s.SHA256 = spool.Size(), hex.EncodeToString(sum.Sum(nil))
-		return nil
-	}
 	done.Shards, done.Joins = make([]taskShard, t.plan.Shards), make([]taskShard, part.joins)
-	for shard := range done.Shards {
-		if err := put(&done.Shards[shard], func(yield func(string, *spooledRun) bool) {
-			for i := range w.runs {
-				if r := &w.runs[i]; r.shard == shard && !yield(r.aggregate.Name, r) {
-					return
+	for _, of := range [...]struct {
+		shards []taskShard
+		runs   []spooledRun
+	}{{done.Shards, appendRuns(w.runs, w.asides)}, {done.Joins, w.sent}} {
+		for i := range of.shards {
+			s, sum := &of.shards[i], sha256.New()
+			to := io.MultiWriter(spool, sum)
+			s.From = spool.Size()
+			for k := range of.runs {
+				r := &of.runs[k]
+				if r.shard != i {
+					continue
 				}
-			}
-		}); err != nil {
-			return err
-		}
-	}
-	for join := range done.Joins {
-		if err := put(&done.Joins[join], func(yield func(string, *spooledRun) bool) {
-			for i := range w.sent {
-				if r := &w.sent[i]; r.shard == join && !yield(r.kind, &r.spooledRun) {
-					return
+				if _, err := io.Copy(to, r.reader(w.spool)); err != nil {
+					return err
 				}
+				s.Runs = append(s.Runs, storedRun{r.kind, spool.Size()})
 			}
-		}); err != nil {
-			return err
+			s.End, s.SHA256 = spool.Size(), hex.EncodeToString(sum.Sum(nil))
 		}
 	}
 	done.Size = spool.Size()

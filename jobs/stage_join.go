@@ -11,6 +11,7 @@ import (
 
 	"outflow/columnar/store"
 	"outflow/reports"
+	"outflow/stats/detect"
 )
 
 // This file joins what several logs of a planned run tell of one connection, if they may be in
@@ -19,18 +20,12 @@ import (
 // has for each part; a part joins it and folds the rows, as a run on one machine does with its
 // own parts.
 
-// The kinds of a sentRun.
+// The kinds of what is sent to the joins.
 const (
 	sentConnections = "connections" // detect.Connections
 	sentAnswers     = "answers"     // detect.Answers
 	sentQuestions   = "questions"   // what tables ask these
 )
-
-// A sentRun is what a task has of one kind for a part of the joins, which is its shard.
-type sentRun struct {
-	spooledRun
-	kind string
-}
 
 // sends reports whether joins are those of another stage.
 func (o *foldOptions) sends() bool { return o.task != nil && o.task.joins > 0 }
@@ -49,18 +44,9 @@ func (w *worker) send() {
 
 // sendTo calls send with a writer for each part of the joins.
 func (w *worker) sendTo(kind string, send func(to []io.Writer) error) error {
-	parts := make([]spoolWriter, w.o.task.joins)
-	writers := make([]io.Writer, len(parts))
-	for i := range parts {
-		parts[i] = spoolWriter{spooledRun{shard: i}, w.spool}
-		writers[i] = &parts[i]
-	}
+	parts, writers := w.spoolWriters(kind, w.o.task.joins)
 	err := send(writers)
-	for i := range parts {
-		if len(parts[i].extents) > 0 {
-			w.sent = append(w.sent, sentRun{parts[i].spooledRun, kind})
-		}
-	}
+	w.sent = appendRuns(w.sent, parts)
 	return err
 }
 
@@ -178,7 +164,8 @@ func (t *stage) joinRuns(ctx context.Context, index int) (*taskDone, error) {
 func (o *foldOptions) joined(ctx context.Context, sent []shardRun, in *store.Spool, memory int64) (*worker, error) {
 	w := newWorker(o, &sync.Mutex{})
 	w.budget, w.shards = int(memory/tableShare), o.task.shards
-	w.spool, w.aside = store.NewSpool(w.budget/2), store.NewSpool(0)
+	w.spool, w.scales = store.NewSpool(w.budget/2), &scales{weights: make([]detect.Weights, len(w.folders))}
+	w.openAside()
 	w.openConnections()
 	w.openAnswers()
 	take := map[string]func(io.Reader) error{}
@@ -202,14 +189,11 @@ func (o *foldOptions) joined(ctx context.Context, sent []shardRun, in *store.Spo
 	w.join(ctx, all, &part)
 	w.freeConnections()
 	for i := range w.folders {
-		w.ask(i)
+		w.weigh(i)
 	}
 	w.closeAnswers()
 	for i := range w.folders {
-		if w.err == nil {
-			w.drain(i)
-		}
-		w.folders[i] = nil
+		w.empty(i)
 	}
 	w.resolve(ctx, all, &answered)
 	if w.err == nil {

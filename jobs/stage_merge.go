@@ -154,12 +154,19 @@ func (t *stage) mergeShard(ctx context.Context, shard int) (*shardForm, error) {
 			return nil, err
 		}
 		for _, a := range aggregates {
-			var in []io.Reader
-			for _, r := range runs {
-				if r.fold == k && r.kind == a.Name {
-					in = append(in, io.NewSectionReader(spool, r.from, r.to-r.from))
+			of := func(kind string) (in []io.Reader) {
+				for _, r := range runs {
+					if r.fold == k && r.kind == kind {
+						in = append(in, io.NewSectionReader(spool, r.from, r.to-r.from))
+					}
 				}
+				return in
 			}
+			in, err := siftSent(a, &o, func() io.Reader { return io.MultiReader(of(sentAside(a))...) }, spool, int64(t.config.Memory))
+			if err != nil {
+				return nil, err
+			}
+			in = append(in, of(a.Name)...)
 			for day, rows := range byDay(detect.Merge(a, &o, in, spool)) {
 				part := mergedPart{Fold: k, Aggregate: a.Name, Day: day.String()}
 				size, err := t.putPart(ctx, writer, &part, shard, rows)
@@ -175,6 +182,26 @@ func (t *stage) mergeShard(ctx context.Context, shard int) (*shardForm, error) {
 	return out, t.write(ctx, shardName(shard), &done)
 }
 
+// siftSent folds what the tasks have set aside of an aggregate and is not to be left out. It
+// returns its runs, which it writes to a spool.
+func siftSent(a *detect.Aggregate, o *detect.FoldOptions, sent func() io.Reader, spool *store.Spool, memory int64) (in []io.Reader, err error) {
+	f, ok := a.New(o).(detect.Deferrer)
+	if !ok {
+		return nil, nil
+	}
+	if err := f.Take(sent, int(memory/tableShare/2)); err != nil {
+		return nil, err
+	}
+	w := &worker{o: &foldOptions{aggregates: []*detect.Aggregate{a}, FoldOptions: *o}, folders: []detect.Folder{f}, shards: 1, spool: spool,
+		scales: &scales{weights: make([]detect.Weights, 1)}}
+	w.weigh(0)
+	w.empty(0)
+	for i := range w.runs {
+		in = append(in, w.runs[i].reader(spool))
+	}
+	return in, w.err
+}
+
 // readRuns adds what a part has of a shard to a spool, and its runs to those in it.
 func (t *stage) readRuns(ctx context.Context, part *runsPart, s *taskShard, to *store.Spool, runs *[]shardRun) error {
 	if s.End == s.From {
@@ -186,7 +213,7 @@ func (t *stage) readRuns(ctx context.Context, part *runsPart, s *taskShard, to *
 	}
 	begin, by := s.From, to.Size()-s.From
 	for _, r := range s.Runs {
-		*runs = append(*runs, shardRun{part.fold, r.Aggregate, begin + by, r.End + by})
+		*runs = append(*runs, shardRun{part.fold, r.Kind, begin + by, r.End + by})
 		begin = r.End
 	}
 	file, err := t.work.OpenAt(ctx, name)

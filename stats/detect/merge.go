@@ -100,7 +100,7 @@ func (w *RunWriter) record(key []byte, seq uint64, value []byte) {
 	shared := commonPrefix(key, s.key)
 	if shared < w.entity {
 		w.entity = entityEnd(key)
-		s = &w.shards[xxh3.HashSeed(key[:w.entity], w.seed)%uint64(len(w.shards))]
+		s = &w.shards[shardOf(key[:w.entity], w.seed, len(w.shards))]
 		if s != w.last {
 			w.last, shared = s, commonPrefix(key, s.key)
 		}
@@ -113,6 +113,11 @@ func (w *RunWriter) record(key []byte, seq uint64, value []byte) {
 	if len(s.buf) >= runBuffer {
 		w.flush(s)
 	}
+}
+
+// shardOf returns which of n shards has the records whose keys begin with that of an entity.
+func shardOf(entity []byte, seed uint64, n int) int {
+	return int(xxh3.HashSeed(entity, seed) % uint64(n))
 }
 
 func (w *RunWriter) flush(s *runShard) {

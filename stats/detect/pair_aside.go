@@ -21,50 +21,73 @@ import (
 // table. Rows are dropped only if a pair has too few, so the result is exact, and it does not
 // depend on the hashes.
 
+// A task of a run in stages does not know the rows of the others. So it sends on the rows of
+// pairs that have too few in it, and the hashes of those in its table, and merge sifts as the
+// run of one process does.
+
 // A Deferrer is a Sifter that sets rows aside until it is sifted.
 type Deferrer interface {
 	Sifter
 	// Defer makes it keep such rows in a spool, and return from Sift when the table
 	// takes memory bytes. It is called before the first row. Without it, Drain does not
-	// leave out what is set aside.
-	Defer(spool Spool, memory int)
+	// leave out what is set aside. If there are writers, one for each shard, it holds a part
+	// of the rows of a run: it leaves out nothing but writes to them what Take needs to do so.
+	Defer(spool Spool, memory int, to ...io.Writer)
+	// Take, in place of Defer and rows, adds what all parts have written for a shard. It reads
+	// it once to count and leaves the second reader to Sift.
+	Take(sent func() io.Reader, memory int) error
 }
 
-// A pairAside is the rows set aside, in records:
+// A pairAside is the rows set aside.
+type pairAside struct {
+	pairRecords
+	seen   pairCounts
+	spool  Spool // nil: there is none
+	memory int
+	to     []pairRecords // by shard, where the rows of pairs with too few go; nil: nowhere
+	reader *bufio.Reader // while it is sifted
+}
+
+// pairRecords are rows of pairs in records:
 //
 //	8  hash of the pair, little endian, not 0; of a header 0
 //	4  length of the rest
 //
 // The rest of a header is the day, the feed and the log of the records after it. The rest of
 // a row is its flags and the kind of its entity, entity, destination, and the numbers of a
-// pairRow.
-type pairAside struct {
-	seen   pairCounts
-	buf    []byte // what is not in the spool yet
-	spool  Spool  // nil: there is none
-	memory int
-	err    error
+// pairRow. Without a rest, it says that a table has the pair.
+type pairRecords struct {
+	buf    []byte     // what is not written yet
+	w      io.Writer  // nil: buf holds all
+	block  int        // bytes that are written at once
 	key    sectionKey // of the last header, and its log
 	log    []byte
 	headed bool
-	reader *bufio.Reader // while it is sifted
+	err    error
 }
 
 const (
 	asideHead    = 12
-	asideBlock   = 64 << 10 // bytes that are written at once
-	asideRepeat  = 1 << 2   // flags; the kind of the entity is below
+	asideBlock   = 64 << 10
+	asideRepeat  = 1 << 2 // flags; the kind of the entity is below
 	asideBlocked = 1 << 3
+	// sentBlock is as asideBlock for each of some thousand shards.
+	sentBlock = 8 << 10
 )
 
-// put sets a row aside.
-func (a *pairAside) put(at sectionKey, log []byte, hash uint64, r *pairRow, kind uint32, who, what []byte) {
+// begin writes a header, unless the last one is alike.
+func (a *pairRecords) begin(at sectionKey, log []byte) {
 	if !a.headed || a.key != at || string(a.log) != string(log) {
 		a.key, a.log, a.headed = at, append(a.log[:0], log...), true
 		a.record(0, func(b []byte) []byte {
 			return appendBytes(appendBytes(binary.AppendUvarint(b, uint64(at.day)), []byte(at.feed)), log)
 		})
 	}
+}
+
+// put writes a row.
+func (a *pairRecords) put(at sectionKey, log []byte, hash uint64, r *pairRow, kind uint32, who, what []byte) {
+	a.begin(at, log)
 	a.record(hash|1, func(b []byte) []byte {
 		flags := byte(kind)
 		if r.repeat {
@@ -79,22 +102,27 @@ func (a *pairAside) put(at sectionKey, log []byte, hash uint64, r *pairRow, kind
 		}
 		return b
 	})
-	if len(a.buf) >= asideBlock && a.spool != nil {
-		a.flush()
-	}
 }
 
-func (a *pairAside) record(hash uint64, rest func(b []byte) []byte) {
+// met writes that a table has a pair.
+func (a *pairRecords) met(hash uint64) {
+	a.record(hash|1, func(b []byte) []byte { return b })
+}
+
+func (a *pairRecords) record(hash uint64, rest func(b []byte) []byte) {
 	begin := len(a.buf)
 	b := append(binary.LittleEndian.AppendUint64(a.buf, hash), 0, 0, 0, 0)
 	b = rest(b)
 	binary.LittleEndian.PutUint32(b[begin+8:], uint32(len(b)-begin-asideHead))
 	a.buf = b
+	if len(a.buf) >= a.block && a.w != nil {
+		a.flush()
+	}
 }
 
-func (a *pairAside) flush() {
+func (a *pairRecords) flush() {
 	if len(a.buf) > 0 && a.err == nil {
-		if _, err := a.spool.Write(a.buf); err != nil {
+		if _, err := a.w.Write(a.buf); err != nil {
 			a.err = fmt.Errorf("keep times of pairs: %w", err)
 		}
 	}
@@ -102,7 +130,49 @@ func (a *pairAside) flush() {
 }
 
 // Defer implements Deferrer.
-func (f *pairTimes) Defer(spool Spool, memory int) { f.aside.spool, f.aside.memory = spool, memory }
+func (f *pairTimes) Defer(spool Spool, memory int, to ...io.Writer) {
+	f.aside.spool, f.aside.w, f.aside.block, f.aside.memory = spool, spool, asideBlock, memory
+	for _, w := range to {
+		f.aside.to = append(f.aside.to, pairRecords{w: w, block: sentBlock})
+	}
+}
+
+// Take implements Deferrer.
+func (f *pairTimes) Take(sent func() io.Reader, memory int) error {
+	a := &f.aside
+	a.seen.reserve()
+	in := bufio.NewReaderSize(sent(), asideBlock)
+	for {
+		hash, size, err := nextAside(in)
+		if err == io.EOF {
+			break
+		}
+		if err == nil {
+			_, err = in.Discard(size)
+		}
+		if err != nil {
+			return fmt.Errorf("read times of pairs: %w", err)
+		}
+		if hash == 0 {
+			continue
+		}
+		full := a.seen.add(hash)
+		for size == 0 && !full { // a table has the pair
+			full = a.seen.add(hash)
+		}
+	}
+	a.reader, a.memory = bufio.NewReaderSize(sent(), asideBlock), memory
+	return nil
+}
+
+// nextAside reads the begin of a record.
+func nextAside(in *bufio.Reader) (hash uint64, size int, err error) {
+	var head [asideHead]byte
+	if _, err := io.ReadFull(in, head[:]); err != nil {
+		return 0, 0, err
+	}
+	return binary.LittleEndian.Uint64(head[:]), int(binary.LittleEndian.Uint32(head[8:])), nil
+}
 
 // Weigh implements Sifter.
 func (f *pairTimes) Weigh(w *Weights) {
@@ -112,10 +182,10 @@ func (f *pairTimes) Weigh(w *Weights) {
 // Sift implements Sifter.
 func (f *pairTimes) Sift(w *Weights) (more bool, err error) {
 	a := &f.aside
-	if a.spool == nil {
-		return false, f.replayHeld(w.pairs.has)
-	}
 	if a.reader == nil {
+		if a.spool == nil {
+			return false, f.replayHeld(w.pairs.has)
+		}
 		a.flush()
 		a.headed, a.buf = false, nil
 		a.reader = bufio.NewReaderSize(io.NewSectionReader(a.spool, 0, a.spool.Size()), asideBlock)
@@ -140,20 +210,23 @@ func (f *pairTimes) replayHeld(enough func(hash uint64) bool) error {
 var errFull = errors.New("the table is full")
 
 // replay adds the rows set aside that in has and whose pairs have enough rows, until its end
-// or until errFull.
+// or until errFull. It sends on the others.
 func (f *pairTimes) replay(in *bufio.Reader, enough func(hash uint64) bool) error {
 	a := &f.aside
 	log := f.places.logs.Code(a.log)
-	var head [asideHead]byte
-	var rest []byte
+	var rest, key []byte
 	for {
-		if _, err := io.ReadFull(in, head[:]); err == io.EOF {
+		hash, size, err := nextAside(in)
+		if err == io.EOF {
 			return nil
 		} else if err != nil {
 			return fmt.Errorf("read times of pairs: %w", err)
 		}
-		hash, size := binary.LittleEndian.Uint64(head[:]), int(binary.LittleEndian.Uint32(head[8:]))
-		if hash != 0 && !enough(hash) {
+		if size == 0 {
+			continue // the run of the table that has the pair is merged
+		}
+		few := hash != 0 && !enough(hash)
+		if few && a.to == nil {
 			if _, err := in.Discard(size); err != nil {
 				return fmt.Errorf("read times of pairs: %w", err)
 			}
@@ -181,13 +254,22 @@ func (f *pairTimes) replay(in *bufio.Reader, enough func(hash uint64) bool) erro
 		if d.bad || f.entities.spelt[kind] == nil {
 			return errRun
 		}
-		p := f.sections.of(a.key)
-		f.add(p, p.groups.Slot(uint32(f.entities.spelt[kind].Code(who))<<2|kind, uint32(f.objects.Code(what))), &r)
+		id := uint32(f.entities.spelt[kind].Code(who))<<2 | kind
+		if few {
+			key = f.entities.appendKey(key[:0], a.key, id)
+			a.to[f.shardOf(key)].put(a.key, a.log, hash, &r, kind, who, what)
+		} else {
+			p := f.sections.of(a.key)
+			f.add(p, p.groups.Slot(id, uint32(f.objects.Code(what))), &r)
+		}
 		if a.memory > 0 && f.Size() > a.memory {
 			return errFull
 		}
 	}
 }
+
+// shardOf returns the shard of a key up to the end of its entity.
+func (f *pairTimes) shardOf(entity []byte) int { return shardOf(entity, f.o.Seed, len(f.aside.to)) }
 
 // A pairCounts counts rows by cell, up to minBeats, in two bits each. The zero value is
 // empty.

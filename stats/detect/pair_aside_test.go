@@ -1,10 +1,13 @@
 package detect
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -112,6 +115,106 @@ func TestPairTimesSiftIsExact(t *testing.T) {
 		}
 	}
 	if !again {
+		t.Error("no table filled up while it was sifted")
+	}
+}
+
+// If this fails, what pairs get depends on how their rows are divided between tasks, a task
+// gives other bytes each time, or tasks sort pairs that talk once or twice.
+func TestPairTimesOfTasks(t *testing.T) {
+	o := openBounds
+	o.Seed = 17
+	const shards = 3
+	full, left := false, 0
+	for seed := range uint64(20) {
+		r := rand.New(rand.NewPCG(seed, 43))
+		events := pairEvents(r)
+		whole := newPairTimes(&o)
+		feedTo(whole, PairTimes, events)
+		want := merged(t, PairTimes, &o, whole)
+
+		// sifted returns the runs of a table that was filled, by shard.
+		sifted := func(f *pairTimes, n int) (runs [shards][][]byte) {
+			var weights Weights
+			f.Weigh(&weights)
+			for more := true; more; {
+				var err error
+				if more, err = f.Sift(&weights); err != nil {
+					t.Fatal(err)
+				}
+				full = full || more
+				for _, p := range f.sections.all {
+					left += p.groups.Len() - 1
+				}
+				bufs := make([]bytes.Buffer, n)
+				var to []io.Writer
+				for k := range bufs {
+					to = append(to, &bufs[k])
+				}
+				w := NewRunWriter(o.Seed, to...)
+				if f.Drain(w); w.Close() != nil {
+					t.Fatal(w.Close())
+				}
+				for k := range bufs {
+					runs[k] = append(runs[k], bufs[k].Bytes())
+				}
+			}
+			return runs
+		}
+		memory := []int{1, 20e3, 1e6}[r.IntN(3)]
+		task := func(events []event) (runs [shards][][]byte, sent [shards]bytes.Buffer) {
+			f := newPairTimes(&o)
+			f.Defer(&memorySpool{}, memory, &sent[0], &sent[1], &sent[2])
+			feedTo(f, PairTimes, events)
+			left = 0
+			return sifted(f, shards), sent
+		}
+		tasks := 1 + r.IntN(5)
+		var runs [shards][]io.Reader
+		var sent [shards][]byte
+		for i := range tasks {
+			mine := events[i*len(events)/tasks : (i+1)*len(events)/tasks]
+			out, more := task(mine)
+			// 8 clocks on 2 days in 2 feeds with 2 spellings, and some that share a cell.
+			if left > 64+40 && memory == 1e6 {
+				t.Errorf("seed %d: a task has %d pairs in its table", seed, left)
+			}
+			again, moreAgain := task(mine)
+			if !reflect.DeepEqual(out, again) {
+				t.Errorf("seed %d: the same task gave other runs", seed)
+			}
+			for k := range shards {
+				if !bytes.Equal(more[k].Bytes(), moreAgain[k].Bytes()) {
+					t.Errorf("seed %d: the same task sent other rows", seed)
+				}
+				for _, run := range out[k] {
+					runs[k] = append(runs[k], bytes.NewReader(run))
+				}
+				sent[k] = append(sent[k], more[k].Bytes()...)
+			}
+		}
+		var got []Row
+		for k := range shards {
+			f := newPairTimes(&o)
+			if err := f.Take(func() io.Reader { return bytes.NewReader(sent[k]) }, memory); err != nil {
+				t.Fatal(err)
+			}
+			for _, run := range sifted(f, 1)[0] {
+				runs[k] = append(runs[k], bytes.NewReader(run))
+			}
+			got = append(got, mergedRuns(t, PairTimes, &o, runs[k])...)
+		}
+		slices.SortFunc(got, func(a, b Row) int {
+			if a.Day != b.Day {
+				return int(a.Day - b.Day)
+			}
+			return a.Key.Compare(b.Key)
+		})
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Fatalf("seed %d: %d tasks: -whole +merged:\n%s", seed, tasks, diff)
+		}
+	}
+	if !full {
 		t.Error("no table filled up while it was sifted")
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"cmp"
 	"encoding/binary"
-	"hash/maphash"
 	"math"
 	"math/bits"
 	"slices"
@@ -68,6 +67,7 @@ type pairTimes struct {
 	names    [columnar.NumTables]columnar.Lookup[pairTarget]
 	ips      [columnar.NumTables]columnar.Lookup[pairTarget]
 	people   [4]columnar.Lookup[uint64] // by kind and spelling: the hash of the entity's canonical name
+	hashes   columnar.Lookup[uint64]    // of objects
 	internal columnar.Lookup[bool]
 	blockers *blockers
 	places   *placer
@@ -108,20 +108,43 @@ func newPairTimes(o *FoldOptions) *pairTimes {
 // forget gives up the names that f has met. The table must be empty.
 func (f *pairTimes) forget() {
 	f.entities, f.objects = newEntities(f.o, addressEntity, userEntity, hostEntity), columnar.NewDict()
+	f.hashes = columnar.Lookup[uint64]{Func: func(text []byte) uint64 { return f.o.hash(text) | 1 }}
 	outside := func(text []byte) pairTarget {
 		if isInside(text) {
 			return pairTarget{}
 		}
-		return pairTarget{hash: hashText(text) | 1}
+		return pairTarget{hash: f.hashes.Func(text)}
 	}
 	for i := range f.names {
 		f.names[i], f.ips[i] = columnar.Lookup[pairTarget]{Func: outside}, columnar.Lookup[pairTarget]{Func: outside}
 	}
 	for kind, spelt := range f.entities.spelt {
 		f.people[kind] = columnar.Lookup[uint64]{Func: func(text []byte) uint64 {
-			return hashText(f.entities.name(uint32(spelt.Code(text))<<2 | uint32(kind)))
+			return f.o.hash(f.entities.name(uint32(spelt.Code(text))<<2 | uint32(kind)))
 		}}
 	}
+}
+
+// A pairHasher hashes the pairs of a section, in each process with the same FoldOptions.Seed alike.
+type pairHasher struct {
+	section uint64
+	people  [4][]uint64 // as pairTimes.people
+}
+
+func (f *pairTimes) hasher(at sectionKey) pairHasher {
+	h := pairHasher{section: f.o.hash(binary.BigEndian.AppendUint32([]byte(at.feed), uint32(at.day)))}
+	for kind, spelt := range f.entities.spelt {
+		if spelt != nil {
+			h.people[kind] = f.people[kind].Of(spelt)
+		}
+	}
+	return h
+}
+
+// of returns the hash of an entity and a destination, whose own hash is given.
+func (h *pairHasher) of(who uint32, target uint64) uint64 {
+	high, low := bits.Mul64(h.section^h.people[who&3][who>>2], target)
+	return high ^ low
 }
 
 // isInside reports whether a name or address can only be the network's own: one label, a
@@ -340,17 +363,11 @@ func (f *pairTimes) Fold(b *columnar.Batch) {
 	actions, blocked := f.blockers.of(b)
 	f.places.begin(b)
 	f.aside.seen.reserve()
-	var people [4][]uint64
-	for kind, spelt := range f.entities.spelt {
-		if spelt != nil {
-			people[kind] = f.people[kind].Of(spelt)
-		}
-	}
 	feed, flow := pairFeed(b), isCloudFlow(b)
 	f.sections.days(b, feed, f.o, func(p *pairSection, from, to int) {
 		at := sectionKey{feed, f.o.dayOf(times[from])}
 		midnight := int64(at.day) * dayMicros
-		seed := maphash.Comparable(hashSeed, at)
+		hasher := f.hasher(at)
 		row := func(i int) pairRow {
 			r := pairRow{at: times[i] - midnight, place: f.places.of(b, i)}
 			begin, end := max(0, r.at-max(0, durations[i])), r.at
@@ -377,8 +394,7 @@ func (f *pairTimes) Fold(b *columnar.Batch) {
 			if id == 0 || target.hash == 0 || ports != nil && ports[i] == mailPort {
 				continue
 			}
-			high, low := bits.Mul64(seed^people[id&3][id>>2], target.hash)
-			if hash := high ^ low; f.aside.seen.add(hash) {
+			if hash := hasher.of(id, target.hash); f.aside.seen.add(hash) {
 				f.rows[n], f.who[n], f.what[n] = int32(i), id, f.object(b, target)
 				n++
 			} else {
@@ -480,6 +496,7 @@ func (f *pairTimes) Drain(w *RunWriter) {
 	var value []byte
 	for _, at := range f.sections.sorted() {
 		p := f.sections.all[at]
+		hasher, hashes := f.hasher(at), f.hashes.Of(f.objects)
 		beats, ends := p.bySlot()
 		for slot, k := range order.keys(at, p.groups) {
 			c := p.cells.at(slot)
@@ -498,8 +515,16 @@ func (f *pairTimes) Drain(w *RunWriter) {
 				before = b.end()
 			}
 			w.record(k.key, 0, value)
+			if f.aside.to != nil {
+				who, what := p.groups.Key(slot)
+				f.aside.to[f.shardOf(k.key[:entityEnd(k.key)])].met(hasher.of(who, hashes[what]))
+			}
 		}
 		f.sections.drop(at)
+	}
+	for i := range f.aside.to {
+		f.aside.to[i].flush()
+		w.err = cmp.Or(w.err, f.aside.to[i].err)
 	}
 	if f.namesSize() > maxPairNames {
 		f.forget()
