@@ -281,9 +281,19 @@ func (d disk) put(name string, body io.ReadSeeker, when Condition) error {
 	if err := root.MkdirAll(folder, folderPerm); err != nil {
 		return err
 	}
-	temp := path.Join(folder, tempPrefix+rand.Text()+tempSuffix)
+	f, temp, err := newTemp(root, folder)
+	if err != nil {
+		return err
+	}
+	defer f.Close()         // not before it has its name: until then, its lock keeps it from Tidy
 	defer root.Remove(temp) // it is gone already if nothing failed
-	if err := writeFile(root, temp, body); err != nil {
+	if _, err := body.Seek(0, io.SeekStart); err != nil {
+		return err
+	}
+	if _, err := io.Copy(f, body); err != nil {
+		return err
+	}
+	if err := f.Sync(); err != nil {
 		return err
 	}
 	switch when {
@@ -305,23 +315,35 @@ func (d disk) put(name string, body io.ReadSeeker, when Condition) error {
 	return syncFolder(root, durable)
 }
 
-func writeFile(root *os.Root, name string, body io.ReadSeeker) error {
-	if _, err := body.Seek(0, io.SeekStart); err != nil {
-		return err
+// newTemp makes a temporary file that is locked, which tells Tidy that its writer lives.
+func newTemp(root *os.Root, folder string) (*os.File, string, error) {
+	for {
+		name := path.Join(folder, tempPrefix+rand.Text()+tempSuffix)
+		f, err := root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, filePerm)
+		if err != nil {
+			return nil, "", err
+		}
+		// Tidy may have seen it before it was locked.
+		if err := flock(f); !errors.Is(err, ErrLocked) {
+			if there, err := hasName(root, f, name); there || err != nil {
+				return f, name, err
+			}
+		}
+		f.Close()
 	}
-	f, err := root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, filePerm)
+}
+
+// hasName reports whether an open file still has its name.
+func hasName(root *os.Root, f *os.File, name string) (bool, error) {
+	mine, err := f.Stat()
 	if err != nil {
-		return err
+		return false, err
 	}
-	flock(f) // tells Tidy that the writer lives
-	_, err = io.Copy(f, body)
-	if err == nil {
-		err = f.Sync()
+	there, err := root.Stat(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
 	}
-	if cerr := f.Close(); err == nil {
-		err = cerr
-	}
-	return err
+	return err == nil && os.SameFile(mine, there), err
 }
 
 // linkNew gives temp the name unless the name exists. A link, unlike a rename, does
@@ -442,14 +464,11 @@ func (d disk) tidy(ctx context.Context, folder string, depth Depth) (n int, err 
 		case e.IsDir() || !isTemp(e.Name()):
 			return nil
 		}
-		dead, err := isDead(root, name)
-		if dead {
-			err = root.Remove(name)
-		}
+		removed, err := removeDead(root, name)
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil
 		}
-		if err == nil && dead {
+		if removed {
 			n++
 		}
 		return err
@@ -457,18 +476,26 @@ func (d disk) tidy(ctx context.Context, folder string, depth Depth) (n int, err 
 	return n, err
 }
 
-// isDead reports whether the writer of a temporary file has died.
-func isDead(root *os.Root, name string) (bool, error) {
+// removeDead removes a temporary file if its writer has died. It has the file's lock meanwhile:
+// a writer who has just made the file then makes another one.
+func removeDead(root *os.Root, name string) (removed bool, err error) {
 	f, err := root.OpenFile(name, openFlags, 0)
 	if err != nil {
 		return false, err
 	}
 	defer f.Close()
-	if err := flock(f); err == nil || errors.Is(err, ErrLocked) {
-		return err == nil, nil
+	err = flock(f)
+	if errors.Is(err, ErrLocked) {
+		return false, nil
 	}
-	info, err := f.Stat()
-	return err == nil && time.Since(info.ModTime()) > oldTemp, err
+	if err != nil { // there are no locks
+		info, err := f.Stat()
+		if err != nil || time.Since(info.ModTime()) <= oldTemp {
+			return false, err
+		}
+	}
+	err = root.Remove(name)
+	return err == nil, err
 }
 
 func (d disk) Lock(ctx context.Context, name string) (Lock, error) {
@@ -509,8 +536,8 @@ func (d disk) lock(name string) (Lock, error) {
 			return nil, err
 		}
 		// A file that was deleted meanwhile locks nothing.
-		mine, err := f.Stat()
-		if there, serr := root.Stat(name); err == nil && serr == nil && os.SameFile(mine, there) {
+		there, err := hasName(root, f, name)
+		if there {
 			return diskLock{f}, nil
 		}
 		f.Close()

@@ -2,11 +2,13 @@ package store
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -123,5 +125,47 @@ func link(t *testing.T, target, name string) {
 	t.Helper()
 	if err := os.Symlink(target, name); err != nil {
 		t.Skip(err)
+	}
+}
+
+// If this fails, a run that removes temporary files of dead runs takes those of runs that live.
+func TestTidyLeavesTheLiving(t *testing.T) {
+	s := mustOpen(t, t.TempDir(), Options{})
+	var writers, tidiers sync.WaitGroup
+	done := make(chan struct{})
+	for range 2 {
+		tidiers.Go(func() {
+			for {
+				select {
+				case <-done:
+					return
+				default:
+				}
+				if _, err := s.Tidy(t.Context(), "", Shallow); err != nil {
+					t.Error(err)
+					return
+				}
+			}
+		})
+	}
+	for i := range 4 {
+		writers.Go(func() {
+			for n := range 100 {
+				when := Always
+				name := fmt.Sprint("file", i)
+				if n%2 == 1 {
+					name, when = fmt.Sprint(name, "-", n), IfAbsent
+				}
+				if err := s.Put(t.Context(), name, strings.NewReader("text"), when); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	writers.Wait()
+	close(done)
+	tidiers.Wait()
+	if n, err := s.Tidy(t.Context(), "", Shallow); n != 0 || err != nil {
+		t.Errorf("%d temporary files stay, %v", n, err)
 	}
 }
