@@ -137,6 +137,7 @@ func TestJSONReal(t *testing.T) {
 
 // slowText is scan.Value.Text for a value from encoding/json.
 func slowText(v any) string {
+	v = slowSole(v)
 	switch v := v.(type) {
 	case string:
 		return v
@@ -148,9 +149,20 @@ func slowText(v any) string {
 	return ""
 }
 
+// slowSole returns the text or number that is alone in an array, or v itself.
+func slowSole(v any) any {
+	if list, ok := v.([]any); ok && len(list) == 1 {
+		switch list[0].(type) {
+		case string, json.Number:
+			return list[0]
+		}
+	}
+	return v
+}
+
 // slowIsText reports whether scan.Value.Text of a value is not nil.
 func slowIsText(v any) bool {
-	switch v.(type) {
+	switch slowSole(v).(type) {
 	case string, json.Number, bool:
 		return true
 	}

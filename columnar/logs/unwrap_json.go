@@ -27,6 +27,7 @@ const (
 	jsonTrailEvent         // of CloudTrail's lookup-events
 	jsonSource             // of Elasticsearch
 	jsonData               // of Wazuh
+	jsonHitFields          // of Elasticsearch, each value in a list
 	jsonPayload            // of Kafka's connectors; the last message
 	jsonTimestamp          // the first time
 	_                      // time
@@ -55,7 +56,7 @@ const (
 
 // newWrapperShape returns the shape of objects that wrap a record.
 func newWrapperShape() *scan.Shape {
-	s := scan.ShapeOf(0, "message", "log", "msg", "_raw", "MESSAGE", "event.original", "event", "detail", "eventData", "auditData", "CloudTrailEvent", "_source", "data", "payload",
+	s := scan.ShapeOf(0, "message", "log", "msg", "_raw", "MESSAGE", "event.original", "event", "detail", "eventData", "auditData", "CloudTrailEvent", "_source", "data", "fields", "payload",
 		"@timestamp", "time", "timestamp", "_time", "__REALTIME_TIMESTAMP",
 		"stream", "host", "hostname", "_HOSTNAME", "SYSLOG_IDENTIFIER", "_PID", "container_id")
 	s.Within("event", scan.ShapeOf(jsonOriginal, "original"))

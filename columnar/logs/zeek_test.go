@@ -107,7 +107,7 @@ func slowZeek(e map[string]any) (rows []slowRow, skip bool) {
 	switch log {
 	case "dns":
 		table = columnar.DNS
-		switch field("query").(type) {
+		switch slowSole(field("query")).(type) {
 		case map[string]any, []any:
 			return nil, true
 		}

@@ -257,7 +257,7 @@ func (s *Shape) object(r *shapeRead, i, depth int) int {
 				r.misfits = append(r.misfits, Misfit{k.name, k.inner.Fields, false, b[i : i+1]})
 			}
 		}
-		end, slashed := 0, false
+		end, slashed, after := 0, false, 0
 		switch c := b[i]; {
 		case c == '"':
 			from := i + 1
@@ -286,7 +286,11 @@ func (s *Shape) object(r *shapeRead, i, depth int) int {
 			end = k.inner.object(r, i, depth-1)
 		case c == '[' || c == '{':
 			if end = r.nestedEnd(i, depth-1); k.texts != 0 && end-i > len("[]") { // an empty one says nothing
-				r.misfits = append(r.misfits, Misfit{k.name, k.texts, false, b[i : i+1]})
+				if from, to, escaped := r.soleOf(i, end); to > 0 && !k.whole {
+					i, end, slashed, after = from, to, escaped, end
+				} else {
+					r.misfits = append(r.misfits, Misfit{k.name, k.texts, false, b[i : i+1]})
+				}
 			}
 		case c == '-':
 			end = numberEnd(b, i)
@@ -297,7 +301,7 @@ func (s *Shape) object(r *shapeRead, i, depth int) int {
 			return -1
 		}
 		if k.idle {
-			i = end
+			i = max(end, after)
 			continue
 		}
 		if k.placings == nil {
@@ -326,8 +330,27 @@ func (s *Shape) object(r *shapeRead, i, depth int) int {
 				r.escaped |= bit
 			}
 		}
-		i = end
+		i = max(end, after)
 	}
+}
+
+// soleOf returns where the text or number stands that is alone in the sound array b[i:end], and
+// whether it has escapes: databases and collectors write any value as a list of one. Else to is 0.
+func (t *jsonText) soleOf(i, end int) (from, to int, escaped bool) {
+	b := t.b
+	if from = SkipSpace(b, i+1); b[i] != '[' || b[from] != '"' && b[from]-'0' > 9 && b[from] != '-' {
+		return 0, 0, false
+	}
+	if b[from] == '"' {
+		to, escaped = t.stringEnd(from + 1)
+		to++
+	} else {
+		to = numberEnd(b, from)
+	}
+	if SkipSpace(b, to) != end-1 {
+		return 0, 0, false
+	}
+	return from, to, escaped
 }
 
 // place sets the fields that a value gives by its places.
