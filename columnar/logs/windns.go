@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"outflow/columnar"
 	"outflow/columnar/scan"
@@ -45,8 +47,7 @@ type winDNS struct {
 	date       []byte // the last one
 	start      int64  // µs of its midnight, as if the zone were UTC
 	half       []byte // the last one, and what winHalf says of it
-	afternoon  bool
-	halfKnown  bool
+	halfOf     int
 	rows       lookups
 }
 
@@ -138,11 +139,14 @@ func (d *winDNS) time(p *winPacket) (us int64, ok bool) {
 	if len(p.half) > 0 {
 		if !bytes.Equal(p.half, d.half) {
 			d.half = append(d.half[:0], p.half...)
-			d.afternoon, d.halfKnown = winHalf(p.half)
+			d.halfOf = winHalf(p.half)
 		}
-		ok = ok && d.halfKnown && 1 <= h && h <= 12
-		if h %= 12; d.afternoon {
-			h += 12
+		switch {
+		case d.halfOf < 0:
+			ok = false
+		case d.halfOf < winWhole:
+			ok = ok && 1 <= h && h <= 12
+			h = h%12 + 12*int64(d.halfOf)
 		}
 	}
 	if !ok || h > 23 || m > 59 || s > 60 {
@@ -152,21 +156,24 @@ func (d *winDNS) time(p *winPacket) (us int64, ok bool) {
 }
 
 // winHalves are how the languages of Windows write AM and PM, in lower case and
-// without dots and spaces.
+// without dots and spaces: in UTF-8, and in the code pages of Greek, Chinese, Korean and
+// Japanese servers. The last are words that stand there on a clock of 24 hours.
 var winHalves = [...][]string{
-	{"am", "上午", "오전", "午前", "πμ", "fm", "vm", "de", "dop", "sa", "ص", "قظ", "पूर्वाह्न", "paradite", "өө", "ip"},
-	{"pm", "下午", "오후", "午後", "μμ", "em", "nm", "du", "odp", "ch", "م", "بظ", "अपराह्न", "pasdite", "үх", "ep"},
+	{"am", "上午", "오전", "午前", "πμ", "fm", "vm", "de", "dop", "sa", "ص", "قظ", "पूर्वाह्न", "paradite", "өө", "ip", "\xf0\xec", "\xc9\xcf\xce\xe7", "\xa4W\xa4\xc8", "\xbf\xc0\xc0\xfc", "\x8c\xdf\x91O"},
+	{"pm", "下午", "오후", "午後", "μμ", "em", "nm", "du", "odp", "ch", "م", "بظ", "अपराह्न", "pasdite", "үх", "ep", "\xec\xec", "\xcf\xc2\xce\xe7", "\xa4U\xa4\xc8", "\xbf\xc0\xc8\xc4", "\x8c\xdf\x8c\xe3"},
+	winWhole: {"ч", "г", "\xf7", "\xe3"}, // Bulgarian
 }
 
-// winHalf reports which half of the day a text names, and whether it names one.
-func winHalf(b []byte) (afternoon, known bool) {
-	text := strings.NewReplacer(".", "", " ", "", "\u00a0", "", "\u202f", "").Replace(strings.ToLower(string(b)))
-	for i, texts := range winHalves {
-		if slices.Contains(texts, text) {
-			return i == 1, true
-		}
+// winWhole is the half of a time on a clock of 24 hours.
+const winWhole = 2
+
+// winHalf returns the half of the day that a text names: 0, 1 or winWhole; -1 if it names none.
+func winHalf(b []byte) int {
+	text := strings.NewReplacer(".", "", " ", "", "\u00a0", "", "\u202f", "").Replace(string(b))
+	if utf8.ValidString(text) {
+		text = strings.ToLower(text)
 	}
-	return false, false
+	return slices.IndexFunc(winHalves[:], func(texts []string) bool { return slices.Contains(texts, text) })
 }
 
 // winClock parses 1:51:18 or 13:51:18, with colons or dots.
@@ -324,6 +331,11 @@ func (p *winPacket) stamp(line []byte) (rest []byte, kind string) {
 		case len(word) == 0:
 			continue
 		case clock < 0:
+			if len(word) > len("13:51:18") {
+				if i := bytes.IndexFunc(word, func(r rune) bool { return r > unicode.MaxASCII }); i > 0 {
+					word = word[:i] // a narrow space, and AM or PM
+				}
+			}
 			if _, _, _, ok := winClock(word); ok && n > 0 {
 				clock, p.clock = n, word
 				p.date = bytes.TrimRight(line[:begin], " ")
