@@ -104,7 +104,7 @@ func padded(text []byte) (a netip.Addr, ok bool) {
 	return netip.AddrFrom4(four), true
 }
 
-// isAlias reports whether a text of the Dict is another notation of an address.
+// isAlias reports whether a text of the Dict is another notation of one that Code returns.
 func (d *Dict) isAlias(code int32) bool {
 	if len(d.aliases) == 0 {
 		return false

@@ -78,8 +78,11 @@ func newBuilder(t *Table, want Cols, out *Out) *Builder {
 }
 
 func newColumnDict(c Col) *Dict {
-	if addressColumns.Has(c) {
-		return newAddresses()
+	switch {
+	case addressColumns.Has(c):
+		return newCanonical(AppendAddress)
+	case nameColumns.Has(c):
+		return newCanonical(AppendUTF8)
 	}
 	return NewDict()
 }

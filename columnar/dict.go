@@ -1,6 +1,7 @@
 package columnar
 
 import (
+	"bytes"
 	"encoding/binary"
 	"math/bits"
 	"math/rand/v2"
@@ -14,15 +15,18 @@ import (
 // Note: the built-in map costs three times as much per look-up here, because
 // the key must become a string and its hash is stronger than needed.
 //
-// A Dict of addresses gives an address one code in whatever notation it comes: that
-// of its canonical text, see AppendAddress. The other notations are texts of the Dict
-// too, so that a look-up finds them, but Code never returns their codes.
+// A Dict with a canonical form gives a text one code in whatever notation it comes: that of
+// its canonical text. The other notations are texts of the Dict too, so that a look-up finds
+// them, but Code never returns their codes.
 type Dict struct {
 	slots []dictSlot
 	arena []byte  // with a capacity of room more
 	ends  []int32 // ends[i] is where text i begins and text i-1 ends
 
-	addresses bool
+	// canonical appends the canonical text to dst; nil: a text is as it comes. That of
+	// a canonical text is itself.
+	canonical func(dst, text []byte) []byte
+	scratch   []byte
 	aliases   []int32 // codes of the other notations, rising
 }
 
@@ -41,10 +45,10 @@ func NewDict() *Dict {
 	return d
 }
 
-// newAddresses returns a Dict of addresses that holds only "".
-func newAddresses() *Dict {
+// newCanonical returns a Dict with a canonical form that holds only "".
+func newCanonical(canonical func(dst, text []byte) []byte) *Dict {
 	d := NewDict()
-	d.addresses = true
+	d.canonical = canonical
 	return d
 }
 
@@ -74,10 +78,9 @@ func (d *Dict) Code(text []byte) int32 {
 		}
 	}
 	code := int32(d.Len())
-	if d.addresses {
-		var canonical [addressSize]byte
-		if a := AppendAddress(canonical[:0], text); string(a) != string(text) {
-			code = d.Code(a)
+	if d.canonical != nil {
+		if d.scratch = d.canonical(d.scratch[:0], text); string(d.scratch) != string(text) {
+			code = d.Code(bytes.Clone(d.scratch))
 			d.aliases = append(d.aliases, int32(d.Len()))
 			mask = uint32(len(d.slots) - 1)
 			for i = placeOf(tag) & mask; d.slots[i].tag != 0; i = (i + 1) & mask {

@@ -1,0 +1,34 @@
+package columnar
+
+import "unicode/utf8"
+
+// Names that are not in UTF-8.
+
+// nameColumns hold names of people and machines, in UTF-8: they tell who somebody is, in
+// whatever encoding the log is. Other texts stay as the log has them.
+var nameColumns = ColSet(User, Host, Account)
+
+// AppendUTF8 appends text to dst, with each byte that is not part of UTF-8 as what it means in
+// Windows-1252, which has Latin-1 in it. What is cut off within a character, as some programs
+// cut long texts, stays as readable as its bytes are.
+func AppendUTF8(dst, text []byte) []byte {
+	if utf8.Valid(text) {
+		return append(dst, text...)
+	}
+	for len(text) > 0 {
+		r, size := utf8.DecodeRune(text)
+		if r == utf8.RuneError && size == 1 {
+			r = rune(text[0])
+			if r-0x80 < rune(len(windows1252)) {
+				r = windows1252[r-0x80]
+			}
+		}
+		dst = utf8.AppendRune(dst, r)
+		text = text[size:]
+	}
+	return dst
+}
+
+// windows1252 has the characters from 0x80 on that are not Latin-1's. Five bytes have none.
+var windows1252 = [...]rune{'€', 0x81, '‚', 'ƒ', '„', '…', '†', '‡', 'ˆ', '‰', 'Š', '‹', 'Œ', 0x8d, 'Ž', 0x8f,
+	0x90, '‘', '’', '“', '”', '•', '–', '—', '˜', '™', 'š', '›', 'œ', 0x9d, 'ž', 'Ÿ'}

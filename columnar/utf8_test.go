@@ -1,0 +1,24 @@
+package columnar
+
+import "testing"
+
+// If this fails, one person is two: one in each encoding. The texts were encoded by Python.
+func TestAppendUTF8(t *testing.T) {
+	for in, want := range map[string]string{
+		"":                     "",
+		"anna":                 "anna",
+		"j\xf6rg":              "jörg",
+		"jörg":                 "jörg",
+		"CORP\\\xd8stensj\xf8": "CORP\\Østensjø",
+		"\x80 \x8a\x9f":        "€ ŠŸ",
+		"\x81":                 "\u0081",
+		"jörg\xc3":             "jörgÃ",
+		"\xff\xfe":             "ÿþ",
+		"\xed\xa0\x80":         "í\u00a0€",
+		"\xef\xbf\xbd":         "\ufffd",
+	} {
+		if got := string(AppendUTF8(nil, []byte(in))); got != want {
+			t.Errorf("AppendUTF8(%q): got %q, want %q", in, got, want)
+		}
+	}
+}
