@@ -1,6 +1,7 @@
 package logs
 
 import (
+	"bytes"
 	"outflow/columnar"
 	"outflow/columnar/scan"
 )
@@ -45,16 +46,24 @@ under the name that tls, quic or http has. They must be logs of one input.`,
 		{Columns: columnar.ColSet(columnar.DstHost), Text: "Enable the events tls, quic, http and dns in Suricata's eve-log: they name the servers of its flows."}},
 	Outer: true,
 	Sniff: func(head []byte) bool {
-		var timestamp, event bool
+		// Other vendors' events have a time and a type, too.
+		var timestamp, event, own bool
+		var kind []byte
 		scan.EachKey(head, func(key []byte, val scan.Value) {
 			switch string(key) {
 			case "timestamp":
 				timestamp = val.Is('"')
 			case "event_type":
-				event = val.Is('"')
+				if event = val.Is('"'); event {
+					kind = bytes.Trim(val, `"`)
+				}
+			case "flow_id", "src_ip", "dest_ip":
+				own = true
+			default:
+				own = own || event && bytes.Equal(key, kind)
 			}
 		})
-		return timestamp && event
+		return timestamp && event && own
 	},
 	New: func(o *Options) (Decoder, error) {
 		d := &suricata{clock: o.clock()}
