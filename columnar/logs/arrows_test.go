@@ -13,7 +13,7 @@ import (
 // They list formats, open them, write one, say what each may fill, or read the columns of
 // Parquet for sources.
 var knowDialects = map[string]bool{"format.go": true, "read.go": true, "write.go": true, "fill.go": true,
-	"source_parquet.go": true, "source_parquet_coded.go": true, "source_parquet_narrow.go": true}
+	"source_parquet.go": true, "source_parquet_column.go": true, "source_parquet_narrow.go": true}
 
 // If this fails, a dialect depends on another one, so a change of one can break the
 // other. The files of a dialect are the one that declares its Format, such as zeek.go,

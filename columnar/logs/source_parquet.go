@@ -170,43 +170,29 @@ type parquetRows struct {
 	codec   pages.Codec
 	columns []*rowColumn
 	lists   []*rowList
+	celled  bool // lists or JSON fill cells of the window
 	unread  []Reason
-	rows    []sourceRow    // those of the source, for any file
-	places  []int32        // of the rows of the window: which record, -1 if the row is deleted
-	windows uint32         // how many there have been
-	numbers []bool         // by slot: it takes numbers, not texts
-	coded   []*codedColumn // by slot: nil if texts stand in the window
-	from    int            // which record of the coded columns the first of the window is
-	side    *window        // records one by one
+	rows    []sourceRow // those of the source, for any file
+	places  []int32     // of the rows of the window: which record, -1 if the row is deleted
+	windows uint32      // how many there have been
+	side    *window     // records one by one
 	// columnar decodes a row group whose rows are all of one kind, if each column is read as
-	// it stands in the file. It is four times as fast.
+	// it stands in the file.
 	columnar parquetDecoder
-}
-
-// A rowColumn is a column that stands in some slots.
-type rowColumn struct {
-	parquetColumn
-	slots []int
-	// numbers are slots that take numbers, not texts.
-	numbers []int
-	// coded is what codes slots have, which coded fields alone read.
-	coded codedColumn
-	codes []int
-	isNew bool      // nothing was loaded yet
-	json  *jsonNode // what is read of the JSON that it holds; or nil
-	// memo has the texts of the dictionary that are in the window already.
-	memo []struct {
-		span   columnar.Span
-		window uint32
-	}
 }
 
 // A rowList is a map, or a list. Some elements of a list stand in slots.
 type rowList struct {
 	values, keys elements // keys: of a map
 	isMap        bool
-	wants        []listSlot
-	text         []byte
+	wants        []listSlot   // of a map: those of one key next to each other
+	known        []keyedWants // by value of the dictionary of keys
+}
+
+// keyedWants are which wants of a map have a key.
+type keyedWants struct {
+	looked   bool // else it is not known yet
+	from, to int32
 }
 
 // A listSlot wants an element of a list, or of a map.
@@ -223,7 +209,8 @@ type elements struct {
 	at, many int      // of those that are loaded
 }
 
-// sourceWindow is how many rows are in a window: as many as records of text.
+// sourceWindow is how many rows a window has at most if they have cells, as those of lists do:
+// as many as records of text.
 const sourceWindow = windowRecords
 
 // group decodes a row group.
@@ -265,29 +252,41 @@ func (d *sourceDecoder) groupRows(part *parquetPart, first int64, done *int64, o
 // rowsOfWindow is rowsOf, which copies texts, of a bounded amount of text at a time: many
 // rows can share one text of a dictionary.
 func (d *sourceDecoder) rowsOfWindow(out *columnar.Out, t *Tally) {
-	if d.w.longest*len(d.w.cells) <= parquetWindowText || d.parquet.textSize(d.w) <= parquetWindowText {
+	if d.parquet.textSize(d.w) <= parquetWindowText {
 		d.rowsOf(out, t)
 		return
 	}
 	all := d.w
 	one := d.parquet.side
-	one.data, one.side, one.n = all.data, all.side, 1
+	one.data, one.side, one.columns, one.n = all.data, all.side, all.columns, 1
 	d.w = one
 	for i := range all.n {
-		one.records, one.cells = all.records[i:i+1], all.cells[i*all.slots:(i+1)*all.slots]
-		d.parquet.from = i
+		one.records, one.from = all.records[i:i+1], i
+		if one.cells = nil; len(all.cells) > 0 {
+			one.cells = all.cells[i*all.slots : (i+1)*all.slots]
+		}
 		d.rowsOf(out, t)
 	}
-	d.parquet.from = 0
 	d.w = all
 }
 
-// textSize returns how much text the cells of the window stand for, in bytes.
+// textSize returns how much text the records of the window have, in bytes. Unless that is too
+// much, it may return more.
 func (p *parquetRows) textSize(w *window) (size int) {
-	for at, c := range w.cells {
-		if !p.numbers[at%w.slots] {
-			size += int(c.End - c.Begin)
+	most := w.longest * len(w.cells)
+	for _, c := range p.columns {
+		most += c.mostText(w.n)
+	}
+	if most <= parquetWindowText {
+		return most
+	}
+	for _, c := range p.columns {
+		for i := range w.n {
+			size += len(c.textOf(i))
 		}
+	}
+	for _, c := range w.cells {
+		size += int(c.End - c.Begin)
 	}
 	return size
 }
@@ -295,12 +294,11 @@ func (p *parquetRows) textSize(w *window) (size int) {
 // open makes those columns of a row group ready that anyone reads.
 func (p *parquetRows) open(d *sourceDecoder, part *parquetPart, first int64, out *columnar.Out) (err error) {
 	defer pages.Recovered("row group", &err)
-	p.columns, p.lists, p.unread = p.columns[:0], p.lists[:0], p.unread[:0]
+	p.columns, p.lists, p.unread, p.celled = p.columns[:0], p.lists[:0], p.unread[:0], false
 	read := d.slotsRead(out)
-	p.numbers = d.slotsOfNumbers(part)
-	coded := d.slotsOfCodes(part)
-	p.coded = slices.Grow(p.coded[:0], len(d.slots))[:len(d.slots)]
-	clear(p.coded)
+	w := d.w
+	w.columns = slices.Grow(w.columns[:0], len(d.slots))[:len(d.slots)]
+	clear(w.columns)
 	for i, leaf := range part.leaves {
 		if leaf.element != "" {
 			p.openList(d, part, i, read, first)
@@ -313,19 +311,11 @@ func (p *parquetRows) open(d *sourceDecoder, part *parquetPart, first int64, out
 		}
 		c := p.columns[n] // with the buffers that it has from other row groups
 		p.columns = p.columns[:n]
-		c.slots, c.numbers, c.codes, c.json, c.isNew = c.slots[:0], c.numbers[:0], c.codes[:0], nil, true
+		c.json, c.isNew = nil, true
+		used := false
 		for slot, s := range d.slots {
-			if !read[slot] || part.leafOf(s) != i {
-				continue
-			}
-			switch {
-			case p.numbers[slot]:
-				c.numbers = append(c.numbers, slot)
-			case coded[slot]:
-				c.codes = append(c.codes, slot)
-				p.coded[slot] = &c.coded
-			default:
-				c.slots = append(c.slots, slot)
+			if read[slot] && part.leafOf(s) == i {
+				w.columns[slot], used = c, true
 			}
 		}
 		for _, e := range d.source.Embedded {
@@ -336,9 +326,10 @@ func (p *parquetRows) open(d *sourceDecoder, part *parquetPart, first int64, out
 				return err
 			}
 		}
-		if len(c.slots)+len(c.numbers)+len(c.codes) == 0 && c.json == nil {
+		if !used && c.json == nil {
 			continue
 		}
+		p.celled = p.celled || c.json != nil
 		c.parquetColumn.open(part, i, leaf.sourceField())
 		p.columns = p.columns[:n+1]
 		if leaf.index < 0 {
@@ -350,6 +341,8 @@ func (p *parquetRows) open(d *sourceDecoder, part *parquetPart, first int64, out
 			p.leaveOut(&c.parquetColumn, err, part.group.NumRows, first)
 		}
 	}
+	p.celled = p.celled || len(p.lists) > 0
+	d.readByColumns(part)
 	return nil
 }
 
@@ -421,6 +414,7 @@ func (p *parquetRows) openList(d *sourceDecoder, part *parquetPart, i int, read 
 	}
 	l.values.open(part, i, leaf.sourceField())
 	if isMap {
+		slices.SortStableFunc(l.wants, func(a, b listSlot) int { return strings.Compare(a.key, b.key) })
 		l.keys.open(part, keys, nil)
 	}
 	p.lists = append(p.lists, l)
@@ -457,7 +451,9 @@ func (p *parquetRows) window(d *sourceDecoder, part *parquetPart, record, left i
 			err = fmt.Errorf("%w: %v", pages.ErrDamaged, r)
 		}
 	}()
-	n = int(min(left, sourceWindow))
+	if n = int(min(left, parquetWindow)); p.celled {
+		n = min(n, sourceWindow)
+	}
 	for _, c := range p.columns {
 		if c.rows == 0 {
 			err := c.nextPage(&p.codec)
@@ -480,7 +476,7 @@ func (p *parquetRows) window(d *sourceDecoder, part *parquetPart, record, left i
 		for i := range n {
 			p.places = append(p.places, int32(i))
 		}
-		w.beginMany(record, n)
+		w.beginMany(record, n, p.celled)
 	} else {
 		for i := range n {
 			if part.deleted.has(record - 1 + int64(i)) {
@@ -496,9 +492,9 @@ func (p *parquetRows) window(d *sourceDecoder, part *parquetPart, record, left i
 		if err := c.load(n, &d.set.clock); err != nil {
 			return 0, fmt.Errorf("column %q: %w", c.leaf.name, err)
 		}
-		c.fill(w, p.places, p.windows)
-		if len(c.codes) > 0 {
-			c.code(p.places, w.n)
+		c.take(p.places, w.n)
+		if c.json != nil {
+			c.readJSON(w, p.places, p.windows)
 		}
 	}
 	for i := 0; i < len(p.lists); i++ {
@@ -519,16 +515,9 @@ func (p *parquetRows) window(d *sourceDecoder, part *parquetPart, record, left i
 	return n, nil
 }
 
-// fill gives the records of the window the column's texts.
-func (c *rowColumn) fill(w *window, places []int32, window uint32) {
-	for _, slot := range c.numbers {
-		c.fillNumbers(w, places, slot)
-	}
-	if len(c.slots) == 0 && c.json == nil {
-		return
-	}
-	inDictionary := c.stored == storedIndexes && c.held != heldTimes
-	if inDictionary && len(c.memo) < c.dict.size {
+// readJSON gives the records of the window what stands in the column's texts, which are JSON.
+func (c *rowColumn) readJSON(w *window, places []int32, window uint32) {
+	if c.shared && len(c.memo) < c.dict.size {
 		c.memo = slices.Grow(c.memo, c.dict.size-len(c.memo))[:c.dict.size]
 	}
 	value := -1
@@ -540,7 +529,7 @@ func (c *rowColumn) fill(w *window, places []int32, window uint32) {
 			continue
 		}
 		var span columnar.Span
-		if inDictionary {
+		if c.shared {
 			m := &c.memo[c.indexes[value]]
 			if m.window != window {
 				m.window, m.span = window, w.hold(&c.parquetColumn, value)
@@ -549,30 +538,11 @@ func (c *rowColumn) fill(w *window, places []int32, window uint32) {
 		} else {
 			span = w.hold(&c.parquetColumn, value)
 		}
-		at := int(place) * w.slots
-		for _, slot := range c.slots {
-			w.cells[at+slot] = span
-		}
-		if c.json != nil {
-			// Note: what is put goes behind the text, which may move.
-			n := w.n
-			w.n = int(place) + 1
-			c.json.embedded(w.side[span.Begin:span.End], w, false)
-			w.n = n
-		}
-	}
-}
-
-// fillNumbers gives the records of the window the column's numbers.
-func (c *rowColumn) fillNumbers(w *window, places []int32, slot int) {
-	value := -1
-	for i, place := range places {
-		if c.valid != nil && !c.valid[i] {
-			continue
-		}
-		if value++; place >= 0 && (c.held != heldTimes || c.ints[value] != noTime) {
-			w.setNumber(int(place), slot, c.ints[value])
-		}
+		// Note: what is put goes behind the text, which may move.
+		n := w.n
+		w.n = int(place) + 1
+		c.json.embedded(w.side[span.Begin:span.End], w, false)
+		w.n = n
 	}
 }
 
@@ -585,20 +555,28 @@ func (w *window) hold(c *parquetColumn, value int) columnar.Span {
 	return columnar.Span{Begin: begin, End: uint32(len(w.side))}
 }
 
-// appendText appends a value as text; a time as µs, which clocks know by their size.
+// appendText appends a value as text.
 func (c *parquetColumn) appendText(dst []byte, value int) []byte {
 	switch c.held {
 	case heldIndexes, heldTexts:
 		return append(dst, c.textAt(value)...)
+	}
+	return c.values.appendNumber(dst, c.leaf, value)
+}
+
+// appendNumber appends a value that is none of text; a time as µs, which clocks know by their
+// size.
+func (v *values) appendNumber(dst []byte, leaf *parquetLeaf, value int) []byte {
+	switch v.held {
 	case heldFloats:
-		return strconv.AppendFloat(dst, c.floats[value], 'f', -1, 64)
+		return strconv.AppendFloat(dst, v.floats[value], 'f', -1, 64)
 	case heldTimes:
-		if c.ints[value] == noTime {
+		if v.ints[value] == noTime {
 			return dst
 		}
-		return strconv.AppendInt(dst, c.ints[value], 10)
+		return strconv.AppendInt(dst, v.ints[value], 10)
 	}
-	return c.leaf.appendInt(dst, c.ints[value])
+	return leaf.appendInt(dst, v.ints[value])
 }
 
 // more reports whether an element follows, and whether it begins a row.
@@ -661,17 +639,50 @@ func (l *rowList) fill(w *window, places []int32, codec *pages.Codec, clock *sca
 	return nil
 }
 
+// wanted returns the slots that want an element, whose key is a value of keys if it is of a map.
+func (l *rowList) wanted(key int) []listSlot {
+	if !l.isMap {
+		return l.wants
+	}
+	var k keyedWants
+	if l.keys.held != heldIndexes {
+		k = l.keyed(key)
+		return l.wants[k.from:k.to]
+	}
+	if more := l.keys.dict.size - len(l.known); more > 0 {
+		l.known = append(l.known, make([]keyedWants, more)...)
+	}
+	if k = l.known[l.keys.indexes[key]]; !k.looked {
+		k = l.keyed(key)
+		l.known[l.keys.indexes[key]] = k
+	}
+	return l.wants[k.from:k.to]
+}
+
+// keyed finds which wants have a key.
+func (l *rowList) keyed(key int) keyedWants {
+	text := l.keys.textAt(key)
+	from := slices.IndexFunc(l.wants, func(want listSlot) bool { return want.key == string(text) })
+	to := max(from, 0)
+	from = to
+	for to < len(l.wants) && l.wants[to].key == string(text) {
+		to++
+	}
+	return keyedWants{true, int32(from), int32(to)}
+}
+
 // put gives a record the kth element of its list where that is wanted.
 func (l *rowList) put(w *window, record, k, value, key int) {
-	for _, want := range l.wants {
+	for _, want := range l.wanted(key) {
 		at := record*w.slots + want.slot
-		if w.cells[at] != (columnar.Span{}) || want.index >= 0 && want.index != k || l.isMap && string(l.keys.textAt(key)) != want.key {
+		if w.cells[at] != (columnar.Span{}) || want.index >= 0 && want.index != k {
 			continue
 		}
-		l.text = l.values.appendText(l.text[:0], value)
-		if want.index < 0 && scan.Unknown(l.text) {
+		span := w.hold(&l.values.parquetColumn, value)
+		if want.index < 0 && scan.Unknown(w.side[span.Begin:span.End]) {
+			w.side = w.side[:span.Begin]
 			continue
 		}
-		w.cells[at] = w.hold(&l.values.parquetColumn, value)
+		w.cells[at] = span
 	}
 }

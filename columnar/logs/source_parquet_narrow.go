@@ -5,9 +5,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/parquet-go/parquet-go"
-	"github.com/parquet-go/parquet-go/format"
-
 	"outflow/columnar"
 	"outflow/columnar/pages"
 )
@@ -295,62 +292,4 @@ func (d *sourceDecoder) slotsRead(out *columnar.Out) []bool {
 		}
 	}
 	return read
-}
-
-// slotsOfNumbers returns the slots that are filled from columns of whole numbers and read
-// as numbers alone, and notes in the fields of the rows whose slots are.
-func (d *sourceDecoder) slotsOfNumbers(part *parquetPart) []bool {
-	numbers := make([]bool, len(d.slots))
-	for slot, s := range d.slots {
-		if leaf := part.leafOf(s); leaf >= 0 && s.kept == "" {
-			numbers[slot] = part.leaves[leaf].isNumber()
-		}
-	}
-	asText := func(slots ...int) (found bool) {
-		for _, slot := range slots {
-			if slot >= 0 && numbers[slot] {
-				numbers[slot], found = false, true
-			}
-		}
-		return found
-	}
-	conditions := func(where []condition) {
-		for _, c := range where {
-			asText(c.slot)
-		}
-	}
-	for i := range d.rows {
-		conditions(d.rows[i].where)
-		conditions(d.rows[i].swap)
-	}
-	d.eachField(func(_ columnar.Col, f *sourceField) {
-		conditions(f.where)
-		asText(f.join...)
-		asText(f.unlike...)
-		asText(f.dateSlot, f.zoneSlot)
-	})
-	for again := true; again; { // what one field reads as text is no number in another
-		again = false
-		d.eachField(func(c columnar.Col, f *sourceField) {
-			f.numbers = len(f.slots) > 0 && f.direct && f.unit == "" && f.dateSlot < 0 && f.zoneSlot < 0 && (c == columnar.Time || c.Kind() >= columnar.Int64) &&
-				!slices.ContainsFunc(f.slots, func(slot int) bool { return !numbers[slot] })
-			if !f.numbers && asText(f.slots...) {
-				again = true
-			}
-		})
-	}
-	return numbers
-}
-
-// isNumber reports whether the values of a leaf are whole numbers as they stand in the
-// file, or times.
-func (l *parquetLeaf) isNumber() bool {
-	if l.index < 0 || l.repeats || l.unsigned || l.kind != parquet.Int32 && l.kind != parquet.Int64 {
-		return false
-	}
-	switch l.logical.(type) {
-	case nil, *format.IntType, *format.TimestampType:
-		return true
-	}
-	return false
 }

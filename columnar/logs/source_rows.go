@@ -16,9 +16,8 @@ import (
 type condition struct {
 	slot int
 	Condition
+	memo *valueMemo // of a Parquet column; or nil
 }
-
-func (c *condition) holds(w *window, i int) bool { return c.meets(w.text(i, c.slot)) }
 
 // meets reports whether a text is one that the condition holds for.
 func (c *Condition) meets(text []byte) bool {
@@ -75,11 +74,11 @@ type sourceField struct {
 	unlike   []int
 	where    []condition
 	match    *regexp.Regexp
-	part     int        // index in partNames and one; 0: the whole text
-	direct   bool       // the text counts as it stands in the record
-	numbers  bool       // its slots have numbers, see window.setNumber
-	coded    bool       // its slots have coded columns
-	memos    []codeMemo // of a coded field, as slots
+	part     int         // index in partNames and one; 0: the whole text
+	direct   bool        // the text counts as it stands in the record
+	numbers  bool        // its slots are columns of numbers
+	coded    bool        // its slots are columns whose values become codes
+	memos    []valueMemo // of a coded field, as slots
 	// inPlace says that the text is the first of slots that says something, or a part of
 	// it, whatever the record is.
 	inPlace bool
@@ -182,11 +181,14 @@ type sourceDecoder struct {
 	spans    []columnar.Span
 	copied   []byte
 	joined   []byte
-	digits   []byte       // of a number that is wanted as text
-	numbers  []int64      // of records, for Builder
-	found    []int32      // codes, for Builder
-	some     []int32      // codes of some records
+	numbers  []int64 // of records, for Builder
+	found    []int32 // codes, for Builder
+	some     []int32 // values that have no code yet, and their codes
+	someCode []int32
 	parquet  *parquetRows // nil until a row group is decoded
+	every    []int32      // places of the records that are put
+	ofKind   [][]int32    // those of each kind
+	left     [2][]int32   // places of records that have no code yet
 	lastTime []byte       // the last text that was a time, its field and its value
 	lastOf   *sourceField
 	lastUS   int64
@@ -334,6 +336,9 @@ func (d *sourceDecoder) table(table *columnar.Table, b *columnar.Builder, t *Tal
 		d.numbers = d.numbers[:0]
 		for _, i := range run {
 			d.numbers = append(d.numbers, d.w.records[i])
+		}
+		if d.parquet != nil {
+			d.place(run)
 		}
 		for _, c := range to.cols {
 			if c.Kind() >= columnar.Int64 {

@@ -3,7 +3,6 @@ package logs
 import (
 	"bytes"
 	"slices"
-	"strconv"
 	"time"
 
 	"outflow/columnar"
@@ -12,33 +11,41 @@ import (
 
 // How a source's fields become the values of a column: times, numbers and texts.
 
-// spansOf finds the texts of a field that is in place, into d.spans. It returns false if one
-// does not stand in window.data.
-func (d *sourceDecoder) spansOf(f *sourceField, records []int32) bool {
+// spansOf finds the texts of a field that is in place, into d.spans, and returns what they
+// stand in. It returns false if they do not stand in one text.
+func (d *sourceDecoder) spansOf(f *sourceField, records []int32) (data []byte, ok bool) {
 	w := d.w
 	d.spans = slices.Grow(d.spans[:0], len(records))[:len(records)]
-	for k, i := range records {
-		at := int(i) * w.slots
-		var s columnar.Span
-		for _, slot := range f.slots {
-			if s = w.cells[at+slot]; s.Begin&inSide != 0 {
-				return false
-			}
-			if !scan.Unknown(w.data[s.Begin:s.End]) {
-				break
-			}
-			s = columnar.Span{}
+	if w.columns != nil {
+		if len(f.slots) > 1 || w.columns[f.slots[0]] == nil {
+			return nil, false
 		}
-		d.spans[k] = s
+		data = w.columns[f.slots[0]].spansOf(d.spans, records, w.from)
+	} else {
+		data = w.data
+		for k, i := range records {
+			at := int(i) * w.slots
+			var s columnar.Span
+			for _, slot := range f.slots {
+				if s = w.cells[at+slot]; s.Begin&inSide != 0 {
+					return nil, false
+				}
+				if !scan.Unknown(data[s.Begin:s.End]) {
+					break
+				}
+				s = columnar.Span{}
+			}
+			d.spans[k] = s
+		}
 	}
 	if !f.direct {
 		for k, s := range d.spans {
 			if s.Begin < s.End {
-				d.spans[k] = spanOf(w.data, d.within(f, w.data[s.Begin:s.End]))
+				d.spans[k] = spanOf(data, d.within(f, data[s.Begin:s.End]))
 			}
 		}
 	}
-	return true
+	return data, true
 }
 
 // times reads the times of the selected records into d.ints, skips those without one,
@@ -46,8 +53,11 @@ func (d *sourceDecoder) spansOf(f *sourceField, records []int32) bool {
 func (d *sourceDecoder) times(t *Tally) []int32 {
 	d.ints = d.ints[:0]
 	kept := d.selected[:0]
+	f, same := d.sameField(columnar.Time)
 	for _, i := range d.selected {
-		f := d.fieldOf(columnar.Time, i)
+		if !same {
+			f = d.fieldOf(columnar.Time, i)
+		}
 		us, reason := d.time(f, int(i))
 		if reason != "" {
 			t.Skip(d.w.records[i], reason)
@@ -138,7 +148,7 @@ func (d *sourceDecoder) number(f *sourceField, i int) (v int64, ok bool) {
 		return 0, false
 	}
 	for _, slot := range f.slots {
-		if v, ok = d.w.number(i, slot); ok {
+		if v, ok = d.w.columns[slot].number(d.w.from + i); ok {
 			break
 		}
 	}
@@ -149,8 +159,7 @@ func (d *sourceDecoder) number(f *sourceField, i int) (v int64, ok bool) {
 // a part of window.data which reaches as far.
 func (d *sourceDecoder) textOf(f *sourceField, i int) (text []byte, inData bool) {
 	for ; f != nil; f = f.otherwise {
-		if f.direct && !f.numbers && !f.coded && len(f.where) == 0 && len(f.slots) > 0 { // most
-			w := d.w
+		if w := d.w; f.direct && w.columns == nil && len(f.where) == 0 && len(f.slots) > 0 { // most
 			for _, s := range f.slots {
 				s := w.cells[i*w.slots+s]
 				if s.Begin&inSide == 0 {
@@ -179,34 +188,9 @@ func (d *sourceDecoder) ownText(f *sourceField, i int) (text []byte, inData bool
 	w := d.w
 	inData = true
 	switch {
-	case f.numbers:
-		v, ok := int64(0), false
-		for k := 0; k < len(f.slots) && !ok; k++ {
-			v, ok = w.number(i, f.slots[k])
-		}
-		if !ok {
-			return nil, false
-		}
-		d.digits = strconv.AppendInt(d.digits[:0], v, 10)
-		return d.digits, false
-	case f.coded:
-		inData = false
-		for _, slot := range f.slots {
-			if text = d.parquet.coded[slot].textOf(d.parquet.from + i); !scan.Unknown(text) && !f.null(text) {
-				break
-			}
-			text = nil
-		}
 	case len(f.slots) > 0:
-		at := i * w.slots
 		for _, slot := range f.slots {
-			s := w.cells[at+slot]
-			if s.Begin&inSide != 0 {
-				text, inData = w.side[s.Begin&^inSide:s.End&^inSide], false
-			} else {
-				text, inData = w.data[s.Begin:s.End], true
-			}
-			if !scan.Unknown(text) && !f.null(text) {
+			if text, inData = w.cell(i, slot); !scan.Unknown(text) && !f.null(text) {
 				break
 			}
 			text = nil
@@ -303,54 +287,61 @@ func (d *sourceDecoder) integers(b *columnar.Builder, c columnar.Col, records []
 		return
 	}
 	values := slices.Grow(d.ints[len(d.ints):], len(records))[:len(records)]
-	if same && f.inPlace && !f.numbers && f.scale == 1 && d.spansOf(f, records) {
-		for k, s := range d.spans {
-			v, ok := scan.Digits(d.w.data, s.Begin, s.End)
-			if !ok || v > f.most {
-				v = columnar.Null
-				if text := d.w.data[s.Begin:s.End]; !scan.Unknown(text) {
-					var reason string
-					if v, reason = f.number(text); reason != "" {
-						v = columnar.Null
-						t.Unread(d.w.records[records[k]], c, text, reason)
-					}
-				}
-			}
-			values[k] = v
-		}
+	if d.parquet != nil && d.columnNumbers(values, c, records, t) {
 		b.PutInts(c, values)
 		return
 	}
+	if same && f.inPlace && !f.numbers && f.scale == 1 {
+		if data, ok := d.spansOf(f, records); ok {
+			for k, s := range d.spans {
+				v, ok := scan.Digits(data, s.Begin, s.End)
+				if !ok || v > f.most {
+					v = columnar.Null
+					if text := data[s.Begin:s.End]; !scan.Unknown(text) {
+						var reason string
+						if v, reason = f.number(text); reason != "" {
+							v = columnar.Null
+							t.Unread(d.w.records[records[k]], c, text, reason)
+						}
+					}
+				}
+				values[k] = v
+			}
+			b.PutInts(c, values)
+			return
+		}
+	}
 	for k, i := range records {
-		values[k] = columnar.Null
-		f := d.fieldOf(c, i)
-		if f == nil {
-			continue
-		}
-		v, ok := d.number(f, int(i))
-		switch {
-		case ok && 0 <= v && v <= f.most && f.scale == 1:
-			values[k] = v
-			continue
-		case !ok && f.numbers && len(f.where) == 0 && f.otherwise == nil:
-			continue
-		}
-		text, _ := d.textOf(f, int(i))
-		if scan.Unknown(text) {
-			continue
-		}
-		if v, ok := scan.Int(text); ok && 0 <= v && v <= f.most && f.scale == 1 {
-			values[k] = v
-			continue
-		}
-		v, reason := f.number(text)
-		if reason != "" {
-			t.Unread(d.w.records[i], c, text, reason)
-			continue
-		}
-		values[k] = v
+		values[k] = d.integer(d.fieldOf(c, i), i, t)
 	}
 	b.PutInts(c, values)
+}
+
+// integer returns the number of a field in a record, columnar.Null if it has none.
+func (d *sourceDecoder) integer(f *sourceField, i int32, t *Tally) int64 {
+	if f == nil {
+		return columnar.Null
+	}
+	v, ok := d.number(f, int(i))
+	switch {
+	case ok && 0 <= v && v <= f.most && f.scale == 1:
+		return v
+	case !ok && f.numbers && len(f.where) == 0 && f.otherwise == nil:
+		return columnar.Null
+	}
+	text, _ := d.textOf(f, int(i))
+	if scan.Unknown(text) {
+		return columnar.Null
+	}
+	if v, ok := scan.Int(text); ok && 0 <= v && v <= f.most && f.scale == 1 {
+		return v
+	}
+	v, reason := f.number(text)
+	if reason != "" {
+		t.Unread(d.w.records[i], f.col, text, reason)
+		return columnar.Null
+	}
+	return v
 }
 
 // texts puts a text of the records.
@@ -359,18 +350,22 @@ func (d *sourceDecoder) texts(b *columnar.Builder, c columnar.Col, records []int
 	switch {
 	case same && f == nil:
 		return
-	case d.parquet != nil && d.codes(b, c, records):
+	case d.parquet != nil && d.codes(b, c, records, t):
 		return
-	case same && f.inPlace && !f.numbers && !f.coded && f.read != readQueryType && f.read != readRcode && d.spansOf(f, records):
+	case same && f.inPlace && f.read != readQueryType && f.read != readRcode:
+		data, ok := d.spansOf(f, records)
+		if !ok {
+			break
+		}
 		for k, s := range d.spans {
-			switch text := d.w.data[s.Begin:s.End]; f.read {
+			switch text := data[s.Begin:s.End]; f.read {
 			case readHost:
-				d.spans[k] = spanOf(d.w.data, d.host(c, text, records[k], t))
+				d.spans[k] = spanOf(data, d.host(c, text, records[k], t))
 			case readPath:
-				d.spans[k] = spanOf(d.w.data, scan.URLPath(text))
+				d.spans[k] = spanOf(data, scan.URLPath(text))
 			}
 		}
-		d.put(b, c, f.read, d.w.data)
+		d.put(b, c, f.read, data)
 		return
 	}
 	d.spans = slices.Grow(d.spans[:0], len(records))[:len(records)]

@@ -14,9 +14,11 @@ type window struct {
 	n       int
 	records []int64
 	cells   []columnar.Span // of record i from i*slots on; the zero value: the record has no such name
+	columns []*rowColumn    // by slot: the column of a Parquet file that has its values; nil: they are in cells
+	from    int             // which record of the columns the first is
 	next    int64           // number of the record that is read next
 	none    []columnar.Span
-	longest int    // of the texts of Parquet columns, in bytes
+	longest int    // of the texts that lists and JSON of a Parquet file give, in bytes
 	drain   func() // makes rows of the records; nil: they stay
 	tally   *Tally // where readers say what of a record they cannot read
 }
@@ -66,15 +68,17 @@ func (w *window) begin(record int64) {
 	w.cells = append(w.cells, w.none...)
 }
 
-// beginMany adds n records, which follow one another.
-func (w *window) beginMany(record int64, n int) {
+// beginMany adds n records, which follow one another; they have cells if celled is set.
+func (w *window) beginMany(record int64, n int, celled bool) {
 	w.n += n
 	for i := range n {
 		w.records = append(w.records, record+int64(i))
 	}
-	at := len(w.cells)
-	w.cells = slices.Grow(w.cells, n*w.slots)[:at+n*w.slots]
-	clear(w.cells[at:])
+	if celled {
+		at := len(w.cells)
+		w.cells = slices.Grow(w.cells, n*w.slots)[:at+n*w.slots]
+		clear(w.cells[at:])
+	}
 }
 
 // back takes back the last record.
@@ -123,35 +127,26 @@ func (w *window) add(slot int, text []byte) {
 // clear says that something in the last record cannot be read, which stays without it.
 func (w *window) clear(reason string) { w.tally.Clear(w.records[w.n-1], reason) }
 
-// noNumber marks a record without a number. A number of this value is stored as the next
-// one: columns treat all negative numbers alike.
-const noNumber = -1<<63 + 1
-
-// setNumber gives record i a number in the place of a text, of a slot that only fields
-// with sourceField.numbers read.
-func (w *window) setNumber(i, slot int, v int64) {
-	if v == noNumber {
-		v++
-	}
-	u := uint64(v ^ noNumber)
-	w.cells[i*w.slots+slot] = columnar.Span{Begin: uint32(u >> 32), End: uint32(u)}
-}
-
-// number returns the number of record i.
-func (w *window) number(i, slot int) (v int64, ok bool) {
-	s := w.cells[i*w.slots+slot]
-	v = int64(uint64(s.Begin)<<32|uint64(s.End)) ^ noNumber
-	return v, v != noNumber
-}
-
 // has reports whether record i has a text, if only an empty one.
 func (w *window) has(i, slot int) bool { return w.cells[i*w.slots+slot] != columnar.Span{} }
 
 // text returns the text of record i.
 func (w *window) text(i, slot int) []byte {
+	text, _ := w.cell(i, slot)
+	return text
+}
+
+// cell returns the text of record i, and whether it is a part of data which reaches as far.
+func (w *window) cell(i, slot int) (text []byte, inData bool) {
+	if w.columns != nil && w.columns[slot] != nil {
+		return w.columns[slot].textOf(w.from + i), false
+	}
+	if i*w.slots >= len(w.cells) { // of records without cells
+		return nil, false
+	}
 	s := w.cells[i*w.slots+slot]
 	if s.Begin&inSide != 0 {
-		return w.side[s.Begin&^inSide : s.End&^inSide]
+		return w.side[s.Begin&^inSide : s.End&^inSide], false
 	}
-	return w.data[s.Begin:s.End]
+	return w.data[s.Begin:s.End], true
 }
