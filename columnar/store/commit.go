@@ -136,8 +136,16 @@ func (s *Staged[T]) Commit(ctx context.Context) error {
 	return nil
 }
 
+// manyInputs is from how many inputs on one marker at a time is written. One of 100,000 inputs
+// has 30 MB, and takes four times as much while it is made.
+const manyInputs = 5_000
+
 func (s *Staged[T]) commit(ctx context.Context) error {
 	p := &s.p
+	if p.Marks != nil && len(s.done.Inputs) >= manyInputs {
+		p.Marks.large.Lock()
+		defer p.Marks.large.Unlock()
+	}
 	text, err := s.done.encode()
 	if err != nil {
 		return err

@@ -100,6 +100,7 @@ type Marks struct {
 	// inputs has the inputs of a marker of each day. Nearly always, those of the others are
 	// the same, and need no memory of their own.
 	inputs map[string][]InputRef
+	large  sync.Mutex // held while a marker with many inputs is written
 }
 
 // A mark is one marker.
