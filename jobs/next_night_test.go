@@ -49,6 +49,9 @@ func TestNextNight(t *testing.T) {
 	if !slices.Equal(opened, night) {
 		t.Errorf("the next night opened\n%s\nwant the %d of its day", strings.Join(opened, "\n"), objects)
 	}
+	if v := s.ran("out/nightly/2026-03-31"); v.Requests.List != lists || v.Requests.Get != len(opened) {
+		t.Errorf("run.json counts %+v, want %d LISTs and %d GETs", v.Requests, lists, len(opened))
+	}
 	// One for each day of history, whether its logs are there or not; of the days that the state
 	// lacks, also the days beside each chunk.
 	config, err := loadConfig("", func(string) (string, bool) { return "", false }, nil)

@@ -34,6 +34,7 @@ type runRecord struct {
 	job     string // the folder of the job's reports
 	folder  string // the folder of the run's reports
 	stageAt time.Time
+	before  reports.Requests // of earlier runs of the program
 }
 
 // record begins the record of a run. name is that of its folder in the job's.
@@ -45,7 +46,13 @@ func (p *program) record(config *Config, job, name string) *runRecord {
 	r.folder = path.Join(r.job, name)
 	r.Report = &reports.Report{Version: version(), Job: job, Profile: config.Profile}
 	r.Started, r.Config = r.stageAt, config.digest()
+	r.before = p.made()
 	return r
+}
+
+// made returns the requests for logs so far.
+func (p *program) made() reports.Requests {
+	return reports.Requests{Lists: p.requests.Lists.Load(), Gets: p.requests.Gets.Load()}
 }
 
 // stage records that a part of the run has ended.
@@ -103,6 +110,9 @@ func (r *runRecord) write(p *program, report *reports.Report, err error) error {
 func (r *runRecord) file(p *program, err error) error {
 	r.Ended, r.ExitCode, r.Error = p.now(), p.exitCode(err), ""
 	r.Timeline = p.trace.timeline(r.Started)
+	r.Requests = p.made()
+	r.Requests.Lists -= r.before.Lists
+	r.Requests.Gets -= r.before.Gets
 	if err != nil {
 		r.Error = err.Error()
 	}

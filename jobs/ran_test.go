@@ -42,7 +42,8 @@ type ranJSON struct {
 		Usual  *float64 `json:"usual_rows"`
 		Health []string
 	}
-	Blind []struct{ Feed, Why string } `json:"not_judged"`
+	Blind    []struct{ Feed, Why string } `json:"not_judged"`
+	Requests struct{ List, Get int }
 }
 
 func (s *site) ran(folder string) (v ranJSON) {

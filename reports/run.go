@@ -39,6 +39,13 @@ type Run struct {
 	Config         string // digest of the configuration that decides what is found
 	Files          []string
 	Notified       []Notified
+	Requests       Requests
+}
+
+// Requests are those to S3 for logs and their listings.
+type Requests struct {
+	Lists int64 `json:"list"`
+	Gets  int64 `json:"get"`
 }
 
 // A Stage is a part of a run.
@@ -144,6 +151,7 @@ type runJSON struct {
 	Inputs     []inputJSON    `json:"inputs"`
 	Files      []string       `json:"files"`
 	Notified   []notifiedJSON `json:"notifications,omitempty"`
+	Requests   Requests       `json:"requests,omitzero"`
 }
 
 type stageJSON struct {
@@ -208,7 +216,8 @@ func (r *Run) WriteJSON(w io.Writer) error {
 		Started: r.Started.UTC(), Ended: r.Ended.UTC(), Seconds: r.Ended.Sub(r.Started).Seconds(),
 		ExitCode: r.ExitCode, Error: visible(r.Error), Config: r.Config, Incomplete: Incomplete(r.Inputs), Lacks: visible(r.HistoryLacks),
 		Findings: map[string]int{"allowed": 0}, Detections: map[string]int{}, History: r.History, Files: append([]string{}, r.Files...),
-		Stages: []stageJSON{}, Timeline: []phaseJSON{}, Warnings: []string{}, Blind: []blindJSON{}, Feeds: []feedJSON{}, Inputs: []inputJSON{}, Days: []day{},
+		Requests: r.Requests,
+		Stages:   []stageJSON{}, Timeline: []phaseJSON{}, Warnings: []string{}, Blind: []blindJSON{}, Feeds: []feedJSON{}, Inputs: []inputJSON{}, Days: []day{},
 	}
 	for _, d := range r.Days {
 		v.Days = append(v.Days, day(d))

@@ -237,7 +237,7 @@ func (s *s3Store) fail(verb, name string, err error) error {
 
 // permissions are the IAM actions that each verb of fail needs.
 var permissions = map[string]string{
-	"list":   "s3:ListBucket on the bucket",
+	"list":   "s3:ListBucket on the bucket; a bucket whose requesters pay refuses, too",
 	"open":   "s3:GetObject (and kms:Decrypt if the object is encrypted); without s3:ListBucket a missing object looks like this too",
 	"write":  "s3:PutObject",
 	"delete": "s3:DeleteObject",

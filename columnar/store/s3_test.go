@@ -134,7 +134,7 @@ func TestS3Errors(t *testing.T) {
 		want   string // in the error of List
 	}{
 		{404, "NoSuchBucket", "list s3://logs/p/: no such bucket: check its name, and the endpoint if it is not at AWS"},
-		{403, "AccessDenied", "list s3://logs/p/: access denied: the role or user needs s3:ListBucket on the bucket"},
+		{403, "AccessDenied", "list s3://logs/p/: access denied: the role or user needs s3:ListBucket on the bucket; a bucket whose requesters pay refuses, too"},
 		{403, "InvalidAccessKeyId", "list s3://logs/p/: the AWS credentials are wrong (InvalidAccessKeyId): check the key, and the endpoint if it is not at AWS"},
 		{400, "ExpiredToken", "list s3://logs/p/: the AWS credentials have expired: renew them and run again"},
 		{301, "PermanentRedirect", "list s3://logs/p/: the bucket is in another region than eu-west-3: set the region"},
