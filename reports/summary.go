@@ -264,15 +264,10 @@ func (s *summary) widths(rows [][numCols]string, days bool) [numCols]int {
 	if days {
 		optional = []int{whyCol, normalCol, whatCol, dayCol, idCol, severityCol}
 	}
-	for _, c := range optional {
-		if used(least) <= s.width {
-			break
-		}
-		least[c] = 0
-	}
+	DropColumns(least[:], s.width, optional)
 	grow := func(c, most int) {
 		if least[c] > 0 {
-			least[c] = max(least[c], min(most, cells[c], least[c]+s.width-used(least)))
+			least[c] = max(least[c], min(most, cells[c], least[c]+s.width-used(least[:])))
 		}
 	}
 	for _, c := range []int{whoCol, whereCol, whatCol} {
@@ -284,8 +279,19 @@ func (s *summary) widths(rows [][numCols]string, days bool) [numCols]int {
 	return least
 }
 
+// DropColumns sets the widths of columns to 0, in the order given, until the others fit into
+// a line of a terminal, two blanks between them. What is not in order stays.
+func DropColumns(cells []int, width int, order []int) {
+	for _, c := range order {
+		if used(cells) <= width {
+			return
+		}
+		cells[c] = 0
+	}
+}
+
 // used returns the number of terminal cells that columns of these widths take.
-func used(cells [numCols]int) int {
+func used(cells []int) int {
 	n := -len(indent)
 	for _, c := range cells {
 		if c > 0 {
