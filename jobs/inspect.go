@@ -135,13 +135,13 @@ func (p *program) printInput(formats logs.Formats, tables []reports.Input) {
 	}
 	if in.Format != "" {
 		fmt.Fprintf(p.stdout, "  format   %s: %s\n", in.Format, p.behind(11, formats.Named(in.Format).Title))
-		fmt.Fprintf(p.stdout, "  records  %d: %d of other kinds, %d skipped\n", in.Records, in.Other, in.Skipped)
+		fmt.Fprintf(p.stdout, "  records  %s: %s of other kinds, %s skipped\n", reports.Count(in.Records), reports.Count(in.Other), reports.Count(in.Skipped))
 	}
 	for _, k := range in.Kinds {
 		fmt.Fprintf(p.stdout, "  other    %s: %s\n", printable(k.Name), counted(int(k.Count), "record"))
 	}
 	if in.Masked > 0 {
-		fmt.Fprintf(p.stdout, "  masked   %d names: not written as they were queried\n", in.Masked)
+		fmt.Fprintf(p.stdout, "  masked   %s: not written as queried\n", counted(int(in.Masked), "name"))
 	}
 	for _, reason := range in.Reasons {
 		fmt.Fprintf(p.stdout, "  skipped  %s\n", p.behind(11, printable(reason)))
@@ -151,7 +151,7 @@ func (p *program) printInput(formats logs.Formats, tables []reports.Input) {
 		if t.Table == "" {
 			continue
 		}
-		fmt.Fprintf(p.stdout, "  table    %s\n", p.behind(11, fmt.Sprintf("%s: %d rows, %s to %s", t.Table, t.Rows, stamp(t.First), stamp(t.Last))))
+		fmt.Fprintf(p.stdout, "  table    %s\n", p.behind(11, fmt.Sprintf("%s: %s, %s to %s", t.Table, counted(int(t.Rows), "row"), stamp(t.First), stamp(t.Last))))
 		if v := t.Unattributed; v.Rows > 0 {
 			fmt.Fprintf(p.stdout, "    %s %s no user, src_ip or host\n", v, verb(v.Rows, "has", "have"))
 		}

@@ -235,10 +235,10 @@ func complaint(in *reports.Input) string {
 		faults = append(faults, in.Error)
 	}
 	if in.Status == reports.Unnamed && in.Records > 0 {
-		faults = append(faults, fmt.Sprintf("%[2]s knows none of the kinds of its %[1]d records", in.Records, in.Format))
+		faults = append(faults, fmt.Sprintf("%s knows none of the kinds of its %s", in.Format, counted(int(in.Records), "record")))
 	}
 	if in.Skipped > 0 {
-		faults = append(faults, fmt.Sprintf("skipped %d of %d records: %s", in.Skipped, in.Records, strings.Join(in.Reasons, "; ")))
+		faults = append(faults, fmt.Sprintf("skipped %s of %s: %s", reports.Count(in.Skipped), counted(int(in.Records), "record"), strings.Join(in.Reasons, "; ")))
 	}
 	if in.Status == reports.Malformed && in.Skipped == 0 {
 		for i := range in.Unread {

@@ -33,6 +33,8 @@ type surveyed struct {
 	tried   int
 	read    int   // of the samples tried, those of known formats
 	failure error // of the first that is not
+	damaged int   // of those read, those that end early or are damaged
+	damage  error // of the first of these
 }
 
 // maxTried is how many objects a survey opens: all of a small folder.
@@ -132,6 +134,10 @@ func (s *surveyed) try(src *source) {
 	if err != nil {
 		s.failure = cmp.Or(s.failure, err)
 		return
+	}
+	if found.damage != nil {
+		s.damaged++
+		s.damage = cmp.Or(s.damage, found.damage)
 	}
 	if s.read++; s.read == 1 {
 		s.mapping = found.mapping
@@ -265,6 +271,8 @@ func (s *surveyed) merge(t *surveyed) {
 	s.tried += t.tried
 	s.read += t.read
 	s.failure = cmp.Or(s.failure, t.failure)
+	s.damaged += t.damaged
+	s.damage = cmp.Or(s.damage, t.damage)
 }
 
 // errTried ends the reading of an object that is only tried.
@@ -278,6 +286,7 @@ type tried struct {
 	formats []string                // of its members
 	mapping map[columnar.Col]string // what logs.Block.Guess says of the columns that no row of its one member has
 	owners  owners
+	damage  error // why its logs could not be read to their ends; nil: as far as they were read they are whole
 }
 
 // try decodes the first block of each member of an object. It is an error if no record of
@@ -321,12 +330,15 @@ func try(src *source) (found tried, err error) {
 	for _, m := range members {
 		tally := tallies[m]
 		switch {
-		case m.Err != nil && !errors.Is(m.Err, errTried) && !errors.Is(m.Err, logs.ErrSkip):
-			err = cmp.Or(err, m.Err)
 		case m.Format != nil && tally != nil && tally.Rows+tally.Other > 0:
+			if m.Err != nil && !errors.Is(m.Err, errTried) && !errors.Is(m.Err, logs.ErrSkip) {
+				found.damage = cmp.Or(found.damage, m.Err)
+			}
 			if !slices.Contains(found.formats, m.Format.Name) {
 				found.formats = append(found.formats, m.Format.Name)
 			}
+		case m.Err != nil && !errors.Is(m.Err, errTried) && !errors.Is(m.Err, logs.ErrSkip):
+			err = cmp.Or(err, m.Err)
 		case m.Format != nil && tally != nil && len(tally.Reasons) > 0:
 			err = cmp.Or(err, fmt.Errorf("%s, but %s", m.Format.Name, tally.Reasons[0]))
 		}
@@ -356,8 +368,11 @@ func (p *program) printSurvey(formats logs.Formats, folder string, s *store.Surv
 		case g.read < g.tried:
 			fmt.Fprintf(p.stdout, "  unknown  %d of %s tried: %s\n", g.tried-g.read, counted(g.tried, "object"), printable(g.failure.Error()))
 		}
+		if g.damaged > 0 {
+			fmt.Fprintf(p.stdout, "  damaged  %s of %s tried: %s\n", reports.Count(int64(g.damaged)), counted(g.tried, "object"), printable(g.damage.Error()))
+		}
 		if g.tried > 0 && int64(g.tried) < g.Seen {
-			fmt.Fprintf(p.stdout, "  opened   %s of %d\n", counted(g.tried, "object"), g.Seen)
+			fmt.Fprintf(p.stdout, "  opened   %s of %s\n", counted(g.tried, "object"), reports.Count(g.Seen))
 		}
 		if len(g.mapping) > 0 {
 			fmt.Fprintf(p.stdout, "  guess    %s: by the names, which --config-snippet writes as a mapping\n", printable(strings.Join(g.columns(), ", ")))

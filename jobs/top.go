@@ -274,9 +274,9 @@ func rank(config *Config, h *history, days []detect.Day, r *ranking) ([]topForm,
 	return list, nil
 }
 
-// topLayouts are the columns that top prints, by the order of topColumns: the first that the
-// terminal has room for. Who sends most matters more than how often.
-var topLayouts = [][]int{{0, 1, 2, 3, 4, 5}, {0, 2, 3, 4, 5}, {0, 2, 3, 5}, {0, 3, 5}, {0, 2, 3}, {0, 3}}
+// topOptional are the columns of topColumns that a narrow terminal goes without, the first
+// to go first. Who sends most matters more than how often.
+var topOptional = []int{1, 4, 2, 5}
 
 // topColumns returns the cells of each column, its heading first.
 func topColumns(list []topForm, r *ranking) [][]string {
@@ -322,15 +322,13 @@ func (p *program) printTop(as string, list []topForm, r *ranking, days []detect.
 			widths[i] = max(widths[i], uniseg.StringWidth(cell))
 		}
 	}
+	if p.width > 0 {
+		reports.DropColumns(widths, p.width, slices.DeleteFunc(slices.Clone(topOptional), func(i int) bool { return i >= len(columns) }))
+	}
 	var shown []int
-	for _, layout := range topLayouts {
-		shown = slices.DeleteFunc(slices.Clone(layout), func(i int) bool { return i >= len(columns) })
-		total := 2 * (len(shown) - 1)
-		for _, i := range shown {
-			total += widths[i]
-		}
-		if p.width == 0 || total <= p.width {
-			break
+	for i, cells := range widths {
+		if cells > 0 {
+			shown = append(shown, i)
 		}
 	}
 	var out strings.Builder
