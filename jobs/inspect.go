@@ -107,6 +107,11 @@ func (p *program) printInputs(formats logs.Formats, inputs []reports.Input) {
 	}
 }
 
+// about prints a line of what inspect says of a log.
+func (p *program) about(name, text string) {
+	fmt.Fprintf(p.stdout, "  %-8s %s\n", name, p.behind(11, text))
+}
+
 // byName yields the lines of inputs.csv of each log.
 func byName(inputs []reports.Input) iter.Seq[[]reports.Input] {
 	return func(yield func([]reports.Input) bool) {
@@ -129,29 +134,29 @@ func (p *program) printInput(formats logs.Formats, tables []reports.Input) {
 	fmt.Fprintf(p.stdout, "%s\n", printable(in.Name))
 	switch {
 	case in.Status == reports.NoLog:
-		fmt.Fprintf(p.stdout, "  no log   %s\n", p.behind(11, printable(in.NoLog)))
+		p.about("no log", printable(in.NoLog))
 	case in.Error != "":
-		fmt.Fprintf(p.stdout, "  error    %s\n", p.behind(11, printable(in.Error)))
+		p.about("error", printable(in.Error))
 	}
 	if in.Format != "" {
-		fmt.Fprintf(p.stdout, "  format   %s: %s\n", in.Format, p.behind(11, formats.Named(in.Format).Title))
-		fmt.Fprintf(p.stdout, "  records  %s: %s of other kinds, %s skipped\n", reports.Count(in.Records), reports.Count(in.Other), reports.Count(in.Skipped))
+		p.about("format", in.Format+": "+formats.Named(in.Format).Title)
+		p.about("records", fmt.Sprintf("%s: %s of other kinds, %s skipped", reports.Count(in.Records), reports.Count(in.Other), reports.Count(in.Skipped)))
 	}
 	for _, k := range in.Kinds {
-		fmt.Fprintf(p.stdout, "  other    %s: %s\n", printable(k.Name), counted(int(k.Count), "record"))
+		p.about("other", fmt.Sprintf("%s: %s", printable(k.Name), counted(int(k.Count), "record")))
 	}
 	if in.Masked > 0 {
-		fmt.Fprintf(p.stdout, "  masked   %s: not written as queried\n", counted(int(in.Masked), "name"))
+		p.about("masked", fmt.Sprintf("%s: not written as queried", counted(int(in.Masked), "name")))
 	}
 	for _, reason := range in.Reasons {
-		fmt.Fprintf(p.stdout, "  skipped  %s\n", p.behind(11, printable(reason)))
+		p.about("skipped", printable(reason))
 	}
 	for i := range tables {
 		t := &tables[i]
 		if t.Table == "" {
 			continue
 		}
-		fmt.Fprintf(p.stdout, "  table    %s\n", p.behind(11, fmt.Sprintf("%s: %s, %s to %s", t.Table, counted(int(t.Rows), "row"), stamp(t.First), stamp(t.Last))))
+		p.about("table", fmt.Sprintf("%s: %s, %s to %s", t.Table, counted(int(t.Rows), "row"), stamp(t.First), stamp(t.Last)))
 		if v := t.Unattributed; v.Rows > 0 {
 			fmt.Fprintf(p.stdout, "    %s %s no user, src_ip or host\n", v, verb(v.Rows, "has", "have"))
 		}
@@ -163,6 +168,6 @@ func (p *program) printInput(formats logs.Formats, tables []reports.Input) {
 		}
 	}
 	for _, b := range blind(detect.All(), formats, tables) {
-		fmt.Fprintf(p.stdout, "  blind    %s: no %s. %s\n", b.Detection, b.Column, b.Remedy)
+		p.about("blind", fmt.Sprintf("%s: no %s. %s", b.Detection, b.Column, b.Remedy))
 	}
 }

@@ -357,25 +357,25 @@ func (p *program) printSurvey(formats logs.Formats, folder string, s *store.Surv
 		g := &groups[i]
 		fmt.Fprintf(p.stdout, "%s\n", printable(g.pattern))
 		if g.layout != nil {
-			fmt.Fprintf(p.stdout, "  layout   %s: %s\n", g.layout.name, g.layout.title)
+			p.about("layout", fmt.Sprintf("%s: %s", g.layout.name, g.layout.title))
 		}
 		for _, name := range g.formats {
-			fmt.Fprintf(p.stdout, "  format   %s: %s\n", name, formats.Named(name).Title)
+			p.about("format", fmt.Sprintf("%s: %s", name, formats.Named(name).Title))
 		}
 		switch {
 		case g.tried == 0:
-			fmt.Fprintf(p.stdout, "  unknown  not opened: %d objects were opened before\n", maxTried)
+			p.about("unknown", fmt.Sprintf("not opened: %d objects were opened before", maxTried))
 		case g.read < g.tried:
-			fmt.Fprintf(p.stdout, "  unknown  %d of %s tried: %s\n", g.tried-g.read, counted(g.tried, "object"), printable(g.failure.Error()))
+			p.about("unknown", fmt.Sprintf("%d of %s tried: %s", g.tried-g.read, counted(g.tried, "object"), printable(g.failure.Error())))
 		}
 		if g.damaged > 0 {
-			fmt.Fprintf(p.stdout, "  damaged  %s of %s tried: %s\n", reports.Count(int64(g.damaged)), counted(g.tried, "object"), printable(g.damage.Error()))
+			p.about("damaged", fmt.Sprintf("%s of %s tried: %s", reports.Count(int64(g.damaged)), counted(g.tried, "object"), printable(g.damage.Error())))
 		}
 		if g.tried > 0 && int64(g.tried) < g.Seen {
-			fmt.Fprintf(p.stdout, "  opened   %s of %s\n", counted(g.tried, "object"), reports.Count(g.Seen))
+			p.about("opened", fmt.Sprintf("%s of %s", counted(g.tried, "object"), reports.Count(g.Seen)))
 		}
 		if len(g.mapping) > 0 {
-			fmt.Fprintf(p.stdout, "  guess    %s: by the names, which --config-snippet writes as a mapping\n", printable(strings.Join(g.columns(), ", ")))
+			p.about("guess", fmt.Sprintf("%s: by the names, which --config-snippet writes as a mapping", printable(strings.Join(g.columns(), ", "))))
 		}
 		about, least := "", ""
 		if !s.Whole {
@@ -386,14 +386,14 @@ func (p *program) printSurvey(formats logs.Formats, folder string, s *store.Surv
 		}
 		switch {
 		case !g.First.IsZero():
-			fmt.Fprintf(p.stdout, "  days     %s to %s\n", g.First.Format(time.DateOnly), g.Last.Format(time.DateOnly))
+			p.about("days", fmt.Sprintf("%s to %s", g.First.Format(time.DateOnly), g.Last.Format(time.DateOnly)))
 			if g.PerDay > 0 {
-				fmt.Fprintf(p.stdout, "  a day    %s%s%s, %s\n", about, least, perDay(g.PerDay), reports.ByteSize(g.BytesPerDay))
+				p.about("a day", fmt.Sprintf("%s%s%s, %s", about, least, perDay(g.PerDay), reports.ByteSize(g.BytesPerDay)))
 			}
 		case s.Whole:
-			fmt.Fprintf(p.stdout, "  days     none in the names: %s, %s\n", counted(int(g.Seen), "object"), reports.ByteSize(float64(g.Bytes)))
+			p.about("days", fmt.Sprintf("none in the names: %s, %s", counted(int(g.Seen), "object"), reports.ByteSize(float64(g.Bytes))))
 		default:
-			fmt.Fprintf(p.stdout, "  days     none in the names: %s seen, %s\n", counted(int(g.Seen), "object"), reports.ByteSize(float64(g.Bytes)))
+			p.about("days", fmt.Sprintf("none in the names: %s seen, %s", counted(int(g.Seen), "object"), reports.ByteSize(float64(g.Bytes))))
 		}
 	}
 	p.noteLimits(folder, s)
