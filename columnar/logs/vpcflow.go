@@ -66,15 +66,27 @@ const (
 var vpcFields = [numVPCFields]string{"interface-id", "instance-id", "srcaddr", "dstaddr", "pkt-srcaddr", "pkt-dstaddr", "srcport", "dstport",
 	"protocol", "bytes", "start", "flow-direction", "action", "account-id", "log-status"}
 
+// vpcNames returns the names of the fields that a line has: with - or _ in them, or as
+// ${name}, as the format is written where it is configured; nil if it has other words.
+func vpcNames(line []byte) [][]byte {
+	words := bytes.Fields(line)
+	for i, word := range words {
+		if bytes.HasPrefix(word, []byte("${")) {
+			word = bytes.TrimSuffix(word[2:], []byte("}"))
+		}
+		word = bytes.ReplaceAll(word, []byte("_"), []byte("-"))
+		words[i] = word
+		if bytes.ContainsFunc(word, func(r rune) bool { return (r < 'a' || r > 'z') && (r < '0' || r > '9') && r != '-' }) {
+			return nil
+		}
+	}
+	return words
+}
+
 // isVPCHeader reports whether a line names the fields: no value of a record has
 // such names in it.
 func isVPCHeader(line []byte) bool {
-	words := bytes.Fields(line)
-	for _, word := range words {
-		if bytes.ContainsFunc(word, func(r rune) bool { return (r < 'a' || r > 'z') && (r < '0' || r > '9') && r != '-' }) {
-			return false
-		}
-	}
+	words := vpcNames(line)
 	has := func(name string) bool {
 		return slices.ContainsFunc(words, func(w []byte) bool { return string(w) == name })
 	}
@@ -92,13 +104,14 @@ func vpcHeader(prev, p []byte) []byte {
 
 // A vpcFlow decodes flow logs. It reads runs of records column by column, as separated does.
 type vpcFlow struct {
-	clock   scan.Clock
-	outer   outerTimes
-	header  []byte
-	columns int               // how many fields header names
-	at      [numVPCFields]int // which of them each field is; -1: none
-	scanner scan.Fields
-	run     vpcRun
+	clock     scan.Clock
+	outer     outerTimes
+	header    []byte
+	columns   int               // how many fields header names
+	separator byte              // between fields
+	at        [numVPCFields]int // which of them each field is; -1: none
+	scanner   scan.Fields
+	run       vpcRun
 }
 
 // use reads the records that follow by a header line. Of a name that stands twice the
@@ -107,11 +120,14 @@ func (d *vpcFlow) use(header []byte) {
 	if bytes.Equal(header, d.header) {
 		return
 	}
-	d.header, d.columns = slices.Clone(header), 0
+	d.header, d.columns, d.separator = slices.Clone(header), 0, ' '
+	if bytes.IndexByte(header, '\t') >= 0 {
+		d.separator = '\t'
+	}
 	for i := range d.at {
 		d.at[i] = -1
 	}
-	for _, name := range bytes.Fields(header) {
+	for _, name := range vpcNames(header) {
 		if f := slices.Index(vpcFields[:], string(name)); f >= 0 {
 			d.at[f] = d.columns
 		}
@@ -123,9 +139,12 @@ func (d *vpcFlow) Decode(b *Block, out *columnar.Out, t *Tally) error {
 	if d.use(vpcDefault); b.Header != nil {
 		d.use(b.Header)
 	}
+	if line, _ := scan.CutLine(b.Data); isVPCHeader(line) {
+		d.use(line)
+	}
 	d.outer = b.outer()
 	rows, r, s, record := out.Table(columnar.Network), &d.run, &d.scanner, b.First
-	for s.Reset(b.Data, ' ', ' '); s.Next(); {
+	for s.Reset(b.Data, d.separator, d.separator); s.Next(); {
 		begin := 0
 		for _, end := range s.Ends {
 			if end-begin == d.columns && b.Data[s.Pos[begin]+1]-'0' <= 9 {
@@ -135,7 +154,7 @@ func (d *vpcFlow) Decode(b *Block, out *columnar.Out, t *Tally) error {
 				line, _ := scan.CutLine(b.Data[s.Pos[begin]+1 : s.Pos[end]])
 				switch {
 				case scan.Blank(line):
-				case line[0] >= 'a' && isVPCHeader(line):
+				case (line[0] >= 'a' || line[0] == '$') && isVPCHeader(line):
 					d.use(line)
 					t.Known("header")
 				case end-begin != d.columns:

@@ -43,6 +43,7 @@ const zeekLongest = 1 << 16
 const (
 	zeekNoFields = "no #fields line before this line"
 	zeekSepLong  = "#separator of more than one byte"
+	zeekNoSep    = "#fields are not separated as #separator says"
 )
 
 func (h *zeekTSV) reset() {
@@ -78,6 +79,9 @@ func (h *zeekTSV) directive(line []byte) {
 			return
 		}
 		h.fault, h.fields, h.signed = "", 0, ""
+		if bytes.IndexByte(arg, h.sep) < 0 && bytes.IndexByte(arg, ' ') >= 0 {
+			h.fault = zeekNoSep // tabs that a terminal or an editor made spaces
+		}
 		for f := range h.at {
 			h.at[f] = -1
 		}
