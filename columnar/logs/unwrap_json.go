@@ -18,6 +18,7 @@ const (
 	jsonLog                // of container runtimes
 	jsonMsg                //
 	jsonRaw                // of Splunk
+	jsonFullLog            // of Wazuh
 	jsonJournal            // of journald
 	jsonOriginal           // of Elastic
 	jsonEventText          // of Splunk's collector, Zscaler
@@ -56,7 +57,7 @@ const (
 
 // newWrapperShape returns the shape of objects that wrap a record.
 func newWrapperShape() *scan.Shape {
-	s := scan.ShapeOf(0, "message", "log", "msg", "_raw", "MESSAGE", "event.original", "event", "detail", "eventData", "auditData", "CloudTrailEvent", "_source", "data", "fields", "payload",
+	s := scan.ShapeOf(0, "message", "log", "msg", "_raw", "full_log", "MESSAGE", "event.original", "event", "detail", "eventData", "auditData", "CloudTrailEvent", "_source", "data", "fields", "payload",
 		"@timestamp", "time", "timestamp", "_time", "__REALTIME_TIMESTAMP",
 		"stream", "host", "hostname", "_HOSTNAME", "SYSLOG_IDENTIFIER", "_PID", "container_id")
 	s.Within("event", scan.ShapeOf(jsonOriginal, "original"))
