@@ -159,6 +159,7 @@ type tableMaker struct {
 	*table
 	prog    *syntax.Prog
 	reps    []rune            // a character of each class
+	taken   [][]bool          // by class and place: the place takes it
 	sets    map[string]uint16 // by key
 	todo    [][]uint32        // the places of the sets, by set
 	ahead   []before          // what comes before them, by set
@@ -168,6 +169,9 @@ type tableMaker struct {
 	mark  []int // by place: the visit in which it was seen
 	visit int
 	stack []uint32
+	// Buffers of follow, take and set.
+	takers, after []uint32
+	key           []byte
 }
 
 // newTable returns the table of a program, or nil if it would be too large.
@@ -187,12 +191,19 @@ func newTable(prog *syntax.Prog, room *Room) *table {
 		m.starts[at] = m.set([]uint32{uint32(prog.Start)}, at)
 	}
 	for i := 2; i < len(m.todo); i++ {
-		_, m.ends[i] = m.step(m.todo[i], m.ahead[i], -1)
+		at := m.ahead[i]
+		end := m.follow(m.todo[i], at, atEnd)
+		m.ends[i] = end.match
 		for c := range m.classes {
-			places, match := m.step(m.todo[i], m.ahead[i], m.reps[c])
+			way := end
+			if end.asks {
+				way = m.follow(m.todo[i], at, c)
+			} else {
+				m.work += end.visited
+			}
 			next := uint16(matched)
-			if !match {
-				next = m.set(places, beforeOf(m.reps[c]))
+			if !way.match {
+				next = m.set(m.take(c), beforeOf(m.reps[c]))
 			}
 			m.next = append(m.next, next)
 			if len(m.todo) > maxSets || m.work > m.maxWork {
@@ -251,18 +262,21 @@ func (m *tableMaker) classify() bool {
 	m.bounds = slices.Compact(cuts)
 	// Ranges that all places treat alike are one class.
 	alike := map[string]byte{}
+	taken := make([]bool, len(m.prog.Inst))
 	for _, r := range m.bounds {
-		key := make([]byte, 0, len(m.prog.Inst)+1)
-		if key = append(key, 0); r == '\n' {
+		key := append(m.key[:0], 0)
+		if r == '\n' {
 			key[0] = 1
 		} else if words && syntax.IsWordChar(r) {
 			key[0] = 2
 		}
 		for i := range m.prog.Inst {
-			if m.work++; m.takes(&m.prog.Inst[i], r) {
+			m.work++
+			if taken[i] = takes(&m.prog.Inst[i], r); taken[i] {
 				key = binary.AppendUvarint(key, uint64(i))
 			}
 		}
+		m.key = key
 		if m.work > m.maxWork {
 			return false
 		}
@@ -273,7 +287,7 @@ func (m *tableMaker) classify() bool {
 			}
 			class = byte(len(m.reps))
 			alike[string(key)] = class
-			m.reps = append(m.reps, r)
+			m.reps, m.taken = append(m.reps, r), append(m.taken, slices.Clone(taken))
 		}
 		m.of = append(m.of, class)
 	}
@@ -285,7 +299,7 @@ func (m *tableMaker) classify() bool {
 }
 
 // takes reports whether a place takes a character.
-func (m *tableMaker) takes(in *syntax.Inst, r rune) bool {
+func takes(in *syntax.Inst, r rune) bool {
 	switch in.Op {
 	case syntax.InstRune, syntax.InstRune1:
 		return in.MatchRune(r)
@@ -297,11 +311,26 @@ func (m *tableMaker) takes(in *syntax.Inst, r rune) bool {
 	return false
 }
 
-// step returns the places after a character that follows what is at, and whether there is a
-// match before it. -1 is the end of the text. A match may begin at every character.
-func (m *tableMaker) step(places []uint32, at before, r rune) (next []uint32, match bool) {
+// atEnd stands for the class of what follows the text.
+const atEnd = -1
+
+// A way is what follows a set of places.
+type way struct {
+	match   bool // there is a match before the next character
+	asks    bool // it depends on what is there
+	visited int  // places
+}
+
+// follow finds, into m.takers, the places that may take a character of a class, from those of
+// a set on, which follow what is at. A match may begin at every character.
+func (m *tableMaker) follow(places []uint32, at before, class int) (w way) {
 	m.visit++
+	r := rune(-1)
+	if class != atEnd {
+		r = m.reps[class]
+	}
 	here := syntax.EmptyOpContext(beforeRunes[at], r)
+	m.takers = m.takers[:0]
 	m.stack = append(append(m.stack[:0], places...), uint32(m.prog.Start))
 	for len(m.stack) > 0 {
 		pc := m.stack[len(m.stack)-1]
@@ -310,42 +339,57 @@ func (m *tableMaker) step(places []uint32, at before, r rune) (next []uint32, ma
 			continue
 		}
 		m.mark[pc] = m.visit
-		m.work++
+		w.visited++
 		switch in := &m.prog.Inst[pc]; in.Op {
 		case syntax.InstMatch:
-			return nil, true
+			w.match = true
+			m.stack = m.stack[:0]
 		case syntax.InstAlt, syntax.InstAltMatch:
 			m.stack = append(m.stack, in.Out, in.Arg)
 		case syntax.InstCapture, syntax.InstNop:
 			m.stack = append(m.stack, in.Out)
 		case syntax.InstEmptyWidth:
+			w.asks = true
 			if syntax.EmptyOp(in.Arg)&^here == 0 {
 				m.stack = append(m.stack, in.Out)
 			}
 		default:
-			if r >= 0 && m.takes(in, r) {
-				next = append(next, in.Out)
-			}
+			m.takers = append(m.takers, pc)
 		}
 	}
-	return next, false
+	m.work += w.visited
+	return w
+}
+
+// take returns the places after those of m.takers that take a character of a class. They are
+// valid until the next call.
+func (m *tableMaker) take(class int) []uint32 {
+	taken := m.taken[class]
+	m.after = m.after[:0]
+	for _, pc := range m.takers {
+		if taken[pc] {
+			m.after = append(m.after, m.prog.Inst[pc].Out)
+		}
+	}
+	return m.after
 }
 
 // set returns the set of places after what is at.
 func (m *tableMaker) set(places []uint32, at before) uint16 {
 	slices.Sort(places)
 	places = slices.Compact(places)
-	key := []byte{byte(at)}
+	key := append(m.key[:0], byte(at))
 	for _, pc := range places {
 		key = binary.AppendUvarint(key, uint64(pc))
 	}
+	m.key = key
 	m.work += len(places)
 	if id, ok := m.sets[string(key)]; ok {
 		return id
 	}
 	id := uint16(len(m.todo))
 	m.sets[string(key)] = id
-	m.todo, m.ahead, m.ends = append(m.todo, places), append(m.ahead, at), append(m.ends, false)
+	m.todo, m.ahead, m.ends = append(m.todo, slices.Clone(places)), append(m.ahead, at), append(m.ends, false)
 	return id
 }
 
