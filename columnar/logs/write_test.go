@@ -66,6 +66,9 @@ func writeHostile(t *testing.T, as string, rows int, flushEvery int) []byte {
 	return file.Bytes()
 }
 
+// utf8Name returns the text of a user whom a log names so.
+func utf8Name(text string) string { return string(columnar.AppendUTF8(nil, []byte(text))) }
+
 func TestWriteCSV(t *testing.T) {
 	for _, test := range []struct {
 		as   string
@@ -89,7 +92,7 @@ func TestWriteCSV(t *testing.T) {
 			// encoding/csv reads CR LF in quotes as LF; no text here has both.
 			for i, text := range hostile {
 				r := records[i+1]
-				if want := test.want(text); r[1] != want {
+				if want := test.want(utf8Name(text)); r[1] != want {
 					t.Errorf("user: got %q, want %q", r[1], want)
 				}
 				wantOut := ""
@@ -131,7 +134,7 @@ func TestWriteJSONL(t *testing.T) {
 		}
 		want := map[string]any{"time": got["time"], "src_ip": fmt.Sprintf("10.0.0.%d", i)}
 		if text := hostile[i]; text != "" {
-			want["user"] = string(appendUTF8(nil, []byte(text)))
+			want["user"] = utf8Name(text)
 		}
 		if text := hostile[(i+1)%len(hostile)]; text != "" {
 			want["url_path"] = string(appendUTF8(nil, []byte(text)))
@@ -171,7 +174,7 @@ func TestWriteArrow(t *testing.T) {
 		texts := users.Dictionary().(*array.String)
 		out := rec.Column(10).(*array.Int64)
 		for row := range int(rec.NumRows()) {
-			if got, want := texts.Value(users.GetValueIndex(row)), hostile[i%len(hostile)]; got != want {
+			if got, want := texts.Value(users.GetValueIndex(row)), utf8Name(hostile[i%len(hostile)]); got != want {
 				t.Fatalf("row %d: got user %.40q, want %.40q", i, got, want)
 			}
 			if out.IsNull(row) != (i%3 != 0) || i%3 == 0 && out.Value(row) != int64(i)-3 {
