@@ -1,7 +1,6 @@
 package jobs
 
 import (
-	"bytes"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -25,20 +24,18 @@ func TestManualSQL(t *testing.T) {
 		pages[want] = string(text)
 	}
 	s := newSite(t, datedURI)
-	t.Chdir(s.dir)
 	s.quiet(12)
 	s.run(12)
-	var parquet, stderr bytes.Buffer
 	log := filepath.Join(s.dir, "web.jsonl")
 	text := `{"time":"2026-03-05T10:00:00Z","user":"ann","url":"https://x.example/a","bytes_out":5,"bytes_in":1}` + "\n"
 	if err := os.WriteFile(log, []byte(text), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	p := &program{stdout: &parquet, stderr: &stderr, env: func(string) (string, bool) { return "", false }, limit: noLimit, collect: noCollect, ctx: t.Context()}
-	if code := p.run([]string{"cat", log, "--as", "parquet"}); code != exitOK {
-		t.Fatal(stderr.String())
+	code, parquet, stderr := invoke(t, s.dir, "cat", log, "--as", "parquet")
+	if code != exitOK {
+		t.Fatal(stderr)
 	}
-	if err := os.WriteFile(filepath.Join(s.dir, "proxy.parquet"), parquet.Bytes(), 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(s.dir, "proxy.parquet"), []byte(parquet), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	for want, page := range pages {
