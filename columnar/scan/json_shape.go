@@ -257,7 +257,7 @@ func (s *Shape) object(r *shapeRead, i, depth int) int {
 				r.misfits = append(r.misfits, Misfit{k.name, k.inner.Fields, false, b[i : i+1]})
 			}
 		}
-		end, slashed, after := 0, false, 0
+		end, slashed := 0, false
 		switch c := b[i]; {
 		case c == '"':
 			from := i + 1
@@ -287,10 +287,11 @@ func (s *Shape) object(r *shapeRead, i, depth int) int {
 		case c == '[' || c == '{':
 			if end = r.nestedEnd(i, depth-1); k.texts != 0 && end-i > len("[]") { // an empty one says nothing
 				if from, to, escaped := r.soleOf(i, end); to > 0 && !k.whole {
-					i, end, slashed, after = from, to, escaped, end
-				} else {
-					r.misfits = append(r.misfits, Misfit{k.name, k.texts, false, b[i : i+1]})
+					r.set(k, b[from:to], escaped)
+					i = end
+					continue
 				}
+				r.misfits = append(r.misfits, Misfit{k.name, k.texts, false, b[i : i+1]})
 			}
 		case c == '-':
 			end = numberEnd(b, i)
@@ -301,7 +302,7 @@ func (s *Shape) object(r *shapeRead, i, depth int) int {
 			return -1
 		}
 		if k.idle {
-			i = max(end, after)
+			i = end
 			continue
 		}
 		if k.placings == nil {
@@ -330,7 +331,22 @@ func (s *Shape) object(r *shapeRead, i, depth int) int {
 				r.escaped |= bit
 			}
 		}
-		i = max(end, after)
+		i = end
+	}
+}
+
+// set sets what a key gives to a value.
+func (r *shapeRead) set(k *shapeKey, v Value, slashed bool) {
+	r.place(k.placings, v, slashed)
+	if k.field < 0 {
+		return
+	}
+	bit := uint64(1) << k.field
+	r.values[k.field] = v
+	r.has |= bit
+	r.escaped &^= bit
+	if slashed {
+		r.escaped |= bit
 	}
 }
 
