@@ -108,10 +108,11 @@ const (
 	partDir     // what stands before the last / or \
 	partMail    // e-mail address in brackets at the end; else the whole text
 	partCaller  // whom an ARN of AWS, or the id of a principal, names
+	partUser    // a user name, without the escapes of web servers and proxies
 	numParts
 )
 
-var partNames = [numParts - 1]string{"host", "path", "address", "port", "name", "folder", "mail", "caller"}
+var partNames = [numParts - 1]string{"host", "path", "address", "port", "name", "folder", "mail", "caller", "user"}
 
 // partOf returns a part of text, which stands in it.
 func partOf(part int, text []byte) []byte {

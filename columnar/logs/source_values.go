@@ -41,7 +41,11 @@ func (d *sourceDecoder) spansOf(f *sourceField, records []int32) (data []byte, o
 	if !f.direct {
 		for k, s := range d.spans {
 			if s.Begin < s.End {
-				d.spans[k] = spanOf(data, d.within(f, data[s.Begin:s.End]))
+				text := data[s.Begin:s.End]
+				if f.part == partUser && scan.EscapedUser(text) {
+					return nil, false
+				}
+				d.spans[k] = spanOf(data, d.within(f, text))
 			}
 		}
 	}
@@ -218,6 +222,10 @@ func (d *sourceDecoder) ownText(f *sourceField, i int) (text []byte, inData bool
 func (d *sourceDecoder) read(f *sourceField, text []byte) (own []byte, mapped bool) {
 	if text = d.within(f, text); text == nil {
 		return nil, false
+	}
+	if f.part == partUser && scan.EscapedUser(text) {
+		d.set.scratch = scan.UnescapeUser(d.set.scratch[:0], text)
+		return d.set.scratch, true
 	}
 	to, mapped := f.column.Texts[string(text)]
 	if mapped {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"math/bits"
+	"unicode/utf8"
 )
 
 // URLs, and the hosts and paths that requests name with them.
@@ -253,14 +254,41 @@ func UnescapePercent(dst, b []byte) []byte {
 }
 
 // EscapedUser reports whether UnescapeUser may change a user name.
-func EscapedUser(b []byte) bool { return bytes.IndexByte(b, '%') >= 0 || bytes.IndexByte(b, '+') >= 0 }
+func EscapedUser(b []byte) bool {
+	return len(b) > 0 && (b[0] == '"' || bytes.IndexByte(b, '%') >= 0 || bytes.IndexByte(b, '+') >= 0 || bytes.Contains(b, hexEscape))
+}
 
-// UnescapeUser appends a user name of a W3C log to dst, without percent escapes. Behind a
-// domain and a backslash a + is IIS's space: names of Windows accounts have no +, and mail
-// addresses, which may have one, no backslash.
+var hexEscape = []byte(`\x`)
+
+// UnescapeUser appends a user name of a log of a web server or proxy to dst, without percent
+// escapes and the quotes around it. Behind a domain and a backslash a + is IIS's space: names of
+// Windows accounts have no +, and mail addresses, which may have one, no backslash. nginx writes
+// quotes, backslashes and what is not ASCII as \xHH; a name such as CORP\xaver is left, as the
+// bytes would be no UTF-8.
 func UnescapeUser(dst, b []byte) []byte {
+	if n := len(b); n > 2 && b[0] == '"' && b[n-1] == '"' {
+		b = b[1 : n-1]
+	}
 	begin := len(dst)
 	dst = append(dst, b...)
+	if bytes.Contains(b, hexEscape) {
+		dst = dst[:begin]
+		for i := 0; i < len(b); i++ {
+			c := b[i]
+			if c == '\\' && i+3 < len(b) && b[i+1] == 'x' {
+				high, ok1 := HexDigit(b[i+2])
+				low, ok2 := HexDigit(b[i+3])
+				if h := high<<4 | low; ok1 && ok2 && (h >= utf8.RuneSelf || h == '"' || h == '\\') {
+					c = h
+					i += 3
+				}
+			}
+			dst = append(dst, c)
+		}
+		if !utf8.Valid(dst[begin:]) {
+			dst = append(dst[:begin], b...)
+		}
+	}
 	if bytes.IndexByte(b, '\\') >= 0 {
 		for i, c := range dst[begin:] {
 			if c == '+' {
