@@ -280,7 +280,11 @@ func (h *history) input(c *Config, d *detect.Detection, partitions []*partition,
 	covered := map[string][]detect.Day{}
 	for _, p := range partitions {
 		if p.day < day {
-			for _, feed := range p.feeds {
+			feeds := p.feeds
+			if d.Aggregate.JudgedOnly { // a day without a match is quiet, not missing
+				feeds = p.read
+			}
+			for _, feed := range feeds {
 				covered[feed] = append(covered[feed], p.day)
 			}
 		}

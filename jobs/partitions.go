@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"slices"
 	"strings"
 
@@ -152,13 +153,35 @@ func (c *Config) horizon() int {
 
 // horizonOf returns how many days of history the detections need of an aggregate.
 func (c *Config) horizonOf(a *detect.Aggregate) int {
+	if a.JudgedOnly {
+		return 0
+	}
+	return c.reads(a)
+}
+
+// reads returns how many days of history the detections read of an aggregate, if they are
+// there.
+func (c *Config) reads(a *detect.Aggregate) int {
 	n := 0
 	for _, d := range c.detections {
-		if d.Aggregate == a && !a.JudgedOnly {
+		if d.Aggregate == a {
 			n = max(n, d.History)
 		}
 	}
 	return min(n, maxHistory)
+}
+
+// feedsOn returns the feeds of the logs that have rows of a day, sorted.
+func feedsOn(inputs []store.InputRef, day detect.Day) []string {
+	feeds := map[string]bool{}
+	for _, in := range inputs {
+		first, ferr := detect.ParseDay(in.First)
+		last, lerr := detect.ParseDay(in.Last)
+		if ferr == nil && lerr == nil && first <= day && day <= last && in.Rows > 0 {
+			feeds[in.Feed] = true
+		}
+	}
+	return slices.Sorted(maps.Keys(feeds))
 }
 
 // maxHistory is the most days of history that a nightly run reads, whatever a profile

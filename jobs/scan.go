@@ -78,6 +78,7 @@ func (p *program) scanCommand() *cobra.Command {
 			return err
 		}
 		h.seen = folded.seen
+		h.readOn(folded.inputs)
 		end = p.trace.stage(scoreStage)
 		days := slices.DeleteFunc(h.days(folded.inputs), func(d detect.Day) bool { return d < first || d > last })
 		r, err := assemble(config, h, days, folded.inputs)

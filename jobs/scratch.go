@@ -1,9 +1,13 @@
 package jobs
 
 import (
+	"cmp"
 	"context"
+	"maps"
+	"slices"
 
 	"outflow/columnar/store"
+	"outflow/reports"
 	"outflow/stats/detect"
 )
 
@@ -84,4 +88,26 @@ func scratched(ctx context.Context, f *folded, aggregates []*detect.Aggregate, a
 		h.tables[a] = all[i].partitions
 	}
 	return h, err
+}
+
+// readOn says in the partitions of rule_day which feeds were read of each day, also of days
+// without a match.
+func (h *history) readOn(inputs []reports.Input) {
+	a := detect.RuleDay
+	if _, ok := h.tables[a]; !ok {
+		return
+	}
+	for _, day := range h.days(inputs) {
+		read := map[string]bool{}
+		for _, in := range inputs {
+			if in.Rows > 0 && detect.DayOf(in.First) <= day && day <= detect.DayOf(in.Last) {
+				read[in.Feed] = true
+			}
+		}
+		i, ok := slices.BinarySearchFunc(h.tables[a], day, func(p *partition, d detect.Day) int { return cmp.Compare(p.day, d) })
+		if !ok {
+			h.tables[a] = slices.Insert(h.tables[a], i, &partition{day: day, rows: func(func([]detect.Row, error) bool) {}})
+		}
+		h.tables[a][i].read = slices.Sorted(maps.Keys(read))
+	}
 }

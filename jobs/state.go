@@ -545,8 +545,8 @@ func (s *state) history(ctx context.Context, days []detect.Day) (*history, error
 		for i, a := range s.aggregates {
 			k := &all[i]
 			switch {
-			case k.fresh && (judged || !a.JudgedOnly):
-				h.tables[a] = append(h.tables[a], &partition{day, k.Feeds, k.Rows, s.rows(ctx, h, a, day)})
+			case k.fresh && (judged || !a.JudgedOnly || day >= first-detect.Day(s.config.reads(a))):
+				h.tables[a] = append(h.tables[a], &partition{day, k.Feeds, feedsOn(k.Inputs, day), k.Rows, s.rows(ctx, h, a, day)})
 			case judged && folded:
 				h.unread[a] = true
 				s.warnings = append(s.warnings, fmt.Sprintf("There is no %s of %s, because the logs of that day no longer exist: detections that read it find nothing.", a.Name, day))

@@ -32,7 +32,8 @@ own, against the 30 days before.
 What it sees: a day on which a user (or address, or host) fetched several times more than on the days before, from the
 buckets, sites and repositories of one service: in bytes, by the rule of upload_zscore, or in distinct objects, on log(1 + n),
 which needs no byte counts. A repository counts as 10 objects there, a secret as 20, and a file that endpoint DLP saw copied to a removable disk, printed or uploaded by a browser as 4. The finding tells the busiest hour, and what is new: an address or an application that the entity
-did not use in the days before, a place that it never read from, access by nobody or by a link; each raises the risk.
+did not use in the days before, a place that it never read from, access by nobody or by a link; each raises the risk, and
+makes a large day of twice the threshold high.
 Why that means exfiltration: with a stolen account, key or link, or before leaving the company, people take data by downloading it, often past
 every machine of the company.
 Common false positives: a first synchronisation of a new laptop, a migration, a new analysis job, an audit. After the same
@@ -485,7 +486,7 @@ func (b *bulkJudge) unusual(half *bulkHalf, s *downloadService, series splitSeri
 	f.RiskScore = b.risk
 	f.Why += b.raise(&f, s, series, true)
 	// Twice the threshold alone is what erratic readers do.
-	if z >= 2*b.o.Threshold && half.cold(series.today) >= coldHigh {
+	if large := half.cold(series.today); z >= 2*b.o.Threshold && (large >= coldHigh || large >= 1 && f.RiskScore > b.risk) {
 		f.Severity = High
 	}
 	return f

@@ -28,7 +28,7 @@ company's own, per user and destination.
 
 What it sees: bytes of upload methods to hosts of a catalogue (regional and virtual-hosted buckets too), if the
 destination is new for the user and got 20 MB, or got 100 MB and three times its highest day before. For destinations that
-ten others use, and logs with under seven days of history, the limit is 200 MB; then file sharing is medium from 500 MB and high from 2 GB. CONNECT-only proxies are judged by host and bytes.
+ten others use, and logs with under seven days of history, the limit is 200 MB; from there on, new file sharing that nobody else uses is high; then file sharing is medium from 500 MB and high from 2 GB. CONNECT-only proxies are judged by host and bytes.
 Why that means exfiltration: such services are reachable from everywhere, trusted by every proxy and free.
 Common false positives: a new project with a customer's share, a backup agent's first runs, a phone on the company's Wi-Fi.
 What it cannot see: services outside the catalogue, personal accounts on a service that the company uses itself, and
@@ -184,7 +184,9 @@ func (o *cloudUploadOptions) judge(in *Input, u *upload) (Finding, bool) {
 	default:
 		return f, false
 	}
-	if out >= 1e9 && u.covered >= o.MinDays {
+	// What a whole company never used is no phone's backup.
+	alone := fresh && u.others == 0 && u.service.Kind == "sharing" && out >= int64(o.CommonFloor)
+	if u.covered >= o.MinDays && (out >= 1e9 || alone) {
 		f.Severity = High
 	}
 	f.Why += andNamed(&u.today.Summary) + andBlocked(&u.today.Summary)

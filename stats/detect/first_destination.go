@@ -3,8 +3,10 @@ package detect
 import (
 	"fmt"
 	"math"
+	"net/netip"
 	"slices"
 	"strconv"
+	"strings"
 
 	"outflow/columnar"
 	"outflow/stats"
@@ -20,6 +22,9 @@ type firstDestinationOptions struct {
 	Rare       float64 `yaml:"rare" unit:"%" doc:"a destination that at most this share of the others use has a higher risk"`
 	Common     float64 `yaml:"common" unit:"%" doc:"one that at least this share of them use has a lower risk"`
 	Young      int     `yaml:"young" unit:"days" doc:"a destination is new to the entity for so long; one that nobody used longer ago has a higher risk"`
+	Network    int     `yaml:"network" unit:"entities" doc:"an address that answers with a tenth or more of what it gets is not new if so many others use its network (/16, /32 of IPv6): calls go to another relay of the same network each time"`
+	HighFloor  Bytes   `yaml:"high_floor" unit:"B/day" doc:"from this volume, a destination that nobody else uses and that hardly answers is of high severity, if the volume is also high_rise times the entity's usual day"`
+	HighRise   float64 `yaml:"high_rise" unit:"" doc:"see high_floor; a large file for one customer seldom outdoes ten days of work"`
 }
 
 const firstDestinationDoc = `Uploads to a destination that the entity never used before.
@@ -27,16 +32,17 @@ const firstDestinationDoc = `Uploads to a destination that the entity never used
 What it sees: 20 MB or more in a day, or 100 MB if more than 2 % of the others use it, and a twentieth of the entity's usual day, to a registered domain, a cloud host or an
 address that it did not use in the 90 days before, with whatever request and however few bytes; or less a day, if it makes 100 MB
 within 7 days of the first use. The risk is higher if at most
-2 % of the others use it, or if nobody did until a week ago, and lower if half of them use it.
+2 % of the others use it, or if nobody did until a week ago, and lower if half of them use it. A day with 200 MB and ten times what the
+entity usually sends, to a place that nobody else uses and that hardly answers, is of high severity.
 Why that means exfiltration: people work with the same few services; a thief brings another.
 Common false positives: a new customer's portal, a first video call, a new supplier of printing or payroll; networks that log
-only addresses, since services change theirs. Who sends as much to new destinations on four days of a month does so by habit.
+only addresses, since services change theirs, though calls to the relays of a network that others use are left out. Who sends as much to new destinations on four days of a month does so by habit.
 What it cannot see: data in requests that do not upload; uploads to destinations in use, such as a private account on the company's own service; thieves who visit
 the destination weeks before; anything in the first 14 days of history.
 How to investigate: who owns the destination, since when it is registered, and what was read before the peak named in the evidence.`
 
 func firstDestination() *Detection {
-	o := &firstDestinationOptions{Floor: 20e6, KnownFloor: 100e6, YoungFloor: 100e6, Share: 5, MinDays: 14, EntityDays: 5, Rare: 2, Common: 50, Young: 7}
+	o := &firstDestinationOptions{Floor: 20e6, KnownFloor: 100e6, YoungFloor: 100e6, Share: 5, MinDays: 14, EntityDays: 5, Rare: 2, Common: 50, Young: 7, Network: 5, HighFloor: 200e6, HighRise: 10}
 	d := &Detection{
 		Name:       "first_destination",
 		Title:      "upload to a destination never used before",
@@ -76,8 +82,12 @@ func (o *firstDestinationOptions) score(in *Input, risk int) []Finding {
 		keys = append(keys, firsts[i].Key)
 	}
 	used := in.popularity(keys)
+	networks := in.networkUsers(firsts)
 	var findings []Finding
 	for i := range firsts {
+		if answers(&firsts[i].Row) && networks[networkOf(firsts[i].Key)]-1 >= o.Network {
+			continue
+		}
 		f, p := &firsts[i], used[destination{firsts[i].Feed, firsts[i].Object}]
 		if p.share() > o.Rare && p.first < in.Day-Day(o.Young) && f.BytesOut < int64(o.KnownFloor) {
 			continue
@@ -181,6 +191,60 @@ func often(firsts []Row, x int64) bool {
 	return len(days) >= habitDays
 }
 
+// answers reports whether a destination is not only given to: calls go both ways, and what
+// takes an upload confirms it with a hundredth.
+func answers(r *Row) bool { return directed(r) && r.BytesIn >= r.BytesOut/10 }
+
+// networkOf returns the beginning that the addresses of the network of a destination share
+// in text, with the feed: two parts of the address, which is /16 of IPv4 and /32 of IPv6.
+// The object is "" if the destination is not an address.
+func networkOf(k Key) destination {
+	a, err := netip.ParseAddr(k.Object)
+	if err != nil {
+		return destination{}
+	}
+	sep := "."
+	if a.Is6() {
+		sep = ":"
+	}
+	first, rest, _ := strings.Cut(k.Object, sep)
+	second, _, ok := strings.Cut(rest, sep)
+	if !ok || first == "" || second == "" {
+		return destination{}
+	}
+	return destination{k.Feed, first + sep + second + sep}
+}
+
+// networkUsers returns how many entities use the networks of the destinations that answer.
+func (in *Input) networkUsers(firsts []firstUse) map[destination]int {
+	users := map[destination]int{}
+	feeds := map[string][]string{}
+	for i := range firsts {
+		n := networkOf(firsts[i].Key)
+		if _, ok := users[n]; !ok && n.object != "" && answers(&firsts[i].Row) {
+			users[n] = 0
+			feeds[n.feed] = append(feeds[n.feed], n.object)
+		}
+	}
+	if len(users) == 0 {
+		return users
+	}
+	for key, rows := range in.Series {
+		if key.Object != "" {
+			continue
+		}
+		for _, network := range feeds[key.Feed] {
+			if slices.ContainsFunc(rows, func(r Row) bool {
+				at, _ := slices.BinarySearch(r.Destinations, network)
+				return at < len(r.Destinations) && strings.HasPrefix(r.Destinations[at], network)
+			}) {
+				users[destination{key.Feed, network}]++
+			}
+		}
+	}
+	return users
+}
+
 // riskStep is by how many percent what is known of a destination changes the risk.
 const riskStep = 15
 
@@ -217,6 +281,9 @@ func (o *firstDestinationOptions) finding(in *Input, u *firstUse, p *popularity,
 		}
 	}
 	f.RiskScore = min(risk*percent/100, 100)
+	if users, _ := p.others(); users == 0 && p.entities >= minPeers && directed(r) && r.BytesIn < r.BytesOut/4 && days == 1 && out >= float64(o.HighFloor) && out >= o.HighRise*u.usual {
+		f.Severity = High
+	}
 	history, _ := slices.BinarySearch(in.Covered(r.Feed), u.since)
 	f.Why = fmt.Sprintf("%s sent %s to %s %s, and never used that destination in the %s before; %s, and %s%s.",
 		printable(f.Who()), size(out), printable(r.Object), when, count(int64(history), "day"), usual, p, since) + andNamed(&r.Summary) + andBlocked(&r.Summary)

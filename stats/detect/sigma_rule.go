@@ -13,12 +13,14 @@ import (
 
 type sigmaRuleOptions struct {
 	Objects int `yaml:"objects" unit:"objects" doc:"how many objects of one entity and rule get a finding each: those with the most bytes, then the most matches; the rest share one finding, because an attacker who chooses names and paths can choose many"`
+	NewDays int `yaml:"new_days" unit:"days" doc:"days of a feed's logs after which a match of a rule about exfiltration counts one level more, up to high, if nobody else matched that rule in the 30 days before; more reports fewer of them as high"`
 }
 
 const sigmaRuleDoc = `Matches of Sigma rules: those that come with outflow (outflow list rules) and those in the folders of the key rules.
 
 What it sees: rows of any log that a rule describes. All that one entity did to one object in a day is one finding, with
-its count, bytes and first examples; the rule's level gives severity and risk, its tag the technique. For a
+its count, bytes and first examples; the rule's level gives severity and risk, its tag the technique. If nobody else matched a rule about exfiltration
+in the 30 days before, its match is news to the company and counts one level more, up to high. For a
 correlation, all windows of a day and group are one finding: its entity is the user, address or host that it groups by, else the
 rule itself; it counts the matches in windows that hold, shows the last match of each rule when it first held, and its
 evidence is the match that made it hold. Counts and values are taken per feed; temporal correlations see all feeds.
@@ -30,7 +32,7 @@ windows than 65536, or more than 8192 at one time, the finding says that some we
 How to investigate: read the examples, then the row that the evidence names; who started it, and what did it read?`
 
 func sigmaRule() *Detection {
-	o := &sigmaRuleOptions{Objects: 3}
+	o := &sigmaRuleOptions{Objects: 3, NewDays: 7}
 	d := &Detection{
 		Name:       "sigma_rule",
 		Title:      "match of a Sigma rule",
@@ -39,6 +41,7 @@ func sigmaRule() *Detection {
 		Impact:     70,
 		Confidence: 70,
 		Aggregate:  RuleDay,
+		History:    baselineDays,
 		Options:    o,
 	}
 	d.Score = func(in *Input) []Finding { return o.score(in) }
@@ -71,13 +74,91 @@ func levelFor(rule *sigma.Rule) string {
 	return level
 }
 
-// levelText names the level of a rule, and the one that its matches count as.
-func levelText(rule *sigma.Rule) string {
-	level := cmp.Or(rule.Level, "medium")
-	if counts := levelFor(rule); counts != level {
-		return fmt.Sprintf("%s, which counts as %s while %s is not set", level, counts, strings.Join(rule.Unset, " and "))
+// newsLevel returns the level that matches count as if they are news: one more than else,
+// up to high. A rule that only informs stays so.
+func newsLevel(rule *sigma.Rule) string {
+	level := levelFor(rule)
+	own := slices.Index(sigma.Levels, cmp.Or(rule.Level, "medium"))
+	if i := slices.Index(sigma.Levels, level); i >= 0 && own >= slices.Index(sigma.Levels, "low") && i < slices.Index(sigma.Levels, "high") &&
+		slices.Contains(rule.Tags, "attack.exfiltration") {
+		return sigma.Levels[i+1]
 	}
 	return level
+}
+
+// levelText names the level of a rule, and the one that its matches count as. days are
+// those of the logs in which nobody else matched it; 0: that is no news.
+func levelText(rule *sigma.Rule, days int) string {
+	level, counts := cmp.Or(rule.Level, "medium"), levelFor(rule)
+	text := level
+	if counts != level {
+		text = fmt.Sprintf("%s, which counts as %s while %s is not set", level, counts, strings.Join(rule.Unset, " and "))
+	}
+	if more := newsLevel(rule); days > 0 && more != counts {
+		text += fmt.Sprintf(", and as %s because nobody else matched it in the %s before", more, count(int64(days), "day"))
+	}
+	return text
+}
+
+// A ruleOf is a rule, by its name, as it runs on a feed.
+type ruleOf struct{ feed, ref string }
+
+// A past tells who matched a rule on the judged day and before.
+type past struct {
+	who    Key   // who matched it on days before; the first of them
+	days   []Day // on which who did, up to habitDays
+	others bool  // did so, too
+	now    Key   // the last who matches it today
+	today  int   // how many do
+}
+
+// precedents returns who matched the rules. Series come by entity, so that an entity is the
+// last one or a new one.
+func (in *Input) precedents() map[ruleOf]*past {
+	all := map[ruleOf]*past{}
+	for key, rows := range in.Series {
+		ref, _ := RuleMatch(key)
+		at := ruleOf{key.Feed, ref}
+		p := all[at]
+		if p == nil {
+			p = &past{}
+			all[at] = p
+		}
+		key.Object = ""
+		before, today := in.before(rows)
+		if today != nil && p.now != key {
+			p.now = key
+			p.today++
+		}
+		switch {
+		case len(before) == 0:
+		case len(p.days) == 0 || p.who == key:
+			p.who = key
+			for i := range before {
+				if d := before[i].Day; len(p.days) < habitDays && !slices.Contains(p.days, d) {
+					p.days = append(p.days, d)
+				}
+			}
+		default:
+			p.others = true
+		}
+	}
+	return all
+}
+
+// maxTogether is how many entities of a day may match a rule that is news: more have begun
+// to do their work in another way.
+const maxTogether = 2
+
+// news returns the days of the logs before the judged one if nobody else matched a rule
+// then, nor the entity itself out of habit; otherwise 0.
+func (o *sigmaRuleOptions) news(in *Input, p *past, k Key) int {
+	k.Object = ""
+	days := len(in.baselineDays(strings.TrimSuffix(k.Feed, "/network")))
+	if days < o.NewDays || p.today > maxTogether || p.others || len(p.days) > 0 && p.who != k || len(p.days) >= habitDays {
+		return 0
+	}
+	return days
 }
 
 func (o *sigmaRuleOptions) score(in *Input) []Finding {
@@ -85,6 +166,7 @@ func (o *sigmaRuleOptions) score(in *Input) []Finding {
 		return nil
 	}
 	byRef := rulesByRef(in.Rules)
+	precedents := in.precedents()
 	var findings []Finding
 	var rows []Row // of one entity and rule
 	var of *sigma.Rule
@@ -98,17 +180,19 @@ func (o *sigmaRuleOptions) score(in *Input) []Finding {
 		slices.SortStableFunc(rows, func(a, b Row) int {
 			return cmp.Or(cmp.Compare(b.BytesOut, a.BytesOut), cmp.Compare(b.Events, a.Events), strings.Compare(a.Object, b.Object))
 		})
+		ref, _ := RuleMatch(rows[0].Key)
+		news := o.news(in, precedents[ruleOf{rows[0].Feed, ref}], rows[0].Key)
 		shown := min(len(rows), max(1, o.Objects))
 		if len(rows) > shown { // the last finding is for the rest
 			rest := rows[shown-1:]
 			all := Row{Day: in.Day, Key: rest[0].Key, Summary: sum(rest)}
 			all.Object, _, _ = strings.Cut(all.Object, ruleObject) // no row has the rule alone as its object
-			findings = append(findings, matched(in, &all, of, fmt.Sprintf("%d other objects", len(rest))))
+			findings = append(findings, matched(in, &all, of, news, fmt.Sprintf("%d other objects", len(rest))))
 			rows = rows[:shown-1]
 		}
 		for i := range rows {
 			what := whatOf(&rows[i])
-			findings = append(findings, matched(in, &rows[i], of, what))
+			findings = append(findings, matched(in, &rows[i], of, news, what))
 		}
 		rows = rows[:0]
 	}
@@ -144,7 +228,7 @@ func scoreRulesSeed(in *Input) []Finding {
 		rule := byRef[ref]
 		for i := range rows {
 			if rule != nil { // nil if the rule was removed
-				f := matched(&Input{Day: rows[i].Day}, &rows[i], rule, what)
+				f := matched(&Input{Day: rows[i].Day}, &rows[i], rule, 0, what)
 				f.Day = rows[i].Day
 				findings = append(findings, f)
 			}
@@ -210,13 +294,17 @@ func byPlace(rows []Row) []Row {
 	return out
 }
 
-// matched returns the finding of a row of a rule; what is where the rule matched.
-func matched(in *Input, r *Row, rule *sigma.Rule, what string) Finding {
+// matched returns the finding of a row of a rule; what is where the rule matched, and news
+// as levelText takes it.
+func matched(in *Input, r *Row, rule *sigma.Rule, news int, what string) Finding {
 	f := Finding{
 		Key: r.Key, Score: float64(r.Events), Threshold: 1, Observed: float64(r.Events), Baseline: math.NaN(), Unit: "matches/day",
 		Window: in.Day.window(), Summary: r.Summary, Title: rule.Title,
 	}
 	f.Severity, f.RiskScore = levelOf(levelFor(rule))
+	if news > 0 {
+		f.Severity, f.RiskScore = levelOf(newsLevel(rule))
+	}
 	if t := rule.Techniques(); len(t) > 0 {
 		f.Technique = techniqueAmong(t)
 	}
@@ -233,11 +321,11 @@ func matched(in *Input, r *Row, rule *sigma.Rule, what string) Finding {
 		example = fmt.Sprintf("%s \"%s\"", first, printable(r.Examples[0]))
 	}
 	if rule.Correlation != nil {
-		return correlated(f, in.Day, rule, what)
+		return correlated(f, in.Day, rule, news, what)
 	}
 	innocent := innocentCauses(rule)
 	f.Why = fmt.Sprintf("%s matched the rule \"%s\" %s on %s: %s%s%s (level %s; %s).",
-		printable(r.Who()), printable(rule.Title), matchedTimes(r.Events), in.Day, printable(what), bytes, example, levelText(rule), innocent)
+		printable(r.Who()), printable(rule.Title), matchedTimes(r.Events), in.Day, printable(what), bytes, example, levelText(rule, news), innocent)
 	return f
 }
 
@@ -250,7 +338,7 @@ func matchedTimes(n int64) string {
 }
 
 // correlated completes the finding of a correlation.
-func correlated(f Finding, day Day, rule *sigma.Rule, what string) Finding {
+func correlated(f Finding, day Day, rule *sigma.Rule, news int, what string) Finding {
 	who := printable(f.Who())
 	if f.EntityType == "group" {
 		who = "events of any entity"
@@ -274,7 +362,7 @@ func correlated(f Finding, day Day, rule *sigma.Rule, what string) Finding {
 	at := func(us int64) string { return time.UnixMicro(us).UTC().Format(time.TimeOnly) }
 	f.Why = fmt.Sprintf("%s matched the correlation \"%s\" on %s: %s of %s%s%s within %s, from %s to %s%s%s (level %s; %s).",
 		who, printable(rule.Title), day, count(f.Summary.Events, "event"), printable(ruleNames(rule)), printable(whereText(rule)), what, spanText(rule.Correlation.Span()),
-		at(f.Summary.First), at(f.Summary.Last), examples, cut, levelText(rule), innocentCauses(rule))
+		at(f.Summary.First), at(f.Summary.Last), examples, cut, levelText(rule, news), innocentCauses(rule))
 	return f
 }
 

@@ -31,12 +31,117 @@ detection:
 		if len(errs) > 0 {
 			t.Fatal(errs)
 		}
-		f := matched(&Input{}, &Row{Key: Key{EntityType: "user", Entity: "ann", Object: "shared: ec2/Share"}}, set.Rules[0], "ec2/Share")
+		f := matched(&Input{}, &Row{Key: Key{EntityType: "user", Entity: "ann", Object: "shared: ec2/Share"}}, set.Rules[0], 0, "ec2/Share")
 		if f.Severity != c.severity || f.RiskScore != c.risk {
 			t.Errorf("own accounts %v: got %v, risk %d, want %v, %d", c.values, f.Severity, f.RiskScore, c.severity, c.risk)
 		}
 		if got := strings.Contains(f.Why, note); got != c.noted {
 			t.Errorf("own accounts %v: got %q, want the note: %t", c.values, f.Why, c.noted)
+		}
+	}
+}
+
+// A match of a rule about exfiltration that nobody else matched before counts one level
+// more; a habit of the company's, of the entity's, or of more and more people does not.
+func TestRuleNews(t *testing.T) {
+	const rules = `
+title: Files sent
+name: sent
+level: medium
+tags: [attack.exfiltration, attack.t1567]
+logsource: {category: process_creation}
+detection: {c: {CommandLine: x}, condition: c}
+---
+title: Files packed
+name: packed
+level: medium
+tags: [attack.collection, attack.t1560]
+logsource: {category: process_creation}
+detection: {c: {CommandLine: x}, condition: c}
+---
+title: Files named
+name: named
+level: low
+tags: [attack.exfiltration, attack.t1567]
+logsource: {category: process_creation}
+detection: {c: {CommandLine: x}, condition: c}
+---
+title: Files told
+name: told
+level: informational
+tags: [attack.exfiltration, attack.t1567]
+logsource: {category: process_creation}
+detection: {c: {CommandLine: x}, condition: c}
+`
+	set, errs := sigma.Load([]sigma.File{{Name: "r.yml", Text: []byte(rules)}}, sigma.Options{})
+	if len(errs) > 0 {
+		t.Fatal(errs)
+	}
+	const day = Day(20000)
+	type match struct {
+		who  string
+		days []Day
+	}
+	today := []Day{day}
+	for _, c := range []struct {
+		name    string
+		rule    string
+		covered int
+		others  []match
+		before  []Day
+		want    Severity
+		news    bool
+	}{
+		{"the first", "sent", 7, nil, nil, High, true},
+		{"for the fourth day", "sent", 7, nil, []Day{day - 3, day - 2, day - 1}, High, true},
+		{"for the fifth day", "sent", 7, nil, []Day{day - 4, day - 3, day - 2, day - 1}, Medium, false},
+		{"six days of logs", "sent", 6, nil, nil, Medium, false},
+		{"somebody else before", "sent", 7, []match{{"ben", []Day{day - 7}}}, nil, Medium, false},
+		{"after somebody else", "sent", 7, []match{{"zoe", []Day{day - 7}}}, nil, Medium, false},
+		{"one more today", "sent", 7, []match{{"ben", today}}, nil, High, true},
+		{"two more today", "sent", 7, []match{{"ben", today}, {"zoe", today}}, nil, Medium, false},
+		{"another rule before", "sent", 7, []match{{"ben: packed", []Day{day - 7}}}, nil, High, true},
+		{"not about exfiltration", "packed", 7, nil, nil, Medium, false},
+		{"a low rule", "named", 7, nil, nil, Medium, true},
+		{"a rule that informs", "told", 7, nil, nil, Info, false},
+	} {
+		var covered []Day
+		for d := day - Day(c.covered); d < day; d++ {
+			covered = append(covered, d)
+		}
+		var rows []Row
+		add := func(m match) {
+			who, rule, ok := strings.Cut(m.who, ": ")
+			if !ok {
+				rule = c.rule
+			}
+			for _, d := range m.days {
+				rows = append(rows, Row{Day: d, Key: Key{Feed: "pc/network", EntityType: "user", Entity: who, Object: rule + ": /bin/x"}, Summary: Summary{Events: 1}})
+			}
+		}
+		add(match{"mia", append(c.before, day)})
+		for _, m := range c.others {
+			add(m)
+		}
+		sortRows(rows)
+		in := &Input{Day: day, Rules: set, Series: seriesOf(rows), Covered: func(feed string) []Day {
+			if feed != "pc" { // the log, whichever table its rows are of
+				return nil
+			}
+			return covered
+		}}
+		var got []Finding
+		for _, f := range Judge(sigmaRule(), in) {
+			if f.Entity == "mia" {
+				got = append(got, f)
+			}
+		}
+		if len(got) != 1 || got[0].Severity != c.want {
+			t.Errorf("%s: got %v, want one finding of severity %v", c.name, got, c.want)
+			continue
+		}
+		if said := strings.Contains(got[0].Why, "because nobody else matched it in the 7 days before"); said != c.news {
+			t.Errorf("%s: the reason is said: %t, %q", c.name, said, got[0].Why)
 		}
 	}
 }
