@@ -22,6 +22,7 @@ type Matcher struct {
 	re     *regexp.Regexp
 	steps  int
 	prefix []byte // of every match
+	least  int    // bytes that every match has
 	table  *table // nil: slow
 }
 
@@ -40,7 +41,42 @@ func NewMatcher(expr string, room *Room) (*Matcher, error) {
 		return nil, err
 	}
 	prefix, _ := re.LiteralPrefix()
-	return &Matcher{re, len(prog.Inst), []byte(prefix), newTable(prog, room)}, nil
+	return &Matcher{re, len(prog.Inst), []byte(prefix), leastOf(expr), newTable(prog, room)}, nil
+}
+
+// leastOf returns how many bytes every match of an expression that compiles has.
+func leastOf(expr string) int {
+	re, err := syntax.Parse(expr, syntax.Perl)
+	if err != nil {
+		return 0
+	}
+	return leastBytes(re)
+}
+
+func leastBytes(re *syntax.Regexp) int {
+	switch re.Op {
+	case syntax.OpLiteral:
+		return len(re.Rune)
+	case syntax.OpCharClass, syntax.OpAnyChar, syntax.OpAnyCharNotNL:
+		return 1
+	case syntax.OpCapture, syntax.OpPlus:
+		return leastBytes(re.Sub[0])
+	case syntax.OpRepeat:
+		return re.Min * leastBytes(re.Sub[0])
+	case syntax.OpConcat:
+		sum := 0
+		for _, sub := range re.Sub {
+			sum += leastBytes(sub)
+		}
+		return sum
+	case syntax.OpAlternate:
+		least := leastBytes(re.Sub[0])
+		for _, sub := range re.Sub[1:] {
+			least = min(least, leastBytes(sub))
+		}
+		return least
+	}
+	return 0
 }
 
 // String returns the expression.
@@ -56,6 +92,9 @@ func (m *Matcher) SlowSteps() int {
 
 // Match reports whether text contains a match.
 func (m *Matcher) Match(text []byte) bool {
+	if len(text) < m.least {
+		return false
+	}
 	from := 0
 	if len(m.prefix) > 0 {
 		if from = bytes.Index(text, m.prefix); from < 0 {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -71,7 +72,8 @@ func (c File) Rules() string {
 //     match: true
 //
 // match is true, false, or a list of rules. To test a correlation, give a list as
-// events in place of event. An event's time is its UtcTime or time; without one,
+// events in place of event, or repeat, which is how often the events happen; {n} in a
+// text is then 0, 1, 2, …. An event's time is its UtcTime or time; without one,
 // events are a second apart. A map in an event stands for fields with a dot in
 // their name, a list for a field with several values.
 func ParseCases(f File) ([]Case, *Error) {
@@ -112,6 +114,7 @@ func parseCase(n *node) (*Case, error) {
 		return nil, faultAt(n.at, "a case is a map, this is %v", n)
 	}
 	c := &Case{Line: n.at.Position.Line}
+	times := 1
 	for i := range n.keys {
 		key, v := &n.keys[i], &n.items[i]
 		events := []node{*v}
@@ -133,6 +136,11 @@ func parseCase(n *node) (*Case, error) {
 			default:
 				return nil, faultAt(v.at, "match: want true, false or a list of rules, this is %v", v)
 			}
+		case "repeat":
+			var err error
+			if times, err = strconv.Atoi(v.text); err != nil || times < 1 || times > maxRepeat {
+				return nil, faultAt(v.at, "repeat: want a number from 1 to %d, this is %v", maxRepeat, v)
+			}
 		case "events":
 			if v.kind != listNode {
 				return nil, faultAt(v.at, "events: want a list, this is %v", v)
@@ -151,7 +159,7 @@ func parseCase(n *node) (*Case, error) {
 				c.Events = append(c.Events, pairs)
 			}
 		default:
-			return nil, faultAt(key.at, "unknown key %q: want name, event, events or match", key.text)
+			return nil, faultAt(key.at, "unknown key %q: want name, event, events, repeat or match", key.text)
 		}
 	}
 	switch {
@@ -160,7 +168,27 @@ func parseCase(n *node) (*Case, error) {
 	case n.key("match") == nil:
 		return nil, faultAt(n.at, "a case needs match: true, false or a list of rules")
 	}
+	if n.key("repeat") != nil {
+		c.Events = repeated(c.Events, times)
+	}
 	return c, nil
+}
+
+// maxRepeat is how often the events of a case may happen: more than a correlation's window
+// examines would tell nothing.
+const maxRepeat = 4096
+
+func repeated(events [][]Pair, times int) (all [][]Pair) {
+	for i := range times {
+		for _, event := range events {
+			pairs := slices.Clone(event)
+			for j := range pairs {
+				pairs[j].Text = strings.ReplaceAll(pairs[j].Text, "{n}", strconv.Itoa(i))
+			}
+			all = append(all, pairs)
+		}
+	}
+	return all
 }
 
 func appendPairs(pairs []Pair, prefix string, n *node) ([]Pair, error) {
