@@ -15,6 +15,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"outflow/columnar"
 	"outflow/columnar/store"
 	"outflow/reports"
 )
@@ -280,6 +281,10 @@ func (t *stages) result(s *state, f *foldSpan) *folded {
 			continue
 		}
 		fold := &t.folds[i]
+		if t.plan.Folds[i].Joins == 0 && slices.ContainsFunc(fold.inputs, func(in reports.Input) bool { return in.Known[columnar.UID] > 0 }) {
+			t.p.note("logs of %s have connections that they did not begin with, and no stage joined them: this process folds the days", spanOf(f.days))
+			return nil
+		}
 		listed := map[feedLog]*source{}
 		for i := range f.all {
 			listed[feedLog{f.all[i].feed, logName{Object: f.all[i].object.Name}}] = &f.all[i]

@@ -3,7 +3,7 @@ package jobs
 import (
 	"errors"
 	"fmt"
-	"slices"
+	"path"
 
 	"outflow/columnar"
 	"outflow/columnar/logs"
@@ -63,7 +63,9 @@ func (p *program) lookAt(c *contents, place int, s *source) (out looked) {
 			return err
 		case s.format != nil && s.format.Split == nil && s.format.Leaves == nil:
 			known[m] = true
-			out.add(s.format, &s.options, x.Start)
+			o := s.options
+			o.Head, o.Name = x.Start, path.Base(m.Name)
+			out.add(s.format, &o)
 			return errLooked
 		}
 		return nil
@@ -71,7 +73,7 @@ func (p *program) lookAt(c *contents, place int, s *source) (out looked) {
 	members := logs.Read(&s.object, options, func(m *logs.Member, b *logs.Block) error {
 		if !known[m] {
 			known[m] = true
-			out.add(m.Format, m.Options, m.Options.Head)
+			out.add(m.Format, m.Options)
 		}
 		return errLooked
 	})
@@ -85,10 +87,9 @@ func (p *program) lookAt(c *contents, place int, s *source) (out looked) {
 }
 
 // add adds what a log of a format may have.
-func (l *looked) add(f *logs.Format, o *logs.Options, head []byte) {
-	l.event = l.event || f.MayFill(columnar.EventUID, head, o.Mapping)
-	l.uid = l.uid || f.MayFill(columnar.UID, head, o.Mapping)
-	l.answers = l.answers || f.Answers || f.MayFill(columnar.Answers, head, o.Mapping)
-	connections := slices.Contains(f.Tables, columnar.Network) && (o.Mapping == nil || o.Mapping.Table == nil || o.Mapping.Table == columnar.Network)
-	l.network = l.network || connections && (f.MayFill(columnar.DstIP, head, o.Mapping) || f.MayFill(columnar.DstHost, head, o.Mapping))
+func (l *looked) add(f *logs.Format, o *logs.Options) {
+	l.event = l.event || f.MayFill(columnar.EventUID, o)
+	l.uid = l.uid || f.MayFill(columnar.UID, o)
+	l.answers = l.answers || f.Answers || f.MayFill(columnar.Answers, o)
+	l.network = l.network || f.MayHave(columnar.Network, o) && (f.MayFill(columnar.DstIP, o) || f.MayFill(columnar.DstHost, o))
 }

@@ -30,7 +30,7 @@ const (
 	eventBytes = 4 << 30
 	// lookers is how many logs are looked at at once. Most of the time they wait for the store.
 	lookers = 16
-	// shardBytes is how many stored bytes of logs a shard stands for: 0.2 to 0.8 GB of runs if
+	// shardBytes is how many stored bytes of logs a shard stands for: 0.2 to 0.5 GB of runs if
 	// the logs are plain text, some 4 GB if they are gzip. More take longer to merge than a
 	// task to fold, and more room in TMPDIR; fewer make more requests.
 	shardBytes = 1 << 30
@@ -460,12 +460,13 @@ func (b *bonds) tie(objects []plannedObject, looks []looked, most int64) (eachLo
 // -1 if none do:
 //
 //   - The records of a connection may be in several logs of a feed.
-//   - An answer of DNS may name an address of a connection, in whatever feed.
+//   - An answer of DNS may name an address of a connection, in whatever feed, if there are both.
 func joinedBytes(objects []plannedObject, looks []looked, resolve bool) int64 {
-	answers := resolve && slices.ContainsFunc(looks, func(l looked) bool { return l.answers || l.unsure })
+	names := resolve && slices.ContainsFunc(looks, func(l looked) bool { return l.answers || l.unsure }) &&
+		slices.ContainsFunc(looks, func(l looked) bool { return l.network || l.unsure })
 	bytes, found := int64(0), false
 	for i, l := range looks {
-		if l.uid || l.unsure || answers && (l.answers || l.network) {
+		if l.uid || l.unsure || names && (l.answers || l.network) {
 			bytes, found = bytes+objects[i].Size, true
 		}
 	}

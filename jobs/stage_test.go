@@ -346,6 +346,39 @@ func readFile(t *testing.T, name string) []byte {
 	return text
 }
 
+// If this fails, DNS alone has a stage of joins, or connections are not joined because their log
+// began with DNS.
+func TestStagesOfMixedLogs(t *testing.T) {
+	s := newSite(t, "")
+	s.write("outflow.yaml", []byte("inputs: [{name: zeek, uri: 'logs/zeek/{yyyy}-{mm}-{dd}/'}]\n"))
+	s.stagedDay(18)
+	logs := map[string]string{}
+	for _, name := range []string{"dns", "conn", "ssl"} {
+		file := filepath.Join(s.dir, "logs/zeek/2026-03-18", name+".log")
+		logs[name] = string(readFile(t, file))
+		if name != "dns" {
+			os.Remove(file)
+		}
+	}
+	plan := func(name string) *stagedRun {
+		r := &stagedRun{t: t, dir: s.dir, name: name, config: []string{"--config", "outflow.yaml", "--backfill=false"}}
+		r.begin("--day", "2026-03-18", "--task-size", "1B", "--shards", "2")
+		if r.plan.Joins != 0 {
+			t.Errorf("%s: got %d joins, want none", name, r.plan.Joins)
+		}
+		return r
+	}
+	plan("dns")
+	long := strings.Repeat(logs["dns"][strings.LastIndex(strings.TrimSpace(logs["dns"]), "\n")+1:], 20_000) // longer than what plan sees
+	for _, name := range []string{"conn", "ssl"} {
+		s.write("logs/zeek/2026-03-18/all-"+name+".log", []byte(logs["dns"]+long+"#close\n"+logs[name]))
+	}
+	s.run(18, "-q", "--backfill=false", "--state", "one/state", "--out", "one/out", "--reports", "csv,html,dns_scores")
+	r := plan("many")
+	r.all()
+	sameResults(t, "mixed", resultsOf(t, filepath.Join(s.dir, "many")), resultsOf(t, filepath.Join(s.dir, "one")))
+}
+
 // If this fails, a run goes on with what a stage has not done, has done only in part, or has
 // done for another run.
 func TestStagesRefuse(t *testing.T) {
@@ -571,6 +604,7 @@ func TestBonds(t *testing.T) {
 		{looks, false, 20},
 		{looks, true, 40},
 		{looks[4:6], false, -1},
+		{looks[4:6], true, -1},
 		{looks[4:7], true, 20},
 		{looks[5:7], true, -1},
 		{[]looked{{unsure: true}}, false, 10},

@@ -11,20 +11,33 @@ import (
 // csvTitle is how many lines of a CSV log are searched for names.
 const csvTitle = 8
 
-// MayFill reports whether a log of the format that begins with head may fill a column that
-// is optional. With doubt, it may.
-func (f *Format) MayFill(c columnar.Col, head []byte, m *Mapping) bool {
-	if f.Lacks.Has(c) || !slices.ContainsFunc(f.Tables, func(t *columnar.Table) bool { return t.Set().Has(c) }) {
+// MayHave reports whether a log of the format may have rows of a table. o has its head, name and
+// mapping, as far as they are known. With doubt, it may. Note: of a log that is several logs one after
+// another, only the first may show.
+func (f *Format) MayHave(t *columnar.Table, o *Options) bool {
+	if !slices.Contains(f.Tables, t) {
 		return false
 	}
+	switch {
+	case f == Zeek:
+		return zeekMayHave(t, o)
+	case o.Mapping != nil && o.Mapping.Table != nil:
+		return o.Mapping.Table == t
+	}
+	return true
+}
+
+// MayFill reports whether a log of the format may fill a column that is optional; see MayHave.
+func (f *Format) MayFill(c columnar.Col, o *Options) bool {
+	if f.Lacks.Has(c) || !slices.ContainsFunc(columnar.Tables[:], func(t *columnar.Table) bool { return t.Set().Has(c) && f.MayHave(t, o) }) {
+		return false
+	}
+	head, m := o.Head, o.Mapping
 	switch f {
 	case Parquet: // its rows may be records of any source
 		return true
 	case CSV, JSONLines, W3C:
 		if m != nil {
-			if m.Table != nil && !m.Table.Set().Has(c) {
-				return false
-			}
 			if _, ok := m.Columns[c]; ok || m.Only {
 				return ok
 			}

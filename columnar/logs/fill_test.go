@@ -27,7 +27,7 @@ func TestMayFill(t *testing.T) {
 						continue
 					}
 					filled[col] = true
-					if !m.Format.MayFill(col, m.Options.Head, m.Options.Mapping) {
+					if !m.Format.MayFill(col, m.Options) {
 						t.Errorf("%s: %s fills %v, and MayFill denies it", filepath.Base(c.file), m.Format.Name, col)
 					}
 				}
@@ -42,7 +42,21 @@ func TestMayFill(t *testing.T) {
 	if len(filled) != 5 {
 		t.Errorf("the cases fill %s only", fmt.Sprint(filled))
 	}
-	if CSV.MayFill(columnar.EventUID, []byte("time,user,bytes_out\n"), nil) || !CSV.MayFill(columnar.EventUID, []byte("time;Event-UID\n"), nil) {
+	if CSV.MayFill(columnar.EventUID, &Options{Head: []byte("time,user,bytes_out\n")}) || !CSV.MayFill(columnar.EventUID, &Options{Head: []byte("time;Event-UID\n")}) {
 		t.Error("a column of CSV is not found by its name")
+	}
+	const path, json = "#separator \\x09\n#path\t", `{"ts":1,"query":"a.example","qtype":1}` + "\n"
+	for _, c := range []struct {
+		name, head string
+		want       bool // connections
+	}{
+		{"x.log", path + "dns\n#fields\tts\n", false}, {"x.log", path + "conn\n#fields\tts\n", true}, {"x.log", path + "dns\n#fields\tts\n#close\n" + path + "ssl\n#fields\tts\n", true}, {"x.log", path + "dns\n#fields\tts\n#separator \\x09\n#fields\tts\n", true},
+		{"dns.log", json, false}, {"dns_20261120.json.gz", json, false}, {"all.log", json, true}, {"dns.log", json + `{"_path":"conn","ts":1}`, true},
+		{"all.log", `{"_path":"dns","ts":1}`, true}, {"dns.log", "", true}, {"conn.log", json, true},
+	} {
+		o := &Options{Name: c.name, Head: []byte(c.head)}
+		if got := Zeek.MayFill(columnar.UID, o) && Zeek.MayHave(columnar.Network, o); got != c.want {
+			t.Errorf("%s %q may have connections: got %v, want %v", c.name, c.head, got, c.want)
+		}
 	}
 }

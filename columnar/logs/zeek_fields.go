@@ -222,6 +222,66 @@ func (d *zeek) logOf(has uint64) zeekLog {
 	return log
 }
 
+// zeekMayHave is Format.MayHave. Zeek writes a file for each log; what else writes its lines may mix
+// them. So the header of TSV tells, and of JSON the name of the object, if no line of its head
+// says otherwise.
+func zeekMayHave(t *columnar.Table, o *Options) bool {
+	named := o.Name
+	if end := strings.IndexAny(named, "._-"); end >= 0 {
+		named = named[:end]
+	}
+	logs, sure, said := []string{}, false, ""
+	for line, rest := scan.CutLine(o.Head); len(line) > 0; line, rest = scan.CutLine(rest) {
+		if line[0] == '#' {
+			switch name, arg := zeekDirective(line); string(name) {
+			case "#separator", "#close":
+				said = ""
+			case "#path":
+				said = string(arg)
+			case "#fields":
+				if said == "" {
+					return true
+				}
+				logs, sure = append(logs, said), true
+			}
+			continue
+		}
+		if line[0] != '{' {
+			continue // its header tells
+		}
+		path := named
+		scan.EachKey(line, func(key []byte, val scan.Value) {
+			if f, ok := zeekFieldNamed(key); ok && f == zeekPath {
+				path = string(bytes.Trim(val, `"`))
+			}
+		})
+		other, _ := zeekLogOfName(o.Name)
+		logs, sure = append(logs, path), path == named && (other != "" || slices.Contains(zeekLogNames[1:], named))
+		if !sure {
+			break
+		}
+	}
+	return !sure || slices.ContainsFunc(logs, func(log string) bool { return zeekTableOf(log, o.Name) == t })
+}
+
+// zeekTableOf returns the table of a log's rows, nil if it has none.
+func zeekTableOf(path, object string) *columnar.Table {
+	if _, running := zeekLogOfName(object); running {
+		return nil
+	}
+	switch log := zeekLog(max(0, slices.Index(zeekLogNames[:], path))); {
+	case log == zeekOther:
+		return nil
+	case log == zeekDNS:
+		return columnar.DNS
+	case log == zeekHTTP:
+		return columnar.HTTP
+	case log.ofEvents():
+		return columnar.Event
+	}
+	return columnar.Network
+}
+
 // zeekLogs are the logs that Zeek and its usual packages write and that give no rows,
 // as they are named where a line says no path. The first few hold running totals.
 var zeekLogs = [...]string{
