@@ -157,7 +157,7 @@ func (p *program) run(args []string) (code int) {
 	case code == exitPipe:
 		return code
 	case code == exitEnvironment && p.ctx.Err() != nil && errors.Is(err, context.Canceled):
-		err = errors.New("interrupted: the unfinished day was not saved; the next run does what is left")
+		err = errors.New("interrupted: what is unfinished was not saved: run it again, or the next run does it")
 	}
 	p.say(slog.LevelError, err.Error(), "exit_code", code)
 	return code
