@@ -183,6 +183,59 @@ func TestParquetSourceOfOneClass(t *testing.T) {
 	}
 }
 
+// If this fails, what a column's texts give by their dictionary is not what they give one by
+// one: hosts of odd URLs, texts that say nothing, and a second choice.
+func TestParquetSourceOddTexts(t *testing.T) {
+	type request struct {
+		Class    int32  `parquet:"class_uid,dict" json:"class_uid"`
+		Time     int64  `parquet:"time" json:"time"`
+		Action   string `parquet:"action,dict" json:"action"`
+		Metadata struct {
+			Version string `parquet:"version,dict" json:"version"`
+		} `parquet:"metadata" json:"metadata"`
+		Src struct {
+			IP   string `parquet:"ip,dict" json:"ip"`
+			Name string `parquet:"hostname" json:"hostname"`
+		} `parquet:"src_endpoint" json:"src_endpoint"`
+		Request struct {
+			Method string `parquet:"http_method,dict" json:"http_method"`
+			URL    struct {
+				Hostname string `parquet:"hostname,dict" json:"hostname"`
+				Path     string `parquet:"path" json:"path"`
+				Text     string `parquet:"url_string" json:"url_string"`
+			} `parquet:"url" json:"url"`
+		} `parquet:"http_request" json:"http_request"`
+		Response struct {
+			Code int32 `parquet:"code" json:"code"`
+		} `parquet:"http_response" json:"http_response"`
+	}
+	odd := []string{"", "-", "Host.Example", "host.example:8443", "https://User@Host.Example/a?b=c", "/only/a/path", "https://", "://", "?", "[2001:db8::1]:80", "Unknown", "No Action", "Allowed"}
+	r := rand.New(rand.NewPCG(1, 2))
+	var rows []request
+	var text []byte
+	for i := range 2_500 {
+		var row request
+		row.Class, row.Time, row.Metadata.Version = 4002, 1795132800000+int64(i), "1.1.0"
+		row.Action, row.Src.IP, row.Src.Name = one(r, odd...), one(r, "10.2.0.5", "-", "", "10.2.0.6"), one(r, odd...)
+		row.Request.Method = one(r, "GET", "PUT", "")
+		row.Request.URL.Hostname, row.Request.URL.Path, row.Request.URL.Text = one(r, odd...), one(r, odd...), one(r, odd...)
+		row.Response.Code = one[int32](r, 0, 200, 503, -1)
+		line, err := json.Marshal(row)
+		if err != nil {
+			t.Fatal(err)
+		}
+		rows, text = append(rows, row), append(append(text, line...), '\n')
+	}
+	want, _ := readObject(t, text)
+	got, _ := readObject(t, write(t, rows, parquet.PageBufferSize(3_000), parquet.MaxRowsPerRowGroup(1_200)))
+	if d := cmp.Diff(want.tables, got.tables); d != "" {
+		t.Errorf("Parquet (-JSON +Parquet):\n%s", d)
+	}
+	if d := cmp.Diff(want.tally, got.tally); d != "" {
+		t.Errorf("tally (-JSON +Parquet):\n%s", d)
+	}
+}
+
 // If this fails, a number that a window takes as it stands in the file becomes another cell,
 // or is left out for another reason, than its text would.
 func TestParquetSourceOddNumbers(t *testing.T) {
