@@ -113,7 +113,7 @@ var wellKnown = [columnar.NumCols][]string{
 	columnar.User: {"actorusername", "actoruseremailaddr", "actoruseruid", "user", "username", "userid", "useremail", "actor", "actoremail",
 		"principal", "principalemail", "userprincipalname", "upn", "login", "email", "csusername", "clientusername", "sourceusername"},
 	columnar.SrcIP: {"srcip", "src", "sourceip", "sourceaddress", "sourceipaddress", "srcaddr", "clientip", "clientipaddress",
-		"clientaddress", "cip", "ip", "ipaddress", "remoteip", "remoteaddr", "callerip", "calleripaddress", "srcendpointip", "idorigh"},
+		"clientaddress", "cip", "ip", "ipaddress", "actorip", "actoripaddress", "remoteip", "remoteaddr", "callerip", "calleripaddress", "srcendpointip", "idorigh"},
 	columnar.Host: {"host", "hostname", "clienthost", "srchost", "sourcehost", "computer", "computername", "machine",
 		"machinename", "workstation", "devicename", "devicehostname", "srcendpointhostname"},
 	columnar.Account: {"useridentityaccountid", "actoruseraccountuid", "account", "accountid", "accountuid", "cloudaccountid",
