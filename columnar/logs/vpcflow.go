@@ -139,24 +139,38 @@ func (d *vpcFlow) Decode(b *Block, out *columnar.Out, t *Tally) error {
 	if d.use(vpcDefault); b.Header != nil {
 		d.use(b.Header)
 	}
-	if line, _ := scan.CutLine(b.Data); isVPCHeader(line) {
+	d.outer = b.outer()
+	rows, record := out.Table(columnar.Network), b.First
+	for data := b.Data; len(data) > 0; {
+		data, record = d.decode(rows, data, record, t)
+	}
+	return nil
+}
+
+// decode reads records up to a header line whose fields have another separator, and returns
+// what is behind it and the number of its first record.
+func (d *vpcFlow) decode(rows *columnar.Builder, data []byte, record int64, t *Tally) ([]byte, int64) {
+	if line, _ := scan.CutLine(data); isVPCHeader(line) {
 		d.use(line)
 	}
-	d.outer = b.outer()
-	rows, r, s, record := out.Table(columnar.Network), &d.run, &d.scanner, b.First
-	for s.Reset(b.Data, d.separator, d.separator); s.Next(); {
+	r, s := &d.run, &d.scanner
+	for s.Reset(data, d.separator, d.separator); s.Next(); {
 		begin := 0
 		for _, end := range s.Ends {
-			if end-begin == d.columns && b.Data[s.Pos[begin]+1]-'0' <= 9 {
+			if end-begin == d.columns && data[s.Pos[begin]+1]-'0' <= 9 {
 				r.add(begin, record)
 			} else {
-				d.put(rows, b.Data, t)
-				line, _ := scan.CutLine(b.Data[s.Pos[begin]+1 : s.Pos[end]])
+				d.put(rows, data, t)
+				line, _ := scan.CutLine(data[s.Pos[begin]+1 : s.Pos[end]])
 				switch {
 				case scan.Blank(line):
 				case (line[0] >= 'a' || line[0] == '$') && isVPCHeader(line):
+					before := d.separator
 					d.use(line)
 					t.Known("header")
+					if d.separator != before {
+						return data[min(int(s.Pos[end])+1, len(data)):], record + 1
+					}
 				case end-begin != d.columns:
 					t.Skip(record, "not as many fields as the header")
 				default:
@@ -164,12 +178,12 @@ func (d *vpcFlow) Decode(b *Block, out *columnar.Out, t *Tally) error {
 				}
 			}
 			if len(r.begins) == min(vpcRunSize, rows.Room()) {
-				d.put(rows, b.Data, t)
+				d.put(rows, data, t)
 			}
 			begin = end
 			record++
 		}
-		d.put(rows, b.Data, t) // the next window has other places
+		d.put(rows, data, t) // the next window has other places
 	}
-	return nil
+	return nil, record
 }
