@@ -272,9 +272,14 @@ func TestEveryFormatsDownloads(t *testing.T) {
 		"gcsusage": "gcs", "github": "github", "kubernetes": "kubernetes", "m365": "m365", "m365csv": "m365", "netskope": "", "netskope-csv": "", "ocsf": "s3",
 		"s3access": "s3", "salesforce": "salesforce", "slack": "slack", "snowflake": "snowflake", "snowflakecsv": "snowflake", "vsftpd": "", "workspace": "drive", "xferlog": "",
 		"gitlab": "gitlab", "databricks": "databricks", "teleport": "teleport",
+		"asana": "asana", "azuredata": "keyvault", "egnyte": "", "figma": "figma", "hubspot": "hubspot", "miro": "miro", "nextcloud": "nextcloud", "notion": "notion",
+		"officeactivity": "m365", "opensshsftp": "", "sharefile": "sharefile", "zoom": "zoom",
 	}
-	none := []string{"atlassian", "cloudflareaccess", "duo", "mongoatlas", "okta", "onepassword"}
-	general := []string{"parquet", "jsonl", "csv", "w3c"}
+	none := []string{
+		"atlassian", "auth0", "cloudflareaccess", "cloudflareaudit", "duo", "jumpcloud", "mongoatlas", "okta", "onelogin", "onepassword", "pingone", "servicenow", "sophoscentral", "workday",
+		"mariadbaudit", "mssqlaudit", "mysqlaudit", "pgaudit", "redshift", // statements, of which none says what it brought
+	}
+	general := []string{"parquet", "jsonl", "csv", "w3c", "cef", "leef"}
 	for _, f := range logs.All() {
 		kind, ok := kinds[f.Name]
 		if !slices.Contains(f.Tables, columnar.API) {
