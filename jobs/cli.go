@@ -3,6 +3,7 @@
 package jobs
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -218,7 +219,12 @@ func (p *program) root() *cobra.Command {
 		p.showCommand(), p.explainCommand(), p.timelineCommand(), p.topCommand(), p.suppressCommand(), p.tuneCommand(), p.stateCommand(), p.stageCommand(), p.listCommand(), p.rulesCommand(), p.configCommand(), p.docsCommand(), p.versionCommand())
 	root.CompletionOptions.HiddenDefaultCmd = false
 	if p.width > 0 {
-		root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), "FlagUsages", fmt.Sprintf("FlagUsagesWrapped %d", p.width)))
+		usage := strings.ReplaceAll(root.UsageTemplate(), "FlagUsages", fmt.Sprintf("FlagUsagesWrapped %d", p.width))
+		if p.width < 80 {
+			usage = strings.ReplaceAll(usage, ` for more information`, "\nfor more information")
+		}
+		root.SetUsageTemplate(usage)
+		root.InitDefaultCompletionCmd()
 		p.fitHelp(root)
 	}
 	p.started(root)
@@ -243,7 +249,9 @@ func (p *program) root() *cobra.Command {
 
 // fitHelp breaks the help of a command and its subcommands for the terminal.
 func (p *program) fitHelp(c *cobra.Command) {
-	c.Long = filled(c.Long, p.width)
+	c.Long = filled(cmp.Or(c.Long, c.Short), p.width)
+	used := len("  ") + c.NamePadding() + len(" ")
+	c.Short = reports.Wrap(strings.Fields(c.Short), used, p.width, strings.Repeat(" ", used))
 	for _, sub := range c.Commands() {
 		p.fitHelp(sub)
 	}

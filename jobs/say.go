@@ -52,7 +52,7 @@ func wrapped(text string, cells int, indent string) string {
 
 // filled breaks the paragraphs of a text anew if one of its lines has more than so many
 // cells. A line that begins with a space is an entry of a list: what follows a break in it
-// is indented further.
+// is indented further. One that begins with a tab is a command, and stays as it is.
 func filled(text string, cells int) string {
 	if !slices.ContainsFunc(strings.Split(text, "\n"), func(line string) bool { return uniseg.StringWidth(line) > cells }) {
 		return text
@@ -60,13 +60,16 @@ func filled(text string, cells int) string {
 	var lines []string
 	for line := range strings.SplitSeq(text, "\n") {
 		n := len(lines) - 1
-		if n < 0 || line == "" || lines[n] == "" || line[0] == ' ' || lines[n][0] == ' ' {
+		if n < 0 || line == "" || lines[n] == "" || strings.ContainsRune(" \t", rune(line[0])) || strings.ContainsRune(" \t", rune(lines[n][0])) {
 			lines = append(lines, line)
 		} else {
 			lines[n] += " " + line
 		}
 	}
 	for i, line := range lines {
+		if strings.HasPrefix(line, "\t") {
+			continue
+		}
 		entry := strings.TrimLeft(line, " ")
 		lead := line[:len(line)-len(entry)]
 		rest := ""
