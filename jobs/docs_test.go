@@ -150,4 +150,10 @@ func TestListsWrap(t *testing.T) {
 			t.Errorf("width %d: got %q, %v, want %q", width, out.String(), err, want)
 		}
 	}
+	c = &catalogue{columns: []string{"key", "title", "meaning"}, rows: [][]string{{"floor", "a title of some length", "days below this"}, {"x", "", "short"}}}
+	want := "floor\n  title    a title of some\n           length\n  meaning  days below this\nx\n  meaning  short\n"
+	var out strings.Builder
+	if err := c.text(&out, 28); err != nil || out.String() != want { // the columns leave nothing to the last
+		t.Errorf("got %q, %v, want %q", out.String(), err, want)
+	}
 }

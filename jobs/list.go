@@ -113,27 +113,37 @@ func catalogueOf(what string) (*catalogue, error) {
 }
 
 // leastColumn is how wide the last column of a list is at least: what is narrower is
-// hard to read, and a line that is too long is the terminal's to wrap.
+// hard to read.
 const leastColumn = 24
 
-// text writes the catalogue as lines of at most width columns, if the last column can be
-// wrapped to that; 0: no line is wrapped.
+// text writes the catalogue as lines of at most width columns: as a table if the last column
+// can be wrapped to that, else as entries, if they have more room; 0: as a table, and no line is wrapped.
 func (c *catalogue) text(w io.Writer, width int) error {
-	last := len(c.columns) - 1
-	for i := range last {
-		widest := len(c.columns[i])
+	last, left := len(c.columns)-1, width
+	widest := make([]int, len(c.columns))
+	for i, name := range c.columns {
+		widest[i] = len(name)
 		for _, row := range c.rows {
-			widest = max(widest, utf8.RuneCountInString(row[i]))
+			widest[i] = max(widest[i], utf8.RuneCountInString(row[i]))
 		}
-		width -= widest + 2
+		if i < last {
+			left -= widest[i] + 2
+		}
+	}
+	lead := 0
+	for _, name := range c.columns[1:] {
+		lead = max(lead, len("  ")+len(name)+len("  "))
+	}
+	if width > 0 && left < min(leastColumn, widest[last], width-lead) {
+		return c.entries(w, width, lead)
 	}
 	tw := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
 	fmt.Fprintln(tw, strings.ToUpper(strings.Join(c.columns, "\t")))
 	for _, row := range c.rows {
 		row = slices.Clone(row)
 		text := []rune(row[last])
-		for width >= leastColumn && len(text) > width {
-			at := width
+		for left >= leastColumn && len(text) > left {
+			at := left
 			for at > 0 && text[at] != ' ' {
 				at--
 			}
@@ -149,6 +159,23 @@ func (c *catalogue) text(w io.Writer, width int) error {
 		fmt.Fprintln(tw, strings.Join(row, "\t"))
 	}
 	return tw.Flush()
+}
+
+// entries writes each row as lines of its own, for terminals that the columns do not fit
+// into. Its cells begin at lead.
+func (c *catalogue) entries(w io.Writer, width, lead int) error {
+	var out strings.Builder
+	for _, row := range c.rows {
+		out.WriteString(row[0] + "\n")
+		for i, cell := range row[1:] {
+			if cell != "" {
+				cell = strings.ReplaceAll(wrapped(cell, width-lead, ""), "\n", "\n"+strings.Repeat(" ", lead))
+				fmt.Fprintf(&out, "%-*s%s\n", lead, "  "+c.columns[1+i], cell)
+			}
+		}
+	}
+	_, err := io.WriteString(w, out.String())
+	return err
 }
 
 func (c *catalogue) json(w io.Writer) error {
