@@ -23,7 +23,7 @@ type rowBlocks = iter.Seq2[[]detect.Row, error]
 type partition struct {
 	day   detect.Day
 	feeds []string  // the feeds with rows, sorted
-	read  []string  // of an aggregate that is JudgedOnly: the feeds of which logs of the day were read, with rows here or not
+	read  []string  // for a JudgedOnly aggregate: the feeds with logs of the day, even those without rows here
 	count int64     // of rows
 	rows  rowBlocks // by key; may be ranged over repeatedly and concurrently
 }

@@ -221,7 +221,7 @@ func (s *state) feeds(ctx context.Context, judged []detect.Day, quiet []reports.
 	}
 	for i := range s.inputs { // the state names no log that was read in part, but its rows were judged
 		in := &s.inputs[i]
-		if in.Error != "" && in.CopyOf == "" && in.Rows > 0 && detect.DayOf(in.First) <= last && last <= detect.DayOf(in.Last) {
+		if in.Error != "" && in.CopyOf == "" && hasRowsOn(in, last) {
 			today[in.Feed] += float64(in.Rows - in.Outside)
 		}
 	}

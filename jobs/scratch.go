@@ -99,9 +99,9 @@ func (h *history) readOn(inputs []reports.Input) {
 	}
 	for _, day := range h.days(inputs) {
 		read := map[string]bool{}
-		for _, in := range inputs {
-			if in.Rows > 0 && detect.DayOf(in.First) <= day && day <= detect.DayOf(in.Last) {
-				read[in.Feed] = true
+		for i := range inputs {
+			if hasRowsOn(&inputs[i], day) {
+				read[inputs[i].Feed] = true
 			}
 		}
 		i, ok := slices.BinarySearchFunc(h.tables[a], day, func(p *partition, d detect.Day) int { return cmp.Compare(p.day, d) })
@@ -110,4 +110,9 @@ func (h *history) readOn(inputs []reports.Input) {
 		}
 		h.tables[a][i].read = slices.Sorted(maps.Keys(read))
 	}
+}
+
+// hasRowsOn reports whether the times of a log's rows span a day.
+func hasRowsOn(in *reports.Input, day detect.Day) bool {
+	return in.Rows > 0 && detect.DayOf(in.First) <= day && day <= detect.DayOf(in.Last)
 }

@@ -639,7 +639,8 @@ func (l *rowList) fill(w *window, places []int32, codec *pages.Codec, clock *sca
 	return nil
 }
 
-// wanted returns the slots that want an element, whose key is a value of keys if it is of a map.
+// wanted returns the slots that want an element. For an element of a map, key is the place of
+// its key in keys.
 func (l *rowList) wanted(key int) []listSlot {
 	if !l.isMap {
 		return l.wants
