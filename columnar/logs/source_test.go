@@ -58,7 +58,7 @@ func TestSources(t *testing.T) {
 				t.Errorf("a line of 2 MiB: got %d rows of %d records, want %d of %d", got.rows, got.tally.Records, want.rows, want.tally.Records+1)
 			}
 			for _, v := range vendors() {
-				if f := v.outline; f.Name != c.format.Name && !f.Vendor.General && c.sniff && f.Sniff != nil && f.Sniff(c.in) {
+				if f := v.outline; f.Name != c.format.Name && !v.general && c.sniff && f.Sniff != nil && f.Sniff(c.in) {
 					t.Errorf("source %s recognises it too", f.Name)
 				}
 			}
@@ -96,6 +96,9 @@ func TestOutlines(t *testing.T) {
 		got, err := parseSource(outlineOf(text))
 		if err != nil {
 			t.Fatalf("%s: outline: %v", file, err)
+		}
+		if name, c, general := keyOf(text, "name"), keyOf(text, "container"), keyOf(text, "general"); name != whole.Name || c != whole.Container || (general == "true") != whole.General {
+			t.Errorf("%s: got name %q, container %q, general %q", file, name, c, general)
 		}
 		got.text = nil
 		want := &Source{

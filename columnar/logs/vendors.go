@@ -17,7 +17,8 @@ var sourceFiles embed.FS
 // A vendor is an embedded source. To parse and compile all of them takes longer than to read
 // a small log, so the whole of one is made when its logs are met.
 type vendor struct {
-	outline *Format // has Name, Vendor, Sniff and Leaves alone
+	outline *Format // has Name, Sniff and Leaves alone
+	general bool    // as Source.General
 	whole   func() *Format
 }
 
@@ -36,28 +37,54 @@ var vendors = sync.OnceValue(func() []vendor {
 		if err != nil {
 			panic(err)
 		}
-		must := func(f *Format, err error) *Format {
-			if err != nil {
-				panic(fmt.Errorf("sources/%s: %w", file.Name(), err))
-			}
-			return f
+		parsed := func(parse func([]byte) (*Format, error)) func() *Format {
+			return sync.OnceValue(func() *Format {
+				f, err := parse(text)
+				if err != nil {
+					panic(fmt.Errorf("sources/%s: %w", file.Name(), err))
+				}
+				return f
+			})
 		}
-		all = append(all, vendor{
-			must(parseOutline(text)),
-			sync.OnceValue(func() *Format { return must(ParseSource(text)) }),
-		})
+		all = append(all, vendor{outlined(text, parsed(parseOutline)), keyOf(text, "general") == "true", parsed(ParseSource)})
 	}
 	slices.SortStableFunc(all, func(a, b vendor) int {
 		switch {
-		case a.outline.Vendor.General == b.outline.Vendor.General:
+		case a.general == b.general:
 			return 0
-		case b.outline.Vendor.General:
+		case b.general:
 			return -1
 		}
 		return 1
 	})
 	return all
 })
+
+// outlined returns what recognises the logs of an embedded source file. Its outline is parsed
+// when an object begins as its container may.
+func outlined(text []byte, outline func() *Format) *Format {
+	c := containerNamed(keyOf(text, "container"))
+	f := &Format{Name: keyOf(text, "name"), Sniff: func(head []byte) bool {
+		return (c.begins == nil || c.begins(head)) && outline().sniffs(head, false)
+	}}
+	if c == jsonContainer {
+		f.Leaves = func(names []string) bool {
+			of := outline()
+			return of.Leaves != nil && of.Leaves(names)
+		}
+	}
+	return f
+}
+
+// keyOf returns the value of a key in an embedded source file, if it stands on the key's line.
+func keyOf(text []byte, key string) string {
+	for line := range bytes.Lines(text) {
+		if name, value, ok := bytes.Cut(line, []byte(":")); ok && string(name) == key {
+			return string(bytes.TrimSpace(value))
+		}
+	}
+	return ""
+}
 
 // outlineKeys are what an outline has of a source file: all that sniffer and leaves read.
 var outlineKeys = []string{"name", "container", "separator", "assign", "patterns", "layouts", "sniff", "embedded", "each", "tuple", "general"}
