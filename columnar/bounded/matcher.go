@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"regexp/syntax"
 	"slices"
+	"sync"
 	"unicode"
 	"unicode/utf8"
 )
@@ -19,6 +20,12 @@ import (
 // takes one look into it. The table of an expression such as a.{20}b would have a million
 // sets: such expressions are slow, and their steps must be bounded.
 type Matcher struct {
+	expr string
+	// program is the expression compiled; it may be so when it is first asked for.
+	program func() *program
+}
+
+type program struct {
 	re     *regexp.Regexp
 	steps  int
 	prefix []byte // of every match
@@ -36,12 +43,32 @@ type Room struct {
 // NewMatcher compiles a regular expression of at most MaxSteps steps, and takes what its table
 // takes from room.
 func NewMatcher(expr string, room *Room) (*Matcher, error) {
+	p, err := newProgram(expr, room)
+	return &Matcher{expr, func() *program { return p }}, err
+}
+
+// Later returns the Matcher of an expression that is known to be neither faulty nor slow. It
+// is compiled when the first text is matched, which may never come.
+func Later(expr string) *Matcher {
+	return &Matcher{expr, sync.OnceValue(func() *program {
+		p, err := newProgram(expr, &Room{Work: maxWork, Bytes: laterBytes})
+		if err != nil {
+			panic(err) // it is part of the program
+		}
+		return p
+	})}
+}
+
+// laterBytes is how large the table of an expression of Later may be.
+const laterBytes = 1 << 20
+
+func newProgram(expr string, room *Room) (*program, error) {
 	re, prog, err := compile(expr)
 	if err != nil {
 		return nil, err
 	}
 	prefix, _ := re.LiteralPrefix()
-	return &Matcher{re, len(prog.Inst), []byte(prefix), leastOf(expr), newTable(prog, room)}, nil
+	return &program{re, len(prog.Inst), []byte(prefix), leastOf(expr), newTable(prog, room)}, nil
 }
 
 // leastOf returns how many bytes every match of an expression that compiles has.
@@ -80,31 +107,33 @@ func leastBytes(re *syntax.Regexp) int {
 }
 
 // String returns the expression.
-func (m *Matcher) String() string { return m.re.String() }
+func (m *Matcher) String() string { return m.expr }
 
 // SlowSteps returns how many steps each byte of a text may take: 0 unless m is slow.
 func (m *Matcher) SlowSteps() int {
-	if m.table != nil {
+	p := m.program()
+	if p.table != nil {
 		return 0
 	}
-	return m.steps
+	return p.steps
 }
 
 // Match reports whether text contains a match.
 func (m *Matcher) Match(text []byte) bool {
-	if len(text) < m.least {
+	p := m.program()
+	if len(text) < p.least {
 		return false
 	}
 	from := 0
-	if len(m.prefix) > 0 {
-		if from = bytes.Index(text, m.prefix); from < 0 {
+	if len(p.prefix) > 0 {
+		if from = bytes.Index(text, p.prefix); from < 0 {
 			return false
 		}
 	}
-	if m.table == nil {
-		return m.re.Match(text)
+	if p.table == nil {
+		return p.re.Match(text)
 	}
-	return m.table.match(text, from)
+	return p.table.match(text, from)
 }
 
 const (

@@ -39,8 +39,12 @@ func TestMatcherFindsTheSame(t *testing.T) {
 				t.Errorf("%q in %q: got %t, want %t", expr, text, got, want)
 			}
 		}
-		if slow := m.SlowSteps() > 0; slow != (expr == "a.{20}b") {
+		slow := m.SlowSteps() > 0
+		if slow != (expr == "a.{20}b") {
 			t.Errorf("%q: slow: %t", expr, slow)
+		}
+		if later := Later(expr); later.String() != expr || !slow && (later.SlowSteps() > 0 || later.Match([]byte(texts[1])) != m.Match([]byte(texts[1]))) {
+			t.Errorf("%q: is another later", expr)
 		}
 	}
 }

@@ -54,7 +54,7 @@ func manyRules(n int) []File {
 			fmt.Fprintf(&b, "  selection:\n    CommandLine|contains|windash: ' -%s '\n    Description: '%s tool'\n  filter:\n    User|contains: [AUTHORI, AUTORI]\n"+
 				"  condition: selection and not filter\n", word(6), word(5))
 		}
-		files[i] = File{fmt.Sprintf("rule_%d.yml", i), []byte(b.String())}
+		files[i] = File{Name: fmt.Sprintf("rule_%d.yml", i), Text: []byte(b.String())}
 	}
 	return files
 }

@@ -36,7 +36,7 @@ func bundledIn(folder string) (rules, cases []File) {
 		if err != nil {
 			panic(err)
 		}
-		if f := (File{name, text}); f.Rules() != "" {
+		if f := (File{name, text, true}); f.Rules() != "" {
 			cases = append(cases, f)
 		} else {
 			rules = append(rules, f)

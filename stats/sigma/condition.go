@@ -2,6 +2,7 @@ package sigma
 
 import (
 	"fmt"
+	"iter"
 	"slices"
 	"strconv"
 	"strings"
@@ -24,6 +25,27 @@ type expr struct {
 	n    int // of opCount
 	test *test
 	kids []*expr
+}
+
+// tests returns all tests of an expression; nil has none.
+func (e *expr) tests() iter.Seq[*test] {
+	return func(yield func(*test) bool) { e.each(yield) }
+}
+
+// each calls yield for each test until it returns false, and reports whether it did not.
+func (e *expr) each(yield func(*test) bool) bool {
+	switch {
+	case e == nil:
+		return true
+	case e.op == opTest:
+		return yield(e.test)
+	}
+	for _, k := range e.kids {
+		if !k.each(yield) {
+			return false
+		}
+	}
+	return true
 }
 
 // join returns the operands under an operator, or the only one.

@@ -63,7 +63,7 @@ correlation: {type: %s, rules: [a, b, c], group-by: [User], timespan: 10s, %s}
 	}
 	for i, typ := range types {
 		t.Run(fmt.Sprint(typ.name, i), func(t *testing.T) {
-			set, errs := Load([]File{{"x.yml", fmt.Appendf(nil, text, typ.name, typ.condition)}}, Options{})
+			set, errs := Load([]File{{Name: "x.yml", Text: fmt.Appendf(nil, text, typ.name, typ.condition)}}, Options{})
 			if len(errs) > 0 {
 				t.Fatal(errs)
 			}
@@ -176,7 +176,7 @@ func sum(w []Occurrence) (s float64) {
 // If this fails, a correlation of correlations does not see when those come true,
 // or what two feeds saw of the same event is added up.
 func TestWatchChain(t *testing.T) {
-	set, errs := Load([]File{{"x.yml", []byte(`
+	set, errs := Load([]File{{Name: "x.yml", Text: []byte(`
 title: a
 name: a
 logsource: {category: process_creation}
@@ -249,7 +249,7 @@ correlation: {type: event_count, rules: [many], group-by: [%s], timespan: 10s, c
 		{"65537", "User", "no more than 65536 events of a window are counted"},
 		{"3", "Computer", `"Computer" is not in the group-by of the correlation "many"`},
 	} {
-		_, errs := Load([]File{{"x.yml", fmt.Appendf(nil, rules, c.count, c.by)}}, Options{})
+		_, errs := Load([]File{{Name: "x.yml", Text: fmt.Appendf(nil, rules, c.count, c.by)}}, Options{})
 		if got := fmt.Sprint(errs); !strings.Contains(got, c.want) || c.want == "" && len(errs) > 0 {
 			t.Errorf("%s, %s: got %s, want %q", c.count, c.by, got, c.want)
 		}
@@ -259,7 +259,7 @@ correlation: {type: event_count, rules: [many], group-by: [%s], timespan: 10s, c
 // If this fails, many matches fill the memory, or nobody learns that some were
 // forgotten.
 func TestWatchCut(t *testing.T) {
-	set, errs := Load([]File{{"x.yml", []byte(`
+	set, errs := Load([]File{{Name: "x.yml", Text: []byte(`
 title: a
 name: a
 logsource: {category: process_creation}

@@ -38,7 +38,7 @@ func readFiles(t testing.TB, glob string) []File {
 		if err != nil {
 			t.Fatal(err)
 		}
-		files = append(files, File{name, text})
+		files = append(files, File{Name: name, Text: text})
 	}
 	return files
 }
@@ -166,7 +166,7 @@ func TestOracle(t *testing.T) {
 		}
 		var rules, cases []File
 		for _, f := range arc.Files {
-			if file := (File{f.Name, f.Data}); file.Rules() != "" {
+			if file := (File{Name: f.Name, Text: f.Data}); file.Rules() != "" {
 				cases = append(cases, file)
 			} else if f.Name != "errors" {
 				rules = append(rules, file)

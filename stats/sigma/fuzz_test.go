@@ -30,11 +30,11 @@ func FuzzRule(f *testing.F) {
 		}
 	}
 	f.Fuzz(func(t *testing.T, text []byte, field1, value1, field2, value2 string) {
-		set, errs := Load([]File{{"x.yml", text}}, Options{Placeholders: map[string][]string{"servers": {"a*", "b?c"}}})
+		set, errs := Load([]File{{Name: "x.yml", Text: text}}, Options{Placeholders: map[string][]string{"servers": {"a*", "b?c"}}})
 		for _, err := range errs {
 			_ = err.Error()
 		}
-		if _, err := ParseCases(File{"x_test.yml", text}); err != nil {
+		if _, err := ParseCases(File{Name: "x_test.yml", Text: text}); err != nil {
 			_ = err.Error()
 		}
 		events := [][]Pair{{{field1, value1}, {field2, value2}}, {{field2, value1}}, {}}
@@ -65,10 +65,11 @@ func FuzzRule(f *testing.F) {
 // slowly is Match without an index, triggers or memory: it tries every test of
 // every rule on every row.
 func slowly(set *Set, b *columnar.Batch, lacks columnar.Cols) []Match {
-	p := set.plans[b.Table.ID]
-	if p == nil {
+	planned := set.plans[b.Table.ID]
+	if planned == nil {
 		return nil
 	}
+	p := planned()
 	s := newState(p)
 	for i := range s.inputs {
 		s.inputs[i].begin(b, &p.inputs[i], lacks)

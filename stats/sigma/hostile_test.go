@@ -12,7 +12,7 @@ import (
 func TestHostileExpressions(t *testing.T) {
 	rules := func(n int, expr string) (files []File) {
 		for i := range n {
-			files = append(files, File{fmt.Sprintf("%02d.yml", i), []byte(fmt.Sprintf("title: rule %d\nlogsource: {category: process_creation}\n"+
+			files = append(files, File{Name: fmt.Sprintf("%02d.yml", i), Text: []byte(fmt.Sprintf("title: rule %d\nlogsource: {category: process_creation}\n"+
 				"detection:\n  s:\n    CommandLine|re: '%s'\n  condition: s\n", i, fmt.Sprintf(expr, i)))})
 		}
 		return files

@@ -353,6 +353,10 @@ func (it *item) add(t *test, n *node, text string) error {
 	if flags != "" {
 		re = "(?" + flags + ")" + re
 	}
+	if it.o.sound && !it.has("expand") {
+		t.regexps = append(t.regexps, bounded.Later(re))
+		return nil
+	}
 	r, err := bounded.NewMatcher(re, &it.o.tables)
 	if err != nil {
 		msg := strings.TrimPrefix(err.Error(), "error parsing regexp: ")

@@ -39,11 +39,11 @@ func (s *Set) Matcher() *Matcher { return &Matcher{set: s} }
 // valid until the next call.
 func (m *Matcher) Match(b *columnar.Batch) []Match {
 	m.out = m.out[:0]
-	p := m.set.plans[b.Table.ID]
-	if p == nil || len(p.rules) == 0 {
+	planned := m.set.plans[b.Table.ID]
+	if planned == nil {
 		return nil
 	}
-	s := m.states[b.Table.ID]
+	p, s := planned(), m.states[b.Table.ID]
 	if s == nil {
 		s = newState(p)
 		m.states[b.Table.ID] = s

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"sync"
 
 	"outflow/columnar"
 )
@@ -58,40 +59,38 @@ type asked struct {
 	kids []asked
 }
 
-// compile makes the plan of each table.
+// compile makes ready the plan of each table.
 func (s *Set) compile() {
 	s.need()
-	builders := [columnar.NumTables]*planner{}
-	on := func(t *columnar.Table) *planner {
-		if builders[t.ID] == nil {
-			builders[t.ID] = &planner{plan: &plan{table: t}, inputs: map[string]int32{}, atoms: map[string]int32{}}
-		}
-		return builders[t.ID]
-	}
-	for i, r := range s.Rules {
+	for _, r := range s.Rules {
 		if r.Correlation != nil {
 			continue
 		}
-		src := sourceOf(r.Logsource)
-		for _, t := range src.tables {
-			on(t).add(int32(i), r, src)
-		}
-	}
-	for i, r := range s.Rules {
-		if r.Correlation != nil {
-			continue
-		}
-		for _, name := range s.Needs(i) {
-			for _, t := range r.Tables() {
-				on(t).input(name)
+		for _, t := range r.Tables() {
+			if s.plans[t.ID] == nil {
+				s.plans[t.ID] = sync.OnceValue(func() *plan { return s.planOf(t) })
 			}
 		}
 	}
-	for _, b := range builders {
-		if b != nil {
-			s.plans[b.plan.table.ID] = b.seal()
+}
+
+// planOf makes the plan of a table.
+func (s *Set) planOf(t *columnar.Table) *plan {
+	b := &planner{plan: &plan{table: t}, inputs: map[string]int32{}, atoms: map[string]int32{}}
+	each := func(use func(i int, r *Rule)) {
+		for i, r := range s.Rules {
+			if r.Correlation == nil && slices.Contains(r.Tables(), t) {
+				use(i, r)
+			}
 		}
 	}
+	each(func(i int, r *Rule) { b.add(int32(i), r, sourceOf(r.Logsource)) })
+	each(func(i int, r *Rule) {
+		for _, name := range s.Needs(i) {
+			b.input(name)
+		}
+	})
+	return b.seal()
 }
 
 // A planner makes a plan.
@@ -160,12 +159,17 @@ func (b *planner) ask(e *expr) asked {
 	}
 	// Each pattern of a keyword may be in another place.
 	out := asked{op: opOr, kids: []asked{b.leaf(b.input(Message), e.test)}}
-	for _, c := range b.plan.table.Cols {
-		if k := c.Kind(); k == columnar.Dictionary || k == columnar.Text {
-			out.kids = append(out.kids, b.leaf(b.column(c), e.test))
-		}
+	for _, c := range textColumns(b.plan.table) {
+		out.kids = append(out.kids, b.leaf(b.column(c), e.test))
 	}
 	return out
+}
+
+// textColumns returns the columns in which keywords are looked for.
+func textColumns(t *columnar.Table) []columnar.Col {
+	return slices.DeleteFunc(slices.Clone(t.Cols), func(c columnar.Col) bool {
+		return c.Kind() != columnar.Dictionary && c.Kind() != columnar.Text
+	})
 }
 
 // leaf returns an expression of the atom for a test of an input.

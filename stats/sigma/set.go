@@ -78,6 +78,10 @@ import (
 type File struct {
 	Name string
 	Text []byte
+
+	// sound says that it is part of the program: its expressions are known to be neither faulty
+	// nor slow, and are compiled when a log needs them.
+	sound bool
 }
 
 // Options say how rules are loaded.
@@ -92,6 +96,7 @@ type Options struct {
 	Keep func(*Rule) bool
 
 	unset []string // see Rule.Unset; of the document being read
+	sound bool     // see File; of the file being read
 	// tables is the room that is left for tables of regular expressions, and slow has the steps
 	// of those without one, by field.
 	tables bounded.Room
@@ -108,7 +113,8 @@ type Set struct {
 
 	needs    [][]string           // see Needs
 	neededBy []map[string][]*Rule // see NeededBy
-	plans    [columnar.NumTables]*plan
+	// plans are made when a log has rows of their table; nil: no rule reads it.
+	plans [columnar.NumTables]func() *plan
 }
 
 // Load reads rules. What cannot be used is left out, and each has an error, in the
@@ -119,6 +125,7 @@ func Load(files []File, o Options) (*Set, []*Error) {
 	l := &loader{byRef: map[string]*Rule{}, o: o}
 	var other []string
 	for _, f := range files {
+		l.o.sound = f.sound
 		docs, err := documents(f.Text)
 		if err == nil && len(docs) == 0 {
 			err = errors.New("there is no document")
@@ -316,31 +323,34 @@ func (l *loader) keep() {
 
 // Want returns the tables, columns and fields that the rules read.
 func (s *Set) Want() (w columnar.Wanted) {
-	for _, p := range s.plans {
-		if p == nil {
+	kinds := map[columnar.EventKind]bool{}
+	for i, r := range s.Rules {
+		if r.Correlation != nil {
 			continue
 		}
-		for _, in := range p.inputs {
-			if in.field == "" {
-				w.Cols |= columnar.ColSet(in.col)
-			}
+		src := sourceOf(r.Logsource)
+		names := slices.Concat(r.reads(), s.Needs(i))
+		for _, where := range src.where {
+			names = append(names, where.field)
 		}
-		for _, r := range p.rules {
+		for _, t := range src.tables {
 			fields := map[string]bool{}
-			p.read(&r.expr, fields)
-			for _, name := range s.Needs(int(r.rule)) {
-				if _, column := ColumnOf(p.table, name); !column {
+			for _, name := range names {
+				if c, ok := ColumnOf(t, name); ok {
+					w.Cols |= columnar.ColSet(c)
+				} else {
 					fields[name] = true
 				}
 			}
-			for _, name := range slices.Sorted(maps.Keys(fields)) {
-				w.Fields[p.table.ID] = append(w.Fields[p.table.ID], s.Rules[r.rule].Wants(name))
+			if r.hasKeywords() {
+				w.Cols |= columnar.ColSet(textColumns(t)...)
 			}
-		}
-	}
-	kinds := map[columnar.EventKind]bool{}
-	for _, r := range s.Rules {
-		if r.Correlation == nil && slices.Contains(r.Tables(), columnar.Event) {
+			for _, name := range slices.Sorted(maps.Keys(fields)) {
+				w.Fields[t.ID] = append(w.Fields[t.ID], r.Wants(name))
+			}
+			if t != columnar.Event {
+				continue
+			}
 			for _, k := range r.kinds() {
 				if !kinds[k] {
 					kinds[k] = true
@@ -350,26 +360,6 @@ func (s *Set) Want() (w columnar.Wanted) {
 		}
 	}
 	return w
-}
-
-// read notes the fields that an expression reads.
-func (p *plan) read(e *asked, fields map[string]bool) {
-	for i := range e.kids {
-		p.read(&e.kids[i], fields)
-	}
-	if e.op != opTest {
-		return
-	}
-	a := &p.atoms[e.atom]
-	read := []int32{a.in}
-	if a.test.kind == testField {
-		read = append(read, a.other)
-	}
-	for _, in := range read {
-		if name := p.inputs[in].field; name != "" {
-			fields[name] = true
-		}
-	}
 }
 
 // Wants returns what the rule reads of a field: that of the events that it can be about.
@@ -440,21 +430,21 @@ func (r *Rule) Columns(t *columnar.Table) (cols columnar.Cols) {
 // keywords.
 func (r *Rule) reads() []string {
 	var out []string
-	var walk func(e *expr)
-	walk = func(e *expr) {
-		if e == nil {
-			return
-		}
-		if e.op == opTest {
-			out = append(out, cmp.Or(e.test.field, Message))
-			if e.test.other != "" {
-				out = append(out, e.test.other)
-			}
-		}
-		for _, k := range e.kids {
-			walk(k)
+	for t := range r.cond.tests() {
+		out = append(out, cmp.Or(t.field, Message))
+		if t.other != "" {
+			out = append(out, t.other)
 		}
 	}
-	walk(r.cond)
 	return out
+}
+
+// hasKeywords reports whether a rule looks for texts in all columns.
+func (r *Rule) hasKeywords() bool {
+	for t := range r.cond.tests() {
+		if t.field == "" {
+			return true
+		}
+	}
+	return false
 }

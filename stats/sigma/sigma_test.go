@@ -37,7 +37,7 @@ func runCases(t *testing.T, name string) {
 	var rules, cases []File
 	want := -1
 	for i, f := range arc.Files {
-		file := File{f.Name, f.Data}
+		file := File{Name: f.Name, Text: f.Data}
 		switch {
 		case f.Name == "errors":
 			want = i
@@ -92,6 +92,35 @@ func TestBundled(t *testing.T) {
 	}
 }
 
+// If this fails, an expression of a bundled rule ends a run, or is slow: it is compiled when a
+// log needs it, and not checked before.
+func TestBundledExpressions(t *testing.T) {
+	for _, from := range []func() (rules, cases []File){Bundled, Seed} {
+		rules, _ := from()
+		for i := range rules {
+			if !rules[i].sound {
+				t.Errorf("%s: is checked like anybody's", rules[i].Name)
+			}
+			rules[i].sound = false
+		}
+		set, errs := Load(rules, Options{})
+		for _, err := range errs {
+			t.Error(err)
+		}
+		n := 0
+		for _, r := range set.Rules {
+			for test := range r.cond.tests() {
+				for _, re := range test.regexps {
+					if n++; re.SlowSteps() > 0 {
+						t.Errorf("%s: %s is slow", r.File, re)
+					}
+				}
+			}
+		}
+		t.Logf("%d expressions", n)
+	}
+}
+
 // If this fails, a bundled rule takes for another's what the configuration says is the
 // company's own, or the reverse.
 func TestBundledOwn(t *testing.T) {
@@ -101,7 +130,7 @@ func TestBundledOwn(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cases, fault := ParseCases(File{"testdata/own.yml", text})
+	cases, fault := ParseCases(File{Name: "testdata/own.yml", Text: text})
 	if fault != nil {
 		t.Fatal(fault)
 	}
@@ -189,7 +218,7 @@ func TestWantedEvents(t *testing.T) {
 		"{category: proxy}|{s: {cs-method: PUT}, condition: s}":                                           "",
 	} {
 		logsource, detection, _ := strings.Cut(rule, "|{")
-		set, errs := Load([]File{{"r.yml", []byte("title: x\nlogsource: " + logsource + "\ndetection: {" + detection)}}, Options{})
+		set, errs := Load([]File{{Name: "r.yml", Text: []byte("title: x\nlogsource: " + logsource + "\ndetection: {" + detection)}}, Options{})
 		if len(errs) > 0 {
 			t.Fatal(errs[0])
 		}
