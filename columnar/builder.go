@@ -72,7 +72,7 @@ func newBuilder(t *Table, want Cols, out *Out) *Builder {
 		}
 	}
 	if fields := out.WantFields[t.ID]; len(fields) > 0 {
-		b.makeFields(fields.Names())
+		b.makeFields(fields)
 	}
 	return b
 }

@@ -49,6 +49,8 @@ type WantedField struct {
 	Origin
 	// Operations are those of the calls in the table api, in lower case. None: all events.
 	Operations []string
+	// Least is how many bytes a text has that anyone asks about: a shorter one may be left out.
+	Least int
 }
 
 // WantedFields are fields of one table. A name may stand there several times.
@@ -136,6 +138,7 @@ func (k *EventKind) holds(of Origin, channel, id string) bool {
 // names it. Its name is the one in the source.
 type field struct {
 	name  string
+	least int     // of texts that are kept, in bytes
 	codes []int32 // nil until an event has the field; from the row being built on, what that has
 	dict  *Dict
 }
@@ -200,7 +203,11 @@ func (b *Builder) setField(f *field, row int, v []byte) {
 		f.codes, f.dict = make([]int32, BatchRows), newFieldDict()
 	}
 	f.codes[row] = FieldEmpty
-	if len(v) > 0 {
+	switch {
+	case len(v) == 0:
+	case len(v) < f.least:
+		f.codes[row] = FieldAbsent
+	default:
 		known := f.dict.Len()
 		f.codes[row] = f.dict.Code(v)
 		if f.dict.Len() > known {
@@ -221,17 +228,19 @@ func (b *Builder) PutField(name string, data []byte, spans []Span) {
 	if f.codes == nil {
 		f.codes, f.dict = make([]int32, BatchRows), newFieldDict()
 	}
-	for k, s := range spans {
-		code := int32(FieldAbsent)
-		if s.Begin < s.End {
-			known := f.dict.Len()
-			code = f.dict.Code(data[s.Begin:s.End])
-			if f.dict.Len() > known {
-				b.fieldsSize += int(s.End-s.Begin) + 2*int(unsafe.Sizeof(dictSlot{}))
+	codes := f.codes[b.n : b.n+len(spans)]
+	known, size := f.dict.Len(), f.dict.Size()
+	if f.least == 0 {
+		f.dict.Codes(codes, data, spans)
+	} else {
+		for k, s := range spans {
+			codes[k] = FieldAbsent
+			if int(s.End-s.Begin) >= f.least {
+				codes[k] = f.dict.Code(data[s.Begin:s.End])
 			}
 		}
-		f.codes[b.n+k] = code
 	}
+	b.fieldsSize += f.dict.Size() - size + (f.dict.Len()-known)*2*int(unsafe.Sizeof(dictSlot{}))
 	b.full = b.full || b.fieldsSize > fieldsMaxSize
 }
 
@@ -261,11 +270,16 @@ func (o *Out) Fields(yield func(t *Table, field string)) {
 	}
 }
 
-func (b *Builder) makeFields(names []string) {
+func (b *Builder) makeFields(wanted WantedFields) {
 	b.fieldAt = map[string]int{}
-	for i, name := range names {
-		b.fieldAt[name] = i
-		b.fields = append(b.fields, field{name: name})
+	for _, w := range wanted {
+		i, ok := b.fieldAt[w.Name]
+		if !ok {
+			i = len(b.fields)
+			b.fieldAt[w.Name] = i
+			b.fields = append(b.fields, field{name: w.Name, least: w.Least})
+		}
+		b.fields[i].least = min(b.fields[i].least, w.Least)
 	}
 }
 

@@ -70,3 +70,56 @@ func TestWantedAnd(t *testing.T) {
 		t.Error("And changed what it was given")
 	}
 }
+
+// If this fails, a text that somebody asks about is left out because of its length, or an event
+// seems to lack a field because its text was.
+func TestFieldsOfSomeLength(t *testing.T) {
+	for _, put := range []func(b *Builder, texts []string){
+		func(b *Builder, texts []string) {
+			for i, text := range texts {
+				b.SetTime(int64(i + 1))
+				b.SetField([]byte("query"), []byte(text))
+				b.SetField([]byte("uri"), []byte(text))
+				b.Next(int64(i + 1))
+			}
+		},
+		func(b *Builder, texts []string) {
+			var spans []Span
+			var records, times []int64
+			data := strings.Join(texts, "")
+			for i, text := range texts {
+				begin := uint32(len(strings.Join(texts[:i], "")))
+				spans = append(spans, Span{begin, begin + uint32(len(text))})
+				records, times = append(records, int64(i+1)), append(times, int64(i+1))
+			}
+			b.PutTimes(times)
+			b.PutField("query", []byte(data), spans)
+			b.PutField("uri", []byte(data), spans)
+			b.NextRows(records)
+		},
+	} {
+		var got []string
+		out := Out{Sink: func(b *Batch) {
+			for _, name := range []string{"query", "uri"} {
+				codes, dict := b.Field(name)
+				for _, code := range codes {
+					got = append(got, string(dict.Text(code)))
+				}
+			}
+		}}
+		out.WantFields[HTTP.ID] = WantedFields{{Name: "query", Least: 9}, {Name: "query", Least: 5}, {Name: "uri", Least: 7}, {Name: "uri"}}
+		put(out.Table(HTTP), []string{"abcd", "abcde", "abcdefghij", "abcd"})
+		out.Flush()
+		if want := []string{"", "abcde", "abcdefghij", "", "abcd", "abcde", "abcdefghij", "abcd"}; !slices.Equal(got, want) {
+			t.Errorf("got %q, want %q", got, want)
+		}
+		var seen []string
+		short := Out{Sink: func(*Batch) {}, WantFields: out.WantFields}
+		put(short.Table(HTTP), []string{"abcd"})
+		short.Flush()
+		short.Fields(func(_ *Table, field string) { seen = append(seen, field) })
+		if !slices.Equal(seen, []string{"query", "uri"}) {
+			t.Errorf("got %v, want both fields", seen)
+		}
+	}
+}

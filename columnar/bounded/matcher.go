@@ -109,6 +109,9 @@ func leastBytes(re *syntax.Regexp) int {
 // String returns the expression.
 func (m *Matcher) String() string { return m.expr }
 
+// Least returns how many bytes every match has, at least.
+func (m *Matcher) Least() int { return leastOf(m.expr) }
+
 // SlowSteps returns how many steps each byte of a text may take: 0 unless m is slow.
 func (m *Matcher) SlowSteps() int {
 	p := m.program()

@@ -3,6 +3,7 @@ package sigma
 import (
 	"fmt"
 	"iter"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -46,6 +47,26 @@ func (e *expr) each(yield func(*test) bool) bool {
 		}
 	}
 	return true
+}
+
+// least returns how many bytes the text of a field has at least in every event for which an
+// expression holds.
+func (e *expr) least(field string) int {
+	switch {
+	case e.op == opTest && e.test.field == field:
+		return e.test.least()
+	case e.op == opTest, e.op == opNot:
+		return 0
+	}
+	most, fewest := 0, math.MaxInt
+	for _, k := range e.kids {
+		n := k.least(field)
+		most, fewest = max(most, n), min(fewest, n)
+	}
+	if e.op == opAnd {
+		return most
+	}
+	return fewest
 }
 
 // join returns the operands under an operator, or the only one.

@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"fmt"
+	"math"
 	"net/netip"
 	"slices"
 	"strings"
@@ -47,6 +48,18 @@ type test struct {
 	other    string // a field
 	before   bool   // testField: any text may come before what other holds
 	after    bool   // or after it
+}
+
+// least returns how many bytes every text has for which the test holds.
+func (t *test) least() int {
+	if t.kind != testRegexp || t.differs {
+		return 0
+	}
+	least := math.MaxInt
+	for _, re := range t.regexps {
+		least = min(least, re.Least())
+	}
+	return least
 }
 
 var timeParts = []string{"minute", "hour", "day", "week", "month", "year"}

@@ -289,7 +289,7 @@ func (s *state) holding(i int, text []byte, what said, atoms []int32) []int32 {
 		}
 	}
 	for _, a := range of.eager {
-		if s.decide(&s.plan.atoms[a], text, what) {
+		if len(text) >= s.plan.atoms[a].least && s.decide(&s.plan.atoms[a], text, what) {
 			atoms = append(atoms, a)
 		}
 	}
@@ -355,7 +355,7 @@ func (s *state) rows(hit func(row int)) {
 	for i := range s.inputs {
 		in := &s.inputs[i]
 		in.row = in.row[:0]
-		if in.kind == columnar.Text && (len(s.plan.inputs[i].index.literals) > 0 || len(s.plan.inputs[i].numbers) > 0) {
+		if of := &s.plan.inputs[i]; in.kind == columnar.Text && len(of.index.literals)+len(of.numbers)+len(of.eager) > 0 {
 			scanned = append(scanned, i)
 		}
 	}

@@ -37,9 +37,10 @@ type atom struct {
 	test  *test
 	ints  []int64 // for an integer column, if all patterns are integers: these integers
 	// An indexed atom is decided by the literals of a text or by its number. An
-	// eager one is decided once for each distinct text. Any other is decided when a
-	// rule needs it.
+	// eager one is decided once for each distinct text, or in each row if few texts are as long
+	// as least. Any other is decided when a rule needs it.
 	indexed, eager bool
+	least          int // bytes that every text has for which it holds
 	uses           int
 	rules          []int32 // the rules that may match if the atom holds
 }
@@ -273,6 +274,14 @@ func (p *plan) literalsOf(a *atom) []needed {
 	return out
 }
 
+// longText is the length in bytes of texts that few columns have often: a regular expression
+// that matches no shorter one is quickly decided.
+const longText = 64
+
+// fewValues are the columns with few values, each in a large share of the rows: that one of
+// them is there rules out little.
+var fewValues = columnar.ColSet(columnar.Method, columnar.Action, columnar.Status, columnar.Protocol, columnar.QueryType, columnar.Rcode)
+
 func (b *planner) seal() *plan {
 	p := b.plan
 	literals := make([][]needed, len(p.atoms))
@@ -296,6 +305,7 @@ func (b *planner) seal() *plan {
 	for i := range p.atoms {
 		a := &p.atoms[i]
 		input := &p.inputs[a.in]
+		a.least = a.test.least()
 		switch text := !a.test.differs && (a.test.kind == testText || a.test.kind == testRegexp || a.test.kind == testNet); {
 		case a.indexed:
 			for _, n := range literals[i] {
@@ -306,8 +316,13 @@ func (b *planner) seal() *plan {
 			}
 		case text && input.kind == columnar.Dictionary:
 			cost[i] = 100 + float64(a.uses)
+		case text && input.kind == columnar.Text && a.least >= longText:
+			cost[i] = 200 + float64(a.uses)
 		default:
 			cost[i] = -1 // cannot be a trigger
+		}
+		if cost[i] >= 0 && input.field == "" && fewValues.Has(input.col) {
+			cost[i] += 1000
 		}
 	}
 	for i := range p.rules {
@@ -329,9 +344,18 @@ func (b *planner) seal() *plan {
 			}
 		}
 	}
+	// Texts are searched for literals only where one of them is a trigger.
+	searched := make([]bool, len(p.inputs))
+	for i := range p.atoms {
+		a := &p.atoms[i]
+		searched[a.in] = searched[a.in] || a.indexed && len(a.rules) > 0
+	}
 	byText := map[string]int{}
 	for i := range p.atoms {
 		a := &p.atoms[i]
+		if a.indexed = a.indexed && searched[a.in]; !a.indexed {
+			continue
+		}
 		x := &p.inputs[a.in].index
 		for _, need := range literals[i] {
 			k := key(a, need.text)
@@ -343,7 +367,7 @@ func (b *planner) seal() *plan {
 			}
 			x.literals[n].refs = append(x.literals[n].refs, ref{atom: int32(i), at: need.at, sure: sure(a.test, int(need.at))})
 		}
-		if a.test.kind == testEqual && a.indexed {
+		if a.test.kind == testEqual {
 			in := &p.inputs[a.in]
 			if in.numbers == nil {
 				in.numbers = map[number][]int32{}

@@ -364,7 +364,7 @@ func (s *Set) Want() (w columnar.Wanted) {
 
 // Wants returns what the rule reads of a field: that of the events that it can be about.
 func (r *Rule) Wants(field string) columnar.WantedField {
-	return columnar.WantedField{Name: field, Origin: r.Logsource.Origin(), Operations: r.operations()}
+	return columnar.WantedField{Name: field, Origin: r.Logsource.Origin(), Operations: r.operations(), Least: r.cond.least(field)}
 }
 
 // operations returns the operations of the calls that the rule can match, in lower case;

@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"golang.org/x/tools/txtar"
+
+	"outflow/columnar"
 )
 
 var update = flag.Bool("update", false, "rewrite the errors of testdata/*.txtar")
@@ -118,6 +120,77 @@ func TestBundledExpressions(t *testing.T) {
 			}
 		}
 		t.Logf("%d expressions", n)
+	}
+}
+
+// If this fails, most rows of a log are looked at one by one: what decides which rows a rule
+// may match is in too many of them, or a text of each row is searched in vain.
+func TestTriggers(t *testing.T) {
+	long := "'x[a-z]{100}'"
+	for rule, want := range map[string]string{
+		"{s: {cs-method: [GET, POST], c-uri-query|re: " + long + "}, condition: s}":                                "c-uri-query",
+		"{s: {cs-method: GET, cs-uri-stem|re: " + long + "}, condition: s}":                                        "url_path",
+		"{s: {cs-method: GET, cs-uri-stem|re: 'x[a-z]{9}'}, condition: s}":                                         "method",
+		"{s: {cs-method: GET}, condition: s}":                                                                      "method",
+		"{s: {cs-method: PUT, cs-host|endswith: .example}, condition: s}":                                          "url_host",
+		"{s: {cs-host|endswith: .example}, f: {c-uri-query|contains: token}, condition: s and not f}":              "url_host",
+		"{s: {c-uri-query|re: " + long + "}, f: {c-uri-query|contains: token}, condition: s and not f}":            "c-uri-query",
+		"{s: {cs-host|endswith: .example}, f: {cs-uri-stem|endswith: [.js, .css]}, condition: s and not f}":        "url_host",
+		"{s: {cs-host|endswith: .example}, f: {cs-uri-stem|endswith: [.js, .css]}, condition: s or (not s and f)}": "url_host url_path",
+	} {
+		set, errs := Load([]File{{Name: "r.yml", Text: []byte("title: x\nlogsource: {category: proxy}\ndetection: " + rule)}}, Options{})
+		if len(errs) > 0 {
+			t.Fatal(errs[0])
+		}
+		p := set.plans[columnar.HTTP.ID]()
+		var got []string
+		for i, in := range p.inputs {
+			name := in.field
+			if name == "" {
+				name = in.col.String()
+			}
+			triggers, found := false, false
+			for _, a := range p.atoms {
+				if int(a.in) == i && len(a.rules) > 0 {
+					triggers, found = true, found || a.indexed
+				}
+			}
+			if triggers {
+				got = append(got, name)
+			}
+			if !found && len(in.index.literals)+len(in.numbers) > 0 || !triggers && len(in.eager) > 0 {
+				t.Errorf("%s: %s is searched in vain", rule, name)
+			}
+		}
+		if slices.Sort(got); strings.Join(got, " ") != want || len(p.always) > 0 {
+			t.Errorf("%s: got triggers on %v, and %d rules without, want %s", rule, got, len(p.always), want)
+		}
+	}
+}
+
+// If this fails, texts are kept that no rule can match, or left out although one can.
+func TestWantedLeast(t *testing.T) {
+	long := "'x[a-z]{100}'"
+	for detection, want := range map[string]int{
+		"{s: {c-uri-query|re: " + long + "}, condition: s}":                                      101,
+		"{s: {c-uri-query|re: [" + long + ", '[0-9]{7}']}, condition: s}":                        7,
+		"{s: {c-uri-query|re|all: [" + long + ", '[0-9]{7}']}, condition: s}":                    101,
+		"{s: {c-uri-query|re: " + long + "}, f: {c-uri-query: ''}, condition: s and not f}":      101,
+		"{s: {c-uri-query|re: " + long + "}, f: {c-uri-query|contains: x}, condition: s or f}":   0,
+		"{s: {c-uri-query|re: " + long + "}, f: {cs-method: PUT}, condition: f and not s}":       0,
+		"{s: {c-uri-query|re: " + long + "}, f: {cs-method: PUT}, condition: s or f}":            0,
+		"{s: {c-uri-query|re|neq: " + long + "}, condition: s}":                                  0,
+		"{s: {c-uri-query|re: " + long + "}, f: {cs-method: PUT}, condition: s and f}":           101,
+		"{a: {c-uri-query|re: " + long + "}, b: {c-uri-query|re: 'é{9}'}, condition: 1 of them}": 9,
+	} {
+		set, errs := Load([]File{{Name: "r.yml", Text: []byte("title: x\nlogsource: {category: proxy}\ndetection: " + detection)}}, Options{})
+		if len(errs) > 0 {
+			t.Fatal(errs[0])
+		}
+		fields := set.Want().Fields[columnar.HTTP.ID]
+		if len(fields) != 1 || fields[0].Name != "c-uri-query" || fields[0].Least != want {
+			t.Errorf("%s: got %+v, want texts of %d bytes", detection, fields, want)
+		}
 	}
 }
 
