@@ -15,9 +15,15 @@ import (
 // Graph; CloudWatch subscriptions; the AWS CLI. The other keys of such an object are ignored.
 var envelopes = []string{"Records", "records", "items", "entries", "value", "logEvents", "Events"}
 
-// firstEnvelopes are such keys where they are the first of the object, since some records have
+// firstEnvelopes are such keys where only answers stand before them, since some records have
 // them, too: of CloudWatch's get-log-events and filter-log-events; many programming interfaces.
-var firstEnvelopes = []string{"events", "data", "results", "logs"}
+var firstEnvelopes = []string{"events", "data", "results", "result", "logs", "rows", "hits"}
+
+// answers are the keys of what a programming interface says of its answer: how the question
+// went, and how much there is. A record may have one of them, but not before what it is about.
+var answers = []string{"status", "statuscode", "code", "success", "ok", "error", "errors", "message", "count", "total", "totalcount",
+	"totalresults", "size", "took", "timedout", "page", "pagesize", "pages", "limit", "offset", "next", "nextpage", "nexttoken",
+	"nextcursor", "cursor", "hasmore", "more", "meta", "metadata", "requestid", "shards", "maxscore", "links", "version", "nodekey", "logtype"}
 
 // NeedsJSONLines reports whether an object that begins with head is JSON that is
 // not one object a line, and so must be read through JSONLines. size is the largest
@@ -83,7 +89,7 @@ type shaper struct {
 
 	state  shapeState
 	array  bool // the values are elements of an array
-	object bool // that array is in an envelope
+	around int  // objects of the envelope that the array is in
 	mute   bool // the value is the rest of an envelope, and is dropped
 	text   bool // in a string
 	escape bool // after a backslash
@@ -92,8 +98,9 @@ type shaper struct {
 	// For a value that is an object in no array:
 	whole bool // out[start:] is everything read of it
 	start int
-	key   int  // where in out the last string of depth 1 begins
-	named bool // that string is one of envelopes
+	key   int  // where in out the last key of the object begins
+	named bool // that key is one of envelopes
+	hits  bool // it is that of Elasticsearch, whose object has the array
 	empty bool // its only key is one of envelopes, with an empty array
 }
 
@@ -175,20 +182,20 @@ func (s *shaper) begin(in []byte) int {
 			}
 		case '[':
 			if !s.array {
-				s.array, s.object = true, false
+				s.array, s.around = true, 0
 				return i + 1
 			}
 		case ']':
 			if s.array {
 				s.array = false
-				if s.object {
-					s.state, s.mute, s.depth = inside, true, 1
+				if s.around > 0 {
+					s.state, s.mute, s.depth = inside, true, s.around
 				}
 				return i + 1
 			}
 		}
 		s.start, s.depth = len(s.out), 0
-		s.whole, s.named, s.empty, s.mute = !s.array, false, false, false
+		s.whole, s.named, s.hits, s.empty, s.mute = !s.array, false, false, false, false
 		s.state = inside
 		if c != '{' && !s.array {
 			s.state = garbage
@@ -215,15 +222,15 @@ func (s *shaper) value(in []byte) int {
 			i++
 			switch c {
 			case '"':
-				if i+1 < len(in) && in[i+1] == '"' && (in[i] == ':' || in[i] == ',') && (s.depth > 1 || s.depth == 1 && !s.whole) {
+				if i+1 < len(in) && in[i+1] == '"' && (in[i] == ':' || in[i] == ',') && !s.atKey() {
 					i += 2 // most strings follow another one where nothing depends on it
 					continue
 				}
 				s.text = false
-				if s.whole && s.depth == 1 {
+				if s.atKey() {
 					s.pass(in[from:i])
 					from = i
-					s.named = isEnvelope(s.out[s.key:], s.key == s.start+1 || len(bytes.TrimSpace(s.out[s.start+1:s.key])) == 0)
+					s.nameKey()
 				}
 			case '\\':
 				if i == len(in) {
@@ -246,18 +253,19 @@ func (s *shaper) value(in []byte) int {
 			in[i] = ' '
 		case quoteByte:
 			s.text = true
-			if s.whole && s.depth == 1 {
+			if s.atKey() {
 				s.pass(in[from:i])
 				from = i
 				s.key = len(s.out)
 			}
 		case openByte:
-			s.depth++
-			if s.named && s.whole && s.depth == 2 && c == '[' {
+			if s.named && c == '[' && s.atKey() {
 				s.pass(in[from : i+1])
-				s.state = opening
+				s.state, s.around = opening, s.depth
+				s.depth++
 				return i + 1
 			}
+			s.depth++
 		case closeByte:
 			if s.depth == 0 {
 				if c == ']' { // the end of the array, after a number or the like
@@ -279,7 +287,9 @@ func (s *shaper) value(in []byte) int {
 				s.end()
 				return i + 1
 			case 1:
-				s.named, s.empty = false, false
+				s.named, s.hits, s.empty = false, false, false
+			case 2:
+				s.named = false
 			}
 		}
 		i++
@@ -300,9 +310,9 @@ func (s *shaper) open(in []byte) int {
 		switch c {
 		case '{':
 			s.out = s.out[:s.start]
-			s.state, s.array, s.object = between, true, true
+			s.state, s.array = between, true
 		case ']':
-			s.empty = len(bytes.TrimSpace(s.out[s.start+1:s.key])) == 0
+			s.empty = s.depth == 2 && len(bytes.TrimSpace(s.out[s.start+1:s.key])) == 0
 		}
 		return i
 	}
@@ -327,15 +337,49 @@ func (s *shaper) end() {
 	s.ready = len(s.out)
 }
 
-// isEnvelope reports whether quoted is one of envelopes, in quotes; first says that it is the
-// first key of its object.
-func isEnvelope(quoted []byte, first bool) bool {
-	key := quoted[1 : len(quoted)-1]
+// atKey reports whether a string here may be the key of an envelope.
+func (s *shaper) atKey() bool {
+	return s.whole && (s.depth == 1 || s.depth == 2 && s.hits)
+}
+
+// nameKey tells whether the last key is one of envelopes.
+func (s *shaper) nameKey() {
+	key := s.out[s.key+1 : len(s.out)-1]
+	s.named = false
 	if len(key) > len("logEvents") {
-		return false
+		return
 	}
 	is := func(name string) bool { return string(key) == name }
-	return slices.ContainsFunc(envelopes, is) || first && slices.ContainsFunc(firstEnvelopes, is)
+	switch {
+	case s.depth == 2:
+		s.named = is("hits")
+	case slices.ContainsFunc(envelopes, is):
+		s.named = true
+	case slices.ContainsFunc(firstEnvelopes, is):
+		s.named = onlyAnswers(s.out[s.start+1 : s.key])
+		s.hits = s.named && is("hits")
+	}
+}
+
+// onlyAnswers reports whether the first members of an object are only answers.
+func onlyAnswers(members []byte) bool {
+	const most = 1 << 10 // they are few, and each such key looks at all before it
+	if members = bytes.TrimRight(members, " ,"); len(members) == 0 {
+		return true
+	}
+	if len(members) > most {
+		return false
+	}
+	var w Walker
+	w.Open(slices.Concat([]byte{'{'}, members, []byte{'}'}))
+	for w.Next() {
+		key := bytes.ToLower(bytes.Trim(w.Key, "@_"))
+		key = bytes.ReplaceAll(bytes.ReplaceAll(key, []byte("_"), nil), []byte("-"), nil)
+		if !slices.Contains(answers, string(key)) {
+			return false
+		}
+	}
+	return w.Done()
 }
 
 // The classes of bytes outside strings.
