@@ -45,6 +45,9 @@ type Column struct {
 	// 1000), "KiB", "MiB", "GiB" (powers of 1024).
 	Unit string `yaml:"unit"`
 
+	// Times is of a byte count: the name of the column that has a number which multiplies
+	// it, as a sampling rate. One that is not greater than 1 does not.
+	Times     string   `yaml:"times"`
 	Zone      string   `yaml:"zone"`      // of a time: the name of the column that has its zone, as +0200, where the time is no number
 	Join      []string `yaml:"join"`      // instead of names: those whose texts are put together
 	Separator string   `yaml:"separator"` // between the texts of Join; "": a space
@@ -60,8 +63,8 @@ type Column struct {
 	// Where are conditions as in SourceRow: in records for which they do not hold, the
 	// column says nothing.
 	Where map[string]Condition `yaml:"where"`
-	// Else is read where the column says nothing. It has no Unit, Time and Date: those of
-	// the column are its own.
+	// Else is read where the column says nothing. It has no Unit, Times, Time and
+	// Date: those of the column are its own.
 	Else *Column `yaml:"else"`
 }
 
@@ -76,7 +79,7 @@ func (s *Column) UnmarshalYAML(unmarshal func(any) error) error {
 
 // OfSource reports whether the column says what only sources can.
 func (s Column) OfSource() bool {
-	return s.Zone != "" || s.Unlike != nil || s.Join != nil || s.Separator != "" || s.Null != nil || s.Match != "" || s.Word != 0 || s.Part != "" || s.Texts != nil || s.Before != "" ||
+	return s.Zone != "" || s.Times != "" || s.Unlike != nil || s.Join != nil || s.Separator != "" || s.Null != nil || s.Match != "" || s.Word != 0 || s.Part != "" || s.Texts != nil || s.Before != "" ||
 		s.Without != "" || s.Where != nil || s.Else != nil
 }
 

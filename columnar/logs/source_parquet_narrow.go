@@ -268,11 +268,10 @@ func (d *sourceDecoder) slotsRead(out *columnar.Out) []bool {
 			}
 			for ; f != nil; f = f.otherwise {
 				conditions(f.where)
-				for _, slot := range slices.Concat(f.slots, f.join) {
-					read[slot] = true
-				}
-				if f.dateSlot >= 0 {
-					read[f.dateSlot] = true
+				for _, slot := range slices.Concat(f.slots, f.join, f.unlike, []int{f.dateSlot, f.zoneSlot, f.times}) {
+					if slot >= 0 {
+						read[slot] = true
+					}
 				}
 			}
 		}

@@ -229,7 +229,7 @@ func (p *sourcePlan) fields(t *columnar.Table, columns map[string]Column) (field
 
 // field compiles a column.
 func (p *sourcePlan) field(c columnar.Col, column Column) (*sourceField, error) {
-	f := &sourceField{field: newField(c, -1), column: column, dateSlot: -1, zoneSlot: -1}
+	f := &sourceField{field: newField(c, -1), column: column, dateSlot: -1, zoneSlot: -1, times: -1}
 	if err := f.as(column); err != nil {
 		return nil, err
 	}
@@ -244,6 +244,12 @@ func (p *sourcePlan) field(c columnar.Col, column Column) (*sourceField, error) 
 	f.unlike = p.slotsOf(column.Unlike)
 	if column.Zone != "" {
 		f.zoneSlot = p.slotOf(column.Zone, false)
+	}
+	if column.Times != "" {
+		if c != columnar.BytesOut && c != columnar.BytesIn {
+			return nil, fmt.Errorf("times: %q: only byte counts are multiplied", column.Times)
+		}
+		f.times = p.slotOf(column.Times, false)
 	}
 	if ways := min(len(f.slots), 1) + min(len(f.join), 1) + min(len(column.Const), 1); ways != 1 {
 		return nil, errors.New("want one of name or first, join, const")
@@ -274,15 +280,15 @@ func (p *sourcePlan) field(c columnar.Col, column Column) (*sourceField, error) 
 		return nil, fmt.Errorf("where.%w", err)
 	}
 	if e := column.Else; e != nil {
-		if e.Unit != "" || e.Time != "" || e.Date != "" {
-			return nil, errors.New("else: has no unit, time and date of its own")
+		if e.Unit != "" || e.Times != "" || e.Time != "" || e.Date != "" {
+			return nil, errors.New("else: has no unit, times, time and date of its own")
 		}
 		if f.otherwise, err = p.field(c, *e); err != nil {
 			return nil, fmt.Errorf("else: %w", err)
 		}
 	}
-	f.direct = f.unlike == nil && f.match == nil && f.part == 0 && column.Word == 0 && column.Without == "" && len(column.Texts) == 0 && len(column.Null) == 0 && len(f.join) == 0
-	f.inPlace = len(f.slots) > 0 && f.unlike == nil && len(column.Texts) == 0 && len(column.Null) == 0 && len(f.where) == 0 && f.otherwise == nil
+	f.direct = f.times < 0 && f.unlike == nil && f.match == nil && f.part == 0 && column.Word == 0 && column.Without == "" && len(column.Texts) == 0 && len(column.Null) == 0 && len(f.join) == 0
+	f.inPlace = len(f.slots) > 0 && f.times < 0 && f.unlike == nil && len(column.Texts) == 0 && len(column.Null) == 0 && len(f.where) == 0 && f.otherwise == nil
 	return f, nil
 }
 

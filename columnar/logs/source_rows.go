@@ -71,6 +71,7 @@ type sourceField struct {
 	zoned    bool  // unit has a zone
 	dateSlot int   // -1: none
 	zoneSlot int   // -1: none
+	times    int   // the slot of column.Times; -1: none
 	unlike   []int
 	where    []condition
 	match    *regexp.Regexp
@@ -90,7 +91,7 @@ type sourceField struct {
 // no record has.
 func (f *sourceField) of(c columnar.Col) *sourceField {
 	if f == nil {
-		return &sourceField{field: newField(c, -1), clockAt: -1, dateSlot: -1, zoneSlot: -1, direct: true}
+		return &sourceField{field: newField(c, -1), clockAt: -1, dateSlot: -1, zoneSlot: -1, times: -1, direct: true}
 	}
 	g := *f
 	g.col, g.bad, g.negative = c, newField(c, -1).bad, newField(c, -1).negative

@@ -2,6 +2,7 @@ package logs
 
 import (
 	"bytes"
+	"math/bits"
 	"slices"
 	"time"
 
@@ -330,6 +331,25 @@ func (d *sourceDecoder) integer(f *sourceField, i int32, t *Tally) int64 {
 	if f == nil {
 		return columnar.Null
 	}
+	v := d.ownInteger(f, i, t)
+	if f.times < 0 || v == columnar.Null {
+		return v
+	}
+	text := d.w.text(int(i), f.times)
+	n, ok := scan.Int(text)
+	if !ok || n <= 1 {
+		return v
+	}
+	high, product := bits.Mul64(uint64(v), uint64(n))
+	if high != 0 || product > uint64(f.most) {
+		t.Unread(d.w.records[i], f.col, text, f.bad)
+		return columnar.Null
+	}
+	return int64(product)
+}
+
+// ownInteger is integer without what multiplies it.
+func (d *sourceDecoder) ownInteger(f *sourceField, i int32, t *Tally) int64 {
 	v, ok := d.number(f, int(i))
 	switch {
 	case ok && 0 <= v && v <= f.most && f.scale == 1:
