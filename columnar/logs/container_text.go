@@ -223,6 +223,7 @@ type csvReader struct {
 	header []byte // in force
 	named  []layoutSlot
 	count  int // of fields that header names
+	names  headerNames
 
 	scanner scan.Fields
 }
@@ -232,11 +233,18 @@ func (r *csvReader) use(header []byte) error {
 	if r.headed && !bytes.Equal(header, r.header) {
 		names := csvNames(header, r.sep)
 		r.header, r.named, r.count = slices.Clone(header), r.slots(names), len(names)
+		r.names = headerNames{headerLine(header), r.sep, names}
 	}
 	return nil
 }
 
 func (r *csvReader) read(data []byte, w *window, t *Tally) []byte {
+	if r.headed && r.header == nil {
+		n := csvPreamble(data)
+		countHeader(data[:n], t)
+		w.next += int64(bytes.Count(data[:n], eol))
+		data = data[n:]
+	}
 	if len(r.seps) > 0 {
 		return r.readEach(data, w, t)
 	}
@@ -297,13 +305,8 @@ func (r *csvReader) begins(record []byte, t *Tally) bool {
 	switch {
 	case len(record) == 0 || record[0] <= ' ' && scan.Blank(record):
 		return false
-	case r.headed && r.header == nil:
-		if csvPreamble(append(slices.Clip(record), '\n')) == 0 {
-			r.use(record)
-		}
-		t.Known("header")
-		return false
-	case r.headed && bytes.Equal(bytes.TrimPrefix(record, utf8BOM), bytes.TrimPrefix(r.header, utf8BOM)):
+	case r.headed && (r.header == nil || r.names.again(record)):
+		r.use(record)
 		t.Known("header")
 		return false
 	}

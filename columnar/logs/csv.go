@@ -22,8 +22,9 @@ query makes it dns, a URL or a method http, bytes and a destination network, and
 
 Quoting is RFC 4180: a field in double quotes may hold separators, newlines and doubled quotes. A quote that does
 not begin a field, or is never closed, stands for itself. A record with more or fewer fields than the header is
-skipped. The header may begin with # and is skipped where it is repeated, as in files put one after the other;
-another header inside an object is skipped with a reason, and its rows are read by the first.
+skipped. The header may begin with #, and titles and comments may stand before it, in which nothing separates. It may stand again, as
+in files put one after the other; a header inside an object that names other columns is in force from there on, if it
+has half of the names.
 
 Several columns may hold one value, such as user and email: in each record the first that says something counts.
 Times without a zone are in the input's zone; the date may stand in a column of its own (date, time). Empty, "-",
@@ -43,7 +44,7 @@ JSON) need no time of their own.`,
 		if m := o.Mapping; m != nil && m.Delimiter != 0 && (m.Delimiter >= 0x80 || strings.IndexByte("\"\r\n", m.Delimiter) >= 0) {
 			return nil, fmt.Errorf("mapping.delimiter: %q cannot separate fields; want an ASCII character other than a quote", m.Delimiter)
 		}
-		d := &csvDecoder{separated{mapping: o.Mapping, inside: o.Inside, set: setter{clock: o.clock()}}}
+		d := &csvDecoder{separated: separated{mapping: o.Mapping, inside: o.Inside, set: setter{clock: o.clock()}}}
 		return d, d.open(o.Head)
 	},
 }
@@ -111,7 +112,10 @@ func countHeader(preamble []byte, t *Tally) {
 }
 
 // A csvDecoder is a separated whose columns a header or the mapping names.
-type csvDecoder struct{ separated }
+type csvDecoder struct {
+	separated
+	unfit string // why no plan is in force; "": one is
+}
 
 // open makes the plan from the start of the object, if that is available.
 func (d *csvDecoder) open(head []byte) error {
@@ -152,12 +156,6 @@ func (d *csvDecoder) use(header []byte) (err error) {
 		return err
 	}
 	d.header, d.columns, d.fields = slices.Clone(header), len(names), nil
-	d.timeName = nil
-	for _, f := range d.plan.fields {
-		if f.col == columnar.Time && f.src >= 0 {
-			d.timeName = []byte(names[f.src])
-		}
-	}
 	return nil
 }
 
@@ -173,9 +171,7 @@ func (d *csvDecoder) Decode(b *Block, out *columnar.Out, t *Tally) error {
 	switch {
 	case headerless:
 	case b.Header != nil:
-		if err := d.use(b.Header); err != nil {
-			return err
-		}
+		d.change(b.Header)
 	default:
 		skip := csvPreamble(data)
 		end := skip + separatedEnd(data[skip:])
@@ -186,10 +182,44 @@ func (d *csvDecoder) Decode(b *Block, out *columnar.Out, t *Tally) error {
 		if err := d.use(data[skip:end]); err != nil {
 			return fmt.Errorf("header: %w", err)
 		}
+		d.unfit = ""
 		countHeader(data[:skip], t)
 		t.Known("header")
 		line += int64(bytes.Count(data[:end], eol))
 		data = data[end:]
+	}
+	for len(data) > 0 {
+		at, end := -1, 0
+		if !headerless {
+			at, end = nextHeader(data, d.header)
+		}
+		if at < 0 {
+			d.records(b, data, line, out, t)
+			break
+		}
+		line = d.records(b, data[:at], line, out, t) + 1
+		d.change(data[at:end])
+		t.Known("header")
+		data = data[end:]
+	}
+	return nil
+}
+
+// change is use for a header inside an object: if it gives no plan, no records are read
+// by it.
+func (d *csvDecoder) change(header []byte) {
+	d.unfit = ""
+	if err := d.use(header); err != nil {
+		d.unfit = "header: " + err.Error()
+		d.header, d.plan = slices.Clone(bytes.TrimRight(header, "\r\n")), nil
+	}
+}
+
+// records decodes records of the header in force, and returns the number of the line
+// behind them.
+func (d *csvDecoder) records(b *Block, data []byte, line int64, out *columnar.Out, t *Tally) int64 {
+	if d.unfit != "" {
+		return skipLines(data, line, d.unfit, t)
 	}
 	d.begin(b, out)
 	s := &d.scanner
@@ -197,5 +227,5 @@ func (d *csvDecoder) Decode(b *Block, out *columnar.Out, t *Tally) error {
 	for s.Next() {
 		line = d.window(data, line, t)
 	}
-	return nil
+	return line
 }

@@ -14,34 +14,134 @@ import (
 const csvDelimiters = ",\t;|"
 
 // csvPreamble returns the size of the lines before the header: blank ones, the
-// type that PowerShell's Export-Csv writes, and Excel's declaration of the
-// separator.
+// type that PowerShell's Export-Csv writes, Excel's declaration of the separator, and
+// titles and comments, in which nothing separates.
 func csvPreamble(p []byte) int {
 	rest := bytes.TrimPrefix(p, utf8BOM)
+	whole := len(rest)
 	for len(rest) > 0 {
 		line, after, _ := bytes.Cut(rest, eol)
 		line = bytes.TrimSuffix(line, carriage)
-		if len(line) > 0 && !bytes.HasPrefix(line, []byte("#TYPE ")) && !(len(line) == 5 && bytes.HasPrefix(line, []byte("sep="))) {
+		if bytes.ContainsAny(line, csvDelimiters) && !bytes.HasPrefix(line, []byte("#TYPE ")) && !(len(line) == 5 && bytes.HasPrefix(line, []byte("sep="))) {
 			break
 		}
 		rest = after
 	}
-	if len(rest) == len(bytes.TrimPrefix(p, utf8BOM)) {
+	if len(rest) == whole {
 		return 0
 	}
 	return len(p) - len(rest)
 }
 
-// csvHeader is the header line in force. The first stays in force: see Doc.
+// csvHeader is the header line in force behind p: the last one.
 func csvHeader(prev, p []byte) []byte {
-	if prev != nil {
-		return prev
+	if prev == nil {
+		if p = p[csvPreamble(p):]; len(p) == 0 {
+			return nil
+		}
+		end := separatedEnd(p)
+		prev, p = slices.Clone(p[:end]), p[end:]
 	}
-	p = p[csvPreamble(p):]
-	if len(p) == 0 {
-		return nil
+	for {
+		at, end := nextHeader(p, prev)
+		if at < 0 {
+			return prev
+		}
+		prev, p = slices.Clone(p[at:end]), p[end:]
 	}
-	return slices.Clone(p[:separatedEnd(p)])
+}
+
+// nextHeader returns where in p a line stands that is a header as header is: the same, or
+// one that names other columns, too, as in files put one after another and where a program
+// was changed. at is -1 if there is none. p begins with a record. A line within quotes is
+// none: who writes a field must not name the columns.
+func nextHeader(p, header []byte) (at, end int) {
+	var h headerNames
+	quotes, counted := 0, 0
+	line := headerLine(header)
+	for ; at < len(p) && len(line) > 0; at = end {
+		end = scan.LineEnd(p, at)
+		if !beginsName(p[at:end]) && p[at] != line[0] {
+			continue
+		}
+		if h.names == nil {
+			h = namesOf(header)
+		}
+		if !h.again(p[at:end]) {
+			continue
+		}
+		if quotes += bytes.Count(p[counted:at], quote); quotes%2 == 0 {
+			return at, end
+		}
+		counted = at
+	}
+	return -1, 0
+}
+
+// headerNames are the names of a header and what stands between them.
+type headerNames struct {
+	line  []byte
+	sep   byte
+	names []string
+}
+
+func namesOf(header []byte) (h headerNames) {
+	h.line = headerLine(header)
+	for i := range len(csvDelimiters) {
+		if names := csvNames(h.line, csvDelimiters[i]); len(names) > len(h.names) {
+			h.sep, h.names = csvDelimiters[i], names
+		}
+	}
+	return h
+}
+
+// headerLine returns a header without what may stand around it.
+func headerLine(header []byte) []byte {
+	return bytes.TrimRight(bytes.TrimPrefix(header, utf8BOM), "\r\n")
+}
+
+// again reports whether a line is the header again, or has two of the names, and half of
+// those that this or that header has. Its fields may then not begin as numbers do: records
+// have times.
+func (h *headerNames) again(line []byte) bool {
+	if line = headerLine(line); bytes.Equal(line, h.line) {
+		return true
+	}
+	if !allNames(line, h.sep) {
+		return false
+	}
+	names := csvNames(line, h.sep)
+	same := 0
+	for _, name := range names {
+		if name != "" && slices.ContainsFunc(h.names, func(have string) bool { return strings.EqualFold(have, name) }) {
+			same++
+		}
+	}
+	return same >= 2 && 2*same >= min(len(names), len(h.names))
+}
+
+// allNames reports whether all fields of a line that are not empty may be names.
+func allNames(line []byte, sep byte) bool {
+	for {
+		if len(line) > 0 && line[0] != sep && line[0] != '\r' && line[0] != '\n' && !beginsName(line) {
+			return false
+		}
+		i := bytes.IndexByte(line, sep)
+		if i < 0 {
+			return true
+		}
+		line = line[i+1:]
+	}
+}
+
+// beginsName reports whether a line or field may begin with a name.
+func beginsName(line []byte) bool {
+	for _, c := range line {
+		if c != '"' && c != ' ' && c != '#' {
+			return c|0x20-'a' < 26 || c == '_' || c == '@' || c >= 0x80
+		}
+	}
+	return false
 }
 
 // csvNames returns the column names that a header line gives.

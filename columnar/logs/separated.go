@@ -20,8 +20,6 @@ type separated struct {
 	plan    *plan
 	columns int
 	sep     byte
-	// timeName is what the header calls the time.
-	timeName []byte
 
 	set     setter
 	scanner scan.Fields
@@ -45,9 +43,8 @@ var utf8BOM = []byte("\xef\xbb\xbf")
 
 // Reasons to skip a record, beside those of field.
 const (
-	tooFew        = "fewer fields than the header"
-	tooMany       = "more fields than the header"
-	anotherHeader = "another header inside the object"
+	tooFew  = "fewer fields than the header"
+	tooMany = "more fields than the header"
 )
 
 // separatedRun is the most records that are read column by column in one go. A window
@@ -357,7 +354,7 @@ func (d *separated) record(data []byte, pos []uint32, line int64, t *Tally) {
 			us, reason := d.set.timeOf(f, cell, date)
 			if us, reason = d.set.orOuter(line, us, reason); reason != "" {
 				b.Drop()
-				d.skip(data, pos, line, reason, t)
+				t.Skip(line, reason)
 				return
 			}
 			b.SetTime(us)
@@ -397,27 +394,22 @@ func (d *separated) ragged(data []byte, pos []uint32, line int64, t *Tally) {
 	switch n := len(pos) - 1; {
 	case n == 1 && len(d.cell(data, pos, 0)) == 0: // a blank line
 	case n < d.columns:
-		d.skip(data, pos, line, tooFew, t)
+		t.Skip(line, tooFew)
 	default:
-		d.skip(data, pos, line, tooMany, t)
+		t.Skip(line, tooMany)
 	}
 }
 
-// skip counts a record that gave no row, unless it is the header again.
-func (d *separated) skip(data []byte, pos []uint32, line int64, reason string, t *Tally) {
-	record := bytes.TrimSuffix(data[pos[0]+1:pos[len(pos)-1]], carriage)
-	if d.header != nil {
-		if bytes.Equal(record, bytes.TrimPrefix(d.header, utf8BOM)) {
-			t.Known("header")
-			return
-		}
-		for i := range len(pos) - 1 {
-			if d.timeName != nil && bytes.EqualFold(bytes.TrimSpace(d.cell(data, pos, i)), d.timeName) {
-				reason = anotherHeader
-			}
+// skipLines skips all lines of data that are not blank, and returns the number of the line
+// behind them.
+func skipLines(data []byte, line int64, reason string, t *Tally) int64 {
+	for ; len(data) > 0; line++ {
+		var record []byte
+		if record, data = scan.CutLine(data); !scan.Blank(record) {
+			t.Skip(line, reason)
 		}
 	}
-	t.Skip(line, reason)
+	return line
 }
 
 // unquote returns the text of a field, in scratch if it must be changed. A

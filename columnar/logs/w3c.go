@@ -115,13 +115,7 @@ func (d *w3c) useFields(directive []byte) {
 // behind them.
 func (d *w3c) records(b *Block, data []byte, line int64, out *columnar.Out, t *Tally) int64 {
 	if d.header == nil {
-		for ; len(data) > 0; line++ {
-			var record []byte
-			if record, data = scan.CutLine(data); !scan.Blank(record) {
-				t.Skip(line, d.unfit)
-			}
-		}
-		return line
+		return skipLines(data, line, d.unfit, t)
 	}
 	d.begin(b, out)
 	d.sep = ' '
