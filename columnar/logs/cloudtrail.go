@@ -3,6 +3,7 @@ package logs
 import (
 	"bytes"
 	"slices"
+	"strings"
 
 	"outflow/columnar"
 	"outflow/columnar/scan"
@@ -55,10 +56,10 @@ Events arrive late and in no order. Events of more than 256 KiB come cut by AWS.
 	Sniff: func(head []byte) bool {
 		var event, digest int
 		scan.EachKey(head, func(key []byte, _ scan.Value) {
-			switch string(key) {
-			case "eventVersion", "userIdentity", "eventSource", "eventName", "awsRegion", "sourceIPAddress":
+			switch strings.ToLower(string(key)) {
+			case "eventversion", "useridentity", "eventsource", "eventname", "awsregion", "sourceipaddress":
 				event++
-			case "digestStartTime", "digestEndTime", "digestS3Bucket":
+			case "digeststarttime", "digestendtime", "digests3bucket":
 				digest++
 			}
 		})
@@ -130,21 +131,34 @@ type cloudTrail struct {
 
 func newCloudTrail() *cloudTrail { return &cloudTrail{event: newTrailShape()} }
 
-// newTrailShape returns the shape of events.
+// newTrailShape returns the shape of events. Athena's tables have the keys that all events share
+// in lower case, and those of what a call is about as they were written.
 func newTrailShape() *scan.Shape {
-	session := scan.ShapeOf(0)
-	session.Within("sessionIssuer", scan.ShapeOf(trailIssuer, "userName"))
-	identity := scan.ShapeOf(trailIdentityType, "type", "userName", "arn", "principalId", "accountId", "invokedBy")
-	identity.Within("sessionContext", session)
-	identity.Within("onBehalfOf", scan.ShapeOf(trailOnBehalfOf, "userId"))
-	request := scan.ShapeOf(trailKey, slices.Concat([]string{"key", "bucketName"}, cloudTrailObjects[:], cloudTrailGrants[:])...)
-	request.Nested = request.Fields &^ (1 << trailBucket) // other calls have other things under these names
-	event := scan.ShapeOf(trailTime, "eventTime", "eventSource", "eventName", "eventCategory", "eventType", "sourceIPAddress",
+	within := func(s *scan.Shape, key string, inner func() *scan.Shape) {
+		s.Within(key, inner())
+		s.Within(strings.ToLower(key), inner())
+	}
+	identity := func() *scan.Shape {
+		s := scan.FoldedShapeOf(trailIdentityType, "type", "userName", "arn", "principalId", "accountId", "invokedBy")
+		within(s, "sessionContext", func() *scan.Shape {
+			s := scan.ShapeOf(0)
+			within(s, "sessionIssuer", func() *scan.Shape { return scan.FoldedShapeOf(trailIssuer, "userName") })
+			return s
+		})
+		within(s, "onBehalfOf", func() *scan.Shape { return scan.FoldedShapeOf(trailOnBehalfOf, "userId") })
+		return s
+	}
+	request := func() *scan.Shape {
+		s := scan.ShapeOf(trailKey, slices.Concat([]string{"key", "bucketName"}, cloudTrailObjects[:], cloudTrailGrants[:])...)
+		s.Nested = s.Fields &^ (1 << trailBucket) // other calls have other things under these names
+		return s
+	}
+	event := scan.FoldedShapeOf(trailTime, "eventTime", "eventSource", "eventName", "eventCategory", "eventType", "sourceIPAddress",
 		"userAgent", "errorCode", "errorMessage", "eventID", "resources", "digestEndTime")
 	event.Nested = 1 << trailResources
-	event.Within("userIdentity", identity)
-	event.Within("additionalEventData", scan.ShapeOf(trailBytesIn, "bytesTransferredIn", "bytesTransferredOut"))
-	event.Within("requestParameters", request)
+	within(event, "userIdentity", identity)
+	within(event, "additionalEventData", func() *scan.Shape { return scan.ShapeOf(trailBytesIn, "bytesTransferredIn", "bytesTransferredOut") })
+	within(event, "requestParameters", request)
 	return event
 }
 
@@ -283,10 +297,10 @@ func (d *cloudTrail) sharedWith(event []byte) []byte {
 	own := d.text(trailAccount)
 	w := &d.element
 	for w.Open(event); w.Next(); {
-		switch string(w.Key) {
-		case "requestParameters":
+		switch strings.ToLower(string(w.Key)) {
+		case "requestparameters":
 			parameters = w.Val
-		case "recipientAccountId":
+		case "recipientaccountid":
 			if account := w.Text(&d.scratch); len(account) > 0 {
 				own = account
 			}
@@ -447,7 +461,7 @@ func (d *cloudTrail) arnOf(resource scan.Value) (arn []byte) {
 	}
 	w := &d.element
 	for w.Open(resource); w.Next(); {
-		if string(w.Key) == "ARN" {
+		if strings.EqualFold(string(w.Key), "ARN") {
 			arn = w.Text(&d.scratch)
 		}
 	}

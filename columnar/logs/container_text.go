@@ -31,6 +31,7 @@ var csvContainer = &container{
 			r.sep, r.seps = s[0], []byte(s[1:])
 		}
 		r.headed = len(p.source.Layouts) == 0
+		r.anySep = r.headed && p.source.Separator == ""
 		return r, nil
 	},
 }
@@ -114,7 +115,7 @@ func limit(record []byte, n int) int {
 // slots returns which fields of these names are read.
 func (r *fieldReader) slots(names []string) (out []layoutSlot) {
 	index := func(name string, same func(a, b string) bool) int {
-		return slices.IndexFunc(names, func(have string) bool { return same(have, name) })
+		return slices.IndexFunc(names, func(have string) bool { return same(withoutZone(have), name) })
 	}
 	for i, s := range r.plan.slots {
 		field, ok := fieldNumber(s.name)
@@ -220,6 +221,7 @@ type csvReader struct {
 	sep    byte
 	seps   []byte // further separators, for records without the others
 	headed bool   // the first line is a header
+	anySep bool   // whose separator is the one that gives most names
 	header []byte // in force
 	named  []layoutSlot
 	count  int // of fields that header names
@@ -232,6 +234,9 @@ func (r *csvReader) use(header []byte) error {
 	header = bytes.TrimRight(header, "\r\n")
 	if r.headed && !bytes.Equal(header, r.header) {
 		names := csvNames(header, r.sep)
+		if r.anySep {
+			names, r.sep = csvColumns(header)
+		}
 		r.header, r.named, r.count = slices.Clone(header), r.slots(names), len(names)
 		r.names = headerNames{headerLine(header), r.sep, names}
 	}
@@ -247,6 +252,10 @@ func (r *csvReader) read(data []byte, w *window, t *Tally) []byte {
 	}
 	if len(r.seps) > 0 {
 		return r.readEach(data, w, t)
+	}
+	if r.anySep && r.header == nil {
+		header := data[csvPreamble(data):]
+		_, r.sep = csvColumns(bytes.TrimRight(header[:separatedEnd(header)], "\r\n"))
 	}
 	s, behind := &r.scanner, 0
 	for s.Reset(data, r.sep, '"'); !w.full() && s.Next(); {

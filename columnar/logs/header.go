@@ -21,7 +21,7 @@ func csvPreamble(p []byte) int {
 	whole := len(rest)
 	for len(rest) > 0 {
 		line, after, _ := bytes.Cut(rest, eol)
-		line = bytes.TrimSuffix(line, carriage)
+		line = bare(bytes.TrimSuffix(line, carriage))
 		if bytes.ContainsAny(line, csvDelimiters) && !bytes.HasPrefix(line, []byte("#TYPE ")) && !(len(line) == 5 && bytes.HasPrefix(line, []byte("sep="))) {
 			break
 		}
@@ -153,6 +153,17 @@ func csvNames(header []byte, sep byte) []string {
 		names[i] = strings.TrimSpace(names[i])
 	}
 	return names
+}
+
+// csvColumns returns the column names that a header line gives by the separator that gives most.
+func csvColumns(header []byte) (names []string, sep byte) {
+	sep = csvDelimiters[0]
+	for i := range len(csvDelimiters) {
+		if n := csvNames(header, csvDelimiters[i]); len(n) > len(names) {
+			names, sep = n, csvDelimiters[i]
+		}
+	}
+	return names, sep
 }
 
 var w3cFields = []byte("#Fields:")

@@ -111,7 +111,7 @@ func (s Column) names() []string {
 // connection's, or a user's: then a day of the user would be one connection).
 var wellKnown = [columnar.NumCols][]string{
 	columnar.Time: {"time", "timestamp", "ts", "datetime", "eventtime", "eventtimestamp", "timecreated", "creationtime",
-		"creationdate", "querytimestamp", "timemicros", "timedt", "starttime", "utctime", "timegenerated", "timegeneratedutc", "date"}, // see dateNames
+		"creationdate", "querytimestamp", "timemicros", "timedt", "starttime", "utctime", "timegenerated", "date"}, // see dateNames
 	// In OCSF user is whom an actor acts upon, as in the creation of an account.
 	columnar.User: {"actorusername", "actoruseremailaddr", "actoruseruid", "user", "username", "userid", "useremail", "actor", "actoremail",
 		"principal", "principalemail", "userprincipalname", "upn", "login", "email", "csusername", "clientusername", "sourceusername"},

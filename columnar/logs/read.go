@@ -297,21 +297,27 @@ func damage(err error) string {
 func asUTF8(in *bufio.Reader) *bufio.Reader {
 	head, _ := in.Peek(16)
 	even, odd := nulBytes(head)
+	mark, size, big := 0, 2, false
 	switch {
-	case bytes.HasPrefix(head, []byte("\xef\xbb\xbf")):
-		in.Discard(3)
+	case bytes.HasPrefix(head, utf8BOM):
+		in.Discard(len(utf8BOM))
+		return in
+	case bytes.HasPrefix(head, []byte("\xff\xfe\x00\x00")):
+		mark, size = 4, 4
+	case bytes.HasPrefix(head, []byte("\x00\x00\xfe\xff")):
+		mark, size, big = 4, 4, true
 	case bytes.HasPrefix(head, []byte("\xff\xfe")):
-		in.Discard(2)
-		return bufio.NewReaderSize(&utf16Reader{src: in}, headSize)
+		mark = 2
 	case bytes.HasPrefix(head, []byte("\xfe\xff")):
-		in.Discard(2)
-		return bufio.NewReaderSize(&utf16Reader{src: in, big: true}, headSize)
+		mark, big = 2, true
 	case even == 0 && odd == 8: // no mark, but Latin text
-		return bufio.NewReaderSize(&utf16Reader{src: in}, headSize)
 	case even == 8 && odd == 0:
-		return bufio.NewReaderSize(&utf16Reader{src: in, big: true}, headSize)
+		big = true
+	default:
+		return in
 	}
-	return in
+	in.Discard(mark)
+	return bufio.NewReaderSize(&wideReader{src: in, size: size, big: big}, headSize)
 }
 
 // nulBytes returns how many NUL bytes stand at even and at odd places of head.
@@ -336,7 +342,10 @@ func lines(in *bufio.Reader) io.Reader {
 	}
 	in = bufio.NewReaderSize(&holeReader{src: in}, headSize)
 	head, _ = in.Peek(headSize)
+	form := blockFormOf(head)
 	switch {
+	case form != nil:
+		return &blockReader{blockForm: form, src: in}
 	case scan.NeedsJSONLines(head, headSize):
 		return scan.JSONLines(in)
 	case bytes.IndexByte(head, '\r') >= 0 && bytes.IndexByte(head, '\n') < 0:

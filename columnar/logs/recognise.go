@@ -68,7 +68,14 @@ func (r *reader) lookInside(known recognised, head []byte, told worth, plainly b
 	var best recognised
 	var most worth
 	for _, n := range inside {
-		f := r.fits(n.head)
+		lines := sniffLines
+		if n.isTable() {
+			lines = 1 // its records are alike
+		}
+		if _, ok := n.layers[0]().(*tableLayer); ok && !generic && !plainly && known.format.Vendor != nil && told.rows > 0 {
+			continue // a source of its own reads the table
+		}
+		f := r.fits(n.head, lines)
 		if f == nil {
 			continue
 		}
@@ -89,8 +96,11 @@ func (r *reader) lookInside(known recognised, head []byte, told worth, plainly b
 		return best
 	}
 	for _, n := range slices.Backward(inside) { // the innermost first
+		if n.isTable() {
+			continue
+		}
 		if headed := n.headed(r, nil); len(headed.head) > 0 {
-			f := r.fits(headed.head)
+			f := r.fits(headed.head, sniffLines)
 			if f != nil && f.Syslog && (r.worth(f, headed.head, true).rows >= least || f == known.format && f.Vendor != nil) {
 				headed.format = f
 				return headed
@@ -101,7 +111,7 @@ func (r *reader) lookInside(known recognised, head []byte, told worth, plainly b
 		return known
 	}
 	for _, n := range inside { // all its records may be of other kinds
-		if f := r.fits(n.head); f != nil && !f.Syslog && generic {
+		if f := r.fits(n.head, sniffLines); f != nil && !f.Syslog && generic {
 			n.format = f
 			return n.recognised
 		}
@@ -114,6 +124,9 @@ func (r *reader) lookInside(known recognised, head []byte, told worth, plainly b
 		told = worth{}
 	}
 	for _, n := range inside {
+		if n.isTable() {
+			continue // csv reads it as well, and faster
+		}
 		f := cmp.Or(r.Format, r.mapped(n.head, r.Formats.sniff(n.head, true)))
 		if f == nil || f.Split != nil {
 			continue
@@ -144,18 +157,16 @@ func shorter(a, b []byte) bool {
 }
 
 // fits returns the format that recognises what was inside a wrapper: the one that is
-// asked for, or any; nil if that is a generic one, to which all is alike.
-func (r *reader) fits(head []byte) *Format {
+// asked for, or any; nil if that is a generic one, to which all is alike. It may recognise one of
+// the first lines.
+func (r *reader) fits(head []byte, lines int) *Format {
 	if f := r.Format; f != nil {
 		if !f.Generic && (f.sniffs(head, true) || r.worth(f, head, true).rows > 0) {
 			return f
 		}
 		return nil
 	}
-	for range sniffLines {
-		if len(head) == 0 {
-			break
-		}
+	for head = bytes.TrimLeft(head, "\n"); lines > 0 && len(head) > 0; lines-- {
 		if f := r.Formats.sniff(head, true); f != nil && !f.Generic && f.Split == nil {
 			return f
 		}
@@ -175,6 +186,12 @@ type insideOf struct {
 	outer []byte
 }
 
+// isTable reports whether the innermost layer is that of a table.
+func (n *insideOf) isTable() bool {
+	_, ok := n.layers[len(n.layers)-1]().(*tableLayer)
+	return ok
+}
+
 // headed returns n with headers of syslog.
 func (n *insideOf) headed(r *reader, f *Format) recognised {
 	return recognised{format: f, layers: n.layers, headers: true, head: r.peel(n.outer, true, n.layers[len(n.layers)-1])}
@@ -190,7 +207,12 @@ func (r *reader) search(head []byte, depth int) []insideOf {
 		if under == nil {
 			continue
 		}
-		found = append(found, insideOf{recognised{layers: []wrapping{w}, head: under}, head})
+		n := insideOf{recognised{layers: []wrapping{w}, head: under}, head}
+		if n.isTable() {
+			under = firstLines(withoutBlank(under), sniffRecords) // to know all would take longer than to read a small log
+			n.head = under
+		}
+		found = append(found, n)
 		if scan.AnyLine(under, opensPrinted) {
 			printed := func() layer { return &printedLayer{} }
 			if whole := r.peel(head, false, w, printed); whole != nil {
@@ -309,11 +331,12 @@ func prioritised(head []byte) bool {
 // wrappings returns the layers that the first lines of head may be wrapped in. plainly
 // says that most have one that no dialect reads.
 func wrappings(head []byte) (found []wrapping, plainly bool) {
-	if c := splunkColumns(head); c != nil {
-		found, plainly = append(found, func() layer { return &splunkLayer{splunkCells: *c} }), true
+	if table := tableHeadOf(head); table != nil {
+		found = append(found, func() layer { return &tableLayer{tableHead: table} })
+		plainly = bytes.Contains(table.line, []byte("_raw"))
 	}
 	var fields uint64
-	var syslog, stamped, docker bool
+	var syslog, stamped, docker, snare bool
 	var s syslogLine
 	cri, lines := 0, 0
 	for probe := newJSONLayer(0, false); len(head) > 0 && lines < 2*sniffLines; lines++ {
@@ -331,10 +354,12 @@ func wrappings(head []byte) (found []wrapping, plainly bool) {
 		if _, _, _, ok := cutCRI(line); ok {
 			cri++
 		}
+		_, isSnare := cutSnare(line)
+		snare = snare || isSnare
 		syslog = syslog || s.parse(line)
 		stamped = stamped || isStampISO(line)
 	}
-	for field := jsonMessage; field <= jsonPayload; field++ {
+	for field := jsonMessage; field < jsonTimestamp; field++ {
 		if fields>>field&1 != 0 {
 			found = append(found, func() layer { return newJSONLayer(field, docker) })
 		}
@@ -342,6 +367,10 @@ func wrappings(head []byte) (found []wrapping, plainly bool) {
 	if cri > 0 {
 		found = append(found, func() layer { return &criLayer{} })
 		plainly = plainly || cri > lines/2
+	}
+	if snare {
+		head := snareHead()
+		found = append(found, func() layer { return &snareLayer{tableLayer: tableLayer{tableHead: head}} })
 	}
 	if stamped {
 		found = append(found, func() layer { return stampLayer{} })

@@ -251,7 +251,7 @@ type resolver struct {
 func newResolver(m *Mapping, names []string) *resolver {
 	r := &resolver{m: m, names: names, known: make(map[string][]int, len(names)), taken: make(map[int]bool)}
 	for i, name := range names {
-		if s := squash(name); s != "" {
+		if s := squash(withoutZone(name)); s != "" {
 			r.known[s] = append(r.known[s], i)
 		}
 	}

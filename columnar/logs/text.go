@@ -2,6 +2,7 @@ package logs
 
 import (
 	"bytes"
+	"encoding/binary"
 	"io"
 	"unicode/utf16"
 	"unicode/utf8"
@@ -9,9 +10,10 @@ import (
 	"outflow/columnar/scan"
 )
 
-// A utf16Reader reads UTF-16 as UTF-8. What is not UTF-16 becomes U+FFFD.
-type utf16Reader struct {
+// A wideReader reads UTF-16 or UTF-32 as UTF-8. What is neither becomes U+FFFD.
+type wideReader struct {
 	src  io.Reader
+	size int    // of a unit in bytes: 2 or 4
 	big  bool   // big-endian
 	in   []byte // read, not yet transcoded
 	out  []byte // transcoded, not yet read
@@ -20,7 +22,7 @@ type utf16Reader struct {
 	high rune // first half of a surrogate pair, 0 if none
 }
 
-func (r *utf16Reader) Read(p []byte) (int, error) {
+func (r *wideReader) Read(p []byte) (int, error) {
 	for len(r.out) == 0 && r.err == nil {
 		n, err := r.src.Read(r.buf[len(r.in):])
 		r.err = err
@@ -34,12 +36,21 @@ func (r *utf16Reader) Read(p []byte) (int, error) {
 	return n, r.err
 }
 
-func (r *utf16Reader) transcode(in []byte) {
+func (r *wideReader) transcode(in []byte) {
 	out := r.out[:0]
-	for ; len(in) >= 2; in = in[2:] {
-		c := rune(in[0]) | rune(in[1])<<8
-		if r.big {
-			c = rune(in[0])<<8 | rune(in[1])
+	for ; len(in) >= r.size; in = in[r.size:] {
+		var c rune
+		switch {
+		case r.size == 2 && r.big:
+			c = rune(binary.BigEndian.Uint16(in))
+		case r.size == 2:
+			c = rune(binary.LittleEndian.Uint16(in))
+		case r.big:
+			out = utf8.AppendRune(out, rune(binary.BigEndian.Uint32(in)))
+			continue
+		default:
+			out = utf8.AppendRune(out, rune(binary.LittleEndian.Uint32(in)))
+			continue
 		}
 		if r.high != 0 {
 			if pair := utf16.DecodeRune(r.high, c); pair != utf8.RuneError {

@@ -77,7 +77,7 @@ func newUnwrapper(src io.Reader, known *recognised, ro *ReadOptions) *unwrapper 
 	for _, w := range known.layers {
 		u.layers = append(u.layers, w())
 	}
-	_, u.table = u.layers[0].(*splunkLayer)
+	_, u.table = u.layers[0].(*tableLayer)
 	return u
 }
 

@@ -14,52 +14,62 @@ import (
 // in which it is looked for, then what is said of it. Of several times the first
 // counts.
 const (
-	jsonMessage     = iota // of shippers
-	jsonLog                // of container runtimes
-	jsonMsg                //
-	jsonRaw                // of Splunk
-	jsonFullLog            // of Wazuh
-	jsonJournal            // of journald
-	jsonOriginal           // of Elastic
-	jsonEventText          // of Splunk's collector, Zscaler
-	jsonDetail             // of EventBridge
-	jsonEventData          // of CloudTrail Lake
-	jsonAuditData          // of Microsoft Graph
-	jsonTrailEvent         // of CloudTrail's lookup-events
-	jsonSource             // of Elasticsearch
-	jsonData               // of Wazuh
-	jsonHitFields          // of Elasticsearch, each value in a list
-	jsonPayload            // of Kafka's connectors; the last message
-	jsonTimestamp          // the first time
-	_                      // time
-	_                      // timestamp
-	jsonSplunkTime         //
-	jsonJournalTime        // the last time
+	jsonMessage       = iota // of shippers
+	jsonLog                  // of container runtimes
+	jsonMsg                  //
+	jsonRaw                  // of Splunk
+	jsonFullLog              // of Wazuh
+	jsonJournal              // of journald
+	jsonOriginal             // of Elastic
+	jsonEventText            // of Splunk's collector, Zscaler
+	jsonDetail               // of EventBridge
+	jsonEventData            // of CloudTrail Lake
+	jsonAuditData            // of Microsoft Graph
+	jsonTrailEvent           // of CloudTrail's lookup-events
+	jsonSource               // of Elasticsearch
+	jsonData                 // of Wazuh
+	jsonHitFields            // of Elasticsearch, each value in a list
+	jsonPayload              // of Kafka's connectors
+	jsonInsights             // of CloudWatch's Logs Insights
+	jsonTextPayload          // of Google Cloud
+	jsonSyslogMessage        // of Azure's Log Analytics, as the next two
+	jsonRawData              //
+	jsonAuditCell            // of Microsoft's audit log
+	jsonResult               // of Splunk's export, fields of a search; the last message
+	jsonTimestamp            // the first time
+	_                        // time
+	_                        // timestamp
+	jsonSplunkTime           //
+	jsonJournalTime          //
+	_                        // TimeGenerated; the last time
 	jsonStream
 	jsonHost
 	jsonHostName
 	jsonJournalHost
+	_ // Computer; the last host
 	jsonProgram
 	jsonPID
-	jsonFile // the first file or container: container_id
-	_        // log.file.path
-	_        // container.id
-	_        // docker.container_id
-	jsonPod  // the last: kubernetes.docker_id
+	jsonPreview // stands beside jsonResult
+	jsonFile    // the first file or container: container_id
+	_           // log.file.path
+	_           // container.id
+	_           // docker.container_id
+	jsonPod     // the last: kubernetes.docker_id
 )
 
 // Sets of these fields.
 const (
-	jsonTimes = 1<<(jsonJournalTime+1) - 1<<jsonTimestamp
-	jsonHosts = 1<<(jsonJournalHost+1) - 1<<jsonHost
+	jsonTimes = 1<<jsonStream - 1<<jsonTimestamp
+	jsonHosts = 1<<jsonProgram - 1<<jsonHost
 	jsonFiles = 1<<(jsonPod+1) - 1<<jsonFile
 )
 
 // newWrapperShape returns the shape of objects that wrap a record.
 func newWrapperShape() *scan.Shape {
 	s := scan.ShapeOf(0, "message", "log", "msg", "_raw", "full_log", "MESSAGE", "event.original", "event", "detail", "eventData", "auditData", "CloudTrailEvent", "_source", "data", "fields", "payload",
-		"@timestamp", "time", "timestamp", "_time", "__REALTIME_TIMESTAMP",
-		"stream", "host", "hostname", "_HOSTNAME", "SYSLOG_IDENTIFIER", "_PID", "container_id")
+		"@message", "textPayload", "SyslogMessage", "RawData", "AuditData", "result",
+		"@timestamp", "time", "timestamp", "_time", "__REALTIME_TIMESTAMP", "TimeGenerated",
+		"stream", "host", "hostname", "_HOSTNAME", "Computer", "SYSLOG_IDENTIFIER", "_PID", "preview", "container_id")
 	s.Within("event", scan.ShapeOf(jsonOriginal, "original"))
 	s.Within("host", scan.ShapeOf(jsonHostName, "name"))
 	log := scan.ShapeOf(0)
@@ -104,7 +114,7 @@ func (l *jsonLayer) messages(record []byte) (fields uint64, ends bool) {
 	if _, _, ok := l.shape.Read(record, l.values[:]); !ok {
 		return 0, false
 	}
-	for field := jsonMessage; field <= jsonPayload; field++ {
+	for field := jsonMessage; field < jsonTimestamp; field++ {
 		if l.holds(field) {
 			fields |= 1 << field
 		}
@@ -115,7 +125,10 @@ func (l *jsonLayer) messages(record []byte) (fields uint64, ends bool) {
 // holds reports whether a field of the object may be a record.
 func (l *jsonLayer) holds(field int) bool {
 	v := l.shape.Value(field)
-	return v.Is('"') || v.Is('{') && (field <= jsonMsg || field >= jsonEventText && field != jsonTrailEvent)
+	if field == jsonResult {
+		return v.Is('{') && l.shape.Value(jsonPreview) != nil
+	}
+	return v.Is('"') || v.Is('{') && (field <= jsonMsg || field >= jsonEventText)
 }
 
 func (l *jsonLayer) unwrap(record []byte, e *envelope) ([]byte, bool, string) {

@@ -302,6 +302,9 @@ func (e *winEvent) said(slot winSlot) []byte {
 	return v
 }
 
+// renderedSecurity is what Splunk's forwarder calls the provider of the Security log.
+const renderedSecurity = "Microsoft Windows security auditing."
+
 var (
 	sysmonWord   = []byte("Sysmon")
 	securityWord = []byte("Security")
@@ -328,7 +331,7 @@ func (e *winEvent) kind() *columnar.Table {
 		}
 	case "4688":
 		if string(provider) == "Microsoft-Windows-Security-Auditing" || unnamed ||
-			len(provider) == 0 && bytes.EqualFold(channel, securityWord) {
+			(len(provider) == 0 || string(provider) == renderedSecurity) && bytes.EqualFold(channel, securityWord) {
 			return columnar.Process
 		}
 	}
@@ -480,20 +483,10 @@ func (e *winEvent) time() (us int64, ok bool) {
 		return us, true
 	}
 	created := e.slots[winTimeCreated]
-	if us, ok = e.clock.ISO(created); ok {
-		return us, true
-	}
-	// PowerShell's JSON has milliseconds.
-	if ms, ok := bytes.CutPrefix(created, []byte("/Date(")); ok {
-		ms, _, _ := bytes.Cut(ms, []byte(")"))
-		us, ok = scan.Decimal(ms, 1e3)
-		return us, ok && e.clock.Within(us)
-	}
 	if len(created) == 0 {
-		return e.clock.ISO(e.slots[winTimestamp])
+		created = e.slots[winTimestamp]
 	}
-	us, ok = scan.Number(created, scan.Second)
-	return us, ok && e.clock.Within(us)
+	return e.clock.Any(created)
 }
 
 // user returns who acted, as DOMAIN\name.

@@ -17,11 +17,14 @@ var WinJSON = &Format{
 Reads one event a line, as these write it: Winlogbeat (winlog.event_data, or the
 names of the common schema where its modules put them in their place), NXLog
 (all keys side by side), Wazuh (data.win.eventdata), evtx_dump and Velocidex' evtx
-(Event.EventData), PowerShell's Get-WinEvent | ConvertTo-Json, Chainsaw and
-Hayabusa. Keys may be nested or hold the dots themselves.
+(Event.EventData), EvtxECmd, PowerShell's Get-WinEvent | ConvertTo-Json, Azure's
+SecurityEvent, Event and WindowsEvent, Chainsaw and Hayabusa. Keys may be nested or hold
+the dots themselves. The same as CSV is read alike, as are what the Event Viewer saves
+as CSV or text, Export-Csv and Format-List write, wevtutil prints with /f:text, Kibana, Splunk and Azure export, and Snare sends.
 
-PowerShell gives an event's fields only in the text of its message, which is read
-where it is English. A program can put lines into its command line that look like
+Some of these give an event's fields only in the text of its message. Sysmon's is always
+English; that of 4688 is read by its names in English, and by the order of its lines in
+other languages. A program can put lines into its command line that look like
 fields there; of equal fields the first counts. Chainsaw and Hayabusa write the
 events that their rules matched, some more than once. Records without an EventID,
 such as those that Wazuh has of other systems, are of other kinds. Times without a zone (NXLog's
@@ -56,7 +59,10 @@ type winJSON struct {
 	walkers [winJSONDepth]scan.Walker // of the objects that are open
 	depth   int
 	deep    bool // an object or array is too deep to be looked into
-	message []byte
+	message scan.Value
+	code    scan.Value // event.code of the common schema: the EventID, if beat is true
+	source  scan.Value // the provider, if nothing else is
+	beat    bool       // the record has what Winlogbeat says of an event
 	ecs     []winField // for what the event does not say under its own name
 	scratch []byte
 }
@@ -84,6 +90,7 @@ const (
 	winWazuh             // the same, with small initials and escaped twice
 	winDetails           // the same under Hayabusa's short names
 	winECS               // the same under the names of Elastic's common schema
+	winLines             // the same as text, a line each
 )
 
 // winPlaces are the keys of the objects that are looked into.
@@ -103,6 +110,8 @@ var winPlaces = map[string]winPlace{
 	"UserData":       winFields,
 	"AllFieldInfo":   winFields,
 	"ExtraFieldInfo": winFields,
+	"Payload":        winRecord, // EvtxECmd
+	"Event Data":     winLines,  // Chainsaw's tables
 	"eventdata":      winWazuh,
 	"Details":        winDetails,
 	"process":        winECS,
@@ -128,13 +137,16 @@ var winECSNames = map[string]string{
 
 // winSystemNames are the sources' names for what the log says about an event.
 var winSystemNames = map[string]string{
-	"EventID": "EventID", "event_id": "EventID", "eventID": "EventID", "Id": "EventID",
-	"SourceName": providerName, "source_name": providerName, "provider_name": providerName, "providerName": providerName,
+	"EventID": "EventID", "event_id": "EventID", "eventID": "EventID", "Id": "EventID", "EventId": "EventID", "Event ID": "EventID", "EventCode": "EventID",
+	"EventSourceName": providerName, "SourceName": providerName, "source_name": providerName, "provider_name": providerName, "providerName": providerName,
 	"ProviderName": providerName, "Provider": providerName, providerName: providerName,
-	channelName: channelName, "channel": channelName, "log_name": channelName, "LogName": channelName,
-	"Computer": "Computer", "computer": "Computer", "computer_name": "Computer", "Hostname": "Computer", "MachineName": "Computer",
-	"TimeCreated": timeCreated, "SystemTime": timeCreated, "systemTime": timeCreated, "EventTime": timeCreated, "Timestamp": timeCreated,
-	"@timestamp": timeStamp, "timestamp": timeStamp,
+	channelName: channelName, "channel": channelName, "log_name": channelName, "LogName": channelName, "Log Name": channelName, "EventLog": channelName,
+	"Computer": "Computer", "computer": "Computer", "computer_name": "Computer", "Hostname": "Computer", "MachineName": "Computer", "ComputerName": "Computer",
+	"TimeCreated": timeCreated, "Date and Time": timeCreated, "Date": timeCreated, "TimeGenerated": timeCreated, "SystemTime": timeCreated, "systemTime": timeCreated, "EventTime": timeCreated, "Timestamp": timeCreated,
+	"@timestamp": timeStamp, "timestamp": timeStamp, "_time": timeStamp,
+	// The Event Viewer's columns in German, French and Spanish.
+	"Ereignis-ID": "EventID", "ID de l’événement": "EventID", "Id. del evento": "EventID",
+	"Datum und Uhrzeit": timeCreated, "Date et heure": timeCreated, "Fecha y hora": timeCreated,
 }
 
 // winChannels are the logs that Hayabusa calls by short names.
@@ -183,10 +195,18 @@ func (d *winJSON) Decode(b *Block, out *columnar.Out, t *Tally) error {
 func (d *winJSON) flatten(line []byte) bool {
 	d.event.reset()
 	d.scratch, d.message, d.ecs, d.depth, d.deep = d.scratch[:0], nil, d.ecs[:0], 0, false
+	d.code, d.source, d.beat = nil, nil, false
 	w := d.object(line, winRecord, nil)
+	s := &d.event.slots
+	if d.source != nil && s[winProvider] == nil {
+		d.event.add(true, providerName, d.source.Text(&d.scratch))
+	}
+	if d.beat && s[winEventID] == nil && d.code != nil && len(s[winProvider])+len(s[winChannel]) > 0 {
+		d.event.add(true, "EventID", d.code.Text(&d.scratch))
+	}
 	d.fromECS()
 	if d.message != nil && d.fromMessage() {
-		d.event.parseMessage(d.message, d.names.of)
+		d.event.parseMessage(d.message.Text(&d.scratch), d.names.of, false)
 	}
 	return w.DoneObject()
 }
@@ -205,15 +225,29 @@ func (d *winJSON) object(v scan.Value, place winPlace, element []byte) *scan.Wal
 
 func (d *winJSON) member(place winPlace, element, key []byte, w *scan.Walker) {
 	if place == winRecord || place == winOfSystem && element == nil {
-		if inner, ok := winPlaces[string(key)]; ok && w.Val.Is('{') {
-			if inner != winECS {
+		if inner, ok := winPlaces[string(key)]; ok {
+			d.beat = d.beat || string(key) == "winlog"
+			switch {
+			case !w.Val.Is('{'):
+				if w.Val.Is('"') && d.text(inner, w) {
+					return
+				}
+			case string(key) == "Payload":
+				// What the record says beside it is of who wrote the event into the log.
+				d.event.forget()
+				fallthrough
+			case inner != winECS:
 				d.inside(w.Val, inner, nil)
-			} else if place == winRecord {
-				d.inside(w.Val, inner, bytes.Clone(key))
+				return
+			default:
+				if place == winRecord {
+					d.inside(w.Val, inner, bytes.Clone(key))
+				}
+				return
 			}
-			return
 		}
 		if at := bytes.IndexByte(key, '.'); at > 0 {
+			d.beat = d.beat || string(key[:at]) == "winlog"
 			switch inner, ok := winPlaces[string(key[:at])]; {
 			case ok && inner != winECS:
 				d.member(inner, nil, key[at+1:], w)
@@ -230,6 +264,48 @@ func (d *winJSON) member(place winPlace, element, key []byte, w *scan.Walker) {
 		d.field(place, element, key, w)
 	case winECS:
 		d.common(element, key, w)
+	}
+}
+
+// text reads what stands as a text where others have an object, and reports whether it is more
+// than a text.
+func (d *winJSON) text(place winPlace, w *scan.Walker) bool {
+	text := bytes.TrimSpace(w.Text(&d.scratch))
+	switch {
+	case len(text) == 0:
+		return false
+	case string(w.Key) == "Payload" && text[0] == '{':
+		d.event.forget()
+		d.inside(scan.Value(text), place, nil)
+	case text[0] == '{' && (place == winFields || place == winDetails):
+		d.inside(scan.Value(text), place, nil)
+	case place == winLines:
+		d.event.parseMessage(text, d.names.of, true)
+	case place == winDetails, place == winFields && bytes.Contains(text, hayabusaMark):
+		d.pairs(text)
+	default:
+		return false
+	}
+	return true
+}
+
+// hayabusaMark stands between the fields in a text of Hayabusa's tables.
+var hayabusaMark = []byte(" ¦ ")
+
+// pairs adds the fields of such a text.
+func (d *winJSON) pairs(text []byte) {
+	for more := true; more; {
+		var pair []byte
+		pair, text, more = bytes.Cut(text, hayabusaMark)
+		key, value, ok := bytes.Cut(pair, []byte(": "))
+		if !ok {
+			continue
+		}
+		name := winShortNames[string(key)]
+		if name == "" {
+			name = d.names.of(key)
+		}
+		d.event.add(false, name, value)
 	}
 }
 
@@ -338,8 +414,13 @@ func (d *winJSON) said(place winPlace, element, key []byte, w *scan.Walker) {
 			d.inside(w.Val, winOfSystem, bytes.Clone(element))
 		}
 		return
-	case string(key) == "Message" && place == winRecord:
-		d.message = w.Text(&d.scratch)
+	case place != winRecord:
+	case string(key) == "Message", string(key) == "message", string(key) == "RenderedDescription":
+		d.message = w.Val
+	case string(key) == "code":
+		d.code = w.Val
+	case string(key) == "Source", string(key) == "Quelle", string(key) == "Origen":
+		d.source = w.Val
 	}
 	if name == "" {
 		name = d.names.of(key)
@@ -463,82 +544,4 @@ func (d *winJSON) fromMessage() bool {
 		}
 	}
 	return d.event.kind() != nil || d.event.bySysmon() && d.out != nil && d.out.WantsEvent(s[winChannel], s[winEventID])
-}
-
-// parseMessage adds the fields that a message has in lines "Name: value", in sections or
-// not. Any other line continues the value before it.
-func (e *winEvent) parseMessage(p []byte, nameOf func([]byte) string) {
-	// The slots so far belong to the record, not to the event.
-	for slot := winUtcTime; slot < numWinSlots; slot++ {
-		e.slots[slot] = nil
-	}
-	var section, name string
-	from, to := 0, 0 // the value of name
-	add := func() {
-		if name != "" {
-			e.add(false, name, bytes.TrimRight(p[from:to], " \t\r\n"))
-			name = ""
-		}
-	}
-	for at := 0; at < len(p); {
-		end := bytes.IndexByte(p[at:], '\n')
-		if end < 0 {
-			end = len(p) - at
-		}
-		end += at
-		line := bytes.TrimSpace(p[at:end])
-		key, value, ok := bytes.Cut(line, []byte(":"))
-		switch {
-		case len(line) == 0:
-			add()
-		case ok && messageKey(key) && (len(value) == 0 || value[0] == ' ' || value[0] == '\t'):
-			add()
-			if value = bytes.TrimSpace(value); len(value) == 0 && bytes.IndexByte(key, ' ') >= 0 || string(key) == "Subject" {
-				section = nameOf(key)
-				break
-			}
-			e.joined = append(e.joined[:0], key...)
-			name = messageName(section, nameOf(e.joined))
-			to = end
-			from = end - len(bytes.TrimLeft(p[at+bytes.IndexByte(p[at:end], ':')+1:end], " \t"))
-		case name != "":
-			to = end
-		}
-		at = end + 1
-	}
-	add()
-}
-
-// messageKey reports whether a text can be the name of a field in a message.
-func messageKey(b []byte) bool {
-	for _, c := range b {
-		if c|0x20-'a' >= 26 && c != ' ' {
-			return false
-		}
-	}
-	return len(b) > 0 && len(b) < 40
-}
-
-// messageName returns the name of a field by what a message calls it.
-func messageName(section, name string) string {
-	switch name {
-	case "AccountName", "AccountDomain":
-		who := "Subject"
-		if section == "TargetSubject" {
-			who = "Target"
-		}
-		if name == "AccountName" {
-			return who + "UserName"
-		}
-		return who + "DomainName"
-	case "NewProcessID":
-		return "NewProcessId"
-	case "CreatorProcessName":
-		return "ParentProcessName"
-	case "CreatorProcessID":
-		return "ProcessId"
-	case "ProcessCommandLine":
-		return "CommandLine"
-	}
-	return name
 }

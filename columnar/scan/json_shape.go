@@ -135,8 +135,15 @@ func NewShape(field func(key []byte) int) *Shape {
 
 // ShapeOf returns the shape of objects whose keys are the fields from first on.
 func ShapeOf(first int, keys ...string) *Shape {
+	return shapeOf(first, keys, func(a, b string) bool { return a == b })
+}
+
+// FoldedShapeOf is ShapeOf for keys in any case.
+func FoldedShapeOf(first int, keys ...string) *Shape { return shapeOf(first, keys, strings.EqualFold) }
+
+func shapeOf(first int, keys []string, same func(a, b string) bool) *Shape {
 	s := NewShape(func(key []byte) int {
-		if i := slices.Index(keys, string(key)); i >= 0 {
+		if i := slices.IndexFunc(keys, func(k string) bool { return same(k, string(key)) }); i >= 0 {
 			return first + i
 		}
 		return -1
