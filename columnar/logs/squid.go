@@ -18,7 +18,8 @@ var Squid = &Format{
 	Title:   "Squid access log, any logformat",
 	Doc: `A line is a request, at the time at which it ended. Read without being told are
 Squid's own formats squid (native), also with the two headers of combined behind it, common and
-combined, and
+combined, and the one below. The headers that log_mime_hdrs appends are not read, nor is what
+else stands behind squid, combined and that one, if --format squid says what the log is.
 
     logformat outflow %ts.%03tu %6tr %>a %Ss/%03>Hs %<st %>st %rm %ru %[un %Sh/%<a %mt "%{User-Agent}>h"
 
@@ -37,7 +38,7 @@ what the format says. A status or a size that is no number is left out of its ro
 	Lacks:    columnar.ColSet(columnar.Account, columnar.UID),
 	Remedies: []Remedy{{Columns: columnar.ColSet(columnar.BytesOut), Text: "Let Squid log what clients send: logformat outflow %ts.%03tu %6tr %>a %Ss/%03>Hs %<st %>st %rm %ru %[un %Sh/%<a %mt \"%{User-Agent}>h\"."}},
 	Sniff: func(head []byte) bool {
-		_, lines := bestSquidLayout(head)
+		_, lines := bestSquidLayout(head, false)
 		return lines > 0
 	},
 	Outer: true,
@@ -52,7 +53,7 @@ what the format says. A status or a size that is no number is left out of its ro
 			}
 			return &squid{layout: l, clock: o.clock()}, nil
 		}
-		l, _ := bestSquidLayout(o.Head)
+		l, _ := bestSquidLayout(o.Head, true)
 		return &squid{layout: l, clock: o.clock()}, nil
 	},
 }
@@ -67,22 +68,37 @@ const (
 	squidCombined = `%>a %[ui %[un [%tl] "%rm %ru HTTP/%rv" %>Hs %<st "%{Referer}>h" "%{User-Agent}>h" %Ss:%Sh`
 )
 
-// squidLayouts are the known formats, compiled.
+// squidLayouts are the known formats, compiled. Those with a tail come behind the others.
 var squidLayouts = sync.OnceValue(func() (known []*squidLayout) {
-	for _, format := range []string{squidNative, squidHeaders, squidOutflow, squidCombined, squidCommon} {
-		l, err := compileSquid(format)
-		if err != nil {
-			panic(err) // they are part of the program
+	compile := func(tail string, formats ...string) {
+		for _, format := range formats {
+			l, err := compileSquid(format)
+			if err != nil {
+				panic(err) // they are part of the program
+			}
+			if l.tail = tail; tail != "" {
+				l.steps = nil
+			}
+			known = append(known, l)
 		}
-		known = append(known, l)
 	}
+	compile("", squidNative, squidHeaders, squidOutflow, squidCombined, squidCommon)
+	compile(squidMimeHeaders, squidNative, squidOutflow, squidCombined)
+	compile(" ", squidNative, squidOutflow, squidCombined)
 	return known
 })
 
-// bestSquidLayout returns the known layout that most of the first lines have,
-// and how many have it.
-func bestSquidLayout(head []byte) (best *squidLayout, most int) {
+// squidMimeHeaders begins what log_mime_hdrs appends.
+const squidMimeHeaders = " ["
+
+// bestSquidLayout returns the known layout that most of the first lines have, and how many
+// have it. One with a tail is taken only if no line has one without. named says that the log is
+// known to be Squid's: others' lines begin like Squid's and go on.
+func bestSquidLayout(head []byte, named bool) (best *squidLayout, most int) {
 	for _, l := range squidLayouts() {
+		if l.tail != "" && (most > 0 || l.tail != squidMimeHeaders && !named) {
+			break
+		}
 		d := squid{layout: l}
 		lines, fit := 0, 0
 		for line := range bytes.Lines(head) {

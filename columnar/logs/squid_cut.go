@@ -207,8 +207,11 @@ func (d *squid) match(start, end int) bool {
 		case f.quoted:
 			size = unescapedQuote(line[at:])
 		case f.after == "":
-			if size = len(line) - at; bytes.IndexByte(line[at:], ' ') >= 0 {
+			size = len(line) - at
+			if space := bytes.IndexByte(line[at:], ' '); space >= 0 && l.tail == "" {
 				return false
+			} else if space >= 0 {
+				size = space
 			}
 		default:
 			size = scan.IndexNear(line[at:], f.after[0])
@@ -220,7 +223,7 @@ func (d *squid) match(start, end int) bool {
 		d.span(f.field, start, at, end)
 		at = end + len(f.after)
 	}
-	return at == len(line) && d.fits()
+	return (at == len(line) || l.tail != "" && bytes.HasPrefix(line[at:], []byte(l.tail))) && d.fits()
 }
 
 // span notes where a field is in the line that begins at start.
@@ -233,7 +236,7 @@ func (d *squid) span(f squidField, start, begin, end int) {
 func (d *squid) matchEnds(first, behind int) bool {
 	l, line := d.layout, d.data[first:behind]
 	tail := l.fields[len(l.fields)-1].after
-	if l.open < 0 || len(line) < len(l.lead)+len(tail) || !bytes.HasPrefix(line, []byte(l.lead)) || !bytes.HasSuffix(line, []byte(tail)) {
+	if l.open < 0 || l.tail != "" || len(line) < len(l.lead)+len(tail) || !bytes.HasPrefix(line, []byte(l.lead)) || !bytes.HasSuffix(line, []byte(tail)) {
 		return false
 	}
 	start, end := len(l.lead), len(line)-len(tail)

@@ -60,8 +60,9 @@ var squidCodes = []struct {
 type squidLayout struct {
 	lead   string // before the first field
 	fields []squidItem
-	open   int  // the one field that may have spaces, -1 if there is no such or more than one
-	hasURL bool // else from host and path
+	open   int    // the one field that may have spaces, -1 if there is no such or more than one
+	tail   string // begins what may stand behind the last field, which nobody reads; "": nothing
+	hasURL bool   // else from host and path
 	timed  bool
 
 	steps []squidStep // what usual does, nil if it cannot read the format
