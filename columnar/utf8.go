@@ -1,6 +1,10 @@
 package columnar
 
-import "unicode/utf8"
+import (
+	"unicode/utf8"
+
+	"golang.org/x/text/unicode/norm"
+)
 
 // Names that are not in UTF-8.
 
@@ -8,13 +12,16 @@ import "unicode/utf8"
 // whatever encoding the log is. Other texts stay as the log has them.
 var nameColumns = ColSet(User, Host, Account)
 
-// AppendUTF8 appends text to dst, with each byte that is not part of UTF-8 as what it means in
-// Windows-1252, which has Latin-1 in it. What is cut off within a character, as some programs
+// AppendUTF8 appends text to dst in the form in which names are compared. Letters with marks are
+// composed (Unicode's NFC): directories write ü as one character, macOS and some browsers as u and
+// two dots, and nobody sees the difference. A byte
+// that is not part of UTF-8 is what it means in Windows-1252, which has Latin-1 in it. What is cut off within a character, as some programs
 // cut long texts, stays as readable as its bytes are.
 func AppendUTF8(dst, text []byte) []byte {
 	if utf8.Valid(text) {
-		return append(dst, text...)
+		return appendComposed(dst, text)
 	}
+	begin := len(dst)
 	for len(text) > 0 {
 		r, size := utf8.DecodeRune(text)
 		if r == utf8.RuneError && size == 1 {
@@ -26,7 +33,14 @@ func AppendUTF8(dst, text []byte) []byte {
 		dst = utf8.AppendRune(dst, r)
 		text = text[size:]
 	}
-	return dst
+	return appendComposed(dst[:begin], dst[begin:])
+}
+
+func appendComposed(dst, text []byte) []byte {
+	if !norm.NFC.IsNormal(text) {
+		text = norm.NFC.Bytes(text)
+	}
+	return append(dst, text...)
 }
 
 // windows1252 has the characters from 0x80 on that are not Latin-1's. Five bytes have none.

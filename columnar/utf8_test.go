@@ -5,6 +5,7 @@ import "testing"
 // If this fails, one person is two: one in each encoding. The texts were encoded by Python.
 func TestAppendUTF8(t *testing.T) {
 	for in, want := range map[string]string{
+		"Zoe\u0301.Mu\u0308ller": "Zoé.Müller", "Zoé": "Zoé", "\u0301": "\u0301", "e\u0301\xe9": "éé",
 		"":                     "",
 		"anna":                 "anna",
 		"j\xf6rg":              "jörg",

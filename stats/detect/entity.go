@@ -128,8 +128,12 @@ func trimInvisible(name []byte) []byte {
 }
 
 // lowerRune returns the same rune for all runes that are equal under Unicode's simple
-// case folding: a lower-case one, if there is one.
+// case folding: a lower-case one, if there is one. Full-width letters, digits and signs, as
+// Japanese keyboards write them, are those of ASCII.
 func lowerRune(r rune) rune {
+	if '！' <= r && r <= '～' {
+		r -= '！' - '!'
+	}
 	if r < utf8.RuneSelf {
 		if 'A' <= r && r <= 'Z' {
 			r |= 0x20

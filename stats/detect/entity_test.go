@@ -24,7 +24,7 @@ func TestNames(t *testing.T) {
 		{plain, "Anna", "anna"}, {plain, "anna ", "anna"}, {plain, "\u00a0\ufeffANNA\u200b\t\r\n", "anna"}, {plain, "", ""}, {plain, " \u00ad ", ""},
 		{plain, "anna b", "anna b"}, {plain, "a\u00a0b", "a\u00a0b"},
 		{plain, "MÜLLER", "müller"}, {plain, "ΣΑΣ", "σασ"}, {plain, "σας", "σασ"}, {plain, "\u212aarl", "karl"}, {plain, "ſam", "sam"}, {plain, "Ꭰ", "ꭰ"},
-		{plain, "İ", "İ"}, {plain, "a\xff\xfeB", "a\xff\xfeb"}, {plain, "\xc3", "\xc3"},
+		{plain, "ＭＩＲＡ＠corp．example", "mira@corp.example"}, {plain, "ｶﾅ", "ｶﾅ"}, {plain, "İ", "İ"}, {plain, "a\xff\xfeB", "a\xff\xfeb"}, {plain, "\xc3", "\xc3"},
 		// Forms of a domain stay apart without an alias.
 		{plain, `CORP\Anna`, `corp\anna`}, {plain, "Anna@Corp.Example", "anna@corp.example"}, {plain, "anna@corp", "anna@corp"},
 		{plain, `.\Anna`, `.\anna`}, {plain, `\anna`, `\anna`}, {plain, `CORP\`, `corp\`}, {plain, "@corp.example", "@corp.example"},
