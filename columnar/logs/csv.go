@@ -9,7 +9,6 @@ import (
 	"strings"
 
 	"outflow/columnar"
-	"outflow/columnar/scan"
 )
 
 // CSV is text in columns with a header.
@@ -99,16 +98,6 @@ func sniffCSV(head []byte, inside bool) bool {
 		rest = rest[end:]
 	}
 	return ragged*3 <= records
-}
-
-// countHeader counts the lines before the header that are not blank.
-func countHeader(preamble []byte, t *Tally) {
-	for len(preamble) > 0 {
-		var line []byte
-		if line, preamble = scan.CutLine(preamble); !scan.Blank(line) {
-			t.Known("header")
-		}
-	}
 }
 
 // A csvDecoder is a separated whose columns a header or the mapping names.

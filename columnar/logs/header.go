@@ -15,14 +15,14 @@ const csvDelimiters = ",\t;|"
 
 // csvPreamble returns the size of the lines before the header: blank ones, the
 // type that PowerShell's Export-Csv writes, Excel's declaration of the separator, and
-// titles and comments, in which nothing separates.
+// titles and comments, in which nothing separates. Splunk's only column is no title.
 func csvPreamble(p []byte) int {
 	rest := bytes.TrimPrefix(p, utf8BOM)
 	whole := len(rest)
 	for len(rest) > 0 {
 		line, after, _ := bytes.Cut(rest, eol)
 		line = bare(bytes.TrimSuffix(line, carriage))
-		if bytes.ContainsAny(line, csvDelimiters) && !bytes.HasPrefix(line, []byte("#TYPE ")) && !(len(line) == 5 && bytes.HasPrefix(line, []byte("sep="))) {
+		if string(line) == "_raw" || bytes.ContainsAny(line, csvDelimiters) && !bytes.HasPrefix(line, []byte("#TYPE ")) && !(len(line) == 5 && bytes.HasPrefix(line, []byte("sep="))) {
 			break
 		}
 		rest = after
@@ -31,6 +31,16 @@ func csvPreamble(p []byte) int {
 		return 0
 	}
 	return len(p) - len(rest)
+}
+
+// countHeader counts the lines before the header that are not blank.
+func countHeader(preamble []byte, t *Tally) {
+	for len(preamble) > 0 {
+		var line []byte
+		if line, preamble = scan.CutLine(preamble); !scan.Blank(line) {
+			t.Known("header")
+		}
+	}
 }
 
 // csvHeader is the header line in force behind p: the last one.

@@ -79,6 +79,9 @@ var wrappers = []struct {
 	{"Splunk CSV export", "\"_time\",\"_raw\",host\n", func(line []byte) string {
 		return `"2026-11-20T20:25:30.000+0000","` + strings.ReplaceAll(string(line), `"`, `""`) + "\",relay\n"
 	}},
+	{"Splunk CSV export of the records alone", "\"_raw\"\n", func(line []byte) string {
+		return `"` + strings.ReplaceAll(string(line), `"`, `""`) + "\"\n"
+	}},
 	{"journald JSON", "", jsonAround(`{"__REALTIME_TIMESTAMP":"1795206330123000","_HOSTNAME":"relay","MESSAGE":`, `}`)},
 	{"syslog in Docker", "", func(line []byte) string {
 		return `{"log":` + quoteJSON([]byte("<13>Nov 20 20:25:30 relay shipper[71]: "+string(line)+"\n")) + `,"stream":"stdout","time":"2026-11-20T20:25:30.1Z"}` + "\n"
