@@ -273,7 +273,7 @@ func TestEveryFormatsDownloads(t *testing.T) {
 		"s3access": "s3", "salesforce": "salesforce", "slack": "slack", "snowflake": "snowflake", "snowflakecsv": "snowflake", "vsftpd": "", "workspace": "drive", "xferlog": "",
 		"gitlab": "gitlab", "databricks": "databricks", "teleport": "teleport",
 		"asana": "asana", "azuredata": "keyvault", "egnyte": "", "figma": "figma", "hubspot": "hubspot", "miro": "miro", "nextcloud": "nextcloud", "notion": "notion",
-		"officeactivity": "m365", "opensshsftp": "", "sharefile": "sharefile", "zoom": "zoom",
+		"officeactivity": "m365", "opensshsftp": "", "sharefile": "sharefile", "zoom": "zoom", "zscaler": removableMedia,
 	}
 	none := []string{
 		"atlassian", "auth0", "cloudflareaccess", "cloudflareaudit", "duo", "jumpcloud", "mongoatlas", "okta", "onelogin", "onepassword", "pingone", "servicenow", "sophoscentral", "workday",
