@@ -273,11 +273,11 @@ func TestEveryFormatsDownloads(t *testing.T) {
 		"s3access": "s3", "salesforce": "salesforce", "slack": "slack", "snowflake": "snowflake", "snowflakecsv": "snowflake", "vsftpd": "", "workspace": "drive", "xferlog": "",
 		"gitlab": "gitlab", "databricks": "databricks", "teleport": "teleport",
 		"asana": "asana", "azuredata": "keyvault", "egnyte": "", "figma": "figma", "hubspot": "hubspot", "miro": "miro", "nextcloud": "nextcloud", "notion": "notion",
-		"officeactivity": "m365", "opensshsftp": "", "sharefile": "sharefile", "zoom": "zoom", "zscaler": removableMedia,
+		"moveit": "", "officeactivity": "m365", "opensshsftp": "", "pureftpd": "", "rsyncd": "", "sftpgo": "", "sharefile": "sharefile", "zoom": "zoom", "zscaler": removableMedia,
 	}
 	none := []string{
-		"atlassian", "auth0", "cloudflareaccess", "cloudflareaudit", "duo", "jumpcloud", "mongoatlas", "okta", "onelogin", "onepassword", "pingone", "servicenow", "sophoscentral", "workday",
-		"mariadbaudit", "mssqlaudit", "mysqlaudit", "pgaudit", "redshift", // these log statements, and not what a statement returned
+		"atlassian", "auth0", "cloudflareaccess", "cloudflareaudit", "duo", "jumpcloud", "mongoatlas", "okta", "onelogin", "onepassword", "pingone", "servicenow", "sophoscentral", "trendapex", "workday",
+		"mariadbaudit", "mssqlaudit", "mysqlaudit", "oracleaudit", "pgaudit", "pgcsvlog", "pgjsonlog", "redshift", "redshiftconn", // these log statements, and not what a statement returned
 	}
 	general := []string{"parquet", "jsonl", "csv", "w3c", "cef", "leef"}
 	for _, f := range logs.All() {
