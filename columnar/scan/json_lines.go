@@ -23,7 +23,7 @@ var firstEnvelopes = []string{"events", "data", "results", "result", "logs", "ro
 // went, and how much there is. A record may have one of them, but not before what it is about.
 var answers = []string{"status", "statuscode", "code", "success", "ok", "error", "errors", "message", "count", "total", "totalcount",
 	"totalresults", "size", "took", "timedout", "page", "pagesize", "pages", "limit", "offset", "next", "nextpage", "nexttoken",
-	"nextcursor", "cursor", "hasmore", "more", "meta", "metadata", "requestid", "shards", "maxscore", "links", "version", "nodekey", "logtype"}
+	"nextcursor", "cursor", "hasmore", "more", "moreevents", "meta", "metadata", "requestid", "shards", "maxscore", "links", "version", "nodekey", "logtype"}
 
 // NeedsJSONLines reports whether an object that begins with head is JSON that is
 // not one object a line, and so must be read through JSONLines. size is the largest

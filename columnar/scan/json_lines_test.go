@@ -30,6 +30,7 @@ func TestShape(t *testing.T) {
 		{"empty envelope", `{"Records":[]}{"records":[ ]}`, nil},
 		{"array of an envelope's key beside others", `{"items":[],"user":"eve"}{"items":[1],"user":"eve"}`, []string{`{"items":[],"user":"eve"}`, `{"items":[1],"user":"eve"}`}},
 		{"list of interfaces", `{"events":[{"a":1},{"a":2}],"nextToken":"x"}{ "data" : [{"a":3}]}`, []string{`{"a":1}`, `{"a":2}`, `{"a":3}`}},
+		{"page of an interface", `{"nextCursor" : "a\"b","moreEvents":true, "total":2,"events":[{"a":1},{"a":2}],"x":1}`, []string{`{"a":1}`, `{"a":2}`}},
 		{"such a list behind another key", `{"a":1,"events":[{"b":2}]}{"data":{"b":3}}`, []string{`{"a":1,"events":[{"b":2}]}`, `{"data":{"b":3}}`}},
 		{"such a list behind what is said of it", `{"status":"ok","page_size":2,"meta":{"a":[{}]},"data":[{"a":1},{"a":2}],"x":[{}]}`, []string{`{"a":1}`, `{"a":2}`}},
 		{"search", `{"took":3,"_shards":{"hits":[{}]},"hits":{"total":{"value":2},"hits":[{"_source":{"a":1}},{"hits":[{}]}],"x":[{}]},"y":{}}{"a":1}`, []string{`{"_source":{"a":1}}`, `{"hits":[{}]}`, `{"a":1}`}},
