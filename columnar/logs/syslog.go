@@ -12,6 +12,7 @@ import (
 //
 //	<30>1 2026-11-20T20:25:30.5Z host prog 71 - [sd@1 a="b"] message     RFC 5424
 //	<30>Nov 20 20:25:30 host prog[71]: message                           RFC 3164
+//	<30>Nov 20 20:25:30 host prog {"a":1}                                Strata's log forwarding
 //	2026-11-20T20:25:30.5+01:00 host prog[71]: message                   rsyslog, journald
 //	Fri Nov 20 20:25:30 2026 daemon.info prog[71]: message               OpenWrt
 //	<30>Nov 20 2026 20:25:30 CET host : %ASA-6-302013: message           Cisco
@@ -57,6 +58,10 @@ func (s *syslogLine) parse(line []byte) bool {
 		}
 		s.host, s.message = word, bytes.TrimPrefix(bytes.TrimLeft(behind, " "), []byte(": "))
 		if word, behind = scan.CutWord(behind); !isTag(word) {
+			// Some write no colon behind the program's name.
+			if bytes.HasPrefix(behind, []byte(`{"`)) && !bytes.ContainsAny(word, notInTag) {
+				s.program, s.message = word, behind
+			}
 			return true
 		}
 	}

@@ -502,6 +502,7 @@ func TestUnwrapAWS(t *testing.T) {
 			`{"_index":"trail","_source":{"@timestamp":"2026-11-20T09:00:09Z","message":` + quoted("b") + "}}\n"},
 		{"a decoder's data", `{"timestamp":"2026-11-20T09:00:09.000+0000","rule":{"id":"80202"},"agent":{"name":"w"},"decoder":{"name":"json"},"data":` + event("a") + "}\n" +
 			`{"timestamp":"2026-11-20T09:00:09.000+0000","rule":{"id":"80202"},"decoder":{"name":"json"},"data":` + event("b") + "}\n"},
+		{"JSON behind a program without a colon", "<134>Nov 20 09:00:09 relay trail " + event("a") + "\n<134>Nov 20 09:00:09 relay trail " + event("b") + "\n"},
 		{"a cookie of syslog", "<134>Nov 20 09:00:09 relay trail[7]: @cee: " + event("a") + "\n<134>Nov 20 09:00:09 relay trail[7]: @cee: " + event("b") + "\n"},
 		{"Firehose", event("a") + event("b")},
 		{"CloudWatch by Firehose", `{"logEvents":[{"id":"1","message":` + quoted("a") + `}]}{"logEvents":[{"id":"2","message":` + quoted("b") + `}]}`},
