@@ -18,9 +18,9 @@ const addressSize = len("ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff")
 // AppendAddress appends the canonical text of an IP address to dst: IPv4 dotted, also
 // where it is written as IPv6 (::ffff:10.0.0.5), else IPv6 in lower case and at its
 // shortest; without outer white space, brackets or zone (%eth0), and without the port or the
-// length of a prefix behind it (10.0.0.5:51234, [2001:db8::5]:443, 10.0.0.5/52110,
-// 10.0.0.5#53, 10.0.0.5(443), 10.0.0.5/32). Of a list (10.0.0.5, 203.0.113.7) it is the
-// first, which is the client's where proxies add theirs. A text that is not an address is
+// length of a prefix behind it (10.0.0.5:51234, [2001:db8::5]:443, [10.0.0.5]:443,
+// 10.0.0.5/52110, 10.0.0.5#53, 10.0.0.5(443), 10.0.0.5/32). Of a list (10.0.0.5, 203.0.113.7)
+// it is the first that is known, which is the client's where proxies add theirs. A text that is not an address is
 // appended unchanged. So is IPv4 with leading zeros, which some read as octal, unless all
 // four numbers have three digits: octal numbers are not padded so.
 func AppendAddress(dst, text []byte) []byte {
@@ -32,12 +32,16 @@ func AppendAddress(dst, text []byte) []byte {
 }
 
 func parseAddress(text []byte) (netip.Addr, bool) {
-	text = bytes.TrimSpace(text)
-	if n := len(text); n > 1 && text[0] == '[' && text[n-1] == ']' {
-		text = text[1 : n-1]
-	}
-	if first, _, list := bytes.Cut(text, []byte(",")); list {
-		return parseAddress(first)
+	text = withoutBrackets(bytes.TrimSpace(text))
+	for {
+		first, others, list := bytes.Cut(text, []byte(","))
+		if !list {
+			break
+		}
+		if first = bytes.TrimSpace(first); string(first) != "-" && !bytes.EqualFold(first, []byte("unknown")) {
+			return parseAddress(first)
+		}
+		text = bytes.TrimSpace(others)
 	}
 	if len(text) == 0 || len(text) > 2*addressSize {
 		return netip.Addr{}, false
@@ -54,13 +58,21 @@ func parseAddress(text []byte) (netip.Addr, bool) {
 	return a.WithZone("").Unmap(), true
 }
 
+// withoutBrackets returns a text without the brackets around it.
+func withoutBrackets(text []byte) []byte {
+	if n := len(text); n > 1 && text[0] == '[' && text[n-1] == ']' {
+		return text[1 : n-1]
+	}
+	return text
+}
+
 // parseOddAddress parses the notations that single programs have.
 func parseOddAddress(text []byte) (netip.Addr, bool) {
 	if rest, java := bytes.CutPrefix(text, []byte("/")); java { // /10.0.0.5:51234
 		return parseAddress(rest)
 	}
 	if i := bytes.LastIndexAny(text, ":/#("); i > 0 && isPort(bytes.TrimSuffix(text[i+1:], []byte(")"))) {
-		text = text[:i]
+		text = withoutBrackets(text[:i])
 	}
 	text, _, _ = bytes.Cut(text, []byte("%")) // of F5: 10.0.0.5%2
 	if four, ok := padded(text); ok {
