@@ -350,6 +350,8 @@ func lines(in *bufio.Reader) io.Reader {
 		return scan.JSONLines(in)
 	case bytes.IndexByte(head, '\r') >= 0 && bytes.IndexByte(head, '\n') < 0:
 		return crReader{in}
+	case isCounted(head):
+		return &countedReader{src: in}
 	}
 	return in
 }

@@ -1,6 +1,7 @@
 package logs
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/binary"
 	"io"
@@ -150,4 +151,68 @@ func (r crReader) Read(p []byte) (int, error) {
 		}
 	}
 	return n, err
+}
+
+// A countedReader reads messages of syslog that stand one after another behind their length
+// (octet counting of RFC 6587) as one a line. From a length on that is wrong, text stays as
+// it is.
+type countedReader struct {
+	src  *bufio.Reader
+	out  []byte // of the message at hand, not yet read
+	buf  []byte // the memory of out
+	lost bool
+}
+
+// isCounted reports whether a counted message follows another at the start of head. One
+// whose length counts a newline behind it is a line already.
+func isCounted(head []byte) bool {
+	digits, n := messageLength(head)
+	if digits == 0 || digits+n >= len(head) || head[digits+n-1] == '\n' {
+		return false
+	}
+	next, _ := messageLength(head[digits+n:])
+	return next > 0
+}
+
+// messageLength reads the length of a message, with the space behind it, before its
+// priority. digits is 0 if there is none.
+func messageLength(p []byte) (digits, n int) {
+	for digits < len(p) && p[digits]-'0' <= 9 {
+		if n = 10*n + int(p[digits]-'0'); n > MaxRecord {
+			return 0, 0
+		}
+		digits++
+	}
+	if digits == 0 || n == 0 || digits+1 >= len(p) || p[digits] != ' ' || p[digits+1] != '<' {
+		return 0, 0
+	}
+	return digits + 1, n
+}
+
+func (r *countedReader) Read(p []byte) (int, error) {
+	for len(r.out) == 0 && !r.lost {
+		start, err := r.src.Peek(len("4194304 <"))
+		if len(start) == 0 {
+			return 0, err
+		}
+		digits, n := messageLength(start)
+		if r.lost = digits == 0; r.lost {
+			break
+		}
+		r.src.Discard(digits)
+		r.buf = append(r.buf[:0], make([]byte, n)...)
+		n, err = io.ReadFull(r.src, r.buf)
+		r.out = r.buf[:n]
+		if err == nil {
+			r.out = trimEOL(r.out)
+			flatten(r.out)
+			r.out = append(r.out, '\n')
+		}
+	}
+	if r.lost {
+		return r.src.Read(p)
+	}
+	n := copy(p, r.out)
+	r.out = r.out[n:]
+	return n, nil
 }
