@@ -62,7 +62,7 @@ type Skip struct {
 // that takes one request for each thousand objects instead of one for each folder.
 //
 // These are left out and counted: names that begin with . or _ (so _SUCCESS and
-// _temporary), .crc files, metadata/ folders, folder markers, CloudTrail-Digest and
+// _temporary), checksums (.crc, .md5, .sha256, …), metadata/ folders, folder markers, CloudTrail-Digest and
 // CloudTrail-Insight folders, and unfinished files. They are not left out if the
 // pattern has the name as a segment, or above its first glob. Symbolic links on
 // disk are left out, except as a path without globs.
@@ -371,8 +371,11 @@ func skipFile(name string, size int64) string {
 	switch {
 	case size == 0 && (name == "" || strings.HasSuffix(name, "_$folder$")):
 		return "folder marker"
-	case strings.HasSuffix(name, ".crc"):
-		return "checksum (.crc)"
+	}
+	for _, suffix := range []string{".crc", ".md5", ".sha1", ".sha256", ".sha512"} {
+		if strings.HasSuffix(name, suffix) {
+			return "checksum (" + suffix + ")"
+		}
 	}
 	for _, suffix := range []string{".tmp", ".part", ".partial", ".inprogress", "._COPYING_", ".swp", "~"} {
 		if strings.HasSuffix(name, suffix) {

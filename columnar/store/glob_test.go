@@ -91,6 +91,7 @@ var tree = map[string]string{
 	"lake/date=2026-11-20/part-0.parquet":                                      "x",
 	"lake/date=2026-11-20/.part-0.parquet.crc":                                 "x",
 	"lake/date=2026-11-20/part-1.parquet.crc":                                  "x",
+	"lake/date=2026-11-20/part-1.parquet.sha256":                               "x",
 	"lake/date=2026-11-20/_SUCCESS":                                            "",
 	"lake/_temporary/0/part-9.parquet":                                         "x",
 	"lake/metadata/v1.metadata.json":                                           "x",
@@ -161,7 +162,7 @@ func TestGlob(t *testing.T) {
 
 		// Files that are not logs are left out, unless they are named.
 		{"lake/", nil, "lake/[odd]*.log lake/date=2026-11-20/part-0.parquet",
-			" checksum (.crc):2 hidden (. or _):2 table metadata:1 unfinished:1"},
+			" checksum (.crc):2 checksum (.sha256):1 hidden (. or _):2 table metadata:1 unfinished:1"},
 		{"lake/date=*/*.parquet", nil, "lake/date=2026-11-20/part-0.parquet", ""},
 		{"lake/_temporary/", nil, "lake/_temporary/0/part-9.parquet", ""},
 		{"lake/metadata/v1.metadata.json", nil, "lake/metadata/v1.metadata.json", ""},
