@@ -9,11 +9,11 @@
 package scan
 
 // Unknown reports whether text is what sources write for what they do not know.
-func Unknown(text []byte) bool { return len(text) <= len("(null)") && isUnknown(text) }
+func Unknown(text []byte) bool { return len(text) <= len("(empty)") && isUnknown(text) }
 
 func isUnknown(text []byte) bool {
 	switch string(text) {
-	case "", "-", "--", "null", "NULL", "Null", "(null)", "(NULL)", "<null>", "nil", "None", "none", "NONE", "(none)",
+	case "", "-", "--", "null", "NULL", "Null", "(null)", "(NULL)", "<null>", "<nil>", "nil", "(empty)", "None", "none", "NONE", "(none)",
 		"N/A", "n/a", "NA", "NaN", "nan", `\N`:
 		return true
 	}
