@@ -18,7 +18,7 @@ var CloudTrail = &Format{
 events, which tell of calls that have an event of their own, and digest files are
 counted as other.
 
-eventTime     → time
+eventTime     → time; without one @timestamp, which Logstash makes of it
 userIdentity  → user, by its type: IAMUser, SAMLUser, WebIdentityUser the
                 userName; AssumedRole ROLE/SESSION, or ROLE alone where the
                 session's name is made anew each time (ends in ten digits or
@@ -86,6 +86,7 @@ const (
 	trailID
 	trailResources
 	trailDigestEnd
+	trailShipped // as Logstash's codec calls the time of an event
 
 	trailIdentityType // of userIdentity
 	trailUserName
@@ -154,7 +155,7 @@ func newTrailShape() *scan.Shape {
 		return s
 	}
 	event := scan.FoldedShapeOf(trailTime, "eventTime", "eventSource", "eventName", "eventCategory", "eventType", "sourceIPAddress",
-		"userAgent", "errorCode", "errorMessage", "eventID", "resources", "digestEndTime")
+		"userAgent", "errorCode", "errorMessage", "eventID", "resources", "digestEndTime", "@timestamp")
 	event.Nested = 1 << trailResources
 	within(event, "userIdentity", identity)
 	within(event, "additionalEventData", func() *scan.Shape { return scan.ShapeOf(trailBytesIn, "bytesTransferredIn", "bytesTransferredOut") })
@@ -219,6 +220,9 @@ func (d *cloudTrail) line(line []byte, b recordRow) (row bool, reason string) {
 		return false, "no eventName"
 	}
 	eventTime := d.text(trailTime)
+	if has>>trailTime&1 == 0 {
+		eventTime = d.text(trailShipped)
+	}
 	us, ok := d.clock.ISO(eventTime)
 	if !ok {
 		if us, ok = d.outer.of(b.record, eventTime); !ok {

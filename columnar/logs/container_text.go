@@ -360,7 +360,12 @@ func (r *csvReader) add(line int64, w *window, t *Tally) {
 	switch n := len(r.fields); {
 	case !r.headed:
 		i := r.layout()
-		if i < 0 {
+		switch {
+		case i >= 0:
+		case line == 1 && n > 2 && !slices.ContainsFunc(r.fields, func(f []byte) bool { return !beginsName(f) }):
+			t.Known("header")
+			return
+		default:
 			t.Skip(line, noLayout)
 			return
 		}

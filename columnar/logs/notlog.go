@@ -45,6 +45,8 @@ var notLogs = []struct {
 	{0, "wOFF\x00\x01\x00\x00", "font"},
 	{0, "wOF2\x00\x01\x00\x00", "font"},
 	{0, "OTTO\x00", "font"},
+	{0, "\x00\x00\x00\x01Bud1", "folder settings of macOS"},
+	{0, "\x00\x05\x16\x07\x00\x02\x00\x00", "file attributes of macOS"},
 }
 
 // notLog returns a NotLog if what begins with head is clearly not a log, whatever format

@@ -80,6 +80,9 @@ func (r *reader) archive(m *Member) error {
 var errTooManyFiles = fmt.Errorf("zip archive holds more than %d files: unpack it first", maxMembers)
 
 func (r *reader) file(m *Member, f *zip.File) error {
+	if f.Flags&1 != 0 {
+		return errors.New("is encrypted: unpack it first")
+	}
 	in, err := f.Open()
 	if err != nil {
 		return err
