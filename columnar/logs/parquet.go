@@ -223,7 +223,12 @@ func (l *parquetLeaf) readable(f *field) error {
 		if t.Scale >= 0 && t.Scale <= 38 && (l.kind == parquet.Int32 || l.kind == parquet.Int64 || l.kind >= parquet.ByteArray) {
 			return nil
 		}
-	case *format.TimeType, *format.UUIDType:
+	case *format.TimeType:
+		if f.read == readTime && f.date >= 0 {
+			return nil
+		}
+		is = t.String()
+	case *format.UUIDType:
 		is = t.String()
 	default:
 		switch {
@@ -253,6 +258,7 @@ type parquetDecoder struct {
 	cleared []unreadCell     // of the row being put
 	unread  []Reason         // columns of the row group that are left out
 	scratch []byte
+	date    []byte // of the row being put
 }
 
 func (d *parquetDecoder) Decode(b *Block, out *columnar.Out, t *Tally) error {
@@ -470,7 +476,8 @@ func (d *parquetDecoder) row(b *columnar.Builder, record int64, t *Tally) {
 		var date []byte
 		if c.date != nil {
 			if value := c.date.take(); value >= 0 {
-				date = d.text(c.date, value)
+				d.date = append(d.date[:0], d.text(c.date, value)...)
+				date = d.date
 			}
 		}
 		column, value := d.first(c)
@@ -573,12 +580,26 @@ func (d *parquetDecoder) text(c *parquetColumn, value int) []byte {
 	return c.text[span.Begin:span.End]
 }
 
+// unitOf returns how many ns a unit of time has.
+func unitOf(u format.TimeUnit) int64 {
+	switch u.Value.(type) {
+	case *format.MilliSeconds:
+		return 1e6
+	case *format.MicroSeconds:
+		return 1e3
+	}
+	return 1
+}
+
 // appendInt appends an integer of the column as text.
 func (l *parquetLeaf) appendInt(dst []byte, v int64) []byte {
-	_, isDate := l.logical.(*format.DateType)
-	switch {
-	case isDate:
+	switch t := l.logical.(type) {
+	case *format.DateType:
 		return time.Unix(v*86400, 0).UTC().AppendFormat(dst, time.DateOnly)
+	case *format.TimeType:
+		return time.Unix(0, v*unitOf(t.Unit)).UTC().AppendFormat(dst, "15:04:05.999999999")
+	}
+	switch {
 	case l.kind == parquet.Boolean:
 		return strconv.AppendBool(dst, v != 0)
 	case l.unsigned:

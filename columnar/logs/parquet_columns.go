@@ -619,8 +619,11 @@ func (c *parquetColumn) readEncoded(encoding format.Encoding, b []byte, n int) (
 	return err
 }
 
-// toTimes turns the numbers of the window into µs UTC.
+// toTimes turns the numbers of the window into µs UTC. A time of day waits for its date.
 func (c *parquetColumn) toTimes(clock *scan.Clock) {
+	if _, ofDay := c.leaf.logical.(*format.TimeType); ofDay {
+		return
+	}
 	switch c.held {
 	case heldFloats:
 		c.ints = slices.Grow(c.buf.values.ints[:0], len(c.floats))[:len(c.floats)]
@@ -655,10 +658,10 @@ func (c *parquetColumn) toMicros(clock *scan.Clock) {
 	unit := c.field.unit
 	switch t := c.leaf.logical.(type) {
 	case *format.TimestampType:
-		switch t.Unit.Value.(type) {
-		case *format.MilliSeconds:
+		switch unitOf(t.Unit) {
+		case 1e6:
 			unit = "ms"
-		case *format.MicroSeconds:
+		case 1e3:
 			unit = "us"
 		default:
 			unit = "ns"

@@ -310,6 +310,14 @@ func TestParquetTimes(t *testing.T) {
 	type date struct {
 		Time int32 `parquet:"time,date"`
 	}
+	type apart struct {
+		Date int32 `parquet:"date,date"`
+		Time int64 `parquet:"time,time(microsecond)"`
+	}
+	type apartMilli struct {
+		Time int32 `parquet:"time,time(millisecond)"`
+		Date int32 `parquet:"date,date"`
+	}
 	type number struct {
 		Time int64 `parquet:"time"`
 	}
@@ -326,13 +334,15 @@ func TestParquetTimes(t *testing.T) {
 	for _, c := range []struct {
 		name string
 		file []byte
-		unit string
+		unit string // or the name of the date
 		want []string
 	}{
 		{"ms", write(t, []milli{{us / 1000}}), "", []string{"2026-01-01T00:00:00.123Z"}},
 		{"ns", write(t, []nano{{us * 1000}}), "", []string{"2026-01-01T00:00:00.123456Z"}},
 		{"local", write(t, []local{{us}}), "", []string{"2025-12-31T23:00:00.123456Z"}},
 		{"date", write(t, []date{{20454}}), "", []string{"2025-12-31T23:00:00Z"}},
+		{"date and time of day", write(t, []apart{{20454, 3600_123456}, {20453, 82800_000000}}), "date", []string{"2026-01-01T00:00:00.123456Z", "2025-12-31T22:00:00Z"}},
+		{"time of day in ms and date", write(t, []apartMilli{{3600_123, 20454}}), "date", []string{"2026-01-01T00:00:00.123Z"}},
 		{"number", write(t, []number{{us / 1000000}, {us / 1000}, {us}, {us * 1000}, {20260101}, {-1}}), "",
 			[]string{"2026-01-01T00:00:00Z", "2026-01-01T00:00:00.123Z", "2026-01-01T00:00:00.123456Z", "2026-01-01T00:00:00.123456Z", "2025-12-31T23:00:00Z"}},
 		{"number in ms", write(t, []number{{978_307_200_000}, {86400_000}, {1 << 62}}), "ms", []string{"2001-01-01T00:00:00Z"}},
@@ -344,7 +354,11 @@ func TestParquetTimes(t *testing.T) {
 		{"int96 too large", write(t, []int96{{deprecated.Int96{0, 0, 215_963_552}}}), "", nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			o := Options{Zone: oslo, Mapping: &Mapping{Columns: map[columnar.Col]Column{columnar.Time: {Name: "time", Time: c.unit}}}}
+			when := Column{Name: "time", Time: c.unit}
+			if c.unit == "date" {
+				when = Column{Name: "time", Date: "date"}
+			}
+			o := Options{Zone: oslo, Mapping: &Mapping{Columns: map[columnar.Col]Column{columnar.Time: when}}}
 			r := decodeParquet(c.file, o)
 			if r.err != nil {
 				t.Fatal(r.err)
