@@ -163,11 +163,19 @@ func (f *field) number(text []byte) (v int64, reason string) {
 		v, ok = scan.Int(text)
 	}
 	if !ok || f.scale != 1 {
+		ofBytes := f.scale == 1 && (f.col == columnar.BytesOut || f.col == columnar.BytesIn)
 		x, isFloat := scan.Float(text)
+		switch {
+		case isFloat && ofBytes && scan.GroupOrFraction(text):
+			return 0, f.bad
+		case !isFloat:
+			x, isFloat = scan.Grouped(text, f.scale == 1)
+		}
+		if !isFloat && ofBytes {
+			x, isFloat = scan.Size(text)
+		}
 		if !isFloat {
-			if x, isFloat = scan.Grouped(text, f.scale == 1); !isFloat {
-				return 0, f.bad
-			}
+			return 0, f.bad
 		}
 		return f.float(x)
 	}

@@ -148,6 +148,38 @@ func Float(b []byte) (float64, bool) {
 	return x, err == nil
 }
 
+// GroupOrFraction reports whether a number may be of thousands, as German programs print it,
+// or have a fraction: 734.003.
+func GroupOrFraction(b []byte) bool {
+	whole, digits, found := bytes.Cut(b, []byte{'.'})
+	return found && len(digits) == 3 && len(whole) > 0 && len(whole) <= 3 && whole[0]-'1' < 9 && isDigits(whole) && isDigits(digits)
+}
+
+// sizes are the units of Size, in lower case.
+var sizes = map[string]float64{
+	"b": 1, "byte": 1, "bytes": 1, "kb": 1e3, "mb": 1e6, "gb": 1e9, "tb": 1e12,
+	"kib": 1 << 10, "mib": 1 << 20, "gib": 1 << 30, "tib": 1 << 40,
+}
+
+// Size parses a number of bytes with its unit: 5,000 B, 4.8 MiB, 5kB.
+func Size(b []byte) (x float64, ok bool) {
+	at := bytes.LastIndexAny(b, "0123456789") + 1
+	if at == 0 || len(b) > 32 {
+		return 0, false
+	}
+	unit, ok := sizes[string(bytes.ToLower(bytes.TrimSpace(b[at:])))]
+	if !ok {
+		return 0, false
+	}
+	number := b[:at]
+	if x, ok = Float(number); !ok {
+		x, ok = Grouped(number, unit == 1)
+	} else if unit == 1 && GroupOrFraction(number) {
+		return 0, false
+	}
+	return x * unit, ok
+}
+
 // groupMarks stand between groups of three digits: 1,234,567 or 1 234 567.
 var groupMarks = [...]string{",", ".", " ", "\u00a0", "\u202f", "'", "’", "_"}
 

@@ -32,6 +32,18 @@ func TestParseNumber(t *testing.T) {
 }
 
 // If this fails, an upload of 1,234,567 bytes counts for nothing, or for a thousandth.
+func TestSize(t *testing.T) {
+	for in, want := range map[string]float64{
+		"5000 B": 5000, "5,000 bytes": 5000, "1 byte": 1, "5kB": 5000, "4.5 MiB": 4.5 * (1 << 20), "1.234 MB": 1234000, "1.234,5 GB": 1234.5e9, "0.000 B": 0, "1.5 tb": 1.5e12,
+		"5000": -1, "": -1, "B": -1, "5 furlongs": -1, "734.003 B": -1, "1,234 KB": -1, "5 B B": -1, "0x5 B": -1,
+	} {
+		x, ok := Size([]byte(in))
+		if ok != (want >= 0) || ok && x != want {
+			t.Errorf("%q: got %v, %v, want %v", in, x, ok, want)
+		}
+	}
+}
+
 func TestGrouped(t *testing.T) {
 	for _, c := range []struct {
 		in    string
