@@ -34,6 +34,7 @@ Rules read the fields of each record by itself, as the log has them, with its ty
 those of a start in process are those of EXECVE.
 
 Arguments that are secret by nature, such as passwords, are in the log as in here.`,
+	Shared: true,
 	Tables: []*columnar.Table{columnar.Process, columnar.Event},
 	Lacks:  columnar.ColSet(columnar.SrcIP, columnar.Account, columnar.InternalName, columnar.ParentPath, columnar.Description, columnar.Hashes),
 	Syslog: true,
@@ -286,7 +287,7 @@ func (d *auditd) Decode(b *Block, out *columnar.Out, t *Tally) error {
 		case r.kind != nil:
 			d.add(&r, record)
 		case !scan.Blank(line) && string(line) != "----" && !bytes.HasPrefix(line, []byte("time->")): // ausearch
-			t.Known("line of another program")
+			t.Known(otherProgram)
 		}
 	}
 	for i := range d.events {

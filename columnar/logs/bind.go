@@ -28,6 +28,7 @@ query was logged before it in the object. Infoblox writes a response as
 Times are local, of the zone of the options, unless they say otherwise; through
 syslog they have no year, which comes from when the object was written. Names are
 read back from their escapes: \032 is a space, \. a dot within a label.`,
+	Shared: true,
 	Tables: []*columnar.Table{columnar.DNS},
 	Lacks:  columnar.ColSet(columnar.User, columnar.Host, columnar.Account, columnar.AnswersLen, columnar.Answers),
 	Syslog: true,
@@ -154,7 +155,7 @@ var named = []byte("named")
 func bindKind(message []byte) string {
 	switch {
 	case message == nil:
-		return "line of another program"
+		return otherProgram
 	case bytes.HasSuffix(message, []byte(" denied")):
 		return "query that was denied"
 	}

@@ -23,6 +23,7 @@ last client that asked for the name.
 Times have no year and no zone: the year comes from when the object was written,
 the zone from the options. A name that a client sent in odd bytes is logged as
 "<name unprintable>": such queries are counted, and nothing else is known of them.`,
+	Shared:  true,
 	Tables:  []*columnar.Table{columnar.DNS},
 	Lacks:   columnar.ColSet(columnar.User, columnar.Host, columnar.Account, columnar.Rcode, columnar.AnswersLen, columnar.Answers, columnar.DstIP),
 	Answers: true,
@@ -202,7 +203,7 @@ var dnsmasqKinds = [...]string{"forwarded", "reply", "cached", "cached-stale", "
 // name, is never in the first word of an event.
 func dnsmasqKind(program, event []byte) string {
 	if program == nil {
-		return "line of another program"
+		return otherProgram
 	}
 	first, _ := scan.CutWord(event)
 	word, _, _ := bytes.Cut(first, []byte{'['}) // dnssec-query[DS]

@@ -57,6 +57,9 @@ type Format struct {
 	// PROGRAM[PID]: ", or with the time alone. A log that has it in another form,
 	// or within a wrapper, gets it in that.
 	Syslog bool
+	// Shared says that lines of other programs may stand among its own, as in the log of a
+	// machine, which are counted as otherProgram.
+	Shared bool
 	// Outer says that a record inside a wrapper needs no time of its own: see Block.Times.
 	Outer bool
 	// Generic says that records of any names are read: a wrapper looks like a record.
@@ -223,6 +226,10 @@ type Block struct {
 	Times  []int64 // for formats with Outer, in µs UTC, what the wrapper of each line says, or NoTime; nil: no wrapper
 	Part   any     // what Format.Split made, instead of Data
 
+	// Among is a format that lines of other programs have, if the format is Shared: they are
+	// not read, and so not merely of another kind. "": none is known.
+	Among string
+
 	// Skipped counts the records that Read could not give to a decoder: those
 	// too long or cut off, before Data, and those that do not unwrap, which are
 	// blank lines of Data. Data may be empty.
@@ -266,8 +273,15 @@ func (b *Block) Decode(d Decoder, out *columnar.Out, t *Tally) error {
 	if len(b.Data) == 0 && b.Part == nil {
 		return nil
 	}
-	return d.Decode(b, out, t)
+	err := d.Decode(b, out, t)
+	if b.Among != "" {
+		t.miss(otherProgram, b.First, "line of another program; some are of "+b.Among+": log each program apart")
+	}
+	return err
 }
+
+// otherProgram is the kind of lines of a Shared log that another program wrote.
+const otherProgram = "line of another program"
 
 // Holds returns how many records the block holds at most, and how many bytes decoding all
 // of it reads.
@@ -441,6 +455,19 @@ func (t *Tally) Skip(record int64, reason string) {
 	t.Records++
 	t.Skipped++
 	because(&t.Reasons, Reason{Text: reason, Count: 1, First: record})
+}
+
+// miss turns records of a kind into skipped ones.
+func (t *Tally) miss(kind string, first int64, reason string) {
+	for i, k := range t.Kinds {
+		if k.Name == kind {
+			t.Kinds = slices.Delete(t.Kinds, i, i+1)
+			t.Other -= k.Count
+			t.Skipped += k.Count
+			because(&t.Reasons, Reason{Text: reason, Count: k.Count, First: first})
+			return
+		}
+	}
 }
 
 // Clear counts something of a row that is left out.

@@ -266,6 +266,12 @@ func (r *reader) stream(m *Member, in *bufio.Reader, stored *counter) error {
 		c.format = known.format
 		r.begin(m, known.format, known.head)
 		m.Options.Inside = len(known.layers) > 0
+		among := r.among(known.format, known.head)
+		hand := c.yield
+		c.yield = func(b *Block) error {
+			b.Among = among
+			return hand(b)
+		}
 		if len(known.layers) > 0 {
 			c.wrapped = newUnwrapper(text, &known, &r.ReadOptions)
 			c.src = c.wrapped

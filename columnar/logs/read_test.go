@@ -467,3 +467,33 @@ func BenchmarkRead(b *testing.B) {
 		})
 	}
 }
+
+// Lines that a format reads would count as those of another program, without a word.
+func TestAmong(t *testing.T) {
+	const squid = "Nov 20 10:00:00 gw squid[1]: 1795168800.123 200 10.0.0.5 TCP_MISS/200 900 POST http://files.example/u amy HIER_DIRECT/192.0.2.7 text/html\n"
+	const query = "Nov 20 10:00:01 gw dnsmasq[70]: query[A] a.files.example from 10.0.0.5\n"
+	const shell = "Nov 20 10:00:01 gw sshd[9]: Accepted publickey for amy from 10.0.0.5 port 4 ssh2\n"
+	for _, c := range []struct {
+		in    string
+		other int64
+		want  string
+	}{
+		{query + shell + query, 1, "[]"},
+		{query + squid + shell + squid, 0, "[line of another program; some are of squid: log each program apart (3, first at record 1)]"},
+	} {
+		var tally Tally
+		members := Read(object("machine.log", []byte(c.in)), &ReadOptions{}, func(m *Member, b *Block) error {
+			d, err := m.Format.New(m.Options)
+			if err != nil {
+				return err
+			}
+			return b.Decode(d, &columnar.Out{Sink: func(*columnar.Batch) {}}, &tally)
+		})
+		if members[0].Err != nil || members[0].Format.Name != "dnsmasq" {
+			t.Fatal(members[0].Format, members[0].Err)
+		}
+		if tally.Other != c.other || fmt.Sprint(tally.Reasons) != c.want || tally.Records != tally.Rows+tally.Other+tally.Skipped {
+			t.Errorf("%q: got %+v", c.in, tally)
+		}
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 
 	"outflow/columnar"
@@ -307,6 +308,33 @@ func (r *reader) worth(f *Format, head []byte, wrapped bool) (w worth) {
 	out.Flush()
 	w.other = t.Other
 	return w
+}
+
+// among returns a format that reads lines of other programs in the log of a machine, of
+// which format reads its own; "" if there is none, or the log was said to have format.
+func (r *reader) among(format *Format, head []byte) string {
+	const most = 64 // programs of a machine that are looked at
+	if !format.Shared || r.Format != nil {
+		return ""
+	}
+	written := map[string][]byte{} // by program
+	var s syslogLine
+	for line := range bytes.Lines(wholeLines(head)) {
+		if s.parse(trimEOL(line)) && s.program != nil && (len(written) < most || written[string(s.program)] != nil) {
+			written[string(s.program)] = append(append(written[string(s.program)], s.message...), '\n')
+		}
+	}
+	if len(written) < 2 {
+		return ""
+	}
+	for _, program := range slices.Sorted(maps.Keys(written)) {
+		text := written[program]
+		f := r.Formats.sniff(text, true)
+		if f != nil && f != format && !f.Generic && f.Split == nil && r.worth(f, text, true).rows > 0 {
+			return f.Name
+		}
+	}
+	return ""
 }
 
 // wholeLines returns head without a last line that may be cut.

@@ -26,6 +26,7 @@ tunnel of raw bytes shows fewer distinct names than it had. In a name of the gre
 length it writes & for the last label, and the domain is then that: tunnel.&. Of
 syslog and log-time-ascii the year comes from when the object was written, the zone
 from the options.`,
+	Shared: true,
 	Tables: []*columnar.Table{columnar.DNS},
 	Lacks:  columnar.ColSet(columnar.User, columnar.Host, columnar.Account, columnar.AnswersLen, columnar.Answers),
 	Masks:  "with ? for odd bytes or & for the last label: fewer are distinct, or they are of another domain than shorter ones",
@@ -79,7 +80,7 @@ func (d *unbound) Decode(b *Block, out *columnar.Out, t *Tally) error {
 			t.Skip(record, "malformed query or reply line")
 			continue
 		case u.name == nil && unboundMessage(line) == nil:
-			t.Known("line of another program")
+			t.Known(otherProgram)
 			continue
 		case u.name == nil:
 			t.Known("message of unbound")
