@@ -215,7 +215,9 @@ func TestSetNumber(t *testing.T) {
 		{"", "1024,0", "1024"},
 		{"KB", "1,5", "1500"},
 		{"KB", "1,024", "bad bytes_out, left empty"}, // KB, or MB with a comma for the point
-		{"", "12 KB", "bad bytes_out, left empty"},
+		{"", "12 KB", "12000"},
+		{"", "1.024", "bad bytes_out, left empty"}, // a fraction, or a thousand
+		{"MB", "12 KB", "bad bytes_out, left empty"},
 		{"", "0x10", "bad bytes_out, left empty"},
 		{"", "Infinity", "bad bytes_out, left empty"},
 		{"KB", "2", "2000"},
