@@ -72,10 +72,7 @@ func (d *w3c) Decode(b *Block, out *columnar.Out, t *Tally) error {
 	d.useFields(b.Header)
 	for data, line := b.Data, b.First; len(data) > 0; line++ {
 		if data[0] != '#' {
-			n := len(data)
-			if i := bytes.Index(data, []byte("\n#")); i >= 0 {
-				n = i + 1
-			}
+			n := nextDirective(data)
 			line = d.records(b, data[:n], line, out, t) - 1
 			data = data[n:]
 			continue
@@ -91,6 +88,21 @@ func (d *w3c) Decode(b *Block, out *columnar.Out, t *Tally) error {
 		t.Known("directive")
 	}
 	return nil
+}
+
+// nextDirective returns where the next directive begins: the end of data if there is none. Few
+// records have a #, and every one has a newline.
+func nextDirective(data []byte) int {
+	for at := 1; at < len(data); at++ {
+		i := bytes.IndexByte(data[at:], '#')
+		if i < 0 {
+			break
+		}
+		if at += i; data[at-1] == '\n' {
+			return at
+		}
+	}
+	return len(data)
 }
 
 // useFields makes the plan of a directive #Fields the one that is in force. If it

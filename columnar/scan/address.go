@@ -44,6 +44,9 @@ func WithoutScope(address []byte) []byte {
 // IsInternal reports whether an address must be inside the company: it is private,
 // loopback, link-local, multicast or broadcast.
 func IsInternal(address []byte) bool {
+	if outsideByFirst(address) {
+		return false
+	}
 	if a, ok := ipv4(address); ok {
 		first := a >> 24
 		return first == 10 || a>>20 == 172<<4|1 || a>>16 == 192<<8|168 || // private
@@ -54,6 +57,22 @@ func IsInternal(address []byte) bool {
 	}
 	a, err := netip.ParseAddr(string(address))
 	return err == nil && internal(a.Unmap())
+}
+
+// outsideByFirst reports whether the first number of an address in dotted notation tells that
+// it is outside: that of most does.
+func outsideByFirst(address []byte) bool {
+	first := 0
+	for i, c := range address[:min(len(address), len("255."))] {
+		if c == '.' {
+			return i > 0 && first > 0 && first != 10 && first != 127 && first != 169 && first != 172 && first != 192 && first < 224
+		}
+		if c -= '0'; c > 9 {
+			return false
+		}
+		first = 10*first + int(c)
+	}
+	return false
 }
 
 // External parses an address. It returns false for other texts and for addresses that

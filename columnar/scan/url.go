@@ -255,7 +255,21 @@ func UnescapePercent(dst, b []byte) []byte {
 
 // EscapedUser reports whether UnescapeUser may change a user name.
 func EscapedUser(b []byte) bool {
-	return len(b) > 0 && (b[0] == '"' || bytes.IndexByte(b, '%') >= 0 || bytes.IndexByte(b, '+') >= 0 || bytes.Contains(b, hexEscape))
+	for i, c := range b {
+		switch c {
+		case '%', '+':
+			return true
+		case '"':
+			if i == 0 {
+				return true
+			}
+		case '\\':
+			if i+1 < len(b) && b[i+1] == 'x' {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 var hexEscape = []byte(`\x`)
