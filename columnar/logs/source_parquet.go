@@ -176,9 +176,6 @@ type parquetRows struct {
 	places  []int32     // of the rows of the window: which record, -1 if the row is deleted
 	windows uint32      // how many there have been
 	side    *window     // records one by one
-	// columnar decodes a row group whose rows are all of one kind, if each column is read as
-	// it stands in the file.
-	columnar parquetDecoder
 }
 
 // A rowList is a map, or a list. Some elements of a list stand in slots.
@@ -221,12 +218,6 @@ func (d *sourceDecoder) group(b *Block, out *columnar.Out, t *Tally) error {
 	}
 	if err := d.parquet.narrow(d, part); err != nil {
 		return fmt.Errorf("row group %d: %w", part.index, err)
-	}
-	if p := d.parquet.plan(d, part); p != nil {
-		columns := *part
-		columns.plan = p
-		d.parquet.columnar.set = d.set
-		return d.parquet.columnar.Decode(&Block{First: first, Part: &columns}, out, t)
 	}
 	var done int64
 	err := d.groupRows(part, first, &done, out, t)

@@ -10,7 +10,7 @@ import (
 )
 
 // What a row group of a Parquet file can be of a source: columns that are the same in all its
-// rows leave few kinds of rows, and often one that is read column by column.
+// rows leave few kinds of rows, and often one.
 
 // narrow leaves those rows of the source, and what they read, that a row group can have: a
 // file mostly has one class of events, and half of the columns that others have.
@@ -57,51 +57,6 @@ func (p *parquetRows) narrow(d *sourceDecoder, part *parquetPart) (err error) {
 		d.tables[i] = sourceTable{} // their columns are those of the rows
 	}
 	return nil
-}
-
-// plan returns the plan by which the rows of a group can be read column by column, nil if
-// there is none: they are of several kinds, or a text is not as it stands in the file.
-func (p *parquetRows) plan(d *sourceDecoder, part *parquetPart) *plan {
-	if len(d.rows) != 1 {
-		return nil
-	}
-	row := &d.rows[0]
-	if row.table == nil || len(row.where) > 0 || len(row.swap) > 0 || row.outside {
-		return nil
-	}
-	columns := &plan{table: row.table, where: -1, names: make([]string, len(part.leaves))}
-	for i, leaf := range part.leaves {
-		if leaf.repeats {
-			continue
-		}
-		columns.names[i] = leaf.name
-	}
-	for c, from := range row.fields {
-		if from == nil || columnar.Col(c) != columnar.Time && len(from.slots) == 0 && from.text == nil {
-			continue
-		}
-		f := from.field
-		if !from.direct || from.otherwise != nil || len(from.where) > 0 || from.dateSlot >= 0 {
-			return nil
-		}
-		for i, slot := range from.slots {
-			leaf := part.leafOf(d.slots[slot])
-			if leaf < 0 || part.leaves[leaf].repeats {
-				return nil
-			}
-			if i == 0 {
-				f.src = leaf
-			} else {
-				f.others = append(f.others, leaf)
-			}
-		}
-		if f.src < 0 && f.read == readTime {
-			return nil
-		}
-		columns.fields = append(columns.fields, f)
-	}
-	columns.sort()
-	return columns
 }
 
 // groupSlots are the slots of a source as a row group can fill them.
