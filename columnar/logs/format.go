@@ -100,7 +100,7 @@ var all = sync.OnceValue(func() Formats {
 type Formats []*Format
 
 // first returns the first format for which is returns true, nil if there is none. Of a
-// format, is may use only its name and what recognises its logs: Sniff, SniffInside and Leaves.
+// format, is may use only its name, Syslog and what recognises its logs: Sniff, SniffInside and Leaves.
 func (f Formats) first(is func(*Format) bool) *Format {
 	if f != nil {
 		return firstOf(f, is)

@@ -124,7 +124,8 @@ var wellKnown = [columnar.NumCols][]string{
 
 	columnar.Service:   {"service", "servicename", "apiservicename", "eventsource", "workload", "application", "app", "product"},
 	columnar.Operation: {"operation", "operationname", "apioperation", "eventname", "methodname", "action", "eventaction", "activity", "event"},
-	columnar.Resource:  {"resource", "resourcename", "object", "objectname", "objectkey", "objectid", "file", "filename", "path", "key"},
+	columnar.Resource: {"resource", "resourcename", "object", "objectname", "objectkey", "objectid", "file", "filename", "path", "key",
+		"itemname", "affecteditem", "affectedname"},
 	columnar.Status:    {"status", "result", "outcome", "eventoutcome"},
 	columnar.UserAgent: {"useragent", "useragentoriginal", "httpuseragent", "httprequestuseragent", "csuseragent", "agent"},
 	columnar.BytesOut: {"bytesout", "bytesuploaded", "uploadedbytes", "uploadbytes", "uploadsize", "csbytes", "requestbytes", "requestsize",

@@ -37,7 +37,7 @@ func (r *reader) recognise(head []byte) (recognised, error) {
 	}
 	if wrapped, plainly := wrappings(head); len(wrapped) > 0 {
 		told := worth{}
-		if known.format != nil {
+		if known.format != nil && !known.format.Generic {
 			told = r.worth(known.format, head, false)
 		}
 		// All records of a vendor's log may be of other kinds.
@@ -65,22 +65,18 @@ func (r *reader) lookInside(known recognised, head []byte, told worth, plainly b
 	if !generic && !plainly {
 		least = max(least, told.rows)
 	}
-	inside := r.search(head, maxLayers)
+	inside := r.search(head, maxLayers, sniffLines)
 	var best recognised
 	var most worth
-	for _, n := range inside {
-		lines := sniffLines
-		if n.isTable() {
-			lines = 1 // its records are alike
-		}
+	for i := range inside {
+		n := &inside[i]
 		if _, ok := n.layers[0]().(*tableLayer); ok && !generic && !plainly && known.format.Vendor != nil && told.rows > 0 {
 			continue // a source of its own reads the table
 		}
-		f := r.fits(n.head, lines)
-		if f == nil {
+		f := r.fits(n, n.head, false)
+		if n.format = f; f == nil {
 			continue
 		}
-		n.format = f
 		w := r.worth(f, n.head, true)
 		alike := w.rows == most.rows && ((f.Cut != nil || w.timed+most.timed == 0) && shorter(n.head, best.head) || w.cells > most.cells || w.cells == most.cells && w.timed > most.timed)
 		if w.rows < least || w.rows <= most.rows && !alike {
@@ -101,8 +97,8 @@ func (r *reader) lookInside(known recognised, head []byte, told worth, plainly b
 			continue
 		}
 		if headed := n.headed(r, nil); len(headed.head) > 0 {
-			f := r.fits(headed.head, sniffLines)
-			if f != nil && f.Syslog && (r.worth(f, headed.head, true).rows >= least || f == known.format && f.Vendor != nil) {
+			f := r.fits(&n, headed.head, true)
+			if f != nil && (r.worth(f, headed.head, true).rows >= least || f == known.format && f.Vendor != nil) {
 				headed.format = f
 				return headed
 			}
@@ -112,23 +108,22 @@ func (r *reader) lookInside(known recognised, head []byte, told worth, plainly b
 		return known
 	}
 	for _, n := range inside { // all its records may be of other kinds
-		if f := r.fits(n.head, sniffLines); f != nil && !f.Syslog && generic {
-			n.format = f
+		if f := n.format; f != nil && !f.Syslog && generic {
 			return n.recognised
 		}
 	}
 	if r.Format != nil && !r.Format.Generic {
 		return known
 	}
-	// Records with any names: the reading that tells most.
-	if plainly {
+	// Records with any names: the reading that tells most. A table is csv, which is faster.
+	inside = slices.DeleteFunc(inside, func(n insideOf) bool { return n.isTable() })
+	if plainly || len(inside) == 0 {
 		told = worth{}
+	} else if generic && known.format != nil {
+		told = r.worth(known.format, head, false)
 	}
 	for _, n := range inside {
-		if n.isTable() {
-			continue // csv reads it as well, and faster
-		}
-		f := cmp.Or(r.Format, r.mapped(n.head, r.Formats.sniff(n.head, true)))
+		f := cmp.Or(r.Format, r.mapped(n.head, n.general))
 		if f == nil || f.Split != nil {
 			continue
 		}
@@ -157,19 +152,24 @@ func shorter(a, b []byte) bool {
 	return len(line) < len(than)
 }
 
-// fits returns the format that recognises what was inside a wrapper: the one that is
-// asked for, or any; nil if that is a generic one, to which all is alike. It may recognise one of
-// the first lines.
-func (r *reader) fits(head []byte, lines int) *Format {
+// fits returns the format that recognises head, which is n's or that with headers: the one that is
+// asked for, or any; nil if that is a generic one, to which all is alike, which n notes. It may
+// recognise one of the first lines. syslog says that only those count that read headers.
+func (r *reader) fits(n *insideOf, head []byte, syslog bool) *Format {
 	if f := r.Format; f != nil {
-		if !f.Generic && (f.sniffs(head, true) || r.worth(f, head, true).rows > 0) {
+		if !f.Generic && (f.Syslog || !syslog) && (f.sniffs(head, true) || r.worth(f, head, true).rows > 0) {
 			return f
 		}
 		return nil
 	}
-	for head = bytes.TrimLeft(head, "\n"); lines > 0 && len(head) > 0; lines-- {
-		if f := r.Formats.sniff(head, true); f != nil && !f.Generic && f.Split == nil {
+	head = bytes.TrimLeft(head, "\n")
+	for line := 0; line < n.lines && len(head) > 0; line++ {
+		f := r.Formats.first(func(f *Format) bool { return (f.Syslog || !syslog) && f.sniffs(head, true) })
+		if f != nil && !f.Generic && f.Split == nil {
 			return f
+		}
+		if line == 0 && !syslog {
+			n.general = f
 		}
 		_, head = scan.CutLine(head)
 	}
@@ -184,7 +184,9 @@ const sniffLines = 16
 // of them.
 type insideOf struct {
 	recognised
-	outer []byte
+	outer   []byte
+	lines   int     // how many lines fits looks at
+	general *Format // that recognises the first, if format is nil
 }
 
 // isTable reports whether the innermost layer is that of a table.
@@ -198,32 +200,45 @@ func (n *insideOf) headed(r *reader, f *Format) recognised {
 	return recognised{format: f, layers: n.layers, headers: true, head: r.peel(n.outer, true, n.layers[len(n.layers)-1])}
 }
 
+// tableLines is as sniffLines for what is in a column that need not hold records.
+const tableLines = 2
+
+// recordLike reports whether text may begin with a record of a log, rather than with words for
+// people. To ask all dialects takes as long as reading a small log.
+func recordLike(text []byte) bool {
+	line, _ := scan.CutLine(bytes.TrimLeft(text, "\n"))
+	return len(line) > 0 && line[0]-'0' <= 9 || bytes.ContainsAny(line, "{<[=|\"#@")
+}
+
 // search returns all that may be inside of head, at most depth layers down; what is
-// within a layer follows it.
-func (r *reader) search(head []byte, depth int) []insideOf {
+// within a layer follows it. lines is how many lines fits looks at.
+func (r *reader) search(head []byte, depth, lines int) []insideOf {
 	var found []insideOf
-	wrapped, _ := wrappings(head)
+	wrapped, plainly := wrappings(head)
 	for _, w := range wrapped {
 		under := r.peel(head, false, w)
-		if under == nil {
+		if under == nil || lines == tableLines && !recordLike(under) {
 			continue
 		}
-		n := insideOf{recognised{layers: []wrapping{w}, head: under}, head}
+		n, below := insideOf{recognised{layers: []wrapping{w}, head: under}, head, lines, nil}, lines
 		if n.isTable() {
 			under = firstLines(withoutBlank(under), sniffRecords) // to know all would take longer than to read a small log
-			n.head = under
+			n.head, n.lines = under, 1                            // the records are alike
+			if !plainly {
+				below = tableLines
+			}
 		}
 		found = append(found, n)
 		if scan.AnyLine(under, opensPrinted) {
 			printed := func() layer { return &printedLayer{} }
 			if whole := r.peel(head, false, w, printed); whole != nil {
-				found = append(found, insideOf{recognised{layers: []wrapping{w, printed}, head: withoutBlank(whole)}, under})
+				found = append(found, insideOf{recognised{layers: []wrapping{w, printed}, head: withoutBlank(whole)}, under, lines, nil})
 			}
 		}
 		if depth == 1 {
 			continue
 		}
-		for _, n := range r.search(under, depth-1) {
+		for _, n := range r.search(under, depth-1, below) {
 			n.layers = append([]wrapping{w}, n.layers...)
 			found = append(found, n)
 		}

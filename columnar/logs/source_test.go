@@ -97,8 +97,9 @@ func TestOutlines(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%s: outline: %v", file, err)
 		}
-		if name, c, general := keyOf(text, "name"), keyOf(text, "container"), keyOf(text, "general"); name != whole.Name || c != whole.Container || (general == "true") != whole.General {
-			t.Errorf("%s: got name %q, container %q, general %q", file, name, c, general)
+		name, c, general, syslog := keyOf(text, "name"), keyOf(text, "container"), keyOf(text, "general"), keyOf(text, "syslog")
+		if name != whole.Name || c != whole.Container || (general == "true") != whole.General || (syslog == "true") != whole.Syslog {
+			t.Errorf("%s: got name %q, container %q, general %q, syslog %q", file, name, c, general, syslog)
 		}
 		got.text = nil
 		want := &Source{

@@ -228,8 +228,10 @@ func (l *tableLayer) value(dst []byte, n *tableNode, cell []byte) []byte {
 		if isJSON(cell) {
 			return append(dst, cell...)
 		}
-		if out, rest, ok := appendPrinted(dst, cell, 0); ok && len(rest) == 0 {
-			return out
+		if bytes.HasPrefix(cell, []byte("[{")) || cell[0] == '{' { // an address may stand in brackets
+			if out, rest, ok := appendPrinted(dst, cell, 0); ok && len(rest) == 0 {
+				return out
+			}
 		}
 	case isNumber(cell):
 		return append(dst, cell...)

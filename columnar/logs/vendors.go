@@ -17,7 +17,7 @@ var sourceFiles embed.FS
 // A vendor is an embedded source. To parse and compile all of them takes longer than to read
 // a small log, so the whole of one is made when its logs are met.
 type vendor struct {
-	outline *Format // has Name, Sniff and Leaves alone
+	outline *Format // has Name, Syslog, Sniff and Leaves alone
 	general bool    // as Source.General
 	whole   func() *Format
 }
@@ -64,7 +64,7 @@ var vendors = sync.OnceValue(func() []vendor {
 // when an object begins as its container may.
 func outlined(text []byte, outline func() *Format) *Format {
 	c := containerNamed(keyOf(text, "container"))
-	f := &Format{Name: keyOf(text, "name"), Sniff: func(head []byte) bool {
+	f := &Format{Name: keyOf(text, "name"), Syslog: keyOf(text, "syslog") == "true", Sniff: func(head []byte) bool {
 		return (c.begins == nil || c.begins(head)) && outline().sniffs(head, false)
 	}}
 	if c == jsonContainer {
