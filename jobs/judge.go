@@ -368,7 +368,7 @@ func (h *history) storage(c *Config, days []detect.Day) iter.Seq2[*detect.Row, e
 			return detect.SeedHost(host)
 		}
 		service, _ := detect.CloudHost([]byte(host))
-		return (service.Kind == "storage" || service.Kind == "sharing") && !c.own(host)
+		return (service.Kind == "storage" || service.Kind == "sharing" || service.Kind == "anonymous") && !c.own(host)
 	}
 	return func(yield func(*detect.Row, error) bool) {
 		for row, err := range h.rows(detect.UserDestinationDay, days) {

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"outflow/columnar"
+	"outflow/stats"
 )
 
 type beaconOptions struct {
@@ -27,7 +28,7 @@ What it sees: the middle half of the intervals between a machine's connections t
 names, lies close together: dispersion (Q3-Q1)/(Q3+Q1) of at most .35 for 24 intervals, .38 for 36, .40 for 48 and more. Days with
 up to 48 intervals are judged with the week before, so that a beacon of four hours takes four days. beacons.csv lists all of them with period, jitter and the
 four parts of RITA's score. A beacon is a finding of low severity if it began this week to a place that no machine talked to before, if it goes to a bare address in a log with names,
-or if the log has under 50 machines. It is medium if two of these hold, if one holds and the destination is rare, or if it takes data out; after four days, of a machine in a feed's first week after two, it is a habit. It is also medium
+or if the log has under 50 machines; there, that no other machine ever talks to the place is a sign, too. It is medium if two of these hold, if one holds and the destination is rare, or if it takes data out: 10 MB, or 1 MB and five times its usual day; after four days, of a machine in a feed's first week after two, it is a habit. It is also medium
 if a DNS or rule finding makes the machine suspicious. The table alone has the others: those under an hour, those that rest in most of their hours, and look-ups of names, which repeat as their time to live ends.
 Why that means exfiltration: an implant asks for commands, and drips data out, at regular intervals.
 Common false positives: software that asks a rare vendor for updates, a tab that reloads itself, keepalives of one long connection that a flow
@@ -147,6 +148,7 @@ type beaconFeed struct {
 	named   int            // pairs
 	pollers map[string]int // by destination
 	first   map[string]Day // by destination: the first day on which any source talked to it
+	talkers map[string]int // by destination: sources that talked to it, regularly or not
 }
 
 func (o *beaconOptions) score(in *Input, risk int) []Finding {
@@ -154,12 +156,13 @@ func (o *beaconOptions) score(in *Input, risk int) []Finding {
 	for key, rows := range in.Series {
 		f := feeds[key.Feed]
 		if f == nil {
-			f = &beaconFeed{pollers: map[string]int{}, first: map[string]Day{}}
+			f = &beaconFeed{pollers: map[string]int{}, first: map[string]Day{}, talkers: map[string]int{}}
 			feeds[key.Feed] = f
 		}
 		if day, ok := f.first[key.Object]; !ok || rows[0].Day < day {
 			f.first[key.Object] = rows[0].Day
 		}
+		f.talkers[key.Object]++
 		if rows = in.week(rows); len(rows) == 0 {
 			continue
 		}
@@ -280,6 +283,10 @@ func (o *beaconOptions) weigh(in *Input, rows []Row, b *Beacon, feed *beaconFeed
 			b.Signs[len(b.Signs)-1] = fmt.Sprintf("only %d of %d machines poll it", b.Pollers, b.Sources)
 		}
 	}
+	if b.Sources >= minPeers && b.Sources < rarePopulation && feed.talkers[b.Object] == 1 {
+		weak++
+		b.Signs = append(b.Signs, "no other machine talks to it")
+	}
 	before := 0
 	for _, d := range in.Covered(b.Feed) {
 		if d > in.Day-beaconHistory-1 && d <= in.Day-beaconDays {
@@ -295,7 +302,10 @@ func (o *beaconOptions) weigh(in *Input, rows []Row, b *Beacon, feed *beaconFeed
 		b.Signs = append(b.Signs, "it is a bare address where most have a name")
 	}
 	out := b.BytesOut >= int64(o.DataOut) && b.BytesOut > b.BytesIn
-	if out {
+	if rise := in.outdoes(b, past); !out && rise > 0 {
+		out = true
+		b.Signs = append(b.Signs, fmt.Sprintf("it took %s out, %s its usual day", size(float64(b.BytesOut)), times(rise)))
+	} else if out {
 		b.Signs = append(b.Signs, "it took "+size(float64(b.BytesOut))+" out")
 		if in.habitual(&bytesOut, b.Key, b.BytesOut, past) {
 			b.Signs[len(b.Signs)-1] += ", as on days before"
@@ -310,6 +320,30 @@ func (o *beaconOptions) weigh(in *Input, rows []Row, b *Beacon, feed *beaconFeed
 	case out || weak >= 2 || weak == 1 && !rare || b.Sources < rarePopulation:
 		b.Severity = Low // a company has thousands of beacons that are merely rare
 	}
+}
+
+// A beacon that sends beaconRise times its usual day, and at least beaconRisen bytes, does
+// more than ask: most of those of software send about the same each day.
+const beaconRise, beaconRisen = 5, 1e6
+
+// outdoes returns how many times its usual day a beacon sent, 0 if it did not send much more.
+func (in *Input) outdoes(b *Beacon, past []Row) float64 {
+	if b.BytesOut < beaconRisen || b.BytesOut < b.BytesIn {
+		return 0
+	}
+	var sent []float64
+	for i := range past {
+		if past[i].KnownOut > 0 && past[i].Beats >= b.Beats/4 {
+			sent = append(sent, float64(past[i].BytesOut))
+		}
+	}
+	if len(sent) < beaconDaysBefore {
+		return 0
+	}
+	if rise := float64(b.BytesOut) / max(stats.Median(sent), 1); rise >= beaconRise {
+		return rise
+	}
+	return 0
 }
 
 // LookUps reports whether a feed of pair_times has look-ups of names.

@@ -28,7 +28,7 @@ company's own, per user and destination.
 
 What it sees: bytes of upload methods to hosts of a catalogue (regional and virtual-hosted buckets too), if the
 destination is new for the user and got 20 MB, or got 100 MB and three times its highest day before. For destinations that
-ten others use, and logs with under seven days of history, the limit is 200 MB; from there on, new file sharing that nobody else uses is high; then file sharing is medium from 500 MB and high from 2 GB. CONNECT-only proxies are judged by host and bytes.
+ten others use, and logs with under seven days of history, the limit is 200 MB. From there on, file sharing that is new and that nobody else uses, and three times what anyone ever sent there in a day, is high, as is all that goes to services that ask nobody for a name, if nobody else uses them, and 20 MB to a webhook, if that is ten times what anyone else sent there. With under seven days, file sharing is medium from 500 MB and high from 2 GB. What goes to a tenant of SharePoint in which most of the company works is low. CONNECT-only proxies are judged by host and bytes.
 Why that means exfiltration: such services are reachable from everywhere, trusted by every proxy and free.
 Common false positives: a new project with a customer's share, a backup agent's first runs, a phone on the company's Wi-Fi.
 What it cannot see: services outside the catalogue, personal accounts on a service that the company uses itself, and
@@ -52,6 +52,7 @@ func cloudUpload() *Detection {
 		History:    baselineDays,
 		Options:    o,
 		Verdict:    uploadVerdict,
+		Fold:       listDestinations,
 	}
 	d.Score = func(in *Input) []Finding { return o.score(in, d.Risk()) }
 	d.Seed = func() { d.History, d.Score, d.Verdict = allHistory, scoreCloudSeed, "" }
@@ -62,11 +63,18 @@ type destination struct{ feed, object string }
 
 func (o *cloudUploadOptions) score(in *Input, risk int) []Finding {
 	users := map[destination]int{} // only of cloud services: nothing else is looked up
+	var tenants []Key
 	for key := range in.Series {
-		if _, ok := CloudHost([]byte(key.Object)); ok {
-			users[destination{key.Feed, key.Object}]++
+		if _, ok := CloudHost([]byte(key.Object)); !ok {
+			continue
+		}
+		at := destination{key.Feed, key.Object}
+		if users[at]++; users[at] == minPeers && namesTenant(key.Object) {
+			tenants = append(tenants, key)
 		}
 	}
+	used := in.popularity(tenants)
+	summits := in.summits(&bytesOut)
 	var findings []Finding
 	for key, rows := range in.Series {
 		past, today := in.before(rows)
@@ -75,7 +83,9 @@ func (o *cloudUploadOptions) score(in *Input, risk int) []Finding {
 			continue
 		}
 		service, _ := CloudHost([]byte(key.Object))
-		u := upload{service: service, past: past, today: today, covered: len(in.baselineDays(key.Feed)), others: others - 1}
+		p := used[destination{key.Feed, key.Object}]
+		u := upload{tenant: p != nil && p.tenant(key.Object), service: service, past: past, today: today, covered: len(in.baselineDays(key.Feed)), others: others - 1,
+			most: summits[destination{key.Feed, key.Object}].others(key)}
 		if f, ok := o.judge(in, &u); ok {
 			f.Technique = service.Technique
 			f.RiskScore = risk * f.RiskScore / 100
@@ -88,11 +98,17 @@ func (o *cloudUploadOptions) score(in *Input, risk int) []Finding {
 // An upload is an entity's day at one destination.
 type upload struct {
 	service CloudService
+	tenant  bool // the host names a tenant, in which most of the entities upload
 	past    []Row
 	today   *Row
-	covered int // days of history that were read
-	others  int // other entities that upload there
+	covered int   // days of history that were read
+	others  int   // other entities that upload there
+	most    int64 // bytes of the highest day that any of them had there
 }
+
+// steepRise is how many times its highest day a gigabyte to a known destination must be to be
+// high: a full backup is six times what is added each night.
+const steepRise = 10
 
 // judge returns the finding. Its RiskScore is a percentage of the detection's risk.
 func (o *cloudUploadOptions) judge(in *Input, u *upload) (Finding, bool) {
@@ -153,7 +169,7 @@ func (o *cloudUploadOptions) judge(in *Input, u *upload) (Finding, bool) {
 		case u.covered < o.MinDays:
 			f.RiskScore = 50
 			// Nothing that many use for their work, and no drip: the volume speaks.
-			if u.service.Kind == "sharing" && u.others < o.Common {
+			if u.service.shares() && u.others < o.Common {
 				switch {
 				case out >= int64(o.ColdHigh):
 					f.RiskScore, f.Severity = 100, High
@@ -184,10 +200,21 @@ func (o *cloudUploadOptions) judge(in *Input, u *upload) (Finding, bool) {
 	default:
 		return f, false
 	}
-	// What a whole company never used is no phone's backup.
-	alone := fresh && u.others == 0 && u.service.Kind == "sharing" && out >= int64(o.CommonFloor)
-	if u.covered >= o.MinDays && (out >= 1e9 || alone) {
+	// What a whole company never used is no phone's backup, and who sends files where nobody asks for a name is no customer. Where many send as much, a gigabyte
+	// is a folder that moves; where nobody ever did, less is somebody's own account.
+	alone := fresh && u.others == 0 && u.service.shares()
+	drop := alone && u.service.Kind == "anonymous" || fresh && u.service.Kind == "webhook" && out >= int64(o.Floor) && float64(out) > steepRise*max(float64(u.most), float64(o.TextFloor))
+	outdone := float64(out) > o.Rise*float64(max(highest, u.most))
+	usual := u.others >= o.Common && u.most >= out/2
+	if u.covered >= o.MinDays && !usual && (out >= 1e9 && (fresh || float64(out) >= steepRise*float64(highest)) || out >= int64(o.CommonFloor) && (alone || outdone && u.service.Kind != "storage") || drop) {
 		f.Severity = High
+	}
+	if usual {
+		f.RiskScore /= 2
+	}
+	f.Customary = !fresh || u.others >= maxTogether && !outdone
+	if u.tenant {
+		f.Label, f.Severity = "tenant that most of the company works in", min(f.Severity, Low)
 	}
 	f.Why += andNamed(&u.today.Summary) + andBlocked(&u.today.Summary)
 	f.Timeline = append(points, Point{Day: in.Day, Value: f.Observed})

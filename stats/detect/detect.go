@@ -97,6 +97,7 @@ func All() []*Detection {
 		cloudUpload(),
 		bulkDownload(),
 		firstDestination(),
+		destinationRise(),
 		destinationRatio(),
 		uploadSlow(),
 		dnsEntropy(),

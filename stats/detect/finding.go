@@ -46,6 +46,9 @@ type Finding struct {
 	// Label, if set, says why such a finding is often a false positive, such as a known
 	// reputation service. It quarters the risk, and the severity is at most low.
 	Label string
+	// Customary says that the destination was in use before, so that the volume alone is unusual:
+	// what another detection says of the volume is the same again. See Join.
+	Customary bool
 	// Allowed is the reason given in the allow-list entry that suppresses the finding,
 	// or "".
 	Allowed string

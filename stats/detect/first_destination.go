@@ -1,6 +1,7 @@
 package detect
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"net/netip"
@@ -9,7 +10,6 @@ import (
 	"strings"
 
 	"outflow/columnar"
-	"outflow/stats"
 )
 
 type firstDestinationOptions struct {
@@ -18,31 +18,32 @@ type firstDestinationOptions struct {
 	YoungFloor Bytes   `yaml:"young_floor" unit:"B" doc:"a destination is also reported on the day on which all that the entity sent there since its first use, within young days, reaches this"`
 	Share      float64 `yaml:"share" unit:"%" tune:"1 5 20 50" doc:"it must also get this share of what the entity sends on a usual day; to those who send gigabytes for a living a few megabytes are nothing"`
 	MinDays    int     `yaml:"min_days" unit:"days" doc:"with fewer days of history nothing is called new"`
-	EntityDays int     `yaml:"entity_days" unit:"days" doc:"the entity must have been seen on this many days before; to a newcomer everything is new"`
+	EntityDays int     `yaml:"entity_days" unit:"days" doc:"the entity must have been seen on this many days before; to a newcomer everything is new, and only what would be of high severity is reported"`
 	Rare       float64 `yaml:"rare" unit:"%" doc:"a destination that at most this share of the others use has a higher risk"`
 	Common     float64 `yaml:"common" unit:"%" doc:"one that at least this share of them use has a lower risk"`
 	Young      int     `yaml:"young" unit:"days" doc:"a destination is new to the entity for so long; one that nobody used longer ago has a higher risk"`
 	Network    int     `yaml:"network" unit:"entities" doc:"an address that answers with a tenth or more of what it gets is not new if so many others use its network (/16, /32 of IPv6): calls go to another relay of the same network each time"`
-	HighFloor  Bytes   `yaml:"high_floor" unit:"B/day" doc:"from this volume, a destination that nobody else uses and that hardly answers is of high severity, if the volume is also high_rise times the entity's usual day"`
-	HighRise   float64 `yaml:"high_rise" unit:"" doc:"see high_floor; a large file for one customer seldom outdoes ten days of work"`
+	HighFloor  Bytes   `yaml:"high_floor" unit:"B/day" doc:"from this volume, destinations that nobody used until young days ago and that hardly answer are of high severity, if the volume is also high_rise times the entity's usual day"`
+	HighRise   float64 `yaml:"high_rise" unit:"" doc:"see high_floor; a large file for one customer seldom outdoes a week of work"`
 }
 
 const firstDestinationDoc = `Uploads to a destination that the entity never used before.
 
 What it sees: 20 MB or more in a day, or 100 MB if more than 2 % of the others use it, and a twentieth of the entity's usual day, to a registered domain, a cloud host or an
 address that it did not use in the 90 days before, with whatever request and however few bytes; or less a day, if it makes 100 MB
-within 7 days of the first use. The risk is higher if at most
-2 % of the others use it, or if nobody did until a week ago, and lower if half of them use it. A day with 200 MB and ten times what the
-entity usually sends, to a place that nobody else uses and that hardly answers, is of high severity.
+within 7 days of the first use; or 100 MB to several such places, which nobody used until a week ago, together. The risk is higher if at most
+2 % of the others use it, or if nobody did until a week ago, and lower if half of them use it. 200 MB and five times what the
+entity usually sends in a day, to places that nobody used until a week ago, that at most five use now and that hardly answer, are of high severity: in a day to one
+place or to several, by one machine or by several, or within a week; of a machine that was seen on under five days before, only these are reported. So is a public resolver: looking up names takes a megabyte a day, and 20 MB are a tunnel.
 Why that means exfiltration: people work with the same few services; a thief brings another.
 Common false positives: a new customer's portal, a first video call, a new supplier of printing or payroll; networks that log
 only addresses, since services change theirs, though calls to the relays of a network that others use are left out. Who sends as much to new destinations on four days of a month does so by habit.
-What it cannot see: data in requests that do not upload; uploads to destinations in use, such as a private account on the company's own service; thieves who visit
+What it cannot see: data in requests that do not upload; uploads to destinations in use, such as a private account on the company's own service (destination_rise); thieves who visit
 the destination weeks before; anything in the first 14 days of history.
 How to investigate: who owns the destination, since when it is registered, and what was read before the peak named in the evidence.`
 
 func firstDestination() *Detection {
-	o := &firstDestinationOptions{Floor: 20e6, KnownFloor: 100e6, YoungFloor: 100e6, Share: 5, MinDays: 14, EntityDays: 5, Rare: 2, Common: 50, Young: 7, Network: 5, HighFloor: 200e6, HighRise: 10}
+	o := &firstDestinationOptions{Floor: 20e6, KnownFloor: 100e6, YoungFloor: 100e6, Share: 5, MinDays: 14, EntityDays: 5, Rare: 2, Common: 50, Young: 7, Network: 5, HighFloor: 200e6, HighRise: 5}
 	d := &Detection{
 		Name:       "first_destination",
 		Title:      "upload to a destination never used before",
@@ -70,9 +71,66 @@ func firstDestination() *Detection {
 // A firstUse is a destination that is new to an entity, and what the entity sent there.
 type firstUse struct {
 	Row
-	since Day     // the first of the days that Row sums up; the judged day if it is one
-	days  int     // that the entity was seen on before
-	usual float64 // bytes that the entity sends on a usual day; NaN if not known
+	since    Day     // the first of the days that Row sums up; the judged day if it is one
+	days     int     // that the entity was seen on before
+	usual    float64 // bytes that the entity sends on a usual day; NaN if not known
+	small    bool    // too little to be reported alone
+	told     bool    // reported on an earlier day, with less
+	newcomer bool    // the entity was seen on too few days to know what is new to it
+}
+
+// A haul is what left, on the judged day and for the first time, to places that nobody used
+// until a week ago: all that one entity sent to them, or all that one of them got.
+type haul struct {
+	bytes  int64
+	usual  float64 // the highest of the entities'
+	places []Row
+}
+
+// high reports whether what left, within so many days, is more than work leaves behind. What goes to
+// one place on dripDays of a week need not outdo a day's work by as much.
+func (o *firstDestinationOptions) high(bytes int64, usual float64, days Day) bool {
+	rise := o.HighRise
+	if days >= dripDays {
+		rise /= 2
+	}
+	return bytes >= int64(o.HighFloor) && float64(bytes) >= rise*usual
+}
+
+// dripDays is from how many days on what a new destination gets is a drip.
+const dripDays = 4
+
+// few is how many users a destination may have and still be somebody's own: what more begin
+// to use within a week is the company's.
+const few = 5
+
+// strange reports whether nobody used a destination until a week ago, and few do now, and
+// whether it hardly answers.
+func (o *firstDestinationOptions) strange(in *Input, u *firstUse, p *popularity) bool {
+	return p.users <= few && p.entities >= minPeers && p.first > in.Day-Day(o.Young) && directed(&u.Row) && !talks(&u.Row)
+}
+
+// hauls returns the hauls by entity, whose keys have no object, and by destination, whose
+// keys have no entity.
+func (o *firstDestinationOptions) hauls(in *Input, firsts []firstUse, used map[destination]*popularity) map[Key]*haul {
+	all := map[Key]*haul{}
+	for i := range firsts {
+		u := &firsts[i]
+		if u.since != in.Day || !o.strange(in, u, used[destination{u.Feed, u.Object}]) {
+			continue
+		}
+		entity := u.Key
+		entity.Object = ""
+		for _, k := range [...]Key{entity, {Feed: u.Feed, Object: u.Object}} {
+			h := all[k]
+			if h == nil {
+				h = &haul{usual: u.usual}
+				all[k] = h
+			}
+			h.bytes, h.usual, h.places = addBytes(h.bytes, u.BytesOut), max(h.usual, u.usual), append(h.places, u.Row)
+		}
+	}
+	return all
 }
 
 func (o *firstDestinationOptions) score(in *Input, risk int) []Finding {
@@ -83,18 +141,58 @@ func (o *firstDestinationOptions) score(in *Input, risk int) []Finding {
 	}
 	used := in.popularity(keys)
 	networks := in.networkUsers(firsts)
+	hauls := o.hauls(in, firsts, used)
 	var findings []Finding
 	for i := range firsts {
-		if answers(&firsts[i].Row) && networks[networkOf(firsts[i].Key)]-1 >= o.Network {
+		if answers(&firsts[i].Row) && networks[networkOf(firsts[i].Key)]-1 >= o.Network || used[destination{firsts[i].Feed, firsts[i].Object}].tenant(firsts[i].Object) {
 			continue
 		}
 		f, p := &firsts[i], used[destination{firsts[i].Feed, firsts[i].Object}]
-		if p.share() > o.Rare && p.first < in.Day-Day(o.Young) && f.BytesOut < int64(o.KnownFloor) {
+		entity := f.Key
+		entity.Object = ""
+		if h := hauls[entity]; h != nil && len(h.places) >= spreadPlaces && h.bytes >= int64(o.YoungFloor) {
+			findings = append(findings, o.spread(in, entity, h, risk))
+			delete(hauls, entity)
+		}
+		if f.small || p.share() > o.Rare && p.first < in.Day-Day(o.Young) && f.BytesOut < int64(o.KnownFloor) {
 			continue
 		}
-		findings = append(findings, o.finding(in, f, p, risk))
+		high := o.strange(in, f, p) && o.high(f.BytesOut, f.usual, in.Day-f.since+1) || isResolver(f.Object)
+		if h := hauls[Key{Feed: f.Feed, Object: f.Object}]; h != nil {
+			high = high || o.high(h.bytes, h.usual, 1)
+		}
+		if (f.told || f.newcomer) && !high {
+			continue
+		}
+		findings = append(findings, o.finding(in, f, p, risk, high))
 	}
 	return findings
+}
+
+// spreadPlaces is from how many places on a haul of one entity is a finding of its own, and
+// shownPlaces how many of them a sentence names.
+const spreadPlaces, shownPlaces = 2, 3
+
+// spread returns the finding of what an entity sent to several new places.
+func (o *firstDestinationOptions) spread(in *Input, entity Key, h *haul, risk int) Finding {
+	slices.SortStableFunc(h.places, func(a, b Row) int { return cmp.Compare(b.BytesOut, a.BytesOut) })
+	var named []string
+	for i := range h.places[:min(len(h.places), shownPlaces)] {
+		named = append(named, fmt.Sprintf("%s (%s)", printable(h.places[i].Object), size(float64(h.places[i].BytesOut))))
+	}
+	if rest := len(h.places) - shownPlaces; rest > 0 {
+		named = append(named, fmt.Sprintf("%d more", rest))
+	}
+	f := Finding{
+		Key: entity, Score: float64(h.bytes), Threshold: float64(o.YoungFloor), Observed: float64(h.bytes), Baseline: 0, Unit: "B/day",
+		Window: in.Day.window(), Summary: sum(h.places), RiskScore: min(risk*(100+2*riskStep)/100, 100),
+	}
+	if o.high(h.bytes, h.usual, 1) {
+		f.Severity = High
+	}
+	f.Why = fmt.Sprintf("%s sent %s on %s to %s that nobody in the log had used until a week before: %s.",
+		printable(f.Who()), size(f.Observed), in.Day, count(int64(len(h.places)), "place"), strings.Join(named, ", "))
+	return f
 }
 
 // firsts returns the first uses to report.
@@ -107,7 +205,7 @@ func (o *firstDestinationOptions) firsts(in *Input) []firstUse {
 		entity := all[begin:]
 		all = all[:begin]
 		for _, f := range entity {
-			if !often(habit, f.BytesOut) {
+			if !often(habit, &f.Row) {
 				all = append(all, f)
 			}
 		}
@@ -137,19 +235,23 @@ func (o *firstDestinationOptions) firsts(in *Input) []firstUse {
 		if !ok {
 			continue
 		}
-		var sent []float64
+		f.usual = u.usual(in)
 		for i := range u.days {
-			if r := &u.days[i]; r.Day < in.Day {
+			if u.days[i].Day < in.Day {
 				f.days++
-				if r.Day >= in.Day-baselineDays && !blind(r) {
-					sent = append(sent, float64(r.BytesOut))
-				}
 			}
 		}
-		if len(sent) > 0 {
-			f.usual = stats.Median(sent)
+		if f.days < o.EntityDays { // all is new to it: what nobody else uses may tell
+			f.newcomer = true
+			if math.IsNaN(f.usual) {
+				f.usual = 0
+			}
+			if f.BytesOut >= int64(o.HighFloor) {
+				all = append(all, f)
+			}
+			continue
 		}
-		if f.days >= o.EntityDays && !(float64(f.BytesOut) < o.Share/100*f.usual*float64(in.Day-f.since+1)) {
+		if f.small || !(float64(f.BytesOut) < o.Share/100*f.usual*float64(in.Day-f.since+1)) {
 			all = append(all, f)
 		}
 	}
@@ -158,11 +260,12 @@ func (o *firstDestinationOptions) firsts(in *Input) []firstUse {
 }
 
 // firstUse returns what an entity sent to a destination, and whether that is to be
-// reported: enough on the day of the first use, or by the judged day, and not by the day
-// before, if the first use is only days ago.
+// considered: on the day of the first use, or if enough was sent by the judged day, and not
+// by the day before, if the first use is only days ago. What was reported is, if it grows.
 func (o *firstDestinationOptions) firstUse(in *Input, u *usage, past []Row, today *Row) (firstUse, bool) {
 	f := firstUse{Row: *today, since: in.Day, usual: math.NaN()}
-	if today.BytesOut >= int64(o.Floor) && !u.before(in.Day, today.Object) {
+	if !u.before(in.Day, today.Object) {
+		f.small = today.BytesOut < int64(o.Floor)
 		return f, true
 	}
 	young := in.Day - Day(o.Young) + 1
@@ -175,17 +278,17 @@ func (o *firstDestinationOptions) firstUse(in *Input, u *usage, past []Row, toda
 	}
 	f.since, f.Summary = week[0].Day, sum(week).Merge(today.Summary)
 	judged := func(d Day) bool { return in.Covered(today.Feed)[o.MinDays-1] < d }
-	told := judged(f.since) && week[0].BytesOut >= int64(o.Floor) || judged(in.Day-1) && before >= int64(o.YoungFloor)
-	return f, !told
+	f.told = judged(f.since) && week[0].BytesOut >= int64(o.Floor) || judged(in.Day-1) && before >= int64(o.YoungFloor)
+	return f, !f.told || before < int64(o.HighFloor) && f.BytesOut >= int64(o.HighFloor)
 }
 
-// often reports whether an entity sent at least half of x bytes to a new destination on
-// habitDays days.
-func often(firsts []Row, x int64) bool {
+// often reports whether an entity sent at least half of what a first use has to a new destination on
+// habitDays days. Who calls often has new relays each time, but they answer and have no names.
+func often(firsts []Row, r *Row) bool {
 	days := map[Day]bool{}
 	for i := range firsts {
-		if firsts[i].BytesOut >= x-x/2 {
-			days[firsts[i].Day] = true
+		if p := &firsts[i]; p.BytesOut >= r.BytesOut-r.BytesOut/2 && isAddress(p.Object) == isAddress(r.Object) && (!answers(p) || answers(r)) {
+			days[p.Day] = true
 		}
 	}
 	return len(days) >= habitDays
@@ -248,7 +351,7 @@ func (in *Input) networkUsers(firsts []firstUse) map[destination]int {
 // riskStep is by how many percent what is known of a destination changes the risk.
 const riskStep = 15
 
-func (o *firstDestinationOptions) finding(in *Input, u *firstUse, p *popularity, risk int) Finding {
+func (o *firstDestinationOptions) finding(in *Input, u *firstUse, p *popularity, risk int, high bool) Finding {
 	r := &u.Row
 	out := float64(r.BytesOut)
 	f := Finding{
@@ -281,11 +384,18 @@ func (o *firstDestinationOptions) finding(in *Input, u *firstUse, p *popularity,
 		}
 	}
 	f.RiskScore = min(risk*percent/100, 100)
-	if users, _ := p.others(); users == 0 && p.entities >= minPeers && directed(r) && r.BytesIn < r.BytesOut/4 && days == 1 && out >= float64(o.HighFloor) && out >= o.HighRise*u.usual {
+	if high {
 		f.Severity = High
 	}
+	also := ""
+	if isResolver(r.Object) {
+		f.Technique, also = dnsTechnique, resolverText
+	}
 	history, _ := slices.BinarySearch(in.Covered(r.Feed), u.since)
+	if u.newcomer {
+		usual = "it was seen on " + count(int64(u.days), "day") + " before"
+	}
 	f.Why = fmt.Sprintf("%s sent %s to %s %s, and never used that destination in the %s before; %s, and %s%s.",
-		printable(f.Who()), size(out), printable(r.Object), when, count(int64(history), "day"), usual, p, since) + andNamed(&r.Summary) + andBlocked(&r.Summary)
+		printable(f.Who()), size(out), printable(r.Object), when, count(int64(history), "day"), usual, p, since) + also + andNamed(&r.Summary) + andBlocked(&r.Summary)
 	return f
 }

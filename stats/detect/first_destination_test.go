@@ -21,7 +21,7 @@ func TestFirstDestinationSeverity(t *testing.T) {
 	}{
 		{"a large upload", "203.0.113.9", 200e6, 2e6, 20e6, nil, High},
 		{"under the limit", "203.0.113.9", 199e6, 2e6, 19e6, nil, Medium},
-		{"nine usual days", "203.0.113.9", 200e6, 2e6, 22e6, nil, Medium},
+		{"four usual days", "203.0.113.9", 200e6, 2e6, 50e6, nil, Medium},
 		{"a quarter came back", "203.0.113.9", 200e6, 50e6, 20e6, nil, Medium},
 		{"somebody else uses it", "203.0.113.9", 200e6, 2e6, 20e6, []string{"203.0.113.9"}, Low},
 		{"a relay of a network that five others use", "203.0.113.9", 200e6, 20e6, 20e6, []string{"203.0.1.1", "203.0.2.2", "203.0.3.3", "203.0.4.4", "203.0.113.10"}, Info},

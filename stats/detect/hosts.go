@@ -10,18 +10,19 @@ import (
 // A CloudService is a service on the internet that data can be uploaded to.
 type CloudService struct {
 	Name      string // "Amazon S3"
-	Kind      string // "storage", "sharing", "paste", "webhook", "code", "mail"
+	Kind      string // "storage", "sharing", "anonymous", "paste", "webhook", "code", "mail"
 	Technique string // ATT&CK technique id of an upload to it
 }
 
 // kindTechniques has the technique of uploads to each kind of service.
 var kindTechniques = map[string]string{
-	"storage": "T1567.002",
-	"sharing": "T1567.002",
-	"paste":   "T1567.003",
-	"webhook": "T1567.004",
-	"code":    "T1567.001",
-	"mail":    "T1567",
+	"storage":   "T1567.002",
+	"sharing":   "T1567.002",
+	"anonymous": "T1567.002", // sharing that asks nobody who he is
+	"paste":     "T1567.003",
+	"webhook":   "T1567.004",
+	"code":      "T1567.001",
+	"mail":      "T1567",
 }
 
 // cloudCatalogue lists services and the hosts that take their uploads. A host belongs
@@ -76,7 +77,7 @@ var cloudCatalogue = []struct{ name, kind, hosts string }{
 	{"Dropbox", "sharing", `dropbox.com dropboxapi.com dropboxusercontent.com dropbox-dns.com getdropbox.com`},
 	{"Box", "sharing", `box.com boxcloud.com app.box.com upload.box.com boxenterprise.net`},
 	{"iCloud", "sharing", `icloud.com icloud-content.com icloud.com.cn`},
-	{"Mega", "sharing", `mega.nz mega.co.nz mega.io userstorage.mega.co.nz`},
+	{"Mega", "anonymous", `mega.nz mega.co.nz mega.io userstorage.mega.co.nz`},
 	{"WeTransfer", "sharing", `wetransfer.com wetransfer.net we.tl`},
 	{"pCloud", "sharing", `pcloud.com pcloud.link`},
 	{"MediaFire", "sharing", `mediafire.com`},
@@ -99,14 +100,14 @@ var cloudCatalogue = []struct{ name, kind, hosts string }{
 	{"TransferNow", "sharing", `transfernow.net`},
 	{"Filemail", "sharing", `filemail.com`},
 	{"Send Anywhere", "sharing", `send-anywhere.com`},
-	{"gofile", "sharing", `gofile.io`},
-	{"file.io", "sharing", `file.io`},
-	{"transfer.sh", "sharing", `transfer.sh`},
-	{"temp.sh", "sharing", `temp.sh`},
-	{"0x0", "sharing", `0x0.st`},
-	{"bashupload", "sharing", `bashupload.com`},
-	{"oshi", "sharing", `oshi.at`},
-	{"catbox", "sharing", `catbox.moe`},
+	{"gofile", "anonymous", `gofile.io`},
+	{"file.io", "anonymous", `file.io`},
+	{"transfer.sh", "anonymous", `transfer.sh`},
+	{"temp.sh", "anonymous", `temp.sh`},
+	{"0x0", "anonymous", `0x0.st`},
+	{"bashupload", "anonymous", `bashupload.com`},
+	{"oshi", "anonymous", `oshi.at`},
+	{"catbox", "anonymous", `catbox.moe`},
 	// What these serve lies on somebody's own machine, behind a tunnel.
 	{"ngrok", "sharing", `ngrok.io ngrok.app ngrok.dev ngrok-free.app ngrok-free.dev`},
 	{"Cloudflare quick tunnel", "sharing", `trycloudflare.com`},
@@ -115,23 +116,23 @@ var cloudCatalogue = []struct{ name, kind, hosts string }{
 	{"localhost.run", "sharing", `lhr.life lhr.rocks`},
 	{"Pinggy", "sharing", `pinggy.link pinggy.online`},
 	{"Dev tunnels", "sharing", `devtunnels.ms`},
-	{"pixeldrain", "sharing", `pixeldrain.com`},
-	{"anonfiles and its heirs", "sharing", `anonfiles.com anonfile.com bayfiles.com anonymfile.com anonfilesnew.com filechan.org
+	{"pixeldrain", "anonymous", `pixeldrain.com`},
+	{"anonfiles and its heirs", "anonymous", `anonfiles.com anonfile.com bayfiles.com anonymfile.com anonfilesnew.com filechan.org
 		letsupload.cc lolabits.se megaupload.nz myfile.is rapidshare.nu share-online.is upvid.cc vshare.is zippyshare.com`},
-	{"uguu", "sharing", `uguu.se`},
-	{"tmpfiles", "sharing", `tmpfiles.org tmpfile.link`},
-	{"filebin", "sharing", `filebin.net`},
-	{"ufile", "sharing", `ufile.io uploadfiles.io`},
-	{"krakenfiles", "sharing", `krakenfiles.com`},
+	{"uguu", "anonymous", `uguu.se`},
+	{"tmpfiles", "anonymous", `tmpfiles.org tmpfile.link`},
+	{"filebin", "anonymous", `filebin.net`},
+	{"ufile", "anonymous", `ufile.io uploadfiles.io`},
+	{"krakenfiles", "anonymous", `krakenfiles.com`},
 	{"workupload", "sharing", `workupload.com`},
-	{"1fichier", "sharing", `1fichier.com`},
+	{"1fichier", "anonymous", `1fichier.com`},
 	{"rapidgator", "sharing", `rapidgator.net`},
 	{"uploaded and kin", "sharing", `uploaded.net nitroflare.com turbobit.net ddownload.com katfile.com`},
 	{"sendspace", "sharing", `sendspace.com`},
-	{"dropmefiles", "sharing", `dropmefiles.com`},
-	{"easyupload", "sharing", `easyupload.io`},
+	{"dropmefiles", "anonymous", `dropmefiles.com`},
+	{"easyupload", "anonymous", `easyupload.io`},
 	{"sendgb", "sharing", `sendgb.com`},
-	{"qaz.im", "sharing", `qaz.im qaz.su`},
+	{"qaz.im", "anonymous", `qaz.im qaz.su`},
 	{"Limewire", "sharing", `limewire.com`},
 	{"put.io", "sharing", `put.io`},
 	{"Telegram files", "sharing", `web.telegram.org`},
@@ -243,6 +244,9 @@ func indexHosts() *hostIndex {
 	return x
 }
 
+// shares reports whether the service shares files with others.
+func (s *CloudService) shares() bool { return s.Kind == "sharing" || s.Kind == "anonymous" }
+
 // lastLabels returns the last two labels of a host.
 func lastLabels(host []byte) []byte {
 	dot := bytes.LastIndexByte(host, '.')
@@ -277,4 +281,15 @@ func (p *hostPattern) matches(host []byte) bool {
 		host = host[:max(dot, 0)]
 	}
 	return !p.whole || len(host) == 0
+}
+
+// namesTenant reports whether a host is that of one customer of a service: what a company's
+// people all use there is its own, other than what all customers share.
+func namesTenant(host string) bool {
+	for _, suffix := range [...]string{".sharepoint.com", ".sharepoint.cn", ".sharepoint.us", ".sharepoint.de", ".egnyte.com", ".sharefile.com", ".sharefile.eu"} {
+		if strings.HasSuffix(host, suffix) {
+			return true
+		}
+	}
+	return false
 }

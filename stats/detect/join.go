@@ -105,7 +105,7 @@ func joined(group []*Finding) Finding {
 	}
 	seen := map[string]bool{f.Detection: true}
 	risks, grave := []int{f.RiskScore}, []int{}
-	severity := f.Severity
+	severity, customary := f.Severity, 0
 	for i, g := range group {
 		f.Parts = append(f.Parts, Part{g.Detection, g.Key})
 		severity = max(severity, g.Severity)
@@ -119,11 +119,20 @@ func joined(group []*Finding) Finding {
 		// A large upload is nearly always more than was received. A low finding
 		// therefore adds to the risk of an upload, but only findings that deserve a look
 		// by themselves raise its severity together, and its risk beyond that severity.
-		if !perPerson(f.Verdict) || g.Severity >= Medium {
+		switch {
+		case g.Customary:
+			customary = max(customary, g.RiskScore)
+		case !perPerson(f.Verdict) || g.Severity >= Medium:
 			grave = append(grave, g.RiskScore)
 		}
 	}
 	f.RiskScore = jointRisk(risks)
+	if len(grave) == 0 && customary > 0 {
+		grave = append(grave, customary)
+	}
+	if f.Label == "" {
+		f.Label = explained(group)
+	}
 	if f.Severity = max(severity, severityOf(jointRisk(grave))); f.Label != "" {
 		f.Severity = min(f.Severity, Low)
 	}
@@ -140,6 +149,26 @@ func joined(group []*Finding) Finding {
 	}
 	f.Why += " Also seen by " + strings.Join(also, ", ") + "."
 	return f
+}
+
+// explained returns the label of the destination that got nearly all of what a group of uploads
+// is about, "" if none has one: then the volume is no more suspicious than the place.
+func explained(group []*Finding) string {
+	var all, most int64
+	label := ""
+	for _, g := range group {
+		if g.Verdict != uploadVerdict || g.Object != "" && g.Label == "" {
+			return ""
+		}
+		all = max(all, g.Bytes())
+		if g.Label != "" && g.ObjectBytes > most {
+			most, label = g.ObjectBytes, g.Label
+		}
+	}
+	if most < all-all/5 {
+		return ""
+	}
+	return label
 }
 
 // jointRisk returns 100·(1 − ∏(1 − rᵢ/100)), rounded down. It is exact for up to eight

@@ -31,7 +31,7 @@ var pollers = []struct{ label, suffixes string }{
 		enterpriseregistration.windows.net mdmenrollment.apple.com deviceenrollment.apple.com iprofiles.apple.com ssm.amazonaws.com`},
 	{"certificate status", `ocsp.digicert.com ocsp.apple.com ocsp.pki.goog ocsp.sectigo.com ocsp.entrust.net lencr.org
 		crl.microsoft.com ctldl.windowsupdate.com crl3.digicert.com crl4.digicert.com`},
-	{"public resolver", `dns.google cloudflare-dns.com one.one.one.one dns.quad9.net doh.opendns.com`},
+	{resolverLabel, `dns.google cloudflare-dns.com one.one.one.one dns.quad9.net doh.opendns.com`},
 }
 
 var pollerLabels = func() map[string]string {
@@ -61,19 +61,35 @@ func pollerLabel(r *Row) string {
 	case r.Port == ntpPort:
 		return "time service"
 	case oneOf(r.Object, publicResolvers):
-		return "public resolver"
+		return resolverLabel
 	case r.BytesIn >= streamBytes*r.Beats && r.BytesIn/4 > r.BytesOut:
 		return "stream of downloads"
 	}
-	for name := r.Object; ; {
+	if label := pollerName(r.Object); label != "" {
+		return label
+	}
+	return suffixLabel(r.Object)
+}
+
+// pollerName returns the label of a name that is listed, or of the listed name that it is
+// under, or "".
+func pollerName(name string) string {
+	for {
 		if label := pollerLabels[name]; label != "" {
 			return label
 		}
 		dot := strings.IndexByte(name, '.')
 		if dot < 0 {
-			break
+			return ""
 		}
 		name = name[dot+1:]
 	}
-	return suffixLabel(r.Object)
+}
+
+// resolverLabel is the label of public resolvers.
+const resolverLabel = "public resolver"
+
+// isResolver reports whether a destination answers look-ups of names for anyone.
+func isResolver(name string) bool {
+	return oneOf(name, publicResolvers) || pollerName(name) == resolverLabel
 }

@@ -92,7 +92,14 @@ func (in *Input) habitDays(k Key) int {
 // habitual reports whether x in a day is a habit of a key: at least half of x on
 // Input.habitDays past days, flagged or not.
 func (in *Input) habitual(q *quantity, k Key, x int64, past []Row) bool {
-	return q.days(x, past, anyDay) >= in.habitDays(k)
+	return q.days(x, past, anyDay) >= in.habitDays(k) || in.weekly(q, k, x, past)
+}
+
+// weekly reports whether a machine or service account sent as much on the same day of both weeks
+// before, as full backups do.
+func (in *Input) weekly(q *quantity, k Key, x int64, past []Row) bool {
+	person := k.EntityType == entityColumns[userEntity].String() && in.Group(k) != ServiceGroup
+	return !person && q.days(x, past, func(d Day) bool { return d == in.Day-7 || d == in.Day-14 }) == 2
 }
 
 // days returns on how many past days for which counts returns true there was at least half

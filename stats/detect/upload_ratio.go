@@ -147,11 +147,17 @@ func (o *uploadRatioOptions) habit(past []Point, ratio float64) (n int) {
 	return n
 }
 
-// directed reports whether enough of the row's events count both directions.
+// directed reports whether enough of the row's events count both directions, or each one of the
+// two, as flow logs do that have a record for each.
 func directed(r *Row) bool {
 	need := bothKnown * float64(r.Events)
-	return r.Events > 0 && float64(r.KnownOut) >= need && float64(r.KnownIn) >= need
+	return r.Events > 0 && (float64(r.KnownOut) >= need && float64(r.KnownIn) >= need ||
+		r.KnownOut+r.KnownIn == r.Events && min(r.KnownOut, r.KnownIn) >= max(1, r.Events/oneWay))
 }
+
+// oneWay is the least part of the events of a flow log that must be of either direction. Long flows
+// are cut at the same times both ways, and a log of one direction has none of the other.
+const oneWay = 4
 
 // scoreSeed judges each entity by its sums over the whole log. Unknown counts are
 // zero.

@@ -154,6 +154,12 @@ func (o *uploadZScoreOptions) scoreRobust(in *Input, risk int) []Finding {
 	if !cold && !slices.ContainsFunc(all, func(u baseline) bool { return o.over(&u) }) {
 		return nil
 	}
+	named := map[string]bool{} // feeds that name users
+	for key := range in.Series {
+		if key.EntityType == columnar.User.String() {
+			named[key.Feed] = true
+		}
+	}
 	var findings []Finding
 	var feed peers
 	for key, rows := range in.Series {
@@ -173,8 +179,12 @@ func (o *uploadZScoreOptions) scoreRobust(in *Input, risk int) []Finding {
 		switch {
 		case o.cold(u) && !in.habitual(&bytesOut, key, u.value, past):
 			feed.cold = append(feed.cold, o.newcomer(in, s, u))
-		case o.over(u) && !bytesOut.known(u.value, past, u.likeDay(in.Day)):
+		case o.over(u) && !bytesOut.known(u.value, past, u.likeDay(in.Day)) && !in.weekly(&bytesOut, key, u.value, past):
 			f := o.unusual(in, s, u)
+			if named[key.Feed] && key.EntityType == columnar.SrcIP.String() && stats.Bytes(u.level(true)) < 1e6 {
+				f.RiskScore, f.Severity = risk/2, Low
+				f.Why += " The log names the users of most addresses, so this one has few bytes of its own; see what its user sent."
+			}
 			if u.crowd {
 				f.RiskScore, f.Severity = risk/2, min(f.Severity, Medium)
 				f.Why += " Many of its peers sent more than usual that day, too."

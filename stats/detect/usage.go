@@ -4,6 +4,9 @@ import (
 	"fmt"
 	"math"
 	"slices"
+
+	"outflow/columnar"
+	"outflow/columnar/scan"
 )
 
 // This file reads the lists of UserDestinationDay: what an entity used, and how many
@@ -73,6 +76,12 @@ func (p *popularity) share() float64 {
 	return 100 * float64(users) / float64(entities)
 }
 
+// tenant reports whether a destination is a tenant in which most of the company works. Some people are
+// in the log twice, by name and by address, and machines are, too.
+func (p *popularity) tenant(object string) bool {
+	return p.users >= minPeers && 3*p.users >= p.entities && namesTenant(object)
+}
+
 // String says how many others use it.
 func (p *popularity) String() string {
 	switch users, entities := p.others(); {
@@ -104,12 +113,15 @@ func (in *Input) popularity(destinations []Key) map[destination]*popularity {
 	if len(all) == 0 {
 		return all
 	}
-	entities := map[string]int{}
+	entities, inside := map[string]int{}, map[string]int{}
 	for key, rows := range in.Series {
 		if key.Object != "" {
 			continue
 		}
 		entities[key.Feed]++
+		if key.EntityType != columnar.SrcIP.String() || scan.IsInternal([]byte(key.Entity)) {
+			inside[key.Feed]++
+		}
 		names := feeds[key.Feed]
 		if names == nil {
 			continue
@@ -129,7 +141,10 @@ func (in *Input) popularity(destinations []Key) map[destination]*popularity {
 		}
 	}
 	for at, p := range all {
-		p.entities = entities[at.feed]
+		// Who knocks from outside at a firewall is nobody of the company.
+		if p.entities = inside[at.feed]; p.entities < minPeers {
+			p.entities = entities[at.feed]
+		}
 	}
 	return all
 }
