@@ -1,6 +1,7 @@
 package detect
 
 import (
+	"cmp"
 	"fmt"
 	"iter"
 	"math"
@@ -26,7 +27,7 @@ type bulkDownloadOptions struct {
 	ColdPercent float64 `yaml:"cold_percent" unit:"%" doc:"cold start: the share of all entities' days that the day must exceed"`
 }
 
-const bulkDownloadDoc = `Bytes and distinct objects that an entity downloaded in a day from a cloud service or a server of the company's
+const bulkDownloadDoc = `Bytes and distinct objects that an entity downloaded in a day from a cloud service, a file server or a web server of the company's
 own, against the 30 days before.
 
 What it sees: a day on which a user (or address, or host) fetched several times more than on the days before, from the
@@ -36,6 +37,7 @@ did not use in the days before, a place that it never read from, access by nobod
 makes a large day of twice the threshold high.
 Why that means exfiltration: with a stolen account, key or link, or before leaving the company, people take data by downloading it, often past
 every machine of the company.
+Of file servers (SMB, NFS and AFP to an address inside), only the bytes are known, and a gigabyte is the least.
 Common false positives: a first synchronisation of a new laptop, a migration, a new analysis job, an audit. After the same
 level on four days, of a machine or service account in a feed's first week on two, it is a habit. Jobs with a regular volume are their own baseline. With under 7 days of history the day is
 compared with the organisation and with fixed limits; somebody new in a log that is not is taken less seriously. Addresses
@@ -223,15 +225,16 @@ type bulkHalf struct {
 }
 
 type bulkJudge struct {
-	o      *bulkDownloadOptions
-	in     *Input
-	risk   int
-	halves [2]bulkHalf
-	weight []int64               // of an object of each service in bulkHalf.all
-	users  map[string]bool       // the feeds that name users
-	public map[feedObject]uint64 // days on which an address outside read from a place, as of placeDays
-	cold   []bulkNewcomer
-	found  []Finding
+	o       *bulkDownloadOptions
+	in      *Input
+	risk    int
+	halves  [2]bulkHalf
+	weight  []int64                 // of an object of each service in bulkHalf.all
+	users   map[string]bool         // the feeds that name users
+	summits map[destination]*summit // of bytes, by place
+	public  map[feedObject]uint64   // days on which an address outside read from a place, as of placeDays
+	cold    []bulkNewcomer
+	found   []Finding
 }
 
 type feedObject struct{ feed, object string }
@@ -291,7 +294,7 @@ func (b *bulkJudge) baselines() bool {
 	var x sample
 	feed, first := "", 0
 	may := false
-	b.users, b.public = map[string]bool{}, map[feedObject]uint64{}
+	b.users, b.public, b.summits = map[string]bool{}, map[feedObject]uint64{}, b.in.summits(&b.halves[0].quantity)
 	end := func() {
 		for h := range b.halves {
 			half := &b.halves[h]
@@ -345,14 +348,23 @@ func (b *bulkJudge) inputOf(s *downloadService) *Input {
 // erratic readers would be found instead of .22 %; see TestSimulation.
 const objectsAlone = 0.5
 
+// fileServerDay is how many times the limits of bytes apply to file servers: whoever opens a
+// drawing, a mailbox or a virtual disk there reads it from them.
+const fileServerDay = 5
+
 // half returns a half with the limits for the n-th service: what few objects are depends on
 // what an object is.
 func (b *bulkJudge) half(h, n int) *bulkHalf {
 	weight := b.weight[n]
-	if h == 0 || weight == 1 {
+	half := b.halves[h]
+	if h == 0 && weight == 0 {
+		half.floor *= fileServerDay
+		half.cold = func(r *Row) float64 { return b.halves[h].cold(r) / fileServerDay }
+		return &half
+	}
+	if h == 0 || weight <= 1 {
 		return &b.halves[h]
 	}
-	half := b.halves[h]
 	half.floor = (half.floor + weight - 1) / weight
 	half.large /= weight
 	half.cold = func(r *Row) float64 { return float64(weight) * b.halves[h].cold(r) }
@@ -425,6 +437,8 @@ func (b *bulkJudge) finding(half *bulkHalf, s *downloadService, series splitSeri
 // techniqueOf returns the ATT&CK technique of downloads from a service.
 func techniqueOf(service string) string {
 	switch service {
+	case fileServer:
+		return "T1039"
 	case "github":
 		return "T1213.003"
 	case "exchange":
@@ -485,18 +499,32 @@ func (b *bulkJudge) unusual(half *bulkHalf, s *downloadService, series splitSeri
 	})
 	f.RiskScore = b.risk
 	f.Why += b.raise(&f, s, series, true)
-	// Twice the threshold alone is what erratic readers do.
-	if large := half.cold(series.today); z >= 2*b.o.Threshold && (large >= coldHigh || large >= 1 && f.RiskScore > b.risk) {
+	// Twice the threshold alone is what erratic readers do; three times the day of all others is not.
+	if large := half.cold(series.today); z >= 2*b.o.Threshold && (large >= coldHigh || large >= 1 && f.RiskScore > b.risk) || large >= coldMedium && b.outdoes(s) > 0 {
 		f.Severity = High
 	}
 	return f
+}
+
+// outdoes returns the highest day that anyone of at least few had at the place from which most was
+// downloaded, if the judged day is more than outdone times that; else 0.
+func (b *bulkJudge) outdoes(s *downloadService) int64 {
+	most := slices.MaxFunc(s.places, func(x, y downloadPlace) int { return cmp.Compare(x.bytes, y.bytes) })
+	at := b.summits[destination{s.key.Feed, most.object}]
+	if at != nil && at.users >= few && at.highest >= minAnonymousBytes && most.bytes/outdone > at.highest {
+		return at.highest
+	}
+	return 0
 }
 
 // said says what was downloaded, as the start of a sentence.
 func (b *bulkJudge) said(s *downloadService, series splitSeries) string {
 	today := series.today
 	amount := count(today.Names, "object")
-	if !b.halves[0].blind(today) {
+	switch {
+	case s.key.Object == fileServer:
+		amount = size(float64(today.BytesIn))
+	case !b.halves[0].blind(today):
 		amount = size(float64(today.BytesIn)) + " in " + amount
 	}
 	place := printable(strings.TrimSuffix(s.places[0].object, "/"))
@@ -532,6 +560,9 @@ func (b *bulkJudge) raise(f *Finding, s *downloadService, series splitSeries, kn
 			sign(fmt.Sprintf("it never read from %d of the places in the days before", len(fresh)))
 		}
 	}
+	if highest := b.outdoes(s); highest > 0 {
+		sign("nobody ever fetched more than " + size(float64(highest)) + " there in a day")
+	}
 	if b.anonymous(s) {
 		sign("nobody was signed in")
 	}
@@ -562,7 +593,7 @@ func (b *bulkJudge) raise(f *Finding, s *downloadService, series splitSeries, kn
 
 // anonymous reports whether an address read without a user where others sign in.
 func (b *bulkJudge) anonymous(s *downloadService) bool {
-	return s.key.EntityType == columnar.SrcIP.String() && b.users[s.key.Feed] && !b.isPublic(s)
+	return s.key.EntityType == columnar.SrcIP.String() && b.users[s.key.Feed] && s.key.Object != fileServer && !b.isPublic(s)
 }
 
 // isPublic reports whether all places that an address read from are for everybody: a web
@@ -610,8 +641,8 @@ func (b *bulkJudge) newcomer(half *bulkHalf, s *downloadService, series splitSer
 	return c
 }
 
-// outdone is how many times the largest day of all others a stranger must take from a web
-// server for that to be more than a reader's, a search engine's included.
+// outdone is how many times the largest day of all others a day must be to be more than a
+// reader's: of a web server, a search engine's included.
 const outdone = 3
 
 // isGuest reports whether a user is somebody from outside whom the company let in, as

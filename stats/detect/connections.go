@@ -102,8 +102,8 @@ const (
 // connectionTexts are texts of a record that Zeek and Suricata seldom have.
 var connectionTexts = [...]columnar.Col{columnar.User, columnar.Host, columnar.Account, columnar.Action}
 
-// Add keeps the rows of a batch that have a uid, if they may matter. Connections that
-// stay inside do not: no aggregate counts them.
+// Add keeps the rows of a batch that have a uid, if they may matter. Of connections that
+// stay inside, only those to file servers do.
 func (c *Connections) Add(b *columnar.Batch) {
 	if b.Server {
 		return
@@ -152,7 +152,7 @@ func (c *Connections) Add(b *columnar.Batch) {
 	last := -1 // the request before
 	for i, us := range b.Int64(columnar.Time) {
 		uid := uids[uidEnds[i]:uidEnds[i+1]]
-		if len(uid) == 0 || us < from || us >= c.o.To || inside[servers[i]] {
+		if len(uid) == 0 || us < from || us >= c.o.To || inside[servers[i]] && (ports == nil || !sharesFiles(ports[i])) {
 			continue
 		}
 		sent, received := int64(-1), int64(-1)

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"outflow/columnar"
+	"outflow/columnar/scan"
 )
 
 // This file says which rows are downloads, and what was downloaded.
@@ -59,8 +60,12 @@ const (
 	secretWeight     = 20
 )
 
-// objectWeight returns how many files an object of a service counts for.
+// objectWeight returns how many files an object of a service counts for; 0 if no log of the
+// service names objects.
 func objectWeight(service string) int64 {
+	if service == fileServer {
+		return 0
+	}
 	for i := range downloadKinds {
 		if k := &downloadKinds[i]; k.service == service && k.weight > 0 {
 			return k.weight
@@ -117,11 +122,18 @@ var downloadKinds = []downloadKind{
 // webService is the service of downloads from web servers.
 const webService = "web"
 
+// fileServer is the service of downloads from machines inside that share files.
+const fileServer = "file-server"
+
+// sharesFiles reports whether a port is one of SMB, NFS or AFP.
+func sharesFiles(port int32) bool { return port == 445 || port == 139 || port == 2049 || port == 548 }
+
 // A downloader finds the downloads among the rows of batches.
 type downloader struct {
 	services, operations columnar.Lookup[uint64] // bit i: may belong to downloadKinds[i]
 	methods              columnar.Lookup[bool]
 	hosts                columnar.Lookup[uint32]
+	servers              columnar.Lookup[uint32] // that share files
 	// objects are SERVICE/PLACE. The place may be empty, and the slash is there even so:
 	// in the order of texts all places of a service then follow one another.
 	objects *columnar.Dict
@@ -160,14 +172,24 @@ func newDownloader(objects *columnar.Dict) *downloader {
 		d.name = append(d.name[:0], webService...)
 		return d.code(host)
 	}
+	d.servers.Func = func(address []byte) uint32 {
+		if !scan.IsInternal(address) {
+			return 0
+		}
+		d.name = append(d.name[:0], fileServer...)
+		return d.code(address)
+	}
 	return d
 }
 
 // of returns, for each row, what it downloaded from as a code of objects, 0 if it is no
 // download; and the column that names the objects.
 func (d *downloader) of(b *columnar.Batch) (what []uint32, names columnar.Col) {
-	if b.Table == columnar.HTTP {
+	switch b.Table {
+	case columnar.HTTP:
 		return d.requests(b), columnar.URLPath
+	case columnar.Network:
+		return d.connections(b), columnar.DstIP
 	}
 	what = d.what[:b.Len()]
 	clear(what)
@@ -225,6 +247,27 @@ func (d *downloader) requests(b *columnar.Batch) []uint32 {
 		what[i] = 0
 		if answered := statuses[i]; fetches[methods[i]] && (answered == 0 || answered/100 == 2 || refusedAnswer(answered)) {
 			what[i] = hosts[code]
+		}
+	}
+	return what
+}
+
+// connections is of for connections. Rows with a uid are left out: they come again, joined.
+func (d *downloader) connections(b *columnar.Batch) []uint32 {
+	what := d.what[:b.Len()]
+	clear(what)
+	if b.Known(columnar.DstPort) == 0 || b.Known(columnar.BytesIn) == 0 {
+		return what
+	}
+	codes, dict := b.Codes(columnar.DstIP)
+	servers := d.servers.Of(dict)
+	var ends []int32
+	if b.Known(columnar.UID) > 0 {
+		ends, _ = b.Texts(columnar.UID)
+	}
+	for i, port := range b.Int32(columnar.DstPort) {
+		if sharesFiles(port) && (ends == nil || ends[i] == ends[i+1]) {
+			what[i] = servers[codes[i]]
 		}
 	}
 	return what

@@ -16,15 +16,17 @@ import (
 var ObjectDay = &Aggregate{
 	Name: "object_day",
 	Doc: "Downloads of each entity (user, else address, else host) and UTC day from each place of the company's own: a bucket, a site, an " +
-		"organisation's repositories, a web server: calls, distinct objects, bytes in, addresses, applications, accounts, and the busiest hour " +
+		"organisation's repositories, a web server, a machine that shares files by SMB, NFS or AFP: calls, distinct objects, bytes in, addresses, applications, accounts, and the busiest hour " +
 		"of the clock. Failed calls are counted separately. Of addresses without a user, places are left out from which they had " +
 		"less than 1 MB and fewer than 10 objects.",
-	Rev:     2, // 2: mails and files that Microsoft Graph hands out, and what endpoint DLP saw taken
-	Tables:  []*columnar.Table{columnar.API, columnar.HTTP},
+	Rev:     3, // 3: connections to file servers inside; 2: mails and files that Microsoft Graph hands out, and what endpoint DLP saw taken
+	Tables:  []*columnar.Table{columnar.API, columnar.HTTP, columnar.Network},
 	Serving: true,
+	Joins:   true,
 	Reads: entityReads | columnar.ColSet(columnar.Time, columnar.Service, columnar.Operation, columnar.Resource, columnar.Status,
-		columnar.BytesIn, columnar.EventUID),
-	Wants: func(*FoldOptions) (w columnar.Wanted) {
+		columnar.BytesIn, columnar.EventUID, columnar.DstIP, columnar.DstPort, columnar.Action),
+	Wants: func(o *FoldOptions) (w columnar.Wanted) {
+		w = volumeWants(o)
 		w.Of[columnar.API.ID] = columnar.ColSet(columnar.UserAgent)
 		for _, name := range signedFields {
 			w.Fields[columnar.API.ID] = append(w.Fields[columnar.API.ID], columnar.WantedField{Name: name})
@@ -161,7 +163,7 @@ func (p *downloadSection) reset() {
 
 // Fold implements Folder.
 func (d *downloads) Fold(b *columnar.Batch) {
-	if b.Table == columnar.HTTP && !b.Server {
+	if b.Table == columnar.HTTP && !b.Server || b.Table == columnar.Network && b.Server {
 		return // what a client fetched through a proxy came from anywhere
 	}
 	what, names := d.find.of(b)
@@ -170,7 +172,7 @@ func (d *downloads) Fold(b *columnar.Batch) {
 	}
 	who := d.entities.of(b)
 	d.placer.begin(b)
-	d.sections.days(b, b.Feed, d.o, func(p *downloadSection, from, to int) {
+	d.sections.days(b, feedOf(b), d.o, func(p *downloadSection, from, to int) {
 		d.place(p, b, who, what, from, to)
 		d.add(p, b, names, from, to)
 		for kind := range d.clients {
@@ -207,7 +209,11 @@ func (d *downloads) add(p *downloadSection, b *columnar.Batch, names columnar.Co
 	}
 	times := b.Int64(columnar.Time)
 	in, inValid := b.Int64(columnar.BytesIn), b.Valid(columnar.BytesIn)
-	offsets, texts := b.Texts(names)
+	var offsets []int32 // of the names of objects, which connections do not have
+	var texts []byte
+	if b.Table != columnar.Network {
+		offsets, texts = b.Texts(names)
+	}
 	for i := from; i < to; i++ {
 		slot := d.slots[i]
 		if slot == 0 {
@@ -235,6 +241,9 @@ func (d *downloads) add(p *downloadSection, b *columnar.Batch, names columnar.Co
 			continue
 		}
 		d.see(p, c, sight{min(max(in[i], 0), math.MaxInt64-1) + 1, times[i], d.placer.of(b, i)})
+		if offsets == nil {
+			continue
+		}
 		if name := texts[offsets[i]:offsets[i+1]]; len(name) > 0 && (statuses == nil || isObject(name)) {
 			p.read(nameKey(d.o.hash(name), uint32(slot)), slot, uint32(hourBit(times[i])))
 		}
