@@ -86,13 +86,26 @@ func newsLevel(rule *sigma.Rule) string {
 	return level
 }
 
+// routineLevel returns the level that matches count as if several do the same day by day: one
+// less than medium, for requests. Changes of permissions are looked at each time.
+func routineLevel(rule *sigma.Rule) string {
+	if level := levelFor(rule); level != "medium" || rule.Logsource.Category != "proxy" {
+		return level
+	}
+	return "low"
+}
+
 // levelText names the level of a rule, and the one that its matches count as. days are
-// those of the logs in which nobody else matched it; 0: that is no news.
+// those of the logs in which nobody else matched it, negative if several did day by day; 0: it is
+// neither.
 func levelText(rule *sigma.Rule, days int) string {
 	level, counts := cmp.Or(rule.Level, "medium"), levelFor(rule)
 	text := level
 	if counts != level {
 		text = fmt.Sprintf("%s, which counts as %s while %s is not set", level, counts, strings.Join(rule.Unset, " and "))
+	}
+	if less := routineLevel(rule); days < 0 && less != counts {
+		text += fmt.Sprintf(", and as %s because several matched it on %d days or more of the %s before", less, habitDays, count(int64(-days), "day"))
 	}
 	if more := newsLevel(rule); days > 0 && more != counts {
 		text += fmt.Sprintf(", and as %s because nobody else matched it in the %s before", more, count(int64(days), "day"))
@@ -110,6 +123,15 @@ type past struct {
 	others bool  // did so, too
 	now    Key   // the last who matches it today
 	today  int   // how many do
+}
+
+// add adds the days of rows.
+func (p *past) add(before []Row) {
+	for i := range before {
+		if d := before[i].Day; len(p.days) < habitDays && !slices.Contains(p.days, d) {
+			p.days = append(p.days, d)
+		}
+	}
 }
 
 // precedents returns who matched the rules. Series come by entity, so that an entity is the
@@ -134,13 +156,10 @@ func (in *Input) precedents() map[ruleOf]*past {
 		case len(before) == 0:
 		case len(p.days) == 0 || p.who == key:
 			p.who = key
-			for i := range before {
-				if d := before[i].Day; len(p.days) < habitDays && !slices.Contains(p.days, d) {
-					p.days = append(p.days, d)
-				}
-			}
+			p.add(before)
 		default:
 			p.others = true
+			p.add(before)
 		}
 	}
 	return all
@@ -151,10 +170,14 @@ func (in *Input) precedents() map[ruleOf]*past {
 const maxTogether = 2
 
 // news returns the days of the logs before the judged one if nobody else matched a rule
-// then, nor the entity itself out of habit; otherwise 0.
+// then, nor the entity itself out of habit; and their number below zero if several did on habitDays
+// of them, which makes it routine; otherwise 0.
 func (o *sigmaRuleOptions) news(in *Input, p *past, k Key) int {
 	k.Object = ""
 	days := len(in.baselineDays(strings.TrimSuffix(k.Feed, "/network")))
+	if days >= o.NewDays && p.others && len(p.days) >= habitDays {
+		return -days
+	}
 	if days < o.NewDays || p.today > maxTogether || p.others || len(p.days) > 0 && p.who != k || len(p.days) >= habitDays {
 		return 0
 	}
@@ -304,6 +327,8 @@ func matched(in *Input, r *Row, rule *sigma.Rule, news int, what string) Finding
 	f.Severity, f.RiskScore = levelOf(levelFor(rule))
 	if news > 0 {
 		f.Severity, f.RiskScore = levelOf(newsLevel(rule))
+	} else if news < 0 {
+		f.Severity, f.RiskScore = levelOf(routineLevel(rule))
 	}
 	if t := rule.Techniques(); len(t) > 0 {
 		f.Technique = techniqueAmong(t)
