@@ -31,7 +31,7 @@ func TestBlind(t *testing.T) {
 			[]reports.Input{in("squid", "http", columnar.URLHost, columnar.BytesOut, columnar.BytesIn)}, ""},
 		{"Squid's native format",
 			[]reports.Input{in("squid", "http", columnar.URLHost, columnar.BytesIn)},
-			"upload_zscore http bytes_out;upload_ratio http bytes_out;cloud_upload http bytes_out;first_destination http bytes_out;destination_ratio http bytes_out;upload_slow http bytes_out"},
+			"upload_zscore http bytes_out;upload_ratio http bytes_out;cloud_upload http bytes_out;first_destination http bytes_out;destination_rise http bytes_out;destination_ratio http bytes_out;upload_slow http bytes_out"},
 		{"Suricata: flows have the bytes of the requests, but no names",
 			[]reports.Input{in("suricata", "http", columnar.URLHost, columnar.BytesIn), in("suricata", "network", columnar.BytesOut, columnar.BytesIn)},
 			"cloud_upload network dst_host"},
@@ -44,7 +44,7 @@ func TestBlind(t *testing.T) {
 		{"Suricata: flows, and requests that name them",
 			[]reports.Input{in("suricata", "http", columnar.UID, columnar.URLHost, columnar.BytesIn), in("suricata", "network", columnar.UID, columnar.BytesOut, columnar.BytesIn)}, ""},
 		{"Zeek: names without bytes", []reports.Input{in("zeek", "network", columnar.UID, columnar.DstHost)},
-			"upload_zscore network bytes_out;upload_ratio network bytes_out;cloud_upload network bytes_out;first_destination network bytes_out;destination_ratio network bytes_out;upload_slow network bytes_out"},
+			"upload_zscore network bytes_out;upload_ratio network bytes_out;cloud_upload network bytes_out;first_destination network bytes_out;destination_rise network bytes_out;destination_ratio network bytes_out;upload_slow network bytes_out"},
 		{"nothing was read", nil, ""},
 	} {
 		var got []string

@@ -539,7 +539,7 @@ func TestStateOfOtherMeaning(t *testing.T) {
 // used pass for days on which it used none, or turning such detections off folds the
 // history again.
 func TestStateWithoutDestinations(t *testing.T) {
-	const off = "--disable=first_destination,destination_ratio,upload_slow"
+	const off = "--disable=first_destination,destination_rise,destination_ratio,upload_slow"
 	s := newSite(t, datedURI)
 	s.quiet(21)
 	s.run(20)

@@ -52,7 +52,6 @@ func cloudUpload() *Detection {
 		History:    baselineDays,
 		Options:    o,
 		Verdict:    uploadVerdict,
-		Fold:       listDestinations,
 	}
 	d.Score = func(in *Input) []Finding { return o.score(in, d.Risk()) }
 	d.Seed = func() { d.History, d.Score, d.Verdict = allHistory, scoreCloudSeed, "" }

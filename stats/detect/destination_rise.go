@@ -3,6 +3,7 @@ package detect
 import (
 	"fmt"
 	"math"
+	"strconv"
 
 	"outflow/columnar"
 	"outflow/stats"
@@ -18,8 +19,8 @@ type destinationRiseOptions struct {
 
 const destinationRiseDoc = `More to a destination in use than anyone ever sent there in a day.
 
-What it sees: 100 MB or more in a day to a registered domain, a cloud host or an address that at least five others use, and ten times the highest day that anyone had there, if that is also five times what the entity usually sends in a day. 200 MB
-are of high severity; so are 20 MB to a public resolver of names.
+What it sees: 100 MB or more in a day to a registered domain, a cloud host or an address to which at least five uploaded a megabyte in a day of the 30 before, and ten times the highest day that anyone had there, if that is also five times what the entity usually sends in a day. A gigabyte
+is of high severity; so are 20 MB to a public resolver of names.
 Why that means exfiltration: a private account on a service that the company uses itself, a chat or an assistant that all use, a code
 forge: the destination says nothing, but nobody's work there needs as much.
 Calls, which go both ways, are left out.
@@ -28,7 +29,7 @@ What it cannot see: destinations that others send as much to; the company's own 
 How to investigate: whose account it went to, as the proxy's full address or the service's own log tells, and what was read before.`
 
 func destinationRise() *Detection {
-	o := &destinationRiseOptions{Floor: 100e6, Rise: 10, MinDays: 14, HighFloor: 200e6, DayRise: 5}
+	o := &destinationRiseOptions{Floor: 100e6, Rise: 10, MinDays: 14, HighFloor: 1e9, DayRise: 5}
 	d := &Detection{
 		Name:       "destination_rise",
 		Title:      "more than anyone sends to a destination in use",
@@ -42,6 +43,12 @@ func destinationRise() *Detection {
 		History:    seenDays,
 		Options:    o,
 		Fold:       listDestinations,
+	}
+	d.Short = func(covered []Day, _ Day) string {
+		if len(covered) >= o.MinDays {
+			return ""
+		}
+		return strconv.Itoa(o.MinDays)
 	}
 	d.Score = o.score
 	return d
@@ -161,11 +168,12 @@ func (o *destinationRiseOptions) score(in *Input) []Finding {
 		if !found[i].used && p.first >= in.Day { // first_destination has what nobody used
 			continue
 		}
-		// Few users do not tell what a place is used for; upload_zscore and cloud_upload judge their own days.
-		if users, _ := p.others(); users < few && !isResolver(r.Object) || p.tenant(r.Object) {
+		at := summits[destination{r.Feed, r.Object}]
+		// Few who upload there do not tell what it is used for; upload_zscore and cloud_upload judge their own days.
+		if (at == nil || at.users < few) && !isResolver(r.Object) || p.tenant(r.Object) {
 			continue
 		}
-		highest := summits[destination{r.Feed, r.Object}].all()
+		highest := at.all()
 		f := Finding{
 			Customary: true,
 			Key:       r.Key, Score: float64(r.BytesOut), Threshold: max(float64(o.floor(r.Object)), o.Rise*float64(highest)), Observed: float64(r.BytesOut),
