@@ -11,9 +11,9 @@ import (
 // into one object a line, the only form that decoders have to read.
 
 // envelopes are the keys of top-level objects that only wrap an array of objects:
-// of CloudTrail; Azure and Firehose; Google Workspace; Box and Dropbox; Microsoft
+// of CloudTrail; Azure and Firehose; Google Workspace; Box and Dropbox; Zendesk; Microsoft
 // Graph; CloudWatch subscriptions; the AWS CLI. The other keys of such an object are ignored.
-var envelopes = []string{"Records", "records", "items", "entries", "value", "logEvents", "Events"}
+var envelopes = []string{"Records", "records", "items", "entries", "value", "logEvents", "Events", "audit_logs"}
 
 // firstEnvelopes are such keys where only answers stand before them, since some records have
 // them, too: of CloudWatch's get-log-events and filter-log-events; many programming interfaces.
@@ -346,7 +346,7 @@ func (s *shaper) atKey() bool {
 func (s *shaper) nameKey() {
 	key := s.out[s.key+1 : len(s.out)-1]
 	s.named = false
-	if len(key) > len("logEvents") {
+	if len(key) > len("audit_logs") {
 		return
 	}
 	is := func(name string) bool { return string(key) == name }
