@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"outflow/columnar"
+	"outflow/stats/sigma"
 	"outflow/reports"
 )
 
@@ -65,12 +66,8 @@ var (
 	mailDomain = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)+$`)
 )
 
-// notOwn are the domains that no company has to itself, and those of service accounts. A
-// domain belongs to them if it ends with one.
-var notOwn = []string{
-	"gmail.com", "googlemail.com", "outlook.com", "hotmail.com", "live.com", "msn.com", "yahoo.com", "aol.com", "icloud.com", "me.com",
-	"gmx.de", "gmx.net", "web.de", "mail.ru", "yandex.ru", "qq.com", "163.com", "proton.me", "protonmail.com", "gserviceaccount.com",
-}
+// serviceAccounts is the domain of Google's service accounts, which are of its customers.
+const serviceAccounts = "gserviceaccount.com"
 
 // count adds the rows of a batch.
 func (o *owners) count(b *columnar.Batch) {
@@ -144,10 +141,8 @@ func ownDomain(user []byte) string {
 	if len(domain) > 253 || !mailDomain.MatchString(domain) {
 		return ""
 	}
-	for _, d := range notOwn {
-		if domain == d || strings.HasSuffix(domain, "."+d) {
-			return ""
-		}
+	if sigma.Private(domain) || domain == serviceAccounts || strings.HasSuffix(domain, "."+serviceAccounts) {
+		return ""
 	}
 	return domain
 }

@@ -1,7 +1,6 @@
 package detect
 
 import (
-	"cmp"
 	"fmt"
 	"iter"
 	"math"
@@ -33,8 +32,8 @@ own, against the 30 days before.
 What it sees: a day on which a user (or address, or host) fetched several times more than on the days before, from the
 buckets, sites and repositories of one service: in bytes, by the rule of upload_zscore, or in distinct objects, on log(1 + n),
 which needs no byte counts. A repository counts as 10 objects there, a secret as 20, and a file that endpoint DLP saw copied to a removable disk, printed or uploaded by a browser as 4. The finding tells the busiest hour, and what is new: an address or an application that the entity
-did not use in the days before, a place that it never read from, access by nobody or by a link; each raises the risk, and
-makes a large day of twice the threshold high.
+did not use in the days before, a place that it never read from, access by nobody or by a link, twice as much as anyone took in a day; each raises the risk, and
+makes a large day of twice the threshold high. A large day that is twice anyone's is high.
 Why that means exfiltration: with a stolen account, key or link, or before leaving the company, people take data by downloading it, often past
 every machine of the company.
 Of file servers (SMB, NFS and AFP to an address inside), only the bytes are known, and a gigabyte is the least.
@@ -220,24 +219,81 @@ type bulkHalf struct {
 	floor int64
 	cold  func(r *Row) float64 // how many times the limit of the cold start it is
 	show  func(value float64) string
-	all   []baseline           // of each service with a row on the judged day
+	all   []baseline // of each service with a row on the judged day
+	peaks map[bulkPeers]*bulkPeak
 	days  map[string][]float64 // of the feed, by service, for the cold start
 }
 
 type bulkJudge struct {
-	o       *bulkDownloadOptions
-	in      *Input
-	risk    int
-	halves  [2]bulkHalf
-	weight  []int64                 // of an object of each service in bulkHalf.all
-	users   map[string]bool         // the feeds that name users
-	summits map[destination]*summit // of bytes, by place
-	public  map[feedObject]uint64   // days on which an address outside read from a place, as of placeDays
-	cold    []bulkNewcomer
-	found   []Finding
+	o      *bulkDownloadOptions
+	in     *Input
+	risk   int
+	halves [2]bulkHalf
+	weight []int64               // of an object of each service in bulkHalf.all
+	users  map[string]bool       // the feeds that name users
+	public map[feedObject]uint64 // days on which an address outside read from a place, as of placeDays
+	many   map[feedObject]int    // of a feed and a type of entities, how many download
+	cold   []bulkNewcomer
+	found  []Finding
 }
 
 type feedObject struct{ feed, object string }
+
+// A bulkPeers is those who download from a service and may be compared: people with people,
+// jobs with jobs.
+type bulkPeers struct {
+	feed, service, entityType string
+	job                       bool
+}
+
+// A bulkPeak is the most that any of them took in a day.
+type bulkPeak struct {
+	past  int64    // on a day before
+	today [2]int64 // on the judged day, the two most
+	who   Key      // whose the first of these is
+}
+
+// add adds a day.
+func (p *bulkPeak) add(k Key, x int64, today bool) {
+	switch {
+	case !today:
+		p.past = max(p.past, x)
+	case x > p.today[0]:
+		p.today[0], p.today[1], p.who = x, p.today[0], k
+	default:
+		p.today[1] = max(p.today[1], x)
+	}
+}
+
+// but returns the most without what a key took on the judged day.
+func (p *bulkPeak) but(k Key) int64 {
+	if p.who == k {
+		return max(p.past, p.today[1])
+	}
+	return max(p.past, p.today[0])
+}
+
+// always is the share of a feed's days on which a job downloads; people have weekends.
+const always = 0.9
+
+// peers returns those with whom a service is compared.
+func (b *bulkJudge) peers(s *downloadService) bulkPeers {
+	past, _ := b.in.before(s.rows)
+	days := len(b.in.baselineDays(s.key.Feed))
+	return bulkPeers{s.key.Feed, s.key.Object, s.key.EntityType, days >= b.o.MinDays && float64(len(past)) >= always*float64(days)}
+}
+
+// outdoes reports whether a service's judged day is at least outdoing times all that its peers
+// and itself took on any day, of a feed with a history and enough who might have.
+func (b *bulkJudge) outdoes(half *bulkHalf, s *downloadService, x int64) bool {
+	p := half.peaks[b.peers(s)]
+	return p != nil && b.many[feedObject{s.key.Feed, s.key.EntityType}] >= minPeers && len(b.in.baselineDays(s.key.Feed)) >= b.o.MinDays &&
+		x >= outdoing*p.but(s.key) && !b.isPublic(s)
+}
+
+// outdoing is how many times the largest day of all peers a day must be to stand out of the
+// company, and not only out of its own past. Erratic readers double it now and then.
+const outdoing = 2
 
 // A bulkNewcomer is a finding of somebody with too short a baseline.
 type bulkNewcomer struct {
@@ -257,11 +313,15 @@ func (b *bulkJudge) judge() []Finding {
 		{
 			quantity: quantity{of: func(r *Row) int64 { return r.Names }, blind: func(r *Row) bool { return false }, scale: 1e6, large: 1000},
 			unit:     "objects/day", floor: int64(b.o.Objects), show: func(n float64) string { return count(int64(math.Round(n)), "object") },
-			cold: func(r *Row) float64 { return float64(r.WindowNames) / float64(max(b.o.ColdObjects, 1)) },
+			// The window is that of one place; who reads many takes as much in five hours.
+			cold: func(r *Row) float64 {
+				return max(float64(r.WindowNames), float64(r.Names)/5) / float64(max(b.o.ColdObjects, 1))
+			},
 		},
 	}
 	for h := range b.halves {
 		b.halves[h].days = map[string][]float64{}
+		b.halves[h].peaks = map[bulkPeers]*bulkPeak{}
 	}
 	if !b.baselines() {
 		return nil
@@ -294,7 +354,8 @@ func (b *bulkJudge) baselines() bool {
 	var x sample
 	feed, first := "", 0
 	may := false
-	b.users, b.public, b.summits = map[string]bool{}, map[feedObject]uint64{}, b.in.summits(&b.halves[0].quantity)
+	b.users, b.public, b.many = map[string]bool{}, map[feedObject]uint64{}, map[feedObject]int{}
+	var last Key
 	end := func() {
 		for h := range b.halves {
 			half := &b.halves[h]
@@ -312,7 +373,26 @@ func (b *bulkJudge) baselines() bool {
 		if s.key.EntityType == columnar.User.String() {
 			b.users[s.key.Feed] = true
 		}
+		if !s.key.sameEntity(last) {
+			last = s.key
+			b.many[feedObject{s.key.Feed, s.key.EntityType}]++
+		}
 		past, today := b.in.before(s.rows)
+		peers := b.peers(s)
+		for h := range b.halves {
+			half := &b.halves[h]
+			peak := half.peaks[peers]
+			if peak == nil {
+				peak = &bulkPeak{}
+				half.peaks[peers] = peak
+			}
+			for i := range past {
+				peak.add(s.key, half.of(&past[i]), false)
+			}
+			if today != nil {
+				peak.add(s.key, half.of(today), true)
+			}
+		}
 		if today == nil {
 			continue
 		}
@@ -439,11 +519,11 @@ func techniqueOf(service string) string {
 	switch service {
 	case fileServer:
 		return "T1039"
-	case "github":
+	case "github", "gitlab":
 		return "T1213.003"
-	case "exchange":
+	case "exchange", "mail-folders":
 		return "T1114.002"
-	case "secretsmanager", "ssm":
+	case "secretsmanager", "secretmanager", "keyvault", "ssm":
 		return "T1555.006"
 	case "kubernetes":
 		return "T1552.007"
@@ -455,7 +535,7 @@ func techniqueOf(service string) string {
 		return "T1567.002"
 	case "graph":
 		return "T1114.002"
-	case "m365", "drive", "box", "dropbox", "slack", "salesforce", "snowflake":
+	case "m365", "drive", "box", "dropbox", "slack", "salesforce", "snowflake", "powerbi", "confluence", "hubspot", "applications":
 		return "T1213"
 	}
 	return "T1530"
@@ -498,23 +578,13 @@ func (b *bulkJudge) unusual(half *bulkHalf, s *downloadService, series splitSeri
 		return half.value(c - b.o.Threshold*u.spread), half.value(c), limit(c)
 	})
 	f.RiskScore = b.risk
-	f.Why += b.raise(&f, s, series, true)
-	// Twice the threshold alone is what erratic readers do; three times the day of all others is not.
-	if large := half.cold(series.today); z >= 2*b.o.Threshold && (large >= coldHigh || large >= 1 && f.RiskScore > b.risk) || large >= coldMedium && b.outdoes(s) > 0 {
+	alone := b.outdoes(half, s, half.of(series.today))
+	f.Why += b.raise(&f, half, s, series, true, alone)
+	// Twice the threshold alone is what erratic readers do.
+	if large := half.cold(series.today); z >= 2*b.o.Threshold && (large >= coldHigh || large >= 1 && f.RiskScore > b.risk) || alone && large >= 1 {
 		f.Severity = High
 	}
 	return f
-}
-
-// outdoes returns the highest day that anyone of at least few had at the place from which most was
-// downloaded, if the judged day is more than outdone times that; else 0.
-func (b *bulkJudge) outdoes(s *downloadService) int64 {
-	most := slices.MaxFunc(s.places, func(x, y downloadPlace) int { return cmp.Compare(x.bytes, y.bytes) })
-	at := b.summits[destination{s.key.Feed, most.object}]
-	if at != nil && at.users >= few && at.highest >= minAnonymousBytes && most.bytes/outdone > at.highest {
-		return at.highest
-	}
-	return 0
 }
 
 // said says what was downloaded, as the start of a sentence.
@@ -538,7 +608,7 @@ func (b *bulkJudge) said(s *downloadService, series splitSeries) string {
 // raise raises the risk by a fifth of what is left to 100 for each sign that somebody
 // else, or another program, was at work. It returns the sentences that say so. Without a
 // baseline nothing is new.
-func (b *bulkJudge) raise(f *Finding, s *downloadService, series splitSeries, known bool) (also string) {
+func (b *bulkJudge) raise(f *Finding, half *bulkHalf, s *downloadService, series splitSeries, known, alone bool) (also string) {
 	var signs []string
 	today := series.today
 	sign := func(text string) {
@@ -560,8 +630,8 @@ func (b *bulkJudge) raise(f *Finding, s *downloadService, series splitSeries, kn
 			sign(fmt.Sprintf("it never read from %d of the places in the days before", len(fresh)))
 		}
 	}
-	if highest := b.outdoes(s); highest > 0 {
-		sign("nobody ever fetched more than " + size(float64(highest)) + " there in a day")
+	if alone {
+		sign("that is at least " + count(outdoing, "time") + " what anyone took from " + printable(s.key.Object) + " on any day")
 	}
 	if b.anonymous(s) {
 		sign("nobody was signed in")
@@ -622,21 +692,28 @@ func (b *bulkJudge) newcomer(half *bulkHalf, s *downloadService, series splitSer
 	case f.Score >= coldMedium:
 		grade = 1
 	}
-	// Who joins a company has nothing yet, and fetches it on the first days. Guests are shown what they need.
+	// Who joins a company has nothing yet, and fetches it on the first days, but not twice of what anyone took. Guests
+	// are shown what they need.
+	alone := b.outdoes(half, s, half.of(series.today))
+	if alone {
+		grade++
+	}
 	if isGuest(s.key) {
 		grade++
 	} else if old := b.in.Day - Day(b.o.MinDays); len(b.in.baselineDays(s.key.Feed)) >= b.o.MinDays && !b.anonymous(s) {
 		if s.since <= old {
 			f.Why += ", as it never used the service before " + s.rows[0].Day.String()
 		} else {
-			grade--
+			if !alone && !isClosed(s.key.Object) {
+				grade--
+			}
 			f.Why += ", as it is new in this log"
 		}
 	}
 	c := bulkNewcomer{Finding: f}
 	// The past of others is half as strong as evidence, but a large amount is an amount.
 	if c.RiskScore = [...]int{0, b.risk / 2, b.risk, (b.risk + 100) / 2}[min(grade, 2)+1]; c.RiskScore > 0 {
-		c.also = b.raise(&c.Finding, s, series, false)
+		c.also = b.raise(&c.Finding, half, s, series, false, alone)
 	}
 	return c
 }

@@ -3,6 +3,7 @@ package detect
 import (
 	"bytes"
 	"math/bits"
+	"slices"
 	"strings"
 
 	"outflow/columnar"
@@ -26,6 +27,11 @@ type downloadKind struct {
 	weight int64
 	// content reports whether a call hands out content, where the operation does not say.
 	content func(resource []byte) bool
+	// pages says that each call is an object: it hands out another page of the same resource.
+	pages bool
+	// closed says that nobody is let in on the first day in a company, and for all to read: who
+	// is new there is no newcomer who fetches what all have.
+	closed bool
 }
 
 // Where endpoint DLP saw files go: what a machine gives away is counted as what its user
@@ -51,10 +57,13 @@ func takenTo(service string) (verb, preposition string, ok bool) {
 }
 
 // The weights of objects that are more than a file: a repository is hundreds of files, a
-// report a table of customers, and a secret opens what lies behind it. A file on a stick, on
+// report a table of customers, a mail folder all its mails, a page of a list up to 60 people, and
+// a secret opens what lies behind it. A file on a stick, on
 // paper or in somebody's web mail has left, other than one that was downloaded.
 const (
 	takenWeight      = 4
+	pageWeight       = 4
+	folderWeight     = 10
 	repositoryWeight = 10
 	reportWeight     = 10
 	secretWeight     = 20
@@ -74,6 +83,11 @@ func objectWeight(service string) int64 {
 	return 1
 }
 
+// isClosed reports whether a service is closed, see downloadKind.
+func isClosed(service string) bool {
+	return slices.ContainsFunc(downloadKinds, func(k downloadKind) bool { return k.service == service && k.closed })
+}
+
 // downloadKinds lists the kinds. A call belongs to the first that fits.
 //
 // Note: FileAccessed and view are left out, as they are logged whenever somebody looks at a
@@ -85,9 +99,11 @@ var downloadKinds = []downloadKind{
 	{service: "azurestorage", logged: "storage.azure.com", operations: "GetBlob QueryBlobContents ReadFile GetFile Read QueryEntities QueryEntity", place: containerOf},
 	{service: "m365", logged: "OneDrive SharePoint MicrosoftTeams", operations: "FileDownloaded FileSyncDownloaded*", place: siteOf},
 	{operations: "FileDownloaded FileSyncDownloaded*", place: siteOf}, // as Defender names the services
-	// A record sums up the mails of two minutes, and is named by the first of them.
+	// A record sums up the mails of two minutes, and is named by the first of them; that of a synchronisation, by
+	// a folder, which is fetched as a whole.
+	{service: "mail-folders", logged: "Exchange", operations: "MailItemsAccessed", place: mailboxOf, weight: folderWeight, content: isMailFolder, closed: true},
 	{service: "exchange", logged: "Exchange", operations: "MailItemsAccessed", place: mailboxOf},
-	{service: removableMedia, logged: "Endpoint", operations: "FileCopiedToRemovableMedia FileCreatedOnRemovableMedia FileTransferredByBluetooth", weight: takenWeight},
+	{service: removableMedia, logged: "Endpoint", operations: "FileCopiedToRemovableMedia FileCreatedOnRemovableMedia FileTransferredByBluetooth", weight: takenWeight, closed: true},
 	{service: printers, logged: "Endpoint", operations: "FilePrinted", weight: takenWeight},
 	{service: browserUpload, logged: "Endpoint", operations: "FileUploadedToCloud", place: func(resource []byte) []byte { return segments(resource, 1) }, weight: takenWeight},
 	{service: "graph", logged: "MicrosoftGraphActivityLogs", operations: "GET", content: isGraphContent},
@@ -95,7 +111,7 @@ var downloadKinds = []downloadKind{
 	{service: "box", logged: "box.com", operations: "DOWNLOAD ITEM_DOWNLOAD"},
 	{service: "dropbox", logged: "dropbox.com", operations: "file_download shared_link_download shared_content_download paper_doc_download"},
 	{service: "github", logged: "github.com", operations: "git.clone repo.download_zip", place: ownerOf, weight: repositoryWeight},
-	{service: "gitlab", logged: "gitlab", operations: "repository_download_operation", place: ownerOf, weight: repositoryWeight},
+	{service: "gitlab", logged: "gitlab", operations: "repository_download_operation git-upload-pack project_export_created", place: ownerOf, weight: repositoryWeight},
 	{service: "databricks", logged: "databricks.notebook databricks.databrickssql databricks.databricksSQL", operations: "downloadLargeResults downloadPreviewResults downloadQueryResult",
 		weight: reportWeight},
 	{service: "teleport", logged: "teleport", operations: "scp.download"},
@@ -107,14 +123,26 @@ var downloadKinds = []downloadKind{
 	{service: "notion", logged: "notion.so", operations: "page.exported"},
 	{service: "asana", logged: "asana.com", operations: "attachment_downloaded"},
 	{service: "zoom", logged: "zoom.us", operations: "Recording.Download", weight: reportWeight},
+	{service: "powerbi", logged: "PowerBI", operations: "ExportReport ExportArtifact ExportTile ExportDataflow DownloadReport ExportActivityEvents", weight: reportWeight},
+	{service: "confluence", logged: "atlassian", operations: "confluence_space_exported confluence_space_export_created", weight: repositoryWeight},
 	{service: "hubspot", logged: "hubspot.com", operations: "CRM_OBJECT.EXPORT.PERFORM", weight: reportWeight},
+	// An application reads with the token of a user, past the log of the service.
+	{service: "applications", logged: "token", operations: "activity", pages: true, closed: true},
+	{service: "lambda", logged: "lambda lambda.amazonaws.com", operations: "GetFunction GetFunction20150331 GetFunction20150331v2 GetLayerVersion20181031", weight: repositoryWeight, closed: true},
+	{service: "ecr", logged: "ecr ecr.amazonaws.com", operations: "GetDownloadUrlForLayer", weight: takenWeight, pages: true, closed: true},
+	{service: "cognito", logged: "cognito-idp cognito-idp.amazonaws.com", operations: "ListUsers ListUsersInGroup", weight: pageWeight, pages: true, closed: true},
+	{service: "dynamodb", logged: "dynamodb dynamodb.amazonaws.com", operations: "Scan ExecuteStatement BatchExecuteStatement", place: tableOf, pages: true, closed: true},
 	// A query's bytes are those of its result.
 	{service: "snowflake", logged: "snowflake", operations: "SELECT GET_FILES UNLOAD", place: databaseOf},
 	{service: "salesforce", logged: "salesforce.com", operations: "ContentTransfer.VersionDownload* DocumentAttachmentDownloads ReportExport BulkApi BulkApi2 API RestApi", weight: reportWeight},
-	{service: "secretsmanager", logged: "secretsmanager.amazonaws.com secretsmanager", operations: "GetSecretValue", weight: secretWeight},
-	{service: "keyvault", logged: "vault.azure.net", operations: "SecretGet KeyGet CertificateGet", weight: secretWeight},
-	{service: "kubernetes", logged: "kubernetes k8s.io", operations: "get/secrets io.k8s.core.v1.secrets.get", weight: secretWeight},
-	{service: "ssm", logged: "ssm.amazonaws.com ssm", operations: "GetParameter GetParameters", weight: secretWeight},
+	// A table counts, not what a statement took of it: who dumps a database reads them all.
+	{service: "postgresql", logged: "postgresql", operations: "READ*", weight: takenWeight, closed: true},
+	{service: "secretsmanager", logged: "secretsmanager.amazonaws.com secretsmanager", operations: "GetSecretValue", weight: secretWeight, closed: true},
+	{service: "secretmanager", logged: "secretmanager.googleapis.com", operations: "google.cloud.secretmanager.v1.SecretManagerService.AccessSecretVersion google.cloud.secretmanager.v1beta2.SecretManagerService.AccessSecretVersion",
+		weight: secretWeight, closed: true},
+	{service: "keyvault", logged: "vault.azure.net", operations: "SecretGet KeyGet CertificateGet", weight: secretWeight, closed: true},
+	{service: "kubernetes", logged: "kubernetes k8s.io", operations: "get/secrets io.k8s.core.v1.secrets.get", weight: secretWeight, closed: true},
+	{service: "ssm", logged: "ssm.amazonaws.com ssm", operations: "GetParameter GetParameters", weight: secretWeight, closed: true},
 	// Security brokers, OCSF's file hosting activity, and sources of the user's own.
 	{operations: "download Download"},
 }
@@ -145,6 +173,8 @@ type downloader struct {
 		code    uint32
 	}
 	what [columnar.BatchRows]uint32
+	// pages tells, of rows with a code in what, those that are an object by themselves.
+	pages [columnar.BatchRows]bool
 }
 
 func newDownloader(objects *columnar.Dict) *downloader {
@@ -200,10 +230,12 @@ func (d *downloader) of(b *columnar.Batch) (what []uint32, names columnar.Col) {
 	offsets, resources := b.Texts(columnar.Resource)
 	d.last.code = 0
 	for i, operation := range operations {
-		if mask := ofOperation[operation] & ofService[services[i]]; mask != 0 {
+		for mask := ofOperation[operation] & ofService[services[i]]; mask != 0; mask &= mask - 1 {
 			kind, resource := bits.TrailingZeros64(mask), resources[offsets[i]:offsets[i+1]]
 			if content := downloadKinds[kind].content; content == nil || content(resource) {
 				what[i] = d.from(kind, services[i], serviceDict, resource)
+				d.pages[i] = downloadKinds[kind].pages
+				break
 			}
 		}
 	}
@@ -238,6 +270,7 @@ func (d *downloader) code(place []byte) uint32 {
 // it, or is elsewhere, is no download.
 func (d *downloader) requests(b *columnar.Batch) []uint32 {
 	what := d.what[:b.Len()]
+	clear(d.pages[:b.Len()])
 	codes, dict := b.Codes(columnar.URLHost)
 	hosts := d.hosts.Of(dict)
 	methods, methodDict := b.Codes(columnar.Method)
@@ -354,6 +387,9 @@ func mailboxOf(resource []byte) []byte {
 	return mailbox
 }
 
+// isMailFolder reports whether a resource is a folder: MAILBOX/\FOLDER.
+func isMailFolder(resource []byte) bool { return bytes.Contains(resource, []byte("/\\")) }
+
 // isGraphContent reports whether the path of a request to Microsoft Graph asks for mails, or
 // for the content of a file or an attachment: most requests ask who somebody is, and
 // what there is.
@@ -366,6 +402,15 @@ func isGraphContent(path []byte) bool {
 func ownerOf(resource []byte) []byte {
 	owner, _, _ := bytes.Cut(resource, []byte{'/'})
 	return owner
+}
+
+// tableOf returns the table of arn:aws:dynamodb:REGION:ACCOUNT:table/TABLE, or of TABLE.
+func tableOf(resource []byte) []byte {
+	if _, table, ok := bytes.Cut(resource, []byte(":table/")); ok {
+		resource = table
+	}
+	table, _, _ := bytes.Cut(resource, []byte{'/'})
+	return table
 }
 
 // databaseOf returns the database of DATABASE.SCHEMA.

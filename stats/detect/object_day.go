@@ -19,7 +19,10 @@ var ObjectDay = &Aggregate{
 		"organisation's repositories, a web server, a machine that shares files by SMB, NFS or AFP: calls, distinct objects, bytes in, addresses, applications, accounts, and the busiest hour " +
 		"of the clock. Failed calls are counted separately. Of addresses without a user, places are left out from which they had " +
 		"less than 1 MB and fewer than 10 objects.",
-	Rev:     3, // 3: connections to file servers inside; 2: mails and files that Microsoft Graph hands out, and what endpoint DLP saw taken
+	// 2: mails and files that Microsoft Graph hands out, and what endpoint DLP saw taken; 3: functions,
+	// images and lists of AWS, secrets of Google Cloud, mail folders, reports of Power BI, projects of GitLab,
+	// spaces of Confluence, what applications read with a token, and connections to file servers inside.
+	Rev:     3,
 	Tables:  []*columnar.Table{columnar.API, columnar.HTTP, columnar.Network},
 	Serving: true,
 	Joins:   true,
@@ -209,10 +212,14 @@ func (d *downloads) add(p *downloadSection, b *columnar.Batch, names columnar.Co
 	}
 	times := b.Int64(columnar.Time)
 	in, inValid := b.Int64(columnar.BytesIn), b.Valid(columnar.BytesIn)
-	var offsets []int32 // of the names of objects, which connections do not have
-	var texts []byte
+	var offsets, callEnds []int32 // of the names of objects, which connections do not have
+	var texts, calls []byte
 	if b.Table != columnar.Network {
 		offsets, texts = b.Texts(names)
+		callEnds, calls = offsets, texts
+	}
+	if b.Table == columnar.API {
+		callEnds, calls = b.Texts(columnar.EventUID)
 	}
 	for i := from; i < to; i++ {
 		slot := d.slots[i]
@@ -244,7 +251,11 @@ func (d *downloads) add(p *downloadSection, b *columnar.Batch, names columnar.Co
 		if offsets == nil {
 			continue
 		}
-		if name := texts[offsets[i]:offsets[i+1]]; len(name) > 0 && (statuses == nil || isObject(name)) {
+		name := texts[offsets[i]:offsets[i+1]]
+		if d.find.pages[i] {
+			name = calls[callEnds[i]:callEnds[i+1]]
+		}
+		if len(name) > 0 && (statuses == nil || isObject(name)) {
 			p.read(nameKey(d.o.hash(name), uint32(slot)), slot, uint32(hourBit(times[i])))
 		}
 	}

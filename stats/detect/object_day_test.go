@@ -268,16 +268,17 @@ func TestApplication(t *testing.T) {
 // listed hand out no content, see downloadKinds.
 func TestEveryFormatsDownloads(t *testing.T) {
 	kinds := map[string]string{
-		"azure": "graph", "azurestorage": "azurestorage", "box": "box", "cloudtrail": "s3", "defender": "", "dropbox": "dropbox", "gcpaudit": "gcs",
+		"azure": "graph", "azurestorage": "azurestorage", "box": "box", "cloudtrail": "s3", "crowdstrike": "removable-media", "defender": "", "dropbox": "dropbox", "gcpaudit": "gcs",
 		"gcsusage": "gcs", "github": "github", "kubernetes": "kubernetes", "m365": "m365", "m365csv": "m365", "netskope": "", "netskope-csv": "", "ocsf": "s3",
 		"s3access": "s3", "salesforce": "salesforce", "slack": "slack", "snowflake": "snowflake", "snowflakecsv": "snowflake", "vsftpd": "", "workspace": "drive", "xferlog": "",
 		"gitlab": "gitlab", "databricks": "databricks", "teleport": "teleport",
 		"asana": "asana", "azuredata": "keyvault", "egnyte": "", "figma": "figma", "hubspot": "hubspot", "miro": "miro", "nextcloud": "nextcloud", "notion": "notion",
 		"moveit": "", "officeactivity": "m365", "opensshsftp": "", "pureftpd": "", "qnap": "", "rsyncd": "", "sambaaudit": "", "sftpgo": "", "sharefile": "sharefile", "zoom": "zoom", "zscaler": removableMedia,
+		"atlassian": "confluence", "pgaudit": "postgresql",
 	}
 	none := []string{
-		"atlassian", "auth0", "cloudflareaccess", "cloudflareaudit", "duo", "jumpcloud", "mongoatlas", "okta", "onelogin", "onepassword", "pingone", "servicenow", "sophoscentral", "trendapex", "workday",
-		"mariadbaudit", "mssqlaudit", "mysqlaudit", "oracleaudit", "pgaudit", "pgcsvlog", "pgjsonlog", "redshift", "redshiftconn", // these log statements, and not what a statement returned
+		"auth0", "cloudflareaccess", "cloudflareaudit", "duo", "jumpcloud", "mongoatlas", "okta", "onelogin", "onepassword", "pingone", "servicenow", "sophoscentral", "trendapex", "workday", "zendesk",
+		"mariadbaudit", "mssqlaudit", "mysqlaudit", "oracleaudit", "pgcsvlog", "pgjsonlog", "redshift", "redshiftconn", // these log statements, and not what a statement returned
 	}
 	general := []string{"parquet", "jsonl", "csv", "w3c", "cef", "leef"}
 	for _, f := range logs.All() {

@@ -185,7 +185,7 @@ func (f *ruleFold) appendMatch(to []byte, b *columnar.Batch, m *matchedRow, way 
 	if f.correlations[m.Rule][way].kind == groupEntity && m.who != 0 {
 		f.example = append(append(f.example, cutText(f.entities.spelling(m.who), maxRuleWhat)...), ruleObject...)
 	}
-	f.example = append(f.example, appendRuleExample(nil, b, int(m.Row))...)
+	f.example = append(f.example, appendRuleExample(nil, b, int(m.Row), f.o.Rules.Rules[m.Rule])...)
 	to = appendBytes(to, f.example)
 	to = appendBytes(to, []byte(b.Object))
 	return binary.BigEndian.AppendUint64(to, uint64(b.First+int64(b.Record[m.Row])))

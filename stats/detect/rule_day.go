@@ -16,7 +16,7 @@ import (
 // RuleDay counts the matches of Sigma rules in a day.
 var RuleDay = &Aggregate{
 	Name: "rule_day",
-	Doc: "Matches of Sigma rules by entity, UTC day and object. The object is the rule and where it matched: the host and the first " +
+	Doc: "Matches of Sigma rules by entity, UTC day and object. The object is the rule and where it matched: the destination that a rule names, else the host and the first " +
 		"parts of the path of a request, the registered domain of a query, the program of a process, the host or address of " +
 		"a connection, the service and operation of a call. For a correlation: the matches in its windows, by its group.",
 	// 2: correlations; 3: rules without a name are called by their title, not their
@@ -66,7 +66,11 @@ func ruleWants(rules *sigma.Set) (want columnar.Wanted) {
 			want.Cols |= ruleColumns[t]
 		}
 		if calls := columnar.API; slices.Contains(r.Tables(), calls) && r.Correlation == nil {
-			for _, name := range r.Fields {
+			fields := r.Fields
+			if r.Destination != nil {
+				fields = append(slices.Clip(fields), r.Destination.Fields...)
+			}
+			for _, name := range fields {
 				if c, ok := sigma.ColumnOf(calls, name); ok {
 					want.Cols |= columnar.ColSet(c)
 				} else {
@@ -242,7 +246,7 @@ func (f *ruleFold) Fold(b *columnar.Batch) {
 			continue
 		}
 		section := f.sections.of(sectionKey{feed, f.o.dayOf(times[i])})
-		f.object = append(append(append(f.object[:0], f.refs[m.Rule]...), ruleObject...), ruleWhat(b, i, f.o.Rules.Rules[m.Rule].Fields)...)
+		f.object = append(append(append(f.object[:0], f.refs[m.Rule]...), ruleObject...), ruleWhat(b, i, f.o.Rules.Rules[m.Rule])...)
 		slot := section.slot(who[i], uint32(f.objects.Code(f.object)))
 		c := section.cells[slot]
 		if c == nil {
@@ -263,7 +267,7 @@ func (f *ruleFold) Fold(b *columnar.Batch) {
 			c.offer(at)
 		}
 		if n := len(c.examples); n < maxExamples || times[i] <= c.examples[n-1].time {
-			f.example = appendRuleExample(f.example[:0], b, i)
+			f.example = appendRuleExample(f.example[:0], b, i, f.o.Rules.Rules[m.Rule])
 			f.size += len(f.example)
 			c.show(ruleExample{times[i], string(f.example)})
 		}
@@ -344,14 +348,22 @@ func kindOfPath(path []byte) []byte {
 	return path[:end]
 }
 
-// ruleWhat returns where a rule matched. Of a call, that is also what the rule's fields
-// say: which thing, and with whom it is shared.
-func ruleWhat(b *columnar.Batch, row int, fields []string) []byte {
+// ruleWhat returns where a rule matched: the destination, if the rule says how to find it.
+// Of a call, else, that is also what the rule's fields say: which thing, and with whom it is
+// shared.
+func ruleWhat(b *columnar.Batch, row int, rule *sigma.Rule) []byte {
 	var what []byte
+	if d := rule.Destination; d != nil {
+		for _, name := range d.Fields {
+			if what = d.In(fieldText(b, name, row)); len(what) > 0 {
+				return cutText(what, maxRuleWhat)
+			}
+		}
+	}
 	switch b.Table {
 	case columnar.API:
 		what = joinTexts(ruleText(b, columnar.Service, row), "/", ruleText(b, columnar.Operation, row))
-		for _, name := range fields {
+		for _, name := range rule.Fields {
 			what = joinTexts(what, " ", fieldText(b, name, row))
 		}
 	case columnar.HTTP:
@@ -380,8 +392,9 @@ func ruleWhat(b *columnar.Batch, row int, fields []string) []byte {
 	return cutText(what, maxRuleWhat)
 }
 
-// appendRuleExample appends what an analyst should see of a row.
-func appendRuleExample(to []byte, b *columnar.Batch, row int) []byte {
+// appendRuleExample appends what an analyst should see of a row: of a call to a destination,
+// also what the rule's fields say, which its object has else.
+func appendRuleExample(to []byte, b *columnar.Batch, row int, rule *sigma.Rule) []byte {
 	add := func(sep string, text []byte) {
 		if len(text) > 0 {
 			if len(to) > 0 {
@@ -394,6 +407,13 @@ func appendRuleExample(to []byte, b *columnar.Batch, row int) []byte {
 	case columnar.API:
 		add("", ruleText(b, columnar.Operation, row))
 		add(" ", ruleText(b, columnar.Resource, row))
+		if rule.Destination != nil {
+			for _, name := range rule.Fields {
+				if text := fieldText(b, name, row); !bytes.Contains(to, text) {
+					add(" ", text)
+				}
+			}
+		}
 	case columnar.HTTP:
 		add("", ruleText(b, columnar.Method, row))
 		add(" ", ruleText(b, columnar.URLHost, row))
@@ -440,10 +460,12 @@ func eventText(b *columnar.Batch, fields []string, row int) []byte {
 	return nil
 }
 
-// fieldText returns the text of a Sigma field of a call, with a comma between the values
-// of a list.
+// fieldText returns the text of a Sigma field, with a comma between the values of a list.
 func fieldText(b *columnar.Batch, name string, row int) []byte {
-	if c, ok := sigma.ColumnOf(columnar.API, name); ok {
+	if c, ok := sigma.ColumnOf(b.Table, name); ok {
+		if k := c.Kind(); k != columnar.Text && k != columnar.Dictionary {
+			return nil
+		}
 		return ruleText(b, c, row)
 	}
 	codes, dict := b.Field(name)

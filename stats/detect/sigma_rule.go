@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"outflow/columnar"
 	"outflow/stats/sigma"
 )
 
@@ -20,7 +21,9 @@ const sigmaRuleDoc = `Matches of Sigma rules: those that come with outflow (outf
 
 What it sees: rows of any log that a rule describes. All that one entity did to one object in a day is one finding, with
 its count, bytes and first examples; the rule's level gives severity and risk, its tag the technique. If nobody else matched a rule about exfiltration
-in the 30 days before, its match is news to the company and counts one level more, up to high. For a
+in the 30 days before, its match is news to the company and counts one level more, up to high. A rule that says where data goes has the destination
+as its object, and counts as its destination's level if nobody sent there before and new destinations are rare. What an entity did on four days before,
+as often and at the same object, is a habit and counts as low. For a
 correlation, all windows of a day and group are one finding: its entity is the user, address or host that it groups by, else the
 rule itself; it counts the matches in windows that hold, shows the last match of each rule when it first held, and its
 evidence is the match that made it hold. Counts and values are taken per feed; temporal correlations see all feeds.
@@ -64,20 +67,19 @@ func levelOf(level string) (Severity, int) {
 	return Medium, 40 // also without a level
 }
 
-// levelFor returns the level that a rule's matches count as: one less than its own if
-// what it found may be the company's own.
-func levelFor(rule *sigma.Rule) string {
+// levelFor returns the level that a rule's match counts as if it is not new: one less than the
+// rule's own if what it found may be the company's own, as a private mailbox is not.
+func (n novelty) levelFor(rule *sigma.Rule) string {
 	level := cmp.Or(rule.Level, "medium")
-	if i := slices.Index(sigma.Levels, level); len(rule.Unset) > 0 && i > 0 {
+	if i := slices.Index(sigma.Levels, level); len(rule.Unset) > 0 && !n.private && i > 0 {
 		return sigma.Levels[i-1]
 	}
 	return level
 }
 
-// newsLevel returns the level that matches count as if they are news: one more than else,
-// up to high. A rule that only informs stays so.
-func newsLevel(rule *sigma.Rule) string {
-	level := levelFor(rule)
+// newsLevel returns the level that matches count as if nobody else matched the rule: one more
+// than else, up to high. A rule that only informs stays so.
+func newsLevel(rule *sigma.Rule, level string) string {
 	own := slices.Index(sigma.Levels, cmp.Or(rule.Level, "medium"))
 	if i := slices.Index(sigma.Levels, level); i >= 0 && own >= slices.Index(sigma.Levels, "low") && i < slices.Index(sigma.Levels, "high") &&
 		slices.Contains(rule.Tags, "attack.exfiltration") {
@@ -86,102 +88,276 @@ func newsLevel(rule *sigma.Rule) string {
 	return level
 }
 
-// routineLevel returns the level that matches count as if several do the same day by day: one
-// less than medium, for requests. Changes of permissions are looked at each time.
-func routineLevel(rule *sigma.Rule) string {
-	if level := levelFor(rule); level != "medium" || rule.Logsource.Category != "proxy" {
-		return level
-	}
-	return "low"
+// A novelty is what is new about a match: the days of the logs before the judged one in which
+// nobody else matched the rule, and nobody sent to its destination; 0: that is not new. What
+// goes to a private mailbox is compared with what went to one. habit is on how many days
+// before the entity matched the same, as often, if that is what it does.
+type novelty struct {
+	rule, destination, habit  int
+	most                      int64 // matches of anyone on a day before, of a burst
+	private, burst, practised bool
+	known                     bool // somebody sent to its destination a week ago and before
+	own                       bool // it is shared with the entity's own domain
 }
 
-// levelText names the level of a rule, and the one that its matches count as. days are
-// those of the logs in which nobody else matched it, negative if several did day by day; 0: it is
-// neither.
-func levelText(rule *sigma.Rule, days int) string {
-	level, counts := cmp.Or(rule.Level, "medium"), levelFor(rule)
-	text := level
+// level returns the level that a match of a rule counts as.
+func (n novelty) level(rule *sigma.Rule) string {
+	level := n.levelFor(rule)
+	if (n.habit > 0 || n.own && len(rule.Unset) > 0) && (level == "medium" || level == "high") {
+		return "low"
+	}
+	switch {
+	case n.rule > 0 || n.burst:
+		level = newsLevel(rule, level)
+	case (n.practised || n.known) && (level == "medium" || level == "high"):
+		level = sigma.Levels[slices.Index(sigma.Levels, level)-1]
+	}
+	if n.destination > 0 && slices.Index(sigma.Levels, rule.Destination.Level) > slices.Index(sigma.Levels, level) {
+		level = rule.Destination.Level
+	}
+	return level
+}
+
+// text names the level of a rule, and the one that its match counts as.
+func (n novelty) text(rule *sigma.Rule) string {
+	level, counts := cmp.Or(rule.Level, "medium"), n.levelFor(rule)
+	text, how := level, ""
+	if n.private {
+		how = " with a private mailbox"
+	}
 	if counts != level {
 		text = fmt.Sprintf("%s, which counts as %s while %s is not set", level, counts, strings.Join(rule.Unset, " and "))
 	}
-	if less := routineLevel(rule); days < 0 && less != counts {
-		text += fmt.Sprintf(", and as %s because several matched it on %d days or more of the %s before", less, habitDays, count(int64(-days), "day"))
-	}
-	if more := newsLevel(rule); days > 0 && more != counts {
-		text += fmt.Sprintf(", and as %s because nobody else matched it in the %s before", more, count(int64(days), "day"))
+	switch more := n.level(rule); {
+	case more == counts:
+	case n.habit > 0:
+		text += fmt.Sprintf(", and as %s because it matched there on %s before", more, count(int64(n.habit), "day"))
+	case n.own && len(rule.Unset) > 0:
+		text += fmt.Sprintf(", and as %s because that is its own domain", more)
+	case n.burst && n.rule == 0 && more == newsLevel(rule, counts):
+		text += fmt.Sprintf(", and as %s because nobody had more than %s on a day before", more, count(n.most, "time"))
+	case n.known && n.rule == 0 && n.destination == 0:
+		text += fmt.Sprintf(", and as %s because others or it sent there more than a week before", more)
+	case n.practised && n.rule == 0 && n.destination == 0:
+		text += fmt.Sprintf(", and as %s because several others matched it%s in the days before", more, how)
+	case n.rule > 0 && more == newsLevel(rule, counts):
+		text += fmt.Sprintf(", and as %s because nobody else matched it%s in the %s before", more, how, count(int64(n.rule), "day"))
+	default:
+		text += fmt.Sprintf(", and as %s because nobody sent there in the %s before", more, count(int64(n.destination), "day"))
 	}
 	return text
 }
 
-// A ruleOf is a rule, by its name, as it runs on a feed.
-type ruleOf struct{ feed, ref string }
+// weight returns what is added to the risk: the longer nobody did the same, the more it says,
+// and so does a burst.
+func (n novelty) weight() int {
+	days := max(n.rule, n.destination)
+	if n.burst {
+		days = max(days, baselineDays)
+	}
+	return min(days, baselineDays) / 3
+}
+
+// A ruleOf is a rule, by its name, as it runs on a feed, for what goes to private mailboxes or
+// for all else.
+type ruleOf struct {
+	feed, ref string
+	private   bool
+}
 
 // A past tells who matched a rule on the judged day and before.
 type past struct {
-	who    Key   // who matched it on days before; the first of them
-	days   []Day // on which who did, up to habitDays
-	others bool  // did so, too
-	now    Key   // the last who matches it today
-	today  int   // how many do
+	who   map[Key][]Day // of entities, without an object: on which days before, up to habitDays
+	now   Key           // the last who matches it today
+	today int           // how many do
+	// first is the first day of each place where it matched, of a rule with a destination.
+	first map[string]Day
+	there map[string]int // how many match it there today
+	most  int64          // matches of an entity on a day before, at all places
+	total map[Key]int64  // of the entities of today
 }
 
-// add adds the days of rows.
-func (p *past) add(before []Row) {
-	for i := range before {
-		if d := before[i].Day; len(p.days) < habitDays && !slices.Contains(p.days, d) {
-			p.days = append(p.days, d)
+// A daySum is how often an entity matched a rule on a day.
+type daySum struct {
+	ruleOf
+	day Day
+}
+
+// precedents tell of the matches of the judged day what came before.
+type precedents struct {
+	of     map[ruleOf]*past
+	habits map[Key]int // of a key of today: on how many days before it had at least half as many matches
+}
+
+var ruleEvents = quantity{of: func(r *Row) int64 { return r.Events }, scale: 1}
+
+// precedents returns what came before the matches of the judged day. Series come by entity,
+// so that an entity is the last one or a new one.
+func (in *Input) precedents(byRef map[string]*sigma.Rule) precedents {
+	all := precedents{map[ruleOf]*past{}, map[Key]int{}}
+	var of Key // an entity
+	sums := map[daySum]int64{}
+	end := func() {
+		for at, n := range sums {
+			p := all.of[at.ruleOf]
+			if at.day < in.Day {
+				p.most = max(p.most, n)
+			} else if at.day == in.Day {
+				p.total[of] = n
+			}
 		}
+		clear(sums)
 	}
-}
-
-// precedents returns who matched the rules. Series come by entity, so that an entity is the
-// last one or a new one.
-func (in *Input) precedents() map[ruleOf]*past {
-	all := map[ruleOf]*past{}
 	for key, rows := range in.Series {
-		ref, _ := RuleMatch(key)
-		at := ruleOf{key.Feed, ref}
-		p := all[at]
+		ref, what := RuleMatch(key)
+		if entity := (Key{Feed: key.Feed, EntityType: key.EntityType, Entity: key.Entity}); entity != of {
+			end()
+			of = entity
+		}
+		at := ruleOf{key.Feed, ref, sigma.Private(what)}
+		p := all.of[at]
 		if p == nil {
-			p = &past{}
-			all[at] = p
+			p = &past{who: map[Key][]Day{}, first: map[string]Day{}, there: map[string]int{}, total: map[Key]int64{}}
+			all.of[at] = p
+		}
+		for i := range rows {
+			sums[daySum{at, rows[i].Day}] += rows[i].Events
+		}
+		before, today := in.before(rows)
+		if rule := byRef[ref]; rule != nil && rule.Destination != nil {
+			if today != nil {
+				p.there[what]++
+			}
+			if day, ok := p.first[what]; !ok || rows[0].Day < day {
+				p.first[what] = rows[0].Day
+			}
+		}
+		if today != nil {
+			if n := ruleEvents.days(today.Events, before, anyDay); n > 0 {
+				all.habits[key] = n
+			}
 		}
 		key.Object = ""
-		before, today := in.before(rows)
 		if today != nil && p.now != key {
 			p.now = key
 			p.today++
 		}
-		switch {
-		case len(before) == 0:
-		case len(p.days) == 0 || p.who == key:
-			p.who = key
-			p.add(before)
-		default:
-			p.others = true
-			p.add(before)
+		for i := range before {
+			if d, days := before[i].Day, p.who[key]; len(days) < habitDays && !slices.Contains(days, d) {
+				p.who[key] = append(days, d)
+			}
 		}
 	}
+	end()
 	return all
 }
 
+// practised reports whether a rule finds what people of the company do: at least practice of
+// them, on habitDays days.
+func (p *past) practised() bool {
+	days := map[Day]bool{}
+	for _, of := range p.who {
+		for _, d := range of {
+			days[d] = true
+		}
+	}
+	return len(p.who) >= practice && len(days) >= habitDays
+}
+
+const practice = 3
+
+// A day with at least burst matches of a rule is much if it is also burstRise times the most
+// that anyone had on a day before.
+const burst, burstRise = 10, 3
+
 // maxTogether is how many entities of a day may match a rule that is news: more have begun
-// to do their work in another way.
+// to do their work in another way. So many, too, may match it out of habit, such as jobs: who
+// else does is news.
 const maxTogether = 2
 
-// news returns the days of the logs before the judged one if nobody else matched a rule
-// then, nor the entity itself out of habit; and their number below zero if several did on habitDays
-// of them, which makes it routine; otherwise 0.
-func (o *sigmaRuleOptions) news(in *Input, p *past, k Key) int {
+// spree is how many days a theft goes on as one. Who matched the rule before, or sent to the
+// same place, does so now and then.
+const spree = 7
+
+// news returns what is new about the match of a key: the rule, if nobody else matched it in
+// the days before but out of habit, nor the entity itself a week ago; and its destination, if
+// nobody sent there and new ones are rare, as where buckets are few and the company's own.
+func (o *sigmaRuleOptions) news(in *Input, before precedents, k Key) (n novelty) {
+	ref, what := RuleMatch(k)
+	n.private = sigma.Private(what)
+	p := before.of[ruleOf{k.Feed, ref, n.private}]
+	feed := k
+	feed.Feed = strings.TrimSuffix(k.Feed, "/network")
+	if days := before.habits[k]; days >= in.habitDays(feed) {
+		n.habit = days
+		return n
+	}
+	if n.own = ownDomain(k, what); n.own {
+		return n
+	}
 	k.Object = ""
-	days := len(in.baselineDays(strings.TrimSuffix(k.Feed, "/network")))
-	if days >= o.NewDays && p.others && len(p.days) >= habitDays {
-		return -days
+	covered := in.baselineDays(feed.Feed)
+	if len(covered) < o.NewDays {
+		return n
 	}
-	if days < o.NewDays || p.today > maxTogether || p.others || len(p.days) > 0 && p.who != k || len(p.days) >= habitDays {
-		return 0
+	jobs, some := 0, false // who matches it out of habit, and whether somebody else does
+	for who, days := range p.who {
+		switch {
+		case len(days) >= habitDays:
+			jobs++
+			some = some || who == k
+		case who != k || in.Day-slices.Min(days) >= spree:
+			some = true
+		}
 	}
-	return days
+	first, placed := p.first[what]
+	if !some && jobs <= maxTogether && p.today <= maxTogether && (!placed || in.Day-first < spree) {
+		n.rule = len(covered)
+	}
+	total := p.total[k]
+	if n.burst = total >= burst && total >= burstRise*p.most; n.burst {
+		n.most = p.most
+	}
+	n.practised = p.practised()
+	n.known = placed && in.Day-first >= spree
+	if placed && first == in.Day && p.there[what] <= maxTogether {
+		learnt := slices.Min(covered) + Day(o.NewDays) // before, all are new
+		fresh := map[Day]bool{}
+		for _, day := range p.first {
+			if day >= learnt && day < in.Day {
+				fresh[day] = true
+			}
+		}
+		if len(fresh) < habitDays/2 {
+			n.destination = len(covered)
+		}
+	}
+	return n
+}
+
+// ownDomain reports whether all mail addresses in a text are of the domain of the user who acts,
+// and no private one: nothing leaves a company by them. Guests act under addresses that
+// the company made for them.
+func ownDomain(k Key, what string) bool {
+	_, domain, ok := strings.Cut(k.Entity, "@")
+	if !ok || k.EntityType != columnar.User.String() || strings.Contains(k.Entity, "#") || sigma.Private(k.Entity) {
+		return false
+	}
+	found := false
+	for rest := strings.ToLower(what); ; {
+		_, after, more := strings.Cut(rest, "@")
+		if !more {
+			return found
+		}
+		end := strings.IndexFunc(after, func(c rune) bool { return !(c >= 'a' && c <= 'z' || c >= '0' && c <= '9' || c == '.' || c == '-') })
+		if end < 0 {
+			end = len(after)
+		}
+		if after[:end] != domain {
+			return false
+		}
+		found, rest = true, after[end:]
+	}
 }
 
 func (o *sigmaRuleOptions) score(in *Input) []Finding {
@@ -189,7 +365,7 @@ func (o *sigmaRuleOptions) score(in *Input) []Finding {
 		return nil
 	}
 	byRef := rulesByRef(in.Rules)
-	precedents := in.precedents()
+	before := in.precedents(byRef)
 	var findings []Finding
 	var rows []Row // of one entity and rule
 	var of *sigma.Rule
@@ -197,25 +373,27 @@ func (o *sigmaRuleOptions) score(in *Input) []Finding {
 		if len(rows) == 0 {
 			return
 		}
-		if of.Correlation == nil && len(of.Fields) == 0 { // the objects of a correlation are groups, and fields tell what matters
+		if of.Correlation == nil && len(of.Fields) == 0 && of.Destination == nil { // the objects of a correlation are groups, and fields tell what matters
 			rows = byPlace(rows)
 		}
+		if of.Level == "informational" && of.Destination != nil && of.Destination.Level != "" { // of which only new destinations matter
+			rows = slices.DeleteFunc(rows, func(r Row) bool { return o.news(in, before, r.Key).destination == 0 })
+		}
 		slices.SortStableFunc(rows, func(a, b Row) int {
-			return cmp.Or(cmp.Compare(b.BytesOut, a.BytesOut), cmp.Compare(b.Events, a.Events), strings.Compare(a.Object, b.Object))
+			return cmp.Or(cmp.Compare(o.news(in, before, b.Key).destination, o.news(in, before, a.Key).destination),
+				cmp.Compare(b.BytesOut, a.BytesOut), cmp.Compare(b.Events, a.Events), strings.Compare(a.Object, b.Object))
 		})
-		ref, _ := RuleMatch(rows[0].Key)
-		news := o.news(in, precedents[ruleOf{rows[0].Feed, ref}], rows[0].Key)
 		shown := min(len(rows), max(1, o.Objects))
 		if len(rows) > shown { // the last finding is for the rest
 			rest := rows[shown-1:]
 			all := Row{Day: in.Day, Key: rest[0].Key, Summary: sum(rest)}
+			news := o.news(in, before, rest[0].Key)
 			all.Object, _, _ = strings.Cut(all.Object, ruleObject) // no row has the rule alone as its object
 			findings = append(findings, matched(in, &all, of, news, fmt.Sprintf("%d other objects", len(rest))))
 			rows = rows[:shown-1]
 		}
 		for i := range rows {
-			what := whatOf(&rows[i])
-			findings = append(findings, matched(in, &rows[i], of, news, what))
+			findings = append(findings, matched(in, &rows[i], of, o.news(in, before, rows[i].Key), whatOf(&rows[i])))
 		}
 		rows = rows[:0]
 	}
@@ -251,7 +429,7 @@ func scoreRulesSeed(in *Input) []Finding {
 		rule := byRef[ref]
 		for i := range rows {
 			if rule != nil { // nil if the rule was removed
-				f := matched(&Input{Day: rows[i].Day}, &rows[i], rule, 0, what)
+				f := matched(&Input{Day: rows[i].Day}, &rows[i], rule, novelty{}, what)
 				f.Day = rows[i].Day
 				findings = append(findings, f)
 			}
@@ -318,17 +496,15 @@ func byPlace(rows []Row) []Row {
 }
 
 // matched returns the finding of a row of a rule; what is where the rule matched, and news
-// as levelText takes it.
-func matched(in *Input, r *Row, rule *sigma.Rule, news int, what string) Finding {
+// what is new about it.
+func matched(in *Input, r *Row, rule *sigma.Rule, news novelty, what string) Finding {
 	f := Finding{
 		Key: r.Key, Score: float64(r.Events), Threshold: 1, Observed: float64(r.Events), Baseline: math.NaN(), Unit: "matches/day",
 		Window: in.Day.window(), Summary: r.Summary, Title: rule.Title,
 	}
-	f.Severity, f.RiskScore = levelOf(levelFor(rule))
-	if news > 0 {
-		f.Severity, f.RiskScore = levelOf(newsLevel(rule))
-	} else if news < 0 {
-		f.Severity, f.RiskScore = levelOf(routineLevel(rule))
+	f.Severity, f.RiskScore = levelOf(news.level(rule))
+	if f.Severity > Info {
+		f.RiskScore += news.weight()
 	}
 	if t := rule.Techniques(); len(t) > 0 {
 		f.Technique = techniqueAmong(t)
@@ -350,7 +526,7 @@ func matched(in *Input, r *Row, rule *sigma.Rule, news int, what string) Finding
 	}
 	innocent := innocentCauses(rule)
 	f.Why = fmt.Sprintf("%s matched the rule \"%s\" %s on %s: %s%s%s (level %s; %s).",
-		printable(r.Who()), printable(rule.Title), matchedTimes(r.Events), in.Day, printable(what), bytes, example, levelText(rule, news), innocent)
+		printable(r.Who()), printable(rule.Title), matchedTimes(r.Events), in.Day, printable(what), bytes, example, news.text(rule), innocent)
 	return f
 }
 
@@ -363,7 +539,7 @@ func matchedTimes(n int64) string {
 }
 
 // correlated completes the finding of a correlation.
-func correlated(f Finding, day Day, rule *sigma.Rule, news int, what string) Finding {
+func correlated(f Finding, day Day, rule *sigma.Rule, news novelty, what string) Finding {
 	who := printable(f.Who())
 	if f.EntityType == "group" {
 		who = "events of any entity"
@@ -387,7 +563,7 @@ func correlated(f Finding, day Day, rule *sigma.Rule, news int, what string) Fin
 	at := func(us int64) string { return time.UnixMicro(us).UTC().Format(time.TimeOnly) }
 	f.Why = fmt.Sprintf("%s matched the correlation \"%s\" on %s: %s of %s%s%s within %s, from %s to %s%s%s (level %s; %s).",
 		who, printable(rule.Title), day, count(f.Summary.Events, "event"), printable(ruleNames(rule)), printable(whereText(rule)), what, spanText(rule.Correlation.Span()),
-		at(f.Summary.First), at(f.Summary.Last), examples, cut, levelText(rule, news), innocentCauses(rule))
+		at(f.Summary.First), at(f.Summary.Last), examples, cut, news.text(rule), innocentCauses(rule))
 	return f
 }
 

@@ -31,7 +31,7 @@ detection:
 		if len(errs) > 0 {
 			t.Fatal(errs)
 		}
-		f := matched(&Input{}, &Row{Key: Key{EntityType: "user", Entity: "ann", Object: "shared: ec2/Share"}}, set.Rules[0], 0, "ec2/Share")
+		f := matched(&Input{}, &Row{Key: Key{EntityType: "user", Entity: "ann", Object: "shared: ec2/Share"}}, set.Rules[0], novelty{}, "ec2/Share")
 		if f.Severity != c.severity || f.RiskScore != c.risk {
 			t.Errorf("own accounts %v: got %v, risk %d, want %v, %d", c.values, f.Severity, f.RiskScore, c.severity, c.risk)
 		}
@@ -94,9 +94,11 @@ detection: {c: {CommandLine: x}, condition: c}
 	}{
 		{"the first", "sent", 7, nil, nil, High, true},
 		{"for the fourth day", "sent", 7, nil, []Day{day - 3, day - 2, day - 1}, High, true},
-		{"for the fifth day", "sent", 7, nil, []Day{day - 4, day - 3, day - 2, day - 1}, Medium, false},
+		{"for the fifth day", "sent", 7, nil, []Day{day - 4, day - 3, day - 2, day - 1}, Low, false},
 		{"six days of logs", "sent", 6, nil, nil, Medium, false},
 		{"somebody else before", "sent", 7, []match{{"ben", []Day{day - 7}}}, nil, Medium, false},
+		{"a job before", "sent", 7, []match{{"ben", []Day{day - 7, day - 6, day - 5, day - 4}}}, nil, High, true},
+		{"three jobs before", "sent", 7, []match{{"ben", []Day{day - 7, day - 6, day - 5, day - 4}}, {"cy", []Day{day - 7, day - 6, day - 5, day - 4}}, {"dan", []Day{day - 7, day - 6, day - 5, day - 4}}}, nil, Low, false},
 		{"after somebody else", "sent", 7, []match{{"zoe", []Day{day - 7}}}, nil, Medium, false},
 		{"one more today", "sent", 7, []match{{"ben", today}}, nil, High, true},
 		{"two more today", "sent", 7, []match{{"ben", today}, {"zoe", today}}, nil, Medium, false},
@@ -142,6 +144,71 @@ detection: {c: {CommandLine: x}, condition: c}
 		}
 		if said := strings.Contains(got[0].Why, "because nobody else matched it in the 7 days before"); said != c.news {
 			t.Errorf("%s: the reason is said: %t, %q", c.name, said, got[0].Why)
+		}
+	}
+}
+
+// A match counts as the level of its destination if nobody sent there before and new
+// destinations are rare; a rule about private mailboxes counts as it is written without
+// own_domains, and is compared with private mailboxes alone.
+func TestRuleDestination(t *testing.T) {
+	const rules = `
+title: Result written
+name: out
+level: informational
+tags: [attack.exfiltration, attack.t1537]
+logsource: {product: aws}
+detection: {c: {eventName: x}, condition: c}
+destination: {field: resource, match: '^s3://([^/]+)', level: high}
+---
+title: Shared
+name: shared
+level: medium
+tags: [attack.exfiltration, attack.t1567]
+logsource: {product: m365}
+detection: {c: {with|neq|endswith|expand: '@%own_domains%'}, condition: c}
+destination: {field: with}
+`
+	set, errs := sigma.Load([]sigma.File{{Name: "r.yml", Text: []byte(rules)}}, sigma.Options{})
+	if len(errs) > 0 {
+		t.Fatal(errs)
+	}
+	const day = Day(20000)
+	type match struct {
+		who, object string
+		day         Day
+	}
+	for _, c := range []struct {
+		name   string
+		today  string
+		before []match
+		want   Severity
+		why    string
+	}{
+		{"a new bucket", "out: evil", []match{{"ann", "out: results", day - 3}, {"ann", "out: results", day - 2}}, High, "and as high because nobody sent there in the 14 days before"},
+		{"a known bucket", "out: results", []match{{"ann", "out: results", day - 12}}, Info, ""},
+		{"buckets are new all the time", "out: evil", []match{{"ann", "out: a", day - 6}, {"ann", "out: b", day - 3}}, Info, ""},
+		{"they were in the first week", "out: evil", []match{{"ann", "out: a", day - 14}, {"ann", "out: b", day - 13}, {"ann", "out: c", day - 12}}, High, "nobody sent there"},
+		{"a partner", "shared: bo@partner.example", []match{{"ann", "shared: al@partner.example", day - 3}}, Low, "counts as low while own_domains is not set"},
+		{"a private mailbox", "shared: bo@gmail.com", []match{{"ann", "shared: al@partner.example", day - 3}}, High, "nobody else matched it with a private mailbox in the 14 days"},
+		{"a private mailbox, where others share with such", "shared: bo@gmail.com", []match{{"ann", "shared: al@gmx.de", day - 3}}, Medium, "(level medium;"},
+	} {
+		var covered []Day
+		for d := day - 14; d < day; d++ {
+			covered = append(covered, d)
+		}
+		rows := []Row{{Day: day, Key: Key{Feed: "log", EntityType: "user", Entity: "mia", Object: c.today}, Summary: Summary{Events: 1}}}
+		for _, m := range c.before {
+			rows = append(rows, Row{Day: m.day, Key: Key{Feed: "log", EntityType: "user", Entity: m.who, Object: m.object}, Summary: Summary{Events: 1}})
+		}
+		sortRows(rows)
+		in := &Input{Day: day, Rules: set, Series: seriesOf(rows), Covered: func(string) []Day { return covered }}
+		got := Judge(sigmaRule(), in)
+		if c.want == Info && len(got) == 0 {
+			continue
+		}
+		if len(got) != 1 || got[0].Severity != c.want || !strings.Contains(got[0].Why, c.why) {
+			t.Errorf("%s: got %v, want one finding of severity %v that says %q", c.name, got, c.want, c.why)
 		}
 	}
 }

@@ -58,6 +58,8 @@ type Rule struct {
 	Logsource      Logsource
 	// Correlation is nil for a rule about single events.
 	Correlation *Correlation
+	// Destination is nil for a rule that does not say where its matches send data.
+	Destination *Destination
 	// Part says that the rule's matches only feed correlations, and are not
 	// reported themselves.
 	Part bool
@@ -100,6 +102,9 @@ func parseRule(doc *node, o *Options) (*Rule, error) {
 		return nil, err
 	}
 	if r.Logsource, err = parseLogsource(doc); err != nil {
+		return nil, err
+	}
+	if r.Destination, err = parseDestination(doc.key("destination")); err != nil {
 		return nil, err
 	}
 	o.unset = nil
