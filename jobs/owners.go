@@ -10,8 +10,8 @@ import (
 	"strings"
 
 	"outflow/columnar"
-	"outflow/stats/sigma"
 	"outflow/reports"
+	"outflow/stats/sigma"
 )
 
 // This file suggests the placeholders own_accounts and own_domains from the records that
