@@ -33,7 +33,7 @@ What it sees: a day on which a user (or address, or host) fetched several times 
 buckets, sites and repositories of one service: in bytes, by the rule of upload_zscore, or in distinct objects, on log(1 + n),
 which needs no byte counts. A repository counts as 10 objects there, a secret as 20, and a file that endpoint DLP saw copied to a removable disk, printed or uploaded by a browser as 4. The finding tells the busiest hour, and what is new: an address or an application that the entity
 did not use in the days before, a place that it never read from, access by nobody or by a link, twice as much as anyone took in a day; each raises the risk, and
-makes a large day of twice the threshold high. A large day that is twice anyone's is high.
+makes a large day of twice the threshold high. A large day that is four times anyone's is high, and one that is twice anyone's with another sign.
 Why that means exfiltration: with a stolen account, key or link, or before leaving the company, people take data by downloading it, often past
 every machine of the company.
 Of file servers (SMB, NFS and AFP to an address inside), only the bytes are known, and a gigabyte is the least.
@@ -283,17 +283,26 @@ func (b *bulkJudge) peers(s *downloadService) bulkPeers {
 	return bulkPeers{s.key.Feed, s.key.Object, s.key.EntityType, days >= b.o.MinDays && float64(len(past)) >= always*float64(days)}
 }
 
-// outdoes reports whether a service's judged day is at least outdoing times all that its peers
-// and itself took on any day, of a feed with a history and enough who might have.
-func (b *bulkJudge) outdoes(half *bulkHalf, s *downloadService, x int64) bool {
-	p := half.peaks[b.peers(s)]
-	return p != nil && b.many[feedObject{s.key.Feed, s.key.EntityType}] >= minPeers && len(b.in.baselineDays(s.key.Feed)) >= b.o.MinDays &&
-		x >= outdoing*p.but(s.key) && !b.isPublic(s)
+// outdoes returns how many times all that its peers and itself took on any day a service's judged
+// day is, in bytes or in objects; 0 if a feed has no history, or too few who might have.
+func (b *bulkJudge) outdoes(s *downloadService, today *Row) (times float64) {
+	if b.many[feedObject{s.key.Feed, s.key.EntityType}] < minPeers || len(b.in.baselineDays(s.key.Feed)) < b.o.MinDays || b.isPublic(s) {
+		return 0
+	}
+	peers := b.peers(s)
+	for h := range b.halves {
+		half := &b.halves[h]
+		if p := half.peaks[peers]; p != nil && half.cold(today)*float64(objectWeight(s.key.Object)) >= 1 {
+			times = max(times, float64(half.of(today))/float64(max(p.but(s.key), 1)))
+		}
+	}
+	return times
 }
 
-// outdoing is how many times the largest day of all peers a day must be to stand out of the
-// company, and not only out of its own past. Erratic readers double it now and then.
-const outdoing = 2
+// From outdoing times the largest day of all peers on, a day stands out of the company, and not
+// only out of its own past; the first of a month may double it. From farOutdoing times on it is
+// high by itself.
+const outdoing, farOutdoing = 2, 4
 
 // A bulkNewcomer is a finding of somebody with too short a baseline.
 type bulkNewcomer struct {
@@ -578,10 +587,12 @@ func (b *bulkJudge) unusual(half *bulkHalf, s *downloadService, series splitSeri
 		return half.value(c - b.o.Threshold*u.spread), half.value(c), limit(c)
 	})
 	f.RiskScore = b.risk
-	alone := b.outdoes(half, s, half.of(series.today))
-	f.Why += b.raise(&f, half, s, series, true, alone)
+	alone := b.outdoes(s, series.today)
+	also, signs := b.raise(&f, s, series, true, alone)
+	f.Why += also
 	// Twice the threshold alone is what erratic readers do.
-	if large := half.cold(series.today); z >= 2*b.o.Threshold && (large >= coldHigh || large >= 1 && f.RiskScore > b.risk) || alone && large >= 1 {
+	if large := half.cold(series.today); z >= 2*b.o.Threshold && (large >= coldHigh || large >= 1 && signs > 0) ||
+		large >= 1 && (alone >= farOutdoing || alone >= outdoing && signs > 0) {
 		f.Severity = High
 	}
 	return f
@@ -606,9 +617,10 @@ func (b *bulkJudge) said(s *downloadService, series splitSeries) string {
 }
 
 // raise raises the risk by a fifth of what is left to 100 for each sign that somebody
-// else, or another program, was at work. It returns the sentences that say so. Without a
+// else, or another program, was at work. It returns the sentences that say so and how many signs there are
+// beside that. Without a
 // baseline nothing is new.
-func (b *bulkJudge) raise(f *Finding, half *bulkHalf, s *downloadService, series splitSeries, known, alone bool) (also string) {
+func (b *bulkJudge) raise(f *Finding, s *downloadService, series splitSeries, known bool, alone float64) (also string, n int) {
 	var signs []string
 	today := series.today
 	sign := func(text string) {
@@ -630,8 +642,8 @@ func (b *bulkJudge) raise(f *Finding, half *bulkHalf, s *downloadService, series
 			sign(fmt.Sprintf("it never read from %d of the places in the days before", len(fresh)))
 		}
 	}
-	if alone {
-		sign("that is at least " + count(outdoing, "time") + " what anyone took from " + printable(s.key.Object) + " on any day")
+	if alone >= outdoing {
+		sign("that is at least " + count(int64(alone), "time") + " what anyone took from " + printable(s.key.Object) + " on any day")
 	}
 	if b.anonymous(s) {
 		sign("nobody was signed in")
@@ -658,7 +670,10 @@ func (b *bulkJudge) raise(f *Finding, half *bulkHalf, s *downloadService, series
 	if b.isPublic(s) && !scan.IsInternal([]byte(s.key.Entity)) {
 		f.Label = "reader of a public place, who can be anybody"
 	}
-	return also
+	if n = len(signs); alone >= outdoing {
+		n--
+	}
+	return also, n
 }
 
 // anonymous reports whether an address read without a user where others sign in.
@@ -694,9 +709,12 @@ func (b *bulkJudge) newcomer(half *bulkHalf, s *downloadService, series splitSer
 	}
 	// Who joins a company has nothing yet, and fetches it on the first days, but not twice of what anyone took. Guests
 	// are shown what they need.
-	alone := b.outdoes(half, s, half.of(series.today))
-	if alone {
+	alone := b.outdoes(s, series.today)
+	if alone >= farOutdoing {
 		grade++
+	}
+	if isClosed(s.key.Object) && objectWeight(s.key.Object) >= reportWeight {
+		grade = max(grade, 1)
 	}
 	if isGuest(s.key) {
 		grade++
@@ -704,7 +722,7 @@ func (b *bulkJudge) newcomer(half *bulkHalf, s *downloadService, series splitSer
 		if s.since <= old {
 			f.Why += ", as it never used the service before " + s.rows[0].Day.String()
 		} else {
-			if !alone && !isClosed(s.key.Object) {
+			if alone < farOutdoing && !isClosed(s.key.Object) {
 				grade--
 			}
 			f.Why += ", as it is new in this log"
@@ -713,7 +731,7 @@ func (b *bulkJudge) newcomer(half *bulkHalf, s *downloadService, series splitSer
 	c := bulkNewcomer{Finding: f}
 	// The past of others is half as strong as evidence, but a large amount is an amount.
 	if c.RiskScore = [...]int{0, b.risk / 2, b.risk, (b.risk + 100) / 2}[min(grade, 2)+1]; c.RiskScore > 0 {
-		c.also = b.raise(&c.Finding, half, s, series, false, alone)
+		c.also, _ = b.raise(&c.Finding, s, series, false, alone)
 	}
 	return c
 }

@@ -136,7 +136,7 @@ var downloadKinds = []downloadKind{
 	{service: "snowflake", logged: "snowflake", operations: "SELECT GET_FILES UNLOAD", place: databaseOf},
 	{service: "salesforce", logged: "salesforce.com", operations: "ContentTransfer.VersionDownload* DocumentAttachmentDownloads ReportExport BulkApi BulkApi2 API RestApi", weight: reportWeight},
 	// A table counts, not what a statement took of it: who dumps a database reads them all.
-	{service: "postgresql", logged: "postgresql", operations: "READ*", weight: takenWeight, closed: true},
+	{service: "postgresql", logged: "postgresql", operations: "READ*", weight: reportWeight, closed: true},
 	{service: "secretsmanager", logged: "secretsmanager.amazonaws.com secretsmanager", operations: "GetSecretValue", weight: secretWeight, closed: true},
 	{service: "secretmanager", logged: "secretmanager.googleapis.com", operations: "google.cloud.secretmanager.v1.SecretManagerService.AccessSecretVersion google.cloud.secretmanager.v1beta2.SecretManagerService.AccessSecretVersion",
 		weight: secretWeight, closed: true},
