@@ -617,9 +617,8 @@ func (b *bulkJudge) said(s *downloadService, series splitSeries) string {
 }
 
 // raise raises the risk by a fifth of what is left to 100 for each sign that somebody
-// else, or another program, was at work. It returns the sentences that say so and how many signs there are
-// beside that. Without a
-// baseline nothing is new.
+// else, or another program, was at work, or that nobody took as much. It returns the sentences
+// that say so, and how many signs there are beside the last. Without a baseline nothing is new.
 func (b *bulkJudge) raise(f *Finding, s *downloadService, series splitSeries, known bool, alone float64) (also string, n int) {
 	var signs []string
 	today := series.today
