@@ -51,6 +51,7 @@ type blockReader struct {
 	record []byte // what was read of the record at hand
 	open   bool
 	long   bool
+	within bool // the line at hand goes on
 	out    []byte
 	read   int
 	err    error
@@ -67,9 +68,10 @@ func (r *blockReader) Read(p []byte) (int, error) {
 		r.out, r.read = r.out[:0], 0
 		var line []byte
 		line, r.err = r.src.ReadSlice('\n')
-		if r.err == bufio.ErrBufferFull {
-			r.err = nil // the line goes on; no record begins within it
-		} else if r.begins(trimEOL(line)) {
+		whole := !r.within
+		if r.within = r.err == bufio.ErrBufferFull; r.within {
+			r.err = nil
+		} else if whole && r.begins(trimEOL(line)) { // no record begins within a line
 			r.end()
 			r.open = true
 		}

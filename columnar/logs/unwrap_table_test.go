@@ -1,6 +1,8 @@
 package logs
 
 import (
+	"bufio"
+	"io"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -84,6 +86,19 @@ func TestTableObjects(t *testing.T) {
 	for _, text := range []string{"", "a,b", "a,b\n", "a,b\n1\n", "1,2\n3,4\n", "k=1,l=2\nk=3,l=4\n", "{\"a\":1},b\n1,2\n", "#a,b\n1,2\n", "a b\nc d\n"} {
 		if tableHeadOf([]byte(text)) != nil {
 			t.Errorf("%q is a table", text)
+		}
+	}
+}
+
+// What stands in the middle of a line begins no record, wherever the buffer ends.
+func TestBlockWithinLine(t *testing.T) {
+	const head = "Event[0]:\n  Message: "
+	for _, size := range []int{16, 32, 64} {
+		line := strings.Repeat("x", 4*size-len("  Message: "))
+		in := head + line + "Event[1]:\n  User: eve\n"
+		out, err := io.ReadAll(&blockReader{blockForm: blockFormOf([]byte(in)), src: bufio.NewReaderSize(strings.NewReader(in), size)})
+		if n := strings.Count(string(out), "\n"); err != nil || n != 1 {
+			t.Errorf("buffer of %d: got %d records, %v, want 1: %s", size, n, err, out)
 		}
 	}
 }
