@@ -3,6 +3,7 @@ package sigma
 import (
 	"regexp"
 	"strings"
+	"sync"
 )
 
 // privateMail are the providers where anybody gets a mailbox: what goes there goes to no
@@ -15,7 +16,7 @@ var privateMail = []string{
 	"bluewin.ch", "btinternet.com", "comcast.net", "verizon.net", "att.net", "duck.com", "zohomail.com", "cock.li", "guerrillamail.com", "mailinator.com",
 }
 
-var privateDomain = func() *regexp.Regexp {
+var privateDomain = sync.OnceValue(func() *regexp.Regexp {
 	var names []string
 	for _, name := range privateMail {
 		name, all := strings.CutSuffix(name, ".")
@@ -25,8 +26,8 @@ var privateDomain = func() *regexp.Regexp {
 		names = append(names, name)
 	}
 	return regexp.MustCompile(`(?i)(?:^|[@_])(?:` + strings.Join(names, "|") + `)(?:$|[^a-z0-9.-]|\.$)`)
-}()
+})
 
 // Private reports whether a text is such a provider's domain, or has an address there. Guests
 // of Microsoft 365 are ann_mail.example#EXT#@corp.example.
-func Private(text string) bool { return privateDomain.MatchString(text) }
+func Private(text string) bool { return privateDomain().MatchString(text) }
