@@ -3,6 +3,7 @@ package detect
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"strings"
@@ -165,6 +166,19 @@ type ruleOf struct {
 	private   bool
 }
 
+// matchOf returns as what the match of a key is compared with others. rule is nil if it was removed.
+func matchOf(k Key, rule *sigma.Rule) ruleOf {
+	ref, what := RuleMatch(k)
+	return ruleOf{k.Feed, ref, rule != nil && !namesPlace(rule) && sigma.Private(what)}
+}
+
+// namesPlace reports whether the objects of a rule's matches are places, such as a host and a path,
+// in which an address of a mailbox is any text. Those of a correlation are groups, and else fields
+// and destinations tell what matters.
+func namesPlace(rule *sigma.Rule) bool {
+	return rule.Correlation == nil && len(rule.Fields) == 0 && rule.Destination == nil
+}
+
 // A past tells who matched a rule on the judged day and before.
 type past struct {
 	who   map[Key][]Day // of entities, without an object: on which days before, up to habitDays
@@ -175,6 +189,10 @@ type past struct {
 	there map[string]int // how many match it there today
 	most  int64          // matches of an entity on a day before, at all places
 	total map[Key]int64  // of the entities of today
+
+	jobs      int   // how many of who match it out of habit
+	practised bool  // it finds what people of the company do: at least practice of them, on habitDays days
+	begins    []Day // the days of first, each once, in order
 }
 
 // A daySum is how often an entity matched a rule on a day.
@@ -214,7 +232,7 @@ func (in *Input) precedents(byRef map[string]*sigma.Rule) precedents {
 			end()
 			of = entity
 		}
-		at := ruleOf{key.Feed, ref, sigma.Private(what)}
+		at := matchOf(key, byRef[ref])
 		p := all.of[at]
 		if p == nil {
 			p = &past{who: map[Key][]Day{}, first: map[string]Day{}, there: map[string]int{}, total: map[Key]int64{}}
@@ -249,19 +267,25 @@ func (in *Input) precedents(byRef map[string]*sigma.Rule) precedents {
 		}
 	}
 	end()
+	for _, p := range all.of {
+		p.settle()
+	}
 	return all
 }
 
-// practised reports whether a rule finds what people of the company do: at least practice of
-// them, on habitDays days.
-func (p *past) practised() bool {
+// settle works out what all matches of today are compared with.
+func (p *past) settle() {
 	days := map[Day]bool{}
 	for _, of := range p.who {
+		if len(of) >= habitDays {
+			p.jobs++
+		}
 		for _, d := range of {
 			days[d] = true
 		}
 	}
-	return len(p.who) >= practice && len(days) >= habitDays
+	p.practised = len(p.who) >= practice && len(days) >= habitDays
+	p.begins = slices.Compact(slices.Sorted(maps.Values(p.first)))
 }
 
 const practice = 3
@@ -282,10 +306,11 @@ const spree = 7
 // news returns what is new about the match of a key: the rule, if nobody else matched it in
 // the days before but out of habit, nor the entity itself a week ago; and its destination, if
 // nobody sent there and new ones are rare, as where buckets are few and the company's own.
-func (o *sigmaRuleOptions) news(in *Input, before precedents, k Key) (n novelty) {
-	ref, what := RuleMatch(k)
-	n.private = sigma.Private(what)
-	p := before.of[ruleOf{k.Feed, ref, n.private}]
+func (o *sigmaRuleOptions) news(in *Input, before precedents, k Key, rule *sigma.Rule) (n novelty) {
+	_, what := RuleMatch(k)
+	at := matchOf(k, rule)
+	n.private = at.private
+	p := before.of[at]
 	feed := k
 	feed.Feed = strings.TrimSuffix(k.Feed, "/network")
 	if days := before.habits[k]; days >= in.habitDays(feed) {
@@ -300,42 +325,35 @@ func (o *sigmaRuleOptions) news(in *Input, before precedents, k Key) (n novelty)
 	if len(covered) < o.NewDays {
 		return n
 	}
-	jobs, some := 0, false // who matches it out of habit, and whether somebody else does
-	for who, days := range p.who {
-		switch {
-		case len(days) >= habitDays:
-			jobs++
-			some = some || who == k
-		case who != k || in.Day-slices.Min(days) >= spree:
-			some = true
-		}
+	days := p.who[k]
+	others := len(p.who) - p.jobs // who matches it now and then
+	some := len(days) >= habitDays
+	if n := len(days); n > 0 && !some {
+		others--
+		some = in.Day-slices.Min(days) >= spree
 	}
 	first, placed := p.first[what]
-	if !some && jobs <= maxTogether && p.today <= maxTogether && (!placed || in.Day-first < spree) {
+	if !some && others == 0 && p.jobs <= maxTogether && p.today <= maxTogether && (!placed || in.Day-first < spree) {
 		n.rule = len(covered)
 	}
 	total := p.total[k]
 	if n.burst = total >= burst && total >= burstRise*p.most; n.burst {
 		n.most = p.most
 	}
-	n.practised = p.practised()
+	n.practised = p.practised
 	n.known = placed && in.Day-first >= spree
 	if placed && first == in.Day && p.there[what] <= maxTogether {
 		learnt := slices.Min(covered) + Day(o.NewDays) // before, all are new
-		fresh := map[Day]bool{}
-		for _, day := range p.first {
-			if day >= learnt && day < in.Day {
-				fresh[day] = true
-			}
-		}
-		if len(fresh) < habitDays/2 {
+		from, _ := slices.BinarySearch(p.begins, learnt)
+		to, _ := slices.BinarySearch(p.begins, in.Day)
+		if to-from < habitDays/2 {
 			n.destination = len(covered)
 		}
 	}
 	return n
 }
 
-// ownDomain reports whether all mail addresses in a text are of the domain of the user who acts,
+// ownDomain reports whether all mail addresses in a text are in the domain of the acting user,
 // and no private one: nothing leaves a company by them. Guests act under addresses that
 // the company made for them.
 func ownDomain(k Key, what string) bool {
@@ -373,27 +391,30 @@ func (o *sigmaRuleOptions) score(in *Input) []Finding {
 		if len(rows) == 0 {
 			return
 		}
-		if of.Correlation == nil && len(of.Fields) == 0 && of.Destination == nil { // the objects of a correlation are groups, and fields tell what matters
+		if namesPlace(of) {
 			rows = byPlace(rows)
 		}
-		if of.Level == "informational" && of.Destination != nil && of.Destination.Level != "" { // of which only new destinations matter
-			rows = slices.DeleteFunc(rows, func(r Row) bool { return o.news(in, before, r.Key).destination == 0 })
+		news := make(map[Key]novelty, len(rows))
+		for i := range rows {
+			news[rows[i].Key] = o.news(in, before, rows[i].Key, of)
+		}
+		if of.Level == "informational" && of.Destination != nil && of.Destination.Level != "" { // it reports new destinations only
+			rows = slices.DeleteFunc(rows, func(r Row) bool { return news[r.Key].destination == 0 })
 		}
 		slices.SortStableFunc(rows, func(a, b Row) int {
-			return cmp.Or(cmp.Compare(o.news(in, before, b.Key).destination, o.news(in, before, a.Key).destination),
+			return cmp.Or(cmp.Compare(news[b.Key].destination, news[a.Key].destination),
 				cmp.Compare(b.BytesOut, a.BytesOut), cmp.Compare(b.Events, a.Events), strings.Compare(a.Object, b.Object))
 		})
 		shown := min(len(rows), max(1, o.Objects))
 		if len(rows) > shown { // the last finding is for the rest
 			rest := rows[shown-1:]
 			all := Row{Day: in.Day, Key: rest[0].Key, Summary: sum(rest)}
-			news := o.news(in, before, rest[0].Key)
 			all.Object, _, _ = strings.Cut(all.Object, ruleObject) // no row has the rule alone as its object
-			findings = append(findings, matched(in, &all, of, news, fmt.Sprintf("%d other objects", len(rest))))
+			findings = append(findings, matched(in, &all, of, news[rest[0].Key], fmt.Sprintf("%d other objects", len(rest))))
 			rows = rows[:shown-1]
 		}
 		for i := range rows {
-			findings = append(findings, matched(in, &rows[i], of, o.news(in, before, rows[i].Key), whatOf(&rows[i])))
+			findings = append(findings, matched(in, &rows[i], of, news[rows[i].Key], whatOf(&rows[i])))
 		}
 		rows = rows[:0]
 	}
