@@ -97,11 +97,7 @@ type headerNames struct {
 
 func namesOf(header []byte) (h headerNames) {
 	h.line = headerLine(header)
-	for i := range len(csvDelimiters) {
-		if names := csvNames(h.line, csvDelimiters[i]); len(names) > len(h.names) {
-			h.sep, h.names = csvDelimiters[i], names
-		}
-	}
+	h.names, h.sep = csvColumns(h.line)
 	return h
 }
 

@@ -248,30 +248,12 @@ type bulkPeers struct {
 
 // A bulkPeak is the most that any of them took in a day.
 type bulkPeak struct {
-	past  int64    // on a day before
-	today [2]int64 // on the judged day, the two most
-	who   Key      // whose the first of these is
+	past  int64 // on a day before
+	today summit
 }
 
-// add adds a day.
-func (p *bulkPeak) add(k Key, x int64, today bool) {
-	switch {
-	case !today:
-		p.past = max(p.past, x)
-	case x > p.today[0]:
-		p.today[0], p.today[1], p.who = x, p.today[0], k
-	default:
-		p.today[1] = max(p.today[1], x)
-	}
-}
-
-// but returns the most without what a key took on the judged day.
-func (p *bulkPeak) but(k Key) int64 {
-	if p.who == k {
-		return max(p.past, p.today[1])
-	}
-	return max(p.past, p.today[0])
-}
+// but returns the most without what an entity took on the judged day.
+func (p *bulkPeak) but(k Key) int64 { return max(p.past, p.today.but(k)) }
 
 // always is the share of a feed's days on which a job downloads; people have weekends.
 const always = 0.9
@@ -396,10 +378,10 @@ func (b *bulkJudge) baselines() bool {
 				half.peaks[peers] = peak
 			}
 			for i := range past {
-				peak.add(s.key, half.of(&past[i]), false)
+				peak.past = max(peak.past, half.of(&past[i]))
 			}
 			if today != nil {
-				peak.add(s.key, half.of(today), true)
+				peak.today.add(s.key, half.of(today))
 			}
 		}
 		if today == nil {
@@ -437,7 +419,7 @@ func (b *bulkJudge) inputOf(s *downloadService) *Input {
 // erratic readers would be found instead of .22 %; see TestSimulation.
 const objectsAlone = 0.5
 
-// fileServerDay is how many times the limits of bytes apply to file servers: whoever opens a
+// fileServerDay multiplies the limits of bytes for file servers: anyone who opens a
 // drawing, a mailbox or a virtual disk there reads it from them.
 const fileServerDay = 5
 
@@ -706,7 +688,7 @@ func (b *bulkJudge) newcomer(half *bulkHalf, s *downloadService, series splitSer
 	case f.Score >= coldMedium:
 		grade = 1
 	}
-	// Who joins a company has nothing yet, and fetches it on the first days, but not twice of what anyone took. Guests
+	// Who joins a company has nothing yet, and fetches it on the first days, but not four times what anyone took. Guests
 	// are shown what they need.
 	alone := b.outdoes(s, series.today)
 	if alone >= farOutdoing {
@@ -735,8 +717,8 @@ func (b *bulkJudge) newcomer(half *bulkHalf, s *downloadService, series splitSer
 	return c
 }
 
-// outdone is how many times the largest day of all others a day must be to be more than a
-// reader's: of a web server, a search engine's included.
+// outdone is how many times the largest day of all others a stranger must take from a web
+// server for that to be more than a reader's, a search engine's included.
 const outdone = 3
 
 // isGuest reports whether a user is somebody from outside whom the company let in, as

@@ -84,7 +84,7 @@ func (o *cloudUploadOptions) score(in *Input, risk int) []Finding {
 		service, _ := CloudHost([]byte(key.Object))
 		p := used[destination{key.Feed, key.Object}]
 		u := upload{tenant: p != nil && p.tenant(key.Object), service: service, past: past, today: today, covered: len(in.baselineDays(key.Feed)), others: others - 1,
-			most: summits[destination{key.Feed, key.Object}].others(key)}
+			most: summits[destination{key.Feed, key.Object}].but(key)}
 		if f, ok := o.judge(in, &u); ok {
 			f.Technique = service.Technique
 			f.RiskScore = risk * f.RiskScore / 100

@@ -54,15 +54,25 @@ func destinationRise() *Detection {
 	return d
 }
 
-// A summit is the highest days that entities had at a destination before the judged day.
+// A summit is the highest value of several entities, each of which has one.
 type summit struct {
 	highest int64
-	by      Key   // whose it is, without the object
+	by      Key   // the entity that has it, without an object
 	second  int64 // the highest of all others
-	users   int   // entities that had any
+	users   int   // entities
 }
 
-// summits returns the summits of a quantity by destination, of the baseline's days.
+// add adds the value of an entity.
+func (s *summit) add(k Key, x int64) {
+	s.users++
+	if k.Object = ""; x > s.highest {
+		s.highest, s.by, s.second = x, k, s.highest
+	} else {
+		s.second = max(s.second, x)
+	}
+}
+
+// summits returns the summits of the entities' highest days by destination, of the baseline's days.
 func (in *Input) summits(q *quantity) map[destination]*summit {
 	all := map[destination]*summit{}
 	for key, rows := range in.Series {
@@ -85,19 +95,13 @@ func (in *Input) summits(q *quantity) map[destination]*summit {
 			s = &summit{}
 			all[at] = s
 		}
-		s.users++
-		key.Object = ""
-		if highest > s.highest {
-			s.highest, s.by, s.second = highest, key, s.highest
-		} else {
-			s.second = max(s.second, highest)
-		}
+		s.add(key, highest)
 	}
 	return all
 }
 
-// others returns the highest day of all entities but one; nil has none.
-func (s *summit) others(k Key) int64 {
+// but returns the highest value of all entities but one; nil has none.
+func (s *summit) but(k Key) int64 {
 	k.Object = ""
 	switch {
 	case s == nil:
@@ -108,7 +112,7 @@ func (s *summit) others(k Key) int64 {
 	return s.highest
 }
 
-// all returns the highest day of all entities; nil has none.
+// all returns the highest value of all entities; nil has none.
 func (s *summit) all() int64 {
 	if s == nil {
 		return 0
