@@ -136,7 +136,7 @@ func appendEventText(dst, record []byte) ([]byte, bool) {
 			return nil, false
 		}
 		switch value = bytes.TrimSpace(value); string(name) {
-		case "User", "User Name": // of whoever wrote the event into the log
+		case "User", "User Name": // the account that wrote the event into the log
 			record = rest
 			continue
 		case "Description":

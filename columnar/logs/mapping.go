@@ -45,8 +45,8 @@ type Column struct {
 	// 1000), "KiB", "MiB", "GiB" (powers of 1024).
 	Unit string `yaml:"unit"`
 
-	// Times is of a byte count: the name of the column that has a number which multiplies
-	// it, as a sampling rate. One that is not greater than 1 does not.
+	// Times names the column whose number multiplies a byte count, such as a sampling rate.
+	// A number of 1 or less does not.
 	Times     string   `yaml:"times"`
 	Zone      string   `yaml:"zone"`      // of a time: the name of the column that has its zone, as +0200, where the time is no number
 	Join      []string `yaml:"join"`      // instead of names: those whose texts are put together
