@@ -124,6 +124,12 @@ type detectionGroup struct {
 	detections []*detect.Detection
 	partitions []*partition // for all judged days
 	held       *heldRows    // the rows of the partitions, if there is room for them
+	whole      bool         // the last day judges the rows of all days, as profile seed has it
+}
+
+// judges reports whether there is anything to judge on a day: rows of it.
+func (r *detectionGroup) judges(day detect.Day) bool {
+	return r.whole || slices.ContainsFunc(r.partitions, func(p *partition) bool { return p.day == day })
 }
 
 // detectionGroups returns the groups of detections that judge the days first … last.
@@ -155,10 +161,21 @@ func (h *history) judge(c *Config, days []detect.Day) ([]detect.Finding, error) 
 		judged = days[len(days)-1:] // profile seed judges the whole log at once
 	}
 	groups := h.detectionGroups(c, judged[0], judged[len(judged)-1])
-	if len(judged) > 1 { // a single day reads its history at most twice
-		if err := holdAll(groups, int64(c.Memory)/tableShare); err != nil { // the memory that the tables of the folds had
-			return nil, err
+	var again []*detectionGroup // a single day reads its history at most twice
+	for _, r := range groups {
+		r.whole = c.seed()
+		days := 0
+		for _, day := range judged {
+			if r.judges(day) {
+				days++
+			}
 		}
+		if days > 1 {
+			again = append(again, r)
+		}
+	}
+	if err := holdAll(again, int64(c.Memory)/tableShare); err != nil { // the memory that the tables of the folds had
+		return nil, err
 	}
 	for _, d := range c.detections {
 		if h.flagged[d.Name] == nil {
@@ -171,6 +188,9 @@ func (h *history) judge(c *Config, days []detect.Day) ([]detect.Finding, error) 
 	for _, day := range judged {
 		found := make([][]detect.Finding, len(groups))
 		if err := together(c.Workers, len(groups), func(i int) (err error) {
+			if !groups[i].judges(day) {
+				return nil
+			}
 			defer h.trace.task("score " + groups[i].detections[0].Aggregate.Name)()
 			found[i], err = h.judgeDay(c, groups[i], day, w)
 			return err
