@@ -170,6 +170,26 @@ func (l TextList) has(text []byte) bool {
 	return false
 }
 
+// begin reports whether text begins with one of the texts.
+func (l TextList) begin(text []byte) bool {
+	for _, s := range l {
+		if len(text) >= len(s) && string(text[:len(s)]) == s {
+			return true
+		}
+	}
+	return false
+}
+
+// end reports whether text ends with one of the texts.
+func (l TextList) end(text []byte) bool {
+	for _, s := range l {
+		if len(text) >= len(s) && string(text[len(text)-len(s):]) == s {
+			return true
+		}
+	}
+	return false
+}
+
 // UnmarshalYAML reads a list, or one text.
 func (l *TextList) UnmarshalYAML(unmarshal func(any) error) error {
 	var one string
@@ -196,12 +216,13 @@ type SourceRow struct {
 }
 
 // A Condition is what a text must be: one of Is, if there are any, and begin with one
-// of Prefix, if there are any, and none of Not; or be there or not, if Present says so;
-// or be an internal address, or another text, if Internal says so.
+// of Prefix and end with one of Suffix, if there are any, and none of Not; or be there or
+// not, if Present says so; or be an internal address, or another text, if Internal says so.
 // In YAML a text or a list is Is.
 type Condition struct {
 	Is      TextList `yaml:"is"`
 	Prefix  TextList `yaml:"prefix"`
+	Suffix  TextList `yaml:"suffix"`
 	Not     TextList `yaml:"not"`
 	Present *bool    `yaml:"present"`
 	// Internal does not hold where nothing is said.

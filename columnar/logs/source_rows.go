@@ -30,12 +30,7 @@ func (c *Condition) meets(text []byte) bool {
 	if len(c.Is) > 0 && !c.Is.has(text) || c.Not.has(text) {
 		return false
 	}
-	for _, s := range c.Prefix {
-		if len(text) >= len(s) && string(text[:len(s)]) == s {
-			return true
-		}
-	}
-	return len(c.Prefix) == 0
+	return (len(c.Prefix) == 0 || c.Prefix.begin(text)) && (len(c.Suffix) == 0 || c.Suffix.end(text))
 }
 
 func allHold(where []condition, w *window, i int) bool {
