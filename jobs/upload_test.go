@@ -8,18 +8,20 @@ import (
 	"io"
 	"maps"
 	"math/rand/v2"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/tools/txtar"
 
 	"outflow/columnar/logs"
 	"outflow/stats/detect"
 )
 
-// A sensorLog is what one sensor logs of the upload of TestOneUploadInEverySensor: by log,
-// the lines, with one behind another what would make its bytes count twice.
+// A sensorLog is what one sensor logs of an upload: by log, the lines, with one behind
+// another what would make its bytes count twice.
 type sensorLog struct {
 	name string
 	head map[string]string
@@ -28,7 +30,7 @@ type sensorLog struct {
 	entity, destination string
 }
 
-// What happened: from 10:00:01 to 10:20 a session, and within it other records of it.
+// What happened in sensorLogs: from 10:00:01 to 10:20 a session, and within it other records of it.
 const (
 	uploader    = "lea.roth@corp.example"
 	uploadFrom  = "10.20.0.21"
@@ -37,24 +39,9 @@ const (
 	uploadBytes = 5_000_000_000
 )
 
-func panLine(kind, subtype, at string, rest string) string {
-	return fmt.Sprintf("1,2026/11/20 %[3]s,0132,%[1]s,%[2]s,2561,2026/11/20 %[3]s,%[4]s,%[5]s,,,web,%[6]s,,ssl,vsys1,trust,untrust,e1,e2,siem,2026/11/20 %[3]s,900,1,52000,443,0,0,0x0,tcp,%[7]s",
-		kind, subtype, at, uploadFrom, uploadTo, uploader, rest)
-}
-
 func fortiLine(at int, logid, kind, rest string) string {
 	return fmt.Sprintf(`eventtime=%d devname="fw-1" devid="FG100F0001" tz="+0000" logid="%s" type="%s" level="notice" vd="root" srcip=%s dstip=%s dstport=443 sessionid=990 proto=6 user="%s" %s`,
 		1795168800+at, logid, kind, uploadFrom, uploadTo, uploader, rest)
-}
-
-func ocsfLine(uid string, rest string) string {
-	return fmt.Sprintf(`{"class_uid":4001,"time":1795170000000,"metadata":{"uid":"%s","version":"1.5.0","product":{"name":"Edge"}},"actor":{"user":{"name":"%s"}},"src_endpoint":{"ip":"%s"},"dst_endpoint":{"ip":"%s","port":443,"hostname":"%s"},"connection_info":{"protocol_name":"tcp","direction_id":2},%s}`,
-		uid, uploader, uploadFrom, uploadTo, uploadHost, rest)
-}
-
-func umbrellaLine(at, action, url, status, out, in string) string {
-	return fmt.Sprintf(`"2026-11-20 %s","Lea Roth (%s)","%s","198.51.100.2","%s","application/octet-stream","%s","%s","","Mozilla/5.0","%s","%s","%s","","","Online Storage","","","","","","AD Users","","Lea Roth (%[2]s),HQ","AD Users,Sites","POST"`,
-		at, uploader, uploadFrom, uploadTo, action, url, status, out, in)
 }
 
 var sensorLogs = []sensorLog{
@@ -86,32 +73,11 @@ var sensorLogs = []sensorLog{
 		"access.log": {"1795168801.000 1 10.20.0.21 TCP_DENIED/407 4100 5000000000 CONNECT " + uploadHost + ":443 - HIER_NONE/- text/html \"x\"",
 			"1795170000.000 1199000 10.20.0.21 TCP_TUNNEL/200 1000 5000000000 CONNECT " + uploadHost + ":443 " + uploader + " HIER_DIRECT/203.0.113.125 - \"x\""},
 	}, "user " + uploader, uploadHost},
-	{"paloalto", nil, map[string][]string{
-		"pan.csv": {panLine("TRAFFIC", "start", "10:00:01", "allow,900,800,100,9,2026/11/20 10:00:01,0,any"),
-			panLine("THREAT", "url", "10:00:02", `alert,"`+uploadHost+`/ul/1",(9999),any,informational,client-to-server`),
-			panLine("TRAFFIC", "end", "10:20:00", "allow,5000001000,5000000000,1000,9,2026/11/20 10:00:01,1199,any"),
-			panLine("TRAFFIC", "end", "10:20:00", "allow,5000001000,5000000000,1000,9,2026/11/20 10:00:01,1199,any")},
-	}, "user " + uploader, uploadHost},
-	{"fortinet", nil, map[string][]string{
-		"fgt.log": {fortiLine(2, "0317013312", "utm", `subtype="webfilter" eventtype="ftgd_allow" action="passthrough" hostname="`+uploadHost+`" url="/ul" sentbyte=5000000000 rcvdbyte=800`),
-			fortiLine(600, "0000000020", "traffic", `subtype="forward" action="accept" sentbyte=2000000000 rcvdbyte=500 sentdelta=2000000000 rcvddelta=500`),
-			fortiLine(1199, "0000000013", "traffic", `subtype="forward" action="close" sentbyte=5000000000 rcvdbyte=1000 sentdelta=3000000000 rcvddelta=500`),
-			fortiLine(1199, "0000000013", "traffic", `subtype="forward" action="close" sentbyte=5000000000 rcvdbyte=1000 sentdelta=3000000000 rcvddelta=500`)},
-	}, "user " + uploader, uploadHost},
 	{"fortinet without deltas", nil, map[string][]string{
 		"fgt.log": {fortiLine(2, "0317013312", "utm", `subtype="webfilter" eventtype="ftgd_allow" action="passthrough" hostname="`+uploadHost+`" url="/ul" sentbyte=5000000000 rcvdbyte=800`),
 			fortiLine(600, "0000000020", "traffic", `subtype="forward" action="accept" sentbyte=2000000000 rcvdbyte=500`),
 			fortiLine(1199, "0000000013", "traffic", `subtype="forward" action="close" sentbyte=5000000000 rcvdbyte=1000`),
 			fortiLine(1199, "0000000013", "traffic", `subtype="forward" action="close" sentbyte=5000000000 rcvdbyte=1000`)},
-	}, "user " + uploader, uploadHost},
-	{"zscaler", nil, map[string][]string{
-		"nss.json": {`{"sourcetype":"zscalernss-web","event":{"datetime":"2026-11-20 10:00:01","action":"Blocked","event_id":"7001","user":"` + uploader + `","url":"` + uploadHost + `/ul","requestsize":"5000000000","responsesize":"9","requestmethod":"POST","ClientIP":"10.20.0.21"}}`,
-			`{"sourcetype":"zscalernss-web","event":{"datetime":"2026-11-20 10:20:00","action":"Allowed","event_id":"7002","user":"` + uploader + `","url":"` + uploadHost + `/ul","requestsize":"5000000000","responsesize":"1000","requestmethod":"POST","ClientIP":"10.20.0.21"}}`,
-			`{"sourcetype":"zscalernss-web","event":{"datetime":"2026-11-20 10:20:00","action":"Allowed","event_id":"7002","user":"` + uploader + `","url":"` + uploadHost + `/ul","requestsize":"5000000000","responsesize":"1000","requestmethod":"POST","ClientIP":"10.20.0.21"}}`},
-	}, "user " + uploader, uploadHost},
-	{"umbrella proxy", nil, map[string][]string{ // it writes no id: copies are of whole objects
-		"proxylogs.csv": {umbrellaLine("10:00:01", "BLOCKED", "https://"+uploadHost+"/ul", "403", "5000000000", "9"),
-			umbrellaLine("10:20:00", "ALLOWED", "https://"+uploadHost+"/ul", "200", "5000000000", "1000")},
 	}, "user " + uploader, uploadHost},
 	{"ProxySG", map[string]string{
 		"sg.log": "#Software: SGOS 7.3.12\n#Fields: date time time-taken c-ip cs-username cs-auth-group sc-filter-result cs-categories sc-status s-action cs-method cs-uri-scheme cs-host cs-uri-port cs-uri-path cs-uri-query cs(User-Agent) r-ip sc-bytes cs-bytes\n",
@@ -129,12 +95,159 @@ var sensorLogs = []sensorLog{
 			"eni-a1 10.20.0.21 203.0.113.125 10.20.0.21 203.0.113.125 40001 443 6 5000000000 1795169401 REJECT OK egress",
 			"eni-a1 - - - - - - - - 1795169401 - NODATA -"},
 	}, "src_ip " + uploadFrom, uploadTo},
-	{"OCSF", nil, map[string][]string{
-		"ocsf.json": {ocsfLine("o1", `"activity_id":1,"traffic":{"packets":1}`),
-			ocsfLine("o2", `"activity_id":2,"traffic":{"bytes":5000001000,"bytes_out":5000000000,"bytes_in":1000},"duration":1199000`),
-			ocsfLine("o2", `"activity_id":2,"traffic":{"bytes":5000001000,"bytes_out":5000000000,"bytes_in":1000},"duration":1199000`),
-			ocsfLine("o3", `"activity_id":4,"action_id":2,"action":"Denied","disposition":"Blocked","traffic":{"bytes_out":5000000000,"bytes_in":0}`)},
-	}, "user " + uploader, uploadHost},
+}
+
+// The upload of the cases of sources, by one person or the address of her machine.
+const (
+	caseUploadBytes = 5 << 30
+	caseUploader    = "mira.koch"
+	caseUploadFrom  = "10.20.4.17"
+	caseUploadTo    = "66.203.125.11"
+	caseUploadHost  = "gfs270n071.userstorage.mega.co.nz"
+)
+
+// noUpload are sources that have bytes sent, and why no record of theirs can be of the upload.
+var noUpload = map[string]string{
+	"tailscale":       "a tailnet's own addresses",
+	"zscaler-zpa":     "the company's own applications",
+	"barracudaesg":    "mails",
+	"ciscoesa":        "mails",
+	"exchange":        "mails",
+	"exim":            "mails",
+	"messagetrace":    "mails",
+	"messagetracecsv": "mails",
+	"mimecast":        "mails",
+	"postfix":         "mails",
+	"proofpoint":      "mails",
+	"sendmail":        "mails",
+}
+
+// countsSent reports whether a source has the bytes that clients sent elsewhere.
+func countsSent(s *logs.Source) bool {
+	if s.Server {
+		return false
+	}
+	for _, r := range s.Rows {
+		_, of := r.Columns["bytes_out"]
+		_, all := s.Columns["bytes_out"]
+		if (of || all) && (r.Table == "http" || r.Table == "network") {
+			return true
+		}
+	}
+	return false
+}
+
+// A caseUpload is the log of the upload that the case of a source has.
+type caseUpload struct {
+	sensorLog
+	orders int // in which it says the same
+}
+
+func caseUploads(t *testing.T) []caseUpload {
+	files, err := filepath.Glob("../columnar/logs/sources/*.txtar")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []caseUpload
+	have := map[string]bool{}
+	for _, file := range files {
+		archive, err := txtar.ParseFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		name := strings.TrimSuffix(filepath.Base(file), ".txtar")
+		source, _, _ := strings.Cut(name, "_")
+		for _, f := range archive.Files {
+			if f.Name != "upload" {
+				continue
+			}
+			have[source] = true
+			text := string(f.Data)
+			log := name + ".log"
+			s := caseUpload{sensorLog{name: name, head: map[string]string{}, entity: caseUploadFrom, destination: caseUploadTo}, 6}
+			if strings.Contains(strings.ToLower(text), caseUploader) {
+				s.entity = caseUploader
+			}
+			if strings.Contains(text, caseUploadHost) {
+				s.destination = caseUploadHost
+			}
+			var lines []string
+			for line := range strings.Lines(text) {
+				if len(lines) == 0 && !strings.Contains(line, caseUploadFrom) && !strings.Contains(line, caseUploadTo) {
+					s.head[log] += line
+					continue
+				}
+				lines = append(lines, strings.TrimSuffix(line, "\n"))
+			}
+			s.logs = map[string][]string{log: lines}
+			if len(logs.Named(source).Vendor.Remember.By) > 0 {
+				s.orders = 1 // records count for later ones
+			}
+			all = append(all, s)
+		}
+	}
+	for _, f := range logs.All() {
+		if f.Vendor == nil {
+			continue
+		}
+		why, excused := noUpload[f.Name]
+		switch needed := countsSent(f.Vendor); {
+		case needed && !have[f.Name] && !excused:
+			t.Errorf("%s: its case has no upload, and noUpload does not say why", f.Name)
+		case excused && (have[f.Name] || !needed):
+			t.Errorf("%s: noUpload says %q of a source that has an upload or needs none", f.Name, why)
+		}
+	}
+	return all
+}
+
+// uploaded folds logs, and each of them compressed once more, and returns the bytes that left
+// by who sent them and where to.
+func (s *sensorLog) uploaded(t *testing.T, lines map[string][]string, workers int) map[string]int64 {
+	t.Helper()
+	var sources []source
+	for _, name := range slices.Sorted(maps.Keys(lines)) {
+		text := []byte(s.head[name] + strings.Join(lines[name], "\n") + "\n")
+		var again bytes.Buffer
+		z := gzip.NewWriter(&again)
+		z.Write(text)
+		z.Close()
+		for name, body := range map[string][]byte{name: text, "again/" + name + ".gz": again.Bytes()} {
+			sources = append(sources, source{object: logs.Object{Name: name, Size: int64(len(body)),
+				Open: func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil }}})
+		}
+	}
+	o := &foldOptions{aggregates: []*detect.Aggregate{detect.UserDay, detect.UserDestinationDay}, workers: workers}
+	o.FoldOptions = (&Config{}).foldOptions()
+	f, err := Fold(context.Background(), sources, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	sent := map[string]int64{}
+	for i, a := range o.aggregates {
+		for _, r := range foldedRows(t, f, []*detect.Aggregate{a}) {
+			if r.BytesOut > 0 && (r.Object != "" || i == 0) { // the second has the rest of a user's with no object
+				sent[r.EntityType+" "+r.Entity+" "+r.Object] += r.BytesOut
+			}
+		}
+	}
+	return sent
+}
+
+// inOrders calls check with the lines of the logs in several orders, the first as they are.
+func (s *sensorLog) inOrders(orders int, check func(order int, lines map[string][]string)) {
+	r := rand.New(rand.NewPCG(1, 2))
+	for order := range orders {
+		lines := maps.Clone(s.logs)
+		for _, name := range slices.Sorted(maps.Keys(lines)) {
+			lines[name] = slices.Clone(lines[name])
+			if order > 0 {
+				r.Shuffle(len(lines[name]), func(i, k int) { lines[name][i], lines[name][k] = lines[name][k], lines[name][i] })
+			}
+		}
+		check(order, lines)
+	}
 }
 
 // If this fails, one upload has another size, another uploader or no destination by the
@@ -143,43 +256,38 @@ var sensorLogs = []sensorLog{
 func TestOneUploadInEverySensor(t *testing.T) {
 	for _, s := range sensorLogs {
 		t.Run(s.name, func(t *testing.T) {
-			r := rand.New(rand.NewPCG(1, 2))
-			for order := range 6 { // the first is that of the sensor
-				workers := 1 + order%3
-				var sources []source
-				for _, name := range slices.Sorted(maps.Keys(s.logs)) {
-					lines := slices.Clone(s.logs[name])
-					if order > 0 {
-						r.Shuffle(len(lines), func(i, k int) { lines[i], lines[k] = lines[k], lines[i] })
-					}
-					text := []byte(s.head[name] + strings.Join(lines, "\n") + "\n")
-					var again bytes.Buffer // the whole object again, compressed
-					z := gzip.NewWriter(&again)
-					z.Write(text)
-					z.Close()
-					for name, body := range map[string][]byte{name: text, "again/" + name + ".gz": again.Bytes()} {
-						sources = append(sources, source{object: logs.Object{Name: name, Size: int64(len(body)),
-							Open: func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil }}})
-					}
-				}
-				o := &foldOptions{aggregates: []*detect.Aggregate{detect.UserDay, detect.UserDestinationDay}, workers: workers}
-				o.FoldOptions = (&Config{}).foldOptions()
-				f, err := Fold(context.Background(), sources, o)
-				if err != nil {
-					t.Fatal(err)
-				}
-				defer f.Close()
-				got := map[string]int64{}
-				for _, r := range foldedRows(t, f, o.aggregates) {
-					if r.BytesOut > 0 {
-						got[r.EntityType+" "+r.Entity+" "+r.Object] = max(got[r.EntityType+" "+r.Entity+" "+r.Object], r.BytesOut)
-					}
-				}
+			s.inOrders(6, func(order int, lines map[string][]string) {
 				want := map[string]int64{s.entity + " ": uploadBytes, s.entity + " " + s.destination: uploadBytes}
-				if diff := cmp.Diff(want, got); diff != "" {
+				if diff := cmp.Diff(want, s.uploaded(t, lines, 1+order%3)); diff != "" {
 					t.Errorf("order %d (-want +got):\n%s", order, diff)
 				}
-			}
+			})
+		})
+	}
+}
+
+// The same of every source. A person whom the log names is the uploader, else the address;
+// the site that it names is the destination, else the address.
+func TestOneUploadInEveryLog(t *testing.T) {
+	for _, s := range caseUploads(t) {
+		t.Run(s.name, func(t *testing.T) {
+			s.inOrders(s.orders, func(order int, lines map[string][]string) {
+				got := s.uploaded(t, lines, 1+order%3)
+				var by, to int64
+				for key, n := range got {
+					if !strings.Contains(strings.ToLower(key), s.entity) {
+						continue
+					}
+					if strings.HasSuffix(key, " "+s.destination) {
+						to += n
+					} else if strings.HasSuffix(key, " ") {
+						by += n
+					}
+				}
+				if by != caseUploadBytes || to != caseUploadBytes || len(got) != 2 {
+					t.Errorf("order %d: got %v, want %d by %s, and to %s", order, got, int64(caseUploadBytes), s.entity, s.destination)
+				}
+			})
 		})
 	}
 }

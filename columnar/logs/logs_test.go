@@ -6,6 +6,8 @@ package logs
 //
 //	options     YAML, optional; see caseOptions
 //	in          the log
+//	upload      of a source that has the bytes of connections or requests: the log of
+//	            one upload, see TestOneUploadInEveryLog of package jobs
 //	want.TABLE  the rows of a canonical table as CSV: the columns that have a
 //	            value in any row, in the table's order, then the fields of the
 //	            options that any row has; one without a text is written ""
@@ -138,8 +140,8 @@ func readCase(file string) (*logCase, error) {
 			if c.in, err = decodeCarets(f.Data); err != nil {
 				return nil, err
 			}
-		case f.Name != "tally" && !strings.HasPrefix(f.Name, "want."):
-			return nil, fmt.Errorf("file %q: want options, in, want.TABLE or tally", f.Name)
+		case f.Name != "upload" && f.Name != "tally" && !strings.HasPrefix(f.Name, "want."):
+			return nil, fmt.Errorf("file %q: want options, in, upload, want.TABLE or tally", f.Name)
 		}
 	}
 	if c.format = Named(name); c.format == nil {
@@ -543,7 +545,7 @@ func text(files []txtar.File) []string {
 func (c *logCase) rewrite(t *testing.T, got []txtar.File) {
 	a := &txtar.Archive{Comment: c.archive.Comment}
 	for _, f := range c.archive.Files {
-		if f.Name == "options" || f.Name == "in" {
+		if f.Name == "options" || f.Name == "in" || f.Name == "upload" {
 			a.Files = append(a.Files, f)
 		}
 	}

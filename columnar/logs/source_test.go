@@ -344,63 +344,6 @@ func TestClosedJSON(t *testing.T) {
 	}
 }
 
-// uploads are sources whose cases have the same upload: 5 GiB by one user to one site,
-// among records that repeat it or a part of it.
-var uploads = []string{"paloalto", "paloalto-cef", "paloalto-leef", "fortinet", "fortinet-cef", "zscaler", "zscaler-csv", "zscaler-kv", "zscaler-cef",
-	"umbrella", "netskope", "netskope-csv", "netskope-tx", "netskope-tx-csv", "netskope-tx-plain", "cloudswg", "cloudswg-w3c", "edgeswg", "skyhigh", "forcepoint", "olfeo-saas", "sonicwall"}
-
-// The upload has the same bytes, user and destination in all of them.
-func TestSameUpload(t *testing.T) {
-	const size, address, site = 5 << 30, "66.203.125.11", "gfs270n071.userstorage.mega.co.nz"
-	found := 0
-	for _, c := range vendorCases(t) {
-		if !slices.Contains(uploads, c.format.Name) {
-			continue
-		}
-		found++
-		var sent int64
-		named := false
-		out := &columnar.Out{Want: ^columnar.Cols(0), Sink: func(b *columnar.Batch) {
-			if b.Table != columnar.HTTP && b.Table != columnar.Network {
-				return
-			}
-			addresses, addressOf := b.Codes(columnar.DstIP)
-			users, userOf := b.Codes(columnar.User)
-			bytesOut := b.Int64(columnar.BytesOut)
-			for r := range b.Len() {
-				if b.Table == columnar.HTTP {
-					hosts, hostOf := b.Codes(columnar.URLHost)
-					named = named || string(hostOf.Text(hosts[r])) == site
-				}
-				user := strings.ToLower(string(userOf.Text(users[r])))
-				if string(addressOf.Text(addresses[r])) == address && strings.Contains(user, "mira") && bytesOut[r] != columnar.Null {
-					sent += bytesOut[r]
-				}
-			}
-		}}
-		options := c.options
-		options.Head = c.in
-		d, err := c.format.New(&options)
-		if err != nil {
-			t.Fatal(err)
-		}
-		var header []byte
-		if c.format.Header != nil {
-			header = c.format.Header(nil, c.in)
-		}
-		if err := d.Decode(&Block{Data: c.in, First: 1, Header: header}, out, &Tally{}); err != nil {
-			t.Fatal(err)
-		}
-		out.Flush()
-		if sent != size || !named {
-			t.Errorf("%s: got %d bytes, site named: %v, want %d, true", c.format.Name, sent, named, int64(size))
-		}
-	}
-	if found != len(uploads) {
-		t.Errorf("got cases of %d sources, want %d", found, len(uploads))
-	}
-}
-
 // If this fails, users cannot know what a source file may say: docs/sources.md leaves out
 // a key, a container or a part.
 func TestSourceLanguageIsDocumented(t *testing.T) {
