@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"io"
 	"slices"
+	"time"
 
 	"outflow/columnar/scan"
 )
@@ -31,6 +32,8 @@ func blockFormOf(head []byte) *blockForm {
 		case isDocumentEnd(line):
 		case bytes.Equal(line, dnstapBegin):
 			return &blockForm{func(line []byte) bool { return bytes.Equal(line, dnstapBegin) }, appendYAML}
+		case bytes.HasPrefix(line, auditFile):
+			return &blockForm{isAuditTime, appendAudit}
 		case isEventHead(line):
 			return &blockForm{isEventHead, appendEventText}
 		case isListed(line) && scan.AnyLine(head, func(line []byte) bool { return bytes.HasPrefix(line, []byte("Message ")) && isListed(line) }):
@@ -318,4 +321,60 @@ func appendScalar(dst, text []byte) []byte {
 		text = text[1 : n-1]
 	}
 	return appendString(dst, text)
+}
+
+// Records of Oracle's audit files: a line with the time, and names whose values have their
+// length before them, as in ACTION :[7] 'CONNECT'.
+
+// auditFile begins such a file, before what it says of the database and its release.
+var auditFile = []byte("Audit file ")
+
+const auditTime = "Mon Jan _2 15:04:05 2006"
+
+// isAuditTime reports whether a record begins with the line: "Fri Nov 20 21:14:06 2026 +00:00",
+// without the zone in old releases.
+func isAuditTime(line []byte) bool {
+	_, _, ok := auditTimeOf(line)
+	return ok
+}
+
+func auditTimeOf(line []byte) (when time.Time, zone []byte, ok bool) {
+	if len(line) < len(auditTime) || len(line) > len(auditTime)+len(" +00:00") {
+		return time.Time{}, nil, false
+	}
+	when, err := time.Parse(auditTime, string(line[:len(auditTime)]))
+	return when, bytes.TrimLeft(line[len(auditTime):], " "), err == nil
+}
+
+func appendAudit(dst, record []byte) ([]byte, bool) {
+	line, record := scan.CutLine(record)
+	when, zone, _ := auditTimeOf(trimEOL(line))
+	dst = appendMember(append(dst, '{'), "timestamp", append(when.AppendFormat(nil, "2006-01-02T15:04:05"), zone...))
+	for record = bytes.TrimSpace(record); len(record) > 0; record = bytes.TrimLeft(record, " \r\n") {
+		name, rest, ok := bytes.Cut(record, []byte{':'})
+		if !ok || len(name) > 64 {
+			return nil, false
+		}
+		rest = bytes.TrimLeft(rest, " ")
+		size := -1
+		if number, behind, ok := bytes.Cut(rest, []byte{']'}); ok && rest[0] == '[' {
+			n, isNumber := scan.Int(number[1:])
+			if !isNumber || n < 0 || n > MaxRecord {
+				return nil, false
+			}
+			size, rest = int(n), bytes.TrimLeft(behind, " ")
+		}
+		if len(rest) < 2 || rest[0] != '"' && rest[0] != '\'' {
+			return nil, false
+		}
+		quote := rest[0]
+		if rest = rest[1:]; size < 0 {
+			size = bytes.IndexByte(rest, quote)
+		}
+		if size < 0 || size >= len(rest) || rest[size] != quote {
+			return nil, false
+		}
+		dst, record = appendMember(dst, string(bytes.TrimSpace(name)), rest[:size]), rest[size+1:]
+	}
+	return append(dst, '}'), true
 }

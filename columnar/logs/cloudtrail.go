@@ -61,6 +61,8 @@ Events arrive late and in no order. Events of more than 256 KiB come cut by AWS.
 				event++
 			case "digeststarttime", "digestendtime", "digests3bucket":
 				digest++
+			case "acsregion": // Alibaba's events have the names of Amazon's
+				event -= 6
 			}
 		})
 		return event >= 3 || digest == 3
