@@ -53,20 +53,31 @@ func (l Limits) Parse(text []byte) (file *ast.File, err error) {
 			file, err = nil, fmt.Errorf("the YAML parser cannot read this: %v", r)
 		}
 	}()
-	tokens := lexer.Tokenize(strings.TrimPrefix(string(text), "\ufeff")) // some editors write a byte order mark first
+	tokens := lexer.Tokenize(strings.TrimPrefix(string(text), string(byteOrderMark)))
 	if err := l.checkTokens(tokens); err != nil {
 		return nil, err
 	}
 	if file, err = parser.Parse(tokens, 0); err != nil {
 		return nil, err
 	}
+	if err := l.checkValues(file); err != nil {
+		return nil, err
+	}
+	return file, nil
+}
+
+// byteOrderMark is what some editors write first.
+const byteOrderMark = '\ufeff'
+
+// checkValues refuses documents that stand for too many values.
+func (l Limits) checkValues(file *ast.File) error {
 	for _, doc := range file.Docs {
 		c := counter{limit: l.Values, named: map[string]int{}}
 		if n := c.values(doc.Body); n > l.Values {
-			return nil, faultAt(c.at, "more than %d values, with each alias replaced by what it names", l.Values)
+			return faultAt(c.at, "more than %d values, with each alias replaced by what it names", l.Values)
 		}
 	}
-	return file, nil
+	return nil
 }
 
 // faultAt returns an error at a place of a file.

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/goccy/go-yaml"
+	"github.com/goccy/go-yaml/ast"
 
 	"outflow/columnar"
 	"outflow/columnar/bounded"
@@ -253,15 +254,18 @@ var sourceLimits = bounded.Limits{Bytes: 64 << 10, Depth: 16, Values: 1 << 14, P
 // ParseSource reads a source file and returns it as a format. The error says where and
 // what is wrong.
 func ParseSource(text []byte) (*Format, error) {
-	s, err := parseSource(text)
+	return formatOf(parseSource(text, sourceLimits.Parse))
+}
+
+func formatOf(s *Source, err error) (*Format, error) {
 	if err != nil {
 		return nil, err
 	}
 	return s.Format()
 }
 
-func parseSource(text []byte) (*Source, error) {
-	file, err := sourceLimits.Parse(text)
+func parseSource(text []byte, parse func([]byte) (*ast.File, error)) (*Source, error) {
+	file, err := parse(text)
 	if err != nil {
 		return nil, errors.New(yaml.FormatError(err, false, true))
 	}

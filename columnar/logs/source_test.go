@@ -89,11 +89,11 @@ func sourceTexts(t testing.TB) iter.Seq2[string, []byte] {
 // would.
 func TestOutlines(t *testing.T) {
 	for file, text := range sourceTexts(t) {
-		whole, err := parseSource(text)
+		whole, err := parseSource(text, sourceLimits.Parse)
 		if err != nil {
 			t.Fatalf("%s: %v", file, err)
 		}
-		got, err := parseSource(outlineOf(text))
+		got, err := parseSource(outlineOf(text), sourceLimits.ParseOwn)
 		if err != nil {
 			t.Fatalf("%s: outline: %v", file, err)
 		}

@@ -46,7 +46,7 @@ var vendors = sync.OnceValue(func() []vendor {
 				return f
 			})
 		}
-		all = append(all, vendor{outlined(text, parsed(parseOutline)), keyOf(text, "general") == "true", parsed(ParseSource)})
+		all = append(all, vendor{outlined(text, parsed(parseOutline)), keyOf(text, "general") == "true", parsed(parseWhole)})
 	}
 	slices.SortStableFunc(all, func(a, b vendor) int {
 		switch {
@@ -86,12 +86,17 @@ func keyOf(text []byte, key string) string {
 	return ""
 }
 
+// parseWhole is ParseSource of an embedded source file.
+func parseWhole(text []byte) (*Format, error) {
+	return formatOf(parseSource(text, sourceLimits.ParseOwn))
+}
+
 // outlineKeys are what an outline has of a source file: all that sniffer and leaves read.
 var outlineKeys = []string{"name", "container", "separator", "assign", "patterns", "layouts", "sniff", "embedded", "each", "tuple", "general"}
 
 // parseOutline returns what recognises the logs of an embedded source file.
 func parseOutline(text []byte) (*Format, error) {
-	s, err := parseSource(outlineOf(text))
+	s, err := parseSource(outlineOf(text), sourceLimits.ParseOwn)
 	if err == nil {
 		err = s.compileLayouts()
 	}

@@ -79,13 +79,13 @@ func (c File) Rules() string {
 func ParseCases(f File) ([]Case, *Error) {
 	cases, err := parseCases(f)
 	if err != nil {
-		return nil, errorIn(f.Name, err)
+		return nil, errorIn(f, err)
 	}
 	return cases, nil
 }
 
 func parseCases(f File) ([]Case, error) {
-	docs, err := documents(f.Text)
+	docs, err := documents(f)
 	if err != nil {
 		return nil, err
 	}
@@ -113,7 +113,7 @@ func parseCase(n *node) (*Case, error) {
 	if n.kind != mapNode {
 		return nil, faultAt(n.at, "a case is a map, this is %v", n)
 	}
-	c := &Case{Line: n.at.Position.Line}
+	c := &Case{Line: n.at.line}
 	times := 1
 	for i := range n.keys {
 		key, v := &n.keys[i], &n.items[i]

@@ -10,8 +10,6 @@ import (
 	"strings"
 	"unicode/utf16"
 
-	"github.com/goccy/go-yaml/token"
-
 	"outflow/columnar/bounded"
 )
 
@@ -122,6 +120,23 @@ func parseItem(key, values *node, o *Options) (*expr, error) {
 // call "Client Address" is ClientAddress.
 func fieldName(s string) string { return strings.ReplaceAll(strings.TrimSpace(s), " ", "") }
 
+// kindOf returns the kind of test that a modifier asks for. An item can have only one such.
+func kindOf(mod string) (k testKind, ok bool) {
+	switch mod {
+	case "re":
+		return testRegexp, true
+	case "cidr":
+		return testNet, true
+	case "lt", "lte", "gt", "gte":
+		return testNumber, true
+	case "exists":
+		return testExists, true
+	case "fieldref":
+		return testField, true
+	}
+	return testPart, slices.Contains(timeParts, mod)
+}
+
 // asText reports whether a modifier turns a number or a boolean into its text.
 func asText(mod string) bool { return !slices.Contains([]string{"all", "neq", "expand"}, mod) }
 
@@ -149,17 +164,11 @@ type item struct {
 
 func (it *item) has(mod string) bool { return slices.Contains(it.mods, mod) }
 
-func (it *item) read(at *token.Token) (*expr, error) {
-	// A modifier that changes the kind of the test. An item can have only one.
-	kinds := map[string]testKind{"re": testRegexp, "cidr": testNet, "lt": testNumber, "lte": testNumber, "gt": testNumber, "gte": testNumber,
-		"exists": testExists, "fieldref": testField}
-	for _, part := range timeParts {
-		kinds[part] = testPart
-	}
+func (it *item) read(at place) (*expr, error) {
 	blank := test{field: it.field, kind: testText, cased: it.has("cased")}
 	named := ""
 	for _, m := range it.mods {
-		k, ok := kinds[m]
+		k, ok := kindOf(m)
 		if !ok {
 			continue
 		}

@@ -69,8 +69,7 @@ type Rule struct {
 	File  string
 	Line  int
 
-	cond   *expr
-	titled *node // where the title stands
+	cond *expr
 }
 
 // Ref returns the name by which people refer to the rule: its name, or else its
@@ -190,8 +189,8 @@ func parseMeta(doc *node) (*Rule, error) {
 		}
 	}
 	r.Level, r.Status = strings.ToLower(r.Level), strings.ToLower(r.Status)
-	r.Line = doc.at.Position.Line
-	switch r.titled = doc.key("title"); {
+	r.Line = doc.at.line
+	switch {
 	case r.Title == "":
 		return nil, faultAt(doc.at, "title is missing")
 	case r.Level != "" && !slices.Contains(Levels, r.Level):

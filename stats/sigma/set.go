@@ -122,11 +122,11 @@ type Set struct {
 // does.
 func Load(files []File, o Options) (*Set, []*Error) {
 	o.tables, o.slow = bounded.Room{Work: tableWork, Bytes: tableBytes}, map[string]int{}
-	l := &loader{byRef: map[string]*Rule{}, o: o}
+	l := &loader{files: files, byRef: map[string]*Rule{}, o: o}
 	var other []string
 	for _, f := range files {
 		l.o.sound = f.sound
-		docs, err := documents(f.Text)
+		docs, err := documents(f)
 		if err == nil && len(docs) == 0 {
 			err = errors.New("there is no document")
 		}
@@ -150,27 +150,18 @@ func Load(files []File, o Options) (*Set, []*Error) {
 		}
 	}
 	l.correlate()
-	slices.SortStableFunc(l.faults, func(a, b *Error) int {
-		at := func(e *Error) int { return slices.IndexFunc(files, func(f File) bool { return f.Name == e.File }) }
-		return cmp.Or(at(a)-at(b), a.Line-b.Line)
-	})
+	slices.SortStableFunc(l.faults, func(a, b *Error) int { return cmp.Or(l.file(a.File)-l.file(b.File), a.Line-b.Line) })
 	if o.Keep != nil {
 		l.keep()
 	}
 	s := &Set{Rules: l.rules, Other: other}
 	s.compile()
-	for _, r := range s.Rules {
-		// Tokens are linked: keeping one keeps all tokens of its file in memory.
-		r.titled = nil
-		if c := r.Correlation; c != nil {
-			c.refs, c.aliasAt, c.cond = nil, nil, nil
-		}
-	}
 	return s, l.faults
 }
 
 // A loader is the state of Load.
 type loader struct {
+	files   []File
 	o       Options
 	rules   []*Rule
 	filters []*filterRule
@@ -178,7 +169,14 @@ type loader struct {
 	faults  []*Error
 }
 
-func (l *loader) fault(file string, err error) { l.faults = append(l.faults, errorIn(file, err)) }
+func (l *loader) fault(file string, err error) {
+	l.faults = append(l.faults, errorIn(l.files[l.file(file)], err))
+}
+
+// file returns the number of the file of a name.
+func (l *loader) file(name string) int {
+	return slices.IndexFunc(l.files, func(f File) bool { return f.Name == name })
+}
 
 // meantAsRule reports whether a document is a rule, or is meant to be one. Folders
 // of rules hold other YAML, too: SigmaHQ's info.yml, settings of editors and
@@ -220,7 +218,7 @@ func (l *loader) document(file string, doc *node) error {
 			continue
 		}
 		if other := l.byRef[ref]; other != nil && other != r {
-			return faultAt(r.titled.at, "%q is also the id or name of the rule %q in %s", ref, other.Title, other.File)
+			return faultAt(doc.key("title").at, "%q is also the id or name of the rule %q in %s", ref, other.Title, other.File)
 		}
 	}
 	for _, ref := range []string{r.ID, r.Name} {

@@ -1,6 +1,7 @@
 package sigma
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"strings"
@@ -53,30 +54,70 @@ func (e *Error) Error() string {
 	return b.String()
 }
 
-// faultAt returns an Error at a place of a file.
-func faultAt(at *token.Token, format string, args ...any) error {
-	return &yaml.SyntaxError{Message: fmt.Sprintf(format, args...), Token: at}
+// A place is where a value stands in its file. It is no token of the parser: one token keeps
+// all of its file in memory.
+type place struct{ line, column int } // from 1
+
+func placeOf(t *token.Token) place {
+	if t == nil || t.Position == nil {
+		return place{}
+	}
+	return place{t.Position.Line, t.Position.Column}
+}
+
+// A fault is an error at a place of a file.
+type fault struct {
+	at  place
+	msg string
+}
+
+func (f *fault) Error() string { return f.msg }
+
+func faultAt(at place, format string, args ...any) error {
+	return &fault{at, fmt.Sprintf(format, args...)}
 }
 
 // errorIn makes an Error in a file from err.
-func errorIn(file string, err error) *Error {
-	out := &Error{File: file, Msg: err.Error()}
+func errorIn(file File, err error) *Error {
+	out := &Error{File: file.Name, Msg: err.Error()}
 	var u *unset
 	if errors.As(err, &u) {
 		out.Placeholder = u.name
 	}
-	var at yaml.Error
-	if !errors.As(err, &at) {
-		return out
+	var ours *fault
+	var parsers yaml.Error
+	switch {
+	case errors.As(err, &ours):
+		out.Line, out.Column = ours.at.line, ours.at.column
+	case errors.As(err, &parsers):
+		out.Msg = parsers.GetMessage()
+		at := placeOf(parsers.GetToken())
+		out.Line, out.Column = at.line, at.column
 	}
-	out.Msg = at.GetMessage()
-	if t := at.GetToken(); t != nil && t.Position != nil {
-		out.Line, out.Column = t.Position.Line, t.Position.Column
-		if _, source, ok := strings.Cut(yaml.FormatError(err, false, true), "\n"); ok {
-			out.Source = strings.TrimRight(source, " \n")
+	out.Source = around(file.Text, out.Line, out.Column)
+	return out
+}
+
+// around returns the lines around a place, with a mark below it; "" if there is no such place.
+func around(text []byte, line, column int) string {
+	const lines = 3
+	var b strings.Builder
+	n := 0
+	for l := range bytes.Lines(text) {
+		n++
+		if n < line-lines || n > line+lines || line == 0 {
+			continue
+		}
+		mark := ' '
+		if n == line {
+			mark = '>'
+		}
+		fmt.Fprintf(&b, "%c %2d | %s\n", mark, n, bytes.TrimRight(l, "\r\n"))
+		if n == line {
+			fmt.Fprintf(&b, "%*s^\n", len(fmt.Sprintf("> %2d | ", n))+max(column, 1)-1, "")
 		}
 	}
-	return out
+	return strings.TrimRight(b.String(), "\n")
 }
 
 // The kinds of a node.
@@ -100,7 +141,7 @@ type node struct {
 	value any    // of a boolean or a number: bool, int64, uint64 or float64
 	keys  []node // of a map
 	items []node // of a list or a map
-	at    *token.Token
+	at    place
 }
 
 func (n *node) String() string { return kindNames[n.kind] }
@@ -118,9 +159,13 @@ func (n *node) key(name string) *node {
 // scalar reports whether n is a single value.
 func (n *node) scalar() bool { return n.kind < listNode }
 
-// documents parses the documents of a YAML file, and leaves out empty ones.
-func documents(text []byte) (docs []node, err error) {
-	file, err := ruleLimits.Parse(text)
+// documents parses the documents of a file, and leaves out empty ones.
+func documents(f File) (docs []node, err error) {
+	parse := ruleLimits.Parse
+	if f.sound {
+		parse = ruleLimits.ParseOwn
+	}
+	file, err := parse(f.Text)
 	if err != nil {
 		return nil, err
 	}
@@ -150,9 +195,9 @@ func (r *resolver) resolve(n ast.Node) (node, error) {
 	r.depth++
 	defer func() { r.depth-- }()
 	if most := 4 * ruleLimits.Depth; r.depth > most { // aliases nest, too
-		return node{}, faultAt(n.GetToken(), "nested more than %d deep", most)
+		return node{}, faultAt(placeOf(n.GetToken()), "nested more than %d deep", most)
 	}
-	at := n.GetToken()
+	at := placeOf(n.GetToken())
 	switch n := n.(type) {
 	case *ast.NullNode:
 		return node{kind: nullNode, at: at}, nil
@@ -163,7 +208,7 @@ func (r *resolver) resolve(n ast.Node) (node, error) {
 	case *ast.FloatNode:
 		return node{kind: numberNode, value: n.Value, text: n.Token.Value, at: at}, nil
 	case *ast.InfinityNode, *ast.NanNode:
-		return node{kind: textNode, text: at.Value, at: at}, nil
+		return node{kind: textNode, text: n.GetToken().Value, at: at}, nil
 	case *ast.StringNode:
 		return node{kind: textNode, text: n.Value, at: at}, nil
 	case *ast.LiteralNode:
@@ -192,16 +237,16 @@ func (r *resolver) resolve(n ast.Node) (node, error) {
 	case *ast.MappingNode:
 		return r.mapping(n.Values, at)
 	case *ast.MappingValueNode:
-		return r.mapping([]*ast.MappingValueNode{n}, n.Key.GetToken())
+		return r.mapping([]*ast.MappingValueNode{n}, placeOf(n.Key.GetToken()))
 	}
 	return node{}, faultAt(at, "rules cannot use this kind of YAML")
 }
 
-func (r *resolver) mapping(values []*ast.MappingValueNode, at *token.Token) (node, error) {
+func (r *resolver) mapping(values []*ast.MappingValueNode, at place) (node, error) {
 	out := node{kind: mapNode, at: at}
 	for _, v := range values {
 		if len(out.keys) > maxKeys {
-			return node{}, faultAt(v.Key.GetToken(), "a map of more than %d keys", maxKeys)
+			return node{}, faultAt(placeOf(v.Key.GetToken()), "a map of more than %d keys", maxKeys)
 		}
 		value, err := r.resolve(v.Value)
 		if err != nil {
@@ -209,7 +254,7 @@ func (r *resolver) mapping(values []*ast.MappingValueNode, at *token.Token) (nod
 		}
 		if v.Key.IsMergeKey() {
 			if value.kind != mapNode {
-				return node{}, faultAt(v.Key.GetToken(), "<< needs a map, this is %v", &value)
+				return node{}, faultAt(placeOf(v.Key.GetToken()), "<< needs a map, this is %v", &value)
 			}
 			for i := range value.keys {
 				if out.key(value.keys[i].text) == nil {
