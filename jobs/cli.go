@@ -69,6 +69,7 @@ type program struct {
 
 	called     string // how the program was called, where it is not on the path
 	configFile string
+	settings   []settingFlag // made for the first command that has them
 	quiet      bool
 	logFormat  string   // one of logFormats
 	verbose    bool     // list each fault of the inputs
@@ -274,6 +275,26 @@ func (p *program) started(c *cobra.Command) {
 	}
 }
 
+// A settingFlag is the flag of a setting, for each command to have a copy of.
+type settingFlag struct {
+	setting
+	flag pflag.Flag
+}
+
+// settingFlags returns the flags of all settings, with their defaults.
+func settingFlags() (all []settingFlag) {
+	blank := defaults()
+	blank.detections = detect.All()
+	for _, s := range blank.settings() {
+		flag := pflag.Flag{Name: flagOf(s.key), Usage: s.doc, DefValue: s.get()}
+		if s.toggle {
+			flag.NoOptDefVal = "true"
+		}
+		all = append(all, settingFlag{s, flag})
+	}
+	return all
+}
+
 // withPlaces adds the flags of the configuration that say where reports, state and logs
 // are.
 func (p *program) withPlaces(c *cobra.Command) func() (*Config, error) {
@@ -294,17 +315,17 @@ func (p *program) configuration() string {
 // command line is parsed.
 func (p *program) withConfig(c *cobra.Command, uses ...string) func() (*Config, error) {
 	c.Flags().StringVarP(&p.configFile, "config", "c", "", "configuration `file` (OUTFLOW_CONFIG)")
-	blank := defaults()
-	blank.detections = detect.All()
-	for _, s := range blank.settings() {
-		flag := c.Flags().VarPF(&flagText{text: s.get(), of: s}, s.flag(), "", s.doc)
-		if s.toggle {
-			flag.NoOptDefVal = "true"
-		}
-		if words := wordsOf(s.key); words != nil {
-			c.RegisterFlagCompletionFunc(s.flag(), cobra.FixedCompletions(words, cobra.ShellCompDirectiveNoFileComp))
-		}
+	if p.settings == nil {
+		p.settings = settingFlags()
+	}
+	for _, s := range p.settings {
+		flag := s.flag
+		flag.Value = &flagText{text: flag.DefValue, of: s.setting}
 		flag.Hidden = strings.Contains(s.key, ".") && !strings.HasPrefix(s.key, "s3.") || uses != nil && !slices.Contains(uses, s.key)
+		c.Flags().AddFlag(&flag)
+		if words := wordsOf(s.key); words != nil {
+			c.RegisterFlagCompletionFunc(flag.Name, cobra.FixedCompletions(words, cobra.ShellCompDirectiveNoFileComp))
+		}
 	}
 	return func() (*Config, error) {
 		given := map[string]string{}
@@ -313,7 +334,7 @@ func (p *program) withConfig(c *cobra.Command, uses ...string) func() (*Config, 
 		if err != nil {
 			return nil, err
 		}
-		p.strangeVariables(blank)
+		p.strangeVariables()
 		if config.Memory == 0 {
 			config.Memory = defaultMemory
 			if limit := p.limit(-1); limit < math.MaxInt64 {
@@ -348,13 +369,13 @@ func commandNames(c *cobra.Command) (names []string) {
 }
 
 // strangeVariables says which variables of the environment look like settings and are none.
-func (p *program) strangeVariables(config *Config) {
+func (p *program) strangeVariables() {
 	if p.environ == nil {
 		return
 	}
 	known := []string{"OUTFLOW_CONFIG"}
-	for _, s := range config.settings() {
-		known = append(known, s.env())
+	for _, s := range p.settings {
+		known = append(known, envOf(s.key))
 	}
 	for _, text := range p.environ() {
 		name, _, _ := strings.Cut(text, "=")

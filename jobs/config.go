@@ -294,12 +294,14 @@ type setting struct {
 	set    func(text string) error
 }
 
-// flag returns the setting's name on the command line: "s3-region".
-func (s setting) flag() string { return strings.NewReplacer(".", "-", "_", "-").Replace(s.key) }
+// flagOf returns a setting's name on the command line: "s3-region".
+func flagOf(key string) string {
+	return strings.ReplaceAll(strings.ReplaceAll(key, ".", "-"), "_", "-")
+}
 
-// env returns the setting's name in the environment: "OUTFLOW_S3_REGION".
-func (s setting) env() string {
-	return "OUTFLOW_" + strings.ToUpper(strings.NewReplacer(".", "_", "-", "_").Replace(s.key))
+// envOf returns a setting's name in the environment: "OUTFLOW_S3_REGION".
+func envOf(key string) string {
+	return "OUTFLOW_" + strings.ToUpper(strings.ReplaceAll(strings.ReplaceAll(key, ".", "_"), "-", "_"))
 }
 
 // settings lists the keys with a single value, those of the configuration first.
@@ -384,17 +386,17 @@ func settingsOf(prefix string, v reflect.Value) []setting {
 
 // overlay applies the environment and the flags to a setting.
 func (c *Config) overlay(s setting, env func(string) (string, bool), flags map[string]string) error {
-	if text, ok := env(s.env()); ok {
+	if text, ok := env(envOf(s.key)); ok {
 		if err := s.set(text); err != nil {
-			return badConfig("%s: %w", s.env(), err)
+			return badConfig("%s: %w", envOf(s.key), err)
 		}
-		c.origins[s.key] = s.env()
+		c.origins[s.key] = envOf(s.key)
 	}
-	if text, ok := flags[s.flag()]; ok {
+	if text, ok := flags[flagOf(s.key)]; ok {
 		if err := s.set(text); err != nil {
-			return badConfig("--%s: %w", s.flag(), err)
+			return badConfig("--%s: %w", flagOf(s.key), err)
 		}
-		c.origins[s.key] = "--" + s.flag()
+		c.origins[s.key] = "--" + flagOf(s.key)
 	}
 	return nil
 }

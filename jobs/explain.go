@@ -245,7 +245,7 @@ func (p *program) explainDetection(config *Config, d *detect.Detection) error {
 	fmt.Fprintf(p.stdout, "\nThresholds (configuration key detections.%s, or a flag):\n", d.Name)
 	for _, s := range config.settings() {
 		if key, ok := strings.CutPrefix(s.key, d.Name+"."); ok {
-			fmt.Fprintf(p.stdout, "  %-16s %-10s %s\n", key, s.get(), p.behind(30, s.doc+"  --"+s.flag()))
+			fmt.Fprintf(p.stdout, "  %-16s %-10s %s\n", key, s.get(), p.behind(30, s.doc+"  --"+flagOf(s.key)))
 		}
 	}
 	if d.Card != "" {
