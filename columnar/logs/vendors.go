@@ -4,9 +4,13 @@ import (
 	"bytes"
 	"embed"
 	"fmt"
+	"iter"
 	"path"
 	"slices"
+	"strconv"
 	"sync"
+
+	"github.com/goccy/go-yaml/ast"
 )
 
 // The sources that are part of the program.
@@ -96,7 +100,7 @@ var outlineKeys = []string{"name", "container", "separator", "assign", "patterns
 
 // parseOutline returns what recognises the logs of an embedded source file.
 func parseOutline(text []byte) (*Format, error) {
-	s, err := parseSource(outlineOf(text), sourceLimits.ParseOwn)
+	s, err := readOutline(text)
 	if err == nil {
 		err = s.compileLayouts()
 	}
@@ -106,6 +110,116 @@ func parseOutline(text []byte) (*Format, error) {
 	f := &Format{Name: s.Name, Vendor: s}
 	return f, s.recognise(f)
 }
+
+// readOutline reads the outlineKeys of an embedded source file. It does so without the
+// reflection that yaml.NodeToValue needs, as an object may ask a hundred sources whose it is.
+func readOutline(text []byte) (*Source, error) {
+	file, err := sourceLimits.ParseOwn(outlineOf(text))
+	if err != nil {
+		return nil, err
+	}
+	s := &Source{}
+	for key, v := range entriesOf(file.Docs[0].Body) {
+		switch key {
+		case "name":
+			s.Name = textOf(v)
+		case "container":
+			s.Container = textOf(v)
+		case "separator":
+			s.Separator = textOf(v)
+		case "assign":
+			s.Assign = textOf(v)
+		case "each":
+			s.Each = textOf(v)
+		case "general":
+			s.General = textOf(v) == "true"
+		case "patterns":
+			s.Patterns = textsOf(v)
+		case "embedded":
+			s.Embedded = textsOf(v)
+		case "tuple":
+			s.Tuple = textsOf(v)
+		case "layouts":
+			for _, v := range itemsOf(v) {
+				s.Layouts = append(s.Layouts, outlinedLayout(v))
+			}
+		case "sniff":
+			for _, v := range itemsOf(v) {
+				s.Sniff = append(s.Sniff, outlinedSniff(v))
+			}
+		default:
+			return nil, fmt.Errorf("%s is not read from an outline", key)
+		}
+	}
+	return s, nil
+}
+
+func outlinedLayout(n ast.Node) (l Layout) {
+	for key, v := range entriesOf(n) {
+		switch key {
+		case "fields":
+			l.Fields = textOf(v)
+		case "where":
+			l.Where = textListsOf(v)
+		case "bracketed":
+			l.Bracketed, _ = strconv.Atoi(textOf(v))
+		case "names":
+			l.Names = textsOf(v)
+		}
+	}
+	return l
+}
+
+func outlinedSniff(n ast.Node) (s Sniff) {
+	for key, v := range entriesOf(n) {
+		switch key {
+		case "keys":
+			s.Keys = textsOf(v)
+		case "values":
+			s.Values = textListsOf(v)
+		case "first":
+			s.First = textOf(v)
+		}
+	}
+	return s
+}
+
+// entriesOf returns the entries of a map.
+func entriesOf(n ast.Node) iter.Seq2[string, ast.Node] {
+	return func(yield func(string, ast.Node) bool) {
+		m, _ := n.(*ast.MappingNode)
+		for i := 0; m != nil && i < len(m.Values); i++ {
+			if v := m.Values[i]; !yield(textOf(v.Key), v.Value) {
+				return
+			}
+		}
+	}
+}
+
+// itemsOf returns the items of a list, or a single one.
+func itemsOf(n ast.Node) []ast.Node {
+	if list, ok := n.(*ast.SequenceNode); ok {
+		return list.Values
+	}
+	return []ast.Node{n}
+}
+
+func textsOf(n ast.Node) (texts []string) {
+	for _, item := range itemsOf(n) {
+		texts = append(texts, textOf(item))
+	}
+	return texts
+}
+
+func textListsOf(n ast.Node) map[string]TextList {
+	lists := map[string]TextList{}
+	for key, v := range entriesOf(n) {
+		lists[key] = textsOf(v)
+	}
+	return lists
+}
+
+func textOf(n ast.Node) string { return n.GetToken().Value }
 
 // outlineOf returns an eighth of a source file: the lines of outlineKeys. In embedded files
 // each key begins a line, and what it has is indented.
