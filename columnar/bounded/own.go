@@ -37,7 +37,7 @@ func (l Limits) parseSubset(text string) (file *ast.File, ok bool) {
 	}
 	file = &ast.File{}
 	for r.find(); r.at < len(r.text); {
-		if strings.HasPrefix(r.text[r.at:], "---\n") {
+		if r.column == 0 && strings.HasPrefix(r.text[r.at:], "---\n") {
 			r.at += len("---")
 			r.find()
 		}
@@ -124,13 +124,23 @@ func (r *subset) end() bool {
 	return true
 }
 
-func (r *subset) place() *token.Position {
+func (r *subset) place() token.Position {
 	for ; r.counted < r.at; r.counted++ {
 		if !utf8.RuneStart(r.text[r.counted]) {
 			r.wide++
 		}
 	}
-	return &token.Position{Line: r.line, Column: r.at - r.begin - r.wide + 1}
+	return token.Position{Line: r.line, Column: r.at - r.begin - r.wide + 1}
+}
+
+// mark returns the token of the byte here.
+func (r *subset) mark(kind token.Type) *token.Token {
+	t := &struct {
+		token token.Token
+		place token.Position
+	}{place: r.place()}
+	t.token = token.Token{Type: kind, Value: r.text[r.at : r.at+1], Position: &t.place}
+	return &t.token
 }
 
 // dash reports whether an entry of a list begins here.
@@ -159,7 +169,7 @@ func (r *subset) block() (n ast.Node, ok bool) {
 
 func (r *subset) list() (ast.Node, bool) {
 	column := r.column
-	list := ast.Sequence(token.SequenceEntry("-", r.place()), false)
+	list := ast.Sequence(r.mark(token.SequenceEntryType), false)
 	for r.column == column && r.dash() {
 		r.at++
 		r.blanks()
@@ -231,9 +241,10 @@ func (r *subset) pair(flow bool) (*ast.MappingValueNode, bool) {
 		return nil, false
 	}
 	named, ok := key.(ast.MapKeyNode)
-	colon := token.MappingValue(r.place())
+	pair := ast.MappingValue(r.mark(token.MappingValueType), named, nil)
 	r.at++
-	return ast.MappingValue(colon, named, nil), ok && r.ends(0, " \n")
+	// The parser ends a key in brackets at its first colon, whatever is behind it.
+	return pair, ok && r.ends(0, " \n") && !(flow && strings.Contains(key.GetToken().Value, ":"))
 }
 
 // below reads the value of an entry of a block in a column, which may stand on the lines below.
@@ -256,13 +267,13 @@ func (r *subset) value(column int) (n ast.Node, ok bool) {
 	case r.is("[{"):
 		n, ok = r.flow()
 	case r.is("&"):
-		anchor := ast.Anchor(token.Anchor("&", r.place()))
+		anchor := ast.Anchor(r.mark(token.AnchorType))
 		if anchor.Name, ok = r.name(); ok {
 			anchor.Value, ok = r.below(column)
 		}
 		return anchor, ok
 	case r.is("*"):
-		alias := ast.Alias(token.Alias("*", r.place()))
+		alias := ast.Alias(r.mark(token.AliasType))
 		alias.Value, ok = r.name()
 		n = alias
 	default:
@@ -275,7 +286,7 @@ func (r *subset) value(column int) (n ast.Node, ok bool) {
 func (r *subset) name() (ast.Node, bool) {
 	r.at++
 	r.marks--
-	begin, place := r.at, r.place()
+	begin, at := r.at, r.place()
 	for !r.ends(0, " \n") {
 		if c := r.text[r.at] | 0x20; c < 'a' || c > 'z' {
 			return nil, false
@@ -283,29 +294,29 @@ func (r *subset) name() (ast.Node, bool) {
 		r.at++
 	}
 	name := r.text[begin:r.at]
-	return ast.String(token.String(name, name, place)), name != "" && r.marks >= 0
+	return textNode(token.StringType, name, at), name != "" && r.marks >= 0
 }
 
 // literal reads the lines behind |, which stand deeper than the key in column.
 func (r *subset) literal(column int) (ast.Node, bool) {
-	node := ast.Literal(token.Literal("|", "|", r.place()))
+	node := ast.Literal(r.mark(token.LiteralType))
 	if r.at++; !r.is("\n") {
 		return nil, false
 	}
 	var b strings.Builder
-	var place *token.Position // of the first line
-	deep, empty := 0, 0       // blanks before each line; lines without text since the last with one
+	var first token.Position
+	deep, empty := 0, 0 // blanks before each line; lines without text since the last with one
 	for r.newline(); r.at < len(r.text); r.newline() {
 		r.blanks()
 		blanks := r.at - r.begin
 		if r.is("\n") {
-			if empty++; place == nil || blanks > deep {
+			if empty++; deep == 0 || blanks > deep {
 				return nil, false
 			}
 			continue
 		}
-		if place == nil {
-			deep, place = blanks, r.place()
+		if deep == 0 {
+			deep, first = blanks, r.place()
 		}
 		if blanks < deep || deep < column {
 			break
@@ -321,7 +332,7 @@ func (r *subset) literal(column int) (ast.Node, bool) {
 	if b.Len() == 0 {
 		return nil, false
 	}
-	node.Value = ast.String(token.String(b.String(), b.String(), place))
+	node.Value = textNode(token.StringType, b.String(), first)
 	r.find()
 	return node, true
 }
@@ -332,14 +343,14 @@ func (r *subset) flow() (n ast.Node, ok bool) {
 		return nil, false
 	}
 	if r.is("[") {
-		list := ast.Sequence(token.SequenceStart("[", r.place()), true)
+		list := ast.Sequence(r.mark(token.SequenceStartType), true)
 		n, ok = list, r.entries("]", func() bool {
 			v, ok := r.entry()
 			list.Values = append(list.Values, v)
 			return ok
 		})
 	} else {
-		m := ast.Mapping(token.MappingStart("{", r.place()), true)
+		m := ast.Mapping(r.mark(token.MappingStartType), true)
 		n, ok = m, r.entries("}", func() bool {
 			pair, ok := r.pair(true)
 			if !ok {
@@ -384,32 +395,30 @@ func (r *subset) entry() (ast.Node, bool) {
 
 // scalar reads a text, number, boolean or null. flow says that it stands in brackets.
 func (r *subset) scalar(flow bool) (ast.Node, bool) {
-	place, begin := r.place(), r.at
 	if r.values--; r.values < 0 {
 		return nil, false
 	}
+	at := r.place()
 	if r.is(`"'`) {
-		text, ok := r.quoted()
-		t := token.SingleQuote(text, text, place)
-		if r.text[begin] == '"' {
-			t = token.DoubleQuote(text, text, place)
+		kind := token.SingleQuoteType
+		if r.is(`"`) {
+			kind = token.DoubleQuoteType
 		}
-		return ast.String(t), ok
+		text, ok := r.quoted()
+		return textNode(kind, text, at), ok
 	}
 	if r.ends(0, "-?:,[]{}#&*!|>%@`\n") && !(r.is("-") && !r.ends(1, "- \n")) {
 		return nil, false
 	}
-	for ; !r.ends(0, "\n"); r.at++ {
-		if r.is(":") && r.ends(1, " \n") || r.is("#") && r.text[r.at-1] == ' ' || flow && r.is(",[]{}") {
-			break
-		}
-	}
-	if flow && !r.is(",]}:") {
+	text := r.plain(flow)
+	if r.at += len(text); flow && !r.is(",]}:") {
 		return nil, false
 	}
-	text := strings.TrimRight(r.text[begin:r.at], " ")
-	r.at = begin + len(text)
-	switch t := token.New(text, text, place); t.Type {
+	text = strings.TrimRight(text, " ")
+	if c := text[0] | 0x20; c >= 'a' && c <= 'z' && len(text) != len("true") && len(text) != len("false") {
+		return textNode(token.StringType, text, at), true
+	}
+	switch t := token.New(text, text, &at); t.Type {
 	case token.StringType:
 		return ast.String(t), text != "<<"
 	case token.BoolType:
@@ -422,6 +431,41 @@ func (r *subset) scalar(flow bool) (ast.Node, bool) {
 		return ast.Null(t), true
 	}
 	return nil, false
+}
+
+// plain returns the text without quotes that begins here, with the blanks behind it.
+func (r *subset) plain(flow bool) string {
+	line, _, _ := strings.Cut(r.text[r.at:], "\n")
+	for i := range len(line) {
+		switch line[i] {
+		case ':':
+			if i+1 == len(line) || line[i+1] == ' ' {
+				return line[:i]
+			}
+		case '#':
+			if line[i-1] == ' ' {
+				return line[:i]
+			}
+		case ',', '[', ']', '{', '}':
+			if flow {
+				return line[:i]
+			}
+		}
+	}
+	return line
+}
+
+// textNode makes the node of a text, by one allocation instead of four.
+func textNode(kind token.Type, text string, at token.Position) *ast.StringNode {
+	n := &struct {
+		node  ast.StringNode
+		base  ast.BaseNode
+		token token.Token
+		place token.Position
+	}{place: at}
+	n.token = token.Token{Type: kind, Value: text, Position: &n.place}
+	n.node = ast.StringNode{BaseNode: &n.base, Token: &n.token, Value: text}
+	return &n.node
 }
 
 // quoted reads a text in quotes.

@@ -225,7 +225,7 @@ func (r *resolver) resolve(n ast.Node) (node, error) {
 		}
 		return r.resolve(named)
 	case *ast.SequenceNode:
-		out := node{kind: listNode, at: at}
+		out := node{kind: listNode, at: at, items: make([]node, 0, len(n.Values))}
 		for _, v := range n.Values {
 			item, err := r.resolve(v)
 			if err != nil {
@@ -243,7 +243,7 @@ func (r *resolver) resolve(n ast.Node) (node, error) {
 }
 
 func (r *resolver) mapping(values []*ast.MappingValueNode, at place) (node, error) {
-	out := node{kind: mapNode, at: at}
+	out := node{kind: mapNode, at: at, keys: make([]node, 0, len(values)), items: make([]node, 0, len(values))}
 	for _, v := range values {
 		if len(out.keys) > maxKeys {
 			return node{}, faultAt(placeOf(v.Key.GetToken()), "a map of more than %d keys", maxKeys)
