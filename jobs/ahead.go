@@ -81,12 +81,12 @@ type shardReader struct {
 // run sends the rows until stop is closed.
 func (m *shardReader) run(rows iter.Seq2[*detect.Row, error], stop <-chan struct{}) {
 	defer close(m.full)
-	room := make([]detect.Row, 0, aheadRows)
+	var room []detect.Row // it grows: most shards of a small log have a row or none
 	for row, err := range rows {
 		if m.err = err; err != nil {
 			break
 		}
-		if room = append(room, *row); len(room) < cap(room) {
+		if room = append(room, *row); len(room) < aheadRows {
 			continue
 		}
 		select {
@@ -132,7 +132,7 @@ func ahead(shards []iter.Seq2[*detect.Row, error]) iter.Seq2[*detect.Row, error]
 		var all []*shardReader
 		for _, rows := range shards {
 			m := &shardReader{full: make(chan []detect.Row), free: make(chan []detect.Row, 2)}
-			m.free <- make([]detect.Row, 0, aheadRows)
+			m.free <- nil
 			working.Go(func() { m.run(rows, stop) })
 			all = append(all, m)
 		}

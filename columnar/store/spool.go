@@ -34,7 +34,7 @@ func (s *Spool) Write(p []byte) (int, error) {
 	if s.file == nil && s.size+int64(len(p)) <= int64(s.limit) {
 		for rest := p; len(rest) > 0; {
 			if s.size%spoolChunk == 0 {
-				s.memory = append(s.memory, make([]byte, 0, min(spoolChunk, max(s.limit, 0))))
+				s.memory = append(s.memory, s.chunk())
 			}
 			last := &s.memory[len(s.memory)-1]
 			n := min(len(rest), spoolChunk-len(*last))
@@ -50,6 +50,14 @@ func (s *Spool) Write(p []byte) (int, error) {
 		return n, fault{fmt.Errorf("write a temporary file in %s: %w: make room, or set TMPDIR to a folder with more", os.TempDir(), cause(err))}
 	}
 	return n, nil
+}
+
+// chunk makes room for a chunk. The first one grows: a small run has twenty Spools.
+func (s *Spool) chunk() []byte {
+	if s.size == 0 {
+		return nil
+	}
+	return make([]byte, 0, min(spoolChunk, s.limit))
 }
 
 func (s *Spool) writeFile(p []byte) (int, error) {
