@@ -92,7 +92,7 @@ func keyOf(text []byte, key string) string {
 
 // parseWhole is ParseSource of an embedded source file.
 func parseWhole(text []byte) (*Format, error) {
-	return formatOf(parseSource(text, sourceLimits.ParseOwn))
+	return formatOf(parseSource(text, sourceLimits.ParseQuick))
 }
 
 // outlineKeys are what an outline has of a source file: all that sniffer and leaves read.
@@ -114,7 +114,7 @@ func parseOutline(text []byte) (*Format, error) {
 // readOutline reads the outlineKeys of an embedded source file. It does so without the
 // reflection that yaml.NodeToValue needs, as an object may ask a hundred sources whose it is.
 func readOutline(text []byte) (*Source, error) {
-	file, err := sourceLimits.ParseOwn(outlineOf(text))
+	file, err := sourceLimits.ParseQuick(outlineOf(text))
 	if err != nil {
 		return nil, err
 	}

@@ -85,7 +85,7 @@ func ParseCases(f File) ([]Case, *Error) {
 }
 
 func parseCases(f File) ([]Case, error) {
-	docs, err := documents(f)
+	docs, err := documents(f.Text)
 	if err != nil {
 		return nil, err
 	}

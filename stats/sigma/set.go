@@ -126,7 +126,7 @@ func Load(files []File, o Options) (*Set, []*Error) {
 	var other []string
 	for _, f := range files {
 		l.o.sound = f.sound
-		docs, err := documents(f)
+		docs, err := documents(f.Text)
 		if err == nil && len(docs) == 0 {
 			err = errors.New("there is no document")
 		}

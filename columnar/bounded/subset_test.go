@@ -119,10 +119,10 @@ func TestSubset(t *testing.T) {
 		"a: |\n  one\n    two\n\n\n  # three\n\nb: c\n", "a:\n  - |\n    x\n  - y\n", "a: |\n  x\n\n", "a: |\n    deep\n",
 		"a: 1\nb: -1\nc: 1.5\nd: true\ne: null\nf: ~\ng: False\nh: 1_000\ni: 1.2.3\nj: yes\nk: -x\nl: 2026-11-20\n1: m\ntrue: n\n",
 		"a: [b, 'c', \"d\", 1, -, null, [e], {f: g}]\n", "a: {b: c, d: [e, f], 'g h': {}, i: []}\n", "a: [b,\n  c, # of c\n  d]\ne: {f: g,\n  h: i\n  }\n",
-		"a: &x b\nc: *x\n", "a: &x\n  - b\n  - c\nd:\n  e: *x\n", "a: ö: b\n", "ä: ö # ü\nb: [é, 'è', {\"ê\": ë}]\nc: |\n  … é\n  d\n", "a: \"b\\tc\"\n", "a: &x [b]\nc: &y {d: *x}\n", "a|re: &x '(b)'\nb[c].d|re: *x\n", "a: b\n---\nc: d\n", " ---\n- a\n", "a: {b:c: d}\n", "a: [b:c, d]\n", "a:\n  ---\n", "---\na: b\n", "# a\n---\n# b\na: b\n\n---\n\nc: d\n",
+		"a: &x b\nc: *x\n", "a: &x &y b\n", "a: &x\n  - b\n  - c\nd:\n  e: *x\n", "a: ö: b\n", "ä: ö # ü\nb: [é, 'è', {\"ê\": ë}]\nc: |\n  … é\n  d\n", "a: \"b\\tc\"\n", "a: &x [b]\nc: &y {d: *x}\n", "a|re: &x '(b)'\nb[c].d|re: *x\n", "a: b\n---\nc: d\n", " ---\n- a\n", "a: {b:c: d}\n", "a: [b:c, d]\n", "a:\n  ---\n", "---\na: b\n", "# a\n---\n# b\na: b\n\n---\n\nc: d\n",
 		"a: https://example.com/x?y#z\n", "a: b, [c] {d} e\n", "a: b: c\n", "a:\n- b\n", "a:\n  b: c\n d: e\n", "a:\nb: c\n", "- a\n b: c\n", "a: b\n  c\n",
 		"a: b\n\tc: d\n", "a: >\n  b\n", "a: |-\n  b\n", "a: |2\n  b\n", "a: !!str b\n", "a: 'b\n  c'\n", "a: \"b\\n\"\n", "? a\n: b\n", "a: {b, c}\n", "a: [b: c]\n",
-		"a: [b,]\n", "a: [b\n", "a: }\n", "a: %b\n", "a: @b\n", "a: 0x10\n", "a: 010\n", "a: .inf\n", "<<: a\n", "a: b\n...\n", "a: b", "\n", "", "---\n", "a: ö\n", "a: |\n\n  b\n",
+		"a: [b,]\n", "a: [b\n", "a: }\n", "a: %b\n", "a: @b\n", "a: 0x10\n", "a: 010\n", "a: .inf\n", "<<: a\n", "a<<: b\n", "a: b\n...\n", "a: b", "\n", "", "---\n", "a: ö\n", "a: |\n\n  b\n",
 		"a: |\n  b\n      \n  c\n", "a: |\nb: c\n", "a: *\n", "a: & b\n", "a: - b\n", "a: -\n", "- -\n", "-\n", "a: b\n- c\n", "a: [b, #c\n  d]\n", "a : b\n", "a:b\n", "a: {b: c}d\n", "a: 'b' c\n",
 	} {
 		if diff, _ := differs(text, true); diff != "" {
