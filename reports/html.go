@@ -10,6 +10,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"sync"
 
 	"outflow/stats/detect"
 )
@@ -60,7 +61,7 @@ var (
 	//go:embed report.js
 	pageScript string
 
-	pages = parsePages()
+	pages = sync.OnceValue(parsePages)
 )
 
 // parsePages parses the templates. The index uses parts of the page.
@@ -77,7 +78,7 @@ func writeHTML(w io.Writer, r *Report) error {
 	}
 	for full := MaxFull; ; full /= 2 {
 		var b bytes.Buffer
-		if err := pages.Execute(&b, newPage(r, g, full)); err != nil {
+		if err := pages().Execute(&b, newPage(r, g, full)); err != nil {
 			return fmt.Errorf("lay out the page: %w", err)
 		}
 		if b.Len() <= maxPage || full == 0 {

@@ -89,7 +89,7 @@ func WriteIndex(w io.Writer, x *Index) error {
 		p.Period = counted(n, "night", "nights") + ", the last " + x.Nights[n-1].Name
 	}
 	var b bytes.Buffer
-	if err := pages.ExecuteTemplate(&b, "index", p); err != nil {
+	if err := pages().ExecuteTemplate(&b, "index", p); err != nil {
 		return fmt.Errorf("lay out the index: %w", err)
 	}
 	_, err := w.Write(b.Bytes())

@@ -9,6 +9,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"outflow/stats/detect"
@@ -316,7 +317,8 @@ func (m *Message) Text() string {
 	return b.String()
 }
 
-var mailTemplate = template.Must(template.New("mail").Parse(`<!doctype html>
+var mailTemplate = sync.OnceValue(func() *template.Template {
+	return template.Must(template.New("mail").Parse(`<!doctype html>
 <html lang="en"><body style="font-family:sans-serif">
 <h1 style="font-size:1.2em">{{.Title}}</h1>
 {{with .Warning}}<p><b>{{.}}</b></p>
@@ -325,10 +327,11 @@ var mailTemplate = template.Must(template.New("mail").Parse(`<!doctype html>
 {{end}}{{range .Close}}<p>{{.}}</p>
 {{end}}</body></html>
 `))
+})
 
 // HTML writes the body of a mail for readers that show HTML. It has no link and loads
 // nothing.
-func (m *Message) HTML(w io.Writer) error { return mailTemplate.Execute(w, m) }
+func (m *Message) HTML(w io.Writer) error { return mailTemplate().Execute(w, m) }
 
 // encoded returns a value of this package's own types as a line of JSON.
 func encoded(v any) []byte {

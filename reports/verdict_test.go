@@ -158,7 +158,7 @@ func TestVerdictIsFirst(t *testing.T) {
 		}
 	}
 	var b bytes.Buffer
-	if pages.Execute(&b, &page{}) != nil {
+	if pages().Execute(&b, &page{}) != nil {
 		t.Error("a page without anything is an error")
 	}
 }

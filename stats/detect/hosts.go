@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"slices"
 	"strings"
+	"sync"
 )
 
 // A CloudService is a service on the internet that data can be uploaded to.
@@ -219,7 +220,7 @@ type hostIndex struct {
 	anyEnd   []hostPattern            // those with a * in the last two labels
 }
 
-var cloudHosts = indexHosts()
+var cloudHosts = sync.OnceValue(indexHosts)
 
 func indexHosts() *hostIndex {
 	x := &hostIndex{byEnd: map[string][]hostPattern{}}
@@ -256,10 +257,11 @@ func lastLabels(host []byte) []byte {
 // CloudHost returns the service that a host belongs to: the one with the longest
 // matching pattern. host is in lower case and has no port.
 func CloudHost(host []byte) (CloudService, bool) {
-	for _, patterns := range [...][]hostPattern{cloudHosts.byEnd[string(lastLabels(host))], cloudHosts.anyEnd} {
+	x := cloudHosts()
+	for _, patterns := range [...][]hostPattern{x.byEnd[string(lastLabels(host))], x.anyEnd} {
 		for i := range patterns {
 			if p := &patterns[i]; p.matches(host) {
-				return cloudHosts.services[p.service], true
+				return x.services[p.service], true
 			}
 		}
 	}
