@@ -448,6 +448,12 @@ func (v *volumes) came(p *volumeSection, b *columnar.Batch, who []uint32, from, 
 	if b.Known(columnar.SrcIP) == 0 {
 		return
 	}
+	for from < to && entityKind(who[from]&3) == addressEntity {
+		from++
+	}
+	if from == to {
+		return // as in flow logs: the addresses need no numbers
+	}
 	codes, dict := b.Codes(columnar.SrcIP)
 	address := v.address.Of(dict)
 	var slots, addresses [foldRows]uint32 // addresses that leave their cell for another one
