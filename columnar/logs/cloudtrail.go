@@ -41,7 +41,8 @@ bytes           additionalEventData.bytesTransferredIn, which came in to S3, is
                 bytes_out, as it left the client; bytesTransferredOut is
                 bytes_in. Null if the call failed. Only S3 data events have
                 them, and a trail has those only if it is told to.
-eventID       → event_uid
+sharedEventID → event_uid, else eventID: a call from one account into another stands in the
+                trails of both, each time with an eventID of its own
 
 What else Sigma rules read is found by its path, as in userIdentity.type and
 requestParameters.bucketName. The field shared_with says whom a call lets in: everyone,
@@ -86,6 +87,7 @@ const (
 	trailErrorCode
 	trailErrorMessage
 	trailID
+	trailSharedID
 	trailResources
 	trailDigestEnd
 	trailShipped // as Logstash's codec calls the time of an event
@@ -157,7 +159,7 @@ func newTrailShape() *scan.Shape {
 		return s
 	}
 	event := scan.FoldedShapeOf(trailTime, "eventTime", "eventSource", "eventName", "eventCategory", "eventType", "sourceIPAddress",
-		"userAgent", "errorCode", "errorMessage", "eventID", "resources", "digestEndTime", "@timestamp")
+		"userAgent", "errorCode", "errorMessage", "eventID", "sharedEventID", "resources", "digestEndTime", "@timestamp")
 	event.Nested = 1 << trailResources
 	within(event, "userIdentity", identity)
 	within(event, "additionalEventData", func() *scan.Shape { return scan.ShapeOf(trailBytesIn, "bytesTransferredIn", "bytesTransferredOut") })
@@ -256,7 +258,11 @@ func (d *cloudTrail) line(line []byte, b recordRow) (row bool, reason string) {
 		agent = agent[1 : n-1]
 	}
 	b.SetText(columnar.UserAgent, agent)
-	b.SetText(columnar.EventUID, d.text(trailID))
+	id := d.text(trailSharedID)
+	if len(id) == 0 {
+		id = d.text(trailID)
+	}
+	b.SetText(columnar.EventUID, id)
 	kept := d.always
 	if d.asked.has(name) {
 		kept = d.kept

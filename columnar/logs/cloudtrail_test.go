@@ -1,6 +1,7 @@
 package logs
 
 import (
+	"cmp"
 	"regexp"
 	"strings"
 	"testing"
@@ -63,7 +64,7 @@ func slowCloudTrail(e map[string]any) (rows []slowRow, skip bool) {
 		columnar.Account: slowAccount(slowObject(e["userIdentity"])),
 		columnar.Service: strings.TrimSuffix(text("eventSource"), ".amazonaws.com"), columnar.Operation: text("eventName"),
 		columnar.Resource: slowResource(e), columnar.Status: status, columnar.UserAgent: agent,
-		columnar.BytesOut: bytesOut, columnar.BytesIn: bytesIn, columnar.EventUID: text("eventID"),
+		columnar.BytesOut: bytesOut, columnar.BytesIn: bytesIn, columnar.EventUID: cmp.Or(text("sharedEventID"), text("eventID")),
 	}}}, false
 }
 
