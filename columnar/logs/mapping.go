@@ -106,7 +106,7 @@ func (s Column) names() []string {
 //
 // Names whose direction or meaning depends on who writes are left out on
 // purpose, and want a mapping: bytes, size, bytes_sent and bytes_received (a
-// server's view or a client's), id and request_id (events would be dropped as
+// server's view or a client's; but see flowSent), id and request_id (events would be dropped as
 // duplicates), event_id (a type in Windows logs), duration (its unit), uid (a
 // connection's, or a user's: then a day of the user would be one connection).
 var wellKnown = [columnar.NumCols][]string{
@@ -165,6 +165,13 @@ var wellKnown = [columnar.NumCols][]string{
 	columnar.Description:  {"description"},
 	columnar.Hashes:       {"hashes", "hash"},
 }
+
+// flowSent and flowReceived are the bytes of a connection as its first address sent and
+// received them.
+var (
+	flowSent     = []string{"bytessent", "sentbytes"}
+	flowReceived = []string{"bytesreceived", "receivedbytes", "bytesrcvd", "rcvdbytes", "bytesrecv", "recvbytes"}
+)
 
 // dateNames hold the date of records whose time is a time of day, in order of
 // preference.

@@ -206,6 +206,9 @@ func resolve(m *Mapping, names []string, inside bool) (*plan, error) {
 	if p.table == columnar.HTTP {
 		r.hostOfServer(p)
 	}
+	if p.table == columnar.Network {
+		r.bytesOfFlow(p)
+	}
 	p.sort()
 	return p, nil
 }
@@ -369,6 +372,28 @@ func (r *resolver) hostOfServer(p *plan) {
 	p.fields = slices.Delete(p.fields, at, at+1)
 	p.add(columnar.URLHost, servers)
 	p.add(columnar.Host, clients)
+}
+
+// bytesOfFlow finds the bytes of a connection under names that in other logs may be those of a
+// server: between two addresses, what was sent is what the first one did.
+func (r *resolver) bytesOfFlow(p *plan) {
+	if r.m.Only || len(r.sources(columnar.SrcIP)) == 0 || len(r.sources(columnar.DstIP)) == 0 {
+		return
+	}
+	for c, names := range map[columnar.Col][]string{columnar.BytesOut: flowSent, columnar.BytesIn: flowReceived} {
+		if r.m.names(c) || len(r.sources(c)) > 0 {
+			continue
+		}
+		var found []int
+		for _, name := range names {
+			for _, i := range r.known[name] {
+				if !r.taken[i] {
+					found = append(found, i)
+				}
+			}
+		}
+		p.add(c, found)
+	}
 }
 
 // add adds the field of a column, if it has sources.
