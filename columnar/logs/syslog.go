@@ -16,6 +16,8 @@ import (
 //	2026-11-20T20:25:30.5+01:00 host prog[71]: message                   rsyslog, journald
 //	Fri Nov 20 20:25:30 2026 daemon.info prog[71]: message               OpenWrt
 //	<30>Nov 20 2026 20:25:30 CET host : %ASA-6-302013: message           Cisco
+//	<30>:Nov 20 20:25:30 UTC: %ASA-6-302013: message                     Cisco, EMBLEM
+//	@cee: {"a":1}                                                        Suricata, without a header
 //	<30>message                                                          of a firewall
 //
 // each with or without <30>, a host and a zone. What is missing is nil. A line of RFC 5424
@@ -42,6 +44,8 @@ func (s *syslogLine) parse(line []byte) bool {
 		s.stamp = rest[:24]
 		_, rest = scan.CutWord(rest[25:]) // facility.severity
 	case s.parseCisco(rest):
+		return true
+	case bytes.HasPrefix(rest, ceeCookie):
 		return true
 	default:
 		return len(rest) < len(line)
@@ -109,6 +113,7 @@ func (s *syslogLine) parse5424(line []byte) bool {
 // parseCisco parses "Nov 20 2026 20:25:30 CET host : message", whose year, zone and host may
 // be missing, as a space before the last colon may.
 func (s *syslogLine) parseCisco(p []byte) bool {
+	p, emblem := bytes.CutPrefix(p, []byte{':'})
 	at := len("Nov 20 ")
 	if len(p) < at+14 || p[0]-'A' >= 26 || p[1]-'a' >= 26 || p[3] != ' ' || p[6] != ' ' {
 		return false
@@ -134,6 +139,9 @@ func (s *syslogLine) parseCisco(p []byte) bool {
 		stamp, words = stamp+len(zone), words[len(zone):]
 	}
 	s.stamp, s.message = p[:stamp], message
+	if emblem { // which has no host
+		return true
+	}
 	if host := scan.AfterLast(words, ' '); len(host) > 0 {
 		s.host = host
 	}
@@ -237,6 +245,11 @@ func (c *stamper) time(stamp []byte) (us int64, ok bool) {
 	case len(stamp) == 15 && stamp[3] == ' ', len(stamp) == 24 && stamp[3] == ' ' && stamp[7] == ' ':
 		c.scratch = append(append(c.scratch[:0], stamp...), ' ')
 		us, _, ok = c.syslog.Parse(c.scratch)
+		return us, ok
+	case len(stamp) == 19 && stamp[3] == ' ' && bytes.HasSuffix(stamp, []byte(" UTC")): // Cisco's, without a year
+		utc := c.syslog
+		utc.Zone = nil
+		us, _, ok = utc.Parse(stamp)
 		return us, ok
 	}
 	if us, ok = c.syslog.ISO(stamp); ok { // most
