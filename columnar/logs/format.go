@@ -354,7 +354,7 @@ var earliestWritten = time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
 
 // clock reads the times of the object.
 func (o *Options) clock() scan.Clock {
-	c := scan.Clock{Zone: o.Zone}
+	c := scan.Clock{Zone: o.Zone, Head: o.Head}
 	if o.Written.After(earliestWritten) {
 		c.Latest = o.Written.UnixMicro() + 2*scan.Day
 	}

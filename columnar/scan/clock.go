@@ -32,6 +32,8 @@ func Plausible(us int64) bool { return us >= earliest && us < latest }
 type Clock struct {
 	Zone   *time.Location // nil: UTC
 	Latest int64          // no event is later, as the log was written before; 0: not known
+	Head   []byte         // of the log: its other dates tell whether 4/5/2026 is in April or in May
+	order  dateOrder      // what Head tells, once it was asked
 	fault  fault
 	date   [10]byte
 	base   int64 // µs of the start of that day in UTC

@@ -16,7 +16,9 @@ import (
 //	20-NOV-26 13:02:03                    20261120T130203Z
 //	2026-11-20T13:02                      2026-11-20 13:02:03 +0100 CET
 //
-// and with a 12 h clock alone also month first, 11/20/2026 1:02 PM.
+// and dates with strokes, 20/11/2026 or 11/20/2026: where both numbers may be months, the
+// first dates of the log that leave no choice tell which is the month, else AM or PM, with
+// which the month comes first.
 func (c *Clock) worded(b []byte) (us int64, ok bool) {
 	first, behind, _ := bytes.Cut(b, []byte(" "))
 	if isWeekday(bytes.TrimSuffix(first, []byte(","))) {
@@ -33,7 +35,7 @@ func (c *Clock) worded(b []byte) (us int64, ok bool) {
 		return 0, false
 	}
 	var buf [64]byte
-	iso, ok := appendDate(buf[:0], date, year, half != 0)
+	iso, ok := c.appendDate(buf[:0], date, year, half != 0)
 	if !ok {
 		return 0, false
 	}
@@ -109,9 +111,9 @@ func cutDate(b []byte) (date, clock []byte, ok bool) {
 	return bytes.TrimRight(b[:at], " ,@"), b[at+1:], true
 }
 
-// appendDate appends a date in the form 2006-01-02. year may stand apart. Numbers with /
-// between them are month, day and year, if monthFirst says that they are.
-func appendDate(dst, date, year []byte, monthFirst bool) (iso []byte, ok bool) {
+// appendDate appends a date in the form 2006-01-02. year may stand apart. halved says that AM or
+// PM stands behind the time.
+func (c *Clock) appendDate(dst, date, year []byte, halved bool) (iso []byte, ok bool) {
 	if len(date) == 8 && isDigits(date) {
 		dst = append(append(dst, date[:4]...), '-')
 		return append(append(append(dst, date[4:6]...), '-'), date[6:]...), true
@@ -134,8 +136,17 @@ func appendDate(dst, date, year []byte, monthFirst bool) (iso []byte, ok bool) {
 		year, month, day = first, second, third
 	case sep == '.':
 		day, month, year = first, second, third
-	case sep == '/' && monthFirst:
-		month, day, year = first, second, third
+	case sep == '/':
+		switch order := orderOf(first, second); {
+		case order == unsureOrder && c.slashed() != unsureOrder:
+			if day, month, year = first, second, third; c.order == monthFirst {
+				day, month = second, first
+			}
+		case order == dayFirst:
+			day, month, year = first, second, third
+		case order == monthFirst, order == unsureOrder && halved:
+			month, day, year = first, second, third
+		}
 	}
 	if len(month) > 2 {
 		month = monthNumber(month)
@@ -146,6 +157,77 @@ func appendDate(dst, date, year []byte, monthFirst bool) (iso []byte, ok bool) {
 	dst = append(append(dst, year...), '-')
 	dst = append(appendPadded(dst, month), '-')
 	return appendPadded(dst, day), true
+}
+
+// A dateOrder is how dates with strokes are written.
+type dateOrder uint8
+
+const (
+	unasked dateOrder = iota
+	unsureOrder
+	dayFirst
+	monthFirst
+)
+
+// orderOf returns the order that two numbers leave, if they are a day and a month.
+func orderOf(first, second []byte) dateOrder {
+	a, isNumber := Int(first)
+	b, areNumbers := Int(second)
+	switch {
+	case !isNumber || !areNumbers || len(first) > 2 || len(second) > 2:
+	case a > 12 && a <= 31 && b >= 1 && b <= 12:
+		return dayFirst
+	case b > 12 && b <= 31 && a >= 1 && a <= 12:
+		return monthFirst
+	}
+	return unsureOrder
+}
+
+// slashed returns how the log writes dates with strokes: as the first date of each line does
+// in its head, if all that leave no choice agree. What clients choose freely is rarely first.
+func (c *Clock) slashed() dateOrder {
+	if c.order != unasked {
+		return c.order
+	}
+	c.order = unsureOrder
+	for head := c.Head; len(head) > 0; {
+		var line []byte
+		line, head = CutLine(head)
+		order := unsureOrder
+		for at := 0; at < len(line); at++ {
+			i := bytes.IndexByte(line[at:], '/')
+			if i < 0 {
+				break
+			}
+			at += i
+			if first, second, ok := slashedAt(line, at); ok {
+				order = orderOf(first, second)
+				break
+			}
+		}
+		switch {
+		case order == unsureOrder || order == c.order:
+		case c.order == unsureOrder:
+			c.order = order
+		default: // they do not agree
+			c.order = unsureOrder
+			return c.order
+		}
+	}
+	return c.order
+}
+
+// slashedAt returns the first two numbers of a date such as 4/5/2026 whose first stroke is at
+// line[at].
+func slashedAt(line []byte, at int) (first, second []byte, ok bool) {
+	begin := at
+	for begin > 0 && line[begin-1]-'0' <= 9 {
+		begin--
+	}
+	second, rest, found := bytes.Cut(line[at+1:min(len(line), at+9)], []byte{'/'})
+	ok = found && at-begin >= 1 && at-begin <= 2 && len(second) >= 1 && len(second) <= 2 && isDigits(second) && len(rest) >= 4 && isDigits(rest[:4]) &&
+		(begin == 0 || line[begin-1] != '/')
+	return line[begin:at], second, ok
 }
 
 // cutPart cuts a part of a date from those behind it. sep is what separates them.
