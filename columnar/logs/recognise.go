@@ -49,11 +49,25 @@ func (r *reader) recognise(head []byte) (recognised, error) {
 	known.format = r.mapped(head, known.format)
 	switch {
 	case known.format == nil:
+		if whole := behindCut(head); whole != nil {
+			return r.recognise(whole)
+		}
 		return recognised{}, ErrUnknown
 	case known.format.Split != nil:
 		return recognised{}, fmt.Errorf("is %s inside a compressed object: decompress it first", known.format.Name)
 	}
 	return known, nil
+}
+
+// behindCut returns head without a first line that is the end of a JSON object, as that of a log
+// that was rotated, or cut, within a record; nil if it is none.
+func behindCut(head []byte) []byte {
+	line, rest := scan.CutLine(head)
+	line = bytes.TrimRight(line, " \r")
+	if len(line) == 0 || line[0] == '{' || line[0] == '[' || line[len(line)-1] != '}' || len(rest) == 0 || rest[0] != '{' {
+		return nil
+	}
+	return rest
 }
 
 // lookInside returns a better reading than the known one of what begins with head, if
