@@ -39,7 +39,8 @@ every machine of the company.
 Of file servers (SMB, NFS and AFP to an address inside), only the bytes are known, and a gigabyte is the least.
 Common false positives: a first synchronisation of a new laptop, a migration, a new analysis job, an audit. After the same
 level on four days, of a machine or service account in a feed's first week on two, it is a habit. Jobs with a regular volume are their own baseline. With under 7 days of history the day is
-compared with the organisation and with fixed limits; somebody new in a log that is not is taken less seriously. Addresses
+compared with the organisation, if need be without what jobs fetch daily, and with fixed limits; somebody new in a log that is not is taken less seriously,
+and an address outside that reads where nobody unknown did more so. Addresses
 outside that read without a user from a web server, or from a bucket that such addresses read on at least four days before,
 can be anybody: those findings are at most low, unless one takes more than 3 times what any other took from a web server on any day.
 What it cannot see: one bucket among much larger downloads of the same entity, slow downloads, what is read but not
@@ -221,7 +222,7 @@ type bulkHalf struct {
 	show  func(value float64) string
 	all   []baseline // of each service with a row on the judged day
 	peaks map[bulkPeers]*bulkPeak
-	days  map[string][]float64 // of the feed, by service, for the cold start
+	days  map[takers][]float64 // of the feed, for the cold start
 }
 
 type bulkJudge struct {
@@ -286,6 +287,13 @@ func (b *bulkJudge) outdoes(s *downloadService, today *Row) (times float64) {
 // high by itself.
 const outdoing, farOutdoing = 2, 4
 
+// A takers is those with whose days the day of a newcomer to a service is compared: all, or
+// all but jobs, among whose nightly gigabytes a thief would not be seen.
+type takers struct {
+	service string
+	people  bool
+}
+
 // A bulkNewcomer is a finding of somebody with too short a baseline.
 type bulkNewcomer struct {
 	Finding
@@ -311,7 +319,7 @@ func (b *bulkJudge) judge() []Finding {
 		},
 	}
 	for h := range b.halves {
-		b.halves[h].days = map[string][]float64{}
+		b.halves[h].days = map[takers][]float64{}
 		b.halves[h].peaks = map[bulkPeers]*bulkPeak{}
 	}
 	if !b.baselines() {
@@ -323,11 +331,17 @@ func (b *bulkJudge) judge() []Finding {
 			b.endFeed()
 			feed = s.key.Feed
 		}
+		all, people := takers{service: s.key.Object}, takers{s.key.Object, true}
+		job := b.peers(s).job
 		for h := range b.halves {
 			half := &b.halves[h]
 			for i := range s.rows {
-				if !half.blind(&s.rows[i]) {
-					half.days[s.key.Object] = append(half.days[s.key.Object], float64(half.of(&s.rows[i])))
+				if half.blind(&s.rows[i]) {
+					continue
+				}
+				n := float64(half.of(&s.rows[i]))
+				if half.days[all] = append(half.days[all], n); !job {
+					half.days[people] = append(half.days[people], n)
 				}
 			}
 		}
@@ -697,17 +711,23 @@ func (b *bulkJudge) newcomer(half *bulkHalf, s *downloadService, series splitSer
 	if isClosed(s.key.Object) && objectWeight(s.key.Object) >= reportWeight {
 		grade = max(grade, 1)
 	}
-	if isGuest(s.key) {
+	covered := len(b.in.baselineDays(s.key.Feed)) >= b.o.MinDays
+	switch {
+	case isGuest(s.key):
 		grade++
-	} else if old := b.in.Day - Day(b.o.MinDays); len(b.in.baselineDays(s.key.Feed)) >= b.o.MinDays && !b.anonymous(s) {
-		if s.since <= old {
-			f.Why += ", as it never used the service before " + s.rows[0].Day.String()
-		} else {
-			if alone < farOutdoing && !isClosed(s.key.Object) {
-				grade--
-			}
-			f.Why += ", as it is new in this log"
+	case !covered:
+	case b.anonymous(s):
+		// A place that no stranger read from has been opened, or somebody has its link.
+		if grade > 0 && !scan.IsInternal([]byte(s.key.Entity)) {
+			grade++
 		}
+	case s.since <= b.in.Day-Day(b.o.MinDays):
+		f.Why += ", as it never used the service before " + s.rows[0].Day.String()
+	default:
+		if alone < farOutdoing && !isClosed(s.key.Object) {
+			grade--
+		}
+		f.Why += ", as it is new in this log"
 	}
 	c := bulkNewcomer{Finding: f}
 	// The past of others is half as strong as evidence, but a large amount is an amount.
@@ -740,6 +760,19 @@ func most(days, own []float64) float64 {
 	return 0
 }
 
+// above returns the share of the days of others that are below the newcomer's, in percent, and
+// how many others' days there are. days are sorted, and have its own among them.
+func (c *bulkNewcomer) above(days []float64) (share float64, others int) {
+	below, _ := slices.BinarySearch(days, c.Observed)
+	for _, own := range c.own {
+		if own < c.Observed {
+			below--
+		}
+	}
+	others = len(days) - len(c.own)
+	return 100 * float64(below) / float64(others), others
+}
+
 // endFeed compares the newcomers of a feed with the days of the feed.
 func (b *bulkJudge) endFeed() {
 	for h := range b.halves {
@@ -752,19 +785,19 @@ func (b *bulkJudge) endFeed() {
 		half := &b.halves[c.of]
 		f := c.Finding
 		service, _, _ := strings.Cut(f.Object, "/")
-		days := half.days[service]
-		below, _ := slices.BinarySearch(days, f.Observed)
-		for _, own := range c.own {
-			if own < f.Observed {
-				below--
-			}
-		}
+		days := half.days[takers{service: service}]
 		if f.Label != "" && service == webService && f.Score >= coldMedium && f.Observed > outdone*most(days, c.own) {
 			f.Label, f.RiskScore = "", b.risk
 			c.also += fmt.Sprintf(" It took more than %d times what any other reader took on any day.", outdone)
 		}
-		others := len(days) - len(c.own)
-		share := 100 * float64(below) / float64(others)
+		of := "others"
+		share, others := c.above(days)
+		if others >= minPeerDays && share < b.o.ColdPercent {
+			if days = half.days[takers{service, true}]; len(days)-len(c.own) >= minPeerDays {
+				of = "others that are no jobs"
+				share, others = c.above(days)
+			}
+		}
 		switch {
 		case others >= minPeerDays && share < b.o.ColdPercent:
 			continue
@@ -772,8 +805,8 @@ func (b *bulkJudge) endFeed() {
 			f.Why += "; " + fewPeers(others) + ", so fixed limits apply."
 		default:
 			f.Baseline = stats.Quantile(days, 0.5)
-			f.Why += fmt.Sprintf("; in this feed, %s of the %s of others are below that, and their median is %s.",
-				shareOf(share), count(int64(others), "day"), half.show(f.Baseline))
+			f.Why += fmt.Sprintf("; in this feed, %s of the %s of %s are below that, and their median is %s.",
+				shareOf(share), count(int64(others), "day"), of, half.show(f.Baseline))
 		}
 		f.Why += c.also
 		b.found = append(b.found, f)
