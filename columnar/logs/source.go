@@ -191,6 +191,16 @@ func (l TextList) end(text []byte) bool {
 	return false
 }
 
+// within reports whether one of the texts is in text.
+func (l TextList) within(text []byte) bool {
+	for _, s := range l {
+		if bytes.Contains(text, []byte(s)) {
+			return true
+		}
+	}
+	return false
+}
+
 // UnmarshalYAML reads a list, or one text.
 func (l *TextList) UnmarshalYAML(unmarshal func(any) error) error {
 	var one string
@@ -217,15 +227,16 @@ type SourceRow struct {
 }
 
 // A Condition is what a text must be: one of Is, if there are any, and begin with one
-// of Prefix and end with one of Suffix, if there are any, and none of Not; or be there or
-// not, if Present says so; or be an internal address, or another text, if Internal says so.
-// In YAML a text or a list is Is.
+// of Prefix, end with one of Suffix and have one of Contains in it, if there are any, and
+// none of Not; or be there or not, if Present says so; or be an internal address, or another
+// text, if Internal says so. In YAML a text or a list is Is.
 type Condition struct {
-	Is      TextList `yaml:"is"`
-	Prefix  TextList `yaml:"prefix"`
-	Suffix  TextList `yaml:"suffix"`
-	Not     TextList `yaml:"not"`
-	Present *bool    `yaml:"present"`
+	Is       TextList `yaml:"is"`
+	Prefix   TextList `yaml:"prefix"`
+	Suffix   TextList `yaml:"suffix"`
+	Contains TextList `yaml:"contains"`
+	Not      TextList `yaml:"not"`
+	Present  *bool    `yaml:"present"`
 	// Internal does not hold where nothing is said.
 	Internal *bool `yaml:"internal"`
 }

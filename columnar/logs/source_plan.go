@@ -307,8 +307,8 @@ func clockIn(layout string) int {
 func (p *sourcePlan) conditions(where map[string]Condition) (out []condition, err error) {
 	for _, name := range slices.Sorted(maps.Keys(where)) {
 		c := where[name]
-		if len(c.Is)+len(c.Prefix)+len(c.Suffix)+len(c.Not) == 0 && c.Present == nil && c.Internal == nil {
-			return nil, fmt.Errorf("%s: want a text, a list, is, prefix, suffix, not, present or internal", name)
+		if len(c.Is)+len(c.Prefix)+len(c.Suffix)+len(c.Contains)+len(c.Not) == 0 && c.Present == nil && c.Internal == nil {
+			return nil, fmt.Errorf("%s: want a text, a list, is, prefix, suffix, contains, not, present or internal", name)
 		}
 		out = append(out, condition{slot: p.slotOf(name, true), Condition: c})
 	}

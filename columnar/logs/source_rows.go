@@ -30,7 +30,8 @@ func (c *Condition) meets(text []byte) bool {
 	if len(c.Is) > 0 && !c.Is.has(text) || c.Not.has(text) {
 		return false
 	}
-	return (len(c.Prefix) == 0 || c.Prefix.begin(text)) && (len(c.Suffix) == 0 || c.Suffix.end(text))
+	return (len(c.Prefix) == 0 || c.Prefix.begin(text)) && (len(c.Suffix) == 0 || c.Suffix.end(text)) &&
+		(len(c.Contains) == 0 || c.Contains.within(text))
 }
 
 func allHold(where []condition, w *window, i int) bool {
