@@ -52,8 +52,8 @@ var sources = slices.Concat(
 		{Logsource{Product: "windows", Service: "security"}, tables(columnar.Process, columnar.Network, columnar.Event), channel("Security")},
 		{Logsource{Service: "sysmon"}, tables(columnar.Process, columnar.Network, columnar.DNS, columnar.Event), sysmon()},
 	},
-	services("asana", "atlassian", "aws", "azure", "bitbucket", "box", "dropbox", "gcp", "github", "gitlab", "google_workspace", "hubspot", "kubernetes", "m365", "netskope", "notion",
-		"okta", "onelogin", "salesforce", "slack", "snowflake", "zendesk"),
+	services("asana", "atlassian", "aws", "azure", "bitbucket", "box", "dropbox", "gcp", "github", "gitlab", "google_workspace", "hubspot", "kubernetes", "m365", "mysql", "netskope", "notion",
+		"okta", "onelogin", "postgresql", "salesforce", "slack", "snowflake", "zendesk"),
 	categories("sysmon", map[string][]string{
 		"clipboard_capture": {"24"}, "create_remote_thread": {"8"}, "create_stream_hash": {"15"}, "driver_load": {"6"},
 		"file_block_executable": {"27"}, "file_block_shredding": {"28"}, "file_change": {"2"}, "file_delete": {"23", "26"},
