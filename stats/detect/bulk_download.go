@@ -297,9 +297,10 @@ type takers struct {
 // A bulkNewcomer is a finding of somebody with too short a baseline.
 type bulkNewcomer struct {
 	Finding
-	own  []float64 // its own days in bulkHalf.days
-	of   int       // index of the half
-	also string    // the sentences that follow
+	own  [2][]float64 // its own days in bulkHalf.days, of each half
+	day  [2]float64   // the judged one
+	of   int          // index of the half
+	also string       // the sentences that follow
 }
 
 func (b *bulkJudge) judge() []Finding {
@@ -498,9 +499,12 @@ func (b *bulkJudge) service(s *downloadService, series splitSeries, n int) {
 		b.found = append(b.found, b.unusual(half, s, series, u))
 	} else if c := b.newcomer(half, s, series, u); c.RiskScore > 0 {
 		c.of = best
-		for i := range s.rows {
-			if !half.blind(&s.rows[i]) {
-				c.own = append(c.own, float64(half.of(&s.rows[i])))
+		for h := range b.halves {
+			c.day[h] = float64(b.halves[h].of(series.today))
+			for i := range s.rows {
+				if !b.halves[h].blind(&s.rows[i]) {
+					c.own[h] = append(c.own[h], float64(b.halves[h].of(&s.rows[i])))
+				}
 			}
 		}
 		b.cold = append(b.cold, c)
@@ -764,13 +768,24 @@ func most(days, own []float64) float64 {
 // how many others' days there are. days are sorted, and have its own among them.
 func (c *bulkNewcomer) above(days []float64) (share float64, others int) {
 	below, _ := slices.BinarySearch(days, c.Observed)
-	for _, own := range c.own {
+	for _, own := range c.own[c.of] {
 		if own < c.Observed {
 			below--
 		}
 	}
-	others = len(days) - len(c.own)
+	others = len(days) - len(c.own[c.of])
 	return 100 * float64(below) / float64(others), others
+}
+
+// outdoesJobs reports whether a newcomer took more than outdone times what anyone, jobs included, took
+// from the service on any day, in bytes or in objects.
+func (b *bulkJudge) outdoesJobs(c *bulkNewcomer, service string) bool {
+	for h := range b.halves {
+		if days := b.halves[h].days[takers{service: service}]; len(days) > 0 && c.day[h] > outdone*most(days, c.own[h]) {
+			return true
+		}
+	}
+	return false
 }
 
 // endFeed compares the newcomers of a feed with the days of the feed.
@@ -786,16 +801,19 @@ func (b *bulkJudge) endFeed() {
 		f := c.Finding
 		service, _, _ := strings.Cut(f.Object, "/")
 		days := half.days[takers{service: service}]
-		if f.Label != "" && service == webService && f.Score >= coldMedium && f.Observed > outdone*most(days, c.own) {
+		if f.Label != "" && service == webService && f.Score >= coldMedium && f.Observed > outdone*most(days, c.own[c.of]) {
 			f.Label, f.RiskScore = "", b.risk
 			c.also += fmt.Sprintf(" It took more than %d times what any other reader took on any day.", outdone)
 		}
 		of := "others"
 		share, others := c.above(days)
 		if others >= minPeerDays && share < b.o.ColdPercent {
-			if days = half.days[takers{service, true}]; len(days)-len(c.own) >= minPeerDays {
+			if days = half.days[takers{service, true}]; len(days)-len(c.own[c.of]) >= minPeerDays {
 				of = "others that are no jobs"
 				share, others = c.above(days)
+				if !b.outdoesJobs(c, service) { // it may be one more of them
+					f.RiskScore = min(f.RiskScore, leastRisk[High]-1)
+				}
 			}
 		}
 		switch {
