@@ -31,6 +31,9 @@ const (
 	freeSteps = 1 << 22
 )
 
+// avroMagic begins a file.
+const avroMagic = "Obj\x01"
+
 var errTruncated = errors.New("ends early")
 
 // An avroType is a type of a schema.
@@ -234,7 +237,7 @@ func avroHeader(in *bufio.Reader) (meta map[string][]byte, sync [16]byte, err er
 	if _, err := io.ReadFull(in, magic[:]); err != nil {
 		return fail(err)
 	}
-	if string(magic[:]) != "Obj\x01" {
+	if string(magic[:]) != avroMagic {
 		return nil, sync, errors.New("is not an avro file")
 	}
 	meta = map[string][]byte{}

@@ -209,6 +209,7 @@ func (d *cloudTrail) line(line []byte, b recordRow) (row bool, reason string) {
 	if !ok {
 		return false, malformedJSON
 	}
+	line = d.event.Object()
 	category, kind, name := d.text(trailCategory), d.text(trailType), d.text(trailName)
 	switch {
 	case has>>trailDigestEnd&1 != 0:

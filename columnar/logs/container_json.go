@@ -68,7 +68,7 @@ func (r *jsonReader) elements(w *window, t *Tally) {
 	r.start = append(r.start[:0], w.cells[(w.n-1)*w.slots:]...)
 	record, n, side := w.records[w.n-1], 0, len(w.side)
 	for _, array := range r.arrays {
-		eachElement(array, w, func(element scan.Value, inData bool) {
+		eachElement(array, w, r.root.lent, func(element scan.Value, inData bool) {
 			if n++; n > 1 {
 				if n == 2 && r.dropLong(w) {
 					t.Clear(record, fmt.Sprintf("text longer than %d bytes that all elements share, left out", maxShared))
@@ -107,7 +107,7 @@ func (r *jsonReader) dropLong(w *window) (any bool) {
 func (r *jsonReader) fields(element scan.Value, w *window) {
 	r.copied = r.copied[:0]
 	rest := element.Text(&r.copied)
-	inData := within(element, rest)
+	inData := r.root.lent && within(element, rest)
 	for field, more := 0, true; more; field++ {
 		var text []byte
 		text, rest, more = cutByte(rest, ',')
@@ -125,17 +125,17 @@ func (r *jsonReader) fields(element scan.Value, w *window) {
 
 // eachElement calls one for the elements of an array, and of arrays in it; for a value
 // that is none, with that.
-func eachElement(v scan.Value, w *window, one func(v scan.Value, inData bool)) {
+func eachElement(v scan.Value, w *window, inData bool, one func(v scan.Value, inData bool)) {
 	if !v.Is('[') {
-		one(v, true)
+		one(v, inData)
 		return
 	}
 	var elements scan.Walker
 	for elements.Open(v); elements.InArray() && elements.Next(); {
 		if elements.Val.Is('[') {
-			eachElement(elements.Val, w, one)
+			eachElement(elements.Val, w, inData, one)
 		} else {
-			one(elements.Val, true)
+			one(elements.Val, inData)
 		}
 	}
 }
@@ -187,6 +187,7 @@ func openBrackets(head []byte, comma func(at int)) (open []byte, whole bool) {
 type jsonNode struct {
 	paths  []jsonPath
 	many   bool          // it is each of an array's elements that a name may mean
+	lent   bool          // the values of the last object are in the window's data
 	shapes []*scan.Shape // each of 64 paths at most
 	values [64]scan.Value
 	copied []byte
@@ -465,6 +466,8 @@ func (n *jsonNode) read(object []byte, w *window, inData bool) (ok bool) {
 		if !sound {
 			return false
 		}
+		inData = inData && !s.Mended()
+		n.lent = inData
 		paths := n.paths[k*shapePaths:]
 		cells := w.cells[(w.n-1)*w.slots:][:w.slots]
 		for ; has != 0; has &= has - 1 {

@@ -398,13 +398,44 @@ func (r *spaceReader) read(data []byte, w *window, t *Tally) []byte {
 		if r.cut(data, pos, limit(line, r.usual)); r.usual < r.enough && r.conditional() {
 			r.cut(data, pos, limit(line, r.enough))
 		}
-		if i := r.layout(); i >= 0 {
-			w.begin(w.next)
-			r.record(w, r.layouts[i])
-		} else {
+		i := r.layout()
+		if i < 0 {
 			t.Skip(w.next, noLayout)
+			return
 		}
+		if l := &r.plan.source.Layouts[i]; l.request > 0 {
+			r.endAtRequest(l.request, data, pos, line)
+		}
+		w.begin(w.next)
+		r.record(w, r.layouts[i])
 	})
+}
+
+// endAtRequest lets the field before the line of a request, which has this number, reach up to that if
+// there are spaces in it.
+func (r *spaceReader) endAtRequest(number int, data []byte, pos []uint32, line []byte) {
+	if number >= len(r.fields) || bytes.IndexByte(r.fields[number], ' ') > 0 || string(r.fields[number]) == "-" && !requestBehind(line) {
+		return
+	}
+	r.cut(data, pos, limit(line, maxFields))
+	for at := number + 1; at < len(r.fields); at++ {
+		if !isRequestLine(r.fields[at]) {
+			continue
+		}
+		first, last := r.fields[number-1], r.fields[at-1]
+		r.fields[number-1] = first[:cap(first)-cap(last)+len(last)]
+		r.fields = append(r.fields[:number], r.fields[at:]...)
+		return
+	}
+}
+
+// requestBehind reports whether the line of a request stands in a line.
+func requestBehind(line []byte) bool { return bytes.Contains(line, []byte(` HTTP/`)) }
+
+// isRequestLine reports whether a field is the line of a request: "GET /a b HTTP/1.1".
+func isRequestLine(field []byte) bool {
+	method, rest, ok := bytes.Cut(field, []byte{' '})
+	return ok && len(method) > 2 && len(bytes.Trim(method, "ABCDEFGHIJKLMNOPQRSTUVWXYZ")) == 0 && bytes.Contains(rest, []byte(" HTTP/"))
 }
 
 // lines is eachLine, which also tells where the pieces of a line end: piece i is

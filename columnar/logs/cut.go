@@ -121,6 +121,9 @@ func (c *cutter) hand(b *Block) error {
 		var skipped []Reason
 		b.Times, skipped = c.wrapped.take(countLines(b.Data))
 		b.Skipped = append(b.Skipped, skipped...)
+		if l, ok := c.wrapped.layers[0].(*programLayer); ok {
+			b.Others, l.others = l.others, 0
+		}
 	}
 	return c.yield(b)
 }

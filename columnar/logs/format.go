@@ -226,9 +226,12 @@ type Block struct {
 	Times  []int64 // for formats with Outer, in µs UTC, what the wrapper of each line says, or NoTime; nil: no wrapper
 	Part   any     // what Format.Split made, instead of Data
 
-	// Among is a format that lines of other programs have, if the format is Shared: they are
-	// not read, and so not merely of another kind. "": none is known.
+	// Among is a format that lines of other programs have, if the format is Shared and they are
+	// not read as records of a member of their own, and so not merely of another kind. "": none
+	// is known.
 	Among string
+	// Others are lines of other programs that stand among the records, and are not in Data.
+	Others int64
 
 	// Skipped counts the records that Read could not give to a decoder: those
 	// too long or cut off, before Data, and those that do not unwrap, which are
@@ -269,6 +272,9 @@ func (b *Block) Decode(d Decoder, out *columnar.Out, t *Tally) error {
 		t.Records += r.Count
 		t.Skipped += r.Count
 		because(&t.Reasons, r)
+	}
+	if b.Others > 0 {
+		t.known(otherProgram, b.Others)
 	}
 	if len(b.Data) == 0 && b.Part == nil {
 		return nil

@@ -331,6 +331,7 @@ func (d *jsonLines) line(line []byte, record int64, out *columnar.Out, t *Tally)
 		t.Skip(record, malformedJSON)
 		return
 	}
+	line = r.shape.Object()
 	if r.has>>jsonEvent&1 != 0 && r.values[jsonEvent].Is('{') && d.unwraps() {
 		r, line = &d.event, r.values[jsonEvent]
 	}

@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"outflow/columnar/iceberg"
 	"outflow/columnar/scan"
 )
 
@@ -117,7 +118,9 @@ type reader struct {
 	named   map[string]int // how many members have a name
 	nested  int            // archives that are open
 	more    bool           // members may follow
-	stopped bool           // yield returned an error, or no more is wanted
+	// again opens the stream of the member at hand anew. Nil: it can be read only once.
+	again   func() (io.ReadCloser, error)
+	stopped bool // yield returned an error, or no more is wanted
 }
 
 // member adds a member. If several files have the same name, each is a member of its own.
@@ -161,6 +164,7 @@ func (r *reader) open(m *Member) error {
 		}
 		return r.split(m, format, head)
 	}
+	r.again = r.object.Open
 	return r.stream(m, in, stored)
 }
 
@@ -220,76 +224,151 @@ func (r *reader) begin(m *Member, format *Format, head []byte) {
 	m.Format, m.Options = format, &options
 }
 
-// stream reads one member. stored counts the bytes that in has read.
-func (r *reader) stream(m *Member, in *bufio.Reader, stored *counter) error {
-	what, content := "object", stored
+// A stream is the text of a member as it is stored.
+type stream struct {
+	in      *bufio.Reader // decompressed
+	stored  *counter      // what it is read from
+	content *counter      // what was decompressed; stored if nothing was
+	what    string        // it is, as errors say
+	open    []io.Closer
+}
+
+// decompressed returns the stream that in begins. stored counts the bytes that in has read.
+func decompressed(in *bufio.Reader, stored *counter) (*stream, error) {
+	s := &stream{in: in, stored: stored, content: stored, what: "object"}
 	for depth := 0; ; depth++ {
-		src, compression, err := decompress(in)
+		src, compression, err := decompress(s.in)
 		if err != nil {
-			return err
+			s.close()
+			return nil, err
 		}
 		if compression == "" {
-			break
+			return s, nil
 		}
 		if c, ok := src.(io.Closer); ok {
-			defer c.Close()
+			s.open = append(s.open, c)
 		}
 		if depth == maxNested {
-			return fmt.Errorf("is compressed more than %d times: decompress it first", maxNested)
+			s.close()
+			return nil, fmt.Errorf("is compressed more than %d times: decompress it first", maxNested)
 		}
-		what = compression + " stream"
-		content = &counter{src: src}
-		in = bufio.NewReaderSize(content, headSize)
+		s.what = compression + " stream"
+		s.content = &counter{src: src}
+		s.in = bufio.NewReaderSize(s.content, headSize)
 	}
-	if head, _ := in.Peek(tarBlock); isTar(head) {
-		r.more = true
-		return r.tar(m, in)
+}
+
+// lines returns its text with one record a line.
+func (s *stream) lines() *bufio.Reader {
+	src := lines(asUTF8(s.in))
+	if c, ok := src.(io.Closer); ok {
+		s.open = append(s.open, c)
 	}
-	if err := r.show(m, in); err != nil {
+	return bufio.NewReaderSize(src, headSize)
+}
+
+func (s *stream) close() {
+	for _, c := range slices.Backward(s.open) {
+		c.Close()
+	}
+}
+
+// stream reads one member. stored counts the bytes that in has read.
+func (r *reader) stream(m *Member, in *bufio.Reader, stored *counter) error {
+	s, err := decompressed(in, stored)
+	if err != nil {
 		return err
 	}
-	start, _ := in.Peek(headSize)
+	defer s.close()
+	if head, _ := s.in.Peek(tarBlock); isTar(head) {
+		r.more = true
+		return r.tar(m, s.in)
+	}
+	if err := r.show(m, s.in); err != nil {
+		return err
+	}
+	start, _ := s.in.Peek(headSize)
 	if err := notLog(start); err != nil {
 		return err
 	}
-	text := bufio.NewReaderSize(lines(asUTF8(in)), headSize)
+	text := s.lines()
 	head, err := text.Peek(headSize)
+	known, unknown := r.recognise(head)
+	if unknown != nil {
+		if err == nil || err == io.EOF {
+			return unknown
+		}
+		return s.failed(m, err) // damaged before it could be recognised
+	}
+	machine := known.machine
+	if machine == nil || r.again == nil && len(machine.formats) > 1 {
+		return r.text(m, s, text, &known)
+	}
+	err = r.text(m, s, text, known.of(machine.formats[0]))
+	for _, f := range machine.formats[1:] {
+		if r.stopped {
+			break
+		}
+		part := r.member(m.Name + "!" + f.Name)
+		part.Err = r.part(part, known.of(f))
+	}
+	return err
+}
+
+// part reads the records of one format of a member that is read once more for them.
+func (r *reader) part(m *Member, known *recognised) error {
+	f, err := r.again()
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	stored := &counter{src: f}
+	s, err := decompressed(bufio.NewReaderSize(stored, headSize), stored)
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	return r.text(m, s, s.lines(), known)
+}
+
+// text reads the text of a member as it was recognised.
+func (r *reader) text(m *Member, s *stream, text *bufio.Reader, known *recognised) (err error) {
 	c := cutter{
-		src: text, buffers: r.Buffers, maxRecord: r.MaxRecord,
+		src: text, buffers: r.Buffers, maxRecord: r.MaxRecord, format: known.format,
 		yield: func(b *Block) error {
 			err := r.yield(m, b)
 			r.stopped = err != nil && !errors.Is(err, ErrSkip)
 			return err
 		},
 	}
-	if known, unknown := r.recognise(head); unknown == nil {
-		c.format = known.format
-		r.begin(m, known.format, known.head)
-		m.Options.Inside = len(known.layers) > 0
-		among := r.among(known.format, known.head)
+	r.begin(m, known.format, known.head)
+	m.Options.Inside = len(known.layers) > 0
+	if known.machine != nil && known.format.Shared && len(known.machine.formats) > 1 {
+		among := known.machine.formats[1].Name
 		hand := c.yield
 		c.yield = func(b *Block) error {
 			b.Among = among
 			return hand(b)
 		}
-		if len(known.layers) > 0 {
-			c.wrapped = newUnwrapper(text, &known, &r.ReadOptions)
-			c.src = c.wrapped
-		}
-		err = c.run()
-	} else if err == nil || err == io.EOF {
-		return unknown
-	} else {
-		c.err = err // damaged before it could be recognised
 	}
+	if len(known.layers) > 0 {
+		c.wrapped = newUnwrapper(text, known, &r.ReadOptions)
+		c.src = c.wrapped
+	}
+	err = c.run()
 	m.Size, m.LastRecord = c.size, c.lastRecord()
 	if c.err == io.EOF && r.Content != nil {
-		content.seal(m)
+		s.content.seal(m)
 	}
 	if c.err == nil || c.err == io.EOF || r.stopped {
 		return err
 	}
-	return fmt.Errorf("%s %s at byte %d: %w; %d records were read", what, damage(c.err), stored.n, c.err, m.LastRecord)
+	return s.failed(m, c.err)
+}
+
+// failed is the error of a member that cannot be read to its end.
+func (s *stream) failed(m *Member, err error) error {
+	return fmt.Errorf("%s %s at byte %d: %w; %d records were read", s.what, damage(err), s.stored.n, err, m.LastRecord)
 }
 
 func damage(err error) string {
@@ -343,17 +422,26 @@ func nulBytes(head []byte) (even, odd int) {
 // lines returns text with one record a line. Binary data stays unchanged.
 func lines(in *bufio.Reader) io.Reader {
 	head, _ := in.Peek(headSize)
-	if EVTX.Sniff(head) {
+	switch {
+	case EVTX.Sniff(head):
 		return in
+	case isJournal(head):
+		return &journalReader{src: in}
+	case bytes.HasPrefix(head, []byte(iceberg.AvroMagic)):
+		return iceberg.AvroLines(in)
 	}
 	in = bufio.NewReaderSize(&holeReader{src: in}, headSize)
 	head, _ = in.Peek(headSize)
-	form := blockFormOf(head)
+	form, batches, spaced := blockFormOf(head), batchFormOf(head), spacedSeparator(head)
 	switch {
 	case form != nil:
 		return &blockReader{blockForm: form, src: in}
+	case batches != nil:
+		return &batchReader{batchForm: batches, src: in}
 	case scan.NeedsJSONLines(head, headSize):
 		return scan.JSONLines(in)
+	case spaced != 0:
+		return &spacedReader{src: in, sep: spaced, behind: true}
 	case bytes.IndexByte(head, '\r') >= 0 && bytes.IndexByte(head, '\n') < 0:
 		return crReader{in}
 	case isCounted(head):

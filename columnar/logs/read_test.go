@@ -1,6 +1,7 @@
 package logs
 
 import (
+	"archive/tar"
 	"archive/zip"
 	"bytes"
 	"cmp"
@@ -468,32 +469,69 @@ func BenchmarkRead(b *testing.B) {
 	}
 }
 
-// Lines that a format reads would count as those of another program, without a word.
-func TestAmong(t *testing.T) {
+// Lines that a format reads would count as those of another program, or as malformed, in the log of a
+// machine whose programs write one file.
+func TestMachine(t *testing.T) {
 	const squid = "Nov 20 10:00:00 gw squid[1]: 1795168800.123 200 10.0.0.5 TCP_MISS/200 900 POST http://files.example/u amy HIER_DIRECT/192.0.2.7 text/html\n"
 	const query = "Nov 20 10:00:01 gw dnsmasq[70]: query[A] a.files.example from 10.0.0.5\n"
 	const shell = "Nov 20 10:00:01 gw sshd[9]: Accepted publickey for amy from 10.0.0.5 port 4 ssh2\n"
-	for _, c := range []struct {
-		in    string
-		other int64
-		want  string
-	}{
-		{query + shell + query, 1, "[]"},
-		{query + squid + shell + squid, 0, "[line of another program; some are of squid: log each program apart (3, first at record 1)]"},
+	const mail = "Nov 20 10:00:02 gw postfix/qmgr[72]: A00001: from=<amy@corp.example>, size=5000, nrcpt=1 (queue active)\n" +
+		"Nov 20 10:00:03 gw postfix/smtp[73]: A00001: to=<x@mega.example>, relay=mx.mega.example[192.0.2.8]:25, delay=1, delays=0/0/0/1, dsn=2.0.0, status=sent (250 ok)\n"
+	for _, c := range []struct{ in, want string }{ // records in "", rows, other, skipped: a member each
+		{query + shell + query, "[o dnsmasq 2 1 0]"},
+		{query + squid + shell + squid, "[o dnsmasq 1 1 0 o!squid squid 2 0 0]"},
+		{squid + shell + squid, "[o squid 2 1 0]"},
+		{squid + mail + shell + query, "[o dnsmasq 1 1 0 o!postfix postfix 1 1 0 o!squid squid 1 0 0]"},
+		{squid + squid, "[o squid 2 0 0]"},
 	} {
-		var tally Tally
-		members := Read(object("machine.log", []byte(c.in)), &ReadOptions{}, func(m *Member, b *Block) error {
-			d, err := m.Format.New(m.Options)
-			if err != nil {
-				return err
+		for name, stored := range map[string][]byte{"plain": []byte(c.in), "gzip": gzipped(t, c.in)} {
+			var got []any
+			tallies := map[*Member]*Tally{}
+			ro := &ReadOptions{Options: Options{Want: ^columnar.Cols(0)}}
+			for _, m := range Read(object("o", stored), ro, func(m *Member, b *Block) error {
+				d, err := m.Format.New(m.Options)
+				if err != nil {
+					return err
+				}
+				if tallies[m] == nil {
+					tallies[m] = &Tally{}
+				}
+				return b.Decode(d, &columnar.Out{Want: ^columnar.Cols(0), Sink: func(b *columnar.Batch) {
+					lines := strings.Split(c.in, "\n")
+					for i := range b.Len() {
+						n := b.First + int64(b.Record[i])
+						if line := lines[n-1]; !strings.Contains(line, m.Format.Name) {
+							t.Errorf("%s: record %d of %s is %q", name, n, m.Name, line)
+						}
+					}
+				}}, tallies[m])
+			}) {
+				if m.Err != nil {
+					t.Fatal(m.Name, m.Err)
+				}
+				got = append(got, m.Name, m.Format.Name, tallies[m].Rows, tallies[m].Other, tallies[m].Skipped)
 			}
-			return b.Decode(d, &columnar.Out{Sink: func(*columnar.Batch) {}}, &tally)
-		})
-		if members[0].Err != nil || members[0].Format.Name != "dnsmasq" {
-			t.Fatal(members[0].Format, members[0].Err)
+			if fmt.Sprint(got) != c.want {
+				t.Errorf("%s: %q: got %v, want %s", name, c.in, got, c.want)
+			}
 		}
-		if tally.Other != c.other || fmt.Sprint(tally.Reasons) != c.want || tally.Records != tally.Rows+tally.Other+tally.Skipped {
-			t.Errorf("%q: got %+v", c.in, tally)
+	}
+	var archive bytes.Buffer // a file in it cannot be read twice
+	w := tar.NewWriter(&archive)
+	in := query + squid + shell
+	w.WriteHeader(&tar.Header{Name: "messages", Mode: 0o644, Size: int64(len(in))})
+	w.Write([]byte(in))
+	w.Close()
+	var tally Tally
+	Read(object("o", archive.Bytes()), &ReadOptions{}, func(m *Member, b *Block) error {
+		d, err := m.Format.New(m.Options)
+		if err != nil {
+			return err
 		}
+		return b.Decode(d, &columnar.Out{Sink: func(*columnar.Batch) {}}, &tally)
+	})
+	const want = "[line of another program; some are of squid: log each program apart (2, first at record 1)]"
+	if fmt.Sprint(tally.Reasons) != want || tally.Rows != 1 {
+		t.Errorf("in an archive: got %+v", tally)
 	}
 }

@@ -22,6 +22,7 @@ type recognised struct {
 	layers  []wrapping
 	headers bool   // records get the header of syslog that the format expects
 	head    []byte // of what is inside
+	machine *machine
 }
 
 // recognise returns how a member that begins with head is read. What a dialect reads as
@@ -31,6 +32,7 @@ func (r *reader) recognise(head []byte) (recognised, error) {
 	if len(head) == 0 {
 		return recognised{}, ErrEmpty
 	}
+	head = mendedHead(head)
 	known := recognised{format: r.Format, head: head}
 	if r.Format == nil {
 		known.format = r.Formats.sniff(head, false)
@@ -47,6 +49,9 @@ func (r *reader) recognise(head []byte) (recognised, error) {
 		}
 	}
 	known.format = r.mapped(head, known.format)
+	if f := known.format; f != nil && f.Split == nil && (known.layers == nil || known.ofSyslog()) {
+		known.machine = r.machineOf(f, head)
+	}
 	switch {
 	case known.format == nil:
 		if whole := behindCut(head); whole != nil {
@@ -68,6 +73,44 @@ func behindCut(head []byte) []byte {
 		return nil
 	}
 	return rest
+}
+
+// ofSyslog reports whether a header of syslog is all that is around the records.
+func (k *recognised) ofSyslog() bool {
+	if len(k.layers) != 1 {
+		return false
+	}
+	_, ok := k.layers[0]().(*syslogLayer)
+	return ok
+}
+
+// of returns how the lines of a format in the log of a machine are read.
+func (k *recognised) of(f *Format) *recognised {
+	m := k.machine
+	part := *k
+	part.format, part.headers, part.machine = f, f.Syslog, nil
+	part.layers = []wrapping{func() layer { return &programLayer{machine: m, format: f} }, func() layer { return &syslogLayer{} }}
+	return &part
+}
+
+// mendedHead returns head with its lines as JSON, if the first is what decoders mend.
+func mendedHead(head []byte) []byte {
+	line, _ := scan.CutLine(bytes.TrimLeft(head, " \t\r\n"))
+	if line = trimEOL(line); len(line) == 0 || line[0] != '{' || len(line) >= headSize/2 || isJSON(line) {
+		return head
+	}
+	var mended []byte
+	for line := range bytes.Lines(head) {
+		begin := len(mended)
+		text := trimEOL(line)
+		out, ok := scan.MendJSON(mended, text)
+		if !ok || isJSON(text) {
+			mended = append(mended[:begin], line...)
+			continue
+		}
+		mended = append(out, '\n')
+	}
+	return mended
 }
 
 // lookInside returns a better reading than the known one of what begins with head, if
@@ -292,7 +335,7 @@ func (r *reader) peel(head []byte, headers bool, layers ...wrapping) []byte {
 	if u.opened == 0 || len(bytes.TrimSpace(text)) == 0 {
 		return nil
 	}
-	return text[:min(len(text), headSize)]
+	return mendedHead(text[:min(len(text), headSize)])
 }
 
 // A worth is how much a text tells as a format: the rows, how many cells they have beside
@@ -339,31 +382,105 @@ func (r *reader) worth(f *Format, head []byte, wrapped bool) (w worth) {
 	return w
 }
 
-// among returns a format that reads lines of other programs in the log of a machine, of
-// which format reads its own; "" if there is none, or the log was said to have format.
-func (r *reader) among(format *Format, head []byte) string {
-	const most = 64 // programs of a machine that are looked at
-	if !format.Shared || r.Format != nil {
-		return ""
-	}
-	written := map[string][]byte{} // by program
+// A machine is the log of a machine: the programs in it that formats read, each by its own.
+type machine struct {
+	formats []*Format          // the one that the log has as a whole first
+	of      map[string]*Format // by program; nil: no format reads its lines
+}
+
+// mostPrograms is how many programs of a machine are recognised, those that write most.
+const mostPrograms = 16
+
+// machineOf returns the programs of the log that begins with head and has a format as a whole; nil if
+// that reads all, or the log was said to have one.
+func (r *reader) machineOf(whole *Format, head []byte) *machine {
 	var s syslogLine
+	if first, _ := scan.CutLine(head); r.Format != nil || whole.Generic || whole.Cut != nil || !s.parse(first) {
+		return nil
+	}
+	written := map[string][]byte{}
 	for line := range bytes.Lines(wholeLines(head)) {
-		if s.parse(trimEOL(line)) && s.program != nil && (len(written) < most || written[string(s.program)] != nil) {
-			written[string(s.program)] = append(append(written[string(s.program)], s.message...), '\n')
+		if s.parse(trimEOL(line)) && s.program != nil {
+			family := familyOf(s.program)
+			written[string(family)] = append(written[string(family)], line...)
 		}
 	}
 	if len(written) < 2 {
-		return ""
+		return nil
 	}
-	for _, program := range slices.Sorted(maps.Keys(written)) {
-		text := written[program]
-		f := r.Formats.sniff(text, true)
-		if f != nil && f != format && !f.Generic && f.Split == nil && r.worth(f, text, true).rows > 0 {
-			return f.Name
+	names := slices.SortedFunc(maps.Keys(written), func(a, b string) int {
+		return cmp.Or(cmp.Compare(len(written[b]), len(written[a])), cmp.Compare(a, b))
+	})
+	m := &machine{formats: []*Format{whole}, of: map[string]*Format{}}
+	own, unread := false, false
+	for _, name := range names[:min(len(names), mostPrograms)] {
+		f := r.formatOf(whole, written[name])
+		m.of[name] = f
+		own, unread = own || f == whole, unread || f == nil
+		if f != nil && !slices.Contains(m.formats, f) {
+			m.formats = append(m.formats, f)
 		}
 	}
-	return ""
+	if !own || len(m.formats) == 1 && (!unread || whole.Shared) {
+		return nil
+	}
+	return m
+}
+
+// formatOf returns the format of a program's lines in the log of a machine, nil if none knows them. It
+// is rather the one of the whole log.
+func (r *reader) formatOf(whole *Format, lines []byte) *Format {
+	alone := func() layer { return &syslogLayer{} }
+	headed, bare := r.peel(lines, true, alone), r.peel(lines, false, alone)
+	text := func(f *Format) []byte {
+		if f.Syslog {
+			return headed
+		}
+		return bare
+	}
+	told := r.worth(whole, text(whole), true)
+	if told.rows > 0 {
+		return whole
+	}
+	f := r.Formats.first(func(f *Format) bool { return f.sniffs(text(f), true) })
+	if f != nil && !f.Generic && f.Split == nil && r.worth(f, text(f), true).rows > 0 {
+		return f
+	}
+	if told.other > 0 && !whole.Shared {
+		return whole
+	}
+	return nil
+}
+
+// familyOf returns the name of a program without the part of it that wrote: postfix of postfix/smtpd.
+func familyOf(program []byte) []byte {
+	family, _, _ := bytes.Cut(program, []byte{'/'})
+	return family
+}
+
+// A programLayer leaves the lines of the programs that a format of a machine's log reads; for the
+// first format also those of programs that were not looked at, and those that none reads if it knows
+// them for such. The others are blank.
+type programLayer struct {
+	*machine
+	format *Format
+	line   syslogLine
+	others int64 // lines that none reads
+}
+
+func (l *programLayer) unwrap(record []byte, _ *envelope) ([]byte, bool, string) {
+	first := l.format == l.formats[0]
+	if !l.line.parse(record) || l.line.program == nil {
+		return record, !first, ""
+	}
+	f, looked := l.of[string(familyOf(l.line.program))]
+	if f == l.format || first && (!looked || f == nil && l.format.Shared) {
+		return record, false, ""
+	}
+	if first && f == nil {
+		l.others++
+	}
+	return nil, true, ""
 }
 
 // wholeLines returns head without a last line that may be cut.
@@ -393,7 +510,8 @@ func wrappings(head []byte) (found []wrapping, plainly bool) {
 		plainly = bytes.Contains(table.line, []byte("_raw"))
 	}
 	var fields uint64
-	var syslog, stamped, docker, snare bool
+	var syslog, stamped, docker, snare, fluent bool
+	packed := isPacked(head)
 	var s syslogLine
 	cri, lines := 0, 0
 	for probe := newJSONLayer(0, false); len(head) > 0 && lines < 2*sniffLines; lines++ {
@@ -413,6 +531,8 @@ func wrappings(head []byte) (found []wrapping, plainly bool) {
 		}
 		_, isSnare := cutSnare(line)
 		snare = snare || isSnare
+		_, _, _, isFluent := cutFluent(line)
+		fluent = fluent || isFluent
 		syslog = syslog || s.parse(line)
 		stamped = stamped || isStampISO(line)
 	}
@@ -428,6 +548,12 @@ func wrappings(head []byte) (found []wrapping, plainly bool) {
 	if snare {
 		head := snareHead()
 		found = append(found, func() layer { return &snareLayer{tableLayer: tableLayer{tableHead: head}} })
+	}
+	if packed {
+		found = append(found, func() layer { return &packedLayer{} })
+	}
+	if fluent {
+		found = append(found, func() layer { return &fluentLayer{} })
 	}
 	if stamped {
 		found = append(found, func() layer { return stampLayer{} })

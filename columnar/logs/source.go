@@ -1,6 +1,7 @@
 package logs
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"maps"
@@ -116,10 +117,14 @@ type Layout struct {
 	Where  map[string]TextList `yaml:"where"` // and one of some texts that a field has, by $1, $2, …
 	// Bracketed is the number of the first field that stands in brackets, in space. It tells
 	// records with further fields before it. 0: any.
-	Bracketed int      `yaml:"bracketed"`
-	Names     []string `yaml:"names"` // in order; "" or "-" for one that nobody reads
+	Bracketed int `yaml:"bracketed"`
+	// Request is the name of the field that is the line of a request, in quotes, in space. The
+	// field before it may have spaces: it ends where the request begins. "": none.
+	Request string   `yaml:"request"`
+	Names   []string `yaml:"names"` // in order; "" or "-" for one that nobody reads
 
 	least, most int
+	request     int // the number of the field Request; 0: none
 	where       []layoutCondition
 }
 

@@ -91,6 +91,15 @@ func (p *sourcePlan) compile() error {
 	if i := slices.IndexFunc(s.Layouts, func(l Layout) bool { return l.Bracketed != 0 }); i >= 0 && (p.container != spaceContainer || s.Layouts[i].Bracketed < 0) {
 		return fmt.Errorf("layouts[%d].bracketed: want the number of a field of container space", i)
 	}
+	for i := range s.Layouts {
+		l := &s.Layouts[i]
+		if l.Request == "" {
+			continue
+		}
+		if l.request = slices.Index(l.Names, l.Request); l.request < 1 || p.container != spaceContainer {
+			return fmt.Errorf("layouts[%d].request: want one of its names but the first, of container space", i)
+		}
+	}
 	if len(s.Separator) > 1 && len(s.Layouts) == 0 && (p.container != keyvalueContainer || len(s.Separator) > 2) {
 		return fmt.Errorf("separator: %q: want one byte", s.Separator)
 	}

@@ -14,6 +14,8 @@ import (
 //	<30>Nov 20 20:25:30 host prog[71]: message                           RFC 3164
 //	<30>Nov 20 20:25:30 host prog {"a":1}                                Strata's log forwarding
 //	2026-11-20T20:25:30.5+01:00 host prog[71]: message                   rsyslog, journald
+//	Nov 20 20:25:30.123456 host prog[71]: message                        journalctl -o short-precise
+//	Fri 2026-11-20 20:25:30 CET host prog[71]: message                   journalctl -o short-full
 //	Fri Nov 20 20:25:30 2026 daemon.info prog[71]: message               OpenWrt
 //	<30>Nov 20 2026 20:25:30 CET host : %ASA-6-302013: message           Cisco
 //	<30>:Nov 20 20:25:30 UTC: %ASA-6-302013: message                     Cisco, EMBLEM
@@ -43,6 +45,12 @@ func (s *syslogLine) parse(line []byte) bool {
 	case len(rest) > 25 && isStamp3164(rest[4:]) && rest[3] == ' ' && rest[24] == ' ':
 		s.stamp = rest[:24]
 		_, rest = scan.CutWord(rest[25:]) // facility.severity
+	case isPrecise(rest):
+		s.stamp = rest[:15]
+		_, rest = scan.CutWord(rest[15:])
+	case isFull(rest):
+		end := 24 + bytes.IndexByte(rest[24:], ' ')
+		s.stamp, rest = rest[4:end], rest[end+1:]
 	case s.parseCisco(rest):
 		return true
 	case bytes.HasPrefix(rest, ceeCookie):
@@ -177,6 +185,32 @@ func structuredEnd(p []byte) int {
 func isStamp3164(p []byte) bool {
 	return len(p) >= 16 && p[3] == ' ' && p[6] == ' ' && p[9] == ':' && p[12] == ':' && p[15] == ' ' &&
 		p[0]-'A' < 26 && p[1]-'a' < 26 && p[5]-'0' <= 9 && p[14]-'0' <= 9
+}
+
+// isPrecise reports whether p begins with "Nov 20 20:25:30.123456 host prog[71]: ".
+func isPrecise(p []byte) bool {
+	if len(p) < 18 || p[3] != ' ' || p[6] != ' ' || p[9] != ':' || p[12] != ':' || p[15] != '.' || p[0]-'A' >= 26 || p[14]-'0' > 9 {
+		return false
+	}
+	fraction, rest := scan.CutWord(p[16:])
+	_, isNumber := scan.Int(fraction)
+	return isNumber && tagged(rest)
+}
+
+// isFull reports whether p begins with "Fri 2026-11-20 20:25:30 CET host prog[71]: ".
+func isFull(p []byte) bool {
+	if len(p) < 30 || p[3] != ' ' || p[8] != '-' || p[11] != '-' || p[14] != ' ' || p[17] != ':' || p[20] != ':' || p[23] != ' ' || p[0]-'A' >= 26 {
+		return false
+	}
+	_, rest := scan.CutWord(p[24:])
+	return tagged(rest)
+}
+
+// tagged reports whether p begins with the name of a machine and that of a program.
+func tagged(p []byte) bool {
+	host, rest := scan.CutWord(p)
+	tag, _ := scan.CutWord(rest)
+	return len(host) > 0 && !bytes.ContainsAny(host, notInTag) && isTag(tag)
 }
 
 // isStampISO reports whether p begins with "2026-11-20T20:25:30", parts of seconds and a

@@ -52,6 +52,7 @@ func (r *reader) tar(m *Member, in io.Reader) error {
 		return fmt.Errorf("tar archives nest deeper than %d: unpack it first", maxNested)
 	}
 	defer func() { r.nested-- }()
+	r.again = nil
 	files := 0
 	for t := tar.NewReader(in); !r.stopped; {
 		h, err := t.Next()

@@ -12,7 +12,8 @@ import (
 // a string in a JSON object, as a cell of an exported table. An unwrapper takes the
 // layers off, so that decoders and their Sniff see the records as they were written.
 // A record stays at its line: one that does not unwrap, or the first parts of one that
-// is stored in parts, leaves a blank line, which no decoder counts.
+// is stored in parts, leaves a blank line, which no decoder counts. Only packed records, of
+// which a line holds several, get lines of their own.
 
 // maxLayers is how many layers may be around a record: a message of syslog, in the
 // JSON of a container runtime, in that of a shipper, in an event of a collector.
@@ -178,7 +179,12 @@ func (u *unwrapper) unwrap(record []byte) {
 		return
 	}
 	u.e = envelope{}
-	for _, l := range u.layers {
+	u.through(u.layers, text, lines)
+}
+
+// through takes layers off a text that stands at some lines, and appends what is inside to out.
+func (u *unwrapper) through(layers []layer, text []byte, lines int) {
+	for i, l := range layers {
 		var held bool
 		var why string
 		if text, held, why = l.unwrap(text, &u.e); why != "" {
@@ -187,6 +193,14 @@ func (u *unwrapper) unwrap(record []byte) {
 		}
 		if held {
 			u.blank(lines)
+			return
+		}
+		if _, ok := l.(*packedLayer); ok && i+1 < len(layers) || ok && bytes.IndexByte(trimEOL(text), '\n') >= 0 {
+			around := u.e
+			for line := range bytes.Lines(text) {
+				u.e = around
+				u.through(layers[i+1:], trimEOL(line), 1)
+			}
 			return
 		}
 	}

@@ -35,13 +35,29 @@ const (
 	jsonSyslogMessage        // of Azure's Log Analytics, as the next two
 	jsonRawData              //
 	jsonAuditCell            // of Microsoft's audit log
-	jsonResult               // of Splunk's export, fields of a search; the last message
+	jsonResult               // of Splunk's export, fields of a search
+	jsonLine                 // of Loki's logcli
+	jsonFull                 // of GELF, as the next
+	jsonShort                //
+	jsonTopicMessage         // of Amazon SNS
+	jsonTopicRecord          // what holds that
+	jsonBody                 // of Amazon SQS, and of what Azure's Event Hubs captures
+	jsonBodyLower            // of SQS, too, as Lambda gets it
+	jsonKinesis              // of Kinesis, as Lambda gets it
+	jsonAWSLogs              // of CloudWatch's subscriptions
+	jsonAttributes           // of Datadog's archives, what it found in a message
+	jsonKafkaValue           // of Kafka; the last message
 	jsonTimestamp            // the first time
 	_                        // time
 	_                        // timestamp
 	jsonSplunkTime           //
 	jsonJournalTime          //
-	_                        // TimeGenerated; the last time
+	_                        // TimeGenerated
+	jsonDay                  // of Datadog, Fluent Bit
+	_                        // ts
+	_                        // _messagetime, of Sumo Logic
+	_                        // Timestamp, of SNS
+	_                        // publishTime, of Pub/Sub; the last time
 	jsonStream
 	jsonHost
 	jsonHostName
@@ -49,12 +65,18 @@ const (
 	_ // Computer; the last host
 	jsonProgram
 	jsonPID
-	jsonPreview // stands beside jsonResult
-	jsonFile    // the first file or container: container_id
-	_           // log.file.path
-	_           // container.id
-	_           // docker.container_id
-	jsonPod     // the last: kubernetes.docker_id
+	jsonPreview // stands beside jsonResult, and so on: see jsonBeside
+	jsonLabels
+	jsonTopic
+	jsonReceipt
+	jsonReceiptLower
+	jsonOffset
+	jsonSequence
+	jsonFile // the first file or container: container_id
+	_        // log.file.path
+	_        // container.id
+	_        // docker.container_id
+	jsonPod  // the last: kubernetes.docker_id
 )
 
 // Sets of these fields.
@@ -64,12 +86,19 @@ const (
 	jsonFiles = 1<<(jsonPod+1) - 1<<jsonFile
 )
 
+// jsonBeside says which fields stand beside one that may be a record, one at least, as a set: alone
+// its name says little.
+var jsonBeside = [jsonTimestamp]uint64{jsonResult: 1 << jsonPreview, jsonLine: 1 << jsonLabels, jsonTopicMessage: 1 << jsonTopic,
+	jsonBody: 1<<jsonReceipt | 1<<jsonSequence, jsonBodyLower: 1 << jsonReceiptLower, jsonAttributes: 1 << jsonDay, jsonKafkaValue: 1 << jsonOffset}
+
 // newWrapperShape returns the shape of objects that wrap a record.
 func newWrapperShape() *scan.Shape {
 	s := scan.ShapeOf(0, "message", "log", "msg", "_raw", "full_log", "MESSAGE", "event.original", "event", "detail", "eventData", "auditData", "CloudTrailEvent", "_source", "data", "fields", "payload",
 		"@message", "textPayload", "SyslogMessage", "RawData", "AuditData", "result",
-		"@timestamp", "time", "timestamp", "_time", "__REALTIME_TIMESTAMP", "TimeGenerated",
-		"stream", "host", "hostname", "_HOSTNAME", "Computer", "SYSLOG_IDENTIFIER", "_PID", "preview", "container_id")
+		"line", "full_message", "short_message", "Message", "Sns", "Body", "body", "kinesis", "awslogs", "attributes", "value",
+		"@timestamp", "time", "timestamp", "_time", "__REALTIME_TIMESTAMP", "TimeGenerated", "date", "ts", "_messagetime", "Timestamp", "publishTime",
+		"stream", "host", "hostname", "_HOSTNAME", "Computer", "SYSLOG_IDENTIFIER", "_PID",
+		"preview", "labels", "TopicArn", "ReceiptHandle", "receiptHandle", "offset", "SequenceNumber", "container_id")
 	s.Within("event", scan.ShapeOf(jsonOriginal, "original"))
 	s.Within("host", scan.ShapeOf(jsonHostName, "name"))
 	log := scan.ShapeOf(0)
@@ -100,6 +129,7 @@ type jsonLayer struct {
 	field   int
 	docker  bool // a text that ends without a newline goes on
 	shape   *scan.Shape
+	has     uint64 // the fields of the object at hand
 	values  [64]scan.Value
 	scratch []byte
 }
@@ -111,7 +141,8 @@ func newJSONLayer(field int, docker bool) *jsonLayer {
 // messages returns the fields of an object that may be a record, as a set, and
 // whether the line of a container runtime ends with a newline.
 func (l *jsonLayer) messages(record []byte) (fields uint64, ends bool) {
-	if _, _, ok := l.shape.Read(record, l.values[:]); !ok {
+	var ok bool
+	if l.has, _, ok = l.shape.Read(record, l.values[:]); !ok {
 		return 0, false
 	}
 	for field := jsonMessage; field < jsonTimestamp; field++ {
@@ -125,16 +156,22 @@ func (l *jsonLayer) messages(record []byte) (fields uint64, ends bool) {
 // holds reports whether a field of the object may be a record.
 func (l *jsonLayer) holds(field int) bool {
 	v := l.shape.Value(field)
-	if field == jsonResult {
-		return v.Is('{') && l.shape.Value(jsonPreview) != nil
+	if beside := jsonBeside[field]; beside != 0 && l.has&beside == 0 {
+		return false
 	}
-	return v.Is('"') || v.Is('{') && (field <= jsonMsg || field >= jsonEventText)
+	switch {
+	case v.Is('"'):
+		return field != jsonResult
+	case v.Is('['):
+		return field == jsonJournal
+	}
+	return v.Is('{') && (field <= jsonMsg || field >= jsonEventText)
 }
 
 func (l *jsonLayer) unwrap(record []byte, e *envelope) ([]byte, bool, string) {
 	s := l.shape
 	has, _, ok := s.Read(record, l.values[:])
-	if !ok {
+	if l.has = has; !ok {
 		return nil, false, malformedJSON
 	}
 	if !l.holds(l.field) {
@@ -174,8 +211,11 @@ func (l *jsonLayer) unwrap(record []byte, e *envelope) ([]byte, bool, string) {
 	}
 	text := []byte(s.Value(l.field))
 	if !l.docker {
-		if text[0] == '"' {
+		switch text[0] {
+		case '"':
 			text = s.Text(l.field, &l.scratch)
+		case '[':
+			text = l.bytes(text)
 		}
 		return text, false, ""
 	}
@@ -187,4 +227,17 @@ func (l *jsonLayer) unwrap(record []byte, e *envelope) ([]byte, bool, string) {
 		more = len(text) == 0 || text[len(text)-1] != '\n'
 	}
 	return l.join(text, e.stream>>1, more)
+}
+
+// bytes returns a text that journald writes as the numbers of its bytes, since it has some that are
+// no text.
+func (l *jsonLayer) bytes(array []byte) []byte {
+	begin := len(l.scratch)
+	var w scan.Walker
+	for w.Open(array); w.Next(); {
+		if n, ok := scan.Int(w.Val); ok && n >= 0 && n <= 0xff {
+			l.scratch = append(l.scratch, byte(n))
+		}
+	}
+	return l.scratch[begin:]
 }

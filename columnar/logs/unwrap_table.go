@@ -151,6 +151,8 @@ type tableLayer struct {
 	*tableHead
 	begun   bool // the header has come
 	fields  scan.Fields
+	record  []byte
+	cellOf  func(column int) []byte
 	out     []byte
 	scratch []byte
 }
@@ -175,12 +177,16 @@ func (l *tableLayer) unwrap(record []byte, e *envelope) ([]byte, bool, string) {
 		return nil, false, tooMany
 	}
 	e.opened = true
-	l.out = append(l.object(append(l.out[:0], '{'), &l.root, record), '}')
+	if l.record = record; l.cellOf == nil {
+		l.cellOf = l.cell
+	}
+	l.out = append(l.object(append(l.out[:0], '{'), &l.root, l.cellOf), '}')
 	return l.out, false, ""
 }
 
-// object appends the members that a record has of a node.
-func (l *tableLayer) object(dst []byte, n *tableNode, record []byte) []byte {
+// object appends the members that a record has of a node. cell returns the text of a column, nil
+// if the record has none.
+func (h *tableHead) object(dst []byte, n *tableNode, cell func(column int) []byte) []byte {
 	for i := range n.members {
 		m := &n.members[i]
 		begin := len(dst)
@@ -190,7 +196,7 @@ func (l *tableLayer) object(dst []byte, n *tableNode, record []byte) []byte {
 		dst = append(dst, m.key...)
 		value := len(dst)
 		if m.column < 0 {
-			dst = l.object(append(dst, '{'), m, record)
+			dst = h.object(append(dst, '{'), m, cell)
 			if len(dst) == value+1 {
 				dst = dst[:begin]
 				continue
@@ -198,19 +204,19 @@ func (l *tableLayer) object(dst []byte, n *tableNode, record []byte) []byte {
 			dst = append(dst, '}')
 			continue
 		}
-		if dst = l.value(dst, m, l.cell(record, m.column)); len(dst) == value {
+		if dst = m.value(dst, cell(m.column)); len(dst) == value {
 			dst = dst[:begin]
 		}
 	}
 	return dst
 }
 
-// cell returns the text of a field, nil if the record has none.
-func (l *tableLayer) cell(record []byte, column int) []byte {
+// cell returns the text of a field of the record at hand.
+func (l *tableLayer) cell(column int) []byte {
 	if column >= l.fields.Ends[0] {
 		return nil
 	}
-	cell := record[l.fields.Pos[column]+1 : l.fields.Pos[column+1]]
+	cell := l.record[l.fields.Pos[column]+1 : l.fields.Pos[column+1]]
 	if l.plain {
 		return cell
 	}
@@ -219,7 +225,7 @@ func (l *tableLayer) cell(record []byte, column int) []byte {
 }
 
 // value appends what a cell says, nothing if it is empty.
-func (l *tableLayer) value(dst []byte, n *tableNode, cell []byte) []byte {
+func (n *tableNode) value(dst, cell []byte) []byte {
 	switch {
 	case n.text: // no record is a record like any other
 	case len(cell) == 0:

@@ -3,6 +3,8 @@ package logs
 import (
 	"archive/tar"
 	"bytes"
+	"compress/gzip"
+	"encoding/base64"
 	"fmt"
 	"path/filepath"
 	"regexp"
@@ -36,6 +38,15 @@ func quoteJSON(line []byte) string {
 
 func jsonAround(before, behind string) func([]byte) string {
 	return func(line []byte) string { return before + quoteJSON(line) + behind + "\n" }
+}
+
+// inKinesis returns text as Kinesis holds it.
+func inKinesis(text string) string {
+	var b bytes.Buffer
+	z := gzip.NewWriter(&b)
+	z.Write([]byte(text))
+	z.Close()
+	return base64.StdEncoding.EncodeToString(b.Bytes())
 }
 
 func textAround(before string) func([]byte) string {
@@ -93,6 +104,40 @@ var wrappers = []struct {
 		inner := `{"log":` + quoteJSON(append(bytes.Clone(line), '\n')) + `}`
 		return "<13>Nov 20 20:25:30 relay shipper[71]: " + `{"message":` + quoteJSON([]byte(inner)) + "}\n"
 	}},
+	{"journald, fractions of seconds", "", textAround("Nov 20 20:25:30.123456 relay shipper[71]: ")},
+	{"journald, whole dates", "", textAround("Fri 2026-11-20 20:25:30 CET relay shipper[71]: ")},
+	{"journald JSON of bytes", "", func(line []byte) string {
+		numbers := strings.ReplaceAll(strings.Trim(fmt.Sprint(line), "[]"), " ", ",")
+		return `{"__REALTIME_TIMESTAMP":"1795206330123000","_HOSTNAME":"relay","MESSAGE":[` + numbers + "]}\n"
+	}},
+	{"Loki", "", jsonAround(`{"streams":[{"stream":{"job":"x","host":"relay"},"values":[["1795206330123000000",`, `]]}]}`)},
+	{"Loki's answer", "", jsonAround(`{"status":"success","data":{"resultType":"streams","result":[{"stream":{"job":"x"},"values":[["1795206330123000000",`, `,{"a":"b"}]]}],"stats":{}}}`)},
+	{"logcli", "", jsonAround(`{"labels":{"job":"x"},"line":`, `,"timestamp":"2026-11-20T20:25:30.123Z"}`)},
+	{"OpenTelemetry", "", jsonAround(`{"resourceLogs":[{"resource":{"attributes":[{"key":"host.name","value":{"stringValue":"relay"}}]},"scopeLogs":[{"scope":{},"logRecords":[{"timeUnixNano":"1795206330123000000","body":{"stringValue":`, `},"attributes":[{"key":"log.file.name","value":{"stringValue":"x.log"}}]}]}]}]}`)},
+	{"Datadog", "", jsonAround(`{"_id":"A1","date":"2026-11-20T20:25:30.123Z","service":"x","host":"relay","source":"x","message":`, `,"status":"info"}`)},
+	{"GELF", "", jsonAround(`{"version":"1.1","host":"relay","timestamp":1795206330.123,"short_message":`, `,"level":6}`)},
+	{"Graylog", "", jsonAround(`{"messages":[{"message":{"source":"relay","timestamp":"2026-11-20T20:25:30.123Z","message":`, `}}]}`)},
+	{"Sumo Logic", "", jsonAround(`{"fields":[],"messages":[{"map":{"_messagetime":"1795206330123","_raw":`, `}}]}`)},
+	{"Splunk rows", "", jsonAround(`{"preview":false,"fields":["_time","_raw"],"rows":[["2026-11-20T20:25:30.000+00:00",`, `]]}`)},
+	{"Azure Log Analytics", "", jsonAround(`{"tables":[{"name":"PrimaryResult","columns":[{"name":"TimeGenerated","type":"datetime"},{"name":"RawData","type":"string"}],"rows":[["2026-11-20T20:25:30.000Z",`, `]]}]}`)},
+	{"CloudWatch Insights", "", jsonAround(`{"results":[[{"field":"@timestamp","value":"2026-11-20 20:25:30.123"},{"field":"@message","value":`, `}]]}`)},
+	{"Fluentd's file", "", func(line []byte) string {
+		return "2026-11-20T20:25:30+00:00\tproxy.access\t" + `{"message":` + quoteJSON(line) + "}\n"
+	}},
+	{"Fluent Bit's file", "", func(line []byte) string {
+		return `proxy.access: [1795206330.123456789, {"log":` + quoteJSON(line) + "}]\n"
+	}},
+	{"Fluent Bit's terminal", "", func(line []byte) string {
+		return `[0] proxy.access: [[1795206330.123456789, {}], {"log"=>` + quoteJSON(line) + "}]\n"
+	}},
+	{"Fluent Bit JSON", "", jsonAround(`{"date":1795206330.123456,"log":`, `}`)},
+	{"SNS", "", jsonAround(`{"Type":"Notification","MessageId":"m","TopicArn":"arn:aws:sns:x","Message":`, `,"Timestamp":"2026-11-20T20:25:30.123Z"}`)},
+	{"SQS", "", jsonAround(`{"MessageId":"m","ReceiptHandle":"r","MD5OfBody":"x","Body":`, `}`)},
+	{"Kafka", "", jsonAround(`{"topic":"t","partition":0,"offset":7,"ts":1795206330123,"value":`, `}`)},
+	{"CloudWatch subscription in Kinesis", "", func(line []byte) string {
+		inner := `{"messageType":"DATA_MESSAGE","logGroup":"g","logEvents":[{"id":"1","timestamp":1795206330123,"message":` + quoteJSON(line) + `}]}`
+		return `{"kinesis":{"data":"` + inKinesis(inner) + `"},"eventID":"e"}` + "\n"
+	}},
 }
 
 // ownForms are cases of several headers that the dialect reads itself.
@@ -137,8 +182,13 @@ func (c *logCase) unwrapped(stored []byte, size int) (*Member, *result) {
 	return m, r
 }
 
+// everyCase is how many of the wrappers are tried on every case of a dialect; the others on the first
+// that has rows, since each takes as long.
+const everyCase = 28
+
 // A record gives the same row and has the same number, whatever it is wrapped in.
 func TestUnwrapEveryDialect(t *testing.T) {
+	met := map[*Format]bool{}
 	for _, c := range readCases(t) {
 		if c.format.New == nil || len(c.in) == 0 || len(c.in) > fuzzSize {
 			continue
@@ -146,11 +196,15 @@ func TestUnwrapEveryDialect(t *testing.T) {
 		// JSON of other shapes is one object a line before it is wrapped.
 		plain := (&result{}).text(c.in)
 		want := c.run(plain, wholeBlock)
-		if want.tally.Rows == 0 || want.err != nil || strings.HasSuffix(c.file, "csv_stray.txtar") {
-			continue // stray quotes are cut as blocks have it
+		if want.tally.Rows == 0 || want.err != nil || strings.HasSuffix(c.file, "csv_stray.txtar") || strings.HasSuffix(c.file, "csv_spaced.txtar") {
+			continue // stray quotes are cut as blocks have it; spaces before quotes are dropped where nothing is around the table
 		}
-		for _, w := range wrappers {
+		again := met[c.format]
+		met[c.format] = true
+		for i, w := range wrappers {
 			switch {
+			case again && i >= everyCase:
+				continue
 			case c.format.Vendor != nil && !slices.Contains([]string{"rsyslog", "CRI", "Docker"}, w.name):
 				continue // their containers are few: one case a wrapper would take minutes
 			case w.name == "CRI in parts" && (c.format.Quoted && bytes.Count(plain, quote) > 0 || strings.HasSuffix(c.file, "winxml_crlf.txtar")):
@@ -366,7 +420,13 @@ var timeOf = map[string]string{
 	"CRI": "2026-11-20T20:25:30.123456Z", "CRI in parts": "2026-11-20T20:25:30.123456Z", "Docker": "2026-11-20T20:25:30.1Z", "Filebeat": "2026-11-20T20:25:30.123Z",
 	"Elastic's original": "2026-11-20T20:25:30.123Z", "Splunk collector": "2026-11-20T20:25:30.123Z", "Splunk JSON export": "2026-11-20T20:25:30Z",
 	"Splunk CSV export": "2026-11-20T20:25:30Z", "journald JSON": "2026-11-20T20:25:30.123Z", "syslog in Docker": "2026-11-20T20:25:30Z", "Filebeat in CRI": "2026-11-20T20:25:30.1Z",
-	"Docker in JSON in syslog": "2026-11-20T20:25:30Z",
+	"Docker in JSON in syslog":       "2026-11-20T20:25:30Z",
+	"journald, fractions of seconds": "2026-11-20T20:25:30Z", "journald, whole dates": "2026-11-20T19:25:30Z", "journald JSON of bytes": "2026-11-20T20:25:30.123Z",
+	"Loki": "2026-11-20T20:25:30.123Z", "Loki's answer": "2026-11-20T20:25:30.123Z", "logcli": "2026-11-20T20:25:30.123Z", "OpenTelemetry": "2026-11-20T20:25:30.123Z",
+	"Datadog": "2026-11-20T20:25:30.123Z", "GELF": "2026-11-20T20:25:30.123Z", "Graylog": "2026-11-20T20:25:30.123Z", "Sumo Logic": "2026-11-20T20:25:30.123Z",
+	"Splunk rows": "2026-11-20T20:25:30Z", "Azure Log Analytics": "2026-11-20T20:25:30Z", "CloudWatch Insights": "2026-11-20T20:25:30.123Z",
+	"Fluentd's file": "2026-11-20T20:25:30Z", "Fluent Bit's file": "2026-11-20T20:25:30.123456Z", "Fluent Bit's terminal": "2026-11-20T20:25:30.123456Z", "Fluent Bit JSON": "2026-11-20T20:25:30.123456Z",
+	"SNS": "2026-11-20T20:25:30.123Z", "Kafka": "2026-11-20T20:25:30.123Z", "CloudWatch subscription in Kinesis": "2026-11-20T20:25:30.123Z",
 }
 
 // If this fails, the rows of a dialect whose records have no time, in the form at hand,

@@ -233,29 +233,19 @@ func winDate(b []byte, monthFirst bool) (t time.Time, ok bool) {
 
 // winMonthFirst reports whether the month comes first in dates such as 4/5/2026.
 func winMonthFirst(o *Options) bool {
-	const near = 2 * 24 * time.Hour // of a log that is written on
-	monthFirst, sure := true, false
-	for head := o.Head; len(head) > 0 && !sure; {
+	dates, half := scan.Dates{Written: o.Written.UnixMicro()}, true
+	for head := o.Head; len(head) > 0; {
 		var line []byte
 		line, head = scan.CutLine(head)
-		var p winPacket
-		if p.parse(line) != packetKind {
-			continue
-		}
-		month, ok1 := winDate(p.date, true)
-		day, ok2 := winDate(p.date, false)
-		switch {
-		case ok1 != ok2:
-			monthFirst, sure = ok1, true
-		case ok1 && !month.Equal(day):
-			monthFirst = len(p.half) > 0
-			nearMonth, nearDay := o.Written.Sub(month).Abs() < near, o.Written.Sub(day).Abs() < near
-			if nearMonth != nearDay {
-				monthFirst = nearMonth
-			}
+		if p := (winPacket{}); p.parse(line) == packetKind {
+			dates.Add(p.date)
+			half = len(p.half) > 0
 		}
 	}
-	return monthFirst
+	if order := dates.Order(); order != scan.NoOrder {
+		return order == scan.MonthFirst
+	}
+	return half
 }
 
 // A winPacket is what the line of a packet says.

@@ -65,6 +65,7 @@ type winJSON struct {
 	beat    bool       // the record has what Winlogbeat says of an event
 	ecs     []winField // for what the event does not say under its own name
 	scratch []byte
+	mended  []byte // see flattenMended
 }
 
 // winJSONDepth is how deep objects are looked into: two more than the deepest
@@ -176,7 +177,7 @@ func (d *winJSON) Decode(b *Block, out *columnar.Out, t *Tally) error {
 		line, data = scan.CutLine(data)
 		switch {
 		case scan.Blank(line):
-		case !d.flatten(line):
+		case !d.flatten(line) && !d.flattenMended(line):
 			t.Skip(record, malformedJSON)
 		case len(d.event.slots[winEventID]) == 0:
 			t.Known("event without an EventID")
@@ -209,6 +210,12 @@ func (d *winJSON) flatten(line []byte) bool {
 		d.event.parseMessage(d.message.Text(&d.scratch), d.names.of, false)
 	}
 	return w.DoneObject()
+}
+
+// flattenMended is flatten of an object that is not quite JSON.
+func (d *winJSON) flattenMended(line []byte) (ok bool) {
+	d.mended, ok = scan.MendJSON(d.mended[:0], line)
+	return ok && d.flatten(d.mended)
 }
 
 // object adds what an object says. element is the key of an object in winOfSystem

@@ -329,6 +329,7 @@ func (d *zeek) readJSON(line []byte) (log zeekLog, reason string) {
 	if !ok {
 		return zeekOther, malformedJSON
 	}
+	line = d.shape.Object()
 	d.scratch = d.scratch[:0]
 	log = d.logOf(has)
 	var path []byte

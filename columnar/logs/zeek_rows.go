@@ -130,7 +130,7 @@ func (d *zeek) objects(data []byte, record int64, t *Tally) (size, n int) {
 // it belongs to no log, is malformed, or has a cell that is not as it is written.
 func (d *zeek) object(data, line []byte, i int) (log zeekLog, plain bool) {
 	has, escaped, ok := d.shape.Read(line, d.values[:])
-	if !ok || len(d.shape.Misfits()) > 0 {
+	if !ok || d.shape.Mended() || len(d.shape.Misfits()) > 0 {
 		return zeekOther, false
 	}
 	log = d.logOf(has)

@@ -12,7 +12,6 @@ import (
 
 	"outflow/columnar"
 	"outflow/columnar/scan"
-	"outflow/columnar/scan/scantest"
 )
 
 func slowZeek(e map[string]any) (rows []slowRow, skip bool) {
@@ -186,7 +185,7 @@ func zeekJSON(in []byte) []byte {
 	var out []byte
 	for line := range bytes.Lines(in) {
 		for _, pair := range [][2]string{{"id.orig_h", "id_orig_h"}, {"id.resp_h", "id_resp_h"}, {"id.resp_p", "id_resp_p"}, {"_path", "@stream"}} {
-			event, _ := scantest.Reference(bytes.TrimRight(line, "\r\n"))
+			event, _ := mendedReference(bytes.TrimRight(line, "\r\n"))
 			e := slowObject(event)
 			_, ok1 := e[pair[0]]
 			_, ok2 := e[pair[1]]

@@ -89,6 +89,7 @@ func (r *reader) file(m *Member, f *zip.File) error {
 	}
 	defer in.Close()
 	stored := &counter{src: in}
+	r.again = f.Open
 	return r.stream(m, bufio.NewReaderSize(stored, headSize), stored)
 }
 

@@ -32,8 +32,9 @@ func Plausible(us int64) bool { return us >= earliest && us < latest }
 type Clock struct {
 	Zone   *time.Location // nil: UTC
 	Latest int64          // no event is later, as the log was written before; 0: not known
-	Head   []byte         // of the log: its other dates tell whether 4/5/2026 is in April or in May
-	order  dateOrder      // what Head tells, once it was asked
+	Head   []byte         // of the log, whose dates tell their order; see Dates
+	order  Order
+	looked bool // for order
 	fault  fault
 	date   [10]byte
 	base   int64 // µs of the start of that day in UTC
@@ -48,13 +49,15 @@ const (
 	isOutside
 	isLate
 	isDoubtful
+	isUnordered
 )
 
 // Reasons for faults.
 const (
-	outside  = "time outside 1990–2100"
-	late     = "time after the log was written"
-	doubtful = "time of two meanings: of the 1990s since 1970, or of today since 2001"
+	outside   = "time outside 1990–2100"
+	late      = "time after the log was written"
+	doubtful  = "time of two meanings: of the 1990s since 1970, or of today since 2001"
+	unordered = "date of two meanings: the day or the month first"
 )
 
 // Within reports whether an event can have that time.
@@ -72,7 +75,7 @@ func (c *Clock) refuse(us int64) bool {
 
 // Fault returns why the last time was not taken: other, if it was none.
 func (c *Clock) Fault(other string) string {
-	reason := cmp.Or([...]string{isOutside: outside, isLate: late, isDoubtful: doubtful}[c.fault], other)
+	reason := cmp.Or([...]string{isOutside: outside, isLate: late, isDoubtful: doubtful, isUnordered: unordered}[c.fault], other)
 	c.fault = taken
 	return reason
 }

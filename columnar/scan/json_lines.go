@@ -16,14 +16,14 @@ import (
 var envelopes = []string{"Records", "records", "items", "entries", "value", "logEvents", "Events", "audit_logs"}
 
 // firstEnvelopes are such keys where only answers stand before them, since some records have
-// them, too: of CloudWatch's get-log-events and filter-log-events; many programming interfaces.
-var firstEnvelopes = []string{"events", "data", "results", "result", "logs", "rows", "hits"}
+// them, too: of CloudWatch's get-log-events and filter-log-events; many programming interfaces; of SQS; of Pub/Sub.
+var firstEnvelopes = []string{"events", "data", "results", "result", "logs", "rows", "hits", "Messages", "receivedMessages"}
 
 // answers are the keys of what a programming interface says of its answer: how the question
 // went, and how much there is. A record may have one of them, but not before what it is about.
 var answers = []string{"status", "statuscode", "code", "success", "ok", "error", "errors", "message", "count", "total", "totalcount",
 	"totalresults", "size", "took", "timedout", "page", "pagesize", "pages", "limit", "offset", "next", "nextpage", "nexttoken",
-	"nextcursor", "cursor", "hasmore", "more", "moreevents", "meta", "metadata", "requestid", "shards", "maxscore", "links", "version", "nodekey", "logtype"}
+	"nextcursor", "cursor", "hasmore", "more", "moreevents", "meta", "metadata", "requestid", "shards", "maxscore", "links", "version", "nodekey", "logtype", "preview", "initoffset", "messages", "fields"}
 
 // NeedsJSONLines reports whether an object that begins with head is JSON that is
 // not one object a line, and so must be read through JSONLines. size is the largest
@@ -346,7 +346,7 @@ func (s *shaper) atKey() bool {
 func (s *shaper) nameKey() {
 	key := s.out[s.key+1 : len(s.out)-1]
 	s.named = false
-	if len(key) > len("audit_logs") {
+	if len(key) > len("receivedMessages") {
 		return
 	}
 	is := func(name string) bool { return string(key) == name }

@@ -36,6 +36,8 @@ type Shape struct {
 	first  *shapeKey            // stands for the beginning of an object
 	keys   map[string]*shapeKey // by raw
 	line   shapeRead
+	mended []byte
+	mends  bool
 }
 
 // A shapeRead is the result of reading one line.
@@ -190,8 +192,27 @@ func (s *Shape) lead(keys string) {
 
 // Read notes the values of the object in b by field. If keys are equal, the last
 // value counts. has and escaped are sets of fields: the fields that the object has,
-// and those that are strings with escapes. If ok is false, the object is malformed.
+// and those that are strings with escapes. If ok is false, the object is malformed. One
+// that MendJSON takes is mended: its values stay valid until the next Read.
 func (s *Shape) Read(b []byte, values []Value) (has, escaped uint64, ok bool) {
+	has, escaped, ok = s.read(b, values)
+	if s.mends = false; ok {
+		return has, escaped, true
+	}
+	if s.mended, s.mends = MendJSON(s.mended[:0], b); !s.mends {
+		return 0, 0, false
+	}
+	return s.read(s.mended, values)
+}
+
+// Mended reports whether the values of the last object read are not parts of it, since it was
+// mended.
+func (s *Shape) Mended() bool { return s.mends }
+
+// Object returns the text of the last object read, mended or not.
+func (s *Shape) Object() []byte { return s.line.b }
+
+func (s *Shape) read(b []byte, values []Value) (has, escaped uint64, ok bool) {
 	r := &s.line
 	r.mark(b)
 	r.values, r.has, r.escaped, r.misfits = values, 0, 0, r.misfits[:0]

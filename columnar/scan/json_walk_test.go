@@ -127,7 +127,7 @@ func checkShape(t *testing.T, b []byte) {
 			}
 		}
 		got := make([]Value, len(fields))
-		has, escaped, ok := s.Read(line, got)
+		has, escaped, ok := s.read(line, got)
 		if ok != w.DoneObject() {
 			t.Fatalf("%q: shape: got sound %v, want %v", line, ok, w.DoneObject())
 		}
@@ -150,7 +150,7 @@ func checkInner(t *testing.T, b []byte) {
 	s.Within("c", ShapeOf(6, "a"))
 	values := make([]Value, 7)
 	for _, line := range [][]byte{[]byte(`{"a":{"b":1,"a":2,"c":{"a":3,"b":"\n"}},"c":{"a":1}}`), b, b} {
-		_, _, ok := s.Read(line, values)
+		_, _, ok := s.read(line, values)
 		event, wantOK := scantest.Reference(line)
 		object, isObject := event.(map[string]any)
 		if scantest.Depth(event) > MaxDepth {

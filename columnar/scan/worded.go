@@ -2,6 +2,7 @@ package scan
 
 import (
 	"bytes"
+	"strings"
 	"time"
 )
 
@@ -15,40 +16,71 @@ import (
 //	Nov 20, 2026 @ 13:02:03.250           20/Nov/2026:13:02:03 +0100
 //	20-NOV-26 13:02:03                    20261120T130203Z
 //	2026-11-20T13:02                      2026-11-20 13:02:03 +0100 CET
+//	2026-11-20 13:02:03 CET               2026-11-20 13:02:03 Europe/Berlin
+//	20. März 2026 13:02                   2026/11/20 下午 1:02:03
 //
-// and dates with strokes, 20/11/2026 or 11/20/2026: where both numbers may be months, the
-// first dates of the log that leave no choice tell which is the month, else AM or PM, with
-// which the month comes first.
+// and numbers alone, 11/20/2026 13:02, if the dates of the log tell their order; with a 12 h clock
+// the month comes first.
 func (c *Clock) worded(b []byte) (us int64, ok bool) {
-	first, behind, _ := bytes.Cut(b, []byte(" "))
-	if isWeekday(bytes.TrimSuffix(first, []byte(","))) {
+	if first, behind, _ := bytes.Cut(b, []byte(" ")); isWeekday(first, behind) {
 		b = behind
 	}
 	var year []byte // behind the time, as C writes it
 	if at := bytes.LastIndexByte(b, ' '); at > 0 && len(b)-at == len(" 2026") && isDigits(b[at+1:]) {
 		b, year = b[:at], b[at+1:]
 	}
-	b, zone := cutZone(b)
+	b, offset, zone := c.cutZone(b)
 	b, half := cutHalf(b)
 	date, clock, ok := cutDate(b)
 	if !ok {
 		return 0, false
 	}
+	date, clock, half = cutHalfBefore(date, clock, half)
+	order := NoOrder
+	if parts, ok := threeNumbers(date); ok && len(year) == 0 {
+		if order = c.orderOf(); order == NoOrder && half != 0 {
+			order = MonthFirst
+		}
+		if _, exists := dayOf(parts, DayFirst); order == NoOrder {
+			if _, also := dayOf(parts, MonthFirst); exists || also {
+				c.fault = isUnordered
+			}
+			return 0, false
+		}
+	}
 	var buf [64]byte
-	iso, ok := c.appendDate(buf[:0], date, year, half != 0)
+	iso, ok := appendDate(buf[:0], date, year, order)
 	if !ok {
 		return 0, false
 	}
 	if iso, ok = appendClock(append(iso, 'T'), clock, half); !ok {
 		return 0, false
 	}
-	return c.ISO(append(iso, zone...))
+	if zone != nil {
+		own := c.Zone
+		c.Zone = zone
+		us, ok = c.ISO(iso)
+		c.Zone = own
+		return us, ok
+	}
+	return c.ISO(append(iso, offset...))
 }
 
-var zulu = []byte("Z")
+// orderOf returns the order of the log's dates.
+func (c *Clock) orderOf() Order {
+	if !c.looked {
+		written := c.Latest
+		if written > 0 {
+			written -= 2 * Day // see Latest
+		}
+		c.order, c.looked = orderIn(c.Head, written), true
+	}
+	return c.order
+}
 
-// cutZone cuts off what says how far a time is from UTC, and returns it as ISO takes it.
-func cutZone(b []byte) (rest, zone []byte) {
+// cutZone cuts off what says how far a time is from UTC, and returns it as ISO takes it, or whose
+// clock it is.
+func (c *Clock) cutZone(b []byte) (rest, offset []byte, zone *time.Location) {
 	if n := len(b); n > 0 && b[n-1] == ')' { // JavaScript: GMT+0100 (Central European Standard Time)
 		if i := bytes.Index(b, []byte(" (")); i > 0 {
 			b = b[:i]
@@ -60,29 +92,34 @@ func cutZone(b []byte) (rest, zone []byte) {
 	}
 	at := bytes.LastIndexByte(b, ' ')
 	if at < 0 {
-		return b, nil
+		return b, nil, nil
 	}
 	word := b[at+1:]
-	offset := word
+	offset = word
 	if len(word) > 3 {
-		offset = bytes.TrimPrefix(word, []byte("GMT"))
+		offset = bytes.TrimPrefix(bytes.TrimPrefix(word, []byte("GMT")), []byte("UTC"))
 	}
 	if _, ok := Offset(offset); ok {
-		return b[:at], offset
+		return b[:at], offset, nil
 	}
 	if before := bytes.LastIndexByte(b[:at], ' '); before > 0 { // Go: +0100 CET
 		if _, ok := Offset(b[before+1 : at]); ok {
-			return b[:before], b[before+1 : at]
+			return b[:before], b[before+1 : at], nil
 		}
 	}
-	if string(word) == "UTC" || string(word) == "GMT" {
-		return b[:at], zulu
+	if offset, zone, ok := zoneNamed(word, c.Zone); ok {
+		return b[:at], offset, zone
 	}
-	return b, nil
+	return b, nil, nil
 }
 
 // cutHalf cuts AM or PM off a time. half is 'a', 'p', or 0 if there is none.
 func cutHalf(b []byte) (rest []byte, half byte) {
+	for _, h := range halves {
+		if rest, ok := bytes.CutSuffix(b, []byte(h.word)); ok {
+			return bytes.TrimRight(rest, " "), h.half
+		}
+	}
 	p := bytes.TrimSuffix(b, []byte("."))
 	n := len(p) - 1
 	if n < 1 || p[n]|0x20 != 'm' {
@@ -93,6 +130,30 @@ func cutHalf(b []byte) (rest []byte, half byte) {
 		return b, 0
 	}
 	return bytes.TrimRight(p[:n], " \u202f\u00a0"), p[n] | 0x20
+}
+
+// halves are AM and PM as languages write them other than with these letters.
+var halves = []struct {
+	word string
+	half byte
+}{
+	{"a. m.", 'a'}, {"p. m.", 'p'}, {"上午", 'a'}, {"下午", 'p'}, {"午前", 'a'}, {"午後", 'p'}, {"오전", 'a'}, {"오후", 'p'},
+	{"π.μ.", 'a'}, {"μ.μ.", 'p'}, {"πμ", 'a'}, {"μμ", 'p'}, {" SA", 'a'}, {" CH", 'p'}, {" ÖÖ", 'a'}, {" ÖS", 'p'},
+	{" fm", 'a'}, {" em", 'p'}, {" dop.", 'a'}, {" odp.", 'p'}, {"ص", 'a'}, {"م", 'p'},
+}
+
+// cutHalfBefore is cutHalf of a word before the time: behind the date, or at the time.
+func cutHalfBefore(date, clock []byte, half byte) (d, c []byte, h byte) {
+	for i := range halves {
+		word := []byte(halves[i].word)
+		if behind, ok := bytes.CutPrefix(clock, word); ok && half == 0 {
+			return date, behind, halves[i].half
+		}
+		if before, ok := bytes.CutSuffix(date, word); ok && half == 0 {
+			return bytes.TrimRight(before, " "), clock, halves[i].half
+		}
+	}
+	return date, clock, half
 }
 
 // cutDate cuts a date from the time behind it.
@@ -111,123 +172,49 @@ func cutDate(b []byte) (date, clock []byte, ok bool) {
 	return bytes.TrimRight(b[:at], " ,@"), b[at+1:], true
 }
 
-// appendDate appends a date in the form 2006-01-02. year may stand apart. halved says that AM or
-// PM stands behind the time.
-func (c *Clock) appendDate(dst, date, year []byte, halved bool) (iso []byte, ok bool) {
+// appendDate appends a date in the form 2006-01-02. year may stand apart. order is that of numbers
+// with / or - between them.
+func appendDate(dst, date, year []byte, order Order) (iso []byte, ok bool) {
 	if len(date) == 8 && isDigits(date) {
 		dst = append(append(dst, date[:4]...), '-')
 		return append(append(append(dst, date[4:6]...), '-'), date[6:]...), true
 	}
+	if bytes.Contains(date, []byte(" de ")) { // Spanish and Portuguese
+		date = bytes.ReplaceAll(date, []byte(" de "), []byte(" "))
+	}
 	first, rest, sep := cutPart(date)
 	second, third, _ := cutPart(rest)
+	third = bytes.TrimRight(third, " .年日일")
 	if len(year) > 0 && len(third) == 0 {
 		third = year
 	}
+	parts := [...][]byte{first, second, third}
 	var day, month []byte
 	switch {
 	case isLetter(first): // Nov 20, 2026
 		month, day, year = first, second, third
 	case isLetter(second): // 20 Nov 2026
 		day, month, year = first, second, third
-		if len(year) == 2 {
-			dst = append(dst, "20"...)
-		}
 	case len(first) == 4:
 		year, month, day = first, second, third
 	case sep == '.':
 		day, month, year = first, second, third
-	case sep == '/':
-		switch order := orderOf(first, second); {
-		case order == unsureOrder && c.slashed() != unsureOrder:
-			if day, month, year = first, second, third; c.order == monthFirst {
-				day, month = second, first
-			}
-		case order == dayFirst:
-			day, month, year = first, second, third
-		case order == monthFirst, order == unsureOrder && halved:
-			month, day, year = first, second, third
-		}
+	case order != NoOrder:
+		d, m, y := order.places()
+		day, month, year = parts[d], parts[m], parts[y]
 	}
-	if len(month) > 2 {
+	if len(year) == 2 {
+		dst = append(dst, "20"...)
+	}
+	if isLetter(month) {
 		month = monthNumber(month)
 	}
-	if len(dst)+len(year) != 4 || !isDigits(year) || len(month) == 0 || len(day) == 0 || len(day) > 2 {
+	if len(dst)+len(year) != 4 || !isDigits(year) || len(month) == 0 || len(month) > 2 || len(day) == 0 || len(day) > 2 {
 		return nil, false
 	}
 	dst = append(append(dst, year...), '-')
 	dst = append(appendPadded(dst, month), '-')
 	return appendPadded(dst, day), true
-}
-
-// A dateOrder is how dates with strokes are written.
-type dateOrder uint8
-
-const (
-	unasked dateOrder = iota
-	unsureOrder
-	dayFirst
-	monthFirst
-)
-
-// orderOf returns the order that two numbers leave, if they are a day and a month.
-func orderOf(first, second []byte) dateOrder {
-	a, isNumber := Int(first)
-	b, areNumbers := Int(second)
-	switch {
-	case !isNumber || !areNumbers || len(first) > 2 || len(second) > 2:
-	case a > 12 && a <= 31 && b >= 1 && b <= 12:
-		return dayFirst
-	case b > 12 && b <= 31 && a >= 1 && a <= 12:
-		return monthFirst
-	}
-	return unsureOrder
-}
-
-// slashed returns how the log writes dates with strokes: as the first date of each line does
-// in its head, if all that leave no choice agree. What clients choose freely is rarely first.
-func (c *Clock) slashed() dateOrder {
-	if c.order != unasked {
-		return c.order
-	}
-	c.order = unsureOrder
-	for head := c.Head; len(head) > 0; {
-		var line []byte
-		line, head = CutLine(head)
-		order := unsureOrder
-		for at := 0; at < len(line); at++ {
-			i := bytes.IndexByte(line[at:], '/')
-			if i < 0 {
-				break
-			}
-			at += i
-			if first, second, ok := slashedAt(line, at); ok {
-				order = orderOf(first, second)
-				break
-			}
-		}
-		switch {
-		case order == unsureOrder || order == c.order:
-		case c.order == unsureOrder:
-			c.order = order
-		default: // they do not agree
-			c.order = unsureOrder
-			return c.order
-		}
-	}
-	return c.order
-}
-
-// slashedAt returns the first two numbers of a date such as 4/5/2026 whose first stroke is at
-// line[at].
-func slashedAt(line []byte, at int) (first, second []byte, ok bool) {
-	begin := at
-	for begin > 0 && line[begin-1]-'0' <= 9 {
-		begin--
-	}
-	second, rest, found := bytes.Cut(line[at+1:min(len(line), at+9)], []byte{'/'})
-	ok = found && at-begin >= 1 && at-begin <= 2 && len(second) >= 1 && len(second) <= 2 && isDigits(second) && len(rest) >= 4 && isDigits(rest[:4]) &&
-		(begin == 0 || line[begin-1] != '/')
-	return line[begin:at], second, ok
 }
 
 // cutPart cuts a part of a date from those behind it. sep is what separates them.
@@ -266,27 +253,52 @@ func appendClock(dst, clock []byte, half byte) (iso []byte, ok bool) {
 
 var monthNumbers = []byte("010203040506070809101112")
 
-// monthNumber returns the number of a month's name in English, whole or its first three
-// letters, in any case; nil if it is none.
+// monthNumber returns the number of a month's name, whole or its first three letters, in any case;
+// nil if it is none.
 func monthNumber(name []byte) []byte {
 	for m := time.January; m <= time.December; m++ {
 		whole := m.String()
-		if same(name, whole) || same(name, whole[:3]) || m == time.September && same(name, "Sept") {
+		if same(name, whole) || same(name, whole[:3]) {
 			return monthNumbers[2*m-2 : 2*m]
+		}
+	}
+	for m, names := range foreignMonths {
+		for foreign := range strings.FieldsSeq(names) {
+			if same(name, foreign) {
+				return monthNumbers[2*m : 2*m+2]
+			}
 		}
 	}
 	return nil
 }
 
-// isWeekday reports whether a word is a day of the week in English, whole or its first
-// three letters.
-func isWeekday(word []byte) bool {
+// foreignMonths are the names of months in German, French, Spanish, Italian, Portuguese, Dutch and
+// the languages of Scandinavia, where they are not those in English.
+var foreignMonths = [12]string{
+	"Januar Jänner Jän janvier janv enero ene gennaio gen janeiro januari",
+	"Februar Feber février févr fév febrero febbraio fevereiro fev februari",
+	"März Mär Mrz mars marzo março maart mrt",
+	"avril avr abril abr aprile",
+	"Mai mayo maggio mag maio mei maj",
+	"Juni juin junio giugno giu junho",
+	"Juli juillet juil julio luglio lug julho",
+	"août aoû agosto ago augustus augusti",
+	"Sept septembre septiembre settembre set setembro",
+	"Oktober Okt octobre octubre ottobre ott outubro out",
+	"novembre noviembre novembro",
+	"Dezember Dez décembre déc diciembre dic dicembre dezembro desember des",
+}
+
+// isWeekday reports whether a word before a time is a day of the week in English, whole or its first
+// three letters; or in another language, if the date behind it begins with a number.
+func isWeekday(word, behind []byte) bool {
+	word = bytes.TrimRight(word, ",.")
 	for d := time.Sunday; d <= time.Saturday; d++ {
 		if whole := d.String(); same(word, whole) || same(word, whole[:3]) {
 			return true
 		}
 	}
-	return false
+	return isLetter(word) && len(behind) > 0 && behind[0]-'0' <= 9 && monthNumber(word) == nil
 }
 
 // same reports whether two words differ in letter case at most.
