@@ -63,13 +63,23 @@ type destination struct{ feed, object string }
 func (o *cloudUploadOptions) score(in *Input, risk int) []Finding {
 	users := map[destination]int{} // only of cloud services: nothing else is looked up
 	var tenants []Key
-	for key := range in.Series {
+	last := map[destination]Key{} // the entity that was counted last
+	highest := map[Key]hostDay{}  // of each entity and accountService
+	for key, rows := range in.Series {
 		if _, ok := CloudHost([]byte(key.Object)); !ok {
 			continue
 		}
-		at := destination{key.Feed, key.Object}
-		if users[at]++; users[at] == minPeers && namesTenant(key.Object) {
+		at, entity := account(key), key
+		entity.Object = at.object
+		if last[at] != entity {
+			users[at]++
+			last[at] = entity
+		}
+		if users[at] == minPeers && namesTenant(key.Object) {
 			tenants = append(tenants, key)
+		}
+		if at.object != key.Object {
+			highest[entity] = o.highestOf(in, key, rows, highest[entity])
 		}
 	}
 	used := in.popularity(tenants)
@@ -77,14 +87,16 @@ func (o *cloudUploadOptions) score(in *Input, risk int) []Finding {
 	var findings []Finding
 	for key, rows := range in.Series {
 		past, today := in.before(rows)
-		others, ok := users[destination{key.Feed, key.Object}]
+		at, entity := account(key), key
+		entity.Object = at.object
+		others, ok := users[at]
 		if today == nil || !ok || in.Own(key.Object) {
 			continue
 		}
 		service, _ := CloudHost([]byte(key.Object))
 		p := used[destination{key.Feed, key.Object}]
 		u := upload{tenant: p != nil && p.tenant(key.Object), service: service, past: past, today: today, covered: len(in.baselineDays(key.Feed)), others: others - 1,
-			most: summits[destination{key.Feed, key.Object}].but(key)}
+			most: summits[at].but(key), elsewhere: highest[entity].but(key.Object)}
 		if f, ok := o.judge(in, &u); ok {
 			f.Technique = service.Technique
 			f.RiskScore = risk * f.RiskScore / 100
@@ -103,16 +115,51 @@ type upload struct {
 	covered int   // days of history that were read
 	others  int   // other entities that upload there
 	most    int64 // bytes of the highest day that any of them had there
+	// elsewhere is the highest day that the entity had at another host of an accountService.
+	elsewhere int64
+}
+
+// A hostDay is an entity's highest day at a host of a service, and that at all its other hosts.
+type hostDay struct {
+	host             string
+	highest, another int64
+}
+
+// but returns the highest day at all hosts but one.
+func (h hostDay) but(host string) int64 {
+	if h.host == host {
+		return h.another
+	}
+	return h.highest
+}
+
+// highestOf adds an entity's days at a host.
+func (o *cloudUploadOptions) highestOf(in *Input, key Key, rows []Row, h hostDay) hostDay {
+	past, _ := in.before(rows)
+	highest := int64(0)
+	for i := range past {
+		if !in.Flagged(key, past[i].Day) {
+			highest = max(highest, past[i].BytesOut)
+		}
+	}
+	if highest > h.highest {
+		return hostDay{key.Object, highest, h.highest}
+	}
+	h.another = max(h.another, highest)
+	return h
 }
 
 // steepRise is how many times its highest day a gigabyte to a known destination must be to be
 // high: a full backup is six times what is added each night.
 const steepRise = 10
 
+// dropPercent is the percentage of the risk of what nobody else brings to where nobody is asked for a name.
+const dropPercent = 130
+
 // judge returns the finding. Its RiskScore is a percentage of the detection's risk.
 func (o *cloudUploadOptions) judge(in *Input, u *upload) (Finding, bool) {
 	key, out := u.today.Key, u.today.BytesOut
-	highest, days := int64(0), 0
+	highest, days := u.elsewhere, 0
 	points := make([]Point, 0, len(u.past)+1)
 	for i := range u.past {
 		r := &u.past[i]
@@ -132,7 +179,7 @@ func (o *cloudUploadOptions) judge(in *Input, u *upload) (Finding, bool) {
 		floor = o.CommonFloor
 	}
 	// A tiny first upload must not make the destination a known one.
-	fresh := highest < int64(floor)/10
+	fresh := max(highest, u.elsewhere) < int64(floor)/10
 	f := Finding{
 		Key: key, Score: float64(out), Threshold: float64(floor), Observed: float64(out), Baseline: math.NaN(), Unit: "B/day",
 		Window: in.Day.window(), Summary: u.today.Summary, RiskScore: 100,
@@ -178,10 +225,10 @@ func (o *cloudUploadOptions) judge(in *Input, u *upload) (Finding, bool) {
 			}
 			f.Why = fmt.Sprintf("%s; %s of history is too short to tell whether it is new, so everyone above %s is reported (%s).",
 				said, count(int64(u.covered), "day"), size(float64(floor)), prevalence)
-		case len(u.past) == 0:
+		case len(u.past) == 0 && u.elsewhere == 0:
 			f.Why = fmt.Sprintf("%s; it never uploaded there in the %s before, and a new destination is reported from %s (%s).",
 				said, count(int64(u.covered), "day"), size(float64(floor)), prevalence)
-		case days == 0:
+		case days == 0 && u.elsewhere == 0:
 			f.Why = fmt.Sprintf("%s; its earlier uploads there were reported as well, and only %s make a destination a habit (%s).",
 				said, count(habitDays, "such day"), prevalence)
 		default:
@@ -194,8 +241,12 @@ func (o *cloudUploadOptions) judge(in *Input, u *upload) (Finding, bool) {
 		}
 		f.Baseline = float64(highest)
 		f.Threshold = max(float64(o.KnownFloor), float64(floor), o.Rise*float64(highest))
-		f.Why = fmt.Sprintf("%s; in %s there before it uploaded at most %s in a day, so this is %s its highest (%s).",
-			said, count(int64(days), "day"), size(f.Baseline), times(f.Observed/f.Baseline), prevalence)
+		where := "in " + count(int64(days), "day") + " there before"
+		if u.elsewhere >= highest {
+			where = "to another host of " + u.service.Name
+		}
+		f.Why = fmt.Sprintf("%s; %s it uploaded at most %s in a day, so this is %s its highest (%s).",
+			said, where, size(f.Baseline), times(f.Observed/f.Baseline), prevalence)
 	default:
 		return f, false
 	}
@@ -208,10 +259,13 @@ func (o *cloudUploadOptions) judge(in *Input, u *upload) (Finding, bool) {
 	if u.covered >= o.MinDays && !usual && (out >= 1e9 && (fresh || float64(out) >= steepRise*float64(highest)) || out >= int64(o.CommonFloor) && (alone || outdone && u.service.Kind != "storage") || drop) {
 		f.Severity = High
 	}
+	if drop {
+		f.RiskScore = dropPercent
+	}
 	if usual {
 		f.RiskScore /= 2
 	}
-	f.Customary = !fresh || u.others >= maxTogether && !outdone
+	f.Customary = !fresh || u.others > 0 && !outdone
 	if u.tenant {
 		f.Label, f.Severity = "tenant that most of the company works in", min(f.Severity, Low)
 	}

@@ -32,7 +32,7 @@ const firstDestinationDoc = `Uploads to a destination that the entity never used
 What it sees: 20 MB or more in a day, or 100 MB if more than 2 % of the others use it, and a twentieth of the entity's usual day, to a registered domain, a cloud host or an
 address that it did not use in the 90 days before, with whatever request and however few bytes; or less a day, if it makes 100 MB
 within 7 days of the first use; or 100 MB to several such places, which nobody used until a week ago, together. The risk is higher if at most
-2 % of the others use it, or if nobody did until a week ago, and lower if half of them use it. 200 MB and five times what the
+2 % of the others use it, or if nobody did until a week ago, and then once more if the machine uses at most five destinations; it is lower if half of them use it. The hosts of a file sharing service count as one there. 200 MB and five times what the
 entity usually sends in a day, to places that nobody used until a week ago, that at most five use now and that hardly answer, are of high severity: in a day to one
 place or to several, by one machine or by several, or within a week; of a machine that was seen on under five days before, only these are reported. So is a public resolver: looking up names takes a megabyte a day, and 20 MB are a tunnel.
 Why that means exfiltration: people work with the same few services; a thief brings another.
@@ -74,6 +74,7 @@ type firstUse struct {
 	since    Day     // the first of the days that Row sums up; the judged day if it is one
 	days     int     // that the entity was seen on before
 	usual    float64 // bytes that the entity sends on a usual day; NaN if not known
+	quiet    bool    // the entity uses almost nothing
 	small    bool    // too little to be reported alone
 	told     bool    // reported on an earlier day, with less
 	newcomer bool    // the entity was seen on too few days to know what is new to it
@@ -235,7 +236,7 @@ func (o *firstDestinationOptions) firsts(in *Input) []firstUse {
 		if !ok {
 			continue
 		}
-		f.usual = u.usual(in)
+		f.usual, f.quiet = u.usual(in), u.quiet(in)
 		for i := range u.days {
 			if u.days[i].Day < in.Day {
 				f.days++
@@ -383,11 +384,16 @@ func (o *firstDestinationOptions) finding(in *Input, u *firstUse, p *popularity,
 			since = ", nobody before " + p.first.String()
 		}
 	}
+	also := ""
+	if u.quiet && p.first >= in.Day-Day(o.Young) {
+		percent += riskStep
+		also = fmt.Sprintf(" It uses at most %d destinations, as machines do at which nobody works.", quietDestinations)
+	}
 	f.RiskScore = min(risk*percent/100, 100)
+	f.Label = supportLabel(r.Object)
 	if high {
 		f.Severity = High
 	}
-	also := ""
 	if isResolver(r.Object) {
 		f.Technique, also = dnsTechnique, resolverText
 	}

@@ -79,7 +79,8 @@ var cloudCatalogue = []struct{ name, kind, hosts string }{
 	{"Box", "sharing", `box.com boxcloud.com app.box.com upload.box.com boxenterprise.net`},
 	{"iCloud", "sharing", `icloud.com icloud-content.com icloud.com.cn`},
 	{"Mega", "anonymous", `mega.nz mega.co.nz mega.io userstorage.mega.co.nz`},
-	{"WeTransfer", "sharing", `wetransfer.com wetransfer.net we.tl`},
+	{"WeTransfer", "sharing", `wetransfer.com wetransfer.net we.tl wetransfer-eu-prod-incoming.s3.*.amazonaws.com
+		wetransfer-us-prod-incoming.s3.*.amazonaws.com wetransfer-us-prod-incoming.s3.amazonaws.com`},
 	{"pCloud", "sharing", `pcloud.com pcloud.link`},
 	{"MediaFire", "sharing", `mediafire.com`},
 	{"4shared", "sharing", `4shared.com`},
@@ -109,7 +110,7 @@ var cloudCatalogue = []struct{ name, kind, hosts string }{
 	{"bashupload", "anonymous", `bashupload.com`},
 	{"oshi", "anonymous", `oshi.at`},
 	{"catbox", "anonymous", `catbox.moe`},
-	// What these serve lies on somebody's own machine, behind a tunnel.
+	// What these serve lies on somebody's own machine, behind a tunnel; tunnels names them.
 	{"ngrok", "sharing", `ngrok.io ngrok.app ngrok.dev ngrok-free.app ngrok-free.dev`},
 	{"Cloudflare quick tunnel", "sharing", `trycloudflare.com`},
 	{"localtunnel", "sharing", `loca.lt`},
@@ -248,10 +249,41 @@ func indexHosts() *hostIndex {
 // shares reports whether the service shares files with others.
 func (s *CloudService) shares() bool { return s.Kind == "sharing" || s.Kind == "anonymous" }
 
+// tunnels are the services whose hosts are somebody's own.
+const tunnels = "|ngrok|Cloudflare quick tunnel|localtunnel|Serveo|localhost.run|Pinggy|Dev tunnels|"
+
+// accountService returns the name of the sharing service of a host that does not tell whose the
+// account is: any of the service's hosts may take an upload to the same account. It returns ""
+// for others, as for buckets and tenants.
+func accountService(host string) string {
+	s, ok := CloudHost([]byte(host))
+	if !ok || !s.shares() || namesTenant(host) || strings.Contains(tunnels, "|"+s.Name+"|") {
+		return ""
+	}
+	return s.Name
+}
+
 // lastLabels returns the last two labels of a host.
 func lastLabels(host []byte) []byte {
 	dot := bytes.LastIndexByte(host, '.')
 	return host[bytes.LastIndexByte(host[:max(dot, 0)], '.')+1:]
+}
+
+// lastLabelsOf is lastLabels of a text.
+func lastLabelsOf(host string) string {
+	dot := strings.LastIndexByte(host, '.')
+	return host[strings.LastIndexByte(host[:max(dot, 0)], '.')+1:]
+}
+
+// endsOf adds the last two labels of the hosts of a service to ends.
+func (x *hostIndex) endsOf(service string, ends map[string]bool) {
+	for end, patterns := range x.byEnd {
+		for i := range patterns {
+			if x.services[patterns[i].service].Name == service {
+				ends[end] = true
+			}
+		}
+	}
 }
 
 // CloudHost returns the service that a host belongs to: the one with the longest
@@ -283,6 +315,24 @@ func (p *hostPattern) matches(host []byte) bool {
 		host = host[:max(dot, 0)]
 	}
 	return !p.whole || len(host) == 0
+}
+
+// supporters are makers of what companies buy, whose customers send them logs, dumps and images of
+// disks. Nobody else gets what is uploaded there. Makers with room for everybody's files are left out.
+const supporters = `arubanetworks.com barracuda.com bitdefender.com broadcom.com brother.com canon.com checkpoint.com cisco.com citrix.com
+	commvault.com cradlepoint.com crowdstrike.com dell.com elastic.co emc.com epson.com ericsson.com eset.com extremenetworks.com f5.com forcepoint.com
+	fortinet.com fujitsu.com hitachivantara.com hp.com hpe.com ibm.com intel.com ivanti.com jamf.com juniper.net kaspersky.com
+	kyoceradocumentsolutions.com lenovo.com mcafee.com netapp.com netscout.com nokia.com novell.com nutanix.com nvidia.com paloaltonetworks.com
+	progress.com purestorage.com qlik.com redhat.com ricoh.com rubrik.com ruckuswireless.com sap.com schneider-electric.com sentinelone.net siemens.com
+	solarwinds.com sonicwall.com sophos.com splunk.com suse.com symantec.com tenable.com trellix.com trendmicro.com ubiquiti.com
+	veeam.com veritas.com vmware.com watchguard.com xerox.com zebra.com`
+
+// supportLabel returns the label of a registered domain of supporters, or "".
+func supportLabel(domain string) string {
+	if slices.Contains(strings.Fields(supporters), domain) {
+		return "support of a maker"
+	}
+	return ""
 }
 
 // namesTenant reports whether a host is that of one customer of a service: what a company's

@@ -104,7 +104,7 @@ func joined(group []*Finding) Finding {
 		return f
 	}
 	seen := map[string]bool{f.Detection: true}
-	risks, grave := []int{f.RiskScore}, []int{}
+	risks, grave, slight := []int{f.RiskScore}, []int{}, []int{}
 	severity, customary := f.Severity, 0
 	for i, g := range group {
 		f.Parts = append(f.Parts, Part{g.Detection, g.Key})
@@ -124,6 +124,8 @@ func joined(group []*Finding) Finding {
 			customary = max(customary, g.RiskScore)
 		case !perPerson(f.Verdict) || g.Severity >= Medium:
 			grave = append(grave, g.RiskScore)
+		default:
+			slight = append(slight, g.RiskScore)
 		}
 	}
 	f.RiskScore = jointRisk(risks)
@@ -137,7 +139,12 @@ func joined(group []*Finding) Finding {
 		f.Severity = min(f.Severity, Low)
 	}
 	if f.Severity < High { // beyond high, more risk is more urgent
-		f.RiskScore = min(f.RiskScore, leastRisk[f.Severity+1]-1)
+		if limit := leastRisk[f.Severity+1] - 1; f.RiskScore > limit {
+			// Nearly every large upload has a ratio that is slightly unusual. What such findings add may
+			// not make all of a severity equal, so they have a part of what is left of it.
+			least := min(max(group[0].RiskScore, jointRisk(grave)), limit)
+			f.RiskScore = least + (limit-least)*jointRisk(slight)/100
+		}
 	}
 	if perPerson(f.Verdict) {
 		f.widen(group)

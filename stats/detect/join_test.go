@@ -129,8 +129,8 @@ func TestJoinPerson(t *testing.T) {
 	if f.Why != also {
 		t.Errorf("got %s\nwant %s", f.Why, also)
 	}
-	if got := Join([]Finding{part("upload_zscore", "p", "", 49, Medium, 9e8), part("upload_ratio", "p", "", 25, Low, 9e8)})[0]; got.RiskScore != 59 || got.Severity != Medium {
-		t.Errorf("a low finding: got risk %d and %v, want 59 and medium", got.RiskScore, got.Severity)
+	if got := Join([]Finding{part("upload_zscore", "p", "", 49, Medium, 9e8), part("upload_ratio", "p", "", 25, Low, 9e8)})[0]; got.RiskScore != 51 || got.Severity != Medium { // 49 + (59 − 49)·.25
+		t.Errorf("a low finding: got risk %d and %v, want 51 and medium", got.RiskScore, got.Severity)
 	}
 }
 

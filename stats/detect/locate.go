@@ -1,28 +1,57 @@
 package detect
 
 import (
+	"fmt"
 	"iter"
+	"slices"
 	"strings"
+
+	"outflow/columnar"
+	"outflow/columnar/scan"
 )
 
-// This file says where the bytes of a day went of which no detection names a destination.
+// This file says where the bytes of a day went of which no detection names a destination, and
+// whose they were if they passed a machine that relays what others send.
 
-// Locate sets Mostly of findings. rows yields the rows of user_destination_day of the days
-// of the findings; it is not ranged over if no finding needs it.
+// A dayKey is an entity's day.
+type dayKey struct {
+	Key
+	day Day
+}
+
+func (r *Row) dayKey() dayKey {
+	k := dayKey{r.Key, r.Day}
+	k.Object = ""
+	return k
+}
+
+// Locate sets Mostly of findings about uploads, takes those less seriously that went where most people's
+// bytes go, and labels those of relays. rows yields the rows of user_destination_day of the days
+// of the findings; it may be ranged over twice, or not at all if no finding needs it.
 func Locate(findings []Finding, rows iter.Seq2[*Row, error]) error {
-	type dayKey struct {
-		Key
-		day Day
-	}
-	of := map[dayKey][]*Finding{}
+	volumes := map[dayKey][]*Finding{} // without a destination
+	relays := map[dayKey]*relay{}
 	for i := range findings {
-		if f := &findings[i]; f.Verdict == uploadVerdict && f.Object == "" && f.Summary.BytesOut > 0 && f.Window[1]-f.Window[0] <= dayMicros {
-			of[dayKey{f.Key, f.Day}] = append(of[dayKey{f.Key, f.Day}], f)
+		f := &findings[i]
+		if f.Verdict != uploadVerdict || f.Summary.BytesOut == 0 {
+			continue
+		}
+		k := dayKey{f.Key, f.Day}
+		k.Object = ""
+		if f.Object == "" && f.Window[1]-f.Window[0] <= dayMicros {
+			volumes[k] = append(volumes[k], f)
+		}
+		if f.EntityType == columnar.SrcIP.String() && scan.IsInternal([]byte(f.Entity)) {
+			if relays[k] == nil {
+				relays[k] = &relay{sent: map[string]int64{}, others: map[string]int64{}, senders: map[Key]bool{}}
+			}
+			relays[k].findings = append(relays[k].findings, f)
 		}
 	}
-	if len(of) == 0 {
+	if len(volumes) == 0 && len(relays) == 0 {
 		return nil
 	}
+	carriers := map[Day]map[string][]*relay{} // by what they sent to
 	for r, err := range rows {
 		if err != nil {
 			return err
@@ -30,13 +59,118 @@ func Locate(findings []Finding, rows iter.Seq2[*Row, error]) error {
 		if r.Object == "" {
 			continue
 		}
-		k := dayKey{r.Key, r.Day}
-		k.Object = ""
-		for _, f := range of[k] {
+		k := r.dayKey()
+		for _, f := range volumes[k] {
 			if r.BytesOut > f.Summary.BytesOut/2 { // no other row can
 				f.Mostly = strings.Clone(r.Object) // not the block of rows
 			}
 		}
+		if x := relays[k]; x != nil && r.BytesOut >= minDestinationBytes {
+			if carriers[k.day] == nil {
+				carriers[k.day] = map[string][]*relay{}
+			}
+			object := strings.Clone(r.Object)
+			x.feed, x.sent[object] = k.Feed, r.BytesOut
+			carriers[k.day][object] = append(carriers[k.day][object], x)
+		}
+	}
+	crowds := map[crowd]*popularity{}
+	for k, of := range volumes {
+		for _, f := range of {
+			if f.Mostly != "" {
+				crowds[crowd{k.Feed, k.day, f.Mostly}] = &popularity{}
+			}
+		}
+	}
+	if len(carriers) == 0 && len(crowds) == 0 {
+		return nil
+	}
+	for r, err := range rows {
+		if err != nil {
+			return err
+		}
+		if r.Object != "" {
+			for _, x := range carriers[r.Day][r.Object] {
+				x.add(r)
+			}
+			continue
+		}
+		for at, p := range crowds {
+			if at.feed != r.Feed || at.day != r.Day || r.EntityType == columnar.SrcIP.String() && !scan.IsInternal([]byte(r.Entity)) {
+				continue // who knocks from outside is nobody of the company
+			}
+			p.entities++
+			if _, used := slices.BinarySearch(r.Destinations, at.object); used {
+				p.users++
+			}
+		}
+	}
+	for k, of := range volumes {
+		for _, f := range of {
+			if p := crowds[crowd{k.Feed, k.day, f.Mostly}]; p != nil && p.users >= minPeers && 3*p.users >= p.entities {
+				f.Severity = min(f.Severity, Medium)
+				f.RiskScore = max(f.RiskScore/2, leastRisk[f.Severity])
+				f.Why += fmt.Sprintf(" Most of it went to %s, which %d of the %d in the log used that day.", printable(f.Mostly), p.users, p.entities)
+			}
+		}
+	}
+	for _, x := range relays {
+		x.label()
 	}
 	return nil
+}
+
+// A crowd are those who use a destination on a day.
+type crowd struct {
+	feed   string
+	day    Day
+	object string
+}
+
+// A relay may be a machine that passes on what others send, as a proxy does: a firewall's log has
+// its address for all of them.
+type relay struct {
+	feed         string
+	findings     []*Finding
+	sent, others map[string]int64 // bytes by destination: its own, and what other feeds have of others
+	senders      map[Key]bool
+}
+
+const (
+	// relayedPart is of how many hundredths of its bytes other logs must say who sent them.
+	relayedPart = 80
+	// minSenders is how many others there must be. With fewer, one might be a second name of the
+	// machine itself.
+	minSenders = 3
+)
+
+// add adds a row of somebody else.
+func (x *relay) add(r *Row) {
+	if r.Feed != x.feed && r.Entity != x.findings[0].Entity {
+		x.others[r.Object] = addBytes(x.others[r.Object], r.BytesOut)
+		k := r.Key
+		k.Object = ""
+		x.senders[k] = true
+	}
+}
+
+// label labels the findings of a machine if nearly all that it sent is in other feeds, under
+// those who sent it.
+func (x *relay) label() {
+	var sent, known int64
+	for object, n := range x.sent {
+		sent, known = addBytes(sent, n), addBytes(known, min(n, x.others[object]))
+	}
+	if len(x.senders) < minSenders || sent == 0 || known < sent/100*relayedPart {
+		return
+	}
+	for _, f := range x.findings {
+		if f.Label != "" {
+			continue
+		}
+		f.Label = "relay"
+		f.RiskScore, f.Severity = (f.RiskScore+3)/4, min(f.Severity, Low)
+		f.RiskScore = max(f.RiskScore, leastRisk[f.Severity])
+		f.Why += fmt.Sprintf(" The machine passes on what others send: other logs have nearly all of these bytes, under %d senders.", len(x.senders))
+	}
 }

@@ -2,6 +2,7 @@ package detect
 
 import (
 	"errors"
+	"fmt"
 	"iter"
 	"testing"
 )
@@ -58,5 +59,78 @@ func TestLocate(t *testing.T) {
 	findings[0].Detection = "upload_zscore"
 	if got := Join([]Finding{findings[0], other}); len(got) != 1 || got[0].Object != "c.example" || got[0].Mostly != "" {
 		t.Errorf("got %d findings, the first to %q, mostly %q, want one to c.example", len(got), got[0].Object, got[0].Mostly)
+	}
+}
+
+// If this fails, a proxy's address stands in the report for what others sent, or a machine of which
+// half is known is taken for a proxy.
+func TestLocateRelays(t *testing.T) {
+	row := func(feed, kind, entity, object string, bytes int64) Row {
+		return Row{Day: 10, Key: Key{Feed: feed, EntityType: kind, Entity: entity, Object: object}, Summary: Summary{BytesOut: bytes}}
+	}
+	for _, c := range []struct {
+		name  string
+		rows  []Row // of the proxy's log, beside that of the firewall
+		label string
+	}{
+		{"all is known", []Row{row("proxy", "user", "ana", "a.example", 50e6), row("proxy", "user", "bob", "a.example", 31e6), row("proxy", "user", "cid", "b.example", 19e6)}, "relay"},
+		{"a fifth is unknown", []Row{row("proxy", "user", "ana", "a.example", 50e6), row("proxy", "user", "bob", "a.example", 11e6), row("proxy", "user", "cid", "b.example", 19e6)}, "relay"},
+		{"more than a fifth is unknown", []Row{row("proxy", "user", "ana", "a.example", 50e6), row("proxy", "user", "bob", "a.example", 10e6), row("proxy", "user", "cid", "b.example", 18e6)}, ""},
+		{"more elsewhere is no excuse", []Row{row("proxy", "user", "ana", "a.example", 50e6), row("proxy", "user", "bob", "b.example", 500e6), row("proxy", "user", "cid", "b.example", 19e6)}, ""},
+		{"two senders", []Row{row("proxy", "user", "ana", "a.example", 81e6), row("proxy", "user", "bob", "b.example", 19e6)}, ""},
+		{"the same log", []Row{row("fw", "user", "ana", "a.example", 50e6), row("fw", "user", "bob", "a.example", 31e6), row("fw", "user", "cid", "b.example", 19e6)}, ""},
+	} {
+		rows := append([]Row{row("fw", "src_ip", "10.0.0.8", "", 100e6), row("fw", "src_ip", "10.0.0.8", "a.example", 81e6), row("fw", "src_ip", "10.0.0.8", "b.example", 19e6)}, c.rows...)
+		findings := []Finding{{Verdict: uploadVerdict, Day: 10, Key: rows[0].Key, Window: Day(10).window(), Summary: rows[0].Summary, Severity: High, RiskScore: 72}}
+		err := Locate(findings, func(yield func(*Row, error) bool) {
+			for i := range rows {
+				if !yield(&rows[i], nil) {
+					return
+				}
+			}
+		})
+		severity, risk := High, 72
+		if c.label != "" {
+			severity, risk = Low, 18
+		}
+		if f := &findings[0]; err != nil || f.Label != c.label || f.Severity != severity || f.RiskScore != risk {
+			t.Errorf("%s: got label %q, %v, risk %d and error %v, want %q, %v and %d", c.name, f.Label, f.Severity, f.RiskScore, err, c.label, severity, risk)
+		}
+	}
+}
+
+// If this fails, a folder that moves to where everybody works is as grave as a theft.
+func TestLocateCrowd(t *testing.T) {
+	const day = Day(10)
+	for _, c := range []struct {
+		users, entities int
+		want            Severity
+	}{{10, 30, Medium}, {10, 31, High}, {9, 12, High}} {
+		var rows []Row
+		add := func(who, object string, bytes int64, uses ...string) {
+			rows = append(rows, Row{Day: day, Key: Key{Feed: "flow", EntityType: "src_ip", Entity: who, Object: object}, Summary: Summary{BytesOut: bytes, Destinations: uses}})
+		}
+		for i := range c.entities {
+			uses := []string{"a.example"}
+			if i < c.users {
+				uses = append(uses, "tenant.example")
+			}
+			add(fmt.Sprintf("10.0.0.%d", i), "", 3e9, uses...)
+		}
+		add("10.0.0.0", "tenant.example", 2e9)
+		for i := range 50 { // they knock at the firewall
+			add(fmt.Sprintf("198.51.100.%d", i), "", 100)
+		}
+		findings := []Finding{{Verdict: uploadVerdict, Day: day, Key: rows[0].Key, Window: day.window(), Summary: rows[0].Summary, Severity: High, RiskScore: 72}}
+		err := Locate(findings, func(yield func(*Row, error) bool) {
+			for i := range rows {
+				if !yield(&rows[i], nil) {
+					return
+				}
+			}
+		})
+		if got := findings[0].Severity; err != nil || got != c.want {
+			t.Errorf("%d of %d: got %v and error %v, want %v", c.users, c.entities, got, err, c.want)
+		}
 	}
 }

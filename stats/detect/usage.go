@@ -55,6 +55,36 @@ func (u *usage) before(d Day, name string) bool {
 	return false
 }
 
+// quietDestinations is how many destinations a machine at most uses that nobody works at: a printer,
+// a camera, a server that fetches updates.
+const quietDestinations = 5
+
+// quiet reports whether a machine used almost nothing to the end of the judged day.
+func (u *usage) quiet(in *Input) bool {
+	if u.key.EntityType == columnar.User.String() {
+		return false
+	}
+	var names []string
+	for i := range u.days {
+		if u.days[i].Day > in.Day {
+			break
+		}
+		if names = union(names, u.days[i].Destinations, quietDestinations+1); len(names) > quietDestinations {
+			return false
+		}
+	}
+	return true
+}
+
+// account returns what a key's destination is when it comes to what others send there: an
+// accountService, else the object.
+func account(k Key) destination {
+	if name := accountService(k.Object); name != "" {
+		return destination{k.Feed, name}
+	}
+	return destination{k.Feed, k.Object}
+}
+
 // A popularity is how many entities of a feed use a destination.
 type popularity struct {
 	users    int
@@ -99,15 +129,27 @@ func (p *popularity) String() string {
 }
 
 // popularity returns the popularity of destinations in the days that the series have.
-// Each destination has a key without an entity.
+// Each destination has a key without an entity. Who uses one host of a sharing service uses all.
 func (in *Input) popularity(destinations []Key) map[destination]*popularity {
 	all := map[destination]*popularity{}
 	feeds := map[string]map[string]*popularity{}
+	services := map[string]map[string]*popularity{} // by feed and accountService
+	ends := map[string]bool{}                       // the last labels of the hosts of all services, if there are services
 	for _, k := range destinations {
 		if feeds[k.Feed] == nil {
-			feeds[k.Feed] = map[string]*popularity{}
+			feeds[k.Feed], services[k.Feed] = map[string]*popularity{}, map[string]*popularity{}
 		}
-		p := &popularity{first: in.Day}
+		p := feeds[k.Feed][k.Object]
+		if name := accountService(k.Object); p == nil && name != "" {
+			if p = services[k.Feed][name]; p == nil {
+				p = &popularity{first: in.Day}
+				services[k.Feed][name] = p
+				cloudHosts.endsOf(name, ends)
+			}
+		}
+		if p == nil {
+			p = &popularity{first: in.Day}
+		}
 		feeds[k.Feed][k.Object], all[destination{k.Feed, k.Object}] = p, p
 	}
 	if len(all) == 0 {
@@ -129,6 +171,9 @@ func (in *Input) popularity(destinations []Key) map[destination]*popularity {
 		for i := range rows {
 			for _, name := range rows[i].Destinations {
 				p := names[name]
+				if p == nil && len(ends) > 0 && ends[lastLabelsOf(name)] {
+					p = services[key.Feed][accountService(name)]
+				}
 				if p == nil {
 					continue
 				}
