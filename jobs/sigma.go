@@ -28,6 +28,10 @@ type ruleSet struct {
 	warnings []string
 }
 
+// fewRules is from how many bundled rules on logs are missed that a run lacks. What one or two of them
+// would read is not collected by most companies, and says nothing of how much the report sees.
+const fewRules = 3
+
 // maxRuleWarnings is how many rules that do not load a report lists.
 const maxRuleWarnings = 5
 
@@ -132,6 +136,11 @@ func ruleBlind(c *Config, inputs []reports.Input, seen fieldSet) []reports.Blind
 			Why:    fmt.Sprintf("%s: %s is not set, so your own count as external.", someOf("rule", taken[name]), name),
 			Remedy: "Set it in the configuration: placeholders: {" + name + ": [VALUE, …]}. Until then, these rules count one level less."})
 	}
+	bundled, own := map[string]bool{}, map[string]bool{} // files that come with outflow; tables of other rules
+	files, _ := sigma.Bundled()
+	for _, f := range files {
+		bundled[f.Name] = true
+	}
 	without := map[string][]string{}                           // rules by their tables, if no log had rows of them
 	elsewhere, unread := []string{}, []string{}                // log sources without a log in this run, and their rules
 	lacking := map[*columnar.Table]map[columnar.Col][]string{} // rules by a column that no row has
@@ -156,7 +165,8 @@ func ruleBlind(c *Config, inputs []reports.Input, seen fieldSet) []reports.Blind
 				elsewhere, unread = withText(elsewhere, r.Logsource.String()), append(unread, r.Ref())
 				continue
 			}
-			without[strings.Join(names, " ")] = append(without[strings.Join(names, " ")], r.Ref())
+			key := strings.Join(names, " ")
+			without[key], own[key] = append(without[key], r.Ref()), own[key] || !bundled[r.File]
 			continue
 		}
 		t := read[0]
@@ -197,6 +207,9 @@ func ruleBlind(c *Config, inputs []reports.Input, seen fieldSet) []reports.Blind
 		}
 	}
 	for _, tables := range slices.Sorted(maps.Keys(without)) {
+		if len(without[tables]) < fewRules && !own[tables] {
+			continue
+		}
 		out = append(out, reports.Blind{Detection: "sigma_rule", Table: tables, Absent: someOf("rule", without[tables]),
 			Why:    fmt.Sprintf("%s: no log with rows of %s was read.", someOf("rule", without[tables]), strings.ReplaceAll(tables, " ", " or ")),
 			Remedy: "Add one: outflow list tables says which formats have such rows. Or list the rules in disable."})

@@ -153,7 +153,7 @@ func (o *cloudUploadOptions) highestOf(in *Input, key Key, rows []Row, h hostDay
 // high: a full backup is six times what is added each night.
 const steepRise = 10
 
-// dropPercent is the percentage of the risk of what nobody else brings to where nobody is asked for a name.
+// dropPercent is the percentage of the risk of what nobody else brings to where nobody is asked for a name, or pastes.
 const dropPercent = 130
 
 // judge returns the finding. Its RiskScore is a percentage of the detection's risk.
@@ -259,7 +259,7 @@ func (o *cloudUploadOptions) judge(in *Input, u *upload) (Finding, bool) {
 	if u.covered >= o.MinDays && !usual && (out >= 1e9 && (fresh || float64(out) >= steepRise*float64(highest)) || out >= int64(o.CommonFloor) && (alone || outdone && u.service.Kind != "storage") || drop) {
 		f.Severity = High
 	}
-	if drop {
+	if drop || fresh && u.others == 0 && u.service.Kind == "paste" && u.covered >= o.MinDays {
 		f.RiskScore = dropPercent
 	}
 	if usual {

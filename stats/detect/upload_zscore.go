@@ -260,8 +260,9 @@ type peers struct {
 type newcomer struct {
 	Finding
 	group       string
-	days, below int // its own days in peers.days: all, and those below the judged one
-	history     int // length of the baseline in days
+	days, below int  // its own days in peers.days: all, and those below the judged one
+	history     int  // length of the baseline in days
+	all         bool // the feed is in its first week, in which everybody is a newcomer
 }
 
 func (p *peers) add(group string, rows []Row) {
@@ -276,7 +277,7 @@ func (p *peers) add(group string, rows []Row) {
 }
 
 func (o *uploadZScoreOptions) newcomer(in *Input, s splitSeries, u *baseline) newcomer {
-	n := newcomer{Finding: o.finding(in, s, 0, math.NaN()), group: u.group, days: 1, history: int(u.days)}
+	n := newcomer{Finding: o.finding(in, s, 0, math.NaN()), group: u.group, days: 1, history: int(u.days), all: len(in.baselineDays(s.key.Feed)) < firstWeek}
 	for i := range s.past {
 		if r := &s.past[i]; !blind(r) {
 			n.days++
@@ -326,6 +327,9 @@ func (o *uploadZScoreOptions) judgeCold(p *peers, risk int) []Finding {
 		default:
 			if f.Observed >= float64(o.ColdHigh) && n.group != ServiceGroup { // a full backup is large
 				f.Severity, f.RiskScore = Medium, risk
+				if n.all {
+					f.RiskScore = leastRisk[Medium]
+				}
 			}
 			f.Baseline = stats.Quantile(c.days, 0.5)
 			f.Why = fmt.Sprintf("%s; %s, %s of the %s of others are below that, and their median is %s.",
