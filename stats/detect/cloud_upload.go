@@ -61,7 +61,7 @@ func cloudUpload() *Detection {
 type destination struct{ feed, object string }
 
 func (o *cloudUploadOptions) score(in *Input, risk int) []Finding {
-	users := map[destination]int{} // only of cloud services: nothing else is looked up
+	users, hosts := map[destination]int{}, map[destination]int{} // only of cloud services: nothing else is looked up
 	var tenants []Key
 	last := map[destination]Key{} // the entity that was counted last
 	highest := map[Key]hostDay{}  // of each entity and accountService
@@ -71,6 +71,7 @@ func (o *cloudUploadOptions) score(in *Input, risk int) []Finding {
 		}
 		at, entity := account(key), key
 		entity.Object = at.object
+		hosts[destination{key.Feed, key.Object}]++
 		if last[at] != entity {
 			users[at]++
 			last[at] = entity
@@ -95,7 +96,7 @@ func (o *cloudUploadOptions) score(in *Input, risk int) []Finding {
 		}
 		service, _ := CloudHost([]byte(key.Object))
 		p := used[destination{key.Feed, key.Object}]
-		u := upload{tenant: p != nil && p.tenant(key.Object), service: service, past: past, today: today, covered: len(in.baselineDays(key.Feed)), others: others - 1,
+		u := upload{tenant: p != nil && p.tenant(key.Object), service: service, past: past, today: today, covered: len(in.baselineDays(key.Feed)), others: others - 1, here: hosts[destination{key.Feed, key.Object}] - 1,
 			most: summits[at].but(key), elsewhere: highest[entity].but(key.Object)}
 		if f, ok := o.judge(in, &u); ok {
 			f.Technique = service.Technique
@@ -113,7 +114,8 @@ type upload struct {
 	past    []Row
 	today   *Row
 	covered int   // days of history that were read
-	others  int   // other entities that upload there
+	others  int   // other entities that upload there, or to another host of an accountService
+	here    int   // those at this host
 	most    int64 // bytes of the highest day that any of them had there
 	// elsewhere is the highest day that the entity had at another host of an accountService.
 	elsewhere int64
@@ -159,7 +161,7 @@ const dropPercent = 130
 // judge returns the finding. Its RiskScore is a percentage of the detection's risk.
 func (o *cloudUploadOptions) judge(in *Input, u *upload) (Finding, bool) {
 	key, out := u.today.Key, u.today.BytesOut
-	highest, days := u.elsewhere, 0
+	highest, days := int64(0), 0
 	points := make([]Point, 0, len(u.past)+1)
 	for i := range u.past {
 		r := &u.past[i]
@@ -173,13 +175,13 @@ func (o *cloudUploadOptions) judge(in *Input, u *upload) (Finding, bool) {
 	switch {
 	case u.covered < o.MinDays:
 		floor = o.CommonFloor
-	case u.service.Kind == "paste" || u.service.Kind == "webhook" && u.others < o.Common:
+	case u.service.Kind == "paste" || u.service.Kind == "webhook" && u.here < o.Common:
 		floor = o.TextFloor
-	case u.others >= o.Common: // also of a chat service with webhooks: people send each other pictures
+	case u.here >= o.Common: // also of a chat service with webhooks: people send each other pictures
 		floor = o.CommonFloor
 	}
 	// A tiny first upload must not make the destination a known one.
-	fresh := max(highest, u.elsewhere) < int64(floor)/10
+	fresh := highest < int64(floor)/10
 	f := Finding{
 		Key: key, Score: float64(out), Threshold: float64(floor), Observed: float64(out), Baseline: math.NaN(), Unit: "B/day",
 		Window: in.Day.window(), Summary: u.today.Summary, RiskScore: 100,
@@ -225,10 +227,10 @@ func (o *cloudUploadOptions) judge(in *Input, u *upload) (Finding, bool) {
 			}
 			f.Why = fmt.Sprintf("%s; %s of history is too short to tell whether it is new, so everyone above %s is reported (%s).",
 				said, count(int64(u.covered), "day"), size(float64(floor)), prevalence)
-		case len(u.past) == 0 && u.elsewhere == 0:
+		case len(u.past) == 0:
 			f.Why = fmt.Sprintf("%s; it never uploaded there in the %s before, and a new destination is reported from %s (%s).",
 				said, count(int64(u.covered), "day"), size(float64(floor)), prevalence)
-		case days == 0 && u.elsewhere == 0:
+		case days == 0:
 			f.Why = fmt.Sprintf("%s; its earlier uploads there were reported as well, and only %s make a destination a habit (%s).",
 				said, count(habitDays, "such day"), prevalence)
 		default:
@@ -241,12 +243,8 @@ func (o *cloudUploadOptions) judge(in *Input, u *upload) (Finding, bool) {
 		}
 		f.Baseline = float64(highest)
 		f.Threshold = max(float64(o.KnownFloor), float64(floor), o.Rise*float64(highest))
-		where := "in " + count(int64(days), "day") + " there before"
-		if u.elsewhere >= highest {
-			where = "to another host of " + u.service.Name
-		}
-		f.Why = fmt.Sprintf("%s; %s it uploaded at most %s in a day, so this is %s its highest (%s).",
-			said, where, size(f.Baseline), times(f.Observed/f.Baseline), prevalence)
+		f.Why = fmt.Sprintf("%s; in %s there before it uploaded at most %s in a day, so this is %s its highest (%s).",
+			said, count(int64(days), "day"), size(f.Baseline), times(f.Observed/f.Baseline), prevalence)
 	default:
 		return f, false
 	}
@@ -254,7 +252,7 @@ func (o *cloudUploadOptions) judge(in *Input, u *upload) (Finding, bool) {
 	// is a folder that moves; where nobody ever did, less is somebody's own account.
 	alone := fresh && u.others == 0 && u.service.shares()
 	drop := alone && u.service.Kind == "anonymous" || fresh && u.service.Kind == "webhook" && out >= int64(o.Floor) && float64(out) > steepRise*max(float64(u.most), float64(o.TextFloor))
-	outdone := float64(out) > o.Rise*float64(max(highest, u.most))
+	outdone := float64(out) > o.Rise*float64(max(highest, u.elsewhere, u.most))
 	usual := u.others >= o.Common && u.most >= out/2
 	if u.covered >= o.MinDays && !usual && (out >= 1e9 && (fresh || float64(out) >= steepRise*float64(highest)) || out >= int64(o.CommonFloor) && (alone || outdone && u.service.Kind != "storage") || drop) {
 		f.Severity = High

@@ -11,7 +11,7 @@ import (
 
 type destinationRiseOptions struct {
 	Floor     Bytes   `yaml:"floor" unit:"B/day" tune:"20MB 50MB 100MB 200MB 500MB" doc:"days with fewer bytes to the destination are never reported"`
-	Rise      float64 `yaml:"rise" unit:"" tune:"3 5 10" doc:"how many times the highest earlier day of anyone there a day must reach; less, but three at least, where the days vary little"`
+	Rise      float64 `yaml:"rise" unit:"" tune:"3 5 10" doc:"how many times the highest earlier day of anyone there a day must reach; who works with a service outdoes others by less"`
 	MinDays   int     `yaml:"min_days" unit:"days" doc:"days of history that are needed to know what is usual there"`
 	DayRise   float64 `yaml:"day_rise" unit:"" doc:"and how many times all that the entity sends on a usual day; erratic people outdo others, but seldom themselves, too"`
 	HighFloor Bytes   `yaml:"high_floor" unit:"B/day" doc:"from this volume, a destination that hardly answers is of high severity"`
@@ -19,7 +19,7 @@ type destinationRiseOptions struct {
 
 const destinationRiseDoc = `More to a destination in use than anyone ever sent there in a day.
 
-What it sees: 100 MB or more in a day to a registered domain, a cloud host or an address to which at least five uploaded a megabyte in a day of the 30 before, and ten times the highest day that anyone had there (three to ten, as far as the days there vary), if that is also five times what the entity usually sends in a day. A gigabyte
+What it sees: 100 MB or more in a day to a registered domain, a cloud host or an address to which at least five uploaded a megabyte in a day of the 30 before, and ten times the highest day that anyone had there, if that is also five times what the entity usually sends in a day. A gigabyte
 is of high severity; so are 20 MB to a public resolver of names.
 Why that means exfiltration: a private account on a service that the company uses itself, a chat or an assistant that all use, a code
 forge: the destination says nothing, but nobody's work there needs as much.
@@ -61,26 +61,6 @@ type summit struct {
 	second  int64 // the highest of all others
 	users   int   // entities
 	last    Key   // the entity that was added last
-	// Of the natural logs of all days: how many, their sum and that of their squares.
-	days, sum, squares float64
-}
-
-// A day outdoes a destination's highest by twice the spread of the logs of all days there. The highest of
-// n days lies √(2 ln n) spreads σ above their median and itself varies by σ/√(2 ln n) (Gumbel), so twice σ
-// more is e^(−2√(2 ln n)) as likely as a new highest day: .2 % with a hundred days.
-const riseSpreads = 2
-
-// minRiseDays is from how many days on their spread is known, and leastRise what is no rise at all.
-const minRiseDays, leastRise = 20, 3
-
-// rise returns how many times the highest day a day must reach: most, or less where days vary little.
-func (s *summit) rise(most float64) float64 {
-	if s == nil || s.days < minRiseDays {
-		return most
-	}
-	mean := s.sum / s.days
-	spread := math.Sqrt(max(0, s.squares/s.days-mean*mean))
-	return min(most, max(leastRise, math.Exp(riseSpreads*spread)))
 }
 
 // add adds a value of an entity. The values of an entity come one after another.
@@ -123,12 +103,6 @@ func (in *Input) summits(q *quantity) map[destination]*summit {
 			all[at] = s
 		}
 		s.add(key, highest)
-		for i := range past[first:] {
-			if x := q.of(&past[first+i]); x > 0 {
-				log := math.Log(float64(x))
-				s.days, s.sum, s.squares = s.days+1, s.sum+log, s.squares+log*log
-			}
-		}
 	}
 	return all
 }
@@ -195,7 +169,7 @@ func (o *destinationRiseOptions) score(in *Input) []Finding {
 		}
 		usual := u.usual(in)
 		s := summits[account(key)]
-		if float64(today.BytesOut) > s.rise(o.Rise)*float64(s.all()) && (isResolver(key.Object) || !talks(today) && float64(today.BytesOut) >= o.DayRise*usual) {
+		if float64(today.BytesOut) > o.Rise*float64(s.all()) && (isResolver(key.Object) || !talks(today) && float64(today.BytesOut) >= o.DayRise*usual) {
 			found, keys = append(found, risen{*today, u.before(in.Day, key.Object)}), append(keys, key)
 		}
 	}
@@ -214,7 +188,7 @@ func (o *destinationRiseOptions) score(in *Input) []Finding {
 		highest := at.all()
 		f := Finding{
 			Customary: true,
-			Key:       r.Key, Score: float64(r.BytesOut), Threshold: max(float64(o.floor(r.Object)), at.rise(o.Rise)*float64(highest)), Observed: float64(r.BytesOut),
+			Key:       r.Key, Score: float64(r.BytesOut), Threshold: max(float64(o.floor(r.Object)), o.Rise*float64(highest)), Observed: float64(r.BytesOut),
 			Baseline: float64(highest), Unit: "B/day", Window: in.Day.window(), Summary: r.Summary,
 		}
 		if directed(r) && r.BytesOut >= int64(o.HighFloor) {
