@@ -22,7 +22,7 @@ var jsonContainer = &container{
 	embeds: true,
 	begins: inObject,
 	open: func(p *sourcePlan) (recordReader, error) {
-		r := &jsonReader{}
+		r := &jsonReader{root: &jsonNode{}}
 		for i, s := range p.slots {
 			if err := r.add(p.source, i, s); err != nil {
 				return nil, fmt.Errorf("name %q: %w", s.name, err)
@@ -259,9 +259,6 @@ func firstMember(object scan.Value, key string) (v scan.Value, escaped uint64) {
 
 // add makes the reader read a slot.
 func (r *jsonReader) add(s *Source, slot int, is slot) error {
-	if r.root == nil {
-		r.root = &jsonNode{}
-	}
 	name := is.name
 	if field := slices.Index(s.Tuple, name); field >= 0 {
 		r.tuple = append(r.tuple, layoutSlot{field: field, slot: slot})
