@@ -544,7 +544,7 @@ func techniqueOf(service string) string {
 		return "T1567.002"
 	case "graph":
 		return "T1114.002"
-	case "m365", "drive", "box", "dropbox", "slack", "salesforce", "snowflake", "powerbi", "confluence", "hubspot", "applications":
+	case "m365", "drive", "box", "dropbox", "slack", "salesforce", "snowflake", "powerbi", "confluence", "hubspot", "smartsheet", "applications":
 		return "T1213"
 	}
 	return "T1530"

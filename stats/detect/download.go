@@ -96,6 +96,8 @@ func isClosed(service string) bool {
 var downloadKinds = []downloadKind{
 	{service: "s3", logged: "s3 s3.amazonaws.com", operations: "GetObject SelectObjectContent REST.GET.OBJECT REST.SELECT.OBJECT SOAP.GET.OBJECT WEBSITE.GET.OBJECT", place: bucketOf},
 	{service: "gcs", logged: "storage.googleapis.com", operations: "storage.objects.get GET_Object google.storage.objects.get", place: bucketOf},
+	{service: "oss", logged: "Oss", operations: "GetObject", place: bucketOf},
+	{service: "oci", logged: "ObjectStorage", operations: "GetObject", place: bucketOf},
 	{service: "azurestorage", logged: "storage.azure.com", operations: "GetBlob QueryBlobContents ReadFile GetFile Read QueryEntities QueryEntity", place: containerOf},
 	{service: "m365", logged: "OneDrive SharePoint MicrosoftTeams", operations: "FileDownloaded FileSyncDownloaded*", place: siteOf},
 	{operations: "FileDownloaded FileSyncDownloaded*", place: siteOf}, // as Defender names the services
@@ -125,6 +127,7 @@ var downloadKinds = []downloadKind{
 	{service: "zoom", logged: "zoom.us", operations: "Recording.Download", weight: reportWeight},
 	{service: "powerbi", logged: "PowerBI", operations: "ExportReport ExportArtifact ExportTile ExportDataflow DownloadReport ExportActivityEvents", weight: reportWeight},
 	{service: "confluence", logged: "atlassian", operations: "confluence_space_exported confluence_space_export_created", weight: repositoryWeight},
+	{service: "smartsheet", logged: "smartsheet", operations: "SHEET.EXPORT REPORT.EXPORT", weight: reportWeight},
 	{service: "hubspot", logged: "hubspot.com", operations: "CRM_OBJECT.EXPORT.PERFORM", weight: reportWeight},
 	// An application reads with the token of a user, past the log of the service.
 	{service: "applications", logged: "token", operations: "activity", pages: true, closed: true},

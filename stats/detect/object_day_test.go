@@ -275,10 +275,12 @@ func TestEveryFormatsDownloads(t *testing.T) {
 		"asana": "asana", "azuredata": "keyvault", "egnyte": "", "figma": "figma", "hubspot": "hubspot", "miro": "miro", "nextcloud": "nextcloud", "notion": "notion",
 		"moveit": "", "officeactivity": "m365", "opensshsftp": "", "pureftpd": "", "qnap": "", "rsyncd": "", "sambaaudit": "", "sftpgo": "", "sharefile": "sharefile", "zoom": "zoom", "zscaler": removableMedia,
 		"atlassian": "confluence", "pgaudit": "postgresql",
+		"alibaba": "oss", "globalscape": "", "incydr": removableMedia, "ociaudit": "oci", "smartsheet": "smartsheet", "synology": "",
 	}
 	none := []string{
 		"auth0", "cloudflareaccess", "cloudflareaudit", "duo", "jumpcloud", "mongoatlas", "okta", "onelogin", "onepassword", "pingone", "servicenow", "sophoscentral", "trendapex", "workday", "zendesk",
-		"mariadbaudit", "mssqlaudit", "mysqlaudit", "oracleaudit", "pgcsvlog", "pgjsonlog", "redshift", "redshiftconn", // these log statements, and not what a statement returned
+		"airtable", "anthropic", "atlassiandc", "azuredevops", "bitbucketaccess", "bitwarden", "openai", "proofpointitm",
+		"elasticaudit", "mariadbaudit", "mongodbaudit", "mssqlaudit", "mysqlaudit", "oracleaud", "oracleaudit", "pgcsvlog", "pgjsonlog", "redshift", "redshiftconn", // these log statements, and not what a statement returned
 	}
 	general := []string{"parquet", "jsonl", "csv", "w3c", "cef", "leef"}
 	for _, f := range logs.All() {
