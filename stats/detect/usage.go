@@ -144,7 +144,7 @@ func (in *Input) popularity(destinations []Key) map[destination]*popularity {
 			if p = services[k.Feed][name]; p == nil {
 				p = &popularity{first: in.Day}
 				services[k.Feed][name] = p
-				cloudHosts.endsOf(name, ends)
+				cloudHosts().endsOf(name, ends)
 			}
 		}
 		if p == nil {
