@@ -31,8 +31,8 @@ const (
 	freeSteps = 1 << 22
 )
 
-// avroMagic begins a file.
-const avroMagic = "Obj\x01"
+// AvroMagic begins an Avro object container file.
+const AvroMagic = "Obj\x01"
 
 var errTruncated = errors.New("ends early")
 
@@ -237,7 +237,7 @@ func avroHeader(in *bufio.Reader) (meta map[string][]byte, sync [16]byte, err er
 	if _, err := io.ReadFull(in, magic[:]); err != nil {
 		return fail(err)
 	}
-	if string(magic[:]) != avroMagic {
+	if string(magic[:]) != AvroMagic {
 		return nil, sync, errors.New("is not an avro file")
 	}
 	meta = map[string][]byte{}

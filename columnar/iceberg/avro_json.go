@@ -9,9 +9,6 @@ import (
 	"strconv"
 )
 
-// AvroMagic begins an Avro object container file.
-const AvroMagic = avroMagic
-
 // AvroLines reads the records of an Avro object container file as JSON objects, one a line. Bytes are
 // read as text, an enum as the number of its symbol.
 func AvroLines(src io.Reader) io.ReadCloser {

@@ -35,6 +35,7 @@ type Clock struct {
 	Head   []byte         // of the log, whose dates tell their order; see Dates
 	order  Order
 	looked bool // for order
+	place  place
 	fault  fault
 	date   [10]byte
 	base   int64 // µs of the start of that day in UTC

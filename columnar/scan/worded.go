@@ -107,7 +107,7 @@ func (c *Clock) cutZone(b []byte) (rest, offset []byte, zone *time.Location) {
 			return b[:before], b[before+1 : at], nil
 		}
 	}
-	if offset, zone, ok := zoneNamed(word, c.Zone); ok {
+	if offset, zone, ok := c.place.zoneNamed(word, c.Zone); ok {
 		return b[:at], offset, zone
 	}
 	return b, nil, nil

@@ -20,16 +20,32 @@ var zoneOffsets = map[string][]byte{
 	"PDT": []byte("-07:00"), "PST": []byte("-08:00"), "AKDT": []byte("-08:00"), "AKST": []byte("-09:00"), "HST": []byte("-10:00"),
 }
 
+// A place is the last one whose name a clock read, and its zone; nil: it has none. Reading a zone takes
+// as long as a thousand times.
+type place struct {
+	name string
+	zone *time.Location
+}
+
+// zoneOf returns the zone of a place such as Europe/Berlin, nil if there is none.
+func (p *place) zoneOf(name []byte) *time.Location {
+	if p.name != string(name) {
+		p.name = string(name)
+		p.zone, _ = time.LoadLocation(p.name)
+	}
+	return p.zone
+}
+
 // zoneNamed returns what a name says about a time: how far it is from UTC, as ISO takes it, or
 // whose clock it is. own is the zone of the log, whose own abbreviations are not asked for others'
 // meanings. ok is false if it is no zone, or one of several.
-func zoneNamed(name []byte, own *time.Location) (offset []byte, zone *time.Location, ok bool) {
+func (p *place) zoneNamed(name []byte, own *time.Location) (offset []byte, zone *time.Location, ok bool) {
 	if len(name) < 1 || len(name) > 32 || name[0]-'A' >= 26 {
 		return nil, nil, false
 	}
 	if bytes.IndexByte(name, '/') > 0 {
-		zone, err := time.LoadLocation(string(name))
-		return nil, zone, err == nil
+		zone = p.zoneOf(name)
+		return nil, zone, zone != nil
 	}
 	if own != nil {
 		for _, month := range []time.Month{time.January, time.July} {
