@@ -186,6 +186,10 @@ func (c *logCase) unwrapped(stored []byte, size int) (*Member, *result) {
 // that has rows, since each takes as long.
 const everyCase = 28
 
+// unwrappedOnly are the cases of what is read only where nothing is around it: stray quotes are cut as
+// blocks have it, spaces before quotes are dropped from tables, and wrapped records are not cut.
+var unwrappedOnly = []string{"csv_stray.txtar", "csv_spaced.txtar", "jsonl_cut.txtar"}
+
 // A record gives the same row and has the same number, whatever it is wrapped in.
 func TestUnwrapEveryDialect(t *testing.T) {
 	met := map[*Format]bool{}
@@ -196,8 +200,8 @@ func TestUnwrapEveryDialect(t *testing.T) {
 		// JSON of other shapes is one object a line before it is wrapped.
 		plain := (&result{}).text(c.in)
 		want := c.run(plain, wholeBlock)
-		if want.tally.Rows == 0 || want.err != nil || strings.HasSuffix(c.file, "csv_stray.txtar") || strings.HasSuffix(c.file, "csv_spaced.txtar") {
-			continue // stray quotes are cut as blocks have it; spaces before quotes are dropped where nothing is around the table
+		if want.tally.Rows == 0 || want.err != nil || slices.Contains(unwrappedOnly, filepath.Base(c.file)) {
+			continue
 		}
 		again := met[c.format]
 		met[c.format] = true

@@ -163,6 +163,8 @@ func outlinedLayout(n ast.Node) (l Layout) {
 			l.Where = textListsOf(v)
 		case "bracketed":
 			l.Bracketed, _ = strconv.Atoi(textOf(v))
+		case "request":
+			l.Request = textOf(v)
 		case "names":
 			l.Names = textsOf(v)
 		}

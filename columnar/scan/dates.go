@@ -47,20 +47,25 @@ func (d *Dates) Add(text []byte) {
 	if !ok {
 		return
 	}
-	d.n++
-	for i, part := range parts {
-		part %= 100
-		d.numbers[i][part>>6] |= 1 << (part & 63)
-	}
+	exists := false
 	for o := DayFirst; o <= YearFirst; o++ {
 		us, ok := dayOf(parts, o)
 		if !ok || d.Written > 0 && us > d.Written+Day {
 			continue
 		}
+		exists = true
 		d.valid[o]++
 		if us > d.Written-nearDays*Day && us < d.Written+Day {
 			d.near[o]++
 		}
+	}
+	if !exists { // it tells nothing
+		return
+	}
+	d.n++
+	for i, part := range parts {
+		part %= 100
+		d.numbers[i][part>>6] |= 1 << (part & 63)
 	}
 }
 
