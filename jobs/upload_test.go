@@ -108,18 +108,19 @@ const (
 
 // noUpload are sources that have bytes sent, and why no record of theirs can be of the upload.
 var noUpload = map[string]string{
-	"tailscale":       "a tailnet's own addresses",
-	"zscaler-zpa":     "the company's own applications",
-	"barracudaesg":    "mails",
-	"ciscoesa":        "mails",
-	"exchange":        "mails",
-	"exim":            "mails",
-	"messagetrace":    "mails",
-	"messagetracecsv": "mails",
-	"mimecast":        "mails",
-	"postfix":         "mails",
-	"proofpoint":      "mails",
-	"sendmail":        "mails",
+	"tailscale":          "a tailnet's own addresses",
+	"zscaler-zpa":        "the company's own applications",
+	"barracudaesg":       "mails",
+	"ciscoesa":           "mails",
+	"exchange":           "mails",
+	"exim":               "mails",
+	"messagetrace":       "mails",
+	"messagetracecsv":    "mails",
+	"messagetracereport": "mails",
+	"mimecast":           "mails",
+	"postfix":            "mails",
+	"proofpoint":         "mails",
+	"sendmail":           "mails",
 }
 
 // countsSent reports whether a source has the bytes that clients sent elsewhere.

@@ -278,7 +278,7 @@ func TestEveryFormatsDownloads(t *testing.T) {
 		"alibaba": "oss", "globalscape": "", "incydr": removableMedia, "ociaudit": "oci", "smartsheet": "smartsheet", "synology": "",
 	}
 	none := []string{
-		"auth0", "cloudflareaccess", "cloudflareaudit", "duo", "jumpcloud", "mongoatlas", "okta", "onelogin", "onepassword", "pingone", "servicenow", "sophoscentral", "trendapex", "workday", "zendesk",
+		"auth0", "cloudflareaccess", "cloudflareaudit", "duo", "entra", "jumpcloud", "mongoatlas", "okta", "onelogin", "onepassword", "pingone", "servicenow", "sophoscentral", "trendapex", "workday", "zendesk",
 		"airtable", "anthropic", "atlassiandc", "azuredevops", "bitbucketaccess", "bitwarden", "openai", "proofpointitm",
 		"elasticaudit", "mariadbaudit", "mongodbaudit", "mssqlaudit", "mysqlaudit", "oracleaud", "oracleaudit", "pgcsvlog", "pgjsonlog", "redshift", "redshiftconn", // these log statements, and not what a statement returned
 	}
