@@ -192,6 +192,13 @@ const maxHistory = 90
 // state does not have, or has stale.
 type dayGaps map[*detect.Aggregate]map[detect.Day]storedDay
 
+func (l dayGaps) add(a *detect.Aggregate, day detect.Day, k storedDay) {
+	if l[a] == nil {
+		l[a] = map[detect.Day]storedDay{}
+	}
+	l[a][day] = k
+}
+
 // findGaps returns the gaps of the state in the days before first.
 func (s *state) findGaps(ctx context.Context, first detect.Day) (dayGaps, error) {
 	out := dayGaps{}
@@ -204,10 +211,7 @@ func (s *state) findGaps(ctx context.Context, first detect.Day) (dayGaps, error)
 			if all[i].fresh || day < first-detect.Day(s.config.horizonOf(a)) {
 				continue
 			}
-			if out[a] == nil {
-				out[a] = map[detect.Day]storedDay{}
-			}
-			out[a][day] = all[i]
+			out.add(a, day, all[i])
 		}
 	}
 	return out, nil
@@ -223,10 +227,7 @@ func (s *state) gapsOf(ctx context.Context, days []detect.Day) (dayGaps, error) 
 			return nil, err
 		}
 		for i, a := range s.aggregates {
-			if out[a] == nil {
-				out[a] = map[detect.Day]storedDay{}
-			}
-			out[a][day] = all[i]
+			out.add(a, day, all[i])
 		}
 	}
 	return out, nil

@@ -145,7 +145,7 @@ func (p *program) backfillCommand() *cobra.Command {
 		}
 		defer s.close()
 		defer s.sweep()
-		history := slices.DeleteFunc(slices.Clone(s.aggregates), func(a *detect.Aggregate) bool { return a.JudgedOnly })
+		history := slices.DeleteFunc(slices.Clone(s.aggregates), func(a *detect.Aggregate) bool { return a.JudgedOnly && config.reads(a) == 0 })
 		for chunk := range inARow(days, config.chunk()) {
 			if err := s.fold(p.ctx, chunk, history, nil); err != nil {
 				return err
@@ -353,7 +353,8 @@ func (s *state) foldNight(ctx context.Context, n *night, old bool) (err error) {
 }
 
 // missing returns the gaps of the state before first, without the days that were judged
-// without any log: logs that these have now came late.
+// without any log: logs that these have now came late. What only judged days must have is made for
+// the others too, as far as detections read it, since their logs are read anyway.
 func (s *state) missing(ctx context.Context, first detect.Day) (dayGaps, error) {
 	gaps, err := s.findGaps(ctx, first)
 	if err != nil {
@@ -371,6 +372,12 @@ func (s *state) missing(ctx context.Context, first detect.Day) (dayGaps, error) 
 		if judged && !slices.ContainsFunc(all, func(k storedDay) bool { return k.there }) {
 			for _, days := range gaps {
 				delete(days, day)
+			}
+			continue
+		}
+		for i, a := range s.aggregates {
+			if a.JudgedOnly && !all[i].fresh && day >= first-detect.Day(s.config.reads(a)) {
+				gaps.add(a, day, all[i])
 			}
 		}
 	}

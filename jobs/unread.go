@@ -117,10 +117,7 @@ func (s *state) addUnread(ctx context.Context, first detect.Day, gaps dayGaps) e
 			if !k.fresh || a.JudgedOnly || len(k.Unread) == 0 || day < first-detect.Day(s.config.horizonOf(a)) || waits(k) || lost(&k.Done, day.String(), listed) {
 				continue
 			}
-			if gaps[a] == nil {
-				gaps[a] = map[detect.Day]storedDay{}
-			}
-			gaps[a][day] = *k
+			gaps.add(a, day, *k)
 		}
 	}
 	return nil

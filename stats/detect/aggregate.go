@@ -36,9 +36,10 @@ type Aggregate struct {
 	// Without names what the fold leaves out of the rows because no detection reads it;
 	// "" if nothing. Rows with everything serve in place of rows without it. Nil: nothing.
 	Without func(o *FoldOptions) string
-	// JudgedOnly says that detections read only its rows of judged days, so days of
-	// history need no rows. Only such rows may depend on FoldOptions.Rules: when the
-	// rules change, they are folded again and the other aggregates are not.
+	// JudgedOnly says that detections need only its rows of judged days: days of history have
+	// rows if they were judged, or folded for other aggregates. Only such rows may depend on
+	// FoldOptions.Rules: when the rules change, those of judged days are folded again and the
+	// other aggregates are not.
 	JudgedOnly bool
 	New        func(o *FoldOptions) Folder
 	Merger     func(o *FoldOptions) Merger
