@@ -271,7 +271,9 @@ func (p *program) lookFor(gaps dayGaps, config *Config) {
 				unread = append(unread, day)
 			} else if k.there {
 				stale = append(stale, day)
-				folds = append(folds, a.Name)
+				if !a.JudgedOnly { // which is made along with the others
+					folds = append(folds, a.Name)
+				}
 			} else {
 				missing = append(missing, day)
 			}

@@ -114,7 +114,7 @@ func (s *state) addUnread(ctx context.Context, first detect.Day, gaps dayGaps) e
 		}
 		for i, a := range s.aggregates {
 			k := &all[i]
-			if !k.fresh || a.JudgedOnly || len(k.Unread) == 0 || day < first-detect.Day(s.config.horizonOf(a)) || waits(k) || lost(&k.Done, day.String(), listed) {
+			if !k.fresh || len(k.Unread) == 0 || day < first-detect.Day(s.config.reads(a)) || waits(k) || lost(&k.Done, day.String(), listed) {
 				continue
 			}
 			gaps.add(a, day, *k)

@@ -472,9 +472,13 @@ func whatOf(r *Row) string {
 	return what
 }
 
-// placeOf returns the host where a rule matched, without a path.
+// placeOf returns the host or the bucket where a rule matched, without a scheme and a path.
 func placeOf(r *Row) string {
-	host, _, _ := strings.Cut(whatOf(r), "/")
+	what := whatOf(r)
+	if scheme, behind, ok := strings.Cut(what, "://"); ok && !strings.ContainsAny(scheme, " /") {
+		what = behind
+	}
+	host, _, _ := strings.Cut(what, "/")
 	return host
 }
 
