@@ -154,8 +154,9 @@ func (s *beatSeries) echo(period float64) float64 {
 	if len(s.times) == 0 || !(period > 0) {
 		return math.NaN()
 	}
-	first, bin := s.times[0], period/2
-	n := int((s.times[len(s.times)-1]-first)/bin) + 1
+	// A beat may follow one that is later, if rows of two days overlap.
+	first, bin := slices.Min(s.times), period/2
+	n := int((slices.Max(s.times)-first)/bin) + 1
 	if n > maxBins {
 		return math.NaN()
 	}
