@@ -50,48 +50,40 @@ func blockFormOf(head []byte) *blockForm {
 // decoder accepts, so that it is counted. What stands before the first is no record.
 type blockReader struct {
 	*blockForm
+	made
 	src    *bufio.Reader
 	record []byte // what was read of the record at hand
 	open   bool
 	long   bool
 	within bool // the line at hand goes on
-	out    []byte
-	read   int
-	err    error
 }
 
 // malformedBlock stands for a record that could not be read.
 const malformedBlock = "{\n"
 
-func (r *blockReader) Read(p []byte) (int, error) {
-	for r.read == len(r.out) {
-		if r.err != nil {
-			return 0, r.err
-		}
-		r.out, r.read = r.out[:0], 0
-		var line []byte
-		line, r.err = r.src.ReadSlice('\n')
-		whole := !r.within
-		if r.within = r.err == bufio.ErrBufferFull; r.within {
-			r.err = nil
-		} else if whole && r.begins(trimEOL(line)) { // no record begins within a line
-			r.end()
-			r.open = true
-		}
-		if len(r.record)+len(line) > MaxRecord {
-			r.record, r.long = r.record[:0], true
-		}
-		if r.open && !r.long {
-			r.record = append(r.record, line...)
-		}
-		if r.err != nil {
-			r.long = r.long || r.err != io.EOF // the record may go on
-			r.end()
-		}
+func (r *blockReader) Read(p []byte) (int, error) { return r.read(p, r.line) }
+
+// line reads a line, and hands on the record that ends before it.
+func (r *blockReader) line() error {
+	line, err := r.src.ReadSlice('\n')
+	whole := !r.within
+	if r.within = err == bufio.ErrBufferFull; r.within {
+		err = nil
+	} else if whole && r.begins(trimEOL(line)) { // no record begins within a line
+		r.end()
+		r.open = true
 	}
-	n := copy(p, r.out[r.read:])
-	r.read += n
-	return n, nil
+	if len(r.record)+len(line) > MaxRecord {
+		r.record, r.long = r.record[:0], true
+	}
+	if r.open && !r.long {
+		r.record = append(r.record, line...)
+	}
+	if err != nil {
+		r.long = r.long || err != io.EOF // the record may go on
+		r.end()
+	}
+	return err
 }
 
 // end hands on the record at hand.

@@ -432,16 +432,19 @@ func lines(in *bufio.Reader) io.Reader {
 	}
 	in = bufio.NewReaderSize(&holeReader{src: in}, headSize)
 	head, _ = in.Peek(headSize)
-	form, batches, spaced := blockFormOf(head), batchFormOf(head), spacedSeparator(head)
-	switch {
-	case form != nil:
+	if form := blockFormOf(head); form != nil {
 		return &blockReader{blockForm: form, src: in}
-	case batches != nil:
-		return &batchReader{batchForm: batches, src: in}
-	case scan.NeedsJSONLines(head, headSize):
+	}
+	if form := batchFormOf(head); form != nil {
+		return &batchReader{batchForm: form, src: in}
+	}
+	if scan.NeedsJSONLines(head, headSize) {
 		return scan.JSONLines(in)
-	case spaced != 0:
-		return &spacedReader{src: in, sep: spaced, behind: true}
+	}
+	if sep := spacedSeparator(head); sep != 0 {
+		return &spacedReader{src: in, sep: sep, behind: true}
+	}
+	switch {
 	case bytes.IndexByte(head, '\r') >= 0 && bytes.IndexByte(head, '\n') < 0:
 		return crReader{in}
 	case isCounted(head):

@@ -49,32 +49,25 @@ func spacedSeparator(head []byte) byte {
 
 // A spacedReader drops these spaces.
 type spacedReader struct {
+	made
 	src     io.Reader
 	sep     byte
 	within  bool // in quotes
 	behind  bool // a separator, or the end of a record
 	spaces  int  // behind it, held back
 	dropped bool // there were some before a quote
-	in, out []byte
-	read    int
-	err     error
+	in      []byte
 }
 
 func (r *spacedReader) Read(p []byte) (int, error) {
-	for r.read == len(r.out) {
-		if r.err != nil {
-			return 0, r.err
-		}
+	return r.read(p, func() error {
 		if r.in == nil {
 			r.in = make([]byte, headSize)
 		}
 		n, err := r.src.Read(r.in)
-		r.err = err
-		r.out, r.read = r.append(r.out[:0], r.in[:n]), 0
-	}
-	n := copy(p, r.out[r.read:])
-	r.read += n
-	return n, nil
+		r.out = r.append(r.out, r.in[:n])
+		return err
+	})
 }
 
 // append appends text without the spaces.

@@ -11,6 +11,27 @@ import (
 	"outflow/columnar/scan"
 )
 
+// A made is text that a reader makes piece after piece.
+type made struct {
+	out []byte // the piece at hand, of which out[:at] was read
+	at  int
+	err error // comes behind it
+}
+
+// read is Read of the text. next appends a piece to out, which is empty then.
+func (m *made) read(p []byte, next func() error) (int, error) {
+	for m.at == len(m.out) {
+		if m.err != nil {
+			return 0, m.err
+		}
+		m.out, m.at = m.out[:0], 0
+		m.err = next()
+	}
+	n := copy(p, m.out[m.at:])
+	m.at += n
+	return n, nil
+}
+
 // A wideReader reads UTF-16 or UTF-32 as UTF-8. What is neither becomes U+FFFD.
 type wideReader struct {
 	src  io.Reader

@@ -87,11 +87,9 @@ func batchFormOf(head []byte) *batchForm {
 // no decoder accepts, so that it is counted; so does an object without records.
 type batchReader struct {
 	*batchForm
+	made
 	src     io.Reader
 	in      []byte
-	out     []byte
-	read    int
-	err     error
 	records int64
 
 	open    []byte // brackets around the place, outermost first
@@ -114,23 +112,17 @@ type batchReader struct {
 }
 
 func (b *batchReader) Read(p []byte) (int, error) {
-	for b.read == len(b.out) {
-		if b.err != nil {
-			return 0, b.err
-		}
+	return b.read(p, func() error {
 		if b.in == nil {
 			b.in = make([]byte, headSize)
 		}
-		b.out, b.read = b.out[:0], 0
 		n, err := b.src.Read(b.in)
 		b.shape(b.in[:n])
-		if b.err = err; err == io.EOF && len(b.open) > 0 {
+		if err == io.EOF && len(b.open) > 0 {
 			b.damaged()
 		}
-	}
-	n := copy(p, b.out[b.read:])
-	b.read += n
-	return n, nil
+		return err
+	})
 }
 
 // shape adds the records that end in text to out.

@@ -19,23 +19,15 @@ func isJournal(head []byte) bool { return bytes.HasPrefix(bytes.TrimLeft(head, "
 
 // A journalReader reads entries as one object of JSON a line, as journalctl -o json writes them.
 type journalReader struct {
-	src  *bufio.Reader
-	out  []byte
-	read int
-	err  error
+	made
+	src *bufio.Reader
 }
 
 func (r *journalReader) Read(p []byte) (int, error) {
-	for r.read == len(r.out) {
-		if r.err != nil {
-			return 0, r.err
-		}
-		r.read = 0
-		r.out, r.err = r.entry(append(r.out[:0], '{'))
-	}
-	n := copy(p, r.out[r.read:])
-	r.read += n
-	return n, nil
+	return r.read(p, func() (err error) {
+		r.out, err = r.entry(append(r.out, '{'))
+		return err
+	})
 }
 
 // entry appends the members of the next entry to dst, and ends its line. What ends early or is

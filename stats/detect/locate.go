@@ -10,8 +10,8 @@ import (
 	"outflow/columnar/scan"
 )
 
-// This file says where the bytes of a day went of which no detection names a destination, and
-// whose they were if they passed a machine that relays what others send.
+// A finding about a volume names no destination: this file finds where most of it went. If a machine
+// relays what others send, it finds whose bytes they were.
 
 // A dayKey is an entity's day.
 type dayKey struct {

@@ -62,8 +62,8 @@ func TestLocate(t *testing.T) {
 	}
 }
 
-// If this fails, a proxy's address stands in the report for what others sent, or a machine of which
-// half is known is taken for a proxy.
+// If this fails, the report names a proxy's address for what others sent through it; or it takes a
+// machine for a proxy though other logs explain only half of its bytes.
 func TestLocateRelays(t *testing.T) {
 	row := func(feed, kind, entity, object string, bytes int64) Row {
 		return Row{Day: 10, Key: Key{Feed: feed, EntityType: kind, Entity: entity, Object: object}, Summary: Summary{BytesOut: bytes}}
