@@ -141,7 +141,7 @@ func (h *history) detectionGroups(c *Config, first, last detect.Day) []*detectio
 		})
 		if i < 0 {
 			i = len(all)
-			all = append(all, &detectionGroup{partitions: h.between(d.Aggregate, first-detect.Day(d.History), last)})
+			all = append(all, &detectionGroup{partitions: h.between(d.Aggregate, first-detect.Day(d.History), last), whole: c.seed()})
 		}
 		all[i].detections = append(all[i].detections, d)
 	}
@@ -163,7 +163,6 @@ func (h *history) judge(c *Config, days []detect.Day) ([]detect.Finding, error) 
 	groups := h.detectionGroups(c, judged[0], judged[len(judged)-1])
 	var again []*detectionGroup // a single day reads its history at most twice
 	for _, r := range groups {
-		r.whole = c.seed()
 		days := 0
 		for _, day := range judged {
 			if r.judges(day) {

@@ -136,12 +136,8 @@ func ruleBlind(c *Config, inputs []reports.Input, seen fieldSet) []reports.Blind
 			Why:    fmt.Sprintf("%s: %s is not set, so your own count as external.", someOf("rule", taken[name]), name),
 			Remedy: "Set it in the configuration: placeholders: {" + name + ": [VALUE, …]}. Until then, these rules count one level less."})
 	}
-	bundled, own := map[string]bool{}, map[string]bool{} // files that come with outflow; tables of other rules
-	files, _ := sigma.Bundled()
-	for _, f := range files {
-		bundled[f.Name] = true
-	}
 	without := map[string][]string{}                           // rules by their tables, if no log had rows of them
+	own := map[string]bool{}                                   // those tables, if other rules than the bundled ones are among them
 	elsewhere, unread := []string{}, []string{}                // log sources without a log in this run, and their rules
 	lacking := map[*columnar.Table]map[columnar.Col][]string{} // rules by a column that no row has
 	readers := map[*columnar.Table][]string{}                  // rules that read fields that no event has
@@ -166,7 +162,7 @@ func ruleBlind(c *Config, inputs []reports.Input, seen fieldSet) []reports.Blind
 				continue
 			}
 			key := strings.Join(names, " ")
-			without[key], own[key] = append(without[key], r.Ref()), own[key] || !bundled[r.File]
+			without[key], own[key] = append(without[key], r.Ref()), own[key] || !r.Bundled || c.seed()
 			continue
 		}
 		t := read[0]

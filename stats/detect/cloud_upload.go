@@ -80,7 +80,7 @@ func (o *cloudUploadOptions) score(in *Input, risk int) []Finding {
 			tenants = append(tenants, key)
 		}
 		if at.object != key.Object {
-			highest[entity] = o.highestOf(in, key, rows, highest[entity])
+			highest[entity] = highest[entity].with(key.Object, in.highest(key, rows))
 		}
 	}
 	used := in.popularity(tenants)
@@ -135,20 +135,24 @@ func (h hostDay) but(host string) int64 {
 	return h.highest
 }
 
-// highestOf adds an entity's days at a host.
-func (o *cloudUploadOptions) highestOf(in *Input, key Key, rows []Row, h hostDay) hostDay {
-	past, _ := in.before(rows)
-	highest := int64(0)
-	for i := range past {
-		if !in.Flagged(key, past[i].Day) {
-			highest = max(highest, past[i].BytesOut)
-		}
-	}
+// with returns h with the highest day at one more host.
+func (h hostDay) with(host string, highest int64) hostDay {
 	if highest > h.highest {
-		return hostDay{key.Object, highest, h.highest}
+		return hostDay{host, highest, h.highest}
 	}
 	h.another = max(h.another, highest)
 	return h
+}
+
+// highest returns the bytes of a key's highest day before, without those that had a finding.
+func (in *Input) highest(key Key, rows []Row) (bytes int64) {
+	past, _ := in.before(rows)
+	for i := range past {
+		if !in.Flagged(key, past[i].Day) {
+			bytes = max(bytes, past[i].BytesOut)
+		}
+	}
+	return bytes
 }
 
 // steepRise is how many times its highest day a gigabyte to a known destination must be to be

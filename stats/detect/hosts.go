@@ -230,7 +230,7 @@ func indexHosts() *hostIndex {
 		for _, pattern := range strings.Fields(c.hosts) {
 			pattern, whole := strings.CutPrefix(pattern, "=")
 			p := hostPattern{strings.Split(pattern, "."), i, whole}
-			if end := string(lastLabels([]byte(pattern))); strings.Contains(end, "*") {
+			if end := lastLabels(pattern); strings.Contains(end, "*") {
 				x.anyEnd = append(x.anyEnd, p)
 			} else {
 				x.byEnd[end] = append(x.byEnd[end], p)
@@ -264,15 +264,16 @@ func accountService(host string) string {
 }
 
 // lastLabels returns the last two labels of a host.
-func lastLabels(host []byte) []byte {
-	dot := bytes.LastIndexByte(host, '.')
-	return host[bytes.LastIndexByte(host[:max(dot, 0)], '.')+1:]
-}
-
-// lastLabelsOf is lastLabels of a text.
-func lastLabelsOf(host string) string {
-	dot := strings.LastIndexByte(host, '.')
-	return host[strings.LastIndexByte(host[:max(dot, 0)], '.')+1:]
+func lastLabels[T string | []byte](host T) T {
+	dots := 0
+	for i := len(host) - 1; i >= 0; i-- {
+		if host[i] == '.' {
+			if dots++; dots == 2 {
+				return host[i+1:]
+			}
+		}
+	}
+	return host
 }
 
 // endsOf adds the last two labels of the hosts of a service to ends.

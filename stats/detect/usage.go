@@ -171,7 +171,7 @@ func (in *Input) popularity(destinations []Key) map[destination]*popularity {
 		for i := range rows {
 			for _, name := range rows[i].Destinations {
 				p := names[name]
-				if p == nil && len(ends) > 0 && ends[lastLabelsOf(name)] {
+				if p == nil && len(ends) > 0 && ends[lastLabels(name)] {
 					p = services[key.Feed][accountService(name)]
 				}
 				if p == nil {

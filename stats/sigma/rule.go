@@ -66,8 +66,10 @@ type Rule struct {
 	// Unset names the placeholders for what is the company's own that have no value:
 	// the rule takes everything for another's.
 	Unset []string
-	File  string
-	Line  int
+	// Bundled says that the rule comes with outflow.
+	Bundled bool
+	File    string
+	Line    int
 
 	cond *expr
 }

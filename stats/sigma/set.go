@@ -212,7 +212,7 @@ func (l *loader) document(file string, doc *node) error {
 	if err != nil {
 		return err
 	}
-	r.File = file
+	r.File, r.Bundled = file, l.o.sound
 	for _, ref := range []string{r.ID, r.Name} {
 		if ref == "" {
 			continue
