@@ -68,7 +68,7 @@ func (p *program) catCommand() *cobra.Command {
 		if o.table == columnar.Event {
 			events = columnar.AnyEvent
 		}
-		sources, _, err := p.find(&inputs, args)
+		sources, err := p.find(&inputs, args)
 		if err != nil {
 			return err
 		}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"sync/atomic"
 	"time"
 
 	"outflow/columnar"
@@ -38,17 +37,10 @@ func (p *program) hourlyDNS(config *Config, job string, at time.Time) (err error
 	if err != nil {
 		return err
 	}
-	var total int64
-	for i := range sources {
-		total += sources[i].object.Size
-	}
 	o := config.foldOptions()
 	o.From, o.To, o.OneDay = from.UnixMicro(), to.UnixMicro(), true
-	var read atomic.Int64
-	stop := p.watch("fold "+from.Format("2006-01-02 15:04")+" to "+to.Format("15:04"), total, &read)
-	folded, err := Fold(p.ctx, sources, &foldOptions{aggregates: aggregates, FoldOptions: o, workers: config.Workers,
-		memory: int64(config.Memory), trace: p.trace, read: &read})
-	stop()
+	folded, err := p.fold(p.ctx, "fold "+from.Format("2006-01-02 15:04")+" to "+to.Format("15:04"), sources,
+		&foldOptions{aggregates: aggregates, FoldOptions: o, workers: config.Workers, memory: int64(config.Memory)})
 	if err != nil {
 		return err
 	}

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"iter"
 	"strings"
-	"sync/atomic"
 
 	"github.com/spf13/cobra"
 
@@ -76,14 +75,11 @@ func (p *program) inspectCommand() *cobra.Command {
 
 // inspectFiles reads logs and prints what each is.
 func (p *program) inspectFiles(inputs *inputFlags, files []string, workers int) error {
-	sources, total, err := p.find(inputs, files)
+	sources, err := p.find(inputs, files)
 	if err != nil {
 		return err
 	}
-	var read atomic.Int64
-	stop := p.watch("inspect", total, &read)
-	folded, err := Fold(p.ctx, sources, &foldOptions{FoldOptions: allTime, workers: workers, want: columnar.Wanted{Cols: everything}, read: &read})
-	stop()
+	folded, err := p.fold(p.ctx, "inspect", sources, &foldOptions{FoldOptions: allTime, workers: workers, want: columnar.Wanted{Cols: everything}})
 	if err != nil {
 		return err
 	}

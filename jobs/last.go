@@ -274,25 +274,21 @@ func (l *lastRun) findings(p *program, config *Config) ([]detect.Finding, error)
 	return all, err
 }
 
-// sourcesOf lists the logs of the run around days, which ascend, and their total size.
-func (l *lastRun) sourcesOf(p *program, config *Config, days []detect.Day) (sources []source, total int64, err error) {
+// sourcesOf lists the logs of the run around days, which ascend.
+func (l *lastRun) sourcesOf(p *program, config *Config, days []detect.Day) ([]source, error) {
 	if l.Job == "scan" {
 		endpoint, region := l.Endpoint, l.Region
 		if l.foreign {
 			endpoint, region = config.S3.EndpointURL, config.S3.Region
 			remote := func(path string) bool { return strings.Contains(path, "://") }
 			if endpoint+region == "" && (slices.ContainsFunc(l.Logs, remote) || slices.ContainsFunc(l.Input, remote)) {
-				return nil, 0, badConfig("%s was copied, or written by another machine, and names logs in a bucket: say where that is, with --s3-region or --s3-endpoint-url", config.Out)
+				return nil, badConfig("%s was copied, or written by another machine, and names logs in a bucket: say where that is, with --s3-region or --s3-endpoint-url", config.Out)
 			}
 		}
 		return p.find(&inputFlags{format: l.Format, layout: l.Layout, logFormat: l.LogFormat, mapping: l.Mapping, mapped: l.Input,
 			sources: l.Sources, zone: l.Zone, endpointURL: endpoint, region: region}, l.Logs)
 	}
-	sources, err = p.sources(config, days[0]-1, days[len(days)-1]+1)
-	for i := range sources {
-		total += sources[i].object.Size
-	}
-	return sources, total, err
+	return p.sources(config, days[0]-1, days[len(days)-1]+1)
 }
 
 // etags returns the ETags of logs as the run read them for a day, by name, as far as they are

@@ -11,7 +11,6 @@ import (
 	"math"
 	"slices"
 	"strings"
-	"sync/atomic"
 
 	"outflow/columnar/store"
 	"outflow/reports"
@@ -162,17 +161,10 @@ func (s *state) unread(ctx context.Context, n *night, inputs []*Input, from, to 
 
 // look reads sources only to learn their days, and whether they are copies.
 func (s *state) look(ctx context.Context, n *night, sources []source) error {
-	var total int64
-	for i := range sources {
-		total += sources[i].object.Size
-	}
 	o := s.options
 	o.From, o.To = 0, 0 // all rows are outside, until a fold finds where they belong
-	var read atomic.Int64
-	stop := s.p.watch("look at "+counted(len(sources), "late object"), total, &read)
-	result, err := Fold(ctx, sources, &foldOptions{aggregates: s.aggregates, look: true, FoldOptions: o, workers: s.config.Workers,
-		memory: int64(s.config.Memory), trace: s.p.trace, read: &read})
-	stop()
+	result, err := s.p.fold(ctx, "look at "+counted(len(sources), "late object"), sources,
+		&foldOptions{aggregates: s.aggregates, look: true, FoldOptions: o, workers: s.config.Workers, memory: int64(s.config.Memory)})
 	if err != nil {
 		return err
 	}

@@ -2,6 +2,7 @@ package jobs
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"log/slog"
 	"sync/atomic"
@@ -12,6 +13,19 @@ import (
 
 // quietInterval is how often a run without a terminal prints its progress.
 const quietInterval = 30 * time.Second
+
+// fold is Fold for a command: it shows the progress of reading, and records in the trace what
+// it does.
+func (p *program) fold(ctx context.Context, what string, sources []source, o *foldOptions) (*folded, error) {
+	var total int64
+	for i := range sources {
+		total += sources[i].object.Size
+	}
+	var read atomic.Int64
+	o.read, o.trace = &read, p.trace
+	defer p.watch(what, total, &read)()
+	return Fold(ctx, sources, o)
+}
 
 // watch shows the progress of reading until stop is called: a bar on a terminal,
 // otherwise a line every half minute.

@@ -18,7 +18,7 @@ import (
 func recordsBehind(t *testing.T, folder string, most detect.Bytes, places ...string) map[string]string {
 	t.Helper()
 	p := &program{ctx: t.Context()}
-	sources, _, err := p.find(&inputFlags{}, []string{folder})
+	sources, err := p.find(&inputFlags{}, []string{folder})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -132,7 +132,7 @@ func TestRecordsBehindInterrupted(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	p := &program{ctx: ctx}
-	sources, _, err := p.find(&inputFlags{}, []string{folder})
+	sources, err := p.find(&inputFlags{}, []string{folder})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"math"
 	"slices"
-	"sync/atomic"
 
 	"github.com/spf13/cobra"
 
@@ -54,7 +53,7 @@ func (p *program) scanCommand() *cobra.Command {
 		inputs.sources = config.Sources
 		p.scanned = scannedBy(&inputs, args)
 		end := p.trace.stage(listStage)
-		sources, total, err := p.find(&inputs, args)
+		sources, err := p.find(&inputs, args)
 		end()
 		if err != nil {
 			return err
@@ -62,11 +61,8 @@ func (p *program) scanCommand() *cobra.Command {
 		if *dry {
 			return p.dryScan(config, sources)
 		}
-		var read atomic.Int64
-		stop := p.watch("scan", total, &read)
-		folded, err := Fold(p.ctx, sources, &foldOptions{aggregates: config.aggregates(), FoldOptions: config.foldOptions(),
-			workers: config.Workers, memory: int64(config.Memory), trace: p.trace, read: &read})
-		stop()
+		folded, err := p.fold(p.ctx, "scan", sources, &foldOptions{aggregates: config.aggregates(), FoldOptions: config.foldOptions(),
+			workers: config.Workers, memory: int64(config.Memory)})
 		if err != nil {
 			return err
 		}

@@ -134,7 +134,7 @@ func (p *program) recordsOf(config *Config, last *lastRun, f *detect.Finding) ([
 	if len(out) == 0 {
 		return p.likelyRecords(config, last, f)
 	}
-	sources, _, err := last.sourcesOf(p, config, days)
+	sources, err := last.sourcesOf(p, config, days)
 	if err != nil {
 		return nil, err
 	}

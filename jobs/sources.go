@@ -162,15 +162,15 @@ func loadSource(file string) (*logs.Format, error) {
 	return f, nil
 }
 
-// find lists the objects that the paths of a command line name, and their total size.
-func (p *program) find(f *inputFlags, paths []string) ([]source, int64, error) {
+// find lists the objects that the paths of a command line name.
+func (p *program) find(f *inputFlags, paths []string) ([]source, error) {
 	format, options, err := f.resolve()
 	if err != nil {
-		return nil, 0, err
+		return nil, err
 	}
 	layout, err := layoutNamed(f.layout)
 	if err != nil {
-		return nil, 0, err
+		return nil, err
 	}
 	if layout != nil && format == nil && options.Mapping == nil {
 		format = layout.known()
@@ -201,26 +201,22 @@ func (p *program) find(f *inputFlags, paths []string) ([]source, int64, error) {
 	for _, pair := range f.mapped {
 		name, path, ok := strings.Cut(pair, "=")
 		if !ok {
-			return nil, 0, badConfig("--input %q: want FORMAT=PATH", pair)
+			return nil, badConfig("--input %q: want FORMAT=PATH", pair)
 		}
 		format, err := formatNamed(f.formats, name)
 		if err != nil {
-			return nil, 0, err
+			return nil, err
 		}
 		if err := add(path, format); err != nil {
-			return nil, 0, err
+			return nil, err
 		}
 	}
 	for _, path := range paths {
 		if err := add(path, format); err != nil {
-			return nil, 0, err
+			return nil, err
 		}
 	}
-	var total int64
-	for i := range out {
-		total += out[i].object.Size
-	}
-	return out, total, nil
+	return out, nil
 }
 
 // decode sets how to decode the source: all of o, except what its object tells.

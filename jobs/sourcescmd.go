@@ -103,7 +103,7 @@ func (p *program) sourcesTest() *cobra.Command {
 			return configError{err}
 		}
 		inputs := inputFlags{sources: args[:1], format: f.Name, zone: zone}
-		found, _, err := p.find(&inputs, args[1:])
+		found, err := p.find(&inputs, args[1:])
 		if err != nil {
 			return err
 		}
@@ -149,7 +149,7 @@ func (p *program) sourcesNew() *cobra.Command {
 	var name string
 	c.Flags().StringVar(&name, "name", "", "name of the source (default: the log's)")
 	c.RunE = func(_ *cobra.Command, args []string) error {
-		found, _, err := p.find(&inputFlags{}, args)
+		found, err := p.find(&inputFlags{}, args)
 		if err != nil {
 			return err
 		}

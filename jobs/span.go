@@ -3,7 +3,6 @@ package jobs
 import (
 	"context"
 	"maps"
-	"sync/atomic"
 
 	"outflow/stats/detect"
 )
@@ -118,19 +117,11 @@ func (s *state) foldSources(ctx context.Context, f *foldSpan) (*folded, error) {
 		}
 	}
 	first, last := f.days[0], f.days[len(f.days)-1]
-	var total int64
-	for i := range f.sources {
-		total += f.sources[i].object.Size
-	}
 	o := s.options
 	o.From, o.To = first.Time().UnixMicro(), (last + 1).Time().UnixMicro()
-	var read atomic.Int64
 	what := "fold " + first.String()
 	if first != last {
 		what += " to " + last.String()
 	}
-	stop := s.p.watch(what, total, &read)
-	defer stop()
-	return Fold(ctx, f.sources, &foldOptions{aggregates: f.aggregates, FoldOptions: o, workers: s.config.Workers,
-		memory: int64(s.config.Memory), trace: s.p.trace, read: &read})
+	return s.p.fold(ctx, what, f.sources, &foldOptions{aggregates: f.aggregates, FoldOptions: o, workers: s.config.Workers, memory: int64(s.config.Memory)})
 }

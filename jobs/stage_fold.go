@@ -12,7 +12,6 @@ import (
 	"maps"
 	"slices"
 	"strconv"
-	"sync/atomic"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -145,12 +144,9 @@ func (t *stage) foldTask(ctx context.Context, index int) (*taskDone, error) {
 			decided.of[feedLog{object.Feed, object.Copies[k].logName}] = &object.Copies[k]
 		}
 	}
-	var read atomic.Int64
-	stop := t.p.watch(fmt.Sprintf("fold task %d", index), done.Bytes, &read)
 	// Blocks that several workers share out would give other runs, though of the same meaning.
-	result, err := Fold(ctx, sources, &foldOptions{aggregates: aggregates, FoldOptions: o, workers: 1, memory: int64(t.config.Memory), read: &read,
-		task: &foldTask{task.EachLog, t.plan.Shards, f.Joins, decided}})
-	stop()
+	result, err := t.p.fold(ctx, fmt.Sprintf("fold task %d", index), sources, &foldOptions{aggregates: aggregates, FoldOptions: o,
+		workers: 1, memory: int64(t.config.Memory), task: &foldTask{task.EachLog, t.plan.Shards, f.Joins, decided}})
 	if err != nil {
 		return nil, err
 	}

@@ -6,7 +6,6 @@ import (
 	"math"
 	"slices"
 	"strings"
-	"sync/atomic"
 
 	"github.com/spf13/cobra"
 
@@ -247,14 +246,12 @@ func (s *subject) in(b *columnar.Batch, row int) bool {
 // ascend, that are wanted, and how many more there are.
 func (p *program) rowsWhere(config *Config, last *lastRun, days []detect.Day, most int, wanted func(b *columnar.Batch, row int) bool) (out []eventForm, left int, err error) {
 	from, to := days[0].Time().UnixMicro(), (days[len(days)-1] + 1).Time().UnixMicro()
-	sources, total, err := last.sourcesOf(p, config, days)
+	sources, err := last.sourcesOf(p, config, days)
 	if err != nil {
 		return nil, 0, err
 	}
 	var failed error
-	var read atomic.Int64
-	stop := p.watch("read the logs", total, &read)
-	folded, err := Fold(p.ctx, sources, &foldOptions{FoldOptions: allTime, workers: 1, want: columnar.Wanted{Cols: everything}, read: &read, tap: func(b *columnar.Batch) {
+	folded, err := p.fold(p.ctx, "read the logs", sources, &foldOptions{FoldOptions: allTime, workers: 1, want: columnar.Wanted{Cols: everything}, tap: func(b *columnar.Batch) {
 		times := b.Int64(columnar.Time)
 		for row := range b.Len() {
 			if failed != nil || times[row] < from || times[row] >= to || !wanted(b, row) {
@@ -278,7 +275,6 @@ func (p *program) rowsWhere(config *Config, last *lastRun, days []detect.Day, mo
 			out = append(out, e)
 		}
 	}})
-	stop()
 	if err = cmp.Or(err, failed); err != nil {
 		return nil, 0, err
 	}

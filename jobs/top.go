@@ -7,7 +7,6 @@ import (
 	"io"
 	"slices"
 	"strings"
-	"sync/atomic"
 
 	"github.com/rivo/uniseg"
 	"github.com/spf13/cobra"
@@ -144,14 +143,13 @@ func daysInWords(days []detect.Day) string {
 // history, also after an error.
 func (p *program) rowsToRank(config *Config, last *lastRun, inputs *inputFlags, logs []string, r *ranking) (*history, []detect.Day, error) {
 	var sources []source
-	var total int64
 	var err error
 	switch {
 	case len(logs) > 0:
 		inputs.endpointURL, inputs.region = config.S3.EndpointURL, config.S3.Region
-		sources, total, err = p.find(inputs, logs)
+		sources, err = p.find(inputs, logs)
 	case last != nil && last.Job == "scan":
-		sources, total, err = last.sourcesOf(p, config, nil)
+		sources, err = last.sourcesOf(p, config, nil)
 	default:
 		return p.storedRows(config, last, r)
 	}
@@ -159,11 +157,8 @@ func (p *program) rowsToRank(config *Config, last *lastRun, inputs *inputFlags, 
 		return newHistory(), nil, err
 	}
 	aggregates := r.aggregates()
-	var read atomic.Int64
-	stop := p.watch("top", total, &read)
-	folded, err := Fold(p.ctx, sources, &foldOptions{aggregates: aggregates, FoldOptions: config.foldOptions(),
-		workers: config.Workers, memory: int64(config.Memory), trace: p.trace, read: &read})
-	stop()
+	folded, err := p.fold(p.ctx, "top", sources, &foldOptions{aggregates: aggregates, FoldOptions: config.foldOptions(),
+		workers: config.Workers, memory: int64(config.Memory)})
 	if err != nil {
 		return newHistory(), nil, err
 	}
