@@ -178,8 +178,6 @@ func (c countingClient) Do(r *http.Request) (*http.Response, error) {
 		c.n.Lists.Add(1)
 	case r.Method == http.MethodGet || r.Method == http.MethodHead:
 		c.n.Gets.Add(1)
-	case r.Method == http.MethodPut:
-		c.n.Puts.Add(1)
 	}
 	return c.HTTPClient.Do(r)
 }

@@ -136,7 +136,6 @@ type Options struct {
 type Requests struct {
 	Lists atomic.Int64
 	Gets  atomic.Int64 // of bytes and of properties
-	Puts  atomic.Int64 // DELETE, which costs nothing at AWS, is not counted
 }
 
 // Open returns the store at a URI: s3://bucket/prefix, file:///folder, or the path

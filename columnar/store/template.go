@@ -133,8 +133,6 @@ type Template struct {
 type Match struct {
 	Base    string // what precedes the part that matches, see NewTemplate
 	Account string
-	Region  string
-	Day     time.Time // zero if the pattern has no day or the name's is none of the calendar
 }
 
 // NewTemplate compiles a pattern, which is a path as in Glob. The template matches
@@ -265,27 +263,13 @@ func (t *Template) match(name string) (m Match, ok bool) {
 	}
 	m.Base = groups[1]
 	values := groups[2:]
-	var year, month, day int
 	for i, n := range t.names {
 		if first := slices.Index(t.names, n); values[first] != values[i] {
 			return Match{}, false
 		}
-		number, _ := strconv.Atoi(values[i])
-		switch n {
-		case "yyyy":
-			year = number
-		case "mm", "m":
-			month = number
-		case "dd", "d":
-			day = number
-		case "account":
+		if n == "account" {
 			m.Account = values[i]
-		case "region":
-			m.Region = values[i]
 		}
-	}
-	if d := time.Date(year, time.Month(month), day, 0, 0, 0, 0, time.UTC); year > 0 && d.Day() == day && int(d.Month()) == month {
-		m.Day = d
 	}
 	return m, true
 }

@@ -4,7 +4,6 @@ import (
 	"path"
 	"strings"
 	"testing"
-	"time"
 )
 
 func TestTemplate(t *testing.T) {
@@ -12,25 +11,25 @@ func TestTemplate(t *testing.T) {
 		pattern        string
 		anywhere, flat bool
 		name           string
-		want           string // base|account|region|day, or no
+		want           string // base|account, or no
 	}{
-		{"AWSLogs/{account}/x/{region}/{yyyy}/{mm}/{dd}/", false, false, "AWSLogs/1/x/eu/2026/11/20/a/b.gz", "|1|eu|2026-11-20"},
+		{"AWSLogs/{account}/x/{region}/{yyyy}/{mm}/{dd}/", false, false, "AWSLogs/1/x/eu/2026/11/20/a/b.gz", "|1"},
 		{"AWSLogs/{account}/x/{region}/{yyyy}/{mm}/{dd}/", false, false, "p/AWSLogs/1/x/eu/2026/11/20/a", "no"},
-		{"AWSLogs/{account}/x/{region}/{yyyy}/{mm}/{dd}/", true, false, "p/q/AWSLogs/1/x/eu/2026/11/20/a", "p/q/|1|eu|2026-11-20"},
+		{"AWSLogs/{account}/x/{region}/{yyyy}/{mm}/{dd}/", true, false, "p/q/AWSLogs/1/x/eu/2026/11/20/a", "p/q/|1"},
 		{"AWSLogs/{account}/x/{region}/{yyyy}/{mm}/{dd}/", true, false, "pAWSLogs/1/x/eu/2026/11/20/a", "no"},
 		{"AWSLogs/{account}/x/{region}/{yyyy}/{mm}/{dd}/", true, false, "AWSLogs/1/x/eu/2026/11/20", "no"},
-		{"{yyyy}-{mm}-{dd}-*", true, true, "logs/E1.2026-11-20-03", "logs/E1.|||2026-11-20"},
-		{"{yyyy}-{mm}-{dd}", false, false, "2026-02-31", "|||-"}, // no such day
+		{"{yyyy}-{mm}-{dd}-*", true, true, "logs/E1.2026-11-20-03", "logs/E1.|"},
+		{"{yyyy}-{mm}-{dd}", false, false, "2026-02-31", "|"}, // no such day
 		{"{yyyy}{mm}{dd}/{yyyy}{mm}{dd}T*", false, false, "20261120/20261121T", "no"},
-		{"y={yyyy}/m={mm}/d={dd}/h=*/m=00/", false, false, "y=2026/m=11/d=20/h=05/m=00/PT1H.json", "|||2026-11-20"},
-		{"year={yyyy}/month={m}/day={d}/", false, false, "year=2026/month=3/day=9/a", "|||2026-03-09"},
-		{"dt={yyyy}-{mm}-{dd}/", false, false, "dt%3D2026-11-20/a", "|||2026-11-20"},
+		{"y={yyyy}/m={mm}/d={dd}/h=*/m=00/", false, false, "y=2026/m=11/d=20/h=05/m=00/PT1H.json", "|"},
+		{"year={yyyy}/month={m}/day={d}/", false, false, "year=2026/month=3/day=9/a", "|"},
+		{"dt={yyyy}-{mm}-{dd}/", false, false, "dt%3D2026-11-20/a", "|"},
 		{"dt={yyyy}-{mm}-{dd}/", false, false, "dt%3D2026-11-20/%zz", "no"},
-		{"a/**/{account}.log", false, false, "a/b/c/7.log", "|7||-"},
-		{"a/**/{account}.log", false, false, "a/7.log", "|7||-"},
-		{"a/**", false, false, "a/b/c", "|||-"},
-		{"{account}", false, false, "a\nb\x00", "|a\nb\x00||-"},
-		{"a", false, false, "a/b", "|||-"}, // a folder
+		{"a/**/{account}.log", false, false, "a/b/c/7.log", "|7"},
+		{"a/**/{account}.log", false, false, "a/7.log", "|7"},
+		{"a/**", false, false, "a/b/c", "|"},
+		{"{account}", false, false, "a\nb\x00", "|a\nb\x00"},
+		{"a", false, false, "a/b", "|"}, // a folder
 		{"a*", false, false, "a/b", "no"},
 	} {
 		tmpl, err := NewTemplate(c.pattern, c.anywhere, c.flat)
@@ -40,11 +39,7 @@ func TestTemplate(t *testing.T) {
 		}
 		got := "no"
 		if m, ok := tmpl.Match(c.name); ok {
-			day := "-"
-			if !m.Day.IsZero() {
-				day = m.Day.Format(time.DateOnly)
-			}
-			got = strings.Join([]string{m.Base, m.Account, m.Region, day}, "|")
+			got = m.Base + "|" + m.Account
 		}
 		if got != c.want {
 			t.Errorf("%s on %q: got %q, want %q", c.pattern, c.name, got, c.want)
