@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"net/url"
 	"os"
 	"path"
@@ -155,11 +156,24 @@ func (g *globber) found() Found {
 		f.Objects = append(f.Objects, o)
 	}
 	slices.SortFunc(f.Objects, func(a, b Object) int { return strings.Compare(a.URI, b.URI) })
-	for reason, n := range g.skipped {
-		f.Skipped = append(f.Skipped, Skip{reason, n})
-	}
-	slices.SortFunc(f.Skipped, func(a, b Skip) int { return strings.Compare(a.Reason, b.Reason) })
+	f.Skipped = skips(g.skipped)
 	return f
+}
+
+// skips lists what was skipped, by reason.
+func skips(counts map[string]int) (out []Skip) {
+	for _, reason := range slices.Sorted(maps.Keys(counts)) {
+		out = append(out, Skip{reason, counts[reason]})
+	}
+	return out
+}
+
+// objectURI returns the URI of an object of a store that is at base.
+func objectURI(base, name string, local bool) string {
+	if local {
+		return filepath.Join(base, filepath.FromSlash(name))
+	}
+	return base + name
 }
 
 // glob reports whether the pattern matches anything, even if that is skipped.
@@ -305,10 +319,7 @@ func (w walk) into(segment, folder string) walk {
 
 // add adds an object that matches.
 func (w walk) add(e Entry) {
-	uri := w.uri + e.Name
-	if w.local {
-		uri = filepath.Join(w.uri, filepath.FromSlash(e.Name))
-	}
+	uri := objectURI(w.uri, e.Name, w.local)
 	o := Object{Entry: e, Store: w.store, URI: uri}
 	if w.template != nil {
 		name := e.Name

@@ -48,7 +48,7 @@ type icebergTable struct {
 }
 
 // tableAt opens the table of a metadata file or of a folder.
-func (g *globber) tableAt(ctx context.Context, at location, o Options) (*icebergTable, error) {
+func tableAt(ctx context.Context, at location, o Options) (*icebergTable, error) {
 	t := &icebergTable{local: at.bucket == ""}
 	isFile := strings.HasSuffix(at.path, ".json") || strings.HasSuffix(at.path, ".gz")
 	if t.local {
@@ -114,12 +114,7 @@ func (g *globber) tableAt(ctx context.Context, at location, o Options) (*iceberg
 }
 
 // named returns the URI of an object of the table's store.
-func (t *icebergTable) named(name string) string {
-	if t.local {
-		return filepath.Join(t.uri, filepath.FromSlash(name))
-	}
-	return t.uri + name
-}
+func (t *icebergTable) named(name string) string { return objectURI(t.uri, name, t.local) }
 
 // canonical returns the one form of a location in metadata, without a slash at its end:
 // s3://bucket/key, file:///folder, or a path relative to the table.
@@ -368,7 +363,7 @@ func (g *globber) iceberg(ctx context.Context, uri string, days []time.Time, o O
 	if err != nil {
 		return err
 	}
-	t, err := g.tableAt(ctx, at, o)
+	t, err := tableAt(ctx, at, o)
 	if err != nil {
 		return tableError(uri, err)
 	}
@@ -476,7 +471,7 @@ func (g *globber) replaceTables(ctx context.Context, pattern location, days []ti
 		}
 	}
 	for _, at := range slices.SortedFunc(maps.Keys(g.tables), byPlace) {
-		t, err := g.tableAt(ctx, at, o)
+		t, err := tableAt(ctx, at, o)
 		if errors.Is(err, iceberg.ErrNotTable) {
 			g.notes = append(g.notes, fmt.Sprintf("%s is listed as a folder of logs, although it has metadata like an Iceberg table: %v", at, err))
 			continue

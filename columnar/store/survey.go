@@ -567,20 +567,12 @@ func (s *surveyor) finish() *Survey {
 		out.Groups = append(out.Groups, add)
 	}
 	slices.SortFunc(out.Groups, func(a, b Group) int { return cmp.Or(strings.Compare(a.URI, b.URI), cmp.Compare(a.Layout, b.Layout)) })
-	for reason, n := range s.skipped {
-		out.Skipped = append(out.Skipped, Skip{reason, n})
-	}
-	slices.SortFunc(out.Skipped, func(a, b Skip) int { return strings.Compare(a.Reason, b.Reason) })
+	out.Skipped = skips(s.skipped)
 	return out
 }
 
 // name returns the URI of an object, as Glob gives it.
-func (s *surveyor) name(e Entry) string {
-	if s.local {
-		return filepath.Join(s.base, filepath.FromSlash(e.Name))
-	}
-	return s.base + e.Name
-}
+func (s *surveyor) name(e Entry) string { return objectURI(s.base, e.Name, s.local) }
 
 // pattern returns the URI of a group in a folder.
 func (s *surveyor) pattern(path []string, key groupKey, ends []string) string {
