@@ -105,10 +105,6 @@ func (t tribe) findings() (n int) {
 // cards makes the cards. At most full findings are in full, and at most brief more in
 // short; the others are counted.
 func (p *page) cards(r *Report, all []*subject, full, brief int) {
-	methods := map[string]*detect.Detection{}
-	for _, d := range r.Detections {
-		methods[d.Name] = d
-	}
 	past := newPast(r)
 	for _, t := range tribes(all) {
 		s := t[0]
@@ -125,7 +121,7 @@ func (p *page) cards(r *Report, all []*subject, full, brief int) {
 		slices.SortStableFunc(story, detect.StoryOrder)
 		story, same := oneAct(story)
 		for i, f := range story {
-			step := newAct(f, methods[f.Detection])
+			step := newAct(f, r.detection(f.Detection))
 			step.Then = i > 0 && f.Follows(story[i-1])
 			for _, rule := range same[f] {
 				step.Rules = append(step.Rules, ruleTitle(rule))
@@ -135,15 +131,15 @@ func (p *page) cards(r *Report, all []*subject, full, brief int) {
 			switch {
 			case full > 0:
 				full--
-				v = newFinding(id, f, methods[f.Detection], r.Records)
+				v = newFinding(id, f, r.detection(f.Detection), r.Records)
 			default:
 				brief--
-				v = briefFinding(f, methods[f.Detection])
+				v = briefFinding(f, r.detection(f.Detection))
 				v.ID = id
 			}
 			v.Act = step
 			for _, rule := range same[f] {
-				w := briefFinding(rule, methods[rule.Detection])
+				w := briefFinding(rule, r.detection(rule.Detection))
 				w.Act, w.Same = newAct(rule, nil), true
 				v.Rules = append(v.Rules, w)
 			}

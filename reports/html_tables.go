@@ -110,15 +110,11 @@ func (p *page) stored(uploads []cloudUpload) {
 
 // accepted lists findings that the allow list accepts, up to a number of them.
 func (p *page) accepted(r *Report, most int) {
-	methods := map[string]*detect.Detection{}
-	for _, d := range r.Detections {
-		methods[d.Name] = d
-	}
 	for i := range r.Findings {
 		switch f := &r.Findings[i]; {
 		case f.Allowed == "":
 		case len(p.Accepted) < most:
-			p.Accepted = append(p.Accepted, briefFinding(f, methods[f.Detection]))
+			p.Accepted = append(p.Accepted, briefFinding(f, r.detection(f.Detection)))
 		default:
 			p.Left++
 		}
@@ -138,10 +134,6 @@ type matrixRow struct {
 }
 
 func newMatrix(r *Report) *matrix {
-	methods := map[string]*detect.Detection{}
-	for _, d := range r.Detections {
-		methods[d.Name] = d
-	}
 	if len(openFindings(r)) == 0 {
 		return nil
 	}
@@ -164,8 +156,8 @@ func newMatrix(r *Report) *matrix {
 		if !ok {
 			i = len(m.Rows)
 			at[name] = i
-			v := matrixRow{What: title(name, methods[name]), Counts: make([]int, len(m.Severities))}
-			if methods[name] != nil {
+			v := matrixRow{What: title(name, r.detection(name)), Counts: make([]int, len(m.Severities))}
+			if r.detection(name) != nil {
 				v.Method = "how-" + name
 			}
 			m.Rows = append(m.Rows, v)
