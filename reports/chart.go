@@ -225,9 +225,7 @@ func newValueAxis(points []detect.Point) valueAxis {
 	to := int(math.Ceil(math.Log10(a.top)))
 	from := max(int(math.Floor(math.Log10(usual[0]*.7))), to-maxDecades) // the least value has a bar, too
 	a.least, a.top = math.Pow10(from), math.Pow10(to)
-	for e := from; e <= to; e++ {
-		a.ticks = append(a.ticks, math.Pow10(e))
-	}
+	a.ticks = decades(from, to)
 	return a
 }
 

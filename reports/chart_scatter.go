@@ -47,10 +47,7 @@ func (c *crowd) add(u *UserDay) {
 	c.cells[[2]int{int(math.Floor(10 * x)), int(math.Floor(10 * math.Log10(float64(u.BytesOut))))}]++
 	k := detect.Key{EntityType: u.EntityType, Entity: u.Entity}
 	if old, ok := c.known[k]; c.named[k] && (!ok || u.BytesOut > old.BytesOut) {
-		row := *u.Row
-		kept := *u
-		kept.Row = &row
-		c.known[k] = kept
+		c.known[k] = u.clone()
 	}
 }
 

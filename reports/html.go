@@ -112,10 +112,7 @@ func newGist(r *Report) (*gist, error) {
 			g.sent[u.Feed] += float64(u.BytesOut)
 			g.crowd.add(u)
 			if u.BytesOut > 0 && g.uploads.takes(u) {
-				row := *u.Row
-				kept := *u
-				kept.Row = &row
-				g.uploads.add(kept)
+				g.uploads.add(u.clone())
 			}
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -70,7 +71,7 @@ func writeNavigator(w io.Writer, r *Report) error {
 			of[id] = append(of[id], f)
 		}
 	}
-	for _, id := range sortedKeys(of, strings.Compare) {
+	for _, id := range slices.Sorted(maps.Keys(of)) {
 		t := navigatorTechnique{ID: id, Enabled: true, Subs: true}
 		if tactic := detect.TechniqueOf(id).Tactic; tactic != "" {
 			t.Tactic = strings.ReplaceAll(strings.ToLower(detect.TacticName(tactic)), " ", "-")

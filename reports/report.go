@@ -92,6 +92,13 @@ type UserDay struct {
 	Ratio          float64 // bytes_out / (bytes_in + 1)
 }
 
+// clone returns a copy that stays as it is when the next row is read.
+func (u *UserDay) clone() UserDay {
+	out, row := *u, *u.Row
+	out.Row = &row
+	return out
+}
+
 // An Input accounts for one log object, or for one table of an object that holds
 // several.
 type Input struct {

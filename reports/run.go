@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"math"
 	"slices"
 	"strconv"
@@ -310,7 +311,7 @@ func (r *Run) WriteMetrics(w io.Writer, before []byte) error {
 			allowed++
 		}
 	}
-	for _, k := range sortedKeys(found, func(a, b kind) int {
+	for _, k := range slices.SortedFunc(maps.Keys(found), func(a, b kind) int {
 		return cmp.Or(cmp.Compare(a.detection, b.detection), cmp.Compare(a.severity, b.severity))
 	}) {
 		m.set(float64(found[k]), "detection", k.detection, "severity", k.severity.String())
@@ -357,9 +358,9 @@ func (r *Run) feedMetrics(m *metrics) {
 	for o, s := range worst {
 		objects[status{o.feed, s}]++
 	}
-	feeds := sortedKeys(by, strings.Compare)
+	feeds := slices.Sorted(maps.Keys(by))
 	m.gauge("input_objects", "Log objects of the last run, by how they were read.")
-	for _, k := range sortedKeys(objects, func(a, b status) int { return cmp.Or(strings.Compare(a.feed, b.feed), cmp.Compare(a.Status, b.Status)) }) {
+	for _, k := range slices.SortedFunc(maps.Keys(objects), func(a, b status) int { return cmp.Or(strings.Compare(a.feed, b.feed), cmp.Compare(a.Status, b.Status)) }) {
 		m.set(float64(objects[k]), "feed", k.feed, "status", statuses[k.Status].name)
 	}
 	m.gauge("input_bytes", "Bytes of the log objects of the last run, as stored.")
@@ -405,14 +406,14 @@ type metrics struct {
 
 // gauge begins a gauge.
 func (m *metrics) gauge(name, help string) *metrics {
-	m.name = "outflow_" + name
-	fmt.Fprintf(&m.out, "# HELP %s %s\n# TYPE %[1]s gauge\n", m.name, help)
+	m.name = name
+	fmt.Fprintf(&m.out, "# HELP outflow_%s %s\n# TYPE outflow_%[1]s gauge\n", name, help)
 	return m
 }
 
 // set adds a value of the gauge. labels are names and values.
 func (m *metrics) set(v float64, labels ...string) {
-	m.out.WriteString(m.series(strings.TrimPrefix(m.name, "outflow_"), labels))
+	m.out.WriteString(m.series(m.name, labels))
 	m.out.WriteByte(' ')
 	m.out.Write(appendFloat(nil, v))
 	m.out.WriteByte('\n')
@@ -461,13 +462,4 @@ func truth(b bool) float64 {
 		return 1
 	}
 	return 0
-}
-
-func sortedKeys[K comparable, V any](m map[K]V, order func(a, b K) int) []K {
-	keys := make([]K, 0, len(m))
-	for k := range m {
-		keys = append(keys, k)
-	}
-	slices.SortFunc(keys, order)
-	return keys
 }
