@@ -174,10 +174,7 @@ func unread(detections []*detect.Detection, formats logs.Formats, inputs []repor
 	serving := map[string]bool{} // detections that need more than a table
 	for _, d := range detections {
 		serving[d.Name] = d.Aggregate.Serving
-		var tables []string
-		for _, t := range d.Aggregate.Tables {
-			tables = append(tables, t.Name)
-		}
+		tables := texts(d.Aggregate.Tables, tableName)
 		if slices.ContainsFunc(inputs, func(in reports.Input) bool {
 			t := columnar.TableNamed(in.Table)
 			return in.Rows > 0 && t != nil && reads(d, formats.Named(in.Format), t)

@@ -264,17 +264,9 @@ func formatOf(f *logs.Format) string {
 	return f.Name
 }
 
-func dayTexts(days []detect.Day) []string {
-	out := []string{}
-	for _, day := range days {
-		out = append(out, day.String())
-	}
-	return out
-}
-
 // form returns what print prints.
 func (d *dryRun) form() dryForm {
-	f := dryForm{Job: d.job, Days: dayTexts(d.judged), History: dayTexts(d.history), Feeds: []dryFeed{}, Objects: []dryObjectForm{}}
+	f := dryForm{Job: d.job, Days: texts(d.judged, detect.Day.String), History: texts(d.history, detect.Day.String), Feeds: []dryFeed{}, Objects: []dryObjectForm{}}
 	feeds := map[dryFeed]*dryTotal{}
 	for _, in := range d.config.Inputs {
 		if d.job != "scan" {

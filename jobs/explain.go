@@ -10,6 +10,7 @@ import (
 	"github.com/rivo/uniseg"
 	"github.com/spf13/cobra"
 
+	"outflow/columnar"
 	"outflow/reports"
 	"outflow/stats/detect"
 	"outflow/stats/sigma"
@@ -104,12 +105,9 @@ type ruleForm struct {
 
 func ruleFormOf(r *sigma.Rule) ruleForm {
 	out := ruleForm{Rule: r.Ref(), ID: r.ID, Title: r.Title, Level: r.Level, Status: r.Status, Description: strings.TrimSpace(r.Description),
-		Techniques: r.Techniques(), FalsePositives: r.FalsePositives, References: r.References, File: r.File, Line: r.Line}
+		Techniques: r.Techniques(), FalsePositives: r.FalsePositives, References: r.References, Tables: texts(r.Tables(), tableName), File: r.File, Line: r.Line}
 	if r.Correlation == nil {
 		out.Logsource = r.Logsource.String()
-	}
-	for _, t := range r.Tables() {
-		out.Tables = append(out.Tables, t.Name)
 	}
 	return out
 }
@@ -219,10 +217,8 @@ type thresholdForm struct {
 }
 
 func detectionFormOf(config *Config, d *detect.Detection) detectionForm {
-	out := detectionForm{Name: d.Name, Title: d.Title, Doc: strings.TrimSpace(d.Doc), Technique: d.Technique, Risk: d.Risk(), Reads: d.Aggregate.Name, History: d.History}
-	for _, c := range d.Needs.List() {
-		out.Needs = append(out.Needs, c.String())
-	}
+	out := detectionForm{Name: d.Name, Title: d.Title, Doc: strings.TrimSpace(d.Doc), Technique: d.Technique, Risk: d.Risk(), Reads: d.Aggregate.Name, History: d.History,
+		Needs: texts(d.Needs.List(), columnar.Col.String)}
 	for _, s := range config.settings() {
 		if key, ok := strings.CutPrefix(s.key, d.Name+"."); ok {
 			out.Thresholds = append(out.Thresholds, thresholdForm{key, s.get(), s.doc})
@@ -236,11 +232,7 @@ func (p *program) explainDetection(config *Config, d *detect.Detection) error {
 	fmt.Fprintln(p.stdout, p.behind(0, fmt.Sprintf("ATT&CK %s · impact %d × confidence %d %% = risk %d · reads %s · needs %d days of history",
 		d.Technique, d.Impact, d.Confidence, d.Risk(), d.Aggregate.Name, d.History)))
 	if needs := d.Needs.List(); len(needs) > 0 {
-		var names []string
-		for _, c := range needs {
-			names = append(names, c.String())
-		}
-		fmt.Fprintf(p.stdout, "Blind without: %s\n", strings.Join(names, ", "))
+		fmt.Fprintf(p.stdout, "Blind without: %s\n", strings.Join(texts(needs, columnar.Col.String), ", "))
 	}
 	fmt.Fprintf(p.stdout, "\nThresholds (configuration key detections.%s, or a flag):\n", d.Name)
 	for _, s := range config.settings() {

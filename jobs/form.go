@@ -158,12 +158,20 @@ func blindForms(all []reports.Blind) []blindForm {
 	return out
 }
 
-func runFormOf(r *reports.Report, page string) runForm {
-	out := runForm{Job: r.Job, Days: []string{}, Incomplete: reports.Incomplete(r.Inputs), Findings: formsOf(r.Findings),
-		Blind: blindForms(r.Blind), Warnings: append([]string{}, r.Warnings...), Report: page}
-	for _, d := range r.Days {
-		out.Days = append(out.Days, d.String())
+// texts returns the text of each of a list.
+func texts[T any](all []T, text func(T) string) []string {
+	out := make([]string, len(all))
+	for i, v := range all {
+		out[i] = text(v)
 	}
+	return out
+}
+
+func tableName(t *columnar.Table) string { return t.Name }
+
+func runFormOf(r *reports.Report, page string) runForm {
+	out := runForm{Job: r.Job, Days: texts(r.Days, detect.Day.String), Incomplete: reports.Incomplete(r.Inputs), Findings: formsOf(r.Findings),
+		Blind: blindForms(r.Blind), Warnings: append([]string{}, r.Warnings...), Report: page}
 	objects := map[string]bool{}
 	for i := range r.Inputs {
 		in := &r.Inputs[i]

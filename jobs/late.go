@@ -200,7 +200,7 @@ func (s *state) foldLate(ctx context.Context, n *night) error {
 	if err != nil {
 		return err
 	}
-	again := append(slices.Clone(n.Late), dayTexts(now)...)
+	again := append(slices.Clone(n.Late), texts(now, detect.Day.String)...)
 	if slices.Sort(again); !slices.Equal(again, n.Late) {
 		n.Late = again
 		if err := s.putNight(ctx, n); err != nil {

@@ -31,14 +31,8 @@ func catalogueOf(what string) (*catalogue, error) {
 	case "formats":
 		c := &catalogue{columns: []string{"format", "title", "tables", "cannot fill"}}
 		for _, f := range logs.All() {
-			var tables, lacks []string
-			for _, t := range f.Tables {
-				tables = append(tables, t.Name)
-			}
-			for _, col := range f.Lacks.List() {
-				lacks = append(lacks, col.String())
-			}
-			c.rows = append(c.rows, []string{f.Name, f.Title, strings.Join(tables, " "), strings.Join(lacks, " ")})
+			c.rows = append(c.rows, []string{f.Name, f.Title, strings.Join(texts(f.Tables, tableName), " "),
+				strings.Join(texts(f.Lacks.List(), columnar.Col.String), " ")})
 		}
 		return c, nil
 	case "tables":

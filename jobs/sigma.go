@@ -151,17 +151,11 @@ func ruleBlind(c *Config, inputs []reports.Input, seen fieldSet) []reports.Blind
 			}
 		}
 		if len(read) == 0 {
-			var names []string
-			about := false // logs of other origins with rows of those tables were read
-			for _, t := range tables {
-				names = append(names, t.Name)
-				about = about || rows[t] > 0
-			}
-			if about {
+			if slices.ContainsFunc(tables, func(t *columnar.Table) bool { return rows[t] > 0 }) { // of other origins
 				elsewhere, unread = withText(elsewhere, r.Logsource.String()), append(unread, r.Ref())
 				continue
 			}
-			key := strings.Join(names, " ")
+			key := strings.Join(texts(tables, tableName), " ")
 			without[key], own[key] = append(without[key], r.Ref()), own[key] || !r.Bundled || c.seed()
 			continue
 		}
@@ -324,10 +318,6 @@ func ruleCatalogue() *catalogue {
 	list := func(profile string, files []sigma.File) {
 		set, _ := sigma.Load(files, sigma.Options{})
 		for _, r := range set.Rules {
-			var tables []string
-			for _, t := range r.Tables() {
-				tables = append(tables, t.Name)
-			}
 			kind := "event"
 			switch {
 			case r.Part:
@@ -335,7 +325,7 @@ func ruleCatalogue() *catalogue {
 			case r.Correlation != nil:
 				kind = r.Correlation.Type
 			}
-			c.rows = append(c.rows, []string{r.Ref(), r.Title, kind, r.Level, cmp.Or(strings.Join(r.Techniques(), " "), otherwise), strings.Join(tables, " "), profile})
+			c.rows = append(c.rows, []string{r.Ref(), r.Title, kind, r.Level, cmp.Or(strings.Join(r.Techniques(), " "), otherwise), strings.Join(texts(r.Tables(), tableName), " "), profile})
 		}
 	}
 	files, _ := sigma.Bundled()

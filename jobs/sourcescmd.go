@@ -48,11 +48,7 @@ func (p *program) sourcesList() *cobra.Command {
 		fmt.Fprintln(w, "SOURCE\tTITLE\tCONTAINER\tTABLES")
 		for _, f := range all {
 			if f.Vendor != nil {
-				var tables []string
-				for _, t := range f.Tables {
-					tables = append(tables, t.Name)
-				}
-				fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", f.Name, f.Title, f.Vendor.Container, strings.Join(tables, " "))
+				fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", f.Name, f.Title, f.Vendor.Container, strings.Join(texts(f.Tables, tableName), " "))
 			}
 		}
 		return w.Flush()

@@ -18,6 +18,7 @@ import (
 	"outflow/columnar"
 	"outflow/columnar/store"
 	"outflow/reports"
+	"outflow/stats/detect"
 )
 
 // This file ends a planned run: it commits what the stages have folded and judges it, as a
@@ -328,21 +329,10 @@ func isOf(log, object string) bool {
 
 // is reports whether a planned fold is that of a span.
 func (p *plannedFold) is(f *foldSpan) bool {
-	if len(p.Days) != len(f.days) || len(p.Aggregates) != len(f.aggregates) {
-		return false
-	}
-	for i, day := range f.days {
-		if p.Days[i] != day.String() {
-			return false
-		}
-	}
-	for i, a := range f.aggregates {
-		if p.Aggregates[i] != a.Name {
-			return false
-		}
-	}
-	return true
+	return slices.Equal(p.Days, texts(f.days, detect.Day.String)) && slices.Equal(p.Aggregates, texts(f.aggregates, aggregateName))
 }
+
+func aggregateName(a *detect.Aggregate) string { return a.Name }
 
 // source returns the object as a source. listed is what the listing has now, or nil.
 func (o *plannedObject) source(listed *source) source {

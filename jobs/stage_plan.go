@@ -249,18 +249,14 @@ func (pl *planner) add(f *foldSpan) error {
 	}
 	o := &foldOptions{aggregates: f.aggregates, FoldOptions: pl.config.foldOptions()}
 	o.Resolve = resolves(f.sources, o)
-	fold := plannedFold{Resolve: o.Resolve}
+	fold := plannedFold{Days: texts(f.days, detect.Day.String), Aggregates: texts(f.aggregates, aggregateName), Resolve: o.Resolve}
 	if pl.planned == nil {
 		pl.planned = map[partitionKey]bool{}
 	}
-	for _, day := range f.days {
-		fold.Days = append(fold.Days, day.String())
-		for _, a := range f.aggregates {
-			pl.planned[partitionKey{a.Name, day.String()}] = true
+	for _, day := range fold.Days {
+		for _, a := range fold.Aggregates {
+			pl.planned[partitionKey{a, day}] = true
 		}
-	}
-	for _, a := range f.aggregates {
-		fold.Aggregates = append(fold.Aggregates, a.Name)
 	}
 	looks, err := pl.p.look(f.sources)
 	if err != nil {

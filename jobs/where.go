@@ -115,11 +115,7 @@ func columnsOf(t *columnar.Table, names []string) ([]columnar.Col, error) {
 	for _, name := range names {
 		c, ok := columnar.ColNamed(name)
 		if !ok || !t.Set().Has(c) {
-			var have []string
-			for _, c := range t.Cols {
-				have = append(have, c.String())
-			}
-			return nil, badConfig("--columns: the table %s has no column %q: want some of %s", t.Name, name, strings.Join(have, ", "))
+			return nil, badConfig("--columns: the table %s has no column %q: want some of %s", t.Name, name, strings.Join(texts(t.Cols, columnar.Col.String), ", "))
 		}
 		if slices.Contains(out, c) {
 			return nil, badConfig("--columns: %s stands twice", name)
