@@ -75,11 +75,13 @@ func blind(detections []*detect.Detection, formats logs.Formats, inputs []report
 			out = append(out, *b)
 		}
 	}
-	slices.SortFunc(out, func(a, b reports.Blind) int {
-		return cmp.Or(cmp.Compare(a.Feed, b.Feed), cmp.Compare(a.Column, b.Column), cmp.Compare(a.Detection, b.Detection),
-			cmp.Compare(a.Table, b.Table))
-	})
+	slices.SortFunc(out, byFeed)
 	return joined(out)
+}
+
+// byFeed is the order of blind spots of one kind.
+func byFeed(a, b reports.Blind) int {
+	return cmp.Or(cmp.Compare(a.Feed, b.Feed), cmp.Compare(a.Column, b.Column), cmp.Compare(a.Detection, b.Detection), cmp.Compare(a.Table, b.Table))
 }
 
 // ofServer reports whether a detection judges what leaves the company and f is the log of a
@@ -129,9 +131,7 @@ func uncounted(config *Config, h *history, inputs []reports.Input) []reports.Bli
 				Remedy: remedy(config.formats.Named(format[p]), columnar.BytesIn)})
 		}
 	}
-	slices.SortFunc(out, func(a, b reports.Blind) int {
-		return cmp.Or(cmp.Compare(a.Feed, b.Feed), cmp.Compare(a.Table, b.Table))
-	})
+	slices.SortFunc(out, byFeed)
 	return out
 }
 
@@ -191,7 +191,7 @@ func unread(detections []*detect.Detection, formats logs.Formats, inputs []repor
 			Remedy: "Add one: outflow list tables says which formats have such rows.",
 		})
 	}
-	slices.SortFunc(out, func(a, b reports.Blind) int { return cmp.Compare(a.Detection, b.Detection) })
+	slices.SortFunc(out, byFeed)
 	out = joined(out)
 	for i := range out {
 		if b := &out[i]; !serving[b.Detection] {
@@ -287,9 +287,7 @@ func misread(inputs []reports.Input) []reports.Blind {
 			Why:    "Feed " + at.feed + ": " + sum.Describe(printable(of[at])) + ", so the rows count without it.",
 			Remedy: "outflow inspect shows what it is read from; if that is another field, name the right one in the input's mapping: columns: {" + at.c.String() + ": NAME}."})
 	}
-	slices.SortFunc(out, func(a, b reports.Blind) int {
-		return cmp.Or(cmp.Compare(a.Feed, b.Feed), cmp.Compare(a.Column, b.Column))
-	})
+	slices.SortFunc(out, byFeed)
 	return out
 }
 
