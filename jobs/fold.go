@@ -231,12 +231,38 @@ func fold(ctx context.Context, sources []source, c *contents, eachLog bool, o *f
 		return nil, errors.Join(why, (&folded{workers: workers}).Close())
 	}
 	defer o.trace.stage(drainStage)()
+	drain(readCtx, workers, o)
+	all := slices.Concat(logsRead...)
+	if err := c.link(); err != nil {
+		return nil, errors.Join(err, (&folded{workers: workers}).Close())
+	}
+	settle(all)
+	findNames(workers, all)
+	out := account(workers, all, eachLog && c != nil, o)
+	out.print(all)
+	out.seen = fieldSet{}
+	for _, w := range workers {
+		maps.Copy(out.seen, w.seen)
+	}
+	err := ctx.Err()
+	for _, w := range workers {
+		err = cmp.Or(err, w.err)
+	}
+	if err != nil {
+		return nil, errors.Join(err, out.Close())
+	}
+	return out, nil
+}
+
+// drain has the workers join what they hold apart, and write their tables as runs.
+func drain(ctx context.Context, workers []*worker, o *foldOptions) {
+	var working sync.WaitGroup
 	var part, answered atomic.Int64
 	for _, w := range workers {
 		working.Go(func() {
 			defer o.trace.task("join and weigh")()
 			if !o.sends() {
-				w.join(readCtx, workers, &part)
+				w.join(ctx, workers, &part)
 			}
 			for i := range w.folders {
 				w.weigh(i)
@@ -258,33 +284,13 @@ func fold(ctx context.Context, sources []source, c *contents, eachLog bool, o *f
 			}
 			defer o.trace.task("resolve")()
 			if !o.sends() {
-				w.resolve(readCtx, workers, &answered)
+				w.resolve(ctx, workers, &answered)
 			}
 			w.err = cmp.Or(w.err, w.aside.Close())
 			w.scales = nil
 		})
 	}
 	working.Wait()
-	all := slices.Concat(logsRead...)
-	if err := c.link(); err != nil {
-		return nil, errors.Join(err, (&folded{workers: workers}).Close())
-	}
-	settle(all)
-	findNames(workers, all)
-	out := account(workers, all, eachLog && c != nil, o)
-	out.print(all)
-	out.seen = fieldSet{}
-	for _, w := range workers {
-		maps.Copy(out.seen, w.seen)
-	}
-	err := ctx.Err()
-	for _, w := range workers {
-		err = cmp.Or(err, w.err)
-	}
-	if err != nil {
-		return nil, errors.Join(err, out.Close())
-	}
-	return out, nil
 }
 
 // A work is a block to decode, with its log.
