@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -457,22 +458,13 @@ func (r *avroReader) entries(t *avroType, wanted []int, keep func(id int, v any)
 			switch {
 			case f.name == "key":
 				id = int(r.number(f.avroType))
-			case f.name == "value" && has(wanted, id):
+			case f.name == "value" && slices.Contains(wanted, id):
 				keep(id, r.value(f.avroType))
 			default:
 				r.skip(f.avroType)
 			}
 		})
 	})
-}
-
-func has(ids []int, id int) bool {
-	for _, have := range ids {
-		if have == id {
-			return true
-		}
-	}
-	return false
 }
 
 func (r *avroReader) counts(t *avroType, wanted []int) map[int]int64 {

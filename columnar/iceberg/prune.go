@@ -3,6 +3,7 @@ package iceberg
 import (
 	"encoding/binary"
 	"math"
+	"slices"
 	"strings"
 	"time"
 )
@@ -96,13 +97,7 @@ func (f *partitionField) span(v int64) (span, bool) {
 var dayColumns = []string{"eventday", "eventdate", "date", "day", "dt"}
 
 func isDayColumn(name string) bool {
-	name = strings.ToLower(strings.ReplaceAll(name, "_", ""))
-	for _, d := range dayColumns {
-		if name == d {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(dayColumns, strings.ToLower(strings.ReplaceAll(name, "_", "")))
 }
 
 // dayOf returns the day that a text is.

@@ -159,7 +159,7 @@ func (c *Clock) UTC(b []byte) (us int64, ok bool) {
 func TimeOfDay(b []byte) (us int64, ok bool) {
 	// Digits become their values, colons become 0.
 	w := binary.LittleEndian.Uint64(b) ^ 0x30303a30303a3030
-	if w&0x0000ff0000ff0000 != 0 || (w|(w+0x7676767676767676))&0x8080808080808080 != 0 {
+	if w&0x0000ff0000ff0000 != 0 || (w|(w+(0x80-10)*EachByte))&HighBits != 0 {
 		return 0, false
 	}
 	w = w*10 + w>>8

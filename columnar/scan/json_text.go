@@ -48,7 +48,7 @@ func stopWords(stops, text []byte) {
 			// on, and carries nothing over.
 			plain := ((seven ^ '"'*EachByte) + 0x7f*EachByte) & ((seven ^ '\\'*EachByte) + 0x7f*EachByte) & (seven + (0x80-' ')*EachByte)
 			m := ^(plain | w) & HighBits
-			stops[i] = byte(m >> 7 * 0x0102040810204080 >> 56) // the high bits side by side
+			stops[i] = byte(m >> 7 * gather >> 56)
 		}
 	}
 }

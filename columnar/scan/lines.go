@@ -75,13 +75,12 @@ func AfterLast(b []byte, c byte) []byte { return b[bytes.LastIndexByte(b, c)+1:]
 // meant for fields of a few bytes. For these, bytes.IndexByte and loops with a
 // varying number of steps take several times as long.
 func IndexNear(p []byte, c byte) int {
-	const low, high = 0x0101010101010101, 0x8080808080808080
 	n := 0
 	for ; len(p)-n >= 16; n += 16 {
-		w0 := binary.LittleEndian.Uint64(p[n:]) ^ uint64(c)*low
-		w1 := binary.LittleEndian.Uint64(p[n+8:]) ^ uint64(c)*low
-		at0 := bits.TrailingZeros64((w0-low)&^w0&high) >> 3 // 8 if not there
-		at1 := bits.TrailingZeros64((w1-low)&^w1&high) >> 3
+		w0 := binary.LittleEndian.Uint64(p[n:]) ^ uint64(c)*EachByte
+		w1 := binary.LittleEndian.Uint64(p[n+8:]) ^ uint64(c)*EachByte
+		at0 := bits.TrailingZeros64((w0-EachByte)&^w0&HighBits) >> 3 // 8 if not there
+		at1 := bits.TrailingZeros64((w1-EachByte)&^w1&HighBits) >> 3
 		if at := at0 + at1&-(at0>>3); at < 16 {
 			return n + at
 		}

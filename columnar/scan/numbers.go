@@ -21,15 +21,11 @@ func Int(b []byte) (v int64, ok bool) {
 		return 0, false
 	}
 	for len(b) >= 8 {
-		w := binary.LittleEndian.Uint64(b) ^ 0x3030303030303030
-		if (w|(w+0x7676767676767676))&0x8080808080808080 != 0 {
+		eight, ok := EightDigits(b, 0)
+		if !ok {
 			return 0, false
 		}
-		const m = 0x000000FF000000FF
-		w = w*10 + w>>8
-		w = ((w&m)*(100+1000000<<32) + (w>>16&m)*(1+10000<<32)) >> 32
-		v = v*100000000 + int64(w)
-		b = b[8:]
+		v, b = v*1e8+eight, b[8:]
 	}
 	for _, c := range b {
 		if c -= '0'; c > 9 {
@@ -67,9 +63,9 @@ func Digits(data []byte, lo, hi uint32) (v int64, ok bool) {
 // EightDigits parses the 8 bytes at the start of b, and ignores the first skip
 // bytes.
 func EightDigits(b []byte, skip uint32) (v int64, ok bool) {
-	w := binary.LittleEndian.Uint64(b) ^ 0x3030303030303030
+	w := binary.LittleEndian.Uint64(b) ^ '0'*EachByte
 	w = w >> (8 * skip & 63) << (8 * skip & 63)
-	ok = (w|(w+0x7676767676767676))&0x8080808080808080 == 0
+	ok = (w|(w+(0x80-10)*EachByte))&HighBits == 0
 	const m = 0x000000FF000000FF
 	w = w*10 + w>>8
 	w = ((w&m)*(100+1000000<<32) + (w>>16&m)*(1+10000<<32)) >> 32

@@ -5,7 +5,6 @@
 //
 // A function with a result ok returns false for text that it does not read; its
 // other results then mean nothing. Times are µs UTC.
-// reads; its other results then mean nothing. Times are µs UTC.
 package scan
 
 // Unknown reports whether text is what sources write for what they do not know.
