@@ -10,8 +10,8 @@ var bundled embed.FS
 
 // ownPlaceholders holds the default values of the placeholders in the bundled
 // rules. There the placeholders only narrow a rule, so the rule must find something
-// without a setting. Without values stand those for what is the company's own, which
-// nothing is then known to be: see Rule.Unset.
+// without a setting. Those without values stand for what is the company's own: until they
+// are set, nothing is known to be. See Rule.Unset.
 var ownPlaceholders = map[string][]string{
 	"production_networks": {"0.0.0.0/0", "::/0"},
 	"own_accounts":        {},

@@ -206,20 +206,15 @@ func (c *Correlation) parseCondition(body *node) error {
 		return faultAt(n.at, "condition: field: %s takes one field", c.Type)
 	case c.Type == "value_percentile" && n.key("percentile") == nil:
 		return faultAt(n.at, "condition: percentile is missing")
-	case c.Type == "temporal_ordered" && (len(c.bounds) > 1 || c.bounds[0].compareAll(len(c.refs)) != nil):
+	case c.Type == "temporal_ordered" && (len(c.bounds) > 1 || !c.bounds[0].asksForAll(len(c.refs))):
 		return faultAt(n.at, "condition: temporal_ordered needs all of its rules: leave the condition out")
 	}
 	return nil
 }
 
-// compareAll returns an error unless the bound asks for all n of n.
-func (b bound) compareAll(n int) error {
-	all := integer(int64(n))
-	less := integer(int64(n - 1))
-	if all.compares(b.cmp, b.number) && !less.compares(b.cmp, b.number) {
-		return nil
-	}
-	return fmt.Errorf("not all")
+// asksForAll reports whether the bound asks for all of n rules.
+func (b bound) asksForAll(n int) bool {
+	return integer(int64(n)).compares(b.cmp, b.number) && !integer(int64(n-1)).compares(b.cmp, b.number)
 }
 
 func parseTimespan(s string) (time.Duration, error) {

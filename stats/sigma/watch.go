@@ -242,13 +242,18 @@ func (f *follow) take(w *Watch) (groups []*group) {
 			groups = append(groups, g)
 		}
 		p := &f.subjects[m.subject]
-		o := occasion{time: m.event.Time, first: cmp.Or(m.event.first, m.event.Time), rule: m.subject, said: true}
+		o := occasion{time: m.event.Time, first: cmp.Or(m.event.first, m.event.Time), rule: m.subject}
+		var measured []string
 		for _, i := range p.fields {
-			v := m.event.Values[i]
-			o.said = o.said && v != ""
-			if o.of = v; len(p.fields) > 1 {
-				o.of = groupID("", o.values(p, m.event))
-			}
+			measured = append(measured, m.event.Values[i])
+		}
+		o.said = !slices.Contains(measured, "")
+		switch len(measured) {
+		case 0:
+		case 1:
+			o.of = measured[0]
+		default:
+			o.of = groupID("", measured)
 		}
 		g.last = m
 		g.events = append(g.events, o)
@@ -256,15 +261,6 @@ func (f *follow) take(w *Watch) (groups []*group) {
 		w.size++
 	}
 	return groups
-}
-
-// values returns the values of the fields that value_… measures.
-func (*occasion) values(p *subject, e *Occurrence) []string {
-	var out []string
-	for _, i := range p.fields {
-		out = append(out, e.Values[i])
-	}
-	return out
 }
 
 // groupID joins the values of a group so that no two groups have the same.
