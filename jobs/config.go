@@ -454,71 +454,13 @@ func (c *Config) fault(text []byte, err error) string {
 // resolves values that are written as text.
 func (c *Config) check(faults []string) error {
 	fault := func(format string, args ...any) { faults = append(faults, fmt.Sprintf(format, args...)) }
-	zone := func(where, name string) *time.Location {
-		if name == "" {
-			return time.UTC
-		}
-		loc, err := time.LoadLocation(name)
-		if err != nil {
-			fault("%s: unknown time zone %q: want a name like Europe/Paris", where, name)
-			return time.UTC
-		}
-		return loc
-	}
-	c.zone = zone("zone", c.Zone)
+	c.zone = zoneNamed(c.Zone, "zone", fault)
 	own, err := loadSources(c.Sources)
 	if err != nil {
 		fault("sources: %v", err)
 	}
 	c.formats = logs.Formats(nil).With(own)
-	seen := map[string]bool{}
-	for i, in := range c.Inputs {
-		where := fmt.Sprintf("inputs[%d]", i)
-		if in.Name != "" {
-			where = "inputs." + in.Name
-		}
-		if in.URI == "" {
-			fault("%s: uri is missing", where)
-		}
-		if in.Name == "" {
-			fault("%s: name is missing: give the feed a name", where)
-		} else if seen[in.Name] {
-			fault("%s: duplicate name: two sensors that see the same bytes need two names; for the logs of one sensor use one uri with globs", where)
-		}
-		seen[in.Name] = true
-		if in.Format != "" {
-			if in.format = c.formats.Named(in.Format); in.format == nil {
-				fault("%s: unknown format %q: want one of %s%s", where, in.Format, strings.Join(formatNames(c.formats), ", "), didYouMean(in.Format, formatNames(c.formats)))
-			}
-		}
-		if l, err := layoutNamed(in.Layout); err != nil {
-			fault("%s: %v", where, err)
-		} else if l != nil && in.URI != "" {
-			in.URI = l.uri(in.URI)
-			if in.Format == "" && in.Mapping == nil {
-				in.format = l.known()
-			}
-		}
-		if _, err := store.Expand(in.URI, nil); err != nil {
-			fault("%s: uri: %v", where, err)
-		}
-		in.options = logs.Options{LogFormat: in.LogFormat, Zone: c.zone}
-		if in.Zone != "" {
-			in.options.Zone = zone(where, in.Zone)
-		}
-		if in.Mapping != nil {
-			source, err := in.Mapping.source(cmp.Or(in.Name, "mapping"), in.Format)
-			if err == nil && source == nil {
-				in.options.Mapping, err = in.Mapping.resolve()
-			}
-			if err != nil {
-				fault("%s.mapping: %v", where, err)
-			}
-			if source != nil {
-				in.format, c.formats = source, c.formats.With([]*logs.Format{source})
-			}
-		}
-	}
+	c.checkInputs(fault)
 	for _, name := range c.Reports {
 		if !slices.ContainsFunc(reports.All, func(f *reports.Format) bool { return f.Name == name }) {
 			words := wordsOf("reports")
@@ -585,6 +527,68 @@ func (c *Config) check(faults []string) error {
 		return badConfig("configuration: %s", strings.Join(faults, "\n  "))
 	}
 	return nil
+}
+
+// checkInputs is check for the inputs.
+func (c *Config) checkInputs(fault func(format string, args ...any)) {
+	seen := map[string]bool{}
+	for i, in := range c.Inputs {
+		where := fmt.Sprintf("inputs[%d]", i)
+		if in.Name != "" {
+			where = "inputs." + in.Name
+		}
+		if in.URI == "" {
+			fault("%s: uri is missing", where)
+		}
+		if in.Name == "" {
+			fault("%s: name is missing: give the feed a name", where)
+		} else if seen[in.Name] {
+			fault("%s: duplicate name: two sensors that see the same bytes need two names; for the logs of one sensor use one uri with globs", where)
+		}
+		seen[in.Name] = true
+		if in.Format != "" {
+			if in.format = c.formats.Named(in.Format); in.format == nil {
+				fault("%s: unknown format %q: want one of %s%s", where, in.Format, strings.Join(formatNames(c.formats), ", "), didYouMean(in.Format, formatNames(c.formats)))
+			}
+		}
+		if l, err := layoutNamed(in.Layout); err != nil {
+			fault("%s: %v", where, err)
+		} else if l != nil && in.URI != "" {
+			in.URI = l.uri(in.URI)
+			if in.Format == "" && in.Mapping == nil {
+				in.format = l.known()
+			}
+		}
+		if _, err := store.Expand(in.URI, nil); err != nil {
+			fault("%s: uri: %v", where, err)
+		}
+		in.options = logs.Options{LogFormat: in.LogFormat, Zone: c.zone}
+		if in.Zone != "" {
+			in.options.Zone = zoneNamed(in.Zone, where, fault)
+		}
+		if in.Mapping != nil {
+			source, err := in.Mapping.source(cmp.Or(in.Name, "mapping"), in.Format)
+			if err == nil && source == nil {
+				in.options.Mapping, err = in.Mapping.resolve()
+			}
+			if err != nil {
+				fault("%s.mapping: %v", where, err)
+			}
+			if source != nil {
+				in.format, c.formats = source, c.formats.With([]*logs.Format{source})
+			}
+		}
+	}
+}
+
+// zoneNamed returns the time zone of that name; "" is UTC.
+func zoneNamed(name, where string, fault func(format string, args ...any)) *time.Location {
+	loc, err := time.LoadLocation(name)
+	if err != nil {
+		fault("%s: unknown time zone %q: want a name like Europe/Paris", where, name)
+		return time.UTC
+	}
+	return loc
 }
 
 // readIdentities reads a file of identities; "" names none.
