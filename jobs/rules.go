@@ -44,7 +44,6 @@ type ruleLine struct {
 }
 
 func (p *program) rulesCheckCommand() *cobra.Command {
-	var as string
 	var placeholders []string
 	c := &cobra.Command{
 		Use:   "check [DIR…]",
@@ -55,11 +54,12 @@ func (p *program) rulesCheckCommand() *cobra.Command {
 			"or filter are not rules and are left out.",
 		Example: "  outflow rules check\n  outflow rules check rules/ --as json",
 	}
-	c.Flags().StringVar(&as, "as", "text", "text or json")
+	form := bindAs(c, "text", "json")
 	bindPlaceholders(c, &placeholders)
 	c.RunE = func(_ *cobra.Command, args []string) error {
-		if as != "text" && as != "json" {
-			return badConfig("--as %q: want text or json", as)
+		as, err := form()
+		if err != nil {
+			return err
 		}
 		files, _, err := ruleFiles(args)
 		if err != nil {

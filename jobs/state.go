@@ -98,11 +98,8 @@ func (p *program) openState(config *Config, what string) (*state, error) {
 	if len(config.Inputs) == 0 {
 		return nil, badConfig("no inputs: %s", p.noInputs())
 	}
-	s, err := p.openStored(config)
+	s, err := p.openOwned(config, what)
 	if err != nil {
-		return nil, err
-	}
-	if s.close, err = p.own(config, s.store, what); err != nil {
 		return nil, err
 	}
 	if err := s.upgrade(p.ctx); err != nil {
