@@ -80,7 +80,7 @@ type program struct {
 	noted      []string // notes that were printed
 	lost       error    // why the run had to give the state up
 	trace      *trace
-	// wrap, if set, wraps each store that is written, beat is store.Claim.Beat, interval is
+	// wrap, if set, wraps each store, beat is store.Claim.Beat, interval is
 	// quietInterval, and patience is notifyLimit: tests set them.
 	wrap     func(store.Store) store.Store
 	beat     time.Duration

@@ -52,9 +52,9 @@ func (s *state) writeIndex(ctx context.Context, folder string, now *night) error
 		slices.SortFunc(entry.Findings, func(a, b detect.Finding) int { return detect.WorstFirst(&a, &b) })
 		x.Nights = append(x.Nights, entry)
 	}
-	out, err := s.p.open(s.config, s.config.Out)
+	out, err := s.p.open(s.config, "output folder", s.config.Out)
 	if err != nil {
-		return configError{fmt.Errorf("open the output folder: %w", err)}
+		return err
 	}
 	if _, err := out.Tidy(ctx, folder, store.Shallow); err != nil {
 		return configError{fmt.Errorf("write the index to %s: %w", s.config.Out, err)}

@@ -108,9 +108,9 @@ func (p *program) remember(config *Config, out store.Store, folder string, r *re
 
 // recall reads what the last run of an output folder was. Without one it returns nil.
 func (p *program) recall(config *Config) (*lastRun, error) {
-	out, err := store.Open(p.ctx, config.Out, config.store())
+	out, err := p.open(config, "output folder", config.Out)
 	if err != nil {
-		return nil, configError{fmt.Errorf("open the output folder: %w", err)}
+		return nil, err
 	}
 	f, err := out.Open(p.ctx, lastName)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -252,9 +252,9 @@ func (l *lastRun) findings(p *program, config *Config) ([]detect.Finding, error)
 		slices.SortFunc(all, func(a, b detect.Finding) int { return detect.WorstFirst(&a, &b) })
 		return all, nil
 	}
-	out, err := store.Open(p.ctx, config.Out, config.store())
+	out, err := p.open(config, "output folder", config.Out)
 	if err != nil {
-		return nil, configError{fmt.Errorf("open the output folder: %w", err)}
+		return nil, err
 	}
 	name := path.Join(l.Folder, "findings.csv")
 	f, err := out.Open(p.ctx, name)
@@ -383,9 +383,9 @@ var plausibleID = regexp.MustCompile(`^[0-9a-f]{4,64}$`)
 // eachStored calls visit with the findings of the days of the state, newest first, until
 // it returns false.
 func (p *program) eachStored(config *Config, visit func([]detect.Finding) bool) error {
-	at, err := store.Open(p.ctx, config.State, config.store())
+	at, err := p.open(config, "state", config.State)
 	if err != nil {
-		return configError{fmt.Errorf("open the state: %w", err)}
+		return err
 	}
 	s := &state{p: p, config: config, store: at}
 	days, err := s.findings().List(p.ctx)
@@ -411,9 +411,9 @@ func (p *program) eachStored(config *Config, visit func([]detect.Finding) bool) 
 // eachReported calls visit with the findings of each findings.csv in the output folder,
 // until it returns false.
 func (p *program) eachReported(config *Config, visit func([]detect.Finding) bool) error {
-	out, err := store.Open(p.ctx, config.Out, config.store())
+	out, err := p.open(config, "output folder", config.Out)
 	if err != nil {
-		return configError{fmt.Errorf("open the output folder: %w", err)}
+		return err
 	}
 	for e, err := range out.List(p.ctx, "", store.Deep) {
 		if errors.Is(err, fs.ErrNotExist) {

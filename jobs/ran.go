@@ -76,9 +76,9 @@ func (r *runRecord) put(p *program, name string, write func(w io.Writer, before 
 	if r.ExitCode == exitEnvironment {
 		soon()
 	}
-	out, err := p.open(r.config, r.config.Out)
+	out, err := p.open(r.config, "output folder", r.config.Out)
 	if err != nil {
-		return configError{fmt.Errorf("open the output folder: %w", err)}
+		return err
 	}
 	var text bytes.Buffer
 	if err := write(&text, func() ([]byte, error) {

@@ -73,9 +73,9 @@ func (h *history) report(config *Config, all []detect.Day, inputs []reports.Inpu
 
 // write writes the reports under the output folder.
 func (p *program) write(config *Config, folder string, r *reports.Report) error {
-	out, err := p.open(config, config.Out)
+	out, err := p.open(config, "output folder", config.Out)
 	if err != nil {
-		return configError{fmt.Errorf("open the output folder: %w", err)}
+		return err
 	}
 	if _, err := out.Tidy(p.ctx, folder, store.Shallow); err != nil {
 		return configError{fmt.Errorf("write the report to %s: %w", config.Out, err)}

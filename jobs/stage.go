@@ -124,9 +124,9 @@ func (p *program) openPlan(config *Config, uri string) (*stage, error) {
 	if !ok || name != planName {
 		return nil, badConfig("--plan %q: want the URI that stage plan printed, which ends in /%s", uri, planName)
 	}
-	work, err := p.open(config, folder)
+	work, err := p.open(config, "work folder", folder)
 	if err != nil {
-		return nil, configError{fmt.Errorf("open the work folder: %w", err)}
+		return nil, err
 	}
 	t := &stage{p: p, config: config, work: work, at: folder, plan: &stagePlan{}}
 	if err := t.read(p.ctx, planName, t.plan); err != nil {

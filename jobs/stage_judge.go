@@ -93,9 +93,9 @@ func (t *stage) there(ctx context.Context) error {
 // other files.
 func (t *stage) remove(ctx context.Context) error {
 	above, run, _ := cutLast(t.at)
-	from, err := t.p.open(t.config, above)
+	from, err := t.p.open(t.config, "work folder", above)
 	if err != nil {
-		return configError{fmt.Errorf("open the work folder: %w", err)}
+		return err
 	}
 	// What a killed stage was writing is in no list, and keeps its folder.
 	if _, err := from.Tidy(ctx, run+"/", store.Deep); err != nil {

@@ -181,9 +181,9 @@ func (p *program) newStage(config *Config, work string, n *night) (*stage, error
 	if err := checkWork(config, at); err != nil {
 		return nil, err
 	}
-	folder, err := p.open(config, at)
+	folder, err := p.open(config, "work folder", at)
 	if err != nil {
-		return nil, configError{fmt.Errorf("open the work folder: %w", err)}
+		return nil, err
 	}
 	return &stage{p, config, folder, at, plan}, nil
 }

@@ -64,9 +64,9 @@ func (p *program) stageRunCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		folder, err := p.open(config, r.work)
+		folder, err := p.open(config, "work folder", r.work)
 		if err != nil {
-			return configError{fmt.Errorf("open the work folder: %w", err)}
+			return err
 		}
 		s := &share{stage: &stage{p: p, config: config, work: folder, at: r.work}, index: i, of: *of}
 		return s.run(p.ctx, r)

@@ -72,13 +72,16 @@ func (c *Config) store() store.Options {
 	return store.Options{EndpointURL: c.S3.EndpointURL, Region: c.S3.Region}
 }
 
-// open opens a store that this run writes.
-func (p *program) open(config *Config, uri string) (store.Store, error) {
+// open opens the store at a URI, which an error calls what.
+func (p *program) open(config *Config, what, uri string) (store.Store, error) {
 	s, err := store.Open(p.ctx, uri, config.store())
-	if err == nil && p.wrap != nil {
+	if err != nil {
+		return nil, configError{fmt.Errorf("open the %s: %w", what, err)}
+	}
+	if p.wrap != nil {
 		s = p.wrap(s)
 	}
-	return s, err
+	return s, nil
 }
 
 // noInputs says how to name inputs. A configuration that lies about is not taken unasked:
@@ -111,9 +114,9 @@ func (p *program) openState(config *Config, what string) (*state, error) {
 
 // openStored opens a state to read it: no inputs are needed.
 func (p *program) openStored(config *Config) (*state, error) {
-	at, err := p.open(config, config.State)
+	at, err := p.open(config, "state", config.State)
 	if err != nil {
-		return nil, configError{fmt.Errorf("open the state: %w", err)}
+		return nil, err
 	}
 	if err := store.CheckVersion(p.ctx, at); err != nil {
 		return nil, configError{fmt.Errorf("open the state: %w", err)}
