@@ -122,20 +122,7 @@ func ruleBlind(c *Config, inputs []reports.Input, seen fieldSet) []reports.Blind
 		}
 		return read
 	}
-	taken := map[string][]string{} // rules by the placeholder for what is the company's own
-	for _, r := range c.rules.set.Rules {
-		if !slices.ContainsFunc(r.Tables(), func(t *columnar.Table) bool { return of(r).rows[t] > 0 }) {
-			continue
-		}
-		for _, name := range r.Unset {
-			taken[name] = withText(taken[name], r.Ref())
-		}
-	}
-	for _, name := range slices.Sorted(maps.Keys(taken)) {
-		out = append(out, reports.Blind{Detection: "sigma_rule",
-			Why:    fmt.Sprintf("%s: %s is not set, so your own count as external.", someOf("rule", taken[name]), name),
-			Remedy: "Set it in the configuration: placeholders: {" + name + ": [VALUE, …]}. Until then, these rules count one level less."})
-	}
+	out = append(out, ownBlind(c, of)...)
 	without := map[string][]string{}                           // rules by their tables, if no log had rows of them
 	own := map[string]bool{}                                   // those tables, if other rules than the bundled ones are among them
 	elsewhere, unread := []string{}, []string{}                // log sources without a log in this run, and their rules
@@ -180,22 +167,7 @@ func ruleBlind(c *Config, inputs []reports.Input, seen fieldSet) []reports.Blind
 			lacking[t][col] = append(lacking[t][col], r.Ref())
 		}
 	}
-	for i, r := range c.rules.set.Rules {
-		for _, field := range c.rules.set.Needs(i) {
-			t := unsaidBy(r, field, of(r), seen)
-			if t == nil {
-				continue
-			}
-			var names []string
-			for _, by := range c.rules.set.NeededBy(i, field) {
-				names = append(names, by.Ref())
-			}
-			out = append(out, reports.Blind{Detection: "sigma_rule", Table: t.Name, Rows: rows[t],
-				Why: fmt.Sprintf("%s: no log with rows of %s has %s, by which matches of %s are grouped or measured.",
-					someOf("correlation", names), t.Name, field, r.Ref()),
-				Remedy: "The correlation finds nothing there. An alias in it can name another field."})
-		}
-	}
+	out = append(out, correlationBlind(c, of, rows, seen)...)
 	for _, tables := range slices.Sorted(maps.Keys(without)) {
 		if len(without[tables]) < fewRules && !own[tables] {
 			continue
@@ -221,6 +193,44 @@ func ruleBlind(c *Config, inputs []reports.Input, seen fieldSet) []reports.Blind
 			out = append(out, reports.Blind{Detection: "sigma_rule", Table: t.Name, Rows: rows[t],
 				Why:    fmt.Sprintf("%s %s %s that no log with rows of %s has.", someOf("rule", rules), verb(int64(len(rules)), "reads", "read"), someOf("field", unsaid[t]), t.Name),
 				Remedy: fieldRemedy(t)})
+		}
+	}
+	return out
+}
+
+// ownBlind returns the rules that take what is the company's own for another's, because a
+// placeholder has no value.
+func ownBlind(c *Config, of func(*sigma.Rule) rowsRead) (out []reports.Blind) {
+	taken := map[string][]string{} // rules by the placeholder for what is the company's own
+	for _, r := range c.rules.set.Rules {
+		if !slices.ContainsFunc(r.Tables(), func(t *columnar.Table) bool { return of(r).rows[t] > 0 }) {
+			continue
+		}
+		for _, name := range r.Unset {
+			taken[name] = withText(taken[name], r.Ref())
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(taken)) {
+		out = append(out, reports.Blind{Detection: "sigma_rule",
+			Why:    fmt.Sprintf("%s: %s is not set, so your own count as external.", someOf("rule", taken[name]), name),
+			Remedy: "Set it in the configuration: placeholders: {" + name + ": [VALUE, …]}. Until then, these rules count one level less."})
+	}
+	return out
+}
+
+// correlationBlind returns the correlations that lack a field of the matches of their rules.
+func correlationBlind(c *Config, of func(*sigma.Rule) rowsRead, rows map[*columnar.Table]int64, seen fieldSet) (out []reports.Blind) {
+	for i, r := range c.rules.set.Rules {
+		for _, field := range c.rules.set.Needs(i) {
+			t := unsaidBy(r, field, of(r), seen)
+			if t == nil {
+				continue
+			}
+			by := texts(c.rules.set.NeededBy(i, field), (*sigma.Rule).Ref)
+			out = append(out, reports.Blind{Detection: "sigma_rule", Table: t.Name, Rows: rows[t],
+				Why: fmt.Sprintf("%s: no log with rows of %s has %s, by which matches of %s are grouped or measured.",
+					someOf("correlation", by), t.Name, field, r.Ref()),
+				Remedy: "The correlation finds nothing there. An alias in it can name another field."})
 		}
 	}
 	return out
