@@ -44,6 +44,7 @@ func (p *program) validateCommand() *cobra.Command {
 			return badConfig("--days %d: want at least 1", days)
 		}
 		yesterday := detect.DayOf(p.now().UnixMicro()) - 1
+		first := yesterday - detect.Day(days-1)
 		warnings := slices.Concat(config.rules.warnings, config.doubts(yesterday+1))
 		if len(config.Inputs) == 0 {
 			warnings = append(warnings, "No inputs: "+p.noInputs()+".")
@@ -57,14 +58,7 @@ func (p *program) validateCommand() *cobra.Command {
 		unset, wrong := p.channelFaults(config)
 		warnings, faults = append(warnings, unset...), append(faults, wrong...)
 		if test && len(faults) == 0 {
-			for i, n := range config.Notify {
-				m := reports.TestMessage(version(), config.Out, p.now())
-				if err := p.newNotifier().send(p.ctx, n, m); err != nil {
-					faults = append(faults, fmt.Sprintf("notify[%d]: the test message to %s was not sent: %v", i, n.To, err))
-				} else {
-					fmt.Fprintf(p.stdout, "notify[%d]: %s took the test message\n", i, n.To)
-				}
-			}
+			faults = p.sendTests(config)
 		}
 		var rows [][]string
 		var silent []*Input
@@ -72,7 +66,7 @@ func (p *program) validateCommand() *cobra.Command {
 			if store.Remote(in.URI) && !probe {
 				continue
 			}
-			counts, err := p.probe(config, in, yesterday-detect.Day(days-1), yesterday)
+			counts, err := p.probe(config, in, first, yesterday)
 			if err != nil {
 				faults = append(faults, fmt.Sprintf("inputs.%s: %v", in.Name, err))
 				continue
@@ -89,16 +83,15 @@ func (p *program) validateCommand() *cobra.Command {
 			rows = append(rows, row)
 		}
 		if len(silent) > 0 {
-			warnings = append(warnings, silentInputs(silent, yesterday-detect.Day(days-1), yesterday))
+			warnings = append(warnings, silentInputs(silent, first, yesterday))
 		}
 		if probe && len(rows) > 0 {
-			w := tabwriter.NewWriter(p.stdout, 0, 0, 2, ' ', 0)
-			head := "INPUT"
-			for d := yesterday - detect.Day(days-1); d <= yesterday; d++ {
-				head += "\t" + d.String()
+			head := []string{"INPUT"}
+			for d := first; d <= yesterday; d++ {
+				head = append(head, d.String())
 			}
-			fmt.Fprintln(w, head)
-			for _, row := range rows {
+			w := tabwriter.NewWriter(p.stdout, 0, 0, 2, ' ', 0)
+			for _, row := range slices.Concat([][]string{head}, rows) {
 				fmt.Fprintln(w, strings.Join(row, "\t"))
 			}
 			if err := w.Flush(); err != nil {
@@ -124,6 +117,19 @@ func (p *program) validateCommand() *cobra.Command {
 		return nil
 	}
 	return c
+}
+
+// sendTests sends a test message to each channel of notify, and returns which did not take it.
+func (p *program) sendTests(config *Config) (faults []string) {
+	for i, n := range config.Notify {
+		m := reports.TestMessage(version(), config.Out, p.now())
+		if err := p.newNotifier().send(p.ctx, n, m); err != nil {
+			faults = append(faults, fmt.Sprintf("notify[%d]: the test message to %s was not sent: %v", i, n.To, err))
+		} else {
+			fmt.Fprintf(p.stdout, "notify[%d]: %s took the test message\n", i, n.To)
+		}
+	}
+	return faults
 }
 
 // silentInputs says which inputs match nothing on the days first … last.
