@@ -128,34 +128,16 @@ func formsOf(findings []detect.Finding) []findingForm {
 
 // A runForm is what scan and run print with --as json, for each night that they report.
 type runForm struct {
-	Job        string        `json:"job"`
-	Days       []string      `json:"days"`
-	Incomplete string        `json:"incomplete,omitempty"` // which logs were not read
-	Findings   []findingForm `json:"findings"`             // worst first
-	Objects    int           `json:"objects"`
-	Rows       int64         `json:"rows"`
-	Skipped    int64         `json:"skipped"` // records
-	Blind      []blindForm   `json:"blind"`   // what could not be judged
-	Warnings   []string      `json:"warnings"`
-	Report     string        `json:"report,omitempty"`
-}
-
-type blindForm struct {
-	Feed      string `json:"feed,omitempty"`
-	Table     string `json:"table,omitempty"`
-	Detection string `json:"detection,omitempty"`
-	Column    string `json:"column,omitempty"`
-	Rows      int64  `json:"rows,omitempty"`
-	Why       string `json:"why"`
-	Remedy    string `json:"remedy"`
-}
-
-func blindForms(all []reports.Blind) []blindForm {
-	out := []blindForm{}
-	for _, b := range all {
-		out = append(out, blindForm{b.Feed, b.Table, b.Detection, b.Column, b.Rows, b.Why, b.Remedy})
-	}
-	return out
+	Job        string          `json:"job"`
+	Days       []string        `json:"days"`
+	Incomplete string          `json:"incomplete,omitempty"` // which logs were not read
+	Findings   []findingForm   `json:"findings"`             // worst first
+	Objects    int             `json:"objects"`
+	Rows       int64           `json:"rows"`
+	Skipped    int64           `json:"skipped"` // records
+	Blind      []reports.Blind `json:"blind"`   // what could not be judged
+	Warnings   []string        `json:"warnings"`
+	Report     string          `json:"report,omitempty"`
 }
 
 // texts returns the text of each of a list.
@@ -171,7 +153,7 @@ func tableName(t *columnar.Table) string { return t.Name }
 
 func runFormOf(r *reports.Report, page string) runForm {
 	out := runForm{Job: r.Job, Days: texts(r.Days, detect.Day.String), Incomplete: reports.Incomplete(r.Inputs), Findings: formsOf(r.Findings),
-		Blind: blindForms(r.Blind), Warnings: append([]string{}, r.Warnings...), Report: page}
+		Blind: append([]reports.Blind{}, r.Blind...), Warnings: append([]string{}, r.Warnings...), Report: page}
 	objects := map[string]bool{}
 	for i := range r.Inputs {
 		in := &r.Inputs[i]
@@ -197,7 +179,7 @@ type inputForm struct {
 	Kinds   map[string]int64 `json:"kinds,omitempty"`
 	Reasons []string         `json:"reasons,omitempty"`
 	Tables  []tableForm      `json:"tables"`
-	Blind   []blindForm      `json:"blind"`
+	Blind   []reports.Blind  `json:"blind"`
 }
 
 type tableForm struct {
@@ -217,7 +199,7 @@ func inputForms(formats logs.Formats, inputs []reports.Input) []inputForm {
 		in := &tables[0]
 		form := inputForm{Name: in.Name, Format: in.Format, Status: in.Status.String(), NoLog: in.NoLog, Error: in.Error,
 			Records: in.Records, Other: in.Other, Skipped: in.Skipped, Masked: in.Masked, Reasons: in.Reasons, Tables: []tableForm{},
-			Blind: blindForms(blind(detect.All(), formats, tables))}
+			Blind: append([]reports.Blind{}, blind(detect.All(), formats, tables)...)}
 		for _, k := range in.Kinds {
 			if form.Kinds == nil {
 				form.Kinds = map[string]int64{}

@@ -158,16 +158,16 @@ func (u *Unread) Describe(object string) string {
 
 // A Blind says what could not be judged, and how to fix this.
 type Blind struct {
-	Feed      string // "" if no feed could have been judged
-	Table     string
-	Detection string // or several, separated by commas
-	Column    string // the column that is never filled; "" if the reason is another one
-	Rows      int64  // rows that it could not judge
-	Why       string // one sentence
-	Remedy    string // one sentence
+	Feed      string `json:"feed,omitempty"` // "" if no feed could have been judged
+	Table     string `json:"table,omitempty"`
+	Detection string `json:"detection,omitempty"` // or several, separated by commas
+	Column    string `json:"column,omitempty"`    // the column that is never filled; "" if the reason is another one
+	Rows      int64  `json:"rows,omitempty"`      // rows that it could not judge
+	Why       string `json:"why"`                 // one sentence
+	Remedy    string `json:"remedy"`              // one sentence
 	// Absent, if no log with rows of Table was read, names what would have judged them:
 	// detections, or rules and their number. Else it is "".
-	Absent string
+	Absent string `json:"-"`
 }
 
 // A Format writes a report as one or more files.

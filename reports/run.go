@@ -147,7 +147,7 @@ type runJSON struct {
 	Detections map[string]int `json:"detections"`
 	History    int            `json:"history_days"`
 	Warnings   []string       `json:"warnings"`
-	Blind      []blindJSON    `json:"not_judged"`
+	Blind      []Blind        `json:"not_judged"`
 	Feeds      []feedJSON     `json:"feeds"`
 	Inputs     []inputJSON    `json:"inputs"`
 	Files      []string       `json:"files"`
@@ -164,16 +164,6 @@ type phaseJSON struct {
 	Name    string  `json:"name"`
 	Seconds float64 `json:"seconds"`
 	Cores   float64 `json:"cores_busy"`
-}
-
-type blindJSON struct {
-	Feed      string `json:"feed,omitempty"`
-	Table     string `json:"table,omitempty"`
-	Detection string `json:"detection,omitempty"`
-	Column    string `json:"column,omitempty"`
-	Rows      int64  `json:"rows,omitempty"`
-	Why       string `json:"why"`
-	Remedy    string `json:"remedy"`
 }
 
 type feedJSON struct {
@@ -218,7 +208,7 @@ func (r *Run) WriteJSON(w io.Writer) error {
 		ExitCode: r.ExitCode, Error: visible(r.Error), Config: r.Config, Incomplete: Incomplete(r.Inputs), Lacks: visible(r.HistoryLacks),
 		Findings: map[string]int{"allowed": 0}, Detections: map[string]int{}, History: r.History, Files: append([]string{}, r.Files...),
 		Requests: r.Requests,
-		Stages:   []stageJSON{}, Timeline: []phaseJSON{}, Warnings: []string{}, Blind: []blindJSON{}, Feeds: []feedJSON{}, Inputs: []inputJSON{}, Days: []day{},
+		Stages:   []stageJSON{}, Timeline: []phaseJSON{}, Warnings: []string{}, Blind: []Blind{}, Feeds: []feedJSON{}, Inputs: []inputJSON{}, Days: []day{},
 	}
 	for _, d := range r.Days {
 		v.Days = append(v.Days, day(d))
@@ -248,7 +238,8 @@ func (r *Run) WriteJSON(w io.Writer) error {
 		v.Warnings = append(v.Warnings, visible(text))
 	}
 	for _, b := range r.Blind {
-		v.Blind = append(v.Blind, blindJSON{visible(b.Feed), b.Table, visible(b.Detection), b.Column, b.Rows, visible(b.Why), visible(b.Remedy)})
+		b.Feed, b.Detection, b.Why, b.Remedy = visible(b.Feed), visible(b.Detection), visible(b.Why), visible(b.Remedy)
+		v.Blind = append(v.Blind, b)
 	}
 	for i := range r.Feeds {
 		f := &r.Feeds[i]
