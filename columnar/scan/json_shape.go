@@ -338,26 +338,15 @@ func (s *Shape) object(r *shapeRead, i, depth int) int {
 		} else if p := k.only; p != nil && r.has>>(p.Field&63)&1 == 0 && (b[i]-'0' <= 9 || b[i] == '"' && end-i > len(`"(null)"`)) {
 			// As place would: the value says something, and is the first.
 			r.from[p.Field&63] = p
-			r.values[p.Field&63] = b[i:end]
-			r.has |= 1 << (p.Field & 63)
-			r.escaped &^= 1 << (p.Field & 63)
-			if slashed {
-				r.escaped |= 1 << (p.Field & 63)
-			}
+			r.note(p.Field, b[i:end], slashed)
 		} else {
 			r.place(k.placings, b[i:end], slashed)
 		}
 		if k.field >= 0 {
-			bit := uint64(1) << k.field
-			if r.has&bit != 0 && k.again(b, r.values[k.field], b[i:end]) {
-				r.misfits = append(r.misfits, Misfit{k.name, bit, true, nil})
+			if r.has>>k.field&1 != 0 && k.again(b, r.values[k.field], b[i:end]) {
+				r.misfits = append(r.misfits, Misfit{k.name, 1 << k.field, true, nil})
 			}
-			r.values[k.field] = b[i:end]
-			r.has |= bit
-			r.escaped &^= bit
-			if slashed {
-				r.escaped |= bit
-			}
+			r.note(k.field, b[i:end], slashed)
 		}
 		i = end
 	}
@@ -366,11 +355,15 @@ func (s *Shape) object(r *shapeRead, i, depth int) int {
 // set sets what a key gives to a value.
 func (r *shapeRead) set(k *shapeKey, v Value, slashed bool) {
 	r.place(k.placings, v, slashed)
-	if k.field < 0 {
-		return
+	if k.field >= 0 {
+		r.note(k.field, v, slashed)
 	}
-	bit := uint64(1) << k.field
-	r.values[k.field] = v
+}
+
+// note sets a field to a value.
+func (r *shapeRead) note(field int, v Value, slashed bool) {
+	bit := uint64(1) << (field & 63)
+	r.values[field] = v
 	r.has |= bit
 	r.escaped &^= bit
 	if slashed {
@@ -417,12 +410,7 @@ func (r *shapeRead) place(placings []placing, v Value, slashed bool) {
 			r.misfits = append(r.misfits, Misfit{p.name, bit, true, nil})
 		}
 		*from = p
-		r.values[p.Field] = v
-		r.has |= bit
-		r.escaped &^= bit
-		if slashed {
-			r.escaped |= bit
-		}
+		r.note(p.Field, v, slashed)
 	}
 }
 
