@@ -92,7 +92,7 @@ func sniffZeek(head []byte) bool {
 			return true
 		}
 	}
-	var ts, path, id bool
+	var ts, path, id, sensor, signed bool
 	scan.EachKey(head, func(key []byte, val scan.Value) {
 		switch string(key) {
 		case "ts":
@@ -104,11 +104,16 @@ func sniffZeek(head []byte) bool {
 			path = path || val.Is('"') && isZeekScript(bytes.Trim(val, `"`))
 		case "id":
 			id = id || val.Is('{')
-		case "uid", "fuid", "uids", "id.orig_h", "id_orig_h", "peer", "node", "certificate.version":
+		case "uid":
+			id = id || val.Is('"') && isZeekUID(bytes.Trim(val, `"`))
+		case "fuid", "uids", "id.orig_h", "id_orig_h", "certificate.version":
 			id = true
+		case "peer", "node":
+			sensor = true // many logs have such a key
 		}
+		signed = signed || zeekLogOfField(key, nil) != ""
 	})
-	return path || ts && id
+	return path || ts && (id || sensor && signed)
 }
 
 // A zeek decodes lines of both forms. Each line becomes cells first, so that

@@ -386,6 +386,14 @@ func zeekLogOfField(name, text []byte) string {
 	return ""
 }
 
+// isZeekUID reports whether a text is what Zeek calls a connection: C and a number of at
+// least 64 bits in base 62. Other logs have names of people there.
+func isZeekUID(text []byte) bool {
+	return len(text) > 10 && text[0] == 'C' && bytes.ContainsAny(text, "0123456789") && !bytes.ContainsFunc(text, func(r rune) bool {
+		return (r < '0' || r > '9') && (r < 'A' || r > 'Z') && (r < 'a' || r > 'z')
+	})
+}
+
 // isZeekScript reports whether a text is the name of one of Zeek's scripts.
 func isZeekScript(text []byte) bool {
 	return bytes.HasSuffix(text, []byte(".zeek")) || bytes.HasSuffix(text, []byte(".bro"))

@@ -324,3 +324,23 @@ func BenchmarkDecodeZeek(b *testing.B) {
 		b.Run(c.name, func(b *testing.B) { benchDecode(b, Zeek, c.data, dns) })
 	}
 }
+
+// If this fails, another log in JSON counts as Zeek's, whose records it has none of.
+func TestSniffZeekJSON(t *testing.T) {
+	for in, want := range map[string]bool{
+		`{"ts":1763596807.5,"peer":"10.4.0.1","user":"mira","bytes_out":5}`:                           false,
+		`{"ts":"2026-11-20T20:14:06Z","node":"worker-1","message":"started"}`:                         false,
+		`{"ts":1763596807.5,"uid":"mira","src_ip":"10.4.0.1","bytes_out":5}`:                          false,
+		`{"ts":1763596807.5,"uid":"Christopher","src_ip":"10.4.0.1"}`:                                 false,
+		`{"ts":1763596807.5,"peer":"worker-1","mem":120,"pkts_proc":7}`:                               true,
+		`{"ts":1763596807.5,"ts_delta":900.0,"peer":"worker-1","gaps":0,"acks":1,"percent_lost":0.0}`: true,
+		`{"ts":1763596807.5,"uid":"CHhAvVGS1DHFjwGM9","name":"x"}`:                                    true,
+		`{"ts":1763596807.5,"uid":"Ca","id.orig_h":"10.4.0.1"}`:                                       true,
+		`{"ts":1763596807.5,"fuid":"Fa","seen_bytes":17}`:                                             true,
+		`{"_path":"cluster","ts":1763596807.5,"node":"worker-1","message":"got hello"}`:               true,
+	} {
+		if got := sniffZeek([]byte(in + "\n")); got != want {
+			t.Errorf("%s: got %v, want %v", in, got, want)
+		}
+	}
+}
