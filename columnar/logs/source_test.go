@@ -111,6 +111,16 @@ func TestOutlines(t *testing.T) {
 	}
 }
 
+// If this fails, a remark in a source file is a part of the word before it.
+func TestKeyOf(t *testing.T) {
+	text := []byte("# name: a\nname: b # not c\ncontainer:  json\t\ngeneral: true #\ntitle: C# logs\n  syslog: true\n")
+	for key, want := range map[string]string{"name": "b", "container": "json", "general": "true", "title": "C# logs", "syslog": ""} {
+		if got := keyOf(text, key); got != want {
+			t.Errorf("%s: got %q, want %q", key, got, want)
+		}
+	}
+}
+
 // A source and its file have one name, so that the one is found by the other.
 func TestSourceFiles(t *testing.T) {
 	for file, text := range sourceTexts(t) {

@@ -80,10 +80,12 @@ func outlined(text []byte, outline func() *Format) *Format {
 	return f
 }
 
-// keyOf returns the value of a key in an embedded source file, if it stands on the key's line.
+// keyOf returns the value of a key in an embedded source file, if it stands on the key's line
+// and is a plain word.
 func keyOf(text []byte, key string) string {
 	for line := range bytes.Lines(text) {
 		if name, value, ok := bytes.Cut(line, []byte(":")); ok && string(name) == key {
+			value, _, _ = bytes.Cut(value, []byte(" #"))
 			return string(bytes.TrimSpace(value))
 		}
 	}
