@@ -3,6 +3,7 @@ package logs
 import (
 	"bytes"
 	"encoding/csv"
+	"math/rand/v2"
 	"reflect"
 	"slices"
 	"strconv"
@@ -216,4 +217,86 @@ func FuzzCSVRecords(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text []byte) {
 		checkRecords(t, text, ",")
 	})
+}
+
+// slowW3C reads the fields a, Bc and cs(D) of W3C extended logs line by line.
+func slowW3C(text []byte) (rows [][]string) {
+	var names []string
+	header := false
+	for i, line := range bytes.Split(text, eol) {
+		if line, _ = scan.CutLine(line); scan.Blank(line) {
+			continue
+		}
+		if line[0] == '#' {
+			if rest, ok := strings.CutPrefix(string(line), "#Fields:"); ok {
+				names, header = strings.Fields(rest), true
+			}
+			continue
+		}
+		var fields [][]byte
+		if bytes.IndexByte(line, '\t') >= 0 {
+			fields = bytes.Split(line, []byte{'\t'})
+		} else {
+			fields = slowSplit(line, len(line)+1)
+		}
+		if !header || len(fields) != len(names) {
+			continue
+		}
+		row := make([]string, len(w3cNames), len(w3cNames)+1)
+		for k, want := range w3cNames {
+			field := slices.Index(names, want)
+			if field < 0 {
+				field = slices.IndexFunc(names, func(name string) bool { return strings.EqualFold(name, want) })
+			}
+			if field >= 0 {
+				row[k] = string(fields[field])
+			}
+		}
+		rows = append(rows, append(row, strconv.Itoa(i+1)))
+	}
+	return rows
+}
+
+var (
+	w3cNames = []string{"a", "Bc", "cs(D)"}
+	w3cTexts = []string{
+		"#Version: 1.0\n#Fields: a Bc cs(D)\n1 2 3\n\"x y\" - \"\"\n1 2\n1 2 3 4\n", "1 2 3\n#Fields: bc x a\r\n1 2 3\r\n\r\n#Fields: cs(D)\n9\n\"a b\"\n",
+		"#Fields:\ta\tBc\n1\t2 3\n1 2\n\t\n\"\t\"\n", "#Fields: a A BC a\n1 2 3 4\n#x\n# Fields: Bc\n5 6 7 8", "#Fields:\n\n1\n#Fields: a Bc\n\"1 \\\" 2\" 3\n[1 2] 3\n1, 2 3\n",
+	}
+)
+
+// checkW3C compares what the container finds in a text with what slowW3C does. Names that
+// stand for a time in a zone are left out.
+func checkW3C(t *testing.T, text []byte) {
+	t.Helper()
+	if bytes.Contains(text, []byte("time")) || bytes.Contains(text, []byte("TIME")) {
+		return
+	}
+	got := containerTexts(t, &Source{Container: "w3c"}, w3cNames, text)
+	if want := slowW3C(text); !reflect.DeepEqual(got, want) {
+		t.Errorf("%q: got %q, want %q", text, got, want)
+	}
+}
+
+// If this fails, a field of a W3C log stands under the name of another.
+func TestW3CIsAsSlow(t *testing.T) {
+	r := rand.New(rand.NewPCG(31, 12))
+	for _, text := range w3cTexts {
+		checkW3C(t, []byte(text))
+		checkW3C(t, []byte(w3cTexts[0]+text))
+	}
+	for range 2000 {
+		text := []byte(w3cTexts[r.IntN(len(w3cTexts))] + w3cTexts[r.IntN(len(w3cTexts))])
+		for range r.IntN(6) {
+			text[r.IntN(len(text))] = " \t\n\"#\\a]["[r.IntN(9)]
+		}
+		checkW3C(t, text)
+	}
+}
+
+func FuzzW3C(f *testing.F) {
+	for _, text := range w3cTexts {
+		f.Add([]byte(text))
+	}
+	f.Fuzz(func(t *testing.T, text []byte) { checkW3C(t, text) })
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/parquet-go/parquet-go"
+	"github.com/parquet-go/parquet-go/compress"
 
 	"outflow/columnar"
 )
@@ -333,29 +334,106 @@ func TestParquetSourceDamaged(t *testing.T) {
 		for range 1 + random.IntN(4) {
 			bad[4+random.IntN(len(bad)/2)] = byte(random.Uint32())
 		}
-		opened, err := openParquet(bytes.NewReader(bad), int64(len(bad)))
-		if err != nil {
-			refused++
-			continue
-		}
-		r := &result{}
-		out := r.collect()
-		d, err := Named("ocsf").New(&Options{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		err = splitSource(opened, bytes.NewReader(bad), &Options{}, func(b *Block) error { return d.Decode(b, out, &r.tally) })
-		out.Flush()
+		r := decodeSource(t, "ocsf", bad)
 		if err := r.check(); err != nil {
 			t.Error(err)
 		}
-		if err != nil || r.tally.Skipped > 0 || len(r.tally.Cleared) > 0 {
+		if r.err != nil || r.tally.Skipped > 0 || len(r.tally.Cleared) > 0 {
 			refused++
 		}
 	}
 	if refused < 40 {
 		t.Errorf("only %d of 400 damaged files were noticed", refused)
 	}
+}
+
+// decodeSource decodes a file as a source that reads JSON.
+func decodeSource(t *testing.T, source string, file []byte) *result {
+	t.Helper()
+	r := &result{}
+	opened, err := openParquet(bytes.NewReader(file), int64(len(file)))
+	if err != nil {
+		r.err = err
+		return r
+	}
+	d, err := Named(source).New(&Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := r.collect()
+	r.err = splitSource(opened, bytes.NewReader(file), &Options{}, func(b *Block) error { return d.Decode(b, out, &r.tally) })
+	out.Flush()
+	return r
+}
+
+// FuzzParquetSource writes events as JSON and as Parquet, in pages and row groups of any
+// size. They must give the same rows.
+func FuzzParquetSource(f *testing.F) {
+	_, text := lakeEvents(f, 60)
+	f.Add(text, uint16(500), uint8(7), false)
+	for line := range bytes.Lines(text[:len(text)/4]) {
+		f.Add(bytes.Repeat(line, 3), uint16(1), uint8(1), true)
+	}
+	f.Fuzz(func(t *testing.T, text []byte, page uint16, group uint8, dataPage2 bool) {
+		if len(text) > fuzzSize {
+			return
+		}
+		var rows []lakeRow
+		var lines []byte
+		for line := range bytes.Lines(text) {
+			var row lakeRow
+			if json.Unmarshal(line, &row) != nil {
+				continue
+			}
+			line, err := json.Marshal(row)
+			if err != nil {
+				t.Fatal(err)
+			}
+			rows, lines = append(rows, row), append(append(lines, line...), '\n')
+		}
+		if len(rows) == 0 {
+			return
+		}
+		version := 1
+		if dataPage2 {
+			version = 2
+		}
+		file := write(t, rows, parquet.PageBufferSize(1+int(page)), parquet.MaxRowsPerRowGroup(1+int64(group)), parquet.DataPageVersion(version))
+		want := (&logCase{format: Named("ocsf"), options: Options{Want: ^columnar.Cols(0)}}).run(lines, wholeBlock)
+		got := decodeSource(t, "ocsf", file)
+		if err := got.check(); err != nil {
+			t.Error(err)
+		}
+		if d := cmp.Diff(want.tables, got.tables); d != "" {
+			t.Errorf("(-JSON +Parquet):\n%s\nof %s", d, lines)
+		}
+		if d := cmp.Diff(want.tally.Kinds, got.tally.Kinds); d != "" {
+			t.Errorf("kinds (-JSON +Parquet):\n%s\nof %s", d, lines)
+		}
+	})
+}
+
+// FuzzParquet reads any bytes as a file, by its columns and by a source. Nothing may panic,
+// and each row must be accounted for, or the file refused.
+func FuzzParquet(f *testing.F) {
+	lake, _ := lakeEvents(f, 12)
+	for version := 1; version <= 2; version++ {
+		for _, codec := range []compress.Codec{&parquet.Uncompressed, &parquet.Snappy, &parquet.Zstd} {
+			o := []parquet.WriterOption{parquet.DataPageVersion(version), parquet.Compression(codec), parquet.PageBufferSize(200)}
+			f.Add(write(f, events(40), o...))
+			f.Add(write(f, lake, o...))
+		}
+	}
+	f.Fuzz(func(t *testing.T, file []byte) {
+		if len(file) > 4*fuzzSize {
+			return
+		}
+		for _, r := range []*result{decodeParquet(file, Options{}), decodeSource(t, "ocsf", file)} {
+			if err := r.check(); err != nil && r.err == nil {
+				t.Error(err)
+			}
+		}
+	})
 }
 
 // A few bytes of a dictionary can stand for a long text in many rows.
