@@ -563,6 +563,9 @@ func (c *Config) checkInputs(fault func(format string, args ...any)) {
 			fault("%s: uri: %v", where, err)
 		}
 		in.options = logs.Options{LogFormat: in.LogFormat, Zone: c.zone}
+		if in.format == nil && in.Mapping == nil {
+			in.format = logs.FormatOf(in.LogFormat)
+		}
 		if in.Zone != "" {
 			in.options.Zone = zoneNamed(in.Zone, where, fault)
 		}

@@ -45,7 +45,7 @@ func (f *inputFlags) bind(c *cobra.Command) {
 	if c.Flags().Lookup("sources") == nil {
 		c.Flags().StringSliceVar(&f.sources, "sources", nil, "files and folders of source files, which describe logs that outflow does not know")
 	}
-	c.Flags().StringVar(&f.logFormat, "logformat", "", "Squid's logformat directive, as in squid.conf")
+	c.Flags().StringVar(&f.logFormat, "logformat", "", "Squid's logformat directive, as in squid.conf, or the fields of a VPC flow log without a header")
 	if c.Flags().Lookup("zone") == nil {
 		c.Flags().StringVar(&f.zone, "zone", "", "time zone of logs without one, as in Europe/Paris (default UTC)")
 	}
@@ -90,6 +90,9 @@ func (f *inputFlags) options() (*logs.Format, logs.Options, error) {
 		}
 	}
 	format, err := formatNamed(f.formats, f.format)
+	if format == nil {
+		format = logs.FormatOf(f.logFormat)
+	}
 	return format, o, err
 }
 

@@ -316,12 +316,25 @@ func (b *Block) Release() {
 	}
 }
 
+// FormatOf returns the format of the records that an Options.LogFormat describes, nil if
+// that is "".
+func FormatOf(logFormat string) *Format {
+	switch {
+	case logFormat == "":
+		return nil
+	case isVPCHeader([]byte(logFormat)):
+		return VPCFlow
+	}
+	return Squid
+}
+
 // Options of a decoder. The zero value works for every dialect that describes
 // itself.
 type Options struct {
 	// Mapping names the columns of csv, jsonl and parquet. Nil: by well-known names.
 	Mapping *Mapping
-	// LogFormat is Squid's logformat directive ("%ts.%03tu %6tr %>a …").
+	// LogFormat is Squid's logformat directive ("%ts.%03tu %6tr %>a …"), or the fields of
+	// a VPC flow log without a header ("${version} ${srcaddr} …").
 	LogFormat string
 	// Zone is where times without a zone were written. Nil: UTC.
 	Zone *time.Location

@@ -2,7 +2,10 @@ package logs
 
 import (
 	"bytes"
+	"fmt"
+	"net/netip"
 	"slices"
+	"strings"
 
 	"outflow/columnar"
 	"outflow/columnar/scan"
@@ -12,8 +15,10 @@ import (
 var VPCFlow = &Format{
 	Name:  "vpcflow",
 	Title: "Amazon VPC flow logs, versions 2 to 8, as text",
-	Doc: `Columns are found by the header line that each object begins with, in any order; without one the
-default format of version 2 is read (14 fields, as CloudWatch Logs has them).
+	Doc: `Columns are found by the header line that each object begins with, in any order. Without one, as CloudWatch Logs
+has them, logformat says what the fields are (${version} ${srcaddr} …). Without that, too, the 14 fields of the
+default format are read, and of the fields behind them those that a value tells: flow-direction, instance-id, and
+pkt-srcaddr with pkt-dstaddr behind it.
 
 A record counts the bytes of one direction. The instance is the client, whichever end it is: flow-direction says
 so, else addresses do. From an internal address to one outside, the bytes are bytes_out; from outside to an
@@ -33,15 +38,77 @@ Records of intervals without traffic, or that were not captured (NODATA, SKIPDAT
 		if isVPCHeader(line) {
 			return true
 		}
-		words := bytes.Split(line, []byte{' '})
-		return len(words) == len(bytes.Fields(vpcDefault)) && bytes.HasPrefix(words[2], []byte("eni-"))
+		return isVPCRecord(bytes.Split(line, []byte{' '}))
 	},
 	Header: vpcHeader,
 	Outer:  true,
-	New:    func(o *Options) (Decoder, error) { return &vpcFlow{clock: o.clock()}, nil },
+	New: func(o *Options) (Decoder, error) {
+		d := &vpcFlow{clock: o.clock(), bare: bareVPC(o.Head)}
+		if o.LogFormat != "" {
+			if d.bare = []byte(o.LogFormat); !isVPCHeader(d.bare) {
+				return nil, fmt.Errorf("logformat %q: want the fields of a flow log, srcaddr and bytes among them", o.LogFormat)
+			}
+		}
+		return d, nil
+	},
 }
 
 var vpcDefault = []byte("version account-id interface-id srcaddr dstaddr srcport dstport protocol packets bytes start end action log-status")
+
+// isVPCRecord reports whether a record without a header begins with the fields of vpcDefault.
+func isVPCRecord(words [][]byte) bool {
+	switch n := len(vpcDefaultNames); {
+	case len(words) < n || !bytes.HasPrefix(words[2], []byte("eni-")):
+		return false
+	case len(words) == n:
+		return true
+	}
+	action, status := string(words[12]), string(words[13])
+	return (action == "ACCEPT" || action == "REJECT" || action == "-") && (status == "OK" || status == "NODATA" || status == "SKIPDATA")
+}
+
+var vpcDefaultNames = bytes.Fields(vpcDefault)
+
+// bareVPC returns a header for an object without one: vpcDefault, and the fields behind it
+// whose values tell their names in one of the first records.
+func bareVPC(head []byte) []byte {
+	var names [][]byte
+	for n := 0; n < 100 && len(head) > 0; n++ {
+		var line []byte
+		line, head = scan.CutLine(head)
+		words := bytes.Split(line, []byte{' '})
+		switch {
+		case names == nil && (len(words) == len(vpcDefaultNames) || isVPCHeader(line)):
+			return vpcDefault
+		case !isVPCRecord(words):
+			continue
+		case names == nil:
+			names = slices.Grow(slices.Clone(vpcDefaultNames), len(words)-len(vpcDefaultNames))
+			for range len(words) - len(vpcDefaultNames) {
+				names = append(names, []byte("unknown"))
+			}
+		}
+		for i := len(vpcDefaultNames); i < min(len(words), len(names)); i++ {
+			switch word := string(words[i]); {
+			case word == "ingress" || word == "egress":
+				names[i] = []byte("flow-direction")
+			case strings.HasPrefix(word, "i-"):
+				names[i] = []byte("instance-id")
+			case i+1 < min(len(words), len(names)) && isAddress(words[i]) && isAddress(words[i+1]):
+				names[i], names[i+1] = []byte("pkt-srcaddr"), []byte("pkt-dstaddr")
+			}
+		}
+	}
+	if names == nil {
+		return vpcDefault
+	}
+	return bytes.Join(names, []byte{' '})
+}
+
+func isAddress(text []byte) bool {
+	_, err := netip.ParseAddr(string(text))
+	return err == nil
+}
 
 // The fields that are read.
 const (
@@ -106,6 +173,7 @@ func vpcHeader(prev, p []byte) []byte {
 type vpcFlow struct {
 	clock     scan.Clock
 	outer     outerTimes
+	bare      []byte // the header of objects without one
 	header    []byte
 	columns   int               // how many fields header names
 	separator byte              // between fields
@@ -136,7 +204,7 @@ func (d *vpcFlow) use(header []byte) {
 }
 
 func (d *vpcFlow) Decode(b *Block, out *columnar.Out, t *Tally) error {
-	if d.use(vpcDefault); b.Header != nil {
+	if d.use(d.bare); b.Header != nil {
 		d.use(b.Header)
 	}
 	d.outer = b.outer()
