@@ -178,9 +178,12 @@ func (e configError) Unwrap() error { return e.err }
 
 func badConfig(format string, args ...any) error { return configError{fmt.Errorf(format, args...)} }
 
-// configLimits are the limits of a configuration and of a mapping: 30,000 entries of the
-// allow-list are within them.
-var configLimits = bounded.Limits{Bytes: 4 << 20, Depth: 32, Values: 1 << 19}
+// configLimits are the limits of a configuration: 30,000 entries of the allow-list are within
+// them. A mapping alone has few columns, and its compiler takes seconds for a hundred thousand.
+var (
+	configLimits  = bounded.Limits{Bytes: 4 << 20, Depth: 32, Values: 1 << 19}
+	mappingLimits = bounded.Limits{Bytes: 256 << 10, Depth: 32, Values: 1 << 15}
+)
 
 // loadConfig reads the configuration: the defaults, then the file (if any), then the
 // environment, then the given flags.

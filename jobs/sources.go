@@ -70,7 +70,7 @@ func (f *inputFlags) options() (*logs.Format, logs.Options, error) {
 		if err != nil {
 			return nil, o, configError{fmt.Errorf("read the mapping: %w", err)}
 		}
-		if _, err := configLimits.Parse(text); err != nil {
+		if _, err := mappingLimits.Parse(text); err != nil {
 			return nil, o, badConfig("%s: %s", f.mapping, yamlFault(text, err))
 		}
 		var m Mapping
