@@ -69,7 +69,7 @@ func (s *syslogLine) parse(line []byte) bool {
 			return len(s.message) < len(line) && line[0] == '<'
 		}
 		s.host, s.message = word, bytes.TrimPrefix(bytes.TrimLeft(behind, " "), []byte(": "))
-		if word, behind = scan.CutWord(behind); !isTag(word) {
+		if word, behind = scan.CutWord(bytes.TrimLeft(behind, " ")); !isTag(word) {
 			// Some write no colon behind the program's name.
 			if bytes.HasPrefix(behind, []byte(`{"`)) && !bytes.ContainsAny(word, notInTag) {
 				s.program, s.message = word, behind

@@ -59,7 +59,7 @@ var wrappers = []struct {
 	name, first string
 	around      func(line []byte) string
 }{
-	{"RFC 3164", "", textAround("<166>Nov 20 20:25:30 relay.example shipper[71]: ")},
+	{"RFC 3164", "", textAround("<166>Nov 20 20:25:30 relay.example  shipper[71]: ")},
 	{"RFC 3164 without priority", "", textAround("Nov  2 20:25:30 relay (shipper-1): ")},
 	{"RFC 3164 without program", "", textAround("<13>Nov 20 20:25:30 relay.example ")},
 	{"RFC 5424", "", textAround(`<30>1 2026-11-20T20:25:30.5+01:00 relay.example shipper 71 - [meta@1 id="5\"]" x="1"][more@2] `)},
