@@ -114,6 +114,7 @@ var noUpload = map[string]string{
 	"ciscoesa":           "mails",
 	"exchange":           "mails",
 	"exim":               "mails",
+	"fortimail":          "mails",
 	"messagetrace":       "mails",
 	"messagetracecsv":    "mails",
 	"messagetracereport": "mails",
@@ -121,6 +122,7 @@ var noUpload = map[string]string{
 	"postfix":            "mails",
 	"proofpoint":         "mails",
 	"sendmail":           "mails",
+	"trendemail":         "mails",
 }
 
 // countsSent reports whether a source has the bytes that clients sent elsewhere.

@@ -97,6 +97,10 @@ var downloadKinds = []downloadKind{
 	{service: "s3", logged: "s3 s3.amazonaws.com", operations: "GetObject SelectObjectContent REST.GET.OBJECT REST.SELECT.OBJECT SOAP.GET.OBJECT WEBSITE.GET.OBJECT", place: bucketOf},
 	{service: "gcs", logged: "storage.googleapis.com", operations: "storage.objects.get GET_Object google.storage.objects.get", place: bucketOf},
 	{service: "oss", logged: "Oss", operations: "GetObject", place: bucketOf},
+	{service: "cos", logged: "cos", operations: "GetObject", place: bucketOf},
+	{service: "ibmcos", logged: "cloud-object-storage", operations: "cloud-object-storage.object.read"},
+	{service: "minio", logged: "minio", operations: "GetObject SelectObjectContent", place: bucketOf},
+	{service: "ceph", logged: "ceph", operations: "get_obj", place: bucketOf},
 	{service: "oci", logged: "ObjectStorage", operations: "GetObject", place: bucketOf},
 	{service: "azurestorage", logged: "storage.azure.com", operations: "GetBlob QueryBlobContents ReadFile GetFile Read QueryEntities QueryEntity", place: containerOf},
 	{service: "m365", logged: "OneDrive SharePoint MicrosoftTeams", operations: "FileDownloaded FileSyncDownloaded*", place: siteOf},
@@ -120,6 +124,8 @@ var downloadKinds = []downloadKind{
 	{service: "slack", logged: "slack.com", operations: "file_downloaded"},
 	{service: "sharefile", logged: "sharefile.com", operations: "Download DownloadFile"},
 	{service: "nextcloud", logged: "nextcloud", operations: "accessed file_read"},
+	{service: "mattermost", logged: "mattermost", operations: "getFile"},
+	{service: "vsphere", logged: "vsphere", operations: "exportVm downloadFile", weight: repositoryWeight},
 	{service: "figma", logged: "figma.com", operations: "file_export fig_file_export fig_file_save_as"},
 	{service: "miro", logged: "miro.com", operations: "board_exported"},
 	{service: "notion", logged: "notion.so", operations: "page.exported"},
@@ -137,6 +143,7 @@ var downloadKinds = []downloadKind{
 	{service: "dynamodb", logged: "dynamodb dynamodb.amazonaws.com", operations: "Scan ExecuteStatement BatchExecuteStatement", place: tableOf, pages: true, closed: true},
 	// A query's bytes are those of its result.
 	{service: "snowflake", logged: "snowflake", operations: "SELECT GET_FILES UNLOAD", place: databaseOf},
+	{service: "clickhouse", logged: "clickhouse", operations: "Select SELECT select", place: databaseOf},
 	{service: "salesforce", logged: "salesforce.com", operations: "ContentTransfer.VersionDownload* DocumentAttachmentDownloads ReportExport BulkApi BulkApi2 API RestApi", weight: reportWeight},
 	// A table counts, not what a statement took of it: who dumps a database reads them all.
 	{service: "postgresql", logged: "postgresql", operations: "READ*", weight: reportWeight, closed: true},
@@ -144,6 +151,7 @@ var downloadKinds = []downloadKind{
 	{service: "secretmanager", logged: "secretmanager.googleapis.com", operations: "google.cloud.secretmanager.v1.SecretManagerService.AccessSecretVersion google.cloud.secretmanager.v1beta2.SecretManagerService.AccessSecretVersion",
 		weight: secretWeight, closed: true},
 	{service: "keyvault", logged: "vault.azure.net", operations: "SecretGet KeyGet CertificateGet", weight: secretWeight, closed: true},
+	{service: "vault", logged: "vault", operations: "read", weight: secretWeight, closed: true},
 	{service: "kubernetes", logged: "kubernetes k8s.io", operations: "get/secrets io.k8s.core.v1.secrets.get", weight: secretWeight, closed: true},
 	{service: "ssm", logged: "ssm.amazonaws.com ssm", operations: "GetParameter GetParameters", weight: secretWeight, closed: true},
 	// Security brokers, OCSF's file hosting activity, and sources of the user's own.

@@ -275,14 +275,16 @@ func TestEveryFormatsDownloads(t *testing.T) {
 		"asana": "asana", "azuredata": "keyvault", "egnyte": "", "figma": "figma", "hubspot": "hubspot", "miro": "miro", "nextcloud": "nextcloud", "notion": "notion",
 		"moveit": "", "officeactivity": "m365", "opensshsftp": "", "pureftpd": "", "qnap": "", "rsyncd": "", "sambaaudit": "", "sftpgo": "", "sharefile": "sharefile", "zoom": "zoom", "zscaler": removableMedia,
 		"atlassian": "confluence", "pgaudit": "postgresql",
+		"alibabaoss": "oss", "awstransfer": "", "cephrgw": "ceph", "clickhouse": "clickhouse", "gitlabserver": "gitlab", "ibmactivity": "ibmcos", "mattermost": "mattermost",
+		"minio": "minio", "qumulo": "", "tencentcos": "cos", "vault": "vault", "vcenter": "vsphere",
 		"alibaba": "oss", "globalscape": "", "incydr": removableMedia, "ociaudit": "oci", "smartsheet": "smartsheet", "synology": "",
 	}
 	none := []string{
-		"auth0", "cloudflareaccess", "cloudflareaudit", "duo", "entra", "jumpcloud", "mongoatlas", "okta", "onelogin", "onepassword", "pingone", "servicenow", "sophoscentral", "trendapex", "workday", "zendesk",
-		"airtable", "anthropic", "atlassiandc", "azuredevops", "bitbucketaccess", "bitwarden", "openai", "proofpointitm",
-		"elasticaudit", "mariadbaudit", "mongodbaudit", "mssqlaudit", "mysqlaudit", "oracleaud", "oracleaudit", "pgcsvlog", "pgjsonlog", "redshift", "redshiftconn", // these log statements, and not what a statement returned
+		"auth0", "cloudflareaccess", "cloudflareaudit", "duo", "entra", "jumpcloud", "mongoatlas", "keeper", "lastpass", "okta", "onelogin", "onepassword", "pingone", "servicenow", "sophoscentral", "trendapex", "workday", "zendesk",
+		"airtable", "anthropic", "canva", "atlassiandc", "azuredevops", "bitbucketaccess", "bitwarden", "openai", "proofpointitm",
+		"elasticaudit", "opensearch", "mariadbaudit", "mongodbaudit", "mssqlaudit", "mysqlaudit", "oracleaud", "oracleaudit", "pgcsvlog", "pgjsonlog", "redshift", "redshiftconn", // these log statements, and not what a statement returned
 	}
-	general := []string{"parquet", "jsonl", "csv", "w3c", "cef", "leef"}
+	general := []string{"parquet", "jsonl", "csv", "w3c", "cef", "leef", "ecs"}
 	for _, f := range logs.All() {
 		kind, ok := kinds[f.Name]
 		if !slices.Contains(f.Tables, columnar.API) {
