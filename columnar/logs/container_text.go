@@ -399,6 +399,9 @@ func (r *spaceReader) read(data []byte, w *window, t *Tally) []byte {
 			r.cut(data, pos, limit(line, r.enough))
 		}
 		i := r.layout()
+		if i < 0 && r.cutBehind(data, pos, line) {
+			i = r.layout()
+		}
 		if i < 0 {
 			t.Skip(w.next, noLayout)
 			return
@@ -409,6 +412,16 @@ func (r *spaceReader) read(data []byte, w *window, t *Tally) []byte {
 		w.begin(w.next)
 		r.record(w, r.layouts[i])
 	})
+}
+
+// cutBehind finds the fields of a line that has too many or too few where not all were looked
+// for: a piece behind these may end a field in quotes. It reports whether there may be one.
+func (r *spaceReader) cutBehind(data []byte, pos []uint32, line []byte) bool {
+	if bytes.IndexByte(line, '"') < 0 {
+		return false
+	}
+	r.cut(data, pos, maxFields)
+	return true
 }
 
 // endAtRequest lets the field before the line of a request, which has this number, reach up to that if
@@ -606,7 +619,9 @@ func (r *w3cReader) read(data []byte, w *window, t *Tally) []byte {
 				r.fields = append(r.fields, field)
 			}
 		} else {
-			r.cut(data, pos, limit(line, r.count+1))
+			if r.cut(data, pos, limit(line, r.count+1)); len(r.fields) > r.count && r.header != nil {
+				r.cutBehind(data, pos, line)
+			}
 		}
 		switch n := len(r.fields); {
 		case r.header == nil:

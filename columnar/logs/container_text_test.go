@@ -261,7 +261,7 @@ var (
 	w3cNames = []string{"a", "Bc", "cs(D)"}
 	w3cTexts = []string{
 		"#Version: 1.0\n#Fields: a Bc cs(D)\n1 2 3\n\"x y\" - \"\"\n1 2\n1 2 3 4\n", "1 2 3\n#Fields: bc x a\r\n1 2 3\r\n\r\n#Fields: cs(D)\n9\n\"a b\"\n",
-		"#Fields:\ta\tBc\n1\t2 3\n1 2\n\t\n\"\t\"\n", "#Fields: a A BC a\n1 2 3 4\n#x\n# Fields: Bc\n5 6 7 8", "#Fields:\n\n1\n#Fields: a Bc\n\"1 \\\" 2\" 3\n[1 2] 3\n1, 2 3\n",
+		"#Fields:\ta\tBc\n1\t2 3\n1 2\n\t\n\"\t\"\n", "#Fields: a A BC a\n1 2 3 4\n#x\n# Fields: Bc\n5 6 7 8", "#Fields: a Bc\n1 \"x \"y\" z v w\" 2\n1 \"x \"y\" z v w\"\n", "#Fields:\n\n1\n#Fields: a Bc\n\"1 \\\" 2\" 3\n[1 2] 3\n1, 2 3\n",
 	}
 )
 
