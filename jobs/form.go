@@ -3,17 +3,16 @@ package jobs
 import (
 	"bytes"
 	"encoding/json"
-	"fmt"
 	"slices"
 	"strings"
 	"time"
-	"unicode/utf16"
 	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
 	"outflow/columnar"
 	"outflow/columnar/logs"
+	"outflow/columnar/scan"
 	"outflow/reports"
 	"outflow/stats/detect"
 )
@@ -56,13 +55,10 @@ func escapeInvisible(text []byte) []byte {
 	for len(text) > 0 {
 		r, n := utf8.DecodeRune(text)
 		switch {
-		case r < 0x7f || !detect.Invisible(r): // encoding/json escapes the control characters of ASCII but DEL
+		case r < 0x7f || !scan.Invisible(r): // encoding/json escapes the control characters of ASCII but DEL
 			out = append(out, text[:n]...)
-		case r > 0xffff:
-			high, low := utf16.EncodeRune(r)
-			out = fmt.Appendf(out, `\u%04x\u%04x`, high, low)
 		default:
-			out = fmt.Appendf(out, `\u%04x`, r)
+			out = scan.AppendJSONEscape(out, r)
 		}
 		text = text[n:]
 	}

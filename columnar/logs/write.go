@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/apache/arrow/go/v17/arrow"
@@ -14,6 +15,7 @@ import (
 	"github.com/apache/arrow/go/v17/arrow/ipc"
 
 	"outflow/columnar"
+	"outflow/columnar/scan"
 )
 
 // A Writer writes the batches of one canonical table. It keeps nothing of a
@@ -311,8 +313,9 @@ func quoteCell(dst, text []byte, clean func(dst, text []byte) []byte) []byte {
 }
 
 // guardCell appends text so that a spreadsheet takes it for text and a terminal
-// shows it: a quote comes before what a formula could begin with, and control
-// characters other than tab and line ends become U+FFFD.
+// shows it: a quote comes before what a formula could begin with, control characters
+// other than tab and line ends become U+FFFD, and characters that hide or turn text
+// around become escapes, as in \u202e.
 func guardCell(dst, text []byte) []byte {
 	first, _ := utf8.DecodeRune(text)
 	switch first {
@@ -321,20 +324,24 @@ func guardCell(dst, text []byte) []byte {
 	}
 	start := len(dst)
 	dst = appendUTF8(dst, text)
-	control := false
+	plain := true
 	for _, c := range dst[start:] {
-		control = control || c < ' ' || c == 0x7f || c == 0xc2
+		plain = plain && c >= ' ' && c < 0x7f
 	}
-	if !control {
+	if plain {
 		return dst
 	}
 	cell := string(dst[start:])
 	dst = dst[:start]
 	for _, r := range cell {
-		if r < ' ' && r != '\t' && r != '\n' && r != '\r' || 0x7f <= r && r < 0xa0 {
-			r = utf8.RuneError
+		switch {
+		case r < ' ' && r != '\t' && r != '\n' && r != '\r' || 0x7f <= r && r < 0xa0:
+			dst = utf8.AppendRune(dst, utf8.RuneError)
+		case r >= 0xa0 && scan.Invisible(r) && !unicode.Is(unicode.Zs, r): // blanks have at least room
+			dst = scan.AppendJSONEscape(dst, r)
+		default:
+			dst = utf8.AppendRune(dst, r)
 		}
-		dst = utf8.AppendRune(dst, r)
 	}
 	return dst
 }
@@ -352,7 +359,7 @@ func appendUTF8(dst, text []byte) []byte {
 	return dst
 }
 
-// appendJSON appends text as a JSON string. Control characters are escaped, so
+// appendJSON appends text as a JSON string. Characters without a shape are escaped, so
 // that a terminal is safe.
 func appendJSON(dst, text []byte) []byte {
 	dst = append(dst, '"')
@@ -368,9 +375,8 @@ func appendJSON(dst, text []byte) []byte {
 		switch {
 		case r == '"' || r == '\\':
 			dst = append(dst, '\\', c)
-		case r < ' ' || 0x7f <= r && r < 0xa0:
-			const hex = "0123456789abcdef"
-			dst = append(dst, '\\', 'u', '0', '0', hex[r>>4], hex[r&15])
+		case scan.Invisible(r):
+			dst = scan.AppendJSONEscape(dst, r)
 		default:
 			dst = utf8.AppendRune(dst, r)
 		}

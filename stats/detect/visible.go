@@ -6,6 +6,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"outflow/columnar/scan"
 )
 
 // Visible returns text of a log in a form that shows what it holds and has no other effect.
@@ -49,7 +51,7 @@ func VisibleParts(text string) iter.Seq[string] {
 			switch {
 			case r == utf8.RuneError:
 				marks = 0
-			case unicode.IsMark(r) && marks >= maxMarks, !unicode.IsPrint(r), isBlank(r):
+			case unicode.IsMark(r) && marks >= maxMarks, scan.Invisible(r):
 				shown = strconv.QuoteRuneToASCII(r)
 				shown = shown[1 : len(shown)-1]
 			case unicode.IsMark(r):
@@ -64,19 +66,4 @@ func VisibleParts(text string) iter.Seq[string] {
 			}
 		}
 	}
-}
-
-// Invisible reports whether a character has no shape of its own and is no mark on another:
-// a control character, one that changes the direction of text, a blank other than the space.
-func Invisible(r rune) bool { return !unicode.IsMark(r) && !unicode.IsPrint(r) || isBlank(r) }
-
-// isBlank reports whether a character that counts as printable has no shape.
-func isBlank(r rune) bool {
-	switch r {
-	case '\u2800', // Braille without a dot
-		'\U00016FE4', // a filler of Khitan
-		'\U0001D159': // a head of a note that is not drawn
-		return true
-	}
-	return r >= 0x80 && unicode.In(r, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector)
 }
