@@ -16,6 +16,10 @@ func (f fault) Unwrap() error { return f.error }
 // errNoBucket says that a name is wrong.
 var errNoBucket = errors.New("no such bucket: check its name, and the endpoint if it is not at AWS")
 
+// errNoListing is the error of an answer that would be an empty bucket, and is none: that of
+// a proxy, or of a page where somebody must log in.
+var errNoListing = errors.New("the answer is not a listing of S3: check the endpoint, and whether a proxy answers in its place")
+
 // faultOf marks an error of S3 as a fault, unless it lies with what was asked for.
 func faultOf(err error) error {
 	for _, asked := range []error{errNoBucket, fs.ErrNotExist, ErrChanged, ErrExists, context.Canceled} {

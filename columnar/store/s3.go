@@ -263,7 +263,9 @@ func (s *s3Store) explain(verb string, err error) error {
 		case "ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired":
 			return errors.New("the AWS credentials have expired: renew them and run again")
 		case "PermanentRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException":
-			return fmt.Errorf("the bucket is in another region than %s: set the region", s.client.Options().Region)
+			return fmt.Errorf("the bucket is in another region than %s: set s3.region, or --s3-region", s.client.Options().Region)
+		case "RequestTimeTooSkewed":
+			return errors.New("the clock of this machine differs from the server's by more than it allows: set it, as NTP does")
 		}
 		return oneLine(e.ErrorCode(), errors.New(e.ErrorMessage()))
 	}
@@ -328,6 +330,9 @@ func (s *s3Store) listAfter(ctx context.Context, prefix, after string, depth Dep
 			}
 			s.silences.Store(0)
 			entries, err := s.entries(page)
+			if err == nil && len(entries) == 0 && page.Name == nil && page.KeyCount == nil && page.IsTruncated == nil {
+				err = errNoListing
+			}
 			if err != nil {
 				yield(Entry{}, s.fail("list", prefix, err))
 				return

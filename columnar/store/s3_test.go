@@ -127,6 +127,28 @@ func fail(w http.ResponseWriter, status int, code string) {
 	fmt.Fprintf(w, "<?xml version=\"1.0\"?>\n<Error><Code>%s</Code><Message>some\nlong text</Message></Error>", code)
 }
 
+// If this fails, a page where somebody must log in is an empty bucket: a silent zero.
+func TestS3LoginPage(t *testing.T) {
+	for _, page := range []string{"", "<html><body>Log in</body></html>"} {
+		server := newS3Server(t)
+		server.change = func(w http.ResponseWriter, r *http.Request, serve http.Handler) bool {
+			io.WriteString(w, page)
+			return false
+		}
+		s := mustOpen(t, "s3://logs/p", Options{EndpointURL: server.url, Region: "eu-west-3"})
+		n := 0
+		for _, err := range s.List(t.Context(), "", Deep) {
+			n++
+			if !errors.Is(err, errNoListing) || !IsFault(err) {
+				t.Errorf("%q: got %v, want %v", page, err, errNoListing)
+			}
+		}
+		if n != 1 {
+			t.Errorf("%q: got %d answers, want an error", page, n)
+		}
+	}
+}
+
 func TestS3Errors(t *testing.T) {
 	for _, c := range []struct {
 		status int
@@ -137,7 +159,8 @@ func TestS3Errors(t *testing.T) {
 		{403, "AccessDenied", "list s3://logs/p/: access denied: the role or user needs s3:ListBucket on the bucket; a bucket whose requesters pay refuses, too"},
 		{403, "InvalidAccessKeyId", "list s3://logs/p/: the AWS credentials are wrong (InvalidAccessKeyId): check the key, and the endpoint if it is not at AWS"},
 		{400, "ExpiredToken", "list s3://logs/p/: the AWS credentials have expired: renew them and run again"},
-		{301, "PermanentRedirect", "list s3://logs/p/: the bucket is in another region than eu-west-3: set the region"},
+		{301, "PermanentRedirect", "list s3://logs/p/: the bucket is in another region than eu-west-3: set s3.region, or --s3-region"},
+		{403, "RequestTimeTooSkewed", "list s3://logs/p/: the clock of this machine differs from the server's by more than it allows: set it, as NTP does"},
 		{400, "SomethingElse", "list s3://logs/p/: SomethingElse: some long text"},
 	} {
 		t.Run(c.code, func(t *testing.T) {
