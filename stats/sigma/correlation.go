@@ -261,9 +261,9 @@ func (c *Correlation) resolve(byRef map[string]*Rule) error {
 		c.Rules = append(c.Rules, r)
 		known[r.ID], known[r.Name] = true, true
 	}
-	for ref, at := range c.aliasAt {
+	for _, ref := range slices.Sorted(maps.Keys(c.aliasAt)) {
 		if !known[ref] {
-			return faultAt(at.at, "aliases: %q is not one of the rules", ref)
+			return faultAt(c.aliasAt[ref].at, "aliases: %q is not one of the rules", ref)
 		}
 	}
 	if c.cond != nil && c.cond.kind == textNode {

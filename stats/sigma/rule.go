@@ -214,12 +214,15 @@ func parseLogsource(doc *node) (l Logsource, err error) {
 	if n.kind != mapNode {
 		return l, faultAt(n.at, "logsource: want a map, this is %v", n)
 	}
-	for key, to := range map[string]*string{"category": &l.Category, "product": &l.Product, "service": &l.Service} {
-		if v := n.key(key); v != nil && v.kind != nullNode {
+	for _, part := range []struct {
+		key string
+		to  *string
+	}{{"category", &l.Category}, {"product", &l.Product}, {"service", &l.Service}} {
+		if v := n.key(part.key); v != nil && v.kind != nullNode {
 			if !v.scalar() {
-				return l, faultAt(v.at, "logsource: %s: want a text, this is %v", key, v)
+				return l, faultAt(v.at, "logsource: %s: want a text, this is %v", part.key, v)
 			}
-			*to = strings.ToLower(strings.TrimSpace(v.text))
+			*part.to = strings.ToLower(strings.TrimSpace(v.text))
 		}
 	}
 	if l == (Logsource{}) {
