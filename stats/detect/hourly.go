@@ -37,48 +37,98 @@ const (
 type hourSum struct {
 	sum  int64
 	next int32 // index of the next; 0: it is the last
-	hour int32
+	hour uint8
+	size uint8 // of the list that it is the first of
 }
 
-// hourSums has the sums by hour of the cells of a section. A cell has a list only if it has
-// counted something in several hours; else what it counted is of its hour. The first element
-// of all belongs to no list.
-type hourSums struct{ chunks[hourSum] }
+// hourSums has the sums by hour of the cells of a section. A cell has them only if it has
+// counted something in several hours; else what it counted is of its hour. They are a list
+// while there are few: most cells have no more, and a list of all hours would be read from
+// one end to the other for each row where rows come in no order of time.
+type hourSums struct {
+	few  chunks[hourSum] // the lists; the first element belongs to none
+	free int32           // the first of the elements that have become free, by next
+	all  chunks[hourly]  // of cells with more; the sum of the current hour lacks what the cell has counted
+}
 
-// An hourList is the list of a cell: the hour that is counted now, and from bit hourShift
-// the index of the first element; 0: it has no list.
+// A hourList says where the sums of a cell are: the hour that is counted now, whether they are
+// in hourSums.all, and from bit hourShift the index there, or that of the first element of
+// their list; 0: there are none.
 type hourList uint32
 
 const (
-	hourShift   = 5
+	inAll       = 1 << 5
+	hourShift   = 6
 	maxHourSums = 1 << (32 - hourShift)
+	// longestHourList is how many hours are in a list at most. With more, lists take longer
+	// to read than all hours; with fewer, they take less memory in fewer cells.
+	longestHourList = 4
 )
 
-func (l hourList) hour() int64 { return int64(l & (1<<hourShift - 1)) }
+func (l hourList) hour() int64 { return int64(l & (inAll - 1)) }
 
-func newHourSums() hourSums { return hourSums{chunksFrom1[hourSum]()} }
+func newHourSums() hourSums { return hourSums{few: chunksFrom1[hourSum]()} }
+
+// reset drops all sums and keeps their memory.
+func (s *hourSums) reset() {
+	s.few.cut(1)
+	s.all.cut(0)
+	s.free = 0
+}
+
+// size returns how many bytes the sums take.
+func (s *hourSums) size() int { return s.few.size() + s.all.size() }
 
 // full reports whether the indexes are used up but for those of a batch.
-func (s *hourSums) full() bool { return s.n > maxHourSums-2*columnar.BatchRows }
+func (s *hourSums) full() bool { return s.few.n > maxHourSums-2*columnar.BatchRows }
+
+// load reads of the sums of a cell what turn will.
+func (s *hourSums) load(list hourList) int64 {
+	if list&inAll != 0 {
+		return s.all.at(int32(list >> hourShift))[list.hour()]
+	}
+	return s.few.at(int32(list >> hourShift)).sum
+}
+
+// add adds an element and returns its index.
+func (s *hourSums) add(e hourSum) int32 {
+	i := s.free
+	if i == 0 {
+		i = int32(s.few.n)
+		s.few.add(e)
+		return i
+	}
+	free := s.few.at(i)
+	s.free = free.next
+	*free = e
+	return i
+}
 
 // turn makes another hour that which is counted. sum is what the cell has counted before,
 // and met tells whether it had events in that hour.
 func (s *hourSums) turn(list *hourList, hour, sum int64, met bool) {
+	if *list&inAll != 0 {
+		h := s.all.at(int32(*list >> hourShift))
+		h[list.hour()] += sum
+		h[hour] -= sum
+		*list = *list&^(inAll-1) | hourList(hour)
+		return
+	}
 	head := int32(*list >> hourShift)
 	switch {
 	case head != 0:
-		s.at(head).sum += sum
+		s.few.at(head).sum += sum
 	case sum == 0:
 		*list = hourList(hour)
 		return
 	default:
-		head, met = int32(s.n), false
-		s.add(hourSum{sum: sum, hour: int32(list.hour())})
+		met = false
+		head = s.add(hourSum{sum: sum, hour: uint8(list.hour()), size: 1})
 	}
+	first := s.few.at(head)
 	if met {
-		first := s.at(head)
 		for i := first.next; i != 0; {
-			e := s.at(i)
+			e := s.few.at(i)
 			if int64(e.hour) == hour {
 				first.hour, e.hour = e.hour, first.hour
 				first.sum, e.sum = e.sum-sum, first.sum
@@ -88,8 +138,20 @@ func (s *hourSums) turn(list *hourList, hour, sum int64, met bool) {
 			i = e.next
 		}
 	}
-	*list = hourList(s.n)<<hourShift | hourList(hour)
-	s.add(hourSum{sum: -sum, next: head, hour: int32(hour)})
+	if first.size < longestHourList {
+		head = s.add(hourSum{sum: -sum, next: head, hour: uint8(hour), size: first.size + 1})
+		*list = hourList(head)<<hourShift | hourList(hour)
+		return
+	}
+	*list = hourList(s.all.n)<<hourShift | inAll | hourList(hour)
+	var h hourly
+	for i := head; i != 0; {
+		e := s.few.at(i)
+		h[e.hour] += e.sum
+		i, e.next, s.free = e.next, s.free, i
+	}
+	h[hour] -= sum
+	s.all.add(h)
 }
 
 // A hourly has sums by hour of the day.
@@ -98,11 +160,20 @@ type hourly [hoursOfDay]int64
 // addTo adds the sums of a cell that has counted sum.
 func (s *hourSums) addTo(h *hourly, list hourList, sum int64) {
 	now := &h[list.hour()]
-	if head := list >> hourShift; head != 0 {
-		first := s.at(int32(head))
+	switch head := int32(list >> hourShift); {
+	case list&inAll != 0:
+		for hour, n := range s.all.at(head) {
+			if int64(hour) == list.hour() {
+				sum += n
+			} else {
+				h[hour] = addBytes(h[hour], n)
+			}
+		}
+	case head != 0:
+		first := s.few.at(head)
 		sum += first.sum
 		for i := first.next; i != 0; {
-			e := s.at(i)
+			e := s.few.at(i)
 			h[e.hour] = addBytes(h[e.hour], e.sum)
 			i = e.next
 		}

@@ -156,7 +156,7 @@ func (p *downloadSection) reset() {
 	p.groups.Reset()
 	p.cells.cut(1)
 	p.rest.cut(1)
-	p.hourly.cut(1)
+	p.hourly.reset()
 	p.reads = p.reads[:0]
 	clear(p.table)
 	for _, used := range p.used {

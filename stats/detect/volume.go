@@ -102,7 +102,7 @@ func (p *volumeSection) reset() {
 	p.cells.cut(1)
 	p.onlys.cut(1)
 	p.rest.cut(1)
-	p.hourly.cut(1)
+	p.hourly.reset()
 	clear(p.alone)
 	clear(p.refused)
 }
