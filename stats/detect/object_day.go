@@ -88,10 +88,10 @@ type downloadSection struct {
 	groups *columnar.Groups
 	cells  chunks[downloadCell] // by slot
 	reads  []objectRead
-	rest   chunks[others]                   // evidence after the peak, by downloadCell.rest
-	hourly hourSums                         // of bytes in, by downloadCell.hourly
-	table  []int32                          // reads by their keys: index+1; 0 if free
-	used   [numClientKinds]*columnar.Groups // pairs of a slot and a text of the kind
+	rest   chunks[others]                 // evidence after the peak, by downloadCell.rest
+	hourly hourSums                       // of bytes in, by downloadCell.hourly
+	table  []int32                        // reads by their keys: index+1; 0 if free
+	used   [numClientKinds]columnar.Pairs // of a slot and a text of the kind
 }
 
 // A downloadCell has the measures of a place. Its peak is the bytes in of a row and one
@@ -145,11 +145,7 @@ func newDownloads(o *FoldOptions) *downloads {
 }
 
 func newDownloadSection() *downloadSection {
-	p := &downloadSection{groups: columnar.NewGroups(), cells: chunksFrom1[downloadCell](), rest: chunksFrom1[others](), hourly: newHourSums(), table: make([]int32, 256)}
-	for kind := range p.used {
-		p.used[kind] = columnar.NewGroups()
-	}
-	return p
+	return &downloadSection{groups: columnar.NewGroups(), cells: chunksFrom1[downloadCell](), rest: chunksFrom1[others](), hourly: newHourSums(), table: make([]int32, 256)}
 }
 
 func (p *downloadSection) reset() {
@@ -159,8 +155,8 @@ func (p *downloadSection) reset() {
 	p.hourly.reset()
 	p.reads = p.reads[:0]
 	clear(p.table)
-	for _, used := range p.used {
-		used.Reset()
+	for kind := range p.used {
+		p.used[kind].Reset()
 	}
 }
 
@@ -305,6 +301,8 @@ func (d *downloads) use(p *downloadSection, b *columnar.Batch, kind int, who []u
 	}
 	codes, dict := b.Codes(k.col)
 	numbers := k.numbers.Of(dict)
+	var slots, used [foldRows]uint32
+	n := 0
 	for i := from; i < to; i++ {
 		slot, text := d.slots[i], numbers[codes[i]]
 		if slot == 0 || text == 0 || kind == clientAddress && entityKind(who[i]&3) == addressEntity {
@@ -312,9 +310,11 @@ func (d *downloads) use(p *downloadSection, b *columnar.Batch, kind int, who []u
 		}
 		if recent := &p.cells.at(slot).recent[kind]; *recent != text {
 			*recent = text
-			p.used[kind].Slot(uint32(slot), text)
+			slots[n], used[n] = uint32(slot), text
+			n++
 		}
 	}
+	p.used[kind].Add(slots[:n], used[:n])
 }
 
 // sign counts the calls that a link allowed.
@@ -347,8 +347,8 @@ func (d *downloads) Size() int {
 			return math.MaxInt
 		}
 		n += p.groups.Size() + p.cells.size() + len(p.reads)*int(unsafe.Sizeof(objectRead{})) + 4*len(p.table) + p.rest.size() + p.hourly.size()
-		for _, used := range p.used {
-			n += used.Size()
+		for kind := range p.used {
+			n += p.used[kind].Size()
 		}
 	}
 	return n
@@ -358,8 +358,9 @@ func (d *downloads) Size() int {
 // records, so that a Merger need not hold all of them at once.
 const hashBits = 8
 
-// fewObjects is how many objects stay in a key's first record.
-const fewObjects = 64
+// fewObjects is how many objects stay in a key's first record. With fewer, most records of a
+// busy day would have one or two; with more, a Merger would hold many times 16 kB.
+const fewObjects = 1 << 10
 
 // Drain implements Folder. The records of a key are, by their sequence numbers,
 //
@@ -390,8 +391,8 @@ func (d *downloads) Drain(w *RunWriter) {
 		ends, reads := p.readsBySlot()
 		var used [numClientKinds][]uint32 // texts, those of a slot as ends of the kind tell
 		var usedEnds [numClientKinds][]int32
-		for kind, groups := range p.used {
-			usedEnds[kind], used[kind] = bySlot(groups, p.groups.Len())
+		for kind := range p.used {
+			usedEnds[kind], used[kind] = bySlot(p.used[kind].List(), p.groups.Len())
 		}
 		for slot, k := range order.keys(at, p.groups) {
 			if order.twins {
@@ -446,20 +447,20 @@ func (p *downloadSection) readsBySlot() (ends []int32, reads []objectRead) {
 
 func compareReads(a, b objectRead) int { return cmp.Compare(a.key, b.key) }
 
-// bySlot returns the texts of pairs of a slot and a text by slot, those of a slot from
-// ends[slot-1] to ends[slot].
-func bySlot(pairs *columnar.Groups, slots int) (ends []int32, texts []uint32) {
+// bySlot returns the texts of pairs of a slot and a text, those of a slot from ends[slot-1] to
+// ends[slot].
+func bySlot(pairs []columnar.Pair, slots int) (ends []int32, texts []uint32) {
 	ends = make([]int32, slots+1)
-	for pair := int32(1); int(pair) < pairs.Len(); pair++ {
-		slot, _ := pairs.Key(pair)
+	for _, pair := range pairs {
+		slot, _ := pair.Codes()
 		ends[slot+1]++
 	}
 	for slot := range slots {
 		ends[slot+1] += ends[slot]
 	}
-	texts = make([]uint32, pairs.Len()-1)
-	for pair := int32(1); int(pair) < pairs.Len(); pair++ {
-		slot, text := pairs.Key(pair)
+	texts = make([]uint32, len(pairs))
+	for _, pair := range pairs {
+		slot, text := pair.Codes()
 		texts[ends[slot]] = text
 		ends[slot]++
 	}
@@ -485,12 +486,23 @@ func (d *downloads) appendClients(b []byte, kind int, codes []uint32, hashes []u
 	if kind == clientAccount {
 		return b
 	}
-	texts := d.clients[kind].texts
-	slices.SortFunc(codes, func(x, y uint32) int { return bytes.Compare(texts.Text(int32(x)), texts.Text(int32(y))) })
-	codes = codes[:min(len(codes), maxClients)]
-	b = binary.AppendUvarint(b, uint64(len(codes)))
+	var least [maxClients + 1][]byte // and one to be dropped
+	n := 0
 	for _, code := range codes {
-		b = appendBytes(b, texts.Text(int32(code)))
+		text := d.clients[kind].texts.Text(int32(code))
+		at := n
+		for at > 0 && bytes.Compare(text, least[at-1]) < 0 {
+			least[at] = least[at-1]
+			at--
+		}
+		if at < maxClients {
+			least[at] = text
+			n = min(n+1, maxClients)
+		}
+	}
+	b = binary.AppendUvarint(b, uint64(n))
+	for _, text := range least[:n] {
+		b = appendBytes(b, text)
 	}
 	return b
 }

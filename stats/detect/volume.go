@@ -513,7 +513,7 @@ func (v *volumes) Drain(w *RunWriter) {
 	var value []byte
 	for _, at := range v.sections.sorted() {
 		p := v.sections.all[at]
-		ends, came := p.cameBySlot()
+		ends, came := bySlot(p.came.List(), p.groups.Len()) // those that are in no cell
 		for slot, k := range order.keys(at, p.groups) {
 			c := p.cell(slot, at.day)
 			value = v.appendVolume(value[:0], &c, p.partsOf(slot, &c), at.day, k.shown)
@@ -585,27 +585,6 @@ func (p *volumeSection) leave(out func(slot int32) bool) {
 	p.onlys.cut(groups.Len())
 	p.met.Reset() // its slots are gone
 	p.lastMet.cut(1)
-}
-
-// cameBySlot returns the addresses by slot that are in no cell: those of a slot are
-// came[ends[slot-1]:ends[slot]].
-func (p *volumeSection) cameBySlot() (ends []int32, came []uint32) {
-	ends = make([]int32, p.groups.Len()+1)
-	pairs := p.came.List()
-	for _, pair := range pairs {
-		slot, _ := pair.Codes()
-		ends[slot+1]++
-	}
-	for slot := range p.groups.Len() {
-		ends[slot+1] += ends[slot]
-	}
-	came = make([]uint32, len(pairs))
-	for _, pair := range pairs {
-		slot, address := pair.Codes()
-		came[ends[slot]] = address
-		ends[slot]++
-	}
-	return ends, came
 }
 
 // appendVolume appends a volume of an entity and its parts, and what shown returns for the
