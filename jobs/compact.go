@@ -30,6 +30,6 @@ func (s *state) compact(ctx context.Context, first, last detect.Day) error {
 func (s *state) compactDay(ctx context.Context, a *detect.Aggregate, day detect.Day, done *store.Done) error {
 	h := newHistory()
 	defer h.close()
-	rows := rowsOf([]*partition{{day: day, rows: s.rows(ctx, h, a, day)}})
+	rows := rowsOf([]*partition{{day: day, rows: s.rows(ctx, h, a, day)(nil)}})
 	return s.aggregate(a).Commit(ctx, day.String(), rows, done)
 }

@@ -32,7 +32,7 @@ type history struct {
 	earlier     []detect.Finding
 	earlierDays []detect.Day
 	// flagged has, by detection, the findings so far that were not allowed.
-	flagged map[string]map[flag]bool
+	flagged map[string]flags
 	// baselines has the baselines of upload_zscore: a record for each row of user_day
 	// on the judged days, in the order of the rows. Empty if upload_zscore does not
 	// run.
@@ -54,6 +54,29 @@ type flag struct {
 	day detect.Day
 }
 
+// flags are the days of flags by key.
+type flags map[detect.Key][]detect.Day
+
+// add adds a flag. Clones do not get it.
+func (f flags) add(k detect.Key, day detect.Day) {
+	if !slices.Contains(f[k], day) {
+		f[k] = append(slices.Clip(f[k]), day)
+	}
+}
+
+// has returns a function that reports whether there is a flag. It is asked for the days of
+// one key after another, and not by several goroutines at once.
+func (f flags) has() func(k detect.Key, day detect.Day) bool {
+	var last detect.Key
+	days := f[last]
+	return func(k detect.Key, day detect.Day) bool {
+		if k != last {
+			last, days = k, f[k]
+		}
+		return slices.Contains(days, day)
+	}
+}
+
 // flag records a finding, or those that it was joined from.
 func (h *history) flag(f *detect.Finding) {
 	parts := f.Parts
@@ -62,14 +85,14 @@ func (h *history) flag(f *detect.Finding) {
 	}
 	for _, p := range parts {
 		if h.flagged[p.Detection] == nil {
-			h.flagged[p.Detection] = map[flag]bool{}
+			h.flagged[p.Detection] = flags{}
 		}
-		h.flagged[p.Detection][flag{p.Key, f.Day}] = true
+		h.flagged[p.Detection].add(p.Key, f.Day)
 	}
 }
 
 func newHistory() *history {
-	h := &history{tables: map[*detect.Aggregate][]*partition{}, flagged: map[string]map[flag]bool{}, unread: map[*detect.Aggregate]bool{}, baselines: store.NewSpool(spoolBytes)}
+	h := &history{tables: map[*detect.Aggregate][]*partition{}, flagged: map[string]flags{}, unread: map[*detect.Aggregate]bool{}, baselines: store.NewSpool(spoolBytes)}
 	h.closers = append(h.closers, h.baselines)
 	return h
 }
@@ -123,7 +146,10 @@ func (h *history) rows(a *detect.Aggregate, days []detect.Day) iter.Seq2[*detect
 type detectionGroup struct {
 	detections []*detect.Detection
 	partitions []*partition // for all judged days
-	held       *heldRows    // the rows of the partitions, if there is room for them
+	held       *heldRows    // the rows of the partitions, if several days are judged and they fit
+	sorts      bool         // several days are judged, and the rows do not fit
+	room       int64        // for sorted, in bytes
+	sorted     *sortedRows  // the rows for some of the judged days; nil: of none yet
 	whole      bool         // the last day judges the rows of all days, as profile seed has it
 }
 
@@ -173,13 +199,8 @@ func (h *history) judge(c *Config, days []detect.Day) ([]detect.Finding, error) 
 			again = append(again, r)
 		}
 	}
-	if err := holdAll(again, int64(c.Memory)/tableShare); err != nil { // the memory that the tables of the folds had
+	if err := h.holdAll(again, int64(c.Memory)/tableShare); err != nil { // the memory that the tables of the folds had
 		return nil, err
-	}
-	for _, d := range c.detections {
-		if h.flagged[d.Name] == nil {
-			h.flagged[d.Name] = map[flag]bool{}
-		}
 	}
 	w := bufio.NewWriter(h.baselines)
 	keys, summaries := store.ColumnsOf[detect.Key](), store.ColumnsOf[detect.Summary]()
@@ -241,13 +262,55 @@ func (h *history) judge(c *Config, days []detect.Day) ([]detect.Finding, error) 
 	return detect.Join(all), w.Flush()
 }
 
-// holdAll holds the rows of the groups for which there is room, in bytes.
-func holdAll(groups []*detectionGroup, room int64) (err error) {
+// holdAll holds the rows of the groups for which there is room, in bytes. The others will be
+// sorted; most of their columns are not read.
+func (h *history) holdAll(groups []*detectionGroup, room int64) (err error) {
+	sorts := 0
 	for _, r := range groups {
-		if r.held, err = hold(r.partitions, room); err != nil {
-			return err
+		if r.past() == nil {
+			if r.held, err = hold(r.partitions, room); err != nil {
+				return err
+			}
+			room -= r.held.size()
 		}
-		room -= r.held.size()
+		if r.sorts = r.held == nil && r.detections[0].History > 0; r.sorts {
+			h.closers = append(h.closers, r)
+			sorts++
+		}
+	}
+	for _, r := range groups {
+		r.room = room / int64(max(1, sorts))
+	}
+	return nil
+}
+
+// sort makes sure that r.sorted has the rows to judge a day by. It sorts those for as many
+// days as are judged by rows of the day: each is then read at most twice as often as needed.
+func (r *detectionGroup) sort(day detect.Day) error {
+	if r.sorted != nil && r.sorted.from <= day && day <= r.sorted.to {
+		return nil
+	}
+	r.Close()
+	history := detect.Day(r.detections[0].History)
+	r.sorted = newSortedRows(r.past(), r.room)
+	r.sorted.from, r.sorted.to = day, day+history
+	return r.sorted.add(slices.DeleteFunc(slices.Clone(r.partitions), func(p *partition) bool { return p.day < day-history || p.day > day+history }))
+}
+
+// Close frees what sort has made.
+func (r *detectionGroup) Close() (err error) {
+	if r.sorted != nil {
+		err = r.sorted.scratch.Close()
+		r.sorted = nil
+	}
+	return err
+}
+
+// past returns the columns that the detections of the group read of days before the judged
+// one; nil means all.
+func (r *detectionGroup) past() []string {
+	if a := r.detections[0].Aggregate; !r.whole && a.Past != nil {
+		return append(store.ColumnsOf[detect.Key]().Names(), a.Past...)
 	}
 	return nil
 }
@@ -284,18 +347,34 @@ func (r *detectionGroup) first(day detect.Day) detect.Day {
 
 // consume runs consumers of the rows for a judged day, which partitions have.
 func (r *detectionGroup) consume(partitions []*partition, day detect.Day, consumers []consumer) error {
-	if r.held == nil {
-		return sideBySide(merged(partitions), consumers)
+	switch {
+	case r.held != nil:
+		for _, consume := range consumers {
+			consume(r.held.byKey(r.first(day), day))
+		}
+		return nil
+	case r.sorts:
+		if err := r.sort(day); err != nil {
+			return err
+		}
+		for i, consume := range consumers {
+			consumers[i] = func(rows seriesByKey) { consume(between(rows, r.first(day), day)) }
+		}
+		return sideBySide(r.sorted.on(partitions[len(partitions)-1]), consumers)
 	}
-	for _, consume := range consumers {
-		consume(r.held.byKey(r.first(day), day))
+	if past := r.past(); past != nil {
+		partitions = slices.Clone(partitions)
+		for i, p := range partitions {
+			if p.day < day && p.part != nil {
+				partitions[i] = &partition{day: p.day, rows: p.part(past)}
+			}
+		}
 	}
-	return nil
+	return sideBySide(merged(partitions), consumers)
 }
 
 // input returns the input of a detection on a day, without the rows.
 func (h *history) input(c *Config, d *detect.Detection, partitions []*partition, day detect.Day) *detect.Input {
-	flagged := h.flagged[d.Name]
 	covered := map[string][]detect.Day{}
 	for _, p := range partitions {
 		if p.day < day {
@@ -311,7 +390,7 @@ func (h *history) input(c *Config, d *detect.Detection, partitions []*partition,
 	return &detect.Input{
 		Day: day, Window: h.window, Own: c.own, Group: c.group, Rules: c.rules.set,
 		Covered: func(feed string) []detect.Day { return covered[feed] },
-		Flagged: func(k detect.Key, day detect.Day) bool { return flagged[flag{k, day}] },
+		Flagged: h.flagged[d.Name].has(),
 	}
 }
 

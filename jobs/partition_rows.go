@@ -2,6 +2,7 @@ package jobs
 
 import (
 	"cmp"
+	"errors"
 	"iter"
 	"slices"
 	"sort"
@@ -26,6 +27,8 @@ type partition struct {
 	read  []string  // for a JudgedOnly aggregate: the feeds with logs of the day, even those without rows here
 	count int64     // of rows
 	rows  rowBlocks // by key; may be ranged over repeatedly and concurrently
+	// part returns the rows with the columns named alone. Nil: they come with all.
+	part func(only []string) rowBlocks
 }
 
 // withFeed adds the feed of a row. Rows come by key, so the rows of a feed are
@@ -190,6 +193,138 @@ func (h *heldRows) byKey(first, last detect.Day) seriesByKey {
 	}
 }
 
+// sortedRows are the rows of partitions in the order of merged, in little memory or in a
+// temporary file: of days before a judged one only the columns that are read.
+type sortedRows struct {
+	scratch *store.Scratch[detect.Row]
+	blocks  iter.Seq2[[]detect.Row, error]
+	part    bool // not all columns
+
+	from, to detect.Day // the days that can be judged by them
+}
+
+// newSortedRows returns rows that keep up to room bytes in memory. columns are theirs; nil
+// means all.
+func newSortedRows(columns []string, room int64) *sortedRows {
+	all := store.ColumnsOf[detect.Row]()
+	if columns != nil {
+		all = all.Only(columns)
+	}
+	return &sortedRows{scratch: store.NewScratch(int(room), all), part: columns != nil}
+}
+
+// add adds the rows of partitions.
+func (s *sortedRows) add(partitions []*partition) (err error) {
+	for block, err := range merged(partitions) {
+		for len(block) > 0 && err == nil {
+			n := ofOneKey(block)
+			err = s.scratch.AddTogether(block[:n])
+			block = block[n:]
+		}
+		if err != nil {
+			return err
+		}
+	}
+	s.blocks, err = s.scratch.Part()
+	return err
+}
+
+// ofOneKey returns how many rows at the beginning have the same key.
+func ofOneKey(rows []detect.Row) int {
+	n := 1
+	for n < len(rows) && rows[n].Key == rows[0].Key {
+		n++
+	}
+	return n
+}
+
+// byKey yields the rows in blocks that hold all rows of their keys.
+func (s *sortedRows) byKey(yield func([]detect.Row, error) bool) {
+	var long []detect.Row // of a key with more rows than a block
+	for block, err := range s.blocks {
+		if len(long) > 0 && (err != nil || block[0].Key != long[0].Key) {
+			if !yield(long, nil) {
+				return
+			}
+			long = long[:0]
+		}
+		if err != nil {
+			yield(nil, err)
+			return
+		}
+		if len(long) > 0 || len(block) == blockRows && block[0].Key == block[blockRows-1].Key {
+			long = append(long, block...)
+			continue
+		}
+		if !yield(block, nil) {
+			return
+		}
+	}
+	if len(long) > 0 {
+		yield(long, nil)
+	}
+}
+
+var errSorted = errors.New("the rows of a day are not those that were sorted before")
+
+// on yields the rows, those of a judged day with all columns.
+func (s *sortedRows) on(judged *partition) rowBlocks {
+	if !s.part {
+		return s.byKey
+	}
+	return func(yield func([]detect.Row, error) bool) {
+		next, stop := iter.Pull2(judged.rows)
+		defer stop()
+		today := cursor{next: next}
+		if err := today.step(); err != nil {
+			yield(nil, err)
+			return
+		}
+		var of []int // the rows of the block that are of the judged day
+		for block, err := range s.byKey {
+			of = of[:0]
+			for i := range block {
+				if block[i].Day != judged.day {
+					continue
+				}
+				if len(today.rows) == 0 || today.rows[0].Key != block[i].Key {
+					err = errSorted
+					break
+				}
+				block[i] = today.rows[0]
+				of = append(of, i)
+				if err = today.step(); err != nil {
+					break
+				}
+			}
+			if !yield(block, err) || err != nil {
+				return
+			}
+			for _, i := range of { // Scratch.Part wants the other columns back as they were
+				block[i] = detect.Row{}
+			}
+		}
+	}
+}
+
+// between yields the series of the days first … last.
+func between(rows seriesByKey, first, last detect.Day) seriesByKey {
+	return func(yield func(detect.Key, []detect.Row) bool) {
+		for key, rows := range rows {
+			for len(rows) > 0 && rows[0].Day < first {
+				rows = rows[1:]
+			}
+			n := len(rows)
+			for n > 0 && rows[n-1].Day > last {
+				n--
+			}
+			if n > 0 && !yield(key, rows[:n:n]) {
+				return
+			}
+		}
+	}
+}
+
 // seriesByKey yields the series of each key, as detect.Input has them.
 type seriesByKey = iter.Seq2[detect.Key, []detect.Row]
 
@@ -214,10 +349,7 @@ func sideBySide(rows rowBlocks, consumers []consumer) error {
 						return
 					}
 					for rest := block; len(rest) > 0; {
-						n := 1
-						for n < len(rest) && rest[n].Key == rest[0].Key {
-							n++
-						}
+						n := ofOneKey(rest)
 						if !yield(rest[0].Key, rest[:n:n]) {
 							return
 						}

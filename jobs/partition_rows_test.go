@@ -244,6 +244,82 @@ func TestScratchAndMerge(t *testing.T) {
 	}
 }
 
+// only returns a row with the columns of the key and those named.
+func only(row detect.Row, columns []string) detect.Row {
+	out := detect.Row{Day: row.Day, Key: row.Key}
+	from, to := reflect.ValueOf(&row.Summary).Elem(), reflect.ValueOf(&out.Summary).Elem()
+	for i := range from.NumField() {
+		if name, _, _ := strings.Cut(from.Type().Field(i).Tag.Get("parquet"), ","); slices.Contains(columns, name) {
+			to.Field(i).Set(from.Field(i))
+		}
+	}
+	return out
+}
+
+// If this fails, a run over many days judges a day by other rows than a run for that day.
+func TestSortedRows(t *testing.T) {
+	r := rand.New(rand.NewPCG(16, 1))
+	for round := range 60 {
+		days := []int{5, 9, 150}[r.IntN(3)]
+		all := randomRows(r, days)
+		if round%2 == 0 { // few keys, some with more rows than a block
+			for i := range all {
+				all[i].Key = detect.Key{Entity: []string{"a", "b"}[len(all[i].Feed)%2]}
+			}
+			slices.SortStableFunc(all, func(a, b detect.Row) int { return cmp.Or(cmp.Compare(a.Day, b.Day), a.Key.Compare(b.Key)) })
+			all = slices.CompactFunc(all, func(a, b detect.Row) bool { return a.Day == b.Day && a.Key == b.Key })
+		}
+		past := [][]string{nil, {}, {"events", "bytes_out", "max_entropy", "evidence", "examples"}}[r.IntN(3)]
+		d := &detect.Detection{Aggregate: &detect.Aggregate{Past: past}, History: 1 + r.IntN(70)}
+		g := &detectionGroup{detections: []*detect.Detection{d}, partitions: scratchOf(t, all), sorts: true, room: int64(r.IntN(2) << 20)}
+		h := &history{tables: map[*detect.Aggregate][]*partition{d.Aggregate: g.partitions}}
+		for _, p := range g.partitions {
+			var want []detect.Row
+			for _, row := range all {
+				switch {
+				case row.Day == p.day || row.Day < p.day && row.Day >= p.day-detect.Day(d.History) && past == nil:
+					want = append(want, row)
+				case row.Day < p.day && row.Day >= p.day-detect.Day(d.History):
+					want = append(want, only(row, past))
+				}
+			}
+			slices.SortStableFunc(want, func(a, b detect.Row) int { return a.Key.Compare(b.Key) })
+			read := func(rows seriesByKey) {
+				for range 2 {
+					var got []detect.Row
+					for key, rows := range rows {
+						if n := len(got); n > 0 && got[n-1].Key == key || key != rows[0].Key {
+							t.Fatalf("the rows of %q are not in one place", key)
+						}
+						got = append(got, rows...)
+					}
+					if !reflect.DeepEqual(got, want) {
+						t.Fatalf("round %d, day %s, %d days before: got other rows than those of the days, with columns %q", round, p.day, d.History, past)
+					}
+				}
+			}
+			if err := g.consume(h.partitions(g, p.day), p.day, []consumer{read, func(seriesByKey) {}, read}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		g.Close()
+	}
+}
+
+// Rows that were sorted must not be taken for those of another reading of the day.
+func TestSortedRowsDiffer(t *testing.T) {
+	d := &detect.Detection{Aggregate: &detect.Aggregate{Past: []string{"events"}}, History: 3}
+	row := func(entity string) []detect.Row { return []detect.Row{{Day: 1, Key: detect.Key{Entity: entity}}} }
+	g := &detectionGroup{detections: []*detect.Detection{d}, partitions: scratchOf(t, row("ann")), sorts: true}
+	err := g.consume(scratchOf(t, row("bob")), 1, []consumer{func(rows seriesByKey) {
+		for range rows {
+		}
+	}})
+	if !errors.Is(err, errSorted) {
+		t.Errorf("got %v, want %v", err, errSorted)
+	}
+}
+
 // Each judge must see all rows in each of its passes, however many the others make
 // and wherever they stop.
 func TestSideBySide(t *testing.T) {

@@ -23,7 +23,9 @@ type scratch struct {
 	partitions []*partition
 }
 
-func newScratch() *scratch { return &scratch{rows: store.NewScratch[detect.Row](spoolBytes)} }
+func newScratch() *scratch {
+	return &scratch{rows: store.NewScratch(spoolBytes, store.ColumnsOf[detect.Row]())}
+}
 
 func (s *scratch) add(r *detect.Row) error {
 	if n := len(s.partitions); n == 0 || s.partitions[n-1].day != r.Day {
@@ -45,16 +47,7 @@ func (s *scratch) end() error {
 	}
 	p := s.partitions[len(s.partitions)-1]
 	blocks, err := s.rows.Part()
-	p.rows = func(yield func([]detect.Row, error) bool) {
-		for block, err := range blocks {
-			for i := range block {
-				block[i].Day = p.day
-			}
-			if !yield(block, err) {
-				return
-			}
-		}
-	}
+	p.rows = blocks
 	return err
 }
 

@@ -546,7 +546,8 @@ func (s *state) history(ctx context.Context, days []detect.Day) (*history, error
 			k := &all[i]
 			switch {
 			case k.fresh && (judged || !a.JudgedOnly || day >= first-detect.Day(s.config.reads(a))):
-				h.tables[a] = append(h.tables[a], &partition{day, k.Feeds, feedsOn(k.Inputs, day), k.Rows, s.rows(ctx, h, a, day)})
+				rows := s.rows(ctx, h, a, day)
+				h.tables[a] = append(h.tables[a], &partition{day, k.Feeds, feedsOn(k.Inputs, day), k.Rows, rows(nil), rows})
 			case judged && folded:
 				h.unread[a] = true
 				s.warnings = append(s.warnings, fmt.Sprintf("There is no %s of %s, because the logs of that day no longer exist: detections that read it find nothing.", a.Name, day))
@@ -582,9 +583,9 @@ func (s *state) history(ctx context.Context, days []detect.Day) (*history, error
 	return h, nil
 }
 
-// rows reads the rows of a partition. It opens the partition on first use, since most
-// aggregates are not read for most days, and h closes it.
-func (s *state) rows(ctx context.Context, h *history, a *detect.Aggregate, day detect.Day) rowBlocks {
+// rows reads columns of the rows of a partition; nil means all. It opens the partition on first
+// use, since most aggregates are not read for most days, and h closes it.
+func (s *state) rows(ctx context.Context, h *history, a *detect.Aggregate, day detect.Day) func(only []string) rowBlocks {
 	open := sync.OnceValues(func() (*store.Part[detect.Row], error) {
 		p, err := s.aggregate(a).Open(ctx, day.String())
 		if err == nil {
@@ -594,17 +595,19 @@ func (s *state) rows(ctx context.Context, h *history, a *detect.Aggregate, day d
 		}
 		return p, err
 	})
-	return func(yield func([]detect.Row, error) bool) {
-		part, err := open()
-		if err != nil {
-			yield(nil, err)
-			return
+	return func(only []string) rowBlocks {
+		return func(yield func([]detect.Row, error) bool) {
+			part, err := open()
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+			files := make([]*partition, part.Files())
+			for i := range files {
+				files[i] = &partition{day: day, rows: inBlocks(part.File(i, only), day)}
+			}
+			merged(files)(yield)
 		}
-		files := make([]*partition, part.Files())
-		for i := range files {
-			files[i] = &partition{day: day, rows: inBlocks(part.File(i), day)}
-		}
-		merged(files)(yield)
 	}
 }
 

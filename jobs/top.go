@@ -189,7 +189,7 @@ func (p *program) storedRows(config *Config, last *lastRun, r *ranking) (*histor
 				continue // the store lists days alone
 			}
 			all = append(all, day)
-			h.tables[a] = append(h.tables[a], &partition{day: day, rows: s.rows(p.ctx, h, a, day)})
+			h.tables[a] = append(h.tables[a], &partition{day: day, rows: s.rows(p.ctx, h, a, day)(nil)})
 		}
 	}
 	slices.Sort(all)

@@ -40,7 +40,7 @@ type trial struct {
 	value   string // as the configuration writes it
 	current bool
 	group   *detectionGroup
-	flagged map[flag]bool // as history.flagged
+	flagged flags // as history.flagged
 
 	nights, findings int
 	outcomes         []outcome // by victim
@@ -311,7 +311,7 @@ func (t *replay) prepare(trials []*trial, all, nights []detect.Day) error {
 			if slices.Contains(g.detections, t.config.detection(x.Name)) {
 				x.group, x.flagged = g, maps.Clone(t.h.flagged[x.Name])
 				if x.flagged == nil {
-					x.flagged = map[flag]bool{}
+					x.flagged = flags{}
 				}
 			}
 		}
@@ -322,7 +322,7 @@ func (t *replay) prepare(trials []*trial, all, nights []detect.Day) error {
 		return badConfig("the history in %s is too short: none of the nights %s has %d days before it that this version can use; fold more with outflow backfill --from DAY --to DAY",
 			t.config.State, spanOf(nights), leastPast)
 	}
-	if err := holdAll(t.groups, int64(t.config.Memory)/tableShare); err != nil {
+	if err := t.h.holdAll(t.groups, int64(t.config.Memory)/tableShare); err != nil {
 		return err
 	}
 	return t.fold(aggregates, all)
@@ -374,7 +374,7 @@ func (t *replay) judge(night detect.Day) error {
 			}
 			judge := func(rows seriesByKey) []detect.Finding {
 				in := t.h.input(t.config, x.Detection, partitions, night)
-				in.Flagged = func(k detect.Key, day detect.Day) bool { return x.flagged[flag{k, day}] }
+				in.Flagged = x.flagged.has()
 				in.Series = rows
 				return detect.RaiseBeacons([]*detect.Detection{x.Detection}, detect.Judge(x.Detection, in))
 			}
@@ -438,7 +438,7 @@ func (x *trial) count(night detect.Day, findings []detect.Finding, counts bool) 
 	for i := range findings {
 		if f := &findings[i]; f.Allowed == "" {
 			keys.Detach(&f.Key) // as in history.judge
-			x.flagged[flag{f.Key, night}] = true
+			x.flagged.add(f.Key, night)
 			if counts {
 				x.findings++
 			}

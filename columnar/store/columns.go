@@ -19,16 +19,19 @@ type column struct {
 	name     string // from the parquet tag
 	offset   uintptr
 	kind     format.Type // Int32, Int64, Double or ByteArray: int32, int64, float64, string
+	scratch  bool        // only a Scratch has it
 	optional bool        // *kind: nil is null
 	list     bool        // []kind; Parquet does not distinguish nil from an empty list
 	dict     bool        // texts repeat, so each is written once
 }
 
 // Columns are the columns of a row type T: its fields, and those of its embedded
-// structs, named by their parquet tags. A field with the tag "-" is not a column.
+// structs, named by their parquet tags. A field with the tag "-" is not a column; an
+// int32 that has a scratch tag, too, is one of a Scratch.
 type Columns[T any] struct {
 	all   []column
 	texts []column // the columns that are texts or lists of texts
+	part  bool     // the rows have more columns than these
 }
 
 // ColumnsOf returns the columns of T. It panics if a field has no parquet tag, or
@@ -38,13 +41,43 @@ func ColumnsOf[T any]() Columns[T] {
 	if err != nil {
 		panic(err)
 	}
-	c := Columns[T]{all: all}
+	var c Columns[T]
 	for _, column := range all {
-		if column.kind == format.ByteArray {
-			c.texts = append(c.texts, column)
-		}
+		c.add(column)
 	}
 	return c
+}
+
+// Names returns the names of the columns.
+func (c Columns[T]) Names() (names []string) {
+	for i := range c.all {
+		names = append(names, c.all[i].name)
+	}
+	return names
+}
+
+// Only returns the columns with the given names and those that only a Scratch has. It
+// panics if there is no column of a name.
+func (c Columns[T]) Only(names []string) Columns[T] {
+	only := Columns[T]{part: true}
+	for _, name := range names {
+		if !slices.ContainsFunc(c.all, func(c column) bool { return c.name == name }) {
+			panic(fmt.Sprintf("rows of type %v: no column %s", reflect.TypeFor[T](), name))
+		}
+	}
+	for _, column := range c.all {
+		if column.scratch || slices.Contains(names, column.name) {
+			only.add(column)
+		}
+	}
+	return only
+}
+
+func (c *Columns[T]) add(column column) {
+	c.all = append(c.all, column)
+	if column.kind == format.ByteArray {
+		c.texts = append(c.texts, column)
+	}
 }
 
 // TextBytes returns the total length of the texts of a row, in bytes.
@@ -101,6 +134,9 @@ func columnsOf(t reflect.Type) ([]column, error) {
 			continue
 		}
 		if tag == "-" {
+			if name := f.Tag.Get("scratch"); name != "" && f.Type.Kind() == reflect.Int32 {
+				columns = append(columns, column{name: name, offset: f.Offset, kind: format.Int32, scratch: true})
+			}
 			continue
 		}
 		name, options, _ := strings.Cut(tag, ",")

@@ -455,7 +455,7 @@ type Part[T any] struct {
 func (p *Part[T]) Rows() iter.Seq2[*T, error] {
 	return func(yield func(*T, error) bool) {
 		for i := range p.tables {
-			for r, err := range p.File(i) {
+			for r, err := range p.File(i, nil) {
 				if !yield(r, err) {
 					return
 				}
@@ -467,10 +467,11 @@ func (p *Part[T]) Rows() iter.Seq2[*T, error] {
 // Files returns the number of files.
 func (p *Part[T]) Files() int { return len(p.tables) }
 
-// File yields the rows of a file, as Rows does.
-func (p *Part[T]) File(i int) iter.Seq2[*T, error] {
+// File yields the rows of a file, as Rows does, with the columns named only; nil means all.
+// The fields of the others are zero.
+func (p *Part[T]) File(i int, only []string) iter.Seq2[*T, error] {
 	return func(yield func(*T, error) bool) {
-		for r, err := range rowsOf[T](p.tables[i]) {
+		for r, err := range rowsOf[T](p.tables[i], only) {
 			if err != nil && !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded) {
 				err = p.damaged(err)
 			}

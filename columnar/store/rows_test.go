@@ -75,12 +75,12 @@ func encode[T any](t *testing.T, rows []T) []byte {
 	return file.Bytes()
 }
 
-func decode[T any](file []byte) (rows []T, err error) {
+func decode[T any](file []byte, only ...string) (rows []T, err error) {
 	table, err := openTable(bytes.NewReader(file), int64(len(file)), reflect.TypeFor[T]())
 	if err != nil {
 		return nil, err
 	}
-	for r, err := range rowsOf[T](table) {
+	for r, err := range rowsOf[T](table, only) {
 		if err != nil {
 			return rows, err
 		}
@@ -127,6 +127,14 @@ func TestRows(t *testing.T) {
 				t.Fatal(err)
 			}
 			same(t, got, rows)
+			if got, err = decode[row](file, "entity", "examples"); err != nil {
+				t.Fatal(err)
+			}
+			some := make([]row, n)
+			for i, r := range rows {
+				some[i].Entity, some[i].Examples = r.Entity, r.Examples
+			}
+			same(t, got, some)
 			if got, err = parquet.Read[row](bytes.NewReader(file), int64(len(file))); err != nil {
 				t.Fatalf("by the library: %v", err)
 			}

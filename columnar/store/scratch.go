@@ -25,8 +25,8 @@ const ScratchRows = 64
 const scratchBuffer = 32 << 10
 
 // A Scratch holds rows of type T until the run ends: in memory while they are few,
-// and otherwise in a temporary file. It can have the same columns as Partitions,
-// except int32 and *float64. Its form is private to one process:
+// and otherwise in a temporary file. It has the columns of Partitions, or some of them,
+// and none that is optional. Its form is private to one process:
 //
 //	4 bytes  length of the numbers
 //	4 bytes  length of the texts
@@ -49,14 +49,15 @@ type Scratch[T any] struct {
 	long           int // bytes of texts in rows
 	listed         int // texts in lists
 	numbers, texts []byte
+	wide           [ScratchRows]int64 // scratch: a column of int32
 }
 
 // NewScratch returns an empty Scratch that keeps up to memory bytes in memory.
-func NewScratch[T any](memory int) *Scratch[T] {
-	s := &Scratch[T]{spool: NewSpool(memory), columns: ColumnsOf[T](), rows: make([]T, 0, ScratchRows)}
+func NewScratch[T any](memory int, columns Columns[T]) *Scratch[T] {
+	s := &Scratch[T]{spool: NewSpool(memory), columns: columns, rows: make([]T, 0, ScratchRows)}
 	for _, c := range s.columns.all {
-		if c.optional || c.kind == format.Int32 {
-			panic(fmt.Sprintf("scratch: column %s: want int64, float64, string or []string", c.name))
+		if c.optional {
+			panic(fmt.Sprintf("scratch: column %s: want int32, int64, float64, string or []string", c.name))
 		}
 	}
 	s.w = bufio.NewWriterSize(s.spool, scratchBuffer)
@@ -72,10 +73,34 @@ func (s *Scratch[T]) Add(r *T) error {
 	return nil
 }
 
+// AddTogether adds rows that come in one block, unless they are more than ScratchRows. Then
+// they have blocks of their own, all of them full but the last.
+func (s *Scratch[T]) AddTogether(rows []T) error {
+	if len(s.rows)+len(rows) > ScratchRows || s.long >= scratchBuffer {
+		if err := s.endBlock(); err != nil {
+			return err
+		}
+	}
+	for i := range rows {
+		s.rows = append(s.rows, rows[i])
+		s.long += s.columns.TextBytes(&rows[i])
+		if len(s.rows) == ScratchRows {
+			if err := s.endBlock(); err != nil {
+				return err
+			}
+		}
+	}
+	if len(rows) > ScratchRows {
+		return s.endBlock()
+	}
+	return nil
+}
+
 // Part ends a part and returns its rows in blocks. The sequence may be ranged over
 // several times, also at the same time, but not while rows are added. A block is
-// valid until the next step; the texts and lists in it stay valid. An error ends
-// the rows.
+// valid until the next step; the texts and lists in it stay valid. The fields of columns
+// that the Scratch does not have are zero, and must be so again before the next step. An
+// error ends the rows.
 func (s *Scratch[T]) Part() (iter.Seq2[[]T, error], error) {
 	if err := s.endBlock(); err != nil {
 		return nil, err
@@ -88,7 +113,10 @@ func (s *Scratch[T]) Part() (iter.Seq2[[]T, error], error) {
 	n := s.size - from
 	s.from = s.size
 	return func(yield func([]T, error) bool) {
-		in := scratchReader[T]{r: bufio.NewReaderSize(io.NewSectionReader(s.spool, from, n), scratchBuffer), left: n, columns: s.columns, room: make([]T, ScratchRows)}
+		in := scratchReader[T]{spool: s.spool, at: from, left: n, columns: s.columns, room: make([]T, ScratchRows)}
+		if s.spool.file != nil {
+			in.r = bufio.NewReaderSize(io.NewSectionReader(s.spool, from, n), scratchBuffer)
+		}
 		for {
 			rows, err := in.next()
 			if errors.Is(err, io.EOF) {
@@ -125,6 +153,11 @@ func (s *Scratch[T]) endBlock() error {
 			s.encodeLists(field, size, n)
 		case c.kind == format.ByteArray:
 			s.encodeTexts(field, size, n)
+		case c.kind == format.Int32:
+			for i := range n {
+				s.wide[i] = int64(*at[int32](field, size, i))
+			}
+			s.numbers = encodeNumbers(s.numbers, unsafe.Pointer(&s.wide), unsafe.Sizeof(s.wide[0]), n)
 		default:
 			s.numbers = encodeNumbers(s.numbers, field, size, n)
 		}
@@ -269,11 +302,14 @@ func (s *Scratch[T]) text(t string) {
 var errScratch = errors.New("its bytes have changed")
 
 type scratchReader[T any] struct {
-	r       *bufio.Reader
-	left    int64 // bytes of the part
+	spool   *Spool
+	at      int64         // offset of the next block in spool
+	r       *bufio.Reader // from there on; nil if all bytes are in memory
+	left    int64         // bytes of the part
 	columns Columns[T]
 	room    []T
 	body    []byte
+	wide    [ScratchRows]int64 // scratch: a column of int32
 
 	numbers []byte   // the rest of the block's
 	texts   string   // likewise
@@ -282,8 +318,11 @@ type scratchReader[T any] struct {
 
 // next reads a block. It returns io.EOF only at the end of the part.
 func (in *scratchReader[T]) next() (block []T, err error) {
+	if in.left == 0 {
+		return nil, io.EOF
+	}
 	var head [4 * 4]byte
-	if _, err := io.ReadFull(in.r, head[:]); err != nil {
+	if err := in.read(head[:]); err != nil {
 		return nil, err
 	}
 	length := func(i int) int { return int(binary.LittleEndian.Uint32(head[4*i:])) }
@@ -291,43 +330,105 @@ func (in *scratchReader[T]) next() (block []T, err error) {
 	if in.left -= int64(len(head) + size); in.left < 0 || length(2) > ScratchRows || length(3) > size {
 		return nil, errScratch
 	}
-	in.body = slices.Grow(in.body[:0], size+8)[:size+8] // a number is read as eight bytes
-	if _, err := io.ReadFull(in.r, in.body[:size]); err != nil {
-		if errors.Is(err, io.EOF) {
-			err = io.ErrUnexpectedEOF
+	body := in.view(size)
+	held := body != nil
+	if !held {
+		in.body = slices.Grow(in.body[:0], size+8)[:size+8] // a number is read as eight bytes
+		body = in.body
+		if err := in.read(body[:size]); err != nil {
+			return nil, err
 		}
-		return nil, err
 	}
 	defer func() {
 		if p := recover(); p != nil {
 			err = errScratch // a length in it is beyond its end
 		}
 	}()
-	in.numbers, in.texts, in.list = in.body, string(in.body[numbers:size]), nil
+	in.numbers, in.texts, in.list = body, "", nil
+	if texts := body[numbers:size]; held && len(texts) > 0 {
+		in.texts = unsafe.String(&texts[0], len(texts)) // nobody changes what is in memory
+	} else {
+		in.texts = string(texts)
+	}
 	if n := length(3); n > 0 {
 		in.list = make([]string, n)
 	}
 	block = in.room[:length(2)]
-	clear(block)
+	if !in.columns.part {
+		clear(block)
+	}
 	rows, step := unsafe.Pointer(&block[0]), unsafe.Sizeof(block[0])
 	for i := range in.columns.all {
 		c := &in.columns.all[i]
 		code := in.numbers[0]
 		in.numbers = in.numbers[1:]
+		field := unsafe.Add(rows, c.offset)
+		if in.columns.part && (code == 0 || c.kind != format.ByteArray && code > sparse || c.list) {
+			zero(field, step, len(block), c)
+		}
 		if code == 0 {
 			continue
 		}
-		field := unsafe.Add(rows, c.offset)
 		switch {
 		case c.list:
 			in.decodeLists(field, step, len(block))
 		case c.kind == format.ByteArray:
 			in.decodeTexts(field, step, len(block))
+		case c.kind == format.Int32:
+			clear(in.wide[:])
+			in.decodeNumbers(unsafe.Pointer(&in.wide), unsafe.Sizeof(in.wide[0]), len(block), code)
+			for i := range block {
+				*at[int32](field, step, i) = int32(in.wide[i])
+			}
 		default:
 			in.decodeNumbers(field, step, len(block), code)
 		}
 	}
 	return block, nil
+}
+
+// zero clears a column of n rows that are size bytes apart.
+func zero(field unsafe.Pointer, size uintptr, n int, c *column) {
+	for i := range n {
+		switch {
+		case c.list:
+			*at[[]string](field, size, i) = nil
+		case c.kind == format.ByteArray:
+			*at[string](field, size, i) = ""
+		case c.kind == format.Int32:
+			*at[int32](field, size, i) = 0
+		default:
+			*at[int64](field, size, i) = 0
+		}
+	}
+}
+
+// read reads the next bytes.
+func (in *scratchReader[T]) read(p []byte) (err error) {
+	if in.r != nil {
+		_, err = io.ReadFull(in.r, p)
+	} else {
+		_, err = in.spool.ReadAt(p, in.at)
+	}
+	in.at += int64(len(p))
+	if errors.Is(err, io.EOF) {
+		err = io.ErrUnexpectedEOF
+	}
+	return err
+}
+
+// view returns the next bytes, which stay as they are, and passes them over; nil if they
+// are not in one piece of memory that has eight bytes more.
+func (in *scratchReader[T]) view(size int) []byte {
+	if in.r != nil {
+		return nil
+	}
+	b := in.spool.piece(in.at)
+	if len(b) < size+8 {
+		return nil
+	}
+	in.at += int64(size)
+	return b[:size+8]
 }
 
 // word reads eight bytes: one bit for each of n rows.

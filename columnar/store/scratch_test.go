@@ -21,7 +21,7 @@ type scratchMore struct {
 // A temporary file whose bytes were changed must give an error, never a panic or
 // rows in other memory.
 func TestScratchDamaged(t *testing.T) {
-	s := NewScratch[scratchRow](1 << 20)
+	s := NewScratch(1<<20, ColumnsOf[scratchRow]())
 	defer s.Close()
 	for i := range 100 {
 		if err := s.Add(&scratchRow{Name: string(rune('a' + i/3)), Count: int64(i%4) << i, scratchMore: scratchMore{Ratio: 0.5, List: []string{"x", "yy"}[:i%3]}}); err != nil {

@@ -101,6 +101,14 @@ func (s *Spool) ReadAt(p []byte, off int64) (int, error) {
 	return n, nil
 }
 
+// piece returns bytes from an offset on, as far as they are in one piece of memory.
+func (s *Spool) piece(off int64) []byte {
+	if i := off / spoolChunk; i < int64(len(s.memory)) {
+		return s.memory[i][min(off%spoolChunk, int64(len(s.memory[i]))):]
+	}
+	return nil
+}
+
 // Size returns the number of bytes that have been written.
 func (s *Spool) Size() int64 { return s.size }
 

@@ -69,6 +69,7 @@ func openTable(r io.ReaderAt, size int64, t reflect.Type) (tab *table, err error
 	if err != nil {
 		return nil, err
 	}
+	columns = slices.DeleteFunc(columns, func(c column) bool { return c.scratch })
 	meta, err := pages.ReadFooter(r, size)
 	if err != nil {
 		return nil, fmt.Errorf("read parquet: %w", err)
@@ -185,6 +186,7 @@ type tableReader struct {
 // A cursor is a position in a column.
 type cursor struct {
 	*column
+	at    int // index in the columns of the table
 	pages pages.Reader
 
 	// The page, and how much of it has been read.
@@ -201,11 +203,11 @@ type cursor struct {
 	dictionary    []string // of the chunk
 }
 
-// rowsOf yields the rows of a table. A row is valid until the next one; what it
-// refers to stays valid.
-func rowsOf[T any](t *table) iter.Seq2[*T, error] {
+// rowsOf yields the rows of a table, with the columns named only; nil means all. A row is
+// valid until the next one; what it refers to stays valid.
+func rowsOf[T any](t *table, only []string) iter.Seq2[*T, error] {
 	return func(yield func(*T, error) bool) {
-		r := newTableReader(t)
+		r := newTableReader(t, only)
 		batch := make([]T, batchRows)
 		for {
 			n, err := r.read(unsafe.Pointer(&batch[0]), unsafe.Sizeof(batch[0]), len(batch))
@@ -225,11 +227,14 @@ func rowsOf[T any](t *table) iter.Seq2[*T, error] {
 	}
 }
 
-func newTableReader(t *table) *tableReader {
-	r := &tableReader{table: t, cursors: make([]cursor, len(t.columns))}
-	for i := range r.cursors {
-		c := &r.cursors[i]
-		c.column, c.pages.Buffer = &t.columns[i], &r.compressed
+func newTableReader(t *table, only []string) *tableReader {
+	r := &tableReader{table: t, cursors: make([]cursor, 0, len(t.columns))}
+	for i := range t.columns {
+		if only != nil && !slices.Contains(only, t.columns[i].name) {
+			continue
+		}
+		r.cursors = append(r.cursors, cursor{column: &t.columns[i], at: i})
+		r.cursors[len(r.cursors)-1].pages.Buffer = &r.compressed
 	}
 	return r
 }
@@ -240,7 +245,7 @@ func (r *tableReader) read(row unsafe.Pointer, size uintptr, max int) (n int, er
 	defer pages.Recovered("read parquet", &err)
 	if r.left == 0 {
 		for i := range r.cursors {
-			if c := &r.cursors[i]; c.level != c.levels || r.group > 0 && r.groups[r.group-1].chunks[i].Size > 0 && !c.pages.Done() {
+			if c := &r.cursors[i]; c.level != c.levels || r.group > 0 && r.groups[r.group-1].chunks[c.at].Size > 0 && !c.pages.Done() {
 				return 0, fmt.Errorf("read parquet: row group %d, column %s: more values than rows", r.group-1, c.name)
 			}
 		}
@@ -252,8 +257,8 @@ func (r *tableReader) read(row unsafe.Pointer, size uintptr, max int) (n int, er
 		r.left = g.rows
 		for i := range r.cursors {
 			c := &r.cursors[i]
-			if g.chunks[i].Size > 0 {
-				c.pages.Open(r.r, r.size, g.chunks[i])
+			if g.chunks[c.at].Size > 0 {
+				c.pages.Open(r.r, r.size, g.chunks[c.at])
 			}
 			c.dictionary = nil
 		}
@@ -261,7 +266,7 @@ func (r *tableReader) read(row unsafe.Pointer, size uintptr, max int) (n int, er
 	n = int(min(int64(max), r.left))
 	for i := range r.cursors {
 		c := &r.cursors[i]
-		if r.groups[r.group-1].chunks[i].Size == 0 {
+		if r.groups[r.group-1].chunks[c.at].Size == 0 {
 			continue
 		}
 		if err := r.fill(c, row, size, n); err != nil {

@@ -36,6 +36,9 @@ type Aggregate struct {
 	// Without names what the fold leaves out of the rows because no detection reads it;
 	// "" if nothing. Rows with everything serve in place of rows without it. Nil: nothing.
 	Without func(o *FoldOptions) string
+	// Past are the columns that detections read of rows before the judged day, other than
+	// those of the key; profile seed reads all. Nil: all.
+	Past []string
 	// JudgedOnly says that detections need only its rows of judged days: days of history have
 	// rows if they were judged, or folded for other aggregates. Only such rows may depend on
 	// FoldOptions.Rules: when the rules change, those of judged days are folded again and the

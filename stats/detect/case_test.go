@@ -8,6 +8,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -79,9 +80,10 @@ func runCase(t *testing.T, file string) {
 			t.Fatal(err)
 		}
 	}
+	rows := parseRows(t, string(part["rows"]))
 	in := Input{
 		Day:     day(t, c.Day),
-		Series:  seriesOf(parseRows(t, string(part["rows"]))),
+		Series:  seriesOf(rows),
 		Covered: func(string) []Day { return days(t, c.Covered) },
 		Own: func(host string) bool {
 			for _, own := range c.Own {
@@ -104,7 +106,44 @@ func runCase(t *testing.T, file string) {
 	}
 	in.Flagged = func(_ Key, d Day) bool { return flagged[d] }
 
-	compareCase(t, file, arc, showFindings(t, Judge(d, &in), c.Show))
+	found := Judge(d, &in)
+	compareCase(t, file, arc, showFindings(t, found, c.Show))
+	if c.Profile == "seed" {
+		return
+	}
+	in.Series = seriesOf(otherwise(rows, in.Day, d.Aggregate.Past))
+	if again := Judge(d, &in); fmt.Sprintf("%+v", again) != fmt.Sprintf("%+v", found) {
+		t.Errorf("with other values in columns of rows before the judged day that %s.Past does not list: got\n%+v\nwant\n%+v", d.Aggregate.Name, again, found)
+	}
+}
+
+// otherwise returns the rows, those before a day with other values in all measures but those
+// named; nil names all.
+func otherwise(rows []Row, day Day, but []string) []Row {
+	rows = slices.Clone(rows)
+	for i := range rows {
+		if rows[i].Day >= day || but == nil {
+			continue
+		}
+		s := reflect.ValueOf(&rows[i].Summary).Elem()
+		for f := range s.NumField() {
+			name, _, _ := strings.Cut(s.Type().Field(f).Tag.Get("parquet"), ",")
+			if slices.Contains(but, name) {
+				continue
+			}
+			switch f := s.Field(f).Addr().Interface().(type) {
+			case *int64:
+				*f = 1<<40 - *f
+			case *float64:
+				*f = 7 - *f
+			case *string:
+				*f += "other"
+			case *[]string:
+				*f = append([]string{"other"}, *f...)
+			}
+		}
+	}
+	return rows
 }
 
 // compareCase compares got with the want of a case, or writes it there if -update is set.

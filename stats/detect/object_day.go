@@ -38,6 +38,7 @@ var ObjectDay = &Aggregate{
 		return w
 	},
 	Depends: func(o *FoldOptions) []any { return []any{o.CountBlocked} },
+	Past:    []string{"events", "bytes_in", "known_in", "names", "window_names", "addresses", "agents", "signed", "clients"},
 	New:     func(o *FoldOptions) Folder { return newDownloads(o) },
 	Merger:  func(*FoldOptions) Merger { return &downloadMerger{placer: newPlacer(1)} },
 }

@@ -311,7 +311,7 @@ func better(a, b []string) []string {
 // A Row is a Summary with its key and day: a row of an aggregate's table. The stored
 // table of a day does not repeat the day.
 type Row struct {
-	Day Day `parquet:"-"`
+	Day Day `parquet:"-" scratch:"day"`
 	Key
 	Summary
 }

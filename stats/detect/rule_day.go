@@ -27,6 +27,7 @@ var RuleDay = &Aggregate{
 	Rev:        6,
 	Tables:     columnar.Tables[:],
 	Wants:      func(o *FoldOptions) columnar.Wanted { return ruleWants(o.Rules) },
+	Past:       []string{"events"},
 	JudgedOnly: true,
 	New:        func(o *FoldOptions) Folder { return newRuleFold(o) },
 	Merger:     func(o *FoldOptions) Merger { return newRuleMerger(o) },

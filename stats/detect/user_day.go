@@ -24,6 +24,7 @@ var UserDay = &Aggregate{
 	Reads:   volumeColumns,
 	Wants:   volumeWants,
 	Depends: func(o *FoldOptions) []any { return []any{o.CountBlocked} },
+	Past:    []string{"events", "bytes_out", "bytes_in", "known_out", "known_in"},
 	New: func(o *FoldOptions) Folder {
 		v := newVolumes(o)
 		v.countAddresses = true
