@@ -38,10 +38,15 @@ func Quantile(x []float64, p float64) float64 {
 	if len(x) == 0 || !(p >= 0 && p <= 1) {
 		return math.NaN()
 	}
-	sorted := slices.Clone(x)
+	var room days
+	sorted := append(room[:0], x...)
 	slices.Sort(sorted)
 	return quantileSorted(sorted, p)
 }
+
+// days is room for as many values as two months have days. A detection asks for the medians of
+// millions of months, and their copies would be most of what is collected.
+type days [64]float64
 
 func quantileSorted(x []float64, p float64) float64 {
 	h := float64(len(x)-1) * p
@@ -66,9 +71,10 @@ func Spread(residuals []float64, lost int) float64 {
 	if n < 1 {
 		return math.NaN()
 	}
-	abs := make([]float64, len(residuals))
-	for i, r := range residuals {
-		abs[i] = math.Abs(r)
+	var room days
+	abs := room[:0]
+	for _, r := range residuals {
+		abs = append(abs, math.Abs(r))
 	}
 	slices.Sort(abs)
 	bound := 3 * max(madScale*quantileSorted(abs, 0.5), ScaleFloor)

@@ -160,7 +160,8 @@ func (x *sample) baseline(in *Input, q *quantity, s splitSeries) baseline {
 }
 
 func spreadAround(a float64, x []float64, b float64, y []float64) float64 {
-	residuals := make([]float64, 0, len(x)+len(y))
+	var room [2 * baselineDays]float64
+	residuals := room[:0]
 	for _, v := range x {
 		residuals = append(residuals, v-a)
 	}

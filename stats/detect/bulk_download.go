@@ -159,7 +159,8 @@ func (in *Input) downloadServices() iter.Seq[*downloadService] {
 				}
 				s := &services[n]
 				n++
-				*s = downloadService{key: key, rows: s.rows[:0], reported: s.reported[:0], places: s.places[:0], before: s.before[:0]}
+				*s = downloadService{key: key, rows: s.rows[:0], reported: s.reported[:0], places: s.places[:0], before: s.before[:0],
+					addresses: clientHistory{past: s.addresses.past[:0], today: s.addresses.today[:0]}, agents: clientHistory{past: s.agents.past[:0], today: s.agents.today[:0]}}
 			}
 			services[n-1].add(in, rows)
 		}
@@ -182,11 +183,14 @@ func (s *downloadService) add(in *Input, rows []Row) {
 		if at == len(s.rows) || s.rows[at].Day != r.Day {
 			s.rows = slices.Insert(s.rows, at, Row{Day: r.Day, Key: s.key})
 		}
-		sum := r.Summary
-		sum.Clients = nil
-		s.rows[at].Summary = s.rows[at].Summary.Merge(sum)
-		s.addresses.add(r, in.Day, r.Addresses, true)
-		s.agents.add(r, in.Day, r.Agents, false)
+		s.addClients(r, in.Day)
+		if r.Day < in.Day {
+			s.rows[at].addPast(&r.Summary)
+		} else {
+			sum := r.Summary
+			sum.Clients = nil
+			s.rows[at].Summary = s.rows[at].Summary.Merge(sum)
+		}
 		if r.Day == in.Day {
 			s.places = append(s.places, downloadPlace{object: r.Object, bytes: r.BytesIn, objects: r.Names, known: i > 0})
 		} else if in.Flagged(r.Key, r.Day) {
@@ -198,16 +202,33 @@ func (s *downloadService) add(in *Input, rows []Row) {
 	}
 }
 
-// add adds the clients of a row that are addresses, or those that are none. n is how
-// many it has.
-func (h *clientHistory) add(r *Row, judged Day, n int64, addresses bool) {
-	h.many = h.many || n > maxClients
-	to := &h.past
+// addPast is Merge for what is read of a row before the judged day.
+func (s *Summary) addPast(t *Summary) {
+	s.Events += t.Events
+	s.BytesIn = addBytes(s.BytesIn, t.BytesIn)
+	s.KnownIn += t.KnownIn
+	s.Names += t.Names
+	s.WindowNames = max(s.WindowNames, t.WindowNames)
+	s.Signed += t.Signed
+}
+
+// addClients adds the clients of a row.
+func (s *downloadService) addClients(r *Row, judged Day) {
+	s.addresses.many = s.addresses.many || r.Addresses > maxClients
+	s.agents.many = s.agents.many || r.Agents > maxClients
+	addresses, agents := &s.addresses.past, &s.agents.past
 	if r.Day == judged {
-		to = &h.today
+		addresses, agents = &s.addresses.today, &s.agents.today
 	}
 	for _, c := range r.Clients {
-		if isAddress(c) == addresses && !slices.Contains(*to, c) && len(*to) <= maxClients {
+		if slices.Contains(*addresses, c) || slices.Contains(*agents, c) { // as on most days
+			continue
+		}
+		to := agents
+		if isAddress(c) {
+			to = addresses
+		}
+		if len(*to) <= maxClients {
 			*to = append(*to, c)
 		}
 	}
@@ -442,14 +463,14 @@ const fileServerDay = 5
 // what an object is.
 func (b *bulkJudge) half(h, n int) *bulkHalf {
 	weight := b.weight[n]
+	if h == 0 && weight > 0 || h == 1 && weight <= 1 {
+		return &b.halves[h]
+	}
 	half := b.halves[h]
-	if h == 0 && weight == 0 {
+	if h == 0 {
 		half.floor *= fileServerDay
 		half.cold = func(r *Row) float64 { return b.halves[h].cold(r) / fileServerDay }
 		return &half
-	}
-	if h == 0 || weight <= 1 {
-		return &b.halves[h]
 	}
 	half.floor = (half.floor + weight - 1) / weight
 	half.large /= weight
