@@ -423,8 +423,9 @@ func (d *downloads) Drain(w *RunWriter) {
 	}
 }
 
-// readsBySlot returns the objects by slot, those of a slot from ends[slot-1] to
-// ends[slot] and by their hashes, which take the place of the keys.
+// readsBySlot brings the objects in the order of their slots, those of a slot from
+// ends[slot-1] to ends[slot] and by their hashes, which take the place of the keys. They
+// change places: a second list of them would be the most that a run needs at a time.
 func (p *downloadSection) readsBySlot() (ends []int32, reads []objectRead) {
 	ends = make([]int32, p.groups.Len()+1)
 	for i := range p.reads {
@@ -435,10 +436,18 @@ func (p *downloadSection) readsBySlot() (ends []int32, reads []objectRead) {
 	for slot := range p.groups.Len() {
 		ends[slot+1] += ends[slot]
 	}
-	reads = make([]objectRead, len(p.reads))
-	for _, r := range p.reads {
-		reads[ends[r.slot]] = r
-		ends[r.slot]++
+	reads = p.reads
+	limits := slices.Clone(ends[1:])
+	for slot := range int32(p.groups.Len()) { // until ends[slot] is the end of its objects
+		for ends[slot] < limits[slot] {
+			at := ends[slot]
+			if of := reads[at].slot; of != slot {
+				reads[at], reads[ends[of]] = reads[ends[of]], reads[at]
+				ends[of]++
+			} else {
+				ends[slot]++
+			}
+		}
 	}
 	for slot := 1; slot < p.groups.Len(); slot++ {
 		slices.SortFunc(reads[ends[slot-1]:ends[slot]], compareReads)
