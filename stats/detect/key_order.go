@@ -15,20 +15,23 @@ import (
 // sortedCodes returns the used codes of a dictionary in the order of their texts.
 func sortedCodes(d *columnar.Dict, used []bool) []int32 {
 	type item struct {
-		prefix uint64 // most texts differ here, so comparing rarely needs the rest
-		code   int32
+		first, second uint64 // most texts differ here, so comparing rarely needs the rest
+		code          int32
 	}
 	var items []item
 	for code, used := range used {
 		if used {
-			var prefix [8]byte
+			var prefix [16]byte
 			copy(prefix[:], d.Text(int32(code)))
-			items = append(items, item{binary.BigEndian.Uint64(prefix[:]), int32(code)})
+			items = append(items, item{binary.BigEndian.Uint64(prefix[:]), binary.BigEndian.Uint64(prefix[8:]), int32(code)})
 		}
 	}
 	slices.SortFunc(items, func(a, b item) int {
-		if a.prefix != b.prefix {
-			return cmp.Compare(a.prefix, b.prefix)
+		switch {
+		case a.first != b.first:
+			return cmp.Compare(a.first, b.first)
+		case a.second != b.second:
+			return cmp.Compare(a.second, b.second)
 		}
 		return bytes.Compare(d.Text(a.code), d.Text(b.code))
 	})

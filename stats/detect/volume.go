@@ -305,6 +305,11 @@ func (v *volumes) load(p *volumeSection, from, to int) {
 		c := p.cells.at(slot)
 		v.loaded += c.events + c.below
 	}
+	for _, slot := range v.slots[from:to] { // what the cells refer to
+		c := p.cells.at(slot)
+		o := p.rest.at(c.restAt)
+		v.loaded += p.hourly.load(c.hourlyAt) + int64(o.n) + o.of[len(o.of)-1].bytes
+	}
 }
 
 // placePairs is place for tables with objects. The first row of a pair that counts
