@@ -276,7 +276,7 @@ func (d *cloudTrail) line(line []byte, b recordRow) (row bool, reason string) {
 			b.SetField(wholeKey, line)
 		}
 	}
-	if d.shares && len(d.failure()) == 0 && !onlyReads(name) && (!movesData(name) || has>>trailGrants&(1<<numTrailGrants-1) != 0) {
+	if d.shares && len(d.failure()) == 0 && !givesNothing(name) && (!movesData(name) || has>>trailGrants&(1<<numTrailGrants-1) != 0) {
 		if with := d.sharedWith(line); with != nil {
 			b.SetField(sharedWith, with)
 		}
@@ -294,9 +294,11 @@ func movesData(name []byte) bool {
 	return false
 }
 
-// onlyReads reports whether the calls of that name change nothing.
-func onlyReads(name []byte) bool {
-	for _, verb := range [...]string{"Get", "List", "Describe", "Head", "Assume", "Decrypt", "Lookup", "BatchGet", "Generate"} {
+// givesNothing reports whether the calls of that name only read, or take away what others
+// may: those have the same parameters as the calls that let them in.
+func givesNothing(name []byte) bool {
+	for _, verb := range [...]string{"Get", "List", "Describe", "Head", "Assume", "Decrypt", "Lookup", "BatchGet", "Generate",
+		"Revoke", "BatchRevoke", "Disassociate", "Deauthorize", "Remove", "Delete"} {
 		if bytes.HasPrefix(name, []byte(verb)) {
 			return true
 		}

@@ -59,6 +59,10 @@ func (f *shareFinder) inside(key []byte, v scan.Value, depth int) {
 		switch string(name) {
 		case "remove", "valuesToRemove", "Owner":
 			continue
+		case "registryId":
+			if depth == 0 { // what the call is about, not where images are copied to
+				continue
+			}
 		case "Statement":
 			f.statements(w.Val, depth)
 			continue
@@ -81,9 +85,10 @@ func (f *shareFinder) inside(key []byte, v scan.Value, depth int) {
 func (f *shareFinder) named(key, text []byte) {
 	switch string(key) {
 	case "userId", "valuesToAdd", "principal", "principals", "granteePrincipal", "Account", "accountWithRestoreAccess",
-		"aWSAccountId", "aWSAccountIds", "accountIdsToAdd", "organizationArn", "organizationalUnitArn":
+		"aWSAccountId", "aWSAccountIds", "accountIdsToAdd", "organizationArn", "organizationalUnitArn", "dataLakePrincipalIdentifier",
+		"TargetAccounts", "targetAccountIds", "userIds", "registryId":
 		f.principal(text)
-	case "group":
+	case "group", "userGroups":
 		if string(text) == "all" {
 			f.add(everyone)
 		}
