@@ -16,6 +16,7 @@ type Technique struct {
 
 // The tactics under which techniques are reported.
 const (
+	CredentialAccess  = "TA0006"
 	Collection        = "TA0009"
 	Exfiltration      = "TA0010"
 	CommandAndControl = "TA0011"
@@ -25,6 +26,8 @@ const (
 // above.
 func TacticName(id string) string {
 	switch id {
+	case CredentialAccess:
+		return "Credential Access"
 	case Collection:
 		return "Collection"
 	case Exfiltration:
@@ -76,10 +79,13 @@ func Tactics(technique string) []string {
 // Techniques lists, by id, the techniques that a log of network, API or
 // process events can give evidence of. The technique of each sub-technique is there, too.
 var Techniques = []Technique{
+	{"T1011", "Exfiltration Over Other Network Medium", Exfiltration},
+	{"T1011.001", "Exfiltration Over Bluetooth", Exfiltration},
 	{"T1020", "Automated Exfiltration", Exfiltration},
 	{"T1020.001", "Traffic Duplication", Exfiltration},
 	{"T1029", "Scheduled Transfer", Exfiltration},
 	{"T1030", "Data Transfer Size Limits", Exfiltration},
+	{"T1039", "Data from Network Shared Drive", Collection},
 	{"T1041", "Exfiltration Over C2 Channel", Exfiltration},
 	{"T1048", "Exfiltration Over Alternative Protocol", Exfiltration},
 	{"T1048.001", "Exfiltration Over Symmetric Encrypted Non-C2 Protocol", Exfiltration},
@@ -108,8 +114,15 @@ var Techniques = []Technique{
 	{"T1213.003", "Code Repositories", Collection},
 	{"T1213.004", "Customer Relationship Management Software", Collection},
 	{"T1213.005", "Messaging Applications", Collection},
+	{"T1213.006", "Databases", Collection},
 	{"T1530", "Data from Cloud Storage", Collection},
 	{"T1537", "Transfer Data to Cloud Account", Exfiltration},
+	{"T1552", "Unsecured Credentials", CredentialAccess},
+	{"T1552.001", "Credentials In Files", CredentialAccess},
+	{"T1552.007", "Container API", CredentialAccess},
+	{"T1555", "Credentials from Password Stores", CredentialAccess},
+	{"T1555.005", "Password Managers", CredentialAccess},
+	{"T1555.006", "Cloud Secrets Management Stores", CredentialAccess},
 	{"T1560", "Archive Collected Data", Collection},
 	{"T1560.001", "Archive via Utility", Collection},
 	{"T1567", "Exfiltration Over Web Service", Exfiltration},
