@@ -259,7 +259,7 @@ func (c *Condition) UnmarshalYAML(unmarshal func(any) error) error {
 // bytes_out and bytes_in too, and Columns take the place of the row's.
 type Swap struct {
 	Where   map[string]Condition `yaml:"where"`
-	Outside bool                 `yaml:"outside"` // where src_ip is no internal address, and dst_ip is one
+	Outside bool                 `yaml:"outside"` // where src_ip is no internal address, and dst_ip is one; or src_ip is a file server inside
 	Columns map[string]Column    `yaml:"columns"`
 }
 

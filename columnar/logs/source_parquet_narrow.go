@@ -217,7 +217,7 @@ func (d *sourceDecoder) slotsRead(out *columnar.Out) []bool {
 	fields := func(row *sourceRow, b *columnar.Builder, fields *[columnar.NumCols]*sourceField) {
 		for c, f := range fields {
 			c := columnar.Col(c)
-			ends := row.outside && (c == columnar.SrcIP || c == columnar.DstIP)
+			ends := row.outside && (c == columnar.SrcIP || c == columnar.DstIP || c == columnar.DstPort)
 			if c != columnar.Time && !ends && !b.Wants(c) && !(c == columnar.Query && b.Wants(columnar.Domain)) {
 				continue
 			}

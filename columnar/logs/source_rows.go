@@ -311,14 +311,22 @@ func (d *sourceDecoder) rowsOf(out *columnar.Out, t *Tally) {
 	}
 }
 
-// outside reports whether a flow comes from outside to an internal address.
+// outside reports whether a flow comes from outside to an internal address, or from a
+// file server inside.
 func (d *sourceDecoder) outside(row *sourceRow, i int) bool {
-	src, _ := d.textOf(row.fields[columnar.SrcIP], i)
-	if scan.IsInternal(src) {
+	if dst, _ := d.textOf(row.fields[columnar.DstIP], i); !scan.IsInternal(dst) {
 		return false
 	}
-	dst, _ := d.textOf(row.fields[columnar.DstIP], i)
-	return scan.IsInternal(dst)
+	if src, _ := d.textOf(row.fields[columnar.SrcIP], i); !scan.IsInternal(src) {
+		return true
+	}
+	sourcePort, port := row.swapped[columnar.DstPort], row.fields[columnar.DstPort]
+	if sourcePort == nil || port == nil {
+		return false
+	}
+	from, _ := d.textOf(sourcePort, i)
+	to, _ := d.textOf(port, i)
+	return scan.FromFileServer(from, to)
 }
 
 // table puts the selected records into a table.

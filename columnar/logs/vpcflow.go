@@ -23,7 +23,8 @@ pkt-srcaddr with pkt-dstaddr behind it.
 A record counts the bytes of one direction. The instance is the client, whichever end it is: flow-direction says
 so, else addresses do. From an internal address to one outside, the bytes are bytes_out; from outside to an
 internal address they are bytes_in, of the internal address; between two of a kind they are bytes_out of the
-sender, and with flow-direction ingress bytes_in of the receiver. Behind a load balancer or a NAT gateway
+sender, and with flow-direction ingress, or without a direction from the port of a file server (SMB, NFS, AFP), bytes_in
+of the receiver. Both ends within a VPC log a flow. Behind a load balancer or a NAT gateway
 pkt-srcaddr and pkt-dstaddr are the ends. The gateway logs such a flow once more, as it comes from or goes to the
 instance: that record is of another kind (through a gateway).
 

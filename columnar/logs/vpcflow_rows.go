@@ -129,8 +129,10 @@ func (d *vpcFlow) choose(data []byte, t *Tally) {
 			continue
 		}
 		client, server := spanAt(sources, i), spanAt(destinations, i)
-		ingress := string(way) == "ingress" || string(way) != "egress" &&
-			scan.IsInternal(data[server.Begin:server.End]) && !scan.IsInternal(data[client.Begin:client.End])
+		ingress := string(way) == "ingress"
+		if !ingress && string(way) != "egress" && scan.IsInternal(data[server.Begin:server.End]) {
+			ingress = !scan.IsInternal(data[client.Begin:client.End]) || d.fromFileServer(data, r.begins[i])
+		}
 		if ingress {
 			client, server = server, client
 		}
@@ -140,6 +142,16 @@ func (d *vpcFlow) choose(data []byte, t *Tally) {
 		kept++
 	}
 	r.begins, r.records = r.begins[:kept], r.records[:kept]
+}
+
+// fromFileServer reports whether the record is of what a file server sends back.
+func (d *vpcFlow) fromFileServer(data []byte, begin uint32) bool {
+	source, destination := d.at[vpcSourcePort], d.at[vpcDestinationPort]
+	if source < 0 || destination < 0 {
+		return false
+	}
+	from, to := d.span(data, begin, source), d.span(data, begin, destination)
+	return scan.FromFileServer(data[from.Begin:from.End], data[to.Begin:to.End])
 }
 
 // time reads the start of a record.

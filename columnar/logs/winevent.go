@@ -23,6 +23,17 @@ Sysmon 3       → network  SourceIp, DestinationIp, DestinationHostname,
                           Initiated is false another machine is the client: event.
 Sysmon 22      → dns      QueryName, QueryStatus rcode, QueryResults answers_len.
                           The type that was asked for is not logged.
+Sysmon 11      → api      only files on drives from E: on, as USB disks have:
+                          TargetFilename resource, operation FileCreatedOnRemovableMedia.
+                          No event says what a drive is.
+Security 4663  → api      only of the category Removable Storage, and only what was
+                          written: ObjectName resource, operation
+                          FileCopiedToRemovableMedia
+Security 6416  → api      only of USB disks and phones: DeviceId resource, operation
+                          DeviceConnected
+PrintService 307 → api    printer, job and document resource, the bytes of the
+                          job bytes_in, operation FilePrinted; printers that write
+                          files left out
 
 user is the event's User; in 4688 TargetDomainName\TargetUserName, the account
 that the process acts as, or SubjectDomainName\SubjectUserName where that is
@@ -31,8 +42,9 @@ account that logs on. src_ip of an event is SourceIp or IpAddress. host is Compu
 gives two rows of each process.`
 
 var (
-	winTables = []*columnar.Table{columnar.Process, columnar.Network, columnar.DNS, columnar.Event}
-	winLacks  = columnar.ColSet(columnar.Account, columnar.QueryType, columnar.Answers, columnar.BytesOut, columnar.BytesIn, columnar.Duration, columnar.UID)
+	winTables = []*columnar.Table{columnar.API, columnar.Process, columnar.Network, columnar.DNS, columnar.Event}
+	winLacks  = columnar.ColSet(columnar.Account, columnar.QueryType, columnar.Answers, columnar.BytesOut, columnar.Duration, columnar.UID,
+		columnar.EventUID, columnar.Status)
 )
 
 // The names of fields of the system section of an event, in any form.
@@ -121,6 +133,18 @@ const (
 	winQueryName
 	winQueryStatus
 	winQueryResults
+	winTask
+	winTargetFilename
+	winObjectName
+	winAccessMask
+	winProcessName
+	winClassName
+	winDeviceID
+	winPrintJob
+	winPrintDocument
+	winPrintUser
+	winPrinter
+	winPrintBytes
 	numWinSlots
 )
 
@@ -140,6 +164,8 @@ func winSlotOf(system bool, name string) (slot winSlot, ok bool) {
 			return winTimeCreated, true
 		case timeStamp:
 			return winTimestamp, true
+		case "Task", "task":
+			return winTask, true
 		}
 		return 0, false
 	}
@@ -196,6 +222,30 @@ func winSlotOf(system bool, name string) (slot winSlot, ok bool) {
 		return winQueryStatus, true
 	case "QueryResults":
 		return winQueryResults, true
+	case "Task":
+		return winTask, true
+	case "TargetFilename":
+		return winTargetFilename, true
+	case "ObjectName":
+		return winObjectName, true
+	case "AccessMask":
+		return winAccessMask, true
+	case "ProcessName":
+		return winProcessName, true
+	case "ClassName":
+		return winClassName, true
+	case "DeviceId":
+		return winDeviceID, true
+	case "Param1":
+		return winPrintJob, true
+	case "Param2":
+		return winPrintDocument, true
+	case "Param3":
+		return winPrintUser, true
+	case "Param5":
+		return winPrinter, true
+	case "Param7":
+		return winPrintBytes, true
 	}
 	return 0, false
 }
@@ -306,8 +356,10 @@ func (e *winEvent) said(slot winSlot) []byte {
 const renderedSecurity = "Microsoft Windows security auditing."
 
 var (
-	sysmonWord   = []byte("Sysmon")
-	securityWord = []byte("Security")
+	sysmonWord       = []byte("Sysmon")
+	securityWord     = []byte("Security")
+	printServiceWord = []byte("PrintService")
+	printServiceLog  = []byte("Microsoft-Windows-PrintService/")
 )
 
 // kind returns the table of the event. Nil stands for the table of events that no other
@@ -329,13 +381,65 @@ func (e *winEvent) kind() *columnar.Table {
 		if sysmon {
 			return columnar.DNS
 		}
+	case "11":
+		if sysmon && onOtherDrive(e.slots[winTargetFilename]) {
+			return columnar.API
+		}
+	case "307":
+		if bytes.HasSuffix(provider, printServiceWord) || bytes.HasPrefix(channel, printServiceLog) {
+			if len(e.said(winPrintBytes)) > 0 && !printsToFile(e.said(winPrinter)) {
+				return columnar.API
+			}
+		}
+	case "4663":
+		if e.bySecurity() && e.removable() {
+			return columnar.API
+		}
 	case "4688":
-		if string(provider) == "Microsoft-Windows-Security-Auditing" || unnamed ||
-			(len(provider) == 0 || string(provider) == renderedSecurity) && bytes.EqualFold(channel, securityWord) {
+		if e.bySecurity() || unnamed {
 			return columnar.Process
+		}
+	case "6416":
+		if class := string(e.slots[winClassName]); e.bySecurity() && (class == "DiskDrive" || class == "WPD") && bytes.Contains(e.slots[winDeviceID], []byte("USB")) {
+			return columnar.API
 		}
 	}
 	return nil
+}
+
+// bySecurity reports whether the event is of the Security log.
+func (e *winEvent) bySecurity() bool {
+	provider := e.slots[winProvider]
+	return string(provider) == "Microsoft-Windows-Security-Auditing" ||
+		(len(provider) == 0 || string(provider) == renderedSecurity) && bytes.EqualFold(e.slots[winChannel], securityWord)
+}
+
+// removable reports whether a file was written to removable storage: Windows audits that
+// under a category of its own.
+func (e *winEvent) removable() bool {
+	const writes = 0x2 | 0x4 // WriteData, AppendData
+	task := e.slots[winTask]
+	if string(task) != "12812" && string(task) != "Removable Storage" {
+		return false
+	}
+	mask, ok := parseWinInt(e.slots[winAccessMask])
+	return ok && mask&writes != 0
+}
+
+// onOtherDrive reports whether a file is on a drive that is neither a floppy nor usually
+// the machine's own.
+func onOtherDrive(path []byte) bool {
+	return len(path) > 3 && path[1] == ':' && path[2] == '\\' && path[0]|0x20 >= 'e' && path[0]|0x20 <= 'z'
+}
+
+// printsToFile reports whether a printer makes a file of this machine's: nothing leaves it.
+func printsToFile(printer []byte) bool {
+	for _, word := range [...]string{"PDF", "XPS", "OneNote", "Fax"} {
+		if bytes.Contains(printer, []byte(word)) {
+			return true
+		}
+	}
+	return false
 }
 
 // bySysmon reports whether Sysmon wrote the event.
@@ -462,6 +566,8 @@ func (e *winEvent) row(table *columnar.Table, b recordRow) (reason string) {
 		}
 		b.SetQuery(name)
 		e.answers(b)
+	case columnar.API:
+		e.taken(b)
 	default:
 		ip := e.said(winSourceIP)
 		if len(ip) == 0 {
@@ -470,6 +576,32 @@ func (e *winEvent) row(table *columnar.Table, b recordRow) (reason string) {
 		b.SetText(columnar.SrcIP, ip)
 	}
 	return ""
+}
+
+// taken sets what was taken from the machine, as endpoint DLP calls it.
+func (e *winEvent) taken(b recordRow) {
+	b.SetText(columnar.Service, []byte("Endpoint"))
+	switch string(e.slots[winEventID]) {
+	case "307":
+		// A document's name is "Print Document", unless a policy says otherwise.
+		e.joined = append(append(e.joined[:0], e.said(winPrinter)...), '/')
+		e.joined = append(append(append(e.joined, e.said(winPrintJob)...), '/'), e.said(winPrintDocument)...)
+		b.SetText(columnar.Resource, e.joined)
+		b.SetText(columnar.User, e.said(winPrintUser))
+		b.SetText(columnar.Operation, []byte("FilePrinted"))
+		b.setCount(columnar.BytesIn, e.said(winPrintBytes), "bad Param7")
+	case "6416":
+		b.SetText(columnar.Resource, e.slots[winDeviceID])
+		b.SetText(columnar.Operation, []byte("DeviceConnected"))
+	case "11":
+		b.SetText(columnar.Resource, e.slots[winTargetFilename])
+		b.SetText(columnar.UserAgent, scan.AfterLast(e.said(winImage), '\\'))
+		b.SetText(columnar.Operation, []byte("FileCreatedOnRemovableMedia"))
+	default:
+		b.SetText(columnar.Resource, e.slots[winObjectName])
+		b.SetText(columnar.UserAgent, scan.AfterLast(e.said(winProcessName), '\\'))
+		b.SetText(columnar.Operation, []byte("FileCopiedToRemovableMedia"))
+	}
 }
 
 // time returns when the event happened by its own word, else when the log says it
@@ -497,7 +629,7 @@ func (e *winEvent) user(table *columnar.Table) []byte {
 	// A process that is started for another account acts as that, and so does who
 	// logs on. In other events the target is what something is done to.
 	name, domain := e.said(winTargetUser), e.said(winTargetDomain)
-	if len(name) == 0 || table == columnar.Event && !e.logon() {
+	if len(name) == 0 || table == columnar.API || table == columnar.Event && !e.logon() {
 		if subject := e.said(winSubjectUser); len(subject) > 0 {
 			name, domain = subject, e.said(winSubjectDomain)
 		}

@@ -41,6 +41,20 @@ func WithoutScope(address []byte) []byte {
 	return address
 }
 
+// SharesFiles reports whether a port is one of SMB, NFS or AFP.
+func SharesFiles(port int64) bool { return port == 445 || port == 139 || port == 2049 || port == 548 }
+
+// FromFileServer reports whether what goes from one port to another is what a server that
+// shares files sends back.
+func FromFileServer(from, to []byte) bool {
+	source, ok := Int(from)
+	if !ok || !SharesFiles(source) {
+		return false
+	}
+	destination, ok := Int(to)
+	return ok && !SharesFiles(destination)
+}
+
 // IsInternal reports whether an address must be inside the company: it is private,
 // loopback, link-local, multicast or broadcast.
 func IsInternal(address []byte) bool {

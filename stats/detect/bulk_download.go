@@ -246,6 +246,15 @@ type bulkHalf struct {
 	days  map[takers][]float64 // of the feed, for the cold start
 }
 
+// bytesIn and objectsRead measure downloads.
+var (
+	bytesIn     = quantity{of: func(r *Row) int64 { return r.BytesIn }, blind: func(r *Row) bool { return r.KnownIn == 0 && r.Events > 0 }, scale: 1, large: 1e9}
+	objectsRead = quantity{of: func(r *Row) int64 { return r.Names }, blind: func(r *Row) bool { return false }, scale: 1e6, large: 1000}
+)
+
+// objects shows a number of objects.
+func objects(n float64) string { return count(int64(math.Round(n)), "object") }
+
 type bulkJudge struct {
 	o      *bulkDownloadOptions
 	in     *Input
@@ -327,13 +336,13 @@ type bulkNewcomer struct {
 func (b *bulkJudge) judge() []Finding {
 	b.halves = [2]bulkHalf{
 		{
-			quantity: quantity{of: func(r *Row) int64 { return r.BytesIn }, blind: func(r *Row) bool { return r.KnownIn == 0 && r.Events > 0 }, scale: 1, large: 1e9},
+			quantity: bytesIn,
 			unit:     "B/day", floor: int64(b.o.Floor), show: size,
 			cold: func(r *Row) float64 { return float64(r.BytesIn) / float64(max(b.o.ColdFloor, 1)) },
 		},
 		{
-			quantity: quantity{of: func(r *Row) int64 { return r.Names }, blind: func(r *Row) bool { return false }, scale: 1e6, large: 1000},
-			unit:     "objects/day", floor: int64(b.o.Objects), show: func(n float64) string { return count(int64(math.Round(n)), "object") },
+			quantity: objectsRead,
+			unit:     "objects/day", floor: int64(b.o.Objects), show: objects,
 			// The window is that of one place; who reads many takes as much in five hours.
 			cold: func(r *Row) float64 {
 				return max(float64(r.WindowNames), float64(r.Names)/5) / float64(max(b.o.ColdObjects, 1))
@@ -549,12 +558,16 @@ func techniqueOf(service string) string {
 	switch service {
 	case fileServer:
 		return "T1039"
-	case "github", "gitlab":
+	case "github", "gitlab", "codecommit":
 		return "T1213.003"
+	case "redshift-data", "rds-data", "athena", "bigquery", "postgresql", "dynamodb", "snowflake":
+		return "T1213.006"
 	case "exchange", "mail-folders":
 		return "T1114.002"
-	case "secretsmanager", "secretmanager", "keyvault", "ssm":
+	case "secretsmanager", "secretmanager", "keyvault", "ssm", "vault":
 		return "T1555.006"
+	case "1password", "bitwarden":
+		return "T1555.005"
 	case "kubernetes":
 		return "T1552.007"
 	case removableMedia:
@@ -565,7 +578,7 @@ func techniqueOf(service string) string {
 		return "T1567.002"
 	case "graph":
 		return "T1114.002"
-	case "m365", "drive", "box", "dropbox", "slack", "salesforce", "snowflake", "powerbi", "confluence", "hubspot", "smartsheet", "applications":
+	case "m365", "drive", "box", "dropbox", "slack", "salesforce", "powerbi", "confluence", "hubspot", "smartsheet", "applications":
 		return "T1213"
 	}
 	return "T1530"

@@ -152,7 +152,7 @@ func (c *Connections) Add(b *columnar.Batch) {
 	last := -1 // the request before
 	for i, us := range b.Int64(columnar.Time) {
 		uid := uids[uidEnds[i]:uidEnds[i+1]]
-		if len(uid) == 0 || us < from || us >= c.o.To || inside[servers[i]] && (ports == nil || !sharesFiles(ports[i])) {
+		if len(uid) == 0 || us < from || us >= c.o.To || inside[servers[i]] && (ports == nil || !scan.SharesFiles(int64(ports[i]))) {
 			continue
 		}
 		sent, received := int64(-1), int64(-1)

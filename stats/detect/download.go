@@ -118,6 +118,8 @@ var downloadKinds = []downloadKind{
 	{service: "dropbox", logged: "dropbox.com", operations: "file_download shared_link_download shared_content_download paper_doc_download"},
 	{service: "github", logged: "github.com", operations: "git.clone repo.download_zip", place: ownerOf, weight: repositoryWeight},
 	{service: "gitlab", logged: "gitlab", operations: "repository_download_operation git-upload-pack project_export_created", place: ownerOf, weight: repositoryWeight},
+	// Git pulls what is new, too, but by the repository.
+	{service: "codecommit", logged: "codecommit codecommit.amazonaws.com", operations: "GitPull", weight: repositoryWeight, closed: true},
 	{service: "databricks", logged: "databricks.notebook databricks.databrickssql databricks.databricksSQL", operations: "downloadLargeResults downloadPreviewResults downloadQueryResult",
 		weight: reportWeight},
 	{service: "teleport", logged: "teleport", operations: "scp.download"},
@@ -141,6 +143,12 @@ var downloadKinds = []downloadKind{
 	{service: "ecr", logged: "ecr ecr.amazonaws.com", operations: "GetDownloadUrlForLayer", weight: takenWeight, pages: true, closed: true},
 	{service: "cognito", logged: "cognito-idp cognito-idp.amazonaws.com", operations: "ListUsers ListUsersInGroup", weight: pageWeight, pages: true, closed: true},
 	{service: "dynamodb", logged: "dynamodb dynamodb.amazonaws.com", operations: "Scan ExecuteStatement BatchExecuteStatement", place: tableOf, pages: true, closed: true},
+	// Of these, a call hands out a page of a result; what was asked they do not say.
+	{service: "redshift-data", logged: "redshift-data redshift-data.amazonaws.com", operations: "GetStatementResult GetStatementResultV2", weight: pageWeight, pages: true, closed: true},
+	{service: "rds-data", logged: "rdsdata rdsdata.amazonaws.com", operations: "ExecuteStatement ExecuteSql", pages: true, closed: true},
+	{service: "athena", logged: "athena athena.amazonaws.com", operations: "GetQueryResults GetQueryResultsStream", weight: pageWeight, pages: true, closed: true},
+	// As of PostgreSQL, a table counts; results of queries are tables without a name of anybody's.
+	{service: "bigquery", logged: "bigquery.googleapis.com", operations: "tableDataRead", place: datasetOf, weight: pageWeight, content: isNamedTable, closed: true},
 	// A query's bytes are those of its result.
 	{service: "snowflake", logged: "snowflake", operations: "SELECT GET_FILES UNLOAD", place: databaseOf},
 	{service: "clickhouse", logged: "clickhouse", operations: "Select SELECT select", place: databaseOf},
@@ -151,9 +159,13 @@ var downloadKinds = []downloadKind{
 	{service: "secretmanager", logged: "secretmanager.googleapis.com", operations: "google.cloud.secretmanager.v1.SecretManagerService.AccessSecretVersion google.cloud.secretmanager.v1beta2.SecretManagerService.AccessSecretVersion",
 		weight: secretWeight, closed: true},
 	{service: "keyvault", logged: "vault.azure.net", operations: "SecretGet KeyGet CertificateGet", weight: secretWeight, closed: true},
-	{service: "vault", logged: "vault", operations: "read", weight: secretWeight, closed: true},
+	{service: "vault", logged: "vault", operations: "read", weight: secretWeight, content: isVaultSecret, closed: true},
 	{service: "kubernetes", logged: "kubernetes k8s.io", operations: "get/secrets io.k8s.core.v1.secrets.get", weight: secretWeight, closed: true},
 	{service: "ssm", logged: "ssm.amazonaws.com ssm", operations: "GetParameter GetParameters", weight: secretWeight, closed: true},
+	{service: "ssm", logged: "ssm.amazonaws.com ssm", operations: "GetParametersByPath", weight: secretWeight, pages: true, closed: true},
+	// A password that is seen or copied, other than one that is filled in, which people do all day.
+	{service: "1password", logged: "1password", operations: "reveal secure-copy server-fetch export", weight: takenWeight},
+	{service: "bitwarden", logged: "bitwarden", operations: "item.password.view item.password.copy item.field.view item.field.copy", weight: takenWeight},
 	// Security brokers, OCSF's file hosting activity, and sources of the user's own.
 	{operations: "download Download"},
 }
@@ -163,9 +175,6 @@ const webService = "web"
 
 // fileServer is the service of downloads from machines inside that share files.
 const fileServer = "file-server"
-
-// sharesFiles reports whether a port is one of SMB, NFS or AFP.
-func sharesFiles(port int32) bool { return port == 445 || port == 139 || port == 2049 || port == 548 }
 
 // A downloader finds the downloads among the rows of batches.
 type downloader struct {
@@ -310,7 +319,7 @@ func (d *downloader) connections(b *columnar.Batch) []uint32 {
 		ends, _ = b.Texts(columnar.UID)
 	}
 	for i, port := range b.Int32(columnar.DstPort) {
-		if sharesFiles(port) && (ends == nil || ends[i] == ends[i+1]) {
+		if scan.SharesFiles(int64(port)) && (ends == nil || ends[i] == ends[i+1]) {
 			what[i] = servers[codes[i]]
 		}
 	}
@@ -422,6 +431,30 @@ func tableOf(resource []byte) []byte {
 	}
 	table, _, _ := bytes.Cut(resource, []byte{'/'})
 	return table
+}
+
+// datasetOf returns the project and the data set of projects/PROJECT/datasets/DATASET/tables/TABLE.
+func datasetOf(resource []byte) []byte {
+	resource = bytes.TrimPrefix(resource, []byte("projects/"))
+	dataset, _, _ := bytes.Cut(resource, []byte("/tables/"))
+	return dataset
+}
+
+// isNamedTable reports whether a resource of BigQuery is a table that somebody made: what
+// queries give is kept in data sets that begin with _.
+func isNamedTable(resource []byte) bool {
+	return bytes.Contains(resource, []byte("/tables/")) && !bytes.Contains(resource, []byte("/datasets/_"))
+}
+
+// isVaultSecret reports whether a path of Vault holds a secret: not what it says of itself, of who
+// signs in, or of versions of a secret.
+func isVaultSecret(path []byte) bool {
+	for _, of := range [...]string{"sys/", "auth/", "identity/", "cubbyhole/"} {
+		if bytes.HasPrefix(path, []byte(of)) {
+			return false
+		}
+	}
+	return !bytes.Contains(path, []byte("/metadata")) && !bytes.HasSuffix(path, []byte("/config"))
 }
 
 // databaseOf returns the database of DATABASE.SCHEMA.
