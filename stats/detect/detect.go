@@ -100,6 +100,7 @@ func All() []*Detection {
 		destinationRise(),
 		destinationRatio(),
 		uploadSlow(),
+		downloadSlow(),
 		dnsEntropy(),
 		dnsVolume(),
 		dnsInformation(),

@@ -1,15 +1,10 @@
 package detect
 
 import (
-	"cmp"
 	"fmt"
-	"math"
 	"slices"
-	"strconv"
-	"strings"
 
 	"outflow/columnar"
-	"outflow/stats"
 )
 
 type uploadSlowOptions struct {
@@ -48,34 +43,14 @@ func uploadSlow() *Detection {
 		Options:    o,
 		Fold:       listDestinations,
 	}
-	d.Short = func(covered []Day, day Day) string {
-		in := &Input{Day: day - baselineDays, Covered: func(string) []Day { return covered }}
-		if len(in.baselineDays("")) >= o.MinDays {
-			return ""
-		}
-		return strconv.Itoa(o.MinDays) + " that are over 30 days old"
-	}
+	d.Short = func(covered []Day, day Day) string { return shortOfFrozen(covered, day, o.MinDays) }
 	d.Score = o.score
 	return d
 }
 
-const (
-	// maxDayExcess bounds what one day adds to the sum: a single high day is the matter
-	// of upload_zscore.
-	maxDayExcess = 3
-	// levelErrors is how many standard errors of the usual level are added to the slack.
-	// An error of the level adds up day by day like a drip, and is most of what ordinary
-	// people have.
-	//
-	// Note: without it, a threshold of 8 finds 13 and 7 of 10,000 ordinary users a night
-	// with 20 and 30 days of baseline, and 10 and 4 with a threshold of 10. With it, 6.5
-	// finds 2.3 and .6, and a drip of 2σ as soon as 8 did.
-	levelErrors = 1.5
-)
-
 func (o *uploadSlowOptions) score(in *Input) []Finding {
-	frozen := *in // judges as if the last 30 days were not over
-	frozen.Day -= baselineDays
+	limits := slowLimits{threshold: o.Threshold, slack: o.Slack, floor: float64(o.Floor), times: o.Rise, least: float64(o.RiseFloor)}
+	frozen := in.frozen()
 	var all []baseline
 	var x sample
 	feed, first := "", 0
@@ -94,8 +69,8 @@ func (o *uploadSlowOptions) score(in *Input) []Finding {
 	steady(all[first:], o.MinDays, 0)
 
 	var findings []Finding
-	var grown []growth   // of the destinations of the last finding
-	var open *slowUpload // that finding, while its destinations come
+	var grown []growth // of the destinations of the last finding
+	var open *slowRise // that finding, while its destinations come
 	end := func() {
 		if open != nil {
 			findings = append(findings, o.finding(in, open, grown))
@@ -106,7 +81,7 @@ func (o *uploadSlowOptions) score(in *Input) []Finding {
 		if key.Object != "" {
 			entity := key
 			if entity.Object = ""; open != nil && open.key == entity {
-				grown = append(grown, growthOf(in, rows))
+				grown = append(grown, growthOf(in, &bytesOut, rows))
 			}
 			continue
 		}
@@ -120,8 +95,8 @@ func (o *uploadSlowOptions) score(in *Input) []Finding {
 		if int(u.days) < o.MinDays || u.blind {
 			continue
 		}
-		s := o.slow(in, &frozen, splitSeries{key, past, today}, u)
-		if o.crosses(in, s) {
+		s := limits.rise(&bytesOut, in, &frozen, splitSeries{key, past, today}, u)
+		if limits.crosses(in, s) {
 			s.past, s.today = slices.Clone(past), *today
 			open = s
 		}
@@ -130,95 +105,7 @@ func (o *uploadSlowOptions) score(in *Input) []Finding {
 	return findings
 }
 
-// A slowUpload is an entity's last days against its baseline.
-type slowUpload struct {
-	key   Key
-	past  []Row
-	today Row
-	days  []slowDay // the 30 before the judged one as far as they are known, and that one
-	usual float64   // bytes in a day of the baseline, on average
-	count int       // days of the baseline
-}
-
-type slowDay struct {
-	Point
-	sum float64 // of the excesses, in spreads
-}
-
-// slow sums up the excesses of the last days over a baseline.
-func (o *uploadSlowOptions) slow(in, frozen *Input, s splitSeries, u *baseline) *slowUpload {
-	out := &slowUpload{key: s.key, count: int(u.days)}
-	frozen.days(s, func(_ Day, bytes int64, trained bool) {
-		if trained {
-			out.usual += float64(bytes) / float64(u.days)
-		}
-	})
-	slack := o.Slack + levelErrors*math.Sqrt(math.Pi/2/float64(u.like))
-	sum := 0.0
-	add := func(d Day, bytes int64, _ bool) {
-		centre := u.centre
-		if d.weekend() != frozen.Day.weekend() {
-			centre = u.other
-		}
-		r := (stats.LogMB(float64(bytes)) - centre) / u.spread
-		sum = max(0, sum+max(-maxDayExcess, min(r, maxDayExcess))-slack)
-		out.days = append(out.days, slowDay{Point{Day: d, Value: float64(bytes), Mid: stats.Bytes(centre), Up: stats.Bytes(centre + slack*u.spread)}, sum})
-	}
-	in.days(s, add)
-	add(in.Day, s.today.BytesOut, false)
-	return out
-}
-
-// excess returns the bytes of the 30 days up to and including d, how many of them are
-// usual, and the sum of the excesses on d, the last of them that is known.
-func (s *slowUpload) excess(d Day) (bytes, usual, sum float64) {
-	for i := range s.days {
-		if p := &s.days[i]; p.Day > d-baselineDays && p.Day <= d {
-			bytes, usual, sum = bytes+p.Value, usual+s.usual, p.sum
-		}
-	}
-	return bytes, usual, sum
-}
-
-// unusual reports whether the days up to d are to be reported.
-func (o *uploadSlowOptions) unusual(s *slowUpload, d Day) bool {
-	bytes, usual, sum := s.excess(d)
-	more := bytes - usual
-	return sum > o.Threshold && (more >= float64(o.Floor) || more >= float64(o.RiseFloor) && more >= o.Rise*usual)
-}
-
-// crosses reports whether the judged day is the first that is to be reported. The
-// baseline moves by a day each night, so the day before may have been reported although
-// it is not unusual by the present one.
-func (o *uploadSlowOptions) crosses(in *Input, s *slowUpload) bool {
-	if !o.unusual(s, in.Day) || o.unusual(s, in.Day-1) {
-		return false
-	}
-	return !slices.ContainsFunc(s.days, func(p slowDay) bool { return in.Flagged(s.key, p.Day) })
-}
-
-// A growth is what a destination got beyond what is usual for it.
-type growth struct {
-	name  string
-	byDNS bool    // the name is by DNS, at least in part
-	more  float64 // bytes in the last 30 days beyond those of the 30 days before
-}
-
-func growthOf(in *Input, rows []Row) growth {
-	g := growth{name: rows[0].Object}
-	for i := range rows {
-		g.byDNS = g.byDNS || rows[i].AnswerTime != 0
-		switch r := &rows[i]; {
-		case r.Day > in.Day-baselineDays:
-			g.more += float64(r.BytesOut)
-		case r.Day > in.Day-2*baselineDays:
-			g.more -= float64(r.BytesOut)
-		}
-	}
-	return g
-}
-
-func (o *uploadSlowOptions) finding(in *Input, s *slowUpload, grown []growth) Finding {
+func (o *uploadSlowOptions) finding(in *Input, s *slowRise, grown []growth) Finding {
 	bytes, usual, excess := s.excess(in.Day)
 	last := slices.DeleteFunc(append(s.past, s.today), func(r Row) bool { return r.Day <= in.Day-baselineDays })
 	for i := range last {
@@ -228,21 +115,7 @@ func (o *uploadSlowOptions) finding(in *Input, s *slowUpload, grown []growth) Fi
 		Key: s.key, Score: excess, Threshold: o.Threshold, Observed: bytes, Baseline: usual, Unit: "B/30 days",
 		Window: [2]int64{(in.Day - baselineDays + 1).window()[0], in.Day.window()[1]}, Summary: sum(last),
 	}
-	slices.SortFunc(grown, func(a, b growth) int { return cmp.Or(cmp.Compare(b.more, a.more), strings.Compare(a.name, b.name)) })
-	var where []string
-	for _, g := range grown {
-		if len(where) < 3 && g.more >= (bytes-usual)/10 {
-			by := ""
-			if g.byDNS {
-				by = ", named by DNS"
-			}
-			where = append(where, fmt.Sprintf("%s (%s more%s)", printable(g.name), size(g.more), by))
-		}
-	}
-	to := "no single destination got a tenth of that"
-	if len(where) > 0 {
-		to = "what grew is " + strings.Join(where, ", ")
-	}
+	to := grew(grown, bytes-usual, size)
 	f.Why = fmt.Sprintf("%s sent %s in the 30 days to %s, day by day more than usual; by %s from %s to %s, %s is usual, and the sum of the daily excesses has reached %.1f spreads (threshold %s); %s.",
 		printable(f.Who()), size(bytes), in.Day, count(int64(s.count), "day"), in.Day-2*baselineDays, in.Day-baselineDays-1, size(usual), excess, num(o.Threshold), to)
 	for _, d := range s.days {
