@@ -62,6 +62,7 @@ func (c *contents) link() error {
 		return nil
 	}
 	d := c.decided
+	gone := "" // the first by its name
 	for at, k := range d.seen {
 		c := d.of[at]
 		if c == nil {
@@ -74,10 +75,13 @@ func (c *contents) link() error {
 			if to.name == nil {
 				continue
 			}
-			if *to.set = d.seen[feedLog{at.feed, *to.name}]; *to.set == nil {
-				return exit{exitEnvironment, fmt.Errorf("%s could be read when the run was planned, and cannot be read now: fold again, or plan anew", to.name.Log)}
+			if *to.set = d.seen[feedLog{at.feed, *to.name}]; *to.set == nil && (gone == "" || to.name.Log < gone) {
+				gone = to.name.Log
 			}
 		}
+	}
+	if gone != "" {
+		return exit{exitEnvironment, fmt.Errorf("%s could be read when the run was planned, and cannot be read now: fold again, or plan anew", gone)}
 	}
 	return nil
 }
