@@ -212,7 +212,6 @@ func facts(f *detect.Finding) []fact {
 			facts = append(facts, fact{name, shown{Text: value}, note, false})
 		}
 	}
-	s := &f.Summary
 	facts = append(facts, fact{"Who", show(f.Who(), maxName), entityType(f.EntityType), false})
 	if f.Person != "" {
 		facts = append(facts, fact{"Person", show(f.Person, maxName), "", false})
@@ -246,7 +245,31 @@ func facts(f *detect.Finding) []fact {
 	}
 	add("Risk", count(int64(f.RiskScore)), "of 100")
 	add("Also found by", strings.Join(f.Also, ", "), "the risk is that of all together")
+	facts = append(facts, measures(&f.Summary)...)
+	p := firstPlace(f)
+	if p.Host != "" {
+		facts = append(facts, fact{"Machine", show(p.Host, maxName), "", false})
+	}
+	if p.Parent != "" {
+		facts = append(facts, fact{"Started by", show(p.Parent, maxPlace), "", true})
+	}
+	if p.PID != 0 {
+		add("Process", strconv.FormatInt(p.PID, 10), "")
+	}
+	if t := detect.TechniqueOf(visible(f.Technique)); t.ID != "" {
+		facts = append(facts, fact{"ATT&CK", show(t.ID, maxName), t.Title(), true})
+	}
+	facts = append(facts, fact{"Finding", show(f.UID, maxPlace), "", false})
+	for i := range facts {
+		long := func(word string) bool { return len(word) > maxWord }
+		facts[i].Wide = facts[i].Wide || slices.ContainsFunc(strings.Fields(facts[i].Value.Text), long)
+	}
+	return facts
+}
 
+// measures returns what was counted of a day, without what says nothing.
+func measures(s *detect.Summary) (facts []fact) {
+	add := func(name, value, note string) { facts = append(facts, fact{name, shown{Text: value}, note, false}) }
 	add("Events", count(s.Events), "")
 	switch {
 	case s.KnownOut > 0 && s.KnownOut < s.Events:
@@ -306,24 +329,6 @@ func facts(f *detect.Finding) []fact {
 	}
 	if s.NXDomain > 0 {
 		add("NXDOMAIN", count(s.NXDomain), percent(s.NXDomain, s.Events)+" of the queries")
-	}
-	p := firstPlace(f)
-	if p.Host != "" {
-		facts = append(facts, fact{"Machine", show(p.Host, maxName), "", false})
-	}
-	if p.Parent != "" {
-		facts = append(facts, fact{"Started by", show(p.Parent, maxPlace), "", true})
-	}
-	if p.PID != 0 {
-		add("Process", strconv.FormatInt(p.PID, 10), "")
-	}
-	if t := detect.TechniqueOf(visible(f.Technique)); t.ID != "" {
-		facts = append(facts, fact{"ATT&CK", show(t.ID, maxName), t.Title(), true})
-	}
-	facts = append(facts, fact{"Finding", show(f.UID, maxPlace), "", false})
-	for i := range facts {
-		long := func(word string) bool { return len(word) > maxWord }
-		facts[i].Wide = facts[i].Wide || slices.ContainsFunc(strings.Fields(facts[i].Value.Text), long)
 	}
 	return facts
 }
