@@ -103,7 +103,7 @@ func (p *program) remember(config *Config, out store.Store, folder string, r *re
 	if _, err := out.Tidy(p.ctx, "", store.Shallow); err != nil {
 		return err
 	}
-	return out.Put(p.ctx, lastName, bytes.NewReader(append(text, '\n')), store.Always)
+	return out.Put(p.ctx, lastName, bytes.NewReader(append(escapeInvisible(text), '\n')), store.Always)
 }
 
 // recall reads what the last run of an output folder was. Without one it returns nil.
@@ -132,11 +132,8 @@ func (p *program) recall(config *Config) (*lastRun, error) {
 	return &l, nil
 }
 
-// Bounds of lastName.
-const (
-	maxLast     = 16 << 20 // bytes
-	maxLastDays = 3660
-)
+// maxLast is how many bytes lastName may have.
+const maxLast = 16 << 20
 
 // check returns what a run does not write.
 func (l *lastRun) check() error {
@@ -146,16 +143,11 @@ func (l *lastRun) check() error {
 	if l.First == "" && l.Last == "" {
 		return nil
 	}
-	first, err := detect.ParseDay(l.First)
-	if err != nil {
-		return err
+	if l.First == "" {
+		return errors.New("the first day is missing")
 	}
-	last, err := detect.ParseDay(l.Last)
-	if err != nil {
+	if _, err := dayRange(l.First, l.Last, 0); err != nil {
 		return err
-	}
-	if last < first || last-first >= maxLastDays {
-		return fmt.Errorf("days %s to %s: want up to %d", first, last, maxLastDays)
 	}
 	return nil
 }

@@ -45,6 +45,7 @@ func (p *program) runCommand() *cobra.Command {
 	c.Flags().StringVar(&at, "at", "", "run as if it were this `time` (RFC 3339, or hour: the last whole hour): judges the day or the hour before it")
 	c.MarkFlagsMutuallyExclusive("day", "from")
 	c.MarkFlagsMutuallyExclusive("day", "at")
+	c.MarkFlagsMutuallyExclusive("from", "at")
 	c.MarkFlagsRequiredTogether("from", "to")
 	load := p.withConfig(c)
 	p.withVerbose(c)
@@ -87,12 +88,9 @@ func (p *program) runCommand() *cobra.Command {
 			}
 			return p.hourlyDNS(config, args[0], now)
 		}
-		days, err := dayRange(cmp.Or(day, from), cmp.Or(day, to), detect.DayOf(now.UnixMicro())-1)
+		days, err := p.daysNamed(cmp.Or(day, from), cmp.Or(day, to), detect.DayOf(now.UnixMicro())-1)
 		if err != nil {
 			return err
-		}
-		if today := detect.DayOf(p.now().UnixMicro()); days[len(days)-1] > today {
-			p.note("%s has not begun: it is %s (UTC)", days[len(days)-1], today)
 		}
 		n := nightOf(days)
 		n.Named = day != "" || from != ""
@@ -132,7 +130,7 @@ func (p *program) backfillCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		days, err := dayRange(from, to, 0)
+		days, err := p.daysNamed(from, to, 0)
 		if err != nil {
 			return err
 		}
@@ -188,6 +186,28 @@ func inARow(days []detect.Day, size int) iter.Seq[[]detect.Day] {
 	}
 }
 
+// Bounds of the days that a command takes.
+const (
+	maxDays  = 3660
+	maxAhead = 366 // behind today: the clock of a machine may be slow, but not by years
+)
+
+// daysNamed is dayRange for days that somebody typed and that are written to the state. A
+// mistyped year would be its newest day, by which keep counts, and owe a report for ever.
+func (p *program) daysNamed(from, to string, otherwise detect.Day) ([]detect.Day, error) {
+	days, err := dayRange(from, to, otherwise)
+	if err != nil {
+		return nil, err
+	}
+	switch last, today := days[len(days)-1], detect.DayOf(p.now().UnixMicro()); {
+	case last > today+maxAhead:
+		return nil, badConfig("%s is far in the future: it is %s (UTC)", last, today)
+	case last > today:
+		p.note("%s has not begun: it is %s (UTC)", last, today)
+	}
+	return days, nil
+}
+
 // dayRange returns the days from … to, or the day otherwise if from is empty.
 func dayRange(from, to string, otherwise detect.Day) ([]detect.Day, error) {
 	first, last := otherwise, otherwise
@@ -200,8 +220,11 @@ func dayRange(from, to string, otherwise detect.Day) ([]detect.Day, error) {
 			return nil, configError{err}
 		}
 	}
-	if last < first {
+	switch {
+	case last < first:
 		return nil, badConfig("the last day %s is before the first, %s", last, first)
+	case last-first >= maxDays:
+		return nil, badConfig("%s to %s: want up to %d days", first, last, maxDays)
 	}
 	var days []detect.Day
 	for d := first; d <= last; d++ {

@@ -116,6 +116,7 @@ func (p *program) bindRequest(c *cobra.Command) func() (*planRequest, error) {
 	c.Flags().IntVar(&shards, "shards", 0, "number of shards, and of joins if there are any; 0: by the bytes of the logs")
 	c.MarkFlagsMutuallyExclusive("day", "from")
 	c.MarkFlagsMutuallyExclusive("day", "at")
+	c.MarkFlagsMutuallyExclusive("from", "at")
 	c.MarkFlagsRequiredTogether("from", "to")
 	return func() (*planRequest, error) {
 		var most detect.Bytes
@@ -132,7 +133,7 @@ func (p *program) bindRequest(c *cobra.Command) func() (*planRequest, error) {
 				return nil, badConfig("--at %q: want a time like 2026-11-21T02:00:00Z", at)
 			}
 		}
-		days, err := dayRange(cmp.Or(day, from), cmp.Or(day, to), detect.DayOf(now.UnixMicro())-1)
+		days, err := p.daysNamed(cmp.Or(day, from), cmp.Or(day, to), detect.DayOf(now.UnixMicro())-1)
 		if err != nil {
 			return nil, err
 		}

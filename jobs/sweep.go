@@ -26,7 +26,8 @@ func (s *state) clean(ctx context.Context) (int, error) {
 	return store.Sweep(ctx, s.store, s.mine)
 }
 
-// forget removes the partitions that are more than config.Keep days older than the newest.
+// forget removes the partitions that are more than config.Keep days older than the newest,
+// or than today if somebody judged days to come.
 func (s *state) forget(ctx context.Context) error {
 	folders := s.folders()
 	days := make([][]string, len(folders))
@@ -44,6 +45,7 @@ func (s *state) forget(ctx context.Context) error {
 	if err != nil {
 		return nil // no days
 	}
+	last = min(last, detect.DayOf(s.p.now().UnixMicro()))
 	oldest := (last - detect.Day(s.config.Keep)).String()
 	for i, folder := range folders {
 		for _, day := range days[i] {
