@@ -44,8 +44,11 @@ func (a *Allow) check() error {
 	}
 	if a.CIDR != "" {
 		if a.cidr, err = netip.ParsePrefix(a.CIDR); err != nil {
-			return fmt.Errorf("cidr: %w", err)
+			return fmt.Errorf("cidr %q: want a network like 10.20.0.0/16", a.CIDR)
 		}
+	}
+	if below, ok := strings.CutPrefix(a.Domain, "*."); ok && below != "" {
+		a.Domain = below
 	}
 	if columnar.IsPublicSuffix(strings.ToLower(strings.Trim(a.Domain, "."))) {
 		return fmt.Errorf("domain: %q would accept every destination of everybody below it: name the one that is accepted", a.Domain)

@@ -5,7 +5,10 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"io"
 	"iter"
+	"maps"
+	"net/netip"
 	"os"
 	"reflect"
 	"runtime"
@@ -31,7 +34,7 @@ import (
 type Config struct {
 	Profile       string        `yaml:"profile" doc:"default, or seed: the original rules, untuned"`
 	Inputs        []*Input      `yaml:"inputs" doc:"the logs to read"`
-	Own           []string      `yaml:"own" doc:"the company's own hosts and domains, including subdomains: uploads to them are not exfiltration"`
+	Own           []string      `yaml:"own" doc:"the company's own hosts, domains with their subdomains, networks and buckets: uploads to them are not exfiltration"`
 	DomainAliases DomainAliases `yaml:"domain_aliases" doc:"other names of domains in user names, by domain: with corp.example: [CORP, corp.local], CORP\\anna, anna@corp.local and anna@corp.example are one user; the alias . is for names without a domain"`
 	Identities    string        `yaml:"identities" doc:"CSV file of who is who, with the columns alias, user, from and to: findings of an alias (an address, host, ARN or other name) are the user's; see docs/people.md"`
 	Criticality   string        `yaml:"criticality" doc:"CSV file with the columns entity and criticality (low, medium, high or extreme): how grave the loss of what a user, host or address can reach would be"`
@@ -67,8 +70,9 @@ type Config struct {
 	names      detect.Names
 	identities *detect.Identities // nil: nobody is known
 	critical   entityWords
-	peers      entityWords // groups
-	onlyDNS    bool        // only DNS is folded
+	peers      entityWords    // groups
+	networks   []netip.Prefix // of Own
+	onlyDNS    bool           // only DNS is folded
 	zone       *time.Location
 	origins    map[string]string // by setting that is not at its default: where its value comes from
 }
@@ -195,11 +199,14 @@ func loadConfig(file string, env func(string) (string, bool), flags map[string]s
 		if text, err = os.ReadFile(file); err != nil {
 			return nil, configError{fmt.Errorf("read the configuration: %w", err)}
 		}
+		text = bytes.TrimPrefix(text, []byte("\ufeff"))
 		if _, err := configLimits.Parse(text); err != nil {
 			return nil, badConfig("%s: %s", file, yamlFault(text, err))
 		}
 		d := yaml.NewDecoder(bytes.NewReader(text), yaml.Strict())
-		if err := d.Decode(c); err != nil && len(bytes.TrimSpace(text)) > 0 {
+		if err := d.Decode(c); err == io.EOF { // it has only comments
+			c = defaults()
+		} else if err != nil {
 			return nil, badConfig("%s: %s%s", file, c.fault(text, err), keyHint(err))
 		}
 		if err := d.Decode(new(any)); err == nil {
@@ -464,6 +471,11 @@ func (c *Config) check(faults []string) error {
 	}
 	c.formats = logs.Formats(nil).With(own)
 	c.checkInputs(fault)
+	for _, at := range [][2]string{{"state", c.State}, {"out", c.Out}} {
+		if err := store.Check(at[1]); err != nil {
+			fault("%s: %v", at[0], err)
+		}
+	}
 	for _, name := range c.Reports {
 		if !slices.ContainsFunc(reports.All, func(f *reports.Format) bool { return f.Name == name }) {
 			words := wordsOf("reports")
@@ -475,12 +487,19 @@ func (c *Config) check(faults []string) error {
 	}
 	for _, name := range c.Disable {
 		if c.detection(name) == nil && !c.rules.names[name] && c.Profile == "default" {
-			fault("disable: unknown detection %q: want one of %s, or a rule from outflow list rules%s", name, strings.Join(detectionNames(c.detections), ", "), didYouMean(name, detectionNames(c.detections)))
+			names := slices.Concat(detectionNames(c.detections), slices.Sorted(maps.Keys(c.rules.names)))
+			fault("disable: unknown detection or rule %q%s", name, wanted(name, names, "detections, outflow list rules"))
 		}
 	}
 	c.detections = slices.DeleteFunc(c.detections, func(d *detect.Detection) bool { return slices.Contains(c.Disable, d.Name) })
 	for i, name := range c.Own {
-		c.Own[i] = string(columnar.AppendAddress(nil, []byte(name)))
+		network := netip.Prefix{}
+		if c.Own[i], network, err = ownName(name); err != nil {
+			fault("own: %v", err)
+		}
+		if network.IsValid() {
+			c.networks = append(c.networks, network)
+		}
 	}
 	domains, bad := c.DomainAliases.resolve()
 	faults = append(faults, bad...)
@@ -499,6 +518,9 @@ func (c *Config) check(faults []string) error {
 		if err := a.check(); err != nil {
 			fault("allow[%d]: %v", i, err)
 		}
+	}
+	if u := c.S3.EndpointURL; u != "" && !strings.HasPrefix(u, "https://") && !strings.HasPrefix(u, "http://") {
+		fault("s3.endpoint_url %q: want a URL like https://minio.corp.example:9000", withoutPassword(u))
 	}
 	if c.Pushgateway != "" {
 		if err := checkURL(c.Pushgateway); err != nil {
@@ -548,10 +570,13 @@ func (c *Config) checkInputs(fault func(format string, args ...any)) {
 		} else if seen[in.Name] {
 			fault("%s: duplicate name: two sensors that see the same bytes need two names; for the logs of one sensor use one uri with globs", where)
 		}
+		if in.Name == detect.AllFeeds {
+			fault("%s: the name stands for all feeds: give this one another", where)
+		}
 		seen[in.Name] = true
 		if in.Format != "" {
 			if in.format = c.formats.Named(in.Format); in.format == nil {
-				fault("%s: unknown format %q: want one of %s%s", where, in.Format, strings.Join(formatNames(c.formats), ", "), didYouMean(in.Format, formatNames(c.formats)))
+				fault("%s: unknown format %q%s", where, in.Format, wanted(in.Format, formatNames(c.formats), "formats"))
 			}
 		}
 		if l, err := layoutNamed(in.Layout); err != nil {
@@ -563,6 +588,8 @@ func (c *Config) checkInputs(fault func(format string, args ...any)) {
 			}
 		}
 		if _, err := store.Expand(in.URI, nil); err != nil {
+			fault("%s: uri: %v", where, err)
+		} else if err := store.Check(in.URI); err != nil && in.URI != "" {
 			fault("%s: uri: %v", where, err)
 		}
 		in.options = logs.Options{LogFormat: in.LogFormat, Zone: c.zone}

@@ -9,10 +9,12 @@ import (
 	"iter"
 	"maps"
 	"math"
+	"net/netip"
 	"slices"
 	"strings"
 	"sync"
 
+	"outflow/columnar"
 	"outflow/columnar/store"
 	"outflow/reports"
 	"outflow/stats"
@@ -419,8 +421,25 @@ func readBaseline(r io.Reader) (b detect.UploadBaseline, err error) {
 	return b, nil
 }
 
-// own reports whether a host is the company's own: it or a domain above it is listed,
-// or its first label is listed as a bucket or tenant.
+// ownName returns a value of own as destinations are compared with it, or the network that
+// it is. One that no destination can match is an error: uploads there would stay findings.
+func ownName(text string) (string, netip.Prefix, error) {
+	if network, err := netip.ParsePrefix(strings.TrimSpace(text)); err == nil {
+		return network.Masked().String(), network.Masked(), nil
+	}
+	name := string(columnar.AppendAddress(nil, []byte(strings.TrimSpace(text))))
+	if _, err := netip.ParseAddr(name); err == nil {
+		return name, netip.Prefix{}, nil
+	}
+	name = strings.Trim(strings.TrimPrefix(name, "*."), ".")
+	if name == "" || strings.ContainsAny(name, "*?:/\\@ ") {
+		return "", netip.Prefix{}, fmt.Errorf("%q matches no destination: want a host, domain, address, network or bucket, as in backup.corp.example or 203.0.113.0/24", text)
+	}
+	return name, netip.Prefix{}, nil
+}
+
+// own reports whether a host is the company's own: it, a domain above it or its network is
+// listed, or its first label is listed as a bucket or tenant.
 func (c *Config) own(host string) bool {
 	bucket, _, _ := strings.Cut(host, ".")
 	for _, name := range c.Own {
@@ -428,7 +447,11 @@ func (c *Config) own(host string) bool {
 			return true
 		}
 	}
-	return false
+	if len(c.networks) == 0 {
+		return false
+	}
+	address, err := netip.ParseAddr(host)
+	return err == nil && slices.ContainsFunc(c.networks, func(n netip.Prefix) bool { return n.Contains(address) })
 }
 
 // userDays yields the user_day rows of the judged days with their baselines, but those of

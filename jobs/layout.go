@@ -96,7 +96,7 @@ func layoutNamed(name string) (*layout, error) {
 		}
 		names[i] = l.name
 	}
-	return nil, badConfig("unknown layout %q: want one of %s", name, strings.Join(names, ", "))
+	return nil, badConfig("unknown layout %q%s", name, wanted(name, names, "layouts"))
 }
 
 // uri returns the pattern of the objects that lie at a uri. If the uri ends with literal

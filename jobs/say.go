@@ -90,10 +90,11 @@ func (p *program) behind(cells int, text string) string {
 	return strings.ReplaceAll(wrapped(text, p.width-cells, ""), "\n", "\n"+strings.Repeat(" ", cells))
 }
 
-// note prints a message about the run to stderr, unless the run is quiet.
+// note prints a message about the run to stderr, unless the run is quiet. It is one line:
+// a line break in a name from a log would begin a message of its own.
 func (p *program) note(format string, args ...any) {
 	if !p.quiet {
-		p.say(slog.LevelWarn, fmt.Sprintf(format, args...))
+		p.say(slog.LevelWarn, printable(fmt.Sprintf(format, args...)))
 	}
 }
 

@@ -117,7 +117,7 @@ func formatNamed(formats logs.Formats, name string) (*logs.Format, error) {
 	if f := formats.Named(name); f != nil {
 		return f, nil
 	}
-	return nil, badConfig("unknown format %q: want one of %s%s", name, strings.Join(formatNames(formats), ", "), didYouMean(name, formatNames(formats)))
+	return nil, badConfig("unknown format %q%s", name, wanted(name, formatNames(formats), "formats"))
 }
 
 // loadSources reads source files; of a folder, those that end in .yaml or .yml.

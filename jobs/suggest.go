@@ -12,6 +12,15 @@ func didYouMean(name string, names []string) string {
 	return ""
 }
 
+// wanted says which name was probably meant instead of an unknown one; if none is close,
+// where all are. what is a table of outflow list.
+func wanted(name string, names []string, what string) string {
+	if hint := didYouMean(name, names); hint != "" {
+		return hint
+	}
+	return ": see outflow list " + what
+}
+
 // closest returns the name that differs least from a mistyped one, or "" if none is close.
 func closest(name string, names []string) string {
 	name = strings.ToLower(name)

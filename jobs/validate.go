@@ -1,6 +1,7 @@
 package jobs
 
 import (
+	"cmp"
 	"fmt"
 	"reflect"
 	"regexp"
@@ -50,11 +51,6 @@ func (p *program) validateCommand() *cobra.Command {
 			warnings = append(warnings, "No inputs: "+p.noInputs()+".")
 		}
 		var faults []string
-		for _, at := range [][2]string{{"state", config.State}, {"out", config.Out}} {
-			if err := store.Check(at[1]); err != nil {
-				faults = append(faults, fmt.Sprintf("%s: %v", at[0], err))
-			}
-		}
 		unset, wrong := p.channelFaults(config)
 		warnings, faults = append(warnings, unset...), append(faults, wrong...)
 		if test && len(faults) == 0 {
@@ -220,24 +216,69 @@ func (c *Config) doubts(today detect.Day) (out []string) {
 		if a.Detection != "" && !slices.Contains(names, a.Detection) {
 			out = append(out, fmt.Sprintf("The allow-list entry for %s names no detection%s.", a, didYouMean(a.Detection, names)))
 		}
+		if strings.Contains(a.User+a.Host+a.Domain, "*") {
+			out = append(out, fmt.Sprintf("The allow-list entry for %s has a *, which stands for itself: leave out the field that may be anything.", a))
+		}
+		if a.Fingerprint != "" && !plausibleID.MatchString(a.Fingerprint) {
+			out = append(out, fmt.Sprintf("The allow-list entry for %s names no finding: a finding_uid has hexadecimal digits.", a))
+		}
 	}
 	return out
 }
 
 var unknownKey = regexp.MustCompile(`unknown field "([^"]+)"`)
 
-// keyHint returns a question that names the key that was probably meant, if an error is
-// about an unknown key of the configuration.
-func keyHint(err error) string {
-	var keys []string
-	for _, t := range []reflect.Type{reflect.TypeFor[Config](), reflect.TypeFor[Input](), reflect.TypeFor[Allow](), reflect.TypeFor[Mapping](), reflect.TypeFor[S3]()} {
-		for i := range t.NumField() {
-			if key, _, _ := strings.Cut(t.Field(i).Tag.Get("yaml"), ","); key != "" {
-				keys = append(keys, key)
+// A configKey is a key of the configuration, and the key that it stands below; "": none.
+type configKey struct{ name, below string }
+
+// keysBelow returns the keys of a type and of all types below it, as YAML has them.
+func keysBelow(t reflect.Type) (keys []configKey) {
+	seen := map[reflect.Type]bool{}
+	var add func(t reflect.Type, below string)
+	add = func(t reflect.Type, below string) {
+		switch t.Kind() {
+		case reflect.Pointer, reflect.Slice, reflect.Map:
+			add(t.Elem(), below)
+		case reflect.Struct:
+			if seen[t] {
+				return
+			}
+			seen[t] = true
+			for f := range t.Fields() {
+				key, _, _ := strings.Cut(f.Tag.Get("yaml"), ",")
+				if key != "" {
+					keys = append(keys, configKey{key, below})
+				}
+				if f.IsExported() {
+					add(f.Type, cmp.Or(key, below))
+				}
 			}
 		}
 	}
-	return unknownField(err, keys)
+	add(t, "")
+	return keys
+}
+
+// keyHint says which key of the configuration was probably meant, or where the key belongs,
+// if an error is about an unknown one.
+func keyHint(err error) string {
+	keys := keysBelow(reflect.TypeFor[Config]())
+	if m := unknownKey.FindStringSubmatch(err.Error()); m != nil {
+		for _, k := range keys {
+			switch {
+			case k.name != m[1]:
+			case k.below == "":
+				return "\n  " + k.name + " stands at the top level, not indented"
+			default:
+				return "\n  " + k.name + " stands below " + k.below
+			}
+		}
+	}
+	names := make([]string, len(keys))
+	for i, k := range keys {
+		names[i] = k.name
+	}
+	return unknownField(err, names)
 }
 
 // unknownField is keyHint for these keys.

@@ -1,6 +1,7 @@
 package jobs
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"regexp"
@@ -39,7 +40,7 @@ func yamlFault(text []byte, err error) string {
 	if t == nil || t.Position == nil {
 		return message
 	}
-	out := fmt.Sprintf("[%d:%d] %s", t.Position.Line, t.Position.Column, message)
+	out := fmt.Sprintf("[%d:%d] %s", t.Position.Line, t.Position.Column, inPlainWords(message))
 	lines := strings.Split(string(text), "\n")
 	if n := t.Position.Line; n >= 1 && n <= len(lines) {
 		if key := strings.TrimRight(keyOfLine.FindString(lines[n-1]), " \t\r"); key != "" {
@@ -47,4 +48,24 @@ func yamlFault(text []byte, err error) string {
 		}
 	}
 	return out
+}
+
+// inPlainWords writes a message of the decoder about a value of another kind without the
+// words of YAML and Go.
+func inPlainWords(message string) string {
+	m := otherKind.FindStringSubmatch(message)
+	if m == nil {
+		return message
+	}
+	of := func(kind string) string { return cmp.Or(kindsInWords[kind], kind) }
+	return "want " + of(m[2]+m[4]) + ", not " + of(m[1]+m[3])
+}
+
+var otherKind = regexp.MustCompile(`^(?:(\w+) was used where (\w+) is expected|cannot unmarshal (\S+) into Go struct field \S+ of type (\S+))$`)
+
+// kindsInWords are the kinds of values, by the words of YAML and Go for them.
+var kindsInWords = map[string]string{
+	"sequence": "a list, as in [a, b]", "mapping": "keys with values, as in {a: b}", "string": "a text",
+	"bool": "true or false", "int": "a whole number", "int64": "a whole number", "uint64": "a number", "float": "a number", "float64": "a number",
+	"time.Duration": "a time like 90s or 10m",
 }

@@ -14,6 +14,7 @@ import (
 	"iter"
 	"net/url"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -161,11 +162,23 @@ func Remote(uri string) bool {
 	return err == nil && at.bucket != ""
 }
 
-// Check reports a URI that no store can have.
+// Check reports a URI of a configuration that no store can have, or that means another place
+// than its author thought: a relative path that a shell, or a second slash, would make another.
 func Check(uri string) error {
-	_, err := parseURI(uri)
-	return err
+	if at, err := parseURI(uri); err != nil || at.bucket != "" {
+		return err
+	}
+	if m := unexpanded.FindString(uri); m != "" {
+		return fmt.Errorf("location %q: only a shell replaces %s: write the path in full, or ./%s if that is its name", uri, strings.TrimSuffix(m, "/"), strings.TrimSuffix(m, "/"))
+	}
+	if scheme, _, ok := strings.Cut(uri, ":/"); ok && len(scheme) > 1 && !strings.ContainsAny(scheme, `/\`) && !strings.Contains(uri, "://") {
+		return fmt.Errorf("location %q: want two slashes behind %s:", uri, scheme)
+	}
+	return nil
 }
+
+// unexpanded matches what only a shell replaces at the beginning of a path.
+var unexpanded = regexp.MustCompile(`^(~|\$\w+|\$\{\w+\})(/|$)`)
 
 // A location is a parsed URI.
 type location struct {
@@ -186,6 +199,9 @@ func parseURI(uri string) (location, error) {
 		bucket, key, _ := strings.Cut(rest, "/")
 		if bucket == "" {
 			return location{}, fmt.Errorf("location %q: no bucket: want s3://bucket/prefix", uri)
+		}
+		if strings.ContainsAny(bucket, " $%{}*?[]\\\"'<>") {
+			return location{}, fmt.Errorf("location %q: %q is not the name of a bucket: write it in full", uri, bucket)
 		}
 		return location{bucket, key}, nil
 	case scheme == "file":

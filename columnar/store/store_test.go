@@ -390,6 +390,30 @@ func (b brokenBody) WriteTo(w io.Writer) (int64, error) {
 	return io.Copy(w, struct{ io.Reader }{b})
 }
 
+// If this fails, a state or a report ends in a folder that nobody meant, or a path is refused.
+func TestCheck(t *testing.T) {
+	for uri, want := range map[string]string{
+		"~/state":        "only a shell replaces ~",
+		"~":              "only a shell replaces ~",
+		"$HOME/state":    "only a shell replaces $HOME",
+		"${HOME}/state":  "only a shell replaces ${HOME}",
+		"s3:/bucket/x":   "want two slashes",
+		"ftp://x":        "unknown scheme",
+		"s3://bucket/~x": "",
+		"./~/state":      "",
+		"~state":         "",
+		"a/$x/b":         "",
+		"$x.csv":         "",
+		"a:/b/c:/d":      "",
+		`C:/logs`:        "",
+		"logs/s3:/x":     "",
+	} {
+		if err := Check(uri); (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: got %v, want %q", uri, err, want)
+		}
+	}
+}
+
 func TestParseURI(t *testing.T) {
 	for _, c := range []struct{ uri, bucket, path, err string }{
 		{"s3://b", "b", "", ""},
@@ -401,6 +425,8 @@ func TestParseURI(t *testing.T) {
 		{"/abs", "", "/abs", ""},
 		{"", "", "", "want s3://"},
 		{"s3:///x", "", "", "no bucket"},
+		{"s3://$BUCKET/x", "", "", "not the name of a bucket"},
+		{"s3://logs-{yyyy}/x", "", "", "not the name of a bucket"},
 		{"file://relative", "", "", "want file:///"},
 		{"gs://b/x", "", "", `unknown scheme "gs"`},
 	} {
