@@ -28,8 +28,8 @@ type node struct {
 // sankeyNodes is how many senders, and how many destinations, have a node of their own.
 const sankeyNodes = 12
 
-// elsewhere is a destination that no log names.
-const elsewhere = "destination not logged"
+// elsewhere is where data went of which no log names one destination for most.
+const elsewhere = "no single destination logged"
 
 // newSankey draws who sent data where. It returns nil if nothing left.
 func newSankey(all []*subject) *picture {

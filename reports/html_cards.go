@@ -30,6 +30,7 @@ type card struct {
 	Who        shown
 	Type       string
 	Aliases    []shown // its other names, addresses and machines
+	Possibly   []shown // whose a machine possibly is
 	Risk       int
 	Notable    bool
 	Since      string // "new", "3rd night in a row"; "" if no earlier night was judged
@@ -203,6 +204,11 @@ func newCard(id string, t tribe) card {
 	for _, name := range names[:min(len(names), maxAliases)] {
 		c.Aliases = append(c.Aliases, show(name, maxName))
 	}
+	for _, name := range s.possiblePersons() {
+		if len(t) == 1 {
+			c.Possibly = append(c.Possibly, show(name, maxName))
+		}
+	}
 	slices.Sort(detections)
 	c.Detections, _ = cut(strings.Join(slices.Compact(detections), " "), maxSentence)
 	return c
@@ -216,6 +222,21 @@ func (s *subject) spelling() string {
 		}
 	}
 	return s.name
+}
+
+// maxPossible is how many persons a card names of those whose a machine possibly is.
+const maxPossible = 2
+
+// possiblePersons returns whose the subject possibly is.
+func (s *subject) possiblePersons() (names []string) {
+	for _, f := range s.findings {
+		for _, name := range f.PossiblePersons() {
+			if !slices.Contains(names, name) {
+				names = append(names, name)
+			}
+		}
+	}
+	return names[:min(len(names), maxPossible)]
 }
 
 // urgency says when a reader should act on a severity.
@@ -285,8 +306,15 @@ func newAct(f *detect.Finding, d *detect.Detection) act {
 		a.Text = "connected at regular intervals to"
 	case f.Bytes() > 0:
 		a.Text = uploaded(f)
-		if f.Mostly != "" {
+		switch {
+		case f.Mostly != "":
 			a.Text, a.Where = a.Text+", most of it to", where(f.Mostly)
+		case f.Object == "":
+			if text, ok := strings.CutSuffix(a.Text, ")"); ok {
+				a.Text = text + "; " + elsewhere + ")"
+			} else {
+				a.Text += " (" + elsewhere + ")"
+			}
 		}
 	default:
 		a.Title = title(f.Detection, d)

@@ -69,7 +69,7 @@ func TestCardStory(t *testing.T) {
 	at := func(from, to int64) string {
 		return utc(first+from).Format("15:04") + "–" + utc(first+to).Format("15:04")
 	}
-	want := []string{utc(first).Format("15:04") + ` collected Archive made: C:\Tools\7z.exe`, at(3600e6, 7200e6) + " sent then uploaded 2 GB",
+	want := []string{utc(first).Format("15:04") + ` collected Archive made: C:\Tools\7z.exe`, at(3600e6, 7200e6) + " sent then uploaded 2 GB (no single destination logged)",
 		at(5400e6, 9000e6) + " sent sent 413 kB in DNS queries for a[.]example"}
 	if !slices.Equal(got, want) || len(p.Cards) != 2 {
 		t.Errorf("got %d cards, the first with %q, want 2 and %q", len(p.Cards), got, want)
@@ -115,10 +115,10 @@ func TestUploaded(t *testing.T) {
 		bytes, baseline float64
 		want            string
 	}{
-		{"much of it normal", "", 0, 1.04e9, 65e6, "uploaded 1 GB (975 MB above normal)"},
-		{"nearly all unusual", "", 0, 6.43e9, 21e6, "uploaded 6.4 GB"},
-		{"no normal", "", 0, 6.43e9, 0, "uploaded 6.4 GB"},
-		{"not known what is normal", "", 0, 6.43e9, math.NaN(), "uploaded 6.4 GB"},
+		{"much of it normal", "", 0, 1.04e9, 65e6, "uploaded 1 GB (975 MB above normal; no single destination logged)"},
+		{"nearly all unusual", "", 0, 6.43e9, 21e6, "uploaded 6.4 GB (no single destination logged)"},
+		{"no normal", "", 0, 6.43e9, 0, "uploaded 6.4 GB (no single destination logged)"},
+		{"not known what is normal", "", 0, 6.43e9, math.NaN(), "uploaded 6.4 GB (no single destination logged)"},
 		{"part of the day", "a.example", 300e6, 1.04e9, 65e6, "uploaded 1 GB, 300 MB of it to"},
 		{"most of the day", "a.example", 900e6, 1.04e9, 65e6, "uploaded 900 MB to"},
 		{"all to one destination", "a.example", 1.04e9, 1.04e9, 65e6, "uploaded 1 GB (975 MB above normal) to"},
