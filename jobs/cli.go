@@ -71,14 +71,15 @@ type program struct {
 	configFile string
 	settings   []settingFlag // made for the first command that has them
 	quiet      bool
-	logFormat  string   // one of logFormats
-	verbose    bool     // list each fault of the inputs
-	where      []string // the flags with which another command finds the reports and the state of this one
-	scanned    lastRun  // what a scan must remember of its command line
-	json       bool     // results are printed as JSON
-	running    bool     // the command line was valid
-	noted      []string // notes that were printed
-	lost       error    // why the run had to give the state up
+	logFormat  string                // one of logFormats
+	verbose    bool                  // list each fault of the inputs
+	where      []string              // the flags with which another command finds the reports and the state of this one
+	scanned    lastRun               // what a scan must remember of its command line
+	written    func(uri string) bool // Config.written; nil: there is no configuration
+	json       bool                  // results are printed as JSON
+	running    bool                  // the command line was valid
+	noted      []string              // notes that were printed
+	lost       error                 // why the run had to give the state up
 	trace      *trace
 	// wrap, if set, wraps each store, beat is store.Claim.Beat, interval is
 	// quietInterval, and patience is notifyLimit: tests set them.
@@ -335,6 +336,7 @@ func (p *program) withConfig(c *cobra.Command, uses ...string) func() (*Config, 
 			return nil, err
 		}
 		p.strangeVariables()
+		p.written = config.written
 		if config.Memory == 0 {
 			config.Memory = defaultMemory
 			if limit := p.limit(-1); limit < math.MaxInt64 {

@@ -250,9 +250,17 @@ func (p *program) glob(pattern string, days []detect.Day, at store.Options, o *l
 			p.note("%s: left out %s: %s", printable(pattern), counted(s.Count, "object"), s.Reason)
 		}
 	}
-	out := make([]source, len(found.Objects))
-	for i, at := range found.Objects {
-		out[i] = p.source(at)
+	out := make([]source, 0, len(found.Objects))
+	own := 0
+	for _, at := range found.Objects {
+		if p.written != nil && at.URI != pattern && p.written(at.URI) {
+			own++
+			continue
+		}
+		out = append(out, p.source(at))
+	}
+	if own > 0 && len(days) == 0 {
+		p.note("%s: left out %s: written by outflow itself", printable(pattern), counted(own, "object"))
 	}
 	return out, nil
 }
