@@ -625,7 +625,7 @@ func (b *bulkJudge) unusual(half *bulkHalf, s *downloadService, series splitSeri
 	also, signs := b.raise(&f, s, series, true, alone)
 	f.Why += also
 	// Twice the threshold alone is what erratic readers do.
-	if large := half.cold(series.today); z >= 2*b.o.Threshold && (large >= coldHigh || large >= 1 && signs > 0) ||
+	if large := half.cold(series.today); z >= 2*b.o.Threshold && !b.in.precedent(&half.quantity, u.value, series.past) && (large >= coldHigh || large >= 1 && signs > 0) ||
 		large >= 1 && (alone >= farOutdoing || alone >= outdoing && signs > 0) {
 		f.Severity = High
 	}

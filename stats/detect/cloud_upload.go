@@ -28,7 +28,7 @@ company's own, per user and destination.
 
 What it sees: bytes of upload methods to hosts of a catalogue (regional and virtual-hosted buckets too), if the
 destination is new for the user and got 20 MB, or got 100 MB and three times its highest day before. For destinations that
-ten others use, and logs with under seven days of history, the limit is 200 MB. From there on, file sharing that is new and that nobody else uses, and three times what anyone ever sent there in a day, is high, as is all that goes to services that ask nobody for a name, if nobody else uses them, and 20 MB to a webhook, if that is ten times what anyone else sent there. With under seven days, file sharing is medium from 500 MB and high from 2 GB. What goes to a tenant of SharePoint in which most of the company works is low. CONNECT-only proxies are judged by host and bytes.
+ten others use, and logs with under seven days of history, the limit is 200 MB. From there on, file sharing that is new and that nobody else uses, and three times what anyone ever sent there in a day, is high, as is all that goes to services that ask nobody for a name, if nobody else uses them, and 20 MB to a webhook, if that is ten times what anyone else sent there. With under seven days, file sharing is medium from 500 MB and high from 2 GB. What goes to a tenant of SharePoint in which most of the company works is low; what goes to a service to which phones upload by themselves (iCloud), and which a tenth of the company uses, is at most medium. CONNECT-only proxies are judged by host and bytes.
 Why that means exfiltration: such services are reachable from everywhere, trusted by every proxy and free.
 Common false positives: a new project with a customer's share, a backup agent's first runs, a phone on the company's Wi-Fi.
 What it cannot see: services outside the catalogue, personal accounts on a service that the company uses itself, and
@@ -62,11 +62,12 @@ type destination struct{ feed, object string }
 
 func (o *cloudUploadOptions) score(in *Input, risk int) []Finding {
 	users, hosts := map[destination]int{}, map[destination]int{} // only of cloud services: nothing else is looked up
-	var tenants []Key
-	last := map[destination]Key{} // the entity that was counted last
-	highest := map[Key]hostDay{}  // of each entity and accountService
+	var asked []Key                                              // what it may matter of how many the company use it
+	last := map[destination]Key{}                                // the entity that was counted last
+	highest := map[Key]hostDay{}                                 // of each entity and accountService
 	for key, rows := range in.Series {
-		if _, ok := CloudHost([]byte(key.Object)); !ok {
+		service, ok := CloudHost([]byte(key.Object))
+		if !ok {
 			continue
 		}
 		at, entity := account(key), key
@@ -76,14 +77,14 @@ func (o *cloudUploadOptions) score(in *Input, risk int) []Finding {
 			users[at]++
 			last[at] = entity
 		}
-		if users[at] == minPeers && namesTenant(key.Object) {
-			tenants = append(tenants, key)
+		if users[at] == minPeers && namesTenant(key.Object) || service.Kind == "device" {
+			asked = append(asked, key)
 		}
 		if at.object != key.Object {
 			highest[entity] = highest[entity].with(key.Object, in.highest(key, rows))
 		}
 	}
-	used := in.popularity(tenants)
+	used := in.popularity(asked)
 	summits := in.summits(&bytesOut)
 	var findings []Finding
 	for key, rows := range in.Series {
@@ -96,7 +97,7 @@ func (o *cloudUploadOptions) score(in *Input, risk int) []Finding {
 		}
 		service, _ := CloudHost([]byte(key.Object))
 		p := used[destination{key.Feed, key.Object}]
-		u := upload{tenant: p != nil && p.tenant(key.Object), service: service, past: past, today: today, covered: len(in.baselineDays(key.Feed)), others: others - 1, here: hosts[destination{key.Feed, key.Object}] - 1,
+		u := upload{tenant: p != nil && p.tenant(key.Object), devices: p != nil && p.devices(key.Object), service: service, past: past, today: today, covered: len(in.baselineDays(key.Feed)), others: others - 1, here: hosts[destination{key.Feed, key.Object}] - 1,
 			most: summits[at].but(key), elsewhere: highest[entity].but(key.Object)}
 		if f, ok := o.judge(in, &u); ok {
 			f.Technique = service.Technique
@@ -111,6 +112,7 @@ func (o *cloudUploadOptions) score(in *Input, risk int) []Finding {
 type upload struct {
 	service CloudService
 	tenant  bool // the host names a tenant, in which most of the entities upload
+	devices bool // many in the company have devices that upload there
 	past    []Row
 	today   *Row
 	covered int   // days of history that were read
@@ -223,7 +225,7 @@ func (o *cloudUploadOptions) judge(in *Input, u *upload) (Finding, bool) {
 			// Nothing that many use for their work, and no drip: the volume speaks.
 			if u.service.shares() && u.others < o.Common {
 				switch {
-				case out >= int64(o.ColdHigh):
+				case out >= int64(o.ColdHigh) && !u.devices:
 					f.RiskScore, f.Severity = 100, High
 				case out >= int64(o.ColdMedium):
 					f.RiskScore = 100
@@ -258,7 +260,7 @@ func (o *cloudUploadOptions) judge(in *Input, u *upload) (Finding, bool) {
 	drop := alone && u.service.Kind == "anonymous" || fresh && u.service.Kind == "webhook" && out >= int64(o.Floor) && float64(out) > steepRise*max(float64(u.most), float64(o.TextFloor))
 	outdone := float64(out) > o.Rise*float64(max(highest, u.elsewhere, u.most))
 	usual := u.others >= o.Common && u.most >= out/2
-	if u.covered >= o.MinDays && !usual && (out >= 1e9 && (fresh || float64(out) >= steepRise*float64(highest)) || out >= int64(o.CommonFloor) && (alone || outdone && u.service.Kind != "storage") || drop) {
+	if u.covered >= o.MinDays && !usual && !u.devices && (out >= 1e9 && (fresh || float64(out) >= steepRise*float64(highest)) || out >= int64(o.CommonFloor) && (alone || outdone && u.service.Kind != "storage") || drop) {
 		f.Severity = High
 	}
 	if drop || fresh && u.others == 0 && u.service.Kind == "paste" && u.covered >= o.MinDays {
@@ -267,7 +269,7 @@ func (o *cloudUploadOptions) judge(in *Input, u *upload) (Finding, bool) {
 	if usual {
 		f.RiskScore /= 2
 	}
-	f.Customary = !fresh || u.others > 0 && !outdone
+	f.Customary = u.devices || !fresh || u.others > 0 && !outdone
 	if u.tenant {
 		f.Label, f.Severity = "tenant that most of the company works in", min(f.Severity, Low)
 	}

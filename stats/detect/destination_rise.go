@@ -182,7 +182,7 @@ func (o *destinationRiseOptions) score(in *Input) []Finding {
 		}
 		at := summits[account(r.Key)]
 		// Few who upload there do not tell what it is used for; upload_zscore and cloud_upload judge their own days.
-		if (at == nil || at.users < few) && !isResolver(r.Object) || p.tenant(r.Object) {
+		if (at == nil || at.users < few) && !isResolver(r.Object) || p.tenant(r.Object) || p.devices(r.Object) {
 			continue
 		}
 		highest := at.all()

@@ -33,7 +33,7 @@ What it sees: 20 MB or more in a day, or 100 MB if more than 2 % of the others u
 address that it did not use in the 90 days before, with whatever request and however few bytes; or less a day, if it makes 100 MB
 within 7 days of the first use; or 100 MB to several such places, which nobody used until a week ago, together. The risk is higher if at most
 2 % of the others use it, or if nobody did until a week ago, and then once more if the machine uses at most five destinations; it is lower if half of them use it. The hosts of a file sharing service count as one there. 200 MB and five times what the
-entity usually sends in a day, to places that nobody used until a week ago, that at most five use now and that hardly answer, are of high severity: in a day to one
+entity usually sends in a day, or one usual day on top of another from a machine that uses at most five destinations, to places that nobody used until a week ago, that at most five use now and that hardly answer, are of high severity: in a day to one
 place or to several, by one machine or by several, or within a week; of a machine that was seen on under five days before, only these are reported. So is a public resolver: looking up names takes a megabyte a day, and 20 MB are a tunnel.
 Why that means exfiltration: people work with the same few services; a thief brings another.
 Common false positives: a new customer's portal, a first video call, a new supplier of printing or payroll; networks that log
@@ -74,6 +74,7 @@ type firstUse struct {
 	since    Day     // the first of the days that Row sums up; the judged day if it is one
 	days     int     // that the entity was seen on before
 	usual    float64 // bytes that the entity sends on a usual day; NaN if not known
+	exceeds  float64 // bytes that what is high must reach
 	quiet    bool    // the entity uses almost nothing
 	small    bool    // too little to be reported alone
 	told     bool    // reported on an earlier day, with less
@@ -83,19 +84,18 @@ type firstUse struct {
 // A haul is what left, on the judged day and for the first time, to places that nobody used
 // until a week ago: all that one entity sent to them, or all that one of them got.
 type haul struct {
-	bytes  int64
-	usual  float64 // the highest of the entities'
-	places []Row
+	bytes   int64
+	exceeds float64 // the highest of the entities'
+	places  []Row
 }
 
 // high reports whether what left, within so many days, is more than work leaves behind. What goes to
 // one place on dripDays of a week need not outdo a day's work by as much.
-func (o *firstDestinationOptions) high(bytes int64, usual float64, days Day) bool {
-	rise := o.HighRise
+func (o *firstDestinationOptions) high(bytes int64, exceeds float64, days Day) bool {
 	if days >= dripDays {
-		rise /= 2
+		exceeds /= 2
 	}
-	return bytes >= int64(o.HighFloor) && float64(bytes) >= rise*usual
+	return bytes >= int64(o.HighFloor) && float64(bytes) >= exceeds
 }
 
 // dripDays is from how many days on what a new destination gets is a drip.
@@ -125,10 +125,10 @@ func (o *firstDestinationOptions) hauls(in *Input, firsts []firstUse, used map[d
 		for _, k := range [...]Key{entity, {Feed: u.Feed, Object: u.Object}} {
 			h := all[k]
 			if h == nil {
-				h = &haul{usual: u.usual}
+				h = &haul{exceeds: u.exceeds}
 				all[k] = h
 			}
-			h.bytes, h.usual, h.places = addBytes(h.bytes, u.BytesOut), max(h.usual, u.usual), append(h.places, u.Row)
+			h.bytes, h.exceeds, h.places = addBytes(h.bytes, u.BytesOut), max(h.exceeds, u.exceeds), append(h.places, u.Row)
 		}
 	}
 	return all
@@ -145,10 +145,10 @@ func (o *firstDestinationOptions) score(in *Input, risk int) []Finding {
 	hauls := o.hauls(in, firsts, used)
 	var findings []Finding
 	for i := range firsts {
-		if answers(&firsts[i].Row) && networks[networkOf(firsts[i].Key)]-1 >= o.Network || used[destination{firsts[i].Feed, firsts[i].Object}].tenant(firsts[i].Object) {
+		f, p := &firsts[i], used[destination{firsts[i].Feed, firsts[i].Object}]
+		if answers(&f.Row) && networks[networkOf(f.Key)]-1 >= o.Network || p.tenant(f.Object) || p.devices(f.Object) {
 			continue
 		}
-		f, p := &firsts[i], used[destination{firsts[i].Feed, firsts[i].Object}]
 		entity := f.Key
 		entity.Object = ""
 		if h := hauls[entity]; h != nil && len(h.places) >= spreadPlaces && h.bytes >= int64(o.YoungFloor) {
@@ -158,9 +158,9 @@ func (o *firstDestinationOptions) score(in *Input, risk int) []Finding {
 		if f.small || p.share() > o.Rare && p.first < in.Day-Day(o.Young) && f.BytesOut < int64(o.KnownFloor) {
 			continue
 		}
-		high := o.strange(in, f, p) && o.high(f.BytesOut, f.usual, in.Day-f.since+1) || isResolver(f.Object)
+		high := o.strange(in, f, p) && o.high(f.BytesOut, f.exceeds, in.Day-f.since+1) || isResolver(f.Object)
 		if h := hauls[Key{Feed: f.Feed, Object: f.Object}]; h != nil {
-			high = high || o.high(h.bytes, h.usual, 1)
+			high = high || o.high(h.bytes, h.exceeds, 1)
 		}
 		if (f.told || f.newcomer) && !high {
 			continue
@@ -188,7 +188,7 @@ func (o *firstDestinationOptions) spread(in *Input, entity Key, h *haul, risk in
 		Key: entity, Score: float64(h.bytes), Threshold: float64(o.YoungFloor), Observed: float64(h.bytes), Baseline: 0, Unit: "B/day",
 		Window: in.Day.window(), Summary: sum(h.places), RiskScore: min(risk*(100+2*riskStep)/100, 100),
 	}
-	if o.high(h.bytes, h.usual, 1) {
+	if o.high(h.bytes, h.exceeds, 1) {
 		f.Severity = High
 	}
 	f.Why = fmt.Sprintf("%s sent %s on %s to %s that nobody in the log had used until a week before: %s.",
@@ -205,8 +205,12 @@ func (o *firstDestinationOptions) firsts(in *Input) []firstUse {
 	end := func() {
 		entity := all[begin:]
 		all = all[:begin]
+		rise := o.HighRise
+		if u.aside(in, entity) {
+			rise = 1
+		}
 		for _, f := range entity {
-			if !often(habit, &f.Row) {
+			if f.exceeds = rise * f.usual; !often(habit, &f.Row) {
 				all = append(all, f)
 			}
 		}
@@ -281,6 +285,25 @@ func (o *firstDestinationOptions) firstUse(in *Input, u *usage, past []Row, toda
 	judged := func(d Day) bool { return in.Covered(today.Feed)[o.MinDays-1] < d }
 	f.told = judged(f.since) && week[0].BytesOut >= int64(o.Floor) || judged(in.Day-1) && before >= int64(o.YoungFloor)
 	return f, !f.told || before < int64(o.HighFloor) && f.BytesOut >= int64(o.HighFloor)
+}
+
+// aside reports whether what a quiet machine sent to new places came on top of what it sends on a usual
+// day. Where the place of a backup has another address today, the usual is missing.
+func (u *usage) aside(in *Input, firsts []firstUse) bool {
+	if len(firsts) == 0 || !firsts[0].quiet || math.IsNaN(firsts[0].usual) {
+		return false
+	}
+	_, today := in.before(u.days)
+	if today == nil {
+		return false
+	}
+	rest := today.BytesOut
+	for i := range firsts {
+		if firsts[i].since == in.Day {
+			rest -= firsts[i].BytesOut
+		}
+	}
+	return float64(rest) >= firsts[0].usual/2
 }
 
 // often reports whether an entity sent at least half of what a first use has to a new destination on

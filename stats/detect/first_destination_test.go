@@ -11,6 +11,7 @@ import (
 // a network that others use are no new destination.
 func TestFirstDestinationSeverity(t *testing.T) {
 	const day = Day(20000)
+	const busy, moved = "it uses six places", "it sends nothing else that day" // instead of what others use
 	for _, c := range []struct {
 		name    string
 		object  string
@@ -21,7 +22,10 @@ func TestFirstDestinationSeverity(t *testing.T) {
 	}{
 		{"a large upload", "203.0.113.9", 200e6, 2e6, 20e6, nil, High},
 		{"under the limit", "203.0.113.9", 199e6, 2e6, 19e6, nil, Medium},
-		{"four usual days", "203.0.113.9", 200e6, 2e6, 50e6, nil, Medium},
+		{"four usual days", "203.0.113.9", 200e6, 2e6, 50e6, []string{busy}, Medium},
+		{"four usual days of a machine that uses little else, on top of a usual one", "203.0.113.9", 200e6, 2e6, 50e6, nil, High},
+		{"less than a usual day of it", "203.0.113.9", 200e6, 2e6, 201e6, nil, Medium},
+		{"its backup to another address", "203.0.113.9", 200e6, 2e6, 50e6, []string{moved}, Medium},
 		{"a quarter came back", "203.0.113.9", 200e6, 50e6, 20e6, nil, Medium},
 		{"somebody else uses it", "203.0.113.9", 200e6, 2e6, 20e6, []string{"203.0.113.9"}, Low},
 		{"a relay of a network that five others use", "203.0.113.9", 200e6, 20e6, 20e6, []string{"203.0.1.1", "203.0.2.2", "203.0.3.3", "203.0.4.4", "203.0.113.10"}, Info},
@@ -40,7 +44,11 @@ func TestFirstDestinationSeverity(t *testing.T) {
 		var covered []Day
 		for d := day - 20; d < day; d++ {
 			covered = append(covered, d)
-			add(d, "10.0.0.1", "", c.usual, c.usual, "mail.example")
+			uses := []string{"mail.example"}
+			if slices.Contains(c.others, busy) {
+				uses = []string{"a.example", "b.example", "c.example", "d.example", "e.example", "mail.example"}
+			}
+			add(d, "10.0.0.1", "", c.usual, c.usual, uses...)
 			for i := range 12 {
 				uses := []string{"mail.example"}
 				if i < len(c.others) {
@@ -49,7 +57,11 @@ func TestFirstDestinationSeverity(t *testing.T) {
 				add(d, fmt.Sprintf("10.0.1.%d", i), "", 1e6, 1e6, uses...)
 			}
 		}
-		add(day, "10.0.0.1", "", c.out+c.usual, c.in+c.usual, "mail.example", c.object)
+		usual := c.usual
+		if slices.Contains(c.others, moved) {
+			usual = 0
+		}
+		add(day, "10.0.0.1", "", c.out+usual, c.in+usual, "mail.example", c.object)
 		add(day, "10.0.0.1", c.object, c.out, c.in)
 		sortRows(rows)
 		findings := Judge(firstDestination(), &Input{Day: day, Series: seriesOf(rows), Covered: func(string) []Day { return covered }})

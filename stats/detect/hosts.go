@@ -11,7 +11,7 @@ import (
 // A CloudService is a service on the internet that data can be uploaded to.
 type CloudService struct {
 	Name      string // "Amazon S3"
-	Kind      string // "storage", "sharing", "anonymous", "paste", "webhook", "code", "mail"
+	Kind      string // "storage", "sharing", "device", "anonymous", "paste", "webhook", "code", "mail"
 	Technique string // ATT&CK technique id of an upload to it
 }
 
@@ -19,6 +19,7 @@ type CloudService struct {
 var kindTechniques = map[string]string{
 	"storage":   "T1567.002",
 	"sharing":   "T1567.002",
+	"device":    "T1567.002", // sharing to which phones and tablets upload by themselves
 	"anonymous": "T1567.002", // sharing that asks nobody who he is
 	"paste":     "T1567.003",
 	"webhook":   "T1567.004",
@@ -77,7 +78,7 @@ var cloudCatalogue = []struct{ name, kind, hosts string }{
 		upload.drive.google.com content.googleapis.com www.googleapis.com photos.google.com photoslibrary.googleapis.com`},
 	{"Dropbox", "sharing", `dropbox.com dropboxapi.com dropboxusercontent.com dropbox-dns.com getdropbox.com`},
 	{"Box", "sharing", `box.com boxcloud.com app.box.com upload.box.com boxenterprise.net`},
-	{"iCloud", "sharing", `icloud.com icloud-content.com icloud.com.cn`},
+	{"iCloud", "device", `icloud.com icloud-content.com icloud.com.cn`},
 	{"Mega", "anonymous", `mega.nz mega.co.nz mega.io userstorage.mega.co.nz`},
 	{"WeTransfer", "sharing", `wetransfer.com wetransfer.net we.tl wetransfer-eu-prod-incoming.s3.*.amazonaws.com
 		wetransfer-us-prod-incoming.s3.*.amazonaws.com wetransfer-us-prod-incoming.s3.amazonaws.com`},
@@ -247,7 +248,9 @@ func indexHosts() *hostIndex {
 }
 
 // shares reports whether the service shares files with others.
-func (s *CloudService) shares() bool { return s.Kind == "sharing" || s.Kind == "anonymous" }
+func (s *CloudService) shares() bool {
+	return s.Kind == "sharing" || s.Kind == "device" || s.Kind == "anonymous"
+}
 
 // tunnels are the services whose hosts are somebody's own.
 const tunnels = "|ngrok|Cloudflare quick tunnel|localtunnel|Serveo|localhost.run|Pinggy|Dev tunnels|"
@@ -256,11 +259,30 @@ const tunnels = "|ngrok|Cloudflare quick tunnel|localtunnel|Serveo|localhost.run
 // account is: any of the service's hosts may take an upload to the same account. It returns ""
 // for others, as for buckets and tenants.
 func accountService(host string) string {
+	if name := deviceService(host); name != "" {
+		return name
+	}
 	s, ok := CloudHost([]byte(host))
 	if !ok || !s.shares() || namesTenant(host) || strings.Contains(tunnels, "|"+s.Name+"|") {
 		return ""
 	}
 	return s.Name
+}
+
+// appleNetwork is what the addresses begin with of the network that belongs to Apple alone. Hardly
+// anything but devices' own services has so much to send there.
+const appleNetwork = "17."
+
+// deviceService returns the name of the service of a host or an address to which devices upload by
+// themselves, or "".
+func deviceService(object string) string {
+	if strings.HasPrefix(object, appleNetwork) && isAddress(object) {
+		return "iCloud"
+	}
+	if s, _ := CloudHost([]byte(object)); s.Kind == "device" {
+		return s.Name
+	}
+	return ""
 }
 
 // lastLabels returns the last two labels of a host.

@@ -100,14 +100,15 @@ func Locate(findings []Finding, rows iter.Seq2[*Row, error]) error {
 				continue // who knocks from outside is nobody of the company
 			}
 			p.entities++
-			if _, used := slices.BinarySearch(r.Destinations, at.object); used {
+			if at.usedBy(r) {
 				p.users++
 			}
 		}
 	}
 	for k, of := range volumes {
 		for _, f := range of {
-			if p := crowds[crowd{k.Feed, k.day, f.Mostly}]; p != nil && p.users >= minPeers && 3*p.users >= p.entities {
+			p := crowds[crowd{k.Feed, k.day, f.Mostly}]
+			if p != nil && (p.users >= minPeers && 3*p.users >= p.entities || p.devices(f.Mostly)) {
 				f.Severity = min(f.Severity, Medium)
 				f.RiskScore = max(f.RiskScore/2, leastRisk[f.Severity])
 				f.Why += fmt.Sprintf(" Most of it went to %s, which %d of the %d in the log used that day.", printable(f.Mostly), p.users, p.entities)
@@ -125,6 +126,15 @@ type crowd struct {
 	feed   string
 	day    Day
 	object string
+}
+
+// usedBy reports whether an entity used the destination on its day. Devices use whichever host of their service.
+func (c *crowd) usedBy(r *Row) bool {
+	if service := deviceService(c.object); service != "" {
+		return slices.ContainsFunc(r.Destinations, func(name string) bool { return deviceService(name) == service })
+	}
+	_, used := slices.BinarySearch(r.Destinations, c.object)
+	return used
 }
 
 // A relay may be a machine that passes on what others send, as a proxy does: a firewall's log has

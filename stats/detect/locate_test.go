@@ -104,8 +104,13 @@ func TestLocateCrowd(t *testing.T) {
 	const day = Day(10)
 	for _, c := range []struct {
 		users, entities int
+		place, used     string // where one sent, and what the users use
 		want            Severity
-	}{{10, 30, Medium}, {10, 31, High}, {9, 12, High}} {
+	}{
+		{10, 30, "tenant.example", "tenant.example", Medium}, {10, 31, "tenant.example", "tenant.example", High}, {9, 12, "tenant.example", "tenant.example", High},
+		{6, 60, "p58-content.icloud.com", "gateway.icloud.com", Medium}, {6, 61, "p58-content.icloud.com", "gateway.icloud.com", High}, {5, 12, "p58-content.icloud.com", "gateway.icloud.com", High},
+		{6, 60, "17.248.9.9", "17.57.1.1", Medium}, {6, 60, "17.248.9.9", "170.248.9.9", High}, {6, 60, "content.dropboxapi.com", "www.dropbox.com", High},
+	} {
 		var rows []Row
 		add := func(who, object string, bytes int64, uses ...string) {
 			rows = append(rows, Row{Day: day, Key: Key{Feed: "flow", EntityType: "src_ip", Entity: who, Object: object}, Summary: Summary{BytesOut: bytes, Destinations: uses}})
@@ -113,11 +118,11 @@ func TestLocateCrowd(t *testing.T) {
 		for i := range c.entities {
 			uses := []string{"a.example"}
 			if i < c.users {
-				uses = append(uses, "tenant.example")
+				uses = append(uses, c.used)
 			}
 			add(fmt.Sprintf("10.0.0.%d", i), "", 3e9, uses...)
 		}
-		add("10.0.0.0", "tenant.example", 2e9)
+		add("10.0.0.0", c.place, 2e9)
 		for i := range 50 { // they knock at the firewall
 			add(fmt.Sprintf("198.51.100.%d", i), "", 100)
 		}
@@ -130,7 +135,7 @@ func TestLocateCrowd(t *testing.T) {
 			}
 		})
 		if got := findings[0].Severity; err != nil || got != c.want {
-			t.Errorf("%d of %d: got %v and error %v, want %v", c.users, c.entities, got, err, c.want)
+			t.Errorf("%d of %d at %s: got %v and error %v, want %v", c.users, c.entities, c.place, got, err, c.want)
 		}
 	}
 }

@@ -124,5 +124,13 @@ func (q *quantity) known(x int64, past []Row, counts func(d Day) bool) bool {
 	return q.days(x, past, counts) >= least
 }
 
+// spree is how many days a theft goes on as one. What was done before that is done now and then.
+const spree = 7
+
+// precedent reports whether a key had at least half of x a week ago or before.
+func (in *Input) precedent(q *quantity, x int64, past []Row) bool {
+	return q.days(x, past, func(d Day) bool { return d <= in.Day-spree }) > 0
+}
+
 // anyDay makes quantity.days count every day.
 func anyDay(Day) bool { return true }

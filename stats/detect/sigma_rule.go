@@ -299,10 +299,6 @@ const burst, burstRise = 10, 3
 // else does is news.
 const maxTogether = 2
 
-// spree is how many days a theft goes on as one. Who matched the rule before, or sent to the
-// same place, does so now and then.
-const spree = 7
-
 // news returns what is new about the match of a key: the rule, if nobody else matched it in
 // the days before but out of habit, nor the entity itself a week ago; and its destination, if
 // nobody sent there and new ones are rare, as where buckets are few and the company's own.

@@ -219,8 +219,8 @@ func (o *uploadZScoreOptions) finding(in *Input, s splitSeries, score, baseline 
 		Key: s.key, Score: score, Threshold: o.Threshold, Observed: float64(s.today.BytesOut), Baseline: baseline,
 		Unit: "B/day", Window: in.Day.window(), Summary: s.today.Summary,
 	}
-	// Erratic days do not explain twice the threshold and a gigabyte.
-	if score >= 2*o.Threshold && f.Observed >= 1e9 {
+	// Erratic days do not explain twice the threshold and a gigabyte, but an earlier one does.
+	if score >= 2*o.Threshold && f.Observed >= 1e9 && !in.precedent(&bytesOut, s.today.BytesOut, s.past) {
 		f.Severity = High
 	}
 	return f

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 
 	"outflow/columnar"
 	"outflow/columnar/scan"
@@ -59,14 +60,14 @@ func (u *usage) before(d Day, name string) bool {
 // a camera, a server that fetches updates.
 const quietDestinations = 5
 
-// quiet reports whether a machine used almost nothing to the end of the judged day.
+// quiet reports whether a machine used almost nothing before the judged day.
 func (u *usage) quiet(in *Input) bool {
 	if u.key.EntityType == columnar.User.String() {
 		return false
 	}
 	var names []string
 	for i := range u.days {
-		if u.days[i].Day > in.Day {
+		if u.days[i].Day >= in.Day {
 			break
 		}
 		if names = union(names, u.days[i].Destinations, quietDestinations+1); len(names) > quietDestinations {
@@ -110,6 +111,12 @@ func (p *popularity) share() float64 {
 // in the log twice, by name and by address, and machines are, too.
 func (p *popularity) tenant(object string) bool {
 	return p.users >= minPeers && 3*p.users >= p.entities && namesTenant(object)
+}
+
+// devices reports whether a destination is a service to which devices upload by themselves, and a
+// tenth of the company has one. What one more of them sends is most likely pictures.
+func (p *popularity) devices(object string) bool {
+	return deviceService(object) != "" && p.users > few && 10*p.users >= p.entities
 }
 
 // String says how many others use it.
@@ -171,7 +178,7 @@ func (in *Input) popularity(destinations []Key) map[destination]*popularity {
 		for i := range rows {
 			for _, name := range rows[i].Destinations {
 				p := names[name]
-				if p == nil && len(ends) > 0 && ends[lastLabels(name)] {
+				if p == nil && len(ends) > 0 && (ends[lastLabels(name)] || strings.HasPrefix(name, appleNetwork)) {
 					p = services[key.Feed][accountService(name)]
 				}
 				if p == nil {
