@@ -39,10 +39,10 @@ every machine of the company.
 Of file servers (SMB, NFS and AFP to an address inside), only the bytes are known, and a gigabyte is the least.
 Common false positives: a first synchronisation of a new laptop, a migration, a new analysis job, an audit. After the same
 level on four days, of a machine or service account in a feed's first week on two, it is a habit. Jobs with a regular volume are their own baseline. With under 7 days of history the day is
-compared with the organisation, if need be without what jobs fetch daily, and with fixed limits; somebody new in a log that is not is taken less seriously,
+compared with the organisation, if need be without what jobs fetch daily, and with fixed limits; somebody new in a log that is not is taken less seriously, but for twice what anyone took,
 and an address outside that reads where nobody unknown did more so. Addresses
 outside that read without a user from a web server, or from a bucket that such addresses read on at least four days before,
-can be anybody: those findings are at most low, unless one takes more than 3 times what any other took from a web server on any day.
+can be anybody: those findings are at most low, unless one takes more than 3 times what any other took from a web server on any day; more than 10 times is high from 10 GB on.
 What it cannot see: one bucket among much larger downloads of the same entity, slow downloads, what is read but not
 downloaded (previews, listings, queries within the service), data events that the service does not log, and countries.
 How to investigate: what the objects are (the peak's evidence), from where and with what they were fetched, whether the person
@@ -625,8 +625,9 @@ func (b *bulkJudge) unusual(half *bulkHalf, s *downloadService, series splitSeri
 	also, signs := b.raise(&f, s, series, true, alone)
 	f.Why += also
 	// Twice the threshold alone is what erratic readers do.
-	if large := half.cold(series.today); z >= 2*b.o.Threshold && !b.in.precedent(&half.quantity, u.value, series.past) && (large >= coldHigh || large >= 1 && signs > 0) ||
-		large >= 1 && (alone >= farOutdoing || alone >= outdoing && signs > 0) {
+	if large := half.cold(series.today); !b.in.precedent(&half.quantity, u.value, series.past) &&
+		(z >= 2*b.o.Threshold && (large >= coldHigh || large >= 1 && signs > 0) ||
+			large >= 1 && (alone >= farOutdoing || alone >= outdoing && signs > 0)) {
 		f.Severity = High
 	}
 	return f
@@ -740,11 +741,14 @@ func (b *bulkJudge) newcomer(half *bulkHalf, s *downloadService, series splitSer
 	case f.Score >= coldMedium:
 		grade = 1
 	}
-	// Who joins a company has nothing yet, and fetches it on the first days, but not four times what anyone took. Guests
-	// are shown what they need.
+	// Who joins a company has nothing yet, and fetches it on the first days, but not four times what anyone took, nor twice
+	// that if it is twice what is high. Guests are shown what they need.
 	alone := b.outdoes(s, series.today)
 	if alone >= farOutdoing {
 		grade++
+	}
+	if b.in.precedent(&half.quantity, half.of(series.today), series.past) {
+		grade--
 	}
 	if isClosed(s.key.Object) && objectWeight(s.key.Object) >= reportWeight {
 		grade = max(grade, 1)
@@ -762,7 +766,7 @@ func (b *bulkJudge) newcomer(half *bulkHalf, s *downloadService, series splitSer
 	case s.since <= b.in.Day-Day(b.o.MinDays):
 		f.Why += ", as it never used the service before " + s.rows[0].Day.String()
 	default:
-		if alone < farOutdoing && !isClosed(s.key.Object) {
+		if alone < farOutdoing && !isClosed(s.key.Object) && !(alone >= outdoing && f.Score >= 2*coldHigh) {
 			grade--
 		}
 		f.Why += ", as it is new in this log"
@@ -797,6 +801,10 @@ func most(days, own []float64) float64 {
 	}
 	return 0
 }
+
+// emptied is how many times the largest day of all others a stranger must take from a web server for that
+// to be of high severity, if it is as much as coldHigh says.
+const emptied = 10
 
 // above returns the share of the days of others that are below the newcomer's, in percent, and
 // how many others' days there are. days are sorted, and have its own among them.
@@ -836,8 +844,12 @@ func (b *bulkJudge) endFeed() {
 		service, _, _ := strings.Cut(f.Object, "/")
 		days := half.days[takers{service: service}]
 		if f.Label != "" && service == webService && f.Score >= coldMedium && f.Observed > outdone*most(days, c.own[c.of]) {
+			times := outdone
 			f.Label, f.RiskScore = "", b.risk
-			c.also += fmt.Sprintf(" It took more than %d times what any other reader took on any day.", outdone)
+			if others := len(days) - len(c.own[c.of]); others >= minPeerDays && f.Score >= coldHigh && f.Observed > emptied*most(days, c.own[c.of]) {
+				times, f.Severity = emptied, High
+			}
+			c.also += fmt.Sprintf(" It took more than %d times what any other reader took on any day.", times)
 		}
 		of := "others"
 		share, others := c.above(days)

@@ -52,6 +52,7 @@ func Locate(findings []Finding, rows iter.Seq2[*Row, error]) error {
 		return nil
 	}
 	carriers := map[Day]map[string][]*relay{} // by what they sent to
+	devices := map[device]*deviceBytes{}
 	for r, err := range rows {
 		if err != nil {
 			return err
@@ -65,6 +66,16 @@ func Locate(findings []Finding, rows iter.Seq2[*Row, error]) error {
 				f.Mostly = strings.Clone(r.Object) // not the block of rows
 			}
 		}
+		if service := deviceService(r.Object); service != "" && volumes[k] != nil {
+			d := devices[device{k, service}]
+			if d == nil {
+				d = &deviceBytes{}
+				devices[device{k, service}] = d
+			}
+			if d.all = addBytes(d.all, r.BytesOut); r.BytesOut > d.most {
+				d.most, d.object = r.BytesOut, strings.Clone(r.Object)
+			}
+		}
 		if x := relays[k]; x != nil && r.BytesOut >= minDestinationBytes {
 			if carriers[k.day] == nil {
 				carriers[k.day] = map[string][]*relay{}
@@ -72,6 +83,13 @@ func Locate(findings []Finding, rows iter.Seq2[*Row, error]) error {
 			object := strings.Clone(r.Object)
 			x.feed, x.sent[object] = k.Feed, r.BytesOut
 			carriers[k.day][object] = append(carriers[k.day][object], x)
+		}
+	}
+	for at, d := range devices { // a device sends to many hosts of its service
+		for _, f := range volumes[at.dayKey] {
+			if d.all > f.Summary.BytesOut/2 {
+				f.Mostly = d.object
+			}
 		}
 	}
 	crowds := map[crowd]*popularity{}
@@ -119,6 +137,17 @@ func Locate(findings []Finding, rows iter.Seq2[*Row, error]) error {
 		x.label()
 	}
 	return nil
+}
+
+// A device is what an entity sent in a day to a service of devices.
+type device struct {
+	dayKey
+	service string
+}
+
+type deviceBytes struct {
+	all, most int64
+	object    string // the host that got most
 }
 
 // A crowd are those who use a destination on a day.

@@ -105,11 +105,13 @@ func TestLocateCrowd(t *testing.T) {
 	for _, c := range []struct {
 		users, entities int
 		place, used     string // where one sent, and what the users use
+		split           bool   // it sent to several hosts
 		want            Severity
 	}{
-		{10, 30, "tenant.example", "tenant.example", Medium}, {10, 31, "tenant.example", "tenant.example", High}, {9, 12, "tenant.example", "tenant.example", High},
-		{6, 60, "p58-content.icloud.com", "gateway.icloud.com", Medium}, {6, 61, "p58-content.icloud.com", "gateway.icloud.com", High}, {5, 12, "p58-content.icloud.com", "gateway.icloud.com", High},
-		{6, 60, "17.248.9.9", "17.57.1.1", Medium}, {6, 60, "17.248.9.9", "170.248.9.9", High}, {6, 60, "content.dropboxapi.com", "www.dropbox.com", High},
+		{10, 30, "tenant.example", "tenant.example", false, Medium}, {10, 31, "tenant.example", "tenant.example", false, High}, {9, 12, "tenant.example", "tenant.example", false, High},
+		{4, 80, "p58-content.icloud.com", "gateway.icloud.com", false, Medium}, {4, 81, "p58-content.icloud.com", "gateway.icloud.com", false, High}, {3, 12, "p58-content.icloud.com", "gateway.icloud.com", false, High},
+		{4, 60, "17.248.9.9", "17.57.1.1", false, Medium}, {4, 60, "17.248.9.9", "170.248.9.9", false, High}, {4, 60, "content.dropboxapi.com", "www.dropbox.com", false, High},
+		{4, 60, "17.248.9.1", "17.57.1.1", true, Medium},
 	} {
 		var rows []Row
 		add := func(who, object string, bytes int64, uses ...string) {
@@ -122,7 +124,12 @@ func TestLocateCrowd(t *testing.T) {
 			}
 			add(fmt.Sprintf("10.0.0.%d", i), "", 3e9, uses...)
 		}
-		add("10.0.0.0", c.place, 2e9)
+		if c.split {
+			add("10.0.0.0", "17.248.9.1", 1e9)
+			add("10.0.0.0", "17.248.9.2", 7e8)
+		} else {
+			add("10.0.0.0", c.place, 2e9)
+		}
 		for i := range 50 { // they knock at the firewall
 			add(fmt.Sprintf("198.51.100.%d", i), "", 100)
 		}

@@ -430,7 +430,32 @@ func (o *sigmaRuleOptions) score(in *Input) []Finding {
 		rows = append(rows, *r)
 	}
 	finish()
+	corroborate(findings)
 	return findings
+}
+
+// corroborate raises the risk of findings of several rules about the same entity and object: their severity
+// stays, since all may judge the same bytes, but they stand before what one rule says.
+func corroborate(findings []Finding) {
+	groups := map[Key][]*Finding{}
+	for i := range findings {
+		f := &findings[i]
+		k := f.Key
+		if _, k.Object = RuleMatch(f.Key); k.Object != "" && f.Severity >= Medium {
+			groups[k] = append(groups[k], f)
+		}
+	}
+	for _, group := range groups {
+		var risks []int
+		for _, f := range group {
+			risks = append(risks, f.RiskScore)
+		}
+		for _, f := range group {
+			if f.RiskScore = jointRisk(risks); f.Severity < High {
+				f.RiskScore = min(f.RiskScore, leastRisk[f.Severity+1]-1)
+			}
+		}
+	}
 }
 
 // scoreRulesSeed reports each match of each rule on each day of the whole log: the

@@ -1,6 +1,7 @@
 package detect
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -210,5 +211,28 @@ destination: {field: with}
 		if len(got) != 1 || got[0].Severity != c.want || !strings.Contains(got[0].Why, c.why) {
 			t.Errorf("%s: got %v, want one finding of severity %v that says %q", c.name, got, c.want, c.why)
 		}
+	}
+}
+
+// If this fails, what two rules say of one destination stands behind what one says of another; or a rule about
+// another destination or another entity counts, too.
+func TestCorroborate(t *testing.T) {
+	finding := func(who, object string, severity Severity, risk int) Finding {
+		return Finding{Key: Key{Feed: "conn", EntityType: "src_ip", Entity: who, Object: object}, Severity: severity, RiskScore: risk}
+	}
+	findings := []Finding{
+		finding("10.0.0.1", "icmp_data: 198.51.100.7", High, 70), finding("10.0.0.1", "icmp_talk: 198.51.100.7", High, 60),
+		finding("10.0.0.1", "tor: 198.51.100.8", High, 70), finding("10.0.0.2", "icmp_data: 198.51.100.7", High, 70),
+		finding("10.0.0.3", "icmp_data: 198.51.100.7", Medium, 50), finding("10.0.0.3", "icmp_talk: 198.51.100.7", Medium, 50),
+		finding("10.0.0.4", "icmp_data: 198.51.100.7", High, 70), finding("10.0.0.4", "icmp_talk: 198.51.100.7", Low, 20),
+		finding("10.0.0.5", "icmp_data", High, 60), finding("10.0.0.5", "icmp_talk", High, 60),
+	}
+	corroborate(findings)
+	var got []int
+	for i := range findings {
+		got = append(got, findings[i].RiskScore)
+	}
+	if want := []int{88, 88, 70, 70, 59, 59, 70, 20, 60, 60}; !slices.Equal(got, want) {
+		t.Errorf("got risks %v, want %v", got, want)
 	}
 }

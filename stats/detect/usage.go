@@ -113,10 +113,13 @@ func (p *popularity) tenant(object string) bool {
 	return p.users >= minPeers && 3*p.users >= p.entities && namesTenant(object)
 }
 
+// deviceUsers is how many must use a service of devices at least.
+const deviceUsers = 4
+
 // devices reports whether a destination is a service to which devices upload by themselves, and a
-// tenth of the company has one. What one more of them sends is most likely pictures.
+// twentieth of the company has one. What one more of them sends is most likely pictures.
 func (p *popularity) devices(object string) bool {
-	return deviceService(object) != "" && p.users > few && 10*p.users >= p.entities
+	return deviceService(object) != "" && p.users >= deviceUsers && 20*p.users >= p.entities
 }
 
 // String says how many others use it.
