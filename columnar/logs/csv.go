@@ -21,7 +21,7 @@ query makes it dns, a URL or a method http, bytes and a destination network, and
 
 Quoting is RFC 4180: a field in double quotes may hold separators, newlines and doubled quotes. A quote that does
 not begin a field, or is never closed, stands for itself. A record with more or fewer fields than the header is
-skipped. The header may begin with #, and titles and comments may stand before it, in which nothing separates. It may stand again, as
+skipped, unless all have a separator behind the last field. The header may begin with #, and titles and comments may stand before it, in which nothing separates. It may stand again, as
 in files put one after the other; a header inside an object that names other columns is in force from there on, if it
 has half of the names.
 
@@ -91,7 +91,7 @@ func sniffCSV(head []byte, inside bool) bool {
 		}
 		if line := bytes.TrimRight(rest[:end], "\r\n"); len(line) > 0 {
 			records++
-			if len(separatedFields(rest[:end], sep)) != len(names) {
+			if fields := separatedFields(rest[:end], sep); len(fields) != len(names) && !endsOpen(fields, len(names)) {
 				ragged++
 			}
 		}
@@ -100,10 +100,31 @@ func sniffCSV(head []byte, inside bool) bool {
 	return ragged*3 <= records
 }
 
+// endsOpen reports whether a record has a separator behind the last of n fields.
+func endsOpen(fields []string, n int) bool { return len(fields) == n+1 && fields[n] == "" }
+
+// allEndOpen reports whether all of the first records, of which there are some, end so.
+func allEndOpen(records []byte, sep byte, n int) bool {
+	const look = 16
+	seen := 0
+	for ; seen < look && len(records) > 0; seen++ {
+		end := separatedEnd(records)
+		if records[end-1] != '\n' {
+			break
+		}
+		if !endsOpen(separatedFields(records[:end], sep), n) {
+			return false
+		}
+		records = records[end:]
+	}
+	return seen > 0
+}
+
 // A csvDecoder is a separated whose columns a header or the mapping names.
 type csvDecoder struct {
 	separated
 	unfit string // why no plan is in force; "": one is
+	ended []byte // the header whose records have a separator behind the last field; nil: none
 }
 
 // open makes the plan from the start of the object, if that is available.
@@ -112,8 +133,16 @@ func (d *csvDecoder) open(head []byte) error {
 		return d.openHeaderless(head)
 	}
 	head = head[csvPreamble(head):]
-	if end := separatedEnd(head); end > 0 && head[end-1] == '\n' {
-		return d.use(head[:end])
+	end := separatedEnd(head)
+	if end == 0 || head[end-1] != '\n' {
+		return nil
+	}
+	if err := d.use(head[:end]); err != nil {
+		return err
+	}
+	if allEndOpen(head[end:], d.sep, d.columns) {
+		d.ended = d.header
+		d.columns++
 	}
 	return nil
 }
@@ -145,6 +174,9 @@ func (d *csvDecoder) use(header []byte) (err error) {
 		return err
 	}
 	d.header, d.columns, d.fields = slices.Clone(header), len(names), nil
+	if bytes.Equal(header, d.ended) {
+		d.columns++
+	}
 	return nil
 }
 

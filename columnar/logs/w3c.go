@@ -131,8 +131,13 @@ func (d *w3c) records(b *Block, data []byte, line int64, out *columnar.Out, t *T
 	}
 	d.begin(b, out)
 	d.sep = ' '
-	if first, _ := scan.CutLine(bytes.TrimLeft(data, "\r\n")); bytes.IndexByte(first, '\t') >= 0 && bytes.Count(first, []byte{'\t'}) >= d.columns-1 {
+	first, _ := scan.CutLine(bytes.TrimLeft(data, "\r\n"))
+	if bytes.IndexByte(first, '\t') >= 0 && bytes.Count(first, []byte{'\t'}) >= d.columns-1 {
 		d.sep = '\t'
+	}
+	if last := []byte{d.sep}; bytes.HasSuffix(trimEOL(first), last) && bytes.HasSuffix(trimEOL(d.header), last) {
+		d.columns++ // as IIS's Advanced Logging ends lines
+		defer func() { d.columns-- }()
 	}
 	s := &d.scanner
 	s.Reset(data, d.sep, '"')
