@@ -85,9 +85,14 @@ func (d *sourceDecoder) time(f *sourceField, i int) (us int64, reason string) {
 	if f.dateSlot >= 0 {
 		date = d.w.text(i, f.dateSlot)
 	}
-	if f.zoneSlot >= 0 && bytes.IndexByte(text, ':') >= 0 {
+	zoned := false
+	if clock := bytes.IndexByte(text, ':'); f.zoneSlot >= 0 && clock >= 0 && !bytes.ContainsAny(text[clock:], "+-Zz") {
 		if zone := d.w.text(i, f.zoneSlot); !scan.Unknown(zone) {
-			d.joined = append(append(d.joined[:0], text...), zone...)
+			d.joined = append(d.joined[:0], text...)
+			if zoned = zone[0]|0x20-'a' < 26; zoned { // its name
+				d.joined = append(d.joined, ' ')
+			}
+			d.joined = append(d.joined, zone...)
 			text = d.joined
 		}
 	}
@@ -105,6 +110,9 @@ func (d *sourceDecoder) time(f *sourceField, i int) (us int64, reason string) {
 		return us, ""
 	}
 	us, reason = d.set.timeOf(&f.field, text, date)
+	if own := bytes.LastIndexByte(text, ' '); reason != "" && zoned && own > 0 {
+		us, reason = d.set.timeOf(&f.field, text[:own], date)
+	}
 	if reason != "" && reason != withoutTime {
 		us, reason = d.plainTime(text, reason)
 	}
