@@ -95,8 +95,10 @@ const (
 	jsonClient                                // one that is the client's machine
 	jsonDate                                  // the date of a time that is a time of day
 	jsonWhere
-	jsonEvent // the object that a wrapper holds
-	jsonKept  // and all behind it: fields that rules read
+	jsonSent     // bytes of bytesSent and bytesReceived
+	jsonReceived //
+	jsonEvent    // the object that a wrapper holds
+	jsonKept     // and all behind it: fields that rules read
 )
 
 // jsonTells are the columns that tell the table of a record, or that it is a row.
@@ -257,6 +259,15 @@ func (d *jsonLines) meanings() *jsonNames {
 			}
 		}
 	}
+	for field, of := range map[int]sentBytes{jsonSent: bytesSent, jsonReceived: bytesReceived} {
+		n.leading.known = append(n.leading.known, of.names...)
+		if !d.cols.Has(of.col) || m.names(of.col) {
+			continue
+		}
+		for i, name := range of.names {
+			n.known[name] = append(n.known[name], scan.Place{Field: field, Rank: i})
+		}
+	}
 	by(jsonDate, false, m.Columns[columnar.Time].Date)
 	by(jsonWhere, true, m.Where.Name)
 	n.leading.known = append(n.leading.known, dateNames...)
@@ -354,11 +365,20 @@ func (d *jsonLines) line(line []byte, record int64, out *columnar.Out, t *Tally)
 		d.open(to, b, table)
 	}
 	served := table == columnar.HTTP && r.has>>columnar.URLHost&1 == 0 && r.has>>jsonServer&1 != 0
+	flow := false
+	if r.has&(1<<jsonSent|1<<jsonReceived) != 0 {
+		if flow = table == columnar.Network && r.has>>columnar.SrcIP&r.has>>columnar.DstIP&1 != 0; !flow && r.has>>columnar.BytesOut&1 == 0 && table.Set().Has(columnar.BytesOut) {
+			t.Clear(record, doubtfulBytes)
+		}
+	}
 	for i := range to.fields {
 		f := &to.fields[i]
 		text, src := f.text, f.src
-		if served {
+		switch {
+		case served:
 			src = f.served()
+		case flow:
+			src = r.ofFlow(f)
 		}
 		if src >= 0 {
 			if r.has>>src&1 == 0 && f.read != readTime {
@@ -458,6 +478,18 @@ func (f *field) served() int {
 		return jsonServer
 	case int(columnar.Host):
 		return jsonClient
+	}
+	return f.src
+}
+
+// ofFlow returns where a column stands in a connection whose bytes are named as those of the first address.
+func (r *jsonRecord) ofFlow(f *field) int {
+	switch {
+	case f.src < 0 || r.has>>f.src&1 != 0:
+	case f.src == int(columnar.BytesOut):
+		return jsonSent
+	case f.src == int(columnar.BytesIn):
+		return jsonReceived
 	}
 	return f.src
 }

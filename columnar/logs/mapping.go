@@ -106,7 +106,7 @@ func (s Column) names() []string {
 //
 // Names whose direction or meaning depends on who writes are left out on
 // purpose, and want a mapping: bytes, size, bytes_sent and bytes_received (a
-// server's view or a client's; but see flowSent), id and request_id (events would be dropped as
+// server's view or a client's; but see bytesSent), id and request_id (events would be dropped as
 // duplicates), event_id (a type in Windows logs), duration (its unit), uid (a
 // connection's, or a user's: then a day of the user would be one connection).
 var wellKnown = [columnar.NumCols][]string{
@@ -166,12 +166,20 @@ var wellKnown = [columnar.NumCols][]string{
 	columnar.Hashes:       {"hashes", "hash"},
 }
 
-// flowSent and flowReceived are the bytes of a connection as its first address sent and
-// received them.
+// A sentBytes is what a column is called between two addresses, where the first is the one that sent
+// and received. In other logs the names may be those of a server.
+type sentBytes struct {
+	col   columnar.Col
+	names []string
+}
+
 var (
-	flowSent     = []string{"bytessent", "sentbytes"}
-	flowReceived = []string{"bytesreceived", "receivedbytes", "bytesrcvd", "rcvdbytes", "bytesrecv", "recvbytes"}
+	bytesSent     = sentBytes{columnar.BytesOut, []string{"bytessent", "sentbytes"}}
+	bytesReceived = sentBytes{columnar.BytesIn, []string{"bytesreceived", "receivedbytes", "bytesrcvd", "rcvdbytes", "bytesrecv", "recvbytes"}}
 )
+
+// doubtfulBytes is why they are left out elsewhere.
+const doubtfulBytes = "bytes_sent or bytes_received, left out: the client's or the server's words? name them in the input's mapping"
 
 // dateNames hold the date of records whose time is a time of day, in order of
 // preference.

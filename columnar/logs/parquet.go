@@ -248,22 +248,24 @@ func (l *parquetLeaf) readable(f *field) error {
 // A parquetDecoder decodes row groups: the wanted columns side by side, each
 // from its own pages, since pages of different columns hold different rows.
 type parquetDecoder struct {
-	set     setter
-	codec   pages.Codec
-	columns []*parquetColumn // of the row group, those that are wanted
-	where   *parquetColumn   // the one of them that a condition is about, or nil
-	deleted rowSet           // the rows of the file that are left out
-	match   []bool           // the rows that are not left out, for either reason
-	records []int64          // of the rows being put
-	cleared []unreadCell     // of the row being put
-	unread  []Reason         // columns of the row group that are left out
-	scratch []byte
-	date    []byte // of the row being put
+	set      setter
+	codec    pages.Codec
+	columns  []*parquetColumn // of the row group, those that are wanted
+	where    *parquetColumn   // the one of them that a condition is about, or nil
+	deleted  rowSet           // the rows of the file that are left out
+	match    []bool           // the rows that are not left out, for either reason
+	records  []int64          // of the rows being put
+	cleared  []unreadCell     // of the row being put
+	unread   []Reason         // columns of the row group that are left out
+	scratch  []byte
+	date     []byte // of the row being put
+	doubtful bool   // plan.doubtful
 }
 
 func (d *parquetDecoder) Decode(b *Block, out *columnar.Out, t *Tally) error {
 	part := b.Part.(*parquetPart)
 	var done int64
+	d.doubtful = part.plan.doubtful
 	err := d.rows(part, b.First, &done, out.Table(part.plan.table), t)
 	return part.finish(b.First, done, d.unread, err, t)
 }

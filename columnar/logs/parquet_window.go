@@ -63,6 +63,9 @@ func (d *parquetDecoder) block(b *columnar.Builder, n int, record int64, t *Tall
 	}
 	t.Records += int64(len(d.records))
 	t.Rows += int64(len(d.records))
+	if d.doubtful && len(d.records) > 0 {
+		because(&t.Cleared, Reason{Text: doubtfulBytes, Count: int64(len(d.records)), First: d.records[0]})
+	}
 	if deleted > 0 {
 		t.known(deletedRows, int64(deleted))
 	}

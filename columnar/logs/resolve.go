@@ -62,6 +62,8 @@ type plan struct {
 	names  []string
 	where  int // index of the name that equals is about; -1: none
 	equals []byte
+	// doubtful says that there are doubtfulBytes.
+	doubtful bool
 }
 
 // wanted returns the fields that anyone reads.
@@ -206,9 +208,7 @@ func resolve(m *Mapping, names []string, inside bool) (*plan, error) {
 	if p.table == columnar.HTTP {
 		r.hostOfServer(p)
 	}
-	if p.table == columnar.Network {
-		r.bytesOfFlow(p)
-	}
+	r.bytesSent(p)
 	p.sort()
 	return p, nil
 }
@@ -374,25 +374,31 @@ func (r *resolver) hostOfServer(p *plan) {
 	p.add(columnar.Host, clients)
 }
 
-// bytesOfFlow finds the bytes of a connection under names that in other logs may be those of a
-// server: between two addresses, what was sent is what the first one did.
-func (r *resolver) bytesOfFlow(p *plan) {
-	if r.m.Only || len(r.sources(columnar.SrcIP)) == 0 || len(r.sources(columnar.DstIP)) == 0 {
+// bytesSent finds the bytes of a connection under names that in other logs may be those of a
+// server: between two addresses, what was sent is what the first one did. In other tables it notes that
+// there are some.
+func (r *resolver) bytesSent(p *plan) {
+	if r.m.Only {
 		return
 	}
-	for c, names := range map[columnar.Col][]string{columnar.BytesOut: flowSent, columnar.BytesIn: flowReceived} {
-		if r.m.names(c) || len(r.sources(c)) > 0 {
+	flow := p.table == columnar.Network && len(r.sources(columnar.SrcIP)) > 0 && len(r.sources(columnar.DstIP)) > 0
+	for _, of := range []sentBytes{bytesSent, bytesReceived} {
+		if r.m.names(of.col) || len(r.sources(of.col)) > 0 || !p.table.Set().Has(of.col) {
 			continue
 		}
 		var found []int
-		for _, name := range names {
+		for _, name := range of.names {
 			for _, i := range r.known[name] {
 				if !r.taken[i] {
 					found = append(found, i)
 				}
 			}
 		}
-		p.add(c, found)
+		if flow {
+			p.add(of.col, found)
+		} else {
+			p.doubtful = p.doubtful || len(found) > 0
+		}
 	}
 }
 

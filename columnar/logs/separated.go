@@ -84,6 +84,9 @@ func (d *separated) window(data []byte, line int64, t *Tally) int64 {
 			d.builder.NextRows(d.lines[:n])
 			t.Records += int64(n)
 			t.Rows += int64(n)
+			if d.plan.doubtful {
+				because(&t.Cleared, Reason{Text: doubtfulBytes, Count: int64(n), First: d.lines[0]})
+			}
 			next += n
 			begin, line = s.Ends[next-1], d.lines[n]
 		}
@@ -364,6 +367,9 @@ func (d *separated) record(data []byte, pos []uint32, line int64, t *Tally) {
 	}
 	b.Next(line)
 	t.Row()
+	if d.plan.doubtful {
+		t.Clear(line, doubtfulBytes)
+	}
 }
 
 // cell returns the text of a field.
