@@ -234,7 +234,7 @@ type SourceRow struct {
 // A Condition is what a text must be: one of Is, if there are any, and begin with one
 // of Prefix, end with one of Suffix and have one of Contains in it, if there are any, and
 // none of Not; or be there or not, if Present says so; or be an internal address, or another
-// text, if Internal says so. In YAML a text or a list is Is.
+// text, if Internal says so; or a number around another. In YAML a text or a list is Is.
 type Condition struct {
 	Is       TextList `yaml:"is"`
 	Prefix   TextList `yaml:"prefix"`
@@ -244,7 +244,13 @@ type Condition struct {
 	Present  *bool    `yaml:"present"`
 	// Internal does not hold where nothing is said.
 	Internal *bool `yaml:"internal"`
+	// Around names another number: the text is a number, and that number with up to maxAround more, as
+	// the bytes of a message are those of its body with its header.
+	Around string `yaml:"around"`
 }
+
+// maxAround is how long the header of a message may be: servers take no longer ones.
+const maxAround = 64 << 10
 
 // UnmarshalYAML reads a text, a list, or a map.
 func (c *Condition) UnmarshalYAML(unmarshal func(any) error) error {

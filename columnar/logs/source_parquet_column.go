@@ -180,6 +180,9 @@ func (m *valueMemo) codesOf(c *rowColumn, dict *columnar.Dict) []int32 {
 
 // holds reports whether record i meets the condition.
 func (c *condition) holds(w *window, i int) bool {
+	if c.Around != "" && !isAround(w.text(i, c.slot), w.text(i, c.inner)) {
+		return false
+	}
 	if w.columns == nil || c.memo == nil || w.columns[c.slot] == nil || !w.columns[c.slot].shared {
 		return c.meets(w.text(i, c.slot))
 	}

@@ -212,6 +212,9 @@ func (d *sourceDecoder) slotsRead(out *columnar.Out) []bool {
 	conditions := func(where []condition) {
 		for _, c := range where {
 			read[c.slot] = true
+			if c.Around != "" {
+				read[c.inner] = true
+			}
 		}
 	}
 	fields := func(row *sourceRow, b *columnar.Builder, fields *[columnar.NumCols]*sourceField) {

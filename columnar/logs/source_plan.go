@@ -316,10 +316,14 @@ func clockIn(layout string) int {
 func (p *sourcePlan) conditions(where map[string]Condition) (out []condition, err error) {
 	for _, name := range slices.Sorted(maps.Keys(where)) {
 		c := where[name]
-		if len(c.Is)+len(c.Prefix)+len(c.Suffix)+len(c.Contains)+len(c.Not) == 0 && c.Present == nil && c.Internal == nil {
-			return nil, fmt.Errorf("%s: want a text, a list, is, prefix, suffix, contains, not, present or internal", name)
+		if len(c.Is)+len(c.Prefix)+len(c.Suffix)+len(c.Contains)+len(c.Not) == 0 && c.Present == nil && c.Internal == nil && c.Around == "" {
+			return nil, fmt.Errorf("%s: want a text, a list, is, prefix, suffix, contains, not, present, internal or around", name)
 		}
-		out = append(out, condition{slot: p.slotOf(name, true), Condition: c})
+		of := condition{slot: p.slotOf(name, true), Condition: c}
+		if c.Around != "" {
+			of.inner = p.slotOf(c.Around, true)
+		}
+		out = append(out, of)
 	}
 	return out, nil
 }

@@ -16,7 +16,22 @@ import (
 type condition struct {
 	slot int
 	Condition
-	memo *valueMemo // of a Parquet column; or nil
+	inner int        // the slot of Around, if that is set
+	memo  *valueMemo // of a Parquet column; or nil
+}
+
+// isAround reports whether a text is a number that is another with up to maxAround more. One that says
+// nothing is 0: no body.
+func isAround(text, inner []byte) bool {
+	n, ok := scan.Int(text)
+	body := int64(0)
+	if !scan.Unknown(inner) {
+		var isNumber bool
+		if body, isNumber = scan.Int(inner); !isNumber {
+			return false
+		}
+	}
+	return ok && body >= 0 && body <= n && n-body <= maxAround
 }
 
 // meets reports whether a text is one that the condition holds for.
