@@ -572,7 +572,7 @@ func remedy(f *logs.Format, c columnar.Col) string {
 		if text := f.Remedy(c); text != "" {
 			return text
 		}
-		if f.Vendor != nil && logs.Named(f.Name) != f {
+		if have := logs.Named(f.Name); f.Vendor != nil && have != f && (have == nil || have.Objects != f) {
 			return "If the log has it, name it under columns in the source file; if not, another sensor on the same path may."
 		}
 	}

@@ -302,12 +302,13 @@ func (n *jsonNode) add(s *Source, name string, slot int, is slot) error {
 			if p.text == nil {
 				p.text = &jsonNode{}
 			}
-			inner := *s
-			inner.Embedded = nil
-			return p.text.add(&inner, rest, slot, is)
+			return p.text.add(s.within(e), rest, slot, is)
 		}
 	}
 	array, rest, ok := strings.Cut(name, "[")
+	if s.flat {
+		name, ok = withoutZone(name), false
+	}
 	if !ok {
 		p := n.path(name)
 		p.any = p.any || is.any
@@ -500,8 +501,7 @@ func (n *jsonNode) embedded(text []byte, w *window, inData bool) {
 // embeddedNode returns the reader of the JSON in what Source.Embedded calls e, nil if nothing of
 // it is read. read says which slots are; nil: all.
 func (p *sourcePlan) embeddedNode(e string, read []bool) (n *jsonNode, err error) {
-	inner := *p.source
-	inner.Embedded = nil
+	inner := p.source.within(e)
 	for slot, s := range p.slots {
 		rest, ok := strings.CutPrefix(s.name, e+".")
 		if !ok || read != nil && !read[slot] {
@@ -510,7 +510,7 @@ func (p *sourcePlan) embeddedNode(e string, read []bool) (n *jsonNode, err error
 		if n == nil {
 			n = &jsonNode{}
 		}
-		if err := n.add(&inner, rest, slot, s); err != nil {
+		if err := n.add(inner, rest, slot, s); err != nil {
 			return nil, fmt.Errorf("name %q: %w", s.name, err)
 		}
 	}
@@ -518,6 +518,19 @@ func (p *sourcePlan) embeddedNode(e string, read []bool) (n *jsonNode, err error
 		n.open()
 	}
 	return n, nil
+}
+
+// within returns the source as it is inside the text that Source.Embedded calls e: what is embedded
+// there has names from there on.
+func (s *Source) within(e string) *Source {
+	inner := *s
+	inner.Embedded, inner.flat = nil, false
+	for _, deeper := range s.Embedded {
+		if rest, ok := strings.CutPrefix(deeper, e+"."); ok {
+			inner.Embedded = append(inner.Embedded, rest)
+		}
+	}
+	return &inner
 }
 
 // soundObject reports whether a line is a sound object.

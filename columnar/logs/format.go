@@ -40,6 +40,9 @@ type Format struct {
 	Deltas bool
 	// Vendor is the source that the format is made of; nil: the dialect is Go.
 	Vendor *Source
+	// Objects reads records of the same names that are objects of JSON, as queries and pipelines hand
+	// tables on. Nil: there are none such.
+	Objects *Format
 	// Origins are the services that write the dialect. None: any may. Where there are
 	// several, the decoder names each event's.
 	Origins []columnar.Origin
@@ -101,9 +104,18 @@ type Formats []*Format
 
 // first returns the first format for which is returns true, nil if there is none. Of a
 // format, is may use only its name, Syslog and what recognises its logs: Sniff, SniffInside and Leaves.
+// Before those that read records of any names, tables of sources are tried as objects.
 func (f Formats) first(is func(*Format) bool) *Format {
 	if f != nil {
-		return firstOf(f, is)
+		found := firstOf(f, is)
+		if found == nil || found.Generic {
+			for _, table := range f {
+				if table.Objects != nil && is(table.Objects) {
+					return table.Objects
+				}
+			}
+		}
+		return found
 	}
 	if found := firstOf(particular, is); found != nil {
 		return found
@@ -111,6 +123,11 @@ func (f Formats) first(is func(*Format) bool) *Format {
 	for _, v := range vendors() {
 		if is(v.outline) {
 			return v.whole()
+		}
+	}
+	for _, v := range vendors() {
+		if v.outline.Objects != nil && is(v.outline.Objects) {
+			return v.whole().Objects
 		}
 	}
 	return firstOf(general, is)

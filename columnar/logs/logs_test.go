@@ -147,6 +147,9 @@ func readCase(file string) (*logCase, error) {
 	if c.format = Named(name); c.format == nil {
 		return nil, fmt.Errorf("no format %q", name)
 	}
+	if c.format.Objects != nil && inObject(c.in) {
+		c.format = c.format.Objects
+	}
 	c.options.Want = ^columnar.Cols(0)
 	c.options.Head = c.in[:min(len(c.in), headSize)]
 	return c, nil
@@ -568,7 +571,7 @@ func TestCasesCover(t *testing.T) {
 			continue
 		}
 		r := c.run(c.in, wholeBlock)
-		h := have[c.format]
+		h := have[Named(c.format.Name)]
 		rows := r.tally.Rows > 0
 		longest := 0
 		for line := range bytes.Lines(c.in) {

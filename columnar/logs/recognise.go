@@ -34,6 +34,9 @@ func (r *reader) recognise(head []byte) (recognised, error) {
 	}
 	head = mendedHead(head)
 	known := recognised{format: r.Format, head: head}
+	if f := r.Format; f != nil && f.Objects != nil && inObject(head) {
+		known.format = f.Objects
+	}
 	if r.Format == nil {
 		known.format = r.Formats.sniff(head, false)
 	}

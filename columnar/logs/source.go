@@ -92,6 +92,7 @@ type Source struct {
 	Remedies map[string]string `yaml:"remedies"`
 
 	text []byte
+	flat bool // names are those of columns, which have no keys in them
 }
 
 // origin returns whose logs the source describes.
@@ -326,7 +327,25 @@ func (s *Source) Format() (*Format, error) {
 		}
 		f.Remedies = append(f.Remedies, Remedy{Columns: columnar.ColSet(c), Text: s.Remedies[name]})
 	}
-	return f, s.recognise(f)
+	if err := s.recognise(f); err != nil {
+		return nil, err
+	}
+	if s.isTable() {
+		var err error
+		f.Objects, err = s.asObjects().Format()
+		return f, err
+	}
+	return f, nil
+}
+
+// isTable reports whether records have the names that a header says.
+func (s *Source) isTable() bool { return s.Container == csvContainer.name && len(s.Layouts) == 0 }
+
+// asObjects returns the source of the same records as objects of JSON.
+func (s *Source) asObjects() *Source {
+	objects := *s
+	objects.Container, objects.Separator, objects.flat = jsonContainer.name, "", true
+	return &objects
 }
 
 // recognise gives f what recognises the source's logs. The layouts are compiled.

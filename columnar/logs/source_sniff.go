@@ -69,7 +69,11 @@ func (s *Source) sniffPlan(sniff *Sniff) (*sniffPlan, error) {
 	}
 	if p.container.keyed {
 		for _, slot := range p.slots {
-			p.words = append(p.words, []byte(lastKey(slot.name)))
+			name := slot.name
+			if s.flat {
+				name = withoutZone(name)
+			}
+			p.words = append(p.words, []byte(lastKey(name)))
 		}
 	}
 	return p, nil

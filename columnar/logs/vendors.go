@@ -71,11 +71,20 @@ func outlined(text []byte, outline func() *Format) *Format {
 	f := &Format{Name: keyOf(text, "name"), Syslog: keyOf(text, "syslog") == "true", Sniff: func(head []byte) bool {
 		return (c.begins == nil || c.begins(head)) && outline().sniffs(head, false)
 	}}
-	if c == jsonContainer {
-		f.Leaves = func(names []string) bool {
-			of := outline()
-			return of.Leaves != nil && of.Leaves(names)
+	leaves := func(of func() *Format) func(names []string) bool {
+		return func(names []string) bool {
+			f := of()
+			return f.Leaves != nil && f.Leaves(names)
 		}
+	}
+	switch {
+	case c == jsonContainer:
+		f.Leaves = leaves(outline)
+	case c == csvContainer && !bytes.Contains(text, []byte("\nlayouts:")):
+		objects := func() *Format { return outline().Objects }
+		f.Objects = &Format{Name: f.Name, Leaves: leaves(objects), Sniff: func(head []byte) bool {
+			return jsonContainer.begins(head) && objects().sniffs(head, false)
+		}}
 	}
 	return f
 }
@@ -110,6 +119,12 @@ func parseOutline(text []byte) (*Format, error) {
 		return nil, err
 	}
 	f := &Format{Name: s.Name, Vendor: s}
+	if s.isTable() {
+		f.Objects = &Format{Name: s.Name, Vendor: s.asObjects()}
+		if err := f.Objects.Vendor.recognise(f.Objects); err != nil {
+			return nil, err
+		}
+	}
 	return f, s.recognise(f)
 }
 
