@@ -47,7 +47,7 @@ func (r *reader) recognise(head []byte) (recognised, error) {
 		}
 		// All records of a vendor's log may be of other kinds.
 		vendor := known.format != nil && known.format.Vendor != nil && told.other > 0
-		if plainly || prioritised(head) || told.rows == 0 && !vendor || known.format.Generic || known.format.Cut != nil || known.format.ofText() {
+		if plainly || prioritised(head) || told.rows == 0 && !vendor || known.format.mayWrap() || known.format.Cut != nil || known.format.ofText() {
 			known = r.lookInside(known, head, told, plainly)
 		}
 	}
@@ -120,7 +120,7 @@ func mendedHead(head []byte) []byte {
 // there is one within wrappers. told is what the known one tells, and plainly says that
 // no dialect reads the wrapper.
 func (r *reader) lookInside(known recognised, head []byte, told worth, plainly bool) recognised {
-	generic := known.format == nil || known.format.Generic
+	generic := known.format == nil || known.format.mayWrap()
 	least := int64(1)
 	if !generic && !plainly {
 		least = max(least, told.rows)

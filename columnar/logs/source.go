@@ -359,3 +359,9 @@ func (s *Source) recognise(f *Format) (err error) {
 // ofText reports whether the format is a source of lines of text: what is around them may
 // be taken for a part of their first field.
 func (f *Format) ofText() bool { return f.Vendor != nil && f.Vendor.Container != jsonContainer.name }
+
+// mayWrap reports whether the records of the format may be wrappers of another's: it reads
+// records of any names, or JSON of any vendor.
+func (f *Format) mayWrap() bool {
+	return f.Generic || f.Vendor != nil && f.Vendor.General && !f.ofText()
+}

@@ -83,7 +83,7 @@ var wrappers = []struct {
 	{"Fluentd", "", jsonAround(`{"log":`, `,"kubernetes":{"pod":"p"}}`)},
 	{"Filebeat", "", jsonAround(`{"@timestamp":"2026-11-20T20:25:30.123Z","host":{"name":"relay"},"log":{"file":{"path":"/var/log/x"}},"message":`, `}`)},
 	{"msg", "", jsonAround(`{"level":"info","msg":`, `}`)},
-	{"Elastic's original", "", jsonAround(`{"@timestamp":"2026-11-20T20:25:30.123Z","event":{"original":`, `}}`)},
+	{"Elastic's original", "", jsonAround(`{"@timestamp":"2026-11-20T20:25:30.123Z","ecs":{"version":"8.11.0"},"source":{"ip":"192.0.2.9"},"destination":{"ip":"192.0.2.8"},"event":{"dataset":"x","category":["network"],"original":`, `}}`)},
 	{"Elastic's original, flat", "", jsonAround(`{"event.original":`, `,"tags":[]}`)},
 	{"Splunk collector", "", jsonAround(`{"time":1795206330.123,"host":"relay","sourcetype":"x","event":`, `}`)},
 	{"Splunk JSON export", "", jsonAround(`{"preview":false,"offset":0,"result":{"_raw":`, `,"_time":"2026-11-20T20:25:30.000+00:00"}}`)},
