@@ -459,7 +459,8 @@ func (p *downloadSection) readsBySlot() (ends []int32, reads []objectRead) {
 func compareReads(a, b objectRead) int { return cmp.Compare(a.key, b.key) }
 
 // bySlot returns the texts of pairs of a slot and a text, those of a slot from ends[slot-1] to
-// ends[slot].
+// ends[slot] in the order of their numbers: the pairs have another order in each process, and
+// what a task writes must not.
 func bySlot(pairs []columnar.Pair, slots int) (ends []int32, texts []uint32) {
 	ends = make([]int32, slots+1)
 	for _, pair := range pairs {
@@ -474,6 +475,9 @@ func bySlot(pairs []columnar.Pair, slots int) (ends []int32, texts []uint32) {
 		slot, text := pair.Codes()
 		texts[ends[slot]] = text
 		ends[slot]++
+	}
+	for slot := 1; slot < slots; slot++ {
+		slices.Sort(texts[ends[slot-1]:ends[slot]])
 	}
 	return ends, texts
 }
