@@ -268,7 +268,11 @@ func (p *program) printFinding(config *Config, f *detect.Finding) {
 	if !math.IsNaN(f.Baseline) {
 		line("baseline", "%s", reports.Quantity(f.Baseline, f.Unit))
 	}
-	line("score", "%s, threshold %s", number(f.Score), number(f.Threshold))
+	if f.Score == f.Observed && f.Unit != "" {
+		line("alert limit", "%s", reports.Quantity(f.Threshold, f.Unit))
+	} else if !math.IsNaN(f.Score) {
+		line("score", "%s, threshold %s", number(f.Score), number(f.Threshold))
+	}
 	line("events", "%s, %s to %s", reports.Count(f.Summary.Events), stamp(f.Summary.First), stamp(f.Summary.Last))
 	if s := &f.Summary; s.KnownOut > 0 || s.KnownIn > 0 || s.BytesOut > 0 || s.BytesIn > 0 {
 		line("bytes", "%s out (%s), %s in (%s)", reports.Count(s.BytesOut), reports.ByteSize(float64(s.BytesOut)), reports.Count(s.BytesIn), reports.ByteSize(float64(s.BytesIn)))

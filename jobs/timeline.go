@@ -116,7 +116,11 @@ func (p *program) timelineCommand() *cobra.Command {
 			} else {
 				what = "\n    " + p.behind(4, what)
 			}
-			fmt.Fprintf(p.stdout, "%-20s  %-8s %8s  %s\n", e.Time, e.Kind, size, what)
+			head := fmt.Sprintf("%-20s  %-8s %8s  ", e.Time, e.Kind, size)
+			if strings.HasPrefix(what, "\n") {
+				head = strings.TrimRight(head, " ")
+			}
+			fmt.Fprintf(p.stdout, "%s%s\n", head, what)
 		}
 		return nil
 	}
