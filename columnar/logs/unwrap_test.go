@@ -83,7 +83,7 @@ var wrappers = []struct {
 	{"Fluentd", "", jsonAround(`{"log":`, `,"kubernetes":{"pod":"p"}}`)},
 	{"Filebeat", "", jsonAround(`{"@timestamp":"2026-11-20T20:25:30.123Z","host":{"name":"relay"},"log":{"file":{"path":"/var/log/x"}},"message":`, `}`)},
 	{"msg", "", jsonAround(`{"level":"info","msg":`, `}`)},
-	{"Elastic's original", "", jsonAround(`{"@timestamp":"2026-11-20T20:25:30.123Z","ecs":{"version":"8.11.0"},"source":{"ip":"192.0.2.9"},"destination":{"ip":"192.0.2.8"},"event":{"dataset":"x","category":["network"],"original":`, `}}`)},
+	{"Elastic's original", "", jsonAround(`{"@timestamp":"2026-11-20T20:25:30.123Z","event":{"original":`, `}}`)},
 	{"Elastic's original, flat", "", jsonAround(`{"event.original":`, `,"tags":[]}`)},
 	{"Splunk collector", "", jsonAround(`{"time":1795206330.123,"host":"relay","sourcetype":"x","event":`, `}`)},
 	{"Splunk JSON export", "", jsonAround(`{"preview":false,"offset":0,"result":{"_raw":`, `,"_time":"2026-11-20T20:25:30.000+00:00"}}`)},
@@ -186,9 +186,10 @@ func (c *logCase) unwrapped(stored []byte, size int) (*Member, *result) {
 // that has rows, since each takes as long.
 const everyCase = 28
 
-// unwrappedOnly are the cases of what is read only where nothing is around it: stray quotes are cut as
+// unwrappedOnly are the cases of what is read only where nothing is around it: a format that is named takes what
+// is around a line for its first field; stray quotes are cut as
 // blocks have it, spaces before quotes are dropped from tables, and wrapped records are not cut.
-var unwrappedOnly = []string{"csv_stray.txtar", "csv_spaced.txtar", "jsonl_cut.txtar"}
+var unwrappedOnly = []string{"csv_stray.txtar", "csv_spaced.txtar", "jsonl_cut.txtar", "vpcflow_logformat.txtar"}
 
 // A record gives the same row and has the same number, whatever it is wrapped in.
 func TestUnwrapEveryDialect(t *testing.T) {
@@ -643,5 +644,24 @@ func BenchmarkUnwrap(b *testing.B) {
 	run("plain", "", textAround(""))
 	for _, w := range wrappers {
 		run(w.name, w.first, w.around)
+	}
+}
+
+// If this fails, what Elastic's fields say of a record counts before the record itself.
+func TestOriginalBeforeECS(t *testing.T) {
+	ecs := jsonAround(`{"@timestamp":"2026-11-20T20:25:30Z","ecs":{"version":"8.11.0"},"source":{"ip":"192.0.2.9"},"destination":{"ip":"192.0.2.8"},"event":{"dataset":"x","category":["network"],"original":`, `}}`)
+	known := map[string]bool{}
+	for _, c := range readCases(t) {
+		line, _ := scan.CutLine((&result{}).text(c.in))
+		if c.format.Vendor == nil || c.format.Vendor.Container != "keyvalue" || !c.sniff || known[c.format.Name] || nameOf(c.format) != sniffed(append(bytes.Clone(line), '\n')) || c.run(line, wholeBlock).tally.Rows == 0 {
+			continue
+		}
+		known[c.format.Name] = true
+		if m, _ := c.unwrapped([]byte(ecs(line)), 1<<16); m.Format != c.format {
+			t.Errorf("%s: got %s", c.file, nameOf(m.Format))
+		}
+	}
+	if len(known) < 10 {
+		t.Errorf("only %d sources were met", len(known))
 	}
 }
