@@ -265,7 +265,9 @@ type bulkJudge struct {
 	public map[feedObject]uint64 // days on which an address outside read from a place, as of placeDays
 	many   map[feedObject]int    // of a feed and a type of entities, how many download
 	cold   []bulkNewcomer
-	found  []Finding
+
+	newcomers bool // somebody with too short a baseline may be found
+	found     []Finding
 }
 
 type feedObject struct{ feed, object string }
@@ -362,19 +364,8 @@ func (b *bulkJudge) judge() []Finding {
 			b.endFeed()
 			feed = s.key.Feed
 		}
-		all, people := takers{service: s.key.Object}, takers{s.key.Object, true}
-		job := b.peers(s).job
-		for h := range b.halves {
-			half := &b.halves[h]
-			for i := range s.rows {
-				if half.blind(&s.rows[i]) {
-					continue
-				}
-				n := float64(half.of(&s.rows[i]))
-				if half.days[all] = append(half.days[all], n); !job {
-					half.days[people] = append(half.days[people], n)
-				}
-			}
+		if b.newcomers {
+			b.addDays(s)
 		}
 		if past, today := b.in.before(s.rows); today != nil {
 			b.service(s, splitSeries{s.key, past, today}, n)
@@ -383,6 +374,26 @@ func (b *bulkJudge) judge() []Finding {
 	}
 	b.endFeed()
 	return b.found
+}
+
+// addDays adds the days of a service to those that newcomers are compared with.
+func (b *bulkJudge) addDays(s *downloadService) {
+	all, people := takers{service: s.key.Object}, takers{s.key.Object, true}
+	job := b.peers(s).job
+	for h := range b.halves {
+		half := &b.halves[h]
+		days := half.days[all]
+		before := len(days)
+		for i := range s.rows {
+			if !half.blind(&s.rows[i]) {
+				days = append(days, float64(half.of(&s.rows[i])))
+			}
+		}
+		half.days[all] = days
+		if !job {
+			half.days[people] = append(half.days[people], days[before:]...)
+		}
+	}
 }
 
 // baselines fills in the baselines, and reports whether any day may be unusual.
@@ -441,11 +452,11 @@ func (b *bulkJudge) baselines() bool {
 			half := &b.halves[h]
 			half.all = append(half.all, x.baseline(b.inputOf(s), &half.quantity, splitSeries{s.key, past, today}))
 			n := len(half.all) - 1
-			may = may || b.isCold(b.half(h, n), n, today)
+			b.newcomers = b.newcomers || b.isCold(b.half(h, n), n, today)
 		}
 	}
 	end()
-	return may
+	return may || b.newcomers
 }
 
 // inputOf returns the input with the days of a service that were reported under one of
