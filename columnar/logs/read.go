@@ -294,6 +294,13 @@ func (r *reader) stream(m *Member, in *bufio.Reader, stored *counter) error {
 	text := s.lines()
 	head, err := text.Peek(headSize)
 	known, unknown := r.recognise(head)
+	first := func(known *recognised) error { return r.text(m, s, text, known) }
+	if unknown == ErrUnknown && err == nil && r.again != nil {
+		if later := r.later(head, text); later != nil {
+			known, unknown = *later, nil
+			first = func(known *recognised) error { return r.part(m, known) }
+		}
+	}
 	if unknown != nil {
 		if err == nil || err == io.EOF {
 			return unknown
@@ -302,9 +309,9 @@ func (r *reader) stream(m *Member, in *bufio.Reader, stored *counter) error {
 	}
 	machine := known.machine
 	if machine == nil || r.again == nil && len(machine.formats) > 1 {
-		return r.text(m, s, text, &known)
+		return first(&known)
 	}
-	err = r.text(m, s, text, known.of(machine.formats[0]))
+	err = first(known.of(machine.formats[0]))
 	for _, f := range machine.formats[1:] {
 		if r.stopped {
 			break
@@ -386,7 +393,7 @@ func asUTF8(in *bufio.Reader) *bufio.Reader {
 	switch {
 	case bytes.HasPrefix(head, utf8BOM):
 		in.Discard(len(utf8BOM))
-		return in
+		return bufio.NewReaderSize(&markReader{src: in}, headSize)
 	case bytes.HasPrefix(head, []byte("\xff\xfe\x00\x00")):
 		mark, size = 4, 4
 	case bytes.HasPrefix(head, []byte("\x00\x00\xfe\xff")):

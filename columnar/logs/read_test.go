@@ -3,6 +3,7 @@ package logs
 import (
 	"archive/tar"
 	"archive/zip"
+	"bufio"
 	"bytes"
 	"cmp"
 	"encoding/base64"
@@ -534,4 +535,81 @@ func TestMachine(t *testing.T) {
 	if fmt.Sprint(tally.Reasons) != want || tally.Rows != 1 {
 		t.Errorf("in an archive: got %+v", tally)
 	}
+}
+
+// What one vendor writes would be skipped, or be read by the words of another, in what a collector stores of
+// several.
+func TestCollector(t *testing.T) {
+	const shell = "Nov 20 10:00:01 gw sshd[9]: Accepted publickey for amy from 10.0.0.5 port 4 ssh2\n"
+	const query = "Nov 20 10:00:01 gw dnsmasq[70]: query[A] a.files.example from 10.0.0.5\n"
+	fortinet := func(header string) string {
+		return header + "CEF:0|Fortinet|Fortigate|v7.2.4|00013|traffic:forward close|3|FTNTFGTeventtime=1795205646000000000 FTNTFGTlogid=0000000013 cat=traffic:forward src=10.20.4.17 dst=203.0.113.11 dpt=443 externalId=51722 proto=6 act=close suser=amy out=5368709120 in=10000000\n"
+	}
+	paloalto := func(header string) string {
+		return header + "LEEF:2.0|Palo Alto Networks|PAN-OS Syslog Integration|10.2|allow|^|cat=TRAFFIC^devTime=Nov 20 2026 10:00:01 GMT^src=10.4.0.5^dst=203.0.113.90^usrName=bob^srcBytes=2000^dstBytes=20^Subtype=end^SessionID=5\n"
+	}
+	const other = "<13>Nov 20 10:00:02 h CEF:0|Example|Gate|1|7|web|3|rt=1795168800000 src=10.9.1.5 suser=eve request=https://drop.example/u requestMethod=POST out=1000 in=10\n"
+	const relay = "<189>Nov 20 10:00:00 gw "
+	for _, c := range []struct {
+		in, want string // a member each: name, format, rows
+		skipped  int64
+	}{
+		{fortinet("") + fortinet(""), "[o fortinet-cef 2]", 0},
+		{fortinet(relay) + other + fortinet(relay), "[o fortinet-cef 2 o!cef cef 1]", 0},
+		{other + other + fortinet(relay), "[o fortinet-cef 1 o!cef cef 2]", 0},
+		{fortinet(relay) + paloalto(relay), "[o fortinet-cef 1 o!paloalto-leef paloalto-leef 1]", 0},
+		{strings.Repeat(shell, headSize/len(shell)+1) + query + shell + query, "[o dnsmasq 2]", 0},
+	} {
+		tallies := map[*Member]*Tally{}
+		var got []any
+		for _, m := range Read(object("o", []byte(c.in)), &ReadOptions{}, func(m *Member, b *Block) error {
+			d, err := m.Format.New(m.Options)
+			if err != nil {
+				return err
+			}
+			if tallies[m] == nil {
+				tallies[m] = &Tally{}
+			}
+			return b.Decode(d, &columnar.Out{Want: ^columnar.Cols(0), Sink: func(*columnar.Batch) {}}, tallies[m])
+		}) {
+			if m.Err != nil {
+				t.Fatal(m.Name, m.Err)
+			}
+			got = append(got, m.Name, m.Format.Name, tallies[m].Rows)
+			if tallies[m].Skipped != c.skipped {
+				t.Errorf("%.80q: %s: skipped %v", c.in, m.Name, tallies[m].Reasons)
+			}
+		}
+		if fmt.Sprint(got) != c.want {
+			t.Errorf("%.80q: got %v, want %s", c.in, got, c.want)
+		}
+	}
+}
+
+// A mark between files that were put one after another would be a part of the first field of its line.
+func TestMarks(t *testing.T) {
+	const mark = "\ufeff"
+	in := mark + "a\n" + mark + "b" + mark + "\n" + mark + mark + "c\n\xef\xbb\n\xef"
+	const want = "a\nb" + mark + "\nc\n\xef\xbb\n\xef"
+	for size := 1; size < len(in); size++ {
+		got, err := io.ReadAll(asUTF8(bufio.NewReaderSize(&slowly{[]byte(in), size}, 1<<10)))
+		if err != nil || string(got) != want {
+			t.Errorf("%d bytes at once: got %q, %v, want %q", size, got, err, want)
+		}
+	}
+}
+
+// slowly hands on so many bytes at once.
+type slowly struct {
+	text []byte
+	size int
+}
+
+func (r *slowly) Read(p []byte) (int, error) {
+	if len(r.text) == 0 {
+		return 0, io.EOF
+	}
+	n := copy(p, r.text[:min(r.size, len(r.text))])
+	r.text = r.text[n:]
+	return n, nil
 }

@@ -1,6 +1,7 @@
 package logs
 
 import (
+	"bufio"
 	"bytes"
 	"cmp"
 	"fmt"
@@ -57,8 +58,8 @@ func (r *reader) recognise(head []byte) (recognised, error) {
 	}
 	switch {
 	case known.format == nil:
-		if whole := behindCut(head); whole != nil {
-			return r.recognise(whole)
+		if behind := behindWords(head); behind != nil && !inObject(head) {
+			return r.recognise(behind)
 		}
 		return recognised{}, ErrUnknown
 	case known.format.Split != nil:
@@ -67,15 +68,44 @@ func (r *reader) recognise(head []byte) (recognised, error) {
 	return known, nil
 }
 
-// behindCut returns head without a first line that is the end of a JSON object, as that of a log
-// that was rotated, or cut, within a record; nil if it is none.
-func behindCut(head []byte) []byte {
-	line, rest := scan.CutLine(head)
-	line = bytes.TrimRight(line, " \r")
-	if len(line) == 0 || line[0] == '{' || line[0] == '[' || line[len(line)-1] != '}' || len(rest) == 0 || rest[0] != '{' {
+// laterHeads is how far a log is looked into whose beginning no format knows, in heads.
+const laterHeads = 16
+
+// later returns how the log of a machine is read whose programs at its beginning no format knows, as one
+// further on is; nil if there is none. head is what text begins with, which is read.
+func (r *reader) later(head []byte, text *bufio.Reader) *recognised {
+	var s syslogLine
+	if first, _ := scan.CutLine(head); !s.parse(first) {
 		return nil
 	}
-	return rest
+	begin := bytes.Clone(wholeLines(head))
+	for range laterHeads {
+		text.Discard(text.Buffered())
+		next, _ := text.Peek(headSize)
+		_, next = scan.CutLine(next) // it may be cut
+		if len(next) == 0 {
+			return nil
+		}
+		known, err := r.recognise(next)
+		if err == nil && known.format.Split == nil && !known.format.Generic && (known.layers == nil || known.ofSyslog()) {
+			known.head = bytes.Clone(known.head)
+			known.machine = r.machineOf(known.format, append(begin, next...))
+			return &known
+		}
+	}
+	return nil
+}
+
+// behindWords returns head from its first object of JSON on, if a few lines before it are none: words that a
+// program wrote when it started, or the end of an object, as that of a log that was rotated, or cut, within a record;
+// nil if there is none.
+func behindWords(head []byte) []byte {
+	for n := 0; n < sniffLines && len(head) > 0; n++ {
+		if _, head = scan.CutLine(head); len(head) > 0 && head[0] == '{' {
+			return head
+		}
+	}
+	return nil
 }
 
 // ofSyslog reports whether a header of syslog is all that is around the records.
@@ -83,8 +113,8 @@ func (k *recognised) ofSyslog() bool {
 	if len(k.layers) != 1 {
 		return false
 	}
-	_, ok := k.layers[0]().(*syslogLayer)
-	return ok
+	l, ok := k.layers[0]().(*syslogLayer)
+	return ok && !l.data
 }
 
 // of returns how the lines of a format in the log of a machine are read.
@@ -228,7 +258,7 @@ func (r *reader) fits(n *insideOf, head []byte, syslog bool) *Format {
 		if f != nil && !f.Generic && f.Split == nil {
 			return f
 		}
-		if line == 0 && !syslog {
+		if !syslog && (line == 0 || n.general == nil && inObject(head)) { // words may stand before objects
 			n.general = f
 		}
 		_, head = scan.CutLine(head)
@@ -385,27 +415,28 @@ func (r *reader) worth(f *Format, head []byte, wrapped bool) (w worth) {
 	return w
 }
 
-// A machine is the log of a machine: the programs in it that formats read, each by its own.
+// A machine is the log of a machine, or of a collector: what writes in it that formats read, each by
+// its own.
 type machine struct {
 	formats []*Format          // the one that the log has as a whole first
-	of      map[string]*Format // by program; nil: no format reads its lines
+	of      map[string]*Format // by syslogLine.writer; nil: no format reads its lines
 }
 
-// mostPrograms is how many programs of a machine are recognised, those that write most.
+// mostPrograms is how many of them are recognised, those that write most.
 const mostPrograms = 16
 
 // machineOf returns the programs of the log that begins with head and has a format as a whole; nil if
 // that reads all, or the log was said to have one.
 func (r *reader) machineOf(whole *Format, head []byte) *machine {
 	var s syslogLine
-	if first, _ := scan.CutLine(head); r.Format != nil || whole.Generic || whole.Cut != nil || !s.parse(first) {
+	if first, _ := scan.CutLine(head); r.Format != nil || whole.Generic || whole.Cut != nil || !s.parse(first) && productOf(s.message) == nil {
 		return nil
 	}
 	written := map[string][]byte{}
 	for line := range bytes.Lines(wholeLines(head)) {
-		if s.parse(trimEOL(line)) && s.program != nil {
-			family := familyOf(s.program)
-			written[string(family)] = append(written[string(family)], line...)
+		s.parse(trimEOL(line))
+		if writer := s.writer(); writer != nil {
+			written[string(writer)] = append(written[string(writer)], line...)
 		}
 	}
 	if len(written) < 2 {
@@ -442,23 +473,45 @@ func (r *reader) formatOf(whole *Format, lines []byte) *Format {
 		return bare
 	}
 	told := r.worth(whole, text(whole), true)
-	if told.rows > 0 {
+	anyVendor := whole.Vendor != nil && whole.Vendor.General
+	if told.rows > 0 && !anyVendor {
 		return whole
 	}
 	f := r.Formats.first(func(f *Format) bool { return f.sniffs(text(f), true) })
 	if f != nil && !f.Generic && f.Split == nil && r.worth(f, text(f), true).rows > 0 {
 		return f
 	}
-	if told.other > 0 && !whole.Shared {
+	if told.rows > 0 || (told.other > 0 || productOf(bare) != nil) && !whole.Shared {
 		return whole
 	}
 	return nil
 }
 
-// familyOf returns the name of a program without the part of it that wrote: postfix of postfix/smtpd.
-func familyOf(program []byte) []byte {
-	family, _, _ := bytes.Cut(program, []byte{'/'})
+// writer returns what wrote a line: the product, in CEF and LEEF, of which collectors have many, else the
+// program without the part of it that wrote, as postfix of postfix/smtpd; nil if neither is said.
+func (s *syslogLine) writer() []byte {
+	if product := productOf(s.message); product != nil || s.program == nil {
+		return product
+	}
+	family, _, _ := bytes.Cut(s.program, []byte{'/'})
 	return family
+}
+
+// productOf returns the head of a message in CEF or LEEF as far as it names the vendor and the product;
+// nil if it is none.
+func productOf(message []byte) []byte {
+	message = bytes.TrimLeft(message, " ")
+	if !bytes.HasPrefix(message, []byte("CEF:")) && !bytes.HasPrefix(message, []byte("LEEF:")) {
+		return nil
+	}
+	rest := message
+	for range 3 { // the version of the format, the vendor, the product
+		var ok bool
+		if _, rest, ok = cutHead(rest); !ok {
+			return nil
+		}
+	}
+	return message[:len(message)-len(rest)]
 }
 
 // A programLayer leaves the lines of the programs that a format of a machine's log reads; for the
@@ -473,10 +526,12 @@ type programLayer struct {
 
 func (l *programLayer) unwrap(record []byte, _ *envelope) ([]byte, bool, string) {
 	first := l.format == l.formats[0]
-	if !l.line.parse(record) || l.line.program == nil {
+	l.line.parse(record)
+	writer := l.line.writer()
+	if writer == nil {
 		return record, !first, ""
 	}
-	f, looked := l.of[string(familyOf(l.line.program))]
+	f, looked := l.of[string(writer)]
 	if f == l.format || first && (!looked || f == nil && l.format.Shared) {
 		return record, false, ""
 	}
@@ -513,10 +568,10 @@ func wrappings(head []byte) (found []wrapping, plainly bool) {
 		plainly = bytes.Contains(table.line, []byte("_raw"))
 	}
 	var fields uint64
-	var syslog, stamped, docker, snare, fluent bool
+	var syslog, structured, stamped, docker, snare, fluent bool
 	packed := isPacked(head)
 	var s syslogLine
-	cri, lines := 0, 0
+	cri, words, lines := 0, 0, 0
 	for probe := newJSONLayer(0, false); len(head) > 0 && lines < 2*sniffLines; lines++ {
 		var line []byte
 		line, head = scan.CutLine(head)
@@ -536,8 +591,12 @@ func wrappings(head []byte) (found []wrapping, plainly bool) {
 		snare = snare || isSnare
 		_, _, _, isFluent := cutFluent(line)
 		fluent = fluent || isFluent
-		syslog = syslog || s.parse(line)
+		syslog = s.parse(line) || syslog
+		structured = structured || s.data != nil
 		stamped = stamped || isStampISO(line)
+		if _, _, ok := cutWords(line); ok {
+			words++
+		}
 	}
 	for field := jsonMessage; field < jsonTimestamp; field++ {
 		if fields>>field&1 != 0 {
@@ -563,6 +622,12 @@ func wrappings(head []byte) (found []wrapping, plainly bool) {
 	}
 	if syslog {
 		found = append(found, func() layer { return &syslogLayer{} })
+	}
+	if structured {
+		found = append(found, func() layer { return &syslogLayer{data: true} })
+	}
+	if found == nil && words > lines/2 {
+		found = append(found, func() layer { return wordsLayer{} })
 	}
 	return found, plainly
 }

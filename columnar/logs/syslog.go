@@ -11,6 +11,7 @@ import (
 // objects:
 //
 //	<30>1 2026-11-20T20:25:30.5Z host prog 71 - [sd@1 a="b"] message     RFC 5424
+//	1 2026-11-20T20:25:30.5Z host prog 71 - - message                    the same behind a relay's header
 //	<30>Nov 20 20:25:30 host prog[71]: message                           RFC 3164
 //	<30>Nov 20 20:25:30 host prog {"a":1}                                Strata's log forwarding
 //	2026-11-20T20:25:30.5+01:00 host prog[71]: message                   rsyslog, journald
@@ -24,16 +25,16 @@ import (
 //
 // each with or without <30>, a host and a zone. What is missing is nil. A line of RFC 5424
 // that ends with its structured data has its message in there, behind the kind of message if
-// it has one.
+// it has one; data is the same of one that has a message behind it.
 type syslogLine struct {
-	stamp, host, program, pid, message []byte
+	stamp, host, program, pid, message, data []byte
 }
 
 // parse reports whether line has a header.
 func (s *syslogLine) parse(line []byte) bool {
 	*s = syslogLine{}
 	rest := scan.WithoutPriority(line)
-	if len(rest) < len(line) && bytes.HasPrefix(rest, []byte("1 ")) && s.parse5424(rest[2:]) {
+	if bytes.HasPrefix(rest, []byte("1 ")) && (len(rest) < len(line) || isStampISO(rest[2:])) && s.parse5424(rest[2:]) {
 		return true
 	}
 	s.message = rest
@@ -109,11 +110,17 @@ func (s *syslogLine) parse5424(line []byte) bool {
 	}
 	s.stamp, s.host, s.program, s.pid = words[0], words[1], words[2], words[3]
 	s.message = bytes.TrimPrefix(bytes.TrimPrefix(p[end:], []byte{' '}), utf8BOM)
-	if p[0] == '[' && len(trimEOL(p[end:])) == 0 {
-		s.message = p[1:]
-		if words[4] != nil {
-			s.message = line[len(line)-len(p)-len(words[4])-1:]
-		}
+	if p[0] != '[' {
+		return true
+	}
+	from := len(line) - len(p) + 1
+	if words[4] != nil {
+		from -= len(words[4]) + 2
+	}
+	if behind := line[len(line)-len(p)+end:]; len(trimEOL(behind)) == 0 {
+		s.message = line[from:]
+	} else {
+		s.data = line[from : len(line)-len(behind)]
 	}
 	return true
 }

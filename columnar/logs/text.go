@@ -32,6 +32,50 @@ func (m *made) read(p []byte, next func() error) (int, error) {
 	return n, nil
 }
 
+// A markReader drops byte order marks at the beginnings of lines: a log that begins with one may be several
+// that were put one after another.
+type markReader struct {
+	src   io.Reader
+	begun bool   // what was handed on ends with a line
+	held  []byte // the beginning of what may be a mark
+}
+
+func (r *markReader) Read(p []byte) (int, error) {
+	for len(p) > 2*len(utf8BOM) {
+		n := copy(p, r.held)
+		m, err := r.src.Read(p[n:])
+		text := p[:n+m]
+		r.held = r.held[:0]
+		if at := bytes.LastIndexByte(text, utf8BOM[0]); err == nil && at >= 0 && len(text)-at < len(utf8BOM) {
+			r.held = append(r.held, text[at:]...)
+			text = text[:at]
+		}
+		text = r.drop(text)
+		if len(text) > 0 {
+			r.begun = text[len(text)-1] == '\n'
+		}
+		if len(text) > 0 || err != nil {
+			return len(text), err
+		}
+	}
+	return 0, io.ErrShortBuffer
+}
+
+// drop drops the marks in text.
+func (r *markReader) drop(text []byte) []byte {
+	for at := 0; ; {
+		i := bytes.Index(text[at:], utf8BOM)
+		if i < 0 {
+			return text
+		}
+		if at += i; at == 0 && !r.begun || at > 0 && text[at-1] != '\n' {
+			at += len(utf8BOM)
+			continue
+		}
+		text = append(text[:at], text[at+len(utf8BOM):]...)
+	}
+}
+
 // A wideReader reads UTF-16 or UTF-32 as UTF-8. What is neither becomes U+FFFD.
 type wideReader struct {
 	src  io.Reader

@@ -665,3 +665,36 @@ func TestOriginalBeforeECS(t *testing.T) {
 		t.Errorf("only %d sources were met", len(known))
 	}
 }
+
+// What stands around or beside the records would hide them.
+func TestBesideRecords(t *testing.T) {
+	const web = `{"timestamp":"2026-11-20T10:00:00Z","user":"amy","src_ip":"10.9.1.5","method":"POST","url":"https://drop.example/u","bytes_out":1000}` + "\n"
+	const timeless = `{"user":"amy","src_ip":"10.9.1.5","method":"POST","url":"https://drop.example/u","bytes_out":1000}` + "\n"
+	const squid = "1795168800.123 200 10.0.0.5 TCP_MISS/200 900 POST http://files.example/u amy HIER_DIRECT/192.0.2.7 text/html\n"
+	const session = `<14>1 2026-11-20T10:00:00.778Z fw RT_FLOW - RT_FLOW_SESSION_CLOSE [junos@2636.1.1.1.2.129 reason="TCP FIN" source-address="10.10.0.5" source-port="57246" destination-address="203.0.113.101" destination-port="443" service-name="junos-https" protocol-id="6" policy-name="p" username="amy" packets-from-client="9" bytes-from-client="1000" packets-from-server="9" bytes-from-server="10" elapsed-time="5"]`
+	for what, c := range map[string]struct {
+		in, format string
+		rows       int64
+	}{
+		"structured data alone":         {session + "\n", "srx", 1},
+		"structured data and a message": {session + " session closed TCP FIN: 10.10.0.5/57246->203.0.113.101/443\n", "srx", 1},
+		"words before objects":          {strings.Repeat("2026-11-20 10:00:00,123 INFO [http-1] example.Access - "+web, 2), "jsonl", 2},
+		"whose time counts":             {strings.Repeat("2026-11-20 10:00:00,123 INFO [http-1] example.Access - "+timeless, 2), "jsonl", 2},
+		"lines before objects":          {"Server starts\nready\n" + web + web, "jsonl", 2},
+		"the same in a container":       {"2026-11-20T10:00:00.1Z stdout F Server starts\n2026-11-20T10:00:00.2Z stdout F " + web, "jsonl", 1},
+		"a relay's header, no priority": {"Nov 20 10:00:33 relay1 1 2026-11-20T10:00:02Z px1 squid 81 - - " + squid, "squid", 1},
+		"marks between files":           {"\ufeff" + squid + "\ufeff" + squid, "squid", 2},
+	} {
+		var tally Tally
+		members := Read(object("o", []byte(c.in)), &ReadOptions{}, func(m *Member, b *Block) error {
+			d, err := m.Format.New(m.Options)
+			if err != nil {
+				return err
+			}
+			return b.Decode(d, &columnar.Out{Sink: func(*columnar.Batch) {}}, &tally)
+		})
+		if m := members[0]; m.Err != nil || nameOf(m.Format) != c.format || tally.Rows != c.rows {
+			t.Errorf("%s: got %s, %v, %+v, want %d rows of %s", what, nameOf(m.Format), m.Err, tally, c.rows, c.format)
+		}
+	}
+}

@@ -172,7 +172,7 @@ func Check(uri string) error {
 		return fmt.Errorf("location %q: only a shell replaces %s: write the path in full, or ./%s if that is its name", uri, strings.TrimSuffix(m, "/"), strings.TrimSuffix(m, "/"))
 	}
 	if scheme, _, ok := strings.Cut(uri, ":/"); ok && len(scheme) > 1 && !strings.ContainsAny(scheme, `/\`) && !strings.Contains(uri, "://") {
-		return fmt.Errorf("location %q: want two slashes behind %s:", uri, scheme)
+		return fmt.Errorf("location %q: %s: is followed by two slashes", uri, scheme)
 	}
 	return nil
 }
