@@ -371,14 +371,12 @@ func (d *jsonLines) line(line []byte, record int64, out *columnar.Out, t *Tally)
 			t.Clear(record, doubtfulBytes)
 		}
 	}
+	moved := served || flow
 	for i := range to.fields {
 		f := &to.fields[i]
 		text, src := f.text, f.src
-		switch {
-		case served:
-			src = f.served()
-		case flow:
-			src = r.ofFlow(f)
+		if moved {
+			src = r.moved(f, served)
 		}
 		if src >= 0 {
 			if r.has>>src&1 == 0 && f.read != readTime {
@@ -480,6 +478,17 @@ func (f *field) served() int {
 		return jsonClient
 	}
 	return f.src
+}
+
+// moved returns where a column stands in a request that names no server but as host, or in a connection whose
+// bytes are named as those of the first address.
+//
+//go:noinline
+func (r *jsonRecord) moved(f *field, served bool) int {
+	if served {
+		return f.served()
+	}
+	return r.ofFlow(f)
 }
 
 // ofFlow returns where a column stands in a connection whose bytes are named as those of the first address.
