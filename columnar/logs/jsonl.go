@@ -259,13 +259,14 @@ func (d *jsonLines) meanings() *jsonNames {
 			}
 		}
 	}
-	for field, of := range map[int]sentBytes{jsonSent: bytesSent, jsonReceived: bytesReceived} {
+	for i, of := range []sentBytes{bytesSent, bytesReceived} {
+		field := jsonSent + i
 		n.leading.known = append(n.leading.known, of.names...)
 		if !d.cols.Has(of.col) || m.names(of.col) {
 			continue
 		}
-		for i, name := range of.names {
-			n.known[name] = append(n.known[name], scan.Place{Field: field, Rank: i})
+		for rank, name := range of.names {
+			n.known[name] = append(n.known[name], scan.Place{Field: field, Rank: rank})
 		}
 	}
 	by(jsonDate, false, m.Columns[columnar.Time].Date)

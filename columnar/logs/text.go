@@ -63,16 +63,18 @@ func (r *markReader) Read(p []byte) (int, error) {
 
 // drop drops the marks in text.
 func (r *markReader) drop(text []byte) []byte {
+	kept, from := 0, 0 // text[from:] is not looked at
 	for at := 0; ; {
 		i := bytes.Index(text[at:], utf8BOM)
 		if i < 0 {
-			return text
+			return text[:kept+copy(text[kept:], text[from:])]
 		}
-		if at += i; at == 0 && !r.begun || at > 0 && text[at-1] != '\n' {
-			at += len(utf8BOM)
-			continue
+		i += at
+		at = i + len(utf8BOM)
+		if i == 0 && r.begun || i > 0 && (text[i-1] == '\n' || i == from) {
+			kept += copy(text[kept:], text[from:i])
+			from = at
 		}
-		text = append(text[:at], text[at+len(utf8BOM):]...)
 	}
 }
 

@@ -75,5 +75,9 @@ func cutWords(line []byte) (words, object []byte, ok bool) {
 	if at < 1 || line[at-1] != ' ' || line[len(line)-1] != '}' {
 		return nil, nil, false
 	}
+	first, rest := scan.CutWord(line[:at])
+	if rest = bytes.TrimSpace(rest); isTag(rest) || len(rest) == 0 && isTag(first) {
+		return nil, nil, false // a header of syslog without its time
+	}
 	return line[:at], line[at:], true
 }

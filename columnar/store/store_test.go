@@ -397,7 +397,7 @@ func TestCheck(t *testing.T) {
 		"~":              "only a shell replaces ~",
 		"$HOME/state":    "only a shell replaces $HOME",
 		"${HOME}/state":  "only a shell replaces ${HOME}",
-		"s3:/bucket/x":   "want two slashes",
+		"s3:/bucket/x":   "two slashes",
 		"ftp://x":        "unknown scheme",
 		"s3://bucket/~x": "",
 		"./~/state":      "",
