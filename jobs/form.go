@@ -12,7 +12,6 @@ import (
 
 	"outflow/columnar"
 	"outflow/columnar/logs"
-	"outflow/columnar/scan"
 	"outflow/reports"
 	"outflow/stats/detect"
 )
@@ -55,10 +54,10 @@ func escapeInvisible(text []byte) []byte {
 	for len(text) > 0 {
 		r, n := utf8.DecodeRune(text)
 		switch {
-		case r < 0x7f || !scan.Invisible(r): // encoding/json escapes the control characters of ASCII but DEL
+		case r < 0x7f || !columnar.Invisible(r): // encoding/json escapes the control characters of ASCII but DEL
 			out = append(out, text[:n]...)
 		default:
-			out = scan.AppendJSONEscape(out, r)
+			out = columnar.AppendJSONEscape(out, r)
 		}
 		text = text[n:]
 	}

@@ -15,7 +15,6 @@ import (
 	"github.com/apache/arrow/go/v17/arrow/ipc"
 
 	"outflow/columnar"
-	"outflow/columnar/scan"
 )
 
 // A Writer writes the batches of one canonical table. It keeps nothing of a
@@ -337,8 +336,8 @@ func guardCell(dst, text []byte) []byte {
 		switch {
 		case r < ' ' && r != '\t' && r != '\n' && r != '\r' || 0x7f <= r && r < 0xa0:
 			dst = utf8.AppendRune(dst, utf8.RuneError)
-		case r >= 0xa0 && scan.Invisible(r) && !unicode.Is(unicode.Zs, r): // blanks have at least room
-			dst = scan.AppendJSONEscape(dst, r)
+		case r >= 0xa0 && columnar.Invisible(r) && !unicode.Is(unicode.Zs, r): // blanks have at least room
+			dst = columnar.AppendJSONEscape(dst, r)
 		default:
 			dst = utf8.AppendRune(dst, r)
 		}
@@ -375,8 +374,8 @@ func appendJSON(dst, text []byte) []byte {
 		switch {
 		case r == '"' || r == '\\':
 			dst = append(dst, '\\', c)
-		case scan.Invisible(r):
-			dst = scan.AppendJSONEscape(dst, r)
+		case columnar.Invisible(r):
+			dst = columnar.AppendJSONEscape(dst, r)
 		default:
 			dst = utf8.AppendRune(dst, r)
 		}

@@ -191,7 +191,7 @@ func (o *downloadSlowOptions) services(in *Input) map[Key]*slowDownload {
 		d.rise = r
 		for i := range past {
 			if past[i].Day > in.Day-baselineDays {
-				d.summary = d.summary.Merge(past[i].Summary)
+				d.summary.addPast(&past[i].Summary)
 			}
 		}
 		d.summary = d.summary.Merge(today.Summary)
@@ -286,8 +286,12 @@ func (o *downloadSlowOptions) fresh(in *Input, key Key, rows []Row) (f Finding, 
 	}
 	f = Finding{
 		Key: key, Score: float64(total), Threshold: float64(o.Fresh), Observed: float64(total), Baseline: 0, Unit: "B/30 days",
-		Window: [2]int64{(in.Day - baselineDays + 1).window()[0], in.Day.window()[1]}, Summary: sum(rows), Technique: techniqueOf(service),
+		Window: [2]int64{(in.Day - baselineDays + 1).window()[0], in.Day.window()[1]}, Technique: techniqueOf(service),
 	}
+	for i := range rows[:len(rows)-1] {
+		f.Summary.addPast(&rows[i].Summary)
+	}
+	f.Summary = f.Summary.Merge(last.Summary)
 	f.Why = fmt.Sprintf("%s downloaded %s from %s on %s since %s, at most %s in a day; it never read there before",
 		printable(f.Who()), size(float64(total)), printable(strings.TrimSuffix(key.Object, "/")), count(int64(len(rows)), "day"), rows[0].Day, size(float64(most)))
 	for i := range rows {

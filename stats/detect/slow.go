@@ -134,7 +134,6 @@ type growth struct {
 func growthOf(in *Input, q *quantity, rows []Row) growth {
 	g := growth{name: rows[0].Object, fresh: rows[0].Day > in.Day-baselineDays}
 	for i := range rows {
-		g.byDNS = g.byDNS || rows[i].AnswerTime != 0
 		switch r := &rows[i]; {
 		case r.Day > in.Day-baselineDays:
 			g.more += float64(q.of(r))

@@ -81,7 +81,9 @@ func (o *uploadSlowOptions) score(in *Input) []Finding {
 		if key.Object != "" {
 			entity := key
 			if entity.Object = ""; open != nil && open.key == entity {
-				grown = append(grown, growthOf(in, &bytesOut, rows))
+				g := growthOf(in, &bytesOut, rows)
+				g.byDNS = slices.ContainsFunc(rows, func(r Row) bool { return r.AnswerTime != 0 })
+				grown = append(grown, g)
 			}
 			continue
 		}

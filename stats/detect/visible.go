@@ -7,7 +7,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"outflow/columnar/scan"
+	"outflow/columnar"
 )
 
 // Visible returns text of a log in a form that shows what it holds and has no other effect.
@@ -51,7 +51,7 @@ func VisibleParts(text string) iter.Seq[string] {
 			switch {
 			case r == utf8.RuneError:
 				marks = 0
-			case unicode.IsMark(r) && marks >= maxMarks, scan.Invisible(r):
+			case unicode.IsMark(r) && marks >= maxMarks, columnar.Invisible(r):
 				shown = strconv.QuoteRuneToASCII(r)
 				shown = shown[1 : len(shown)-1]
 			case unicode.IsMark(r):
