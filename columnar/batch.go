@@ -57,6 +57,9 @@ type Place struct {
 // Len returns the number of rows.
 func (b *Batch) Len() int { return b.b.batchLen }
 
+// Repeats reports whether a row is marked in Repeat.
+func (b *Batch) Repeats(row int) bool { return b.Repeat != nil && b.Repeat[row>>3]>>(row&7)&1 != 0 }
+
 // Arrow returns the batch as an Arrow record with the table's schema, without
 // copying a value. The record must be released, and a copy made of what is kept
 // beyond the batch.

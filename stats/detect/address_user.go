@@ -127,7 +127,7 @@ func (f *addressUsers) dropUncounted(b *columnar.Batch, users, addresses []uint3
 		return
 	}
 	for i := range b.Len() {
-		if blocked != nil && blocked[actions[i]] || b.Repeat != nil && b.Repeat[i>>3]>>(i&7)&1 != 0 {
+		if blocked != nil && blocked[actions[i]] || b.Repeats(i) {
 			if users != nil {
 				users[i] = 0
 			}

@@ -186,7 +186,7 @@ func (c *Connections) Add(b *columnar.Batch) {
 		head := buf[begin : begin+connectionHead]
 		record := uint64(b.First + int64(b.Record[i]))
 		flags := code<<connectionFlags | flags
-		if b.Repeat != nil && b.Repeat[i>>3]>>(i&7)&1 != 0 {
+		if b.Repeats(i) {
 			flags &^= connectionDelta
 		}
 		if record <= math.MaxUint32 && uint64(sent+1) <= math.MaxUint32 && uint64(received+1) <= math.MaxUint32 {

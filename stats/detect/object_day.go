@@ -228,7 +228,7 @@ func (d *downloads) add(p *downloadSection, b *columnar.Batch, names columnar.Co
 		failed := failures != nil && failures[codes[i]] || statuses != nil && refusedAnswer(statuses[i])
 		hour, hours := hourOf(times[i]), c.hours
 		c.hours |= 1 << hour
-		if b.Repeat == nil || b.Repeat[i>>3]>>(i&7)&1 == 0 {
+		if !b.Repeats(i) {
 			c.events++
 			if failed {
 				c.failed++
@@ -331,7 +331,7 @@ func (d *downloads) sign(p *downloadSection, b *columnar.Batch, from, to int) {
 		}
 		signed := d.signed[f].Of(dict)
 		for i := from; i < to; i++ {
-			if d.slots[i] != 0 && signed[codes[i]] && (b.Repeat == nil || b.Repeat[i>>3]>>(i&7)&1 == 0) {
+			if d.slots[i] != 0 && signed[codes[i]] && !b.Repeats(i) {
 				p.cells.at(d.slots[i]).signed++
 			}
 		}

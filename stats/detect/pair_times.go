@@ -378,7 +378,7 @@ func (f *pairTimes) Fold(b *columnar.Batch) {
 			if ports != nil {
 				r.port = ports[i]
 			}
-			r.repeat = b.Repeat != nil && b.Repeat[i>>3]>>(i&7)&1 != 0
+			r.repeat = b.Repeats(i)
 			r.blocked = blocked != nil && blocked[actions[i]]
 			if outValid[i>>3]>>(i&7)&1 != 0 {
 				r.open.bytes = uint64(max(0, out[i])) + 1

@@ -239,7 +239,7 @@ func (f *ruleFold) Fold(b *columnar.Batch) {
 		row.events, row.out, row.in = 1, out[i], in[i]
 		row.knownOut, row.knownIn = int64(outValid[i>>3]>>(i&7)&1), int64(inValid[i>>3]>>(i&7)&1)
 		row.first, row.last, row.hours = times[i], times[i], hourBit(times[i])
-		repeat := b.Repeat != nil && b.Repeat[i>>3]>>(i&7)&1 != 0
+		repeat := b.Repeats(i)
 		if len(f.correlations[m.Rule]) > 0 {
 			f.correlate(b, &matchedRow{m, who[i], feed, row, repeat})
 		}

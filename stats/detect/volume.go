@@ -422,7 +422,7 @@ func (v *volumes) add(p *volumeSection, b *columnar.Batch, from, to int) {
 		blocked := blockedBy != nil && blockedBy[actions[i]]
 		hour, hours := hourOf(times[i]), c.hours
 		c.hours |= 1 << hour
-		if b.Repeat == nil || b.Repeat[i>>3]>>(i&7)&1 == 0 {
+		if !b.Repeats(i) {
 			c.events++
 			if blocked {
 				n := p.refused[v.slots[i]]
