@@ -350,6 +350,7 @@ func TestParquetTimes(t *testing.T) {
 		{"text", write(t, []text{{"2026-01-01T00:00:00Z"}, {"2026-01-01 00:00:00"}, {"soon"}, {""}}), "", []string{"2026-01-01T00:00:00Z", "2025-12-31T23:00:00Z"}},
 		// 2,461,042 is the Julian day of 2026-01-01.
 		{"int96", write(t, []int96{{deprecated.Int96{123456000, 0, 2461042}}}), "", []string{"2026-01-01T00:00:00.123456Z"}},
+		{"int96 whose time of day is none", write(t, []int96{{deprecated.Int96{0, 1 << 31, 2461042}}}), "", nil},
 		// A day so far in the future that its µs, modulo 2^64, are a time in 2021.
 		{"int96 too large", write(t, []int96{{deprecated.Int96{0, 0, 215_963_552}}}), "", nil},
 	} {
