@@ -2,17 +2,14 @@ package detect
 
 import (
 	"fmt"
-	"iter"
 	"math"
 	"math/bits"
-	"net/netip"
 	"slices"
 	"strings"
 	"time"
 
 	"outflow/columnar"
 	"outflow/columnar/scan"
-	"outflow/stats"
 )
 
 type bulkDownloadOptions struct {
@@ -77,162 +74,6 @@ func bulkDownload() *Detection {
 // by default 2 and 10 GB, and 800 and 4,000 objects in an hour. Who fetches 5,000 in
 // 15 minutes or 25 in 8 is an analytic of Sentinel and of Elastic.
 const coldMedium, coldHigh = 4, 20
-
-// A downloadService is a series of what an entity downloaded from a service, all places
-// together. Objects of several places are never the same, so their sum is exact; the
-// busiest hour is that of one place.
-type downloadService struct {
-	key       Key // with the service as the object
-	rows      []Row
-	reported  []Day // days on which it had a finding
-	places    []downloadPlace
-	before    []placeDays // where an address outside was before the judged day
-	addresses clientHistory
-	agents    clientHistory
-	since     Day // when the entity first downloaded in the feed, from any service
-}
-
-// A downloadPlace is a place with downloads on the judged day.
-type downloadPlace struct {
-	object         string
-	bytes, objects int64
-	known          bool // with downloads on a day before
-}
-
-// placeDays are the days before the judged one, up to 63, on which there were downloads
-// from a place: bit n is the day n days before.
-type placeDays struct {
-	object string
-	days   uint64
-}
-
-// A clientHistory is which addresses or applications an entity used before the judged
-// day, and on it.
-type clientHistory struct {
-	past, today []string
-	many        bool // more than are known by name
-}
-
-// fresh returns those that are new on the judged day, if the entity has so few that a
-// new one says something.
-func (h *clientHistory) fresh() []string {
-	if h.many || len(h.past) == 0 || len(h.past) > maxClients {
-		return nil
-	}
-	return slices.DeleteFunc(slices.Clone(h.today), func(c string) bool { return slices.Contains(h.past, c) })
-}
-
-func isAddress(text string) bool { _, err := netip.ParseAddr(text); return err == nil }
-
-// downloadServices yields the services of each entity, from the series of its places,
-// which are neighbours in the order of keys. What is yielded is valid until the next
-// step.
-func (in *Input) downloadServices() iter.Seq[*downloadService] {
-	return func(yield func(*downloadService) bool) {
-		var services []downloadService // of one entity
-		n := 0                         // how many of them are in use
-		flush := func() bool {
-			since := in.Day
-			for i := range services[:n] {
-				since = min(since, services[i].rows[0].Day)
-			}
-			for i := range services[:n] {
-				services[i].since = since
-				if !yield(&services[i]) {
-					return false
-				}
-			}
-			n = 0
-			return true
-		}
-		for key, rows := range in.Series {
-			if rows[0].Day > in.Day {
-				continue
-			}
-			key.Object, _, _ = strings.Cut(key.Object, "/")
-			if n == 0 || key != services[n-1].key {
-				if n > 0 && !key.sameEntity(services[n-1].key) && !flush() {
-					return
-				}
-				if n == len(services) {
-					services = append(services, downloadService{})
-				}
-				s := &services[n]
-				n++
-				*s = downloadService{key: key, rows: s.rows[:0], reported: s.reported[:0], places: s.places[:0], before: s.before[:0],
-					addresses: clientHistory{past: s.addresses.past[:0], today: s.addresses.today[:0]}, agents: clientHistory{past: s.agents.past[:0], today: s.agents.today[:0]}}
-			}
-			services[n-1].add(in, rows)
-		}
-		flush()
-	}
-}
-
-// add adds the series of a place.
-func (s *downloadService) add(in *Input, rows []Row) {
-	at, before := 0, uint64(0)
-	for i := range rows {
-		r := &rows[i]
-		if r.Day > in.Day {
-			break
-		}
-		before |= 1 << (in.Day - r.Day) &^ 1
-		for at < len(s.rows) && s.rows[at].Day < r.Day {
-			at++
-		}
-		if at == len(s.rows) || s.rows[at].Day != r.Day {
-			s.rows = slices.Insert(s.rows, at, Row{Day: r.Day, Key: s.key})
-		}
-		s.addClients(r, in.Day)
-		if r.Day < in.Day {
-			s.rows[at].addPast(&r.Summary)
-		} else {
-			sum := r.Summary
-			sum.Clients = nil
-			s.rows[at].Summary = s.rows[at].Summary.Merge(sum)
-		}
-		if r.Day == in.Day {
-			s.places = append(s.places, downloadPlace{object: r.Object, bytes: r.BytesIn, objects: r.Names, known: i > 0})
-		} else if in.Flagged(r.Key, r.Day) {
-			s.reported = append(s.reported, r.Day)
-		}
-	}
-	if before != 0 && s.key.EntityType == columnar.SrcIP.String() && !scan.IsInternal([]byte(s.key.Entity)) {
-		s.before = append(s.before, placeDays{rows[0].Object, before})
-	}
-}
-
-// addPast is Merge for what is read of a row before the judged day.
-func (s *Summary) addPast(t *Summary) {
-	s.Events += t.Events
-	s.BytesIn = addBytes(s.BytesIn, t.BytesIn)
-	s.KnownIn += t.KnownIn
-	s.Names += t.Names
-	s.WindowNames = max(s.WindowNames, t.WindowNames)
-	s.Signed += t.Signed
-}
-
-// addClients adds the clients of a row.
-func (s *downloadService) addClients(r *Row, judged Day) {
-	s.addresses.many = s.addresses.many || r.Addresses > maxClients
-	s.agents.many = s.agents.many || r.Agents > maxClients
-	addresses, agents := &s.addresses.past, &s.agents.past
-	if r.Day == judged {
-		addresses, agents = &s.addresses.today, &s.agents.today
-	}
-	for _, c := range r.Clients {
-		if slices.Contains(*addresses, c) || slices.Contains(*agents, c) { // as on most days
-			continue
-		}
-		to := agents
-		if isAddress(c) {
-			to = addresses
-		}
-		if len(*to) <= maxClients {
-			*to = append(*to, c)
-		}
-	}
-}
 
 // A bulkHalf is one of the two quantities that a day is judged by.
 type bulkHalf struct {
@@ -318,22 +159,6 @@ func (b *bulkJudge) outdoes(s *downloadService, today *Row) (times float64) {
 // only out of its own past; the first of a month may double it. From farOutdoing times on it is
 // high by itself.
 const outdoing, farOutdoing = 2, 4
-
-// A takers is those with whose days the day of a newcomer to a service is compared: all, or
-// all but jobs, among whose nightly gigabytes a thief would not be seen.
-type takers struct {
-	service string
-	people  bool
-}
-
-// A bulkNewcomer is a finding of somebody with too short a baseline.
-type bulkNewcomer struct {
-	Finding
-	own  [2][]float64 // its own days in bulkHalf.days, of each half
-	day  [2]float64   // the judged one
-	of   int          // index of the half
-	also string       // the sentences that follow
-}
 
 func (b *bulkJudge) judge() []Finding {
 	b.halves = [2]bulkHalf{
@@ -573,7 +398,7 @@ func techniqueOf(service string) string {
 		return "T1213.003"
 	case "redshift-data", "rds-data", "athena", "bigquery", "postgresql", "dynamodb", "snowflake":
 		return "T1213.006"
-	case "exchange", "mail-folders":
+	case "exchange", "mail-folders", "graph":
 		return "T1114.002"
 	case "secretsmanager", "secretmanager", "keyvault", "ssm", "vault":
 		return "T1555.006"
@@ -587,8 +412,6 @@ func techniqueOf(service string) string {
 		return "T1052"
 	case browserUpload:
 		return "T1567.002"
-	case "graph":
-		return "T1114.002"
 	case "m365", "drive", "box", "dropbox", "slack", "salesforce", "powerbi", "confluence", "hubspot", "smartsheet", "applications":
 		return "T1213"
 	}
@@ -736,158 +559,4 @@ func (b *bulkJudge) isPublic(s *downloadService) bool {
 	return s.key.Object == webService || !slices.ContainsFunc(s.places, func(p downloadPlace) bool {
 		return bits.OnesCount64(b.public[feedObject{s.key.Feed, p.object}]) < habitDays
 	})
-}
-
-// newcomer returns the finding of a day with too short a baseline, whose score says how
-// many times the limit it is. Its risk is 0 if it does not matter. endFeed compares it
-// with others.
-func (b *bulkJudge) newcomer(half *bulkHalf, s *downloadService, series splitSeries, u *baseline) bulkNewcomer {
-	f := b.finding(half, s, series)
-	f.Score, f.Threshold = half.cold(series.today), 1
-	f.Why = b.said(s, series) + " and " + shortHistory(int64(u.days))
-	grade := 0
-	switch {
-	case f.Score >= coldHigh:
-		grade = 2
-	case f.Score >= coldMedium:
-		grade = 1
-	}
-	// Who joins a company has nothing yet, and fetches it on the first days, but not four times what anyone took, nor twice
-	// that if it is twice what is high. Guests are shown what they need.
-	alone := b.outdoes(s, series.today)
-	if alone >= farOutdoing {
-		grade++
-	}
-	if b.in.precedent(&half.quantity, half.of(series.today), series.past) {
-		grade--
-	}
-	if isClosed(s.key.Object) && objectWeight(s.key.Object) >= reportWeight {
-		grade = max(grade, 1)
-	}
-	covered := len(b.in.baselineDays(s.key.Feed)) >= b.o.MinDays
-	switch {
-	case isGuest(s.key):
-		grade++
-	case !covered:
-	case b.anonymous(s):
-		// A place that no stranger read from has been opened, or somebody has its link.
-		if grade > 0 && !scan.IsInternal([]byte(s.key.Entity)) {
-			grade++
-		}
-	case s.since <= b.in.Day-Day(b.o.MinDays):
-		f.Why += ", as it never used the service before " + s.rows[0].Day.String()
-	default:
-		if alone < farOutdoing && !isClosed(s.key.Object) && !(alone >= outdoing && f.Score >= 2*coldHigh) {
-			grade--
-		}
-		f.Why += ", as it is new in this log"
-	}
-	c := bulkNewcomer{Finding: f}
-	// The past of others is half as strong as evidence, but a large amount is an amount.
-	if c.RiskScore = [...]int{0, b.risk / 2, b.risk, (b.risk + 100) / 2}[min(grade, 2)+1]; c.RiskScore > 0 {
-		c.also, _ = b.raise(&c.Finding, s, series, false, alone)
-	}
-	return c
-}
-
-// outdone is how many times the largest day of all others a stranger must take from a web
-// server for that to be more than a reader's, a search engine's included.
-const outdone = 3
-
-// isGuest reports whether a user is somebody from outside whom the company let in, as
-// Microsoft 365 names them: ann_mail.example#ext#@corp.example, or by the link they came with.
-func isGuest(k Key) bool {
-	return k.EntityType == columnar.User.String() && (strings.Contains(k.Entity, "#ext#") || strings.HasPrefix(k.Entity, "urn:spo:"))
-}
-
-// most returns the largest of days, which are sorted, without an entity's own.
-func most(days, own []float64) float64 {
-	own = slices.Sorted(slices.Values(own))
-	for i := len(days) - 1; i >= 0; i-- {
-		n := len(own)
-		if n == 0 || own[n-1] != days[i] {
-			return days[i]
-		}
-		own = own[:n-1]
-	}
-	return 0
-}
-
-// emptied is how many times the largest day of all others a stranger must take from a web server for that
-// to be of high severity, if it is as much as coldHigh says.
-const emptied = 10
-
-// above returns the share of the days of others that are below the newcomer's, in percent, and
-// how many others' days there are. days are sorted, and have its own among them.
-func (c *bulkNewcomer) above(days []float64) (share float64, others int) {
-	below, _ := slices.BinarySearch(days, c.Observed)
-	for _, own := range c.own[c.of] {
-		if own < c.Observed {
-			below--
-		}
-	}
-	others = len(days) - len(c.own[c.of])
-	return 100 * float64(below) / float64(others), others
-}
-
-// outdoesJobs reports whether a newcomer took more than outdone times what anyone, jobs included, took
-// from the service on any day, in bytes or in objects.
-func (b *bulkJudge) outdoesJobs(c *bulkNewcomer, service string) bool {
-	for h := range b.halves {
-		if days := b.halves[h].days[takers{service: service}]; len(days) > 0 && c.day[h] > outdone*most(days, c.own[h]) {
-			return true
-		}
-	}
-	return false
-}
-
-// endFeed compares the newcomers of a feed with the days of the feed.
-func (b *bulkJudge) endFeed() {
-	for h := range b.halves {
-		for _, days := range b.halves[h].days {
-			slices.Sort(days)
-		}
-	}
-	for i := range b.cold {
-		c := &b.cold[i]
-		half := &b.halves[c.of]
-		f := c.Finding
-		service, _, _ := strings.Cut(f.Object, "/")
-		days := half.days[takers{service: service}]
-		if f.Label != "" && service == webService && f.Score >= coldMedium && f.Observed > outdone*most(days, c.own[c.of]) {
-			times := outdone
-			f.Label, f.RiskScore = "", b.risk
-			if others := len(days) - len(c.own[c.of]); others >= minPeerDays && f.Score >= coldHigh && f.Observed > emptied*most(days, c.own[c.of]) {
-				times, f.Severity = emptied, High
-			}
-			c.also += fmt.Sprintf(" It took more than %d times what any other reader took on any day.", times)
-		}
-		of := "others"
-		share, others := c.above(days)
-		if others >= minPeerDays && share < b.o.ColdPercent {
-			if days = half.days[takers{service, true}]; len(days)-len(c.own[c.of]) >= minPeerDays {
-				of = "others that are no jobs"
-				share, others = c.above(days)
-				if !b.outdoesJobs(c, service) { // it may be one more of them
-					f.RiskScore = min(f.RiskScore, leastRisk[High]-1)
-				}
-			}
-		}
-		switch {
-		case others >= minPeerDays && share < b.o.ColdPercent:
-			continue
-		case others < minPeerDays:
-			f.Why += "; " + fewPeers(others) + ", so fixed limits apply."
-		default:
-			f.Baseline = stats.Quantile(days, 0.5)
-			f.Why += fmt.Sprintf("; in this feed, %s of the %s of %s are below that, and their median is %s.",
-				shareOf(share), count(int64(others), "day"), of, half.show(f.Baseline))
-		}
-		f.Why += c.also
-		b.found = append(b.found, f)
-	}
-	b.cold = b.cold[:0]
-	for h := range b.halves {
-		clear(b.halves[h].days)
-	}
 }
