@@ -593,8 +593,8 @@ func (c *Config) checkInputs(fault func(format string, args ...any)) {
 			fault("%s: uri: %v", where, err)
 		}
 		in.options = logs.Options{LogFormat: in.LogFormat, Zone: c.zone}
-		if in.format == nil && in.Mapping == nil {
-			in.format = logs.FormatOf(in.LogFormat)
+		if err := checkFields(in.format, in.LogFormat); err != nil {
+			fault("%s: %v", where, err)
 		}
 		if in.Zone != "" {
 			in.options.Zone = zoneNamed(in.Zone, where, fault)

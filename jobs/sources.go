@@ -90,10 +90,18 @@ func (f *inputFlags) options() (*logs.Format, logs.Options, error) {
 		}
 	}
 	format, err := formatNamed(f.formats, f.format)
-	if format == nil {
-		format = logs.FormatOf(f.logFormat)
+	if err == nil {
+		err = checkFields(format, f.logFormat)
 	}
 	return format, o, err
+}
+
+// checkFields returns an error if a logformat is for flow logs, and names none of their fields.
+func checkFields(format *logs.Format, logFormat string) error {
+	if format != logs.VPCFlow || logFormat == "" || logs.FormatOf(logFormat) == format {
+		return nil
+	}
+	return badConfig("logformat %q: want the fields of a flow log, srcaddr and bytes among them", logFormat)
 }
 
 // resolve loads the source files, and returns the options of the decoders and the format or nil.

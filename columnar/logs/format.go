@@ -351,7 +351,8 @@ type Options struct {
 	// Mapping names the columns of csv, jsonl and parquet. Nil: by well-known names.
 	Mapping *Mapping
 	// LogFormat is Squid's logformat directive ("%ts.%03tu %6tr %>a …"), or the fields of
-	// a VPC flow log without a header ("${version} ${srcaddr} …").
+	// a VPC flow log without a header ("${version} ${srcaddr} …"). Logs of other formats are
+	// read as they are.
 	LogFormat string
 	// Zone is where times without a zone were written. Nil: UTC.
 	Zone *time.Location

@@ -58,6 +58,9 @@ func (r *reader) recognise(head []byte) (recognised, error) {
 	}
 	switch {
 	case known.format == nil:
+		if described, ok := r.described(head); ok {
+			return described, nil
+		}
 		if behind := behindWords(head); behind != nil && !inObject(head) {
 			return r.recognise(behind)
 		}
@@ -66,6 +69,18 @@ func (r *reader) recognise(head []byte) (recognised, error) {
 		return recognised{}, fmt.Errorf("is %s inside a compressed object: decompress it first", known.format.Name)
 	}
 	return known, nil
+}
+
+// described returns how a log that no format recognises is read as Options.LogFormat describes it.
+func (r *reader) described(head []byte) (known recognised, ok bool) {
+	f := FormatOf(r.Options.LogFormat)
+	if f == nil || r.Format != nil {
+		return known, false
+	}
+	as := *r
+	as.Format = f
+	known, err := as.recognise(head)
+	return known, err == nil && r.worth(f, known.head, known.layers != nil).rows > 0
 }
 
 // laterHeads is how far a log is looked into whose beginning no format knows, in heads.

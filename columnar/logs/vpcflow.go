@@ -2,7 +2,6 @@ package logs
 
 import (
 	"bytes"
-	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
@@ -45,10 +44,8 @@ Records of intervals without traffic, or that were not captured (NODATA, SKIPDAT
 	Outer:  true,
 	New: func(o *Options) (Decoder, error) {
 		d := &vpcFlow{clock: o.clock(), bare: bareVPC(o.Head)}
-		if o.LogFormat != "" {
-			if d.bare = []byte(o.LogFormat); !isVPCHeader(d.bare) {
-				return nil, fmt.Errorf("logformat %q: want the fields of a flow log, srcaddr and bytes among them", o.LogFormat)
-			}
+		if isVPCHeader([]byte(o.LogFormat)) {
+			d.bare = []byte(o.LogFormat)
 		}
 		return d, nil
 	},
