@@ -377,6 +377,14 @@ type Options struct {
 	WantFields [columnar.NumTables]columnar.WantedFields
 }
 
+// of returns the options for a decoder of f: a LogFormat of another says nothing of its records.
+func (o Options) of(f *Format) Options {
+	if FormatOf(o.LogFormat) != f {
+		o.LogFormat = ""
+	}
+	return o
+}
+
 // Location returns the zone of times that name none.
 func (o *Options) Location() *time.Location {
 	if o.Zone == nil {

@@ -218,7 +218,7 @@ func (r *reader) split(m *Member, format *Format, head []byte) error {
 
 // begin sets what is known of a member once its format is.
 func (r *reader) begin(m *Member, format *Format, head []byte) {
-	options := r.Options
+	options := r.Options.of(format)
 	options.Table = r.object.Table
 	options.Head, options.Name = bytes.Clone(head), m.Name[strings.LastIndexAny(m.Name, "/!\\")+1:]
 	m.Format, m.Options = format, &options

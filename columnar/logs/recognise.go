@@ -398,7 +398,7 @@ func (r *reader) worth(f *Format, head []byte, wrapped bool) (w worth) {
 	if f.New == nil || len(head) == 0 {
 		return w
 	}
-	options := r.Options
+	options := r.Options.of(f)
 	options.Head, options.Inside = head, wrapped
 	d, err := f.New(&options)
 	if err != nil {

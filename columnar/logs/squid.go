@@ -43,7 +43,7 @@ what the format says. A status or a size that is no number is left out of its ro
 	},
 	Outer: true,
 	New: func(o *Options) (Decoder, error) {
-		if o.LogFormat != "" && !isVPCHeader([]byte(o.LogFormat)) {
+		if o.LogFormat != "" {
 			l, err := compileSquid(o.LogFormat)
 			if err != nil {
 				return nil, err
