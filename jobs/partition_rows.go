@@ -280,7 +280,7 @@ func (s *sortedRows) on(judged *partition) rowBlocks {
 			yield(nil, err)
 			return
 		}
-		var of []int // the rows of the block that are of the judged day
+		var of []int // where in the block the judged day's rows are
 		for block, err := range s.byKey {
 			of = of[:0]
 			for i := range block {

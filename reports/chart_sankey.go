@@ -28,7 +28,7 @@ type node struct {
 // sankeyNodes is how many senders, and how many destinations, have a node of their own.
 const sankeyNodes = 12
 
-// elsewhere is where data went of which no log names one destination for most.
+// elsewhere stands for where data went if no log names one destination that got most of it.
 const elsewhere = "no single destination logged"
 
 // newSankey draws who sent data where. It returns nil if nothing left.

@@ -103,7 +103,7 @@ func sniffCSV(head []byte, inside bool) bool {
 // endsOpen reports whether a record has a separator behind the last of n fields.
 func endsOpen(fields []string, n int) bool { return len(fields) == n+1 && fields[n] == "" }
 
-// allEndOpen reports whether all of the first records, of which there are some, end so.
+// allEndOpen reports whether there are records, and the first ones all end so.
 func allEndOpen(records []byte, sep byte, n int) bool {
 	const look = 16
 	seen := 0

@@ -502,7 +502,7 @@ func (r *reader) formatOf(whole *Format, lines []byte) *Format {
 	return nil
 }
 
-// writer returns what wrote a line: the product, in CEF and LEEF, of which collectors have many, else the
+// writer returns what wrote a line: in CEF and LEEF the product, since a collector's log has many, else the
 // program without the part of it that wrote, as postfix of postfix/smtpd; nil if neither is said.
 func (s *syslogLine) writer() []byte {
 	if product := productOf(s.message); product != nil || s.program == nil {

@@ -13,7 +13,7 @@ import (
 
 // A made is text that a reader makes piece after piece.
 type made struct {
-	out []byte // the piece at hand, of which out[:at] was read
+	out []byte // the piece at hand; out[:at] was read
 	at  int
 	err error // comes behind it
 }

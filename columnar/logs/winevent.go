@@ -407,7 +407,7 @@ func (e *winEvent) kind() *columnar.Table {
 	return nil
 }
 
-// bySecurity reports whether the event is of the Security log.
+// bySecurity reports whether the auditing of Windows wrote the event, as bySysmon does for Sysmon.
 func (e *winEvent) bySecurity() bool {
 	provider := e.slots[winProvider]
 	return string(provider) == "Microsoft-Windows-Security-Auditing" ||

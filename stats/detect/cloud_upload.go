@@ -62,7 +62,7 @@ type destination struct{ feed, object string }
 
 func (o *cloudUploadOptions) score(in *Input, risk int) []Finding {
 	users, hosts := map[destination]int{}, map[destination]int{} // only of cloud services: nothing else is looked up
-	var asked []Key                                              // what it may matter of how many the company use it
+	var asked []Key                                              // those for which it matters how many in the company use them
 	last := map[destination]Key{}                                // the entity that was counted last
 	highest := map[Key]hostDay{}                                 // of each entity and accountService
 	for key, rows := range in.Series {

@@ -199,8 +199,8 @@ func (o *downloadSlowOptions) services(in *Input) map[Key]*slowDownload {
 	return services
 }
 
-// sinceSeen returns the days of a service since its entity was first seen, in whatever service: to
-// who is known, a service that is not used is one of which nothing is taken.
+// sinceSeen returns the days of a service since its entity was first seen, in whatever service: on the
+// days when the entity did not use this one, it took nothing from it.
 func sinceSeen(s *downloadService, past []Row) []Row {
 	if len(past) > 0 && past[0].Day <= s.since {
 		return past

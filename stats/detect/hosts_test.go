@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// If this fails, the hosts of a tunnel service, each of which is somebody's own, count as one place.
+// If this fails, the hosts of a tunnel service count as one place, although each is somebody's own.
 func TestTunnels(t *testing.T) {
 	for name := range strings.SplitSeq(strings.Trim(tunnels, "|"), "|") {
 		if !slices.ContainsFunc(cloudHosts().services, func(s CloudService) bool { return s.Name == name && s.shares() }) {
