@@ -127,7 +127,7 @@ func (o *downloadSlowOptions) services(in *Input) map[Key]*slowDownload {
 	services := map[Key]*slowDownload{}
 	var x sample
 	var order []*slowDownload // of a feed
-	feed, enough := "", false
+	feed, enough, covered := "", false, false
 	end := func() {
 		for _, q := range []*quantity{&bytesIn, &objectsRead} {
 			var all []baseline
@@ -153,6 +153,10 @@ func (o *downloadSlowOptions) services(in *Input) map[Key]*slowDownload {
 		if s.key.Feed != feed {
 			end()
 			feed = s.key.Feed
+			covered = len(in.frozenDays(feed)) >= o.MinDays
+		}
+		if !covered {
+			continue // no baseline of the feed can be long enough
 		}
 		d := &slowDownload{q: &bytesIn}
 		if bytesIn.blind(today) {
