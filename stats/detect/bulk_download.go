@@ -77,14 +77,19 @@ const coldMedium, coldHigh = 4, 20
 
 // A bulkHalf is one of the two quantities that a day is judged by.
 type bulkHalf struct {
+	bulkLimits
+	all    []baseline // of each service with a row on the judged day
+	maxima map[bulkPeers]*bulkMax
+	days   map[cohort][]float64 // of the feed, for the cold start
+}
+
+// bulkLimits say from when on a quantity is much.
+type bulkLimits struct {
 	quantity
 	unit  string
 	floor int64
 	cold  func(r *Row) float64 // how many times the limit of the cold start it is
 	show  func(value float64) string
-	all   []baseline // of each service with a row on the judged day
-	peaks map[bulkPeers]*bulkPeak
-	days  map[takers][]float64 // of the feed, for the cold start
 }
 
 // bytesIn and objectsRead measure downloads.
@@ -101,11 +106,13 @@ type bulkJudge struct {
 	in     *Input
 	risk   int
 	halves [2]bulkHalf
-	weight []int64               // of an object of each service in bulkHalf.all
+	limits [][2]*bulkLimits      // of each service in bulkHalf.all
 	users  map[string]bool       // the feeds that name users
 	public map[feedObject]uint64 // days on which an address outside read from a place, as of placeDays
 	many   map[feedObject]int    // of a feed and a type of entities, how many download
-	cold   []bulkNewcomer
+
+	limitsOf map[int64][2]*bulkLimits // by what an object weighs
+	cold     []bulkNewcomer
 
 	newcomers bool // somebody with too short a baseline may be found
 	found     []Finding
@@ -120,14 +127,14 @@ type bulkPeers struct {
 	job                       bool
 }
 
-// A bulkPeak is the most that any of them took in a day.
-type bulkPeak struct {
+// A bulkMax is the most that any of them took in a day.
+type bulkMax struct {
 	past  int64 // on a day before
-	today summit
+	today topTwo[Key]
 }
 
-// but returns the most without what an entity took on the judged day.
-func (p *bulkPeak) but(k Key) int64 { return max(p.past, p.today.but(k)) }
+// without returns the most without what an entity took on the judged day.
+func (m *bulkMax) without(k Key) int64 { return max(m.past, m.today.without(k)) }
 
 // always is the share of a feed's days on which a job downloads; people have weekends.
 const always = 0.9
@@ -139,46 +146,51 @@ func (b *bulkJudge) peers(s *downloadService) bulkPeers {
 	return bulkPeers{s.key.Feed, s.key.Object, s.key.EntityType, days >= b.o.MinDays && float64(len(past)) >= always*float64(days)}
 }
 
-// outdoes returns how many times all that its peers and itself took on any day a service's judged
-// day is, in bytes or in objects; 0 if a feed has no history, or too few who might have.
-func (b *bulkJudge) outdoes(s *downloadService, today *Row) (times float64) {
+// peerRatio returns how many times the most that any of its peers, or it itself, took on any day a service's
+// judged day is, in bytes or in objects; 0 if a feed has no history, or too few entities to compare with.
+func (b *bulkJudge) peerRatio(s *downloadService, today *Row) (ratio float64) {
 	if b.many[feedObject{s.key.Feed, s.key.EntityType}] < minPeers || len(b.in.baselineDays(s.key.Feed)) < b.o.MinDays || b.isPublic(s) {
 		return 0
 	}
 	peers := b.peers(s)
 	for h := range b.halves {
 		half := &b.halves[h]
-		if p := half.peaks[peers]; p != nil && half.cold(today)*float64(objectWeight(s.key.Object)) >= 1 {
-			times = max(times, float64(half.of(today))/float64(max(p.but(s.key), 1)))
+		if m := half.maxima[peers]; m != nil && half.cold(today)*float64(objectWeight(s.key.Object)) >= 1 {
+			ratio = max(ratio, float64(half.of(today))/float64(max(m.without(s.key), 1)))
 		}
 	}
-	return times
+	return ratio
 }
 
-// From outdoing times the largest day of all peers on, a day stands out of the company, and not
-// only out of its own past; the first of a month may double it. From farOutdoing times on it is
+// From highPeerRatio times the largest day of all peers on, a day is unusual for the company, and not
+// only for the entity; the first day of a month may double it. From extremePeerRatio times on it is
 // high by itself.
-const outdoing, farOutdoing = 2, 4
+const highPeerRatio, extremePeerRatio = 2, 4
 
 func (b *bulkJudge) judge() []Finding {
 	b.halves = [2]bulkHalf{
 		{
-			quantity: bytesIn,
-			unit:     "B/day", floor: int64(b.o.Floor), show: size,
-			cold: func(r *Row) float64 { return float64(r.BytesIn) / float64(max(b.o.ColdFloor, 1)) },
+			bulkLimits: bulkLimits{
+				quantity: bytesIn,
+				unit:     "B/day", floor: int64(b.o.Floor), show: size,
+				cold: func(r *Row) float64 { return float64(r.BytesIn) / float64(max(b.o.ColdFloor, 1)) },
+			},
 		},
 		{
-			quantity: objectsRead,
-			unit:     "objects/day", floor: int64(b.o.Objects), show: objects,
-			// The window is that of one place; who reads many takes as much in five hours.
-			cold: func(r *Row) float64 {
-				return max(float64(r.WindowNames), float64(r.Names)/5) / float64(max(b.o.ColdObjects, 1))
+			bulkLimits: bulkLimits{
+				quantity: objectsRead,
+				unit:     "objects/day", floor: int64(b.o.Objects), show: objects,
+				// The window is that of one place; an entity that reads many takes as much in five hours.
+				cold: func(r *Row) float64 {
+					return max(float64(r.WindowNames), float64(r.Names)/5) / float64(max(b.o.ColdObjects, 1))
+				},
 			},
 		},
 	}
+	b.limitsOf = map[int64][2]*bulkLimits{}
 	for h := range b.halves {
-		b.halves[h].days = map[takers][]float64{}
-		b.halves[h].peaks = map[bulkPeers]*bulkPeak{}
+		b.halves[h].days = map[cohort][]float64{}
+		b.halves[h].maxima = map[bulkPeers]*bulkMax{}
 	}
 	if !b.baselines() {
 		return nil
@@ -203,7 +215,7 @@ func (b *bulkJudge) judge() []Finding {
 
 // addDays adds the days of a service to those that newcomers are compared with.
 func (b *bulkJudge) addDays(s *downloadService) {
-	all, people := takers{service: s.key.Object}, takers{s.key.Object, true}
+	all, people := cohort{service: s.key.Object}, cohort{s.key.Object, true}
 	job := b.peers(s).job
 	for h := range b.halves {
 		half := &b.halves[h]
@@ -253,16 +265,16 @@ func (b *bulkJudge) baselines() bool {
 		peers := b.peers(s)
 		for h := range b.halves {
 			half := &b.halves[h]
-			peak := half.peaks[peers]
-			if peak == nil {
-				peak = &bulkPeak{}
-				half.peaks[peers] = peak
+			most := half.maxima[peers]
+			if most == nil {
+				most = &bulkMax{}
+				half.maxima[peers] = most
 			}
 			for i := range past {
-				peak.past = max(peak.past, half.of(&past[i]))
+				most.past = max(most.past, half.of(&past[i]))
 			}
 			if today != nil {
-				peak.today.add(s.key, half.of(today))
+				most.today.add(s.key, half.of(today))
 			}
 		}
 		if today == nil {
@@ -272,12 +284,12 @@ func (b *bulkJudge) baselines() bool {
 			end()
 			feed = s.key.Feed
 		}
-		b.weight = append(b.weight, objectWeight(s.key.Object))
+		b.limits = append(b.limits, b.weigh(objectWeight(s.key.Object)))
 		for h := range b.halves {
 			half := &b.halves[h]
 			half.all = append(half.all, x.baseline(b.inputOf(s), &half.quantity, splitSeries{s.key, past, today}))
 			n := len(half.all) - 1
-			b.newcomers = b.newcomers || b.isCold(b.half(h, n), n, today)
+			b.newcomers = b.newcomers || b.isCold(h, n, today)
 		}
 	}
 	end()
@@ -304,39 +316,45 @@ const objectsAlone = 0.5
 // drawing, a mailbox or a virtual disk there reads it from them.
 const fileServerDay = 5
 
-// half returns a half with the limits for the n-th service: what few objects are depends on
-// what an object is.
-func (b *bulkJudge) half(h, n int) *bulkHalf {
-	weight := b.weight[n]
-	if h == 0 && weight > 0 || h == 1 && weight <= 1 {
-		return &b.halves[h]
+// weigh returns the limits of a service: what few objects are depends on what an object is.
+func (b *bulkJudge) weigh(weight int64) [2]*bulkLimits {
+	limits, ok := b.limitsOf[weight]
+	if ok {
+		return limits
 	}
-	half := b.halves[h]
-	if h == 0 {
-		half.floor *= fileServerDay
-		half.cold = func(r *Row) float64 { return b.halves[h].cold(r) / fileServerDay }
-		return &half
+	for h := range limits {
+		l := b.halves[h].bulkLimits
+		limits[h] = &l
 	}
-	half.floor = (half.floor + weight - 1) / weight
-	half.large /= weight
-	half.cold = func(r *Row) float64 { return float64(weight) * b.halves[h].cold(r) }
-	return &half
+	if bytes := limits[0]; weight == 0 {
+		bytes.floor *= fileServerDay
+		cold := bytes.cold
+		bytes.cold = func(r *Row) float64 { return cold(r) / fileServerDay }
+	}
+	if objects := limits[1]; weight > 1 {
+		objects.floor = (objects.floor + weight - 1) / weight
+		objects.large /= weight
+		cold := objects.cold
+		objects.cold = func(r *Row) float64 { return float64(weight) * cold(r) }
+	}
+	b.limitsOf[weight] = limits
+	return limits
 }
 
 // over reports whether a half of the n-th day exceeds the threshold of its own baseline.
 func (b *bulkJudge) over(h, n int) bool {
-	half := b.half(h, n)
-	u := &half.all[n]
-	threshold := u.least(&half.quantity, b.o.Threshold, u.value)
+	limits, u := b.limits[n][h], &b.halves[h].all[n]
+	threshold := u.least(&limits.quantity, b.o.Threshold, u.value)
 	if h == 1 && !b.halves[0].all[n].blind && !b.over(0, n) {
 		threshold += objectsAlone
 	}
-	return !u.blind && int(u.days) >= b.o.MinDays && u.value >= half.floor && u.z(&half.quantity) > threshold
+	return !u.blind && int(u.days) >= b.o.MinDays && u.value >= limits.floor && u.z(&limits.quantity) > threshold
 }
 
-func (b *bulkJudge) isCold(half *bulkHalf, n int, today *Row) bool {
-	u := &half.all[n]
-	return !u.blind && int(u.days) < b.o.MinDays && half.cold(today) >= 1
+// isCold reports whether a half of the n-th day has too short a baseline and exceeds the limit of the cold start.
+func (b *bulkJudge) isCold(h, n int, today *Row) bool {
+	u := &b.halves[h].all[n]
+	return !u.blind && int(u.days) < b.o.MinDays && b.limits[n][h].cold(today) >= 1
 }
 
 // service judges the n-th service with downloads on the judged day: by the half by which
@@ -344,14 +362,13 @@ func (b *bulkJudge) isCold(half *bulkHalf, n int, today *Row) bool {
 func (b *bulkJudge) service(s *downloadService, series splitSeries, n int) {
 	best, score := -1, 0.0
 	for h := range b.halves {
-		half := b.half(h, n)
-		u := &half.all[n]
+		limits, u := b.limits[n][h], &b.halves[h].all[n]
 		z := 0.0
 		switch {
-		case b.over(h, n) && !half.known(u.value, series.past, u.likeDay(b.in.Day)):
-			z = u.z(&half.quantity) / b.o.Threshold
-		case b.isCold(half, n, series.today) && !b.in.habitual(&half.quantity, s.key, u.value, series.past):
-			z = half.cold(series.today)
+		case b.over(h, n) && !limits.known(u.value, series.past, u.likeDay(b.in.Day)):
+			z = u.z(&limits.quantity) / b.o.Threshold
+		case b.isCold(h, n, series.today) && !b.in.habitual(&limits.quantity, s.key, u.value, series.past):
+			z = limits.cold(series.today)
 		}
 		if z > score {
 			best, score = h, z
@@ -360,10 +377,10 @@ func (b *bulkJudge) service(s *downloadService, series splitSeries, n int) {
 	if best < 0 {
 		return
 	}
-	half := b.half(best, n)
-	if u := &half.all[n]; int(u.days) >= b.o.MinDays {
-		b.found = append(b.found, b.unusual(half, s, series, u))
-	} else if c := b.newcomer(half, s, series, u); c.RiskScore > 0 {
+	limits := b.limits[n][best]
+	if u := &b.halves[best].all[n]; int(u.days) >= b.o.MinDays {
+		b.found = append(b.found, b.unusual(limits, s, series, u))
+	} else if c := b.newcomer(limits, s, series, u); c.RiskScore > 0 {
 		c.of = best
 		for h := range b.halves {
 			c.day[h] = float64(b.halves[h].of(series.today))
@@ -378,12 +395,12 @@ func (b *bulkJudge) service(s *downloadService, series splitSeries, n int) {
 }
 
 // finding returns the finding of a day, without what is usual.
-func (b *bulkJudge) finding(half *bulkHalf, s *downloadService, series splitSeries) Finding {
+func (b *bulkJudge) finding(l *bulkLimits, s *downloadService, series splitSeries) Finding {
 	f := Finding{
-		Key: s.key, Threshold: b.o.Threshold, Observed: float64(half.of(series.today)), Baseline: math.NaN(),
-		Unit: half.unit, Window: b.in.Day.window(), Summary: series.today.Summary,
+		Key: s.key, Threshold: b.o.Threshold, Observed: float64(l.of(series.today)), Baseline: math.NaN(),
+		Unit: l.unit, Window: b.in.Day.window(), Summary: series.today.Summary,
 	}
-	f.Object = s.object(half)
+	f.Object = s.object(l)
 	f.Technique = techniqueOf(s.key.Object)
 	f.Summary.Clients = slices.Sorted(slices.Values(slices.Concat(s.addresses.today, s.agents.today)))
 	return f
@@ -420,10 +437,10 @@ func techniqueOf(service string) string {
 
 // object returns the place that most was downloaded from, if that is nearly all, else
 // the service.
-func (s *downloadService) object(half *bulkHalf) string {
+func (s *downloadService) object(l *bulkLimits) string {
 	most, all := s.places[0], int64(0)
 	value := func(p downloadPlace) int64 {
-		return half.of(&Row{Summary: Summary{BytesIn: p.bytes, Names: p.objects}})
+		return l.of(&Row{Summary: Summary{BytesIn: p.bytes, Names: p.objects}})
 	}
 	for _, p := range s.places {
 		all = addBytes(all, value(p))
@@ -438,30 +455,30 @@ func (s *downloadService) object(half *bulkHalf) string {
 }
 
 // unusual returns the finding of a day over the threshold.
-func (b *bulkJudge) unusual(half *bulkHalf, s *downloadService, series splitSeries, u *baseline) Finding {
-	f := b.finding(half, s, series)
-	z := u.z(&half.quantity)
-	f.Score, f.Baseline = z, half.value(u.centre)
-	f.Threshold = u.least(&half.quantity, b.o.Threshold, u.value)
-	limit := func(level float64) float64 { return u.limit(&half.quantity, b.o.Threshold, level, half.floor) }
+func (b *bulkJudge) unusual(l *bulkLimits, s *downloadService, series splitSeries, u *baseline) Finding {
+	f := b.finding(l, s, series)
+	z := u.z(&l.quantity)
+	f.Score, f.Baseline = z, l.value(u.centre)
+	f.Threshold = u.least(&l.quantity, b.o.Threshold, u.value)
+	limit := func(level float64) float64 { return u.limit(&l.quantity, b.o.Threshold, level, l.floor) }
 	far := "so this is " + times(f.Observed/f.Baseline) + " the median"
-	if f.Baseline*half.scale < 1e6 {
+	if f.Baseline*l.scale < 1e6 {
 		far = "so any download of that size is unusual"
 	}
 	f.Why = fmt.Sprintf("%s; the %s of the %s before is %s and the alert limit is %s, %s (z %.2f, threshold %s).",
-		b.said(s, series), u.median(b.in.Day), count(int64(u.days), "day"), half.show(f.Baseline), half.show(limit(u.level(true))), far, z, num(f.Threshold))
-	f.Timeline = timeline(b.inputOf(s), &half.quantity, series, func(like bool) (low, mid, up float64) {
+		b.said(s, series), u.median(b.in.Day), count(int64(u.days), "day"), l.show(f.Baseline), l.show(limit(u.level(true))), far, z, num(f.Threshold))
+	f.Timeline = timeline(b.inputOf(s), &l.quantity, series, func(like bool) (low, mid, up float64) {
 		c := u.level(like)
-		return half.value(c - b.o.Threshold*u.spread), half.value(c), limit(c)
+		return l.value(c - b.o.Threshold*u.spread), l.value(c), limit(c)
 	})
 	f.RiskScore = b.risk
-	alone := b.outdoes(s, series.today)
-	also, signs := b.raise(&f, s, series, true, alone)
+	ratio := b.peerRatio(s, series.today)
+	also, signs := b.raise(&f, s, series, true, ratio)
 	f.Why += also
 	// Twice the threshold alone is what erratic readers do.
-	if large := half.cold(series.today); !b.in.precedent(&half.quantity, u.value, series.past) &&
+	if large := l.cold(series.today); !b.in.precedent(&l.quantity, u.value, series.past) &&
 		(z >= 2*b.o.Threshold && (large >= coldHigh || large >= 1 && signs > 0) ||
-			large >= 1 && (alone >= farOutdoing || alone >= outdoing && signs > 0)) {
+			large >= 1 && (ratio >= extremePeerRatio || ratio >= highPeerRatio && signs > 0)) {
 		f.Severity = High
 	}
 	return f
@@ -488,7 +505,7 @@ func (b *bulkJudge) said(s *downloadService, series splitSeries) string {
 // raise raises the risk by a fifth of what is left to 100 for each sign that somebody
 // else, or another program, was at work, or that nobody took as much. It returns the sentences
 // that say so, and how many signs there are beside the last. Without a baseline nothing is new.
-func (b *bulkJudge) raise(f *Finding, s *downloadService, series splitSeries, known bool, alone float64) (also string, n int) {
+func (b *bulkJudge) raise(f *Finding, s *downloadService, series splitSeries, known bool, ratio float64) (also string, n int) {
 	var signs []string
 	today := series.today
 	sign := func(text string) {
@@ -510,8 +527,8 @@ func (b *bulkJudge) raise(f *Finding, s *downloadService, series splitSeries, kn
 			sign(fmt.Sprintf("it never read from %d of the places in the days before", len(fresh)))
 		}
 	}
-	if alone >= outdoing {
-		sign("that is at least " + count(int64(alone), "time") + " what anyone took from " + printable(s.key.Object) + " on any day")
+	if ratio >= highPeerRatio {
+		sign("that is at least " + count(int64(ratio), "time") + " what anyone took from " + printable(s.key.Object) + " on any day")
 	}
 	if b.anonymous(s) {
 		sign("nobody was signed in")
@@ -538,7 +555,7 @@ func (b *bulkJudge) raise(f *Finding, s *downloadService, series splitSeries, kn
 	if b.isPublic(s) && !scan.IsInternal([]byte(s.key.Entity)) {
 		f.Label = "reader of a public place, who can be anybody"
 	}
-	if n = len(signs); alone >= outdoing {
+	if n = len(signs); ratio >= highPeerRatio {
 		n--
 	}
 	return also, n

@@ -12,9 +12,9 @@ import (
 
 // Downloads of those who have too short a baseline, compared with the days of others.
 
-// A takers is those with whose days the day of a newcomer to a service is compared: all, or
+// A cohort is those with whose days the day of a newcomer to a service is compared: all, or
 // all but jobs, among whose nightly gigabytes a thief would not be seen.
-type takers struct {
+type cohort struct {
 	service string
 	people  bool
 }
@@ -31,9 +31,9 @@ type bulkNewcomer struct {
 // newcomer returns the finding of a day with too short a baseline, whose score says how
 // many times the limit it is. Its risk is 0 if it does not matter. endFeed compares it
 // with others.
-func (b *bulkJudge) newcomer(half *bulkHalf, s *downloadService, series splitSeries, u *baseline) bulkNewcomer {
-	f := b.finding(half, s, series)
-	f.Score, f.Threshold = half.cold(series.today), 1
+func (b *bulkJudge) newcomer(l *bulkLimits, s *downloadService, series splitSeries, u *baseline) bulkNewcomer {
+	f := b.finding(l, s, series)
+	f.Score, f.Threshold = l.cold(series.today), 1
 	f.Why = b.said(s, series) + " and " + shortHistory(int64(u.days))
 	grade := 0
 	switch {
@@ -42,13 +42,13 @@ func (b *bulkJudge) newcomer(half *bulkHalf, s *downloadService, series splitSer
 	case f.Score >= coldMedium:
 		grade = 1
 	}
-	// Who joins a company has nothing yet, and fetches it on the first days, but not four times what anyone took, nor twice
-	// that if it is twice what is high. Guests are shown what they need.
-	alone := b.outdoes(s, series.today)
-	if alone >= farOutdoing {
+	// People who join a company fetch a lot on their first days, but not four times what anyone took, nor twice that if
+	// it is twice what is high. Guests are shown what they need.
+	ratio := b.peerRatio(s, series.today)
+	if ratio >= extremePeerRatio {
 		grade++
 	}
-	if b.in.precedent(&half.quantity, half.of(series.today), series.past) {
+	if b.in.precedent(&l.quantity, l.of(series.today), series.past) {
 		grade--
 	}
 	if isClosed(s.key.Object) && objectWeight(s.key.Object) >= reportWeight {
@@ -67,7 +67,7 @@ func (b *bulkJudge) newcomer(half *bulkHalf, s *downloadService, series splitSer
 	case s.since <= b.in.Day-Day(b.o.MinDays):
 		f.Why += ", as it never used the service before " + s.rows[0].Day.String()
 	default:
-		if alone < farOutdoing && !isClosed(s.key.Object) && !(alone >= outdoing && f.Score >= 2*coldHigh) {
+		if ratio < extremePeerRatio && !isClosed(s.key.Object) && !(ratio >= highPeerRatio && f.Score >= 2*coldHigh) {
 			grade--
 		}
 		f.Why += ", as it is new in this log"
@@ -75,14 +75,15 @@ func (b *bulkJudge) newcomer(half *bulkHalf, s *downloadService, series splitSer
 	c := bulkNewcomer{Finding: f}
 	// The past of others is half as strong as evidence, but a large amount is an amount.
 	if c.RiskScore = [...]int{0, b.risk / 2, b.risk, (b.risk + 100) / 2}[min(grade, 2)+1]; c.RiskScore > 0 {
-		c.also, _ = b.raise(&c.Finding, s, series, false, alone)
+		c.also, _ = b.raise(&c.Finding, s, series, false, ratio)
 	}
 	return c
 }
 
-// outdone is how many times the largest day of all others a stranger must take from a web
-// server for that to be more than a reader's, a search engine's included.
-const outdone = 3
+// A newcomer must take newcomerRatio times the largest day of all others for that to be more than what a reader, a
+// search engine included, takes from a web server. From newcomerHighRatio times on it is of high severity, if it is
+// as much as coldHigh says.
+const newcomerRatio, newcomerHighRatio = 3, 10
 
 // isGuest reports whether a user is somebody from outside whom the company let in, as
 // Microsoft 365 names them: ann_mail.example#ext#@corp.example, or by the link they came with.
@@ -90,8 +91,8 @@ func isGuest(k Key) bool {
 	return k.EntityType == columnar.User.String() && (strings.Contains(k.Entity, "#ext#") || strings.HasPrefix(k.Entity, "urn:spo:"))
 }
 
-// most returns the largest of days, which are sorted, without an entity's own.
-func most(days, own []float64) float64 {
+// maxOfOthers returns the largest of days, which are sorted, without an entity's own.
+func maxOfOthers(days, own []float64) float64 {
 	own = slices.Sorted(slices.Values(own))
 	for i := len(days) - 1; i >= 0; i-- {
 		n := len(own)
@@ -102,10 +103,6 @@ func most(days, own []float64) float64 {
 	}
 	return 0
 }
-
-// emptied is how many times the largest day of all others a stranger must take from a web server for that
-// to be of high severity, if it is as much as coldHigh says.
-const emptied = 10
 
 // above returns the share of the days of others that are below the newcomer's, in percent, and
 // how many others' days there are. days are sorted, and have its own among them.
@@ -120,11 +117,11 @@ func (c *bulkNewcomer) above(days []float64) (share float64, others int) {
 	return 100 * float64(below) / float64(others), others
 }
 
-// outdoesJobs reports whether a newcomer took more than outdone times what anyone, jobs included, took
+// exceedsJobs reports whether a newcomer took more than newcomerRatio times what anyone, jobs included, took
 // from the service on any day, in bytes or in objects.
-func (b *bulkJudge) outdoesJobs(c *bulkNewcomer, service string) bool {
+func (b *bulkJudge) exceedsJobs(c *bulkNewcomer, service string) bool {
 	for h := range b.halves {
-		if days := b.halves[h].days[takers{service: service}]; len(days) > 0 && c.day[h] > outdone*most(days, c.own[h]) {
+		if days := b.halves[h].days[cohort{service: service}]; len(days) > 0 && c.day[h] > newcomerRatio*maxOfOthers(days, c.own[h]) {
 			return true
 		}
 	}
@@ -143,22 +140,22 @@ func (b *bulkJudge) endFeed() {
 		half := &b.halves[c.of]
 		f := c.Finding
 		service, _, _ := strings.Cut(f.Object, "/")
-		days := half.days[takers{service: service}]
-		if f.Label != "" && service == webService && f.Score >= coldMedium && f.Observed > outdone*most(days, c.own[c.of]) {
-			times := outdone
+		days := half.days[cohort{service: service}]
+		if f.Label != "" && service == webService && f.Score >= coldMedium && f.Observed > newcomerRatio*maxOfOthers(days, c.own[c.of]) {
+			times := newcomerRatio
 			f.Label, f.RiskScore = "", b.risk
-			if others := len(days) - len(c.own[c.of]); others >= minPeerDays && f.Score >= coldHigh && f.Observed > emptied*most(days, c.own[c.of]) {
-				times, f.Severity = emptied, High
+			if others := len(days) - len(c.own[c.of]); others >= minPeerDays && f.Score >= coldHigh && f.Observed > newcomerHighRatio*maxOfOthers(days, c.own[c.of]) {
+				times, f.Severity = newcomerHighRatio, High
 			}
 			c.also += fmt.Sprintf(" It took more than %d times what any other reader took on any day.", times)
 		}
 		of := "others"
 		share, others := c.above(days)
 		if others >= minPeerDays && share < b.o.ColdPercent {
-			if days = half.days[takers{service, true}]; len(days)-len(c.own[c.of]) >= minPeerDays {
+			if days = half.days[cohort{service, true}]; len(days)-len(c.own[c.of]) >= minPeerDays {
 				of = "others that are no jobs"
 				share, others = c.above(days)
-				if !b.outdoesJobs(c, service) { // it may be one more of them
+				if !b.exceedsJobs(c, service) { // it may be one more of them
 					f.RiskScore = min(f.RiskScore, leastRisk[High]-1)
 				}
 			}

@@ -64,7 +64,7 @@ func (o *cloudUploadOptions) score(in *Input, risk int) []Finding {
 	users, hosts := map[destination]int{}, map[destination]int{} // only of cloud services: nothing else is looked up
 	var asked []Key                                              // those for which it matters how many in the company use them
 	last := map[destination]Key{}                                // the entity that was counted last
-	highest := map[Key]hostDay{}                                 // of each entity and accountService
+	highest := map[Key]topTwo[string]{}                          // of each entity and accountService: by host, the highest day
 	for key, rows := range in.Series {
 		service, ok := CloudHost([]byte(key.Object))
 		if !ok {
@@ -81,11 +81,13 @@ func (o *cloudUploadOptions) score(in *Input, risk int) []Finding {
 			asked = append(asked, key)
 		}
 		if at.object != key.Object {
-			highest[entity] = highest[entity].with(key.Object, in.highest(key, rows))
+			h := highest[entity]
+			h.add(key.Object, in.highest(key, rows))
+			highest[entity] = h
 		}
 	}
 	used := in.popularity(asked)
-	summits := in.summits(&bytesOut)
+	maxima := in.peerMaxima(&bytesOut)
 	var findings []Finding
 	for key, rows := range in.Series {
 		past, today := in.before(rows)
@@ -96,9 +98,13 @@ func (o *cloudUploadOptions) score(in *Input, risk int) []Finding {
 			continue
 		}
 		service, _ := CloudHost([]byte(key.Object))
-		p := used[destination{key.Feed, key.Object}]
-		u := upload{tenant: p != nil && p.tenant(key.Object), devices: p != nil && p.devices(key.Object), service: service, past: past, today: today, covered: len(in.baselineDays(key.Feed)), others: others - 1, here: hosts[destination{key.Feed, key.Object}] - 1,
-			most: summits[at].but(key), elsewhere: highest[entity].but(key.Object)}
+		p, elsewhere := used[destination{key.Feed, key.Object}], highest[entity]
+		u := upload{
+			service: service, tenant: p != nil && p.tenant(key.Object), devices: p != nil && p.devices(key.Object),
+			past: past, today: today, covered: len(in.baselineDays(key.Feed)),
+			others: others - 1, here: hosts[destination{key.Feed, key.Object}] - 1,
+			most: maxima[at].without(key), elsewhere: elsewhere.without(key.Object),
+		}
 		if f, ok := o.judge(in, &u); ok {
 			f.Technique = service.Technique
 			f.RiskScore = risk * f.RiskScore / 100
@@ -121,29 +127,12 @@ type upload struct {
 	most    int64 // bytes of the highest day that any of them had there
 	// elsewhere is the highest day that the entity had at another host of an accountService.
 	elsewhere int64
-}
 
-// A hostDay is an entity's highest day at a host of a service, and that at all its other hosts.
-type hostDay struct {
-	host             string
-	highest, another int64
-}
-
-// but returns the highest day at all hosts but one.
-func (h hostDay) but(host string) int64 {
-	if h.host == host {
-		return h.another
-	}
-	return h.highest
-}
-
-// with returns h with the highest day at one more host.
-func (h hostDay) with(host string, highest int64) hostDay {
-	if highest > h.highest {
-		return hostDay{host, highest, h.highest}
-	}
-	h.another = max(h.another, highest)
-	return h
+	// What judge finds first: the volume from which it is reported; the entity's highest day there and the
+	// number of its days, both without those that had a finding; and whether the destination is new to it.
+	floor, highest int64
+	days           int
+	fresh          bool
 }
 
 // highest returns the bytes of a key's highest day before, without those that had a finding.
@@ -157,128 +146,170 @@ func (in *Input) highest(key Key, rows []Row) (bytes int64) {
 	return bytes
 }
 
-// steepRise is how many times its highest day a gigabyte to a known destination must be to be
-// high: a full backup is six times what is added each night.
+// A gigabyte to a known destination is high from steepRise times its highest day on: a full backup is six times what
+// is added each night.
 const steepRise = 10
 
-// dropPercent is the percentage of the risk of what nobody else brings to where nobody is asked for a name, or pastes.
+// dropPercent is the percentage of the risk of uploads that nobody else makes, to a paste site or a service that asks
+// nobody for a name.
 const dropPercent = 130
 
 // judge returns the finding. Its RiskScore is a percentage of the detection's risk.
 func (o *cloudUploadOptions) judge(in *Input, u *upload) (Finding, bool) {
 	key, out := u.today.Key, u.today.BytesOut
-	highest, days := int64(0), 0
+	points := u.earlier(in)
+	u.floor = o.floorOf(u)
+	// A tiny first upload must not make the destination a known one.
+	u.fresh = u.highest < u.floor/10
+	f := Finding{
+		Key: key, Score: float64(out), Threshold: float64(u.floor), Observed: float64(out), Baseline: math.NaN(), Unit: "B/day",
+		Window: in.Day.window(), Summary: u.today.Summary, RiskScore: 100,
+	}
+	if blind(u.today) {
+		return f, o.withoutBytes(&f, in, u)
+	}
+	reported := out >= u.floor
+	if !u.fresh {
+		reported = out >= max(int64(o.KnownFloor), u.floor) && float64(out) > o.Rise*float64(u.highest)
+	}
+	if !reported || in.habitual(&bytesOut, key, out, u.past) {
+		return f, false
+	}
+	if u.fresh {
+		o.first(&f, in, u)
+	} else {
+		f.Baseline = float64(u.highest)
+		f.Threshold = max(float64(o.KnownFloor), float64(u.floor), o.Rise*float64(u.highest))
+		f.Why = fmt.Sprintf("%s; in %s there before it uploaded at most %s in a day, so this is %s its highest (%s).",
+			u.said(in), count(int64(u.days), "day"), size(f.Baseline), times(f.Observed/f.Baseline), u.prevalence())
+	}
+	o.grade(&f, u)
+	f.Why += andNamed(&u.today.Summary) + andBlocked(&u.today.Summary)
+	f.Timeline = append(points, Point{Day: in.Day, Value: f.Observed})
+	for i := range f.Timeline {
+		f.Timeline[i].Mid, f.Timeline[i].Up = float64(u.highest), f.Threshold
+	}
+	return f, true
+}
+
+// earlier finds the highest of the days before and their number, and returns their points.
+func (u *upload) earlier(in *Input) []Point {
 	points := make([]Point, 0, len(u.past)+1)
 	for i := range u.past {
 		r := &u.past[i]
 		trained := !in.Flagged(r.Key, r.Day)
 		if trained {
-			highest, days = max(highest, r.BytesOut), days+1
+			u.highest, u.days = max(u.highest, r.BytesOut), u.days+1
 		}
 		points = append(points, Point{Day: r.Day, Value: float64(r.BytesOut), Trained: trained})
 	}
-	floor := o.Floor
+	return points
+}
+
+// floorOf returns the volume from which an upload is reported.
+func (o *cloudUploadOptions) floorOf(u *upload) int64 {
 	switch {
 	case u.covered < o.MinDays:
-		floor = o.CommonFloor
+		return int64(o.CommonFloor)
 	case u.service.Kind == "paste" || u.service.Kind == "webhook" && u.here < o.Common:
-		floor = o.TextFloor
+		return int64(o.TextFloor)
 	case u.here >= o.Common: // also of a chat service with webhooks: people send each other pictures
-		floor = o.CommonFloor
+		return int64(o.CommonFloor)
 	}
-	// A tiny first upload must not make the destination a known one.
-	fresh := highest < int64(floor)/10
-	f := Finding{
-		Key: key, Score: float64(out), Threshold: float64(floor), Observed: float64(out), Baseline: math.NaN(), Unit: "B/day",
-		Window: in.Day.window(), Summary: u.today.Summary, RiskScore: 100,
-	}
-	said := fmt.Sprintf("%s uploaded %s to %s (%s, %s) on %s", printable(f.Who()), size(f.Observed), printable(key.Object),
-		u.service.Name, u.service.Kind, in.Day)
-	prevalence := fmt.Sprintf("%s uploads there", count(int64(u.others), "other"))
+	return int64(o.Floor)
+}
+
+// said says what was uploaded, as the start of a sentence.
+func (u *upload) said(in *Input) string {
+	return fmt.Sprintf("%s uploaded %s to %s (%s, %s) on %s", printable(u.today.Who()), size(float64(u.today.BytesOut)),
+		printable(u.today.Object), u.service.Name, u.service.Kind, in.Day)
+}
+
+// prevalence says how many others upload there.
+func (u *upload) prevalence() string {
 	switch u.others {
 	case 0:
-		prevalence = "nobody else uploads there"
+		return "nobody else uploads there"
 	case 1:
-	default:
-		prevalence = fmt.Sprintf("%s upload there", count(int64(u.others), "other"))
+		return "1 other uploads there"
 	}
+	return count(int64(u.others), "other") + " upload there"
+}
+
+// withoutBytes completes the finding of a new destination in a log without byte counts, and reports whether
+// there is one.
+func (o *cloudUploadOptions) withoutBytes(f *Finding, in *Input, u *upload) bool {
+	uploads := u.today.Events - u.today.Blocked
+	if len(u.past) > 0 || u.covered < o.MinDays || uploads < int64(o.BlindEvents) {
+		return false
+	}
+	f.RiskScore, f.Unit = 25, "uploads/day"
+	f.Score, f.Threshold, f.Observed = float64(uploads), float64(o.BlindEvents), float64(uploads)
+	f.Why = fmt.Sprintf("%s made %s to %s (%s, %s) on %s, never before in %s; the log has no byte counts, so the volume is unknown.",
+		printable(f.Who()), count(uploads, "upload"), printable(f.Object), u.service.Name, u.service.Kind, in.Day,
+		count(int64(u.covered), "day")) + andNamed(&u.today.Summary) + andBlocked(&u.today.Summary)
+	return true
+}
+
+// first says why an upload to a destination that is new to the entity is reported, and grades it if the
+// history is too short to tell.
+func (o *cloudUploadOptions) first(f *Finding, in *Input, u *upload) {
+	f.Baseline = 0
+	said, covered, floor := u.said(in), count(int64(u.covered), "day"), size(float64(u.floor))
 	switch {
-	case blind(u.today):
-		uploads := u.today.Events - u.today.Blocked
-		if len(u.past) > 0 || u.covered < o.MinDays || uploads < int64(o.BlindEvents) {
-			return f, false
-		}
-		f.RiskScore, f.Unit = 25, "uploads/day"
-		f.Score, f.Threshold, f.Observed = float64(uploads), float64(o.BlindEvents), float64(uploads)
-		f.Why = fmt.Sprintf("%s made %s to %s (%s, %s) on %s, never before in %s; the log has no byte counts, so the volume is unknown.",
-			printable(f.Who()), count(uploads, "upload"), printable(key.Object), u.service.Name, u.service.Kind, in.Day,
-			count(int64(u.covered), "day")) + andNamed(&u.today.Summary) + andBlocked(&u.today.Summary)
-		return f, true
-	case fresh && out >= int64(floor):
-		if in.habitual(&bytesOut, key, out, u.past) {
-			return f, false
-		}
-		f.Baseline = 0
-		switch {
-		case u.covered < o.MinDays:
-			f.RiskScore = 50
-			// Nothing that many use for their work, and no drip: the volume speaks.
-			if u.service.shares() && u.others < o.Common {
-				switch {
-				case out >= int64(o.ColdHigh) && !u.devices:
-					f.RiskScore, f.Severity = 100, High
-				case out >= int64(o.ColdMedium):
-					f.RiskScore = 100
-				}
+	case u.covered < o.MinDays:
+		f.RiskScore = 50
+		// Nothing that many use for their work, and no drip: the volume speaks.
+		if u.service.shares() && u.others < o.Common {
+			switch out := u.today.BytesOut; {
+			case out >= int64(o.ColdHigh) && !u.devices:
+				f.RiskScore, f.Severity = 100, High
+			case out >= int64(o.ColdMedium):
+				f.RiskScore = 100
 			}
-			f.Why = fmt.Sprintf("%s; %s of history is too short to tell whether it is new, so everyone above %s is reported (%s).",
-				said, count(int64(u.covered), "day"), size(float64(floor)), prevalence)
-		case len(u.past) == 0:
-			f.Why = fmt.Sprintf("%s; it never uploaded there in the %s before, and a new destination is reported from %s (%s).",
-				said, count(int64(u.covered), "day"), size(float64(floor)), prevalence)
-		case days == 0:
-			f.Why = fmt.Sprintf("%s; its earlier uploads there were reported as well, and only %s make a destination a habit (%s).",
-				said, count(habitDays, "such day"), prevalence)
-		default:
-			f.Why = fmt.Sprintf("%s; in the %s before it uploaded at most %s there in a day, and a rarely used destination is reported from %s (%s).",
-				said, count(int64(u.covered), "day"), size(float64(highest)), size(float64(floor)), prevalence)
 		}
-	case !fresh && out >= int64(max(o.KnownFloor, floor)) && float64(out) > o.Rise*float64(highest):
-		if in.habitual(&bytesOut, key, out, u.past) {
-			return f, false
-		}
-		f.Baseline = float64(highest)
-		f.Threshold = max(float64(o.KnownFloor), float64(floor), o.Rise*float64(highest))
-		f.Why = fmt.Sprintf("%s; in %s there before it uploaded at most %s in a day, so this is %s its highest (%s).",
-			said, count(int64(days), "day"), size(f.Baseline), times(f.Observed/f.Baseline), prevalence)
+		f.Why = fmt.Sprintf("%s; %s of history is too short to tell whether it is new, so everyone above %s is reported (%s).",
+			said, covered, floor, u.prevalence())
+	case len(u.past) == 0:
+		f.Why = fmt.Sprintf("%s; it never uploaded there in the %s before, and a new destination is reported from %s (%s).",
+			said, covered, floor, u.prevalence())
+	case u.days == 0:
+		f.Why = fmt.Sprintf("%s; its earlier uploads there were reported as well, and only %s make a destination a habit (%s).",
+			said, count(habitDays, "such day"), u.prevalence())
 	default:
-		return f, false
+		f.Why = fmt.Sprintf("%s; in the %s before it uploaded at most %s there in a day, and a rarely used destination is reported from %s (%s).",
+			said, covered, size(float64(u.highest)), floor, u.prevalence())
 	}
-	// What a whole company never used is no phone's backup, and who sends files where nobody asks for a name is no customer. Where many send as much, a gigabyte
-	// is a folder that moves; where nobody ever did, less is somebody's own account.
-	alone := fresh && u.others == 0 && u.service.shares()
-	drop := alone && u.service.Kind == "anonymous" || fresh && u.service.Kind == "webhook" && out >= int64(o.Floor) && float64(out) > steepRise*max(float64(u.most), float64(o.TextFloor))
-	outdone := float64(out) > o.Rise*float64(max(highest, u.elsewhere, u.most))
+}
+
+// grade sets the severity and the risk of a finding from what others send there.
+func (o *cloudUploadOptions) grade(f *Finding, u *upload) {
+	out := u.today.BytesOut
+	// A service that nobody else in the company uses is not where its phones make backups.
+	alone := u.fresh && u.others == 0 && u.service.shares()
+	// Customers do not send files to services that ask nobody for a name. Webhooks carry text.
+	drop := alone && u.service.Kind == "anonymous" ||
+		u.fresh && u.service.Kind == "webhook" && out >= int64(o.Floor) && float64(out) > steepRise*max(float64(u.most), float64(o.TextFloor))
+	record := float64(out) > o.Rise*float64(max(u.highest, u.elsewhere, u.most))
 	usual := u.others >= o.Common && u.most >= out/2
-	if u.covered >= o.MinDays && !usual && !u.devices && (out >= 1e9 && (fresh || float64(out) >= steepRise*float64(highest)) || out >= int64(o.CommonFloor) && (alone || outdone && u.service.Kind != "storage") || drop) {
-		f.Severity = High
+	if u.covered >= o.MinDays && !usual && !u.devices {
+		// Where many send as much, a gigabyte is a folder that moves; where nobody ever did, less is somebody's own account.
+		gigabyte := out >= 1e9 && (u.fresh || float64(out) >= steepRise*float64(u.highest))
+		own := out >= int64(o.CommonFloor) && (alone || record && u.service.Kind != "storage")
+		if gigabyte || own || drop {
+			f.Severity = High
+		}
 	}
-	if drop || fresh && u.others == 0 && u.service.Kind == "paste" && u.covered >= o.MinDays {
+	if drop || u.fresh && u.others == 0 && u.service.Kind == "paste" && u.covered >= o.MinDays {
 		f.RiskScore = dropPercent
 	}
 	if usual {
 		f.RiskScore /= 2
 	}
-	f.Customary = u.devices || !fresh || u.others > 0 && !outdone
+	f.Customary = u.devices || !u.fresh || u.others > 0 && !record
 	if u.tenant {
 		f.Label, f.Severity = "tenant that most of the company works in", min(f.Severity, Low)
 	}
-	f.Why += andNamed(&u.today.Summary) + andBlocked(&u.today.Summary)
-	f.Timeline = append(points, Point{Day: in.Day, Value: f.Observed})
-	for i := range f.Timeline {
-		f.Timeline[i].Mid, f.Timeline[i].Up = float64(highest), f.Threshold
-	}
-	return f, true
 }
 
 // seedHosts are the hosts that the original rule searches for, anywhere in the line.

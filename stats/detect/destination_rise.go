@@ -54,35 +54,10 @@ func destinationRise() *Detection {
 	return d
 }
 
-// A summit is the highest value of several entities.
-type summit struct {
-	highest int64
-	by      Key   // the entity that has it, without an object
-	second  int64 // the highest of all others
-	users   int   // entities
-	last    Key   // the entity that was added last
-}
-
-// add adds a value of an entity. The values of an entity come one after another.
-func (s *summit) add(k Key, x int64) {
-	k.Object = ""
-	if s.last != k {
-		s.users++
-		s.last = k
-	}
-	switch {
-	case s.by == k:
-		s.highest = max(s.highest, x)
-	case x > s.highest:
-		s.highest, s.by, s.second = x, k, s.highest
-	default:
-		s.second = max(s.second, x)
-	}
-}
-
-// summits returns the summits of the entities' highest days by destination or service, see account, of the baseline's days.
-func (in *Input) summits(q *quantity) map[destination]*summit {
-	all := map[destination]*summit{}
+// peerMaxima returns, by destination or service (see account), the highest days of its entities in the
+// baseline.
+func (in *Input) peerMaxima(q *quantity) map[destination]*peerMax {
+	all := map[destination]*peerMax{}
 	for key, rows := range in.Series {
 		if key.Object == "" {
 			continue
@@ -97,40 +72,20 @@ func (in *Input) summits(q *quantity) map[destination]*summit {
 			continue
 		}
 		at := account(key)
-		s := all[at]
-		if s == nil {
-			s = &summit{}
-			all[at] = s
+		m := all[at]
+		if m == nil {
+			m = &peerMax{}
+			all[at] = m
 		}
-		s.add(key, highest)
+		m.add(key, highest)
 	}
 	return all
-}
-
-// but returns the highest value of all entities but one; nil has none.
-func (s *summit) but(k Key) int64 {
-	k.Object = ""
-	switch {
-	case s == nil:
-		return 0
-	case s.by == k:
-		return s.second
-	}
-	return s.highest
-}
-
-// all returns the highest value of all entities; nil has none.
-func (s *summit) all() int64 {
-	if s == nil {
-		return 0
-	}
-	return s.highest
 }
 
 // talks reports whether a destination sends back a quarter of what it gets: calls do.
 func talks(r *Row) bool { return directed(r) && r.BytesIn >= r.BytesOut/4 }
 
-// A risen is a day at a destination that outdoes all days before.
+// A risen is a day at a destination with several times the bytes of all days before.
 type risen struct {
 	Row
 	used bool // by the entity, before
@@ -154,7 +109,7 @@ const (
 )
 
 func (o *destinationRiseOptions) score(in *Input) []Finding {
-	summits := in.summits(&bytesOut)
+	maxima := in.peerMaxima(&bytesOut)
 	var found []risen
 	var keys []Key
 	var u usage
@@ -168,8 +123,8 @@ func (o *destinationRiseOptions) score(in *Input) []Finding {
 			continue
 		}
 		usual := u.usual(in)
-		s := summits[account(key)]
-		if float64(today.BytesOut) > o.Rise*float64(s.all()) && (isResolver(key.Object) || !talks(today) && float64(today.BytesOut) >= o.DayRise*usual) {
+		before := maxima[account(key)]
+		if float64(today.BytesOut) > o.Rise*float64(before.all()) && (isResolver(key.Object) || !talks(today) && float64(today.BytesOut) >= o.DayRise*usual) {
 			found, keys = append(found, risen{*today, u.before(in.Day, key.Object)}), append(keys, key)
 		}
 	}
@@ -180,12 +135,12 @@ func (o *destinationRiseOptions) score(in *Input) []Finding {
 		if !found[i].used && p.first >= in.Day { // first_destination has what nobody used
 			continue
 		}
-		at := summits[account(r.Key)]
+		before := maxima[account(r.Key)]
 		// Few who upload there do not tell what it is used for; upload_zscore and cloud_upload judge their own days.
-		if (at == nil || at.users < few) && !isResolver(r.Object) || p.tenant(r.Object) || p.devices(r.Object) {
+		if (before == nil || before.users < few) && !isResolver(r.Object) || p.tenant(r.Object) || p.devices(r.Object) {
 			continue
 		}
-		highest := at.all()
+		highest := before.all()
 		f := Finding{
 			Customary: true,
 			Key:       r.Key, Score: float64(r.BytesOut), Threshold: max(float64(o.floor(r.Object)), o.Rise*float64(highest)), Observed: float64(r.BytesOut),
