@@ -49,7 +49,7 @@ func (s *state) writeIndex(ctx context.Context, folder string, now *night) error
 			}
 			entry.Findings = append(entry.Findings, found...)
 		}
-		slices.SortFunc(entry.Findings, func(a, b detect.Finding) int { return detect.WorstFirst(&a, &b) })
+		detect.SortFindings(entry.Findings)
 		x.Nights = append(x.Nights, entry)
 	}
 	out, err := s.p.open(s.config, "output folder", s.config.Out)

@@ -241,7 +241,7 @@ func (l *lastRun) findings(p *program, config *Config) ([]detect.Finding, error)
 			}
 			all = append(all, found...)
 		}
-		slices.SortFunc(all, func(a, b detect.Finding) int { return detect.WorstFirst(&a, &b) })
+		detect.SortFindings(all)
 		return all, nil
 	}
 	out, err := p.open(config, "output folder", config.Out)

@@ -38,7 +38,7 @@ func (h *history) report(config *Config, all []detect.Day, inputs []reports.Inpu
 		r.At = (days[len(days)-1] + 1).Time()
 	}
 	r.Findings = slices.DeleteFunc(slices.Clone(h.found), func(f detect.Finding) bool { return h.untold[f.Day] })
-	slices.SortFunc(r.Findings, func(a, b detect.Finding) int { return detect.WorstFirst(&a, &b) })
+	detect.SortFindings(r.Findings)
 	lacking := short(config, h, days)
 	r.Judged = judged(config, h, inputs, lacking)
 	r.Blind = slices.Concat(misread(inputs), unattributed(inputs), blind(config.detections, config.formats, inputs), joined(unplaced(config, h, inputs)), uncounted(config, h, inputs), masked(config.detections, config.formats, inputs), unread(config.detections, config.formats, inputs), ruleBlind(config, inputs, h.seen), shortBlind(lacking), unidentified(inputs))

@@ -25,7 +25,7 @@ type Report struct {
 	Days    []detect.Day // judged, ascending
 	Window  [2]int64     // the part of Days that was judged, µs UTC, from and to; zero means all
 	At      time.Time    // the run's clock: by default the end of the window, so that a re-run gives the same bytes
-	// Findings, in the order of detect.WorstFirst.
+	// Findings, in the order of detect.SortFindings.
 	Findings []detect.Finding
 	// Earlier are the findings of days that were judged before Days, and EarlierDays
 	// these days, ascending, with findings or without.

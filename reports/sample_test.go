@@ -328,7 +328,7 @@ func quietTables() (r *Report, userDays []UserDay, domains []detect.Row) {
 
 // inOrder sorts the findings of a report as a run does.
 func inOrder(r *Report) {
-	slices.SortFunc(r.Findings, func(a, b detect.Finding) int { return detect.WorstFirst(&a, &b) })
+	detect.SortFindings(r.Findings)
 }
 
 // manyReport has n findings about names of the worst kind.

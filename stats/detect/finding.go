@@ -3,6 +3,7 @@ package detect
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -96,9 +97,13 @@ func (f *Finding) Hourly() (counts []int64, unit string) {
 	return counts, "B"
 }
 
-// WorstFirst orders findings as every report lists them: by severity, risk, bytes and
+// SortFindings sorts findings as every report lists them: by severity, risk, bytes and
 // name. Allowed findings come last.
-func WorstFirst(a, b *Finding) int {
+func SortFindings(all []Finding) {
+	slices.SortFunc(all, func(a, b Finding) int { return worstFirst(&a, &b) })
+}
+
+func worstFirst(a, b *Finding) int {
 	return cmp.Or(
 		cmp.Compare(min(len(a.Allowed), 1), min(len(b.Allowed), 1)),
 		cmp.Compare(b.Severity, a.Severity),

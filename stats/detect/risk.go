@@ -127,7 +127,7 @@ func Risk(findings []Finding, last Day, criticality func(entity string) string) 
 		if perPerson(f.Verdict) {
 			k.object, k.window = "", 0 // there is one a day
 		}
-		if old := facts[k]; old == nil || WorstFirst(f, old) < 0 {
+		if old := facts[k]; old == nil || worstFirst(f, old) < 0 {
 			facts[k] = f
 		}
 	}

@@ -56,7 +56,7 @@ func StoryOrder(a, b *Finding) int {
 		cmp.Compare(a.Day, b.Day),
 		cmp.Compare(a.begin(), b.begin()),
 		cmp.Compare(a.Stage(), b.Stage()),
-		WorstFirst(a, b),
+		worstFirst(a, b),
 	)
 }
 
