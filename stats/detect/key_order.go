@@ -174,20 +174,37 @@ func (o *keyOrder) pairs(list []columnar.Pair) []columnar.Pair {
 }
 
 // sortBy returns slots or pairs ordered by the rank of what of returns for them. It is
-// stable: a counting sort, as ranks are dense.
+// stable.
 func sortBy[T any](r *ranks, all []T, of func(T) uint32) []T {
-	next := make([]int32, r.n+1)
-	for _, x := range all {
-		next[r.of[of(x)]+1]++
+	_, sorted := bySlot(r.n, all, func(x T) uint32 { return r.of[of(x)] })
+	return sorted
+}
+
+// bySlot returns values in the order of their slots, stably, and where each slot ends: a slot's values are
+// sorted[ends[slot-1]:ends[slot]], those of slot 0 begin at 0. It is a counting sort, as slots are dense.
+func bySlot[T any](slots int, all []T, slot func(T) uint32) (ends []int32, sorted []T) {
+	ends = make([]int32, slots+1)
+	for _, v := range all {
+		ends[slot(v)+1]++
 	}
-	for rank := range r.n {
-		next[rank+1] += next[rank]
+	for s := range slots {
+		ends[s+1] += ends[s]
 	}
-	out := make([]T, len(all))
-	for _, x := range all {
-		rank := r.of[of(x)]
-		out[next[rank]] = x
-		next[rank]++
+	sorted = make([]T, len(all))
+	for _, v := range all {
+		end := &ends[slot(v)]
+		sorted[*end] = v
+		*end++
 	}
-	return out
+	return ends, sorted
+}
+
+// textsBySlot is bySlot for a set of pairs of a slot and a text. Those of a slot are ordered by the codes of their
+// texts: a set has another order in each process, and what a task writes must not.
+func textsBySlot(pairs *columnar.Pairs, slots int) (ends []int32, sorted []columnar.Pair) {
+	ends, sorted = bySlot(slots, pairs.List(), func(p columnar.Pair) uint32 { slot, _ := p.Codes(); return slot })
+	for slot := 1; slot < slots; slot++ {
+		slices.Sort(sorted[ends[slot-1]:ends[slot]])
+	}
+	return ends, sorted
 }

@@ -391,10 +391,10 @@ func (d *downloads) Drain(w *RunWriter) {
 	for _, at := range d.sections.sorted() {
 		p := d.sections.all[at]
 		ends, reads := p.readsBySlot()
-		var used [numClientKinds][]uint32 // texts, those of a slot as ends of the kind tell
+		var used [numClientKinds][]columnar.Pair
 		var usedEnds [numClientKinds][]int32
 		for kind := range p.used {
-			usedEnds[kind], used[kind] = bySlot(p.used[kind].List(), p.groups.Len())
+			usedEnds[kind], used[kind] = textsBySlot(&p.used[kind], p.groups.Len())
 		}
 		for slot, k := range order.keys(at, p.groups) {
 			if order.twins {
@@ -458,30 +458,6 @@ func (p *downloadSection) readsBySlot() (ends []int32, reads []objectRead) {
 
 func compareReads(a, b objectRead) int { return cmp.Compare(a.key, b.key) }
 
-// bySlot returns the texts of pairs of a slot and a text, those of a slot from ends[slot-1] to
-// ends[slot] in the order of their numbers: the pairs have another order in each process, and
-// what a task writes must not.
-func bySlot(pairs []columnar.Pair, slots int) (ends []int32, texts []uint32) {
-	ends = make([]int32, slots+1)
-	for _, pair := range pairs {
-		slot, _ := pair.Codes()
-		ends[slot+1]++
-	}
-	for slot := range slots {
-		ends[slot+1] += ends[slot]
-	}
-	texts = make([]uint32, len(pairs))
-	for _, pair := range pairs {
-		slot, text := pair.Codes()
-		texts[ends[slot]] = text
-		ends[slot]++
-	}
-	for slot := 1; slot < slots; slot++ {
-		slices.Sort(texts[ends[slot-1]:ends[slot]])
-	}
-	return ends, texts
-}
-
 func (d *downloads) appendCell(b []byte, p *downloadSection, slot int32, day Day) []byte {
 	midnight := int64(day) * dayMicros
 	c := p.cells.at(slot)
@@ -493,9 +469,10 @@ func (d *downloads) appendCell(b []byte, p *downloadSection, slot int32, day Day
 	return d.placer.append(b, c.peak, p.rest.at(c.rest), midnight)
 }
 
-func (d *downloads) appendClients(b []byte, kind int, codes []uint32, hashes []uint64) []byte {
-	b = binary.AppendUvarint(b, uint64(len(codes)))
-	for _, code := range codes {
+func (d *downloads) appendClients(b []byte, kind int, used []columnar.Pair, hashes []uint64) []byte {
+	b = binary.AppendUvarint(b, uint64(len(used)))
+	for _, pair := range used {
+		_, code := pair.Codes()
 		b = binary.LittleEndian.AppendUint64(b, hashes[code])
 	}
 	if kind == clientAccount {
@@ -503,7 +480,8 @@ func (d *downloads) appendClients(b []byte, kind int, codes []uint32, hashes []u
 	}
 	var least [maxClients + 1][]byte // and one to be dropped
 	n := 0
-	for _, code := range codes {
+	for _, pair := range used {
+		_, code := pair.Codes()
 		text := d.clients[kind].texts.Text(int32(code))
 		at := n
 		for at > 0 && bytes.Compare(text, least[at-1]) < 0 {

@@ -497,7 +497,7 @@ func (f *pairTimes) Drain(w *RunWriter) {
 	for _, at := range f.sections.sorted() {
 		p := f.sections.all[at]
 		hasher, hashes := f.hasher(at), f.hashes.Of(f.objects)
-		beats, ends := p.bySlot()
+		beats, ends := p.beatsBySlot()
 		for slot, k := range order.keys(at, p.groups) {
 			c := p.cells.at(slot)
 			value = value[:0]
@@ -532,8 +532,9 @@ func (f *pairTimes) Drain(w *RunWriter) {
 	}
 }
 
-// bySlot ends the beats and returns them by slot: those of a slot are beats[ends[slot-1]:ends[slot]].
-func (p *pairSection) bySlot() (beats []pairBeat, ends []int32) {
+// beatsBySlot ends the beats and sorts them as bySlot does. It gives up their chunks on the way, and does
+// not call a function for each of them, which would take half as long again.
+func (p *pairSection) beatsBySlot() (beats []pairBeat, ends []int32) {
 	for slot := int32(1); int(slot) < p.cells.n; slot++ {
 		p.beats.add(p.cells.at(slot).open)
 	}

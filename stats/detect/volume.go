@@ -3,6 +3,7 @@ package detect
 import (
 	"encoding/binary"
 	"math"
+	"runtime"
 	"slices"
 
 	"outflow/columnar"
@@ -42,7 +43,6 @@ type volumes struct {
 	used     [columnar.BatchRows]uint32 // by row of the batch: the object that it used
 	slots    [columnar.BatchRows]int32  // by row of the batch: its index in the cells of its section
 	pairs    pairStride
-	loaded   int64 // what load read; only there so that the reads are not optimised away
 
 	countAddresses bool
 	listUsed       bool // keep which objects each entity used
@@ -301,15 +301,17 @@ func (v *volumes) place(p *volumeSection, b *columnar.Batch, who []uint32, from,
 
 // load brings the cells of rows into the cache, all at once.
 func (v *volumes) load(p *volumeSection, from, to int) {
+	var read int64
 	for _, slot := range v.slots[from:to] {
 		c := p.cells.at(slot)
-		v.loaded += c.events + c.below
+		read += c.events + c.below
 	}
 	for _, slot := range v.slots[from:to] { // what the cells refer to
 		c := p.cells.at(slot)
 		o := p.rest.at(c.restAt)
-		v.loaded += p.hourly.load(c.hourlyAt) + int64(o.n) + o.of[len(o.of)-1].bytes
+		read += p.hourly.load(c.hourlyAt) + int64(o.n) + o.of[len(o.of)-1].bytes
 	}
+	runtime.KeepAlive(read) // so that the reads are not optimised away
 }
 
 // placePairs is place for tables with objects. The first row of a pair that counts
@@ -335,11 +337,13 @@ func (v *volumes) placePairs(p *volumeSection, b *columnar.Batch, who, what []ui
 		n++
 	}
 	p.groups.Slots(pairs.slots[:n], pairs.who[:n], pairs.what[:n])
-	for _, slot := range pairs.slots[:n] {
+	var read int32
+	for _, slot := range pairs.slots[:n] { // into the cache, all at once
 		if int(slot) < p.onlys.n {
-			v.loaded += int64(p.onlys.at(slot).cell)
+			read += p.onlys.at(slot).cell
 		}
 	}
+	runtime.KeepAlive(read) // as in load
 	for k, slot := range pairs.slots[:n] {
 		i := int(pairs.rows[k])
 		if v.nameless != nil && v.nameless[what[i]] {
@@ -518,7 +522,7 @@ func (v *volumes) Drain(w *RunWriter) {
 	var value []byte
 	for _, at := range v.sections.sorted() {
 		p := v.sections.all[at]
-		ends, came := bySlot(p.came.List(), p.groups.Len()) // those that are in no cell
+		ends, came := textsBySlot(&p.came, p.groups.Len()) // those that are in no cell
 		for slot, k := range order.keys(at, p.groups) {
 			c := p.cell(slot, at.day)
 			value = v.appendVolume(value[:0], &c, p.partsOf(slot, &c), at.day, k.shown)
@@ -527,7 +531,8 @@ func (v *volumes) Drain(w *RunWriter) {
 					value = binary.LittleEndian.AppendUint64(value, hashes[code])
 				}
 			}
-			for _, code := range came[ends[slot-1]:ends[slot]] {
+			for _, pair := range came[ends[slot-1]:ends[slot]] {
+				_, code := pair.Codes()
 				value = binary.LittleEndian.AppendUint64(value, hashes[code])
 			}
 			w.record(k.key, 0, value)
