@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"slices"
 
 	"outflow/columnar"
 	"outflow/columnar/scan"
@@ -70,37 +69,6 @@ func NewConnections(o *FoldOptions, spool Spool, memory int) *Connections {
 	}
 	return c
 }
-
-// A record of a connection begins with numbers, little endian:
-//
-//	4  hash of src_ip and uid; its highest bits are the part
-//	4  log, and in the lowest bits the flags
-//	2  dst_port; 0 if it is not known
-//	8  time
-//	8  number of the record in the log
-//	8  bytes out, or math.MaxUint64
-//	8  bytes in, or math.MaxUint64
-//
-// The last three take 4 bytes if none needs more, as almost always. Texts with their
-// lengths follow: src_ip, uid, dst_ip, name, and if a flag says so connectionTexts.
-// Note: numbers of variable length take three times as long to read.
-const (
-	connectionHead   = 18 + 3*8
-	connectionNarrow = 18 + 3*4
-)
-
-// The flags of a record.
-const (
-	connectionNetwork = 1 << iota // it is a row of network, not a request
-	connectionMore                // it has connectionTexts
-	connectionWide                // it has numbers of 8 bytes
-	connectionEarlier             // it is a row of network of the day before, for its name
-	connectionDelta               // its bytes are added to those of the other records
-	connectionFlags   = iota      // number of flags
-)
-
-// connectionTexts are texts of a record that Zeek and Suricata seldom have.
-var connectionTexts = [...]columnar.Col{columnar.User, columnar.Host, columnar.Account, columnar.Action}
 
 // Add keeps the rows of a batch that have a uid, if they may matter. Of connections that
 // stay inside, only those to file servers do.
@@ -179,56 +147,31 @@ func (c *Connections) Add(b *columnar.Batch) {
 		if us < c.o.From && !late {
 			continue
 		}
-		hash := uint32((c.o.hash(uid) ^ clients[sources[i]]) >> 32)
-		p := &c.kept.parts[hash>>(32-connectionBits)]
-		begin := len(p.buf)
-		buf := slices.Grow(p.buf, connectionHead)
-		head := buf[begin : begin+connectionHead]
-		record := uint64(b.First + int64(b.Record[i]))
-		flags := code<<connectionFlags | flags
+		r := connectionRow{
+			hash: uint32((c.o.hash(uid) ^ clients[sources[i]]) >> 32), log: code, flags: flags,
+			time: us, record: b.First + int64(b.Record[i]), out: sent, in: received,
+			client: sourceTexts.Text(sources[i]), uid: uid, server: serverTexts.Text(servers[i]), name: nameTexts.Text(names[i]),
+		}
 		if b.Repeats(i) {
-			flags &^= connectionDelta
+			r.flags &^= connectionDelta
 		}
-		if record <= math.MaxUint32 && uint64(sent+1) <= math.MaxUint32 && uint64(received+1) <= math.MaxUint32 {
-			binary.LittleEndian.PutUint32(head[18:], uint32(record))
-			binary.LittleEndian.PutUint32(head[22:], uint32(sent))
-			binary.LittleEndian.PutUint32(head[26:], uint32(received))
-			head = head[:connectionNarrow]
-		} else {
-			flags |= connectionWide
-			binary.LittleEndian.PutUint64(head[18:], record)
-			binary.LittleEndian.PutUint64(head[26:], uint64(sent))
-			binary.LittleEndian.PutUint64(head[34:], uint64(received))
-		}
-		binary.LittleEndian.PutUint32(head, hash)
-		binary.LittleEndian.PutUint32(head[4:], flags)
-		port := uint16(0)
 		if ports != nil && uint32(ports[i]) <= math.MaxUint16 {
-			port = uint16(ports[i])
+			r.port = uint16(ports[i])
 		}
-		binary.LittleEndian.PutUint16(head[8:], port)
-		binary.LittleEndian.PutUint64(head[10:], uint64(us))
-		buf = appendBytes(buf[:begin+len(head)], sourceTexts.Text(sources[i]))
-		buf = appendBytes(buf, uid)
-		buf = appendBytes(buf, serverTexts.Text(servers[i]))
-		buf = appendBytes(buf, nameTexts.Text(names[i]))
-		if late {
-			// Once more, for the day after: as the first of the two, as it lacks connectionTexts.
-			binary.LittleEndian.PutUint32(buf[begin+4:], flags&^(connectionNetwork|connectionMore)|connectionEarlier)
-			if us >= c.o.From {
-				again := len(buf)
-				buf = append(buf, buf[begin:]...)
-				binary.LittleEndian.PutUint32(buf[again+4:], flags)
-			}
-		}
-		if flags&connectionMore != 0 && us >= c.o.From {
+		if flags&connectionMore != 0 {
 			for k, t := range moreTexts {
-				if t == nil {
-					buf = append(buf, 0)
-				} else {
-					buf = appendBytes(buf, t.Text(more[k][i]))
+				if t != nil {
+					r.more[k] = t.Text(more[k][i])
 				}
 			}
+		}
+		p := &c.kept.parts[r.hash>>(32-connectionBits)]
+		buf := p.buf
+		if late { // for the day after, which needs the name alone
+			buf = r.append(buf, r.flags&^(connectionNetwork|connectionMore)|connectionEarlier)
+		}
+		if us >= c.o.From {
+			buf = r.append(buf, r.flags)
 		}
 		c.kept.put(p, buf)
 	}
