@@ -238,7 +238,9 @@ func loadConfig(file string, env func(string) (string, bool), flags map[string]s
 			faults = append(faults, err.Error())
 		}
 	}
-	return c, c.check(faults)
+	err := c.check(faults)
+	c.rules.warnings = append(c.rules.warnings, c.strayPlaceholders(text, file)...)
+	return c, err
 }
 
 // seed reports whether the profile is seed: the original rules, untuned.
@@ -251,14 +253,7 @@ func (c *Config) decodeDetections(text []byte, file string) (faults []string) {
 		return nil
 	}
 	fault := func(format string, args ...any) { faults = append(faults, fmt.Sprintf(format, args...)) }
-	m, ok := c.Detections.(*ast.MappingNode)
-	var values []*ast.MappingValueNode
-	if ok {
-		values = m.Values
-	} else if v, ok := c.Detections.(*ast.MappingValueNode); ok {
-		values = []*ast.MappingValueNode{v}
-	}
-	for _, v := range values {
+	for _, v := range mappingValues(c.Detections) {
 		name := v.Key.String()
 		d := c.detection(name)
 		if d == nil {

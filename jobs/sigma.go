@@ -24,8 +24,10 @@ type ruleSet struct {
 	names map[string]bool
 	// unset has the placeholders that have no value, with the files of the rules that
 	// do not load for lack of it.
-	unset    map[string][]string
-	warnings []string
+	unset map[string][]string
+	// placeholders are the names that the rules use.
+	placeholders []string
+	warnings     []string
 }
 
 // fewRules is from how many bundled rules on logs are missed that a run lacks. What one or two of them
@@ -66,7 +68,7 @@ func (c *Config) loadRules() error {
 		}
 		return !off
 	}})
-	r.set, r.unset = set, map[string][]string{}
+	r.set, r.unset, r.placeholders = set, map[string][]string{}, sigma.Placeholders(files)
 	faults = slices.DeleteFunc(faults, func(f *sigma.Error) bool {
 		if f.Placeholder != "" {
 			r.unset[f.Placeholder] = withText(r.unset[f.Placeholder], f.File)
@@ -84,6 +86,22 @@ func (c *Config) loadRules() error {
 		r.warnings = append(r.warnings, fmt.Sprintf("Left out, because they have no Sigma rule: %s.", someOf("file", set.Other)))
 	}
 	return nil
+}
+
+// strayPlaceholders warns of values for placeholders that no rule has: a mistyped name would
+// leave the rules without theirs. text is the configuration.
+func (c *Config) strayPlaceholders(text []byte, file string) (warnings []string) {
+	if c.seed() { // it does not run the rules that have them
+		return nil
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.Placeholders)) {
+		if slices.Contains(c.rules.placeholders, name) {
+			continue
+		}
+		warnings = append(warnings, fmt.Sprintf("%s:%d: no rule has the placeholder %%%s%%, so its values have no effect%s",
+			file, lineOfKey(text, "placeholders", name), name, cmp.Or(didYouMean(name, c.rules.placeholders), ".")))
+	}
+	return warnings
 }
 
 // runsRules reports whether the run matches rules.

@@ -222,14 +222,7 @@ func withAllow(text []byte, entries []string) ([]byte, error) {
 // entries are indented. empty says that it is written as [].
 func allowAt(file *ast.File) (line, indent int, empty bool) {
 	for _, doc := range file.Docs {
-		var values []*ast.MappingValueNode
-		switch body := doc.Body.(type) {
-		case *ast.MappingNode:
-			values = body.Values
-		case *ast.MappingValueNode:
-			values = []*ast.MappingValueNode{body}
-		}
-		for _, v := range values {
+		for _, v := range mappingValues(doc.Body) {
 			if v.Key.String() != "allow" {
 				continue
 			}

@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"github.com/goccy/go-yaml"
+	"github.com/goccy/go-yaml/ast"
+	"github.com/goccy/go-yaml/parser"
 )
 
 var (
@@ -68,4 +70,35 @@ var kindsInWords = map[string]string{
 	"sequence": "a list, as in [a, b]", "mapping": "keys with values, as in {a: b}", "string": "a text",
 	"bool": "true or false", "int": "a whole number", "int64": "a whole number", "uint64": "a number", "float": "a number", "float64": "a number",
 	"time.Duration": "a time like 90s or 10m",
+}
+
+// mappingValues returns the keys of a mapping with their values, nil of other nodes. The parser has
+// a type of its own for a mapping of one key.
+func mappingValues(n ast.Node) []*ast.MappingValueNode {
+	switch n := n.(type) {
+	case *ast.MappingNode:
+		return n.Values
+	case *ast.MappingValueNode:
+		return []*ast.MappingValueNode{n}
+	}
+	return nil
+}
+
+// lineOfKey returns the line, from 1, of the last of some keys, each below the one before, in a
+// configuration that was read; that of the last of them that is written there, if an alias stands for the rest.
+func lineOfKey(text []byte, keys ...string) (line int) {
+	file, err := parser.ParseBytes(text, 0)
+	if err != nil || len(file.Docs) == 0 {
+		return 0
+	}
+	at := file.Docs[0].Body
+	for _, key := range keys {
+		for _, v := range mappingValues(at) {
+			if name := v.Key.GetToken(); name.Value == key {
+				line, at = name.Position.Line, v.Value
+				break
+			}
+		}
+	}
+	return line
 }

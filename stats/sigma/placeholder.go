@@ -1,12 +1,32 @@
 package sigma
 
 import (
+	"bytes"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
 )
 
 // This file replaces placeholders, such as %servers%, with their values.
+
+// Placeholders returns the names between percent signs in the files with the modifier expand, sorted. Texts
+// that stand there by chance may be among them.
+func Placeholders(files []File) []string {
+	names := map[string]bool{}
+	for _, f := range files {
+		if !bytes.Contains(f.Text, []byte("|expand")) {
+			continue
+		}
+		parts := bytes.Split(f.Text, []byte("%"))
+		for _, name := range parts[1:max(1, len(parts)-1)] {
+			if len(name) > 0 && !bytes.ContainsAny(name, "\\ \t\r\n") {
+				names[string(name)] = true
+			}
+		}
+	}
+	return slices.Sorted(maps.Keys(names))
+}
 
 // expand replaces each placeholder of a pattern, such as %servers%, with what parse
 // makes of its values. A placeholder without values is an error, unless it
