@@ -201,7 +201,7 @@ func TestProgressAndColour(t *testing.T) {
 	t.Chdir(s.dir)
 	run := func(tty, colour bool) (string, string) {
 		var stdout, stderr bytes.Buffer
-		p := &program{stdout: &stdout, stderr: &stderr, ctx: t.Context(), now: time.Now, limit: noLimit, collect: noCollect, tty: tty, colour: colour,
+		p := &program{stdout: &stdout, stderr: &stderr, ctx: t.Context(), now: time.Now, limit: noLimit, collect: noCollect, terminal: terminal{tty: tty, colour: colour},
 			env: func(string) (string, bool) { return "", false }}
 		if code := p.run([]string{"scan", "logs"}); code != exitOK {
 			t.Fatalf("exit %d: %s", code, &stderr)

@@ -49,7 +49,7 @@ func TestValidateChannels(t *testing.T) {
 			t.Fatal(err)
 		}
 		var out bytes.Buffer
-		p := &program{stdout: &out, stderr: &out, now: time.Now, limit: noLimit, collect: noCollect, ctx: t.Context(), patience: 5 * time.Second,
+		p := &program{stdout: &out, stderr: &out, now: time.Now, limit: noLimit, collect: noCollect, ctx: t.Context(), hooks: hooks{patience: 5 * time.Second},
 			env: func(name string) (string, bool) { return token, name == "HEC" && token != "" }}
 		return p.run(append([]string{"config"}, append(args, "--config", file)...)), out.String()
 	}

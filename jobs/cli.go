@@ -61,35 +61,50 @@ type program struct {
 	now            func() time.Time
 	limit          func(int64) int64 // debug.SetMemoryLimit
 	collect        func(int) int     // debug.SetGCPercent
-	tty            bool              // stderr is a terminal
-	stderrWidth    int               // of that terminal, in cells; 0: no terminal
-	width          int               // of the terminal on stdout; 0: no terminal
-	colour         bool
+	called         string            // how the program was called, where it is not on the path
 	ctx            context.Context
+	terminal
+	global
+	hooks
 
-	called     string // how the program was called, where it is not on the path
-	configFile string
-	settings   []settingFlag // made for the first command that has them
-	quiet      bool
-	logFormat  string                // one of logFormats
-	verbose    bool                  // list each fault of the inputs
-	where      []string              // the flags with which another command finds the reports and the state of this one
-	scanned    lastRun               // what a scan must remember of its command line
-	written    func(uri string) bool // Config.written; nil: there is no configuration
-	json       bool                  // results are printed as JSON
-	running    bool                  // the command line was valid
-	noted      []string              // notes that were printed
-	lost       error                 // why the run had to give the state up
-	trace      *trace
-	// wrap, if set, wraps each store, beat is store.Claim.Beat, interval is
-	// quietInterval, and patience is notifyLimit: tests set them.
-	wrap     func(store.Store) store.Store
-	beat     time.Duration
-	interval time.Duration
-	patience time.Duration
+	// What a command says of itself when it begins.
+	settings []settingFlag         // made for the first command that has them
+	where    []string              // the flags with which another command finds the reports and the state of this one
+	scanned  lastRun               // what a scan must remember of its command line
+	written  func(uri string) bool // Config.written; nil: there is no configuration
+	json     bool                  // results are printed as JSON
+	running  bool                  // the command line was valid
 
+	// What is kept while it runs.
+	trace       *trace
+	noted       []string       // notes that were printed
+	lost        error          // why the run had to give the state up
 	requests    store.Requests // for logs and their listings
 	secondReads atomic.Int64   // see transfer
+}
+
+// A terminal says where the output goes.
+type terminal struct {
+	tty         bool // stderr is a terminal
+	stderrWidth int  // of that terminal, in cells; 0: no terminal
+	width       int  // of the terminal on stdout; 0: no terminal
+	colour      bool
+}
+
+// global are the flags of every command.
+type global struct {
+	configFile string
+	quiet      bool
+	logFormat  string // one of logFormats
+	verbose    bool   // list each fault of the inputs
+}
+
+// hooks are what only tests set.
+type hooks struct {
+	wrap     func(store.Store) store.Store // each store
+	beat     time.Duration                 // store.Claim.Beat
+	interval time.Duration                 // quietInterval
+	patience time.Duration                 // notifyLimit
 }
 
 // A pipe is stdout, which its reader may close.

@@ -123,11 +123,11 @@ func killedMain(how string, args []string) int {
 			panic(err)
 		}
 	}
-	return mainOf(args, &program{beat: 500 * time.Millisecond, wrap: func(s store.Store) store.Store {
+	return mainOf(args, &program{hooks: hooks{beat: 500 * time.Millisecond, wrap: func(s store.Store) store.Store {
 		wrapped := k
 		wrapped.Store = s
 		return &wrapped
-	}})
+	}}})
 }
 
 // A world is a folder with logs, and a state and reports there or in S3.

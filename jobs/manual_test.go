@@ -151,7 +151,7 @@ func (c manualCommand) run(t *testing.T) {
 		args[i] = strings.Trim(regexp.MustCompile(`^~`).ReplaceAllString(arg, os.Getenv("HOME")), `"`)
 	}
 	var stdout, stderr bytes.Buffer
-	p := &program{stdout: &stdout, stderr: &stderr, env: os.LookupEnv, limit: noLimit, collect: noCollect, ctx: t.Context(), width: 100,
+	p := &program{stdout: &stdout, stderr: &stderr, env: os.LookupEnv, limit: noLimit, collect: noCollect, ctx: t.Context(), terminal: terminal{width: 100},
 		now: func() time.Time { return time.Date(2026, 11, 21, 1, 30, 0, 0, time.UTC) }}
 	if code := p.run(args); code != 0 {
 		t.Errorf("%s: got %d: %s", c.line, code, stderr.String())

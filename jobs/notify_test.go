@@ -72,7 +72,7 @@ func stall(_ http.ResponseWriter, r *http.Request) {
 // notifying returns a notifier that gives up after some seconds, and a message with
 // names that a log could use against its reader.
 func notifying(t *testing.T, env map[string]string, patience time.Duration) (*notifier, *reports.Message) {
-	p := &program{stderr: io.Discard, ctx: t.Context(), now: time.Now, patience: patience, logFormat: "text",
+	p := &program{stderr: io.Discard, ctx: t.Context(), now: time.Now, hooks: hooks{patience: patience}, global: global{logFormat: "text"},
 		env: func(name string) (string, bool) { v, ok := env[name]; return v, ok }}
 	hostile := "<!channel> <https://evil.example|click> & *x*\r\nBcc: all@corp.example\r\n\r\n\x1b[31m\u202e{{.}} http://evil.example/a" + strings.Repeat("&<", 3000)
 	run := &reports.Run{Config: "c", Report: &reports.Report{Version: "1", Job: "nightly", Days: []detect.Day{20777}, At: time.Date(2026, 11, 21, 0, 0, 0, 0, time.UTC)}}

@@ -233,7 +233,7 @@ func (s slowStore) Put(ctx context.Context, name string, body io.ReadSeeker, whe
 func TestTimeToSayHowItEnded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, interrupt := context.WithCancel(t.Context())
-		p := &program{ctx: ctx, now: time.Now, wrap: func(s store.Store) store.Store { return slowStore{s} }}
+		p := &program{ctx: ctx, now: time.Now, hooks: hooks{wrap: func(s store.Store) store.Store { return slowStore{s} }}}
 		r := &runRecord{config: &Config{Out: t.TempDir()}, folder: "nightly/2026-03-20"}
 		r.Report = &reports.Report{}
 		if err := r.file(p, nil); err != nil {

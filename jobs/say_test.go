@@ -21,7 +21,7 @@ func TestLogFormat(t *testing.T) {
 	run := func(env map[string]string, args ...string) (int, string) {
 		var stdout, stderr bytes.Buffer
 		p := &program{stdout: &stdout, stderr: &stderr, ctx: t.Context(), now: func() time.Time { return at }, limit: noLimit, collect: noCollect,
-			tty: true, env: func(name string) (string, bool) { v, ok := env[name]; return v, ok }}
+			terminal: terminal{tty: true}, env: func(name string) (string, bool) { v, ok := env[name]; return v, ok }}
 		code := p.run(append([]string{"run", "nightly", "--config", "outflow.yaml", "--day", "2026-03-20"}, args...))
 		if code != exitOK && code != exitPartial && stdout.Len() > 0 {
 			t.Errorf("%v: on stdout %q", args, &stdout)
@@ -73,7 +73,7 @@ func TestProgressWithoutTerminal(t *testing.T) {
 	for format, want := range map[string]string{"text": "outflow: fold: 3 of 7 MB read\n", "json": `"msg":"fold: 3 of 7 MB read","read_bytes":3000000,"total_bytes":7000000}` + "\n"} {
 		var stderr lineWriter
 		stderr.lines = make(chan string)
-		p := &program{stderr: stderr, ctx: t.Context(), now: time.Now, logFormat: format, tty: format == "json", interval: time.Millisecond}
+		p := &program{stderr: stderr, ctx: t.Context(), now: time.Now, global: global{logFormat: format}, terminal: terminal{tty: format == "json"}, hooks: hooks{interval: time.Millisecond}}
 		var read atomic.Int64
 		read.Store(3e6)
 		stop := p.watch("fold", 7e6, &read)
