@@ -144,9 +144,10 @@ func (h *history) rows(a *detect.Aggregate, days []detect.Day) iter.Seq2[*detect
 	return rowsOf(partitions)
 }
 
-// A detectionGroup is the detections that read the same rows.
+// A detectionGroup is the detections that read the rows of one aggregate.
 type detectionGroup struct {
 	detections []*detect.Detection
+	history    detect.Day   // days before the judged one, the most that any of them reads
 	partitions []*partition // for all judged days
 	held       *heldRows    // the rows of the partitions, if several days are judged and they fit
 	sorts      bool         // several days are judged, and the rows do not fit
@@ -164,14 +165,16 @@ func (r *detectionGroup) judges(day detect.Day) bool {
 func (h *history) detectionGroups(c *Config, first, last detect.Day) []*detectionGroup {
 	var all []*detectionGroup
 	for _, d := range c.detections {
-		i := slices.IndexFunc(all, func(r *detectionGroup) bool {
-			return r.detections[0].Aggregate == d.Aggregate && r.detections[0].History == d.History
-		})
+		i := slices.IndexFunc(all, func(r *detectionGroup) bool { return r.detections[0].Aggregate == d.Aggregate })
 		if i < 0 {
 			i = len(all)
-			all = append(all, &detectionGroup{partitions: h.between(d.Aggregate, first-detect.Day(d.History), last), whole: c.seed()})
+			all = append(all, &detectionGroup{whole: c.seed()})
 		}
 		all[i].detections = append(all[i].detections, d)
+		all[i].history = max(all[i].history, detect.Day(d.History))
+	}
+	for _, r := range all {
+		r.partitions = h.between(r.detections[0].Aggregate, r.first(first), last)
 	}
 	return all
 }
@@ -275,7 +278,7 @@ func (h *history) holdAll(groups []*detectionGroup, room int64) (err error) {
 			}
 			room -= r.held.size()
 		}
-		if r.sorts = r.held == nil && r.detections[0].History > 0; r.sorts {
+		if r.sorts = r.held == nil && r.history > 0; r.sorts {
 			h.closers = append(h.closers, r)
 			sorts++
 		}
@@ -293,10 +296,9 @@ func (r *detectionGroup) sort(day detect.Day) error {
 		return nil
 	}
 	r.Close()
-	history := detect.Day(r.detections[0].History)
 	r.sorted = newSortedRows(r.past(), r.room)
-	r.sorted.from, r.sorted.to = day, day+history
-	return r.sorted.add(slices.DeleteFunc(slices.Clone(r.partitions), func(p *partition) bool { return p.day < day-history || p.day > day+history }))
+	r.sorted.from, r.sorted.to = day, day+r.history
+	return r.sorted.add(slices.DeleteFunc(slices.Clone(r.partitions), func(p *partition) bool { return p.day < r.first(day) || p.day > day+r.history }))
 }
 
 // Close frees what sort has made.
@@ -321,20 +323,44 @@ func (r *detectionGroup) past() []string {
 func (h *history) judgeDay(c *Config, r *detectionGroup, day detect.Day, baselines io.Writer) ([]detect.Finding, error) {
 	partitions := h.partitions(r, day)
 	found := make([][]detect.Finding, len(r.detections))
-	consumers := make([]consumer, len(r.detections))
+	var consumers []consumer
 	for i, d := range r.detections {
 		in := h.input(c, d, partitions, day)
+		if shortOn(d, in, partitions) {
+			continue
+		}
 		if !c.seed() {
 			in.Baseline = keepBaseline(baselines)
 		}
 		in.Beacons = func(b *detect.Beacon) { h.beacons = append(h.beacons, *b) }
-		consumers[i] = func(rows seriesByKey) {
-			in.Series = rows
+		consumers = append(consumers, func(rows seriesByKey) {
+			in.Series = r.historyOf(d, rows, day)
 			found[i] = detect.Judge(d, in)
-		}
+		})
+	}
+	if len(consumers) == 0 {
+		return nil, nil
 	}
 	err := r.consume(partitions, day, consumers)
 	return slices.Concat(found...), err
+}
+
+// historyOf returns the rows that a detection reads of those of its group.
+func (r *detectionGroup) historyOf(d *detect.Detection, rows seriesByKey, day detect.Day) seriesByKey {
+	if history := detect.Day(d.History); history < r.history {
+		return between(rows, day-history, day)
+	}
+	return rows
+}
+
+// shortOn reports whether all feeds of the judged day, the last of partitions, have too few days of
+// history for a detection to find anything.
+func shortOn(d *detect.Detection, in *detect.Input, partitions []*partition) bool {
+	if d.Short == nil {
+		return false
+	}
+	judged := partitions[len(partitions)-1]
+	return judged.day == in.Day && !slices.ContainsFunc(judged.feeds, func(feed string) bool { return d.Short(in.Covered(feed), in.Day) == "" })
 }
 
 // partitions returns what a group reads to judge a day.
@@ -344,7 +370,7 @@ func (h *history) partitions(r *detectionGroup, day detect.Day) []*partition {
 
 // first returns the first day of the history of a judged day.
 func (r *detectionGroup) first(day detect.Day) detect.Day {
-	return day - detect.Day(r.detections[0].History)
+	return day - r.history
 }
 
 // consume runs consumers of the rows for a judged day, which partitions have.
@@ -379,7 +405,7 @@ func (r *detectionGroup) consume(partitions []*partition, day detect.Day, consum
 func (h *history) input(c *Config, d *detect.Detection, partitions []*partition, day detect.Day) *detect.Input {
 	covered := map[string][]detect.Day{}
 	for _, p := range partitions {
-		if p.day < day {
+		if day-detect.Day(d.History) <= p.day && p.day < day {
 			feeds := p.feeds
 			if d.Aggregate.JudgedOnly { // a day without a match is quiet, not missing
 				feeds = p.read

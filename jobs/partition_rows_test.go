@@ -271,7 +271,7 @@ func TestSortedRows(t *testing.T) {
 		}
 		past := [][]string{nil, {}, {"events", "bytes_out", "max_entropy", "evidence", "examples"}}[r.IntN(3)]
 		d := &detect.Detection{Aggregate: &detect.Aggregate{Past: past}, History: 1 + r.IntN(70)}
-		g := &detectionGroup{detections: []*detect.Detection{d}, partitions: scratchOf(t, all), sorts: true, room: int64(r.IntN(2) << 20)}
+		g := &detectionGroup{history: detect.Day(d.History + r.IntN(2)*r.IntN(70)), detections: []*detect.Detection{d}, partitions: scratchOf(t, all), sorts: true, room: int64(r.IntN(2) << 20)}
 		h := &history{tables: map[*detect.Aggregate][]*partition{d.Aggregate: g.partitions}}
 		for _, p := range g.partitions {
 			var want []detect.Row
@@ -287,7 +287,7 @@ func TestSortedRows(t *testing.T) {
 			read := func(rows seriesByKey) {
 				for range 2 {
 					var got []detect.Row
-					for key, rows := range rows {
+					for key, rows := range g.historyOf(d, rows, p.day) {
 						if n := len(got); n > 0 && got[n-1].Key == key || key != rows[0].Key {
 							t.Fatalf("the rows of %q are not in one place", key)
 						}
@@ -310,7 +310,7 @@ func TestSortedRows(t *testing.T) {
 func TestSortedRowsDiffer(t *testing.T) {
 	d := &detect.Detection{Aggregate: &detect.Aggregate{Past: []string{"events"}}, History: 3}
 	row := func(entity string) []detect.Row { return []detect.Row{{Day: 1, Key: detect.Key{Entity: entity}}} }
-	g := &detectionGroup{detections: []*detect.Detection{d}, partitions: scratchOf(t, row("ann")), sorts: true}
+	g := &detectionGroup{history: detect.Day(d.History), detections: []*detect.Detection{d}, partitions: scratchOf(t, row("ann")), sorts: true}
 	err := g.consume(scratchOf(t, row("bob")), 1, []consumer{func(rows seriesByKey) {
 		for range rows {
 		}

@@ -334,20 +334,13 @@ func (t *replay) enough(g *detectionGroup, night detect.Day) bool {
 	a := g.detections[0].Aggregate
 	of := t.h.between(a, night, night)
 	return len(of) > 0 && of[0].count > 0 &&
-		(g.detections[0].History == 0 || len(t.h.between(a, g.first(night), night-1)) >= leastPast)
+		(g.history == 0 || len(t.h.between(a, g.first(night), night-1)) >= leastPast)
 }
 
-// short reports whether the days before a night are too few for a detection to find
-// anything.
+// short reports whether the days before a night are too few for a trial to find anything.
 func (t *replay) short(x *trial, night detect.Day) bool {
-	if x.Short == nil {
-		return false
-	}
-	var days []detect.Day
-	for _, p := range t.h.between(x.Aggregate, x.group.first(night), night-1) {
-		days = append(days, p.day)
-	}
-	return x.Short(days, night) != ""
+	partitions := t.h.partitions(x.group, night)
+	return shortOn(x.Detection, t.h.input(t.config, x.Detection, partitions, night), partitions)
 }
 
 // judge judges a night with each trial, as it is and with injections.
@@ -375,7 +368,7 @@ func (t *replay) judge(night detect.Day) error {
 			judge := func(rows seriesByKey) []detect.Finding {
 				in := t.h.input(t.config, x.Detection, partitions, night)
 				in.Flagged = x.flagged.has()
-				in.Series = rows
+				in.Series = g.historyOf(x.Detection, rows, night)
 				return detect.RaiseBeacons([]*detect.Detection{x.Detection}, detect.Judge(x.Detection, in))
 			}
 			consumers = append(consumers,

@@ -32,8 +32,8 @@ type Detection struct {
 	Needs      columnar.Cols // columns without which it is blind
 	History    int           // days before the judged one that it reads
 	// Short returns, in words, how many days of history it needs, if those covered of a
-	// feed before the judged day are too few for it to find anything; otherwise "".
-	// Nil: it does without history.
+	// feed before the judged day are too few for it to find anything; otherwise "". A day
+	// is not judged if they are too few of each feed. Nil: it does without history.
 	Short func(covered []Day, day Day) string
 	// Options points to the thresholds: a struct of the detection's own type, filled
 	// with the defaults. The configuration decodes into it.
