@@ -172,9 +172,10 @@ func (r *reader) text(row int) ([]byte, said) {
 type state struct {
 	plan   *plan
 	inputs []inputState
-	n      int    // rows of the batch
-	skip   []bool // by rule: it is about logs of another origin
-	ready  bool   // skip is valid for origin
+	has    []int32 // inputs with atoms that may hold for a row of the batch: of dozens, a log has few
+	n      int     // rows of the batch
+	skip   []bool  // by rule: it is about logs of another origin
+	ready  bool    // skip is valid for origin
 	origin columnar.Origin
 	lacks  columnar.Cols
 
@@ -195,7 +196,7 @@ type inputState struct {
 	spans []span         // by code
 	atoms []int32        // the atoms that hold, by span
 	hot   []bool         // by code: a rule may match
-	row   []int32        // atoms of the row's text
+	row   []int32        // atoms of the row's text, if it has no codes
 
 	folded []byte
 	stamp  uint32
@@ -231,11 +232,15 @@ func (s *state) begin(b *columnar.Batch, origin columnar.Origin, lacks columnar.
 		}
 	}
 	s.n = b.Len()
+	s.has = s.has[:0]
 	clear(s.marked[:s.n])
 	for i := range s.inputs {
 		in := &s.inputs[i]
 		in.begin(b, &s.plan.inputs[i], lacks)
 		if in.codes == nil {
+			if in.kind == columnar.Text && s.plan.inputs[i].decides() {
+				s.has = append(s.has, int32(i))
+			}
 			continue
 		}
 		if in.known != in.dict {
@@ -253,6 +258,9 @@ func (s *state) begin(b *columnar.Batch, origin columnar.Origin, lacks columnar.
 			in.atoms = s.holding(i, text, what, in.atoms)
 			in.spans = append(in.spans, span{begin, int32(len(in.atoms))})
 			in.hot = append(in.hot, s.triggered(in.atoms[begin:]))
+		}
+		if len(in.atoms) > 0 {
+			s.has = append(s.has, int32(i))
 		}
 		for _, hot := range in.hot {
 			anyHot = anyHot || hot
@@ -278,12 +286,7 @@ func (s *state) holding(i int, text []byte, what said, atoms []int32) []int32 {
 	of := &s.plan.inputs[i]
 	if what == saidText {
 		if values, ok := of.list(text); ok {
-			begin := len(atoms)
-			for v := range values {
-				atoms = s.indexed(i, v, atoms)
-			}
-			slices.Sort(atoms[begin:])
-			atoms = atoms[:begin+len(slices.Compact(atoms[begin:]))]
+			atoms = s.ofValues(i, values, atoms)
 		} else {
 			atoms = s.indexed(i, text, atoms)
 		}
@@ -294,6 +297,17 @@ func (s *state) holding(i int, text []byte, what said, atoms []int32) []int32 {
 		}
 	}
 	return atoms
+}
+
+// ofValues appends the indexed atoms that hold for a value of a list. Note: in holding, its
+// loop would have the atoms of each text allocated.
+func (s *state) ofValues(i int, values iter.Seq[[]byte], atoms []int32) []int32 {
+	begin := len(atoms)
+	for v := range values {
+		atoms = s.indexed(i, v, atoms)
+	}
+	slices.Sort(atoms[begin:])
+	return atoms[:begin+len(slices.Compact(atoms[begin:]))]
 }
 
 // list returns the values of a field that has several.
@@ -351,11 +365,9 @@ func (s *state) indexed(i int, text []byte, atoms []int32) []int32 {
 
 // rows calls hit for the rows that rules match; s.hits has the rules.
 func (s *state) rows(hit func(row int)) {
-	var scanned []int // inputs whose texts can make rules match
-	for i := range s.inputs {
-		in := &s.inputs[i]
-		in.row = in.row[:0]
-		if of := &s.plan.inputs[i]; in.kind == columnar.Text && len(of.index.literals)+len(of.numbers)+len(of.eager) > 0 {
+	var scanned []int32 // those that have texts of their own in each row
+	for _, i := range s.has {
+		if s.inputs[i].codes == nil {
 			scanned = append(scanned, i)
 		}
 	}
@@ -364,7 +376,7 @@ func (s *state) rows(hit func(row int)) {
 		for _, i := range scanned {
 			in := &s.inputs[i]
 			text, what := in.text(row)
-			in.row = s.holding(i, text, what, in.row[:0])
+			in.row = s.holding(int(i), text, what, in.row[:0])
 			hot = hot || s.triggered(in.row)
 		}
 		if hot && s.matchRow(row) {
@@ -381,7 +393,7 @@ func (s *state) matchRow(row int) bool {
 		s.row = 1
 	}
 	s.cands = append(s.cands[:0], s.plan.always...)
-	for i := range s.inputs {
+	for _, i := range s.has {
 		in := &s.inputs[i]
 		atoms := in.row
 		if in.codes != nil {

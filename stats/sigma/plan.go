@@ -30,6 +30,9 @@ type input struct {
 	eager   []int32
 }
 
+// decides reports whether texts of the input decide atoms.
+func (in *input) decides() bool { return len(in.index.literals)+len(in.numbers)+len(in.eager) > 0 }
+
 // An atom is one test of one input, shared by all rules with that test.
 type atom struct {
 	in    int32
