@@ -4,8 +4,11 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
+	"math"
+	"slices"
 	"strings"
 
+	"outflow/columnar"
 	"outflow/columnar/scan"
 )
 
@@ -59,6 +62,13 @@ type keyvalueReader struct {
 	patterns []linePattern
 	found    [][]byte // what stands in the holes of the pattern at hand
 	clean    []byte
+
+	// The window of the data in which values end, from its byte from to its byte to: bit i&63 of
+	// seps[i>>6] says whether byte i of the window is a separator or a newline, and so on.
+	from, to     int
+	seps, quotes []uint64
+	escapes      bool        // it has a backslash
+	marks        []scan.Mark // scratch
 }
 
 // beforePairs is the name of what stands before the first pair of a line.
@@ -67,6 +77,7 @@ const beforePairs = "$0"
 func (r *keyvalueReader) use([]byte) error { return nil }
 
 func (r *keyvalueReader) read(data []byte, w *window, t *Tally) []byte {
+	r.from, r.to = 0, 0
 	return eachLine(data, w, func(line []byte, record int64) {
 		w.begin(record)
 		pairs, fits := r.words(line, w)
@@ -99,76 +110,106 @@ func (r *keyvalueReader) words(line []byte, w *window) (pairs []byte, fits bool)
 	return line, false
 }
 
+// look makes a window of data that begins with the line that stands from begin to end.
+func (r *keyvalueReader) look(data []byte, begin, end int) {
+	r.from, r.to = begin, min(max(begin+scan.Window, end), len(data))
+	text := data[r.from:r.to]
+	r.escapes = bytes.IndexByte(text, '\\') >= 0
+	r.marks = scan.MarkText(r.marks, text, r.sep, '"')
+	n := len(r.marks)
+	r.seps, r.quotes = slices.Grow(r.seps[:0], n+2)[:n+2], slices.Grow(r.quotes[:0], n+2)[:n+2]
+	for k, m := range r.marks {
+		r.seps[k], r.quotes[k] = m.Sep|m.Line, m.Other|m.Line
+	}
+	for k := n; k < n+2; k++ { // a value ends with the data
+		r.seps[k], r.quotes[k] = math.MaxUint64, math.MaxUint64
+	}
+}
+
 // pairs gives the last record of the window the values of a line, and reports whether
 // there are any.
+//
+// Note: a search through the text for the end of each value takes twice as long as a look
+// into a bitmap.
 func (r *keyvalueReader) pairs(line []byte, w *window) bool {
+	if len(line) == 0 {
+		return false
+	}
 	n, sep := 0, r.separator(line)
-	escapes := bytes.IndexByte(line, '\\') >= 0
-	for len(line) > 0 {
-		if line[0] == sep || line[0] == ' ' {
-			line = line[1:]
+	begin := cap(w.data) - cap(line)
+	if begin < r.from || begin+len(line) > r.to {
+		r.look(w.data, begin, begin+len(line))
+	}
+	window := begin - r.from // where the line begins in the window
+	escapes := r.escapes && bytes.IndexByte(line, '\\') >= 0
+	cells := w.cells[(w.n-1)*w.slots:]
+	for at := 0; at < len(line); {
+		if line[at] == sep || line[at] == ' ' {
+			at++
 			continue
 		}
 		var slots []int
-		if e := r.expected(n, line); e != nil {
-			slots, line = e.slots, line[len(e.raw):]
+		if e := r.expected(n, line[at:]); e != nil {
+			slots = e.slots
+			at += len(e.raw)
 		} else {
-			i := bytes.IndexByte(line, r.assign)
+			i := bytes.IndexByte(line[at:], r.assign)
 			if i < 0 {
 				break
 			}
 			// Words without a value may stand before the key.
-			begin := max(bytes.LastIndexByte(line[:i], sep), bytes.LastIndexByte(line[:i], ' ')) + 1
-			if words := bytes.Trim(line[:begin], r.blank); n == 0 && len(words) > 0 {
+			before := line[at : at+i]
+			key := at + max(bytes.LastIndexByte(before, sep), bytes.LastIndexByte(before, ' ')) + 1
+			if words := bytes.Trim(line[at:key], r.blank); n == 0 && len(words) > 0 {
 				for _, slot := range r.before {
 					w.set(slot, words)
 				}
 			}
-			slots = r.slotsOf(line[begin:i])
-			r.expect(n, line[begin:i+1], slots)
-			line = line[i+1:]
+			at += i
+			slots = r.slotsOf(line[key:at])
+			at++
+			r.expect(n, line[key:at], slots)
 		}
 		n++
 		if r.assign != '=' { // a space behind = is an empty value
-			line = bytes.TrimLeft(line, " ")
+			for at < len(line) && line[at] == ' ' {
+				at++
+			}
 		}
-		var value []byte
-		inData := true
-		if len(line) > 0 && line[0] == '"' {
-			end, escaped := 1, false
+		var value, end int // where it begins and ends
+		escaped := false
+		if value = at; at < len(line) && line[at] == '"' {
+			value++
 			if escapes {
-				for end < len(line) && line[end] != '"' {
+				for end = value; end < len(line) && line[end] != '"'; end++ {
 					if line[end] == '\\' && end+1 < len(line) {
 						escaped = true
 						end++
 					}
-					end++
 				}
-			} else if end += scan.IndexNear(line[1:], '"'); end == 0 {
-				end = len(line)
+			} else {
+				end = nextMark(r.quotes, window+value) - window
 			}
 			if end >= len(line) {
 				w.clear("value in quotes that do not end, taken to the end of the line")
-			}
-			value = line[1:min(end, len(line))]
-			line = line[min(end+1, len(line)):]
-			if escaped && len(slots) > 0 {
-				value, inData = r.unescape(value), false
-			}
-		} else {
-			end := scan.IndexNear(line, sep)
-			if end < 0 {
 				end = len(line)
 			}
-			value, line = line[:end], line[end:]
+			at = min(end+1, len(line))
+		} else {
+			if sep == r.sep {
+				end = min(nextMark(r.seps, window+at)-window, len(line))
+			} else if end = at + scan.IndexNear(line[at:], sep); end < at {
+				end = len(line)
+			}
+			at = end
 		}
 		for _, slot := range slots {
 			switch {
-			case w.has(w.n-1, slot):
-			case inData:
-				w.set(slot, value)
+			case cells[slot] != columnar.Span{}:
+			case !escaped:
+				cells[slot] = columnar.Span{Begin: uint32(begin + value), End: uint32(begin + end)}
 			default:
-				w.put(slot, value)
+				w.put(slot, r.unescape(line[value:end]))
 			}
 		}
 	}
