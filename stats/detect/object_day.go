@@ -69,6 +69,7 @@ type downloads struct {
 	signed   []columnar.Lookup[bool]
 	clients  [numClientKinds]clientKind
 	slots    [columnar.BatchRows]int32
+	named    [foldRows]objectRead // of the rows at hand
 }
 
 // The kinds of what an entity came from or used.
@@ -92,8 +93,9 @@ type downloadSection struct {
 	reads  []objectRead
 	rest   chunks[others]                 // evidence after the peak, by downloadCell.rest
 	hourly hourSums                       // of bytes in, by downloadCell.hourly
-	table  []int32                        // reads by their keys: index+1; 0 if free
+	table  []uint32                       // reads by their keys, see place; 0 if free
 	used   [numClientKinds]columnar.Pairs // of a slot and a text of the kind
+	loaded uint32                         // lets the loads of read not be left out
 }
 
 // A downloadCell has the measures of a place. Its peak is the bytes in of a row and one
@@ -147,7 +149,7 @@ func newDownloads(o *FoldOptions) *downloads {
 }
 
 func newDownloadSection() *downloadSection {
-	return &downloadSection{groups: columnar.NewGroups(), cells: chunksFrom1[downloadCell](), rest: chunksFrom1[others](), hourly: newHourSums(), table: make([]int32, 256)}
+	return &downloadSection{groups: columnar.NewGroups(), cells: chunksFrom1[downloadCell](), rest: chunksFrom1[others](), hourly: newHourSums(), table: make([]uint32, 256)}
 }
 
 func (p *downloadSection) reset() {
@@ -219,6 +221,7 @@ func (d *downloads) add(p *downloadSection, b *columnar.Batch, names columnar.Co
 	if b.Table == columnar.API {
 		callEnds, calls = b.Texts(columnar.EventUID)
 	}
+	named := d.named[:0]
 	for i := from; i < to; i++ {
 		slot := d.slots[i]
 		if slot == 0 {
@@ -254,9 +257,10 @@ func (d *downloads) add(p *downloadSection, b *columnar.Batch, names columnar.Co
 			name = calls[callEnds[i]:callEnds[i+1]]
 		}
 		if len(name) > 0 && (statuses == nil || isObject(name)) {
-			p.read(nameKey(d.o.hash(name), uint32(slot)), slot, uint32(hourBit(times[i])))
+			named = append(named, objectRead{nameKey(d.o.hash(name), uint32(slot)), slot, uint32(hourBit(times[i]))})
 		}
 	}
+	p.read(named)
 }
 
 // see takes a row as evidence of a cell.
@@ -272,27 +276,60 @@ func (d *downloads) see(p *downloadSection, c *downloadCell, n sight) {
 	d.placer.offer(p.rest.at(c.rest), other)
 }
 
-// read adds hours to an object of a slot.
-func (p *downloadSection) read(key uint64, slot int32, hours uint32) {
+// read adds the hours of objects that were read.
+//
+// Note: it first loads the places of all, so that they do not wait for each other's memory.
+func (p *downloadSection) read(named []objectRead) {
 	mask := uint64(len(p.table) - 1)
-	i := key & mask
-	for ; p.table[i] != 0; i = (i + 1) & mask {
-		if r := &p.reads[p.table[i]-1]; r.key == key && r.slot == slot {
-			r.hours |= hours
-			return
-		}
+	var loaded uint32
+	for i := range named {
+		loaded |= p.table[named[i].key&mask]
 	}
-	p.reads = append(p.reads, objectRead{key, slot, hours})
-	p.table[i] = int32(len(p.reads))
-	if len(p.reads)*2 > len(p.table) {
-		p.table = make([]int32, 2*len(p.table))
-		mask = uint64(len(p.table) - 1)
-		for index := range p.reads {
-			for i = p.reads[index].key & mask; p.table[i] != 0; i = (i + 1) & mask {
+	p.loaded = loaded
+	for i := range named {
+		n := &named[i]
+		at, known := p.place(n)
+		if known {
+			p.reads[p.table[at]&p.indexes()-1].hours |= n.hours
+			continue
+		}
+		p.reads = append(p.reads, *n)
+		p.enter(at, n.key, len(p.reads))
+		if len(p.reads)*2 > len(p.table) {
+			p.table = make([]uint32, 2*len(p.table))
+			for index := range p.reads {
+				r := &p.reads[index]
+				mask := uint64(len(p.table) - 1)
+				i := r.key & mask
+				for p.table[i] != 0 {
+					i = (i + 1) & mask
+				}
+				p.enter(i, r.key, index+1)
 			}
-			p.table[i] = int32(index + 1)
 		}
 	}
+}
+
+// indexes returns the bits of an entry of the table that are the index of a read, from 1: the table
+// is at most half full. The others are the first bits of its key, so that few reads of other keys
+// are looked at.
+func (p *downloadSection) indexes() uint32 { return uint32(len(p.table) - 1) }
+
+func (p *downloadSection) enter(at, key uint64, index int) {
+	p.table[at] = uint32(key>>32)&^p.indexes() | uint32(index)
+}
+
+// place returns the place of an object in the table, and whether it is known.
+func (p *downloadSection) place(n *objectRead) (at uint64, known bool) {
+	indexes, tag := p.indexes(), uint32(n.key>>32)
+	for at = n.key & uint64(indexes); p.table[at] != 0; at = (at + 1) & uint64(indexes) {
+		if entry := p.table[at]; (entry^tag)&^indexes == 0 {
+			if r := &p.reads[entry&indexes-1]; r.key == n.key && r.slot == n.slot {
+				return at, true
+			}
+		}
+	}
+	return at, false
 }
 
 // use records the addresses, applications or accounts of entities.
