@@ -75,8 +75,10 @@ func TestSoundYAML(t *testing.T) {
 	}
 	plain := limits
 	plain.Plain = true
-	if _, err := plain.Parse([]byte("a: &x 1\nb: *x\n")); err == nil || !strings.Contains(err.Error(), "not allowed") {
-		t.Errorf("got %v, want a refusal of an anchor", err)
+	for _, text := range []string{"a: &x 1\nb: *x\n", "a: !!binary eA==\n", "a: !!str 1\n", "- !mine {a: 1}\n", "!!map {a: 1}\n", "? !!null x\n: 1\n", "%TAG ! tag:a,2026:\n--- \na: !b 1\n"} {
+		if _, err := plain.Parse([]byte(text)); err == nil || !strings.Contains(err.Error(), "not allowed") {
+			t.Errorf("%s: got %v, want a refusal", text, err)
+		}
 	}
 }
 

@@ -21,7 +21,7 @@ type Limits struct {
 	Bytes  int  // of the file
 	Depth  int  // lists and maps in lists and maps
 	Values int  // with each alias replaced by the value that it names
-	Plain  bool // no anchors and aliases at all
+	Plain  bool // no anchors, aliases and tags at all
 }
 
 // maxLine is how long a line may be, in bytes: the lexer's time is quadratic in the marks of
@@ -86,7 +86,7 @@ func faultAt(at *token.Token, format string, args ...any) error {
 }
 
 // checkTokens refuses what must not reach the parser: values nested too deep and, in a
-// plain file, anchors and aliases.
+// plain file, anchors, aliases and tags.
 func (l Limits) checkTokens(tokens token.Tokens) error {
 	flow, line, pairs, marks := 0, 0, 0, 0
 	var blocks []int // the columns at which the open blocks begin, roughly: a key without dash counts once
@@ -98,8 +98,8 @@ func (l Limits) checkTokens(tokens token.Tokens) error {
 		}
 		switch t.Type {
 		case token.AnchorType, token.AliasType, token.TagType:
-			if l.Plain && t.Type != token.TagType {
-				return faultAt(t, "anchors and aliases are not allowed here")
+			if l.Plain {
+				return faultAt(t, "anchors, aliases and tags are not allowed here")
 			}
 			if marks++; marks > maxMarks {
 				return faultAt(t, "more than %d anchors, aliases and tags", maxMarks)
