@@ -5,7 +5,6 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"io"
 	"iter"
 	"maps"
 	"net/netip"
@@ -194,23 +193,31 @@ var (
 func loadConfig(file string, env func(string) (string, bool), flags map[string]string) (*Config, error) {
 	c := defaults()
 	var text []byte
+	var body ast.Node // nil if the file has only comments, or is not there
 	if file != "" {
 		var err error
 		if text, err = os.ReadFile(file); err != nil {
 			return nil, configError{fmt.Errorf("read the configuration: %w", err)}
 		}
 		text = bytes.TrimPrefix(text, []byte("\ufeff"))
-		if _, err := configLimits.Parse(text); err != nil {
+		parsed, err := configLimits.ParseQuick(text)
+		if err != nil {
 			return nil, badConfig("%s: %s", file, yamlFault(text, err))
 		}
-		d := yaml.NewDecoder(bytes.NewReader(text), yaml.Strict())
-		if err := d.Decode(c); err == io.EOF { // it has only comments
-			c = defaults()
-		} else if err != nil {
-			return nil, badConfig("%s: %s%s", file, c.fault(text, err), keyHint(err))
+		for _, doc := range parsed.Docs {
+			switch doc.Body.(type) {
+			case nil, *ast.CommentGroupNode, *ast.DirectiveNode:
+				continue
+			}
+			if body != nil {
+				return nil, badConfig("%s: a second document begins behind ---: a configuration is one", file)
+			}
+			body = doc.Body
 		}
-		if err := d.Decode(new(any)); err == nil {
-			return nil, badConfig("%s: a second document begins behind ---: a configuration is one", file)
+		if body != nil {
+			if err := yaml.NodeToValue(body, c, yaml.Strict()); err != nil {
+				return nil, badConfig("%s: %s%s", file, c.fault(text, body, err), keyHint(err))
+			}
 		}
 	}
 	// The profile decides the defaults of the other settings.
@@ -229,9 +236,9 @@ func loadConfig(file string, env func(string) (string, bool), flags map[string]s
 	default:
 		return nil, badConfig("profile %q: want default or seed", c.Profile)
 	}
-	faults := c.decodeDetections(text, file)
+	faults := c.decodeDetections(text, body, file)
 	if file != "" {
-		c.noteOrigins(text, file)
+		c.noteOrigins(body, file)
 	}
 	for _, s := range c.settings() {
 		if err := c.overlay(s, env, flags); err != nil {
@@ -248,7 +255,7 @@ func (c *Config) seed() bool { return c.Profile == "seed" }
 
 // decodeDetections reads the thresholds of a configuration file into the detections'
 // options. It returns what is wrong with them.
-func (c *Config) decodeDetections(text []byte, file string) (faults []string) {
+func (c *Config) decodeDetections(text []byte, body ast.Node, file string) (faults []string) {
 	if c.Detections == nil {
 		return nil
 	}
@@ -264,7 +271,7 @@ func (c *Config) decodeDetections(text []byte, file string) (faults []string) {
 			for _, o := range detect.Options(d) {
 				keys = append(keys, o.Key)
 			}
-			fault("%s: %s%s", file, c.fault(text, err), unknownField(err, keys))
+			fault("%s: %s%s", file, c.fault(text, body, err), unknownField(err, keys))
 		} else if err := detect.Check(d); err != nil {
 			fault("%s:%d: %v", file, v.Key.GetToken().Position.Line, err)
 		}
@@ -407,10 +414,10 @@ func (c *Config) overlay(s setting, env func(string) (string, bool), flags map[s
 }
 
 // inFile yields the settings that a file has, with their values as YAML reads them.
-func (c *Config) inFile(text []byte) iter.Seq2[setting, any] {
+func (c *Config) inFile(body ast.Node) iter.Seq2[setting, any] {
 	return func(yield func(setting, any) bool) {
 		var tree map[string]any
-		if yaml.Unmarshal(text, &tree) != nil {
+		if body == nil || yaml.NodeToValue(body, &tree) != nil {
 			return
 		}
 		for _, s := range c.settings() {
@@ -431,19 +438,19 @@ func (c *Config) inFile(text []byte) iter.Seq2[setting, any] {
 }
 
 // noteOrigins records which settings the file sets.
-func (c *Config) noteOrigins(text []byte, file string) {
-	for s := range c.inFile(text) {
+func (c *Config) noteOrigins(body ast.Node, file string) {
+	for s := range c.inFile(body) {
 		c.origins[s.key] = file
 	}
 }
 
 // fault is yamlFault, and also names the key of a size or a time: of these the decoder does
 // not say where they are.
-func (c *Config) fault(text []byte, err error) string {
+func (c *Config) fault(text []byte, body ast.Node, err error) string {
 	if _, ok := errors.AsType[yaml.Error](err); ok {
 		return yamlFault(text, err)
 	}
-	for s, value := range c.inFile(text) {
+	for s, value := range c.inFile(body) {
 		_, isMap := value.(map[string]any)
 		if s.list || isMap {
 			continue
