@@ -21,11 +21,14 @@ const addressSize = len("ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff")
 // length of a prefix behind it (10.0.0.5:51234, [2001:db8::5]:443, [10.0.0.5]:443,
 // 10.0.0.5/52110, 10.0.0.5#53, 10.0.0.5(443), 10.0.0.5/32). Of a list (10.0.0.5, 203.0.113.7)
 // it is the first that is known, which is the client's where proxies add theirs. A text that is not an address is
-// appended unchanged. So is IPv4 with leading zeros, which some read as octal, unless all
+// appended unchanged, and what says that none is known is "". So is IPv4 with leading zeros, which some read as octal, unless all
 // four numbers have three digits: octal numbers are not padded so.
 func AppendAddress(dst, text []byte) []byte {
 	a, ok := parseAddress(text)
 	if !ok {
+		if isNobody(text) {
+			return dst
+		}
 		return append(dst, text...)
 	}
 	return a.AppendTo(dst)

@@ -6,8 +6,12 @@ import "testing"
 func TestAppendUTF8(t *testing.T) {
 	for in, want := range map[string]string{
 		"Zoe\u0301.Mu\u0308ller": "Zoé.Müller", "Zoé": "Zoé", "\u0301": "\u0301", "e\u0301\xe9": "éé",
-		"":                     "",
-		"anna":                 "anna",
+		"":          "",
+		"anna":      "anna",
+		"Undefined": "", "(null)": "", " N/A ": "", "CORP\\-": "", "-\\-": "", "S-1-0-0": "", "\\": "",
+		"00000000-0000-0000-0000-000000000000": "", "anonymous": "", "UNKNOWN": "",
+		"Nona": "Nona", "nullman": "nullman", "unknown@corp.example": "unknown@corp.example", "ANONYMOUS LOGON": "ANONYMOUS LOGON",
+		"CORP\\nobody":         "CORP\\nobody",
 		"j\xf6rg":              "jörg",
 		"jörg":                 "jörg",
 		"CORP\\\xd8stensj\xf8": "CORP\\Østensjø",

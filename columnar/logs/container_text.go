@@ -238,7 +238,7 @@ func (r *csvReader) use(header []byte) error {
 			names, r.sep = csvColumns(header)
 		}
 		r.header, r.named, r.count = slices.Clone(header), r.slots(names), len(names)
-		r.names = headerNames{headerLine(header), r.sep, names}
+		r.names = headerNames{headerLine(header), r.sep, r.anySep, names}
 	}
 	return nil
 }
@@ -258,7 +258,8 @@ func (r *csvReader) read(data []byte, w *window, t *Tally) []byte {
 		_, r.sep = csvColumns(bytes.TrimRight(header[:separatedEnd(header)], "\r\n"))
 	}
 	s, behind := &r.scanner, 0
-	for s.Reset(data, r.sep, '"'); !w.full() && s.Next(); {
+	sep := r.sep
+	for s.Reset(data, sep, '"'); sep == r.sep && !w.full() && s.Next(); {
 		begin := 0
 		for _, end := range s.Ends {
 			pos := s.Pos[begin : end+1]
@@ -270,6 +271,8 @@ func (r *csvReader) read(data []byte, w *window, t *Tally) []byte {
 			if record = bytes.TrimRight(record, "\r"); r.begins(record, t) {
 				r.cut(data, pos, limit(record, r.most()))
 				r.add(line, w, t)
+			} else if r.sep != sep { // of a header: the records behind it have it
+				break
 			}
 		}
 		behind = min(int(s.Pos[begin])+1, len(data))

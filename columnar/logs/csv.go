@@ -21,8 +21,9 @@ query makes it dns, a URL or a method http, bytes and a destination network, and
 
 Quoting is RFC 4180: a field in double quotes may hold separators, newlines and doubled quotes. A quote that does
 not begin a field, or is never closed, stands for itself. A record with more or fewer fields than the header is
-skipped, unless all have a separator behind the last field. The header may begin with #, and titles and comments may stand before it, in which nothing separates. It may stand again, as
-in files put one after the other; a header inside an object that names other columns is in force from there on, if it
+skipped, unless all have a separator behind the last field. The header may begin with #, and titles and comments may stand before it, in which nothing separates,
+or titles of a name and a value before a blank line. It may stand again, as
+in files put one after the other; a header inside an object that names other columns, or has another separator, is in force from there on, if it
 has half of the names.
 
 Several columns may hold one value, such as user and email: in each record the first that says something counts.
@@ -82,6 +83,7 @@ func sniffCSV(head []byte, inside bool) bool {
 	if err != nil || len(names) < 2 || !p.tellsMuch() {
 		return false
 	}
+	header := namesOf(rest[:end])
 	rest = rest[end:]
 	records, ragged := 0, 0
 	for records < look && len(rest) > 0 {
@@ -89,7 +91,9 @@ func sniffCSV(head []byte, inside bool) bool {
 		if rest[end-1] != '\n' {
 			break
 		}
-		if line := bytes.TrimRight(rest[:end], "\r\n"); len(line) > 0 {
+		if line := bytes.TrimRight(rest[:end], "\r\n"); header.again(line) {
+			return true // what stands before it, such as titles, need not look like records
+		} else if len(line) > 0 {
 			records++
 			if fields := separatedFields(rest[:end], sep); len(fields) != len(names) && !endsOpen(fields, len(names)) {
 				ragged++

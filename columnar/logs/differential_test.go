@@ -33,17 +33,20 @@ func (l *slowLog) row(record int, table *columnar.Table, cells map[columnar.Col]
 	var b strings.Builder
 	fmt.Fprint(&b, record)
 	for _, c := range table.Cols {
-		if cells[c] != "" {
-			fmt.Fprintf(&b, " %v=%q", c, slowCell(c, cells[c]))
+		if text := slowCell(c, cells[c]); text != "" {
+			fmt.Fprintf(&b, " %v=%q", c, text)
 		}
 	}
 	l.rows = append(l.rows, b.String())
 }
 
-// slowCell returns the text of a cell: addresses have one notation.
+// slowCell returns the text of a cell: addresses and names have one notation.
 func slowCell(c columnar.Col, text string) string {
-	if c == columnar.SrcIP || c == columnar.DstIP {
+	switch c {
+	case columnar.SrcIP, columnar.DstIP:
 		return string(columnar.AppendAddress(nil, []byte(text)))
+	case columnar.User, columnar.Host, columnar.Account:
+		return string(columnar.AppendUTF8(nil, []byte(text)))
 	}
 	return text
 }

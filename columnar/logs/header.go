@@ -15,7 +15,8 @@ const csvDelimiters = ",\t;|"
 
 // csvPreamble returns the size of the lines before the header: blank ones, the
 // type that PowerShell's Export-Csv writes, Excel's declaration of the separator, and
-// titles and comments, in which nothing separates. Splunk's only column is no title.
+// titles and comments, in which nothing separates. Splunk's only column is no title. Titles of
+// a name and a value end with a blank line.
 func csvPreamble(p []byte) int {
 	rest := bytes.TrimPrefix(p, utf8BOM)
 	whole := len(rest)
@@ -23,7 +24,11 @@ func csvPreamble(p []byte) int {
 		line, after, _ := bytes.Cut(rest, eol)
 		line = bare(bytes.TrimSuffix(line, carriage))
 		if string(line) == "_raw" || bytes.ContainsAny(line, csvDelimiters) && !bytes.HasPrefix(line, []byte("#TYPE ")) && !(len(line) == 5 && bytes.HasPrefix(line, []byte("sep="))) {
-			break
+			titles := pairedTitles(rest)
+			if titles == 0 {
+				break
+			}
+			after = rest[titles:]
 		}
 		rest = after
 	}
@@ -31,6 +36,28 @@ func csvPreamble(p []byte) int {
 		return 0
 	}
 	return len(p) - len(rest)
+}
+
+// pairedTitles returns the size of the lines of a name and a value that p begins with, if a
+// blank line ends them and more columns than these two follow.
+func pairedTitles(p []byte) int {
+	const most = 16 // lines
+	rest := p
+	for range most {
+		line, after, _ := bytes.Cut(rest, eol)
+		names, _ := csvColumns(line)
+		switch blank := scan.Blank(line); {
+		case blank && len(rest) < len(p):
+			if names, _ := csvColumns(firstLines(after, 1)); len(names) > 2 {
+				return len(p) - len(after)
+			}
+			return 0
+		case blank, len(names) > 2:
+			return 0
+		}
+		rest = after
+	}
+	return 0
 }
 
 // countHeader counts the lines before the header that are not blank.
@@ -62,7 +89,7 @@ func csvHeader(prev, p []byte) []byte {
 }
 
 // nextHeader returns where in p a line stands that is a header as header is: the same, or
-// one that names other columns, too, as in files put one after another and where a program
+// one that names other columns, too, or with another separator, as in files put one after another and where a program
 // was changed. at is -1 if there is none. p begins with a record. A line within quotes is
 // none: who writes a field must not name the columns.
 func nextHeader(p, header []byte) (at, end int) {
@@ -90,14 +117,16 @@ func nextHeader(p, header []byte) (at, end int) {
 
 // headerNames are the names of a header and what stands between them.
 type headerNames struct {
-	line  []byte
-	sep   byte
-	names []string
+	line   []byte
+	sep    byte
+	anySep bool // another header may have another separator
+	names  []string
 }
 
 func namesOf(header []byte) (h headerNames) {
 	h.line = headerLine(header)
 	h.names, h.sep = csvColumns(h.line)
+	h.anySep = true
 	return h
 }
 
@@ -117,6 +146,12 @@ func (h *headerNames) again(line []byte) bool {
 		return false
 	}
 	names := csvNames(line, h.sep)
+	if h.anySep && len(names) == 1 && len(h.names) > 1 {
+		var sep byte
+		if names, sep = csvColumns(line); !allNames(line, sep) {
+			return false
+		}
+	}
 	same := 0
 	for _, name := range names {
 		if name != "" && slices.ContainsFunc(h.names, func(have string) bool { return strings.EqualFold(have, name) }) {

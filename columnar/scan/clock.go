@@ -333,6 +333,9 @@ func (c *Clock) Any(text []byte) (us int64, ok bool) {
 	}
 	if ms, isDate := bytes.CutPrefix(text, []byte("/Date(")); isDate { // as PowerShell writes JSON
 		ms, _, _ = bytes.Cut(ms, []byte(")"))
+		if end := bytes.IndexAny(ms, "+-"); end > 0 { // an offset: where it was written, not when
+			ms = ms[:end]
+		}
 		return c.number(ms)
 	}
 	return c.worded(text)

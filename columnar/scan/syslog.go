@@ -21,7 +21,7 @@ var AnyYear = time.Date(2001, 1, 1, 0, 0, 0, 0, time.UTC)
 
 // Parse returns the time in µs UTC and the text after it.
 func (c *SyslogClock) Parse(line []byte) (us int64, rest []byte, ok bool) {
-	if len(line) > 0 && line[0] == '<' {
+	if len(line) > 0 && (line[0] == '<' || line[0]-'0' <= 9) {
 		line = WithoutPriority(line)
 	}
 	c.fault = taken
@@ -108,17 +108,30 @@ func (c *SyslogClock) lastSuch(b []byte, inDay int64) (start int64, ok bool) {
 	return 0, false
 }
 
-// WithoutPriority returns line without the "<30>" that it may begin with.
-func WithoutPriority(line []byte) []byte {
+// WithoutPriority returns line without the "<30>" that it may begin with, nor the length of the
+// message before that, as TCP has it ("153 <30>", octet counting of RFC 6587): a receiver that takes
+// lines for messages leaves it there, right or wrong.
+func WithoutPriority(whole []byte) []byte {
+	line := whole
+	if len(line) > 0 && line[0]-'0' <= 9 {
+		digits := 1
+		for digits < min(len(line), len("4194304")) && line[digits]-'0' <= 9 {
+			digits++
+		}
+		if digits == len(line) || line[digits] != ' ' {
+			return whole
+		}
+		line = line[digits+1:]
+	}
 	if len(line) < 3 || line[0] != '<' || line[1]-'0' > 9 {
-		return line
+		return whole
 	}
 	n, i := 0, 1
 	for ; i < len(line) && i < 5 && line[i]-'0' <= 9; i++ {
 		n = n*10 + int(line[i]-'0')
 	}
 	if n > 191 || i == len(line) || line[i] != '>' {
-		return line
+		return whole
 	}
 	return line[i+1:]
 }
