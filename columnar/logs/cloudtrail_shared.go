@@ -57,7 +57,7 @@ func (f *shareFinder) inside(key []byte, v scan.Value, depth int) {
 			name = w.Key
 		}
 		switch string(name) {
-		case "remove", "valuesToRemove", "Owner":
+		case "remove", "valuesToRemove", "Owner", "s3BucketSource": // what a table is read from gets nothing
 			continue
 		case "registryId":
 			if depth == 0 { // what the call is about, not where images are copied to
@@ -86,7 +86,7 @@ func (f *shareFinder) named(key, text []byte) {
 	switch string(key) {
 	case "userId", "valuesToAdd", "principal", "principals", "granteePrincipal", "Account", "accountWithRestoreAccess",
 		"aWSAccountId", "aWSAccountIds", "accountIdsToAdd", "organizationArn", "organizationalUnitArn", "dataLakePrincipalIdentifier",
-		"TargetAccounts", "targetAccountIds", "userIds", "registryId":
+		"TargetAccounts", "targetAccountIds", "userIds", "registryId", "s3BucketOwner", "expectedBucketOwner":
 		f.principal(text)
 	case "group", "userGroups":
 		if string(text) == "all" {
