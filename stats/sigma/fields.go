@@ -236,7 +236,7 @@ func wanted(e *expr, field string) (values []string, ok bool) {
 var columns = map[*columnar.Table]map[string]columnar.Col{
 	columnar.API: {
 		"eventSource": columnar.Service, "eventName": columnar.Operation, "userAgent": columnar.UserAgent, "sourceIPAddress": columnar.SrcIP,
-		"eventID": columnar.EventUID, "eventTime": columnar.Time, "src_ip": columnar.SrcIP, "resource": columnar.Resource,
+		"eventID": columnar.EventUID, "eventTime": columnar.Time, "src_ip": columnar.SrcIP, "User": columnar.User, "resource": columnar.Resource,
 	},
 	columnar.HTTP: {
 		"c-uri-stem": columnar.URLPath, "cs-uri-stem": columnar.URLPath, "cs-host": columnar.URLHost, "r-dns": columnar.URLHost,
