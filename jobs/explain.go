@@ -193,7 +193,7 @@ func (p *program) explainEntity(config *Config, last *lastRun, as, name string) 
 			fmt.Fprintf(p.stdout, "  allowed: %s\n", p.behind(11, printable(f.Allowed)))
 		}
 	}
-	fmt.Fprintf(p.stdout, "\nIn order of time: outflow timeline %s\n", argument(name))
+	fmt.Fprintf(p.stdout, "\nIn order of time: %s\n", p.again(config, "timeline", name))
 	return nil
 }
 
@@ -309,7 +309,7 @@ func (p *program) printFinding(config *Config, f *detect.Finding) {
 			reports.AllowEntry(f, p.allowUntil(f)), p.behind(0, printable(reports.AllowScope(f, false))))
 	}
 	if config.detection(f.Detection) != nil {
-		fmt.Fprintf(p.stdout, "\nWhat %s looks for: outflow explain %s\n", f.Detection, f.Detection)
+		fmt.Fprintf(p.stdout, "\nWhat %s looks for: %s\n", f.Detection, p.again(config, "explain", f.Detection))
 	}
 }
 

@@ -445,19 +445,15 @@ func (p *program) next(config *Config, r *reports.Report) {
 		return
 	}
 	id := first.UID[:min(len(first.UID), reports.IDLength(r.Findings))]
-	type command struct{ line, last, why string }
+	type command struct{ line, why string }
 	all := []command{
-		{"show " + id, "", "the records behind a finding"},
-		{"explain " + id, "", "its numbers, and how to allow it"},
+		{p.again(config, "show", id), "the records behind a finding"},
+		{p.again(config, "explain", id), "its numbers, and how to allow it"},
 	}
 	if kind, who := first.Subject(); kind != "group" {
-		all = append(all, command{"timeline", argument(who), "what happened, in order of time"})
+		all = append(all, command{p.again(config, "timeline", who), "what happened, in order of time"})
 	}
-	all = append(all, command{"top --by destination", "", "who sent most where"})
-	where := ""
-	if config.Out != defaults().Out {
-		where = " " + strings.Join(p.where, " ")
-	}
+	all = append(all, command{p.again(config, "top --by destination", ""), "who sent most where"})
 	longest, total := 0, 0
 	for i := range all {
 		c := &all[i]
@@ -465,10 +461,7 @@ func (p *program) next(config *Config, r *reports.Report) {
 		if i == 0 {
 			lead = "next: "
 		}
-		c.line = lead + "  " + cmp.Or(p.called, "outflow") + " " + c.line + where
-		if c.last != "" {
-			c.line += " " + c.last
-		}
+		c.line = lead + "  " + c.line
 		c.why = "  # " + c.why
 		longest, total = max(longest, uniseg.StringWidth(c.line)), max(total, len(c.why))
 	}
@@ -483,6 +476,24 @@ func (p *program) next(config *Config, r *reports.Report) {
 		}
 		fmt.Fprintln(p.stdout)
 	}
+}
+
+// again writes a command about the last run, as it can be typed where this one was: with the
+// flags that say where its reports are, unless those are found without.
+func (p *program) again(config *Config, command, about string) string {
+	if about != "" {
+		about = argument(about)
+	}
+	if config.Out == defaults().Out {
+		return strings.TrimSpace(cmp.Or(p.called, "outflow") + " " + command + " " + about)
+	}
+	return strings.TrimSpace(p.here(command) + " " + about)
+}
+
+// here writes a command as it can be typed where this one was: with the flags that say what
+// the configuration, the state and the reports are.
+func (p *program) here(command string) string {
+	return strings.Join(append([]string{cmp.Or(p.called, "outflow"), command}, p.where...), " ")
 }
 
 // argument writes a positional argument: one that begins as a flag does is told from it.

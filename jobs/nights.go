@@ -232,7 +232,7 @@ func (s *state) due(all []night, now night) []night {
 			catch = nil
 		}
 		if left := missed[:len(missed)-len(catch)]; len(left) > 0 {
-			s.p.note("%s not judged: outflow run nightly --from %s --to %s does that", nightsText(left), left[0], left[len(left)-1])
+			s.p.note("%s not judged: %s does that", nightsText(left), s.p.here(fmt.Sprintf("run nightly --from %s --to %s", left[0], left[len(left)-1])))
 		}
 		if len(catch) > 0 {
 			s.p.note("%s missed: judging what was missed first", nightsText(catch))

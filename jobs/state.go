@@ -172,9 +172,9 @@ func (s *state) mend(folder string) func(day string) string {
 	}
 	return func(day string) string {
 		if judged {
-			return "outflow run nightly --day " + day
+			return s.p.here("run nightly --day " + day)
 		}
-		return fmt.Sprintf("outflow backfill --from %s --to %[1]s", day)
+		return s.p.here(fmt.Sprintf("backfill --from %s --to %[1]s", day))
 	}
 }
 

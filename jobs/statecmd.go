@@ -198,12 +198,12 @@ func (p *program) stateVerify(config *Config) error {
 	}
 	if _, err := s.storedNights(p.ctx); errors.Is(err, errNoNights) && !errors.Is(err, fs.ErrNotExist) {
 		damaged++
-		fmt.Fprintf(p.stdout, "%v: remove it with outflow state repair\n", err)
+		fmt.Fprintf(p.stdout, "%v: remove it with %s\n", err, p.here("state repair"))
 	} else if err != nil && !errors.Is(err, errNoNights) {
 		return err
 	}
 	if damaged > 0 {
-		return exit{exitPartial, fmt.Errorf("the state %s has %s: outflow state repair removes what is damaged", config.State, counted(damaged, "damaged object"))}
+		return exit{exitPartial, fmt.Errorf("the state %s has %s: %s removes what is damaged", config.State, counted(damaged, "damaged object"), p.here("state repair"))}
 	}
 	fmt.Fprintf(p.stdout, "%s in the state %s, none damaged\n", counted(n, "partition"), printable(config.State))
 	return nil

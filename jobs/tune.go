@@ -263,7 +263,7 @@ func (s *state) nights(ctx context.Context, trials []*trial, o *tuning) (earlier
 		return nil, nil, badConfig("the state %s has no days: fold some with outflow backfill --from DAY --to DAY, or let the nightly job run for %s",
 			s.config.State, counted(leastPast+leastNights, "night"))
 	case from == to:
-		return nil, nil, badConfig("the state %s has no days from %s to %s: fold them with outflow backfill --from %[2]s --to %[3]s", s.config.State, first, last)
+		return nil, nil, badConfig("the state %s has no days from %s to %s: fold them with %s", s.config.State, first, last, s.p.here(fmt.Sprintf("backfill --from %s --to %s", first, last)))
 	}
 	if o.from == "" {
 		from = max(from, to-tuneNights)
