@@ -38,19 +38,20 @@ const (
 
 // columns has what is the same in every findings table. Widths are in terminal cells: a
 // column is at least as wide as least, unless its texts are shorter, and at most as wide
-// as most, unless there is no width to fit. 0 means its texts' width.
+// as most, as long as others need the room. 0 means its texts' width. Where even that does
+// not fit, who and where are squeezed.
 var columns = [numCols]struct {
-	heading     string
-	least, most int
+	heading               string
+	squeezed, least, most int
 }{
-	idCol:       {"ID", 0, 0},
-	dayCol:      {"DAY", 0, 0},
-	severityCol: {"SEVERITY", 0, 0},
-	whoCol:      {"WHO", 10, 20},
-	whatCol:     {"WHAT", 17, 20},
-	whereCol:    {"WHERE", 18, 28},
-	normalCol:   {"× NORMAL", 0, 0},
-	whyCol:      {"WHY", 36, 0},
+	idCol:       {"ID", 0, 0, 0},
+	dayCol:      {"DAY", 0, 0, 0},
+	severityCol: {"SEVERITY", 0, 0, 0},
+	whoCol:      {"WHO", 10, 18, 24},
+	whatCol:     {"WHAT", 0, 17, 20},
+	whereCol:    {"WHERE", 16, 21, 30},
+	normalCol:   {"× NORMAL", 0, 0, 0},
+	whyCol:      {"WHY", 0, 36, 0},
 }
 
 // maxPad is how wide a column is made where nothing is cut: a longer text moves what is
@@ -119,6 +120,33 @@ func (s *summary) fit(text string, cells int) string {
 		size += len(g.Str())
 	}
 	return text[:size] + "…"
+}
+
+// fitCell cuts the text of a column to a number of cells where it says least: a host and a
+// path are known by both of their ends, and an account's name by what follows its account.
+func (s *summary) fitCell(column int, text string, cells int) string {
+	size := uniseg.StringWidth(text)
+	if size <= cells {
+		return text
+	}
+	tail := 0
+	switch column {
+	case whereCol:
+		tail = (cells - 1) / 2
+	case whoCol:
+		if at := strings.LastIndexAny(text, `/\`); at > 0 {
+			tail = min(uniseg.StringWidth(text[at:]), cells-1)
+		}
+	}
+	if tail == 0 {
+		return s.fit(text, cells)
+	}
+	end := 0 // of what is left out
+	for g := uniseg.NewGraphemes(text); size > tail && g.Next(); {
+		size -= g.Width()
+		_, end = g.Positions()
+	}
+	return s.fit(text, cells-size) + text[end:]
 }
 
 // incomplete says, before anything else, that objects were not read, and what to
@@ -207,35 +235,38 @@ func (s *summary) table(r *Report, shown []*detect.Finding) {
 	}
 	for i, f := range shown {
 		who, _ := cut(f.Who(), maxName)
-		where, _ := cut(cmp.Or(f.Object, f.Mostly), maxPlace)
+		what, where := f.Detection, f.Object
+		if isRule(f) {
+			what, where = detect.RuleMatch(f.Key)
+		}
+		where, _ = cut(cmp.Or(where, f.Mostly), maxPlace)
 		// The column WHO has said it.
 		why := strings.TrimPrefix(visible(f.Why), visible(f.Who())+" ")
 		if s.width > 0 {
 			why, _ = cut(why, s.width)
 		}
-		rows[1+i] = [numCols]string{visible(f.UID[:min(len(f.UID), id)]), f.Day.String(), f.Severity.String(), who, visible(f.Detection), where, normal(f), why}
+		rows[1+i] = [numCols]string{visible(f.UID[:min(len(f.UID), id)]), f.Day.String(), f.Severity.String(), who, visible(what), where, normal(f), why}
 	}
 	cells := s.widths(rows, len(r.Days) > 1)
-	last := numCols - 1
-	for cells[last] == 0 {
-		last--
-	}
 	for i, row := range rows {
-		for c, text := range row[:last+1] {
+		behind := 0 // blanks that are owed to the columns before
+		for c, text := range row {
 			if cells[c] == 0 {
 				continue
 			}
 			if s.width > 0 {
-				text = s.fit(text, cells[c])
+				text = s.fitCell(c, text, cells[c])
 			}
-			pad := ""
-			if c < last {
-				pad = strings.Repeat(" ", max(0, cells[c]-uniseg.StringWidth(text))+len(indent))
+			if text == "" {
+				behind += cells[c] + len(indent)
+				continue
 			}
+			pad := strings.Repeat(" ", behind)
+			behind = max(0, cells[c]-uniseg.StringWidth(text)) + len(indent)
 			if s.colour && i > 0 && c == severityCol {
 				text = "\x1b[" + severityColours[shown[i-1].Severity] + "m" + text + "\x1b[0m"
 			}
-			s.out.WriteString(text + pad)
+			s.out.WriteString(pad + text)
 		}
 		s.out.WriteByte('\n')
 	}
@@ -260,11 +291,17 @@ func (s *summary) widths(rows [][numCols]string, days bool) [numCols]int {
 		}
 		return cells
 	}
-	optional := []int{dayCol, whyCol, normalCol, whatCol, idCol, severityCol}
-	if days {
-		optional = []int{whyCol, normalCol, whatCol, dayCol, idCol, severityCol}
+	if !days {
+		least[dayCol] = 0
 	}
-	DropColumns(least[:], s.width, optional)
+	// A name that is cut says less than all of these.
+	DropColumns(least[:], s.width, []int{whyCol, normalCol, whatCol})
+	if used(least[:]) > s.width {
+		for _, c := range []int{whoCol, whereCol} {
+			least[c] = min(columns[c].squeezed, least[c])
+		}
+		DropColumns(least[:], s.width, []int{dayCol, idCol, severityCol})
+	}
 	grow := func(c, most int) {
 		if least[c] > 0 {
 			least[c] = max(least[c], min(most, cells[c], least[c]+s.width-used(least[:])))
