@@ -594,12 +594,7 @@ type w3cReader struct {
 
 func (r *w3cReader) use(header []byte) error {
 	if !bytes.Equal(header, r.header) {
-		var names []string
-		for name := range bytes.FieldsSeq(header[len(w3cFields):]) {
-			if names = append(names, string(name)); len(names) == maxFields {
-				break
-			}
-		}
+		names := directiveNames(header)
 		r.header, r.named, r.count = slices.Clone(header), r.slots(names), len(names)
 	}
 	return nil

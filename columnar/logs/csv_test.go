@@ -311,10 +311,11 @@ func TestCSVErrors(t *testing.T) {
 	}{
 		{"when,who,n\n1,2,3\n", `no column for time: has "when", "who", "n"; name it in mapping.columns.time`, nil},
 		{"time,user\n", `mapping.delimiter: '"' cannot separate fields; want an ASCII character other than a quote`, &Mapping{Delimiter: '"'}},
+		{"time,user,bytes_out" + strings.Repeat(",", anyFields) + "\n", "more than 65536 columns", nil}, // 4 MB of them took 487 MiB
 	} {
 		_, err := CSV.New(&Options{Head: []byte(c.in), Mapping: c.m})
 		if err == nil || err.Error() != c.want {
-			t.Errorf("New(%q): got error %v, want %s", c.in, err, c.want)
+			t.Errorf("New(%.60q): got error %v, want %s", c.in, err, c.want)
 		}
 	}
 }

@@ -140,6 +140,9 @@ func (p *plan) tellsMuch() bool {
 // resolve makes the plan for an object with these names. m may be nil. inside says that a
 // wrapper may tell the times: then none of the names needs to.
 func resolve(m *Mapping, names []string, inside bool) (*plan, error) {
+	if len(names) > anyFields {
+		return nil, fmt.Errorf("more than %d columns", anyFields)
+	}
 	if m == nil {
 		m = &Mapping{}
 	}

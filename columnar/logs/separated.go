@@ -458,17 +458,18 @@ func separatedEnd(p []byte) int {
 	return len(p)
 }
 
-// separatedFields splits one record. It is for headers and sniffing.
+// separatedFields returns the fields of one record, maxFields at most. It is for headers and
+// sniffing.
 func separatedFields(record []byte, sep byte) []string {
 	var s scan.Fields
 	s.Reset(record, sep, '"')
 	if !s.Next() {
 		return nil
 	}
-	fields := make([]string, s.Ends[0])
+	fields := make([]string, min(s.Ends[0], maxFields))
 	for i := range fields {
 		cell := record[s.Pos[i]+1 : s.Pos[i+1]]
-		if i == len(fields)-1 {
+		if i == int(s.Ends[0])-1 {
 			cell = bytes.TrimSuffix(cell, carriage)
 		}
 		fields[i] = string(unquote(cell, nil))

@@ -130,7 +130,7 @@ func (d *draft) look(text []byte) error {
 			}
 		case w3cContainer:
 			if bytes.HasPrefix(line, w3cFields) {
-				w3c = strings.Fields(string(line[len(w3cFields):]))
+				w3c = directiveNames(line)
 			}
 			if line[0] == '#' {
 				continue

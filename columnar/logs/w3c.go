@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"slices"
-	"strings"
 
 	"outflow/columnar"
 	"outflow/columnar/scan"
@@ -49,7 +48,7 @@ func sniffW3C(head []byte, inside bool) bool {
 
 // w3cPlan makes the plan for the columns that a directive #Fields names.
 func w3cPlan(m *Mapping, directive []byte, inside bool) (p *plan, columns int, err error) {
-	names := strings.Fields(string(directive[len(w3cFields):]))
+	names := directiveNames(directive)
 	if p, err = resolve(m, names, inside); err != nil {
 		return nil, 0, fmt.Errorf("#Fields: %w", err)
 	}
@@ -59,6 +58,16 @@ func w3cPlan(m *Mapping, directive []byte, inside bool) (p *plan, columns int, e
 		}
 	}
 	return p, len(names), nil
+}
+
+// directiveNames returns the columns, maxFields at most, that a directive #Fields names.
+func directiveNames(directive []byte) (names []string) {
+	for name := range bytes.FieldsSeq(directive[len(w3cFields):]) {
+		if names = append(names, string(name)); len(names) == maxFields {
+			break
+		}
+	}
+	return names
 }
 
 // w3c is a separated whose columns change, and whose records are lines.

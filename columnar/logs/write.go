@@ -313,7 +313,8 @@ func quoteCell(dst, text []byte, clean func(dst, text []byte) []byte) []byte {
 
 // guardCell appends text so that a spreadsheet takes it for text and a terminal
 // shows it: a quote comes before what a formula could begin with, control characters
-// other than tab and line ends become U+FFFD, and characters that hide or turn text
+// other than tab and line ends become U+FFFD, among them a carriage return that ends no
+// line and would hide what is before it, and characters that hide or turn text
 // around become escapes, as in \u202e.
 func guardCell(dst, text []byte) []byte {
 	first, _ := utf8.DecodeRune(text)
@@ -332,9 +333,9 @@ func guardCell(dst, text []byte) []byte {
 	}
 	cell := string(dst[start:])
 	dst = dst[:start]
-	for _, r := range cell {
+	for i, r := range cell {
 		switch {
-		case r < ' ' && r != '\t' && r != '\n' && r != '\r' || 0x7f <= r && r < 0xa0:
+		case r < ' ' && r != '\t' && r != '\n' && (r != '\r' || cell[i+1:] == "" || cell[i+1] != '\n') || 0x7f <= r && r < 0xa0:
 			dst = utf8.AppendRune(dst, utf8.RuneError)
 		case r >= 0xa0 && columnar.Invisible(r) && !unicode.Is(unicode.Zs, r): // blanks have at least room
 			dst = columnar.AppendJSONEscape(dst, r)

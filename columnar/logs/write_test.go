@@ -112,8 +112,8 @@ func TestWriteCSV(t *testing.T) {
 
 func TestGuardCell(t *testing.T) {
 	for _, test := range []struct{ text, want string }{
-		{"plain", "plain"}, {"", ""}, {"=1", "'=1"}, {"+1", "'+1"}, {"-1", "'-1"}, {"@a", "'@a"}, {"\t=1", "'\t=1"}, {"\r=1", "'\r=1"},
-		{"＝1", "'＝1"}, {"－1", "'－1"}, {"\x00=1", "'\ufffd=1"}, {"a=1", "a=1"}, {"\x1b[2J", "\ufffd[2J"}, {"\u009b", "\ufffd"}, {"\x9b", "\ufffd"}, {"©", "©"}, {"a\nb", "a\nb"},
+		{"plain", "plain"}, {"", ""}, {"=1", "'=1"}, {"+1", "'+1"}, {"-1", "'-1"}, {"@a", "'@a"}, {"\t=1", "'\t=1"},
+		{"＝1", "'＝1"}, {"－1", "'－1"}, {"\x00=1", "'\ufffd=1"}, {"a=1", "a=1"}, {"\x1b[2J", "\ufffd[2J"}, {"\u009b", "\ufffd"}, {"\x9b", "\ufffd"}, {"©", "©"}, {"a\nb", "a\nb"}, {"a\r\nb", "a\r\nb"}, {"a\rb", "a\ufffdb"}, {"\r=1\r", "'\ufffd=1\ufffd"},
 		{"\u202egnp.exe", `\u202egnp.exe`}, {"a\u200bb", `a\u200bb`}, {"1\u00a0000 Zoë", "1\u00a0000 Zoë"}, {"\U000e0041", `\udb40\udc41`}, {"\u2028", `\u2028`},
 	} {
 		if got := string(guardCell(nil, []byte(test.text))); got != test.want {
