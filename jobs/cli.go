@@ -226,9 +226,15 @@ func (p *program) root() *cobra.Command {
 	}
 	root.PersistentFlags().StringVar(&p.logFormat, "log-format", format, "format of messages on stderr: `text or json` (OUTFLOW_LOG_FORMAT)")
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
+		if words := c.Flags().Args(); len(words) > 0 && c.HasAvailableSubCommands() {
+			return usageError(c, words, err) // the flag may be one of the command that was meant
+		}
 		hint := ""
 		if name, ok := strings.CutPrefix(err.Error(), "unknown flag: --"); ok {
 			hint = didYouMean("--"+name, flagNames(c))
+		}
+		if number := new(strconv.NumError); errors.As(err, &number) {
+			err = errors.New(strings.Replace(err.Error(), number.Error(), "want a number", 1))
 		}
 		return configError{fmt.Errorf("%w: see %s --help%s", err, c.CommandPath(), hint)}
 	})
@@ -245,23 +251,66 @@ func (p *program) root() *cobra.Command {
 		p.fitHelp(root)
 	}
 	p.started(root)
-	for _, c := range append(root.Commands(), root) {
-		args := c.Args
-		c.Args = func(c *cobra.Command, a []string) error {
-			if args == nil {
-				return nil
-			}
-			if err := args(c, a); err != nil {
-				hint := ""
-				if len(a) > 0 && c.HasAvailableSubCommands() {
-					hint = didYouMean(a[0], commandNames(c))
-				}
-				return configError{fmt.Errorf("%w: see %s --help%s", err, c.CommandPath(), hint)}
+	checkArguments(root)
+	return root
+}
+
+// checkArguments makes a command and its subcommands say plainly which arguments they want.
+func checkArguments(c *cobra.Command) {
+	if args := c.Args; args != nil {
+		c.Args = func(c *cobra.Command, words []string) error {
+			if err := args(c, words); err != nil {
+				return usageError(c, words, err)
 			}
 			return nil
 		}
 	}
-	return root
+	for _, sub := range c.Commands() {
+		checkArguments(sub)
+	}
+}
+
+// usageError says what is wrong with the words of a command line, which err refuses.
+func usageError(c *cobra.Command, words []string, err error) error {
+	wants, hint := c.CommandPath(), ""
+	_, form, _ := strings.Cut(c.Use, " ")
+	switch {
+	case len(words) > 0 && c.HasAvailableSubCommands():
+		err = fmt.Errorf("unknown command %q", strings.Join(append(strings.Fields(c.CommandPath())[1:], words[0]), " "))
+		if hint = didYouMean(words[0], commandNames(c)); hint == "" {
+			hint = didYouMean(words[0], commandNames(c.Root()))
+		}
+		for _, other := range c.Root().Commands() {
+			if slices.Contains(append(commandNames(other), other.ValidArgs...), words[0]) {
+				hint = "; did you mean " + other.CommandPath() + " " + words[0] + "?"
+			}
+		}
+	case strings.HasPrefix(err.Error(), "unknown command"):
+		err = fmt.Errorf("%s takes no argument, and %q is one", wants, words[0])
+	case strings.Contains(err.Error(), " arg(s), "):
+		err = fmt.Errorf("want %s %s, not %s", wants, form, counted(len(words), "argument"))
+	}
+	return configError{fmt.Errorf("%w: see %s --help%s", err, wants, hint)}
+}
+
+// checkPeriod makes a command say plainly which of the flags that name its days do not go
+// together.
+func checkPeriod(c *cobra.Command) {
+	args := c.Args
+	c.Args = func(c *cobra.Command, words []string) error {
+		set := slices.DeleteFunc([]string{"day", "from", "at"}, func(name string) bool { return !c.Flags().Changed(name) })
+		switch from, to := c.Flags().Changed("from"), c.Flags().Changed("to"); {
+		case len(set) > 1:
+			return fmt.Errorf("--%s and --%s exclude each other", set[0], set[1])
+		case from && !to:
+			return errors.New("--from needs --to")
+		case to && !from:
+			return errors.New("--to needs --from")
+		case args == nil:
+			return nil
+		}
+		return args(c, words)
+	}
 }
 
 // fitHelp breaks the help of a command and its subcommands for the terminal.

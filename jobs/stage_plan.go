@@ -114,10 +114,7 @@ func (p *program) bindRequest(c *cobra.Command) func() (*planRequest, error) {
 	c.Flags().StringVar(&at, "at", "", "plan as if it were this `time` (RFC 3339): the day before it is judged")
 	c.Flags().StringVar(&size, "task-size", taskBytes, "stored `bytes` of a task, as in 1GiB")
 	c.Flags().IntVar(&shards, "shards", 0, "number of shards, and of joins if there are any; 0: by the bytes of the logs")
-	c.MarkFlagsMutuallyExclusive("day", "from")
-	c.MarkFlagsMutuallyExclusive("day", "at")
-	c.MarkFlagsMutuallyExclusive("from", "at")
-	c.MarkFlagsRequiredTogether("from", "to")
+	checkPeriod(c)
 	return func() (*planRequest, error) {
 		var most detect.Bytes
 		if err := most.UnmarshalText([]byte(size)); err != nil || most < 1 {

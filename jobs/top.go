@@ -89,8 +89,7 @@ func (p *program) topCommand() *cobra.Command {
 	c.Flags().StringVar(&day, "day", "", "this `day`, as in 2026-11-20")
 	c.Flags().StringVar(&from, "from", "", "from this `day` on")
 	c.Flags().StringVar(&to, "to", "", "up to this `day`")
-	c.MarkFlagsMutuallyExclusive("day", "from")
-	c.MarkFlagsRequiredTogether("from", "to")
+	checkPeriod(c)
 	load := p.withPlaces(c)
 	inputs.bind(c)
 	c.RunE = func(_ *cobra.Command, args []string) error {

@@ -88,7 +88,7 @@ func (p *program) tuneCommand() *cobra.Command {
 	f.Float64Var(&o.budget, "budget", 0, "`findings` a night of all tuned detections together (default: 20 for 10,000 entities, at least 5)")
 	f.Uint64Var(&o.seed, "seed", 1, "`number` that draws the entities: the same number gives the same output")
 	f.StringVar(&o.file, "write", "", "write the configuration to this `file`, which must not exist, and not to stdout")
-	c.MarkFlagsRequiredTogether("from", "to")
+	checkPeriod(c)
 	c.RegisterFlagCompletionFunc("detection", cobra.FixedCompletions(detectionNames(detect.All()), cobra.ShellCompDirectiveNoFileComp))
 	load := p.withConfig(c)
 	c.RunE = func(*cobra.Command, []string) error {
