@@ -161,9 +161,21 @@ func (w *worker) spill() {
 	for total > w.budget && w.err == nil {
 		i := slices.Index(sizes, slices.Max(sizes))
 		w.weigh(i)
+		shelver, _ := w.sifter(i).(detect.Shelver)
+		if shelver != nil {
+			if err := shelver.Shelve(w.spool, w.budget/2); err != nil {
+				w.err = fmt.Errorf("write a temporary file for %s: %w", w.o.aggregates[i].Name, err)
+				return
+			}
+		}
 		w.drain(i)
 		// A table whose names are too large to keep is made anew, unless it has set rows aside.
 		if _, ok := w.folders[i].(detect.Deferrer); !ok && w.folders[i].Size() > w.budget/(4*len(w.folders)) {
+			for more := shelver != nil; more && w.err == nil; w.drain(i) {
+				if more, w.err = shelver.Unshelve(); w.err != nil {
+					return
+				}
+			}
 			w.folders[i] = w.o.aggregates[i].New(&w.o.FoldOptions)
 			w.out.Renew()
 		}

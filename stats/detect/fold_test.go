@@ -173,8 +173,8 @@ func TestMergeIsExact(t *testing.T) {
 	}
 }
 
-// If this fails, a table leaves out a destination that got enough, from several
-// workers together or before the table was last drained, or leaves out nothing.
+// If this fails, a table leaves out a destination that got enough, from several workers
+// together or before the table was last drained or shelved, or leaves out nothing.
 func TestSift(t *testing.T) {
 	pairs := func(f Folder) (n int) {
 		for _, p := range f.(*uploads).sections.all {
@@ -194,32 +194,57 @@ func TestSift(t *testing.T) {
 			events = append(events, event{table: columnar.HTTP, feed: fmt.Sprintf("f%d", r.IntN(2)), object: "o", record: int64(i + 1), us: testDay + r.Int64N(2*86400e6),
 				texts: map[columnar.Col]string{columnar.User: fmt.Sprintf("user%d", r.IntN(3)), columnar.Method: "PUT", columnar.URLHost: host},
 				ints:  map[columnar.Col]int64{columnar.BytesOut: r.Int64N(1e6) >> r.IntN(9)}})
+			if r.IntN(50) == 0 {
+				events[i].texts[columnar.Action] = "TCP_DENIED"
+			}
 		}
 		whole := UserDestinationDay.New(&openBounds)
 		feedTo(whole, UserDestinationDay, events)
 		want := merged(t, UserDestinationDay, &openBounds, whole)
 
 		var w Weights
-		var drained, rest []Folder
+		var runs []io.Reader
+		var rest []Folder
 		workers := 1 + r.IntN(4)
 		for i := range workers {
 			f := UserDestinationDay.New(&openBounds)
-			feedTo(f, UserDestinationDay, events[i*len(events)/workers:(i+1)*len(events)/workers])
+			of := events[i*len(events)/workers : (i+1)*len(events)/workers]
+			spool := &memorySpool{}
+			for range r.IntN(3) {
+				some := r.IntN(len(of) + 1)
+				feedTo(f, UserDestinationDay, of[:some])
+				of = of[some:]
+				f.(Sifter).Weigh(&w)
+				before += pairs(f)
+				if err := f.(Shelver).Shelve(spool, 1<<r.IntN(20)); err != nil {
+					t.Fatal(err)
+				}
+				runs = append(runs, drained(t, f))
+			}
+			feedTo(f, UserDestinationDay, of)
 			f.(Sifter).Weigh(&w)
-			if r.IntN(3) == 0 {
-				drained = append(drained, f)
-			} else {
+			if r.IntN(3) > 0 {
+				before += pairs(f)
 				rest = append(rest, f)
+				continue
+			}
+			for more := true; more; runs = append(runs, drained(t, f)) {
+				var err error
+				if more, err = f.(Shelver).Unshelve(); err != nil {
+					t.Fatal(err)
+				}
 			}
 		}
 		for _, f := range rest {
-			before += pairs(f)
-			if _, err := f.(Sifter).Sift(&w); err != nil {
-				t.Fatal(err)
+			for more := true; more; runs = append(runs, drained(t, f)) {
+				var err error
+				if more, err = f.(Sifter).Sift(&w); err != nil {
+					t.Fatal(err)
+				}
+				after += pairs(f)
 			}
-			after += pairs(f)
 		}
-		if diff := cmp.Diff(want, merged(t, UserDestinationDay, &openBounds, append(drained, rest...)...)); diff != "" {
+		if diff := cmp.Diff(want, mergedRuns(t, UserDestinationDay, &openBounds, runs)); diff != "" {
 			t.Fatalf("seed %d: sifted tables differ from the whole (-whole +sifted):\n%s", seed, diff)
 		}
 	}

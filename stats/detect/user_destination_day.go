@@ -82,6 +82,7 @@ type uploads struct {
 	known   columnar.Lookup[bool]      // objects that are never left out
 	names   [4]columnar.Lookup[uint64] // by spelling: the hash of the entity's canonical name
 	objects columnar.Lookup[uint64]
+	shelf   uploadShelf
 }
 
 func newUploads(o *FoldOptions) *uploads {
@@ -113,7 +114,7 @@ func newUploads(o *FoldOptions) *uploads {
 func hashText(text []byte) uint64 { return maphash.Bytes(hashSeed, text) }
 
 // hash returns a function that hashes the keys of a section.
-func (u *uploads) hash(at sectionKey, p *volumeSection) func(slot int32) uint64 {
+func (u *uploads) hash(at sectionKey) func(who, what uint32) uint64 {
 	sectionHash := maphash.Comparable(hashSeed, at)
 	var names [4][]uint64
 	for kind, spelt := range u.volumes.entities.spelt {
@@ -122,8 +123,7 @@ func (u *uploads) hash(at sectionKey, p *volumeSection) func(slot int32) uint64 
 		}
 	}
 	objects := u.objects.Of(u.volumes.objects)
-	return func(slot int32) uint64 {
-		who, what := p.groups.Key(slot)
+	return func(who, what uint32) uint64 {
 		high, low := bits.Mul64(sectionHash^names[who&3][who>>2], objects[what])
 		return high ^ low
 	}
@@ -132,9 +132,9 @@ func (u *uploads) hash(at sectionKey, p *volumeSection) func(slot int32) uint64 
 // Weigh implements Sifter.
 func (u *uploads) Weigh(w *Weights) {
 	for at, p := range u.sections.all {
-		hash := u.hash(at, p)
+		hash := u.hash(at)
 		for slot := int32(1); int(slot) < p.groups.Len(); slot++ {
-			w.add(hash(slot), p.out(slot))
+			w.add(hash(p.groups.Key(slot)), p.out(slot))
 		}
 	}
 }
@@ -177,38 +177,58 @@ type total struct {
 	volumeParts
 }
 
-// addTotal adds the volume of a slot to the total of its entity.
-func (u *uploads) addTotal(p *volumeSection, slot int32, day Day) {
-	who, _ := p.groups.Key(slot)
+// total returns the total of an entity.
+func (p *volumeSection) total(who uint32) *total {
 	t := p.totals[who]
 	if t == nil {
 		t = &total{volume: volume{counts: counts{first: math.MaxInt64, last: math.MinInt64}}}
 		p.totals[who] = t
 	}
+	return t
+}
+
+// addTotal adds the volume of a slot to the total of its entity.
+func (u *uploads) addTotal(p *volumeSection, slot int32, day Day) {
+	who, _ := p.groups.Key(slot)
+	u.addSlot(p.total(who), p, slot, day)
+}
+
+// addSlot adds the volume of a slot.
+func (u *uploads) addSlot(t *total, p *volumeSection, slot int32, day Day) {
 	c := p.cell(slot, day)
-	t.counts.merge(&c.counts)
-	if c.peak.bytes >= min(t.peak.bytes, minPlaceBytes) { // else it is no evidence
-		u.places.merge(&t.peak, &t.rest, c.peak, p.rest.at(c.restAt))
-	}
+	u.merge(t, &c, p.rest.at(c.restAt))
 	t.refused.merge(p.refusedOf(slot))
 	p.hourly.addTo(&t.hourly, c.hourlyAt, c.out)
+}
+
+// merge adds a volume and its evidence.
+func (u *uploads) merge(t *total, c *volume, rest *others) {
+	t.counts.merge(&c.counts)
+	if c.peak.bytes >= min(t.peak.bytes, minPlaceBytes) { // else it is no evidence
+		u.places.merge(&t.peak, &t.rest, c.peak, rest)
+	}
 }
 
 // Sift implements Sifter. What is left out stays in the totals.
 func (u *uploads) Sift(w *Weights) (more bool, err error) {
 	known := u.known.Of(u.volumes.objects)
+	leave := func(at sectionKey) func(who, what uint32) bool {
+		hash := u.hash(at)
+		return func(who, what uint32) bool {
+			return !known[what] && w.most(hash(who, what)) < minDestinationBytes
+		}
+	}
 	for at, p := range u.sections.all {
-		hash := u.hash(at, p)
+		left := leave(at)
 		p.leave(func(slot int32) bool {
-			_, what := p.groups.Key(slot)
-			if known[what] || w.most(hash(slot)) >= minDestinationBytes {
+			if !left(p.groups.Key(slot)) {
 				return false
 			}
 			u.addTotal(p, slot, at.day)
 			return true
 		})
 	}
-	return false, nil
+	return u.unshelve(leave)
 }
 
 // The sequence numbers of records.

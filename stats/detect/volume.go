@@ -92,18 +92,23 @@ func newVolumeSection() *volumeSection {
 }
 
 func (p *volumeSection) reset() {
-	p.groups.Reset()
+	p.resetCells()
 	p.came.Reset()
 	p.used.Reset()
 	clear(p.totals)
 	p.asks = false
+	clear(p.alone)
+}
+
+// resetCells empties what the section has of cells.
+func (p *volumeSection) resetCells() {
+	p.groups.Reset()
 	p.met.Reset()
 	p.lastMet.cut(1)
 	p.cells.cut(1)
 	p.onlys.cut(1)
 	p.rest.cut(1)
 	p.hourly.reset()
-	clear(p.alone)
 	clear(p.refused)
 }
 
@@ -607,6 +612,15 @@ func (v *volumes) appendVolume(b []byte, c *volume, parts *volumeParts, day Day,
 	return appendBytes(b, shown)
 }
 
+// volume reads what appendVolume wrote. What is refused and the bytes by hour are added to parts.
+func (p *placer) volume(d *decoder, midnight int64, parts *volumeParts) (c volume, rest others, shown []byte) {
+	c.counts = d.counts(midnight)
+	d.hourly(&parts.hourly, c.hours, c.out)
+	c.peak, rest = p.evidence(d, midnight)
+	parts.refused.merge(refused{int64(d.uvarint()), int64(d.uvarint())})
+	return c, rest, d.bytes()
+}
+
 // A volumeMerger merges volumes.
 type volumeMerger struct {
 	// keep reports whether there is to be a row. Nil: of all.
@@ -641,20 +655,15 @@ func (m *volumeMerger) Add(day Day, _ uint64, value []byte) error {
 
 // add takes what appendVolume wrote.
 func (m *volumeMerger) add(day Day, d *decoder) {
-	midnight := int64(day) * dayMicros
-	n := volume{counts: d.counts(midnight)}
-	d.hourly(&m.hourly, n.hours, n.out)
-	peak, rest := m.places.evidence(d, midnight)
-	n.peak = peak
-	m.refused.merge(refused{int64(d.uvarint()), int64(d.uvarint())})
-	m.spelt.offer(n.first, d.bytes())
+	n, rest, shown := m.places.volume(d, int64(day)*dayMicros, &m.volumeParts)
+	m.spelt.offer(n.first, shown)
 	c := &m.c
 	if !m.begun {
 		m.begun, *c, m.rest = true, n, rest
 		return
 	}
 	c.merge(&n.counts)
-	m.places.merge(&c.peak, &m.rest, peak, &rest)
+	m.places.merge(&c.peak, &m.rest, n.peak, &rest)
 }
 
 // Row implements Merger.
