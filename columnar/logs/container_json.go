@@ -186,11 +186,18 @@ func openBrackets(head []byte, comma func(at int)) (open []byte, whole bool) {
 // text.
 type jsonNode struct {
 	paths  []jsonPath
-	many   bool          // it is each of an array's elements that a name may mean
-	lent   bool          // the values of the last object are in the window's data
-	shapes []*scan.Shape // each of 64 paths at most
+	many   bool        // it is each of an array's elements that a name may mean
+	lent   bool        // the values of the last object are in the window's data
+	shapes []jsonShape // each of 64 paths at most
 	values [64]scan.Value
 	copied []byte
+}
+
+// A jsonShape reads up to 64 of a node's paths.
+type jsonShape struct {
+	*scan.Shape
+	plain uint64    // those that give one slot and nothing else
+	slots [64]int32 // that they give
 }
 
 // A jsonPath is a way of keys from an object, and what is done with what stands there.
@@ -206,7 +213,6 @@ type jsonPath struct {
 	// says.
 	elements []jsonElement
 	chosen   []*jsonChoice
-	plain    bool // it gives slots, and nothing else
 }
 
 // A jsonElement says which elements of an array are read, and what of them.
@@ -377,7 +383,7 @@ func (n *jsonNode) open() {
 				reads = true
 			}
 		}
-		n.shapes = append(n.shapes, scan.NewPlaces(&scan.Places{
+		n.shapes = append(n.shapes, jsonShape{Shape: scan.NewPlaces(&scan.Places{
 			Of: func(name string, depth int) (places []scan.Place) {
 				keptAs := ""
 				if reads {
@@ -414,11 +420,15 @@ func (n *jsonNode) open() {
 				}
 				return false
 			},
-		}, func([]byte) int { return -1 }))
+		}, func([]byte) int { return -1 })})
 	}
 	for i := range n.paths {
 		p := &n.paths[i]
-		p.plain = p.lists == nil && p.text == nil && p.elements == nil && p.each == nil
+		if len(p.slots) == 1 && p.lists == nil && p.text == nil && p.elements == nil && p.each == nil {
+			s := &n.shapes[i/shapePaths]
+			s.plain |= 1 << (i % shapePaths)
+			s.slots[i%shapePaths] = int32(p.slots[0])
+		}
 		if p.text != nil {
 			p.text.open()
 		}
@@ -459,32 +469,36 @@ func (n *jsonNode) value(v scan.Value, w *window, inData bool) {
 // read gives the last record of the window what the object says, and reports whether that
 // is sound.
 func (n *jsonNode) read(object []byte, w *window, inData bool) (ok bool) {
-	for k, s := range n.shapes {
+	for k := range n.shapes {
+		s := &n.shapes[k]
 		has, escaped, sound := s.Read(object, n.values[:])
 		if !sound {
 			return false
 		}
 		inData = inData && !s.Mended()
 		n.lent = inData
-		paths := n.paths[k*shapePaths:]
-		cells := w.cells[(w.n-1)*w.slots:][:w.slots]
-		for ; has != 0; has &= has - 1 {
-			i := bits.TrailingZeros64(has)
-			p, v := &paths[i], n.values[i]
-			from, to := 0, len(v) // of the text in v
-			switch {
-			case !p.plain || !inData || v.Is('{') || v.Is('[') || v.Is('n') || escaped>>i&1 != 0:
-				n.found(p, v, w, inData)
-				continue
-			case v[0] == '"':
-				from, to = 1, to-1
-			}
-			begin := uint32(cap(w.data) - cap(v))
-			for _, slot := range p.slots {
-				if cells[slot] == (columnar.Span{}) { // the first that says it counts
-					cells[slot] = columnar.Span{Begin: begin + uint32(from), End: begin + uint32(to)}
+		if inData { // most stand in the window's data as they are
+			cells, end := w.cells[(w.n-1)*w.slots:][:w.slots], uint32(cap(w.data))
+			for left := has & s.plain &^ escaped; left != 0; left &= left - 1 {
+				i := bits.TrailingZeros64(left) & 63
+				v := n.values[i]
+				begin := end - uint32(cap(v))
+				text := columnar.Span{Begin: begin, End: begin + uint32(len(v))}
+				switch v[0] {
+				case '{', '[', 'n':
+					continue
+				case '"':
+					text.Begin, text.End = text.Begin+1, text.End-1
+				}
+				has &^= 1 << i
+				if cell := &cells[s.slots[i]]; *cell == (columnar.Span{}) { // the first that says it counts
+					*cell = text
 				}
 			}
+		}
+		for ; has != 0; has &= has - 1 {
+			i := bits.TrailingZeros64(has) & 63
+			n.found(&n.paths[k*shapePaths+i], n.values[i], w, inData)
 		}
 	}
 	return len(n.shapes) > 0 || soundObject(object)

@@ -23,6 +23,7 @@ type sourcePlan struct {
 	slots  []slot
 	byName map[string]int
 	rows   []sourceRow
+	choice *rowChoice // nil: rows are tried one after another
 }
 
 // A slot is a name that a source reads.
@@ -136,6 +137,7 @@ func (p *sourcePlan) compile() error {
 	if len(p.slots) > maxSlots {
 		return fmt.Errorf("rows: read %d names, at most %d can be", len(p.slots), maxSlots)
 	}
+	p.choice = newRowChoice(p.rows, len(p.slots))
 	_, err := p.container.open(p)
 	return err
 }

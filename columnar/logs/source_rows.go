@@ -181,6 +181,7 @@ func word(n int, text []byte) (word []byte) {
 type sourceDecoder struct {
 	*sourcePlan
 	reader recordReader
+	chosen chosenTexts
 	said   *remembered // nil: no record says anything for later ones
 	w      *window
 	set    setter
@@ -287,8 +288,12 @@ func (d *sourceDecoder) rowsOf(out *columnar.Out, t *Tally) {
 	for i := range w.n {
 		d.rowOf[i], d.swapped[i] = -1, false
 		r := 0
-		for r < len(d.rows) && !allHold(d.rows[r].where, w, i) {
-			r++
+		if d.choice != nil && d.parquet == nil {
+			r = d.choice.row(w, i, &d.chosen)
+		} else {
+			for r < len(d.rows) && !allHold(d.rows[r].where, w, i) {
+				r++
+			}
 		}
 		if r == len(d.rows) {
 			t.Skip(w.records[i], unknownRecord)
