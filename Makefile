@@ -13,6 +13,13 @@ help: ## list the targets
 run: bin/outflow fixtures/data/.made ## run the nightly job on the fixtures and print where the report is
 	bin/outflow run nightly --config fixtures/outflow.yaml --day $(DAY)
 
+# Needs Chromium.
+PICTURES = bench/pictures
+pictures: run ## take the pictures of the README and the manual from the page of the sample night
+	test -x $(PICTURES)/bin/python || python3 -m venv $(PICTURES)
+	$(PICTURES)/bin/pip install -q playwright pillow
+	$(PICTURES)/bin/python fixtures/pictures.py out/nightly/$(DAY)/report.html .
+
 test: ## run the tests
 	go test -timeout 20m ./...
 
@@ -172,4 +179,4 @@ $(VENV)/.made: fixtures/bench/requirements.txt
 clean: ## remove what was made
 	rm -rf bin dist out state fixtures/data bench traindata
 
-.PHONY: help run test lint check docs fixtures traindata fuzz oracle sim killtest monthtest overlaptest faulttest spark-test iceberg train evaluate parity bench bench-sources profile deploytest dist image clean
+.PHONY: help run pictures test lint check docs fixtures traindata fuzz oracle sim killtest monthtest overlaptest faulttest spark-test iceberg train evaluate parity bench bench-sources profile deploytest dist image clean
