@@ -42,7 +42,7 @@ func (p *program) catCommand() *cobra.Command {
 			"  outflow cat proxy.log.gz:1260",
 		Args: cobra.MinimumNArgs(1),
 	}
-	inputs.bind(c)
+	inputs.bind(p, c)
 	p.withVerbose(c)
 	c.Flags().StringVar(&as, "as", "csv", "csv, csv-raw (cells unguarded against spreadsheets), jsonl, arrow or parquet")
 	c.Flags().StringVar(&table, "table", "", "print only rows of this table")

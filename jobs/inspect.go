@@ -32,7 +32,7 @@ func (p *program) inspectCommand() *cobra.Command {
 		Example: "  outflow inspect access.log.gz\n  outflow inspect s3://bucket/ --config-snippet > outflow.yaml",
 		Args:    cobra.MinimumNArgs(1),
 	}
-	inputs.bind(c)
+	inputs.bind(p, c)
 	form := bindAs(c, "text", "json")
 	c.Flags().IntVar(&workers, "workers", 1, "number of workers that decode")
 	c.Flags().BoolVar(&snippet, "config-snippet", false, "print the inputs of a configuration for the logs in the folders")

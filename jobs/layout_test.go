@@ -226,7 +226,7 @@ func TestNightlyByLayout(t *testing.T) {
 	}
 	server.opened()
 	out := run("inspect", "--config-snippet", "--s3-endpoint-url", server.url, "s3://logs")
-	if want := "inputs:\n  - name: cloudtrail-org # cloudtrail, since 2026-10-12\n    uri: s3://logs/\n    layout: cloudtrail-org\n"; out != want {
+	if want := "inputs:\n  - name: cloudtrail-org # cloudtrail, since 2026-10-12\n    uri: s3://logs/\n    layout: cloudtrail-org\ns3:\n  endpoint_url: " + server.url + "\n"; out != want {
 		t.Errorf("got\n%s\nwant\n%s", out, want)
 	}
 	if got := server.opened(); len(got) > store.SmallFolder {
@@ -261,9 +261,10 @@ func TestSnippetReadsTheFixtures(t *testing.T) {
 	snippets := map[string]string{}
 	for _, base := range []string{data + "/", "s3://logs/"} {
 		var stdout, stderr bytes.Buffer
-		p := &program{stdout: &stdout, stderr: &stderr, env: func(string) (string, bool) { return "", false }, now: time.Now,
+		env := func(name string) (string, bool) { return server.url, name == "OUTFLOW_S3_ENDPOINT_URL" }
+		p := &program{stdout: &stdout, stderr: &stderr, env: env, now: time.Now,
 			limit: func(int64) int64 { return 1 << 40 }, collect: func(int) int { return 100 }, ctx: t.Context()}
-		if code := p.run([]string{"inspect", "--config-snippet", "--s3-endpoint-url", server.url, base}); code != 0 {
+		if code := p.run([]string{"inspect", "--config-snippet", base}); code != 0 {
 			t.Fatalf("got %d: %s", code, stderr.String())
 		}
 		file := filepath.Join(t.TempDir(), "outflow.yaml")
@@ -274,7 +275,6 @@ func TestSnippetReadsTheFixtures(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		config.S3.EndpointURL = server.url
 		var names, found []string
 		for _, in := range config.Inputs {
 			names = append(names, in.Name)
@@ -294,7 +294,7 @@ func TestSnippetReadsTheFixtures(t *testing.T) {
 		if want := []string{"cloudtrail", "branch", "cloud", "endpoint", "s3access", "firewall", "m365", "okta", "proxy", "saas", "vpcflow", "zeek"}; !slices.Equal(names, want) {
 			t.Errorf("%s: got feeds %q, want %q", base, names, want)
 		}
-		snippets[base] = strings.ReplaceAll(stdout.String(), base, "")
+		snippets[base] = strings.NewReplacer(base, "", "s3:\n  endpoint_url: "+server.url+"\n", "").Replace(stdout.String())
 	}
 	if snippets[data+"/"] != snippets["s3://logs/"] {
 		t.Errorf("on disk\n%s\nin S3\n%s", snippets[data+"/"], snippets["s3://logs/"])

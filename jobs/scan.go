@@ -28,7 +28,7 @@ func (p *program) scanCommand() *cobra.Command {
 		},
 	}
 	load := p.withConfig(c, except("state", "backfill", "catch_up", "keep", "wait", "late_bytes")...)
-	inputs.bind(c)
+	inputs.bind(p, c)
 	p.withVerbose(c)
 	form := bindAs(c, "text", "json")
 	dry := bindDryRun(c)

@@ -29,7 +29,15 @@ type inputFlags struct {
 	endpointURL, region             string
 }
 
-func (f *inputFlags) bind(c *cobra.Command) {
+// bind adds the flags to a command that has no configuration, or whose configuration has not
+// those. What is a setting may come from its variable, as it does with a configuration.
+func (f *inputFlags) bind(p *program, c *cobra.Command) {
+	setting := func(key string) string {
+		if text, ok := p.env(envOf(key)); ok {
+			return text
+		}
+		return ""
+	}
 	c.Flags().StringVarP(&f.format, "format", "f", "", "format of the logs (default: sniffed); see outflow list formats")
 	c.RegisterFlagCompletionFunc("format", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 		return formatNames(nil), cobra.ShellCompDirectiveNoFileComp
@@ -43,15 +51,15 @@ func (f *inputFlags) bind(c *cobra.Command) {
 	})
 	c.Flags().StringVar(&f.mapping, "mapping", "", "`file` that maps the columns, like an input's mapping in the configuration")
 	if c.Flags().Lookup("sources") == nil {
-		c.Flags().StringSliceVar(&f.sources, "sources", nil, "files and folders of source files, which describe logs that outflow does not know")
+		c.Flags().StringSliceVar(&f.sources, "sources", strings.FieldsFunc(setting("sources"), func(r rune) bool { return r == ',' }), "files and folders of source files, which describe logs that outflow does not know")
 	}
 	c.Flags().StringVar(&f.logFormat, "logformat", "", "Squid's logformat directive, as in squid.conf, or the fields of a VPC flow log without a header")
 	if c.Flags().Lookup("zone") == nil {
-		c.Flags().StringVar(&f.zone, "zone", "", "time zone of logs without one, as in Europe/Paris (default UTC)")
+		c.Flags().StringVar(&f.zone, "zone", setting("zone"), "time zone of logs without one, as in Europe/Paris (default UTC)")
 	}
 	if c.Flags().Lookup("s3-endpoint-url") == nil {
-		c.Flags().StringVar(&f.endpointURL, "s3-endpoint-url", "", "URL of an S3-compatible server")
-		c.Flags().StringVar(&f.region, "s3-region", "", "region of the bucket")
+		c.Flags().StringVar(&f.endpointURL, "s3-endpoint-url", setting("s3.endpoint_url"), "URL of an S3-compatible server")
+		c.Flags().StringVar(&f.region, "s3-region", setting("s3.region"), "region of the bucket")
 	}
 }
 

@@ -77,7 +77,7 @@ func (p *program) inspectFolders(inputs *inputFlags, folders []string, snippet b
 		}
 	}
 	if snippet {
-		if _, err := io.WriteString(p.stdout, configSnippet(all)); err != nil {
+		if _, err := io.WriteString(p.stdout, configSnippet(all, inputs.store())); err != nil {
 			return err
 		}
 	}
@@ -444,8 +444,8 @@ func (p *program) noteUnopened(folder string, groups []surveyed) {
 
 // configSnippet returns the inputs of a configuration for the groups. What is not
 // recognised, or was found by a wider pattern already, is a comment, and so are the
-// placeholders that their records suggest.
-func configSnippet(groups []surveyed) string {
+// placeholders that their records suggest. server is where the buckets are.
+func configSnippet(groups []surveyed, server store.Options) string {
 	var out strings.Builder
 	out.WriteString("inputs:\n")
 	taken := map[string]bool{}
@@ -501,6 +501,14 @@ func configSnippet(groups []surveyed) string {
 	for _, g := range groups {
 		if len(g.formats) == 0 {
 			fmt.Fprintf(&out, "# Not recognised: %s\n", scalar(g.pattern))
+		}
+	}
+	if slices.ContainsFunc(groups, func(g surveyed) bool { return strings.HasPrefix(g.pattern, "s3://") }) && server.EndpointURL+server.Region != "" {
+		out.WriteString("s3:\n")
+		for _, of := range [][2]string{{"endpoint_url", server.EndpointURL}, {"region", server.Region}} {
+			if of[1] != "" {
+				fmt.Fprintf(&out, "  %s: %s\n", of[0], scalar(of[1]))
+			}
 		}
 	}
 	out.WriteString(placeholdersSnippet(names, counts))

@@ -91,7 +91,7 @@ func (p *program) topCommand() *cobra.Command {
 	c.Flags().StringVar(&to, "to", "", "up to this `day`")
 	checkPeriod(c)
 	load := p.withPlaces(c)
-	inputs.bind(c)
+	inputs.bind(p, c)
 	c.RunE = func(_ *cobra.Command, args []string) error {
 		as, err := form()
 		if err != nil {
