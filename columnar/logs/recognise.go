@@ -43,7 +43,9 @@ func (r *reader) recognise(head []byte) (recognised, error) {
 	}
 	if wrapped, plainly := wrappings(head); len(wrapped) > 0 {
 		told := worth{}
-		if known.format != nil && !known.format.Generic {
+		// A LogFormat describes lines of text, which objects may seem to be.
+		around := inObject(head) && known.format != nil && known.format == FormatOf(r.Options.LogFormat)
+		if known.format != nil && !known.format.Generic && !around {
 			told = r.worth(known.format, head, false)
 		}
 		// All records of a vendor's log may be of other kinds.
@@ -56,11 +58,13 @@ func (r *reader) recognise(head []byte) (recognised, error) {
 	if f := known.format; f != nil && f.Split == nil && (known.layers == nil || known.ofSyslog()) {
 		known.machine = r.machineOf(f, head)
 	}
-	switch {
-	case known.format == nil:
+	if f := known.format; f == nil || f.Generic && r.Options.LogFormat != "" && r.worth(f, known.head, known.layers != nil).rows == 0 {
 		if described, ok := r.described(head); ok {
 			return described, nil
 		}
+	}
+	switch {
+	case known.format == nil:
 		if behind := behindWords(head); behind != nil && !inObject(head) {
 			return r.recognise(behind)
 		}
@@ -71,7 +75,7 @@ func (r *reader) recognise(head []byte) (recognised, error) {
 	return known, nil
 }
 
-// described returns how a log that no format recognises is read as Options.LogFormat describes it.
+// described returns how a log that no format recognises, or makes rows of, is read as Options.LogFormat describes it.
 func (r *reader) described(head []byte) (known recognised, ok bool) {
 	f := FormatOf(r.Options.LogFormat)
 	if f == nil || r.Format != nil {
@@ -80,7 +84,7 @@ func (r *reader) described(head []byte) (known recognised, ok bool) {
 	as := *r
 	as.Format = f
 	known, err := as.recognise(head)
-	return known, err == nil && r.worth(f, known.head, known.layers != nil).rows > 0
+	return known, err == nil && (known.layers != nil || !inObject(head)) && r.worth(f, known.head, known.layers != nil).rows > 0
 }
 
 // laterHeads is how far a log is looked into whose beginning no format knows, in heads.
@@ -184,7 +188,11 @@ func (r *reader) lookInside(known recognised, head []byte, told worth, plainly b
 		}
 		w := r.worth(f, n.head, true)
 		alike := w.rows == most.rows && ((f.Cut != nil || w.timed+most.timed == 0) && shorter(n.head, best.head) || w.cells > most.cells || w.cells == most.cells && w.timed > most.timed)
-		if w.rows < least || w.rows <= most.rows && !alike {
+		more := w.rows > most.rows || alike
+		if f == best.format && (w.rows-most.rows)*(w.timed-most.timed) < 0 {
+			more = shorter(n.head, best.head) // what has more rows may have the wrapper's time in place of its own
+		}
+		if w.rows < least || !more {
 			continue // what it lacks may be in the wrapper
 		}
 		best, most = n.recognised, w

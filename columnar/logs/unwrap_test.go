@@ -249,6 +249,40 @@ func TestUnwrapEveryDialect(t *testing.T) {
 	}
 }
 
+// If this fails, a reading in which the wrapper dates one record more takes the own time of all records: the
+// columns of a table whose first is the time are those of a line with a part of the wrapper in it.
+func TestUnwrapKeepsTimes(t *testing.T) {
+	cri := textAround("2026-11-20T20:25:30.123456789Z stdout F ")
+	for _, c := range readCases(t) {
+		plain := (&result{}).text(c.in)
+		if c.format.Vendor == nil || !c.format.Quoted || len(plain) == 0 || len(plain) > fuzzSize {
+			continue
+		}
+		want := c.run(plain, wholeBlock)
+		if want.err != nil || !slices.ContainsFunc(want.tally.Reasons, aboutTime) {
+			continue // TestUnwrapEveryDialect has it
+		}
+		m, got := c.unwrapped(wrap(plain, "", cri), wholeBlock)
+		if m.Format != c.format {
+			t.Errorf("%s: got %v, want %s", filepath.Base(c.file), nameOf(m.Format), c.format.Name)
+			continue
+		}
+		for id, table := range want.tables {
+			if len(table.Cells) == 0 {
+				continue
+			}
+			read := slices.Clone(got.tables[id].Cells[0])
+			for _, us := range table.Cells[0] {
+				if at := slices.Index(read, us); at >= 0 {
+					read = slices.Delete(read, at, at+1)
+				} else {
+					t.Errorf("%s: no row has the time %s", filepath.Base(c.file), us)
+				}
+			}
+		}
+	}
+}
+
 // aboutTime reports whether a record was skipped because it has no time, or a bad one.
 func aboutTime(r Reason) bool {
 	return strings.HasPrefix(r.Text, withoutTime) || slices.Contains([]string{"bad time", "bad ts", "bad timestamp", "bad eventTime", "bad or no time"}, r.Text)
