@@ -426,7 +426,7 @@ func (r *headedReader) pair(n int, raw, value []byte, w *window) {
 	}
 }
 
-// give gives the last record of the window a text, without its backslashes and the quotes
+// give gives the last record of the window a text, without its escapes and the quotes
 // around it.
 func (r *headedReader) give(w *window, slot int, text []byte) {
 	text = bare(text)
@@ -439,11 +439,14 @@ func (r *headedReader) give(w *window, slot int, text []byte) {
 		for i := 0; i < len(text); i++ {
 			c := text[i]
 			if c == '\\' && i+1 < len(text) {
-				if i++; text[i] == 'n' || text[i] == 'r' {
+				switch text[i+1] {
+				case 'n', 'r':
 					c = '\n'
-				} else {
+					i++
+				case '\\', '=', '|':
+					i++
 					c = text[i]
-				}
+				} // others are no escapes: CORP\mira
 			}
 			r.clean = append(r.clean, c)
 		}

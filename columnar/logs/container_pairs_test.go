@@ -95,10 +95,13 @@ func slowCEF(line string) slowPairs {
 	escape := regexp.MustCompile(`(?s)\\(.)`)
 	plain := func(text string) string {
 		return escape.ReplaceAllStringFunc(slowBare(text), func(e string) string {
-			if e == `\n` || e == `\r` {
+			switch e {
+			case `\n`, `\r`:
 				return "\n"
+			case `\\`, `\=`, `\|`:
+				return e[1:]
 			}
-			return e[1:]
+			return e
 		})
 	}
 	head, rest, ok := slowHead("CEF:", 1+len(cefHead), line)
@@ -171,7 +174,7 @@ var pairContainers = []struct {
 	}},
 	{Source{Container: "cef"}, []string{"name", "severity", "src", "cs1"}, slowCEF, []string{
 		"CEF:0|v|p|1|id|n|5|src=1.2.3.4 cs1=two words", `x CEF:0|v|p|1|id|a \| b|5|cs1=a\=b\\ src=\n`, "CEF:0|v|p|1|id|n|", "CEF:0|v|p", "no head", `CEF:0|v|p|1|id|n|5|src="q" SRC=2 cs1=`,
-		`CEF:0|v|p|1|id|n|5|src=a=b cs1=x [=] cs1=y  `, `CEF:0|v|p|1|id|n|5|junk src=1`,
+		`CEF:0|v|p|1|id|n|5|src=a=b cs1=x [=] cs1=y  `, `CEF:0|v|p|1|id|n|5|src=CORP\mira cs1=\\srv\d\`, `CEF:0|v|p|1|id|n|5|junk src=1`,
 	}},
 	{Source{Container: "leef"}, []string{"id", "product", "src", "usrName"}, slowLEEF, []string{
 		"LEEF:1.0|v|p|1|id|src=1\tusrName=a b", "LEEF:2.0|v|p|1|id|^|src=1^usrName=x", "LEEF:2.0|v|p|1|id|0x7C|src=1|usrName=x", "LEEF:2.0|v|p|1|id|x09|src=1\tusrName=x",
