@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -39,7 +40,8 @@ func Draft(o *Object, name string) (string, error) {
 		}
 	}
 	d := draft{name: name}
-	if err := d.look(withoutSyslog(text)); err != nil {
+	text, d.wrapped = unwrappedDraft(text)
+	if err := d.look(text); err != nil {
 		return "", err
 	}
 	d.choose()
@@ -50,9 +52,29 @@ func Draft(o *Object, name string) (string, error) {
 	return file, nil
 }
 
-// withoutSyslog returns text without the headers of syslog, as a source will see it, if
-// all its lines have one with a priority or a program. A time and a word alone may as well
-// be the log's own.
+// unwrappedDraft returns text as a source will see it, and whether something was around its records:
+// lines of container runtimes, objects of shippers whose message is the record, headers of syslog.
+func unwrappedDraft(text []byte) (inside []byte, wrapped bool) {
+	r := &reader{}
+	for range maxLayers {
+		layers, plainly := wrappings(text[:min(len(text), headSize)])
+		if len(layers) == 0 || !plainly && !inObject(text) {
+			break
+		}
+		within := r.peel(text, false, layers[0])
+		first, _ := scan.CutLine(bytes.TrimLeft(within, "\n"))
+		around, _ := scan.CutLine(text)
+		if within == nil || !plainly && (inObject(within) && bytes.Contains(around, first) || !inObject(within) && len(draftPairs(first, ' ')) < 3) {
+			break // an object of the record's own, or a message for people
+		}
+		text, wrapped = within, true
+	}
+	plain := withoutSyslog(text)
+	return plain, wrapped || len(plain) < len(text)
+}
+
+// withoutSyslog returns text without the headers of syslog, if all its lines have one with a
+// priority or a program. A time and a word alone may as well be the log's own.
 func withoutSyslog(text []byte) []byte {
 	var out []byte
 	var s syslogLine
@@ -77,6 +99,7 @@ type draft struct {
 	layout    bool // fields are known by their number
 	fields    int
 	records   int
+	wrapped   bool // the records were in something, which may tell their times
 	names     []draftName
 	at        map[string]int
 	columns   [columnar.NumCols]int // index in names, -1: not told
@@ -87,6 +110,7 @@ type draft struct {
 type draftName struct {
 	name, value string // value: the first that says something
 	count       int
+	varies      bool
 }
 
 // look finds the container and the names.
@@ -264,8 +288,12 @@ func (d *draft) add(name string, value []byte) {
 	}
 	n := &d.names[i]
 	n.count++
-	if n.value == "" && !scan.Unknown(value) {
+	switch {
+	case scan.Unknown(value):
+	case n.value == "":
 		n.value = string(value)
+	default:
+		n.varies = n.varies || n.value != string(value)
 	}
 }
 
@@ -316,7 +344,7 @@ func (d *draft) fits(c columnar.Col, value string) bool {
 	case value == "":
 		return true
 	case c == columnar.Time:
-		var clock scan.Clock
+		clock := (&Options{}).clock()
 		_, ok := clock.Any(text)
 		return ok
 	case c == columnar.SrcIP, c == columnar.DstIP:
@@ -352,6 +380,52 @@ var draftAsks = map[columnar.Col]string{
 	columnar.Query:     "the name that was asked for",
 }
 
+// draftHints are parts of names that often hold a column that no well-known name tells.
+var draftHints = map[columnar.Col][]string{
+	columnar.User:      {"user", "who", "login", "account", "mail", "actor", "principal", "person", "member"},
+	columnar.Host:      {"host", "machine", "device", "computer", "workstation"},
+	columnar.Operation: {"action", "verb", "event", "operation", "activity", "type", "command"},
+	columnar.BytesOut:  {"byte", "size", "octet", "length", "sent", "received", "recv", "transfer", "upload", "up", "tx", "out"},
+	columnar.BytesIn:   {"byte", "size", "octet", "length", "sent", "received", "recv", "transfer", "download", "down", "rx", "in"},
+	columnar.URLHost:   {"url", "site", "domain", "host", "dest", "target", "server"},
+	columnar.DstHost:   {"domain", "host", "dest", "target", "server", "resource"},
+	columnar.DstIP:     {"dst", "dest", "target", "server", "remote", "resource"},
+	columnar.Query:     {"name", "query", "question", "domain"},
+}
+
+// maxHints is how many names a draft offers for a column.
+const maxHints = 4
+
+// hints returns what to try for a column: names that no column takes and that are like it.
+func (d *draft) hints(c columnar.Col) string {
+	var like []string
+	for i, n := range d.names {
+		name := strings.ToLower(lastKeys(n.name, 1))
+		if n.value == "" || slices.Contains(d.columns[:], i) || !d.fits(c, n.value) || c.Kind() < columnar.Int64 && plainNumber(n.value) {
+			continue
+		}
+		if len(like) < maxHints && slices.ContainsFunc(draftHints[c], func(part string) bool {
+			return name == part || len(part) > 3 && strings.Contains(name, part)
+		}) {
+			like = append(like, yamlText(n.name))
+		}
+	}
+	if like == nil {
+		return ""
+	}
+	return "; perhaps " + strings.Join(like, ", ")
+}
+
+// beginning returns a regular expression of how the records begin, if their first field is the
+// same word in all; "" otherwise.
+func (d *draft) beginning() string {
+	n := d.names[0]
+	if !d.layout || d.container == spaceContainer || d.records < 2 || n.varies || n.value == "" || len(n.value) > 32 {
+		return ""
+	}
+	return "^" + regexp.QuoteMeta(n.value+d.separator)
+}
+
 // file returns the source file.
 func (d *draft) file() string {
 	var b strings.Builder
@@ -374,6 +448,9 @@ func (d *draft) file() string {
 	if len(keys) == 0 {
 		keys = append(keys, yamlText(d.names[0].name))
 	}
+	if first := d.beginning(); first != "" {
+		fmt.Fprintf(&b, "  first: %s\n", yamlText(first))
+	}
 	fmt.Fprintf(&b, "  keys: [%s]\nrows:\n  - table: %s\n    columns:\n", strings.Join(keys, ", "), d.table.Name)
 	used := map[int]bool{}
 	var lacks []string
@@ -383,12 +460,14 @@ func (d *draft) file() string {
 		case at >= 0:
 			used[at] = true
 			fmt.Fprintf(&b, "      %s: %s%s\n", c, yamlText(d.names[at].name), comment(d.names[at].value))
+		case c == columnar.Time && d.wrapped:
+			fmt.Fprintf(&b, "      time: %s   # which no record has: the time of what is around the records counts\n", d.wrapperTime())
 		case c == columnar.Time:
 			fmt.Fprintf(&b, "      time: %s   # ? %s\n", yamlText(d.names[0].name), draftAsks[c])
 		case c == columnar.Domain:
 		default:
 			if ask := draftAsks[c]; ask != "" {
-				fmt.Fprintf(&b, "      # %s: ?   %s\n", c, ask)
+				fmt.Fprintf(&b, "      # %s: ?   %s%s\n", c, ask, d.hints(c))
 				lacks = append(lacks, c.String())
 			}
 		}
@@ -403,6 +482,15 @@ func (d *draft) file() string {
 		}
 	}
 	return b.String()
+}
+
+// wrapperTime returns a name that no record has.
+func (d *draft) wrapperTime() string {
+	name := "stamp"
+	for _, ok := d.at[name]; ok; _, ok = d.at[name] {
+		name += "-"
+	}
+	return name
 }
 
 // yamlText returns a text as YAML has it, in quotes unless it is a plain name.
