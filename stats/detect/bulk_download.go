@@ -30,10 +30,11 @@ What it sees: a day on which a user (or address, or host) fetched several times 
 buckets, sites and repositories of one service: in bytes, by the rule of upload_zscore, or in distinct objects, on log(1 + n),
 which needs no byte counts. A repository counts as 10 objects there, a secret as 20, and a file that endpoint DLP saw copied to a removable disk, printed or uploaded by a browser as 4. The finding tells the busiest hour, and what is new: an address or an application that the entity
 did not use in the days before, a place that it never read from, access by nobody or by a link, twice as much as anyone took in a day; each raises the risk, and
-makes a large day of twice the threshold high. A large day that is four times anyone's is high, and one that is twice anyone's with another sign.
+makes a large day of twice the threshold high. A large day that is four times anyone's is high, and one that is twice anyone's with another sign; where
+too few others download to tell, one that is ten times all its own with another sign.
 Why that means exfiltration: with a stolen account, key or link, or before leaving the company, people take data by downloading it, often past
 every machine of the company.
-Of file servers (SMB, NFS and AFP to an address inside), only the bytes are known, and a gigabyte is the least.
+Of file servers (SMB, NFS and AFP to an address inside) and of the sessions of a VPN, only the bytes are known; a gigabyte is the least, and 4 GB of a VPN.
 Common false positives: a first synchronisation of a new laptop, a migration, a new analysis job, an audit. After the same
 level on four days, of a machine or service account in a feed's first week on two, it is a habit. Jobs with a regular volume are their own baseline. With under 7 days of history the day is
 compared with the organisation, if need be without what jobs fetch daily, and with fixed limits; somebody new in a log that is not is taken less seriously, but for twice what anyone took,
@@ -153,14 +154,34 @@ func (b *bulkJudge) peerRatio(s *downloadService, today *Row) (ratio float64) {
 		return 0
 	}
 	peers := b.peers(s)
+	weight := float64(objectWeight(s.key.Object))
+	if weight < 0 {
+		weight = -1 / weight
+	}
 	for h := range b.halves {
 		half := &b.halves[h]
-		if m := half.maxima[peers]; m != nil && half.cold(today)*float64(objectWeight(s.key.Object)) >= 1 {
+		if m := half.maxima[peers]; m != nil && half.cold(today)*weight >= 1 {
 			ratio = max(ratio, float64(half.of(today))/float64(max(m.without(s.key), 1)))
 		}
 	}
 	return ratio
 }
+
+// outgrows reports whether the judged day of a service is ownHighRatio times the largest of its own days,
+// where fewer than minPeers others might be compared with, as where an application is the only reader.
+func (b *bulkJudge) outgrows(l *bulkLimits, s *downloadService, series splitSeries) bool {
+	if b.many[feedObject{s.key.Feed, s.key.EntityType}] >= minPeers || b.isPublic(s) {
+		return false
+	}
+	most := int64(0)
+	for i := range series.past {
+		most = max(most, l.of(&series.past[i]))
+	}
+	return l.of(series.today)/ownHighRatio >= max(most, 1)
+}
+
+// From ownHighRatio times all its own days on, a day of an entity without peers is high.
+const ownHighRatio = 10
 
 // From highPeerRatio times the largest day of all peers on, a day is unusual for the company, and not
 // only for the entity; the first day of a month may double it. From extremePeerRatio times on it is
@@ -312,10 +333,6 @@ func (b *bulkJudge) inputOf(s *downloadService) *Input {
 // erratic readers would be found instead of .22 %; see TestSimulation.
 const objectsAlone = 0.5
 
-// fileServerDay multiplies the limits of bytes for file servers: anyone who opens a
-// drawing, a mailbox or a virtual disk there reads it from them.
-const fileServerDay = 5
-
 // weigh returns the limits of a service: what few objects are depends on what an object is.
 func (b *bulkJudge) weigh(weight int64) [2]*bulkLimits {
 	limits, ok := b.limitsOf[weight]
@@ -326,10 +343,10 @@ func (b *bulkJudge) weigh(weight int64) [2]*bulkLimits {
 		l := b.halves[h].bulkLimits
 		limits[h] = &l
 	}
-	if bytes := limits[0]; weight == 0 {
-		bytes.floor *= fileServerDay
+	if bytes := limits[0]; weight < 0 {
+		bytes.floor *= -weight
 		cold := bytes.cold
-		bytes.cold = func(r *Row) float64 { return cold(r) / fileServerDay }
+		bytes.cold = func(r *Row) float64 { return cold(r) / float64(-weight) }
 	}
 	if objects := limits[1]; weight > 1 {
 		objects.floor = (objects.floor + weight - 1) / weight
@@ -409,7 +426,7 @@ func (b *bulkJudge) finding(l *bulkLimits, s *downloadService, series splitSerie
 // techniqueOf returns the ATT&CK technique of downloads from a service.
 func techniqueOf(service string) string {
 	switch service {
-	case fileServer:
+	case fileServer, vpnService:
 		return "T1039"
 	case "github", "gitlab", "codecommit":
 		return "T1213.003"
@@ -478,7 +495,7 @@ func (b *bulkJudge) unusual(l *bulkLimits, s *downloadService, series splitSerie
 	// Twice the threshold alone is what erratic readers do.
 	if large := l.cold(series.today); !b.in.precedent(&l.quantity, u.value, series.past) &&
 		(z >= 2*b.o.Threshold && (large >= coldHigh || large >= 1 && signs > 0) ||
-			large >= 1 && (ratio >= extremePeerRatio || ratio >= highPeerRatio && signs > 0)) {
+			large >= 1 && (ratio >= extremePeerRatio || ratio >= highPeerRatio && signs > 0 || signs > 0 && b.outgrows(l, s, series))) {
 		f.Severity = High
 	}
 	return f
@@ -489,7 +506,7 @@ func (b *bulkJudge) said(s *downloadService, series splitSeries) string {
 	today := series.today
 	amount := count(today.Names, "object")
 	switch {
-	case s.key.Object == fileServer:
+	case objectWeight(s.key.Object) < 0:
 		amount = size(float64(today.BytesIn))
 	case !b.halves[0].blind(today):
 		amount = size(float64(today.BytesIn)) + " in " + amount
@@ -563,7 +580,7 @@ func (b *bulkJudge) raise(f *Finding, s *downloadService, series splitSeries, kn
 
 // anonymous reports whether an address read without a user where others sign in.
 func (b *bulkJudge) anonymous(s *downloadService) bool {
-	return s.key.EntityType == columnar.SrcIP.String() && b.users[s.key.Feed] && s.key.Object != fileServer && !b.isPublic(s)
+	return s.key.EntityType == columnar.SrcIP.String() && b.users[s.key.Feed] && objectWeight(s.key.Object) > 0 && !b.isPublic(s)
 }
 
 // isPublic reports whether all places that an address read from are for everybody: a web

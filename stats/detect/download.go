@@ -69,11 +69,22 @@ const (
 	secretWeight     = 20
 )
 
-// objectWeight returns how many files an object of a service counts for; 0 if no log of the
-// service names objects.
+// Where no log names objects, the limits of bytes are multiplied: anyone who opens a drawing, a
+// mailbox or a virtual disk on a file server reads it from there, and who works through a VPN
+// all day watches meetings and fetches updates, too.
+const (
+	fileServerDay = 5
+	vpnDay        = 20
+)
+
+// objectWeight returns how many files an object of a service counts for; if no log of the service
+// names objects, the negative of by how much the limits of bytes are multiplied.
 func objectWeight(service string) int64 {
-	if service == fileServer {
-		return 0
+	switch service {
+	case fileServer:
+		return -fileServerDay
+	case vpnService:
+		return -vpnDay
 	}
 	for i := range downloadKinds {
 		if k := &downloadKinds[i]; k.service == service && k.weight > 0 {
@@ -176,12 +187,17 @@ const webService = "web"
 // fileServer is the service of downloads from machines inside that share files.
 const fileServer = "file-server"
 
+// vpnService is the service of what VPN gateways sent to their users: of a session they log
+// how much went each way, and not with what.
+const vpnService = "vpn"
+
 // A downloader finds the downloads among the rows of batches.
 type downloader struct {
 	services, operations columnar.Lookup[uint64] // bit i: may belong to downloadKinds[i]
 	methods              columnar.Lookup[bool]
 	hosts                columnar.Lookup[uint32]
 	servers              columnar.Lookup[uint32] // that share files
+	vpn                  uint32                  // the code of vpnService
 	// objects are SERVICE/PLACE. The place may be empty, and the slash is there even so:
 	// in the order of texts all places of a service then follow one another.
 	objects *columnar.Dict
@@ -306,18 +322,36 @@ func (d *downloader) requests(b *columnar.Batch) []uint32 {
 }
 
 // connections is of for connections. Rows with a uid are left out: they come again, joined.
+// A connection of a user that goes nowhere is a session of a VPN.
 func (d *downloader) connections(b *columnar.Batch) []uint32 {
 	what := d.what[:b.Len()]
 	clear(what)
-	if b.Known(columnar.DstPort) == 0 || b.Known(columnar.BytesIn) == 0 {
+	if b.Known(columnar.BytesIn) == 0 {
 		return what
 	}
-	codes, dict := b.Codes(columnar.DstIP)
-	servers := d.servers.Of(dict)
+	sessions := b.Known(columnar.User) > 0 && b.Known(columnar.DstIP) == 0 && b.Known(columnar.DstHost) == 0
+	if !sessions && b.Known(columnar.DstPort) == 0 {
+		return what
+	}
 	var ends []int32
 	if b.Known(columnar.UID) > 0 {
 		ends, _ = b.Texts(columnar.UID)
 	}
+	if sessions {
+		if d.vpn == 0 {
+			d.name = append(d.name[:0], vpnService...)
+			d.vpn = d.code(nil)
+		}
+		users, dict := b.Codes(columnar.User)
+		for i, user := range users {
+			if len(dict.Text(user)) > 0 && (ends == nil || ends[i] == ends[i+1]) {
+				what[i] = d.vpn
+			}
+		}
+		return what
+	}
+	codes, dict := b.Codes(columnar.DstIP)
+	servers := d.servers.Of(dict)
 	for i, port := range b.Int32(columnar.DstPort) {
 		if scan.SharesFiles(int64(port)) && (ends == nil || ends[i] == ends[i+1]) {
 			what[i] = servers[codes[i]]

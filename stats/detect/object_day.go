@@ -16,19 +16,19 @@ import (
 var ObjectDay = &Aggregate{
 	Name: "object_day",
 	Doc: "Downloads of each entity (user, else address, else host) and UTC day from each place of the company's own: a bucket, a site, an " +
-		"organisation's repositories, a web server, a machine that shares files by SMB, NFS or AFP: calls, distinct objects, bytes in, addresses, applications, accounts, and the busiest hour " +
+		"organisation's repositories, a web server, a machine that shares files by SMB, NFS or AFP, the sessions of a VPN: calls, distinct objects, bytes in, addresses, applications, accounts, and the busiest hour " +
 		"of the clock. Failed calls are counted separately. Of addresses without a user, places are left out from which they had " +
 		"less than 1 MB and fewer than 10 objects.",
 	// 2: mails and files that Microsoft Graph hands out, and what endpoint DLP saw taken; 3: functions,
 	// images and lists of AWS, secrets of Google Cloud, mail folders, reports of Power BI, projects of GitLab,
 	// spaces of Confluence, what applications read with a token, and connections to file servers inside; 4: results and
-	// tables of more databases, projects of CodeCommit, passwords of 1Password and Bitwarden, and what Windows saw taken.
-	Rev:     4,
+	// tables of more databases, projects of CodeCommit, passwords of 1Password and Bitwarden, and what Windows saw taken; 5: sessions of a VPN.
+	Rev:     5,
 	Tables:  []*columnar.Table{columnar.API, columnar.HTTP, columnar.Network},
 	Serving: true,
 	Joins:   true,
 	Reads: entityReads | columnar.ColSet(columnar.Time, columnar.Service, columnar.Operation, columnar.Resource, columnar.Status,
-		columnar.BytesIn, columnar.EventUID, columnar.DstIP, columnar.DstPort, columnar.Action),
+		columnar.BytesIn, columnar.EventUID, columnar.DstIP, columnar.DstHost, columnar.DstPort, columnar.Action),
 	Wants: func(o *FoldOptions) (w columnar.Wanted) {
 		w = volumeWants(o)
 		w.Of[columnar.API.ID] = columnar.ColSet(columnar.UserAgent)
