@@ -322,7 +322,8 @@ func (d *downloader) requests(b *columnar.Batch) []uint32 {
 }
 
 // connections is of for connections. Rows with a uid are left out: they come again, joined.
-// A connection of a user that goes nowhere is a session of a VPN.
+// A connection of a user that goes nowhere is a session of a VPN, unless RADIUS counted it: that is
+// also all that people do in the company's own network.
 func (d *downloader) connections(b *columnar.Batch) []uint32 {
 	what := d.what[:b.Len()]
 	clear(what)
@@ -343,8 +344,9 @@ func (d *downloader) connections(b *columnar.Batch) []uint32 {
 			d.vpn = d.code(nil)
 		}
 		users, dict := b.Codes(columnar.User)
+		protocols, names := b.Codes(columnar.Protocol)
 		for i, user := range users {
-			if len(dict.Text(user)) > 0 && (ends == nil || ends[i] == ends[i+1]) {
+			if len(dict.Text(user)) > 0 && string(names.Text(protocols[i])) != "radius" && (ends == nil || ends[i] == ends[i+1]) {
 				what[i] = d.vpn
 			}
 		}

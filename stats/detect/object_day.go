@@ -28,7 +28,7 @@ var ObjectDay = &Aggregate{
 	Serving: true,
 	Joins:   true,
 	Reads: entityReads | columnar.ColSet(columnar.Time, columnar.Service, columnar.Operation, columnar.Resource, columnar.Status,
-		columnar.BytesIn, columnar.EventUID, columnar.DstIP, columnar.DstHost, columnar.DstPort, columnar.Action),
+		columnar.BytesIn, columnar.EventUID, columnar.DstIP, columnar.DstHost, columnar.DstPort, columnar.Protocol, columnar.Action),
 	Wants: func(o *FoldOptions) (w columnar.Wanted) {
 		w = volumeWants(o)
 		w.Of[columnar.API.ID] = columnar.ColSet(columnar.UserAgent)
