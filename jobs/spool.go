@@ -29,6 +29,10 @@ const (
 	// shares, a night whose tables are full has too little room for them and the garbage.
 	runSpool   = 4
 	asideSpool = 8
+	// namesShare is how much of a worker's budget the names of a table may take for which it is
+	// shelved. With less, the table of a busy proxy is sorted and merged instead; with more, the
+	// others have too little room beside the names.
+	namesShare = 8
 )
 
 // A spooledRun is one shard of a run that a worker wrote to its spool: the content of the
@@ -162,26 +166,34 @@ func (w *worker) spill() {
 		i := slices.Index(sizes, slices.Max(sizes))
 		w.weigh(i)
 		shelver, _ := w.sifter(i).(detect.Shelver)
-		if shelver != nil {
+		if shelver != nil && shelver.Names() <= w.budget/namesShare {
 			if err := shelver.Shelve(w.spool, w.budget/2); err != nil {
 				w.err = fmt.Errorf("write a temporary file for %s: %w", w.o.aggregates[i].Name, err)
 				return
 			}
-		}
-		w.drain(i)
-		// A table whose names are too large to keep is made anew, unless it has set rows aside.
-		if _, ok := w.folders[i].(detect.Deferrer); !ok && w.folders[i].Size() > w.budget/(4*len(w.folders)) {
-			for more := shelver != nil; more && w.err == nil; w.drain(i) {
-				if more, w.err = shelver.Unshelve(); w.err != nil {
-					return
-				}
-			}
-			w.folders[i] = w.o.aggregates[i].New(&w.o.FoldOptions)
-			w.out.Renew()
+			w.drain(i)
+		} else {
+			w.drain(i)
+			w.renew(i, shelver)
 		}
 		total -= sizes[i]
 		sizes[i] = 0
 	}
+}
+
+// renew makes a table anew that was drained, if its names are too large to keep and it has set no
+// rows aside. What it has shelved is drained before.
+func (w *worker) renew(i int, shelver detect.Shelver) {
+	if _, ok := w.folders[i].(detect.Deferrer); ok || w.folders[i].Size() <= w.budget/(4*len(w.folders)) {
+		return
+	}
+	for more := shelver != nil; more && w.err == nil; {
+		if more, w.err = shelver.Unshelve(); w.err == nil {
+			w.drain(i)
+		}
+	}
+	w.folders[i] = w.o.aggregates[i].New(&w.o.FoldOptions)
+	w.out.Renew()
 }
 
 // drain writes a table as a run.

@@ -10,6 +10,8 @@ import (
 // only to be left out.
 type Shelver interface {
 	Sifter
+	// Names returns how many bytes of the table the names take, which stay when it is shelved.
+	Names() int
 	// Shelve writes the keys that the table holds to a spool as they are, to be sifted with
 	// the others, and removes them. It has been weighed. What it holds beside them stays. Sift
 	// will return each time it has taken back about memory bytes of keys.
@@ -36,6 +38,9 @@ type shelvedBlock struct {
 
 // shelfBlock is about how many bytes are written at once.
 const shelfBlock = 64 << 10
+
+// Names implements Shelver.
+func (u *uploads) Names() int { return u.volumes.names() }
 
 // Shelve implements Shelver.
 func (u *uploads) Shelve(spool Spool, memory int) error {

@@ -504,9 +504,14 @@ func (v *volumes) see(p *volumeSection, c *volume, n sight) {
 	}
 }
 
+// names returns the bytes that the names take.
+func (v *volumes) names() int {
+	return v.entities.size() + v.objects.Memory() + v.places.logs.Memory() + v.addresses.Memory()
+}
+
 // Size implements Folder.
 func (v *volumes) Size() int {
-	n := v.entities.size() + v.objects.Memory() + v.places.logs.Memory() + v.addresses.Memory()
+	n := v.names()
 	for _, p := range v.sections.all {
 		if p.hourly.full() {
 			return math.MaxInt
