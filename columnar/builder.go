@@ -66,7 +66,7 @@ func newBuilder(t *Table, want Cols, out *Out) *Builder {
 			col.valid = make([]byte, BatchRows/8)
 		case Dictionary:
 			col.codes = make([]int32, BatchRows)
-			col.dict = newColumnDict(c)
+			col.dict = newColumnDict(b.table, c)
 		case Text:
 			col.offsets = make([]int32, BatchRows+1)
 		}
@@ -77,14 +77,16 @@ func newBuilder(t *Table, want Cols, out *Out) *Builder {
 	return b
 }
 
-func newColumnDict(c Col) *Dict {
+func newColumnDict(t *Table, c Col) *Dict {
+	d := NewDict()
+	d.table = t.ID
 	switch {
 	case addressColumns.Has(c):
-		return newCanonical(AppendAddress)
+		d.canonical = AppendAddress
 	case nameColumns.Has(c):
-		return newCanonical(AppendUTF8)
+		d.canonical = AppendUTF8
 	}
-	return NewDict()
+	return d
 }
 
 // Wants reports whether anyone reads the column. Setting one that nobody wants
@@ -475,7 +477,7 @@ func (b *Builder) flush() {
 		clear(col.valid)
 		col.known = 0
 		if col.dict != nil && (renew || col.dict.Len() > dictMaxLen || col.dict.Size() > dictMaxSize) {
-			col.dict = newColumnDict(c)
+			col.dict = newColumnDict(b.table, c)
 		}
 		if col.offsets != nil {
 			// No cell of a row to come is set, because the batch ends at a committed row.

@@ -229,6 +229,25 @@ func TestLookup(t *testing.T) {
 	}
 }
 
+// If this fails, a worker looks up all texts again for each block of another log.
+func TestLookupOfTables(t *testing.T) {
+	calls := 0
+	l := Lookup[int]{Func: func(text []byte) int { calls++; return len(text) }}
+	web, dns := newColumnDict(HTTP, User), newColumnDict(DNS, User)
+	web.Code([]byte("a"))
+	dns.Code([]byte("bb"))
+	for range 3 {
+		for i, d := range []*Dict{web, dns} {
+			if got, want := l.Of(d), [][]int{{0, 1}, {0, 2}}[i]; !slices.Equal(got, want) {
+				t.Errorf("got %v, want %v", got, want)
+			}
+		}
+	}
+	if calls != 4 {
+		t.Errorf("got %d calls for the texts of two tables, want 4", calls)
+	}
+}
+
 // If this fails, a sink that forgets texts gets them all back, or loses those of a row.
 func TestOutRenew(t *testing.T) {
 	var texts []string

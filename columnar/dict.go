@@ -28,6 +28,8 @@ type Dict struct {
 	canonical func(dst, text []byte) []byte
 	scratch   []byte
 	aliases   []int32 // codes of the other notations, rising
+
+	table int // the ID of the table that has the column of the texts
 }
 
 // A dictSlot has where its text lies, so that a look-up need not ask ends for it.
@@ -42,13 +44,6 @@ type dictSlot struct {
 func NewDict() *Dict {
 	d := &Dict{slots: make([]dictSlot, 256), ends: []int32{0}}
 	d.Code(nil)
-	return d
-}
-
-// newCanonical returns a Dict with a canonical form that holds only "".
-func newCanonical(canonical func(dst, text []byte) []byte) *Dict {
-	d := NewDict()
-	d.canonical = canonical
 	return d
 }
 

@@ -187,22 +187,26 @@ type Lookup[T any] struct {
 	// Func computes the value of a text. It must not keep the text.
 	Func func(text []byte) T
 
-	dict   *Dict
-	values []T
+	// By table, as batches of several come in turn: its dictionary, and the values for its texts.
+	of [NumTables]struct {
+		dict   *Dict
+		values []T
+	}
 }
 
 // Of returns the values by code, for all codes that d has now. Texts whose codes Code
 // never returns have the zero value.
 func (l *Lookup[T]) Of(d *Dict) []T {
-	if l.dict != d {
-		l.dict, l.values = d, l.values[:0]
+	of := &l.of[d.table]
+	if of.dict != d {
+		of.dict, of.values = d, of.values[:0]
 	}
-	for code := len(l.values); code < d.Len(); code++ {
+	for code := len(of.values); code < d.Len(); code++ {
 		var v T
 		if !d.isAlias(int32(code)) {
 			v = l.Func(d.Text(int32(code)))
 		}
-		l.values = append(l.values, v)
+		of.values = append(of.values, v)
 	}
-	return l.values
+	return of.values
 }

@@ -51,9 +51,8 @@ type Connections struct {
 	codes map[connectionLog]uint32 // in logs
 	late  []bool                   // by log: it has names that the next day may need
 
-	// By table, of its dictionaries: which servers are inside, and hashes of clients.
-	inside  [columnar.NumTables]columnar.Lookup[bool]
-	clients [columnar.NumTables]columnar.Lookup[uint64]
+	inside  columnar.Lookup[bool]   // servers
+	clients columnar.Lookup[uint64] // hashes
 }
 
 // A connectionLog is a log object of a feed.
@@ -63,10 +62,7 @@ type connectionLog struct{ feed, object string }
 // rest in a spool.
 func NewConnections(o *FoldOptions, spool Spool, memory int) *Connections {
 	c := &Connections{o: o, kept: newSpooled(spool, memory), codes: map[connectionLog]uint32{}}
-	for i := range c.inside {
-		c.inside[i].Func = scan.IsInternal
-		c.clients[i].Func = o.hash
-	}
+	c.inside.Func, c.clients.Func = scan.IsInternal, o.hash
 	return c
 }
 
@@ -97,10 +93,10 @@ func (c *Connections) Add(b *columnar.Batch) {
 	}
 	uidEnds, uids := b.Texts(columnar.UID)
 	sources, sourceTexts := b.Codes(columnar.SrcIP)
-	clients := c.clients[b.Table.ID].Of(sourceTexts)
+	clients := c.clients.Of(sourceTexts)
 	names, nameTexts := b.Codes(name)
 	servers, serverTexts := b.Codes(columnar.DstIP)
-	inside := c.inside[b.Table.ID].Of(serverTexts)
+	inside := c.inside.Of(serverTexts)
 	var more [len(connectionTexts)][]int32
 	var moreTexts [len(connectionTexts)]*columnar.Dict
 	if flags&connectionNetwork != 0 {

@@ -64,8 +64,8 @@ type pairTimes struct {
 	o        *FoldOptions
 	entities *entities
 	objects  *columnar.Dict
-	names    [columnar.NumTables]columnar.Lookup[pairTarget]
-	ips      [columnar.NumTables]columnar.Lookup[pairTarget]
+	names    columnar.Lookup[pairTarget]
+	ips      columnar.Lookup[pairTarget]
 	people   [4]columnar.Lookup[uint64] // by kind and spelling: the hash of the entity's canonical name
 	hashes   columnar.Lookup[uint64]    // of objects
 	internal columnar.Lookup[bool]
@@ -115,9 +115,7 @@ func (f *pairTimes) forget() {
 		}
 		return pairTarget{hash: f.hashes.Func(text)}
 	}
-	for i := range f.names {
-		f.names[i], f.ips[i] = columnar.Lookup[pairTarget]{Func: outside}, columnar.Lookup[pairTarget]{Func: outside}
-	}
+	f.names, f.ips = columnar.Lookup[pairTarget]{Func: outside}, columnar.Lookup[pairTarget]{Func: outside}
 	for kind, spelt := range f.entities.spelt {
 		f.people[kind] = columnar.Lookup[uint64]{Func: func(text []byte) uint64 {
 			return f.o.hash(f.entities.name(uint32(spelt.Code(text))<<2 | uint32(kind)))
@@ -269,7 +267,7 @@ func (f *pairTimes) destinationsOf(b *columnar.Batch) []pairDest {
 	targets := f.targets[:b.Len()]
 	name := pairName(b.Table)
 	codes, dict := b.Codes(name)
-	names := f.names[b.Table.ID].Of(dict)
+	names := f.names.Of(dict)
 	for i, code := range codes {
 		targets[i] = pairDest{names[code].hash, code, true}
 	}
@@ -278,7 +276,7 @@ func (f *pairTimes) destinationsOf(b *columnar.Batch) []pairDest {
 	}
 	ips, ipDict := b.Codes(columnar.DstIP)
 	if b.Known(name) < b.Len() {
-		addresses := f.ips[b.Table.ID].Of(ipDict)
+		addresses := f.ips.Of(ipDict)
 		for i, code := range codes {
 			if code == 0 {
 				targets[i] = pairDest{hash: addresses[ips[i]].hash, code: ips[i]}
@@ -310,9 +308,9 @@ func (d pairDest) text(b *columnar.Batch) []byte {
 
 // object returns the code of a destination in objects.
 func (f *pairTimes) object(b *columnar.Batch, d pairDest) uint32 {
-	col, lookup := columnar.DstIP, &f.ips[b.Table.ID]
+	col, lookup := columnar.DstIP, &f.ips
 	if d.isName {
-		col, lookup = pairName(b.Table), &f.names[b.Table.ID]
+		col, lookup = pairName(b.Table), &f.names
 	}
 	_, dict := b.Codes(col)
 	target := &lookup.Of(dict)[d.code]

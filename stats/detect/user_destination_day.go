@@ -501,7 +501,7 @@ const minDestinationBytes = 1e6
 type destinations struct {
 	names   *columnar.Dict
 	domains columnar.Domains
-	hosts   [columnar.NumTables]columnar.Lookup[uint32]
+	hosts   columnar.Lookup[uint32]
 	ips     columnar.Lookup[uint32]
 	bucket  []byte
 	address []byte // of a host, canonical
@@ -511,18 +511,16 @@ type destinations struct {
 func newDestinations(names *columnar.Dict) *destinations {
 	d := &destinations{names: names}
 	d.ips.Func = func(ip []byte) uint32 { return uint32(names.Code(ip)) }
-	for i := range d.hosts {
-		d.hosts[i].Func = func(host []byte) uint32 {
-			host = scan.TrimDot(host)
-			if scan.AddressLike(host) {
-				d.address = columnar.AppendAddress(d.address[:0], host)
-				host = d.address
-			}
-			if _, ok := CloudHost(host); !ok {
-				host = d.domains.Registered(host)
-			}
-			return uint32(names.Code(host))
+	d.hosts.Func = func(host []byte) uint32 {
+		host = scan.TrimDot(host)
+		if scan.AddressLike(host) {
+			d.address = columnar.AppendAddress(d.address[:0], host)
+			host = d.address
 		}
+		if _, ok := CloudHost(host); !ok {
+			host = d.domains.Registered(host)
+		}
+		return uint32(names.Code(host))
 	}
 	return d
 }
@@ -549,13 +547,13 @@ func (d *destinations) of(b *columnar.Batch) []uint32 {
 		}
 	case columnar.HTTP:
 		codes, dict := b.Codes(columnar.URLHost)
-		names := d.hosts[b.Table.ID].Of(dict)
+		names := d.hosts.Of(dict)
 		for i, code := range codes {
 			ids[i] = names[code]
 		}
 	case columnar.Network:
 		codes, dict := b.Codes(columnar.DstHost)
-		names := d.hosts[b.Table.ID].Of(dict)
+		names := d.hosts.Of(dict)
 		ips, ipDict := b.Codes(columnar.DstIP)
 		addresses := d.ips.Of(ipDict)
 		for i, code := range codes {
