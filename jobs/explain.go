@@ -308,8 +308,12 @@ func (p *program) printFinding(config *Config, f *detect.Finding) {
 		fmt.Fprintf(p.stdout, "\n%s\n\nallow:\n%s\n%s\n", p.behind(0, "To accept this and similar findings, add to the configuration:"),
 			reports.AllowEntry(f, p.allowUntil(f)), p.behind(0, printable(reports.AllowScope(f, false))))
 	}
-	if config.detection(f.Detection) != nil {
-		fmt.Fprintf(p.stdout, "\nWhat %s looks for: %s\n", f.Detection, p.again(config, "explain", f.Detection))
+	what := f.Detection
+	if rule, _ := detect.RuleMatch(f.Key); config.rule(rule) != nil {
+		what = rule
+	}
+	if what != f.Detection || config.detection(what) != nil {
+		fmt.Fprintf(p.stdout, "\nWhat %s looks for: %s\n", printable(what), p.again(config, "explain", what))
 	}
 }
 

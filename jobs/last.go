@@ -46,6 +46,7 @@ type lastRun struct {
 	LogFormat string   `json:"logformat,omitempty"`
 	Mapping   string   `json:"mapping,omitempty"`
 	Sources   []string `json:"sources,omitempty"`
+	Rules     []string `json:"rules,omitempty"`
 	Zone      string   `json:"zone,omitempty"`
 	Endpoint  string   `json:"s3_endpoint_url,omitempty"`
 	Region    string   `json:"s3_region,omitempty"`
@@ -204,6 +205,12 @@ func (p *program) loadLast(load func() (*Config, error)) (*Config, *lastRun, err
 	default: // another configuration has a state of its own
 		return config, last, nil
 	}
+	if len(config.Rules) == 0 && len(last.Rules) > 0 {
+		config.Rules = last.Rules
+		if err := config.loadRules(); err != nil {
+			p.note("the rules of the last run: %v", err)
+		}
+	}
 	if _, set := p.env("OUTFLOW_STATE"); last.State != "" && !set && !slices.Contains(p.where, "--state") {
 		config.State = last.State // the run may have had it from its command line
 	}
@@ -213,7 +220,7 @@ func (p *program) loadLast(load func() (*Config, error)) (*Config, *lastRun, err
 // others names what the run used of its machine.
 func (l *lastRun) others() string {
 	var out []string
-	for _, of := range [][2]string{{"configuration", l.Config}, {"state", l.State}, {"server", l.Endpoint}} {
+	for _, of := range [][2]string{{"configuration", l.Config}, {"state", l.State}, {"server", l.Endpoint}, {"rules", strings.Join(l.Rules, ", ")}} {
 		if of[1] != "" {
 			out = append(out, of[0]+" "+of[1])
 		}

@@ -52,6 +52,7 @@ func (p *program) scanCommand() *cobra.Command {
 		inputs.zone, inputs.endpointURL, inputs.region = config.Zone, config.S3.EndpointURL, config.S3.Region
 		inputs.sources = config.Sources
 		p.scanned = scannedBy(&inputs, args)
+		p.scanned.Rules = config.Rules
 		end := p.trace.stage(listStage)
 		sources, err := p.find(&inputs, args)
 		end()
