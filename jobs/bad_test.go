@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -226,5 +227,22 @@ func TestProgressAndColour(t *testing.T) {
 	}
 	if coloured, _ := run(false, true); !strings.Contains(coloured, "\x1b[") {
 		t.Error("with colour: got none")
+	}
+}
+
+// A fullDisk is a disk without room.
+type fullDisk struct{}
+
+func (fullDisk) Write([]byte) (int, error) { return 0, syscall.ENOSPC }
+
+// If this fails, a script goes on with a half of what outflow printed.
+func TestLostOutput(t *testing.T) {
+	for _, args := range [][]string{{"explain", "beacon"}, {"list", "detections"}, {"version"}, {"state", "ls", "--state", t.TempDir()}, {"config", "show"}} {
+		var stderr bytes.Buffer
+		p := &program{stdout: &pipe{to: fullDisk{}}, stderr: &stderr, ctx: t.Context(), now: time.Now, limit: noLimit, collect: noCollect,
+			env: func(string) (string, bool) { return "", false }}
+		if code := p.run(args); code != exitEnvironment || !strings.Contains(stderr.String(), "no space left") {
+			t.Errorf("outflow %s: exit %d, want %d and the error on stderr: %s", strings.Join(args, " "), code, exitEnvironment, &stderr)
+		}
 	}
 }

@@ -108,7 +108,10 @@ type hooks struct {
 }
 
 // A pipe is stdout, which its reader may close.
-type pipe struct{ to io.Writer }
+type pipe struct {
+	to   io.Writer
+	lost error // the first error of writing to it that is not errPipe
+}
 
 // errPipe is the error of writing to a pipe that nobody reads.
 var errPipe = errors.New("nobody reads the output")
@@ -117,6 +120,8 @@ func (p *pipe) Write(b []byte) (int, error) {
 	n, err := p.to.Write(b)
 	if errors.Is(err, syscall.EPIPE) {
 		err = errPipe
+	} else if p.lost == nil {
+		p.lost = err
 	}
 	return n, err
 }
@@ -129,7 +134,7 @@ func mainOf(args []string, p *program) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
 	signal.Ignore(syscall.SIGPIPE) // a night does not end because nobody reads its summary
-	p.stdout, p.stderr, p.env, p.environ, p.now, p.ctx = &pipe{os.Stdout}, os.Stderr, os.LookupEnv, os.Environ, time.Now, ctx
+	p.stdout, p.stderr, p.env, p.environ, p.now, p.ctx = &pipe{to: os.Stdout}, os.Stderr, os.LookupEnv, os.Environ, time.Now, ctx
 	if len(os.Args) > 0 && strings.Contains(os.Args[0], "/") {
 		p.called = shellWord(os.Args[0])
 	}
@@ -163,6 +168,9 @@ func (p *program) run(args []string) (code int) {
 	err := root.ExecuteContext(p.ctx)
 	if serr := stop(); err == nil {
 		err = serr
+	}
+	if out, ok := p.stdout.(*pipe); ok && err == nil {
+		err = out.lost // of a line whose writing nobody looked at
 	}
 	if err == nil {
 		return exitOK
