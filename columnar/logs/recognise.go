@@ -591,10 +591,10 @@ func wrappings(head []byte) (found []wrapping, plainly bool) {
 		plainly = bytes.Contains(table.line, []byte("_raw"))
 	}
 	var fields uint64
-	var syslog, structured, stamped, docker, snare, fluent bool
+	var syslog, structured, stamped, docker, snare, fluent, prefixed bool
 	packed := isPacked(head)
 	var s syslogLine
-	cri, words, lines := 0, 0, 0
+	cri, words, plain, lines := 0, 0, 0, 0
 	for probe := newJSONLayer(0, false); len(head) > 0 && lines < 2*sniffLines; lines++ {
 		var line []byte
 		line, head = scan.CutLine(head)
@@ -614,6 +614,10 @@ func wrappings(head []byte) (found []wrapping, plainly bool) {
 		snare = snare || isSnare
 		_, _, _, isFluent := cutFluent(line)
 		fluent = fluent || isFluent
+		stamp, _, _, isPrefixed := cutPrefix(line)
+		if prefixed = prefixed || isPrefixed; isPrefixed && isPlainPrefix(stamp, line) {
+			plain++
+		}
 		syslog = s.parse(line) || syslog
 		structured = structured || s.data != nil
 		stamped = stamped || isStampISO(line)
@@ -639,6 +643,10 @@ func wrappings(head []byte) (found []wrapping, plainly bool) {
 	}
 	if fluent {
 		found = append(found, func() layer { return &fluentLayer{} })
+	}
+	if prefixed {
+		found = append(found, func() layer { return prefixLayer{} })
+		plainly = plainly || plain > lines/2
 	}
 	if stamped {
 		found = append(found, func() layer { return stampLayer{} })

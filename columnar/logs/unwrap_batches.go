@@ -42,6 +42,27 @@ var batchForms = []*batchForm{
 		context: []string{"columns", "Columns", "fields", "rowType"},
 		append:  appendRow,
 	},
+	{ // Elasticsearch, several searches or one that runs in the background: responses[].hits.hits[]
+		marks:  []string{"responses", "response", "rawResponse"},
+		arrays: []string{"hits"},
+		append: appendObject,
+	},
+	{ // BigQuery: rows[].f[].v
+		marks:   []string{"kind", "schema"},
+		arrays:  []string{"rows"},
+		context: []string{"schema"},
+		append:  appendBigQueryRow,
+	},
+	{ // Datadog: data[].attributes
+		marks:  []string{"data"},
+		arrays: []string{"data"},
+		append: func(_ *batchReader, dst, element []byte) []byte {
+			if m := memberOf(element, "attributes"); m.Is('{') && string(memberOf(element, "type")) == `"log"` {
+				return append(dst, m...)
+			}
+			return nil
+		},
+	},
 	{ // Sumo Logic: messages[].map; Graylog: messages[].message
 		marks:   []string{"messages"},
 		arrays:  []string{"messages"},
@@ -445,6 +466,74 @@ func appendRow(b *batchReader, dst, element []byte) []byte {
 	}
 	cell := func(column int) []byte { return b.cells[column] }
 	return append(b.table.object(append(dst, '{'), &b.table.root, cell), '}')
+}
+
+// appendObject appends an element that is an object.
+func appendObject(_ *batchReader, dst, element []byte) []byte {
+	if element[0] != '{' {
+		return nil
+	}
+	return append(dst, element...)
+}
+
+// appendBigQueryRow appends a row as an object of the columns that the schema names.
+func appendBigQueryRow(b *batchReader, dst, element []byte) []byte {
+	return appendRecord(dst, memberOf(b.shared, "fields"), element, 0)
+}
+
+// appendRecord appends what BigQuery's API writes as {"f":[{"v":…},…]}, by the fields of its schema.
+// Without a schema, and where records are too deep in each other, it is nil.
+func appendRecord(dst, fields, record []byte, depth int) []byte {
+	if depth > scan.MaxDepth {
+		return nil
+	}
+	var names, cells scan.Walker
+	names.Open(fields)
+	cells.Open(memberOf(record, "f"))
+	dst = append(dst, '{')
+	for n := 0; names.InArray() && names.Next(); n++ {
+		name := memberOf(names.Val, "name")
+		if !name.Is('"') || !cells.InArray() || !cells.Next() {
+			return nil
+		}
+		if n > 0 {
+			dst = append(dst, ',')
+		}
+		dst = append(append(dst, name...), ':')
+		if dst = appendCell(dst, memberOf(names.Val, "fields"), memberOf(cells.Val, "v"), depth); dst == nil {
+			return nil
+		}
+	}
+	if !names.Done() || cells.Next() || !cells.Done() {
+		return nil
+	}
+	return append(dst, '}')
+}
+
+// appendCell appends the value of a column: a record if it has fields, or an array of such.
+func appendCell(dst, fields []byte, value scan.Value, depth int) []byte {
+	switch {
+	case depth > scan.MaxDepth:
+		return nil
+	case value == nil:
+		return append(dst, "null"...)
+	case value.Is('['):
+		var w scan.Walker
+		dst = append(dst, '[')
+		w.Open(value)
+		for n := 0; w.Next(); n++ {
+			if n > 0 {
+				dst = append(dst, ',')
+			}
+			if dst = appendCell(dst, fields, memberOf(w.Val, "v"), depth+1); dst == nil {
+				return nil
+			}
+		}
+		return append(dst, ']')
+	case value.Is('{'):
+		return appendRecord(dst, fields, value, depth+1)
+	}
+	return append(dst, value...)
 }
 
 // columnNames returns the names of columns: texts, or objects that have one.

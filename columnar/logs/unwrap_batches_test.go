@@ -45,6 +45,21 @@ func TestBatches(t *testing.T) {
 			`{"a":1,"b":"x"}
 {"b":"y"}
 `},
+		{"BigQuery", `{"kind":"bigquery#queryResponse","schema":{"fields":[{"name":"time","type":"TIMESTAMP"},{"name":"who","type":"RECORD","fields":[{"name":"user","type":"STRING"}]},{"name":"parts","type":"RECORD","mode":"REPEATED","fields":[{"name":"n","type":"INTEGER"}]}]},
+"rows":[{"f":[{"v":"1.7951688E9"},{"v":{"f":[{"v":"amy"}]}},{"v":[{"v":{"f":[{"v":"5"}]}},{"v":{"f":[{"v":null}]}}]}]},{"f":[{"v":"1"},{"v":null},{"v":[]}]},{"f":[{"v":"1"}]},{"f":[{"v":"1"},{"v":{"f":[]}},{"v":[]}]}]}`,
+			`{"time":"1.7951688E9","who":{"user":"amy"},"parts":[{"n":"5"},{"n":null}]}
+{"time":"1","who":null,"parts":[]}
+{
+{
+`},
+		{"Elasticsearch", `{"took":1,"responses":[{"hits":{"total":1,"hits":[{"_source":{"a":1}},5]}},{"error":{"type":"x"},"hits":{"hits":[{"_source":{"a":2}}]}}]}`,
+			`{"_source":{"a":1}}
+{"_source":{"a":2}}
+`},
+		{"Datadog", `{"data":[{"id":"1","type":"log","attributes":{"message":"x"}},{"id":"2","type":"log"}],"meta":{}}`,
+			`{"message":"x"}
+{
+`},
 		{"cut off", `{"streams":[{"stream":{},"values":[["1","x"],["2","y`, `{"timestamp":"1","message":"x"}
 {
 `},

@@ -3,6 +3,7 @@ package logs
 import (
 	"bytes"
 	"math/bits"
+	"slices"
 
 	"outflow/columnar/scan"
 )
@@ -46,6 +47,7 @@ const (
 	jsonKinesis              // of Kinesis, as Lambda gets it
 	jsonAWSLogs              // of CloudWatch's subscriptions
 	jsonAttributes           // of Datadog's archives, what it found in a message
+	jsonAfter                // of Debezium, a row after a change
 	jsonKafkaValue           // of Kafka; the last message
 	jsonTimestamp            // the first time
 	_                        // time
@@ -89,16 +91,32 @@ const (
 // jsonBeside says which fields stand beside one that may be a record, one at least, as a set: alone
 // its name says little.
 var jsonBeside = [jsonTimestamp]uint64{jsonResult: 1 << jsonPreview, jsonLine: 1 << jsonLabels, jsonTopicMessage: 1 << jsonTopic,
-	jsonBody: 1<<jsonReceipt | 1<<jsonSequence, jsonBodyLower: 1 << jsonReceiptLower, jsonAttributes: 1 << jsonDay, jsonKafkaValue: 1 << jsonOffset}
+	jsonBody: 1<<jsonReceipt | 1<<jsonSequence, jsonBodyLower: 1<<jsonReceiptLower | 1<<jsonDay, jsonAttributes: 1 << jsonDay, jsonAfter: 1 << jsonPreview, jsonKafkaValue: 1 << jsonOffset}
+
+// wrapperAliases are other names of these fields. The 64 bits of a set are all in use.
+var wrapperAliases = map[string]int{
+	"json":         jsonPayload,               // of Filebeat, what it decoded
+	"op":           jsonPreview,               // of Debezium
+	"timeUnixNano": jsonDay,                   // of OpenTelemetry, beside body
+	"Line":         jsonLine, "tsNs": jsonDay, // of Grafana
+	"PROGRAM": jsonProgram, "PID": jsonPID, "HOST": jsonHost, "ISODATE": jsonDay, "programname": jsonProgram, "timereported": jsonDay, // of syslog-ng and rsyslog
+}
 
 // newWrapperShape returns the shape of objects that wrap a record.
 func newWrapperShape() *scan.Shape {
-	s := scan.ShapeOf(0, "message", "log", "msg", "_raw", "full_log", "MESSAGE", "event.original", "event", "detail", "eventData", "auditData", "CloudTrailEvent", "_source", "data", "fields", "payload",
+	keys := []string{"message", "log", "msg", "_raw", "full_log", "MESSAGE", "event.original", "event", "detail", "eventData", "auditData", "CloudTrailEvent", "_source", "data", "fields", "payload",
 		"@message", "textPayload", "SyslogMessage", "RawData", "AuditData", "result",
-		"line", "full_message", "short_message", "Message", "Sns", "Body", "body", "kinesis", "awslogs", "attributes", "value",
+		"line", "full_message", "short_message", "Message", "Sns", "Body", "body", "kinesis", "awslogs", "attributes", "after", "value",
 		"@timestamp", "time", "timestamp", "_time", "__REALTIME_TIMESTAMP", "TimeGenerated", "date", "ts", "_messagetime", "Timestamp", "publishTime",
 		"stream", "host", "hostname", "_HOSTNAME", "Computer", "SYSLOG_IDENTIFIER", "_PID",
-		"preview", "labels", "TopicArn", "ReceiptHandle", "receiptHandle", "offset", "SequenceNumber", "container_id")
+		"preview", "labels", "TopicArn", "ReceiptHandle", "receiptHandle", "offset", "SequenceNumber", "container_id"}
+	s := scan.NewShape(func(key []byte) int {
+		if field, ok := wrapperAliases[string(key)]; ok {
+			return field
+		}
+		return slices.Index(keys, string(key))
+	})
+	s.Fields = 1<<len(keys) - 1
 	s.Within("event", scan.ShapeOf(jsonOriginal, "original"))
 	s.Within("host", scan.ShapeOf(jsonHostName, "name"))
 	log := scan.ShapeOf(0)

@@ -138,6 +138,17 @@ var wrappers = []struct {
 		inner := `{"messageType":"DATA_MESSAGE","logGroup":"g","logEvents":[{"id":"1","timestamp":1795206330123,"message":` + quoteJSON(line) + `}]}`
 		return `{"kinesis":{"data":"` + inKinesis(inner) + `"},"eventID":"e"}` + "\n"
 	}},
+	{"counted syslog, a length a line", "", textAround("155 <166>Nov 20 20:25:30 relay.example  shipper[71]: ")},
+	{"kubectl --prefix", "", textAround("[pod/px-1/squid] ")},
+	{"compose, in colour", "", textAround("\x1b[36msquid-1  | \x1b[0m")},
+	{"logcli's text", "", textAround(`2026-11-20T20:25:30Z {app="x", host="relay"} `)},
+	{"Grafana's text", "", textAround("1795206330123\t2026-11-20T20:25:30.123Z\t")},
+	{"Kafka's console", "", textAround("CreateTime:1795206330123\tPartition:0\tnull\t")},
+	{"Wazuh's archives", "", textAround("2026 Nov 20 20:25:30 (relay) any->/var/log/x.log ")},
+	{"Kiwi", "", textAround("2026-11-20 20:25:30\tLocal7.Info\trelay\t")},
+	{"syslog-ng JSON", "", jsonAround(`{"PROGRAM":"shipper","HOST":"relay","ISODATE":"2026-11-20T20:25:30+00:00","MESSAGE":`, `}`)},
+	{"OpenTelemetry's records alone", "", jsonAround(`{"timeUnixNano":1795206330123000000,"attributes":{"service.name":"x"},"body":`, `}`)},
+	{"searches of Elasticsearch", "", jsonAround(`{"took":1,"responses":[{"hits":{"hits":[{"_source":{"@timestamp":"2026-11-20T20:25:30.123Z","message":`, `}}]}}]}`)},
 }
 
 // ownForms are cases of several headers that the dialect reads itself.
@@ -188,8 +199,8 @@ const everyCase = 28
 
 // unwrappedOnly are the cases of what is read only where nothing is around it: a format that is named takes what
 // is around a line for its first field; stray quotes are cut as
-// blocks have it, spaces before quotes are dropped from tables, and wrapped records are not cut.
-var unwrappedOnly = []string{"csv_stray.txtar", "csv_spaced.txtar", "jsonl_cut.txtar", "vpcflow_logformat.txtar"}
+// blocks have it, spaces before quotes are dropped from tables, wrapped records are not cut, and blank lines are not wrapped.
+var unwrappedOnly = []string{"csv_stray.txtar", "csv_spaced.txtar", "jsonl_cut.txtar", "vpcflow_logformat.txtar", "csv_titles_paired.txtar"}
 
 // A record gives the same row and has the same number, whatever it is wrapped in.
 func TestUnwrapEveryDialect(t *testing.T) {
@@ -466,6 +477,9 @@ var timeOf = map[string]string{
 	"Splunk rows": "2026-11-20T20:25:30Z", "Azure Log Analytics": "2026-11-20T20:25:30Z", "CloudWatch Insights": "2026-11-20T20:25:30.123Z",
 	"Fluentd's file": "2026-11-20T20:25:30Z", "Fluent Bit's file": "2026-11-20T20:25:30.123456Z", "Fluent Bit's terminal": "2026-11-20T20:25:30.123456Z", "Fluent Bit JSON": "2026-11-20T20:25:30.123456Z",
 	"SNS": "2026-11-20T20:25:30.123Z", "Kafka": "2026-11-20T20:25:30.123Z", "CloudWatch subscription in Kinesis": "2026-11-20T20:25:30.123Z",
+	"counted syslog, a length a line": "2026-11-20T20:25:30Z", "logcli's text": "2026-11-20T20:25:30Z", "Grafana's text": "2026-11-20T20:25:30.123Z", "Kafka's console": "2026-11-20T20:25:30.123Z",
+	"Wazuh's archives": "2026-11-20T20:25:30Z", "Kiwi": "2026-11-20T20:25:30Z", "syslog-ng JSON": "2026-11-20T20:25:30Z", "OpenTelemetry's records alone": "2026-11-20T20:25:30.123Z",
+	"searches of Elasticsearch": "2026-11-20T20:25:30.123Z",
 }
 
 // If this fails, the rows of a dialect whose records have no time, in the form at hand,

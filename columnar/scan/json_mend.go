@@ -147,7 +147,7 @@ func (m *mender) word(empty bool) bool {
 	case "true", "false", "null":
 		m.out = append(m.out, word...)
 	default:
-		if isDigits(word) {
+		if IsDigits(word) {
 			for len(word) > 1 && word[0] == '0' {
 				word = word[1:]
 			}

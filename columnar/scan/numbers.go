@@ -148,7 +148,7 @@ func Float(b []byte) (float64, bool) {
 // or have a fraction: 734.003.
 func GroupOrFraction(b []byte) bool {
 	whole, digits, found := bytes.Cut(b, []byte{'.'})
-	return found && len(digits) == 3 && len(whole) > 0 && len(whole) <= 3 && whole[0]-'1' < 9 && isDigits(whole) && isDigits(digits)
+	return found && len(digits) == 3 && len(whole) > 0 && len(whole) <= 3 && whole[0]-'1' < 9 && IsDigits(whole) && IsDigits(digits)
 }
 
 // sizes are the units of Size, in lower case.

@@ -26,7 +26,7 @@ func (c *Clock) worded(b []byte) (us int64, ok bool) {
 		b = behind
 	}
 	var year []byte // behind the time, as C writes it
-	if at := bytes.LastIndexByte(b, ' '); at > 0 && len(b)-at == len(" 2026") && isDigits(b[at+1:]) {
+	if at := bytes.LastIndexByte(b, ' '); at > 0 && len(b)-at == len(" 2026") && IsDigits(b[at+1:]) {
 		b, year = b[:at], b[at+1:]
 	}
 	b, offset, zone := c.cutZone(b)
@@ -175,7 +175,7 @@ func cutDate(b []byte) (date, clock []byte, ok bool) {
 // appendDate appends a date in the form 2006-01-02. year may stand apart. order is that of numbers
 // with / or - between them.
 func appendDate(dst, date, year []byte, order Order) (iso []byte, ok bool) {
-	if len(date) == 8 && isDigits(date) {
+	if len(date) == 8 && IsDigits(date) {
 		dst = append(append(dst, date[:4]...), '-')
 		return append(append(append(dst, date[4:6]...), '-'), date[6:]...), true
 	}
@@ -209,7 +209,7 @@ func appendDate(dst, date, year []byte, order Order) (iso []byte, ok bool) {
 	if isLetter(month) {
 		month = monthNumber(month)
 	}
-	if len(dst)+len(year) != 4 || !isDigits(year) || len(month) == 0 || len(month) > 2 || len(day) == 0 || len(day) > 2 {
+	if len(dst)+len(year) != 4 || !IsDigits(year) || len(month) == 0 || len(month) > 2 || len(day) == 0 || len(day) > 2 {
 		return nil, false
 	}
 	dst = append(append(dst, year...), '-')
@@ -229,7 +229,7 @@ func cutPart(date []byte) (part, rest []byte, sep byte) {
 // appendClock appends a time of day in the form 15:04:05. It may have no seconds, or no
 // marks between its numbers.
 func appendClock(dst, clock []byte, half byte) (iso []byte, ok bool) {
-	if len(clock) >= 6 && isDigits(clock[:6]) { // 130203
+	if len(clock) >= 6 && IsDigits(clock[:6]) { // 130203
 		dst = append(append(dst, clock[:2]...), ':')
 		dst = append(append(dst, clock[2:4]...), ':')
 		return append(dst, clock[4:]...), half == 0
@@ -308,7 +308,8 @@ func same(word []byte, name string) bool {
 
 func isLetter(part []byte) bool { return len(part) > 0 && part[0]|0x20-'a' < 26 }
 
-func isDigits(b []byte) bool {
+// IsDigits reports whether b is digits alone, one at least.
+func IsDigits(b []byte) bool {
 	for _, c := range b {
 		if c-'0' > 9 {
 			return false
