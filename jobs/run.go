@@ -329,6 +329,7 @@ func (s *state) night(ctx context.Context, run *runRecord, n *night, old bool) (
 	for name, o := range s.read {
 		objects[name] = o.source
 	}
+	r.Blind = append(overlaps(ctx, r.Inputs, objects), r.Blind...)
 	if r.Records, err = p.recordsBehind(config, r.Findings, objects); err != nil {
 		return err
 	}

@@ -85,6 +85,7 @@ func (p *program) scanCommand() *cobra.Command {
 		}
 		r.Job = "scan"
 		objects := objectsOf(sources)
+		r.Blind = append(overlaps(p.ctx, r.Inputs, objects), r.Blind...)
 		p.scanned.Records, p.scanned.Exact = etagsOf(objects, r.Findings), exact(r.Findings)
 		if r.Records, err = p.recordsBehind(config, r.Findings, objects); err != nil {
 			return err
