@@ -545,7 +545,7 @@ func (d *winJSON) unescapeAgain(s []byte) []byte {
 // fromMessage reports whether fields are to be found in the message only.
 func (d *winJSON) fromMessage() bool {
 	s := &d.event.slots
-	for _, slot := range []winSlot{winUtcTime, winImage, winCommandLine, winNewProcessName, winDestinationIP, winQueryName} {
+	for _, slot := range []winSlot{winUtcTime, winImage, winCommandLine, winNewProcessName, winDestinationIP, winQueryName, winObjectName, winDeviceID, winPrintBytes} {
 		if s[slot] != nil {
 			return false
 		}
