@@ -72,8 +72,8 @@ func nameAndDomain(user string) (name, domain string) {
 	return user[:max(strings.LastIndexByte(user, '@'), 0)], ownDomain([]byte(user))
 }
 
-// notWindows reports whether a domain of Windows seldom has a character. What has others is
-// the text of a log, and may be meant to be read as a part of the configuration.
+// notWindows reports whether a domain of Windows seldom has a character. A name with others
+// is text from a log, perhaps crafted to be read as configuration.
 func notWindows(r rune) bool {
 	return r >= utf8.RuneSelf || r != '-' && r != '_' && !('0' <= r && r <= '9') && !('a' <= r && r <= 'z')
 }
@@ -120,8 +120,8 @@ type aliasGuess struct {
 	shared, of    int // names of the alias that the domain has, and all
 }
 
-// minNamesakeShare is the share of the names of an alias that its domain must have. Less is
-// chance: two companies of a thousand people share some names.
+// A domain must have at least minNamesakeShare of the names of its alias. Less is chance: two
+// companies of a thousand people share some names.
 const minNamesakeShare = 0.5
 
 // minPublicNamesakes is how many names an alias that anybody can register must share: a

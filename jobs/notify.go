@@ -102,7 +102,7 @@ func (n *Notify) check() error {
 		return errors.New("password is missing: user has no use without it")
 	}
 	if n.To == "mail" {
-		// Addresses are headers: the library refuses what is none.
+		// Addresses are headers: the library refuses malformed ones.
 		if err := n.addresses(mail.NewMsg()); err != nil {
 			return err
 		}
@@ -184,7 +184,7 @@ func isReference(value string) bool {
 	return strings.HasPrefix(value, "env:") || strings.HasPrefix(value, "file:")
 }
 
-// resolve returns the value that a reference names, or a value that is none. It has no line
+// resolve returns the value that a reference names, or the value itself. It has no line
 // break or other control character: these end headers.
 func (p *program) resolve(value string) (string, error) {
 	text, err := p.referred(value)

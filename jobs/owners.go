@@ -38,10 +38,10 @@ func (n *nameCount) addAll(m *nameCount) {
 	}
 }
 
-// owners counts what says whose a log is.
+// owners counts the names that tell which company a log belongs to.
 type owners struct {
-	accounts nameCount // the accounts whose trail the records are of
-	domains  nameCount // the mail domains of users who are no guests
+	accounts nameCount // the accounts of the trails
+	domains  nameCount // the mail domains of users, without guests
 	users    namesakes
 }
 
@@ -66,7 +66,7 @@ var (
 	mailDomain = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)+$`)
 )
 
-// serviceAccounts is the domain of Google's service accounts, which are of its customers.
+// serviceAccounts is the domain of Google's service accounts, which belong to its customers.
 const serviceAccounts = "gserviceaccount.com"
 
 // count adds the rows of a batch.

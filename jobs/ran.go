@@ -300,7 +300,7 @@ func (s *state) rowsOf(ctx context.Context, day detect.Day) (map[string]float64,
 	return rows, nil
 }
 
-// thin says of thin feeds what was not there to be judged.
+// thin returns blind spots for the feeds with far fewer rows than usual.
 func thin(feeds []reports.Feed, judged []detect.Day) (out []reports.Blind) {
 	for _, f := range feeds {
 		if f.Thin {

@@ -30,8 +30,8 @@ type ruleSet struct {
 	warnings     []string
 }
 
-// fewRules is from how many bundled rules on logs are missed that a run lacks. What one or two of them
-// would read is not collected by most companies, and says nothing of how much the report sees.
+// Missing logs are reported from fewRules bundled rules on. Most companies do not collect what one or two rules
+// would read, so its absence says little about the report.
 const fewRules = 3
 
 // maxRuleWarnings is how many rules that do not load a report lists.

@@ -169,7 +169,7 @@ func (t *stage) shardDone(ctx context.Context, shard int) (*shardDone, error) {
 	return done, nil
 }
 
-// planned reports whether the parts are of folds of the plan.
+// planned reports whether the parts were folded under the plan.
 func (plan *stagePlan) planned(parts []mergedPart) bool {
 	for i := range parts {
 		part := &parts[i]

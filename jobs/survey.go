@@ -167,8 +167,8 @@ func (s *surveyed) settle() {
 // are the logs of one sensor, named for hosts or people.
 const maxSplit = 8
 
-// oneKind makes one group of those of a folder and a format that are more than maxSplit, if
-// a pattern finds them and none of another format.
+// oneKind joins the groups of a folder and a format if there are more than maxSplit and a
+// pattern finds them and no group of another format.
 func oneKind(groups []surveyed) []surveyed {
 	folders := map[string][]*surveyed{}
 	for i := range groups {

@@ -269,7 +269,7 @@ func rank(config *Config, h *history, days []detect.Day, r *ranking) ([]topForm,
 }
 
 // topOptional are the columns of topColumns that a narrow terminal goes without, the first
-// to go first. Who sends most matters more than how often.
+// to go first. How much an entity sends matters more than how often.
 var topOptional = []int{1, 4, 2, 5}
 
 // topColumns returns the cells of each column, its heading first.

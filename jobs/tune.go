@@ -453,8 +453,8 @@ func (p choice) rate() (sum float64) {
 	return sum
 }
 
-// recall returns which share of the injections of each kind any of the detections finds,
-// NaN where there is none that they see, and the mean.
+// recall returns the share of the injections of each kind that the detections find, NaN for a
+// kind that they cannot see, and the mean.
 func (t *replay) recall(p choice) (kinds []float64, mean float64) {
 	hit, all := make([]int, len(injections)), make([]int, len(injections))
 	for i, v := range t.victims {

@@ -99,8 +99,8 @@ func partObjects(f *detect.Finding) []string {
 }
 
 // alone reports whether the finding has no entry but its own: it has more targets than a
-// list should name, texts of a length that names do not have, an address that is none, or
-// a destination below which anybody may be.
+// list should name, texts of a length that names do not have, a malformed address, or
+// a destination that anybody may have a name below.
 func alone(f *detect.Finding, targets []allowTarget) bool {
 	kind, who := allowEntity(f)
 	if _, err := netip.ParseAddr(who); kind == "src_ip" && err != nil {

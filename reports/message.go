@@ -130,7 +130,7 @@ type slackBlock struct {
 type slackText struct {
 	Type     string `json:"type"`
 	Text     string `json:"text"`
-	Verbatim bool   `json:"verbatim,omitempty"` // names of users and channels are no links
+	Verbatim bool   `json:"verbatim,omitempty"` // names of users and channels do not become links
 }
 
 // Limits of Slack, in characters: a section may have 3000, and escaping makes up to five

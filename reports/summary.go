@@ -272,8 +272,8 @@ func (s *summary) table(r *Report, shown []*detect.Finding) {
 	}
 }
 
-// widths returns the widths of the columns; 0 leaves one out. days says that the findings
-// are of several days.
+// widths returns the widths of the columns; 0 leaves one out. days says that there are findings
+// from several days.
 func (s *summary) widths(rows [][numCols]string, days bool) [numCols]int {
 	var cells, least [numCols]int
 	for c := range columns {

@@ -18,7 +18,7 @@ import (
 // and each old metadata file that it lists takes a few hundred.
 const maxMetadata = 128 << 20
 
-// ErrNotTable is in the error of Parse about what is no metadata file.
+// ErrNotTable is what Parse's error wraps for a text that is not a metadata file.
 var ErrNotTable = errors.New("not the metadata of an Iceberg table")
 
 // A Table is the current snapshot of a table. It does not change.

@@ -165,8 +165,8 @@ func (q *question) spanOf(c *Column, low, high []byte) span {
 	case "date":
 		return span{dayTime(l).UnixMicro(), dayTime(h).UnixMicro() + microsPerDay - 1}.wider(q.Zone)
 	case "int", "long":
-		// Times of one unit, of years that logs are of, are not ten times as large as
-		// others. Between bounds of two units may be any time.
+		// In one unit, no time of a log is ten times another. Between bounds in two units,
+		// any time may lie.
 		if q.Micros == nil || l <= 0 || h/10 >= l {
 			return always
 		}

@@ -47,7 +47,7 @@ func blockFormOf(head []byte) *blockForm {
 }
 
 // A blockReader reads such records. One that is malformed, or too long, becomes a line that no
-// decoder accepts, so that it is counted. What stands before the first is no record.
+// decoder accepts, so that it is counted. Text before the first record does not count.
 type blockReader struct {
 	*blockForm
 	made

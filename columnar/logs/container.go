@@ -48,7 +48,7 @@ func containerNames() []string {
 }
 
 // eachLine calls one for each line of data until w is full, and returns what is left.
-// Blank lines are no records.
+// It skips blank lines.
 func eachLine(data []byte, w *window, one func(line []byte, record int64)) []byte {
 	for len(data) > 0 && !w.full() {
 		var line []byte

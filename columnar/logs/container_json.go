@@ -123,8 +123,8 @@ func (r *jsonReader) fields(element scan.Value, w *window) {
 	}
 }
 
-// eachElement calls one for the elements of an array, and of arrays in it; for a value
-// that is none, with that.
+// eachElement calls one for the elements of an array, and of arrays in it. A value that is
+// not an array is its only element.
 func eachElement(v scan.Value, w *window, inData bool, one func(v scan.Value, inData bool)) {
 	if !v.Is('[') {
 		one(v, inData)

@@ -27,7 +27,7 @@ type Content struct {
 	// Whole says that Head is all there is. The stream may end early.
 	Whole bool
 	More  bool // other members may follow in the object
-	// Bytes are all bytes, Head included. Who reads them must end the member.
+	// Bytes are all bytes, Head included. Their reader must end the member.
 	Bytes io.Reader
 }
 

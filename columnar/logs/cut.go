@@ -35,7 +35,7 @@ func NewBuffers(n, size int) *Buffers {
 	return b
 }
 
-// get waits for a buffer to be free. Who waits must hold none, or readers could
+// get waits for a buffer to be free. A reader that waits must not hold one, or readers could
 // wait for each other.
 func (b *Buffers) get() []byte {
 	if buf := <-b.free; buf != nil {

@@ -555,7 +555,7 @@ func (c *parquetColumn) appendText(dst []byte, value int) []byte {
 	return c.values.appendNumber(dst, c.leaf, value)
 }
 
-// appendNumber appends a value that is none of text; a time as µs, which clocks know by their
+// appendNumber appends a value that is not a text; a time as µs, which clocks know by their
 // size.
 func (v *values) appendNumber(dst []byte, leaf *parquetLeaf, value int) []byte {
 	switch v.held {

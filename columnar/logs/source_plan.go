@@ -330,7 +330,7 @@ func (p *sourcePlan) conditions(where map[string]Condition) (out []condition, er
 	return out, nil
 }
 
-// tables returns the tables that rows are of.
+// tables returns the tables of the rows.
 func (p *sourcePlan) tables() (tables []*columnar.Table) {
 	for _, t := range columnar.Tables {
 		if slices.ContainsFunc(p.rows, func(r sourceRow) bool { return r.table == t }) {

@@ -103,7 +103,7 @@ func (w *window) putIn(i, slot int, text []byte) {
 	w.cells[i*w.slots+slot] = columnar.Span{Begin: begin, End: uint32(len(w.side)) | inSide}
 }
 
-// add adds a text to the list that the last record has; a single text is no list.
+// add adds a text to the list of the last record. A single text stays a text.
 func (w *window) add(slot int, text []byte) {
 	if !w.has(w.n-1, slot) {
 		w.put(slot, text)

@@ -104,8 +104,8 @@ func batchFormOf(head []byte) *batchForm {
 	return nil
 }
 
-// A batchReader reads batches as one record a line. A record that is none becomes a line that
-// no decoder accepts, so that it is counted; so does an object without records.
+// A batchReader reads batches as one record a line. A malformed record becomes a line
+// that no decoder accepts, so that it is counted; so does an object without records.
 type batchReader struct {
 	*batchForm
 	made
@@ -280,7 +280,7 @@ func (b *batchReader) row() {
 // malformed hands on a line that no decoder accepts.
 func (b *batchReader) malformed() { b.out = append(b.out, malformedBlock...) }
 
-// damaged begins anew behind what is no sound JSON.
+// damaged begins anew behind broken JSON.
 func (b *batchReader) damaged() {
 	b.malformed()
 	b.open, b.array, b.capture, b.within, b.keyed, b.text, b.escape = b.open[:0], 0, 0, false, false, false, false

@@ -36,8 +36,8 @@ type tableNode struct {
 // tableRecords are the columns that hold a record as it was written, and messages for people.
 var tableRecords = []string{"_raw", "@message", "message", "msg", "log", "full_log", "event.original", "rawdata", "textpayload", "syslogmessage", "renderedDescription", "line"}
 
-// maxTableHeader is how long a header is, in bytes, and maxTableName the name of a column: text
-// that is longer is no header, or one that somebody made to cost time.
+// maxTableHeader is how long a header is, in bytes, and maxTableName the name of a column:
+// longer text is not a header, or was made to cost time.
 const (
 	maxTableHeader = 32 << 10
 	maxTableName   = 200

@@ -240,7 +240,7 @@ func (d *winJSON) member(place winPlace, element, key []byte, w *scan.Walker) {
 					return
 				}
 			case string(key) == "Payload":
-				// What the record says beside it is of who wrote the event into the log.
+				// The fields beside it describe the program that wrote the event into the log.
 				d.event.forget()
 				fallthrough
 			case inner != winECS:

@@ -16,8 +16,8 @@ func (f fault) Unwrap() error { return f.error }
 // errNoBucket says that a name is wrong.
 var errNoBucket = errors.New("no such bucket: check its name, and the endpoint if it is not at AWS")
 
-// errNoListing is the error of an answer that would be an empty bucket, and is none: that of
-// a proxy, or of a page where somebody must log in.
+// errNoListing is the error of an answer that would pass for an empty bucket: that of a proxy, or a
+// login page.
 var errNoListing = errors.New("the answer is not a listing of S3: check the endpoint, and whether a proxy answers in its place")
 
 // faultOf marks an error of S3 as a fault, unless it lies with what was asked for.

@@ -378,8 +378,8 @@ func (g *globber) iceberg(ctx context.Context, uri string, days []time.Time, o O
 	return nil
 }
 
-// tableError says of which table an error is. That a file of a table does not exist does not
-// mean that the input does not.
+// tableError adds the table to an error. A table with a missing file is still there, so the error is
+// not fs.ErrNotExist any more.
 func tableError(at string, err error) error {
 	err = fmt.Errorf("the Iceberg table %s: %w", at, err)
 	if errors.Is(err, fs.ErrNotExist) {

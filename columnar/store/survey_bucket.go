@@ -200,8 +200,8 @@ func (s *surveyor) choose(f toSurvey, names []string, before dating, stream stri
 	return out
 }
 
-// dayBefore returns which of the names, whose last is of the newest day, are of the day
-// before that: one, or several if each hour has a folder.
+// dayBefore returns the indexes of the names of the day before the newest day, which the last name
+// has: one, or several if each hour has a folder.
 func dayBefore(names []string, before dating) (chosen []int) {
 	day := func(i int) time.Time {
 		d := before

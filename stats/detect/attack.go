@@ -49,7 +49,7 @@ func TechniqueOf(id string) Technique {
 	return Technique{ID: id}
 }
 
-// Parent returns the technique of a sub-technique, and false if t is none.
+// Parent returns the technique of a sub-technique, and false if t is not one.
 func (t Technique) Parent() (Technique, bool) {
 	id, _, sub := strings.Cut(t.ID, ".")
 	if !sub {

@@ -183,14 +183,14 @@ const (
 	// natural-log units: the daily uploads of people whose work is not uploading vary
 	// by a factor of e.
 	commonSpread = 1.0
-	// guessDays is the most weight, in days, of what is in part a guess. With 25, an account alone in
+	// guessDays is the most weight, in days, of a spread that is partly a guess. With 25, an account alone in
 	// its feed would have to send 26 times what it sent on each of nine days.
 	guessDays = 10
 )
 
-// peersOf returns what counts of an entity's peers: those of its group if there are at
-// least least of them, else those of all people. A service account has no other peers
-// than its group. ok is false if they are fewer than least.
+// peersOf returns the values of an entity's peers: its group if that has at least least
+// members, else all people. A service account is compared with its group only. ok is false
+// if there are fewer than least.
 func peersOf(of map[string][]float64, group string, least int) (peers []float64, named, ok bool) {
 	own := of[group]
 	if group != "" && len(own) >= least {

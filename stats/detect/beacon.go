@@ -68,7 +68,7 @@ const (
 	fewIntervals, someIntervals, manyIntervals = 24, 36, 48
 	// rarePopulation is how many sources it takes to call a destination rare.
 	rarePopulation = 50
-	// namedShare is the share of pairs with a name above which a log is one with names.
+	// A log in which more than namedShare of the pairs have a name is one with names.
 	namedShare = .5
 	// MaxBeacons is the number of pairs that Input.Beacons gets. Nobody reads more.
 	MaxBeacons = 1000

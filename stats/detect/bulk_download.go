@@ -72,8 +72,8 @@ func bulkDownload() *Detection {
 }
 
 // From coldMedium times the limit on, a cold start is medium, and from coldHigh on, high:
-// by default 2 and 10 GB, and 800 and 4,000 objects in an hour. Who fetches 5,000 in
-// 15 minutes or 25 in 8 is an analytic of Sentinel and of Elastic.
+// by default 2 and 10 GB, and 800 and 4,000 objects in an hour. Sentinel and Elastic
+// have rules for 5,000 in 15 minutes and 25 in 8.
 const coldMedium, coldHigh = 4, 20
 
 // A bulkHalf is one of the two quantities that a day is judged by.

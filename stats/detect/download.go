@@ -302,8 +302,8 @@ func (d *downloader) code(place []byte) uint32 {
 	return uint32(d.objects.Code(d.name))
 }
 
-// requests is of for the log of a web server. What was not sent because the client has
-// it, or is elsewhere, is no download.
+// requests is of for the log of a web server. An answer without content (not modified, moved)
+// is not a download.
 func (d *downloader) requests(b *columnar.Batch) []uint32 {
 	what := d.what[:b.Len()]
 	clear(d.pages[:b.Len()])

@@ -89,8 +89,8 @@ type haul struct {
 	places  []Row
 }
 
-// high reports whether what left, within so many days, is more than work leaves behind. What goes to
-// one place on dripDays of a week need not outdo a day's work by as much.
+// high reports whether what left, within so many days, is more than work leaves behind. Bytes to
+// one place on dripDays of a week need exceed a day's work by half as much only.
 func (o *firstDestinationOptions) high(bytes int64, exceeds float64, days Day) bool {
 	if days >= dripDays {
 		exceeds /= 2
@@ -98,7 +98,7 @@ func (o *firstDestinationOptions) high(bytes int64, exceeds float64, days Day) b
 	return bytes >= int64(o.HighFloor) && float64(bytes) >= exceeds
 }
 
-// dripDays is from how many days on what a new destination gets is a drip.
+// A new destination that gets data on dripDays days gets a drip.
 const dripDays = 4
 
 // few is how many users a destination may have and still be somebody's own: what more begin
@@ -266,7 +266,7 @@ func (o *firstDestinationOptions) firsts(in *Input) []firstUse {
 
 // firstUse returns what an entity sent to a destination, and whether that is to be
 // considered: on the day of the first use, or if enough was sent by the judged day, and not
-// by the day before, if the first use is only days ago. What was reported is, if it grows.
+// by the day before, if the first use is only days ago. A reported use is considered again if it grows.
 func (o *firstDestinationOptions) firstUse(in *Input, u *usage, past []Row, today *Row) (firstUse, bool) {
 	f := firstUse{Row: *today, since: in.Day, usual: math.NaN()}
 	if !u.before(in.Day, today.Object) {
@@ -307,7 +307,7 @@ func (u *usage) aside(in *Input, firsts []firstUse) bool {
 }
 
 // often reports whether an entity sent at least half of what a first use has to a new destination on
-// habitDays days. Who calls often has new relays each time, but they answer and have no names.
+// habitDays days. Frequent callers have new relays each time, but these answer and have no names.
 func often(firsts []Row, r *Row) bool {
 	days := map[Day]bool{}
 	for i := range firsts {

@@ -140,8 +140,8 @@ func joined(group []*Finding) Finding {
 	}
 	if f.Severity < High { // beyond high, more risk is more urgent
 		if limit := leastRisk[f.Severity+1] - 1; f.RiskScore > limit {
-			// Nearly every large upload has a ratio that is slightly unusual. What such findings add may
-			// not make all of a severity equal, so they have a part of what is left of it.
+			// Nearly every large upload has a ratio that is slightly unusual. Such findings must
+			// not bring every finding to the top of its severity, so they add a part of the rest.
 			least := min(max(group[0].RiskScore, jointRisk(grave)), limit)
 			f.RiskScore = least + (limit-least)*jointRisk(slight)/100
 		}

@@ -46,7 +46,7 @@ var ObjectDay = &Aggregate{
 
 const (
 	// maxClients is how many addresses and how many applications of an entity are kept by
-	// name. People have a few. Who has more has new ones every day, and nobody could
+	// name. People have a few. An entity with more has new ones every day, and nobody could
 	// tell which of them matter.
 	maxClients = 8
 	// An address that nobody is known by needs minAnonymousBytes or minAnonymousObjects

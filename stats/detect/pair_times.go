@@ -211,7 +211,7 @@ func (b pairBeat) slot() int32   { return int32(b.at >> (2 * secondBits)) }
 func (b pairBeat) begin() uint32 { return uint32(b.at>>secondBits) & secondMask }
 func (b pairBeat) end() uint32   { return uint32(b.at) & secondMask }
 
-// meets reports whether two beats, of which c does not begin earlier, are one.
+// meets reports whether b and c are one beat. c must not begin before b.
 func (b pairBeat) meets(c pairBeat) bool { return c.begin() < b.end()+beatGap }
 
 // span makes b last until the end of c too.

@@ -52,7 +52,7 @@ const publicResolvers = "8.8.8.8 8.8.4.4 1.1.1.1 1.0.0.1 9.9.9.9 149.112.112.112
 	"2001:4860:4860::8888 2001:4860:4860::8844 2606:4700:4700::1111 2606:4700:4700::1001 2620:fe::fe"
 
 // streamBytes is how much a beat of a stream brings: a piece of a film or of a large file.
-// What fetches commands or asks for news gets less.
+// A program that fetches commands or asks for news gets less.
 const streamBytes = 100e3
 
 // pollerLabel returns why a machine may talk to a destination by the clock, or "".

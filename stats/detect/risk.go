@@ -104,9 +104,9 @@ func Streaks(entities []EntityRisk, findings []Finding, judged []Day) {
 
 // Risk returns the risk of each entity with findings, over the day last and over the
 // seven days that end with it. The highest risk comes first. criticality returns the
-// word for an entity, "" for medium; nil means medium for all. What two feeds saw of the
-// same entity, object and day counts once, with the higher risk, because it may be the
-// same bytes.
+// word for an entity, "" for medium; nil means medium for all. Findings of two feeds about the
+// same entity, object and day count once, with the higher risk: they may be about the same
+// bytes.
 func Risk(findings []Finding, last Day, criticality func(entity string) string) []EntityRisk {
 	type entity struct{ kind, name string }
 	type fact struct {

@@ -60,10 +60,9 @@ func (ps *sections[P]) drop(k sectionKey) {
 	ps.free = p // the last day drained is the one that more rows come for
 }
 
-// foldRows is how many rows are folded at once. What tables that are larger than the
-// processor's caches have of them is loaded for all of them before any is used, so that
-// the loads do not wait for each other, and stays in the first-level cache while it is
-// used. With more rows it would not.
+// foldRows is how many rows are folded at once. Tables may be larger than the processor's
+// caches: their cells for all these rows are loaded before any is used, so that the loads do
+// not wait for each other. With more rows the cells would not stay in the first-level cache.
 const foldRows = 128
 
 // days calls fold for each run of rows that belong to one day and lie within the

@@ -73,8 +73,8 @@ func (in *Input) baselineDays(feed string) []Day {
 const habitDays = 4
 
 // firstHabitDays is habitDays of machines and service accounts in the first week of a feed.
-// Everything is new then, also the backup of each night: two reports are enough. What a
-// person does for a third night must not become silent.
+// Everything is new then, also the backup of each night: two reports are enough. A person's
+// third night must be reported, too.
 const firstHabitDays = 2
 
 // firstWeek is how many days of history make a feed's first week.
@@ -124,7 +124,7 @@ func (q *quantity) known(x int64, past []Row, counts func(d Day) bool) bool {
 	return q.days(x, past, counts) >= least
 }
 
-// spree is how many days a theft goes on as one. What was done before that is done now and then.
+// A theft goes on for spree days at most. A volume seen before that recurs now and then.
 const spree = 7
 
 // precedent reports whether a key had at least half of x a week ago or before.

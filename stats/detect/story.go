@@ -76,7 +76,7 @@ const much = 0.1
 // done returns when what the finding says was done, by the summary that it judged. Of
 // bytes, that is from the first to the last record that is known in the hours with much
 // of them: the largest records, and if all are about one destination the first and the
-// last too. What a person does all day is about anything else.
+// last too. Other records of a person's day are about anything else.
 func (f *Finding) done() [2]int64 {
 	s := &f.Summary
 	whole := [2]int64{s.First, s.Last}

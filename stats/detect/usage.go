@@ -14,8 +14,8 @@ import (
 // entities use a destination.
 
 // seenDays is the History of the detections that read the lists. It is the same for all
-// of them, so that a run reads the lists once. What nobody used for three months is as
-// good as new; more would keep what a former owner of a machine or an account used.
+// of them, so that a run reads the lists once. A destination unused for three
+// months is as good as new; more days would keep those of a former owner of a machine or an account.
 const seenDays = 90
 
 // listDestinations is the Fold of the detections that read the lists, or that need a row
@@ -38,7 +38,7 @@ func (u *usage) has(k Key) bool {
 }
 
 // before reports whether the entity used a destination before a day, or may have done so
-// on a day of which not all names were kept.
+// on a day whose names were not all kept.
 func (u *usage) before(d Day, name string) bool {
 	if len(name) > maxDestination {
 		return true
@@ -113,11 +113,11 @@ func (p *popularity) tenant(object string) bool {
 	return p.users >= minPeers && 3*p.users >= p.entities && namesTenant(object)
 }
 
-// deviceUsers is how many must use a service of devices at least.
+// deviceUsers is the least number of users of a service of devices.
 const deviceUsers = 4
 
 // devices reports whether a destination is a service to which devices upload by themselves, and a
-// twentieth of the company has one. What one more of them sends is most likely pictures.
+// twentieth of the company has one. One more of them most likely sends pictures.
 func (p *popularity) devices(object string) bool {
 	return deviceService(object) != "" && p.users >= deviceUsers && 20*p.users >= p.entities
 }
@@ -139,7 +139,7 @@ func (p *popularity) String() string {
 }
 
 // popularity returns the popularity of destinations in the days that the series have.
-// Each destination has a key without an entity. Who uses one host of a sharing service uses all.
+// Each destination has a key without an entity. To use one host of a sharing service is to use all.
 func (in *Input) popularity(destinations []Key) map[destination]*popularity {
 	all := map[destination]*popularity{}
 	feeds := map[string]map[string]*popularity{}
@@ -196,7 +196,7 @@ func (in *Input) popularity(destinations []Key) map[destination]*popularity {
 		}
 	}
 	for at, p := range all {
-		// Who knocks from outside at a firewall is nobody of the company.
+		// Addresses outside that probe a firewall do not belong to the company.
 		if p.entities = inside[at.feed]; p.entities < minPeers {
 			p.entities = entities[at.feed]
 		}

@@ -54,7 +54,7 @@ var sources = slices.Concat(
 	},
 	services("1password", "asana", "atlassian", "aws", "azure", "bitbucket", "bitwarden", "box", "databricks", "dropbox", "gcp", "github", "gitlab", "google_workspace", "hubspot", "kubernetes", "m365", "mysql", "netskope", "notion",
 		"okta", "onelogin", "postgresql", "salesforce", "slack", "snowflake", "vault", "zendesk"),
-	// What endpoint DLP sees, and Windows itself: files that are created on a drive of a stick are rows of api.
+	// What endpoint DLP sees, and Windows itself: files created on a removable drive are rows of api.
 	[]source{{Logsource{Product: "windows", Service: "endpoint"}, tables(columnar.API), nil}},
 	[]source{{Logsource{Category: "file_event"}, tables(columnar.API, columnar.Event), append(sysmon(), where{"EventID", []string{"11"}})}},
 	categories("sysmon", map[string][]string{
