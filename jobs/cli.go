@@ -1,5 +1,10 @@
 // Package jobs runs outflow: its command line, its nightly and hourly jobs, and all of
 // its concurrency (Fold, ahead, together).
+//
+// A job finds the logs of its inputs (sources.go), decodes and folds them in workers
+// (fold.go), merges what they folded (ahead.go) into the partitions of the state
+// (state.go, partitions.go), has the days judged (judge.go) and writes the reports
+// (report.go).
 package jobs
 
 import (

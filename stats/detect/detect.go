@@ -2,6 +2,12 @@
 // before it. A detection is a value: one file here, one case in testdata, one line in
 // All.
 //
+// Of decode → fold → merge → score → report, the three in the middle are here. A Folder
+// (aggregate.go) groups batches into summaries and writes them as a sorted run. Merge
+// (merge.go) makes one Row for each key and day of all runs (row.go). Judge (run.go)
+// gives each Detection an Input with the series of rows, and returns its findings; Join
+// (join.go) makes one of those that say the same.
+//
 // An event is a row of a canonical table. The entity of an event is its user, else its
 // src_ip, else its host. The object is the destination of the entity's bytes or
 // queries. A window is the span of time that a run judges or that a finding is about.
