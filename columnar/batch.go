@@ -40,13 +40,19 @@ type Batch struct {
 	Places  []Place
 	Objects *Dict
 	// Repeat, if not nil, marks rows whose event was met before, in this or another
-	// object (at-least-once delivery): bit i&7 of byte i>>3. They must not be counted
+	// object (at-least-once delivery). They must not be counted
 	// or added up again. Which copy is marked may differ from run to run.
-	Repeat []byte
+	Repeat Bitmap
 
 	rec arrow.Record
 	b   *Builder
 }
+
+// A Bitmap has a bit for each row, least significant bit first, as in Arrow.
+type Bitmap []byte
+
+// Bit returns the bit of a row: 1 if it is set.
+func (b Bitmap) Bit(row int) byte { return b[row>>3] >> (row & 7) & 1 }
 
 // A Place is where a row comes from: the code of an object, and a record of it, from 1.
 type Place struct {
@@ -58,7 +64,7 @@ type Place struct {
 func (b *Batch) Len() int { return b.b.batchLen }
 
 // Repeats reports whether a row is marked in Repeat.
-func (b *Batch) Repeats(row int) bool { return b.Repeat != nil && b.Repeat[row>>3]>>(row&7)&1 != 0 }
+func (b *Batch) Repeats(row int) bool { return b.Repeat != nil && b.Repeat.Bit(row) != 0 }
 
 // Arrow returns the batch as an Arrow record with the table's schema, without
 // copying a value. The record must be released, and a copy made of what is kept
@@ -83,9 +89,8 @@ func (b *Batch) Int64(c Col) []int64 {
 // Int32 returns the values of an Int32 column. A null's value is 0.
 func (b *Batch) Int32(c Col) []int32 { return b.b.cols[c].int32s[:b.Len()] }
 
-// Valid returns, for a nullable column, a bitmap of the rows that have a value,
-// least significant bit first, as in Arrow.
-func (b *Batch) Valid(c Col) []byte {
+// Valid returns, for a nullable column, which rows have a value.
+func (b *Batch) Valid(c Col) Bitmap {
 	if valid := b.b.cols[c].valid; valid != nil {
 		return valid
 	}

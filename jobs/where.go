@@ -100,7 +100,7 @@ func valueOf(b *columnar.Batch, c columnar.Col, row int) any {
 		offsets, text := b.Texts(c)
 		return string(text[offsets[row]:offsets[row+1]])
 	}
-	if b.Valid(c)[row>>3]>>(row&7)&1 == 0 {
+	if b.Valid(c).Bit(row) == 0 {
 		return math.NaN()
 	}
 	if c.Kind() == columnar.Int32 {

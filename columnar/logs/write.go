@@ -232,7 +232,7 @@ type textColumn struct {
 	kind    columnar.Kind
 	ints    []int64
 	int32s  []int32
-	valid   []byte
+	valid   columnar.Bitmap
 	codes   []int32
 	words   [][]byte
 	offsets []int32
@@ -266,7 +266,7 @@ func (c *textColumn) known(row int) bool {
 	case columnar.Text:
 		return c.offsets[row] != c.offsets[row+1]
 	}
-	return c.valid[row>>3]>>(row&7)&1 != 0
+	return c.valid.Bit(row) != 0
 }
 
 func (c *textColumn) append(dst []byte, row int, f *textForm) []byte {

@@ -122,10 +122,10 @@ func (c *Connections) Add(b *columnar.Batch) {
 		sent, received := int64(-1), int64(-1)
 		late := false
 		if flags&connectionNetwork != 0 {
-			if outValid[i>>3]>>(i&7)&1 != 0 {
+			if outValid.Bit(i) != 0 {
 				sent = out[i]
 			}
-			if inValid[i>>3]>>(i&7)&1 != 0 {
+			if inValid.Bit(i) != 0 {
 				received = in[i]
 			}
 			if names[i] != 0 {

@@ -3,7 +3,6 @@ package detect
 import (
 	"fmt"
 	"math"
-	"strconv"
 
 	"outflow/columnar"
 	"outflow/stats"
@@ -44,12 +43,7 @@ func destinationRise() *Detection {
 		Options:    o,
 		Fold:       listDestinations,
 	}
-	d.Short = func(covered []Day, _ Day) string {
-		if len(covered) >= o.MinDays {
-			return ""
-		}
-		return strconv.Itoa(o.MinDays)
-	}
+	d.Short = func(covered []Day, _ Day) string { return shortOf(len(covered), o.MinDays) }
 	d.Score = o.score
 	return d
 }

@@ -6,7 +6,6 @@ import (
 	"math"
 	"net/netip"
 	"slices"
-	"strconv"
 	"strings"
 
 	"outflow/columnar"
@@ -58,12 +57,7 @@ func firstDestination() *Detection {
 		Options:    o,
 		Fold:       listDestinations,
 	}
-	d.Short = func(covered []Day, _ Day) string {
-		if len(covered) >= o.MinDays {
-			return ""
-		}
-		return strconv.Itoa(o.MinDays)
-	}
+	d.Short = func(covered []Day, _ Day) string { return shortOf(len(covered), o.MinDays) }
 	d.Score = func(in *Input) []Finding { return o.score(in, d.Risk()) }
 	return d
 }

@@ -241,7 +241,7 @@ func (d *downloads) add(p *downloadSection, b *columnar.Batch, names columnar.Co
 				}
 				c.in = addBytes(c.in, in[i])
 			}
-			c.knownIn += int64(inValid[i>>3] >> (i & 7) & 1)
+			c.knownIn += int64(inValid.Bit(i))
 		}
 		c.first = min(c.first, times[i])
 		c.last = max(c.last, times[i])

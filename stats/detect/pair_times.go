@@ -378,10 +378,10 @@ func (f *pairTimes) Fold(b *columnar.Batch) {
 			}
 			r.repeat = b.Repeats(i)
 			r.blocked = blocked != nil && blocked[actions[i]]
-			if outValid[i>>3]>>(i&7)&1 != 0 {
+			if outValid.Bit(i) != 0 {
 				r.open.bytes = uint64(max(0, out[i])) + 1
 			}
-			if inValid[i>>3]>>(i&7)&1 != 0 {
+			if inValid.Bit(i) != 0 {
 				r.in = uint64(max(0, in[i])) + 1
 			}
 			return r

@@ -237,7 +237,7 @@ func (f *ruleFold) Fold(b *columnar.Batch) {
 		}
 		var row counts
 		row.events, row.out, row.in = 1, out[i], in[i]
-		row.knownOut, row.knownIn = int64(outValid[i>>3]>>(i&7)&1), int64(inValid[i>>3]>>(i&7)&1)
+		row.knownOut, row.knownIn = int64(outValid.Bit(i)), int64(inValid.Bit(i))
 		row.first, row.last, row.hours = times[i], times[i], hourBit(times[i])
 		repeat := b.Repeats(i)
 		if len(f.correlations[m.Rule]) > 0 {

@@ -3,6 +3,7 @@ package detect
 import (
 	"iter"
 	"slices"
+	"strconv"
 )
 
 // This file helps detections to read a series: the rows of one key, by day.
@@ -63,6 +64,14 @@ func (in *Input) baselineDays(feed string) []Day {
 	first, _ := slices.BinarySearch(days, in.Day-baselineDays)
 	last, _ := slices.BinarySearch(days, in.Day)
 	return days[first:last]
+}
+
+// shortOf is the Short of detections that need a number of days of history.
+func shortOf(days, least int) string {
+	if days >= least {
+		return ""
+	}
+	return strconv.Itoa(least)
 }
 
 // habitDays is how many days of the history must have been about as high as the judged

@@ -129,11 +129,10 @@ func (v *volumes) onlyOf(b *columnar.Batch, i int, midnight int64) (only, bool) 
 	if uint64(out|in|at.Record) > math.MaxUint32 || at.Object >= 1<<24 {
 		return only{}, false
 	}
-	bit := func(marks []byte) uint64 { return uint64(marks[i>>3] >> (i & 7) & 1) }
 	when := uint64(b.Int64(columnar.Time)[i]-midnight)<<27 | uint64(at.Object)<<3 |
-		bit(b.Valid(columnar.BytesIn))<<1 | bit(b.Valid(columnar.BytesOut))
-	if b.Repeat != nil {
-		when |= bit(b.Repeat) << 2
+		uint64(b.Valid(columnar.BytesIn).Bit(i))<<1 | uint64(b.Valid(columnar.BytesOut).Bit(i))
+	if b.Repeats(i) {
+		when |= 1 << 2
 	}
 	return only{out: uint32(out), in: uint32(in), record: uint32(at.Record), when: when}, true
 }
@@ -444,8 +443,8 @@ func (v *volumes) add(p *volumeSection, b *columnar.Batch, from, to int) {
 				c.out = addBytes(c.out, out[i])
 				c.in = addBytes(c.in, in[i])
 			}
-			c.knownOut += int64(outValid[i>>3] >> (i & 7) & 1)
-			c.knownIn += int64(inValid[i>>3] >> (i & 7) & 1)
+			c.knownOut += int64(outValid.Bit(i))
+			c.knownIn += int64(inValid.Bit(i))
 		}
 		// The rest does not depend on how often a row is seen, so it does not matter
 		// which copy of an event is the one that counts.

@@ -93,7 +93,7 @@ type reader struct {
 	texts   []byte
 	ints    []int64
 	int32s  []int32
-	valid   []byte
+	valid   columnar.Bitmap
 	scratch []byte
 }
 
@@ -121,7 +121,7 @@ func (r *reader) begin(b *columnar.Batch, in *input, lacks columnar.Cols) {
 
 // int returns the value of an integer column or of the time.
 func (r *reader) int(row int) (int64, bool) {
-	if r.valid != nil && r.valid[row>>3]>>(row&7)&1 == 0 {
+	if r.valid != nil && r.valid.Bit(row) == 0 {
 		return 0, false
 	}
 	if r.int32s != nil {
