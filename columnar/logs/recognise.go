@@ -187,7 +187,7 @@ func (r *reader) lookInside(known recognised, head []byte, told worth, plainly b
 			continue
 		}
 		w := r.worth(f, n.head, true)
-		alike := w.rows == most.rows && ((f.Cut != nil || w.timed+most.timed == 0) && shorter(n.head, best.head) || w.cells > most.cells || w.cells == most.cells && w.timed > most.timed)
+		alike := w.rows == most.rows && ((f.Cut != nil || w.timed+most.timed == 0 || f == best.format && w.timed == most.timed && w.timed < w.rows) && shorter(n.head, best.head) || w.cells > most.cells || w.cells == most.cells && w.timed > most.timed)
 		more := w.rows > most.rows || alike
 		if f == best.format && (w.rows-most.rows)*(w.timed-most.timed) < 0 {
 			more = shorter(n.head, best.head) // what has more rows may have the wrapper's time in place of its own
