@@ -111,6 +111,8 @@ var downloadKinds = []downloadKind{
 	{service: "cos", logged: "cos", operations: "GetObject", place: bucketOf},
 	{service: "ibmcos", logged: "cloud-object-storage", operations: "cloud-object-storage.object.read"},
 	{service: "minio", logged: "minio", operations: "GetObject SelectObjectContent", place: bucketOf},
+	{service: "yandex", logged: "storage", operations: "REST.GET.OBJECT", place: bucketOf},
+	{service: "lyvecloud", logged: "lyvecloud", operations: "GetObject", place: bucketOf},
 	{service: "ceph", logged: "ceph", operations: "get_obj", place: bucketOf},
 	{service: "oci", logged: "ObjectStorage", operations: "GetObject", place: bucketOf},
 	{service: "azurestorage", logged: "storage.azure.com", operations: "GetBlob QueryBlobContents ReadFile GetFile Read QueryEntities QueryEntity", place: containerOf},

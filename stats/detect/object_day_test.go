@@ -276,13 +276,14 @@ func TestEveryFormatsDownloads(t *testing.T) {
 		"moveit": "", "officeactivity": "m365", "opensshsftp": "", "pureftpd": "", "qnap": "", "rsyncd": "", "sambaaudit": "", "sftpgo": "", "sharefile": "sharefile", "zoom": "zoom", "zscaler": removableMedia,
 		"atlassian": "confluence", "pgaudit": "postgresql", "bitwarden": "bitwarden", "onepassword": "1password",
 		"evtx": removableMedia, "winjson": removableMedia, "winxml": removableMedia,
-		"alibabaoss": "oss", "awstransfer": "", "cephrgw": "ceph", "clickhouse": "clickhouse", "gitlabserver": "gitlab", "ibmactivity": "ibmcos", "mattermost": "mattermost",
+		"alibabaoss": "oss", "alibabaoss-json": "oss", "awstransfer": "", "cephrgw": "ceph", "clickhouse": "clickhouse", "gitlabserver": "gitlab", "ibmactivity": "ibmcos", "mattermost": "mattermost",
 		"minio": "minio", "qumulo": "", "tencentcos": "cos", "vault": "vault", "vcenter": "vsphere",
 		"alibaba": "oss", "globalscape": "", "incydr": removableMedia, "ociaudit": "oci", "smartsheet": "smartsheet", "synology": "",
+		"hdfsaudit": "", "lyvecloud": "lyvecloud", "wallix": "", "yandexstorage": "yandex",
 	}
 	none := []string{
 		"auth0", "cloudflareaccess", "cloudflareaudit", "duo", "entra", "jumpcloud", "mongoatlas", "keeper", "lastpass", "okta", "onelogin", "pingone", "servicenow", "sophoscentral", "trendapex", "workday", "zendesk",
-		"airtable", "anthropic", "canva", "atlassiandc", "azuredevops", "bitbucketaccess", "openai", "proofpointitm",
+		"airtable", "anthropic", "canva", "atlassiandc", "azuredevops", "bitbucketaccess", "openai", "proofpointitm", "ranger", "dovecot", "forcepointdlp", "cassandra", "bedrock",
 		"elasticaudit", "opensearch", "mariadbaudit", "mongodbaudit", "mssqlaudit", "mysqlaudit", "oracleaud", "oracleaudit", "pgcsvlog", "pgjsonlog", "redshift", "redshiftconn", // these log statements, and not what a statement returned
 	}
 	general := []string{"parquet", "jsonl", "csv", "w3c", "cef", "leef", "ecs"}
