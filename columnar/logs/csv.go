@@ -21,8 +21,7 @@ query makes it dns, a URL or a method http, bytes and a destination network, and
 
 Quoting is RFC 4180: a field in double quotes may hold separators, newlines and doubled quotes. A quote that does
 not begin a field, or is never closed, stands for itself. A record with more or fewer fields than the header is
-skipped, unless all have a separator behind the last field. The header may begin with #, and titles and comments may stand before it, in which nothing separates,
-or titles of a name and a value before a blank line. It may stand again, as
+skipped, unless all have a separator behind the last field. The header may begin with #, and titles and comments may stand before it, in which nothing separates. It may stand again, as
 in files put one after the other; a header inside an object that names other columns, or has another separator, is in force from there on, if it
 has half of the names.
 

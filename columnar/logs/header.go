@@ -15,8 +15,7 @@ const csvDelimiters = ",\t;|"
 
 // csvPreamble returns the size of the lines before the header: blank ones, the
 // type that PowerShell's Export-Csv writes, Excel's declaration of the separator, and
-// titles and comments, in which nothing separates. Splunk's only column is no title. Titles of
-// a name and a value end with a blank line.
+// titles and comments, in which nothing separates. Splunk's only column is no title.
 func csvPreamble(p []byte) int {
 	rest := bytes.TrimPrefix(p, utf8BOM)
 	whole := len(rest)
@@ -24,11 +23,7 @@ func csvPreamble(p []byte) int {
 		line, after, _ := bytes.Cut(rest, eol)
 		line = bare(bytes.TrimSuffix(line, carriage))
 		if string(line) == "_raw" || bytes.ContainsAny(line, csvDelimiters) && !bytes.HasPrefix(line, []byte("#TYPE ")) && !(len(line) == 5 && bytes.HasPrefix(line, []byte("sep="))) {
-			titles := pairedTitles(rest)
-			if titles == 0 {
-				break
-			}
-			after = rest[titles:]
+			break
 		}
 		rest = after
 	}
@@ -36,28 +31,6 @@ func csvPreamble(p []byte) int {
 		return 0
 	}
 	return len(p) - len(rest)
-}
-
-// pairedTitles returns the size of the lines of a name and a value that p begins with, if a
-// blank line ends them and more columns than these two follow.
-func pairedTitles(p []byte) int {
-	const most = 16 // lines
-	rest := p
-	for range most {
-		line, after, _ := bytes.Cut(rest, eol)
-		names, _ := csvColumns(line)
-		switch blank := scan.Blank(line); {
-		case blank && len(rest) < len(p):
-			if names, _ := csvColumns(firstLines(after, 1)); len(names) > 2 {
-				return len(p) - len(after)
-			}
-			return 0
-		case blank, len(names) > 2:
-			return 0
-		}
-		rest = after
-	}
-	return 0
 }
 
 // countHeader counts the lines before the header that are not blank.
