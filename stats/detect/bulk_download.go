@@ -154,14 +154,9 @@ func (b *bulkJudge) peerRatio(s *downloadService, today *Row) (ratio float64) {
 		return 0
 	}
 	peers := b.peers(s)
-	weight := float64(objectWeight(s.key.Object))
-	if weight < 0 {
-		weight = -1 / weight
-	}
-	for h := range b.halves {
-		half := &b.halves[h]
-		if m := half.maxima[peers]; m != nil && half.cold(today)*weight >= 1 {
-			ratio = max(ratio, float64(half.of(today))/float64(max(m.without(s.key), 1)))
+	for h, l := range b.weigh(objectWeight(s.key.Object)) {
+		if m := b.halves[h].maxima[peers]; m != nil && l.cold(today) >= 1 {
+			ratio = max(ratio, float64(l.of(today))/float64(max(m.without(s.key), 1)))
 		}
 	}
 	return ratio
