@@ -17,7 +17,14 @@ var (
 )
 
 func slowCloudTrail(e map[string]any) (rows []slowRow, skip bool) {
-	text := func(key string) string { return slowText(e[key]) }
+	text := func(key string) string { // names of fields fit in any case
+		for k, v := range e {
+			if k != key && strings.EqualFold(k, key) && slowText(e[key]) == "" {
+				return slowText(v)
+			}
+		}
+		return slowText(e[key])
+	}
 	if _, digest := e["digestEndTime"]; digest {
 		return nil, false
 	}

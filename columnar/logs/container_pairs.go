@@ -188,7 +188,7 @@ func (r *keyvalueReader) pairs(line []byte, w *window) bool {
 					}
 				}
 			} else {
-				end = nextMark(r.quotes, window+value) - window
+				end = scan.NextMark(r.quotes, window+value) - window
 			}
 			if end >= len(line) {
 				w.clear("value in quotes that do not end, taken to the end of the line")
@@ -197,7 +197,7 @@ func (r *keyvalueReader) pairs(line []byte, w *window) bool {
 			at = min(end+1, len(line))
 		} else {
 			if sep == r.sep {
-				end = min(nextMark(r.seps, window+at)-window, len(line))
+				end = min(scan.NextMark(r.seps, window+at)-window, len(line))
 			} else if end = at + scan.IndexNear(line[at:], sep); end < at {
 				end = len(line)
 			}

@@ -209,3 +209,13 @@ func lastLine(p, word []byte, so func(line []byte) bool) (last []byte) {
 		}
 	}
 }
+
+// directiveNames returns the columns, maxFields at most, that a directive #Fields names.
+func directiveNames(directive []byte) (names []string) {
+	for name := range bytes.FieldsSeq(directive[len(w3cFields):]) {
+		if names = append(names, string(name)); len(names) == maxFields {
+			break
+		}
+	}
+	return names
+}

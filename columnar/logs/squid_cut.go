@@ -128,11 +128,11 @@ func (d *squid) cutGo(at int) (end int) {
 		var end int
 		switch f.end {
 		case squidToSpace:
-			if end = nextMark(d.spaces, at); end == at {
+			if end = scan.NextMark(d.spaces, at); end == at {
 				return -1
 			}
 		case squidToQuote:
-			end = nextMark(d.quotes, at)
+			end = scan.NextMark(d.quotes, at)
 			if f.quoted {
 				if text[end-1] == '\\' {
 					return -1
@@ -141,18 +141,18 @@ func (d *squid) cutGo(at int) (end int) {
 				return -1
 			}
 		case squidToByte:
-			size := scan.IndexNear(text[at:nextMark(d.spaces, at)], byte(f.word))
+			size := scan.IndexNear(text[at:scan.NextMark(d.spaces, at)], byte(f.word))
 			if size <= 0 {
 				return -1
 			}
 			end = at + size
 		case squidToSize:
-			if marksFrom(d.spaces, at)&(1<<squidDateSize-1) != 1<<20 || text[at+20] != ' ' {
+			if scan.MarksFrom(d.spaces, at)&(1<<squidDateSize-1) != 1<<20 || text[at+20] != ' ' {
 				return -1
 			}
 			end = at + squidDateSize
 		case squidToEnd:
-			end = nextMark(d.spaces, at)
+			end = scan.NextMark(d.spaces, at)
 			if end > at && text[end-1] == '\r' {
 				end--
 			}
@@ -167,22 +167,6 @@ func (d *squid) cutGo(at int) (end int) {
 		at = end + int(f.size)
 	}
 	return at
-}
-
-// marksFrom returns 64 bits of a bitmap from at on.
-func marksFrom(marks []uint64, at int) uint64 {
-	return marks[at>>6]>>(at&63) | marks[at>>6+1]<<1<<(^at&63)
-}
-
-// nextMark returns the place of the first bit that is set in a bitmap from at on.
-// There must be one.
-func nextMark(marks []uint64, at int) int {
-	for {
-		if w := marksFrom(marks, at); w != 0 {
-			return at + bits.TrailingZeros64(w)
-		}
-		at += 64
-	}
 }
 
 // match cuts the line from start to end into fields from the left: each ends

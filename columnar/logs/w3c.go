@@ -60,16 +60,6 @@ func w3cPlan(m *Mapping, directive []byte, inside bool) (p *plan, columns int, e
 	return p, len(names), nil
 }
 
-// directiveNames returns the columns, maxFields at most, that a directive #Fields names.
-func directiveNames(directive []byte) (names []string) {
-	for name := range bytes.FieldsSeq(directive[len(w3cFields):]) {
-		if names = append(names, string(name)); len(names) == maxFields {
-			break
-		}
-	}
-	return names
-}
-
 // w3c is a separated whose columns change, and whose records are lines.
 type w3c struct {
 	separated

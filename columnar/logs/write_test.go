@@ -134,8 +134,8 @@ func TestWriteJSONL(t *testing.T) {
 			t.Fatalf("%.100q: %v", line, err)
 		}
 		want := map[string]any{"time": got["time"], "src_ip": fmt.Sprintf("10.0.0.%d", i)}
-		if text := hostile[i]; text != "" {
-			want["user"] = utf8Name(text)
+		if name := utf8Name(hostile[i]); name != "" {
+			want["user"] = name
 		}
 		if text := hostile[(i+1)%len(hostile)]; text != "" {
 			want["url_path"] = string(appendUTF8(nil, []byte(text)))

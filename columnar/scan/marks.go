@@ -85,3 +85,19 @@ func placesWords(pos []uint32, marks []Mark, at int) (count int) {
 	}
 	return count
 }
+
+// MarksFrom returns 64 bits of a bitmap from at on.
+func MarksFrom(marks []uint64, at int) uint64 {
+	return marks[at>>6]>>(at&63) | marks[at>>6+1]<<1<<(^at&63)
+}
+
+// NextMark returns the place of the first bit that is set in a bitmap from at on.
+// There must be one.
+func NextMark(marks []uint64, at int) int {
+	for {
+		if w := MarksFrom(marks, at); w != 0 {
+			return at + bits.TrailingZeros64(w)
+		}
+		at += 64
+	}
+}

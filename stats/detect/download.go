@@ -329,36 +329,35 @@ func (d *downloader) requests(b *columnar.Batch) []uint32 {
 func (d *downloader) connections(b *columnar.Batch) []uint32 {
 	what := d.what[:b.Len()]
 	clear(what)
-	if b.Known(columnar.BytesIn) == 0 {
-		return what
-	}
-	sessions := b.Known(columnar.User) > 0 && b.Known(columnar.DstIP) == 0 && b.Known(columnar.DstHost) == 0
-	if !sessions && b.Known(columnar.DstPort) == 0 {
-		return what
-	}
+	valid := b.Valid(columnar.BytesIn)
 	var ends []int32
 	if b.Known(columnar.UID) > 0 {
 		ends, _ = b.Texts(columnar.UID)
 	}
-	if sessions {
-		if d.vpn == 0 {
-			d.name = append(d.name[:0], vpnService...)
-			d.vpn = d.code(nil)
-		}
-		users, dict := b.Codes(columnar.User)
-		protocols, names := b.Codes(columnar.Protocol)
-		for i, user := range users {
-			if len(dict.Text(user)) > 0 && string(names.Text(protocols[i])) != "radius" && (ends == nil || ends[i] == ends[i+1]) {
-				what[i] = d.vpn
+	counts := func(row int) bool { return valid.Bit(row) == 1 && (ends == nil || ends[row] == ends[row+1]) }
+	addresses, dict := b.Codes(columnar.DstIP)
+	if b.Known(columnar.DstPort) > 0 {
+		servers := d.servers.Of(dict)
+		for i, port := range b.Int32(columnar.DstPort) {
+			if scan.SharesFiles(int64(port)) && counts(i) {
+				what[i] = servers[addresses[i]]
 			}
 		}
+	}
+	if b.Known(columnar.User) == 0 || b.Known(columnar.DstIP) == b.Len() {
 		return what
 	}
-	codes, dict := b.Codes(columnar.DstIP)
-	servers := d.servers.Of(dict)
-	for i, port := range b.Int32(columnar.DstPort) {
-		if scan.SharesFiles(int64(port)) && (ends == nil || ends[i] == ends[i+1]) {
-			what[i] = servers[codes[i]]
+	if d.vpn == 0 {
+		d.name = append(d.name[:0], vpnService...)
+		d.vpn = d.code(nil)
+	}
+	users, names := b.Codes(columnar.User)
+	hosts, called := b.Codes(columnar.DstHost)
+	protocols, protocol := b.Codes(columnar.Protocol)
+	for i, address := range addresses {
+		if len(dict.Text(address)) == 0 && len(called.Text(hosts[i])) == 0 && len(names.Text(users[i])) > 0 &&
+			string(protocol.Text(protocols[i])) != "radius" && counts(i) {
+			what[i] = d.vpn
 		}
 	}
 	return what
