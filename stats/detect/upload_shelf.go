@@ -3,6 +3,8 @@ package detect
 import (
 	"encoding/binary"
 	"slices"
+
+	"outflow/columnar"
 )
 
 // A Shelver is a Sifter that, when it is full before all tables have been weighed, need not
@@ -21,23 +23,29 @@ type Shelver interface {
 	Unshelve() (more bool, err error)
 }
 
-// An uploadShelf is the cells that uploads have shelved: the numbers of entity and object, and
-// what appendVolume writes.
+// An uploadShelf is what uploads have shelved: the numbers of entity and object, and an only
+// as it is, or what appendVolume writes of a cell.
 type uploadShelf struct {
 	spool  Spool
 	memory int
 	blocks []shelvedBlock
 	buf    []byte
+	onlys  []byte
 }
 
 // A shelvedBlock has whole records of a section.
 type shelvedBlock struct {
 	spooledBlock
-	of sectionKey
+	of    sectionKey
+	onlys bool // its records are onlys
 }
 
-// shelfBlock is about how many bytes are written at once.
-const shelfBlock = 64 << 10
+const (
+	// shelfBlock is about how many bytes are written at once.
+	shelfBlock = 64 << 10
+	// shelvedOnly is the size of an only with its numbers, in bytes.
+	shelvedOnly = 28
+)
 
 // Names implements Shelver.
 func (u *uploads) Names() int { return u.volumes.names() }
@@ -48,33 +56,63 @@ func (u *uploads) Shelve(spool Spool, memory int) error {
 	s.spool, s.memory = spool, memory
 	for _, at := range u.sections.sorted() {
 		p := u.sections.all[at]
-		flush := func() error {
-			block := spooledBlock{spool.Size(), len(s.buf)}
-			if block.size == 0 {
-				return nil
-			}
-			s.blocks = append(s.blocks, shelvedBlock{block, at})
-			_, err := spool.Write(s.buf)
-			s.buf = s.buf[:0]
-			return err
-		}
 		for slot := int32(1); int(slot) < p.groups.Len(); slot++ {
 			who, what := p.groups.Key(slot)
-			s.buf = binary.AppendUvarint(binary.AppendUvarint(s.buf, uint64(who)), uint64(what))
-			c := p.cell(slot, at.day)
-			s.buf = u.appendVolume(s.buf, &c, p.partsOf(slot, &c), at.day, nil)
-			if len(s.buf) >= shelfBlock {
-				if err := flush(); err != nil {
-					return err
+			if o := p.onlys.at(slot); o.cell == 0 {
+				if s.onlys = o.append(s.onlys, who, what); len(s.onlys) < shelfBlock {
+					continue
+				}
+			} else {
+				s.buf = binary.AppendUvarint(binary.AppendUvarint(s.buf, uint64(who)), uint64(what))
+				c := p.cells.at(o.cell)
+				if s.buf = u.appendVolume(s.buf, c, p.partsOf(slot, c), at.day, nil); len(s.buf) < shelfBlock {
+					continue
 				}
 			}
+			if err := s.flush(at); err != nil {
+				return err
+			}
 		}
-		if err := flush(); err != nil {
+		if err := s.flush(at); err != nil {
 			return err
 		}
 		p.resetCells()
 	}
 	return nil
+}
+
+// flush writes what was shelved of a section.
+func (s *uploadShelf) flush(at sectionKey) error {
+	for _, b := range [...]struct {
+		buf   *[]byte
+		onlys bool
+	}{{&s.buf, false}, {&s.onlys, true}} {
+		if len(*b.buf) == 0 {
+			continue
+		}
+		s.blocks = append(s.blocks, shelvedBlock{spooledBlock{s.spool.Size(), len(*b.buf)}, at, b.onlys})
+		if _, err := s.spool.Write(*b.buf); err != nil {
+			return err
+		}
+		*b.buf = (*b.buf)[:0]
+	}
+	return nil
+}
+
+// append appends an only of an entity and an object.
+func (o *only) append(b []byte, who, what uint32) []byte {
+	b = binary.LittleEndian.AppendUint64(b, uint64(columnar.PairOf(who, what)))
+	b = binary.LittleEndian.AppendUint64(b, uint64(columnar.PairOf(o.out, o.in)))
+	b = binary.LittleEndian.AppendUint32(b, o.record)
+	return binary.LittleEndian.AppendUint64(b, o.when)
+}
+
+// shelved reads what append wrote.
+func (o *only) shelved(b *[shelvedOnly]byte) (who, what uint32) {
+	who, what = columnar.Pair(binary.LittleEndian.Uint64(b[:])).Codes()
+	o.out, o.in = columnar.Pair(binary.LittleEndian.Uint64(b[8:])).Codes()
+	o.record, o.when = binary.LittleEndian.Uint32(b[16:]), binary.LittleEndian.Uint64(b[20:])
+	return who, what
 }
 
 // Unshelve implements Shelver.
@@ -91,7 +129,6 @@ func (u *uploads) unshelve(leave func(at sectionKey) func(who, what uint32) bool
 	if len(s.blocks) == 0 {
 		return false, nil
 	}
-	known := uint32(u.volumes.objects.Len())
 	full := u.Size() + s.memory
 	for first := true; len(s.blocks) > 0 && (first || u.Size() < full); first = false {
 		b := s.blocks[0]
@@ -100,34 +137,81 @@ func (u *uploads) unshelve(leave func(at sectionKey) func(who, what uint32) bool
 		if _, err := s.spool.ReadAt(s.buf, b.at); err != nil {
 			return false, err
 		}
-		p, out, midnight := u.sections.of(b.of), leave(b.of), int64(b.of.day)*dayMicros
-		d := decoder{b: s.buf}
-		for len(d.b) > 0 {
-			who, what := uint32(d.uvarint()), uint32(d.uvarint())
-			if d.bad || what >= known || !u.volumes.entities.has(who) {
-				return false, errRun
-			}
-			var t *total
-			left := out(who, what)
-			if left {
-				t = p.total(who)
-			} else {
-				t = &total{}
-			}
-			n, rest, _ := u.places.volume(&d, midnight, &t.volumeParts)
-			if d.bad {
-				return false, errRun
-			}
-			if left {
-				u.merge(t, &n, &rest)
-				continue
-			}
-			t.volume, t.rest = n, rest
-			u.takeBack(p, who, what, t, b.of.day)
+		take := u.takeCells
+		if b.onlys {
+			take = u.takeOnlys
+		}
+		if !take(u.sections.of(b.of), s.buf, b.of.day, leave(b.of)) {
+			return false, errRun
 		}
 	}
 	s.buf = s.buf[:0]
 	return len(s.blocks) > 0, nil
+}
+
+// has reports whether the numbers of an entity and an object are known.
+func (u *uploads) has(who, what uint32) bool {
+	return int(what) < u.volumes.objects.Len() && u.volumes.entities.has(who)
+}
+
+// takeCells takes back the cells of a block, and returns false if it is damaged.
+func (u *uploads) takeCells(p *volumeSection, block []byte, day Day, leave func(who, what uint32) bool) bool {
+	d := decoder{b: block}
+	for len(d.b) > 0 {
+		who, what := uint32(d.uvarint()), uint32(d.uvarint())
+		if d.bad || !u.has(who, what) {
+			return false
+		}
+		var t *total
+		left := leave(who, what)
+		if left {
+			t = p.total(who)
+		} else {
+			t = &total{}
+		}
+		n, rest, _ := u.places.volume(&d, int64(day)*dayMicros, &t.volumeParts)
+		if d.bad {
+			return false
+		}
+		if left {
+			u.merge(t, &n, &rest)
+			continue
+		}
+		t.volume, t.rest = n, rest
+		u.takeBack(p, who, what, t, day)
+	}
+	return true
+}
+
+// takeOnlys is takeCells for onlys.
+func (u *uploads) takeOnlys(p *volumeSection, block []byte, day Day, leave func(who, what uint32) bool) bool {
+	for ; len(block) >= shelvedOnly; block = block[shelvedOnly:] {
+		var o only
+		who, what := o.shelved((*[shelvedOnly]byte)(block))
+		if !u.has(who, what) {
+			return false
+		}
+		if leave(who, what) {
+			u.addOnly(p.total(who), &o, day)
+			continue
+		}
+		if slot := p.groups.Slot(who, what); int(slot) == p.onlys.n {
+			p.onlys.add(o)
+			continue
+		}
+		t := newTotal()
+		u.addOnly(t, &o, day)
+		u.takeBack(p, who, what, t, day)
+	}
+	return len(block) == 0
+}
+
+// addOnly adds an only.
+func (u *uploads) addOnly(t *total, o *only, day Day) {
+	c := o.volume(int64(day) * dayMicros)
+	u.merge(t, &c, &others{})
+	sum := &t.hourly[c.hourlyAt.hour()]
+	*sum = addBytes(*sum, c.out)
 }
 
 // takeBack adds what was shelved of an entity and an object.

@@ -177,11 +177,15 @@ type total struct {
 	volumeParts
 }
 
+func newTotal() *total {
+	return &total{volume: volume{counts: counts{first: math.MaxInt64, last: math.MinInt64}}}
+}
+
 // total returns the total of an entity.
 func (p *volumeSection) total(who uint32) *total {
 	t := p.totals[who]
 	if t == nil {
-		t = &total{volume: volume{counts: counts{first: math.MaxInt64, last: math.MinInt64}}}
+		t = newTotal()
 		p.totals[who] = t
 	}
 	return t
