@@ -15,9 +15,13 @@ func URLHost(b []byte) []byte {
 	if isPlainHost(b) {
 		return b
 	}
-	b = afterScheme(b)
-	if i := bytes.IndexAny(b, "/?#"); i >= 0 {
-		b = b[:i]
+	end := authorityEnd(b)
+	if beginsAuthority(b, end) {
+		b = b[end+2:]
+		end = authorityEnd(b)
+	}
+	if b = b[:end]; isPlainHost(b) {
+		return b
 	}
 	if i := bytes.LastIndexByte(b, '@'); i >= 0 {
 		b = b[i+1:]
@@ -51,21 +55,39 @@ func URLPath(b []byte) []byte {
 	if len(b) > 0 && b[0] == '/' {
 		return WithoutQuery(b)
 	}
-	if i := bytes.IndexAny(b, "?#"); i >= 0 {
-		b = b[:i]
+	b = WithoutQuery(b)
+	at := IndexNear(b, '/')
+	if at >= 0 && beginsAuthority(b, at) {
+		b = b[at+2:]
+		at = IndexNear(b, '/')
 	}
-	b = afterScheme(b)
-	if i := bytes.IndexByte(b, '/'); i >= 0 {
-		return b[i:]
+	if at < 0 {
+		return nil
 	}
-	return nil
+	return b[at:]
 }
 
-func afterScheme(b []byte) []byte {
-	if i := bytes.Index(b, []byte("://")); i >= 0 && !bytes.ContainsAny(b[:i], "/?#") {
-		return b[i+3:]
+// beginsAuthority reports whether the first slash, ? or # of a URL, at b[at], is the first slash of ://.
+func beginsAuthority(b []byte, at int) bool {
+	return at > 0 && at+1 < len(b) && b[at-1] == ':' && b[at] == '/' && b[at+1] == '/'
+}
+
+// authorityEnd returns the index of the first slash, ? or #, the length of b if there is none.
+func authorityEnd(b []byte) int {
+	i := 0
+	for ; len(b)-i >= 8; i += 8 {
+		w := binary.LittleEndian.Uint64(b[i:])
+		slash := w ^ '/'*EachByte
+		if m := (slash-EachByte)&^slash&HighBits | inPathEnd(w); m != 0 {
+			return i + bits.TrailingZeros64(m)>>3
+		}
 	}
-	return b
+	for ; i < len(b); i++ {
+		if b[i] == '/' || b[i] == '?' || b[i] == '#' {
+			return i
+		}
+	}
+	return i
 }
 
 // RequestTarget splits the target of an HTTP request. host is nil if the target

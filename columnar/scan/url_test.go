@@ -1,6 +1,9 @@
 package scan
 
-import "testing"
+import (
+	"bytes"
+	"testing"
+)
 
 func TestURL(t *testing.T) {
 	for _, c := range []struct{ url, host, path string }{
@@ -67,4 +70,58 @@ func TestSplitURL(t *testing.T) {
 			}
 		}
 	}
+}
+
+// FuzzURL compares the host and path of a URL with those that a search for each of its parts
+// gives.
+func FuzzURL(f *testing.F) {
+	for _, url := range []string{"https://u:p@a.example:443/x/y?token=1#z", "a.example/b://c", "a?b://c/d", "x://", "://a/b", ":///", "https:/a/b", "HTTPS://A.Example.", "a/b#c?d", "https://[::1]:8/x"} {
+		f.Add([]byte(url))
+	}
+	f.Fuzz(func(t *testing.T, url []byte) {
+		if got, want := URLHost(url), slowURLHost(url); !bytes.Equal(got, want) {
+			t.Errorf("URLHost(%q): got %q, want %q", url, got, want)
+		}
+		if got, want := URLPath(url), slowURLPath(url); !bytes.Equal(got, want) {
+			t.Errorf("URLPath(%q): got %q, want %q", url, got, want)
+		}
+	})
+}
+
+func slowURLHost(b []byte) []byte {
+	b = afterScheme(b)
+	if i := bytes.IndexAny(b, "/?#"); i >= 0 {
+		b = b[:i]
+	}
+	if i := bytes.LastIndexByte(b, '@'); i >= 0 {
+		b = b[i+1:]
+	}
+	if i := bytes.LastIndexByte(b, ':'); i >= 0 && (b[0] == '[' && b[i-1] == ']' || bytes.IndexByte(b, ':') == i) {
+		b = b[:i]
+	}
+	if len(b) > 1 && b[0] == '[' && b[len(b)-1] == ']' {
+		b = b[1 : len(b)-1]
+	}
+	return TrimDot(b)
+}
+
+func slowURLPath(b []byte) []byte {
+	if i := bytes.IndexAny(b, "?#"); i >= 0 {
+		b = b[:i]
+	}
+	if len(b) > 0 && b[0] == '/' {
+		return b
+	}
+	b = afterScheme(b)
+	if i := bytes.IndexByte(b, '/'); i >= 0 {
+		return b[i:]
+	}
+	return nil
+}
+
+func afterScheme(b []byte) []byte {
+	if i := bytes.Index(b, []byte("://")); i >= 0 && !bytes.ContainsAny(b[:i], "/?#") {
+		return b[i+3:]
+	}
+	return b
 }
