@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"outflow/columnar"
 	"outflow/columnar/scan"
 )
 
@@ -59,8 +60,9 @@ type fieldReader struct {
 	layouts [][]layoutSlot // by layout
 	enough  int            // how many fields tell the layout and give all slots
 	usual   int            // as enough, for records that no layout with conditions fits
-	fields  [][]byte       // of the record at hand
-	quoted  bool           // fields in quotes have these
+	text    []byte         // what the record at hand stands in, and fields refer to
+	fields  []columnar.Span
+	quoted  bool // fields in quotes have these
 	// bracketed is the number of the first field of the record at hand that stood in
 	// brackets, 0 if none did.
 	bracketed int
@@ -161,12 +163,15 @@ func (r *fieldReader) layout() int {
 // holds reports whether the fields at hand hold the conditions of a layout.
 func (r *fieldReader) holds(l *Layout) bool {
 	for i := range l.where {
-		if !l.where[i].holds(r.fields) {
+		if c := &l.where[i]; c.field >= len(r.fields) || !c.texts.has(bare(r.field(c.field))) {
 			return false
 		}
 	}
 	return true
 }
+
+// field returns a field of the record at hand, which reaches as far as text.
+func (r *fieldReader) field(i int) []byte { return r.text[r.fields[i].Begin:r.fields[i].End] }
 
 // conditional reports whether a layout with conditions may fit the fields at hand.
 func (r *fieldReader) conditional() bool {
@@ -180,15 +185,18 @@ func (r *fieldReader) conditional() bool {
 
 // record gives the last record of the window the texts of its fields.
 func (r *fieldReader) record(w *window, slots []layoutSlot) {
+	base := uint32(cap(w.data) - cap(r.text))
+	cells := w.cells[(w.n-1)*w.slots:][:w.slots]
 	for _, s := range slots {
 		if s.field >= len(r.fields) {
 			continue
 		}
-		cell := r.fields[s.field]
-		inData := true
+		f := r.fields[s.field]
+		cell, inData := r.text[f.Begin:f.End], true
 		if n := len(cell); r.quoted && n >= 2 && cell[0] == '"' && cell[n-1] == '"' {
-			if inner := cell[1 : n-1]; bytes.IndexByte(inner, '"') < 0 {
+			if inner := cell[1 : n-1]; scan.IndexNear(inner, '"') < 0 {
 				cell = inner
+				f.Begin, f.End = f.Begin+1, f.End-1
 			} else {
 				cell, inData = unquote(cell, nil), false
 			}
@@ -197,7 +205,7 @@ func (r *fieldReader) record(w *window, slots []layoutSlot) {
 		case s.inner != nil:
 			s.inner.embedded(cell, w, inData)
 		case inData:
-			w.set(s.slot, cell)
+			cells[s.slot] = columnar.Span{Begin: base + f.Begin, End: base + f.End}
 		default:
 			w.put(s.slot, cell)
 		}
@@ -336,24 +344,32 @@ func (r *csvReader) most() int {
 
 // cut takes the fields of a record, up to most. Field i is data[pos[i]+1:pos[i+1]].
 func (r *csvReader) cut(data []byte, pos []uint32, most int) {
-	n := len(pos) - 1
-	r.fields = r.fields[:0]
-	for i := range min(n, most) {
-		begin, end := pos[i]+1, pos[i+1]
-		for i == n-1 && end > begin && data[end-1] == '\r' {
-			end--
+	r.pieces(data, pos, most)
+	if n := len(r.fields); n == len(pos)-1 {
+		for last := &r.fields[n-1]; last.End > last.Begin && data[last.End-1] == '\r'; last.End-- {
 		}
-		r.fields = append(r.fields, data[begin:end])
 	}
 }
 
-// split is cut of a record without quotes.
-func (r *csvReader) split(record []byte, sep byte, most int) {
-	r.fields = r.fields[:0]
-	for more := true; more && len(r.fields) < most; {
-		var field []byte
-		field, record, more = cutByte(record, sep)
-		r.fields = append(r.fields, field)
+// pieces takes the pieces of a record as its fields, up to most.
+func (r *fieldReader) pieces(data []byte, pos []uint32, most int) {
+	n := min(len(pos)-1, most)
+	r.text, r.fields = data, slices.Grow(r.fields[:0], n)[:n]
+	for i := range r.fields {
+		r.fields[i] = columnar.Span{Begin: pos[i] + 1, End: pos[i+1]}
+	}
+}
+
+// split takes the fields of a text without quotes, up to most.
+func (r *fieldReader) split(text []byte, sep byte, most int) {
+	r.text, r.fields = text, r.fields[:0]
+	for at, more := 0, true; more && len(r.fields) < most; {
+		n := scan.IndexNear(text[at:], sep)
+		if more = n >= 0; !more {
+			n = len(text) - at
+		}
+		r.fields = append(r.fields, columnar.Span{Begin: uint32(at), End: uint32(at + n)})
+		at += n + 1
 	}
 }
 
@@ -365,7 +381,7 @@ func (r *csvReader) add(line int64, w *window, t *Tally) {
 		i := r.layout()
 		switch {
 		case i >= 0:
-		case line == 1 && n > 2 && !slices.ContainsFunc(r.fields, func(f []byte) bool { return !beginsName(f) }):
+		case line == 1 && n > 2 && r.areNames():
 			t.Known("header")
 			return
 		default:
@@ -384,6 +400,16 @@ func (r *csvReader) add(line int64, w *window, t *Tally) {
 	r.record(w, slots)
 }
 
+// areNames reports whether all fields of the record at hand begin as names do.
+func (r *fieldReader) areNames() bool {
+	for i := range r.fields {
+		if !beginsName(r.field(i)) {
+			return false
+		}
+	}
+	return true
+}
+
 // A spaceReader reads fields with spaces between them.
 type spaceReader struct {
 	fieldReader
@@ -393,7 +419,7 @@ type spaceReader struct {
 func (r *spaceReader) use([]byte) error { return nil }
 
 func (r *spaceReader) read(data []byte, w *window, t *Tally) []byte {
-	return r.lines(data, w, func(line []byte, pos []uint32) {
+	return r.lines(data, ' ', w, func(line []byte, pos []uint32) {
 		if line[0] == '#' {
 			t.Known("comment")
 			return
@@ -430,16 +456,15 @@ func (r *spaceReader) cutBehind(data []byte, pos []uint32, line []byte) bool {
 // endAtRequest lets the field before the line of a request, which has this number, reach up to that if
 // there are spaces in it.
 func (r *spaceReader) endAtRequest(number int, data []byte, pos []uint32, line []byte) {
-	if number >= len(r.fields) || bytes.IndexByte(r.fields[number], ' ') > 0 || string(r.fields[number]) == "-" && !requestBehind(line) {
+	if number >= len(r.fields) || bytes.IndexByte(r.field(number), ' ') > 0 || string(r.field(number)) == "-" && !requestBehind(line) {
 		return
 	}
 	r.cut(data, pos, limit(line, maxFields))
 	for at := number + 1; at < len(r.fields); at++ {
-		if !isRequestLine(r.fields[at]) {
+		if !isRequestLine(r.field(at)) {
 			continue
 		}
-		first, last := r.fields[number-1], r.fields[at-1]
-		r.fields[number-1] = first[:cap(first)-cap(last)+len(last)]
+		r.fields[number-1].End = r.fields[at-1].End
 		r.fields = append(r.fields[:number], r.fields[at:]...)
 		return
 	}
@@ -454,11 +479,11 @@ func isRequestLine(field []byte) bool {
 	return ok && len(method) > 2 && len(bytes.Trim(method, "ABCDEFGHIJKLMNOPQRSTUVWXYZ")) == 0 && bytes.Contains(rest, []byte(" HTTP/"))
 }
 
-// lines is eachLine, which also tells where the pieces of a line end: piece i is
-// data[pos[i]+1:pos[i+1]].
-func (r *spaceReader) lines(data []byte, w *window, one func(line []byte, pos []uint32)) []byte {
+// lines is eachLine, which also tells where the pieces of a line end that have sep between them:
+// piece i is data[pos[i]+1:pos[i+1]].
+func (r *spaceReader) lines(data []byte, sep byte, w *window, one func(line []byte, pos []uint32)) []byte {
 	s, behind := &r.scanner, 0
-	for s.Reset(data, ' ', '\t'); !w.full() && s.Next(); {
+	for s.Reset(data, sep, '\t'); !w.full() && s.Next(); {
 		begin := 0
 		for _, end := range s.Ends {
 			pos := s.Pos[begin : end+1]
@@ -489,15 +514,16 @@ func lineEnd(data []byte, pos []uint32) uint32 {
 // brackets ends with the piece that the bracket ends, and comes without them. The first may
 // be a list of addresses, with a comma and a space between them.
 func (r *spaceReader) cut(data []byte, pos []uint32, most int) {
-	fields := r.fields[:0]
-	r.bracketed = 0
+	r.text, r.bracketed = data, 0
 	line := lineEnd(data, pos)
 	n := len(pos) - 1
+	fields := slices.Grow(r.fields[:0], n)[:n] // the first count of them are found
+	count := 0
 	endOf := func(piece int) uint32 { return min(pos[piece+1], line) }
 	// What is not found is not looked for again: a line may have a million quotes.
 	quotes, bracket := true, uint32(0) // bracket: where the next ] is; line: there is none
-	quoted, quotedAt := -1, uint32(0)  // the last field in quotes, and where its text begins
-	for k := 0; k < n && len(fields) < most; k++ {
+	quoted := -1                       // the last field in quotes
+	for k := 0; k < n && count < most; k++ {
 		begin, end := pos[k]+1, endOf(k)
 		if begin >= end {
 			continue // a second space
@@ -511,8 +537,9 @@ func (r *spaceReader) cut(data []byte, pos []uint32, most int) {
 				}
 			}
 			if quotes {
-				quoted, quotedAt = len(fields), begin+1
-				fields = append(fields, data[begin+1:endOf(j)-1])
+				quoted = count
+				fields[count] = columnar.Span{Begin: begin + 1, End: endOf(j) - 1}
+				count++
 				k = j
 				continue
 			}
@@ -524,9 +551,9 @@ func (r *spaceReader) cut(data []byte, pos []uint32, most int) {
 				}
 			}
 			if bracket < line && (bracket+1 == line || data[bracket+1] == ' ') {
-				fields = append(fields, data[begin+1:bracket])
-				if r.bracketed == 0 {
-					r.bracketed = len(fields)
+				fields[count] = columnar.Span{Begin: begin + 1, End: bracket}
+				if count++; r.bracketed == 0 {
+					r.bracketed = count
 				}
 				for endOf(k) <= bracket {
 					k++
@@ -537,18 +564,19 @@ func (r *spaceReader) cut(data []byte, pos []uint32, most int) {
 		switch data[end-1] {
 		case '"':
 			if quoted >= 0 && data[begin] != '"' {
-				fields = append(fields[:quoted], data[quotedAt:end-1])
+				fields[quoted].End, count = end-1, quoted+1
 				continue
 			}
 		case ',':
-			for len(fields) == 0 && data[end-1] == ',' && k+1 < n {
+			for count == 0 && data[end-1] == ',' && k+1 < n {
 				k++
 				end = endOf(k)
 			}
 		}
-		fields = append(fields, data[begin:end])
+		fields[count] = columnar.Span{Begin: begin, End: end}
+		count++
 	}
-	r.fields = fields
+	r.fields = fields[:count]
 }
 
 // endsQuoted reports whether a text that begins with a quote ends with another.
@@ -564,10 +592,10 @@ func endsQuoted(text []byte) bool {
 	return escapes%2 == 0
 }
 
-// split is cut of a line that stands alone.
-func (r *spaceReader) split(line []byte, most int) {
-	if r.scanner.Reset(line, ' ', ' '); r.scanner.Next() {
-		r.cut(line, r.scanner.Pos[:r.scanner.Ends[0]+1], most)
+// cutAlone is cut of a line that stands alone.
+func (r *spaceReader) cutAlone(s *scan.Fields, line []byte, most int) {
+	if s.Reset(line, ' ', ' '); s.Next() {
+		r.cut(line, s.Pos[:s.Ends[0]+1], most)
 	}
 }
 
@@ -590,6 +618,7 @@ type w3cReader struct {
 	header []byte // in force
 	named  []layoutSlot
 	count  int
+	odd    scan.Fields // of a line without tabs among others
 }
 
 func (r *w3cReader) use(header []byte) error {
@@ -601,7 +630,16 @@ func (r *w3cReader) use(header []byte) error {
 }
 
 func (r *w3cReader) read(data []byte, w *window, t *Tally) []byte {
-	return r.lines(data, w, func(line []byte, pos []uint32) {
+	first := data
+	for len(first) > 0 && first[0] == '#' {
+		first = first[scan.LineEnd(first, 0):]
+	}
+	first, _ = scan.CutLine(first)
+	sep := byte(' ')
+	if bytes.IndexByte(first, '\t') >= 0 {
+		sep = '\t'
+	}
+	return r.lines(data, sep, w, func(line []byte, pos []uint32) {
 		if line[0] == '#' {
 			if bytes.HasPrefix(line, w3cFields) {
 				r.use(line)
@@ -609,14 +647,17 @@ func (r *w3cReader) read(data []byte, w *window, t *Tally) []byte {
 			t.Known("directive")
 			return
 		}
-		if r.scanner.Noted && bytes.IndexByte(line, '\t') >= 0 {
-			r.fields = r.fields[:0]
-			for rest, more := line, true; more && len(r.fields) < maxFields; {
-				var field []byte
-				field, rest, more = cutByte(rest, '\t')
-				r.fields = append(r.fields, field)
+		switch {
+		case sep == '\t' && len(pos) > 2:
+			r.pieces(data, pos, maxFields)
+			if n := len(r.fields); n == len(pos)-1 {
+				r.fields[n-1].End = lineEnd(data, pos)
 			}
-		} else {
+		case sep == '\t':
+			r.cutAlone(&r.odd, line, maxFields)
+		case r.scanner.Noted && bytes.IndexByte(line, '\t') >= 0:
+			r.split(line, '\t', maxFields)
+		default:
 			if r.cut(data, pos, limit(line, r.count+1)); len(r.fields) > r.count && r.header != nil {
 				r.cutBehind(data, pos, line)
 			}

@@ -134,14 +134,6 @@ type layoutCondition struct {
 	texts TextList
 }
 
-// holds reports whether one of fields has one of the texts.
-func (c *layoutCondition) holds(fields [][]byte) bool {
-	if c.field >= len(fields) {
-		return false
-	}
-	return c.texts.has(bare(fields[c.field]))
-}
-
 // A Sniff says how an object is recognised. One record at least, of the first ones of an
 // object, must have all that is said.
 type Sniff struct {

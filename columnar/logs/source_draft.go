@@ -183,10 +183,10 @@ func (d *draft) look(text []byte) error {
 			}
 		default:
 			var r spaceReader
-			r.split(line, maxFields)
+			r.cutAlone(&r.scanner, line, maxFields)
 			d.fields = max(d.fields, len(r.fields))
-			for i, field := range r.fields {
-				d.add("$"+strconv.Itoa(i+1), field)
+			for i := range r.fields {
+				d.add("$"+strconv.Itoa(i+1), r.field(i))
 			}
 		}
 		d.records++

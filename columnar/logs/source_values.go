@@ -97,7 +97,11 @@ func (d *sourceDecoder) time(f *sourceField, i int) (us int64, reason string) {
 		}
 	}
 	if f.unit == "" {
-		if us, ok := d.set.clock.UTC(text); ok {
+		us, ok := d.set.clock.UTC(text)
+		if !ok && date != nil {
+			us, ok = d.set.clock.DateAndTime(date, text)
+		}
+		if ok {
 			return us, ""
 		}
 	}
