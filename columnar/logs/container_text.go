@@ -63,6 +63,7 @@ type fieldReader struct {
 	text    []byte         // what the record at hand stands in, and fields refer to
 	fields  []columnar.Span
 	quoted  bool // fields in quotes have these
+	doubled bool // within the quotes may be more
 	// bracketed is the number of the first field of the record at hand that stood in
 	// brackets, 0 if none did.
 	bracketed int
@@ -194,7 +195,7 @@ func (r *fieldReader) record(w *window, slots []layoutSlot) {
 		f := r.fields[s.field]
 		cell, inData := r.text[f.Begin:f.End], true
 		if n := len(cell); r.quoted && n >= 2 && cell[0] == '"' && cell[n-1] == '"' {
-			if inner := cell[1 : n-1]; scan.IndexNear(inner, '"') < 0 {
+			if inner := cell[1 : n-1]; !r.doubled || scan.IndexNear(inner, '"') < 0 {
 				cell = inner
 				f.Begin, f.End = f.Begin+1, f.End-1
 			} else {
@@ -268,6 +269,7 @@ func (r *csvReader) read(data []byte, w *window, t *Tally) []byte {
 	s, behind := &r.scanner, 0
 	sep := r.sep
 	for s.Reset(data, sep, '"'); sep == r.sep && !w.full() && s.Next(); {
+		r.doubled = s.Doubled
 		begin := 0
 		for _, end := range s.Ends {
 			pos := s.Pos[begin : end+1]
@@ -290,6 +292,7 @@ func (r *csvReader) read(data []byte, w *window, t *Tally) []byte {
 
 // readEach is read for logs with several separators: a record may use any of them.
 func (r *csvReader) readEach(data []byte, w *window, t *Tally) []byte {
+	r.doubled = true
 	for len(data) > 0 && !w.full() {
 		end := scan.LineEnd(data, 0)
 		if bytes.IndexByte(data[:end], '"') >= 0 {

@@ -191,7 +191,8 @@ type sourceDecoder struct {
 	tables   [columnar.NumTables]sourceTable
 	selected []int32 // records of the table at hand
 	kinds    []kind  // of the selected records, each once
-	ints     []int64
+	ints     []int64 // the times of the selected records
+	values   []int64 // of the column at hand
 	spans    []columnar.Span
 	copied   []byte
 	joined   []byte

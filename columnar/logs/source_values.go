@@ -307,7 +307,8 @@ func (d *sourceDecoder) integers(b *columnar.Builder, c columnar.Col, records []
 	if same && f == nil {
 		return
 	}
-	values := slices.Grow(d.ints[len(d.ints):], len(records))[:len(records)]
+	d.values = slices.Grow(d.values[:0], len(records))[:len(records)]
+	values := d.values
 	if d.parquet != nil && d.columnNumbers(values, c, records, t) {
 		b.PutInts(c, values)
 		return

@@ -35,6 +35,10 @@ type Fields struct {
 	Noted bool
 	later bool // the same for the record that ends in the next window
 
+	// Doubled says that quotes within quotes may have been found since Reset. Otherwise a field in quotes
+	// has none but these.
+	Doubled bool
+
 	inside  uint64 // all ones if data[at] is within quotes
 	outside uint64 // 1 if data[at-1] is a separator, a record end or a closing quote
 	closed  uint64 // 1 if data[at-1] is a closing quote
@@ -52,7 +56,7 @@ func (s *Fields) Reset(data []byte, sep, other byte) {
 	s.data, s.sep, s.Other, s.at = data, sep, other, 0
 	s.Pos = append(s.Pos[:0], math.MaxUint32)
 	s.Ends = s.Ends[:0]
-	s.inside, s.outside, s.closed, s.Careful, s.later = 0, 1, 0, false, false
+	s.inside, s.outside, s.closed, s.Careful, s.later, s.Doubled = 0, 1, 0, false, false, false
 }
 
 // Next finds the records that end in the next window. If none does, it goes on to
@@ -84,7 +88,7 @@ func (s *Fields) byMarks() bool {
 	data, n, quotes := s.data, len(s.Pos), s.Other == '"'
 	end := min(s.at+Window, len(data))
 	s.marks = MarkText(s.marks, data[s.at:end], s.sep, s.Other)
-	i := s.at
+	i, doubled := s.at, uint64(0)
 	for k := range s.marks {
 		m := &s.marks[k]
 		fields, records, noted := m.Sep|m.Line, m.Line, m.Other
@@ -95,6 +99,7 @@ func (s *Fields) byMarks() bool {
 			records &^= in
 			m.Sep, m.Line = m.Sep&^in, records
 			opening, closing := m.Other&in, m.Other&^in
+			doubled |= opening & (closing<<1 | s.closed)
 			// A quote may open after a field end, or after a closing quote:
 			// together they are a doubled quote. It may close before a field end,
 			// or before an opening one.
@@ -123,6 +128,7 @@ func (s *Fields) byMarks() bool {
 		n += bits.OnesCount64(fields)
 		i += 64
 	}
+	s.Doubled = s.Doubled || doubled != 0
 	s.Pos = slices.Grow(s.Pos, end-s.at+2*64)
 	s.Pos = s.Pos[:len(s.Pos)+places(s.Pos[len(s.Pos):cap(s.Pos)], s.marks, s.at)]
 	s.at = end
@@ -160,7 +166,7 @@ func runningParity(x uint64) uint64 {
 
 // byBytes scans the records of the next window when the quoting is broken.
 func (s *Fields) byBytes() {
-	s.Noted, s.later = true, true
+	s.Noted, s.later, s.Doubled = true, true, true
 	for i, stop := s.at, s.at+Window; i < len(s.data) && i < stop; s.at = i {
 		for {
 			end := s.fieldEnd(i)

@@ -8,7 +8,13 @@
 package scan
 
 // Unknown reports whether text is what sources write for what they do not know.
-func Unknown(text []byte) bool { return len(text) <= len("(empty)") && isUnknown(text) }
+func Unknown(text []byte) bool {
+	return len(text) <= len("(empty)") && (len(text) == 0 || beginUnknown>>(text[0]&63)&1 != 0 && isUnknown(text))
+}
+
+// beginUnknown is the set of the bytes that the texts of isUnknown begin with, by their lower six bits:
+// no digit is in it, and most short texts are numbers.
+const beginUnknown = 1<<('-'&63) | 1<<('n'&63) | 1<<('N'&63) | 1<<('('&63) | 1<<('<'&63) | 1<<('\\'&63)
 
 func isUnknown(text []byte) bool {
 	switch string(text) {
