@@ -22,8 +22,8 @@ import (
 )
 
 // This file finds copies: logs of one feed that hold the same bytes after
-// decompression, or the first bytes of another log, as a copy of a growing log does. A
-// copy is not decoded.
+// decompression, or the first bytes of another log, as a copy of a growing log does, or an array
+// that is written anew with more records. A copy is not decoded.
 //
 // Readers take the sources in a fixed order and check the head of each log in that
 // order, so the result does not depend on timing: of several copies the first counts.
@@ -50,10 +50,11 @@ type content struct {
 	source *source
 	place  int // index of the source in the order
 	member *logs.Member
-	size   int64 // of the log, or of its head if not whole
+	size   int64 // of the log, as far as unclosed leaves it, or of its head if not whole
 	whole  bool
 	head   [sha256.Size]byte
-	marks  marks // unless whole
+	begins [sha256.Size]byte // the hash of the first size bytes
+	marks  marks             // unless whole
 
 	decided chan struct{}
 	of      *content // the log that it is a copy of; nil: it is no copy
@@ -149,14 +150,21 @@ func (c *contents) check(ctx context.Context, place int, s *source, m *logs.Memb
 	if c.decided != nil {
 		return c.decided.check(s, m, x)
 	}
-	k := &content{source: s, place: place, member: m, size: int64(len(x.Head)), whole: x.Whole, decided: make(chan struct{})}
+	head := x.Head
+	if x.Whole {
+		head = unclosed(head)
+	}
+	k := &content{source: s, place: place, member: m, size: int64(len(head)), whole: x.Whole, decided: make(chan struct{})}
 	defer close(k.decided)
 	if !x.Whole {
 		k.marks = c.marks(x.Start)
 	}
-	similar, err := c.take(ctx, k, x)
+	similar, err := c.take(ctx, k, head, x.More)
+	if k.head = k.begins; len(head) < len(x.Head) {
+		k.head = sha256.Sum256(x.Head)
+	}
 	if err == nil && k.of == nil {
-		err = c.decide(ctx, k, x.Head, similar)
+		err = c.decide(ctx, k, head, similar)
 	}
 	switch {
 	case err != nil:
@@ -170,11 +178,11 @@ func (c *contents) check(ctx context.Context, place int, s *source, m *logs.Memb
 
 // take waits until all logs before k were checked, and registers k. It either finds
 // that k is a copy of a short log, or returns the earlier logs with the same
-// beginning.
-func (c *contents) take(ctx context.Context, k *content, x *logs.Content) (similar []*content, err error) {
+// beginning. more says that other logs may follow in the object.
+func (c *contents) take(ctx context.Context, k *content, head []byte, more bool) (similar []*content, err error) {
 	var steps []beginning
-	steps, k.head = ladder(k.source.feed, x.Head)
-	whole := beginning{k.source.feed, len(x.Head), binary.LittleEndian.Uint64(k.head[:])}
+	steps, k.begins = ladder(k.source.feed, head)
+	whole := beginning{k.source.feed, len(head), binary.LittleEndian.Uint64(k.begins[:])}
 	if !k.whole {
 		whole.size = -1 // the log goes on
 	}
@@ -188,7 +196,7 @@ func (c *contents) take(ctx context.Context, k *content, x *logs.Content) (simil
 	}
 	for _, a := range c.same[whole] {
 		switch {
-		case a.head != k.head || !a.fits(k):
+		case a.begins != k.begins || !a.fits(k):
 		case k.whole:
 			k.of = a
 			return nil, nil
@@ -204,7 +212,7 @@ func (c *contents) take(ctx context.Context, k *content, x *logs.Content) (simil
 			continue
 		}
 		for _, a := range alike {
-			begun := a.whole && a.size < k.size && a.steps() == i+1 && a.head == sha256.Sum256(x.Head[:a.size])
+			begun := a.whole && a.size < k.size && a.steps() == i+1 && a.begins == sha256.Sum256(head[:a.size])
 			goesOn := k.whole && i+1 == len(steps) && (!a.whole || a.size > k.size)
 			if a.fits(k) && (begun || goesOn) {
 				similar = append(similar, a)
@@ -213,7 +221,7 @@ func (c *contents) take(ctx context.Context, k *content, x *logs.Content) (simil
 		c.begins[step] = append(alike, k)
 	}
 	c.same[whole] = append(c.same[whole], k)
-	if !x.More {
+	if !more {
 		c.pass(k.place)
 	}
 	return similar, nil
@@ -232,6 +240,9 @@ func nextMark(size int) int { return size + 1<<(bits.Len(uint(size))-5) }
 
 // marks returns the marks of a log that begins with start.
 func (c *contents) marks(start []byte) (m marks) {
+	if len(start) < logs.ContentStart { // else it may go on
+		start = unclosed(start)
+	}
 	var h maphash.Hash
 	h.SetSeed(c.seed)
 	at := 0
@@ -405,7 +416,7 @@ func compare(a, k *content, head []byte) (how int, err error) {
 	}
 	err = logs.Bytes(&a.source.object, a.member.Name, func(first io.Reader) error {
 		return logs.Bytes(&k.source.object, k.member.Name, func(second io.Reader) error {
-			how, err = compareBytes(first, second)
+			how, err = compareBytes(&unclosedReader{src: first}, &unclosedReader{src: second})
 			return err
 		})
 	})
@@ -435,6 +446,71 @@ func compareBytes(first, second io.Reader) (how int, err error) {
 			return equal, nil
 		}
 	}
+}
+
+// closing is what may stand behind the last record of an array.
+const closing = " \t\r\n]}"
+
+// unclosed returns a log without the end of the array that its records are in, if they are: one
+// that is written anew with more records begins with all of it but that.
+func unclosed(log []byte) []byte {
+	if len(log) == 0 || log[0] != '[' && log[0] != '{' {
+		return log
+	}
+	return withoutClosing(log)
+}
+
+// withoutClosing is unclosed of a log that ends with a text.
+func withoutClosing(text []byte) []byte {
+	end := bytes.LastIndexByte(text, ']')
+	if end < 0 || len(bytes.Trim(text[end:], closing)) > 0 {
+		return text
+	}
+	if records := bytes.TrimRight(text[:end], " \t\r\n"); len(records) > 0 && records[len(records)-1] == '}' {
+		return records
+	}
+	return text
+}
+
+// An unclosedReader reads a log as unclosed leaves it.
+type unclosedReader struct {
+	src   io.Reader
+	array bool   // the log may have its records in an array
+	in    []byte // in[:ready] can be handed out
+	ready int
+	begun bool
+	err   error
+}
+
+// mostClosing is how much may close an array, in bytes. More is none of it.
+const mostClosing = 1 << 10
+
+func (u *unclosedReader) Read(p []byte) (int, error) {
+	for u.ready == 0 {
+		if u.err != nil {
+			return 0, u.err
+		}
+		from := len(u.in)
+		u.in = slices.Grow(u.in, len(p))
+		n, err := u.src.Read(u.in[from : from+len(p)])
+		u.in, u.err = u.in[:from+n], err
+		if !u.begun && n > 0 {
+			u.begun, u.array = true, u.in[0] == '[' || u.in[0] == '{'
+		}
+		if u.ready = len(u.in); !u.array {
+			break
+		}
+		if err == io.EOF {
+			u.ready = len(withoutClosing(u.in))
+			u.in = u.in[:u.ready]
+		} else {
+			u.ready = max(len(bytes.TrimRight(u.in, closing)), len(u.in)-mostClosing)
+		}
+	}
+	n := copy(p, u.in[:u.ready])
+	u.in = u.in[:copy(u.in, u.in[n:])]
+	u.ready -= n
+	return n, nil
 }
 
 // ladder returns the beginnings of a log of leastBeginning bytes, twice as many, and

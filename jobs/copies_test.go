@@ -15,6 +15,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/iotest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -189,6 +190,14 @@ func TestCopies(t *testing.T) {
 	changed := bytes.Clone(large)
 	changed[len(changed)-2]++ // in its last number
 	table := parquetLog(t, 100)
+	array := func(from, to int) []byte { // as a JSON log that is written anew
+		list := make([]string, 0, to-from)
+		for i := from; i < to; i++ {
+			list = append(list, fmt.Sprintf(`  {"time": "2026-03-02T10:%02d:%02dZ", "user": "user%d", "bytes_out": %d}`, i/60, i%60, i%30, 1e6+i))
+		}
+		return []byte("[\n" + strings.Join(list, ",\n") + "\n]\n")
+	}
+	records := func(events int) []byte { return []byte(`{"records":` + string(array(0, events)) + "}\n") }
 	for _, c := range []struct {
 		name    string
 		objects []stored
@@ -207,6 +216,10 @@ func TestCopies(t *testing.T) {
 			copies: map[string]string{"log.1": "a copy of the beginning of log.gz"}, rows: 10},
 		{name: "large, and the one that grew is compressed", objects: []stored{{name: "log.1", body: large[:110000]}, {name: "log.gz", body: gzipped(t, large)}},
 			copies: map[string]string{"log.1": "a copy of the beginning of log.gz"}, rows: 4000},
+		{name: "an array that is written anew each hour", objects: []stored{{name: "10", body: array(0, 4)}, {name: "11", body: array(0, 20)}, {name: "12", body: array(0, 1500)}, {name: "13", body: array(0, 3000)}, {name: "14", body: array(1, 1500)}},
+			copies: map[string]string{"10": "a copy of the beginning of 13", "11": "a copy of the beginning of 13", "12": "a copy of the beginning of 13"}, rows: 4499},
+		{name: "an envelope that is", objects: []stored{{name: "10", body: records(40)}, {name: "11.gz", body: gzipped(t, records(900))}, {name: "12", body: records(1000)}},
+			copies: map[string]string{"10": "a copy of the beginning of 12", "11.gz": "a copy of the beginning of 12"}, rows: 1000},
 		{name: "gzip not finished", objects: []stored{{name: "log", body: small}, {name: "log.gz", body: gzipped(t, small)[:150]}},
 			copies: map[string]string{"log.gz": "a copy of the beginning of log"}, rows: 10},
 		{name: "nothing but headers", objects: []stored{{name: "a", body: []byte("time,user,bytes_out\n")}, {name: "b", body: []byte("time,user,bytes_out\n")},
@@ -243,6 +256,28 @@ func TestCopies(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+func TestUnclosed(t *testing.T) {
+	for in, want := range map[string]string{
+		"":                                    "",
+		"a]}":                                 "a]}",
+		"[]":                                  "[]",
+		"[{\"a\":[1]}]\n":                     "[{\"a\":[1]}",
+		"{\"hits\":{\"hits\":[{\"a\":1}\n]}}": "{\"hits\":{\"hits\":[{\"a\":1}",
+		"{\"a\":[1,2]}\n":                     "{\"a\":[1,2]}\n",
+		"[{\"a\":1}]" + strings.Repeat(" ", 3*mostClosing): "[{\"a\":1}",
+	} {
+		if got := string(unclosed([]byte(in))); got != want {
+			t.Errorf("of %.60q: got %q, want %q", in, got, want)
+		}
+		for _, src := range []io.Reader{strings.NewReader(in), iotest.OneByteReader(strings.NewReader(in))} {
+			got, err := io.ReadAll(&unclosedReader{src: src})
+			if err != nil || len(in) < mostClosing && string(got) != want {
+				t.Errorf("%.60q from %T: got %q, %v, want %q", in, src, got, err, want)
+			}
+		}
 	}
 }
 

@@ -12,6 +12,8 @@ const (
 	// contentHead is how much of the start of a member ReadOptions.Content is shown,
 	// in bytes. Headers of text logs rarely have more; more costs time to hash.
 	contentHead = 4 << 10
+	// ContentStart is how long Content.Start is at most, in bytes.
+	ContentStart = headSize
 	// contentTail is how many bytes of the end Member.Tail is made of. More is copied
 	// with each read, less tells fewer logs apart.
 	contentTail = 1 << 10
@@ -21,7 +23,7 @@ const (
 // done to it: the bytes by which copies are known.
 type Content struct {
 	Head []byte // the first bytes, 4 KiB at most; valid until the function returns
-	// Start is Head and what follows it, 64 KiB at most; valid as Head is. It is shorter
+	// Start is Head and what follows it, ContentStart at most; valid as Head is. It is shorter
 	// only if it is all that could be read.
 	Start []byte
 	// Whole says that Head is all there is. The stream may end early.
@@ -41,7 +43,7 @@ func (r *reader) show(m *Member, in *bufio.Reader) error {
 		return nil // reading it says why
 	}
 	whole := err != nil
-	start, _ := in.Peek(headSize)
+	start, _ := in.Peek(ContentStart)
 	err = r.Content(m, &Content{Head: start[:len(head)], Start: start, Whole: whole, More: r.more, Bytes: in})
 	r.stopped = r.stopped || errors.Is(err, errEnough)
 	return err

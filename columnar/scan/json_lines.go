@@ -23,14 +23,15 @@ var firstEnvelopes = []string{"events", "data", "results", "result", "logs", "ro
 // went, and how much there is. A record may have one of them, but not before what it is about.
 var answers = []string{"status", "statuscode", "code", "success", "ok", "error", "errors", "message", "count", "total", "totalcount",
 	"totalresults", "size", "took", "timedout", "page", "pagesize", "pages", "limit", "offset", "next", "nextpage", "nexttoken",
-	"nextcursor", "cursor", "hasmore", "more", "moreevents", "meta", "metadata", "requestid", "shards", "maxscore", "links", "version", "nodekey", "logtype", "preview", "initoffset", "messages", "fields"}
+	"nextcursor", "cursor", "scrollid", "pitid", "terminatedearly", "numreducephases", "hasmore", "more", "moreevents", "meta", "metadata", "requestid", "shards", "maxscore", "links", "version", "nodekey", "logtype", "preview", "initoffset", "messages", "fields"}
 
 // NeedsJSONLines reports whether an object that begins with head is JSON that is
 // not one object a line, and so must be read through JSONLines. size is the largest
-// size that head could have. The first line is enough: no known writer changes from
-// one form to another.
+// size that head could have. The first line tells, unless an array or an envelope
+// begins a later one, as where several exports were put together.
 func NeedsJSONLines(head []byte, size int) bool {
-	head = bytes.TrimLeft(head, " \t\r\n")
+	separated := len(head) > 0 && head[0] == recordSeparator
+	head = bytes.TrimLeft(head, " \t\r\n\x1e")
 	if len(head) == 0 || head[0] != '{' && head[0] != '[' {
 		return false
 	}
@@ -44,15 +45,37 @@ func NeedsJSONLines(head []byte, size int) bool {
 	case inner[0] != '"' && inner[0] != '}':
 		return false
 	}
-	line, _, found := bytes.Cut(head, []byte{'\n'})
-	if !found && len(head) > size/2 {
+	line, rest, found := bytes.Cut(head, []byte{'\n'})
+	if separated || !found && len(head) > size/2 {
 		return true // the first line may be longer than head
+	}
+	for line := range bytes.Lines(rest) {
+		if beginsArray(line) {
+			return true
+		}
 	}
 	line = bytes.TrimRight(line, " \t\r")
 	var s shaper
 	s.shape(bytes.Clone(line))
 	// One object on a line stays as it is.
 	return s.state != between || len(s.out) != len(line)+1 || bytes.Count(s.out, []byte{'\n'}) != 1
+}
+
+// recordSeparator stands before each text of a sequence of JSON texts.
+const recordSeparator = 0x1e
+
+// beginsArray reports whether a line begins with an array of objects, or the envelope of one.
+func beginsArray(line []byte) bool {
+	if named, ok := bytes.CutPrefix(line, []byte(`{"`)); ok {
+		key, rest, _ := bytes.Cut(named[:min(len(named), 32)], []byte{'"'})
+		if len(rest) == 0 || rest[0] != ':' || !slices.ContainsFunc(envelopes, func(name string) bool { return string(key) == name }) {
+			return false
+		}
+		line = bytes.TrimLeft(named[len(key)+2:], " ")
+	}
+	inner, ok := bytes.CutPrefix(line, []byte{'['})
+	inner = bytes.TrimLeft(inner, " ")
+	return ok && len(inner) > 0 && inner[0] == '{'
 }
 
 // shaperBlock is half of the bytes that are read at once.
@@ -174,7 +197,7 @@ func (s *shaper) begin(in []byte) int {
 		switch c {
 		case ' ', '\n', '\r', '\t', ',':
 			continue
-		case 0, 0x1e, 0xef, 0xbb, 0xbf:
+		case 0, recordSeparator, 0xef, 0xbb, 0xbf:
 			// Padding, record separators, and the byte order marks of concatenated
 			// files.
 			if !s.array {
