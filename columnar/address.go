@@ -26,7 +26,7 @@ const addressSize = len("ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff")
 func AppendAddress(dst, text []byte) []byte {
 	a, ok := parseAddress(text)
 	if !ok {
-		if isNobody(text) {
+		if IsNobody(text) {
 			return dst
 		}
 		return append(dst, text...)

@@ -1,18 +1,24 @@
 package columnar
 
-import "bytes"
+import (
+	"bytes"
+	"strings"
+)
 
 // nobodyMax is the size of the longest word for nobody, in bytes.
 const nobodyMax = len("00000000-0000-0000-0000-000000000000")
 
-// isNobody reports whether a name or an address is what programs write who do not know it: a word in
+// nobodyFirst are the first letters of words for nobody.
+const nobodyFirst = "-?*@(<0nNuUaAsS"
+
+// IsNobody reports whether a name or an address is what programs write who do not know it: a word in
 // any case, a sign, an empty GUID, or such a thing behind a domain. All requests of
 // people who did not sign in would else be those of one busy person.
-func isNobody(text []byte) bool {
+func IsNobody(text []byte) bool {
 	if at := bytes.LastIndexByte(text, '\\'); at >= 0 {
 		text = text[at+1:]
 	}
-	if text = bytes.TrimSpace(text); len(text) > nobodyMax {
+	if text = bytes.TrimSpace(text); len(text) > nobodyMax || len(text) > 0 && strings.IndexByte(nobodyFirst, text[0]) < 0 {
 		return false
 	}
 	var lower [nobodyMax]byte

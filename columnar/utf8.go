@@ -18,7 +18,7 @@ var nameColumns = ColSet(User, Host, Account)
 // that is not part of UTF-8 is what it means in Windows-1252, which has Latin-1 in it. What is cut off within a character, as some programs
 // cut long texts, stays as readable as its bytes are. What says that nobody is known is "".
 func AppendUTF8(dst, text []byte) []byte {
-	if isNobody(text) {
+	if IsNobody(text) {
 		return dst
 	}
 	if utf8.Valid(text) {

@@ -224,9 +224,10 @@ type jsonNames struct {
 
 // A jsonMapped is a field that the mapping names.
 type jsonMapped struct {
-	field int
-	any   bool
-	names []string // in order of preference
+	field  int
+	any    bool
+	names  []string               // in order of preference
+	nobody func(text []byte) bool // scan.Place.Nobody
 }
 
 // meanings returns the names of the columns that the mapping finds, of the well-known
@@ -234,9 +235,15 @@ type jsonMapped struct {
 func (d *jsonLines) meanings() *jsonNames {
 	m := d.mapping
 	n := &jsonNames{only: m.Only, known: map[string][]scan.Place{}, kept: make(map[string][]scan.Place, len(d.kept))}
+	nobody := func(field int) func(text []byte) bool {
+		if field < int(columnar.NumCols) && namingColumns.Has(columnar.Col(field)) {
+			return columnar.IsNobody
+		}
+		return nil
+	}
 	by := func(field int, any bool, names ...string) {
 		if len(names) > 0 {
-			n.mapped = append(n.mapped, jsonMapped{field, any, names})
+			n.mapped = append(n.mapped, jsonMapped{field, any, names, nobody(field)})
 		}
 		for _, name := range names {
 			n.leading.mapped = append(n.leading.mapped, strings.ToLower(name))
@@ -249,7 +256,7 @@ func (d *jsonLines) meanings() *jsonNames {
 			continue
 		}
 		for i, name := range wellKnown[c] {
-			n.known[name] = append(n.known[name], scan.Place{Field: int(c), Rank: i, Any: c == columnar.Answers, List: c == columnar.SrcIP})
+			n.known[name] = append(n.known[name], scan.Place{Field: int(c), Rank: i, Any: c == columnar.Answers, List: c == columnar.SrcIP, Nobody: nobody(int(c))})
 			if c == columnar.Host {
 				field := jsonClient
 				if slices.Contains(serverNames, name) && !m.names(columnar.URLHost) {
@@ -297,7 +304,7 @@ func (n *jsonNames) places(name string, depth int) (places []scan.Place) {
 				if s != name {
 					rank++
 				}
-				places = append(places, scan.Place{Field: m.field, Rank: rank, Any: m.any})
+				places = append(places, scan.Place{Field: m.field, Rank: rank, Any: m.any, Nobody: m.nobody})
 				break
 			}
 		}

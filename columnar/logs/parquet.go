@@ -16,7 +16,6 @@ import (
 
 	"outflow/columnar"
 	"outflow/columnar/pages"
-	"outflow/columnar/scan"
 )
 
 // Parquet is a columnar file; its blocks are its row groups.
@@ -452,7 +451,7 @@ func (d *parquetDecoder) saysNothing(c *parquetColumn, value int) bool {
 	case heldFloats:
 		return c.floats[value] != c.floats[value]
 	}
-	return scan.Unknown(d.text(c, value))
+	return c.field.lacks(d.text(c, value))
 }
 
 // An unreadCell is a value that gives no cell.

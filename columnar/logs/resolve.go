@@ -43,7 +43,8 @@ type field struct {
 	// others are the indexes of further names, in order of preference, for records in
 	// which src says nothing.
 	others []int
-	date   int // of a time: index of the name of its date; -1: none
+	named  bool // it tells who somebody is: of nobody's words (see columnar.IsNobody) another name goes first
+	date   int  // of a time: index of the name of its date; -1: none
 	read   reading
 	scale  float64      // readNumber: what one unit is in units of the column
 	most   int64        // readNumber: greatestOf the column
@@ -440,8 +441,16 @@ func list(names []string) string {
 	return b.String()
 }
 
+// namingColumns tell who somebody is.
+var namingColumns = columnar.ColSet(columnar.User, columnar.Host, columnar.SrcIP)
+
+// lacks reports whether a text says nothing where f may stand elsewhere, too.
+func (f *field) lacks(text []byte) bool {
+	return scan.Unknown(text) || f.named && columnar.IsNobody(text)
+}
+
 func newField(c columnar.Col, src int) field {
-	f := field{col: c, src: src, date: -1, scale: 1, most: greatestOf(c), bad: "bad " + c.String() + ", left empty", negative: "negative " + c.String() + ", left empty"}
+	f := field{col: c, src: src, named: namingColumns.Has(c), date: -1, scale: 1, most: greatestOf(c), bad: "bad " + c.String() + ", left empty", negative: "negative " + c.String() + ", left empty"}
 	switch c {
 	case columnar.Time:
 		f.read, f.bad = readTime, "bad time"

@@ -198,7 +198,7 @@ func (d *separated) fallBack(data []byte, f *field, n int) (plain int) {
 	spans := d.spans[:n]
 	for i, s := range spans {
 		cell := data[s.Begin:s.End]
-		for k := 0; k < len(f.others) && scan.Unknown(cell); k++ {
+		for k := 0; k < len(f.others) && f.lacks(cell); k++ {
 			begin := d.begins[i]
 			cell = d.raw(data, d.scanner.Pos[begin:int(begin)+d.columns+1], f.others[k])
 		}
@@ -345,7 +345,7 @@ func (d *separated) record(data []byte, pos []uint32, line int64, t *Tally) {
 			if cell = data[lo:hi]; len(cell) > 0 && cell[0] == '"' {
 				cell = d.unquoteSaid(cell, line, t)
 			}
-			for k := 0; k < len(f.others) && scan.Unknown(cell); k++ {
+			for k := 0; k < len(f.others) && f.lacks(cell); k++ {
 				cell = d.cell(data, pos, f.others[k])
 			}
 		}

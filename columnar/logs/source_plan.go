@@ -298,6 +298,7 @@ func (p *sourcePlan) field(c columnar.Col, column Column) (*sourceField, error) 
 			return nil, fmt.Errorf("else: %w", err)
 		}
 	}
+	f.named = f.named && (len(f.slots) > 1 || f.otherwise != nil) // else nothing can stand in
 	f.direct = f.times < 0 && f.unlike == nil && f.match == nil && f.part == 0 && column.Word == 0 && column.Without == "" && len(column.Texts) == 0 && len(column.Null) == 0 && len(f.join) == 0
 	f.inPlace = len(f.slots) > 0 && f.times < 0 && f.unlike == nil && len(column.Texts) == 0 && len(column.Null) == 0 && len(f.where) == 0 && f.otherwise == nil
 	return f, nil

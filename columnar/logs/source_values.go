@@ -31,7 +31,7 @@ func (d *sourceDecoder) spansOf(f *sourceField, records []int32) (data []byte, o
 				if s = w.cells[at+slot]; s.Begin&inSide != 0 {
 					return nil, false
 				}
-				if !scan.Unknown(data[s.Begin:s.End]) {
+				if !f.lacks(data[s.Begin:s.End]) {
 					break
 				}
 				s = columnar.Span{}
@@ -184,7 +184,7 @@ func (d *sourceDecoder) textOf(f *sourceField, i int) (text []byte, inData bool)
 				} else {
 					text, inData = w.side[s.Begin&^inSide:s.End&^inSide], false
 				}
-				if !scan.Unknown(text) {
+				if !f.lacks(text) {
 					return text, inData
 				}
 			}
@@ -193,7 +193,7 @@ func (d *sourceDecoder) textOf(f *sourceField, i int) (text []byte, inData bool)
 		if len(f.where) > 0 && !allHold(f.where, d.w, i) {
 			continue
 		}
-		if text, inData = d.ownText(f, i); f.otherwise == nil || !scan.Unknown(text) {
+		if text, inData = d.ownText(f, i); f.otherwise == nil || !f.lacks(text) {
 			return text, inData
 		}
 	}
@@ -207,7 +207,7 @@ func (d *sourceDecoder) ownText(f *sourceField, i int) (text []byte, inData bool
 	switch {
 	case len(f.slots) > 0:
 		for _, slot := range f.slots {
-			if text, inData = w.cell(i, slot); !scan.Unknown(text) && !f.null(text) {
+			if text, inData = w.cell(i, slot); !f.lacks(text) && !f.null(text) {
 				break
 			}
 			text = nil

@@ -83,6 +83,8 @@ type Place struct {
 	Rank  int
 	Any   bool
 	List  bool
+	// Nobody, if set, reports whether a text names nobody: then any other name goes first.
+	Nobody func(text []byte) bool
 }
 
 // A placing is a place of a key.
@@ -95,6 +97,16 @@ type placing struct {
 // before reports whether p goes first, or has the same key.
 func (p *placing) before(q *placing) bool {
 	return cmp.Or(cmp.Compare(p.Rank, q.Rank), cmp.Compare(p.depth, q.depth), cmp.Compare(p.name, q.name)) <= 0
+}
+
+// goesFirst reports whether p gives the field in place of q, which has given another value.
+func (p *placing) goesFirst(q *placing, v, has Value) bool {
+	if p.Nobody != nil && v[0] == '"' && has[0] == '"' {
+		if nobody := p.Nobody(v[1 : len(v)-1]); nobody != p.Nobody(has[1:len(has)-1]) {
+			return !nobody
+		}
+	}
+	return p.before(q)
 }
 
 // A shapeKey is a key of an object and its place: after '{' or after a comma.
@@ -403,7 +415,7 @@ func (r *shapeRead) place(placings []placing, v Value, slashed bool) {
 				v, unknown, slashed = first, false, bytes.IndexByte(first, '\\') >= 0
 			}
 		}
-		if unknown && !p.Any || *from != p && r.has&bit != 0 && !p.before(*from) {
+		if unknown && !p.Any || *from != p && r.has&bit != 0 && !p.goesFirst(*from, v, r.values[p.Field]) {
 			continue
 		}
 		if r.has&bit != 0 && *from == p && !bytes.Equal(r.values[p.Field], v) {
