@@ -58,7 +58,7 @@ Events arrive late and in no order. Events of more than 256 KiB come cut by AWS.
 		var event, digest int
 		scan.EachKey(head, func(key []byte, _ scan.Value) {
 			switch strings.ToLower(string(key)) {
-			case "eventversion", "useridentity", "eventsource", "eventname", "awsregion", "sourceipaddress":
+			case "eventversion", "useridentity", "eventsource", "eventname", "awsregion", "sourceipaddress", "insightdetails":
 				event++
 			case "digeststarttime", "digestendtime", "digests3bucket":
 				digest++

@@ -489,3 +489,20 @@ rows:
 		}
 	}
 }
+
+// If this fails, the query of an event is lost that a collector keeps in event, beside copies
+// of some of its names.
+func TestEventBesideCopies(t *testing.T) {
+	r, members := readObject(t, []byte(`{"aid":"a0a0","cid":"c0c0","event_platform":"Win","event_simpleName":"DnsRequest","fdr_event_type":"DnsRequest","timestamp":"1795161601000","event":{"event_simpleName":"DnsRequest","aid":"a0a0","cid":"c0c0","timestamp":"1795161601000","DomainName":"k1.heron.example.","RequestType":"16"}}
+{"aid":"a0a0","cid":"c0c0","event_platform":"Win","event_simpleName":"ProcessRollup2","fdr_event_type":"ProcessRollup2","timestamp":"1795161602000","event":{"event_simpleName":"ProcessRollup2","aid":"a0a0","cid":"c0c0","timestamp":"1795161602000","ImageFileName":"C:\\t\\r.exe","CommandLine":"r.exe copy d: m:","OriginalFilename":"rclone.exe","UserName":"mira"}}
+`))
+	if got := members[0].Format.Name; got != "crowdstrike" || r.rows != 2 {
+		t.Fatalf("got %d rows of %s, want 2 of crowdstrike", r.rows, got)
+	}
+	if got := r.column(columnar.DNS, columnar.Query)[0]; got != "k1.heron.example" {
+		t.Errorf("got query %q, want k1.heron.example", got)
+	}
+	if got := r.column(columnar.Process, columnar.CmdLine)[0]; got != "r.exe copy d: m:" {
+		t.Errorf("got command line %q, want r.exe copy d: m:", got)
+	}
+}

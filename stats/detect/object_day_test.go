@@ -270,7 +270,7 @@ func TestEveryFormatsDownloads(t *testing.T) {
 	kinds := map[string]string{
 		"azure": "graph", "azurestorage": "azurestorage", "box": "box", "cloudtrail": "s3", "crowdstrike": "removable-media", "defender": "", "dropbox": "dropbox", "gcpaudit": "gcs",
 		"gcsusage": "gcs", "github": "github", "kubernetes": "kubernetes", "m365": "m365", "m365csv": "m365", "netskope": "", "netskope-csv": "", "ocsf": "s3",
-		"s3access": "s3", "salesforce": "salesforce", "slack": "slack", "snowflake": "snowflake", "snowflakecsv": "snowflake", "vsftpd": "", "workspace": "drive", "xferlog": "",
+		"s3access": "s3", "s3access-json": "s3", "salesforce": "salesforce", "slack": "slack", "snowflake": "snowflake", "snowflakecsv": "snowflake", "vsftpd": "", "workspace": "drive", "workspace-flat": "drive", "xferlog": "",
 		"gitlab": "gitlab", "databricks": "databricks", "teleport": "teleport",
 		"asana": "asana", "azuredata": "keyvault", "egnyte": "", "figma": "figma", "hubspot": "hubspot", "miro": "miro", "nextcloud": "nextcloud", "notion": "notion",
 		"moveit": "", "officeactivity": "m365", "opensshsftp": "", "pureftpd": "", "qnap": "", "rsyncd": "", "sambaaudit": "", "sftpgo": "", "sharefile": "sharefile", "zoom": "zoom", "zscaler": removableMedia,
