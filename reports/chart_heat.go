@@ -41,7 +41,7 @@ func newHeat(all []*subject) *picture {
 			continue
 		}
 		bytes := bytesByHour(s.findings)
-		who := headCut(s.spelling())
+		who := fitName(visible(s.spelling()), cellsLeft)
 		y := float64(top + row*cell)
 		p.Labels = append(p.Labels, label{X: coordinate(pictureLeft - 10), Y: coordinate(y + 16), Anchor: "end", Text: who})
 		var busiest, amounts []string

@@ -44,10 +44,12 @@ type pictureKey struct{ Class, Text string }
 // a Sankey diagram also right of pictureRight.
 const (
 	pictureWidth = 900
-	pictureLeft  = 290
+	pictureLeft  = 300
 	pictureRight = pictureWidth - pictureLeft
-	// maxLabel is how many characters of a name fit beside a picture, with an amount.
-	maxLabel = 22
+	// How many cells of a name fit left of a picture with an amount, and within or right of
+	// it, where an amount and a word may follow.
+	cellsLeft  = 30
+	cellsRight = 24
 )
 
 // pictures draws the pictures for which there is enough to draw.
@@ -57,25 +59,6 @@ func (p *page) pictures(r *Report, all []*subject, g *gist) {
 			p.Pictures = append(p.Pictures, *draw)
 		}
 	}
-}
-
-// headCut returns the beginning of a name that fits beside a picture.
-func headCut(name string) string {
-	text, more := cut(name, maxLabel)
-	if more {
-		text += "…"
-	}
-	return text
-}
-
-// tailCut returns the end of a host's name that fits beside a picture: it says more than
-// the beginning.
-func tailCut(host string) string {
-	runes := []rune(visible(host))
-	if len(runes) > maxLabel {
-		return "…" + defang(string(runes[len(runes)-maxLabel:]))
-	}
-	return defang(string(runes))
 }
 
 // decades are the round numbers of a logarithmic axis.

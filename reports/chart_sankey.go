@@ -86,12 +86,12 @@ func newSankey(all []*subject) *picture {
 		p.ribbon(f, &left[f.from], &right[f.to], scale)
 	}
 	for i := range left {
-		p.node(&left[i], pictureLeft-10, scale, "end", headCut(left[i].name))
+		p.node(&left[i], pictureLeft-10, scale, "end", fitName(left[i].name, cellsLeft))
 	}
 	for i := range right {
 		name := right[i].name
 		if name != elsewhere && i < sankeyNodes {
-			name = tailCut(name)
+			name = defang(fitPlace(name, cellsRight))
 		}
 		p.node(&right[i], pictureRight, scale, "start", name)
 	}
@@ -198,7 +198,7 @@ func (p *picture) ribbon(f *flow, from, to *node, scale float64) {
 	if f.fresh {
 		class = "flow fresh"
 	}
-	p.Marks = append(p.Marks, mark{Class: class, Title: headCut(from.name) + " to " + defang(headCut(to.name)) + ": " + byteSize(float64(f.bytes)),
+	p.Marks = append(p.Marks, mark{Class: class, Title: fitName(from.name, maxName) + " to " + defang(fitPlace(to.name, maxName)) + ": " + byteSize(float64(f.bytes)),
 		Path: fmt.Sprintf("M%d %sC%s %s %s %s %d %sV%sC%s %s %s %s %d %sZ",
 			x0, coordinate(a), mid, coordinate(a), mid, coordinate(b), x1, coordinate(b), coordinate(b+h),
 			mid, coordinate(b+h), mid, coordinate(a+h), x0, coordinate(a+h))})

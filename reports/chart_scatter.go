@@ -126,7 +126,7 @@ func newScatter(all []*subject, g *gist) *picture {
 		}
 		px := x(math.Log10(float64(u.BytesOut) / u.BaselineMedian))
 		py := y(math.Log10(float64(u.BytesOut)))
-		name := headCut(s.spelling())
+		name := fitName(visible(s.spelling()), cellsRight)
 		q := times(float64(u.BytesOut), u.BaselineMedian)
 		p.Marks = append(p.Marks, mark{Class: "named", X: coordinate(px), Y: coordinate(py), Radius: "5", Title: name + ": " + byteSize(float64(u.BytesOut)) + ", " + cmp.Or(q, "below") + " normal"})
 		p.Rows = append(p.Rows, []shown{show(s.spelling(), maxName), {Text: s.worst.String()}, {Text: byteSize(float64(u.BytesOut))}, {Text: byteSize(u.BaselineMedian)}, {Text: cmp.Or(q, "< 1 ×")}})

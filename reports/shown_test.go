@@ -81,3 +81,22 @@ func TestOutputsPage(t *testing.T) {
 		explained(MetricsFile, string(m[1]))
 	}
 }
+
+func TestFit(t *testing.T) {
+	for _, test := range []struct{ got, want string }{
+		{fit("oskar.brandt", 8), "oskar.b…"},
+		{fit("oskar.brandt", 0), "oskar.brandt"},
+		{fit("資料資料資料", 6), "資料…"}, // two cells each
+		{fitName("oskar.brandt@corp.example", 10), "oskar.bra…"},
+		{fitName("111122223333/svc-reporting", 20), "11112…/svc-reporting"},
+		{fitName("CORP/a-name-that-is-itself-too-long", 10), "…-too-long"},
+		{fitName("/root", 4), "/ro…"},
+		{fitPlace("stg-drop-7731.s3.amazonaws.com", 15), "stg-dro…aws.com"},
+		{fitPlace("slack.com", 15), "slack.com"},
+		{fitPlace("slack.com", 1), "…"},
+	} {
+		if test.got != test.want {
+			t.Errorf("%q, want %q", test.got, test.want)
+		}
+	}
+}

@@ -102,51 +102,8 @@ var severityColours = map[detect.Severity]string{
 
 // line writes text, cut to the rest of the width.
 func (s *summary) line(parts ...string) {
-	s.out.WriteString(s.fit(strings.Join(parts, ""), s.width))
+	s.out.WriteString(fit(strings.Join(parts, ""), s.width))
 	s.out.WriteByte('\n')
-}
-
-// fit cuts text to a number of cells, and marks the cut. 0 cells means no limit.
-func (s *summary) fit(text string, cells int) string {
-	if cells == 0 || uniseg.StringWidth(text) <= cells {
-		return text
-	}
-	used, size := 0, 0
-	for g := uniseg.NewGraphemes(text); g.Next(); {
-		if used+g.Width() > cells-1 {
-			break
-		}
-		used += g.Width()
-		size += len(g.Str())
-	}
-	return text[:size] + "…"
-}
-
-// fitCell cuts the text of a column to a number of cells where it says least: a host and a
-// path are known by both of their ends, and an account's name by what follows its account.
-func (s *summary) fitCell(column int, text string, cells int) string {
-	size := uniseg.StringWidth(text)
-	if size <= cells {
-		return text
-	}
-	tail := 0
-	switch column {
-	case whereCol:
-		tail = (cells - 1) / 2
-	case whoCol:
-		if at := strings.LastIndexAny(text, `/\`); at > 0 {
-			tail = min(uniseg.StringWidth(text[at:]), cells-1)
-		}
-	}
-	if tail == 0 {
-		return s.fit(text, cells)
-	}
-	end := 0 // of what is left out
-	for g := uniseg.NewGraphemes(text); size > tail && g.Next(); {
-		size -= g.Width()
-		_, end = g.Positions()
-	}
-	return s.fit(text, cells-size) + text[end:]
 }
 
 // incomplete says, before anything else, that objects were not read, and what to
@@ -254,8 +211,14 @@ func (s *summary) table(r *Report, shown []*detect.Finding) {
 			if cells[c] == 0 {
 				continue
 			}
-			if s.width > 0 {
-				text = s.fitCell(c, text, cells[c])
+			switch {
+			case s.width == 0:
+			case c == whoCol:
+				text = fitName(text, cells[c])
+			case c == whereCol:
+				text = fitPlace(text, cells[c])
+			default:
+				text = fit(text, cells[c])
 			}
 			if text == "" {
 				behind += cells[c] + len(indent)
@@ -528,7 +491,7 @@ func (s *summary) wrapBehind(used int, prefix, text string) {
 	words := strings.Fields(text)
 	if s.width > 0 {
 		for i, word := range words {
-			words[i] = s.fit(word, s.width-len(rest))
+			words[i] = fit(word, s.width-len(rest))
 		}
 	}
 	s.out.WriteString(Wrap(words, used, s.width, rest))

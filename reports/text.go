@@ -7,6 +7,8 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/rivo/uniseg"
+
 	"outflow/stats/detect"
 )
 
@@ -26,6 +28,49 @@ func cut(s string, size int) (string, bool) {
 		n += utf8.RuneCountInString(shown)
 	}
 	return b.String(), false
+}
+
+// fit cuts a text that is visible to a number of cells, and marks the cut. 0 cells means no
+// limit.
+func fit(text string, cells int) string {
+	if cells == 0 || uniseg.StringWidth(text) <= cells {
+		return text
+	}
+	used, size := 0, 0
+	for g := uniseg.NewGraphemes(text); g.Next(); {
+		if used+g.Width() > cells-1 {
+			break
+		}
+		used += g.Width()
+		size += len(g.Str())
+	}
+	return text[:size] + "…"
+}
+
+// fitName is fit for who acted: an account's name is known by what follows its account.
+func fitName(text string, cells int) string {
+	at := strings.LastIndexAny(text, `/\`)
+	if at <= 0 {
+		return fit(text, cells)
+	}
+	return fitBoth(text, cells, min(uniseg.StringWidth(text[at:]), cells-1))
+}
+
+// fitPlace is fit for a destination: a host and a path are known by both of their ends.
+func fitPlace(text string, cells int) string { return fitBoth(text, cells, (cells-1)/2) }
+
+// fitBoth is fit that leaves tail cells of the end.
+func fitBoth(text string, cells, tail int) string {
+	size := uniseg.StringWidth(text)
+	if size <= cells {
+		return text
+	}
+	end := 0 // of what is left out
+	for g := uniseg.NewGraphemes(text); size > tail && g.Next(); {
+		size -= g.Width()
+		_, end = g.Positions()
+	}
+	return fit(text, cells-size) + text[end:]
 }
 
 // defang writes a host in a form that neither a mail reader nor a chat turns into a
