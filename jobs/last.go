@@ -485,16 +485,22 @@ func (p *program) next(config *Config, r *reports.Report) {
 	}
 }
 
-// again writes a command about the last run, as it can be typed where this one was: with the
-// flags that say where its reports are, unless those are found without.
+// again writes a command about the last run, as it can be typed where this one was.
 func (p *program) again(config *Config, command, about string) string {
+	words := append([]string{cmp.Or(p.called, "outflow"), command}, p.finders(config)...)
 	if about != "" {
-		about = argument(about)
+		words = append(words, argument(about))
 	}
+	return strings.Join(words, " ")
+}
+
+// finders returns the flags that say where the reports of this run are, unless those are
+// found without.
+func (p *program) finders(config *Config) []string {
 	if config.Out == defaults().Out {
-		return strings.TrimSpace(cmp.Or(p.called, "outflow") + " " + command + " " + about)
+		return nil
 	}
-	return strings.TrimSpace(p.here(command) + " " + about)
+	return p.where
 }
 
 // here writes a command as it can be typed where this one was: with the flags that say what

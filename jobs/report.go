@@ -81,6 +81,7 @@ func (p *program) write(config *Config, folder string, r *reports.Report) error 
 		return configError{fmt.Errorf("write the report to %s: %w", config.Out, err)}
 	}
 	defer p.trace.stage(reportStage)()
+	r.Flags = p.finders(config)
 	files := config.files()
 	if err := together(config.Workers, len(files), func(i int) error {
 		defer p.trace.task("write " + files[i].Name)()

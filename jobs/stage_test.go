@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -93,6 +94,11 @@ func (r *stagedRun) judge() {
 	r.must("judge", "--state", r.name+"/state", "--out", r.name+"/out", "--reports", "csv,html,dns_scores")
 }
 
+// withoutFlags returns a page without the flags that say where its run is.
+func withoutFlags(page string) string { return showFlags.ReplaceAllString(page, "$1") }
+
+var showFlags = regexp.MustCompile(`(outflow show )(?:--[a-z]+ \S+ )+`)
+
 // resultsOf returns what a run has left, by name: reports, and each partition with its rows.
 // The names of its files are by their bytes.
 func resultsOf(t *testing.T, folder string) map[string]any {
@@ -102,7 +108,7 @@ func resultsOf(t *testing.T, folder string) map[string]any {
 		// last.json names the state; run.json and outflow.prom have the time of day.
 		if err == nil && !d.IsDir() && d.Name() != "last.json" && d.Name() != "run.json" && d.Name() != "outflow.prom" {
 			text, _ := os.ReadFile(path)
-			out[strings.TrimPrefix(path, folder)] = string(text)
+			out[strings.TrimPrefix(path, folder)] = withoutFlags(string(text))
 		}
 		return err
 	})

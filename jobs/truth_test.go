@@ -169,7 +169,7 @@ func TestRunsAreIdentical(t *testing.T) {
 		filepath.WalkDir(filepath.Join(dir, name), func(path string, d fs.DirEntry, err error) error {
 			if err == nil && !d.IsDir() && d.Name() != "last.json" { // which names the state of the run
 				text, _ := os.ReadFile(path)
-				files[strings.TrimPrefix(path, filepath.Join(dir, name))] = string(text)
+				files[strings.TrimPrefix(path, filepath.Join(dir, name))] = withoutFlags(string(text))
 			}
 			return err
 		})

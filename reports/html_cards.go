@@ -132,7 +132,7 @@ func (p *page) cards(r *Report, all []*subject, full, brief int) {
 			switch {
 			case full > 0:
 				full--
-				v = newFinding(id, f, r.detection(f.Detection), r.Records)
+				v = newFinding(id, f, r.detection(f.Detection), r)
 			default:
 				brief--
 				v = briefFinding(f, r.detection(f.Detection))

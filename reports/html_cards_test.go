@@ -221,11 +221,11 @@ func TestQueries(t *testing.T) {
 	f := uploadFinding(`a"b\c'd`, 1e9, detect.High)
 	f.Object = "mega.example"
 	said := map[string]string{}
-	for _, q := range queries(&f) {
+	for _, q := range queries(&f, []string{"--out", "'my reports'"}) {
 		said[strings.Fields(q.Tool)[0]] = q.Text
 	}
 	for tool, want := range map[string]string{
-		"outflow": "outflow show 9b1c6e0d5f3a4427",
+		"outflow": "outflow show --out 'my reports' 9b1c6e0d5f3a4427",
 		"DuckDB,": "SELECT day, severity, detection, object, bytes_out, why\nFROM read_csv('../*/findings.csv', union_by_name = true)\nWHERE 'a\"b\\c''d' IN (entity, person) ORDER BY day;",
 		"KQL":     "_Im_WebSession(starttime=datetime(2026-11-20T00:00:00Z), endtime=datetime(2026-11-21T00:00:00Z))\n| where SrcUsername =~ \"a\\\"b\\\\c'd\"\n| where Url has \"mega.example\"\n| summarize Sent=sum(SrcBytes), Requests=count() by SrcIpAddr, Url",
 		"SPL":     "index=* earliest=1795132800 latest=1795219200 (tag=web OR tag=network) user=\"a\\\"b\\\\c'd\" \"mega.example\"\n| stats sum(bytes_out) AS sent count BY src user dest",
@@ -244,7 +244,7 @@ func TestQueries(t *testing.T) {
 		{&process, []string{"_Im_ProcessCreate(", `DvcHostname =~ "pc1"`, `TargetProcessName has "rclone.exe"`, `tag=process dest="pc1" process="*rclone.exe*"`}},
 	} {
 		all := ""
-		for _, q := range queries(c.f) {
+		for _, q := range queries(c.f, nil) {
 			all += q.Text + "\n"
 		}
 		for _, want := range c.want {
@@ -254,7 +254,7 @@ func TestQueries(t *testing.T) {
 		}
 	}
 	f.Entity = strings.Repeat("x", 300)
-	if got := queries(&f); len(got) != 1 {
+	if got := queries(&f, nil); len(got) != 1 {
 		t.Errorf("got %d queries about a name of 300 characters, want only outflow's", len(got))
 	}
 }

@@ -158,7 +158,7 @@ func clock(f *detect.Finding) string {
 	return text
 }
 
-func newFinding(id string, f *detect.Finding, d *detect.Detection, records map[string]LogRecord) finding {
+func newFinding(id string, f *detect.Finding, d *detect.Detection, r *Report) finding {
 	v := briefFinding(f, d)
 	v.ID = id
 	v.Timeline, v.Clock = newTimeline(id, f), newClock(id, f)
@@ -166,14 +166,14 @@ func newFinding(id string, f *detect.Finding, d *detect.Detection, records map[s
 	for _, e := range evidence(f)[min(1, len(f.Summary.Evidence)):] {
 		v.Evidence = append(v.Evidence, show(defang(e), maxPlace))
 	}
-	v.records(f, records)
+	v.records(f, r.Records)
 	if d != nil {
 		v.Ask = investigate(d.Doc)
 		if !isRule(f) { // the sentence has those of the rule
 			v.Innocent = answer(d.Doc, innocentQuestion)
 		}
 	}
-	v.UID, v.Queries, v.Snippet, v.Scope, v.Full = visible(f.UID), queries(f), AllowEntry(f, f.Day+AllowDays), AllowScope(f, false), true
+	v.UID, v.Queries, v.Snippet, v.Scope, v.Full = visible(f.UID), queries(f, r.Flags), AllowEntry(f, f.Day+AllowDays), AllowScope(f, false), true
 	return v
 }
 

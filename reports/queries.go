@@ -2,6 +2,7 @@ package reports
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"outflow/stats/detect"
@@ -19,10 +20,10 @@ type query struct {
 // no names, and a cut one would match nothing.
 const maxQueryName = 200
 
-// queries returns the queries about a finding.
-func queries(f *detect.Finding) []query {
+// queries returns the queries about a finding, outflow's own first. The flags are a Report's.
+func queries(f *detect.Finding, flags []string) []query {
 	uid, _ := cut(f.UID, maxName)
-	out := []query{{"outflow", "outflow show " + uid}}
+	out := []query{{"outflow", strings.Join(slices.Concat([]string{"outflow", "show"}, flags, []string{uid}), " ")}}
 	who, long := cut(f.Who(), maxQueryName)
 	object := f.Object
 	if isRule(f) {

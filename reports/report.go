@@ -57,7 +57,10 @@ type Report struct {
 	Records map[string]LogRecord
 	// Group returns the group of an entity, as detect.Input.Group does; nil means
 	// detect.GroupOf.
-	Group   func(detect.Key) string
+	Group func(detect.Key) string
+	// Flags are those with which outflow's commands find this report, as words of a shell;
+	// none if they find it without.
+	Flags   []string
 	History int // available days of history, at most 30
 	// HistoryLacks says in a line that logs of the history were not read in this run; "": all were.
 	HistoryLacks string
