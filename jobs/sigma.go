@@ -141,13 +141,14 @@ func ruleBlind(c *Config, inputs []reports.Input, seen fieldSet) []reports.Blind
 		return read
 	}
 	out = append(out, ownBlind(c, of)...)
-	without := map[string][]string{}                           // rules by their tables, if no log had rows of them
-	own := map[string]bool{}                                   // those tables, if other rules than the bundled ones are among them
-	elsewhere, unread := []string{}, []string{}                // log sources without a log in this run, and their rules
-	lacking := map[*columnar.Table]map[columnar.Col][]string{} // rules by a column that no row has
-	readers := map[*columnar.Table][]string{}                  // rules that read fields that no event has
-	unsaid := map[*columnar.Table][]string{}                   // those fields
-	for _, r := range c.rules.set.Rules {
+	without := map[string][]string{}               // rules by their tables, if no log had rows of them
+	own := map[string]bool{}                       // those tables, if other rules than the bundled ones are among them
+	elsewhere, unread := []string{}, []string{}    // log sources without a log in this run, and their rules
+	lacking := map[*columnar.Table]columnar.Cols{} // columns that rules read and no row has
+	lackers := map[*columnar.Table][]string{}      // those rules
+	readers := map[*columnar.Table][]string{}      // rules that read fields that no event has
+	unsaid := map[*columnar.Table][]string{}       // those fields
+	for i, r := range c.rules.set.Rules {
 		tables := r.Tables()
 		var read []*columnar.Table
 		for _, t := range tables {
@@ -168,9 +169,21 @@ func ruleBlind(c *Config, inputs []reports.Input, seen fieldSet) []reports.Blind
 		if len(read) > 1 {
 			continue // one table may have what the other lacks
 		}
+		// A rule that is only a part finds nothing without what its correlations measure:
+		// correlationBlind says so.
+		var measured []string
+		columns := r.Columns(t) &^ of(r).known[t]
+		if r.Part {
+			measured = c.rules.set.Needs(i)
+			for _, field := range measured {
+				if col, ok := sigma.ColumnOf(t, field); ok {
+					columns &^= columnar.ColSet(col)
+				}
+			}
+		}
 		fieldless := false
 		for _, field := range r.Kept(t) {
-			if field != sigma.Message && !seen[tableField{t, field}] {
+			if field != sigma.Message && !seen[tableField{t, field}] && !slices.Contains(measured, field) {
 				fieldless = true
 				unsaid[t] = withText(unsaid[t], field)
 			}
@@ -178,11 +191,9 @@ func ruleBlind(c *Config, inputs []reports.Input, seen fieldSet) []reports.Blind
 		if fieldless {
 			readers[t] = append(readers[t], r.Ref())
 		}
-		for _, col := range (r.Columns(t) &^ of(r).known[t]).List() {
-			if lacking[t] == nil {
-				lacking[t] = map[columnar.Col][]string{}
-			}
-			lacking[t][col] = append(lacking[t][col], r.Ref())
+		if columns != 0 {
+			lacking[t] |= columns
+			lackers[t] = append(lackers[t], r.Ref())
 		}
 	}
 	out = append(out, correlationBlind(c, of, rows, seen)...)
@@ -201,10 +212,11 @@ func ruleBlind(c *Config, inputs []reports.Input, seen fieldSet) []reports.Blind
 			Remedy: "Add one: a log without a known product, such as CSV or JSON lines, fits every rule. Or list the rules in disable."})
 	}
 	for _, t := range columnar.Tables {
-		for _, col := range slices.Sorted(maps.Keys(lacking[t])) {
-			out = append(out, reports.Blind{Detection: "sigma_rule", Table: t.Name, Column: col.String(), Rows: rows[t],
-				Why:    fmt.Sprintf("%s: no log with rows of %s has %s, which the rule reads.", someOf("rule", lacking[t][col]), t.Name, col),
-				Remedy: "The rule's conditions on other columns still apply."})
+		if rules := lackers[t]; len(rules) > 0 {
+			columns := texts(lacking[t].List(), columnar.Col.String)
+			out = append(out, reports.Blind{Detection: "sigma_rule", Table: t.Name, Column: strings.Join(columns, ", "), Rows: rows[t],
+				Why:    fmt.Sprintf("%s %s %s that no log with rows of %s has.", someOf("rule", rules), verb(int64(len(rules)), "reads", "read"), someOf("column", columns), t.Name),
+				Remedy: "The conditions on other columns still apply."})
 		}
 		if rules := readers[t]; len(rules) > 0 {
 			slices.Sort(unsaid[t])
@@ -238,17 +250,25 @@ func ownBlind(c *Config, of func(*sigma.Rule) rowsRead) (out []reports.Blind) {
 
 // correlationBlind returns the correlations that lack a field of the matches of their rules.
 func correlationBlind(c *Config, of func(*sigma.Rule) rowsRead, rows map[*columnar.Table]int64, seen fieldSet) (out []reports.Blind) {
+	by, fields := map[*columnar.Table][]string{}, map[*columnar.Table][]string{}
 	for i, r := range c.rules.set.Rules {
 		for _, field := range c.rules.set.Needs(i) {
 			t := unsaidBy(r, field, of(r), seen)
 			if t == nil {
 				continue
 			}
-			by := texts(c.rules.set.NeededBy(i, field), (*sigma.Rule).Ref)
+			fields[t] = withText(fields[t], field)
+			for _, correlation := range c.rules.set.NeededBy(i, field) {
+				by[t] = withText(by[t], correlation.Ref())
+			}
+		}
+	}
+	for _, t := range columnar.Tables {
+		if len(by[t]) > 0 {
 			out = append(out, reports.Blind{Detection: "sigma_rule", Table: t.Name, Rows: rows[t],
-				Why: fmt.Sprintf("%s: no log with rows of %s has %s, by which matches of %s are grouped or measured.",
-					someOf("correlation", by), t.Name, field, r.Ref()),
-				Remedy: "The correlation finds nothing there. An alias in it can name another field."})
+				Why: fmt.Sprintf("%s %s %s of matches, which no log with rows of %s has.",
+					someOf("correlation", by[t]), verb(int64(len(by[t])), "needs", "need"), someOf("field", fields[t]), t.Name),
+				Remedy: "A correlation finds nothing where matches lack a field by which it groups or measures them. An alias in it can name another field."})
 		}
 	}
 	return out
