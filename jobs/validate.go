@@ -214,7 +214,7 @@ func (c *Config) doubts(today detect.Day) (out []string) {
 			out = append(out, fmt.Sprintf("The allow-list entry for %s expired on %s and has no effect.", a, a.expires))
 		}
 		if a.Detection != "" && !slices.Contains(names, a.Detection) {
-			out = append(out, fmt.Sprintf("The allow-list entry for %s names no detection%s.", a, didYouMean(a.Detection, names)))
+			out = append(out, fmt.Sprintf("The allow-list entry for %s names no detection%s", a, cmp.Or(didYouMean(a.Detection, names), ".")))
 		}
 		if strings.Contains(a.User+a.Host+a.Domain, "*") {
 			out = append(out, fmt.Sprintf("The allow-list entry for %s has a *, which stands for itself: leave out the field that may be anything.", a))

@@ -153,7 +153,7 @@ func (b *bulkJudge) endFeed() {
 		share, others := c.above(days)
 		if others >= minPeerDays && share < b.o.ColdPercent {
 			if days = half.days[cohort{service, true}]; len(days)-len(c.own[c.of]) >= minPeerDays {
-				of = "others that are no jobs"
+				of = "others that do not download daily"
 				share, others = c.above(days)
 				if !b.exceedsJobs(c, service) { // it may be one more of them
 					f.RiskScore = min(f.RiskScore, leastRisk[High]-1)
