@@ -24,11 +24,11 @@ import (
 // not by an absolute path, not by a symbolic link. The folder itself may be a link.
 // Below it, Open and OpenAt follow links that stay inside, but List leaves links
 // out: their targets are listed at their own place, and events that are read twice
-// would be counted twice. List also leaves out devices, pipes and sockets, and
-// files that a Put has not finished.
+// would be counted twice. List also leaves out devices, pipes and sockets, which may
+// never end, and files that a Put has not finished.
 type disk struct {
-	root  string
-	links *int // counts the links that List leaves out; nil: nobody asks
+	root string
+	left map[string]int // counts what List leaves out, by reason; nil: nobody asks
 }
 
 func newDisk(root string) Store { return disk{root: filepath.Clean(root)} }
@@ -156,8 +156,12 @@ func (d disk) list(ctx context.Context, root *os.Root, l listing, yield func(Ent
 			if !d.list(ctx, root, listing{folder: strings.TrimSuffix(key, "/")}, yield) {
 				return false
 			}
-		case c.Type()&fs.ModeSymlink != 0 && d.links != nil:
-			*d.links++
+		case !c.Type().IsRegular() && d.left != nil:
+			reason := skipDevice
+			if c.Type()&fs.ModeSymlink != 0 {
+				reason = skipLink
+			}
+			d.left[reason]++
 		case c.Type().IsRegular() && !isTemp(c.Name()):
 			info, err := c.Info()
 			if errors.Is(err, fs.ErrNotExist) {
@@ -215,7 +219,7 @@ func (d disk) openFile(ctx context.Context, name string) (*diskFile, error) {
 	if err == nil && info.IsDir() {
 		err = errors.New("is a folder")
 	} else if err == nil && !info.Mode().IsRegular() {
-		err = errors.New("is a device, pipe or socket: only files are read")
+		err = errors.New("is a " + skipDevice)
 	}
 	if err != nil {
 		f.Close()

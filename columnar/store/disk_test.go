@@ -76,7 +76,7 @@ func TestDiskTemporaryFiles(t *testing.T) {
 	}
 }
 
-// If this failed, a pipe in place of a log would hang a run.
+// If this fails, a pipe in place of a log hangs a run, or is left out of a folder unsaid.
 func TestDiskPipe(t *testing.T) {
 	dir := t.TempDir()
 	pipe := filepath.Join(dir, "pipe.log")
@@ -89,6 +89,13 @@ func TestDiskPipe(t *testing.T) {
 	}
 	if _, err := Glob(t.Context(), pipe, nil, Options{}); err != nil {
 		t.Errorf("glob: got %v", err)
+	}
+	want := []Skip{{Reason: skipDevice, Count: 1}}
+	if f, err := Glob(t.Context(), dir, nil, Options{}); err != nil || !slices.Equal(f.Skipped, want) {
+		t.Errorf("folder: left out %v, %v, want %v", f.Skipped, err, want)
+	}
+	if f, err := NewSurvey(t.Context(), dir, nil, surveyed, Options{}); err != nil || !slices.Equal(f.Skipped, want) {
+		t.Errorf("survey: left out %v, %v, want %v", f.Skipped, err, want)
 	}
 }
 

@@ -233,11 +233,8 @@ func (g *globber) path(ctx context.Context, name string) (exists bool, err error
 		return false, cause(err)
 	}
 	if info.IsDir() {
-		root, links := filepath.Clean(name), 0
-		_, err := walk{globber: g, store: disk{root, &links}, uri: root, local: true}.below(ctx, "")
-		if links > 0 {
-			g.skipped[skipLink] += links
-		}
+		root := filepath.Clean(name)
+		_, err := walk{globber: g, store: disk{root, g.skipped}, uri: root, local: true}.below(ctx, "")
 		return true, err
 	}
 	// A store does not follow links that lead out of its folder.
@@ -396,8 +393,11 @@ func skipFile(name string, size int64) string {
 	return skipName(name)
 }
 
-// skipLink is why a link below a folder is left out.
-const skipLink = "symbolic link; if its target is elsewhere, name that"
+// Why what is neither a file nor a folder is left out of a folder.
+const (
+	skipLink   = "symbolic link; if its target is elsewhere, name that"
+	skipDevice = "device, pipe or socket: only files are read"
+)
 
 func skipName(name string) string {
 	switch {

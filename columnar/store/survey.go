@@ -94,16 +94,12 @@ func NewSurvey(ctx context.Context, uri string, layouts []*Template, now time.Ti
 		if s.base == "//" {
 			s.base = "/"
 		}
-		links := 0
-		s.local, s.store, s.above = true, disk{filepath.Clean(at.path), &links}, filepath.ToSlash(s.base)
+		s.local, s.store, s.above = true, disk{filepath.Clean(at.path), s.skipped}, filepath.ToSlash(s.base)
 		for e, err := range s.store.List(ctx, "", Deep) {
 			if err != nil {
 				return nil, err
 			}
 			s.add(e, sampled{weight: 1, counts: true})
-		}
-		if links > 0 {
-			s.skipped[skipLink] = links
 		}
 	} else {
 		prefix := strings.TrimSuffix(at.path, "/")
