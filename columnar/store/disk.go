@@ -54,6 +54,33 @@ const openFlags = os.O_RDONLY | syscall.O_NONBLOCK
 // because a Store is never closed.
 func (d disk) open() (*os.Root, error) { return os.OpenRoot(d.root) }
 
+// Writable returns why nothing can be written below a folder on disk, which need not be
+// there yet. Of a bucket only writing tells: it returns nil.
+func Writable(uri string) error {
+	at, err := parseURI(uri)
+	if err != nil || at.bucket != "" {
+		return err
+	}
+	folder := filepath.Clean(at.path)
+	info, err := os.Stat(folder)
+	for ; errors.Is(err, fs.ErrNotExist) && folder != filepath.Dir(folder); info, err = os.Stat(folder) {
+		folder = filepath.Dir(folder)
+	}
+	if err == nil && !info.IsDir() {
+		err = syscall.ENOTDIR
+	}
+	if err != nil {
+		return fmt.Errorf("write below %s: %w", folder, cause(err))
+	}
+	f, err := os.CreateTemp(folder, tempPrefix+"*"+tempSuffix)
+	if err != nil {
+		return fmt.Errorf("write below %s: %w", folder, cause(err))
+	}
+	f.Close()
+	os.Remove(f.Name())
+	return nil
+}
+
 func validName(name string) error {
 	if !fs.ValidPath(name) || name == "." {
 		return fmt.Errorf("name %q: want segments separated by single slashes, without . and .. among them", name)
@@ -217,7 +244,7 @@ func (d disk) openFile(ctx context.Context, name string) (*diskFile, error) {
 	}
 	info, err := f.Stat()
 	if err == nil && info.IsDir() {
-		err = errors.New("is a folder")
+		err = fs.ErrNotExist // S3 has no object there either
 	} else if err == nil && !info.Mode().IsRegular() {
 		err = errors.New("is a " + skipDevice)
 	}
@@ -300,6 +327,9 @@ func (d disk) put(name string, body io.ReadSeeker, when Condition) error {
 	if err := f.Sync(); err != nil {
 		return err
 	}
+	if err := free(root, name); err != nil {
+		return err
+	}
 	switch when {
 	case Always:
 		err = root.Rename(temp, name)
@@ -317,6 +347,18 @@ func (d disk) put(name string, body io.ReadSeeker, when Condition) error {
 		}
 	}
 	return syncFolder(root, durable)
+}
+
+// free removes an empty folder that has the name of an object, as a mount that failed leaves
+// one. A store has no object there, so nothing else would.
+func free(root *os.Root, name string) error {
+	if info, err := root.Lstat(name); err != nil || !info.IsDir() {
+		return nil
+	}
+	if root.Remove(name) != nil {
+		return errors.New("is a folder that is not empty: move it away")
+	}
+	return nil
 }
 
 // newTemp makes a temporary file that is locked, which tells Tidy that its writer lives.
@@ -527,6 +569,9 @@ func (d disk) lock(name string) (Lock, error) {
 	}
 	defer root.Close()
 	if err := root.MkdirAll(path.Dir(name), folderPerm); err != nil {
+		return nil, err
+	}
+	if err := free(root, name); err != nil {
 		return nil, err
 	}
 	for {

@@ -176,3 +176,61 @@ func TestTidyLeavesTheLiving(t *testing.T) {
 		t.Errorf("%d temporary files stay, %v", n, err)
 	}
 }
+
+// If this fails, an empty folder in place of an object, as a mount leaves one, ends every run.
+func TestDiskFolderInPlace(t *testing.T) {
+	dir := t.TempDir()
+	s := mustOpen(t, dir, Options{})
+	for name, write := range map[string]func(name string) error{
+		"put":    func(name string) error { return s.Put(t.Context(), name, strings.NewReader("x"), Always) },
+		"absent": func(name string) error { return s.Put(t.Context(), name, strings.NewReader("x"), IfAbsent) },
+		"lock": func(name string) error {
+			l, err := s.Lock(t.Context(), name)
+			if err == nil {
+				err = l.Close()
+			}
+			return err
+		},
+	} {
+		if err := os.Mkdir(filepath.Join(dir, name), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.Open(t.Context(), name); !errors.Is(err, os.ErrNotExist) {
+			t.Errorf("%s: open: got %v, want that nothing is there", name, err)
+		}
+		if err := write(name); err != nil {
+			t.Errorf("%s: in place of an empty folder: %v", name, err)
+		}
+		full := "full-" + name
+		writeFile := filepath.Join(dir, full, "mine")
+		if err := os.MkdirAll(filepath.Dir(writeFile), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(writeFile, nil, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if err := write(full); err == nil || !strings.HasSuffix(err.Error(), "move it away") {
+			t.Errorf("%s: in place of a full folder: got %v", name, err)
+		}
+		if _, err := os.Stat(writeFile); err != nil {
+			t.Errorf("%s: somebody's file is gone", name)
+		}
+	}
+}
+
+// If this fails, a run finds out that nothing can be written only when it is done.
+func TestWritable(t *testing.T) {
+	dir := t.TempDir()
+	write(t, filepath.Join(dir, "file"), "x")
+	for place, want := range map[string]bool{"": true, "new/below": true, "file": false, "file/below": false} {
+		if err := Writable(filepath.Join(dir, place)); (err == nil) != want {
+			t.Errorf("%q: got %v, want writable %t", place, err, want)
+		}
+	}
+	if left, _ := filepath.Glob(filepath.Join(dir, ".*")); left != nil {
+		t.Errorf("left %v", left)
+	}
+	if err := Writable("s3://bucket/out"); err != nil {
+		t.Errorf("a bucket: %v", err)
+	}
+}
