@@ -26,6 +26,9 @@ const (
 // It does not know the queries before its window. Reading some of them would only move
 // the edge, so the report names the limit instead.
 func (p *program) hourlyDNS(config *Config, job string, at time.Time) (err error) {
+	if err := p.checkOut(config); err != nil {
+		return err
+	}
 	from, to := hourBefore(at)
 	config = config.hourly()
 	run := p.record(config, job, from.Format("2006-01-02T1504Z"))

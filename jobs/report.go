@@ -71,6 +71,14 @@ func (h *history) report(config *Config, all []detect.Day, inputs []reports.Inpu
 	return r, nil
 }
 
+// checkOut returns why the reports of a run cannot be written, before it has taken its time.
+func (p *program) checkOut(config *Config) error {
+	if err := store.Writable(config.Out); err != nil {
+		return configError{fmt.Errorf("write the report to %s: %w", config.Out, err)}
+	}
+	return nil
+}
+
 // write writes the reports under the output folder.
 func (p *program) write(config *Config, folder string, r *reports.Report) error {
 	out, err := p.open(config, "output folder", config.Out)

@@ -235,6 +235,9 @@ func dayRange(from, to string, otherwise detect.Day) ([]detect.Day, error) {
 // judged; it stays due.
 func (p *program) nightly(config *Config, now night, stages *stages) error {
 	const job = "nightly"
+	if err := p.checkOut(config); err != nil {
+		return err
+	}
 	run := p.record(config, job, now.name())
 	s, err := p.openState(config, job+" "+spanOf(now.days))
 	if err != nil {

@@ -62,6 +62,9 @@ func (p *program) scanCommand() *cobra.Command {
 		if *dry {
 			return p.dryScan(config, sources)
 		}
+		if err := p.checkOut(config); err != nil {
+			return err
+		}
 		folded, err := p.fold(p.ctx, "scan", sources, &foldOptions{aggregates: config.aggregates(), FoldOptions: config.foldOptions(),
 			workers: config.Workers, memory: int64(config.Memory)})
 		if err != nil {
