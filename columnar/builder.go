@@ -168,8 +168,8 @@ func (b *Builder) domain(parent int32, name []byte) int32 {
 	if code == notAsked {
 		text := domains.parents.Text(parent)
 		code = domains.topLevelOf(text)
-		if size := domains.ofParent(parent); code == wholeName && size > 0 {
-			code = dict.Code(text[len(text)-int(size):])
+		if domain := domains.OfParent(parent); code == wholeName && domain != nil {
+			code = dict.Code(domain)
 		}
 		b.byParent[parent] = code
 	}
@@ -378,19 +378,13 @@ func (b *Builder) PutQueries(data []byte, names []Span) {
 		return
 	}
 	data, names = b.lowered(data, names)
-	domains := &b.out.domains
-	domains.bound()
-	var parents [64]Span
-	var codes [64]int32
+	var parents [64]int32
 	col := &b.cols[Domain]
 	for at := b.n; len(names) > 0; {
 		n := min(len(names), len(parents))
+		b.out.domains.Parents(parents[:n], data, names[:n])
 		for i, s := range names[:n] {
-			parents[i] = parentOf(data, s)
-		}
-		domains.parents.Codes(codes[:n], data, parents[:n])
-		for i, s := range names[:n] {
-			col.codes[at+i] = b.domain(codes[i], data[s.Begin:s.End])
+			col.codes[at+i] = b.domain(parents[i], data[s.Begin:s.End])
 		}
 		at, names = at+n, names[n:]
 	}

@@ -63,6 +63,11 @@ func (d *Dict) Text(code int32) []byte {
 	return d.arena[d.ends[code]:d.ends[code+1]:d.ends[code+1]]
 }
 
+// Span returns where the text of a code lies in data, for what takes many texts of one block.
+func (d *Dict) Span(code int32) (data []byte, s Span) {
+	return d.arena, Span{uint32(d.ends[code]), uint32(d.ends[code+1])}
+}
+
 // Code returns the code of text and numbers it if it is new.
 func (d *Dict) Code(text []byte) int32 {
 	tag, mask := tagOf(hash(text)), uint32(len(d.slots)-1)

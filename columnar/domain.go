@@ -51,6 +51,36 @@ func (d *Domains) Registered(name []byte) []byte {
 	return name
 }
 
+// Parents sets parents[i] to the number of the part of the name of names[i] in data after its
+// first dot, its parent: names with one parent have one registered domain, which OfParent
+// returns. Names are as for Registered; none has a colon. It reports whether the numbers that it
+// gave earlier are void.
+func (d *Domains) Parents(parents []int32, data []byte, names []Span) (void bool) {
+	before := d.parents
+	d.bound()
+	var spans [64]Span
+	for len(names) > 0 {
+		n := min(len(names), len(spans))
+		for i, s := range names[:n] {
+			spans[i] = parentOf(data, s)
+		}
+		d.parents.Codes(parents[:n], data, spans[:n])
+		parents, names = parents[n:], names[n:]
+	}
+	return d.parents != before
+}
+
+// OfParent returns the registered domain of the names with a parent, or nil if that is the
+// whole name.
+func (d *Domains) OfParent(parent int32) []byte {
+	size := int(d.ofParent(parent))
+	if size == 0 {
+		return nil
+	}
+	text := d.parents.Text(parent)
+	return text[len(text)-size:]
+}
+
 // Asked returns what a queried name is judged under: its registered domain, or
 // nothing if its top-level domain does not exist and it is not one of LocalZones:
 // names that are made up need not have more in common than that. What may be the name

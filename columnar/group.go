@@ -186,6 +186,9 @@ func (s *Pairs) Size() int { return 8 * len(s.table) }
 type Lookup[T any] struct {
 	// Func computes the value of a text. It must not keep the text.
 	Func func(text []byte) T
+	// All, if it is set in place of Func, appends the values of the texts of a dictionary from
+	// the code len(values) on.
+	All func(values []T, d *Dict) []T
 
 	// By table, as batches of several come in turn: its dictionary, and the values for its texts.
 	of [NumTables]struct {
@@ -200,6 +203,9 @@ func (l *Lookup[T]) Of(d *Dict) []T {
 	of := &l.of[d.table]
 	if of.dict != d {
 		of.dict, of.values = d, of.values[:0]
+	}
+	if l.All != nil {
+		of.values = l.All(of.values, d)
 	}
 	for code := len(of.values); code < d.Len(); code++ {
 		var v T

@@ -507,6 +507,7 @@ type destinations struct {
 	domains columnar.Domains
 	hosts   columnar.Lookup[uint32]
 	ips     columnar.Lookup[uint32]
+	parents []uint32 // by parent of hosts: their registered domain in names; 0: each host is its own
 	bucket  []byte
 	address []byte // of a host, canonical
 	ids     [columnar.BatchRows]uint32
@@ -515,18 +516,61 @@ type destinations struct {
 func newDestinations(names *columnar.Dict) *destinations {
 	d := &destinations{names: names}
 	d.ips.Func = func(ip []byte) uint32 { return uint32(names.Code(ip)) }
-	d.hosts.Func = func(host []byte) uint32 {
-		host = scan.TrimDot(host)
-		if scan.AddressLike(host) {
-			d.address = columnar.AppendAddress(d.address[:0], host)
-			host = d.address
-		}
-		if _, ok := CloudHost(host); !ok {
-			host = d.domains.Registered(host)
-		}
-		return uint32(names.Code(host))
-	}
+	d.hosts.All = d.ofHosts
 	return d
+}
+
+// ofHosts appends the destinations of the hosts of a dictionary that have none yet, many at a
+// time: the day of a busy proxy has hundreds of thousands, and most share their parents.
+func (d *destinations) ofHosts(of []uint32, hosts *columnar.Dict) []uint32 {
+	var codes, parents [64]int32
+	var spans [64]columnar.Span
+	for len(of) < hosts.Len() {
+		n, data := 0, []byte(nil)
+		for n < len(codes) && len(of) < hosts.Len() {
+			text, s := hosts.Span(int32(len(of)))
+			host := scan.TrimDot(text[s.Begin:s.End])
+			s.End = s.Begin + uint32(len(host))
+			whole := false // it has no registered domain to look for
+			if scan.AddressLike(host) {
+				d.address = columnar.AppendAddress(d.address[:0], host)
+				whole = bytes.IndexByte(host, ':') >= 0 || !bytes.Equal(d.address, host)
+				host = d.address
+			} else {
+				_, whole = CloudHost(host)
+			}
+			if whole {
+				of = append(of, uint32(d.names.Code(host)))
+				continue
+			}
+			data, codes[n], spans[n] = text, int32(len(of)), s
+			of = append(of, 0)
+			n++
+		}
+		if d.domains.Parents(parents[:n], data, spans[:n]) {
+			d.parents = d.parents[:0]
+		}
+		for i, parent := range parents[:n] {
+			code := d.ofParent(parent)
+			if code == 0 {
+				code = uint32(d.names.Code(data[spans[i].Begin:spans[i].End]))
+			}
+			of[codes[i]] = code
+		}
+	}
+	return of
+}
+
+// ofParent returns the destination of the hosts with a parent, or 0 if each is its own.
+func (d *destinations) ofParent(parent int32) uint32 {
+	for code := int32(len(d.parents)); code <= parent; code++ {
+		of := uint32(0)
+		if domain := d.domains.OfParent(code); domain != nil {
+			of = uint32(d.names.Code(domain))
+		}
+		d.parents = append(d.parents, of)
+	}
+	return d.parents[parent]
 }
 
 var bucketARN = []byte("arn:aws:s3:::")
