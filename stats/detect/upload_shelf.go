@@ -31,6 +31,7 @@ type uploadShelf struct {
 	blocks []shelvedBlock
 	buf    []byte
 	onlys  []byte
+	left   []bool // of the onlys of a block
 }
 
 // A shelvedBlock has whole records of a section.
@@ -117,14 +118,12 @@ func (o *only) shelved(b *[shelvedOnly]byte) (who, what uint32) {
 
 // Unshelve implements Shelver.
 func (u *uploads) Unshelve() (more bool, err error) {
-	return u.unshelve(func(sectionKey) func(who, what uint32) bool {
-		return func(uint32, uint32) bool { return false }
-	})
+	return u.unshelve(func(sectionKey) *sieve { return nil })
 }
 
-// unshelve takes back what was shelved. What is to be left out, as leave tells of a section, only
-// counts in the totals.
-func (u *uploads) unshelve(leave func(at sectionKey) func(who, what uint32) bool) (more bool, err error) {
+// unshelve takes back what was shelved. What the sieve of a section leaves out only counts in the
+// totals; nil leaves out nothing.
+func (u *uploads) unshelve(of func(at sectionKey) *sieve) (more bool, err error) {
 	s := &u.shelf
 	if len(s.blocks) == 0 {
 		return false, nil
@@ -141,7 +140,7 @@ func (u *uploads) unshelve(leave func(at sectionKey) func(who, what uint32) bool
 		if b.onlys {
 			take = u.takeOnlys
 		}
-		if !take(u.sections.of(b.of), s.buf, b.of.day, leave(b.of)) {
+		if !take(u.sections.of(b.of), s.buf, b.of.day, of(b.of)) {
 			return false, errRun
 		}
 	}
@@ -155,7 +154,7 @@ func (u *uploads) has(who, what uint32) bool {
 }
 
 // takeCells takes back the cells of a block, and returns false if it is damaged.
-func (u *uploads) takeCells(p *volumeSection, block []byte, day Day, leave func(who, what uint32) bool) bool {
+func (u *uploads) takeCells(p *volumeSection, block []byte, day Day, s *sieve) bool {
 	d := decoder{b: block}
 	for len(d.b) > 0 {
 		who, what := uint32(d.uvarint()), uint32(d.uvarint())
@@ -163,7 +162,7 @@ func (u *uploads) takeCells(p *volumeSection, block []byte, day Day, leave func(
 			return false
 		}
 		var t *total
-		left := leave(who, what)
+		left := s != nil && s.out(who, what)
 		if left {
 			t = p.total(who)
 		} else {
@@ -184,14 +183,25 @@ func (u *uploads) takeCells(p *volumeSection, block []byte, day Day, leave func(
 }
 
 // takeOnlys is takeCells for onlys.
-func (u *uploads) takeOnlys(p *volumeSection, block []byte, day Day, leave func(who, what uint32) bool) bool {
-	for ; len(block) >= shelvedOnly; block = block[shelvedOnly:] {
-		var o only
-		who, what := o.shelved((*[shelvedOnly]byte)(block))
+//
+// Note: it first finds out which are left out, so that they do not wait for each other's memory.
+func (u *uploads) takeOnlys(p *volumeSection, block []byte, day Day, s *sieve) bool {
+	left := u.shelf.left[:0]
+	for rest := block; len(rest) > 0; rest = rest[shelvedOnly:] {
+		if len(rest) < shelvedOnly {
+			return false
+		}
+		who, what := columnar.Pair(binary.LittleEndian.Uint64(rest)).Codes()
 		if !u.has(who, what) {
 			return false
 		}
-		if leave(who, what) {
+		left = append(left, s != nil && s.out(who, what))
+	}
+	u.shelf.left = left
+	for i := range left {
+		var o only
+		who, what := o.shelved((*[shelvedOnly]byte)(block[i*shelvedOnly:]))
+		if left[i] {
 			u.addOnly(p.total(who), &o, day)
 			continue
 		}
@@ -203,7 +213,7 @@ func (u *uploads) takeOnlys(p *volumeSection, block []byte, day Day, leave func(
 		u.addOnly(t, &o, day)
 		u.takeBack(p, who, what, t, day)
 	}
-	return len(block) == 0
+	return true
 }
 
 // addOnly adds an only.

@@ -113,20 +113,38 @@ func newUploads(o *FoldOptions) *uploads {
 
 func hashText(text []byte) uint64 { return maphash.Bytes(hashSeed, text) }
 
-// hash returns a function that hashes the keys of a section.
-func (u *uploads) hash(at sectionKey) func(who, what uint32) uint64 {
-	sectionHash := maphash.Comparable(hashSeed, at)
-	var names [4][]uint64
+// A keyHash hashes the keys of a section.
+type keyHash struct {
+	section uint64
+	names   [4][]uint64 // by spelling
+	objects []uint64
+}
+
+func (u *uploads) hash(at sectionKey) *keyHash {
+	h := &keyHash{section: maphash.Comparable(hashSeed, at), objects: u.objects.Of(u.volumes.objects)}
 	for kind, spelt := range u.volumes.entities.spelt {
 		if spelt != nil {
-			names[kind] = u.names[kind].Of(spelt)
+			h.names[kind] = u.names[kind].Of(spelt)
 		}
 	}
-	objects := u.objects.Of(u.volumes.objects)
-	return func(who, what uint32) uint64 {
-		high, low := bits.Mul64(sectionHash^names[who&3][who>>2], objects[what])
-		return high ^ low
-	}
+	return h
+}
+
+// of returns the hash of an entity and an object.
+func (h *keyHash) of(who, what uint32) uint64 {
+	high, low := bits.Mul64(h.section^h.names[who&3][who>>2], h.objects[what])
+	return high ^ low
+}
+
+// A sieve tells which keys of a section are left out.
+type sieve struct {
+	*keyHash
+	weights *Weights
+	known   []bool // by object
+}
+
+func (s *sieve) out(who, what uint32) bool {
+	return !s.known[what] && s.weights.most(s.of(who, what)) < minDestinationBytes
 }
 
 // Weigh implements Sifter.
@@ -134,7 +152,7 @@ func (u *uploads) Weigh(w *Weights) {
 	for at, p := range u.sections.all {
 		hash := u.hash(at)
 		for slot := int32(1); int(slot) < p.groups.Len(); slot++ {
-			w.add(hash(p.groups.Key(slot)), p.out(slot))
+			w.add(hash.of(p.groups.Key(slot)), p.out(slot))
 		}
 	}
 }
@@ -199,8 +217,13 @@ func (u *uploads) addTotal(p *volumeSection, slot int32, day Day) {
 
 // addSlot adds the volume of a slot.
 func (u *uploads) addSlot(t *total, p *volumeSection, slot int32, day Day) {
-	c := p.cell(slot, day)
-	u.merge(t, &c, p.rest.at(c.restAt))
+	o := p.onlys.at(slot)
+	if o.cell == 0 {
+		u.addOnly(t, o, day)
+		return
+	}
+	c := p.cells.at(o.cell)
+	u.merge(t, c, p.rest.at(c.restAt))
 	t.refused.merge(p.refusedOf(slot))
 	p.hourly.addTo(&t.hourly, c.hourlyAt, c.out)
 }
@@ -216,23 +239,18 @@ func (u *uploads) merge(t *total, c *volume, rest *others) {
 // Sift implements Sifter. What is left out stays in the totals.
 func (u *uploads) Sift(w *Weights) (more bool, err error) {
 	known := u.known.Of(u.volumes.objects)
-	leave := func(at sectionKey) func(who, what uint32) bool {
-		hash := u.hash(at)
-		return func(who, what uint32) bool {
-			return !known[what] && w.most(hash(who, what)) < minDestinationBytes
-		}
-	}
+	sieve := func(at sectionKey) *sieve { return &sieve{u.hash(at), w, known} }
 	for at, p := range u.sections.all {
-		left := leave(at)
+		left := sieve(at)
 		p.leave(func(slot int32) bool {
-			if !left(p.groups.Key(slot)) {
+			if !left.out(p.groups.Key(slot)) {
 				return false
 			}
 			u.addTotal(p, slot, at.day)
 			return true
 		})
 	}
-	return u.unshelve(leave)
+	return u.unshelve(sieve)
 }
 
 // The sequence numbers of records.
