@@ -440,13 +440,10 @@ func (r *headedReader) give(w *window, slot int, text []byte) {
 			c := text[i]
 			if c == '\\' && i+1 < len(text) {
 				switch text[i+1] {
-				case 'n', 'r':
-					c = '\n'
-					i++
 				case '\\', '=', '|':
 					i++
 					c = text[i]
-				} // others are no escapes: CORP\mira
+				} // others are no escapes: CORP\mira. Nor are \n and \r, where no column has lines: CORP\nora
 			}
 			r.clean = append(r.clean, c)
 		}

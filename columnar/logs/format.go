@@ -212,6 +212,12 @@ func (f *Format) Origin() columnar.Origin {
 	return columnar.Origin{}
 }
 
+// readsObjects reports whether records of one dialect are JSON objects, which tell themselves from a
+// wrapper of such by their keys.
+func (f *Format) readsObjects() bool {
+	return f != nil && !f.Generic && (f == CloudTrail || f == Suricata || f.Vendor != nil && f.Vendor.Container == jsonContainer.name)
+}
+
 // Fits reports whether an object of the dialect may come from an origin.
 func (f *Format) Fits(o columnar.Origin) bool {
 	return len(f.Origins) == 0 || slices.ContainsFunc(f.Origins, o.Fits)

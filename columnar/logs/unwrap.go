@@ -76,7 +76,11 @@ func newUnwrapper(src io.Reader, known *recognised, ro *ReadOptions) *unwrapper 
 	u.timed = known.format != nil && known.format.Outer
 	u.clock.syslog = scan.SyslogClock{Clock: ro.Options.clock(), Written: ro.Options.Written}
 	for _, w := range known.layers {
-		u.layers = append(u.layers, w())
+		l := w()
+		if j, ok := l.(*jsonLayer); ok {
+			j.objects = known.format.readsObjects()
+		}
+		u.layers = append(u.layers, l)
 	}
 	_, u.table = u.layers[0].(*tableLayer)
 	return u

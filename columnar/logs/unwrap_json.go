@@ -95,7 +95,9 @@ var jsonBeside = [jsonTimestamp]uint64{jsonResult: 1 << jsonPreview, jsonLine: 1
 
 // wrapperAliases are other names of these fields. The 64 bits of a set are all in use.
 var wrapperAliases = map[string]int{
-	"json":         jsonPayload,               // of Filebeat, what it decoded
+	"json":           jsonPayload,                                                           // of Filebeat, what it decoded
+	"RECORD_CONTENT": jsonPayload, "RAW": jsonPayload, "V": jsonPayload, "SRC": jsonPayload, // of Snowflake: of Kafka's connector, and as columns of objects are mostly named
+	"Data":         jsonData,                  // of Kinesis, beside SequenceNumber
 	"op":           jsonPreview,               // of Debezium
 	"timeUnixNano": jsonDay,                   // of OpenTelemetry, beside body
 	"Line":         jsonLine, "tsNs": jsonDay, // of Grafana
@@ -146,6 +148,7 @@ type jsonLayer struct {
 	joiner
 	field   int
 	docker  bool // a text that ends without a newline goes on
+	objects bool // what is inside are objects too: one without the key may be such a record
 	shape   *scan.Shape
 	has     uint64 // the fields of the object at hand
 	values  [64]scan.Value
@@ -193,6 +196,9 @@ func (l *jsonLayer) unwrap(record []byte, e *envelope) ([]byte, bool, string) {
 		return nil, false, malformedJSON
 	}
 	if !l.holds(l.field) {
+		if l.objects {
+			return record, false, ""
+		}
 		return nil, false, "no message in the JSON object that the others are wrapped in"
 	}
 	l.scratch = l.scratch[:0]

@@ -12,6 +12,7 @@ import (
 //	squid-1  | line                                             docker compose logs, in colour or not
 //	2026-11-20T20:25:30Z {app="squid"} line                     logcli
 //	1795206330123⇥2026-11-20T20:25:30.123Z⇥line                 Grafana
+//	2026-11-20T20:25:30.123Z⇥line                               Grafana, as it saves them
 //	CreateTime:1795206330123⇥Partition:0⇥key⇥line               kafka-console-consumer
 //	2026 Nov 20 20:25:30 (px-1) any->/var/log/squid.log line    Wazuh's archives
 //	2026-11-20 20:25:30⇥Local7.Info⇥px-1⇥line                   Kiwi
@@ -37,7 +38,7 @@ func (prefixLayer) unwrap(record []byte, e *envelope) ([]byte, bool, string) {
 // isPlainPrefix reports whether no dialect has lines that begin with that prefix: compose's is also what a table with
 // bars begins with.
 func isPlainPrefix(stamp, record []byte) bool {
-	return stamp != nil || bytes.HasPrefix(record, []byte("[pod/"))
+	return stamp != nil && !isStampTab(record) || bytes.HasPrefix(record, []byte("[pod/"))
 }
 
 // cutPrefix cuts what stands before a line off it, and returns the time and the machine that it names.
@@ -58,12 +59,21 @@ func cutPrefix(record []byte) (stamp, host, line []byte, ok bool) {
 		}
 		labels, line, ok := bytes.Cut(line, []byte("} "))
 		return stamp, nil, line, ok && (len(labels) == 1 || bytes.Contains(labels, []byte(`="`)))
+	case isStampTab(record):
+		stamp, line, _ = bytes.Cut(record, []byte("\t"))
+		return stamp, nil, line, len(line) > 0
 	case record[0]-'0' <= 9:
 		return cutStamped(record)
 	}
 	name, line := scan.CutWord(record) // of compose
 	line, ok = bytes.CutPrefix(bytes.TrimLeft(line, " "), []byte("| "))
 	return nil, nil, withoutColour(line), ok && len(name) > 0 && !bytes.ContainsAny(name, notInTag)
+}
+
+// isStampTab reports whether p begins with "2026-11-20T20:25:30.123Z" and a tab.
+func isStampTab(p []byte) bool {
+	at := bytes.IndexByte(p[:min(len(p), 36)], '\t')
+	return at > 19 && p[at-1] == 'Z' && isStampISO(append(bytes.Clone(p[:at]), ' '))
 }
 
 // cutStamped is cutPrefix of a record that begins with a number.

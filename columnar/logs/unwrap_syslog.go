@@ -49,6 +49,7 @@ func (stampLayer) unwrap(record []byte, e *envelope) ([]byte, bool, string) {
 // A wordsLayer is what a program's logger writes before a record that is an object:
 //
 //	2026-11-20 20:25:30,123 INFO [http-1] example.Access - {"a":1}
+//	2026/11/20 20:25:30 INFO record={"a":1}
 //
 // Lines without an object are left as they are.
 type wordsLayer struct{}
@@ -72,7 +73,7 @@ func (wordsLayer) unwrap(record []byte, e *envelope) ([]byte, bool, string) {
 func cutWords(line []byte) (words, object []byte, ok bool) {
 	line = bytes.TrimRight(line, " \r")
 	at := bytes.Index(line, []byte(`{"`))
-	if at < 1 || line[at-1] != ' ' || line[len(line)-1] != '}' {
+	if at < 1 || line[at-1] != ' ' && line[at-1] != '=' || line[len(line)-1] != '}' {
 		return nil, nil, false
 	}
 	first, rest := scan.CutWord(line[:at])

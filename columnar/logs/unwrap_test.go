@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -718,6 +719,7 @@ func TestOriginalBeforeECS(t *testing.T) {
 func TestBesideRecords(t *testing.T) {
 	const web = `{"timestamp":"2026-11-20T10:00:00Z","user":"amy","src_ip":"10.9.1.5","method":"POST","url":"https://drop.example/u","bytes_out":1000}` + "\n"
 	const timeless = `{"user":"amy","src_ip":"10.9.1.5","method":"POST","url":"https://drop.example/u","bytes_out":1000}` + "\n"
+	const call = `{"eventVersion":"1.09","userIdentity":{"type":"IAMUser","userName":"amy","accountId":"111122223333"},"eventTime":"2026-11-20T10:00:00Z","eventSource":"s3.amazonaws.com","eventName":"GetObject","awsRegion":"eu-central-1","sourceIPAddress":"203.0.113.61","eventID":"e1"}`
 	const squid = "1795168800.123 200 10.0.0.5 TCP_MISS/200 900 POST http://files.example/u amy HIER_DIRECT/192.0.2.7 text/html\n"
 	const session = `<14>1 2026-11-20T10:00:00.778Z fw RT_FLOW - RT_FLOW_SESSION_CLOSE [junos@2636.1.1.1.2.129 reason="TCP FIN" source-address="10.10.0.5" source-port="57246" destination-address="203.0.113.101" destination-port="443" service-name="junos-https" protocol-id="6" policy-name="p" username="amy" packets-from-client="9" bytes-from-client="1000" packets-from-server="9" bytes-from-server="10" elapsed-time="5"]`
 	for what, c := range map[string]struct {
@@ -731,6 +733,14 @@ func TestBesideRecords(t *testing.T) {
 		"lines before objects":          {"Server starts\nready\n" + web + web, "jsonl", 2},
 		"the same in a container":       {"2026-11-20T10:00:00.1Z stdout F Server starts\n2026-11-20T10:00:00.2Z stdout F " + web, "jsonl", 1},
 		"a relay's header, no priority": {"Nov 20 10:00:33 relay1 1 2026-11-20T10:00:02Z px1 squid 81 - - " + squid, "squid", 1},
+		"a time and a tab":              {"Common labels: {\"job\":\"squid\"}\nTotal bytes processed: \"4.1  kB\"\n\n\n" + strings.Repeat("2026-11-20T10:00:00.123Z\t"+squid, 2), "squid", 2},
+		"a name before an object":       {strings.Repeat("2026/11/20 10:00:00 INFO record="+web, 2), "jsonl", 2},
+		"separators of texts":           {"\x1e" + web + "\x1e" + web, "jsonl", 2},
+		"an array behind lines":         {web + "[" + web + "," + web + "]\n", "jsonl", 3},
+		"pages of Kinesis":              {`{"Records":[{"SequenceNumber":"1","Data":"` + base64.StdEncoding.EncodeToString([]byte(squid)) + `","PartitionKey":"k"}]}`, "squid", 1},
+		"pages, and a call alone":       {`{"Events":[{"EventId":"e1","CloudTrailEvent":` + strconv.Quote(call) + "}]}\n" + call + "\n", "cloudtrail", 2},
+		"a column of objects":           {"RAW,LOADED_AT\n\"" + strings.ReplaceAll(call, `"`, `""`) + "\",2026-11-20 12:00:00.000\n", "cloudtrail", 1},
+		"a member of objects":           {`{"RECORD_CONTENT":` + call + `,"RECORD_METADATA":{"offset":1}}` + "\n", "cloudtrail", 1},
 		"marks between files":           {"\ufeff" + squid + "\ufeff" + squid, "squid", 2},
 	} {
 		var tally Tally
