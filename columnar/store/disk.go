@@ -93,9 +93,15 @@ func (d disk) fail(verb, name string, err error) error {
 	return fmt.Errorf("%s %s: %w", verb, filepath.Join(d.root, filepath.FromSlash(name)), cause(err))
 }
 
+// errLeadsOut is what os.Root says of a link that leads out of it, and has no name for.
+var errLeadsOut = fault{errors.New("a symbolic link there leads out of the folder: put the folder itself in its place, or mount it there")}
+
 // cause strips the operation and path that os puts before an error. They name the
 // system call, and the file relative to a folder that the user does not see.
 func cause(err error) error {
+	if strings.HasSuffix(err.Error(), "path escapes from parent") {
+		return errLeadsOut
+	}
 	if pe, ok := errors.AsType[*fs.PathError](err); ok {
 		return pe.Err
 	}

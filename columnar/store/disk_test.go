@@ -177,6 +177,20 @@ func TestTidyLeavesTheLiving(t *testing.T) {
 	}
 }
 
+// If this fails, a day of a state that lies elsewhere, behind a link, gives an error that names
+// no link.
+func TestDiskLinkOut(t *testing.T) {
+	dir := t.TempDir()
+	s := mustOpen(t, dir, Options{})
+	link(t, t.TempDir(), filepath.Join(dir, "day"))
+	_, err := s.Open(t.Context(), "day/file")
+	for _, err := range []error{err, s.Put(t.Context(), "day/file", strings.NewReader("x"), Always), s.Delete(t.Context(), "day/file")} {
+		if !errors.Is(err, errLeadsOut) || !IsFault(err) {
+			t.Errorf("got %v, want that a link leads out", err)
+		}
+	}
+}
+
 // If this fails, an empty folder in place of an object, as a mount leaves one, ends every run.
 func TestDiskFolderInPlace(t *testing.T) {
 	dir := t.TempDir()
