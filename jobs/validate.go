@@ -137,9 +137,13 @@ func silentInputs(inputs []*Input, first, last detect.Day) string {
 	if len(inputs) == 1 {
 		return fmt.Sprintf("The input %s matches nothing %s: %s. Check its uri; --days looks further back.", inputs[0].Name, span, inputs[0].URI)
 	}
-	names := make([]string, len(inputs))
-	for i, in := range inputs {
-		names[i] = in.Name
+	const most = 20
+	var names []string
+	for _, in := range inputs[:min(len(inputs), most)] {
+		names = append(names, in.Name)
+	}
+	if len(inputs) > most {
+		names = append(names, "…")
 	}
 	return fmt.Sprintf("%d inputs match nothing %s: %s. Check their uris; --days looks further back.", len(inputs), span, strings.Join(names, ", "))
 }
