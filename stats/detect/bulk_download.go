@@ -441,7 +441,7 @@ func techniqueOf(service string) string {
 		return "T1052"
 	case browserUpload:
 		return "T1567.002"
-	case "m365", "drive", "box", "dropbox", "slack", "salesforce", "powerbi", "confluence", "hubspot", "smartsheet", "applications":
+	case "m365", "drive", "box", "dropbox", "slack", "salesforce", "powerbi", "dynamics", "confluence", "hubspot", "smartsheet", "applications":
 		return "T1213"
 	}
 	return "T1530"

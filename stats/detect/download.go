@@ -16,8 +16,8 @@ import (
 // objects. Calls that list, look at, preview or copy them within the service are left
 // out: nothing leaves by them.
 type downloadKind struct {
-	service string // as findings name it
-	logged  string // the services as logs name them; "": any, which is then the name
+	service string // as findings name it; "": as the log does
+	logged  string // the services as logs name them; "": any
 	// operations are exact, or end in * for any rest.
 	operations string
 	// place returns what the object of a call is in: a bucket, a site, an organisation.
@@ -96,7 +96,7 @@ func objectWeight(service string) int64 {
 
 // isClosed reports whether a service is closed, see downloadKind.
 func isClosed(service string) bool {
-	return slices.ContainsFunc(downloadKinds, func(k downloadKind) bool { return k.service == service && k.closed })
+	return slices.ContainsFunc(downloadKinds[:], func(k downloadKind) bool { return k.service == service && k.closed })
 }
 
 // downloadKinds lists the kinds. A call belongs to the first that fits.
@@ -104,7 +104,7 @@ func isClosed(service string) bool {
 // Note: FileAccessed and view are left out, as they are logged whenever somebody looks at a
 // document, git.fetch, which brings what is new in what was cloned before, and Snowflake's
 // access history, which tells of the queries once more.
-var downloadKinds = []downloadKind{
+var downloadKinds = [...]downloadKind{
 	{service: "s3", logged: "s3 s3.amazonaws.com", operations: "GetObject SelectObjectContent REST.GET.OBJECT REST.SELECT.OBJECT SOAP.GET.OBJECT WEBSITE.GET.OBJECT", place: bucketOf},
 	{service: "gcs", logged: "storage.googleapis.com", operations: "storage.objects.get GET_Object google.storage.objects.get", place: bucketOf},
 	{service: "oss", logged: "Oss", operations: "GetObject", place: bucketOf},
@@ -135,11 +135,9 @@ var downloadKinds = []downloadKind{
 	{service: "codecommit", logged: "codecommit codecommit.amazonaws.com", operations: "GitPull", weight: repositoryWeight, closed: true},
 	{service: "databricks", logged: "databricks.notebook databricks.databrickssql databricks.databricksSQL", operations: "downloadLargeResults downloadPreviewResults downloadQueryResult",
 		weight: reportWeight},
-	{service: "teleport", logged: "teleport", operations: "scp.download"},
+	{logged: "teleport nextcloud mattermost", operations: "scp.download accessed file_read getFile"}, // each named as it is logged
 	{service: "slack", logged: "slack.com", operations: "file_downloaded"},
 	{service: "sharefile", logged: "sharefile.com", operations: "Download DownloadFile"},
-	{service: "nextcloud", logged: "nextcloud", operations: "accessed file_read"},
-	{service: "mattermost", logged: "mattermost", operations: "getFile"},
 	{service: "vsphere", logged: "vsphere", operations: "exportVm downloadFile", weight: repositoryWeight},
 	{service: "figma", logged: "figma.com", operations: "file_export fig_file_export fig_file_save_as"},
 	{service: "miro", logged: "miro.com", operations: "board_exported"},
@@ -150,6 +148,7 @@ var downloadKinds = []downloadKind{
 	{service: "confluence", logged: "atlassian", operations: "confluence_space_exported confluence_space_export_created", weight: repositoryWeight},
 	{service: "smartsheet", logged: "smartsheet", operations: "SHEET.EXPORT REPORT.EXPORT", weight: reportWeight},
 	{service: "hubspot", logged: "hubspot.com", operations: "CRM_OBJECT.EXPORT.PERFORM", weight: reportWeight},
+	{service: "dynamics", logged: "CRM", operations: "ExportToExcel", place: func(resource []byte) []byte { return segments(resource, 1) }, weight: reportWeight, pages: true},
 	// An application reads with the token of a user, past the log of the service.
 	{service: "applications", logged: "token", operations: "activity", pages: true, closed: true},
 	{service: "lambda", logged: "lambda lambda.amazonaws.com", operations: "GetFunction GetFunction20150331 GetFunction20150331v2 GetLayerVersion20181031", weight: repositoryWeight, closed: true},
@@ -182,6 +181,9 @@ var downloadKinds = []downloadKind{
 	// Security brokers, OCSF's file hosting activity, and sources of the user's own.
 	{operations: "download Download"},
 }
+
+// A downloader has a bit for each kind.
+var _ [64 - len(downloadKinds)]struct{}
 
 // webService is the service of downloads from web servers.
 const webService = "web"

@@ -22,8 +22,9 @@ var ObjectDay = &Aggregate{
 	// 2: mails and files that Microsoft Graph hands out, and what endpoint DLP saw taken; 3: functions,
 	// images and lists of AWS, secrets of Google Cloud, mail folders, reports of Power BI, projects of GitLab,
 	// spaces of Confluence, what applications read with a token, and connections to file servers inside; 4: results and
-	// tables of more databases, projects of CodeCommit, passwords of 1Password and Bitwarden, and what Windows saw taken; 5: sessions of a VPN.
-	Rev:     5,
+	// tables of more databases, projects of CodeCommit, passwords of 1Password and Bitwarden, and what Windows saw taken; 5: sessions of a VPN; 6: exports
+	// from Dynamics 365.
+	Rev:     6,
 	Tables:  []*columnar.Table{columnar.API, columnar.HTTP, columnar.Network},
 	Serving: true,
 	Joins:   true,

@@ -413,7 +413,7 @@ func TestTechniques(t *testing.T) {
 			t.Errorf("detection %s: technique %s is not in Techniques", d.Name, d.Technique)
 		}
 	}
-	for _, k := range append(slices.Clip(downloadKinds), downloadKind{service: fileServer}, downloadKind{service: webService}) {
+	for _, k := range append(slices.Clip(downloadKinds[:]), downloadKind{service: fileServer}, downloadKind{service: webService}) {
 		if id := techniqueOf(k.service); TechniqueOf(id).Name == "" {
 			t.Errorf("downloads from %s: technique %s is not in Techniques", k.service, id)
 		}
