@@ -36,8 +36,8 @@ Why that means exfiltration: with a stolen account, key or link, or before leavi
 every machine of the company.
 Of file servers (SMB, NFS and AFP to an address inside) and of the sessions of a VPN, only the bytes are known; a gigabyte is the least, and 4 GB of a VPN.
 Common false positives: a first synchronisation of a new laptop, a migration, a new analysis job, an audit. After the same
-level on four days, of a machine or service account in a feed's first week on two, it is a habit. Jobs with a regular volume are their own baseline. With under 7 days of history the day is
-compared with the organisation, if need be without what jobs fetch daily, and with fixed limits; somebody new in a log that is not is taken less seriously, but for twice what anyone took,
+level on four days, of a machine or service account in a feed's first week on two, it is a habit; so it is of these on the same day of both weeks before. Jobs with a regular volume are their own baseline. With under 7 days of history the day is
+compared with the organisation, if need be without what jobs fetch daily, and with fixed limits; a service account in a feed's first week is taken less seriously, and so is somebody new in a log that is not, but for twice what anyone took,
 and an address outside that reads where nobody unknown did more so. Addresses
 outside that read without a user from a web server, or from a bucket that such addresses read on at least four days before,
 can be anybody: those findings are at most low, unless one takes more than 3 times what any other took from a web server on any day; more than 10 times is high from 10 GB on.
@@ -140,11 +140,13 @@ func (m *bulkMax) without(k Key) int64 { return max(m.past, m.today.without(k)) 
 // always is the share of a feed's days on which a job downloads; people have weekends.
 const always = 0.9
 
-// peers returns those with whom a service is compared.
+// peers returns those with whom a service is compared. Who is called a service account is a job from its second day
+// on, also one of each Sunday.
 func (b *bulkJudge) peers(s *downloadService) bulkPeers {
 	past, _ := b.in.before(s.rows)
 	days := len(b.in.baselineDays(s.key.Feed))
-	return bulkPeers{s.key.Feed, s.key.Object, s.key.EntityType, days >= b.o.MinDays && float64(len(past)) >= always*float64(days)}
+	job := days >= b.o.MinDays && float64(len(past)) >= always*float64(days) || len(past) > 0 && b.in.Group(s.key) == ServiceGroup
+	return bulkPeers{s.key.Feed, s.key.Object, s.key.EntityType, job}
 }
 
 // peerRatio returns how many times the most that any of its peers, or it itself, took on any day a service's
@@ -377,7 +379,7 @@ func (b *bulkJudge) service(s *downloadService, series splitSeries, n int) {
 		limits, u := b.limits[n][h], &b.halves[h].all[n]
 		z := 0.0
 		switch {
-		case b.over(h, n) && !limits.known(u.value, series.past, u.likeDay(b.in.Day)):
+		case b.over(h, n) && !limits.known(u.value, series.past, u.likeDay(b.in.Day)) && !b.in.weekly(&limits.quantity, s.key, u.value, series.past):
 			z = u.z(&limits.quantity) / b.o.Threshold
 		case b.isCold(h, n, series.today) && !b.in.habitual(&limits.quantity, s.key, u.value, series.past):
 			z = limits.cold(series.today)

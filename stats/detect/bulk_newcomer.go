@@ -55,6 +55,9 @@ func (b *bulkJudge) newcomer(l *bulkLimits, s *downloadService, series splitSeri
 		grade = max(grade, 1)
 	}
 	covered := len(b.in.baselineDays(s.key.Feed)) >= b.o.MinDays
+	if !covered && b.in.Group(s.key) == ServiceGroup { // as for uploads: a full backup, or its check, is large
+		grade--
+	}
 	switch {
 	case isGuest(s.key):
 		grade++

@@ -91,8 +91,7 @@ const firstWeek = 7
 
 // habitDays returns how many days make a habit of a key.
 func (in *Input) habitDays(k Key) int {
-	person := k.EntityType == entityColumns[userEntity].String() && in.Group(k) != ServiceGroup
-	if person || len(in.baselineDays(k.Feed)) >= firstWeek {
+	if in.person(k) || len(in.baselineDays(k.Feed)) >= firstWeek {
 		return habitDays
 	}
 	return firstHabitDays
@@ -104,11 +103,24 @@ func (in *Input) habitual(q *quantity, k Key, x int64, past []Row) bool {
 	return q.days(x, past, anyDay) >= in.habitDays(k) || in.weekly(q, k, x, past)
 }
 
-// weekly reports whether a machine or service account sent as much on the same day of both weeks
-// before, as full backups do.
+// weekly reports whether a machine or service account had about as much on the same day of both weeks
+// before, as full backups and their checks have; of the week before, where the feed's log does not reach further back.
 func (in *Input) weekly(q *quantity, k Key, x int64, past []Row) bool {
-	person := k.EntityType == entityColumns[userEntity].String() && in.Group(k) != ServiceGroup
-	return !person && q.days(x, past, func(d Day) bool { return d == in.Day-7 || d == in.Day-14 }) == 2
+	if in.person(k) {
+		return false
+	}
+	weeks := 0
+	for _, d := range in.baselineDays(k.Feed) {
+		if d == in.Day-7 || d == in.Day-14 {
+			weeks++
+		}
+	}
+	return weeks > 0 && q.days(x, past, func(d Day) bool { return d == in.Day-7 || d == in.Day-14 }) == weeks
+}
+
+// person reports whether a key is that of a user who is no service account.
+func (in *Input) person(k Key) bool {
+	return k.EntityType == entityColumns[userEntity].String() && in.Group(k) != ServiceGroup
 }
 
 // days returns on how many past days for which counts returns true there was at least half
