@@ -18,8 +18,8 @@ type destinationRiseOptions struct {
 
 const destinationRiseDoc = `More to a destination in use than anyone ever sent there in a day.
 
-What it sees: 100 MB or more in a day to a registered domain, a cloud host or an address to which at least five uploaded a megabyte in a day of the 30 before, and ten times the highest day that anyone had there, if that is also five times what the entity usually sends in a day. A gigabyte
-is of high severity; so are 20 MB to a public resolver of names.
+What it sees: 100 MB or more in a day to a registered domain, a cloud host or an address to which at least five uploaded a megabyte in a day of the 30 before, and ten times the highest day that anyone had there, if that is also five times what the entity usually sends in a day; or 200 MB
+to one that at least ten use, where nobody sent a hundredth of that in a day. The latter and a gigabyte are of high severity; so are 20 MB to a public resolver of names.
 Why that means exfiltration: a private account on a service that the company uses itself, a chat or an assistant that all use, a code
 forge: the destination says nothing, but nobody's work there needs as much.
 Calls, which go both ways, are left out.
@@ -93,6 +93,10 @@ func (o *destinationRiseOptions) floor(object string) int64 {
 	return int64(o.Floor)
 }
 
+// Twice the floor is high, too, from unheardRise times on what anyone of many ever sent there in a day: people ask an
+// assistant, read their private mail or chat there, and one gives it a folder.
+const unheardRise = 100
+
 // A public resolver is reported from the resolverPart of the floor: names take little.
 const resolverPart = 5
 
@@ -130,17 +134,19 @@ func (o *destinationRiseOptions) score(in *Input) []Finding {
 			continue
 		}
 		before := maxima[account(r.Key)]
-		// Few who upload there do not tell what it is used for; upload_zscore and cloud_upload judge their own days.
-		if (before == nil || before.users < few) && !isResolver(r.Object) || p.tenant(r.Object) || p.devices(r.Object) {
+		// Few who upload there do not tell what it is used for, but many who use it and never do; upload_zscore and
+		// cloud_upload judge the days of the few.
+		highest := before.all()
+		unheard := p.users >= minPeers && r.BytesOut >= 2*int64(o.Floor) && r.BytesOut >= unheardRise*max(highest, 1e6)
+		if (before == nil || before.users < few) && !unheard && !isResolver(r.Object) || p.tenant(r.Object) || p.devices(r.Object) {
 			continue
 		}
-		highest := before.all()
 		f := Finding{
 			Customary: true,
 			Key:       r.Key, Score: float64(r.BytesOut), Threshold: max(float64(o.floor(r.Object)), o.Rise*float64(highest)), Observed: float64(r.BytesOut),
 			Baseline: float64(highest), Unit: "B/day", Window: in.Day.window(), Summary: r.Summary,
 		}
-		if directed(r) && r.BytesOut >= int64(o.HighFloor) {
+		if directed(r) && (r.BytesOut >= int64(o.HighFloor) || unheard) {
 			f.Severity = High
 		}
 		also := ""
