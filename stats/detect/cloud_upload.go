@@ -290,7 +290,12 @@ func (o *cloudUploadOptions) grade(f *Finding, u *upload) {
 	// Customers do not send files to services that ask nobody for a name. Webhooks carry text.
 	drop := alone && u.service.Kind == "anonymous" ||
 		u.fresh && u.service.Kind == "webhook" && out >= int64(o.Floor) && float64(out) > steepRise*max(float64(u.most), float64(o.TextFloor))
-	record := float64(out) > o.Rise*float64(max(u.highest, u.elsewhere, u.most))
+	// Who pushes code or sends mail every day outdoes the others threefold by chance.
+	rise := o.Rise
+	if !u.fresh && !u.service.shares() {
+		rise = max(rise, steepRise)
+	}
+	record := float64(out) > rise*float64(max(u.highest, u.elsewhere, u.most))
 	usual := u.others >= o.Common && u.most >= out/2
 	if u.covered >= o.MinDays && !usual && !u.devices {
 		// Where many send as much, a gigabyte is a folder that moves; where nobody ever did, less is somebody's own account.

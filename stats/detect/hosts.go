@@ -75,7 +75,8 @@ var cloudCatalogue = []struct{ name, kind, hosts string }{
 		1drv.com 1drv.ms docs.live.net d.docs.live.net skyapi.onedrive.live.com`},
 	{"SharePoint", "sharing", `sharepoint.com sharepoint.cn sharepoint.us sharepoint.de`},
 	{"Google Drive", "sharing", `drive.google.com docs.google.com clients6.google.com drivefrontend-pa.clients6.google.com
-		upload.drive.google.com content.googleapis.com www.googleapis.com photos.google.com photoslibrary.googleapis.com`},
+		upload.drive.google.com content.googleapis.com www.googleapis.com`},
+	{"Google Photos", "device", `photos.google.com photoslibrary.googleapis.com photosdata-pa.googleapis.com`},
 	{"Dropbox", "sharing", `dropbox.com dropboxapi.com dropboxusercontent.com dropbox-dns.com getdropbox.com`},
 	{"Box", "sharing", `box.com boxcloud.com app.box.com upload.box.com boxenterprise.net`},
 	{"iCloud", "device", `icloud.com icloud-content.com icloud.com.cn`},
