@@ -21,14 +21,14 @@ type Limits struct {
 	Bytes  int  // of the file
 	Depth  int  // lists and maps in lists and maps
 	Values int  // with each alias replaced by the value that it names
-	Plain  bool // no anchors, aliases and tags at all
+	Plain  bool // no anchors and aliases at all
 }
 
 // maxLine is how long a line may be, in bytes: the lexer's time is quadratic in the marks of
 // a line, 30 s for one of 300 kB.
 const maxLine = 16 << 10
 
-// maxMarks is how many anchors, aliases and tags a file may have: the parser's time is
+// maxMarks is how many anchors and aliases a file may have: the parser's time is
 // quadratic in their number, 60 s for 100,000.
 const maxMarks = 1 << 10
 
@@ -85,8 +85,8 @@ func faultAt(at *token.Token, format string, args ...any) error {
 	return &yaml.SyntaxError{Message: fmt.Sprintf(format, args...), Token: at}
 }
 
-// checkTokens refuses what must not reach the parser: values nested too deep and, in a
-// plain file, anchors, aliases and tags.
+// checkTokens refuses what must not reach the parser: values nested too deep, tags and, in a
+// plain file, anchors and aliases.
 func (l Limits) checkTokens(tokens token.Tokens) error {
 	flow, line, pairs, marks := 0, 0, 0, 0
 	var blocks []int // the columns at which the open blocks begin, roughly: a key without dash counts once
@@ -97,12 +97,14 @@ func (l Limits) checkTokens(tokens token.Tokens) error {
 			line, pairs = t.Position.Line, 0
 		}
 		switch t.Type {
-		case token.AnchorType, token.AliasType, token.TagType:
+		case token.TagType: // as !!binary, which makes another text of the one that is read
+			return faultAt(t, "tags are not allowed here")
+		case token.AnchorType, token.AliasType:
 			if l.Plain {
-				return faultAt(t, "anchors, aliases and tags are not allowed here")
+				return faultAt(t, "anchors and aliases are not allowed here")
 			}
 			if marks++; marks > maxMarks {
-				return faultAt(t, "more than %d anchors, aliases and tags", maxMarks)
+				return faultAt(t, "more than %d anchors and aliases", maxMarks)
 			}
 		case token.SequenceStartType, token.MappingStartType:
 			flow++
