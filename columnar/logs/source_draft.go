@@ -100,6 +100,7 @@ type draft struct {
 	fields    int
 	records   int
 	wrapped   bool // the records were in something, which may tell their times
+	clock     scan.Clock
 	names     []draftName
 	at        map[string]int
 	columns   [columnar.NumCols]int // index in names, -1: not told
@@ -116,6 +117,7 @@ type draftName struct {
 // look finds the container and the names.
 func (d *draft) look(text []byte) error {
 	d.at = map[string]int{}
+	d.clock = (&Options{Head: text[:min(len(text), headSize)]}).clock()
 	first, rest := scan.CutLine(bytes.TrimLeft(text, " \t\r\n"))
 	switch {
 	case len(first) == 0:
@@ -344,8 +346,7 @@ func (d *draft) fits(c columnar.Col, value string) bool {
 	case value == "":
 		return true
 	case c == columnar.Time:
-		clock := (&Options{}).clock()
-		_, ok := clock.Any(text)
+		_, ok := d.clock.Any(text)
 		return ok
 	case c == columnar.SrcIP, c == columnar.DstIP:
 		return scan.IsAddress(partOf(partAddress, text))

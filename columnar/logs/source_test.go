@@ -506,3 +506,17 @@ func TestEventBesideCopies(t *testing.T) {
 		t.Errorf("got command line %q, want r.exe copy d: m:", got)
 	}
 }
+
+// If this fails, a draft does not find the time of a log whose dates are numbers, of which all together
+// tell whether the month comes first.
+func TestDraftOfDates(t *testing.T) {
+	for text, want := range map[string]string{
+		"mira,10.20.4.17,11/20/2026 20:14:06.123,files.example,150000\nann,10.20.4.18,11/20/2026 20:14:07.456,files.example,1500\n": `time: "$3"`,
+		"ts,user,bytes\n20/11/2026 20:14:06,mira,1\n": `time: ts`,
+	} {
+		o := &Object{Name: "x.csv", Size: int64(len(text)), Open: func() (io.ReadCloser, error) { return io.NopCloser(strings.NewReader(text)), nil }}
+		if file, err := Draft(o, "x"); err != nil || !strings.Contains(file, want) {
+			t.Errorf("got %v and\n%s, want %s", err, file, want)
+		}
+	}
+}
