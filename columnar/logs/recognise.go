@@ -188,6 +188,9 @@ func (r *reader) lookInside(known recognised, head []byte, told worth, plainly b
 		}
 		w := r.worth(f, n.head, true)
 		alike := w.rows == most.rows && ((f.Cut != nil || w.timed+most.timed == 0 || f == best.format && w.timed == most.timed && w.timed < w.rows) && shorter(n.head, best.head) || w.cells > most.cells || w.cells == most.cells && w.timed > most.timed)
+		if w.rows == most.rows && w.cells == most.cells && w.timed == most.timed && best.layers != nil && best.isTable() && !n.isTable() {
+			alike = true // the table's header is the log's own, behind what each line begins with
+		}
 		more := w.rows > most.rows || alike
 		if f == best.format && (w.rows-most.rows)*(w.timed-most.timed) < 0 {
 			more = shorter(n.head, best.head) // what has more rows may have the wrapper's time in place of its own
@@ -303,8 +306,8 @@ type insideOf struct {
 }
 
 // isTable reports whether the innermost layer is that of a table.
-func (n *insideOf) isTable() bool {
-	_, ok := n.layers[len(n.layers)-1]().(*tableLayer)
+func (k *recognised) isTable() bool {
+	_, ok := k.layers[len(k.layers)-1]().(*tableLayer)
 	return ok
 }
 

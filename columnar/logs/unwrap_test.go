@@ -261,6 +261,18 @@ func TestUnwrapEveryDialect(t *testing.T) {
 	}
 }
 
+// If this fails, flow logs with tabs are a table behind words with tabs, whose first names are those words.
+func TestUnwrapTabs(t *testing.T) {
+	in := textAround("CreateTime:1795206330123\tPartition:0\tnull\t")
+	c, err := readCase("testdata/vpcflow_tabs.txtar")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if m, got := c.unwrapped(wrap(c.in, "", in), wholeBlock); m.Format != VPCFlow || got.rows != 2 {
+		t.Errorf("got %d rows of %v, want 2 of vpcflow", got.rows, nameOf(m.Format))
+	}
+}
+
 // If this fails, a reading in which the wrapper dates one record more takes the own time of all records: the
 // columns of a table whose first is the time are those of a line with a part of the wrapper in it.
 func TestUnwrapKeepsTimes(t *testing.T) {
