@@ -42,7 +42,7 @@ type addressUsers struct {
 // namings are the pairs of an address or host and what events name for it.
 type namings struct {
 	groups *columnar.Groups
-	hours  [][24]uint32 // by slot: events by hour of the day, but for those that recent has
+	hours  hourCounts // by slot, but for the events that recent has
 	recent [4][]recentNaming
 }
 
@@ -67,10 +67,10 @@ type keyedNamings struct {
 func newAddressUsers(o *FoldOptions) *addressUsers {
 	f := &addressUsers{o: o, entities: newEntities(o, userEntity, addressEntity, hostEntity), blockers: newBlockers()}
 	f.sections = newSections(func() *namings {
-		return &namings{groups: columnar.NewGroups(), hours: make([][24]uint32, 1)}
+		return &namings{groups: columnar.NewGroups(), hours: newHourCounts()}
 	}, func(p *namings) {
 		p.groups.Reset()
-		p.hours = p.hours[:1]
+		p.hours.reset()
 		for _, recent := range p.recent {
 			clear(recent)
 		}
@@ -160,9 +160,7 @@ func (p *namings) add(owners, named []uint32, times []int64) {
 			p.settle(r)
 			if r.hour = hour; r.named != what {
 				r.named, r.slot = what, p.groups.Slot(owner, what)
-				if int(r.slot) == len(p.hours) {
-					p.hours = append(p.hours, [24]uint32{})
-				}
+				p.hours.reserve(r.slot)
 			}
 		}
 		r.events++
@@ -172,7 +170,7 @@ func (p *namings) add(owners, named []uint32, times []int64) {
 // settle moves the events that r has to hours.
 func (p *namings) settle(r *recentNaming) {
 	if r.events > 0 {
-		p.hours[r.slot][r.hour] += r.events
+		p.hours.add(r.slot, r.hour, r.events)
 		r.events = 0
 	}
 }
@@ -181,7 +179,7 @@ func (p *namings) settle(r *recentNaming) {
 func (f *addressUsers) Size() int {
 	n := f.entities.size()
 	for _, p := range f.sections.all {
-		n += p.groups.Size() + len(p.hours)*int(unsafe.Sizeof([24]uint32{}))
+		n += p.groups.Size() + p.hours.size()
 		for _, recent := range p.recent {
 			n += len(recent) * int(unsafe.Sizeof(recentNaming{}))
 		}
@@ -202,7 +200,7 @@ func (f *addressUsers) Drain(w *RunWriter) {
 				p.settle(&recent[i])
 			}
 		}
-		k := &keyedNamings{groups: columnar.NewGroups(), first: make([]int32, 1, len(p.hours)), next: make([]int32, len(p.hours))}
+		k := &keyedNamings{groups: columnar.NewGroups(), first: make([]int32, 1, p.groups.Len()), next: make([]int32, p.groups.Len())}
 		keyed[p] = k
 		for slot := int32(1); int(slot) < p.groups.Len(); slot++ {
 			owner, named := p.groups.Key(slot)
@@ -227,16 +225,14 @@ func (f *addressUsers) Drain(w *RunWriter) {
 		p := f.sections.all[at]
 		k := keyed[p]
 		for slot, of := range order.keys(at, k.groups) {
-			var hours [24]uint32
+			var hours [hoursOfDay]uint64
 			for from := k.first[slot]; from != 0; from = k.next[from] {
-				for h, n := range p.hours[from] {
-					hours[h] += n
-				}
+				p.hours.addTo(&hours, from)
 			}
 			value = value[:0]
 			for h, n := range hours {
 				if n > 0 {
-					value = binary.AppendUvarint(append(value, byte(h)), uint64(n))
+					value = binary.AppendUvarint(append(value, byte(h)), n)
 				}
 			}
 			w.record(of.key, 0, value)

@@ -2,6 +2,7 @@ package detect
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -87,5 +88,30 @@ func TestAddressUserOfOthers(t *testing.T) {
 		if got := len(merged(t, AddressUser, &openBounds, f)); got != c.want {
 			t.Errorf("%s, server %v, product %s: got %d rows, want %d", c.table.Name, c.server, c.product, got, c.want)
 		}
+	}
+}
+
+// If this fails, an hour with more events than a byte counts, or one of a key in several runs, loses some.
+func TestManyNamings(t *testing.T) {
+	var runs []Folder
+	for _, counts := range [][2]int{{1, 255}, {256, 3}, {70_000, 0}} {
+		f := AddressUser.New(&openBounds)
+		var events []event
+		for hour, n := range counts {
+			for i := range n {
+				e := event{table: columnar.HTTP, feed: "f", object: "o", record: int64(i), us: testDay + int64(hour)*3600e6}
+				e.texts = map[columnar.Col]string{columnar.User: "ines", columnar.SrcIP: "10.5.0.4"}
+				events = append(events, e)
+			}
+		}
+		feedTo(f, AddressUser, events)
+		runs = append(runs, f)
+	}
+	var got []int64
+	for _, row := range merged(t, AddressUser, &openBounds, runs...) {
+		got = append(got, row.Events)
+	}
+	if want := []int64{1 + 256 + 70_000, 255 + 3}; !slices.Equal(got, want) {
+		t.Errorf("got %d events by hour, want %d", got, want)
 	}
 }

@@ -154,6 +154,67 @@ func (s *hourSums) turn(list *hourList, hour, sum int64, met bool) {
 	s.all.add(h)
 }
 
+// hourCounts has events by hour of the day, by slot. Most slots have few in an hour, so their counts
+// take a byte; what does not fit is in a list of all hours.
+type hourCounts struct {
+	few  chunks[fewHours]
+	more chunks[[hoursOfDay]uint32] // by fewHours.more: what few lacks, in 256ths
+}
+
+// fewHours has the lowest bits of counts.
+type fewHours struct {
+	counts [hoursOfDay]uint8
+	more   int32 // index of the others in hourCounts; 0: they are 0
+}
+
+func newHourCounts() hourCounts {
+	return hourCounts{few: chunksFrom1[fewHours](), more: chunksFrom1[[hoursOfDay]uint32]()}
+}
+
+// reset drops all counts and keeps their memory.
+func (c *hourCounts) reset() {
+	c.few.cut(1)
+	c.more.cut(1)
+}
+
+// size returns how many bytes the counts take.
+func (c *hourCounts) size() int { return c.few.size() + c.more.size() }
+
+// reserve makes room for a slot, which may be the next one.
+func (c *hourCounts) reserve(slot int32) {
+	if int(slot) == c.few.n {
+		c.few.add(fewHours{})
+	}
+}
+
+// add adds events of an hour.
+func (c *hourCounts) add(slot, hour int32, events uint32) {
+	f := c.few.at(slot)
+	n := uint64(f.counts[hour]) + uint64(events)
+	f.counts[hour] = uint8(n)
+	if n >>= 8; n == 0 {
+		return
+	}
+	if f.more == 0 {
+		f.more = int32(c.more.n)
+		c.more.add([hoursOfDay]uint32{})
+	}
+	c.more.at(f.more)[hour] += uint32(n)
+}
+
+// addTo adds the counts of a slot.
+func (c *hourCounts) addTo(hours *[hoursOfDay]uint64, slot int32) {
+	f := c.few.at(slot)
+	for h, n := range f.counts {
+		hours[h] += uint64(n)
+	}
+	if f.more != 0 {
+		for h, n := range c.more.at(f.more) {
+			hours[h] += uint64(n) << 8
+		}
+	}
+}
+
 // A hourly has sums by hour of the day.
 type hourly [hoursOfDay]int64
 
