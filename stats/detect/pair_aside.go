@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"runtime"
 	"slices"
 
 	"outflow/columnar"
@@ -214,8 +215,9 @@ var errFull = errors.New("the table is full")
 func (f *pairTimes) replay(in *bufio.Reader, enough func(hash uint64) bool) error {
 	a := &f.aside
 	log := f.places.logs.Code(a.log)
+	var section *pairSection // of a.key; nil: not looked up yet
 	var rest, key []byte
-	for {
+	for added := 0; ; {
 		hash, size, err := nextAside(in)
 		if err == io.EOF {
 			return nil
@@ -241,7 +243,7 @@ func (f *pairTimes) replay(in *bufio.Reader, enough func(hash uint64) bool) erro
 			a.key = sectionKey{day: Day(d.uvarint())}
 			a.key.feed = string(d.bytes())
 			a.log = append(a.log[:0], d.bytes()...)
-			log = f.places.logs.Code(a.log)
+			log, section = f.places.logs.Code(a.log), nil
 			continue
 		}
 		flags := d.uvarint()
@@ -258,11 +260,13 @@ func (f *pairTimes) replay(in *bufio.Reader, enough func(hash uint64) bool) erro
 		if few {
 			key = f.entities.appendKey(key[:0], a.key, id)
 			a.to[f.shardOf(key)].put(a.key, a.log, hash, &r, kind, who, what)
-		} else {
-			p := f.sections.of(a.key)
-			f.add(p, p.groups.Slot(id, uint32(f.objects.Code(what))), &r)
+			continue
 		}
-		if a.memory > 0 && f.Size() > a.memory {
+		if section == nil {
+			section = f.sections.of(a.key)
+		}
+		f.add(section, section.groups.Slot(id, uint32(f.objects.Code(what))), &r)
+		if added++; added%8 == 0 && a.memory > 0 && f.Size() > a.memory {
 			return errFull
 		}
 	}
@@ -289,6 +293,16 @@ func (c *pairCounts) reserve() {
 	if c.words == nil {
 		c.words = make([]uint64, 1<<pairCellBits/32)
 	}
+}
+
+// load brings the cells of pairs into the processor's cache, all at once.
+func (c *pairCounts) load(hashes []uint64) {
+	var read uint64
+	for _, hash := range hashes {
+		word, _ := c.cell(hash)
+		read += *word
+	}
+	runtime.KeepAlive(read) // so that the reads are not optimised away
 }
 
 // add counts a row, and reports whether its cell has minBeats now.

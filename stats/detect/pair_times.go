@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"math"
 	"math/bits"
+	"runtime"
 	"slices"
 	"strings"
 
@@ -75,8 +76,10 @@ type pairTimes struct {
 	aside    pairAside
 	targets  [columnar.BatchRows]pairDest // by row of the batch
 
-	// By row that is folded now: its index in the batch, its pair and the pair's slot.
+	// By row that is folded now: its index in the batch, the hash of its pair, and in the table its pair
+	// and the pair's slot.
 	rows      [foldRows]int32
+	hash      [foldRows]uint64
 	who, what [foldRows]uint32
 	slots     [foldRows]int32
 }
@@ -392,20 +395,46 @@ func (f *pairTimes) Fold(b *columnar.Batch) {
 			if id == 0 || target.hash == 0 || ports != nil && ports[i] == mailPort {
 				continue
 			}
-			if hash := hasher.of(id, target.hash); f.aside.seen.add(hash) {
-				f.rows[n], f.who[n], f.what[n] = int32(i), id, f.object(b, target)
+			f.rows[n], f.hash[n] = int32(i), hasher.of(id, target.hash)
+			n++
+		}
+		f.aside.seen.load(f.hash[:n])
+		all := f.rows[:n]
+		n = 0
+		for k, i := range all {
+			id, target := who[i], targets[i]
+			if hash := f.hash[k]; f.aside.seen.add(hash) {
+				f.rows[n], f.who[n], f.what[n] = i, id, f.object(b, target)
 				n++
 			} else {
-				r := row(i)
+				r := row(int(i))
 				f.aside.put(at, f.places.logs.Text(r.place.Object), hash, &r, id&3, f.entities.spelling(id), target.text(b))
 			}
 		}
 		p.groups.Slots(f.slots[:n], f.who[:n], f.what[:n])
+		p.load(f.slots[:n])
 		for k, slot := range f.slots[:n] {
 			r := row(int(f.rows[k]))
 			f.add(p, slot, &r)
 		}
 	})
+}
+
+// load brings the cells of rows into the cache, all at once.
+func (p *pairSection) load(slots []int32) {
+	var read int64
+	for _, slot := range slots {
+		if int(slot) < p.cells.n {
+			c := p.cells.at(slot)
+			read += c.in + c.below
+		}
+	}
+	for _, slot := range slots { // what the cells refer to
+		if int(slot) < p.cells.n {
+			read += int64(p.rest.at(p.cells.at(slot).rest).n)
+		}
+	}
+	runtime.KeepAlive(read) // so that the reads are not optimised away
 }
 
 // add adds a row to the pair of a slot, which may be the next one.
@@ -483,9 +512,9 @@ func (f *pairTimes) namesSize() int {
 	return f.entities.size() + f.objects.Memory() + f.places.logs.Memory()
 }
 
-// Drain implements Folder. The value of a record is the numbers of its pairCell, the log of
-// its place, the spelling of the entity, the evidence, and then of each beat: seconds since the end of the
-// one before, its length, and bytes as in pairBeat.
+// Drain implements Folder. The value of a record is the numbers of its pairCell, the
+// spelling of the entity, the evidence, the log of its place, and then of each beat: seconds since the end of
+// the one before, its length, and bytes as in pairBeat.
 func (f *pairTimes) Drain(w *RunWriter) {
 	if f.aside.spool == nil {
 		_ = f.replayHeld(func(uint64) bool { return true }) // memory has no errors
@@ -502,9 +531,9 @@ func (f *pairTimes) Drain(w *RunWriter) {
 			for _, n := range [...]int64{c.in, c.first, c.at.Record, int64(c.rows), int64(c.blocked), int64(c.knownOut), int64(c.known), int64(c.port - severalPorts)} {
 				value = binary.AppendUvarint(value, uint64(n))
 			}
-			value = appendBytes(value, f.places.logs.Text(c.at.Object))
 			value = appendBytes(value, k.shown)
 			value = f.places.append(value, c.peak, p.rest.at(c.rest), 0)
+			value = f.places.appendLog(value, c.at.Object, c.peak.at.Object)
 			before := uint32(0)
 			for _, b := range joinBeats(beats[ends[slot-1]:ends[slot]]) {
 				value = binary.AppendUvarint(value, uint64(b.begin()-before))
@@ -597,10 +626,10 @@ func (m *pairMerger) Add(day Day, _ uint64, value []byte) error {
 	n.at.Record = int64(d.uvarint())
 	n.rows, n.blocked, n.knownOut, n.known = uint32(d.uvarint()), uint32(d.uvarint()), uint32(d.uvarint()), uint32(d.uvarint())
 	n.port = int32(d.uvarint()) + severalPorts
-	n.at.Object = m.places.logs.Code(d.bytes())
 	m.spelt.offer(n.first, d.bytes())
 	peak, rest := m.places.evidence(&d, 0)
 	n.peak = peak
+	n.at.Object = m.places.logOf(&d, peak.at.Object)
 	at := uint64(0)
 	for len(d.b) > 0 {
 		begin := at + d.uvarint()

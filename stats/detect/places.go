@@ -260,14 +260,35 @@ func (p *placer) append(b []byte, peak sight, o *others, midnight int64) []byte 
 		return append(b, 0)
 	}
 	b = binary.AppendUvarint(b, uint64(1+o.n))
+	log := int32(0)
 	for i := -1; i < o.n; i++ {
 		if i >= 0 {
 			peak = o.of[i]
 		}
 		b = binary.AppendUvarint(binary.AppendUvarint(b, uint64(peak.bytes)), uint64(peak.time-midnight))
-		b = appendBytes(binary.AppendUvarint(b, uint64(peak.at.Record)), p.logs.Text(peak.at.Object))
+		b = p.appendLog(binary.AppendUvarint(b, uint64(peak.at.Record)), peak.at.Object, log)
+		log = peak.at.Object
 	}
 	return b
+}
+
+// appendLog appends the name of a log and its length plus 1, or 0 if it is the one that the record has
+// named before, or has none. Names are longer than all else of most records.
+func (p *placer) appendLog(b []byte, log, before int32) []byte {
+	if log == before {
+		return append(b, 0)
+	}
+	name := p.logs.Text(log)
+	return append(binary.AppendUvarint(b, uint64(len(name))+1), name...)
+}
+
+// logOf reads what appendLog wrote.
+func (p *placer) logOf(d *decoder, before int32) int32 {
+	n := d.uvarint()
+	if n == 0 {
+		return before
+	}
+	return p.logs.Code(d.take(n - 1))
 }
 
 // evidence reads what append wrote.
@@ -277,10 +298,12 @@ func (p *placer) evidence(d *decoder, midnight int64) (peak sight, o others) {
 		d.bad = true
 		return peak, o
 	}
+	log := int32(0)
 	for i := range int(n) {
 		s := sight{bytes: int64(d.uvarint()), time: int64(d.uvarint()) + midnight}
 		s.at.Record = int64(d.uvarint())
-		s.at.Object = p.logs.Code(d.bytes())
+		log = p.logOf(d, log)
+		s.at.Object = log
 		if i == 0 {
 			peak = s
 		} else {
