@@ -72,11 +72,7 @@ func Spread(residuals []float64, lost int) float64 {
 		return math.NaN()
 	}
 	var room days
-	abs := room[:0]
-	for _, r := range residuals {
-		abs = append(abs, math.Abs(r))
-	}
-	slices.Sort(abs)
+	abs := appendAbs(room[:0], residuals)
 	bound := 3 * max(madScale*quantileSorted(abs, 0.5), ScaleFloor)
 	sum := 0.0
 	for _, r := range abs {
@@ -84,6 +80,41 @@ func Spread(residuals []float64, lost int) float64 {
 		sum += r * r
 	}
 	return math.Sqrt(sum / float64(n))
+}
+
+// appendAbs appends the absolute values of x in ascending order.
+func appendAbs(abs, x []float64) []float64 {
+	if !slices.IsSorted(x) {
+		for _, v := range x {
+			abs = append(abs, math.Abs(v))
+		}
+		slices.Sort(abs)
+		return abs
+	}
+	abs = append(abs, x...)
+	low, high := 0, len(x)-1
+	for k := high; k >= 0; k-- { // the largest is at one of the ends
+		if a, b := math.Abs(x[low]), math.Abs(x[high]); a > b {
+			abs[k] = a
+			low++
+		} else {
+			abs[k] = b
+			high--
+		}
+	}
+	return abs
+}
+
+// AppendMerged appends the values of two lists, both ascending, in ascending order.
+func AppendMerged(all, x, y []float64) []float64 {
+	for len(x) > 0 && len(y) > 0 {
+		if y[0] < x[0] {
+			x, y = y, x
+		}
+		all = append(all, x[0])
+		x = x[1:]
+	}
+	return append(append(all, x...), y...)
 }
 
 // Pool returns the root of the weighted mean variance of a sample and a prior: n

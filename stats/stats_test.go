@@ -135,3 +135,26 @@ func BenchmarkEntropy(b *testing.B) {
 		e.Bits(name)
 	}
 }
+
+// If this fails, a spread or a median depends on the order of the values.
+func TestSpreadInAnyOrder(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 2))
+	for n := range 80 {
+		x := make([]float64, n)
+		for i := range x {
+			x[i] = float64(r.IntN(9)-4) * 1.5
+		}
+		want := Spread(x, 0)
+		cut := n / 3
+		slices.Sort(x[:cut])
+		slices.Sort(x[cut:])
+		all := AppendMerged(nil, x[:cut], x[cut:])
+		slices.Sort(x)
+		if !slices.Equal(all, x) {
+			t.Errorf("got %v, want %v", all, x)
+		}
+		if got := Spread(x, 0); got != want && n > 0 {
+			t.Errorf("spread of %v in order: got %v, want %v", x, got, want)
+		}
+	}
+}

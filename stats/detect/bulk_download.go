@@ -107,6 +107,7 @@ type bulkJudge struct {
 	in     *Input
 	risk   int
 	halves [2]bulkHalf
+	firsts []int                 // by number of an entity: of how many services in bulkHalf.all are those before it
 	limits [][2]*bulkLimits      // of each service in bulkHalf.all
 	users  map[string]bool       // the feeds that name users
 	public map[feedObject]uint64 // days on which an address outside read from a place, as of placeDays
@@ -213,8 +214,11 @@ func (b *bulkJudge) judge() []Finding {
 	if !b.baselines() {
 		return nil
 	}
-	feed, n := "", 0
-	for s := range b.in.downloadServices() {
+	feed, entity, n := "", -1, 0
+	for s := range b.in.downloadServicesOf(b.judges) {
+		if s.entity != entity {
+			entity, n = s.entity, b.firsts[s.entity]
+		}
 		if s.key.Feed != feed {
 			b.endFeed()
 			feed = s.key.Feed
@@ -257,7 +261,6 @@ func (b *bulkJudge) baselines() bool {
 	feed, first := "", 0
 	may := false
 	b.users, b.public, b.many = map[string]bool{}, map[feedObject]uint64{}, map[feedObject]int{}
-	var last Key
 	end := func() {
 		for h := range b.halves {
 			half := &b.halves[h]
@@ -275,8 +278,8 @@ func (b *bulkJudge) baselines() bool {
 		if s.key.EntityType == columnar.User.String() {
 			b.users[s.key.Feed] = true
 		}
-		if !s.key.sameEntity(last) {
-			last = s.key
+		if s.entity == len(b.firsts) {
+			b.firsts = append(b.firsts, len(b.halves[0].all))
 			b.many[feedObject{s.key.Feed, s.key.EntityType}]++
 		}
 		past, today := b.in.before(s.rows)
@@ -312,6 +315,23 @@ func (b *bulkJudge) baselines() bool {
 	}
 	end()
 	return may || b.newcomers
+}
+
+// judges reports whether a day of an entity may be unusual, or its days are what newcomers are compared with.
+func (b *bulkJudge) judges(entity int) bool {
+	if b.newcomers {
+		return true
+	}
+	end := len(b.halves[0].all)
+	if entity+1 < len(b.firsts) {
+		end = b.firsts[entity+1]
+	}
+	for n := b.firsts[entity]; n < end; n++ {
+		if b.over(0, n) || b.over(1, n) {
+			return true
+		}
+	}
+	return false
 }
 
 // inputOf returns the input with the days of a service that were reported under one of

@@ -17,6 +17,7 @@ import (
 // busiest hour is that of one place.
 type downloadService struct {
 	key       Key // with the service as the object
+	entity    int // its number in the order of keys
 	rows      []Row
 	reported  []Day // days on which it had a finding
 	places    []downloadPlace
@@ -60,11 +61,22 @@ func isAddress(text string) bool { _, err := netip.ParseAddr(text); return err =
 
 // downloadServices yields the services of each entity, from the series of its places,
 // which are neighbours in the order of keys. What is yielded is valid until the next
-// step.
+// step, and has neither addresses nor agents.
 func (in *Input) downloadServices() iter.Seq[*downloadService] {
+	return in.servicesOf(func(int) bool { return true }, false)
+}
+
+// downloadServicesOf is downloadServices with addresses and agents, for the entities whose numbers are wanted.
+func (in *Input) downloadServicesOf(wanted func(entity int) bool) iter.Seq[*downloadService] {
+	return in.servicesOf(wanted, true)
+}
+
+func (in *Input) servicesOf(wanted func(entity int) bool, clients bool) iter.Seq[*downloadService] {
 	return func(yield func(*downloadService) bool) {
 		var services []downloadService // of one entity
 		n := 0                         // how many of them are in use
+		entity, skip := -1, false
+		var last Key
 		flush := func() bool {
 			since := in.Day
 			for i := range services[:n] {
@@ -83,27 +95,34 @@ func (in *Input) downloadServices() iter.Seq[*downloadService] {
 			if rows[0].Day > in.Day {
 				continue
 			}
-			key.Object, _, _ = strings.Cut(key.Object, "/")
-			if n == 0 || key != services[n-1].key {
-				if n > 0 && !key.sameEntity(services[n-1].key) && !flush() {
+			if entity < 0 || !key.sameEntity(last) {
+				if n > 0 && !flush() {
 					return
 				}
+				entity++
+				last, skip = key, !wanted(entity)
+			}
+			if skip {
+				continue
+			}
+			key.Object, _, _ = strings.Cut(key.Object, "/")
+			if n == 0 || key.Object != services[n-1].key.Object {
 				if n == len(services) {
 					services = append(services, downloadService{})
 				}
 				s := &services[n]
 				n++
-				*s = downloadService{key: key, rows: s.rows[:0], reported: s.reported[:0], places: s.places[:0], before: s.before[:0],
+				*s = downloadService{key: key, entity: entity, rows: s.rows[:0], reported: s.reported[:0], places: s.places[:0], before: s.before[:0],
 					addresses: clientHistory{past: s.addresses.past[:0], today: s.addresses.today[:0]}, agents: clientHistory{past: s.agents.past[:0], today: s.agents.today[:0]}}
 			}
-			services[n-1].add(in, rows)
+			services[n-1].add(in, rows, clients)
 		}
 		flush()
 	}
 }
 
 // add adds the series of a place.
-func (s *downloadService) add(in *Input, rows []Row) {
+func (s *downloadService) add(in *Input, rows []Row, clients bool) {
 	at, before := 0, uint64(0)
 	for i := range rows {
 		r := &rows[i]
@@ -117,7 +136,9 @@ func (s *downloadService) add(in *Input, rows []Row) {
 		if at == len(s.rows) || s.rows[at].Day != r.Day {
 			s.rows = slices.Insert(s.rows, at, Row{Day: r.Day, Key: s.key})
 		}
-		s.addClients(r, in.Day)
+		if clients {
+			s.addClients(r, in.Day)
+		}
 		if r.Day < in.Day {
 			s.rows[at].addPast(&r.Summary)
 		} else {
