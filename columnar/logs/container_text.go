@@ -522,26 +522,27 @@ func (r *spaceReader) cut(data []byte, pos []uint32, most int) {
 	n := len(pos) - 1
 	fields := slices.Grow(r.fields[:0], n)[:n] // the first count of them are found
 	count := 0
-	endOf := func(piece int) uint32 { return min(pos[piece+1], line) }
+	ends, behind := pos[1:n+1], pos[n]
+	ends[n-1] = line // until the pieces are cut
 	// What is not found is not looked for again: a line may have a million quotes.
 	quotes, bracket := true, uint32(0) // bracket: where the next ] is; line: there is none
 	quoted := -1                       // the last field in quotes
 	for k := 0; k < n && count < most; k++ {
-		begin, end := pos[k]+1, endOf(k)
+		begin, end := pos[k]+1, ends[k]
 		if begin >= end {
 			continue // a second space
 		}
 		switch data[begin] {
 		case '"':
 			j := k
-			for quotes && (data[endOf(j)-1] != '"' || !endsQuoted(data[begin:endOf(j)])) {
+			for quotes && (data[ends[j]-1] != '"' || !endsQuoted(data[begin:ends[j]])) {
 				if j++; j == n {
 					quotes = false
 				}
 			}
 			if quotes {
 				quoted = count
-				fields[count] = columnar.Span{Begin: begin + 1, End: endOf(j) - 1}
+				fields[count] = columnar.Span{Begin: begin + 1, End: ends[j] - 1}
 				count++
 				k = j
 				continue
@@ -558,7 +559,7 @@ func (r *spaceReader) cut(data []byte, pos []uint32, most int) {
 				if count++; r.bracketed == 0 {
 					r.bracketed = count
 				}
-				for endOf(k) <= bracket {
+				for ends[k] <= bracket {
 					k++
 				}
 				continue
@@ -573,12 +574,13 @@ func (r *spaceReader) cut(data []byte, pos []uint32, most int) {
 		case ',':
 			for count == 0 && data[end-1] == ',' && k+1 < n {
 				k++
-				end = endOf(k)
+				end = ends[k]
 			}
 		}
 		fields[count] = columnar.Span{Begin: begin, End: end}
 		count++
 	}
+	ends[n-1] = behind
 	r.fields = fields[:count]
 }
 
@@ -588,7 +590,10 @@ func endsQuoted(text []byte) bool {
 	if n < 1 || text[n] != '"' {
 		return false
 	}
-	escapes := 0
+	if text[n-1] != '\\' {
+		return true
+	}
+	escapes := 1
 	for text[n-1-escapes] == '\\' {
 		escapes++
 	}

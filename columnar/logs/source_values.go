@@ -393,6 +393,13 @@ func (d *sourceDecoder) texts(b *columnar.Builder, c columnar.Col, records []int
 		return
 	case d.parquet != nil && d.codes(b, c, records, t):
 		return
+	case same && f.direct && len(f.slots) == 0 && len(f.where) == 0 && f.otherwise == nil && f.read == readText: // a constant
+		d.spans = slices.Grow(d.spans[:0], len(records))[:len(records)]
+		for k := range d.spans {
+			d.spans[k] = columnar.Span{End: uint32(len(f.text))}
+		}
+		b.PutTexts(c, f.text, d.spans)
+		return
 	case same && f.inPlace && f.read != readQueryType && f.read != readRcode:
 		data, ok := d.spansOf(f, records)
 		if !ok {
