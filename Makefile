@@ -122,7 +122,8 @@ parity: $(VENV)/.made ## hold the DNS model's Go code to NumPy, on the inputs of
 bench: bin/outflow $(VENV)/.made ## make the same tables as DuckDB, ClickHouse and polars, side by side; SCALE=0.1 for a tenth of 23 GB of logs
 	$(VENV)/bin/python fixtures/bench/bench.py --scale $(SCALE) --markdown bench/tables.md $(ARGS)
 
-bench-sources: bin/outflow $(VENV)/.made ## decode all columns of vendors' logs, against DuckDB; SOURCES="--records 100000 elb"
+bench-sources: $(VENV)/.made ## decode all columns of vendors' logs, against DuckDB; SOURCES="--records 100000 elb"
+	go build -o bin/decode ./fixtures/bench/decode
 	$(VENV)/bin/python fixtures/bench/sources.py $(SOURCES)
 
 profile: bin/outflow $(VENV)/.made ## where the time and the memory go, on W1 and W3 of bench
