@@ -597,7 +597,7 @@ func wrappings(head []byte) (found []wrapping, plainly bool) {
 	var syslog, structured, stamped, docker, snare, fluent, prefixed bool
 	packed := isPacked(head)
 	var s syslogLine
-	cri, words, plain, lines := 0, 0, 0, 0
+	cri, words, plain, tabs, pairs, lines := 0, 0, 0, 0, 0, 0
 	for probe := newJSONLayer(0, false); len(head) > 0 && lines < 2*sniffLines; lines++ {
 		var line []byte
 		line, head = scan.CutLine(head)
@@ -626,6 +626,12 @@ func wrappings(head []byte) (found []wrapping, plainly bool) {
 		stamped = stamped || isStampISO(line)
 		if _, _, ok := cutWords(line); ok {
 			words++
+		}
+		if bytes.Count(line, []byte{'\t'}) >= leastTabs {
+			tabs++
+		}
+		if hasPairCells(line) {
+			pairs++
 		}
 	}
 	for field := jsonMessage; field < jsonTimestamp; field++ {
@@ -662,6 +668,12 @@ func wrappings(head []byte) (found []wrapping, plainly bool) {
 	}
 	if found == nil && words > lines/2 {
 		found = append(found, func() layer { return wordsLayer{} })
+	}
+	if pairs > lines/2 {
+		found = append(found, func() layer { return &pairsLayer{} })
+	}
+	if found == nil && tabs > lines/2 {
+		found = append(found, func() layer { return &tabsLayer{} })
 	}
 	return found, plainly
 }

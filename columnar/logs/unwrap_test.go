@@ -731,6 +731,7 @@ func TestOriginalBeforeECS(t *testing.T) {
 func TestBesideRecords(t *testing.T) {
 	const web = `{"timestamp":"2026-11-20T10:00:00Z","user":"amy","src_ip":"10.9.1.5","method":"POST","url":"https://drop.example/u","bytes_out":1000}` + "\n"
 	const timeless = `{"user":"amy","src_ip":"10.9.1.5","method":"POST","url":"https://drop.example/u","bytes_out":1000}` + "\n"
+	const flow = "2 111122223333 eni-0a1 10.8.0.4 203.0.113.50 5122 443 6 10 9000 1795168800 1795168830 ACCEPT OK\n"
 	const call = `{"eventVersion":"1.09","userIdentity":{"type":"IAMUser","userName":"amy","accountId":"111122223333"},"eventTime":"2026-11-20T10:00:00Z","eventSource":"s3.amazonaws.com","eventName":"GetObject","awsRegion":"eu-central-1","sourceIPAddress":"203.0.113.61","eventID":"e1"}`
 	const squid = "1795168800.123 200 10.0.0.5 TCP_MISS/200 900 POST http://files.example/u amy HIER_DIRECT/192.0.2.7 text/html\n"
 	const session = `<14>1 2026-11-20T10:00:00.778Z fw RT_FLOW - RT_FLOW_SESSION_CLOSE [junos@2636.1.1.1.2.129 reason="TCP FIN" source-address="10.10.0.5" source-port="57246" destination-address="203.0.113.101" destination-port="443" service-name="junos-https" protocol-id="6" policy-name="p" username="amy" packets-from-client="9" bytes-from-client="1000" packets-from-server="9" bytes-from-server="10" elapsed-time="5"]`
@@ -753,6 +754,9 @@ func TestBesideRecords(t *testing.T) {
 		"pages, and a call alone":       {`{"Events":[{"EventId":"e1","CloudTrailEvent":` + strconv.Quote(call) + "}]}\n" + call + "\n", "cloudtrail", 2},
 		"a column of objects":           {"RAW,LOADED_AT\n\"" + strings.ReplaceAll(call, `"`, `""`) + "\",2026-11-20 12:00:00.000\n", "cloudtrail", 1},
 		"a member of objects":           {`{"RECORD_CONTENT":` + call + `,"RECORD_METADATA":{"offset":1}}` + "\n", "cloudtrail", 1},
+		"tabs for spaces":               {strings.Repeat(strings.ReplaceAll("20-Nov-2026 10:00:02.123 queries: info: client @0x7f 10.8.0.4#5353 (a1.heron.example): query: a1.heron.example IN A +E(0)K (10.0.0.53)\n", " ", "\t"), 2), "bind", 2},
+		"the same behind a queue's":     {strings.Repeat("CreateTime:1795168800000\t"+strings.ReplaceAll(flow, " ", "\t"), 2), "vpcflow", 2},
+		"pairs in cells":                {strings.Repeat(`"date=2026-11-20","time=10:00:01","devname=fw 1","devid=FG1","logid=0000000013","type=traffic","subtype=forward","vd=root","eventtime=1795168801000000000","srcip=10.4.0.1","dstip=203.0.113.40","dstport=443","proto=6","action=close","user=""amy""","sentbyte=5000","rcvdbyte=700"`+"\n", 2), "fortinet", 2},
 		"marks between files":           {"\ufeff" + squid + "\ufeff" + squid, "squid", 2},
 	} {
 		var tally Tally

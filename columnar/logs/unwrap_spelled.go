@@ -1,0 +1,90 @@
+package logs
+
+import (
+	"bytes"
+	"slices"
+
+	"outflow/columnar/scan"
+)
+
+// Records that a tool has spelled in its own way: with tabs for spaces, or pairs as cells.
+
+// A tabsLayer makes spaces of the tabs of a line, for dialects whose lines are words.
+type tabsLayer struct{ spaced []byte }
+
+func (l *tabsLayer) unwrap(record []byte, e *envelope) ([]byte, bool, string) {
+	if bytes.IndexByte(record, '\t') < 0 {
+		return record, false, ""
+	}
+	e.opened = true
+	l.spaced = append(l.spaced[:0], record...)
+	for i, c := range l.spaced {
+		if c == '\t' {
+			l.spaced[i] = ' '
+		}
+	}
+	return l.spaced, false, ""
+}
+
+// leastTabs is how many tabs a line of words has at least.
+const leastTabs = 3
+
+// A pairsLayer makes pairs of the cells of a table without a header that has a pair in each, as
+// FortiAnalyzer saves logs:
+//
+//	"date=2026-11-20","devname=fw 1","srcip=10.0.0.5"    date=2026-11-20 devname="fw 1" srcip=10.0.0.5
+//
+// Other lines are left as they are.
+type pairsLayer struct {
+	fields         scan.Fields
+	pairs, scratch []byte
+}
+
+func (l *pairsLayer) unwrap(record []byte, e *envelope) ([]byte, bool, string) {
+	if !hasPairCells(record) {
+		return record, false, ""
+	}
+	e.opened = true
+	l.pairs = l.pairs[:0]
+	l.fields.Reset(record, ',', '"')
+	l.fields.Next()
+	for i := range l.fields.Ends[0] {
+		l.scratch = slices.Grow(l.scratch[:0], len(record))
+		key, value, ok := bytes.Cut(unquote(record[l.fields.Pos[i]+1:l.fields.Pos[i+1]], l.scratch), []byte{'='})
+		if !ok {
+			continue
+		}
+		if len(l.pairs) > 0 {
+			l.pairs = append(l.pairs, ' ')
+		}
+		l.pairs = append(append(l.pairs, key...), '=')
+		if value = bytes.Trim(value, `"`); bytes.ContainsAny(value, ` ,"`) {
+			l.pairs = append(append(append(l.pairs, '"'), bytes.ReplaceAll(value, quote, []byte(`\"`))...), '"')
+		} else {
+			l.pairs = append(l.pairs, value...)
+		}
+	}
+	return l.pairs, false, ""
+}
+
+// hasPairCells reports whether the first two cells of a line are in quotes and have a pair each.
+func hasPairCells(line []byte) bool {
+	for range 2 {
+		if len(line) == 0 || line[0] != '"' {
+			return false
+		}
+		key := 1
+		for key < len(line) && isKeyByte(line[key]) {
+			key++
+		}
+		if key == 1 || key == len(line) || line[key] != '=' {
+			return false
+		}
+		end := bytes.Index(line, []byte(`",`))
+		if end < 0 {
+			return false
+		}
+		line = line[end+2:]
+	}
+	return true
+}
