@@ -594,11 +594,11 @@ func wrappings(head []byte) (found []wrapping, plainly bool) {
 		plainly = bytes.Contains(table.line, []byte("_raw"))
 	}
 	var fields uint64
-	var syslog, structured, stamped, docker, snare, fluent, prefixed bool
+	var syslog, structured, stamped, docker, snare, fluent, prefixed, parts bool
 	packed := isPacked(head)
 	var s syslogLine
-	cri, words, plain, tabs, pairs, lines := 0, 0, 0, 0, 0, 0
-	for probe := newJSONLayer(0, false); len(head) > 0 && lines < 2*sniffLines; lines++ {
+	cri, words, plain, tabs, pairs, texts, lines := 0, 0, 0, 0, 0, 0, 0
+	for probe := newJSONLayer(0, false, false); len(head) > 0 && lines < 2*sniffLines; lines++ {
 		var line []byte
 		line, head = scan.CutLine(head)
 		if len(line) == 0 {
@@ -608,6 +608,7 @@ func wrappings(head []byte) (found []wrapping, plainly bool) {
 			has, ends := probe.messages(line)
 			fields |= has
 			docker = docker || ends
+			parts = parts || bytes.Contains(line, partialLast) || bytes.Contains(line, logTag)
 			continue
 		}
 		if _, _, _, ok := cutCRI(line); ok {
@@ -627,16 +628,19 @@ func wrappings(head []byte) (found []wrapping, plainly bool) {
 		if _, _, ok := cutWords(line); ok {
 			words++
 		}
-		if bytes.Count(line, []byte{'\t'}) >= leastTabs {
+		if bytes.IndexByte(line, '\t') >= 0 {
 			tabs++
 		}
 		if hasPairCells(line) {
 			pairs++
 		}
+		if isString(trimEOL(line)) {
+			texts++
+		}
 	}
 	for field := jsonMessage; field < jsonTimestamp; field++ {
 		if fields>>field&1 != 0 {
-			found = append(found, func() layer { return newJSONLayer(field, docker) })
+			found = append(found, func() layer { return newJSONLayer(field, docker, parts) })
 		}
 	}
 	if cri > 0 {
@@ -668,6 +672,9 @@ func wrappings(head []byte) (found []wrapping, plainly bool) {
 	}
 	if found == nil && words > lines/2 {
 		found = append(found, func() layer { return wordsLayer{} })
+	}
+	if texts > lines/2 {
+		found = append(found, func() layer { return &textLayer{} })
 	}
 	if pairs > lines/2 {
 		found = append(found, func() layer { return &pairsLayer{} })

@@ -148,6 +148,7 @@ type jsonLayer struct {
 	joiner
 	field   int
 	docker  bool // a text that ends without a newline goes on
+	parts   bool // records say whether they go on, see goesOn
 	objects bool // what is inside are objects too: one without the key may be such a record
 	shape   *scan.Shape
 	has     uint64 // the fields of the object at hand
@@ -155,8 +156,8 @@ type jsonLayer struct {
 	scratch []byte
 }
 
-func newJSONLayer(field int, docker bool) *jsonLayer {
-	return &jsonLayer{field: field, docker: docker && field == jsonLog, shape: newWrapperShape()}
+func newJSONLayer(field int, docker, parts bool) *jsonLayer {
+	return &jsonLayer{field: field, docker: docker && field == jsonLog, parts: parts, shape: newWrapperShape()}
 }
 
 // messages returns the fields of an object that may be a record, as a set, and
@@ -241,6 +242,9 @@ func (l *jsonLayer) unwrap(record []byte, e *envelope) ([]byte, bool, string) {
 		case '[':
 			text = l.bytes(text)
 		}
+		if l.parts {
+			return l.join(text, e.stream>>1, goesOn(record))
+		}
 		return text, false, ""
 	}
 	more := false
@@ -251,6 +255,15 @@ func (l *jsonLayer) unwrap(record []byte, e *envelope) ([]byte, bool, string) {
 		more = len(text) == 0 || text[len(text)-1] != '\n'
 	}
 	return l.join(text, e.stream>>1, more)
+}
+
+// What Fluent Bit writes beside a record that it has in parts: it says of its last, or has the mark of the
+// container runtime.
+var partialLast, logTag = []byte(`"partial_last"`), []byte(`"logtag"`)
+
+// goesOn reports whether the next record of Fluent Bit has more of the text of this one.
+func goesOn(record []byte) bool {
+	return string(memberOf(record, "partial_last")) == `"false"` || string(memberOf(record, "logtag")) == `"P"`
 }
 
 // bytes returns a text that journald writes as the numbers of its bytes, since it has some that are

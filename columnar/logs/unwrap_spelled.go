@@ -7,7 +7,37 @@ import (
 	"outflow/columnar/scan"
 )
 
-// Records that a tool has spelled in its own way: with tabs for spaces, or pairs as cells.
+// Records that a tool has spelled in its own way: with tabs for spaces, pairs as cells, or each as
+// a string of JSON.
+
+// A textLayer takes the text out of a line that is a string of JSON, as Kafka's tools print the values
+// of messages. Other lines are left as they are.
+type textLayer struct{ text []byte }
+
+func (l *textLayer) unwrap(record []byte, e *envelope) ([]byte, bool, string) {
+	if !isString(record) {
+		return record, false, ""
+	}
+	e.opened = true
+	l.text = l.text[:0]
+	return scan.Value(record).Text(&l.text), false, ""
+}
+
+// isString reports whether a line is a string of JSON alone.
+func isString(line []byte) bool {
+	if len(line) < 2 || line[0] != '"' {
+		return false
+	}
+	for i := 1; i < len(line); i++ {
+		switch line[i] {
+		case '\\':
+			i++
+		case '"':
+			return i == len(line)-1
+		}
+	}
+	return false
+}
 
 // A tabsLayer makes spaces of the tabs of a line, for dialects whose lines are words.
 type tabsLayer struct{ spaced []byte }
@@ -25,9 +55,6 @@ func (l *tabsLayer) unwrap(record []byte, e *envelope) ([]byte, bool, string) {
 	}
 	return l.spaced, false, ""
 }
-
-// leastTabs is how many tabs a line of words has at least.
-const leastTabs = 3
 
 // A pairsLayer makes pairs of the cells of a table without a header that has a pair in each, as
 // FortiAnalyzer saves logs:

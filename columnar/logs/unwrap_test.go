@@ -434,8 +434,8 @@ func TestReadHoles(t *testing.T) {
 // Records that do not unwrap are skipped with a reason, at their line.
 func TestUnwrapMixed(t *testing.T) {
 	const squid = `1795206330.913     70 192.0.2.1 TCP_MISS/200 206 GET http://example.com/ ann HIER_DIRECT/192.0.2.7 text/html`
-	in := `{"log":"starting\n"}` + "\n" + `{"log":"` + squid + `\n"}` + "\n" + `{"other":1}` + "\n{\n" + `{"log":"` + squid[:40] + `"}` + "\n" +
-		`{"log":"` + squid[40:] + `\n"}` + "\n" + `{"log":"` + squid
+	in := `{"log":"starting\n"}` + "\n" + `{"log":"` + squid + `\n"}` + "\n" + `{"other":1}` + "\n{\n" + `{"log":"` + squid[:30] + `"}` + "\n" +
+		`{"log":"` + squid[30:] + `\n"}` + "\n" + `{"log":"` + squid
 	c := &logCase{sniff: true, options: Options{Want: ^columnar.Cols(0)}}
 	for _, size := range []int{wholeBlock, 1} {
 		m, r := c.unwrapped([]byte(in), size)
@@ -755,9 +755,17 @@ func TestBesideRecords(t *testing.T) {
 		"a column of objects":           {"RAW,LOADED_AT\n\"" + strings.ReplaceAll(call, `"`, `""`) + "\",2026-11-20 12:00:00.000\n", "cloudtrail", 1},
 		"a member of objects":           {`{"RECORD_CONTENT":` + call + `,"RECORD_METADATA":{"offset":1}}` + "\n", "cloudtrail", 1},
 		"tabs for spaces":               {strings.Repeat(strings.ReplaceAll("20-Nov-2026 10:00:02.123 queries: info: client @0x7f 10.8.0.4#5353 (a1.heron.example): query: a1.heron.example IN A +E(0)K (10.0.0.53)\n", " ", "\t"), 2), "bind", 2},
+		"one tab":                       {strings.Repeat("20-Nov-2026 10:00:02.123\tqueries: info: client @0x7f 10.8.0.4#5353 (a1.heron.example): query: a1.heron.example IN A +E(0)K (10.0.0.53)\n", 2), "bind", 2},
 		"the same behind a queue's":     {strings.Repeat("CreateTime:1795168800000\t"+strings.ReplaceAll(flow, " ", "\t"), 2), "vpcflow", 2},
 		"pairs in cells":                {strings.Repeat(`"date=2026-11-20","time=10:00:01","devname=fw 1","devid=FG1","logid=0000000013","type=traffic","subtype=forward","vd=root","eventtime=1795168801000000000","srcip=10.4.0.1","dstip=203.0.113.40","dstport=443","proto=6","action=close","user=""amy""","sentbyte=5000","rcvdbyte=700"`+"\n", 2), "fortinet", 2},
-		"marks between files":           {"\ufeff" + squid + "\ufeff" + squid, "squid", 2},
+		"strings of JSON":               {strings.Repeat(strconv.Quote(strings.TrimSpace(squid))+"\n", 2), "squid", 2},
+		"strings of objects in strings": {strings.Repeat(strconv.Quote(strconv.Quote(strings.TrimSpace(web)))+"\n", 2), "jsonl", 2},
+		"an array of strings":           {"[" + strconv.Quote(strings.TrimSpace(web)) + ", " + strconv.Quote(strings.TrimSpace(web)) + "]", "jsonl", 2},
+		"parts of Fluent Bit": {`{"date":1795168800.1,"log":"` + squid[:30] + `","partial_message":"true","partial_id":"a","partial_last":"false"}` + "\n" +
+			`{"date":1795168800.1,"log":"` + strings.TrimSpace(squid[30:]) + `","partial_message":"true","partial_id":"a","partial_last":"true"}` + "\n", "squid", 1},
+		"the same of a runtime": {`{"date":1795168800.1,"log":"` + squid[:30] + `","logtag":"P","stream":"stdout"}` + "\n" +
+			`{"date":1795168800.1,"log":"` + strings.TrimSpace(squid[30:]) + `","logtag":"F","stream":"stdout"}` + "\n", "squid", 1},
+		"marks between files": {"\ufeff" + squid + "\ufeff" + squid, "squid", 2},
 	} {
 		var tally Tally
 		members := Read(object("o", []byte(c.in)), &ReadOptions{}, func(m *Member, b *Block) error {

@@ -41,7 +41,7 @@ func NeedsJSONLines(head []byte, size int) bool {
 		return false
 	case head[0] == '[':
 		// Other kinds of logs begin with a bracket, too.
-		return inner[0] == '{' || inner[0] == ']'
+		return inner[0] == '{' || inner[0] == ']' || isRecord(inner)
 	case inner[0] != '"' && inner[0] != '}':
 		return false
 	}
@@ -76,6 +76,15 @@ func beginsArray(line []byte) bool {
 	inner, ok := bytes.CutPrefix(line, []byte{'['})
 	inner = bytes.TrimLeft(inner, " ")
 	return ok && len(inner) > 0 && inner[0] == '{'
+}
+
+// isRecord reports whether text begins with a string that is no word alone: a record within an array.
+func isRecord(text []byte) bool {
+	if text[0] != '"' {
+		return false
+	}
+	end := bytes.IndexByte(text[1:], '"')
+	return end > 0 && bytes.ContainsAny(text[1:end], " ,{")
 }
 
 // shaperBlock is half of the bytes that are read at once.

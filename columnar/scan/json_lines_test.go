@@ -68,6 +68,8 @@ func TestInShape(t *testing.T) {
 		{"{\"a\":{\"value\":[{}]}}\nanything", false},
 		{`{"a":1}`, false},
 		{`{}`, false},
+		{`["{\"a\":1}","{\"a\":2}"]`, true},
+		{`["a", "b c"]`, false},
 		{"\x1e{\"a\":1}\n\x1e{\"a\":2}\n", true},
 		{"{\"a\":1}\n{\"Records\":[{\"a\":2}]}\n", true},
 		{"{\"a\":1}\n{\"a\":2}\n{ \"a\":3}\n[ {\"a\":4}]\n", true},
