@@ -33,12 +33,12 @@ var (
 
 // The faults of chunks and records. A Reader returns no other error but io.EOF.
 var (
-	ErrMagic    = errors.New("no chunk where one should be")
+	errMagic    = errors.New("no chunk where one should be")
 	ErrChecksum = errors.New("chunk does not match its checksum")
-	ErrShort    = errors.New("chunk is cut off")
-	ErrRecord   = errors.New("damaged record")
-	ErrXML      = errors.New("damaged binary XML")
-	ErrLimit    = errors.New("event is larger than any sound one")
+	errShort    = errors.New("chunk is cut off")
+	errRecord   = errors.New("damaged record")
+	errXML      = errors.New("damaged binary XML")
+	errLimit    = errors.New("event is larger than any sound one")
 )
 
 // IsHeader reports whether p begins with the header of a file.
@@ -151,7 +151,7 @@ func (w *walk) next() (record []byte, ok bool, err error) {
 		}
 	}
 	if record == nil {
-		return nil, w.skip(), ErrRecord
+		return nil, w.skip(), errRecord
 	}
 	w.at += len(record)
 	w.last, w.any = binary.LittleEndian.Uint64(record[8:]), true
@@ -183,10 +183,10 @@ func (w *walk) check() (records int64, err error) {
 		if allZero(c) { // not used yet
 			return -1, nil
 		}
-		return -1, ErrMagic
+		return -1, errMagic
 	}
 	if len(c) < chunkHeader {
-		return -1, ErrShort
+		return -1, errShort
 	}
 	const noChecksums = 4
 	if binary.LittleEndian.Uint32(c[120:])&noChecksums == 0 {
@@ -202,7 +202,7 @@ func (w *walk) check() (records int64, err error) {
 	}
 	switch {
 	case int64(binary.LittleEndian.Uint32(c[48:])) > int64(len(c)):
-		return records, ErrShort
+		return records, errShort
 	case binary.LittleEndian.Uint32(c[120:])&noChecksums == 0 &&
 		crc32.ChecksumIEEE(c[chunkHeader:w.free]) != binary.LittleEndian.Uint32(c[52:]):
 		return records, ErrChecksum

@@ -472,7 +472,7 @@ func TestLimits(t *testing.T) {
 			w.event(2, sysmon(1, sampleTime), processCreate)
 			began := time.Now()
 			got := read(t, file(0, w.bytes()))
-			if !slices.Equal(got.damage, []string{ErrLimit.Error()}) || !slices.Equal(got.ids, []uint64{2}) {
+			if !slices.Equal(got.damage, []string{errLimit.Error()}) || !slices.Equal(got.ids, []uint64{2}) {
 				t.Errorf("got damage %q, records %v, want the second record", got.damage, got.ids)
 			}
 			if took := time.Since(began); took > 5*time.Second {

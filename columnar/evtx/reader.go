@@ -141,7 +141,7 @@ func (r *Reader) Next() (*Record, error) {
 	r.text, r.values, r.ran = r.text[:0], r.values[:0], 0
 	// Offsets in binary XML count from the start of the chunk.
 	end := r.walk.at - 4
-	err = ErrLimit
+	err = errLimit
 	if r.work < maxWork {
 		err = r.fragment(r.walk.at-len(record)+recordHeader, end, 0)
 	}
@@ -182,7 +182,7 @@ const (
 // fragment adds the binary XML in chunk[at:end] to the event.
 func (r *Reader) fragment(at, end, nested int) error {
 	if nested == maxNested {
-		return ErrLimit
+		return errLimit
 	}
 	c := r.walk.chunk
 	for at < end {
@@ -213,7 +213,7 @@ func (r *Reader) fragment(at, end, nested int) error {
 			}
 			at = next
 		default:
-			return ErrXML
+			return errXML
 		}
 	}
 	return nil
@@ -223,19 +223,19 @@ func (r *Reader) fragment(at, end, nested int) error {
 func (r *Reader) instance(at, end, nested int) (next int, err error) {
 	c := r.walk.chunk
 	if at+10 > end {
-		return 0, ErrXML
+		return 0, errXML
 	}
 	offset := binary.LittleEndian.Uint32(c[at+6:])
 	at += 10
 	const definition = 24 // next offset, GUID, size
 	if int64(offset)+definition > int64(len(c)) {
-		return 0, ErrXML
+		return 0, errXML
 	}
 	t, known := r.templates[offset]
 	body := int(offset) + definition
 	size := binary.LittleEndian.Uint32(c[body-4:])
 	if int64(body)+int64(size) > int64(len(c)) {
-		return 0, ErrXML
+		return 0, errXML
 	}
 	if int(offset) == at {
 		at = body + int(size)
@@ -253,19 +253,19 @@ func (r *Reader) instance(at, end, nested int) (next int, err error) {
 		r.templates[offset] = t
 	}
 	if at+4 > end {
-		return 0, ErrXML
+		return 0, errXML
 	}
 	n := int64(binary.LittleEndian.Uint32(c[at:]))
 	at += 4
 	if n > int64(end-at)/4 {
-		return 0, ErrXML
+		return 0, errXML
 	}
 	first := len(r.values)
 	to := at + 4*int(n)
 	for ; n > 0; n-- {
 		size := int(binary.LittleEndian.Uint16(c[at:]))
 		if size > end-to {
-			return 0, ErrXML
+			return 0, errXML
 		}
 		r.values = append(r.values, value{c[at+2], to, to + size})
 		to += size
@@ -292,23 +292,23 @@ func (r *Reader) instruction(at, end int) (next int, err error) {
 func (r *Reader) nameAt(at, end int) (name string, next int, err error) {
 	c := r.walk.chunk
 	if at < 0 || at+4 > end {
-		return "", 0, ErrXML
+		return "", 0, errXML
 	}
 	offset := int64(binary.LittleEndian.Uint32(c[at:]))
 	at += 4
 	const header = 8 // next offset, hash, count
 	if offset+header > int64(len(c)) {
-		return "", 0, ErrXML
+		return "", 0, errXML
 	}
 	from := int(offset) + header
 	n := int(binary.LittleEndian.Uint16(c[from-2:]))
 	to := from + 2*n
 	if n == 0 || n > maxName || to+2 > len(c) {
-		return "", 0, ErrXML
+		return "", 0, errXML
 	}
 	if int(offset) == at {
 		if at = to + 2; at > end { // a NUL ends it
-			return "", 0, ErrXML
+			return "", 0, errXML
 		}
 	}
 	r.name = appendUTF16(r.name[:0], c[from:to])
@@ -330,11 +330,11 @@ func (r *Reader) inline(at, end int) bool {
 func (r *Reader) stringAt(at, end int) (text []byte, next int, err error) {
 	c := r.walk.chunk
 	if at+2 > end {
-		return nil, 0, ErrXML
+		return nil, 0, errXML
 	}
 	n := 2 * int(binary.LittleEndian.Uint16(c[at:]))
 	if at += 2; at+n > end {
-		return nil, 0, ErrXML
+		return nil, 0, errXML
 	}
 	start := len(r.literals)
 	r.literals = appendUTF16(r.literals, c[at:at+n])
@@ -351,14 +351,14 @@ func (r *Reader) compile(at, end int, depends bool) (next int, err error) {
 	tag := false // in the start tag of an element
 	for at < end {
 		if r.steps++; r.steps > maxSteps {
-			return 0, ErrLimit
+			return 0, errLimit
 		}
 		token := c[at] &^ tokenMore
 		if tag {
 			switch token {
 			case tokenAttribute, tokenValue, tokenCharRef, tokenEntityRef, tokenSubstitution, tokenOptional, tokenCloseStart, tokenCloseEmpty:
 			default:
-				return 0, ErrXML
+				return 0, errXML
 			}
 		}
 		switch token {
@@ -375,7 +375,7 @@ func (r *Reader) compile(at, end int, depends bool) (next int, err error) {
 				return 0, err
 			}
 			if depth == maxDepth {
-				return 0, ErrLimit
+				return 0, errLimit
 			}
 			open[depth] = name
 			depth++
@@ -388,20 +388,20 @@ func (r *Reader) compile(at, end int, depends bool) (next int, err error) {
 		case tokenAttribute:
 			name, to, err := r.nameAt(at+1, end)
 			if err != nil || !tag {
-				return 0, ErrXML
+				return 0, errXML
 			}
 			r.program = append(r.program, step{op: opAttribute, name: name})
 			at = to
 		case tokenCloseStart:
 			if !tag {
-				return 0, ErrXML
+				return 0, errXML
 			}
 			tag = false
 			r.program = append(r.program, step{op: opContent})
 			at++
 		case tokenCloseEmpty, tokenEnd:
 			if tag != (token == tokenCloseEmpty) || depth == 0 {
-				return 0, ErrXML
+				return 0, errXML
 			}
 			tag = false
 			depth--
@@ -411,7 +411,7 @@ func (r *Reader) compile(at, end int, depends bool) (next int, err error) {
 			}
 		case tokenValue:
 			if at+2 > end || c[at+1] != typeString {
-				return 0, ErrXML
+				return 0, errXML
 			}
 			text, to, err := r.stringAt(at+2, end)
 			if err != nil {
@@ -428,7 +428,7 @@ func (r *Reader) compile(at, end int, depends bool) (next int, err error) {
 			at = to
 		case tokenCharRef:
 			if at+3 > end {
-				return 0, ErrXML
+				return 0, errXML
 			}
 			start := len(r.literals)
 			r.literals = utf8.AppendRune(r.literals, rune(binary.LittleEndian.Uint16(c[at+1:])))
@@ -447,7 +447,7 @@ func (r *Reader) compile(at, end int, depends bool) (next int, err error) {
 			}
 		case tokenSubstitution, tokenOptional:
 			if at+4 > end {
-				return 0, ErrXML
+				return 0, errXML
 			}
 			s := step{op: opValue, index: binary.LittleEndian.Uint16(c[at+1:])}
 			if token == tokenOptional {
@@ -456,10 +456,10 @@ func (r *Reader) compile(at, end int, depends bool) (next int, err error) {
 			r.program = append(r.program, s)
 			at += 4
 		default:
-			return 0, ErrXML
+			return 0, errXML
 		}
 	}
-	return 0, ErrXML
+	return 0, errXML
 }
 
 // entity returns the text of an entity reference.
@@ -487,7 +487,7 @@ func (r *Reader) run(t template, first, nested int) error {
 	for i := t.first; i < t.end; i++ {
 		s := &r.program[i]
 		if r.ran++; r.ran > maxRun || len(r.record.Event) > maxTokens || len(r.text) > maxText {
-			return ErrLimit
+			return errLimit
 		}
 		switch s.op {
 		case opStart:
@@ -574,7 +574,7 @@ func (r *Reader) array(kind uint8, items []byte, attribute bool, element int, la
 		r.text = appendValue(r.text, kind, item)
 		r.said(start, attribute)
 		if len(r.record.Event) > maxTokens || len(r.text) > maxText {
-			return ErrLimit
+			return errLimit
 		}
 	}
 	return nil

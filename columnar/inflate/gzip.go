@@ -9,8 +9,8 @@ import (
 )
 
 var (
-	// ErrHeader is the error of input that does not begin like a gzip member.
-	ErrHeader = errors.New("gzip: invalid header")
+	// errHeader is the error of input that does not begin like a gzip member.
+	errHeader = errors.New("gzip: invalid header")
 	// ErrChecksum is the error of a member whose length or checksum does not match
 	// its trailer.
 	ErrChecksum = errors.New("gzip: invalid checksum")
@@ -80,7 +80,7 @@ func (z *GzipReader) padding() error {
 		case err != nil:
 			return err
 		case z.deflate.bits&0xff != 0 && n > 0:
-			return ErrHeader
+			return errHeader
 		case z.deflate.bits&0xff != 0:
 			return nil
 		}
@@ -111,7 +111,7 @@ func (z *GzipReader) header() error {
 		return err
 	}
 	if first != 0x1f || z.buf[0] != 0x8b || z.buf[1] != 8 {
-		return ErrHeader
+		return errHeader
 	}
 	flags := z.buf[2]
 	if flags&gzipExtra != 0 {
@@ -140,7 +140,7 @@ func (z *GzipReader) header() error {
 			return err
 		}
 		if binary.LittleEndian.Uint16(z.buf[:]) != sum {
-			return ErrHeader
+			return errHeader
 		}
 	}
 	z.sum = 0
@@ -157,7 +157,7 @@ func (z *GzipReader) skipText() error {
 			return nil
 		}
 	}
-	return ErrHeader
+	return errHeader
 }
 
 // take reads n bytes of a header or trailer into buf, and adds them to the

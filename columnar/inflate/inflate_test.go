@@ -331,19 +331,19 @@ func TestMembers(t *testing.T) {
 		{"a name and a comment", header(gzipName|gzipComment, "a.log\x00\xe4\x00", false), "one\n", nil},
 		{"extra", header(gzipExtra, "\x02\x00xy", false), "one\n", nil},
 		{"all of them, and a check", header(gzipExtra|gzipName|gzipComment|gzipCheck, "\x02\x00xya\x00b\x00", true), "one\n", nil},
-		{"a wrong check", header(gzipName|gzipCheck, "a\x00xy", false), "", ErrHeader},
+		{"a wrong check", header(gzipName|gzipCheck, "a\x00xy", false), "", errHeader},
 		{"a long name", header(gzipName, strings.Repeat("n", maxText-1)+"\x00", false), "one\n", nil},
-		{"too long a name", header(gzipName, strings.Repeat("n", maxText)+"\x00", false), "", ErrHeader},
+		{"too long a name", header(gzipName, strings.Repeat("n", maxText)+"\x00", false), "", errHeader},
 		{"a name without an end", header(gzipName, "", false)[:12], "", io.ErrUnexpectedEOF},
-		{"another compression", []byte("\x1f\x8b\x07\x00\x00\x00\x00\x00\x00\xff"), "", ErrHeader},
+		{"another compression", []byte("\x1f\x8b\x07\x00\x00\x00\x00\x00\x00\xff"), "", errHeader},
 		{"wrong sum", wrong(-8), "one\n", ErrChecksum},
 		{"wrong size", wrong(-1), "one\n", ErrChecksum},
 		{"trailer cut off", one[:len(one)-1], "one\n", io.ErrUnexpectedEOF},
-		{"garbage behind", append(bytes.Clone(one), "not a header"...), "one\n", ErrHeader},
+		{"garbage behind", append(bytes.Clone(one), "not a header"...), "one\n", errHeader},
 		{"little garbage behind", append(bytes.Clone(one), "garbage"...), "one\n", io.ErrUnexpectedEOF},
 		{"zeros behind", append(bytes.Clone(one), make([]byte, 512)...), "one\n", nil},
 		{"few zeros behind", append(bytes.Clone(one), 0), "one\n", nil},
-		{"zeros and garbage behind", append(bytes.Clone(one), "\x00\x00not a header"...), "one\n", ErrHeader},
+		{"zeros and garbage behind", append(bytes.Clone(one), "\x00\x00not a header"...), "one\n", errHeader},
 		{"a match before the member", reaching, "one\n", errDistance},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -432,7 +432,7 @@ func agree(t *testing.T, stored []byte, std, ours func(io.Reader) ([]byte, error
 	want, wantErr := std(bytes.NewReader(stored))
 	got, err := ours(bytes.NewReader(stored))
 	cut := errors.Is(wantErr, io.ErrUnexpectedEOF)
-	if bytes.Equal(got, want) && wantErr != nil && (err == nil && stored[len(stored)-1] == 0 || cut && errors.Is(err, ErrHeader)) {
+	if bytes.Equal(got, want) && wantErr != nil && (err == nil && stored[len(stored)-1] == 0 || cut && errors.Is(err, errHeader)) {
 		return got, err // ours allows zeros after a member, and takes other bytes after them for a bad header
 	}
 	switch {
@@ -441,7 +441,7 @@ func agree(t *testing.T, stored []byte, std, ours func(io.Reader) ([]byte, error
 		t.Fatalf("%x: got %d bytes, %v, want %d, %v", stored, len(got), err, len(want), wantErr)
 	}
 	if (err == nil) != (wantErr == nil) || errors.Is(err, io.ErrUnexpectedEOF) && !cut || errors.Is(err, io.EOF) != errors.Is(wantErr, io.EOF) ||
-		errors.Is(err, ErrHeader) != errors.Is(wantErr, stdgzip.ErrHeader) || errors.Is(err, ErrChecksum) != errors.Is(wantErr, stdgzip.ErrChecksum) {
+		errors.Is(err, errHeader) != errors.Is(wantErr, stdgzip.ErrHeader) || errors.Is(err, ErrChecksum) != errors.Is(wantErr, stdgzip.ErrChecksum) {
 		t.Fatalf("%x: got error %v, want %v", stored, err, wantErr)
 	}
 	return got, err

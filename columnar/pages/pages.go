@@ -30,7 +30,7 @@ const (
 // of about 1 MiB and footers of a few MiB.
 const (
 	maxFooter = 64 << 20  // bytes
-	MaxPage   = 256 << 20 // bytes, both compressed and decompressed
+	maxPage   = 256 << 20 // bytes, both compressed and decompressed
 	maxRatio  = 1 << 15   // decompressed to compressed size: zstd can hold 128 KiB in 4 bytes, the others less
 )
 
@@ -172,8 +172,8 @@ func (p *Reader) Next() (*format.PageHeader, []byte, error) {
 	switch {
 	case size < 0 || h.UncompressedPageSize < 0:
 		return nil, nil, fmt.Errorf("%w: a page of %d bytes, %d decompressed", ErrDamaged, size, h.UncompressedPageSize)
-	case size > MaxPage || h.UncompressedPageSize > MaxPage:
-		return nil, nil, fmt.Errorf("a page of %d bytes, %d decompressed; at most %d are read", size, h.UncompressedPageSize, MaxPage)
+	case size > maxPage || h.UncompressedPageSize > maxPage:
+		return nil, nil, fmt.Errorf("a page of %d bytes, %d decompressed; at most %d are read", size, h.UncompressedPageSize, maxPage)
 	}
 	if err := p.fill(size); err != nil {
 		return nil, nil, err
@@ -280,7 +280,7 @@ func (c *Codec) Decompress(codec format.CompressionCodec, buf *[]byte, src []byt
 		out = (*buf)[:max(n, 0)]
 	case format.Zstd:
 		if c.zstd == nil {
-			if c.zstd, err = zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(MaxPage),
+			if c.zstd, err = zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(maxPage),
 				zstd.WithDecoderLowmem(true), zstd.WithDecodeAllCapLimit(true)); err != nil {
 				return nil, err
 			}
