@@ -21,7 +21,7 @@ type uploadZScoreOptions struct {
 	GroupFloor  Bytes   `yaml:"group_floor" unit:"B/day" doc:"cold_floor for members of a group (groups), who are compared with their like"`
 	GroupPart   float64 `yaml:"group_percent" unit:"%" doc:"cold_percent for members of a group, of the days of its other members"`
 	CrowdRise   float64 `yaml:"crowd_rise" unit:"z" doc:"a day above this counts as a rise of a peer"`
-	CrowdPart   float64 `yaml:"crowd_percent" unit:"%" doc:"if this share of the peers rose on the same day, the risk is halved: a quarter's end or an update explains it"`
+	CrowdPart   float64 `yaml:"crowd_percent" unit:"%" doc:"if this share of the peers rose on the same day, the risk is halved: a quarter's end or an update explains it, but not four times what any of them sent"`
 }
 
 const uploadZScoreDoc = `Bytes that an entity uploaded in a day, against the 30 days before.
@@ -81,12 +81,26 @@ const baselineDays = 30
 // allHistory is the History of profile seed, which sums over the whole log.
 const allHistory = 1 << 20
 
-// crowds marks the baselines of a feed whose peers rose in number on the judged day.
+// crowds marks the baselines of a feed whose peers rose in number on the judged day. What made them rise does not
+// explain a day that is extremePeerRatio times that of any other that rose.
 func (o *uploadZScoreOptions) crowds(feed []baseline) {
 	rises := map[string][]float64{}
+	var highest [2]topTwo[int] // of people, and of service accounts
+	of := func(u *baseline) *topTwo[int] {
+		if u.group == ServiceGroup {
+			return &highest[1]
+		}
+		return &highest[0]
+	}
 	for i := range feed {
-		if u := &feed[i]; u.trained(o.MinDays) {
-			rises[u.group] = append(rises[u.group], u.z(&bytesOut))
+		u := &feed[i]
+		if !u.trained(o.MinDays) {
+			continue
+		}
+		z := u.z(&bytesOut)
+		rises[u.group] = append(rises[u.group], z)
+		if z > o.CrowdRise {
+			of(u).add(i, u.value)
 		}
 	}
 	crowds := map[string]bool{}
@@ -98,7 +112,8 @@ func (o *uploadZScoreOptions) crowds(feed []baseline) {
 		}
 	}
 	for i := range feed {
-		feed[i].crowd = crowds[feed[i].group]
+		u := &feed[i]
+		u.crowd = crowds[u.group] && u.value/extremePeerRatio < of(u).without(i)
 	}
 }
 
