@@ -35,6 +35,7 @@ Why that means exfiltration: data that is taken out in one go raises the volume 
 Common false positives: a first backup, a new laptop's sync, a video delivery, a migration. After the same level on
 four days, or on two for a machine or service account in a feed's first week, or under a gigabyte on one, it is a habit and no longer reported. With under 7 days of history the day is compared with those of the entity's
 group (groups) or of all people instead, and the finding says so. Service accounts and backup machines are compared with one another.
+A gigabyte or more that is twice what anyone else sent on any day, but for those who often send gigabytes, is reported from half the threshold on, and four times is high.
 What it cannot see: data that leaves in small portions, data that bypasses the feed, and any data if the log has no byte counts.
 How to investigate: where the bytes went (cloud_upload, the peak's evidence), from which machine, and what was collected
 the days before.`
@@ -160,14 +161,73 @@ func (o *uploadZScoreOptions) over(u *baseline) bool {
 	return !u.blind && int(u.days) >= o.MinDays && u.value >= int64(o.Floor) && u.z(&bytesOut) > u.least(&bytesOut, o.Threshold, u.value)
 }
 
+// large reports whether the day is a gigabyte or more, and at least half as unusual as the threshold says. If it is
+// also more than anyone sent, that is as telling as the rest of the threshold: erratic people do not outdo a company.
+func (o *uploadZScoreOptions) large(u *baseline) bool {
+	return !u.blind && int(u.days) >= o.MinDays && u.value >= max(bytesOut.large, int64(o.Floor)) && 2*u.z(&bytesOut) > o.Threshold
+}
+
+// feedType is a kind of entities of a feed.
+type feedType struct{ feed, entityType string }
+
+// mostSent is the most that any of the entities sent that do not often send a gigabyte, on the judged day or before.
+type mostSent struct {
+	topTwo[Key]
+	entities int // with days before
+}
+
+// mostSent returns it by feed and type. Service accounts are left out.
+func (in *Input) mostSent() map[feedType]*mostSent {
+	all := map[feedType]*mostSent{}
+	for key, rows := range in.Series {
+		past, today := in.before(rows)
+		if in.Group(key) == ServiceGroup || oftenLarge(past) {
+			continue
+		}
+		at := feedType{key.Feed, key.EntityType}
+		m := all[at]
+		if m == nil {
+			m = &mostSent{}
+			all[at] = m
+		}
+		if len(past) > 0 {
+			m.entities++
+		}
+		if today != nil {
+			m.add(key, today.BytesOut)
+		}
+		for i := range past {
+			m.add(key, past[i].BytesOut)
+		}
+	}
+	return all
+}
+
+// oftenLarge reports whether an entity sent a gigabyte on habitDays days.
+func oftenLarge(past []Row) bool { return bytesOut.days(2*bytesOut.large, past, anyDay) >= habitDays }
+
+// ratio returns how many times the most that any other sent a day is; 0 of those who often send as much, and with
+// too few others to tell.
+func (m *mostSent) ratio(s splitSeries) float64 {
+	if m == nil || m.entities < minPeers || oftenLarge(s.past) {
+		return 0
+	}
+	return float64(s.today.BytesOut) / float64(max(m.without(s.key), 1))
+}
+
 // scoreRobust ranges over the series once for the baselines and, if a day may be
 // unusual, a second time for the findings.
 func (o *uploadZScoreOptions) scoreRobust(in *Input, risk int) []Finding {
 	all := o.baselines(in)
 	o.tell(in, all)
 	cold := slices.ContainsFunc(all, func(u baseline) bool { return o.cold(&u) })
-	if !cold && !slices.ContainsFunc(all, func(u baseline) bool { return o.over(&u) }) {
+	large := slices.ContainsFunc(all, func(u baseline) bool { return o.large(&u) })
+	if !cold && !large && !slices.ContainsFunc(all, func(u baseline) bool { return o.over(&u) }) {
 		return nil
+	}
+	var most map[feedType]*mostSent
+	if large {
+		most = in.mostSent()
 	}
 	named := map[string]bool{} // feeds that name users
 	for key := range in.Series {
@@ -191,11 +251,22 @@ func (o *uploadZScoreOptions) scoreRobust(in *Input, risk int) []Finding {
 		}
 		s, u := splitSeries{key, past, today}, &all[0]
 		all = all[1:]
+		ratio := 0.0
+		if o.large(u) {
+			ratio = most[feedType{key.Feed, key.EntityType}].ratio(s)
+		}
 		switch {
 		case o.cold(u) && !in.habitual(&bytesOut, key, u.value, past):
 			feed.cold = append(feed.cold, o.newcomer(in, s, u))
-		case o.over(u) && !bytesOut.known(u.value, past, u.likeDay(in.Day)) && !in.weekly(&bytesOut, key, u.value, past):
+		case (o.over(u) || ratio >= highPeerRatio) && !bytesOut.known(u.value, past, u.likeDay(in.Day)) && !in.weekly(&bytesOut, key, u.value, past):
 			f := o.unusual(in, s, u)
+			if ratio >= highPeerRatio {
+				f.RiskScore = risk + (100-risk)/5
+				f.Why += " That is at least " + count(int64(ratio), "time") + " what anyone else sent on any day, but for those who often send gigabytes."
+				if ratio >= extremePeerRatio && !in.precedent(&bytesOut, u.value, past) {
+					f.Severity = High
+				}
+			}
 			if named[key.Feed] && key.EntityType == columnar.SrcIP.String() && stats.Bytes(u.level(true)) < 1e6 {
 				f.RiskScore, f.Severity = risk/2, Low
 				f.Why += " The log names the users of most addresses, so this one has few bytes of its own; see what its user sent."
