@@ -32,8 +32,6 @@ func (r *Remember) check(p *sourcePlan) error {
 		return errors.New("want by, the names of the id, and keep, the names that later records get")
 	case p.container.quoted || p.header() != nil:
 		return fmt.Errorf("the container %s has a header", p.container.name)
-	case p.container.embeds:
-		return fmt.Errorf("the container %s is not read in order", p.container.name)
 	}
 	p.slotsOf(r.By)
 	p.slotsOf(r.Keep)

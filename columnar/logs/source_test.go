@@ -520,3 +520,31 @@ func TestDraftOfDates(t *testing.T) {
 		}
 	}
 }
+
+// If this fails, what objects say for later ones is lost where a block ends.
+func TestRememberObjects(t *testing.T) {
+	f := Named("awstransfer-json")
+	began := `{"activity-type":"CONNECTED","user":"mira","resource-arn":"s-1","session-id":"7"}` + "\n"
+	ended := `{"activity-type":"CLOSE","path":"/a","bytes-out":"100","resource-arn":"s-1","session-id":"7","@timestamp":"2026-11-20T20:14:06Z"}` + "\n"
+	other := `{"activity-type":"OPEN","path":"/b","resource-arn":"s-1","session-id":"8"}` + "\n"
+	in := began + strings.Repeat(other, 1<<17) + ended
+	o := &Object{Name: "x.log", Size: int64(len(in)), Open: func() (io.ReadCloser, error) { return io.NopCloser(strings.NewReader(in)), nil }}
+	blocks, users := 0, 0
+	out := &columnar.Out{Want: ^columnar.Cols(0), Sink: func(b *columnar.Batch) { users += b.Known(columnar.User) }}
+	var tally Tally
+	Read(o, &ReadOptions{}, func(m *Member, b *Block) error {
+		if blocks++; m.Format.Name != f.Name {
+			t.Fatalf("got %s, want %s", m.Format.Name, f.Name)
+		}
+		d, err := m.Format.New(m.Options) // as a worker that has not read the blocks before
+		if err != nil {
+			return err
+		}
+		err = b.Decode(d, out, &tally)
+		out.Flush()
+		return err
+	})
+	if blocks < 2 || users != 1 || tally.Rows != 1 {
+		t.Errorf("got %d blocks, %d rows, %d with a user, want several, 1, 1", blocks, tally.Rows, users)
+	}
+}

@@ -268,7 +268,7 @@ func TestApplication(t *testing.T) {
 // listed hand out no content, see downloadKinds.
 func TestEveryFormatsDownloads(t *testing.T) {
 	kinds := map[string]string{
-		"azure": "graph", "azurestorage": "azurestorage", "box": "box", "cloudtrail": "s3", "crowdstrike": "removable-media", "defender": "", "dropbox": "dropbox", "gcpaudit": "gcs",
+		"azure": "graph", "azurestorage": "azurestorage", "azurestoragelogs": "azurestorage", "asim": "", "island": "", "box": "box", "cloudtrail": "s3", "crowdstrike": "removable-media", "defender": "", "dropbox": "dropbox", "gcpaudit": "gcs",
 		"gcsusage": "gcs", "github": "github", "kubernetes": "kubernetes", "m365": "m365", "m365csv": "m365", "netskope": "", "netskope-csv": "", "ocsf": "s3",
 		"s3access": "s3", "s3access-json": "s3", "salesforce": "salesforce", "slack": "slack", "snowflake": "snowflake", "snowflakecsv": "snowflake", "vsftpd": "", "workspace": "drive", "workspace-flat": "drive", "xferlog": "",
 		"gitlab": "gitlab", "databricks": "databricks", "teleport": "teleport",
@@ -276,14 +276,14 @@ func TestEveryFormatsDownloads(t *testing.T) {
 		"moveit": "", "officeactivity": "m365", "opensshsftp": "", "pureftpd": "", "qnap": "", "rsyncd": "", "sambaaudit": "", "sftpgo": "", "sharefile": "sharefile", "zoom": "zoom", "zscaler": removableMedia,
 		"atlassian": "confluence", "pgaudit": "postgresql", "bitwarden": "bitwarden", "onepassword": "1password",
 		"evtx": removableMedia, "winjson": removableMedia, "winxml": removableMedia,
-		"alibabaoss": "oss", "alibabaoss-json": "oss", "awstransfer": "", "cephrgw": "ceph", "clickhouse": "clickhouse", "gitlabserver": "gitlab", "ibmactivity": "ibmcos", "mattermost": "mattermost",
+		"alibabaoss": "oss", "alibabaoss-json": "oss", "awstransfer": "", "awstransfer-json": "", "cephrgw": "ceph", "clickhouse": "clickhouse", "gitlabserver": "gitlab", "ibmactivity": "ibmcos", "mattermost": "mattermost",
 		"minio": "minio", "qumulo": "", "tencentcos": "cos", "vault": "vault", "vcenter": "vsphere",
 		"alibaba": "oss", "globalscape": "", "incydr": removableMedia, "ociaudit": "oci", "smartsheet": "smartsheet", "synology": "",
 		"hdfsaudit": "", "lyvecloud": "lyvecloud", "wallix": "", "yandexstorage": "yandex",
 	}
 	none := []string{
 		"auth0", "cloudflareaccess", "cloudflareaudit", "duo", "entra", "jumpcloud", "mongoatlas", "keeper", "lastpass", "okta", "onelogin", "pingone", "servicenow", "sophoscentral", "trendapex", "workday", "zendesk",
-		"airtable", "anthropic", "canva", "atlassiandc", "azuredevops", "bitbucketaccess", "openai", "proofpointitm", "ranger", "dovecot", "forcepointdlp", "cassandra", "bedrock",
+		"airtable", "anthropic", "docusign", "canva", "atlassiandc", "azuredevops", "bitbucketaccess", "openai", "proofpointitm", "ranger", "dovecot", "forcepointdlp", "cassandra", "bedrock",
 		"elasticaudit", "opensearch", "mariadbaudit", "mongodbaudit", "mssqlaudit", "mysqlaudit", "oracleaud", "oracleaudit", "pgcsvlog", "pgjsonlog", "redshift", "redshiftconn", // these log statements, and not what a statement returned
 	}
 	general := []string{"parquet", "jsonl", "csv", "w3c", "cef", "leef", "ecs"}
