@@ -503,3 +503,67 @@ var caseExplanations = []explanation{
 	{group: "suricata_eve", what: "unread", cases: "beats", why: "the load of a machine is no log of what left"},
 	{group: "unbound", what: "host", why: machineSide},
 }
+
+// pairsUnlike are the pairs whose authors wrote two events, by a part of their names.
+var pairsUnlike = map[string]string{
+	"bloblang__AWS__CloudTrail__v1.0.0__Api_Activity":   "another year",
+	"bloblang__AWS__CloudTrail__v1.0.0__Authentication": "another year",
+	"bloblang__AWS__CloudTrail__v1.1.0__Api_Activity":   "another year",
+	"bloblang__AWS__CloudTrail__v1.1.0__Authentication": "another year",
+	"VPC_Flowlogs": "the record has fewer fields than its header",
+	"markdown__AWS__v1.5.0__CloudTrail__Account_Change": "another role",
+}
+
+// If this fails, an event is read otherwise in OCSF than as its vendor writes it.
+func TestOCSFParserCases(t *testing.T) {
+	dir := os.Getenv("OUTFLOW_DATA")
+	if dir == "" {
+		t.Skip("OUTFLOW_DATA names no folder of cases")
+	}
+	files, _ := filepath.Glob(filepath.Join(dir, "ocsf-raw-pairs", "*.raw"))
+	compared := 0
+	for _, raw := range files {
+		name := filepath.Base(raw)
+		group := name[:strings.LastIndex(name, "__")]
+		var mapped string
+		others, _ := filepath.Glob(filepath.Join(dir, "ocsf-raw-pairs", group+"__*"))
+		for _, other := range others {
+			if filepath.Ext(other) != ".raw" {
+				mapped = other
+			}
+		}
+		if mapped == "" {
+			continue
+		}
+		if slices.ContainsFunc(slices.Collect(maps.Keys(pairsUnlike)), func(part string) bool { return strings.Contains(name, part) }) {
+			continue
+		}
+		compared++
+		var read [2]*result
+		for i, file := range []string{raw, mapped} {
+			data, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			c := parserCase{record: data}
+			var format string
+			read[i], format = c.read()
+			if read[i].rows == 0 {
+				t.Errorf("%s: no row, read as %q", filepath.Base(file), format)
+			}
+		}
+		for _, table := range columnar.Tables {
+			for _, c := range caseColumns {
+				if !slices.Contains(table.Cols, c) {
+					continue
+				}
+				if raw, mapped := read[0].column(table, c), read[1].column(table, c); !slices.Equal(raw, mapped) {
+					t.Errorf("%s: %s.%v: raw %q, OCSF %q", name, table.Name, c, raw, mapped)
+				}
+			}
+		}
+	}
+	if compared == 0 {
+		t.Errorf("no pairs in %s", dir)
+	}
+}
