@@ -69,7 +69,13 @@ func nextHeader(p, header []byte) (at, end int) {
 	var h headerNames
 	quotes, counted := 0, 0
 	line := headerLine(header)
+	named := beginsName(line)
 	for ; at < len(p) && len(line) > 0; at = end {
+		if named { // else a header may begin as records do
+			if at = scan.OddLine(p, at); at == len(p) {
+				break
+			}
+		}
 		end = scan.LineEnd(p, at)
 		if !beginsName(p[at:end]) && p[at] != line[0] {
 			continue

@@ -40,6 +40,34 @@ func LineEnd(data []byte, i int) int {
 	return len(data)
 }
 
+// OddLine returns where the first odd line of data begins, at or after i, where a line
+// begins; len(data) if there is none. A line is odd unless it begins with a digit, or with a
+// quote and a digit, as records do that begin with their time.
+func OddLine(data []byte, i int) int {
+	if i >= len(data) || isOdd(data[i:]) {
+		return min(i, len(data))
+	}
+	at, searched := oddBlocks(data[i:])
+	if at >= 0 {
+		return i + at + 1
+	}
+	for i += searched; i < len(data); i++ {
+		n := bytes.IndexByte(data[i:], '\n')
+		if n < 0 {
+			break
+		}
+		if i += n; i+1 < len(data) && isOdd(data[i+1:]) {
+			return i + 1
+		}
+	}
+	return len(data)
+}
+
+// isOdd reports whether a line is odd.
+func isOdd(line []byte) bool {
+	return line[0]-'0' > 9 && (line[0] != '"' || len(line) < 2 || line[1]-'0' > 9)
+}
+
 // CountByte returns how often c is in p, as bytes.Count does. It is meant for whole blocks
 // of a log, in which bytes.Count and bytes.IndexByte take more than twice as long.
 func CountByte(p []byte, c byte) int {
