@@ -140,10 +140,17 @@ func (c *Clock) UTC(b []byte) (us int64, ok bool) {
 		return 0, false
 	}
 	us = c.base + day
-	if n > whole {
-		if b[whole] != '.' {
+	switch {
+	case n == whole:
+	case b[whole] != '.':
+		return 0, false
+	case n == whole+4: // the most frequent fraction: ms
+		w := binary.LittleEndian.Uint32(b[whole+1:]) ^ ('0' | '0'<<8 | '0'<<16 | 'Z'<<24)
+		if (w|(w+0x00767676))&0x80808080 != 0 {
 			return 0, false
 		}
+		us += int64(w&0xff*100+w>>8&0xff*10+w>>16) * (Second / 1000)
+	default:
 		for scale, digits := Second/10, b[whole+1:n]; len(digits) > 0; digits = digits[1:] {
 			if digits[0]-'0' > 9 {
 				return 0, false

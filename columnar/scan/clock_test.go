@@ -1,6 +1,7 @@
 package scan
 
 import (
+	"math/rand/v2"
 	"testing"
 	"time"
 )
@@ -159,6 +160,37 @@ func TestAnyAllocates(t *testing.T) {
 	for _, text := range []string{"2026-11-20 09:00:00", "1795165200.25", "11/20/2026 9:00:00 PM", "Nov 20, 2026 9:00:00 PM UTC", "20261120090000", "2026-11-20", "soon"} {
 		if n := testing.AllocsPerRun(10, func() { c.Any([]byte(text)) }); n > 0 {
 			t.Errorf("%q: got %v allocations", text, n)
+		}
+	}
+}
+
+// If this fails, a time is read differently by its most frequent form than by all others, or
+// damage in it passes. ISO reads fractions digit by digit.
+func TestUTCIsISO(t *testing.T) {
+	r := rand.New(rand.NewPCG(13, 17))
+	for range 200_000 {
+		text := []byte("2026-11-20T22:14:05.273Z")
+		if n := r.IntN(6); n != 3 {
+			text = append(text[:19], ".5927"[:n]...)
+			if n == 1 {
+				text = text[:19]
+			}
+			text = append(text, 'Z')
+		}
+		for range r.IntN(3) {
+			text[r.IntN(len(text))] = "09:/.Z-\x00\x80\xff5"[r.IntN(11)]
+		}
+		var fast, slow Clock
+		us, ok := fast.UTC(text)
+		if want, known := slow.ISO(text); ok && (!known || us != want) {
+			t.Fatalf("%q: got %d, want %d, %t", text, us, want, known)
+		}
+	}
+	for text, want := range map[string]int64{"2026-01-01T00:00:00.273Z": 273000, "2026-01-01T00:00:00.999Z": 999000, "2026-01-01T00:00:00.007Z": 7000} {
+		var c Clock
+		us, ok := c.UTC([]byte(text))
+		if want += time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC).UnixMicro(); !ok || us != want {
+			t.Errorf("%s: got %d, %t, want %d", text, us, ok, want)
 		}
 	}
 }
