@@ -436,8 +436,10 @@ func (v *volumes) came(p *volumeSection, b *columnar.Batch, who []uint32, from, 
 		if a == 0 || slot == 0 || entityKind(who[i]&3) == addressEntity {
 			continue
 		}
-		// Most users come from a few addresses.
-		if known := &p.cells.at(slot).addresses; a != known[0] && a != known[1] && a != known[2] && a != known[3] {
+		// Most users come from a few addresses, in no order that the processor could foretell:
+		// one jump says whether a is any of them. No product of two numbers that are not 0 is 0.
+		known := &p.cells.at(slot).addresses
+		if min(uint64(a^known[0])*uint64(a^known[1]), uint64(a^known[2])*uint64(a^known[3])) != 0 {
 			slots[n], addresses[n] = uint32(slot), known[3]
 			n += int(min(known[3], 1))
 			copy(known[1:], known[:])
