@@ -23,6 +23,11 @@ func URLHost(b []byte) []byte {
 	if b = b[:end]; isPlainHost(b) {
 		return b
 	}
+	return withoutPort(b)
+}
+
+// withoutPort returns the host of user@host:port.
+func withoutPort(b []byte) []byte {
 	if i := bytes.LastIndexByte(b, '@'); i >= 0 {
 		b = b[i+1:]
 	}

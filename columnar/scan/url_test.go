@@ -93,16 +93,7 @@ func slowURLHost(b []byte) []byte {
 	if i := bytes.IndexAny(b, "/?#"); i >= 0 {
 		b = b[:i]
 	}
-	if i := bytes.LastIndexByte(b, '@'); i >= 0 {
-		b = b[i+1:]
-	}
-	if i := bytes.LastIndexByte(b, ':'); i >= 0 && (b[0] == '[' && b[i-1] == ']' || bytes.IndexByte(b, ':') == i) {
-		b = b[:i]
-	}
-	if len(b) > 1 && b[0] == '[' && b[len(b)-1] == ']' {
-		b = b[1 : len(b)-1]
-	}
-	return TrimDot(b)
+	return withoutPort(b)
 }
 
 func slowURLPath(b []byte) []byte {
