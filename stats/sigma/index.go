@@ -1,5 +1,7 @@
 package sigma
 
+import "slices"
+
 // An index finds which of many literals occur in a text. It reads the text once, at
 // a cost that hardly depends on the number of literals: it is an Aho-Corasick
 // automaton, held as a table of states by classes of bytes.
@@ -72,16 +74,7 @@ func (x *index) seal() {
 // build makes the table for infixes of at most size bytes. It reports whether the
 // table has at most most entries.
 func (x *index) build(size, most int) bool {
-	x.next, x.ends, x.link, x.list = nil, nil, nil, nil
 	width := int(x.width)
-	add := func() int32 {
-		x.next = append(x.next, make([]int32, width)...)
-		x.ends = append(x.ends, 0)
-		return int32(len(x.next) - width)
-	}
-	add()
-	// First a trie. No literal leads to state 0, so 0 stands for an edge that is
-	// not there yet.
 	common := map[string]int{} // number of literals with an infix
 	if size < 1<<20 {
 		for _, l := range x.literals {
@@ -90,6 +83,7 @@ func (x *index) build(size, most int) bool {
 			}
 		}
 	}
+	texts, ends := make([]string, len(x.literals)), make([]int, len(x.literals))
 	for li, l := range x.literals {
 		begin, end := 0, len(l.text)
 		if size < end {
@@ -100,20 +94,28 @@ func (x *index) build(size, most int) bool {
 			}
 			end = begin + size
 		}
+		texts[li], ends[li] = l.text[begin:end], end
+	}
+	states := prefixes(texts)
+	if (states-1)*width >= most {
+		return false
+	}
+	x.next, x.ends, x.list = make([]int32, width, states*width), make([]int32, 1, states), make([]infix, 0, len(texts))
+	// First a trie. No literal leads to state 0, so 0 stands for an edge that is
+	// not there yet.
+	for li, text := range texts {
 		state := int32(0)
-		for i := begin; i < end; i++ {
-			to := state + int32(x.class[l.text[i]])
+		for i := range len(text) {
+			to := state + int32(x.class[text[i]])
 			if x.next[to] == 0 {
-				if len(x.next) >= most {
-					return false
-				}
-				s := add()
-				x.next[to] = s
+				x.next[to] = int32(len(x.next))
+				x.next = x.next[:len(x.next)+width]
+				x.ends = append(x.ends, 0)
 			}
 			state = x.next[to]
 		}
 		head := &x.ends[int(state)/width]
-		x.list = append(x.list, infix{int32(li), int32(end), *head})
+		x.list = append(x.list, infix{int32(li), int32(ends[li]), *head})
 		*head = int32(len(x.list))
 	}
 	// Where the trie ends, go on from the longest suffix of the bytes read that is
@@ -150,6 +152,20 @@ func (x *index) build(size, most int) bool {
 		}
 	}
 	return true
+}
+
+// prefixes returns how many texts begin one of texts, "" included.
+func prefixes(texts []string) int {
+	n, last := 1, ""
+	for _, text := range slices.Sorted(slices.Values(texts)) {
+		same := 0
+		for same < min(len(text), len(last)) && text[same] == last[same] {
+			same++
+		}
+		n += len(text) - same
+		last = text
+	}
+	return n
 }
 
 // scan calls found with the number of each literal in a text, once for each place

@@ -74,3 +74,20 @@ func TestIndex(t *testing.T) {
 		t.Errorf("found %d times", n)
 	}
 }
+
+// If this fails, the table of an index is too small for its states, or grows while it is made.
+func TestPrefixes(t *testing.T) {
+	for _, c := range []struct {
+		texts []string
+		want  int
+	}{
+		{nil, 1},
+		{[]string{""}, 1},
+		{[]string{"ab", "ab", "a"}, 3},
+		{[]string{"rclone", "mega", "rc", "rsync"}, 1 + 6 + 4 + 4},
+	} {
+		if got := prefixes(c.texts); got != c.want {
+			t.Errorf("%q: got %d prefixes, want %d", c.texts, got, c.want)
+		}
+	}
+}
