@@ -6,8 +6,10 @@ import (
 	"encoding/hex"
 	"fmt"
 	"maps"
+	"runtime"
 	"slices"
 	"strings"
+	"sync/atomic"
 
 	"outflow/columnar"
 	"outflow/columnar/logs"
@@ -37,6 +39,50 @@ const fewRules = 3
 // maxRuleWarnings is how many rules that do not load a report lists.
 const maxRuleWarnings = 5
 
+// parsedRules is how many files of rules are parsed and not yet loaded. Thousands take more memory
+// than the rules that they become.
+const parsedRules = 32
+
+// parsedAhead has goroutines parse the files that a sigma.Load will ask for next: YAML is most of
+// what a small run does before it reads a log.
+func parsedAhead(files []sigma.File, workers int) func(file int) *sigma.Documents {
+	type parsed struct {
+		*sigma.Documents
+		err error
+	}
+	all := make([]chan parsed, len(files))
+	for i := range all {
+		all[i] = make(chan parsed, 1)
+	}
+	room := make(chan struct{}, parsedRules)
+	var next atomic.Int64
+	for range min(max(1, workers), parsedRules) {
+		go func() {
+			for {
+				room <- struct{}{}
+				i := int(next.Add(1)) - 1
+				if i >= len(files) {
+					return // all others have room
+				}
+				var p parsed
+				p.err = guarded(i, func(i int) error {
+					p.Documents = sigma.Parse(&files[i])
+					return nil
+				})
+				all[i] <- p
+			}
+		}()
+	}
+	return func(i int) *sigma.Documents {
+		p := <-all[i]
+		<-room
+		if p.err != nil {
+			panic(p.err)
+		}
+		return p.Documents
+	}
+}
+
 // loadRules reads the rules of the profile and those of the configuration. A rule that
 // does not load gives a warning; the others run.
 func (c *Config) loadRules() error {
@@ -60,7 +106,7 @@ func (c *Config) loadRules() error {
 	}
 	fmt.Fprintf(h, "%q %q", c.Disable, c.Placeholders) // fmt sorts the keys
 	r.hash = hex.EncodeToString(h.Sum(nil))[:16]
-	set, faults := sigma.Load(files, sigma.Options{Placeholders: c.Placeholders, Keep: func(rule *sigma.Rule) bool {
+	set, faults := sigma.Load(files, sigma.Options{Placeholders: c.Placeholders, Parsed: parsedAhead(files, cmp.Or(c.Workers, runtime.GOMAXPROCS(0))), Keep: func(rule *sigma.Rule) bool {
 		off := false
 		for _, name := range []string{rule.ID, rule.Name, rule.Title} {
 			r.names[name] = true

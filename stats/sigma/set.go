@@ -94,6 +94,8 @@ type Options struct {
 	// the rule is to be reported. The Set has these rules, and as Part the rules
 	// that correlations among them refer to.
 	Keep func(*Rule) bool
+	// Parsed, if set, returns what Parse has made of the file with an index. It is called for each, in order.
+	Parsed func(file int) *Documents
 
 	unset []string // see Rule.Unset; of the document being read
 	sound bool     // see File; of the file being read
@@ -124,9 +126,15 @@ func Load(files []File, o Options) (*Set, []*Error) {
 	o.tables, o.slow = bounded.Room{Work: tableWork, Bytes: tableBytes}, map[string]int{}
 	l := &loader{files: files, byRef: map[string]*Rule{}, o: o}
 	var other []string
-	for _, f := range files {
+	for i := range files {
+		f := &files[i]
 		l.o.sound = f.sound
-		docs, err := documents(f.Text)
+		parsed := o.Parsed
+		if parsed == nil {
+			parsed = func(int) *Documents { return Parse(f) }
+		}
+		d := parsed(i)
+		docs, err := d.all, d.err
 		if err == nil && len(docs) == 0 {
 			err = errors.New("there is no document")
 		}

@@ -159,6 +159,18 @@ func (n *node) key(name string) *node {
 // scalar reports whether n is a single value.
 func (n *node) scalar() bool { return n.kind < listNode }
 
+// Documents are the YAML documents of a file, or why it has none.
+type Documents struct {
+	all []node
+	err error
+}
+
+// Parse reads the documents of a file. It may be called for several at once.
+func Parse(f *File) *Documents {
+	all, err := documents(f.Text)
+	return &Documents{all, err}
+}
+
 // documents parses the documents of a YAML file, and leaves out empty ones.
 func documents(text []byte) (docs []node, err error) {
 	file, err := ruleLimits.ParseQuick(text)
