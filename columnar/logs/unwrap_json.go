@@ -37,7 +37,7 @@ const (
 	jsonRawData              //
 	jsonAuditCell            // of Microsoft's audit log
 	jsonResult               // of Splunk's export, fields of a search
-	jsonLine                 // of Loki's logcli
+	jsonLine                 // of Loki's logcli, and of Grafana
 	jsonFull                 // of GELF, as the next
 	jsonShort                //
 	jsonTopicMessage         // of Amazon SNS
@@ -90,7 +90,7 @@ const (
 
 // jsonBeside says which fields stand beside one that may be a record, one at least, as a set: alone
 // its name says little.
-var jsonBeside = [jsonTimestamp]uint64{jsonResult: 1 << jsonPreview, jsonLine: 1 << jsonLabels, jsonTopicMessage: 1 << jsonTopic,
+var jsonBeside = [jsonTimestamp]uint64{jsonResult: 1 << jsonPreview, jsonLine: 1<<jsonLabels | 1<<jsonDay, jsonTopicMessage: 1 << jsonTopic,
 	jsonBody: 1<<jsonReceipt | 1<<jsonSequence, jsonBodyLower: 1<<jsonReceiptLower | 1<<jsonDay, jsonAttributes: 1 << jsonDay, jsonAfter: 1 << jsonPreview, jsonKafkaValue: 1 << jsonOffset}
 
 // wrapperAliases are other names of these fields. The 64 bits of a set are all in use.

@@ -14,6 +14,7 @@ import (
 //	1795206330123⇥2026-11-20T20:25:30.123Z⇥line                 Grafana
 //	2026-11-20T20:25:30.123Z⇥line                               Grafana, as it saves them
 //	CreateTime:1795206330123⇥Partition:0⇥key⇥line               kafka-console-consumer
+//	/var/log/squid/access.log.1:line                            grep, over several files
 //	2026 Nov 20 20:25:30 (px-1) any->/var/log/squid.log line    Wazuh's archives
 //	2026-11-20 20:25:30⇥Local7.Info⇥px-1⇥line                   Kiwi
 //
@@ -38,6 +39,9 @@ func (prefixLayer) unwrap(record []byte, e *envelope) ([]byte, bool, string) {
 // isPlainPrefix reports whether no dialect has lines that begin with that prefix: compose's is also what a table with
 // bars begins with.
 func isPlainPrefix(stamp, record []byte) bool {
+	if _, ok := cutFileName(record); ok {
+		return true
+	}
 	return stamp != nil && !isStampTab(record) || bytes.HasPrefix(record, []byte("[pod/"))
 }
 
@@ -65,6 +69,9 @@ func cutPrefix(record []byte) (stamp, host, line []byte, ok bool) {
 	case record[0]-'0' <= 9:
 		return cutStamped(record)
 	}
+	if line, ok = cutFileName(record); ok {
+		return nil, nil, line, true
+	}
 	name, line := scan.CutWord(record) // of compose
 	line, ok = bytes.CutPrefix(bytes.TrimLeft(line, " "), []byte("| "))
 	return nil, nil, withoutColour(line), ok && len(name) > 0 && !bytes.ContainsAny(name, notInTag)
@@ -74,6 +81,13 @@ func cutPrefix(record []byte) (stamp, host, line []byte, ok bool) {
 func isStampTab(p []byte) bool {
 	at := bytes.IndexByte(p[:min(len(p), 36)], '\t')
 	return at > 19 && p[at-1] == 'Z' && isStampISO(append(bytes.Clone(p[:at]), ' '))
+}
+
+// cutFileName cuts the name of a log and a colon off a record.
+func cutFileName(record []byte) (line []byte, ok bool) {
+	name, line, ok := bytes.Cut(record, []byte(":"))
+	base, ending, isLog := bytes.Cut(name, []byte(".log"))
+	return line, ok && isLog && len(base) > 0 && !bytes.ContainsAny(base, notInTag+" ") && len(bytes.Trim(ending, ".-_0123456789T")) == 0
 }
 
 // cutStamped is cutPrefix of a record that begins with a number.

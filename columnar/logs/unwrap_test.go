@@ -765,7 +765,9 @@ func TestBesideRecords(t *testing.T) {
 			`{"date":1795168800.1,"log":"` + strings.TrimSpace(squid[30:]) + `","partial_message":"true","partial_id":"a","partial_last":"true"}` + "\n", "squid", 1},
 		"the same of a runtime": {`{"date":1795168800.1,"log":"` + squid[:30] + `","logtag":"P","stream":"stdout"}` + "\n" +
 			`{"date":1795168800.1,"log":"` + strings.TrimSpace(squid[30:]) + `","logtag":"F","stream":"stdout"}` + "\n", "squid", 1},
-		"marks between files": {"\ufeff" + squid + "\ufeff" + squid, "squid", 2},
+		"names of files before lines": {"access.log.1:" + squid + "/var/log/px/access.log-20261120:" + squid, "squid", 2},
+		"lines of Grafana":            {`[{"line":` + strconv.Quote(strings.TrimSpace(squid)) + `,"timestamp":"1795168800000000000","date":"2026-11-20T10:00:00.000Z","fields":{"job":"squid"}}]`, "squid", 1},
+		"marks between files":         {"\ufeff" + squid + "\ufeff" + squid, "squid", 2},
 	} {
 		var tally Tally
 		members := Read(object("o", []byte(c.in)), &ReadOptions{}, func(m *Member, b *Block) error {
