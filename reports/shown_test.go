@@ -9,6 +9,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"outflow/stats/detect"
 )
 
 var example = regexp.MustCompile("(?s)<!-- example (\\S+) (\\d+)(?: (\\d+))? -->\n```(\\w*)\n(.*?)```\n")
@@ -97,6 +99,36 @@ func TestFit(t *testing.T) {
 	} {
 		if test.got != test.want {
 			t.Errorf("%q, want %q", test.got, test.want)
+		}
+	}
+}
+
+// If this fails, the terminal leaves to the reports what somebody must look at today, or
+// fills the screen with what can wait.
+func TestSummaryRows(t *testing.T) {
+	for _, test := range []struct{ critical, high, medium, want int }{
+		{0, 0, 12, summaryFindings},
+		{0, 9, 3, summaryFindings},
+		{2, 10, 3, 12}, // all that is urgent
+		{0, 30, 0, 30},
+		{0, summaryUrgent + 5, 0, summaryUrgent},
+	} {
+		r := sampleReport()
+		r.Findings = nil
+		for severity, n := range map[detect.Severity]int{detect.Critical: test.critical, detect.High: test.high, detect.Medium: test.medium} {
+			for range n {
+				r.Findings = append(r.Findings, uploadFinding("row", 1e9, severity))
+			}
+		}
+		detect.SortFindings(r.Findings)
+		var b bytes.Buffer
+		if err := Summary(&b, r, Terminal{}); err != nil {
+			t.Fatal(err)
+		}
+		rows := regexp.MustCompile(`(?m)^9b1c6e0d\S* .* (critical|high|medium) +row `).FindAllString(b.String(), -1)
+		more := test.critical + test.high + test.medium - test.want
+		if len(rows) != test.want || strings.Contains(b.String(), fmt.Sprintf("… and %d more in the reports.\n", more)) != (more > 0) {
+			t.Errorf("%+v: got %d rows:\n%s", test, len(rows), b.String())
 		}
 	}
 }
