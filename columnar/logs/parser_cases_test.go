@@ -230,16 +230,7 @@ func textIn(v any, name string) string {
 
 // read reads the record as a run does; format is "" if nothing recognises it.
 func (c *parserCase) read() (r *result, format string) {
-	r = &result{}
-	out := r.collect()
-	members := Read(object("x", c.record), &ReadOptions{}, func(m *Member, b *Block) error {
-		d, err := m.Format.New(m.Options)
-		if err != nil {
-			return err
-		}
-		return b.Decode(d, out, &r.tally)
-	})
-	out.Flush()
+	r, members := readAny(c.record)
 	for _, m := range members {
 		if m.Format != nil && m.Err == nil {
 			format = m.Format.Name

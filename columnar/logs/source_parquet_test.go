@@ -108,6 +108,17 @@ func lakeEvents(t testing.TB, n int) (rows []lakeRow, text []byte) {
 // readObject reads an object as a run does, without saying what it is.
 func readObject(t testing.TB, data []byte) (*result, []*Member) {
 	t.Helper()
+	r, members := readAny(data)
+	for _, m := range members {
+		if m.Err != nil {
+			t.Fatal(m.Err)
+		}
+	}
+	return r, members
+}
+
+// readAny is readObject of what may not be a log.
+func readAny(data []byte) (*result, []*Member) {
 	r := &result{}
 	out := r.collect()
 	members := Read(object("x", data), &ReadOptions{}, func(m *Member, b *Block) error {
@@ -118,11 +129,6 @@ func readObject(t testing.TB, data []byte) (*result, []*Member) {
 		return b.Decode(d, out, &r.tally)
 	})
 	out.Flush()
-	for _, m := range members {
-		if m.Err != nil {
-			t.Fatal(m.Err)
-		}
-	}
 	return r, members
 }
 
