@@ -257,13 +257,19 @@ func (c *parserCase) besides(known []byte) bool {
 	return known != nil && r.rows == 1 && r.tally.Other > 0
 }
 
-// says is whether a row has one of the texts.
-func (r *result) says(c columnar.Col, want []string) (got []string, same bool) {
+// said returns the texts of a column, of all tables.
+func (r *result) said(c columnar.Col) (texts []string) {
 	for _, table := range columnar.Tables {
 		if slices.Contains(table.Cols, c) {
-			got = append(got, r.column(table, c)...)
+			texts = append(texts, r.column(table, c)...)
 		}
 	}
+	return texts
+}
+
+// says is whether a row has one of the texts.
+func (r *result) says(c columnar.Col, want []string) (got []string, same bool) {
+	got = r.said(c)
 	for _, g := range got {
 		for _, w := range want {
 			if sameText(c, g, w) {
@@ -310,7 +316,7 @@ func epochOf(text string) (seconds, millis string) {
 // An explanation says why what outflow reads is not what the other tool expects.
 type explanation struct {
 	group, why string
-	what       string // a column, or "unread"
+	what       string // a column, "unread", or "nobody": the row is nobody's
 	cases      string // a part of the names, "" for all
 }
 
@@ -370,6 +376,9 @@ func TestParserCases(t *testing.T) {
 				unread++
 				differs(c.name, "unread", fmt.Sprintf("read as %q: %v %v\n%.300s", format, r.tally.Kinds, r.tally.Reasons, c.record))
 				continue
+			}
+			if who := [][]string{r.said(columnar.User), r.said(columnar.SrcIP), r.said(columnar.Host)}; !slices.ContainsFunc(slices.Concat(who...), func(s string) bool { return s != "" }) {
+				differs(c.name, "nobody", format+": no row has a user, an address or a machine")
 			}
 			for _, col := range caseColumns {
 				want := c.want[col]
@@ -445,6 +454,7 @@ const (
 	noActor      = "the case takes an account, an id or a network for the user"
 	renamedKeys  = "Panther wrote other keys than the vendor's: _tag for .tag, lower case"
 	machineSide  = "the machine whose log it is is the server here, or a sensor, not the client"
+	saysNobody   = "the record names neither a person nor a machine, and no address"
 	recordTime   = "the record has two times: ours is that of the act, not that of writing it"
 )
 
@@ -453,6 +463,13 @@ var caseExplanations = []explanation{
 	{group: "AWS.CloudTrail.jsonl", what: "unread", cases: "line 117", why: anonymised},
 	{group: "aws_vpcflow", what: "src_ip", cases: "accept", why: swappedSides},
 	{group: "aws_vpcflow", what: "bytes_out", cases: "accept", why: swappedSides},
+	{group: "AWS.CloudTrail.jsonl", what: "nobody", cases: "line 124", why: saysNobody},
+	{group: "AWS.S3ServerAccess.jsonl", what: "nobody", cases: "line 9", why: "the case has four keys of the record: any log may have them"},
+	{group: "google_workspace_reports", what: "nobody", cases: "test_drive_sample3", why: saysNobody},
+	{group: "gcp_audit", what: "nobody", cases: "k8s_delete_cluster", why: saysNobody},
+	{group: "GCP.AuditLog.jsonl", what: "nobody", why: saysNobody},
+	{group: "Crowdstrike.FDREvent.jsonl", what: "nobody", why: "the case is Panther's own form of another log, Umbrella's"},
+	{group: "cloudflare_dns", what: "nobody", why: saysNobody},
 	{group: "AWS.S3ServerAccess.jsonl", what: "user", cases: "line 9", why: "the case has four keys of the record: any log may have them"},
 	{group: "winlogbeat", what: "time", why: recordTime},
 	{group: "winlogbeat", what: "host", why: "the machine is known by its whole name"},
