@@ -145,17 +145,34 @@ func (d *sourceDecoder) sameDay(f *sourceField, text []byte) (us int64, ok bool)
 	return us, ok1 && ok2 && day < scan.Day && d.set.clock.Within(us) // layouts have no 24:00:00
 }
 
-// plainTime reads a time that is not written as the source says, but as an epoch or in
-// ISO 8601: what a vendor's feed writes may be set. Else it returns reason.
+// plainTime reads a time that is not written as the source says, but as an epoch, in
+// ISO 8601 or with the name of its month: what a vendor's feed writes may be set. Else it returns reason.
 func (d *sourceDecoder) plainTime(text []byte, reason string) (int64, string) {
 	us, ok := d.set.clock.ISO(text)
 	if n, isInt := scan.Int(text); isInt {
 		us, ok = d.set.clock.EpochOf(n)
 	}
+	if !ok && namesMonth(text) {
+		us, ok = d.set.clock.Any(text)
+	}
 	if !ok {
 		return 0, reason
 	}
 	return us, ""
+}
+
+// namesMonth reports whether a time may have the name of a month, which tells it from the day: 20/Nov/2026.
+func namesMonth(text []byte) bool {
+	letters := 0
+	for _, c := range text {
+		if letters++; c|0x20-'a' >= 26 {
+			letters = 0
+		}
+		if letters == len("Nov") {
+			return true
+		}
+	}
+	return false
 }
 
 // number returns the number of a column in record i, if it has one that needs no look at
