@@ -380,7 +380,11 @@ func (r *headedReader) extension(line []byte, w *window) {
 			}
 			if begin < i && (begin == 0 || line[begin-1] == ' ') {
 				if value >= 0 {
-					r.pair(n, line[key:value], bytes.TrimRight(line[value:begin], " "), w)
+					end := begin
+					for end > value && line[end-1] == ' ' {
+						end--
+					}
+					r.pair(n, line[key:value], line[value:end], w)
 					n++
 				}
 				key, value = begin, i+1
@@ -392,8 +396,15 @@ func (r *headedReader) extension(line []byte, w *window) {
 	}
 }
 
+// isKeyByte reports whether a key of CEF may have a byte: letters, digits and _.-[].
 func isKeyByte(c byte) bool {
-	return c-'a' < 26 || c-'A' < 26 || c-'0' < 10 || c == '_' || c == '.' || c == '-' || c == '[' || c == ']'
+	const low = (1<<10-1)<<'0' | 1<<'.' | 1<<'-' // of the first 64 bytes
+	const letters = 1<<26 - 1
+	const high = letters<<('A'-64) | letters<<('a'-64) | 1<<('_'-64) | 1<<('['-64) | 1<<(']'-64)
+	if c < 64 {
+		return low>>c&1 != 0
+	}
+	return c < 128 && uint64(high)>>(c-64)&1 != 0
 }
 
 // attributes reads the pairs of LEEF.
