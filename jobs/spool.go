@@ -19,7 +19,7 @@ const (
 	// of 10,000 fits without a temporary file; more buys little speed.
 	defaultMemory = 256 << 20
 	// programBytes is the memory that the program itself takes.
-	programBytes = 56 << 20
+	programBytes = 44 << 20
 	// tableShare: the tables of all workers together may take 1/tableShare of the
 	// memory. The rest is for the larger tables that they grow into, garbage that is
 	// not collected yet, and the blocks and batches in work.
