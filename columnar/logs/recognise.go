@@ -673,7 +673,7 @@ func wrappings(head []byte) (found []wrapping, plainly bool) {
 	if found == nil && words > lines/2 {
 		found = append(found, func() layer { return wordsLayer{} })
 	}
-	if texts > lines/2 {
+	if found == nil && texts > lines/2 {
 		found = append(found, func() layer { return &textLayer{} })
 	}
 	if pairs > lines/2 {

@@ -31,7 +31,9 @@ func isString(line []byte) bool {
 	for i := 1; i < len(line); i++ {
 		switch line[i] {
 		case '\\':
-			i++
+			if i++; i < len(line) && bytes.IndexByte([]byte(`"\/bfnrtu`), line[i]) < 0 {
+				return false // such as a Windows path in a cell
+			}
 		case '"':
 			return i == len(line)-1
 		}
