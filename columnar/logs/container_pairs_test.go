@@ -96,8 +96,6 @@ func slowCEF(line string) slowPairs {
 	plain := func(text string) string {
 		return escape.ReplaceAllStringFunc(slowBare(text), func(e string) string {
 			switch e {
-			case `\n`, `\r`:
-				return "\n"
 			case `\\`, `\=`, `\|`:
 				return e[1:]
 			}
