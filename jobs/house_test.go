@@ -29,12 +29,13 @@ var mayImport = map[string][]string{
 
 	"stats/dnsmodel/train": {"columnar", "stats/dnsmodel"},
 
-	"columnar/bounded":   {},
-	"columnar/evtx":      {},
-	"columnar/iceberg":   {},
-	"columnar/inflate":   {},
-	"columnar/pages":     {},
-	"fixtures/bench/gen": {},
+	"columnar/bounded":      {},
+	"columnar/evtx":         {},
+	"columnar/iceberg":      {},
+	"columnar/inflate":      {},
+	"columnar/pages":        {},
+	"fixtures/bench/gen":    {},
+	"fixtures/bench/decode": {"columnar", "columnar/logs"},
 
 	"columnar/scan/scantest": {}, // for tests alone: no package may import it
 }

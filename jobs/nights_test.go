@@ -71,7 +71,7 @@ func TestOwedReport(t *testing.T) {
 	undisturbed.run(21)
 	undisturbed.run(22)
 
-	s.write("full", []byte("not a folder"))
+	s.write("full/nightly", []byte("not a folder"))
 	night := []string{"run", "nightly", "--config", "outflow.yaml", "--day", "2026-03-21"}
 	if code, _, stderr := invoke(t, s.dir, append(night, "--out", "full")...); code == exitOK || !strings.Contains(stderr, "write the report to full") {
 		t.Fatalf("exit %d: %s", code, stderr)

@@ -123,6 +123,7 @@ var noUpload = map[string]string{
 	"proofpoint":         "mails",
 	"sendmail":           "mails",
 	"trendemail":         "mails",
+	"trendemail-cef":     "mails",
 }
 
 // countsSent reports whether a source has the bytes that clients sent elsewhere.
