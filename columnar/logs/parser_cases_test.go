@@ -249,8 +249,8 @@ func knownRecord(cases []parserCase) []byte {
 	return nil
 }
 
-// besides is whether the record is of a known other kind in a log that has records which
-// are recognised.
+// besides reports whether the record, behind a known one that makes its log recognised, counts as
+// a known other kind.
 func (c *parserCase) besides(known []byte) bool {
 	both := parserCase{record: slices.Concat(known, c.record)}
 	r, _ := both.read()

@@ -507,8 +507,8 @@ func TestEventBesideCopies(t *testing.T) {
 	}
 }
 
-// If this fails, a draft does not find the time of a log whose dates are numbers, of which all together
-// tell whether the month comes first.
+// If this fails, a draft does not find times such as 11/20/2026: only all dates of a log together tell
+// whether the month comes first.
 func TestDraftOfDates(t *testing.T) {
 	for text, want := range map[string]string{
 		"mira,10.20.4.17,11/20/2026 20:14:06.123,files.example,150000\nann,10.20.4.18,11/20/2026 20:14:07.456,files.example,1500\n": `time: "$3"`,
