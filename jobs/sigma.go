@@ -9,7 +9,6 @@ import (
 	"runtime"
 	"slices"
 	"strings"
-	"sync/atomic"
 
 	"outflow/columnar"
 	"outflow/columnar/logs"
@@ -43,43 +42,24 @@ const maxRuleWarnings = 5
 // than the rules that they become.
 const parsedRules = 32
 
-// parsedAhead has goroutines parse the files that a sigma.Load will ask for next: YAML is most of
+// parsedTogether returns sigma.Options.Parsed, which parses several files at once: YAML is most of
 // what a small run does before it reads a log.
-func parsedAhead(files []sigma.File, workers int) func(file int) *sigma.Documents {
-	type parsed struct {
-		*sigma.Documents
-		err error
-	}
-	all := make([]chan parsed, len(files))
-	for i := range all {
-		all[i] = make(chan parsed, 1)
-	}
-	room := make(chan struct{}, parsedRules)
-	var next atomic.Int64
-	for range min(max(1, workers), parsedRules) {
-		go func() {
-			for {
-				room <- struct{}{}
-				i := int(next.Add(1)) - 1
-				if i >= len(files) {
-					return // all others have room
-				}
-				var p parsed
-				p.err = guarded(i, func(i int) error {
-					p.Documents = sigma.Parse(&files[i])
-					return nil
-				})
-				all[i] <- p
-			}
-		}()
-	}
+func parsedTogether(files []sigma.File, workers int) func(file int) *sigma.Documents {
+	var next []*sigma.Documents
 	return func(i int) *sigma.Documents {
-		p := <-all[i]
-		<-room
-		if p.err != nil {
-			panic(p.err)
+		if len(next) == 0 {
+			next = make([]*sigma.Documents, min(parsedRules, len(files)-i))
+			err := together(workers, len(next), func(k int) error {
+				next[k] = sigma.Parse(&files[i+k])
+				return nil
+			})
+			if err != nil { // a panic
+				panic(err)
+			}
 		}
-		return p.Documents
+		d := next[0]
+		next = next[1:]
+		return d
 	}
 }
 
@@ -106,7 +86,7 @@ func (c *Config) loadRules() error {
 	}
 	fmt.Fprintf(h, "%q %q", c.Disable, c.Placeholders) // fmt sorts the keys
 	r.hash = hex.EncodeToString(h.Sum(nil))[:16]
-	set, faults := sigma.Load(files, sigma.Options{Placeholders: c.Placeholders, Parsed: parsedAhead(files, cmp.Or(c.Workers, runtime.GOMAXPROCS(0))), Keep: func(rule *sigma.Rule) bool {
+	set, faults := sigma.Load(files, sigma.Options{Placeholders: c.Placeholders, Parsed: parsedTogether(files, cmp.Or(c.Workers, runtime.GOMAXPROCS(0))), Keep: func(rule *sigma.Rule) bool {
 		off := false
 		for _, name := range []string{rule.ID, rule.Name, rule.Title} {
 			r.names[name] = true
