@@ -88,6 +88,7 @@ func sourceTexts(t testing.TB) iter.Seq2[string, []byte] {
 // Without a part of its outline, a log would not be recognised, or one of another vendor
 // would.
 func TestOutlines(t *testing.T) {
+	told := 0
 	for file, text := range sourceTexts(t) {
 		whole, err := parseSource(text, sourceLimits.Parse)
 		if err != nil {
@@ -107,6 +108,38 @@ func TestOutlines(t *testing.T) {
 		}
 		if !reflect.DeepEqual(got, want) {
 			t.Errorf("%s: outline: got %+v, want %+v", file, got, want)
+		}
+		words := firstWords(text)
+		told += len(words)
+		for i, word := range words {
+			if len(words) != len(whole.Sniff) || len(whole.Sniff[i].Keys) == 0 || string(word) != lastKey(whole.Sniff[i].Keys[0]) {
+				t.Errorf("%s: words %q are not the first keys of %+v", file, words, whole.Sniff)
+			}
+		}
+	}
+	if told < 200 {
+		t.Errorf("%d Sniffs tell a word without being parsed", told)
+	}
+}
+
+// If this fails, a log of a source is looked at for a word that it need not have.
+func TestFirstWords(t *testing.T) {
+	for text, want := range map[string][]string{
+		"name: a\nsniff: {keys: [a.b, c]}\n":                                 {"b"},
+		"name: a\nsniff:\n  keys: [\"@a\", c]\n  first: x\n":                 {"@a"},
+		"name: a\nsniff:\n  - {keys: [a, c]}\n  - first: x\n    keys: [b]\n": {"a", "b"},
+		"name: a\nsniff:\n  - {keys: [a, c]}\n  - {first: x}\n":              nil,
+		"name: a\nsniff: {first: 'x'}\nother: {keys: [a]}\n":                 nil,
+		"name: a\nsniff: {keys: [\"a[b=c].d\", e]}\n":                        nil,
+		"name: a\nsniff:\n  keys:\n    - a\n    - b\n":                       nil,
+		"name: a\nother: {keys: [a]}\n":                                      nil,
+	} {
+		var got []string
+		for _, word := range firstWords([]byte(text)) {
+			got = append(got, string(word))
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("%q: got %q, want %q", text, got, want)
 		}
 	}
 }

@@ -65,11 +65,14 @@ var vendors = sync.OnceValue(func() []vendor {
 })
 
 // outlined returns what recognises the logs of an embedded source file. Its outline is parsed
-// when an object begins as its container may.
+// when an object begins as its container may, and has its words.
 func outlined(text []byte, outline func() *Format) *Format {
-	c := containerNamed(keyOf(text, "container"))
+	c, words := containerNamed(keyOf(text, "container")), firstWords(text)
+	may := func(c *container, head []byte) bool {
+		return (c.begins == nil || c.begins(head)) && (!c.keyed || words == nil || slices.ContainsFunc(words, func(w []byte) bool { return bytes.Contains(head, w) }))
+	}
 	f := &Format{Name: keyOf(text, "name"), Syslog: keyOf(text, "syslog") == "true", Sniff: func(head []byte) bool {
-		return (c.begins == nil || c.begins(head)) && outline().sniffs(head, false)
+		return may(c, head) && outline().sniffs(head, false)
 	}}
 	leaves := func(of func() *Format) func(names []string) bool {
 		return func(names []string) bool {
@@ -83,7 +86,7 @@ func outlined(text []byte, outline func() *Format) *Format {
 	case c == csvContainer && !bytes.Contains(text, []byte("\nlayouts:")):
 		objects := func() *Format { return outline().Objects }
 		f.Objects = &Format{Name: f.Name, Leaves: leaves(objects), Sniff: func(head []byte) bool {
-			return jsonContainer.begins(head) && objects().sniffs(head, false)
+			return may(jsonContainer, head) && objects().sniffs(head, false)
 		}}
 	}
 	return f
@@ -99,6 +102,35 @@ func keyOf(text []byte, key string) string {
 		}
 	}
 	return ""
+}
+
+// firstWords returns one of the sniffPlan.words of each Sniff of an embedded source file; nil if one has
+// none that can be told without parsing.
+func firstWords(text []byte) (words [][]byte) {
+	_, section, _ := bytes.Cut(text, []byte("\nsniff:"))
+	entries := 0
+	for line := range bytes.Lines(section) {
+		if line[0] >= 'a' && line[0] <= 'z' {
+			break
+		}
+		if bytes.HasPrefix(bytes.TrimLeft(line, " "), []byte("- ")) {
+			entries++
+		}
+		_, names, ok := bytes.Cut(line, []byte("keys: ["))
+		if !ok {
+			continue
+		}
+		name := names[:max(0, bytes.IndexAny(names, ",]"))]
+		name = bytes.Trim(name, `"' `)
+		if len(name) == 0 || bytes.IndexByte(name, '[') >= 0 {
+			return nil
+		}
+		words = append(words, []byte(lastKey(withoutZone(string(name)))))
+	}
+	if len(words) != max(1, entries) {
+		return nil
+	}
+	return words
 }
 
 // parseWhole is ParseSource of an embedded source file.
