@@ -2,6 +2,7 @@ package detect
 
 import (
 	"iter"
+	"runtime"
 	"unsafe"
 )
 
@@ -80,4 +81,14 @@ func (c *chunks[T]) drain() iter.Seq[[]T] {
 		}
 		*c = chunks[T]{}
 	}
+}
+
+// touch reads something of what each item stands for, and so brings it into the processor's cache, all
+// at once. One after another, as they are used, each would wait for memory.
+func touch[T any](items []T, read func(T) int64) {
+	var sum int64
+	for _, item := range items {
+		sum += read(item)
+	}
+	runtime.KeepAlive(sum) // so that the reads are not optimised away
 }

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"runtime"
 	"slices"
 
 	"outflow/columnar"
@@ -295,14 +294,12 @@ func (c *pairCounts) reserve() {
 	}
 }
 
-// load brings the cells of pairs into the processor's cache, all at once.
+// load brings the cells of pairs into the cache.
 func (c *pairCounts) load(hashes []uint64) {
-	var read uint64
-	for _, hash := range hashes {
+	touch(hashes, func(hash uint64) int64 {
 		word, _ := c.cell(hash)
-		read += *word
-	}
-	runtime.KeepAlive(read) // so that the reads are not optimised away
+		return int64(*word)
+	})
 }
 
 // add counts a row, and reports whether its cell has minBeats now.

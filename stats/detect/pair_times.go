@@ -6,7 +6,6 @@ import (
 	"encoding/binary"
 	"math"
 	"math/bits"
-	"runtime"
 	"slices"
 	"strings"
 
@@ -420,21 +419,21 @@ func (f *pairTimes) Fold(b *columnar.Batch) {
 	})
 }
 
-// load brings the cells of rows into the cache, all at once.
+// load brings the cells of rows into the cache.
 func (p *pairSection) load(slots []int32) {
-	var read int64
-	for _, slot := range slots {
-		if int(slot) < p.cells.n {
-			c := p.cells.at(slot)
-			read += c.in + c.below
+	touch(slots, func(slot int32) int64 {
+		if int(slot) >= p.cells.n {
+			return 0 // add makes it
 		}
-	}
-	for _, slot := range slots { // what the cells refer to
-		if int(slot) < p.cells.n {
-			read += int64(p.rest.at(p.cells.at(slot).rest).n)
+		c := p.cells.at(slot)
+		return c.in + c.below
+	})
+	touch(slots, func(slot int32) int64 { // what the cells refer to
+		if int(slot) >= p.cells.n {
+			return 0
 		}
-	}
-	runtime.KeepAlive(read) // so that the reads are not optimised away
+		return int64(p.rest.at(p.cells.at(slot).rest).n)
+	})
 }
 
 // add adds a row to the pair of a slot, which may be the next one.

@@ -3,7 +3,6 @@ package detect
 import (
 	"encoding/binary"
 	"math"
-	"runtime"
 	"slices"
 
 	"outflow/columnar"
@@ -263,19 +262,18 @@ func (v *volumes) place(p *volumeSection, b *columnar.Batch, who []uint32, from,
 	}
 }
 
-// load brings the cells of rows into the cache, all at once.
+// load brings the cells of rows into the cache.
 func (v *volumes) load(p *volumeSection, from, to int) {
-	var read int64
-	for _, slot := range v.slots[from:to] {
+	slots := v.slots[from:to]
+	touch(slots, func(slot int32) int64 {
 		c := p.cells.at(slot)
-		read += c.events + c.below
-	}
-	for _, slot := range v.slots[from:to] { // what the cells refer to
+		return c.events + c.below
+	})
+	touch(slots, func(slot int32) int64 { // what the cells refer to
 		c := p.cells.at(slot)
 		o := p.rest.at(c.restAt)
-		read += p.hourly.load(c.hourlyAt) + int64(o.n) + o.of[len(o.of)-1].bytes
-	}
-	runtime.KeepAlive(read) // so that the reads are not optimised away
+		return p.hourly.load(c.hourlyAt) + int64(o.n) + o.of[len(o.of)-1].bytes
+	})
 }
 
 // placePairs is place for tables with objects. The first row of a pair that counts
@@ -301,13 +299,12 @@ func (v *volumes) placePairs(p *volumeSection, b *columnar.Batch, who, what []ui
 		n++
 	}
 	p.groups.Slots(pairs.slots[:n], pairs.who[:n], pairs.what[:n])
-	var read int32
-	for _, slot := range pairs.slots[:n] { // into the cache, all at once
-		if int(slot) < p.onlys.n {
-			read += p.onlys.at(slot).cell
+	touch(pairs.slots[:n], func(slot int32) int64 {
+		if int(slot) >= p.onlys.n {
+			return 0 // made below
 		}
-	}
-	runtime.KeepAlive(read) // as in load
+		return int64(p.onlys.at(slot).cell)
+	})
 	for k, slot := range pairs.slots[:n] {
 		i := int(pairs.rows[k])
 		if v.nameless != nil && v.nameless[what[i]] {
