@@ -122,7 +122,7 @@ func (b *Builder) SetText(c Col, v []byte) {
 	col := &b.cols[c]
 	if col.dict != nil {
 		col.codes[b.n] = col.dict.Code(v)
-		b.full = b.full || col.dict.Size() > dictMaxSize
+		b.full = b.full || col.dict.size() > dictMaxSize
 	} else {
 		col.text = append(col.text[:col.offsets[b.n]], v...)
 		col.offsets[b.n+1] = int32(len(col.text))
@@ -193,7 +193,7 @@ func (b *Builder) Dict(c Col) *Dict { return b.cols[c].dict }
 func (b *Builder) SetCode(c Col, code int32) {
 	if b.want.Has(c) {
 		b.cols[c].codes[b.n] = code
-		b.full = b.full || b.cols[c].dict.Size() > dictMaxSize
+		b.full = b.full || b.cols[c].dict.size() > dictMaxSize
 		b.set |= 1 << c
 	}
 }
@@ -315,7 +315,7 @@ func (b *Builder) PutTexts(c Col, data []byte, spans []Span) {
 	}
 	if col.dict != nil {
 		col.dict.Codes(col.codes[b.n:b.n+len(spans)], data, spans)
-		b.full = b.full || col.dict.Size() > dictMaxSize
+		b.full = b.full || col.dict.size() > dictMaxSize
 	} else {
 		ends := col.offsets[b.n+1 : b.n+1+len(spans)]
 		text := col.text[:col.offsets[b.n]]
@@ -333,7 +333,7 @@ func (b *Builder) PutTexts(c Col, data []byte, spans []Span) {
 func (b *Builder) PutCodes(c Col, codes []int32) {
 	if b.want.Has(c) {
 		copy(b.cols[c].codes[b.n:], codes)
-		b.full = b.full || b.cols[c].dict.Size() > dictMaxSize
+		b.full = b.full || b.cols[c].dict.size() > dictMaxSize
 		b.set |= 1 << c
 	}
 }
@@ -388,7 +388,7 @@ func (b *Builder) PutQueries(data []byte, names []Span) {
 		}
 		at, names = at+n, names[n:]
 	}
-	b.full = b.full || col.dict.Size() > dictMaxSize
+	b.full = b.full || col.dict.size() > dictMaxSize
 	b.set |= 1 << Domain
 }
 
@@ -470,7 +470,7 @@ func (b *Builder) flush() {
 		col := &b.cols[c]
 		clear(col.valid)
 		col.known = 0
-		if col.dict != nil && (renew || col.dict.Len() > dictMaxLen || col.dict.Size() > dictMaxSize) {
+		if col.dict != nil && (renew || col.dict.Len() > dictMaxLen || col.dict.size() > dictMaxSize) {
 			col.dict = newColumnDict(b.table, c)
 		}
 		if col.offsets != nil {

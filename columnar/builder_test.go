@@ -222,7 +222,7 @@ func TestBuilderLongTexts(t *testing.T) {
 				held := 0
 				if test.col.Kind() == Dictionary {
 					_, dict := b.Codes(test.col)
-					held = dict.Size()
+					held = dict.size()
 				} else {
 					_, text := b.Texts(test.col)
 					held = len(text)

@@ -50,8 +50,8 @@ func NewDict() *Dict {
 // Len returns the number of distinct texts, "" included.
 func (d *Dict) Len() int { return len(d.ends) - 1 }
 
-// Size returns the bytes that the texts take.
-func (d *Dict) Size() int { return len(d.arena) }
+// size returns the bytes that the texts take.
+func (d *Dict) size() int { return len(d.arena) }
 
 // Memory returns the bytes that the Dict takes.
 func (d *Dict) Memory() int {

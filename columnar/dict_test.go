@@ -56,8 +56,8 @@ func TestDict(t *testing.T) {
 		}
 		size += len(text)
 	}
-	if d.Size() != size {
-		t.Errorf("got size %d, want %d", d.Size(), size)
+	if d.size() != size {
+		t.Errorf("got size %d, want %d", d.size(), size)
 	}
 	text := []byte("seen before")
 	d.Code(text)

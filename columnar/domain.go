@@ -171,7 +171,7 @@ func mayBeTopLevel(name []byte) bool {
 
 // mayBeTopLevel is mayBeTopLevel, asked once for each last label.
 func (d *Domains) mayBeTopLevel(name []byte) bool {
-	if d.labels == nil || d.labels.Size() > labelsMaxSize {
+	if d.labels == nil || d.labels.size() > labelsMaxSize {
 		d.labels, d.topLevels = NewDict(), Lookup[bool]{Func: mayBeTopLevel}
 	}
 	label := d.labels.Code(name[bytes.LastIndexByte(name, '.')+1:])
@@ -180,7 +180,7 @@ func (d *Domains) mayBeTopLevel(name []byte) bool {
 
 // bound forgets the parents if there are too many.
 func (d *Domains) bound() {
-	if d.parents == nil || d.parents.Len() > parentsMaxLen || d.parents.Size() > parentsMaxSize {
+	if d.parents == nil || d.parents.Len() > parentsMaxLen || d.parents.size() > parentsMaxSize {
 		d.parents, d.sizes = NewDict(), append(d.sizes[:0], 0)
 	}
 }

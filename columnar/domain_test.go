@@ -84,8 +84,8 @@ func TestDomainsForgetLabels(t *testing.T) {
 			if got, want := string(d.Asked(name)), string(new(Domains).Asked(name)); got != want {
 				t.Fatalf("%s after %d others: got %q, want %q", name, 3*i, got, want)
 			}
-			if d.labels.Size() > labelsMaxSize+len(name) {
-				t.Fatalf("%d bytes of labels are remembered, want at most %d", d.labels.Size(), labelsMaxSize)
+			if d.labels.size() > labelsMaxSize+len(name) {
+				t.Fatalf("%d bytes of labels are remembered, want at most %d", d.labels.size(), labelsMaxSize)
 			}
 		}
 	}

@@ -229,7 +229,7 @@ func (b *Builder) PutField(name string, data []byte, spans []Span) {
 		f.codes, f.dict = make([]int32, BatchRows), newFieldDict()
 	}
 	codes := f.codes[b.n : b.n+len(spans)]
-	known, size := f.dict.Len(), f.dict.Size()
+	known, size := f.dict.Len(), f.dict.size()
 	if f.least == 0 {
 		f.dict.Codes(codes, data, spans)
 	} else {
@@ -240,7 +240,7 @@ func (b *Builder) PutField(name string, data []byte, spans []Span) {
 			}
 		}
 	}
-	b.fieldsSize += f.dict.Size() - size + (f.dict.Len()-known)*2*int(unsafe.Sizeof(dictSlot{}))
+	b.fieldsSize += f.dict.size() - size + (f.dict.Len()-known)*2*int(unsafe.Sizeof(dictSlot{}))
 	b.full = b.full || b.fieldsSize > fieldsMaxSize
 }
 

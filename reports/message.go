@@ -59,7 +59,7 @@ func (r *Run) Message(level detect.Severity, place string) *Message {
 	brief := func(s string) string { s, _ = cut(s, maxTeller); return s }
 	m := &Message{
 		Title:   "outflow " + brief(r.Job) + ", " + r.period(),
-		Verdict: Verdict(r.Report), Warning: Incomplete(r.Inputs), Place: brief(place), RunID: r.ID(), run: r, level: level,
+		Verdict: verdictOf(r.Report), Warning: Incomplete(r.Inputs), Place: brief(place), RunID: r.ID(), run: r, level: level,
 	}
 	for _, f := range openFindings(r.Report) {
 		switch {

@@ -6,10 +6,10 @@ import (
 	"outflow/stats/detect"
 )
 
-// Verdict returns the result in two sentences that a manager can repeat: how much
+// verdictOf returns the result in two sentences that a manager can repeat: how much
 // probably left, through how many people, service accounts and machines, and who must decide when; then
 // what was not read or could not be judged. It holds no text from a log.
-func Verdict(r *Report) string {
+func verdictOf(r *Report) string {
 	t := newToll(subjects(r))
 	return strings.TrimSpace(t.sentence(r) + " " + coverageSentence(r))
 }

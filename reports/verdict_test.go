@@ -94,7 +94,7 @@ func TestVerdictSentences(t *testing.T) {
 		{"no row", &Report{Days: []detect.Day{sampleDay}, Inputs: []Input{{Name: "x"}}}},
 		{"nothing at all", &Report{}},
 	} {
-		fmt.Fprintf(&got, "%s:\n\t%s\n", c.name, Verdict(c.r))
+		fmt.Fprintf(&got, "%s:\n\t%s\n", c.name, verdictOf(c.r))
 		for _, tile := range tiles(c.r, newToll(subjects(c.r))) {
 			fmt.Fprintf(&got, "\t[%s: %s, %s]\n", tile.Name, tile.Value, tile.Note)
 		}
@@ -152,7 +152,7 @@ func TestVerdictIsFirst(t *testing.T) {
 	for name, report := range pageReports {
 		page := string(write(t, HTML.Files[0], report()))
 		_, page, _ = strings.Cut(page, "</h1>")
-		first := strings.Index(page, Verdict(report()))
+		first := strings.Index(page, verdictOf(report()))
 		if tiles := strings.Index(page, `class="tiles"`); first < 0 || first > tiles {
 			t.Errorf("%s: the page does not begin with the verdict", name)
 		}

@@ -70,8 +70,8 @@ const (
 	rarePopulation = 50
 	// A log in which more than namedShare of the pairs have a name is one with names.
 	namedShare = .5
-	// MaxBeacons is the number of pairs that Input.Beacons gets. Nobody reads more.
-	MaxBeacons = 1000
+	// maxBeacons is the number of pairs that Input.Beacons gets. Nobody reads more.
+	maxBeacons = 1000
 	// beaconShare is the least share of the hours with a beat that a finding's beats fill at
 	// its period. A clock that misses half of them fills half; a person who turns pages every
 	// twenty seconds, now and then, a tenth.
@@ -187,7 +187,7 @@ func (o *beaconOptions) score(in *Input, risk int) []Finding {
 		if !b.Regular && (b.Rita.Mean < telling || b.Intervals >= fewIntervals) {
 			continue
 		}
-		if table = append(table, b); len(table) >= 2*MaxBeacons {
+		if table = append(table, b); len(table) >= 2*maxBeacons {
 			table = worst(table)
 		}
 	}
@@ -204,10 +204,10 @@ func (o *beaconOptions) score(in *Input, risk int) []Finding {
 	return findings
 }
 
-// worst returns the worst MaxBeacons of a table, the worst first.
+// worst returns the worst maxBeacons of a table, the worst first.
 func worst(table []*Beacon) []*Beacon {
 	slices.SortFunc(table, worseFirst)
-	return table[:min(len(table), MaxBeacons)]
+	return table[:min(len(table), maxBeacons)]
 }
 
 // week returns the rows of the judged day and the six before it.

@@ -90,7 +90,7 @@ type Input struct {
 	// Baseline, if set, is called by upload_zscore for each row of Day, in the order
 	// of the keys, with the baseline of its entity.
 	Baseline func(b UploadBaseline)
-	// Beacons, if set, is called by beacon for up to MaxBeacons pairs, the worst first.
+	// Beacons, if set, is called by beacon for up to maxBeacons pairs, the worst first.
 	Beacons func(b *Beacon)
 }
 

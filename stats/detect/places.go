@@ -29,7 +29,7 @@ type Place struct {
 // comparePlaces need not parse them.
 const placeTime = "2006-01-02T15:04:05.000000Z"
 
-// String returns the text that ParsePlace parses: "1100000000
+// String returns the text that parsePlace parses: "1100000000
 // 2026-11-20T22:14:05.000000Z access.log:88", and if more is known tabs and the host, the
 // parent and the PID.
 func (p Place) String() string {
@@ -45,8 +45,8 @@ func (p Place) String() string {
 	return string(b)
 }
 
-// ParsePlace parses what String returned. For any other text it returns the zero Place.
-func ParsePlace(text string) (p Place) {
+// parsePlace parses what String returned. For any other text it returns the zero Place.
+func parsePlace(text string) (p Place) {
 	size, rest, _ := strings.Cut(text, " ")
 	at, rest, _ := strings.Cut(rest, " ")
 	n, err := strconv.ParseInt(size, 10, 64)
@@ -98,7 +98,7 @@ func (s *Summary) Records() []Place {
 	}
 	var places []Place
 	for _, text := range s.Places {
-		if p := ParsePlace(text); p.At != "" { // else another program wrote it
+		if p := parsePlace(text); p.At != "" { // else another program wrote it
 			places = append(places, p)
 		}
 	}

@@ -73,7 +73,7 @@ func TestPlaces(t *testing.T) {
 				if diff := gocmp.Diff(want, row.Places); diff != "" {
 					t.Fatalf("seed %d, %s of %q, %d folders (-want +got):\n%s", seed, a.Name, row.Object, len(folders), diff)
 				}
-				if len(want) > 0 && ParsePlace(want[0]) != (Place{Time: row.PeakTime, Bytes: row.PeakOut, At: row.Evidence}) {
+				if len(want) > 0 && parsePlace(want[0]) != (Place{Time: row.PeakTime, Bytes: row.PeakOut, At: row.Evidence}) {
 					t.Fatalf("seed %d: the first place is %s, the evidence %s", seed, want[0], row.Evidence)
 				}
 				kept[len(want)]++
@@ -91,12 +91,12 @@ func TestPlaces(t *testing.T) {
 // stops a report.
 func TestParsePlace(t *testing.T) {
 	for _, p := range []Place{{testDay, 0, "a b.log:7", "", "", 0}, {testDay + 1, 1 << 62, "s3://b/k:1", "pc1", "/bin/sh -c", 44}, {0, 5, "", "", "", 1}, {0, 5, "a\tb\tc\td\te:5", "", "", 0}} {
-		if got := ParsePlace(p.String()); got != p {
+		if got := parsePlace(p.String()); got != p {
 			t.Errorf("got %+v, want %+v", got, p)
 		}
 	}
 	for _, text := range []string{"", "x", "1", "1 2026-11-20T00:00:00Z", "1 x y", "x 2026-11-20T00:00:00.000000Z y"} {
-		if got := ParsePlace(text); got != (Place{}) {
+		if got := parsePlace(text); got != (Place{}) {
 			t.Errorf("%q: got %+v, want the zero Place", text, got)
 		}
 	}

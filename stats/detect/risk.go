@@ -149,7 +149,7 @@ func Risk(findings []Finding, last Day, criticality func(entity string) string) 
 			day[k.entity] = append(day[k.entity], f.RiskScore)
 			e.Worst = max(e.Worst, f.Severity)
 		}
-		e.Tactics = append(e.Tactics, Tactics(f.Technique)...)
+		e.Tactics = append(e.Tactics, tacticsOf(f.Technique)...)
 		e.Detections = append(append(e.Detections, f.Detection), f.Also...)
 	}
 	out := make([]EntityRisk, 0, len(of))

@@ -48,7 +48,7 @@ func TestDescriptors(t *testing.T) {
 	technique := regexp.MustCompile(`^T\d{4}(\.\d{3})?$`)
 	tactic := regexp.MustCompile(`^TA\d{4}$`)
 	check := func(where, id string) {
-		if !technique.MatchString(id) || len(Tactics(id)) == 0 {
+		if !technique.MatchString(id) || len(tacticsOf(id)) == 0 {
 			t.Errorf("%s: technique %q has no known form or tactic", where, id)
 		}
 	}
@@ -78,12 +78,12 @@ func TestDescriptors(t *testing.T) {
 	for _, technique := range kindTechniques {
 		check("hosts", technique)
 	}
-	for _, q := range Techniques {
+	for _, q := range techniques {
 		if !tactic.MatchString(q.Tactic) {
 			t.Errorf("%s: tactic %q", q.ID, q.Tactic)
 		}
 	}
-	if got := Tactics("T9999.001"); got != nil {
+	if got := tacticsOf("T9999.001"); got != nil {
 		t.Errorf("unknown technique: got %v, want none", got)
 	}
 }
@@ -394,17 +394,17 @@ func TestScoreBearsAnything(t *testing.T) {
 
 func TestTechniques(t *testing.T) {
 	form := regexp.MustCompile(`^T\d{4}(\.\d{3})?$`)
-	if !slices.IsSortedFunc(Techniques, func(a, b Technique) int { return strings.Compare(a.ID, b.ID) }) {
+	if !slices.IsSortedFunc(techniques, func(a, b Technique) int { return strings.Compare(a.ID, b.ID) }) {
 		t.Error("techniques are not sorted by id")
 	}
-	for i, q := range Techniques {
+	for i, q := range techniques {
 		if !form.MatchString(q.ID) || q.Name == "" || TacticName(q.Tactic) == q.Tactic {
 			t.Errorf("technique %+v: want an id, a name and a known tactic", q)
 		}
 		if parent, ok := q.Parent(); ok && (parent.Name == "" || parent.Tactic != q.Tactic || strings.Contains(q.Name, ": ")) {
 			t.Errorf("technique %+v: want its own name and, among Techniques, %+v", q, parent)
 		}
-		if i > 0 && Techniques[i-1].ID == q.ID {
+		if i > 0 && techniques[i-1].ID == q.ID {
 			t.Errorf("technique %s stands twice", q.ID)
 		}
 	}
@@ -434,7 +434,7 @@ func TestTechniquesAreMITREs(t *testing.T) {
 			published[cells[0]] = entry{cells[1], cells[2]}
 		}
 	}
-	for _, q := range Techniques {
+	for _, q := range techniques {
 		tactic := strings.ReplaceAll(strings.ToLower(TacticName(q.Tactic)), " ", "-")
 		if p := published[q.ID]; p.name != q.Name || !slices.Contains(strings.Fields(p.tactics), tactic) {
 			t.Errorf("got %s %q under %s, published is %q under %s", q.ID, q.Name, tactic, p.name, p.tactics)

@@ -420,7 +420,7 @@ func (o *sigmaRuleOptions) score(in *Input) []Finding {
 		if rule == nil {
 			continue // the rule was removed
 		}
-		if in.Own(placeOf(r)) && about(rule, Exfiltration) {
+		if in.Own(placeOf(r)) && about(rule, exfiltration) {
 			continue
 		}
 		if n := len(rows); n > 0 && (of != rule || rows[n-1].Feed != r.Feed || rows[n-1].EntityType != r.EntityType || rows[n-1].Entity != r.Entity) {
@@ -622,19 +622,19 @@ func innocentCauses(rule *sigma.Rule) string {
 
 // about reports whether a rule has the tag of a technique that serves a tactic.
 func about(rule *sigma.Rule, tactic string) bool {
-	return slices.ContainsFunc(rule.Techniques(), func(id string) bool { return slices.Contains(Tactics(id), tactic) })
+	return slices.ContainsFunc(rule.Techniques(), func(id string) bool { return slices.Contains(tacticsOf(id), tactic) })
 }
 
 // techniqueAmong returns the first technique that serves exfiltration, else the first
 // one.
 func techniqueAmong(ids []string) string {
 	for _, id := range ids {
-		if slices.Contains(Tactics(id), Exfiltration) {
+		if slices.Contains(tacticsOf(id), exfiltration) {
 			return id
 		}
 	}
 	for _, id := range ids {
-		if Tactics(id) != nil {
+		if tacticsOf(id) != nil {
 			return id
 		}
 	}

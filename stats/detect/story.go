@@ -29,7 +29,7 @@ func (f *Finding) Stage() Stage {
 		return Collected
 	case slices.Contains(shares, f.Technique):
 		return Shared
-	case slices.Contains(Tactics(f.Technique), Collection), slices.Contains(Tactics(f.Technique), CredentialAccess):
+	case slices.Contains(tacticsOf(f.Technique), collection), slices.Contains(tacticsOf(f.Technique), credentialAccess):
 		return Collected
 	case f.ofProgram():
 		return Tool

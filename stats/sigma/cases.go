@@ -11,9 +11,9 @@ import (
 	"outflow/columnar"
 )
 
-// Put sets the value of a Sigma field in the row being built. It sets the table's
+// putField sets the value of a Sigma field in the row being built. It sets the table's
 // column for the field, or a field of the event if the table has no such column.
-func Put(b *columnar.Builder, t *columnar.Table, field string, text []byte) {
+func putField(b *columnar.Builder, t *columnar.Table, field string, text []byte) {
 	field = fieldName(field)
 	c, ok := ColumnOf(t, field)
 	if !ok {
@@ -217,10 +217,10 @@ func appendPairs(pairs []Pair, prefix string, n *node) ([]Pair, error) {
 	return pairs, nil
 }
 
-// Try returns, in the order of the set, the rules that match one of the events and
+// try returns, in the order of the set, the rules that match one of the events and
 // the correlations that fire. Every rule is asked about every event, whatever its
 // log source. A column that no event fills is treated as one that the format lacks.
-func (s *Set) Try(events [][]Pair) []*Rule {
+func (s *Set) try(events [][]Pair) []*Rule {
 	hit := make([]bool, len(s.Rules))
 	// An event counts once, even if it is found in several tables.
 	type place struct{ rule, event int }
@@ -277,7 +277,7 @@ func (s *Set) batches(events [][]Pair, sink func(b *columnar.Batch, lacks column
 		for i, pairs := range events {
 			b.SetTime(timeOf(pairs, i))
 			for _, p := range pairs {
-				Put(b, t, p.Field, []byte(p.Text))
+				putField(b, t, p.Field, []byte(p.Text))
 			}
 			b.Next(int64(i + 1))
 		}
@@ -300,7 +300,7 @@ func timeOf(pairs []Pair, i int) int64 {
 // the case tests those in the file named rules.
 func (s *Set) Run(c *Case, rules string) string {
 	is := func(r *Rule, name string) bool { return name == r.ID || name == r.Name || name == r.Title }
-	matched := s.Try(c.Events)
+	matched := s.try(c.Events)
 	var missing, extra []string
 	about := 0
 	known := map[string]bool{}

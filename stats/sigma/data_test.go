@@ -113,7 +113,7 @@ func TestRegressionOfSigmaHQ(t *testing.T) {
 	for _, name := range events {
 		of := filepath.Base(filepath.Dir(name))
 		own := false
-		for _, r := range set.Try(recordedEvents(t, name)) {
+		for _, r := range set.try(recordedEvents(t, name)) {
 			rule := filepath.Base(filepath.Dir(r.File))
 			own = own || rule == of
 			if rule != of {
@@ -194,7 +194,7 @@ func TestOracle(t *testing.T) {
 			}
 			asked -= len(set.Rules) * len(list)
 			for _, c := range list {
-				matched := set.Try(c.Events)
+				matched := set.try(c.Events)
 				for _, r := range set.Rules {
 					if ref := cmp.Or(r.Name, r.Title); !refuses[ref] {
 						key := ref + ": " + c.Name
@@ -254,7 +254,7 @@ func TestOracleOfSigmaHQ(t *testing.T) {
 		for i, event := range recordedEvents(t, name) {
 			id := fmt.Sprintf("%s/%d", strings.TrimSuffix(filepath.Base(name), ".json"), i)
 			pairs += len(set.Rules)
-			for _, r := range set.Try([][]Pair{event}) {
+			for _, r := range set.try([][]Pair{event}) {
 				got[[2]string{r.ID, id}] = true
 			}
 		}

@@ -210,7 +210,7 @@ func TestBundledOwn(t *testing.T) {
 	asked := map[string]bool{}
 	for _, c := range cases {
 		var got []string
-		for _, r := range set.Try(c.Events) {
+		for _, r := range set.try(c.Events) {
 			got = append(got, r.Name)
 		}
 		for _, name := range c.Match {
