@@ -68,6 +68,15 @@ const foldRows = 128
 // days calls fold for each run of rows that belong to one day and lie within the
 // bounds of the options. A run has at most foldRows rows.
 func (ps *sections[P]) days(b *columnar.Batch, feed string, o *FoldOptions, fold func(p *P, from, to int)) {
+	ps.runs(b, feed, o, func(p *P, from, to int) {
+		for ; from < to; from += foldRows {
+			fold(p, from, min(from+foldRows, to))
+		}
+	})
+}
+
+// runs is days for runs of any length.
+func (ps *sections[P]) runs(b *columnar.Batch, feed string, o *FoldOptions, fold func(p *P, from, to int)) {
 	times := b.Int64(columnar.Time)
 	for i := 0; i < len(times); {
 		day := o.dayOf(times[i])
@@ -84,9 +93,7 @@ func (ps *sections[P]) days(b *columnar.Batch, feed string, o *FoldOptions, fold
 			i++ // out of bounds
 			continue
 		}
-		for p := ps.of(sectionKey{feed, day}); i < j; i += foldRows {
-			fold(p, i, min(i+foldRows, j))
-		}
+		fold(ps.of(sectionKey{feed, day}), i, j)
 		i = j
 	}
 }

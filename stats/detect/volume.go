@@ -40,18 +40,21 @@ type volumes struct {
 	nameless []bool
 	clients  []uint32
 	used     [columnar.BatchRows]uint32 // by row of the batch: the object that it used
-	slots    [columnar.BatchRows]int32  // by row of the batch: its index in the cells of its section
-	pairs    pairStride
+	stride   volumeStride
 
 	countAddresses bool
 	listUsed       bool // keep which objects each entity used
 }
 
-// A pairStride is a buffer for the rows that are placed at once: those that have a pair.
-type pairStride struct {
+// A volumeStride has the rows of a section that are folded at once. These are rows that count:
+// of a proxy's log a third has uploads, and as many of them as of other rows are to wait for
+// memory together.
+type volumeStride struct {
+	n         int
 	rows      [foldRows]int32
 	who, what [foldRows]uint32
-	slots     [foldRows]int32
+	slots     [foldRows]int32 // of the pairs of who and what
+	cells     [foldRows]int32 // the indexes of what is added to; 0: the row is taken already
 }
 
 type volumeSection struct {
@@ -224,92 +227,118 @@ func (v *volumes) Fold(b *columnar.Batch) {
 		v.actions, v.blocked = v.blockers.of(b)
 	}
 	v.places.begin(b)
-	v.sections.days(b, feedOf(b), v.o, func(p *volumeSection, from, to int) {
-		if what != nil {
-			v.placePairs(p, b, who, what, from, to)
-		} else {
-			v.place(p, b, who, from, to)
-		}
-		v.load(p, from, to)
-		v.add(p, b, from, to)
-		if v.countAddresses {
-			v.came(p, b, who, from, to)
-		}
-	})
-}
-
-// place finds the cells of rows; 0 means a row to leave out.
-func (v *volumes) place(p *volumeSection, b *columnar.Batch, who []uint32, from, to int) {
-	times := b.Int64(columnar.Time)
-	for i := from; i < to; i++ {
-		if who[i] == 0 {
-			v.slots[i] = 0
-			continue
-		}
-		if int(who[i]) < len(p.alone) && p.alone[who[i]] != 0 {
-			v.slots[i] = p.alone[who[i]]
-			continue
-		}
-		slot := p.groups.Slot(who[i], 0)
-		if n := int(who[i]) + 1 - len(p.alone); n > 0 {
-			p.alone = append(p.alone, make([]int32, n)...)
-		}
-		p.alone[who[i]] = slot
-		if int(slot) == p.cells.n {
-			p.cells.add(volume{counts: counts{first: times[i], last: times[i]}})
-		}
-		v.slots[i] = slot
-	}
-}
-
-// load brings the cells of rows into the cache.
-func (v *volumes) load(p *volumeSection, from, to int) {
-	slots := v.slots[from:to]
-	touch(slots, func(slot int32) int64 {
-		c := p.cells.at(slot)
-		return c.events + c.below
-	})
-	touch(slots, func(slot int32) int64 { // what the cells refer to
-		c := p.cells.at(slot)
-		o := p.rest.at(c.restAt)
-		return p.hourly.load(c.hourlyAt) + int64(o.n) + o.of[len(o.of)-1].bytes
-	})
-}
-
-// placePairs is place for tables with objects. The first row of a pair that counts
-// becomes an only if it fits, and then needs no cell.
-func (v *volumes) placePairs(p *volumeSection, b *columnar.Batch, who, what []uint32, from, to int) {
-	times := b.Int64(columnar.Time)
-	midnight := int64(v.o.dayOf(times[from])) * dayMicros
 	var codes []int32
 	var counted []bool
 	if v.counted != nil {
 		codes, counted = v.counted(b)
 	}
-	if v.listUsed {
-		v.use(p, who[from:to], what[from:to], from)
-	}
-	pairs, n := &v.pairs, 0
+	v.sections.runs(b, feedOf(b), v.o, func(p *volumeSection, from, to int) {
+		if v.listUsed {
+			v.use(p, who[from:to], what[from:to], from)
+		}
+		for from < to {
+			if what != nil {
+				from = v.stride.gather(who, what, codes, counted, from, to)
+				v.placePairs(p, b)
+			} else {
+				from = v.place(p, b, who, from, to)
+			}
+			v.load(p)
+			v.add(p, b)
+			if v.countAddresses {
+				v.came(p, b)
+			}
+		}
+	})
+}
+
+// place takes rows into the stride, finds their cells, and returns the row after them.
+func (v *volumes) place(p *volumeSection, b *columnar.Batch, who []uint32, from, to int) int {
+	times := b.Int64(columnar.Time)
+	s, n := &v.stride, 0
+	to = min(to, from+foldRows)
 	for i := from; i < to; i++ {
-		v.slots[i] = 0
-		if who[i] == 0 || what[i] == 0 || counted != nil && !counted[codes[i]] {
+		if who[i] == 0 {
 			continue
 		}
-		pairs.rows[n], pairs.who[n], pairs.what[n] = int32(i), who[i], what[i]
+		slot := int32(0)
+		if int(who[i]) < len(p.alone) {
+			slot = p.alone[who[i]]
+		}
+		if slot == 0 {
+			slot = p.groups.Slot(who[i], 0)
+			if n := int(who[i]) + 1 - len(p.alone); n > 0 {
+				p.alone = append(p.alone, make([]int32, n)...)
+			}
+			p.alone[who[i]] = slot
+			if int(slot) == p.cells.n {
+				p.cells.add(volume{counts: counts{first: times[i], last: times[i]}})
+			}
+		}
+		s.rows[n], s.who[n], s.cells[n] = int32(i), who[i], slot
 		n++
 	}
-	p.groups.Slots(pairs.slots[:n], pairs.who[:n], pairs.what[:n])
-	touch(pairs.slots[:n], func(slot int32) int64 {
+	s.n = n
+	return to
+}
+
+// gather takes the rows that count into the stride, until it is full, and returns the row after
+// them.
+func (s *volumeStride) gather(who, what []uint32, codes []int32, counted []bool, from, to int) int {
+	n := 0
+	for ; from < to && n < foldRows; from++ {
+		counts := min(who[from], what[from], 1) // without a jump that the processor could not foretell
+		if counted != nil {
+			is := uint32(0)
+			if counted[codes[from]] {
+				is = 1
+			}
+			counts &= is
+		}
+		s.rows[n], s.who[n], s.what[n] = int32(from), who[from], what[from]
+		n += int(counts)
+	}
+	s.n = n
+	return from
+}
+
+// load brings the cells of rows into the cache.
+func (v *volumes) load(p *volumeSection) {
+	cells := v.stride.cells[:v.stride.n]
+	touch(cells, func(cell int32) int64 {
+		c := p.cells.at(cell)
+		return c.events + c.below
+	})
+	touch(cells, func(cell int32) int64 { // what the cells refer to
+		c := p.cells.at(cell)
+		o := p.rest.at(c.restAt)
+		return p.hourly.load(c.hourlyAt) + int64(o.n) + o.of[len(o.of)-1].bytes
+	})
+}
+
+// placePairs finds the cells of the rows in the stride, of a table with objects. The first row of
+// a pair becomes an only if it fits, and then needs no cell.
+func (v *volumes) placePairs(p *volumeSection, b *columnar.Batch) {
+	s := &v.stride
+	if s.n == 0 {
+		return
+	}
+	times := b.Int64(columnar.Time)
+	midnight := int64(v.o.dayOf(times[s.rows[0]])) * dayMicros
+	slots := s.slots[:s.n]
+	p.groups.Slots(slots, s.who[:s.n], s.what[:s.n])
+	touch(slots, func(slot int32) int64 {
 		if int(slot) >= p.onlys.n {
 			return 0 // made below
 		}
 		return int64(p.onlys.at(slot).cell)
 	})
-	for k, slot := range pairs.slots[:n] {
-		i := int(pairs.rows[k])
-		if v.nameless != nil && v.nameless[what[i]] {
+	for k, slot := range slots {
+		i := int(s.rows[k])
+		s.cells[k] = 0
+		if v.nameless != nil && v.nameless[s.what[k]] {
 			p.asks = true
-			if entityKind(who[i]&3) != addressEntity && v.clients[i] != 0 {
+			if entityKind(s.who[k]&3) != addressEntity && v.clients[i] != 0 {
 				p.meet(slot, v.clients[i], times[i])
 			}
 		}
@@ -329,7 +358,7 @@ func (v *volumes) placePairs(p *volumeSection, b *columnar.Batch, who, what []ui
 			o.cell = int32(p.cells.n)
 			p.cells.add(o.volume(midnight))
 		}
-		v.slots[i] = o.cell
+		s.cells[k] = o.cell
 	}
 }
 
@@ -374,25 +403,27 @@ func (p *volumeSection) meet(slot int32, client uint32, us int64) {
 // isBlocked reports whether a row of the batch was blocked.
 func (v *volumes) isBlocked(row int) bool { return v.blocked != nil && v.blocked[v.actions[row]] }
 
-func (v *volumes) add(p *volumeSection, b *columnar.Batch, from, to int) {
+func (v *volumes) add(p *volumeSection, b *columnar.Batch) {
 	times := b.Int64(columnar.Time)
 	out, outValid := b.Int64(columnar.BytesOut), b.Valid(columnar.BytesOut)
 	in, inValid := b.Int64(columnar.BytesIn), b.Valid(columnar.BytesIn)
 	actions, blockedBy := v.actions, v.blocked
-	for i := from; i < to; i++ {
-		if v.slots[i] == 0 {
+	s := &v.stride
+	for k, cell := range s.cells[:s.n] {
+		if cell == 0 {
 			continue
 		}
-		c := p.cells.at(v.slots[i])
+		i := int(s.rows[k])
+		c := p.cells.at(cell)
 		blocked := blockedBy != nil && blockedBy[actions[i]]
 		hour, hours := hourOf(times[i]), c.hours
 		c.hours |= 1 << hour
 		if !b.Repeats(i) {
 			c.events++
 			if blocked {
-				n := p.refused[v.slots[i]]
+				n := p.refused[cell]
 				n.merge(refused{1, out[i]})
-				p.refused[v.slots[i]] = n
+				p.refused[cell] = n
 			} else {
 				if out[i] > 0 && hour != c.hourlyAt.hour() {
 					p.hourly.turn(&c.hourlyAt, hour, c.out, hours>>hour&1 != 0)
@@ -414,23 +445,24 @@ func (v *volumes) add(p *volumeSection, b *columnar.Batch, from, to int) {
 }
 
 // came records the addresses that users and hosts came from.
-func (v *volumes) came(p *volumeSection, b *columnar.Batch, who []uint32, from, to int) {
+func (v *volumes) came(p *volumeSection, b *columnar.Batch) {
 	if b.Known(columnar.SrcIP) == 0 {
 		return
 	}
-	for from < to && entityKind(who[from]&3) == addressEntity {
+	s, from := &v.stride, 0
+	for from < s.n && entityKind(s.who[from]&3) == addressEntity {
 		from++
 	}
-	if from == to {
+	if from == s.n {
 		return // as in flow logs: the addresses need no numbers
 	}
 	codes, dict := b.Codes(columnar.SrcIP)
 	address := v.address.Of(dict)
 	var slots, addresses [foldRows]uint32 // addresses that leave their cell for another one
 	n := 0
-	for i := from; i < to; i++ {
-		a, slot := address[codes[i]], v.slots[i]
-		if a == 0 || slot == 0 || entityKind(who[i]&3) == addressEntity {
+	for k := from; k < s.n; k++ {
+		a, slot := address[codes[s.rows[k]]], s.cells[k]
+		if a == 0 || entityKind(s.who[k]&3) == addressEntity {
 			continue
 		}
 		// Most users come from a few addresses, in no order that the processor could foretell:
