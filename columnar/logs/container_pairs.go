@@ -62,13 +62,7 @@ type keyvalueReader struct {
 	patterns []linePattern
 	found    [][]byte // what stands in the holes of the pattern at hand
 	clean    []byte
-
-	// The window of the data in which values end, from its byte from to its byte to: bit i&63 of
-	// seps[i>>6] says whether byte i of the window is a separator or a newline, and so on.
-	from, to     int
-	seps, quotes []uint64
-	escapes      bool        // it has a backslash
-	marks        []scan.Mark // scratch
+	marks    lineMarks // quotes are the others
 }
 
 // beforePairs is the name of what stands before the first pair of a line.
@@ -77,7 +71,7 @@ const beforePairs = "$0"
 func (r *keyvalueReader) use([]byte) error { return nil }
 
 func (r *keyvalueReader) read(data []byte, w *window, t *Tally) []byte {
-	r.from, r.to = 0, 0
+	r.marks.forget()
 	return eachLine(data, w, func(line []byte, record int64) {
 		w.begin(record)
 		pairs, fits := r.words(line, w)
@@ -110,22 +104,6 @@ func (r *keyvalueReader) words(line []byte, w *window) (pairs []byte, fits bool)
 	return line, false
 }
 
-// look makes a window of data that begins with the line that stands from begin to end.
-func (r *keyvalueReader) look(data []byte, begin, end int) {
-	r.from, r.to = begin, min(max(begin+scan.Window, end), len(data))
-	text := data[r.from:r.to]
-	r.escapes = bytes.IndexByte(text, '\\') >= 0
-	r.marks = scan.MarkText(r.marks, text, r.sep, '"')
-	n := len(r.marks)
-	r.seps, r.quotes = slices.Grow(r.seps[:0], n+2)[:n+2], slices.Grow(r.quotes[:0], n+2)[:n+2]
-	for k, m := range r.marks {
-		r.seps[k], r.quotes[k] = m.Sep|m.Line, m.Other|m.Line
-	}
-	for k := n; k < n+2; k++ { // a value ends with the data
-		r.seps[k], r.quotes[k] = math.MaxUint64, math.MaxUint64
-	}
-}
-
 // pairs gives the last record of the window the values of a line, and reports whether
 // there are any.
 //
@@ -136,12 +114,8 @@ func (r *keyvalueReader) pairs(line []byte, w *window) bool {
 		return false
 	}
 	n, sep := 0, r.separator(line)
-	begin := cap(w.data) - cap(line)
-	if begin < r.from || begin+len(line) > r.to {
-		r.look(w.data, begin, begin+len(line))
-	}
-	window := begin - r.from // where the line begins in the window
-	escapes := r.escapes && bytes.IndexByte(line, '\\') >= 0
+	begin, window := r.marks.find(w.data, line, r.sep, '"')
+	escapes := r.marks.escapes && bytes.IndexByte(line, '\\') >= 0
 	cells := w.cells[(w.n-1)*w.slots:]
 	for at := 0; at < len(line); {
 		if line[at] == sep || line[at] == ' ' {
@@ -188,7 +162,7 @@ func (r *keyvalueReader) pairs(line []byte, w *window) bool {
 					}
 				}
 			} else {
-				end = scan.NextMark(r.quotes, window+value) - window
+				end = scan.NextMark(r.marks.others, window+value) - window
 			}
 			if end >= len(line) {
 				w.clear("value in quotes that do not end, taken to the end of the line")
@@ -197,7 +171,7 @@ func (r *keyvalueReader) pairs(line []byte, w *window) bool {
 			at = min(end+1, len(line))
 		} else {
 			if sep == r.sep {
-				end = min(scan.NextMark(r.seps, window+at)-window, len(line))
+				end = min(scan.NextMark(r.marks.seps, window+at)-window, len(line))
 			} else if end = at + scan.IndexNear(line[at:], sep); end < at {
 				end = len(line)
 			}
@@ -214,6 +188,45 @@ func (r *keyvalueReader) pairs(line []byte, w *window) bool {
 		}
 	}
 	return n > 0
+}
+
+// lineMarks say where two bytes stand in a window of the data, of whole lines.
+type lineMarks struct {
+	from, to int // the window
+	// Bit i&63 of seps[i>>6] says whether byte i of the window is a separator or a newline, that
+	// of others whether it is the other byte or a newline. Both are set behind the window.
+	seps, others []uint64
+	sep          byte
+	escapes      bool        // it has a backslash
+	marks        []scan.Mark // scratch
+}
+
+// forget drops the window: there is other data.
+func (m *lineMarks) forget() { m.from, m.to = 0, 0 }
+
+// find returns where a line begins in data and where in the window, which has it whole then.
+func (m *lineMarks) find(data, line []byte, sep, other byte) (begin, at int) {
+	begin = cap(data) - cap(line)
+	end := begin + len(line)
+	if begin >= m.from && end <= m.to && sep == m.sep {
+		return begin, begin - m.from
+	}
+	m.from, m.to = begin, min(max(begin+scan.Window, end), len(data))
+	if sep != m.sep { // the next line may have the one before
+		m.sep, m.to = sep, end
+	}
+	text := data[m.from:m.to]
+	m.escapes = bytes.IndexByte(text, '\\') >= 0
+	m.marks = scan.MarkText(m.marks, text, sep, other)
+	n := len(m.marks)
+	m.seps, m.others = slices.Grow(m.seps[:0], n+2)[:n+2], slices.Grow(m.others[:0], n+2)[:n+2]
+	for k, mark := range m.marks {
+		m.seps[k], m.others[k] = mark.Sep|mark.Line, mark.Other|mark.Line
+	}
+	for k := n; k < n+2; k++ {
+		m.seps[k], m.others[k] = math.MaxUint64, math.MaxUint64
+	}
+	return begin, 0
 }
 
 // separator returns what separates the pairs of a line.
@@ -249,7 +262,9 @@ var cefContainer = &container{
 	name:   "cef",
 	begins: func(head []byte) bool { return bytes.Contains(head, []byte("CEF:")) && !inObject(head) },
 	open: func(p *sourcePlan) (recordReader, error) {
-		return &headedReader{keys: newKeys(p), head: newKeys(p), cef: true}, nil
+		r := newHeadedReader(p, cefHead)
+		r.cef = true
+		return r, nil
 	},
 }
 
@@ -259,7 +274,8 @@ var leefContainer = &container{
 	name:   "leef",
 	begins: func(head []byte) bool { return bytes.Contains(head, []byte("LEEF:")) && !inObject(head) },
 	open: func(p *sourcePlan) (recordReader, error) {
-		r := &headedReader{keys: newKeys(p), head: newKeys(p), sep: '\t'}
+		r := newHeadedReader(p, leefHead)
+		r.sep = '\t'
 		if s := p.source.Separator; s != "" {
 			r.sep = s[0]
 		}
@@ -277,45 +293,60 @@ var (
 // keys and values.
 type headedReader struct {
 	keys
-	head  keys
+	head  [][]int // slots by field of the head
 	cef   bool
 	sep   byte // of LEEF's pairs, unless a head names another
 	clean []byte
+	marks lineMarks // of CEF the signs behind keys, and the backslashes; of LEEF the separators, and these signs
+	// escapes says that the line at hand may have escapes.
+	escapes bool
+
+	// What the head of the last line was, up to the | behind it, and where its fields end. Most lines
+	// have the head of the one before.
+	last []byte
+	ends []int
+}
+
+func newHeadedReader(p *sourcePlan, head []string) *headedReader {
+	r := &headedReader{keys: newKeys(p)}
+	for _, name := range head {
+		r.head = append(r.head, r.slotsOf([]byte(name)))
+	}
+	return r
 }
 
 func (r *headedReader) use([]byte) error { return nil }
 
 func (r *headedReader) read(data []byte, w *window, t *Tally) []byte {
-	mark, names := []byte("LEEF:"), leefHead
+	mark := []byte("LEEF:")
 	if r.cef {
-		mark, names = []byte("CEF:"), cefHead
+		mark = []byte("CEF:")
 	}
+	r.marks.forget()
 	return eachLine(data, w, func(line []byte, record int64) {
 		at := bytes.Index(line, mark)
 		if at < 0 {
 			t.Skip(record, "no head of "+string(mark[:len(mark)-1]))
 			return
 		}
-		w.begin(record)
-		rest := line[at+len(mark):]
-		field, rest, ok := cutHead(rest)
-		second := bytes.HasPrefix(field, []byte("2"))
-		for _, name := range names {
-			if !ok {
-				break
-			}
-			field, rest, ok = cutHead(rest)
-			for _, slot := range r.head.slotsOf([]byte(name)) {
-				r.give(w, slot, field)
-			}
+		if r.cef {
+			_, begin := r.marks.find(w.data, line, '=', '\\')
+			r.escapes = scan.NextMark(r.marks.others, begin) < begin+len(line)
 		}
+		text := line[at+len(mark):]
+		rest, ok := r.cut(text)
 		if !ok {
-			w.back()
 			t.Skip(record, "head of "+string(mark[:len(mark)-1])+" is cut off")
 			return
 		}
+		w.begin(record)
+		for i, slots := range r.head {
+			if len(slots) > 0 {
+				r.give(w, slots, text[r.ends[i]+1:r.ends[i+1]])
+			}
+		}
 		sep := r.sep
-		if !r.cef && second {
+		if !r.cef && text[0] == '2' {
 			if field, after, ok := cutHead(rest); ok && len(field) <= len("0x09") && bytes.IndexByte(field, '=') < 0 {
 				sep, rest = leefSeparator(field), after
 			}
@@ -326,6 +357,29 @@ func (r *headedReader) read(data []byte, w *window, t *Tally) []byte {
 			r.attributes(rest, sep, w)
 		}
 	})
+}
+
+// maxHead bounds the heads that are remembered, in bytes.
+const maxHead = 1 << 10
+
+// cut cuts the head off, and finds where its fields end.
+func (r *headedReader) cut(p []byte) (rest []byte, ok bool) {
+	if len(r.last) > 0 && bytes.HasPrefix(p, r.last) {
+		return p[len(r.last):], true
+	}
+	r.last, r.ends, rest = r.last[:0], r.ends[:0], p
+	for range 1 + len(r.head) { // the version is the first
+		var field []byte
+		begin := len(p) - len(rest)
+		if field, rest, ok = cutHead(rest); !ok {
+			return nil, false
+		}
+		r.ends = append(r.ends, begin+len(field))
+	}
+	if n := len(p) - len(rest); n <= maxHead {
+		r.last = append(r.last, p[:n]...)
+	}
+	return rest, true
 }
 
 // cutHead cuts a field of a head off. A | behind a backslash is a part of it.
@@ -360,40 +414,66 @@ func leefSeparator(field []byte) byte {
 // extension reads the pairs of CEF: a value ends where the next key begins, as it may
 // hold spaces.
 func (r *headedReader) extension(line []byte, w *window) {
-	n, key, value := 0, 0, -1 // of the pair at hand: its number, where the key begins and the value
-	escapes := bytes.IndexByte(line, '\\') >= 0
-	for i := 0; i < len(line); i++ {
-		if !escapes {
-			next := scan.IndexNear(line[i:], '=')
-			if next < 0 {
-				break
-			}
-			i += next
+	_, at := r.marks.find(w.data, line, '=', '\\')
+	escape := scan.NextMark(r.marks.others, at) - at // the next one
+	value := -1                                      // where that of the key at hand begins
+	var slots []int                                  // of that key
+	for i, n := 0, 0; ; i++ {
+		if i = scan.NextMark(r.marks.seps, at+i) - at; i >= len(line) {
+			break
 		}
-		switch line[i] {
-		case '\\':
-			i++
-		case '=':
-			begin := i
-			for begin > 0 && isKeyByte(line[begin-1]) {
-				begin--
-			}
-			if begin < i && (begin == 0 || line[begin-1] == ' ') {
-				if value >= 0 {
-					end := begin
-					for end > value && line[end-1] == ' ' {
-						end--
-					}
-					r.pair(n, line[key:value], line[value:end], w)
-					n++
-				}
-				key, value = begin, i+1
+		if escape < i {
+			i = escape + 1
+			escape = scan.NextMark(r.marks.others, at+i+1) - at
+			continue
+		}
+		key, e := r.keyBefore(n, line, i)
+		if key < 0 {
+			continue
+		}
+		if len(slots) > 0 {
+			r.give(w, slots, trimSpaces(line[value:key]))
+		}
+		if e != nil {
+			slots = e.slots
+		} else {
+			slots = r.slotsOf(line[key:i])
+			r.expect(n, line[key:i+1], slots)
+		}
+		value = i + 1
+		n++
+	}
+	if len(slots) > 0 {
+		r.give(w, slots, trimSpaces(line[value:]))
+	}
+}
+
+// keyBefore returns where the key begins that stands at place n and ends before the sign at i, -1 if
+// there is none. e is nil if another key was expected.
+func (r *headedReader) keyBefore(n int, line []byte, i int) (begin int, e *expectedKey) {
+	if n < len(r.order) {
+		begin = i + 1 - len(r.order[n].raw)
+		if begin >= 0 && (begin == 0 || line[begin-1] == ' ') {
+			if e = r.expected(n, line[begin:]); e != nil {
+				return begin, e
 			}
 		}
 	}
-	if value >= 0 {
-		r.pair(n, line[key:value], bytes.TrimRight(line[value:], " "), w)
+	for begin = i; begin > 0 && isKeyByte(line[begin-1]); {
+		begin--
 	}
+	if begin < i && (begin == 0 || line[begin-1] == ' ') {
+		return begin, nil
+	}
+	return -1, nil
+}
+
+// trimSpaces returns text without the spaces at its end.
+func trimSpaces(text []byte) []byte {
+	for n := len(text); n > 0 && text[n-1] == ' '; n-- {
+		text = text[:n-1]
+	}
+	return text
 }
 
 // isKeyByte reports whether a key of CEF may have a byte: letters, digits and _.-[].
@@ -409,57 +489,54 @@ func isKeyByte(c byte) bool {
 
 // attributes reads the pairs of LEEF.
 func (r *headedReader) attributes(line []byte, sep byte, w *window) {
-	for n := 0; len(line) > 0; n++ {
-		pair := line
-		if i := bytes.IndexByte(line, sep); i >= 0 {
-			pair, line = line[:i], line[i+1:]
-		} else {
-			line = nil
-		}
-		if i := bytes.IndexByte(pair, '='); i > 0 {
-			r.pair(n, pair[:i+1], pair[i+1:], w)
-		}
-	}
-}
-
-// pair gives the last record of the window the value of a key, which raw has with the sign
-// behind it.
-func (r *headedReader) pair(n int, raw, value []byte, w *window) {
-	var slots []int
-	if e := r.expected(n, raw); e != nil {
-		slots = e.slots
-	} else {
-		slots = r.slotsOf(bytes.TrimSpace(raw[:len(raw)-1]))
-		r.expect(n, raw, slots)
-	}
-	for _, slot := range slots {
-		r.give(w, slot, value)
-	}
-}
-
-// give gives the last record of the window a text, without its escapes and the quotes
-// around it.
-func (r *headedReader) give(w *window, slot int, text []byte) {
-	text = bare(text)
-	switch {
-	case w.has(w.n-1, slot):
-	case !r.cef || bytes.IndexByte(text, '\\') < 0:
-		w.set(slot, text)
-	default:
-		r.clean = r.clean[:0]
-		for i := 0; i < len(text); i++ {
-			c := text[i]
-			if c == '\\' && i+1 < len(text) {
-				switch text[i+1] {
-				case '\\', '=', '|':
-					i++
-					c = text[i]
-				} // others are no escapes: CORP\mira. Nor are \n and \r, where no column has lines: CORP\nora
+	_, at := r.marks.find(w.data, line, sep, '=')
+	for begin, n := 0, 0; begin < len(line); n++ {
+		end := min(scan.NextMark(r.marks.seps, at+begin)-at, len(line))
+		// What was expected may have been cut by another separator.
+		if e := r.expected(n, line[begin:]); e != nil && begin+len(e.raw) <= end {
+			if len(e.slots) > 0 {
+				r.give(w, e.slots, line[begin+len(e.raw):end])
 			}
-			r.clean = append(r.clean, c)
+		} else if sign := scan.NextMark(r.marks.others, at+begin) - at; begin < sign && sign < end {
+			slots := r.slotsOf(bytes.TrimSpace(line[begin:sign]))
+			r.expect(n, line[begin:sign+1], slots)
+			r.give(w, slots, line[sign+1:end])
 		}
-		w.put(slot, r.clean)
+		begin = end + 1
 	}
+}
+
+// give gives the last record of the window a text in slots, without its escapes and the quotes
+// around it.
+func (r *headedReader) give(w *window, slots []int, text []byte) {
+	text = bare(text)
+	escaped := r.escapes && scan.IndexNear(text, '\\') >= 0
+	for _, slot := range slots {
+		switch {
+		case w.has(w.n-1, slot):
+		case escaped:
+			w.put(slot, r.unescape(text))
+		default:
+			w.set(slot, text)
+		}
+	}
+}
+
+// unescape returns a text of CEF without its escapes.
+func (r *headedReader) unescape(text []byte) []byte {
+	r.clean = r.clean[:0]
+	for i := 0; i < len(text); i++ {
+		c := text[i]
+		if c == '\\' && i+1 < len(text) {
+			switch text[i+1] {
+			case '\\', '=', '|':
+				i++
+				c = text[i]
+			} // others are no escapes: CORP\mira. Nor are \n and \r, where no column has lines: CORP\nora
+		}
+		r.clean = append(r.clean, c)
+	}
+	return r.clean
 }
 
 // keys find the slots of keys, which it expects in the order of the last line.
