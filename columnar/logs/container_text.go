@@ -188,6 +188,15 @@ func (r *fieldReader) conditional() bool {
 func (r *fieldReader) record(w *window, slots []layoutSlot) {
 	base := uint32(cap(w.data) - cap(r.text))
 	cells := w.cells[(w.n-1)*w.slots:][:w.slots]
+	if !r.quoted && len(r.plan.source.Embedded) == 0 {
+		for _, s := range slots {
+			if s.field < len(r.fields) {
+				f := r.fields[s.field]
+				cells[s.slot] = columnar.Span{Begin: base + f.Begin, End: base + f.End}
+			}
+		}
+		return
+	}
 	for _, s := range slots {
 		if s.field >= len(r.fields) {
 			continue
@@ -579,9 +588,27 @@ func (r *spaceReader) cut(data []byte, pos []uint32, most int) {
 		}
 		fields[count] = columnar.Span{Begin: begin, End: end}
 		count++
+		if few := min(n-2-k, most-count); few > 0 { // the last piece may be empty
+			plain := plainPieces(fields[count:count+few], data, pos[k+1:], quoted >= 0)
+			count, k = count+plain, k+plain
+		}
 	}
 	ends[n-1] = behind
 	r.fields = fields[:count]
+}
+
+// plainPieces takes pieces as fields up to one that may be a part of one or none, and returns how many. None may
+// be the last of the data.
+func plainPieces(fields []columnar.Span, data []byte, pos []uint32, quoted bool) int {
+	pos = pos[:len(fields)+1]
+	for i := range fields {
+		begin, end := pos[i]+1, pos[i+1]
+		if c := data[begin]; c <= '"' || c == '[' || quoted && data[end-1] == '"' {
+			return i
+		}
+		fields[i] = columnar.Span{Begin: begin, End: end}
+	}
+	return len(fields)
 }
 
 // endsQuoted reports whether a text that begins with a quote ends with another.
