@@ -127,6 +127,7 @@ func TestExitCodes(t *testing.T) {
 		{exitOK, night, ""},
 		{exitOK, []string{"scan", "logs"}, ""},
 		{exitOK, []string{"scan", "empty"}, "no logs found"},
+		{exitOK, []string{"scan", "logs", "logs/*.none"}, "logs/*.none: matches nothing"},
 		{exitOK, []string{"scan", "-v", "cut"}, "ends early"},
 		{exitConfig, []string{"scan"}, "want outflow scan PATH"},
 		{exitConfig, []string{"scan", "logs", "--no-such"}, "unknown flag"},

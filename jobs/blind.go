@@ -229,7 +229,7 @@ func silent(config *Config, h *history, days []detect.Day, inputs []reports.Inpu
 		default:
 			out = append(out, reports.Blind{Feed: in.Name,
 				Why:    "No log of feed " + in.Name + " was found for " + spanOf(days) + " at " + in.URI + ".",
-				Remedy: "Check the uri, and whether the log was delivered."})
+				Remedy: in.leftOut() + "Check the uri, and whether the log was delivered."})
 		}
 	}
 	return out

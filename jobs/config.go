@@ -99,6 +99,15 @@ type Input struct {
 
 	format  *logs.Format
 	options logs.Options
+	left    string // why what matched it when it was last listed was left out; "": something was not
+}
+
+// leftOut says what the URI matches that is not read, as a sentence before another.
+func (in *Input) leftOut() string {
+	if in.left == "" {
+		return ""
+	}
+	return "What it matches is left out (" + in.left + "). "
 }
 
 // daily reports whether the URI has the day: only the objects around the days of a run

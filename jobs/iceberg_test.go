@@ -78,7 +78,7 @@ type tableRead struct {
 func readTable(t *testing.T, uri string, days []detect.Day) (got tableRead) {
 	t.Helper()
 	p := &program{ctx: t.Context(), now: time.Now, env: func(string) (string, bool) { return "", false }, stderr: io.Discard}
-	sources, err := p.glob(uri, days, store.Options{}, &logs.Options{})
+	sources, _, err := p.glob(uri, days, store.Options{}, &logs.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -200,7 +200,7 @@ func (p *program) find(f *inputFlags, paths []string) ([]source, error) {
 		if layout != nil {
 			path = layout.uri(path)
 		}
-		found, err := p.glob(path, nil, f.store(), &options)
+		found, _, err := p.glob(path, nil, f.store(), &options)
 		if errors.Is(err, fs.ErrNotExist) {
 			return badConfig("%s: no such file or folder", path)
 		}
@@ -244,8 +244,9 @@ func (s *source) decode(format *logs.Format, formats logs.Formats, o logs.Option
 	s.format, s.formats, s.options = format, formats, o
 }
 
-// glob lists the objects that match a pattern, as sources. o tells how they are read.
-func (p *program) glob(pattern string, days []detect.Day, at store.Options, o *logs.Options) ([]source, error) {
+// glob lists the objects that match a pattern, as sources. o tells how they are read. If there is
+// none, left says what else matches.
+func (p *program) glob(pattern string, days []detect.Day, at store.Options, o *logs.Options) (out []source, left string, err error) {
 	at.Times, at.Requests = logs.TimesOf(o), &p.requests
 	var times []time.Time
 	for _, d := range days {
@@ -253,7 +254,7 @@ func (p *program) glob(pattern string, days []detect.Day, at store.Options, o *l
 	}
 	found, err := store.Glob(p.ctx, pattern, times, at)
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	for _, note := range found.Notes {
 		if !slices.Contains(p.noted, note) { // a night lists its inputs several times
@@ -265,8 +266,14 @@ func (p *program) glob(pattern string, days []detect.Day, at store.Options, o *l
 		for _, s := range found.Skipped {
 			p.note("%s: left out %s: %s", printable(pattern), counted(s.Count, "object"), s.Reason)
 		}
+		if len(found.Objects)+len(found.Skipped) == 0 {
+			p.note("%s: matches nothing", printable(pattern))
+		}
 	}
-	out := make([]source, 0, len(found.Objects))
+	if len(found.Objects) == 0 {
+		left = strings.Join(texts(found.Skipped, func(s store.Skip) string { return s.Reason }), "; ")
+	}
+	out = make([]source, 0, len(found.Objects))
 	own := 0
 	for _, at := range found.Objects {
 		if p.written != nil && at.URI != pattern && p.written(at.URI) {
@@ -278,7 +285,7 @@ func (p *program) glob(pattern string, days []detect.Day, at store.Options, o *l
 	if own > 0 && len(days) == 0 {
 		p.note("%s: left out %s: written by outflow itself", printable(pattern), counted(own, "object"))
 	}
-	return out, nil
+	return out, left, nil
 }
 
 // source returns an object as a source.

@@ -665,7 +665,7 @@ func (p *program) sourcesOf(config *Config, inputs []*Input, first, last detect.
 	var closed error
 	listed := false
 	for _, in := range inputs {
-		found, err := p.glob(in.URI, days, config.store(), &in.options)
+		found, left, err := p.glob(in.URI, days, config.store(), &in.options)
 		if err != nil {
 			err = configError{fmt.Errorf("input %s: %w", in.Name, err)}
 			if !store.IsClosed(err) {
@@ -675,7 +675,7 @@ func (p *program) sourcesOf(config *Config, inputs []*Input, first, last detect.
 			found = []source{closedSource(in.URI, err)}
 			found[0].unlisted, found[0].closed = true, err
 		} else {
-			listed = true
+			listed, in.left = true, left
 		}
 		for _, src := range found {
 			src.feed = in.Name

@@ -135,7 +135,7 @@ func silentInputs(inputs []*Input, first, last detect.Day) string {
 		span = "on " + last.String()
 	}
 	if len(inputs) == 1 {
-		return fmt.Sprintf("The input %s matches nothing %s: %s. Check its uri; --days looks further back.", inputs[0].Name, span, inputs[0].URI)
+		return fmt.Sprintf("The input %s matches nothing %s: %s. %sCheck its uri; --days looks further back.", inputs[0].Name, span, inputs[0].URI, inputs[0].leftOut())
 	}
 	const most = 20
 	var names []string
@@ -191,10 +191,11 @@ func (p *program) probe(config *Config, in *Input, first, last detect.Day) ([]pr
 			out = append(out, out[0])
 			continue
 		}
-		found, err := p.glob(in.URI, []detect.Day{d}, config.store(), &in.options)
+		found, left, err := p.glob(in.URI, []detect.Day{d}, config.store(), &in.options)
 		if err != nil {
 			return nil, err
 		}
+		in.left = left
 		var n probed
 		for i := range found {
 			n.objects++

@@ -28,7 +28,7 @@ import (
 // never end, and files that a Put has not finished.
 type disk struct {
 	root string
-	left map[string]int // counts what List leaves out, by reason; nil: nobody asks
+	odd  bool // List gives what is neither a file nor a folder, too
 }
 
 func newDisk(root string) Store { return disk{root: filepath.Clean(root)} }
@@ -189,12 +189,14 @@ func (d disk) list(ctx context.Context, root *os.Root, l listing, yield func(Ent
 			if !d.list(ctx, root, listing{folder: strings.TrimSuffix(key, "/")}, yield) {
 				return false
 			}
-		case !c.Type().IsRegular() && d.left != nil:
+		case !c.Type().IsRegular() && d.odd:
 			reason := skipDevice
 			if c.Type()&fs.ModeSymlink != 0 {
 				reason = skipLink
 			}
-			d.left[reason]++
+			if !yield(Entry{Name: key, left: reason}, nil) {
+				return false
+			}
 		case c.Type().IsRegular() && !isTemp(c.Name()):
 			info, err := c.Info()
 			if errors.Is(err, fs.ErrNotExist) {

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -66,7 +67,8 @@ type Skip struct {
 // _temporary), checksums (.crc, .md5, .sha256, …), metadata/ folders, folder markers, CloudTrail-Digest and
 // CloudTrail-Insight folders, and unfinished files. They are not left out if the
 // pattern has the name as a segment, or above its first glob. Symbolic links on
-// disk are left out, except as a path without globs.
+// disk are left out and counted, except as a path without globs; so are folders that a glob
+// matches, if it matches nothing else.
 //
 // An Iceberg table is named by iceberg+ before the URI of one of its metadata files or of
 // its folder, or by iceberg+glue://database/table. Of a table, the data files of the current
@@ -77,7 +79,7 @@ type Skip struct {
 // It is not an error if a pattern or a folder matches nothing. If a path without
 // globs and templates does not exist, the error is fs.ErrNotExist.
 func Glob(ctx context.Context, pattern string, days []time.Time, o Options) (Found, error) {
-	g := globber{objects: map[string]Object{}, skipped: map[string]int{}, folders: map[string][]string{},
+	g := globber{objects: map[string]Object{}, skipped: map[string]int{}, passed: map[string]bool{}, folders: map[string][]Entry{},
 		tables: map[location]bool{}, suspects: map[location]bool{}}
 	if uri, ok := strings.CutPrefix(pattern, icebergScheme); ok {
 		if err := g.iceberg(ctx, uri, days, o); err != nil {
@@ -142,9 +144,11 @@ func plain(s string) string {
 type globber struct {
 	objects map[string]Object // by URI
 	skipped map[string]int
-	folders map[string][]string // by URI and prefix: shared by the days of a pattern
+	folders map[string][]Entry // and links, by URI and prefix: shared by the days of a pattern
 	// template tells the accounts; nil if the pattern has none.
 	template *Template
+	// passed are the folders that a glob matches, by URI.
+	passed map[string]bool
 	// tables are folders that have an Iceberg table, and suspects those that may.
 	tables, suspects map[location]bool
 	notes            []string
@@ -156,6 +160,9 @@ func (g *globber) found() Found {
 		f.Objects = append(f.Objects, o)
 	}
 	slices.SortFunc(f.Objects, func(a, b Object) int { return strings.Compare(a.URI, b.URI) })
+	if len(f.Objects) == 0 && len(g.passed) > 0 {
+		g.skipped[skipPassed] = len(g.passed)
+	}
 	f.Skipped = skips(g.skipped)
 	return f
 }
@@ -234,7 +241,7 @@ func (g *globber) path(ctx context.Context, name string) (exists bool, err error
 	}
 	if info.IsDir() {
 		root := filepath.Clean(name)
-		_, err := walk{globber: g, store: disk{root, g.skipped}, uri: root, local: true}.below(ctx, "")
+		_, err := walk{globber: g, store: disk{root, true}, uri: root, local: true}.below(ctx, "")
 		return true, err
 	}
 	// A store does not follow links that lead out of its folder.
@@ -266,7 +273,7 @@ func (g *globber) files(ctx context.Context, pattern string) error {
 		segments = append(segments, "")
 	}
 	root := filepath.Clean(folder)
-	return walk{globber: g, store: newDisk(root), uri: root, local: true, named: segments}.match(ctx, "", segments)
+	return walk{globber: g, store: disk{root, true}, uri: root, local: true, named: segments}.match(ctx, "", segments)
 }
 
 // A walk follows one pattern through one store.
@@ -333,7 +340,7 @@ func (w walk) add(e Entry) {
 // log. rel is its name without the literal start of the pattern.
 func (w walk) consider(e Entry, rel string) {
 	w.suspect(e.Name)
-	if reason := notLog(rel, e.Size, w.named); reason != "" {
+	if reason := cmp.Or(notLog(rel, e.Size, w.named), e.left); reason != "" {
 		w.skipped[reason]++
 		return
 	}
@@ -397,6 +404,8 @@ func skipFile(name string, size int64) string {
 const (
 	skipLink   = "symbolic link; if its target is elsewhere, name that"
 	skipDevice = "device, pipe or socket: only files are read"
+	// skipPassed is said only if a glob matches nothing else: most logs have folders beside them.
+	skipPassed = "folder; end the pattern with / to read what is below it"
 )
 
 func skipName(name string) string {
@@ -467,7 +476,8 @@ func (w walk) match(ctx context.Context, prefix string, segments []string) error
 	if err != nil {
 		return err
 	}
-	for _, folder := range folders {
+	for _, e := range folders {
+		folder := strings.TrimSuffix(e.Name, "/")
 		name := strings.TrimPrefix(folder, prefix)
 		ok, err := matchOne(first, name)
 		if err != nil {
@@ -476,7 +486,7 @@ func (w walk) match(ctx context.Context, prefix string, segments []string) error
 		if !ok {
 			continue
 		}
-		if reason := skipFolder(name); reason != "" {
+		if reason := cmp.Or(skipFolder(name), e.left); reason != "" {
 			w.skipped[reason]++
 			continue
 		}
@@ -505,9 +515,15 @@ func (w walk) matchBelow(ctx context.Context, prefix, start string, segments []s
 			return err
 		}
 		rel := strings.TrimPrefix(e.Name, prefix)
-		if ok, err := matchAll(segments, strings.Split(rel, "/")); err != nil {
+		ok, err := matchAll(segments, strings.Split(rel, "/"))
+		if err != nil {
 			return err
-		} else if ok {
+		}
+		if !ok && e.left == skipLink { // what is below it might
+			info, err := os.Stat(objectURI(w.uri, e.Name, w.local))
+			ok = err == nil && info.IsDir()
+		}
+		if ok {
 			w.consider(e, rel)
 		}
 	}
@@ -523,14 +539,13 @@ func (w walk) matchLast(ctx context.Context, prefix, start, segment string) erro
 		}
 		rel := strings.TrimPrefix(e.Name, prefix)
 		name, folder := strings.CutSuffix(rel, "/")
-		if folder && hasGlob(segment) {
-			continue
-		}
 		ok, err := matchOne(segment, name)
 		switch {
 		case err != nil:
 			return err
 		case !ok:
+		case folder && hasGlob(segment):
+			w.passed[objectURI(w.uri, e.Name, w.local)] = true
 		case folder:
 			if _, err := w.below(ctx, e.Name); err != nil {
 				return err
@@ -562,8 +577,8 @@ func (w walk) byFolder(segments []string) bool {
 	return false
 }
 
-// list returns the folders whose names begin with start, without their slashes.
-func (w walk) list(ctx context.Context, start string) ([]string, error) {
+// list returns the folders whose names begin with start, and links, which may lead to some.
+func (w walk) list(ctx context.Context, start string) ([]Entry, error) {
 	at := w.uri + "\x00" + start
 	folders, ok := w.folders[at]
 	if ok {
@@ -573,8 +588,8 @@ func (w walk) list(ctx context.Context, start string) ([]string, error) {
 		if err != nil {
 			return nil, err
 		}
-		if folder, ok := strings.CutSuffix(e.Name, "/"); ok && e.ETag == "" {
-			folders = append(folders, folder)
+		if strings.HasSuffix(e.Name, "/") && e.ETag == "" || e.left == skipLink {
+			folders = append(folders, e)
 		}
 	}
 	w.folders[at] = folders

@@ -319,6 +319,27 @@ func TestGlobLinks(t *testing.T) {
 			t.Errorf("folder %q: got %+v, %v, want %d links", folder, f.Skipped, err, want)
 		}
 	}
+	for pattern, want := range map[string]Skip{
+		"containers/*":     {skipLink, 1},
+		"containers/*.txt": {},
+		"*/a.log":          {skipLink, 2}, // link may lead to one, too
+		"l*/*":             {skipLink, 1},
+		"l*/":              {skipLink, 1},
+		"link*/**/1.log":   {skipLink, 1},
+		"cont*/**/1.log":   {},
+		"c*":               {skipPassed, 1},
+		"p*s":              {skipPassed, 1},
+		"**":               {skipLink, 2},
+		"pods/*":           {},
+	} {
+		f, err := Glob(t.Context(), filepath.Join(dir, pattern), nil, Options{})
+		if strings.HasSuffix(pattern, "/") {
+			f, err = Glob(t.Context(), filepath.Join(dir, pattern)+"/", nil, Options{})
+		}
+		if all := append(f.Skipped, Skip{}); err != nil || all[0] != want || len(all) > 2 {
+			t.Errorf("%s: got %+v, %v, want %+v", pattern, f.Skipped, err, want)
+		}
+	}
 	for pattern, want := range map[string]string{
 		"**":               "pods/1.log",
 		"containers/*":     "",

@@ -73,6 +73,9 @@ type Entry struct {
 	// change and the size, so copying or touching a file changes it. It is never
 	// empty.
 	ETag string
+
+	// left says why it must not be read, if it is neither a file nor a folder: see disk.odd.
+	left string
 }
 
 // A ReaderAt reads an object at any offset. ReadAt may be called concurrently.

@@ -94,7 +94,7 @@ func NewSurvey(ctx context.Context, uri string, layouts []*Template, now time.Ti
 		if s.base == "//" {
 			s.base = "/"
 		}
-		s.local, s.store, s.above = true, disk{filepath.Clean(at.path), s.skipped}, filepath.ToSlash(s.base)
+		s.local, s.store, s.above = true, disk{filepath.Clean(at.path), true}, filepath.ToSlash(s.base)
 		for e, err := range s.store.List(ctx, "", Deep) {
 			if err != nil {
 				return nil, err
@@ -213,7 +213,7 @@ type stream struct {
 
 // add adds an object.
 func (s *surveyor) add(e Entry, from sampled) {
-	if reason := notLog(e.Name, e.Size, nil); reason != "" {
+	if reason := cmp.Or(notLog(e.Name, e.Size, nil), e.left); reason != "" {
 		s.skipped[reason]++
 		return
 	}
