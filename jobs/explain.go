@@ -168,7 +168,7 @@ func (p *program) explainEntity(config *Config, last *lastRun, as, name string) 
 			name, what, didYouMean(name, detectionNames(config.detections)))
 	}
 	if last == nil {
-		return unknown("no run has written reports to " + config.Out)
+		return unknown("no run has written reports to " + config.Out + " (name their folder with --out)")
 	}
 	findings, err := last.findings(p, config)
 	if err != nil {

@@ -56,6 +56,8 @@ type lastRun struct {
 	Exact map[string]exactFinding `json:"exact,omitempty"`
 	// Place tells the output folder from its copies; "" if nothing does.
 	Place string `json:"place,omitempty"`
+	// Dir is the folder in which the run was started: what it names may be relative to it.
+	Dir string `json:"dir,omitempty"`
 
 	// foreign says that the folder is not the one to which the run wrote: somebody may have
 	// made it up. Its configuration, state and servers are not the user's choice.
@@ -97,6 +99,7 @@ func (p *program) remember(config *Config, out store.Store, folder string, r *re
 		l.State = config.State
 	}
 	l.Place = placeOf(config.Out)
+	l.Dir, _ = os.Getwd()
 	text, err := json.MarshalIndent(&l, "", "  ")
 	if err != nil {
 		return err
@@ -107,9 +110,42 @@ func (p *program) remember(config *Config, out store.Store, folder string, r *re
 	return out.Put(p.ctx, lastName, bytes.NewReader(append(escapeInvisible(text), '\n')), store.Always)
 }
 
-// recall reads what the last run of an output folder was. Without one it returns nil.
+// reportFolders is how many folders there are between an output folder and a report, and one more.
+const reportFolders = 3
+
+// recall reads what the last run of the output folder was. Without one it returns nil. If the folder is that of a
+// report, the output folder becomes the one that the report is in.
 func (p *program) recall(config *Config) (*lastRun, error) {
-	out, err := p.open(config, "output folder", config.Out)
+	l, err := p.recallAt(config, config.Out)
+	if l != nil || err != nil || store.Remote(config.Out) {
+		return l, err
+	}
+	folder, err := filepath.Abs(config.Out)
+	if err != nil {
+		return nil, nil
+	}
+	report := ""
+	for range reportFolders {
+		folder, report = filepath.Dir(folder), path.Join(filepath.Base(folder), report)
+		if _, err := os.Stat(filepath.Join(folder, lastName)); err != nil {
+			continue
+		}
+		l, err := p.recallAt(config, folder)
+		if err != nil || l == nil {
+			return nil, err
+		}
+		if job, _, _ := strings.Cut(report, "/"); job == l.Job {
+			config.Out = folder
+			return l, nil
+		}
+		break
+	}
+	return nil, nil
+}
+
+// recallAt reads what the last run of an output folder was. Without one it returns nil.
+func (p *program) recallAt(config *Config, folder string) (*lastRun, error) {
+	out, err := p.open(config, "output folder", folder)
 	if err != nil {
 		return nil, err
 	}
@@ -123,12 +159,12 @@ func (p *program) recall(config *Config) (*lastRun, error) {
 	defer f.Close()
 	var l lastRun
 	if err := json.NewDecoder(io.LimitReader(f, maxLast)).Decode(&l); err != nil {
-		return nil, badConfig("read %s/%s: %w", config.Out, lastName, err)
+		return nil, badConfig("read %s/%s: %w", folder, lastName, err)
 	}
 	if err := l.check(); err != nil {
-		return nil, badConfig("read %s/%s: %w", config.Out, lastName, err)
+		return nil, badConfig("read %s/%s: %w", folder, lastName, err)
 	}
-	at := placeOf(config.Out)
+	at := placeOf(folder)
 	l.foreign = at == "" || at != l.Place
 	return &l, nil
 }
@@ -195,12 +231,21 @@ func (p *program) loadLast(load func() (*Config, error)) (*Config, *lastRun, err
 		}
 		return config, last, nil
 	}
+	_, stateSet := p.env("OUTFLOW_STATE")
+	stateSet = stateSet || slices.Contains(p.where, "--state")
 	switch p.configuration() {
 	case "":
+		out := config.Out
+		if !stateSet {
+			if out, err = last.enter(out); err != nil {
+				return nil, nil, err
+			}
+		}
 		p.configFile = last.Config
 		if config, err = load(); err != nil {
-			return nil, nil, fmt.Errorf("the configuration of the last run: %w", err)
+			return nil, nil, fmt.Errorf("the configuration of the last run, which was started in %s: %w", printable(last.Dir), err)
 		}
+		config.Out = out
 	case last.Config:
 	default: // another configuration has a state of its own
 		return config, last, nil
@@ -211,10 +256,27 @@ func (p *program) loadLast(load func() (*Config, error)) (*Config, *lastRun, err
 			p.note("the rules of the last run: %v", err)
 		}
 	}
-	if _, set := p.env("OUTFLOW_STATE"); last.State != "" && !set && !slices.Contains(p.where, "--state") {
+	if last.State != "" && !stateSet {
 		config.State = last.State // the run may have had it from its command line
 	}
 	return config, last, nil
+}
+
+// enter goes to the folder in which the run was started, and returns the output folder as it is named there.
+func (l *lastRun) enter(out string) (string, error) {
+	here, err := os.Getwd()
+	if err != nil || l.Dir == "" || l.Dir == here {
+		return out, nil
+	}
+	if !store.Remote(out) {
+		if out, err = filepath.Abs(out); err != nil {
+			return "", err
+		}
+	}
+	if err := os.Chdir(l.Dir); err != nil {
+		return "", badConfig("the last run was started in %s: %w: name its configuration with --config", printable(l.Dir), err)
+	}
+	return out, nil
 }
 
 // others names what the run used of its machine.

@@ -45,7 +45,7 @@ func (p *program) showCommand() *cobra.Command {
 			return err
 		}
 		if f == nil {
-			return noSuchFinding(config, args[0])
+			return noSuchFinding(config, last, args[0])
 		}
 		records, err := p.recordsOf(config, last, f)
 		if err != nil {
@@ -68,7 +68,10 @@ func (p *program) showCommand() *cobra.Command {
 	return c
 }
 
-func noSuchFinding(config *Config, id string) error {
+func noSuchFinding(config *Config, last *lastRun, id string) error {
+	if last == nil {
+		return badConfig("%q is not a finding in the state %s, and no run has written reports to %s: name their folder with --out, as in --out /srv/outflow/out", id, config.State, config.Out)
+	}
 	return badConfig("%q is not a finding of the last run, in the state %s or in the reports under %s: the IDs are in the first column of what a run prints",
 		id, config.State, config.Out)
 }

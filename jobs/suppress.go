@@ -46,7 +46,7 @@ func (p *program) suppressCommand() *cobra.Command {
 			return err
 		}
 		if f == nil {
-			return noSuchFinding(config, args[0])
+			return noSuchFinding(config, last, args[0])
 		}
 		if strings.TrimSpace(reason) == "" {
 			return badConfig("--reason is empty: say why this is known and accepted")

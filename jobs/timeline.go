@@ -128,7 +128,7 @@ func (p *program) timelineCommand() *cobra.Command {
 }
 
 func noLastRun(config *Config) error {
-	return badConfig("no run has written reports to %s yet: name its folder with --out, or its configuration with --config", config.Out)
+	return badConfig("no run has written reports to %s: name their folder with --out, as in --out /srv/outflow/out, or the configuration with --config", config.Out)
 }
 
 // span returns the judged days of the run.
