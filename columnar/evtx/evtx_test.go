@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -423,10 +424,32 @@ func TestLimits(t *testing.T) {
 	for range 100 {
 		texts.root.content = append(texts.root.content, valueAt{0, typeString})
 	}
+	wide := el("A")
+	for range 1000 {
+		wide.content = append(wide.content, valueAt{0, typeXML})
+	}
 	tests := []struct {
 		name string
 		body func(w *chunkWriter)
 	}{
+		{"instructions with a long text in a value, many times", func(w *chunkWriter) {
+			w.instance(&templateOf{wide}, valueOf{kind: typeXML, xml: func() {
+				for range 5000 {
+					w.u8(tokenPIData)
+					w.u16(0)
+				}
+				w.u8(tokenPIData)
+				w.u16(15000)
+				w.buf = append(w.buf, make([]byte, 30000)...)
+				w.u8(tokenEOF)
+			}})
+		}},
+		{"an instance with many values in a value, many times", func(w *chunkWriter) {
+			w.instance(&templateOf{wide}, valueOf{kind: typeXML, xml: func() {
+				w.instance(&templateOf{el("A")}, make([]valueOf, 12000)...)
+				w.u8(tokenEOF)
+			}})
+		}},
 		{"values in values, each of them many times", func(w *chunkWriter) {
 			var nest func(depth int)
 			nest = func(depth int) {
@@ -470,8 +493,11 @@ func TestLimits(t *testing.T) {
 				w.u8(tokenEOF)
 			})
 			w.event(2, sysmon(1, sampleTime), processCreate)
-			began := time.Now()
+			began, before := time.Now(), allocated()
 			got := read(t, file(0, w.bytes()))
+			if all := allocated() - before; all > 64<<20 {
+				t.Errorf("took %d bytes", all)
+			}
 			if !slices.Equal(got.damage, []string{errLimit.Error()}) || !slices.Equal(got.ids, []uint64{2}) {
 				t.Errorf("got damage %q, records %v, want the second record", got.damage, got.ids)
 			}
@@ -479,6 +505,43 @@ func TestLimits(t *testing.T) {
 				t.Errorf("took %v", took)
 			}
 		})
+	}
+}
+
+// allocated returns how many bytes were allocated up to now.
+func allocated() uint64 {
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.TotalAlloc
+}
+
+// If this fails, each record that names a faulty template costs as much as the first.
+func TestFaultyTemplate(t *testing.T) {
+	w := newChunk()
+	faulty := &templateOf{el("A", strings.Repeat("long", 3000), target("x"))}
+	w.record(1, 0, func() {
+		w.fragment()
+		w.instance(faulty)
+		w.u8(tokenEOF)
+	})
+	at := bytes.LastIndexByte(w.buf, tokenEnd)
+	w.buf[at] = 0x3f // no token
+	const records = 300
+	for id := range uint64(records) {
+		w.record(2+id, 0, func() {
+			w.fragment()
+			w.instance(faulty)
+			w.u8(tokenEOF)
+		})
+	}
+	w.event(2+records, sysmon(1, sampleTime), processCreate)
+	before := allocated()
+	got := read(t, file(0, w.bytes()))
+	if len(got.damage) != 1+records || !slices.Equal(got.ids, []uint64{2 + records}) {
+		t.Errorf("got %d faults, records %v, want the last record", len(got.damage), got.ids)
+	}
+	if all := allocated() - before; all > 2<<20 {
+		t.Errorf("took %d bytes", all)
 	}
 }
 

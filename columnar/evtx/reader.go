@@ -16,8 +16,8 @@ const (
 	maxText   = 1 << 20 // bytes of all texts of an event
 	maxName   = 512     // characters
 	maxSteps  = 1 << 17 // tokens of binary XML that are read in a chunk; each template counts once
-	maxRun    = 1 << 16 // steps that an event runs
-	maxWork   = 1 << 21 // steps that a chunk's events run, plus their texts' bytes in sixteenths
+	maxRun    = 1 << 16 // steps that an event runs, plus its values in sixteenths
+	maxWork   = 1 << 21 // steps that a chunk's events run, plus their texts' bytes and their tokens in sixteenths
 	maxNames  = 1 << 12 // names that are kept from chunk to chunk
 )
 
@@ -90,7 +90,7 @@ const (
 	opEnd
 )
 
-// A template is a range of the program.
+// A template is a range of the program; the end of a faulty one is negative.
 type template struct{ first, end int }
 
 // A value is a part of the chunk that is inserted into a template.
@@ -145,7 +145,7 @@ func (r *Reader) Next() (*Record, error) {
 	if r.work < maxWork {
 		err = r.fragment(r.walk.at-len(record)+recordHeader, end, 0)
 	}
-	r.work += r.ran + len(r.text)/16
+	r.work += r.ran + (len(r.text)+len(r.record.Event))/16
 	if err != nil {
 		return nil, err
 	}
@@ -186,6 +186,9 @@ func (r *Reader) fragment(at, end, nested int) error {
 	}
 	c := r.walk.chunk
 	for at < end {
+		if r.ran++; r.ran > maxRun {
+			return errLimit
+		}
 		switch c[at] &^ tokenMore {
 		case tokenEOF:
 			return nil
@@ -247,10 +250,14 @@ func (r *Reader) instance(at, end, nested int) (next int, err error) {
 			from += 4
 		}
 		if _, err := r.compile(from, body+int(size), true); err != nil {
+			r.templates[offset] = template{end: -1}
 			return 0, err
 		}
 		t.end = len(r.program)
 		r.templates[offset] = t
+	}
+	if t.end < 0 {
+		return 0, errXML
 	}
 	if at+4 > end {
 		return 0, errXML
@@ -259,6 +266,9 @@ func (r *Reader) instance(at, end, nested int) (next int, err error) {
 	at += 4
 	if n > int64(end-at)/4 {
 		return 0, errXML
+	}
+	if r.ran += int(n) / 16; r.ran > maxRun {
+		return 0, errLimit
 	}
 	first := len(r.values)
 	to := at + 4*int(n)
@@ -282,7 +292,7 @@ func (r *Reader) instruction(at, end int) (next int, err error) {
 		_, next, err = r.nameAt(at+1, end)
 		return next, err
 	}
-	_, next, err = r.stringAt(at+1, end)
+	_, next, err = r.counted(at+1, end)
 	return next, err
 }
 
@@ -326,8 +336,8 @@ func (r *Reader) inline(at, end int) bool {
 	return at+4 <= end && int64(binary.LittleEndian.Uint32(r.walk.chunk[at:])) == int64(at)+4
 }
 
-// stringAt returns the counted string at chunk[at] and its end.
-func (r *Reader) stringAt(at, end int) (text []byte, next int, err error) {
+// counted returns the counted string at chunk[at], as it is written, and its end.
+func (r *Reader) counted(at, end int) (text []byte, next int, err error) {
 	c := r.walk.chunk
 	if at+2 > end {
 		return nil, 0, errXML
@@ -336,15 +346,30 @@ func (r *Reader) stringAt(at, end int) (text []byte, next int, err error) {
 	if at += 2; at+n > end {
 		return nil, 0, errXML
 	}
+	return c[at : at+n], at + n, nil
+}
+
+// stringAt returns the counted string at chunk[at] and its end.
+func (r *Reader) stringAt(at, end int) (text []byte, next int, err error) {
+	raw, next, err := r.counted(at, end)
+	if err != nil {
+		return nil, 0, err
+	}
 	start := len(r.literals)
-	r.literals = appendUTF16(r.literals, c[at:at+n])
-	return r.literals[start:], at + n, nil
+	r.literals = appendUTF16(r.literals, raw)
+	return r.literals[start:], next, nil
 }
 
 // compile adds the element at chunk[at] to the program, and returns the element's
-// end. depends says whether elements have a dependency number, as the elements of
-// templates do.
+// end. It adds nothing if there is an error. depends says whether elements have a dependency
+// number, as the elements of templates do.
 func (r *Reader) compile(at, end int, depends bool) (next int, err error) {
+	program, literals := len(r.program), len(r.literals)
+	defer func() {
+		if err != nil {
+			r.program, r.literals = r.program[:program], r.literals[:literals]
+		}
+	}()
 	c := r.walk.chunk
 	var open [maxDepth]string
 	depth := 0
