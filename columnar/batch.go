@@ -112,6 +112,10 @@ func (b *Batch) Texts(c Col) (offsets []int32, text []byte) {
 	return col.offsets[:b.Len()+1], col.text
 }
 
+// Domains returns the registered domains that the worker of the batch remembers: what the sink
+// looks up is what a decoder has, or the sink did for another log.
+func (b *Batch) Domains() *Domains { return &b.b.out.domains }
+
 // What a column that the table does not have looks like. Never written.
 var (
 	noInts  [BatchRows]int64

@@ -53,10 +53,9 @@ func (d *Domains) Registered(name []byte) []byte {
 
 // Parents sets parents[i] to the number of the part of the name of names[i] in data after its
 // first dot, its parent: names with one parent have one registered domain, which OfParent
-// returns. Names are as for Registered; none has a colon. It reports whether the numbers that it
-// gave earlier are void.
-func (d *Domains) Parents(parents []int32, data []byte, names []Span) (void bool) {
-	before := d.parents
+// returns. Names are as for Registered; none has a colon. It returns the dictionary whose codes
+// these are: if it is another one than before, earlier numbers are void.
+func (d *Domains) Parents(parents []int32, data []byte, names []Span) (of *Dict) {
 	d.bound()
 	var spans [64]Span
 	for len(names) > 0 {
@@ -67,7 +66,7 @@ func (d *Domains) Parents(parents []int32, data []byte, names []Span) (void bool
 		d.parents.Codes(parents[:n], data, spans[:n])
 		parents, names = parents[n:], names[n:]
 	}
-	return d.parents != before
+	return d.parents
 }
 
 // OfParent returns the registered domain of the names with a parent, or nil if that is the

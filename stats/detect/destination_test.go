@@ -30,7 +30,9 @@ func TestDestinationAddresses(t *testing.T) {
 	} {
 		names, hosts := columnar.NewDict(), columnar.NewDict()
 		code := hosts.Code([]byte(test.host))
-		if got := string(names.Text(int32(newDestinations(names).hosts.Of(hosts)[code]))); got != test.want {
+		d := newDestinations(names)
+		d.domains = &columnar.Domains{}
+		if got := string(names.Text(int32(d.hosts.Of(hosts)[code]))); got != test.want {
 			t.Errorf("%s: got object %q, want %q", test.host, got, test.want)
 		}
 	}
@@ -61,6 +63,7 @@ func TestHostsTogether(t *testing.T) {
 	}
 	for _, many := range []int{3000, 400_000} { // more parents than are remembered
 		d := newDestinations(columnar.NewDict())
+		d.domains = &columnar.Domains{}
 		hosts := columnar.NewDict()
 		var domains columnar.Domains
 		var of []uint32
@@ -69,6 +72,9 @@ func TestHostsTogether(t *testing.T) {
 				if hosts.Code([]byte(host())); many > 3000 {
 					hosts.Code(fmt.Appendf(nil, "www.n%d.example", hosts.Len()))
 				}
+			}
+			for i := range 100 * (many / 400_000) { // as another log's decoder does meanwhile
+				d.domains.Registered(fmt.Appendf(nil, "www.other%d-%d.example", hosts.Len(), i))
 			}
 			of = d.hosts.Of(hosts)
 		}

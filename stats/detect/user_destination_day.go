@@ -521,14 +521,15 @@ const minDestinationBytes = 1e6
 
 // destinations finds the destination of each row of a batch.
 type destinations struct {
-	names   *columnar.Dict
-	domains columnar.Domains
-	hosts   columnar.Lookup[uint32]
-	ips     columnar.Lookup[uint32]
-	parents []uint32 // by parent of hosts: their registered domain in names; 0: each host is its own
-	bucket  []byte
-	address []byte // of a host, canonical
-	ids     [columnar.BatchRows]uint32
+	names      *columnar.Dict
+	domains    *columnar.Domains // of the batch
+	hosts      columnar.Lookup[uint32]
+	ips        columnar.Lookup[uint32]
+	parentDict *columnar.Dict
+	parents    []uint32 // by parent of hosts in parentDict: their registered domain in names; 0: each host is its own
+	bucket     []byte
+	address    []byte // of a host, canonical
+	ids        [columnar.BatchRows]uint32
 }
 
 func newDestinations(names *columnar.Dict) *destinations {
@@ -565,8 +566,8 @@ func (d *destinations) ofHosts(of []uint32, hosts *columnar.Dict) []uint32 {
 			of = append(of, 0)
 			n++
 		}
-		if d.domains.Parents(parents[:n], data, spans[:n]) {
-			d.parents = d.parents[:0]
+		if of := d.domains.Parents(parents[:n], data, spans[:n]); of != d.parentDict {
+			d.parents, d.parentDict = d.parents[:0], of
 		}
 		for i, parent := range parents[:n] {
 			code := d.ofParent(parent)
@@ -595,6 +596,7 @@ var bucketARN = []byte("arn:aws:s3:::")
 
 func (d *destinations) of(b *columnar.Batch) []uint32 {
 	ids := d.ids[:b.Len()]
+	d.domains = b.Domains()
 	switch b.Table {
 	case columnar.API:
 		// In a cloud API only a bucket is a destination: the rest is the company's own
