@@ -214,7 +214,7 @@ func (d *csvDecoder) Decode(b *Block, out *columnar.Out, t *Tally) error {
 	}
 	for len(data) > 0 {
 		at, end := -1, 0
-		if !headerless {
+		if !headerless && !b.Plain {
 			at, end = nextHeader(data, d.header)
 		}
 		if at < 0 {

@@ -110,7 +110,8 @@ func (c *cutter) block(buf []byte) error {
 	b := &Block{Data: buf[:end:end], Header: c.header, First: c.next, buffers: c.buffers, buf: buf}
 	c.next += records
 	if c.format.Header != nil {
-		c.header = c.format.Header(c.header, b.Data)
+		c.header = c.format.Header(b.Header, b.Data)
+		b.Plain = len(c.header) > 0 && len(b.Header) > 0 && &c.header[0] == &b.Header[0]
 	}
 	return c.hand(b)
 }
@@ -151,8 +152,21 @@ func (c *cutter) lastEnd(p []byte) (end int, records int64) {
 	if c.format.Cut != nil {
 		return c.format.Cut(p, c.err != nil)
 	}
-	end = c.lastLineEnd(p)
-	return end, countLines(p[:end])
+	if !c.format.Quoted {
+		end = len(p)
+		if c.err != io.EOF {
+			end = bytes.LastIndexByte(p, '\n') + 1
+		}
+		return end, countLines(p[:end])
+	}
+	lines, quotes := scan.CountBytes(p, '\n', '"')
+	if end = c.lastQuotedEnd(p, quotes); end < len(p) {
+		lines -= bytes.Count(p[end:], eol)
+	}
+	if end > 0 && p[end-1] != '\n' {
+		lines++
+	}
+	return end, int64(lines)
 }
 
 // countLines returns the number of lines; the last needs no newline.
@@ -164,17 +178,10 @@ func countLines(p []byte) int64 {
 	return n
 }
 
-func (c *cutter) lastLineEnd(p []byte) int {
-	if !c.format.Quoted {
-		if c.err == io.EOF {
-			return len(p)
-		}
-		return bytes.LastIndexByte(p, '\n') + 1
-	}
-	// A newline ends a record if an even number of quotes stands before it in p,
-	// which begins with a record. That holds of escaped quotes too: they come
-	// as two.
-	quotes := scan.CountByte(p, '"')
+// lastQuotedEnd returns where the last whole record of p ends, which has so many quotes. A
+// newline ends a record if an even number of quotes stands before it in p, which begins with
+// a record. That holds of escaped quotes too: they come as two.
+func (c *cutter) lastQuotedEnd(p []byte, quotes int) int {
 	if c.err == io.EOF && quotes%2 == 0 {
 		return len(p)
 	}

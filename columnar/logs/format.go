@@ -75,7 +75,7 @@ type Format struct {
 	Cut func(p []byte, all bool) (end int, records int64)
 	// Header returns the header in force after the whole lines p, when prev was
 	// in force before them; prev is nil at the start. Nil Header: no header.
-	// The result must not alias p.
+	// The result must not alias p, and is prev itself only if p has no header.
 	Header func(prev, p []byte) []byte
 	// New returns a decoder for one object. An error means that the options or
 	// the header do not fit, and ends the object.
@@ -245,6 +245,7 @@ type Decoder interface {
 type Block struct {
 	Data   []byte  // whole lines; the last may lack its newline at the end of the object
 	Header []byte  // header in force where Data begins, see Format.Header
+	Plain  bool    // Format.Header says that Data has no header
 	First  int64   // number of the first record (line, array element) of Data, from 1
 	Times  []int64 // for formats with Outer, in µs UTC, what the wrapper of each line says, or NoTime; nil: no wrapper
 	Part   any     // what Format.Split made, instead of Data

@@ -7,10 +7,19 @@
 	VPCMPEQB off(SI), Y0, Y6; \
 	VPSUBB   Y6, sum, sum
 
-// TOTAL adds the bytes of sum to Y7.
-#define TOTAL(sum) \
+// TOTAL adds the bytes of sum to total.
+#define TOTAL(sum, total) \
 	VPSADBW sum, Y5, Y6; \
-	VPADDQ  Y6, Y7, Y7
+	VPADDQ  Y6, total, total
+
+// RESULT stores in result the sum of the words of total, whose lower half is low.
+#define RESULT(total, low, result) \
+	VEXTRACTI128 $1, total, X1; \
+	VPADDQ       X1, low, low; \
+	VPSRLDQ      $8, low, X1; \
+	VPADDQ       X1, low, low; \
+	VMOVQ        low, AX; \
+	MOVQ         AX, result
 
 // func countAVX2(p *byte, n int, c byte) (count int)
 //
@@ -40,18 +49,63 @@ block:
 	ADDQ  $128, SI
 	DECQ  DX
 	JNZ   block
-	TOTAL(Y1)
-	TOTAL(Y2)
-	TOTAL(Y3)
-	TOTAL(Y4)
+	TOTAL(Y1, Y7)
+	TOTAL(Y2, Y7)
+	TOTAL(Y3, Y7)
+	TOTAL(Y4, Y7)
 	TESTQ CX, CX
 	JNZ   blocks
 
-	VEXTRACTI128 $1, Y7, X1
-	VPADDQ       X1, X7, X7
-	VPSRLDQ      $8, X7, X1
-	VPADDQ       X1, X7, X7
-	VMOVQ        X7, AX
+	RESULT(Y7, X7, count+24(FP))
 	VZEROUPPER
-	MOVQ         AX, count+24(FP)
+	RET
+
+// COUNT2 adds to the bytes of sum1 how often c, in Y0, is in the 32 bytes at off, and to
+// those of sum2 how often e, in Y8, is.
+#define COUNT2(off, sum1, sum2) \
+	VMOVDQU  off(SI), Y6; \
+	VPCMPEQB Y6, Y0, Y9; \
+	VPCMPEQB Y6, Y8, Y10; \
+	VPSUBB   Y9, sum1, sum1; \
+	VPSUBB   Y10, sum2, sum2
+
+// func count2AVX2(p *byte, n int, c, e byte) (cs, es int)
+//
+// As countAVX2.
+TEXT ·count2AVX2(SB), NOSPLIT, $0-40
+	MOVQ         p+0(FP), SI
+	MOVQ         n+8(FP), CX
+	VPBROADCASTB c+16(FP), Y0
+	VPBROADCASTB e+17(FP), Y8
+	VPXOR        Y5, Y5, Y5
+	VPXOR        Y7, Y7, Y7
+	VPXOR        Y11, Y11, Y11
+
+blocks:
+	MOVQ    $127, DX // a byte counts twice for each block
+	CMPQ    CX, DX
+	CMOVQLT CX, DX
+	SUBQ    DX, CX
+	VPXOR   Y1, Y1, Y1
+	VPXOR   Y2, Y2, Y2
+	VPXOR   Y3, Y3, Y3
+	VPXOR   Y4, Y4, Y4
+
+block:
+	COUNT2(0, Y1, Y3)
+	COUNT2(32, Y2, Y4)
+	COUNT2(64, Y1, Y3)
+	COUNT2(96, Y2, Y4)
+	ADDQ  $128, SI
+	DECQ  DX
+	JNZ   block
+	TOTAL(Y1, Y7)
+	TOTAL(Y2, Y7)
+	TOTAL(Y3, Y11)
+	TOTAL(Y4, Y11)
+	TESTQ CX, CX
+	JNZ   blocks
+	RESULT(Y7, X7, cs+24(FP))
+	RESULT(Y11, X11, es+32(FP))
+	VZEROUPPER
 	RET

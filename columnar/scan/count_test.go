@@ -21,12 +21,20 @@ func TestCountByte(t *testing.T) {
 			if got, want := CountByte(p, c), bytes.Count(p, []byte{c}); got != want {
 				t.Errorf("%d bytes: got %d of %q, want %d", len(p), got, c, want)
 			}
+			e := c ^ 1
+			gotC, gotE := CountBytes(p, c, e)
+			if want := bytes.Count(p, []byte{e}); gotC != CountByte(p, c) || gotE != want {
+				t.Errorf("%d bytes: got %d of %q and %d of %q, want %d", len(p), gotC, c, gotE, e, want)
+			}
+			if swapped, _ := CountBytes(p, e, c); swapped != gotE {
+				t.Errorf("%d bytes: got %d of %q first, want %d", len(p), swapped, e, gotE)
+			}
 		}
 		for n := range 600 {
 			at := r.IntN(64)
 			check(text[at : at+n])
 		}
-		for _, blocks := range []int{254, 255, 256, 510, 511, 2 * 255, 3 * 255} {
+		for _, blocks := range []int{126, 127, 128, 254, 255, 256, 510, 511, 2 * 255, 3 * 255} {
 			check(text[:128*blocks])
 		}
 		for i := range text { // a counter that overflows shows if all bytes count

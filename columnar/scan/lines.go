@@ -75,6 +75,12 @@ func CountByte(p []byte, c byte) int {
 	return n + bytes.Count(rest, []byte{c})
 }
 
+// CountBytes is CountByte for two bytes that differ, in half of the time.
+func CountBytes(p []byte, c, e byte) (cs, es int) {
+	cs, es, rest := countBlocks2(p, c, e)
+	return cs + bytes.Count(rest, []byte{c}), es + bytes.Count(rest, []byte{e})
+}
+
 // Blank reports whether a line has only white space. Such a line is not damage:
 // some writers end a file with one.
 func Blank(line []byte) bool { return SkipSpace(line, 0) == len(line) }
