@@ -82,10 +82,27 @@ func (s *hourSums) size() int { return s.few.size() + s.all.size() }
 // full reports whether the indexes are used up but for those of a batch.
 func (s *hourSums) full() bool { return s.few.n > maxHourSums-2*columnar.BatchRows }
 
+// An hourTurn is a change of the hour that a cell counts: until then it had counted sum, and
+// met tells whether it had events in the hour that comes.
+type hourTurn struct {
+	sum      int64
+	cell     int32
+	from, to uint8
+	met      bool
+}
+
+// begin makes another hour that which is counted, and returns the change for hourSums.turn.
+func (l *hourList) begin(cell int32, hour, sum int64, met bool) hourTurn {
+	t := hourTurn{sum: sum, cell: cell, from: uint8(l.hour()), to: uint8(hour), met: met}
+	*l = *l&^(inAll-1) | hourList(hour)
+	return t
+}
+
 // load reads of the sums of a cell what turn will.
-func (s *hourSums) load(list hourList) int64 {
+func (s *hourSums) load(list hourList, t *hourTurn) int64 {
 	if list&inAll != 0 {
-		return s.all.at(int32(list >> hourShift))[list.hour()]
+		h := s.all.at(int32(list >> hourShift))
+		return h[t.from] + h[t.to]
 	}
 	return s.few.at(int32(list >> hourShift)).sum
 }
@@ -104,46 +121,45 @@ func (s *hourSums) add(e hourSum) int32 {
 	return i
 }
 
-// turn makes another hour that which is counted. sum is what the cell has counted before,
-// and met tells whether it had events in that hour.
-func (s *hourSums) turn(list *hourList, hour, sum int64, met bool) {
+// turn keeps the sums of a cell apart whose hour has changed. The changes of a cell come in
+// their order, and may come after the cell has counted more.
+func (s *hourSums) turn(list *hourList, t *hourTurn) {
+	sum, hour, met := t.sum, t.to, t.met
 	if *list&inAll != 0 {
 		h := s.all.at(int32(*list >> hourShift))
-		h[list.hour()] += sum
+		h[t.from] += sum
 		h[hour] -= sum
-		*list = *list&^(inAll-1) | hourList(hour)
 		return
 	}
-	head := int32(*list >> hourShift)
+	head, now := int32(*list>>hourShift), *list&(inAll-1)
 	switch {
 	case head != 0:
 		s.few.at(head).sum += sum
 	case sum == 0:
-		*list = hourList(hour)
 		return
 	default:
 		met = false
-		head = s.add(hourSum{sum: sum, hour: uint8(list.hour()), size: 1})
+		head = s.add(hourSum{sum: sum, hour: t.from, size: 1})
 	}
 	first := s.few.at(head)
 	if met {
 		for i := first.next; i != 0; {
 			e := s.few.at(i)
-			if int64(e.hour) == hour {
+			if e.hour == hour {
 				first.hour, e.hour = e.hour, first.hour
 				first.sum, e.sum = e.sum-sum, first.sum
-				*list = hourList(head)<<hourShift | hourList(hour)
+				*list = hourList(head)<<hourShift | now
 				return
 			}
 			i = e.next
 		}
 	}
 	if first.size < longestHourList {
-		head = s.add(hourSum{sum: -sum, next: head, hour: uint8(hour), size: first.size + 1})
-		*list = hourList(head)<<hourShift | hourList(hour)
+		head = s.add(hourSum{sum: -sum, next: head, hour: hour, size: first.size + 1})
+		*list = hourList(head)<<hourShift | now
 		return
 	}
-	*list = hourList(s.all.n)<<hourShift | inAll | hourList(hour)
+	*list = hourList(s.all.n)<<hourShift | inAll | now
 	var h hourly
 	for i := head; i != 0; {
 		e := s.few.at(i)

@@ -16,18 +16,26 @@ func TestHourSums(t *testing.T) {
 	s := newHourSums()
 	for range 20 {
 		var cells [50]cell
+		var turns []hourTurn
 		for n := range 4000 {
-			c := &cells[r.IntN(len(cells))]
+			at := r.Int32N(int32(len(cells)))
+			c := &cells[at]
 			hour, bytes := r.Int64N(hoursOfDay), r.Int64N(3)*r.Int64N(1000)
 			if n%2 == 0 {
 				hour %= 1 + r.Int64N(6) // some cells have few hours
 			}
 			if bytes > 0 && hour != c.list.hour() {
-				s.turn(&c.list, hour, c.out, c.hours>>hour&1 != 0)
+				turns = append(turns, c.list.begin(at, hour, c.out, c.hours>>hour&1 != 0))
+			}
+			for ; len(turns) > 0 && r.IntN(20) == 0; turns = turns[1:] { // some wait for others
+				s.turn(&cells[turns[0].cell].list, &turns[0])
 			}
 			c.hours |= 1 << hour
 			c.out += bytes
 			c.want[hour] += bytes
+		}
+		for i := range turns {
+			s.turn(&cells[turns[i].cell].list, &turns[i])
 		}
 		for i := range cells {
 			var got hourly

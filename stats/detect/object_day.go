@@ -238,7 +238,8 @@ func (d *downloads) add(p *downloadSection, b *columnar.Batch, names columnar.Co
 				c.failed++
 			} else {
 				if in[i] > 0 && hour != c.hourly.hour() {
-					p.hourly.turn(&c.hourly, hour, c.in, hours>>hour&1 != 0)
+					turn := c.hourly.begin(slot, hour, c.in, hours>>hour&1 != 0)
+					p.hourly.turn(&c.hourly, &turn)
 				}
 				c.in = addBytes(c.in, in[i])
 			}

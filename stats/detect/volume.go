@@ -41,6 +41,8 @@ type volumes struct {
 	clients  []uint32
 	used     [columnar.BatchRows]uint32 // by row of the batch: the object that it used
 	stride   volumeStride
+	turns    [foldRows]hourTurn // by rows of the stride that change the hour of their cell
+	seen     [foldRows]int32    // its rows that may be evidence
 
 	countAddresses bool
 	listUsed       bool // keep which objects each entity used
@@ -304,15 +306,9 @@ func (s *volumeStride) gather(who, what []uint32, codes []int32, counted []bool,
 
 // load brings the cells of rows into the cache.
 func (v *volumes) load(p *volumeSection) {
-	cells := v.stride.cells[:v.stride.n]
-	touch(cells, func(cell int32) int64 {
+	touch(v.stride.cells[:v.stride.n], func(cell int32) int64 {
 		c := p.cells.at(cell)
 		return c.events + c.below
-	})
-	touch(cells, func(cell int32) int64 { // what the cells refer to
-		c := p.cells.at(cell)
-		o := p.rest.at(c.restAt)
-		return p.hourly.load(c.hourlyAt) + int64(o.n) + o.of[len(o.of)-1].bytes
 	})
 }
 
@@ -409,6 +405,7 @@ func (v *volumes) add(p *volumeSection, b *columnar.Batch) {
 	in, inValid := b.Int64(columnar.BytesIn), b.Valid(columnar.BytesIn)
 	actions, blockedBy := v.actions, v.blocked
 	s := &v.stride
+	turns, seen := v.turns[:0], v.seen[:0]
 	for k, cell := range s.cells[:s.n] {
 		if cell == 0 {
 			continue
@@ -426,7 +423,7 @@ func (v *volumes) add(p *volumeSection, b *columnar.Batch) {
 				p.refused[cell] = n
 			} else {
 				if out[i] > 0 && hour != c.hourlyAt.hour() {
-					p.hourly.turn(&c.hourlyAt, hour, c.out, hours>>hour&1 != 0)
+					turns = append(turns, c.hourlyAt.begin(cell, hour, c.out, hours>>hour&1 != 0))
 				}
 				c.out = addBytes(c.out, out[i])
 				c.in = addBytes(c.in, in[i])
@@ -439,6 +436,21 @@ func (v *volumes) add(p *volumeSection, b *columnar.Batch) {
 		c.first = min(c.first, times[i])
 		c.last = max(c.last, times[i])
 		if out[i] > c.below && !blocked {
+			seen = append(seen, int32(k))
+		}
+	}
+	// What cells refer to is another load, which few rows need.
+	touch(turns, func(t hourTurn) int64 { return p.hourly.load(p.cells.at(t.cell).hourlyAt, &t) })
+	touch(seen, func(k int32) int64 {
+		o := p.rest.at(p.cells.at(s.cells[k]).restAt)
+		return int64(o.n) + o.of[len(o.of)-1].bytes
+	})
+	for k := range turns {
+		p.hourly.turn(&p.cells.at(turns[k].cell).hourlyAt, &turns[k])
+	}
+	for _, k := range seen {
+		i := int(s.rows[k])
+		if c := p.cells.at(s.cells[k]); out[i] > c.below {
 			v.see(p, c, sight{out[i], times[i], v.places.of(b, i)})
 		}
 	}
