@@ -390,17 +390,39 @@ const maxRecordQueries = 4096
 // so that they are written in sequence.
 type dnsOrder struct {
 	section *dnsSection
-	names   []uint32   // by rank: index of the pair's first name
-	keys    []uint64   // of the names
-	texts   []uint32   // of the names
-	ends    []uint32   // by rank: index of the pair's first query, which is the end of the pair before
-	queries []dnsQuery // of a pair by time, each with the index of its name among the pair's names
-	proof   []int32    // by rank: index in proofs; 0: there is none
+	names   []uint32       // by rank: index of the pair's first name
+	texts   []dnsText      // of the names
+	of      []dnsNamePlace // by the index of a name in the section
+	ends    []uint32       // by rank: index of the pair's first query, which is the end of the pair before
+	queries []dnsQuery     // of a pair by time, each with the index of its name among the pair's names
+	places  *placer
+	proof   []int32 // by rank: index in proofs; 0: there is none
 	proofs  []dnsProof
 	rest    []others // evidence after the peak, by dnsProof.rest
+	chunk   [chunkLen]dnsNamePlace
+	shown   []int32  // indexes of a chunk's queries that may be evidence
 	numbers []uint32 // by name of a pair: its number in the record, plus base
 	base    uint32
 }
+
+// A dnsText is the key and the text of a dnsName. It takes 12 bytes, as its name does in the
+// table of the section.
+type dnsText struct {
+	high, low uint32 // of the key
+	text      uint32
+}
+
+// A dnsNamePlace packs, from the highest bit: the rank of a name's pair, the length of its
+// subdomain in 14 bits, and its index among the pair's names.
+type dnsNamePlace uint64
+
+const (
+	sizeBits = 64 - 2*nameBits
+	maxSize  = 1<<sizeBits - 1 // stands for all lengths from it on
+)
+
+func (p dnsNamePlace) rank() uint32 { return uint32(p >> (nameBits + sizeBits)) }
+func (p dnsNamePlace) size() int    { return int(p >> nameBits & maxSize) }
 
 // A dnsProof is the evidence of a pair: its queries with the longest subdomains, whose bytes
 // and one more stand for the bytes of the rows. Their times are from midnight.
@@ -412,17 +434,17 @@ type dnsProof struct {
 // proves reports whether a query may be evidence. Of short names that is one query of 16,
 // which the time of the query chooses: they are the names of sites, and would take room for
 // each pair. A pair with so many short names that a detection finds it has some.
-func proves(size int32, us uint64) bool { return size >= 20 || us*0x9E3779B97F4A7C15>>60 == 0 }
+func proves(size int, us uint64) bool { return size >= 20 || us*0x9E3779B97F4A7C15>>60 == 0 }
 
 // prove takes a query as evidence of the pair with a rank.
-func (o *dnsOrder) prove(rank uint64, n sight, places *placer) {
+func (o *dnsOrder) prove(rank uint32, n sight) {
 	if o.proof[rank] == 0 {
 		o.proof[rank] = int32(len(o.proofs))
 		o.proofs = append(o.proofs, dnsProof{peak: n})
 		return
 	}
 	proof := &o.proofs[o.proof[rank]]
-	other, ok := places.take(&proof.peak, n)
+	other, ok := o.places.take(&proof.peak, n)
 	if !ok {
 		return
 	}
@@ -430,15 +452,19 @@ func (o *dnsOrder) prove(rank uint64, n sight, places *placer) {
 		proof.rest = int32(len(o.rest))
 		o.rest = append(o.rest, others{})
 	}
-	places.offer(&o.rest[proof.rest], other)
+	o.places.offer(&o.rest[proof.rest], other)
 }
 
 // inOrder returns the names and queries in the order of the given slots. It takes over
 // the memory of the section, which can only be reset afterwards.
 func (p *dnsSection) inOrder(slots []int32, places *placer) *dnsOrder {
+	// A table is two thirds full at most, so that its memory has room for the texts. The
+	// places of names take half of the memory of the names.
 	o := &dnsOrder{
-		section: p, names: make([]uint32, len(slots)+1), keys: p.table[:len(p.names)], texts: make([]uint32, len(p.names)),
-		ends: make([]uint32, len(slots)+1), queries: make([]dnsQuery, p.queries.n),
+		section: p, names: make([]uint32, len(slots)+1), places: places,
+		texts: unsafe.Slice((*dnsText)(unsafe.Pointer(unsafe.SliceData(p.table))), len(p.names)),
+		of:    unsafe.Slice((*dnsNamePlace)(unsafe.Pointer(unsafe.SliceData(p.names))), len(p.names)),
+		ends:  make([]uint32, len(slots)+1), queries: make([]dnsQuery, p.queries.n),
 		proof: make([]int32, len(slots)), proofs: make([]dnsProof, 1), rest: make([]others, 1),
 	}
 	rankOf := make([]uint32, len(slots)+1)
@@ -455,39 +481,36 @@ func (p *dnsSection) inOrder(slots []int32, places *placer) *dnsOrder {
 	}
 	next := slices.Clone(o.names)
 	for i := range p.names {
-		n := &p.names[i]
+		n := p.names[i]
 		rank := rankOf[n.slot]
 		at := next[rank]
 		next[rank]++
-		o.keys[at], o.texts[at] = n.key, n.text
-		n.key = uint64(rank)<<32 | uint64(at-o.names[rank]) // for its queries
-		n.slot = int32(len(p.subdomain(n.text)))            // its length from now on
+		o.texts[at] = dnsText{uint32(n.key >> 32), uint32(n.key), n.text}
+		size := min(len(p.subdomain(n.text)), maxSize)
+		o.of[i] = dnsNamePlace(rank)<<(nameBits+sizeBits) | dnsNamePlace(size)<<nameBits | dnsNamePlace(at-o.names[rank])
 	}
 	for chunk := range p.queries.slices() {
-		for _, q := range chunk {
-			o.ends[p.names[q&maxNames].key>>32+1]++
-		}
+		o.count(chunk)
 	}
 	for rank := range slots {
 		o.ends[rank+1] += o.ends[rank]
 	}
 	copy(next, o.ends)
-	runs, met := p.runs, uint32(0) // from the run of the next query on
+	runs, met := p.runs, uint32(0) // the run of the first query that may be evidence
 	for chunk := range p.queries.drain() {
-		for _, q := range chunk {
-			name := &p.names[q&maxNames]
-			at := &next[name.key>>32]
-			o.queries[*at] = q&^maxNames | dnsQuery(name.key&maxNames)
-			*at++
-			if len(runs) > 1 && runs[1].from == met {
+		o.place(chunk, next)
+		for _, i := range o.shown {
+			for len(runs) > 1 && runs[1].from <= met+uint32(i) {
 				runs = runs[1:]
 			}
-			if us := uint64(q >> (nameBits + 2)); proves(name.slot, us) {
-				place := columnar.Place{Object: runs[0].object, Record: runs[0].record + int64(met-runs[0].from)}
-				o.prove(name.key>>32, sight{int64(name.slot) + 1, int64(us), place}, places)
+			at, name := columnar.Place{Object: runs[0].object, Record: runs[0].record + int64(met+uint32(i)-runs[0].from)}, o.chunk[i]
+			size := name.size()
+			if size == maxSize {
+				size = len(p.subdomain(o.texts[o.names[name.rank()]+uint32(name&maxNames)].text))
 			}
-			met++
+			o.prove(name.rank(), sight{int64(size) + 1, int64(chunk[i] >> (nameBits + 2)), at})
 		}
+		met += uint32(len(chunk))
 	}
 	for rank := range slots {
 		if of := o.queries[o.ends[rank]:o.ends[rank+1]]; !slices.IsSorted(of) {
@@ -498,12 +521,48 @@ func (p *dnsSection) inOrder(slots []int32, places *placer) *dnsOrder {
 	return o
 }
 
+// count adds the queries of a chunk to the ends of the pairs after theirs.
+func (o *dnsOrder) count(chunk []dnsQuery) {
+	of, ends := o.of, o.ends[1:]
+	for _, q := range chunk {
+		ends[of[q&maxNames].rank()]++
+	}
+}
+
+// place puts the queries of a chunk where next has their pair's next one, and those that
+// may be evidence into shown.
+//
+// Note: a branch on what is not in the cache holds up the loads behind it, so there is none
+// before all is loaded.
+func (o *dnsOrder) place(chunk []dnsQuery, next []uint32) {
+	of, queries, names := o.of, o.queries, o.chunk[:len(chunk)]
+	for i, q := range chunk {
+		names[i] = of[q&maxNames]
+	}
+	for i, q := range chunk {
+		at := &next[names[i].rank()]
+		queries[*at] = q&^maxNames | dnsQuery(names[i]&maxNames)
+		*at++
+	}
+	o.shown = o.shown[:0]
+	for i, q := range chunk {
+		if proves(names[i].size(), uint64(q>>(nameBits+2))) {
+			o.shown = append(o.shown, int32(i))
+		}
+	}
+	var read int32
+	for _, i := range o.shown {
+		read += o.proof[names[i].rank()]
+	}
+	runtime.KeepAlive(read) // so that the reads are not optimised away
+}
+
 // load brings the subdomains of names into the cache, all at once. They lie in the
 // order of the log.
 func (o *dnsOrder) load(from, to uint32) {
 	var read byte
-	for _, text := range o.texts[from:to] {
-		read += o.section.arena[text>>1]
+	for _, name := range o.texts[from:to] {
+		read += o.section.arena[name.text>>1]
 	}
 	runtime.KeepAlive(read) // so that the reads are not optimised away
 }
@@ -522,10 +581,10 @@ func (o *dnsOrder) appendQueries(b []byte, who, names uint32, queries []dnsQuery
 		}
 		met++
 		*n = met
-		name := names + uint32(q&maxNames)
-		sub := o.section.subdomain(o.texts[name])
-		b = binary.LittleEndian.AppendUint64(append(b, 0), nameKey(o.keys[name], who))
-		b = binary.AppendUvarint(b, uint64(len(sub))<<1|uint64(o.texts[name]&1))
+		name := o.texts[names+uint32(q&maxNames)]
+		sub := o.section.subdomain(name.text)
+		b = binary.LittleEndian.AppendUint64(append(b, 0), nameKey(uint64(name.high)<<32|uint64(name.low), who))
+		b = binary.AppendUvarint(b, uint64(len(sub))<<1|uint64(name.text&1))
 		b = append(b, sub...)
 	}
 	o.base = met

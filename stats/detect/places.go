@@ -183,7 +183,10 @@ func (p *placer) beats(a, b sight) bool {
 	if a.bytes != b.bytes {
 		return a.bytes > b.bytes
 	}
-	return cmp.Or(cmp.Compare(a.time, b.time), p.compare(a.at, b.at)) < 0
+	if a.time != b.time {
+		return a.time < b.time
+	}
+	return p.compare(a.at, b.at) < 0
 }
 
 // offer adds a row to the others, if it is among those with the most bytes. Copies of a
