@@ -134,7 +134,9 @@ func testBuilder(t *testing.T, table *Table, want Cols) {
 				} else {
 					b.SetText(c, v)
 				}
-				text = string(v)
+				if text = string(v); nameColumns.Has(c) {
+					text = string(AppendUTF8(nil, v))
+				}
 			}
 			if wanted.Has(c) {
 				row.cells[c] = text

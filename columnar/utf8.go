@@ -1,6 +1,7 @@
 package columnar
 
 import (
+	"bytes"
 	"unicode/utf8"
 
 	"golang.org/x/text/unicode/norm"
@@ -16,9 +17,10 @@ var nameColumns = ColSet(User, Host, Account)
 // composed (Unicode's NFC): directories write ü as one character, macOS and some browsers as u and
 // two dots, and nobody sees the difference. A byte
 // that is not part of UTF-8 is what it means in Windows-1252, which has Latin-1 in it. What is cut off within a character, as some programs
-// cut long texts, stays as readable as its bytes are. What says that nobody is known is "".
+// cut long texts, stays as readable as its bytes are. Quotes around a name,
+// NULs and the lines of a cell that name nobody are no part of it. What says that nobody is known is "".
 func AppendUTF8(dst, text []byte) []byte {
-	if IsNobody(text) {
+	if text = bareName(text); IsNobody(text) {
 		return dst
 	}
 	if utf8.Valid(text) {
@@ -37,6 +39,39 @@ func AppendUTF8(dst, text []byte) []byte {
 		text = text[size:]
 	}
 	return appendComposed(dst[:begin], dst[begin:])
+}
+
+// bareName returns a name without what programs put around it or into it: the NULs of fields of
+// fixed width, quotes, and the lines of a cell that name nobody or the same again, as Splunk exports
+// a field of several values.
+func bareName(text []byte) []byte {
+	if bytes.IndexByte(text, 0) >= 0 {
+		text = bytes.ReplaceAll(text, []byte{0}, nil)
+	}
+	text = withoutQuotes(text)
+	if bytes.IndexByte(text, '\n') < 0 {
+		return text
+	}
+	var only []byte
+	for line := range bytes.Lines(text) {
+		line = withoutQuotes(bytes.TrimSpace(line))
+		switch {
+		case IsNobody(line), bytes.EqualFold(line, only):
+		case only != nil:
+			return text
+		default:
+			only = line
+		}
+	}
+	return only
+}
+
+// withoutQuotes returns a text without the quotes around it.
+func withoutQuotes(text []byte) []byte {
+	for n := len(text); n > 1 && (text[0] == '\'' || text[0] == '"') && text[n-1] == text[0]; n = len(text) {
+		text = text[1 : n-1]
+	}
+	return text
 }
 
 func appendComposed(dst, text []byte) []byte {
