@@ -51,6 +51,7 @@ const (
 	isLate
 	isDoubtful
 	isUnordered
+	isRounded
 )
 
 // Reasons for faults.
@@ -59,6 +60,7 @@ const (
 	late      = "time after the log was written"
 	doubtful  = "time of two meanings: of the 1990s since 1970, or of today since 2001"
 	unordered = "date of two meanings: the day or the month first"
+	rounded   = "time rounded to hours, as spreadsheets do"
 )
 
 // Within reports whether an event can have that time.
@@ -76,13 +78,13 @@ func (c *Clock) refuse(us int64) bool {
 
 // Fault returns why the last time was not taken: other, if it was none.
 func (c *Clock) Fault(other string) string {
-	reason := cmp.Or([...]string{isOutside: outside, isLate: late, isDoubtful: doubtful, isUnordered: unordered}[c.fault], other)
+	reason := cmp.Or([...]string{isOutside: outside, isLate: late, isDoubtful: doubtful, isUnordered: unordered, isRounded: rounded}[c.fault], other)
 	c.fault = taken
 	return reason
 }
 
 // ISO parses 2006-01-02T15:04:05. T may be a space or a tab; a fraction of up to
-// nine digits may follow, and then Z, ±hh:mm, ±hhmm or ±hh. A date alone is its
+// nine digits may follow, behind a point, a comma or a colon, and then Z, ±hh:mm, ±hhmm or ±hh. A date alone is its
 // midnight, 24:00:00 the end of the day.
 func (c *Clock) ISO(b []byte) (us int64, ok bool) {
 	c.fault = taken
@@ -104,7 +106,7 @@ func (c *Clock) ISO(b []byte) (us int64, ok bool) {
 	}
 	us = c.base + day*Second
 	b = b[19:]
-	if len(b) > 0 && (b[0] == '.' || b[0] == ',') {
+	if len(b) > 0 && (b[0] == '.' || b[0] == ',' || b[0] == ':' && len(b) > 1 && b[1]-'0' <= 9) {
 		scale := int64(100000)
 		b = b[1:]
 		for len(b) > 0 && b[0] >= '0' && b[0] <= '9' {
@@ -364,7 +366,25 @@ func (c *Clock) number(text []byte) (us int64, ok bool) {
 		if !isNumber {
 			return 0, false
 		}
-		return c.EpochOfFloat(x)
+		if us, ok = c.EpochOfFloat(x); ok && isRoundedTime(text) {
+			c.fault = isRounded
+			return 0, false
+		}
+		return us, ok
+	case digits <= 3 && len(rest) > 0 && bytes.IndexByte(text, ':') < 0: // 1,795,168,800, as a number is printed
+		for _, mark := range groupMarks {
+			var buf [24]byte
+			if number, behind, groups := ungroup(buf[:0], text, mark); groups > 2 && len(behind) == 0 {
+				v, fits := Int(number)
+				if !fits {
+					return 0, false
+				}
+				return c.EpochOf(v)
+			}
+		}
+		if rest[0] != '.' && rest[0] != ',' {
+			return 0, false
+		}
 	case len(rest) > 0 && (rest[0] != '.' && rest[0] != ',' || bytes.IndexByte(rest, ':') > 0): // 20.11.2026 13:02
 		return 0, false
 	}
@@ -389,6 +409,22 @@ func (c *Clock) number(text []byte) (us int64, ok bool) {
 	}
 	c.noEpoch(float64(v))
 	return 0, false
+}
+
+// isRoundedTime reports whether a number with an exponent has so few digits that the time it tells is
+// hours off: 1.79517E+09, as spreadsheets write what their cells have no room for.
+func isRoundedTime(text []byte) bool {
+	const least = 7 // of seconds since 1970, 17 minutes
+	n := 0
+	for _, c := range text {
+		switch {
+		case c|0x20 == 'e':
+			return n < least
+		case c-'0' <= 9:
+			n++
+		}
+	}
+	return false
 }
 
 // compact parses a date, or a date and a time, of digits alone.
@@ -416,7 +452,7 @@ func EpochIn(unit string, text []byte) (us int64, ok bool) {
 		var x float64
 		x, ok = Float(text)
 		x *= float64(scale)
-		ok = ok && math.Abs(x) < 1<<62
+		ok = ok && math.Abs(x) < 1<<62 && !isRoundedTime(text)
 		us = int64(x)
 	}
 	return us / divide, ok

@@ -18,6 +18,7 @@ import (
 //	2026-11-20T13:02                      2026-11-20 13:02:03 +0100 CET
 //	2026-11-20 13:02:03 CET               2026-11-20 13:02:03 Europe/Berlin
 //	20. März 2026 13:02                   2026/11/20 下午 1:02:03
+//	2026 Nov 20 13:02:03                  20.11.2026 13:02:03:250
 //
 // and numbers alone, 11/20/2026 13:02, if the dates of the log tell their order; with a 12 h clock
 // the month comes first.
@@ -193,6 +194,8 @@ func appendDate(dst, date, year []byte, order Order) (iso []byte, ok bool) {
 	switch {
 	case isLetter(first): // Nov 20, 2026
 		month, day, year = first, second, third
+	case isLetter(second) && len(first) == 4: // 2026 Nov 20
+		year, month, day = first, second, third
 	case isLetter(second): // 20 Nov 2026
 		day, month, year = first, second, third
 	case len(first) == 4:
