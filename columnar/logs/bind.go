@@ -87,6 +87,11 @@ func (d *bind) Decode(b *Block, out *columnar.Out, t *Tally) error {
 			t.Known("response to a query that was logged")
 			continue
 		}
+		if q.time != nil && scan.WithoutPriority(line)[3] == ' ' { // a relay's header says neither ms nor a zone, and may be late
+			if own, ok := d.parseTime(q.time); ok {
+				us = own
+			}
+		}
 		l.room(rows, b.Data)
 		l.addEscaped(rows, b.Data, &lookup{us: us, client: spanOf(b.Data, q.client), server: spanOf(b.Data, q.server), rcode: spanOf(b.Data, q.rcode)}, q.name, q.kind, record)
 		t.Row()
@@ -185,9 +190,17 @@ func (d *bind) parseTime(b []byte) (us int64, ok bool) {
 // bindCategories are those of queries and responses.
 var bindCategories = [...][]byte{[]byte("queries: "), []byte("responses: "), []byte("infoblox-responses: ")}
 
+// cutTime cuts off the time that a message begins with.
+func (q *bindQuery) cutTime(p []byte) []byte {
+	if len(p) > 24 && p[2] == '-' && p[6] == '-' && p[24] == ' ' {
+		q.time, p = p[:24], p[25:]
+	}
+	return p
+}
+
 // A bindQuery is what a line says about a query or, if rcode is not nil, about a
-// response.
-type bindQuery struct{ client, name, kind, server, rcode []byte }
+// response. time is the one of named, behind a header.
+type bindQuery struct{ client, name, kind, server, rcode, time []byte }
 
 // parse parses
 //
@@ -210,6 +223,7 @@ type bindQuery struct{ client, name, kind, server, rcode []byte }
 //
 // A client can put neither a space nor a bracket in a name: named escapes them.
 func (q *bindQuery) parse(p []byte) (isLookup, ok bool) {
+	p = q.cutTime(p)
 	for _, category := range bindCategories {
 		if rest, ok := bytes.CutPrefix(p, category); ok {
 			p = rest
@@ -217,9 +231,7 @@ func (q *bindQuery) parse(p []byte) (isLookup, ok bool) {
 		}
 	}
 	p = bytes.TrimPrefix(p, []byte("info: "))
-	if len(p) > 24 && p[2] == '-' && p[6] == '-' && p[24] == ' ' {
-		p = p[25:] // the time again
-	}
+	p = q.cutTime(p)
 	p, isClient := bytes.CutPrefix(p, []byte("client "))
 	if !isClient {
 		return false, false
