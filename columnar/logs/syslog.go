@@ -16,6 +16,9 @@ import (
 //	<30>Nov 20 20:25:30 host prog {"a":1}                                Strata's log forwarding
 //	2026-11-20T20:25:30.5+01:00 host prog[71]: message                   rsyslog, journald
 //	Nov 20 20:25:30.123456 host prog[71]: message                        journalctl -o short-precise
+//	Nov 20 20:25:30.123 UTC host prog[71]: message                       Cisco's relays
+//	1795206330.123456 host prog[71]: message                             journalctl -o short-unix
+//	2026 Nov 20 20:25:30 host prog[71]: message                          syslog-ng, with the year
 //	Fri 2026-11-20 20:25:30 CET host prog[71]: message                   journalctl -o short-full
 //	Fri Nov 20 20:25:30 2026 daemon.info prog[71]: message               OpenWrt
 //	<30>Nov 20 2026 20:25:30 CET host : %ASA-6-302013: message           Cisco
@@ -46,9 +49,17 @@ func (s *syslogLine) parse(line []byte) bool {
 	case len(rest) > 25 && isStamp3164(rest[4:]) && rest[3] == ' ' && rest[24] == ' ':
 		s.stamp = rest[:24]
 		_, rest = scan.CutWord(rest[25:]) // facility.severity
+	case isYearFirst(rest):
+		s.stamp, rest = rest[:20], rest[21:]
+	case isUnix(rest):
+		s.stamp, rest = scan.CutWord(rest)
 	case isPrecise(rest):
 		s.stamp = rest[:15]
-		_, rest = scan.CutWord(rest[15:])
+		fraction, behind := scan.CutWord(rest[15:])
+		if utc, of := bytes.CutPrefix(behind, utcWord); of {
+			s.stamp, behind = rest[:15+len(fraction)+len(" UTC")], utc
+		}
+		rest = behind
 	case isFull(rest):
 		end := 24 + bytes.IndexByte(rest[24:], ' ')
 		s.stamp, rest = rest[4:end], rest[end+1:]
@@ -150,8 +161,8 @@ func (s *syslogLine) parseCisco(p []byte) bool {
 	if !ok || len(words) > 0 && words[0] != ' ' || bytes.Count(words, []byte{' '}) > 2 || bytes.ContainsAny(words, notInTag) {
 		return false
 	}
-	if zone := []byte(" UTC"); stamp == end && bytes.HasPrefix(words, zone) {
-		stamp, words = stamp+len(zone), words[len(zone):]
+	if zone := []byte(" UTC"); bytes.HasPrefix(words, zone) {
+		stamp, words = end+len(zone), words[len(zone):]
 	}
 	s.stamp, s.message = p[:stamp], message
 	if emblem { // which has no host
@@ -201,7 +212,20 @@ func isPrecise(p []byte) bool {
 	}
 	fraction, rest := scan.CutWord(p[16:])
 	_, isNumber := scan.Int(fraction)
-	return isNumber && tagged(rest)
+	return isNumber && tagged(bytes.TrimPrefix(rest, utcWord))
+}
+
+var utcWord = []byte("UTC ")
+
+// isYearFirst reports whether p begins with "2026 Nov 20 20:25:30 ".
+func isYearFirst(p []byte) bool {
+	return len(p) > 20 && p[4] == ' ' && scan.IsDigits(p[:4]) && isStamp3164(p[5:])
+}
+
+// isUnix reports whether p begins with "1795206330.123456 host prog[71]: ".
+func isUnix(p []byte) bool {
+	stamp, rest := scan.CutWord(p)
+	return len(stamp) == len("1795206330.123456") && stamp[10] == '.' && scan.IsDigits(stamp[:10]) && scan.IsDigits(stamp[11:]) && tagged(rest)
 }
 
 // isFull reports whether p begins with "Fri 2026-11-20 20:25:30 CET host prog[71]: ".
@@ -287,10 +311,11 @@ func (c *stamper) time(stamp []byte) (us int64, ok bool) {
 		c.scratch = append(append(c.scratch[:0], stamp...), ' ')
 		us, _, ok = c.syslog.Parse(c.scratch)
 		return us, ok
-	case len(stamp) == 19 && stamp[3] == ' ' && bytes.HasSuffix(stamp, []byte(" UTC")): // Cisco's, without a year
+	case len(stamp) > 18 && stamp[3] == ' ' && stamp[9] == ':' && bytes.HasSuffix(stamp, []byte(" UTC")): // without a year
 		utc := c.syslog
 		utc.Zone = nil
-		us, _, ok = utc.Parse(stamp)
+		c.scratch = append(append(c.scratch[:0], stamp[:15]...), ' ')
+		us, _, ok = utc.Parse(c.scratch)
 		return us, ok
 	}
 	if us, ok = c.syslog.ISO(stamp); ok { // most

@@ -70,6 +70,10 @@ var wrappers = []struct {
 	{"OpenWrt", "", textAround("Fri Nov 20 20:25:30 2026 daemon.info shipper[71]: ")},
 	{"Cisco", "", textAround("<166>Nov  2 2026 20:25:30 CET fw-1 : ")},
 	{"Cisco without host", "", textAround("Nov 20 20:25:30.123: ")},
+	{"Cisco with ms and a zone", "", textAround("Nov 20 2026 20:25:30.123 UTC: ")},
+	{"with the year first", "", textAround("2026 Nov 20 20:25:30 relay shipper[71]: ")},
+	{"with ms and a zone", "", textAround("Nov 20 20:25:30.123 UTC relay shipper[71]: ")},
+	{"journalctl -o short-unix", "", textAround("1795206330.123456 relay shipper[71]: ")},
 	{"priority alone", "", textAround("<189>")},
 	{"kubectl --timestamps", "", textAround("2026-11-20T20:25:30.123456789Z ")},
 	{"CRI", "", textAround("2026-11-20T20:25:30.123456789Z stdout F ")},
@@ -90,6 +94,9 @@ var wrappers = []struct {
 	{"Splunk JSON export", "", jsonAround(`{"preview":false,"offset":0,"result":{"_raw":`, `,"_time":"2026-11-20T20:25:30.000+00:00"}}`)},
 	{"Splunk CSV export", "\"_time\",\"_raw\",host\n", func(line []byte) string {
 		return `"2026-11-20T20:25:30.000+0000","` + strings.ReplaceAll(string(line), `"`, `""`) + "\",relay\n"
+	}},
+	{"Log Analytics", "\"TimeGenerated [UTC]\",PodName,LogMessage\n", func(line []byte) string {
+		return "\"11/20/2026, 8:25:30.123 PM\",p-1,\"" + strings.ReplaceAll(string(line), `"`, `""`) + "\"\n"
 	}},
 	{"Splunk CSV export of the records alone", "\"_raw\"\n", func(line []byte) string {
 		return `"` + strings.ReplaceAll(string(line), `"`, `""`) + "\"\n"
