@@ -310,8 +310,16 @@ func (n *jsonNames) places(name string, depth int) (places []scan.Place) {
 		}
 	}
 	if depth <= jsonDepth {
+		field := untyped(name)
 		if places == nil && !n.only {
-			places = append(places, n.known[squash(name)]...)
+			places = append(places, n.known[squash(field)]...)
+		}
+		if of, ok := strings.CutSuffix(field, ".seconds"); ok && places == nil && !n.only { // and nanos, of protocol buffers
+			for _, p := range n.known[squash(of)] {
+				if p.Field == int(columnar.Time) {
+					places = append(places, p)
+				}
+			}
 		}
 		places = append(places, n.kept[keptName(name)]...)
 	}
@@ -320,7 +328,19 @@ func (n *jsonNames) places(name string, depth int) (places []scan.Place) {
 
 // leads reports whether longer names can be something.
 func (n *jsonNames) leads(name string, depth int) bool {
-	return begun(n.leading.mapped, strings.ToLower(name)+".") || depth < jsonDepth && begun(n.leading.known, squash(name))
+	return begun(n.leading.mapped, strings.ToLower(name)+".") || depth < jsonDepth && begun(n.leading.known, squash(untyped(name)))
+}
+
+// untyped returns the name of the field whose value stands under a name, as MongoDB exports it:
+// {"$date":{"$numberLong":"1795165200000"}}.
+func untyped(name string) string {
+	for {
+		at := strings.LastIndex(name, ".$")
+		if at <= 0 || name[at+2:] != "date" && !strings.HasPrefix(name[at+2:], "number") {
+			return name
+		}
+		name = name[:at]
+	}
 }
 
 // begun reports whether one of the sorted names has the prefix.
