@@ -84,7 +84,7 @@ func newColumnDict(t *Table, c Col) *Dict {
 	case addressColumns.Has(c):
 		d.canonical = AppendAddress
 	case nameColumns.Has(c):
-		d.canonical = AppendUTF8
+		d.canonical = AppendName
 	}
 	return d
 }

@@ -135,7 +135,7 @@ func testBuilder(t *testing.T, table *Table, want Cols) {
 					b.SetText(c, v)
 				}
 				if text = string(v); nameColumns.Has(c) {
-					text = string(AppendUTF8(nil, v))
+					text = string(AppendName(nil, v))
 				}
 			}
 			if wanted.Has(c) {

@@ -13,16 +13,21 @@ import (
 // whatever encoding the log is. Other texts stay as the log has them.
 var nameColumns = ColSet(User, Host, Account)
 
-// AppendUTF8 appends text to dst in the form in which names are compared. Letters with marks are
-// composed (Unicode's NFC): directories write ü as one character, macOS and some browsers as u and
-// two dots, and nobody sees the difference. A byte
-// that is not part of UTF-8 is what it means in Windows-1252, which has Latin-1 in it. What is cut off within a character, as some programs
-// cut long texts, stays as readable as its bytes are. Quotes around a name,
-// NULs and the lines of a cell that name nobody are no part of it. What says that nobody is known is "".
-func AppendUTF8(dst, text []byte) []byte {
+// AppendName appends a name to dst in the form in which names are compared: without quotes around it,
+// NULs and the lines of a cell that name nobody, and as AppendUTF8 has it. What says that nobody is known is "".
+func AppendName(dst, text []byte) []byte {
 	if text = bareName(text); IsNobody(text) {
 		return dst
 	}
+	return AppendUTF8(dst, text)
+}
+
+// AppendUTF8 appends text to dst in one form. Letters with marks are
+// composed (Unicode's NFC): directories write ü as one character, macOS and some browsers as u and
+// two dots, and nobody sees the difference. A byte
+// that is not part of UTF-8 is what it means in Windows-1252, which has Latin-1 in it. What is cut off within a character, as some programs
+// cut long texts, stays as readable as its bytes are.
+func AppendUTF8(dst, text []byte) []byte {
 	if utf8.Valid(text) {
 		return appendComposed(dst, text)
 	}

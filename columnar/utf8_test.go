@@ -3,7 +3,7 @@ package columnar
 import "testing"
 
 // If this fails, one person is two: one in each encoding. The texts were encoded by Python.
-func TestAppendUTF8(t *testing.T) {
+func TestAppendName(t *testing.T) {
 	for in, want := range map[string]string{
 		"Zoe\u0301.Mu\u0308ller": "Zoé.Müller", "Zoé": "Zoé", "\u0301": "\u0301", "e\u0301\xe9": "éé",
 		"":          "",
@@ -25,8 +25,8 @@ func TestAppendUTF8(t *testing.T) {
 		"\xed\xa0\x80":         "í\u00a0€",
 		"\xef\xbf\xbd":         "\ufffd",
 	} {
-		if got := string(AppendUTF8(nil, []byte(in))); got != want {
-			t.Errorf("AppendUTF8(%q): got %q, want %q", in, got, want)
+		if got := string(AppendName(nil, []byte(in))); got != want {
+			t.Errorf("AppendName(%q): got %q, want %q", in, got, want)
 		}
 	}
 }

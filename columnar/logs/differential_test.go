@@ -46,7 +46,7 @@ func slowCell(c columnar.Col, text string) string {
 	case columnar.SrcIP, columnar.DstIP:
 		return string(columnar.AppendAddress(nil, []byte(text)))
 	case columnar.User, columnar.Host, columnar.Account:
-		return string(columnar.AppendUTF8(nil, []byte(text)))
+		return string(columnar.AppendName(nil, []byte(text)))
 	}
 	return text
 }

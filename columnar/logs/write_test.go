@@ -67,7 +67,7 @@ func writeHostile(t *testing.T, as string, rows int, flushEvery int) []byte {
 }
 
 // utf8Name returns the text of a user whom a log names so.
-func utf8Name(text string) string { return string(columnar.AppendUTF8(nil, []byte(text))) }
+func utf8Name(text string) string { return string(columnar.AppendName(nil, []byte(text))) }
 
 func TestWriteCSV(t *testing.T) {
 	for _, test := range []struct {
