@@ -294,6 +294,12 @@ func (r *reader) stream(m *Member, in *bufio.Reader, stored *counter) error {
 	text := s.lines()
 	head, err := text.Peek(headSize)
 	known, unknown := r.recognise(head)
+	if err == nil && bytes.IndexByte(head, '\n') < 0 && r.tellsNothing(&known, unknown) {
+		// What is around the first record may be longer than the head.
+		text = bufio.NewReaderSize(text, laterHeads*headSize)
+		head, err = text.Peek(laterHeads * headSize)
+		known, unknown = r.recognise(head)
+	}
 	first := func(known *recognised) error { return r.text(m, s, text, known) }
 	if unknown == ErrUnknown && err == nil && r.again != nil {
 		if later := r.later(head, text); later != nil {
@@ -320,6 +326,12 @@ func (r *reader) stream(m *Member, in *bufio.Reader, stored *counter) error {
 		part.Err = r.part(part, known.of(f))
 	}
 	return err
+}
+
+// tellsNothing reports whether the head of a member gave no format, or only one of any names that has no
+// row there.
+func (r *reader) tellsNothing(known *recognised, unknown error) bool {
+	return unknown == ErrUnknown || unknown == nil && known.format.Generic && r.worth(known.format, known.head, known.layers != nil).rows == 0
 }
 
 // part reads the records of one format of a member that is read once more for them.

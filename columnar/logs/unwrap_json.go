@@ -97,8 +97,9 @@ var jsonBeside = [jsonTimestamp]uint64{jsonResult: 1 << jsonPreview, jsonLine: 1
 var wrapperAliases = map[string]int{
 	"json":           jsonPayload,                                                           // of Filebeat, what it decoded
 	"RECORD_CONTENT": jsonPayload, "RAW": jsonPayload, "V": jsonPayload, "SRC": jsonPayload, // of Snowflake: of Kafka's connector, and as columns of objects are mostly named
-	"Data":         jsonData,                  // of Kinesis, beside SequenceNumber
-	"op":           jsonPreview,               // of Debezium
+	"Data":       jsonData,                                         // of Kinesis, beside SequenceNumber
+	"op":         jsonPreview,                                      // of Debezium
+	"LogMessage": jsonSyslogMessage, "LogEntry": jsonSyslogMessage, // of Azure's Log Analytics, containers
 	"timeUnixNano": jsonDay,                   // of OpenTelemetry, beside body
 	"Line":         jsonLine, "tsNs": jsonDay, // of Grafana
 	"PROGRAM": jsonProgram, "PID": jsonPID, "HOST": jsonHost, "ISODATE": jsonDay, "programname": jsonProgram, "timereported": jsonDay, // of syslog-ng and rsyslog

@@ -34,7 +34,7 @@ type tableNode struct {
 }
 
 // tableRecords are the columns that hold a record as it was written, and messages for people.
-var tableRecords = []string{"_raw", "@message", "message", "msg", "log", "full_log", "event.original", "rawdata", "textpayload", "syslogmessage", "logmessage", "renderedDescription", "line"}
+var tableRecords = []string{"_raw", "@message", "message", "msg", "log", "full_log", "event.original", "rawdata", "textpayload", "syslogmessage", "logmessage", "logentry", "renderedDescription", "line"}
 
 // maxTableHeader is how long a header is, in bytes, and maxTableName the name of a column:
 // longer text is not a header, or was made to cost time.

@@ -70,10 +70,6 @@ var wrappers = []struct {
 	{"OpenWrt", "", textAround("Fri Nov 20 20:25:30 2026 daemon.info shipper[71]: ")},
 	{"Cisco", "", textAround("<166>Nov  2 2026 20:25:30 CET fw-1 : ")},
 	{"Cisco without host", "", textAround("Nov 20 20:25:30.123: ")},
-	{"Cisco with ms and a zone", "", textAround("Nov 20 2026 20:25:30.123 UTC: ")},
-	{"with the year first", "", textAround("2026 Nov 20 20:25:30 relay shipper[71]: ")},
-	{"with ms and a zone", "", textAround("Nov 20 20:25:30.123 UTC relay shipper[71]: ")},
-	{"journalctl -o short-unix", "", textAround("1795206330.123456 relay shipper[71]: ")},
 	{"priority alone", "", textAround("<189>")},
 	{"kubectl --timestamps", "", textAround("2026-11-20T20:25:30.123456789Z ")},
 	{"CRI", "", textAround("2026-11-20T20:25:30.123456789Z stdout F ")},
@@ -94,9 +90,6 @@ var wrappers = []struct {
 	{"Splunk JSON export", "", jsonAround(`{"preview":false,"offset":0,"result":{"_raw":`, `,"_time":"2026-11-20T20:25:30.000+00:00"}}`)},
 	{"Splunk CSV export", "\"_time\",\"_raw\",host\n", func(line []byte) string {
 		return `"2026-11-20T20:25:30.000+0000","` + strings.ReplaceAll(string(line), `"`, `""`) + "\",relay\n"
-	}},
-	{"Log Analytics", "\"TimeGenerated [UTC]\",PodName,LogMessage\n", func(line []byte) string {
-		return "\"11/20/2026, 8:25:30.123 PM\",p-1,\"" + strings.ReplaceAll(string(line), `"`, `""`) + "\"\n"
 	}},
 	{"Splunk CSV export of the records alone", "\"_raw\"\n", func(line []byte) string {
 		return `"` + strings.ReplaceAll(string(line), `"`, `""`) + "\"\n"
@@ -157,6 +150,10 @@ var wrappers = []struct {
 	{"syslog-ng JSON", "", jsonAround(`{"PROGRAM":"shipper","HOST":"relay","ISODATE":"2026-11-20T20:25:30+00:00","MESSAGE":`, `}`)},
 	{"OpenTelemetry's records alone", "", jsonAround(`{"timeUnixNano":1795206330123000000,"attributes":{"service.name":"x"},"body":`, `}`)},
 	{"searches of Elasticsearch", "", jsonAround(`{"took":1,"responses":[{"hits":{"hits":[{"_source":{"@timestamp":"2026-11-20T20:25:30.123Z","message":`, `}}]}}]}`)},
+	{"Cisco with ms and a zone", "", textAround("Nov 20 2026 20:25:30.123 UTC: ")},
+	{"with the year first", "", textAround("2026 Nov 20 20:25:30 relay shipper[71]: ")},
+	{"with ms and a zone", "", textAround("Nov 20 20:25:30.123 UTC relay shipper[71]: ")},
+	{"journalctl -o short-unix", "", textAround("1795206330.123456 relay shipper[71]: ")},
 }
 
 // ownForms are cases of several headers that the dialect reads itself.
@@ -265,6 +262,40 @@ func TestUnwrapEveryDialect(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// If this fails, what containers write is unread in the tables that Log Analytics exports.
+func TestUnwrapContainerTables(t *testing.T) {
+	for _, column := range []string{"LogMessage", "LogEntry"} {
+		c, err := readCase("testdata/squid_native.txtar")
+		if err != nil {
+			t.Fatal(err)
+		}
+		around := func(line []byte) string {
+			return "\"11/20/2026, 8:25:30.123 PM\",p-1,\"" + strings.ReplaceAll(string(line), `"`, `""`) + "\"\n"
+		}
+		c.sniff = true
+		want := c.run(c.in, wholeBlock)
+		m, got := c.unwrapped(wrap(c.in, "\"TimeGenerated [UTC]\",PodName,"+column+"\n", around), 1<<16)
+		if m.Format != Squid || got.err != nil || got.tally.Rows == 0 || got.tally.Rows != want.tally.Rows {
+			t.Errorf("%s: got %s, %v, %d rows, want %d", column, nameOf(m.Format), got.err, got.tally.Rows, want.tally.Rows)
+		}
+	}
+}
+
+// If this fails, an envelope with much around its record hides the log.
+func TestUnwrapLongEnvelope(t *testing.T) {
+	c, err := readCase("testdata/squid_native.txtar")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.sniff = true
+	want := c.run(c.in, wholeBlock)
+	around := strings.Repeat("x", headSize+1)
+	m, got := c.unwrapped(wrap(c.in, "", jsonAround(`{"labels":{"a":"`+around+`"},"message":`, "}")), 1<<18)
+	if m.Format != Squid || got.err != nil || got.tally.Rows == 0 || got.tally.Rows != want.tally.Rows {
+		t.Errorf("got %s, %v, %d rows, want %d", nameOf(m.Format), got.err, got.tally.Rows, want.tally.Rows)
 	}
 }
 
@@ -494,7 +525,9 @@ var timeOf = map[string]string{
 	"journald, fractions of seconds": "2026-11-20T20:25:30Z", "journald, whole dates": "2026-11-20T19:25:30Z", "journald JSON of bytes": "2026-11-20T20:25:30.123Z",
 	"Loki": "2026-11-20T20:25:30.123Z", "Loki's answer": "2026-11-20T20:25:30.123Z", "logcli": "2026-11-20T20:25:30.123Z", "OpenTelemetry": "2026-11-20T20:25:30.123Z",
 	"Datadog": "2026-11-20T20:25:30.123Z", "GELF": "2026-11-20T20:25:30.123Z", "Graylog": "2026-11-20T20:25:30.123Z", "Sumo Logic": "2026-11-20T20:25:30.123Z",
-	"Splunk rows": "2026-11-20T20:25:30Z", "Azure Log Analytics": "2026-11-20T20:25:30Z", "CloudWatch Insights": "2026-11-20T20:25:30.123Z",
+	"Cisco with ms and a zone": "2026-11-20T20:25:30.123Z", "with the year first": "2026-11-20T20:25:30Z", "with ms and a zone": "2026-11-20T20:25:30Z",
+	"journalctl -o short-unix": "2026-11-20T20:25:30.123456Z",
+	"Splunk rows":              "2026-11-20T20:25:30Z", "Azure Log Analytics": "2026-11-20T20:25:30Z", "CloudWatch Insights": "2026-11-20T20:25:30.123Z",
 	"Fluentd's file": "2026-11-20T20:25:30Z", "Fluent Bit's file": "2026-11-20T20:25:30.123456Z", "Fluent Bit's terminal": "2026-11-20T20:25:30.123456Z", "Fluent Bit JSON": "2026-11-20T20:25:30.123456Z",
 	"SNS": "2026-11-20T20:25:30.123Z", "Kafka": "2026-11-20T20:25:30.123Z", "CloudWatch subscription in Kinesis": "2026-11-20T20:25:30.123Z",
 	"counted syslog, a length a line": "2026-11-20T20:25:30Z", "logcli's text": "2026-11-20T20:25:30Z", "Grafana's text": "2026-11-20T20:25:30.123Z", "Kafka's console": "2026-11-20T20:25:30.123Z",
