@@ -10,10 +10,13 @@ import "strings"
 const ServiceGroup = "service"
 
 // serviceWords are the parts of names that only service accounts and machines bear.
-var serviceWords = []string{"svc", "srv", "service", "backup", "bkp", "veeam", "robot", "daemon", "cron", "gserviceaccount"}
+var serviceWords = []string{
+	"svc", "srv", "service", "backup", "bkp", "veeam", "robot", "bot", "daemon", "cron", "gserviceaccount",
+	"ci", "cicd", "jenkins", "automation",
+}
 
 // GroupOf returns the group of an entity that the configuration puts in none:
-// ServiceGroup if a part of its name says so (svc-reporting, 111122223333/backup-role,
+// ServiceGroup if a part of its name says so (svc-reporting, ci-bot, 111122223333/backup-role,
 // sync@project.iam.gserviceaccount.com, pc-ana$), else "". An address has no group.
 func GroupOf(entityType, entity string) string {
 	if entityType == entityColumns[addressEntity].String() {
