@@ -14,9 +14,10 @@ var CloudTrail = &Format{
 	Name:    "cloudtrail",
 	Origins: []columnar.Origin{{Product: "aws", Service: "cloudtrail"}},
 	Title:   "AWS CloudTrail events",
-	Doc: `Reads management and S3 data events into api. Insight and network activity
-events, which tell of calls that have an event of their own, and digest files are
-counted as other.
+	Doc: `Reads management and S3 data events into api. Insight events and those of VPC
+endpoints (network activity), which tell of calls that have an event of their own,
+and digest files are counted as other. Calls that go through an endpoint with the
+keys of another account than the endpoint's have no other event, and are read.
 
 eventTime     → time; without one @timestamp, which Logstash makes of it
 userIdentity  → user, by its type: IAMUser, SAMLUser, WebIdentityUser the
@@ -218,7 +219,7 @@ func (d *cloudTrail) line(line []byte, b recordRow) (row bool, reason string) {
 	case string(category) == "Insight", string(kind) == "AwsCloudTrailInsight":
 		d.other = "insight"
 		return false, ""
-	case string(category) == "NetworkActivity", string(kind) == "AwsVpceEvent":
+	case (string(category) == "NetworkActivity" || string(kind) == "AwsVpceEvent") && !d.foreignKeys(line):
 		d.other = "network activity"
 		return false, ""
 	case len(name) == 0:
@@ -282,6 +283,26 @@ func (d *cloudTrail) line(line []byte, b recordRow) (row bool, reason string) {
 		}
 	}
 	return true, ""
+}
+
+// foreignKeys reports whether the caller of an event of a VPC endpoint has another account than the endpoint: the
+// company's own trail has no event of that call.
+func (d *cloudTrail) foreignKeys(event []byte) bool {
+	var owner, recipient []byte
+	w := &d.element
+	for w.Open(event); w.Next(); {
+		switch strings.ToLower(string(w.Key)) {
+		case "vpcendpointaccountid":
+			owner = w.Val.Text(&d.scratch)
+		case "recipientaccountid":
+			recipient = w.Val.Text(&d.scratch)
+		}
+	}
+	if len(owner) == 0 {
+		owner = recipient
+	}
+	caller := d.account()
+	return len(owner) > 0 && len(caller) > 0 && !bytes.Equal(caller, owner)
 }
 
 // movesData reports whether calls of that name write or delete an object, which lets nobody

@@ -28,12 +28,11 @@ func slowCloudTrail(e map[string]any) (rows []slowRow, skip bool) {
 	if _, digest := e["digestEndTime"]; digest {
 		return nil, false
 	}
-	switch text("eventCategory") {
-	case "Insight", "NetworkActivity":
+	owner, caller := cmp.Or(text("vpcEndpointAccountId"), text("recipientAccountId")), slowAccount(slowObject(e["userIdentity"]))
+	switch foreign := owner != "" && caller != "" && owner != caller; {
+	case text("eventCategory") == "Insight", text("eventType") == "AwsCloudTrailInsight":
 		return nil, false
-	}
-	switch text("eventType") {
-	case "AwsCloudTrailInsight", "AwsVpceEvent":
+	case !foreign && (text("eventCategory") == "NetworkActivity" || text("eventType") == "AwsVpceEvent"):
 		return nil, false
 	}
 	var clock scan.Clock
