@@ -390,7 +390,7 @@ func TestReadStrayQuote(t *testing.T) {
 	})
 }
 
-// A block gets the last header before its lines.
+// A block gets the last header before its lines, and tells whether it has another.
 func TestReadHeader(t *testing.T) {
 	f := &Format{Name: "headed", Header: func(prev, p []byte) []byte {
 		for line := range bytes.Lines(p) {
@@ -400,13 +400,16 @@ func TestReadHeader(t *testing.T) {
 		}
 		return prev
 	}}
-	in := "#a\n1\n2\n#b\n3\n4\n"
+	in := "#a\n1\n2\n#b\n3\n#b\n4\n"
 	for size := 1; size <= len(in); size++ {
 		at := 0
 		Read(object("o", []byte(in)), &ReadOptions{Format: f, Buffers: NewBuffers(1, size)}, func(m *Member, b *Block) error {
 			want := f.Header(nil, []byte(in[:at]))
 			if !bytes.Equal(b.Header, want) {
 				t.Errorf("size %d: block at %d: got header %q, want %q", size, at, b.Header, want)
+			}
+			if want := b.Header != nil && !bytes.Contains(b.Data, []byte("#")); b.Plain != want {
+				t.Errorf("size %d: block at %d: got Plain %t, want %t", size, at, b.Plain, want)
 			}
 			at += len(b.Data)
 			b.Release()
