@@ -7,6 +7,17 @@
 	VPCMPEQB off(SI), Y0, Y6; \
 	VPSUBB   Y6, sum, sum
 
+// BEGIN sets DX to how many of the CX blocks left are counted next, and their sums to 0.
+#define BEGIN(most) \
+	MOVQ    $most, DX; \
+	CMPQ    CX, DX; \
+	CMOVQLT CX, DX; \
+	SUBQ    DX, CX; \
+	VPXOR   Y1, Y1, Y1; \
+	VPXOR   Y2, Y2, Y2; \
+	VPXOR   Y3, Y3, Y3; \
+	VPXOR   Y4, Y4, Y4
+
 // TOTAL adds the bytes of sum to total.
 #define TOTAL(sum, total) \
 	VPSADBW sum, Y5, Y6; \
@@ -32,14 +43,7 @@ TEXT ·countAVX2(SB), NOSPLIT, $0-32
 	VPXOR        Y7, Y7, Y7
 
 blocks:
-	MOVQ    $255, DX
-	CMPQ    CX, DX
-	CMOVQLT CX, DX
-	SUBQ    DX, CX
-	VPXOR   Y1, Y1, Y1
-	VPXOR   Y2, Y2, Y2
-	VPXOR   Y3, Y3, Y3
-	VPXOR   Y4, Y4, Y4
+	BEGIN(255)
 
 block:
 	COUNT(0, Y1)
@@ -82,14 +86,7 @@ TEXT ·count2AVX2(SB), NOSPLIT, $0-40
 	VPXOR        Y11, Y11, Y11
 
 blocks:
-	MOVQ    $127, DX // a byte counts twice for each block
-	CMPQ    CX, DX
-	CMOVQLT CX, DX
-	SUBQ    DX, CX
-	VPXOR   Y1, Y1, Y1
-	VPXOR   Y2, Y2, Y2
-	VPXOR   Y3, Y3, Y3
-	VPXOR   Y4, Y4, Y4
+	BEGIN(127) // a byte counts twice for each block
 
 block:
 	COUNT2(0, Y1, Y3)
